@@ -1,0 +1,94 @@
+"""One config version: everything that decides what a record costs and when it is suspicious, together and immutable.
+
+The books store it as JSON (`msgspec.json`), a row a version; the tick names the version; the row keeps it.
+Lists, suppressions and protected numbers are not in it: they act at once, where orders are delivered.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class DialPlanRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """As `core.numbers.DialPlan`."""
+
+    name: str
+    country_code: str = ""
+    international_prefix: str = "00"
+    trunk_prefix: str = ""
+    tech_prefixes: tuple[str, ...] = ()
+    bare_is_e164: bool = True
+    short_max: int = 6
+    emergency: tuple[str, ...] = ("112", "911", "999")
+    service: tuple[str, ...] = ()
+
+
+class Caps(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Hard caps of a subject; None = no cap. Money in nanos of the account's sell currency."""
+
+    money_hour_nanos: int | None = None
+    money_day_nanos: int | None = None
+    concurrent_calls: int | None = None
+    calls_per_second: int | None = None
+
+
+class Account(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Who is sold to. A counterparty may be customer and carrier at once: the same `counterparty` on both."""
+
+    tenant: str
+    name: str
+    counterparty: str = ""
+    sell_deck: str = ""  # a deck's name; its content is in `Config.decks`
+    caps: Caps = Caps()
+    destination_caps: Caps = Caps()  # for each destination under it
+    first_seen_destination: bool = False  # alert when it calls a country for the first time
+
+
+class Carrier(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Who is bought from."""
+
+    tenant: str
+    name: str
+    counterparty: str = ""
+    buy_deck: str = ""
+
+
+class Trunk(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A way in (or out). `sources`: addresses or networks that the switch takes as this trunk."""
+
+    tenant: str
+    name: str
+    account: str = ""  # of an ingress trunk
+    carrier: str = ""  # of an egress trunk
+    dial_plan: str = "e164"
+    sources: tuple[str, ...] = ()
+    caps: Caps = Caps()
+    max_call_s: int = 4 * 3600  # a call without a sign of life for this long is closed as suspected hung
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The lines of the burst detector and of orders; money in units of the sell currency."""
+
+    half_life_s: float = 900.0
+    baseline_half_life_s: float = 7 * 86_400.0
+    account_floor: float = 60.0  # risk-weighted money in the half-life, under which nobody is suspicious
+    a_number_floor: float = 40.0
+    b_range_floor: float = 25.0
+    baseline_factor: float = 6.0  # how many times its own long average a subject must reach
+    episode_ms: int = 3_600_000  # findings closer than this fold into one alert
+    order_ttl_ms: int = 3_600_000
+    reissue_ms: int = 60_000
+    order_score: float = 1.0  # from which score a finding becomes an order
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A whole version. `decks`: name -> deck version id (`DeckVersion` in the books)."""
+
+    version: int
+    accounts: tuple[Account, ...] = ()
+    carriers: tuple[Carrier, ...] = ()
+    trunks: tuple[Trunk, ...] = ()
+    dial_plans: tuple[DialPlanRow, ...] = (DialPlanRow(name="e164"),)
+    decks: dict[str, str] = {}
+    policy: Policy = Policy()
+    self_register: bool = False  # replay without books: unknown accounts, trunks and carriers are taken as they come

@@ -1,0 +1,100 @@
+"""Findings, alerts and block orders: the values that detectors write and the dispatcher delivers."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from core.ids import derived_id
+
+
+class Key(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, order=True):
+    """Whom a block refuses: an ingress account or trunk, with optional a_number and b_number range.
+
+    Account and trunk are what the switch authenticated (source address or digest), never what From claims.
+    Exactly one of `account` and `ingress_trunk` is set. `b_range` is a prefix of 1 to 15 digits.
+    """
+
+    tenant: str
+    account: str = ""
+    ingress_trunk: str = ""
+    a_number: str = ""
+    b_range: str = ""
+
+    def text(self) -> str:
+        """As a person reads it and as it is stored.
+
+        >>> Key(tenant="t1", account="acme", b_range="88213").text()
+        't1/account:acme/b:88213'
+        """
+        who = f"account:{self.account}" if self.account else f"trunk:{self.ingress_trunk}"
+        return (
+            f"{self.tenant}/{who}"
+            + (f"/a:{self.a_number}" if self.a_number else "")
+            + (f"/b:{self.b_range}" if self.b_range else "")
+        )
+
+
+def overlaps(one: Key, other: Key) -> bool:
+    """Whether some call is refused by both keys.
+
+    >>> a = Key(tenant="t", account="x", b_range="882")
+    >>> overlaps(a, Key(tenant="t", account="x")), overlaps(a, Key(tenant="t", account="x", b_range="44"))
+    (True, False)
+    """
+
+    def may_meet(left: str, right: str) -> bool:
+        return not left or not right or left == right
+
+    return (
+        one.tenant == other.tenant
+        and may_meet(one.account, other.account)
+        and may_meet(one.ingress_trunk, other.ingress_trunk)
+        and may_meet(one.a_number, other.a_number)
+        and (one.b_range.startswith(other.b_range) or other.b_range.startswith(one.b_range))
+    )
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """A subject crossed a detector's line. Folded: one finding_id a subject and episode; a later message replaces an earlier."""
+
+    finding_id: str
+    tenant: str
+    detector: str
+    subject_kind: str  # account | a_number | b_range | trunk | destination
+    subject: str
+    detected_at_ms: int  # event time
+    first_ms: int
+    last_ms: int
+    calls: int
+    exposure_nanos: int
+    currency: str
+    score: float  # 1.0 = the line
+    reason: str
+    example_call_ids: list[str]
+    key: Key | None = None  # what an order against it would name
+    learned_ms: int = 0
+
+
+class BlockOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """What a switch is asked to do. The action is `refuse`; whether it stands, waits or was lifted is its status in the books."""
+
+    order_id: str
+    key: Key
+    action: Literal["refuse"]
+    created_at_ms: int  # event time of the deciding record
+    learned_ms: int  # when we learned of that record: an order much older than this is dropped, a replay never blocks a phone
+    expires_at_ms: int
+    finding_id: str
+    reason: str
+    by: str = "judge"  # or the person
+
+
+STATUSES = ("standing", "shadow", "waiting", "refused", "stale", "suppressed", "lifted", "expired")
+"""Of an order in the books. `waiting` = for a person (a limit was reached); `refused` = the safety validator's; `stale` = too old to act on."""
+
+
+def order_id(key: Key, finding_id: str, issue_no: int) -> str:
+    """The id of the n-th issue of an order for a finding: the same facts, the same order."""
+    return derived_id("order", key.text(), finding_id, issue_no)

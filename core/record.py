@@ -1,0 +1,127 @@
+"""A record: one event of one call as a switch wrote it, version 1 of the wire schema (`docs/schemas/record.v1.json`).
+
+Every value is what the switch knew; nothing is normalised here. Times are UTC epoch milliseconds.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+VERSION = 1
+MAX_BYTES = 64 * 1024
+"""A larger record is a reject: no honest event of a call comes near it."""
+
+Event = Literal[
+    "setup", "ringing", "early_media", "answer", "interim", "partial", "attempt", "stop", "refused", "auth", "boot"
+]
+EVENTS: tuple[str, ...] = Event.__args__  # type: ignore[attr-defined]
+
+Text = Annotated[str, msgspec.Meta(max_length=2048)]
+Name = Annotated[str, msgspec.Meta(max_length=128)]
+Code = Annotated[int, msgspec.Meta(ge=0, le=999)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+Ms = Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)]
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """One event of one call.
+
+    `boot_id` and `seq` name the delivery: the switch's start and its counter; a feed without a counter leaves both out.
+    `setup_boot_id`, `dialog_id`, `call_id`, `from_tag` and `leg` name the call: the Call-ID alone is chosen by the caller.
+
+    >>> msgspec.json.decode(b'{"v":1,"event":"stop","switch":"k1","at_ms":1700000000000}', type=Record).event
+    'stop'
+    """
+
+    v: Literal[1]
+    event: Event
+    switch: Name
+    at_ms: Ms  # when it happened, by the switch's clock
+    tenant: Name = ""  # only ever compared with the credential's
+    boot_id: Name = ""
+    seq: Count | None = None
+    setup_boot_id: Name = ""  # "" = boot_id: the call was set up in this boot
+    dialog_id: Name = ""
+    call_id: Text = ""
+    from_tag: Text = ""
+    leg: Name = ""
+    account: Name = ""  # the ingress account, as the switch authenticated it
+    auth: Literal["", "source", "digest"] = ""  # how
+    ingress_trunk: Name = ""
+    src_ip: Name = ""
+    user_agent: Text = ""
+    a_raw: Text = ""
+    b_raw: Text = ""
+    from_raw: Text = ""
+    pai: Text = ""
+    diversion: Text = ""
+    attestation: Name = ""
+    lrn: Name = ""
+    attempt_no: Count = 0
+    carrier: Name = ""
+    trunk_group: Name = ""
+    egress_trunk: Name = ""
+    sent_number: Text = ""
+    setup_ms: Ms | None = None
+    ringing_ms: Ms | None = None
+    answer_ms: Ms | None = None
+    end_ms: Ms | None = None
+    duration_ms: Ms | None = None
+    pdd_ms: Ms | None = None
+    interim_no: Count = 0
+    part_no: Count = 0
+    last: bool = False
+    sip_code: Code | None = None
+    q850: Code | None = None
+    release_cause_text: Text = ""
+    release_side: Literal["", "caller", "callee", "switch"] = ""
+    suspected_hung: bool = False
+    order_id: Name = ""  # of a refused call: the order that refused it ("shadow:<id>" when it only would have)
+    sell_amount: Name = ""  # decimal text: feeds that were rated elsewhere
+    buy_amount: Name = ""
+    currency: Name = ""
+    imei: Name = ""
+    imsi: Name = ""
+    cell: Name = ""
+
+
+class Tick(msgspec.Struct, frozen=True, kw_only=True):
+    """The collector's clock, written into every partition each 5 s.
+
+    `complete_to_ms`: for each "tenant/switch", up to when its shipper has delivered everything.
+    Calls in flight accrue and hung calls are closed only up to there.
+    """
+
+    at_ms: int
+    config_version: int
+    complete_to_ms: dict[str, int] = {}
+
+
+TICK_KEY = b"\x1ftick"
+"""The journal key of a tick. The collector composes every key, so no record can pose as one."""
+
+KEY_SEPARATOR = b"\x1f"
+
+
+def journal_key(tenant: str, account: str, ingress_trunk: str) -> bytes:
+    """The key of a record in `calls`: tenant, then the ingress account, else the trunk.
+
+    >>> journal_key("t1", "acme", "tg7")
+    b't1\\x1facme'
+    """
+    return tenant.encode() + KEY_SEPARATOR + (account or "trunk:" + ingress_trunk).encode()
+
+
+def tenant_of(key: bytes) -> str:
+    """The tenant that the collector's credential gave, from the journal key."""
+    return key.partition(KEY_SEPARATOR)[0].decode("utf-8", "replace")
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON schema of version 1, as published in `docs/schemas/record.v1.json`."""
+    schema = msgspec.json.schema(Record)
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    schema["title"] = "Ringfence call record, version 1"
+    return schema

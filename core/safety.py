@@ -1,0 +1,98 @@
+"""A wrong block can kill: what no order may touch, whoever wrote it. Pure, and run twice: in `judge` and where orders are delivered."""
+
+from __future__ import annotations
+
+import bisect
+from dataclasses import dataclass, field
+
+from core.orders import BlockOrder, Key
+
+SHORT = 6
+"""Protected numbers of at most so many digits are short numbers, dialled as they are."""
+
+MAX_TTL_MS = 7 * 24 * 3_600_000
+"""The longest life of one order. An order lives on only by being issued again."""
+
+
+@dataclass(frozen=True)
+class Protected:
+    """Numbers and trunks that always pass.
+
+    `numbers` are digits as the switch sees them after the dial plan: full E.164 numbers, or short ones (112, 116123).
+    `trunks` and `accounts` are the operator's own, by name.
+
+    >>> p = Protected(numbers=("112", "4318123"))
+    >>> p.meets("43181"), p.meets("4318123999"), p.meets("4320"), p.meets("1"), p.meets("1123456")
+    ('4318123', '4318123', '', '112', '')
+    """
+
+    numbers: tuple[str, ...] = ()
+    accounts: frozenset[str] = frozenset()
+    trunks: frozenset[str] = frozenset()
+    _sorted: tuple[str, ...] = field(init=False, repr=False, default=())
+    _exact: frozenset[str] = field(init=False, repr=False, default=frozenset())
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_sorted", tuple(sorted(set(self.numbers))))
+        object.__setattr__(self, "_exact", frozenset(self.numbers))
+
+    def meets(self, digits: str) -> str:
+        """The protected number that a range of this prefix overlaps, or "".
+
+        A range overlaps when it contains a protected number, or lies inside a full one: a hospital's extensions are protected with it.
+        A short number has no extensions: 911 protects no part of Delhi (+91 11).
+        """
+        for length in range(SHORT + 1, len(digits) + 1):
+            if digits[:length] in self._exact:
+                return digits[:length]
+        at = bisect.bisect_left(self._sorted, digits)
+        if at < len(self._sorted) and self._sorted[at].startswith(digits):
+            return self._sorted[at]
+        return ""
+
+
+def fault(key: Key) -> str:
+    """What is malformed in a key, or "".
+
+    >>> fault(Key(tenant="t", account="x", b_range="88a"))
+    "b_range '88a' is not 1 to 15 digits"
+    """
+    if not key.tenant:
+        return "the key names no tenant"
+    if bool(key.account) == bool(key.ingress_trunk):
+        return "the key must name an ingress account or an ingress trunk, one of the two"
+    for name, value in (("a_number", key.a_number), ("b_range", key.b_range)):
+        if value and not (value.isascii() and value.isdigit() and len(value) <= 15):
+            return f"{name} {value!r} is not 1 to 15 digits"
+    for name, value in (("account", key.account), ("ingress_trunk", key.ingress_trunk)):
+        if value and (len(value) > 64 or not all(c.isascii() and (c.isalnum() or c in "._-@+") for c in value)):
+            return f"{name} {value!r} is not a name (letters, digits, . _ - @ +, at most 64)"
+    return ""
+
+
+def refusal(order: BlockOrder, protected: Protected, *, automatic: bool) -> str:
+    """Why this order must not be delivered, or "". `automatic` = no person asked for it.
+
+    >>> o = BlockOrder(order_id="o", key=Key(tenant="t", account="x", b_range="11"), action="refuse", created_at_ms=0,
+    ...                learned_ms=0, expires_at_ms=60_000, finding_id="f", reason="r")
+    >>> refusal(o, Protected(numbers=("112",)), automatic=True)
+    'b_range 11 overlaps the protected number 112'
+    """
+    if bad := fault(order.key):
+        return bad
+    if order.action != "refuse":
+        return f"unknown action {order.action!r}"
+    if not 0 < order.expires_at_ms - order.created_at_ms <= MAX_TTL_MS:
+        return "the time to live must be more than 0 and at most 7 days"
+    key = order.key
+    if key.account in protected.accounts:
+        return f"account {key.account} is protected"
+    if key.ingress_trunk in protected.trunks:
+        return f"trunk {key.ingress_trunk} is protected"
+    if key.b_range and (hit := protected.meets(key.b_range)):
+        return f"b_range {key.b_range} overlaps the protected number {hit}"
+    if key.a_number and (hit := protected.meets(key.a_number)):
+        return f"a_number {key.a_number} overlaps the protected number {hit}"
+    if automatic and key.ingress_trunk:
+        return "a trunk is never blocked without a person"
+    return ""
