@@ -40,9 +40,9 @@ def to_nanos(amount: str | int | Decimal) -> int:
     number = int("".join(map(str, digits)) or "0")
     shift = exponent + 9
     if shift >= 0:
-        nanos = number * 10**shift
+        nanos = number * int(10**shift)
     else:
-        nanos, rest = divmod(number, 10**-shift)
+        nanos, rest = divmod(number, int(10**-shift))
         if rest:
             raise ValueError(f"{amount!r} has more than 9 decimals")
     if nanos > MAX_NANOS:

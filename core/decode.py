@@ -1,0 +1,128 @@
+"""Bytes to records, rejects and ticks. Never raises for what came over the wire: a bad record is a reject with its bytes and a reason."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import msgspec
+import polars as pl
+
+from core.record import MAX_BYTES, TICK_KEY, VERSION, Record, Tick, tenant_of
+from core.schemas import RECORDS
+
+MAX_KEPT_BYTES = 256 * 1024
+"""How much of a huge reject stands in its row; the whole is in the journal at its offset."""
+
+EARLIEST_MS = 946_684_800_000  # 2000-01-01: no switch that we read is older
+MAX_AHEAD_MS = 24 * 3_600_000  # a clock that far ahead of ours is wrong
+
+_decode = msgspec.json.Decoder(Record).decode
+_decode_tick = msgspec.json.Decoder(Tick).decode
+_decode_any = msgspec.json.Decoder().decode
+
+
+class Message(NamedTuple):
+    """One record of the journal with its place."""
+
+    partition: int
+    offset: int
+    learned_ms: int
+    key: bytes
+    value: bytes
+
+
+class Reject(NamedTuple):
+    """What is not a record: where it stands, its bytes, and a reason that a person can act on."""
+
+    partition: int
+    offset: int
+    learned_ms: int
+    tenant: str
+    reason: str
+    raw: bytes
+
+
+class Decoded(NamedTuple):
+    """`records`: core.schemas.RECORDS and `delivery` (int64 hash of the bytes as delivered), in the order of the messages."""
+
+    records: pl.DataFrame
+    rejects: list[Reject]
+    ticks: list[tuple[int, int, Tick]]  # partition, offset, tick
+
+
+DECODED = RECORDS.copy()
+DECODED["delivery"] = pl.Int64()
+
+
+def decode(messages: Sequence[Message]) -> Decoded:
+    """Sort messages into records, rejects and ticks.
+
+    >>> good = b'{"v":1,"event":"setup","switch":"k1","at_ms":1700000000000,"b_raw":"+431234567"}'
+    >>> out = decode([Message(0, 7, 1700000000100, b"t1\\x1facme", good), Message(0, 8, 1700000000100, b"t1\\x1facme", good[:20])])
+    >>> out.records["b_raw"].to_list(), [(r.offset, r.reason) for r in out.rejects]
+    (['+431234567'], [(8, 'not JSON: Input data was truncated')])
+    """
+    places: list[tuple[int, int, int, str, int]] = []
+    records: list[Record] = []
+    rejects: list[Reject] = []
+    ticks: list[tuple[int, int, Tick]] = []
+    for partition, offset, learned_ms, key, value in messages:
+        if key == TICK_KEY:
+            ticks.append((partition, offset, _decode_tick(value)))
+            continue
+        tenant = tenant_of(key)
+        fault = ""
+        if len(value) > MAX_BYTES:
+            fault = f"{len(value)} bytes, more than the {MAX_BYTES} of a record"
+        else:
+            try:
+                record = _decode(value)
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:  # ValidationError is a DecodeError
+                fault = _explain(value, wrong)
+            else:
+                fault = _implausible(record, tenant, learned_ms)
+        if fault:
+            rejects.append(Reject(partition, offset, learned_ms, tenant, fault, value[:MAX_KEPT_BYTES]))
+            continue
+        records.append(record)
+        digest = hashlib.blake2b(value, digest_size=8).digest()
+        places.append((partition, offset, learned_ms, tenant, int.from_bytes(digest, "little", signed=True)))
+    return Decoded(_frame(places, records), rejects, ticks)
+
+
+def _explain(value: bytes, wrong: Exception) -> str:
+    try:
+        loose = _decode_any(value)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as broken:
+        return f"not JSON: {broken}"
+    if isinstance(loose, dict) and "v" in loose and loose["v"] != VERSION:
+        return f"version {loose['v']!r} is unknown: this release reads version {VERSION}"
+    return f"not a version {VERSION} record: {wrong}"
+
+
+def _implausible(record: Record, tenant: str, learned_ms: int) -> str:
+    if record.tenant and record.tenant != tenant:
+        return f"the body says tenant {record.tenant!r}, the credential is {tenant!r}'s: post it with its own credential"
+    if not EARLIEST_MS <= record.at_ms <= learned_ms + MAX_AHEAD_MS:
+        return f"at_ms {record.at_ms} is {_date(record.at_ms)}: not between 2000 and a day after it arrived; check the switch's clock"
+    return ""
+
+
+def _date(ms: int) -> str:
+    try:
+        return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d")
+    except (ValueError, OverflowError, OSError):
+        return "no date"
+
+
+def _frame(places: list[tuple[int, int, int, str, int]], records: list[Record]) -> pl.DataFrame:
+    columns: dict[str, Any] = {}
+    partition, offset, learned_ms, tenant, delivery = zip(*places, strict=True) if places else ((), (), (), (), ())
+    given = {"partition": partition, "offset": offset, "learned_ms": learned_ms, "tenant": tenant, "delivery": delivery}
+    for name, dtype in DECODED.items():
+        values = given[name] if name in given else [getattr(record, name) for record in records]
+        columns[name] = pl.Series(name, values, dtype=dtype, strict=True)
+    return pl.DataFrame(columns)

@@ -1,0 +1,89 @@
+"""A config version compiled: who is sold to by which deck, who is bought from, how a trunk writes numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import msgspec
+
+from core.config import Account, Config, Policy, Trunk
+from core.numbers import DialPlan
+from rating.decks import Deck
+
+UNKNOWN = -2  # the party is not in the books
+NO_DECK = -1  # it is, and has no deck: amounts of a feed that was rated elsewhere stand
+
+
+@dataclass(frozen=True, eq=False)
+class Contracts:
+    """What pricing looks up. Names are under their tenant."""
+
+    version: int
+    decks: tuple[Deck, ...]
+    sell: Mapping[tuple[str, str], int]  # (tenant, account) -> place in decks, or NO_DECK
+    buy: Mapping[tuple[str, str], int]  # (tenant, carrier) -> likewise
+    accounts: Mapping[tuple[str, str], Account]
+    trunks: Mapping[tuple[str, str], Trunk]
+    plans: Mapping[tuple[str, str], DialPlan]  # (tenant, trunk) -> its dial plan
+    plan: DialPlan  # of a trunk that we do not know
+    policy: Policy
+    self_register: bool
+
+    def plan_of(self, tenant: str, trunk: str) -> DialPlan:
+        """The dial plan of an ingress trunk."""
+        return self.plans.get((tenant, trunk), self.plan)
+
+    def max_call_ms(self, tenant: str, trunk: str) -> int:
+        """How long a call of this trunk may show no sign of life."""
+        known = self.trunks.get((tenant, trunk))
+        return 1000 * (known.max_call_s if known else Trunk(tenant="", name="").max_call_s)
+
+    def sell_place(self, tenant: str, account: str) -> int:
+        """The sell deck's place, `NO_DECK` or `UNKNOWN`."""
+        return self.sell.get((tenant, account), NO_DECK if self.self_register else UNKNOWN)
+
+    def buy_place(self, tenant: str, carrier: str) -> int:
+        """The buy deck's place, `NO_DECK` or `UNKNOWN`; no carrier, nothing bought."""
+        if not carrier:
+            return NO_DECK
+        return self.buy.get((tenant, carrier), NO_DECK if self.self_register else UNKNOWN)
+
+
+class ConfigError(ValueError):
+    """A config version that contradicts itself."""
+
+
+def compile_contracts(config: Config, decks: Mapping[str, Deck]) -> Contracts:
+    """Check a version and make its look-ups. `decks`: name -> the deck of the version that `config.decks` names.
+
+    >>> from core.config import Account
+    >>> compile_contracts(Config(version=3, accounts=(Account(tenant="t", name="a"),)), {}).sell_place("t", "a")
+    -1
+    """
+    names = sorted(decks)
+    place = {name: i for i, name in enumerate(names)}
+    plans = {row.name: DialPlan(**msgspec.structs.asdict(row)) for row in config.dial_plans}
+
+    def deck_of(kind: str, owner: str, name: str) -> int:
+        if not name:
+            return NO_DECK
+        if name not in place:
+            raise ConfigError(f"config {config.version}: {kind} {owner} names deck {name!r}, which this version has not")
+        return place[name]
+
+    for trunk in config.trunks:
+        if trunk.dial_plan not in plans:
+            raise ConfigError(f"config {config.version}: trunk {trunk.name} names dial plan {trunk.dial_plan!r}, which this version has not")
+    return Contracts(
+        version=config.version,
+        decks=tuple(decks[name] for name in names),
+        sell={(a.tenant, a.name): deck_of("account", a.name, a.sell_deck) for a in config.accounts},
+        buy={(c.tenant, c.name): deck_of("carrier", c.name, c.buy_deck) for c in config.carriers},
+        accounts={(a.tenant, a.name): a for a in config.accounts},
+        trunks={(t.tenant, t.name): t for t in config.trunks},
+        plans={(t.tenant, t.name): plans[t.dial_plan] for t in config.trunks},
+        plan=plans.get("e164") or next(iter(plans.values()), DialPlan()),
+        policy=config.policy,
+        self_register=config.self_register,
+    )

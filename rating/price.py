@@ -1,0 +1,96 @@
+"""The price of a call: exact integers, one rounding, twice spelled.
+
+`price_all` prices columns; `price_one` is its scalar twin, kept for charging; a property test holds the two together digit by digit.
+
+    billable = talk time to whole seconds (half up; an answered call has at least one)
+    charged  = first_s, then whole increments of next_s
+    amount   = connect_fee + price_per_min * charged / 60 (half up at 1e-9, once) + attempt_fee of every attempt
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from core.money import MAX_NANOS, divide_half_up
+from rating.decks import Deck
+from rating.prefixes import Ints
+
+NO_RATE = -1
+OUT_OF_RANGE = -2
+
+
+class Priced(NamedTuple):
+    """A place a call. `rate` is the place in the deck, or `NO_RATE` / `OUT_OF_RANGE` (then the amount is 0 and means nothing)."""
+
+    rate: Ints
+    charged_s: Ints
+    nanos: Ints  # talk and connect fee
+    attempt_nanos: Ints
+
+
+class PricedOne(NamedTuple):
+    """As `Priced`, of one call."""
+
+    rate: int
+    charged_s: int
+    nanos: int
+    attempt_nanos: int
+
+
+def price_all(deck: Deck, codes: Ints, at_ms: Ints, duration_ms: Ints, answered: npt.NDArray[np.bool_]) -> Priced:
+    """Price calls to `codes` (`rating.prefixes.encode_all`) at `at_ms` by one deck. An unanswered call costs its attempt fee alone."""
+    rate = np.full(len(codes), NO_RATE, np.int64)
+    epochs = deck.epochs(at_ms)
+    for epoch in np.unique(epochs):
+        here = np.flatnonzero(epochs == epoch)
+        rate[here] = deck.index_at(int(epoch)).find(codes[here])
+    found = rate >= 0
+    at = np.where(found, rate, 0)
+    charged = charged_seconds(np.where(answered & found, duration_ms, 0), deck.first_s[at], deck.next_s[at])
+    per_min = deck.per_min_nanos[at]
+    talked = charged > 0
+    minutes, seconds = np.divmod(charged, 60)
+    # In two products, so that no 128-bit number is needed: minutes * price is at most the amount, 59 * price is bounded by the deck.
+    amount = per_min * minutes + (per_min * seconds + 30) // 60 + np.where(talked, deck.connect_nanos[at], 0)
+    estimate = per_min.astype(np.float64) * charged / 60 + deck.connect_nanos[at]
+    too_large = found & (estimate > MAX_NANOS * 0.999)
+    rate = np.where(too_large, OUT_OF_RANGE, rate)
+    good = rate >= 0
+    return Priced(rate, charged, np.where(good, amount, 0), np.where(good, deck.attempt_nanos[at], 0))
+
+
+def charged_seconds(duration_ms: Ints, first_s: Ints, next_s: Ints) -> Ints:
+    """Seconds charged for a talk time.
+
+    >>> import numpy as np
+    >>> charged_seconds(np.array([2004, 61_000, 1, 0]), np.array([1, 60, 1, 60]), np.array([1, 6, 1, 1])).tolist()
+    [2, 66, 1, 0]
+    """
+    billable = np.where(duration_ms > 0, np.maximum((duration_ms + 500) // 1000, 1), 0)
+    beyond = np.maximum(billable - first_s, 0)
+    charged: Ints = np.where(billable > 0, first_s + -(-beyond // next_s) * next_s, 0)
+    return charged
+
+
+def price_one(deck: Deck, b_number: str, at_ms: int, duration_ms: int, answered: bool) -> PricedOne:
+    """The scalar twin of `price_all`, in Python's unbounded integers.
+
+    >>> from rating.decks import read_deck
+    >>> deck = read_deck(b"prefix,price_per_min,connect_fee,attempt_fee,first_s,next_s\\n43,0.06,0.01,0.001,1,1", "d", "EUR")
+    >>> price_one(deck, "431234", 0, 2004, True)
+    PricedOne(rate=0, charged_s=2, nanos=12000000, attempt_nanos=1000000)
+    """
+    rate = deck.index_at(int(deck.epochs(np.asarray([at_ms], np.int64))[0])).find_one(b_number)
+    if rate < 0:
+        return PricedOne(NO_RATE, 0, 0, 0)
+    first, following = int(deck.first_s[rate]), int(deck.next_s[rate])
+    billable = max((duration_ms + 500) // 1000, 1) if answered and duration_ms > 0 else 0
+    charged = first + -(-max(billable - first, 0) // following) * following if billable else 0
+    nanos = divide_half_up(int(deck.per_min_nanos[rate]) * charged, 60) + (int(deck.connect_nanos[rate]) if charged else 0)
+    estimate = float(deck.per_min_nanos[rate]) * charged / 60 + float(deck.connect_nanos[rate])
+    if estimate > MAX_NANOS * 0.999:
+        return PricedOne(OUT_OF_RANGE, charged, 0, 0)
+    return PricedOne(rate, charged, nanos, int(deck.attempt_nanos[rate]))
