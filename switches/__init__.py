@@ -1,0 +1,1 @@
+"""Who speaks telephone? Records in (shipper, collector), orders out (dispatcher)."""

@@ -1,0 +1,210 @@
+"""Orders as a switch hears them: one protocol, and Kamailio's spelling of it (JSON-RPC over one kept HTTP connection).
+
+Tables at the switch: `blocks` and `shadow` (entry -> order id, with a life), `protected` (digits, `A|account` or `T|trunk` -> why),
+`ctl` (boot, seq, hold, version). An entry is written the same way here and in `kamailio.cfg`.
+
+Headers of a request: `X-Ringfence-Token` (the switch's control token) and `X-Ringfence-Fence` (the number of the deliverer's lease; a switch
+that has seen a higher one answers 409). The hold flag needs no fence: a person turns it, whoever holds the lease.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Protocol
+
+import httpx2
+import msgspec
+
+from core.orders import Key
+
+BLOCKS, SHADOW, PROTECTED, CTL = "blocks", "shadow", "protected", "ctl"
+TOKEN_HEADER, FENCE_HEADER = "X-Ringfence-Token", "X-Ringfence-Fence"
+
+TIMEOUT_S = 3.0
+"""Of one command, from the first byte sent to the last one read. A switch that drips its answer is as good as one that hangs."""
+
+MAX_ANSWER_BYTES = 16 << 20
+
+
+class ControlError(Exception):
+    """The switch did not do what was asked, or we cannot know whether it did: ask again, every command is harmless when repeated."""
+
+
+class Unreachable(ControlError):
+    """No answer, or one that is no JSON-RPC."""
+
+
+class Fenced(ControlError):
+    """The switch has heard a later deliverer: this one must stop."""
+
+
+class Denied(ControlError):
+    """The token is wrong or the method is not allowed."""
+
+
+class Control(Protocol):
+    """What the dispatcher asks of any switch. Every command may be repeated; every failure is a `ControlError`."""
+
+    fence: int
+
+    def set_block(self, entry: str, order_id: str, ttl_s: int, table: str = BLOCKS) -> None: ...
+    def remove_block(self, entry: str, table: str = BLOCKS) -> None: ...
+    def get_block(self, entry: str, table: str = BLOCKS) -> str: ...
+    def table_count(self, table: str = BLOCKS) -> int: ...
+    def entries(self, table: str = BLOCKS) -> dict[str, str]: ...
+    def clear(self, table: str) -> None: ...
+    def set_protected(self, entry: str, why: str) -> None: ...
+    def boot(self) -> str: ...
+    def hold(self) -> bool: ...
+    def set_hold(self, on: bool) -> None: ...
+    def version(self) -> str: ...
+    def set_version(self, version: str) -> None: ...
+    def close(self) -> None: ...
+
+
+def entry(key: Key) -> str:
+    """A key as the switch's table spells it. The parts are names and digits only (`core.safety.fault`), so `|` cannot come from inside.
+
+    >>> entry(Key(tenant="t1", account="acme", b_range="88213")), entry(Key(tenant="t1", ingress_trunk="tg7", a_number="4318"))
+    ('t1|A|acme||88213', 't1|T|tg7|4318|')
+    """
+    who = f"A|{key.account}" if key.account else f"T|{key.ingress_trunk}"
+    return f"{key.tenant}|{who}|{key.a_number}|{key.b_range}"
+
+
+def candidates(tenant: str, account: str, trunk: str, a_number: str, b_number: str) -> list[str]:
+    """The entries that refuse a call, in the order in which a switch looks them up: account before trunk, with a_number before
+    without, the longest b_range first.
+
+    >>> candidates("t1", "acme", "", "", "88")
+    ['t1|A|acme||88', 't1|A|acme||8', 't1|A|acme||']
+    """
+    found = []
+    for letter, who in (("A", account), ("T", trunk)):
+        if not who:
+            continue
+        for a in dict.fromkeys((a_number, "")):
+            found += [f"{tenant}|{letter}|{who}|{a}|{b_number[:n]}" for n in range(min(15, len(b_number)), -1, -1)]
+    return found
+
+
+class JsonRpcControl:
+    """Kamailio's `htable` over JSON-RPC. One connection, kept; not for several threads at once."""
+
+    def __init__(self, url: str, token: str, *, fence: int = 0, timeout_s: float = TIMEOUT_S) -> None:
+        self.fence = fence
+        self._token = token
+        self._timeout_s = timeout_s
+        self._call_no = 0
+        limits = httpx2.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=60)
+        # trust_env=False: a proxy in the environment must never stand between us and the switch.
+        self._http = httpx2.Client(base_url=url, timeout=timeout_s, limits=limits, trust_env=False, follow_redirects=False)
+
+    def close(self) -> None:
+        self._http.close()
+
+    # --- blocks ---
+
+    def set_block(self, entry: str, order_id: str, ttl_s: int, table: str = BLOCKS) -> None:
+        """Value and life in one command, so that no entry is ever without an end."""
+        self._call("htable.setxs", table, entry, order_id, max(1, ttl_s))
+
+    def remove_block(self, entry: str, table: str = BLOCKS) -> None:
+        """Absent afterwards, whether or not it was there."""
+        self._call("htable.delete", table, entry, absent_is_fine=True)
+
+    def get_block(self, entry: str, table: str = BLOCKS) -> str:
+        """The order id, or ""."""
+        return self._value(table, entry)
+
+    def table_count(self, table: str = BLOCKS) -> int:
+        """Entries in the table, with those that have expired and are not swept yet."""
+        stats = self._call("htable.stats")
+        for row in stats if isinstance(stats, list) else []:
+            if isinstance(row, dict) and row.get("name") == table and isinstance(row.get("all"), int):
+                return int(row["all"])
+        raise ControlError(f"the switch has no table {table!r}")
+
+    def entries(self, table: str = BLOCKS) -> dict[str, str]:
+        """The whole table: only while it is small (10,000 entries take 0.1 s, 100,000 never answer). Expired ones are in it until swept."""
+        try:
+            slots = self._call("htable.dump", table) or []
+            return {str(item["name"]): str(item["value"]) for slot in slots for item in slot["slot"]}
+        except (KeyError, TypeError) as error:
+            raise Unreachable(f"htable.dump of {table} answered another shape: {error!r}") from error
+
+    def clear(self, table: str) -> None:
+        """Empties a table."""
+        self._call("htable.flush", table)
+
+    def set_protected(self, entry: str, why: str) -> None:
+        self._call("htable.sets", PROTECTED, entry, why)
+
+    # --- ctl ---
+
+    def boot(self) -> str:
+        return self._value(CTL, "boot")
+
+    def hold(self) -> bool:
+        """Whether a person has turned all our blocks off. Anything but an absent flag or 0 counts as on."""
+        return self._value(CTL, "hold") not in ("", "0")
+
+    def set_hold(self, on: bool) -> None:
+        self._call("htable.seti", CTL, "hold", int(on))
+
+    def version(self) -> str:
+        return self._value(CTL, "version")
+
+    def set_version(self, version: str) -> None:
+        self._call("htable.sets", CTL, "version", version)
+
+    # --- wire ---
+
+    def _value(self, table: str, name: str) -> str:
+        result = self._call("htable.get", table, name, absent_is_fine=True)
+        if result is None:
+            return ""
+        try:
+            return str(result["item"]["value"])
+        except (KeyError, TypeError) as error:
+            raise Unreachable(f"htable.get of {table} {name} answered another shape: {error!r}") from error
+
+    def _call(self, method: str, *params: object, absent_is_fine: bool = False) -> Any:
+        self._call_no += 1
+        body = msgspec.json.encode({"jsonrpc": "2.0", "method": method, "params": params, "id": self._call_no})
+        answer = self._post(method, body)
+        if not isinstance(answer, dict) or answer.get("id") != self._call_no:
+            raise Unreachable(f"{method}: the answer is not the one to our request")
+        if error := answer.get("error"):
+            message = str(error.get("message", error)) if isinstance(error, dict) else str(error)
+            if absent_is_fine and ("doesn't exist" in message or "not found in htable" in message):
+                return None
+            raise ControlError(f"{method}: {message[:200]}")
+        if "result" not in answer:
+            raise Unreachable(f"{method}: an answer without result or error")
+        return answer["result"]
+
+    def _post(self, method: str, body: bytes) -> Any:
+        headers = {TOKEN_HEADER: self._token, "Content-Type": "application/json"}
+        if self.fence:
+            headers[FENCE_HEADER] = str(self.fence)
+        deadline = time.monotonic() + self._timeout_s
+        answer = bytearray()
+        try:
+            with self._http.stream("POST", "", content=body, headers=headers) as response:
+                for piece in response.iter_bytes():
+                    answer += piece
+                    if len(answer) > MAX_ANSWER_BYTES or time.monotonic() > deadline:
+                        raise Unreachable(f"{method}: the answer is too long or too slow")
+        except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError) as error:
+            raise Unreachable(f"{method}: {error!r}") from error
+        if response.status_code in (401, 403):
+            raise Denied(f"{method}: the switch answers {response.status_code}")
+        if response.status_code == 409:
+            raise Fenced(f"{method}: the switch has heard a deliverer later than {self.fence}")
+        if response.status_code != 200 and not answer.startswith(b"{"):
+            raise Unreachable(f"{method}: the switch answers {response.status_code}")
+        try:
+            return msgspec.json.decode(bytes(answer))
+        except (msgspec.DecodeError, ValueError) as error:
+            raise Unreachable(f"{method}: the answer is not JSON: {error}") from error
