@@ -1,0 +1,500 @@
+"""The journal as files: nothing but a directory, and nothing lost that was acknowledged.
+
+    DIR/TOPIC/topic.json                   {"format": 1, "partitions": 4}
+    DIR/TOPIC/3/00000000000000000000.log   a segment: frames (journal/frames.py), named by its first offset; only ever appended to
+    DIR/TOPIC/3/synced                     8 bytes, mapped into memory: the end, written after each fsync; readers stop there
+    DIR/TOPIC/3/lock                       held (flock) by the one writer, with its process id for people
+
+There is no index: to find an offset, the headers of one segment are walked, once a reader (24 ms where a segment is full).
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import itertools
+import json
+import logging
+import mmap
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from journal import frames
+from journal.durable import replace_file, sync_directory
+from journal.protocol import Entry, Full, JournalError, Locked, Message, OffsetAhead, OffsetTrimmed, TooLarge, Torn
+
+FORMAT = 1
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_CHUNK = 1 << 20
+_TOPIC = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}")
+
+_log = logging.getLogger(__name__)
+
+
+def wall_clock_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a partition may hold, and for how long.
+
+    Retention looks at whole segments, and only when a new one is begun (when the last is full, or older than `roll_ms`):
+    the oldest goes while the partition is over `retention_bytes`, or the segment was last written longer than `retention_ms` ago.
+    Age is that of the files, not what entries say of themselves: a record that carries a time of 1970 takes nothing with it.
+    """
+
+    record_bytes: int = 1 << 20
+    segment_bytes: int = 64 << 20
+    roll_ms: int = 24 * 3_600_000
+    retention_bytes: int | None = None
+    retention_ms: int | None = 7 * 24 * 3_600_000
+
+
+class FileJournal:
+    """A journal in a directory. It holds nothing open itself: any number of processes may have one on the same directory."""
+
+    def __init__(self, home: Path, limits: Limits = Limits(), now_ms: Callable[[], int] = wall_clock_ms) -> None:
+        self._home = home
+        self._limits = limits
+        self._now_ms = now_ms
+
+    def create(self, topic: str, partitions: int) -> None:
+        """Makes a topic, all of it or nothing. Of one that exists, each partition without a writer has its torn tail cut."""
+        if not _TOPIC.fullmatch(topic):
+            raise JournalError(f"{topic!r} is not a topic's name (letters, digits, . _ -, at most 200)")
+        if not 1 <= partitions <= 1024:
+            raise JournalError(f"{topic}: {partitions} partitions is not between 1 and 1024")
+        target = self._home / topic
+        if not (target / "topic.json").exists():
+            try:
+                self._make(target, partitions)
+            except OSError as error:
+                raise _explained(error, f"cannot make {topic} in {self._home}") from error
+        if (there := self.partitions(topic)) != partitions:
+            raise JournalError(
+                f"{topic} has {there} partitions, {partitions} were asked for: another number would part keys from their state"
+            )
+        for number in range(partitions):
+            try:
+                FileWriter(self._part(topic, number), self._limits, self._now_ms, lock_wait_ms=0).close()
+            except Locked:
+                continue  # its writer has done it
+
+    def _make(self, target: Path, partitions: int) -> None:
+        self._home.mkdir(parents=True, exist_ok=True)
+        draft = self._home / f".{target.name}.{os.getpid()}"
+        shutil.rmtree(draft, ignore_errors=True)
+        for number in range(partitions):
+            part = draft / str(number)
+            part.mkdir(parents=True)
+            replace_file(part / "synced", bytes(8))
+        replace_file(draft / "topic.json", json.dumps({"format": FORMAT, "partitions": partitions}).encode())
+        sync_directory(draft)
+        try:
+            os.rename(draft, target)
+        except OSError as error:
+            shutil.rmtree(draft)
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                raise
+            return  # another process made it meanwhile
+        sync_directory(self._home)
+
+    def partitions(self, topic: str) -> int:
+        try:
+            about = json.loads((self._home / topic / "topic.json").read_bytes())
+        except FileNotFoundError:
+            raise JournalError(f"there is no topic {topic} in {self._home}") from None
+        except OSError as error:
+            raise _explained(error, f"cannot read topic {topic} in {self._home}") from error
+        if about.get("format") != FORMAT:
+            raise JournalError(f"{self._home / topic} has format {about.get('format')}, this program reads {FORMAT}")
+        return int(about["partitions"])
+
+    def writer(self, topic: str, partition: int) -> FileWriter:
+        return FileWriter(self._part(topic, partition), self._limits, self._now_ms)
+
+    def reader(self, topic: str, partition: int, offset: int) -> FileReader:
+        return FileReader(self._part(topic, partition), offset)
+
+    def first_offset(self, topic: str, partition: int) -> int:
+        return _first_offset(self._part(topic, partition))
+
+    def end_offset(self, topic: str, partition: int) -> int:
+        with _Synced(self._part(topic, partition)) as synced:
+            return synced.end
+
+    def _part(self, topic: str, partition: int) -> Path:
+        if not 0 <= partition < (count := self.partitions(topic)):
+            raise JournalError(f"{topic} has the partitions 0 to {count - 1}, not {partition}")
+        return self._home / topic / str(partition)
+
+
+class FileWriter:
+    """The one writer of a partition. Of one thread."""
+
+    def __init__(self, part: Path, limits: Limits, now_ms: Callable[[], int], lock_wait_ms: int = 1000) -> None:
+        self._part = part
+        self._name = f"{part.parent.name}/{part.name}"
+        self._limits = limits
+        self._now_ms = now_ms
+        self._broken = ""
+        self._fd = -1
+        self._lock = _lock(part, self._name, lock_wait_ms)
+        try:
+            self._synced = _Synced(part, writable=True)
+            try:
+                self._recover()
+            except BaseException:
+                self._synced.close()
+                raise
+        except OSError as error:
+            os.close(self._lock)
+            raise _explained(error, f"cannot open {self._name} for writing") from error
+        except BaseException:
+            os.close(self._lock)
+            raise
+
+    @property
+    def end(self) -> int:
+        """The offset of the next entry."""
+        return self._end
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of all segments."""
+        return sum(self._sizes.values()) + self._size
+
+    def append(self, entries: Sequence[Entry]) -> int:
+        """See `journal.protocol.Writer`. After `Full` the same writer may try again; after any other fault it is opened anew."""
+        if self._broken:
+            raise JournalError(f"{self._name}: the writer stopped at an earlier fault and must be opened anew: {self._broken}")
+        if not entries:
+            return self._end
+        self._check(entries)
+        data = frames.encode(entries, self._end)
+        if len(data) > self._limits.segment_bytes:
+            raise TooLarge(f"{self._name}: {len(data)} bytes in one append, a segment holds {self._limits.segment_bytes}")
+        if self._size and (self._size + len(data) > self._limits.segment_bytes or self._is_old()):
+            self._roll()
+        self._write(data)
+        first = self._end
+        self._end += len(entries)
+        self._size += len(data)
+        self._synced.end = self._end  # only now may readers see it
+        return first
+
+    def trim(self, before: int) -> None:
+        """Removes every segment that lies wholly below an offset: for whoever keeps a log only until it is consumed."""
+        if before >= self._end and self._size:
+            self._roll()
+        bases = [*self._sizes, self._base]
+        for base, following in itertools.pairwise(bases):
+            if following > before:
+                break
+            self._remove(base)
+
+    def close(self) -> None:
+        if self._lock < 0:
+            return
+        if self._fd >= 0:
+            os.close(self._fd)
+        self._synced.close()
+        os.close(self._lock)
+        self._lock = self._fd = -1
+        self._broken = self._broken or "it was closed"
+
+    def _check(self, entries: Sequence[Entry]) -> None:
+        limit = self._limits.record_bytes
+        for number, entry in enumerate(entries):
+            if len(entry.key) + len(entry.value) > limit:
+                size = len(entry.key) + len(entry.value)
+                raise TooLarge(f"{self._name}: entry {number} of {len(entries)} has {size} bytes, the limit is {limit}")
+
+    def _recover(self) -> None:
+        """Finds the end. A tail that is not whole was never acknowledged, and is cut; damage below the synced end is `Torn`."""
+        bases = _bases(self._part)
+        self._sizes = {base: _segment(self._part, base).stat().st_size for base in bases[:-1]}
+        self._base = bases[-1] if bases else 0
+        path = _segment(self._part, self._base)
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o640)
+        try:
+            if not bases:
+                sync_directory(self._part)
+            data = path.read_bytes()
+            sound = frames.extent(data, self._base)
+            if sound.end < self._synced.end:
+                raise Torn(
+                    f"{self._name}: {path} is damaged at byte {sound.size} ({sound.fault or 'it ends there'}): "
+                    f"offsets {sound.end} to {self._synced.end - 1} were acknowledged and cannot be read. Restore the file"
+                )
+            if sound.size < len(data):
+                _log.warning("%s: cut a torn tail of %d bytes (%s)", self._name, len(data) - sound.size, sound.fault)
+                os.ftruncate(self._fd, sound.size)
+            os.fsync(self._fd)  # what a killed writer left whole may never have been synced
+        except BaseException:
+            os.close(self._fd)
+            self._fd = -1
+            raise
+        self._size, self._end = sound.size, sound.end
+        # It was begun when the one before it was last written; the first one has nothing before it.
+        self._began_ms = self._written_ms(bases[-2]) if len(bases) > 1 else self._now_ms()
+        self._synced.end = self._end
+
+    def _is_old(self) -> bool:
+        return self._now_ms() - self._began_ms > self._limits.roll_ms
+
+    def _roll(self) -> None:
+        """Begins a new segment, then lets retention take old ones. A crash between leaves an empty one, or an old one more."""
+        path = _segment(self._part, self._end)
+        try:
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o640)
+            try:
+                sync_directory(self._part)
+            except OSError:
+                os.close(fd)
+                path.unlink()  # else readers would look into it for what still goes into the segment before
+                raise
+        except OSError as error:
+            raise _explained(error, f"{self._name}: cannot begin {path.name}") from error
+        os.close(self._fd)
+        self._sizes[self._base] = self._size
+        self._fd, self._base, self._size, self._began_ms = fd, self._end, 0, self._now_ms()
+        self._retain()
+
+    def _retain(self) -> None:
+        limits = self._limits
+        old_ms = None if limits.retention_ms is None else self._now_ms() - limits.retention_ms
+        for base in list(self._sizes):
+            over = limits.retention_bytes is not None and self.size_bytes > limits.retention_bytes
+            if not over and (old_ms is None or self._written_ms(base) >= old_ms):
+                break
+            self._remove(base)
+
+    def _written_ms(self, base: int) -> int:
+        """When a segment was last appended to."""
+        return _segment(self._part, base).stat().st_mtime_ns // 1_000_000
+
+    def _remove(self, base: int) -> None:
+        _segment(self._part, base).unlink(missing_ok=True)
+        del self._sizes[base]
+
+    def _write(self, data: bytes) -> None:
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(self._fd, view) :]
+            os.fdatasync(self._fd)
+        except OSError as error:
+            self._undo(error)
+            raise _explained(error, f"{self._name}: cannot append {len(data)} bytes") from error
+
+    def _undo(self, error: OSError) -> None:
+        """Cuts off what a failed append left. Where that fails too, or the fault is not one of room, the writer stops for good:
+        after a failed fsync nobody knows what is on the disk, and only reading it again tells."""
+        if error.errno not in _NO_ROOM:
+            self._broken = str(error)
+        try:
+            os.ftruncate(self._fd, self._size)
+            os.fsync(self._fd)
+        except OSError as second:
+            self._broken = f"{error}; and cutting the rest off: {second}"
+
+
+class FileReader:
+    """A place in a partition. Reads with `pread` what is synced, and checks every frame.
+
+    It keeps nothing of what it has not handed out: bytes beyond the synced end may still be cut and written anew.
+    """
+
+    def __init__(self, part: Path, offset: int) -> None:
+        self._part = part
+        self._name = f"{part.parent.name}/{part.name}"
+        self._fd = -1
+        self._base = -1
+        self._at = 0
+        self.offset = offset
+        self._synced = _Synced(part)
+        try:
+            self._check_place(self._synced.end)
+        except BaseException:
+            self._synced.close()
+            raise
+
+    def read(self, max_messages: int = 4096, max_bytes: int = 8 << 20) -> list[Message]:
+        end = self._synced.end
+        out: list[Message] = []
+        if self.offset >= end:
+            self._check_place(end)
+            return out
+        chunk = _CHUNK
+        while self.offset < end and len(out) < max_messages and max_bytes > 0:
+            if self._fd < 0:
+                self._seek()
+            data = os.pread(self._fd, chunk, self._at)
+            got = frames.decode(data, self.offset, end, max_messages - len(out), max_bytes)
+            if got.fault:
+                raise self._torn(self._at + got.used, got.fault)
+            if got.messages:
+                taken = got.used - frames.HEADER * len(got.messages)
+                if out and taken > max_bytes:
+                    break
+                out += got.messages
+                self.offset += len(got.messages)
+                self._at += got.used
+                max_bytes -= taken
+                chunk = _CHUNK
+            elif not data and self._at and self.offset > self._base:
+                self._leave()  # the end of this segment; the next is named by our offset
+            elif got.need > chunk:
+                chunk = got.need
+            elif len(data) < chunk:
+                raise self._torn(self._at, "the file ends")
+            else:
+                break
+        return out
+
+    def close(self) -> None:
+        self._leave()
+        self._synced.close()
+
+    def _check_place(self, end: int) -> None:
+        if self.offset > end:
+            raise OffsetAhead(f"{self._name} ends at {end}, the reader is at {self.offset}: it read another journal before")
+        if self.offset < (first := _first_offset(self._part)):
+            raise self._trimmed(first)
+
+    def _seek(self) -> None:
+        """Opens the segment that holds our offset. Retention may remove it between listing and opening: then we look again."""
+        for _ in range(100):
+            below = [base for base in _bases(self._part) if base <= self.offset]
+            if not below:
+                raise self._trimmed(_first_offset(self._part))
+            try:
+                fd = os.open(_segment(self._part, below[-1]), os.O_RDONLY)
+            except FileNotFoundError:
+                continue
+            self._fd, self._base, self._at = fd, below[-1], 0
+            if self.offset > self._base:
+                at = self._walk(fd)
+                if at is None:
+                    raise self._torn(os.fstat(fd).st_size, "the file ends")
+                self._at = at
+            return
+        raise JournalError(f"{self._name}: its oldest segments go faster than they can be opened")
+
+    def _walk(self, fd: int) -> int | None:
+        if not os.fstat(fd).st_size:
+            return None
+        with mmap.mmap(fd, 0, access=mmap.ACCESS_READ) as data, memoryview(data) as view:
+            return frames.position_of(view, self._base, self.offset)
+
+    def _leave(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def _trimmed(self, first: int) -> OffsetTrimmed:
+        return OffsetTrimmed(
+            f"{self._name} begins at {first}, the reader is at {self.offset}: retention removed what was between"
+        )
+
+    def _torn(self, at: int, fault: str) -> Torn:
+        path = _segment(self._part, self._base)
+        return Torn(f"{self._name}: offset {self.offset} was acknowledged and cannot be read: {path} at byte {at}: {fault}")
+
+
+class _Synced:
+    """The end that readers may see: one aligned 64-bit cell, which is stored and loaded in one piece.
+
+    It is never ahead of what is on the disk. After a power cut it may be behind; then the next writer (or `create`) mends it.
+    """
+
+    def __init__(self, part: Path, *, writable: bool = False) -> None:
+        try:
+            fd = os.open(part / "synced", os.O_RDWR if writable else os.O_RDONLY)
+            try:
+                self._map = mmap.mmap(fd, 8, access=mmap.ACCESS_WRITE if writable else mmap.ACCESS_READ)
+            finally:
+                os.close(fd)
+        except (OSError, ValueError) as error:
+            raise JournalError(f"cannot read {part / 'synced'}: {error}") from error
+        self._view = memoryview(self._map)
+        self._cell = self._view.cast("q")
+
+    @property
+    def end(self) -> int:
+        return self._cell[0]
+
+    @end.setter
+    def end(self, offset: int) -> None:
+        self._cell[0] = offset
+
+    def close(self) -> None:
+        self._cell.release()
+        self._view.release()
+        self._map.close()
+
+    def __enter__(self) -> _Synced:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _segment(part: Path, base: int) -> Path:
+    return part / f"{base:020d}.log"
+
+
+def _bases(part: Path) -> list[int]:
+    """The first offsets of the segments that are there."""
+    try:
+        names = os.listdir(part)
+    except OSError as error:
+        raise _explained(error, f"cannot list {part}") from error
+    return sorted(int(name[:-4]) for name in names if name.endswith(".log"))
+
+
+def _first_offset(part: Path) -> int:
+    bases = _bases(part)
+    return bases[0] if bases else 0
+
+
+def _lock(part: Path, name: str, wait_ms: int) -> int:
+    """Takes the partition. Waits a moment: `create` holds it only as long as it checks the tail."""
+    try:
+        fd = os.open(part / "lock", os.O_RDWR | os.O_CREAT, 0o640)
+    except OSError as error:
+        raise _explained(error, f"cannot lock {name}") from error
+    for left_ms in range(wait_ms, -1, -20):
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:
+            if left_ms >= 20:
+                time.sleep(0.02)
+                continue
+            holder = os.pread(fd, 32, 0).decode("ascii", "replace").strip() or "?"
+            os.close(fd)
+            raise Locked(f"{name} has a writer already: process {holder}") from None
+        except OSError as error:
+            os.close(fd)
+            raise _explained(error, f"cannot lock {name}") from error
+    try:
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, str(os.getpid()).encode(), 0)
+    except OSError as error:
+        _log.warning("%s: the lock file does not say who holds it: %s", name, error)  # a full disk; the lock itself holds
+    return fd
+
+
+def _explained(error: OSError, what: str) -> JournalError:
+    """The same fault in words, as `Full` where room is what is missing."""
+    if error.errno in _NO_ROOM:
+        return Full(f"{what}: no room ({error.strerror}). Nothing of it was kept; free some space and it goes on")
+    return JournalError(f"{what}: {error}")

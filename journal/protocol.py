@@ -1,0 +1,105 @@
+"""What a journal is, whichever way it is spelled: topics of numbered partitions, each a log that only grows.
+
+The addressing is Kafka's: (topic, partition, offset). `tests/journal/test_contract.py` holds every spelling to this page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+
+class Entry(NamedTuple):
+    """What is appended. `timestamp_ms` is when we learned of it."""
+
+    key: bytes
+    value: bytes
+    timestamp_ms: int
+
+
+class Message(NamedTuple):
+    """What is read: an entry with its place in the partition."""
+
+    offset: int
+    timestamp_ms: int
+    key: bytes
+    value: bytes
+
+
+class JournalError(Exception):
+    """Something is wrong with the journal; the words say what and where."""
+
+
+class Locked(JournalError):
+    """The partition has a writer already."""
+
+
+class Full(JournalError):
+    """No room: nothing of this append was kept, and the next may be tried on the same writer."""
+
+
+class TooLarge(JournalError):
+    """An entry, or all the entries of one append together, are over the limit. Nothing of the append was kept."""
+
+
+class OffsetTrimmed(JournalError):
+    """The reader's offset is older than what retention has kept. Never a silent jump: whoever reads must decide."""
+
+
+class OffsetAhead(JournalError):
+    """The reader's offset is beyond the end: this is not the journal that it was reading before."""
+
+
+class Torn(JournalError):
+    """Bytes that were acknowledged cannot be read back. Never repaired in silence."""
+
+
+class Writer(Protocol):
+    """The one writer of a partition."""
+
+    def append(self, entries: Sequence[Entry]) -> int:
+        """The offset of the first entry. Returns only after the fsync; all or nothing."""
+        ...
+
+    def close(self) -> None:
+        """Gives the partition free for another writer."""
+        ...
+
+
+class Reader(Protocol):
+    """A place in a partition. Readers take no lock and may be many."""
+
+    offset: int
+    """Of the next message."""
+
+    def read(self, max_messages: int = 4096, max_bytes: int = 8 << 20) -> list[Message]:
+        """What comes next, in order; never waits. `[]` means nothing new yet. At least one message is given, however large."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Journal(Protocol):
+    """Topics and their partitions."""
+
+    def create(self, topic: str, partitions: int) -> None:
+        """Makes a topic. Again with the same number does nothing; with another number it is refused: keys would move."""
+        ...
+
+    def partitions(self, topic: str) -> int: ...
+
+    def writer(self, topic: str, partition: int) -> Writer:
+        """The one writer; a second one is `Locked`."""
+        ...
+
+    def reader(self, topic: str, partition: int, offset: int) -> Reader:
+        """A reader whose first message is the one at `offset`, which may be the end."""
+        ...
+
+    def first_offset(self, topic: str, partition: int) -> int:
+        """The oldest offset that retention has kept."""
+        ...
+
+    def end_offset(self, topic: str, partition: int) -> int:
+        """The offset that the next entry will get; everything below is synced."""
+        ...
