@@ -1,0 +1,51 @@
+# Everything runs from .venv, which `make setup` builds from the lock files. Only Python 3.11 (or 3.12) and make are needed before it.
+
+# The first interpreter that is new enough (and not too new: the dataflow engine has wheels up to 3.12).
+RIGHT := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 13))
+PYTHON ?= $(shell for p in python3.11 python3.12 python3; do "$$p" -c '$(RIGHT)' >/dev/null 2>&1 && { echo "$$p"; break; }; done)
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.complete
+
+.PHONY: help setup demo test bench lint ci lock clean
+
+help:  ## what can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 10
+
+setup: $(STAMP)  ## build .venv from the locks (quick when nothing changed)
+
+# The stamp is written last, so that a set-up that was cut off is seen and started afresh, never used half-made.
+$(STAMP): requirements.lock requirements-dev.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Ringfence needs Python 3.11 or 3.12 with the venv module (Debian: apt-get install python3-venv); set PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@test -f $(STAMP) || rm -rf $(VENV)
+	@rm -f $(STAMP)
+	@test -x $(BIN)/python || { echo "Building $(VENV) with $(PYTHON): a few minutes the first time"; $(PYTHON) -m venv $(VENV); }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock || { rm -rf $(VENV); exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable . || { rm -rf $(VENV); exit 1; }
+	@touch $(STAMP)
+
+demo: setup  ## priced calls, an attack and its block, in this terminal; Ctrl-C ends it
+	@$(BIN)/ringfence up --simulate --fresh --home var/demo
+
+test: setup  ## the whole suite
+	@$(BIN)/python -m pytest $(ARGS)
+
+bench: setup  ## the figures: records a second, where the time goes, kills, the order's way
+	@for b in bench/bench_*.py; do echo "== $$b"; $(BIN)/python "$$b" || exit 1; done
+
+lint: setup  ## style, types and who imports whom
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+
+ci: lint test  ## what a change must pass
+
+# Every hash of every file of every version named here; no address of any index.
+COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras \
+	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
+lock:  ## resolve the locks again (after a change of the dependencies in pyproject.toml)
+	@$(COMPILE) --output-file requirements.lock pyproject.toml
+	@$(COMPILE) --extra dev --constraint requirements.lock --output-file requirements-dev.lock pyproject.toml
+
+clean:  ## remove the .venv, the caches and the demo's data
+	@rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info var/demo

@@ -1,0 +1,51 @@
+"""Names that are stored are a format: `stored_names.json` changes with a migration, or by a field added at the end."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import msgspec
+
+from core import orders, record, schemas, topics
+
+GOLDEN = Path(__file__).parent / "stored_names.json"
+
+
+def fields(struct: type[msgspec.Struct]) -> list[str]:
+    return [f.encode_name for f in msgspec.structs.fields(struct)]
+
+
+def stored_names() -> dict[str, object]:
+    return {
+        "topics": {topic: topics.PARTITIONS[topic] for topic in topics.TOPICS},
+        "tick_key": record.TICK_KEY.decode(),
+        "journal_key": record.journal_key("t1", "acme", "").decode(),
+        "journal_key_of_a_trunk": record.journal_key("t1", "", "tg7").decode(),
+        "record_version": record.VERSION,
+        "record": fields(record.Record),
+        "tick": fields(record.Tick),
+        "events": list(record.EVENTS),
+        "finding": fields(orders.Finding),
+        "block_order": fields(orders.BlockOrder),
+        "key": fields(orders.Key),
+        "key_text": orders.Key(tenant="t1", account="acme", a_number="431234567", b_range="88213").text(),
+        "statuses": list(orders.STATUSES),
+        "dispositions": list(schemas.DISPOSITIONS),
+        "tables": {table: {name: str(dtype) for name, dtype in schema.items()} for table, schema in schemas.TABLES.items()},
+    }
+
+
+def test_stored_names_are_what_they_were():
+    assert stored_names() == json.loads(GOLDEN.read_text())
+
+
+def test_every_topic_has_its_partitions():
+    assert set(topics.TOPICS) == topics.PARTITIONS.keys()
+    assert topics.PARTITIONS[topics.CALLS] == topics.PARTITIONS[topics.JUDGED], "judged uses the partition of its source"
+
+
+def test_ids_are_what_they_were():
+    """A derived id that changes is another order: what was lifted would stand again."""
+    key = orders.Key(tenant="t1", account="acme", b_range="88213")
+    assert orders.order_id(key, "finding-aa3defea84e449ad695a", 1) == "order-ba9bdfc51d3b86e75236"
