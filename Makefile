@@ -21,7 +21,7 @@ $(STAMP): requirements.lock requirements-dev.lock pyproject.toml
 	@rm -f $(STAMP)
 	@test -x $(BIN)/python || { echo "Building $(VENV) with $(PYTHON): a few minutes the first time"; $(PYTHON) -m venv $(VENV); }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock || { rm -rf $(VENV); exit 1; }
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable . || { rm -rf $(VENV); exit 1; }
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable . || { rm -rf $(VENV); exit 1; }
 	@touch $(STAMP)
 
 demo: setup  ## priced calls, an attack and its block, in this terminal; Ctrl-C ends it

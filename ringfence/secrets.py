@@ -1,0 +1,39 @@
+"""Our own secrets: made once, at the first start, readable by their owner alone."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+import msgspec
+
+
+class Secrets(msgspec.Struct, frozen=True, kw_only=True):
+    """`hash_secret` keys the in-memory state; `dialog_secret` signs what travels in a call's Record-Route. Both must survive a restart."""
+
+    collector_token: str
+    warehouse_token: str
+    control_token: str
+    hash_secret: str
+    dialog_secret: str
+
+
+def load_or_make(state_dir: Path) -> Secrets:
+    """The secrets of an installation. Two first starts at once agree: the second one reads what the first one wrote."""
+    path = state_dir / "secrets.json"
+    if not path.exists():
+        state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        made = Secrets(**{name: secrets.token_urlsafe(24) for name in Secrets.__struct_fields__})
+        draft = state_dir / f".secrets.{os.getpid()}"
+        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.write(msgspec.json.format(msgspec.json.encode(made), indent=1))
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(draft, path)  # refuses to replace
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    return msgspec.json.decode(path.read_bytes(), type=Secrets)

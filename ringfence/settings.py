@@ -1,0 +1,103 @@
+"""Every setting, and the only place that reads the environment (or a `.env` file). Others get values handed in.
+
+`.env.example` is `example()`: each option with its sentence and its default.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "RINGFENCE_"
+
+
+class Settings(BaseSettings):
+    """What an installation may choose. An empty address means: embedded, under `home`.
+
+    >>> Settings(home=Path("/srv/rf")).journal_dsn
+    'files:///srv/rf/journal'
+    """
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True)
+
+    home: Path = Field(Path("var"), description="Where everything embedded lives: journal, warehouse, books, state, spool, run.")
+    journal: str = Field("", description="The journal's address: files:///absolute/directory. Empty: under home.")
+    warehouse: str = Field("", description="ClickHouse's address: chdb:///absolute/directory, or http(s)://user:password@host:port/database. Empty: embedded.")
+    books: str = Field("", description="The books' address: sqlite:////absolute/file. Empty: under home.")
+
+    host: str = Field("127.0.0.1", description="The address that the collector and the warehouse's reader listen on: loopback or a management network.")
+    collector_port: int = Field(8470, ge=0, le=65535, description="The collector's port; 0 takes a free one.")
+    warehouse_port: int = Field(8471, ge=0, le=65535, description="The port for SELECT over ClickHouse's HTTP interface; 0 takes a free one.")
+    control_port: int = Field(8472, ge=0, le=65535, description="The control port of a switch that `up` starts (the simulator's, or Kamailio's); 0 takes a free one.")
+
+    tenant: str = Field("t1", pattern=r"^[A-Za-z0-9._@+-]{1,64}$", description="The tenant that a first start makes.")
+    countries: str = Field("", description="ISO codes, with commas, whose emergency and crisis lines are protected at the first start. Empty: all that are known.")
+
+    snapshot_s: float = Field(10.0, gt=0, le=600, description="How often the flows take a snapshot of their state, in seconds. A crash replays what came since.")
+    linger_ms: int = Field(20, ge=0, le=1000, description="How long judge waits for more records before it works on a batch.")
+    stale_ms: int = Field(300_000, ge=1000, description="An order for something we learned of longer ago than this is not delivered: a replay never blocks a phone.")
+    orders_a_minute: int = Field(60, ge=0, description="More automatic orders than this in a minute wait for a person.")
+    order_subjects: int = Field(200, ge=0, description="More distinct subjects under automatic blocks than this: the next ones wait for a person.")
+    order_share: float = Field(0.2, ge=0, le=1, description="Orders that would refuse more than this share of the tenant's answered calls of the last hour wait for a person.")
+
+    log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="How much the processes say in home/run/*.log.")
+
+    @cached_property
+    def root(self) -> Path:
+        return self.home.absolute()
+
+    @property
+    def journal_dsn(self) -> str:
+        return self.journal or f"files://{self.root / 'journal'}"
+
+    @property
+    def warehouse_dsn(self) -> str:
+        return self.warehouse or f"chdb://{self.root / 'warehouse'}"
+
+    @property
+    def books_dsn(self) -> str:
+        return self.books or f"sqlite:///{self.root / 'books.db'}"
+
+    @property
+    def state_dir(self) -> Path:
+        """Snapshots of the flows, and our secrets."""
+        return self.root / "state"
+
+    @property
+    def spool_dir(self) -> Path:
+        """Where a switch that `up` starts writes its records."""
+        return self.root / "spool"
+
+    @property
+    def run_dir(self) -> Path:
+        """Logs, and the addresses of what runs."""
+        return self.root / "run"
+
+    def environment(self) -> dict[str, str]:
+        """These settings as variables, for a child process.
+
+        >>> Settings(home=Path("/srv/rf")).environment()["RINGFENCE_HOME"]
+        '/srv/rf'
+        """
+        values = self.model_dump() | {"home": self.root}
+        return {PREFIX + name.upper(): str(value) for name, value in values.items()}
+
+
+def inherited() -> dict[str, str]:
+    """The environment that a child process starts from: ours."""
+    return dict(os.environ)
+
+
+def example() -> str:
+    """The text of `.env.example`."""
+    lines = [
+        "# Settings of Ringfence. Copy to .env, or set them in the environment; what is set there wins.",
+        "# Each line shows the default.",
+    ]
+    for name, field in Settings.model_fields.items():
+        lines += ["", f"# {field.description}", f"# {PREFIX}{name.upper()}={field.default}"]
+    return "\n".join(lines) + "\n"
