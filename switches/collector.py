@@ -1,0 +1,358 @@
+"""The collector: the only writer of the topic `calls`. It answers 200 after the fsync, and drops nothing.
+
+    POST /v1/records    Authorization: Bearer TOKEN; one JSON record a line; optionally Content-Encoding: gzip
+                        X-Complete-To-Ms: everything that the switch wrote until then has been delivered, this post included
+    GET  /v1/health     {"ready", "spooling", "waiting", "spool_bytes", "why"}
+
+Answers, each with {"error": words}: 401 token, 403 source, 408 slow, 413 too large, 415 encoding, 429 rate, 503 full, busy or not
+ready (the last two with Retry-After). Whoever posts keeps its records until a 200, and may post twice: `judge` knows repeats.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+import zlib
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+from typing import Protocol
+
+import msgspec
+import structlog
+import uvicorn
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from core.record import TICK_KEY, Tick
+from core.topics import CALLS, PARTITIONS
+from journal import Entry, Journal, JournalError, Writer
+from journal.files import wall_clock_ms
+from switches.bucket import Bucket
+from switches.committer import Busy, Committer
+from switches.intake import check_tenant, lines_of, parted
+from switches.lane import Lane, SpoolFull
+from switches.spool import Spool
+
+_log = structlog.get_logger(__name__)
+
+
+class Credential(Protocol):
+    """What a token stands for: `books.credentials.Credential` is one."""
+
+    @property
+    def tenant(self) -> str: ...
+    @property
+    def switch(self) -> str: ...
+    def allows(self, address: str) -> bool: ...
+
+
+@dataclass(frozen=True)
+class Limits:
+    """A bound on everything that can grow, and what happens there."""
+
+    body_bytes: int = 8 << 20  # of a post, also unpacked: 413
+    body_s: float = 30.0  # until all of a post is here: 408
+    line_bytes: int = 512 << 10  # of a record: the rest is cut; it is a reject anyway
+    records_per_s: float = 100_000.0  # of a credential: 429
+    burst_records: float = 200_000.0
+    queue_bytes: int = 64 << 20  # waiting for the disk: 503
+    spool_bytes: int = 4 << 30  # on the disk while the journal is away: 503
+    requests: int = 128  # at the same time: 503
+    credential_s: float = 5.0  # how long a token's meaning is remembered
+    credentials: int = 1024  # how many are
+
+
+class _Refused(Exception):
+    def __init__(self, status: int, words: str, retry_s: float = 0.0) -> None:
+        super().__init__(words)
+        self.status = status
+        self.words = words
+        self.retry_s = retry_s
+
+    def response(self) -> JSONResponse:
+        headers = {"Retry-After": str(max(1, round(self.retry_s)))} if self.retry_s else {}
+        return JSONResponse({"error": self.words}, self.status, headers)
+
+
+class Collector:
+    """The state of a running collector, and its routes."""
+
+    def __init__(
+        self,
+        *,
+        journal: Journal,
+        spool: Path,
+        find_credential: Callable[[str], Credential | None],
+        config_version: Callable[[], int],
+        topic: str = CALLS,
+        partitions: int = PARTITIONS[CALLS],
+        limits: Limits = Limits(),
+        tick_s: float = 5.0,
+        now_ms: Callable[[], int] = wall_clock_ms,
+    ) -> None:
+        self._journal = journal
+        self._topic = topic
+        self._partitions = partitions
+        self._limits = limits
+        self._tick_s = tick_s
+        self._now_ms = now_ms
+        self._find_credential = find_credential
+        self._config_version = config_version
+        self._version: int | None = None
+        self._ready = False
+        self._not_ready_because = "the first tick is not written yet"
+        self._complete_to_ms: dict[str, int] = {}
+        self._known: dict[str, tuple[float, Credential]] = {}
+        self._buckets: dict[str, Bucket] = {}
+        self._lanes = [self._lane(number, Spool(spool, number, partitions)) for number in range(partitions)]
+        self._committer = Committer(self._lanes, limits.queue_bytes)
+
+    def _lane(self, number: int, spool: Spool) -> Lane:
+        def open_writer() -> Writer:
+            self._journal.create(self._topic, self._partitions)
+            return self._journal.writer(self._topic, number)
+
+        return Lane(f"{self._topic}/{number}", open_writer, spool, self._has_room, self._now_ms)
+
+    def _has_room(self, size: int) -> bool:
+        return sum(lane.spool_bytes for lane in self._lanes) + size <= self._limits.spool_bytes
+
+    def app(self) -> Starlette:
+        return Starlette(
+            routes=[
+                Route("/v1/records", self._records, methods=["POST"]),
+                Route("/v1/health", self._health, methods=["GET"]),
+            ],
+            lifespan=self._lifespan,
+        )
+
+    @contextlib.asynccontextmanager
+    async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
+        ticking = asyncio.create_task(self._tick_for_ever())
+        try:
+            yield
+        finally:
+            ticking.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await ticking
+            await run_in_threadpool(self._committer.close)
+
+    # --- ticks -----------------------------------------------------------------------------------------------------------------
+
+    async def _tick_for_ever(self) -> None:
+        while True:
+            began_s = time.monotonic()
+            try:
+                await self._tick()
+            except (Busy, SpoolFull, JournalError) as error:
+                _log.error("no tick was written", why=str(error))
+            pause_s = self._tick_s if self._ready else min(self._tick_s, 0.5)
+            await asyncio.sleep(max(0.05, pause_s - (time.monotonic() - began_s)))
+
+    async def _tick(self) -> None:
+        """One tick into every partition, behind every record acknowledged before. No record is taken before the first."""
+        try:
+            self._version = await run_in_threadpool(self._config_version)
+        except Exception as error:  # noqa: BLE001 - the books may be away in any way; the version in force goes on
+            self._not_ready_because = f"the config version in force is not known: {error}"
+            _log.error("the config version could not be read", why=str(error), in_force=self._version)
+        if self._version is None:
+            return
+        now_ms = self._now_ms()
+        tick = Tick(at_ms=now_ms, config_version=self._version, complete_to_ms=dict(self._complete_to_ms))
+        entry = Entry(TICK_KEY, msgspec.json.encode(tick), now_ms)
+        await asyncio.wrap_future(self._committer.submit({number: [entry] for number in range(self._partitions)}))
+        self._ready = True
+
+    # --- records ---------------------------------------------------------------------------------------------------------------
+
+    async def _records(self, request: Request) -> Response:
+        try:
+            return JSONResponse({"accepted": await self._accept(request)})
+        except _Refused as refused:
+            return refused.response()
+        except ClientDisconnect:
+            return Response(status_code=400)  # nobody hears it; nothing was taken
+
+    async def _accept(self, request: Request) -> int:
+        credential = await self._credential(request)
+        name = f"{credential.tenant}/{credential.switch}"
+        bucket = self._buckets.get(name)
+        if bucket is None:
+            bucket = self._buckets[name] = Bucket(self._limits.records_per_s, self._limits.burst_records, time.monotonic())
+        if wait_s := bucket.wait_s(time.monotonic()):
+            raise _Refused(429, f"{name} posts more than {self._limits.records_per_s:g} records a second", wait_s)
+        complete_to_ms = _complete_to_ms(request)
+        lines = lines_of(await self._body(request), self._limits.line_bytes)
+        if not self._ready:
+            raise _Refused(503, f"not ready: {self._not_ready_because}", 1)
+        bucket.take(len(lines))
+        if lines:
+            await self._keep(parted(credential.tenant, lines, self._partitions, self._now_ms()))
+        if complete_to_ms is not None:  # a clock that runs ahead of ours is believed only up to now, and time never runs back
+            self._complete_to_ms[name] = max(self._complete_to_ms.get(name, 0), min(complete_to_ms, self._now_ms()))
+        return len(lines)
+
+    async def _keep(self, parts: Mapping[int, list[Entry]]) -> None:
+        try:
+            await asyncio.wrap_future(self._committer.submit(parts))
+        except Busy as error:
+            raise _Refused(503, f"busy: {error}", 1) from error
+        except SpoolFull as error:
+            raise _Refused(503, f"full: {error}", 5) from error
+
+    async def _credential(self, request: Request) -> Credential:
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise _Refused(401, "the header Authorization: Bearer TOKEN is missing")
+        credential = await self._look_up(token.strip())
+        if credential is None:
+            raise _Refused(401, "the token is not known, or not any more")
+        source = (request.client.host if request.client else "").removeprefix("::ffff:")
+        if not credential.allows(source):
+            _log.warning("a post from an address that its credential does not list", switch=credential.switch, source=source)
+            raise _Refused(403, f"{source} is not among the sources of this token")
+        return credential
+
+    async def _look_up(self, token: str) -> Credential | None:
+        """What a token stands for, remembered for a few seconds, and as long as the books are away."""
+        now_s = time.monotonic()
+        known = self._known.get(token)
+        if known and now_s - known[0] < self._limits.credential_s:
+            return known[1]
+        try:
+            credential = await run_in_threadpool(self._find_credential, token)
+        except Exception as error:  # the books may be away in any way
+            _log.error("credentials cannot be looked up", why=str(error))
+            if known:
+                return known[1]
+            raise _Refused(503, "not ready: credentials cannot be looked up", 2) from error
+        if credential is None:
+            self._known.pop(token, None)
+            return None
+        try:
+            check_tenant(credential.tenant)
+        except ValueError as error:
+            raise _Refused(403, str(error)) from error
+        if len(self._known) >= self._limits.credentials:
+            self._known.pop(next(iter(self._known)))
+        self._known[token] = (now_s, credential)
+        return credential
+
+    async def _body(self, request: Request) -> bytes:
+        limit = self._limits.body_bytes
+        too_large = _Refused(413, f"a post may have {limit} bytes, unpacked too: post fewer records at once")
+        encoding = request.headers.get("content-encoding", "identity").lower()
+        if encoding not in ("identity", "gzip"):
+            raise _Refused(415, f"Content-Encoding {encoding} is not understood: gzip, or none")
+        body = bytearray()
+        try:
+            async with asyncio.timeout(self._limits.body_s):
+                async for chunk in request.stream():
+                    body += chunk
+                    if len(body) > limit:
+                        raise too_large
+        except TimeoutError as error:
+            raise _Refused(408, f"the post did not end within {self._limits.body_s:g} s") from error
+        if encoding == "identity":
+            return bytes(body)
+        try:
+            unpacker = zlib.decompressobj(wbits=31)
+            plain = unpacker.decompress(body, limit + 1)
+        except zlib.error as error:
+            raise _Refused(400, f"the body is not gzip: {error}") from error
+        if len(plain) > limit:
+            raise too_large
+        if not unpacker.eof:
+            raise _Refused(400, "the gzip body is cut off")
+        return plain
+
+    async def _health(self, _: Request) -> Response:
+        waiting = sum(lane.waiting for lane in self._lanes)
+        why = next((lane.away_because for lane in self._lanes if lane.away_because), "")
+        return JSONResponse(
+            {
+                "ready": self._ready and self._committer.alive,
+                "spooling": bool(waiting),
+                "waiting": waiting,
+                "spool_bytes": sum(lane.spool_bytes for lane in self._lanes),
+                "why": why if self._ready else self._not_ready_because,
+            }
+        )
+
+
+def _complete_to_ms(request: Request) -> int | None:
+    text = request.headers.get("x-complete-to-ms")
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) <= 16):
+        raise _Refused(400, f"X-Complete-To-Ms {text[:40]!r} is not a time in ms")
+    return int(text)
+
+
+class _Server(uvicorn.Server):
+    """Says when it listens, and stops on an event as well as on a signal."""
+
+    def __init__(self, config: uvicorn.Config, stop: Event | None, listening: Callable[[int], None] | None) -> None:
+        super().__init__(config)
+        self._stop = stop
+        self._listening = listening
+
+    async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
+        await super().startup(sockets)  # type: ignore[arg-type]
+        if self.started and self._listening:
+            self._listening(self.servers[0].sockets[0].getsockname()[1])
+
+    async def on_tick(self, counter: int) -> bool:
+        return await super().on_tick(counter) or bool(self._stop and self._stop.is_set())
+
+
+def serve(
+    *,
+    journal: Journal,
+    spool: Path,
+    find_credential: Callable[[str], Credential | None],
+    config_version: Callable[[], int],
+    host: str = "127.0.0.1",
+    port: int = 0,
+    topic: str = CALLS,
+    partitions: int = PARTITIONS[CALLS],
+    limits: Limits = Limits(),
+    tick_s: float = 5.0,
+    now_ms: Callable[[], int] = wall_clock_ms,
+    listening: Callable[[int], None] | None = None,
+    stop: Event | None = None,
+) -> None:
+    """Runs until a signal or `stop`. Then what was posted is written, and both the journal and the spool are given free.
+
+    `spool`: a directory of the collector's own, best on another disk than the journal. `find_credential` and `config_version` are
+    called in threads. `listening` is told the port.
+    """
+    collector = Collector(
+        journal=journal,
+        spool=spool,
+        find_credential=find_credential,
+        config_version=config_version,
+        topic=topic,
+        partitions=partitions,
+        limits=limits,
+        tick_s=tick_s,
+        now_ms=now_ms,
+    )
+    config = uvicorn.Config(
+        collector.app(),
+        host=host,
+        port=port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        limit_concurrency=limits.requests,
+        timeout_graceful_shutdown=10,
+    )
+    _Server(config, stop, listening).run()

@@ -1,0 +1,119 @@
+"""One thread that writes: what was posted while it wrote is written together next, and shares one fsync a partition."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from typing import NamedTuple
+
+import structlog
+
+from journal import Entry
+from switches.lane import Lane
+
+_log = structlog.get_logger(__name__)
+
+GROUP_BYTES = 8 << 20
+IDLE_S = 0.2
+"""How often lanes that are behind are looked at when nothing is posted."""
+
+
+class Busy(Exception):
+    """More is posted than the disk takes; come again in a moment."""
+
+
+class _Parcel(NamedTuple):
+    parts: Mapping[int, Sequence[Entry]]
+    size: int
+    kept: Future[None]
+
+
+class Committer:
+    """`submit` from any thread; everything else happens in one. `queue_bytes` bounds what waits to be written."""
+
+    def __init__(self, lanes: Sequence[Lane], queue_bytes: int) -> None:
+        self._lanes = lanes
+        self._queue_bytes = queue_bytes
+        self._queue: deque[_Parcel] = deque()
+        self._queued_bytes = 0
+        self._stopping = False
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
+        self._thread.start()
+
+    def submit(self, parts: Mapping[int, Sequence[Entry]]) -> Future[None]:
+        """Entries by partition. The future is done once all are synced, behind what came before; it may hold `SpoolFull`."""
+        size = sum(len(entry.key) + len(entry.value) for entries in parts.values() for entry in entries)
+        kept: Future[None] = Future()
+        with self._changed:
+            if self._stopping:
+                raise Busy("the collector is stopping")
+            if self._queued_bytes + size > self._queue_bytes and self._queue:
+                raise Busy(f"{self._queued_bytes} bytes wait to be written already")
+            self._queue.append(_Parcel(parts, size, kept))
+            self._queued_bytes += size
+            self._changed.notify()
+        return kept
+
+    @property
+    def alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def close(self) -> None:
+        """Writes what was submitted, then stops."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify()
+        self._thread.join()
+
+    def _run(self) -> None:
+        moved = 0
+        while (group := self._take(0.0 if moved else IDLE_S)) is not None:
+            if group:
+                self._commit(group)
+            moved = 0
+            for lane in self._lanes:
+                try:
+                    moved += lane.catch_up()
+                except Exception as error:  # noqa: BLE001 - a damaged spool must not stop the other partitions; it is told each time
+                    _log.error("the spool cannot be handed on", why=str(error), kind=type(error).__name__)
+        for lane in self._lanes:
+            lane.close()
+
+    def _take(self, wait_s: float) -> list[_Parcel] | None:
+        """What waits, up to a group; `[]` after `wait_s` of nothing while a lane is behind; None at the end."""
+        with self._changed:
+            if not self._queue and not self._stopping:
+                behind = any(lane.waiting for lane in self._lanes)
+                self._changed.wait(wait_s if behind else None)
+            if not self._queue and self._stopping:
+                return None
+            group: list[_Parcel] = []
+            size = 0
+            while self._queue and (not group or size + self._queue[0].size <= GROUP_BYTES):
+                parcel = self._queue.popleft()
+                size += parcel.size
+                if parcel.kept.set_running_or_notify_cancel():  # else whoever posted it has gone, unacknowledged
+                    group.append(parcel)
+            self._queued_bytes -= size
+            return group
+
+    def _commit(self, group: list[_Parcel]) -> None:
+        merged: dict[int, list[Entry]] = {}
+        for parcel in group:
+            for partition, entries in parcel.parts.items():
+                merged.setdefault(partition, []).extend(entries)
+        faults: dict[int, Exception] = {}
+        for partition, entries in merged.items():
+            try:
+                self._lanes[partition].append(entries)
+            except Exception as error:  # noqa: BLE001 - goes to whoever posted, as it is
+                faults[partition] = error
+        for parcel in group:
+            fault = next((faults[partition] for partition in parcel.parts if partition in faults), None)
+            if fault is None:
+                parcel.kept.set_result(None)
+            else:
+                parcel.kept.set_exception(fault)

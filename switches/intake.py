@@ -1,0 +1,83 @@
+"""From a posted body to journal entries. Pure.
+
+Nothing is dropped: a line that is no record becomes an entry too, and `judge` says why.
+"""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from core.record import KEY_SEPARATOR, journal_key
+from journal import Entry, partition_for
+
+NAME_MAX = 128
+"""As `core.record.Name`: a longer account or trunk is a reject, and its key needs no more of it."""
+
+
+class _Who(msgspec.Struct):
+    account: str = ""
+    ingress_trunk: str = ""
+
+
+_decode = msgspec.json.Decoder(_Who).decode
+_ACCOUNT = re.compile(rb'"account"\s*:\s*"([^"\\\x00-\x1f]*)"')
+_TRUNK = re.compile(rb'"ingress_trunk"\s*:\s*"([^"\\\x00-\x1f]*)"')
+
+
+def check_tenant(tenant: str) -> None:
+    """A tenant's name goes into every key: an empty one could make a key that reads as a tick's.
+
+    >>> check_tenant("")
+    Traceback (most recent call last):
+    ...
+    ValueError: '' cannot be a tenant's name: it must not be empty nor hold the key's separator
+    """
+    if not tenant or KEY_SEPARATOR.decode() in tenant:
+        raise ValueError(f"{tenant!r} cannot be a tenant's name: it must not be empty nor hold the key's separator")
+
+
+def key_of(tenant: str, line: bytes) -> bytes:
+    """The journal key of a line: from its fields, or from what can be read of them in a torn one.
+
+    >>> key_of("t1", b'{"account":"acme","ingress_trunk":"tg7"}'), key_of("t1", b'{"ingress_trunk":"tg7","account":"ac')
+    (b't1\\x1facme', b't1\\x1ftrunk:tg7')
+    >>> key_of("t1", b'not json'), key_of("t1", b'{"account":7}')
+    (b't1\\x1ftrunk:', b't1\\x1ftrunk:')
+    """
+    try:
+        who = _decode(line)
+        account, trunk = who.account, who.ingress_trunk
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        account, trunk = _found(_ACCOUNT, line), _found(_TRUNK, line)
+    return journal_key(tenant, account[:NAME_MAX], trunk[:NAME_MAX])
+
+
+def _found(pattern: re.Pattern[bytes], line: bytes) -> str:
+    match = pattern.search(line, 0, 65_536)
+    return match[1].decode("utf-8", "replace") if match else ""
+
+
+def lines_of(body: bytes, line_bytes: int) -> list[bytes]:
+    """The lines that hold something, exactly as posted; a longer one than `line_bytes` is cut there.
+
+    That is far beyond `core.record.MAX_BYTES`, so what is cut is a reject whether or not it was cut.
+
+    >>> lines_of(b'\\n{"v":1}\\n\\n  \\n{"v', 100), lines_of(b"abcdef", 4)
+    ([b'{"v":1}', b'{"v'], [b'abcd'])
+    """
+    return [line[:line_bytes] for line in body.split(b"\n") if line and not line.isspace()]
+
+
+def parted(tenant: str, lines: list[bytes], partitions: int, learned_ms: int) -> dict[int, list[Entry]]:
+    """Entries by partition, in the order of the lines.
+
+    >>> parted("t1", [b'{"account":"acme"}'], 4, 5)
+    {1: [Entry(key=b't1\\x1facme', value=b'{"account":"acme"}', timestamp_ms=5)]}
+    """
+    out: dict[int, list[Entry]] = {}
+    for line in lines:
+        key = key_of(tenant, line)
+        out.setdefault(partition_for(key, partitions), []).append(Entry(key, line, learned_ms))
+    return out

@@ -1,0 +1,113 @@
+"""One partition's way into the journal: straight while the journal takes it, else over the spool, always in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from journal import Entry, JournalError, TooLarge, Writer
+from switches.spool import Spool
+
+_log = structlog.get_logger(__name__)
+
+CATCH_UP_MESSAGES = 16_384
+CATCH_UP_BYTES = 8 << 20
+
+
+class SpoolFull(Exception):
+    """The journal is away and the spool is at its bound: what is posted now cannot be kept here."""
+
+
+class Lane:
+    """Of one partition. Of one thread.
+
+    `open_writer` opens the journal's writer; `room` says whether the spool may grow by so many bytes; `now_ms` is a clock.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        open_writer: Callable[[], Writer],
+        spool: Spool,
+        room: Callable[[int], bool],
+        now_ms: Callable[[], int],
+        retry_ms: int = 1000,
+    ) -> None:
+        self._name = name
+        self._open_writer = open_writer
+        self._spool = spool
+        self._room = room
+        self._now_ms = now_ms
+        self._retry_ms = retry_ms
+        self._writer: Writer | None = None
+        self._next_try_ms = 0
+        self.away_because = ""
+
+    @property
+    def waiting(self) -> int:
+        """Entries in the spool."""
+        return self._spool.waiting
+
+    @property
+    def spool_bytes(self) -> int:
+        return self._spool.size_bytes
+
+    def append(self, entries: Sequence[Entry]) -> None:
+        """Keeps entries behind all that came before; synced when it returns, in the journal or in the spool."""
+        if not self._spool.waiting and self._hand_on(entries):
+            return
+        size = sum(len(entry.key) + len(entry.value) + 28 for entry in entries)
+        if not self._room(size):
+            raise SpoolFull(f"{self._name}: the journal is away ({self.away_because}) and the spool is at its bound")
+        try:
+            self._spool.append(entries)
+        except JournalError as error:
+            raise SpoolFull(
+                f"{self._name}: the journal is away ({self.away_because}) and the spool cannot take it: {error}"
+            ) from error
+
+    def catch_up(self) -> int:
+        """Hands the oldest of the spool on; how many."""
+        if not self._spool.waiting or not self._due():
+            return 0
+        messages = self._spool.peek(CATCH_UP_MESSAGES, CATCH_UP_BYTES)
+        if not self._hand_on([Entry(m.key, m.value, m.timestamp_ms) for m in messages]):
+            return 0
+        self._spool.done(messages[-1].offset + 1)
+        if not self._spool.waiting:
+            _log.info("the journal has caught up", partition=self._name)
+        return len(messages)
+
+    def close(self) -> None:
+        self._drop_writer()
+        self._spool.close()
+
+    def _due(self) -> bool:
+        return self._writer is not None or self._now_ms() >= self._next_try_ms
+
+    def _hand_on(self, entries: Sequence[Entry]) -> bool:
+        if not self._due():
+            return False
+        try:
+            if self._writer is None:
+                self._writer = self._open_writer()
+            self._writer.append(entries)
+        except TooLarge:
+            raise  # ours: bodies and groups are bounded so that it cannot be
+        except (JournalError, OSError) as error:
+            if not self.away_because:
+                _log.error("the journal is away, records are spooled", partition=self._name, why=str(error))
+            self.away_because = str(error)
+            self._next_try_ms = self._now_ms() + self._retry_ms
+            self._drop_writer()
+            return False
+        if self.away_because:
+            _log.info("the journal is back", partition=self._name, waiting=self._spool.waiting)
+            self.away_because = ""
+        return True
+
+    def _drop_writer(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None

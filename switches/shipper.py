@@ -1,0 +1,171 @@
+"""The shipper: stands beside a switch, posts what the switch wrote into its spool, and moves on only when the collector has it.
+
+What a crash leaves behind, step by step:
+1. lines are read      - nothing has changed: they are read again
+2. lines are posted    - the collector may have them; they are posted again, and the repeat is told apart by boot id and sequence
+3. the place is stored - done
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+
+import structlog
+
+from journal.files import wall_clock_ms
+from switches.post import Denied, PostError, TooMuch, connect, post_records
+from switches.tail import POSITION, Places, load_places, read_batch, remove_spent, store_places, sync_waiting
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast, how much, how long."""
+
+    batch_bytes: int = 1 << 20
+    poll_s: float = 0.05  # between two looks at a spool that has nothing new
+    sign_of_life_s: float = 2.0  # a post at least so often, also of nothing: it says that everything is delivered
+    torn_after_s: float = 5.0  # a line without an end that old will get none
+    slack_ms: int = 1000  # from a record's own time to its line in the spool
+    retry_s: float = 0.2  # doubled with each failure in a row ...
+    retry_max_s: float = 5.0  # ... up to here
+    denied_s: float = 30.0  # a token or an address is not allowed: a person must act first
+    keep_s: float | None = 24 * 3600.0  # delivered files are kept so long; None = for ever
+    timeout_s: float = 30.0  # of one post
+    compress: bool = False
+
+
+MIN_BATCH_BYTES = 16 << 10
+
+
+def ship(
+    *,
+    home: Path,
+    url: str,
+    token: str,
+    stop: Event,
+    pace: Pace = Pace(),
+    now_ms: Callable[[], int] = wall_clock_ms,
+    chance: random.Random | None = None,
+) -> None:
+    """Runs until `stop`. `home`: the spool, and the shipper's own `position.json`. `chance` spreads the retries of many."""
+    if not home.is_dir():
+        raise FileNotFoundError(f"there is no spool at {home}: nothing can be said to be delivered from there")
+    with _alone(home):
+        _Shipper(home, url, token, stop, pace, now_ms, chance or random.Random()).run()
+
+
+class _Shipper:
+    def __init__(
+        self,
+        home: Path,
+        url: str,
+        token: str,
+        stop: Event,
+        pace: Pace,
+        now_ms: Callable[[], int],
+        chance: random.Random,
+    ) -> None:
+        self._home = home
+        self._url = url
+        self._token = token
+        self._stop = stop
+        self._pace = pace
+        self._now_ms = now_ms
+        self._chance = chance
+        self._places: Places = load_places(home / POSITION)
+        self._batch_bytes = pace.batch_bytes
+        self._failures = 0
+        self._posted_at_s = -1e9
+        self._cleaned_at_s = -1e9
+
+    def run(self) -> None:
+        with connect(self._url, self._token, self._pace.timeout_s) as client:
+            while not self._stop.is_set():
+                # The clock first, then the end of the spool: what was written before the clock was read is then delivered.
+                began_ms = self._now_ms()
+                batch = read_batch(
+                    self._home,
+                    self._places,
+                    max_bytes=self._batch_bytes,
+                    torn_after_s=self._pace.torn_after_s,
+                    now_s=began_ms / 1000,
+                )
+                quiet_s = time.monotonic() - self._posted_at_s
+                if not batch.lines and not (batch.complete and quiet_s >= self._pace.sign_of_life_s):
+                    self._places = batch.places
+                    self._stop.wait(self._pace.poll_s)
+                    continue
+                try:
+                    accepted = post_records(
+                        client,
+                        batch.lines,
+                        complete_to_ms=began_ms - self._pace.slack_ms if batch.complete else None,
+                        compress=self._pace.compress and bool(batch.lines),
+                    )
+                except PostError as error:
+                    self._failed(error)
+                    continue
+                if accepted != len(batch.lines):
+                    _log.error("the collector counts other lines than were posted", posted=len(batch.lines), accepted=accepted)
+                self._delivered(batch.places, stored=bool(batch.lines))
+
+    def _delivered(self, places: Places, *, stored: bool) -> None:
+        if self._failures:
+            _log.info("the collector is back", failures=self._failures)
+        self._failures = 0
+        self._batch_bytes = min(self._pace.batch_bytes, self._batch_bytes * 2)
+        self._posted_at_s = time.monotonic()
+        self._places = places
+        if stored:
+            try:
+                store_places(self._home / POSITION, places)
+            except OSError as error:  # a full disk: we go on; after a restart these lines are posted once more
+                _log.error("the position cannot be stored", why=str(error))
+        if self._pace.keep_s is not None and self._posted_at_s - self._cleaned_at_s > 60:
+            self._cleaned_at_s = self._posted_at_s
+            try:
+                if gone := remove_spent(self._home, places, self._pace.keep_s, self._now_ms() / 1000):
+                    _log.info("removed delivered files", files=gone)
+            except OSError as error:
+                _log.error("delivered files cannot be removed", why=str(error))
+
+    def _failed(self, error: PostError) -> None:
+        self._failures += 1
+        if isinstance(error, TooMuch) and self._batch_bytes > MIN_BATCH_BYTES:
+            self._batch_bytes = max(MIN_BATCH_BYTES, self._batch_bytes // 4)
+            return
+        pause_s = min(self._pace.retry_max_s, self._pace.retry_s * 2 ** min(self._failures - 1, 20))
+        if isinstance(error, Denied):
+            pause_s = self._pace.denied_s
+        pause_s = max(pause_s, error.retry_s) * (0.75 + self._chance.random() / 2)
+        if self._failures == 1 or isinstance(error, Denied) or self._failures % 20 == 0:
+            _log.warning("records wait in the spool", why=str(error), failures=self._failures, again_in_s=round(pause_s, 2))
+        try:
+            sync_waiting(self._home, self._places)
+        except OSError as fault:
+            _log.error("the spool cannot be synced", why=str(fault))
+        self._stop.wait(pause_s)
+
+
+@contextmanager
+def _alone(home: Path) -> Iterator[None]:
+    """Two shippers on one spool would post everything twice, and each would store its own place over the other's."""
+    fd = os.open(home / "shipper.lock", os.O_RDWR | os.O_CREAT, 0o640)
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RuntimeError(f"the spool {home} has a shipper already") from None
+        yield
+    finally:
+        os.close(fd)
