@@ -1,0 +1,143 @@
+"""The labelled attack: an IRSF burst. Somebody got into an account and calls expensive ranges, of whose price he gets a share.
+
+Every parameter is drawn wide, so that fast and loud ones and slow and quiet ones occur. It goes through the same carriers and the same
+mess as honest calls; nothing in a record tells it apart but what an attack must do: expensive calls, many or long.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from random import Random
+
+from simulator import destinations
+from simulator.calls import ATTACK, Call, plan, soil
+from simulator.countries import COUNTRIES
+from simulator.world import Caller, Contact, Subscriber, World
+
+PREMIUM_MIN_EUR = 1.0
+"""Only premium numbers that pay are worth it: what a minute costs to buy, at least."""
+
+SATELLITE = ("8707", "8703", "8816", "8817", "8818", "8819", "88216", "88213", "88232", "88299", "883120")
+EXOTIC = tuple(region for region, one in COUNTRIES.items() if one.mobile >= 0.5)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the attacker does. `lines` calls at once, the first ones spread over `build_up_ms`; each redials when it ends."""
+
+    subscriber: Subscriber
+    callers: tuple[Caller, ...]
+    ranges: tuple[str, ...]
+    targets: tuple[Contact, ...]
+    start_ms: int
+    end_ms: int
+    lines: int
+    build_up_ms: int
+    median_talk_s: float
+    answered: float
+    ip: str  # "" = through the account's own PBX
+    user_agent: str
+
+
+def log_uniform(rng: Random, low: float, high: float) -> float:
+    """Between two values, each size as likely as the next.
+
+    >>> 3 <= log_uniform(Random(1), 3, 60) <= 60
+    True
+    """
+    return math.exp(rng.uniform(math.log(low), math.log(high)))
+
+
+def draw(world: World, seed: int, start_ms: int, end_ms: int) -> Plan:
+    """The attack of a seed inside a window: who, when, how fast, where to."""
+    rng = Random(f"attack {seed}")
+    one = rng.choice(world.subscribers)
+    window = end_ms - start_ms
+    begin = start_ms + int(window * rng.uniform(0.15, 0.6))
+    length = int(log_uniform(rng, 20, 150) * 60_000)
+    ranges, targets = _targets(rng, how_many=rng.choices((1, 2, 3, 4), (3, 3, 2, 1))[0], dear=False)
+    stolen = one.auth == "digest" and rng.random() < 0.5
+    return Plan(
+        subscriber=one,
+        callers=_callers(rng, one),
+        ranges=ranges,
+        targets=targets,
+        start_ms=begin,
+        end_ms=min(begin + length, end_ms),
+        lines=round(log_uniform(rng, 3, 60)),
+        build_up_ms=int(log_uniform(rng, 10, 900) * 1000),
+        median_talk_s=log_uniform(rng, 90, 1200),
+        answered=rng.uniform(0.75, 0.98),
+        ip=f"203.0.113.{rng.randint(2, 250)}" if stolen else "",
+        user_agent=rng.choice(("", "PolycomSoundPointIP", "eyeBeam release 1102")) if stolen else "",
+    )
+
+
+def draw_loud(world: World, seed: int, start_ms: int, invites_per_s: float = 1.5) -> Plan:
+    """An attack that a person can watch: parallel calls to the dearest ranges, `invites_per_s` from its first second on."""
+    rng = Random(f"attack {seed}")
+    one = rng.choice([one for one in world.subscribers if one.habit != "wholesale"])
+    ranges, targets = _targets(rng, how_many=rng.choice((2, 3)), dear=True)
+    lines = 240
+    return Plan(
+        subscriber=one, callers=_callers(rng, one), ranges=ranges, targets=targets, start_ms=start_ms, end_ms=start_ms + 1_800_000,
+        lines=lines, build_up_ms=int(lines / invites_per_s * 1000), median_talk_s=rng.uniform(150, 400), answered=0.95,
+        ip="", user_agent="",
+    )  # fmt: skip
+
+
+def _callers(rng: Random, one: Subscriber) -> tuple[Caller, ...]:
+    """One a_number, a few, or all that the account has: whatever the hole lets through."""
+    most = len(one.callers)
+    how_many = rng.choices((1, min(rng.randint(2, 6), most), most), (6, 3, 1))[0]
+    return tuple(rng.sample(one.callers, how_many))
+
+
+def _targets(rng: Random, how_many: int, dear: bool) -> tuple[tuple[str, ...], tuple[Contact, ...]]:
+    """Ranges and the numbers in them that pay. The first range is premium or satellite, the others may be an exotic country's."""
+    least = 1.8 if dear else PREMIUM_MIN_EUR
+    premium = [one for one in destinations.table() if one.kind == "premium" and one.cost >= least and one.region]
+    ranges: list[str] = []
+    targets: list[Contact] = []
+    for no in range(how_many):
+        draw = rng.random()
+        if no and draw < 0.35 and not dear:
+            region = rng.choice(EXOTIC)
+            example, kind = destinations.number(region, "mobile", rng), "mobile"
+        elif draw < 0.7:
+            region = rng.choice(sorted({one.region for one in premium}))
+            example, kind = destinations.number(region, "premium", rng), "premium"
+        else:
+            region, kind = "", "satellite"
+            example = destinations.beyond(rng.choice(SATELLITE[:9] if dear else SATELLITE), rng)
+        open_digits = rng.choice((2, 3, 3, 4))
+        block = example[:-open_digits]
+        if block in ranges:
+            continue
+        ranges.append(block)
+        ends = rng.sample(range(10**open_digits), rng.randint(2, 12))
+        targets += [Contact(block + f"{end:0{open_digits}d}", region, kind) for end in ends]
+    return tuple(ranges), tuple(targets)
+
+
+def burst(world: World, seed: int, what: Plan) -> Iterator[Call]:
+    """The calls of an attack, in order."""
+    rng = Random(f"burst {seed}")
+    free = [(what.start_ms + int(what.build_up_ms * line / what.lines), line) for line in range(what.lines)]
+    heapq.heapify(free)
+    while free:
+        at_ms, line = heapq.heappop(free)
+        if at_ms >= what.end_ms:
+            continue
+        talk = int(1000 * min(rng.lognormvariate(math.log(what.median_talk_s), 0.5), 3600))
+        caller, target = rng.choice(what.callers), rng.choice(what.targets)
+        call = soil(rng, plan(
+            rng, world, what.subscriber, caller, target, at_ms,
+            why=ATTACK, answered=what.answered, talk=talk, ip=what.ip, user_agent=what.user_agent,
+        ))  # fmt: skip
+        yield call
+        busy = (call.talk_ms or 0) + call.ring_ms + sum(one.pdd_ms for one in call.attempts)
+        heapq.heappush(free, (at_ms + busy + rng.randint(500, 8000), line))

@@ -1,0 +1,196 @@
+"""Some hours of traffic at once, with their truth: for tests, for files, for trying a rule."""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from random import Random
+from typing import NamedTuple
+
+from core.record import Record
+from simulator import attack as irsf
+from simulator.exchange import Exchange, Pen, Written
+from simulator.traffic import legitimate, newcomer, ramp
+from simulator.truth import Keeper, LookAlike, Truth, of_attack
+from simulator.world import World, world
+
+START_MS = 1_772_438_400_000
+"""Monday, 2 March 2026, 08:00 UTC."""
+
+HOUR_MS = 3_600_000
+
+
+class Outage(NamedTuple):
+    """A switch whose records do not arrive for a while; then they come all at once, in order."""
+
+    switch: str
+    start_ms: int
+    end_ms: int
+
+
+class Delivery(NamedTuple):
+    """A record as it reaches us.
+
+    `learned_ms` never goes back. `complete_to_ms`: with this record its switch has delivered everything up to then, by its own clock.
+    """
+
+    learned_ms: int
+    complete_to_ms: int
+    record: Record
+
+
+def attacked(seed: int) -> bool:
+    """Whether the day of a seed has an attack: odd seeds do, even ones do not.
+
+    >>> attacked(7), attacked(8)
+    (True, False)
+    """
+    return seed % 2 == 1
+
+
+def day(
+    seed: int,
+    hours: float = 3.0,
+    calls_per_s: float = 0.35,
+    start_ms: int = START_MS,
+    attack: bool | None = None,
+    place: World | None = None,
+    outages: Iterable[Outage] | None = None,
+) -> tuple[Iterator[Delivery], Truth]:
+    """The records of some hours, in the order in which they reach us, and the truth about them.
+
+    New calls come for `hours`; what is under way then goes on to its end. `attack` None = as `attacked(seed)` says. `place` is
+    the world of the seed unless another is given; `outages` are drawn unless given. The truth is complete when the last record is taken.
+
+    >>> records, truth = day(2, hours=0.1)
+    >>> first = next(records).record
+    >>> first.event, first.seq, truth.attack is None
+    ('boot', 1, True)
+    """
+    rng = Random(f"day {seed}")
+    end_ms = start_ms + int(hours * HOUR_MS)
+    place = place or world(seed)
+    ramp_ms = start_ms + int((end_ms - start_ms) * rng.uniform(0.1, 0.5))
+    streams = [
+        legitimate(place, seed, start_ms, calls_per_s, end_ms - start_ms, end_ms),
+        ramp(place, seed, ramp_ms, min(0.25, 0.4 * calls_per_s), int(rng.uniform(4, 12) * 60_000), end_ms),
+    ]
+    one = newcomer(place, seed)
+    truth = Truth(
+        seed=seed, start_ms=start_ms, end_ms=end_ms, look_alike=LookAlike(tenant=one.tenant, account=one.name, start_ms=ramp_ms)
+    )
+    if attacked(seed) if attack is None else attack:
+        plan = irsf.draw(place, seed, start_ms, end_ms)
+        truth.attack = of_attack(plan)
+        streams.append(irsf.burst(place, seed, plan))
+    skews_ms = {switch: round(rng.gauss(0, 1500)) for switch in place.switches}
+    calls = heapq.merge(*streams, key=lambda call: call.at_ms)
+    exchange = Exchange(calls, skews_ms, cut=frozenset(place.switches[1:2]))
+    if outages is None:
+        outages = _outages(rng, place, start_ms, end_ms)
+    restart = (rng.choice(place.switches), rng.randint(start_ms, end_ms)) if rng.random() < 0.25 else None
+    return _deliver(exchange, place, truth, tuple(outages), restart, start_ms), truth
+
+
+def _outages(rng: Random, place: World, start_ms: int, end_ms: int) -> list[Outage]:
+    if rng.random() < 0.5:
+        return []
+    begin = rng.randint(start_ms, end_ms)
+    return [Outage(rng.choice(place.switches), begin, begin + int(rng.uniform(2, 10) * 60_000))]
+
+
+REPEATED, SHUFFLED = 0.002, 0.01
+"""Shares: of records after which a batch comes again, because its acknowledgement was lost; of lines that two workers wrote crosswise."""
+
+
+def _deliver(
+    exchange: Exchange, place: World, truth: Truth, outages: tuple[Outage, ...], restart: tuple[str, int] | None, start_ms: int
+) -> Iterator[Delivery]:
+    keeper = Keeper(truth, place)
+    posts = {switch: _Post(switch, truth.seed, start_ms, exchange.skews_ms[switch], outages) for switch in place.switches}
+    waiting: list[tuple[int, int, Delivery]] = []
+    number = 0
+
+    def take(fresh: list[Delivery]) -> None:
+        nonlocal number
+        for one in fresh:
+            number += 1
+            heapq.heappush(waiting, (one.learned_ms, number, one))
+
+    def ready(up_to_ms: int) -> Iterator[Delivery]:
+        while waiting and waiting[0][0] <= up_to_ms:
+            truth.records += 1
+            yield heapq.heappop(waiting)[2]
+
+    for post in posts.values():
+        take(post.boot(start_ms))
+    for written in exchange.advance_all():
+        if restart and written.at_ms >= restart[1]:
+            take(posts[restart[0]].boot(restart[1]))
+            restart = None
+        if written.event in ("setup", "refused"):
+            keeper.take(written.call)
+        take(posts[written.call.switch].write(written))
+        yield from ready(written.at_ms)
+    for post in posts.values():
+        take(post.flush())
+    yield from ready(2**62)
+    counts = exchange.counts + sum((post.counts for post in posts.values()), Counter())
+    truth.mess = dict(sorted(counts.items()))
+
+
+class _Post:
+    """From one switch's file to us: a little late, in order, sometimes twice, sometimes much later."""
+
+    def __init__(self, switch: str, seed: int, start_ms: int, skew_ms: int, outages: tuple[Outage, ...]) -> None:
+        self._rng = Random(f"post {seed} {switch}")
+        self._pen = Pen(switch, "", skew_ms)
+        self._outages = [one for one in outages if one.switch == switch]
+        self._learned_ms = start_ms
+        self._last_ms = start_ms
+        self._held: tuple[int, Record] | None = None
+        self._recent: list[Record] = []
+        self.counts: Counter[str] = Counter()
+
+    def boot(self, at_ms: int) -> list[Delivery]:
+        """A start of the switch: a new boot id, and the sequence begins again."""
+        fresh = self.flush()
+        self._pen = Pen(self._pen.switch, f"{at_ms // 1000}.{self._rng.randrange(10**6):06d}", self._pen.skew_ms)
+        self.counts["boots"] += 1
+        return [*fresh, *self._send(at_ms, self._pen.boot(at_ms))]
+
+    def write(self, written: Written) -> list[Delivery]:
+        """The next line of the file, and what it takes with it."""
+        record = self._pen.write(written)
+        if self._held is None and self._rng.random() < SHUFFLED:
+            self._held = (written.at_ms, record)
+            self.counts["lines out of order"] += 1
+            return []
+        held, self._held = self._held, None
+        if held is None:
+            return self._send(written.at_ms, record)
+        # The later line stands first: with it, everything is there up to the earlier one only.
+        return self._send(written.at_ms, record, before_ms=held[0]) + self._send(written.at_ms, held[1])
+
+    def flush(self) -> list[Delivery]:
+        """The line that is still held back."""
+        held, self._held = self._held, None
+        return self._send(self._last_ms, held[1]) if held else []
+
+    def _send(self, at_ms: int, record: Record, before_ms: int | None = None) -> list[Delivery]:
+        rng = self._rng
+        learned_ms = max(self._learned_ms, at_ms + rng.randint(20, 400))
+        for outage in self._outages:
+            if outage.start_ms <= learned_ms < outage.end_ms:
+                learned_ms = outage.end_ms
+                self.counts["late, after an outage"] += 1
+        self._learned_ms, self._last_ms = learned_ms, at_ms
+        complete_to_ms = (at_ms if before_ms is None else before_ms) + self._pen.skew_ms - 1
+        found = [Delivery(learned_ms, complete_to_ms, record)]
+        self._recent = [*self._recent[-19:], record]
+        if rng.random() < REPEATED:
+            again = self._recent[-rng.randint(1, len(self._recent)) :]
+            self.counts["delivered twice"] += len(again)
+            found += [Delivery(learned_ms, complete_to_ms, one) for one in again]
+        return found

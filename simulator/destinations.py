@@ -1,0 +1,175 @@
+"""Destinations: prefixes by country and number type out of the metadata of `phonenumbers`, and numbers drawn from them.
+
+What a country's numbers look like comes from the numbering plans; what a minute costs from `countries.py`.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from random import Random
+from typing import NamedTuple
+
+import phonenumbers
+from phonenumbers import PhoneMetadata
+
+from simulator.countries import COUNTRIES, Country
+from simulator.patterns import Node, beginnings, compact, draw, parse
+
+
+class Destination(NamedTuple):
+    """A prefix of a deck. `region` is ISO 3166 ("" beyond countries); `cost` is what a minute costs to buy, in EUR."""
+
+    prefix: str
+    name: str
+    region: str
+    kind: str
+    cost: float
+
+
+SATELLITE_AND_BEYOND = (
+    # prefix, name, kind, cost, pattern of the digits after the prefix
+    ("8707", "Satellite Inmarsat", "satellite", 4.9, r"7[0-9]\d{6}"),
+    ("8703", "Satellite Inmarsat M4", "satellite", 5.6, r"\d{8}"),
+    ("8816", "Satellite Iridium", "satellite", 5.2, r"\d{8}"),
+    ("8817", "Satellite Iridium", "satellite", 5.2, r"\d{7}"),
+    ("8818", "Satellite Globalstar", "satellite", 4.1, r"\d{7}"),
+    ("8819", "Satellite Globalstar", "satellite", 4.1, r"\d{7}"),
+    ("88216", "Satellite Thuraya", "satellite", 2.6, r"\d{8}"),
+    ("88213", "International Networks Emsat", "satellite", 3.3, r"\d{7}"),
+    ("88232", "International Networks Maritime", "satellite", 2.9, r"\d{7}"),
+    ("88299", "International Networks", "satellite", 2.2, r"\d{6}"),
+    ("883120", "International Networks iNum", "satellite", 1.4, r"\d{7}"),
+    ("883", "International Networks", "satellite", 1.7, r"510\d{8}"),
+    ("882", "International Networks", "satellite", 2.4, r"34\d{6}"),
+    ("870", "Satellite Inmarsat", "satellite", 5.9, r"[56]\d{8}"),
+    ("881", "Mobile Satellite", "satellite", 5.1, r"[0-3]\d{8}"),
+    ("979", "International Premium Rate", "premium", 1.9, r"[1359]\d{8}"),
+    ("878", "Universal Personal Telecommunications", "personal", 0.9, r"10\d{10}"),
+    ("808", "International Shared Cost", "shared", 0.3, r"[1-9]\d{7}"),
+    ("800", "International Freephone", "tollfree", 0.02, r"[1-9]\d{7}"),
+)  # fmt: skip
+
+_TYPES = (
+    # kind, field of the metadata, depth of the prefixes, word in a deck
+    ("mobile", "mobile", 3, "Mobile"),
+    ("premium", "premium_rate", 4, "Premium"),
+    ("shared", "shared_cost", 4, "Shared Cost"),
+    ("personal", "personal_number", 4, "Personal"),
+    ("corporate", "uan", 4, "Corporate"),
+    ("voip", "voip", 4, "VoIP"),
+    ("tollfree", "toll_free", 3, "Freephone"),
+)
+
+
+def cost(country: Country, kind: str) -> float:
+    """What a minute to a number type of a country costs to buy, in EUR."""
+    if kind in ("fixed", "mobile", "premium"):
+        return float(getattr(country, kind))
+    return {"shared": 0.08, "personal": 0.3, "corporate": 0.05, "voip": 0.01, "tollfree": 0.005}[kind] + country.fixed
+
+
+@lru_cache(maxsize=1)
+def table() -> tuple[Destination, ...]:
+    """Every destination, by prefix.
+
+    >>> [d.name for d in table() if d.prefix in ("43", "88216", "53")]
+    ['Austria', 'Cuba', 'Satellite Thuraya']
+    """
+    found: dict[str, Destination] = {}
+    # Countries that own a code come first: their whole code is one prefix, and those that share it carve out their own.
+    regions = sorted(COUNTRIES, key=lambda region: (not _main(region), region))
+    for region in regions:
+        for one in _of_region(region):
+            found.setdefault(one.prefix, one)
+    for prefix, name, kind, per_min, _ in SATELLITE_AND_BEYOND:
+        found[prefix] = Destination(prefix, name, "", kind, per_min)
+    return tuple(found[prefix] for prefix in sorted(found))
+
+
+def _main(region: str) -> bool:
+    return bool(phonenumbers.region_code_for_country_code(_meta(region).country_code) == region)
+
+
+def _meta(region: str) -> PhoneMetadata:
+    meta = PhoneMetadata.metadata_for_region(region)
+    if meta is None:
+        raise ValueError(f"phonenumbers knows no region {region!r}")
+    return meta
+
+
+def _pattern(region: str, kind: str) -> Node | None:
+    field = "fixed_line" if kind == "fixed" else next(field for name, field, *_ in _TYPES if name == kind)
+    described = getattr(_meta(region), field)
+    return parse(described.national_number_pattern) if described and described.national_number_pattern else None
+
+
+def _of_region(region: str) -> list[Destination]:
+    country, code = COUNTRIES[region], str(_meta(region).country_code)
+    fixed = _pattern(region, "fixed")
+    if _main(region):
+        found = [Destination(code, country.name, region, "fixed", country.fixed)]
+    else:
+        own = compact(beginnings(fixed, 3 if code == "1" else 4)) if fixed else frozenset()
+        found = [Destination(code + one, country.name, region, "fixed", country.fixed) for one in sorted(own)]
+    taken = _all_cuts(beginnings(fixed, 4)) if fixed else frozenset()
+    for kind, _, depth, word in _TYPES:
+        node = _pattern(region, kind)
+        if node is None:
+            continue
+        # Where two types share a beginning (mobiles in North America), the deck does not tell them apart.
+        own = frozenset(one for one in beginnings(node, depth) if one and one not in taken)
+        taken |= _all_cuts(own)
+        for one in sorted(compact(own)):
+            found.append(Destination(code + one, f"{country.name} {word}", region, kind, cost(country, kind)))
+    return found
+
+
+def _all_cuts(prefixes: frozenset[str]) -> frozenset[str]:
+    return frozenset(one[:cut] for one in prefixes for cut in range(1, len(one) + 1))
+
+
+@lru_cache(maxsize=1)
+def by_prefix() -> dict[str, Destination]:
+    """`table()` by prefix."""
+    return {one.prefix: one for one in table()}
+
+
+def find(digits: str) -> Destination | None:
+    """The destination of an E.164 number: its longest prefix.
+
+    >>> find("447400123456").name, find("0")
+    ('United Kingdom Mobile', None)
+    """
+    known = by_prefix()
+    for length in range(min(len(digits), 10), 0, -1):
+        if one := known.get(digits[:length]):
+            return one
+    return None
+
+
+def number(region: str, kind: str, rng: Random) -> str:
+    """An E.164 number of a country that its numbering plan allows; kinds that it does not have become fixed, then mobile.
+
+    >>> number("AT", "mobile", Random(1))[:3]
+    '436'
+    """
+    node = _pattern(region, kind) or _pattern(region, "fixed") or _pattern(region, "mobile")
+    if node is None:
+        raise ValueError(f"{region} has no number to draw")
+    code = str(_meta(region).country_code)
+    for attempt in range(1000):
+        digits = code + draw(node, rng)
+        # Plans of variable length allow very short ones, that a person hardly meets and that read as short numbers when dialled.
+        if (10 if attempt < 8 else 7) <= len(digits) <= 15:
+            return digits
+    raise ValueError(f"{region} {kind} draws no number of 7 to 15 digits")
+
+
+def beyond(prefix: str, rng: Random) -> str:
+    """A number of a satellite or international network.
+
+    >>> beyond("88216", Random(1))[:5]
+    '88216'
+    """
+    tail = next(tail for one, *_, tail in SATELLITE_AND_BEYOND if one == prefix)
+    return prefix + draw(parse(tail), rng)

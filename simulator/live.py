@@ -1,0 +1,156 @@
+"""Traffic as the clock goes: through a switch's block table, to the collector, from the first second on as busy as it will stay."""
+
+from __future__ import annotations
+
+import heapq
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from random import Random
+from typing import Protocol
+
+import msgspec
+
+from simulator import attack as irsf
+from simulator.day import attacked
+from simulator.exchange import Exchange, Pen, Written
+from simulator.post import Post, Shipper
+from simulator.traffic import legitimate, newcomer, ramp
+from simulator.truth import Keeper, LookAlike, Truth, of_attack
+from simulator.world import World, world
+
+SWITCH = "sim1"
+WARM_UP_MS = 600_000
+"""How long the world has been calling when the clock starts: what is still under way then is told first."""
+
+ATTACK_AFTER_S = (15.0, 40.0)
+"""When a seed begins its attack, if nobody says when."""
+
+
+class BlockTable(Protocol):
+    """What a switch asks before it lets an INVITE pass: protected numbers first, then the blocks."""
+
+    def lookup(self, tenant: str, account: str, trunk: str, a_number: str, b_number: str) -> str:
+        """The id of the order that refuses, "shadow:<id>" when it only would, "" to let pass."""
+        ...
+
+
+@dataclass
+class Progress:
+    """What a terminal shows; written by the loop, read by whoever likes."""
+
+    truth: Truth
+    calls: int = 0
+    active: int = 0
+    refused: int = 0
+    posted: int = 0
+    waiting: int = 0
+    retries: int = 0
+    left: int = 0  # records that could not be delivered before the end
+    last_refusal: str = ""
+    ended: bool = False
+
+
+def live_world(seed: int, tenants: tuple[str, ...] = ("demo",), switch: str = SWITCH) -> World:
+    """The world of a live run: one switch. Its config and decks are what the books must know before the first record."""
+    return world(seed, tenants=tenants, switches=(switch,))
+
+
+def run(
+    post: Post,
+    switch: BlockTable,
+    seed: int,
+    calls_per_s: float = 5.0,
+    clock: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    attack_after_s: float | None = None,
+    *,
+    attack: bool | None = None,
+    invites_per_s: float = 1.5,
+    stop: threading.Event | None = None,
+    for_s: float | None = None,
+    name: str = SWITCH,
+    boot_id: str = "",
+    place: World | None = None,
+    step_s: float = 0.05,
+    wait: Callable[[float], object] | None = None,
+    repeat_batch: float = 0.002,
+    drain_s: float = 10.0,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> Progress:
+    """Make traffic until `stop` is set (or for `for_s`), then end the calls under way and deliver the rest, for `drain_s` at most.
+
+    `attack` None = as the seed says (`attacked`), unless `attack_after_s` is given: then there is one, so many seconds after the start.
+    Records are posted every `step_s`; a batch that is not acknowledged is posted again, in order, and traffic goes on meanwhile.
+    `clock` is epoch milliseconds; `wait` sleeps and may be replaced together with it.
+    """
+    stop = stop or threading.Event()
+    wait = wait or stop.wait
+    place = place or live_world(seed, switch=name)
+    rng = Random(f"live {seed}")
+    start_ms = clock()
+    if attack is None:
+        attack = attack_after_s is not None or attacked(seed)
+    after_s = attack_after_s if attack_after_s is not None else rng.uniform(*ATTACK_AFTER_S)
+    skew_ms = rng.randint(-150, 150)
+
+    one = newcomer(place, seed)
+    ramp_ms = start_ms + rng.randint(5_000, 15_000)
+    truth = Truth(
+        seed=seed, start_ms=start_ms, end_ms=start_ms, look_alike=LookAlike(tenant=one.tenant, account=one.name, start_ms=ramp_ms)
+    )
+    streams = [
+        legitimate(place, seed, start_ms - WARM_UP_MS, calls_per_s, WARM_UP_MS * 2),
+        ramp(place, seed, ramp_ms, min(0.5, 0.15 * calls_per_s), 12_000),
+    ]
+    if attack:
+        plan = irsf.draw_loud(place, seed, start_ms + int(after_s * 1000), invites_per_s)
+        truth.attack = of_attack(plan)
+        streams.append(irsf.burst(place, seed, plan))
+    exchange = Exchange(heapq.merge(*streams, key=lambda call: call.at_ms), {one: skew_ms for one in place.switches})
+    keeper = Keeper(truth, place)
+    pen = Pen(name, boot_id or f"{start_ms // 1000}.{start_ms % 1000:03d}000", skew_ms)
+    progress = Progress(truth)
+    shipper = Shipper(post)
+
+    def lines(written: Iterable[Written]) -> list[bytes]:
+        found = []
+        for each in written:
+            if each.event in ("setup", "refused"):
+                keeper.take(each.call)
+            found.append(msgspec.json.encode(pen.write(each)))
+        truth.records += len(found)
+        return found
+
+    # The past: only what is still under way is told, so that every stop has its start.
+    past = list(exchange.advance(start_ms))
+    exchange.look_up = switch.lookup
+    exchange.counts.clear()
+    shipper.put([msgspec.json.encode(pen.boot(start_ms))], start_ms - WARM_UP_MS + skew_ms)
+    shipper.put(lines(each for each in past if each.call in exchange.active), start_ms + skew_ms)
+
+    while not stop.is_set() and (for_s is None or clock() < start_ms + for_s * 1000):
+        now_ms = clock()
+        fresh = lines(exchange.advance(now_ms))
+        shipper.put(fresh, now_ms + skew_ms)
+        if fresh and rng.random() < repeat_batch:  # as if the acknowledgement had been lost
+            shipper.put(fresh, now_ms + skew_ms)
+        _tell(progress, exchange, shipper, on_progress)
+        wait(step_s)
+    now_ms = clock()
+    fresh = lines(exchange.advance(now_ms)) + lines(exchange.hang_up(now_ms))
+    truth.end_ms, truth.mess = now_ms, dict(sorted(exchange.counts.items()))
+    shipper.put(fresh, now_ms + skew_ms)
+    progress.left = shipper.close(drain_s)
+    progress.ended = True
+    _tell(progress, exchange, shipper, on_progress)
+    return progress
+
+
+def _tell(progress: Progress, exchange: Exchange, shipper: Shipper, on_progress: Callable[[Progress], None] | None) -> None:
+    progress.calls, progress.refused = exchange.counts["calls"], exchange.counts["refused"]
+    progress.active = len(exchange.active)
+    progress.posted, progress.waiting = shipper.posted, shipper.waiting()
+    progress.retries, progress.last_refusal = shipper.retries, shipper.last_refusal
+    if on_progress:
+        on_progress(progress)

@@ -1,0 +1,103 @@
+"""Streams of honest calls, in the order of time: everyday traffic, and a new account that ramps up steeply.
+
+Each stream has a chance of its own, so that an attack beside it changes nothing in it.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect
+from collections.abc import Iterator
+from itertools import accumulate
+from random import Random
+
+from simulator.calls import LEGITIMATE, LOOK_ALIKE, REUSED_CALL_ID, Call, honest_call
+from simulator.shape import busyness
+from simulator.world import UTC_OFFSET_H, Subscriber, World
+
+HOUR_MS = 3_600_000
+_STEP_MS = 600_000
+_THURSDAY = 3  # the weekday of 1 January 1970
+
+
+def hour_of_week(at_ms: int, utc_offset_h: int = 0) -> float:
+    """Hours since Monday, midnight.
+
+    >>> hour_of_week(0), hour_of_week(0, 1)
+    (72.0, 73.0)
+    """
+    return (at_ms / HOUR_MS + 24 * _THURSDAY + utc_offset_h) % 168
+
+
+def _rates(everyone: list[Subscriber], at_ms: int) -> list[float]:
+    return [one.weight * busyness(one.habit, hour_of_week(at_ms, UTC_OFFSET_H[one.region])) for one in everyone]
+
+
+def legitimate(world: World, seed: int, start_ms: int, calls_per_s: float, mean_over_ms: int, end_ms: int | None = None) -> Iterator[Call]:
+    """The calls of the world's subscribers from `start_ms` on, shaped by their weeks; without `end_ms` it never ends.
+
+    `calls_per_s` is the mean over the first `mean_over_ms`, whatever hour it is: a night is as large as a day, but other people call.
+    """
+    rng = Random(f"legitimate {seed}")
+    everyone = world.subscribers
+    steps = range(start_ms, start_ms + max(mean_over_ms, 1), _STEP_MS)
+    scale = calls_per_s * len(steps) / sum(sum(_rates(everyone, at)) for at in steps)
+    latest: dict[str, str] = {}
+    step_ms = start_ms
+    while end_ms is None or step_ms < end_ms:
+        until = step_ms + _STEP_MS if end_ms is None else min(step_ms + _STEP_MS, end_ms)
+        ladder = list(accumulate(_rates(everyone, step_ms)))
+        rate_ms = ladder[-1] * scale / 1000
+        at = step_ms + rng.expovariate(rate_ms)
+        while at < until:
+            one = everyone[bisect(ladder, rng.random() * ladder[-1])]
+            yield _reuse(rng, latest, honest_call(rng, world, one, int(at), LEGITIMATE))
+            at += rng.expovariate(rate_ms)
+        step_ms = until
+
+
+def _reuse(rng: Random, latest: dict[str, str], call: Call) -> Call:
+    """Some devices take a Call-ID twice: another dialog, another tag, another call."""
+    if call.account in latest and rng.random() < REUSED_CALL_ID:
+        call.facts["call_id"], call.reused_call_id = latest[call.account], True
+    latest[call.account] = call.facts["call_id"]
+    return call
+
+
+def ramp(
+    world: World, seed: int, start_ms: int, calls_per_s: float, doubling_ms: int, end_ms: int | None = None, tenant: str | None = None
+) -> Iterator[Call]:
+    """A new account that starts from nothing and doubles every `doubling_ms` until it makes `calls_per_s`.
+
+    Nothing is wrong with it: people of a new customer, with contacts, no-answers and the usual talk times. It also calls some far
+    and dear countries, because its people have family or business there.
+    """
+    one = newcomer(world, seed, tenant)
+    rng = Random(f"ramp {seed}")
+    at = float(start_ms)
+    while end_ms is None or at < end_ms:
+        rate = calls_per_s * min(1.0, 0.03 * math.exp(math.log(2) * (at - start_ms) / doubling_ms))
+        at += rng.expovariate(rate) * 1000
+        if end_ms is None or at < end_ms:
+            yield honest_call(rng, world, one, int(at), LOOK_ALIKE)
+
+
+DEAR_SHARE = (0.04, 0.12)
+"""Of the newcomer's contacts that live where a minute costs a carrier 0.3 EUR and more: drawn from here."""
+
+
+def newcomer(world: World, seed: int, tenant: str | None = None) -> Subscriber:
+    """The account of the ramp, with the dear countries that it also calls."""
+    one = world.newcomers[tenant or world.tenants()[0]]
+    rng = Random(f"newcomer {seed}")
+    share = rng.uniform(*DEAR_SHARE)
+    ordinary = [(region, kind, weight) for region, kind, weight in one.partners if region not in DEAR]
+    weight = sum(weight for *_, weight in ordinary) or 1.0
+    abroad = max(one.abroad, 2.5 * share)
+    dear = weight * share / (abroad - share) / 2
+    one.partners = [*ordinary, *((region, "mobile", dear) for region in rng.sample(DEAR, 2))]
+    one.abroad = abroad
+    return one
+
+
+DEAR = ("CU", "MV", "SO", "GM", "GN", "TD", "KM", "MG", "PG", "WS", "FJ", "ER", "TG", "SL")

@@ -1,0 +1,111 @@
+"""What really happened: kept beside the records and never in them."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+
+from core.money import to_decimal
+from rating.price import price_one
+from simulator.attack import Plan
+from simulator.calls import ATTACK, LOOK_ALIKE, Call
+from simulator.decks import deck
+from simulator.world import World
+
+
+class Attack(msgspec.Struct, kw_only=True):
+    """An attack as it was meant. Calls and exposure grow while the traffic is made; exposure counts what was talked, as sold."""
+
+    tenant: str
+    account: str
+    a_numbers: list[str]
+    ranges: list[str]
+    start_ms: int
+    end_ms: int
+    lines: int
+    median_talk_s: float
+    call_ids: list[str] = []
+    refused: int = 0
+    exposure: Decimal = Decimal(0)
+    cost: Decimal = Decimal(0)
+    currency: str = "EUR"
+
+
+class LookAlike(msgspec.Struct, kw_only=True):
+    """The honest account that must not be blocked."""
+
+    tenant: str
+    account: str
+    start_ms: int
+    calls: int = 0
+    sold: Decimal = Decimal(0)
+
+
+class Truth(msgspec.Struct, kw_only=True):
+    """The answers. Complete when the last record has been taken."""
+
+    seed: int
+    start_ms: int
+    end_ms: int
+    attack: Attack | None = None
+    look_alike: LookAlike
+    calls: int = 0
+    records: int = 0
+    sold: Decimal = Decimal(0)  # all talk, attack included
+    mess: dict[str, int] = {}
+
+    def json(self) -> bytes:
+        """As the file `truth.json`."""
+        return msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n"
+
+
+def of_attack(plan: Plan) -> Attack:
+    """The answers about an attack that is about to happen."""
+    return Attack(
+        tenant=plan.subscriber.tenant, account=plan.subscriber.name, a_numbers=[one.number for one in plan.callers],
+        ranges=list(plan.ranges), start_ms=plan.start_ms, end_ms=plan.end_ms, lines=plan.lines, median_talk_s=plan.median_talk_s,
+    )  # fmt: skip
+
+
+class Ledger:
+    """Prices what was talked, by the decks of the world."""
+
+    def __init__(self, world: World) -> None:
+        self._sell = {(one.tenant, one.name): one.sell_deck for one in world.config.accounts}
+        self._buy = {(one.tenant, one.name): one.buy_deck for one in world.config.carriers}
+
+    def sell_nanos(self, call: Call, talk_ms: int) -> int:
+        """What the account pays."""
+        priced = price_one(deck(self._sell[call.tenant, call.account]), call.b_number, call.at_ms, talk_ms, True)
+        return priced.nanos
+
+    def buy_nanos(self, call: Call, talk_ms: int) -> int:
+        """What the answering carrier takes, without attempt fees."""
+        carrier = call.attempts[-1].carrier
+        return price_one(deck(self._buy[call.tenant, carrier]), call.b_number, call.at_ms, talk_ms, True).nanos
+
+
+class Keeper:
+    """Writes the truth down, call by call, as they are made."""
+
+    def __init__(self, truth: Truth, world: World) -> None:
+        self.truth = truth
+        self._ledger = Ledger(world)
+
+    def take(self, call: Call) -> None:
+        """Take note of a call that has been let in or refused."""
+        truth = self.truth
+        truth.calls += 1
+        talked = call.talk_ms if call.talk_ms and not call.order_id else 0
+        sold = to_decimal(self._ledger.sell_nanos(call, talked)) if talked else Decimal(0)
+        truth.sold += sold
+        if call.why == ATTACK and truth.attack:
+            truth.attack.call_ids.append(call.facts["call_id"])
+            truth.attack.refused += bool(call.order_id)
+            truth.attack.exposure += sold
+            if talked:
+                truth.attack.cost += to_decimal(self._ledger.buy_nanos(call, talked))
+        elif call.why == LOOK_ALIKE:
+            truth.look_alike.calls += 1
+            truth.look_alike.sold += sold
