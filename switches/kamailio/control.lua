@@ -1,0 +1,137 @@
+-- The gate before JSON-RPC: the token, then a strict reading of the command, then a short list of what may be asked.
+-- The grammar is narrow on purpose (one flat object, each key once, no escapes in names): what passes here cannot be read as
+-- something else by the parser behind it.
+
+local TABLES = { blocks = true, shadow = true, protected = true, sources = true, dialplan = true }
+local READ = { ["htable.get"] = true }
+local CLEARABLE = { blocks = true, shadow = true }
+local WRITE = { ["htable.sets"] = true, ["htable.setxs"] = true, ["htable.seti"] = true, ["htable.delete"] = true }
+local CTL_READ = { boot = true, seq = true, hold = true, version = true, tables = true, fence = true }
+local CTL_WRITE = { hold = true, version = true, tables = true }
+
+local function quoted(body, at)
+  local text, next_at = body:match('^"([^"\\%c]*)"%s*()', at)
+  return text, next_at
+end
+
+local function scalar(body, at)
+  local text, next_at = quoted(body, at)
+  if text then return text, next_at end
+  local number, after = body:match("^(%-?%d+)%s*()", at)
+  return number, after
+end
+
+local function array(body, at)
+  local items = {}
+  at = body:match("^%[%s*()", at)
+  if not at then return nil end
+  local done = body:match("^%]%s*()", at)
+  while not done do
+    local item, next_at = scalar(body, at)
+    if not item then return nil end
+    items[#items + 1] = item
+    done = body:match("^%]%s*()", next_at)
+    at = done or body:match("^,%s*()", next_at)
+    if not at then return nil end
+  end
+  return items, done
+end
+
+-- {"jsonrpc":..., "method":..., "params":[...], "id":...}, or nil.
+function parse_command(body)
+  local command = {}
+  local at = body:match("^%s*{%s*()")
+  if not at then return nil end
+  while true do
+    local key, colon = quoted(body, at)
+    local value_at = key and body:match("^:%s*()", colon)
+    if not value_at or command[key] ~= nil then return nil end
+    local value, next_at
+    if key == "params" then value, next_at = array(body, value_at)
+    elseif key == "jsonrpc" or key == "method" or key == "id" then value, next_at = scalar(body, value_at) end
+    if value == nil then return nil end
+    command[key] = value
+    local finish = body:match("^}%s*()", next_at)
+    if finish then return finish == #body + 1 and command or nil end
+    at = body:match("^,%s*()", next_at)
+    if not at then return nil end
+  end
+end
+
+local function may(command)
+  local method, params = command.method or "", command.params or {}
+  if method == "htable.stats" then return true end
+  if method:match("^dlg%.[%w_]+$") then return true end
+  local name, key = params[1], params[2]
+  if method == "htable.dump" then return TABLES[name] == true end
+  if method == "htable.flush" then return CLEARABLE[name] == true end
+  if not READ[method] and not WRITE[method] then return false end
+  if not name or not key then return false end
+  if name == "ctl" then return (READ[method] and CTL_READ[key] or CTL_WRITE[key]) == true end
+  return TABLES[name] == true
+end
+
+-- Compared without a shortcut, so that the time says nothing about how far it was right.
+local function same(one, other)
+  local difference = #one == #other and 0 or 1
+  for i = 1, #one do
+    if one:byte(i) ~= (other:byte(i) or -1) then difference = difference + 1 end
+  end
+  return difference == 0
+end
+
+local function reply(code, reason, body)
+  KSR.pv.sets("$var(rf_http)", "done")
+  KSR.xhttp.xhttp_reply(code, reason, "text/plain", body or "")
+end
+
+-- A delivery carries the fencing number of its lease; one from before the last that was seen is refused.
+local function fenced_off()
+  local number = tonumber((KSR.pv.get("$hdr(X-Ringfence-Fence)") or ""):match("^%d+$"))
+  if not number then return false end
+  local highest = tonumber(KSR.htable.sht_get("ctl", "fence") or 0)
+  if number < highest then return true end
+  if number > highest then KSR.htable.sht_sets("ctl", "fence", ("%.0f"):format(number)) end
+  return false
+end
+
+local function unhex(text) return (text:gsub("%x%x", function(pair) return string.char(tonumber(pair, 16)) end)) end
+
+-- /normalise/PLAN/HEX: what this switch makes of a raw number, for the operator and for the vectors.
+local function answer_number(path)
+  local plan, hex = path:match("^/normalise/([%w._@+-]+)/(%x*)$")
+  local row = plan and KSR.htable.sht_get("dialplan", plan)
+  if not row then return reply(404, "Not Found", "") end
+  local digits, kind = normalise(unhex(hex), plan_of(tostring(row)))
+  reply(200, "OK", ('{"digits":"%s","kind":"%s"}'):format(digits, kind))
+end
+
+-- $var(rf_http) = "dispatch": the command may run. Else it was answered here.
+function control()
+  local ok, problem = pcall(function()
+    local token = KSR.pv.get("$hdr(X-Ringfence-Token)") or (KSR.pv.get("$hdr(Authorization)") or ""):match("^Bearer (.+)$")
+    if not token or not same(token, SITE.token) then return reply(401, "Unauthorized", "a token is needed\n") end
+    local path = KSR.pv.get("$hu") or ""
+    if KSR.pv.get("$rm") == "GET" and path:match("^/normalise/") then return answer_number(path) end
+    local command = parse_command(KSR.pv.get("$rb") or "")
+    if not command then return reply(400, "Bad Request", "one flat JSON-RPC command, each key once, is taken here\n") end
+    local params = command.params or {}
+    if not may(command) then return reply(403, "Forbidden", "this method or table is not open\n") end
+    local writes = WRITE[command.method] or command.method == "htable.flush"
+    local hold = params[1] == "ctl" and params[2] == "hold" -- a person turns it, whoever holds the lease
+    if writes and not hold and fenced_off() then
+      return reply(409, "Conflict", "a newer lease has written to this switch\n")
+    end
+    if hold and writes then set_hold(command.method ~= "htable.delete" and params[3] ~= "0") end
+    if command.method == "dlg.terminate_dlg" or command.method == "dlg.end_dlg" then
+      -- remembered for a minute, so that the stop of that dialog is not taken for a hung call
+      local dialog = command.method == "dlg.terminate_dlg" and params[1] or (params[1] or "") .. ":" .. (params[2] or "")
+      KSR.htable.sht_sets("ended", dialog or "", "1")
+    end
+    KSR.pv.sets("$var(rf_http)", "dispatch")
+  end)
+  if not ok then
+    KSR.err("ringfence control: " .. tostring(problem) .. "\n")
+    reply(500, "Server Error", "")
+  end
+end

@@ -1,0 +1,223 @@
+"""A Kamailio of ours: its configuration rendered, the process started beside us, and gone when we are gone.
+
+    switch = start(settings)
+    ...
+    switch.stop()
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import signal
+import socket
+import string
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from switches.kamailio.settings import Settings
+from switches.kamailio.tables import tables
+
+HERE = Path(__file__).parent
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None, use_errno=True)
+BOOT = "$TV(Sn)"
+"""The boot id as the configuration makes it: the start's time in microseconds."""
+
+
+class KamailioError(Exception):
+    """Kamailio is missing, or did not come up; the message holds the end of its log."""
+
+
+class _Template(string.Template):
+    """Kamailio's own variables begin with a dollar, so ours begin with @ and braces."""
+
+    delimiter = "@"
+    pattern = r"@(?:(?P<escaped>@@)|(?P<named>\b\B)|\{(?P<braced>[a-z_0-9]+)\}|(?P<invalid>\b\B))"
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """The two files that belong together."""
+
+    cfg: str
+    site_lua: str
+
+
+def render(settings: Settings) -> Rendered:
+    """The configuration and the script's constants. Pure; a value that could break out of its place is a `ValueError`.
+
+    >>> settings = Settings(switch="k1", spool_dir=Path("/s"), run_dir=Path("/r"), control_token="t", secret="s", carriers=())
+    >>> "listen=udp:127.0.0.1:5060" in render(settings).cfg
+    True
+    """
+    for what, value in (("emergency number", number) for number in settings.emergency):
+        if not (value.isascii() and value.isdigit()):
+            raise ValueError(f"{what} {value!r} is not digits")
+    rows = [
+        f'    $sht({table}=>{key}) = "{value}";' for table, entries in tables(settings).items() for key, value in entries.items()
+    ]
+    values = {
+        "switch": _word(settings.switch),
+        "listen": _word(settings.listen),
+        "sip_port": str(int(settings.sip_port)),
+        "control_listen": _word(settings.control_listen),
+        "control_port": str(int(settings.control_port)),
+        "workers": str(int(settings.workers)),
+        "answer_within_ms": str(int(settings.answer_within_ms)),
+        "ring_within_ms": str(int(settings.ring_within_s * 1000)),
+        "max_inv_lifetime_ms": str(int((settings.ring_within_s + 60) * 1000)),
+        "early_timeout_s": str(int(settings.ring_within_s + 120)),
+        "keepalive_s": str(int(settings.keepalive_s)),
+        "interim_s": str(int(settings.interim_s)),
+        "after_emergency_s": str(int(settings.after_emergency_s)),
+        "max_invites_per_s": str(int(settings.max_invites_per_s)),
+        "max_emergency_per_s": str(int(settings.max_emergency_per_s)),
+        "emergency": "|".join(settings.emergency),
+        "boot": BOOT,
+        "site_lua": _path(settings.run_dir / "site.lua"),
+        "here": _path(HERE),
+        "tables": "\n".join(rows),
+    }
+    cfg = _Template((HERE / "kamailio.cfg").read_text(encoding="utf-8")).substitute(values).replace("$$", "$")
+    site = {
+        "switch": _quoted(settings.switch),
+        "spool": _quoted(str(settings.spool_dir)),
+        "run": _quoted(str(settings.run_dir)),
+        "span": str(int(settings.spool_span_s)),
+        "secret": _quoted(settings.secret),
+        "token": _quoted(settings.control_token),
+        "after_emergency": str(int(settings.after_emergency_s)),
+        "accept_unknown": "false",
+    }
+    lua = "SITE = {\n" + "".join(f"  {name} = {value},\n" for name, value in site.items()) + "}\n"
+    return Rendered(cfg, lua)
+
+
+def _word(value: str) -> str:
+    if not value or any(not (c.isascii() and (c.isalnum() or c in "._-:[]")) for c in value):
+        raise ValueError(f"{value!r} cannot stand in the configuration")
+    return value
+
+
+def _path(path: Path) -> str:
+    text = str(path)
+    if not path.is_absolute() or any(c in '"\\\n\r$@' for c in text):
+        raise ValueError(f"{text!r} cannot stand in the configuration as a path")
+    return text
+
+
+def _quoted(value: str) -> str:
+    """A Lua string of any text.
+
+    >>> print(_quoted('a"b'))
+    "a\\034b"
+    """
+    return '"' + "".join(chr(b) if 32 <= b < 127 and b not in (34, 92) else f"\\{b:03d}" for b in value.encode()) + '"'
+
+
+@dataclass
+class Running:
+    """A Kamailio that answers."""
+
+    settings: Settings
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    @property
+    def control_url(self) -> str:
+        """Where JSON-RPC is taken."""
+        return f"http://{self.settings.control_listen}:{self.settings.control_port}/RPC"
+
+    def stop(self, timeout_s: float = 10.0) -> None:
+        """An orderly end; the whole group is killed if it does not come."""
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(timeout_s)
+            except subprocess.TimeoutExpired:
+                pass  # killed below
+        self.kill()
+
+    def kill(self) -> None:
+        """SIGKILL to Kamailio and all its workers, as a crash would."""
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass  # the group is gone already
+        self.process.wait()
+
+
+def write_files(settings: Settings) -> Path:
+    """The run and spool directories with the configuration in them; returns the path of kamailio.cfg."""
+    settings.run_dir.mkdir(parents=True, exist_ok=True)
+    settings.spool_dir.mkdir(parents=True, exist_ok=True)
+    rendered = render(settings)
+    for name, text in (("site.lua", rendered.site_lua), ("kamailio.cfg", rendered.cfg)):
+        path = settings.run_dir / name
+        path.touch(mode=0o600)  # both hold secrets
+        path.chmod(0o600)
+        path.write_text(text, encoding="utf-8")
+    return settings.run_dir / "kamailio.cfg"
+
+
+def start(settings: Settings, *, ready_within_s: float = 15.0) -> Running:
+    """Run Kamailio in the foreground as our child and wait until it answers an OPTIONS. It ends when we end, however we end."""
+    program = shutil.which("kamailio") or shutil.which("kamailio", path="/usr/sbin:/usr/local/sbin")
+    if program is None:
+        raise KamailioError(
+            "kamailio is not installed; on Debian: apt-get install kamailio kamailio-extra-modules kamailio-lua-modules"
+        )
+    cfg = write_files(settings)
+    log = settings.run_dir / "kamailio.log"
+    parent = os.getpid()
+
+    def die_with_parent() -> None:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:  # it ended between fork and prctl
+            os._exit(1)
+
+    command = [program, "-DD", "-E", "-f", str(cfg), "-P", str(settings.run_dir / "kamailio.pid"), "-Y", str(settings.run_dir)]
+    command += ["-w", str(settings.run_dir), "-m", str(settings.shm_mb), "-M", "16"]
+    with log.open("ab") as out:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, preexec_fn=die_with_parent
+        )
+    running = Running(settings, process, log)
+    deadline = time.monotonic() + ready_within_s
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise KamailioError(f"kamailio ended with {process.returncode}:\n{_tail(log)}")
+        if answers_options(settings.listen, settings.sip_port):
+            return running
+    running.kill()
+    raise KamailioError(f"kamailio did not answer an OPTIONS within {ready_within_s:.0f} s:\n{_tail(log)}")
+
+
+def answers_options(host: str, port: int, timeout_s: float = 0.2) -> bool:
+    """Whether a SIP server on UDP answers an OPTIONS with 200."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as sock:
+        sock.bind((host, 0))
+        sock.settimeout(timeout_s)
+        own = sock.getsockname()[1]
+        tag = os.urandom(6).hex()
+        shown = f"[{host}]" if ":" in host else host
+        request = (
+            f"OPTIONS sip:{shown}:{port} SIP/2.0\r\nVia: SIP/2.0/UDP {shown}:{own};branch=z9hG4bK{tag}\r\nMax-Forwards: 5\r\n"
+            f"From: <sip:ringfence@{shown}>;tag={tag}\r\nTo: <sip:{shown}>\r\nCall-ID: {tag}\r\nCSeq: 1 OPTIONS\r\n"
+            "Content-Length: 0\r\n\r\n"
+        )
+        try:
+            sock.sendto(request.encode(), (host, port))
+            return sock.recv(4096).startswith(b"SIP/2.0 200")
+        except OSError:  # refused or silent: it is not up yet
+            time.sleep(0.05)
+            return False
+
+
+def _tail(log: Path, size: int = 2000) -> str:
+    return log.read_bytes()[-size:].decode("utf-8", "replace")
