@@ -11,6 +11,7 @@ import hashlib
 from array import array
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 
@@ -40,6 +41,9 @@ MAX_DURATION_MS = 7 * 24 * 3_600_000
 
 RECORD, ACCRUAL, CLOSING = 0, 1, 2  # kinds of a row of Work
 
+BLOCKABLE = ("e164", "national")
+"""Kinds of an a_number that a block may name: never a withheld or an invalid one."""
+
 
 class Flight(msgspec.Struct):
     """A call in flight: what its records have said so far."""
@@ -48,9 +52,11 @@ class Flight(msgspec.Struct):
     call_key: str
     partition: int
     anchor_offset: int  # of the answer: where the call's money stands, whoever ends it
+    first_offset: int
     tenant: str
     switch: str
     sequenced: bool
+    end_offset: int = -1  # -1 = flies
     call_id: str = ""
     account: str = ""
     auth: str = ""
@@ -70,10 +76,11 @@ class Flight(msgspec.Struct):
     sip_code: int | None = None
     q850: int | None = None
     attempts: int = 1
+    failed: int = 0  # attempts that ended without an answer, each with its own record
     revision: int = 0
     accrued_ms: int = 0
-    sell_accrued_nanos: int = 0  # what detectors have been told so far
-    buy_accrued_nanos: int = 0
+    told_ms: int = 0  # what detectors have been told so far: talk time, and money
+    told_nanos: int = 0
     attempt_fees_nanos: int = 0
     fault: str = ""  # of an earlier attempt's price
     counted: bool = False  # as a call, by the detectors
@@ -81,6 +88,7 @@ class Flight(msgspec.Struct):
     seen: dict[str, int] = {}  # event -> hash of its content
     parts: dict[int, int] = {}  # part_no -> duration_ms
     last_part: int = -1
+    subject_facts: tuple[str, ...] = ()  # what `subjects` was made of
     subjects: tuple[int, ...] = ()  # the detectors' keys of this call
 
 
@@ -119,7 +127,6 @@ class Work:
     offset: list[int] = field(default_factory=list)
     learned_ms: list[int] = field(default_factory=list)
     t_ms: list[int] = field(default_factory=list)  # event time
-    config_version: list[int] = field(default_factory=list)
     flight: list[Flight | None] = field(default_factory=list)
     event: list[str] = field(default_factory=list)
     disposition: list[str] = field(default_factory=list)
@@ -132,6 +139,15 @@ class Work:
     end_ms: list[int] = field(default_factory=list)
     hung: list[bool] = field(default_factory=list)
     twin: list[bool] = field(default_factory=list)  # suspected duplicate
+    # What the call was at this row: a flight changes with later rows of the same batch, and no row may see them.
+    account: list[str] = field(default_factory=list)
+    ingress_trunk: list[str] = field(default_factory=list)
+    a_number: list[str] = field(default_factory=list)  # "" where it is none that a block could name
+    b_number: list[str] = field(default_factory=list)
+    b_kind: list[str] = field(default_factory=list)
+    carrier: list[str] = field(default_factory=list)
+    rate_at_ms: list[int] = field(default_factory=list)  # of the answer, else of the row
+    facts: list[dict[str, Any] | None] = field(default_factory=list)  # of a final row: the whole flight
 
     def __len__(self) -> int:
         return len(self.kind)
@@ -165,6 +181,9 @@ def assemble(
     for partition, pending in ticks.items():
         states.setdefault(partition, Calls(partition))
         pending.reverse()  # the earliest is popped from the end
+    for reject in decoded.rejects:
+        place = states.setdefault(reject.partition, Calls(reject.partition))
+        place.next_offset = max(place.next_offset, reject.offset + 1)
     columns = [frame.get_column(name).to_list() for name in COLUMNS]
     for row, values in enumerate(zip(*columns, strict=True)):
         partition, offset = values[0], values[1]
@@ -174,7 +193,7 @@ def assemble(
         pending = ticks.get(partition, [])
         while pending and pending[-1][0] < offset:
             _tick(state, work, *pending.pop(), max_call_ms)
-        state.next_offset = offset + 1
+        state.next_offset = max(state.next_offset, offset + 1)
         _record(state, work, row, dedupe, *values)
     for partition, pending in ticks.items():
         state = states[partition]
@@ -188,13 +207,29 @@ def _emit(
     disposition: str, reason: str = "", *, priced: bool = False, final: bool = False, answered: bool = False, duration_ms: int = 0,
     source: str = "", end_ms: int = 0, hung: bool = False, twin: bool = False,
 ) -> None:  # fmt: skip
+    if flight is None:
+        account = trunk = a_number = b_number = b_kind = carrier = ""
+        rate_at_ms = t_ms
+    else:
+        if final:
+            flight.end_offset = offset
+        account, trunk, b_number, b_kind, carrier = flight.account, flight.ingress_trunk, flight.b_number, flight.b_kind, flight.carrier
+        a_number = flight.a_number if flight.a_kind in BLOCKABLE else ""
+        rate_at_ms = flight.answer_ms if flight.answer_ms is not None else t_ms
+    work.account.append(account)
+    work.ingress_trunk.append(trunk)
+    work.a_number.append(a_number)
+    work.b_number.append(b_number)
+    work.b_kind.append(b_kind)
+    work.carrier.append(carrier)
+    work.rate_at_ms.append(rate_at_ms)
+    work.facts.append(msgspec.structs.asdict(flight) if final and flight is not None else None)
     work.kind.append(kind)
     work.row.append(row)
     work.partition.append(state.partition)
     work.offset.append(offset)
     work.learned_ms.append(learned_ms)
     work.t_ms.append(t_ms)
-    work.config_version.append(state.config_version)
     work.flight.append(flight)
     work.event.append(event)
     work.disposition.append(disposition)
@@ -241,7 +276,7 @@ def _record(
         if len(state.rows) > CLOSED:
             del state.rows[next(iter(state.rows))]
         key, call_key = "", hashlib.blake2b(f"{partition}/{offset}/{delivery}".encode(), digest_size=8).hexdigest()
-        flight = Flight(key=key, call_key=call_key, partition=partition, anchor_offset=offset, tenant=tenant, switch=switch, sequenced=sequenced)
+        flight = Flight(key=key, call_key=call_key, partition=partition, anchor_offset=offset, first_offset=offset, tenant=tenant, switch=switch, sequenced=sequenced)
     else:
         twin = False
         key = "\x1f".join((tenant, switch, setup_boot_id or boot_id, dialog_id, call_id, from_tag, leg))
@@ -261,9 +296,10 @@ def _record(
             if found is not None and event not in ("stop", "partial"):
                 # A sign of life after all: the call flies on.
                 state.flights[key] = state.hung.pop(key)
+                found.end_offset = -1
         if found is None:
             call_key = hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
-            found = Flight(key=key, call_key=call_key, partition=partition, anchor_offset=-1, tenant=tenant, switch=switch, sequenced=sequenced, seen={}, parts={})
+            found = Flight(key=key, call_key=call_key, partition=partition, anchor_offset=-1, first_offset=offset, tenant=tenant, switch=switch, sequenced=sequenced, seen={}, parts={})
             state.flights[key] = found
         flight = found
         before = flight.seen.get(event_id)
@@ -319,6 +355,7 @@ def _record(
             return emit(schemas.EVENT, "", flight, priced=True, answered=True, duration_ms=so_far, source="accrual")
         return emit(schemas.EVENT, "", flight)
     if event == "attempt":
+        flight.failed += 1
         return emit(schemas.EVENT, "", flight, priced=True)
     if event == "refused":
         state.flights.pop(key, None)

@@ -91,4 +91,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     dial_plans: tuple[DialPlanRow, ...] = (DialPlanRow(name="e164"),)
     decks: dict[str, str] = {}
     policy: Policy = Policy()
+    protected_numbers: tuple[str, ...] = ()  # as the lists stood at publishing; the dispatcher asks the lists themselves
+    protected_accounts: tuple[str, ...] = ()
+    protected_trunks: tuple[str, ...] = ()
     self_register: bool = False  # replay without books: unknown accounts, trunks and carriers are taken as they come
+    default_sell_deck: str = ""  # of accounts that registered themselves
+    default_buy_deck: str = ""

@@ -20,7 +20,7 @@ EARLIEST_MS = 946_684_800_000  # 2000-01-01: no switch that we read is older
 MAX_AHEAD_MS = 24 * 3_600_000  # a clock that far ahead of ours is wrong
 
 _decode = msgspec.json.Decoder(Record).decode
-_decode_tick = msgspec.json.Decoder(Tick).decode
+decode_tick = msgspec.json.Decoder(Tick).decode
 _decode_any = msgspec.json.Decoder().decode
 
 
@@ -71,7 +71,7 @@ def decode(messages: Sequence[Message]) -> Decoded:
     ticks: list[tuple[int, int, Tick]] = []
     for partition, offset, learned_ms, key, value in messages:
         if key == TICK_KEY:
-            ticks.append((partition, offset, _decode_tick(value)))
+            ticks.append((partition, offset, decode_tick(value)))
             continue
         tenant = tenant_of(key)
         fault = ""

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
+import polars as pl
+
 Kind = Literal["e164", "national", "short", "emergency", "service", "withheld", "alpha", "invalid"]
 
 
@@ -91,3 +93,19 @@ def _e164(digits: str, kind: Kind) -> Number:
     if not 7 <= len(digits) <= 15 or digits[0] == "0":
         return Number("", "invalid")
     return Number(digits, kind)
+
+
+def number(frame: pl.DataFrame, plans: list[DialPlan]) -> pl.DataFrame:
+    """Add `a_number`, `a_kind`, `b_number`, `b_kind` to decoded records; `plans` has the dial plan of each row.
+
+    `a_raw` is what the switch took for the caller: P-Asserted-Identity where the trunk sends one, else From (RFC 3325).
+    """
+    columns: dict[str, list[str]] = {"a_number": [], "a_kind": [], "b_number": [], "b_kind": []}
+    a_digits, a_kinds, b_digits, b_kinds = columns.values()
+    for a_raw, b_raw, plan in zip(frame["a_raw"].to_list(), frame["b_raw"].to_list(), plans, strict=True):
+        a, b = normalise(a_raw, plan), normalise(b_raw, plan)
+        a_digits.append(a.digits)
+        a_kinds.append(a.kind)
+        b_digits.append(b.digits)
+        b_kinds.append(b.kind if b_raw else "")
+    return frame.with_columns(*(pl.Series(name, values, dtype=pl.String) for name, values in columns.items()))

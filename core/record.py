@@ -59,7 +59,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=
     diversion: Text = ""
     attestation: Name = ""
     lrn: Name = ""
-    attempt_no: Count = 0
+    attempt_no: Count = 0  # counts from 1; 0 = not said
     carrier: Name = ""
     trunk_group: Name = ""
     egress_trunk: Name = ""

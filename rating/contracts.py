@@ -9,6 +9,7 @@ import msgspec
 
 from core.config import Account, Config, Policy, Trunk
 from core.numbers import DialPlan
+from core.safety import Protected
 from rating.decks import Deck
 
 UNKNOWN = -2  # the party is not in the books
@@ -28,7 +29,10 @@ class Contracts:
     plans: Mapping[tuple[str, str], DialPlan]  # (tenant, trunk) -> its dial plan
     plan: DialPlan  # of a trunk that we do not know
     policy: Policy
+    protected: Protected
     self_register: bool
+    default_sell: int  # of a party that registered itself
+    default_buy: int
 
     def plan_of(self, tenant: str, trunk: str) -> DialPlan:
         """The dial plan of an ingress trunk."""
@@ -41,13 +45,13 @@ class Contracts:
 
     def sell_place(self, tenant: str, account: str) -> int:
         """The sell deck's place, `NO_DECK` or `UNKNOWN`."""
-        return self.sell.get((tenant, account), NO_DECK if self.self_register else UNKNOWN)
+        return self.sell.get((tenant, account), self.default_sell if self.self_register else UNKNOWN)
 
     def buy_place(self, tenant: str, carrier: str) -> int:
         """The buy deck's place, `NO_DECK` or `UNKNOWN`; no carrier, nothing bought."""
         if not carrier:
             return NO_DECK
-        return self.buy.get((tenant, carrier), NO_DECK if self.self_register else UNKNOWN)
+        return self.buy.get((tenant, carrier), self.default_buy if self.self_register else UNKNOWN)
 
 
 class ConfigError(ValueError):
@@ -85,5 +89,10 @@ def compile_contracts(config: Config, decks: Mapping[str, Deck]) -> Contracts:
         plans={(t.tenant, t.name): plans[t.dial_plan] for t in config.trunks},
         plan=plans.get("e164") or next(iter(plans.values()), DialPlan()),
         policy=config.policy,
+        protected=Protected(
+            numbers=config.protected_numbers, accounts=frozenset(config.protected_accounts), trunks=frozenset(config.protected_trunks)
+        ),
         self_register=config.self_register,
+        default_sell=deck_of("the default", "sell side", config.default_sell_deck),
+        default_buy=deck_of("the default", "buy side", config.default_buy_deck),
     )

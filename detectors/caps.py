@@ -1,0 +1,116 @@
+"""Hard caps: lines that an operator drew, by account, by its trunks and by destination under it.
+
+Money an hour and a day count in the clock hours and days of UTC, in exact integers; a row of an hour that has passed is added to
+no later one. Calls in flight are a running sum of +1 at the answer and -1 at the end; calls a second count setups in one event-time second.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numba
+import numpy as np
+import polars as pl
+
+from core.config import Caps
+from detectors.columns import Columns
+
+COLUMNS: dict[str, Any] = {
+    "hour": np.int64,
+    "hour_nanos": np.int64,
+    "day": np.int64,
+    "day_nanos": np.int64,
+    "second": np.int64,
+    "second_calls": np.int64,
+    "flying": np.int64,
+    "seen": np.int64,  # calls ever
+}
+
+WATCHED = ("account", "trunk", "destination")
+
+
+def count_rows(
+    place: Any, t_ms: Any, nanos: Any, calls: Any, flying: Any,
+    s_hour: Any, s_hour_nanos: Any, s_day: Any, s_day_nanos: Any, s_second: Any, s_second_calls: Any, s_flying: Any, s_seen: Any,
+    o_hour: Any, o_day: Any, o_second: Any, o_flying: Any, o_first: Any,
+) -> None:  # fmt: skip
+    """Add rows to their subjects; `o_*` get what each row sees: itself and earlier rows."""
+    for i in range(len(place)):
+        p = place[i]
+        hour, day, second = t_ms[i] // 3_600_000, t_ms[i] // 86_400_000, t_ms[i] // 1000
+        if hour > s_hour[p]:
+            s_hour[p], s_hour_nanos[p] = hour, 0
+        if hour == s_hour[p]:
+            s_hour_nanos[p] += nanos[i]
+        if day > s_day[p]:
+            s_day[p], s_day_nanos[p] = day, 0
+        if day == s_day[p]:
+            s_day_nanos[p] += nanos[i]
+        if second > s_second[p]:
+            s_second[p], s_second_calls[p] = second, 0
+        if second == s_second[p]:
+            s_second_calls[p] += calls[i]
+        s_flying[p] += flying[i]
+        o_first[i] = calls[i] > 0 and s_seen[p] == 0
+        s_seen[p] += calls[i]
+        o_hour[i], o_day[i], o_second[i], o_flying[i] = s_hour_nanos[p], s_day_nanos[p], s_second_calls[p], s_flying[p]
+
+
+count: Any = numba.njit(cache=True)(count_rows)
+
+
+class Breach(NamedTuple):
+    """A row that crossed a cap: the row of the features frame, whose cap, which, the value and the line."""
+
+    row: int
+    watched: str
+    cap: str
+    value: int
+    line: int
+
+
+def by_cap(
+    state: dict[str, Columns],
+    frame: pl.DataFrame,
+    caps: dict[str, dict[tuple[str, str], Caps]],
+    first_seen: frozenset[tuple[str, str]],
+) -> list[Breach]:
+    """The breaches of a batch, in the order of its rows. `caps`: watched -> (tenant, account or trunk) -> Caps; only subjects with a cap are counted.
+
+    `first_seen`: accounts whose first call to a country is a breach.
+    """
+    breaches: list[Breach] = []
+    for watched in WATCHED:
+        limits = caps.get(watched, {})
+        names = frame["ingress_trunk" if watched == "trunk" else "account"].to_list()
+        owners = list(zip(frame["tenant"].to_list(), names, strict=True))
+        rows = np.asarray([i for i, o in enumerate(owners) if o in limits or (watched == "destination" and o in first_seen)], np.int64)
+        if not len(rows):
+            continue
+        columns = state[watched]
+        hour, day, second, flying = (np.zeros(len(rows), np.int64) for _ in range(4))
+        first = np.zeros(len(rows), np.bool_)
+        count(
+            columns.places(frame[f"k_{watched}"].gather(rows).to_list()),
+            *(frame[name].to_numpy()[rows] for name in ("t_ms", "nanos", "calls", "flying")),
+            *(columns[name] for name in COLUMNS),
+            hour, day, second, flying, first,
+        )  # fmt: skip
+        for at, row in enumerate(rows.tolist()):
+            cap = limits.get(owners[row], Caps())
+            for name, value, line in (
+                ("money_hour", hour[at], cap.money_hour_nanos),
+                ("money_day", day[at], cap.money_day_nanos),
+                ("concurrent_calls", flying[at], cap.concurrent_calls),
+                ("calls_per_second", second[at], cap.calls_per_second),
+            ):
+                if line is not None and value > line:
+                    breaches.append(Breach(row, watched, name, int(value), line))
+            if first[at] and watched == "destination" and owners[row] in first_seen:
+                breaches.append(Breach(row, watched, "first_seen", 1, 0))
+    return sorted(breaches)
+
+
+def new_state() -> dict[str, Columns]:
+    """Empty columns for each watched kind of subject."""
+    return {watched: Columns(COLUMNS) for watched in WATCHED}

@@ -1,0 +1,34 @@
+"""Frames as journal values: Arrow IPC streams, lz4, each at most 900 kB."""
+
+from __future__ import annotations
+
+import io
+
+import polars as pl
+
+MAX_BYTES = 900_000
+ROWS = 4096
+
+
+def to_values(frame: pl.DataFrame) -> list[bytes]:
+    """The frame as values, in the order of its rows.
+
+    >>> from_value(to_values(pl.DataFrame({"a": [1, 2]}))[0])["a"].to_list()
+    [1, 2]
+    """
+    if frame.is_empty():
+        return []
+    if frame.height > ROWS:
+        return [value for piece in frame.iter_slices(ROWS) for value in to_values(piece)]
+    buffer = io.BytesIO()
+    frame.write_ipc_stream(buffer, compression="lz4")
+    value = buffer.getvalue()
+    if len(value) <= MAX_BYTES or frame.height == 1:
+        return [value]
+    half = frame.height // 2
+    return to_values(frame[:half]) + to_values(frame[half:])
+
+
+def from_value(value: bytes) -> pl.DataFrame:
+    """The frame of one value."""
+    return pl.read_ipc_stream(io.BytesIO(value))

@@ -1,0 +1,274 @@
+"""The one stateful step: `judge(state, messages)`, a composition of pure stages.
+
+    decode -> number -> assemble -> rate -> accrue -> features -> by account -> by a_number -> by b_range -> by cap -> hits -> decide
+
+The same function runs live, in replay, in back-tests and in a notebook. What it says of a record depends on that record and earlier ones
+of its partition alone, never on how the stream was cut into batches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from core import schemas
+from core.calls import RECORD, Calls, Work, assemble
+from core.config import Caps
+from core.decode import Decoded, Message, decode, decode_tick
+from core.numbers import DialPlan, number
+from core.orders import BlockOrder, Finding
+from core.record import TICK_KEY
+from detectors import burst, caps
+from detectors.columns import Columns
+from detectors.features import features, range_of
+from detectors.policy import EXAMPLES, Alert, decide, forget, hits
+from rating.accrue import Steps, accrue
+from rating.contracts import Contracts
+from rating.rate import Bill, rate
+
+ContractsOf = Callable[[int], Contracts]
+
+SUMS = pl.Schema(
+    {
+        "partition": pl.Int32,
+        "first_offset": pl.Int64,  # of the rows that were summed: a reader knows a repeat by it
+        "last_offset": pl.Int64,
+        "tenant": pl.String,
+        "kind": pl.String,  # carrier | trunk_group | b_range
+        "subject": pl.String,
+        "second_ms": pl.Int64,  # event time
+        "nanos": pl.Int64,
+        "currency": pl.String,
+        "talk_ms": pl.Int64,
+        "calls": pl.Int64,
+        "ended": pl.Int64,
+        "answered": pl.Int64,
+    }
+)
+"""What a second added to a carrier, a trunk group and a range over all accounts of a partition."""
+
+
+@dataclass
+class State:
+    """All that judge remembers. `secret` keys the 64-bit subject hashes of this installation."""
+
+    secret: bytes
+    calls: dict[int, Calls] = field(default_factory=dict)
+    burst: dict[str, Columns] = field(default_factory=burst.new_state)
+    caps: dict[str, Columns] = field(default_factory=caps.new_state)
+    alerts: dict[str, Alert] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a batch leads to, each a frame or values of `core`."""
+
+    judged: pl.DataFrame  # core.schemas.JUDGED: a row for every offset but ticks
+    rated: pl.DataFrame  # core.schemas.RATED
+    sums: pl.DataFrame  # SUMS
+    findings: list[Finding]
+    orders: list[BlockOrder]
+
+
+def judge(state: State, messages: Sequence[Message], contracts_of: ContractsOf, *, dedupe: bool = True) -> Outcome:
+    """Judge messages of `calls`, in the order of their offsets within each partition; `state` is updated in place.
+
+    One config version judges a batch: where a tick changes it, the batch is cut there.
+    """
+    outcomes = [_judge(state, piece, contracts_of(version), dedupe) for version, piece in _pieces(state, messages)]
+    if len(outcomes) == 1:
+        return outcomes[0]
+    return Outcome(
+        pl.concat([schemas.empty(schemas.JUDGED), *(o.judged for o in outcomes)]),
+        pl.concat([schemas.empty(schemas.RATED), *(o.rated for o in outcomes)]),
+        pl.concat([schemas.empty(SUMS), *(o.sums for o in outcomes)]),
+        [finding for o in outcomes for finding in o.findings],
+        [order for o in outcomes for order in o.orders],
+    )
+
+
+def _pieces(state: State, messages: Sequence[Message]) -> list[tuple[int, Sequence[Message]]]:
+    """(config version, messages): the version of a record is that of the last tick before it in its own partition."""
+    known = {partition: calls.config_version for partition, calls in state.calls.items()}
+    open_pieces: dict[int, tuple[int, list[Message]]] = {}  # partition -> its piece
+    done: list[tuple[int, list[Message]]] = []
+    for message in messages:
+        version = decode_tick(message.value).config_version if message.key == TICK_KEY else known.get(message.partition, 0)
+        known[message.partition] = version
+        piece = open_pieces.get(message.partition)
+        if piece is None or piece[0] != version:
+            if piece is not None:
+                done.append(piece)
+            piece = open_pieces[message.partition] = (version, [])
+        piece[1].append(message)
+    if not done and len({version for version, _ in open_pieces.values()}) == 1:
+        return [(next(iter(open_pieces.values()))[0], messages)]
+    return [*done, *open_pieces.values()]
+
+
+def _judge(state: State, messages: Sequence[Message], contracts: Contracts, dedupe: bool) -> Outcome:
+    decoded = decode(messages)
+    decoded = decoded._replace(records=number(decoded.records, _plans(decoded.records, contracts)))
+    work = assemble(state.calls, decoded, contracts.max_call_ms, dedupe=dedupe)
+    bill = rate(work, decoded.records, contracts)
+    steps = accrue(work, bill)
+    currency = [sell or buy for sell, buy in zip(bill.sell_currency, bill.buy_currency, strict=True)]
+    frame = features(work, steps.nanos, steps.minutes, steps.calls, steps.flying, currency, state.secret)
+    for level in burst.LEVELS:
+        frame = burst.by_subject(state.burst[level], frame, level, contracts.policy)
+    found = hits(frame, caps.by_cap(state.caps, frame, *_caps(contracts)))
+    verdict = decide(state.alerts, found, frame, contracts.policy, contracts.protected, _examples(state, work, frame))
+    if decoded.ticks and state.alerts:
+        forget(state.alerts, min(calls.now_ms for calls in state.calls.values()) - 2 * 86_400_000)
+    return Outcome(
+        judged=_judged(work, decoded, contracts.version),
+        rated=_rated(work, bill, steps, decoded.records, contracts),
+        sums=_sums(work, steps, frame),
+        findings=verdict.findings,
+        orders=verdict.orders,
+    )
+
+
+def _plans(records: pl.DataFrame, contracts: Contracts) -> list[DialPlan]:
+    return [contracts.plan_of(*key) for key in zip(records["tenant"].to_list(), records["ingress_trunk"].to_list(), strict=True)]
+
+
+def _caps(contracts: Contracts) -> tuple[dict[str, dict[tuple[str, str], Caps]], frozenset[tuple[str, str]]]:
+    none = Caps()
+    return (
+        {
+            "account": {key: a.caps for key, a in contracts.accounts.items() if a.caps != none},
+            "trunk": {key: t.caps for key, t in contracts.trunks.items() if t.caps != none},
+            "destination": {key: a.destination_caps for key, a in contracts.accounts.items() if a.destination_caps != none},
+        },
+        frozenset(key for key, a in contracts.accounts.items() if a.first_seen_destination),
+    )
+
+
+def _examples(state: State, work: Work, frame: pl.DataFrame) -> Callable[[int, str, str], list[tuple[str, int]]]:
+    """Calls that show a finding: in flight at its row, answered ones first. Only what the row could see, whatever the cut."""
+    rows = frame["i"].to_list()
+
+    def shown(row: int, subject_kind: str, subject: str) -> list[tuple[str, int]]:
+        i = rows[row]
+        one, offset, partition = work.flight[i], work.offset[i], work.partition[i]
+        assert one is not None
+        near = {id(f): f for f in (*state.calls[partition].flights.values(), *(f for f in work.flight if f and f.partition == partition))}
+        same = [
+            f
+            for f in near.values()
+            if f.account == one.account
+            and f.tenant == one.tenant
+            and f.first_offset <= offset
+            and (f.end_offset < 0 or f.end_offset >= offset)
+            and (subject_kind not in ("a_number", "b_range") or f.a_number == one.a_number)
+            and (subject_kind != "b_range" or range_of(f.b_number) == range_of(one.b_number))
+            and (subject_kind != "trunk" or f.ingress_trunk == one.ingress_trunk)
+        ]
+        same.sort(key=lambda f: (not 0 <= f.anchor_offset <= offset, f.first_offset))
+        return [(f.call_id or f.call_key, f.setup_ms or 0) for f in same[:EXAMPLES]]
+
+    return shown
+
+
+def _judged(work: Work, decoded: Decoded, version: int) -> pl.DataFrame:
+    at = [i for i, kind in enumerate(work.kind) if kind == RECORD]  # as many as records, in their order
+    flights = [work.flight[i] for i in at]
+    frame = decoded.records.drop("delivery").with_columns(
+        pl.Series("disposition", [work.disposition[i] for i in at], dtype=pl.String),
+        pl.Series("reason", [work.reason[i] for i in at], dtype=pl.String),
+        pl.Series("suspected_duplicate", [work.twin[i] for i in at], dtype=pl.Boolean),
+        pl.lit(None, dtype=pl.Binary).alias("raw"),
+        pl.Series("call_key", [f.call_key if f else "" for f in flights], dtype=pl.String),
+        pl.lit(version, dtype=pl.Int64).alias("config_version"),
+    )
+    columns = list(schemas.JUDGED)
+    if not decoded.rejects:
+        return frame.select(columns)
+    blank: dict[str, Any] = dict.fromkeys(columns) | {name: "" for name, dtype in schemas.JUDGED.items() if dtype == pl.String}
+    blank |= {"attempt_no": 0, "interim_no": 0, "part_no": 0, "last": False, "suspected_hung": False, "suspected_duplicate": False}
+    rows = [
+        {
+            **blank, "partition": r.partition, "offset": r.offset, "learned_ms": r.learned_ms, "tenant": r.tenant, "at_ms": r.learned_ms,
+            "disposition": schemas.REJECT, "reason": r.reason, "raw": r.raw, "config_version": version,
+        }
+        for r in decoded.rejects
+    ]  # fmt: skip
+    return pl.concat([frame.select(columns), pl.DataFrame(rows, schema=schemas.JUDGED)])
+
+
+def _rated(work: Work, bill: Bill, steps: Steps, records: pl.DataFrame, contracts: Contracts) -> pl.DataFrame:
+    at = [
+        i
+        for i, facts in enumerate(work.facts)
+        if facts is not None and work.priced[i] and not bill.fault[i] and work.disposition[i] in (schemas.RATED_DISPOSITION, "")
+    ]
+    if not at:
+        return schemas.empty(schemas.RATED)
+    sides: dict[str, list[str]] = {f"{side}_{part}": [] for side in ("sell", "buy") for part in ("deck", "prefix", "destination")}
+    for i in at:
+        for side, place, of in (("sell", bill.sell_deck[i], bill.sell_rate[i]), ("buy", bill.buy_deck[i], bill.buy_rate[i])):
+            deck = contracts.decks[place] if place >= 0 else None
+            sides[f"{side}_deck"].append(deck.name if deck else "")
+            sides[f"{side}_prefix"].append(deck.prefixes[of] if deck and of >= 0 else "")
+            sides[f"{side}_destination"].append(deck.destinations[of] if deck and of >= 0 else "")
+    places = np.asarray(at, np.int64)
+    release_side = records["release_side"].to_list()
+    own: dict[str, Any] = {
+        "offset": [facts["anchor_offset"] for i in at if (facts := work.facts[i])],
+        "record_partition": [work.partition[i] for i in at],
+        "record_offset": [work.offset[i] for i in at],
+        "learned_ms": [work.learned_ms[i] for i in at],
+        "end_ms": [work.end_ms[i] for i in at],
+        "duration_ms": [work.duration_ms[i] if work.answered[i] else 0 for i in at],
+        "duration_source": [work.source[i] for i in at],
+        "billable_s": bill.charged_s[places],
+        "attempts": steps.attempts[places],
+        "release_side": [release_side[work.row[i]] if work.row[i] >= 0 else "switch" for i in at],
+        "sell_nanos": bill.sell_nanos[places],
+        "sell_currency": [bill.sell_currency[i] for i in at],
+        "buy_nanos": bill.buy_nanos[places] + steps.fees_nanos[places],
+        "buy_attempt_fees_nanos": steps.fees_nanos[places],
+        "buy_currency": [bill.buy_currency[i] for i in at],
+        "suspected_hung": [work.hung[i] for i in at],
+        "suspected_duplicate": [work.twin[i] for i in at],
+        "config_version": [contracts.version] * len(at),
+        **sides,
+    }
+    frame = {name: own[name] if name in own else [facts[name] for i in at if (facts := work.facts[i])] for name in schemas.RATED}
+    return pl.DataFrame(frame, schema=schemas.RATED)
+
+
+def _sums(work: Work, steps: Steps, frame: pl.DataFrame) -> pl.DataFrame:
+    if frame.is_empty():
+        return schemas.empty(SUMS)
+    rows = frame["i"].to_list()
+    base = frame.select("partition", "tenant", "t_ms", "nanos", "currency", "minutes", "calls", "b_range").with_columns(
+        pl.Series("offset", [work.offset[i] for i in rows], dtype=pl.Int64),
+        pl.Series("carrier", [work.carrier[i] for i in rows], dtype=pl.String),
+        pl.Series("trunk_group", [f.trunk_group for i in rows if (f := work.flight[i])], dtype=pl.String),
+        pl.Series("ended", [int(work.final[i]) for i in rows], dtype=pl.Int64),
+        pl.Series("answered", [int(work.final[i] and work.answered[i]) for i in rows], dtype=pl.Int64),
+        (pl.col("t_ms") // 1000 * 1000).alias("second_ms"),
+    )
+    parts = [
+        base.filter(pl.col(kind) != "")
+        .group_by("partition", "tenant", pl.col(kind).alias("subject"), "second_ms", "currency", maintain_order=True)
+        .agg(
+            pl.col("offset").min().alias("first_offset"),
+            pl.col("offset").max().alias("last_offset"),
+            pl.col("nanos").sum(),
+            (pl.col("minutes") * 60_000).round().cast(pl.Int64).sum().alias("talk_ms"),
+            pl.col("calls").sum(),
+            pl.col("ended").sum(),
+            pl.col("answered").sum(),
+        )
+        .with_columns(pl.lit(kind).alias("kind"))
+        .select(list(SUMS))
+        for kind in ("carrier", "trunk_group", "b_range")
+    ]
+    return pl.concat(parts)
