@@ -19,6 +19,7 @@ import mmap
 import os
 import re
 import shutil
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -88,15 +89,15 @@ class FileJournal:
 
     def _make(self, target: Path, partitions: int) -> None:
         self._home.mkdir(parents=True, exist_ok=True)
-        draft = self._home / f".{target.name}.{os.getpid()}"
-        shutil.rmtree(draft, ignore_errors=True)
-        for number in range(partitions):
-            part = draft / str(number)
-            part.mkdir(parents=True)
-            replace_file(part / "synced", bytes(8))
-        replace_file(draft / "topic.json", json.dumps({"format": FORMAT, "partitions": partitions}).encode())
-        sync_directory(draft)
+        draft = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=self._home))
+        draft.chmod(0o750)
         try:
+            for number in range(partitions):
+                part = draft / str(number)
+                part.mkdir(0o750)
+                replace_file(part / "synced", bytes(8))
+            replace_file(draft / "topic.json", json.dumps({"format": FORMAT, "partitions": partitions}).encode())
+            sync_directory(draft)
             os.rename(draft, target)
         except OSError as error:
             shutil.rmtree(draft)
@@ -328,36 +329,45 @@ class FileReader:
 
     def read(self, max_messages: int = 4096, max_bytes: int = 8 << 20) -> list[Message]:
         end = self._synced.end
-        out: list[Message] = []
         if self.offset >= end:
             self._check_place(end)
-            return out
-        chunk = _CHUNK
+            return []
+        out: list[Message] = []
         while self.offset < end and len(out) < max_messages and max_bytes > 0:
+            try:
+                got = self._step(end, max_messages - len(out), max_bytes, first=not out)
+            except JournalError:
+                if not out:
+                    raise
+                break  # hand out what is sound; the next call meets the fault again
+            if not got:
+                break
+            out += got
+            max_bytes -= sum(len(m.key) + len(m.value) for m in got)
+        return out
+
+    def _step(self, end: int, max_messages: int, max_bytes: int, *, first: bool) -> list[Message]:
+        """Some messages; `[]` when the next one is over `max_bytes` and is not the `first`."""
+        chunk = _CHUNK
+        while True:
             if self._fd < 0:
                 self._seek()
             data = os.pread(self._fd, chunk, self._at)
-            got = frames.decode(data, self.offset, end, max_messages - len(out), max_bytes)
-            if got.fault:
-                raise self._torn(self._at + got.used, got.fault)
+            if not data and self.offset > self._base:
+                self._leave()  # the end of this segment; the next is named by our offset
+                continue
+            got = frames.decode(data, self.offset, end, max_messages, max_bytes)
             if got.messages:
-                taken = got.used - frames.HEADER * len(got.messages)
-                if out and taken > max_bytes:
-                    break
-                out += got.messages
+                if not first and len(got.messages) == 1 and len(got.messages[0].key) + len(got.messages[0].value) > max_bytes:
+                    return []
                 self.offset += len(got.messages)
                 self._at += got.used
-                max_bytes -= taken
-                chunk = _CHUNK
-            elif not data and self._at and self.offset > self._base:
-                self._leave()  # the end of this segment; the next is named by our offset
-            elif got.need > chunk:
-                chunk = got.need
-            elif len(data) < chunk:
-                raise self._torn(self._at, "the file ends")
-            else:
-                break
-        return out
+                return got.messages
+            if got.fault:
+                raise self._torn(self._at, got.fault)
+            if got.need <= chunk:
+                raise self._torn(self._at + len(data), "the file ends")
+            chunk = got.need
 
     def close(self) -> None:
         self._leave()
@@ -382,8 +392,9 @@ class FileReader:
             self._fd, self._base, self._at = fd, below[-1], 0
             if self.offset > self._base:
                 at = self._walk(fd)
-                if at is None:
-                    raise self._torn(os.fstat(fd).st_size, "the file ends")
+                size = os.fstat(fd).st_size
+                if at is None or at >= size:  # were our offset the first of the next segment, that one would have been opened
+                    raise self._torn(size, "the file ends")
                 self._at = at
             return
         raise JournalError(f"{self._name}: its oldest segments go faster than they can be opened")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from journal import (
     Entry,
@@ -142,3 +144,28 @@ def test_keys_go_where_kafka_puts_them() -> None:
     assert partition_for(b"a-little-bit-long-string", 100) == (-985981536 & 0x7FFFFFFF) % 100
     assert partition_for(b"a-little-bit-longer-string", 100) == (-1486304829 & 0x7FFFFFFF) % 100
     assert partition_for(b"lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", 100) == (-58897971 & 0x7FFFFFFF) % 100
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    appends=st.lists(st.lists(st.binary(max_size=300), min_size=1, max_size=8), max_size=12),
+    reads=st.lists(st.tuples(st.integers(1, 9), st.integers(1, 700)), min_size=1, max_size=5),
+)
+def test_any_appends_are_read_back_by_any_reads(
+    journal: Journal, appends: list[list[bytes]], reads: list[tuple[int, int]]
+) -> None:
+    journal.create("calls", 1)
+    start = journal.end_offset("calls", 0)
+    reader = journal.reader("calls", 0, start)
+    got: list[Message] = []
+    for group in appends:
+        writer = journal.writer("calls", 0)  # another writer each time
+        writer.append([Entry(value[:3], value, len(value)) for value in group])
+        writer.close()
+        got += reader.read(*reads[len(got) % len(reads)])
+    for turn in range(10_000):
+        if not (more := reader.read(*reads[turn % len(reads)])):
+            break
+        got += more
+    wanted = [value for group in appends for value in group]
+    assert got == [Message(start + n, len(value), value[:3], value) for n, value in enumerate(wanted)]
