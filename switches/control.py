@@ -1,10 +1,10 @@
 """Orders as a switch hears them: one protocol, and Kamailio's spelling of it (JSON-RPC over one kept HTTP connection).
 
-Tables at the switch: `blocks` and `shadow` (entry -> order id, with a life), `protected` (digits, `A|account` or `T|trunk` -> why),
-`ctl` (boot, seq, hold, version). An entry is written the same way here and in `kamailio.cfg`.
+Tables at the switch: `blocks` and `shadow` (entry -> order id, with a life), `protected` (digits, `A|account` or `T|trunk` ->
+why), `ctl` (boot, seq, hold, version). An entry is written the same way here and in `kamailio.cfg`.
 
-Headers of a request: `X-Ringfence-Token` (the switch's control token) and `X-Ringfence-Fence` (the number of the deliverer's lease; a switch
-that has seen a higher one answers 409). The hold flag needs no fence: a person turns it, whoever holds the lease.
+Headers of a request: `X-Ringfence-Token` (the switch's control token) and `X-Ringfence-Fence` (the number of the deliverer's
+lease; a switch that has seen a higher one answers 409). The hold flag needs no fence: a person turns it, whoever holds the lease.
 """
 
 from __future__ import annotations
@@ -27,11 +27,12 @@ MAX_ANSWER_BYTES = 16 << 20
 
 
 class ControlError(Exception):
-    """The switch did not do what was asked, or we cannot know whether it did: ask again, every command is harmless when repeated."""
+    """The switch did not do what was asked, or we cannot know whether it did: ask again, every command is harmless when
+    repeated."""
 
 
 class Unreachable(ControlError):
-    """No answer, or one that is no JSON-RPC."""
+    """No answer, or one that is no JSON-RPC: it would be the same for any other command."""
 
 
 class Fenced(ControlError):
@@ -63,7 +64,8 @@ class Control(Protocol):
 
 
 def entry(key: Key) -> str:
-    """A key as the switch's table spells it. The parts are names and digits only (`core.safety.fault`), so `|` cannot come from inside.
+    """A key as the switch's table spells it. The parts are names and digits only (`core.safety.fault`), so `|` cannot come from
+    inside.
 
     >>> entry(Key(tenant="t1", account="acme", b_range="88213")), entry(Key(tenant="t1", ingress_trunk="tg7", a_number="4318"))
     ('t1|A|acme||88213', 't1|T|tg7|4318|')
@@ -126,7 +128,8 @@ class JsonRpcControl:
         raise ControlError(f"the switch has no table {table!r}")
 
     def entries(self, table: str = BLOCKS) -> dict[str, str]:
-        """The whole table: only while it is small (10,000 entries take 0.1 s, 100,000 never answer). Expired ones are in it until swept."""
+        """The whole table: only while it is small (10,000 entries take 0.1 s, 100,000 never answer). Expired ones are in it
+        until swept."""
         try:
             slots = self._call("htable.dump", table) or []
             return {str(item["name"]): str(item["value"]) for slot in slots for item in slot["slot"]}
@@ -202,6 +205,8 @@ class JsonRpcControl:
             raise Denied(f"{method}: the switch answers {response.status_code}")
         if response.status_code == 409:
             raise Fenced(f"{method}: the switch has heard a deliverer later than {self.fence}")
+        if response.status_code == 400:
+            raise ControlError(f"{method}: the switch does not take this command: {bytes(answer[:200])!r}")
         if response.status_code != 200 and not answer.startswith(b"{"):
             raise Unreachable(f"{method}: the switch answers {response.status_code}")
         try:

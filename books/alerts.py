@@ -1,0 +1,54 @@
+"""Alerts: a row a finding. A later message about the same finding replaces the earlier one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from books import tables
+from books.audit import clean
+from books.upsert import put
+from core.orders import Finding, Key
+
+INT64_MAX = 2**63 - 1
+
+
+def upsert(conn: sa.Connection, finding: Finding, now_ms: int) -> None:
+    """Keeps what the finding says now; when the books first heard of it stays."""
+    row: dict[str, Any] = {}
+    for name in finding.__struct_fields__:
+        value = getattr(finding, name)
+        row[name] = clean(value) if isinstance(value, str) else _within(value) if isinstance(value, int) else value
+    row["example_call_ids"] = msgspec.json.encode([clean(i) for i in finding.example_call_ids[:100]]).decode()
+    row["key"] = clean(msgspec.json.encode(finding.key).decode()) if finding.key else ""
+    row |= {"opened_ms": now_ms, "updated_ms": now_ms}
+    put(conn, tables.alerts, row, keep=("opened_ms",))
+
+
+def last(conn: sa.Connection, count: int = 100, tenant: str = "") -> list[Finding]:
+    """The newest alerts, newest first."""
+    t = tables.alerts.c
+    query = sa.select(tables.alerts).order_by(t.last_ms.desc(), t.finding_id).limit(count)
+    return [_finding(row) for row in conn.execute(query.where(t.tenant == tenant) if tenant else query)]
+
+
+def find(conn: sa.Connection, finding_id: str) -> Finding | None:
+    row = conn.execute(sa.select(tables.alerts).where(tables.alerts.c.finding_id == finding_id)).first()
+    return _finding(row) if row else None
+
+
+def count(conn: sa.Connection) -> int:
+    return int(conn.execute(sa.select(sa.func.count()).select_from(tables.alerts)).scalar() or 0)
+
+
+def _finding(row: sa.Row[Any]) -> Finding:
+    values = row._asdict()
+    values["example_call_ids"] = msgspec.json.decode(values["example_call_ids"], type=list[str])
+    values["key"] = msgspec.json.decode(values["key"], type=Key) if values["key"] else None
+    return Finding(**{name: values[name] for name in Finding.__struct_fields__})
+
+
+def _within(value: int) -> int:
+    return max(-INT64_MAX, min(INT64_MAX, value))

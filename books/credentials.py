@@ -1,0 +1,62 @@
+"""Who may post records: a token names its tenant, its switch and the networks that it may come from. Only its hash is kept."""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+import sqlalchemy as sa
+
+from books import tables
+from books.upsert import put
+
+
+class Credential(NamedTuple):
+    tenant: str
+    switch: str
+    sources: tuple[str, ...]
+
+    def allows(self, address: str) -> bool:
+        """Whether records may come from this address.
+
+        >>> Credential("t1", "k1", ("127.0.0.0/8",)).allows("127.0.0.1"), Credential("t1", "k1", ("10.0.0.0/8",)).allows("x")
+        (True, False)
+        """
+        if not self.sources:
+            return True
+        try:
+            at = ipaddress.ip_address(address)
+        except ValueError:
+            return False
+        return any(at in ipaddress.ip_network(network) for network in self.sources)
+
+
+def add(conn: sa.Connection, tenant: str, switch: str, token: str, sources: Sequence[str], now_ms: int) -> None:
+    """A token for the records of a switch. `sources`: networks; none = from anywhere. The same token again replaces what it
+    stood for."""
+    if len(token) < 16:
+        raise ValueError("a token of fewer than 16 characters can be guessed")
+    networks = [str(ipaddress.ip_network(source)) for source in sources]
+    row = {"token_sha256": _hash(token), "tenant": tenant, "switch": switch, "at_ms": now_ms, "revoked_at_ms": None}
+    put(conn, tables.credentials, {**row, "sources": msgspec.json.encode(networks).decode()})
+
+
+def find(conn: sa.Connection, token: str) -> Credential | None:
+    """What a token stands for; None = nothing, or not any more."""
+    t = tables.credentials.c
+    query = sa.select(t.tenant, t.switch, t.sources).where(t.token_sha256 == _hash(token), t.revoked_at_ms.is_(None))
+    row = conn.execute(query).first()
+    return Credential(row.tenant, row.switch, msgspec.json.decode(row.sources, type=tuple[str, ...])) if row else None
+
+
+def revoke(conn: sa.Connection, token: str, now_ms: int) -> bool:
+    t = tables.credentials.c
+    update = sa.update(tables.credentials).where(t.token_sha256 == _hash(token), t.revoked_at_ms.is_(None))
+    return bool(conn.execute(update.values(revoked_at_ms=now_ms)).rowcount)
+
+
+def _hash(token: str) -> str:
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,190 @@
+"""What each switch should hold, entry by entry, and what it has acknowledged.
+
+`touch` is called in the transaction of whatever changes an order: it works out anew what the switches should hold for that key,
+and marks as due what differs. So a crash between the books and a switch leaves a row that is due, and it is sent again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from books import tables
+from books.upsert import put
+from core.orders import Key
+
+BLOCKS, SHADOW = "blocks", "shadow"
+LIVE = ("standing", "shadow")
+"""Statuses of an order whose entry the switches hold, in one table or the other."""
+
+
+class Delivery(NamedTuple):
+    switch: str
+    table: str
+    key: Key
+    order_id: str  # "" = to be removed
+    expires_at_ms: int
+    due: bool
+    delivered_at_ms: int | None
+
+
+def key_matches(table: sa.Table, key: Key) -> sa.ColumnElement[bool]:
+    """The rows of exactly this key."""
+    t = table.c
+    return sa.and_(
+        t.tenant == key.tenant,
+        t.account == key.account,
+        t.ingress_trunk == key.ingress_trunk,
+        t.a_number == key.a_number,
+        t.b_range == key.b_range,
+    )
+
+
+def key_row(key: Key) -> dict[str, str]:
+    names = ("tenant", "account", "ingress_trunk", "a_number", "b_range")
+    return {name: getattr(key, name) for name in names}
+
+
+def touch(conn: sa.Connection, key: Key, now_ms: int) -> None:
+    """Works out what every switch of the key's tenant should hold for it. An entry lives as long as the latest of its key's
+    live orders."""
+    o = tables.block_orders.c
+    best = conn.execute(
+        sa.select(o.order_id, o.expires_at_ms)
+        .where(key_matches(tables.block_orders, key), o.status.in_(LIVE), o.expires_at_ms > now_ms)
+        .order_by(o.expires_at_ms.desc(), o.learned_ms.desc(), o.order_id)
+        .limit(1)
+    ).first()
+    s, d = tables.switch_tenants.c, tables.deliveries.c
+    serving = {name: bool(on) for name, on in conn.execute(sa.select(s.switch, s.enforcing).where(s.tenant == key.tenant))}
+    wanted = {(name, BLOCKS if on else SHADOW): best for name, on in serving.items()} if best else {}
+    held = {
+        (row.switch, row.table_name): (row.order_id, row.expires_at_ms)
+        for row in conn.execute(
+            sa.select(d.switch, d.table_name, d.order_id, d.expires_at_ms).where(key_matches(tables.deliveries, key))
+        )
+    }
+    for place in wanted.keys() | held.keys():
+        order_id, expires_at_ms = wanted.get(place) or ("", held.get(place, ("", 0))[1])
+        if place in held and held[place] == (order_id, expires_at_ms):
+            continue
+        switch, table = place
+        row = {"switch": switch, "table_name": table, **key_row(key), "order_id": order_id, "expires_at_ms": expires_at_ms}
+        put(conn, tables.deliveries, {**row, "due": True, "changed_ms": now_ms, "delivered_at_ms": None})
+
+
+def touch_tenant(conn: sa.Connection, tenant: str, now_ms: int) -> None:
+    """After a change of what a switch does for a tenant: its live orders take the status that fits, and their entries move."""
+    o, s = tables.block_orders.c, tables.switch_tenants.c
+    enforced = bool(conn.execute(sa.select(s.switch).where(s.tenant == tenant, s.enforcing).limit(1)).first())
+    to = "standing" if enforced else "shadow"
+    conn.execute(
+        sa.update(tables.block_orders)
+        .where(o.tenant == tenant, o.status.in_(LIVE), o.status != to)
+        .values(status=to, status_at_ms=now_ms)
+    )
+    for row in conn.execute(
+        sa.select(o.account, o.ingress_trunk, o.a_number, o.b_range).where(o.tenant == tenant, o.status.in_(LIVE)).distinct()
+    ).all():
+        touch(conn, Key(tenant=tenant, **row._asdict()), now_ms)
+
+
+def due(conn: sa.Connection, switch: str, most: int) -> list[Delivery]:
+    """What the switch has not acknowledged yet, the oldest change first."""
+    return _load(conn, switch, tables.deliveries.c.due.is_(True), most)
+
+
+def due_count(conn: sa.Connection, switch: str) -> int:
+    d = tables.deliveries.c
+    return int(conn.execute(sa.select(sa.func.count()).where(d.switch == switch, d.due.is_(True))).scalar() or 0)
+
+
+def every(conn: sa.Connection, switch: str, table: str) -> list[Delivery]:
+    return _load(conn, switch, tables.deliveries.c.table_name == table, None)
+
+
+def slice_of(conn: sa.Connection, switch: str, table: str, start: int, most: int) -> list[Delivery]:
+    """Some of the entries that the switch should hold, in an order that lasts."""
+    d = tables.deliveries.c
+    where = sa.and_(d.table_name == table, d.order_id != "")
+    by_key = (d.tenant, d.account, d.ingress_trunk, d.a_number, d.b_range)
+    return _load(conn, switch, where, most, start=start, order=by_key)
+
+
+def acknowledge(conn: sa.Connection, done: Sequence[Delivery], now_ms: int) -> None:
+    """The switch has these. A row that was changed meanwhile stays due; one that was to be removed is gone."""
+    d = tables.deliveries.c
+    for one in done:
+        same = sa.and_(
+            d.switch == one.switch,
+            d.table_name == one.table,
+            key_matches(tables.deliveries, one.key),
+            d.order_id == one.order_id,
+            d.expires_at_ms == one.expires_at_ms,
+        )
+        if one.order_id:
+            conn.execute(sa.update(tables.deliveries).where(same).values(due=False, delivered_at_ms=now_ms))
+        else:
+            conn.execute(sa.delete(tables.deliveries).where(same))
+
+
+def make_due(conn: sa.Connection, rows: Iterable[Delivery], now_ms: int) -> None:
+    """To be sent again: the switch does not hold them."""
+    d = tables.deliveries.c
+    for one in rows:
+        conn.execute(
+            sa.update(tables.deliveries)
+            .where(d.switch == one.switch, d.table_name == one.table, key_matches(tables.deliveries, one.key))
+            .values(due=True, changed_ms=now_ms)
+        )
+
+
+def make_all_due(conn: sa.Connection, switch: str, now_ms: int) -> int:
+    """Everything is to be sent again: the switch has started anew."""
+    update = sa.update(tables.deliveries).where(tables.deliveries.c.switch == switch)
+    return conn.execute(update.values(due=True, changed_ms=now_ms)).rowcount
+
+
+def sweep(conn: sa.Connection, switch: str, expired_before_ms: int) -> int:
+    """Forgets entries that ended by their own time: the switch dropped them itself."""
+    d = tables.deliveries.c
+    return conn.execute(sa.delete(tables.deliveries).where(d.switch == switch, d.expires_at_ms < expired_before_ms)).rowcount
+
+
+def count(conn: sa.Connection, switch: str, table: str, expires_after_ms: int) -> int:
+    """Entries that the switch should hold at that time."""
+    d = tables.deliveries.c
+    where = sa.and_(d.switch == switch, d.table_name == table, d.order_id != "", d.expires_at_ms > expires_after_ms)
+    return int(conn.execute(sa.select(sa.func.count()).where(where)).scalar() or 0)
+
+
+def _load(
+    conn: sa.Connection,
+    switch: str,
+    where: sa.ColumnElement[bool],
+    most: int | None,
+    start: int = 0,
+    order: Sequence[sa.ColumnElement[Any]] = (tables.deliveries.c.changed_ms,),
+) -> list[Delivery]:
+    d = tables.deliveries.c
+    query = sa.select(tables.deliveries).where(d.switch == switch, where).order_by(*order).limit(most).offset(start or None)
+    return [
+        Delivery(
+            switch,
+            row.table_name,
+            Key(
+                tenant=row.tenant,
+                account=row.account,
+                ingress_trunk=row.ingress_trunk,
+                a_number=row.a_number,
+                b_range=row.b_range,
+            ),
+            row.order_id,
+            row.expires_at_ms,
+            bool(row.due),
+            row.delivered_at_ms,
+        )
+        for row in conn.execute(query)
+    ]

@@ -1,0 +1,37 @@
+"""One holder of a name at a time, with a number that only rises: whoever hears a lower number than before is talking to a
+ghost."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import sqlalchemy as sa
+
+from books import tables
+from books.upsert import put
+
+
+class Lease(NamedTuple):
+    name: str
+    holder: str
+    fence: int
+    until_ms: int
+
+
+def acquire(conn: sa.Connection, name: str, holder: str, ttl_ms: int, now_ms: int) -> Lease | None:
+    """The lease, taken or renewed; None = another one holds it. A new holder gets a new fencing number."""
+    t = tables.leases.c
+    row = conn.execute(sa.select(t.holder, t.fence, t.until_ms).where(t.name == name)).first()
+    if row and row.holder != holder and row.until_ms > now_ms:
+        return None
+    fence = row.fence if row and row.holder == holder and row.until_ms > now_ms else (row.fence if row else 0) + 1
+    lease = Lease(name, holder, fence, now_ms + ttl_ms)
+    put(conn, tables.leases, lease._asdict())
+    return lease
+
+
+def release(conn: sa.Connection, lease: Lease) -> None:
+    """Gives the lease up at once; its number stays used."""
+    t = tables.leases.c
+    mine = sa.and_(t.name == lease.name, t.holder == lease.holder, t.fence == lease.fence)
+    conn.execute(sa.update(tables.leases).where(mine).values(until_ms=0))

@@ -1,0 +1,105 @@
+"""Allow, deny and protected lists. They act at once, where orders are delivered.
+
+protected  numbers, accounts and trunks that no order may touch and that pass at the switch before any look-up
+allow      an automatic order that meets an entry waits for a person
+deny       a person has said already that this one may be blocked: an automatic order that names it is not held back by the limits
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import sqlalchemy as sa
+
+from books import audit, tables
+from books.emergency import countries, lifelines
+from books.upsert import put, put_once
+from core.orders import Key
+from core.safety import Protected
+
+List = Literal["allow", "deny", "protected"]
+Kind = Literal["number", "account", "trunk"]
+LISTS, KINDS = ("allow", "deny", "protected"), ("number", "account", "trunk")
+
+
+class Listed(NamedTuple):
+    list: str
+    kind: str
+    tenant: str
+    value: str
+    why: str
+    who: str
+    at_ms: int
+
+
+def add(conn: sa.Connection, list_: List, kind: Kind, value: str, why: str, who: str, now_ms: int, tenant: str = "") -> None:
+    """Puts an entry on a list. `tenant` "" = every tenant's. A number is digits, as the switch sees it after the dial plan."""
+    if list_ not in LISTS or kind not in KINDS:
+        raise ValueError(f"there is no list {list_!r} of {kind!r}: lists are {', '.join(LISTS)}, kinds {', '.join(KINDS)}")
+    if kind == "number" and not (value.isascii() and value.isdigit() and 1 < len(value) <= 15):
+        raise ValueError(f"{value!r} is not a number of 2 to 15 digits")
+    if list_ == "protected" and tenant:
+        raise ValueError("what is protected is protected for every tenant")
+    if not value or not why:
+        raise ValueError("an entry needs a value and a reason")
+    row = {"list": list_, "kind": kind, "tenant": tenant, "value": value, "why": why, "who": who, "at_ms": now_ms}
+    put(conn, tables.lists, row)
+    audit.note(conn, who, f"listed as {list_}", f"{kind} {value}" + (f" of {tenant}" if tenant else ""), why, now_ms)
+
+
+def remove(conn: sa.Connection, list_: List, kind: Kind, value: str, why: str, who: str, now_ms: int, tenant: str = "") -> bool:
+    """Takes an entry off; the audit keeps that it was there."""
+    t = tables.lists.c
+    gone = conn.execute(
+        sa.delete(tables.lists).where(t.list == list_, t.kind == kind, t.tenant == tenant, t.value == value)
+    ).rowcount
+    if gone:
+        audit.note(conn, who, f"taken off {list_}", f"{kind} {value}", why, now_ms)
+    return bool(gone)
+
+
+def every(conn: sa.Connection, list_: str = "") -> list[Listed]:
+    query = sa.select(tables.lists).order_by(tables.lists.c.list, tables.lists.c.kind, tables.lists.c.value)
+    return [Listed(*row) for row in conn.execute(query.where(tables.lists.c.list == list_) if list_ else query)]
+
+
+def seed_emergency(conn: sa.Connection, wanted: Sequence[str], now_ms: int, who: str = "seed") -> int:
+    """Protects the emergency numbers and crisis lines of these countries ("*" = of every one). Returns how many are new; what a
+    person has written about a number stays."""
+    new = 0
+    for digits, why in lifelines(countries() if "*" in wanted else wanted).items():
+        row = {"list": "protected", "kind": "number", "tenant": "", "value": digits, "why": why, "who": who, "at_ms": now_ms}
+        new += put_once(conn, tables.lists, row)
+    if new:
+        audit.note(conn, who, "protected emergency numbers", ", ".join(wanted), f"{new} numbers", now_ms)
+    return new
+
+
+def protected(conn: sa.Connection) -> Protected:
+    """What no order may touch."""
+    rows = every(conn, "protected")
+    return Protected(
+        numbers=tuple(row.value for row in rows if row.kind == "number"),
+        accounts=frozenset(row.value for row in rows if row.kind == "account"),
+        trunks=frozenset(row.value for row in rows if row.kind == "trunk"),
+    )
+
+
+def met(rows: Sequence[Listed], key: Key) -> Listed | None:
+    """The entry that a key meets: its account or trunk by name, or a number that its ranges contain or extend.
+
+    >>> row = Listed("allow", "number", "", "4318123", "our test line", "ops", 0)
+    >>> met([row], Key(tenant="t", account="x", b_range="43")) is row, met([row], Key(tenant="t", account="x", b_range="44"))
+    (True, None)
+    """
+    for row in rows:
+        if row.tenant not in ("", key.tenant):
+            continue
+        if (row.kind, row.value) in (("account", key.account), ("trunk", key.ingress_trunk)):
+            return row
+        if row.kind == "number" and any(
+            digits and (digits.startswith(row.value) or row.value.startswith(digits)) for digits in (key.a_number, key.b_range)
+        ):
+            return row
+    return None

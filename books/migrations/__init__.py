@@ -1,0 +1,1 @@
+"""Alembic's scripts, inside the package: an installed Ringfence migrates itself."""

@@ -1,0 +1,298 @@
+"""Block orders: what was asked, what became of it, and what people do with them.
+
+standing    refused at the switches that enforce          waiting   for a person: a limit was reached, or it meets the allow list
+shadow      the switches only say what they would refuse  refused   by the safety validator
+lifted      a person ended it                             suppressed, stale, expired   as they say
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from books import audit, deliveries, lists, suppressions, tables, tenants
+from books.deliveries import LIVE, key_row
+from books.upsert import put_once
+from core.ids import derived_id
+from core.orders import BlockOrder, Key, overlaps
+from core.safety import refusal
+
+MANUAL_FINDING = "by-hand"
+
+
+class Refused(ValueError):
+    """What a person asked for must not be: the text says why."""
+
+
+class Kept(NamedTuple):
+    """An order as the books keep it."""
+
+    order: BlockOrder
+    automatic: bool
+    status: str
+    status_why: str
+    status_at_ms: int
+    decided_by: str
+    received_at_ms: int
+    facts_expire_at_ms: int  # as the order said: `order.expires_at_ms` may differ
+
+
+class Lifted(NamedTuple):
+    """What `lift` did: the orders that it ended, the suppression, and the orders of people that still cover some of the key's
+    calls."""
+
+    order_ids: list[str]
+    suppression_id: int
+    still: list[Kept]
+
+
+# --- keeping ---
+
+
+def keep(
+    conn: sa.Connection,
+    order: BlockOrder,
+    *,
+    automatic: bool,
+    status: str,
+    why: str,
+    now_ms: int,
+    opened_key: bool = False,
+    expires_at_ms: int | None = None,
+) -> bool:
+    """Writes an order with its status, and what the switches should hold because of it. False = the id is there already:
+    nothing changes."""
+    row = {
+        **key_row(order.key),
+        "order_id": order.order_id,
+        "finding_id": order.finding_id,
+        "action": order.action,
+        "created_at_ms": order.created_at_ms,
+        "learned_ms": order.learned_ms,
+        "expires_at_ms": order.expires_at_ms if expires_at_ms is None else expires_at_ms,
+        "facts_expire_at_ms": order.expires_at_ms,
+        "reason": order.reason,
+        "by": order.by,
+        "automatic": automatic,
+        "opened_key": opened_key,
+        "status": status,
+        "status_why": audit.clean(why),
+        "status_at_ms": now_ms,
+        "received_at_ms": now_ms,
+    }
+    if not put_once(conn, tables.block_orders, row):
+        return False
+    if status in LIVE:
+        deliveries.touch(conn, order.key, now_ms)
+    return True
+
+
+def live_status(conn: sa.Connection, tenant: str) -> str:
+    """`standing` where some switch enforces for the tenant, else `shadow`."""
+    s = tables.switch_tenants.c
+    return "standing" if conn.execute(sa.select(s.switch).where(s.tenant == tenant, s.enforcing).limit(1)).first() else "shadow"
+
+
+def expire(conn: sa.Connection, now_ms: int) -> int:
+    """Ends what has reached its time. The switches dropped their entries by themselves."""
+    o = tables.block_orders.c
+    over = sa.and_(o.status.in_((*LIVE, "waiting")), o.expires_at_ms <= now_ms)
+    why = sa.case((o.status == "waiting", "no person decided in its time"), else_="its time to live is over")
+    return conn.execute(
+        sa.update(tables.block_orders).where(over).values(status="expired", status_why=why, status_at_ms=now_ms)
+    ).rowcount
+
+
+def any_to_expire(conn: sa.Connection, now_ms: int) -> bool:
+    o = tables.block_orders.c
+    query = sa.select(o.order_id).where(o.status.in_((*LIVE, "waiting")), o.expires_at_ms <= now_ms).limit(1)
+    return conn.execute(query).first() is not None
+
+
+def refuse_unsafe(conn: sa.Connection, now_ms: int) -> list[str]:
+    """After the lists have changed: live and waiting orders that now touch something protected end. Returns their ids."""
+    protected = lists.protected(conn)
+    ended = []
+    for kept in select(conn, statuses=(*LIVE, "waiting")):
+        if why := unsafe(kept.order, protected, automatic=kept.automatic):
+            _decide(conn, [kept.order.order_id], "refused", why, "safety", now_ms)
+            deliveries.touch(conn, kept.order.key, now_ms)
+            audit.note(conn, "safety", "refused a live order", kept.order.order_id, why, now_ms)
+            ended.append(kept.order.order_id)
+    return ended
+
+
+def unsafe(order: BlockOrder, protected: Any, *, automatic: bool) -> str:
+    """`core.safety.refusal` for an order whose life a person may have lengthened: its time to live is not judged again."""
+    lasting = BlockOrder(
+        order_id=order.order_id, key=order.key, action=order.action, created_at_ms=0, learned_ms=0, expires_at_ms=1,
+        finding_id=order.finding_id, reason=order.reason, by=order.by,
+    )  # fmt: skip
+    return refusal(lasting, protected, automatic=automatic)
+
+
+# --- what people do ---
+
+
+def block(conn: sa.Connection, key: Key, ttl_ms: int, who: str, why: str, now_ms: int) -> str:
+    """A person's own order. It obeys what is protected, and nothing else: no limit, no suppression, no allow list."""
+    if not who or not why:
+        raise Refused("a block by hand needs who and why")
+    order = BlockOrder(
+        order_id=derived_id("order", key.text(), MANUAL_FINDING, who, now_ms),
+        key=key,
+        action="refuse",
+        created_at_ms=now_ms,
+        learned_ms=now_ms,
+        expires_at_ms=now_ms + ttl_ms,
+        finding_id=MANUAL_FINDING,
+        reason=audit.clean(why),
+        by=audit.clean(who),
+    )
+    if bad := refusal(order, lists.protected(conn), automatic=False):
+        raise Refused(bad)
+    if key.tenant not in tenants.every(conn):
+        raise Refused(f"there is no tenant {key.tenant!r}")
+    keep(conn, order, automatic=False, status=live_status(conn, key.tenant), why=f"by hand: {why}", now_ms=now_ms)
+    audit.note(conn, who, "blocked", key.text(), why, now_ms)
+    return order.order_id
+
+
+def approve(conn: sa.Connection, order_id: str, who: str, why: str, now_ms: int) -> list[str]:
+    """A person lets a waiting order stand, and with it every waiting order of the same key. Its whole life starts now: it was
+    asked for while it waited. What is protected stays protected."""
+    first = _waiting(conn, order_id)
+    same = [
+        kept for kept in select(conn, statuses=("waiting",), tenant=first.order.key.tenant) if kept.order.key == first.order.key
+    ]
+    if bad := unsafe(first.order, lists.protected(conn), automatic=False):
+        raise Refused(bad)
+    status = live_status(conn, first.order.key.tenant)
+    ids = [kept.order.order_id for kept in same]
+    for kept in same:
+        ends = now_ms + (kept.facts_expire_at_ms - kept.order.created_at_ms)
+        update = sa.update(tables.block_orders).where(tables.block_orders.c.order_id == kept.order.order_id)
+        conn.execute(update.values(expires_at_ms=ends))
+    _decide(conn, ids, status, f"approved: {why}", who, now_ms)
+    deliveries.touch(conn, first.order.key, now_ms)
+    audit.note(conn, who, "approved", first.order.key.text(), why, now_ms)
+    return ids
+
+
+def deny(conn: sa.Connection, order_id: str, who: str, why: str, now_ms: int, for_ms: int = suppressions.DEFAULT_MS) -> Lifted:
+    """A person says no to a waiting order. Its key is lifted, so that the next issue a minute later does not ask again."""
+    return lift(conn, _waiting(conn, order_id).order.key, who, f"denied: {why}", now_ms, for_ms)
+
+
+def lift(conn: sa.Connection, key: Key, who: str, why: str, now_ms: int, for_ms: int = suppressions.DEFAULT_MS) -> Lifted:
+    """Ends every automatic order that overlaps the key, and people's own orders that lie within it; suppresses the key for
+    `for_ms`.
+
+    A person's wider order stays, and is named in the answer: it was not what was asked to be lifted.
+    """
+    ended: list[Kept] = []
+    still: list[Kept] = []
+    for kept in select(conn, statuses=(*LIVE, "waiting"), tenant=key.tenant):
+        if overlaps(kept.order.key, key):
+            (ended if kept.automatic or _within(kept.order.key, key) else still).append(kept)
+    _decide(conn, [kept.order.order_id for kept in ended], "lifted", why, who, now_ms)
+    for each in {kept.order.key for kept in ended}:
+        deliveries.touch(conn, each, now_ms)
+    suppression_id = suppressions.add(conn, key, now_ms + for_ms, who, why, now_ms)
+    audit.note(conn, who, "lifted", key.text(), why, now_ms)
+    return Lifted([kept.order.order_id for kept in ended], suppression_id, still)
+
+
+def _within(inner: Key, outer: Key) -> bool:
+    """Whether every call that `inner` refuses is refused by `outer` too."""
+    return (
+        inner.account == outer.account
+        and inner.ingress_trunk == outer.ingress_trunk
+        and outer.a_number in ("", inner.a_number)
+        and inner.b_range.startswith(outer.b_range)
+    )
+
+
+def _waiting(conn: sa.Connection, order_id: str) -> Kept:
+    kept = find(conn, order_id)
+    if kept is None or kept.status != "waiting":
+        raise Refused(f"order {order_id} is not waiting" + (f": it is {kept.status}" if kept else ": the books do not have it"))
+    return kept
+
+
+def _decide(conn: sa.Connection, order_ids: Sequence[str], status: str, why: str, who: str, now_ms: int) -> None:
+    values = {"status": status, "status_why": audit.clean(why), "status_at_ms": now_ms, "decided_by": audit.clean(who)}
+    for start in range(0, len(order_ids), 500):  # a statement takes only so many variables
+        some = tables.block_orders.c.order_id.in_(order_ids[start : start + 500])
+        conn.execute(sa.update(tables.block_orders).where(some).values(**values))
+
+
+# --- asking ---
+
+
+def find(conn: sa.Connection, order_id: str) -> Kept | None:
+    row = conn.execute(sa.select(tables.block_orders).where(tables.block_orders.c.order_id == order_id)).first()
+    return _kept(row) if row else None
+
+
+def select(conn: sa.Connection, statuses: Sequence[str] = (), tenant: str = "", count: int | None = None) -> list[Kept]:
+    """Orders, the newest first."""
+    o = tables.block_orders.c
+    query = sa.select(tables.block_orders).order_by(o.received_at_ms.desc(), o.order_id).limit(count)
+    if statuses:
+        query = query.where(o.status.in_(statuses))
+    if tenant:
+        query = query.where(o.tenant == tenant)
+    return [_kept(row) for row in conn.execute(query)]
+
+
+def live_automatic_keys(conn: sa.Connection, tenant: str, now_ms: int) -> dict[Key, bool]:
+    """Keys of a tenant that automatic orders block now; True = a person has approved one of them."""
+    o = tables.block_orders.c
+    query = sa.select(o.account, o.ingress_trunk, o.a_number, o.b_range, o.decided_by).distinct()
+    query = query.where(o.tenant == tenant, o.status.in_(LIVE), o.automatic, o.expires_at_ms > now_ms)
+    found: dict[Key, bool] = {}
+    for account, trunk, a_number, b_range, decided_by in conn.execute(query):
+        key = Key(tenant=tenant, account=account, ingress_trunk=trunk, a_number=a_number, b_range=b_range)
+        found[key] = found.get(key, False) or bool(decided_by)
+    return found
+
+
+def opened_since(conn: sa.Connection, tenant: str, since_ms: int) -> int:
+    """How many automatic orders of a tenant took effect since then on a key that none was live for."""
+    o = tables.block_orders.c
+    where = sa.and_(o.tenant == tenant, o.received_at_ms > since_ms, o.automatic, o.opened_key)
+    return int(conn.execute(sa.select(sa.func.count()).where(where)).scalar() or 0)
+
+
+def counts(conn: sa.Connection) -> dict[str, int]:
+    """Status -> orders."""
+    o = tables.block_orders.c
+    return {status: int(n) for status, n in conn.execute(sa.select(o.status, sa.func.count()).group_by(o.status))}
+
+
+def _kept(row: sa.Row[Any]) -> Kept:
+    key = Key(tenant=row.tenant, account=row.account, ingress_trunk=row.ingress_trunk, a_number=row.a_number, b_range=row.b_range)
+    order = BlockOrder(
+        order_id=row.order_id,
+        key=key,
+        action=row.action,
+        created_at_ms=row.created_at_ms,
+        learned_ms=row.learned_ms,
+        expires_at_ms=row.expires_at_ms,
+        finding_id=row.finding_id,
+        reason=row.reason,
+        by=row.by,
+    )
+    return Kept(
+        order,
+        bool(row.automatic),
+        row.status,
+        row.status_why,
+        row.status_at_ms,
+        row.decided_by,
+        row.received_at_ms,
+        row.facts_expire_at_ms,
+    )

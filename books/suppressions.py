@@ -1,0 +1,60 @@
+"""What a person has lifted stays lifted: while a suppression lasts, no automatic order that overlaps its key stands."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import sqlalchemy as sa
+
+from books import audit, tables
+from books.deliveries import key_row
+from core.orders import Key
+
+DEFAULT_MS = 24 * 3_600_000
+
+
+class Suppression(NamedTuple):
+    id: int
+    key: Key
+    until_ms: int
+    who: str
+    why: str
+
+
+def add(conn: sa.Connection, key: Key, until_ms: int, who: str, why: str, now_ms: int) -> int:
+    row = {**key_row(key), "until_ms": until_ms, "who": who, "why": why, "at_ms": now_ms}
+    inserted = conn.execute(sa.insert(tables.suppressions).values(**row).returning(tables.suppressions.c.id)).scalar_one()
+    audit.note(conn, who, "suppressed", key.text(), f"until {until_ms}: {why}", now_ms)
+    return int(inserted)
+
+
+def live(conn: sa.Connection, now_ms: int) -> list[Suppression]:
+    """Those that still hold, the longest first."""
+    t = tables.suppressions.c
+    query = sa.select(tables.suppressions).where(t.until_ms > now_ms).order_by(t.until_ms.desc())
+    return [
+        Suppression(
+            row.id,
+            Key(
+                tenant=row.tenant,
+                account=row.account,
+                ingress_trunk=row.ingress_trunk,
+                a_number=row.a_number,
+                b_range=row.b_range,
+            ),
+            row.until_ms,
+            row.who,
+            row.why,
+        )
+        for row in conn.execute(query)
+    ]
+
+
+def end(conn: sa.Connection, suppression_id: int, who: str, why: str, now_ms: int) -> bool:
+    """Lets automatic orders against the key stand again."""
+    t = tables.suppressions.c
+    update = sa.update(tables.suppressions).where(t.id == suppression_id, t.until_ms > now_ms).values(until_ms=now_ms)
+    ended = bool(conn.execute(update).rowcount)
+    if ended:
+        audit.note(conn, who, "suppression ended", str(suppression_id), why, now_ms)
+    return ended

@@ -1,0 +1,358 @@
+"""From the books to one switch: what is due is sent, what drifted is repaired, what a person holds is left alone.
+
+One round, in this order. A crash after any line leaves what stands beside it, and the next round goes on from there:
+
+1. lease        another deliverer waits until it runs out; the switch refuses our number once it has heard a higher one
+2. hold         nothing: a held switch gets no command at all
+3. protected    the switch protects more than before: harmless; what is to be taken off is taken off in the next round
+4. send         the switch has the entry, the books say `due`: it is sent again, to the same effect
+5. acknowledge  the books and the switch agree
+6. version      (after a restart of the switch) everything was sent but not signed: everything is sent once more
+7. compare      missing entries are due again, strangers are gone
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import structlog
+
+from books import Engine, Unavailable, audit, deliveries, leases, lists, reading, switches, writing
+from books.deliveries import BLOCKS, SHADOW, Delivery
+from switches.control import PROTECTED, Control, ControlError, Denied, Fenced, Unreachable, entry
+
+log = structlog.get_logger(__name__)
+
+STEPS = ("lease", "hold", "protected", "send", "sent", "acknowledge", "acknowledged", "version", "compare")
+"""Where `fault` is called: tests kill the process there."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How often and how much."""
+
+    look_ms: int = 1_000  # an idle switch is asked for its hold flag, boot and version
+    compare_ms: int = 5_000
+    chunk: int = 100  # entries between two looks at the hold flag
+    dump_most: int = 2_000  # a larger table is compared by count and by sample: a dump of it may never answer
+    sample: int = 50
+    lease_ms: int = 10_000
+    swept_ms: int = 60_000  # an expired entry may still be counted at the switch for so long
+    retry_ms: int = 250
+    retry_most_ms: int = 5_000
+
+
+class Round(NamedTuple):
+    """What one round did."""
+
+    sent: int = 0
+    missing: int = 0
+    strangers: int = 0
+    word: str = ""  # held | another holds the lease | away: why
+
+
+def no_fault(step: str) -> None:
+    """Nothing goes wrong here."""
+
+
+class Deliverer:
+    """The one who talks to a switch, while it has the lease. For one thread."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        switch: str,
+        control: Control,
+        clock: Callable[[], int],
+        holder: str,
+        pace: Pace = Pace(),
+        fault: Callable[[str], None] = no_fault,
+    ) -> None:
+        self._engine = engine
+        self.switch = switch
+        self._control = control
+        self._clock = clock
+        self._holder = holder
+        self._pace = pace
+        self._fault = fault
+        self._lease: leases.Lease | None = None
+        self._looked_ms = self._compared_ms = -(10**15)
+        self._protected: dict[str, str] | None = None  # as we last made them at the switch
+        self._sample_at = 0
+        self._failures = 0
+        self._retry_at_ms = 0
+
+    def close(self) -> None:
+        """Gives the lease back, so that the next deliverer need not wait for its end."""
+        if self._lease:
+            with writing(self._engine) as conn:
+                leases.release(conn, self._lease)
+            self._lease = None
+        self._control.close()
+
+    def round(self) -> Round:
+        """One round. A switch that is away, slow or talks nonsense is tried again, later each time; the books keep what is
+        due."""
+        if self._clock() < self._retry_at_ms:
+            return Round(word="away")
+        try:
+            done = self._round()
+        except ControlError as error:
+            self._failed(error)
+            return Round(word=f"away: {error}")
+        except Unavailable as error:
+            log.warning("the books are not available", switch=self.switch, error=str(error)[:200])
+            self._retry_at_ms = self._clock() + self._pace.retry_ms
+            return Round(word="the books are not available")
+        if self._failures:
+            self._failures = 0
+            self._tell("")
+        return done
+
+    def _round(self) -> Round:
+        now_ms = self._clock()
+        with reading(self._engine) as conn:
+            waiting = deliveries.due_count(conn, self.switch)
+        looking = now_ms - self._looked_ms >= self._pace.look_ms
+        if not waiting and not looking:
+            return Round()
+        if not self._have_lease():
+            return Round(word="another holds the lease")
+        self._looked_ms = now_ms
+        if self._held():
+            return Round(word="held")
+        boot = self._control.boot()
+        with reading(self._engine) as conn:
+            state = switches.state(conn, self.switch)
+        anew = not boot or boot != state.boot or not state.version or self._control.version() != state.version
+        if anew:
+            self._start_anew(boot)
+        if not self._protect():
+            return Round(word="held")
+        sent, finished = self._send_due()
+        if not finished:
+            return Round(sent, word="held")
+        if anew:
+            self._sign(boot)
+        missing = strangers = 0
+        if anew or now_ms - self._compared_ms >= self._pace.compare_ms:
+            missing, strangers = self._compare()
+            self._compared_ms = now_ms
+        return Round(sent, missing, strangers)
+
+    # --- lease and hold ---
+
+    def _have_lease(self) -> bool:
+        now_ms = self._clock()
+        if self._lease and self._lease.until_ms - now_ms > self._pace.lease_ms // 2:
+            return True
+        with writing(self._engine) as conn:
+            self._lease = leases.acquire(conn, f"switch {self.switch}", self._holder, self._pace.lease_ms, now_ms)
+        self._fault("lease")
+        if self._lease is None:
+            return False
+        if self._control.fence != self._lease.fence:
+            self._control.fence = self._lease.fence
+            self._protected = None  # another one may have been here
+        return True
+
+    def _held(self) -> bool:
+        """What the books or the switch say. Seen at one, it is made so at the other: only a person clears it."""
+        held_there = self._control.hold()
+        with reading(self._engine) as conn:
+            hold = switches.holds(conn).get(self.switch)
+        self._fault("hold")
+        if hold and not held_there:
+            self._control.set_hold(True)  # the switch lost it in a restart, or was away when it was asked for
+        if held_there and not hold:
+            with writing(self._engine) as conn:
+                # Read once more inside the transaction: a person may just have cleared both.
+                if self._control.hold():
+                    switches.hold(conn, self.switch, "switch", "the hold flag was seen at the switch", self._clock())
+                    return True
+            return False
+        return bool(hold)
+
+    # --- sending ---
+
+    def _start_anew(self, boot: str) -> None:
+        """The switch has restarted, or was never signed by us: everything is due."""
+        for table in (BLOCKS, SHADOW):
+            if self._control.table_count(table) > self._pace.dump_most:
+                self._control.clear(table)  # too many to tell ours from strangers one by one
+        with writing(self._engine) as conn:
+            count = deliveries.make_all_due(conn, self.switch, self._clock())
+            audit.note(conn, "dispatcher", "sends everything", self.switch, f"{count} entries; boot {boot}", self._clock())
+        self._protected = None
+
+    def _protect(self) -> bool:
+        """Protected numbers, accounts and trunks stand at the switch before any block does. False = a person holds the switch."""
+        with reading(self._engine) as conn:
+            wanted = protected_entries(lists.every(conn, "protected"))
+            ours = switches.protected_there(conn, self.switch)
+        if wanted == self._protected:
+            return True
+        # What only a list of ours has put there is ours to take off: the switch's own configuration protects numbers too.
+        known = ours if self._protected is not None else {}
+        with writing(self._engine) as conn:
+            switches.set_state(conn, self.switch, protected=switches.protected_text({**ours, **wanted}))
+        self._fault("protected")
+        for at, (name, why) in enumerate(wanted.items()):
+            if at % self._pace.chunk == self._pace.chunk - 1 and self._held():
+                return False
+            if known.get(name) != why:
+                self._control.set_protected(name, why)
+        for name in ours.keys() - wanted.keys():
+            self._control.remove_block(name, PROTECTED)
+        with writing(self._engine) as conn:
+            switches.set_state(conn, self.switch, protected=switches.protected_text(wanted))
+        self._protected = wanted
+        return True
+
+    def _send_due(self) -> tuple[int, bool]:
+        """Sends until nothing is due. (sent, False) = a person held the switch meanwhile."""
+        sent = 0
+        while True:
+            with reading(self._engine) as conn:
+                rows = deliveries.due(conn, self.switch, self._pace.chunk)
+            if not rows:
+                return sent, True
+            if sent and (not self._have_lease() or self._held()):
+                return sent, False
+            done: list[Delivery] = []
+            failed: list[tuple[Delivery, ControlError]] = []
+            try:
+                for row in rows:
+                    try:
+                        self._send(row)
+                        done.append(row)
+                    except (Unreachable, Fenced, Denied):
+                        raise
+                    except ControlError as error:
+                        failed.append((row, error))  # this one entry: the others need not wait behind it
+            finally:
+                self._fault("acknowledge")
+                with writing(self._engine) as conn:
+                    deliveries.acknowledge(conn, done, self._clock())
+                    deliveries.make_due(conn, [row for row, _ in failed], self._clock())
+                self._fault("acknowledged")
+            sent += len(done)
+            if failed:
+                raise failed[0][1]
+
+    def _send(self, row: Delivery) -> None:
+        self._fault("send")
+        left_ms = row.expires_at_ms - self._clock()
+        if not row.order_id:
+            self._control.remove_block(entry(row.key), row.table)
+        elif left_ms > 0:  # else it ended while it waited to be sent
+            self._control.set_block(entry(row.key), row.order_id, -(-left_ms // 1000), row.table)
+        self._fault("sent")
+
+    def _sign(self, boot: str) -> None:
+        """Everything has been sent: the version key says so, at the switch first."""
+        version = f"{self._control.fence}.{self._clock()}"
+        self._control.set_version(version)
+        self._fault("version")
+        with writing(self._engine) as conn:
+            switches.set_state(conn, self.switch, boot=boot, version=version, seen_ms=self._clock())
+
+    # --- comparing ---
+
+    def _compare(self) -> tuple[int, int]:
+        """What the switch holds against what it should: missing entries are due again, strangers are removed, both are
+        counted."""
+        self._fault("compare")
+        missing: list[Delivery] = []
+        strangers = 0
+        for table in (BLOCKS, SHADOW):
+            count = self._control.table_count(table)
+            if count <= self._pace.dump_most:
+                lost, strange = self._compare_whole(table)
+            else:
+                lost, strange = self._compare_sample(table, count)
+            missing += lost
+            strangers += strange
+        now_ms = self._clock()
+        with writing(self._engine) as conn:
+            deliveries.make_due(conn, missing, now_ms)
+            deliveries.sweep(conn, self.switch, now_ms - self._pace.swept_ms)
+            state = switches.state(conn, self.switch)
+            drift = {"missing": state.missing + len(missing), "strangers": state.strangers + strangers}
+            switches.set_state(conn, self.switch, seen_ms=now_ms, compared_ms=now_ms, **drift)
+            if missing or strangers:
+                what = f"{len(missing)} missing, {strangers} strangers"
+                audit.note(conn, "dispatcher", "drift", self.switch, what, now_ms)
+                log.warning("the switch drifted from the books", switch=self.switch, missing=len(missing), strangers=strangers)
+        return len(missing), strangers
+
+    def _compare_whole(self, table: str) -> tuple[list[Delivery], int]:
+        # The dump first: an entry that we delete or add comes later, and is in the books as due or as known.
+        held = self._control.entries(table)
+        with reading(self._engine) as conn:
+            rows = {entry(row.key): row for row in deliveries.every(conn, self.switch, table)}
+        soon_ms = self._clock() + 2_000  # an entry in its last seconds may be gone already
+        missing = [
+            row
+            for name, row in rows.items()
+            if row.order_id and not row.due and row.expires_at_ms > soon_ms and held.get(name) != row.order_id
+        ]
+        # A dump shows expired entries until they are swept; asked for by name they are gone.
+        strangers = [name for name in held.keys() - rows.keys() if self._control.get_block(name, table)]
+        for name in strangers:
+            self._control.remove_block(name, table)
+        return missing, len(strangers)
+
+    def _compare_sample(self, table: str, count: int) -> tuple[list[Delivery], int]:
+        """By count, and by some entries each time, in turn: one missing beside one stranger does not stay hidden."""
+        now_ms = self._clock()
+        with reading(self._engine) as conn:
+            at_most = deliveries.count(conn, self.switch, table, now_ms - self._pace.swept_ms)
+            at_least = deliveries.count(conn, self.switch, table, now_ms + 2_000)
+            if count < at_least or count > at_most:
+                rows = [row for row in deliveries.every(conn, self.switch, table) if row.order_id]
+            else:
+                rows = deliveries.slice_of(conn, self.switch, table, self._sample_at, self._pace.sample)
+                self._sample_at = self._sample_at + len(rows) if len(rows) == self._pace.sample else 0
+        soon_ms = now_ms + 2_000
+        if count > at_most:  # strangers that cannot be named: the table is filled anew
+            self._control.clear(table)
+            return [row for row in rows if row.expires_at_ms > soon_ms], count - at_most
+        lasting = [row for row in rows if not row.due and row.expires_at_ms > soon_ms]
+        return [row for row in lasting if self._control.get_block(entry(row.key), table) != row.order_id], 0
+
+    # --- failing ---
+
+    def _failed(self, error: ControlError) -> None:
+        pace = self._pace
+        self._retry_at_ms = self._clock() + min(pace.retry_most_ms, pace.retry_ms * 2 ** min(self._failures, 10))
+        if isinstance(error, Fenced):
+            self._lease = None  # another deliverer is at work: back to the queue for the lease
+        if not self._failures:
+            log.warning("the switch does not take orders", switch=self.switch, error=str(error))
+            self._tell(str(error))
+        self._failures += 1
+
+    def _tell(self, error: str) -> None:
+        try:
+            with writing(self._engine) as conn:
+                switches.set_state(conn, self.switch, error=audit.clean(error, 300))
+                audit.note(conn, "dispatcher", "switch away" if error else "switch back", self.switch, error, self._clock())
+        except Unavailable:
+            log.exception("what became of the switch could not be written down", switch=self.switch)
+
+
+def protected_entries(rows: list[lists.Listed]) -> dict[str, str]:
+    """The protected list as the switch's table spells it. The reason is cut to plain letters: the switch reads no quotes.
+
+    >>> protected_entries([lists.Listed("protected", "trunk", "", "tg1", 'our "own" line', "ops", 0)])
+    {'T|tg1': 'our own line'}
+    """
+    letter = {"number": "", "account": "A|", "trunk": "T|"}
+    return {letter[row.kind] + row.value: plain(row.why) or "protected" for row in rows}
+
+
+def plain(text: str) -> str:
+    return "".join(c for c in text if c.isascii() and (c.isalnum() or c in " .,:+-"))[:60]

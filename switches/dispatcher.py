@@ -1,0 +1,285 @@
+"""Orders out: from the journal into the books, and from the books to the switches.
+
+The dispatcher sees every order of the installation, and no order reaches a switch but through it. The effects, in this order,
+each with what a crash after it leaves:
+
+1. read       nothing: the progress is in the books
+2. write      one transaction with the orders, what the switches should hold (`deliveries.due`) and the progress: all of it, or
+none 3. deliver    `switches.deliver`: what is due is sent until it is acknowledged
+4. expire     an order that is over is still `standing` in the books; its entry ends at the switch by itself, even with us dead
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from typing import NamedTuple
+
+import structlog
+
+from books import Connection, Engine, Unavailable, alerts, audit, lists, orders, progress, reading, switches, writing
+from books.switches import Switch
+from core.safety import Protected
+from core.topics import BLOCK_ORDERS, FINDINGS
+from journal import Journal, Message, OffsetTrimmed, Reader
+from switches.decide import Malformed, decode_finding, decode_order, rules, take
+from switches.deliver import Deliverer, Pace, Round, no_fault
+from switches.hold import Connect, connect
+from switches.limits import Answered, Limits
+
+READER = "dispatcher"
+"""Its name in `progress`. Stored: it never changes."""
+
+BATCH = 256
+"""Messages a transaction: a burst of orders must not keep a person's own writing out of the books for long."""
+
+STEPS = ("read", "written", "committed")
+"""Where `fault` is called, beside those of `switches.deliver`."""
+
+log = structlog.get_logger(__name__)
+
+
+class Read(NamedTuple):
+    """What one reading took in. `orders`: status -> how many, with `malformed`, `repeated` and `conflict`."""
+
+    orders: Counter[str]
+    findings: int
+
+    @property
+    def total(self) -> int:
+        return sum(self.orders.values()) + self.findings
+
+
+class Dispatcher:
+    """`step()` is one turn of everything in the caller's thread; `run()` gives each switch a thread of its own."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        journal: Journal,
+        *,
+        clock: Callable[[], int],
+        holder: str,
+        limits: Limits = Limits(),
+        answered: Answered | None = None,
+        pace: Pace = Pace(),
+        connect: Connect = connect,
+        fault: Callable[[str], None] = no_fault,
+    ) -> None:
+        self._engine = engine
+        self._journal = journal
+        self._clock = clock
+        self._holder = holder
+        self._limits = limits
+        self._answered = answered
+        self._pace = pace
+        self._connect = connect
+        self._fault = fault
+        self._readers: dict[str, Reader] = {}
+        self._protected: Protected | None = None
+        self._deliverers: dict[Switch, Deliverer] = {}
+
+    # --- journal to books ---
+
+    def read_once(self) -> Read:
+        """Takes what is new in both topics into the books, one transaction with the progress."""
+        taken = self._read(BLOCK_ORDERS)
+        return Read(taken, sum(self._read(FINDINGS).values()))
+
+    def _read(self, topic: str) -> Counter[str]:
+        """One partition each: an order must not overtake another of its key."""
+        if topic not in self._readers:
+            self._readers[topic] = self._open(topic)
+        reader = self._readers[topic]
+        try:
+            messages = reader.read(BATCH)
+        except OffsetTrimmed:
+            self._skip_to_first(topic)
+            return Counter()
+        if not messages:
+            return Counter()
+        self._fault("read")
+        try:
+            with writing(self._engine) as conn:
+                counts = self._take_orders(conn, messages) if topic == BLOCK_ORDERS else self._take_findings(conn, messages)
+                progress.store(conn, READER, topic, 0, messages[-1].offset + 1)
+                self._fault("written")
+        except BaseException:
+            self._readers.pop(topic).close()  # it is ahead of the books: the next one starts from their progress
+            raise
+        self._fault("committed")
+        return counts
+
+    def _open(self, topic: str) -> Reader:
+        with reading(self._engine) as conn:
+            offset = progress.load(conn, READER, topic, 0)
+        return self._journal.reader(topic, 0, self._journal.first_offset(topic, 0) if offset is None else offset)
+
+    def _skip_to_first(self, topic: str) -> None:
+        """Retention was faster than we were: what is gone is days old and would be stale. It is written down, not passed over."""
+        first = self._journal.first_offset(topic, 0)
+        with writing(self._engine) as conn:
+            was = progress.load(conn, READER, topic, 0) or 0
+            audit.note(
+                conn,
+                "dispatcher",
+                "skipped",
+                topic,
+                f"offsets {was} to {first - 1} are not in the journal any more",
+                self._clock(),
+            )
+            audit.count_up(conn, f"{topic} skipped", first - was)
+            progress.store(conn, READER, topic, 0, first)
+        self._readers.pop(topic).close()
+
+    def _take_orders(self, conn: Connection, messages: list[Message]) -> Counter[str]:
+        at = rules(conn, self._limits, self._answered, self._clock())
+        counts: Counter[str] = Counter()
+        for message in messages:
+            try:
+                counts[take(conn, decode_order(message.value), at)] += 1
+            except Malformed as error:
+                counts["malformed"] += 1
+                self._malformed(conn, BLOCK_ORDERS, message, error)
+        for odd in ("malformed", "repeated", "conflict"):
+            if counts[odd]:
+                audit.count_up(conn, f"{BLOCK_ORDERS} {odd}", counts[odd])
+        return counts
+
+    def _take_findings(self, conn: Connection, messages: list[Message]) -> Counter[str]:
+        counts: Counter[str] = Counter()
+        for message in messages:
+            try:
+                alerts.upsert(conn, decode_finding(message.value), self._clock())
+                counts["kept"] += 1
+            except Malformed as error:
+                counts["malformed"] += 1
+                self._malformed(conn, FINDINGS, message, error)
+        if counts["malformed"]:
+            audit.count_up(conn, f"{FINDINGS} malformed", counts["malformed"])
+        return counts
+
+    def _malformed(self, conn: Connection, topic: str, message: Message, error: Malformed) -> None:
+        text = message.value[:500].decode("utf-8", "replace")
+        audit.note(conn, "dispatcher", "malformed", f"{topic}/0/{message.offset}", f"{error}: {text}", self._clock())
+
+    # --- the books by themselves ---
+
+    def keep_house(self) -> None:
+        """Ends what is over, and what a change of the protected list has made unsafe."""
+        now_ms = self._clock()
+        with reading(self._engine) as conn:
+            over = orders.any_to_expire(conn, now_ms)
+            protected = lists.protected(conn)
+        if protected != self._protected:
+            with writing(self._engine) as conn:
+                orders.refuse_unsafe(conn, now_ms)
+            self._protected = protected
+        if over:
+            with writing(self._engine) as conn:
+                orders.expire(conn, now_ms)
+
+    # --- books to switches ---
+
+    def deliver_once(self) -> dict[str, Round]:
+        """One round at each switch, one after the other: for tests and for catching up by hand."""
+        with reading(self._engine) as conn:
+            known = switches.every(conn)
+        return {switch.name: self._deliverer(switch).round() for switch in known}
+
+    def _deliverer(self, switch: Switch) -> Deliverer:
+        if switch not in self._deliverers:
+            self._deliverers[switch] = Deliverer(
+                self._engine, switch.name, self._connect(switch), self._clock, self._holder, self._pace, self._fault
+            )
+        return self._deliverers[switch]
+
+    def step(self) -> Read:
+        """One turn of everything."""
+        read = self.read_once()
+        self.keep_house()
+        self.deliver_once()
+        return read
+
+    def close(self) -> None:
+        for reader in self._readers.values():
+            reader.close()
+        for deliverer in self._deliverers.values():
+            deliverer.close()
+        self._readers.clear()
+        self._deliverers.clear()
+
+    # --- for good ---
+
+    def run(self, stop: threading.Event, idle_s: float = 0.02, watch_s: float = 0.1) -> None:
+        """Until `stop`. A switch that hangs keeps only its own thread waiting; a fault of ours ends the run, with its error."""
+        threads: dict[Switch, _Thread] = {}
+        house_at_ms = 0
+        try:
+            while not stop.is_set():
+                try:
+                    read = self.read_once()
+                    if self._clock() >= house_at_ms:
+                        house_at_ms = self._clock() + 1_000
+                        self.keep_house()
+                        self._attend(threads, watch_s)
+                except Unavailable as error:
+                    log.warning("the books are not available: orders stay in the journal", error=str(error)[:200])
+                    stop.wait(0.5)
+                    continue
+                if read.total:
+                    for thread in threads.values():
+                        thread.wake.set()
+                else:
+                    stop.wait(idle_s)
+                for thread in threads.values():
+                    if thread.error is not None:
+                        raise thread.error
+        finally:
+            for thread in threads.values():
+                thread.end()
+            for thread in threads.values():
+                thread.join()
+            self.close()
+
+    def _attend(self, threads: dict[Switch, _Thread], watch_s: float) -> None:
+        """A thread for each switch that the books name, with the address that they name."""
+        with reading(self._engine) as conn:
+            known = set(switches.every(conn))
+        for switch in threads.keys() - known:
+            gone = threads.pop(switch)
+            gone.end()
+            gone.join()
+            self._deliverers.pop(switch).close()
+        for switch in known - threads.keys():
+            threads[switch] = _Thread(self._deliverer(switch), watch_s)
+
+
+class _Thread:
+    """Rounds at one switch, at once when woken, else each `watch_s`: people write to the books without waking anybody."""
+
+    def __init__(self, deliverer: Deliverer, watch_s: float) -> None:
+        self._deliverer = deliverer
+        self._watch_s = watch_s
+        self._stopping = threading.Event()
+        self.wake = threading.Event()
+        self.error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name=f"deliver-{deliverer.switch}", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            while not self._stopping.is_set():
+                self._deliverer.round()
+                self.wake.wait(self._watch_s)
+                self.wake.clear()
+        except BaseException as error:  # noqa: BLE001 - handed to `run`, which raises it
+            self.error = error
+
+    def end(self) -> None:
+        self._stopping.set()
+        self.wake.set()
+
+    def join(self) -> None:
+        self._thread.join(15)

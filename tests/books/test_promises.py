@@ -1,0 +1,157 @@
+"""What the books keep: config versions, decks, credentials, tenants, lists, leases, progress."""
+
+from __future__ import annotations
+
+import re
+
+import phonenumbers
+import pytest
+
+from books import alerts, configs, credentials, decks, leases, lists, migrate, open_books, progress, switches, tenants, writing
+from books.emergency import CRISIS_LINES, EU, countries, emergency_numbers, lifelines
+from core.config import Account, Caps, Carrier, Config, Trunk
+from core.orders import Finding, Key
+
+NOW = 1_795_000_000_000
+
+
+@pytest.fixture
+def conn(tmp_path):
+    engine = open_books(f"{tmp_path}/books.db")
+    migrate(engine)
+    with writing(engine) as conn:
+        tenants.add(conn, "t1", NOW)
+        yield conn
+    engine.dispose()
+
+
+def test_a_config_version_is_numbered_and_never_changes(conn):
+    deck = decks.add(conn, "retail", b"prefix,rate\n43,0.01\n", "EUR", "ann", NOW)
+    first = Config(version=99, accounts=(Account(tenant="t1", name="acme", sell_deck="retail"),), decks={"retail": deck})
+    assert configs.latest(conn) == 0
+    assert configs.publish(conn, first, "ann", "first prices", NOW) == 1
+    assert configs.publish(conn, Config(version=1), "ann", "none", NOW + 1) == 2
+    assert configs.load(conn, 1).accounts == first.accounts and configs.load(conn, 1).version == 1
+    with pytest.raises(KeyError):
+        configs.load(conn, 3)
+
+
+def test_a_config_that_names_an_unknown_deck_is_refused(conn):
+    with pytest.raises(ValueError, match="do not have"):
+        configs.publish(conn, Config(version=0, decks={"retail": "0" * 64}), "ann", "typo", NOW)
+
+
+def test_a_deck_is_kept_as_it_came_and_the_same_again_is_the_same(conn):
+    csv = b"\xef\xbb\xbfprefix;rate\r\n43;0,01\r\n"
+    one = decks.add(conn, "retail", csv, "EUR", "ann", NOW)
+    assert decks.add(conn, "retail", csv, "EUR", "bob", NOW + 1) == one
+    assert decks.content(conn, one) == ("retail", "EUR", csv)
+    assert decks.add(conn, "wholesale", csv, "EUR", "ann", NOW) != one
+
+
+def test_the_draft_is_what_the_tables_say(conn):
+    account = Account(tenant="t1", name="acme", counterparty="ACME", caps=Caps(concurrent_calls=5), first_seen_destination=True)
+    carrier = Carrier(tenant="t1", name="acme-out", counterparty="ACME")
+    trunk = Trunk(tenant="t1", name="in-1", account="acme", sources=("192.0.2.0/24",))
+    tenants.put_account(conn, account, NOW)
+    tenants.put_carrier(conn, carrier, NOW)
+    tenants.put_trunk(conn, trunk, NOW)
+    draft = configs.draft(conn)
+    assert (draft.accounts, draft.carriers, draft.trunks) == ((account,), (carrier,), (trunk,))
+
+
+def test_a_token_stands_for_a_tenant_until_it_is_revoked(conn):
+    credentials.add(conn, "t1", "k1", "a-long-enough-token", ["127.0.0.0/8"], NOW)
+    found = credentials.find(conn, "a-long-enough-token")
+    assert found and (found.tenant, found.switch) == ("t1", "k1")
+    assert found.allows("127.0.0.1") and not found.allows("192.0.2.1")
+    assert credentials.find(conn, "another-token-here") is None
+    assert credentials.revoke(conn, "a-long-enough-token", NOW + 1)
+    assert credentials.find(conn, "a-long-enough-token") is None
+
+
+@pytest.mark.parametrize("name", ["", "a|b", "a b", "x" * 65, "a/b", "ä"])
+def test_a_tenants_name_cannot_break_a_blocks_entry(conn, name):
+    with pytest.raises(ValueError, match="no tenant's name"):
+        tenants.add(conn, name, NOW)
+
+
+def test_shadow_is_the_default_for_every_switch_and_tenant(conn):
+    tenants.add(conn, "t2", NOW)
+    switches.add(conn, "k1", "kamailio", "http://127.0.0.1:1/RPC", "token", NOW)
+    switches.serve(conn, "k1", "t1", NOW)
+    assert not switches.enforcing(conn, "k1", "t1")
+    switches.set_enforcing(conn, "k1", "t1", True, "ann", "we have watched it for a week", NOW)
+    switches.serve(conn, "k1", "t1", NOW)  # again: nothing changes
+    assert switches.enforcing(conn, "k1", "t1") and not switches.enforcing(conn, "k1", "t2")
+
+
+def test_emergency_numbers_are_seeded_and_a_persons_word_stays(conn):
+    lists.add(conn, "protected", "number", "112", "our own word", "ann", NOW)
+    assert lists.seed_emergency(conn, ["AT", "US"], NOW) > 5
+    assert lists.seed_emergency(conn, ["AT", "US"], NOW) == 0
+    protected = lists.protected(conn)
+    assert {"112", "122", "133", "144", "911", "116123", "142", "988"} <= set(protected.numbers)
+    assert [row.why for row in lists.every(conn, "protected") if row.value == "112"] == ["our own word"]
+
+
+def test_every_country_has_its_emergency_numbers():
+    assert len(countries()) > 230
+    assert {"110", "119"} == set(emergency_numbers("JP")) and "999" in emergency_numbers("GB")
+    assert {"112", "911"} <= set(lifelines([]))
+    without = [country for country in countries() if not emergency_numbers(country)]
+    assert len(without) < 3, without
+
+
+def test_crisis_lines_are_numbers_of_their_country():
+    unknown = {("IN", "14416"), ("BR", "188"), ("HK", "18111"), ("KR", "109")}  # younger than the metadata
+    for country, digits, what in CRISIS_LINES:
+        assert 2 < len(digits) <= 6 and what
+        known_in = [
+            c
+            for c in (EU if country == "EU" else [country])
+            if (m := phonenumbers.PhoneMetadata.short_metadata_for_region(c))
+            and re.fullmatch(m.short_code.national_number_pattern, digits)
+        ]
+        assert known_in or (country, digits) in unknown, (country, digits)
+
+
+def test_a_protected_entry_is_for_every_tenant(conn):
+    with pytest.raises(ValueError, match="every tenant"):
+        lists.add(conn, "protected", "account", "acme", "hospital", "ann", NOW, tenant="t1")
+    lists.add(conn, "protected", "trunk", "own", "our own line", "ann", NOW)
+    assert lists.protected(conn).trunks == {"own"}
+    assert lists.remove(conn, "protected", "trunk", "own", "sold", "ann", NOW)
+    assert not lists.protected(conn).trunks
+
+
+def test_a_later_word_about_a_finding_replaces_the_earlier(conn):
+    def finding(calls: int, **more: object) -> Finding:
+        return Finding(
+            finding_id="finding-1", tenant="t1", detector="burst", subject_kind="account", subject="acme", detected_at_ms=NOW,
+            first_ms=NOW, last_ms=NOW + calls, calls=calls, exposure_nanos=10**12, currency="EUR", score=1.5, reason="a burst",
+            example_call_ids=["c1"], key=Key(tenant="t1", account="acme"), **more,
+        )  # fmt: skip
+
+    alerts.upsert(conn, finding(10), NOW)
+    alerts.upsert(conn, finding(20), NOW + 1)
+    assert alerts.count(conn) == 1 and alerts.find(conn, "finding-1") == finding(20)
+
+
+def test_a_lease_has_one_holder_and_its_number_only_rises(conn):
+    first = leases.acquire(conn, "switch k1", "a", 10_000, NOW)
+    assert first and leases.acquire(conn, "switch k1", "b", 10_000, NOW + 9_999) is None
+    again = leases.acquire(conn, "switch k1", "a", 10_000, NOW + 5_000)
+    assert again and again.fence == first.fence
+    second = leases.acquire(conn, "switch k1", "b", 10_000, NOW + 15_000)
+    assert second and second.fence == first.fence + 1
+    leases.release(conn, second)
+    third = leases.acquire(conn, "switch k1", "a", 10_000, NOW + 15_001)
+    assert third and third.fence == second.fence + 1
+
+
+def test_progress_is_kept_by_reader_topic_and_partition(conn):
+    assert progress.load(conn, "dispatcher", "findings", 0) is None
+    progress.store(conn, "dispatcher", "findings", 0, 7)
+    progress.store(conn, "dispatcher", "findings", 1, 8)
+    assert progress.load(conn, "dispatcher", "findings", 0) == 7

@@ -1,0 +1,74 @@
+"""The tables are what the migrations make, on SQLite, and in words that PostgreSQL takes too."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+import sqlalchemy as sa
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.schema import CreateTable
+
+from books import audit, migrate, open_books, reading, writing
+from books.engine import alembic_config
+from books.tables import METADATA
+
+
+@pytest.fixture
+def engine(tmp_path):
+    engine = open_books(f"sqlite:///{tmp_path}/books.db")
+    migrate(engine)
+    yield engine
+    engine.dispose()
+
+
+def test_the_migrations_make_the_tables_that_the_code_speaks_of(engine):
+    with writing(engine) as conn:
+        assert compare_metadata(MigrationContext.configure(conn), METADATA) == []
+
+
+def test_migrating_twice_is_harmless(engine):
+    migrate(engine)
+
+
+def test_the_books_survive_a_power_cut_and_are_private(engine, tmp_path):
+    with reading(engine) as conn:
+        assert conn.exec_driver_sql("pragma journal_mode").scalar() == "wal"
+        assert conn.exec_driver_sql("pragma synchronous").scalar() == 2  # FULL
+    assert (tmp_path / "books.db").stat().st_mode & 0o077 == 0
+
+
+def test_a_reader_waits_for_no_writer(engine):
+    with writing(engine) as writer:
+        audit.note(writer, "ops", "tried", "it", "", 1)
+        with reading(engine) as reader:
+            assert audit.last(reader) == []
+    with reading(engine) as reader:
+        assert len(audit.last(reader)) == 1
+
+
+def test_the_audit_cannot_be_changed(engine):
+    with writing(engine) as conn:
+        audit.note(conn, "ops", "blocked", "t1/account:acme", "fraud", 1)
+    for statement in ("update audit set who='nobody'", "delete from audit"):
+        with pytest.raises(sa.exc.IntegrityError, match="append only"), writing(engine) as conn:
+            conn.exec_driver_sql(statement)
+    with reading(engine) as conn:
+        assert audit.last(conn)[0].who == "ops"
+
+
+def test_postgresql_takes_the_same_tables():
+    out = io.StringIO()
+    config = alembic_config()
+    config.attributes["dialect"] = "postgresql"
+    config.output_buffer = out
+    command.upgrade(config, "head", sql=True)
+    script = out.getvalue()
+    assert "CREATE TABLE block_orders" in script and "audit_is_append_only" in script
+    assert "DEFAULT false" in script and "DEFAULT 0 NOT NULL" not in script.split("automatic")[1][:60]
+    for table in METADATA.sorted_tables:
+        assert f"CREATE TABLE {table.name}" in script
+        CreateTable(table).compile(dialect=postgresql.dialect())
