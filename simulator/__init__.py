@@ -1,7 +1,7 @@
 """Traffic with known answers: legitimate callers, the mess of real records, one labelled attack and one honest look-alike.
 
-Nothing here knows how fraud is found: whoever makes the attacks must not. Chance is a seed, time is an argument; the same seed gives the
-same bytes. What is an attack stands in the truth alone, never in a record.
+Nothing here knows how fraud is found: whoever makes the attacks must not. Chance is a seed, time is an argument; the same seed
+gives the same bytes. What is an attack stands in the truth alone, never in a record.
 
 - `world.world(seed)`: tenants, accounts with habits, carriers, trunks, decks and the config that names them.
 - `day.day(seed, ...)`: some hours of records and their truth. `day.attacked(seed)`: whether there is an attack (odd seeds).

@@ -1,7 +1,7 @@
 """The labelled attack: an IRSF burst. Somebody got into an account and calls expensive ranges, of whose price he gets a share.
 
-Every parameter is drawn wide, so that fast and loud ones and slow and quiet ones occur. It goes through the same carriers and the same
-mess as honest calls; nothing in a record tells it apart but what an attack must do: expensive calls, many or long.
+Every parameter is drawn wide, so that fast and loud ones and slow and quiet ones occur. It goes through the same carriers and the
+same mess as honest calls; nothing in a record tells it apart but what an attack must do: expensive calls, many or long.
 """
 
 from __future__ import annotations
@@ -83,7 +83,8 @@ def draw_loud(world: World, seed: int, start_ms: int, invites_per_s: float = 1.5
     ranges, targets = _targets(rng, how_many=rng.choice((2, 3)), dear=True)
     lines = 240
     return Plan(
-        subscriber=one, callers=_callers(rng, one), ranges=ranges, targets=targets, start_ms=start_ms, end_ms=start_ms + 1_800_000,
+        subscriber=one, callers=_callers(rng, one), ranges=ranges, targets=targets,
+        start_ms=start_ms, end_ms=start_ms + 1_800_000,
         lines=lines, build_up_ms=int(lines / invites_per_s * 1000), median_talk_s=rng.uniform(150, 400), answered=0.95,
         ip="", user_agent="",
     )  # fmt: skip

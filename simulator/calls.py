@@ -14,8 +14,9 @@ from simulator.world import EMERGENCY, Caller, Contact, Subscriber, World, new_c
 LEGITIMATE, LOOK_ALIKE, ATTACK = "legitimate", "look-alike", "attack"
 """Why a call is made. It stands in the truth and never in a record."""
 
-INTERIM_MS = 300_000
-PART_MS = 900_000
+INTERIM_MS = 300_000  # how often a switch tells that a call is still there
+PART_MS = 900_000  # how long a slice is, where long calls are written in slices
+KEEP_ALIVE_MS = 44_000  # until a switch finds out that the other end is gone
 
 
 class Attempt(NamedTuple):
@@ -53,7 +54,8 @@ class Call:
     parts: bool = False
     reused_call_id: bool = False
     boot_id: str = ""  # of its setup, written by the switch
-    order_id: str = ""
+    order_id: str = ""  # of the order that refused it, or would have ("shadow:<id>")
+    refused: bool = False
     answered_ms: int = 0  # written as it happens
     route: dict[str, Any] = field(default_factory=dict)
 
@@ -175,7 +177,7 @@ def _emergency(rng: Random, world: World, one: Subscriber, caller: Caller, at_ms
 
 
 LOST_STOP, NEVER_STOPS, SECOND_STOP, REUSED_CALL_ID = 0.004, 0.3, 0.002, 0.003
-"""Shares: of answered calls whose BYE is lost; of these, the ones that nobody ever ends; of stops told twice; of Call-IDs used again."""
+"""Shares: answered calls whose BYE is lost; of these, the ones that nobody ever ends; stops told twice; Call-IDs used again."""
 
 
 def soil(rng: Random, call: Call) -> Call:
@@ -199,7 +201,7 @@ class Event(NamedTuple):
 
 
 def events(call: Call, skew_ms: int = 0) -> Iterator[Event]:
-    """Everything that follows the setup of a call that is let through. Times inside are by the switch's clock: true + `skew_ms`."""
+    """Everything that follows the setup of a call that is let through. Times are by the switch's clock: true + `skew_ms`."""
     now = call.at_ms
     times: dict[str, Any] = {"setup_ms": now + skew_ms}
     last = len(call.attempts)
@@ -244,8 +246,9 @@ def events(call: Call, skew_ms: int = 0) -> Iterator[Event]:
         return
     if call.lost_stop:
         # The switch finds the other end dead by its keep-alive, some time later; nobody knows when the talk really ended.
-        end += 44_000
-        why = {"sip_code": 408, "q850": 102, "release_cause_text": "Keep-alive failed", "release_side": "switch", "suspected_hung": True}
+        end += KEEP_ALIVE_MS
+        why = {"sip_code": 408, "q850": 102, "release_cause_text": "Keep-alive failed", "release_side": "switch"}
+        why["suspected_hung"] = True
     if call.parts and part > 1:
         done = {"part_no": part, "last": True, "end_ms": end + skew_ms, "duration_ms": end - answer - step * (part - 1)}
         yield Event(end, "partial", told | why | done)

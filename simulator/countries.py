@@ -1,4 +1,4 @@
-"""The countries: what a minute to them costs a carrier to buy, in EUR, fixed, mobile and premium, and how often a call is answered.
+"""The countries: what a minute to them costs to buy, in EUR, fixed, mobile and premium, and how often a call is answered.
 
 Round figures of the size that wholesale decks of recent years show; no one's real prices. Names are those of `phonenumbers`.
 """

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from random import Random
 from typing import NamedTuple
 
 from core.record import Record
 from simulator import attack as irsf
+from simulator.calls import Call
 from simulator.exchange import Exchange, Pen, Written
 from simulator.traffic import legitimate, newcomer, ramp
 from simulator.truth import Keeper, LookAlike, Truth, of_attack
@@ -32,7 +33,7 @@ class Outage(NamedTuple):
 class Delivery(NamedTuple):
     """A record as it reaches us.
 
-    `learned_ms` never goes back. `complete_to_ms`: with this record its switch has delivered everything up to then, by its own clock.
+    `learned_ms` never goes back. `complete_to_ms`: with this record its switch has delivered everything up to then, by its clock.
     """
 
     learned_ms: int
@@ -57,11 +58,13 @@ def day(
     attack: bool | None = None,
     place: World | None = None,
     outages: Iterable[Outage] | None = None,
+    on_call: Callable[[Call], None] | None = None,
 ) -> tuple[Iterator[Delivery], Truth]:
     """The records of some hours, in the order in which they reach us, and the truth about them.
 
     New calls come for `hours`; what is under way then goes on to its end. `attack` None = as `attacked(seed)` says. `place` is
-    the world of the seed unless another is given; `outages` are drawn unless given. The truth is complete when the last record is taken.
+    the world of the seed unless another is given; `outages` are drawn unless given; `on_call` is handed each call when it is set up.
+    The truth is complete when the last record has been taken.
 
     >>> records, truth = day(2, hours=0.1)
     >>> first = next(records).record
@@ -90,7 +93,7 @@ def day(
     if outages is None:
         outages = _outages(rng, place, start_ms, end_ms)
     restart = (rng.choice(place.switches), rng.randint(start_ms, end_ms)) if rng.random() < 0.25 else None
-    return _deliver(exchange, place, truth, tuple(outages), restart, start_ms), truth
+    return _deliver(exchange, place, truth, tuple(outages), restart, on_call), truth
 
 
 def _outages(rng: Random, place: World, start_ms: int, end_ms: int) -> list[Outage]:
@@ -101,12 +104,14 @@ def _outages(rng: Random, place: World, start_ms: int, end_ms: int) -> list[Outa
 
 
 REPEATED, SHUFFLED = 0.002, 0.01
-"""Shares: of records after which a batch comes again, because its acknowledgement was lost; of lines that two workers wrote crosswise."""
+"""Shares: records after which a batch comes again, because its acknowledgement was lost; lines that two workers wrote across."""
 
 
 def _deliver(
-    exchange: Exchange, place: World, truth: Truth, outages: tuple[Outage, ...], restart: tuple[str, int] | None, start_ms: int
-) -> Iterator[Delivery]:
+    exchange: Exchange, place: World, truth: Truth, outages: tuple[Outage, ...], restart: tuple[str, int] | None,
+    on_call: Callable[[Call], None] | None,
+) -> Iterator[Delivery]:  # fmt: skip
+    start_ms = truth.start_ms
     keeper = Keeper(truth, place)
     posts = {switch: _Post(switch, truth.seed, start_ms, exchange.skews_ms[switch], outages) for switch in place.switches}
     waiting: list[tuple[int, int, Delivery]] = []
@@ -131,6 +136,8 @@ def _deliver(
             restart = None
         if written.event in ("setup", "refused"):
             keeper.take(written.call)
+            if on_call:
+                on_call(written.call)
         take(posts[written.call.switch].write(written))
         yield from ready(written.at_ms)
     for post in posts.values():

@@ -1,6 +1,6 @@
 """Rate decks as carriers send them: CSV with a few thousand prefixes.
 
-The decks belong to the operator, not to the seed of a day: two worlds have the same ones, so that what is read from them can be kept.
+The decks belong to the operator, not to the seed of a day: all worlds have the same, so that what is read from them can be kept.
 """
 
 from __future__ import annotations

@@ -87,7 +87,7 @@ def table() -> tuple[Destination, ...]:
 
 
 def _main(region: str) -> bool:
-    return bool(phonenumbers.region_code_for_country_code(_meta(region).country_code) == region)
+    return phonenumbers.region_code_for_country_code(_code(region)) == region
 
 
 def _meta(region: str) -> PhoneMetadata:
@@ -97,6 +97,12 @@ def _meta(region: str) -> PhoneMetadata:
     return meta
 
 
+def _code(region: str) -> int:
+    code = _meta(region).country_code
+    assert code is not None
+    return code
+
+
 def _pattern(region: str, kind: str) -> Node | None:
     field = "fixed_line" if kind == "fixed" else next(field for name, field, *_ in _TYPES if name == kind)
     described = getattr(_meta(region), field)
@@ -104,7 +110,7 @@ def _pattern(region: str, kind: str) -> Node | None:
 
 
 def _of_region(region: str) -> list[Destination]:
-    country, code = COUNTRIES[region], str(_meta(region).country_code)
+    country, code = COUNTRIES[region], str(_code(region))
     fixed = _pattern(region, "fixed")
     if _main(region):
         found = [Destination(code, country.name, region, "fixed", country.fixed)]
@@ -156,7 +162,7 @@ def number(region: str, kind: str, rng: Random) -> str:
     node = _pattern(region, kind) or _pattern(region, "fixed") or _pattern(region, "mobile")
     if node is None:
         raise ValueError(f"{region} has no number to draw")
-    code = str(_meta(region).country_code)
+    code = str(_code(region))
     for attempt in range(1000):
         digits = code + draw(node, rng)
         # Plans of variable length allow very short ones, that a person hardly meets and that read as short numbers when dialled.

@@ -8,13 +8,13 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from core.record import Record
 from simulator.calls import Call, Event, events
 
 LookUp = Callable[[str, str, str, str, str], str]
-"""tenant, account, trunk, a_number, b_number -> the id of the order that refuses, "shadow:<id>" when it only would, "" to let pass."""
+"""tenant, account, trunk, a_number, b_number -> the order that refuses, "shadow:<id>" when it only would have, "" to let pass."""
 
 
 class Written(NamedTuple):
@@ -23,7 +23,7 @@ class Written(NamedTuple):
     at_ms: int
     call: Call
     event: str
-    fields: dict[str, object]
+    fields: dict[str, Any]
 
 
 def let_pass(tenant: str, account: str, trunk: str, a_number: str, b_number: str) -> str:
@@ -83,9 +83,9 @@ class Exchange:
         self._next, self._heap = None, []
         for call in list(self.active):
             skew = self.skews_ms[call.switch]
-            fields: dict[str, object] = {
-                "setup_ms": call.at_ms + skew, "end_ms": now_ms + skew, "release_side": "switch", "sip_code": 200 if call.route else 487,
-                "release_cause_text": "Switch going down", "q850": 31,
+            fields: dict[str, Any] = {
+                "setup_ms": call.at_ms + skew, "end_ms": now_ms + skew, "sip_code": 200 if call.route else 487, "q850": 31,
+                "release_cause_text": "Switch going down", "release_side": "switch",
             }  # fmt: skip
             if call.route:
                 fields = call.route | fields | {"duration_ms": now_ms - call.answered_ms}
@@ -97,9 +97,10 @@ class Exchange:
         skew = self.skews_ms[call.switch]
         self.counts["calls"] += 1
         order_id = self.look_up(call.tenant, call.account, call.trunk, call.a_number, call.b_number)
-        setup: dict[str, object] = {"setup_ms": call.at_ms + skew}
+        call.order_id = order_id
+        setup: dict[str, Any] = {"setup_ms": call.at_ms + skew}
         if order_id and not order_id.startswith("shadow:"):
-            call.order_id = order_id
+            call.refused = True
             self.counts["refused"] += 1
             refusal = {"end_ms": call.at_ms + skew, "order_id": order_id, "sip_code": 603, "q850": 21, "release_side": "switch"}
             return Written(call.at_ms, call, "refused", setup | refusal)
@@ -112,7 +113,6 @@ class Exchange:
             self._number += 1
             heapq.heappush(self._heap, (event.at_ms, self._number, call, event))
         return Written(call.at_ms, call, "setup", setup)
-
 
     def _note(self, call: Call) -> None:
         for name, true in (
@@ -144,8 +144,8 @@ class Pen:
         call = one.call
         if not call.boot_id:
             call.boot_id = self.boot_id
-        return Record(
-            v=1, event=one.event, switch=self.switch, at_ms=one.at_ms + self.skew_ms, boot_id=self.boot_id, seq=self.seq,
-            setup_boot_id="" if call.boot_id == self.boot_id else call.boot_id,
-            **call.facts, **one.fields,
-        )  # type: ignore[arg-type]  # fmt: skip
+        fields: dict[str, Any] = call.facts | one.fields
+        fields |= {"event": one.event, "at_ms": one.at_ms + self.skew_ms, "boot_id": self.boot_id, "seq": self.seq}
+        if call.boot_id != self.boot_id:
+            fields["setup_boot_id"] = call.boot_id
+        return Record(v=1, switch=self.switch, **fields)

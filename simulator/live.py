@@ -1,10 +1,9 @@
-"""Traffic as the clock goes: through a switch's block table, to the collector, from the first second on as busy as it will stay."""
+"""Traffic as the clock goes: through a switch's block table, to the collector, as busy in the first second as later."""
 
 from __future__ import annotations
 
 import heapq
 import threading
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from random import Random
@@ -28,12 +27,19 @@ ATTACK_AFTER_S = (15.0, 40.0)
 """When a seed begins its attack, if nobody says when."""
 
 
-class BlockTable(Protocol):
-    """What a switch asks before it lets an INVITE pass: protected numbers first, then the blocks."""
+class Verdict(Protocol):
+    """What becomes of an INVITE; `order_id` is what its record says ("shadow:<id>" when it only would have been refused)."""
 
-    def lookup(self, tenant: str, account: str, trunk: str, a_number: str, b_number: str) -> str:
-        """The id of the order that refuses, "shadow:<id>" when it only would, "" to let pass."""
-        ...
+    @property
+    def refused(self) -> bool: ...
+    @property
+    def order_id(self) -> str: ...
+
+
+class BlockTable(Protocol):
+    """What a switch asks before it lets an INVITE pass, protected numbers first: `switches.loopback.Loopback` is one."""
+
+    def verdict(self, tenant: str, account: str, trunk: str, a_number: str, b_number: str) -> Verdict: ...
 
 
 @dataclass
@@ -61,8 +67,8 @@ def run(
     post: Post,
     switch: BlockTable,
     seed: int,
-    calls_per_s: float = 5.0,
-    clock: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    calls_per_s: float,
+    clock: Callable[[], int],
     attack_after_s: float | None = None,
     *,
     attack: bool | None = None,
@@ -78,9 +84,9 @@ def run(
     drain_s: float = 10.0,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Progress:
-    """Make traffic until `stop` is set (or for `for_s`), then end the calls under way and deliver the rest, for `drain_s` at most.
+    """Make traffic until `stop` is set (or for `for_s`), then end the calls under way and deliver the rest within `drain_s`.
 
-    `attack` None = as the seed says (`attacked`), unless `attack_after_s` is given: then there is one, so many seconds after the start.
+    `attack` None = as the seed says (`attacked`), unless `attack_after_s` is given: then there is one, so long after the start.
     Records are posted every `step_s`; a batch that is not acknowledged is posted again, in order, and traffic goes on meanwhile.
     `clock` is epoch milliseconds; `wait` sleeps and may be replaced together with it.
     """
@@ -107,11 +113,10 @@ def run(
         plan = irsf.draw_loud(place, seed, start_ms + int(after_s * 1000), invites_per_s)
         truth.attack = of_attack(plan)
         streams.append(irsf.burst(place, seed, plan))
-    exchange = Exchange(heapq.merge(*streams, key=lambda call: call.at_ms), {one: skew_ms for one in place.switches})
+    exchange = Exchange(heapq.merge(*streams, key=lambda call: call.at_ms), dict.fromkeys(place.switches, skew_ms))
     keeper = Keeper(truth, place)
     pen = Pen(name, boot_id or f"{start_ms // 1000}.{start_ms % 1000:03d}000", skew_ms)
     progress = Progress(truth)
-    shipper = Shipper(post)
 
     def lines(written: Iterable[Written]) -> list[bytes]:
         found = []
@@ -122,28 +127,31 @@ def run(
         truth.records += len(found)
         return found
 
-    # The past: only what is still under way is told, so that every stop has its start.
-    past = list(exchange.advance(start_ms))
-    exchange.look_up = switch.lookup
-    exchange.counts.clear()
-    shipper.put([msgspec.json.encode(pen.boot(start_ms))], start_ms - WARM_UP_MS + skew_ms)
-    shipper.put(lines(each for each in past if each.call in exchange.active), start_ms + skew_ms)
-
-    while not stop.is_set() and (for_s is None or clock() < start_ms + for_s * 1000):
+    with Shipper(post) as shipper:
+        # The past: only what is still under way is told, so that every stop has its start.
+        past = list(exchange.advance(start_ms))
+        exchange.counts.clear()
+        exchange.look_up = lambda *invite: switch.verdict(*invite).order_id
+        shipper.put([msgspec.json.encode(pen.boot(start_ms))], start_ms - WARM_UP_MS + skew_ms)
+        shipper.put(lines(each for each in past if each.call in exchange.active), start_ms + skew_ms)
+        while not stop.is_set() and (for_s is None or clock() < start_ms + for_s * 1000):
+            now_ms = clock()
+            fresh = lines(exchange.advance(now_ms))
+            shipper.put(fresh, now_ms + skew_ms)
+            if fresh and rng.random() < repeat_batch:  # as if the acknowledgement had been lost
+                shipper.put(fresh, now_ms + skew_ms)
+            _tell(progress, exchange, shipper, on_progress)
+            wait(step_s)
         now_ms = clock()
         fresh = lines(exchange.advance(now_ms))
+        for call in exchange.active:
+            keeper.cut(call, now_ms)
+        fresh += lines(exchange.hang_up(now_ms))
+        truth.end_ms, truth.mess = now_ms, dict(sorted(exchange.counts.items()))
         shipper.put(fresh, now_ms + skew_ms)
-        if fresh and rng.random() < repeat_batch:  # as if the acknowledgement had been lost
-            shipper.put(fresh, now_ms + skew_ms)
+        progress.left = shipper.close(drain_s)
+        progress.ended = True
         _tell(progress, exchange, shipper, on_progress)
-        wait(step_s)
-    now_ms = clock()
-    fresh = lines(exchange.advance(now_ms)) + lines(exchange.hang_up(now_ms))
-    truth.end_ms, truth.mess = now_ms, dict(sorted(exchange.counts.items()))
-    shipper.put(fresh, now_ms + skew_ms)
-    progress.left = shipper.close(drain_s)
-    progress.ended = True
-    _tell(progress, exchange, shipper, on_progress)
     return progress
 
 

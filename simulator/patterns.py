@@ -1,4 +1,4 @@
-"""Number patterns: the few signs of regular expressions that numbering plans are written in, to list beginnings and to draw numbers.
+"""Number patterns: the signs of regular expressions that numbering plans use, to list beginnings and to draw numbers.
 
 Digits, `\\d`, `[2-57]`, groups with `|`, `?` and `{m,n}`: `phonenumbers` uses no others.
 """

@@ -5,16 +5,13 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import NamedTuple
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import NamedTuple, Self
 
-import httpx2
+from switches.post import PostError, connect, post_records
 
-Post = Callable[[bytes, int], None]
-"""Lines and up to when they are complete. Returns when they are acknowledged; raises `NotTaken` when they are not."""
-
-
-class NotTaken(Exception):
-    """The collector did not acknowledge a batch: it is posted again. Says why in words."""
+Post = Callable[[list[bytes], int], object]
+"""Lines, and up to when the switch has then delivered everything. Returns once acknowledged, else raises a `PostError`."""
 
 
 class Batch(NamedTuple):
@@ -25,18 +22,11 @@ class Batch(NamedTuple):
 
 
 def to_collector(url: str, token: str, timeout_s: float = 5.0) -> Post:
-    """A `Post` to the collector at `url` (its root, without the path)."""
-    client = httpx2.Client(base_url=url, timeout=timeout_s, headers={"Authorization": f"Bearer {token}"})
+    """A `Post` to the collector at `url` (http://host:port)."""
+    client = connect(url, token, timeout_s)
 
-    def post(lines: bytes, complete_to_ms: int) -> None:
-        try:
-            answer = client.post("/v1/records", content=lines, headers={"X-Complete-To-Ms": str(complete_to_ms)})
-        except httpx2.TransportError as wrong:
-            raise NotTaken(f"the collector at {url} cannot be reached: {wrong}") from wrong
-        if answer.status_code in (400, 401, 403, 404, 413):
-            raise PermissionError(f"the collector at {url} refuses us: {answer.status_code} {answer.text[:200]}")
-        if answer.status_code != 200:
-            raise NotTaken(f"the collector at {url} answered {answer.status_code}")
+    def post(lines: list[bytes], complete_to_ms: int) -> int:
+        return post_records(client, lines, complete_to_ms=complete_to_ms)
 
     return post
 
@@ -44,10 +34,13 @@ def to_collector(url: str, token: str, timeout_s: float = 5.0) -> Post:
 class Shipper:
     """A queue with a thread of its own, so that traffic goes on while the collector is away.
 
-    The queue holds `most` lines; `put` then waits, and the traffic with it: nothing is ever thrown away.
+    The queue holds `most` lines; `put` then waits, and the traffic with it: nothing is ever thrown away. A `PostError` is a
+    reason to post the batch again; any other error ends the thread and is raised by `put` and `close`.
     """
 
-    def __init__(self, post: Post, most: int = 200_000, batch_lines: int = 500, pause_s: float = 0.2, longest_pause_s: float = 2.0) -> None:
+    def __init__(
+        self, post: Post, most: int = 200_000, batch_lines: int = 500, pause_s: float = 0.2, longest_pause_s: float = 2.0
+    ) -> None:
         self._post = post
         self._most, self._batch_lines = most, batch_lines
         self._pause_s, self._longest_pause_s = pause_s, longest_pause_s
@@ -55,19 +48,21 @@ class Shipper:
         self._lines = 0
         self._change = threading.Condition()
         self._closing = False
-        self._give_up_after_s: float | None = None
+        self._given_up = False
         self.posted = 0
         self.retries = 0
         self.last_refusal = ""
-        self.error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="simulator-shipper", daemon=True)
-        self._thread.start()
+        self._pool = ThreadPoolExecutor(1, "simulator-shipper")
+        self._thread = self._pool.submit(self._run)
+        self._thread.add_done_callback(self._wake)
 
     def put(self, lines: list[bytes], complete_to_ms: int) -> None:
-        """Queue lines (none is fine: the time moves on all the same). Raises what ended the thread."""
+        """Queue lines (none is fine: the time moves on all the same)."""
         with self._change:
-            self._change.wait_for(lambda: self._lines < self._most or self.error is not None)
-            self._raise()
+            self._change.wait_for(lambda: self._lines < self._most or self._thread.done())
+            if self._thread.done():
+                self._thread.result()
+                raise RuntimeError("the simulator's shipper is closed")
             if not lines and self._queue and not self._queue[-1].lines:
                 self._queue.pop()
             self._queue.append(Batch(lines, complete_to_ms))
@@ -80,35 +75,40 @@ class Shipper:
             return self._lines
 
     def close(self, within_s: float) -> int:
-        """Deliver the rest, for so long at most; what is still not acknowledged then is its answer."""
+        """Deliver the rest, for so long at most; how many lines are still not acknowledged then."""
         with self._change:
             self._closing = True
             self._change.notify_all()
-        self._thread.join(within_s)
-        with self._change:
-            self._give_up_after_s = 0.0
+            self._change.wait_for(lambda: self._lines == 0 or self._thread.done(), within_s)
+            self._given_up = True
             self._change.notify_all()
-            left = self._lines
-            self._raise()
-        return left
+        self._pool.shutdown(wait=True)
+        self._thread.result()
+        return self._lines
 
-    def _raise(self) -> None:
-        if self.error is not None:
-            raise RuntimeError(f"the simulator can no longer deliver: {self.error}") from self.error
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """After an error nothing is waited for: what is not delivered then is lost with the run."""
+        with self._change:
+            self._closing = True
+            self._given_up = self._given_up or kind is not None
+            self._change.notify_all()
+        self._pool.shutdown(wait=True)
+
+    def _wake(self, _: Future[None]) -> None:
+        with self._change:
+            self._change.notify_all()
 
     def _run(self) -> None:
-        try:
-            while batch := self._take():
-                self._deliver(batch)
-        except BaseException as wrong:  # handed to the caller of `put` and `close`
-            with self._change:
-                self.error = wrong
-                self._change.notify_all()
+        while batch := self._take():
+            self._deliver(batch)
 
     def _take(self) -> Batch | None:
         with self._change:
             self._change.wait_for(lambda: self._queue or self._closing)
-            if not self._queue:
+            if not self._queue or self._given_up:
                 return None
             batch = self._queue.popleft()
             while self._queue and len(batch.lines) + len(self._queue[0].lines) <= self._batch_lines:
@@ -117,16 +117,15 @@ class Shipper:
             return batch
 
     def _deliver(self, batch: Batch) -> None:
-        body = b"".join(line + b"\n" for line in batch.lines)
         pause_s = self._pause_s
         while True:
             try:
-                self._post(body, batch.complete_to_ms)
-            except NotTaken as why:
-                self.retries += 1
-                self.last_refusal = str(why)
+                self._post(batch.lines, batch.complete_to_ms)
+            except PostError as why:
                 with self._change:
-                    if self._change.wait_for(lambda: self._give_up_after_s is not None, pause_s):
+                    self.retries += 1
+                    self.last_refusal = str(why)
+                    if self._change.wait_for(lambda: self._given_up, pause_s):
                         return
                 pause_s = min(pause_s * 2, self._longest_pause_s)
                 continue

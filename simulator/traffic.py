@@ -33,10 +33,12 @@ def _rates(everyone: list[Subscriber], at_ms: int) -> list[float]:
     return [one.weight * busyness(one.habit, hour_of_week(at_ms, UTC_OFFSET_H[one.region])) for one in everyone]
 
 
-def legitimate(world: World, seed: int, start_ms: int, calls_per_s: float, mean_over_ms: int, end_ms: int | None = None) -> Iterator[Call]:
+def legitimate(
+    world: World, seed: int, start_ms: int, calls_per_s: float, mean_over_ms: int, end_ms: int | None = None
+) -> Iterator[Call]:
     """The calls of the world's subscribers from `start_ms` on, shaped by their weeks; without `end_ms` it never ends.
 
-    `calls_per_s` is the mean over the first `mean_over_ms`, whatever hour it is: a night is as large as a day, but other people call.
+    `calls_per_s` is the mean over the first `mean_over_ms`, whatever hour it is: a night is as large as a day, but others call.
     """
     rng = Random(f"legitimate {seed}")
     everyone = world.subscribers
@@ -65,7 +67,13 @@ def _reuse(rng: Random, latest: dict[str, str], call: Call) -> Call:
 
 
 def ramp(
-    world: World, seed: int, start_ms: int, calls_per_s: float, doubling_ms: int, end_ms: int | None = None, tenant: str | None = None
+    world: World,
+    seed: int,
+    start_ms: int,
+    calls_per_s: float,
+    doubling_ms: int,
+    end_ms: int | None = None,
+    tenant: str | None = None,
 ) -> Iterator[Call]:
     """A new account that starts from nothing and doubles every `doubling_ms` until it makes `calls_per_s`.
 

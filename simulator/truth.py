@@ -94,18 +94,28 @@ class Keeper:
         self._ledger = Ledger(world)
 
     def take(self, call: Call) -> None:
-        """Take note of a call that has been let in or refused."""
-        truth = self.truth
-        truth.calls += 1
-        talked = call.talk_ms if call.talk_ms and not call.order_id else 0
-        sold = to_decimal(self._ledger.sell_nanos(call, talked)) if talked else Decimal(0)
-        truth.sold += sold
-        if call.why == ATTACK and truth.attack:
-            truth.attack.call_ids.append(call.facts["call_id"])
-            truth.attack.refused += bool(call.order_id)
-            truth.attack.exposure += sold
-            if talked:
-                truth.attack.cost += to_decimal(self._ledger.buy_nanos(call, talked))
+        """Take note of a call that has been let in or refused, with the money of its whole length."""
+        self.truth.calls += 1
+        attack = self.truth.attack if call.why == ATTACK else None
+        if attack:
+            attack.call_ids.append(call.facts["call_id"])
+            attack.refused += call.refused
+        self.truth.look_alike.calls += call.why == LOOK_ALIKE
+        if call.talk_ms and not call.refused:
+            self._money(call, call.talk_ms, 1)
+
+    def cut(self, call: Call, at_ms: int) -> None:
+        """A call that was taken note of ends earlier than planned, or before its answer."""
+        if call.talk_ms and not call.refused:
+            self._money(call, call.talk_ms, -1)
+            if call.answered_ms:
+                self._money(call, min(at_ms - call.answered_ms, call.talk_ms), 1)
+
+    def _money(self, call: Call, talk_ms: int, sign: int) -> None:
+        sold = sign * to_decimal(self._ledger.sell_nanos(call, talk_ms))
+        self.truth.sold += sold
+        if call.why == ATTACK and self.truth.attack:
+            self.truth.attack.exposure += sold
+            self.truth.attack.cost += sign * to_decimal(self._ledger.buy_nanos(call, talk_ms))
         elif call.why == LOOK_ALIKE:
-            truth.look_alike.calls += 1
-            truth.look_alike.sold += sold
+            self.truth.look_alike.sold += sold

@@ -1,4 +1,4 @@
-"""The world that calls happen in: tenants, accounts with their habits, carriers, trunks with dial plans, decks, and the config of it all."""
+"""The world that calls happen in: tenants, accounts with habits, carriers, trunks with dial plans, decks, and the config."""
 
 from __future__ import annotations
 
@@ -18,10 +18,13 @@ DIAL_PLANS = (
     DialPlanRow(name="e164"),
     DialPlanRow(name="at", country_code="43", trunk_prefix="0", bare_is_e164=False, emergency=("112", "133", "144", "122")),
     DialPlanRow(name="gb", country_code="44", trunk_prefix="0", bare_is_e164=False, emergency=("112", "999")),
-    DialPlanRow(name="us", country_code="1", international_prefix="011", trunk_prefix="1", bare_is_e164=False, emergency=("911",)),
+    DialPlanRow(
+        name="us", country_code="1", international_prefix="011", trunk_prefix="1", bare_is_e164=False, emergency=("911",)
+    ),
     DialPlanRow(name="tech", tech_prefixes=("7001#", "99#")),
 )
 
+HABITS = ("office", "home", "callcentre", "callshop", "wholesale")
 UTC_OFFSET_H = {"AT": 1, "DE": 1, "GB": 0, "US": -5}
 EMERGENCY = {"AT": "144", "DE": "112", "GB": "999", "US": "911"}
 
@@ -32,7 +35,14 @@ NAMES = (
 )  # fmt: skip
 """Names of accounts. What an account does to us is never in its name."""
 
-USER_AGENTS = ("Asterisk PBX 18.9", "FreeSWITCH-mod_sofia/1.10.9", "Cisco-SIPGateway/IOS-16", "AVM FRITZ!OS", "Yealink SIP-T46S", "snomD785")
+USER_AGENTS = (
+    "Asterisk PBX 18.9",
+    "FreeSWITCH-mod_sofia/1.10.9",
+    "Cisco-SIPGateway/IOS-16",
+    "AVM FRITZ!OS",
+    "Yealink SIP-T46S",
+    "snomD785",
+)
 
 
 @dataclass(frozen=True)
@@ -98,7 +108,11 @@ class World:
 
 
 def world(
-    seed: int, tenants: tuple[str, ...] = (TENANT,), accounts: int = 14, switches: tuple[str, ...] = ("sim1", "sim2"), version: int = 1
+    seed: int,
+    tenants: tuple[str, ...] = (TENANT,),
+    accounts: int = 14,
+    switches: tuple[str, ...] = ("sim1", "sim2"),
+    version: int = 1,
 ) -> World:
     """The world of a seed.
 
@@ -118,9 +132,7 @@ def world(
     trunks: list[Trunk] = []
     for tenant_no, tenant in enumerate(tenants):
         names = rng.sample(NAMES, accounts + 1)
-        habits = ["office", "wholesale", "home", "callshop"] + rng.choices(
-            ("office", "home", "callcentre", "callshop", "wholesale"), (8, 3, 2, 1, 1), k=accounts - 4
-        )
+        habits = ["office", "wholesale", "home", "callshop", *rng.choices(HABITS, (8, 3, 2, 1, 1), k=accounts - 4)]
         for i, (name, habit) in enumerate(zip(names, [*habits, rng.choice(("office", "home"))], strict=True)):
             net = 1 + tenant_no * 40 + i
             one = _subscriber(rng, tenant, name, habit, switches[i % len(switches)], net)
@@ -169,7 +181,9 @@ def _subscriber(rng: Random, tenant: str, name: str, habit: str, switch: str, ne
     faithful = {"office": 0.86, "home": 0.93, "callshop": 0.35, "callcentre": 0.02, "wholesale": 0.75}[habit]
     circle = {"office": 14, "home": 8, "callshop": 60, "callcentre": 40, "wholesale": 6}[habit]
     median_s = {"office": 75.0, "home": 110.0, "callshop": 150.0, "callcentre": 35.0, "wholesale": 70.0}[habit]
-    weight = {"office": 1.0, "home": 1.6, "callshop": 1.0, "callcentre": 2.0, "wholesale": 4.5}[habit] * rng.lognormvariate(0, 0.5)
+    weight = {"office": 1.0, "home": 1.6, "callshop": 1.0, "callcentre": 2.0, "wholesale": 4.5}[habit] * rng.lognormvariate(
+        0, 0.5
+    )
     plan = "tech" if habit == "wholesale" and rng.random() < 0.6 else {"AT": "at", "GB": "gb", "US": "us", "DE": "e164"}[region]
     row = next(one for one in DIAL_PLANS if one.name == plan)
     spelling = rng.choice(("plus", "bare") if plan in ("e164", "tech") else ("national", "national", "plus", "zeros"))
@@ -202,8 +216,12 @@ def _partners(rng: Random, region: str, habit: str) -> list[tuple[str, str, floa
     far = {"callshop": 5, "wholesale": 40, "home": 4}.get(habit, 3)
     near = {"callshop": 2, "wholesale": 30, "home": 6}.get(habit, 8)
     heavy = 3.0 if habit == "callshop" else 0.35
-    found = [(one, rng.choice(("fixed", "mobile")), rng.expovariate(1)) for one in rng.sample([n for n in _NEAR if n != region], near)]
-    return found + [(one, rng.choices(("mobile", "fixed"), (3, 1))[0], heavy * rng.expovariate(1)) for one in rng.sample(_FAR, far)]
+    found = [
+        (one, rng.choice(("fixed", "mobile")), rng.expovariate(1)) for one in rng.sample([n for n in _NEAR if n != region], near)
+    ]
+    return found + [
+        (one, rng.choices(("mobile", "fixed"), (3, 1))[0], heavy * rng.expovariate(1)) for one in rng.sample(_FAR, far)
+    ]
 
 
 ODD = 0.003

@@ -1,0 +1,116 @@
+"""A day as files: the records, the truth, the decks, the config, and the calls as a CDR file with the mapping to replay it."""
+
+from __future__ import annotations
+
+import csv
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from core.money import to_text
+from rating.price import price_one
+from simulator.calls import KEEP_ALIVE_MS, Call
+from simulator.day import START_MS, day
+from simulator.decks import CURRENCY, deck
+from simulator.truth import Truth
+from simulator.world import World, world
+
+COLUMNS = (
+    "tenant", "call_id", "attempt_no", "account", "ingress_trunk", "carrier", "egress_trunk", "a_number", "b_number",
+    "setup", "ringing", "answer", "end", "duration_s", "sell_amount", "buy_amount",
+    "sip_code", "q850", "release_cause_text", "release_side", "src_ip", "user_agent", "lrn", "attestation",
+)  # fmt: skip
+"""Of `calls.csv`: a row a route attempt, all attempts of a call under its id, numbers as E.164 digits, money as decimals."""
+
+MAPPING = (
+    f"""\
+# How `ringfence replay --calls calls.csv --mapping mapping.yaml --out DIR` reads the file beside this one.
+format: csv
+delimiter: ","
+timezone: UTC
+time_format: iso
+time_precision: ms
+currency: {CURRENCY}
+columns:
+"""
+    + "\n".join(f"  {name}: {name}" for name in COLUMNS)
+    + "\n"
+)
+
+
+def write(
+    out_dir: Path, seed: int, hours: float = 3.0, calls_per_s: float = 0.35, start_ms: int = START_MS, attack: bool | None = None
+) -> Truth:
+    """Write the day of a seed into a directory and say the truth about it.
+
+    `records.jsonl` (as a switch posts them), `truth.json`, `config.json`, `decks/NAME.csv`, `calls.csv`, `mapping.yaml`.
+    The truth stands in its own file alone.
+    """
+    place = world(seed)
+    (out_dir / "decks").mkdir(parents=True, exist_ok=True)
+    for name, content in place.decks.items():
+        (out_dir / "decks" / f"{name}.csv").write_bytes(content)
+    (out_dir / "config.json").write_bytes(msgspec.json.format(msgspec.json.encode(place.config), indent=2) + b"\n")
+    (out_dir / "mapping.yaml").write_text(MAPPING, encoding="utf-8")
+    calls: list[Call] = []
+    records, truth = day(seed, hours, calls_per_s, start_ms, attack, place, on_call=calls.append)
+    encode = msgspec.json.Encoder().encode
+    with (out_dir / "records.jsonl").open("wb") as file:
+        for one in records:
+            file.write(encode(one.record) + b"\n")
+    rows = [row for call in calls for row in _rows(call, place)]
+    rows.sort(key=lambda row: row["end"])  # a switch writes a row when it is over
+    with (out_dir / "calls.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    (out_dir / "truth.json").write_bytes(truth.json())
+    return truth
+
+
+def _rows(call: Call, place: World) -> list[dict[str, Any]]:
+    """The attempts of a call. What a switch never saw the end of has no row."""
+    if call.lost_stop == "never":
+        return []
+    sell_deck = next(one.sell_deck for one in place.config.accounts if (one.tenant, one.name) == (call.tenant, call.account))
+    facts = call.facts
+    same = {
+        name: facts.get(name, "") for name in ("tenant", "account", "ingress_trunk", "src_ip", "user_agent", "lrn", "attestation")
+    }
+    # A device may take a Call-ID twice; a switch's own id, which stands in a CDR file, it cannot.
+    same["call_id"] = facts["call_id"] + (f"#{facts['from_tag']}" if call.reused_call_id else "")
+    same["a_number"], same["b_number"] = call.a_number or facts["a_raw"], call.b_number
+    found = []
+    now = call.at_ms
+    for no, attempt in enumerate(call.attempts, 1):
+        last = no == len(call.attempts)
+        code, q850, text, side = call.end if last else (attempt.sip_code, attempt.q850, "", "callee")
+        row = same | {
+            "attempt_no": no, "carrier": attempt.carrier, "egress_trunk": attempt.egress_trunk, "setup": _iso(now),
+            "sip_code": code, "q850": q850, "release_cause_text": text, "release_side": side,
+        }  # fmt: skip
+        now += attempt.pdd_ms
+        talk_ms = 0
+        if last:
+            if call.ring_ms:
+                row["ringing"] = _iso(now)
+                now += call.ring_ms
+            if call.talk_ms is not None:
+                row["answer"] = _iso(now)
+                talk_ms = call.talk_ms + (KEEP_ALIVE_MS if call.lost_stop else 0)
+        bought = price_one(deck(f"buy-{attempt.carrier}"), call.b_number, now, talk_ms, talk_ms > 0)
+        row |= {
+            "end": _iso(now + talk_ms),
+            "duration_s": f"{talk_ms / 1000:.3f}",
+            "buy_amount": to_text(bought.nanos + bought.attempt_nanos),
+        }
+        if last:
+            row["sell_amount"] = to_text(price_one(deck(sell_deck), call.b_number, now, talk_ms, talk_ms > 0).nanos)
+        found.append(row)
+    return found
+
+
+def _iso(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
