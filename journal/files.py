@@ -32,6 +32,8 @@ from journal.protocol import Entry, Full, JournalError, Locked, Message, OffsetA
 FORMAT = 1
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _CHUNK = 1 << 20
+_CHECKING = "checking"
+_LOCK_TURNS = 50  # of 20 ms
 _TOPIC = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}")
 
 _log = logging.getLogger(__name__)
@@ -83,7 +85,7 @@ class FileJournal:
             )
         for number in range(partitions):
             try:
-                FileWriter(self._part(topic, number), self._limits, self._now_ms, lock_wait_ms=0).close()
+                FileWriter(self._part(topic, number), self._limits, self._now_ms, checking=True).close()
             except Locked:
                 continue  # its writer has done it
 
@@ -139,14 +141,14 @@ class FileJournal:
 class FileWriter:
     """The one writer of a partition. Of one thread."""
 
-    def __init__(self, part: Path, limits: Limits, now_ms: Callable[[], int], lock_wait_ms: int = 1000) -> None:
+    def __init__(self, part: Path, limits: Limits, now_ms: Callable[[], int], *, checking: bool = False) -> None:
         self._part = part
         self._name = f"{part.parent.name}/{part.name}"
         self._limits = limits
         self._now_ms = now_ms
         self._broken = ""
         self._fd = -1
-        self._lock = _lock(part, self._name, lock_wait_ms)
+        self._lock = _lock(part, self._name, checking=checking)
         try:
             self._synced = _Synced(part, writable=True)
             try:
@@ -476,31 +478,34 @@ def _first_offset(part: Path) -> int:
     return bases[0] if bases else 0
 
 
-def _lock(part: Path, name: str, wait_ms: int) -> int:
-    """Takes the partition. Waits a moment: `create` holds it only as long as it checks the tail."""
+def _lock(part: Path, name: str, *, checking: bool) -> int:
+    """Takes the partition. Waits for `create`, which holds it only as long as it checks the tail; never for another writer."""
     try:
         fd = os.open(part / "lock", os.O_RDWR | os.O_CREAT, 0o640)
     except OSError as error:
         raise _explained(error, f"cannot lock {name}") from error
-    for left_ms in range(wait_ms, -1, -20):
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            break
-        except BlockingIOError:
-            if left_ms >= 20:
-                time.sleep(0.02)
-                continue
-            holder = os.pread(fd, 32, 0).decode("ascii", "replace").strip() or "?"
-            os.close(fd)
-            raise Locked(f"{name} has a writer already: process {holder}") from None
-        except OSError as error:
-            os.close(fd)
-            raise _explained(error, f"cannot lock {name}") from error
     try:
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, str(os.getpid()).encode(), 0)
+        for turn in itertools.count():
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                holder = os.pread(fd, 32, 0).decode("ascii", "replace")
+                # The first turns are for a holder that has not written its word yet.
+                if checking or turn >= (_LOCK_TURNS if holder in ("", _CHECKING) else 2):
+                    raise Locked(f"{name} has a writer already: process {holder or 'unknown'}") from None
+                time.sleep(0.02)
+        try:
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, _CHECKING.encode() if checking else str(os.getpid()).encode(), 0)
+        except OSError as error:
+            _log.warning("%s: the lock file does not say who holds it: %s", name, error)  # a full disk; the lock itself holds
     except OSError as error:
-        _log.warning("%s: the lock file does not say who holds it: %s", name, error)  # a full disk; the lock itself holds
+        os.close(fd)
+        raise _explained(error, f"cannot lock {name}") from error
+    except BaseException:
+        os.close(fd)
+        raise
     return fd
 
 

@@ -1,0 +1,42 @@
+"""A collector in a process of its own, for the tests that kill it. Says its port on the first line."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import structlog
+
+from journal import open_journal
+from switches.collector import serve
+
+
+class Credential(NamedTuple):
+    tenant: str
+    switch: str
+
+    def allows(self, address: str) -> bool:
+        return True
+
+
+def listening(port: int) -> None:
+    sys.stdout.write(f"{port}\n")
+    sys.stdout.flush()
+
+
+def main(home: Path, port: int) -> None:
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    serve(
+        journal=open_journal(f"files://{home}/journal"),
+        spool=home / "spool",
+        find_credential=lambda token: Credential("t1", "k1"),
+        config_version=lambda: 1,
+        port=port,
+        listening=listening,
+        tick_s=0.5,
+    )
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]))

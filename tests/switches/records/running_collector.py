@@ -1,0 +1,108 @@
+"""A collector that runs, in this process or in one that can be killed, and how to look at what it wrote."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from core.record import TICK_KEY
+from journal import Journal, Message
+
+ROOT = Path(__file__).parents[3]
+TOKEN = "a-token-of-the-switch-k1"
+
+
+@dataclass(frozen=True)
+class Credential:
+    """As the books give it."""
+
+    tenant: str
+    switch: str
+    source: str = "127.0.0.1"
+
+    def allows(self, address: str) -> bool:
+        return address == self.source
+
+
+def find_credential(token: str) -> Credential | None:
+    return Credential("t1", "k1") if token == TOKEN else None
+
+
+def until(what: Callable[[], Any], seconds: float = 10.0) -> Any:
+    """Waits for something to be true, and gives it."""
+    end = time.monotonic() + seconds
+    while not (found := what()):
+        assert time.monotonic() < end, "it did not come to be"
+        time.sleep(0.01)
+    return found
+
+
+def read_all(journal: Journal, partition: int) -> list[Message]:
+    reader = journal.reader("calls", partition, journal.first_offset("calls", partition))
+    out: list[Message] = []
+    while got := reader.read():
+        out += got
+    reader.close()
+    return out
+
+
+@dataclass
+class Running:
+    """A collector in this process."""
+
+    url: str
+    journal: Journal
+    client: httpx2.Client
+    stop: Callable[[], None]
+
+    def records(self) -> list[bytes]:
+        """All that is in the journal but ticks, partition by partition."""
+        return [m.value for partition in range(4) for m in read_all(self.journal, partition) if m.key != TICK_KEY]
+
+    def ticks(self, partition: int = 0) -> list[bytes]:
+        return [m.value for m in read_all(self.journal, partition) if m.key == TICK_KEY]
+
+    def health(self) -> dict[str, Any]:
+        answer: dict[str, Any] = self.client.get("/v1/health").json()
+        return answer
+
+
+class CollectorProcess:
+    """A collector in a process of its own, on the same port each time."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.port = 0
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("collector_process.py")), str(self.home), str(self.port)],
+            stdout=subprocess.PIPE,
+            stderr=(self.home / "collector.log").open("ab"),
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+        assert self._process.stdout is not None
+        said = self._process.stdout.readline()
+        assert said, (self.home / "collector.log").read_text()
+        self.port = int(said)
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            assert self._process.stdout is not None
+            self._process.stdout.close()
+            self._process = None
