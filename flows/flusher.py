@@ -1,0 +1,105 @@
+"""A buffer that a thread of its own writes out: when it is full, when its oldest item is a second old, or when it is told to.
+
+`write_batch` of a Bytewax sink is called when there is something to write, so it cannot see that a lone item has waited long enough.
+The thread can. What goes wrong there is raised at the next call here, and stays wrong: the flow must stop, and a restart reads again.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+
+
+class Stalled(Exception):
+    """The buffer is full, or must be written, and the write under way does not come back."""
+
+
+class Flusher(Generic[Item]):
+    """Give items with `put`; `flush` returns when all of them are written.
+
+    >>> written = []
+    >>> flusher = Flusher(written.append, full_bytes=100, linger_s=60.0, stall_s=5.0)
+    >>> flusher.put(["a", "b"], 2); flusher.flush(); written
+    [['a', 'b']]
+    >>> flusher.close()
+
+    `full_bytes` starts a write; at twice as much `put` waits. After `stall_s` of waiting it raises `Stalled`.
+    """
+
+    def __init__(self, write: Callable[[list[Item]], None], *, full_bytes: int, linger_s: float, stall_s: float) -> None:
+        self._write = write
+        self._full_bytes, self._linger_s, self._stall_s = full_bytes, linger_s, stall_s
+        self._turn = threading.Condition()
+        self._items: list[Item] = []
+        self._bytes = 0
+        self._oldest_s = 0.0
+        self._given = self._done = 0  # how many items, ever
+        self._told = self._closed = False
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="flusher", daemon=True)
+        self._thread.start()
+
+    def put(self, items: Sequence[Item], size_bytes: int) -> None:
+        """Takes items to write; waits while the buffer is over its bound."""
+        with self._turn:
+            self._wait_until(lambda: self._bytes < 2 * self._full_bytes, "take more")
+            if not self._items:
+                self._oldest_s = time.monotonic()
+            self._items.extend(items)
+            self._given += len(items)
+            self._bytes += size_bytes
+            self._turn.notify_all()
+
+    def flush(self) -> None:
+        """Returns when everything that was given is written."""
+        with self._turn:
+            upto = self._given
+            if self._done < upto:
+                self._told = True
+                self._turn.notify_all()
+            self._wait_until(lambda: self._done >= upto, "finish what it was given")
+
+    def close(self) -> None:
+        """Ends the thread. What is still in the buffer is not written: nobody was told that it was."""
+        with self._turn:
+            self._closed = True
+            self._turn.notify_all()
+        self._thread.join(timeout=5.0)
+
+    def _wait_until(self, ready: Callable[[], bool], what: str) -> None:
+        in_time = self._turn.wait_for(lambda: self._error is not None or ready(), timeout=self._stall_s)
+        if self._error is not None:
+            raise self._error
+        if not in_time:
+            raise Stalled(f"for {self._stall_s:g} s the writer could not {what}")
+
+    def _run(self) -> None:
+        while True:
+            with self._turn:
+                while not self._due():
+                    if self._closed:
+                        return
+                    left_s = self._oldest_s + self._linger_s - time.monotonic() if self._items else None
+                    self._turn.wait(timeout=left_s)
+                items, self._items, self._told = self._items, [], False
+                self._bytes = 0
+                self._turn.notify_all()
+            try:
+                self._write(items)
+            except BaseException as error:  # whatever it was, it is raised where the flow can see it
+                with self._turn:
+                    self._error = error
+                    self._turn.notify_all()
+                return
+            with self._turn:
+                self._done += len(items)
+                self._turn.notify_all()
+
+    def _due(self) -> bool:
+        if self._closed or not self._items:
+            return False
+        return self._told or self._bytes >= self._full_bytes or time.monotonic() - self._oldest_s >= self._linger_s

@@ -1,0 +1,293 @@
+"""store: judged -> ClickHouse.
+
+    judged (journal) -> warehouse (records, rated_calls)
+
+Stored at least once and counted exactly once. The offsets in the recovery store move only after the rows up to them are durable in
+the warehouse (`snapshot` of the sink waits for that), so a crash at any moment reads some batches again; the tables' keys collapse them.
+What a crash leaves behind: before the insert, nothing; between the insert and the snapshot, rows that are stored again under the
+same key; after the snapshot, nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import bytewax.operators as op
+import pyarrow as pa
+from bytewax.dataflow import Dataflow
+from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
+from bytewax.recovery import RecoveryConfig, init_db_dir
+from bytewax.run import cli_main
+
+from core.schemas import TABLES
+from core.topics import JUDGED
+from flows.flusher import Flusher, Stalled
+from flows.journal_source import Chunk, JournalSource
+from journal import Journal, JournalError, Message, open_journal
+from warehouse import (
+    Limits,
+    WarehouseDown,
+    WarehouseError,
+    apply_retention,
+    embedded_directory,
+    insert,
+    migrate,
+    open_warehouse,
+    serve,
+    without_password,
+)
+
+log = logging.getLogger("ringfence.store")
+
+# Stored names: the recovery store keeps its state under them.
+FLOW = "store"
+SOURCE_STEP = "judged"
+SINK_STEP = "warehouse"
+SINK_PART = "warehouse"
+
+RECOVERY_PARTITIONS = 1
+"""For life. One process owns the warehouse, and it has one worker."""
+
+HOUSEKEEPING_S = 3600.0
+
+
+class StoreError(Exception):
+    """The flow cannot go on; the words say why and what a person can do. Nothing is lost: a restart reads on."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Where SELECT is served while the store holds an embedded warehouse."""
+
+    host: str
+    port: int
+    token: str
+    limits: Limits = Limits()
+
+
+@dataclass(frozen=True)
+class Pace:
+    """When things are written, and how long is waited."""
+
+    full_bytes: int = 16 << 20  # of Arrow batches as they travel: some 50,000 rows
+    linger_s: float = 1.0  # a lone record waits no longer
+    epoch_s: float = 2.0  # between snapshots
+    poll_ms: int = 20
+    retry_s: float = 60.0  # a warehouse that is down is tried for so long
+    stall_s: float = 120.0  # a write that does not come back is waited for so long
+    answer_s: float = 30.0  # an insert over HTTP may take so long
+
+
+def run(
+    *,
+    journal_dsn: str,
+    warehouse_dsn: str,
+    state_dir: Path,
+    reading: Reading | None = None,
+    pace: Pace = Pace(),
+    until_end: bool = False,
+    on_ready: Callable[[str], None] | None = None,
+) -> None:
+    """Runs until it is stopped (or to the present end of `judged`, with `until_end`). Raises `StoreError` when it cannot go on.
+
+    `reading`: serve SELECT there; only for an embedded warehouse. `on_ready(url)` is called when the warehouse is open, migrated and
+    served; the url is "" where nothing is served.
+    """
+    with _explained(warehouse_dsn, state_dir):
+        journal = open_journal(journal_dsn)
+        partitions = range(journal.partitions(JUDGED))
+        client = open_warehouse(warehouse_dsn, timeout_s=pace.answer_s)
+        stop = threading.Event()
+        server = None
+        try:
+            for name in migrate(client):
+                log.info("applied migration %s", name)
+            if reading is not None:
+                directory = embedded_directory(warehouse_dsn)
+                if directory is None:
+                    raise StoreError("SELECT is served for an embedded warehouse only: one behind HTTP serves itself")
+                server = serve(directory, reading.host, reading.port, reading.token, reading.limits)
+            keeper = threading.Thread(target=_keep_house, args=(warehouse_dsn, pace, stop), name="housekeeping", daemon=True)
+            keeper.start()
+            if on_ready is not None:
+                on_ready(server.url if server else "")
+            ends = {p: journal.end_offset(JUDGED, p) for p in partitions} if until_end else None
+            _run_flow(store_flow(journal, partitions, warehouse_dsn, pace, ends), state_dir, pace)
+        finally:
+            stop.set()
+            if server is not None:
+                server.close()
+            client.close()
+
+
+def store_flow(journal: Journal, partitions: range, warehouse_dsn: str, pace: Pace, ends: dict[int, int] | None = None) -> Dataflow:
+    """The table of contents."""
+    flow = Dataflow(FLOW)
+    chunks = op.input(SOURCE_STEP, flow, JournalSource(journal, JUDGED, partitions, poll_ms=pace.poll_ms, ends=ends))
+    keyed = op.key_on("one_writer", chunks, lambda _: SINK_PART)
+    op.output(SINK_STEP, keyed, WarehouseSink(warehouse_dsn, pace))
+    return flow
+
+
+class WarehouseSink(FixedPartitionedSink[Chunk, None]):
+    """The warehouse as one sink partition: one writer, one order."""
+
+    def __init__(self, dsn: str, pace: Pace) -> None:
+        self._dsn, self._pace = dsn, pace
+
+    def list_parts(self) -> list[str]:
+        return [SINK_PART]
+
+    def part_fn(self, item_key: str) -> int:
+        return 0
+
+    def build_part(self, step_id: str, for_part: str, resume_state: None) -> WarehousePart:
+        return WarehousePart(self._dsn, self._pace)
+
+
+class WarehousePart(StatefulSinkPartition[Chunk, None]):
+    """Hands chunks to the flusher; a snapshot waits until they are durable."""
+
+    def __init__(self, dsn: str, pace: Pace) -> None:
+        self._flusher = Flusher(
+            Storing(dsn, pace), full_bytes=pace.full_bytes, linger_s=pace.linger_s, stall_s=pace.stall_s
+        )
+
+    def write_batch(self, values: list[Chunk]) -> None:
+        for chunk in values:
+            self._flusher.put([chunk], sum(len(m.value) for m in chunk.messages))
+
+    def snapshot(self) -> None:
+        self._flusher.flush()
+
+    def close(self) -> None:
+        self._flusher.flush()
+        self._flusher.close()
+
+
+class Storing:
+    """Writes chunks into the warehouse, in the flusher's thread, with a client of that thread; tries again while it is down."""
+
+    def __init__(self, dsn: str, pace: Pace) -> None:
+        self._dsn, self._pace = dsn, pace
+        self._client = None
+
+    def __call__(self, chunks: list[Chunk]) -> None:
+        rows = tables_of(chunks)
+        give_up = time.monotonic() + self._pace.retry_s
+        pause_s, failed = 0.1, False
+        while True:
+            try:
+                if self._client is None:
+                    self._client = open_warehouse(self._dsn, timeout_s=self._pace.answer_s)
+                for table, arrow in rows.items():
+                    insert(self._client, table, arrow)
+            except WarehouseDown as error:
+                self._forget()
+                if time.monotonic() + pause_s > give_up:
+                    raise StoreError(f"{error}. Tried for {self._pace.retry_s:g} s; the rows stay in the journal") from error
+                if not failed:
+                    log.warning("%s. Trying again for %g s; rows wait in the journal", error, self._pace.retry_s)
+                failed = True
+                time.sleep(pause_s)
+                pause_s = min(2 * pause_s, 5.0)
+            else:
+                if failed:
+                    log.warning("the warehouse at %s takes rows again", without_password(self._dsn))
+                return
+
+    def _forget(self) -> None:
+        """A client whose line broke is not used again."""
+        client, self._client = self._client, None
+        if client is not None:
+            try:
+                client.close()
+            except Exception:
+                log.debug("a broken client could not be closed", exc_info=True)
+
+
+def tables_of(chunks: list[Chunk]) -> dict[str, pa.Table]:
+    """What the messages of `judged` carry, a table of rows for each table of the warehouse.
+
+    A message that is not such a batch is a fault of ours, not of a record: it stops the flow and is named.
+    """
+    parts: dict[str, list[pa.Table]] = {}
+    for chunk in chunks:
+        for message in chunk.messages:
+            table = message.key.decode("utf-8", "replace")
+            if table not in TABLES:
+                raise StoreError(f"{_place(chunk, message)} has the key {table[:100]!r}; a table's name was expected: {', '.join(TABLES)}")
+            try:
+                parts.setdefault(table, []).append(pa.ipc.open_stream(message.value).read_all())
+            except (pa.ArrowInvalid, OSError) as error:
+                raise StoreError(f"{_place(chunk, message)} is not an Arrow batch: {error}") from error
+    return {table: pa.concat_tables(batches, promote_options="default") for table, batches in parts.items()}
+
+
+def _place(chunk: Chunk, message: Message) -> str:
+    return f"the message at offset {message.offset} of {JUDGED}/{chunk.partition}"
+
+
+def _run_flow(flow: Dataflow, state_dir: Path, pace: Pace) -> None:
+    state_dir.mkdir(parents=True, exist_ok=True)
+    if not any(state_dir.glob("part-*.sqlite3")):
+        init_db_dir(state_dir, RECOVERY_PARTITIONS)
+    cli_main(flow, epoch_interval=timedelta(seconds=pace.epoch_s), recovery_config=RecoveryConfig(str(state_dir)))
+
+
+def _keep_house(dsn: str, pace: Pace, stop: threading.Event) -> None:
+    """Applies the retention at the start and every hour, with a client of its own thread."""
+    while not stop.is_set():
+        try:
+            client = open_warehouse(dsn, timeout_s=pace.answer_s)
+            try:
+                for table, day in apply_retention(client, time.time_ns() // 1_000_000):
+                    log.info("dropped %s of %s: its retention is over", day, table)
+            finally:
+                client.close()
+        except WarehouseError as error:
+            log.warning("the retention was not applied, and will be in an hour: %s", error)
+        stop.wait(HOUSEKEEPING_S)
+
+
+@contextmanager
+def _explained(warehouse_dsn: str, state_dir: Path) -> Iterator[None]:
+    """Whatever stops the flow, as one clear `StoreError`."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # the engine's panics are no Exception
+        for link in _chain(error):
+            if isinstance(link, StoreError):
+                raise StoreError(str(link)) from error
+            if isinstance(link, WarehouseError | JournalError):
+                notes = "".join(f" ({note})" for note in getattr(link, "__notes__", ()))
+                raise StoreError(f"{link}{notes}") from error
+            if isinstance(link, Stalled):
+                raise StoreError(
+                    f"the warehouse at {without_password(warehouse_dsn)} does not answer: {link}. The rows stay in the journal"
+                ) from error
+        words = " ".join(str(error).split())
+        if "sqlite" in words.lower() or "database or disk is full" in words or "disk I/O" in words:
+            raise StoreError(
+                f"the recovery store in {state_dir} cannot be written ({words[:300]}): is the disk full? "
+                "Nothing is lost: make room and start again"
+            ) from error
+        raise
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    link: BaseException | None = error
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
+        yield link
+        link = link.__cause__ or link.__context__

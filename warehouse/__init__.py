@@ -1,0 +1,31 @@
+"""Where records are kept: ClickHouse, embedded in the process that inserts or behind HTTP, by one address."""
+
+from __future__ import annotations
+
+from warehouse.errors import WarehouseDown, WarehouseError, WarehouseHeld
+from warehouse.migrations import migrate
+from warehouse.opening import DATABASE, embedded_directory, open_warehouse, without_password
+from warehouse.queries import Query
+from warehouse.retention import apply_retention, keep_days, kept_days
+from warehouse.rows import ask, insert
+from warehouse.server import Limits, Server, serve
+
+__all__ = [
+    "DATABASE",
+    "Limits",
+    "Query",
+    "Server",
+    "WarehouseDown",
+    "WarehouseError",
+    "WarehouseHeld",
+    "apply_retention",
+    "ask",
+    "embedded_directory",
+    "insert",
+    "keep_days",
+    "kept_days",
+    "migrate",
+    "open_warehouse",
+    "serve",
+    "without_password",
+]

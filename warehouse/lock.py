@@ -1,0 +1,69 @@
+"""Who holds an embedded warehouse: a lock file of our own, because the engine's refusal does not say.
+
+The lock is the kernel's (flock), so it ends with the process, however that ends; what is written in the file is only for people.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import sys
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+
+from warehouse.errors import WarehouseHeld
+
+NAME = "ringfence.lock"
+
+_mutex = threading.Lock()
+_held: dict[Path, tuple[int, int]] = {}  # directory -> (descriptor, how many clients of this process)
+
+
+def hold(directory: Path) -> None:
+    """Takes the directory for this process, or counts one more client of it. `release` as often."""
+    directory = directory.resolve()
+    with _mutex:
+        if directory in _held:
+            fd, clients = _held[directory]
+            _held[directory] = (fd, clients + 1)
+            return
+        directory.mkdir(parents=True, exist_ok=True)
+        fd = os.open(directory / NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(fd, 500, 0).decode("utf-8", "replace").strip() or "a process that has not yet said its name"
+            os.close(fd)
+            raise WarehouseHeld(
+                f"the warehouse in {directory} is open in {holder}. One process at a time may open it: "
+                "read through that process's server (http://...), or stop it first"
+            ) from None
+        except BaseException:
+            os.close(fd)
+            raise
+        command = " ".join(Path(part).name if i == 0 else part for i, part in enumerate(sys.orig_argv))[:200]
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, f"process {os.getpid()} ({command}), since {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC\n".encode(), 0)
+        _held[directory] = (fd, 1)
+
+
+def release(directory: Path) -> None:
+    """One client less; the last one gives the directory free."""
+    directory = directory.resolve()
+    with _mutex:
+        fd, clients = _held.get(directory, (-1, 0))
+        if clients > 1:
+            _held[directory] = (fd, clients - 1)
+        elif clients == 1:
+            del _held[directory]
+            with contextlib.suppress(OSError):  # the name is for people; the lock below is what counts
+                os.ftruncate(fd, 0)
+            os.close(fd)
+
+
+def is_held(directory: Path) -> bool:
+    """Whether this process has the directory open."""
+    with _mutex:
+        return directory.resolve() in _held

@@ -1,0 +1,197 @@
+"""Questions to the warehouse, as values: `(sql, params)`. Run one with `warehouse.ask`.
+
+`tenant=""` and `account=""` mean all. `since_ms` is a lower bound on when we learned of a row: it lets the engine skip whole days, and
+it is safe on the inside of "the highest revision", because a later revision is never learned of earlier. An upper bound would not be.
+Money comes as exact Decimal(38, 9).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+Query = tuple[str, dict[str, Any]]
+
+DAY_MS = 86_400_000
+
+
+def totals(since_ms: int = 0, tenant: str = "") -> Query:
+    """Received, and what became of it: one row, with the names that `status` shows.
+
+    >>> sql, params = totals(tenant="t1")
+    >>> params
+    {'since_ms': 0, 'tenant': 't1'}
+    """
+    source, params = _records("disposition", since_ms, tenant)
+    return (
+        "SELECT count() AS received, countIf(disposition = 'rated') AS rated, countIf(disposition = 'unrated') AS unrated, "
+        "countIf(disposition = 'event') AS events, countIf(disposition = 'reject') AS rejected, "
+        f"countIf(disposition = 'duplicate') AS duplicates, countIf(disposition = 'conflict') AS conflicts FROM {source}",
+        params,
+    )
+
+
+def totals_by_tenant(since_ms: int = 0) -> Query:
+    """Tenant, disposition, records."""
+    source, params = _records("tenant, disposition", since_ms)
+    return f"SELECT tenant, disposition, count() AS records FROM {source} GROUP BY tenant, disposition ORDER BY tenant, disposition", params
+
+
+def reasons(since_ms: int = 0, tenant: str = "", limit: int = 20) -> Query:
+    """Why records were not rated, the most frequent first: what a person should look at."""
+    source, params = _records("disposition, reason, learned_ms", since_ms, tenant)
+    return (
+        "SELECT disposition, reason, count() AS records, fromUnixTimestamp64Milli(max(learned_ms), 'UTC') AS last_learned "
+        f"FROM {source} WHERE disposition IN ('unrated', 'reject', 'conflict') "
+        "GROUP BY disposition, reason ORDER BY records DESC, disposition, reason LIMIT {limit:UInt32}",
+        {**params, "limit": limit},
+    )
+
+
+def money(since_ms: int = 0, tenant: str = "", account: str = "") -> Query:
+    """By tenant, account and the pair of currencies: calls, answered, seconds billed, sell, buy and margin (null across currencies)."""
+    source, params = _rated("account, sell_currency, buy_currency, answer_ms, billable_s, sell_nanos, buy_nanos", since_ms, tenant, account)
+    return (
+        f"SELECT tenant, account, sell_currency, buy_currency, {_CALLS}, {_MONEY} FROM {source} "
+        "GROUP BY tenant, account, sell_currency, buy_currency ORDER BY tenant, account, sell_currency, buy_currency",
+        params,
+    )
+
+
+def money_by_currency(since_ms: int = 0, tenant: str = "") -> Query:
+    """`side` (sell or buy), currency, amount: the sums that a ledger must show."""
+    source, params = _rated("sell_currency, buy_currency, sell_nanos, buy_nanos", since_ms, tenant)
+    return (
+        "SELECT side, currency, count() AS calls, sum(one) AS amount FROM ("
+        f"SELECT arrayJoin([('sell', sell_currency, {_DECIMAL.format('sell_nanos')}), ('buy', buy_currency, {_DECIMAL.format('buy_nanos')})]) "
+        f"AS money, money.1 AS side, money.2 AS currency, money.3 AS one FROM {source}) "
+        "WHERE one IS NOT NULL GROUP BY side, currency ORDER BY side DESC, currency",
+        params,
+    )
+
+
+def margin_by_route(since_ms: int = 0, tenant: str = "", limit: int = 100) -> Query:
+    """By carrier, trunk group, egress trunk and destination bought: what each route earns, the worst first."""
+    columns = (
+        "carrier, trunk_group, egress_trunk, buy_destination, sell_currency, buy_currency, answer_ms, billable_s, sell_nanos, buy_nanos"
+    )
+    source, params = _rated(columns, since_ms, tenant)
+    keys = "tenant, carrier, trunk_group, egress_trunk, buy_destination, sell_currency, buy_currency"
+    return (
+        f"SELECT {keys}, {_CALLS}, {_MONEY} FROM {source} GROUP BY {keys} "
+        f"ORDER BY margin ASC NULLS LAST, {keys} LIMIT {{limit:UInt32}}",
+        {**params, "limit": limit},
+    )
+
+
+def money_per_second(from_ms: int, to_ms: int, tenant: str = "") -> Query:
+    """Second of the call's end, currency, calls and sell in it, from `from_ms` (included) to `to_ms` (not): the line that lives."""
+    # A call's end cannot be learned of before it happened, but for a clock that is ahead: a day of grace.
+    source, params = _rated("end_ms, sell_currency, sell_nanos", from_ms - DAY_MS, tenant)
+    return (
+        "SELECT intDiv(end_ms, 1000) * 1000 AS second_ms, sell_currency AS currency, count() AS calls, "
+        f"sum({_DECIMAL.format('sell_nanos')}) AS sell FROM {source} WHERE end_ms >= {{from_ms:Int64}} AND end_ms < {{to_ms:Int64}} "
+        "GROUP BY second_ms, currency ORDER BY second_ms, currency",
+        {**params, "from_ms": from_ms, "to_ms": to_ms},
+    )
+
+
+def last_calls(limit: int = 20, account: str = "", tenant: str = "", since_ms: int = 0) -> Query:
+    """The calls that we learned the end of last, newest first, priced or not: who, to whom, how long, for how much, and why not."""
+    # Cut each side to `limit` before they meet. A later revision is learned of no earlier, so the newest row of a call is its highest.
+    where, params = _where("learned_ms >= {since_ms:Int64}", since_ms, tenant, account)
+    newest = "ORDER BY learned_ms DESC, revision DESC LIMIT 1 BY tenant, partition, offset LIMIT {limit:UInt32}"
+    return (
+        "SELECT tenant, account, ingress_trunk, carrier, a_number, b_number, learned_at, answer_at, end_at, duration_ms, billable_s, "
+        "sell, sell_currency, buy, buy_currency, destination, disposition, reason, suspected_hung, revision, call_id, call_key, partition, offset "
+        "FROM (SELECT tenant, account, ingress_trunk, carrier, a_number, b_number, learned_ms, learned_at, answer_at, end_at, duration_ms, "
+        "billable_s, sell, sell_currency, buy, buy_currency, sell_destination AS destination, 'rated' AS disposition, '' AS reason, "
+        "suspected_hung, revision, call_id, call_key, partition, offset "
+        f"FROM rated_calls WHERE {where} {newest} "
+        "UNION ALL SELECT tenant, account, ingress_trunk, carrier, if(a_number = '', a_raw, a_number), if(b_number = '', b_raw, b_number), "
+        "learned_ms, learned_at, answer_at, end_at, duration_ms, NULL, NULL, '', NULL, '', '', disposition, reason, suspected_hung, "
+        "revision, call_id, call_key, partition, offset "
+        f"FROM records WHERE {where} AND disposition = 'unrated' AND event IN ('stop', 'partial') {newest}) "
+        "ORDER BY learned_ms DESC, tenant, partition, offset DESC LIMIT {limit:UInt32}",
+        {**params, "limit": limit},
+    )
+
+
+def completeness() -> Query:
+    """A row a partition: first and last offset, received, the six dispositions, `unexplained` (0, always) and `absent` (ticks, and the lost)."""
+    return "SELECT * FROM completeness", {}
+
+
+def absent_offsets(partition: int, from_offset: int = 0, limit: int = 10_000) -> Query:
+    """Runs of offsets of a partition that have no row: each must be a tick in the journal, or it is lost."""
+    return (
+        "SELECT first_absent, last_absent, absent FROM absent_offsets WHERE partition = {partition:Int32} "
+        "AND first_absent >= {from_offset:Int64} ORDER BY first_absent LIMIT {limit:UInt32}",
+        {"partition": partition, "from_offset": from_offset, "limit": limit},
+    )
+
+
+def gaps(tenant: str = "", limit: int = 1000) -> Query:
+    """Sequence numbers that never came: tenant, switch, boot, first and last missing, how many, and between which moments."""
+    return (
+        "SELECT * FROM sequence_gaps WHERE {tenant:String} IN ('', tenant) ORDER BY learned_after DESC, tenant, switch, boot_id, "
+        "first_missing LIMIT {limit:UInt32}",
+        {"tenant": tenant, "limit": limit},
+    )
+
+
+def twins(limit: int = 1000) -> Query:
+    """Sequence numbers that came in two partitions."""
+    return "SELECT * FROM sequence_twins LIMIT {limit:UInt32}", {"limit": limit}
+
+
+def versions(since_ms: int = 0) -> Query:
+    """Which config versions priced how many calls, and when last."""
+    source, params = _rated("config_version, learned_ms", since_ms)
+    return (
+        "SELECT config_version, count() AS calls, fromUnixTimestamp64Milli(max(learned_ms), 'UTC') AS last_learned "
+        f"FROM {source} GROUP BY config_version ORDER BY config_version DESC",
+        params,
+    )
+
+
+_DECIMAL = "toDecimal128({}, 9) / 1000000000"
+
+_CALLS = "count() AS calls, countIf(answer_ms IS NOT NULL) AS answered, sum(billable_s) AS billable_s"
+
+_MONEY = (
+    f"sum({_DECIMAL.format('sell_nanos')}) AS sell, sum({_DECIMAL.format('buy_nanos')}) AS buy, "
+    "if(sell_currency = buy_currency, sell - buy, NULL) AS margin"
+)
+
+
+def _records(columns: str, since_ms: int, tenant: str = "") -> Query:
+    return _latest("records", columns, since_ms, tenant, "")
+
+
+def _rated(columns: str, since_ms: int, tenant: str = "", account: str = "") -> Query:
+    return _latest("rated_calls", columns, since_ms, tenant, account)
+
+
+def _latest(table: str, columns: str, since_ms: int, tenant: str, account: str) -> Query:
+    """The highest revisions, as the views have them, with the filter inside, where it saves reading."""
+    where, params = _where("learned_ms >= {since_ms:Int64}", since_ms, tenant, "")
+    columns = columns if "tenant" in columns.split(", ") else f"tenant, {columns}"
+    latest = (
+        f"SELECT {columns} FROM {table} WHERE {where} "
+        "ORDER BY tenant DESC, partition DESC, offset DESC, revision DESC LIMIT 1 BY tenant, partition, offset"
+    )
+    if not account:
+        return f"({latest})", params
+    # A correction may move a call to another account: the filter stands outside.
+    return f"(SELECT * FROM ({latest}) WHERE account = {{account:String}})", {**params, "account": account}
+
+
+def _where(condition: str, since_ms: int, tenant: str, account: str) -> Query:
+    params: dict[str, Any] = {"since_ms": since_ms}
+    if tenant:
+        condition += " AND tenant = {tenant:String}"
+        params["tenant"] = tenant
+    if account:
+        condition += " AND account = {account:String}"
+        params["account"] = account
+    return condition, params
