@@ -232,14 +232,13 @@ def events(call: Call, skew_ms: int = 0) -> Iterator[Event]:
     end = answer + call.talk_ms
     told = route | times
     step = PART_MS if call.parts else INTERIM_MS
-    part = 1
-    while answer + step * part < end:
-        at = answer + step * part
+    part = 0  # slices count from 0, signs of life from 1
+    while answer + step * (part + 1) < end:
+        at = answer + step * (part + 1)
         if call.parts:
-            slice_ = {"part_no": part, "end_ms": at + skew_ms, "duration_ms": step}
-            yield Event(at, "partial", told | slice_)
+            yield Event(at, "partial", told | {"part_no": part, "end_ms": at + skew_ms, "duration_ms": step})
         else:
-            yield Event(at, "interim", told | {"interim_no": part, "duration_ms": step * part})
+            yield Event(at, "interim", told | {"interim_no": part + 1, "duration_ms": step * (part + 1)})
         part += 1
     if call.lost_stop == "never":
         yield Event(end, "gone", {})
@@ -249,8 +248,8 @@ def events(call: Call, skew_ms: int = 0) -> Iterator[Event]:
         end += KEEP_ALIVE_MS
         why = {"sip_code": 408, "q850": 102, "release_cause_text": "Keep-alive failed", "release_side": "switch"}
         why["suspected_hung"] = True
-    if call.parts and part > 1:
-        done = {"part_no": part, "last": True, "end_ms": end + skew_ms, "duration_ms": end - answer - step * (part - 1)}
+    if call.parts and part:
+        done = {"part_no": part, "last": True, "end_ms": end + skew_ms, "duration_ms": end - answer - step * part}
         yield Event(end, "partial", told | why | done)
         return
     stop = told | why | {"end_ms": end + skew_ms, "duration_ms": end - answer}

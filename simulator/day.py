@@ -63,7 +63,7 @@ def day(
     """The records of some hours, in the order in which they reach us, and the truth about them.
 
     New calls come for `hours`; what is under way then goes on to its end. `attack` None = as `attacked(seed)` says. `place` is
-    the world of the seed unless another is given; `outages` are drawn unless given; `on_call` is handed each call when it is set up.
+    the world of the seed unless another is given; `outages` are drawn unless given; `on_call` is handed each call at its setup.
     The truth is complete when the last record has been taken.
 
     >>> records, truth = day(2, hours=0.1)

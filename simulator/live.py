@@ -132,7 +132,7 @@ def run(
         past = list(exchange.advance(start_ms))
         exchange.counts.clear()
         exchange.look_up = lambda *invite: switch.verdict(*invite).order_id
-        shipper.put([msgspec.json.encode(pen.boot(start_ms))], start_ms - WARM_UP_MS + skew_ms)
+        shipper.put([msgspec.json.encode(pen.boot(start_ms - WARM_UP_MS))], start_ms - WARM_UP_MS + skew_ms)
         shipper.put(lines(each for each in past if each.call in exchange.active), start_ms + skew_ms)
         while not stop.is_set() and (for_s is None or clock() < start_ms + for_s * 1000):
             now_ms = clock()
