@@ -101,8 +101,9 @@ def due_count(conn: sa.Connection, switch: str) -> int:
     return int(conn.execute(sa.select(sa.func.count()).where(d.switch == switch, d.due.is_(True))).scalar() or 0)
 
 
-def every(conn: sa.Connection, switch: str, table: str) -> list[Delivery]:
-    return _load(conn, switch, tables.deliveries.c.table_name == table, None)
+def every(conn: sa.Connection, switch: str, table: str = "") -> list[Delivery]:
+    """All rows of a switch, of one table or ("") of both."""
+    return _load(conn, switch, tables.deliveries.c.table_name == table if table else sa.true(), None)
 
 
 def slice_of(conn: sa.Connection, switch: str, table: str, start: int, most: int) -> list[Delivery]:

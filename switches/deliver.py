@@ -38,7 +38,7 @@ class Pace:
     chunk: int = 100  # entries between two looks at the hold flag
     dump_most: int = 2_000  # a larger table is compared by count and by sample: a dump of it may never answer
     sample: int = 50
-    lease_ms: int = 10_000
+    lease_ms: int = 4_000  # after a crash of its holder, the next one waits so long
     swept_ms: int = 60_000  # an expired entry may still be counted at the switch for so long
     retry_ms: int = 250
     retry_most_ms: int = 5_000

@@ -1,0 +1,48 @@
+"""A dispatcher that is killed (SIGKILL, as the kernel would) the n-th time that it reaches a step. Started by `test_crashes.py`.
+
+python crashing_dispatcher.py BOOKS JOURNAL HOLDER STEP N
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from books import open_books
+from journal import open_journal
+from switches.deliver import Pace
+from switches.dispatcher import Dispatcher
+from switches.limits import Limits
+
+
+def main(books: str, journal: str, holder: str, step: str, number: int) -> None:
+    left = number
+
+    def fault(reached: str) -> None:
+        nonlocal left
+        left -= reached == step
+        if left == 0 and reached == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    dispatcher = Dispatcher(
+        open_books(books),
+        open_journal(journal),
+        clock=lambda: time.time_ns() // 1_000_000,
+        holder=holder,
+        pace=Pace(look_ms=0, compare_ms=0, lease_ms=100, chunk=3),
+        limits=Limits(orders_a_minute=10**6, distinct_subjects=10**6),
+        fault=fault,
+    )
+    until = time.monotonic() + 20
+    while time.monotonic() < until:
+        dispatcher.step()
+        time.sleep(0.01)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:5], int(sys.argv[5]))

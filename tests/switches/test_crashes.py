@@ -1,0 +1,76 @@
+"""The dispatcher is killed at each step of a delivery. Afterwards the switch holds what the books want: no more, no less."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from books import deliveries, orders, reading, switches, writing
+from core.orders import Key
+from switches.control import entry
+from switches.deliver import Pace
+
+KILLS = [
+    *[("read", 1), ("written", 1), ("committed", 1), ("lease", 1), ("hold", 1), ("protected", 1), ("send", 1), ("send", 5)],
+    *[("sent", 1), ("sent", 4), ("acknowledge", 1), ("acknowledge", 2), ("acknowledged", 1), ("version", 1), ("compare", 1)],
+    *[("send", 3), ("sent", 7), ("acknowledged", 2), ("version", 1), ("sent", 2)],
+]
+
+
+def key(number: int) -> Key:
+    return Key(tenant="t1", account=f"a{number % 7}", b_range=f"88{number}")
+
+
+@pytest.mark.slow
+def test_killed_at_each_step_of_a_delivery(house):
+    house.switch._clock = time.time
+
+    def now_ms() -> int:
+        return time.time_ns() // 1_000_000
+
+    house.clock = now_ms
+    script = Path(__file__).with_name("crashing_dispatcher.py")
+    for number, (step, nth) in enumerate(KILLS):
+        for n in range(4 * number, 4 * number + 4):
+            house.order(key(n), f"order-{n}", created_at_ms=now_ms(), learned_ms=now_ms(), expires_at_ms=now_ms() + 3_600_000)
+        with writing(house.engine) as conn:
+            if number % 3 == 2:
+                orders.lift(conn, key(4 * number - 2), "ann", "a mistake", now_ms())
+            orders.block(conn, Key(tenant="t1", account=f"by-hand-{number}"), 3_600_000, "ann", "fraud", now_ms())
+        if step == "version" or number % 5 == 4:
+            house.switch.restart()
+        child = subprocess.run(
+            [
+                sys.executable,
+                script,
+                f"{house.home}/books.db",
+                f"files://{house.home}/journal",
+                f"child-{number}",
+                step,
+                str(nth),
+            ],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert child.returncode == -signal.SIGKILL, (step, nth, child.stderr[-2000:])
+        time.sleep(0.11)  # its lease runs out
+
+    last = house.dispatcher(clock=now_ms, pace=Pace(look_ms=0, compare_ms=0))
+    for _ in range(3):
+        last.step()
+    with reading(house.engine) as conn:
+        live = orders.select(conn, statuses=deliveries.LIVE)
+        counts = orders.counts(conn)
+        assert deliveries.due_count(conn, "k1") == 0 and not switches.holds(conn)
+    wanted = {entry(kept.order.key): kept.order.order_id for kept in live}
+    assert house.switch.live() == wanted
+    assert counts["standing"] == len(wanted) > 80 and sum(counts.values()) == 5 * len(KILLS), (
+        "no order is lost, none is there twice"
+    )

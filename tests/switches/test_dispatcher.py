@@ -1,0 +1,564 @@
+"""Orders from the journal to the switch: what stands, what waits, what is lifted, and what a switch holds after all that."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+
+import pytest
+
+from books import alerts, audit, deliveries, lists, orders, reading, suppressions, switches, writing
+from core.orders import Key
+from core.topics import FINDINGS
+from switches import hold
+from switches.control import JsonRpcControl
+from switches.deliver import Pace
+from switches.limits import Limits
+from switches.loopback import Loopback
+
+MINUTE_MS, HOUR_MS = 60_000, 3_600_000
+ACME = Key(tenant="t1", account="acme")
+RANGE = Key(tenant="t1", account="acme", b_range="88213")
+CALLER = Key(tenant="t1", account="acme", a_number="4318123456")
+
+
+def test_an_order_stands_in_the_books_and_at_the_switch(house):
+    order = house.order(RANGE)
+    house.dispatcher().step()
+    assert house.status(order.order_id) == "standing" and house.due() == 0
+    assert house.switch.lookup("t1", "acme", "", "4318123456", "88213999000") == order.order_id
+    assert house.switch.lookup("t1", "acme", "", "4318123456", "88214999000") == ""
+    assert house.switch.lookup("t1", "other", "", "4318123456", "88213999000") == ""
+
+
+def test_a_switch_is_in_shadow_until_a_person_says_otherwise(house):
+    with writing(house.engine) as conn:
+        switches.set_enforcing(conn, "k1", "t1", False, "ann", "first a week of watching", house.clock())
+    order = house.order(RANGE)
+    dispatcher = house.dispatcher()
+    dispatcher.step()
+    assert house.status(order.order_id) == "shadow"
+    assert house.switch.verdict("t1", "acme", "", "", "88213999") == (False, f"shadow:{order.order_id}")
+    with writing(house.engine) as conn:
+        switches.set_enforcing(conn, "k1", "t1", True, "ann", "watched", house.clock())
+    dispatcher.step()
+    assert house.status(order.order_id) == "standing"
+    assert house.switch.lookup("t1", "acme", "", "", "88213999") == order.order_id
+    assert house.switch.live("shadow") == {}
+
+
+def test_a_tenant_without_a_switch_is_in_shadow_everywhere(house):
+    order = house.order(Key(tenant="t2", account="acme"))
+    house.dispatcher().step()
+    assert house.status(order.order_id) == "shadow" and house.switch.live() == {}
+
+
+def test_the_same_order_again_is_harmless(house):
+    order = house.order(RANGE)
+    dispatcher = house.dispatcher()
+    dispatcher.step()
+    house.order(RANGE, order.order_id)
+    assert dispatcher.step().orders == {"repeated": 1}
+    house.order(ACME, order.order_id)  # the same id for something else
+    assert dispatcher.step().orders == {"conflict": 1}
+    assert house.switch.live() == {"t1|A|acme||88213": order.order_id}
+
+
+def test_an_order_that_is_too_old_blocks_nobody(house):
+    late = house.order(RANGE, "late", learned_ms=house.clock() - 5 * MINUTE_MS - 1)
+    just = house.order(ACME, "just", learned_ms=house.clock() - 5 * MINUTE_MS)
+    house.dispatcher().step()
+    assert house.status(late.order_id) == "stale" and house.status(just.order_id) == "standing"
+    assert set(house.switch.live()) == {"t1|A|acme||"}
+
+
+def test_an_order_from_the_future_blocks_nobody(house):
+    order = house.order(RANGE, learned_ms=house.clock() + HOUR_MS)
+    house.dispatcher().step()
+    assert house.status(order.order_id) == "refused"
+
+
+def test_no_block_outlives_its_time_by_a_wrong_clock(house):
+    in_2100 = 4_102_444_800_000
+    house.order(RANGE, created_at_ms=in_2100, expires_at_ms=in_2100 + HOUR_MS)
+    house.dispatcher().step()
+    house.clock.now_ms += HOUR_MS + 1
+    assert house.switch.live() == {}
+
+
+# --- safety ---
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        Key(tenant="t1", account="acme", b_range="112"),
+        Key(tenant="t1", account="acme", b_range="11"),
+        Key(tenant="t1", account="acme", b_range="1161"),
+        Key(tenant="t1", account="acme", a_number="4315000000"),
+        Key(tenant="t1", account="acme", b_range="43150000001"),
+        Key(tenant="t1", account="hospital"),
+        Key(tenant="t1", ingress_trunk="tg7"),
+        Key(tenant="t1", a_number="4318123456"),
+        Key(tenant="nobody", account="acme"),
+        Key(tenant="t1", account="a|b"),
+    ],
+)
+def test_the_safety_stands_here_too(house, key):
+    with writing(house.engine) as conn:
+        lists.add(conn, "protected", "number", "4315000000", "hospital", "ann", house.clock())
+        lists.add(conn, "protected", "account", "hospital", "hospital", "ann", house.clock())
+    order = house.order(key)
+    house.dispatcher().step()
+    assert house.status(order.order_id) == "refused" and house.why(order.order_id)
+    assert house.switch.live() == {}
+
+
+def test_a_message_cannot_pose_as_a_person(house):
+    order = house.order(Key(tenant="t1", ingress_trunk="tg7"), by="ann")
+    house.dispatcher().step()
+    assert house.status(order.order_id) == "refused"
+
+
+def test_a_number_that_becomes_protected_is_freed(house):
+    order = house.order(RANGE)
+    dispatcher = house.dispatcher()
+    dispatcher.step()
+    with writing(house.engine) as conn:
+        lists.add(conn, "protected", "number", "88213555", "our own satellite phone", "ann", house.clock())
+    dispatcher.step()
+    assert house.status(order.order_id) == "refused" and house.switch.live() == {}
+    assert house.switch.tables["protected"]["88213555"].value == "our own satellite phone"
+    with writing(house.engine) as conn:
+        lists.remove(conn, "protected", "number", "88213555", "given back", "ann", house.clock())
+    dispatcher.step()
+    assert "88213555" not in house.switch.tables["protected"]
+
+
+def test_a_blocked_caller_reaches_112_and_can_be_called_back(house):
+    house.order(ACME)
+    house.dispatcher().step()
+    call = house.switch.lookup
+    line, control_centre = "4318123456", "4313456789"
+    assert call("t1", "acme", "", line, control_centre)
+    assert call("t1", "acme", "", line, "112") == ""
+    assert call("t1", "acme", "", line, control_centre) == "" and call("t1", "acme", "", control_centre, line) == ""
+    assert call("t1", "acme", "", line, "88213000000"), "not abroad"
+    assert call("t1", "acme", "", "4319999999", control_centre), "not another line"
+    house.clock.now_ms += 2 * HOUR_MS
+    assert call("t1", "acme", "", line, control_centre) == "", "the block itself was for an hour"
+
+
+def test_the_switch_protects_without_any_dispatcher(house):
+    assert house.switch.rpc("htable.setxs", ["blocks", "t1|A|acme||", "order-x", 60])
+    assert house.switch.lookup("t1", "acme", "", "4318123456", "112") == ""
+
+
+# --- limits ---
+
+
+def test_at_the_limit_of_a_minute_an_order_waits_for_a_person(house):
+    dispatcher = house.dispatcher(limits=Limits(orders_a_minute=2))
+    keys = [Key(tenant="t1", account=f"a{n}") for n in range(3)]
+    made = [house.order(key, f"order-{n}") for n, key in enumerate(keys)]
+    dispatcher.step()
+    assert [house.status(order.order_id) for order in made] == ["standing", "standing", "waiting"]
+    house.order(keys[0], "order-again")
+    dispatcher.step()
+    assert house.status("order-again") == "standing", "it blocks nobody who is not blocked"
+    with writing(house.engine) as conn:
+        assert orders.approve(conn, "order-2", "ann", "looked at the calls", house.clock()) == ["order-2"]
+    dispatcher.step()
+    assert house.status("order-2") == "standing" and house.switch.lookup("t1", "a2", "", "", "4312345678") == "order-2"
+    house.clock.now_ms += MINUTE_MS + 1
+    house.order(Key(tenant="t1", account="a4"), "order-4")
+    dispatcher.step()
+    assert house.status("order-4") == "standing", "a minute later there is room"
+
+
+def test_the_limit_of_subjects_counts_callers_not_ranges(house):
+    dispatcher = house.dispatcher(limits=Limits(distinct_subjects=1))
+    house.order(RANGE, "one")
+    house.order(Key(tenant="t1", account="acme", b_range="37"), "two")
+    house.order(Key(tenant="t1", account="other", b_range="37"), "three")
+    dispatcher.step()
+    assert [house.status(i) for i in ("one", "two", "three")] == ["standing", "standing", "waiting"]
+
+
+def test_an_order_that_would_refuse_much_of_the_last_hour_waits(house):
+    asked = []
+
+    def answered(tenant, keys, now_ms):
+        asked.append((tenant, set(keys), now_ms))
+        return 400, 1000
+
+    dispatcher = house.dispatcher(answered=answered, limits=Limits(answered_share=0.3))
+    house.order(ACME, "much")
+    dispatcher.step()
+    assert house.status("much") == "waiting" and "40 %" in house.why("much")
+    assert asked == [("t1", {ACME}, house.clock())]
+
+
+@pytest.mark.parametrize("answer", [None, (9, 9), RuntimeError("the warehouse hangs")])
+def test_an_unknown_share_stops_no_order(house, answer):
+    def answered(tenant, keys, now_ms):
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    house.order(ACME, "one")
+    house.dispatcher(answered=answered).step()
+    assert house.status("one") == "standing"
+
+
+def test_the_allow_list_makes_orders_wait_and_the_deny_list_spares_them_the_limits(house):
+    with writing(house.engine) as conn:
+        lists.add(conn, "allow", "account", "acme", "our largest customer", "ann", house.clock(), tenant="t1")
+        lists.add(conn, "deny", "account", "crook", "known", "ann", house.clock())
+    dispatcher = house.dispatcher(limits=Limits(orders_a_minute=0))
+    house.order(RANGE, "good")
+    house.order(Key(tenant="t1", account="crook"), "bad")
+    dispatcher.step()
+    assert house.status("good") == "waiting" and "largest customer" in house.why("good")
+    assert house.status("bad") == "standing"
+
+
+def test_a_denied_order_does_not_ask_again(house):
+    dispatcher = house.dispatcher(limits=Limits(orders_a_minute=0))
+    house.order(ACME, "one")
+    dispatcher.step()
+    with writing(house.engine) as conn:
+        orders.deny(conn, "one", "ann", "a promotion of theirs", house.clock())
+    house.clock.now_ms += MINUTE_MS
+    house.order(ACME, "two")
+    dispatcher.step()
+    assert house.status("one") == "lifted" and house.status("two") == "suppressed"
+
+
+def test_a_waiting_order_that_nobody_decides_expires(house):
+    dispatcher = house.dispatcher(limits=Limits(orders_a_minute=0))
+    house.order(ACME, "one")
+    dispatcher.step()
+    house.clock.now_ms += HOUR_MS
+    dispatcher.step()
+    assert house.status("one") == "expired" and "no person" in house.why("one")
+    with pytest.raises(orders.Refused, match="not waiting"), writing(house.engine) as conn:
+        orders.approve(conn, "one", "ann", "too late", house.clock())
+
+
+# --- people ---
+
+
+def test_what_is_lifted_stays_lifted_whichever_detector_comes_next(house):
+    dispatcher = house.dispatcher()
+    house.order(RANGE, "one")
+    house.order(CALLER, "caller")
+    dispatcher.step()
+    with writing(house.engine) as conn:
+        lifted = orders.lift(conn, ACME, "ann", "talked to the customer", house.clock())
+    assert set(lifted.order_ids) == {"one", "caller"}
+    dispatcher.step()
+    assert house.switch.live() == {} and house.due() == 0
+    house.clock.now_ms += 23 * HOUR_MS
+    house.order(Key(tenant="t1", account="acme", b_range="37"), "two", finding_id="finding-of-another")
+    dispatcher.step()
+    assert house.status("two") == "suppressed" and house.switch.live() == {}
+    house.clock.now_ms += HOUR_MS
+    house.order(RANGE, "three")
+    dispatcher.step()
+    assert house.status("three") == "standing", "24 hours are over"
+
+
+def test_lifting_a_range_ends_the_wider_automatic_block(house):
+    dispatcher = house.dispatcher()
+    house.order(ACME, "wide")
+    house.order(Key(tenant="t1", account="other"), "other")
+    dispatcher.step()
+    with writing(house.engine) as conn:
+        orders.lift(conn, RANGE, "ann", "a known partner", house.clock())
+    dispatcher.step()
+    assert set(house.switch.live()) == {"t1|A|other||"}
+
+
+def test_a_person_blocks_what_no_detector_may_but_nothing_protected(house):
+    dispatcher = house.dispatcher(limits=Limits(orders_a_minute=0))
+    with writing(house.engine) as conn:
+        suppressions.add(conn, ACME, house.clock() + HOUR_MS, "bob", "earlier", house.clock())
+        order_id = orders.block(conn, ACME, HOUR_MS, "ann", "called the customer", house.clock())
+        trunk = orders.block(conn, Key(tenant="t1", ingress_trunk="tg7"), HOUR_MS, "ann", "stolen", house.clock())
+    dispatcher.step()
+    assert house.switch.live() == {"t1|A|acme||": order_id, "t1|T|tg7||": trunk}
+    for key, ttl_ms in (
+        (Key(tenant="t1", account="acme", b_range="112"), HOUR_MS),
+        (ACME, 8 * 24 * HOUR_MS),
+        (Key(tenant="t9", account="x"), 1),
+    ):
+        with pytest.raises(orders.Refused), writing(house.engine) as conn:
+            orders.block(conn, key, ttl_ms, "ann", "why not", house.clock())
+
+
+def test_lifting_within_a_persons_wider_block_names_it(house):
+    with writing(house.engine) as conn:
+        order_id = orders.block(conn, ACME, HOUR_MS, "ann", "does not pay", house.clock())
+        lifted = orders.lift(conn, RANGE, "bob", "should go through", house.clock())
+        assert [kept.order.order_id for kept in lifted.still] == [order_id] and not lifted.order_ids
+        assert orders.lift(conn, ACME, "bob", "has paid", house.clock()).order_ids == [order_id]
+    house.dispatcher().step()
+    assert house.switch.live() == {}
+
+
+def test_every_word_of_a_person_is_in_the_audit(house):
+    with writing(house.engine) as conn:
+        orders.block(conn, ACME, HOUR_MS, "ann", "fraud", house.clock())
+        orders.lift(conn, ACME, "bob", "no fraud", house.clock())
+    with reading(house.engine) as conn:
+        words = [(entry.who, entry.verb, entry.why) for entry in audit.last(conn)]
+    assert ("ann", "blocked", "fraud") in words and ("bob", "lifted", "no fraud") in words
+
+
+# --- time ---
+
+
+def test_an_entry_lives_as_long_as_the_latest_of_its_keys_live_orders(house):
+    dispatcher = house.dispatcher()
+    house.order(RANGE, "long")
+    house.order(RANGE, "short", expires_at_ms=house.clock() + MINUTE_MS)
+    dispatcher.step()
+    house.clock.now_ms += 2 * MINUTE_MS
+    dispatcher.step()
+    assert house.status("short") == "expired" and house.status("long") == "standing"
+    assert house.switch.live() == {"t1|A|acme||88213": "long"}
+    house.order(RANGE, "longer")
+    dispatcher.step()
+    house.clock.now_ms += HOUR_MS - 1
+    assert house.switch.live() == {"t1|A|acme||88213": "longer"}
+
+
+def test_a_block_ends_on_time_with_everything_of_ours_dead(house):
+    house.order(RANGE)
+    house.dispatcher().step()
+    house.clock.now_ms += HOUR_MS - 1
+    assert house.switch.lookup("t1", "acme", "", "", "88213000")
+    house.clock.now_ms += 1
+    assert house.switch.lookup("t1", "acme", "", "", "88213000") == ""
+
+
+# --- hold ---
+
+
+def test_hold_turns_everything_off_and_only_a_person_turns_it_on_again(house):
+    dispatcher = house.dispatcher()
+    house.order(RANGE, "one")
+    dispatcher.step()
+    assert hold.hold_all(house.engine, "ann", "an outage", house.clock()).ok
+    assert house.switch.lookup("t1", "acme", "", "", "88213000") == ""
+    house.order(Key(tenant="t1", account="other"), "two")
+    dispatcher.step()
+    assert house.status("two") == "standing" and house.due() == 1, "it is in the books and goes nowhere"
+    house.switch.restart()
+    dispatcher.step()
+    assert house.switch.held() and house.switch.live() == {}
+    assert hold.clear(house.engine, "ann", "over", house.clock()).ok
+    dispatcher.step()
+    assert set(house.switch.live()) == {"t1|A|acme||88213", "t1|A|other||"} and not house.switch.held()
+
+
+def test_hold_needs_nothing_but_the_books_file(house):
+    house.switch.rpc("htable.setxs", ["blocks", "t1|A|acme||", "order-x", 60], fence=7)
+    with writing(house.engine):  # somebody keeps the books from being written to
+        done = hold.hold_all(house.engine, "ann", "an outage", house.clock())
+    assert house.switch.held() and [held.error for held in done.switches] == [""]
+    assert "not in the books" in done.books_error
+    house.dispatcher().step()
+    with reading(house.engine) as conn:
+        assert switches.holds(conn)["k1"].why == "the hold flag was seen at the switch"
+
+
+def test_a_hold_by_hand_at_the_switch_is_obeyed_and_written_down(house):
+    house.switch.rpc("htable.seti", ["ctl", "hold", 1])
+    house.order(RANGE)
+    dispatcher = house.dispatcher()
+    dispatcher.step()
+    house.switch.rpc("htable.seti", ["ctl", "hold", 0])  # at the switch alone it is not cleared
+    dispatcher.step()
+    assert house.switch.held() and house.switch.live() == {}
+
+
+def test_a_switch_that_was_away_is_held_when_it_answers(house):
+    house.switch.trouble = "close"
+    done = hold.hold_all(house.engine, "ann", "an outage", house.clock())
+    assert not done.ok and not done.books_error
+    house.switch.trouble = ""
+    house.dispatcher().step()
+    assert house.switch.held()
+
+
+# --- drift ---
+
+
+def test_after_a_restart_of_the_switch_everything_is_sent_again(house):
+    dispatcher = house.dispatcher()
+    house.order(RANGE, "one")
+    dispatcher.step()
+    house.switch.restart()
+    assert house.switch.live() == {}
+    dispatcher.step()
+    assert house.switch.live() == {"t1|A|acme||88213": "one"}
+    assert "112" in house.switch.tables["protected"]
+
+
+def test_one_missing_beside_one_stranger_is_drift_not_a_match(house):
+    dispatcher = house.dispatcher()
+    house.order(RANGE, "one")
+    dispatcher.step()
+    house.switch.rpc("htable.delete", ["blocks", "t1|A|acme||88213"], fence=10)
+    house.switch.rpc("htable.setxs", ["blocks", "t1|A|honest||", "order-x", 600], fence=10)
+    with writing(house.engine) as conn:
+        conn.exec_driver_sql("update leases set fence = 10")
+    second = house.dispatcher()
+    house.clock.now_ms += 10_000
+    second.step()
+    second.step()
+    assert house.switch.live() == {"t1|A|acme||88213": "one"}
+    with reading(house.engine) as conn:
+        state = switches.state(conn, "k1")
+    assert (state.missing, state.strangers) == (1, 1)
+
+
+def test_a_large_table_is_repaired_without_a_dump(house):
+    pace = Pace(look_ms=0, compare_ms=0, dump_most=3, sample=4)
+    dispatcher = house.dispatcher(pace=pace)
+    with writing(house.engine) as conn:
+        for n in range(9):
+            orders.block(conn, Key(tenant="t1", account=f"a{n}"), HOUR_MS, "ann", "many", house.clock())
+    dispatcher.step()
+    table = house.switch.tables["blocks"]
+    wanted = set(table)
+    assert len(wanted) == 9
+    del table["t1|A|a5||"]
+    dispatcher.step()
+    dispatcher.step()
+    assert set(table) == wanted, "a count that is too low"
+    table["t1|A|stranger||"] = table["t1|A|a1||"]
+    dispatcher.step()
+    dispatcher.step()
+    assert set(house.switch.live()) == wanted, "a count that is too high"
+    table["t1|A|stranger||"] = table.pop("t1|A|a7||")
+    for _ in range(8):
+        dispatcher.step()
+    assert set(house.switch.live()) == wanted, "a count that is right by accident"
+
+
+def test_two_dispatchers_have_one_voice_at_the_switch(house):
+    first, second = house.dispatcher(), house.dispatcher()
+    first.step()
+    house.order(RANGE, "one")
+    assert second.deliver_once()["k1"].word == "another holds the lease"
+    house.clock.now_ms += 5_000  # the first is frozen; the second takes over
+    second.step()
+    assert house.switch.live() == {"t1|A|acme||88213": "one"}
+    ghost = JsonRpcControl(house.served.url, house.token, fence=1)
+    with pytest.raises(Exception, match="later than 1"):
+        ghost.remove_block("t1|A|acme||88213")
+    assert house.switch.live() == {"t1|A|acme||88213": "one"}
+
+
+# --- trouble ---
+
+
+@pytest.mark.parametrize("trouble", ["nonsense", "close", "hang"])
+def test_a_switch_in_trouble_gets_its_orders_when_it_is_well(house, trouble):
+    house.switch.trouble = trouble
+    dispatcher = house.dispatcher(connect=lambda switch: JsonRpcControl(switch.control_url, switch.control_token, timeout_s=0.2))
+    house.order(RANGE, "one")
+    dispatcher.step()
+    assert house.status("one") == "standing" and house.due() == 1
+    with reading(house.engine) as conn:
+        assert switches.state(conn, "k1").error
+    house.switch.trouble = ""
+    house.clock.now_ms += 10_000
+    dispatcher.step()
+    assert house.due() == 0 and house.switch.live() == {"t1|A|acme||88213": "one"}
+    with reading(house.engine) as conn:
+        assert switches.state(conn, "k1").error == ""
+
+
+def test_a_wrong_token_is_said_and_nothing_is_lost(house):
+    with writing(house.engine) as conn:
+        switches.add(conn, "k1", "loopback", house.served.url, "another-token", house.clock())
+    house.order(RANGE, "one")
+    house.dispatcher().step()
+    assert house.due() == 1 and house.switch.live() == {}
+    with reading(house.engine) as conn:
+        assert "403" in switches.state(conn, "k1").error
+
+
+def test_a_switch_that_hangs_delays_no_other(house):
+    other = Loopback()
+    served = other.serve(0, house.token)
+    with writing(house.engine) as conn:
+        switches.add(conn, "k0", "loopback", served.url, house.token, house.clock())
+        switches.serve(conn, "k0", "t1", house.clock())
+    other.trouble = "hang"
+    stop = threading.Event()
+    dispatcher = house.dispatcher(connect=lambda switch: JsonRpcControl(switch.control_url, switch.control_token, timeout_s=1.0))
+    running = threading.Thread(target=dispatcher.run, args=(stop,))
+    running.start()
+    try:
+        time.sleep(0.5)
+        began = time.monotonic()
+        house.order(RANGE, "one")
+        while not house.switch.live() and time.monotonic() - began < 5:
+            time.sleep(0.005)
+        assert house.switch.live() and time.monotonic() - began < 0.5
+    finally:
+        stop.set()
+        running.join(20)
+        served.close()
+    assert not running.is_alive()
+
+
+# --- findings and bad input ---
+
+
+def finding(**changes) -> bytes:
+    facts = {
+        "finding_id": "finding-1", "tenant": "t1", "detector": "burst", "subject_kind": "account", "subject": "acme",
+        "detected_at_ms": 1, "first_ms": 1, "last_ms": 2, "calls": 10, "exposure_nanos": 5, "currency": "EUR", "score": 1.5,
+        "reason": "a burst", "example_call_ids": ["c1"],
+    }  # fmt: skip
+    return json.dumps(facts | changes).encode()
+
+
+def test_findings_become_alerts_and_a_later_one_replaces_an_earlier(house):
+    house.write(finding(), FINDINGS)
+    house.write(finding(calls=20), FINDINGS)
+    house.write(finding(calls=10**30, reason="nul \u0000 and more"), FINDINGS)
+    house.write(b"{", FINDINGS)
+    house.dispatcher().step()
+    with reading(house.engine) as conn:
+        assert alerts.count(conn) == 1 and alerts.find(conn, "finding-1").calls == 2**63 - 1
+        assert audit.counted(conn, "findings malformed") == 1
+
+
+@pytest.mark.parametrize(
+    "value",
+    [b"", b"{", b"null", b"[]", b'"order"', b"\xff\xfe", b"{}", b'{"order_id":1}', b"[" * 100_000, b"x" * 200_000],
+)
+def test_what_is_no_order_is_counted_and_audited_and_the_next_is_read(house, value):
+    house.write(value)
+    order = house.order(RANGE)
+    assert house.dispatcher().step().orders == {"malformed": 1, "standing": 1}
+    assert house.status(order.order_id) == "standing"
+    with reading(house.engine) as conn:
+        assert audit.counted(conn, "block_orders malformed") == 1
+        assert len(audit.last(conn, verb="malformed")) == 1
+
+
+def test_deliveries_show_when_the_switch_acknowledged(house):
+    house.order(RANGE)
+    house.dispatcher().step()
+    with reading(house.engine) as conn:
+        row = deliveries.every(conn, "k1")[0]
+    assert row.delivered_at_ms == house.clock() and not row.due
