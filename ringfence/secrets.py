@@ -10,7 +10,7 @@ import msgspec
 
 
 class Secrets(msgspec.Struct, frozen=True, kw_only=True):
-    """`hash_secret` keys the in-memory state; `dialog_secret` signs what travels in a call's Record-Route. Both must survive a restart."""
+    """`hash_secret` keys the in-memory state, `dialog_secret` signs what travels in Record-Route: both must survive a restart."""
 
     collector_token: str
     warehouse_token: str

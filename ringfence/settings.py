@@ -13,6 +13,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "RINGFENCE_"
+LOOPBACK = "127.0.0.1"
 
 
 class Settings(BaseSettings):
@@ -26,25 +27,71 @@ class Settings(BaseSettings):
 
     home: Path = Field(Path("var"), description="Where everything embedded lives: journal, warehouse, books, state, spool, run.")
     journal: str = Field("", description="The journal's address: files:///absolute/directory. Empty: under home.")
-    warehouse: str = Field("", description="ClickHouse's address: chdb:///absolute/directory, or http(s)://user:password@host:port/database. Empty: embedded.")
+    warehouse: str = Field(
+        "",
+        description="ClickHouse's address: chdb:///absolute/directory or http(s)://user:password@host:port. Empty: embedded.",
+    )
     books: str = Field("", description="The books' address: sqlite:////absolute/file. Empty: under home.")
 
-    host: str = Field("127.0.0.1", description="The address that the collector and the warehouse's reader listen on: loopback or a management network.")
+    host: str = Field(
+        "127.0.0.1",
+        description="The address that the collector listens on: loopback or a management network.",
+    )
     collector_port: int = Field(8470, ge=0, le=65535, description="The collector's port; 0 takes a free one.")
-    warehouse_port: int = Field(8471, ge=0, le=65535, description="The port for SELECT over ClickHouse's HTTP interface; 0 takes a free one.")
-    control_port: int = Field(8472, ge=0, le=65535, description="The control port of a switch that `up` starts (the simulator's, or Kamailio's); 0 takes a free one.")
+    warehouse_port: int = Field(
+        8471, ge=0, le=65535, description="The port on loopback for SELECT over ClickHouse's HTTP interface; 0 takes a free one."
+    )
+    control_port: int = Field(
+        8472,
+        ge=0,
+        le=65535,
+        description="The control port on loopback of a switch that `up` starts; 0 takes a free one.",
+    )
+
+    sip_port: int = Field(5060, ge=1, le=65535, description="The SIP port of a Kamailio that `up` starts.")
+    carrier: str = Field("127.0.0.1:5080", description="HOST:PORT of the next hop of a Kamailio that `up` starts.")
 
     tenant: str = Field("t1", pattern=r"^[A-Za-z0-9._@+-]{1,64}$", description="The tenant that a first start makes.")
-    countries: str = Field("", description="ISO codes, with commas, whose emergency and crisis lines are protected at the first start. Empty: all that are known.")
+    countries: str = Field(
+        "*",
+        description="ISO codes, with commas: a first start protects the emergency and crisis lines of these countries; * = all.",
+    )
 
-    snapshot_s: float = Field(10.0, gt=0, le=600, description="How often the flows take a snapshot of their state, in seconds. A crash replays what came since.")
+    snapshot_s: float = Field(
+        10.0,
+        gt=0,
+        le=600,
+        description="How often the flows take a snapshot of their state, in seconds. A crash replays what came since.",
+    )
     linger_ms: int = Field(20, ge=0, le=1000, description="How long judge waits for more records before it works on a batch.")
-    stale_ms: int = Field(300_000, ge=1000, description="An order for something we learned of longer ago than this is not delivered: a replay never blocks a phone.")
-    orders_a_minute: int = Field(60, ge=0, description="More automatic orders than this in a minute wait for a person.")
-    order_subjects: int = Field(200, ge=0, description="More distinct subjects under automatic blocks than this: the next ones wait for a person.")
-    order_share: float = Field(0.2, ge=0, le=1, description="Orders that would refuse more than this share of the tenant's answered calls of the last hour wait for a person.")
+    orders_a_minute: int = Field(30, ge=0, description="More automatic orders than this in a minute wait for a person.")
+    order_subjects: int = Field(
+        100, ge=0, description="More distinct callers than this under automatic blocks: the next orders wait for a person."
+    )
+    order_share: float = Field(
+        0.3,
+        ge=0,
+        le=1,
+        description="Orders that would refuse more than this share of a tenant's last hour wait for a person.",
+    )
 
-    log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="How much the processes say in home/run/*.log.")
+    log_level: str = Field(
+        "info", pattern="^(debug|info|warning|error)$", description="How much the processes say in home/run/*.log."
+    )
+
+    @property
+    def collector_url(self) -> str:
+        return f"http://{self.host}:{self.collector_port}"
+
+    @property
+    def warehouse_url(self) -> str:
+        """Where the embedded warehouse answers SELECT."""
+        return f"http://{LOOPBACK}:{self.warehouse_port}"
+
+    @property
+    def control_url(self) -> str:
+        """Where a switch that `up` starts takes orders."""
+        return f"http://{LOOPBACK}:{self.control_port}/RPC"
 
     @cached_property
     def root(self) -> Path:

@@ -1,4 +1,4 @@
-"""Keeps processes running: starts them tethered and in a group of their own, restarts what dies (waiting longer each time), stops them all.
+"""Keeps processes running: starts each in a group of its own, restarts what dies (waiting longer each time), stops them all.
 
 One thread only: whoever supervises calls `check` several times a second. The clock is an argument.
 """

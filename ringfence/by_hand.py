@@ -1,0 +1,64 @@
+"""What a person at the keyboard does to the books."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from books import Connection, Engine, open_books, orders, tenants, writing
+from core.orders import Key
+from core.safety import fault
+from ringfence import options
+from ringfence.settings import Settings
+from switches import hold as at_switches
+
+
+@contextmanager
+def books(settings: Settings) -> Iterator[Connection]:
+    """The books of an installation, in one transaction."""
+    engine = _engine(settings)
+    try:
+        with writing(engine) as conn:
+            yield conn
+    finally:
+        engine.dispose()
+
+
+def _engine(settings: Settings) -> Engine:
+    if not settings.books and not (settings.root / "books.db").exists():
+        options.give_up(f"There are no books under {settings.root}: start `ringfence up` once, or name the --home.")
+    return open_books(settings.books_dsn)
+
+
+def tenant(conn: Connection, name: str) -> str:
+    """The tenant that was named, or the only one."""
+    every = tenants.every(conn)
+    if name and name not in every:
+        options.give_up(f"There is no tenant {name!r}; there are: {', '.join(every) or 'none'}.")
+    if not name and len(every) != 1:
+        options.give_up(f"Which --tenant? There are: {', '.join(every) or 'none'}.")
+    return name or every[0]
+
+
+def block(conn: Connection, key: Key, ttl_ms: int, who: str, why: str, now_ms: int) -> tuple[str, str]:
+    """(order id, status) of a person's own order."""
+    order_id = orders.block(conn, key, ttl_ms, who, why, now_ms)
+    kept = orders.find(conn, order_id)
+    assert kept is not None
+    return order_id, kept.status
+
+
+def lift(conn: Connection, key: Key, who: str, why: str, now_ms: int, for_ms: int) -> orders.Lifted:
+    """Ends the orders of a key and suppresses it."""
+    if bad := fault(key):
+        raise ValueError(bad)
+    return orders.lift(conn, key, who, why, now_ms, for_ms)
+
+
+def hold(settings: Settings, on: bool, who: str, why: str, now_ms: int) -> at_switches.HoldResult:
+    """All our blocks off at every switch, or on again."""
+    engine = _engine(settings)
+    try:
+        return (at_switches.hold_all if on else at_switches.clear)(engine, who, why, now_ms)
+    finally:
+        engine.dispose()

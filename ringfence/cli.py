@@ -1,0 +1,47 @@
+"""The command's table of contents. What a command needs is imported when it runs, so that `--help` answers at once."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ringfence.commands import block, calls, flow, migrate, replay, simulate, status, unblock, up
+
+EPILOG = """
+**The first minutes**
+
+`ringfence up --simulate` prices simulated calls, sees an attack and blocks it, all in this terminal. In a second one,
+`ringfence calls --last 20` shows the newest calls and `ringfence status` whether anything is missing.
+
+Settings come from the environment or from `.env` (every one is in `.env.example`); `--home` goes before both.
+"""
+
+app = typer.Typer(
+    name="ringfence",
+    rich_markup_mode="markdown",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,  # a plain traceback, in logs as well
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def version(show: bool) -> None:
+    if show:
+        from importlib.metadata import version as installed
+
+        typer.echo(installed("ringfence"))
+        raise typer.Exit
+
+
+@app.callback(epilog=EPILOG)
+def main(
+    _: Annotated[bool, typer.Option("--version", help="Say which version this is.", callback=version, is_eager=True)] = False,
+) -> None:
+    """Prices a carrier's calls as they happen, sees fraud, and blocks it at the switch."""
+
+
+for command in (up, flow, simulate, replay, block, unblock, calls, status, migrate):
+    name = command.__name__.rpartition(".")[2]
+    app.command(name, epilog=command.EPILOG)(getattr(command, name))

@@ -1,0 +1,37 @@
+"""`ringfence flow NAME`: one part in the foreground."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ringfence import options
+from ringfence.options import Home
+from ringfence.parts import PARTS
+
+EPILOG = """
+**Parts**
+
+`collector` takes records over HTTP and appends them to the journal. `judge` prices and judges them.
+`store` writes what was judged to the warehouse and answers SELECT. `dispatcher` delivers block orders to the switches.
+`shipper` posts what a switch on this machine has written to its spool. `kamailio` runs a Kamailio with our configuration.
+
+**Examples**
+
+`ringfence flow judge --home /srv/ringfence`
+
+Each may be killed at any time and started again: it goes on where it was. `ringfence up` runs them all.
+"""
+
+
+def flow(
+    name: Annotated[str, typer.Argument(help=f"One of {', '.join(PARTS)}.", show_default=False)],
+    home: Home = None,
+) -> None:
+    """Run one part in the foreground, until SIGTERM or Ctrl-C."""
+    if name not in PARTS:
+        raise typer.BadParameter(f"there is no part {name!r}: it is one of {', '.join(PARTS)}")
+    from ringfence import parts
+
+    parts.run(name, options.settings_of(home))

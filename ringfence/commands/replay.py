@@ -1,0 +1,46 @@
+"""`ringfence replay`: the same steps over a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+EPILOG = """
+**The mapping** is YAML: `format` (csv or jsonl), `delimiter`, `timezone`, `time_format` (strptime's, or iso, epoch_s, epoch_ms),
+`time_precision`, `currency`, and `columns` (our field: their column). Our fields: tenant, call_id, attempt_no, account,
+ingress_trunk, carrier, egress_trunk, a_number, b_number, setup, ringing, answer, end, duration_s, sell_amount, buy_amount,
+sip_code, q850, release_cause_text, release_side, src_ip, user_agent, lrn, attestation, imei, imsi, cell.
+
+**It writes** `alerts.jsonl`, `block_orders.jsonl` (what would have been ordered), `rejects.jsonl`, `rated.parquet` and
+`summary.json`.
+
+**Examples**
+
+`ringfence replay --calls june.csv --mapping mapping.yaml --out june/`
+
+With a price list for what the file does not price:
+
+`ringfence replay --calls june.csv --mapping mapping.yaml --deck prices.csv --out june/`
+"""
+
+
+def replay(
+    calls: Annotated[
+        Path, typer.Option(exists=True, dir_okay=False, help="The file of calls: CSV or JSON lines.", show_default=False)
+    ],
+    mapping: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="What its columns mean (YAML).", show_default=False)],
+    out: Annotated[Path, typer.Option(file_okay=False, help="The directory for the results.", show_default=False)],
+    deck: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="A rate deck (CSV) to sell by.", show_default=False)
+    ] = None,
+    books: Annotated[
+        str,
+        typer.Option(
+            metavar="DSN", help="Books with accounts and decks; without them accounts register themselves.", show_default=False
+        ),
+    ] = "",
+) -> None:
+    """Price and judge a file of calls, as if they came live. No order ever reaches a switch."""
+    raise NotImplementedError

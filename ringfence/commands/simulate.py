@@ -1,0 +1,52 @@
+"""`ringfence simulate`: traffic with known answers, as the clock goes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ringfence import options
+from ringfence.options import Home
+
+EPILOG = """
+The seed decides who calls, when, and whether there is an attack: odd seeds have one. What really happened is written to
+`home/run/truth.json`, outside of what the flows see.
+
+**Examples**
+
+Against a collector that runs already (`ringfence up --simulate` starts both):
+
+`ringfence simulate --seed 7 --calls-per-s 20`
+
+The same traffic as files, with the truth beside them, to replay or to look at:
+
+`ringfence simulate --seed 7 --hours 24 --out day7/`
+"""
+
+
+def simulate(
+    seed: Annotated[int, typer.Option(help="Decides who calls, when, and whether there is an attack.")] = 1,
+    calls_per_s: Annotated[float, typer.Option(min=0.01, max=2_000, help="Legitimate calls a second.")] = 5.0,
+    attack_after_s: Annotated[
+        float | None, typer.Option(help="An attack so many seconds after the start, whatever the seed says.", show_default=False)
+    ] = None,
+    for_s: Annotated[float | None, typer.Option("--for-s", min=1, help="Stop after so many seconds.", show_default=False)] = None,
+    hours: Annotated[float, typer.Option(min=0.01, max=24 * 31, help="With --out: hours of traffic.")] = 3.0,
+    out: Annotated[
+        Path | None, typer.Option(help="Write files to this directory instead of posting.", show_default=False)
+    ] = None,
+    home: Home = None,
+) -> None:
+    """Make legitimate calls, the mess of real records, and one labelled attack.
+
+    A switch of the simulator's own takes the blocks: it speaks the same commands as Kamailio.
+    """
+    from ringfence import simulation
+
+    settings = options.settings_of(home)
+    if out is not None:
+        typer.echo(simulation.to_files(out, seed, calls_per_s, hours))
+    else:
+        simulation.live(settings, seed, calls_per_s, attack_after_s, for_s)

@@ -1,0 +1,72 @@
+"""`ringfence unblock`: a person lifts a block, or all of them."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import typer
+
+from ringfence import options
+from ringfence.options import Account, ANumber, BRange, Home, Tenant, Trunk, Who, Why
+
+EPILOG = """
+**Examples**
+
+The key as it was blocked, or a wider one; no automatic order that overlaps it stands for a day:
+
+`ringfence unblock --account acme --b-range 88213 --why "customer called, it is theirs"`
+
+Everything off, at every switch, now. It needs only the books' file; the collector, judge and dispatcher may all be dead:
+
+`ringfence unblock --all --why "calls are refused that should not be"`
+
+Blocks act again when a person says so:
+
+`ringfence unblock --clear-hold --why "mended"`
+"""
+
+
+def unblock(
+    why: Why,
+    account: Account = "",
+    trunk: Trunk = "",
+    a_number: ANumber = "",
+    b_range: BRange = "",
+    everything: Annotated[
+        bool, typer.Option("--all", help="Hold every switch: all blocks off until a person clears it.")
+    ] = False,
+    clear_hold: Annotated[bool, typer.Option("--clear-hold", help="End the hold: blocks act again.")] = False,
+    for_: Annotated[str, typer.Option("--for", help="How long no automatic order that overlaps the key may stand.")] = "24h",
+    tenant: Tenant = "",
+    who: Who = "",
+    home: Home = None,
+) -> None:
+    """Let calls pass again, and keep automatic orders from refusing them again."""
+    from ringfence import by_hand
+
+    settings, name, now_ms = options.settings_of(home), options.login(who), time.time_ns() // 1_000_000
+    if everything or clear_hold:
+        if (everything and clear_hold) or account or trunk or a_number or b_range:
+            raise typer.BadParameter("--all and --clear-hold stand alone: they are for every key at every switch")
+        result = by_hand.hold(settings, everything, name, why, now_ms)
+        for held in result.switches:
+            done = "held: all blocks are off" if everything else "blocks act again"
+            typer.echo(f"{held.switch}: {held.error or done}")
+        if result.books_error:
+            typer.echo(result.books_error)
+        if not result.switches:
+            typer.echo("The books name no switch.")
+        raise typer.Exit(0 if result.ok else 1)
+    with by_hand.books(settings) as conn:
+        key = options.key_of(by_hand.tenant(conn, tenant), account, trunk, a_number, b_range)
+        for_ms = options.duration_ms(for_)
+        try:
+            lifted = by_hand.lift(conn, key, name, why, now_ms, for_ms)
+        except ValueError as refused:
+            options.give_up(f"Not lifted: {refused}")
+    typer.echo(f"{key.text()}: {len(lifted.order_ids)} orders lifted; no automatic order that overlaps it stands for {for_}.")
+    for kept in lifted.still:
+        typer.echo(
+            f"Still blocked by {kept.order.by}: {kept.order.key.text()} ({kept.order.order_id}); lift that key if it is meant."
+        )

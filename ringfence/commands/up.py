@@ -1,0 +1,59 @@
+"""`ringfence up`: everything, in one terminal."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ringfence import options
+from ringfence.options import Home
+
+EPILOG = """
+**Examples**
+
+A look at it, with simulated traffic and a switch that is allowed to refuse (`make demo`):
+
+`ringfence up --simulate --fresh --home var/demo`
+
+With a Kamailio on this machine, between your softphone on port 5060 and what answers on port 5080:
+
+`ringfence up --kamailio --sip-port 5060 --carrier 127.0.0.1:5080`
+
+For switches of your own, which post to the collector: `ringfence up`
+"""
+
+
+def up(
+    simulate: Annotated[
+        bool, typer.Option("--simulate", help="With simulated traffic, and a switch of its own that refuses.")
+    ] = False,
+    kamailio: Annotated[
+        bool, typer.Option("--kamailio", help="With a Kamailio on this machine, in shadow until told otherwise.")
+    ] = False,
+    sip_port: Annotated[int | None, typer.Option(help="Kamailio's SIP port.  [default: 5060]", show_default=False)] = None,
+    carrier: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Kamailio's next hop.  [default: 127.0.0.1:5080]", show_default=False)
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the simulated traffic.")] = 1,
+    calls_per_s: Annotated[float, typer.Option(min=0.01, max=2_000, help="Simulated legitimate calls a second.")] = 5.0,
+    attack_after_s: Annotated[float, typer.Option(min=0, help="When the simulated attack begins.")] = 20.0,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Start from nothing: what an earlier run left in the home is removed.")
+    ] = False,
+    home: Home = None,
+) -> None:
+    """Run everything embedded in this terminal, until Ctrl-C.
+
+    Each part is a process of its own: the collector, judge, store, the dispatcher, and a switch if asked for. One that dies is
+    started again. Above the line that lives, alerts are told with their reason, and blocks as they are ordered. Logs: home/run.
+    """
+    if simulate and kamailio:
+        raise typer.BadParameter("--simulate or --kamailio, one of the two")
+    from ringfence import everything
+
+    settings = options.settings_of(home, sip_port=sip_port, carrier=carrier)
+    switch = (
+        everything.Simulated(seed, calls_per_s, attack_after_s) if simulate else everything.RealSwitch() if kamailio else None
+    )
+    everything.run(settings, switch, fresh=fresh)

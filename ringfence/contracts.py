@@ -1,0 +1,35 @@
+"""Config versions from the books, compiled once each. A version is immutable, so what was compiled is never looked at again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+from books import configs, decks, reading
+from core.config import Config
+from rating.contracts import Contracts, compile_contracts
+from rating.decks import Deck, read_deck
+
+VERSIONS = 64
+"""Versions that are kept compiled: a record is judged by the last one or two, a replay by more."""
+
+
+def from_books(engine: Any) -> Callable[[int], Contracts]:
+    """What a version means. Version 0 is what was in force before the first one: nothing."""
+
+    @lru_cache(maxsize=VERSIONS * 16)
+    def deck(version_id: str) -> Deck:
+        with reading(engine) as conn:
+            name, currency, csv = decks.content(conn, version_id)
+        return read_deck(csv, name, currency)
+
+    @lru_cache(maxsize=VERSIONS)
+    def contracts_of(version: int) -> Contracts:
+        if version == 0:
+            return compile_contracts(Config(version=0), {})
+        with reading(engine) as conn:
+            config = configs.load(conn, version)
+        return compile_contracts(config, {name: deck(version_id) for name, version_id in config.decks.items()})
+
+    return contracts_of

@@ -1,0 +1,190 @@
+"""`up`: prepares an installation, starts its parts, tells what happens, and stops them all."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from journal import open_journal
+from ringfence import endpoints, first_start, options, parts, simulation
+from ringfence.endpoints import Endpoints
+from ringfence.pulse import Pulse
+from ringfence.secrets import Secrets, load_or_make
+from ringfence.settings import LOOPBACK, Settings, inherited
+from ringfence.supervise import Child, Supervisor
+from ringfence.terminal import Terminal
+from ringfence.watch import Blocks
+
+MARKER = ".ringfence"
+"""A file in every home of ours: `--fresh` removes nothing that has it not."""
+
+STEP_S = 0.25
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """The simulator and its switch, which enforces."""
+
+    seed: int
+    calls_per_s: float
+    attack_after_s: float
+
+
+@dataclass(frozen=True)
+class RealSwitch:
+    """A Kamailio beside us, in shadow until a person makes it enforce."""
+
+
+def run(settings: Settings, switch: Simulated | RealSwitch | None, *, fresh: bool = False) -> None:
+    """Runs until SIGINT or SIGTERM. Returns when every process has ended."""
+    stop = parts.until_signalled()
+    signal.signal(signal.SIGHUP, lambda *_: stop.set())  # the terminal was closed
+    if fresh:
+        clear(settings)
+    settings.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+    (settings.root / MARKER).touch()
+    with alone(settings.root):
+        first_start.lay(settings)
+        secrets = load_or_make(settings.state_dir)
+        settings = with_ports(settings)
+        where = prepare(settings, secrets, switch)
+        endpoints.write(settings.run_dir, where)
+        try:
+            with Terminal(Console()) as terminal:
+                greet(terminal, settings, secrets, where, switch)
+                supervise(terminal, settings, switch, stop)
+        finally:
+            endpoints.forget(settings.run_dir)
+
+
+def clear(settings: Settings) -> None:
+    """Removes an earlier home, if it is one."""
+    root = settings.root
+    if not root.exists() or not any(root.iterdir()):
+        return
+    if not (root / MARKER).exists():
+        options.give_up(f"{root} is not a home of Ringfence (it has no {MARKER}): nothing is removed.")
+    with alone(root):
+        for path in root.iterdir():
+            if path.name != MARKER:
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+
+
+@contextmanager
+def alone(root: Path) -> Iterator[None]:
+    """One `up` a home."""
+    with open(root / MARKER, "a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            options.give_up(f"Ringfence is running in {root} already.")
+        yield
+
+
+def with_ports(settings: Settings) -> Settings:
+    """The same settings with real ports: free ones for 0. A port that is taken is said before anything starts."""
+    chosen: dict[str, int] = {}
+    for name, host in (("collector_port", settings.host), ("warehouse_port", LOOPBACK), ("control_port", LOOPBACK)):
+        port: int = getattr(settings, name)
+        if port and endpoints.taken(host, port):
+            options.give_up(f"Port {port} of {host} is taken: set RINGFENCE_{name.upper()} to another one, or to 0 for any.")
+        while not port or port in chosen.values():
+            port = endpoints.free_port(host)
+        chosen[name] = port
+    return settings.model_copy(update=chosen)
+
+
+def prepare(settings: Settings, secrets: Secrets, switch: Simulated | RealSwitch | None) -> Endpoints:
+    """The books, and in them the switch."""
+    now_ms = time.time_ns() // 1_000_000
+    if isinstance(switch, Simulated):
+        start = first_start.simulated(switch.seed, settings.tenant)
+    else:
+        start = first_start.starter(settings.tenant)
+    first_start.open_and_publish(settings, start, now_ms)
+    if isinstance(switch, Simulated):
+        first_start.connect_switch(settings, secrets, simulation.SWITCH, "loopback", settings.control_url, True, now_ms)
+    elif isinstance(switch, RealSwitch):
+        first_start.connect_switch(settings, secrets, parts.KAMAILIO, "kamailio", settings.control_url, None, now_ms)
+    return Endpoints(
+        pid=os.getpid(),
+        collector_url=settings.collector_url,
+        warehouse_url=settings.warehouse_url,
+        control_url=settings.control_url if switch else "",
+        sip=f"{settings.host}:{settings.sip_port}" if isinstance(switch, RealSwitch) else "",
+    )
+
+
+def greet(
+    terminal: Terminal, settings: Settings, secrets: Secrets, where: Endpoints, switch: Simulated | RealSwitch | None
+) -> None:
+    """What a person needs to know to look further."""
+    terminal.say(f"Ringfence in {settings.root}", "bold")
+    terminal.say(
+        f"  records   POST {where.collector_url}/v1/records   (token: collector_token in {settings.state_dir / 'secrets.json'})"
+    )
+    terminal.say(f"  SELECT    {where.warehouse_url}   (ClickHouse's HTTP; user ringfence, password {secrets.warehouse_token})")
+    if where.sip:
+        terminal.say(f"  SIP       {where.sip} -> {settings.carrier}   (Kamailio, in shadow unless made to enforce)")
+    elif isinstance(switch, Simulated):
+        terminal.say(
+            f"  traffic   simulated, seed {switch.seed}, with an attack after {switch.attack_after_s:g} s; its switch refuses"
+        )
+    terminal.say(f"  logs      {settings.run_dir}   Ctrl-C stops everything")
+
+
+def supervise(terminal: Terminal, settings: Settings, switch: Simulated | RealSwitch | None, stop: threading.Event) -> None:
+    """Starts the parts in order, tells what happens until `stop`, stops them in the opposite order."""
+    supervisor = Supervisor(terminal.say)
+    pulse = Pulse(open_journal(settings.journal_dsn))
+    blocks = Blocks(settings.books_dsn)
+    env = inherited() | settings.environment()
+    try:
+        for name, argv in commands(switch):
+            supervisor.start(Child(name, [sys.executable, "-m", "ringfence", *argv], settings.run_dir / f"{name}.log", env))
+        while not stop.wait(STEP_S):
+            now_ms = time.time_ns() // 1_000_000
+            supervisor.check(time.monotonic())
+            pulse.read(now_ms)
+            for finding in pulse.alerts:
+                terminal.alert(finding)
+            for order in pulse.orders:
+                terminal.block(order)
+            for news in blocks.read(now_ms):
+                terminal.say(news, "red")
+            terminal.line(pulse, blocks.held, blocks.waiting, supervisor.running(), now_ms)
+    finally:
+        terminal.say("Stopping ...", "dim")
+        supervisor.stop()
+        pulse.close()
+        blocks.close()
+    terminal.say(f"Stopped. {pulse.received:,} records were judged; everything is kept in {settings.root}.")
+
+
+def commands(switch: Simulated | RealSwitch | None) -> list[tuple[str, list[str]]]:
+    """The parts and their command lines, in the order in which they start: what is read from, before who writes to it."""
+    found = [(name, ["flow", name]) for name in ("store", "judge", "dispatcher", "collector") if name in parts.PARTS]
+    if isinstance(switch, Simulated):
+        options_ = [
+            "--seed",
+            str(switch.seed),
+            "--calls-per-s",
+            str(switch.calls_per_s),
+            "--attack-after-s",
+            str(switch.attack_after_s),
+        ]
+        found.append(("simulator", ["simulate", *options_]))
+    elif isinstance(switch, RealSwitch):
+        found += [("kamailio", ["flow", "kamailio"]), ("shipper", ["flow", "shipper"])]
+    return found

@@ -1,0 +1,74 @@
+"""Options that several commands share, and how people write lengths of time."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import re
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from pydantic import ValidationError
+
+from core.orders import Key
+from ringfence.settings import PREFIX, Settings
+
+UNITS_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+
+Home = Annotated[
+    Path | None,
+    typer.Option("--home", help="Where the embedded parts live (else RINGFENCE_HOME, else ./var).", show_default=False),
+]
+Json = Annotated[bool, typer.Option("--json", help="For programs: JSON instead of a table.")]
+Tenant = Annotated[str, typer.Option(help="The tenant; may be left out where there is only one.", show_default=False)]
+Account = Annotated[str, typer.Option(help="The ingress account, as the switch authenticated it.", show_default=False)]
+Trunk = Annotated[str, typer.Option(help="An ingress trunk instead of an account.", show_default=False)]
+ANumber = Annotated[str, typer.Option("--a-number", help="Only this caller: E.164 digits without +.", show_default=False)]
+BRange = Annotated[
+    str, typer.Option("--b-range", help="Only called numbers that start with these 1 to 15 digits.", show_default=False)
+]
+Why = Annotated[str, typer.Option(help="The reason, for whoever reads the audit.", show_default=False)]
+Who = Annotated[str, typer.Option(help="Whose decision it is (else the login name).", show_default=False)]
+
+
+def settings_of(home: Path | None, **given: object) -> Settings:
+    """The settings, with what the command line gave above the environment; None = not given."""
+    try:
+        return Settings(**{name: value for name, value in {"home": home, **given}.items() if value is not None})  # type: ignore[arg-type]
+    except ValidationError as error:
+        give_up("\n".join(f"{PREFIX}{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()))
+
+
+def duration_ms(text: str) -> int:
+    """A length of time as people write it.
+
+    >>> duration_ms("90s"), duration_ms("1h30m"), duration_ms("7d")
+    (90000, 5400000, 604800000)
+    >>> duration_ms("1 hour")
+    Traceback (most recent call last):
+    ...
+    typer.BadParameter: '1 hour' is not a length of time: write 90s, 30m, 1h or 1h30m
+    """
+    parts = re.findall(r"(\d{1,9})([smhd])", text)
+    if not parts or "".join(n + unit for n, unit in parts) != text:
+        raise typer.BadParameter(f"{text!r} is not a length of time: write 90s, 30m, 1h or 1h30m")
+    return sum(int(n) * UNITS_MS[unit] for n, unit in parts)
+
+
+def login(who: str = "") -> str:
+    """Who is at the keyboard."""
+    return who or pwd.getpwuid(os.getuid()).pw_name
+
+
+def key_of(tenant: str, account: str, trunk: str, a_number: str, b_range: str) -> Key:
+    """The key that the options name. What is malformed in it is said where the order is checked."""
+    if bool(account) == bool(trunk):
+        raise typer.BadParameter("name an --account or a --trunk, one of the two")
+    return Key(tenant=tenant, account=account, ingress_trunk=trunk, a_number=a_number.lstrip("+"), b_range=b_range.lstrip("+"))
+
+
+def give_up(message: str) -> NoReturn:
+    """One line on stderr, exit code 1."""
+    typer.secho(message, err=True, fg=typer.colors.RED)
+    raise typer.Exit(1)

@@ -1,0 +1,68 @@
+"""What the commands read: the warehouse through whoever holds it, and how far behind it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from core.record import TICK_KEY
+from core.topics import CALLS
+from journal import Journal
+from ringfence import endpoints, options
+from ringfence.secrets import load_or_make
+from ringfence.settings import Settings
+from warehouse import WarehouseDown, WarehouseHeld, embedded_directory, open_warehouse
+
+MOST = 100_000
+"""Messages that are looked at to tell ticks from records; a longer backlog counts its ticks too."""
+
+
+@contextmanager
+def warehouse(settings: Settings) -> Iterator[Any]:
+    """A client that reads: of the process that holds the embedded warehouse, or of its directory where nobody does."""
+    directory = embedded_directory(settings.warehouse_dsn)
+    if directory is not None and not directory.exists():
+        options.give_up(f"There is no warehouse in {directory}: start `ringfence up` once, or name the --home.")
+    try:
+        client = _open(settings, directory is not None)
+    except (WarehouseDown, WarehouseHeld) as error:
+        options.give_up(f"The warehouse cannot be read: {error}")
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+def _open(settings: Settings, embedded: bool) -> Any:
+    if not embedded:
+        return open_warehouse(settings.warehouse_dsn)
+    running = endpoints.running(settings.run_dir)
+    if running is None:
+        try:
+            return open_warehouse(settings.warehouse_dsn)
+        except WarehouseHeld:
+            pass  # a `flow store` without `up`: it answers at the port of the settings
+    url = running.warehouse_url if running else settings.warehouse_url
+    token = load_or_make(settings.state_dir).warehouse_token
+    return open_warehouse(url.replace("://", f"://ringfence:{token}@"))
+
+
+def behind(journal: Journal, stored_to: Mapping[int, int]) -> int:
+    """Records of `calls` that the warehouse has not. `stored_to`: partition -> its highest offset. Ticks are no records."""
+    return sum(_behind(journal, partition, stored_to.get(partition, -1) + 1) for partition in range(journal.partitions(CALLS)))
+
+
+def _behind(journal: Journal, partition: int, at: int) -> int:
+    end = journal.end_offset(CALLS, partition)
+    at = max(at, journal.first_offset(CALLS, partition))
+    if end - at > MOST:
+        return end - at
+    count = 0
+    reader = journal.reader(CALLS, partition, at)
+    try:
+        while messages := reader.read():
+            count += sum(message.key != TICK_KEY for message in messages)
+    finally:
+        reader.close()
+    return count

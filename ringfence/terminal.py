@@ -1,0 +1,111 @@
+"""What `up` shows: a line that lives at the bottom, and above it what happened. Without a terminal, a plain line now and then."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from types import TracebackType
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.text import Text
+
+from core.money import NANOS
+from core.orders import BlockOrder, Finding
+from ringfence.pulse import Pulse
+
+PLAIN_EVERY_S = 5.0
+"""Without a terminal."""
+
+
+def clock(at_ms: int) -> str:
+    """A time of day, UTC.
+
+    >>> clock(1_700_000_000_000)
+    '22:13:20'
+    """
+    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%H:%M:%S")
+
+
+def span(ms: int) -> str:
+    """A length of time in two units at most.
+
+    >>> span(3_600_000), span(90_000), span(250), span(5_400_000)
+    ('1 h', '1 min 30 s', '0.2 s', '1 h 30 min')
+    """
+    if ms < 10_000:
+        return f"{ms / 1000:.1f} s".replace(".0 s", " s")
+    seconds = round(ms / 1000)
+    hours, minutes, seconds = seconds // 3600, seconds // 60 % 60, seconds % 60
+    words = [f"{n} {unit}" for n, unit in ((hours, "h"), (minutes, "min"), (seconds, "s")) if n]
+    return " ".join(words[:2])
+
+
+def money(nanos: float, currency: str, decimals: int = 2) -> str:
+    """An amount as people read it.
+
+    >>> money(1_234_567_890_000, "EUR"), money(4_500_000, "EUR", 4)
+    ('1,234.57 EUR', '0.0045 EUR')
+    """
+    return f"{nanos / NANOS:,.{decimals}f} {currency}".strip()
+
+
+class Terminal:
+    """Prints what happens, and keeps the line."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
+        self._plain_at_s = 0.0
+
+    def __enter__(self) -> Terminal:
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._live:
+            self._live.stop()
+
+    def say(self, text: str, style: str = "") -> None:
+        self.console.print(Text(text, style=style), soft_wrap=True)
+
+    def alert(self, finding: Finding) -> None:
+        """A finding, with its reason in words."""
+        exposure = money(finding.exposure_nanos, finding.currency)
+        self.say(f"{clock(finding.detected_at_ms)}  ALERT  {finding.reason}", "bold yellow")
+        self.say(f"                 {finding.calls} calls, {exposure} at stake, {finding.score:.1f} times the line", "dim")
+
+    def block(self, order: BlockOrder) -> None:
+        """An order on its way to the switches; its reason is the alert's."""
+        key = order.key
+        who = f"account {key.account}" if key.account else f"trunk {key.ingress_trunk}"
+        caller = f", caller {key.a_number}" if key.a_number else ""
+        to = f", to {key.b_range}..." if key.b_range else ", to every number"
+        life = span(order.expires_at_ms - order.created_at_ms)
+        self.say(f"{clock(order.created_at_ms)}  BLOCK  {who}{caller}{to} for {life}   {key.text()}", "bold red")
+
+    def line(self, pulse: Pulse, blocks: int, waiting: int, parts: Mapping[str, bool], now_ms: int) -> None:
+        """The line that lives."""
+        records_s, sold = pulse.rates(now_ms)
+        earned = " + ".join(money(nanos, currency, 3) for currency, nanos in sorted(sold.items())) or "0"
+        facts = [
+            ("sold/s", earned),
+            ("in flight", f"{pulse.flying:,}"),
+            ("received", f"{pulse.received:,} ({records_s:,.0f}/s)"),
+            ("rated", f"{pulse.dispositions['rated']:,}"),
+            ("alerts", f"{len(pulse.alert_ids):,}"),
+            ("blocks", f"{blocks:,}" + (f" ({waiting} wait for a person)" if waiting else "")),
+            ("refused", f"{pulse.refused:,}"),
+            ("lag", f"{pulse.lag():,}"),
+        ]
+        down = [name for name, alive in parts.items() if not alive]
+        if self._live:
+            text = Text("  ").join(Text.assemble((f"{name} ", "dim"), (value, "bold")) for name, value in facts)
+            rest = [Text("down: " + ", ".join(down), style="bold red")] if down else []
+            self._live.update(Group(Text(f"{clock(now_ms)}  ", style="dim") + text, *rest), refresh=True)
+        elif time.monotonic() - self._plain_at_s >= PLAIN_EVERY_S:
+            self._plain_at_s = time.monotonic()
+            ends = ["DOWN: " + ", ".join(down)] if down else []
+            self.console.print("  ".join([clock(now_ms), *(f"{name} {value}" for name, value in facts), *ends]), soft_wrap=True)
