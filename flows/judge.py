@@ -194,7 +194,7 @@ def write(
         findings.append([Entry(finding.subject.encode(), encode(finding), at_ms) for finding in outcome.findings])
     # 3. Rows, under the partition of their records. A crash before or between: the restart writes them again, and equal keys collapse.
     rows: dict[int, list[Entry]] = {}
-    for key, frame in ((b"records", outcome.judged), (b"rated", outcome.rated)):
+    for key, frame in ((b"records", outcome.judged), (b"rated_calls", outcome.rated)):
         # A rated row travels with the record that ended its call.
         by = "partition" if key == b"records" else "record_partition"
         for (partition,), part in frame.partition_by(by, as_dict=True, maintain_order=True).items():
