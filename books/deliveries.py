@@ -76,19 +76,34 @@ def touch(conn: sa.Connection, key: Key, now_ms: int) -> None:
 
 
 def touch_tenant(conn: sa.Connection, tenant: str, now_ms: int) -> None:
-    """After a change of what a switch does for a tenant: its live orders take the status that fits, and their entries move."""
-    o, s = tables.block_orders.c, tables.switch_tenants.c
-    enforced = bool(conn.execute(sa.select(s.switch).where(s.tenant == tenant, s.enforcing).limit(1)).first())
-    to = "standing" if enforced else "shadow"
-    conn.execute(
-        sa.update(tables.block_orders)
-        .where(o.tenant == tenant, o.status.in_(LIVE), o.status != to)
-        .values(status=to, status_at_ms=now_ms)
-    )
+    """After a switch has begun to serve a tenant: its live orders are due there too. One key at a time: rare, and slow with
+    many."""
+    o = tables.block_orders.c
     for row in conn.execute(
         sa.select(o.account, o.ingress_trunk, o.a_number, o.b_range).where(o.tenant == tenant, o.status.in_(LIVE)).distinct()
     ).all():
         touch(conn, Key(tenant=tenant, **row._asdict()), now_ms)
+
+
+def move(conn: sa.Connection, switch: str, tenant: str, to: str, now_ms: int) -> None:
+    """A tenant's entries at a switch go from one table to the other, in two statements however many they are."""
+    d = tables.deliveries.c
+    there = sa.and_(d.switch == switch, d.tenant == tenant, d.table_name == (SHADOW if to == BLOCKS else BLOCKS))
+    conn.execute(sa.delete(tables.deliveries).where(d.switch == switch, d.tenant == tenant, d.table_name == to, d.order_id == ""))
+    names = ["switch", "table_name", *key_row(Key(tenant="")), "order_id", "expires_at_ms", "due", "changed_ms"]
+    moved: dict[str, Any] = {"table_name": sa.literal(to), "due": sa.true(), "changed_ms": sa.literal(now_ms)}
+    rows = sa.select(*(moved.get(name, d[name]) for name in names)).where(there, d.order_id != "")
+    conn.execute(sa.insert(tables.deliveries).from_select(names, rows))
+    conn.execute(sa.update(tables.deliveries).where(there).values(order_id="", due=True, changed_ms=now_ms, delivered_at_ms=None))
+
+
+def settle(conn: sa.Connection, tenant: str, now_ms: int) -> None:
+    """Live orders of a tenant are `standing` where some switch enforces for it, else `shadow`."""
+    o, s = tables.block_orders.c, tables.switch_tenants.c
+    enforced = bool(conn.execute(sa.select(s.switch).where(s.tenant == tenant, s.enforcing).limit(1)).first())
+    to = "standing" if enforced else "shadow"
+    other = sa.and_(o.tenant == tenant, o.status.in_(LIVE), o.status != to)
+    conn.execute(sa.update(tables.block_orders).where(other).values(status=to, status_at_ms=now_ms))
 
 
 def due(conn: sa.Connection, switch: str, most: int) -> list[Delivery]:

@@ -64,9 +64,13 @@ def enforcing(conn: sa.Connection, switch: str, tenant: str) -> bool:
 
 def set_enforcing(conn: sa.Connection, switch: str, tenant: str, on: bool, who: str, why: str, now_ms: int) -> None:
     """From shadow to enforcing or back, for one tenant at one switch. What is live moves to the other table."""
+    serve(conn, switch, tenant, now_ms)
+    was = enforcing(conn, switch, tenant)
     put(conn, tables.switch_tenants, {"switch": switch, "tenant": tenant, "enforcing": on})
     audit.note(conn, who, "enforcing" if on else "shadow", f"{switch} for {tenant}", why, now_ms)
-    deliveries.touch_tenant(conn, tenant, now_ms)
+    if on != was:
+        deliveries.move(conn, switch, tenant, deliveries.BLOCKS if on else deliveries.SHADOW, now_ms)
+        deliveries.settle(conn, tenant, now_ms)
 
 
 def tenants_of(conn: sa.Connection, switch: str) -> dict[str, bool]:

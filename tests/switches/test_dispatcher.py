@@ -46,6 +46,27 @@ def test_a_switch_is_in_shadow_until_a_person_says_otherwise(house):
     assert house.status(order.order_id) == "standing"
     assert house.switch.lookup("t1", "acme", "", "", "88213999") == order.order_id
     assert house.switch.live("shadow") == {}
+    for on in (False, True, False):  # there and back before anybody delivers
+        with writing(house.engine) as conn:
+            switches.set_enforcing(conn, "k1", "t1", on, "ann", "undecided", house.clock())
+    dispatcher.step()
+    assert house.status(order.order_id) == "shadow"
+    assert house.switch.live() == {} and house.switch.live("shadow") == {"t1|A|acme||88213": order.order_id}
+
+
+def test_a_switch_that_joins_gets_what_stands_already(house):
+    order = house.order(RANGE)
+    dispatcher = house.dispatcher()
+    dispatcher.step()
+    other = Loopback(house.clock.seconds)
+    served = other.serve(0, house.token)
+    with writing(house.engine) as conn:
+        switches.add(conn, "k2", "loopback", served.url, house.token, house.clock())
+        switches.serve(conn, "k2", "t1", house.clock())
+    dispatcher.step()
+    assert other.live() == {} and other.live("shadow") == {"t1|A|acme||88213": order.order_id}
+    assert house.status(order.order_id) == "standing" and house.switch.live() == {"t1|A|acme||88213": order.order_id}
+    served.close()
 
 
 def test_a_tenant_without_a_switch_is_in_shadow_everywhere(house):

@@ -1,0 +1,170 @@
+"""What the dispatcher needs of a switch: our own on loopback and a real Kamailio pass the same tests."""
+
+from __future__ import annotations
+
+import socket
+import time
+
+import pytest
+
+from books import lists, orders, reading, switches, writing
+from core.orders import Key
+from switches import hold
+from switches.control import JsonRpcControl
+from switches.deliver import Pace
+
+RANGE = Key(tenant="t1", account="acme", b_range="88213")
+ENTRY = "t1|A|acme||88213"
+TTL_MS = 600_000
+FAST = Pace(look_ms=0, compare_ms=0, retry_ms=0)
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class OurOwn:
+    def __init__(self, house):
+        self.url = house.served.url
+        house.switch._clock = time.time
+        self.restart = house.switch.restart
+
+    def close(self):
+        pass
+
+
+class Kamailio:
+    def __init__(self, house):
+        from switches.kamailio.process import start
+        from switches.kamailio.settings import Settings
+
+        self._start = start
+        self._settings = Settings(
+            switch="k1",
+            spool_dir=house.home / "spool",
+            run_dir=house.home / "run",
+            control_token=house.token,
+            secret="a-secret-of-the-tests",
+            carriers=(),
+            sip_port=free_port(),
+            control_port=free_port(),
+            workers=1,
+            shm_mb=64,
+        )
+        self._running = start(self._settings)
+        self.url = self._running.control_url
+
+    def restart(self):
+        self._running.kill()
+        self._running = self._start(self._settings)
+
+    def close(self):
+        self._running.kill()
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+@pytest.fixture(params=[OurOwn, pytest.param(Kamailio, marks=pytest.mark.kamailio)])
+def switch(request, house, need):
+    if request.param is Kamailio:
+        need("kamailio")
+    switch = request.param(house)
+    house.clock = now_ms
+    with writing(house.engine) as conn:
+        switches.add(conn, "k1", "loopback", switch.url, house.token, now_ms())
+    switch.control = JsonRpcControl(switch.url, house.token, fence=1)
+    yield switch
+    switch.control.close()
+    switch.close()
+
+
+def test_a_block_goes_there_and_comes_back_after_a_restart_and_ends_when_lifted(house, switch):
+    dispatcher = house.dispatcher(pace=FAST)
+    house.order(RANGE, "one")
+    dispatcher.step()
+    assert switch.control.get_block(ENTRY) == "one" and switch.control.table_count() == 1
+    switch.restart()
+    assert switch.control.get_block(ENTRY) == ""
+    for _ in range(3):  # the kept connection is found broken first
+        dispatcher.step()
+    assert switch.control.get_block(ENTRY) == "one"
+    with writing(house.engine) as conn:
+        orders.lift(conn, RANGE, "ann", "a mistake", now_ms())
+    dispatcher.step()
+    assert switch.control.get_block(ENTRY) == "" and switch.control.entries() == {}
+
+
+def test_shadow_entries_are_in_the_other_table(house, switch):
+    with writing(house.engine) as conn:
+        switches.set_enforcing(conn, "k1", "t1", False, "ann", "watching", now_ms())
+    house.order(RANGE, "one")
+    house.dispatcher(pace=FAST).step()
+    assert switch.control.get_block(ENTRY) == "" and switch.control.get_block(ENTRY, "shadow") == "one"
+
+
+def test_drift_is_repaired(house, switch):
+    dispatcher = house.dispatcher(pace=FAST)
+    house.order(RANGE, "one")
+    dispatcher.step()
+    switch.control.remove_block(ENTRY)
+    switch.control.set_block("t1|A|honest||", "stranger", 600)
+    dispatcher.step()
+    dispatcher.step()
+    assert switch.control.entries() == {ENTRY: "one"}
+
+
+def test_a_block_ends_by_itself(house, switch):
+    house.order(RANGE, "one", expires_at_ms=now_ms() + 1_500)
+    house.dispatcher(pace=FAST).step()
+    assert switch.control.get_block(ENTRY) == "one"
+    time.sleep(2.6)
+    assert switch.control.get_block(ENTRY) == ""
+
+
+def test_hold_outlives_a_restart_and_nothing_is_delivered_until_it_is_cleared(house, switch):
+    dispatcher = house.dispatcher(pace=FAST)
+    dispatcher.step()
+    assert hold.hold_all(house.engine, "ann", "an outage", now_ms()).ok
+    switch.restart()
+    assert switch.control.hold()
+    house.order(RANGE, "one")
+    for _ in range(3):
+        dispatcher.step()
+    assert switch.control.get_block(ENTRY) == ""
+    assert hold.clear(house.engine, "ann", "over", now_ms()).ok
+    dispatcher.step()
+    assert switch.control.get_block(ENTRY) == "one" and not switch.control.hold()
+
+
+def test_protected_numbers_arrive_before_blocks_whatever_their_reason_says(house, switch):
+    with writing(house.engine) as conn:
+        lists.add(conn, "protected", "number", "4315000000", 'our "own" hospital \\ §', "ann", now_ms())
+        lists.add(conn, "protected", "trunk", "tg-own", "our own", "ann", now_ms())
+    house.order(RANGE, "one")
+    house.dispatcher(pace=FAST).step()
+    there = switch.control.entries("protected")
+    assert {"112", "116123", "4315000000", "T|tg-own"} <= there.keys() and switch.control.get_block(ENTRY) == "one"
+
+
+def test_many_blocks(house, switch):
+    """More than a dump is asked for: compared by count and sample, and back after a restart."""
+    dispatcher = house.dispatcher(pace=Pace(look_ms=0, compare_ms=0, retry_ms=0, dump_most=100))
+    with writing(house.engine) as conn:
+        for n in range(300):
+            orders.block(conn, Key(tenant="t1", account="acme", b_range=str(88_000 + n)), TTL_MS, "ann", "many", now_ms())
+    dispatcher.step()
+    assert switch.control.table_count() == 300
+    switch.control.set_block("t1|A|honest||", "stranger", 600)
+    dispatcher.step()
+    dispatcher.step()
+    assert switch.control.table_count() == 300 and switch.control.get_block("t1|A|honest||") == ""
+    switch.restart()
+    for _ in range(3):
+        dispatcher.step()
+    assert switch.control.table_count() == 300
+    with reading(house.engine) as conn:
+        assert switches.state(conn, "k1").strangers == 1
