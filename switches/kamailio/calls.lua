@@ -87,11 +87,6 @@ local function facts(call)
     .. name_field("lrn", call.b_raw:match(";rn=%+?(%d+)"))
 end
 
-local function refuse(code, reason)
-  set("$var(rf_code)", code)
-  set("$var(rf_reason)", reason)
-end
-
 -- A refusal of ours, stated before the reply is sent.
 local function emit_refused(call, code, why, order)
   local seq = next_seq()
@@ -103,7 +98,7 @@ end
 -- An INVITE that opens a call. `safe` = "1": an emergency number by the pattern in the configuration, nothing may stop it.
 -- Leaves $var(rf_code) = "" (go on) or the refusal's code, and in $avp(rf_...) what the call's later events need.
 function setup(safe)
-  refuse("", "")
+  set("$var(rf_code)", "")
   guarded("setup", function()
     local call, plan = read_call()
     local emergency = safe == "1" or call.b_kind == "emergency"
@@ -115,11 +110,11 @@ function setup(safe)
     end
     if not emergency and call.tenant == "" and not SITE.accept_unknown then
       emit_refused(call, 403, "unknown source address", nil)
-      return refuse("403", "Unknown Source")
+      return set("$var(rf_code)", "403")
     end
     if order then
       emit_refused(call, 603, "blocked", order)
-      return refuse("603", "Declined")
+      return set("$var(rf_code)", "603")
     end
     local seq = next_seq()
     call.dialog = ms(seq)
@@ -132,7 +127,7 @@ function setup(safe)
     set("$avp(rf_short)", (call.b_kind == "emergency" or call.b_kind == "short" or call.b_kind == "service") and call.b_number or "")
     set("$avp(rf_attempt)", "0")
     set("$var(rf_mark)", make_mark(call))
-    if call.max_call_s ~= "" then KSR.pv.seti("$avp(rf_timeout)", tonumber(call.max_call_s)) end
+    if call.max_call_s ~= "" then KSR.pv.seti("$avp(rf_timeout)", tonumber(call.max_call_s) + 1) end -- its timer ticks in whole seconds
     set("$var(rf_keepalive)", call.keepalive)
   end)
 end
@@ -151,6 +146,11 @@ function over_limit(limit)
     local call = read_call()
     emit_refused(call, 503, "more than " .. limit .. " INVITEs in a second from this address: dropped until the second ends", nil)
   end)
+end
+
+-- An INVITE that Kamailio cannot parse.
+function unreadable()
+  guarded("unreadable", function() emit_refused(read_call(), 400, "From or To cannot be read", nil) end)
 end
 
 -- The next carrier of the list: $var(rf_next) = "1" and the request rewritten for it, or "0".
@@ -199,6 +199,7 @@ function on_reply()
       set("$avp(rf_pdd)", ms(math.max(0, now - tonumber(pv("$avp(rf_began)") or now))))
     end
     if code < 200 then
+      if (pv("$avp(rf_answered)") or "") ~= "" then return end -- overtaken by the answer in another worker
       local media = (tonumber(pv("$bs")) or 0) > 0
       local told = media and "$avp(rf_media)" or "$avp(rf_rang)"
       if (pv("$avp(rf_rang)") or "") == "" then

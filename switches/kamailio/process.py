@@ -1,8 +1,8 @@
 """A Kamailio of ours: its configuration rendered, the process started beside us, and gone when we are gone.
 
-    switch = start(settings)
-    ...
-    switch.stop()
+switch = start(settings)
+...
+switch.stop()
 """
 
 from __future__ import annotations

@@ -42,6 +42,7 @@ def free_port() -> int:
 # --- scenarios ---
 
 VIA = "Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]"
+VIA_OF_INVITE = VIA.replace("[branch]", "z9hG4bK-[pid]-[call_number]-invite")  # CANCEL's and ACK's too
 TO_CALLEE = "To: <sip:[service]@[remote_ip]:[remote_port]>"
 
 
@@ -56,11 +57,13 @@ def _cdata(text: str) -> str:
     return f"<![CDATA[\n{text}\n]]>"
 
 
-def _request(method: str, target: str, cseq: int, *, to: str, extra: str = "", body: str = "", from_user: str = "") -> str:
+def _request(
+    method: str, target: str, cseq: int, *, to: str, extra: str = "", body: str = "", from_user: str = "", via: str = VIA
+) -> str:
     content = f"Content-Type: application/sdp\nContent-Length: [len]\n\n{body}" if body else "Content-Length: 0\n"
     name = from_user or "[caller]"
     return (
-        f"{method} {target} SIP/2.0\n{VIA}\nMax-Forwards: 70\n{extra}"
+        f"{method} {target} SIP/2.0\n{via}\nMax-Forwards: 70\n{extra}"
         f"From: <sip:{name}@[local_ip]:[local_port]>;tag=[pid]T[call_number]\n{to}\nCall-ID: [call_id]\nCSeq: {cseq} {method}\n"
         f"Contact: <sip:caller@[local_ip]:[local_port]>\nUser-Agent: SIPp\n{content}"
     )
@@ -70,10 +73,9 @@ def _send(text: str, retrans: bool) -> str:
     return ('<send retrans="500">' if retrans else "<send>") + _cdata(text) + "</send>"
 
 
-
 def invite(extra: str = "", from_user: str = "") -> str:
     text = _request("INVITE", "sip:[service]@[remote_ip]:[remote_port]", 1, to=TO_CALLEE, extra=extra,
-                    body=sdp_of(), from_user=from_user)  # fmt: skip
+                    body=sdp_of(), from_user=from_user, via=VIA_OF_INVITE)  # fmt: skip
     return _send(text, True)
 
 
@@ -98,12 +100,12 @@ def ack(cseq: int = 1) -> str:
 
 
 def ack_refusal() -> str:
-    text = _request("ACK", "sip:[service]@[remote_ip]:[remote_port]", 1, to=TO_CALLEE + "[peer_tag_param]")
+    text = _request("ACK", "sip:[service]@[remote_ip]:[remote_port]", 1, to=TO_CALLEE + "[peer_tag_param]", via=VIA_OF_INVITE)
     return _send(text, False)
 
 
 def cancel() -> str:
-    text = _request("CANCEL", "sip:[service]@[remote_ip]:[remote_port]", 1, to=TO_CALLEE)
+    text = _request("CANCEL", "sip:[service]@[remote_ip]:[remote_port]", 1, to=TO_CALLEE, via=VIA_OF_INVITE)
     return _send(text, True)
 
 
@@ -140,9 +142,7 @@ def scenario(*steps: str) -> str:
 
 def talk(talk_ms: int = 300, **kwargs: str) -> str:
     """A caller who waits for the answer, talks and hangs up."""
-    return scenario(
-        invite(**kwargs), provisional(), expect(200, rrs=True), ack(), pause(talk_ms), in_call("BYE", 2), expect(200)
-    )
+    return scenario(invite(**kwargs), provisional(), expect(200, rrs=True), ack(), pause(talk_ms), in_call("BYE", 2), expect(200))
 
 
 def refused(code: int = 603, **kwargs: str) -> str:
@@ -190,6 +190,11 @@ class Bench:
     started: list[subprocess.Popen[bytes]] = field(default_factory=list)
     count: int = 0
 
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where the switch takes SIP."""
+        return self.running.settings.listen, self.running.settings.sip_port
+
     # --- calls ---
 
     def _sipp(self, xml: str, address: str, port: int, *args: str) -> Sipp:
@@ -215,8 +220,7 @@ class Bench:
         call_id: str = "", timeout_s: int = 30,
     ) -> Sipp:  # fmt: skip
         """A customer's side: so many calls from a source address."""
-        settings = self.running.settings
-        args = [f"{settings.listen}:{settings.sip_port}", "-s", number, "-key", "caller", caller, "-m", str(calls)]
+        args = ["{}:{}".format(*self.address), "-s", number, "-key", "caller", caller, "-m", str(calls)]
         args += ["-r", str(rate), "-timeout", f"{timeout_s}s", "-timeout_error"]
         if call_id:
             args += ["-cid_str", call_id]
@@ -286,16 +290,20 @@ def wait_until(condition: Callable[[], bool], within_s: float, what: str) -> Non
 
 
 @contextmanager
-def bench(directory: Path, *, carriers: int = 1, **changes: Any) -> Iterator[Bench]:
+def bench(
+    directory: Path, *, carriers: int | tuple[Carrier, ...] = 1, ports: list[int] | None = None, **changes: Any
+) -> Iterator[Bench]:
     """A switch with two customers by address (acme, blue) and so many carriers, each on a port of its own."""
-    ports = [free_port() for _ in range(carriers)]
+    if isinstance(carriers, int):
+        ports = [free_port() for _ in range(carriers)]
+        carriers = tuple(Carrier(f"carrier-{n}", f"127.0.0.1:{port}", f"tg-{n}", f"out-{n}") for n, port in enumerate(ports, 1))
     settings = Settings(
         switch="k1",
         spool_dir=directory / "spool",
         run_dir=directory / "run",
         control_token=TOKEN,
         secret="a secret of the tests",
-        carriers=tuple(Carrier(f"carrier-{n}", f"127.0.0.1:{port}", f"tg-{n}", f"out-{n}") for n, port in enumerate(ports, 1)),
+        carriers=carriers,
         sources=(Source(ACME, "t1", "acme", "in-acme"), Source(BLUE, "t1", "blue", "in-blue")),
         sip_port=free_port(),
         control_port=free_port(),
@@ -303,7 +311,7 @@ def bench(directory: Path, *, carriers: int = 1, **changes: Any) -> Iterator[Ben
         shm_mb=64,
         answer_within_ms=1_000,
     )
-    it = Bench(start(replace(settings, **changes)), directory, ports)
+    it = Bench(start(replace(settings, **changes)), directory, ports or [])
     try:
         yield it
     finally:
