@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -15,7 +16,7 @@ EPILOG = """
 
 `ringfence calls --last 20`
 
-`ringfence calls --last 5 --account acme --json`: a JSON object a line, with `a_number`, `b_number`, `duration_s`, `sell`, `buy`,
+`ringfence calls --last 5 --account acme --json`: a JSON array, a call a line, with `number`, `duration_s`, `sell`, `buy`,
 `disposition` and more.
 """
 
@@ -34,27 +35,32 @@ def calls(
     with reading.warehouse(options.settings_of(home)) as client:
         rows = ask(client, queries.last_calls(last, account, tenant))
     if as_json:
-        for row in rows:
-            typer.echo(line(row))
+        typer.echo("[" + ",\n ".join(map(line, rows)) + "]")
     else:
         show(rows)
 
 
 def line(row: dict[str, Any]) -> str:
-    """A call as JSON. Money is decimal text, times are ISO 8601.
+    """A call as JSON, what matters first. Money is decimal text, times are ISO 8601 in UTC.
 
-    >>> line({"duration_ms": 2004, "sell": Decimal("0.0200"), "answer_at": None})
-    '{"duration_s":2.004,"sell":"0.02","answer_at":null}'
+    >>> line({"account": "acme", "b_number": "431234567", "duration_ms": 2004, "sell": Decimal("0.0200"), "buy": None,
+    ...       "disposition": "unrated", "answer_at": datetime(2026, 1, 1)})
+    '{"number":"431234567","duration_s":2.004,"sell":"0.02","buy":null,"disposition":"unrated","account":"acme",\
+"answer_at":"2026-01-01T00:00:00Z"}'
     """
     import msgspec
 
-    found: dict[str, Any] = {}
-    for name, value in row.items():
-        if name == "duration_ms":
-            found["duration_s"] = None if value is None else value / 1000
-        else:
-            found[name] = amount(value) if isinstance(value, Decimal) else value
-    return msgspec.json.encode(found).decode()
+    rest = dict(row)
+    number, duration_ms = rest.pop("b_number"), rest.pop("duration_ms")
+    found: dict[str, Any] = {"number": number, "duration_s": None if duration_ms is None else duration_ms / 1000}
+    found |= {name: rest.pop(name) for name in ("sell", "buy", "disposition")} | rest
+    return msgspec.json.encode({name: _plain(value) for name, value in found.items()}).decode()
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Decimal):
+        return amount(value)
+    return value.replace(tzinfo=UTC) if isinstance(value, datetime) else value
 
 
 def amount(value: Decimal | None) -> str | None:
@@ -74,28 +80,23 @@ def show(rows: list[dict[str, Any]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    units = {side: sorted({row[f"{side}_currency"] for row in rows} - {""}) for side in ("sell", "buy")}
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for name, justify in (("ended", "left"), ("account", "left"), ("from", "left"), ("number", "left"), ("seconds", "right")):
-        table.add_column(name, justify=justify)  # type: ignore[arg-type]
-    for name in ("sell", "buy"):
-        table.add_column(name, justify="right")
-    table.add_column("disposition")
+    table.add_column("ended")
+    table.add_column("account", min_width=8, overflow="ellipsis", no_wrap=True)
+    table.add_column("number", no_wrap=True)
+    table.add_column("seconds", justify="right", no_wrap=True)
+    for side, found in units.items():
+        table.add_column(f"{side} {found[0]}" if len(found) == 1 else side, justify="right", no_wrap=True)
+    table.add_column("disposition", min_width=11, overflow="fold")
     for row in rows:
         ended = row["end_at"] or row["learned_at"]
         seconds = "" if row["duration_ms"] is None else f"{row['duration_ms'] / 1000:.1f}"
+        money = [
+            f"{amount(row[side]) or ''} {'' if len(found) == 1 else row[f'{side}_currency']}".strip()
+            for side, found in units.items()
+        ]
         fate = row["disposition"] + (" (hung)" if row["suspected_hung"] else "") + (f": {row['reason']}" if row["reason"] else "")
-        table.add_row(
-            f"{ended:%m-%d %H:%M:%S}",
-            row["account"] or row["ingress_trunk"],
-            row["a_number"] or "-",
-            row["b_number"] or "-",
-            seconds,
-            money(row["sell"], row["sell_currency"]),
-            money(row["buy"], row["buy_currency"]),
-            fate,
-        )
+        who = row["account"] or row["ingress_trunk"]
+        table.add_row(f"{ended:%H:%M:%S}", who, row["b_number"] or "-", seconds, *money, fate)
     Console().print(table)
-
-
-def money(value: Decimal | None, currency: str) -> str:
-    return "" if value is None else f"{amount(value)} {currency}".strip()
