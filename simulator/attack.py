@@ -67,7 +67,7 @@ def draw(world: World, seed: int, start_ms: int, end_ms: int) -> Plan:
         targets=targets,
         start_ms=begin,
         end_ms=min(begin + length, end_ms),
-        lines=round(log_uniform(rng, 3, 60)),
+        lines=round(log_uniform(rng, 2, 60)),
         build_up_ms=int(log_uniform(rng, 10, 900) * 1000),
         median_talk_s=log_uniform(rng, 90, 1200),
         answered=rng.uniform(0.75, 0.98),

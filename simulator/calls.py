@@ -60,6 +60,18 @@ class Call:
     route: dict[str, Any] = field(default_factory=dict)
 
 
+def answer_ms(call: Call) -> int:
+    """When it is answered, if it is, by the true clock."""
+    return call.at_ms + sum(one.pdd_ms for one in call.attempts) + call.ring_ms
+
+
+def told_ms(call: Call) -> int:
+    """How long it lasts by its own stop: until it was found hung, and no time at all where no stop was ever written."""
+    if call.talk_ms is None or call.lost_stop == "never":
+        return 0
+    return call.talk_ms + (KEEP_ALIVE_MS if call.lost_stop else 0)
+
+
 ANSWERED = (200, 16, "Normal call clearing", "caller")
 UNANSWERED = (
     # how likely, sip_code, q850, text, side, rings first

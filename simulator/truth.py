@@ -7,9 +7,10 @@ from decimal import Decimal
 import msgspec
 
 from core.money import to_decimal
+from core.safety import SHORT
 from rating.price import price_one
 from simulator.attack import Plan
-from simulator.calls import ATTACK, LOOK_ALIKE, Call
+from simulator.calls import ATTACK, LOOK_ALIKE, Call, answer_ms, told_ms
 from simulator.decks import deck
 from simulator.world import World
 
@@ -52,7 +53,10 @@ class Truth(msgspec.Struct, kw_only=True):
     look_alike: LookAlike
     calls: int = 0
     records: int = 0
-    sold: Decimal = Decimal(0)  # all talk, attack included
+    sold: Decimal = Decimal(0)  # all that was talked, attack included
+    told: Decimal = Decimal(
+        0
+    )  # what the stops of the switches add up to: hung calls until they were found, those without a stop not
     mess: dict[str, int] = {}
 
     def json(self) -> bytes:
@@ -69,7 +73,7 @@ def of_attack(plan: Plan) -> Attack:
 
 
 class Ledger:
-    """Prices what was talked, by the decks of the world."""
+    """Prices talk by the decks of the world. A call to a short number, an emergency for one, costs nothing."""
 
     def __init__(self, world: World) -> None:
         self._sell = {(one.tenant, one.name): one.sell_deck for one in world.config.accounts}
@@ -77,13 +81,24 @@ class Ledger:
 
     def sell_nanos(self, call: Call, talk_ms: int) -> int:
         """What the account pays."""
-        priced = price_one(deck(self._sell[call.tenant, call.account]), call.b_number, call.at_ms, talk_ms, True)
-        return priced.nanos
+        return _nanos(self._sell[call.tenant, call.account], call, talk_ms)
 
     def buy_nanos(self, call: Call, talk_ms: int) -> int:
         """What the answering carrier takes, without attempt fees."""
-        carrier = call.attempts[-1].carrier
-        return price_one(deck(self._buy[call.tenant, carrier]), call.b_number, call.at_ms, talk_ms, True).nanos
+        return _nanos(self._buy[call.tenant, call.attempts[-1].carrier], call, talk_ms)
+
+    def attempt_nanos(self, call: Call, carrier: str) -> int:
+        """What a carrier takes for having been tried."""
+        if len(call.b_number) <= SHORT:
+            return 0
+        priced = price_one(deck(self._buy[call.tenant, carrier]), call.b_number, call.at_ms, 0, False)
+        return priced.attempt_nanos
+
+
+def _nanos(deck_name: str, call: Call, talk_ms: int) -> int:
+    if talk_ms <= 0 or len(call.b_number) <= SHORT:
+        return 0
+    return price_one(deck(deck_name), call.b_number, answer_ms(call), talk_ms, True).nanos
 
 
 class Keeper:
@@ -102,18 +117,20 @@ class Keeper:
             attack.refused += call.refused
         self.truth.look_alike.calls += call.why == LOOK_ALIKE
         if call.talk_ms and not call.refused:
-            self._money(call, call.talk_ms, 1)
+            self._money(call, call.talk_ms, told_ms(call), 1)
 
     def cut(self, call: Call, at_ms: int) -> None:
         """A call that was taken note of ends earlier than planned, or before its answer."""
         if call.talk_ms and not call.refused:
-            self._money(call, call.talk_ms, -1)
+            self._money(call, call.talk_ms, told_ms(call), -1)
             if call.answered_ms:
-                self._money(call, min(at_ms - call.answered_ms, call.talk_ms), 1)
+                so_far_ms = at_ms - call.answered_ms
+                self._money(call, min(so_far_ms, call.talk_ms), so_far_ms, 1)
 
-    def _money(self, call: Call, talk_ms: int, sign: int) -> None:
+    def _money(self, call: Call, talk_ms: int, told_ms: int, sign: int) -> None:
         sold = sign * to_decimal(self._ledger.sell_nanos(call, talk_ms))
         self.truth.sold += sold
+        self.truth.told += sign * to_decimal(self._ledger.sell_nanos(call, told_ms))
         if call.why == ATTACK and self.truth.attack:
             self.truth.attack.exposure += sold
             self.truth.attack.cost += sign * to_decimal(self._ledger.buy_nanos(call, talk_ms))

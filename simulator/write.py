@@ -10,12 +10,11 @@ from typing import Any
 import msgspec
 
 from core.money import to_text
-from rating.price import price_one
-from simulator.calls import KEEP_ALIVE_MS, Call
+from simulator.calls import Call, told_ms
 from simulator.day import START_MS, day
-from simulator.decks import CURRENCY, deck
-from simulator.truth import Truth
-from simulator.world import World, world
+from simulator.decks import CURRENCY
+from simulator.truth import Ledger, Truth
+from simulator.world import world
 
 COLUMNS = (
     "tenant", "call_id", "attempt_no", "account", "ingress_trunk", "carrier", "egress_trunk", "a_number", "b_number",
@@ -60,7 +59,8 @@ def write(
     with (out_dir / "records.jsonl").open("wb") as file:
         for one in records:
             file.write(encode(one.record) + b"\n")
-    rows = [row for call in calls for row in _rows(call, place)]
+    ledger = Ledger(place)
+    rows = [row for call in calls for row in _rows(call, ledger)]
     rows.sort(key=lambda row: row["end"])  # a switch writes a row when it is over
     with (out_dir / "calls.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
@@ -70,11 +70,10 @@ def write(
     return truth
 
 
-def _rows(call: Call, place: World) -> list[dict[str, Any]]:
+def _rows(call: Call, ledger: Ledger) -> list[dict[str, Any]]:
     """The attempts of a call. What a switch never saw the end of has no row."""
     if call.lost_stop == "never":
         return []
-    sell_deck = next(one.sell_deck for one in place.config.accounts if (one.tenant, one.name) == (call.tenant, call.account))
     facts = call.facts
     same = {
         name: facts.get(name, "") for name in ("tenant", "account", "ingress_trunk", "src_ip", "user_agent", "lrn", "attestation")
@@ -99,15 +98,10 @@ def _rows(call: Call, place: World) -> list[dict[str, Any]]:
                 now += call.ring_ms
             if call.talk_ms is not None:
                 row["answer"] = _iso(now)
-                talk_ms = call.talk_ms + (KEEP_ALIVE_MS if call.lost_stop else 0)
-        bought = price_one(deck(f"buy-{attempt.carrier}"), call.b_number, now, talk_ms, talk_ms > 0)
-        row |= {
-            "end": _iso(now + talk_ms),
-            "duration_s": f"{talk_ms / 1000:.3f}",
-            "buy_amount": to_text(bought.nanos + bought.attempt_nanos),
-        }
-        if last:
-            row["sell_amount"] = to_text(price_one(deck(sell_deck), call.b_number, now, talk_ms, talk_ms > 0).nanos)
+                talk_ms = told_ms(call)
+            row["sell_amount"] = to_text(ledger.sell_nanos(call, talk_ms))
+        bought = ledger.attempt_nanos(call, attempt.carrier) + (ledger.buy_nanos(call, talk_ms) if last else 0)
+        row |= {"end": _iso(now + talk_ms), "duration_s": f"{talk_ms / 1000:.3f}", "buy_amount": to_text(bought)}
         found.append(row)
     return found
 
