@@ -91,6 +91,7 @@ class FileJournal:
 
     def _make(self, target: Path, partitions: int) -> None:
         self._home.mkdir(parents=True, exist_ok=True)
+        sync_directory(self._home.parent)
         draft = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=self._home))
         draft.chmod(0o750)
         try:
@@ -324,7 +325,9 @@ class FileReader:
         self.offset = offset
         self._synced = _Synced(part)
         try:
-            self._check_place(self._synced.end)
+            self._check_not_ahead(self._synced.end)
+            if offset < (first := _first_offset(part)):
+                raise self._trimmed(first)
         except BaseException:
             self._synced.close()
             raise
@@ -332,7 +335,7 @@ class FileReader:
     def read(self, max_messages: int = 4096, max_bytes: int = 8 << 20) -> list[Message]:
         end = self._synced.end
         if self.offset >= end:
-            self._check_place(end)
+            self._check_not_ahead(end)
             return []
         out: list[Message] = []
         while self.offset < end and len(out) < max_messages and max_bytes > 0:
@@ -375,11 +378,9 @@ class FileReader:
         self._leave()
         self._synced.close()
 
-    def _check_place(self, end: int) -> None:
+    def _check_not_ahead(self, end: int) -> None:
         if self.offset > end:
             raise OffsetAhead(f"{self._name} ends at {end}, the reader is at {self.offset}: it read another journal before")
-        if self.offset < (first := _first_offset(self._part)):
-            raise self._trimmed(first)
 
     def _seek(self) -> None:
         """Opens the segment that holds our offset. Retention may remove it between listing and opening: then we look again."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 import zlib
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -21,7 +22,6 @@ from threading import Event
 from typing import Protocol
 
 import msgspec
-import structlog
 import uvicorn
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -39,7 +39,7 @@ from switches.intake import check_tenant, lines_of, parted
 from switches.lane import Lane, SpoolFull
 from switches.spool import Spool
 
-_log = structlog.get_logger(__name__)
+_log = logging.getLogger(__name__)
 
 
 class Credential(Protocol):
@@ -56,7 +56,7 @@ class Credential(Protocol):
 class Limits:
     """A bound on everything that can grow, and what happens there."""
 
-    body_bytes: int = 8 << 20  # of a post, also unpacked: 413
+    body_bytes: int = 4 << 20  # of a post, also unpacked: 413
     body_s: float = 30.0  # until all of a post is here: 408
     line_bytes: int = 512 << 10  # of a record: the rest is cut; it is a reject anyway
     records_per_s: float = 100_000.0  # of a credential: 429
@@ -105,6 +105,7 @@ class Collector:
         self._find_credential = find_credential
         self._config_version = config_version
         self._version: int | None = None
+        self._created = False
         self._ready = False
         self._not_ready_because = "the first tick is not written yet"
         self._complete_to_ms: dict[str, int] = {}
@@ -115,13 +116,20 @@ class Collector:
 
     def _lane(self, number: int, spool: Spool) -> Lane:
         def open_writer() -> Writer:
-            self._journal.create(self._topic, self._partitions)
+            if not self._created:
+                self._journal.create(self._topic, self._partitions)
+                self._created = True
             return self._journal.writer(self._topic, number)
 
         return Lane(f"{self._topic}/{number}", open_writer, spool, self._has_room, self._now_ms)
 
     def _has_room(self, size: int) -> bool:
         return sum(lane.spool_bytes for lane in self._lanes) + size <= self._limits.spool_bytes
+
+    @property
+    def fault(self) -> str:
+        """Why nothing can be written any more, or "". Then the process must be started anew."""
+        return self._committer.fault
 
     def app(self) -> Starlette:
         return Starlette(
@@ -151,7 +159,7 @@ class Collector:
             try:
                 await self._tick()
             except (Busy, SpoolFull, JournalError) as error:
-                _log.error("no tick was written", why=str(error))
+                _log.error("no tick was written: %s", error)
             pause_s = self._tick_s if self._ready else min(self._tick_s, 0.5)
             await asyncio.sleep(max(0.05, pause_s - (time.monotonic() - began_s)))
 
@@ -161,7 +169,7 @@ class Collector:
             self._version = await run_in_threadpool(self._config_version)
         except Exception as error:  # noqa: BLE001 - the books may be away in any way; the version in force goes on
             self._not_ready_because = f"the config version in force is not known: {error}"
-            _log.error("the config version could not be read", why=str(error), in_force=self._version)
+            _log.error("the config version could not be read, %s stays in force: %s", self._version, error)
         if self._version is None:
             return
         now_ms = self._now_ms()
@@ -216,7 +224,7 @@ class Collector:
             raise _Refused(401, "the token is not known, or not any more")
         source = (request.client.host if request.client else "").removeprefix("::ffff:")
         if not credential.allows(source):
-            _log.warning("a post from an address that its credential does not list", switch=credential.switch, source=source)
+            _log.warning("%s posts from %s, which its credential does not list", credential.switch, source)
             raise _Refused(403, f"{source} is not among the sources of this token")
         return credential
 
@@ -229,7 +237,7 @@ class Collector:
         try:
             credential = await run_in_threadpool(self._find_credential, token)
         except Exception as error:  # the books may be away in any way
-            _log.error("credentials cannot be looked up", why=str(error))
+            _log.error("credentials cannot be looked up: %s", error)
             if known:
                 return known[1]
             raise _Refused(503, "not ready: credentials cannot be looked up", 2) from error
@@ -278,7 +286,7 @@ class Collector:
         why = next((lane.away_because for lane in self._lanes if lane.away_because), "")
         return JSONResponse(
             {
-                "ready": self._ready and self._committer.alive,
+                "ready": self._ready and not self._committer.fault,
                 "spooling": bool(waiting),
                 "waiting": waiting,
                 "spool_bytes": sum(lane.spool_bytes for lane in self._lanes),
@@ -297,9 +305,9 @@ def _complete_to_ms(request: Request) -> int | None:
 
 
 class _Server(uvicorn.Server):
-    """Says when it listens, and stops on an event as well as on a signal."""
+    """Says when it listens, and stops when it is asked to, as well as on a signal."""
 
-    def __init__(self, config: uvicorn.Config, stop: Event | None, listening: Callable[[int], None] | None) -> None:
+    def __init__(self, config: uvicorn.Config, stop: Callable[[], bool], listening: Callable[[int], None] | None) -> None:
         super().__init__(config)
         self._stop = stop
         self._listening = listening
@@ -310,7 +318,7 @@ class _Server(uvicorn.Server):
             self._listening(self.servers[0].sockets[0].getsockname()[1])
 
     async def on_tick(self, counter: int) -> bool:
-        return await super().on_tick(counter) or bool(self._stop and self._stop.is_set())
+        return await super().on_tick(counter) or self._stop()
 
 
 def serve(
@@ -355,4 +363,6 @@ def serve(
         limit_concurrency=limits.requests,
         timeout_graceful_shutdown=10,
     )
-    _Server(config, stop, listening).run()
+    _Server(config, lambda: bool(collector.fault) or bool(stop and stop.is_set()), listening).run()
+    if collector.fault:
+        raise RuntimeError(f"the collector stopped: {collector.fault}")

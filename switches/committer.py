@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from typing import NamedTuple
 
-import structlog
-
 from journal import Entry
 from switches.lane import Lane
 
-_log = structlog.get_logger(__name__)
+_log = logging.getLogger(__name__)
 
 GROUP_BYTES = 8 << 20
 IDLE_S = 0.2
@@ -38,7 +37,9 @@ class Committer:
         self._queue_bytes = queue_bytes
         self._queue: deque[_Parcel] = deque()
         self._queued_bytes = 0
+        self._taken: list[_Parcel] = []
         self._stopping = False
+        self._fault = ""
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
         self._thread.start()
@@ -58,8 +59,9 @@ class Committer:
         return kept
 
     @property
-    def alive(self) -> bool:
-        return self._thread.is_alive()
+    def fault(self) -> str:
+        """What stopped the thread for good, or ""."""
+        return self._fault
 
     def close(self) -> None:
         """Writes what was submitted, then stops."""
@@ -69,8 +71,25 @@ class Committer:
         self._thread.join()
 
     def _run(self) -> None:
+        try:
+            self._write_until_closed()
+        except Exception as error:  # noqa: BLE001 - a bug of ours: nothing more can be kept, and nobody may wait for it
+            self._fault = f"{type(error).__name__}: {error}"
+            _log.exception("the writing thread stopped")
+            with self._changed:
+                self._stopping = True
+                waiting = [parcel for parcel in self._queue if parcel.kept.set_running_or_notify_cancel()]
+            for parcel in [*self._taken, *waiting]:
+                if not parcel.kept.done():
+                    parcel.kept.set_exception(Busy(f"the collector stopped: {self._fault}"))
+        finally:
+            for lane in self._lanes:
+                lane.close()
+
+    def _write_until_closed(self) -> None:
         moved = 0
         while (group := self._take(0.0 if moved else IDLE_S)) is not None:
+            self._taken = group
             if group:
                 self._commit(group)
             moved = 0
@@ -78,9 +97,7 @@ class Committer:
                 try:
                     moved += lane.catch_up()
                 except Exception as error:  # noqa: BLE001 - a damaged spool must not stop the other partitions; it is told each time
-                    _log.error("the spool cannot be handed on", why=str(error), kind=type(error).__name__)
-        for lane in self._lanes:
-            lane.close()
+                    _log.error("the spool cannot be handed on: %s: %s", type(error).__name__, error)
 
     def _take(self, wait_s: float) -> list[_Parcel] | None:
         """What waits, up to a group; `[]` after `wait_s` of nothing while a lane is behind; None at the end."""

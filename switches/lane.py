@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 
-import structlog
-
-from journal import Entry, JournalError, TooLarge, Writer
+from journal import Entry, Full, JournalError, TooLarge, Writer
 from switches.spool import Spool
 
-_log = structlog.get_logger(__name__)
+_log = logging.getLogger(__name__)
 
 CATCH_UP_MESSAGES = 16_384
 CATCH_UP_BYTES = 8 << 20
@@ -76,7 +75,7 @@ class Lane:
             return 0
         self._spool.done(messages[-1].offset + 1)
         if not self._spool.waiting:
-            _log.info("the journal has caught up", partition=self._name)
+            _log.warning("%s: the journal has caught up", self._name)
         return len(messages)
 
     def close(self) -> None:
@@ -84,7 +83,7 @@ class Lane:
         self._spool.close()
 
     def _due(self) -> bool:
-        return self._writer is not None or self._now_ms() >= self._next_try_ms
+        return not self._next_try_ms or self._now_ms() >= self._next_try_ms
 
     def _hand_on(self, entries: Sequence[Entry]) -> bool:
         if not self._due():
@@ -97,13 +96,15 @@ class Lane:
             raise  # ours: bodies and groups are bounded so that it cannot be
         except (JournalError, OSError) as error:
             if not self.away_because:
-                _log.error("the journal is away, records are spooled", partition=self._name, why=str(error))
+                _log.error("%s: the journal is away, records are spooled: %s", self._name, error)
             self.away_because = str(error)
             self._next_try_ms = self._now_ms() + self._retry_ms
-            self._drop_writer()
+            if not isinstance(error, Full):  # then the same writer may try again
+                self._drop_writer()
             return False
+        self._next_try_ms = 0
         if self.away_because:
-            _log.info("the journal is back", partition=self._name, waiting=self._spool.waiting)
+            _log.warning("%s: the journal is back, %d records wait in the spool", self._name, self._spool.waiting)
             self.away_because = ""
         return True
 

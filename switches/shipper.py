@@ -9,6 +9,7 @@ What a crash leaves behind, step by step:
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import random
 import time
@@ -18,13 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
-import structlog
-
 from journal.files import wall_clock_ms
 from switches.post import Denied, PostError, TooMuch, connect, post_records
 from switches.tail import POSITION, Places, load_places, read_batch, remove_spent, store_places, sync_waiting
 
-_log = structlog.get_logger(__name__)
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -116,12 +115,12 @@ class _Shipper:
                     self._failed(error)
                     continue
                 if accepted != len(batch.lines):
-                    _log.error("the collector counts other lines than were posted", posted=len(batch.lines), accepted=accepted)
+                    _log.error("%d lines were posted, the collector counts %d", len(batch.lines), accepted)
                 self._delivered(batch.places, stored=bool(batch.lines))
 
     def _delivered(self, places: Places, *, stored: bool) -> None:
         if self._failures:
-            _log.info("the collector is back", failures=self._failures)
+            _log.warning("the collector is back after %d failures", self._failures)
         self._failures = 0
         self._batch_bytes = min(self._pace.batch_bytes, self._batch_bytes * 2)
         self._posted_at_s = time.monotonic()
@@ -130,14 +129,14 @@ class _Shipper:
             try:
                 store_places(self._home / POSITION, places)
             except OSError as error:  # a full disk: we go on; after a restart these lines are posted once more
-                _log.error("the position cannot be stored", why=str(error))
+                _log.error("the position cannot be stored: %s", error)
         if self._pace.keep_s is not None and self._posted_at_s - self._cleaned_at_s > 60:
             self._cleaned_at_s = self._posted_at_s
             try:
                 if gone := remove_spent(self._home, places, self._pace.keep_s, self._now_ms() / 1000):
-                    _log.info("removed delivered files", files=gone)
+                    _log.info("removed delivered files: %s", ", ".join(gone))
             except OSError as error:
-                _log.error("delivered files cannot be removed", why=str(error))
+                _log.error("delivered files cannot be removed: %s", error)
 
     def _failed(self, error: PostError) -> None:
         self._failures += 1
@@ -149,11 +148,11 @@ class _Shipper:
             pause_s = self._pace.denied_s
         pause_s = max(pause_s, error.retry_s) * (0.75 + self._chance.random() / 2)
         if self._failures == 1 or isinstance(error, Denied) or self._failures % 20 == 0:
-            _log.warning("records wait in the spool", why=str(error), failures=self._failures, again_in_s=round(pause_s, 2))
+            _log.warning("records wait in the spool, again in %.1f s (failure %d): %s", pause_s, self._failures, error)
         try:
             sync_waiting(self._home, self._places)
         except OSError as fault:
-            _log.error("the spool cannot be synced", why=str(fault))
+            _log.error("the spool cannot be synced: %s", fault)
         self._stop.wait(pause_s)
 
 

@@ -5,12 +5,15 @@ What a crash leaves behind: entries that were handed on, but whose position was 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
 from journal import Entry, Full, JournalError, Limits, Message
 from journal.durable import replace_file
 from journal.files import FileJournal, FileReader, FileWriter
+
+_log = logging.getLogger(__name__)
 
 TOPIC = "spool"
 LIMITS = Limits(segment_bytes=16 << 20, retention_bytes=None, retention_ms=None)
@@ -66,10 +69,15 @@ class Spool:
 
     def done(self, position: int) -> None:
         """Everything below `position` is safe elsewhere: forget it."""
-        replace_file(self._position_file, str(position).encode())
         self._position = position
-        if self._writer is not None:
-            self._writer.trim(position)
+        try:
+            if self._writer is not None:
+                self._writer.trim(position)
+            replace_file(self._position_file, str(position).encode())
+        except (JournalError, OSError) as error:
+            # A full disk. What was handed on must not be handed on again and again: we go on from memory, and after a crash
+            # some of it is handed on once more.
+            _log.error("partition %d: the spool cannot store its position: %s", self._partition, error)
 
     def close(self) -> None:
         if self._reader is not None:

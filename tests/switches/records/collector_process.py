@@ -6,8 +6,6 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-import structlog
-
 from journal import open_journal
 from switches.collector import serve
 
@@ -26,7 +24,6 @@ def listening(port: int) -> None:
 
 
 def main(home: Path, port: int) -> None:
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     serve(
         journal=open_journal(f"files://{home}/journal"),
         spool=home / "spool",

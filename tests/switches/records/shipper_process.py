@@ -6,12 +6,9 @@ import sys
 from pathlib import Path
 from threading import Event
 
-import structlog
-
 from switches.shipper import Pace, ship
 
 if __name__ == "__main__":
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     ship(
         home=Path(sys.argv[1]),
         url=sys.argv[2],

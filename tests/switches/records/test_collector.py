@@ -19,7 +19,8 @@ from running_collector import TOKEN, CollectorProcess, Credential, Running, find
 from core.record import TICK_KEY, Tick
 from journal import Entry, Journal, Locked, Reader, Writer, create_topics, open_journal, partition_for
 from switches.collector import Limits, serve
-from switches.post import Busy, Denied, TooMuch, connect, post_records
+from switches.committer import Committer
+from switches.post import Away, Busy, Denied, TooMuch, connect, post_records
 
 Start = Callable[..., Running]
 
@@ -443,6 +444,24 @@ def test_a_spool_that_another_collector_holds_is_refused_at_start(start_collecto
     one = start_collector()
     with pytest.raises(Locked, match="spool/0 has a writer already"):
         serve(journal=one.journal, spool=tmp_path / "spool", find_credential=find_credential, config_version=lambda: 1)
+
+
+def test_a_bug_of_ours_ends_the_collector_and_acknowledges_nothing(
+    start_collector: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = start_collector()
+
+    def broken(self: Committer, group: object) -> None:
+        raise ZeroDivisionError("a bug")
+
+    faults: list[str] = []
+    monkeypatch.setattr("threading.excepthook", lambda about: faults.append(str(about.exc_value)))
+    monkeypatch.setattr(Committer, "_commit", broken)
+    with pytest.raises((Busy, Away)):
+        post_records(one.client, [record(1)])
+    until(lambda: faults)
+    assert faults == ["the collector stopped: ZeroDivisionError: a bug"]
+    assert one.records() == []
 
 
 def test_an_acknowledged_record_outlives_a_kill_also_while_it_is_spooled(collector_process: CollectorProcess) -> None:

@@ -1,0 +1,124 @@
+"""How fast records go into the journal and out of it, and through the collector. About 20 seconds."""
+
+from __future__ import annotations
+
+import multiprocessing
+import statistics
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from journal import Entry, Journal, open_journal
+from switches.collector import Limits, serve
+from switches.post import connect, post_records
+
+TOKEN = "a-token-for-the-bench"
+
+
+class Credential(NamedTuple):
+    tenant: str = "t1"
+    switch: str = "k1"
+
+    def allows(self, address: str) -> bool:
+        return True
+
+
+def record(seq: int) -> bytes:
+    """A stop of 430 bytes."""
+    head = b'{"v":1,"event":"stop","switch":"k1","at_ms":1795000000000,"boot_id":"b1","seq":%d,"account":"a%d"' % (
+        seq,
+        seq % 2000,
+    )
+    return head + b',"user_agent":"' + b"x" * (430 - len(head) - 17) + b'"}'
+
+
+def bench_files(journal: Journal) -> None:
+    journal.create("calls", 4)
+    writer = journal.writer("calls", 0)
+    total = 0
+    for size in (1, 50, 500, 4000):
+        entries = [Entry(b"t1\x1facme", record(n), 0) for n in range(size)]
+        took: list[float] = []
+        until = time.perf_counter() + 1.5
+        while time.perf_counter() < until:
+            began = time.perf_counter()
+            writer.append(entries)
+            took.append(time.perf_counter() - began)
+        total += size * len(took)
+        p50, p99 = statistics.median(took) * 1000, statistics.quantiles(took, n=100)[98] * 1000
+        rate = size * len(took) / sum(took)
+        print(f"append of {size:5d} with fsync  {rate:12,.0f} records/s   p50 {p50:6.2f} ms  p99 {p99:6.2f} ms")
+    reader = journal.reader("calls", 0, 0)
+    began = time.perf_counter()
+    count = 0
+    while messages := reader.read():
+        count += len(messages)
+    assert count == total
+    print(f"read, every frame checked   {count / (time.perf_counter() - began):12,.0f} records/s")
+    began = time.perf_counter()
+    journal.reader("calls", 0, count - 1).read()
+    print(f"find the last offset        {(time.perf_counter() - began) * 1000:12.1f} ms")
+    writer.close()
+    began = time.perf_counter()
+    journal.writer("calls", 0).close()
+    print(f"open and check the tail     {(time.perf_counter() - began) * 1000:12.1f} ms")
+
+
+def run_collector(home: str, port: multiprocessing.Queue[int]) -> None:
+    limits = Limits(records_per_s=1e9, burst_records=1e9)
+    serve(
+        journal=open_journal(f"files://{home}/journal"),
+        spool=Path(home) / "spool",
+        find_credential=lambda token: Credential(),
+        config_version=lambda: 1,
+        limits=limits,
+        listening=port.put,
+    )
+
+
+def bench_collector(url: str, size: int, clients: int, seconds: float = 2.0) -> None:
+    lines = [record(n) for n in range(size)]
+    took: list[float] = []
+
+    def post() -> None:
+        with connect(url, TOKEN) as client:
+            while time.perf_counter() < until:
+                began = time.perf_counter()
+                post_records(client, lines)
+                took.append(time.perf_counter() - began)
+
+    started = time.perf_counter()
+    until = started + seconds
+    threads = [threading.Thread(target=post) for _ in range(clients)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    spent = time.perf_counter() - started
+    p50, p99 = statistics.median(took) * 1000, statistics.quantiles(took, n=100)[98] * 1000
+    rate = size * len(took) / spent
+    print(f"collector, {clients} x posts of {size:4d}  {rate:12,.0f} records/s   p50 {p50:6.2f} ms  p99 {p99:6.2f} ms")
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as home:
+        bench_files(open_journal(f"files://{home}/alone"))
+        port: multiprocessing.Queue[int] = multiprocessing.get_context("spawn").Queue()
+        process = multiprocessing.get_context("spawn").Process(target=run_collector, args=(home, port), daemon=True)
+        process.start()
+        try:
+            url = f"http://127.0.0.1:{port.get(timeout=30)}"
+            with connect(url, TOKEN) as client:
+                while not client.get("/v1/health").json()["ready"]:
+                    time.sleep(0.05)
+            for size, clients in ((1, 1), (1, 8), (50, 4), (500, 1), (500, 4), (2000, 2)):
+                bench_collector(url, size, clients)
+        finally:
+            process.terminate()
+            process.join(15)
+
+
+if __name__ == "__main__":
+    main()
