@@ -39,6 +39,11 @@ local function protected_number(digits)
   return #digits < 7 and KSR.htable.sht_get("protected", digits) ~= nil
 end
 
+-- Protected as an emergency line (its reason begins so): a call to it opens the two hours as well.
+function is_emergency_line(digits)
+  return digits ~= "" and tostring(KSR.htable.sht_get("protected", digits) or ""):sub(1, 9) == "emergency"
+end
+
 function is_protected(call)
   if call.a_number ~= "" and protected_number(call.a_number) then return true end
   if protected_number(call.b_number) then return true end

@@ -38,6 +38,11 @@ function source_of(address)
   end
   local groups = {}
   if address:find(":", 1, true) then
+    local left, right = address:match("^(.-)::(.*)$")
+    if left then -- :: stands for as many zeros as are missing
+      local _, written = (left .. ":" .. right):gsub("%x+", "")
+      address = left .. (":0"):rep(8 - written) .. ":" .. right
+    end
     for group in address:gmatch("%x+") do groups[#groups + 1] = tonumber(group, 16) end
     return #groups == 8 and try("6", groups, 16, "%x", ":") or nil
   end
@@ -55,10 +60,12 @@ local function caller_of(pai)
   return asserted or pv("$fU") or ""
 end
 
--- The claim of a STIR PASSporT, as claimed: nothing here verifies it.
+-- The claim of a STIR PASSporT (or of the header that a verifier before us wrote), as claimed: nothing here verifies it.
 local function attestation()
-  local header = pv("$hdr(P-Attestation-Indicator)") or ""
-  return header:match("^%s*([ABCabc])%s*$") or ""
+  local said = (pv("$hdr(P-Attestation-Indicator)") or ""):match("^%s*([ABC])%s*$")
+  if said then return said end
+  local claims = pv("$hdr(Identity)") and pv("$(hdr(Identity){s.select,1,.}{s.decode.base64url})")
+  return claims and claims:match('"attest"%s*:%s*"([ABC])"') or ""
 end
 
 local function read_call()
@@ -101,7 +108,7 @@ function setup(safe)
   set("$var(rf_code)", "")
   guarded("setup", function()
     local call, plan = read_call()
-    local emergency = safe == "1" or call.b_kind == "emergency"
+    local emergency = safe == "1" or call.b_kind == "emergency" or is_emergency_line(call.b_number)
     local order, shadow
     if emergency then
       guarded("after emergency", function() after_emergency_begins(call, plan) end)

@@ -106,6 +106,14 @@ local function answer_number(path)
   reply(200, "OK", ('{"digits":"%s","kind":"%s"}'):format(digits, kind))
 end
 
+-- /source/ADDRESS: whose calls come from there.
+local function answer_source(path)
+  local row = source_of(path:match("^/source/([%x.:]+)$") or "")
+  if not row then return reply(404, "Not Found", "") end
+  local f = split(row, "|")
+  reply(200, "OK", ('{"tenant":"%s","account":"%s","trunk":"%s","dial_plan":"%s"}'):format(f[1], f[2], f[3], f[4]))
+end
+
 -- $var(rf_http) = "dispatch": the command may run. Else it was answered here.
 function control()
   local ok, problem = pcall(function()
@@ -113,6 +121,7 @@ function control()
     if not token or not same(token, SITE.token) then return reply(401, "Unauthorized", "a token is needed\n") end
     local path = KSR.pv.get("$hu") or ""
     if KSR.pv.get("$rm") == "GET" and path:match("^/normalise/") then return answer_number(path) end
+    if KSR.pv.get("$rm") == "GET" and path:match("^/source/") then return answer_source(path) end
     local command = parse_command(KSR.pv.get("$rb") or "")
     if not command then return reply(400, "Bad Request", "one flat JSON-RPC command, each key once, is taken here\n") end
     local params = command.params or {}

@@ -62,9 +62,9 @@ def render(settings: Settings) -> Rendered:
     ]
     values = {
         "switch": _word(settings.switch),
-        "listen": _word(settings.listen),
+        "listen": _host(settings.listen),
         "sip_port": str(int(settings.sip_port)),
-        "control_listen": _word(settings.control_listen),
+        "control_listen": _host(settings.control_listen),
         "control_port": str(int(settings.control_port)),
         "workers": str(int(settings.workers)),
         "answer_within_ms": str(int(settings.answer_within_ms)),
@@ -103,6 +103,15 @@ def _word(value: str) -> str:
     return value
 
 
+def _host(value: str) -> str:
+    """An address as a URI writes it.
+
+    >>> _host("::1"), _host("127.0.0.1")
+    ('[::1]', '127.0.0.1')
+    """
+    return _word(f"[{value}]" if ":" in value and not value.startswith("[") else value)
+
+
 def _path(path: Path) -> str:
     text = str(path)
     if not path.is_absolute() or any(c in '"\\\n\r$@' for c in text):
@@ -130,7 +139,7 @@ class Running:
     @property
     def control_url(self) -> str:
         """Where JSON-RPC is taken."""
-        return f"http://{self.settings.control_listen}:{self.settings.control_port}/RPC"
+        return f"http://{_host(self.settings.control_listen)}:{self.settings.control_port}/RPC"
 
     def stop(self, timeout_s: float = 10.0) -> None:
         """An orderly end; the whole group is killed if it does not come."""
@@ -171,6 +180,7 @@ def start(settings: Settings, *, ready_within_s: float = 15.0) -> Running:
         raise KamailioError(
             "kamailio is not installed; on Debian: apt-get install kamailio kamailio-extra-modules kamailio-lua-modules"
         )
+    _end_leftovers(settings.run_dir)
     cfg = write_files(settings)
     log = settings.run_dir / "kamailio.log"
     parent = os.getpid()
@@ -197,22 +207,37 @@ def start(settings: Settings, *, ready_within_s: float = 15.0) -> Running:
     raise KamailioError(f"kamailio did not answer an OPTIONS within {ready_within_s:.0f} s:\n{_tail(log)}")
 
 
+def _end_leftovers(run_dir: Path) -> None:
+    """Workers outlive a main process that was killed, and would take half of the packets beside a new one: end them first.
+
+    Only processes whose command names this very configuration are ours.
+    """
+    ours = str(run_dir / "kamailio.cfg").encode()
+    for proc in Path("/proc").iterdir():
+        if not proc.name.isdigit() or int(proc.name) == os.getpid():
+            continue
+        try:
+            words = (proc / "cmdline").read_bytes().split(b"\0")
+            if ours in words and words[0].rsplit(b"/", 1)[-1] == b"kamailio":
+                os.kill(int(proc.name), signal.SIGKILL)
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            continue  # it ended meanwhile, or is another user's
+
+
 def answers_options(host: str, port: int, timeout_s: float = 0.2) -> bool:
     """Whether a SIP server on UDP answers an OPTIONS with 200."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as sock:
-        sock.bind((host, 0))
         sock.settimeout(timeout_s)
-        own = sock.getsockname()[1]
-        tag = os.urandom(6).hex()
-        shown = f"[{host}]" if ":" in host else host
-        request = (
-            f"OPTIONS sip:{shown}:{port} SIP/2.0\r\nVia: SIP/2.0/UDP {shown}:{own};branch=z9hG4bK{tag}\r\nMax-Forwards: 5\r\n"
-            f"From: <sip:ringfence@{shown}>;tag={tag}\r\nTo: <sip:{shown}>\r\nCall-ID: {tag}\r\nCSeq: 1 OPTIONS\r\n"
-            "Content-Length: 0\r\n\r\n"
-        )
         try:
-            sock.sendto(request.encode(), (host, port))
+            sock.connect((host, port))
+            own, tag, there = sock.getsockname(), os.urandom(6).hex(), _host(host)
+            request = (
+                f"OPTIONS sip:{there}:{port} SIP/2.0\r\nVia: SIP/2.0/UDP {_host(own[0])}:{own[1]};branch=z9hG4bK{tag}\r\n"
+                f"Max-Forwards: 5\r\nFrom: <sip:ringfence@{there}>;tag={tag}\r\nTo: <sip:{there}>\r\nCall-ID: {tag}\r\n"
+                "CSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"
+            )
+            sock.send(request.encode())
             return sock.recv(4096).startswith(b"SIP/2.0 200")
         except OSError:  # refused or silent: it is not up yet
             time.sleep(0.05)

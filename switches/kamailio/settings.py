@@ -62,7 +62,7 @@ class Settings:
     tables_version: str = ""  # of dial plans, sources and protected numbers; shown as ctl=>tables
     workers: int = 4
     shm_mb: int = 128
-    max_invites_per_s: int = 200  # from one source address; what is above is dropped for the rest of the second
+    max_invites_per_s: int = 500  # from one source address; what is above is dropped for the rest of the second
     max_emergency_per_s: int = 50  # the same for emergency calls, counted apart
     answer_within_ms: int = 5_000  # a carrier that says nothing for so long is left for the next
     ring_within_s: int = 180

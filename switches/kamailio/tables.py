@@ -37,7 +37,7 @@ def checked(value: str, pattern: re.Pattern[str], what: str) -> str:
 
 
 def network_key(network: str) -> str:
-    """A network as the switch writes it: IPv6 without `::`, as Kamailio prints addresses.
+    """A network as the switch's look-up writes it: IPv6 without `::`.
 
     >>> network_key("192.0.2.7"), network_key("2001:db8::/32")
     ('192.0.2.7/32', '2001:db8:0:0:0:0:0:0/32')

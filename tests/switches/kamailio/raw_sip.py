@@ -9,14 +9,20 @@ from dataclasses import dataclass
 from types import TracebackType
 
 
+def shown(address: str) -> str:
+    """An address as SIP writes it."""
+    return f"[{address}]" if ":" in address else address
+
+
 class Phone:
     """A UDP socket that speaks SIP as it is told to, right or wrong."""
 
     def __init__(self, address: str, port: int = 0) -> None:
-        self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
         self.sock.bind((address, port))
-        self.address, self.port = self.sock.getsockname()
+        self.port = int(self.sock.getsockname()[1])
+        self.address = shown(address)
 
     def __enter__(self) -> Phone:
         return self
@@ -30,7 +36,7 @@ class Phone:
     ) -> bytes:  # fmt: skip
         """An INVITE (or another request); From, R-URI and more headers can be any bytes."""
         user = number if isinstance(number, bytes) else number.encode()
-        host = f"{to[0]}:{to[1]}".encode()
+        host = f"{shown(to[0])}:{to[1]}".encode()
         own = f"{self.address}:{self.port}".encode()
         tag = tag or os.urandom(4).hex()
         if not from_value:
