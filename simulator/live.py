@@ -107,7 +107,7 @@ def run(
     )
     streams = [
         legitimate(place, seed, start_ms - WARM_UP_MS, calls_per_s, WARM_UP_MS * 2),
-        ramp(place, seed, ramp_ms, min(0.5, 0.15 * calls_per_s), 12_000),
+        ramp(place, seed, ramp_ms, min(0.5, 0.15 * calls_per_s), 6_000),
     ]
     if attack:
         plan = irsf.draw_loud(place, seed, start_ms + int(after_s * 1000), invites_per_s)
