@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+import psutil
+
 from journal import Entry, Journal, open_journal
 from switches.collector import Limits, serve
 from switches.post import connect, post_records
@@ -78,7 +80,7 @@ def run_collector(home: str, port: multiprocessing.Queue[int]) -> None:
     )
 
 
-def bench_collector(url: str, size: int, clients: int, seconds: float = 2.0) -> None:
+def bench_collector(url: str, collector: psutil.Process, size: int, clients: int, seconds: float = 2.0) -> None:
     lines = [record(n) for n in range(size)]
     took: list[float] = []
 
@@ -89,6 +91,7 @@ def bench_collector(url: str, size: int, clients: int, seconds: float = 2.0) -> 
                 post_records(client, lines)
                 took.append(time.perf_counter() - began)
 
+    before = collector.cpu_times()
     started = time.perf_counter()
     until = started + seconds
     threads = [threading.Thread(target=post) for _ in range(clients)]
@@ -97,9 +100,14 @@ def bench_collector(url: str, size: int, clients: int, seconds: float = 2.0) -> 
     for thread in threads:
         thread.join()
     spent = time.perf_counter() - started
+    after = collector.cpu_times()
+    cpu_us = (after.user + after.system - before.user - before.system) * 1e6 / (size * len(took))
     p50, p99 = statistics.median(took) * 1000, statistics.quantiles(took, n=100)[98] * 1000
     rate = size * len(took) / spent
-    print(f"collector, {clients} x posts of {size:4d}  {rate:12,.0f} records/s   p50 {p50:6.2f} ms  p99 {p99:6.2f} ms")
+    print(
+        f"collector, {clients} x posts of {size:4d}  {rate:12,.0f} records/s   p50 {p50:6.2f} ms  p99 {p99:6.2f} ms"
+        f"   {cpu_us:7.1f} us of its CPU a record"
+    )
 
 
 def main() -> None:
@@ -114,7 +122,7 @@ def main() -> None:
                 while not client.get("/v1/health").json()["ready"]:
                     time.sleep(0.05)
             for size, clients in ((1, 1), (1, 8), (50, 4), (500, 1), (500, 4), (2000, 2)):
-                bench_collector(url, size, clients)
+                bench_collector(url, psutil.Process(process.pid), size, clients)
         finally:
             process.terminate()
             process.join(15)

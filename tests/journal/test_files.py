@@ -44,7 +44,7 @@ def one(value: bytes) -> list[Entry]:
     return [Entry(b"k", value, 0)]
 
 
-# --- the end --------------------------------------------------------------------------------------------------------------------
+# --- the end -------------------------------------------------------------------------------------------------------------------
 
 
 def test_a_reader_stops_at_the_synced_end_whatever_stands_behind_it(tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_damage_below_the_synced_end_is_named_and_never_repaired_in_silence(tmp_
             reader.read()
 
 
-# --- segments and retention -----------------------------------------------------------------------------------------------------
+# --- segments and retention ----------------------------------------------------------------------------------------------------
 
 
 def test_segments_are_named_by_their_first_offset_and_read_as_one(tmp_path: Path) -> None:
@@ -192,7 +192,7 @@ def test_what_was_consumed_can_be_trimmed(tmp_path: Path) -> None:
     assert writer.append(one(b"next")) == 10 and values(journal, 10) == [b"next"]
 
 
-# --- no room --------------------------------------------------------------------------------------------------------------------
+# --- no room -------------------------------------------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -277,7 +277,7 @@ def test_after_a_failed_fsync_the_writer_stops_until_the_files_are_read_anew(
     assert values(journal) == [b"before", b"next"]
 
 
-# --- several processes ----------------------------------------------------------------------------------------------------------
+# --- several processes ---------------------------------------------------------------------------------------------------------
 
 
 def test_a_topic_made_by_many_at_once_is_made_once(tmp_path: Path) -> None:
@@ -304,3 +304,25 @@ def test_a_format_of_tomorrow_is_refused(tmp_path: Path) -> None:
     (tmp_path / "calls" / "topic.json").write_text('{"format": 2, "partitions": 1}')
     with pytest.raises(JournalError, match="has format 2, this program reads 1"):
         journal.writer("calls", 0)
+
+
+# --- a power cut ----------------------------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=40, deadline=None)
+@given(groups=st.lists(st.lists(st.binary(max_size=900), min_size=1, max_size=4), min_size=1, max_size=10), data=st.data())
+def test_after_a_power_cut_all_that_was_acknowledged_is_found_again(groups: list[list[bytes]], data: st.DataObject) -> None:
+    """The segments are synced; of the mapped end any earlier state may be what reached the disk."""
+    with tempfile.TemporaryDirectory() as home:
+        journal = open_small(Path(home))
+        writer = journal.writer("calls", 0)
+        ends = [0]
+        for group in groups:
+            writer.append([Entry(b"k", value, 0) for value in group])
+            ends.append(writer.end)
+        writer.close()
+        stale = data.draw(st.sampled_from(ends), "the end that reached the disk")
+        (Path(home) / "calls" / "0" / "synced").write_bytes(stale.to_bytes(8, "little"))
+        assert len(values(journal)) == stale
+        journal.create("calls", 1)  # as every process does when it starts
+        assert values(journal) == [value for group in groups for value in group]

@@ -1,0 +1,85 @@
+"""One partition's way into the journal, while the journal comes and goes and the collector is killed: in order, none lost."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from journal import Entry, Full, Journal, JournalError, Writer, open_journal
+from switches.lane import Lane
+from switches.spool import Spool
+
+
+class Weather:
+    """A real journal behind a switch: `fine`, `away` or `full`."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self.now = "fine"
+
+    def open_writer(self) -> Writer:
+        if self.now == "away":
+            raise JournalError("away")
+        return Weathered(self._journal.writer("calls", 0), self)
+
+
+class Weathered:
+    def __init__(self, inner: Writer, weather: Weather) -> None:
+        self._inner = inner
+        self._weather = weather
+
+    def append(self, entries: Sequence[Entry]) -> int:
+        if self._weather.now == "away":
+            raise JournalError("away")
+        if self._weather.now == "full":
+            raise Full("full")
+        return self._inner.append(entries)
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+STEPS = st.sampled_from(["append", "append", "append", "away", "full", "fine", "catch up", "restart", "forget the position"])
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(STEPS, max_size=40))
+def test_whatever_the_weather_all_arrives_in_order(steps: list[str]) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        home = Path(name)
+        journal = open_journal(f"files://{home}/journal")
+        journal.create("calls", 1)
+        weather = Weather(journal)
+        clock = [0]
+
+        def open_lane() -> Lane:
+            return Lane("calls/0", weather.open_writer, Spool(home / "spool", 0, 1), lambda size: True, lambda: clock[0])
+
+        lane = open_lane()
+        count = 0
+        for step in [*steps, "fine", "catch up"]:
+            clock[0] += 400  # a retry is due each 1000
+            match step:
+                case "append":
+                    lane.append([Entry(b"k", b"%d" % n, n) for n in range(count, count + 3)])
+                    count += 3
+                case "catch up":
+                    clock[0] += 1000
+                    lane.catch_up()
+                case "restart" | "forget the position":
+                    lane.close()
+                    if step == "forget the position":  # as a kill between handing on and storing the position does
+                        (home / "spool" / "position-0").unlink(missing_ok=True)
+                    lane = open_lane()
+                case _:
+                    weather.now = step
+        assert lane.waiting == 0
+        lane.close()
+        got = [int(m.value) for m in journal.reader("calls", 0, 0).read(max_messages=10_000)]
+        assert list(dict.fromkeys(got)) == list(range(count))  # each once, in order, but for what was handed on twice
+        if "forget the position" not in steps:
+            assert got == list(range(count))
