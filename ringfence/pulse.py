@@ -97,10 +97,7 @@ class Pulse:
             reader.close()
 
     def _behind(self, partition: int) -> int:
-        at = self._judged_to[partition]
-        end = self.journal.end_offset(topics.CALLS, partition)
-        if end - at > MOST_AT_ONCE:
-            return end - at
+        at, end = self._judged_to[partition], self.journal.end_offset(topics.CALLS, partition)
         if end <= at:
             return 0
         reader = self.journal.reader(topics.CALLS, partition, at)
@@ -108,9 +105,9 @@ class Pulse:
             waiting = [message.key != TICK_KEY for message in reader.read(MOST_AT_ONCE)]
         finally:
             reader.close()
-        ticks = waiting.index(True) if True in waiting else len(waiting)
-        self._judged_to[partition] = at + ticks  # ticks at the head are never judged: step over them
-        return sum(waiting)
+        # Ticks at the head are never judged: step over them.
+        self._judged_to[partition] = at + (waiting.index(True) if True in waiting else len(waiting))
+        return sum(waiting) + (end - at - len(waiting))
 
     def _records(self, partition: int, frame: pl.DataFrame) -> int:
         for disposition, count in frame.group_by("disposition").len().iter_rows():

@@ -76,19 +76,10 @@ def amount(value: Decimal | None) -> str | None:
 
 
 def show(rows: list[dict[str, Any]]) -> None:
-    """A table for people."""
-    from rich.console import Console
-    from rich.table import Table
-
+    """A table for people, as wide as a terminal of 80 columns; a reason runs on beyond it."""
     units = {side: sorted({row[f"{side}_currency"] for row in rows} - {""}) for side in ("sell", "buy")}
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("ended")
-    table.add_column("account", min_width=8, overflow="ellipsis", no_wrap=True)
-    table.add_column("number", no_wrap=True)
-    table.add_column("seconds", justify="right", no_wrap=True)
-    for side, found in units.items():
-        table.add_column(f"{side} {found[0]}" if len(found) == 1 else side, justify="right", no_wrap=True)
-    table.add_column("disposition", min_width=11, overflow="fold")
+    heads = [f"{side} {found[0]}" if len(found) == 1 else side for side, found in units.items()]
+    typer.secho(_line("ended", "account", "number", "seconds", *heads, "disposition"), dim=True)
     for row in rows:
         ended = row["end_at"] or row["learned_at"]
         seconds = "" if row["duration_ms"] is None else f"{row['duration_ms'] / 1000:.1f}"
@@ -98,5 +89,8 @@ def show(rows: list[dict[str, Any]]) -> None:
         ]
         fate = row["disposition"] + (" (hung)" if row["suspected_hung"] else "") + (f": {row['reason']}" if row["reason"] else "")
         who = row["account"] or row["ingress_trunk"]
-        table.add_row(f"{ended:%H:%M:%S}", who, row["b_number"] or "-", seconds, *money, fate)
-    Console().print(table)
+        typer.echo(_line(f"{ended:%H:%M:%S}", who, row["b_number"] or "-", seconds, *money, fate))
+
+
+def _line(ended: str, account: str, number: str, seconds: str, sell: str, buy: str, fate: str) -> str:
+    return f"{ended:8} {account:11.11} {number:15} {seconds:>7} {sell:>11} {buy:>11} {fate}"

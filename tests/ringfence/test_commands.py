@@ -1,0 +1,146 @@
+"""The commands as a person types them, on books of their own; the switch is the loopback one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from books import audit, configs, lists, open_books, orders, reading, suppressions, switches
+from books.engine import Engine
+from ringfence import first_start
+from ringfence.cli import app
+from ringfence.secrets import load_or_make
+from ringfence.settings import Settings
+from switches.loopback import Loopback, Served
+
+NOW_MS = 1_700_000_000_000
+
+
+@dataclass
+class House:
+    """An installation with one switch, which enforces."""
+
+    home: Path
+    engine: Engine
+    switch: Loopback
+
+    def run(self, *words: str, exit_code: int = 0) -> str:
+        result = CliRunner().invoke(app, [*words, "--home", str(self.home)])
+        assert result.exit_code == exit_code, result.output
+        return result.output
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    settings = Settings(home=tmp_path, tenant="t1", countries="AT")
+    secrets = load_or_make(settings.state_dir)
+    first_start.lay(settings)
+    first_start.open_and_publish(settings, first_start.starter("t1"), NOW_MS)
+    table = Loopback()
+    served: Served = table.serve(0, secrets.control_token)
+    first_start.connect_switch(settings, secrets, "k1", "loopback", served.url, True, NOW_MS)
+    engine = open_books(settings.books_dsn)
+    yield House(tmp_path, engine, table)
+    engine.dispose()
+    served.close()
+
+
+def test_a_block_by_hand_stands_in_the_books(house: House):
+    said = house.run("block", "--account", "local", "--b-range", "88213", "--ttl", "1h", "--why", "pumped", "--who", "ops")
+    assert "t1/account:local/b:88213 is blocked for 1h (standing" in said
+    with reading(house.engine) as conn:
+        (kept,) = orders.select(conn, statuses=("standing",))
+    assert (kept.order.by, kept.order.reason, kept.automatic) == ("ops", "pumped", False)
+    assert kept.order.expires_at_ms - kept.order.created_at_ms == 3_600_000
+
+
+def test_a_block_over_an_emergency_number_is_refused_for_people_too(house: House):
+    said = house.run("block", "--account", "local", "--b-range", "11", "--why", "typo", exit_code=1)
+    assert "overlaps the protected number 112" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["--account", "local", "--trunk", "loopback", "--why", "w"], "one of the two"),
+        (["--why", "w"], "one of the two"),
+        (["--account", "local", "--ttl", "1 fortnight", "--why", "w"], "not a length of time"),
+        (["--account", "local"], "--why"),
+    ],
+)
+def test_a_block_that_is_not_clear_is_not_guessed(house: House, words: list[str], why: str):
+    said = house.run("block", *words, exit_code=2)
+    assert why in " ".join(said.replace("│", " ").split())
+
+
+def test_what_is_no_number_is_refused_with_the_reason(house: House):
+    assert "is not 1 to 15 digits" in house.run("block", "--account", "local", "--b-range", "88%", "--why", "w", exit_code=1)
+
+
+def test_unblock_lifts_the_key_and_suppresses_it(house: House):
+    house.run("block", "--account", "local", "--b-range", "88213", "--why", "pumped")
+    said = house.run("unblock", "--account", "local", "--b-range", "88213", "--why", "theirs", "--who", "ops")
+    assert "1 orders lifted" in said and "for 24h" in said
+    with reading(house.engine) as conn:
+        assert [kept.status for kept in orders.select(conn)] == ["lifted"]
+        assert [s.why for s in suppressions.live(conn, NOW_MS)] == ["theirs"]
+        assert "lifted" in [entry.verb for entry in audit.last(conn)]
+
+
+def test_unblock_all_holds_the_switch_with_everything_else_dead(house: House):
+    assert not house.switch.held()
+    assert "held: all blocks are off" in house.run("unblock", "--all", "--why", "wrong calls refused")
+    assert house.switch.held()
+    with reading(house.engine) as conn:
+        assert switches.holds(conn)["k1"].why == "wrong calls refused"
+    assert "blocks act again" in house.run("unblock", "--clear-hold", "--why", "mended")
+    assert not house.switch.held()
+
+
+def test_a_switch_that_does_not_answer_is_said(house: House):
+    house.switch.trouble = "close"
+    said = house.run("unblock", "--all", "--why", "w", exit_code=1)
+    assert "k1:" in said and "held: all blocks are off" not in said
+
+
+def test_the_first_start_makes_an_installation_once(house: House):
+    settings = Settings(home=house.home, tenant="t1")
+    assert first_start.open_and_publish(settings, first_start.starter("other"), NOW_MS) == 1, "a second start changes nothing"
+    with reading(house.engine) as conn:
+        config = configs.load(conn, 1)
+        assert "112" in lists.protected(conn).numbers
+    assert [a.name for a in config.accounts] == ["local"]
+    assert "112" in config.protected_numbers
+    assert config.decks.keys() == {"sell-business", "buy-alpha"}
+
+
+def test_a_new_switch_is_in_shadow(house: House):
+    settings = Settings(home=house.home)
+    first_start.connect_switch(
+        settings, load_or_make(settings.state_dir), "k2", "kamailio", "http://127.0.0.1:1/RPC", None, NOW_MS
+    )
+    with reading(house.engine) as conn:
+        assert switches.enforcing(conn, "k1", "t1") and not switches.enforcing(conn, "k2", "t1")
+
+
+def test_a_home_without_books_is_named(tmp_path: Path):
+    result = CliRunner().invoke(app, ["block", "--account", "a", "--why", "w", "--home", str(tmp_path)])
+    assert result.exit_code == 1 and "There are no books" in result.output
+
+
+@pytest.mark.parametrize("name", ["up", "flow", "simulate", "replay", "block", "unblock", "calls", "status", "migrate"])
+def test_every_command_explains_itself_with_an_example(name: str):
+    result = CliRunner().invoke(app, [name, "--help"])
+    assert result.exit_code == 0
+    assert f"ringfence {name}" in " ".join(result.output.replace("│", " ").split())
+
+
+def test_migrate_may_be_repeated(tmp_path: Path):
+    for applied in ("applied", "at the newest migration"):
+        result = CliRunner().invoke(app, ["migrate", "--home", str(tmp_path)])
+        assert result.exit_code == 0, result.output
+        assert applied in result.output

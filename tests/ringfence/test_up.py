@@ -1,0 +1,133 @@
+"""Everything in one terminal: an attack is seen and blocked, the counts add up, and nothing is left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+FATES = ("rated", "unrated", "events", "rejected", "duplicates", "conflicts")
+KEYS = ["received", *FATES, "alerts", "blocks", "lag", "versions"]
+
+
+class Up:
+    """A running `ringfence up --simulate`."""
+
+    def __init__(self, home: Path, *options: str) -> None:
+        self.home = home
+        self.out = home.parent / "up.txt"
+        self.env = os.environ | {f"RINGFENCE_{name}_PORT": "0" for name in ("COLLECTOR", "WAREHOUSE", "CONTROL")}
+        self.env["RINGFENCE_HOME"] = str(home)
+        with self.out.open("wb") as out:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "ringfence", "up", "--simulate", *options], stdout=out, stderr=out, env=self.env
+            )
+
+    def said(self) -> str:
+        return self.out.read_text()
+
+    def until(self, true: Callable[[], object], within_s: float = 90.0) -> None:
+        end = time.monotonic() + within_s
+        while not true():
+            assert self.process.poll() is None, self.said()
+            assert time.monotonic() < end, self.said()
+            time.sleep(0.25)
+
+    def children(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def ask(self, *words: str) -> str:
+        command = [sys.executable, "-m", "ringfence", *words]
+        return subprocess.run(command, env=self.env, capture_output=True, text=True, check=True, timeout=60).stdout
+
+
+def gone(processes: list[psutil.Process], within_s: float = 15.0) -> list[str]:
+    """The command lines of those that are still there."""
+    _, alive = psutil.wait_procs(processes, timeout=within_s)
+    return [" ".join(process.cmdline()) for process in alive if process.status() != psutil.STATUS_ZOMBIE]
+
+
+@pytest.mark.slow
+def test_an_attack_is_told_and_blocked_and_nothing_is_lost_or_left(tmp_path: Path):
+    up = Up(tmp_path / "home", "--seed", "1", "--attack-after-s", "5", "--calls-per-s", "5")
+    try:
+        up.until(lambda: re.search(r"switch sim1 refuses t1/account:\S+", up.said()))
+        assert " ALERT " in up.said() and " BLOCK " in up.said()
+        victim = re.search(r"switch sim1 refuses t1/account:([^/\s]+)", up.said())
+        assert victim is not None
+
+        calls = json.loads(up.ask("calls", "--last", "5", "--json"))
+        assert len(calls) == 5
+        assert all({"number", "duration_s", "sell", "buy", "disposition"} <= call.keys() for call in calls)
+        assert "disposition" in up.ask("calls", "--last", "3")
+
+        up.ask("unblock", "--account", victim[1], "--why", "a test")
+        up.until(lambda: f"lets t1/account:{victim[1]}" in up.said(), 30)
+
+        children = up.children()
+        assert len(children) == 5
+        up.process.send_signal(signal.SIGINT)
+        assert up.process.wait(60) == 0, up.said()
+        assert gone(children) == []
+    finally:
+        up.process.kill()
+    first = json.loads(up.ask("status", "--json"))
+    assert list(first) == KEYS
+    assert first["received"] == sum(first[fate] for fate in FATES) > 100
+    assert first["alerts"] >= 1 and first["versions"]["config"] == 1
+
+
+@pytest.mark.slow
+def test_a_killed_supervisor_leaves_nothing_and_the_next_one_goes_on(tmp_path: Path):
+    up = Up(tmp_path / "home", "--attack-after-s", "100000")
+    try:
+        up.until(lambda: re.search(r"rated [1-9]", up.said()))
+        children = up.children()
+        up.process.send_signal(signal.SIGKILL)
+        up.process.wait()
+        assert gone(children) == []
+    finally:
+        up.process.kill()
+    again = Up(tmp_path / "home", "--attack-after-s", "100000")
+    try:
+        judge = "ringfence flow judge"
+        again.until(lambda: re.search(r"rated [1-9]", again.said()))
+        (dying,) = [process for process in again.children() if judge in " ".join(process.cmdline())]
+        dying.kill()
+        again.until(lambda: "judge: started again" in again.said(), 20)
+        again.until(lambda: json.loads(again.ask("status", "--json"))["lag"] < 50, 40)
+        again.process.send_signal(signal.SIGTERM)
+        assert again.process.wait(60) == 0, again.said()
+    finally:
+        again.process.kill()
+    status = json.loads(again.ask("status", "--json"))
+    assert status["received"] == sum(status[fate] for fate in FATES)
+
+
+def test_a_home_that_is_not_ours_is_never_cleared(tmp_path: Path):
+    (tmp_path / "thesis.txt").write_text("three years of work")
+    command = [sys.executable, "-m", "ringfence", "up", "--fresh", "--home", str(tmp_path)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert result.returncode == 1 and "is not a home of Ringfence" in result.stderr
+    assert (tmp_path / "thesis.txt").read_text() == "three years of work"
+
+
+def test_a_port_that_is_taken_is_said_before_anything_starts(tmp_path: Path):
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        env = os.environ | {"RINGFENCE_COLLECTOR_PORT": str(taken.getsockname()[1])}
+        command = [sys.executable, "-m", "ringfence", "up", "--home", str(tmp_path / "home")]
+        result = subprocess.run(command, capture_output=True, text=True, timeout=60, env=env)
+    assert result.returncode == 1 and "RINGFENCE_COLLECTOR_PORT" in result.stderr
