@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from books import audit, configs, lists, open_books, orders, reading, suppressions, switches
+from books import audit, configs, lists, open_books, orders, reading, suppressions, switches, writing
 from books.engine import Engine
+from core.orders import BlockOrder, Key
 from ringfence import first_start
 from ringfence.cli import app
 from ringfence.secrets import load_or_make
@@ -127,12 +128,51 @@ def test_a_new_switch_is_in_shadow(house: House):
         assert switches.enforcing(conn, "k1", "t1") and not switches.enforcing(conn, "k2", "t1")
 
 
+def test_an_order_that_waits_is_approved_or_denied_by_a_person(house: House):
+    with writing(house.engine) as conn:
+        for number in ("1", "2"):
+            key = Key(tenant="t1", account="local", a_number=f"43664{number}")
+            order = BlockOrder(
+                order_id=f"order-{number}", key=key, action="refuse", created_at_ms=NOW_MS, learned_ms=NOW_MS,
+                expires_at_ms=NOW_MS + 3_600_000, finding_id="f", reason="pumping",
+            )  # fmt: skip
+            orders.keep(conn, order, automatic=True, status="waiting", why="31 orders in the last minute", now_ms=NOW_MS)
+    assert house.run("orders", "--waiting").count("waiting: 31 orders in the last minute") == 2
+    assert "1 orders stand" in house.run("orders", "--approve", "order-1", "--why", "confirmed")
+    assert "1 orders lifted" in house.run("orders", "--deny", "order-2", "--why", "a campaign")
+    assert "order order-2 is not waiting: it is lifted" in house.run("orders", "--deny", "order-2", "--why", "again", exit_code=1)
+    assert "order-1  standing" in house.run("orders")
+
+
+def test_a_switch_enforces_when_a_person_says_so(house: House):
+    assert "enforcing" in house.run("enforce")
+    assert "shadow" in house.run("enforce", "--switch", "k1", "--off", "--why", "a new trunk")
+    said = house.run("block", "--account", "local", "--b-range", "88213", "--why", "pumped")
+    assert "(shadow" in said and "calls go on" in said
+    house.run("enforce", "--switch", "k1", "--why", "tried")
+    with reading(house.engine) as conn:
+        assert orders.counts(conn) == {"standing": 1}, "what was in shadow stands now"
+    assert "There is no switch 'k9'" in house.run("enforce", "--switch", "k9", "--why", "w", exit_code=1)
+
+
+def test_a_protected_number_cannot_be_blocked(house: House):
+    assert "is protected" in house.run("protect", "--number", "+4314040", "--why", "hospital")
+    assert "overlaps the protected number 4314040" in house.run(
+        "block", "--account", "local", "--b-range", "4314", "--why", "w", exit_code=1
+    )
+    assert "hospital" in house.run("protect")
+    house.run("protect", "--remove", "--number", "4314040", "--why", "moved")
+    house.run("block", "--account", "local", "--b-range", "4314", "--why", "w")
+
+
 def test_a_home_without_books_is_named(tmp_path: Path):
     result = CliRunner().invoke(app, ["block", "--account", "a", "--why", "w", "--home", str(tmp_path)])
     assert result.exit_code == 1 and "There are no books" in result.output
 
 
-@pytest.mark.parametrize("name", ["up", "flow", "simulate", "replay", "block", "unblock", "calls", "status", "migrate"])
+@pytest.mark.parametrize(
+    "name", ["up", "flow", "simulate", "replay", "block", "unblock", "orders", "enforce", "protect", "calls", "status", "migrate"]
+)
 def test_every_command_explains_itself_with_an_example(name: str):
     result = CliRunner().invoke(app, [name, "--help"])
     assert result.exit_code == 0

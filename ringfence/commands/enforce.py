@@ -1,0 +1,56 @@
+"""`ringfence enforce`: whether a switch refuses, or only says what it would refuse."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import typer
+
+from ringfence import options
+from ringfence.options import Home, Tenant, Who, Why
+
+EPILOG = """
+Every switch starts in shadow: calls pass, and the records of those that would have been refused say so. What is live moves with
+the setting: orders in shadow stand from then on, and the other way round.
+
+**Examples**
+
+Which switch does what:
+
+`ringfence enforce`
+
+After a week of reading what would have been refused:
+
+`ringfence enforce --switch k1 --why "a week in shadow, no honest call marked"`
+
+Back to shadow: `ringfence enforce --switch k1 --off --why "a new trunk is being tried"`
+"""
+
+
+def enforce(
+    switch: Annotated[str, typer.Option(help="The switch; without it, what each switch does is shown.", show_default=False)] = "",
+    off: Annotated[bool, typer.Option("--off", help="Back to shadow.")] = False,
+    why: Why = "",
+    tenant: Tenant = "",
+    who: Who = "",
+    home: Home = None,
+) -> None:
+    """Make a switch refuse the calls of a tenant's blocks, or put it back in shadow."""
+    from books import switches
+    from ringfence import by_hand
+
+    with by_hand.books(options.settings_of(home)) as conn:
+        known = [one.name for one in switches.every(conn)]
+        if switch:
+            if switch not in known:
+                options.give_up(f"There is no switch {switch!r}; there are: {', '.join(known) or 'none'}.")
+            if not why:
+                raise typer.BadParameter("say --why: it goes into the audit")
+            name = by_hand.tenant(conn, tenant)
+            switches.set_enforcing(conn, switch, name, not off, options.login(who), why, time.time_ns() // 1_000_000)
+        held = switches.holds(conn)
+        for one in known:
+            for name, on in sorted(switches.tenants_of(conn, one).items()):
+                hold = f"   HELD by {held[one].who}: {held[one].why}" if one in held else ""
+                typer.echo(f"{one:12} {name:12} {'enforcing' if on else 'shadow'}{hold}")

@@ -1,0 +1,66 @@
+"""`ringfence protect`: what no order may touch."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import typer
+
+from ringfence import options
+from ringfence.options import Home, Json, Who, Why
+
+EPILOG = """
+Emergency and crisis lines are on the list from the first start. The operator's own belong there too: hospitals, regulators, its
+own lines and trunks. It acts at once: orders that touch the entry end, and the switches let its calls pass before any look-up.
+
+**Examples**
+
+`ringfence protect --number 4314040 --why "general hospital, with its extensions"`
+
+`ringfence protect --trunk noc-test --why "our own"`
+
+`ringfence protect` shows the list; `ringfence protect --remove --number 4314040 --why "moved"` takes it off.
+"""
+
+
+def protect(
+    number: Annotated[
+        str, typer.Option(help="Digits as the switch sees them: E.164 without +, or a short number.", show_default=False)
+    ] = "",
+    account: Annotated[str, typer.Option(help="An account.", show_default=False)] = "",
+    trunk: Annotated[str, typer.Option(help="A trunk.", show_default=False)] = "",
+    remove: Annotated[bool, typer.Option("--remove", help="Take it off the list.")] = False,
+    why: Why = "",
+    who: Who = "",
+    as_json: Json = False,
+    home: Home = None,
+) -> None:
+    """Numbers, accounts and trunks whose calls always pass."""
+    import msgspec
+
+    from books import lists
+    from ringfence import by_hand
+
+    named = {kind: value for kind, value in (("number", number.lstrip("+")), ("account", account), ("trunk", trunk)) if value}
+    with by_hand.books(options.settings_of(home)) as conn:
+        if not named:
+            entries = lists.every(conn, "protected")
+            if as_json:
+                typer.echo(msgspec.json.encode([entry._asdict() for entry in entries]).decode())
+            else:
+                for entry in entries:
+                    typer.echo(f"{entry.kind:8} {entry.value:16} {entry.why}")
+            return
+        if len(named) > 1 or not why:
+            raise typer.BadParameter("one of --number, --account and --trunk, and --why")
+        ((kind, value),) = named.items()
+        now_ms, name = time.time_ns() // 1_000_000, options.login(who)
+        try:
+            if not remove:
+                lists.add(conn, "protected", kind, value, why, name, now_ms)  # type: ignore[arg-type]
+            elif not lists.remove(conn, "protected", kind, value, why, name, now_ms):  # type: ignore[arg-type]
+                options.give_up(f"{kind} {value} is not on the list.")
+        except ValueError as refused:
+            options.give_up(str(refused))
+    typer.echo(f"{kind} {value} is {'not protected any more' if remove else 'protected'}.")
