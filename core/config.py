@@ -71,9 +71,9 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     half_life_s: float = 900.0
     baseline_half_life_s: float = 7 * 86_400.0
-    account_floor: float = 60.0  # risk-weighted money in the half-life, under which nobody is suspicious
-    a_number_floor: float = 40.0
-    b_range_floor: float = 25.0
+    account_floor: float = 120.0  # risk-weighted money in the half-life, under which nobody is suspicious
+    a_number_floor: float = 80.0
+    b_range_floor: float = 50.0
     baseline_factor: float = 6.0  # how many times its own long average a subject must reach
     episode_ms: int = 3_600_000  # findings closer than this fold into one alert
     order_ttl_ms: int = 3_600_000

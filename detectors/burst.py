@@ -1,11 +1,13 @@
-"""Burst: more money in a short time than the subject ever had reason to spend, weighed by the risk of where it goes.
+"""Burst: more money in a short time than the subject ever had reason to spend, weighed by where it goes.
 
 Three levels, the same rule: an account, an a_number under it, and that pair with a b_number range. The narrower the subject, the lower
 its line, so an attack is stopped by the narrowest block that covers it, and one that spreads out is caught by a wider one.
 
-    score = weighted money in the half-life / max(floor, baseline_factor * the subject's own long average)
+    weight = risk of the destination * concentration
+    score  = weighted money in the half-life / max(floor, baseline_factor * the subject's own long average)
 
-
+Concentration is what tells revenue share fraud from a dear call home: the fraudster owns a range and fills it. It is 0 for the only call of an
+account into a range, grows with the square of the others, and is 1 from `CROWD` calls in the half-life on.
 """
 
 from __future__ import annotations
@@ -15,9 +17,10 @@ import polars as pl
 
 from core.config import Policy
 from detectors.columns import Columns
-from detectors.decay import COLUMNS, decay
+from detectors.decay import COLUMNS, FADING, decay, fade
 
 LEVELS = ("account", "a_number", "b_range")
+CROWD = 6.0
 
 
 def by_subject(state: Columns, frame: pl.DataFrame, level: str, policy: Policy) -> pl.DataFrame:
@@ -51,6 +54,18 @@ def by_subject(state: Columns, frame: pl.DataFrame, level: str, policy: Policy) 
     )
 
 
+def concentrate(state: Columns, frame: pl.DataFrame, policy: Policy) -> pl.DataFrame:
+    """Add `range_calls`, the calls of the account into the range in the half-life, and multiply `weight` by the concentration."""
+    calls = np.zeros(frame.height)
+    if frame.height:
+        fade(
+            state.places(frame["k_range"].to_list()), frame["t_ms"].to_numpy(), frame["calls"].to_numpy(), policy.half_life_s * 1000,
+            state["t_ms"], state["calls"], calls,
+        )  # fmt: skip
+    concentration = np.clip((calls - 1.0) / (CROWD - 1.0), 0.0, 1.0) ** 2
+    return frame.with_columns(pl.Series("range_calls", calls), (pl.col("weight") * pl.Series(concentration)).alias("weight"))
+
+
 def new_state() -> dict[str, Columns]:
     """Empty columns a level."""
-    return {level: Columns(COLUMNS) for level in LEVELS}
+    return {level: Columns(COLUMNS) for level in LEVELS} | {"range": Columns(FADING)}

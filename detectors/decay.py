@@ -65,3 +65,22 @@ def decay_rows(
 
 
 decay: Any = numba.njit(cache=True)(decay_rows)
+
+
+FADING: dict[str, Any] = {"t_ms": np.int64, "calls": np.float64}
+
+
+def fade_rows(place: Any, t_ms: Any, calls: Any, half_ms: Any, s_t_ms: Any, s_calls: Any, o_calls: Any) -> None:
+    """The same recurrence of a single count."""
+    for i in range(len(place)):
+        p = place[i]
+        gap = t_ms[i] - s_t_ms[p]
+        if gap >= 0:
+            s_calls[p] = s_calls[p] * 2.0 ** (-gap / half_ms) + calls[i]
+            s_t_ms[p] = t_ms[i]
+        else:
+            s_calls[p] += calls[i] * 2.0 ** (gap / half_ms)
+        o_calls[i] = s_calls[p]
+
+
+fade: Any = numba.njit(cache=True)(fade_rows)

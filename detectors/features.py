@@ -38,6 +38,7 @@ FEATURES = pl.Schema(
         "k_account": pl.UInt64,
         "k_a_number": pl.UInt64,
         "k_b_range": pl.UInt64,
+        "k_range": pl.UInt64,  # the range under the account, whoever of it calls
         "k_trunk": pl.UInt64,
         "k_destination": pl.UInt64,
     }
@@ -54,12 +55,13 @@ def range_of(b_number: str) -> str:
 
 
 def subjects(tenant: str, account: str, trunk: str, a_number: str, b_number: str, secret: bytes) -> tuple[int, ...]:
-    """The keys of a call's subjects: account, a_number under it, that pair with the range, trunk, and the country under the account."""
+    """The keys of a call's subjects: account, a_number under it, that pair with the range, the range, trunk, and the country under the account."""
     account = account or f"trunk:{trunk}"
     return (
         hash64(secret, tenant, "account", account),
         hash64(secret, tenant, "a_number", account, a_number),
         hash64(secret, tenant, "b_range", account, a_number, range_of(b_number)),
+        hash64(secret, tenant, "range", account, range_of(b_number)),
         hash64(secret, tenant, "trunk", trunk),
         hash64(secret, tenant, "destination", account, risk_of(b_number).country),
     )
@@ -87,7 +89,7 @@ def features(
             flight.subject_facts, flight.subjects = facts, subjects(flight.tenant, *facts, secret)
         keys.append(flight.subjects)
         tenants.append(flight.tenant)
-    table = np.asarray(keys, np.uint64).reshape(-1, 5)
+    table = np.asarray(keys, np.uint64).reshape(-1, 6)
     risks = [risk_of(work.b_number[i]) for i in rows]
     at = np.asarray(rows, np.int64)
 
@@ -116,8 +118,9 @@ def features(
             "k_account": table[:, 0],
             "k_a_number": table[:, 1],
             "k_b_range": table[:, 2],
-            "k_trunk": table[:, 3],
-            "k_destination": table[:, 4],
+            "k_range": table[:, 3],
+            "k_trunk": table[:, 4],
+            "k_destination": table[:, 5],
         },
         schema=FEATURES,
     )

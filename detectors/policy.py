@@ -7,9 +7,10 @@ and with it goes the order, so that a dropped one is not a lost block. What no o
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
+import numpy as np
 import polars as pl
 
 from core.config import Policy
@@ -49,12 +50,10 @@ class Hit(NamedTuple):
     row: int
     detector: str
     subject_kind: str
-    subject: str
+    subject_key: int  # 64-bit, of the state: never in an id or a log
     score: float
-    weighted: float
-    usual: float
-    words: str
-    key: Key | None
+    breach: Breach | None  # of a cap
+    narrower: str  # the narrower level that is over its line as well: the block is left to it
 
 
 class Verdict(NamedTuple):
@@ -67,63 +66,67 @@ class Verdict(NamedTuple):
 def hits(frame: pl.DataFrame, breaches: list[Breach]) -> list[Hit]:
     """The rows over a line, in their order."""
     found: list[Hit] = []
-    for level in LEVELS:
-        if not frame.height:
-            break
-        over = frame.with_row_index("row").filter(pl.col(f"{level}_score") >= 1.0)
-        for row in over.iter_rows(named=True):
-            if level == "a_number" and not row["a_number"]:
-                continue  # a withheld caller is no subject of its own
-            if level == "b_range" and not row["b_range"]:
-                continue
-            narrower = [n for n in LEVELS[LEVELS.index(level) + 1 :] if row[f"{n}_score"] >= 1.0 and row[n]]
-            found.append(_burst(level, row, narrower[-1] if narrower else ""))
-    columns = {name: frame[name].to_list() for name in ("tenant", "account", "ingress_trunk", "country")} if breaches else {}
+    over = {level: (frame[f"{level}_score"] >= 1.0).to_numpy() for level in LEVELS} if frame.height else {}
+    if over and any(rows.any() for rows in over.values()):
+        # A withheld caller and a short number are no subjects of their own.
+        over["a_number"] = over["a_number"] & (frame["a_number"] != "").to_numpy()
+        over["b_range"] = over["b_range"] & (frame["b_range"] != "").to_numpy()
+        for at, level in enumerate(LEVELS):
+            keys, scores = frame[f"k_{level}"].to_numpy(), frame[f"{level}_score"].to_numpy()
+            for row in np.flatnonzero(over[level]).tolist():
+                narrower = next((n for n in reversed(LEVELS[at + 1 :]) if over[n][row]), "")
+                found.append(Hit(row, "burst", level, int(keys[row]), float(scores[row]), None, narrower))
     for breach in breaches:
-        tenant, account, trunk, country = (columns[name][breach.row] for name in ("tenant", "account", "ingress_trunk", "country"))
-        subject = {"account": account, "trunk": trunk, "destination": f"{account}>{country}"}[breach.watched]
-        value, line = (
-            (to_text(breach.value), to_text(breach.line)) if breach.cap.startswith("money") else (str(breach.value), str(breach.line))
-        )
-        words = f"{breach.watched} {subject}: {CAP_WORDS[breach.cap]} {value}, the cap is {line}"
-        if breach.cap == "first_seen":
-            words = f"account {account} calls {country or 'an unknown country'} for the first time"
-        # A destination's and a trunk's cap warn; only an account's own cap may stop the account.
-        key = Key(tenant=tenant, account=account) if breach.watched == "account" and account else None
-        score = 1.0 if not breach.line else breach.value / breach.line
-        found.append(Hit(breach.row, f"cap_{breach.cap}", breach.watched, subject, score, 0.0, 0.0, words, key))
+        score = breach.value / breach.line if breach.line else 1.0
+        key = int(frame[f"k_{breach.watched}"][breach.row])
+        found.append(Hit(breach.row, f"cap_{breach.cap}", breach.watched, key, score, breach, ""))
     return sorted(found, key=lambda hit: (hit.row, hit.detector, hit.subject_kind))
 
 
-def _burst(level: str, row: dict[str, object], narrower: str) -> Hit:
-    account = str(row["account"])
-    who = account or f"trunk:{row['ingress_trunk']}"
-    a_number, b_range, currency = str(row["a_number"]), str(row["b_range"]), str(row["currency"])
-    subject = {
-        "account": who,
-        "a_number": f"{who}/{a_number}",
-        "b_range": f"{who}/{a_number or 'withheld'}>{b_range}",
-    }[level]
-    money, weighted, usual, minutes, calls = (float(str(row[f"{level}_{n}"])) for n in ("money", "weighted", "usual", "minutes", "calls"))
+def subject_of(kind: str, row: dict[str, Any]) -> str:
+    """A subject as a person reads it."""
+    who = row["account"] or f"trunk:{row['ingress_trunk']}"
+    return {
+        "account": str(who),
+        "a_number": f"{who}/{row['a_number']}",
+        "b_range": f"{who}/{row['a_number'] or 'withheld'}>{row['b_range']}",
+        "trunk": str(row["ingress_trunk"]),
+        "destination": f"{who}>{row['country'] or 'no country'}",
+    }[kind]
+
+
+def words_of(hit: Hit, row: dict[str, Any]) -> str:
+    """Why, in a sentence."""
+    subject = subject_of(hit.subject_kind, row)
+    if (breach := hit.breach) is not None:
+        if breach.cap == "first_seen":
+            return f"account {row['account']} calls {row['country'] or 'an unknown country'} for the first time"
+        money = breach.cap.startswith("money")
+        value, line = (to_text(breach.value), to_text(breach.line)) if money else (str(breach.value), str(breach.line))
+        return f"{breach.watched} {subject}: {CAP_WORDS[breach.cap]} {value}, the cap is {line}"
+    level = hit.subject_kind
     risk = "" if row["risk"] == ORDINARY else f"{row['risk']} "
-    where = f", now towards {risk}{b_range or 'short numbers'} ({row['country'] or 'no country'})"
-    words = (
-        f"{level.replace('_', ' ')} {subject}: {money:.2f} {currency} on {calls:.0f} calls and {minutes:.1f} minutes in a short time"
-        f" ({weighted:.2f} weighed by risk), its usual is {usual:.2f}{where}"
+    left = f"; the block is left to its {hit.narrower.replace('_', ' ')}" if hit.narrower else ""
+    return (
+        f"{level.replace('_', ' ')} {subject}: {row[f'{level}_money']:.2f} {row['currency']} on {row[f'{level}_calls']:.0f} calls and "
+        f"{row[f'{level}_minutes']:.1f} minutes in a short time ({row[f'{level}_weighted']:.2f} weighed by risk and concentration), "
+        f"its usual is {row[f'{level}_usual']:.2f}, now towards {risk}{row['b_range'] or 'short numbers'} ({row['country'] or 'no country'})"
+        f"{left}"
     )
-    if narrower:  # the narrowest subject over its line takes the block; a wider one says what it sees
-        words += f"; the block is left to its {narrower.replace('_', ' ')}"
-    key = None
-    if account and not narrower:  # a caller whom the switch did not authenticate is never blocked by us
-        key = Key(
-            tenant=str(row["tenant"]),
-            account=account,
-            a_number=a_number if level != "account" else "",
-            b_range=b_range if level == "b_range" else "",
-        )
-    return Hit(
-        int(str(row["row"])), "burst", level, subject, float(str(row[f"{level}_score"])), weighted, usual, words, key,
-    )  # fmt: skip
+
+
+def key_of(hit: Hit, row: dict[str, Any]) -> Key | None:
+    """Whom a block against this hit would name; None = nobody: a caller whom the switch did not authenticate, a trunk, a destination."""
+    if not row["account"] or hit.narrower:
+        return None
+    if hit.breach is not None:
+        return Key(tenant=row["tenant"], account=row["account"]) if hit.subject_kind == "account" else None
+    return Key(
+        tenant=row["tenant"],
+        account=row["account"],
+        a_number=row["a_number"] if hit.subject_kind != "account" else "",
+        b_range=row["b_range"] if hit.subject_kind == "b_range" else "",
+    )
 
 
 def decide(
@@ -132,52 +135,50 @@ def decide(
     frame: pl.DataFrame,
     policy: Policy,
     protected: Protected,
-    examples: Callable[[int, str, str], list[tuple[str, int]]],
+    examples: Callable[[int, str], list[tuple[str, int]]],
 ) -> Verdict:
     """Fold hits into alerts, and turn alerts into orders.
 
-    `examples(row, subject_kind, subject)` gives (call id, setup time) of calls that show it.
+    `examples(row, subject_kind)` gives (call id, setup time) of calls that show it.
     """
     findings: list[Finding] = []
     orders: list[BlockOrder] = []
+    times = frame["t_ms"].to_list()
     for hit in found:
-        row = frame.row(hit.row, named=True)
-        t_ms: int = row["t_ms"]
-        name = f"{row['tenant']}\x1f{hit.detector}\x1f{hit.subject_kind}\x1f{hit.subject}"
+        t_ms = times[hit.row]
+        name = f"{hit.detector}/{hit.subject_kind}/{hit.subject_key:x}"
         alert = alerts.get(name)
-        sums = (row[f"{hit.subject_kind}_sum_nanos"], row[f"{hit.subject_kind}_sum_calls"]) if hit.detector == "burst" else None
+        if alert is not None and t_ms - alert.last_ms <= policy.episode_ms:
+            alert.last_ms = max(alert.last_ms, t_ms)
+            alert.score = max(alert.score, hit.score)
+            if t_ms - alert.said_ms < policy.reissue_ms:
+                continue
+        row = frame.row(hit.row, named=True)
+        kind = hit.subject_kind
+        sums = None if hit.breach else (row[f"{kind}_sum_nanos"], row[f"{kind}_sum_calls"])
         if alert is None or t_ms - alert.last_ms > policy.episode_ms:
-            exposed, counted = (0, 0)
+            start_nanos, start_calls = 0, 0
             if sums is not None:  # what the short sum still holds belongs to the episode
-                exposed = sums[0] - round(row[f"{hit.subject_kind}_money"] * 1e9)
-                counted = sums[1] - round(row[f"{hit.subject_kind}_calls"])
-            bucket = t_ms // policy.episode_ms
-            alert = alerts[name] = Alert(
-                derived_id("finding", row["tenant"], hit.detector, hit.subject_kind, hit.subject, bucket),
-                t_ms, t_ms, t_ms, 0, 0, exposed, counted, hit.score,
-            )  # fmt: skip
-        alert.last_ms = max(alert.last_ms, t_ms)
-        alert.score = max(alert.score, hit.score)
-        if alert.issues and t_ms - alert.said_ms < policy.reissue_ms:
-            continue
-        shown = examples(hit.row, hit.subject_kind, hit.subject)
+                start_nanos, start_calls = sums[0] - round(row[f"{kind}_money"] * 1e9), sums[1] - round(row[f"{kind}_calls"])
+            finding_id = derived_id("finding", row["tenant"], hit.detector, kind, subject_of(kind, row), t_ms // policy.episode_ms)
+            alert = alerts[name] = Alert(finding_id, t_ms, t_ms, t_ms, 0, 0, start_nanos, start_calls, hit.score)
+        shown = examples(hit.row, kind)
         alert.first_ms = min([alert.first_ms, *(setup for _, setup in shown if setup)])
         alert.said_ms, alert.issues = t_ms, alert.issues + 1
-        exposure = sums[0] - alert.start_nanos if sums else 0
-        calls = sums[1] - alert.start_calls if sums else len(shown)
-        reason = hit.words
+        reason, key = words_of(hit, row), key_of(hit, row)
         order = None
-        if hit.key is not None and hit.score >= policy.order_score:
+        if key is not None and hit.score >= policy.order_score:
             order = BlockOrder(
-                order_id=order_id(hit.key, alert.finding_id, alert.issues), key=hit.key, action="refuse", created_at_ms=t_ms,
+                order_id=order_id(key, alert.finding_id, alert.issues), key=key, action="refuse", created_at_ms=t_ms,
                 learned_ms=row["learned_ms"], expires_at_ms=t_ms + policy.order_ttl_ms, finding_id=alert.finding_id, reason=reason,
             )  # fmt: skip
-        if order is not None and (no := refusal(order, protected, automatic=True)):
-            order, reason = None, f"{reason}; not blocked: {no}"
+            if no := refusal(order, protected, automatic=True):
+                order, reason = None, f"{reason}; not blocked: {no}"
         findings.append(
             Finding(
-                finding_id=alert.finding_id, tenant=row["tenant"], detector=hit.detector, subject_kind=hit.subject_kind, subject=hit.subject,
-                detected_at_ms=alert.detected_at_ms, first_ms=alert.first_ms, last_ms=alert.last_ms, calls=calls, exposure_nanos=exposure,
+                finding_id=alert.finding_id, tenant=row["tenant"], detector=hit.detector, subject_kind=kind, subject=subject_of(kind, row),
+                detected_at_ms=alert.detected_at_ms, first_ms=alert.first_ms, last_ms=alert.last_ms,
+                calls=sums[1] - alert.start_calls if sums else len(shown), exposure_nanos=sums[0] - alert.start_nanos if sums else 0,
                 currency=row["currency"], score=round(alert.score, 3), reason=reason, example_call_ids=[call for call, _ in shown],
                 key=order.key if order else None, learned_ms=row["learned_ms"],
             )

@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 
 from core.calls import Calls, Flight, Ring
-from detectors import burst, caps, decay
+from detectors import burst, caps
 from detectors.columns import Columns
 from detectors.policy import Alert
 from flows.step import State
@@ -103,7 +103,7 @@ def unpack(data: bytes) -> State:
     held = {
         group: {name: np.frombuffer(raw, np.dtype(dtype)) for name, (dtype, raw) in arrays.items()} for group, arrays in image.columns.items()
     }
-    state.burst = {level: Columns.restore(decay.COLUMNS, held[f"burst/{level}"]) for level in burst.LEVELS}
+    state.burst = {level: Columns.restore(columns.dtypes, held[f"burst/{level}"]) for level, columns in burst.new_state().items()}
     state.caps = {watched: Columns.restore(caps.COLUMNS, held[f"caps/{watched}"]) for watched in caps.WATCHED}
     return state
 

@@ -1,6 +1,6 @@
 """The one stateful step: `judge(state, messages)`, a composition of pure stages.
 
-    decode -> number -> assemble -> rate -> accrue -> features -> by account -> by a_number -> by b_range -> by cap -> hits -> decide
+    decode -> number -> assemble -> rate -> accrue -> features -> concentrate -> by account -> by a_number -> by b_range -> by cap -> hits -> decide
 
 The same function runs live, in replay, in back-tests and in a notebook. What it says of a record depends on that record and earlier ones
 of its partition alone, never on how the stream was cut into batches.
@@ -118,6 +118,7 @@ def _judge(state: State, messages: Sequence[Message], contracts: Contracts, dedu
     steps = accrue(work, bill)
     currency = [sell or buy for sell, buy in zip(bill.sell_currency, bill.buy_currency, strict=True)]
     frame = features(work, steps.nanos, steps.minutes, steps.calls, steps.flying, currency, state.secret)
+    frame = burst.concentrate(state.burst["range"], frame, contracts.policy)
     for level in burst.LEVELS:
         frame = burst.by_subject(state.burst[level], frame, level, contracts.policy)
     found = hits(frame, caps.by_cap(state.caps, frame, *_caps(contracts)))
@@ -149,11 +150,11 @@ def _caps(contracts: Contracts) -> tuple[dict[str, dict[tuple[str, str], Caps]],
     )
 
 
-def _examples(state: State, work: Work, frame: pl.DataFrame) -> Callable[[int, str, str], list[tuple[str, int]]]:
+def _examples(state: State, work: Work, frame: pl.DataFrame) -> Callable[[int, str], list[tuple[str, int]]]:
     """Calls that show a finding: in flight at its row, answered ones first. Only what the row could see, whatever the cut."""
     rows = frame["i"].to_list()
 
-    def shown(row: int, subject_kind: str, subject: str) -> list[tuple[str, int]]:
+    def shown(row: int, subject_kind: str) -> list[tuple[str, int]]:
         i = rows[row]
         one, offset, partition = work.flight[i], work.offset[i], work.partition[i]
         assert one is not None
