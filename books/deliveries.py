@@ -132,29 +132,33 @@ def slice_of(conn: sa.Connection, switch: str, table: str, start: int, most: int
 def acknowledge(conn: sa.Connection, done: Sequence[Delivery], now_ms: int) -> None:
     """The switch has these. A row that was changed meanwhile stays due; one that was to be removed is gone."""
     d = tables.deliveries.c
-    for one in done:
-        same = sa.and_(
-            d.switch == one.switch,
-            d.table_name == one.table,
-            key_matches(tables.deliveries, one.key),
-            d.order_id == one.order_id,
-            d.expires_at_ms == one.expires_at_ms,
-        )
-        if one.order_id:
-            conn.execute(sa.update(tables.deliveries).where(same).values(due=False, delivered_at_ms=now_ms))
-        else:
-            conn.execute(sa.delete(tables.deliveries).where(same))
+    same = sa.and_(*_this_row(), d.order_id == sa.bindparam("of_order"), d.expires_at_ms == sa.bindparam("of_expiry"))
+    if there := [_row_of(one) for one in done if one.order_id]:
+        conn.execute(sa.update(tables.deliveries).where(same).values(due=False, delivered_at_ms=now_ms), there)
+    if gone := [_row_of(one) for one in done if not one.order_id]:
+        conn.execute(sa.delete(tables.deliveries).where(same), gone)
 
 
 def make_due(conn: sa.Connection, rows: Iterable[Delivery], now_ms: int) -> None:
     """To be sent again: the switch does not hold them."""
+    if again := [_row_of(one) for one in rows]:
+        conn.execute(sa.update(tables.deliveries).where(*_this_row()).values(due=True, changed_ms=now_ms), again)
+
+
+def _this_row() -> list[sa.ColumnElement[bool]]:
     d = tables.deliveries.c
-    for one in rows:
-        conn.execute(
-            sa.update(tables.deliveries)
-            .where(d.switch == one.switch, d.table_name == one.table, key_matches(tables.deliveries, one.key))
-            .values(due=True, changed_ms=now_ms)
-        )
+    return [d[name] == sa.bindparam(f"of_{name}") for name in ("switch", "table_name", *key_row(Key(tenant="")))]
+
+
+def _row_of(one: Delivery) -> dict[str, Any]:
+    named = {
+        "switch": one.switch,
+        "table_name": one.table,
+        **key_row(one.key),
+        "order": one.order_id,
+        "expiry": one.expires_at_ms,
+    }
+    return {f"of_{name}": value for name, value in named.items()}
 
 
 def make_all_due(conn: sa.Connection, switch: str, now_ms: int) -> int:

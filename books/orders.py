@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from books import audit, deliveries, lists, suppressions, tables, tenants
-from books.deliveries import LIVE, key_row
+from books.deliveries import LIVE, key_matches, key_row
 from books.upsert import put_once
 from core.ids import derived_id
 from core.orders import BlockOrder, Key, overlaps
@@ -248,16 +248,30 @@ def select(conn: sa.Connection, statuses: Sequence[str] = (), tenant: str = "", 
     return [_kept(row) for row in conn.execute(query)]
 
 
-def live_automatic_keys(conn: sa.Connection, tenant: str, now_ms: int) -> dict[Key, bool]:
-    """Keys of a tenant that automatic orders block now; True = a person has approved one of them."""
+def standing_of(conn: sa.Connection, key: Key, now_ms: int) -> bool | None:
+    """Whether automatic orders block exactly this key now: None = none does, True = a person has approved one of them."""
     o = tables.block_orders.c
-    query = sa.select(o.account, o.ingress_trunk, o.a_number, o.b_range, o.decided_by).distinct()
+    query = sa.select(o.decided_by).where(
+        key_matches(tables.block_orders, key), o.status.in_(LIVE), o.automatic, o.expires_at_ms > now_ms
+    )
+    decided = list(conn.execute(query).scalars())
+    return any(decided) if decided else None
+
+
+def live_automatic_keys(conn: sa.Connection, tenant: str, now_ms: int) -> set[Key]:
+    """Keys of a tenant that automatic orders block now."""
+    o = tables.block_orders.c
+    query = sa.select(o.account, o.ingress_trunk, o.a_number, o.b_range).distinct()
     query = query.where(o.tenant == tenant, o.status.in_(LIVE), o.automatic, o.expires_at_ms > now_ms)
-    found: dict[Key, bool] = {}
-    for account, trunk, a_number, b_range, decided_by in conn.execute(query):
-        key = Key(tenant=tenant, account=account, ingress_trunk=trunk, a_number=a_number, b_range=b_range)
-        found[key] = found.get(key, False) or bool(decided_by)
-    return found
+    return {Key(tenant=tenant, **row._asdict()) for row in conn.execute(query)}
+
+
+def live_automatic_subjects(conn: sa.Connection, tenant: str, now_ms: int) -> set[tuple[str, str, str]]:
+    """(account, trunk, a_number) that automatic orders block now, whatever they dial."""
+    o = tables.block_orders.c
+    query = sa.select(o.account, o.ingress_trunk, o.a_number).distinct()
+    query = query.where(o.tenant == tenant, o.status.in_(LIVE), o.automatic, o.expires_at_ms > now_ms)
+    return {(row.account, row.ingress_trunk, row.a_number) for row in conn.execute(query)}
 
 
 def opened_since(conn: sa.Connection, tenant: str, since_ms: int) -> int:

@@ -16,7 +16,7 @@ import structlog
 from books import Connection, audit, deliveries, lists, orders, suppressions, tenants
 from core.orders import BlockOrder, Finding, Key, overlaps
 from core.safety import Protected, refusal
-from switches.limits import Answered, Limits, reached
+from switches.limits import Answered, Limits, Subject, reached, subject
 
 STALE_MS = 5 * 60_000
 """An order older than this, since we learned of its record, is dropped: a replay must never block a phone."""
@@ -82,6 +82,16 @@ def _decode(value: bytes, of: type[T]) -> T:
 
 
 @dataclass
+class Counted:
+    """What the limits count of one tenant, kept up to date within the batch."""
+
+    stands: str  # what an order becomes that may take effect: standing or shadow
+    opened: int  # automatic orders of the last minute on keys that were not blocked
+    subjects: set[Subject]
+    keys: set[Key]  # read only where the share of answered calls is asked for
+
+
+@dataclass
 class Rules:
     """What holds while one batch of orders is judged, read from the books once."""
 
@@ -93,8 +103,7 @@ class Rules:
     allowed: list[lists.Listed]
     denied: list[lists.Listed]
     tenants: frozenset[str]
-    live: dict[str, dict[Key, bool]] = field(default_factory=dict)  # tenant -> keys blocked now -> approved by a person
-    opened: dict[str, int] = field(default_factory=dict)  # tenant -> orders of the last minute
+    counted: dict[str, Counted] = field(default_factory=dict)  # by tenant, as this batch needs them
 
 
 def rules(conn: Connection, limits: Limits, answered: Answered | None, now_ms: int) -> Rules:
@@ -130,10 +139,11 @@ def take(conn: Connection, order: BlockOrder, at: Rules) -> str:
         opened_key=decision.opened_key,
         expires_at_ms=max(0, ends_ms),
     )
-    tenant = order.key.tenant
     if decision.status in deliveries.LIVE:
-        at.live[tenant].setdefault(order.key, False)
-        at.opened[tenant] += decision.opened_key
+        counted = _counted(conn, order.key.tenant, at)
+        counted.opened += decision.opened_key
+        counted.subjects.add(subject(order.key))
+        counted.keys.add(order.key)
     elif decision.status in ("waiting", "refused"):
         audit.note(conn, "dispatcher", decision.status, f"{order.order_id} {order.key.text()}", decision.why, at.now_ms)
     return decision.status
@@ -156,29 +166,37 @@ def decide(conn: Connection, order: BlockOrder, at: Rules) -> Decision:
     for suppression in at.suppressed:
         if overlaps(suppression.key, key):
             return Decision("suppressed", f"{suppression.who} lifted {suppression.key.text()}: {suppression.why}")
-    if tenant not in at.live:
-        at.live[tenant] = orders.live_automatic_keys(conn, tenant, at.now_ms)
-        at.opened[tenant] = orders.opened_since(conn, tenant, at.now_ms - 60_000)
-    live = at.live[tenant]
-    stands = orders.live_status(conn, tenant)
-    if live.get(key):
-        return Decision(stands, "issued again; a person has approved it")
+    counted = _counted(conn, tenant, at)
+    approved = orders.standing_of(conn, key, at.now_ms)
+    if approved:
+        return Decision(counted.stands, "issued again; a person has approved it")
     if row := lists.met(at.allowed, key):
         return Decision("waiting", f"{row.kind} {row.value} is on the allow list: {row.why}")
-    if key in live:
-        return Decision(stands, "issued again")
+    if approved is not None:
+        return Decision(counted.stands, "issued again")
     if row := lists.met(at.denied, key):
-        return Decision(stands, f"{row.kind} {row.value} is on the deny list: {row.why}", opened_key=True)
-    if limit := reached(at.limits, key, at.opened[tenant], live, _answered(at, key)):
+        return Decision(counted.stands, f"{row.kind} {row.value} is on the deny list: {row.why}", opened_key=True)
+    if limit := reached(at.limits, key, counted.opened, counted.subjects, _answered(at, key, counted.keys)):
         return Decision("waiting", limit)
-    return Decision(stands, "within the limits", opened_key=True)
+    return Decision(counted.stands, "within the limits", opened_key=True)
 
 
-def _answered(at: Rules, key: Key) -> tuple[int, int] | None:
+def _counted(conn: Connection, tenant: str, at: Rules) -> Counted:
+    if tenant not in at.counted:
+        at.counted[tenant] = Counted(
+            stands=orders.live_status(conn, tenant),
+            opened=orders.opened_since(conn, tenant, at.now_ms - 60_000),
+            subjects=orders.live_automatic_subjects(conn, tenant, at.now_ms),
+            keys=orders.live_automatic_keys(conn, tenant, at.now_ms) if at.answered else set(),
+        )
+    return at.counted[tenant]
+
+
+def _answered(at: Rules, key: Key, others: set[Key]) -> tuple[int, int] | None:
     if at.answered is None:
         return None
     try:
-        return at.answered(key.tenant, [*at.live[key.tenant], key], at.now_ms)
+        return at.answered(key.tenant, [*others, key], at.now_ms)
     except Exception:  # whoever counts calls must not be able to stop orders: the other limits hold
         log.exception("the share of answered calls is not known")
         return None

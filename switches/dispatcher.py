@@ -12,6 +12,7 @@ none 3. deliver    `switches.deliver`: what is due is sent until it is acknowled
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from typing import NamedTuple
@@ -31,8 +32,12 @@ from switches.limits import Answered, Limits
 READER = "dispatcher"
 """Its name in `progress`. Stored: it never changes."""
 
-BATCH = 256
+BATCH = 128
 """Messages a transaction: a burst of orders must not keep a person's own writing out of the books for long."""
+
+BREATH_MOST_S = 0.2
+"""After a transaction the books are left to others for as long as it took, and at most so long: who waits for them is not first
+in a queue, and a loop that writes without a pause keeps people's words and acknowledgements out for minutes."""
 
 STEPS = ("read", "written", "committed")
 """Where `fault` is called, beside those of `switches.deliver`."""
@@ -218,6 +223,7 @@ class Dispatcher:
         house_at_ms = 0
         try:
             while not stop.is_set():
+                began_s = time.monotonic()
                 try:
                     read = self.read_once()
                     if self._clock() >= house_at_ms:
@@ -231,6 +237,7 @@ class Dispatcher:
                 if read.total:
                     for thread in threads.values():
                         thread.wake.set()
+                    stop.wait(min(BREATH_MOST_S, time.monotonic() - began_s))
                 else:
                     stop.wait(idle_s)
                 for thread in threads.values():
