@@ -52,11 +52,9 @@ class Flight(msgspec.Struct):
     call_key: str
     partition: int
     anchor_offset: int  # of the answer: where the call's money stands, whoever ends it
-    first_offset: int
     tenant: str
     switch: str
     sequenced: bool
-    end_offset: int = -1  # -1 = flies
     call_id: str = ""
     account: str = ""
     auth: str = ""
@@ -140,6 +138,8 @@ class Work:
     hung: list[bool] = field(default_factory=list)
     twin: list[bool] = field(default_factory=list)  # suspected duplicate
     # What the call was at this row: a flight changes with later rows of the same batch, and no row may see them.
+    call_id: list[str] = field(default_factory=list)
+    started_ms: list[int] = field(default_factory=list)
     account: list[str] = field(default_factory=list)
     ingress_trunk: list[str] = field(default_factory=list)
     a_number: list[str] = field(default_factory=list)  # "" where it is none that a block could name
@@ -208,14 +208,16 @@ def _emit(
     source: str = "", end_ms: int = 0, hung: bool = False, twin: bool = False,
 ) -> None:  # fmt: skip
     if flight is None:
-        account = trunk = a_number = b_number = b_kind = carrier = ""
-        rate_at_ms = t_ms
+        call_id = account = trunk = a_number = b_number = b_kind = carrier = ""
+        rate_at_ms = started_ms = t_ms
     else:
-        if final:
-            flight.end_offset = offset
         account, trunk, b_number, b_kind, carrier = flight.account, flight.ingress_trunk, flight.b_number, flight.b_kind, flight.carrier
         a_number = flight.a_number if flight.a_kind in BLOCKABLE else ""
         rate_at_ms = flight.answer_ms if flight.answer_ms is not None else t_ms
+        started_ms = flight.setup_ms if flight.setup_ms is not None else rate_at_ms
+        call_id = flight.call_id or flight.call_key
+    work.call_id.append(call_id)
+    work.started_ms.append(started_ms)
     work.account.append(account)
     work.ingress_trunk.append(trunk)
     work.a_number.append(a_number)
@@ -276,7 +278,7 @@ def _record(
         if len(state.rows) > CLOSED:
             del state.rows[next(iter(state.rows))]
         key, call_key = "", hashlib.blake2b(f"{partition}/{offset}/{delivery}".encode(), digest_size=8).hexdigest()
-        flight = Flight(key=key, call_key=call_key, partition=partition, anchor_offset=offset, first_offset=offset, tenant=tenant, switch=switch, sequenced=sequenced)
+        flight = Flight(key=key, call_key=call_key, partition=partition, anchor_offset=offset, tenant=tenant, switch=switch, sequenced=sequenced)
     else:
         twin = False
         key = "\x1f".join((tenant, switch, setup_boot_id or boot_id, dialog_id, call_id, from_tag, leg))
@@ -296,10 +298,10 @@ def _record(
             if found is not None and event not in ("stop", "partial"):
                 # A sign of life after all: the call flies on.
                 state.flights[key] = state.hung.pop(key)
-                found.end_offset = -1
         if found is None:
             call_key = hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
-            found = Flight(key=key, call_key=call_key, partition=partition, anchor_offset=-1, first_offset=offset, tenant=tenant, switch=switch, sequenced=sequenced, seen={}, parts={})
+            found = Flight(key=key, call_key=call_key, partition=partition, anchor_offset=-1, tenant=tenant, switch=switch, sequenced=sequenced, seen={}, parts={})
+            found.counted = not sequenced and attempt_no > 1  # a later attempt of a call in a file is no further call
             state.flights[key] = found
         flight = found
         before = flight.seen.get(event_id)
@@ -390,6 +392,8 @@ def _record(
             answered_ms = ended_ms - duration_ms
         if duration_ms < 0:
             fault = f"duration_ms {duration_ms} is negative"
+        elif answered_ms is not None and end_ms is not None and end_ms < answered_ms:
+            fault = f"end {end_ms} lies before answer {answered_ms}"
     elif answered_ms is not None:
         talk_ms = ended_ms - answered_ms
         if talk_ms < 0:

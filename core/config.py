@@ -75,6 +75,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     a_number_floor: float = 80.0
     b_range_floor: float = 50.0
     baseline_factor: float = 6.0  # how many times its own long average a subject must reach
+    unpriced_per_min: float = 0.25  # what a minute counts for where no price is known
     episode_ms: int = 3_600_000  # findings closer than this fold into one alert
     order_ttl_ms: int = 3_600_000
     reissue_ms: int = 60_000

@@ -29,10 +29,13 @@ def by_subject(state: Columns, frame: pl.DataFrame, level: str, policy: Policy) 
     n = frame.height
     seen = [np.zeros(n) for _ in range(5)]
     sums = [np.zeros(n, np.int64) for _ in range(2)]
+    # Where nobody knows a price, minutes stand in at a nominal one: a feed without money is still watched.
+    unpriced = frame["minutes"] * policy.unpriced_per_min * (frame["currency"] == "").cast(pl.Float64)
+    risky = (frame["nanos"] * 1e-9 + unpriced) * frame["weight"]
     if n:
         decay(
             state.places(frame[f"k_{level}"].to_list()),
-            frame["t_ms"].to_numpy(), frame["nanos"].to_numpy(), frame["weight"].to_numpy(),
+            frame["t_ms"].to_numpy(), frame["nanos"].to_numpy(), risky.to_numpy(),
             frame["minutes"].to_numpy(), frame["calls"].to_numpy(),
             policy.half_life_s * 1000, policy.baseline_half_life_s * 1000,
             *(state[name] for name in ("t_ms", "weighted", "money", "minutes", "calls", "usual", "since_ms", "sum_nanos", "sum_calls")),

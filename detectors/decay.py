@@ -13,7 +13,7 @@ import numpy as np
 
 COLUMNS: dict[str, Any] = {
     "t_ms": np.int64,  # of the latest row
-    "weighted": np.float64,  # money times risk, decayed by the short half-life
+    "weighted": np.float64,  # money times risk and concentration, decayed by the short half-life
     "money": np.float64,
     "minutes": np.float64,
     "calls": np.float64,
@@ -25,7 +25,7 @@ COLUMNS: dict[str, Any] = {
 
 
 def decay_rows(
-    place: Any, t_ms: Any, nanos: Any, weight: Any, minutes: Any, calls: Any, half_ms: Any, long_half_ms: Any,
+    place: Any, t_ms: Any, nanos: Any, risky: Any, minutes: Any, calls: Any, half_ms: Any, long_half_ms: Any,
     s_t_ms: Any, s_weighted: Any, s_money: Any, s_minutes: Any, s_calls: Any, s_usual: Any, s_since_ms: Any, s_sum_nanos: Any, s_sum_calls: Any,
     o_weighted: Any, o_money: Any, o_minutes: Any, o_calls: Any, o_usual: Any, o_sum_nanos: Any, o_sum_calls: Any,
 ) -> None:  # fmt: skip
@@ -34,7 +34,7 @@ def decay_rows(
     for i in range(len(place)):
         p = place[i]
         money = nanos[i] * 1e-9
-        weighted = money * weight[i]
+        weighted = risky[i]
         if s_since_ms[p] == 0:
             s_since_ms[p] = t_ms[i]
             s_t_ms[p] = t_ms[i]

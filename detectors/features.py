@@ -23,6 +23,8 @@ FEATURES = pl.Schema(
         "t_ms": pl.Int64,
         "learned_ms": pl.Int64,
         "tenant": pl.String,
+        "call_id": pl.String,
+        "started_ms": pl.Int64,
         "account": pl.String,
         "ingress_trunk": pl.String,
         "a_number": pl.String,  # "" where it is none that a block could name
@@ -103,6 +105,8 @@ def features(
             "t_ms": column(work.t_ms),
             "learned_ms": column(work.learned_ms),
             "tenant": tenants,
+            "call_id": column(work.call_id),
+            "started_ms": column(work.started_ms),
             "account": column(work.account),
             "ingress_trunk": column(work.ingress_trunk),
             "a_number": column(work.a_number),

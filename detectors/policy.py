@@ -6,7 +6,6 @@ and with it goes the order, so that a dropped one is not a lost block. What no o
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import msgspec
@@ -20,9 +19,8 @@ from core.orders import BlockOrder, Finding, Key, order_id
 from core.safety import Protected, refusal
 from detectors.burst import LEVELS
 from detectors.caps import Breach
+from detectors.recent import EXAMPLES, Memory
 from detectors.risk import ORDINARY
-
-EXAMPLES = 5
 
 CAP_WORDS = {
     "money_hour": "money this hour", "money_day": "money this day", "concurrent_calls": "calls at once",
@@ -135,12 +133,9 @@ def decide(
     frame: pl.DataFrame,
     policy: Policy,
     protected: Protected,
-    examples: Callable[[int, str], list[tuple[str, int]]],
+    memory: Memory,
 ) -> Verdict:
-    """Fold hits into alerts, and turn alerts into orders.
-
-    `examples(row, subject_kind)` gives (call id, setup time) of calls that show it.
-    """
+    """Fold hits into alerts, and turn alerts into orders."""
     findings: list[Finding] = []
     orders: list[BlockOrder] = []
     times = frame["t_ms"].to_list()
@@ -162,8 +157,9 @@ def decide(
                 start_nanos, start_calls = sums[0] - round(row[f"{kind}_money"] * 1e9), sums[1] - round(row[f"{kind}_calls"])
             finding_id = derived_id("finding", row["tenant"], hit.detector, kind, subject_of(kind, row), t_ms // policy.episode_ms)
             alert = alerts[name] = Alert(finding_id, t_ms, t_ms, t_ms, 0, 0, start_nanos, start_calls, hit.score)
-        shown = examples(hit.row, kind)
-        alert.first_ms = min([alert.first_ms, *(setup for _, setup in shown if setup)])
+        shown = [*memory.until(hit.row, row["k_range"]), (row["call_id"], row["started_ms"])]
+        shown = list(dict.fromkeys(shown))[-EXAMPLES:]
+        alert.first_ms = min([alert.first_ms, *(started for _, started in shown)])
         alert.said_ms, alert.issues = t_ms, alert.issues + 1
         reason, key = words_of(hit, row), key_of(hit, row)
         order = None
@@ -185,6 +181,7 @@ def decide(
         )  # fmt: skip
         if order is not None:
             orders.append(order)
+    memory.rest()
     return Verdict(findings, orders)
 
 

@@ -20,6 +20,7 @@ from core.calls import Calls, Flight, Ring
 from detectors import burst, caps
 from detectors.columns import Columns
 from detectors.policy import Alert
+from detectors.recent import Recent
 from flows.step import State
 
 LAYOUT = 1
@@ -48,6 +49,7 @@ class _Image(msgspec.Struct):
     secret: bytes
     calls: list[bytes]  # _CallsImage, encoded
     alerts: dict[str, Alert]
+    recent: dict[int, list[tuple[str, int]]]
     columns: dict[str, dict[str, tuple[str, bytes]]]  # "burst/account" -> column -> dtype, bytes
 
 
@@ -58,6 +60,7 @@ class Frozen:
     secret: bytes
     calls: list[bytes]
     alerts: bytes
+    recent: bytes
     columns: dict[str, dict[str, Any]]
 
 
@@ -75,7 +78,7 @@ def freeze(state: State) -> Frozen:
     ]  # fmt: skip
     columns = {f"burst/{level}": held.copy() for level, held in state.burst.items()}
     columns |= {f"caps/{watched}": held.copy() for watched, held in state.caps.items()}
-    return Frozen(state.secret, calls, encode(state.alerts), columns)
+    return Frozen(state.secret, calls, encode(state.alerts), encode(state.recent), columns)
 
 
 def pack(frozen: Frozen) -> bytes:
@@ -84,7 +87,8 @@ def pack(frozen: Frozen) -> bytes:
         group: {name: (held.dtype.str, held.tobytes()) for name, held in arrays.items()} for group, arrays in frozen.columns.items()
     }
     alerts = msgspec.msgpack.decode(frozen.alerts, type=dict[str, Alert])
-    return msgspec.msgpack.encode(_Image(LAYOUT, frozen.secret, frozen.calls, alerts, columns))
+    recent = msgspec.msgpack.decode(frozen.recent, type=Recent)
+    return msgspec.msgpack.encode(_Image(LAYOUT, frozen.secret, frozen.calls, alerts, recent, columns))
 
 
 def unpack(data: bytes) -> State:
@@ -92,7 +96,7 @@ def unpack(data: bytes) -> State:
     image = msgspec.msgpack.decode(data, type=_Image)
     if image.layout != LAYOUT:
         raise SnapshotError(f"the snapshot has layout {image.layout}, this release reads {LAYOUT}: run the release's migration")
-    state = State(image.secret, alerts=image.alerts)
+    state = State(image.secret, alerts=image.alerts, recent=image.recent)
     for encoded in image.calls:
         c = msgspec.msgpack.decode(encoded, type=_CallsImage)
         state.calls[c.partition] = Calls(

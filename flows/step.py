@@ -24,8 +24,9 @@ from core.orders import BlockOrder, Finding
 from core.record import TICK_KEY
 from detectors import burst, caps
 from detectors.columns import Columns
-from detectors.features import features, range_of
-from detectors.policy import EXAMPLES, Alert, decide, forget, hits
+from detectors.features import features
+from detectors.policy import Alert, decide, forget, hits
+from detectors.recent import Memory, Recent
 from rating.accrue import Steps, accrue
 from rating.contracts import Contracts
 from rating.rate import Bill, rate
@@ -61,6 +62,7 @@ class State:
     burst: dict[str, Columns] = field(default_factory=burst.new_state)
     caps: dict[str, Columns] = field(default_factory=caps.new_state)
     alerts: dict[str, Alert] = field(default_factory=dict)
+    recent: Recent = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,7 @@ def _judge(state: State, messages: Sequence[Message], contracts: Contracts, dedu
     for level in burst.LEVELS:
         frame = burst.by_subject(state.burst[level], frame, level, contracts.policy)
     found = hits(frame, caps.by_cap(state.caps, frame, *_caps(contracts)))
-    verdict = decide(state.alerts, found, frame, contracts.policy, contracts.protected, _examples(state, work, frame))
+    verdict = decide(state.alerts, found, frame, contracts.policy, contracts.protected, Memory(state.recent, frame))
     if decoded.ticks and state.alerts:
         forget(state.alerts, min(calls.now_ms for calls in state.calls.values()) - 2 * 86_400_000)
     return Outcome(
@@ -148,32 +150,6 @@ def _caps(contracts: Contracts) -> tuple[dict[str, dict[tuple[str, str], Caps]],
         },
         frozenset(key for key, a in contracts.accounts.items() if a.first_seen_destination),
     )
-
-
-def _examples(state: State, work: Work, frame: pl.DataFrame) -> Callable[[int, str], list[tuple[str, int]]]:
-    """Calls that show a finding: in flight at its row, answered ones first. Only what the row could see, whatever the cut."""
-    rows = frame["i"].to_list()
-
-    def shown(row: int, subject_kind: str) -> list[tuple[str, int]]:
-        i = rows[row]
-        one, offset, partition = work.flight[i], work.offset[i], work.partition[i]
-        assert one is not None
-        near = {id(f): f for f in (*state.calls[partition].flights.values(), *(f for f in work.flight if f and f.partition == partition))}
-        same = [
-            f
-            for f in near.values()
-            if f.account == one.account
-            and f.tenant == one.tenant
-            and f.first_offset <= offset
-            and (f.end_offset < 0 or f.end_offset >= offset)
-            and (subject_kind not in ("a_number", "b_range") or f.a_number == one.a_number)
-            and (subject_kind != "b_range" or range_of(f.b_number) == range_of(one.b_number))
-            and (subject_kind != "trunk" or f.ingress_trunk == one.ingress_trunk)
-        ]
-        same.sort(key=lambda f: (not 0 <= f.anchor_offset <= offset, f.first_offset))
-        return [(f.call_id or f.call_key, f.setup_ms or 0) for f in same[:EXAMPLES]]
-
-    return shown
 
 
 def _judged(work: Work, decoded: Decoded, version: int) -> pl.DataFrame:

@@ -14,6 +14,9 @@ from rating.prefixes import Ints, encode_all
 from rating.price import NO_RATE, OUT_OF_RANGE, Priced, price_all
 
 
+PRICED_KINDS = ("e164", "national")
+
+
 @dataclass
 class Bill:
     """A place a row of Work. Sell and buy are cumulative: the whole call so far, in nanos; what its detectors are told is the difference.
@@ -50,7 +53,8 @@ def rate(work: Work, records: pl.DataFrame, contracts: Contracts) -> Bill:
     tenants = [flight.tenant for i in at if (flight := work.flight[i])]
     sell_deck = np.asarray([contracts.sell_place(tenant, work.account[i]) for tenant, i in zip(tenants, at, strict=True)], np.int64)
     buy_deck = np.asarray([contracts.buy_place(tenant, work.carrier[i]) for tenant, i in zip(tenants, at, strict=True)], np.int64)
-    codes = encode_all(pl.Series([work.b_number[i] for i in at], dtype=pl.String))
+    # A short number is no prefix: 112 is not a call to the USA, 911 none to Delhi.
+    codes = encode_all(pl.Series([work.b_number[i] if work.b_kind[i] in PRICED_KINDS else "" for i in at], dtype=pl.String))
     answered = np.asarray(work.answered, bool)[rows]
     duration = np.asarray(work.duration_ms, np.int64)[rows]
     # The rate of the moment of the answer prices the whole call; an attempt, of its own moment.
@@ -82,6 +86,8 @@ def _fault(bill: Bill, work: Work, i: int, tenant: str, sold_by: int, bought_by:
         return f"carrier {carrier!r} is not known: {mend}"
     if not work.answered[i]:
         return ""
+    if work.b_kind[i] == "emergency":
+        return ""  # nobody pays for it
     for side, place, rates in (("sell", sold_by, bill.sell_rate), ("buy", bought_by, bill.buy_rate)):
         if place >= 0 and rates[i] < 0:
             return _why(side, contracts.decks[place].name, work.b_number[i], work.b_kind[i], int(rates[i]))
@@ -107,8 +113,8 @@ def _why(side: str, deck: str, b_number: str, b_kind: str, rate: int) -> str:
     if rate == OUT_OF_RANGE:
         return f"{side}: the amount is beyond the range of one call's money"
     assert rate == NO_RATE
-    if not b_number:
-        return f"{side}: b_number is {b_kind or 'empty'}, not a number that can be priced"
+    if not b_number or b_kind not in PRICED_KINDS:
+        return f"{side}: b_number {b_number} is {b_kind or 'empty'}, not a number that a deck can price".replace("  ", " ")
     return f"{side}: no rate for {b_number} in deck {deck}"
 
 

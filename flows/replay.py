@@ -1,0 +1,177 @@
+"""Replay: the steps of `judge` over a file of call records from elsewhere, with no order ever delivered to a switch.
+
+Rows are judged in the order in which their calls ended, since that is when a record of a call is written: an alert's time is what the
+file alone would have given; live, with answers and ticks, it comes earlier. The file is sorted in memory (about 1 kB a row).
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import msgspec
+import polars as pl
+import pyarrow.parquet
+
+from core import schemas
+from core.config import Config
+from core.decode import Message
+from core.money import to_text
+from core.orders import BlockOrder, Finding
+from core.record import TICK_KEY, Tick, journal_key
+from flows.mapping import Mapping, MappingError, Row, read_rows
+from flows.step import State, judge
+from rating.contracts import Contracts, compile_contracts
+from rating.decks import Deck
+
+BATCH = 8192
+TICK_MS = 3_600_000
+OUTPUTS = ("alerts.jsonl", "block_orders.jsonl", "rejects.jsonl", "rated.parquet", "summary.json")
+
+SECRET = b"replay"  # keys the state's hashes: no caller can aim at a process that ends with the file
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What `summary.json` says. Money: decimal text by currency."""
+
+    received: int
+    rated: int
+    unrated: int
+    events: int
+    rejected: int
+    duplicates: int
+    conflicts: int
+    suspected_duplicates: int
+    alerts: int
+    block_orders: int
+    sell: dict[str, str]
+    buy: dict[str, str]
+    records_per_s: float
+
+
+def self_registering(deck: Deck | None) -> Contracts:
+    """Contracts without books: parties are taken as they come; one deck, where given, sells to all of them."""
+    decks = {deck.name: deck} if deck else {}
+    config = Config(version=1, self_register=True, decks={d.name: d.deck_id for d in decks.values()}, default_sell_deck=deck.name if deck else "")
+    return compile_contracts(config, decks)
+
+
+def run(
+    calls: Path, mapping: Mapping, out: Path, contracts: Contracts, progress: Callable[[int, int], None] = lambda done, total: None
+) -> Summary:
+    """Judge a file and write `OUTPUTS` into the folder `out` (made if absent; whole or not at all). `progress(rows done, rows in all)`."""
+    if not calls.is_file():
+        raise MappingError(f"{calls}: no such file")
+    began_s = time.monotonic()
+    rows = sorted(read_rows(calls, mapping), key=lambda row: (row.record.at_ms if row.record else 0, row.line))
+    out.mkdir(parents=True, exist_ok=True)
+    beside = out / ".replay"
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir()
+    try:
+        summary = _judge_rows(rows, beside, contracts, began_s, progress)
+        for name in OUTPUTS:
+            (beside / name).replace(out / name)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    return summary
+
+
+def _judge_rows(rows: list[Row], out: Path, contracts: Contracts, began_s: float, progress: Callable[[int, int], None]) -> Summary:
+    state, dispositions = State(SECRET), Counter[str]()
+    twins = orders = 0
+    alerts: dict[str, Finding] = {}
+    money: dict[str, Counter[str]] = {"sell": Counter(), "buy": Counter()}
+    next_tick_ms = 0
+    with (
+        (out / "rejects.jsonl").open("wb") as rejects,
+        (out / "block_orders.jsonl").open("wb") as block_orders,
+        pyarrow.parquet.ParquetWriter(out / "rated.parquet", schemas.empty(schemas.RATED).to_arrow().schema) as rated,
+    ):
+        for start in range(0, len(rows), BATCH):
+            batch = rows[start : start + BATCH]
+            messages: list[Message] = []
+            for place, row in enumerate(batch, start):
+                if row.record is None:
+                    dispositions[schemas.REJECT] += 1
+                    _line(rejects, {"line": row.line, "reason": row.fault, "raw": _readable(row.text)})
+                    continue
+                at_ms = row.record.at_ms
+                if at_ms >= next_tick_ms:
+                    tick = Tick(at_ms=at_ms, config_version=contracts.version, complete_to_ms={})
+                    messages.append(Message(0, 2 * place, at_ms, TICK_KEY, msgspec.json.encode(tick)))
+                    next_tick_ms = at_ms + TICK_MS
+                key = journal_key(row.tenant, row.record.account, row.record.ingress_trunk)
+                messages.append(Message(0, 2 * place + 1, at_ms, key, msgspec.json.encode(row.record)))
+            if not messages:
+                continue
+            outcome = judge(state, messages, lambda _: contracts)
+            dispositions.update(outcome.judged["disposition"].to_list())
+            twins += int(outcome.judged["suspected_duplicate"].sum())
+            for offset, reason in outcome.judged.filter(disposition=schemas.REJECT).select("offset", "reason").iter_rows():
+                row = rows[offset // 2]
+                _line(rejects, {"line": row.line, "reason": reason, "raw": _readable(row.text)})
+            if outcome.rated.height:
+                rated.write_table(outcome.rated.to_arrow().cast(rated.schema))
+                for side, totals in money.items():
+                    totals.update(_totals(outcome.rated, side))
+            for order in outcome.orders:
+                orders += 1
+                _line(block_orders, _order(order))
+            alerts.update((finding.finding_id, finding) for finding in outcome.findings)
+            progress(start + len(batch), len(rows))
+    with (out / "alerts.jsonl").open("wb") as file:
+        for finding in sorted(alerts.values(), key=lambda f: (f.detected_at_ms, f.finding_id)):
+            _line(file, _alert(finding))
+    counts = {name: dispositions[name] for name in schemas.DISPOSITIONS}
+    elapsed_s = max(time.monotonic() - began_s, 1e-9)
+    summary = Summary(
+        received=len(rows), rated=counts["rated"], unrated=counts["unrated"], events=counts["event"], rejected=counts["reject"],
+        duplicates=counts["duplicate"], conflicts=counts["conflict"], suspected_duplicates=twins, alerts=len(alerts), block_orders=orders,
+        sell={currency: to_text(nanos) for currency, nanos in sorted(money["sell"].items())},
+        buy={currency: to_text(nanos) for currency, nanos in sorted(money["buy"].items())},
+        records_per_s=round(len(rows) / elapsed_s, 1),
+    )  # fmt: skip
+    if summary.received != sum(counts.values()):
+        raise AssertionError(f"{summary.received} rows were read and {sum(counts.values())} have a disposition: {counts}")
+    (out / "summary.json").write_bytes(msgspec.json.format(msgspec.json.encode(summary), indent=2) + b"\n")
+    return summary
+
+
+def _totals(rated: pl.DataFrame, side: str) -> dict[str, int]:
+    """128-bit sums by currency."""
+    by = rated.filter(pl.col(f"{side}_currency") != "").group_by(f"{side}_currency").agg(pl.col(f"{side}_nanos").cast(pl.Int128).sum())
+    return dict(by.iter_rows())
+
+
+def _alert(finding: Finding) -> dict[str, Any]:
+    return {
+        "finding_id": finding.finding_id, "tenant": finding.tenant, "detector": finding.detector, "subject_kind": finding.subject_kind,
+        "subject": finding.subject, "detected_at_ms": finding.detected_at_ms, "first_ms": finding.first_ms, "last_ms": finding.last_ms,
+        "calls": finding.calls, "exposure": to_text(finding.exposure_nanos), "currency": finding.currency, "score": finding.score,
+        "reason": finding.reason, "example_call_ids": finding.example_call_ids,
+    }  # fmt: skip
+
+
+def _order(order: BlockOrder) -> dict[str, Any]:
+    return {
+        "key": order.key.text(), "action": order.action, "created_at_ms": order.created_at_ms, "expires_at_ms": order.expires_at_ms,
+        "finding_id": order.finding_id, "order_id": order.order_id, "reason": order.reason,
+    }  # fmt: skip
+
+
+def _line(file: BinaryIO, value: dict[str, Any]) -> None:
+    file.write(msgspec.json.encode(value) + b"\n")
+
+
+def _readable(text: str) -> str:
+    """Bytes that are not UTF-8 as escapes, so that the line can be written and found again."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
