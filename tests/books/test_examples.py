@@ -9,7 +9,7 @@ import pytest
 
 MODULES = [
     "books.audit", "books.credentials", "books.emergency", "books.engine", "books.lists", "switches.control", "switches.decide",
-    "switches.deliver", "switches.limits", "switches.loopback",
+    "switches.answered", "switches.deliver", "switches.limits", "switches.loopback",
 ]  # fmt: skip
 
 
