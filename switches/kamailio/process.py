@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import shutil
 import signal
 import socket
-import string
 import subprocess
 import time
 from dataclasses import dataclass
@@ -28,15 +28,12 @@ BOOT = "$TV(Sn)"
 """The boot id as the configuration makes it: the start's time in microseconds."""
 
 
-class KamailioError(Exception):
+class KamailioError(RuntimeError):
     """Kamailio is missing, or did not come up; the message holds the end of its log."""
 
 
-class _Template(string.Template):
-    """Kamailio's own variables begin with a dollar, so ours begin with @ and braces."""
-
-    delimiter = "@"
-    pattern = r"@(?:(?P<escaped>@@)|(?P<named>\b\B)|\{(?P<braced>[a-z_0-9]+)\}|(?P<invalid>\b\B))"
+_PLACE = re.compile(r"@\{([a-z_0-9]+)\}")
+"""Where a setting stands in kamailio.cfg: @{name}. Kamailio's own variables begin with a dollar."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +79,7 @@ def render(settings: Settings) -> Rendered:
         "here": _path(HERE),
         "tables": "\n".join(rows),
     }
-    cfg = _Template((HERE / "kamailio.cfg").read_text(encoding="utf-8")).substitute(values).replace("$$", "$")
+    cfg = _PLACE.sub(lambda place: values[place[1]], (HERE / "kamailio.cfg").read_text(encoding="utf-8"))
     site = {
         "switch": _quoted(settings.switch),
         "spool": _quoted(str(settings.spool_dir)),
@@ -173,15 +170,26 @@ def write_files(settings: Settings) -> Path:
     return settings.run_dir / "kamailio.cfg"
 
 
-def start(settings: Settings, *, ready_within_s: float = 15.0) -> Running:
-    """Run Kamailio in the foreground as our child and wait until it answers an OPTIONS. It ends when we end, however we end."""
+def command(settings: Settings) -> list[str]:
+    """How Kamailio is run in the foreground with the files that `write_files` wrote."""
     program = shutil.which("kamailio") or shutil.which("kamailio", path="/usr/sbin:/usr/local/sbin")
     if program is None:
         raise KamailioError(
             "kamailio is not installed; on Debian: apt-get install kamailio kamailio-extra-modules kamailio-lua-modules"
         )
+    run = settings.run_dir
+    return [program, "-DD", "-E", "-f", str(run / "kamailio.cfg"), "-P", str(run / "kamailio.pid"), "-Y", str(run),
+            "-w", str(run), "-m", str(settings.shm_mb), "-M", "16"]  # fmt: skip
+
+
+def start(settings: Settings, *, ready_within_s: float = 15.0) -> Running:
+    """Run Kamailio in the foreground as our child and wait until it answers an OPTIONS. It ends when we end, however we end.
+
+    "We" is the thread that calls this, as Linux counts it: call it from one that lives as long as the process.
+    """
+    line = command(settings)
     _end_leftovers(settings.run_dir)
-    cfg = write_files(settings)
+    write_files(settings)
     log = settings.run_dir / "kamailio.log"
     parent = os.getpid()
 
@@ -190,11 +198,9 @@ def start(settings: Settings, *, ready_within_s: float = 15.0) -> Running:
         if os.getppid() != parent:  # it ended between fork and prctl
             os._exit(1)
 
-    command = [program, "-DD", "-E", "-f", str(cfg), "-P", str(settings.run_dir / "kamailio.pid"), "-Y", str(settings.run_dir)]
-    command += ["-w", str(settings.run_dir), "-m", str(settings.shm_mb), "-M", "16"]
     with log.open("ab") as out:
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, preexec_fn=die_with_parent
+            line, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, preexec_fn=die_with_parent
         )
     running = Running(settings, process, log)
     deadline = time.monotonic() + ready_within_s

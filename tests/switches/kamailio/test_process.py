@@ -82,7 +82,8 @@ def test_it_ends_with_its_parent(need: Callable[[str], None], tmp_path: Path, ho
         "import time; from pathlib import Path; from switches.kamailio.process import start; "
         "from switches.kamailio.settings import Settings; "
         f"start(Settings(switch='k1', spool_dir=Path({str(tmp_path)!r}), run_dir=Path({str(tmp_path)!r}), control_token='t', "
-        f"secret='s', carriers=(), sip_port={port}, control_port={free_port()}, shm_mb=64)); print('up', flush=True); time.sleep(60)"
+        f"secret='s', carriers=(), sip_port={port}, control_port={free_port()}, shm_mb=64)); "
+        "print('up', flush=True); time.sleep(60)"
     )
     root = str(Path(__file__).parents[3])
     parent = subprocess.Popen(

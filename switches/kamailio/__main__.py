@@ -1,0 +1,69 @@
+"""python -m switches.kamailio SETTINGS.json: writes one switch's configuration, lets Kamailio check it, says how to start it.
+
+The file has the fields of `switches.kamailio.settings.Settings`; what is left out has its default.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from core.safety import Protected
+from switches.kamailio.process import command, write_files
+from switches.kamailio.settings import Settings
+
+
+class ProtectedLists(msgspec.Struct, forbid_unknown_fields=True):
+    """As `core.safety.Protected`."""
+
+    numbers: tuple[str, ...] = ()
+    accounts: tuple[str, ...] = ()
+    trunks: tuple[str, ...] = ()
+
+
+def read_settings(text: bytes) -> Settings:
+    """Settings from JSON; a field that is unknown, missing or of another type is a `msgspec.ValidationError` that names it.
+
+    >>> read_settings(b'{"switch": "k1"}')
+    Traceback (most recent call last):
+    ...
+    msgspec.ValidationError: Object missing required field `spool_dir`
+    """
+    fields: dict[str, Any] = msgspec.json.decode(text, type=dict[str, Any])
+    lists = msgspec.convert(fields.pop("protected", {}), ProtectedLists)
+    unknown = set(fields) - set(Settings.__dataclass_fields__)
+    if unknown:
+        raise msgspec.ValidationError(f"Object contains unknown field `{sorted(unknown)[0]}`")
+    fields["protected"] = Protected(lists.numbers, frozenset(lists.accounts), frozenset(lists.trunks))
+    return msgspec.convert(fields, Settings, dec_hook=_as_given)
+
+
+def _as_given(kind: type, value: object) -> object:
+    return Path(value) if kind is Path and isinstance(value, str) else value
+
+
+def main(arguments: list[str]) -> int:
+    if len(arguments) != 1:
+        sys.stderr.write(f"{__doc__}\n")
+        return 2
+    try:
+        settings = read_settings(Path(arguments[0]).read_bytes())
+        write_files(settings)
+        start_with = command(settings)
+    except (OSError, ValueError, RuntimeError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    checked = subprocess.run([start_with[0], "-c", "-f", str(settings.run_dir / "kamailio.cfg")], capture_output=True, text=True)
+    if checked.returncode != 0:
+        sys.stderr.write(checked.stderr)
+        return 1
+    sys.stdout.write(f"Kamailio takes {settings.run_dir / 'kamailio.cfg'}. Start it with\n\n    {' '.join(start_with)}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
