@@ -31,7 +31,8 @@ def run_decay(loop, state: Columns, table) -> list[np.ndarray]:
     n = len(table)
     out = [np.zeros(n) for _ in range(5)] + [np.zeros(n, np.int64) for _ in range(2)]
     names = ("t_ms", "weighted", "money", "minutes", "calls", "usual", "since_ms", "sum_nanos", "sum_calls")
-    loop(state.places(subject.tolist()), t_ms, nanos, weight, minutes, calls, HALF_MS, LONG_MS, *(state[name] for name in names), *out)
+    risky = nanos * 1e-9 * weight
+    loop(state.places(subject.tolist()), t_ms, nanos, risky, minutes, calls, HALF_MS, LONG_MS, *(state[name] for name in names), *out)
     return out
 
 
