@@ -345,7 +345,8 @@ def _record(
 
     if event == "answer":
         if flight.answer_ms is None:
-            flight.answer_ms = answer_ms if answer_ms is not None else at_ms
+            plausible = answer_ms is not None and EARLIEST_MS <= answer_ms <= at_ms + MAX_AHEAD_MS
+            flight.answer_ms = answer_ms if plausible else at_ms
             flight.anchor_offset = offset
         return emit(schemas.EVENT, "", flight, priced=True, answered=True, duration_ms=1, source="accrual")
     if event == "interim":

@@ -22,6 +22,7 @@ Text = Annotated[str, msgspec.Meta(max_length=2048)]
 Name = Annotated[str, msgspec.Meta(max_length=128)]
 Code = Annotated[int, msgspec.Meta(ge=0, le=999)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+Ordinal = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
 Ms = Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)]
 
 
@@ -59,7 +60,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=
     diversion: Text = ""
     attestation: Name = ""
     lrn: Name = ""
-    attempt_no: Count = 0  # counts from 1; 0 = not said
+    attempt_no: Ordinal = 0  # counts from 1; 0 = not said
     carrier: Name = ""
     trunk_group: Name = ""
     egress_trunk: Name = ""
@@ -70,8 +71,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=
     end_ms: Ms | None = None
     duration_ms: Ms | None = None
     pdd_ms: Ms | None = None
-    interim_no: Count = 0
-    part_no: Count = 0
+    interim_no: Ordinal = 0
+    part_no: Ordinal = 0
     last: bool = False
     sip_code: Code | None = None
     q850: Code | None = None

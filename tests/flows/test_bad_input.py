@@ -1,0 +1,198 @@
+"""Whatever comes over the wire gets one disposition and a reason; the flow never stops, and no record disappears."""
+
+from __future__ import annotations
+
+import json
+
+import msgspec
+import polars as pl
+import pytest
+from core import schemas
+from core.config import Account, Carrier, Config, Trunk
+from core.decode import MAX_BYTES, Message
+from core.record import TICK_KEY, Tick, journal_key
+from flows.step import State, judge
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rating.contracts import compile_contracts
+from rating.decks import read_deck
+
+NOW_MS = 1_772_438_400_000
+HOUR_MS = 3_600_000
+DECK = read_deck(b"prefix,price_per_min,attempt_fee\n43,0.06,0.001\n44,0.12,0", "basic", "EUR")
+CONTRACTS = compile_contracts(
+    Config(
+        version=1,
+        accounts=(Account(tenant="t1", name="acme", sell_deck="basic"),),
+        carriers=(Carrier(tenant="t1", name="blue", buy_deck="basic"),),
+        trunks=(Trunk(tenant="t1", name="in-1", account="acme"),),
+        decks={"basic": DECK.deck_id},
+    ),
+    {"basic": DECK},
+)
+
+
+def stop(**facts) -> dict:
+    """A good stop of 60 seconds to Austria, with some facts changed."""
+    return {
+        "v": 1, "event": "stop", "switch": "k1", "at_ms": NOW_MS, "boot_id": "b1", "seq": 1, "dialog_id": "d1", "call_id": "c1",
+        "account": "acme", "ingress_trunk": "in-1", "carrier": "blue", "a_raw": "+4366012345678", "b_raw": "+431234567",
+        "answer_ms": NOW_MS - 60_000, "end_ms": NOW_MS, "sip_code": 200, **facts,
+    }  # fmt: skip
+
+
+def judged(*values: bytes | dict, state: State | None = None, first_offset: int = 1, learned_ms: int = NOW_MS + 100):
+    state = state or State(b"s" * 16)
+    tick = msgspec.json.encode(Tick(at_ms=NOW_MS - 120_000, config_version=1, complete_to_ms={"t1/k1": NOW_MS - 120_000}))
+    messages = [Message(0, 0, NOW_MS - 120_000, TICK_KEY, tick)]
+    for offset, value in enumerate(values, first_offset):
+        raw = value if isinstance(value, bytes) else json.dumps(value).encode()
+        messages.append(Message(0, offset, learned_ms, journal_key("t1", "acme", ""), raw))
+    outcome = judge(state, messages, lambda version: CONTRACTS if version else compile_contracts(Config(version=0), {}))
+    assert outcome.judged.height == len(values), "every record has its row"
+    return outcome, state
+
+
+def fate(*values, **kwargs) -> list[tuple[str, str]]:
+    outcome, _ = judged(*values, **kwargs)
+    return list(outcome.judged.sort("offset").select("disposition", "reason").iter_rows())
+
+
+GOOD = json.dumps(stop()).encode()
+
+
+@pytest.mark.parametrize(
+    ("value", "disposition", "reason"),
+    [
+        (stop(), "rated", ""),
+        # what is no record at all
+        (GOOD[:40], "reject", "not JSON: Input data was truncated"),
+        (b"", "reject", "not JSON"),
+        (b"\x00" * 30, "reject", "not JSON"),
+        (b"[" * 50_000, "reject", "not JSON"),
+        (GOOD.replace(b"acme", b"ac\x00me"), "reject", "not JSON"),
+        (GOOD.replace(b"acme", b"ac\xffme"), "reject", "not JSON"),
+        (b"[1,2]", "reject", "not a version 1 record"),
+        (stop(at_ms="noon"), "reject", "`int`, got `str` - at `$.at_ms`"),
+        (stop(event="flash"), "reject", "Invalid enum value 'flash'"),
+        (stop(v=2), "reject", "version 2 is unknown: this release reads version 1"),
+        (stop(seq=-1), "reject", "$.seq"),
+        (stop(at_ms=0, end_ms=0), "reject", "1970-01-01"),
+        (stop(at_ms=4_102_444_800_000), "reject", "2100-01-01"),
+        (stop(user_agent="x" * 1_000_000), "reject", f"more than the {MAX_BYTES} of a record"),
+        (stop(tenant="t2"), "reject", "the body says tenant 't2', the credential is 't1''s"),
+        (stop(b_raw="1" * 5000), "reject", "$.b_raw"),
+        (stop(attempt_no=2**40), "reject", "$.attempt_no"),
+        # what is a record whose money cannot be told
+        (stop(b_raw=""), "unrated", "b_number is empty"),
+        (stop(b_raw="4312345678901234567890"), "unrated", "b_number is invalid"),
+        (stop(b_raw="+43%41x"), "unrated", "b_number is invalid"),
+        (stop(b_raw="144"), "unrated", "b_number 144 is short"),
+        (stop(b_raw="+99890123456"), "unrated", "no rate for 99890123456 in deck basic"),
+        (stop(duration_ms=-5), "unrated", "duration_ms -5 is negative"),
+        (stop(answer_ms=NOW_MS + 5000), "unrated", "lies before answer"),
+        (stop(answer_ms=86_400_000), "unrated", "is not a time between 2000 and the stop"),
+        (stop(duration_ms=8 * 86_400_000), "unrated", "longer than seven days"),
+        (stop(answer_ms=None, end_ms=None), "unrated", "a stop without a start"),
+        (stop(account="nobody"), "unrated", "account 'nobody' is not known: add it"),
+        (stop(account=""), "unrated", "no ingress account"),
+        (stop(ingress_trunk="in-9"), "unrated", "ingress trunk 'in-9' is not known"),
+        (stop(carrier="red"), "unrated", "carrier 'red' is not known"),
+        # what is odd, and priced all the same: a bad A never stops the pricing by B
+        (stop(a_raw=""), "rated", ""),
+        (stop(a_raw="anonymous"), "rated", ""),
+        (stop(a_raw="ACME Bank"), "rated", ""),
+        (stop(a_raw="%00%01"), "rated", ""),
+        (stop(a_raw="\u0000"), "rated", ""),
+        (stop(b_raw="112"), "rated", ""),
+        (stop(answer_ms=None, sip_code=486), "rated", ""),
+        (stop(colour="red"), "rated", ""),
+    ],
+)
+def test_a_record_and_what_becomes_of_it(value, disposition, reason):
+    outcome, _ = judged(value)
+    row = outcome.judged.row(0, named=True)
+    assert (row["disposition"], reason in row["reason"]) == (disposition, True), row["reason"]
+    assert bool(row["reason"]) == (disposition != "rated")
+    assert outcome.rated.height == (1 if disposition == "rated" else 0)
+    if disposition == "reject":
+        raw = value if isinstance(value, bytes) else json.dumps(value).encode()
+        assert raw.startswith(row["raw"]) and (row["raw"] or not raw)
+
+
+def test_a_bad_record_does_not_touch_its_neighbours():
+    fates = fate(stop(), b"{", stop(seq=2, dialog_id="d2"), stop(seq=3, dialog_id="d3", b_raw=""), stop(seq=4, dialog_id="d4"))
+    assert [disposition for disposition, _ in fates] == ["rated", "reject", "rated", "unrated", "rated"]
+
+
+def test_the_same_record_twice_in_one_batch_and_again_an_hour_later():
+    outcome, state = judged(stop(), stop())
+    assert outcome.judged["disposition"].to_list() == ["rated", "duplicate"]
+    later, _ = judged(stop(), state=state, first_offset=10, learned_ms=NOW_MS + HOUR_MS)
+    assert later.judged["disposition"].to_list() == ["duplicate"]
+    assert later.rated.is_empty()
+
+
+def test_the_same_delivery_and_the_same_call_with_other_content_are_conflicts():
+    fates = fate(stop(), stop(answer_ms=NOW_MS - 1000), stop(seq=2, answer_ms=NOW_MS - 1000))
+    assert fates[0][0] == "rated"
+    assert fates[1] == ("conflict", "sequence 1 of boot b1 was delivered before with other content")
+    assert fates[2] == ("conflict", "this call was ended before by a stop with other content")
+
+
+def test_a_sequence_number_too_old_to_tell_is_unrated_not_dropped():
+    fates = fate(stop(seq=40_000), stop(seq=7_000, dialog_id="d2"), stop(seq=7_500, dialog_id="d3"))
+    assert [d for d, _ in fates] == ["rated", "unrated", "rated"]
+    assert fates[1][1] == "sequence 7000 of boot b1 is too old to tell whether it was counted before"
+
+
+def test_a_start_that_never_stops_is_closed_as_hung_and_its_late_stop_corrects_it():
+    answer = stop(event="answer", at_ms=NOW_MS - 60_000, answer_ms=None, end_ms=None)
+    _, state = judged(answer)
+    beyond_ms = NOW_MS + 5 * HOUR_MS
+    tick = msgspec.json.encode(Tick(at_ms=beyond_ms, config_version=1, complete_to_ms={"t1/k1": beyond_ms}))
+    hung = judge(state, [Message(0, 5, beyond_ms, TICK_KEY, tick)], lambda _: CONTRACTS)
+    closed = hung.rated.row(0, named=True)
+    assert (closed["suspected_hung"], closed["revision"], closed["offset"]) == (True, 1, 1)
+    late, _ = judged(stop(seq=2), state=state, first_offset=6, learned_ms=beyond_ms)
+    corrected = late.rated.row(0, named=True)
+    # Under the same place, as the next revision: money is read from the highest, and nothing is charged twice.
+    assert (corrected["offset"], corrected["revision"], corrected["billable_s"]) == (1, 2, 60)
+
+
+def test_a_spool_that_drains_hours_later_does_not_look_like_calls_in_flight():
+    """The switch says how far it has delivered; only up to there a call without a stop is in flight."""
+    answer = stop(event="answer", at_ms=NOW_MS - 60_000, answer_ms=None, end_ms=None, b_raw="+441234567890")
+    _, state = judged(answer)
+    later_ms = NOW_MS + 2 * HOUR_MS
+    tick = msgspec.json.encode(Tick(at_ms=later_ms, config_version=1, complete_to_ms={"t1/k1": NOW_MS - 30_000}))
+    judge(state, [Message(0, 5, later_ms, TICK_KEY, tick)], lambda _: CONTRACTS)
+    (flight,) = state.calls[0].flights.values()
+    assert flight.accrued_ms == 30_000
+
+
+def test_parts_are_added_up_once_all_are_there():
+    part = dict(event="partial", answer_ms=NOW_MS - 60_000, sip_code=None)
+    outcome, _ = judged(
+        stop(**part, seq=1, part_no=0, duration_ms=20_000), stop(**part, seq=2, part_no=2, duration_ms=25_000, last=True),
+        stop(**part, seq=3, part_no=1, duration_ms=15_000),
+    )  # fmt: skip
+    assert outcome.judged["disposition"].to_list() == ["event", "event", "rated"]
+    assert outcome.rated["billable_s"].to_list() == [60]
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(st.lists(st.dictionaries(st.sampled_from(sorted(stop())), anything, max_size=4) | st.binary(max_size=60), min_size=1, max_size=8))
+@settings(max_examples=150, deadline=None)
+def test_nothing_that_is_posted_stops_the_flow(changes):
+    values = [change if isinstance(change, bytes) else stop(**change) for change in changes]
+    outcome, _ = judged(*values)
+    assert sorted(outcome.judged["offset"].to_list()) == list(range(1, len(values) + 1))
+    assert set(outcome.judged["disposition"]) <= set(schemas.DISPOSITIONS)
+    assert outcome.judged.filter(pl.col("disposition").is_in(["reject", "unrated"]) & (pl.col("reason") == "")).is_empty()
