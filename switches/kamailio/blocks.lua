@@ -104,7 +104,7 @@ local function follows_emergency(call, plan)
   if call.b_kind == "national" or call.b_kind == "short" or call.b_kind == "service" then return true end
   if call.b_number == "" then return false end
   if plan.country_code ~= "" then return call.b_number:sub(1, #plan.country_code) == plan.country_code end
-  return call.a_number ~= "" and country_of(call.a_number) == country_of(call.b_number)
+  return is_national_line(call.a_number, plan) and country_of(call.a_number) == country_of(call.b_number)
 end
 
 -- The order id of the longest key that refuses the call, or nil. Account before trunk, its a_number before all of it.

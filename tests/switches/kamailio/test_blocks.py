@@ -134,6 +134,27 @@ def test_a_blocked_caller_reaches_112_and_then_its_national_calls_and_its_line_a
     assert {r["sent_number"] for r in sent} >= {"112", "144", "431234567"}
 
 
+def test_a_line_that_the_lists_call_an_emergency_line_opens_the_same_hours(new_bench: NewBench) -> None:
+    bench = new_bench(**IN_AUSTRIA)
+    bench.callee(picks_up(ring_ms=0))
+    assert bench.post("htable.sets", "protected", "140", "emergency: AT").status_code == 200
+    assert bench.post("htable.sets", "protected", "142", "crisis line: AT").status_code == 200
+    bench.block("t1|A|acme||")
+    assert code_of(bench, "142") == 200 and code_of(bench, "01234567") == 603
+    assert code_of(bench, "140") == 200 and code_of(bench, "01234567") == 200
+
+
+def test_a_forged_emergency_call_does_not_open_a_premium_range(new_bench: NewBench) -> None:
+    bench = new_bench()
+    bench.callee(picks_up(ring_ms=0))
+    bench.block("t1|A|acme||88213")
+    bench.block("t1|A|acme||979")
+    for caller in ("882131234567", "979123456789"):
+        assert code_of(bench, "112", caller=caller) == 200
+        assert code_of(bench, caller) == 603
+        assert code_of(bench, caller, caller=caller) == 603
+
+
 def test_an_emergency_call_needs_no_known_address(new_bench: NewBench) -> None:
     bench = new_bench()
     bench.callee(picks_up(ring_ms=0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import time
 from collections.abc import Callable
 
@@ -110,6 +111,38 @@ def test_a_busy_callee_is_not_tried_elsewhere(new_bench: NewBench) -> None:
     bench.caller(refused(486), "4312345678").finish()
     (stop,) = bench.wait_for("stop")
     assert (stop["sip_code"], stop["q850"], len(bench.records("attempt"))) == (486, 17, 1)
+
+
+def test_ringing_that_nobody_answers_ends_and_is_not_tried_elsewhere(new_bench: NewBench) -> None:
+    bench = new_bench(carriers=2, ring_within_s=1)
+    with Phone("127.0.0.1", bench.carrier_ports[0]) as callee:
+        caller = bench.caller(refused(408), "4312345678")
+        invite_, proxy = callee.wait_for(b"INVITE")
+        callee.send(reply(invite_, 180, "Ringing"), proxy)
+        cancelled, proxy = callee.wait_for(b"CANCEL")
+        callee.send(reply(cancelled, 200, "OK"), proxy)
+        caller.finish()
+    (stop,) = bench.wait_for("stop")
+    assert stop["sip_code"] == 408 and 900 <= stop["end_ms"] - stop["ringing_ms"] <= 2500
+    assert [r["carrier"] for r in bench.records("attempt")] == ["carrier-1"]
+
+
+def test_the_claims_about_the_caller_are_kept_as_they_came(new_bench: NewBench) -> None:
+    bench = new_bench()
+    passport = b".".join(
+        base64.urlsafe_b64encode(part).rstrip(b"=")
+        for part in (b'{"alg":"ES256"}', b'{"attest":"B","orig":{"tn":"431"}}', b"signature")
+    )
+    headers = (
+        b'P-Asserted-Identity: "A" <sip:+4319990007@acme.example>\r\nDiversion: <sip:4315550000@x>;reason=unconditional\r\n'
+        b"User-Agent: PBX 1.0\r\nIdentity: " + passport + b";info=<https://x>;alg=ES256\r\n"
+    )
+    with Phone("127.0.0.1", bench.carrier_ports[0]) as callee, Phone("127.0.0.2") as caller:
+        establish(caller, callee, bench.address, "4312345678;npdi;rn=+4369911", headers=headers)
+    (setup,) = bench.records("setup")
+    assert setup["a_raw"] == "+4319990007" and "acme.example" in setup["pai"] and "4319990001" in setup["from_raw"]
+    assert setup["diversion"].startswith("<sip:4315550000@x>") and setup["user_agent"] == "PBX 1.0"
+    assert setup["attestation"] == "B" and setup["lrn"] == "4369911" and setup["src_ip"] == "127.0.0.2"
 
 
 def test_a_reinvite_changes_nothing_in_the_money(new_bench: NewBench) -> None:
