@@ -115,42 +115,56 @@ class Calls:
     latest_ms: int = 0  # of the feeds without a sequence
 
 
-@dataclass
+@dataclass(frozen=True)
 class Work:
     """A row a record, accrual or closing, in the order of the log within each partition. Columns, parallel lists."""
 
-    kind: list[int] = field(default_factory=list)
-    row: list[int] = field(default_factory=list)  # of the record in the decoded frame, else -1
-    partition: list[int] = field(default_factory=list)
-    offset: list[int] = field(default_factory=list)
-    learned_ms: list[int] = field(default_factory=list)
-    t_ms: list[int] = field(default_factory=list)  # event time
-    flight: list[Flight | None] = field(default_factory=list)
-    event: list[str] = field(default_factory=list)
-    disposition: list[str] = field(default_factory=list)
-    reason: list[str] = field(default_factory=list)
-    priced: list[bool] = field(default_factory=list)  # has money to be told
-    final: list[bool] = field(default_factory=list)  # ends the call
-    answered: list[bool] = field(default_factory=list)
-    duration_ms: list[int] = field(default_factory=list)
-    source: list[str] = field(default_factory=list)
-    end_ms: list[int] = field(default_factory=list)
-    hung: list[bool] = field(default_factory=list)
-    twin: list[bool] = field(default_factory=list)  # suspected duplicate
+    kind: list[int]
+    row: list[int]  # of the record in the decoded frame, else -1
+    partition: list[int]
+    offset: list[int]
+    learned_ms: list[int]
+    t_ms: list[int]  # event time
+    flight: list[Flight | None]
+    event: list[str]
+    disposition: list[str]
+    reason: list[str]
+    priced: list[bool]  # has money to be told
+    final: list[bool]  # ends the call
+    answered: list[bool]
+    duration_ms: list[int]
+    source: list[str]
+    end_ms: list[int]
+    hung: list[bool]
+    twin: list[bool]  # suspected duplicate
     # What the call was at this row: a flight changes with later rows of the same batch, and no row may see them.
-    call_id: list[str] = field(default_factory=list)
-    started_ms: list[int] = field(default_factory=list)
-    account: list[str] = field(default_factory=list)
-    ingress_trunk: list[str] = field(default_factory=list)
-    a_number: list[str] = field(default_factory=list)  # "" where it is none that a block could name
-    b_number: list[str] = field(default_factory=list)
-    b_kind: list[str] = field(default_factory=list)
-    carrier: list[str] = field(default_factory=list)
-    rate_at_ms: list[int] = field(default_factory=list)  # of the answer, else of the row
-    facts: list[dict[str, Any] | None] = field(default_factory=list)  # of a final row: the whole flight
+    call_id: list[str]
+    started_ms: list[int]
+    account: list[str]
+    ingress_trunk: list[str]
+    a_number: list[str]  # "" where it is none that a block could name
+    b_number: list[str]
+    b_kind: list[str]
+    carrier: list[str]
+    rate_at_ms: list[int]  # of the answer, else of the row
+    facts: list[dict[str, Any] | None]  # of a final row: the whole flight
 
     def __len__(self) -> int:
         return len(self.kind)
+
+
+Rows = list[tuple[Any, ...]]
+"""Rows of Work while they are gathered: a tuple a row in the order of Work's fields, turned into columns once, in C."""
+
+
+def to_columns(rows: Rows) -> Work:
+    """The columns of gathered rows."""
+    names = Work.__dataclass_fields__
+    return (
+        Work(**dict(zip(names, map(list, zip(*rows, strict=True)), strict=True)))
+        if rows
+        else Work(**{name: [] for name in names})
+    )
 
 
 COLUMNS = (
@@ -173,7 +187,7 @@ def assemble(
 
     `dedupe=False` exists for one test: it shows that the proof of completeness would notice.
     """
-    work = Work()
+    work: Rows = []
     frame = decoded.records
     ticks: dict[int, list[tuple[int, Tick]]] = {}
     for partition, offset, tick in decoded.ticks:
@@ -199,11 +213,11 @@ def assemble(
         state = states[partition]
         while pending:
             _tick(state, work, *pending.pop(), max_call_ms)
-    return work
+    return to_columns(work)
 
 
 def _emit(
-    work: Work, state: Calls, kind: int, row: int, offset: int, learned_ms: int, t_ms: int, flight: Flight | None, event: str,
+    rows: Rows, state: Calls, kind: int, row: int, offset: int, learned_ms: int, t_ms: int, flight: Flight | None, event: str,
     disposition: str, reason: str = "", *, priced: bool = False, final: bool = False, answered: bool = False, duration_ms: int = 0,
     source: str = "", end_ms: int = 0, hung: bool = False, twin: bool = False,
 ) -> None:  # fmt: skip
@@ -211,43 +225,23 @@ def _emit(
         call_id = account = trunk = a_number = b_number = b_kind = carrier = ""
         rate_at_ms = started_ms = t_ms
     else:
-        account, trunk, b_number, b_kind, carrier = flight.account, flight.ingress_trunk, flight.b_number, flight.b_kind, flight.carrier
+        account, trunk, carrier = flight.account, flight.ingress_trunk, flight.carrier
+        b_number, b_kind = flight.b_number, flight.b_kind
         a_number = flight.a_number if flight.a_kind in BLOCKABLE else ""
         rate_at_ms = flight.answer_ms if flight.answer_ms is not None else t_ms
         started_ms = flight.setup_ms if flight.setup_ms is not None else rate_at_ms
         call_id = flight.call_id or flight.call_key
-    work.call_id.append(call_id)
-    work.started_ms.append(started_ms)
-    work.account.append(account)
-    work.ingress_trunk.append(trunk)
-    work.a_number.append(a_number)
-    work.b_number.append(b_number)
-    work.b_kind.append(b_kind)
-    work.carrier.append(carrier)
-    work.rate_at_ms.append(rate_at_ms)
-    work.facts.append(msgspec.structs.asdict(flight) if final and flight is not None else None)
-    work.kind.append(kind)
-    work.row.append(row)
-    work.partition.append(state.partition)
-    work.offset.append(offset)
-    work.learned_ms.append(learned_ms)
-    work.t_ms.append(t_ms)
-    work.flight.append(flight)
-    work.event.append(event)
-    work.disposition.append(disposition)
-    work.reason.append(reason)
-    work.priced.append(priced)
-    work.final.append(final)
-    work.answered.append(answered)
-    work.duration_ms.append(duration_ms)
-    work.source.append(source)
-    work.end_ms.append(end_ms)
-    work.hung.append(hung)
-    work.twin.append(twin)
+    facts = msgspec.structs.asdict(flight) if final and flight is not None else None
+    rows.append(
+        (
+            kind, row, state.partition, offset, learned_ms, t_ms, flight, event, disposition, reason, priced, final, answered, duration_ms,
+            source, end_ms, hung, twin, call_id, started_ms, account, trunk, a_number, b_number, b_kind, carrier, rate_at_ms, facts,
+        )
+    )  # fmt: skip
 
 
 def _record(
-    state: Calls, work: Work, row: int, dedupe: bool,
+    state: Calls, work: Rows, row: int, dedupe: bool,
     partition: int, offset: int, learned_ms: int, tenant: str, switch: str, boot_id: str, seq: int | None, event: str, at_ms: int,
     setup_boot_id: str, dialog_id: str, call_id: str, from_tag: str, leg: str, account: str, auth: str, ingress_trunk: str,
     attempt_no: int, carrier: str, trunk_group: str, egress_trunk: str, setup_ms: int | None, ringing_ms: int | None,
@@ -278,12 +272,34 @@ def _record(
         if len(state.rows) > CLOSED:
             del state.rows[next(iter(state.rows))]
         key, call_key = "", hashlib.blake2b(f"{partition}/{offset}/{delivery}".encode(), digest_size=8).hexdigest()
-        flight = Flight(key=key, call_key=call_key, partition=partition, anchor_offset=offset, tenant=tenant, switch=switch, sequenced=sequenced)
+        flight = Flight(
+            key=key,
+            call_key=call_key,
+            partition=partition,
+            anchor_offset=offset,
+            tenant=tenant,
+            switch=switch,
+            sequenced=sequenced,
+        )
     else:
         twin = False
         key = "\x1f".join((tenant, switch, setup_boot_id or boot_id, dialog_id, call_id, from_tag, leg))
         event_id = f"{event}/{attempt_no}/{interim_no}/{part_no}"
-        content = _content(at_ms, answer_ms, end_ms, duration_ms, sip_code, q850, a_raw, b_raw, account, carrier, egress_trunk, sell_amount, buy_amount)
+        content = _content(
+            at_ms,
+            answer_ms,
+            end_ms,
+            duration_ms,
+            sip_code,
+            q850,
+            a_raw,
+            b_raw,
+            account,
+            carrier,
+            egress_trunk,
+            sell_amount,
+            buy_amount,
+        )
         if not sequenced and event == "stop":
             key = f"{key}\x1f{attempt_no}"  # a row of a file is one attempt, with its own money
         found = state.flights.get(key)
@@ -300,7 +316,17 @@ def _record(
                 state.flights[key] = state.hung.pop(key)
         if found is None:
             call_key = hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
-            found = Flight(key=key, call_key=call_key, partition=partition, anchor_offset=-1, tenant=tenant, switch=switch, sequenced=sequenced, seen={}, parts={})
+            found = Flight(
+                key=key,
+                call_key=call_key,
+                partition=partition,
+                anchor_offset=-1,
+                tenant=tenant,
+                switch=switch,
+                sequenced=sequenced,
+                seen={},
+                parts={},
+            )
             found.counted = not sequenced and attempt_no > 1  # a later attempt of a call in a file is no further call
             state.flights[key] = found
         flight = found
@@ -426,7 +452,7 @@ def _record(
     )  # fmt: skip
 
 
-def _tick(state: Calls, work: Work, offset: int, tick: Tick, max_call_ms: Callable[[str, str], int]) -> None:
+def _tick(state: Calls, work: Rows, offset: int, tick: Tick, max_call_ms: Callable[[str, str], int]) -> None:
     state.next_offset = max(state.next_offset, offset + 1)
     state.config_version = tick.config_version
     state.now_ms = max(state.now_ms, tick.at_ms)
@@ -445,7 +471,21 @@ def _tick(state: Calls, work: Work, offset: int, tick: Tick, max_call_ms: Callab
         so_far = until_ms - flight.answer_ms
         if so_far > flight.accrued_ms:
             flight.accrued_ms = so_far
-            _emit(work, state, ACCRUAL, -1, offset, tick.at_ms, until_ms, flight, "tick", "", priced=True, answered=True, duration_ms=so_far)
+            _emit(
+                work,
+                state,
+                ACCRUAL,
+                -1,
+                offset,
+                tick.at_ms,
+                until_ms,
+                flight,
+                "tick",
+                "",
+                priced=True,
+                answered=True,
+                duration_ms=so_far,
+            )
     for key in gone:
         flight = state.flights.pop(key)
         if flight.answer_ms is None:
@@ -464,7 +504,7 @@ def _tick(state: Calls, work: Work, offset: int, tick: Tick, max_call_ms: Callab
 
 
 def _deliver(state: Calls, boot: str, seq: int, delivery: int) -> str:
-    """"" = new; else duplicate, conflict, or "old" = beyond what the ring remembers."""
+    """ "" = new; else duplicate, conflict, or "old" = beyond what the ring remembers."""
     ring = state.rings.get(boot)
     if ring is None:
         ring = state.rings[boot] = Ring(array("q", [-1]) * RING, array("q", [0]) * RING)
@@ -481,7 +521,9 @@ def _deliver(state: Calls, boot: str, seq: int, delivery: int) -> str:
 
 
 def _content(*facts: object) -> int:
-    return int.from_bytes(hashlib.blake2b(repr(facts).encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little", signed=True)
+    return int.from_bytes(
+        hashlib.blake2b(repr(facts).encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little", signed=True
+    )
 
 
 def _close(state: Calls, key: str, content: int, at_ms: int, switch: str, sequenced: bool) -> None:

@@ -82,6 +82,8 @@ def by_cap(
     breaches: list[Breach] = []
     for watched in WATCHED:
         limits = caps.get(watched, {})
+        if not limits and not (watched == "destination" and first_seen):
+            continue
         names = frame["ingress_trunk" if watched == "trunk" else "account"].to_list()
         owners = list(zip(frame["tenant"].to_list(), names, strict=True))
         rows = np.asarray([i for i, o in enumerate(owners) if o in limits or (watched == "destination" and o in first_seen)], np.int64)
