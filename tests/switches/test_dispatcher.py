@@ -130,16 +130,19 @@ def test_the_safety_stands_here_too(house, key):
     with writing(house.engine) as conn:
         lists.add(conn, "protected", "number", "4315000000", "hospital", "ann", house.clock())
         lists.add(conn, "protected", "account", "hospital", "hospital", "ann", house.clock())
+    dispatcher = house.dispatcher()
+    dispatcher.step()  # what it does at its start is over
     order = house.order(key)
-    house.dispatcher().step()
+    assert dispatcher.step().orders == {"refused": 1}
     assert house.status(order.order_id) == "refused" and house.why(order.order_id)
     assert house.switch.live() == {}
 
 
 def test_a_message_cannot_pose_as_a_person(house):
-    order = house.order(Key(tenant="t1", ingress_trunk="tg7"), by="ann")
-    house.dispatcher().step()
-    assert house.status(order.order_id) == "refused"
+    dispatcher = house.dispatcher()
+    dispatcher.step()
+    house.order(Key(tenant="t1", ingress_trunk="tg7"), by="ann")
+    assert dispatcher.step().orders == {"refused": 1}
 
 
 def test_a_number_that_becomes_protected_is_freed(house):
@@ -413,6 +416,18 @@ def test_a_switch_that_was_away_is_held_when_it_answers(house):
     house.switch.trouble = ""
     house.dispatcher().step()
     assert house.switch.held()
+
+
+def test_a_hold_in_the_middle_of_a_long_delivery_is_obeyed(house):
+    def a_person_steps_in(step: str) -> None:
+        if step == "acknowledged":
+            hold.hold_all(house.engine, "ann", "an outage", house.clock())
+
+    with writing(house.engine) as conn:
+        for n in range(9):
+            orders.block(conn, Key(tenant="t1", account=f"a{n}"), HOUR_MS, "ann", "many", house.clock())
+    house.dispatcher(pace=Pace(look_ms=0, compare_ms=0, chunk=3), fault=a_person_steps_in).step()
+    assert len(house.switch.live()) == 3 and house.due() == 6
 
 
 # --- drift ---
