@@ -61,7 +61,7 @@ end
 local function may(command)
   local method, params = command.method or "", command.params or {}
   if method == "htable.stats" then return true end
-  if method:match("^dlg%.[%w_]+$") then return true end
+  if method:match("^dlg%.[%w_]+$") then return method ~= "dlg.dump_file" end -- it writes a file of any name
   local name, key = params[1], params[2]
   if method == "htable.dump" then return TABLES[name] == true end
   if method == "htable.flush" then return CLEARABLE[name] == true end

@@ -72,6 +72,7 @@ def render(settings: Settings) -> Rendered:
         "interim_s": str(int(settings.interim_s)),
         "after_emergency_s": str(int(settings.after_emergency_s)),
         "max_invites_per_s": str(int(settings.max_invites_per_s)),
+        "max_requests_per_s": str(8 * int(settings.max_invites_per_s)),
         "max_emergency_per_s": str(int(settings.max_emergency_per_s)),
         "emergency": "|".join(settings.emergency),
         "boot": BOOT,

@@ -74,6 +74,7 @@ def test_without_the_token_nothing_and_with_it_only_what_is_ours(driven: tuple[B
         ("htable.sets", ["ctl", "boot", "1"]), ("htable.flush", ["protected"]), ("htable.flush", ["ctl"]),
         ("htable.dump", ["ctl"]),
         ("htable.store", ["blocks"]), ("htable.reload", ["blocks"]), ("htable.get", ["ctl"]), ("htable.get", []), ("", []),
+        ("dlg.dump_file", ["/x"]),
     ):  # fmt: skip
         assert bench.post(method, *params).status_code == 403, (method, params)
     assert bench.post("dlg.stats_active").status_code == 200

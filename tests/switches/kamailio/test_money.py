@@ -89,7 +89,7 @@ def test_a_mute_carrier_is_left_and_when_all_fail_the_call_stops_without_an_answ
     bench.caller(refused(500), "4312345678").finish()
     (stop,) = bench.wait_for("stop")
     mute, full = bench.records("attempt")
-    assert (mute["carrier"], mute["sip_code"]) == ("carrier-1", 408) and 450 <= mute["end_ms"] - stop["setup_ms"] <= 1200
+    assert (mute["carrier"], mute["sip_code"]) == ("carrier-1", 408) and 400 <= mute["end_ms"] - stop["setup_ms"] <= 1200
     assert (full["carrier"], full["sip_code"]) == ("carrier-2", 503)
     assert stop["sip_code"] == 503 and "answer_ms" not in stop and stop["release_side"] == "switch"
 
@@ -321,3 +321,30 @@ def test_under_load_every_call_has_its_records_and_no_number_is_missing(new_benc
         lengths = sorted(r["end_ms"] - r["answer_ms"] for r in stops if r["account"] == account)
         assert len(lengths) == 200 and abs(lengths[100] - talk_ms) < 50
     assert all(msgspec.json.decode(line, type=Record) for line in bench.lines())
+
+
+def test_a_crash_under_load_loses_no_record_and_every_call_keeps_its_account(new_bench: NewBench) -> None:
+    bench = new_bench(workers=4)
+    bench.callee(picks_up(ring_ms=100))
+    callers = [
+        bench.caller(talk(2500), "4312345678", calls=100, rate=100),
+        bench.caller(talk(2500), "4312345679", source="127.0.0.3", calls=100, rate=100),
+    ]
+    time.sleep(2.2)  # all 200 are talking
+    bench.restart()
+    for caller in callers:
+        caller.finish()
+    stops = bench.wait_for("stop", 200)
+    setups = {(r["boot_id"], r["dialog_id"]): r for r in bench.records("setup")}
+    assert len(setups) == len(bench.records("answer")) == len(stops) == 200
+    for stop in stops:
+        assert stop["account"] == setups[stop["setup_boot_id"], stop["dialog_id"]]["account"]
+    for boot in {r["boot_id"] for r in bench.records()}:
+        assert [r["seq"] for r in bench.records(boot_id=boot)] == list(range(1, len(bench.records(boot_id=boot)) + 1))
+
+
+def test_a_switch_without_a_carrier_says_503_and_records_it(new_bench: NewBench) -> None:
+    bench = new_bench(carriers=0)
+    bench.caller(refused(503), "4312345678").finish()
+    (stop,) = bench.wait_for("stop")
+    assert stop["sip_code"] == 503 and "carrier" not in stop

@@ -1,0 +1,86 @@
+-- Who calls, and what the message says of the call: everything that is read once, at the setup.
+
+local function pv(name) return KSR.pv.get(name) end
+
+-- The names under which the call is known, in each of its records.
+function identity(call)
+  return (call.boot ~= boot_id() and name_field("setup_boot_id", call.boot) or "")
+    .. name_field("dialog_id", call.dialog) .. text_field("call_id", call.call_id) .. text_field("from_tag", call.from_tag)
+    .. name_field("account", call.account) .. (call.tenant ~= "" and ',"auth":"source"' or "")
+    .. name_field("ingress_trunk", call.trunk) .. name_field("tenant", call.tenant)
+    .. number_field("setup_ms", call.setup_ms)
+end
+
+-- Whose address this is: the row of the longest network that holds it, or nil.
+function source_of(address)
+  local get = KSR.htable.sht_get
+  local function try(version, groups, bits, base, separator)
+    for length in tostring(get("ctl", "lengths" .. version) or ""):gmatch("%d+") do
+      local left, masked = tonumber(length), {}
+      for i = 1, #groups do
+        local keep = math.max(0, math.min(bits, left))
+        local unit = 2 ^ (bits - keep)
+        masked[i] = base:format(math.floor(groups[i] / unit) * unit)
+        left = left - bits
+      end
+      local row = get("sources", table.concat(masked, separator) .. "/" .. length)
+      if row then return tostring(row) end
+    end
+  end
+  local groups = {}
+  if address:find(":", 1, true) then
+    local left, right = address:match("^(.-)::(.*)$")
+    if left then -- :: stands for as many zeros as are missing
+      local _, written = (left .. ":" .. right):gsub("%x+", "")
+      address = left .. (":0"):rep(8 - written) .. ":" .. right
+    end
+    for group in address:gmatch("%x+") do groups[#groups + 1] = tonumber(group, 16) end
+    return #groups == 8 and try("6", groups, 16, "%x", ":") or nil
+  end
+  for group in address:gmatch("%d+") do groups[#groups + 1] = tonumber(group) end
+  return #groups == 4 and try("4", groups, 8, "%d", ".") or nil
+end
+
+local function plan_named(name)
+  return plan_of(tostring(KSR.htable.sht_get("dialplan", name) or "||||1|6||"))
+end
+
+-- Who calls: P-Asserted-Identity if the trunk sends one, else From. Only ever a number under the account, never the account.
+local function caller_of(pai)
+  local asserted = pai and (pai:match("[sS][iI][pP][sS]?:([^@>]+)@") or pai:match("[tT][eE][lL]:([^>;]+)"))
+  return asserted or pv("$fU") or ""
+end
+
+-- The claim of a STIR PASSporT (or of the header that a verifier before us wrote), as claimed: nothing here verifies it.
+local function attestation()
+  local said = (pv("$hdr(P-Attestation-Indicator)") or ""):match("^%s*([ABC])%s*$")
+  if said then return said end
+  local claims = pv("$hdr(Identity)") and pv("$(hdr(Identity){s.select,1,.}{s.decode.base64url})")
+  return claims and claims:match('"attest"%s*:%s*"([ABC])"') or ""
+end
+
+function read_call()
+  local call = {
+    boot = boot_id(), setup_ms = now_ms(), call_id = pv("$ci") or "", from_tag = pv("$ft") or "",
+    tenant = "", account = "", trunk = "", max_call_s = "", keepalive = "0",
+    b_raw = pv("$(rU{s.unescape.user})") or pv("$rU") or pv("$ru") or "", pai = pv("$hdr(P-Asserted-Identity)"),
+  }
+  call.a_raw = caller_of(call.pai)
+  local row = source_of(pv("$si"))
+  local plan_name = "e164"
+  if row then
+    local f = split(row, "|")
+    call.tenant, call.account, call.trunk, plan_name, call.max_call_s, call.keepalive = f[1], f[2], f[3], f[4], f[5], f[6]
+  end
+  local plan = plan_named(plan_name)
+  call.a_number = normalise(call.a_raw, plan)
+  call.b_number, call.b_kind = normalise(call.b_raw, plan)
+  return call, plan
+end
+
+function facts(call)
+  return name_field("src_ip", pv("$si")) .. text_field("user_agent", pv("$ua")) .. text_field("a_raw", call.a_raw)
+    .. text_field("b_raw", call.b_raw) .. text_field("from_raw", pv("$hdr(From)")) .. text_field("pai", call.pai)
+    .. text_field("diversion", pv("$hdr(Diversion)")) .. name_field("attestation", attestation())
+    .. name_field("lrn", call.b_raw:match(";rn=%+?(%d+)"))
+end
