@@ -1,7 +1,8 @@
 """A buffer that a thread of its own writes out: when it is full, when its oldest item is a second old, or when it is told to.
 
-`write_batch` of a Bytewax sink is called when there is something to write, so it cannot see that a lone item has waited long enough.
-The thread can. What goes wrong there is raised at the next call here, and stays wrong: the flow must stop, and a restart reads again.
+`write_batch` of a Bytewax sink is called when there is something to write, so it cannot see that a lone item has waited long
+enough. The thread can. What goes wrong there is raised at the next call here, and stays wrong: the flow must stop, and a restart
+reads again.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ class Flusher(Generic[Item]):
     >>> flusher.put(["a", "b"], 2); flusher.flush(); written
     [['a', 'b']]
     >>> flusher.close()
+    True
 
     `full_bytes` starts a write; at twice as much `put` waits. After `stall_s` of waiting it raises `Stalled`.
     """
@@ -63,12 +65,13 @@ class Flusher(Generic[Item]):
                 self._turn.notify_all()
             self._wait_until(lambda: self._done >= upto, "finish what it was given")
 
-    def close(self) -> None:
-        """Ends the thread. What is still in the buffer is not written: nobody was told that it was."""
+    def close(self, wait_s: float = 5.0) -> bool:
+        """Ends the thread; whether it ended in time. What is still in the buffer is not written: nobody was told that it was."""
         with self._turn:
             self._closed = True
             self._turn.notify_all()
-        self._thread.join(timeout=5.0)
+        self._thread.join(timeout=wait_s)
+        return not self._thread.is_alive()
 
     def _wait_until(self, ready: Callable[[], bool], what: str) -> None:
         in_time = self._turn.wait_for(lambda: self._error is not None or ready(), timeout=self._stall_s)
@@ -90,7 +93,7 @@ class Flusher(Generic[Item]):
                 self._turn.notify_all()
             try:
                 self._write(items)
-            except BaseException as error:  # whatever it was, it is raised where the flow can see it
+            except BaseException as error:  # noqa: BLE001 - whatever it was, it is raised where the flow can see it
                 with self._turn:
                     self._error = error
                     self._turn.notify_all()

@@ -57,7 +57,9 @@ class JournalSource(FixedPartitionedSource[Chunk, int]):
 class JournalPartition(StatefulSourcePartition[Chunk, int]):
     """One partition."""
 
-    def __init__(self, reader: Reader, partition: int, poll: timedelta, max_messages: int, max_bytes: int, end: int | None) -> None:
+    def __init__(
+        self, reader: Reader, partition: int, poll: timedelta, max_messages: int, max_bytes: int, end: int | None
+    ) -> None:
         self._reader, self._partition, self._poll, self._end = reader, partition, poll, end
         self._max_messages, self._max_bytes = max_messages, max_bytes
         self._awake: datetime | None = None

@@ -2,22 +2,24 @@
 
     judged (journal) -> warehouse (records, rated_calls)
 
-Stored at least once and counted exactly once. The offsets in the recovery store move only after the rows up to them are durable in
-the warehouse (`snapshot` of the sink waits for that), so a crash at any moment reads some batches again; the tables' keys collapse them.
-What a crash leaves behind: before the insert, nothing; between the insert and the snapshot, rows that are stored again under the
-same key; after the snapshot, nothing.
+Stored at least once and counted exactly once. The offsets in the recovery store move only after the rows up to them are
+durable in the warehouse (`snapshot` of the sink waits for that), so a crash at any moment reads some batches again; the tables'
+keys collapse them. What a crash leaves behind: before the insert, nothing; between the insert and the snapshot, rows that are
+stored again under the same key; after the snapshot, nothing.
 """
 
 from __future__ import annotations
 
 import logging
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from typing import TypeVar
 
 import bytewax.operators as op
 import pyarrow as pa
@@ -33,6 +35,7 @@ from flows.journal_source import Chunk, JournalSource
 from journal import Journal, JournalError, Message, open_journal
 from warehouse import (
     Limits,
+    Warehouse,
     WarehouseDown,
     WarehouseError,
     apply_retention,
@@ -45,6 +48,8 @@ from warehouse import (
 )
 
 log = logging.getLogger("ringfence.store")
+
+Result = TypeVar("Result")
 
 # Stored names: the recovery store keeps its state under them.
 FLOW = "store"
@@ -69,7 +74,7 @@ class Reading:
     host: str
     port: int
     token: str
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
 
 
 @dataclass(frozen=True)
@@ -97,42 +102,41 @@ def run(
 ) -> None:
     """Runs until it is stopped (or to the present end of `judged`, with `until_end`). Raises `StoreError` when it cannot go on.
 
-    `reading`: serve SELECT there; only for an embedded warehouse. `on_ready(url)` is called when the warehouse is open, migrated and
-    served; the url is "" where nothing is served.
+    `reading`: serve SELECT there; only for an embedded warehouse. `on_ready(url)` is called when the warehouse is open,
+    migrated and served; the url is "" where nothing is served.
     """
-    with _explained(warehouse_dsn, state_dir):
+    with _explained(warehouse_dsn, state_dir), ExitStack() as stack:
         journal = open_journal(journal_dsn)
         partitions = range(journal.partitions(JUDGED))
-        client = open_warehouse(warehouse_dsn, timeout_s=pace.answer_s)
+        client = _patiently(lambda: _ready_warehouse(warehouse_dsn, pace), warehouse_dsn, pace)
+        stack.callback(client.close)
+        url = ""
+        if reading is not None:
+            directory = embedded_directory(warehouse_dsn)
+            if directory is None:
+                raise StoreError("SELECT is served for an embedded warehouse only: one behind HTTP serves itself")
+            server = serve(directory, reading.host, reading.port, reading.token, reading.limits)
+            stack.callback(server.close)
+            url = server.url
         stop = threading.Event()
-        server = None
-        try:
-            for name in migrate(client):
-                log.info("applied migration %s", name)
-            if reading is not None:
-                directory = embedded_directory(warehouse_dsn)
-                if directory is None:
-                    raise StoreError("SELECT is served for an embedded warehouse only: one behind HTTP serves itself")
-                server = serve(directory, reading.host, reading.port, reading.token, reading.limits)
-            keeper = threading.Thread(target=_keep_house, args=(warehouse_dsn, pace, stop), name="housekeeping", daemon=True)
-            keeper.start()
-            if on_ready is not None:
-                on_ready(server.url if server else "")
-            ends = {p: journal.end_offset(JUDGED, p) for p in partitions} if until_end else None
-            _run_flow(store_flow(journal, partitions, warehouse_dsn, pace, ends), state_dir, pace)
-        finally:
-            stop.set()
-            if server is not None:
-                server.close()
-            client.close()
+        keeper = threading.Thread(target=_keep_house, args=(warehouse_dsn, pace, stop), name="housekeeping", daemon=True)
+        keeper.start()
+        stack.callback(keeper.join, timeout=5.0)
+        stack.callback(stop.set)
+        sink = WarehouseSink(warehouse_dsn, pace)
+        stack.callback(sink.abandon)
+        ends = {p: journal.end_offset(JUDGED, p) for p in partitions} if until_end else None
+        if on_ready is not None:
+            on_ready(url)
+        _run_flow(store_flow(JournalSource(journal, JUDGED, partitions, poll_ms=pace.poll_ms, ends=ends), sink), state_dir, pace)
 
 
-def store_flow(journal: Journal, partitions: range, warehouse_dsn: str, pace: Pace, ends: dict[int, int] | None = None) -> Dataflow:
+def store_flow(source: JournalSource, sink: WarehouseSink) -> Dataflow:
     """The table of contents."""
     flow = Dataflow(FLOW)
-    chunks = op.input(SOURCE_STEP, flow, JournalSource(journal, JUDGED, partitions, poll_ms=pace.poll_ms, ends=ends))
+    chunks = op.input(SOURCE_STEP, flow, source)
     keyed = op.key_on("one_writer", chunks, lambda _: SINK_PART)
-    op.output(SINK_STEP, keyed, WarehouseSink(warehouse_dsn, pace))
+    op.output(SINK_STEP, keyed, sink)
     return flow
 
 
@@ -141,6 +145,7 @@ class WarehouseSink(FixedPartitionedSink[Chunk, None]):
 
     def __init__(self, dsn: str, pace: Pace) -> None:
         self._dsn, self._pace = dsn, pace
+        self._parts: list[WarehousePart] = []
 
     def list_parts(self) -> list[str]:
         return [SINK_PART]
@@ -149,16 +154,22 @@ class WarehouseSink(FixedPartitionedSink[Chunk, None]):
         return 0
 
     def build_part(self, step_id: str, for_part: str, resume_state: None) -> WarehousePart:
-        return WarehousePart(self._dsn, self._pace)
+        part = WarehousePart(self._dsn, self._pace)
+        self._parts.append(part)
+        return part
+
+    def abandon(self) -> None:
+        """Ends the threads, also after a failure, when the engine closes nothing. What is not written stays in the journal."""
+        for part in self._parts:
+            part.abandon()
 
 
 class WarehousePart(StatefulSinkPartition[Chunk, None]):
     """Hands chunks to the flusher; a snapshot waits until they are durable."""
 
     def __init__(self, dsn: str, pace: Pace) -> None:
-        self._flusher = Flusher(
-            Storing(dsn, pace), full_bytes=pace.full_bytes, linger_s=pace.linger_s, stall_s=pace.stall_s
-        )
+        self._storing = Storing(dsn, pace)
+        self._flusher = Flusher(self._storing, full_bytes=pace.full_bytes, linger_s=pace.linger_s, stall_s=pace.stall_s)
 
     def write_batch(self, values: list[Chunk]) -> None:
         for chunk in values:
@@ -169,7 +180,10 @@ class WarehousePart(StatefulSinkPartition[Chunk, None]):
 
     def close(self) -> None:
         self._flusher.flush()
-        self._flusher.close()
+
+    def abandon(self) -> None:
+        if self._flusher.close():
+            self._storing.close()
 
 
 class Storing:
@@ -177,40 +191,58 @@ class Storing:
 
     def __init__(self, dsn: str, pace: Pace) -> None:
         self._dsn, self._pace = dsn, pace
-        self._client = None
+        self._client: Warehouse | None = None
 
     def __call__(self, chunks: list[Chunk]) -> None:
         rows = tables_of(chunks)
-        give_up = time.monotonic() + self._pace.retry_s
-        pause_s, failed = 0.1, False
-        while True:
-            try:
-                if self._client is None:
-                    self._client = open_warehouse(self._dsn, timeout_s=self._pace.answer_s)
-                for table, arrow in rows.items():
-                    insert(self._client, table, arrow)
-            except WarehouseDown as error:
-                self._forget()
-                if time.monotonic() + pause_s > give_up:
-                    raise StoreError(f"{error}. Tried for {self._pace.retry_s:g} s; the rows stay in the journal") from error
-                if not failed:
-                    log.warning("%s. Trying again for %g s; rows wait in the journal", error, self._pace.retry_s)
-                failed = True
-                time.sleep(pause_s)
-                pause_s = min(2 * pause_s, 5.0)
-            else:
-                if failed:
-                    log.warning("the warehouse at %s takes rows again", without_password(self._dsn))
-                return
+        _patiently(lambda: self._insert(rows), self._dsn, self._pace)
 
-    def _forget(self) -> None:
-        """A client whose line broke is not used again."""
+    def close(self) -> None:
         client, self._client = self._client, None
         if client is not None:
-            try:
-                client.close()
-            except Exception:
-                log.debug("a broken client could not be closed", exc_info=True)
+            client.close()
+
+    def _insert(self, rows: dict[str, pa.Table]) -> None:
+        if self._client is None:
+            self._client = open_warehouse(self._dsn, timeout_s=self._pace.answer_s)
+        try:
+            for table, arrow in rows.items():
+                insert(self._client, table, arrow)
+        except WarehouseDown:
+            self.close()  # a line that broke is not used again
+            raise
+
+
+def _ready_warehouse(dsn: str, pace: Pace) -> Warehouse:
+    client = open_warehouse(dsn, timeout_s=pace.answer_s)
+    try:
+        for name in migrate(client):
+            log.info("applied migration %s", name)
+    except BaseException:
+        client.close()
+        raise
+    return client
+
+
+def _patiently(work: Callable[[], Result], dsn: str, pace: Pace) -> Result:
+    """Does the work, again and again while the warehouse is down, for `pace.retry_s`. What was done twice collapses."""
+    give_up = time.monotonic() + pace.retry_s
+    pause_s, failed = 0.1, False
+    while True:
+        try:
+            result = work()
+        except WarehouseDown as error:
+            if time.monotonic() + pause_s > give_up:
+                raise StoreError(f"{error}. Tried for {pace.retry_s:g} s; the rows stay in the journal") from error
+            if not failed:
+                log.warning("%s. Trying again for %g s; the rows wait in the journal", error, pace.retry_s)
+            failed = True
+            time.sleep(pause_s)
+            pause_s = min(2 * pause_s, 5.0)
+        else:
+            if failed:
+                log.warning("the warehouse at %s answers again", without_password(dsn))
+            return result
 
 
 def tables_of(chunks: list[Chunk]) -> dict[str, pa.Table]:
@@ -223,7 +255,8 @@ def tables_of(chunks: list[Chunk]) -> dict[str, pa.Table]:
         for message in chunk.messages:
             table = message.key.decode("utf-8", "replace")
             if table not in TABLES:
-                raise StoreError(f"{_place(chunk, message)} has the key {table[:100]!r}; a table's name was expected: {', '.join(TABLES)}")
+                names = ", ".join(TABLES)
+                raise StoreError(f"{_place(chunk, message)} has the key {table[:100]!r}; a table's name was expected: {names}")
             try:
                 parts.setdefault(table, []).append(pa.ipc.open_stream(message.value).read_all())
             except (pa.ArrowInvalid, OSError) as error:
@@ -236,10 +269,20 @@ def _place(chunk: Chunk, message: Message) -> str:
 
 
 def _run_flow(flow: Dataflow, state_dir: Path, pace: Pace) -> None:
-    state_dir.mkdir(parents=True, exist_ok=True)
-    if not any(state_dir.glob("part-*.sqlite3")):
-        init_db_dir(state_dir, RECOVERY_PARTITIONS)
-    cli_main(flow, epoch_interval=timedelta(seconds=pace.epoch_s), recovery_config=RecoveryConfig(str(state_dir)))
+    make_recovery_store(state_dir)
+    recovery = RecoveryConfig(str(state_dir))  # type: ignore[no-untyped-call]
+    cli_main(flow, epoch_interval=timedelta(seconds=pace.epoch_s), recovery_config=recovery)  # type: ignore[no-untyped-call]
+
+
+def make_recovery_store(state_dir: Path) -> None:
+    """Makes the recovery store, whole or not at all: half of one would be taken for one that is broken."""
+    if state_dir.is_dir() and any(state_dir.iterdir()):
+        return
+    fresh = state_dir.with_name(state_dir.name + ".new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    init_db_dir(fresh, RECOVERY_PARTITIONS)  # type: ignore[no-untyped-call]
+    fresh.rename(state_dir)
 
 
 def _keep_house(dsn: str, pace: Pace, stop: threading.Event) -> None:

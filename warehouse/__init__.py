@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from clickhouse_connect.driver.client import Client as Warehouse
+
 from warehouse.errors import WarehouseDown, WarehouseError, WarehouseHeld
 from warehouse.migrations import migrate
 from warehouse.opening import DATABASE, embedded_directory, open_warehouse, without_password
@@ -15,6 +17,7 @@ __all__ = [
     "Limits",
     "Query",
     "Server",
+    "Warehouse",
     "WarehouseDown",
     "WarehouseError",
     "WarehouseHeld",

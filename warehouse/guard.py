@@ -1,8 +1,9 @@
-"""What the read-only server lets through: one SELECT, SHOW, DESCRIBE, EXPLAIN or EXISTS that reads our tables and nothing else.
+"""What the read-only server lets through: one SELECT, SHOW, DESCRIBE, EXPLAIN or EXISTS that reads our tables, nothing else.
 
-The engine's own parser decides, not a pattern: the text goes through `formatQuerySingleLine` (one statement, no comments, one way to
-quote), the formatted text through `EXPLAIN AST`, and the tree is walked. What is run afterwards is the formatted text. The engine's
-`readonly` is the second wall; by itself it would let `file()`, `url()`, INTO OUTFILE and INSERT INTO FUNCTION file() through.
+The engine's own parser decides, not a pattern: the text goes through `formatQuerySingleLine` (one statement, no comments, one
+way to quote), the formatted text through `EXPLAIN AST`, and the tree is walked. What is run afterwards is the formatted text.
+The engine's `readonly` is the second wall; by itself it lets INTO OUTFILE and `file()` through, and at level 2 even
+INSERT INTO FUNCTION file().
 """
 
 from __future__ import annotations
@@ -27,11 +28,21 @@ TABLE_FUNCTIONS = frozenset(
 """The table functions that may be used: they make rows out of nothing. Every other one, also one to come, is refused."""
 
 FUNCTIONS_REFUSED = frozenset(
-    {"file", "sleep", "sleepeachrow", "catboostevaluate", "addresstoline", "addresstolinewithinlines", "addresstosymbol", "demangle"}
+    {
+        "file",
+        "sleep",
+        "sleepeachrow",
+        "catboostevaluate",
+        "addresstoline",
+        "addresstolinewithinlines",
+        "addresstosymbol",
+        "demangle",
+    }
 )
 
 SETTINGS = re.compile(
-    r"max_threads|max_block_size|max_execution_time|max_result_rows|max_result_bytes|max_memory_usage|max_rows_to_read|max_bytes_to_read"
+    r"max_threads|max_block_size|max_execution_time|max_result_rows|max_result_bytes|max_memory_usage"
+    r"|max_rows_to_read|max_bytes_to_read"
     r"|result_overflow_mode|final|optimize_\w+|query_plan_\w+|join_algorithm|join_use_nulls|any_join_distinct_right_table_keys"
     r"|group_by_\w+|extremes|session_timezone|date_time_output_format|date_time_input_format|output_format_\w+"
     r"|format_csv_delimiter|use_client_time_zone|prefer_column_name_to_alias|enable_analyzer|allow_experimental_analyzer"
@@ -39,8 +50,9 @@ SETTINGS = re.compile(
 )
 """What a client may set for its question. The limits among them are lowered to ours, never raised."""
 
-_ROOT = re.compile(
-    r"(SelectWithUnionQuery|SelectIntersectExceptQuery|SelectQuery|Show\w+|DescribeQuery|Exists\w+|Explain)\b"
+_ROOT = re.compile(r"(SelectWithUnionQuery|SelectIntersectExceptQuery|SelectQuery|Show\w+|DescribeQuery|Exists\w+|Explain)\b")
+_ACTS = re.compile(
+    r"(Insert|Create|Alter|Drop|Rename|Kill|System|Use|Optimize|Delete|Update|Grant|Backup|Copy|Undrop|Detach|Attach|Execute)\w*"
 )
 _VERBS = frozenset({"SELECT", "WITH", "SHOW", "DESCRIBE", "EXPLAIN", "EXISTS"})
 _QUOTED = re.compile(r"'(?:[^'\\]|\\.|'')*'|`(?:[^`\\]|\\.|``)*`|\"(?:[^\"\\]|\\.)*\"", re.DOTALL)
@@ -54,7 +66,9 @@ class Statement(NamedTuple):
     has_settings: bool
 
 
-def check(sql: str, ask: Callable[[str, dict[str, str]], str], params: dict[str, str], table_functions: frozenset[str]) -> Statement:
+def check(
+    sql: str, ask: Callable[[str, dict[str, str]], str], params: dict[str, str], table_functions: frozenset[str]
+) -> Statement:
     """The statement to run, or `Refused`. `ask(sql, params)` runs a statement of ours and gives its TabSeparatedRaw text.
 
     `table_functions` are all that the engine has, in lower case.
@@ -62,7 +76,7 @@ def check(sql: str, ask: Callable[[str, dict[str, str]], str], params: dict[str,
     formatted = ask("SELECT formatQuerySingleLine({ringfence_sql:String})", {"ringfence_sql": _escaped(sql)}).removesuffix("\n")
     verb = formatted.lstrip("( ").partition(" ")[0].upper()
     if verb not in _VERBS:
-        raise Refused(f"{verb or 'an empty query'} is refused: this server answers SELECT, SHOW, DESCRIBE, EXPLAIN and EXISTS only", READONLY)
+        raise _not_a_question(verb or "an empty query")
     plain = _QUOTED.sub("?", formatted)
     if re.search(r"\bINTO OUTFILE\b", plain):
         raise Refused("INTO OUTFILE is refused: this server writes nothing", READONLY)
@@ -87,12 +101,17 @@ def check_setting(name: str) -> None:
         raise Refused(f"the setting {name[:100]} may not be changed on this server", SETTING_REFUSED)
 
 
+def _not_a_question(what: str) -> Refused:
+    return Refused(f"{what} is refused: this server answers SELECT, SHOW, DESCRIBE, EXPLAIN and EXISTS only", READONLY)
+
+
 def _check_root(tree: list[str]) -> None:
     root = _ROOT.match(tree[0])
     if not root:
-        raise Refused(f"{tree[0].split(' ')[0]} is refused: this server answers SELECT, SHOW, DESCRIBE, EXPLAIN and EXISTS only", READONLY)
+        raise _not_a_question(tree[0].split(" ")[0])
     if root[1] == "Explain":
-        inner = next((line.strip() for line in tree[1:] if line.startswith(" ") and not line.startswith("  ") and line.strip() != "Set"), "")
+        children = [line.strip() for line in tree[1:] if re.match(r" \S", line)]
+        inner = next((child for child in children if child != "Set"), "")
         if not inner.startswith(("Select", "Explain")):
             raise Refused(f"EXPLAIN of {inner.split(' ')[0] or 'nothing'} is refused: only a SELECT is explained", READONLY)
 
@@ -105,8 +124,8 @@ def _check_nodes(tree: list[str], table_functions: frozenset[str]) -> None:
         kind, _, rest = node.partition(" ")
         parent[depth] = kind
         name = re.sub(r" \((?:alias|children) .*$", "", rest)
-        if re.fullmatch(r"(Insert|Create|Alter|Drop|Rename|Kill|System|Use|Optimize|Delete|Update|Grant|Backup|Copy|Undrop|Detach|Attach)\w*", kind):
-            raise Refused(f"{kind} is refused: this server answers SELECT, SHOW, DESCRIBE, EXPLAIN and EXISTS only", READONLY)
+        if _ACTS.fullmatch(kind):
+            raise _not_a_question(kind)
         if kind == "Function":
             _check_function(name, parent.get(depth - 1, "") == "TableExpression", table_functions)
         elif kind in ("TableIdentifier", "Identifier"):

@@ -56,8 +56,8 @@ def migrate(client: Client, directory: Path = DDL) -> list[str]:
         known = migrations(directory)
         if ahead := sorted(done.keys() - {m.version for m in known}):
             raise WarehouseError(
-                f"the warehouse at {client.uri} has migration {ahead[-1]} ({done[ahead[-1]][0]}), which this version of Ringfence does "
-                "not know: it was written by a newer one"
+                f"the warehouse at {client.uri} has migration {ahead[-1]} ({done[ahead[-1]][0]}), "
+                "which this version of Ringfence does not know: it was written by a newer one"
             )
         applied = []
         for migration in known:

@@ -1,4 +1,4 @@
-"""One address opens the warehouse: `chdb:///dir` in the one process that inserts, `http://user:token@host:port` everywhere else."""
+"""One address opens the warehouse: `chdb:///dir` in the one process that inserts, `http://user:token@host:port` elsewhere."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 import clickhouse_connect
 from clickhouse_connect.driver.client import Client
-from clickhouse_connect.driver.exceptions import ClickHouseError
+from clickhouse_connect.driver.exceptions import ClickHouseError, Error
 
 from warehouse import lock
 from warehouse.errors import WarehouseDown, WarehouseError, WarehouseHeld
@@ -55,7 +55,7 @@ def embedded_directory(dsn: str) -> Path | None:
     (PosixPath('/srv/ringfence/warehouse'), None)
     """
     parts = urlsplit(dsn)
-    plain = parts.scheme == "chdb" and not (parts.netloc or parts.query or parts.fragment) and len(parts.path) > 1
+    plain = dsn.startswith("chdb:///") and not (parts.netloc or parts.query or parts.fragment) and len(parts.path) > 1
     return Path(unquote(parts.path)) if plain else None
 
 
@@ -74,7 +74,7 @@ def explained(where: str) -> Iterator[None]:
     """The driver's errors as ours: `WarehouseDown` for what may pass by itself, `WarehouseError` for what will not."""
     try:
         yield
-    except ClickHouseError as error:
+    except Error as error:
         words = str(error).strip().partition("\n")[0][:600]
         # No number from the engine = the line itself failed.
         kind = WarehouseDown if error.code is None or error.code in _TRANSIENT else WarehouseError

@@ -1,7 +1,8 @@
 """Questions to the warehouse, as values: `(sql, params)`. Run one with `warehouse.ask`.
 
-`tenant=""` and `account=""` mean all. `since_ms` is a lower bound on when we learned of a row: it lets the engine skip whole days, and
-it is safe on the inside of "the highest revision", because a later revision is never learned of earlier. An upper bound would not be.
+`tenant=""` and `account=""` mean all. `since_ms` is a lower bound on when we learned of a row: it lets the engine skip whole
+days, and it is safe on the inside of "the highest revision", because a later revision is never learned of earlier. An upper
+bound would not be.
 Money comes as exact Decimal(38, 9).
 """
 
@@ -33,7 +34,10 @@ def totals(since_ms: int = 0, tenant: str = "") -> Query:
 def totals_by_tenant(since_ms: int = 0) -> Query:
     """Tenant, disposition, records."""
     source, params = _records("tenant, disposition", since_ms)
-    return f"SELECT tenant, disposition, count() AS records FROM {source} GROUP BY tenant, disposition ORDER BY tenant, disposition", params
+    return (
+        f"SELECT tenant, disposition, count() AS records FROM {source} GROUP BY tenant, disposition ORDER BY tenant, disposition",
+        params,
+    )
 
 
 def reasons(since_ms: int = 0, tenant: str = "", limit: int = 20) -> Query:
@@ -48,8 +52,9 @@ def reasons(since_ms: int = 0, tenant: str = "", limit: int = 20) -> Query:
 
 
 def money(since_ms: int = 0, tenant: str = "", account: str = "") -> Query:
-    """By tenant, account and the pair of currencies: calls, answered, seconds billed, sell, buy and margin (null across currencies)."""
-    source, params = _rated("account, sell_currency, buy_currency, answer_ms, billable_s, sell_nanos, buy_nanos", since_ms, tenant, account)
+    """By tenant, account and the two currencies: calls, answered, seconds billed, sell, buy, margin (null across currencies)."""
+    columns = "account, sell_currency, buy_currency, answer_ms, billable_s, sell_nanos, buy_nanos"
+    source, params = _rated(columns, since_ms, tenant, account)
     return (
         f"SELECT tenant, account, sell_currency, buy_currency, {_CALLS}, {_MONEY} FROM {source} "
         "GROUP BY tenant, account, sell_currency, buy_currency ORDER BY tenant, account, sell_currency, buy_currency",
@@ -62,7 +67,8 @@ def money_by_currency(since_ms: int = 0, tenant: str = "") -> Query:
     source, params = _rated("sell_currency, buy_currency, sell_nanos, buy_nanos", since_ms, tenant)
     return (
         "SELECT side, currency, count() AS calls, sum(one) AS amount FROM ("
-        f"SELECT arrayJoin([('sell', sell_currency, {_DECIMAL.format('sell_nanos')}), ('buy', buy_currency, {_DECIMAL.format('buy_nanos')})]) "
+        f"SELECT arrayJoin([('sell', sell_currency, {_DECIMAL.format('sell_nanos')}), "
+        f"('buy', buy_currency, {_DECIMAL.format('buy_nanos')})]) "
         f"AS money, money.1 AS side, money.2 AS currency, money.3 AS one FROM {source}) "
         "WHERE one IS NOT NULL GROUP BY side, currency ORDER BY side DESC, currency",
         params,
@@ -72,7 +78,8 @@ def money_by_currency(since_ms: int = 0, tenant: str = "") -> Query:
 def margin_by_route(since_ms: int = 0, tenant: str = "", limit: int = 100) -> Query:
     """By carrier, trunk group, egress trunk and destination bought: what each route earns, the worst first."""
     columns = (
-        "carrier, trunk_group, egress_trunk, buy_destination, sell_currency, buy_currency, answer_ms, billable_s, sell_nanos, buy_nanos"
+        "carrier, trunk_group, egress_trunk, buy_destination, sell_currency, buy_currency, "
+        "answer_ms, billable_s, sell_nanos, buy_nanos"
     )
     source, params = _rated(columns, since_ms, tenant)
     keys = "tenant, carrier, trunk_group, egress_trunk, buy_destination, sell_currency, buy_currency"
@@ -84,40 +91,49 @@ def margin_by_route(since_ms: int = 0, tenant: str = "", limit: int = 100) -> Qu
 
 
 def money_per_second(from_ms: int, to_ms: int, tenant: str = "") -> Query:
-    """Second of the call's end, currency, calls and sell in it, from `from_ms` (included) to `to_ms` (not): the line that lives."""
+    """Second of the call's end, currency, calls and sell in it, from `from_ms` to before `to_ms`: the line that lives."""
     # A call's end cannot be learned of before it happened, but for a clock that is ahead: a day of grace.
     source, params = _rated("end_ms, sell_currency, sell_nanos", from_ms - DAY_MS, tenant)
     return (
         "SELECT intDiv(end_ms, 1000) * 1000 AS second_ms, sell_currency AS currency, count() AS calls, "
-        f"sum({_DECIMAL.format('sell_nanos')}) AS sell FROM {source} WHERE end_ms >= {{from_ms:Int64}} AND end_ms < {{to_ms:Int64}} "
+        f"sum({_DECIMAL.format('sell_nanos')}) AS sell FROM {source} "
+        "WHERE end_ms >= {from_ms:Int64} AND end_ms < {to_ms:Int64} "
         "GROUP BY second_ms, currency ORDER BY second_ms, currency",
         {**params, "from_ms": from_ms, "to_ms": to_ms},
     )
 
 
 def last_calls(limit: int = 20, account: str = "", tenant: str = "", since_ms: int = 0) -> Query:
-    """The calls that we learned the end of last, newest first, priced or not: who, to whom, how long, for how much, and why not."""
-    # Cut each side to `limit` before they meet. A later revision is learned of no earlier, so the newest row of a call is its highest.
+    """The calls that we learned the end of last, newest first, priced or not: who, to whom, how long, how much, and why not."""
+    # Cut each side to `limit` before they meet. A later revision is learned of no earlier, so the newest row is the highest.
     where, params = _where("learned_ms >= {since_ms:Int64}", since_ms, tenant, account)
     newest = "ORDER BY learned_ms DESC, revision DESC LIMIT 1 BY tenant, partition, offset LIMIT {limit:UInt32}"
+    shown = (
+        "tenant, account, ingress_trunk, carrier, a_number, b_number, learned_at, answer_at, end_at, duration_ms, billable_s, "
+        "sell, sell_currency, buy, buy_currency, destination, disposition, reason, suspected_hung, revision, call_id, call_key, "
+        "partition, offset"
+    )
+    priced = (
+        "SELECT tenant, account, ingress_trunk, carrier, a_number, b_number, learned_ms, learned_at, answer_at, end_at, "
+        "duration_ms, billable_s, sell, sell_currency, buy, buy_currency, sell_destination AS destination, "
+        "'rated' AS disposition, '' AS reason, suspected_hung, revision, call_id, call_key, partition, offset "
+        f"FROM rated_calls WHERE {where} {newest}"
+    )
+    unpriced = (
+        "SELECT tenant, account, ingress_trunk, carrier, if(a_number = '', a_raw, a_number), if(b_number = '', b_raw, b_number), "
+        "learned_ms, learned_at, answer_at, end_at, duration_ms, NULL, NULL, '', NULL, '', '', "
+        "disposition, reason, suspected_hung, revision, call_id, call_key, partition, offset "
+        f"FROM records WHERE {where} AND disposition = 'unrated' AND event IN ('stop', 'partial') {newest}"
+    )
     return (
-        "SELECT tenant, account, ingress_trunk, carrier, a_number, b_number, learned_at, answer_at, end_at, duration_ms, billable_s, "
-        "sell, sell_currency, buy, buy_currency, destination, disposition, reason, suspected_hung, revision, call_id, call_key, partition, offset "
-        "FROM (SELECT tenant, account, ingress_trunk, carrier, a_number, b_number, learned_ms, learned_at, answer_at, end_at, duration_ms, "
-        "billable_s, sell, sell_currency, buy, buy_currency, sell_destination AS destination, 'rated' AS disposition, '' AS reason, "
-        "suspected_hung, revision, call_id, call_key, partition, offset "
-        f"FROM rated_calls WHERE {where} {newest} "
-        "UNION ALL SELECT tenant, account, ingress_trunk, carrier, if(a_number = '', a_raw, a_number), if(b_number = '', b_raw, b_number), "
-        "learned_ms, learned_at, answer_at, end_at, duration_ms, NULL, NULL, '', NULL, '', '', disposition, reason, suspected_hung, "
-        "revision, call_id, call_key, partition, offset "
-        f"FROM records WHERE {where} AND disposition = 'unrated' AND event IN ('stop', 'partial') {newest}) "
+        f"SELECT {shown} FROM ({priced} UNION ALL {unpriced}) "
         "ORDER BY learned_ms DESC, tenant, partition, offset DESC LIMIT {limit:UInt32}",
         {**params, "limit": limit},
     )
 
 
 def completeness() -> Query:
-    """A row a partition: first and last offset, received, the six dispositions, `unexplained` (0, always) and `absent` (ticks, and the lost)."""
+    """A row a partition: first and last offset, received, the dispositions, `unexplained` (0, always), `absent` (ticks, lost)."""
     return "SELECT * FROM completeness", {}
 
 

@@ -31,18 +31,15 @@ def keep_days(client: Client, table: str, days: int, who: str, why: str, now_ms:
 
 
 def apply_retention(client: Client, now_ms: int) -> list[tuple[str, str]]:
-    """Drops the days that are over; returns (table, day) of each.
-
-    >>> oldest_kept(1_764_028_800_000, days=7)
-    '20251118'
-    """
+    """Drops the days that are over; returns (table, day) of each. A day that a replay stores again goes with the next run."""
     dropped = []
     for table, days in kept_days(client).items():
         if not days or table not in TABLES:
             continue
         with explained(client.uri):
             old = client.query(
-                "SELECT DISTINCT partition FROM system.parts WHERE active AND database = {database:String} AND table = {table:String} "
+                "SELECT DISTINCT partition FROM system.parts "
+                "WHERE active AND database = {database:String} AND table = {table:String} "
                 "AND toUInt32OrZero(partition) < {oldest:UInt32} ORDER BY partition",
                 parameters={"database": DATABASE, "table": table, "oldest": int(oldest_kept(now_ms, days))},
             ).result_rows
@@ -55,8 +52,8 @@ def apply_retention(client: Client, now_ms: int) -> list[tuple[str, str]]:
 def oldest_kept(now_ms: int, days: int) -> str:
     """The oldest day that stays: `days` whole days, today among them.
 
-    >>> oldest_kept(0, days=1)
-    '19700101'
+    >>> oldest_kept(1_764_028_800_000, days=7), oldest_kept(0, days=1)
+    ('20251119', '19700101')
     """
     today = datetime.fromtimestamp(now_ms / 1000, UTC)
     return f"{today - timedelta(days=days - 1):%Y%m%d}"

@@ -30,7 +30,7 @@ def insert(client: Client, table: str, rows: pa.Table) -> int:
     if rows.num_rows:
         with explained(f"{client.uri} (insert of {rows.num_rows} rows into {table})"):
             client.insert_arrow(table, _plain(rows), settings=INSERT)
-    return rows.num_rows
+    return int(rows.num_rows)
 
 
 def ask(client: Client, query: Query) -> list[dict[str, Any]]:

@@ -27,7 +27,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import chdb
-from chdb.state.sqlitelike import ChdbError
+from chdb._exceptions import ChdbError
 
 from warehouse import guard, lock
 from warehouse.errors import Refused, WarehouseError
@@ -48,7 +48,7 @@ TRANSPORT = frozenset(
         "query", "database", "user", "password", "default_format", "query_id", "session_id", "session_timeout", "session_check",
         "quota_key", "buffer_size", "wait_end_of_query", "client_protocol_version", "role", "enable_http_compression",
         "send_progress_in_http_headers", "http_headers_progress_interval_ms", "cancel_http_readonly_queries_on_client_close",
-        "add_http_cors_header", "http_zlib_compression_level", "stacktrace",
+        "add_http_cors_header", "http_zlib_compression_level", "stacktrace", "compress", "decompress",
     }
 )  # fmt: skip
 """Arguments that speak about the line, not about the question: they never reach the engine."""
@@ -56,7 +56,7 @@ TRANSPORT = frozenset(
 
 @dataclass(frozen=True)
 class Limits:
-    """What one question may cost, and how many may be asked at once. At a limit the asker gets an error, never a part of the answer."""
+    """What one question may cost, and how many may be asked at once. At a limit there is an error, never a part of an answer."""
 
     time_s: float = 30.0
     result_rows: int = 1_000_000
@@ -75,7 +75,9 @@ class Server:
 
     def __init__(self, http: _Http) -> None:
         self._http = http
-        self._thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.2}, name="warehouse-server", daemon=True)
+        self._thread = threading.Thread(
+            target=http.serve_forever, kwargs={"poll_interval": 0.2}, name="warehouse-server", daemon=True
+        )
         self._thread.start()
         host, self.port = http.server_address[:2]
         self.url = f"http://{f'[{host!s}]' if ':' in str(host) else host!s}:{self.port}"
@@ -105,7 +107,9 @@ def serve(directory: Path, host: str, port: int, token: str, limits: Limits = Li
     if len(token) < 16:
         raise WarehouseError("the token of the read-only server must have 16 characters or more")
     if not lock.is_held(directory):
-        raise WarehouseError(f"open the warehouse in {directory} before serving it: the server is a guest of the process that holds it")
+        raise WarehouseError(
+            f"open the warehouse in {directory} before serving it: the server is a guest of the process that holds it"
+        )
     try:
         return Server(_Http(str(address), port, str(directory.resolve()), token, limits))
     except OSError as error:
@@ -127,7 +131,7 @@ class _Http(ThreadingHTTPServer):
         self.mutex = threading.Lock()
         self.connections: set[socket.socket] = set()
         self.busy = self.answered = self.refused = self.failed = 0
-        engine = chdb.connect(directory)
+        engine = _connect(directory)
         try:
             self.version = _text(engine, "SELECT version()")
             self.timezone = _text(engine, "SELECT timezone()")
@@ -191,8 +195,8 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Http
 
     def setup(self) -> None:
-        self.timeout = self.server.limits.idle_s
         super().setup()
+        self.connection.settimeout(self.server.limits.idle_s)
         self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def log_message(self, format: str, *args: Any) -> None:
@@ -327,7 +331,7 @@ class _Handler(BaseHTTPRequestHandler):
         if fields.get("compress") == "1" or fields.get("decompress") == "1":
             raise _Fault(BAD_REQUEST, "native compression (compress=1) is not spoken here: answers do not leave the machine")
         params = {k.removeprefix("param_"): v for k, v in fields.items() if k.startswith("param_")}
-        settings = {k: v for k, v in fields.items() if k not in TRANSPORT and not k.startswith("param_") and k not in ("compress", "decompress")}
+        settings = {k: v for k, v in fields.items() if k not in TRANSPORT and not k.startswith("param_")}
         for name in settings:
             guard.check_setting(name)
         database = fields.get("database", "") or self.headers.get("X-ClickHouse-Database", "") or DATABASE
@@ -357,7 +361,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 def _run(server: _Http, question: _Question) -> tuple[bytes, dict[str, str]]:
     """The answer's bytes and headers, by a connection of its own."""
-    engine = chdb.connect(server.directory)
+    engine = _connect(server.directory)
     try:
         _ask(engine, f"USE {question.database}")
         _ask(engine, f"SET max_execution_time = {server.limits.time_s}")
@@ -367,8 +371,8 @@ def _run(server: _Http, question: _Question) -> tuple[bytes, dict[str, str]]:
 
         statement = guard.check(question.sql, ask, question.params, server.table_functions)
         settings = _settings(server.limits, question.settings)
-        # Level 1 also refuses most of what the guard refuses. Level 2 is for what cannot live under 1: a SETTINGS clause, which the
-        # guard has read, and clients that look up which settings they may change.
+        # Level 1 also refuses most of what the guard refuses. Level 2 is for what cannot live under 1: a SETTINGS clause,
+        # which the guard has read, and clients that look up which settings they may change.
         settings["readonly"] = "2" if statement.has_settings or "system.settings" in statement.sql else "1"
         _ask(engine, "SET " + ", ".join(f"{name} = {_quoted(value)}" for name, value in settings.items()))
         try:
@@ -377,12 +381,16 @@ def _run(server: _Http, question: _Question) -> tuple[bytes, dict[str, str]]:
             raise _fault(error) from None
         content = bytes(result.bytes() or b"")
         summary = {
-            "read_rows": str(result.rows_read()), "read_bytes": str(result.bytes_read()), "written_rows": "0", "written_bytes": "0",
-            "total_rows_to_read": "0", "result_bytes": str(len(content)), "elapsed_ns": str(int(result.elapsed() * 1e9)),
+            "read_rows": str(result.rows_read()), "read_bytes": str(result.bytes_read()),
+            "written_rows": "0", "written_bytes": "0", "total_rows_to_read": "0", "result_bytes": str(len(content)), "elapsed_ns": str(int(result.elapsed() * 1e9)),
         }  # fmt: skip
     finally:
         engine.close()
     return content, {"X-ClickHouse-Summary": json.dumps(summary), "X-ClickHouse-Format": statement.format or question.format}
+
+
+def _connect(directory: str) -> Any:
+    return chdb.connect(directory)  # type: ignore[no-untyped-call]
 
 
 def _settings(limits: Limits, asked: dict[str, str]) -> dict[str, str]:

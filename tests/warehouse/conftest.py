@@ -1,0 +1,72 @@
+"""A warehouse of one test, and rows to put into it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+import pytest
+
+from core import schemas
+from warehouse import Warehouse, migrate, open_warehouse
+
+NOON = 1_764_072_000_000  # 2025-11-25 12:00:00 UTC
+DAY_MS = 86_400_000
+
+
+def table(schema: pl.Schema, rows: list[dict[str, Any]]) -> pa.Table:
+    """Rows as the arrows carry them: what is not said is "" in text and null in numbers."""
+    blank = {name: "" if dtype == pl.String else None for name, dtype in schema.items()}
+    return pl.DataFrame([blank | row for row in rows], schema=schema).to_arrow()
+
+
+def record(offset: int, disposition: str = "event", **facts: Any) -> dict[str, Any]:
+    """A row of `records`."""
+    row = {"tenant": "t1", "switch": "k1", "boot_id": "b1", "seq": offset, "event": "stop", "partition": 0, "offset": offset}
+    return row | {"learned_ms": NOON + offset, "at_ms": NOON + offset, "disposition": disposition} | facts
+
+
+def call(offset: int, sell_nanos: int, revision: int = 1, **facts: Any) -> dict[str, Any]:
+    """A row of `rated_calls`."""
+    row = {"tenant": "t1", "switch": "k1", "account": "acme", "partition": 0, "offset": offset, "revision": revision}
+    row |= {"record_partition": 0, "record_offset": offset + revision, "learned_ms": NOON + offset, "attempts": 1}
+    row |= {"answer_ms": NOON, "end_ms": NOON + 60_000, "duration_ms": 60_000, "billable_s": 60, "call_key": f"{offset:016x}"}
+    row |= {"sell_nanos": sell_nanos, "sell_currency": "EUR", "buy_nanos": sell_nanos // 2, "buy_currency": "EUR"}
+    return row | facts
+
+
+def records(*rows: dict[str, Any]) -> pa.Table:
+    return table(schemas.JUDGED, list(rows))
+
+
+def calls(*rows: dict[str, Any]) -> pa.Table:
+    return table(schemas.RATED, list(rows))
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    return tmp_path / "warehouse"
+
+
+@pytest.fixture
+def client(directory: Path) -> Iterator[Warehouse]:
+    client = open_warehouse(f"chdb://{directory}")
+    migrate(client)
+    yield client
+    client.close()
+
+
+class Rows:
+    """Builders, for tests that cannot import a conftest."""
+
+    NOON, DAY_MS = NOON, DAY_MS
+    record, call = staticmethod(record), staticmethod(call)
+    records, calls = staticmethod(records), staticmethod(calls)
+
+
+@pytest.fixture
+def rows() -> type[Rows]:
+    return Rows
