@@ -165,7 +165,12 @@ class Deliverer:
             hold = switches.holds(conn).get(self.switch)
         self._fault("hold")
         if hold and not held_there:
-            self._control.set_hold(True)  # the switch lost it in a restart, or was away when it was asked for
+            with writing(self._engine) as conn:
+                # The switch lost it in a restart, or was away when it was asked for; unless a person has just cleared it.
+                # `hold.clear` keeps the books locked over both of its steps, so what is read here is before them or after.
+                hold = switches.holds(conn).get(self.switch)
+                if hold:
+                    self._control.set_hold(True)
         if held_there and not hold:
             with writing(self._engine) as conn:
                 # Read once more inside the transaction: a person may just have cleared both.

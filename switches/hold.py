@@ -65,8 +65,9 @@ def clear(engine: Engine, who: str, why: str, now_ms: int, only: str = "", conne
     """A person lets blocks act and orders through again, at every switch or at one. A switch that does not answer stays held."""
     with reading(engine) as conn:
         known = [switch for switch in switches.every(conn) if only in ("", switch.name)]
-    done = _at_each(known, False, connect)
+    # One transaction over both steps: a dispatcher that saw the one without the other would set the hold again.
     with writing(engine) as conn:
+        done = _at_each(known, False, connect)
         for held in done:
             if not held.error:
                 switches.clear_hold(conn, held.switch, who, why, now_ms)

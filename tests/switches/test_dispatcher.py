@@ -418,6 +418,19 @@ def test_a_switch_that_was_away_is_held_when_it_answers(house):
     assert house.switch.held()
 
 
+def test_a_hold_that_is_cleared_while_the_dispatcher_looks_stays_cleared(house):
+    def clear_in_between(step):
+        if step == "hold" and house.switch.tables["ctl"]["hold"].value == 0:
+            hold.clear(house.engine, "ann", "over", house.clock())
+
+    assert hold.hold_all(house.engine, "ann", "an outage", house.clock()).ok
+    house.switch.rpc("htable.seti", ["ctl", "hold", 0])  # lost there: the dispatcher is about to set it again
+    house.dispatcher(fault=clear_in_between).step()
+    assert not house.switch.held()
+    with reading(house.engine) as conn:
+        assert switches.holds(conn) == {}
+
+
 def test_a_hold_in_the_middle_of_a_long_delivery_is_obeyed(house):
     def a_person_steps_in(step: str) -> None:
         if step == "acknowledged":
