@@ -13,10 +13,9 @@ class Blocks:
     def __init__(self, books_dsn: str) -> None:
         self._engine = open_books(books_dsn)
         self._read_ms = 0
-        self._told: set[tuple[str, str]] = set()
+        self._told: dict[tuple[str, str], str] | None = None  # None = nothing read yet: what is held already is no news
         self.held = 0
         self.waiting = 0
-        self._first = True
 
     def read(self, now_ms: int) -> list[str]:
         """News in words; looked for once a second."""
@@ -27,20 +26,22 @@ class Blocks:
         with reading(self._engine) as conn:
             self.waiting = orders.counts(conn).get("waiting", 0)
             held = {
-                (switch.name, one.key.text()): one
+                (switch.name, one.key.text()): table
                 for switch in switches.every(conn)
-                for table in (deliveries.BLOCKS, deliveries.SHADOW)
+                for table in (deliveries.SHADOW, deliveries.BLOCKS)  # an entry on its way from one to the other refuses already
                 for one in deliveries.every(conn, switch.name, table)
                 if one.order_id and one.delivered_at_ms is not None and one.expires_at_ms > now_ms
             }
-        for (switch_name, key), one in held.items():
-            if (switch_name, key) not in self._told and not self._first:
-                verb = "refuses" if one.table == deliveries.BLOCKS else "is in shadow: it would refuse"
-                news.append(f"                 switch {switch_name} {verb} {key}")
-        if not self._first:
-            news += [f"                 switch {name} lets {key} pass again" for name, key in sorted(self._told - held.keys())]
-        self._told, self._first = set(held), False
-        self.held = sum(one.table == deliveries.BLOCKS for one in held.values())
+        if self._told is not None:
+            for (name, key), table in held.items():
+                if self._told.get((name, key)) != table:
+                    verb = "refuses" if table == deliveries.BLOCKS else "is in shadow: it would refuse"
+                    news.append(f"                 switch {name} {verb} {key}")
+            news += [
+                f"                 switch {name} lets {key} pass again" for name, key in sorted(self._told.keys() - held.keys())
+            ]
+        self._told = held
+        self.held = sum(table == deliveries.BLOCKS for table in held.values())
         return news
 
     def close(self) -> None:

@@ -43,4 +43,17 @@ def replay(
     ] = "",
 ) -> None:
     """Price and judge a file of calls, as if they came live. No order ever reaches a switch."""
-    raise NotImplementedError
+    from ringfence import options, replaying
+
+    try:
+        summary = replaying.run(calls, mapping, out, deck, books)
+    except replaying.WRONG as wrong:
+        options.give_up(str(wrong))
+    typer.echo(
+        f"{summary.received:,} records: {summary.rated:,} rated, {summary.unrated:,} unrated, {summary.events:,} events, "
+        f"{summary.rejected:,} rejected, {summary.duplicates:,} duplicates, {summary.conflicts:,} conflicts; "
+        f"{summary.records_per_s:,.0f} a second"
+    )
+    for side, amounts in (("sell", summary.sell), ("buy", summary.buy)):
+        typer.echo(f"{side:5} " + (", ".join(f"{amount} {currency}" for currency, amount in amounts.items()) or "nothing"))
+    typer.echo(f"{summary.alerts:,} alerts, {summary.block_orders:,} orders that would have been; all of it is in {out}")
