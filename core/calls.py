@@ -425,9 +425,9 @@ def _record(
         talk_ms = ended_ms - answered_ms
         if talk_ms < 0:
             fault = f"end {ended_ms} lies before answer {answered_ms}"
-    elif (sip_code or flight.sip_code or 0) >= 300 or flight.setup_ms is not None or flight.ringing_ms is not None:
+    elif (sip_code or flight.sip_code or 0) >= 300 or (not sequenced and flight.setup_ms is not None):
         answered = False
-    else:
+    else:  # a BYE ends a call that was answered, at a time that no record told us
         fault = "a stop without a start: neither an answer time nor a duration nor a failure code is known"
     if not fault and answered_ms is not None and not EARLIEST_MS <= answered_ms <= at_ms + MAX_AHEAD_MS:
         fault = f"answer_ms {answered_ms} is not a time between 2000 and the stop"
