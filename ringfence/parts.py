@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ringfence.settings import Settings
+    from switches.answered import Answered
 
 
 def collector(settings: Settings) -> None:
@@ -80,19 +81,36 @@ def dispatcher(settings: Settings) -> None:
     from books import open_books
     from journal import open_journal
     from journal.files import wall_clock_ms
+    from switches.answered import AnsweredHour, keep_fetching
     from switches.dispatcher import Dispatcher
     from switches.limits import Limits
 
     limits = Limits(
         orders_a_minute=settings.orders_a_minute, distinct_subjects=settings.order_subjects, answered_share=settings.order_share
     )
+    hour, stop = AnsweredHour(), until_signalled()
+    keep_fetching(hour, lambda since_ms, _: answered(settings, since_ms), wall_clock_ms, stop)
     Dispatcher(
         open_books(settings.books_dsn),
         open_journal(settings.journal_dsn),
         clock=wall_clock_ms,
         holder=f"{socket.gethostname()}/{os.getpid()}",
         limits=limits,
-    ).run(until_signalled())
+        answered=hour,
+    ).run(stop)
+
+
+def answered(settings: Settings, since_ms: int) -> list[Answered]:
+    """The answered calls since then, from whoever holds the warehouse; it is asked as a client, never opened."""
+    from ringfence.reading import reader_dsn
+    from switches.answered import Answered
+    from warehouse import ask, open_warehouse, queries
+
+    client = open_warehouse(reader_dsn(settings))
+    try:
+        return [Answered(**row) for row in ask(client, queries.answered(since_ms))]
+    finally:
+        client.close()
 
 
 def kamailio(settings: Settings) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
 
 from core.record import TICK_KEY
 from core.topics import CALLS
@@ -12,14 +11,14 @@ from journal import Journal
 from ringfence import endpoints, options
 from ringfence.secrets import load_or_make
 from ringfence.settings import Settings
-from warehouse import WarehouseDown, WarehouseHeld, embedded_directory, open_warehouse
+from warehouse import Warehouse, WarehouseDown, WarehouseHeld, embedded_directory, open_warehouse
 
 MOST = 100_000
 """Messages that are looked at to tell ticks from records; a longer backlog counts its ticks too."""
 
 
 @contextmanager
-def warehouse(settings: Settings) -> Iterator[Any]:
+def warehouse(settings: Settings) -> Iterator[Warehouse]:
     """A client that reads: of the process that holds the embedded warehouse, or of its directory where nobody does."""
     directory = embedded_directory(settings.warehouse_dsn)
     if directory is not None and not directory.exists():
@@ -34,18 +33,22 @@ def warehouse(settings: Settings) -> Iterator[Any]:
         client.close()
 
 
-def _open(settings: Settings, embedded: bool) -> Any:
-    if not embedded:
-        return open_warehouse(settings.warehouse_dsn)
-    running = endpoints.running(settings.run_dir)
-    if running is None:
+def _open(settings: Settings, embedded: bool) -> Warehouse:
+    if embedded and endpoints.running(settings.run_dir) is None:
         try:
             return open_warehouse(settings.warehouse_dsn)
         except WarehouseHeld:
             pass  # a `flow store` without `up`: it answers at the port of the settings
+    return open_warehouse(reader_dsn(settings))
+
+
+def reader_dsn(settings: Settings) -> str:
+    """The address at which the warehouse answers SELECT to other processes than the one that holds it."""
+    if embedded_directory(settings.warehouse_dsn) is None:
+        return settings.warehouse_dsn
+    running = endpoints.running(settings.run_dir)
     url = running.warehouse_url if running else settings.warehouse_url
-    token = load_or_make(settings.state_dir).warehouse_token
-    return open_warehouse(url.replace("://", f"://ringfence:{token}@"))
+    return url.replace("://", f"://ringfence:{load_or_make(settings.state_dir).warehouse_token}@")
 
 
 def behind(journal: Journal, stored_to: Mapping[int, int]) -> int:

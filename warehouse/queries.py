@@ -170,6 +170,16 @@ def versions(since_ms: int = 0) -> Query:
     )
 
 
+def answered(since_ms: int = 0, digits: int = 10) -> Query:
+    """Answered calls that ended since then, by tenant, account, ingress trunk, a_number and the first digits of the b_number."""
+    source, params = _rated("account, ingress_trunk, a_number, b_number, answer_ms, learned_ms", since_ms)
+    return (
+        "SELECT tenant, account, ingress_trunk, a_number, substring(b_number, 1, {digits:UInt8}) AS b_number, count() AS calls "
+        f"FROM {source} WHERE answer_ms IS NOT NULL GROUP BY tenant, account, ingress_trunk, a_number, b_number",
+        {**params, "digits": digits},
+    )
+
+
 _DECIMAL = "toDecimal128({}, 9) / 1000000000"
 
 _CALLS = "count() AS calls, countIf(answer_ms IS NOT NULL) AS answered, sum(billable_s) AS billable_s"

@@ -42,7 +42,11 @@ def test_records_that_come_late_close_the_gap(client, rows):
 
 
 def test_one_number_in_two_partitions_is_named(client, rows):
-    insert(client, "records", rows.records(rows.record(0, seq=1), rows.record(1, seq=1, disposition="duplicate"), rows.record(2, seq=2)))
+    insert(
+        client,
+        "records",
+        rows.records(rows.record(0, seq=1), rows.record(1, seq=1, disposition="duplicate"), rows.record(2, seq=2)),
+    )
     assert ask(client, queries.twins()) == []
     insert(client, "records", rows.records(rows.record(8, seq=2, partition=3)))
     [twin] = ask(client, queries.twins())
@@ -53,10 +57,22 @@ def test_the_last_calls_are_shown_priced_or_not(client, rows):
     insert(client, "rated_calls", rows.calls(rows.call(1, 100), rows.call(3, 300), rows.call(3, 250, revision=2)))
     insert(client, "records", rows.records(rows.record(2, "unrated", account="acme", b_raw="00999", reason="no rate for 999")))
     insert(client, "records", rows.records(rows.record(4, "event"), rows.record(5, "unrated", event="setup")))
-    found = [(r["offset"], r["disposition"], r["revision"], r["b_number"]) for r in ask(client, queries.last_calls(account="acme"))]
+    found = [
+        (r["offset"], r["disposition"], r["revision"], r["b_number"]) for r in ask(client, queries.last_calls(account="acme"))
+    ]
     assert found == [(3, "rated", 2, ""), (2, "unrated", 1, "00999"), (1, "rated", 1, "")]
     assert len(ask(client, queries.last_calls(limit=2))) == 2
     assert ask(client, queries.last_calls(account="other")) == []
+
+
+def test_answered_calls_are_counted_by_who_and_where_to(client, rows):
+    one = {"ingress_trunk": "tg1", "a_number": "43181", "b_number": "882130001112"}
+    insert(client, "rated_calls", rows.calls(rows.call(1, 100, **one), rows.call(2, 100, **one)))
+    insert(client, "rated_calls", rows.calls(rows.call(2, 90, revision=2, **one)))
+    insert(client, "rated_calls", rows.calls(rows.call(3, 0, answer_ms=None, **one), rows.call(4, 5, b_number="4351234")))
+    found = {(r["account"], r["a_number"], r["b_number"]): r["calls"] for r in ask(client, queries.answered(0))}
+    assert found == {("acme", "43181", "8821300011"): 2, ("acme", "", "4351234"): 1}
+    assert ask(client, queries.answered(rows.NOON + 5)) == []
 
 
 def test_money_per_second_takes_the_second_of_the_end(client, rows):
