@@ -37,6 +37,10 @@ CLOSED = 1_000_000
 NO_ANSWER_MS = 600_000
 """A call that rings for longer has lost its stop: it is forgotten, and nothing is owed."""
 
+ACCRUAL_STEP = 1.25
+"""A call in flight accrues at a tick once it has grown by a quarter: what detectors know of its money is never a fifth short, and a long
+call does not cost a row each five seconds."""
+
 MAX_DURATION_MS = 7 * 24 * 3_600_000
 
 RECORD, ACCRUAL, CLOSING = 0, 1, 2  # kinds of a row of Work

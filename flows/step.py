@@ -232,9 +232,11 @@ def _sums(work: Work, steps: Steps, frame: pl.DataFrame) -> pl.DataFrame:
         pl.Series("answered", [int(work.final[i] and work.answered[i]) for i in rows], dtype=pl.Int64),
         (pl.col("t_ms") // 1000 * 1000).alias("second_ms"),
     )
-    parts = [
-        base.filter(pl.col(kind) != "")
-        .group_by("partition", "tenant", pl.col(kind).alias("subject"), "second_ms", "currency", maintain_order=True)
+    kinds = [base.with_columns(pl.lit(kind).alias("kind"), pl.col(kind).alias("subject")) for kind in ("carrier", "trunk_group", "b_range")]
+    return (
+        pl.concat(kinds)
+        .filter(pl.col("subject") != "")
+        .group_by("partition", "tenant", "kind", "subject", "second_ms", "currency", maintain_order=True)
         .agg(
             pl.col("offset").min().alias("first_offset"),
             pl.col("offset").max().alias("last_offset"),
@@ -244,8 +246,5 @@ def _sums(work: Work, steps: Steps, frame: pl.DataFrame) -> pl.DataFrame:
             pl.col("ended").sum(),
             pl.col("answered").sum(),
         )
-        .with_columns(pl.lit(kind).alias("kind"))
         .select(list(SUMS))
-        for kind in ("carrier", "trunk_group", "b_range")
-    ]
-    return pl.concat(parts)
+    )

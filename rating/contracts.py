@@ -6,14 +6,36 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import msgspec
+import numpy as np
 
 from core.config import Account, Config, Policy, Trunk
 from core.numbers import DialPlan
 from core.safety import Protected
 from rating.decks import Deck
+from rating.prefixes import Ints
 
 UNKNOWN = -2  # the party is not in the books
 NO_DECK = -1  # it is, and has no deck: amounts of a feed that was rated elsewhere stand
+
+
+@dataclass(frozen=True, eq=False)
+class Shelf:
+    """The arrays of several decks one behind the other, so that a batch over all of them is priced in one go."""
+
+    base: Ints  # where each deck's rates begin
+    per_min_nanos: Ints
+    connect_nanos: Ints
+    attempt_nanos: Ints
+    first_s: Ints
+    next_s: Ints
+
+
+def shelve(decks: tuple[Deck, ...]) -> Shelf:
+    """The decks, in their order."""
+    sizes = [len(deck.prefixes) for deck in decks]
+    names = ("per_min_nanos", "connect_nanos", "attempt_nanos", "first_s", "next_s")
+    arrays = {name: np.concatenate([*(getattr(deck, name) for deck in decks), np.zeros(1, np.int64)]) for name in names}
+    return Shelf(base=np.cumsum([0, *sizes])[:-1].astype(np.int64), **arrays)
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,6 +44,7 @@ class Contracts:
 
     version: int
     decks: tuple[Deck, ...]
+    shelf: Shelf
     sell: Mapping[tuple[str, str], int]  # (tenant, account) -> place in decks, or NO_DECK
     buy: Mapping[tuple[str, str], int]  # (tenant, carrier) -> likewise
     accounts: Mapping[tuple[str, str], Account]
@@ -82,6 +105,7 @@ def compile_contracts(config: Config, decks: Mapping[str, Deck]) -> Contracts:
     return Contracts(
         version=config.version,
         decks=tuple(decks[name] for name in names),
+        shelf=shelve(tuple(decks[name] for name in names)),
         sell={(a.tenant, a.name): deck_of("account", a.name, a.sell_deck) for a in config.accounts},
         buy={(c.tenant, c.name): deck_of("carrier", c.name, c.buy_deck) for c in config.carriers},
         accounts={(a.tenant, a.name): a for a in config.accounts},

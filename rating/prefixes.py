@@ -66,10 +66,10 @@ def build(prefixes: Sequence[str], rows: Sequence[int]) -> PrefixIndex:
     >>> [index.find_one(n) for n in ("431", "4366", "44", "1", "4", "")]
     [0, 1, -1, 2, -1, -1]
     """
-    spans = sorted(
-        (encode(prefix), encode(prefix) + 11 ** (PLACES - len(prefix)), row)
-        for prefix, row in zip(prefixes, rows, strict=True)
-    )
+    begins = encode_all(pl.Series(prefixes, dtype=pl.String))
+    ends = begins + 11 ** (PLACES - np.asarray([len(prefix) for prefix in prefixes], np.int64))
+    order = np.argsort(begins)  # a longer prefix sorts behind the one that it lies in
+    spans = zip(begins[order].tolist(), ends[order].tolist(), np.asarray(rows, np.int64)[order].tolist(), strict=True)
     starts, owners = [0], [-1]
     around: list[tuple[int, int]] = []  # (end, row) of the prefixes that we stand inside, outermost first
 

@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,21 @@ from rating.prefixes import Ints
 
 NO_RATE = -1
 OUT_OF_RANGE = -2
+
+
+class Rates(Protocol):
+    """Arrays with a place a rate: a deck's, or those of several decks one behind the other."""
+
+    @property
+    def per_min_nanos(self) -> Ints: ...
+    @property
+    def connect_nanos(self) -> Ints: ...
+    @property
+    def attempt_nanos(self) -> Ints: ...
+    @property
+    def first_s(self) -> Ints: ...
+    @property
+    def next_s(self) -> Ints: ...
 
 
 class Priced(NamedTuple):
@@ -42,24 +57,34 @@ class PricedOne(NamedTuple):
 
 def price_all(deck: Deck, codes: Ints, at_ms: Ints, duration_ms: Ints, answered: npt.NDArray[np.bool_]) -> Priced:
     """Price calls to `codes` (`rating.prefixes.encode_all`) at `at_ms` by one deck. An unanswered call costs its attempt fee alone."""
+    return price_rates(deck, find_rates(deck, codes, at_ms), duration_ms, answered)
+
+
+def find_rates(deck: Deck, codes: Ints, at_ms: Ints) -> Ints:
+    """The place in the deck of each call's rate, or `NO_RATE`."""
+    if not len(deck.borders_ms):
+        return deck.index_at(0).find(codes)
     rate = np.full(len(codes), NO_RATE, np.int64)
     epochs = deck.epochs(at_ms)
     for epoch in np.unique(epochs):
         here = np.flatnonzero(epochs == epoch)
         rate[here] = deck.index_at(int(epoch)).find(codes[here])
+    return rate
+
+
+def price_rates(rates: Rates, rate: Ints, duration_ms: Ints, answered: npt.NDArray[np.bool_]) -> Priced:
+    """Price calls whose rates are known: `rate` are places in the arrays of `rates`."""
     found = rate >= 0
     at = np.where(found, rate, 0)
-    charged = charged_seconds(np.where(answered & found, duration_ms, 0), deck.first_s[at], deck.next_s[at])
-    per_min = deck.per_min_nanos[at]
-    talked = charged > 0
+    charged = charged_seconds(np.where(answered & found, duration_ms, 0), rates.first_s[at], rates.next_s[at])
+    per_min, connect = rates.per_min_nanos[at], rates.connect_nanos[at]
     minutes, seconds = np.divmod(charged, 60)
     # In two products, so that no 128-bit number is needed: minutes * price is at most the amount, 59 * price is bounded by the deck.
-    amount = per_min * minutes + (per_min * seconds + 30) // 60 + np.where(talked, deck.connect_nanos[at], 0)
-    estimate = per_min.astype(np.float64) * charged / 60 + deck.connect_nanos[at]
-    too_large = found & (estimate > MAX_NANOS * 0.999)
-    rate = np.where(too_large, OUT_OF_RANGE, rate)
+    amount = per_min * minutes + (per_min * seconds + 30) // 60 + np.where(charged > 0, connect, 0)
+    estimate = per_min.astype(np.float64) * charged / 60 + connect
+    rate = np.where(found & (estimate > MAX_NANOS * 0.999), OUT_OF_RANGE, rate)
     good = rate >= 0
-    return Priced(rate, charged, np.where(good, amount, 0), np.where(good, deck.attempt_nanos[at], 0))
+    return Priced(rate, charged, np.where(good, amount, 0), np.where(good, rates.attempt_nanos[at], 0))
 
 
 def charged_seconds(duration_ms: Ints, first_s: Ints, next_s: Ints) -> Ints:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from core.calls import Work
 from core.money import to_nanos
 from rating.contracts import NO_DECK, UNKNOWN, Contracts
 from rating.prefixes import Ints, encode_all
-from rating.price import NO_RATE, OUT_OF_RANGE, Priced, price_all
+from rating.price import NO_RATE, OUT_OF_RANGE, Priced, find_rates, price_rates
 
 
 PRICED_KINDS = ("e164", "national")
@@ -50,28 +51,49 @@ def rate(work: Work, records: pl.DataFrame, contracts: Contracts) -> Bill:
     if not len(rows):
         return bill
     at = rows.tolist()
-    tenants = [flight.tenant for i in at if (flight := work.flight[i])]
-    sell_deck = np.asarray([contracts.sell_place(tenant, work.account[i]) for tenant, i in zip(tenants, at, strict=True)], np.int64)
-    buy_deck = np.asarray([contracts.buy_place(tenant, work.carrier[i]) for tenant, i in zip(tenants, at, strict=True)], np.int64)
+    parties = [(flight.tenant, work.account[i], work.carrier[i], work.ingress_trunk[i]) for i in at if (flight := work.flight[i])]
+    sold_by = np.asarray([contracts.sell_place(tenant, account) for tenant, account, _, _ in parties], np.int64)
+    bought_by = np.asarray([contracts.buy_place(tenant, carrier) for tenant, _, carrier, _ in parties], np.int64)
     # A short number is no prefix: 112 is not a call to the USA, 911 none to Delhi.
     codes = encode_all(pl.Series([work.b_number[i] if work.b_kind[i] in PRICED_KINDS else "" for i in at], dtype=pl.String))
     answered = np.asarray(work.answered, bool)[rows]
     duration = np.asarray(work.duration_ms, np.int64)[rows]
     # The rate of the moment of the answer prices the whole call; an attempt, of its own moment.
     at_ms = np.asarray(work.rate_at_ms, np.int64)[rows]
-    for side, places in (("sell", sell_deck), ("buy", buy_deck)):
-        for place in np.unique(places[places >= 0]):
-            here = np.flatnonzero(places == place)
-            deck = contracts.decks[int(place)]
-            priced = price_all(deck, codes[here], at_ms[here], duration[here], answered[here])
-            _write(bill, side, rows[here], int(place), deck.currency, priced)
+    currencies = [*(deck.currency for deck in contracts.decks), ""]  # -1, no deck, is the last
+    suspicious = np.zeros(len(at), bool)
+    for side, places in (("sell", sold_by), ("buy", bought_by)):
+        priced = _price(contracts, places, codes, at_ms, duration, answered)
+        _write(bill, side, rows, places, priced, currencies)
+        suspicious |= (places == UNKNOWN) | (answered & (places >= 0) & (priced.rate < 0))
+    if not contracts.self_register:
+        trunks = contracts.trunks
+        suspicious |= np.asarray([bool(trunk) and (tenant, trunk) not in trunks for tenant, _, _, trunk in parties], bool)
+        suspicious |= answered & (sold_by == NO_DECK)
     amounts = _amounts(records)
-    for tenant, i, sold_by, bought_by in zip(tenants, at, sell_deck.tolist(), buy_deck.tolist(), strict=True):
-        if amounts is not None:
-            _stand(bill, i, amounts, work.row[i], sold_by, bought_by)
+    if amounts is not None:
+        for i, sold, bought in zip(at, sold_by.tolist(), bought_by.tolist(), strict=True):
+            _stand(bill, i, amounts, work.row[i], sold, bought)
+    for place in np.flatnonzero(suspicious).tolist():
+        i = at[place]
         if not bill.fault[i]:
-            bill.fault[i] = _fault(bill, work, i, tenant, sold_by, bought_by, contracts)
+            bill.fault[i] = _fault(bill, work, i, parties[place][0], int(sold_by[place]), int(bought_by[place]), contracts)
     return bill
+
+
+def _price(
+    contracts: Contracts, places: Ints, codes: Ints, at_ms: Ints, duration_ms: Ints, answered: npt.NDArray[np.bool_]
+) -> Priced:
+    """Find each call's rate in its own deck, then price them all at once. The rates that come back are places in the own deck."""
+    rate = np.full(len(places), NO_RATE, np.int64)
+    base = np.zeros(len(places), np.int64)
+    for place in np.unique(places[places >= 0]).tolist():
+        here = np.flatnonzero(places == place)
+        found = find_rates(contracts.decks[place], codes[here], at_ms[here])
+        base[here] = contracts.shelf.base[place]
+        rate[here] = np.where(found >= 0, found + base[here], found)
+    priced = price_rates(contracts.shelf, rate, duration_ms, answered)
+    return priced._replace(rate=np.where(priced.rate >= 0, priced.rate - base, priced.rate))
 
 
 def _fault(bill: Bill, work: Work, i: int, tenant: str, sold_by: int, bought_by: int, contracts: Contracts) -> str:
@@ -96,17 +118,19 @@ def _fault(bill: Bill, work: Work, i: int, tenant: str, sold_by: int, bought_by:
     return ""
 
 
-def _write(bill: Bill, side: str, rows: Ints, place: int, currency: str, priced: Priced) -> None:
+def _write(bill: Bill, side: str, rows: Ints, places: Ints, priced: Priced, currencies: list[str]) -> None:
+    decks = np.maximum(places, -1)
+    names = [currencies[place] for place in decks.tolist()]
     if side == "sell":
-        bill.sell_nanos[rows], bill.sell_rate[rows], bill.sell_deck[rows] = priced.nanos, priced.rate, place
+        bill.sell_nanos[rows], bill.sell_rate[rows], bill.sell_deck[rows] = priced.nanos, priced.rate, decks
         bill.charged_s[rows] = priced.charged_s
-        for i in rows.tolist():
-            bill.sell_currency[i] = currency
+        for i, name in zip(rows.tolist(), names, strict=True):
+            bill.sell_currency[i] = name
     else:
-        bill.buy_nanos[rows], bill.buy_rate[rows], bill.buy_deck[rows] = priced.nanos, priced.rate, place
+        bill.buy_nanos[rows], bill.buy_rate[rows], bill.buy_deck[rows] = priced.nanos, priced.rate, decks
         bill.attempt_nanos[rows] = priced.attempt_nanos
-        for i in rows.tolist():
-            bill.buy_currency[i] = currency
+        for i, name in zip(rows.tolist(), names, strict=True):
+            bill.buy_currency[i] = name
 
 
 def _why(side: str, deck: str, b_number: str, b_kind: str, rate: int) -> str:
