@@ -1,4 +1,4 @@
-"""The control of the whole path: every offset of `calls` is a row in the warehouse or a tick in the journal, or it is named here."""
+"""The control of the whole path: every offset of `calls` is a row in the warehouse or a tick in the journal, or it is named."""
 
 from __future__ import annotations
 
@@ -25,8 +25,9 @@ class Coverage(NamedTuple):
 def coverage(journal: Journal, warehouse: Warehouse, upto: dict[int, int] | None = None) -> list[Coverage]:
     """offsets = received + ticks + lost, partition by partition. `lost` is empty, or something is wrong.
 
-    `upto`: up to which offset of each partition; without it, the last one that was stored. Give the ends of the journal when judge and
-    store have come to rest, and what never arrived at the end is named too. What retention trimmed from the journal is not looked at.
+    `upto`: up to which offset of each partition; without it, the last one that was stored. Give the ends of the journal when
+    judge and store have come to rest, and what never arrived at the end is named too. What retention trimmed from the journal is
+    not looked at.
     """
     found = []
     stored = {row["partition"]: row for row in ask(warehouse, queries.completeness())}

@@ -29,11 +29,20 @@ class Flusher(Generic[Item]):
     >>> flusher.close()
     True
 
-    `full_bytes` starts a write; at twice as much `put` waits. After `stall_s` of waiting it raises `Stalled`.
+    `full_bytes` starts a write; at twice as much `put` waits. After `stall_s` of waiting it raises `Stalled`. `finish` is called
+    in the thread when it ends, however late.
     """
 
-    def __init__(self, write: Callable[[list[Item]], None], *, full_bytes: int, linger_s: float, stall_s: float) -> None:
-        self._write = write
+    def __init__(
+        self,
+        write: Callable[[list[Item]], None],
+        *,
+        full_bytes: int,
+        linger_s: float,
+        stall_s: float,
+        finish: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._write, self._finish = write, finish
         self._full_bytes, self._linger_s, self._stall_s = full_bytes, linger_s, stall_s
         self._turn = threading.Condition()
         self._items: list[Item] = []
@@ -81,6 +90,12 @@ class Flusher(Generic[Item]):
             raise Stalled(f"for {self._stall_s:g} s the writer could not {what}")
 
     def _run(self) -> None:
+        try:
+            self._write_until_closed()
+        finally:
+            self._finish()
+
+    def _write_until_closed(self) -> None:
         while True:
             with self._turn:
                 while not self._due():

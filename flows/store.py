@@ -32,7 +32,7 @@ from core.schemas import TABLES
 from core.topics import JUDGED
 from flows.flusher import Flusher, Stalled
 from flows.journal_source import Chunk, JournalSource
-from journal import Journal, JournalError, Message, open_journal
+from journal import JournalError, Message, open_journal
 from warehouse import (
     Limits,
     Warehouse,
@@ -168,8 +168,10 @@ class WarehousePart(StatefulSinkPartition[Chunk, None]):
     """Hands chunks to the flusher; a snapshot waits until they are durable."""
 
     def __init__(self, dsn: str, pace: Pace) -> None:
-        self._storing = Storing(dsn, pace)
-        self._flusher = Flusher(self._storing, full_bytes=pace.full_bytes, linger_s=pace.linger_s, stall_s=pace.stall_s)
+        storing = Storing(dsn, pace)
+        self._flusher = Flusher(
+            storing, full_bytes=pace.full_bytes, linger_s=pace.linger_s, stall_s=pace.stall_s, finish=storing.close
+        )
 
     def write_batch(self, values: list[Chunk]) -> None:
         for chunk in values:
@@ -179,11 +181,13 @@ class WarehousePart(StatefulSinkPartition[Chunk, None]):
         self._flusher.flush()
 
     def close(self) -> None:
-        self._flusher.flush()
+        """Nothing. The engine also calls this while it unwinds from an error, and an error in here then aborts the process.
+
+        At the end of the input the last snapshot has been taken before.
+        """
 
     def abandon(self) -> None:
-        if self._flusher.close():
-            self._storing.close()
+        self._flusher.close()
 
 
 class Storing:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
@@ -110,6 +111,11 @@ def _engine(directory: Path) -> Client:
         client = clickhouse_connect.get_client(**options)
     except ClickHouseError as error:
         words = str(error)
+        if other := re.search(r"already initialized with path '([^']*)'", words):
+            raise WarehouseError(
+                f"the warehouse in {directory} cannot be opened: this process has the one in {other[1]} open, "
+                "and a process has one embedded engine. Close every client of that one first"
+            ) from error
         if "EmbeddedServer" in words or "lock file" in words:
             raise WarehouseHeld(
                 f"the warehouse in {directory} is open in another process, one that is not ours: the engine says {words[:300]}"

@@ -381,12 +381,15 @@ def _run(server: _Http, question: _Question) -> tuple[bytes, dict[str, str]]:
             raise _fault(error) from None
         content = bytes(result.bytes() or b"")
         summary = {
-            "read_rows": str(result.rows_read()), "read_bytes": str(result.bytes_read()),
-            "written_rows": "0", "written_bytes": "0", "total_rows_to_read": "0", "result_bytes": str(len(content)), "elapsed_ns": str(int(result.elapsed() * 1e9)),
+            "read_rows": result.rows_read(), "read_bytes": result.bytes_read(), "written_rows": 0, "written_bytes": 0,
+            "total_rows_to_read": 0, "result_bytes": len(content), "elapsed_ns": int(result.elapsed() * 1e9),
         }  # fmt: skip
     finally:
         engine.close()
-    return content, {"X-ClickHouse-Summary": json.dumps(summary), "X-ClickHouse-Format": statement.format or question.format}
+    return content, {
+        "X-ClickHouse-Summary": json.dumps({k: str(v) for k, v in summary.items()}),
+        "X-ClickHouse-Format": statement.format or question.format,
+    }
 
 
 def _connect(directory: str) -> Any:

@@ -61,7 +61,9 @@ def test_clients_of_one_process_share_it_and_the_last_gives_it_free(directory):
 
 def is_refused_elsewhere(directory: Path) -> bool:
     program = "import sys; from warehouse import open_warehouse; open_warehouse(sys.argv[1]).close()"
-    done = subprocess.run([sys.executable, "-c", program, f"chdb://{directory}"], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", program, f"chdb://{directory}"], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
     if done.returncode:
         assert f"process {os.getpid()} " in done.stderr
     return bool(done.returncode)
@@ -81,6 +83,12 @@ def test_a_client_a_thread(client):
     for thread in threads:
         thread.join(30)
     assert found == [(0,)] * 4
+
+
+def test_a_process_has_one_embedded_warehouse(client, tmp_path):
+    with pytest.raises(WarehouseError, match=r"this process has the one in .* open"):
+        open_warehouse(f"chdb://{tmp_path}/another")
+    assert client.query("SELECT 1").first_row == (1,)
 
 
 def test_an_address_without_an_answer_is_explained_without_its_password():
@@ -129,7 +137,7 @@ def test_a_changed_migration_and_a_newer_warehouse_are_refused(client, tmp_path)
     for path in DDL.glob("*.sql"):
         (tmp_path / path.name).write_bytes(path.read_bytes())
     (tmp_path / "0001_records.sql").write_text("SELECT 1;")
-    with pytest.raises(WarehouseError, match="0001_records.sql was changed"):
+    with pytest.raises(WarehouseError, match=r"0001_records\.sql was changed"):
         migrate(client, tmp_path)
     client.insert("migrations", [[99, "0099_future.sql", "x", 0]], column_names=["version", "name", "sha256", "applied_ms"])
     with pytest.raises(WarehouseError, match="written by a newer one"):

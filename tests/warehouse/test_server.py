@@ -57,7 +57,10 @@ def fetch(server: Server, method: str, path: str, body: bytes | None = None, **h
 def test_an_ordinary_client_reads(reader, client):
     assert reader.query("SELECT sell, learned_at FROM rated_latest").first_row[0] == Decimal("12.345678901")
     assert reader.query("SELECT {text:String}", parameters={"text": "it's\n\t\\ é"}).first_row == ("it's\n\t\\ é",)
-    assert reader.query_df("SELECT offset, disposition FROM records_latest ORDER BY offset").disposition.tolist() == ["rated", "reject"]
+    assert reader.query_df("SELECT offset, disposition FROM records_latest ORDER BY offset").disposition.tolist() == [
+        "rated",
+        "reject",
+    ]
     assert reader.query_arrow("SELECT offset FROM records_latest").num_rows == 2
     assert reader.query("SELECT offset FROM records LIMIT 0").column_names == ("offset",)
     assert "records_latest" in reader.command("SHOW TABLES")
@@ -76,7 +79,7 @@ def test_a_bearer_token_and_an_address_do_as_well(server, client):
 @pytest.mark.parametrize("token", ["", "wrong", TOKEN + "x", "é"])
 def test_without_the_token_nothing_is_said(server, token):
     status, body, headers = fetch(server, "POST", "/", b"SELECT 1", Authorization=f"Bearer {token.encode().decode('latin-1')}")
-    assert (status, headers["X-ClickHouse-Exception-Code"]) == (403, "516") and b"1\n" != body
+    assert (status, headers["X-ClickHouse-Exception-Code"]) == (403, "516") and body != b"1\n"
     with pytest.raises((WarehouseDown, WarehouseError), match="Authentication failed"):
         open_warehouse(f"http://reader:{'wrong'}@127.0.0.1:{server.port}")
 
@@ -207,7 +210,13 @@ def test_limits_are_ours(reader):
     endless = "SELECT sum(sipHash64(number)) FROM numbers(1000000000000)"
     assert code_of(reader, endless, settings={"max_execution_time": 3600}) == 159
     assert time.monotonic() - started < 5
-    for clause in ("max_execution_time = 0", "readonly = 0", "format_schema = 'x'", "max_result_rows = 0, final = 1", "final = 1, max_threads = 64"):
+    for clause in (
+        "max_execution_time = 0",
+        "readonly = 0",
+        "format_schema = 'x'",
+        "max_result_rows = 0, final = 1",
+        "final = 1, max_threads = 64",
+    ):
         assert code_of(reader, f"SELECT 1 SETTINGS {clause}") == 452, clause
         assert code_of(reader, f"SELECT * FROM (SELECT 1 SETTINGS {clause})") == 452, clause
     assert code_of(reader, "SELECT 1", settings={"format_schema": "x"}) == 452
@@ -247,7 +256,11 @@ def test_bad_requests_are_answered_and_the_server_goes_on(server):
     assert fetch(server, "POST", "/?compress=1", b"SELECT 1")[0] == 400
     assert fetch(server, "POST", "/", b"SELECT 1", Content_Encoding="gzip")[0] == 400
     assert fetch(server, "POST", "/?" + "&".join(f"a{n}=1" for n in range(1500)), b"SELECT 1")[0] == 400
-    for raw in (b"\x16\x03\x01\x02\x00\x01\n\n", b"POST / HTTP/1.1\r\nContent-Length: many\r\n\r\n", b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"):
+    for raw in (
+        b"\x16\x03\x01\x02\x00\x01\n\n",
+        b"POST / HTTP/1.1\r\nContent-Length: many\r\n\r\n",
+        b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    ):
         with socket.create_connection(("127.0.0.1", server.port), timeout=5) as line:
             line.sendall(raw)
             line.recv(1000)
@@ -256,9 +269,13 @@ def test_bad_requests_are_answered_and_the_server_goes_on(server):
 
 def test_external_data_is_refused(server):
     body = b'--b\r\nContent-Disposition: form-data; name="x"; filename="x"\r\n\r\n1\r\n--b--\r\n'
-    status, words, _ = fetch(server, "POST", "/?query=SELECT+1&x_structure=a+Int8", body, Content_Type="multipart/form-data; boundary=b")
+    status, words, _ = fetch(
+        server, "POST", "/?query=SELECT+1&x_structure=a+Int8", body, Content_Type="multipart/form-data; boundary=b"
+    )
     assert status == 400 and b"external data" in words
-    body = b'--b\r\nContent-Disposition: form-data; name="query"\r\n\r\nSELECT {a:String}\r\n--b\r\nContent-Disposition: form-data; name="param_a"\r\n\r\nx\r\n--b--\r\n'
+    fields = {b"query": b"SELECT {a:String}", b"param_a": b"x"}
+    parts = [b'--b\r\nContent-Disposition: form-data; name="%s"\r\n\r\n%s\r\n' % field for field in fields.items()]
+    body = b"".join(parts) + b"--b--\r\n"
     assert fetch(server, "POST", "/", body, Content_Type="multipart/form-data; boundary=b")[1] == b"x\n"
 
 

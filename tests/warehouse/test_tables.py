@@ -16,7 +16,9 @@ def one(client, sql: str):
 
 
 def test_a_replayed_offset_collapses(client, rows):
-    batch = rows.records(rows.record(1, "rated"), rows.record(2, "event"), rows.record(3, "reject", raw=b"\x00\xff{", tenant="t1"))
+    batch = rows.records(
+        rows.record(1, "rated"), rows.record(2, "event"), rows.record(3, "reject", raw=b"\x00\xff{", tenant="t1")
+    )
     for _ in range(3):
         assert insert(client, "records", batch) == 3
     assert ask(client, queries.totals())[0] == {
@@ -95,7 +97,11 @@ def test_sums_are_exact_where_int64_would_wrap(client, rows):
 
 
 def test_money_of_two_currencies_is_never_one_number(client, rows):
-    insert(client, "rated_calls", rows.calls(rows.call(1, 10), rows.call(2, 20, buy_currency="USD"), rows.call(3, 30, buy_nanos=None)))
+    insert(
+        client,
+        "rated_calls",
+        rows.calls(rows.call(1, 10), rows.call(2, 20, buy_currency="USD"), rows.call(3, 30, buy_nanos=None)),
+    )
     found = {(r["sell_currency"], r["buy_currency"]): r for r in ask(client, queries.money())}
     assert found["EUR", "USD"]["margin"] is None and found["EUR", "EUR"]["sell"] == Decimal("0.000000040")
     sums = {(r["side"], r["currency"]): (r["calls"], r["amount"]) for r in ask(client, queries.money_by_currency())}
