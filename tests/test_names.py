@@ -7,7 +7,10 @@ from pathlib import Path
 
 import msgspec
 
-from core import orders, record, schemas, topics
+from core import calls, orders, record, schemas, topics
+from detectors import burst, caps, policy
+from flows import judge, snapshot, store
+from flows.step import SUMS
 
 GOLDEN = Path(__file__).parent / "stored_names.json"
 
@@ -32,6 +35,16 @@ def stored_names() -> dict[str, object]:
         "key_text": orders.Key(tenant="t1", account="acme", a_number="431234567", b_range="88213").text(),
         "statuses": list(orders.STATUSES),
         "dispositions": list(schemas.DISPOSITIONS),
+        "sums": {name: str(dtype) for name, dtype in SUMS.items()},
+        "flow_judge": [judge.FLOW_ID, judge.INPUT_ID, judge.STEP_ID, judge.OUTPUT_ID],
+        "flow_store": [store.FLOW, store.SOURCE_STEP, store.SINK_STEP, store.SINK_PART],
+        "judge_state": {
+            "layout": snapshot.LAYOUT,
+            "flight": fields(calls.Flight),
+            "alert": fields(policy.Alert),
+            "burst": {level: sorted(columns.dtypes) for level, columns in burst.new_state().items()},
+            "caps": sorted(caps.COLUMNS),
+        },
         "tables": {table: {name: str(dtype) for name, dtype in schema.items()} for table, schema in schemas.TABLES.items()},
     }
 

@@ -1,0 +1,57 @@
+"""Judge's state on disk: the last published one survives whatever happens to the next."""
+
+from __future__ import annotations
+
+import pytest
+from core.calls import Calls
+from flows import snapshot
+from flows.snapshot import SnapshotError, Snapshots, freeze
+from flows.step import State
+
+
+def state_at(offset: int) -> State:
+    return State(b"s" * 16, calls={0: Calls(0, next_offset=offset)})
+
+
+def publish(snapshots: Snapshots, offset: int) -> None:
+    snapshots.publish(freeze(state_at(offset)))
+    snapshots.wait()
+
+
+def test_what_was_published_is_loaded(tmp_path):
+    snapshots = Snapshots(tmp_path / "judge.state")
+    assert snapshots.load() is None
+    publish(snapshots, 7)
+    publish(snapshots, 9)
+    assert Snapshots(tmp_path / "judge.state").load().calls[0].next_offset == 9
+    assert [path.name for path in tmp_path.iterdir()] == ["judge.state"]
+
+
+def test_a_full_disk_is_a_clear_error_and_the_last_state_stays(tmp_path):
+    snapshots = Snapshots(tmp_path / "judge.state")
+    publish(snapshots, 7)
+    (tmp_path / "judge.new").symlink_to("/dev/full")  # the kernel's own ENOSPC
+    with pytest.raises(SnapshotError, match="judge.state cannot be written.*No space left.*free the disk and start again"):
+        publish(snapshots, 9)
+    assert snapshots.load().calls[0].next_offset == 7
+    (tmp_path / "judge.new").unlink(missing_ok=True)
+    publish(snapshots, 10)
+    assert snapshots.load().calls[0].next_offset == 10
+
+
+@pytest.mark.parametrize("keep", [0, 1, 100])
+def test_a_damaged_file_names_itself_and_the_way_out(tmp_path, keep):
+    snapshots = Snapshots(tmp_path / "judge.state")
+    publish(snapshots, 7)
+    snapshots.path.write_bytes(snapshots.path.read_bytes()[:keep])
+    with pytest.raises(SnapshotError, match="judge.state cannot be read .*move it away to judge the journal again"):
+        snapshots.load()
+
+
+def test_another_layout_asks_for_its_migration(tmp_path, monkeypatch):
+    snapshots = Snapshots(tmp_path / "judge.state")
+    monkeypatch.setattr(snapshot, "LAYOUT", snapshot.LAYOUT + 1)
+    publish(snapshots, 7)
+    monkeypatch.undo()
+    with pytest.raises(SnapshotError, match="layout 2, this release reads 1: run the release's migration"):
+        snapshots.load()
