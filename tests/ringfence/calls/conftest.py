@@ -1,0 +1,33 @@
+"""One chain for all tests of this folder: started by the first, ended when the last has run."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE.parents[1] / "switches" / "kamailio")]
+
+from real_chain import Chain, build
+
+_chain: list[Chain] = []
+
+
+@pytest.fixture
+def chain(tmp_path_factory: pytest.TempPathFactory, need: Callable[[str], None]) -> Chain:
+    """The chain, with every part up."""
+    need("kamailio")
+    need("sipp")
+    if not _chain:
+        _chain.append(build(tmp_path_factory.mktemp("chain")))
+    _chain[0].start()
+    return _chain[0]
+
+
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """It is not left running beside the tests of other folders."""
+    if _chain and (nextitem is None or HERE not in nextitem.path.parents):
+        _chain.pop().close()

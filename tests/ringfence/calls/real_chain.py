@@ -1,0 +1,341 @@
+"""The whole way of a call: SIPp, Kamailio, shipper, collector, judge, store and dispatcher, each a process of its own on loopback.
+
+Every customer has an address of its own (127.0.1.N), so tests that share a chain do not disturb each other's money.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+from books import lists, open_books, reading, switches, writing
+from core.config import Account, Carrier, Config, Trunk
+from core.record import TICK_KEY
+from core.topics import CALLS
+from flows.completeness import coverage
+from journal import Message, open_journal
+from kamailio_calls import (
+    Bench,
+    Sipp,
+    ack,
+    ack_refusal,
+    answer,
+    expect,
+    free_port,
+    in_call,
+    invite,
+    ok_in_call,
+    pause,
+    receive,
+    scenario,
+)
+from ringfence import first_start, tether
+from ringfence.secrets import load_or_make
+from ringfence.settings import Settings
+from switches.control import JsonRpcControl
+from switches.kamailio import process
+from switches.kamailio.settings import Carrier as NextHop
+from switches.kamailio.settings import Settings as Kamailio
+from switches.kamailio.settings import dial_plans_of, sources_of
+from warehouse import WarehouseDown, ask, open_warehouse, queries
+
+TENANT, SWITCH = "t1", "k1"
+PARTS = ("store", "judge", "dispatcher", "collector", "shipper")
+"""In the order in which they start."""
+
+HEAD = "prefix,destination,price_per_min,connect_fee,attempt_fee,first_s,next_s,effective_from,effective_to\n"
+PREMIUM = "88213"
+BRIEF = "c0"
+"""The account whose calls the switch ends after three seconds."""
+DECKS = {
+    "sell": f"{HEAD}43,Austria,0.06,0.01,,1,1,,\n{PREMIUM},Satellite,6.00,,,60,60,,\n88214,Satellite,6.00,,,60,60,,\n",
+    "alpha": f"{HEAD}43,Austria,0.03,0.004,0.001,1,1,,\n882,Satellite,3.00,,,60,60,,\n",
+    "beta": f"{HEAD}43,Austria,0.036,0.005,0.002,1,1,,\n882,Satellite,3.60,,,60,60,,\n",
+}
+
+NO_CIRCUIT, EARLY_MEDIA, REINVITE, CROSSING = "43503", "43183", "43222", "43487"
+"""Called numbers that start like this get that from carrier alpha; others are picked up. The last four digits: ms of ringing."""
+
+
+class Customer(NamedTuple):
+    account: str
+    trunk: str
+    address: str
+
+
+def customers(count: int) -> list[Customer]:
+    """So many, each with an address of its own."""
+    return [Customer(f"c{n}", f"in-c{n}", f"127.0.{1 + n // 200}.{1 + n % 200}") for n in range(count)]
+
+
+def config_of(known: list[Customer]) -> Config:
+    return Config(
+        version=0,
+        accounts=tuple(Account(tenant=TENANT, name=c.account, counterparty=c.account, sell_deck="sell") for c in known),
+        carriers=tuple(Carrier(tenant=TENANT, name=name, counterparty=name, buy_deck=name) for name in ("alpha", "beta")),
+        trunks=(
+            *(
+                Trunk(
+                    tenant=TENANT, name=c.trunk, account=c.account, sources=(c.address,), max_call_s=3 if c.account == BRIEF else 14_400
+                )
+                for c in known
+            ),
+            *(Trunk(tenant=TENANT, name=f"out-{name}", carrier=name) for name in ("alpha", "beta")),
+        ),
+    )  # fmt: skip
+
+
+# --- the two sides ---
+
+
+def callee(carrier: str) -> str:
+    """A carrier's side; what it does is in the called number."""
+    full = NO_CIRCUIT if carrier == "alpha" else "no such number"
+    branches = {"is_full": full, "is_early": EARLY_MEDIA, "is_reinvite": REINVITE, "is_crossing": CROSSING}
+    find = "".join(
+        f'<ereg regexp="^INVITE sip:{number}" search_in="msg" assign_to="{name}"/>' for name, number in branches.items()
+    )
+    open_ = (
+        '<recv request="INVITE" rrs="true"><action>'
+        '<ereg regexp="^INVITE sip:[0-9]*([0-9]{4})@" search_in="msg" assign_to="whole,digits"/>'
+        '<todouble assign_to="ring" variable="digits"/>'
+        '<ereg regexp=".*" search_in="hdr" header="Record-Route:" assign_to="route"/>'
+        f"{find}</action></recv>"
+    )
+    ring = '<pause variable="ring"/>'
+    pick_up = [answer(180, "Ringing"), ring, answer(200, "OK", media=True, retrans=True), receive("ACK")]
+    hang_up = [receive("BYE"), ok_in_call(), '<nop next="end"/>']
+    cancelled = answer(200, "OK", media=True, retrans=True).replace("[last_Record-Route:]", "Record-Route:[$route]")
+    return scenario(
+        open_,
+        *(f'<nop next="{name}" test="{name}"/>' for name in branches),
+        *pick_up, *hang_up,
+        '<label id="is_full"/>', answer(503, "No Circuit", extra="Reason: Q.850;cause=34\n"), receive("ACK"), '<nop next="end"/>',
+        '<label id="is_early"/>', answer(183, "Session Progress", media=True), ring, answer(480, "Gone"), receive("ACK"), '<nop next="end"/>',
+        '<label id="is_reinvite"/>', *pick_up, receive("INVITE"), ok_in_call(), receive("ACK"), *hang_up,
+        '<label id="is_crossing"/>', answer(180, "Ringing"), receive("CANCEL"), ok_in_call(),
+        cancelled.replace("[last_CSeq:]", "CSeq: 1 INVITE"), receive("ACK"), *hang_up,
+        '<label id="end"/>', '<Reference variables="whole"/>',
+    )  # fmt: skip
+
+
+def talk_or_refused(talk_ms: int) -> str:
+    """A caller who talks if it is let through, and takes a 603 for an answer."""
+    provisional = "".join(expect(code, optional=True) for code in (100, 180, 183))
+    return scenario(
+        invite(), provisional, '<recv response="603" optional="true" next="refused"/>', expect(200, rrs=True), ack(), pause(talk_ms),
+        in_call("BYE", 2), expect(200), '<nop next="end"/>', '<label id="refused"/>', ack_refusal(), '<label id="end"/>',
+    )  # fmt: skip
+
+
+def never_hangs_up() -> str:
+    """A caller whose BYE is lost; the switch's own ends the call."""
+    provisional = "".join(expect(code, optional=True) for code in (100, 180, 183))
+    return scenario(invite(), provisional, expect(200, rrs=True), ack(), receive("BYE", timeout_ms=20_000), ok_in_call())
+
+
+# --- the chain ---
+
+
+@dataclass(eq=False)
+class Chain:
+    settings: Settings
+    bench: Bench
+    known: list[Customer]
+    running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    handed_out: int = 0
+
+    # --- life ---
+
+    def start(self, *names: str) -> None:
+        for name in names or PARTS:
+            if name in self.running and self.running[name].poll() is None:
+                continue
+            argv = [sys.executable, "-I", "-S", tether.__file__, str(os.getpid()), sys.executable, "-m", "ringfence", "flow", name]
+            with (self.settings.run_dir / f"{name}.log").open("ab") as log:
+                self.running[name] = subprocess.Popen(argv, env=os.environ | self.settings.environment(), stdout=log, stderr=log)
+
+    def kill(self, *names: str) -> None:
+        """SIGKILL."""
+        for name in names or PARTS:
+            self.running[name].kill()
+            self.running[name].wait()
+
+    def mourn(self) -> None:
+        """Nobody dies but by our hand."""
+        for name, part in self.running.items():
+            if (code := part.poll()) not in (None, -signal.SIGKILL):
+                raise AssertionError(f"{name} ended with {code}: {self.log(name)[-3000:]}")
+
+    def log(self, name: str) -> str:
+        return (self.settings.run_dir / f"{name}.log").read_text()
+
+    def until(self, true: Callable[[], Any], within_s: float = 20.0, what: str = "it") -> Any:
+        """Waits for something to be true, and gives it."""
+        end = time.monotonic() + within_s
+        while not (found := true()):
+            self.mourn()
+            assert time.monotonic() < end, f"{what} did not come to be within {within_s:g} s"
+            time.sleep(0.1)
+        return found
+
+    def close(self) -> None:
+        for name in self.running:
+            self.kill(name)
+        self.bench.close()
+
+    # --- who, and what a person does ---
+
+    def customer(self) -> Customer:
+        """One that no test has had before."""
+        self.handed_out += 1
+        return self.known[self.handed_out - 1]
+
+    def ask(self, *words: str) -> str:
+        """A command, as a person types it."""
+        done = subprocess.run(
+            [sys.executable, "-m", "ringfence", *words], env=os.environ | self.settings.environment(), capture_output=True, text=True,
+            timeout=60,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr + done.stdout
+        return done.stdout
+
+    def call(self, who: Customer, number: str, xml: str, *, calls: int = 1, rate: float = 10, timeout_s: int = 60, **more: str) -> Sipp:
+        return self.bench.caller(xml, number, source=who.address, calls=calls, rate=rate, timeout_s=timeout_s, **more)
+
+    # --- what came of it ---
+
+    def query(self, query: tuple[str, dict[str, Any]]) -> list[dict[str, Any]]:
+        token = load_or_make(self.settings.state_dir).warehouse_token
+        client = open_warehouse(self.settings.warehouse_url.replace("://", f"://ringfence:{token}@"))
+        try:
+            return ask(client, query)
+        finally:
+            client.close()
+
+    def rated(self, who: Customer) -> list[dict[str, Any]]:
+        """The calls of a customer as they stand now, in the order of their setup."""
+        sql = "SELECT * FROM rated_latest WHERE account = {account:String} ORDER BY setup_ms"
+        return self.query((sql, {"account": who.account}))
+
+    def wait_rated(self, who: Customer, count: int, within_s: float = 20.0) -> list[dict[str, Any]]:
+        self.until(lambda: len(self.rated(who)) >= count, within_s, f"{count} rated calls of {who.account}")
+        return self.rated(who)
+
+    def stored(self, who: Customer, event: str = "") -> list[dict[str, Any]]:
+        """The records of a customer."""
+        sql = "SELECT * FROM records_latest WHERE account = {account:String} AND {event:String} IN ('', event) ORDER BY seq"
+        return self.query((sql, {"account": who.account, "event": event}))
+
+    def journalled(self) -> Iterator[tuple[int, Message]]:
+        """What is in `calls` but ticks: partition, message."""
+        journal = open_journal(self.settings.journal_dsn)
+        for partition in range(journal.partitions(CALLS)):
+            reader = journal.reader(CALLS, partition, 0)
+            while batch := reader.read():
+                yield from ((partition, m) for m in batch if m.key != TICK_KEY)
+            reader.close()
+
+    def held(self, who: Customer, b_range: str = "", table: str = "blocks") -> str:
+        """The order that the switch holds against a customer, or ""."""
+        return str(self.control().get_block(f"{TENANT}|A|{who.account}||{b_range}", table) or "")
+
+    def held_any(self, who: Customer) -> dict[str, str]:
+        """All that the switch holds against a customer."""
+        entries = {**self.control().entries("blocks"), **self.control().entries("shadow")}
+        return {key: order for key, order in entries.items() if key.split("|")[2] == who.account}
+
+    def control(self) -> JsonRpcControl:
+        return JsonRpcControl(self.settings.control_url, load_or_make(self.settings.state_dir).control_token, fence=0)
+
+    def written(self) -> set[tuple[str, int]]:
+        """(boot, sequence) of every record that the switch wrote into its spool."""
+        return {(r["boot_id"], r["seq"]) for r in map(msgspec.json.decode, self.bench.lines())}
+
+    def assert_nothing_is_lost(self, within_s: float = 30.0) -> None:
+        """Every record of the switch is in the journal, every offset has its row, and no sequence number is missing."""
+        written = self.written()
+
+        def arrived() -> set[tuple[str, int]]:
+            return {(r.get("boot_id"), r.get("seq")) for r in (msgspec.json.decode(m.value) for _, m in self.journalled())}
+
+        self.until(lambda: written <= arrived(), within_s, "the last record in the journal")
+        journal = open_journal(self.settings.journal_dsn)
+        ends = {p: journal.end_offset(CALLS, p) for p in range(journal.partitions(CALLS))}
+
+        def lost() -> list[int]:
+            token = load_or_make(self.settings.state_dir).warehouse_token
+            client = open_warehouse(self.settings.warehouse_url.replace("://", f"://ringfence:{token}@"))
+            try:
+                return [offset for part in coverage(journal, client, ends) for offset in part.lost]
+            finally:
+                client.close()
+
+        self.until(lambda: not lost(), within_s, "a row for every offset")
+        assert self.query(queries.gaps()) == []
+        assert self.query(("SELECT count() AS n FROM records_latest WHERE disposition = 'reject'", {}))[0]["n"] == 0
+
+
+def build(directory: Path, *, count: int = 40, **changes: Any) -> Chain:
+    """A chain in `directory`, with everything started and in shadow. `changes`: of Kamailio's settings."""
+    ports = [free_port(), free_port()]
+    settings = Settings(
+        home=directory / "home", tenant=TENANT, collector_port=free_port(), warehouse_port=free_port(), control_port=free_port(),
+        sip_port=free_port(), snapshot_s=1.0, orders_a_minute=10_000, order_subjects=10_000, order_share=1.0, _env_file=None,
+    )  # fmt: skip
+    known = customers(count)
+    config = config_of(known)
+    first_start.lay(settings)
+    now_ms = time.time_ns() // 1_000_000
+    decks = {name: csv.encode() for name, csv in DECKS.items()}
+    first_start.open_and_publish(settings, first_start.Start(config, decks, "EUR", (TENANT,)), now_ms)
+    secrets = load_or_make(settings.state_dir)
+    first_start.connect_switch(settings, secrets, SWITCH, "kamailio", settings.control_url, None, now_ms)
+    engine = open_books(settings.books_dsn)
+    with reading(engine) as conn:
+        protected = lists.protected(conn)
+    engine.dispose()
+    given: dict[str, Any] = {
+        "switch": SWITCH, "spool_dir": settings.spool_dir, "run_dir": settings.run_dir / "kamailio",
+        "control_token": secrets.control_token, "secret": secrets.dialog_secret,
+        "carriers": tuple(NextHop(n, f"127.0.0.1:{p}", f"tg-{n}", f"out-{n}") for n, p in zip(("alpha", "beta"), ports, strict=True)),
+        "sources": sources_of(config), "dial_plans": dial_plans_of(config), "protected": protected,
+        "sip_port": settings.sip_port, "control_port": settings.control_port, "workers": 2, "shm_mb": 128, "answer_within_ms": 1000,
+    }  # fmt: skip
+    sipp = directory / "sipp"
+    sipp.mkdir()
+    bench = Bench(process.start(Kamailio(**{**given, **changes})), sipp, ports)
+    chain = Chain(settings, bench, known, handed_out=1)
+    try:
+        for at, name in enumerate(("alpha", "beta")):
+            bench.callee(callee(name), at)
+        chain.start()
+        chain.until(lambda: "boot" in {msgspec.json.decode(m.value).get("event") for _, m in chain.journalled()}, 40, "the first record")
+        chain.until(lambda: _answers(chain), 40, "the warehouse")
+    except BaseException:
+        chain.close()
+        raise
+    return chain
+
+
+def _answers(chain: Chain) -> bool:
+    with suppress(WarehouseDown):
+        return bool(chain.query(("SELECT 1 AS one", {})))
+    return False
+
+
+def enforce(chain: Chain, on: bool) -> None:
+    """Whether the switch refuses; returns when its table is as the books want it."""
+    engine = open_books(chain.settings.books_dsn)
+    with writing(engine) as conn:
+        switches.set_enforcing(conn, SWITCH, TENANT, on, "a test", "a test", time.time_ns() // 1_000_000)
+    engine.dispose()
