@@ -6,8 +6,10 @@ Bytewax's recovery store but in a file of its own with the offsets inside (`flow
 
 from __future__ import annotations
 
+import gc
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -54,14 +56,13 @@ class Judged:
     frozen: Frozen | None
 
 
-def flow(journal: Journal, state: State, snapshots: Snapshots, contracts_of: ContractsOf, settings: Settings) -> Dataflow:
+def flow(journal: Journal, state: State, snapshots: Snapshots, contracts_of: ContractsOf, writers: Writers, settings: Settings) -> Dataflow:
     """The dataflow, as a table of contents."""
-    step = Step(state, snapshots, contracts_of, settings)
     dataflow = Dataflow(FLOW_ID)
     batches = op.input(INPUT_ID, dataflow, Calls(journal, state, settings))
-    outcomes = op.map(STEP_ID, batches, step)
+    outcomes = op.map(STEP_ID, batches, Step(state, snapshots, contracts_of, settings))
     keyed = op.key_on("one", outcomes, lambda _: OUTPUT_ID)
-    op.output(OUTPUT_ID, keyed, Effects(journal, snapshots, settings))
+    op.output(OUTPUT_ID, keyed, Effects(writers, snapshots))
     return dataflow
 
 
@@ -69,8 +70,12 @@ def run(journal: Journal, contracts_of: ContractsOf, settings: Settings) -> None
     """Judge until stopped (or, with `until_idle`, until all is judged)."""
     snapshots = Snapshots(settings.state_file)
     state = snapshots.load() or State(settings.secret)
-    run_main(flow(journal, state, snapshots, contracts_of, settings))  # type: ignore[no-untyped-call]
-    snapshots.wait()
+    # State is many small objects that live for long and make no cycles: the collector's rounds over all of them are pauses for nothing.
+    gc.set_threshold(100_000, 50, 100)
+    with ExitStack() as stack:
+        stack.callback(snapshots.wait)
+        writers = Writers.open(journal, settings.partitions, stack)
+        run_main(flow(journal, state, snapshots, contracts_of, writers, settings))  # type: ignore[no-untyped-call]
 
 
 class Step:
@@ -143,30 +148,48 @@ class _CallsPart(StatefulSourcePartition[list[Message], None]):
             reader.close()
 
 
+@dataclass(frozen=True)
+class Writers:
+    """What judge writes to. Whoever opens them closes them: an error in a sink's own `close` would abort the process (Bytewax 0.21)."""
+
+    orders: Writer
+    findings: Writer
+    sums: Writer
+    judged: dict[int, Writer]
+
+    @classmethod
+    def open(cls, journal: Journal, partitions: tuple[int, ...], stack: ExitStack) -> Writers:
+        """The one writer of each topic and partition; closed with the stack."""
+
+        def writer(topic: str, partition: int = 0) -> Writer:
+            opened = journal.writer(topic, partition)
+            stack.callback(opened.close)
+            return opened
+
+        judged = {partition: writer(topics.JUDGED, partition) for partition in partitions}
+        return cls(writer(topics.BLOCK_ORDERS), writer(topics.FINDINGS), writer(topics.SUMS), judged)
+
+
 class Effects(FixedPartitionedSink[Judged, None]):
     """Outcomes into the journal, in a written order."""
 
-    def __init__(self, journal: Journal, snapshots: Snapshots, settings: Settings) -> None:
-        self.journal, self.snapshots, self.settings = journal, snapshots, settings
+    def __init__(self, writers: Writers, snapshots: Snapshots) -> None:
+        self.writers, self.snapshots = writers, snapshots
 
     def list_parts(self) -> list[str]:
         return [OUTPUT_ID]
 
     def build_part(self, step_id: str, for_part: str, resume_state: None) -> _EffectsPart:
-        return _EffectsPart(self.journal, self.snapshots, self.settings)
+        return _EffectsPart(self.writers, self.snapshots)
 
 
 class _EffectsPart(StatefulSinkPartition[Judged, None]):
-    def __init__(self, journal: Journal, snapshots: Snapshots, settings: Settings) -> None:
-        self.snapshots = snapshots
-        self.orders = journal.writer(topics.BLOCK_ORDERS, 0)
-        self.findings = journal.writer(topics.FINDINGS, 0)
-        self.sums = journal.writer(topics.SUMS, 0)
-        self.judged = {partition: journal.writer(topics.JUDGED, partition) for partition in settings.partitions}
+    def __init__(self, writers: Writers, snapshots: Snapshots) -> None:
+        self.writers, self.snapshots = writers, snapshots
 
     def write_batch(self, items: list[Judged]) -> None:
         for item in items:
-            write(item.outcome, self.orders, self.findings, self.sums, self.judged, lambda: round(time.time() * 1000))
+            write(item.outcome, self.writers, round(time.time() * 1000))
             if item.frozen is not None:
                 # 5. The state. A crash before: the batches since the last snapshot are judged again, to the same ids and rows.
                 self.snapshots.publish(item.frozen)
@@ -175,23 +198,18 @@ class _EffectsPart(StatefulSinkPartition[Judged, None]):
         return None
 
     def close(self) -> None:
-        self.snapshots.wait()
-        for writer in (self.orders, self.findings, self.sums, *self.judged.values()):
-            writer.close()
+        pass
 
 
-def write(
-    outcome: Outcome, orders: Writer, findings: Writer, sums: Writer, judged: dict[int, Writer], now_ms: Callable[[], int]
-) -> None:
+def write(outcome: Outcome, to: Writers, at_ms: int) -> None:
     """The effects of one outcome, the urgent first. Each append returns after its fsync."""
-    at_ms = now_ms()
     encode = msgspec.json.encode
     # 1. Orders. A crash after them: they are issued again with the same ids, which the dispatcher knows.
     if outcome.orders:
-        orders.append([Entry(order.key.text().encode(), encode(order), at_ms) for order in outcome.orders])
+        to.orders.append([Entry(order.key.text().encode(), encode(order), at_ms) for order in outcome.orders])
     # 2. Findings. A crash before: an order whose alert comes a moment later; the restart writes both again.
     if outcome.findings:
-        findings.append([Entry(finding.subject.encode(), encode(finding), at_ms) for finding in outcome.findings])
+        to.findings.append([Entry(finding.subject.encode(), encode(finding), at_ms) for finding in outcome.findings])
     # 3. Rows, under the partition of their records. A crash before or between: the restart writes them again, and equal keys collapse.
     rows: dict[int, list[Entry]] = {}
     for key, frame in ((b"records", outcome.judged), (b"rated_calls", outcome.rated)):
@@ -200,9 +218,9 @@ def write(
         for (partition,), part in frame.partition_by(by, as_dict=True, maintain_order=True).items():
             rows.setdefault(int(str(partition)), []).extend(Entry(key, value, at_ms) for value in to_values(part))
     for partition, entries in rows.items():
-        judged[partition].append(entries)
+        to.judged[partition].append(entries)
     # 4. Sums. A crash before: as for rows; their reader knows a repeat by its offsets.
     for value in to_values(outcome.sums):
-        sums.append([Entry(b"sums", value, at_ms)])
+        to.sums.append([Entry(b"sums", value, at_ms)])
 
 
