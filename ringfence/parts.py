@@ -41,15 +41,18 @@ def collector(settings: Settings) -> None:
 
 
 def shipper(settings: Settings) -> None:
-    """Posts what a switch on this machine has written to its spool."""
+    """Posts what a switch on this machine has written to its spool, and to its log where the spool did not take it."""
     from ringfence.secrets import load_or_make
     from switches.shipper import ship
+    from switches.signed_log import SwitchLog
 
+    secrets = load_or_make(settings.state_dir)
     ship(
         home=settings.spool_dir,
         url=settings.collector_url,
-        token=load_or_make(settings.state_dir).collector_token,
+        token=secrets.collector_token,
         stop=until_signalled(),
+        log=SwitchLog(settings.switch_log_file, secrets.dialog_secret.encode()),
     )
 
 

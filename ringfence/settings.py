@@ -50,6 +50,11 @@ class Settings(BaseSettings):
 
     sip_port: int = Field(5060, ge=1, le=65535, description="The SIP port of a Kamailio that `up` starts.")
     carrier: str = Field("127.0.0.1:5080", description="HOST:PORT of the next hop of a Kamailio that `up` starts.")
+    switch_log: str = Field(
+        "",
+        description="The log of the switch whose spool is shipped: what a full disk kept out of the spool is a record there. "
+        "Empty: that of a Kamailio that `up` starts.",
+    )
 
     tenant: str = Field("t1", pattern=r"^[A-Za-z0-9._@+-]{1,64}$", description="The tenant that a first start makes.")
     countries: str = Field(
@@ -123,6 +128,11 @@ class Settings(BaseSettings):
     def run_dir(self) -> Path:
         """Logs, and the addresses of what runs."""
         return self.root / "run"
+
+    @property
+    def switch_log_file(self) -> Path:
+        """Where the switch logs whose spool is shipped."""
+        return Path(self.switch_log) if self.switch_log else self.run_dir / "kamailio" / "kamailio.log"
 
     def environment(self) -> dict[str, str]:
         """These settings as variables, for a child process.

@@ -21,7 +21,8 @@ from threading import Event
 
 from journal.files import wall_clock_ms
 from switches.post import Denied, PostError, TooMuch, connect, post_records
-from switches.tail import POSITION, Places, load_places, read_batch, remove_spent, store_places, sync_waiting
+from switches.signed_log import SwitchLog
+from switches.tail import POSITION, Batch, Places, load_places, read_batch, remove_spent, store_places, sync_waiting
 
 _log = logging.getLogger(__name__)
 
@@ -52,15 +53,19 @@ def ship(
     url: str,
     token: str,
     stop: Event,
+    log: SwitchLog | None = None,
     pace: Pace = Pace(),
     now_ms: Callable[[], int] = wall_clock_ms,
     chance: random.Random | None = None,
 ) -> None:
-    """Runs until `stop`. `home`: the spool, and the shipper's own `position.json`. `chance` spreads the retries of many."""
+    """Runs until `stop`. `home`: the spool, and the shipper's own `position.json`. `chance` spreads the retries of many.
+
+    `log`: the switch's own log, where the records stand that its spool did not take.
+    """
     if not home.is_dir():
         raise FileNotFoundError(f"there is no spool at {home}: nothing can be said to be delivered from there")
     with _alone(home):
-        _Shipper(home, url, token, stop, pace, now_ms, chance or random.Random()).run()
+        _Shipper(home, url, token, stop, log, pace, now_ms, chance or random.Random()).run()
 
 
 class _Shipper:
@@ -70,6 +75,7 @@ class _Shipper:
         url: str,
         token: str,
         stop: Event,
+        log: SwitchLog | None,
         pace: Pace,
         now_ms: Callable[[], int],
         chance: random.Random,
@@ -78,6 +84,7 @@ class _Shipper:
         self._url = url
         self._token = token
         self._stop = stop
+        self._log = log
         self._pace = pace
         self._now_ms = now_ms
         self._chance = chance
@@ -98,10 +105,11 @@ class _Shipper:
                     max_bytes=self._batch_bytes,
                     torn_after_s=self._pace.torn_after_s,
                     now_s=began_ms / 1000,
+                    log=self._log,
                 )
                 quiet_s = time.monotonic() - self._posted_at_s
                 if not batch.lines and not (batch.complete and quiet_s >= self._pace.sign_of_life_s):
-                    self._places = batch.places
+                    self._passed(batch)
                     self._stop.wait(self._pace.poll_s)
                     continue
                 try:
@@ -116,24 +124,29 @@ class _Shipper:
                     continue
                 if accepted != len(batch.lines):
                     _log.error("%d lines were posted, the collector counts %d", len(batch.lines), accepted)
-                self._delivered(batch.places, stored=bool(batch.lines))
+                self._delivered(batch)
 
-    def _delivered(self, places: Places, *, stored: bool) -> None:
+    def _passed(self, batch: Batch) -> None:
+        self._places = batch.places
+        if batch.forged and self._log:
+            _log.warning("%d lines of %s claim to be records and are not signed by the switch", batch.forged, self._log.path)
+
+    def _delivered(self, batch: Batch) -> None:
         if self._failures:
             _log.warning("the collector is back after %d failures", self._failures)
         self._failures = 0
         self._batch_bytes = min(self._pace.batch_bytes, self._batch_bytes * 2)
         self._posted_at_s = time.monotonic()
-        self._places = places
-        if stored:
+        self._passed(batch)
+        if batch.lines:
             try:
-                store_places(self._home / POSITION, places)
+                store_places(self._home / POSITION, batch.places)
             except OSError as error:  # a full disk: we go on; after a restart these lines are posted once more
                 _log.error("the position cannot be stored: %s", error)
         if self._pace.keep_s is not None and self._posted_at_s - self._cleaned_at_s > 60:
             self._cleaned_at_s = self._posted_at_s
             try:
-                if gone := remove_spent(self._home, places, self._pace.keep_s, self._now_ms() / 1000):
+                if gone := remove_spent(self._home, batch.places, self._pace.keep_s, self._now_ms() / 1000):
                     _log.info("removed delivered files: %s", ", ".join(gone))
             except OSError as error:
                 _log.error("delivered files cannot be removed: %s", error)

@@ -2,6 +2,7 @@
 
 A worker writes a newline, a record and a newline in one piece: a torn line (its disk was full) never runs into the next record.
 A worker may still write into a file when others have begun the next one: no file is ever finished, only read up to its end.
+What the spool did not take is read from the switch's log (`switches.signed_log`), and is part of what is complete.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import NamedTuple
 import msgspec
 
 from journal.durable import replace_file
+from switches.signed_log import SwitchLog, signed_records
 
 PATTERN = "rec-*.jl"
 POSITION = "position.json"
@@ -64,10 +66,13 @@ class Batch(NamedTuple):
     lines: list[bytes]
     places: Places
     complete: bool  # nothing else was there when it was read
+    forged: int = 0  # lines of the log that claim to be records and are not the switch's
 
 
-def read_batch(home: Path, places: Places, *, max_bytes: int, torn_after_s: float, now_s: float) -> Batch:
-    """The next lines of the spool, at most `max_bytes` of them (or one line, cut there).
+def read_batch(
+    home: Path, places: Places, *, max_bytes: int, torn_after_s: float, now_s: float, log: SwitchLog | None = None
+) -> Batch:
+    """The next lines of the spool, at most `max_bytes` of them (or one line, cut there), and behind them those of the log.
 
     The end of a file that has no newline yet is left for the next time, unless nothing was written to it for `torn_after_s`:
     then nobody will end it, and it is posted as it is.
@@ -75,26 +80,30 @@ def read_batch(home: Path, places: Places, *, max_bytes: int, torn_after_s: floa
     lines: list[bytes] = []
     after: Places = {}
     complete = True
-    left = max_bytes
-    for path in files_of(home):
+    left, forged = max_bytes, 0
+    for path in [*files_of(home), *([log.path] if log else [])]:
         try:
             about = path.stat()
             offset = _offset(places.get(path.name), about)
             data = _read(path, offset, min(left, about.st_size - offset))
         except FileNotFoundError:
-            continue  # removed between the listing and the opening
+            continue  # removed between the listing and the opening, or not yet there
         used = data.rfind(b"\n") + 1
         if used < len(data):
             at_end = offset + len(data) >= about.st_size
             too_long = not used and not lines and len(data) == max_bytes  # one line alone is more than a batch: posted in pieces
             if too_long or (at_end and now_s - about.st_mtime > torn_after_s):
                 used = len(data)
-        lines += [line for line in data[:used].split(b"\n") if line and not line.isspace()]
+        if log and path == log.path:
+            found, forged = signed_records(data[:used], log.secret)
+        else:
+            found = [line for line in data[:used].split(b"\n") if line and not line.isspace()]
+        lines += found
         left -= len(data)
         offset += used
         complete = complete and offset >= about.st_size
         after[path.name] = Place(about.st_ino, offset)
-    return Batch(lines, after, complete)
+    return Batch(lines, after, complete, forged)
 
 
 def sync_waiting(home: Path, places: Places) -> None:

@@ -78,7 +78,16 @@ function next_seq() return tonumber(KSR.htable.sht_inc("ctl", "seq")) end
 
 local file, span
 
--- What the file does not take goes to the log, and is a record there too: SPOOL {...}.
+-- What the file does not take goes to the log, and is a record there too: SPOOL MAC {...}. Strangers' text gets into a log (a message
+-- that cannot be parsed is printed whole), so a record there is signed.
+local function to_log(line)
+  local ok, mac = pcall(function()
+    KSR.crypto.hmac_sha256("SPOOL " .. line, SITE.secret, "$var(rf_spool_mac)")
+    return KSR.pv.get("$var(rf_spool_mac)")
+  end)
+  KSR.err("SPOOL " .. (ok and mac or "unsigned") .. " " .. line .. "\n")
+end
+
 local function write(line)
   local current = math.floor(os.time() / SITE.span)
   if current ~= span or not file then
@@ -89,7 +98,7 @@ local function write(line)
   end
   -- A newline before it as well: a torn line (disk full) must not swallow the next one.
   if not (file and file:write("\n", line, "\n") and file:flush()) then
-    KSR.err("SPOOL " .. line .. "\n")
+    to_log(line)
     if file then file:close() end
     file = nil
   end

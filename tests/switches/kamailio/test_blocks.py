@@ -13,6 +13,7 @@ from raw_sip import Phone
 from core.numbers import DialPlan
 from core.safety import Protected
 from switches.kamailio.settings import Source
+from switches.signed_log import signed_records
 
 pytestmark = pytest.mark.kamailio
 NewBench = Callable[..., Bench]
@@ -229,7 +230,7 @@ def test_whatever_is_broken_of_ours_a_call_goes_on_and_its_records_are_in_the_lo
     settings.spool_dir.rename(settings.spool_dir.with_name("gone"))
     time.sleep(1.1)
     bench.caller(talk(50), "4312345678").finish()
-    told = [line.partition("SPOOL ")[2] for line in bench.running.log.read_text().splitlines() if "SPOOL {" in line]
+    told = signed_records(bench.running.log.read_bytes(), settings.secret.encode()).lines
     assert [json.loads(line)["event"] for line in told] == ["setup", "ringing", "answer", "stop"]
 
     settings.spool_dir.with_name("gone").rename(settings.spool_dir)

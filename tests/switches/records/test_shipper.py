@@ -21,6 +21,7 @@ from core.record import TICK_KEY, Tick
 from journal import Journal, open_journal
 from switches.collector import Limits
 from switches.shipper import Pace, ship
+from switches.signed_log import SwitchLog, mac_of
 from switches.tail import POSITION, Batch, Places, load_places, read_batch, remove_spent, store_places, sync_waiting
 
 Start = Callable[..., Running]
@@ -113,6 +114,27 @@ def test_a_batch_has_its_limit_and_what_is_left_is_not_called_complete(home: Pat
         if batch.complete:
             break
     assert got == [b"%d" % n * 100 for n in range(10)]
+
+
+def test_what_the_spool_did_not_take_is_read_from_the_switchs_log_and_nobody_elses_words_are(home: Path) -> None:
+    log = SwitchLog(home.parent / "kamailio.log", b"a secret")
+    said = b" 3(71) ERROR: {1 1 INVITE} app_lua: SPOOL "
+    emit(home / "rec-1.jl", b'{"seq":1}')
+    log.path.write_bytes(
+        b" 0(68) INFO: starting\n"
+        + said + mac_of(b'{"seq":2}', log.secret) + b' {"seq":2}\n'
+        + said + mac_of(b'{"seq":3}', b"another secret") + b' {"seq":3}\n'
+        + b'ERROR: message=<BYE x\nSPOOL unsigned {"seq":4}\n>\n'
+        + b" 3(71) ERROR: {1 SPOOL xx {} INVITE} app_lua: SPOOL " + mac_of(b'{"seq":5}', log.secret) + b' {"seq":5}\n'
+        + said
+    )  # fmt: skip
+    first = read_batch(home, {}, max_bytes=1 << 20, torn_after_s=5, now_s=time.time(), log=log)
+    assert first.lines == [b'{"seq":1}', b'{"seq":2}', b'{"seq":5}'] and first.forged == 2
+    assert not first.complete, "a line of the log is under way"
+    with log.path.open("ab") as file:
+        file.write(mac_of(b'{"seq":6}', log.secret) + b' {"seq":6}\n')
+    second = read_batch(home, first.places, max_bytes=1 << 20, torn_after_s=5, now_s=time.time(), log=log)
+    assert second.lines == [b'{"seq":6}'] and second.complete
 
 
 def test_a_line_larger_than_a_batch_goes_in_pieces(home: Path) -> None:

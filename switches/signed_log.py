@@ -1,0 +1,62 @@
+"""Records in a switch's log: what its spool did not take (a full disk) stands there as `SPOOL MAC {...}`, and is a record too.
+
+Anybody's text gets into such a log: a message that the switch cannot parse is printed whole, line breaks included. So only what
+carries the switch's MAC is a record, and what claims to be one without it is counted.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+_CLAIM = re.compile(rb"SPOOL ([A-Za-z0-9_=-]{1,64}) (?=\{)")
+
+
+@dataclass(frozen=True)
+class SwitchLog:
+    """Where a switch logs, and the secret that it signs with."""
+
+    path: Path
+    secret: bytes = field(repr=False)
+
+
+class Found(NamedTuple):
+    """Records, as the switch would have written them into its spool, and how many claims were not the switch's."""
+
+    lines: list[bytes]
+    forged: int
+
+
+def mac_of(record: bytes, secret: bytes) -> bytes:
+    """What `spool.lua` writes before a record.
+
+    >>> mac_of(b'{"v":1}', b"a secret")
+    b'k0ChhP7ejFaDeY2EXQyWVp98HvRBD7p8bo6BZOAuIAY'
+    """
+    return base64.urlsafe_b64encode(hmac.digest(secret, b"SPOOL " + record, hashlib.sha256)).rstrip(b"=")
+
+
+def signed_records(log: bytes, secret: bytes) -> Found:
+    """The records of some whole lines of a log.
+
+    >>> good = b'ERROR: SPOOL ' + mac_of(b'{"v":1}', b"a secret") + b' {"v":1}'
+    >>> signed_records(good + b'\\nINFO: nothing\\nERROR: SPOOL AAAA {"v":1}\\n', b"a secret")
+    Found(lines=[b'{"v":1}'], forged=1)
+    """
+    lines, forged = [], 0
+    for line in log.split(b"\n"):
+        # Each claim in turn: before the switch's own, its log prefix may show a stranger's.
+        claims = list(_CLAIM.finditer(line))
+        for claim in claims:
+            record = line[claim.end() :]
+            if hmac.compare_digest(claim[1].rstrip(b"="), mac_of(record, secret)):
+                lines.append(record)
+                break
+        else:
+            forged += bool(claims)
+    return Found(lines, forged)
