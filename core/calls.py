@@ -25,6 +25,9 @@ RING = 32_768
 BOOTS = 16
 """How many boots of switches a partition remembers; the longest silent one is forgotten first."""
 
+FORGOTTEN = 4096
+"""Of how many more boots the highest number is remembered: what one of them sends again up to there is `unrated`, never counted twice."""
+
 LINGER_MS = 120_000
 """How long a closed call of a switch is remembered, by the switch's own clock: longer than SIP resends a BYE (RFC 3261, timer F: 32 s)."""
 
@@ -117,6 +120,7 @@ class Calls:
     rows: dict[int, int] = field(default_factory=dict)  # equal rows without an id: hash -> at_ms
     complete_to_ms: dict[str, int] = field(default_factory=dict)
     latest_ms: int = 0  # of the feeds without a sequence
+    forgotten: dict[str, int] = field(default_factory=dict)  # boot -> the highest number of a ring that had to go
 
 
 @dataclass(frozen=True)
@@ -150,6 +154,7 @@ class Work:
     b_number: list[str]
     b_kind: list[str]
     carrier: list[str]
+    trunk_group: list[str]
     rate_at_ms: list[int]  # of the answer, else of the row
     facts: list[dict[str, Any] | None]  # of a final row: the whole flight
 
@@ -226,10 +231,10 @@ def _emit(
     source: str = "", end_ms: int = 0, hung: bool = False, twin: bool = False,
 ) -> None:  # fmt: skip
     if flight is None:
-        call_id = account = trunk = a_number = b_number = b_kind = carrier = ""
+        call_id = account = trunk = a_number = b_number = b_kind = carrier = trunk_group = ""
         rate_at_ms = started_ms = t_ms
     else:
-        account, trunk, carrier = flight.account, flight.ingress_trunk, flight.carrier
+        account, trunk, carrier, trunk_group = flight.account, flight.ingress_trunk, flight.carrier, flight.trunk_group
         b_number, b_kind = flight.b_number, flight.b_kind
         a_number = flight.a_number if flight.a_kind in BLOCKABLE else ""
         rate_at_ms = flight.answer_ms if flight.answer_ms is not None else t_ms
@@ -239,7 +244,8 @@ def _emit(
     rows.append(
         (
             kind, row, state.partition, offset, learned_ms, t_ms, flight, event, disposition, reason, priced, final, answered, duration_ms,
-            source, end_ms, hung, twin, call_id, started_ms, account, trunk, a_number, b_number, b_kind, carrier, rate_at_ms, facts,
+            source, end_ms, hung, twin, call_id, started_ms, account, trunk, a_number, b_number, b_kind, carrier, trunk_group,
+            rate_at_ms, facts,
         )
     )  # fmt: skip
 
@@ -304,8 +310,11 @@ def _record(
             sell_amount,
             buy_amount,
         )
-        if not sequenced and event == "stop":
-            key = f"{key}\x1f{attempt_no}"  # a row of a file is one attempt, with its own money
+        if not sequenced:
+            # A row of a file is one attempt, with its own money; the stop of a call that its answer opened ends that call.
+            row_key = f"{key}\x1f{attempt_no}"
+            if row_key in state.closed or (event == "stop" and not (key in state.flights or key in state.hung or key in state.closed)):
+                key = row_key
         found = state.flights.get(key)
         if found is None and dedupe and (past := state.closed.get(key)) is not None:
             if event == "stop":
@@ -350,6 +359,10 @@ def _record(
         flight.a_number, flight.a_kind = a_number, a_kind
     if not flight.b_number and b_raw:
         flight.b_number, flight.b_kind = b_number, b_kind
+    if event == "attempt" and attempt_no < flight.attempts:  # an earlier attempt, told late: its fee is its own carrier's
+        later = flight.carrier, flight.trunk_group, flight.egress_trunk
+    else:
+        later = None
     if carrier:
         flight.carrier = carrier
     if trunk_group:
@@ -366,7 +379,7 @@ def _record(
         flight.ringing_ms = at_ms
     if pdd_ms is not None:
         flight.pdd_ms = pdd_ms
-    if sip_code is not None:
+    if sip_code is not None and event != "attempt":  # a carrier's 503 is not the call's end
         flight.sip_code = sip_code
     if q850 is not None:
         flight.q850 = q850
@@ -375,40 +388,42 @@ def _record(
 
     if event == "answer":
         if flight.answer_ms is None:
-            plausible = answer_ms is not None and EARLIEST_MS <= answer_ms <= at_ms + MAX_AHEAD_MS
-            flight.answer_ms = answer_ms if plausible else at_ms
+            flight.answer_ms = answer_ms if _plausible(answer_ms, at_ms) else at_ms
             flight.anchor_offset = offset
         return emit(schemas.EVENT, "", flight, priced=True, answered=True, duration_ms=1, source="accrual")
     if event == "interim":
-        if flight.answer_ms is None and answer_ms is not None:
-            flight.answer_ms, flight.anchor_offset = answer_ms, offset
-        so_far = duration_ms if duration_ms is not None else at_ms - flight.answer_ms if flight.answer_ms is not None else 0
-        if so_far > flight.accrued_ms:
+        said_ms = duration_ms if duration_ms is not None and 0 < duration_ms <= MAX_DURATION_MS else None
+        if flight.answer_ms is None:
+            _answered_by(flight, answer_ms, at_ms, said_ms, offset)
+        so_far = said_ms if said_ms is not None else at_ms - flight.answer_ms if flight.answer_ms is not None else 0
+        if flight.accrued_ms < so_far <= MAX_DURATION_MS:
             flight.accrued_ms = so_far
             return emit(schemas.EVENT, "", flight, priced=True, answered=True, duration_ms=so_far, source="accrual")
         return emit(schemas.EVENT, "", flight)
     if event == "attempt":
         flight.failed += 1
-        return emit(schemas.EVENT, "", flight, priced=True)
+        emit(schemas.EVENT, "", flight, priced=True)
+        if later is not None:
+            flight.carrier, flight.trunk_group, flight.egress_trunk = later
+        return None
     if event == "refused":
         state.flights.pop(key, None)
         _close(state, key, 0, at_ms, switch, sequenced)
         return emit(schemas.EVENT, "", flight, final=True)
     if event == "partial":
-        if duration_ms is None or duration_ms < 0:
+        if duration_ms is None or not 0 <= duration_ms <= MAX_DURATION_MS:
             return emit(schemas.UNRATED, f"part {part_no} says no duration that can be added up", flight)
         flight.parts[part_no] = duration_ms
-        if answer_ms is not None and flight.answer_ms is None:
-            flight.answer_ms = answer_ms
-        if flight.anchor_offset < 0:
-            flight.anchor_offset = offset
+        if flight.answer_ms is None:
+            _answered_by(flight, answer_ms, at_ms, duration_ms, offset)
         if last:
             flight.last_part = part_no
         missing = flight.last_part < 0 or len(flight.parts) <= flight.last_part
         total = sum(flight.parts.values())
         if missing:
-            flight.accrued_ms = max(flight.accrued_ms, total)
-            return emit(schemas.EVENT, "", flight, priced=True, answered=True, duration_ms=total, source="accrual")
+            told_ms = min(total, MAX_DURATION_MS)
+            flight.accrued_ms = max(flight.accrued_ms, told_ms)
+            return emit(schemas.EVENT, "", flight, priced=True, answered=True, duration_ms=told_ms, source="accrual")
         duration_ms = total
     elif event != "stop":
         return emit(schemas.EVENT, "", flight)
@@ -454,6 +469,17 @@ def _record(
         schemas.RATED_DISPOSITION, "", flight, priced=True, final=True, answered=answered, duration_ms=talk_ms, source=source,
         end_ms=ended_ms, hung=suspected_hung, twin=twin,
     )  # fmt: skip
+
+
+def _plausible(answer_ms: int | None, at_ms: int) -> bool:
+    return answer_ms is not None and EARLIEST_MS <= answer_ms <= at_ms + MAX_AHEAD_MS
+
+
+def _answered_by(flight: Flight, answer_ms: int | None, at_ms: int, talked_ms: int | None, offset: int) -> None:
+    """A record of talk tells of the answer, whose own record we have not seen: a call that was talked on is never forgotten as unanswered."""
+    answered_ms = answer_ms if _plausible(answer_ms, at_ms) else at_ms - talked_ms if talked_ms is not None else None
+    if answered_ms is not None and answered_ms >= EARLIEST_MS:
+        flight.answer_ms, flight.anchor_offset = answered_ms, offset
 
 
 def _tick(state: Calls, work: Rows, offset: int, tick: Tick, max_call_ms: Callable[[str, str], int]) -> None:
@@ -509,15 +535,20 @@ def _tick(state: Calls, work: Rows, offset: int, tick: Tick, max_call_ms: Callab
 
 def _deliver(state: Calls, boot: str, seq: int, delivery: int) -> str:
     """ "" = new; else duplicate, conflict, or "old" = beyond what the ring remembers."""
-    ring = state.rings.get(boot)
+    ring = state.rings.pop(boot, None)
     if ring is None:
-        ring = state.rings[boot] = Ring(array("q", [-1]) * RING, array("q", [0]) * RING)
-        if len(state.rings) > BOOTS:
-            del state.rings[next(iter(state.rings))]
+        ring = Ring(array("q", [-1]) * RING, array("q", [0]) * RING)
+        if len(state.rings) >= BOOTS:
+            silent = next(iter(state.rings))
+            gone = state.rings.pop(silent).top
+            state.forgotten[silent] = max(gone, state.forgotten.pop(silent, -1))
+            if len(state.forgotten) > FORGOTTEN:
+                del state.forgotten[next(iter(state.forgotten))]
+    state.rings[boot] = ring  # the latest heard of stands last
     slot = seq % RING
     if ring.seqs[slot] == seq:
         return schemas.DUPLICATE if ring.hashes[slot] == delivery else schemas.CONFLICT
-    if seq <= ring.top - RING:
+    if seq <= ring.top - RING or seq <= state.forgotten.get(boot, -1):
         return "old"
     ring.seqs[slot], ring.hashes[slot] = seq, delivery
     ring.top = max(ring.top, seq)

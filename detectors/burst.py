@@ -21,6 +21,8 @@ from detectors.decay import COLUMNS, FADING, decay, fade
 
 LEVELS = ("account", "a_number", "b_range")
 CROWD = 6.0
+LEAST = 1e-9
+"""A floor of 0 is this one: a score is always a number."""
 
 
 def by_subject(state: Columns, frame: pl.DataFrame, level: str, policy: Policy) -> pl.DataFrame:
@@ -44,7 +46,7 @@ def by_subject(state: Columns, frame: pl.DataFrame, level: str, policy: Policy) 
         )  # fmt: skip
     weighted, money, minutes, calls, usual = seen
     floor = {"account": policy.account_floor, "a_number": policy.a_number_floor, "b_range": policy.b_range_floor}[level]
-    score = weighted / np.maximum(floor, policy.baseline_factor * usual)
+    score = weighted / np.maximum(max(floor, LEAST), policy.baseline_factor * usual)
     return frame.with_columns(
         pl.Series(f"{level}_weighted", weighted),
         pl.Series(f"{level}_money", money),

@@ -102,7 +102,8 @@ def features(
         {
             "i": at,
             "partition": column(work.partition),
-            "t_ms": column(work.t_ms),
+            # A clock that is ahead must not make the rows after it look late: nothing happened after we learned of it.
+            "t_ms": np.minimum(np.asarray(work.t_ms, np.int64), np.asarray(work.learned_ms, np.int64))[at],
             "learned_ms": column(work.learned_ms),
             "tenant": tenants,
             "call_id": column(work.call_id),

@@ -14,7 +14,7 @@ import polars as pl
 
 from core.config import Policy
 from core.ids import derived_id
-from core.money import to_text
+from core.money import MAX_NANOS, to_text
 from core.orders import BlockOrder, Finding, Key, order_id
 from core.safety import Protected, refusal
 from detectors.burst import LEVELS
@@ -127,6 +127,11 @@ def key_of(hit: Hit, row: dict[str, Any]) -> Key | None:
     )
 
 
+def _in_range(nanos: int) -> int:
+    """What an int64 can say: a feed's absurd amounts must not stop the flow."""
+    return max(-MAX_NANOS, min(nanos, MAX_NANOS))
+
+
 def decide(
     alerts: dict[str, Alert],
     found: list[Hit],
@@ -154,7 +159,8 @@ def decide(
         if alert is None or t_ms - alert.last_ms > policy.episode_ms:
             start_nanos, start_calls = 0, 0
             if sums is not None:  # what the short sum still holds belongs to the episode
-                start_nanos, start_calls = sums[0] - round(row[f"{kind}_money"] * 1e9), sums[1] - round(row[f"{kind}_calls"])
+                start_nanos = _in_range(sums[0] - round(row[f"{kind}_money"] * 1e9))
+                start_calls = sums[1] - round(row[f"{kind}_calls"])
             finding_id = derived_id("finding", row["tenant"], hit.detector, kind, subject_of(kind, row), t_ms // policy.episode_ms)
             alert = alerts[name] = Alert(finding_id, t_ms, t_ms, t_ms, 0, 0, start_nanos, start_calls, hit.score)
         shown = [*memory.until(hit.row, row["k_range"]), (row["call_id"], row["started_ms"])]
@@ -166,7 +172,7 @@ def decide(
         if key is not None and hit.score >= policy.order_score:
             order = BlockOrder(
                 order_id=order_id(key, alert.finding_id, alert.issues), key=key, action="refuse", created_at_ms=t_ms,
-                learned_ms=row["learned_ms"], expires_at_ms=t_ms + policy.order_ttl_ms, finding_id=alert.finding_id, reason=reason,
+                learned_ms=row["learned_ms"], expires_at_ms=row["learned_ms"] + policy.order_ttl_ms, finding_id=alert.finding_id, reason=reason,
             )  # fmt: skip
             if no := refusal(order, protected, automatic=True):
                 order, reason = None, f"{reason}; not blocked: {no}"
@@ -174,7 +180,7 @@ def decide(
             Finding(
                 finding_id=alert.finding_id, tenant=row["tenant"], detector=hit.detector, subject_kind=kind, subject=subject_of(kind, row),
                 detected_at_ms=alert.detected_at_ms, first_ms=alert.first_ms, last_ms=alert.last_ms,
-                calls=sums[1] - alert.start_calls if sums else len(shown), exposure_nanos=sums[0] - alert.start_nanos if sums else 0,
+                calls=sums[1] - alert.start_calls if sums else len(shown), exposure_nanos=_in_range(sums[0] - alert.start_nanos) if sums else 0,
                 currency=row["currency"], score=round(alert.score, 3), reason=reason, example_call_ids=[call for call, _ in shown],
                 key=order.key if order else None, learned_ms=row["learned_ms"],
             )

@@ -227,7 +227,7 @@ def _sums(work: Work, steps: Steps, frame: pl.DataFrame) -> pl.DataFrame:
     base = frame.select("partition", "tenant", "t_ms", "nanos", "currency", "minutes", "calls", "b_range").with_columns(
         pl.Series("offset", [work.offset[i] for i in rows], dtype=pl.Int64),
         pl.Series("carrier", [work.carrier[i] for i in rows], dtype=pl.String),
-        pl.Series("trunk_group", [f.trunk_group for i in rows if (f := work.flight[i])], dtype=pl.String),
+        pl.Series("trunk_group", [work.trunk_group[i] for i in rows], dtype=pl.String),
         pl.Series("ended", [int(work.final[i]) for i in rows], dtype=pl.Int64),
         pl.Series("answered", [int(work.final[i] and work.answered[i]) for i in rows], dtype=pl.Int64),
         (pl.col("t_ms") // 1000 * 1000).alias("second_ms"),

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.calls import Work
+from core.money import MAX_NANOS
 from core.schemas import CONFLICT, DUPLICATE, RATED_DISPOSITION, UNRATED
 from rating.prefixes import Ints
 from rating.rate import Bill
@@ -42,25 +43,29 @@ def accrue(work: Work, bill: Bill) -> Steps:
         final, answered = work.final[i], work.answered[i]
         if final and flight.fault and not bill.fault[i]:
             bill.fault[i] = flight.fault
-        if bill.fault[i] and work.disposition[i] == RATED_DISPOSITION:
-            work.disposition[i], work.reason[i] = UNRATED, bill.fault[i]
-        if work.event[i] == "attempt":
-            flight.attempt_fees_nanos += fee[i]
-            if bill.fault[i] and not flight.fault:
-                flight.fault = f"an earlier attempt: {bill.fault[i]}"
-        elif work.priced[i] and not bill.fault[i]:
-            so_far = sell[i] if bill.sell_currency[i] else buy[i]
-            nanos[i], flight.told_nanos = so_far - flight.told_nanos, so_far
-            minutes[i], flight.told_ms = (work.duration_ms[i] - flight.told_ms) / 60_000, work.duration_ms[i]
-        if answered and not final and not flight.flying:
-            flight.flying, flying[i] = True, 1
-        elif final and flight.flying:
-            flight.flying, flying[i] = False, -1
         if (facts := work.facts[i]) is not None:
             # A failed call's last attempt has a record of its own where the switch writes one an attempt: it is not bought twice.
             own = fee[i] if answered or facts["failed"] < facts["attempts"] else 0
             fees[i] = flight.attempt_fees_nanos + own
             attempts[i] = max(facts["attempts"], facts["failed"] + (1 if answered else 0))
+            if buy[i] + fees[i] > MAX_NANOS:
+                fees[i], bill.fault[i] = 0, bill.fault[i] or "buy: the attempt fees are beyond the range of one call's money"
+        if bill.fault[i] and work.disposition[i] == RATED_DISPOSITION:
+            work.disposition[i], work.reason[i] = UNRATED, bill.fault[i]
+        if work.event[i] == "attempt":
+            flight.attempt_fees_nanos = min(flight.attempt_fees_nanos + fee[i], MAX_NANOS)
+            if bill.fault[i] and not flight.fault:
+                flight.fault = f"an earlier attempt: {bill.fault[i]}"
+        elif work.priced[i] and not bill.fault[i]:
+            so_far = sell[i] if bill.sell_currency[i] else buy[i]
+            # From one end of the range to the other is more than a step can hold.
+            nanos[i] = max(-MAX_NANOS, min(so_far - flight.told_nanos, MAX_NANOS))
+            flight.told_nanos += nanos[i]
+            minutes[i], flight.told_ms = (work.duration_ms[i] - flight.told_ms) / 60_000, work.duration_ms[i]
+        if answered and not final and not flight.flying:
+            flight.flying, flying[i] = True, 1
+        elif final and flight.flying:
+            flight.flying, flying[i] = False, -1
     return Steps(
         np.asarray(nanos, np.int64), np.asarray(minutes), np.asarray(calls, np.int64), np.asarray(flying, np.int64),
         np.asarray(fees, np.int64), np.asarray(attempts, np.int64),

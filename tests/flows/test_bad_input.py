@@ -8,9 +8,10 @@ import msgspec
 import polars as pl
 import pytest
 from core import schemas
-from core.config import Account, Carrier, Config, Trunk
+from core.config import Account, Carrier, Config, Policy, Trunk
 from core.decode import MAX_BYTES, Message
 from core.record import TICK_KEY, Tick, journal_key
+from flows.snapshot import freeze, pack, unpack
 from flows.step import State, judge
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,16 +21,14 @@ from rating.decks import read_deck
 NOW_MS = 1_772_438_400_000
 HOUR_MS = 3_600_000
 DECK = read_deck(b"prefix,price_per_min,attempt_fee\n43,0.06,0.001\n44,0.12,0", "basic", "EUR")
-CONTRACTS = compile_contracts(
-    Config(
-        version=1,
-        accounts=(Account(tenant="t1", name="acme", sell_deck="basic"),),
-        carriers=(Carrier(tenant="t1", name="blue", buy_deck="basic"),),
-        trunks=(Trunk(tenant="t1", name="in-1", account="acme"),),
-        decks={"basic": DECK.deck_id},
-    ),
-    {"basic": DECK},
+CONFIG = Config(
+    version=1,
+    accounts=(Account(tenant="t1", name="acme", sell_deck="basic"),),
+    carriers=(Carrier(tenant="t1", name="blue", buy_deck="basic"),),
+    trunks=(Trunk(tenant="t1", name="in-1", account="acme"),),
+    decks={"basic": DECK.deck_id},
 )
+CONTRACTS = compile_contracts(CONFIG, {"basic": DECK})
 
 
 def stop(**facts) -> dict:
@@ -179,6 +178,100 @@ def test_parts_are_added_up_once_all_are_there():
     )  # fmt: skip
     assert outcome.judged["disposition"].to_list() == ["event", "event", "rated"]
     assert outcome.rated["billable_s"].to_list() == [60]
+
+
+def tick(at_ms: int) -> Message:
+    return Message(0, 1_000_000, at_ms, TICK_KEY, msgspec.json.encode(Tick(at_ms=at_ms, config_version=1, complete_to_ms={"t1/k1": at_ms})))
+
+
+def hung_after(state: State) -> pl.DataFrame:
+    return judge(state, [tick(NOW_MS + 6 * HOUR_MS)], lambda _: CONTRACTS).rated
+
+
+UNTIMED = dict(answer_ms=None, end_ms=None, sip_code=None)
+SILENT_FEED = dict(boot_id="", seq=None)
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_feed_without_a_sequence_ends_the_call_that_its_answer_opened(late):
+    answer = stop(event="answer", at_ms=NOW_MS - 60_000, **SILENT_FEED)
+    records = (stop(**SILENT_FEED), answer) if late else (answer, stop(**SILENT_FEED), stop(**SILENT_FEED))
+    outcome, state = judged(*records)
+    assert outcome.rated["billable_s"].to_list() == [60]
+    assert hung_after(state).is_empty(), "not charged a second time as hung"
+
+
+@pytest.mark.parametrize("event", ["interim", "partial"])
+def test_talk_that_was_reported_is_owed_even_where_neither_answer_nor_stop_arrives(event):
+    _, state = judged(stop(event=event, interim_no=1, duration_ms=1_800_000, **UNTIMED))
+    closed = hung_after(state).row(0, named=True)
+    assert (closed["billable_s"], closed["suspected_hung"]) == (1800, True)
+
+
+def test_a_carriers_refusal_does_not_make_the_call_unanswered():
+    """The stop came before the answer: nobody can tell its money, and it is not free."""
+    failed = stop(event="attempt", attempt_no=1, seq=1, **UNTIMED | {"sip_code": 503})
+    outcome, _ = judged(failed, stop(seq=3, attempt_no=2, **UNTIMED))
+    assert outcome.judged["disposition"].to_list() == ["event", "unrated"]
+
+
+def test_an_earlier_attempt_that_is_told_late_does_not_take_the_call():
+    answer = stop(event="answer", seq=2, attempt_no=2, carrier="blue")
+    outcome, _ = judged(answer, stop(event="attempt", seq=1, attempt_no=1, carrier="", sip_code=503), stop(seq=3, carrier="", attempt_no=2))
+    assert outcome.rated["carrier"].to_list() == ["blue"]
+
+
+def test_seventeen_switches_and_what_they_send_again_later():
+    """One more than a partition remembers: what is sent again by the forgotten one is never counted again."""
+    first = [stop(switch=f"k{n}") for n in range(17)]
+    outcome, state = judged(*first)
+    assert outcome.rated.height == 17
+    later_ms = NOW_MS + HOUR_MS
+    state.calls[0].closed.clear()  # as after a while
+    again, _ = judged(*first, state=state, first_offset=100, learned_ms=later_ms)
+    assert again.rated.is_empty()
+    assert "too old to tell" in again.judged["reason"][0]
+
+
+ABSURD = "9000000000"
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        [stop(event="partial", seq=n, part_no=n, duration_ms=2**53, end_ms=None) for n in range(1030)],
+        [stop(event="interim", seq=1, duration_ms=2**53, end_ms=None), stop(event="interim", seq=2, dialog_id="d2", answer_ms=-(2**53))],
+        [stop(event="interim", seq=1, duration_ms=1, sell_amount=f"-{ABSURD}"), stop(seq=2, sell_amount=ABSURD)],
+        [stop(seq=n, dialog_id=f"d{n}", b_raw=f"+882131234{n:03}", sell_amount=ABSURD) for n in range(30)],
+    ],
+    ids=["parts", "interims", "there-and-back", "many"],
+)
+def test_absurd_durations_and_amounts_do_not_stop_the_flow(records):
+    given = [record | {"account": "rated-elsewhere", "currency": "EUR", "carrier": ""} for record in records]
+    contracts = compile_contracts(Config(version=1, accounts=(Account(tenant="t1", name="rated-elsewhere"),), trunks=CONFIG.trunks), {})
+    state = State(b"s" * 16)
+    for cut in (given[:3], given[3:]):
+        values = [Message(0, 10 * n, NOW_MS + 100, journal_key("t1", "rated-elsewhere", ""), json.dumps(v).encode()) for n, v in enumerate(cut)]
+        outcome = judge(state, values, lambda _: contracts)
+        assert msgspec.json.encode(outcome.findings) and msgspec.json.encode(outcome.orders)
+        assert unpack(pack(freeze(state)))
+    judge(state, [tick(NOW_MS + 6 * HOUR_MS)], lambda _: contracts)
+
+
+@pytest.mark.parametrize("skew_ms", [-2 * HOUR_MS, 0, 2 * HOUR_MS, 23 * HOUR_MS])
+def test_a_switch_with_a_wrong_clock_neither_blinds_a_detector_nor_bends_an_order(skew_ms):
+    """An hour of blocking is an hour from when we learned of it, and a record from the future does not make the present look late."""
+    policy = Policy(b_range_floor=0.1)
+    contracts = compile_contracts(msgspec.structs.replace(CONFIG, policy=policy), {"basic": DECK})
+    state, orders = State(b"s" * 16), []
+    for n in range(12):
+        at_ms = NOW_MS + n * 1000 + (23 * HOUR_MS if n == 0 and skew_ms >= 0 else skew_ms)
+        value = stop(seq=n, dialog_id=f"d{n}", at_ms=at_ms, end_ms=at_ms, answer_ms=at_ms - 60_000, b_raw=f"+4312345{n:03}")
+        message = Message(0, n, NOW_MS + n * 1000, journal_key("t1", "acme", ""), json.dumps(value).encode())
+        orders += judge(state, [message], lambda _: contracts).orders
+    assert orders
+    assert {order.expires_at_ms - order.learned_ms for order in orders} == {policy.order_ttl_ms}
+    assert all(order.created_at_ms <= order.learned_ms for order in orders)
 
 
 anything = st.recursive(

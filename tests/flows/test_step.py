@@ -72,6 +72,18 @@ def test_no_cut_and_no_restart_changes_a_row_a_finding_or_an_order(seed):
                 assert expected == found
 
 
+def test_what_a_second_added_to_a_trunk_group_does_not_depend_on_the_cut():
+    """A failed attempt stays with its own trunk group, whatever the call does later in the same batch."""
+    log, contracts = log_of(9), contracts_of_world(9)
+
+    def total(cuts: list[int]) -> pl.DataFrame:
+        sums = pl.concat([o.sums for o in judge_cut(log, contracts, cuts)[0]])
+        by = ("partition", "tenant", "kind", "subject", "second_ms", "currency")
+        return sums.group_by(by).agg(pl.col("nanos", "calls", "ended", "answered").sum()).sort(by)
+
+    assert total([]).equals(total(list(range(20, len(log), 20))))
+
+
 def test_state_after_a_restart_is_the_same_to_the_byte():
     log, contracts = log_of(3), contracts_of_world(3)
     _, state = judge_cut(log, contracts, [1000, 2000])
