@@ -17,7 +17,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -37,6 +37,8 @@ NUMBERS = ("attempt_no", "sip_code", "q850")
 SIDES = {"caller": "caller", "a": "caller", "orig": "caller", "callee": "callee", "b": "callee", "term": "callee", "switch": "switch"}
 DEFAULT_TENANT = "default"
 SWITCH = "file"
+LATEST_MS = 2**53  # of a record
+NANO = Decimal("1e-9")
 
 
 class MappingError(ValueError):
@@ -167,8 +169,12 @@ def to_record(cells: dict[str, Any], mapping: Mapping) -> tuple[str, Record]:
         except UnicodeEncodeError as wrong:
             raise ValueError(f"column {column}: character {wrong.start + 1} is not UTF-8") from None
         given[field] = text.strip()
-    times = {field: _time(given.get(field, ""), mapping, field) for field in TIMES}
+    times = _times(given, mapping)
     duration_ms = _duration(given.get("duration_s", ""), mapping.columns.get("duration_s", ""))
+    if mapping.time_precision != "ms" and duration_ms is not None and times["end"] is not None:
+        # Coarse times only order, the duration is the money: an end that was cut to before its answer is none.
+        if times["answer"] is not None and times["end"] < times["answer"]:
+            times["end"] = None
     start = times["answer"] if times["answer"] is not None else times["setup"] if times["setup"] is not None else times["ringing"]
     at_ms = times["end"] if times["end"] is not None else start
     if at_ms is None:
@@ -178,7 +184,7 @@ def to_record(cells: dict[str, Any], mapping: Mapping) -> tuple[str, Record]:
     numbers = {field: _number(given.get(field, ""), mapping.columns.get(field, "")) for field in NUMBERS}
     for field in ("sell_amount", "buy_amount"):
         if given.get(field):
-            _decimal(given[field], mapping.columns[field])
+            given[field] = _amount(given[field], mapping.columns[field])
     money = any(given.get(field) for field in ("sell_amount", "buy_amount"))
     record = Record(
         v=1, event="stop", switch=SWITCH, at_ms=at_ms,
@@ -204,15 +210,34 @@ def _reach(cells: dict[str, Any], column: str) -> Any:
     return value
 
 
+def _times(given: dict[str, str], mapping: Mapping) -> dict[str, int | None]:
+    """The times of a row. No call ends before it begins: in the repeated hour the other reading of a time is taken where the rule's says so."""
+    times: dict[str, int | None] = {}
+    latest_ms: int | None = None
+    for field in TIMES:
+        text = given.get(field, "")
+        at_ms = _time(text, mapping, field)
+        if at_ms is not None and latest_ms is not None and at_ms < latest_ms and mapping.repeated_hour != "reject":
+            other_ms = _time(text, msgspec.structs.replace(mapping, repeated_hour="later"), field)
+            at_ms = other_ms if other_ms is not None and other_ms >= latest_ms else at_ms
+        times[field] = at_ms
+        if at_ms is not None:
+            if latest_ms is not None and at_ms < latest_ms and mapping.repeated_hour == "later":
+                return _times(given, msgspec.structs.replace(mapping, repeated_hour="earlier"))
+            latest_ms = at_ms if latest_ms is None else max(latest_ms, at_ms)
+    return times
+
+
 def _time(text: str, mapping: Mapping, field: str) -> int | None:
     if not text:
         return None
     column, how = mapping.columns[field], mapping.time_format
     try:
-        if how == "epoch_ms":
-            return int(Decimal(text))
-        if how == "epoch_s":
-            return int(Decimal(text) * 1000)
+        if how in ("epoch_ms", "epoch_s"):
+            ms = Decimal(text) * (1000 if how == "epoch_s" else 1)
+            if abs(ms) > LATEST_MS:
+                raise OverflowError
+            return int(ms)
         when = datetime.fromisoformat(text) if how == "iso" else datetime.strptime(text, how)
     except (ValueError, InvalidOperation, OverflowError):
         raise ValueError(f"column {column}: {text[:40]!r} is not a time in the format {how}") from None
@@ -222,7 +247,17 @@ def _time(text: str, mapping: Mapping, field: str) -> int | None:
         if earlier.utcoffset() != later.utcoffset() and mapping.repeated_hour == "reject":
             raise ValueError(f"column {column}: {text!r} happened twice or never in {mapping.timezone} (the clocks were changed)")
         when = later if mapping.repeated_hour == "later" else earlier
-    return round(when.astimezone(UTC).timestamp() * 1000)
+    try:
+        return round(when.astimezone(UTC).timestamp() * 1000)
+    except OverflowError:  # 0001-01-01 or 9999-12-31: what some systems write for "never"
+        raise ValueError(f"column {column}: {text[:40]!r} is no time that a call can have") from None
+
+
+def _amount(text: str, column: str) -> str:
+    """A file's amount to the nano, half up: a binary fraction's noise (0.30000000000000004) is no reason to lose it."""
+    value = _decimal(text, column)
+    exponent = value.as_tuple().exponent
+    return format(value.quantize(NANO, ROUND_HALF_UP), "f") if isinstance(exponent, int) and exponent < -9 else text
 
 
 def _duration(text: str, column: str) -> int | None:

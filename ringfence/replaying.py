@@ -20,10 +20,14 @@ WRONG = (MappingError, ConfigError, DeckError, KeyError, OSError, UnicodeDecodeE
 """What is wrong with what was asked for: told in one line."""
 
 
+NO_CURRENCY = "XXX"
+"""Of a deck where the mapping says none (ISO 4217: no currency is known): money without a name would be left out of the sums."""
+
+
 def run(calls: Path, mapping_file: Path, out: Path, deck_file: Path | None, books_dsn: str) -> replay.Summary:
     """Judges the file and writes the results."""
     mapping = read_mapping(mapping_file.read_text("utf-8"), mapping_file.name)
-    deck = read_deck(deck_file.read_bytes(), deck_file.stem, mapping.currency) if deck_file else None
+    deck = read_deck(deck_file.read_bytes(), deck_file.stem, mapping.currency or NO_CURRENCY) if deck_file else None
     contracts = in_force(books_dsn, deck) if books_dsn else replay.self_registering(deck)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
