@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import msgspec
 import sqlalchemy as sa
 
 from books import audit, decks, tables, tenants
 from core.config import Config, DialPlanRow
+
+
+class Version(NamedTuple):
+    """That a version was published, by whom and why."""
+
+    version: int
+    who: str
+    why: str
+    at_ms: int
 
 
 def publish(conn: sa.Connection, config: Config, who: str, why: str, now_ms: int) -> int:
@@ -33,6 +44,12 @@ def load(conn: sa.Connection, version: int) -> Config:
 def latest(conn: sa.Connection) -> int:
     """The newest version's number; 0 = none was published yet."""
     return int(conn.execute(sa.select(sa.func.max(tables.config_versions.c.version))).scalar() or 0)
+
+
+def every(conn: sa.Connection) -> list[Version]:
+    """All versions, the newest first."""
+    t = tables.config_versions.c
+    return [Version(*row) for row in conn.execute(sa.select(t.version, t.who, t.why, t.at_ms).order_by(t.version.desc()))]
 
 
 def draft(conn: sa.Connection, base: Config | None = None) -> Config:

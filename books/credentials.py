@@ -13,6 +13,9 @@ import sqlalchemy as sa
 from books import tables
 from books.upsert import put
 
+ID_DIGITS = 12
+"""Of a token's hash, enough to name it and too few to guess by."""
+
 
 class Credential(NamedTuple):
     tenant: str
@@ -32,6 +35,17 @@ class Credential(NamedTuple):
         except ValueError:
             return False
         return any(at in ipaddress.ip_network(network) for network in self.sources)
+
+
+class Kept(NamedTuple):
+    """A credential as a list shows it: never the token. `id` is the beginning of the token's hash."""
+
+    id: str
+    tenant: str
+    switch: str
+    sources: tuple[str, ...]
+    at_ms: int
+    revoked_at_ms: int | None
 
 
 def add(conn: sa.Connection, tenant: str, switch: str, token: str, sources: Sequence[str], now_ms: int) -> None:
@@ -56,6 +70,32 @@ def revoke(conn: sa.Connection, token: str, now_ms: int) -> bool:
     t = tables.credentials.c
     update = sa.update(tables.credentials).where(t.token_sha256 == _hash(token), t.revoked_at_ms.is_(None))
     return bool(conn.execute(update.values(revoked_at_ms=now_ms)).rowcount)
+
+
+def every(conn: sa.Connection) -> list[Kept]:
+    """All of them, those of the past too."""
+    t = tables.credentials.c
+    query = sa.select(t.token_sha256, t.tenant, t.switch, t.sources, t.at_ms, t.revoked_at_ms).order_by(t.at_ms, t.token_sha256)
+    return [
+        Kept(row[0][:ID_DIGITS], row[1], row[2], msgspec.json.decode(row[3], type=tuple[str, ...]), row[4], row[5])
+        for row in conn.execute(query)
+    ]
+
+
+def revoke_by_id(conn: sa.Connection, credential_id: str, now_ms: int) -> bool:
+    """Ends the one whose id this is. False = there is none, or it is ended already."""
+    if len(credential_id) != ID_DIGITS:
+        return False
+    t = tables.credentials.c
+    update = sa.update(tables.credentials).where(
+        sa.func.substr(t.token_sha256, 1, ID_DIGITS) == credential_id, t.revoked_at_ms.is_(None)
+    )
+    return bool(conn.execute(update.values(revoked_at_ms=now_ms)).rowcount)
+
+
+def id_of(token: str) -> str:
+    """How a list names the credential of this token."""
+    return _hash(token)[:ID_DIGITS]
 
 
 def _hash(token: str) -> str:

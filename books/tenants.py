@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from books import tables
 from books.upsert import put, put_once
-from core.config import Account, Caps, Carrier, DialPlanRow, Trunk
+from core.config import Account, Caps, Carrier, Config, DialPlanRow, Trunk
 
 
 def add(conn: sa.Connection, name: str, now_ms: int) -> None:
@@ -57,6 +57,20 @@ def put_trunk(conn: sa.Connection, trunk: Trunk, now_ms: int) -> None:
 
 def put_dial_plan(conn: sa.Connection, plan: DialPlanRow, now_ms: int) -> None:
     put(conn, tables.dial_plans, {"name": plan.name, "content": _json(plan), "at_ms": now_ms})
+
+
+def replace(conn: sa.Connection, config: Config, now_ms: int) -> None:
+    """The parties and dial plans of a config, and no others. Tenants and counterparties stay: credentials and history name them."""
+    for table in (tables.accounts, tables.carriers, tables.trunks, tables.dial_plans):
+        conn.execute(sa.delete(table))
+    for account in config.accounts:
+        put_account(conn, account, now_ms)
+    for carrier in config.carriers:
+        put_carrier(conn, carrier, now_ms)
+    for trunk in config.trunks:
+        put_trunk(conn, trunk, now_ms)
+    for plan in config.dial_plans:
+        put_dial_plan(conn, plan, now_ms)
 
 
 def accounts(conn: sa.Connection) -> list[Account]:

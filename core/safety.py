@@ -51,6 +51,15 @@ class Protected:
         return ""
 
 
+def named(text: str) -> bool:
+    """Whether a text can be a name in a switch's tables: letters, digits, `. _ - @ +`, at most 64.
+
+    >>> named("acme-sbc.1"), named("acme|x"), named("")
+    (True, False, False)
+    """
+    return 0 < len(text) <= 64 and all(c.isascii() and (c.isalnum() or c in "._-@+") for c in text)
+
+
 def fault(key: Key) -> str:
     """What is malformed in a key, or "".
 
@@ -65,7 +74,7 @@ def fault(key: Key) -> str:
         if value and not (value.isascii() and value.isdigit() and len(value) <= 15):
             return f"{name} {value!r} is not 1 to 15 digits"
     for name, value in (("account", key.account), ("ingress_trunk", key.ingress_trunk)):
-        if value and (len(value) > 64 or not all(c.isascii() and (c.isalnum() or c in "._-@+") for c in value)):
+        if value and not named(value):
             return f"{name} {value!r} is not a name (letters, digits, . _ - @ +, at most 64)"
     return ""
 

@@ -24,8 +24,13 @@ def books(settings: Settings) -> Iterator[Connection]:
         engine.dispose()
 
 
+def has_books(settings: Settings) -> bool:
+    """Whether an installation was ever started here. Books elsewhere are taken to be there."""
+    return bool(settings.books) or (settings.root / "books.db").exists()
+
+
 def _engine(settings: Settings) -> Engine:
-    if not settings.books and not (settings.root / "books.db").exists():
+    if not has_books(settings):
         options.give_up(f"There are no books under {settings.root}: start `ringfence up` once, or name the --home.")
     return open_books(settings.books_dsn)
 

@@ -6,7 +6,22 @@ from typing import Annotated
 
 import typer
 
-from ringfence.commands import block, calls, enforce, flow, migrate, orders, protect, replay, simulate, status, unblock, up
+from ringfence.commands import (
+    block,
+    calls,
+    config,
+    credential,
+    enforce,
+    flow,
+    migrate,
+    orders,
+    protect,
+    replay,
+    simulate,
+    status,
+    unblock,
+    up,
+)
 
 EPILOG = """
 **The first minutes**
@@ -42,6 +57,9 @@ def main(
     """Prices a carrier's calls as they happen, sees fraud, and blocks it at the switch."""
 
 
-for command in (up, flow, simulate, replay, block, unblock, orders, enforce, protect, calls, status, migrate):
+for command in (up, flow, simulate, replay, config, credential, block, unblock, orders, enforce, protect, calls, status, migrate):
     name = command.__name__.rpartition(".")[2]
-    app.command(name, epilog=command.EPILOG)(getattr(command, name))
+    if command in (config, credential):  # commands of commands
+        app.add_typer(command.app, name=name)
+    else:
+        app.command(name, epilog=command.EPILOG)(getattr(command, name))

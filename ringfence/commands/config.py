@@ -1,0 +1,154 @@
+"""`ringfence config`: who calls, who carries, what it costs, and when it is suspicious: as a file, and back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ringfence import options
+from ringfence.options import Home, Who, Why
+
+if TYPE_CHECKING:
+    from ringfence.publishing import Checked
+
+EPILOG = """
+**Examples**
+
+Take what is in force as a file with its decks, change it, see whether it is right, and put it in force:
+
+`ringfence config show --out mine/`
+
+`ringfence config check mine/config.yaml`
+
+`ringfence config publish mine/config.yaml --why "new customer acme, contract 2217"`
+
+A version is never changed: to go back, publish an old one again.
+
+`ringfence config show --list`, then `ringfence config show --version 3 > three.yaml` and `ringfence config publish three.yaml --why "back to 3"`
+"""
+
+app = typer.Typer(no_args_is_help=True, epilog=EPILOG)
+
+File = Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The file (YAML).", show_default=False)]
+
+
+@app.callback()
+def config() -> None:
+    """What is in force: accounts, carriers, trunks, dial plans, decks and policy, as one file.
+
+    Every record is judged by one immutable version. A new one is taken by the running parts at the next tick, within seconds.
+    """
+
+
+@app.command(epilog=EPILOG)
+def show(
+    version: Annotated[int | None, typer.Option(min=1, help="Another version than that in force.", show_default=False)] = None,
+    list_: Annotated[bool, typer.Option("--list", help="Which versions there are, by whom and why.")] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            file_okay=False, help="Write config.yaml and the decks' CSV files to this new or empty directory.", show_default=False
+        ),
+    ] = None,
+    home: Home = None,
+) -> None:
+    """The version in force as a file that `publish` takes.
+
+    Without --out the decks are named by the versions that the books have; with it their price lists are written beside the file.
+    """
+    from books import configs
+    from ringfence import by_hand, publishing
+
+    with by_hand.books(options.settings_of(home)) as conn:
+        newest = configs.latest(conn)
+        if list_:
+            for one in configs.every(conn):
+                at = f"{datetime.fromtimestamp(one.at_ms / 1000, UTC):%Y-%m-%d %H:%M:%S}"
+                typer.echo(f"{one.version:6}  {at}  {one.who:16} {one.why}{'   (in force)' if one.version == newest else ''}")
+            return
+        number = version or newest
+        if not 0 < number <= newest:
+            options.give_up(
+                f"There is no version {number}; " + (f"the newest is {newest}." if newest else "none was published yet.")
+            )
+        if out is not None and out.exists() and any(out.iterdir()):
+            options.give_up(f"{out} is not empty: nothing is written over.")
+        text = publishing.as_file(conn, number, out)
+    typer.echo(f"Version {number} is in {out / 'config.yaml'}." if out else text, nl=out is not None)
+
+
+@app.command(epilog=EPILOG)
+def check(file: File, home: Home = None) -> None:
+    """Whether a file is right, and what it would change. Every fault is told with its place; nothing is written."""
+    from books import configs
+    from ringfence import by_hand, publishing
+
+    settings = options.settings_of(home)
+    if not by_hand.has_books(settings):
+        _checked(file, lambda _: None)
+        typer.echo(f"{file} is right. There are no books in {settings.root} to compare it with.")
+        return
+    with by_hand.books(settings) as conn:
+        from books import decks
+
+        checked = _checked(file, lambda version_id: decks.find(conn, version_id))
+        changes = publishing.would_change(conn, checked)
+        number = configs.latest(conn)
+    for change in changes:
+        typer.echo(f"  {change}")
+    typer.echo(
+        f"{file} is right. " + (f"It would be version {number + 1}." if changes else f"It is version {number}, in force now.")
+    )
+
+
+@app.command(epilog=EPILOG)
+def publish(file: File, why: Why, who: Who = "", home: Home = None) -> None:
+    """Put a file in force as the next version. What it does not name is not in it any more.
+
+    Everything is read and compiled before anything is written, and all is written in one transaction. The same again changes nothing.
+    """
+    from books import configs, decks, lists, migrate
+    from ringfence import by_hand, first_start, publishing
+
+    settings, now_ms = options.settings_of(home), time.time_ns() // 1_000_000
+    if not why.strip():
+        raise typer.BadParameter("say --why: it goes into the audit")
+    if not by_hand.has_books(settings):
+        _checked(file, lambda _: None)  # a home is made only for a file that is right
+        first_start.lay(settings)
+        migrate(settings.books_dsn)
+    with by_hand.books(settings) as conn:
+        checked = _checked(file, lambda version_id: decks.find(conn, version_id))
+        if configs.latest(conn) == 0:
+            lists.seed_emergency(conn, settings.countries.split(","), now_ms)
+        done = publishing.publish(conn, checked, options.login(who), why, now_ms)
+    if not done.changes:
+        typer.echo(f"Nothing changed: version {done.version} is in force, and says the same.")
+        return
+    for change in done.changes:
+        typer.echo(f"  {change}")
+    typer.echo(f"Version {done.version} is in force: what runs takes it at its next tick, within 5 s.")
+    for note in done.notes:
+        typer.echo(note)
+
+
+MOST_FAULTS = 20
+
+
+def _checked(file: Path, stored: Callable[[str], bytes | None]) -> Checked:
+    from ringfence import config_file, publishing
+
+    try:
+        return publishing.check(file, stored)
+    except config_file.Wrong as wrong:
+        more = len(wrong.faults) - MOST_FAULTS
+        told = [*wrong.faults[:MOST_FAULTS], *([f"... and {more} more"] if more > 0 else [])]
+        options.give_up(
+            f"{file} is not right, and nothing was written (rows are counted from 0):\n"
+            + "\n".join(f"  {fault}" for fault in told)
+        )

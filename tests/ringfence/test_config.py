@@ -1,0 +1,309 @@
+"""An operator's own config: a file that is checked whole, published in one go, and taken by what runs."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+
+import msgspec
+import pytest
+import sqlalchemy as sa
+import typer
+from typer.testing import CliRunner
+
+from books import audit, configs, lists, open_books, reading, tables, tenants
+from core.record import Record
+from ringfence import first_start
+from ringfence.cli import app
+from ringfence.reading import warehouse
+from ringfence.secrets import load_or_make
+from ringfence.settings import Settings
+from switches.post import PostError, connect, post_records
+from warehouse import WarehouseError
+
+MINE = """
+tenants: [acme-tel]
+decks:
+  basic: {file: decks/basic.csv, currency: EUR}
+accounts:
+  - name: bakery
+    sell_deck: basic
+    caps: {money_hour: 120.50, concurrent_calls: 30}
+    first_seen_destination: yes
+carriers:
+  - {name: alpha}
+trunks:
+  - {name: bakery-pbx, account: bakery, dial_plan: at, sources: [198.51.100.7], max_call: 2h}
+  - {name: out, carrier: alpha}
+dial_plans:
+  - {name: at, country_code: 43, international_prefix: 00, trunk_prefix: 0, emergency: [112, 122]}
+policy: {half_life: 10m, account_floor: 60}
+"""
+DECK = "prefix,price_per_min,first_s,next_s\n43,{price},1,1\n"
+
+
+def ask(home: Path, *words: str, exit_code: int = 0) -> str:
+    result = CliRunner().invoke(app, [*words, "--home", str(home)], env={"COLUMNS": "200"})
+    assert result.exit_code == exit_code, result.output
+    return result.output
+
+
+@pytest.fixture
+def mine(tmp_path: Path) -> Path:
+    """A file with its deck."""
+    (tmp_path / "mine" / "decks").mkdir(parents=True)
+    (tmp_path / "mine" / "decks" / "basic.csv").write_text(DECK.format(price="0.06"))
+    file = tmp_path / "mine" / "config.yaml"
+    file.write_text(MINE)
+    return file
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "home"
+
+
+def kept(home: Path, version: int):
+    engine = open_books(f"{home}/books.db")
+    try:
+        with reading(engine) as conn:
+            return configs.load(conn, version)
+    finally:
+        engine.dispose()
+
+
+def test_a_file_becomes_the_version_in_force_with_money_in_nanos_and_digits_as_written(mine: Path, home: Path):
+    said = ask(home, "config", "publish", str(mine), "--why", "contract 2217", "--who", "ops")
+    assert "+ account acme-tel/bakery" in said and "Version 1 is in force" in said
+    config = kept(home, 1)
+    assert config.accounts[0].caps.money_hour_nanos == 120_500_000_000 and config.accounts[0].first_seen_destination
+    assert config.trunks[0].max_call_s == 7200 and config.policy.half_life_s == 600.0
+    plan = config.dial_plans[0]
+    assert (plan.international_prefix, plan.trunk_prefix, plan.emergency) == ("00", "0", ("112", "122"))
+    assert "112" in config.protected_numbers, "a first publishing protects the emergency lines"
+    engine = open_books(f"{home}/books.db")
+    with reading(engine) as conn:
+        (entry,) = audit.last(conn, verb="published a config version")
+        assert (entry.who, entry.why, entry.subject) == ("ops", "contract 2217", "1")
+        assert [t.name for t in tenants.trunks(conn)] == ["bakery-pbx", "out"]
+    engine.dispose()
+
+
+def test_the_same_again_changes_nothing(mine: Path, home: Path):
+    ask(home, "config", "publish", str(mine), "--why", "first")
+    assert "Nothing changed: version 1" in ask(home, "config", "publish", str(mine), "--why", "again")
+    assert "It is version 1, in force now" in ask(home, "config", "check", str(mine))
+
+
+def test_what_is_shown_can_be_published(mine: Path, home: Path, tmp_path: Path):
+    ask(home, "config", "publish", str(mine), "--why", "first")
+    shown = tmp_path / "shown.yaml"
+    shown.write_text(ask(home, "config", "show"))
+    assert "Nothing changed" in ask(home, "config", "publish", str(shown), "--why", "again")
+    ask(home, "config", "show", "--out", str(tmp_path / "taken"))
+    assert (tmp_path / "taken" / "decks" / "basic.csv").read_bytes() == (mine.parent / "decks" / "basic.csv").read_bytes()
+    elsewhere = tmp_path / "elsewhere"
+    ask(elsewhere, "config", "publish", str(tmp_path / "taken" / "config.yaml"), "--why", "moved")
+    assert kept(elsewhere, 1) == kept(home, 1)
+
+
+def test_a_deck_is_stored_once_and_a_new_price_list_is_a_new_version_of_it(mine: Path, home: Path):
+    ask(home, "config", "publish", str(mine), "--why", "first")
+    mine.write_text(MINE.replace("10m", "20m"))
+    assert "~ policy: half_life" in ask(home, "config", "publish", str(mine), "--why", "slower")
+    (mine.parent / "decks" / "basic.csv").write_text(DECK.format(price="0.07"))
+    assert "~ deck basic: another price list" in ask(home, "config", "publish", str(mine), "--why", "dearer")
+    engine = open_books(f"{home}/books.db")
+    with reading(engine) as conn:
+        assert conn.execute(sa.select(sa.func.count()).select_from(tables.deck_versions)).scalar() == 2
+    engine.dispose()
+    assert ask(home, "config", "show", "--list").count("\n") == 3
+    assert "half_life: 10m" in ask(home, "config", "show", "--version", "1")
+
+
+def test_who_is_gone_is_said(mine: Path, home: Path):
+    ask(home, "config", "publish", str(mine), "--why", "first")
+    mine.write_text(MINE.replace("  - {name: out, carrier: alpha}\n", "").replace("- {name: alpha}", "- {name: beta}"))
+    said = ask(home, "config", "publish", str(mine), "--why", "alpha left")
+    assert "- carrier acme-tel/alpha" in said and "- trunk acme-tel/out" in said and "+ carrier acme-tel/beta" in said
+    engine = open_books(f"{home}/books.db")
+    with reading(engine) as conn:
+        assert [c.name for c in tenants.carriers(conn)] == ["beta"]
+    engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("was", "wrong", "told"),
+    [
+        ("sell_deck: basic", "sell_deck: x", "accounts[0].sell_deck: no deck 'x'"),
+        ("sell_deck: basic", "sel_deck: basic", "accounts[0].sel_deck: there is no such key; sell_deck?"),
+        ("120.50", "a lot", "accounts[0].caps.money_hour: 'a lot' is not a decimal amount"),
+        ("120.50", "-1", "accounts[0].caps.money_hour: must not be negative"),
+        ("120.50", "0.0000000001", "more than 9 decimals"),
+        ("concurrent_calls: 30", "concurrent_calls: 3.5", "accounts[0].caps.concurrent_calls: '3.5' is not a whole number"),
+        ("first_seen_destination: yes", "first_seen_destination: perhaps", "'perhaps' is neither yes nor no"),
+        ("max_call: 2h", "max_call: 7200", "trunks[0].max_call: '7200' is not a length of time"),
+        ("account: bakery,", "account: brewery,", "trunks[0].account: no account 'brewery'"),
+        ("carrier: alpha}", "carrier: omega}", "trunks[1].carrier: no carrier 'omega'"),
+        ("dial_plan: at", "dial_plan: de", "trunks[0].dial_plan: no dial plan 'de'"),
+        ("[198.51.100.7]", "[198.51.100.7/24]", "trunks[0].sources[0]: 198.51.100.7/24 has host bits set"),
+        ("carrier: alpha}", "sources: [198.51.100.7]}", "198.51.100.7 is trunk bakery-pbx's already"),
+        ("- {name: alpha}", "- {name: alpha}\n  - {name: alpha}", "carriers[1].name: there is carrier 'alpha' already"),
+        ("name: bakery\n", "name: bak|ery\n", "accounts[0].name: 'bak|ery' is not a name"),
+        ("country_code: 43", "country_code: AT", "dial_plans[0]: country code 'AT'"),
+        ("currency: EUR", "currency: euro", "decks.basic: currency 'euro' is not a code"),
+        ("basic.csv", "none.csv", "none.csv: No such file or directory"),
+        ("half_life: 10m", "half_life: 0s", "policy.half_life: must be more than nothing"),
+        ("half_life: 10m", "half_life: 10m, half_life: 5m", "the key half_life comes twice"),
+        ("account_floor: 60", "account_floor: nan", "policy.account_floor: must not be negative"),
+        ("half_life: 10m", "units: {IDR: 0}", "policy.units.IDR: must be more than nothing"),
+        ("max_call: 2h", "hung_ends: never", "trunks[0].hung_ends: 'never' is none of"),
+        ("tenants: [acme-tel]", "tenants: []", "tenants: name at least one"),
+        ("tenants: [acme-tel]", "tenants: [a, b]", "accounts[0].tenant: is missing"),
+    ],
+)
+def test_a_fault_is_told_with_its_place_and_nothing_is_written(mine: Path, home: Path, was: str, wrong: str, told: str):
+    assert was in MINE
+    mine.write_text(MINE.replace(was, wrong))
+    assert told in ask(home, "config", "check", str(mine), exit_code=1)
+    assert told in ask(home, "config", "publish", str(mine), "--why", "w", exit_code=1)
+    assert not home.exists()
+
+
+def test_a_deck_with_a_bad_line_names_the_file_and_the_line(mine: Path, home: Path):
+    (mine.parent / "decks" / "basic.csv").write_text("prefix,price_per_min\n43,0.01\n4x,1\n")
+    assert "decks.basic (decks/basic.csv): line 3: prefix '4x'" in ask(home, "config", "check", str(mine), exit_code=1)
+
+
+def test_what_a_person_protects_is_in_the_next_version(mine: Path, home: Path):
+    ask(home, "config", "publish", str(mine), "--why", "first")
+    ask(home, "protect", "--number", "4314040", "--why", "hospital")
+    assert "protected numbers" in ask(home, "config", "publish", str(mine), "--why", "with the hospital")
+    assert "4314040" in kept(home, 2).protected_numbers
+
+
+def test_a_number_that_a_person_took_off_stays_off(mine: Path, home: Path):
+    ask(home, "config", "publish", str(mine), "--why", "first")
+    ask(home, "protect", "--remove", "--number", "116123", "--why", "ours to decide")
+    mine.write_text(MINE.replace("10m", "20m"))
+    ask(home, "config", "publish", str(mine), "--why", "slower")
+    engine = open_books(f"{home}/books.db")
+    with reading(engine) as conn:
+        assert "116123" not in lists.protected(conn).numbers
+    engine.dispose()
+
+
+# --- credentials ---
+
+
+def test_a_token_is_shown_once_and_can_be_ended(mine: Path, home: Path):
+    from books import credentials
+
+    ask(home, "config", "publish", str(mine), "--why", "first")
+    result = CliRunner().invoke(app, ["credential", "add", "--switch", "k2", "--source", "192.0.2.0/24", "--home", str(home)])
+    token = result.stdout.strip()
+    assert len(token) > 40 and "acme-tel" in result.stderr
+    engine = open_books(f"{home}/books.db")
+    with reading(engine) as conn:
+        found = credentials.find(conn, token)
+    assert found is not None and found.tenant == "acme-tel" and found.allows("192.0.2.9") and not found.allows("127.0.0.1")
+    listed = ask(home, "credential", "list")
+    assert token not in listed and "from 192.0.2.0/24" in listed
+    ask(home, "credential", "revoke", listed.split()[0], "--why", "given away")
+    with reading(engine) as conn:
+        assert credentials.find(conn, token) is None
+        assert {"credential added", "credential revoked"} <= {entry.verb for entry in audit.last(conn)}
+    engine.dispose()
+    assert "There is no live credential" in ask(home, "credential", "revoke", listed.split()[0], "--why", "again", exit_code=1)
+
+
+def test_the_installations_own_token_stays_its_own_tenants(home: Path):
+    """A second tenant does not take over what the switch on this machine posts with."""
+    from books import credentials, writing
+
+    settings = Settings(home=home, tenant="t1", countries="AT")
+    secrets = load_or_make(settings.state_dir)
+    first_start.lay(settings)
+    first_start.open_and_publish(settings, first_start.starter("t1"), 1)
+    engine = open_books(settings.books_dsn)
+    with writing(engine) as conn:
+        tenants.add(conn, "zz", 2)
+    first_start.connect_switch(settings, secrets, "k1", "kamailio", "http://127.0.0.1:1/RPC", None, 3)
+    with reading(engine) as conn:
+        found = credentials.find(conn, secrets.collector_token)
+    engine.dispose()
+    assert found is not None and found.tenant == "t1"
+
+
+# --- what runs takes it ---
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def until(true: Callable[[], object], within_s: float, what: str) -> None:
+    end = time.monotonic() + within_s
+    while not true():
+        assert time.monotonic() < end, f"{what} did not come within {within_s} s"
+        time.sleep(0.1)
+
+
+@pytest.mark.slow
+def test_the_next_call_after_a_publishing_is_priced_by_the_new_deck(mine: Path, home: Path):
+    settings = Settings(
+        home=home, tenant="acme-tel", collector_port=free_port(), warehouse_port=free_port(), snapshot_s=1.0, _env_file=None
+    )  # type: ignore[call-arg]
+    ask(home, "config", "publish", str(mine), "--why", "first")
+    token = CliRunner().invoke(app, ["credential", "add", "--switch", "k2", "--home", str(home)]).stdout.strip()
+    parts = []
+    try:
+        for name in ("collector", "judge", "store"):
+            with (settings.run_dir / f"{name}.log").open("ab") as log:
+                command = [sys.executable, "-m", "ringfence", "flow", name]
+                parts.append(subprocess.Popen(command, env=os.environ | settings.environment(), stdout=log, stderr=log))
+        client = connect(settings.collector_url, token)
+
+        def call(number: int) -> bool:
+            """A minute to Austria."""
+            now_ms = round(time.time() * 1000)
+            record = Record(
+                v=1, event="stop", switch="k2", boot_id="b", seq=number, call_id=f"call-{number}", dialog_id=str(number), at_ms=now_ms,
+                account="bakery", ingress_trunk="bakery-pbx", b_raw="06641234567", answer_ms=now_ms - 60_000, end_ms=now_ms,
+            )  # fmt: skip
+            try:
+                return post_records(client, [msgspec.json.encode(record)], complete_to_ms=None) == 1
+            except PostError:
+                return False
+
+        def rows() -> list[tuple[str, int, str, int]]:
+            try:
+                with warehouse(settings) as asked:
+                    sql = "SELECT call_id, config_version, b_number, sell_nanos FROM rated_latest ORDER BY call_id"
+                    return [tuple(row) for row in asked.query(sql).result_rows]
+            except (WarehouseError, typer.Exit):  # not there yet
+                return []
+
+        until(lambda: call(1), 60, "a collector that takes records")
+        until(lambda: len(rows()) == 1, 60, "the first row")
+        (mine.parent / "decks" / "basic.csv").write_text(DECK.format(price="0.09"))
+        ask(home, "config", "publish", str(mine), "--why", "dearer")
+        time.sleep(6)  # the next tick
+        assert call(2)
+        until(lambda: len(rows()) == 2, 30, "the second row")
+        price = [(version, Decimal(nanos) / 10**9) for _, version, _, nanos in rows()]
+        assert price == [(1, Decimal("0.06")), (2, Decimal("0.09"))]
+        assert {number for _, _, number, _ in rows()} == {"436641234567"}
+    finally:
+        for part in parts:
+            part.terminate()
+        for part in parts:
+            part.wait(20)
