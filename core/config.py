@@ -6,6 +6,9 @@ Lists, suppressions and protected numbers are not in it: they act at once, where
 
 from __future__ import annotations
 
+import math
+from typing import Literal
+
 import msgspec
 
 
@@ -64,6 +67,7 @@ class Trunk(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     sources: tuple[str, ...] = ()
     caps: Caps = Caps()
     max_call_s: int = 4 * 3600  # a call without a sign of life for this long is closed as suspected hung
+    hung_ends: Literal["sign_of_life", "timer"] = "sign_of_life"  # when it ended: then, or max_call_s later (the session timer's doing)
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -75,6 +79,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     a_number_floor: float = 80.0
     b_range_floor: float = 50.0
     baseline_factor: float = 6.0  # how many times its own long average a subject must reach
+    units: dict[str, float] = {}  # how much of a currency makes one unit of the floors: {"IDR": 17500}; a currency that is absent: 1
     unpriced_per_min: float = 0.25  # what a minute counts for where no price is known
     episode_ms: int = 3_600_000  # findings closer than this fold into one alert
     order_ttl_ms: int = 3_600_000
@@ -98,3 +103,27 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     self_register: bool = False  # replay without books: unknown accounts, trunks and carriers are taken as they come
     default_sell_deck: str = ""  # of accounts that registered themselves
     default_buy_deck: str = ""
+
+
+def faults(config: Config) -> list[str]:
+    """What in a version would stop the flows or silence a detector, each with its place; [] = nothing.
+
+    >>> faults(Config(version=1, policy=Policy(half_life_s=0)))
+    ['policy.half_life_s: 0 is not more than 0']
+    """
+    found: list[str] = []
+
+    def positive(place: str, value: float, *, or_zero: bool = False) -> None:
+        if not (math.isfinite(value) and (value > 0 or (or_zero and value == 0))):
+            found.append(f"{place}: {value} is not {'0 or more' if or_zero else 'more than 0'}")
+
+    policy = config.policy
+    for name in ("half_life_s", "baseline_half_life_s", "episode_ms", "order_ttl_ms", "reissue_ms"):
+        positive(f"policy.{name}", getattr(policy, name))
+    for name in ("account_floor", "a_number_floor", "b_range_floor", "baseline_factor", "unpriced_per_min", "order_score"):
+        positive(f"policy.{name}", getattr(policy, name), or_zero=True)
+    for currency, unit in policy.units.items():
+        positive(f"policy.units[{currency}]", unit)
+    for trunk in config.trunks:
+        positive(f"trunk {trunk.tenant}/{trunk.name}: max_call_s", trunk.max_call_s)
+    return found

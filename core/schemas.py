@@ -117,7 +117,7 @@ RATED = pl.Schema(
         "answer_ms": pl.Int64,
         "end_ms": pl.Int64,
         "duration_ms": pl.Int64,
-        "duration_source": pl.String,  # answer_to_end | switch | file | sign_of_life
+        "duration_source": pl.String,  # answer_to_end | switch | file | sign_of_life | session_timer
         "billable_s": pl.Int64,
         "attempts": pl.Int32,
         "pdd_ms": pl.Int64,

@@ -33,10 +33,15 @@ def by_subject(state: Columns, frame: pl.DataFrame, level: str, policy: Policy) 
     sums = [np.zeros(n, np.int64) for _ in range(2)]
     # Where nobody knows a price, minutes stand in at a nominal one: a feed without money is still watched.
     unpriced = frame["minutes"] * policy.unpriced_per_min * (frame["currency"] == "").cast(pl.Float64)
-    risky = (frame["nanos"] * 1e-9 + unpriced) * frame["weight"]
+    money = frame["nanos"] * 1e-9
+    if policy.units:
+        money = money / frame["currency"].replace_strict(policy.units, default=1.0, return_dtype=pl.Float64)
+    risky = (money + unpriced) * frame["weight"]
     if n:
+        places = state.places(frame[f"k_{level}"].to_list())
+        state["partition"][places] = frame["partition"].to_numpy()
         decay(
-            state.places(frame[f"k_{level}"].to_list()),
+            places,
             frame["t_ms"].to_numpy(), frame["nanos"].to_numpy(), risky.to_numpy(),
             frame["minutes"].to_numpy(), frame["calls"].to_numpy(),
             policy.half_life_s * 1000, policy.baseline_half_life_s * 1000,
@@ -44,12 +49,11 @@ def by_subject(state: Columns, frame: pl.DataFrame, level: str, policy: Policy) 
             *seen,
             *sums,
         )  # fmt: skip
-    weighted, money, minutes, calls, usual = seen
-    floor = {"account": policy.account_floor, "a_number": policy.a_number_floor, "b_range": policy.b_range_floor}[level]
-    score = weighted / np.maximum(max(floor, LEAST), policy.baseline_factor * usual)
+    weighted, spent, minutes, calls, usual = seen
+    score = weighted / np.maximum(floor_of(level, policy), policy.baseline_factor * usual)
     return frame.with_columns(
         pl.Series(f"{level}_weighted", weighted),
-        pl.Series(f"{level}_money", money),
+        pl.Series(f"{level}_money", spent),
         pl.Series(f"{level}_minutes", minutes),
         pl.Series(f"{level}_calls", calls),
         pl.Series(f"{level}_usual", usual),
@@ -59,12 +63,40 @@ def by_subject(state: Columns, frame: pl.DataFrame, level: str, policy: Policy) 
     )
 
 
+def floor_of(level: str, policy: Policy) -> float:
+    """The weighted money under which nobody of a level is suspicious."""
+    floors = {"account": policy.account_floor, "a_number": policy.a_number_floor, "b_range": policy.b_range_floor}
+    return max(floors[level], LEAST)
+
+
+KEPT_MS = 6 * 3_600_000
+"""A subject that was silent for so long has nothing left in its short sums (2**-24); it stays for its long average alone, if that matters."""
+
+
+def forget(state: dict[str, Columns], partition: int, at_ms: int, policy: Policy) -> None:
+    """Drop the faded subjects of a partition: callers choose a_numbers, and memory must not be theirs to fill.
+
+    Called at the ticks that begin an hour, so that it does not depend on how the stream was cut.
+    """
+    for name, columns in state.items():
+        n = len(columns)
+        gap_ms = at_ms - columns["t_ms"][:n]
+        matters = gap_ms < KEPT_MS
+        if name in LEVELS:
+            usual = columns["usual"][:n] * 2.0 ** (-np.maximum(gap_ms, 0) / (policy.baseline_half_life_s * 1000))
+            usual *= policy.half_life_s / policy.baseline_half_life_s
+            matters |= policy.baseline_factor * usual > 0.05 * floor_of(name, policy)
+        columns.keep(matters | (columns["partition"][:n] != partition))
+
+
 def concentrate(state: Columns, frame: pl.DataFrame, policy: Policy) -> pl.DataFrame:
     """Add `range_calls`, the calls of the account into the range in the half-life, and multiply `weight` by the concentration."""
     calls = np.zeros(frame.height)
     if frame.height:
+        places = state.places(frame["k_range"].to_list())
+        state["partition"][places] = frame["partition"].to_numpy()
         fade(
-            state.places(frame["k_range"].to_list()), frame["t_ms"].to_numpy(), frame["calls"].to_numpy(), policy.half_life_s * 1000,
+            places, frame["t_ms"].to_numpy(), frame["calls"].to_numpy(), policy.half_life_s * 1000,
             state["t_ms"], state["calls"], calls,
         )  # fmt: skip
     concentration = np.clip((calls - 1.0) / (CROWD - 1.0), 0.0, 1.0) ** 2

@@ -46,6 +46,18 @@ class Columns:
         """The place of a known key, or -1."""
         return self._place.get(key, -1)
 
+    def keep(self, mask: npt.NDArray[np.bool_]) -> None:
+        """Drop the places where `mask` (a place each) is false; the others move up."""
+        kept = np.flatnonzero(mask)
+        if len(kept) == len(self._place):
+            return
+        keys = list(self._place)
+        self._place = {keys[old]: new for new, old in enumerate(kept.tolist())}
+        for name, array in self._arrays.items():
+            smaller = np.zeros(max(1024, len(kept)), array.dtype)
+            smaller[: len(kept)] = array[kept]
+            self._arrays[name] = smaller
+
     def copy(self) -> dict[str, Array]:
         """What a snapshot keeps: keys and arrays, copied."""
         n = len(self._place)

@@ -21,6 +21,7 @@ COLUMNS: dict[str, Any] = {
     "since_ms": np.int64,  # of the first row
     "sum_nanos": np.int64,  # exact, never decayed
     "sum_calls": np.int64,
+    "partition": np.int32,
 }
 
 
@@ -67,7 +68,7 @@ def decay_rows(
 decay: Any = numba.njit(cache=True)(decay_rows)
 
 
-FADING: dict[str, Any] = {"t_ms": np.int64, "calls": np.float64}
+FADING: dict[str, Any] = {"t_ms": np.int64, "calls": np.float64, "partition": np.int32}
 
 
 def fade_rows(place: Any, t_ms: Any, calls: Any, half_ms: Any, s_t_ms: Any, s_calls: Any, o_calls: Any) -> None:

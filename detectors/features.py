@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from core.calls import Work
 from core.ids import hash64
 from core.schemas import CONFLICT, DUPLICATE
+from core.work import Work
 from detectors.risk import risk_of
 
 BLOCK_DIGITS = 4

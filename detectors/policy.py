@@ -93,23 +93,24 @@ def subject_of(kind: str, row: dict[str, Any]) -> str:
     }[kind]
 
 
-def words_of(hit: Hit, row: dict[str, Any]) -> str:
-    """Why, in a sentence."""
+def words_of(hit: Hit, row: dict[str, Any], half_life_s: float) -> str:
+    """Why, in a sentence. A decayed sum remembers about two half-lives."""
     subject = subject_of(hit.subject_kind, row)
     if (breach := hit.breach) is not None:
         if breach.cap == "first_seen":
             return f"account {row['account']} calls {row['country'] or 'an unknown country'} for the first time"
-        money = breach.cap.startswith("money")
-        value, line = (to_text(breach.value), to_text(breach.line)) if money else (str(breach.value), str(breach.line))
+        is_money = breach.cap.startswith("money")
+        value, line = (to_text(breach.value), to_text(breach.line)) if is_money else (str(breach.value), str(breach.line))
         return f"{breach.watched} {subject}: {CAP_WORDS[breach.cap]} {value}, the cap is {line}"
     level = hit.subject_kind
-    risk = "" if row["risk"] == ORDINARY else f"{row['risk']} "
+    risk = "" if row["risk"] == ORDINARY else f"{row['risk']} numbers "
     left = f"; the block is left to its {hit.narrower.replace('_', ' ')}" if hit.narrower else ""
+    money = f"{row[f'{level}_money']:.2f} {row['currency'] or 'of no known price'}"
+    usual = row[f"{level}_usual"]
     return (
-        f"{level.replace('_', ' ')} {subject}: {row[f'{level}_money']:.2f} {row['currency']} on {row[f'{level}_calls']:.0f} calls and "
-        f"{row[f'{level}_minutes']:.1f} minutes in a short time ({row[f'{level}_weighted']:.2f} weighed by risk and concentration), "
-        f"its usual is {row[f'{level}_usual']:.2f}, now towards {risk}{row['b_range'] or 'short numbers'} ({row['country'] or 'no country'})"
-        f"{left}"
+        f"{level.replace('_', ' ')} {subject}: {money} on {row[f'{level}_calls']:.0f} calls and {row[f'{level}_minutes']:.0f} minutes "
+        f"in about {half_life_s / 30:.0f} minutes, worth {row[f'{level}_weighted']:.0f} by where it goes and how it crowds (usual: {usual:.2f}); "
+        f"now towards {risk}{row['b_range'] or 'short numbers'} ({row['country'] or 'no country'}){left}"
     )
 
 
@@ -167,7 +168,7 @@ def decide(
         shown = list(dict.fromkeys(shown))[-EXAMPLES:]
         alert.first_ms = min([alert.first_ms, *(started for _, started in shown)])
         alert.said_ms, alert.issues = t_ms, alert.issues + 1
-        reason, key = words_of(hit, row), key_of(hit, row)
+        reason, key = words_of(hit, row, policy.half_life_s), key_of(hit, row)
         order = None
         if key is not None and hit.score >= policy.order_score:
             order = BlockOrder(

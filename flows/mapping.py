@@ -171,10 +171,9 @@ def to_record(cells: dict[str, Any], mapping: Mapping) -> tuple[str, Record]:
         given[field] = text.strip()
     times = _times(given, mapping)
     duration_ms = _duration(given.get("duration_s", ""), mapping.columns.get("duration_s", ""))
-    if mapping.time_precision != "ms" and duration_ms is not None and times["end"] is not None:
-        # Coarse times only order, the duration is the money: an end that was cut to before its answer is none.
-        if times["answer"] is not None and times["end"] < times["answer"]:
-            times["end"] = None
+    answer_ms, end_ms = times["answer"], times["end"]
+    if mapping.time_precision != "ms" and duration_ms is not None and end_ms is not None and answer_ms is not None and end_ms < answer_ms:
+        times["end"] = None  # coarse times only order, the duration is the money: an end that was cut to before its answer is none
     start = times["answer"] if times["answer"] is not None else times["setup"] if times["setup"] is not None else times["ringing"]
     at_ms = times["end"] if times["end"] is not None else start
     if at_ms is None:

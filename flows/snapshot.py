@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from core.calls import Calls, Flight, Ring
+from core.flight import Calls, Flight, Ring
 from detectors import burst, caps
 from detectors.columns import Columns
 from detectors.policy import Alert
@@ -176,6 +176,6 @@ class Snapshots:
                 os.fsync(directory)
             finally:
                 os.close(directory)
-        except Exception as failed:  # of a thread: raised at the next call
+        except Exception as failed:  # noqa: BLE001 - of a thread: raised at the next call
             self._failed = failed
             beside.unlink(missing_ok=True)

@@ -10,18 +10,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
 
 from core import schemas
-from core.calls import RECORD, Calls, Work, assemble
+from core.calls import assemble
 from core.config import Caps
 from core.decode import Decoded, Message, decode, decode_tick
+from core.flight import Calls
 from core.numbers import DialPlan, number
 from core.orders import BlockOrder, Finding
 from core.record import TICK_KEY
+from core.work import RECORD, Work
 from detectors import burst, caps
 from detectors.columns import Columns
 from detectors.features import features
@@ -81,7 +83,7 @@ def judge(state: State, messages: Sequence[Message], contracts_of: ContractsOf, 
 
     One config version judges a batch: where a tick changes it, the batch is cut there.
     """
-    outcomes = [_judge(state, piece, contracts_of(version), dedupe) for version, piece in _pieces(state, messages)]
+    outcomes = [_judge(state, piece, contracts_of(piece.version), dedupe) for piece in _pieces(state, messages)]
     if len(outcomes) == 1:
         return outcomes[0]
     return Outcome(
@@ -93,32 +95,59 @@ def judge(state: State, messages: Sequence[Message], contracts_of: ContractsOf, 
     )
 
 
-def _pieces(state: State, messages: Sequence[Message]) -> list[tuple[int, Sequence[Message]]]:
-    """(config version, messages): the version of a record is that of the last tick before it in its own partition."""
-    known = {partition: calls.config_version for partition, calls in state.calls.items()}
-    open_pieces: dict[int, tuple[int, list[Message]]] = {}  # partition -> its piece
-    done: list[tuple[int, list[Message]]] = []
+class Piece(NamedTuple):
+    """Messages that one config version judges. `hour`: the partition and time of the tick that begins it, where that begins an hour."""
+
+    version: int
+    messages: Sequence[Message]
+    hour: tuple[int, int] | None = None
+
+
+HOUR_MS = 3_600_000
+
+
+def _pieces(state: State, messages: Sequence[Message]) -> list[Piece]:
+    """Cut a batch where a tick changes the config version or begins an hour: at these places in the log, whatever the batch.
+
+    The version of a record is that of the last tick before it in its own partition.
+    """
+    versions = {partition: calls.config_version for partition, calls in state.calls.items()}
+    clocks = {partition: calls.now_ms for partition, calls in state.calls.items()}
+    pieces: list[Piece] = []
+    latest: dict[int, list[Message]] = {}  # partition -> the messages of its last piece
+    whole = True
     for message in messages:
-        version = decode_tick(message.value).config_version if message.key == TICK_KEY else known.get(message.partition, 0)
-        known[message.partition] = version
-        piece = open_pieces.get(message.partition)
-        if piece is None or piece[0] != version:
-            if piece is not None:
-                done.append(piece)
-            piece = open_pieces[message.partition] = (version, [])
-        piece[1].append(message)
-    if not done and len({version for version, _ in open_pieces.values()}) == 1:
-        return [(next(iter(open_pieces.values()))[0], messages)]
-    return [*done, *open_pieces.values()]
+        partition = message.partition
+        version = versions.setdefault(partition, 0)
+        hour = None
+        if message.key == TICK_KEY:
+            tick = decode_tick(message.value)
+            versions[partition] = tick.config_version
+            before_ms = clocks.get(partition, 0)
+            clocks[partition] = max(before_ms, tick.at_ms)
+            if tick.at_ms // HOUR_MS > before_ms // HOUR_MS > 0:
+                hour = (partition, tick.at_ms)
+        if partition not in latest or versions[partition] != version or hour:
+            whole = whole and (partition not in latest) and not hour
+            latest[partition] = []
+            pieces.append(Piece(versions[partition], latest[partition], hour))
+        latest[partition].append(message)
+    if whole and len({piece.version for piece in pieces}) == 1:
+        return [Piece(pieces[0].version, messages)]
+    return pieces
 
 
-def _judge(state: State, messages: Sequence[Message], contracts: Contracts, dedupe: bool) -> Outcome:
-    decoded = decode(messages)
+def _judge(state: State, piece: Piece, contracts: Contracts, dedupe: bool) -> Outcome:
+    if piece.hour:
+        burst.forget(state.burst, *piece.hour, contracts.policy)
+    decoded = decode(piece.messages)
     decoded = decoded._replace(records=number(decoded.records, _plans(decoded.records, contracts)))
-    work = assemble(state.calls, decoded, contracts.max_call_ms, dedupe=dedupe)
+    work = assemble(state.calls, decoded, contracts.silence, dedupe=dedupe)
     bill = rate(work, decoded.records, contracts)
     steps = accrue(work, bill)
-    currency = [sell or buy for sell, buy in zip(bill.sell_currency, bill.buy_currency, strict=True)]
+    currency = [
+        "" if fault else sell or buy for sell, buy, fault in zip(bill.sell_currency, bill.buy_currency, bill.fault, strict=True)
+    ]
     frame = features(work, steps.nanos, steps.minutes, steps.calls, steps.flying, currency, state.secret)
     frame = burst.concentrate(state.burst["range"], frame, contracts.policy)
     for level in burst.LEVELS:

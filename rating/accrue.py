@@ -7,16 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from core.calls import Work
 from core.money import MAX_NANOS
 from core.schemas import CONFLICT, DUPLICATE, RATED_DISPOSITION, UNRATED
+from core.work import Work
 from rating.prefixes import Ints
 from rating.rate import Bill
 
 
 @dataclass(frozen=True)
 class Steps:
-    """A place a row of Work. `nanos`: sell, or buy where nothing is sold: the money at risk. `buy_total_nanos`: of a final row, with every attempt fee."""
+    """A place a row of Work. `nanos`: sell, or buy where nothing is sold: the money at risk."""
 
     nanos: Ints
     minutes: npt.NDArray[np.float64]
@@ -56,12 +56,14 @@ def accrue(work: Work, bill: Bill) -> Steps:
             flight.attempt_fees_nanos = min(flight.attempt_fees_nanos + fee[i], MAX_NANOS)
             if bill.fault[i] and not flight.fault:
                 flight.fault = f"an earlier attempt: {bill.fault[i]}"
-        elif work.priced[i] and not bill.fault[i]:
-            so_far = sell[i] if bill.sell_currency[i] else buy[i]
-            # From one end of the range to the other is more than a step can hold.
-            nanos[i] = max(-MAX_NANOS, min(so_far - flight.told_nanos, MAX_NANOS))
-            flight.told_nanos += nanos[i]
+        elif work.priced[i]:
+            # Minutes are told where no price is known, too: a fraud towards a prefix that the deck lacks is still a fraud.
             minutes[i], flight.told_ms = (work.duration_ms[i] - flight.told_ms) / 60_000, work.duration_ms[i]
+            if not bill.fault[i]:
+                so_far = sell[i] if bill.sell_currency[i] else buy[i]
+                # From one end of the range to the other is more than a step can hold.
+                nanos[i] = max(-MAX_NANOS, min(so_far - flight.told_nanos, MAX_NANOS))
+                flight.told_nanos += nanos[i]
         if answered and not final and not flight.flying:
             flight.flying, flying[i] = True, 1
         elif final and flight.flying:

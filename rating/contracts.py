@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
-from core.config import Account, Config, Policy, Trunk
+from core.config import Account, Config, Policy, Trunk, faults
 from core.numbers import DialPlan
 from core.safety import Protected
 from rating.decks import Deck
@@ -34,7 +34,7 @@ def shelve(decks: tuple[Deck, ...]) -> Shelf:
     """The decks, in their order."""
     sizes = [len(deck.prefixes) for deck in decks]
     names = ("per_min_nanos", "connect_nanos", "attempt_nanos", "first_s", "next_s")
-    arrays = {name: np.concatenate([*(getattr(deck, name) for deck in decks), np.zeros(1, np.int64)]) for name in names}
+    arrays = {name: np.concatenate([*(getattr(deck, name) for deck in decks), np.ones(1, np.int64)]) for name in names}
     return Shelf(base=np.cumsum([0, *sizes])[:-1].astype(np.int64), **arrays)
 
 
@@ -61,10 +61,10 @@ class Contracts:
         """The dial plan of an ingress trunk."""
         return self.plans.get((tenant, trunk), self.plan)
 
-    def max_call_ms(self, tenant: str, trunk: str) -> int:
-        """How long a call of this trunk may show no sign of life."""
-        known = self.trunks.get((tenant, trunk))
-        return 1000 * (known.max_call_s if known else Trunk(tenant="", name="").max_call_s)
+    def silence(self, tenant: str, trunk: str) -> tuple[int, bool]:
+        """How long a call of this trunk may show no sign of life, in ms, and whether that time counts as talk."""
+        known = self.trunks.get((tenant, trunk), ANY_TRUNK)
+        return 1000 * known.max_call_s, known.hung_ends == "timer"
 
     def sell_place(self, tenant: str, account: str) -> int:
         """The sell deck's place, `NO_DECK` or `UNKNOWN`."""
@@ -75,6 +75,9 @@ class Contracts:
         if not carrier:
             return NO_DECK
         return self.buy.get((tenant, carrier), self.default_buy if self.self_register else UNKNOWN)
+
+
+ANY_TRUNK = Trunk(tenant="", name="")
 
 
 class ConfigError(ValueError):
@@ -88,6 +91,8 @@ def compile_contracts(config: Config, decks: Mapping[str, Deck]) -> Contracts:
     >>> compile_contracts(Config(version=3, accounts=(Account(tenant="t", name="a"),)), {}).sell_place("t", "a")
     -1
     """
+    if wrong := faults(config):
+        raise ConfigError(f"config {config.version}: {'; '.join(wrong)}")
     names = sorted(decks)
     place = {name: i for i, name in enumerate(names)}
     plans = {row.name: DialPlan(**msgspec.structs.asdict(row)) for row in config.dial_plans}

@@ -7,6 +7,7 @@ import hashlib
 import io
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import pairwise
 
 import numpy as np
 
@@ -133,7 +134,7 @@ def _date(text: str | None, otherwise: int) -> int:
 
 def _no_overlap(name: str, prefixes: list[str], start: Ints, end: Ints) -> None:
     order = sorted(range(len(prefixes)), key=lambda i: (prefixes[i], int(start[i])))
-    for one, other in zip(order, order[1:], strict=False):
+    for one, other in pairwise(order):
         if prefixes[one] == prefixes[other] and start[other] < end[one]:
             raise DeckError(
                 f"deck {name}: prefix {prefixes[one]} has two rates for the same time (rates {one + 1} and {other + 1}); "

@@ -8,12 +8,11 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from core.calls import Work
 from core.money import to_nanos
+from core.work import Work
 from rating.contracts import NO_DECK, UNKNOWN, Contracts
 from rating.prefixes import Ints, encode_all
 from rating.price import NO_RATE, OUT_OF_RANGE, Priced, find_rates, price_rates
-
 
 PRICED_KINDS = ("e164", "national")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from core import calls, orders, record, schemas, topics
+from core import flight, orders, record, schemas, topics
 from detectors import burst, caps, policy
 from flows import judge, snapshot, store
 from flows.step import SUMS
@@ -40,7 +40,7 @@ def stored_names() -> dict[str, object]:
         "flow_store": [store.FLOW, store.SOURCE_STEP, store.SINK_STEP, store.SINK_PART],
         "judge_state": {
             "layout": snapshot.LAYOUT,
-            "flight": fields(calls.Flight),
+            "flight": fields(flight.Flight),
             "alert": fields(policy.Alert),
             "burst": {level: sorted(columns.dtypes) for level, columns in burst.new_state().items()},
             "caps": sorted(caps.COLUMNS),

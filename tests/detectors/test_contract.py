@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from detectors import caps, decay
-from detectors.columns import Columns
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from detectors import caps, decay
+from detectors.columns import Columns
 
 HALF_MS, LONG_MS = 900_000.0, 7 * 86_400_000.0
 

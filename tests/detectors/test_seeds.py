@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
+
 from flows.step import State, judge
 from rating.contracts import compile_contracts
 from rating.decks import read_deck

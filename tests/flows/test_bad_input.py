@@ -7,14 +7,15 @@ import json
 import msgspec
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from core import schemas
 from core.config import Account, Carrier, Config, Policy, Trunk
 from core.decode import MAX_BYTES, Message
 from core.record import TICK_KEY, Tick, journal_key
 from flows.snapshot import freeze, pack, unpack
 from flows.step import State, judge
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from rating.contracts import compile_contracts
 from rating.decks import read_deck
 
@@ -171,7 +172,7 @@ def test_a_spool_that_drains_hours_later_does_not_look_like_calls_in_flight():
 
 
 def test_parts_are_added_up_once_all_are_there():
-    part = dict(event="partial", answer_ms=NOW_MS - 60_000, sip_code=None)
+    part = {"event": "partial", "answer_ms": NOW_MS - 60_000, "sip_code": None}
     outcome, _ = judged(
         stop(**part, seq=1, part_no=0, duration_ms=20_000), stop(**part, seq=2, part_no=2, duration_ms=25_000, last=True),
         stop(**part, seq=3, part_no=1, duration_ms=15_000),
@@ -188,8 +189,8 @@ def hung_after(state: State) -> pl.DataFrame:
     return judge(state, [tick(NOW_MS + 6 * HOUR_MS)], lambda _: CONTRACTS).rated
 
 
-UNTIMED = dict(answer_ms=None, end_ms=None, sip_code=None)
-SILENT_FEED = dict(boot_id="", seq=None)
+UNTIMED = {"answer_ms": None, "end_ms": None, "sip_code": None}
+SILENT_FEED = {"boot_id": "", "seq": None}
 
 
 @pytest.mark.parametrize("late", [False, True])
@@ -289,3 +290,27 @@ def test_nothing_that_is_posted_stops_the_flow(changes):
     assert sorted(outcome.judged["offset"].to_list()) == list(range(1, len(values) + 1))
     assert set(outcome.judged["disposition"]) <= set(schemas.DISPOSITIONS)
     assert outcome.judged.filter(pl.col("disposition").is_in(["reject", "unrated"]) & (pl.col("reason") == "")).is_empty()
+
+
+def test_a_trunk_s_profile_says_when_a_hung_call_ended():
+    trunks = (Trunk(tenant="t1", name="in-1", account="acme", max_call_s=1800, hung_ends="timer"),)
+    by_timer = compile_contracts(msgspec.structs.replace(CONFIG, trunks=trunks), {"basic": DECK})
+    answer = stop(event="answer", at_ms=NOW_MS - 60_000, answer_ms=None, end_ms=None)
+    _, state = judged(answer)
+    tick = msgspec.json.encode(Tick(at_ms=NOW_MS + HOUR_MS, config_version=1, complete_to_ms={"t1/k1": NOW_MS + HOUR_MS}))
+    closed = judge(state, [Message(0, 5, NOW_MS + HOUR_MS, TICK_KEY, tick)], lambda _: by_timer).rated.row(0, named=True)
+    assert (closed["duration_ms"], closed["duration_source"], closed["end_ms"]) == (1_800_000, "session_timer", NOW_MS - 60_000 + 1_800_000)
+
+
+def test_a_number_far_ahead_of_its_boot_does_not_poison_those_after_it():
+    fates = fate(stop(), stop(seq=2**40, dialog_id="d2"), stop(seq=2, dialog_id="d3"))
+    assert [disposition for disposition, _ in fates] == ["rated", "unrated", "rated"]
+    assert fates[1][1] == f"sequence {2**40} of boot b1 is far ahead of every number before it"
+
+
+def test_a_switch_that_never_says_how_far_it_delivered_is_taken_to_be_an_hour_behind():
+    _, state = judged(stop(event="answer", switch="mute", at_ms=NOW_MS - 60_000, answer_ms=None, end_ms=None))
+    for at_ms, flying in ((NOW_MS + HOUR_MS, 1), (NOW_MS + 8 * HOUR_MS, 0)):
+        tick = msgspec.json.encode(Tick(at_ms=at_ms, config_version=1))
+        judge(state, [Message(0, at_ms, at_ms, TICK_KEY, tick)], lambda _: CONTRACTS)
+        assert len(state.calls[0].flights) == flying

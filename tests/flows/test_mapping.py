@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
+
 from flows.mapping import Mapping, read_rows, to_record
 
 COLUMNS = {"account": "a", "b_number": "b", "answer": "t", "end": "e", "duration_s": "d", "sell_amount": "p"}

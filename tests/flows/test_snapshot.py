@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from core.calls import Calls
+
+from core.flight import Calls
 from flows import snapshot
 from flows.snapshot import SnapshotError, Snapshots, freeze
 from flows.step import State
@@ -31,7 +32,7 @@ def test_a_full_disk_is_a_clear_error_and_the_last_state_stays(tmp_path):
     snapshots = Snapshots(tmp_path / "judge.state")
     publish(snapshots, 7)
     (tmp_path / "judge.new").symlink_to("/dev/full")  # the kernel's own ENOSPC
-    with pytest.raises(SnapshotError, match="judge.state cannot be written.*No space left.*free the disk and start again"):
+    with pytest.raises(SnapshotError, match=r"judge\.state cannot be written.*No space left.*free the disk and start again"):
         publish(snapshots, 9)
     assert snapshots.load().calls[0].next_offset == 7
     (tmp_path / "judge.new").unlink(missing_ok=True)
@@ -44,7 +45,7 @@ def test_a_damaged_file_names_itself_and_the_way_out(tmp_path, keep):
     snapshots = Snapshots(tmp_path / "judge.state")
     publish(snapshots, 7)
     snapshots.path.write_bytes(snapshots.path.read_bytes()[:keep])
-    with pytest.raises(SnapshotError, match="judge.state cannot be read .*move it away to judge the journal again"):
+    with pytest.raises(SnapshotError, match=r"judge\.state cannot be read .*move it away to judge the journal again"):
         snapshots.load()
 
 

@@ -7,6 +7,7 @@ import random
 import msgspec
 import polars as pl
 import pytest
+
 from core import schemas
 from core.decode import Message
 from flows.snapshot import freeze, pack, unpack
@@ -39,7 +40,7 @@ def log_of(seed: int, partitions: int = 3) -> list[Message]:
     return [late if late.learned_ms > half else early for early, late in zip(log, later, strict=True)]
 
 
-def judge_cut(log: list[Message], contracts: dict[int, Contracts], cuts: list[int], restarts: frozenset[int] = frozenset()) -> tuple[list[Outcome], State]:
+def judge_cut(log, contracts, cuts, restarts=frozenset()) -> tuple[list[Outcome], State]:
     state, outcomes = State(SECRET), []
     for start, end in zip([0, *cuts], [*cuts, len(log)], strict=True):
         if start in restarts:

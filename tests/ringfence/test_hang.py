@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+
 from core.record import Record
 from ringfence import first_start
 from ringfence.secrets import load_or_make
@@ -97,10 +98,10 @@ def attack(post, account: str, no: int) -> None:
     now_ms = round(time.time() * 1000)
     lines = []
     for call in range(CALLS):
-        facts = dict(
-            v=1, switch="sim1", boot_id="b1", dialog_id=f"{no}-{call}", call_id=f"call-{no}-{call}", account=account, a_raw="+4366012345678",
-            b_raw=f"+8821312{call:04d}", at_ms=now_ms,
-        )  # fmt: skip
+        facts = {
+            "v": 1, "switch": "sim1", "boot_id": "b1", "dialog_id": f"{no}-{call}", "call_id": f"call-{no}-{call}", "account": account,
+            "a_raw": "+4366012345678", "b_raw": f"+8821312{call:04d}", "at_ms": now_ms,
+        }  # fmt: skip
         for step, event in enumerate(("setup", "answer")):
             lines.append(msgspec.json.encode(Record(event=event, seq=(no * CALLS + call) * 2 + step, **facts)))
     post(lines)

@@ -17,6 +17,8 @@ from pathlib import Path
 import msgspec
 import polars as pl
 import pytest
+from sqlalchemy import select
+
 from books import open_books, reading
 from books.tables import block_orders
 from core import schemas, topics
@@ -33,7 +35,6 @@ from ringfence.secrets import load_or_make
 from ringfence.settings import Settings
 from simulator.day import day
 from simulator.world import world
-from sqlalchemy import select
 from switches.post import PostError, connect, post_records
 
 SEED = 3

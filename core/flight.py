@@ -1,0 +1,169 @@
+"""What is remembered between records: the calls in flight and lately closed, and which deliveries were seen. One object a partition."""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import dataclass, field
+
+import msgspec
+
+from core import schemas
+from core.record import Tick
+
+RING = 32_768
+"""How many sequence numbers of a boot are remembered in a partition, 16 bytes each. What repeats beyond is `unrated`, never dropped."""
+
+BOOTS = 16
+"""How many boots of switches a partition remembers; the longest silent one is forgotten first."""
+
+FORGOTTEN = 4096
+"""Of how many more boots the highest number is remembered: what one of them sends again up to there is `unrated`, never counted twice."""
+
+LINGER_MS = 120_000
+"""How long a closed call of a switch is remembered, by the switch's own clock: longer than SIP resends a BYE (RFC 3261, timer F: 32 s)."""
+
+HORIZON_MS = 24 * 3_600_000
+"""The same for feeds without a sequence, in event time; and for a call closed as hung, which its stop may yet correct."""
+
+CLOSED = 1_000_000
+"""At most so many closed calls are remembered in a partition; the oldest is forgotten first."""
+
+LATE_MS = 3_600_000
+"""A switch whose shipper never says how far it has delivered is taken to be complete an hour behind the tick."""
+
+LEAP = 2**31
+"""A sequence number that is so far ahead of its boot's last one is a fault of its record, not the boot's next number."""
+
+
+class Flight(msgspec.Struct):
+    """A call in flight: what its records have said so far."""
+
+    key: str
+    call_key: str
+    partition: int
+    anchor_offset: int  # of the answer: where the call's money stands, whoever ends it
+    tenant: str
+    switch: str
+    sequenced: bool
+    call_id: str = ""
+    account: str = ""
+    auth: str = ""
+    ingress_trunk: str = ""
+    a_number: str = ""
+    a_kind: str = ""
+    b_number: str = ""
+    b_kind: str = ""
+    carrier: str = ""
+    trunk_group: str = ""
+    egress_trunk: str = ""
+    setup_ms: int | None = None
+    ringing_ms: int | None = None
+    answer_ms: int | None = None
+    last_ms: int = 0  # the last sign of life
+    pdd_ms: int | None = None
+    sip_code: int | None = None
+    q850: int | None = None
+    attempts: int = 1
+    failed: int = 0  # attempts that ended without an answer, each with its own record
+    revision: int = 0
+    accrued_ms: int = 0
+    told_ms: int = 0  # what detectors have been told so far: talk time, and money
+    told_nanos: int = 0
+    attempt_fees_nanos: int = 0
+    fault: str = ""  # of an earlier attempt's price
+    counted: bool = False  # as a call, by the detectors
+    flying: bool = False  # counted as concurrent by the detectors
+    seen: dict[str, int] = {}  # event -> hash of its content
+    parts: dict[int, int] = {}  # part_no -> duration_ms
+    last_part: int = -1
+    subject_facts: tuple[str, ...] = ()  # what `subjects` was made of
+    subjects: tuple[int, ...] = ()  # the detectors' keys of this call
+
+
+class Ring(msgspec.Struct):
+    """The last sequence numbers of a boot with a hash of each one's content."""
+
+    seqs: array[int]
+    hashes: array[int]
+    top: int = -1
+
+
+@dataclass
+class Calls:
+    """The state of one partition."""
+
+    partition: int
+    next_offset: int = 0
+    config_version: int = 0
+    now_ms: int = 0  # of the last tick
+    flights: dict[str, Flight] = field(default_factory=dict)
+    hung: dict[str, Flight] = field(default_factory=dict)
+    closed: dict[str, tuple[int, int, str, bool]] = field(default_factory=dict)  # key -> (stop's hash, at_ms, switch, sequenced)
+    rings: dict[str, Ring] = field(default_factory=dict)
+    rows: dict[int, int] = field(default_factory=dict)  # equal rows without an id: hash -> at_ms
+    complete_to_ms: dict[str, int] = field(default_factory=dict)
+    latest_ms: int = 0  # of the feeds without a sequence
+    forgotten: dict[str, int] = field(default_factory=dict)  # boot -> the highest number of a ring that had to go
+
+
+def complete_to_ms(tick: Tick, tenant: str, switch: str) -> int:
+    """Up to when a switch has delivered everything, as a tick knows it."""
+    return tick.complete_to_ms.get(f"{tenant}/{switch}", tick.at_ms - LATE_MS)
+
+
+def deliver(state: Calls, boot: str, seq: int, delivery: int) -> str:
+    """Whether a delivery is new (""), a duplicate, a conflict, older than what the ring remembers ("old") or far ahead of it ("leap")."""
+    ring = state.rings.pop(boot, None)
+    if ring is None:
+        ring = Ring(array("q", [-1]) * RING, array("q", [0]) * RING)
+        if len(state.rings) >= BOOTS:
+            silent = next(iter(state.rings))
+            gone = state.rings.pop(silent).top
+            state.forgotten[silent] = max(gone, state.forgotten.pop(silent, -1))
+            if len(state.forgotten) > FORGOTTEN:
+                del state.forgotten[next(iter(state.forgotten))]
+    state.rings[boot] = ring  # the latest heard of stands last
+    slot = seq % RING
+    if ring.seqs[slot] == seq:
+        return schemas.DUPLICATE if ring.hashes[slot] == delivery else schemas.CONFLICT
+    if 0 <= ring.top < seq - LEAP:
+        return "leap"
+    if seq <= ring.top - RING or seq <= state.forgotten.get(boot, -1):
+        return "old"
+    ring.seqs[slot], ring.hashes[slot] = seq, delivery
+    ring.top = max(ring.top, seq)
+    return ""
+
+
+def close(state: Calls, key: str, content: int, at_ms: int, switch: str, sequenced: bool) -> None:
+    state.closed[key] = (content, at_ms, switch, sequenced)
+    if len(state.closed) > CLOSED:
+        del state.closed[next(iter(state.closed))]
+
+
+def forget(state: Calls, tick: Tick) -> None:
+    """Closed calls are kept in the order of their closing: forget from the front, each by the clock of its own switch.
+
+    A switch that has fallen silent holds up the others for a day at most.
+    """
+    while state.closed:
+        key = next(iter(state.closed))
+        _, at_ms, switch, sequenced = state.closed[key]
+        if sequenced:
+            complete_ms = complete_to_ms(tick, key.partition("\x1f")[0], switch)
+            until_ms = max(complete_ms - LINGER_MS, tick.at_ms - HORIZON_MS)
+        else:
+            until_ms = state.latest_ms - HORIZON_MS
+        if at_ms >= until_ms:
+            break
+        del state.closed[key]
+    while state.hung:
+        key, flight = next(iter(state.hung.items()))
+        if state.now_ms - flight.last_ms < HORIZON_MS + max(0, flight.accrued_ms):
+            break
+        del state.hung[key]
+    while state.rows:
+        row = next(iter(state.rows))
+        if state.rows[row] >= state.latest_ms - HORIZON_MS:
+            break
+        del state.rows[row]
