@@ -7,9 +7,10 @@ from decimal import ROUND_HALF_UP, Decimal
 import numpy as np
 import polars as pl
 import pytest
-from core.money import to_text
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from core.money import to_text
 from rating.decks import COLUMNS, DeckError, read_deck
 from rating.prefixes import build, encode_all
 from rating.price import NO_RATE, OUT_OF_RANGE, price_all, price_one
