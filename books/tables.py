@@ -94,6 +94,7 @@ trunks = sa.Table(
     _text("sources", "[]"),  # JSON list of addresses and networks
     _text("caps", "{}"),
     sa.Column("max_call_s", sa.Integer, nullable=False),
+    sa.Column("hung_ends", sa.Text, nullable=False),
     _ms("at_ms"),
 )
 

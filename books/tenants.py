@@ -104,6 +104,7 @@ def trunks(conn: sa.Connection) -> list[Trunk]:
             sources=msgspec.json.decode(row.sources, type=tuple[str, ...]),
             caps=msgspec.json.decode(row.caps, type=Caps),
             max_call_s=row.max_call_s,
+            hung_ends=row.hung_ends,
         )
         for row in conn.execute(sa.select(tables.trunks).order_by(tables.trunks.c.tenant, tables.trunks.c.name))
     ]

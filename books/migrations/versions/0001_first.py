@@ -281,6 +281,7 @@ def upgrade() -> None:
         sa.Column("sources", sa.Text(), server_default="[]", nullable=False),
         sa.Column("caps", sa.Text(), server_default="{}", nullable=False),
         sa.Column("max_call_s", sa.Integer(), nullable=False),
+        sa.Column("hung_ends", sa.Text(), nullable=False),
         sa.Column("at_ms", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["tenant"], ["tenants.name"], name=op.f("fk_trunks_tenant")),
         sa.PrimaryKeyConstraint("tenant", "name", name=op.f("pk_trunks")),
