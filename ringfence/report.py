@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib.metadata import version
-from typing import Any
+from typing import Any, NamedTuple
 
 from books import alerts, configs, orders
 from core import record
@@ -14,6 +14,41 @@ from ringfence.settings import Settings
 from warehouse import ask, queries
 
 COUNTS = ("received", "rated", "unrated", "events", "rejected", "duplicates", "conflicts")
+
+
+SETTLED_MS = 30_000
+"""A number may be on its way while later ones are there already; a gap that old is a loss."""
+
+
+class Lost(NamedTuple):
+    """Numbers of switches' boots that never came: how many, of how many boots, and a line for the latest boots."""
+
+    count: int
+    boots: int
+    lines: list[str]
+
+
+def lost(settings: Settings, now_ms: int) -> Lost:
+    """What is missing from the sequences of the switches."""
+    with read.warehouse(settings) as client:
+        rows = ask(client, queries.lost(now_ms - SETTLED_MS))
+    if not rows:
+        return Lost(0, 0, [])
+    return Lost(int(rows[0]["lost_in_all"]), int(rows[0]["boots"]), [line(row) for row in rows])
+
+
+def line(row: dict[str, Any]) -> str:
+    """A boot with its missing numbers.
+
+    >>> line({"tenant": "t1", "switch": "k1", "boot_id": "17", "lost": 4, "numbers": [(3, 5), (9, 9)]})
+    't1/k1 boot 17: 4 lost: 3-5, 9'
+    >>> line({"tenant": "t1", "switch": "k1", "boot_id": "17", "lost": 5, "numbers": [(3, 5), (9, 9)]})
+    't1/k1 boot 17: 5 lost: 3-5, 9, ...'
+    """
+    numbers = [f"{first}" if first == last else f"{first}-{last}" for first, last in row["numbers"]]
+    named = sum(last - first + 1 for first, last in row["numbers"])
+    rest = ["..."] if row["lost"] > named else []
+    return f"{row['tenant']}/{row['switch']} boot {row['boot_id']}: {row['lost']:,} lost: {', '.join([*numbers, *rest])}"
 
 
 def report(settings: Settings) -> dict[str, Any]:

@@ -155,6 +155,18 @@ def gaps(tenant: str = "", limit: int = 1000) -> Query:
     )
 
 
+def lost(learned_before_ms: int, limit: int = 20, runs: int = 5) -> Query:
+    """By boot: how many numbers never came, and the first of them as runs (first, last); the latest gap first. Also how many in all,
+    and over how many boots. `learned_before_ms`: what follows a gap was learned of before then; later ones may still be closed."""
+    return (
+        "SELECT tenant, switch, boot_id, sum(missing) AS lost, arraySlice(arraySort(groupArray((first_missing, last_missing))), 1, "
+        "{runs:UInt8}) AS numbers, max(learned_after) AS last_learned, sum(lost) OVER () AS lost_in_all, count() OVER () AS boots "
+        "FROM sequence_gaps WHERE learned_after < fromUnixTimestamp64Milli({learned_before_ms:Int64}, 'UTC') "
+        "GROUP BY tenant, switch, boot_id ORDER BY last_learned DESC, tenant, switch, boot_id LIMIT {limit:UInt32}",
+        {"learned_before_ms": learned_before_ms, "limit": limit, "runs": runs},
+    )
+
+
 def twins(limit: int = 1000) -> Query:
     """Sequence numbers that came in two partitions."""
     return "SELECT * FROM sequence_twins LIMIT {limit:UInt32}", {"limit": limit}

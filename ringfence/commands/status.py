@@ -12,6 +12,9 @@ EPILOG = """
 the journal holds that are not in the warehouse yet. `blocks` are orders that stand now. `versions` names what is in force: the
 release, the newest config version, the record schema, and the revisions of the books and of the warehouse.
 
+`lost` are numbers of a switch's sequence that never came, by boot, with the first of them. A switch counts its records from 1 at
+each start, so each gap is a record that was lost between the switch and here. Normal running shows none.
+
 **Examples**
 
 `ringfence status`
@@ -22,14 +25,17 @@ release, the newest config version, the record schema, and the revisions of the 
 
 def status(as_json: Json = False, home: Home = None) -> None:
     """What was received and what became of it, alerts, blocks, and how far behind the warehouse is."""
+    import time
+
     import msgspec
     import typer
     from rich.console import Console
     from rich.table import Table
 
-    from ringfence.report import report
+    from ringfence.report import lost, report
 
-    found = report(options.settings_of(home))
+    settings = options.settings_of(home)
+    found = report(settings)
     if as_json:
         typer.echo(msgspec.json.encode(found).decode())
         return
@@ -37,4 +43,12 @@ def status(as_json: Json = False, home: Home = None) -> None:
     for name, value in found.items():
         shown = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else f"{value:,}"
         table.add_row(name, shown)
+    gaps = lost(settings, time.time_ns() // 1_000_000)
+    table.add_row("lost", f"{gaps.count:,} of {gaps.boots:,} boots" if gaps.count else "none")
     Console().print(table)
+    for line in gaps.lines:
+        typer.secho(f"  {line}", fg=typer.colors.RED)
+    if gaps.boots > len(gaps.lines):
+        typer.echo(f"  ... and {gaps.boots - len(gaps.lines):,} boots before; SELECT * FROM sequence_gaps has them all")
+    if gaps.count and found["lag"]:
+        typer.echo(f"  {found['lag']:,} records are not in the warehouse yet: what is missing may be among them")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 
-from warehouse import ask, insert, queries
+from warehouse import ask, insert, keep_days, queries
 
 
 def test_received_is_the_sum_of_the_dispositions(client, rows):
@@ -33,6 +33,34 @@ def test_a_gap_in_a_switchs_sequence_is_named(client, rows):
     found = [(r["boot_id"], r["first_missing"], r["last_missing"], r["missing"]) for r in ask(client, queries.gaps())]
     assert sorted(found) == [("b1", 3, 5, 3), ("b1", 8, 8, 1)]
     assert ask(client, queries.gaps(tenant="t2")) == []
+
+
+def test_a_boots_first_numbers_are_missed_too(client, rows):
+    keep_days(client, "records", 0, who="a test", why="its days are of one year")
+    insert(client, "records", rows.records(*(rows.record(n, seq=n, boot_id="late") for n in (3, 4))))
+    insert(client, "records", rows.records(*(rows.record(10 + n, seq=n, boot_id="zero") for n in (0, 1, 2))))
+    insert(client, "records", rows.records(*(rows.record(20 + n, seq=n, boot_id="one") for n in (1, 2))))
+    found = [(r["boot_id"], r["first_missing"], r["last_missing"], r["missing"]) for r in ask(client, queries.gaps())]
+    assert found == [("late", 1, 2, 2)]
+
+
+def test_numbers_that_retention_dropped_are_not_missed(client, rows):
+    today_ms = int(client.query("SELECT intDiv(toUnixTimestamp(now()), 86400) * 86400").first_row[0]) * 1000
+    keep_days(client, "records", 3, who="a test", why="a small disk")
+    oldest_ms = today_ms - 2 * rows.DAY_MS
+    insert(client, "records", rows.records(rows.record(0, seq=900, learned_ms=oldest_ms), rows.record(1, seq=902, learned_ms=today_ms)))
+    insert(client, "records", rows.records(rows.record(2, seq=2, boot_id="b2", learned_ms=oldest_ms + rows.DAY_MS)))
+    assert sorted((r["boot_id"], r["first_missing"]) for r in ask(client, queries.gaps())) == [("b1", 901), ("b2", 1)]
+
+
+def test_what_was_lost_is_summed_by_boot(client, rows):
+    insert(client, "records", rows.records(*(rows.record(n, seq=n) for n in range(1, 40, 2))))
+    insert(client, "records", rows.records(*(rows.record(100 + n, seq=n, boot_id="b2") for n in (1, 1001))))
+    newer, older = ask(client, queries.lost(rows.NOON + rows.DAY_MS, runs=2))
+    assert (newer["boot_id"], newer["lost"], newer["numbers"]) == ("b2", 999, [(2, 1000)])
+    assert (older["boot_id"], older["lost"], older["numbers"]) == ("b1", 19, [(2, 2), (4, 4)])
+    assert newer["lost_in_all"] == 1018 and newer["boots"] == 2
+    assert [r["boot_id"] for r in ask(client, queries.lost(rows.NOON + 500))] == ["b1"], "the rest may still be on its way"
 
 
 def test_records_that_come_late_close_the_gap(client, rows):
@@ -88,7 +116,7 @@ def test_routes_show_the_worst_first(client, rows):
 
 
 def test_every_query_answers_on_an_empty_warehouse_and_for_one_tenant(client):
-    needed = {"absent_offsets": {"partition": 0}, "money_per_second": {"from_ms": 0, "to_ms": 10}}
+    needed = {"absent_offsets": {"partition": 0}, "money_per_second": {"from_ms": 0, "to_ms": 10}, "lost": {"learned_before_ms": 10}}
     for name, query in inspect.getmembers(queries, inspect.isfunction):
         if not name.startswith("_"):
             rows = ask(client, query(**needed.get(name, {})))
