@@ -11,6 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from core import schemas
+from core.topics import CALLS
+from journal import Entry, open_journal
 from ringfence import first_start
 from ringfence.cli import app
 from ringfence.settings import Settings
@@ -28,7 +30,10 @@ def home(tmp_path: Path) -> Path:
 
 
 def store(home: Path, *seqs: int, boot_id: str = "1763", learned_ms: int = MINUTE_AGO_MS) -> None:
-    """Rows of a switch's records with these numbers."""
+    """Rows of a switch's records with these numbers, and as many records in the journal."""
+    writer = open_journal(Settings(home=home).journal_dsn).writer(CALLS, 0)
+    writer.append([Entry(b"t1", b"{}", learned_ms)] * (max(seqs) + 1))
+    writer.close()
     blank = {name: "" if dtype == pl.String else None for name, dtype in schemas.JUDGED.items()}
     rows = [
         {"tenant": "t1", "switch": "k1", "boot_id": boot_id, "seq": seq, "partition": 0, "offset": seq, "event": "setup"}
