@@ -17,7 +17,7 @@ from pathlib import Path
 from rich.console import Console
 
 from journal import open_journal
-from ringfence import endpoints, first_start, options, parts, simulation
+from ringfence import endpoints, first_start, heartbeat, logs, options, parts, simulation
 from ringfence.endpoints import Endpoints
 from ringfence.pulse import Pulse
 from ringfence.secrets import Secrets, load_or_make
@@ -48,8 +48,7 @@ class RealSwitch:
 
 def run(settings: Settings, switch: Simulated | RealSwitch | None, *, fresh: bool = False) -> None:
     """Runs until SIGINT or SIGTERM. Returns when every process has ended."""
-    stop = parts.until_signalled()
-    signal.signal(signal.SIGHUP, lambda *_: stop.set())  # the terminal was closed
+    stop = parts.until_signalled(signal.SIGHUP)  # the terminal was closed
     if fresh:
         clear(settings)
     settings.root.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -146,13 +145,20 @@ def greet(
 
 def supervise(terminal: Terminal, settings: Settings, switch: Simulated | RealSwitch | None, stop: threading.Event) -> None:
     """Starts the parts in order, tells what happens until `stop`, stops them in the opposite order."""
-    supervisor = Supervisor(terminal.say)
+    diary = settings.run_dir / "up.log"
+
+    def say(text: str, style: str = "") -> None:
+        terminal.say(text, style)
+        logs.append(diary, text)
+
+    supervisor = Supervisor(say)
     pulse = Pulse(open_journal(settings.journal_dsn))
     blocks = Blocks(settings.books_dsn)
     env = inherited() | settings.environment()
     try:
         for name, argv in commands(switch):
-            supervisor.start(Child(name, [sys.executable, "-m", "ringfence", *argv], settings.run_dir / f"{name}.log", env))
+            log, beat = settings.run_dir / f"{name}.log", heartbeat.path_of(settings.run_dir, name)
+            supervisor.start(Child(name, [sys.executable, "-m", "ringfence", *argv], log, env, beat))
         while not stop.wait(STEP_S):
             now_ms = time.time_ns() // 1_000_000
             supervisor.check(time.monotonic())
@@ -162,8 +168,8 @@ def supervise(terminal: Terminal, settings: Settings, switch: Simulated | RealSw
             for order in pulse.orders:
                 terminal.block(order)
             for news in blocks.read(now_ms):
-                terminal.say(news, "red")
-            terminal.line(pulse, blocks.held, blocks.waiting, supervisor.running(), now_ms)
+                say(news, "red")
+            terminal.line(pulse, blocks.held, blocks.waiting, supervisor.running(), now_ms, supervisor.silent())
     finally:
         terminal.say("Stopping ...", "dim")
         supervisor.stop()

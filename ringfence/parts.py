@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ringfence.heartbeat import Beat
     from ringfence.settings import Settings
     from switches.answered import Answered
 
@@ -34,7 +35,7 @@ def collector(settings: Settings) -> None:
         journal=open_journal(settings.journal_dsn),
         spool=settings.state_dir / "collector",
         find_credential=find_credential,
-        config_version=config_version,
+        config_version=beat_of(settings, "collector").in_(config_version),  # asked for at each tick, and before it
         host=settings.host,
         port=settings.collector_port,
     )
@@ -42,6 +43,7 @@ def collector(settings: Settings) -> None:
 
 def shipper(settings: Settings) -> None:
     """Posts what a switch on this machine has written to its spool, and to its log where the spool did not take it."""
+    from journal.files import wall_clock_ms
     from ringfence.secrets import load_or_make
     from switches.shipper import ship
     from switches.signed_log import SwitchLog
@@ -53,6 +55,7 @@ def shipper(settings: Settings) -> None:
         token=secrets.collector_token,
         stop=until_signalled(),
         log=SwitchLog(settings.switch_log_file, secrets.dialog_secret.encode()),
+        now_ms=beat_of(settings, "shipper").in_(wall_clock_ms),
     )
 
 
@@ -67,7 +70,7 @@ def judge(settings: Settings) -> None:
 
     journal = open_journal(settings.journal_dsn)
     judge.run(
-        journal,
+        beat_of(settings, "judge").at(journal),
         from_books(open_books(settings.books_dsn)),
         judge.Settings(
             partitions=tuple(range(journal.partitions(CALLS))),
@@ -95,7 +98,7 @@ def dispatcher(settings: Settings) -> None:
     keep_fetching(hour, lambda since_ms, _: answered(settings, since_ms), wall_clock_ms, stop)
     Dispatcher(
         open_books(settings.books_dsn),
-        open_journal(settings.journal_dsn),
+        beat_of(settings, "dispatcher").at(open_journal(settings.journal_dsn)),
         clock=wall_clock_ms,
         holder=f"{socket.gethostname()}/{os.getpid()}",
         limits=limits,
@@ -117,23 +120,36 @@ def answered(settings: Settings, since_ms: int) -> list[Answered]:
 
 
 def kamailio(settings: Settings) -> None:
-    """A Kamailio with our configuration, its spool and its tables."""
-    from books import configs, lists, open_books, reading
+    """A Kamailio with our configuration, its spool and its tables; a new config version's sources and dial plans go into it."""
+    import time
+
+    import structlog
+
+    from books import Unavailable, configs, lists, open_books, reading
+    from core.config import Config
+    from ringfence import logs
     from ringfence.secrets import load_or_make
     from ringfence.settings import LOOPBACK
+    from switches.control import ControlError
     from switches.kamailio import process
+    from switches.kamailio.reload import TableControl, reload
     from switches.kamailio.settings import Carrier, dial_plans_of, sources_of
     from switches.kamailio.settings import Settings as Kamailio
+    from switches.kamailio.tables import tables
+    from switches.tail import delivered
 
+    log = structlog.get_logger("ringfence.kamailio")
+    beat = beat_of(settings, "kamailio")
     engine = open_books(settings.books_dsn)
     with reading(engine) as conn:
-        config = configs.load(conn, configs.latest(conn))
+        version = configs.latest(conn)
+        config = configs.load(conn, version)
         protected = lists.protected(conn)
     secrets = load_or_make(settings.state_dir)
-    out = next((trunk for trunk in config.trunks if trunk.carrier), None)
-    stop = until_signalled()
-    running = process.start(
-        Kamailio(
+
+    def of(config: Config) -> Kamailio:
+        out = next((trunk for trunk in config.trunks if trunk.carrier), None)
+        return Kamailio(
             switch=KAMAILIO,
             spool_dir=settings.spool_dir,
             run_dir=settings.run_dir / "kamailio",
@@ -148,13 +164,54 @@ def kamailio(settings: Settings) -> None:
             control_listen=LOOPBACK,
             control_port=settings.control_port,
         )
-    )
+
+    stop = until_signalled()
+    running = process.start(of(config))
+    held = tables(of(config))
+    control = TableControl(running.control_url, secrets.control_token)
+
+    def take_version() -> None:
+        """What was published since goes into the switch, or is told."""
+        nonlocal version, held
+        try:
+            with reading(engine) as conn:
+                newest = configs.latest(conn)
+                wanted = tables(of(configs.load(conn, newest))) if newest != version else held
+            if newest == version:
+                return
+            changed = reload(control, held, wanted)
+        except (ControlError, Unavailable) as error:
+            log.warning("the switch has not taken the newest config version yet", error=str(error)[:200])
+            return
+        except ValueError as error:
+            log.error("a config version cannot be written into the switch: the one before stays in it", version=newest, error=str(error))
+            version = newest
+            return
+        log.info("the switch has a new config version", version=newest, rows=changed)
+        if wanted["carriers"] != held["carriers"]:
+            log.warning("the carrier has another name: it is in the records after a restart of the switch", version=newest)
+        version, held = newest, wanted
+
+    looked_s = 0.0
     while not stop.wait(0.5):
         if (code := running.process.poll()) is not None:
             running.kill()
             raise SystemExit(f"kamailio ended with {code}; its log is {running.log}")
+        if time.monotonic() - looked_s < LOOK_S:
+            continue
+        looked_s = time.monotonic()
+        if process.answers_options(settings.host, settings.sip_port, 1.0):
+            beat()
+        take_version()
+        if delivered(settings.spool_dir, running.log):  # what is in it are records too
+            logs.bound(running.log, SWITCH_LOG_BYTES)
+    control.close()
     running.stop()
 
+
+LOOK_S = 2.0
+"""Between two looks at a switch: whether it answers, and whether there is a new config version for it."""
+SWITCH_LOG_BYTES = 64 << 20
 
 KAMAILIO = "k1"
 """The name of a Kamailio that `up` starts."""
@@ -175,7 +232,15 @@ def store(settings: Settings) -> None:
         state_dir=settings.state_dir / "store",
         reading=Reading(LOOPBACK, settings.warehouse_port, token) if embedded else None,
         pace=Pace(epoch_s=min(Pace.epoch_s, settings.snapshot_s)),
+        watched=beat_of(settings, "store").at,
     )
+
+
+def beat_of(settings: Settings, name: str) -> Beat:
+    """The sign of life of a part."""
+    from ringfence.heartbeat import Beat, path_of
+
+    return Beat(path_of(settings.run_dir, name))
 
 
 PARTS: dict[str, Callable[[Settings], None]] = {
@@ -196,9 +261,18 @@ def run(name: str, settings: Settings) -> None:
     PARTS[name](settings)
 
 
-def until_signalled() -> threading.Event:
-    """An event that SIGTERM and Ctrl-C set."""
+def until_signalled(*more: signal.Signals) -> threading.Event:
+    """An event that SIGTERM and Ctrl-C set, and `more`."""
     stop = threading.Event()
-    for signum in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(signum, lambda *_: stop.set())
+    reader, writer = os.pipe()
+
+    def watch() -> None:
+        os.read(reader, 1)
+        stop.set()
+
+    # A handler runs in the middle of whatever the main thread does. If that is a look at `stop`, which takes its lock, `set` in
+    # the handler would wait for that lock for ever. So the handler only writes a byte, and this thread sets the event.
+    threading.Thread(target=watch, name="until-signalled", daemon=True).start()
+    for signum in (signal.SIGTERM, signal.SIGINT, *more):
+        signal.signal(signum, lambda *_: os.write(writer, b"."))
     return stop

@@ -101,3 +101,13 @@ time.sleep(300)
     parent.send_signal(signal.SIGKILL)
     parent.wait()
     until(lambda: not orphan.is_running() or orphan.status() == psutil.STATUS_ZOMBIE)
+
+
+def test_a_signal_stops_a_part_in_whatever_moment_it_comes():
+    program = (
+        "import os, signal; from ringfence.parts import until_signalled; stop = until_signalled()\n"
+        "with stop._cond: os.kill(os.getpid(), signal.SIGTERM)  # as in the middle of `stop.wait`\n"
+        "print(stop.wait(10))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30)
+    assert done.stdout == "True\n", done.stderr
