@@ -44,6 +44,24 @@ def load_places(path: Path) -> Places:
         ) from error
 
 
+def delivered(home: Path, log: Path) -> bool:
+    """Whether the shipper has read all that the log says: it may be cut then.
+
+    >>> import tempfile
+    >>> home = Path(tempfile.mkdtemp())
+    >>> _ = (home / "k.log").write_text("a line\\n")
+    >>> store_places(home / POSITION, {"k.log": Place((home / "k.log").stat().st_ino, 3)})
+    >>> delivered(home, home / "k.log")
+    False
+    """
+    try:
+        about = log.stat()
+        place = load_places(home / POSITION).get(log.name)
+    except (FileNotFoundError, ValueError):
+        return False
+    return place is not None and place.inode == about.st_ino and place.offset >= about.st_size
+
+
 def store_places(path: Path, places: Places) -> None:
     replace_file(path, msgspec.json.encode(places))
 
@@ -125,7 +143,7 @@ def remove_spent(home: Path, places: Places, keep_s: float, now_s: float) -> lis
     """Removes files that are delivered to the end and were not written to for `keep_s`; never the newest. Their names."""
     gone: list[str] = []
     for path in files_of(home)[:-1]:
-        about = path.stat()
+        about = path.lstat()  # a link was put there by a person, and stays
         place = places.get(path.name)
         spent = place is not None and place.inode == about.st_ino and place.offset >= about.st_size
         if spent and now_s - about.st_mtime > keep_s:

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), str(HERE.parents[1] / "switches" / "kamailio")]
+sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[2] / "switches" / "kamailio"))
 
 from real_chain import Chain, build
 
+HERE = Path(__file__).parent
 _chain: list[Chain] = []
 
 
@@ -23,7 +24,7 @@ def chain(tmp_path_factory: pytest.TempPathFactory, need: Callable[[str], None])
     need("sipp")
     if not _chain:
         _chain.append(build(tmp_path_factory.mktemp("chain")))
-    _chain[0].start()
+    _chain[0].start_all()
     return _chain[0]
 
 

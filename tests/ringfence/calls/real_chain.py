@@ -1,4 +1,4 @@
-"""The whole way of a call: SIPp, Kamailio, shipper, collector, judge, store and dispatcher, each a process of its own on loopback.
+"""The whole way of a call: SIPp, Kamailio, shipper, collector, judge, store and dispatcher, each its own process on loopback.
 
 Every customer has an address of its own (127.0.1.N), so tests that share a chain do not disturb each other's money.
 """
@@ -11,18 +11,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
-from books import lists, open_books, reading, switches, writing
-from core.config import Account, Carrier, Config, Trunk
-from core.record import TICK_KEY
-from core.topics import CALLS
-from flows.completeness import coverage
-from journal import Message, open_journal
 from kamailio_calls import (
     Bench,
     Sipp,
@@ -38,6 +32,13 @@ from kamailio_calls import (
     receive,
     scenario,
 )
+
+from books import lists, open_books, reading, switches, writing
+from core.config import Account, Carrier, Config, Trunk
+from core.record import TICK_KEY
+from core.topics import CALLS
+from flows.completeness import coverage
+from journal import Message, open_journal
 from ringfence import first_start, tether
 from ringfence.secrets import load_or_make
 from ringfence.settings import Settings
@@ -46,6 +47,7 @@ from switches.kamailio import process
 from switches.kamailio.settings import Carrier as NextHop
 from switches.kamailio.settings import Settings as Kamailio
 from switches.kamailio.settings import dial_plans_of, sources_of
+from switches.signed_log import signed_records
 from warehouse import WarehouseDown, ask, open_warehouse, queries
 
 TENANT, SWITCH = "t1", "k1"
@@ -85,7 +87,8 @@ def config_of(known: list[Customer]) -> Config:
         trunks=(
             *(
                 Trunk(
-                    tenant=TENANT, name=c.trunk, account=c.account, sources=(c.address,), max_call_s=3 if c.account == BRIEF else 14_400
+                    tenant=TENANT, name=c.trunk, account=c.account, sources=(c.address,),
+                    max_call_s=3 if c.account == BRIEF else 14_400,
                 )
                 for c in known
             ),
@@ -120,7 +123,8 @@ def callee(carrier: str) -> str:
         *(f'<nop next="{name}" test="{name}"/>' for name in branches),
         *pick_up, *hang_up,
         '<label id="is_full"/>', answer(503, "No Circuit", extra="Reason: Q.850;cause=34\n"), receive("ACK"), '<nop next="end"/>',
-        '<label id="is_early"/>', answer(183, "Session Progress", media=True), ring, answer(480, "Gone"), receive("ACK"), '<nop next="end"/>',
+        '<label id="is_early"/>', answer(183, "Session Progress", media=True), ring, answer(480, "Gone"),
+        receive("ACK"), '<nop next="end"/>',
         '<label id="is_reinvite"/>', *pick_up, receive("INVITE"), ok_in_call(), receive("ACK"), *hang_up,
         '<label id="is_crossing"/>', answer(180, "Ringing"), receive("CANCEL"), ok_in_call(),
         cancelled.replace("[last_CSeq:]", "CSeq: 1 INVITE"), receive("ACK"), *hang_up,
@@ -132,8 +136,9 @@ def talk_or_refused(talk_ms: int) -> str:
     """A caller who talks if it is let through, and takes a 603 for an answer."""
     provisional = "".join(expect(code, optional=True) for code in (100, 180, 183))
     return scenario(
-        invite(), provisional, '<recv response="603" optional="true" next="refused"/>', expect(200, rrs=True), ack(), pause(talk_ms),
-        in_call("BYE", 2), expect(200), '<nop next="end"/>', '<label id="refused"/>', ack_refusal(), '<label id="end"/>',
+        invite(), provisional, '<recv response="603" optional="true" next="refused"/>', expect(200, rrs=True), ack(),
+        pause(talk_ms), in_call("BYE", 2), expect(200), '<nop next="end"/>',
+        '<label id="refused"/>', ack_refusal(), '<label id="end"/>',
     )  # fmt: skip
 
 
@@ -160,9 +165,20 @@ class Chain:
         for name in names or PARTS:
             if name in self.running and self.running[name].poll() is None:
                 continue
-            argv = [sys.executable, "-I", "-S", tether.__file__, str(os.getpid()), sys.executable, "-m", "ringfence", "flow", name]
+            flow = [sys.executable, "-m", "ringfence", "flow", name]
+            argv = [sys.executable, "-I", "-S", tether.__file__, str(os.getpid()), *flow]
             with (self.settings.run_dir / f"{name}.log").open("ab") as log:
                 self.running[name] = subprocess.Popen(argv, env=os.environ | self.settings.environment(), stdout=log, stderr=log)
+
+    def start_all(self) -> None:
+        """Returns when they answer."""
+        self.start()
+        self.until(self._answers, 40, "the warehouse")
+
+    def _answers(self) -> bool:
+        with suppress(WarehouseDown):
+            return bool(self.query(("SELECT 1 AS one", {})))
+        return False
 
     def kill(self, *names: str) -> None:
         """SIGKILL."""
@@ -202,15 +218,14 @@ class Chain:
 
     def ask(self, *words: str) -> str:
         """A command, as a person types it."""
-        done = subprocess.run(
-            [sys.executable, "-m", "ringfence", *words], env=os.environ | self.settings.environment(), capture_output=True, text=True,
-            timeout=60,
-        )  # fmt: skip
+        env = os.environ | self.settings.environment()
+        command = [sys.executable, "-m", "ringfence", *words]
+        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stderr + done.stdout
         return done.stdout
 
-    def call(self, who: Customer, number: str, xml: str, *, calls: int = 1, rate: float = 10, timeout_s: int = 60, **more: str) -> Sipp:
-        return self.bench.caller(xml, number, source=who.address, calls=calls, rate=rate, timeout_s=timeout_s, **more)
+    def call(self, who: Customer, number: str, xml: str, *, calls: int = 1, rate: float = 10, timeout_s: int = 60) -> Sipp:
+        return self.bench.caller(xml, number, source=who.address, calls=calls, rate=rate, timeout_s=timeout_s)
 
     # --- what came of it ---
 
@@ -258,8 +273,10 @@ class Chain:
         return JsonRpcControl(self.settings.control_url, load_or_make(self.settings.state_dir).control_token, fence=0)
 
     def written(self) -> set[tuple[str, int]]:
-        """(boot, sequence) of every record that the switch wrote into its spool."""
-        return {(r["boot_id"], r["seq"]) for r in map(msgspec.json.decode, self.bench.lines())}
+        """(boot, sequence) of every record that the switch wrote, into its spool or into its log."""
+        log = self.bench.running.log.read_bytes()
+        lines = [*self.bench.lines(), *signed_records(log, self.bench.running.settings.secret.encode()).lines]
+        return {(r["boot_id"], r["seq"]) for r in map(msgspec.json.decode, lines)}
 
     def assert_nothing_is_lost(self, within_s: float = 30.0) -> None:
         """Every record of the switch is in the journal, every offset has its row, and no sequence number is missing."""
@@ -287,7 +304,7 @@ class Chain:
 
 def build(directory: Path, *, count: int = 40, **changes: Any) -> Chain:
     """A chain in `directory`, with everything started and in shadow. `changes`: of Kamailio's settings."""
-    ports = [free_port(), free_port()]
+    ports = {"alpha": free_port(), "beta": free_port()}
     settings = Settings(
         home=directory / "home", tenant=TENANT, collector_port=free_port(), warehouse_port=free_port(), control_port=free_port(),
         sip_port=free_port(), snapshot_s=1.0, orders_a_minute=10_000, order_subjects=10_000, order_share=1.0, _env_file=None,
@@ -307,34 +324,38 @@ def build(directory: Path, *, count: int = 40, **changes: Any) -> Chain:
     given: dict[str, Any] = {
         "switch": SWITCH, "spool_dir": settings.spool_dir, "run_dir": settings.run_dir / "kamailio",
         "control_token": secrets.control_token, "secret": secrets.dialog_secret,
-        "carriers": tuple(NextHop(n, f"127.0.0.1:{p}", f"tg-{n}", f"out-{n}") for n, p in zip(("alpha", "beta"), ports, strict=True)),
+        "carriers": tuple(NextHop(name, f"127.0.0.1:{port}", f"tg-{name}", f"out-{name}") for name, port in ports.items()),
         "sources": sources_of(config), "dial_plans": dial_plans_of(config), "protected": protected,
-        "sip_port": settings.sip_port, "control_port": settings.control_port, "workers": 2, "shm_mb": 128, "answer_within_ms": 1000,
+        "sip_port": settings.sip_port, "control_port": settings.control_port, "workers": 2, "answer_within_ms": 1000,
+        "spool_span_s": 5,
     }  # fmt: skip
     sipp = directory / "sipp"
     sipp.mkdir()
-    bench = Bench(process.start(Kamailio(**{**given, **changes})), sipp, ports)
+    bench = Bench(process.start(Kamailio(**{**given, **changes})), sipp, list(ports.values()))
     chain = Chain(settings, bench, known, handed_out=1)
     try:
-        for at, name in enumerate(("alpha", "beta")):
+        for at, name in enumerate(ports):
             bench.callee(callee(name), at)
-        chain.start()
-        chain.until(lambda: "boot" in {msgspec.json.decode(m.value).get("event") for _, m in chain.journalled()}, 40, "the first record")
-        chain.until(lambda: _answers(chain), 40, "the warehouse")
+        chain.start_all()
+        chain.until(lambda: list(chain.journalled()), 40, "the first record")
     except BaseException:
         chain.close()
         raise
     return chain
 
 
-def _answers(chain: Chain) -> bool:
-    with suppress(WarehouseDown):
-        return bool(chain.query(("SELECT 1 AS one", {})))
-    return False
+@contextmanager
+def enforcing(chain: Chain) -> Iterator[None]:
+    """The switch refuses; afterwards it is in shadow again, as it was."""
+    enforce(chain, True)
+    try:
+        yield
+    finally:
+        enforce(chain, False)
 
 
 def enforce(chain: Chain, on: bool) -> None:
-    """Whether the switch refuses; returns when its table is as the books want it."""
+    """Whether the switch refuses what the books hold against somebody."""
     engine = open_books(chain.settings.books_dsn)
     with writing(engine) as conn:
         switches.set_enforcing(conn, SWITCH, TENANT, on, "a test", "a test", time.time_ns() // 1_000_000)
