@@ -32,7 +32,7 @@ from core.schemas import TABLES
 from core.topics import JUDGED
 from flows.flusher import Flusher, Stalled
 from flows.journal_source import Chunk, JournalSource
-from journal import JournalError, Message, open_journal
+from journal import Journal, JournalError, Message, open_journal
 from warehouse import (
     Limits,
     Warehouse,
@@ -99,14 +99,15 @@ def run(
     pace: Pace = Pace(),
     until_end: bool = False,
     on_ready: Callable[[str], None] | None = None,
+    watched: Callable[[Journal], Journal] = lambda journal: journal,
 ) -> None:
     """Runs until it is stopped (or to the present end of `judged`, with `until_end`). Raises `StoreError` when it cannot go on.
 
     `reading`: serve SELECT there; only for an embedded warehouse. `on_ready(url)` is called when the warehouse is open,
-    migrated and served; the url is "" where nothing is served.
+    migrated and served; the url is "" where nothing is served. `watched`: the journal as somebody sees it who counts our looks.
     """
     with _explained(warehouse_dsn, state_dir), ExitStack() as stack:
-        journal = open_journal(journal_dsn)
+        journal = watched(open_journal(journal_dsn))
         partitions = range(journal.partitions(JUDGED))
         client = _patiently(lambda: _ready_warehouse(warehouse_dsn, pace), warehouse_dsn, pace)
         stack.callback(client.close)

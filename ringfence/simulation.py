@@ -9,7 +9,7 @@ import msgspec
 
 from journal.files import wall_clock_ms
 from ringfence import logs, options
-from ringfence.parts import until_signalled
+from ringfence.parts import beat_of, until_signalled
 from ringfence.secrets import load_or_make
 from ringfence.settings import Settings
 from simulator import live as simulator
@@ -36,7 +36,7 @@ def live(settings: Settings, seed: int, calls_per_s: float, attack_after_s: floa
             table,
             seed,
             calls_per_s,
-            clock=wall_clock_ms,
+            clock=beat_of(settings, "simulator").in_(wall_clock_ms),
             attack_after_s=attack_after_s,
             stop=stop,
             for_s=for_s,

@@ -14,13 +14,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ringfence import tether
+from ringfence import logs, tether
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
 STEADY_S = 60.0
 """A process that ran for so long was well: its next restart waits as short as the first."""
 TERM_S = 10.0
 """From SIGTERM to SIGKILL."""
+SILENT_S = 60.0
+"""A process that has given no sign of life for so long hangs: it is told, and left to a person, who may look before it is killed."""
 
 
 def wait_s(failures: int) -> float:
@@ -34,25 +36,43 @@ def wait_s(failures: int) -> float:
 
 @dataclass
 class Child:
-    """One process that should run. `order`: small ones are started first and stopped last."""
+    """One process that should run. `beat`: the file that it touches while it works; without one, being alive is enough."""
 
     name: str
     argv: Sequence[str]
     log: Path
     env: Mapping[str, str]
+    beat: Path | None = None
     process: subprocess.Popen[bytes] | None = None
     started_s: float = 0.0
     failures: int = 0
     start_at_s: float = 0.0
+    beaten_ns: int = 0  # of the last sign of life that was seen, and when
+    seen_s: float = 0.0
+    silent: bool = False
 
     def start(self, now_s: float) -> None:
+        logs.bound(self.log)
         tethered = [sys.executable, "-I", "-S", tether.__file__, str(os.getpid()), *self.argv]
         with open(self.log, "ab") as log:
             # A session of its own: Ctrl-C in the terminal reaches the supervisor alone, which stops the others in order.
             self.process = subprocess.Popen(
                 tethered, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=dict(self.env), start_new_session=True
             )
-        self.started_s = now_s
+        self.started_s = self.seen_s = now_s
+        self.silent = False
+
+    def listen(self, now_s: float) -> None:
+        """Looks for its sign of life. What counts is that the file changed, by our own clock: a clock that is set hangs nobody."""
+        if self.beat is None:
+            return
+        try:
+            beaten_ns = self.beat.stat().st_mtime_ns
+        except FileNotFoundError:
+            beaten_ns = 0
+        if beaten_ns != self.beaten_ns:
+            self.beaten_ns, self.seen_s = beaten_ns, now_s
+        self.silent = now_s - self.seen_s > SILENT_S
 
     def signal(self, what: signal.Signals) -> None:
         """To the process and all that it has started."""
@@ -82,9 +102,10 @@ class Supervisor:
         child.start(time.monotonic())
 
     def check(self, now_s: float) -> None:
-        """Restarts what has died, when its wait is over."""
+        """Restarts what has died, when its wait is over; tells what hangs; keeps the logs below their bound."""
         for child in self.children:
             process = child.process
+            logs.bound(child.log)
             if process is None:
                 if now_s >= child.start_at_s:
                     child.start(now_s)
@@ -95,6 +116,20 @@ class Supervisor:
                 wait = wait_s(child.failures)
                 child.process, child.start_at_s = None, now_s + wait
                 self.say(f"{child.name} ended ({ended(code)}); again in {wait:g} s. Its last words:\n{child.last_words()}")
+            else:
+                was = child.silent
+                child.listen(now_s)
+                if child.silent and not was:
+                    self.say(
+                        f"{child.name} hangs: alive, and no sign of life for {SILENT_S:g} s. To have it started anew, which loses "
+                        f"nothing: kill -9 {process.pid}. Its last words:\n{child.last_words()}"
+                    )
+                elif was and not child.silent:
+                    self.say(f"{child.name} is at work again")
+
+    def silent(self) -> list[str]:
+        """Those that hang."""
+        return [child.name for child in self.children if child.silent]
 
     def running(self) -> dict[str, bool]:
         return {child.name: child.process is not None and child.process.poll() is None for child in self.children}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from types import TracebackType
 
@@ -69,7 +70,15 @@ class Terminal:
             self._live.stop()
 
     def say(self, text: str, style: str = "") -> None:
-        self.console.print(Text(text, style=style), soft_wrap=True)
+        self._print(Text(text, style=style))
+
+    def _print(self, what: Text | str) -> None:
+        try:
+            self.console.print(what, soft_wrap=True)
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            # The output is a file on a full disk: there is nobody to tell, and calls must go on being judged.
 
     def alert(self, finding: Finding) -> None:
         """A finding, with its reason in words."""
@@ -86,8 +95,10 @@ class Terminal:
         life = span(order.expires_at_ms - order.created_at_ms)
         self.say(f"{clock(order.created_at_ms)}  BLOCK  {who}{caller}{to} for {life}   {key.text()}", "bold red")
 
-    def line(self, pulse: Pulse, blocks: int, waiting: int, parts: Mapping[str, bool], now_ms: int) -> None:
-        """The line that lives."""
+    def line(
+        self, pulse: Pulse, blocks: int, waiting: int, parts: Mapping[str, bool], now_ms: int, silent: Sequence[str] = ()
+    ) -> None:
+        """The line that lives. `silent`: parts that hang."""
         records_s, sold = pulse.rates(now_ms)
         earned = " + ".join(money(nanos, currency, 3) for currency, nanos in sorted(sold.items())) or "0"
         facts = [
@@ -101,11 +112,12 @@ class Terminal:
             ("lag", f"{pulse.lag():,}"),
         ]
         down = [name for name, alive in parts.items() if not alive]
+        ill = ["down: " + ", ".join(down)] * bool(down) + ["hangs: " + ", ".join(silent)] * bool(silent)
         if self._live:
             text = Text("  ").join(Text.assemble((f"{name} ", "dim"), (value, "bold")) for name, value in facts)
-            rest = [Text("down: " + ", ".join(down), style="bold red")] if down else []
+            rest = [Text("  ".join(ill), style="bold red")] if ill else []
             self._live.update(Group(Text(f"{clock(now_ms)}  ", style="dim") + text, *rest), refresh=True)
         elif time.monotonic() - self._plain_at_s >= PLAIN_EVERY_S:
             self._plain_at_s = time.monotonic()
-            ends = ["DOWN: " + ", ".join(down)] if down else []
-            self.console.print("  ".join([clock(now_ms), *(f"{name} {value}" for name, value in facts), *ends]), soft_wrap=True)
+            ends = [one[:5].upper() + one[5:] for one in ill]
+            self._print("  ".join([clock(now_ms), *(f"{name} {value}" for name, value in facts), *ends]))

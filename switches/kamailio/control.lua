@@ -7,7 +7,7 @@ local READ = { ["htable.get"] = true }
 local CLEARABLE = { blocks = true, shadow = true }
 local WRITE = { ["htable.sets"] = true, ["htable.setxs"] = true, ["htable.seti"] = true, ["htable.delete"] = true }
 local CTL_READ = { boot = true, seq = true, hold = true, version = true, tables = true, fence = true }
-local CTL_WRITE = { hold = true, version = true, tables = true }
+local CTL_WRITE = { hold = true, version = true, tables = true, lengths4 = true, lengths6 = true }
 
 local function quoted(body, at)
   local text, next_at = body:match('^"([^"\\%c]*)"%s*()', at)
