@@ -7,7 +7,7 @@ and marks as due what differs. So a crash between the books and a switch leaves 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import sqlalchemy as sa
 
@@ -28,6 +28,10 @@ class Delivery(NamedTuple):
     expires_at_ms: int
     due: bool
     delivered_at_ms: int | None
+
+
+Wanted = tuple[str, str, str, str, str, str, int, int]
+"""tenant, account, ingress_trunk, a_number, b_range, order_id ("" = to be removed), expires_at_ms, due"""
 
 
 def key_matches(table: sa.Table, key: Key) -> sa.ColumnElement[bool]:
@@ -107,8 +111,10 @@ def settle(conn: sa.Connection, tenant: str, now_ms: int) -> None:
 
 
 def due(conn: sa.Connection, switch: str, most: int) -> list[Delivery]:
-    """What the switch has not acknowledged yet, the oldest change first."""
-    return _load(conn, switch, tables.deliveries.c.due.is_(True), most)
+    """What the switch has not acknowledged yet, the newest change first: while a table of many is filled anew, the attack of this
+    minute does not wait behind those of last week."""
+    d = tables.deliveries.c
+    return _load(conn, switch, d.due.is_(True), most, order=(d.changed_ms.desc(),))
 
 
 def due_count(conn: sa.Connection, switch: str) -> int:
@@ -121,14 +127,6 @@ def every(conn: sa.Connection, switch: str, table: str = "") -> list[Delivery]:
     return _load(conn, switch, tables.deliveries.c.table_name == table if table else sa.true(), None)
 
 
-def slice_of(conn: sa.Connection, switch: str, table: str, start: int, most: int) -> list[Delivery]:
-    """Some of the entries that the switch should hold, in an order that lasts."""
-    d = tables.deliveries.c
-    where = sa.and_(d.table_name == table, d.order_id != "")
-    by_key = (d.tenant, d.account, d.ingress_trunk, d.a_number, d.b_range)
-    return _load(conn, switch, where, most, start=start, order=by_key)
-
-
 def acknowledge(conn: sa.Connection, done: Sequence[Delivery], now_ms: int) -> None:
     """The switch has these. A row that was changed meanwhile stays due; one that was to be removed is gone."""
     d = tables.deliveries.c
@@ -139,10 +137,10 @@ def acknowledge(conn: sa.Connection, done: Sequence[Delivery], now_ms: int) -> N
         conn.execute(sa.delete(tables.deliveries).where(same), gone)
 
 
-def make_due(conn: sa.Connection, rows: Iterable[Delivery], now_ms: int) -> None:
-    """To be sent again: the switch does not hold them."""
+def make_due(conn: sa.Connection, rows: Iterable[Delivery], changed_ms: int) -> None:
+    """To be sent again: the switch does not hold them. `changed_ms` says when it is their turn: 0 = behind all others."""
     if again := [_row_of(one) for one in rows]:
-        conn.execute(sa.update(tables.deliveries).where(*_this_row()).values(due=True, changed_ms=now_ms), again)
+        conn.execute(sa.update(tables.deliveries).where(*_this_row()).values(due=True, changed_ms=changed_ms), again)
 
 
 def _this_row() -> list[sa.ColumnElement[bool]]:
@@ -161,10 +159,9 @@ def _row_of(one: Delivery) -> dict[str, Any]:
     return {f"of_{name}": value for name, value in named.items()}
 
 
-def make_all_due(conn: sa.Connection, switch: str, now_ms: int) -> int:
-    """Everything is to be sent again: the switch has started anew."""
-    update = sa.update(tables.deliveries).where(tables.deliveries.c.switch == switch)
-    return conn.execute(update.values(due=True, changed_ms=now_ms)).rowcount
+def make_all_due(conn: sa.Connection, switch: str) -> int:
+    """Everything is to be sent again, the newest first: the switch has started anew."""
+    return conn.execute(sa.update(tables.deliveries).where(tables.deliveries.c.switch == switch).values(due=True)).rowcount
 
 
 def sweep(conn: sa.Connection, switch: str, expired_before_ms: int) -> int:
@@ -173,11 +170,13 @@ def sweep(conn: sa.Connection, switch: str, expired_before_ms: int) -> int:
     return conn.execute(sa.delete(tables.deliveries).where(d.switch == switch, d.expires_at_ms < expired_before_ms)).rowcount
 
 
-def count(conn: sa.Connection, switch: str, table: str, expires_after_ms: int) -> int:
-    """Entries that the switch should hold at that time."""
+def wanted(conn: sa.Connection, switch: str, table: str) -> Sequence[Wanted]:
+    """Every row of one table, as plain as they come: a hundred thousand of them are read every few seconds."""
     d = tables.deliveries.c
-    where = sa.and_(d.switch == switch, d.table_name == table, d.order_id != "", d.expires_at_ms > expires_after_ms)
-    return int(conn.execute(sa.select(sa.func.count()).where(where)).scalar() or 0)
+    due = sa.type_coerce(d.due, sa.Integer)
+    columns = (d.tenant, d.account, d.ingress_trunk, d.a_number, d.b_range, d.order_id, d.expires_at_ms, due)
+    query = sa.select(*columns).where(d.switch == switch, d.table_name == table)
+    return cast(Sequence[Wanted], conn.execute(query).all())
 
 
 def _load(
@@ -185,11 +184,10 @@ def _load(
     switch: str,
     where: sa.ColumnElement[bool],
     most: int | None,
-    start: int = 0,
     order: Sequence[sa.ColumnElement[Any]] = (tables.deliveries.c.changed_ms,),
 ) -> list[Delivery]:
     d = tables.deliveries.c
-    query = sa.select(tables.deliveries).where(d.switch == switch, where).order_by(*order).limit(most).offset(start or None)
+    query = sa.select(tables.deliveries).where(d.switch == switch, where).order_by(*order).limit(most)
     return [
         Delivery(
             switch,

@@ -19,12 +19,16 @@ class Lease(NamedTuple):
 
 
 def acquire(conn: sa.Connection, name: str, holder: str, ttl_ms: int, now_ms: int) -> Lease | None:
-    """The lease, taken or renewed; None = another one holds it. A new holder gets a new fencing number."""
+    """The lease, taken or renewed; None = another one holds it. A new holder gets a new fencing number.
+
+    It is not below the time, so that books that begin anew, or come back from a backup, are not behind what was heard of the old
+    ones."""
     t = tables.leases.c
     row = conn.execute(sa.select(t.holder, t.fence, t.until_ms).where(t.name == name)).first()
     if row and row.holder != holder and row.until_ms > now_ms:
         return None
-    fence = row.fence if row and row.holder == holder and row.until_ms > now_ms else (row.fence if row else 0) + 1
+    mine = row is not None and row.holder == holder and row.until_ms > now_ms
+    fence = row.fence if row and mine else max(now_ms, row.fence + 1 if row else 0)
     lease = Lease(name, holder, fence, now_ms + ttl_ms)
     put(conn, tables.leases, lease._asdict())
     return lease

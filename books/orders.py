@@ -111,6 +111,12 @@ def any_to_expire(conn: sa.Connection, now_ms: int) -> bool:
     return conn.execute(query).first() is not None
 
 
+def any_unsafe(conn: sa.Connection) -> bool:
+    """Whether `refuse_unsafe` would end any: asked without keeping others from writing."""
+    protected = lists.protected(conn)
+    return any(unsafe(kept.order, protected, automatic=kept.automatic) for kept in select(conn, statuses=(*LIVE, "waiting")))
+
+
 def refuse_unsafe(conn: sa.Connection, now_ms: int) -> list[str]:
     """After the lists have changed: live and waiting orders that now touch something protected end. Returns their ids."""
     protected = lists.protected(conn)
@@ -194,7 +200,7 @@ def lift(conn: sa.Connection, key: Key, who: str, why: str, now_ms: int, for_ms:
     """
     ended: list[Kept] = []
     still: list[Kept] = []
-    for kept in select(conn, statuses=(*LIVE, "waiting"), tenant=key.tenant):
+    for kept in _near(conn, key):
         if overlaps(kept.order.key, key):
             (ended if kept.automatic or _within(kept.order.key, key) else still).append(kept)
     _decide(conn, [kept.order.order_id for kept in ended], "lifted", why, who, now_ms)
@@ -203,6 +209,19 @@ def lift(conn: sa.Connection, key: Key, who: str, why: str, now_ms: int, for_ms:
     suppression_id = suppressions.add(conn, key, now_ms + for_ms, who, why, now_ms)
     audit.note(conn, who, "lifted", key.text(), why, now_ms)
     return Lifted([kept.order.order_id for kept in ended], suppression_id, still)
+
+
+def _near(conn: sa.Connection, key: Key) -> list[Kept]:
+    """Live and waiting orders that may overlap a key: a person's word must not wait while a hundred thousand are read."""
+    o = tables.block_orders.c
+    near = [o.status.in_((*LIVE, "waiting")), o.tenant == key.tenant]
+    near += [
+        column.in_(("", value))
+        for column, value in ((o.account, key.account), (o.ingress_trunk, key.ingress_trunk), (o.a_number, key.a_number))
+        if value
+    ]
+    query = sa.select(tables.block_orders).where(*near).order_by(o.received_at_ms.desc(), o.order_id)
+    return [_kept(row) for row in conn.execute(query)]
 
 
 def _within(inner: Key, outer: Key) -> bool:

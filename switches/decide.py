@@ -88,7 +88,7 @@ class Counted:
     stands: str  # what an order becomes that may take effect: standing or shadow
     opened: int  # automatic orders of the last minute on keys that were not blocked
     subjects: set[Subject]
-    keys: set[Key]  # read only where the share of answered calls is asked for
+    keys: set[Key] | None = None  # read where the share of answered calls is asked for: they may be many
 
 
 @dataclass
@@ -143,7 +143,8 @@ def take(conn: Connection, order: BlockOrder, at: Rules) -> str:
         counted = _counted(conn, order.key.tenant, at)
         counted.opened += decision.opened_key
         counted.subjects.add(subject(order.key))
-        counted.keys.add(order.key)
+        if counted.keys is not None:
+            counted.keys.add(order.key)
     elif decision.status in ("waiting", "refused"):
         audit.note(conn, "dispatcher", decision.status, f"{order.order_id} {order.key.text()}", decision.why, at.now_ms)
     return decision.status
@@ -176,8 +177,13 @@ def decide(conn: Connection, order: BlockOrder, at: Rules) -> Decision:
         return Decision(counted.stands, "issued again")
     if row := lists.met(at.denied, key):
         return Decision(counted.stands, f"{row.kind} {row.value} is on the deny list: {row.why}", opened_key=True)
-    if limit := reached(at.limits, key, counted.opened, counted.subjects, _answered(at, key, counted.keys)):
+    if limit := reached(at.limits, key, counted.opened, counted.subjects, None):
         return Decision("waiting", limit)
+    if at.answered is not None:
+        if counted.keys is None:
+            counted.keys = orders.live_automatic_keys(conn, tenant, at.now_ms)
+        if limit := reached(at.limits, key, counted.opened, counted.subjects, _answered(at, key, counted.keys)):
+            return Decision("waiting", limit)
     return Decision(counted.stands, "within the limits", opened_key=True)
 
 
@@ -187,7 +193,6 @@ def _counted(conn: Connection, tenant: str, at: Rules) -> Counted:
             stands=orders.live_status(conn, tenant),
             opened=orders.opened_since(conn, tenant, at.now_ms - 60_000),
             subjects=orders.live_automatic_subjects(conn, tenant, at.now_ms),
-            keys=orders.live_automatic_keys(conn, tenant, at.now_ms) if at.answered else set(),
         )
     return at.counted[tenant]
 

@@ -9,6 +9,9 @@ One round, in this order. A crash after any line leaves what stands beside it, a
 5. acknowledge  the books and the switch agree
 6. version      (after a restart of the switch) everything was sent but not signed: everything is sent once more
 7. compare      missing entries are due again, strangers are gone
+
+A compare is exact at any size, and takes no entry away that should be there: the switch sums up its own table (`switches.digest`),
+and only the buckets whose sums differ from the books' are listed.
 """
 
 from __future__ import annotations
@@ -21,7 +24,9 @@ import structlog
 
 from books import Engine, Unavailable, audit, deliveries, leases, lists, reading, switches, writing
 from books.deliveries import BLOCKS, SHADOW, Delivery
-from switches.control import PROTECTED, Control, ControlError, Denied, Fenced, Unreachable, entry
+from core.orders import Key
+from switches.control import PROTECTED, Change, Control, ControlError, Denied, Fenced, Unreachable, entry, entry_of, seconds_left
+from switches.digest import explains, mark
 
 log = structlog.get_logger(__name__)
 
@@ -35,9 +40,7 @@ class Pace:
 
     look_ms: int = 1_000  # an idle switch is asked for its hold flag, boot and version
     compare_ms: int = 5_000
-    chunk: int = 100  # entries between two looks at the hold flag
-    dump_most: int = 2_000  # a larger table is compared by count and by sample: a dump of it may never answer
-    sample: int = 50
+    chunk: int = 500  # entries between two looks at the hold flag
     lease_ms: int = 4_000  # after a crash of its holder, the next one waits so long
     swept_ms: int = 60_000  # an expired entry may still be counted at the switch for so long
     retry_ms: int = 250
@@ -80,7 +83,6 @@ class Deliverer:
         self._lease: leases.Lease | None = None
         self._looked_ms = self._compared_ms = -(10**15)
         self._protected: dict[str, str] | None = None  # as we last made them at the switch
-        self._sample_at = 0
         self._failures = 0
         self._retry_at_ms = 0
 
@@ -184,11 +186,8 @@ class Deliverer:
 
     def _start_anew(self, boot: str) -> None:
         """The switch has restarted, or was never signed by us: everything is due."""
-        for table in (BLOCKS, SHADOW):
-            if self._control.table_count(table) > self._pace.dump_most:
-                self._control.clear(table)  # too many to tell ours from strangers one by one
         with writing(self._engine) as conn:
-            count = deliveries.make_all_due(conn, self.switch, self._clock())
+            count = deliveries.make_all_due(conn, self.switch)
             audit.note(conn, "dispatcher", "sends everything", self.switch, f"{count} entries; boot {boot}", self._clock())
         self._protected = None
 
@@ -204,13 +203,12 @@ class Deliverer:
         with writing(self._engine) as conn:
             switches.set_state(conn, self.switch, protected=switches.protected_text({**ours, **wanted}))
         self._fault("protected")
-        for at, (name, why) in enumerate(wanted.items()):
-            if at % self._pace.chunk == self._pace.chunk - 1 and self._held():
+        changes = [Change(PROTECTED, name, why, 0) for name, why in wanted.items() if known.get(name) != why]
+        changes += [Change(PROTECTED, name, "", 0) for name in ours.keys() - wanted.keys()]
+        for start in range(0, len(changes), self._pace.chunk):
+            if start and self._held():
                 return False
-            if known.get(name) != why:
-                self._control.set_protected(name, why)
-        for name in ours.keys() - wanted.keys():
-            self._control.remove_block(name, PROTECTED)
+            self._control.set_many(changes[start : start + self._pace.chunk])
         with writing(self._engine) as conn:
             switches.set_state(conn, self.switch, protected=switches.protected_text(wanted))
         self._protected = wanted
@@ -229,32 +227,48 @@ class Deliverer:
             done: list[Delivery] = []
             failed: list[tuple[Delivery, ControlError]] = []
             try:
-                for row in rows:
-                    try:
-                        self._send(row)
-                        done.append(row)
-                    except (Unreachable, Fenced, Denied):
-                        raise
-                    except ControlError as error:
-                        failed.append((row, error))  # this one entry: the others need not wait behind it
+                failed = self._send(rows)
+                refused = {id(row) for row, _ in failed}
+                done = [row for row in rows if id(row) not in refused]
             finally:
                 self._fault("acknowledge")
                 with writing(self._engine) as conn:
                     deliveries.acknowledge(conn, done, self._clock())
-                    deliveries.make_due(conn, [row for row, _ in failed], self._clock())
+                    deliveries.make_due(conn, [row for row, _ in failed], 0)
                 self._fault("acknowledged")
             sent += len(done)
             if failed:
                 raise failed[0][1]
 
-    def _send(self, row: Delivery) -> None:
+    def _send(self, rows: list[Delivery]) -> list[tuple[Delivery, ControlError]]:
+        """All in one go; where the switch does not take them so, one by one: the others need not wait behind a bad one."""
+        changes = [self._change(row) for row in rows]
+        failed: list[tuple[Delivery, ControlError]] = []
+        try:
+            self._control.set_many([change for change in changes if change])
+        except (Unreachable, Fenced, Denied):
+            raise
+        except ControlError:
+            for row, change in zip(rows, changes, strict=True):
+                try:
+                    self._control.set_many([change] if change else [])
+                except (Unreachable, Fenced, Denied):
+                    raise
+                except ControlError as error:
+                    failed.append((row, error))
+        for _ in rows:
+            self._fault("sent")
+        return failed
+
+    def _change(self, row: Delivery) -> Change | None:
+        """What the switch is told. None: it ended while it waited to be sent."""
         self._fault("send")
-        left_ms = row.expires_at_ms - self._clock()
+        now_ms = self._clock()
         if not row.order_id:
-            self._control.remove_block(entry(row.key), row.table)
-        elif left_ms > 0:  # else it ended while it waited to be sent
-            self._control.set_block(entry(row.key), row.order_id, -(-left_ms // 1000), row.table)
-        self._fault("sent")
+            return Change(row.table, entry(row.key), "", 0)
+        if row.expires_at_ms <= now_ms:
+            return None
+        return Change(row.table, entry(row.key), row.order_id, seconds_left(row.expires_at_ms, now_ms))
 
     def _sign(self, boot: str) -> None:
         """Everything has been sent: the version key says so, at the switch first."""
@@ -273,16 +287,14 @@ class Deliverer:
         missing: list[Delivery] = []
         strangers = 0
         for table in (BLOCKS, SHADOW):
-            count = self._control.table_count(table)
-            if count <= self._pace.dump_most:
-                lost, strange = self._compare_whole(table)
-            else:
-                lost, strange = self._compare_sample(table, count)
+            lost, strange = self._compare_table(table)
             missing += lost
             strangers += strange
         now_ms = self._clock()
+        for start in range(0, len(missing), self._pace.chunk):  # the books are others' too
+            with writing(self._engine) as conn:
+                deliveries.make_due(conn, missing[start : start + self._pace.chunk], now_ms)
         with writing(self._engine) as conn:
-            deliveries.make_due(conn, missing, now_ms)
             deliveries.sweep(conn, self.switch, now_ms - self._pace.swept_ms)
             state = switches.state(conn, self.switch)
             drift = {"missing": state.missing + len(missing), "strangers": state.strangers + strangers}
@@ -293,40 +305,38 @@ class Deliverer:
                 log.warning("the switch drifted from the books", switch=self.switch, missing=len(missing), strangers=strangers)
         return len(missing), strangers
 
-    def _compare_whole(self, table: str) -> tuple[list[Delivery], int]:
-        # The dump first: an entry that we delete or add comes later, and is in the books as due or as known.
-        held = self._control.entries(table)
+    def _compare_table(self, table: str) -> tuple[list[Delivery], int]:
+        # The switch first: an entry that we delete or add comes later, and is in the books as due or as known.
+        seen = self._control.digest(table)
         with reading(self._engine) as conn:
-            rows = {entry(row.key): row for row in deliveries.every(conn, self.switch, table)}
+            rows = {entry_of(*row[:5]): row for row in deliveries.wanted(conn, self.switch, table)}
         soon_ms = self._clock() + 2_000  # an entry in its last seconds may be gone already
-        missing = [
-            row
-            for name, row in rows.items()
-            if row.order_id and not row.due and row.expires_at_ms > soon_ms and held.get(name) != row.order_id
-        ]
-        # A dump shows expired entries until they are swept; asked for by name they are gone.
+        sure: dict[int, int] = {}
+        unsure: dict[int, list[int]] = {}
+        for name, (_, _, _, _, _, order_id, expires_at_ms, due) in rows.items():
+            bucket, one = mark(name, order_id)
+            if order_id and not due and expires_at_ms > soon_ms:
+                sure[bucket] = sure.get(bucket, 0) + one
+            elif order_id:
+                unsure.setdefault(bucket, []).append(one)
+        odd = {
+            bucket
+            for bucket in sure.keys() | seen.sums.keys()
+            if not explains(seen.sums.get(bucket, 0), sure.get(bucket, 0), unsure.get(bucket, []))
+        }
+        if not odd:
+            return [], 0
+        held = self._control.listed(table, sorted(odd & seen.sums.keys()), seen.count)
+        missing = []
+        for name, (tenant, account, trunk, a_number, b_range, order_id, expires_at_ms, due) in rows.items():
+            lasting = order_id and not due and expires_at_ms > soon_ms
+            if lasting and mark(name, order_id)[0] in odd and held.get(name) != order_id:
+                key = Key(tenant=tenant, account=account, ingress_trunk=trunk, a_number=a_number, b_range=b_range)
+                missing.append(Delivery(self.switch, table, key, order_id, expires_at_ms, False, None))
+        # An expired entry is listed until it is swept; asked for by name it is gone.
         strangers = [name for name in held.keys() - rows.keys() if self._control.get_block(name, table)]
-        for name in strangers:
-            self._control.remove_block(name, table)
+        self._control.set_many([Change(table, name, "", 0) for name in strangers])
         return missing, len(strangers)
-
-    def _compare_sample(self, table: str, count: int) -> tuple[list[Delivery], int]:
-        """By count, and by some entries each time, in turn: one missing beside one stranger does not stay hidden."""
-        now_ms = self._clock()
-        with reading(self._engine) as conn:
-            at_most = deliveries.count(conn, self.switch, table, now_ms - self._pace.swept_ms)
-            at_least = deliveries.count(conn, self.switch, table, now_ms + 2_000)
-            if count < at_least or count > at_most:
-                rows = [row for row in deliveries.every(conn, self.switch, table) if row.order_id]
-            else:
-                rows = deliveries.slice_of(conn, self.switch, table, self._sample_at, self._pace.sample)
-                self._sample_at = self._sample_at + len(rows) if len(rows) == self._pace.sample else 0
-        soon_ms = now_ms + 2_000
-        if count > at_most:  # strangers that cannot be named: the table is filled anew
-            self._control.clear(table)
-            return [row for row in rows if row.expires_at_ms > soon_ms], count - at_most
-        lasting = [row for row in rows if not row.due and row.expires_at_ms > soon_ms]
-        return [row for row in lasting if self._control.get_block(entry(row.key), table) != row.order_id], 0
 
     # --- failing ---
 

@@ -177,9 +177,11 @@ class Dispatcher:
         with reading(self._engine) as conn:
             over = orders.any_to_expire(conn, now_ms)
             protected = lists.protected(conn)
+            unsafe = protected != self._protected and orders.any_unsafe(conn)
         if protected != self._protected:
-            with writing(self._engine) as conn:
-                orders.refuse_unsafe(conn, now_ms)
+            if unsafe:
+                with writing(self._engine) as conn:
+                    orders.refuse_unsafe(conn, now_ms)
             self._protected = protected
         if over:
             with writing(self._engine) as conn:

@@ -31,6 +31,7 @@ import phonenumbers
 from core.numbers import DialPlan
 from core.safety import SHORT
 from switches.control import BLOCKS, CTL, FENCE_HEADER, PROTECTED, SHADOW, TOKEN_HEADER, candidates
+from switches.digest import digest, mark, spell
 
 CALLBACK_S = 2 * 3600
 """How long a line that has called an emergency number can be called back, and call on in its country."""
@@ -173,15 +174,16 @@ class Loopback:
     # --- its control ---
 
     def rpc(self, method: str, params: list[Any], fence: int = 0) -> Any:
-        """One command. A fence lower than one heard before is refused for everything but the hold flag, which is a person's."""
+        """One command. A fence lower than one heard before is refused for everything but the hold flag, which is a person's, as is
+        a command without a fence."""
         with self._lock:
             self.commands += 1
             self._sweep()
             command = _COMMANDS.get(method)
             if command is None:
                 raise RpcError(500, "Method Not Found")
-            changes = method not in ("htable.get", "htable.stats", "htable.dump")
-            if changes and params[:2] != [CTL, "hold"]:
+            changes = method not in ("htable.get", "htable.stats", "htable.dump", "ringfence.digest", "ringfence.list")
+            if changes and fence and params[:2] != [CTL, "hold"]:
                 if fence < self._fence:
                     raise RpcError(409, f"fence {fence} is older than {self._fence}")
                 self._fence = fence
@@ -196,7 +198,7 @@ class Loopback:
         return self.tables[name]
 
     def _set_for(self, table: str, name: str, value: str, ttl_s: int) -> str:
-        self._table(table)[name] = _Item(value, self._clock() + int(ttl_s))
+        self._table(table)[name] = _Item(value, self._clock() // 1 + int(ttl_s) + 1)  # in whole seconds, as Kamailio counts
         return "Ok. Key set to new value."
 
     def _set(self, table: str, name: str, value: str | int) -> str:
@@ -224,6 +226,28 @@ class Loopback:
             for at, (name, item) in enumerate(self._table(table).items())
         ]
 
+    def _set_many(self, *params: Any) -> int:
+        changes = [params[at : at + 4] for at in range(0, len(params), 4)]
+        if not changes or any(not _makes_sense(change) for change in changes):
+            raise RpcError(400, "parameters that make no sense")
+        for table, name, value, seconds in changes:
+            if not value:
+                self.tables[table].pop(name, None)
+            elif seconds:
+                self._set_for(table, name, value, seconds)
+            else:
+                self._set(table, name, value)
+        return len(changes)
+
+    def _digest(self, table: str) -> dict[str, Any]:
+        items = self._table(table)
+        return {"count": len(items), "marks": spell(digest((name, str(item.value)) for name, item in items.items()))}
+
+    def _list(self, table: str, *buckets: str) -> list[str]:
+        wanted = {int(bucket, 16) for bucket in buckets}
+        held = [(name, str(item.value)) for name, item in self._table(table).items()]
+        return [text for one in held if mark(*one)[0] in wanted for text in one]
+
     def _flush(self, table: str) -> str:
         self._table(table).clear()
         return "Ok. Htable flushed."
@@ -242,7 +266,18 @@ class Loopback:
         return Served(self, port, token)
 
 
+def _makes_sense(change: tuple[Any, ...]) -> bool:
+    """As `changes_of` in many.lua: whole changes, only of our tables, and no block without an end."""
+    if len(change) != 4 or change[0] not in (BLOCKS, SHADOW, PROTECTED) or not change[1]:
+        return False
+    _, _, value, seconds = change
+    return isinstance(seconds, int) and seconds >= 0 and (not value or (seconds > 0) == (change[0] != PROTECTED))
+
+
 _COMMANDS: dict[str, Callable[..., Any]] = {
+    "ringfence.set": Loopback._set_many,
+    "ringfence.digest": Loopback._digest,
+    "ringfence.list": Loopback._list,
     "htable.setxs": Loopback._set_for,
     "htable.sets": Loopback._set,
     "htable.seti": Loopback._set,
@@ -332,7 +367,7 @@ def _reply(switch: Loopback, body: bytes, fence: int) -> tuple[int, bytes]:
     try:
         answer["result"] = switch.rpc(method, params, fence)
     except RpcError as error:
-        if error.code == 409:
-            return 409, str(error).encode()
+        if error.code == 409 or (error.code == 400 and method.startswith("ringfence.")):
+            return error.code, str(error).encode()
         answer["error"] = {"code": error.code, "message": str(error)}
     return 200, msgspec.json.encode(answer)

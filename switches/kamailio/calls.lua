@@ -283,6 +283,7 @@ end
 function booted()
   guarded("boot", function()
     load_after_emergency()
+    load_fence()
     sync_hold()
     emit("boot", now_ms(), "")
   end)

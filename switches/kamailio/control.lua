@@ -63,6 +63,8 @@ local function may(command)
   if method == "htable.stats" then return true end
   if method:match("^dlg%.[%w_]+$") then return method ~= "dlg.dump_file" end -- it writes a file of any name
   local name, key = params[1], params[2]
+  if method == "ringfence.set" then return true end -- it looks at each of its entries itself
+  if method == "ringfence.digest" or method == "ringfence.list" then return TABLES[name] == true end
   if method == "htable.dump" then return TABLES[name] == true end
   if method == "htable.flush" then return CLEARABLE[name] == true end
   if not READ[method] and not WRITE[method] then return false end
@@ -85,13 +87,35 @@ local function reply(code, reason, body)
   KSR.xhttp.xhttp_reply(code, reason, "text/plain", body or "")
 end
 
+local function fence_path() return SITE.run .. "/fence" end
+
+-- Kept beside the switch: after a restart, a deliverer from before must not be the first that is heard.
+local function remember_fence(number)
+  local file = io.open(fence_path() .. ".new", "w")
+  if not file then return KSR.err("the file " .. fence_path() .. " cannot be written: a restart forgets the newest lease\n") end
+  file:write(("%.0f\n"):format(number))
+  file:close()
+  os.rename(fence_path() .. ".new", fence_path())
+end
+
+function load_fence()
+  local file = io.open(fence_path(), "r")
+  if not file then return end
+  local number = (file:read("*l") or ""):match("^%d+$")
+  file:close()
+  if number then KSR.htable.sht_sets("ctl", "fence", number) end
+end
+
 -- A delivery carries the fencing number of its lease; one from before the last that was seen is refused.
 local function fenced_off()
   local number = tonumber((KSR.pv.get("$hdr(X-Ringfence-Fence)") or ""):match("^%d+$"))
   if not number then return false end
   local highest = tonumber(KSR.htable.sht_get("ctl", "fence") or 0)
   if number < highest then return true end
-  if number > highest then KSR.htable.sht_sets("ctl", "fence", ("%.0f"):format(number)) end
+  if number > highest then
+    KSR.htable.sht_sets("ctl", "fence", ("%.0f"):format(number))
+    remember_fence(number)
+  end
   return false
 end
 
@@ -126,12 +150,17 @@ function control()
     if not command then return reply(400, "Bad Request", "one flat JSON-RPC command, each key once, is taken here\n") end
     local params = command.params or {}
     if not may(command) then return reply(403, "Forbidden", "this method or table is not open\n") end
-    local writes = WRITE[command.method] or command.method == "htable.flush"
-    local hold = params[1] == "ctl" and params[2] == "hold" -- a person turns it, whoever holds the lease
+    local writes = WRITE[command.method] or command.method == "htable.flush" or command.method == "ringfence.set"
+    local hold = WRITE[command.method] and params[1] == "ctl" and params[2] == "hold" -- a person turns it, whoever holds the lease
     if writes and not hold and fenced_off() then
       return reply(409, "Conflict", "a newer lease has written to this switch\n")
     end
-    if hold and writes then set_hold(command.method ~= "htable.delete" and params[3] ~= "0") end
+    if hold then set_hold(command.method ~= "htable.delete" and params[3] ~= "0") end
+    if MANY[command.method] then
+      local result = MANY[command.method](params)
+      if not result then return reply(400, "Bad Request", "parameters that make no sense\n") end
+      return reply(200, "OK", ('{"jsonrpc":"2.0","result":%s,"id":%s}'):format(result, (command.id or ""):match("^%d+$") or "null"))
+    end
     if command.method == "dlg.terminate_dlg" or command.method == "dlg.end_dlg" then
       -- remembered for a minute, so that the stop of that dialog is not taken for a hung call
       local dialog = command.method == "dlg.terminate_dlg" and params[1] or (params[1] or "") .. ":" .. (params[2] or "")

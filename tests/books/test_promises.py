@@ -144,7 +144,7 @@ def test_a_lease_has_one_holder_and_its_number_only_rises(conn):
     again = leases.acquire(conn, "switch k1", "a", 10_000, NOW + 5_000)
     assert again and again.fence == first.fence
     second = leases.acquire(conn, "switch k1", "b", 10_000, NOW + 15_000)
-    assert second and second.fence == first.fence + 1
+    assert second and second.fence == max(first.fence + 1, NOW + 15_000), "beyond what any older books gave out"
     leases.release(conn, second)
     third = leases.acquire(conn, "switch k1", "a", 10_000, NOW + 15_001)
     assert third and third.fence == second.fence + 1

@@ -10,7 +10,7 @@ import pytest
 from books import lists, orders, reading, switches, writing
 from core.orders import Key
 from switches import hold
-from switches.control import JsonRpcControl
+from switches.control import ControlError, JsonRpcControl
 from switches.deliver import Pace
 
 RANGE = Key(tenant="t1", account="acme", b_range="88213")
@@ -76,7 +76,7 @@ def switch(request, house, need):
     house.clock = now_ms
     with writing(house.engine) as conn:
         switches.add(conn, "k1", "loopback", switch.url, house.token, now_ms())
-    switch.control = JsonRpcControl(switch.url, house.token, fence=1)
+    switch.control = JsonRpcControl(switch.url, house.token)
     yield switch
     switch.control.close()
     switch.close()
@@ -150,21 +150,34 @@ def test_protected_numbers_arrive_before_blocks_whatever_their_reason_says(house
     assert {"112", "116123", "4315000000", "T|tg-own"} <= there.keys() and switch.control.get_block(ENTRY) == "one"
 
 
-def test_many_blocks(house, switch):
-    """More than a dump is asked for: compared by count and sample, and back after a restart."""
-    dispatcher = house.dispatcher(pace=Pace(look_ms=0, compare_ms=0, retry_ms=0, dump_most=100))
+def test_many_blocks_are_compared_one_by_one_and_come_back_newest_first(house, switch):
+    dispatcher = house.dispatcher(pace=FAST)
     with writing(house.engine) as conn:
-        for n in range(300):
-            orders.block(conn, Key(tenant="t1", account="acme", b_range=str(88_000 + n)), TTL_MS, "ann", "many", now_ms())
+        for n in range(1_000):
+            key = Key(tenant="t1", account="acme", b_range=str(880_000 + n))
+            orders.block(conn, key, TTL_MS, "ann", "many", now_ms() - 1_000 + n)
     dispatcher.step()
-    assert switch.control.table_count() == 300
-    switch.control.set_block("t1|A|honest||", "stranger", 600)
+    wanted = switch.control.entries()
+    assert len(wanted) == 1_000
+    one, other, third = sorted(wanted)[:3]
+    switch.control.remove_block(one)
+    switch.control.set_block("t1|A|honest||", wanted[one], 600)  # the count is right, and so is the order
+    switch.control.set_block(other, wanted[third], 600)
     dispatcher.step()
+    assert set(wanted) - {one, other} <= switch.control.entries().keys(), "nobody else's block is taken away meanwhile"
     dispatcher.step()
-    assert switch.control.table_count() == 300 and switch.control.get_block("t1|A|honest||") == ""
-    switch.restart()
-    for _ in range(3):
-        dispatcher.step()
-    assert switch.control.table_count() == 300
+    assert switch.control.entries() == wanted
     with reading(house.engine) as conn:
-        assert switches.state(conn, "k1").strangers == 1
+        state = switches.state(conn, "k1")
+    assert (state.missing, state.strangers) == (2, 1)
+    switch.restart()
+    house.dispatcher(holder="d0", pace=Pace(look_ms=0, compare_ms=0, retry_ms=0, chunk=200), fault=stop_after_one_chunk).step()
+    first = set(switch.control.entries())
+    assert len(first) == 200 and first > {entry for entry in wanted if int(entry[-6:]) >= 880_802} and {one, other} < first
+    dispatcher.step()
+    assert switch.control.entries() == wanted
+
+
+def stop_after_one_chunk(step):
+    if step == "acknowledged":
+        raise ControlError("enough for this test")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from books import audit, lists, progress, reading, writing
@@ -93,6 +93,12 @@ def hostile(draw: st.DrawFn, now_ms: int) -> bytes:
     return value[:-cut] if cut in range(1, 5) else value + draw(st.sampled_from([b"", b"", b"", b"}", b"\x00"]))
 
 
+def an_honest_order(now_ms: int) -> bytes:
+    facts = {"order_id": "honest", "action": "refuse", "finding_id": "f", "reason": "a burst", "by": "judge"}
+    times = {"created_at_ms": now_ms, "learned_ms": now_ms, "expires_at_ms": now_ms + 3_600_000}
+    return json.dumps({**facts, **times, "key": {"tenant": "t1", "account": "acme", "b_range": "88213"}}).encode()
+
+
 def test_hostile_orders_leave_the_switch_clean(house):
     with writing(house.engine) as conn:
         lists.add(conn, "protected", "number", HOSPITAL, "hospital", "ann", house.clock())
@@ -103,6 +109,7 @@ def test_hostile_orders_leave_the_switch_clean(house):
     seen: set[str] = set()
 
     @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+    @example([an_honest_order(house.clock())])
     @given(st.lists(hostile(house.clock()) | st.binary(max_size=200), min_size=1, max_size=20))
     def drive(values):
         for value in values:
