@@ -8,6 +8,7 @@ repeated_hour: earlier     # when clocks go back: earlier, later, or reject
 time_format: "%d.%m.%Y %H:%M:%S"   # strptime's, or iso, epoch_s, epoch_ms
 time_precision: s          # ms, s or min
 currency: EUR
+decimal: ","               # what stands before the decimals of amounts and durations; a point where it is not said
 columns: {account: Customer, b_number: Dialled, answer: Connect, duration_s: Secs, sell_amount: Price}
 ```
 """
@@ -34,6 +35,7 @@ FIELDS = (
 )  # fmt: skip
 TIMES = ("setup", "ringing", "answer", "end")
 NUMBERS = ("attempt_no", "sip_code", "q850")
+DECIMALS = ("duration_s", "sell_amount", "buy_amount")
 SIDES = {"caller": "caller", "a": "caller", "orig": "caller", "callee": "callee", "b": "callee", "term": "callee", "switch": "switch"}
 DEFAULT_TENANT = "default"
 SWITCH = "file"
@@ -56,6 +58,7 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     time_format: str = "iso"
     time_precision: Literal["ms", "s", "min"] = "ms"
     currency: str = ""
+    decimal: Literal[".", ","] = "."
 
 
 class Row(NamedTuple):
@@ -168,7 +171,12 @@ def to_record(cells: dict[str, Any], mapping: Mapping) -> tuple[str, Record]:
             text.encode()
         except UnicodeEncodeError as wrong:
             raise ValueError(f"column {column}: character {wrong.start + 1} is not UTF-8") from None
-        given[field] = text.strip()
+        text = text.strip()
+        if mapping.decimal == "," and field in DECIMALS and isinstance(value, str):
+            if "." in text:
+                raise ValueError(f"column {column}: {text[:40]!r} has a point, where the mapping says that decimals follow a comma")
+            text = text.replace(",", ".")
+        given[field] = text
     times = _times(given, mapping)
     duration_ms = _duration(given.get("duration_s", ""), mapping.columns.get("duration_s", ""))
     answer_ms, end_ms = times["answer"], times["end"]
@@ -267,7 +275,8 @@ def _decimal(text: str, column: str) -> Decimal:
     try:
         value = Decimal(text)
     except InvalidOperation:
-        raise ValueError(f"column {column}: {text[:40]!r} is not a number") from None
+        hint = '; where decimals follow a comma, the mapping says decimal: ","' if text.count(",") == 1 else ""
+        raise ValueError(f"column {column}: {text[:40]!r} is not a number{hint}") from None
     if not value.is_finite() or abs(value) > 10**15:
         raise ValueError(f"column {column}: {text[:40]!r} is out of range")
     return value

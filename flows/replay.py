@@ -6,11 +6,12 @@ file alone would have given; live, with answers and ticks, it comes earlier. The
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -31,7 +32,10 @@ from rating.decks import Deck
 
 BATCH = 8192
 TICK_MS = 3_600_000
+REASONS = 20
 OUTPUTS = ("alerts.jsonl", "block_orders.jsonl", "rejects.jsonl", "rated.parquet", "summary.json")
+
+UNPRICED = (schemas.UNRATED, schemas.REJECT, schemas.CONFLICT)
 
 SECRET = b"replay"  # keys the state's hashes: no caller can aim at a process that ends with the file
 
@@ -53,6 +57,7 @@ class Summary:
     sell: dict[str, str]
     buy: dict[str, str]
     records_per_s: float
+    reasons: dict[str, int]  # why rows were not rated, the most frequent first, at most `REASONS`; the first of its kind stands for all
 
 
 def self_registering(deck: Deck | None) -> Contracts:
@@ -65,11 +70,12 @@ def self_registering(deck: Deck | None) -> Contracts:
 def run(
     calls: Path, mapping: Mapping, out: Path, contracts: Contracts, progress: Callable[[int, int], None] = lambda done, total: None
 ) -> Summary:
-    """Judge a file and write `OUTPUTS` into the folder `out` (made if absent; whole or not at all). `progress(rows done, rows in all)`."""
+    """Judge a file and write `OUTPUTS` into the folder `out` (made if absent; whole or not at all). `progress(rows done, rows in all)`;
+    0 in all: they are still being read."""
     if not calls.is_file():
         raise MappingError(f"{calls}: no such file")
     began_s = time.monotonic()
-    rows = sorted(read_rows(calls, mapping), key=lambda row: (row.record.at_ms if row.record else 0, row.line))
+    rows = sorted(_counted(read_rows(calls, mapping), progress), key=lambda row: (row.record.at_ms if row.record else 0, row.line))
     out.mkdir(parents=True, exist_ok=True)
     beside = out / ".replay"
     shutil.rmtree(beside, ignore_errors=True)
@@ -83,8 +89,40 @@ def run(
     return summary
 
 
+@dataclass
+class Reasons:
+    """Counts reasons that differ in what they quote as one.
+
+    >>> reasons = Reasons()
+    >>> for text in ("column a: 'x' is not a number", "no rate", "column a: 'y' is not a number"): reasons.add(text)
+    >>> reasons.most_frequent()
+    {"column a: 'x' is not a number": 2, 'no rate': 1}
+    """
+
+    kinds: Counter[str] = field(default_factory=Counter)
+    first: dict[str, str] = field(default_factory=dict)
+
+    def add(self, reason: str) -> None:
+        kind = QUOTED.sub("", reason)
+        self.kinds[kind] += 1
+        self.first.setdefault(kind, reason)
+
+    def most_frequent(self) -> dict[str, int]:
+        return {self.first[kind]: count for kind, count in self.kinds.most_common(REASONS)}
+
+
+QUOTED = re.compile(r"'[^']*'|\b\d+\b")
+
+
+def _counted(rows: Iterable[Row], progress: Callable[[int, int], None]) -> Iterator[Row]:
+    for count, row in enumerate(rows, 1):
+        if not count % BATCH:
+            progress(count, 0)
+        yield row
+
+
 def _judge_rows(rows: list[Row], out: Path, contracts: Contracts, began_s: float, progress: Callable[[int, int], None]) -> Summary:
-    state, dispositions = State(SECRET), Counter[str]()
+    state, dispositions, reasons = State(SECRET), Counter[str](), Reasons()
     twins = orders = 0
     alerts: dict[str, Finding] = {}
     money: dict[str, Counter[str]] = {"sell": Counter(), "buy": Counter()}
@@ -100,6 +138,7 @@ def _judge_rows(rows: list[Row], out: Path, contracts: Contracts, began_s: float
             for place, row in enumerate(batch, start):
                 if row.record is None:
                     dispositions[schemas.REJECT] += 1
+                    reasons.add(row.fault)
                     _line(rejects, {"line": row.line, "reason": row.fault, "raw": _readable(row.text)})
                     continue
                 at_ms = row.record.at_ms
@@ -113,6 +152,8 @@ def _judge_rows(rows: list[Row], out: Path, contracts: Contracts, began_s: float
                 continue
             outcome = judge(state, messages, lambda _: contracts)
             dispositions.update(outcome.judged["disposition"].to_list())
+            for reason in outcome.judged.filter(pl.col("disposition").is_in(UNPRICED))["reason"].to_list():
+                reasons.add(reason)
             twins += int(outcome.judged["suspected_duplicate"].sum())
             for offset, reason in outcome.judged.filter(disposition=schemas.REJECT).select("offset", "reason").iter_rows():
                 row = rows[offset // 2]
@@ -136,7 +177,7 @@ def _judge_rows(rows: list[Row], out: Path, contracts: Contracts, began_s: float
         duplicates=counts["duplicate"], conflicts=counts["conflict"], suspected_duplicates=twins, alerts=len(alerts), block_orders=orders,
         sell={currency: to_text(nanos) for currency, nanos in sorted(money["sell"].items())},
         buy={currency: to_text(nanos) for currency, nanos in sorted(money["buy"].items())},
-        records_per_s=round(len(rows) / elapsed_s, 1),
+        records_per_s=round(len(rows) / elapsed_s, 1), reasons=reasons.most_frequent(),
     )  # fmt: skip
     if summary.received != sum(counts.values()):
         raise AssertionError(f"{summary.received} rows were read and {sum(counts.values())} have a disposition: {counts}")

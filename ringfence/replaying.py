@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 
 import msgspec
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from books import configs, open_books, reading
 from core.config import Config
@@ -29,16 +31,46 @@ def run(calls: Path, mapping_file: Path, out: Path, deck_file: Path | None, book
     mapping = read_mapping(mapping_file.read_text("utf-8"), mapping_file.name)
     deck = read_deck(deck_file.read_bytes(), deck_file.stem, mapping.currency or NO_CURRENCY) if deck_file else None
     contracts = in_force(books_dsn, deck) if books_dsn else replay.self_registering(deck)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[rows]}"), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(f"reading {calls.name}", total=None)
-        return replay.run(
-            calls,
-            mapping,
-            out,
-            contracts,
-            lambda done, total: bar.update(task, description=f"judging {calls.name}", completed=done, total=total),
-        )
+        task = bar.add_task(f"reading {calls.name}", total=None, rows="")
+
+        def show(done: int, total: int) -> None:
+            if total:
+                bar.update(task, description=f"judging {calls.name}", completed=done, total=total, rows=f"{done:,} of {total:,} rows")
+            else:
+                bar.update(task, rows=f"{done:,} rows")
+
+        return replay.run(calls, mapping, out, contracts, show)
+
+
+def closing(out: Path, summary: replay.Summary) -> list[str]:
+    """What a person wants to know when it is done."""
+    lines = [f"{summary.received:,} records, {summary.records_per_s:,.0f} a second"]
+    fates = ("rated", "unrated", "events", "rejected", "duplicates", "conflicts")
+    lines += [f"  {name:12} {getattr(summary, name):>12,}" for name in fates if getattr(summary, name) or name == "rated"]
+    lines += [f"    {count:,} x {reason[:REASON]}" for reason, count in list(summary.reasons.items())[:FEW]]
+    if summary.suspected_duplicates:
+        lines.append(f"  {summary.suspected_duplicates:>12,} rows equal an earlier one and have no id: suspected duplicates, counted and priced")
+    for word, amounts in (("sold", summary.sell), ("bought", summary.buy)):
+        lines.append(f"{word:14} " + (", ".join(f"{amount} {currency}" for currency, amount in amounts.items()) or "nothing"))
+    lines.append(f"alerts         {summary.alerts:,}")
+    with (out / "alerts.jsonl").open("rb") as alerts:
+        for line in islice(alerts, FEW):
+            alert = msgspec.json.decode(line)
+            at = datetime.fromtimestamp(alert["detected_at_ms"] / 1000, UTC)
+            lines.append(f"  {at:%Y-%m-%d %H:%M:%S}  {alert['tenant']}: {alert['reason']}")
+    if summary.alerts > FEW:
+        lines.append(f"  ... and {summary.alerts - FEW:,} more in alerts.jsonl")
+    lines.append(f"block orders   {summary.block_orders:,} that would have been; none has reached a switch")
+    lines.append(f"results        {out}: {', '.join(replay.OUTPUTS)}")
+    return lines
+
+
+FEW = 5
+"""Alerts and reasons that are told at the end; the files have all."""
+REASON = 160
+"""Characters of a reason."""
 
 
 def in_force(books_dsn: str, deck: Deck | None) -> Contracts:

@@ -87,7 +87,8 @@ class Child:
         with open(self.log, "rb") as log:
             log.seek(max(0, log.seek(0, os.SEEK_END) - 4096))
             text = log.read().decode("utf-8", "replace")
-        return "\n".join([line for line in text.splitlines() if line.strip()][-lines:])
+        said = [line for line in text.splitlines() if line.strip()][-lines:]
+        return " Its last words:\n" + "\n".join(said) if said else ""
 
 
 @dataclass
@@ -115,14 +116,14 @@ class Supervisor:
                 child.failures = 1 if now_s - child.started_s > STEADY_S else child.failures + 1
                 wait = wait_s(child.failures)
                 child.process, child.start_at_s = None, now_s + wait
-                self.say(f"{child.name} ended ({ended(code)}); again in {wait:g} s. Its last words:\n{child.last_words()}")
+                self.say(f"{child.name} ended ({ended(code)}); again in {wait:g} s.{child.last_words()}")
             else:
                 was = child.silent
                 child.listen(now_s)
                 if child.silent and not was:
                     self.say(
                         f"{child.name} hangs: alive, and no sign of life for {SILENT_S:g} s. To have it started anew, which loses "
-                        f"nothing: kill -9 {process.pid}. Its last words:\n{child.last_words()}"
+                        f"nothing: kill -9 {process.pid}.{child.last_words()}"
                     )
                 elif was and not child.silent:
                     self.say(f"{child.name} is at work again")

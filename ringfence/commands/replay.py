@@ -9,7 +9,7 @@ import typer
 
 EPILOG = """
 **The mapping** is YAML: `format` (csv or jsonl), `delimiter`, `timezone`, `time_format` (strptime's, or iso, epoch_s, epoch_ms),
-`time_precision`, `currency`, and `columns` (our field: their column). Our fields: tenant, call_id, attempt_no, account,
+`time_precision`, `currency`, `decimal` ("," for 12,5), and `columns` (our field: their column). Our fields: tenant, call_id, attempt_no, account,
 ingress_trunk, carrier, egress_trunk, a_number, b_number, setup, ringing, answer, end, duration_s, sell_amount, buy_amount,
 sip_code, q850, release_cause_text, release_side, src_ip, user_agent, lrn, attestation, imei, imsi, cell.
 
@@ -49,11 +49,5 @@ def replay(
         summary = replaying.run(calls, mapping, out, deck, books)
     except replaying.WRONG as wrong:
         options.give_up(str(wrong))
-    typer.echo(
-        f"{summary.received:,} records: {summary.rated:,} rated, {summary.unrated:,} unrated, {summary.events:,} events, "
-        f"{summary.rejected:,} rejected, {summary.duplicates:,} duplicates, {summary.conflicts:,} conflicts; "
-        f"{summary.records_per_s:,.0f} a second"
-    )
-    for side, amounts in (("sell", summary.sell), ("buy", summary.buy)):
-        typer.echo(f"{side:5} " + (", ".join(f"{amount} {currency}" for currency, amount in amounts.items()) or "nothing"))
-    typer.echo(f"{summary.alerts:,} alerts, {summary.block_orders:,} orders that would have been; all of it is in {out}")
+    for line in replaying.closing(out, summary):
+        typer.echo(line)

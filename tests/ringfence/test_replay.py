@@ -60,3 +60,39 @@ def test_a_mapping_that_is_none_is_said_in_a_line(day: Path, tmp_path: Path):
     result = CliRunner().invoke(app, words)
     assert result.exit_code == 1 and "truth.json: Object contains unknown field" in result.output
     assert not (tmp_path / "out").exists()
+
+
+COMMAS = """Mandant;Kunde;Nach;Beginn;Sekunden;Preis
+nord;bakery;+4312345678;25.10.2025 08:00:00;61,5;0,0306
+sued;library;+4312345679;25.10.2025 08:00:01;10,0;0,1
+sued;library;+4312345679;25.10.2025 08:00:02;zehn;0,1
+sued;library;+4312345679;25.10.2025 08:00:03;elf;0,1
+"""
+MAPPING = """
+delimiter: ";"
+timezone: Europe/Vienna
+time_format: "%d.%m.%Y %H:%M:%S"
+time_precision: s
+currency: EUR
+{decimal}
+columns: {{tenant: Mandant, account: Kunde, b_number: Nach, answer: Beginn, duration_s: Sekunden, sell_amount: Preis}}
+"""
+
+
+def commas(tmp_path: Path, decimal: str) -> tuple[str, pl.DataFrame]:
+    (tmp_path / "calls.csv").write_text(COMMAS)
+    (tmp_path / "mapping.yaml").write_text(MAPPING.format(decimal=decimal))
+    said = replay(tmp_path, tmp_path / "out")
+    return said, pl.read_parquet(tmp_path / "out" / "rated.parquet")
+
+
+def test_a_file_with_semicolons_local_times_and_decimal_commas_of_two_tenants(tmp_path: Path):
+    said, rated = commas(tmp_path, 'decimal: ","')
+    rows = rated.select("tenant", "answer_ms", "duration_ms", "sell_nanos").sort("tenant").rows()
+    assert rows == [("nord", 1761372000000, 61_500, 30_600_000), ("sued", 1761372001000, 10_000, 100_000_000)]
+    assert "2 x column Sekunden: 'zehn' is not a number" in said, "reasons that differ in what they quote are counted as one"
+
+
+def test_a_comma_that_the_mapping_does_not_know_of_is_explained(tmp_path: Path):
+    said, rated = commas(tmp_path, "")
+    assert rated.height == 0 and 'the mapping says decimal: ","' in said
