@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from books import Connection, Engine, open_books, orders, tenants, writing
+from books import Connection, Engine, Unavailable, configs, open_books, orders, tenants, writing
 from core.orders import Key
 from core.safety import fault
 from ringfence import options
@@ -20,6 +20,11 @@ def books(settings: Settings) -> Iterator[Connection]:
     try:
         with writing(engine) as conn:
             yield conn
+    except Unavailable as error:
+        place = settings.books or settings.root / "books.db"
+        options.give_up(
+            f"The books ({place}) cannot be used: {error.orig}. If they are new or old, `ringfence migrate` mends that."
+        )
     finally:
         engine.dispose()
 
@@ -51,6 +56,18 @@ def block(conn: Connection, key: Key, ttl_ms: int, who: str, why: str, now_ms: i
     kept = orders.find(conn, order_id)
     assert kept is not None
     return order_id, kept.status
+
+
+def unknown(conn: Connection, key: Key) -> str:
+    """A word of warning where the key names nobody that the version in force knows: a typing error blocks nobody."""
+    number = configs.latest(conn)
+    if not number:
+        return ""
+    config = configs.load(conn, number)
+    word, name, known = ("account", key.account, config.accounts) if key.account else ("trunk", key.ingress_trunk, config.trunks)
+    if any((row.tenant, row.name) == (key.tenant, name) for row in known):
+        return ""
+    return f"Mind: there is no {word} {name!r} of tenant {key.tenant} in force; calls of that name only are refused."
 
 
 def lift(conn: Connection, key: Key, who: str, why: str, now_ms: int, for_ms: int) -> orders.Lifted:

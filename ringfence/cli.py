@@ -57,9 +57,17 @@ def main(
     """Prices a carrier's calls as they happen, sees fraud, and blocks it at the switch."""
 
 
-for command in (up, flow, simulate, replay, config, credential, block, unblock, orders, enforce, protect, calls, status, migrate):
-    name = command.__name__.rpartition(".")[2]
-    if command in (config, credential):  # commands of commands
-        app.add_typer(command.app, name=name)
-    else:
-        app.command(name, epilog=command.EPILOG)(getattr(command, name))
+PANELS = {
+    "Run": (up, flow, simulate, replay),
+    "Say what is so": (config, credential, protect, enforce),
+    "Blocks": (block, unblock, orders),
+    "Look, and care": (calls, status, migrate),
+}
+
+for panel, commands in PANELS.items():
+    for command in commands:
+        name = command.__name__.rpartition(".")[2]
+        if command in (config, credential):  # commands of commands
+            app.add_typer(command.app, name=name, rich_help_panel=panel)
+        else:
+            app.command(name, epilog=command.EPILOG, rich_help_panel=panel)(getattr(command, name))

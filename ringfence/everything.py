@@ -51,8 +51,11 @@ def run(settings: Settings, switch: Simulated | RealSwitch | None, *, fresh: boo
     stop = parts.until_signalled(signal.SIGHUP)  # the terminal was closed
     if fresh:
         clear(settings)
-    settings.root.mkdir(parents=True, exist_ok=True, mode=0o700)
-    (settings.root / MARKER).touch()
+    try:
+        settings.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        (settings.root / MARKER).touch()
+    except OSError as error:
+        options.give_up(f"{settings.root} cannot be a home: {error.strerror}. Name another --home.")
     with alone(settings.root):
         first_start.lay(settings)
         secrets = load_or_make(settings.state_dir)

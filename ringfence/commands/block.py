@@ -50,6 +50,9 @@ def block(
             )
         except ValueError as refused:
             options.give_up(f"Not blocked: {refused}")
+        warning = by_hand.unknown(conn, key)
     typer.echo(f"{key.text()} is blocked for {ttl} ({status}, {order_id}).")
+    if warning:
+        typer.echo(warning)
     if status == "shadow":
         typer.echo("No switch enforces for this tenant: calls go on, and what would have been refused is marked.")

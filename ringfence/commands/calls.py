@@ -36,8 +36,10 @@ def calls(
         rows = ask(client, queries.last_calls(last, account, tenant))
     if as_json:
         typer.echo("[" + ",\n ".join(map(line, rows)) + "]")
-    else:
+    elif rows:
         show(rows)
+    else:
+        typer.echo("No call has ended yet" + (f" of account {account}." if account else "."))
 
 
 def line(row: dict[str, Any]) -> str:

@@ -53,7 +53,10 @@ def orders(
                 options.give_up(str(refused))
             typer.echo(f"{len(done)} orders {'stand' if approve else 'lifted'}.")
             return
-        for kept in kept_orders.select(conn, statuses=("waiting",) if waiting else (), count=last):
+        found = kept_orders.select(conn, statuses=("waiting",) if waiting else (), count=last)
+        if not found:
+            typer.echo("No order waits for a person." if waiting else "Nothing was ordered yet.")
+        for kept in found:
             typer.echo(
                 f"{kept.order.order_id}  {kept.status:10} {kept.order.key.text()}  until {_time(kept.order.expires_at_ms)}"
             )

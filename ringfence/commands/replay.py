@@ -13,6 +13,18 @@ EPILOG = """
 ingress_trunk, carrier, egress_trunk, a_number, b_number, setup, ringing, answer, end, duration_s, sell_amount, buy_amount,
 sip_code, q850, release_cause_text, release_side, src_ip, user_agent, lrn, attestation, imei, imsi, cell.
 
+For a file with semicolons, local times and decimal commas:
+
+```yaml
+delimiter: ";"
+timezone: Europe/Vienna
+time_format: "%d.%m.%Y %H:%M:%S"
+time_precision: s
+currency: EUR
+decimal: ","
+columns: {account: Kunde, b_number: Nach, answer: Beginn, duration_s: Sekunden, sell_amount: Preis}
+```
+
 **It writes** `alerts.jsonl`, `block_orders.jsonl` (what would have been ordered), `rejects.jsonl`, `rated.parquet` and
 `summary.json`.
 

@@ -32,6 +32,8 @@ def status(as_json: Json = False, home: Home = None) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from books import orders
+    from ringfence import by_hand
     from ringfence.report import lost, report
 
     settings = options.settings_of(home)
@@ -43,6 +45,13 @@ def status(as_json: Json = False, home: Home = None) -> None:
     for name, value in found.items():
         shown = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else f"{value:,}"
         table.add_row(name, shown)
+    with by_hand.books(settings) as conn:
+        others = {status: n for status, n in orders.counts(conn).items() if n and status in ("shadow", "waiting")}
+    if others:
+        table.add_row(
+            "besides",
+            ", ".join(f"{n:,} {'in shadow' if status == 'shadow' else 'wait for a person'}" for status, n in others.items()),
+        )
     gaps = lost(settings, time.time_ns() // 1_000_000)
     table.add_row("lost", f"{gaps.count:,} of {gaps.boots:,} boots" if gaps.count else "none")
     Console().print(table)
