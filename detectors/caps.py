@@ -6,6 +6,7 @@ no later one. Calls in flight are a running sum of +1 at the answer and -1 at th
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numba
@@ -72,7 +73,7 @@ class Breach(NamedTuple):
 def by_cap(
     state: dict[str, Columns],
     frame: pl.DataFrame,
-    caps: dict[str, dict[tuple[str, str], Caps]],
+    caps: Mapping[str, Mapping[tuple[str, str], Caps]],
     first_seen: frozenset[tuple[str, str]],
 ) -> list[Breach]:
     """The breaches of a batch, in the order of its rows. `caps`: watched -> (tenant, account or trunk) -> Caps; only subjects with a cap are counted.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
-from core.config import Account, Config, Policy, Trunk, faults
+from core.config import Account, Caps, Config, Policy, Trunk, faults
 from core.numbers import DialPlan
 from core.safety import Protected
 from rating.decks import Deck
@@ -51,6 +51,8 @@ class Contracts:
     trunks: Mapping[tuple[str, str], Trunk]
     plans: Mapping[tuple[str, str], DialPlan]  # (tenant, trunk) -> its dial plan
     plan: DialPlan  # of a trunk that we do not know
+    caps: Mapping[str, Mapping[tuple[str, str], Caps]]  # account | trunk | destination -> (tenant, name) -> its caps, where it has any
+    first_seen: frozenset[tuple[str, str]]  # accounts whose first call to a country is told
     policy: Policy
     protected: Protected
     self_register: bool
@@ -117,6 +119,12 @@ def compile_contracts(config: Config, decks: Mapping[str, Deck]) -> Contracts:
         trunks={(t.tenant, t.name): t for t in config.trunks},
         plans={(t.tenant, t.name): plans[t.dial_plan] for t in config.trunks},
         plan=plans.get("e164") or next(iter(plans.values()), DialPlan()),
+        caps={
+            "account": {(a.tenant, a.name): a.caps for a in config.accounts if a.caps != Caps()},
+            "trunk": {(t.tenant, t.name): t.caps for t in config.trunks if t.caps != Caps()},
+            "destination": {(a.tenant, a.name): a.destination_caps for a in config.accounts if a.destination_caps != Caps()},
+        },
+        first_seen=frozenset((a.tenant, a.name) for a in config.accounts if a.first_seen_destination),
         policy=config.policy,
         protected=Protected(
             numbers=config.protected_numbers, accounts=frozenset(config.protected_accounts), trunks=frozenset(config.protected_trunks)

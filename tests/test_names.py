@@ -10,7 +10,7 @@ import msgspec
 from core import flight, orders, record, schemas, topics
 from detectors import burst, caps, policy
 from flows import judge, snapshot, store
-from flows.step import SUMS
+from flows.rows import SUMS
 
 GOLDEN = Path(__file__).parent / "stored_names.json"
 

@@ -1,0 +1,135 @@
+"""What judge writes of a batch: rows of the tables `records` and `rated_calls`, and what a second added to carriers, groups and ranges."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from core import schemas
+from core.decode import Decoded
+from core.work import RECORD, Work
+from rating.accrue import Steps
+from rating.contracts import Contracts
+from rating.rate import Bill
+
+SUMS = pl.Schema(
+    {
+        "partition": pl.Int32,
+        "first_offset": pl.Int64,  # of the rows that were summed: a reader knows a repeat by it
+        "last_offset": pl.Int64,
+        "tenant": pl.String,
+        "kind": pl.String,  # carrier | trunk_group | b_range
+        "subject": pl.String,
+        "second_ms": pl.Int64,  # event time
+        "nanos": pl.Int64,
+        "currency": pl.String,
+        "talk_ms": pl.Int64,
+        "calls": pl.Int64,
+        "ended": pl.Int64,
+        "answered": pl.Int64,
+    }
+)
+"""What a second added to a carrier, a trunk group and a range over all accounts of a partition."""
+
+
+def judged(work: Work, decoded: Decoded, version: int) -> pl.DataFrame:
+    """A frame of JUDGED: a row for every record and every reject, each with its one disposition."""
+    at = [i for i, kind in enumerate(work.kind) if kind == RECORD]  # as many as records, in their order
+    flights = [work.flight[i] for i in at]
+    frame = decoded.records.drop("delivery").with_columns(
+        pl.Series("disposition", [work.disposition[i] for i in at], dtype=pl.String),
+        pl.Series("reason", [work.reason[i] for i in at], dtype=pl.String),
+        pl.Series("suspected_duplicate", [work.twin[i] for i in at], dtype=pl.Boolean),
+        pl.lit(None, dtype=pl.Binary).alias("raw"),
+        pl.Series("call_key", [f.call_key if f else "" for f in flights], dtype=pl.String),
+        pl.lit(version, dtype=pl.Int64).alias("config_version"),
+    )
+    columns = list(schemas.JUDGED)
+    if not decoded.rejects:
+        return frame.select(columns)
+    blank: dict[str, Any] = dict.fromkeys(columns) | {name: "" for name, dtype in schemas.JUDGED.items() if dtype == pl.String}
+    blank |= {"attempt_no": 0, "interim_no": 0, "part_no": 0, "last": False, "suspected_hung": False, "suspected_duplicate": False}
+    rows = [
+        {
+            **blank, "partition": r.partition, "offset": r.offset, "learned_ms": r.learned_ms, "tenant": r.tenant, "at_ms": r.learned_ms,
+            "disposition": schemas.REJECT, "reason": r.reason, "raw": r.raw, "config_version": version,
+        }
+        for r in decoded.rejects
+    ]  # fmt: skip
+    return pl.concat([frame.select(columns), pl.DataFrame(rows, schema=schemas.JUDGED)])
+
+
+def rated(work: Work, bill: Bill, steps: Steps, records: pl.DataFrame, contracts: Contracts) -> pl.DataFrame:
+    """A frame of RATED: a row for each call that ended and whose money could be told."""
+    at = [
+        i
+        for i, facts in enumerate(work.facts)
+        if facts is not None and work.priced[i] and not bill.fault[i] and work.disposition[i] in (schemas.RATED_DISPOSITION, "")
+    ]
+    if not at:
+        return schemas.empty(schemas.RATED)
+    sides: dict[str, list[str]] = {f"{side}_{part}": [] for side in ("sell", "buy") for part in ("deck", "prefix", "destination")}
+    for i in at:
+        for side, place, of in (("sell", bill.sell_deck[i], bill.sell_rate[i]), ("buy", bill.buy_deck[i], bill.buy_rate[i])):
+            deck = contracts.decks[place] if place >= 0 else None
+            sides[f"{side}_deck"].append(deck.name if deck else "")
+            sides[f"{side}_prefix"].append(deck.prefixes[of] if deck and of >= 0 else "")
+            sides[f"{side}_destination"].append(deck.destinations[of] if deck and of >= 0 else "")
+    places = np.asarray(at, np.int64)
+    release_side = records["release_side"].to_list()
+    own: dict[str, Any] = {
+        "offset": [facts["anchor_offset"] for i in at if (facts := work.facts[i])],
+        "record_partition": [work.partition[i] for i in at],
+        "record_offset": [work.offset[i] for i in at],
+        "learned_ms": [work.learned_ms[i] for i in at],
+        "end_ms": [work.end_ms[i] for i in at],
+        "duration_ms": [work.duration_ms[i] if work.answered[i] else 0 for i in at],
+        "duration_source": [work.source[i] for i in at],
+        "billable_s": bill.charged_s[places],
+        "attempts": steps.attempts[places],
+        "release_side": [release_side[work.row[i]] if work.row[i] >= 0 else "switch" for i in at],
+        "sell_nanos": bill.sell_nanos[places],
+        "sell_currency": [bill.sell_currency[i] for i in at],
+        "buy_nanos": bill.buy_nanos[places] + steps.fees_nanos[places],
+        "buy_attempt_fees_nanos": steps.fees_nanos[places],
+        "buy_currency": [bill.buy_currency[i] for i in at],
+        "suspected_hung": [work.hung[i] for i in at],
+        "suspected_duplicate": [work.twin[i] for i in at],
+        "config_version": [contracts.version] * len(at),
+        **sides,
+    }
+    frame = {name: own[name] if name in own else [facts[name] for i in at if (facts := work.facts[i])] for name in schemas.RATED}
+    return pl.DataFrame(frame, schema=schemas.RATED)
+
+
+def sums(work: Work, steps: Steps, frame: pl.DataFrame) -> pl.DataFrame:
+    """A frame of SUMS, from the features of a batch."""
+    if frame.is_empty():
+        return schemas.empty(SUMS)
+    rows = frame["i"].to_list()
+    base = frame.select("partition", "tenant", "t_ms", "nanos", "currency", "minutes", "calls", "b_range").with_columns(
+        pl.Series("offset", [work.offset[i] for i in rows], dtype=pl.Int64),
+        pl.Series("carrier", [work.carrier[i] for i in rows], dtype=pl.String),
+        pl.Series("trunk_group", [work.trunk_group[i] for i in rows], dtype=pl.String),
+        pl.Series("ended", [int(work.final[i]) for i in rows], dtype=pl.Int64),
+        pl.Series("answered", [int(work.final[i] and work.answered[i]) for i in rows], dtype=pl.Int64),
+        (pl.col("t_ms") // 1000 * 1000).alias("second_ms"),
+    )
+    kinds = [base.with_columns(pl.lit(kind).alias("kind"), pl.col(kind).alias("subject")) for kind in ("carrier", "trunk_group", "b_range")]
+    return (
+        pl.concat(kinds)
+        .filter(pl.col("subject") != "")
+        .group_by("partition", "tenant", "kind", "subject", "second_ms", "currency", maintain_order=True)
+        .agg(
+            pl.col("offset").min().alias("first_offset"),
+            pl.col("offset").max().alias("last_offset"),
+            pl.col("nanos").sum(),
+            (pl.col("minutes") * 60_000).round().cast(pl.Int64).sum().alias("talk_ms"),
+            pl.col("calls").sum(),
+            pl.col("ended").sum(),
+            pl.col("answered").sum(),
+        )
+        .select(list(SUMS))
+    )
