@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,17 +12,21 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 def put(conn: sa.Connection, table: sa.Table, row: Mapping[str, Any], keep: Iterable[str] = ()) -> None:
     """The row is there afterwards, with these values; columns in `keep` keep what an earlier row had."""
-    insert: Any = (postgresql if conn.dialect.name == "postgresql" else sqlite).insert(table).values(**row)
-    primary = [column.name for column in table.primary_key]
-    changed = {name: insert.excluded[name] for name in row if name not in primary and name not in set(keep)}
-    conn.execute(insert.on_conflict_do_update(index_elements=primary, set_=changed) if changed else _nothing(insert, primary))
+    conn.execute(_statement(conn.dialect.name, table, tuple(row), frozenset(keep), False), row)
 
 
 def put_once(conn: sa.Connection, table: sa.Table, row: Mapping[str, Any]) -> bool:
     """Inserts the row unless its primary key is taken. True = it is new."""
-    insert: Any = (postgresql if conn.dialect.name == "postgresql" else sqlite).insert(table).values(**row)
-    return bool(conn.execute(_nothing(insert, [column.name for column in table.primary_key])).rowcount)
+    return bool(conn.execute(_statement(conn.dialect.name, table, tuple(row), frozenset(), True), row).rowcount)
 
 
-def _nothing(insert: Any, primary: list[str]) -> Any:
-    return insert.on_conflict_do_nothing(index_elements=primary)
+@lru_cache(256)
+def _statement(dialect: str, table: sa.Table, names: tuple[str, ...], keep: frozenset[str], once: bool) -> Any:
+    """Built once for rows of the same columns: building it takes longer than running it."""
+    insert: Any = (postgresql if dialect == "postgresql" else sqlite).insert(table)
+    primary = [column.name for column in table.primary_key]
+    insert = insert.values({name: sa.bindparam(name) for name in names})
+    changed = {name: insert.excluded[name] for name in names if name not in primary and name not in keep}
+    if once or not changed:
+        return insert.on_conflict_do_nothing(index_elements=primary)
+    return insert.on_conflict_do_update(index_elements=primary, set_=changed)

@@ -203,13 +203,15 @@ class JsonRpcControl:
     def listed(self, table: str, buckets: Collection[int], count: int) -> dict[str, str]:
         """The entries of some buckets of a table of `count` entries."""
         wanted = [f"{bucket:03x}" for bucket in buckets]
-        at_once = max(1, LISTED * BUCKETS // max(count, 1))
+        at_once = max(1, min(LISTED * BUCKETS // max(count, 1), MAX_COMMAND_BYTES // 8))
         found: dict[str, str] = {}
         for start in range(0, len(wanted), at_once):
             flat = self._call("ringfence.list", table, *wanted[start : start + at_once], timeout_s=DIGEST_TIMEOUT_S)
             if not isinstance(flat, list) or len(flat) % 2 or not all(isinstance(text, str) for text in flat):
                 raise Unreachable(f"ringfence.list of {table} answered another shape")
-            found.update(zip(flat[::2], flat[1::2], strict=True))
+            # JSON has no bytes: each travels as the letter of its number.
+            texts = [text.encode("latin-1", "replace").decode("utf-8", "replace") for text in flat]
+            found.update(zip(texts[::2], texts[1::2], strict=True))
         return found
 
     def table_count(self, table: str = BLOCKS) -> int:

@@ -246,7 +246,7 @@ class Loopback:
     def _list(self, table: str, *buckets: str) -> list[str]:
         wanted = {int(bucket, 16) for bucket in buckets}
         held = [(name, str(item.value)) for name, item in self._table(table).items()]
-        return [text for one in held if mark(*one)[0] in wanted for text in one]
+        return [text.encode().decode("latin-1") for one in held if mark(*one)[0] in wanted for text in one]
 
     def _flush(self, table: str) -> str:
         self._table(table).clear()

@@ -11,7 +11,8 @@ import pytest
 from kamailio_calls import TOKEN, Bench
 from raw_sip import Phone
 
-from switches.control import Denied, Fenced, JsonRpcControl
+from switches.control import Change, Denied, Fenced, JsonRpcControl
+from switches.digest import digest
 
 pytestmark = pytest.mark.kamailio
 NewBench = Callable[..., Bench]
@@ -61,6 +62,58 @@ def test_a_lease_that_was_overtaken_writes_nothing(driven: tuple[Bench, JsonRpcC
     newer.close()
 
 
+WRITING = [
+    ("htable.sets", ["blocks", "t1|A|acme||1", "older"]), ("htable.setxs", ["blocks", "t1|A|acme||1", "older", 60]),
+    ("htable.seti", ["shadow", "t1|A|acme||1", 1]), ("htable.delete", ["blocks", "t1|A|acme||1"]),
+    ("htable.delete", ["protected", "112"]), ("htable.flush", ["blocks"]), ("htable.sets", ["ctl", "version", "older"]),
+    ("htable.delete", ["sources", "x"]), ("htable.sets", ["dialplan", "x", "y"]),
+    ("ringfence.set", ["blocks", "t1|A|acme||1", "older", 60]), ("ringfence.set", ["blocks", "t1|A|acme||1", "", 0]),
+    ("ringfence.set", ["ctl", "hold", "", 0, "blocks", "t1|A|acme||1", "", 0]),
+]  # fmt: skip
+
+
+def test_a_stale_lease_is_refused_for_every_command_that_writes_before_and_after_a_restart(new_bench: NewBench) -> None:
+    bench = new_bench()
+    stale, newest = {"X-Ringfence-Fence": "7"}, {"X-Ringfence-Fence": "8"}
+    command = ["blocks", "t1|A|acme||1", "newest", 60]
+    assert bench.post("ringfence.set", *command, headers=newest).json()["result"] == 1
+    for again in (False, True):
+        if again:
+            bench.restart()
+        for method, params in WRITING:
+            assert bench.post(method, *params, headers=stale).status_code == 409, (method, params)
+        assert bench.post("htable.get", "ctl", "hold").json()["result"]["item"]["value"] == "0"
+        held = bench.post("htable.get", "blocks", "t1|A|acme||1").json()
+        assert "error" in held if again else held["result"]["item"]["value"] == "newest"
+    assert bench.post("htable.get", "ctl", "fence").json()["result"]["item"]["value"] == "8"
+    assert bench.post("ringfence.set", *command, headers={"X-Ringfence-Fence": "9"}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        [], ["blocks"], ["blocks", "t1|A|a||", "o"], ["blocks", "t1|A|a||", "o", 0], ["blocks", "t1|A|a||", "o", -1],
+        ["blocks", "t1|A|a||", "o", "x"], ["blocks", "t1|A|a||", "o", "1.5"], ["blocks", "", "o", 60],
+        ["ctl", "hold", "1", 0], ["sources", "x", "y", 0], ["carriers", "1", "x", 0], ["protected", "112", "why", 60],
+        ["blocks", "t1|A|a||", "o", 60, "ctl", "boot", "x", 0], ["blocks", "t1|A|a||", "o", 60, "blocks"],
+    ],
+)  # fmt: skip
+def test_of_many_entries_with_a_bad_one_none_is_taken(driven: tuple[Bench, JsonRpcControl], params: list[object]) -> None:
+    bench, control = driven
+    assert bench.post("ringfence.set", *params).status_code == 400
+    assert control.digest().count == 0 and control.hold() is False
+
+
+def test_what_is_in_a_table_is_told_whatever_it_is(driven: tuple[Bench, JsonRpcControl]) -> None:
+    _, control = driven
+    there = {"t1|A|acme||1": "order-1", "t1|A|a'b||": "ü$(x){s.md5}%s", "x" * 300: "y" * 3000}
+    control.set_many([Change("shadow", name, value, 60) for name, value in there.items()])
+    summed = control.digest("shadow")
+    assert summed == (3, digest(there.items())) and control.listed("shadow", summed.sums, summed.count) == there
+    control.set_many([Change("shadow", name, "", 0) for name in [*there, "t1|A|never||"]])
+    assert control.digest("shadow") == (0, {}) and control.digest("blocks") == (0, {})
+
+
 def test_without_the_token_nothing_and_with_it_only_what_is_ours(driven: tuple[Bench, JsonRpcControl]) -> None:
     bench, _ = driven
     for token in ("", "wrong", TOKEN + "x", TOKEN[:-1]):
@@ -74,7 +127,7 @@ def test_without_the_token_nothing_and_with_it_only_what_is_ours(driven: tuple[B
         ("htable.sets", ["ctl", "boot", "1"]), ("htable.flush", ["protected"]), ("htable.flush", ["ctl"]),
         ("htable.dump", ["ctl"]),
         ("htable.store", ["blocks"]), ("htable.reload", ["blocks"]), ("htable.get", ["ctl"]), ("htable.get", []), ("", []),
-        ("dlg.dump_file", ["/x"]),
+        ("dlg.dump_file", ["/x"]), ("ringfence.digest", ["ctl"]), ("ringfence.list", ["live", "000"]), ("ringfence.digest", []),
     ):  # fmt: skip
         assert bench.post(method, *params).status_code == 403, (method, params)
     assert bench.post("dlg.stats_active").status_code == 200
