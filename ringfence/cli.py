@@ -19,6 +19,7 @@ from ringfence.commands import (
     replay,
     simulate,
     status,
+    switch,
     unblock,
     up,
 )
@@ -59,7 +60,7 @@ def main(
 
 PANELS = {
     "Run": (up, flow, simulate, replay),
-    "Say what is so": (config, credential, protect, enforce),
+    "Say what is so": (config, switch, credential, protect, enforce),
     "Blocks": (block, unblock, orders),
     "Look, and care": (calls, status, migrate),
 }
@@ -67,7 +68,7 @@ PANELS = {
 for panel, commands in PANELS.items():
     for command in commands:
         name = command.__name__.rpartition(".")[2]
-        if command in (config, credential):  # commands of commands
+        if command in (config, credential, switch):  # commands of commands
             app.add_typer(command.app, name=name, rich_help_panel=panel)
         else:
             app.command(name, epilog=command.EPILOG, rich_help_panel=panel)(getattr(command, name))

@@ -128,6 +128,21 @@ def test_a_new_switch_is_in_shadow(house: House):
         assert switches.enforcing(conn, "k1", "t1") and not switches.enforcing(conn, "k2", "t1")
 
 
+def test_a_switch_elsewhere_is_named_and_takes_orders_in_shadow(house: House, tmp_path: Path):
+    token = tmp_path / "k2.token"
+    token.write_text("a-long-enough-control-token\n")
+    words = ("switch", "add", "k2", "--control-token-file", str(token), "--why", "Vienna", "--control-url")
+    assert "k2 takes orders of tenant t1 at http://192.0.2.1:5090/RPC, in shadow" in house.run(*words, "http://192.0.2.1:5090/RPC")
+    with reading(house.engine) as conn:
+        named = {one.name: one for one in switches.every(conn)}
+        assert named["k2"].control_token == "a-long-enough-control-token" and switches.tenants_of(conn, "k2") == {"t1": False}
+        assert audit.last(conn, verb="switch named")[0].why == "Vienna"
+    assert "never seen" in house.run("switch", "list")
+    assert "is not http://ADDRESS:PORT/RPC" in " ".join(house.run(*words, "192.0.2.1", exit_code=2).replace("│", " ").split())
+    token.write_text("short")
+    assert "can be guessed" in " ".join(house.run(*words, "http://192.0.2.1:1/RPC", exit_code=2).replace("│", " ").split())
+
+
 def test_an_order_that_waits_is_approved_or_denied_by_a_person(house: House):
     with writing(house.engine) as conn:
         for number in ("1", "2"):
@@ -171,7 +186,7 @@ def test_a_home_without_books_is_named(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    "name", ["up", "flow", "simulate", "replay", "block", "unblock", "orders", "enforce", "protect", "calls", "status", "migrate", "config", "credential"]
+    "name", ["up", "flow", "simulate", "replay", "block", "unblock", "orders", "enforce", "protect", "calls", "status", "migrate", "config", "credential", "switch"]
 )
 def test_every_command_explains_itself_with_an_example(name: str):
     result = CliRunner().invoke(app, [name, "--help"])

@@ -307,3 +307,13 @@ def test_the_next_call_after_a_publishing_is_priced_by_the_new_deck(mine: Path, 
             part.terminate()
         for part in parts:
             part.wait(20)
+
+
+def test_the_file_on_the_page_is_right(tmp_path: Path):
+    page = (Path(__file__).parents[2] / "docs" / "config.md").read_text()
+    shown = page.split("```yaml\n")[1].split("```")[0]
+    (tmp_path / "decks").mkdir()
+    for deck in ("retail", "alpha"):
+        (tmp_path / "decks" / f"{deck}.csv").write_text(DECK.format(price="0.06"))
+    (tmp_path / "config.yaml").write_text(shown)
+    assert "is right" in ask(tmp_path / "home", "config", "check", str(tmp_path / "config.yaml"))
