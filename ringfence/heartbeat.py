@@ -63,7 +63,7 @@ class _Watched:
         return getattr(self._journal, name)
 
     def reader(self, topic: str, partition: int, offset: int) -> Reader:
-        return _Reader(self._journal.reader(topic, partition, offset), self._beat)  # type: ignore[return-value]
+        return _Reader(self._journal.reader(topic, partition, offset), self._beat)
 
 
 class _Reader:

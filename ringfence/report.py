@@ -23,7 +23,7 @@ SETTLED_MS = 30_000
 class Lost(NamedTuple):
     """Numbers of switches' boots that never came: how many, of how many boots, and a line for the latest boots."""
 
-    count: int
+    records: int
     boots: int
     lines: list[str]
 

@@ -53,11 +53,11 @@ def status(as_json: Json = False, home: Home = None) -> None:
             ", ".join(f"{n:,} {'in shadow' if status == 'shadow' else 'wait for a person'}" for status, n in others.items()),
         )
     gaps = lost(settings, time.time_ns() // 1_000_000)
-    table.add_row("lost", f"{gaps.count:,} of {gaps.boots:,} boots" if gaps.count else "none")
+    table.add_row("lost", f"{gaps.records:,} of {gaps.boots:,} boots" if gaps.records else "none")
     Console().print(table)
     for line in gaps.lines:
         typer.secho(f"  {line}", fg=typer.colors.RED)
     if gaps.boots > len(gaps.lines):
         typer.echo(f"  ... and {gaps.boots - len(gaps.lines):,} boots before; SELECT * FROM sequence_gaps has them all")
-    if gaps.count and found["lag"]:
+    if gaps.records and found["lag"]:
         typer.echo(f"  {found['lag']:,} records are not in the warehouse yet: what is missing may be among them")

@@ -36,7 +36,7 @@ def add(
     control_url: Annotated[str, typer.Option(help="Its control port: http://ADDRESS:PORT/RPC.", show_default=False)],
     control_token_file: Annotated[
         Path,
-        typer.Option(exists=True, dir_okay=False, help="A file with its control token (- reads it from stdin).", allow_dash=True),
+        typer.Option(exists=True, dir_okay=False, help="A file with its control token.", show_default=False),
     ],
     why: Why,
     tenant: Tenant = "",
@@ -55,8 +55,7 @@ def add(
     parts = urlsplit(control_url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise typer.BadParameter(f"--control-url {control_url!r} is not http://ADDRESS:PORT/RPC")
-    with typer.open_file(str(control_token_file)) as file:
-        token = file.read().strip()
+    token = control_token_file.read_text().strip()
     if len(token) < 16:
         raise typer.BadParameter("a control token of fewer than 16 characters can be guessed")
     now_ms = time.time_ns() // 1_000_000
