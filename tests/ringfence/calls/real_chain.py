@@ -302,7 +302,7 @@ class Chain:
         assert self.query(("SELECT count() AS n FROM records_latest WHERE disposition = 'reject'", {}))[0]["n"] == 0
 
 
-def build(directory: Path, *, count: int = 40, **changes: Any) -> Chain:
+def build(directory: Path, *, count: int = 40, callees: tuple[str, str] | None = None, **changes: Any) -> Chain:
     """A chain in `directory`, with everything started and in shadow. `changes`: of Kamailio's settings."""
     ports = {"alpha": free_port(), "beta": free_port()}
     settings = Settings(
@@ -335,7 +335,7 @@ def build(directory: Path, *, count: int = 40, **changes: Any) -> Chain:
     chain = Chain(settings, bench, known, handed_out=1)
     try:
         for at, name in enumerate(ports):
-            bench.callee(callee(name), at)
+            bench.callee(callees[at] if callees else callee(name), at)
         chain.start_all()
         chain.until(lambda: list(chain.journalled()), 40, "the first record")
     except BaseException:
