@@ -19,6 +19,8 @@ BLOCKS, SHADOW = "blocks", "shadow"
 LIVE = ("standing", "shadow")
 """Statuses of an order whose entry the switches hold, in one table or the other."""
 
+KEY_PARTS = ("tenant", "account", "ingress_trunk", "a_number", "b_range")
+
 
 class Delivery(NamedTuple):
     switch: str
@@ -34,38 +36,25 @@ Wanted = tuple[str, str, str, str, str, str, int, int]
 """tenant, account, ingress_trunk, a_number, b_range, order_id ("" = to be removed), expires_at_ms, due"""
 
 
-def key_matches(table: sa.Table, key: Key) -> sa.ColumnElement[bool]:
-    """The rows of exactly this key."""
-    t = table.c
-    return sa.and_(
-        t.tenant == key.tenant,
-        t.account == key.account,
-        t.ingress_trunk == key.ingress_trunk,
-        t.a_number == key.a_number,
-        t.b_range == key.b_range,
-    )
+def of_key(table: sa.Table) -> sa.ColumnElement[bool]:
+    """The rows of exactly one key, whose parts are given as in `key_row`."""
+    return sa.and_(*(table.c[name] == sa.bindparam(name) for name in KEY_PARTS))
 
 
 def key_row(key: Key) -> dict[str, str]:
-    names = ("tenant", "account", "ingress_trunk", "a_number", "b_range")
-    return {name: getattr(key, name) for name in names}
+    return {name: getattr(key, name) for name in KEY_PARTS}
 
 
 # What `touch` asks for every order, built once: building a statement takes longer than running it.
 _o, _s, _d = tables.block_orders.c, tables.switch_tenants.c, tables.deliveries.c
-_KEY_PARTS = ("tenant", "account", "ingress_trunk", "a_number", "b_range")
 _BEST = (
     sa.select(_o.order_id, _o.expires_at_ms)
-    .where(
-        *(_o[name] == sa.bindparam(name) for name in _KEY_PARTS), _o.status.in_(LIVE), _o.expires_at_ms > sa.bindparam("now_ms")
-    )
+    .where(of_key(tables.block_orders), _o.status.in_(LIVE), _o.expires_at_ms > sa.bindparam("now_ms"))
     .order_by(_o.expires_at_ms.desc(), _o.learned_ms.desc(), _o.order_id)
     .limit(1)
 )
 _SERVING = sa.select(_s.switch, _s.enforcing).where(_s.tenant == sa.bindparam("tenant"))
-_HELD = sa.select(_d.switch, _d.table_name, _d.order_id, _d.expires_at_ms).where(
-    *(_d[name] == sa.bindparam(name) for name in _KEY_PARTS)
-)
+_HELD = sa.select(_d.switch, _d.table_name, _d.order_id, _d.expires_at_ms).where(of_key(tables.deliveries))
 
 
 def touch(conn: sa.Connection, key: Key, now_ms: int) -> None:
@@ -100,7 +89,7 @@ def move(conn: sa.Connection, switch: str, tenant: str, to: str, now_ms: int) ->
     d = tables.deliveries.c
     there = sa.and_(d.switch == switch, d.tenant == tenant, d.table_name == (SHADOW if to == BLOCKS else BLOCKS))
     conn.execute(sa.delete(tables.deliveries).where(d.switch == switch, d.tenant == tenant, d.table_name == to, d.order_id == ""))
-    names = ["switch", "table_name", *key_row(Key(tenant="")), "order_id", "expires_at_ms", "due", "changed_ms"]
+    names = ["switch", "table_name", *KEY_PARTS, "order_id", "expires_at_ms", "due", "changed_ms"]
     moved: dict[str, Any] = {"table_name": sa.literal(to), "due": sa.true(), "changed_ms": sa.literal(now_ms)}
     rows = sa.select(*(moved.get(name, d[name]) for name in names)).where(there, d.order_id != "")
     conn.execute(sa.insert(tables.deliveries).from_select(names, rows))
@@ -151,7 +140,7 @@ def make_due(conn: sa.Connection, rows: Iterable[Delivery], changed_ms: int) -> 
 
 def _this_row() -> list[sa.ColumnElement[bool]]:
     d = tables.deliveries.c
-    return [d[name] == sa.bindparam(f"of_{name}") for name in ("switch", "table_name", *key_row(Key(tenant="")))]
+    return [d[name] == sa.bindparam(f"of_{name}") for name in ("switch", "table_name", *KEY_PARTS)]
 
 
 def _row_of(one: Delivery) -> dict[str, Any]:

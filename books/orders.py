@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from books import audit, deliveries, lists, suppressions, tables, tenants
-from books.deliveries import LIVE, key_matches, key_row
+from books.deliveries import LIVE, key_row
 from books.upsert import put_once
 from core.ids import derived_id
 from core.orders import BlockOrder, Key, overlaps
@@ -251,8 +251,16 @@ def _decide(conn: sa.Connection, order_ids: Sequence[str], status: str, why: str
 # --- asking ---
 
 
+# Asked for every order that comes in, so built once: building a statement takes longer than running it.
+_o = tables.block_orders.c
+_FIND = sa.select(tables.block_orders).where(_o.order_id == sa.bindparam("order_id"))
+_DECIDED = sa.select(_o.decided_by).where(
+    deliveries.of_key(tables.block_orders), _o.status.in_(LIVE), _o.automatic, _o.expires_at_ms > sa.bindparam("now_ms")
+)
+
+
 def find(conn: sa.Connection, order_id: str) -> Kept | None:
-    row = conn.execute(sa.select(tables.block_orders).where(tables.block_orders.c.order_id == order_id)).first()
+    row = conn.execute(_FIND, {"order_id": order_id}).first()
     return _kept(row) if row else None
 
 
@@ -269,11 +277,7 @@ def select(conn: sa.Connection, statuses: Sequence[str] = (), tenant: str = "", 
 
 def standing_of(conn: sa.Connection, key: Key, now_ms: int) -> bool | None:
     """Whether automatic orders block exactly this key now: None = none does, True = a person has approved one of them."""
-    o = tables.block_orders.c
-    query = sa.select(o.decided_by).where(
-        key_matches(tables.block_orders, key), o.status.in_(LIVE), o.automatic, o.expires_at_ms > now_ms
-    )
-    decided = list(conn.execute(query).scalars())
+    decided = list(conn.execute(_DECIDED, {**key_row(key), "now_ms": now_ms}).scalars())
     return any(decided) if decided else None
 
 

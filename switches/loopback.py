@@ -105,7 +105,7 @@ class Loopback:
         self._start(hold=0)
 
     def restart(self) -> None:
-        """As after a crash: blocks, versions and open lines are gone, the hold flag is not."""
+        """As after a crash: blocks, versions and open lines are gone, the hold flag and the newest fence are not."""
         with self._lock:
             self._start(hold=int(self.held()))
 
@@ -113,6 +113,8 @@ class Loopback:
         boot = f"{self._clock():.6f}-{secrets.token_hex(3)}"
         self.tables = {BLOCKS: {}, SHADOW: {}, PROTECTED: {}, CTL: {}}
         self.tables[CTL] = {"boot": _Item(boot, None), "seq": _Item(0, None), "hold": _Item(hold, None)}
+        if self._fence:
+            self.tables[CTL]["fence"] = _Item(str(self._fence), None)
         self._after.clear()
 
     # --- a call ---
@@ -187,6 +189,7 @@ class Loopback:
                 if fence < self._fence:
                     raise RpcError(409, f"fence {fence} is older than {self._fence}")
                 self._fence = fence
+                self.tables[CTL]["fence"] = _Item(str(fence), None)
             try:
                 return command(self, *params)
             except TypeError:

@@ -7,10 +7,10 @@ import time
 
 import pytest
 
-from books import lists, orders, reading, switches, writing
+from books import leases, lists, orders, reading, switches, writing
 from core.orders import Key
 from switches import hold
-from switches.control import ControlError, JsonRpcControl
+from switches.control import Change, ControlError, Fenced, JsonRpcControl
 from switches.deliver import Pace
 
 RANGE = Key(tenant="t1", account="acme", b_range="88213")
@@ -181,3 +181,49 @@ def test_many_blocks_are_compared_one_by_one_and_come_back_newest_first(house, s
 def stop_after_one_chunk(step):
     if step == "acknowledged":
         raise ControlError("enough for this test")
+
+
+def test_of_two_dispatchers_only_one_writes_whichever_is_frozen_when(house, switch):
+    """Each believes for a while that the lease is its own; what the switch takes comes from the newer one alone."""
+    pace = Pace(look_ms=0, compare_ms=0, retry_ms=0, lease_ms=300)
+    slow_to_send = {"d0": True, "d1": False}
+
+    def frozen(step):
+        if step == "sent" and slow_to_send["d0"]:
+            slow_to_send["d0"] = False
+            time.sleep(0.4)  # its lease runs out between two commands
+            house.order(Key(tenant="t1", account="blue"), "two")
+            second.step()
+
+    second = house.dispatcher(pace=pace, holder="d1")
+    first = house.dispatcher(pace=pace, holder="d0", fault=frozen)
+    house.order(RANGE, "one")
+    first.step()
+    newest = int(switch.control._value("ctl", "fence"))
+    with reading(house.engine) as conn:
+        assert leases.acquire(conn, "switch k1", "d0", 300, now_ms()) is None
+    assert switch.control.entries() == {ENTRY: "one", "t1|A|blue||": "two"}
+    ghost = JsonRpcControl(switch.url, house.token, fence=newest - 1)
+    with pytest.raises(Fenced):
+        ghost.set_many([Change("blocks", "t1|A|honest||", "ghost", 60)])
+    ghost.close()
+    first.deliver_once()
+    assert first.deliver_once()["k1"].word == "another holds the lease"
+    time.sleep(0.35)
+    house.order(Key(tenant="t1", account="red"), "three")
+    first.step()
+    assert switch.control.get_block("t1|A|red||") == "three" and int(switch.control._value("ctl", "fence")) > newest
+
+
+def test_an_entry_lives_as_long_as_the_latest_of_its_keys_live_orders_and_then_ends_with_everything_dead(house, switch):
+    dispatcher = house.dispatcher(pace=FAST)
+    began = time.time()
+    house.order(RANGE, "long", expires_at_ms=now_ms() + 3_500)
+    house.order(RANGE, "short", expires_at_ms=now_ms() + 1_000)
+    dispatcher.step()
+    dispatcher.close()  # nobody of ours is there any more
+    gone_after_s = 0.0
+    while switch.control.get_block(ENTRY) == "long" and gone_after_s < 8:
+        time.sleep(0.05)
+        gone_after_s = time.time() - began
+    assert 3.4 <= gone_after_s <= 4.7
