@@ -52,7 +52,7 @@ class Beat:
 
     def at(self, journal: Journal) -> Journal:
         """The journal, with a beat at each look for something new."""
-        return _Watched(journal, self)  # type: ignore[return-value]
+        return _Watched(journal, self)
 
 
 class _Watched:

@@ -187,8 +187,10 @@ def test_a_home_without_books_is_named(tmp_path: Path):
 
 @pytest.mark.parametrize(
     "name",
-    ["up", "flow", "simulate", "replay", "config", "switch", "credential", "protect", "enforce"]
-    + ["block", "unblock", "orders", "calls", "status", "migrate"],
+    [
+        "up", "flow", "simulate", "replay", "config", "switch", "credential", "protect", "enforce", "block", "unblock", "orders", "calls",
+        "status", "migrate",
+    ],
 )
 def test_every_command_explains_itself_with_an_example(name: str):
     result = CliRunner().invoke(app, [name, "--help"])
