@@ -28,7 +28,7 @@ demo: setup  ## priced calls, an attack and its block, in this terminal; Ctrl-C 
 	@$(BIN)/ringfence up --simulate --fresh --home var/demo
 
 test: setup  ## the whole suite
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup $(ARGS)
 
 bench: setup  ## the figures: records a second, where the time goes, kills, the order's way
 	@for b in bench/bench_*.py; do echo "== $$b"; $(BIN)/python "$$b" || exit 1; done

@@ -28,3 +28,15 @@ def need_part(part: str) -> None:
 def need():
     """`need("kamailio")` in a test that places real calls."""
     return need_part
+
+
+CALLS = ("switches/kamailio", "ringfence/calls", "test_up_kamailio", "test_every_switch", "test_reload")
+"""Where real calls are placed: these tests share ports and time with nobody, so they run one after the other."""
+
+
+def pytest_collection_modifyitems(items):
+    """Two processes run the suite: one places calls, the other takes a file at a time."""
+    for item in items:
+        path = item.path.as_posix()
+        group = "calls" if any(place in path for place in CALLS) else path
+        item.add_marker(pytest.mark.xdist_group(group))

@@ -23,6 +23,11 @@ def valid(bench: Bench) -> list[Record]:
     return [msgspec.json.decode(line, type=Record) for line in lines]
 
 
+def of_calls(bench: Bench) -> list[str]:
+    """The events of calls, in the order of the file; another worker writes the boot record, before or after the first of them."""
+    return [record.event for record in valid(bench) if record.event != "boot"]
+
+
 @pytest.mark.parametrize(
     ("what", "changes"),
     [
@@ -47,8 +52,8 @@ def test_a_strange_message_is_a_call_like_any_other(new_bench: NewBench, what: s
     with Phone("127.0.0.1", bench.carrier_ports[0]) as callee, Phone(ACME) as caller:
         call = establish(caller, callee, bench.address, "4312345678", **changes)
         call.hang_up(call.caller)
-    events = [record.event for record in valid(bench)]
-    assert events == ["boot", "setup", "ringing", "answer", "stop"], what
+    events = of_calls(bench)
+    assert events == ["setup", "ringing", "answer", "stop"], what
     setup, stop = bench.records("setup")[0], bench.records("stop")[0]
     for name in ("dialog_id", "call_id", "from_tag", "account"):
         assert setup[name] == stop[name]
@@ -75,7 +80,7 @@ def test_a_number_of_letters_and_percent_signs_is_no_reason_to_stop(new_bench: N
     with Phone("127.0.0.1", bench.carrier_ports[0]) as callee, Phone(ACME) as caller:
         call = establish(caller, callee, bench.address, number)
         call.hang_up(call.callee)
-    assert [record.event for record in valid(bench)] == ["boot", "setup", "ringing", "answer", "stop"]
+    assert of_calls(bench) == ["setup", "ringing", "answer", "stop"]
 
 
 @pytest.mark.parametrize("same_tag", [False, True])

@@ -232,7 +232,7 @@ def test_a_post_over_the_limit_is_refused_also_when_it_is_only_large_unpacked(st
     ("body", "headers", "status"),
     [
         (b"not gzip", {"Content-Encoding": "gzip"}, 400),
-        (gzip.compress(record(1))[:-12], {"Content-Encoding": "gzip"}, 400),
+        (gzip.compress(record(1), mtime=0)[:-12], {"Content-Encoding": "gzip"}, 400),
         (record(1), {"Content-Encoding": "br"}, 415),
         (record(1), {"X-Complete-To-Ms": "yesterday"}, 400),
         (record(1), {"X-Complete-To-Ms": "-5"}, 400),
