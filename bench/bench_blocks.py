@@ -11,6 +11,7 @@ import logging
 import shutil
 import socket
 import statistics
+import sys
 import tempfile
 import threading
 import time
@@ -186,6 +187,7 @@ def orders_of(engine: Engine, number: int) -> Callable[[], bool]:
 
 
 def main(blocks: int) -> None:
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     home = Path(tempfile.mkdtemp(prefix="bench-blocks-"))
     real = shutil.which("kamailio", path="/usr/sbin:/usr/local/sbin:/usr/bin") is not None

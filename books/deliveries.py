@@ -54,7 +54,12 @@ _BEST = (
     .limit(1)
 )
 _SERVING = sa.select(_s.switch, _s.enforcing).where(_s.tenant == sa.bindparam("tenant"))
-_HELD = sa.select(_d.switch, _d.table_name, _d.order_id, _d.expires_at_ms).where(of_key(tables.deliveries))
+_HELD = sa.select(_d.switch, _d.table_name, _d.order_id, _d.expires_at_ms).where(
+    # Switch and table come first in the primary key: without them every row would be read.
+    _d.switch.in_(sa.select(tables.switches.c.name)),
+    _d.table_name.in_((BLOCKS, SHADOW)),
+    of_key(tables.deliveries),
+)
 
 
 def touch(conn: sa.Connection, key: Key, now_ms: int) -> None:

@@ -70,7 +70,7 @@ class Change(NamedTuple):
 class Digest(NamedTuple):
     """What a table holds, by bucket, with what has expired and is not swept yet."""
 
-    count: int
+    entries: int
     sums: dict[int, int]
 
 

@@ -326,7 +326,7 @@ class Deliverer:
         }
         if not odd:
             return [], 0
-        held = self._control.listed(table, sorted(odd & seen.sums.keys()), seen.count)
+        held = self._control.listed(table, sorted(odd & seen.sums.keys()), seen.entries)
         missing = []
         for name, (tenant, account, trunk, a_number, b_range, order_id, expires_at_ms, due) in rows.items():
             lasting = order_id and not due and expires_at_ms > soon_ms

@@ -6,8 +6,24 @@ import re
 
 import phonenumbers
 import pytest
+import sqlalchemy as sa
 
-from books import alerts, configs, credentials, decks, leases, lists, migrate, open_books, progress, switches, tenants, writing
+from books import (
+    alerts,
+    configs,
+    credentials,
+    decks,
+    deliveries,
+    leases,
+    lists,
+    migrate,
+    open_books,
+    orders,
+    progress,
+    switches,
+    tenants,
+    writing,
+)
 from books.emergency import CRISIS_LINES, EU, countries, emergency_numbers, lifelines
 from core.config import Account, Caps, Carrier, Config, Trunk
 from core.orders import Finding, Key
@@ -155,3 +171,15 @@ def test_progress_is_kept_by_reader_topic_and_partition(conn):
     progress.store(conn, "dispatcher", "findings", 0, 7)
     progress.store(conn, "dispatcher", "findings", 1, 8)
     assert progress.load(conn, "dispatcher", "findings", 0) == 7
+
+
+def test_what_is_asked_for_every_order_finds_its_rows_by_an_index(conn):
+    asked = []
+    sa.event.listen(conn, "before_cursor_execute", lambda _c, _u, text, values, _x, _m: asked.append((text, values)))
+    key = Key(tenant="t1", account="acme", b_range="88213")
+    deliveries.touch(conn, key, NOW)
+    orders.standing_of(conn, key, NOW)
+    orders.find(conn, "order-1")
+    for text, values in list(asked):
+        plan = [row[3] for row in conn.exec_driver_sql("explain query plan " + text, values)]
+        assert not [step for step in plan if step.startswith("SCAN") and "switch_tenants" not in step], (text, plan)

@@ -101,7 +101,7 @@ def test_a_stale_lease_is_refused_for_every_command_that_writes_before_and_after
 def test_of_many_entries_with_a_bad_one_none_is_taken(driven: tuple[Bench, JsonRpcControl], params: list[object]) -> None:
     bench, control = driven
     assert bench.post("ringfence.set", *params).status_code == 400
-    assert control.digest().count == 0 and control.hold() is False
+    assert control.digest().entries == 0 and control.hold() is False
 
 
 def test_what_is_in_a_table_is_told_whatever_it_is(driven: tuple[Bench, JsonRpcControl]) -> None:
@@ -109,7 +109,7 @@ def test_what_is_in_a_table_is_told_whatever_it_is(driven: tuple[Bench, JsonRpcC
     there = {"t1|A|acme||1": "order-1", "t1|A|a'b||": "ü$(x){s.md5}%s", "x" * 300: "y" * 3000}
     control.set_many([Change("shadow", name, value, 60) for name, value in there.items()])
     summed = control.digest("shadow")
-    assert summed == (3, digest(there.items())) and control.listed("shadow", summed.sums, summed.count) == there
+    assert summed == (3, digest(there.items())) and control.listed("shadow", summed.sums, summed.entries) == there
     control.set_many([Change("shadow", name, "", 0) for name in [*there, "t1|A|never||"]])
     assert control.digest("shadow") == (0, {}) and control.digest("blocks") == (0, {})
 
