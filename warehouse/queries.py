@@ -172,6 +172,40 @@ def twins(limit: int = 1000) -> Query:
     return "SELECT * FROM sequence_twins LIMIT {limit:UInt32}", {"limit": limit}
 
 
+def orphans(since_ms: int = 0, tenant: str = "", limit: int = 1000) -> Query:
+    """Stops that name no account, beside the calls of the same Call-ID that do: whose money they would be. For a person, because a Call-ID is
+    chosen by the caller: `candidates` says how many calls it fits."""
+    stops, params = _records("partition, offset, event, disposition, account, switch, call_id, at_ms, reason", since_ms, tenant)
+    calls, _ = _records("event, account, switch, call_id, call_key, ingress_trunk, b_number, at_ms", since_ms, tenant)
+    return (
+        "SELECT s.tenant AS tenant, s.switch AS switch, s.partition AS partition, s.offset AS offset, s.call_id AS call_id, "
+        "fromUnixTimestamp64Milli(s.at_ms, 'UTC') AS ended, s.reason AS reason, c.account AS account, c.ingress_trunk AS ingress_trunk, "
+        "c.b_number AS b_number, if(c.answered_ms = 0, NULL, fromUnixTimestamp64Milli(c.answered_ms, 'UTC')) AS answered, "
+        "count() OVER (PARTITION BY s.partition, s.offset) AS candidates "
+        f"FROM (SELECT * FROM {stops} WHERE event = 'stop' AND disposition = 'unrated' AND account = '' AND call_id != '') AS s "
+        "JOIN (SELECT tenant, call_id, call_key, max(account) AS account, max(ingress_trunk) AS ingress_trunk, max(b_number) AS b_number, "
+        f"maxIf(at_ms, event = 'answer') AS answered_ms FROM {calls} WHERE call_id != '' "
+        "GROUP BY tenant, call_id, call_key HAVING account != '') AS c ON s.tenant = c.tenant AND s.call_id = c.call_id "
+        "ORDER BY tenant, partition, offset, account LIMIT {limit:UInt32}",
+        {**params, "limit": limit},
+    )
+
+
+def untold(answered_before_ms: int, since_ms: int = 0, tenant: str = "", limit: int = 1000) -> Query:
+    """Calls that were answered before a time and have neither money nor an unrated end: still talking, or ended where nobody could price them."""
+    answers, params = _records("event, disposition, account, switch, call_id, call_key, b_number, at_ms", since_ms, tenant)
+    ends, _ = _records("event, disposition, call_key", since_ms, tenant)
+    rated, _ = _rated("call_key", since_ms, tenant)
+    return (
+        "SELECT tenant, switch, account, call_id, b_number, fromUnixTimestamp64Milli(at_ms, 'UTC') AS answered "
+        f"FROM {answers} WHERE event = 'answer' AND disposition = 'event' AND at_ms < {{answered_before_ms:Int64}} "
+        f"AND call_key NOT IN (SELECT call_key FROM {rated}) "
+        f"AND call_key NOT IN (SELECT call_key FROM {ends} WHERE event IN ('stop', 'partial') AND disposition = 'unrated') "
+        "ORDER BY at_ms, call_id LIMIT {limit:UInt32}",
+        {**params, "answered_before_ms": answered_before_ms, "limit": limit},
+    )
+
+
 def versions(since_ms: int = 0) -> Query:
     """Which config versions priced how many calls, and when last."""
     source, params = _rated("config_version, learned_ms", since_ms)
