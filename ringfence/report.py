@@ -37,6 +37,24 @@ def lost(settings: Settings, now_ms: int) -> Lost:
     return Lost(int(rows[0]["lost_in_all"]), int(rows[0]["boots"]), [line(row) for row in rows])
 
 
+UNTOLD_MS = 6 * 3_600_000
+"""A call that was answered that long ago has ended, whatever its trunk's profile says of silence (four hours unless it says otherwise)."""
+
+
+class Loose(NamedTuple):
+    """Ends that a person should tie: stops that name no account beside calls of their Call-ID, and answered calls that nobody priced."""
+
+    orphans: int
+    untold: int
+
+
+def loose(settings: Settings, now_ms: int) -> Loose:
+    """How many, at most a thousand of each."""
+    with read.warehouse(settings) as client:
+        stops = {(row["partition"], row["offset"]) for row in ask(client, queries.orphans())}
+        return Loose(len(stops), len(ask(client, queries.untold(now_ms - UNTOLD_MS))))
+
+
 def line(row: dict[str, Any]) -> str:
     """A boot with its missing numbers.
 

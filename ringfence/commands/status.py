@@ -15,6 +15,9 @@ release, the newest config version, the record schema, and the revisions of the 
 `lost` are numbers of a switch's sequence that never came, by boot, with the first of them. A switch counts its records from 1 at
 each start, so each gap is a record that was lost between the switch and here. Normal running shows none.
 
+`orphans` and `untold` appear where there are any: stops that name no account, beside calls of the same Call-ID that do, and calls
+that were answered hours ago and have neither a price nor an end (`warehouse.queries` has the questions).
+
 **Examples**
 
 `ringfence status`
@@ -34,7 +37,7 @@ def status(as_json: Json = False, home: Home = None) -> None:
 
     from books import orders
     from ringfence import by_hand
-    from ringfence.report import lost, report
+    from ringfence.report import loose, lost, report
 
     settings = options.settings_of(home)
     found = report(settings)
@@ -54,6 +57,11 @@ def status(as_json: Json = False, home: Home = None) -> None:
         )
     gaps = lost(settings, time.time_ns() // 1_000_000)
     table.add_row("lost", f"{gaps.records:,} of {gaps.boots:,} boots" if gaps.records else "none")
+    ends = loose(settings, time.time_ns() // 1_000_000)
+    if ends.orphans:
+        table.add_row("orphans", f"{ends.orphans:,} stops name no account and share a Call-ID with a call that does")
+    if ends.untold:
+        table.add_row("untold", f"{ends.untold:,} calls were answered hours ago and have no price and no end")
     Console().print(table)
     for line in gaps.lines:
         typer.secho(f"  {line}", fg=typer.colors.RED)

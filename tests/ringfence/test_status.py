@@ -30,7 +30,7 @@ def home(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def store(home: Path, *seqs: int, boot_id: str = "1763", learned_ms: int = MINUTE_AGO_MS) -> None:
+def store(home: Path, *seqs: int, boot_id: str = "1763", learned_ms: int = MINUTE_AGO_MS, **facts: object) -> None:
     """Rows of a switch's records with these numbers, and as many records in the journal."""
     writer = open_journal(Settings(home=home).journal_dsn).writer(CALLS, 0)
     writer.append([Entry(b"t1", b"{}", learned_ms)] * (max(seqs) + 1))
@@ -39,6 +39,7 @@ def store(home: Path, *seqs: int, boot_id: str = "1763", learned_ms: int = MINUT
     rows = [
         {"tenant": "t1", "switch": "k1", "boot_id": boot_id, "seq": seq, "partition": 0, "offset": seq, "event": "setup"}
         | {"learned_ms": learned_ms, "at_ms": learned_ms, "disposition": "event"}
+        | facts
         for seq in seqs
     ]
     client = open_warehouse(Settings(home=home).warehouse_dsn)
@@ -71,3 +72,11 @@ def test_normal_running_shows_none(home: Path):
 def test_what_may_still_be_on_its_way_is_not_called_lost(home: Path):
     store(home, 1, 5, learned_ms=time.time_ns() // 1_000_000)
     assert re.search(r"^lost +none", status(home), re.M)
+
+
+def test_ends_that_nobody_tied_are_counted(home: Path):
+    store(home, 1, event="answer", account="acme", call_id="c1", call_key="k1", learned_ms=MINUTE_AGO_MS - 8 * 3_600_000)
+    store(home, 2, event="stop", disposition="unrated", account="", call_id="c1", call_key="k2")
+    said = " ".join(status(home).split())
+    assert "orphans 1 stops name no account and share a Call-ID with a call that does" in said
+    assert "untold 1 calls were answered hours ago and have no price and no end" in said
