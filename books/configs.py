@@ -8,7 +8,8 @@ import msgspec
 import sqlalchemy as sa
 
 from books import audit, decks, tables, tenants
-from core.config import Config, DialPlanRow
+from core.config import Config
+from core.numbers import DialPlan
 
 
 class Version(NamedTuple):
@@ -61,6 +62,6 @@ def draft(conn: sa.Connection, base: Config | None = None) -> Config:
         accounts=tuple(tenants.accounts(conn)),
         carriers=tuple(tenants.carriers(conn)),
         trunks=tuple(tenants.trunks(conn)),
-        dial_plans=tuple(plans) or (DialPlanRow(name="e164"),),
+        dial_plans=tuple(plans) or (DialPlan(name="e164"),),
         decks=decks.latest(conn),
     )

@@ -100,7 +100,7 @@ trunks = sa.Table(
 
 dial_plans = sa.Table(
     "dial_plans", METADATA, sa.Column("name", sa.Text, primary_key=True), _text("content"), _ms("at_ms")
-)  # content: JSON of core.config.DialPlanRow
+)  # content: JSON of core.numbers.DialPlan
 
 # --- what it costs, and the version that names it ---
 

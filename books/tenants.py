@@ -10,7 +10,8 @@ import sqlalchemy as sa
 
 from books import tables
 from books.upsert import put, put_once
-from core.config import Account, Caps, Carrier, Config, DialPlanRow, Trunk
+from core.config import Account, Caps, Carrier, Config, Trunk
+from core.numbers import DialPlan
 
 
 def add(conn: sa.Connection, name: str, now_ms: int) -> None:
@@ -55,7 +56,7 @@ def put_trunk(conn: sa.Connection, trunk: Trunk, now_ms: int) -> None:
     put(conn, tables.trunks, {**_whole(trunk), "sources": _json(trunk.sources), "caps": _json(trunk.caps), "at_ms": now_ms})
 
 
-def put_dial_plan(conn: sa.Connection, plan: DialPlanRow, now_ms: int) -> None:
+def put_dial_plan(conn: sa.Connection, plan: DialPlan, now_ms: int) -> None:
     put(conn, tables.dial_plans, {"name": plan.name, "content": _json(plan), "at_ms": now_ms})
 
 
@@ -110,9 +111,9 @@ def trunks(conn: sa.Connection) -> list[Trunk]:
     ]
 
 
-def dial_plans(conn: sa.Connection) -> list[DialPlanRow]:
+def dial_plans(conn: sa.Connection) -> list[DialPlan]:
     rows = conn.execute(sa.select(tables.dial_plans.c.content).order_by(tables.dial_plans.c.name)).scalars()
-    return [msgspec.json.decode(content, type=DialPlanRow) for content in rows]
+    return [msgspec.json.decode(content, type=DialPlan) for content in rows]
 
 
 def _counterparty(conn: sa.Connection, tenant: str, name: str, now_ms: int) -> None:

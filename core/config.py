@@ -11,19 +11,7 @@ from typing import Literal
 
 import msgspec
 
-
-class DialPlanRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """As `core.numbers.DialPlan`."""
-
-    name: str
-    country_code: str = ""
-    international_prefix: str = "00"
-    trunk_prefix: str = ""
-    tech_prefixes: tuple[str, ...] = ()
-    bare_is_e164: bool = True
-    short_max: int = 6
-    emergency: tuple[str, ...] = ("112", "911", "999")
-    service: tuple[str, ...] = ()
+from core.numbers import DialPlan
 
 
 class Caps(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -94,7 +82,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     accounts: tuple[Account, ...] = ()
     carriers: tuple[Carrier, ...] = ()
     trunks: tuple[Trunk, ...] = ()
-    dial_plans: tuple[DialPlanRow, ...] = (DialPlanRow(name="e164"),)
+    dial_plans: tuple[DialPlan, ...] = (DialPlan(),)
     decks: dict[str, str] = {}
     policy: Policy = Policy()
     protected_numbers: tuple[str, ...] = ()  # as the lists stood at publishing; the dispatcher asks the lists themselves

@@ -5,10 +5,10 @@ A dial plan is a table, and pure: the same rows compile into the switch's own ta
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
+import msgspec
 import polars as pl
 
 Kind = Literal["e164", "national", "short", "emergency", "service", "withheld", "alpha", "invalid"]
@@ -21,8 +21,7 @@ class Number(NamedTuple):
     kind: Kind
 
 
-@dataclass(frozen=True)
-class DialPlan:
+class DialPlan(msgspec.Struct, frozen=True, omit_defaults=True, cache_hash=True):
     """How a trunk writes numbers.
 
     `tech_prefixes` are stripped first (longest wins). A number that then starts with `international_prefix` (00, 011, 810 ...) or `+`

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import msgspec
 import numpy as np
 
 from core.config import Account, Caps, Config, Policy, Trunk, faults
@@ -97,7 +96,7 @@ def compile_contracts(config: Config, decks: Mapping[str, Deck]) -> Contracts:
         raise ConfigError(f"config {config.version}: {'; '.join(wrong)}")
     names = sorted(decks)
     place = {name: i for i, name in enumerate(names)}
-    plans = {row.name: DialPlan(**msgspec.structs.asdict(row)) for row in config.dial_plans}
+    plans = {plan.name: plan for plan in config.dial_plans}
 
     def deck_of(kind: str, owner: str, name: str) -> int:
         if not name:

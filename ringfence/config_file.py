@@ -17,8 +17,9 @@ from typing import Any
 import msgspec
 import yaml
 
-from core.config import Account, Carrier, Config, DialPlanRow, Policy, Trunk
+from core.config import Account, Carrier, Config, Policy, Trunk
 from core.money import to_nanos, to_text
+from core.numbers import DialPlan
 
 HEAD = """\
 # Ringfence: who calls, who carries, what it costs, and when it is suspicious. `ringfence config publish FILE --why TEXT` puts it in force.
@@ -28,7 +29,7 @@ PARTS: dict[str, type[msgspec.Struct]] = {
     "accounts": Account,
     "carriers": Carrier,
     "trunks": Trunk,
-    "dial_plans": DialPlanRow,
+    "dial_plans": DialPlan,
 }
 KEYS = ("tenants", "decks", *PARTS, "policy", "self_register", "default_sell_deck", "default_buy_deck")
 """Of the file, in the order in which they are written."""
@@ -103,7 +104,7 @@ def parse(text: str) -> Said:
     if faults:
         raise Wrong(faults)
     if not any(plan.name == "e164" for plan in fields["dial_plans"]):
-        fields["dial_plans"] += (DialPlanRow(name="e164"),)
+        fields["dial_plans"] += (DialPlan(name="e164"),)
     return Said(config=Config(version=0, **fields), tenants=tenants, decks=decks)
 
 

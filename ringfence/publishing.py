@@ -13,7 +13,6 @@ import msgspec
 
 from books import Connection, configs, decks, lists, switches, tenants
 from core.config import Caps, Config
-from core.numbers import DialPlan
 from core.safety import named
 from rating.contracts import ConfigError, compile_contracts
 from rating.decks import Deck, DeckError, read_deck
@@ -116,7 +115,7 @@ def _parties(said: Said) -> list[str]:
     faults += _negative(config.policy, "policy")
     for at, plan in enumerate(config.dial_plans):
         try:
-            dial_plan_row(DialPlan(**msgspec.structs.asdict(plan)))
+            dial_plan_row(plan)
         except ValueError as error:
             faults.append(f"dial_plans[{at}]: {error}")
     for name in said.decks:

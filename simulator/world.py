@@ -6,7 +6,8 @@ import hashlib
 from dataclasses import dataclass, field
 from random import Random
 
-from core.config import Account, Carrier, Config, DialPlanRow, Trunk
+from core.config import Account, Carrier, Config, Trunk
+from core.numbers import DialPlan
 from simulator import destinations
 from simulator.countries import COUNTRIES
 from simulator.decks import CURRENCY, OFFERS, deck_csv
@@ -15,13 +16,13 @@ from simulator.patterns import DIGITS
 TENANT = "demo"
 
 DIAL_PLANS = (
-    DialPlanRow(name="e164"),
-    DialPlanRow(name="at", country_code="43", trunk_prefix="0", bare_is_e164=False, emergency=("112", "133", "144", "122")),
-    DialPlanRow(name="gb", country_code="44", trunk_prefix="0", bare_is_e164=False, emergency=("112", "999")),
-    DialPlanRow(
+    DialPlan(name="e164"),
+    DialPlan(name="at", country_code="43", trunk_prefix="0", bare_is_e164=False, emergency=("112", "133", "144", "122")),
+    DialPlan(name="gb", country_code="44", trunk_prefix="0", bare_is_e164=False, emergency=("112", "999")),
+    DialPlan(
         name="us", country_code="1", international_prefix="011", trunk_prefix="1", bare_is_e164=False, emergency=("911",)
     ),
-    DialPlanRow(name="tech", tech_prefixes=("7001#", "99#")),
+    DialPlan(name="tech", tech_prefixes=("7001#", "99#")),
 )
 
 HABITS = ("office", "home", "callcentre", "callshop", "wholesale")
@@ -71,7 +72,7 @@ class Subscriber:
     habit: str
     region: str
     trunk: str
-    dial_plan: DialPlanRow
+    dial_plan: DialPlan
     tech: str  # written before every called number on its trunk
     auth: str
     ips: tuple[str, ...]
@@ -253,7 +254,7 @@ def pick_contact(rng: Random, one: Subscriber, caller: Caller) -> Contact:
     return contact
 
 
-def write_number(number: str, plan: DialPlanRow, spelling: str, tech: str = "") -> str:
+def write_number(number: str, plan: DialPlan, spelling: str, tech: str = "") -> str:
     """A number as an account on a dial plan dials it: the other way round of `core.numbers.normalise`.
 
     >>> write_number("43123456", DIAL_PLANS[1], "national"), write_number("8821699", DIAL_PLANS[1], "national")

@@ -94,4 +94,4 @@ def dial_plans_of(config: Config) -> tuple[DialPlan, ...]:
     >>> dial_plans_of(Config(version=1))[0].name
     'e164'
     """
-    return tuple(DialPlan(**{name: getattr(row, name) for name in row.__struct_fields__}) for row in config.dial_plans)
+    return config.dial_plans

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from core.numbers import DialPlan, normalise
+from core.numbers import normalise
 from core.record import Record
 from simulator.day import START_MS, Delivery, Outage, attacked, day
 from simulator.truth import Truth
@@ -138,7 +138,7 @@ def test_the_mess_is_there_in_its_shares(attack_day: tuple[list[Delivery], Truth
 
 def test_what_an_account_dials_means_a_number_under_its_dial_plan() -> None:
     place = world(4)
-    plans = {row.name: DialPlan(**msgspec.structs.asdict(row)) for row in place.config.dial_plans}
+    plans = {plan.name: plan for plan in place.config.dial_plans}
     plan_of = {trunk.name: plans[trunk.dial_plan] for trunk in place.config.trunks}
     meant: dict[str, str] = {}
     records, _ = day(4, hours=0.5, place=place, on_call=lambda call: meant.update({call.facts["dialog_id"]: call.b_number}))
