@@ -19,7 +19,7 @@ import msgspec
 from bytewax.dataflow import Dataflow
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
-from bytewax.testing import run_main
+from bytewax.run import cli_main
 
 from core import topics
 from core.decode import Message
@@ -75,7 +75,7 @@ def run(journal: Journal, contracts_of: ContractsOf, settings: Settings) -> None
     with ExitStack() as stack:
         stack.callback(snapshots.wait)
         writers = Writers.open(journal, settings.partitions, stack)
-        run_main(flow(journal, state, snapshots, contracts_of, writers, settings))  # type: ignore[no-untyped-call]
+        cli_main(flow(journal, state, snapshots, contracts_of, writers, settings))  # type: ignore[no-untyped-call]
 
 
 class Step:

@@ -34,7 +34,6 @@ from flows.flusher import Flusher, Stalled
 from flows.journal_source import Chunk, JournalSource
 from journal import Journal, JournalError, Message, open_journal
 from warehouse import (
-    Limits,
     Warehouse,
     WarehouseDown,
     WarehouseError,
@@ -43,9 +42,9 @@ from warehouse import (
     insert,
     migrate,
     open_warehouse,
-    serve,
     without_password,
 )
+from warehouse.server import Limits, serve
 
 log = logging.getLogger("ringfence.store")
 

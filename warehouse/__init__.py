@@ -10,13 +10,10 @@ from warehouse.opening import DATABASE, embedded_directory, open_warehouse, with
 from warehouse.queries import Query
 from warehouse.retention import apply_retention, keep_days, kept_days
 from warehouse.rows import ask, insert
-from warehouse.server import Limits, Server, serve
 
 __all__ = [
     "DATABASE",
-    "Limits",
     "Query",
-    "Server",
     "Warehouse",
     "WarehouseDown",
     "WarehouseError",
@@ -29,6 +26,5 @@ __all__ = [
     "kept_days",
     "migrate",
     "open_warehouse",
-    "serve",
     "without_password",
 ]

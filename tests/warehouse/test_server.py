@@ -15,7 +15,8 @@ import clickhouse_connect
 import pytest
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from warehouse import Limits, Server, WarehouseDown, WarehouseError, ask, insert, open_warehouse, queries, serve
+from warehouse import WarehouseDown, WarehouseError, ask, insert, open_warehouse, queries
+from warehouse.server import Limits, Server, serve
 
 TOKEN = "a-token-of-this-test"
 LIMITS = Limits(time_s=1.0, result_rows=3000, queries=2, wait_s=0.3, connections=8, idle_s=5.0, request_bytes=20_000)
