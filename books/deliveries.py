@@ -41,6 +41,11 @@ def of_key(table: sa.Table) -> sa.ColumnElement[bool]:
     return sa.and_(*(table.c[name] == sa.bindparam(name) for name in KEY_PARTS))
 
 
+def row_key(row: sa.Row[Any]) -> Key:
+    """The key of a row that has a key's columns: the other way round of `key_row`."""
+    return Key(**{name: getattr(row, name) for name in KEY_PARTS})
+
+
 def key_row(key: Key) -> dict[str, str]:
     return {name: getattr(key, name) for name in KEY_PARTS}
 
@@ -192,13 +197,7 @@ def _load(
         Delivery(
             switch,
             row.table_name,
-            Key(
-                tenant=row.tenant,
-                account=row.account,
-                ingress_trunk=row.ingress_trunk,
-                a_number=row.a_number,
-                b_range=row.b_range,
-            ),
+            row_key(row),
             row.order_id,
             row.expires_at_ms,
             bool(row.due),

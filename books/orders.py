@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from books import audit, deliveries, lists, suppressions, tables, tenants
-from books.deliveries import LIVE, key_row
+from books.deliveries import LIVE, key_row, row_key
 from books.upsert import put_once
 from core.ids import derived_id
 from core.orders import BlockOrder, Key, overlaps
@@ -311,10 +311,9 @@ def counts(conn: sa.Connection) -> dict[str, int]:
 
 
 def _kept(row: sa.Row[Any]) -> Kept:
-    key = Key(tenant=row.tenant, account=row.account, ingress_trunk=row.ingress_trunk, a_number=row.a_number, b_range=row.b_range)
     order = BlockOrder(
         order_id=row.order_id,
-        key=key,
+        key=row_key(row),
         action=row.action,
         created_at_ms=row.created_at_ms,
         learned_ms=row.learned_ms,

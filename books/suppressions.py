@@ -7,7 +7,7 @@ from typing import NamedTuple
 import sqlalchemy as sa
 
 from books import audit, tables
-from books.deliveries import key_row
+from books.deliveries import key_row, row_key
 from core.orders import Key
 
 DEFAULT_MS = 24 * 3_600_000
@@ -35,13 +35,7 @@ def live(conn: sa.Connection, now_ms: int) -> list[Suppression]:
     return [
         Suppression(
             row.id,
-            Key(
-                tenant=row.tenant,
-                account=row.account,
-                ingress_trunk=row.ingress_trunk,
-                a_number=row.a_number,
-                b_range=row.b_range,
-            ),
+            row_key(row),
             row.until_ms,
             row.who,
             row.why,

@@ -6,7 +6,6 @@ a crash at any moment leaves the last published one. The layout is a stored form
 
 from __future__ import annotations
 
-import os
 import threading
 from array import array
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from detectors.columns import Columns
 from detectors.policy import Alert
 from detectors.recent import Recent
 from flows.step import State
+from journal.durable import replace_file
 
 LAYOUT = 1
 
@@ -164,18 +164,7 @@ class Snapshots:
             ) from failed
 
     def _write(self, frozen: Frozen) -> None:
-        beside = self.path.with_suffix(".new")
         try:
-            with beside.open("wb") as file:
-                file.write(pack(frozen))
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(beside, self.path)
-            directory = os.open(self.path.parent, os.O_RDONLY)
-            try:
-                os.fsync(directory)
-            finally:
-                os.close(directory)
+            replace_file(self.path, pack(frozen))
         except Exception as failed:  # noqa: BLE001 - of a thread: raised at the next call
             self._failed = failed
-            beside.unlink(missing_ok=True)

@@ -30,6 +30,9 @@ def replace_file(path: Path, content: bytes) -> None:
         while view:
             view = view[os.write(fd, view) :]
         os.fsync(fd)
+    except OSError:
+        fresh.unlink(missing_ok=True)  # half a file would hold on to a disk that is full
+        raise
     finally:
         os.close(fd)
     os.replace(fresh, path)

@@ -31,11 +31,11 @@ def test_what_was_published_is_loaded(tmp_path):
 def test_a_full_disk_is_a_clear_error_and_the_last_state_stays(tmp_path):
     snapshots = Snapshots(tmp_path / "judge.state")
     publish(snapshots, 7)
-    (tmp_path / "judge.new").symlink_to("/dev/full")  # the kernel's own ENOSPC
+    (tmp_path / ".judge.state.new").symlink_to("/dev/full")  # the kernel's own ENOSPC
     with pytest.raises(SnapshotError, match=r"judge\.state cannot be written.*No space left.*free the disk and start again"):
         publish(snapshots, 9)
     assert snapshots.load().calls[0].next_offset == 7
-    (tmp_path / "judge.new").unlink(missing_ok=True)
+    (tmp_path / ".judge.state.new").unlink(missing_ok=True)
     publish(snapshots, 10)
     assert snapshots.load().calls[0].next_offset == 10
 
