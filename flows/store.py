@@ -38,6 +38,7 @@ from warehouse import (
     WarehouseDown,
     WarehouseError,
     apply_retention,
+    copying,
     embedded_directory,
     insert,
     migrate,
@@ -122,6 +123,10 @@ def run(
         keeper = threading.Thread(target=_keep_house, args=(warehouse_dsn, pace, stop), name="housekeeping", daemon=True)
         keeper.start()
         stack.callback(keeper.join, timeout=5.0)
+        if directory := embedded_directory(warehouse_dsn):
+            copier = threading.Thread(target=copying.answer, args=(directory, stop), name="copies", daemon=True)
+            copier.start()
+            stack.callback(copier.join, timeout=5.0)
         stack.callback(stop.set)
         sink = WarehouseSink(warehouse_dsn, pace)
         stack.callback(sink.abandon)

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from ringfence.commands import (
+    backup,
     block,
     calls,
     config,
@@ -17,6 +18,7 @@ from ringfence.commands import (
     orders,
     protect,
     replay,
+    restore,
     simulate,
     status,
     switch,
@@ -62,7 +64,7 @@ PANELS = {
     "Run": (up, flow, simulate, replay),
     "Say what is so": (config, switch, credential, protect, enforce),
     "Blocks": (block, unblock, orders),
-    "Look, and care": (calls, status, migrate),
+    "Look, and care": (calls, status, migrate, backup, restore),
 }
 
 for panel, commands in PANELS.items():

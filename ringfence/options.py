@@ -14,6 +14,9 @@ from pydantic import ValidationError
 from core.orders import Key
 from ringfence.settings import PREFIX, Settings
 
+RESTORING = ".restoring"
+"""In a home while a backup is put back into it: what is there is not whole."""
+
 UNITS_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 Home = Annotated[
@@ -33,6 +36,14 @@ Who = Annotated[str, typer.Option(help="Whose decision it is (else the login nam
 
 
 def settings_of(home: Path | None, **given: object) -> Settings:
+    """As `any_settings`, for a home that is whole."""
+    settings = any_settings(home, **given)
+    if (settings.root / RESTORING).exists():
+        give_up(f"A restore into {settings.root} was cut off or runs: what is there is not whole. Run `ringfence restore` (again).")
+    return settings
+
+
+def any_settings(home: Path | None, **given: object) -> Settings:
     """The settings, with what the command line gave above the environment; None = not given."""
     try:
         return Settings(**{name: value for name, value in {"home": home, **given}.items() if value is not None})  # type: ignore[arg-type]

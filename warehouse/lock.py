@@ -34,10 +34,9 @@ def hold(directory: Path) -> None:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            holder = os.pread(fd, 500, 0).decode("utf-8", "replace").strip() or "a process that has not yet said its name"
             os.close(fd)
             raise WarehouseHeld(
-                f"the warehouse in {directory} is open in {holder}. One process at a time may open it: "
+                f"the warehouse in {directory} is open in {holder(directory)}. One process at a time may open it: "
                 "read through that process's server (http://...), or stop it first"
             ) from None
         except BaseException:
@@ -61,6 +60,12 @@ def release(directory: Path) -> None:
             with contextlib.suppress(OSError):  # the name is for people; the lock below is what counts
                 os.ftruncate(fd, 0)
             os.close(fd)
+
+
+def holder(directory: Path) -> str:
+    """Who has it open, in words: as that process wrote it down."""
+    words = (directory / NAME).read_bytes()[:500].decode("utf-8", "replace").strip()
+    return words or "a process that has not yet said its name"
 
 
 def is_held(directory: Path) -> bool:

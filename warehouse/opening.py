@@ -19,6 +19,9 @@ from warehouse.errors import WarehouseDown, WarehouseError, WarehouseHeld
 
 DATABASE = "ringfence"
 
+PLACE = "backups"
+"""The folder in an embedded warehouse's directory to which the engine may write copies, and the only one."""
+
 _TRANSIENT = {159, 160, 202, 209, 210, 241, 242, 243, 252, 279, 285, 319, 425, 999, 1000}
 """ClickHouse's numbers for what may pass by itself: time-outs, network, memory, no space, too many parts or queries, Keeper."""
 
@@ -107,7 +110,8 @@ def _open_embedded(directory: Path) -> Client:
 
 def _engine(directory: Path) -> Client:
     try:
-        options: dict[str, Any] = {"interface": "chdb", "path": str(directory.resolve())}
+        where = directory.resolve()
+        options: dict[str, Any] = {"interface": "chdb", "path": str(where), "chdb_options": {"backups.allowed_path": str(where / PLACE)}}
         client = clickhouse_connect.get_client(**options)
     except ClickHouseError as error:
         words = str(error)

@@ -1,0 +1,77 @@
+"""A copy of topics that are being written to: each partition up to the end that was synced when its turn came.
+
+Segments are only ever appended to, so what lies below that end changes no more. Every frame is checked on the way: a copy of a
+damaged segment would be found out on the day it is needed. The copy has no writer's lock, and its files are new: retention,
+which goes by the age of files, begins anew where it is put back.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from journal import frames
+from journal.durable import replace_file, sync_directory
+from journal.files import FileJournal, _bases, _segment
+from journal.protocol import JournalError, Torn
+
+
+def directory_of(dsn: str) -> Path | None:
+    """The directory of a journal of files, or None for one that is elsewhere.
+
+    >>> directory_of("files:///srv/ringfence/journal"), directory_of("kafka://broker:9092")
+    (PosixPath('/srv/ringfence/journal'), None)
+    """
+    parts = urlsplit(dsn)
+    return Path(unquote(parts.path)) if parts.scheme == "files" and not parts.netloc else None
+
+
+def topics_in(home: Path) -> list[str]:
+    """The topics that a directory holds."""
+    return sorted(path.parent.name for path in home.glob("*/topic.json") if not path.parent.name.startswith("."))
+
+
+def copy_topic(home: Path, topic: str, target: Path) -> dict[int, int]:
+    """Copies a topic below `target`; partition -> the end up to which it was copied."""
+    journal = FileJournal(home)
+    (target / topic).mkdir(parents=True)
+    ends = {}
+    for partition in range(journal.partitions(topic)):
+        ends[partition] = end = journal.end_offset(topic, partition)
+        _copy_partition(home / topic / str(partition), target / topic / str(partition), end)
+    replace_file(target / topic / "topic.json", (home / topic / "topic.json").read_bytes())
+    return ends
+
+
+def _copy_partition(part: Path, target: Path, end: int) -> None:
+    target.mkdir()
+    copied: list[Path] = []
+    for base in _bases(part):
+        if base >= end and (copied or base > end):
+            break  # begun since; without any before it, an empty one says where the offsets stand
+        try:
+            data = _segment(part, base).read_bytes()
+        except FileNotFoundError:  # retention was here first; what lies before it is cut off from the rest
+            for path in copied:
+                path.unlink()
+            copied.clear()
+            continue
+        path = _segment(target, base)
+        path.write_bytes(_sound(data, base, end, _segment(part, base)))
+        copied.append(path)
+    replace_file(target / "synced", end.to_bytes(8, sys.byteorder))
+    sync_directory(target)
+
+
+def _sound(data: bytes, base: int, end: int, path: Path) -> memoryview:
+    """The bytes of a segment below `end`, each frame of them whole."""
+    found = frames.extent(data, base)
+    if found.end < end and found.fault:
+        raise Torn(
+            f"{path} is damaged at byte {found.size} ({found.fault}): offset {found.end} and what follows cannot be copied"
+        )
+    size = frames.position_of(data, base, min(end, found.end))
+    if size is None:
+        raise JournalError(f"{path}: offset {end} was synced and is not there")
+    return memoryview(data)[:size]

@@ -1,0 +1,67 @@
+"""`ringfence restore`: a backup put back."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ringfence import options
+from ringfence.options import Home
+
+EPILOG = """
+Every hash is checked before anything is written. The home must be empty or new; a restore that fails leaves it so, and one that is
+killed is begun anew by the next. Parts that run are stopped before, and started after.
+
+Afterwards all blocks are held: the books are as old as the backup, and what a person has lifted since is not in them.
+`ringfence orders` shows what they would do, and `ringfence unblock --clear-hold` lets them.
+
+**Examples**
+
+`ringfence restore --from /mnt/backups/2026-11-24 --home /srv/ringfence`
+
+Only to see whether a backup is whole: `ringfence restore --from /mnt/backups/2026-11-24 --check`
+"""
+
+
+def restore(
+    source: Annotated[Path, typer.Option("--from", help="A directory that `ringfence backup` made.", show_default=False)],
+    check: Annotated[bool, typer.Option("--check", help="Compare every file with its hash, and restore nothing.")] = False,
+    hold: Annotated[
+        bool, typer.Option("--hold/--no-hold", help="Hold all blocks until a person clears it, or let them act at once.")
+    ] = True,
+    home: Home = None,
+) -> None:
+    """Put a backup into an empty home."""
+    from ringfence import manifest
+    from ringfence import restore as restoring
+
+    settings = options.any_settings(home)
+
+    def say(what: str) -> None:
+        typer.echo(f"  {what}", err=True)
+
+    try:
+        if check:
+            made = manifest.read(source)
+            manifest.compare(source, made)
+            typer.echo(f"{source} is whole: {len(made.files):,} files, made by Ringfence {made.ringfence}.")
+            return
+        done = restoring.restore(settings, source, hold=hold, now_ms=time.time_ns() // 1_000_000, say=say)
+    except (manifest.WrongBackup, restoring.NotRestored) as error:
+        options.give_up(f"Not restored: {error}")
+    except OSError as error:
+        options.give_up(f"Not restored: {error.strerror or error} ({error.filename or source})")
+    typer.echo(
+        f"{settings.root} is as at {done.made_at:%Y-%m-%d %H:%M:%S} UTC: {done.files:,} files, {done.bytes / 1e6:,.1f} MB."
+    )
+    for part, address in done.elsewhere.items():
+        typer.echo(f"Not in the backup: the {part} at {address}. It must be there, and not older than this backup.")
+    if done.held:
+        typer.echo(
+            f"All blocks are held at {', '.join(done.held)}, for what people lifted since is not known here. "
+            'Look through `ringfence orders`, then: ringfence unblock --clear-hold --why "looked through"'
+        )
+    typer.echo("What a switch still has in its spool comes again when position.json beside its records is removed.")
