@@ -1,31 +1,33 @@
-"""Opening and migrating the books."""
+"""Opening and migrating the books: SQLite in a file, or PostgreSQL, by their address alone."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
-from sqlalchemy.pool import ConnectionPoolEntry
+from alembic.script import ScriptDirectory
+
+from books import postgresql, sqlite
+from books.errors import BooksError
+from core.address import without_password
 
 Connection: TypeAlias = sa.Connection
 Engine: TypeAlias = sa.Engine
 
-Unavailable: TypeAlias = sa.exc.OperationalError
-"""The books cannot be read or written now: locked for too long, disk full, server away. Nothing was changed; try again."""
+KINDS: dict[str, ModuleType] = {"sqlite": sqlite, "postgresql": postgresql}
 
-BUSY_TIMEOUT_MS = 5_000
-"""How long a writer waits for another one before it is an error."""
+MIGRATION_MS = 300_000
+"""How long a migration waits for another process that migrates."""
 
 
 def open_books(dsn: str) -> sa.Engine:
-    """An engine for `sqlite:////abs/books.db` (or a bare path), or for any other SQLAlchemy address. Makes a missing SQLite
-    file, readable by its owner alone: it holds the switches' control tokens.
+    """An engine for `sqlite:////abs/books.db` (or a bare path), or for `postgresql://user:password@host:port/database`.
 
     >>> import tempfile
     >>> engine = open_books(tempfile.mkdtemp() + "/books.db")
@@ -33,54 +35,68 @@ def open_books(dsn: str) -> sa.Engine:
     >>> with reading(engine) as conn:
     ...     conn.exec_driver_sql("pragma journal_mode").scalar(), conn.exec_driver_sql("pragma synchronous").scalar()
     ('wal', 2)
+    >>> open_books("mysql://root:secret@db/books")
+    Traceback (most recent call last):
+    ...
+    books.errors.BooksError: mysql://root@db/books: not an address of books: expected sqlite:////absolute/file or postgresql://user:password@host:port/database
     """
     if "://" not in dsn:
         dsn = f"sqlite:///{Path(dsn).absolute()}"
-    url = sa.make_url(dsn)
-    if url.get_backend_name() != "sqlite":
-        return sa.create_engine(url)
-    if not url.database or url.database == ":memory:":
-        raise ValueError("the books are a file: several processes read them")
-    path = Path(url.database)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-    engine = sa.create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000, "check_same_thread": False})
-    sa.event.listen(engine, "connect", _prepare)
-    sa.event.listen(engine, "begin", _begin)
+    try:
+        url = sa.make_url(dsn)
+    except (sa.exc.ArgumentError, ValueError):
+        raise _no_address(dsn) from None  # whose words hold the password
+    if url.get_backend_name() not in KINDS:
+        raise _no_address(dsn)
+    engine: sa.Engine = KINDS[url.get_backend_name()].engine_of(url)
     return engine
 
 
-def _prepare(connection: Any, _: ConnectionPoolEntry) -> None:
-    connection.isolation_level = None  # the driver begins no transaction of its own: `_begin` does
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={BUSY_TIMEOUT_MS}"):
-        connection.execute(f"pragma {pragma}")
-
-
-def _begin(conn: sa.Connection) -> None:
-    """A transaction that may write takes the write lock first. One that reads and then wants to write would fail at once when
-    another has written in between; the busy time-out does not help it."""
-    conn.exec_driver_sql("BEGIN" if conn.get_execution_options().get("reads_only") else "BEGIN IMMEDIATE")
+def _no_address(dsn: str) -> BooksError:
+    return BooksError(
+        f"{without_password(dsn)}: not an address of books: expected sqlite:////absolute/file or "
+        "postgresql://user:password@host:port/database"
+    )
 
 
 @contextmanager
-def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
-    """One transaction: committed at the end, rolled back by an error."""
-    with engine.begin() as conn:
+def writing(engine: sa.Engine, **options: Any) -> Iterator[sa.Connection]:
+    """One transaction: committed at the end, rolled back by an error. There is one writer at a time: nothing that is read in it
+    changes before it ends."""
+    with _explained(engine), engine.execution_options(**options).begin() as conn:
         yield conn
 
 
 @contextmanager
 def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
     """One view of the books that waits for no writer and changes nothing."""
-    with engine.connect().execution_options(reads_only=True) as conn:
+    with _explained(engine), engine.connect().execution_options(**_kind(engine).READS) as conn:
         yield conn
         conn.rollback()
 
 
+def where(engine: sa.Engine) -> str:
+    """The books' address as it may be shown."""
+    return str(_kind(engine).where(engine.url))
+
+
+def check(engine: sa.Engine) -> None:
+    """Whether the books can be used by this release: raises `BooksError` where they cannot, `Unavailable` where not now."""
+    with reading(engine) as conn:
+        found = conn.exec_driver_sql("select version_num from alembic_version").scalar()
+    scripts = ScriptDirectory.from_config(alembic_config())
+    if found == scripts.get_current_head():
+        return
+    if found in {script.revision for script in scripts.walk_revisions()}:
+        raise BooksError(f"{where(engine)}: its tables are of an older release ({found}); `ringfence migrate` brings them to this one")
+    raise BooksError(f"{where(engine)}: its tables are of a newer release ({found}); start that one, or restore a backup from before")
+
+
 def migrate(books: sa.Engine | str, revision: str = "head") -> None:
-    """Brings the tables to the newest revision. Harmless when they are there already."""
+    """Brings the tables to the newest revision, in one transaction that keeps others from writing. Harmless when they are there
+    already, and when several processes do it at once: the second one finds it done."""
     engine = open_books(books) if isinstance(books, str) else books
-    with writing(engine) as conn:
+    with writing(engine, wait_ms=MIGRATION_MS) as conn:
         command.upgrade(alembic_config(conn), revision)
 
 
@@ -90,3 +106,19 @@ def alembic_config(conn: sa.Connection | None = None) -> Config:
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.attributes["connection"] = conn
     return config
+
+
+def _kind(engine: sa.Engine) -> ModuleType:
+    return KINDS[engine.dialect.name]
+
+
+@contextmanager
+def _explained(engine: sa.Engine) -> Iterator[None]:
+    """The driver's errors as ours, where they say something about the books as a whole."""
+    try:
+        yield
+    except Exception as error:
+        found: BooksError | None = _kind(engine).fault(engine.url, error)
+        if found is None:
+            raise
+        raise found from error

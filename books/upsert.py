@@ -17,7 +17,7 @@ def put(conn: sa.Connection, table: sa.Table, row: Mapping[str, Any], keep: Iter
 
 def put_once(conn: sa.Connection, table: sa.Table, row: Mapping[str, Any]) -> bool:
     """Inserts the row unless its primary key is taken. True = it is new."""
-    return bool(conn.execute(_statement(conn.dialect.name, table, tuple(row), frozenset(), True), row).rowcount)
+    return conn.execute(_statement(conn.dialect.name, table, tuple(row), frozenset(), True), row).rowcount == 1
 
 
 @lru_cache(256)
@@ -28,5 +28,6 @@ def _statement(dialect: str, table: sa.Table, names: tuple[str, ...], keep: froz
     insert = insert.values({name: sa.bindparam(name) for name in names})
     changed = {name: insert.excluded[name] for name in names if name not in primary and name not in keep}
     if once or not changed:
-        return insert.on_conflict_do_nothing(index_elements=primary)
+        # Without the option psycopg's count is read when its cursor is closed already, and is -1 for a row that was there.
+        return insert.on_conflict_do_nothing(index_elements=primary).execution_options(preserve_rowcount=True)
     return insert.on_conflict_do_update(index_elements=primary, set_=changed)

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent / "servers"))
+
+from postgresql_server import BIN as POSTGRESQL
+from postgresql_server import PostgreSQL
+
+from books import migrate, open_books
 
 HOW_TO_GET = {
     "kamailio": "apt-get install kamailio kamailio-{extra,json,utils,lua,sqlite}-modules",
     "sipp": "apt-get install sip-tester",
+    "postgresql": "apt-get install postgresql-15",
 }
 """Parts that PyPI does not have: the program's name, and where Debian keeps it."""
 
@@ -17,6 +28,8 @@ HOW_TO_GET = {
 def need_part(part: str) -> None:
     """Skip this test where a program is missing, with a word that says how to get it; fail where all parts are required."""
     if shutil.which(part) or shutil.which(part, path="/usr/sbin:/usr/local/sbin"):
+        return
+    if part == "postgresql" and (POSTGRESQL / "postgres").exists():
         return
     word = f"{part} is not installed: {HOW_TO_GET.get(part, 'install it')}"
     if os.environ.get("RINGFENCE_REQUIRE") == "all":
@@ -28,6 +41,54 @@ def need_part(part: str) -> None:
 def need():
     """`need("kamailio")` in a test that places real calls."""
     return need_part
+
+
+# --- books of both kinds ---
+
+
+@pytest.fixture(scope="session")
+def postgresql_of_session() -> Iterator[Callable[[], PostgreSQL]]:
+    """One server a session, started by the first who asks."""
+    started: list[PostgreSQL] = []
+
+    def started_once() -> PostgreSQL:
+        need_part("postgresql")
+        if not started:
+            started.append(PostgreSQL())
+        return started[0]
+
+    yield started_once
+    for server in started:
+        server.close()
+
+
+@pytest.fixture
+def postgresql(postgresql_of_session: Callable[[], PostgreSQL]) -> PostgreSQL:
+    """A running PostgreSQL, of all tests: who stops it starts it again."""
+    return postgresql_of_session()
+
+
+@pytest.fixture(scope="session")
+def new_books(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of books as `migrate` leaves them, made once."""
+    path = tmp_path_factory.mktemp("books") / "books.db"
+    engine = open_books(str(path))
+    migrate(engine)
+    engine.dispose()
+    return path
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+def books_dsn(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The address of books with the tables of this release and nothing in them: a file, and then a database."""
+    if request.param == "sqlite":
+        shutil.copy(request.getfixturevalue("new_books"), tmp_path / "books.db")
+        yield f"sqlite:///{tmp_path}/books.db"
+        return
+    server: PostgreSQL = request.getfixturevalue("postgresql")
+    dsn = server.fresh(migrated=True)
+    yield dsn
+    server.drop(dsn)
 
 
 CALLS = ("switches/kamailio", "ringfence/calls", "test_up_kamailio", "test_every_switch", "test_reload")

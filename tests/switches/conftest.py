@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import msgspec
 import pytest
 
-from books import deliveries, lists, migrate, open_books, orders, reading, switches, tenants, writing
+from books import deliveries, lists, open_books, orders, reading, switches, tenants, writing
 from core.orders import BlockOrder, Key
 from core.topics import BLOCK_ORDERS
 from journal import Entry, create_topics, open_journal
@@ -39,6 +37,7 @@ class House:
     """Everything that an order goes through, with the clock in hand."""
 
     home: object
+    books_dsn: str
     clock: Clock = field(default_factory=Clock)
     switch: Loopback = None  # type: ignore[assignment]
 
@@ -47,7 +46,7 @@ class House:
     def __post_init__(self):
         self.switch = Loopback(self.clock.seconds)
         self.served = self.switch.serve(0, TOKEN)
-        self.engine = open_books(f"{self.home}/books.db")
+        self.engine = open_books(self.books_dsn)
         self.journal = open_journal(f"files://{self.home}/journal")
         create_topics(self.journal)
         self.writers = {}
@@ -102,19 +101,9 @@ class House:
         self.engine.dispose()
 
 
-@pytest.fixture(scope="session")
-def new_books(tmp_path_factory) -> Path:
-    """Books as `migrate` leaves them, made once."""
-    path = tmp_path_factory.mktemp("books") / "books.db"
-    engine = open_books(str(path))
-    migrate(engine)
-    engine.dispose()
-    return path
-
-
 @pytest.fixture
-def house(tmp_path, new_books) -> Iterator[House]:
-    shutil.copy(new_books, tmp_path / "books.db")
-    house = House(tmp_path)
+def house(tmp_path, books_dsn) -> Iterator[House]:
+    """On books of both kinds: each test runs on a file and on a server."""
+    house = House(tmp_path, books_dsn)
     yield house
     house.close()

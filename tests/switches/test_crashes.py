@@ -48,7 +48,7 @@ def test_killed_at_each_step_of_a_delivery(house):
             [
                 sys.executable,
                 script,
-                f"{house.home}/books.db",
+                house.books_dsn,
                 f"files://{house.home}/journal",
                 f"child-{number}",
                 step,
