@@ -39,8 +39,9 @@ def find(conn: sa.Connection, finding_id: str) -> Finding | None:
     return _finding(row) if row else None
 
 
-def count(conn: sa.Connection) -> int:
-    return int(conn.execute(sa.select(sa.func.count()).select_from(tables.alerts)).scalar() or 0)
+def count(conn: sa.Connection, tenant: str = "") -> int:
+    query = sa.select(sa.func.count()).select_from(tables.alerts)
+    return int(conn.execute(query.where(tables.alerts.c.tenant == tenant) if tenant else query).scalar() or 0)
 
 
 def _finding(row: sa.Row[Any]) -> Finding:

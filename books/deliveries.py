@@ -59,12 +59,14 @@ _BEST = (
     .limit(1)
 )
 _SERVING = sa.select(_s.switch, _s.enforcing).where(_s.tenant == sa.bindparam("tenant"))
-_HELD = sa.select(_d.switch, _d.table_name, _d.order_id, _d.expires_at_ms).where(
+_THERE = (
     # Switch and table come first in the primary key: without them every row would be read.
     _d.switch.in_(sa.select(tables.switches.c.name)),
     _d.table_name.in_((BLOCKS, SHADOW)),
     of_key(tables.deliveries),
 )
+_HELD = sa.select(_d.switch, _d.table_name, _d.order_id, _d.expires_at_ms).where(*_THERE)
+_OF_ONE_KEY = sa.select(tables.deliveries).where(*_THERE)
 
 
 def touch(conn: sa.Connection, key: Key, now_ms: int) -> None:
@@ -127,9 +129,41 @@ def due_count(conn: sa.Connection, switch: str) -> int:
     return int(conn.execute(sa.select(sa.func.count()).where(d.switch == switch, d.due.is_(True))).scalar() or 0)
 
 
+def held(conn: sa.Connection, now_ms: int) -> dict[tuple[str, str], int]:
+    """(switch, table) -> entries that it has acknowledged and that have not expired."""
+    d = tables.deliveries.c
+    there = sa.and_(d.order_id != "", d.delivered_at_ms.is_not(None), d.expires_at_ms > now_ms)
+    query = sa.select(d.switch, d.table_name, sa.func.count()).where(there).group_by(d.switch, d.table_name)
+    return {(switch, table): int(n) for switch, table, n in conn.execute(query)}
+
+
+def learned(conn: sa.Connection, done: Sequence[Delivery]) -> dict[str, list[int]]:
+    """Table -> when we learned of the records that decided on these, where an automatic order has just come and is at the switch for
+    the first time. What was moved, repaired, approved or sent again says nothing of how long an order takes.
+
+    Asked before `acknowledge`, in its transaction.
+    """
+    d, o = tables.deliveries.c, tables.block_orders.c
+    fresh = {(one.switch, one.order_id) for one in done if one.order_id and one.delivered_at_ms is None}
+    found: dict[str, list[int]] = {}
+    for switch in {switch for switch, _ in fresh}:
+        ids = [order_id for name, order_id in fresh if name == switch]
+        came = sa.and_(o.automatic, d.changed_ms == o.received_at_ms, d.delivered_at_ms.is_(None))
+        joined = tables.deliveries.join(tables.block_orders, d.order_id == o.order_id)
+        query = sa.select(d.table_name, o.learned_ms).select_from(joined).where(d.switch == switch, o.order_id.in_(ids), came)
+        for table, learned_ms in conn.execute(query):
+            found.setdefault(table, []).append(learned_ms)
+    return found
+
+
 def every(conn: sa.Connection, switch: str, table: str = "") -> list[Delivery]:
     """All rows of a switch, of one table or ("") of both."""
     return _load(conn, switch, tables.deliveries.c.table_name == table if table else sa.true(), None)
+
+
+def of_one_key(conn: sa.Connection, key: Key) -> list[Delivery]:
+    """The rows of one key, at every switch."""
+    return [_delivery(row) for row in conn.execute(_OF_ONE_KEY, key_row(key))]
 
 
 def acknowledge(conn: sa.Connection, done: Sequence[Delivery], now_ms: int) -> None:
@@ -193,15 +227,8 @@ def _load(
 ) -> list[Delivery]:
     d = tables.deliveries.c
     query = sa.select(tables.deliveries).where(d.switch == switch, where).order_by(*order).limit(most)
-    return [
-        Delivery(
-            switch,
-            row.table_name,
-            row_key(row),
-            row.order_id,
-            row.expires_at_ms,
-            bool(row.due),
-            row.delivered_at_ms,
-        )
-        for row in conn.execute(query)
-    ]
+    return [_delivery(row) for row in conn.execute(query)]
+
+
+def _delivery(row: sa.Row[Any]) -> Delivery:
+    return Delivery(row.switch, row.table_name, row_key(row), row.order_id, row.expires_at_ms, bool(row.due), row.delivered_at_ms)

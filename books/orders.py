@@ -17,7 +17,7 @@ from books.deliveries import LIVE, key_row, row_key
 from books.upsert import put_once
 from core.ids import derived_id
 from core.orders import BlockOrder, Key, overlaps
-from core.safety import refusal
+from core.safety import fault, refusal
 
 MANUAL_FINDING = "by-hand"
 
@@ -37,6 +37,14 @@ class Kept(NamedTuple):
     decided_by: str
     received_at_ms: int
     facts_expire_at_ms: int  # as the order said: `order.expires_at_ms` may differ
+
+
+class Blocked(NamedTuple):
+    """A key that orders of one status name: the newest of them, since when, and until when they last."""
+
+    newest: Kept
+    since_ms: int
+    until_ms: int
 
 
 class Lifted(NamedTuple):
@@ -144,8 +152,7 @@ def unsafe(order: BlockOrder, protected: Any, *, automatic: bool) -> str:
 
 def block(conn: sa.Connection, key: Key, ttl_ms: int, who: str, why: str, now_ms: int) -> str:
     """A person's own order. It obeys what is protected, and nothing else: no limit, no suppression, no allow list."""
-    if not who or not why:
-        raise Refused("a block by hand needs who and why")
+    _signed("a block by hand", who, why)
     order = BlockOrder(
         order_id=derived_id("order", key.text(), MANUAL_FINDING, who, now_ms),
         key=key,
@@ -169,6 +176,7 @@ def block(conn: sa.Connection, key: Key, ttl_ms: int, who: str, why: str, now_ms
 def approve(conn: sa.Connection, order_id: str, who: str, why: str, now_ms: int) -> list[str]:
     """A person lets a waiting order stand, and with it every waiting order of the same key. Its whole life starts now: it was
     asked for while it waited. What is protected stays protected."""
+    _signed("an approval", who, why)
     first = _waiting(conn, order_id)
     same = [
         kept for kept in select(conn, statuses=("waiting",), tenant=first.order.key.tenant) if kept.order.key == first.order.key
@@ -189,6 +197,7 @@ def approve(conn: sa.Connection, order_id: str, who: str, why: str, now_ms: int)
 
 def deny(conn: sa.Connection, order_id: str, who: str, why: str, now_ms: int, for_ms: int = suppressions.DEFAULT_MS) -> Lifted:
     """A person says no to a waiting order. Its key is lifted, so that the next issue a minute later does not ask again."""
+    _signed("a denial", who, why)
     return lift(conn, _waiting(conn, order_id).order.key, who, f"denied: {why}", now_ms, for_ms)
 
 
@@ -198,6 +207,9 @@ def lift(conn: sa.Connection, key: Key, who: str, why: str, now_ms: int, for_ms:
 
     A person's wider order stays, and is named in the answer: it was not what was asked to be lifted.
     """
+    _signed("lifting a block", who, why)
+    if bad := fault(key):
+        raise Refused(bad)
     ended: list[Kept] = []
     still: list[Kept] = []
     for kept in _near(conn, key):
@@ -209,6 +221,11 @@ def lift(conn: sa.Connection, key: Key, who: str, why: str, now_ms: int, for_ms:
     suppression_id = suppressions.add(conn, key, now_ms + for_ms, who, why, now_ms)
     audit.note(conn, who, "lifted", key.text(), why, now_ms)
     return Lifted([kept.order.order_id for kept in ended], suppression_id, still)
+
+
+def _signed(what: str, who: str, why: str) -> None:
+    if not who.strip() or not why.strip():
+        raise Refused(f"{what} needs who and why")
 
 
 def _near(conn: sa.Connection, key: Key) -> list[Kept]:
@@ -254,6 +271,9 @@ def _decide(conn: sa.Connection, order_ids: Sequence[str], status: str, why: str
 # Asked for every order that comes in, so built once: building a statement takes longer than running it.
 _o = tables.block_orders.c
 _FIND = sa.select(tables.block_orders).where(_o.order_id == sa.bindparam("order_id"))
+_NEWEST = sa.select(tables.block_orders).where(deliveries.of_key(tables.block_orders))
+_NEWEST = _NEWEST.order_by(_o.received_at_ms.desc(), _o.created_at_ms.desc(), _o.order_id).limit(1)
+_NEWEST_WITH = _NEWEST.where(_o.status == sa.bindparam("status"))
 _DECIDED = sa.select(_o.decided_by).where(
     deliveries.of_key(tables.block_orders), _o.status.in_(LIVE), _o.automatic, _o.expires_at_ms > sa.bindparam("now_ms")
 )
@@ -273,6 +293,36 @@ def select(conn: sa.Connection, statuses: Sequence[str] = (), tenant: str = "", 
     if tenant:
         query = query.where(o.tenant == tenant)
     return [_kept(row) for row in conn.execute(query)]
+
+
+def newest(conn: sa.Connection, key: Key) -> Kept | None:
+    """The newest order of exactly this key, whatever became of it."""
+    row = conn.execute(_NEWEST, key_row(key)).first()
+    return _kept(row) if row else None
+
+
+def blocked_keys(conn: sa.Connection, now_ms: int, tenant: str = "", count: int = 100) -> list[Blocked]:
+    """Keys that live orders block and keys that wait for a person, the newest first. An order is issued again each minute: since when is
+    that of the first one that is still live."""
+    parts = [_o[name] for name in deliveries.KEY_PARTS]
+    newest_ms = sa.func.max(_o.received_at_ms)
+    query = sa.select(*parts, _o.status, newest_ms, sa.func.min(_o.received_at_ms).label("since_ms"), sa.func.max(_o.expires_at_ms).label("until_ms"))
+    query = query.where(*_blocked(now_ms, tenant)).group_by(*parts, _o.status).order_by(newest_ms.desc(), *parts, _o.status).limit(count)
+    found = []
+    for row in conn.execute(query).all():
+        kept = conn.execute(_NEWEST_WITH, {**key_row(row_key(row)), "status": row.status}).one()
+        found.append(Blocked(_kept(kept), row.since_ms, row.until_ms))
+    return found
+
+
+def blocked_counts(conn: sa.Connection, now_ms: int, tenant: str = "") -> dict[str, int]:
+    """Status -> keys that live or waiting orders name now."""
+    keys = sa.select(*(_o[name] for name in deliveries.KEY_PARTS), _o.status).where(*_blocked(now_ms, tenant)).distinct().subquery()
+    return {status: int(n) for status, n in conn.execute(sa.select(keys.c.status, sa.func.count()).group_by(keys.c.status))}
+
+
+def _blocked(now_ms: int, tenant: str) -> list[sa.ColumnElement[bool]]:
+    return [_o.status.in_((*LIVE, "waiting")), _o.expires_at_ms > now_ms, *([_o.tenant == tenant] if tenant else [])]
 
 
 def standing_of(conn: sa.Connection, key: Key, now_ms: int) -> bool | None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from books import Connection, Engine, Unavailable, configs, open_books, orders, tenants, writing
+import typer
+
+from books import BooksError, Connection, Engine, configs, open_books, orders, tenants, writing
 from core.orders import Key
-from core.safety import fault
 from ringfence import options
 from ringfence.settings import Settings
 from switches import hold as at_switches
@@ -20,11 +21,6 @@ def books(settings: Settings) -> Iterator[Connection]:
     try:
         with writing(engine) as conn:
             yield conn
-    except Unavailable as error:
-        place = settings.books or settings.root / "books.db"
-        options.give_up(
-            f"The books ({place}) cannot be used: {error.orig}. If they are new or old, `ringfence migrate` mends that."
-        )
     finally:
         engine.dispose()
 
@@ -70,17 +66,14 @@ def unknown(conn: Connection, key: Key) -> str:
     return f"Mind: there is no {word} {name!r} of tenant {key.tenant} in force; calls of that name only are refused."
 
 
-def lift(conn: Connection, key: Key, who: str, why: str, now_ms: int, for_ms: int) -> orders.Lifted:
-    """Ends the orders of a key and suppresses it."""
-    if bad := fault(key):
-        raise ValueError(bad)
-    return orders.lift(conn, key, who, why, now_ms, for_ms)
-
-
 def hold(settings: Settings, on: bool, who: str, why: str, now_ms: int) -> at_switches.HoldResult:
     """All our blocks off at every switch, or on again."""
     engine = _engine(settings)
     try:
         return (at_switches.hold_all if on else at_switches.clear)(engine, who, why, now_ms)
+    except BooksError:
+        if on:  # the addresses of the switches are in the books, and nowhere else
+            typer.echo("No switch is held. At a switch, without us: `touch RUN/hold` (docs/operators.md).", err=True)
+        raise
     finally:
         engine.dispose()

@@ -103,6 +103,56 @@ def money_per_second(from_ms: int, to_ms: int, tenant: str = "") -> Query:
     )
 
 
+def records_a_second(since_ms: int, tenant: str = "") -> Query:
+    """Second in which we learned of them, records. Bounded by when we learned: a look at the last minutes reads the last minutes."""
+    source, params = _records("learned_ms", since_ms, tenant)
+    return f"SELECT {_SECOND} AS second_ms, count() AS records FROM {source} GROUP BY second_ms ORDER BY second_ms", params
+
+
+def money_a_second(since_ms: int, tenant: str = "") -> Query:
+    """Second in which we learned of the calls' ends, the two currencies, calls, sell and buy. First revisions alone: a correction is no new
+    sale, so what is shown here as it happens may differ from the bill."""
+    where, params = _where("learned_ms >= {since_ms:Int64} AND revision = 1", since_ms, tenant, "")
+    return (
+        f"SELECT {_SECOND} AS second_ms, sell_currency, buy_currency, count() AS calls, sum({_DECIMAL.format('sell_nanos')}) AS sell, "
+        f"sum({_DECIMAL.format('buy_nanos')}) AS buy FROM (SELECT tenant, learned_ms, sell_currency, buy_currency, sell_nanos, buy_nanos "
+        f"FROM rated_calls WHERE {where} ORDER BY tenant DESC, partition DESC, offset DESC LIMIT 1 BY tenant, partition, offset) "
+        "GROUP BY second_ms, sell_currency, buy_currency ORDER BY second_ms, sell_currency, buy_currency",
+        params,
+    )
+
+
+def stored_to(since_ms: int = 0) -> Query:
+    """Partition, its highest offset, and when we learned of its newest record: of partitions that got a record since then."""
+    return (
+        "SELECT partition, max(offset) AS last_offset, max(learned_ms) AS newest_ms FROM records WHERE learned_ms >= {since_ms:Int64} "
+        "GROUP BY partition ORDER BY partition",
+        {"since_ms": since_ms},
+    )
+
+
+def days() -> Query:
+    """The days that have records, newest first, each with a number that grows with every insert into it, and with nothing else: a day whose
+    number stands still needs no second count. Merges and mutations leave it as it is."""
+    return (
+        "SELECT partition AS day, max(max_block_number) AS mark FROM system.parts WHERE active AND database = currentDatabase() "
+        "AND table = 'records' GROUP BY day ORDER BY day DESC",
+        {},
+    )
+
+
+def dispositions_of_day(day: str) -> Query:
+    """Tenant, disposition, records of one day (as `days` names it). A revision has its first one's day, so days can be added up."""
+    # toYYYYMMDD is the table's own partition key: other days are not opened.
+    return (
+        "SELECT tenant, disposition, count() AS records FROM (SELECT tenant, disposition FROM records "
+        "WHERE toYYYYMMDD(fromUnixTimestamp64Milli(learned_ms, 'UTC')) = {day:UInt32} "
+        "ORDER BY tenant DESC, partition DESC, offset DESC, revision DESC LIMIT 1 BY tenant, partition, offset) "
+        "GROUP BY tenant, disposition ORDER BY tenant, disposition",
+        {"day": int(day)},
+    )
+
+
 def last_calls(limit: int = 20, account: str = "", tenant: str = "", since_ms: int = 0) -> Query:
     """The calls that we learned the end of last, newest first, priced or not: who, to whom, how long, how much, and why not."""
     # Cut each side to `limit` before they meet. A later revision is learned of no earlier, so the newest row is the highest.
@@ -225,6 +275,8 @@ def answered(since_ms: int = 0, digits: int = 10) -> Query:
         {**params, "digits": digits},
     )
 
+
+_SECOND = "intDiv(learned_ms, 1000) * 1000"
 
 _DECIMAL = "toDecimal128({}, 9) / 1000000000"
 

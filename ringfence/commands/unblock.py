@@ -43,6 +43,7 @@ def unblock(
     home: Home = None,
 ) -> None:
     """Let calls pass again, and keep automatic orders from refusing them again."""
+    from books import orders
     from ringfence import by_hand
 
     settings, name, now_ms = options.settings_of(home), options.login(who), time.time_ns() // 1_000_000
@@ -62,7 +63,7 @@ def unblock(
         key = options.key_of(by_hand.tenant(conn, tenant), account, trunk, a_number, b_range)
         for_ms = options.duration_ms(for_)
         try:
-            lifted = by_hand.lift(conn, key, name, why, now_ms, for_ms)
+            lifted = orders.lift(conn, key, name, why, now_ms, for_ms)
         except ValueError as refused:
             options.give_up(f"Not lifted: {refused}")
     typer.echo(f"{key.text()}: {len(lifted.order_ids)} orders lifted; no automatic order that overlaps it stands for {for_}.")

@@ -1,0 +1,78 @@
+"""Times, lengths of time and amounts as people read them, and the digits that not everybody may read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from datetime import UTC, datetime
+from decimal import ROUND_HALF_UP, Decimal
+
+
+def clock(at_ms: int) -> str:
+    """A time of day, UTC.
+
+    >>> clock(1_700_000_000_000)
+    '22:13:20'
+    """
+    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%H:%M:%S")
+
+
+def moment(at_ms: int, now_ms: int) -> str:
+    """A time, with its day where that is not today; UTC.
+
+    >>> moment(1_700_000_000_000, 1_700_000_090_000), moment(1_700_000_000_000, 1_700_100_000_000)
+    ('22:13:20', '14 Nov 22:13')
+    """
+    at, now = (datetime.fromtimestamp(ms / 1000, UTC) for ms in (at_ms, now_ms))
+    return f"{at:%H:%M:%S}" if at.date() == now.date() else f"{at.day} {at:%b %H:%M}"
+
+
+def span(ms: int) -> str:
+    """A length of time in two units at most.
+
+    >>> span(3_600_000), span(90_000), span(250), span(5_400_000), span(90_000_000)
+    ('1 h', '1 min 30 s', '0.2 s', '1 h 30 min', '25 h')
+    """
+    if ms < 10_000:
+        return f"{ms / 1000:.1f} s".replace(".0 s", " s")
+    seconds = round(ms / 1000)
+    hours, minutes, seconds = seconds // 3600, seconds // 60 % 60, seconds % 60
+    words = [f"{n} {unit}" for n, unit in ((hours, "h"), (minutes, "min"), (seconds, "s")) if n]
+    return " ".join(words[:2])
+
+
+def amount(value: Decimal, decimals: int = 2) -> str:
+    """An amount with its thousands apart, rounded half up for the eye alone.
+
+    >>> amount(Decimal("1234567.885")), amount(Decimal("-0.00449"), 3), amount(Decimal("-0.001"))
+    ('1,234,567.89', '-0.004', '0.00')
+    """
+    rounded = value.quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP)
+    return f"{rounded if rounded else abs(rounded):,f}"
+
+
+def masked(text: str, plain: Collection[str] = ()) -> str:
+    """A text whose telephone numbers show four digits and how long they are. `plain` may be read as they are: ranges belong to nobody.
+
+    >>> masked("caller acme/436641234567 spent 1234567.89 EUR towards 8821312", plain=("8821312",))
+    'caller acme/4366••••••67 spent 1234567.89 EUR towards 8821312'
+    """
+
+    def hide(found: re.Match[str]) -> str:
+        digits = found[0]
+        return digits if digits in plain else f"{digits[:4]}{'•' * (len(digits) - 6)}{digits[-2:]}"
+
+    return _NUMBER.sub(hide, text)
+
+
+_NUMBER = re.compile(r"(?<![\d.])\d{7,}(?!\d|\.\d)")
+"""Seven digits or more in a row that are no amount of money: those have a point and decimals."""
+
+
+def visible(text: str) -> str:
+    r"""A text of strangers in which nothing hides: what has no form of its own, or turns the direction of reading, is shown as �.
+
+    >>> visible("acme\x00 \u202egnp.exe"), visible("Zoë 北京")
+    ('acme� �gnp.exe', 'Zoë 北京')
+    """
+    return "".join(c if c.isprintable() else "�" for c in text.encode("utf-8", "replace").decode("utf-8"))

@@ -1,0 +1,155 @@
+"""The door: what a browser must show before it sees anything of the page, and what it is told to do with what it sees.
+
+It stands before Streamlit, for HTTP and for the page's socket alike. Who has no token costs a few bytes and opens no session.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import parse_qs
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from dashboards.access import LOOK_S, look_cookie, may_look, same
+
+MOST_BODY = 4_096
+OPEN = ("/_stcore/health",)
+"""What says nothing and is asked by whoever watches whether we live."""
+CLOSED = ("/_stcore/agent", "/_stcore/metrics", "/_stcore/upload_file", "/_stcore/script-health-check", "/oauth2callback", "/auth/")
+"""What Streamlit serves and this page has no use for."""
+
+POLICY = (
+    "default-src 'none'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
+    "font-src 'self' data:; connect-src 'self'; worker-src 'self' blob:; manifest-src 'self'; frame-ancestors 'none'; base-uri 'none'; "
+    "form-action 'self'; object-src 'none'"
+)
+"""The browser itself fetches nothing from outside. Charts are compiled in the browser: they need 'unsafe-eval'."""
+
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+FORM = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Ringfence</title>
+<style>body{{background:#0b0f14;color:#dde5ee;font:16px/1.5 system-ui,sans-serif;display:grid;place-items:center;min-height:95vh;margin:0}}
+form{{width:min(24rem,90vw)}}h1{{font-size:1.3rem}}label{{display:block;color:#93a1b1}}input,button{{font:inherit;width:100%;box-sizing:border-box;
+padding:.6rem .8rem;border-radius:.4rem;border:1px solid #2b3744;background:#121922;color:inherit;margin-top:.4rem}}
+button{{background:#2f81f7;border-color:#2f81f7;color:#fff;cursor:pointer}}p{{color:#93a1b1}}.wrong{{color:#ff7b72}}</style>
+<form method="post" action="/enter"><h1>Ringfence</h1>{word}<label>Token to look
+<input name="look" type="password" autocomplete="off" autofocus required></label><button>Look</button>
+<p>It is printed by <code>ringfence up</code>, and stands in <code>state/secrets.json</code> as <code>pages_look_token</code>.</p></form></html>"""
+WRONG = '<p class="wrong">That is not the token.</p>'
+
+
+class Door:
+    """ASGI middleware."""
+
+    def __init__(self, app: ASGIApp, token: str, names: frozenset[str], cookie: str, clock_s: Callable[[], float] = time.time) -> None:
+        self._app, self._token, self._names, self._cookie, self._clock_s = app, token, names, cookie, clock_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        if host_of(headers.get("host", "")) not in self._names:
+            # A name that points here and is not ours: another site's page that wants to be this one's.
+            await refuse(PlainTextResponse("This is not the name of this page.", 421), scope, receive, send)
+        elif closed(scope["path"]):
+            await refuse(PlainTextResponse("There is nothing here.", 404), scope, receive, send)
+        elif scope["type"] == "http" and scope["path"] == "/enter":
+            await (await self._enter(Request(scope, receive)))(scope, receive, with_headers(send))
+        elif scope["path"] in OPEN or may_look(self._token, cookies_of(headers).get(self._cookie, ""), int(self._clock_s())):
+            await self._app(scope, receive, with_headers(send))
+        elif scope["type"] == "http" and scope["path"] == "/":
+            await RedirectResponse("/enter", 303)(scope, receive, with_headers(send))
+        else:
+            await refuse(PlainTextResponse("Say the token first, at /enter.", 401), scope, receive, send)
+
+    async def _enter(self, request: Request) -> Response:
+        if request.method == "POST":
+            said = look_of((await bounded_body(request)).decode("utf-8", "replace"))
+        else:
+            said = request.query_params.get("look", "")
+        if not same(said, self._token):
+            return HTMLResponse(FORM.format(word=WRONG if said else ""), 401 if said else 200)
+        answer = RedirectResponse("/", 303)
+        now_s = int(self._clock_s())
+        answer.set_cookie(
+            self._cookie, look_cookie(self._token, now_s), max_age=LOOK_S, httponly=True, samesite="lax", secure=request.url.scheme == "https"
+        )
+        return answer
+
+
+def host_of(header: str) -> str:
+    """The name in a Host header, without its port.
+
+    >>> host_of("127.0.0.1:8473"), host_of("[::1]:8473"), host_of("Pages.Example.net")
+    ('127.0.0.1', '::1', 'pages.example.net')
+    """
+    name = header.rpartition(":")[0] if header.rpartition(":")[2].isdigit() and not header.endswith("]") else header
+    return name.strip("[]").rstrip(".").lower()
+
+
+def closed(path: str) -> bool:
+    """Whether a path is one that we do not serve, however often it is said with more slashes.
+
+    >>> closed("/_stcore/agent/v1"), closed("//_stcore/metrics"), closed("/_stcore/stream")
+    (True, True, False)
+    """
+    plain = "/" + path.lstrip("/")
+    return any(plain.startswith(one) for one in CLOSED)
+
+
+def look_of(form: str) -> str:
+    """The token in a posted form.
+
+    >>> look_of("look=s3cret&x=1"), look_of("x=1")
+    ('s3cret', '')
+    """
+    return parse_qs(form, max_num_fields=10).get("look", [""])[0]
+
+
+def cookies_of(headers: Headers) -> Mapping[str, str]:
+    try:
+        return {name: morsel.value for name, morsel in SimpleCookie(headers.get("cookie", "")).items()}
+    except CookieError:
+        return {}
+
+
+async def bounded_body(request: Request) -> bytes:
+    body = b""
+    async for piece in request.stream():
+        body += piece
+        if len(body) > MOST_BODY:
+            return b""
+    return body
+
+
+async def refuse(answer: Response, scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": 4403})
+    else:
+        await answer(scope, receive, with_headers(send))
+
+
+def with_headers(send: Send) -> Send:
+    """What a browser is told with every answer."""
+
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            for name, value in HEADERS.items():
+                headers[name] = value
+        await send(message)
+
+    return sending

@@ -1,0 +1,29 @@
+"""What the page is told by whoever starts it: addresses and tokens. It reads no environment and no file of settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Given:
+    """Addresses may hold passwords, and a token is one: none of them is shown.
+
+    >>> Given(home="/srv/rf", warehouse="http://reader:secret@127.0.0.1:8471", books="sqlite:////srv/rf/books.db", journal="", look="l", act="a")
+    Given(home='/srv/rf', parts={}, port=8473)
+    """
+
+    home: str
+    warehouse: str = field(repr=False)
+    books: str = field(repr=False)
+    journal: str = field(repr=False)
+    look: str = field(repr=False)  # the token to look
+    act: str = field(repr=False)  # the token to act, and to see whole numbers
+    parts: Mapping[str, str] = field(default_factory=dict)  # name -> base URL of its /health and /ready
+    host: str = "127.0.0.1"
+    port: int = 8473
+    names: tuple[str, ...] = ()  # under which a browser may reach the page, besides loopback
+
+    def __repr__(self) -> str:
+        return f"Given(home={self.home!r}, parts={dict(self.parts)!r}, port={self.port})"
