@@ -41,9 +41,13 @@ def where(url: sa.URL) -> str:
 
 def fault(url: sa.URL, error: BaseException) -> BooksError | None:
     """What an error of the driver means; None = a bug of ours, which is told as it is."""
-    if not isinstance(error, sa.exc.OperationalError):
+    if not isinstance(error, sa.exc.DatabaseError):
         return None
     words = str(error.orig)
+    if "not a database" in words or "malformed" in words:
+        return BooksError(f"{where(url)}: the file is no books, or is damaged ({words}); restore it from a backup")
+    if not isinstance(error, sa.exc.OperationalError):
+        return None
     if re.match(r"no such (table|column)", words):
         return BooksError(f"{where(url)}: its tables are not those of this release ({words}); `ringfence migrate` brings them there")
     if "readonly" in words:

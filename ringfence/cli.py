@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
+from typer.exceptions import TyperException
 
 from ringfence.commands import (
     backup,
@@ -17,6 +19,7 @@ from ringfence.commands import (
     migrate,
     orders,
     protect,
+    repartition,
     replay,
     restore,
     simulate,
@@ -35,8 +38,25 @@ EPILOG = """
 Settings come from the environment or from `.env` (every one is in `.env.example`); `--home` goes before both.
 """
 
+
+class Commands(TyperGroup):
+    """Where an outside part cannot be used, a command says so in one line that names the setting."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (typer.Exit, typer.Abort, TyperException):
+            raise
+        except Exception:
+            from ringfence import faults, options
+
+            with faults.named(options.settings_of(None)):
+                raise
+
+
 app = typer.Typer(
     name="ringfence",
+    cls=Commands,
     rich_markup_mode="markdown",
     no_args_is_help=True,
     add_completion=False,
@@ -64,7 +84,7 @@ PANELS = {
     "Run": (up, flow, simulate, replay),
     "Say what is so": (config, switch, credential, protect, enforce),
     "Blocks": (block, unblock, orders),
-    "Look, and care": (calls, status, migrate, backup, restore),
+    "Look, and care": (calls, status, migrate, repartition, backup, restore),
 }
 
 for panel, commands in PANELS.items():

@@ -20,7 +20,7 @@ from journal import open_journal
 from ringfence import endpoints, first_start, heartbeat, logs, options, parts, simulation
 from ringfence.endpoints import Endpoints
 from ringfence.pulse import Pulse
-from ringfence.secrets import Secrets, load_or_make
+from ringfence.secrets import Secrets, secrets_of
 from ringfence.settings import LOOPBACK, Settings, inherited
 from ringfence.supervise import Child, Supervisor
 from ringfence.terminal import Terminal
@@ -58,7 +58,7 @@ def run(settings: Settings, switch: Simulated | RealSwitch | None, *, fresh: boo
         options.give_up(f"{settings.root} cannot be a home: {error.strerror}. Name another --home.")
     with alone(settings.root):
         first_start.lay(settings)
-        secrets = load_or_make(settings.state_dir)
+        secrets = secrets_of(settings)
         settings = with_ports(settings)
         where = prepare(settings, secrets, switch)
         endpoints.write(settings.run_dir, where)
@@ -159,7 +159,7 @@ def supervise(terminal: Terminal, settings: Settings, switch: Simulated | RealSw
     blocks = Blocks(settings.books_dsn)
     env = inherited() | settings.environment()
     try:
-        for name, argv in commands(switch):
+        for name, argv in commands(settings, switch):
             log, beat = settings.run_dir / f"{name}.log", heartbeat.path_of(settings.run_dir, name)
             supervisor.start(Child(name, [sys.executable, "-m", "ringfence", *argv], log, env, beat))
         while not stop.wait(STEP_S):
@@ -181,9 +181,10 @@ def supervise(terminal: Terminal, settings: Settings, switch: Simulated | RealSw
     terminal.say(f"Stopped. {pulse.received:,} records were judged; everything is kept in {settings.root}.")
 
 
-def commands(switch: Simulated | RealSwitch | None) -> list[tuple[str, list[str]]]:
+def commands(settings: Settings, switch: Simulated | RealSwitch | None) -> list[tuple[str, list[str]]]:
     """The parts and their command lines, in the order in which they start: what is read from, before who writes to it."""
-    found = [(name, ["flow", name]) for name in ("store", "judge", "dispatcher", "collector") if name in parts.PARTS]
+    first = ("store", "watch", *settings.judge_names, "dispatcher", "collector")
+    found = [(name, ["flow", name]) for name in first]
     if isinstance(switch, Simulated):
         options_ = [
             "--seed",

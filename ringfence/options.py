@@ -10,6 +10,7 @@ from typing import Annotated, NoReturn
 
 import typer
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 
 from core.orders import Key
 from ringfence.settings import PREFIX, Settings
@@ -49,6 +50,8 @@ def any_settings(home: Path | None, **given: object) -> Settings:
         return Settings(**{name: value for name, value in {"home": home, **given}.items() if value is not None})  # type: ignore[arg-type]
     except ValidationError as error:
         give_up("\n".join(f"{PREFIX}{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()))
+    except SettingsError as error:
+        give_up(str(error))
 
 
 def duration_ms(text: str) -> int:

@@ -35,6 +35,7 @@ def collector(settings: Settings) -> None:
         journal=open_journal(settings.journal_dsn),
         spool=settings.state_dir / "collector",
         find_credential=find_credential,
+        partitions=settings.partitions,
         config_version=beat_of(settings, "collector").in_(config_version),  # asked for at each tick, and before it
         host=settings.host,
         port=settings.collector_port,
@@ -44,11 +45,11 @@ def collector(settings: Settings) -> None:
 def shipper(settings: Settings) -> None:
     """Posts what a switch on this machine has written to its spool, and to its log where the spool did not take it."""
     from journal.files import wall_clock_ms
-    from ringfence.secrets import load_or_make
+    from ringfence.secrets import secrets_of
     from switches.shipper import ship
     from switches.signed_log import SwitchLog
 
-    secrets = load_or_make(settings.state_dir)
+    secrets = secrets_of(settings)
     ship(
         home=settings.spool_dir,
         url=settings.collector_url,
@@ -59,23 +60,46 @@ def shipper(settings: Settings) -> None:
     )
 
 
-def judge(settings: Settings) -> None:
-    """Prices and judges what is in `calls`; writes to the journal alone."""
+def judge(settings: Settings, number: int = 1) -> None:
+    """Prices and judges its share of the partitions of `calls`; writes to the journal alone. `number` of `settings.judges`, from 1."""
     from books import open_books
-    from core.topics import CALLS
     from flows import judge
-    from journal import open_journal
+    from flows.repartition import check_states, partitions_of_judge
+    from journal import create_topics, open_journal
     from ringfence.contracts import from_books
-    from ringfence.secrets import load_or_make
+    from ringfence.secrets import secrets_of
 
     journal = open_journal(settings.journal_dsn)
+    create_topics(journal, settings.partitions)
+    check_states(settings.state_dir, [settings.judge_state(one) for one in range(1, settings.judges + 1)])
     judge.run(
-        beat_of(settings, "judge").at(journal),
+        beat_of(settings, settings.judge_names[number - 1]).at(journal),
         from_books(open_books(settings.books_dsn)),
         judge.Settings(
-            partitions=tuple(range(journal.partitions(CALLS))),
-            state_file=settings.state_dir / "judge.state",
-            secret=load_or_make(settings.state_dir).hash_secret.encode(),
+            partitions=partitions_of_judge(number, settings.judges, settings.partitions),
+            state_file=settings.judge_state(number),
+            secret=secrets_of(settings).hash_secret.encode(),
+            linger_ms=settings.linger_ms,
+            snapshot_ms=round(settings.snapshot_s * 1000),
+        ),
+    )
+
+
+def watch(settings: Settings) -> None:
+    """Sees what spans partitions, in what the judges sum up; writes to the journal alone."""
+    from books import open_books
+    from flows import watch
+    from journal import create_topics, open_journal
+    from ringfence.contracts import from_books
+
+    journal = open_journal(settings.journal_dsn)
+    create_topics(journal, settings.partitions)
+    watch.run(
+        beat_of(settings, "watch").at(journal),
+        from_books(open_books(settings.books_dsn)),
+        watch.Settings(
+            partitions=settings.partitions,
+            state_file=settings.watch_state,
             linger_ms=settings.linger_ms,
             snapshot_ms=round(settings.snapshot_s * 1000),
         ),
@@ -128,7 +152,7 @@ def kamailio(settings: Settings) -> None:
     from books import Unavailable, configs, lists, open_books, reading
     from core.config import Config
     from ringfence import logs
-    from ringfence.secrets import load_or_make
+    from ringfence.secrets import secrets_of
     from ringfence.settings import LOOPBACK
     from switches.control import ControlError
     from switches.kamailio import process
@@ -145,7 +169,7 @@ def kamailio(settings: Settings) -> None:
         version = configs.latest(conn)
         config = configs.load(conn, version)
         protected = lists.protected(conn)
-    secrets = load_or_make(settings.state_dir)
+    secrets = secrets_of(settings)
 
     def of(config: Config) -> Kamailio:
         out = next((trunk for trunk in config.trunks if trunk.carrier), None)
@@ -220,12 +244,12 @@ KAMAILIO = "k1"
 def store(settings: Settings) -> None:
     """Writes what was judged to the warehouse, and answers SELECT while it holds an embedded one."""
     from flows.store import Pace, Reading, run
-    from ringfence.secrets import load_or_make
+    from ringfence.secrets import secrets_of
     from ringfence.settings import LOOPBACK
     from warehouse import embedded_directory
 
     embedded = embedded_directory(settings.warehouse_dsn) is not None
-    token = load_or_make(settings.state_dir).warehouse_token
+    token = secrets_of(settings).warehouse_token
     run(
         journal_dsn=settings.journal_dsn,
         warehouse_dsn=settings.warehouse_dsn,
@@ -250,15 +274,26 @@ PARTS: dict[str, Callable[[Settings], None]] = {
     "kamailio": kamailio,
     "store": store,
     "shipper": shipper,
+    "watch": watch,
 }
 
 
 def run(name: str, settings: Settings) -> None:
-    """Runs a part until it is told to stop."""
-    from ringfence import logs
+    """Runs a part until it is told to stop. Where an outside part cannot be used, one line names its setting, and the exit code is 1."""
+    from ringfence import faults, logs
 
     logs.speak(settings.log_level)
-    PARTS[name](settings)
+    part, _, number = name.partition("-")
+    with faults.named(settings):
+        if number:
+            judge(settings, int(number))
+        else:
+            PARTS[part](settings)
+
+
+def names(settings: Settings) -> list[str]:
+    """What `run` knows by these settings: one of several judges has a number."""
+    return sorted([*(PARTS.keys() - {"judge"}), *settings.judge_names])
 
 
 def until_signalled(*more: signal.Signals) -> threading.Event:

@@ -9,7 +9,7 @@ from core.record import TICK_KEY
 from core.topics import CALLS
 from journal import Journal
 from ringfence import endpoints, options
-from ringfence.secrets import load_or_make
+from ringfence.secrets import secrets_of
 from ringfence.settings import Settings
 from warehouse import Warehouse, WarehouseDown, WarehouseHeld, embedded_directory, open_warehouse
 
@@ -48,7 +48,7 @@ def reader_dsn(settings: Settings) -> str:
         return settings.warehouse_dsn
     running = endpoints.running(settings.run_dir)
     url = running.warehouse_url if running else settings.warehouse_url
-    return url.replace("://", f"://ringfence:{load_or_make(settings.state_dir).warehouse_token}@")
+    return url.replace("://", f"://ringfence:{secrets_of(settings).warehouse_token}@")
 
 
 def behind(journal: Journal, stored_to: Mapping[int, int]) -> int:

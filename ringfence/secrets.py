@@ -8,6 +8,8 @@ from pathlib import Path
 
 import msgspec
 
+from ringfence.settings import SECRETS, Settings
+
 
 class Secrets(msgspec.Struct, frozen=True, kw_only=True):
     """`hash_secret` keys the in-memory state, `dialog_secret` signs what travels in Record-Route: both must survive a restart."""
@@ -17,6 +19,12 @@ class Secrets(msgspec.Struct, frozen=True, kw_only=True):
     control_token: str
     hash_secret: str
     dialog_secret: str
+
+
+def secrets_of(settings: Settings) -> Secrets:
+    """The secrets of an installation: those that were set, and for the rest those of its first start."""
+    given = settings.given_secrets
+    return Secrets(**given) if len(given) == len(SECRETS) else msgspec.structs.replace(load_or_make(settings.state_dir), **given)
 
 
 def load_or_make(state_dir: Path) -> Secrets:

@@ -8,12 +8,24 @@ from __future__ import annotations
 import os
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SecretsSettingsSource, SettingsConfigDict, SettingsError
+
+from core.topics import CALLS_PARTITIONS
 
 PREFIX = "RINGFENCE_"
 LOOPBACK = "127.0.0.1"
+SECRETS_DIR = Path("/run/secrets")
+"""Where containers find theirs."""
+
+SECRETS = ("collector_token", "warehouse_token", "control_token", "hash_secret", "dialog_secret")
+"""Settings that are made by the first start where nobody sets them."""
+
+
+def _secret(description: str) -> Any:
+    return Field("", pattern=r"^(\S{16,})?$", repr=False, description=f"{description} Empty: made at the first start, in home/state.")
 
 
 class Settings(BaseSettings):
@@ -23,15 +35,40 @@ class Settings(BaseSettings):
     'files:///srv/rf/journal'
     """
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_file=".env",
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,  # nothing said: a secret file, or the default
+        hide_input_in_errors=True,  # it may be an address with a password
+        extra="ignore",
+        frozen=True,
+    )
 
     home: Path = Field(Path("var"), description="Where everything embedded lives: journal, warehouse, books, state, spool, run.")
-    journal: str = Field("", description="The journal's address: files:///absolute/directory. Empty: under home.")
+    secrets_dir: str = Field(
+        "",
+        description="A directory of files that each hold one setting, named like its variable in lower case (ringfence_books): for "
+        "addresses with passwords. The environment and .env go before. Empty: /run/secrets, where that exists.",
+    )
+    journal: str = Field(
+        "",
+        repr=False,
+        description="The journal's address: files:///absolute/directory, kafka://HOST:PORT[,HOST:PORT...][?prefix=rf.&replication=3], or "
+        "kafka+ssl://user:password@HOST:PORT?mechanism=SCRAM-SHA-512&ca=/path/ca.pem. Empty: files under home.",
+    )
     warehouse: str = Field(
         "",
-        description="ClickHouse's address: chdb:///absolute/directory or http(s)://user:password@host:port. Empty: embedded.",
+        repr=False,
+        description="ClickHouse's address: chdb:///absolute/directory (embedded), http://user:password@host:8123, or "
+        "https://user:password@host:8443[?ca_cert=/path/ca.pem]. Empty: embedded, under home.",
     )
-    books: str = Field("", description="The books' address: sqlite:////absolute/file. Empty: under home.")
+    books: str = Field(
+        "",
+        repr=False,
+        description="The books' address: sqlite:////absolute/file, or postgresql://user:password@host:5432/database"
+        "[?sslmode=verify-full&sslrootcert=/path/ca.pem]. Empty: SQLite under home.",
+    )
 
     host: str = Field(
         "127.0.0.1",
@@ -48,6 +85,17 @@ class Settings(BaseSettings):
         description="The control port on loopback of a switch that `up` starts; 0 takes a free one.",
     )
 
+    metrics_host: str = Field(
+        "127.0.0.1", description="The address on which each part serves its metrics, health and readiness, to whoever asks: nothing secret."
+    )
+    metrics_port: int = Field(
+        8480,
+        ge=0,
+        le=65000,
+        description="The first port for them; each part adds its number: collector 0, store 1, dispatcher 2, watch 3, pages 4, shipper 5, "
+        "kamailio 6, simulator 7, judge 10 (judge-2: 11, ...). 0 takes free ones.",
+    )
+
     sip_port: int = Field(5060, ge=1, le=65535, description="The SIP port of a Kamailio that `up` starts.")
     carrier: str = Field("127.0.0.1:5080", description="HOST:PORT of the next hop of a Kamailio that `up` starts.")
     switch_log: str = Field(
@@ -60,6 +108,20 @@ class Settings(BaseSettings):
     countries: str = Field(
         "*",
         description="ISO codes, with commas: a first start protects the emergency and crisis lines of these countries; * = all.",
+    )
+
+    partitions: int = Field(
+        CALLS_PARTITIONS,
+        ge=1,
+        le=1023,
+        description="How many partitions `calls` has: made so at the first start, and checked at every other. `ringfence repartition` "
+        "changes it.",
+    )
+    judges: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="How many judge processes share the partitions, one a core. `ringfence repartition` changes it.",
     )
 
     snapshot_s: float = Field(
@@ -80,9 +142,35 @@ class Settings(BaseSettings):
         description="Orders that would refuse more than this share of a tenant's last hour wait for a person.",
     )
 
+    collector_token: str = _secret("With this a switch's shipper on this machine posts its records.")
+    warehouse_token: str = _secret("The password of the embedded warehouse's SELECT.")
+    control_token: str = _secret("The control port of a switch that `up` starts takes orders with this.")
+    hash_secret: str = _secret("Keys the state of judge: it stays the same for the life of that state.")
+    dialog_secret: str = _secret("Signs what a switch writes into calls under way: it stays the same over restarts.")
+
     log_level: str = Field(
         "info", pattern="^(debug|info|warning|error)$", description="How much the processes say in home/run/*.log."
     )
+    log_format: str = Field(
+        "text", pattern="^(text|json)$", description="How they say it: text, or json, an object a line, for a machine that gathers logs."
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """In this order: what is given, the environment, `.env`, secret files."""
+        return init_settings, env_settings, dotenv_settings, _SecretFiles(settings_cls)
+
+    @property
+    def given_secrets(self) -> dict[str, str]:
+        """Those that somebody has set."""
+        return {name: value for name in SECRETS if (value := getattr(self, name))}
 
     @property
     def collector_url(self) -> str:
@@ -119,6 +207,27 @@ class Settings(BaseSettings):
         """Snapshots of the flows, and our secrets."""
         return self.root / "state"
 
+    def judge_state(self, number: int) -> Path:
+        """The state of judge process `number`, from 1.
+
+        >>> Settings(home=Path("/srv/rf"), judges=3).judge_state(2)
+        PosixPath('/srv/rf/state/judge-2-of-3.state')
+        """
+        return self.state_dir / ("judge.state" if self.judges == 1 else f"judge-{number}-of-{self.judges}.state")
+
+    @property
+    def judge_names(self) -> list[str]:
+        """The judge processes by the names of their parts.
+
+        >>> Settings(judges=2).judge_names, Settings().judge_names
+        (['judge-1', 'judge-2'], ['judge'])
+        """
+        return ["judge"] if self.judges == 1 else [f"judge-{number}" for number in range(1, self.judges + 1)]
+
+    @property
+    def watch_state(self) -> Path:
+        return self.state_dir / "watch.state"
+
     @property
     def spool_dir(self) -> Path:
         """Where a switch that `up` starts writes its records."""
@@ -142,6 +251,25 @@ class Settings(BaseSettings):
         """
         values = self.model_dump() | {"home": self.root}
         return {PREFIX + name.upper(): str(value) for name, value in values.items()}
+
+
+class _SecretFiles(SecretsSettingsSource):
+    """Files of the directory that the sources before have named."""
+
+    def __call__(self) -> dict[str, Any]:
+        named = str(self.current_state.get("secrets_dir") or "")
+        directory = Path(named) if named else SECRETS_DIR
+        if not directory.is_dir():
+            if named:
+                raise SettingsError(f"{PREFIX}SECRETS_DIR: there is no directory {directory}; make it, or name another")
+            return {}
+        self.secrets_dir = directory
+        try:
+            return super().__call__()
+        except (OSError, UnicodeDecodeError) as error:
+            place = getattr(error, "filename", None) or directory
+            reason = getattr(error, "strerror", None) or "it is no text"
+            raise SettingsError(f"{PREFIX}SECRETS_DIR: {place} cannot be read: {reason}") from None
 
 
 def inherited() -> dict[str, str]:

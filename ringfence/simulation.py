@@ -10,7 +10,7 @@ import msgspec
 from journal.files import wall_clock_ms
 from ringfence import logs, options
 from ringfence.parts import beat_of, until_signalled
-from ringfence.secrets import load_or_make
+from ringfence.secrets import secrets_of
 from ringfence.settings import Settings
 from simulator import live as simulator
 from simulator.post import to_collector
@@ -24,7 +24,7 @@ def live(settings: Settings, seed: int, calls_per_s: float, attack_after_s: floa
     """Traffic until it is told to stop. The truth is kept outside of what the flows see."""
     logs.speak(settings.log_level)
     stop = until_signalled()
-    secrets = load_or_make(settings.state_dir)
+    secrets = secrets_of(settings)
     table = Loopback()
     try:
         served = table.serve(settings.control_port, secrets.control_token)
