@@ -16,6 +16,7 @@ from ringfence.commands import (
     credential,
     enforce,
     flow,
+    health,
     migrate,
     orders,
     protect,
@@ -84,7 +85,7 @@ PANELS = {
     "Run": (up, flow, simulate, replay),
     "Say what is so": (config, switch, credential, protect, enforce),
     "Blocks": (block, unblock, orders),
-    "Look, and care": (calls, status, migrate, repartition, backup, restore),
+    "Look, and care": (calls, status, health, migrate, repartition, backup, restore),
 }
 
 for panel, commands in PANELS.items():

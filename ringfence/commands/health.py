@@ -1,0 +1,54 @@
+"""`ringfence health`: whether what runs here is well, for whoever restarts it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ringfence import options
+from ringfence.options import Home
+
+EPILOG = """
+The exit code is 0 where every part that was asked is well, and 1 otherwise. Without a name every part that answers on this machine is
+asked, and there must be one: in a container, that is the one that runs there.
+
+**Examples**
+
+`ringfence health`: for a container's health check
+
+`ringfence health judge store --ready`: before a load balancer sends traffic
+"""
+
+
+def health(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Parts, as `ringfence flow` names them.", show_default=False)
+    ] = None,
+    ready: Annotated[
+        bool, typer.Option("--ready", help="Whether it does its work, and not only whether its loop goes round.")
+    ] = False,
+    home: Home = None,
+) -> None:
+    """Ask the parts on this machine whether they are alive (or, with --ready, at work)."""
+    from ringfence import endpoints, ports, signs
+
+    settings = options.settings_of(home)
+    running = endpoints.running(settings.run_dir)
+    known = running.parts if running else {}
+    if not known:
+        every = [*(ports.NUMBERS.keys() - {"judge"}), *settings.judge_names]
+        known = {name: ports.url(settings.metrics_host, ports.port(settings.metrics_port, name)) for name in every}
+    if unknown := sorted({*(names or ())} - known.keys()):
+        raise typer.BadParameter(f"there is no part {unknown[0]!r} here: it is one of {', '.join(sorted(known))}")
+    found = signs.of({name: url for name, url in known.items() if name in names} if names else signs.listening(known))
+    if not found:
+        options.give_up(
+            f"No part answers on this machine: looked at {min(known.values())} and the ports after it (RINGFENCE_METRICS_PORT)."
+        )
+    well = True
+    for name, sign in sorted(found.items()):
+        good = sign.ready if ready else sign.alive
+        well = well and good
+        typer.echo(f"{name}: {'well' if good else sign.why}")
+    raise typer.Exit(0 if well else 1)
