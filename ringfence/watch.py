@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from books import deliveries, open_books, orders, reading, switches
+from books import BooksError, deliveries, open_books, orders, reading, switches
+from switches.once import Once
 
 EVERY_MS = 1_000
 
@@ -14,24 +15,23 @@ class Blocks:
         self._engine = open_books(books_dsn)
         self._read_ms = 0
         self._told: dict[tuple[str, str], str] | None = None  # None = nothing read yet: what is held already is no news
+        self._news: list[str] = []
+        self._away = Once(self._news.append)
         self.held = 0
         self.waiting = 0
 
     def read(self, now_ms: int) -> list[str]:
-        """News in words; looked for once a second."""
+        """News in words; looked for once a second. While the books are away there is that one."""
         if now_ms - self._read_ms < EVERY_MS:
             return []
         self._read_ms = now_ms
-        news = []
-        with reading(self._engine) as conn:
-            self.waiting = orders.counts(conn).get("waiting", 0)
-            held = {
-                (switch.name, one.key.text()): table
-                for switch in switches.every(conn)
-                for table in (deliveries.SHADOW, deliveries.BLOCKS)  # an entry on its way from one to the other refuses already
-                for one in deliveries.every(conn, switch.name, table)
-                if one.order_id and one.delivered_at_ms is not None and one.expires_at_ms > now_ms
-            }
+        try:
+            held = self._look(now_ms)
+        except BooksError as error:  # of any kind: whoever watches must not fall with what it watches
+            self._away.begins(f"The books are away: {error}. Blocks stay as they are; orders wait in the journal.")
+            return self._words()
+        self._away.ends("The books answer again.")
+        news = self._words()
         if self._told is not None:
             for (name, key), table in held.items():
                 if self._told.get((name, key)) != table:
@@ -43,6 +43,22 @@ class Blocks:
         self._told = held
         self.held = sum(table == deliveries.BLOCKS for table in held.values())
         return news
+
+    def _look(self, now_ms: int) -> dict[tuple[str, str], str]:
+        """(switch, key) -> the table that holds its entry."""
+        with reading(self._engine) as conn:
+            self.waiting = orders.counts(conn).get("waiting", 0)
+            return {
+                (switch.name, one.key.text()): table
+                for switch in switches.every(conn)
+                for table in (deliveries.SHADOW, deliveries.BLOCKS)  # an entry on its way from one to the other refuses already
+                for one in deliveries.every(conn, switch.name, table)
+                if one.order_id and one.delivered_at_ms is not None and one.expires_at_ms > now_ms
+            }
+
+    def _words(self) -> list[str]:
+        words, self._news[:] = list(self._news), []
+        return words
 
     def close(self) -> None:
         self._engine.dispose()

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import structlog
 
 from core.orders import Key
+from switches.once import Once
 
 HOUR_MS = 3_600_000
 
@@ -79,13 +80,17 @@ def keep_fetching(
     """A thread that fetches the hour again and again until `stop`. While that fails the hour grows old, and then it is not
     known."""
 
+    away = Once(log.exception)
+
     def run() -> None:
         while not stop.is_set():
             now_ms = clock()
             try:
                 hour.take(fetch(now_ms - HOUR_MS, now_ms), now_ms)
-            except Exception:  # the warehouse may be down in any way it likes
-                log.exception("the last hour's answered calls could not be fetched")
+            except Exception as error:  # noqa: BLE001 - the warehouse may be down in any way it likes
+                away.begins(f"the last hour's answered calls could not be fetched: {error}")
+            else:
+                away.ends("the last hour's answered calls are fetched again")
             stop.wait(every_s)
 
     thread = threading.Thread(target=run, name="answered-hour", daemon=True)

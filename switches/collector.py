@@ -19,7 +19,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 import uvicorn
@@ -30,13 +30,15 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from core.record import TICK_KEY, Tick
-from core.topics import CALLS, PARTITIONS
+from core.telling import Tell, nobody
+from core.topics import CALLS, CALLS_PARTITIONS
 from journal import Entry, Journal, JournalError, Writer
 from journal.files import wall_clock_ms
 from switches.bucket import Bucket
 from switches.committer import Busy, Committer
 from switches.intake import check_tenant, lines_of, parted
 from switches.lane import Lane, SpoolFull
+from switches.once import Once
 from switches.spool import Spool
 
 _log = logging.getLogger(__name__)
@@ -68,6 +70,27 @@ class Limits:
     credentials: int = 1024  # how many are
 
 
+class Posted(NamedTuple):
+    """What is told of a post: how it was answered, and how many records were taken."""
+
+    status: int
+    records: int
+
+
+class Ticked(NamedTuple):
+    """What is told of a tick that was written."""
+
+    config_version: int
+
+
+class Spooled(NamedTuple):
+    """What is told at each tick, written or not: what waits for the journal, and why."""
+
+    waiting: int
+    bytes: int
+    why: str
+
+
 class _Refused(Exception):
     def __init__(self, status: int, words: str, retry_s: float = 0.0) -> None:
         super().__init__(words)
@@ -91,12 +114,14 @@ class Collector:
         find_credential: Callable[[str], Credential | None],
         config_version: Callable[[], int],
         topic: str = CALLS,
-        partitions: int = PARTITIONS[CALLS],
+        partitions: int = CALLS_PARTITIONS,
         limits: Limits = Limits(),
         tick_s: float = 5.0,
         now_ms: Callable[[], int] = wall_clock_ms,
+        tell: Tell = nobody,
     ) -> None:
         self._journal = journal
+        self._tell = tell
         self._topic = topic
         self._partitions = partitions
         self._limits = limits
@@ -112,6 +137,7 @@ class Collector:
         self._known: dict[str, tuple[float, Credential]] = {}
         self._buckets: dict[str, Bucket] = {}
         self._lanes = [self._lane(number, Spool(spool, number, partitions)) for number in range(partitions)]
+        self._books_away = Once(_log.error)
         self._committer = Committer(self._lanes, limits.queue_bytes)
 
     def _lane(self, number: int, spool: Spool) -> Lane:
@@ -160,6 +186,7 @@ class Collector:
                 await self._tick()
             except (Busy, SpoolFull, JournalError) as error:
                 _log.error("no tick was written: %s", error)
+            self._tell(self._spooled())
             pause_s = self._tick_s if self._ready else min(self._tick_s, 0.5)
             await asyncio.sleep(max(0.05, pause_s - (time.monotonic() - began_s)))
 
@@ -169,7 +196,9 @@ class Collector:
             self._version = await run_in_threadpool(self._config_version)
         except Exception as error:  # noqa: BLE001 - the books may be away in any way; the version in force goes on
             self._not_ready_because = f"the config version in force is not known: {error}"
-            _log.error("the config version could not be read, %s stays in force: %s", self._version, error)
+            self._books_away.begins(f"the config version could not be read, {self._version} stays in force: {error}")
+        else:
+            self._books_away.ends(f"the config version is read again: {self._version} is in force")
         if self._version is None:
             return
         now_ms = self._now_ms()
@@ -177,16 +206,27 @@ class Collector:
         entry = Entry(TICK_KEY, msgspec.json.encode(tick), now_ms)
         await asyncio.wrap_future(self._committer.submit({number: [entry] for number in range(self._partitions)}))
         self._ready = True
+        self._tell(Ticked(self._version))
+
+    def _spooled(self) -> Spooled:
+        why = self._committer.fault or next((lane.away_because for lane in self._lanes if lane.away_because), "")
+        size = sum(lane.spool_bytes for lane in self._lanes)
+        return Spooled(sum(lane.waiting for lane in self._lanes), size, why if self._ready else self._not_ready_because)
 
     # --- records ---------------------------------------------------------------------------------------------------------------
 
     async def _records(self, request: Request) -> Response:
+        accepted = 0
+        response: Response
         try:
-            return JSONResponse({"accepted": await self._accept(request)})
+            accepted = await self._accept(request)
+            response = JSONResponse({"accepted": accepted})
         except _Refused as refused:
-            return refused.response()
+            response = refused.response()
         except ClientDisconnect:
-            return Response(status_code=400)  # nobody hears it; nothing was taken
+            response = Response(status_code=400)  # nobody hears it; nothing was taken
+        self._tell(Posted(response.status_code, accepted))
+        return response
 
     async def _accept(self, request: Request) -> int:
         credential = await self._credential(request)
@@ -237,7 +277,7 @@ class Collector:
         try:
             credential = await run_in_threadpool(self._find_credential, token)
         except Exception as error:  # the books may be away in any way
-            _log.error("credentials cannot be looked up: %s", error)
+            self._books_away.begins(f"credentials cannot be looked up, known ones stay good: {error}")
             if known:
                 return known[1]
             raise _Refused(503, "not ready: credentials cannot be looked up", 2) from error
@@ -282,15 +322,14 @@ class Collector:
         return plain
 
     async def _health(self, _: Request) -> Response:
-        waiting = sum(lane.waiting for lane in self._lanes)
-        why = next((lane.away_because for lane in self._lanes if lane.away_because), "")
+        spooled = self._spooled()
         return JSONResponse(
             {
                 "ready": self._ready and not self._committer.fault,
-                "spooling": bool(waiting),
-                "waiting": waiting,
-                "spool_bytes": sum(lane.spool_bytes for lane in self._lanes),
-                "why": why if self._ready else self._not_ready_because,
+                "spooling": bool(spooled.waiting),
+                "waiting": spooled.waiting,
+                "spool_bytes": spooled.bytes,
+                "why": spooled.why,
             }
         )
 
@@ -330,17 +369,18 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 0,
     topic: str = CALLS,
-    partitions: int = PARTITIONS[CALLS],
+    partitions: int = CALLS_PARTITIONS,
     limits: Limits = Limits(),
     tick_s: float = 5.0,
     now_ms: Callable[[], int] = wall_clock_ms,
     listening: Callable[[int], None] | None = None,
     stop: Event | None = None,
+    tell: Tell = nobody,
 ) -> None:
     """Runs until a signal or `stop`. Then what was posted is written, and both the journal and the spool are given free.
 
     `spool`: a directory of the collector's own, best on another disk than the journal. `find_credential` and `config_version` are
-    called in threads. `listening` is told the port.
+    called in threads. `listening` is told the port. `tell` hears `Posted`, `Ticked` and `Spooled`.
     """
     collector = Collector(
         journal=journal,
@@ -352,6 +392,7 @@ def serve(
         limits=limits,
         tick_s=tick_s,
         now_ms=now_ms,
+        tell=tell,
     )
     config = uvicorn.Config(
         collector.app(),

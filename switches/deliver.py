@@ -22,11 +22,13 @@ from typing import NamedTuple
 
 import structlog
 
-from books import Engine, Unavailable, audit, deliveries, leases, lists, reading, switches, writing
+from books import BooksError, Engine, Unavailable, audit, deliveries, leases, lists, reading, switches, writing
 from books.deliveries import BLOCKS, SHADOW, Delivery
 from core.orders import Key
+from core.telling import Tell, nobody
 from switches.control import PROTECTED, Change, Control, ControlError, Denied, Fenced, Unreachable, entry, entry_of, seconds_left
 from switches.digest import explains, mark
+from switches.once import Once
 
 log = structlog.get_logger(__name__)
 
@@ -56,6 +58,33 @@ class Round(NamedTuple):
     word: str = ""  # held | another holds the lease | away: why
 
 
+class Reached(NamedTuple):
+    """What is told when the switch has answered."""
+
+    switch: str
+
+
+class Standby(NamedTuple):
+    """What is told while another one delivers to the switch."""
+
+    switch: str
+
+
+class Acknowledged(NamedTuple):
+    """What is told of automatic orders that a switch has for the first time: since we learned of the records that decided on them."""
+
+    table: str
+    seconds: list[float]
+
+
+class Drifted(NamedTuple):
+    """What is told of a comparison."""
+
+    switch: str
+    missing: int
+    strangers: int
+
+
 def no_fault(step: str) -> None:
     """Nothing goes wrong here."""
 
@@ -72,6 +101,7 @@ class Deliverer:
         holder: str,
         pace: Pace = Pace(),
         fault: Callable[[str], None] = no_fault,
+        tell: Tell = nobody,
     ) -> None:
         self._engine = engine
         self.switch = switch
@@ -80,19 +110,25 @@ class Deliverer:
         self._holder = holder
         self._pace = pace
         self._fault = fault
+        self._say = tell
         self._lease: leases.Lease | None = None
         self._looked_ms = self._compared_ms = -(10**15)
         self._protected: dict[str, str] | None = None  # as we last made them at the switch
         self._failures = 0
         self._retry_at_ms = 0
+        self._books_away = Once(log.warning)
 
     def close(self) -> None:
         """Gives the lease back, so that the next deliverer need not wait for its end."""
-        if self._lease:
-            with writing(self._engine) as conn:
-                leases.release(conn, self._lease)
+        try:
+            if self._lease:
+                with writing(self._engine) as conn:
+                    leases.release(conn, self._lease)
+        except BooksError as error:
+            log.warning("the lease is not given back: it runs out by itself", switch=self.switch, error=str(error))
+        finally:
             self._lease = None
-        self._control.close()
+            self._control.close()
 
     def round(self) -> Round:
         """One round. A switch that is away, slow or talks nonsense is tried again, later each time; the books keep what is
@@ -105,9 +141,10 @@ class Deliverer:
             self._failed(error)
             return Round(word=f"away: {error}")
         except Unavailable as error:
-            log.warning("the books are not available", switch=self.switch, error=str(error)[:200])
+            self._books_away.begins(f"nothing is delivered to {self.switch} while the books are away: {error}")
             self._retry_at_ms = self._clock() + self._pace.retry_ms
             return Round(word="the books are not available")
+        self._books_away.ends(f"the books answer again: {self.switch} is served")
         if self._failures:
             self._failures = 0
             self._tell("")
@@ -121,9 +158,12 @@ class Deliverer:
         if not waiting and not looking:
             return Round()
         if not self._have_lease():
+            self._say(Standby(self.switch))
             return Round(word="another holds the lease")
         self._looked_ms = now_ms
-        if self._held():
+        held = self._held()
+        self._say(Reached(self.switch))
+        if held:
             return Round(word="held")
         boot = self._control.boot()
         with reading(self._engine) as conn:
@@ -232,10 +272,14 @@ class Deliverer:
                 done = [row for row in rows if id(row) not in refused]
             finally:
                 self._fault("acknowledge")
+                now_ms = self._clock()
                 with writing(self._engine) as conn:
-                    deliveries.acknowledge(conn, done, self._clock())
+                    learned = deliveries.learned(conn, done)
+                    deliveries.acknowledge(conn, done, now_ms)
                     deliveries.make_due(conn, [row for row, _ in failed], 0)
                 self._fault("acknowledged")
+                for table, moments in learned.items():
+                    self._say(Acknowledged(table, [(now_ms - learned_ms) / 1000 for learned_ms in moments]))
             sent += len(done)
             if failed:
                 raise failed[0][1]
@@ -299,6 +343,7 @@ class Deliverer:
             state = switches.state(conn, self.switch)
             drift = {"missing": state.missing + len(missing), "strangers": state.strangers + strangers}
             switches.set_state(conn, self.switch, seen_ms=now_ms, compared_ms=now_ms, **drift)
+            self._say(Drifted(self.switch, len(missing), strangers))
             if missing or strangers:
                 what = f"{len(missing)} missing, {strangers} strangers"
                 audit.note(conn, "dispatcher", "drift", self.switch, what, now_ms)

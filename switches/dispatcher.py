@@ -22,12 +22,14 @@ import structlog
 from books import Connection, Engine, Unavailable, alerts, audit, lists, orders, progress, reading, switches, writing
 from books.switches import Switch
 from core.safety import Protected
+from core.telling import Tell, nobody
 from core.topics import BLOCK_ORDERS, FINDINGS
 from journal import Journal, Message, OffsetTrimmed, Reader
 from switches.decide import Malformed, decode_finding, decode_order, rules, take
 from switches.deliver import Deliverer, Pace, Round, no_fault
 from switches.hold import Connect, connect
 from switches.limits import Answered, Limits
+from switches.once import Once
 
 READER = "dispatcher"
 """Its name in `progress`. Stored: it never changes."""
@@ -71,6 +73,7 @@ class Dispatcher:
         pace: Pace = Pace(),
         connect: Connect = connect,
         fault: Callable[[str], None] = no_fault,
+        tell: Tell = nobody,
     ) -> None:
         self._engine = engine
         self._journal = journal
@@ -81,7 +84,9 @@ class Dispatcher:
         self._pace = pace
         self._connect = connect
         self._fault = fault
-        self._readers: dict[str, Reader] = {}
+        self._tell = tell
+        self._readers: dict[tuple[str, int], Reader] = {}
+        self._counts: dict[str, int] = {}
         self._protected: Protected | None = None
         self._deliverers: dict[Switch, Deliverer] = {}
 
@@ -89,56 +94,67 @@ class Dispatcher:
 
     def read_once(self) -> Read:
         """Takes what is new in both topics into the books, one transaction with the progress."""
-        taken = self._read(BLOCK_ORDERS)
-        return Read(taken, sum(self._read(FINDINGS).values()))
+        taken = sum((self._read(BLOCK_ORDERS, partition) for partition in self._partitions(BLOCK_ORDERS)), Counter[str]())
+        findings = sum(self._read(FINDINGS, partition).total() for partition in self._partitions(FINDINGS))
+        return Read(taken, findings)
 
-    def _read(self, topic: str) -> Counter[str]:
-        """One partition each: an order must not overtake another of its key."""
-        if topic not in self._readers:
-            self._readers[topic] = self._open(topic)
-        reader = self._readers[topic]
+    def _partitions(self, topic: str) -> range:
+        """Their number is for life, as long as this process lives."""
+        if topic not in self._counts:
+            self._counts[topic] = self._journal.partitions(topic)
+        return range(self._counts[topic])
+
+    def _read(self, topic: str, partition: int) -> Counter[str]:
+        """One transaction a partition. The orders of an account are in the partition of its calls, in their order; those of `watch`
+        are in one of their own, and whoever comes second to a key finds it ordered."""
+        place = topic, partition
+        if place not in self._readers:
+            self._readers[place] = self._open(topic, partition)
+        reader = self._readers[place]
         try:
             messages = reader.read(BATCH)
         except OffsetTrimmed:
-            self._skip_to_first(topic)
+            self._skip_to_first(topic, partition)
             return Counter()
         if not messages:
             return Counter()
         self._fault("read")
         try:
             with writing(self._engine) as conn:
-                counts = self._take_orders(conn, messages) if topic == BLOCK_ORDERS else self._take_findings(conn, messages)
-                progress.store(conn, READER, topic, 0, messages[-1].offset + 1)
+                take_in = self._take_orders if topic == BLOCK_ORDERS else self._take_findings
+                counts = take_in(conn, partition, messages)
+                progress.store(conn, READER, topic, partition, messages[-1].offset + 1)
                 self._fault("written")
         except BaseException:
-            self._readers.pop(topic).close()  # it is ahead of the books: the next one starts from their progress
+            self._readers.pop(place).close()  # it is ahead of the books: the next one starts from their progress
             raise
         self._fault("committed")
         return counts
 
-    def _open(self, topic: str) -> Reader:
+    def _open(self, topic: str, partition: int) -> Reader:
         with reading(self._engine) as conn:
-            offset = progress.load(conn, READER, topic, 0)
-        return self._journal.reader(topic, 0, self._journal.first_offset(topic, 0) if offset is None else offset)
+            offset = progress.load(conn, READER, topic, partition)
+        return self._journal.reader(topic, partition, self._journal.first_offset(topic, partition) if offset is None else offset)
 
-    def _skip_to_first(self, topic: str) -> None:
+    def _skip_to_first(self, topic: str, partition: int) -> None:
         """Retention was faster than we were: what is gone is days old and would be stale. It is written down, not passed over."""
-        first = self._journal.first_offset(topic, 0)
+        first = self._journal.first_offset(topic, partition)
         with writing(self._engine) as conn:
-            was = progress.load(conn, READER, topic, 0) or 0
+            was = progress.load(conn, READER, topic, partition) or 0
             audit.note(
                 conn,
                 "dispatcher",
                 "skipped",
-                topic,
+                f"{topic}/{partition}",
                 f"offsets {was} to {first - 1} are not in the journal any more",
                 self._clock(),
             )
             audit.count_up(conn, f"{topic} skipped", first - was)
-            progress.store(conn, READER, topic, 0, first)
-        self._readers.pop(topic).close()
+            progress.store(conn, READER, topic, partition, first)
+        if reader := self._readers.pop((topic, partition), None):
+            reader.close()
 
-    def _take_orders(self, conn: Connection, messages: list[Message]) -> Counter[str]:
+    def _take_orders(self, conn: Connection, partition: int, messages: list[Message]) -> Counter[str]:
         at = rules(conn, self._limits, self._answered, self._clock())
         counts: Counter[str] = Counter()
         for message in messages:
@@ -146,13 +162,13 @@ class Dispatcher:
                 counts[take(conn, decode_order(message.value), at)] += 1
             except Malformed as error:
                 counts["malformed"] += 1
-                self._malformed(conn, BLOCK_ORDERS, message, error)
+                self._malformed(conn, f"{BLOCK_ORDERS}/{partition}", message, error)
         for odd in ("malformed", "repeated", "conflict"):
             if counts[odd]:
                 audit.count_up(conn, f"{BLOCK_ORDERS} {odd}", counts[odd])
         return counts
 
-    def _take_findings(self, conn: Connection, messages: list[Message]) -> Counter[str]:
+    def _take_findings(self, conn: Connection, partition: int, messages: list[Message]) -> Counter[str]:
         counts: Counter[str] = Counter()
         for message in messages:
             try:
@@ -160,14 +176,14 @@ class Dispatcher:
                 counts["kept"] += 1
             except Malformed as error:
                 counts["malformed"] += 1
-                self._malformed(conn, FINDINGS, message, error)
+                self._malformed(conn, f"{FINDINGS}/{partition}", message, error)
         if counts["malformed"]:
             audit.count_up(conn, f"{FINDINGS} malformed", counts["malformed"])
         return counts
 
-    def _malformed(self, conn: Connection, topic: str, message: Message, error: Malformed) -> None:
+    def _malformed(self, conn: Connection, place: str, message: Message, error: Malformed) -> None:
         text = message.value[:500].decode("utf-8", "replace")
-        audit.note(conn, "dispatcher", "malformed", f"{topic}/0/{message.offset}", f"{error}: {text}", self._clock())
+        audit.note(conn, "dispatcher", "malformed", f"{place}/{message.offset}", f"{error}: {text}", self._clock())
 
     # --- the books by themselves ---
 
@@ -198,7 +214,7 @@ class Dispatcher:
     def _deliverer(self, switch: Switch) -> Deliverer:
         if switch not in self._deliverers:
             self._deliverers[switch] = Deliverer(
-                self._engine, switch.name, self._connect(switch), self._clock, self._holder, self._pace, self._fault
+                self._engine, switch.name, self._connect(switch), self._clock, self._holder, self._pace, self._fault, self._tell
             )
         return self._deliverers[switch]
 
@@ -223,6 +239,7 @@ class Dispatcher:
         """Until `stop`. A switch that hangs keeps only its own thread waiting; a fault of ours ends the run, with its error."""
         threads: dict[Switch, _Thread] = {}
         house_at_ms = 0
+        away = Once(log.warning)
         try:
             while not stop.is_set():
                 began_s = time.monotonic()
@@ -232,11 +249,13 @@ class Dispatcher:
                         house_at_ms = self._clock() + 1_000
                         self.keep_house()
                         self._attend(threads, watch_s)
+                        away.ends("the books answer again: orders are read")  # not each turn asks them
                 except Unavailable as error:
-                    log.warning("the books are not available: orders stay in the journal", error=str(error)[:200])
+                    away.begins(f"orders wait in the journal while the books are away: {error}")
                     stop.wait(0.5)
                     continue
                 if read.total:
+                    self._tell(read)
                     for thread in threads.values():
                         thread.wake.set()
                     stop.wait(min(BREATH_MOST_S, time.monotonic() - began_s))
