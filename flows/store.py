@@ -19,9 +19,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import bytewax.operators as op
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 from bytewax.dataflow import Dataflow
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
@@ -29,6 +31,7 @@ from bytewax.recovery import RecoveryConfig, init_db_dir
 from bytewax.run import cli_main
 
 from core.schemas import TABLES
+from core.telling import Tell, nobody
 from core.topics import JUDGED
 from flows.flusher import Flusher, Stalled
 from flows.journal_source import Chunk, JournalSource
@@ -90,6 +93,16 @@ class Pace:
     answer_s: float = 30.0  # an insert over HTTP may take so long
 
 
+class Stored(NamedTuple):
+    """What is told of an insertion, when it is durable. `learned_ms`: of each record; `next_offset`: of `judged`, by partition."""
+
+    rows: dict[str, int]
+    learned_ms: npt.NDArray[np.int64]
+    next_offset: dict[int, int]
+    seconds: float
+    at_ms: int
+
+
 def run(
     *,
     journal_dsn: str,
@@ -100,11 +113,12 @@ def run(
     until_end: bool = False,
     on_ready: Callable[[str], None] | None = None,
     watched: Callable[[Journal], Journal] = lambda journal: journal,
+    tell: Tell = nobody,
 ) -> None:
     """Runs until it is stopped (or to the present end of `judged`, with `until_end`). Raises `StoreError` when it cannot go on.
 
     `reading`: serve SELECT there; only for an embedded warehouse. `on_ready(url)` is called when the warehouse is open,
-    migrated and served; the url is "" where nothing is served. `watched`: the journal as somebody sees it who counts our looks.
+    migrated and served; the url is "" where nothing is served. `watched`: the journal as somebody sees it who counts our looks. `tell` hears `Stored`.
     """
     with _explained(warehouse_dsn, state_dir), ExitStack() as stack:
         journal = watched(open_journal(journal_dsn))
@@ -128,7 +142,7 @@ def run(
             copier.start()
             stack.callback(copier.join, timeout=5.0)
         stack.callback(stop.set)
-        sink = WarehouseSink(warehouse_dsn, pace)
+        sink = WarehouseSink(warehouse_dsn, pace, tell)
         stack.callback(sink.abandon)
         ends = {p: journal.end_offset(JUDGED, p) for p in partitions} if until_end else None
         if on_ready is not None:
@@ -148,8 +162,8 @@ def store_flow(source: JournalSource, sink: WarehouseSink) -> Dataflow:
 class WarehouseSink(FixedPartitionedSink[Chunk, None]):
     """The warehouse as one sink partition: one writer, one order."""
 
-    def __init__(self, dsn: str, pace: Pace) -> None:
-        self._dsn, self._pace = dsn, pace
+    def __init__(self, dsn: str, pace: Pace, tell: Tell = nobody) -> None:
+        self._dsn, self._pace, self._tell = dsn, pace, tell
         self._parts: list[WarehousePart] = []
 
     def list_parts(self) -> list[str]:
@@ -159,7 +173,7 @@ class WarehouseSink(FixedPartitionedSink[Chunk, None]):
         return 0
 
     def build_part(self, step_id: str, for_part: str, resume_state: None) -> WarehousePart:
-        part = WarehousePart(self._dsn, self._pace)
+        part = WarehousePart(self._dsn, self._pace, self._tell)
         self._parts.append(part)
         return part
 
@@ -172,8 +186,8 @@ class WarehouseSink(FixedPartitionedSink[Chunk, None]):
 class WarehousePart(StatefulSinkPartition[Chunk, None]):
     """Hands chunks to the flusher; a snapshot waits until they are durable."""
 
-    def __init__(self, dsn: str, pace: Pace) -> None:
-        storing = Storing(dsn, pace)
+    def __init__(self, dsn: str, pace: Pace, tell: Tell = nobody) -> None:
+        storing = Storing(dsn, pace, tell)
         self._flusher = Flusher(
             storing, full_bytes=pace.full_bytes, linger_s=pace.linger_s, stall_s=pace.stall_s, finish=storing.close
         )
@@ -198,13 +212,15 @@ class WarehousePart(StatefulSinkPartition[Chunk, None]):
 class Storing:
     """Writes chunks into the warehouse, in the flusher's thread, with a client of that thread; tries again while it is down."""
 
-    def __init__(self, dsn: str, pace: Pace) -> None:
-        self._dsn, self._pace = dsn, pace
+    def __init__(self, dsn: str, pace: Pace, tell: Tell = nobody) -> None:
+        self._dsn, self._pace, self._tell = dsn, pace, tell
         self._client: Warehouse | None = None
 
     def __call__(self, chunks: list[Chunk]) -> None:
         rows = tables_of(chunks)
+        began_s = time.monotonic()
         _patiently(lambda: self._insert(rows), self._dsn, self._pace)
+        self._tell(stored(chunks, rows, time.monotonic() - began_s, time.time_ns() // 1_000_000))
 
     def close(self) -> None:
         client, self._client = self._client, None
@@ -252,6 +268,14 @@ def _patiently(work: Callable[[], Result], dsn: str, pace: Pace) -> Result:
             if failed:
                 log.warning("the warehouse at %s answers again", without_password(dsn))
             return result
+
+
+def stored(chunks: list[Chunk], rows: dict[str, pa.Table], seconds: float, at_ms: int) -> Stored:
+    """What there is to tell of an insertion."""
+    records = rows.get("records")
+    learned_ms = np.empty(0, np.int64) if records is None else records["learned_ms"].to_numpy()
+    ends = {chunk.partition: chunk.messages[-1].offset + 1 for chunk in chunks}
+    return Stored({table: arrow.num_rows for table, arrow in rows.items()}, learned_ms, ends, seconds, at_ms)
 
 
 def tables_of(chunks: list[Chunk]) -> dict[str, pa.Table]:

@@ -17,6 +17,7 @@ class Endpoints(msgspec.Struct, frozen=True, kw_only=True):
     warehouse_url: str
     control_url: str = ""
     sip: str = ""
+    parts: dict[str, str] = {}  # name -> where it serves /metrics, /health and /ready
 
 
 def free_port(host: str) -> int:

@@ -17,7 +17,7 @@ from pathlib import Path
 from rich.console import Console
 
 from journal import open_journal
-from ringfence import endpoints, first_start, heartbeat, logs, options, parts, simulation
+from ringfence import endpoints, first_start, heartbeat, logs, options, parts, ports, simulation
 from ringfence.endpoints import Endpoints
 from ringfence.pulse import Pulse
 from ringfence.secrets import Secrets, secrets_of
@@ -59,12 +59,17 @@ def run(settings: Settings, switch: Simulated | RealSwitch | None, *, fresh: boo
     with alone(settings.root):
         first_start.lay(settings)
         secrets = secrets_of(settings)
-        settings = with_ports(settings)
+        wanted, settings = settings.metrics_port, with_ports(settings)
         where = prepare(settings, secrets, switch)
         endpoints.write(settings.run_dir, where)
         try:
             with Terminal(Console()) as terminal:
                 greet(terminal, settings, secrets, where, switch)
+                if wanted not in (0, settings.metrics_port):
+                    terminal.say(
+                        f"Some of the ports from {wanted} (RINGFENCE_METRICS_PORT) are taken: metrics are at {settings.metrics_port} and after it.",
+                        "yellow",
+                    )
                 supervise(terminal, settings, switch, stop)
         finally:
             endpoints.forget(settings.run_dir)
@@ -104,7 +109,25 @@ def with_ports(settings: Settings) -> Settings:
         while not port or port in chosen.values():
             port = endpoints.free_port(host)
         chosen[name] = port
+    chosen["metrics_port"] = metrics_port(settings, set(chosen.values()))
     return settings.model_copy(update=chosen)
+
+
+def metrics_port(settings: Settings, others: set[int]) -> int:
+    """The first of the ports for metrics: the one that is set, or where some of them are taken, others in a row. For want of a port
+    nothing is kept from protecting calls; `greet` says where they are."""
+    numbers = {ports.number(name) for name in (*ports.NUMBERS, *settings.judge_names)}
+
+    def free(first: int) -> bool:
+        mine = {first + number for number in numbers}
+        return max(mine) < 65_536 and not mine & others and not any(endpoints.taken(settings.metrics_host, port) for port in mine)
+
+    first = settings.metrics_port
+    for _ in range(100):
+        if first and free(first):
+            return first
+        first = endpoints.free_port(settings.metrics_host)
+    options.give_up(f"There are no {len(numbers)} free ports in a row on {settings.metrics_host}: set RINGFENCE_METRICS_PORT to the first of some.")
 
 
 def prepare(settings: Settings, secrets: Secrets, switch: Simulated | RealSwitch | None) -> Endpoints:
@@ -125,6 +148,7 @@ def prepare(settings: Settings, secrets: Secrets, switch: Simulated | RealSwitch
         warehouse_url=settings.warehouse_url,
         control_url=settings.control_url if switch else "",
         sip=f"{settings.host}:{settings.sip_port}" if isinstance(switch, RealSwitch) else "",
+        parts={name: ports.url(settings.metrics_host, ports.port(settings.metrics_port, name)) for name, _ in commands(settings, switch)},
     )
 
 
@@ -143,6 +167,7 @@ def greet(
         terminal.say(
             f"  traffic   simulated, seed {switch.seed}, with an attack after {switch.attack_after_s:g} s; its switch refuses"
         )
+    terminal.say(f"  metrics   GET {where.parts['collector']}/metrics, /health, /ready   (the other parts': ringfence status)")
     terminal.say(f"  logs      {settings.run_dir}   Ctrl-C stops everything")
 
 

@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 from journal import Journal, Message, Reader
 
 EVERY_S = 1.0
+HANGS_S = 60.0
+"""Whoever has given no sign of life for so long hangs."""
 Value = TypeVar("Value")
 
 
@@ -40,6 +42,10 @@ class Beat:
             self._path.touch()
         except OSError:
             pass  # no place for a file: who looks for a sign of life says that there is none
+
+    def silent_s(self) -> float:
+        """Since the last one, give or take a second."""
+        return time.monotonic() - self._at_s
 
     def in_(self, function: Callable[..., Value]) -> Callable[..., Value]:
         """The function, with a beat at each call: for a loop that calls what it was handed."""

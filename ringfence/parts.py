@@ -10,18 +10,21 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ringfence.heartbeat import Beat
     from ringfence.settings import Settings
     from switches.answered import Answered
 
 
 def collector(settings: Settings) -> None:
     """Takes records over HTTP and appends them to `calls`; acknowledges after the fsync."""
-    from books import configs, credentials, open_books, reading
+    from books import configs, credentials, reading
     from journal import open_journal
+    from ringfence.patience import opened
+    from ringfence.seen import shown
+    from ringfence.seen.collector import Collector
     from switches.collector import serve
 
-    engine = open_books(settings.books_dsn)
+    seen = shown(settings, "collector", Collector(settings.journal_dsn))
+    engine = opened(settings.books_dsn, seen.beat)
 
     def find_credential(token: str) -> credentials.Credential | None:
         with reading(engine) as conn:
@@ -36,9 +39,10 @@ def collector(settings: Settings) -> None:
         spool=settings.state_dir / "collector",
         find_credential=find_credential,
         partitions=settings.partitions,
-        config_version=beat_of(settings, "collector").in_(config_version),  # asked for at each tick, and before it
+        config_version=seen.beat.in_(config_version),  # asked for at each tick, and before it
         host=settings.host,
         port=settings.collector_port,
+        tell=seen.tell,
     )
 
 
@@ -46,9 +50,12 @@ def shipper(settings: Settings) -> None:
     """Posts what a switch on this machine has written to its spool, and to its log where the spool did not take it."""
     from journal.files import wall_clock_ms
     from ringfence.secrets import secrets_of
+    from ringfence.seen import shown
+    from ringfence.seen.shipper import Shipper
     from switches.shipper import ship
     from switches.signed_log import SwitchLog
 
+    seen = shown(settings, "shipper", Shipper(settings.spool_dir, settings.switch_log_file, wall_clock_ms))
     secrets = secrets_of(settings)
     ship(
         home=settings.spool_dir,
@@ -56,25 +63,29 @@ def shipper(settings: Settings) -> None:
         token=secrets.collector_token,
         stop=until_signalled(),
         log=SwitchLog(settings.switch_log_file, secrets.dialog_secret.encode()),
-        now_ms=beat_of(settings, "shipper").in_(wall_clock_ms),
+        now_ms=seen.beat.in_(wall_clock_ms),
+        tell=seen.tell,
     )
 
 
 def judge(settings: Settings, number: int = 1) -> None:
     """Prices and judges its share of the partitions of `calls`; writes to the journal alone. `number` of `settings.judges`, from 1."""
-    from books import open_books
     from flows import judge
     from flows.repartition import check_states, partitions_of_judge
     from journal import create_topics, open_journal
     from ringfence.contracts import from_books
+    from ringfence.patience import opened, patiently
     from ringfence.secrets import secrets_of
+    from ringfence.seen import shown
+    from ringfence.seen.judge import Judge
 
+    seen = shown(settings, settings.judge_names[number - 1], Judge(settings.journal_dsn, settings.judge_state(number)))
     journal = open_journal(settings.journal_dsn)
     create_topics(journal, settings.partitions)
     check_states(settings.state_dir, [settings.judge_state(one) for one in range(1, settings.judges + 1)])
     judge.run(
-        beat_of(settings, settings.judge_names[number - 1]).at(journal),
-        from_books(open_books(settings.books_dsn)),
+        seen.at(journal),
+        from_books(opened(settings.books_dsn, seen.beat), lambda ask: patiently(ask, seen.beat)),
         judge.Settings(
             partitions=partitions_of_judge(number, settings.judges, settings.partitions),
             state_file=settings.judge_state(number),
@@ -82,27 +93,32 @@ def judge(settings: Settings, number: int = 1) -> None:
             linger_ms=settings.linger_ms,
             snapshot_ms=round(settings.snapshot_s * 1000),
         ),
+        seen.tell,
     )
 
 
 def watch(settings: Settings) -> None:
     """Sees what spans partitions, in what the judges sum up; writes to the journal alone."""
-    from books import open_books
     from flows import watch
     from journal import create_topics, open_journal
     from ringfence.contracts import from_books
+    from ringfence.patience import opened, patiently
+    from ringfence.seen import shown
+    from ringfence.seen.watch import Watch
 
+    seen = shown(settings, "watch", Watch(settings.journal_dsn, settings.watch_state))
     journal = open_journal(settings.journal_dsn)
     create_topics(journal, settings.partitions)
     watch.run(
-        beat_of(settings, "watch").at(journal),
-        from_books(open_books(settings.books_dsn)),
+        seen.at(journal),
+        from_books(opened(settings.books_dsn, seen.beat), lambda ask: patiently(ask, seen.beat)),
         watch.Settings(
             partitions=settings.partitions,
             state_file=settings.watch_state,
             linger_ms=settings.linger_ms,
             snapshot_ms=round(settings.snapshot_s * 1000),
         ),
+        seen.tell,
     )
 
 
@@ -111,22 +127,29 @@ def dispatcher(settings: Settings) -> None:
     from books import open_books
     from journal import open_journal
     from journal.files import wall_clock_ms
+    from ringfence.patience import wait_for
+    from ringfence.seen import shown
+    from ringfence.seen.dispatcher import Dispatcher as Figures
     from switches.answered import AnsweredHour, keep_fetching
     from switches.dispatcher import Dispatcher
     from switches.limits import Limits
 
+    engine = open_books(settings.books_dsn)
+    seen = shown(settings, "dispatcher", Figures(settings.journal_dsn, engine, wall_clock_ms))
+    wait_for(engine, seen.beat)
     limits = Limits(
         orders_a_minute=settings.orders_a_minute, distinct_subjects=settings.order_subjects, answered_share=settings.order_share
     )
     hour, stop = AnsweredHour(), until_signalled()
     keep_fetching(hour, lambda since_ms, _: answered(settings, since_ms), wall_clock_ms, stop)
     Dispatcher(
-        open_books(settings.books_dsn),
-        beat_of(settings, "dispatcher").at(open_journal(settings.journal_dsn)),
+        engine,
+        seen.at(open_journal(settings.journal_dsn)),
         clock=wall_clock_ms,
         holder=f"{socket.gethostname()}/{os.getpid()}",
         limits=limits,
         answered=hour,
+        tell=seen.tell,
     ).run(stop)
 
 
@@ -149,10 +172,14 @@ def kamailio(settings: Settings) -> None:
 
     import structlog
 
-    from books import Unavailable, configs, lists, open_books, reading
+    from books import Unavailable, configs, lists, reading
     from core.config import Config
     from ringfence import logs
+    from ringfence.patience import opened
     from ringfence.secrets import secrets_of
+    from ringfence.seen import shown
+    from ringfence.seen.kamailio import Answered, Took
+    from ringfence.seen.kamailio import Kamailio as Figures
     from ringfence.settings import LOOPBACK
     from switches.control import ControlError
     from switches.kamailio import process
@@ -163,8 +190,8 @@ def kamailio(settings: Settings) -> None:
     from switches.tail import delivered
 
     log = structlog.get_logger("ringfence.kamailio")
-    beat = beat_of(settings, "kamailio")
-    engine = open_books(settings.books_dsn)
+    seen = shown(settings, "kamailio", Figures())
+    engine = opened(settings.books_dsn, seen.beat)
     with reading(engine) as conn:
         version = configs.latest(conn)
         config = configs.load(conn, version)
@@ -225,8 +252,10 @@ def kamailio(settings: Settings) -> None:
             continue
         looked_s = time.monotonic()
         if process.answers_options(settings.host, settings.sip_port, 1.0):
-            beat()
+            seen.beat()
+            seen.tell(Answered())
         take_version()
+        seen.tell(Took(version))
         if delivered(settings.spool_dir, running.log):  # what is in it are records too
             logs.bound(running.log, SWITCH_LOG_BYTES)
     control.close()
@@ -245,9 +274,12 @@ def store(settings: Settings) -> None:
     """Writes what was judged to the warehouse, and answers SELECT while it holds an embedded one."""
     from flows.store import Pace, Reading, run
     from ringfence.secrets import secrets_of
+    from ringfence.seen import shown
+    from ringfence.seen.store import Store
     from ringfence.settings import LOOPBACK
     from warehouse import embedded_directory
 
+    seen = shown(settings, "store", Store(settings.journal_dsn, lambda: ask_anything(settings)))
     embedded = embedded_directory(settings.warehouse_dsn) is not None
     token = secrets_of(settings).warehouse_token
     run(
@@ -256,15 +288,21 @@ def store(settings: Settings) -> None:
         state_dir=settings.state_dir / "store",
         reading=Reading(LOOPBACK, settings.warehouse_port, token) if embedded else None,
         pace=Pace(epoch_s=min(Pace.epoch_s, settings.snapshot_s)),
-        watched=beat_of(settings, "store").at,
+        watched=seen.at,
+        tell=seen.tell,
     )
 
 
-def beat_of(settings: Settings, name: str) -> Beat:
-    """The sign of life of a part."""
-    from ringfence.heartbeat import Beat, path_of
+def ask_anything(settings: Settings) -> None:
+    """Whether the warehouse answers those who read; a `WarehouseError` says why not."""
+    from ringfence.reading import reader_dsn
+    from warehouse import ask, open_warehouse
 
-    return Beat(path_of(settings.run_dir, name))
+    client = open_warehouse(reader_dsn(settings), timeout_s=5.0)
+    try:
+        ask(client, ("SELECT 1", {}))
+    finally:
+        client.close()
 
 
 PARTS: dict[str, Callable[[Settings], None]] = {

@@ -9,8 +9,10 @@ import msgspec
 
 from journal.files import wall_clock_ms
 from ringfence import logs, options
-from ringfence.parts import beat_of, until_signalled
+from ringfence.parts import until_signalled
 from ringfence.secrets import secrets_of
+from ringfence.seen import shown
+from ringfence.seen.simulator import Simulator
 from ringfence.settings import Settings
 from simulator import live as simulator
 from simulator.post import to_collector
@@ -24,6 +26,7 @@ def live(settings: Settings, seed: int, calls_per_s: float, attack_after_s: floa
     """Traffic until it is told to stop. The truth is kept outside of what the flows see."""
     logs.speak(settings.log_level)
     stop = until_signalled()
+    seen = shown(settings, "simulator", Simulator())
     secrets = secrets_of(settings)
     table = Loopback()
     try:
@@ -36,11 +39,12 @@ def live(settings: Settings, seed: int, calls_per_s: float, attack_after_s: floa
             table,
             seed,
             calls_per_s,
-            clock=beat_of(settings, "simulator").in_(wall_clock_ms),
+            clock=seen.beat.in_(wall_clock_ms),
             attack_after_s=attack_after_s,
             stop=stop,
             for_s=for_s,
             place=simulator.live_world(seed, (settings.tenant,)),
+            on_progress=seen.tell,
         )
     finally:
         served.close()

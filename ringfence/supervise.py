@@ -15,14 +15,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ringfence import logs, tether
+from ringfence.heartbeat import HANGS_S
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
 STEADY_S = 60.0
 """A process that ran for so long was well: its next restart waits as short as the first."""
 TERM_S = 10.0
 """From SIGTERM to SIGKILL."""
-SILENT_S = 60.0
-"""A process that has given no sign of life for so long hangs: it is told, and left to a person, who may look before it is killed."""
+SILENT_S = HANGS_S
+"""A process that has given no sign of life for so long is told, and left to a person, who may look before it is killed."""
 
 
 def wait_s(failures: int) -> float:

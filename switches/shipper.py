@@ -18,7 +18,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
+from typing import NamedTuple
 
+from core.telling import Tell, nobody
 from journal.files import wall_clock_ms
 from switches.post import Denied, PostError, TooMuch, connect, post_records
 from switches.signed_log import SwitchLog
@@ -47,6 +49,21 @@ class Pace:
 MIN_BATCH_BYTES = 16 << 10
 
 
+class Shipped(NamedTuple):
+    """What is told of a post that was acknowledged. `complete_to_ms`: everything until then is delivered; None = there is more."""
+
+    records: int
+    from_log: int
+    forged: int
+    complete_to_ms: int | None
+
+
+class Failed(NamedTuple):
+    """What is told of a post that was not."""
+
+    why: str
+
+
 def ship(
     *,
     home: Path,
@@ -57,15 +74,16 @@ def ship(
     pace: Pace = Pace(),
     now_ms: Callable[[], int] = wall_clock_ms,
     chance: random.Random | None = None,
+    tell: Tell = nobody,
 ) -> None:
     """Runs until `stop`. `home`: the spool, and the shipper's own `position.json`. `chance` spreads the retries of many.
 
-    `log`: the switch's own log, where the records stand that its spool did not take.
+    `log`: the switch's own log, where the records stand that its spool did not take. `tell` hears `Shipped` and `Failed`.
     """
     if not home.is_dir():
         raise FileNotFoundError(f"there is no spool at {home}: nothing can be said to be delivered from there")
     with _alone(home):
-        _Shipper(home, url, token, stop, log, pace, now_ms, chance or random.Random()).run()
+        _Shipper(home, url, token, stop, log, pace, now_ms, chance or random.Random(), tell).run()
 
 
 class _Shipper:
@@ -79,6 +97,7 @@ class _Shipper:
         pace: Pace,
         now_ms: Callable[[], int],
         chance: random.Random,
+        tell: Tell,
     ) -> None:
         self._home = home
         self._url = url
@@ -88,6 +107,7 @@ class _Shipper:
         self._pace = pace
         self._now_ms = now_ms
         self._chance = chance
+        self._tell = tell
         self._places: Places = load_places(home / POSITION)
         self._batch_bytes = pace.batch_bytes
         self._failures = 0
@@ -112,11 +132,12 @@ class _Shipper:
                     self._passed(batch)
                     self._stop.wait(self._pace.poll_s)
                     continue
+                complete_to_ms = began_ms - self._pace.slack_ms if batch.complete else None
                 try:
                     accepted = post_records(
                         client,
                         batch.lines,
-                        complete_to_ms=began_ms - self._pace.slack_ms if batch.complete else None,
+                        complete_to_ms=complete_to_ms,
                         compress=self._pace.compress and bool(batch.lines),
                     )
                 except PostError as error:
@@ -125,6 +146,7 @@ class _Shipper:
                 if accepted != len(batch.lines):
                     _log.error("%d lines were posted, the collector counts %d", len(batch.lines), accepted)
                 self._delivered(batch)
+                self._tell(Shipped(accepted, batch.from_log, batch.forged, complete_to_ms))
 
     def _passed(self, batch: Batch) -> None:
         self._places = batch.places
@@ -153,6 +175,7 @@ class _Shipper:
 
     def _failed(self, error: PostError) -> None:
         self._failures += 1
+        self._tell(Failed(str(error)))
         if isinstance(error, TooMuch) and self._batch_bytes > MIN_BATCH_BYTES:
             self._batch_bytes = max(MIN_BATCH_BYTES, self._batch_bytes // 4)
             return

@@ -85,6 +85,7 @@ class Batch(NamedTuple):
     places: Places
     complete: bool  # nothing else was there when it was read
     forged: int = 0  # lines of the log that claim to be records and are not the switch's
+    from_log: int = 0  # of the lines: those that the spool did not take
 
 
 def read_batch(
@@ -98,7 +99,7 @@ def read_batch(
     lines: list[bytes] = []
     after: Places = {}
     complete = True
-    left, forged = max_bytes, 0
+    left, forged, from_log = max_bytes, 0, 0
     for path in [*files_of(home), *([log.path] if log else [])]:
         try:
             about = path.stat()
@@ -114,6 +115,7 @@ def read_batch(
                 used = len(data)
         if log and path == log.path:
             found, forged = signed_records(data[:used], log.secret)
+            from_log = len(found)
         else:
             found = [line for line in data[:used].split(b"\n") if line and not line.isspace()]
         lines += found
@@ -121,7 +123,26 @@ def read_batch(
         offset += used
         complete = complete and offset >= about.st_size
         after[path.name] = Place(about.st_ino, offset)
-    return Batch(lines, after, complete, forged)
+    return Batch(lines, after, complete, forged, from_log)
+
+
+def backlog_bytes(home: Path, log: Path | None = None) -> int:
+    """What stands in the spool, and behind it in the log, and is not delivered yet. The log holds other lines too.
+
+    >>> import tempfile
+    >>> home = Path(tempfile.mkdtemp())
+    >>> _ = (home / "rec-1.jl").write_text("a line\\n")
+    >>> backlog_bytes(home)
+    7
+    """
+    places, size = load_places(home / POSITION), 0
+    for path in [*files_of(home), *([log] if log else [])]:
+        try:
+            about = path.stat()
+        except FileNotFoundError:
+            continue  # removed since it was listed, or not yet there
+        size += about.st_size - _offset(places.get(path.name), about)
+    return size
 
 
 def sync_waiting(home: Path, places: Places) -> None:

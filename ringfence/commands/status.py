@@ -18,6 +18,9 @@ each start, so each gap is a record that was lost between the switch and here. N
 `orphans` and `untold` appear where there are any: stops that name no account, beside calls of the same Call-ID that do, and calls
 that were answered hours ago and have neither a price nor an end (`warehouse.queries` has the questions).
 
+Where `ringfence up` runs in this home, `ready` names the parts that do their work, and below it stands why another does not. In
+`--json` that is `parts`: for each `alive`, `ready` and `why`.
+
 **Examples**
 
 `ringfence status`
@@ -36,13 +39,16 @@ def status(as_json: Json = False, home: Home = None) -> None:
     from rich.table import Table
 
     from books import orders
-    from ringfence import by_hand
+    from ringfence import by_hand, endpoints, signs
     from ringfence.report import loose, lost, report
 
     settings = options.settings_of(home)
     found = report(settings)
+    running = endpoints.running(settings.run_dir)
+    parts = signs.of(running.parts) if running else {}
     if as_json:
-        typer.echo(msgspec.json.encode(found).decode())
+        said = {"parts": {name: sign._asdict() for name, sign in parts.items()}} if running else {}
+        typer.echo(msgspec.json.encode(found | said).decode())
         return
     table = Table.grid(padding=(0, 2))
     for name, value in found.items():
@@ -62,7 +68,13 @@ def status(as_json: Json = False, home: Home = None) -> None:
         table.add_row("orphans", f"{ends.orphans:,} stops name no account and share a Call-ID with a call that does")
     if ends.untold:
         table.add_row("untold", f"{ends.untold:,} calls were answered hours ago and have no price and no end")
+    if running:
+        well = [name for name, sign in parts.items() if sign.ready]
+        table.add_row("ready", ", ".join(well) or "none")
     Console().print(table)
+    for name, sign in parts.items():
+        if not sign.ready:
+            typer.secho(f"  {name} is {'alive and not ready' if sign.alive else 'down or hangs'}: {sign.why}", fg=typer.colors.RED)
     for line in gaps.lines:
         typer.secho(f"  {line}", fg=typer.colors.RED)
     if gaps.boots > len(gaps.lines):

@@ -1,0 +1,45 @@
+"""Where each part answers for its metrics, health and readiness: the first port is a setting, and each part adds its own number."""
+
+from __future__ import annotations
+
+NUMBERS = {
+    "collector": 0,
+    "store": 1,
+    "dispatcher": 2,
+    "watch": 3,
+    "pages": 4,
+    "shipper": 5,
+    "kamailio": 6,
+    "simulator": 7,
+    "judge": 10,
+}
+"""Part -> its number. Several judges count on: `judge-1` is 10, `judge-2` is 11."""
+
+
+def number(part: str) -> int:
+    """What a part adds to the first port.
+
+    >>> number("store"), number("judge"), number("judge-1"), number("judge-3")
+    (1, 10, 10, 12)
+    """
+    kind, _, nth = part.partition("-")
+    return NUMBERS[kind] + (int(nth) - 1 if nth else 0)
+
+
+def port(first: int, part: str) -> int:
+    """A part's port; 0 stays 0: any free one.
+
+    >>> port(8480, "dispatcher"), port(0, "dispatcher")
+    (8482, 0)
+    """
+    return first + number(part) if first else 0
+
+
+def url(host: str, port: int) -> str:
+    """The address at which somebody on this machine finds it.
+
+    >>> url("127.0.0.1", 8480), url("0.0.0.0", 8480), url("::1", 8480)
+    ('http://127.0.0.1:8480', 'http://127.0.0.1:8480', 'http://[::1]:8480')
+    """
+    near = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{near}]:{port}" if ":" in near else f"http://{near}:{port}"
