@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,6 +41,8 @@ def open_books(dsn: str) -> sa.Engine:
     ...
     books.errors.BooksError: mysql://root@db/books: not an address of books: expected sqlite:////absolute/file or postgresql://user:password@host:port/database
     """
+    if re.match(r"[\w+.-]+:(?!//)", dsn):
+        raise _no_address(dsn)
     if "://" not in dsn:
         dsn = f"sqlite:///{Path(dsn).absolute()}"
     try:
@@ -88,8 +91,12 @@ def check(engine: sa.Engine) -> None:
     if found == scripts.get_current_head():
         return
     if found in {script.revision for script in scripts.walk_revisions()}:
-        raise BooksError(f"{where(engine)}: its tables are of an older release ({found}); `ringfence migrate` brings them to this one")
-    raise BooksError(f"{where(engine)}: its tables are of a newer release ({found}); start that one, or restore a backup from before")
+        raise BooksError(
+            f"{where(engine)}: its tables are of an older release ({found}); `ringfence migrate` brings them to this one"
+        )
+    raise BooksError(
+        f"{where(engine)}: its tables are of a newer release ({found}); start that one, or restore a backup from before"
+    )
 
 
 def migrate(books: sa.Engine | str, revision: str = "head") -> None:

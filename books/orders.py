@@ -306,8 +306,19 @@ def blocked_keys(conn: sa.Connection, now_ms: int, tenant: str = "", count: int 
     that of the first one that is still live."""
     parts = [_o[name] for name in deliveries.KEY_PARTS]
     newest_ms = sa.func.max(_o.received_at_ms)
-    query = sa.select(*parts, _o.status, newest_ms, sa.func.min(_o.received_at_ms).label("since_ms"), sa.func.max(_o.expires_at_ms).label("until_ms"))
-    query = query.where(*_blocked(now_ms, tenant)).group_by(*parts, _o.status).order_by(newest_ms.desc(), *parts, _o.status).limit(count)
+    query = sa.select(
+        *parts,
+        _o.status,
+        newest_ms,
+        sa.func.min(_o.received_at_ms).label("since_ms"),
+        sa.func.max(_o.expires_at_ms).label("until_ms"),
+    )
+    query = (
+        query.where(*_blocked(now_ms, tenant))
+        .group_by(*parts, _o.status)
+        .order_by(newest_ms.desc(), *parts, _o.status)
+        .limit(count)
+    )
     found = []
     for row in conn.execute(query).all():
         kept = conn.execute(_NEWEST_WITH, {**key_row(row_key(row)), "status": row.status}).one()
@@ -317,7 +328,9 @@ def blocked_keys(conn: sa.Connection, now_ms: int, tenant: str = "", count: int 
 
 def blocked_counts(conn: sa.Connection, now_ms: int, tenant: str = "") -> dict[str, int]:
     """Status -> keys that live or waiting orders name now."""
-    keys = sa.select(*(_o[name] for name in deliveries.KEY_PARTS), _o.status).where(*_blocked(now_ms, tenant)).distinct().subquery()
+    keys = (
+        sa.select(*(_o[name] for name in deliveries.KEY_PARTS), _o.status).where(*_blocked(now_ms, tenant)).distinct().subquery()
+    )
     return {status: int(n) for status, n in conn.execute(sa.select(keys.c.status, sa.func.count()).group_by(keys.c.status))}
 
 

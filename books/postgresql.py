@@ -60,7 +60,7 @@ def engine_of(url: sa.URL) -> sa.Engine:
         pool_timeout=WAIT_S,
         pool_pre_ping=True,  # a restart of the server is no error of the next transaction
     )
-    sa.event.listen(engine, "connect", _prepare)
+    sa.event.listen(engine, "connect", _prepare, insert=True)  # before the dialect asks anything
     sa.event.listen(engine, "begin", _begin)
     return engine
 
@@ -132,11 +132,19 @@ _LASTING: dict[str, str] = {
 # At the door there is no SQLSTATE, only the server's words (in English, unless its lc_messages says otherwise: then they are shown
 # as they are, and taken for something that passes).
 _AT_THE_DOOR: list[tuple[str, str, bool]] = [
-    (r"password authentication failed|no password supplied|authentication failed", "the password is refused; set the right one", False),
+    (
+        r"password authentication failed|no password supplied|authentication failed",
+        "the password is refused; set the right one",
+        False,
+    ),
     (r"no pg_hba\.conf entry|role .* does not exist|is not permitted to log in", _LASTING["28000"], False),
     (r"database .* does not exist", _LASTING["3D000"], False),
     (r"permission denied for database", "this user may not connect to that database; GRANT CONNECT", False),
-    (r"failed to resolve host|could not translate host name", "no machine is known by that name; mend the host, or the name server", True),
+    (
+        r"failed to resolve host|could not translate host name",
+        "no machine is known by that name; mend the host, or the name server",
+        True,
+    ),
     (
         r"certificate verify failed|does not match host name|root certificate file|could not read certificate|SSL error.*certificate",
         "the server's certificate is not what was asked for; see sslmode, sslrootcert and the host's name",

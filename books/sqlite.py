@@ -49,7 +49,9 @@ def fault(url: sa.URL, error: BaseException) -> BooksError | None:
     if not isinstance(error, sa.exc.OperationalError):
         return None
     if re.match(r"no such (table|column)", words):
-        return BooksError(f"{where(url)}: its tables are not those of this release ({words}); `ringfence migrate` brings them there")
+        return BooksError(
+            f"{where(url)}: its tables are not those of this release ({words}); `ringfence migrate` brings them there"
+        )
     if "readonly" in words:
         return BooksError(f"{where(url)}: the file is read-only; give this user the right to write it and its directory")
     if "locked" in words:

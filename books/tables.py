@@ -80,6 +80,7 @@ carriers = sa.Table(
     sa.Column("name", sa.Text, primary_key=True),
     _text("counterparty", ""),
     _text("buy_deck", ""),
+    _text("caps", "{}"),
     _ms("at_ms"),
 )
 

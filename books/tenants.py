@@ -49,7 +49,7 @@ def put_account(conn: sa.Connection, account: Account, now_ms: int) -> None:
 
 def put_carrier(conn: sa.Connection, carrier: Carrier, now_ms: int) -> None:
     _counterparty(conn, carrier.tenant, carrier.counterparty, now_ms)
-    put(conn, tables.carriers, {**_whole(carrier), "at_ms": now_ms})
+    put(conn, tables.carriers, {**_whole(carrier), "caps": _json(carrier.caps), "at_ms": now_ms})
 
 
 def put_trunk(conn: sa.Connection, trunk: Trunk, now_ms: int) -> None:
@@ -91,7 +91,16 @@ def accounts(conn: sa.Connection) -> list[Account]:
 
 def carriers(conn: sa.Connection) -> list[Carrier]:
     rows = conn.execute(sa.select(tables.carriers).order_by(tables.carriers.c.tenant, tables.carriers.c.name))
-    return [Carrier(tenant=r.tenant, name=r.name, counterparty=r.counterparty, buy_deck=r.buy_deck) for r in rows]
+    return [
+        Carrier(
+            tenant=r.tenant,
+            name=r.name,
+            counterparty=r.counterparty,
+            buy_deck=r.buy_deck,
+            caps=msgspec.json.decode(r.caps, type=Caps),
+        )
+        for r in rows
+    ]
 
 
 def trunks(conn: sa.Connection) -> list[Trunk]:

@@ -18,7 +18,7 @@ def without_password(address: str) -> str:
     'sqlite:////srv/books.db'
     """
     # Greedy to the last @: what stands before it may be part of a password with characters that should have been escaped.
-    shown = re.sub(r"^([^:/]*://)([^:@/?#]*)(?::.*)?@", _user, address, flags=re.DOTALL)
+    shown = re.sub(r"^([\w+.-]*:/+)([^:@/?#]*)(?::.*)?@", _user, address, flags=re.DOTALL)
     return _SECRET.sub(r"\1...", shown)
 
 

@@ -43,7 +43,9 @@ class PostgreSQL:
         secret = self.home / "password"
         secret.write_text(PASSWORD)
         os.chown(secret, self._as.pw_uid, self._as.pw_gid)
-        self._run("initdb", "-U", "admin", "--auth=scram-sha-256", f"--pwfile={secret}", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
+        self._run(
+            "initdb", "-U", "admin", "--auth=scram-sha-256", f"--pwfile={secret}", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"
+        )
         with (self.data / "postgresql.conf").open("a") as out:
             out.write(f"{CONF}\nport = {self.port}\nunix_socket_directories = '{self.home}'\n{conf}\n")
         self._numbers = itertools.count(1)
@@ -92,6 +94,14 @@ class PostgreSQL:
         self.stop(how)
         self.start()
 
+    def tls(self, certificate: Path) -> None:
+        """From now on with TLS as well; the key is in the file too."""
+        os.chown(certificate, self._as.pw_uid, self._as.pw_gid)
+        certificate.chmod(0o600)
+        with (self.data / "postgresql.conf").open("a") as out:
+            out.write(f"ssl = on\nssl_cert_file = '{certificate}'\nssl_key_file = '{certificate}'\n")
+        self.restart("fast")
+
     def freeze(self, on: bool = True) -> None:
         """SIGSTOP to the postmaster and all its children."""
         first = int((self.data / "postmaster.pid").read_text().split()[0])
@@ -111,7 +121,9 @@ class PostgreSQL:
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, **as_user,
         )  # fmt: skip
         if done.returncode:
-            raise RuntimeError(f"{program} ended with {done.returncode}: {done.stderr}{self.log.read_text() if self.log.exists() else ''}")
+            raise RuntimeError(
+                f"{program} ended with {done.returncode}: {done.stderr}{self.log.read_text() if self.log.exists() else ''}"
+            )
 
 
 def children(pid: int) -> list[int]:

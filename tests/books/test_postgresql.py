@@ -1,0 +1,350 @@
+"""What SQLite gives for nothing and PostgreSQL does not: one writer, one view, and words for what is wrong with the server."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import sqlalchemy as sa
+from postgresql_server import PASSWORD, PostgreSQL
+
+import books.postgresql
+from books import (
+    BooksError,
+    Engine,
+    Unavailable,
+    audit,
+    check,
+    configs,
+    leases,
+    migrate,
+    open_books,
+    orders,
+    reading,
+    suppressions,
+    tenants,
+    writing,
+)
+from core.config import Config
+from core.orders import Key
+
+pytestmark = pytest.mark.postgresql
+NOW = 1_795_000_000_000
+
+
+@pytest.fixture
+def dsn(postgresql: PostgreSQL) -> Iterator[str]:
+    dsn = postgresql.fresh(migrated=True)
+    yield dsn
+    postgresql.drop(dsn)
+
+
+@pytest.fixture
+def engine(dsn: str) -> Iterator[Engine]:
+    engine = open_books(dsn)
+    yield engine
+    engine.dispose()
+
+
+def together(engines: list[Engine], work, times: int) -> list[object]:
+    """Each engine is a process of its own to the server; all at once, and again and again."""
+    start = threading.Barrier(len(engines))
+
+    def one(engine: Engine) -> list[object]:
+        start.wait(10)
+        return [work(engine) for _ in range(times)]
+
+    with ThreadPoolExecutor(len(engines)) as pool:
+        return [value for values in pool.map(one, engines) for value in values]
+
+
+# --- one writer ---
+
+
+def test_versions_and_audit_are_numbered_without_a_gap_or_a_twin_by_four_who_write_at_once(dsn):
+    engines = [open_books(dsn) for _ in range(4)]
+
+    def publish(engine: Engine) -> int:
+        with writing(engine) as conn:
+            return configs.publish(conn, Config(version=0), "ann", "one of many", NOW)
+
+    numbers = together(engines, publish, 10)
+    assert sorted(numbers) == list(range(1, 41)), "each read the newest number, and nobody wrote between"
+    with reading(engines[0]) as conn:
+        assert [entry.subject for entry in audit.last(conn)] == [str(n) for n in range(40, 0, -1)], "in the order of the commits"
+    for engine in engines:
+        engine.dispose()
+
+
+def test_what_is_counted_before_it_is_written_is_never_over_the_limit(dsn):
+    """As the dispatcher counts the orders of a minute: the count is still true when the order is written."""
+    engines = [open_books(dsn) for _ in range(4)]
+    with writing(engines[0]) as conn:
+        tenants.add(conn, "t1", NOW)
+
+    def order_if_there_is_room(engine: Engine) -> bool:
+        with writing(engine) as conn:
+            if len(orders.select(conn, tenant="t1")) >= 7:
+                return False
+            key = Key(tenant="t1", account=f"a{threading.get_ident()}", b_range="88213")
+            orders.block(conn, key, 60_000, "ann", "test", time.time_ns())
+            return True
+
+    assert together(engines, order_if_there_is_room, 5).count(True) == 7
+    for engine in engines:
+        engine.dispose()
+
+
+def test_a_lease_goes_to_one_of_those_who_ask_at_once(dsn):
+    engines = [open_books(dsn) for _ in range(5)]
+
+    def ask(engine: Engine) -> int:
+        with writing(engine) as conn:
+            lease = leases.acquire(conn, "switch k1", f"holder {id(engine)}", 10_000, NOW)
+        return lease.fence if lease else 0
+
+    fences = together(engines, ask, 3)
+    assert sum(bool(fence) for fence in fences) == 3 and len({fence for fence in fences if fence}) == 1, (
+        "one holder, who renews it"
+    )
+    for engine in engines:
+        engine.dispose()
+
+
+def test_a_writer_waits_for_the_one_before_it_and_is_told_when_that_takes_too_long(dsn, engine, monkeypatch):
+    monkeypatch.setattr(books.postgresql, "LOCK_TIMEOUT_MS", 300)
+    other = open_books(dsn)
+    with writing(engine) as conn:
+        tenants.add(conn, "t1", NOW)
+        with pytest.raises(Unavailable, match=r"another process has been writing .*lock timeout"), writing(other):
+            raise AssertionError("two write at once")
+        with reading(other) as reader:  # who reads waits for nobody
+            assert tenants.every(reader) == []
+    with writing(other) as conn:
+        assert tenants.every(conn) == ["t1"]
+    other.dispose()
+
+
+def test_a_writer_that_stands_still_keeps_the_others_out_for_a_while_only(dsn, engine, monkeypatch):
+    monkeypatch.setattr(books.postgresql, "FROZEN_MS", 300)
+    frozen = open_books(dsn)
+    with pytest.raises(Unavailable, match="stood still"), writing(frozen) as conn:  # noqa: PT012 - the end of the block is what raises
+        tenants.add(conn, "t1", NOW)
+        time.sleep(0.6)
+        with writing(engine) as other:
+            tenants.add(other, "t2", NOW)
+        tenants.add(conn, "t3", NOW)
+    with reading(engine) as conn:
+        assert tenants.every(conn) == ["t2"], "nothing of the frozen one is there"
+    with writing(frozen) as conn:  # and it goes on
+        tenants.add(conn, "t1", NOW)
+    frozen.dispose()
+
+
+def test_a_reading_has_one_view_of_everything(dsn, engine):
+    other = open_books(dsn)
+    with writing(engine) as conn:
+        tenants.add(conn, "t1", NOW)
+    with reading(other) as reader:
+        assert tenants.every(reader) == ["t1"]
+        with writing(engine) as conn:
+            tenants.add(conn, "t2", NOW)
+            suppressions.add(conn, Key(tenant="t2", account="acme"), NOW + 1, "ann", "test", NOW)
+        assert tenants.every(reader) == ["t1"] and suppressions.live(reader, NOW) == []
+    other.dispose()
+
+
+def test_processes_that_migrate_at_once_agree(postgresql):
+    dsn = postgresql.fresh()
+    engines = [open_books(dsn) for _ in range(4)]
+    together(engines, migrate, 1)
+    for engine in engines:
+        check(engine)
+        engine.dispose()
+    postgresql.drop(dsn)
+
+
+def test_a_migration_that_is_cut_off_leaves_nothing(postgresql):
+    dsn = postgresql.fresh()
+    engine, name = open_books(dsn), dsn.rpartition("/")[2]
+
+    def cut(_conn, _cursor, statement, *_) -> None:
+        if "CREATE TABLE trunks" in statement:
+            postgresql.admin(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+
+    sa.event.listen(engine, "after_cursor_execute", cut)
+    with pytest.raises(Unavailable):
+        migrate(engine)
+    engine.dispose()
+    assert postgresql.admin("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'", name) == [(0,)]
+    again = open_books(dsn)
+    migrate(again)
+    check(again)
+    again.dispose()
+    postgresql.drop(dsn)
+
+
+# --- what is kept ---
+
+
+def test_times_of_today_and_the_largest_money_fit(engine):
+    with writing(engine) as conn:
+        tenants.add(conn, "t1", 2**53)
+        audit.count_up(conn, "large", 2**63 - 1)
+        assert audit.counted(conn, "large") == 2**63 - 1
+
+
+def test_what_is_committed_survives_though_the_server_is_told_to_be_quick(postgresql, dsn):
+    postgresql.admin(f"ALTER DATABASE {dsn.rpartition('/')[2]} SET synchronous_commit = off")
+    engine = open_books(dsn)
+    with reading(engine) as conn:
+        assert conn.exec_driver_sql("show synchronous_commit").scalar() == "on"
+    engine.dispose()
+
+
+# --- words ---
+
+
+def words_of(dsn: str) -> tuple[type[BooksError], str]:
+    engine = open_books(dsn)
+    try:
+        check(engine)
+    except BooksError as error:
+        return type(error), str(error)
+    finally:
+        engine.dispose()
+    raise AssertionError("nothing is wrong")
+
+
+def test_each_fault_of_an_address_has_its_words(postgresql, dsn):
+    name = dsn.rpartition("/")[2]
+    at = f"127.0.0.1:{postgresql.port}"
+    empty = postgresql.fresh()
+    postgresql.admin("CREATE ROLE stranger LOGIN PASSWORD 'x'")
+    postgresql.admin("CREATE DATABASE ascii OWNER ringfence TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C'")
+    postgresql.admin(f"REVOKE CONNECT ON DATABASE {name} FROM public")
+    expected = [
+        (f"postgresql://ringfence:{PASSWORD}x@{at}/{name}", BooksError, "the password is refused"),
+        (f"postgresql://nobody:{PASSWORD}@{at}/{name}", BooksError, "the password is refused"),
+        (f"postgresql://ringfence:{PASSWORD}@{at}/nowhere", BooksError, "there is no such database"),
+        (f"postgresql://stranger:x@{at}/{name}", BooksError, "GRANT CONNECT"),
+        (f"postgresql://ringfence:{PASSWORD}@127.0.0.1:1/{name}", Unavailable, "nobody listens there"),
+        (f"postgresql://ringfence:{PASSWORD}@no-such-host.invalid/{name}", Unavailable, "no machine is known by that name"),
+        (f"{dsn}?sslmode=require", BooksError, "the server speaks no TLS"),
+        (
+            f"{dsn}?sslmode=verify-full&sslrootcert=/nowhere/ca.pem",
+            BooksError,
+            "the server's certificate|the server speaks no TLS",
+        ),
+        (f"{dsn}?colour=blue", BooksError, "not understood"),
+        (f"postgresql://ringfence:{PASSWORD}@/{name}?host=/nowhere", Unavailable, "no socket there"),
+        (f"postgresql://ringfence:{PASSWORD}@{at}/ascii", BooksError, "encoding is SQL_ASCII"),
+        (empty, BooksError, "`ringfence migrate`"),
+    ]
+    for address, kind, meaning in expected:
+        found, words = words_of(address)
+        assert found is kind and re.search(meaning, words), (address, words)
+        assert words.startswith("postgresql://") and "\n" not in words and PASSWORD not in words
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["postgresql://ringfence:{}@db", "postgresql://ringfence:{}/x@db:a/books", "mysql://u:{}@db/books", "postgresql:/u:{}@db/b"],
+)
+def test_an_address_that_is_none_is_told_without_its_password(address):
+    with pytest.raises(BooksError) as refusal:
+        open_books(address.format(PASSWORD))
+    assert PASSWORD not in str(refusal.value)
+
+
+def test_a_standby_is_named(postgresql, dsn):
+    postgresql.admin(f"ALTER DATABASE {dsn.rpartition('/')[2]} SET default_transaction_read_only = on")
+    engine = open_books(dsn)
+    with pytest.raises(BooksError, match="name the primary"), writing(engine) as conn:
+        tenants.add(conn, "t1", NOW)
+    engine.dispose()
+
+
+def test_a_user_without_the_right_is_told(postgresql, dsn):
+    postgresql.admin("CREATE ROLE reader LOGIN PASSWORD 'reader'")
+    engine = open_books(postgresql.dsn(dsn.rpartition("/")[2], "reader", "reader"))
+    with pytest.raises(BooksError, match="has not the right"), reading(engine) as conn:
+        tenants.every(conn)
+    engine.dispose()
+
+
+def test_a_server_out_of_connections_is_waited_for(postgresql, dsn, engine):
+    postgresql.admin("ALTER ROLE ringfence CONNECTION LIMIT 1")
+    try:
+        other = open_books(dsn)
+        with reading(other), pytest.raises(Unavailable, match=r"no connection left.*max_connections"), reading(engine):
+            pass
+        other.dispose()
+    finally:
+        postgresql.admin("ALTER ROLE ringfence CONNECTION LIMIT -1")
+    with reading(engine) as conn:
+        assert tenants.every(conn) == []
+
+
+def test_threads_beyond_our_own_connections_wait_and_then_are_told(dsn, monkeypatch):
+    monkeypatch.setattr(books.postgresql, "CONNECTIONS", 1)
+    monkeypatch.setattr(books.postgresql, "WAIT_S", 0.3)
+    engine = open_books(dsn)
+    with reading(engine), reading(engine), pytest.raises(Unavailable, match="all 2 connections of this process"), reading(engine):
+        pass
+    engine.dispose()
+
+
+# --- the server's end ---
+
+
+@pytest.fixture
+def own_server(need) -> Iterator[PostgreSQL]:
+    """A server that nobody else waits for."""
+    need("postgresql")
+    server = PostgreSQL()
+    yield server
+    server.close()
+
+
+def test_the_server_crashes_in_the_middle_of_a_transaction_and_nothing_of_it_is_there(own_server):
+    engine = open_books(own_server.fresh(migrated=True))
+    with writing(engine) as conn:
+        tenants.add(conn, "kept", NOW)
+    with pytest.raises(Unavailable), writing(engine) as conn:  # noqa: PT012
+        tenants.add(conn, "half", NOW)
+        own_server.stop("immediate")
+        tenants.add(conn, "more", NOW)
+    with pytest.raises(Unavailable, match="nobody listens there"), reading(engine):
+        pass
+    own_server.start()
+    with reading(engine) as conn:  # without an error first: what was kept open is looked at before it is used
+        assert tenants.every(conn) == ["kept"]
+    with writing(engine) as conn:
+        tenants.add(conn, "next", NOW)
+    engine.dispose()
+
+
+def test_tls_is_asked_for_and_a_certificate_of_another_name_is_refused(own_server):
+    import trustme
+
+    authority, stranger = trustme.CA(), trustme.CA()
+    authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(own_server.data / "server.pem")
+    (own_server.home / "ca.pem").write_bytes(authority.cert_pem.bytes())
+    (own_server.home / "stranger.pem").write_bytes(stranger.cert_pem.bytes())
+    own_server.tls(own_server.data / "server.pem")
+    dsn = own_server.fresh(migrated=True)
+    good = dsn.replace("127.0.0.1", "localhost") + f"?sslmode=verify-full&sslrootcert={own_server.home}/ca.pem"
+    engine = open_books(good)
+    with reading(engine) as conn:
+        assert conn.exec_driver_sql("select ssl from pg_stat_ssl where pid = pg_backend_pid()").scalar() is True
+    engine.dispose()
+    by_number = f"{dsn}?sslmode=verify-full&sslrootcert={own_server.home}/ca.pem"
+    for address in (by_number, good.replace("ca.pem", "stranger.pem"), good.replace("ca.pem", "none.pem")):
+        found, words = words_of(address)
+        assert found is BooksError and "the server's certificate is not what was asked for" in words, words
+        assert PASSWORD not in words
