@@ -20,7 +20,14 @@ from dashboards.access import LOOK_S, look_cookie, may_look, same
 MOST_BODY = 4_096
 OPEN = ("/_stcore/health",)
 """What says nothing and is asked by whoever watches whether we live."""
-CLOSED = ("/_stcore/agent", "/_stcore/metrics", "/_stcore/upload_file", "/_stcore/script-health-check", "/oauth2callback", "/auth/")
+CLOSED = (
+    "/_stcore/agent",
+    "/_stcore/metrics",
+    "/_stcore/upload_file",
+    "/_stcore/script-health-check",
+    "/oauth2callback",
+    "/auth/",
+)
 """What Streamlit serves and this page has no use for."""
 
 POLICY = (
@@ -53,7 +60,9 @@ WRONG = '<p class="wrong">That is not the token.</p>'
 class Door:
     """ASGI middleware."""
 
-    def __init__(self, app: ASGIApp, token: str, names: frozenset[str], cookie: str, clock_s: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, app: ASGIApp, token: str, names: frozenset[str], cookie: str, clock_s: Callable[[], float] = time.time
+    ) -> None:
         self._app, self._token, self._names, self._cookie, self._clock_s = app, token, names, cookie, clock_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -85,7 +94,12 @@ class Door:
         answer = RedirectResponse("/", 303)
         now_s = int(self._clock_s())
         answer.set_cookie(
-            self._cookie, look_cookie(self._token, now_s), max_age=LOOK_S, httponly=True, samesite="lax", secure=request.url.scheme == "https"
+            self._cookie,
+            look_cookie(self._token, now_s),
+            max_age=LOOK_S,
+            httponly=True,
+            samesite="lax",
+            secure=request.url.scheme == "https",
         )
         return answer
 

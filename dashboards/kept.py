@@ -33,7 +33,13 @@ class Kept(Generic[Value]):
     """`ask` raises what is wrong, as one of `faults`; another error is a fault of ours and is shown as one, with its name."""
 
     def __init__(
-        self, name: str, ask: Callable[[], Value], clock: Callable[[], int], every_s: float = 2.0, share: float = SHARE, idle_s: float = IDLE_S
+        self,
+        name: str,
+        ask: Callable[[], Value],
+        clock: Callable[[], int],
+        every_s: float = 2.0,
+        share: float = SHARE,
+        idle_s: float = IDLE_S,
     ) -> None:
         self._name, self._ask, self._clock, self._every_s, self._share, self._idle_s = name, ask, clock, every_s, share, idle_s
         self._turn = threading.Condition()
@@ -60,7 +66,9 @@ class Kept(Generic[Value]):
         """After a change that should be seen at once: an answer to a question that was asked after this call, or what is known by then."""
         with self._turn:
             self._look()
-            wanted = self._asked + (1 if self._asking_s is None else 2)  # what is under way may have been answered before the change
+            wanted = self._asked + (
+                1 if self._asking_s is None else 2
+            )  # what is under way may have been answered before the change
             self._hurry = True
             self._turn.notify_all()
             self._turn.wait_for(lambda: self._asked >= wanted or self._closed, wait_s)

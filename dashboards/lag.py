@@ -11,7 +11,10 @@ from journal import Journal, open_journal
 from journal.waiting import waiting
 from warehouse import queries
 
-HOUR_MS = 3_600_000
+RECENT_MS = 120_000
+"""What is asked at each turn: what got no record since then has not changed."""
+FAR_MS = (900_000, 86_400_000, 1 << 60)
+"""How far back it is looked at the start, until each partition has shown a record."""
 LIVE_MS = 3_000
 """The store writes once a second: that much is live."""
 LATE_MS = 15_000
@@ -35,15 +38,20 @@ class Behind:
         self._journal: Journal | None = None
         self._taken: dict[int, int] = {}
         self._newest_ms: int | None = None
+        self._known = False
 
     def ask(self, now_ms: int) -> Lag:
-        # Once, everything is asked: after that, what is not among the newest has not changed.
-        for row in self._line.ask(queries.stored_to(now_ms - HOUR_MS if self._taken else 0)):
-            self._taken[row["partition"]] = max(self._taken.get(row["partition"], 0), row["last_offset"] + 1)
-            self._newest_ms = max(self._newest_ms or 0, row["newest_ms"])
         self._journal = self._journal or open_journal(self._dsn)
+        partitions = range(self._journal.partitions(CALLS))
+        for far_ms in (RECENT_MS,) if self._known else FAR_MS:
+            for row in self._line.ask(queries.stored_to(max(0, now_ms - far_ms))):
+                self._taken[row["partition"]] = max(self._taken.get(row["partition"], 0), row["last_offset"] + 1)
+                self._newest_ms = max(self._newest_ms or 0, row["newest_ms"])
+            if all(partition in self._taken for partition in partitions):
+                break
+        self._known = True
         records, oldest = 0, []
-        for partition in range(self._journal.partitions(CALLS)):
+        for partition in partitions:
             one = waiting(self._journal, CALLS, partition, self._taken.get(partition, 0))
             self._taken[partition] = one.offset
             records += one.records

@@ -3,4 +3,5 @@
 from dashboards import handed
 from dashboards.first_page import first_page
 
-first_page(handed.sources())
+if __name__ == "__main__":  # that is how Streamlit runs it
+    first_page(handed.sources())

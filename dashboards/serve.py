@@ -59,7 +59,9 @@ def serve(given: Given, beat: Callable[[], None] = lambda: None) -> None:
 
     handed.hand(given)
     names = frozenset((*LOOPBACK, given.host.lower(), *(name.lower() for name in given.names)))
-    bootstrap.load_config_options({**OPTIONS, "server.port": given.port, "server.address": given.host, "server.allowedHosts": sorted(names)})
+    bootstrap.load_config_options(
+        {**OPTIONS, "server.port": given.port, "server.address": given.host, "server.allowedHosts": sorted(names)}
+    )
 
     @asynccontextmanager
     async def beating(_: App) -> AsyncIterator[None]:
@@ -86,5 +88,7 @@ def told(error: Exception) -> bool:
     import streamlit as st
 
     log.error("the page could not be made", exc_info=error)
-    st.error("The page could not be made: a fault of ours, which is in the log of `pages`. Blocks and calls are not touched by it.")
+    st.error(
+        "The page could not be made: a fault of ours, which is in the log of `pages`. Blocks and calls are not touched by it."
+    )
     return True

@@ -12,7 +12,14 @@ from dataclasses import dataclass
 from dashboards.line import Line
 from warehouse import queries
 
-SIX = {"rated": "rated", "event": "events", "unrated": "unrated", "reject": "rejected", "duplicate": "duplicates", "conflict": "conflicts"}
+SIX = {
+    "rated": "rated",
+    "event": "events",
+    "unrated": "unrated",
+    "reject": "rejected",
+    "duplicate": "duplicates",
+    "conflict": "conflicts",
+}
 """As the warehouse spells them, and as people read them."""
 BUDGET_S = 0.5
 """Of counting at one turn: a long past is counted over several, the newest day first."""

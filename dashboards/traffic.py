@@ -107,7 +107,9 @@ def read(records: list[dict[str, Any]], money: list[dict[str, Any]], from_ms: in
         now_ms,
         {row["second_ms"]: row["records"] for row in records},
         {
-            (row["second_ms"], (row["sell_currency"], row["buy_currency"])): Sum(row["calls"], row["sell"] or Decimal(0), row["buy"] or Decimal(0))
+            (row["second_ms"], (row["sell_currency"], row["buy_currency"])): Sum(
+                row["calls"], row["sell"] or Decimal(0), row["buy"] or Decimal(0)
+            )
             for row in money
         },
     )

@@ -13,6 +13,7 @@ class Endpoints(msgspec.Struct, frozen=True, kw_only=True):
     """Addresses on this machine. `pid` is the supervisor's."""
 
     pid: int
+    pages_url: str = ""
     collector_url: str
     warehouse_url: str
     control_url: str = ""

@@ -59,12 +59,15 @@ def run(settings: Settings, switch: Simulated | RealSwitch | None, *, fresh: boo
     with alone(settings.root):
         first_start.lay(settings)
         secrets = secrets_of(settings)
-        wanted, settings = settings.metrics_port, with_ports(settings)
+        wanted, wanted_page = settings.metrics_port, settings.pages_port
+        settings = with_ports(settings)
         where = prepare(settings, secrets, switch)
         endpoints.write(settings.run_dir, where)
         try:
             with Terminal(Console()) as terminal:
                 greet(terminal, settings, secrets, where, switch)
+                if wanted_page not in (0, settings.pages_port):
+                    terminal.say(f"Port {wanted_page} (RINGFENCE_PAGES_PORT) is taken: the page is at {settings.pages_port}.", "yellow")
                 if wanted not in (0, settings.metrics_port):
                     terminal.say(
                         f"Some of the ports from {wanted} (RINGFENCE_METRICS_PORT) are taken: metrics are at {settings.metrics_port} and after it.",
@@ -109,8 +112,17 @@ def with_ports(settings: Settings) -> Settings:
         while not port or port in chosen.values():
             port = endpoints.free_port(host)
         chosen[name] = port
+    chosen["pages_port"] = pages_port(settings, set(chosen.values()))
     chosen["metrics_port"] = metrics_port(settings, set(chosen.values()))
     return settings.model_copy(update=chosen)
+
+
+def pages_port(settings: Settings, others: set[int]) -> int:
+    """The page's port, or a free one where that is taken: for want of a page nothing is kept from protecting calls."""
+    port = settings.pages_port
+    while not port or port in others or endpoints.taken(settings.pages_host, port):
+        port = endpoints.free_port(settings.pages_host)
+    return port
 
 
 def metrics_port(settings: Settings, others: set[int]) -> int:
@@ -144,11 +156,12 @@ def prepare(settings: Settings, secrets: Secrets, switch: Simulated | RealSwitch
         first_start.connect_switch(settings, secrets, parts.KAMAILIO, "kamailio", settings.control_url, None, now_ms)
     return Endpoints(
         pid=os.getpid(),
+        pages_url=settings.pages_url,
         collector_url=settings.collector_url,
         warehouse_url=settings.warehouse_url,
         control_url=settings.control_url if switch else "",
         sip=f"{settings.host}:{settings.sip_port}" if isinstance(switch, RealSwitch) else "",
-        parts={name: ports.url(settings.metrics_host, ports.port(settings.metrics_port, name)) for name, _ in commands(settings, switch)},
+        parts={name: settings.part_url(name) for name, _ in commands(settings, switch)},
     )
 
 
@@ -157,6 +170,8 @@ def greet(
 ) -> None:
     """What a person needs to know to look further."""
     terminal.say(f"Ringfence in {settings.root}", "bold")
+    terminal.say(f"  page      {where.pages_url}/enter?look={secrets.pages_look_token}", "bold")
+    terminal.say(f"            to act there, and to see whole numbers: {secrets.pages_act_token}")
     terminal.say(
         f"  records   POST {where.collector_url}/v1/records   (token: collector_token in {settings.state_dir / 'secrets.json'})"
     )
@@ -222,4 +237,5 @@ def commands(settings: Settings, switch: Simulated | RealSwitch | None) -> list[
         found.append(("simulator", ["simulate", *options_]))
     elif isinstance(switch, RealSwitch):
         found += [("kamailio", ["flow", "kamailio"]), ("shipper", ["flow", "shipper"])]
-    return found
+    # Last: who looks can wait a moment longer than who protects.
+    return [*found, ("pages", ["flow", "pages"])]

@@ -305,11 +305,42 @@ def ask_anything(settings: Settings) -> None:
         client.close()
 
 
+def pages(settings: Settings) -> None:
+    """What happens now, in the browser; and what a person can do about it."""
+    from dashboards.given import Given
+    from dashboards.serve import serve
+    from ringfence import endpoints
+    from ringfence.reading import reader_dsn
+    from ringfence.secrets import secrets_of
+    from ringfence.seen import Plain, shown
+
+    seen, secrets = shown(settings, "pages", Plain()), secrets_of(settings)
+    running = endpoints.running(settings.run_dir)
+    names = ("collector", *settings.judge_names, "watch", "store", "dispatcher")
+    known = running.parts if running else {name: settings.part_url(name) for name in names}
+    serve(
+        Given(
+            home=str(settings.root),
+            warehouse=reader_dsn(settings),
+            books=settings.books_dsn,
+            journal=settings.journal_dsn,
+            look=secrets.pages_look_token,
+            act=secrets.pages_act_token,
+            parts={name: url for name, url in known.items() if name != "pages"},
+            host=settings.pages_host,
+            port=settings.pages_port,
+            names=tuple(name.strip() for name in settings.pages_names.split(",") if name.strip()),
+        ),
+        seen.beat,
+    )
+
+
 PARTS: dict[str, Callable[[Settings], None]] = {
     "collector": collector,
     "dispatcher": dispatcher,
     "judge": judge,
     "kamailio": kamailio,
+    "pages": pages,
     "store": store,
     "shipper": shipper,
     "watch": watch,

@@ -14,13 +14,16 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SecretsSettingsSource, SettingsConfigDict, SettingsError
 
 from core.topics import CALLS_PARTITIONS
+from ringfence import ports
 
 PREFIX = "RINGFENCE_"
 LOOPBACK = "127.0.0.1"
 SECRETS_DIR = Path("/run/secrets")
 """Where containers find theirs."""
 
-SECRETS = ("collector_token", "warehouse_token", "control_token", "hash_secret", "dialog_secret")
+SECRETS = (
+    "collector_token", "warehouse_token", "control_token", "hash_secret", "dialog_secret", "pages_look_token", "pages_act_token",
+)  # fmt: skip
 """Settings that are made by the first start where nobody sets them."""
 
 
@@ -83,6 +86,21 @@ class Settings(BaseSettings):
         ge=0,
         le=65535,
         description="The control port on loopback of a switch that `up` starts; 0 takes a free one.",
+    )
+
+    pages_host: str = Field(
+        "127.0.0.1",
+        description="The address that the page listens on. It speaks plain HTTP: for other machines put a proxy with TLS before it.",
+    )
+    pages_port: int = Field(8473, ge=0, le=65535, description="The page's port; 0 takes a free one.")
+    pages_names: str = Field(
+        "",
+        description="Host names, with commas, under which a browser may reach the page besides loopback: those of the proxy before it.",
+    )
+    pages_parts: str = Field(
+        "",
+        pattern=r"^(https?://[^\s]+)?$",
+        description="Where the page asks whether a part lives, with {part} and {port} in it: http://{part}:{port}. Empty: on this machine.",
     )
 
     metrics_host: str = Field(
@@ -148,6 +166,9 @@ class Settings(BaseSettings):
     hash_secret: str = _secret("Keys the state of judge: it stays the same for the life of that state.")
     dialog_secret: str = _secret("Signs what a switch writes into calls under way: it stays the same over restarts.")
 
+    pages_look_token: str = _secret("With this a person sees the page, its telephone numbers masked.")
+    pages_act_token: str = _secret("With this a person acts on the page, and sees whole numbers.")
+
     log_level: str = Field(
         "info", pattern="^(debug|info|warning|error)$", description="How much the processes say in home/run/*.log."
     )
@@ -180,6 +201,20 @@ class Settings(BaseSettings):
     def warehouse_url(self) -> str:
         """Where the embedded warehouse answers SELECT."""
         return f"http://{LOOPBACK}:{self.warehouse_port}"
+
+    @property
+    def pages_url(self) -> str:
+        """Where a browser on this machine finds the page."""
+        return ports.url(self.pages_host, self.pages_port)
+
+    def part_url(self, name: str) -> str:
+        """Where a part answers whether it lives and does its work.
+
+        >>> Settings().part_url("store"), Settings(pages_parts="http://{part}:{port}").part_url("judge-2")
+        ('http://127.0.0.1:8481', 'http://judge-2:8491')
+        """
+        port = ports.port(self.metrics_port, name)
+        return self.pages_parts.format(part=name, port=port) if self.pages_parts else ports.url(self.metrics_host, port)
 
     @property
     def control_url(self) -> str:

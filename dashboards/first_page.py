@@ -1,0 +1,229 @@
+"""The first page: what happens now, what is wrong, and what a person can do about it. A table of contents."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from core.words import clock, masked, span
+from dashboards.charts import money_chart, records_chart
+from dashboards.deciding import ACTING, SAID, Choice, Said, acting, ask_who, choose, decide, enter
+from dashboards.figures import figures, table
+from dashboards.promises import Block
+from dashboards.shown import Mask, alert, block, mask_of
+from dashboards.sources import Sources
+from dashboards.state import STALE_MS, health, pill, switch_table, troubles
+from dashboards.tags import tag, together
+from dashboards.totals import SIX, check
+from dashboards.traffic import total
+
+STYLE = Path(__file__).parent / "style.css"
+EVERY_S = 2.0
+ALL = "all tenants"
+SHOWN_ALERTS = 12
+SHOWN_BLOCKS = 25
+
+
+def first_page(sources: Sources) -> None:
+    st.set_page_config(page_title="Ringfence", layout="wide")
+    st.html(STYLE)
+    tenant = head(sources)
+    last_word()
+    live(sources, tenant)
+    decide(sources)
+
+
+# --- what stays while the rest refreshes ---
+
+
+def head(sources: Sources) -> str:
+    """The name, whose traffic is shown, and who acts. Returns the tenant, "" = all."""
+    known = sources.promises("").value
+    name, which, who = st.columns([5, 2, 2], vertical_alignment="center")
+    with name:
+        st.html(tag("div", tag("b", "Ringfence"), tag("span", sources.given.home), cls="rf-name"))
+    with which:
+        options = [ALL, *(known.tenants if known else ())]
+        chosen = st.selectbox("Tenant", options, key="rf_tenant", label_visibility="collapsed")
+    with who:
+        act_as(sources)
+    return "" if chosen == ALL else chosen
+
+
+def act_as(sources: Sources) -> None:
+    """Who looks at whole numbers and may act, or the place to say so."""
+    if name := acting():
+        # A label is Markdown: the name is shown as a text of its own.
+        with st.popover("You may act", width="stretch"):
+            st.text(f"You act as {name}, and see whole numbers.")
+            if st.button("Only look", key="rf_leave", width="stretch"):
+                del st.session_state[ACTING]
+                st.rerun()
+        return
+    with st.popover("Act", width="stretch"), st.form("rf_enter", border=False):
+        st.text("Numbers are masked, and nothing can be done, until you say who you are.")
+        said = ask_who("rf_enter")
+        if st.form_submit_button("Act", key="rf_enter_do", type="primary", width="stretch"):
+            if bad := enter(sources, *said):
+                st.html(tag("div", bad, cls="rf-said bad"))
+            else:
+                st.rerun()
+
+
+def last_word() -> None:
+    """What the last act did, until the next one."""
+    said = st.session_state.get(SAID)
+    if isinstance(said, Said):
+        words = said.words if acting() else masked(said.words)
+        st.html(tag("div", words, cls="rf-said " + ("good" if said.done else "bad")))
+
+
+# --- what refreshes ---
+
+
+@st.fragment(run_every=EVERY_S)
+def live(sources: Sources, tenant: str) -> None:
+    """Everything that moves. Each part takes what is known and waits for nobody."""
+    sources.begin(tenant)
+    mask = mask_of(bool(acting()))
+    top(sources, tenant)
+    charts(sources, tenant)
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        alerts(sources, tenant, mask)
+    with right:
+        blocks(sources, tenant, mask)
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        dispositions(sources, tenant)
+    with right:
+        parts(sources, tenant)
+
+
+def top(sources: Sources, tenant: str) -> None:
+    """How live it is, what is wrong, and the figures."""
+    now_ms = sources.clock()
+    traffic, books, state, lag = sources.traffic(tenant), sources.promises(tenant), sources.parts(), sources.lag()
+    wrong = troubles(traffic, books, state, lag, now_ms)
+    st.html(
+        together(
+            tag("div", pill(lag, now_ms), tag("time", f"{clock(now_ms)} UTC"), cls="rf-live"),
+            *wrong,
+            figures(
+                traffic.value, books.value.alert_count if books.value else None, books.value.block_counts if books.value else None
+            ),
+        )
+    )
+
+
+def charts(sources: Sources, tenant: str) -> None:
+    """The last minutes."""
+    seen, now_ms = sources.traffic(tenant), sources.clock()
+    if seen.value is None or not seen.value.records:
+        words = "No record in the last minutes." if seen.value is not None else "The warehouse has not answered yet."
+        st.html(tag("div", words, cls="rf-quiet chart"))
+        return
+    old = f", {span(now_ms - seen.at_ms)} old" if now_ms - seen.at_ms > STALE_MS else ""
+    _, money = total(seen.value, seen.value.from_ms, seen.value.asked_ms)
+    currencies = [one.currency for one in money][:2]
+    columns = st.columns([3] * len(currencies) + [2], gap="medium")
+    for place, currency in zip(columns, currencies, strict=False):
+        with place:
+            st.html(tag("h3", f"{currency} a second", tag("small", f"by when the call's end was learned{old}")))
+            st.altair_chart(money_chart(seen.value, currency), theme=None, width="stretch", key=f"rf_money_{currency}")
+    with columns[-1]:
+        st.html(tag("h3", "Records a second", tag("small", f"UTC{old}")))
+        st.altair_chart(records_chart(seen.value), theme=None, width="stretch", key="rf_records")
+
+
+def alerts(sources: Sources, tenant: str, mask: Mask) -> None:
+    """Newest first."""
+    seen, now_ms = sources.promises(tenant), sources.clock()
+    found = seen.value.alerts[:SHOWN_ALERTS] if seen.value else ()
+    more = seen.value.alert_count - len(found) if seen.value else 0
+    if seen.value is None:
+        body = [tag("div", "The books have not answered yet.", cls="rf-quiet")]
+    elif not found:
+        body = [tag("div", "No alert. Every account is as it usually is.", cls="rf-quiet")]
+    else:
+        body = [alert(one, now_ms, mask) for one in found]
+    st.html(
+        together(tag("h3", "Alerts", tag("small", f"newest first, {more:,} more before" if more > 0 else "newest first")), *body)
+    )
+
+
+def blocks(sources: Sources, tenant: str, mask: Mask) -> None:
+    """What stands, what waits for a person, and the buttons."""
+    seen, now_ms = sources.promises(tenant), sources.clock()
+    found = seen.value.blocks if seen.value else ()
+    first = sorted(found, key=lambda one: one.status != "waiting")[:SHOWN_BLOCKS]
+    every = sum(seen.value.block_counts.values()) if seen.value else 0
+    more = (
+        f"{every - len(first):,} more; `ringfence orders` has them"
+        if every > len(first)
+        else "newest first; who waits for you is on top"
+    )
+    st.html(tag("h3", "Blocks", tag("small", more.replace("`", ""))))
+    if not first:
+        st.html(
+            tag("div", "No block stands and none waits." if seen.value else "The books have not answered yet.", cls="rf-quiet")
+        )
+    for one in first:
+        with st.container(key=f"rf_block_{one.order.order.order_id}"):
+            st.html(block(one, now_ms, mask))
+            buttons(one)
+
+
+def buttons(one: Block) -> None:
+    """What a person can do about a block. The window that opens asks who and why."""
+    order_id = one.order.order.order_id
+    if one.status == "waiting":
+        left, right = st.columns(2)
+        for place, verb, label in ((left, "approve", "Let it stand"), (right, "refuse", "Refuse")):
+            with place:
+                pressed(label, verb, one, order_id)
+    else:
+        pressed("Unblock", "unblock", one, order_id)
+
+
+def pressed(label: str, verb: str, one: Block, order_id: str) -> None:
+    # The key of the button is the block's, not the order's: an order is issued again each minute, and a press must not be lost by that.
+    if st.button(
+        label, key=f"rf_{verb}_{one.key.text()}", width="stretch", on_click=choose, args=(Choice(verb, one.key, order_id),)
+    ):
+        st.rerun()
+
+
+def dispositions(sources: Sources, tenant: str) -> None:
+    """Received, and the six that it is the sum of."""
+    seen, now_ms = sources.totals(), sources.clock()
+    if seen.value is None:
+        st.html(together(tag("h3", "What became of every record"), tag("div", seen.error or "Being counted.", cls="rf-quiet")))
+        return
+    counts = seen.value.of(tenant)
+    adds_up = check(counts)
+    said = (
+        "received is their sum"
+        if adds_up.holds
+        else f"THE SUM DOES NOT HOLD: {adds_up.received - adds_up.explained:,} records have no fate"
+    )
+    age = f"counted {span(now_ms - seen.at_ms)} ago"
+    part = f", {seen.value.counted} of {seen.value.days} days so far" if seen.value.counted < seen.value.days else ""
+    head = ("received", *(words for words in SIX.values()))
+    row = (f"{adds_up.received:,}", *(f"{counts[name]:,}" for name in SIX))
+    st.html(
+        together(
+            tag("h3", "What became of every record", tag("small", f"{age}{part}")),
+            table(head, [row], numbers_from=0),
+            tag("div", ("✓ " if adds_up.holds else "✗ ") + said, cls="rf-sum " + ("good" if adds_up.holds else "bad")),
+        )
+    )
+
+
+def parts(sources: Sources, tenant: str) -> None:
+    """Whether each part lives, and what each switch does."""
+    books = sources.promises(tenant).value
+    rows = switch_table(books.switches) if books else []
+    does = table(("switch", "what it does", "not acknowledged"), rows, numbers_from=2) if rows else ""
+    st.html(together(tag("h3", "Parts and switches"), health(sources.parts()), does))

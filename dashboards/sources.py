@@ -1,0 +1,103 @@
+"""What the page knows of an installation, each thing asked by a thread of its own: a part that does not answer ages its own figures alone.
+
+Shared by everybody who looks, and keyed by tenant: what one tenant's page shows is never what was asked for another.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from books import Engine, open_books, reading
+from dashboards import promises
+from dashboards.given import Given
+from dashboards.health import Health, Part
+from dashboards.kept import Kept, Seen
+from dashboards.lag import Behind, Lag
+from dashboards.line import Line
+from dashboards.promises import Promises
+from dashboards.totals import Count, Totals
+from dashboards.traffic import Traffic, Watch
+
+EVERY_S = 2.0
+TOTALS_EVERY_S, TOTALS_SHARE = 10.0, 0.1
+"""A count of a great day takes seconds: it is made again after nine times as long."""
+FIRST_WAIT_S = 0.6
+"""How long the first look waits for figures: a page that shows them a moment later is better than one that shows none."""
+
+
+def wall_clock_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class Sources:
+    """Made once a process. `clock` is epoch milliseconds."""
+
+    def __init__(self, given: Given, clock: Callable[[], int] = wall_clock_ms) -> None:
+        self.given, self.clock = given, clock
+        self._lock = threading.Lock()
+        self._engine: Engine | None = None
+        self._health = Health(given.parts)
+        self._traffic: dict[str, Kept[Traffic]] = {}
+        self._promises: dict[str, Kept[Promises]] = {}
+        count, behind = Count(Line(given.warehouse, timeout_s=60)), Behind(Line(given.warehouse), given.journal)
+        self._totals: Kept[Totals] = Kept("totals", count.ask, clock, TOTALS_EVERY_S, TOTALS_SHARE)
+        self._lag: Kept[Lag] = Kept("lag", lambda: behind.ask(clock()), clock, EVERY_S)
+        self._parts: Kept[list[Part]] = Kept("parts", self._health.ask, clock, EVERY_S)
+
+    def engine(self) -> Engine:
+        """The books, for what a person does."""
+        with self._lock:
+            self._engine = self._engine or open_books(self.given.books)
+            return self._engine
+
+    def traffic(self, tenant: str) -> Seen[Traffic]:
+        return self._of(self._traffic, tenant, self._watch).seen(FIRST_WAIT_S)
+
+    def promises(self, tenant: str) -> Seen[Promises]:
+        return self._of(self._promises, tenant, self._read).seen(FIRST_WAIT_S)
+
+    def renew_promises(self, tenant: str) -> None:
+        """After a person's act: what the books say since then is shown at the next look."""
+        self._of(self._promises, tenant, self._read).renew(2.0)
+
+    def totals(self) -> Seen[Totals]:
+        return self._totals.seen(FIRST_WAIT_S)
+
+    def lag(self) -> Seen[Lag]:
+        return self._lag.seen(FIRST_WAIT_S)
+
+    def parts(self) -> Seen[list[Part]]:
+        return self._parts.seen(FIRST_WAIT_S)
+
+    def begin(self, tenant: str) -> None:
+        """Everything is asked for at once; nothing is waited for."""
+        self._of(self._traffic, tenant, self._watch).seen()
+        self._of(self._promises, tenant, self._read).seen()
+        for kept in (self._totals, self._lag, self._parts):
+            kept.seen()
+
+    def close(self) -> None:
+        for kept in (self._totals, self._lag, self._parts, *self._traffic.values(), *self._promises.values()):
+            kept.close()
+        self._health.close()
+        if self._engine is not None:
+            self._engine.dispose()
+
+    def _of(self, found: dict[str, Kept], tenant: str, make: Callable[[str], Kept]) -> Kept:  # type: ignore[type-arg]
+        with self._lock:
+            if tenant not in found:
+                found[tenant] = make(tenant)
+            return found[tenant]
+
+    def _watch(self, tenant: str) -> Kept[Traffic]:
+        watch = Watch(Line(self.given.warehouse), tenant)
+        return Kept(f"traffic-{tenant}", lambda: watch.ask(self.clock()), self.clock, EVERY_S)
+
+    def _read(self, tenant: str) -> Kept[Promises]:
+        def ask() -> Promises:
+            with reading(self.engine()) as conn:
+                return promises.read(conn, tenant, self.clock())
+
+        return Kept(f"promises-{tenant}", ask, self.clock, EVERY_S / 2)

@@ -1,0 +1,126 @@
+"""What is wrong, in words and in red: a part that is down, a warehouse or books that do not answer, and what still works all the same."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from core.words import span
+from dashboards.health import Part
+from dashboards.kept import Seen
+from dashboards.lag import LATE_MS, LIVE_MS, Lag, behind_words
+from dashboards.promises import Promises, Switch
+from dashboards.tags import Safe, tag, together
+
+STALE_MS = 15_000
+"""Figures that are older are told as old."""
+
+NO_WAREHOUSE = (
+    "Figures and charts are the last good ones. Alerts and blocks come from the books: they are of now, and unblock works."
+)
+NO_BOOKS = (
+    "Alerts and blocks are the last good ones, and nothing can be lifted here. Switches hold the blocks that they have and end them by themselves. "
+    "If calls are refused that should not be: `touch RUN/hold` beside the switch turns every block off."
+)
+
+
+def pill(lag: Seen[Lag], now_ms: int) -> Safe:
+    """How far behind live it is."""
+    if lag.value is None:
+        return tag(
+            "span",
+            f"how far behind is not known: {lag.error}" if lag.error else "…",
+            cls="rf-pill " + ("red" if lag.error else ""),
+        )
+    behind_ms = lag.value.behind_ms + (now_ms - lag.at_ms if lag.error else 0)
+    words = behind_words(behind_ms, lag.value.records)
+    cls = "green" if behind_ms <= LIVE_MS else "amber" if behind_ms <= LATE_MS else "red"
+    return tag("span", words, cls=f"rf-pill {cls}")
+
+
+def troubles(figures: Seen[Any], promises: Seen[Promises], parts: Seen[list[Part]], lag: Seen[Lag], now_ms: int) -> list[Safe]:
+    """Each thing that is wrong, the gravest first; [] = nothing is."""
+    found = []
+    if promises.error:
+        found.append(trouble(f"The books do not answer (RINGFENCE_BOOKS): {promises.error}.", aged(promises, now_ms, NO_BOOKS)))
+    if figures.error:
+        found.append(
+            trouble(f"The warehouse does not answer (RINGFENCE_WAREHOUSE): {figures.error}.", aged(figures, now_ms, NO_WAREHOUSE))
+        )
+    for part in parts.value or []:
+        if not part.alive:
+            found.append(trouble(f"{part.name} is down: {part.why}.", part.still_works))
+        elif not part.ready:
+            found.append(trouble(f"{part.name} is not ready: {part.why}.", part.still_works, cls="amber"))
+    if parts.error:
+        found.append(trouble(f"Whether the parts live is not known: {parts.error}.", ""))
+    if not figures.error and lag.error:
+        found.append(
+            trouble(
+                f"How far behind live this is, is not known: the journal does not answer (RINGFENCE_JOURNAL): {lag.error}.", ""
+            )
+        )
+    elif lag.value is not None and lag.value.behind_ms > LATE_MS:
+        behind = behind_words(lag.value.behind_ms, lag.value.records)
+        found.append(trouble(f"The figures are {behind}.", "Alerts and blocks do not wait for the figures.", cls="amber"))
+    for switch in promises.value.switches if promises.value else ():
+        found += troubles_of(switch)
+    return found
+
+
+def troubles_of(switch: Switch) -> list[Safe]:
+    """What is wrong at a switch."""
+    found = []
+    if switch.held_by:
+        what = f"Switch {switch.name} is held by {switch.held_by}. No block of ours acts there."
+        found.append(trouble(what, "`ringfence unblock --clear-hold` ends it.", cls="amber"))
+    if switch.error:
+        what = f"Switch {switch.name} does not take orders: {switch.error}."
+        found.append(trouble(what, "It holds the blocks that it has, and ends them by itself."))
+    return found
+
+
+def aged(seen: Seen[Any], now_ms: int, words: str) -> str:
+    """What still works, with the age of what is shown."""
+    return f"{words} They are {span(now_ms - seen.at_ms)} old." if seen.value is not None else "Nothing was read yet."
+
+
+def trouble(what: str, still: str, cls: str = "red") -> Safe:
+    return tag("div", tag("b", what), *code(still), cls=f"rf-trouble {cls}")
+
+
+def code(text: str) -> list[Safe | str]:
+    """A text with its `commands` as commands.
+
+    >>> print(together(*code("say `x < y` now")).strip())
+    say <code>x &lt; y</code> now
+    """
+    if not text:
+        return []
+    return [" ", *(tag("code", part) if at % 2 else part for at, part in enumerate(text.split("`")))]
+
+
+def health(parts: Seen[list[Part]]) -> Safe:
+    """A chip a part."""
+    if parts.value is None:
+        return tag("div", "No part has said anything yet." if not parts.error else parts.error, cls="rf-quiet")
+    if not parts.value:
+        return tag("div", "This page was not told where the parts are.", cls="rf-quiet")
+    chips = []
+    for part in parts.value:
+        cls, words = ("green", "ready") if part.ready else ("amber", "not ready") if part.alive else ("red", "down")
+        chips.append(tag("span", tag("b", part.name), f" {words}", cls=f"rf-chip {cls}", title=part.why))
+    return tag("div", *chips, cls="rf-chips")
+
+
+def switch_table(switches: tuple[Switch, ...]) -> list[tuple[str | Safe, ...]]:
+    """A row a switch: what it does for whom, and what it has not acknowledged."""
+    rows: list[tuple[str | Safe, ...]] = []
+    for one in switches:
+        on = [name for name, enforces in one.enforcing.items() if enforces]
+        off = [name for name, enforces in one.enforcing.items() if not enforces]
+        does = "; ".join(
+            words for words in (f"refuses for {', '.join(on)}" * bool(on), f"shadow for {', '.join(off)}" * bool(off)) if words
+        )
+        held = tag("span", "held", cls="rf-badge waits") if one.held_by else together("")
+        rows.append((together(one.name, " ", held), does or "serves no tenant", f"{one.due:,}"))
+    return rows
