@@ -165,7 +165,7 @@ def _record(here: Place) -> None:
     elif event == "answer":
         if flight.answer_ms is None:
             flight.answer_ms = row.answer_ms if _plausible(row.answer_ms, row.at_ms) else row.at_ms
-            flight.anchor_offset = row.offset
+            _anchor(flight, row)
         here.tell(flight, 1)  # the first increment
     elif event == "interim":
         _interim(here, flight)
@@ -335,7 +335,7 @@ def _end(here: Place, flight: Flight, content: int, duration_ms: int | None, *, 
         was_hung = state.hung.pop(flight.key, None) is not None
         close(state, flight.key, content, row.at_ms, row.switch, row.sequenced)
     if flight.anchor_offset < 0:
-        flight.anchor_offset = row.offset
+        _anchor(flight, row)
     if fault:
         # What was accrued stays told: the detectors' view of an attack must not shrink because its last record is broken.
         return here.say(schemas.UNRATED, fault, flight, final=not was_hung)
@@ -380,7 +380,13 @@ def _answered_by(flight: Flight, row: Row, talked_ms: int | None) -> None:
         return
     said_ms = row.answer_ms if _plausible(row.answer_ms, row.at_ms) else row.at_ms - talked_ms if talked_ms is not None else None
     if said_ms is not None and said_ms >= EARLIEST_MS:
-        flight.answer_ms, flight.anchor_offset = said_ms, row.offset
+        flight.answer_ms = said_ms
+        _anchor(flight, row)
+
+
+def _anchor(flight: Flight, row: Row) -> None:
+    """Where the call's money stands. The partition too: a flight may have moved since it began (flows/repartition.py)."""
+    flight.partition, flight.anchor_offset = row.partition, row.offset
 
 
 def _plausible(answer_ms: int | None, at_ms: int) -> bool:

@@ -42,6 +42,7 @@ class Carrier(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     name: str
     counterparty: str = ""
     buy_deck: str = ""
+    caps: Caps = Caps()  # of all calls that go out over it, whoever's they are
 
 
 class Trunk(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -56,6 +57,30 @@ class Trunk(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     caps: Caps = Caps()
     max_call_s: int = 4 * 3600  # a call without a sign of life for this long is closed as suspected hung
     hung_ends: Literal["sign_of_life", "timer"] = "sign_of_life"  # when it ended: then, or max_call_s later (the session timer's doing)
+
+
+class TrunkGroup(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A group of trunks to a carrier, as the switch names it; here only where it has caps."""
+
+    tenant: str
+    name: str
+    caps: Caps = Caps()
+
+
+class Range(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A range of numbers and what all accounts together may spend there. A call belongs to the longest one that its number begins with.
+
+    >>> Range(tenant="t1", b_range="88213").name
+    '88213'
+    """
+
+    tenant: str
+    b_range: str  # 1 to 15 digits
+    caps: Caps = Caps()
+
+    @property
+    def name(self) -> str:
+        return self.b_range
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -82,6 +107,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     accounts: tuple[Account, ...] = ()
     carriers: tuple[Carrier, ...] = ()
     trunks: tuple[Trunk, ...] = ()
+    trunk_groups: tuple[TrunkGroup, ...] = ()
+    ranges: tuple[Range, ...] = ()
     dial_plans: tuple[DialPlan, ...] = (DialPlan(),)
     decks: dict[str, str] = {}
     policy: Policy = Policy()
@@ -112,6 +139,9 @@ def faults(config: Config) -> list[str]:
         positive(f"policy.{name}", getattr(policy, name), or_zero=True)
     for currency, unit in policy.units.items():
         positive(f"policy.units[{currency}]", unit)
+    for one in config.ranges:
+        if not (one.b_range.isascii() and one.b_range.isdigit() and len(one.b_range) <= 15):
+            found.append(f"range {one.tenant}/{one.b_range}: {one.b_range!r} is not 1 to 15 digits")
     for trunk in config.trunks:
         positive(f"trunk {trunk.tenant}/{trunk.name}: max_call_s", trunk.max_call_s)
     return found

@@ -15,6 +15,15 @@ MAX_NANOS = 2**63 - 1
 """One call's amount and unit price fit an int64: 9.2 billion of the currency."""
 
 
+def in_range(nanos: int) -> int:
+    """What an int64 can say of a sum: absurd amounts of a feed must not stop the flow.
+
+    >>> in_range(5), in_range(2**70)
+    (5, 9223372036854775807)
+    """
+    return max(-MAX_NANOS, min(nanos, MAX_NANOS))
+
+
 def to_nanos(amount: str | int | Decimal) -> int:
     """Exact nanos of a decimal text; a tenth digit after the point or a value beyond int64 is a `ValueError`.
 

@@ -39,7 +39,7 @@ def by_subject(state: Columns, frame: pl.DataFrame, level: str, policy: Policy) 
     risky = (money + unpriced) * frame["weight"]
     if n:
         places = state.places(frame[f"k_{level}"].to_list())
-        state["partition"][places] = frame["partition"].to_numpy()
+        state["partition"][places], state["home"][places] = frame["partition"].to_numpy(), frame["home"].to_numpy()
         decay(
             places,
             frame["t_ms"].to_numpy(), frame["nanos"].to_numpy(), risky.to_numpy(),
@@ -94,7 +94,7 @@ def concentrate(state: Columns, frame: pl.DataFrame, policy: Policy) -> pl.DataF
     calls = np.zeros(frame.height)
     if frame.height:
         places = state.places(frame["k_range"].to_list())
-        state["partition"][places] = frame["partition"].to_numpy()
+        state["partition"][places], state["home"][places] = frame["partition"].to_numpy(), frame["home"].to_numpy()
         fade(
             places, frame["t_ms"].to_numpy(), frame["calls"].to_numpy(), policy.half_life_s * 1000,
             state["t_ms"], state["calls"], calls,

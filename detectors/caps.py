@@ -1,4 +1,4 @@
-"""Hard caps: lines that an operator drew, by account, by its trunks and by destination under it.
+"""Hard caps: lines that an operator drew, by account and by destination under it. (What spans partitions: `detectors.overall`.)
 
 Money an hour and a day count in the clock hours and days of UTC, in exact integers; a row of an hour that has passed is added to
 no later one. Calls in flight are a running sum of +1 at the answer and -1 at the end; calls a second count setups in one event-time second.
@@ -27,7 +27,10 @@ COLUMNS: dict[str, Any] = {
     "seen": np.int64,  # calls ever
 }
 
-WATCHED = ("account", "trunk", "destination")
+STATE: dict[str, Any] = {**COLUMNS, "home": np.int64}
+"""With where a subject lives: `core.partition.home_of`."""
+
+WATCHED = ("account", "destination")
 
 
 def count_rows(
@@ -76,7 +79,7 @@ def by_cap(
     caps: Mapping[str, Mapping[tuple[str, str], Caps]],
     first_seen: frozenset[tuple[str, str]],
 ) -> list[Breach]:
-    """The breaches of a batch, in the order of its rows. `caps`: watched -> (tenant, account or trunk) -> Caps; only subjects with a cap are counted.
+    """The breaches of a batch, in the order of its rows. `caps`: watched -> (tenant, account) -> Caps; only subjects with a cap are counted.
 
     `first_seen`: accounts whose first call to a country is a breach.
     """
@@ -85,35 +88,45 @@ def by_cap(
         limits = caps.get(watched, {})
         if not limits and not (watched == "destination" and first_seen):
             continue
-        names = frame["ingress_trunk" if watched == "trunk" else "account"].to_list()
-        owners = list(zip(frame["tenant"].to_list(), names, strict=True))
+        owners = list(zip(frame["tenant"].to_list(), frame["account"].to_list(), strict=True))
         rows = np.asarray([i for i, o in enumerate(owners) if o in limits or (watched == "destination" and o in first_seen)], np.int64)
         if not len(rows):
             continue
         columns = state[watched]
         hour, day, second, flying = (np.zeros(len(rows), np.int64) for _ in range(4))
         first = np.zeros(len(rows), np.bool_)
+        places = columns.places(frame[f"k_{watched}"].gather(rows).to_list())
+        columns["home"][places] = frame["home"].to_numpy()[rows]
         count(
-            columns.places(frame[f"k_{watched}"].gather(rows).to_list()),
+            places,
             *(frame[name].to_numpy()[rows] for name in ("t_ms", "nanos", "calls", "flying")),
             *(columns[name] for name in COLUMNS),
             hour, day, second, flying, first,
         )  # fmt: skip
         for at, row in enumerate(rows.tolist()):
             cap = limits.get(owners[row], Caps())
-            for name, value, line in (
-                ("money_hour", hour[at], cap.money_hour_nanos),
-                ("money_day", day[at], cap.money_day_nanos),
-                ("concurrent_calls", flying[at], cap.concurrent_calls),
-                ("calls_per_second", second[at], cap.calls_per_second),
-            ):
-                if line is not None and value > line:
-                    breaches.append(Breach(row, watched, name, int(value), line))
+            for name, value, line in crossed(cap, int(hour[at]), int(day[at]), int(flying[at]), int(second[at])):
+                breaches.append(Breach(row, watched, name, value, line))
             if first[at] and watched == "destination" and owners[row] in first_seen:
                 breaches.append(Breach(row, watched, "first_seen", 1, 0))
     return sorted(breaches)
 
 
+def crossed(cap: Caps, hour_nanos: int, day_nanos: int, flying: int, second_calls: int) -> list[tuple[str, int, int]]:
+    """The lines of a cap that these values are over: (which, the value, the line).
+
+    >>> crossed(Caps(money_hour_nanos=5, concurrent_calls=2), 6, 6, 2, 9)
+    [('money_hour', 6, 5)]
+    """
+    lines = (
+        ("money_hour", hour_nanos, cap.money_hour_nanos),
+        ("money_day", day_nanos, cap.money_day_nanos),
+        ("concurrent_calls", flying, cap.concurrent_calls),
+        ("calls_per_second", second_calls, cap.calls_per_second),
+    )
+    return [(name, value, line) for name, value, line in lines if line is not None and value > line]
+
+
 def new_state() -> dict[str, Columns]:
     """Empty columns for each watched kind of subject."""
-    return {watched: Columns(COLUMNS) for watched in WATCHED}
+    return {watched: Columns(STATE) for watched in WATCHED}

@@ -22,6 +22,7 @@ COLUMNS: dict[str, Any] = {
     "sum_nanos": np.int64,  # exact, never decayed
     "sum_calls": np.int64,
     "partition": np.int32,
+    "home": np.int64,  # core.partition.home_of
 }
 
 
@@ -68,7 +69,7 @@ def decay_rows(
 decay: Any = numba.njit(cache=True)(decay_rows)
 
 
-FADING: dict[str, Any] = {"t_ms": np.int64, "calls": np.float64, "partition": np.int32}
+FADING: dict[str, Any] = {"t_ms": np.int64, "calls": np.float64, "partition": np.int32, "home": np.int64}
 
 
 def fade_rows(place: Any, t_ms: Any, calls: Any, half_ms: Any, s_t_ms: Any, s_calls: Any, o_calls: Any) -> None:

@@ -9,6 +9,8 @@ import numpy.typing as npt
 import polars as pl
 
 from core.ids import hash64
+from core.partition import home_of
+from core.record import journal_key
 from core.schemas import CONFLICT, DUPLICATE
 from core.work import Work
 from detectors.risk import risk_of
@@ -41,8 +43,8 @@ FEATURES = pl.Schema(
         "k_a_number": pl.UInt64,
         "k_b_range": pl.UInt64,
         "k_range": pl.UInt64,  # the range under the account, whoever of it calls
-        "k_trunk": pl.UInt64,
         "k_destination": pl.UInt64,
+        "home": pl.UInt64,  # core.partition.home_of: the partition of all of these subjects, however many there are
     }
 )
 
@@ -57,15 +59,17 @@ def range_of(b_number: str) -> str:
 
 
 def subjects(tenant: str, account: str, trunk: str, a_number: str, b_number: str, secret: bytes) -> tuple[int, ...]:
-    """The keys of a call's subjects: account, a_number under it, that pair with the range, the range, trunk, and the country under the account."""
+    """The keys of a call's subjects: account, a_number under it, that pair with the range, the range, and the country under the account;
+    last, the home of them all."""
+    home = home_of(journal_key(tenant, account, trunk))
     account = account or f"trunk:{trunk}"
     return (
         hash64(secret, tenant, "account", account),
         hash64(secret, tenant, "a_number", account, a_number),
         hash64(secret, tenant, "b_range", account, a_number, range_of(b_number)),
         hash64(secret, tenant, "range", account, range_of(b_number)),
-        hash64(secret, tenant, "trunk", trunk),
         hash64(secret, tenant, "destination", account, risk_of(b_number).country),
+        home,
     )
 
 
@@ -124,8 +128,8 @@ def features(
             "k_a_number": table[:, 1],
             "k_b_range": table[:, 2],
             "k_range": table[:, 3],
-            "k_trunk": table[:, 4],
-            "k_destination": table[:, 5],
+            "k_destination": table[:, 4],
+            "home": table[:, 5],
         },
         schema=FEATURES,
     )

@@ -14,7 +14,7 @@ import polars as pl
 
 from core.config import Policy
 from core.ids import derived_id
-from core.money import MAX_NANOS, to_text
+from core.money import in_range, to_text
 from core.orders import BlockOrder, Finding, Key, order_id
 from core.safety import Protected, refusal
 from detectors.burst import LEVELS
@@ -40,6 +40,7 @@ class Alert(msgspec.Struct):
     start_nanos: int  # what of the subject's exact sums came before the episode
     start_calls: int
     score: float
+    home: int = -1  # core.partition.home_of its subject; -1 = from before it was kept
 
 
 class Hit(NamedTuple):
@@ -59,6 +60,7 @@ class Verdict(NamedTuple):
 
     findings: list[Finding]
     orders: list[BlockOrder]
+    places: dict[str, int]  # finding_id -> the partition of its record
 
 
 def hits(frame: pl.DataFrame, breaches: list[Breach]) -> list[Hit]:
@@ -88,7 +90,6 @@ def subject_of(kind: str, row: dict[str, Any]) -> str:
         "account": str(who),
         "a_number": f"{who}/{row['a_number']}",
         "b_range": f"{who}/{row['a_number'] or 'withheld'}>{row['b_range']}",
-        "trunk": str(row["ingress_trunk"]),
         "destination": f"{who}>{row['country'] or 'no country'}",
     }[kind]
 
@@ -116,7 +117,7 @@ def words_of(hit: Hit, row: dict[str, Any], half_life_s: float) -> str:
 
 
 def key_of(hit: Hit, row: dict[str, Any]) -> Key | None:
-    """Whom a block against this hit would name; None = nobody: a caller whom the switch did not authenticate, a trunk, a destination."""
+    """Whom a block against this hit would name; None = nobody: a caller whom the switch did not authenticate, a destination."""
     if not row["account"] or hit.narrower:
         return None
     if hit.breach is not None:
@@ -127,11 +128,6 @@ def key_of(hit: Hit, row: dict[str, Any]) -> Key | None:
         a_number=row["a_number"] if hit.subject_kind != "account" else "",
         b_range=row["b_range"] if hit.subject_kind == "b_range" else "",
     )
-
-
-def _in_range(nanos: int) -> int:
-    """What an int64 can say: a feed's absurd amounts must not stop the flow."""
-    return max(-MAX_NANOS, min(nanos, MAX_NANOS))
 
 
 def decide(
@@ -145,6 +141,7 @@ def decide(
     """Fold hits into alerts, and turn alerts into orders."""
     findings: list[Finding] = []
     orders: list[BlockOrder] = []
+    places: dict[str, int] = {}
     times = frame["t_ms"].to_list()
     for hit in found:
         t_ms = times[hit.row]
@@ -161,10 +158,12 @@ def decide(
         if alert is None or t_ms - alert.last_ms > policy.episode_ms:
             start_nanos, start_calls = 0, 0
             if sums is not None:  # what the short sum still holds belongs to the episode
-                start_nanos = _in_range(sums[0] - round(row[f"{kind}_money"] * 1e9))
+                start_nanos = in_range(sums[0] - round(row[f"{kind}_money"] * 1e9))
                 start_calls = sums[1] - round(row[f"{kind}_calls"])
             finding_id = derived_id("finding", row["tenant"], hit.detector, kind, subject_of(kind, row), t_ms // policy.episode_ms)
-            alert = alerts[name] = Alert(finding_id, t_ms, t_ms, t_ms, 0, 0, start_nanos, start_calls, hit.score)
+            alert = alerts[name] = Alert(
+                finding_id, t_ms, t_ms, t_ms, 0, 0, start_nanos, start_calls, hit.score, row["home"]
+            )
         shown = [*memory.until(hit.row, row["k_range"]), (row["call_id"], row["started_ms"])]
         shown = list(dict.fromkeys(shown))[-EXAMPLES:]
         alert.first_ms = min([alert.first_ms, *(started for _, started in shown)])
@@ -178,11 +177,12 @@ def decide(
             )  # fmt: skip
             if no := refusal(order, protected, automatic=True):
                 order, reason = None, f"{reason}; not blocked: {no}"
+        places[alert.finding_id] = row["partition"]
         findings.append(
             Finding(
                 finding_id=alert.finding_id, tenant=row["tenant"], detector=hit.detector, subject_kind=kind, subject=subject_of(kind, row),
                 detected_at_ms=alert.detected_at_ms, first_ms=alert.first_ms, last_ms=alert.last_ms,
-                calls=sums[1] - alert.start_calls if sums else len(shown), exposure_nanos=_in_range(sums[0] - alert.start_nanos) if sums else 0,
+                calls=sums[1] - alert.start_calls if sums else len(shown), exposure_nanos=in_range(sums[0] - alert.start_nanos) if sums else 0,
                 currency=row["currency"], score=round(alert.score, 3), reason=reason, example_call_ids=[call for call, _ in shown],
                 key=order.key if order else None, learned_ms=row["learned_ms"],
             )
@@ -190,7 +190,7 @@ def decide(
         if order is not None:
             orders.append(order)
     memory.rest()
-    return Verdict(findings, orders)
+    return Verdict(findings, orders, places)
 
 
 def forget(alerts: dict[str, Alert], before_ms: int) -> None:

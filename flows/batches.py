@@ -20,13 +20,18 @@ def to_values(frame: pl.DataFrame) -> list[bytes]:
         return []
     if frame.height > ROWS:
         return [value for piece in frame.iter_slices(ROWS) for value in to_values(piece)]
-    buffer = io.BytesIO()
-    frame.write_ipc_stream(buffer, compression="lz4")
-    value = buffer.getvalue()
+    value = to_value(frame)
     if len(value) <= MAX_BYTES or frame.height == 1:
         return [value]
     half = frame.height // 2
     return to_values(frame[:half]) + to_values(frame[half:])
+
+
+def to_value(frame: pl.DataFrame) -> bytes:
+    """The frame as one stream, however large."""
+    buffer = io.BytesIO()
+    frame.write_ipc_stream(buffer, compression="lz4")
+    return buffer.getvalue()
 
 
 def from_value(value: bytes) -> pl.DataFrame:

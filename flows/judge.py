@@ -1,38 +1,33 @@
 """The dataflow `judge`: calls -> judge -> judged | sums | findings | block_orders.
 
-`judge` writes to the journal and to nothing else, so a warehouse that is slow or down delays pages, never a block. Its state is not in
-Bytewax's recovery store but in a file of its own with the offsets inside (`flows.snapshot`): the store would hold the stream for every write.
+`judge` writes to the journal and to nothing else, so a warehouse that is slow or down delays pages, never a block. Several may run, each
+over partitions of its own, with a state of its own; none knows of the others.
 """
 
 from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
-import bytewax.operators as op
 import msgspec
-from bytewax.dataflow import Dataflow
-from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
-from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 from bytewax.run import cli_main
 
 from core import topics
-from core.decode import Message
+from core.telling import Tell, nobody
+from flows import live
 from flows.batches import to_values
-from flows.snapshot import Frozen, Snapshots, freeze
+from flows.live import Names, Pace
+from flows.snapshot import Frozen, SnapshotError, freeze, of_judge
 from flows.step import ContractsOf, Outcome, State, judge
 from journal import Entry, Journal, Reader, Writer
 
-FLOW_ID, INPUT_ID, STEP_ID, OUTPUT_ID = "judge", "calls", "judge", "journal"
-"""Stored names: they change only with a migration."""
-
-IDLE = timedelta(milliseconds=2)
-MOST_MESSAGES = 16_384
+NAMES = Names("judge", "calls", "judge", "journal")
 
 
 @dataclass(frozen=True)
@@ -45,182 +40,151 @@ class Settings:
     linger_ms: int = 20
     snapshot_ms: int = 10_000
     dedupe: bool = True
+    calls_partitions: int = 0  # of all processes together; 0 = as many as the topic has
     until_idle: bool = False  # stop when everything in the journal is judged: replays and tests
 
 
-@dataclass(frozen=True)
-class Judged:
-    """An outcome on its way to the journal, and sometimes the state as it was after it."""
+class Standing(NamedTuple):
+    """Where judge stands after a batch. `ticks_ms`: the time of the last tick, by partition."""
+
+    in_flight: int
+    config_version: int
+    ticks_ms: dict[int, int]
+
+
+class Written(NamedTuple):
+    """What is told of a batch when all its effects are in the journal."""
 
     outcome: Outcome
-    frozen: Frozen | None
+    at_ms: int
+    standing: Standing
 
 
-def flow(journal: Journal, state: State, snapshots: Snapshots, contracts_of: ContractsOf, writers: Writers, settings: Settings) -> Dataflow:
-    """The dataflow, as a table of contents."""
-    dataflow = Dataflow(FLOW_ID)
-    batches = op.input(INPUT_ID, dataflow, Calls(journal, state, settings))
-    outcomes = op.map(STEP_ID, batches, Step(state, snapshots, contracts_of, settings))
-    keyed = op.key_on("one", outcomes, lambda _: OUTPUT_ID)
-    op.output(OUTPUT_ID, keyed, Effects(writers, snapshots))
-    return dataflow
+class Copied(NamedTuple):
+    """What is told of a snapshot: how long records waited for it."""
+
+    seconds: float
 
 
-def run(journal: Journal, contracts_of: ContractsOf, settings: Settings) -> None:
-    """Judge until stopped (or, with `until_idle`, until all is judged)."""
-    snapshots = Snapshots(settings.state_file)
-    state = snapshots.load() or State(settings.secret)
+def run(journal: Journal, contracts_of: ContractsOf, settings: Settings, tell: Tell = nobody) -> None:
+    """Judge until stopped (or, with `until_idle`, until all is judged). `tell` hears `Written` and `Copied`."""
     # State is many small objects that live for long and make no cycles: the collector's rounds over all of them are pauses for nothing.
     gc.set_threshold(100_000, 50, 100)
+    snapshots = of_judge(settings.state_file)
     with ExitStack() as stack:
+        stack.enter_context(snapshots.alone())
+        state = snapshots.load() or State(settings.secret)
+        settle(state, settings.calls_partitions or journal.partitions(topics.CALLS), settings)
         stack.callback(snapshots.wait)
         writers = Writers.open(journal, settings.partitions, stack)
-        cli_main(flow(journal, state, snapshots, contracts_of, writers, settings))  # type: ignore[no-untyped-call]
+
+        def effects(outcome: Outcome) -> None:
+            write(outcome, writers, round(time.time() * 1000))
+            tell(Written(outcome, round(time.time() * 1000), standing(state)))
+
+        def copied() -> Frozen:
+            began_s = time.monotonic()
+            frozen = freeze(state)
+            tell(Copied(time.monotonic() - began_s))
+            return frozen
+
+        flow = live.flow(
+            NAMES,
+            partial(readers, journal, state, settings.partitions),
+            lambda messages: judge(state, messages, contracts_of, dedupe=settings.dedupe),
+            copied,
+            effects,
+            snapshots,
+            Pace(settings.linger_ms, settings.snapshot_ms, until_idle=settings.until_idle),
+        )
+        cli_main(flow)  # type: ignore[no-untyped-call]
+        if settings.until_idle:
+            snapshots.publish(freeze(state))
 
 
-class Step:
-    """The stateful step: judge a batch, and copy the state when a snapshot is due and the last one is durable."""
-
-    def __init__(self, state: State, snapshots: Snapshots, contracts_of: ContractsOf, settings: Settings) -> None:
-        self.state, self.snapshots, self.contracts_of, self.settings = state, snapshots, contracts_of, settings
-        self.taken_at = time.monotonic()
-
-    def __call__(self, messages: Sequence[Message]) -> Judged:
-        outcome = judge(self.state, messages, self.contracts_of, dedupe=self.settings.dedupe)
-        due = (time.monotonic() - self.taken_at) * 1000 >= self.settings.snapshot_ms
-        if not due or self.snapshots.busy():
-            return Judged(outcome, None)
-        self.taken_at = time.monotonic()
-        return Judged(outcome, freeze(self.state))
+def standing(state: State) -> Standing:
+    """Of all its partitions."""
+    held = list(state.calls.values())
+    return Standing(
+        sum(len(calls.flights) for calls in held),
+        min((calls.config_version for calls in held), default=0),
+        {calls.partition: calls.now_ms for calls in held if calls.now_ms},
+    )
 
 
-class Calls(FixedPartitionedSource[list[Message], None]):
-    """The partitions of this process as one stream of batches, from the offsets inside the state."""
+def settle(state: State, partitions: int, settings: Settings) -> None:
+    """Check that a state belongs to these partitions: accounts that moved to another one would have left their past behind."""
+    remedy = "Stop everything and run `ringfence repartition`, which moves the state"
+    if state.partitions and state.partitions != partitions:
+        raise SnapshotError(
+            f"calls has {partitions} partitions, and the state in {settings.state_file} was made over {state.partitions}: "
+            f"accounts would be parted from their past. {remedy}"
+        )
+    if strangers := sorted(set(state.calls) - set(settings.partitions)):
+        raise SnapshotError(
+            f"the state in {settings.state_file} is that of partitions {strangers} too, which this process does not judge. {remedy}"
+        )
+    state.partitions = partitions
 
-    def __init__(self, journal: Journal, state: State, settings: Settings) -> None:
-        self.journal, self.state, self.settings = journal, state, settings
 
-    def list_parts(self) -> list[str]:
-        return [INPUT_ID]
-
-    def build_part(self, step_id: str, for_part: str, resume_state: None) -> _CallsPart:
-        return _CallsPart(self.journal, self.state, self.settings)
-
-
-class _CallsPart(StatefulSourcePartition[list[Message], None]):
-    def __init__(self, journal: Journal, state: State, settings: Settings) -> None:
-        self.readers: dict[int, Reader] = {}
-        for partition in settings.partitions:
-            known = state.calls.get(partition)
-            self.readers[partition] = journal.reader(topics.CALLS, partition, known.next_offset if known else 0)
-        self.settings = settings
-        self.wake: datetime | None = None
-        self.last_at = 0.0
-
-    def next_batch(self) -> list[list[Message]]:
-        wait_s = self.settings.linger_ms / 1000 - (time.monotonic() - self.last_at)
-        if wait_s > 0:
-            self.wake = datetime.now(UTC) + timedelta(seconds=wait_s)
-            return []
-        share = MOST_MESSAGES // len(self.readers)
-        batch = [
-            Message(partition, m.offset, m.timestamp_ms, m.key, m.value)
-            for partition, reader in self.readers.items()
-            for m in reader.read(share)
-        ]
-        if not batch:
-            if self.settings.until_idle:
-                raise StopIteration
-            self.wake = datetime.now(UTC) + IDLE
-            return []
-        self.last_at = time.monotonic()
-        self.wake = None
-        return [batch]
-
-    def next_awake(self) -> datetime | None:
-        return self.wake
-
-    def snapshot(self) -> None:
-        return None
-
-    def close(self) -> None:
-        for reader in self.readers.values():
-            reader.close()
+def readers(journal: Journal, state: State, partitions: tuple[int, ...]) -> Mapping[int, Reader]:
+    """At the offsets inside the state."""
+    at = {partition: known.next_offset for partition, known in state.calls.items()}
+    return {partition: journal.reader(topics.CALLS, partition, at.get(partition, 0)) for partition in partitions}
 
 
 @dataclass(frozen=True)
 class Writers:
-    """What judge writes to. Whoever opens them closes them: an error in a sink's own `close` would abort the process (Bytewax 0.21)."""
+    """What judge writes to, by partition: the one that the record came from."""
 
-    orders: Writer
-    findings: Writer
-    sums: Writer
+    orders: dict[int, Writer]
+    findings: dict[int, Writer]
+    sums: dict[int, Writer]
     judged: dict[int, Writer]
 
     @classmethod
     def open(cls, journal: Journal, partitions: tuple[int, ...], stack: ExitStack) -> Writers:
         """The one writer of each topic and partition; closed with the stack."""
-
-        def writer(topic: str, partition: int = 0) -> Writer:
-            opened = journal.writer(topic, partition)
-            stack.callback(opened.close)
-            return opened
-
-        judged = {partition: writer(topics.JUDGED, partition) for partition in partitions}
-        return cls(writer(topics.BLOCK_ORDERS), writer(topics.FINDINGS), writer(topics.SUMS), judged)
+        found = []
+        for topic in (topics.BLOCK_ORDERS, topics.FINDINGS, topics.SUMS, topics.JUDGED):
+            found.append(opened(journal, topic, partitions, stack))
+        return cls(*found)
 
 
-class Effects(FixedPartitionedSink[Judged, None]):
-    """Outcomes into the journal, in a written order."""
-
-    def __init__(self, writers: Writers, snapshots: Snapshots) -> None:
-        self.writers, self.snapshots = writers, snapshots
-
-    def list_parts(self) -> list[str]:
-        return [OUTPUT_ID]
-
-    def build_part(self, step_id: str, for_part: str, resume_state: None) -> _EffectsPart:
-        return _EffectsPart(self.writers, self.snapshots)
-
-
-class _EffectsPart(StatefulSinkPartition[Judged, None]):
-    def __init__(self, writers: Writers, snapshots: Snapshots) -> None:
-        self.writers, self.snapshots = writers, snapshots
-
-    def write_batch(self, items: list[Judged]) -> None:
-        for item in items:
-            write(item.outcome, self.writers, round(time.time() * 1000))
-            if item.frozen is not None:
-                # 5. The state. A crash before: the batches since the last snapshot are judged again, to the same ids and rows.
-                self.snapshots.publish(item.frozen)
-
-    def snapshot(self) -> None:
-        return None
-
-    def close(self) -> None:
-        pass
+def opened(journal: Journal, topic: str, partitions: tuple[int, ...], stack: ExitStack) -> dict[int, Writer]:
+    """Writers by partition, closed with the stack."""
+    writers = {}
+    for partition in partitions:
+        writers[partition] = journal.writer(topic, partition)
+        stack.callback(writers[partition].close)
+    return writers
 
 
 def write(outcome: Outcome, to: Writers, at_ms: int) -> None:
     """The effects of one outcome, the urgent first. Each append returns after its fsync."""
     encode = msgspec.json.encode
     # 1. Orders. A crash after them: they are issued again with the same ids, which the dispatcher knows.
-    if outcome.orders:
-        to.orders.append([Entry(order.key.text().encode(), encode(order), at_ms) for order in outcome.orders])
+    place = outcome.places
+    append(to.orders, [(place[o.finding_id], Entry(o.key.text().encode(), encode(o), at_ms)) for o in outcome.orders])
     # 2. Findings. A crash before: an order whose alert comes a moment later; the restart writes both again.
-    if outcome.findings:
-        to.findings.append([Entry(finding.subject.encode(), encode(finding), at_ms) for finding in outcome.findings])
+    append(to.findings, [(place[f.finding_id], Entry(f.subject.encode(), encode(f), at_ms)) for f in outcome.findings])
     # 3. Rows, under the partition of their records. A crash before or between: the restart writes them again, and equal keys collapse.
-    rows: dict[int, list[Entry]] = {}
+    rows = []
     for key, frame in ((b"records", outcome.judged), (b"rated_calls", outcome.rated)):
         # A rated row travels with the record that ended its call.
         by = "partition" if key == b"records" else "record_partition"
         for (partition,), part in frame.partition_by(by, as_dict=True, maintain_order=True).items():
-            rows.setdefault(int(str(partition)), []).extend(Entry(key, value, at_ms) for value in to_values(part))
-    for partition, entries in rows.items():
-        to.judged[partition].append(entries)
-    # 4. Sums. A crash before: as for rows; their reader knows a repeat by its offsets.
-    for value in to_values(outcome.sums):
-        to.sums.append([Entry(b"sums", value, at_ms)])
+            rows += [(int(str(partition)), Entry(key, value, at_ms)) for value in to_values(part)]
+    append(to.judged, rows)
+    # 4. Sums. A crash before: as for rows; their reader knows a repeat by its tick.
+    parts = outcome.sums.partition_by("partition", as_dict=True, maintain_order=True)
+    append(to.sums, [(int(str(p)), Entry(b"sums", value, at_ms)) for (p,), part in parts.items() for value in to_values(part)])
 
 
+def append(writers: Mapping[int, Writer], entries: list[tuple[int, Entry]]) -> None:
+    """Entries to the writers of their partitions, one append each."""
+    by: dict[int, list[Entry]] = {}
+    for partition, entry in entries:
+        by.setdefault(partition, []).append(entry)
+    for partition, mine in by.items():
+        writers[partition].append(mine)

@@ -1,4 +1,4 @@
-"""What judge writes of a batch: rows of the tables `records` and `rated_calls`, and what a second added to carriers, groups and ranges."""
+"""What judge writes of a batch: rows of the tables `records` and `rated_calls`."""
 
 from __future__ import annotations
 
@@ -13,25 +13,6 @@ from core.work import RECORD, Work
 from rating.accrue import Steps
 from rating.contracts import Contracts
 from rating.rate import Bill
-
-SUMS = pl.Schema(
-    {
-        "partition": pl.Int32,
-        "first_offset": pl.Int64,  # of the rows that were summed: a reader knows a repeat by it
-        "last_offset": pl.Int64,
-        "tenant": pl.String,
-        "kind": pl.String,  # carrier | trunk_group | b_range
-        "subject": pl.String,
-        "second_ms": pl.Int64,  # event time
-        "nanos": pl.Int64,
-        "currency": pl.String,
-        "talk_ms": pl.Int64,
-        "calls": pl.Int64,
-        "ended": pl.Int64,
-        "answered": pl.Int64,
-    }
-)
-"""What a second added to a carrier, a trunk group and a range over all accounts of a partition."""
 
 
 def judged(work: Work, decoded: Decoded, version: int) -> pl.DataFrame:
@@ -102,34 +83,3 @@ def rated(work: Work, bill: Bill, steps: Steps, records: pl.DataFrame, contracts
     }
     frame = {name: own[name] if name in own else [facts[name] for i in at if (facts := work.facts[i])] for name in schemas.RATED}
     return pl.DataFrame(frame, schema=schemas.RATED)
-
-
-def sums(work: Work, steps: Steps, frame: pl.DataFrame) -> pl.DataFrame:
-    """A frame of SUMS, from the features of a batch."""
-    if frame.is_empty():
-        return schemas.empty(SUMS)
-    rows = frame["i"].to_list()
-    base = frame.select("partition", "tenant", "t_ms", "nanos", "currency", "minutes", "calls", "b_range").with_columns(
-        pl.Series("offset", [work.offset[i] for i in rows], dtype=pl.Int64),
-        pl.Series("carrier", [work.carrier[i] for i in rows], dtype=pl.String),
-        pl.Series("trunk_group", [work.trunk_group[i] for i in rows], dtype=pl.String),
-        pl.Series("ended", [int(work.final[i]) for i in rows], dtype=pl.Int64),
-        pl.Series("answered", [int(work.final[i] and work.answered[i]) for i in rows], dtype=pl.Int64),
-        (pl.col("t_ms") // 1000 * 1000).alias("second_ms"),
-    )
-    kinds = [base.with_columns(pl.lit(kind).alias("kind"), pl.col(kind).alias("subject")) for kind in ("carrier", "trunk_group", "b_range")]
-    return (
-        pl.concat(kinds)
-        .filter(pl.col("subject") != "")
-        .group_by("partition", "tenant", "kind", "subject", "second_ms", "currency", maintain_order=True)
-        .agg(
-            pl.col("offset").min().alias("first_offset"),
-            pl.col("offset").max().alias("last_offset"),
-            pl.col("nanos").sum(),
-            (pl.col("minutes") * 60_000).round().cast(pl.Int64).sum().alias("talk_ms"),
-            pl.col("calls").sum(),
-            pl.col("ended").sum(),
-            pl.col("answered").sum(),
-        )
-        .select(list(SUMS))
-    )

@@ -1,4 +1,4 @@
-"""Judge's state on disk: copied in memory, written behind, published when durable.
+"""The state of judge and watch on disk: copied in memory, written behind, published when durable.
 
 A snapshot holds the offsets that it was taken at, so state and offsets cannot part. The file is replaced whole (write beside, fsync, rename):
 a crash at any moment leaves the last published one. The layout is a stored format: `LAYOUT` changes with a migration.
@@ -6,24 +6,36 @@ a crash at any moment leaves the last published one. The layout is a stored form
 
 from __future__ import annotations
 
+import errno
+import fcntl
+import os
 import threading
 from array import array
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import msgspec
 import numpy as np
+import polars as pl
 
 from core.flight import Calls, Flight, Ring
 from detectors import burst, caps
 from detectors.columns import Columns
 from detectors.policy import Alert
 from detectors.recent import Recent
+from flows.batches import from_value, to_value
 from flows.step import State
+from flows.sums import together
 from journal.durable import replace_file
 
-LAYOUT = 1
+LAYOUT = 2
+"""1 = before what spans partitions went to `watch`, and before a subject knew its home; read still, never written."""
+
+Kept = TypeVar("Kept")
+Held = TypeVar("Held")
 
 
 class SnapshotError(RuntimeError):
@@ -52,6 +64,8 @@ class _Image(msgspec.Struct):
     alerts: dict[str, Alert]
     recent: dict[int, list[tuple[str, int]]]
     columns: dict[str, dict[str, tuple[str, bytes]]]  # "burst/account" -> column -> dtype, bytes
+    gathered: bytes = b""  # flows.sums.ADDED, an Arrow stream
+    partitions: int = 0
 
 
 @dataclass(frozen=True)
@@ -63,6 +77,8 @@ class Frozen:
     alerts: bytes
     recent: bytes
     columns: dict[str, dict[str, Any]]
+    gathered: list[pl.DataFrame]
+    partitions: int
 
 
 def freeze(state: State) -> Frozen:
@@ -79,7 +95,7 @@ def freeze(state: State) -> Frozen:
     ]  # fmt: skip
     columns = {f"burst/{level}": held.copy() for level, held in state.burst.items()}
     columns |= {f"caps/{watched}": held.copy() for watched, held in state.caps.items()}
-    return Frozen(state.secret, calls, encode(state.alerts), encode(state.recent), columns)
+    return Frozen(state.secret, calls, encode(state.alerts), encode(state.recent), columns, list(state.gathered), state.partitions)
 
 
 def pack(frozen: Frozen) -> bytes:
@@ -89,15 +105,18 @@ def pack(frozen: Frozen) -> bytes:
     }
     alerts = msgspec.msgpack.decode(frozen.alerts, type=dict[str, Alert])
     recent = msgspec.msgpack.decode(frozen.recent, type=Recent)
-    return msgspec.msgpack.encode(_Image(LAYOUT, frozen.secret, frozen.calls, alerts, recent, columns))
+    gathered = to_value(together(frozen.gathered))
+    return msgspec.msgpack.encode(_Image(LAYOUT, frozen.secret, frozen.calls, alerts, recent, columns, gathered, frozen.partitions))
 
 
 def unpack(data: bytes) -> State:
     """The state that `pack` wrote."""
     image = msgspec.msgpack.decode(data, type=_Image)
-    if image.layout != LAYOUT:
-        raise SnapshotError(f"the snapshot has layout {image.layout}, this release reads {LAYOUT}: run the release's migration")
-    state = State(image.secret, alerts=image.alerts, recent=image.recent)
+    if image.layout not in (1, LAYOUT):
+        raise SnapshotError(f"the snapshot has layout {image.layout}, this release reads {LAYOUT}: start the release that wrote it, or a newer one")
+    state = State(image.secret, alerts=image.alerts, recent=image.recent, partitions=image.partitions)
+    if image.gathered and (gathered := from_value(image.gathered)).height:
+        state.gathered = [gathered]
     for encoded in image.calls:
         c = msgspec.msgpack.decode(encoded, type=_CallsImage)
         state.calls[c.partition] = Calls(
@@ -109,8 +128,20 @@ def unpack(data: bytes) -> State:
         group: {name: np.frombuffer(raw, np.dtype(dtype)) for name, (dtype, raw) in arrays.items()} for group, arrays in image.columns.items()
     }
     state.burst = {level: Columns.restore(columns.dtypes, held[f"burst/{level}"]) for level, columns in burst.new_state().items()}
-    state.caps = {watched: Columns.restore(caps.COLUMNS, held[f"caps/{watched}"]) for watched in caps.WATCHED}
+    state.caps = {watched: Columns.restore(columns.dtypes, held[f"caps/{watched}"]) for watched, columns in caps.new_state().items()}
+    if image.layout == 1:
+        _from_layout_1(state)
     return state
+
+
+def _from_layout_1(state: State) -> None:
+    """Trunk caps are watch's now; a subject's home is not known until it calls again, nor are the keys of calls in flight."""
+    state.alerts = {name: alert for name, alert in state.alerts.items() if "/trunk/" not in name}
+    for columns in (*state.burst.values(), *state.caps.values()):
+        columns["home"][: len(columns)] = -1
+    for calls in state.calls.values():
+        for flight in (*calls.flights.values(), *calls.hung.values()):
+            flight.subject_facts, flight.subjects = (), ()
 
 
 def _array(code: str, raw: bytes) -> array[int]:
@@ -119,26 +150,43 @@ def _array(code: str, raw: bytes) -> array[int]:
     return held
 
 
-class Snapshots:
-    """One file of the latest state. `publish` returns at once; what fails is raised at the next call."""
+class Snapshots(Generic[Kept, Held]):
+    """One file of the latest state, as `freeze` gave it and `pack` writes it. `publish` returns at once; what fails is raised at the
+    next call."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, pack: Callable[[Kept], bytes], unpack: Callable[[bytes], Held]) -> None:
         self.path = path
+        self._pack, self._unpack = pack, unpack
         self._writing: threading.Thread | None = None
         self._failed: BaseException | None = None
         path.parent.mkdir(parents=True, exist_ok=True)
 
-    def load(self) -> State | None:
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """One process a state. The journal's files would refuse a second one too; Kafka would not."""
+        fd = os.open(self.path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o640)
+        try:
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                if error.errno != errno.EWOULDBLOCK:
+                    raise
+                raise SnapshotError(f"{self.path} is the state of a process that runs: one process a state; stop that one first") from None
+            yield
+        finally:
+            os.close(fd)
+
+    def load(self) -> Held | None:
         """The last published state, or None."""
         try:
             data = self.path.read_bytes()
         except FileNotFoundError:
             return None
         try:
-            return unpack(data)
+            return self._unpack(data)
         except (msgspec.DecodeError, ValueError, KeyError) as broken:
             raise SnapshotError(
-                f"{self.path} cannot be read ({broken}); move it away to judge the journal again from its first offset: "
+                f"{self.path} cannot be read ({broken}); move it away to read the journal again from its first offset: "
                 "repeated orders are dropped as stale, repeated rows collapse"
             ) from broken
 
@@ -146,7 +194,7 @@ class Snapshots:
         """Whether the last one is still being written."""
         return self._writing is not None and self._writing.is_alive()
 
-    def publish(self, frozen: Frozen) -> None:
+    def publish(self, frozen: Kept) -> None:
         """Write behind. A crash before the rename leaves the file that was there."""
         self.wait()
         self._writing = threading.Thread(target=self._write, args=(frozen,), name="snapshot")
@@ -163,8 +211,13 @@ class Snapshots:
                 f"{self.path} cannot be written: {failed}; nothing is lost: free the disk and start again, judging goes on from the last snapshot"
             ) from failed
 
-    def _write(self, frozen: Frozen) -> None:
+    def _write(self, frozen: Kept) -> None:
         try:
-            replace_file(self.path, pack(frozen))
+            replace_file(self.path, self._pack(frozen))
         except Exception as failed:  # noqa: BLE001 - of a thread: raised at the next call
             self._failed = failed
+
+
+def of_judge(path: Path) -> Snapshots[Frozen, State]:
+    """The file of a judge's state."""
+    return Snapshots(path, pack, unpack)

@@ -26,7 +26,7 @@ from detectors.columns import Columns
 from detectors.features import features
 from detectors.policy import Alert, decide, forget, hits
 from detectors.recent import Memory, Recent
-from flows import rows
+from flows import rows, sums
 from rating.accrue import accrue
 from rating.contracts import Contracts
 from rating.rate import rate
@@ -43,6 +43,8 @@ class State:
     caps: dict[str, Columns] = field(default_factory=caps.new_state)
     alerts: dict[str, Alert] = field(default_factory=dict)
     recent: Recent = field(default_factory=dict)
+    gathered: list[pl.DataFrame] = field(default_factory=list)  # flows.sums.ADDED since the last tick
+    partitions: int = 0  # of `calls`, over which the accounts of this state are spread; 0 = nobody has said yet
 
 
 @dataclass(frozen=True)
@@ -51,9 +53,10 @@ class Outcome:
 
     judged: pl.DataFrame  # core.schemas.JUDGED: a row for every offset but ticks
     rated: pl.DataFrame  # core.schemas.RATED
-    sums: pl.DataFrame  # flows.rows.SUMS
+    sums: pl.DataFrame  # flows.sums.SUMS: the epochs that ended
     findings: list[Finding]
     orders: list[BlockOrder]
+    places: dict[str, int]  # finding_id -> the partition of its record
 
 
 def judge(state: State, messages: Sequence[Message], contracts_of: ContractsOf, *, dedupe: bool = True) -> Outcome:
@@ -67,9 +70,10 @@ def judge(state: State, messages: Sequence[Message], contracts_of: ContractsOf, 
     return Outcome(
         pl.concat([schemas.empty(schemas.JUDGED), *(o.judged for o in outcomes)]),
         pl.concat([schemas.empty(schemas.RATED), *(o.rated for o in outcomes)]),
-        pl.concat([schemas.empty(rows.SUMS), *(o.sums for o in outcomes)]),
+        pl.concat([schemas.empty(sums.SUMS), *(o.sums for o in outcomes)]),
         [finding for o in outcomes for finding in o.findings],
         [order for o in outcomes for order in o.orders],
+        {finding_id: partition for o in outcomes for finding_id, partition in o.places.items()},
     )
 
 
@@ -134,12 +138,14 @@ def _judge(state: State, piece: Piece, contracts: Contracts, dedupe: bool) -> Ou
     verdict = decide(state.alerts, found, frame, contracts.policy, contracts.protected, Memory(state.recent, frame))
     if decoded.ticks and state.alerts:
         forget(state.alerts, min(calls.now_ms for calls in state.calls.values()) - 2 * 86_400_000)
+    state.gathered, ended = sums.gather(state.gathered, work, frame, decoded, contracts.caps)
     return Outcome(
         judged=rows.judged(work, decoded, contracts.version),
         rated=rows.rated(work, bill, steps, decoded.records, contracts),
-        sums=rows.sums(work, steps, frame),
+        sums=ended,
         findings=verdict.findings,
         orders=verdict.orders,
+        places=verdict.places,
     )
 
 

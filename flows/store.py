@@ -30,6 +30,7 @@ from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 from bytewax.recovery import RecoveryConfig, init_db_dir
 from bytewax.run import cli_main
 
+from core.address import without_password
 from core.schemas import TABLES
 from core.telling import Tell, nobody
 from core.topics import JUDGED
@@ -46,7 +47,6 @@ from warehouse import (
     insert,
     migrate,
     open_warehouse,
-    without_password,
 )
 from warehouse.server import Limits, serve
 

@@ -1,13 +1,14 @@
-"""How records travel: one log, spelled here as files and later as Kafka."""
+"""How records travel: one log in two spellings, files and Apache Kafka."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from core.topics import PARTITIONS
-from journal.files import FileJournal, Limits
-from journal.partitioning import partition_for
+from core.partition import partition_for
+from core.topics import CALLS_PARTITIONS, partitions_of
+from journal.files import FileJournal
+from journal.limits import Limits
 from journal.protocol import (
     Entry,
     Full,
@@ -20,6 +21,7 @@ from journal.protocol import (
     Reader,
     TooLarge,
     Torn,
+    Unacknowledged,
     Writer,
 )
 
@@ -36,6 +38,7 @@ __all__ = [
     "Reader",
     "TooLarge",
     "Torn",
+    "Unacknowledged",
     "Writer",
     "create_topics",
     "open_journal",
@@ -44,21 +47,29 @@ __all__ = [
 
 
 def open_journal(dsn: str, limits: Limits = Limits()) -> Journal:
-    """The journal at an address: `files:///absolute/directory`. The directory is made when the first topic is.
+    """The journal at an address: `files:///absolute/directory`, or `kafka://` and `kafka+ssl://` (journal/kafka/address.py).
+
+    Nothing is asked of it yet. A directory is made when the first topic is.
 
     >>> open_journal("files://host/dir")
     Traceback (most recent call last):
     ...
-    journal.protocol.JournalError: 'files://host/dir' is not a journal's address: expected files:///absolute/directory
+    journal.protocol.JournalError: files://host/dir is not a journal's address: expected files:///absolute/directory, kafka:// or kafka+ssl://
     """
+    scheme, _, rest = dsn.partition(":")
+    if scheme in ("kafka", "kafka+ssl"):
+        from journal.kafka import KafkaJournal, parse  # the client library is loaded where it is used
+
+        return KafkaJournal(parse(dsn), limits)
     parts = urlsplit(dsn)
     plain = dsn.startswith("files:///") and len(parts.path) > 1 and not (parts.netloc or parts.query or parts.fragment)
     if plain:
         return FileJournal(Path(unquote(parts.path)), limits)
-    raise JournalError(f"{dsn!r} is not a journal's address: expected files:///absolute/directory")
+    shown = f"{scheme}:{'//' if rest.startswith('//') else ''}{rest.rpartition('@')[2].removeprefix('//')}"  # no password of any kind
+    raise JournalError(f"{shown} is not a journal's address: expected files:///absolute/directory, kafka:// or kafka+ssl://")
 
 
-def create_topics(journal: Journal) -> None:
-    """Makes every topic of `core.topics`, or checks that it has the right number of partitions."""
-    for topic, partitions in PARTITIONS.items():
+def create_topics(journal: Journal, calls: int = CALLS_PARTITIONS) -> None:
+    """Makes every topic of `core.topics`, or checks that it has its number of partitions. `calls`: how many `calls` has."""
+    for topic, partitions in partitions_of(calls).items():
         journal.create(topic, partitions)

@@ -50,7 +50,7 @@ class Contracts:
     trunks: Mapping[tuple[str, str], Trunk]
     plans: Mapping[tuple[str, str], DialPlan]  # (tenant, trunk) -> its dial plan
     plan: DialPlan  # of a trunk that we do not know
-    caps: Mapping[str, Mapping[tuple[str, str], Caps]]  # account | trunk | destination -> (tenant, name) -> its caps, where it has any
+    caps: Mapping[str, Mapping[tuple[str, str], Caps]]  # account | destination | SPANNING -> (tenant, name) -> its caps, where it has any
     first_seen: frozenset[tuple[str, str]]  # accounts whose first call to a country is told
     policy: Policy
     protected: Protected
@@ -119,9 +119,17 @@ def compile_contracts(config: Config, decks: Mapping[str, Deck]) -> Contracts:
         plans={(t.tenant, t.name): plans[t.dial_plan] for t in config.trunks},
         plan=plans.get("e164") or next(iter(plans.values()), DialPlan()),
         caps={
-            "account": {(a.tenant, a.name): a.caps for a in config.accounts if a.caps != Caps()},
-            "trunk": {(t.tenant, t.name): t.caps for t in config.trunks if t.caps != Caps()},
             "destination": {(a.tenant, a.name): a.destination_caps for a in config.accounts if a.destination_caps != Caps()},
+            **{
+                kind: {(one.tenant, one.name): one.caps for one in owners if one.caps != Caps()}
+                for kind, owners in (
+                    ("account", config.accounts),
+                    ("trunk", config.trunks),
+                    ("carrier", config.carriers),
+                    ("trunk_group", config.trunk_groups),
+                    ("range", config.ranges),
+                )
+            },
         },
         first_seen=frozenset((a.tenant, a.name) for a in config.accounts if a.first_seen_destination),
         policy=config.policy,

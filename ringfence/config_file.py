@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 import yaml
 
-from core.config import Account, Carrier, Config, Policy, Trunk
+from core.config import Account, Carrier, Config, Policy, Range, Trunk, TrunkGroup
 from core.money import to_nanos, to_text
 from core.numbers import DialPlan
 
@@ -29,6 +29,8 @@ PARTS: dict[str, type[msgspec.Struct]] = {
     "accounts": Account,
     "carriers": Carrier,
     "trunks": Trunk,
+    "trunk_groups": TrunkGroup,
+    "ranges": Range,
     "dial_plans": DialPlan,
 }
 KEYS = ("tenants", "decks", *PARTS, "policy", "self_register", "default_sell_deck", "default_buy_deck")

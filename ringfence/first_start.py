@@ -58,7 +58,7 @@ def lay(settings: Settings) -> None:
     settings.root.mkdir(parents=True, exist_ok=True, mode=0o700)
     for directory in (settings.state_dir, settings.spool_dir, settings.run_dir):
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    create_topics(open_journal(settings.journal_dsn))
+    create_topics(open_journal(settings.journal_dsn), settings.partitions)
 
 
 def open_and_publish(settings: Settings, start: Start, now_ms: int) -> int:

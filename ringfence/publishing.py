@@ -20,7 +20,14 @@ from ringfence.config_file import PARTS, Named, Said, Wrong, file_of, parse, ren
 from switches.kamailio.settings import dial_plans_of, sources_of
 from switches.kamailio.tables import dial_plan_row
 
-WORDS = {"accounts": "account", "carriers": "carrier", "trunks": "trunk", "dial_plans": "dial plan"}
+WORDS = {
+    "accounts": "account",
+    "carriers": "carrier",
+    "trunks": "trunk",
+    "trunk_groups": "trunk group",
+    "ranges": "range",
+    "dial_plans": "dial plan",
+}
 
 Stored = Callable[[str], bytes | None]
 """The CSV of a deck version that the books have."""
@@ -103,13 +110,16 @@ def _parties(said: Said) -> list[str]:
         seen: Counter[tuple[str, str]] = Counter()
         for at, row in enumerate(getattr(config, part)):
             place, tenant = f"{part}[{at}]", getattr(row, "tenant", "")
-            if not named(row.name):
+            if part == "ranges":
+                if not (row.name.isascii() and row.name.isdigit() and len(row.name) <= 15):
+                    faults.append(f"{place}.b_range: {row.name!r} is not 1 to 15 digits")
+            elif not named(row.name):
                 faults.append(f"{place}.name: {row.name!r} is not a name (letters, digits, . _ - @ +, at most 64)")
             if hasattr(row, "tenant") and tenant not in said.tenants:
                 faults.append(f"{place}.tenant: {tenant!r} is not among the tenants of the file")
             seen[tenant, row.name] += 1
             if seen[tenant, row.name] == 2:
-                faults.append(f"{place}.name: there is {WORDS[part]} {row.name!r} already")
+                faults.append(f"{place}.{'b_range' if part == 'ranges' else 'name'}: there is {WORDS[part]} {row.name!r} already")
             for field in ("caps", "destination_caps"):
                 faults += _negative(getattr(row, field, Caps()), f"{place}.{field}")
     faults += _negative(config.policy, "policy")

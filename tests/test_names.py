@@ -8,9 +8,9 @@ from pathlib import Path
 import msgspec
 
 from core import flight, orders, record, schemas, topics
-from detectors import burst, caps, policy
-from flows import judge, snapshot, store
-from flows.rows import SUMS
+from detectors import burst, caps, overall, policy
+from flows import judge, snapshot, store, watch
+from flows.sums import ADDED, SUMS
 
 GOLDEN = Path(__file__).parent / "stored_names.json"
 
@@ -21,7 +21,7 @@ def fields(struct: type[msgspec.Struct]) -> list[str]:
 
 def stored_names() -> dict[str, object]:
     return {
-        "topics": {topic: topics.PARTITIONS[topic] for topic in topics.TOPICS},
+        "topics": {topic: topics.partitions_of(topics.CALLS_PARTITIONS)[topic] for topic in topics.TOPICS},
         "tick_key": record.TICK_KEY.decode(),
         "journal_key": record.journal_key("t1", "acme", "").decode(),
         "journal_key_of_a_trunk": record.journal_key("t1", "", "tg7").decode(),
@@ -36,14 +36,22 @@ def stored_names() -> dict[str, object]:
         "statuses": list(orders.STATUSES),
         "dispositions": list(schemas.DISPOSITIONS),
         "sums": {name: str(dtype) for name, dtype in SUMS.items()},
-        "flow_judge": [judge.FLOW_ID, judge.INPUT_ID, judge.STEP_ID, judge.OUTPUT_ID],
+        "flow_judge": list(judge.NAMES),
+        "flow_watch": list(watch.NAMES),
         "flow_store": [store.FLOW, store.SOURCE_STEP, store.SINK_STEP, store.SINK_PART],
         "judge_state": {
             "layout": snapshot.LAYOUT,
             "flight": fields(flight.Flight),
             "alert": fields(policy.Alert),
             "burst": {level: sorted(columns.dtypes) for level, columns in burst.new_state().items()},
-            "caps": sorted(caps.COLUMNS),
+            "caps": {watched: sorted(columns.dtypes) for watched, columns in caps.new_state().items()},
+            "gathered": {name: str(dtype) for name, dtype in ADDED.items()},
+        },
+        "watch_state": {
+            "layout": watch.LAYOUT,
+            "kept": fields(watch.Kept),
+            "totals": fields(overall.Totals),
+            "total": fields(overall.Total),
         },
         "tables": {table: {name: str(dtype) for name, dtype in schema.items()} for table, schema in schemas.TABLES.items()},
     }
@@ -54,8 +62,10 @@ def test_stored_names_are_what_they_were():
 
 
 def test_every_topic_has_its_partitions():
-    assert set(topics.TOPICS) == topics.PARTITIONS.keys()
-    assert topics.PARTITIONS[topics.CALLS] == topics.PARTITIONS[topics.JUDGED], "judged uses the partition of its source"
+    of = topics.partitions_of(4)
+    assert of.keys() == set(topics.TOPICS)
+    assert of[topics.CALLS] == of[topics.JUDGED] == of[topics.SUMS], "judge writes under the partition of its source"
+    assert of[topics.FINDINGS] == of[topics.BLOCK_ORDERS] == 5, "and watch into one more"
 
 
 def test_ids_are_what_they_were():

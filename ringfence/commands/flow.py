@@ -13,7 +13,8 @@ from ringfence.parts import PARTS
 EPILOG = """
 **Parts**
 
-`collector` takes records over HTTP and appends them to the journal. `judge` prices and judges them.
+`collector` takes records over HTTP and appends them to the journal. `judge` prices and judges them; where RINGFENCE_JUDGES says that
+several share the work they are `judge-1`, `judge-2` and so on. `watch` sees what spans their partitions.
 `store` writes what was judged to the warehouse and answers SELECT. `dispatcher` delivers block orders to the switches.
 `shipper` posts what a switch on this machine has written to its spool. `kamailio` runs a Kamailio with our configuration.
 
@@ -30,8 +31,9 @@ def flow(
     home: Home = None,
 ) -> None:
     """Run one part in the foreground, until SIGTERM or Ctrl-C."""
-    if name not in PARTS:
-        raise typer.BadParameter(f"there is no part {name!r}: it is one of {', '.join(PARTS)}")
     from ringfence import parts
 
-    parts.run(name, options.settings_of(home))
+    settings = options.settings_of(home)
+    if name not in (known := parts.names(settings)):
+        raise typer.BadParameter(f"there is no part {name!r}: it is one of {', '.join(known)}")
+    parts.run(name, settings)

@@ -26,7 +26,7 @@ from core.decode import Message
 from core.orders import BlockOrder, Finding
 from core.record import TICK_KEY
 from flows.batches import from_value
-from flows.snapshot import Snapshots
+from flows.snapshot import of_judge
 from flows.step import Outcome, State, judge
 from journal import Journal, open_journal
 from ringfence import first_start
@@ -214,7 +214,7 @@ def test_after_thirty_kills_every_record_and_every_cent_is_there_once(tmp_path: 
 
 def written_past_the_snapshot(journal: Journal, settings: Settings) -> bool:
     """Whether `judged` holds rows that the durable state does not know of: the judge died between a write and its snapshot."""
-    state = Snapshots(settings.state_dir / "judge.state").load()
+    state = of_judge(settings.state_dir / "judge.state").load()
     known = {partition: calls.next_offset for partition, calls in state.calls.items()} if state else {}
     last = rows_of(journal, "records").group_by("partition").agg(pl.col("offset").max()).iter_rows()
     return any(offset >= known.get(partition, 0) for partition, offset in last)

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from core.record import TICK_KEY, Record
-from core.topics import CALLS, PARTITIONS
+from core.topics import CALLS, CALLS_PARTITIONS
 from journal import open_journal
 from simulator.live import Progress, live_world, run
 from simulator.post import Shipper, to_collector
@@ -210,7 +210,7 @@ def test_it_all_arrives_in_the_journal_through_the_collector(tmp_path: Path) -> 
         thread.join(20)
     assert progress.left == 0
     seqs: list[int] = []
-    for partition in range(PARTITIONS[CALLS]):
+    for partition in range(CALLS_PARTITIONS):
         reader = journal.reader(CALLS, partition, 0)
         while messages := reader.read():
             seqs += [msgspec.json.decode(one.value, type=Record).seq or 0 for one in messages if one.key != TICK_KEY]

@@ -29,10 +29,19 @@ def murmur2(data: bytes) -> int:
 
 
 @lru_cache(maxsize=262_144)
+def home_of(key: bytes) -> int:
+    """What decides a key's partition, however many there are: 31 bits that state keeps, so that it can move when they become more.
+
+    >>> home_of(b"t1\x1facme") % 4
+    1
+    """
+    return murmur2(key) & 0x7FFFFFFF
+
+
 def partition_for(key: bytes, partitions: int) -> int:
     """The partition of a key.
 
     >>> partition_for(b"t1\\x1facme", 4)
     1
     """
-    return (murmur2(key) & 0x7FFFFFFF) % partitions
+    return home_of(key) % partitions

@@ -1,0 +1,192 @@
+"""Hard caps of what spans partitions: a carrier, a trunk group, an ingress trunk, and a range over all accounts.
+
+The same lines as `detectors.caps`, over sums instead of rows: what each second added, taken cut by cut (flows/sums.py). A cut holds the same
+rows however many processes judged them, so what is found does not depend on that either. Money an hour and a day count in UTC's clock
+hours and days; a second of an hour that has passed is added to no later one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import msgspec
+import polars as pl
+
+from core.config import Caps, Policy
+from core.ids import derived_id
+from core.money import in_range, to_text
+from core.orders import BlockOrder, Finding, Key, order_id
+from core.safety import Protected, refusal
+from detectors.caps import crossed
+from detectors.policy import CAP_WORDS, Alert, Verdict
+
+SHARE = 0.05
+"""Of what all accounts together do in a range: whoever does less is not ordered against when the range is over its cap."""
+SECONDS = 60
+"""Event seconds of which calls a second are remembered: a cut may bring more of one that an earlier cut began."""
+EXAMPLES = 5
+NAMED = 3  # accounts that a reason names
+
+WORDS = {"carrier": "carrier", "trunk_group": "trunk group", "trunk": "trunk", "range": "range"}
+
+
+class Subject(NamedTuple):
+    """Whose sums: one currency each."""
+
+    tenant: str
+    kind: str
+    name: str
+    currency: str
+
+
+class Total(msgspec.Struct):
+    """What is known of a subject in one currency."""
+
+    hour: int = 0
+    hour_nanos: int = 0
+    hour_calls: int = 0
+    day: int = 0
+    day_nanos: int = 0
+    flying: int = 0
+    learned_ms: int = 0
+    shares: dict[str, list[int]] = {}  # of a range: account -> nanos and calls in the hour
+    seconds: dict[int, int] = {}  # second -> calls that began in it
+    examples: list[str] = []
+
+
+class Totals(msgspec.Struct):
+    """All that is remembered."""
+
+    totals: dict[str, Total] = {}  # tenant, kind, subject, currency
+    alerts: dict[str, Alert] = {}
+
+
+def add(
+    state: Totals, cut: pl.DataFrame, caps: Mapping[str, Mapping[tuple[str, str], Caps]], policy: Policy, protected: Protected
+) -> Verdict:
+    """Add one cut to the totals (in place), second by second, and judge each capped subject after each second of its own.
+
+    `cut`: columns tenant, kind, subject, account, second_ms, currency, nanos, calls, flying, learned_ms, call_id: a row a subject, second
+    and partition, in any order.
+    """
+    verdict = Verdict([], [], {})
+    by = ("second_ms", "tenant", "kind", "subject", "currency")
+    rows = cut.sort(*by, "account", "call_id")
+    for group in rows.partition_by(by, maintain_order=True):
+        t_ms, *names = group.select(by).row(0)
+        of = Subject(*names)
+        if (cap := caps.get(of.kind, {}).get((of.tenant, of.name))) is None:
+            continue
+        total = state.totals.setdefault("\x1f".join(of), Total())
+        _count(total, t_ms, group, of.kind)
+        for which, value, line in crossed(
+            cap, total.hour_nanos, total.day_nanos, total.flying, total.seconds.get(t_ms // 1000, 0)
+        ):
+            _say(state.alerts, verdict, total, of, t_ms, which, value, line, policy, protected)
+    return verdict
+
+
+def _count(total: Total, t_ms: int, group: pl.DataFrame, kind: str) -> None:
+    hour, day, second = t_ms // 3_600_000, t_ms // 86_400_000, t_ms // 1000
+    nanos, calls = _sum(group, "nanos"), _sum(group, "calls")
+    if hour > total.hour:
+        total.hour, total.hour_nanos, total.hour_calls, total.shares = hour, 0, 0, {}
+    if hour == total.hour:
+        total.hour_nanos += nanos
+        total.hour_calls += calls
+        if kind == "range":
+            for account, more, began in group.select("account", "nanos", "calls").iter_rows():
+                share = total.shares.setdefault(account, [0, 0])
+                share[0] += more
+                share[1] += began
+    if day > total.day:
+        total.day, total.day_nanos = day, 0
+    if day == total.day:
+        total.day_nanos += nanos
+    total.flying += _sum(group, "flying")
+    total.seconds[second] = total.seconds.get(second, 0) + calls
+    for old in [s for s in total.seconds if s < max(total.seconds) - SECONDS]:
+        del total.seconds[old]
+    total.learned_ms = max(total.learned_ms, max(group["learned_ms"].to_list()))
+    total.examples = list(dict.fromkeys([*total.examples, *group["call_id"].to_list()]))[-EXAMPLES:]
+
+
+def _sum(group: pl.DataFrame, column: str) -> int:
+    """In Python's integers: many calls together may be more than 64 bits of nanos."""
+    return sum(group[column].to_list())
+
+
+def _say(
+    alerts: dict[str, Alert], verdict: Verdict, total: Total, of: Subject, t_ms: int, which: str, value: int, line: int,
+    policy: Policy, protected: Protected,
+) -> None:  # fmt: skip
+    """Fold a crossing into its episode, and say it again each minute, as `detectors.policy.decide` does."""
+    tenant, kind, subject, currency = of
+    name, score = "\x1f".join((which, *of)), value / line if line else 1.0
+    alert = alerts.get(name)
+    if alert is not None and t_ms - alert.last_ms <= policy.episode_ms:
+        alert.last_ms, alert.score = max(alert.last_ms, t_ms), max(alert.score, score)
+        if t_ms - alert.said_ms < policy.reissue_ms:
+            return
+    else:
+        finding_id = derived_id("finding", tenant, f"cap_{which}", kind, subject, currency, t_ms // policy.episode_ms)
+        alert = alerts[name] = Alert(finding_id, t_ms, t_ms, t_ms, 0, 0, 0, 0, score)
+    alert.said_ms, alert.issues = t_ms, alert.issues + 1
+    reason = words_of(of, total, which, value, line)
+    keys: list[Key] = []
+    for account in _shares(total) if kind == "range" and score >= policy.order_score else ():
+        key = Key(tenant=tenant, account=account, b_range=subject)
+        order = BlockOrder(
+            order_id=order_id(key, alert.finding_id, alert.issues), key=key, action="refuse", created_at_ms=t_ms,
+            learned_ms=total.learned_ms, expires_at_ms=total.learned_ms + policy.order_ttl_ms, finding_id=alert.finding_id, reason=reason,
+            by="watch",
+        )  # fmt: skip
+        if no := refusal(order, protected, automatic=True):
+            reason = f"{reason}; account {account} is not blocked: {no}"
+            continue
+        verdict.orders.append(order)
+        keys.append(key)
+    verdict.findings.append(
+        Finding(
+            finding_id=alert.finding_id, tenant=tenant, detector=f"cap_{which}", subject_kind=kind, subject=subject,
+            detected_at_ms=alert.detected_at_ms, first_ms=alert.first_ms, last_ms=alert.last_ms, calls=total.hour_calls,
+            exposure_nanos=in_range(total.day_nanos if which == "money_day" else total.hour_nanos), currency=currency,
+            score=round(alert.score, 3), reason=reason, example_call_ids=list(total.examples), key=keys[0] if keys else None,
+            learned_ms=total.learned_ms,
+        )
+    )  # fmt: skip
+
+
+def _shares(total: Total) -> list[str]:
+    """The accounts of a range whose share counts, the largest first: by money, or by calls where there is none."""
+    at = 0 if total.hour_nanos > 0 else 1
+    whole = total.hour_nanos if at == 0 else total.hour_calls
+    mine: list[tuple[int, str]] = [(-share[at], account) for account, share in total.shares.items() if account]
+    return [account for share, account in sorted(mine) if -share >= SHARE * whole and share]
+
+
+def words_of(of: Subject, total: Total, which: str, value: int, line: int) -> str:
+    """Why, in a sentence.
+
+    >>> total = Total(hour_nanos=12 * 10**9, shares={"acme": [8 * 10**9, 3], "blue": [4 * 10**9, 1]})
+    >>> words_of(Subject("t1", "range", "88213", "EUR"), total, "money_hour", 12 * 10**9, 10**10)
+    'range 88213 over all accounts: money this hour 12 EUR, the cap is 10; acme 8, blue 4'
+    """
+    is_money = which.startswith("money")
+    amounts = (f"{to_text(value)} {of.currency}".strip(), to_text(line)) if is_money else (str(value), str(line))
+    whose = f"{WORDS[of.kind]} {of.name}" + (" over all accounts" if of.kind in ("range", "trunk") else "")
+    at = 0 if total.hour_nanos > 0 else 1
+    parts = [f"{one} {to_text(total.shares[one][0]) if at == 0 else total.shares[one][1]}" for one in _shares(total)[:NAMED]]
+    more = len(_shares(total)) - NAMED
+    who = f"; {', '.join(parts)}" + (f" and {more} more" if more > 0 else "") if parts else ""
+    return f"{whose}: {CAP_WORDS[which]} {amounts[0]}, the cap is {amounts[1]}{who}"
+
+
+def forget(state: Totals, now_ms: int) -> None:
+    """Episodes and subjects that have been silent for two days are over; a subject with calls in flight stays."""
+    before_ms = now_ms - 2 * 86_400_000
+    for name in [name for name, alert in state.alerts.items() if alert.last_ms < before_ms]:
+        del state.alerts[name]
+    for name in [name for name, total in state.totals.items() if not total.flying and total.hour * 3_600_000 < before_ms]:
+        del state.totals[name]

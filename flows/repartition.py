@@ -1,0 +1,215 @@
+"""Moves what judge remembers when `calls` gains partitions, or when other judge processes share them.
+
+An account's past (its averages, its calls in flight, its alerts) stands with its partition. State keeps each subject's home, the 31 bits
+that decide the partition however many there are, so the past can be sent after the account. Only with everything stopped, in this order:
+
+1. judge    what is in `calls` is judged to its end, by the old processes' states. A crash: nothing has moved
+2. merge    all states as one file, `repartition.state`. From here on nothing starts until all is done: `check_states` refuses
+3. grow     the topics. A crash: some have grown; doing it again grows the others
+4. spread   the merged state over the new processes' files, then the old files go, then the merged one. A crash: done again from it
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from core.flight import RING, Calls, Flight, Ring
+from core.partition import home_of
+from core.record import journal_key
+from core.topics import CALLS, partitions_of
+from detectors.columns import Columns
+from flows.snapshot import SnapshotError, freeze, of_judge, pack
+from flows.step import State
+from journal import Journal
+from journal.durable import replace_file, sync_directory
+
+MERGED = "repartition.state"
+GLOB = "judge*.state"
+
+
+@dataclass(frozen=True)
+class Moved:
+    """What a repartition did. `left_behind`: subjects from before states knew homes; their averages begin anew."""
+
+    partitions: int
+    judges: int
+    flights: int
+    subjects: int
+    left_behind: int
+
+
+def check_states(state_dir: Path, mine: Collection[Path]) -> None:
+    """Refuse to start beside the states of other judge processes than those that the settings name."""
+    if (state_dir / MERGED).exists():
+        raise SnapshotError(
+            f"{state_dir / MERGED} is there: a repartition was cut off. Run `ringfence repartition` again, which finishes it"
+        )
+    if others := sorted(path.name for path in state_dir.glob(GLOB) if path not in mine):
+        raise SnapshotError(
+            f"{state_dir} holds {', '.join(others)}: the state of other judge processes than the settings name. Set RINGFENCE_JUDGES as it "
+            "was, or stop everything and run `ringfence repartition`, which moves the state"
+        )
+
+
+def partitions_of_judge(number: int, judges: int, partitions: int) -> tuple[int, ...]:
+    """The share of judge process `number`, from 1.
+
+    >>> partitions_of_judge(2, 3, 8)
+    (1, 4, 7)
+    """
+    return tuple(range(number - 1, partitions, judges))
+
+
+def repartition(
+    journal: Journal,
+    state_dir: Path,
+    secret: bytes,
+    partitions: int,
+    old: Sequence[Path],
+    new: Sequence[Path],
+    drain: Callable[[int, int], None],
+) -> Moved:
+    """Do all of it. `old`, `new`: the state files that are and that are to be, one a process. `drain(number, partitions)`: judge to the end
+    what old process `number`, from 1, has of so many partitions."""
+    merged_file = state_dir / MERGED
+    there = journal.partitions(CALLS)
+    if partitions < there:
+        raise SnapshotError(f"calls has {there} partitions; they can become more, never fewer: name --partitions {there} or more")
+    if not merged_file.exists():
+        check_states(state_dir, old)
+        known = [state.partitions for path in old if (state := of_judge(path).load()) is not None and state.partitions]
+        for number in range(1, len(old) + 1):
+            drain(number, known[0] if known else there)
+        states = [state for path in old if (state := of_judge(path).load()) is not None]
+        ends = {p: journal.end_offset(CALLS, p) for p in range(there)}
+        judged = {p: calls.next_offset for state in states for p, calls in state.calls.items()}
+        if behind := sorted(p for p, end in ends.items() if end > judged.get(p, 0)):
+            raise SnapshotError(
+                f"calls/{behind} has records that no state has judged: is a collector running? Stop everything, then again"
+            )
+        replace_file(merged_file, pack(freeze(merge(states, secret))))
+    merged = of_judge(merged_file).load()
+    assert merged is not None
+    for topic, number in partitions_of(partitions).items():
+        if journal.partitions(topic) < number:
+            journal.grow(topic, number)
+    states, left_behind = spread(merged, partitions, len(new))
+    for path, state in zip(new, states, strict=True):
+        replace_file(path, pack(freeze(state)))
+    for path in old:
+        if path not in new:
+            path.unlink(missing_ok=True)
+    merged_file.unlink()
+    sync_directory(state_dir)
+    flights = sum(len(calls.flights) for state in states for calls in state.calls.values())
+    subjects = sum(len(columns) for state in states for columns in (*state.burst.values(), *state.caps.values()))
+    return Moved(partitions, len(new), flights, subjects, left_behind)
+
+
+# --- the state, in memory ---
+
+
+def merge(states: Iterable[State], secret: bytes) -> State:
+    """The states of processes over disjoint partitions as one. Their subjects are disjoint too: an account is in one partition."""
+    whole = State(secret)
+    for state in states:
+        whole.secret, whole.partitions = state.secret, max(whole.partitions, state.partitions)
+        whole.calls |= state.calls
+        whole.alerts |= state.alerts
+        whole.recent |= state.recent
+        whole.gathered += state.gathered
+        for mine, theirs in ((whole.burst, state.burst), (whole.caps, state.caps)):
+            for name, columns in theirs.items():
+                _add(mine[name], columns)
+    return whole
+
+
+def _add(to: Columns, columns: Columns) -> None:
+    kept = columns.copy()
+    places = to.places([int(key) for key in kept.pop("_key")])
+    for name, values in kept.items():
+        to[name][places] = values
+
+
+def spread(whole: State, partitions: int, judges: int) -> tuple[list[State], int]:
+    """One state as those of so many processes over so many partitions; and how many subjects had no home to go to."""
+    calls = _calls(whole.calls, whole.partitions, partitions)
+    ranges = whole.burst["range"]
+    homes = {key: int(ranges["home"][place]) for key in whole.recent if (place := ranges.find(key)) >= 0}
+    states = []
+    for number in range(1, judges + 1):
+        mine = partitions_of_judge(number, judges, partitions)
+        state = State(whole.secret, partitions=partitions)
+        state.calls = {p: calls[p] for p in mine}
+        state.alerts = {name: alert for name, alert in whole.alerts.items() if _in(alert.home, partitions, mine)}
+        state.recent = {key: shown for key, shown in whole.recent.items() if _in(homes.get(key, -1), partitions, mine)}
+        state.gathered = [rows.filter(rows["partition"].is_in(mine)) for rows in whole.gathered]
+        for to, columns_of in ((state.burst, whole.burst), (state.caps, whole.caps)):
+            for name, columns in columns_of.items():
+                to[name] = _share(columns, partitions, mine)
+        states.append(state)
+    left_behind = sum(int((c["home"][: len(c)] < 0).sum()) for c in (*whole.burst.values(), *whole.caps.values()))
+    return states, left_behind
+
+
+def _in(home: int, partitions: int, mine: tuple[int, ...]) -> bool:
+    return home >= 0 and home % partitions in mine
+
+
+def _share(columns: Columns, partitions: int, mine: tuple[int, ...]) -> Columns:
+    """The subjects whose home is in these partitions."""
+    kept = columns.copy()
+    homes = kept["home"]
+    here = (homes >= 0) & np.isin(homes % partitions, mine)
+    share = Columns.restore(columns.dtypes, {name: values[here] for name, values in kept.items()})
+    if "partition" in columns.dtypes:
+        share["partition"][: len(share)] = share["home"][: len(share)] % partitions
+    return share
+
+
+def _calls(old: Mapping[int, Calls], before: int, partitions: int) -> dict[int, Calls]:
+    """Calls in flight go to the partition of their account. What was seen before (deliveries, ends, rows) is known in every one: a repeat
+    may come in by the new partition of what came first by the old."""
+    every = list(old.values())
+    rings = _rings(every)
+    calls = {p: Calls(p) for p in range(partitions)}
+    for p, here in calls.items():
+        here.rings = {boot: Ring(array("q", ring.seqs), array("q", ring.hashes), ring.top) for boot, ring in rings.items()}
+        known = old.get(p)
+        if known is not None:
+            here.next_offset, here.config_version, here.now_ms = known.next_offset, known.config_version, known.now_ms
+        here.complete_to_ms = dict(known.complete_to_ms if known else every[0].complete_to_ms if every else {})
+        here.latest_ms = max((c.latest_ms for c in every), default=0)
+        here.forgotten = {boot: max(c.forgotten.get(boot, -1) for c in every) for c in every for boot in c.forgotten}
+        here.closed = dict(sorted(((key, end) for c in every for key, end in c.closed.items()), key=lambda item: item[1][1]))
+        here.rows = dict(sorted(((row, at_ms) for c in every for row, at_ms in c.rows.items()), key=lambda item: item[1]))
+    for c in every:
+        for name in ("flights", "hung"):
+            for key, flight in getattr(c, name).items():
+                getattr(calls[_place(flight, c.partition, before, partitions)], name)[key] = flight
+    return calls
+
+
+def _place(flight: Flight, partition: int, old: int, new: int) -> int:
+    """Where the next record of a call will come in. A call whose records name other parties than it knows stays where it is."""
+    home = home_of(journal_key(flight.tenant, flight.account, flight.ingress_trunk))
+    return home % new if home % old == partition else partition
+
+
+def _rings(every: Sequence[Calls]) -> dict[str, Ring]:
+    """One ring a boot: in each slot the highest number that any partition saw."""
+    rings: dict[str, Ring] = {}
+    for c in every:
+        for boot, ring in c.rings.items():
+            known = rings.setdefault(boot, Ring(array("q", [-1]) * RING, array("q", [0]) * RING))
+            seqs, hashes = np.frombuffer(known.seqs, np.int64).copy(), np.frombuffer(known.hashes, np.int64).copy()
+            theirs = np.frombuffer(ring.seqs, np.int64)
+            newer = theirs > seqs
+            seqs[newer], hashes[newer] = theirs[newer], np.frombuffer(ring.hashes, np.int64)[newer]
+            rings[boot] = Ring(array("q", seqs.tobytes()), array("q", hashes.tobytes()), max(known.top, ring.top))
+    return rings

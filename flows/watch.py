@@ -1,0 +1,201 @@
+"""The dataflow `watch`: sums -> watch -> findings | block_orders.
+
+One process, also where there is one judge: it sees what spans partitions. It takes the epochs of all partitions cut by cut
+(`flows.sums`): the epochs that ended with the same tick of the collector, when every partition has come to it. A partition that has
+told nothing for `PATIENCE_MS` is not waited for; what it tells when it is back is added then.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import polars as pl
+from bytewax.run import cli_main
+
+from core import topics
+from core.decode import Message
+from core.orders import BlockOrder, Finding
+from core.telling import Tell, nobody
+from detectors.overall import Totals, add, forget
+from flows import live
+from flows.batches import from_value
+from flows.judge import append, opened
+from flows.live import Names, Pace
+from flows.snapshot import SnapshotError, Snapshots
+from flows.step import ContractsOf
+from flows.sums import BY, TICK
+from journal import Entry, Journal, Reader, Writer
+
+NAMES = Names("watch", "sums", "watch", "journal")
+LAYOUT = 1
+
+PATIENCE_MS = 20_000
+"""Four ticks: a judge that is killed and started again is back within them."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """`partitions` of `calls`; its own partition of what it writes is the one after them."""
+
+    partitions: int
+    state_file: Path
+    linger_ms: int = 20
+    snapshot_ms: int = 10_000
+    until_idle: bool = False
+
+
+class Epoch(NamedTuple):
+    """What a partition added between two ticks. `next_offset`: of the message of `sums` that ends it; it may begin the next one."""
+
+    partition: int
+    tick_offset: int
+    tick_ms: int
+    version: int
+    next_offset: int
+    rows: pl.DataFrame
+
+
+class Kept(msgspec.Struct):
+    """What survives: where each partition is read on, and the last tick of it that is in the totals."""
+
+    next_offset: dict[int, int] = {}
+    ticks: dict[int, int] = {}
+    totals: Totals = msgspec.field(default_factory=Totals)
+
+
+@dataclass
+class State:
+    """What is kept, and what waits for its cut: that is read again after a crash."""
+
+    partitions: int
+    kept: Kept = field(default_factory=Kept)
+    begun: dict[int, list[pl.DataFrame]] = field(default_factory=dict)  # rows whose tick has not come
+    waiting: dict[int, list[Epoch]] = field(default_factory=dict)
+    heard_ms: dict[int, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a batch leads to."""
+
+    findings: list[Finding]
+    orders: list[BlockOrder]
+
+
+def watch(state: State, messages: Sequence[Message], contracts_of: ContractsOf, now_ms: int, *, last: bool = False) -> Outcome:
+    """Take in messages of `sums` and judge the cuts that are whole; `state` is updated in place. `last`: nothing more will come."""
+    outcome = Outcome([], [])
+    for message in messages:
+        state.heard_ms[message.partition] = now_ms
+        _take(state, message)
+    while cut := _next_cut(state, now_ms, last):
+        contracts = contracts_of(cut[0].version)
+        rows = pl.concat([epoch.rows for epoch in cut])
+        verdict = add(state.kept.totals, rows, contracts.caps, contracts.policy, contracts.protected)
+        outcome.findings.extend(verdict.findings)
+        outcome.orders.extend(verdict.orders)
+        for epoch in cut:
+            state.kept.ticks[epoch.partition] = epoch.tick_offset
+            state.kept.next_offset[epoch.partition] = epoch.next_offset
+        forget(state.kept.totals, cut[0].tick_ms)
+    return outcome
+
+
+def _take(state: State, message: Message) -> None:
+    """Rows of a message to their epochs. An epoch that was told again is known by its tick."""
+    begun = state.begun.setdefault(message.partition, [])
+    for part in from_value(message.value).partition_by("tick_offset", maintain_order=True):
+        first = part.row(0, named=True)
+        tick_offset = first["tick_offset"]
+        if begun and begun[0]["tick_offset"][0] != tick_offset:
+            begun.clear()  # half of an epoch: who wrote it died, and it has been told again from its beginning
+        begun.append(part.filter(pl.col("kind") != TICK))
+        if part["kind"][-1] != TICK:
+            continue
+        waiting = state.waiting.setdefault(message.partition, [])
+        known = waiting[-1].tick_offset if waiting else state.kept.ticks.get(message.partition, -1)
+        if tick_offset > known:
+            # The same row twice is half an epoch and then the whole of it.
+            rows = pl.concat(begun).unique(BY, keep="last", maintain_order=True)
+            waiting.append(Epoch(message.partition, tick_offset, first["tick_ms"], first["config_version"], message.offset, rows))
+        begun.clear()
+
+
+def _next_cut(state: State, now_ms: int, last: bool) -> list[Epoch]:
+    """The epochs of the earliest tick, if no partition that is alive can still tell of an earlier one."""
+    heads = {partition: waiting[0] for partition, waiting in state.waiting.items() if waiting}
+    for partition in range(state.partitions):
+        heard = now_ms - state.heard_ms.setdefault(partition, now_ms) < PATIENCE_MS
+        if partition not in heads and heard and not last:
+            return []
+    if not heads:
+        return []
+    tick_ms = min(epoch.tick_ms for epoch in heads.values())
+    return [state.waiting[partition].pop(0) for partition, epoch in sorted(heads.items()) if epoch.tick_ms == tick_ms]
+
+
+def run(journal: Journal, contracts_of: ContractsOf, settings: Settings, tell: Tell = nobody) -> None:
+    """Watch until stopped (or, with `until_idle`, until all is watched). `tell` hears each `Outcome` when it is written."""
+    snapshots = of_watch(settings.state_file)
+    with ExitStack() as stack:
+        stack.enter_context(snapshots.alone())
+        state = State(settings.partitions, snapshots.load() or Kept())
+        stack.callback(snapshots.wait)
+        mine = (settings.partitions,)
+        orders, findings = (opened(journal, topic, mine, stack) for topic in (topics.BLOCK_ORDERS, topics.FINDINGS))
+
+        def step(messages: Sequence[Message]) -> Outcome:
+            return watch(state, messages, contracts_of, time.time_ns() // 1_000_000)
+
+        def effects(outcome: Outcome) -> None:
+            write(outcome, orders, findings, settings.partitions, time.time_ns() // 1_000_000)
+            tell(outcome)
+
+        pace = Pace(settings.linger_ms, settings.snapshot_ms, every_ms=1_000, until_idle=settings.until_idle)
+        cli_main(live.flow(NAMES, partial(readers, journal, state), step, lambda: freeze(state), effects, snapshots, pace))  # type: ignore[no-untyped-call]
+        if settings.until_idle:
+            effects(watch(state, [], contracts_of, time.time_ns() // 1_000_000, last=True))
+            snapshots.publish(freeze(state))
+
+
+def readers(journal: Journal, state: State) -> Mapping[int, Reader]:
+    """At the first epoch that is not in the totals, or the oldest that is kept: sums are of use for a day."""
+    found = {}
+    for partition in range(state.partitions):
+        first = journal.first_offset(topics.SUMS, partition)
+        found[partition] = journal.reader(topics.SUMS, partition, max(first, state.kept.next_offset.get(partition, 0)))
+    return found
+
+
+def write(outcome: Outcome, orders: Mapping[int, Writer], findings: Mapping[int, Writer], partition: int, at_ms: int) -> None:
+    """The effects, the urgent first; a crash before the snapshot says them again, with the same ids."""
+    encode = msgspec.json.encode
+    append(orders, [(partition, Entry(order.key.text().encode(), encode(order), at_ms)) for order in outcome.orders])
+    append(findings, [(partition, Entry(one.subject.encode(), encode(one), at_ms)) for one in outcome.findings])
+
+
+def freeze(state: State) -> bytes:
+    """A copy of what is kept."""
+    return msgspec.msgpack.encode((LAYOUT, state.kept))
+
+
+def thaw(data: bytes) -> Kept:
+    """What `freeze` wrote."""
+    layout, kept = msgspec.msgpack.decode(data, type=tuple[int, Any])
+    if layout != LAYOUT:
+        raise SnapshotError(
+            f"the snapshot has layout {layout}, this release reads {LAYOUT}: start the release that wrote it, or a newer one"
+        )
+    return msgspec.convert(kept, Kept, str_keys=True)
+
+
+def of_watch(path: Path) -> Snapshots[bytes, Kept]:
+    """The file of watch's state."""
+    return Snapshots(path, bytes, thaw)
