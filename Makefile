@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
 
-.PHONY: help setup demo test bench lint ci lock clean
+.PHONY: help setup demo test bench docs picture lint ci lock clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 10
@@ -32,6 +32,13 @@ test: setup  ## the whole suite
 
 bench: setup  ## the figures: records a second, where the time goes, kills, the order's way
 	@for b in bench/bench_*.py; do echo "== $$b"; $(BIN)/python "$$b" || exit 1; done
+
+docs: setup  ## the docs as a site, in build/site
+	@$(BIN)/zensical build --clean --strict
+
+picture: setup  ## the picture of the flow, drawn from the flows (and with Chromium)
+	@$(BIN)/python -m flows.picture README.md docs/flow.md
+	@$(BIN)/python tests/docs/draw.py docs/flow.md docs/flow.svg
 
 lint: setup  ## style, types and who imports whom
 	@$(BIN)/ruff check .
