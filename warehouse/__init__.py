@@ -6,7 +6,7 @@ from clickhouse_connect.driver.client import Client as Warehouse
 
 from warehouse.errors import WarehouseDown, WarehouseError, WarehouseHeld
 from warehouse.migrations import migrate
-from warehouse.opening import DATABASE, embedded_directory, open_warehouse, without_password
+from warehouse.opening import DATABASE, embedded_directory, open_warehouse
 from warehouse.queries import Query
 from warehouse.retention import apply_retention, keep_days, kept_days
 from warehouse.rows import ask, insert
@@ -26,5 +26,4 @@ __all__ = [
     "kept_days",
     "migrate",
     "open_warehouse",
-    "without_password",
 ]

@@ -19,8 +19,9 @@ from pathlib import Path
 from clickhouse_connect.driver.client import Client
 
 from warehouse.errors import WarehouseDown, WarehouseError, WarehouseHeld
+from warehouse.faults import explained
 from warehouse.lock import holder
-from warehouse.opening import DATABASE, PLACE, explained, open_warehouse
+from warehouse.opening import DATABASE, PLACE, open_warehouse
 
 LOOK_S = 0.5
 ANSWER_S = 20.0

@@ -11,7 +11,8 @@ from typing import NamedTuple
 from clickhouse_connect.driver.client import Client
 
 from warehouse.errors import WarehouseError
-from warehouse.opening import DATABASE, explained
+from warehouse.faults import explained
+from warehouse.opening import DATABASE
 
 DDL = Path(__file__).parent / "ddl"
 
@@ -46,7 +47,9 @@ def migrate(client: Client, directory: Path = DDL) -> list[str]:
     A crash between a statement and its note repeats that file: each statement must bear it (IF NOT EXISTS, OR REPLACE).
     """
     with explained(client.uri):
-        client.command(f"CREATE DATABASE IF NOT EXISTS {DATABASE}", use_database=False)
+        # Asked first: a user of a database that somebody else has made need not have the right to make one.
+        if not int(str(client.command(f"EXISTS DATABASE {DATABASE}", use_database=False))):
+            client.command(f"CREATE DATABASE IF NOT EXISTS {DATABASE}", use_database=False)
         client.command(
             "CREATE TABLE IF NOT EXISTS migrations (version UInt32, name String, sha256 String, applied_ms Int64, "
             "applied_at DateTime64(3, 'UTC') ALIAS fromUnixTimestamp64Milli(applied_ms, 'UTC')) "

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import weakref
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import clickhouse_connect
 from clickhouse_connect.driver.client import Client
-from clickhouse_connect.driver.exceptions import ClickHouseError, Error
+from clickhouse_connect.driver.exceptions import ClickHouseError
 
+from core.address import without_password
 from warehouse import lock
-from warehouse.errors import WarehouseDown, WarehouseError, WarehouseHeld
+from warehouse.errors import WarehouseError, WarehouseHeld
+from warehouse.faults import explained
 
 DATABASE = "ringfence"
 
 PLACE = "backups"
 """The folder in an embedded warehouse's directory to which the engine may write copies, and the only one."""
-
-_TRANSIENT = {159, 160, 202, 209, 210, 241, 242, 243, 252, 279, 285, 319, 425, 999, 1000}
-"""ClickHouse's numbers for what may pass by itself: time-outs, network, memory, no space, too many parts or queries, Keeper."""
 
 
 def open_warehouse(dsn: str, *, timeout_s: float = 30.0) -> Client:
@@ -34,22 +31,40 @@ def open_warehouse(dsn: str, *, timeout_s: float = 30.0) -> Client:
     >>> open_warehouse("mysql://somewhere")
     Traceback (most recent call last):
     ...
-    warehouse.errors.WarehouseError: 'mysql://somewhere' is not a warehouse's address: expected chdb:///absolute/directory or http(s)://host:port
+    warehouse.errors.WarehouseError: 'mysql://somewhere' is not a warehouse's address: expected chdb:///absolute/directory or http(s)://user:password@host:port
+    (with what a password has of : / @ ? # % written as %3A and so on)
     """
-    parts = urlsplit(dsn)
     if directory := embedded_directory(dsn):
         return _open_embedded(directory)
-    if parts.scheme in ("http", "https") and parts.hostname:
+    if _is_http(dsn):
+        _check_file_of_authority(dsn)
         with explained(without_password(dsn)):
+            # The driver reads TLS off the port, not off the scheme: with https and another port than 8443 it would speak in the clear.
             client = clickhouse_connect.get_client(
-                dsn=dsn, connect_timeout=min(10, int(timeout_s) or 1), send_receive_timeout=max(1, int(timeout_s)),
+                dsn=dsn, interface=urlsplit(dsn).scheme, connect_timeout=min(10, int(timeout_s) or 1), send_receive_timeout=max(1, int(timeout_s)),
                 autogenerate_session_id=False,
             )  # fmt: skip
         client.database = DATABASE
         return client
     raise WarehouseError(
-        f"{without_password(dsn)!r} is not a warehouse's address: expected chdb:///absolute/directory or http(s)://host:port"
+        f"{without_password(dsn)!r} is not a warehouse's address: expected chdb:///absolute/directory or "
+        "http(s)://user:password@host:port (with what a password has of : / @ ? # % written as %3A and so on)"
     )
+
+
+def _is_http(dsn: str) -> bool:
+    try:
+        parts = urlsplit(dsn)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # its words may hold a piece of the password
+        return False
+
+
+def _check_file_of_authority(dsn: str) -> None:
+    """The driver takes a file that is not there for a line that broke."""
+    for name, path in parse_qsl(urlsplit(dsn).query):
+        if name in ("ca_cert", "client_cert", "client_cert_key") and path != "certifi" and not Path(path).is_file():
+            raise WarehouseError(f"the warehouse at {without_password(dsn)}: there is no file {path} for {name}")
 
 
 def embedded_directory(dsn: str) -> Path | None:
@@ -61,30 +76,6 @@ def embedded_directory(dsn: str) -> Path | None:
     parts = urlsplit(dsn)
     plain = dsn.startswith("chdb:///") and not (parts.netloc or parts.query or parts.fragment) and len(parts.path) > 1
     return Path(unquote(parts.path)) if plain else None
-
-
-def without_password(dsn: str) -> str:
-    """An address as it may be shown.
-
-    >>> without_password("http://reader:secret@127.0.0.1:8124/")
-    'http://127.0.0.1:8124/'
-    """
-    parts = urlsplit(dsn)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
-
-
-@contextlib.contextmanager
-def explained(where: str) -> Iterator[None]:
-    """The driver's errors as ours: `WarehouseDown` for what may pass by itself, `WarehouseError` for what will not."""
-    try:
-        yield
-    except Error as error:
-        words = str(error).strip().partition("\n")[0][:600]
-        # No number from the engine = the line itself failed.
-        kind = WarehouseDown if error.code is None or error.code in _TRANSIENT else WarehouseError
-        raise kind(f"the warehouse at {where}: {words}") from error
-    except OSError as error:
-        raise WarehouseDown(f"the warehouse at {where}: {error}") from error
 
 
 def _open_embedded(directory: Path) -> Client:

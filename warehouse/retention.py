@@ -9,7 +9,8 @@ from clickhouse_connect.driver.client import Client
 
 from core.schemas import TABLES
 from warehouse.errors import WarehouseError
-from warehouse.opening import DATABASE, explained
+from warehouse.faults import explained
+from warehouse.opening import DATABASE
 
 
 def kept_days(client: Client) -> dict[str, int]:
@@ -44,9 +45,15 @@ def apply_retention(client: Client, now_ms: int) -> list[tuple[str, str]]:
                 parameters={"database": DATABASE, "table": table, "oldest": int(oldest_kept(now_ms, days))},
             ).result_rows
             for (day,) in old:
-                client.command(f"ALTER TABLE {table} DROP PARTITION {int(day)}")
+                client.command(f"ALTER TABLE {table} DROP PARTITION {int(day)}", settings=_whole_days(client))
                 dropped.append((table, str(day)))
     return dropped
+
+
+def _whole_days(client: Client) -> dict[str, int]:
+    """A server keeps whoever types from dropping more than 50 GB at once. A day of a large carrier is more, and is meant."""
+    name = "max_partition_size_to_drop"  # beside a question since ClickHouse 23.12
+    return {name: 0} if name in client.server_settings else {}
 
 
 def oldest_kept(now_ms: int, days: int) -> str:

@@ -9,7 +9,7 @@ from clickhouse_connect.driver.client import Client
 
 from core.schemas import TABLES
 from warehouse.errors import WarehouseError
-from warehouse.opening import explained
+from warehouse.faults import explained
 from warehouse.queries import Query
 
 INSERT = {
