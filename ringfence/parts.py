@@ -351,7 +351,7 @@ def run(name: str, settings: Settings) -> None:
     """Runs a part until it is told to stop. Where an outside part cannot be used, one line names its setting, and the exit code is 1."""
     from ringfence import faults, logs
 
-    logs.speak(settings.log_level)
+    logs.speak(settings.log_level, settings.log_format)
     part, _, number = name.partition("-")
     with faults.named(settings):
         if number:

@@ -24,7 +24,7 @@ SWITCH = simulator.SWITCH
 
 def live(settings: Settings, seed: int, calls_per_s: float, attack_after_s: float | None, for_s: float | None) -> None:
     """Traffic until it is told to stop. The truth is kept outside of what the flows see."""
-    logs.speak(settings.log_level)
+    logs.speak(settings.log_level, settings.log_format)
     stop = until_signalled()
     seen = shown(settings, "simulator", Simulator())
     secrets = secrets_of(settings)
