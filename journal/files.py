@@ -17,46 +17,28 @@ import json
 import logging
 import mmap
 import os
-import re
 import shutil
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from journal import frames
 from journal.durable import replace_file, sync_directory
-from journal.protocol import Entry, Full, JournalError, Locked, Message, OffsetAhead, OffsetTrimmed, TooLarge, Torn
+from journal.limits import Limits, check_grows, check_same, check_topic
+from journal.protocol import Entry, Full, JournalError, Locked, Message, NoTopic, OffsetTrimmed, TooLarge, Torn, ahead, trimmed
 
 FORMAT = 1
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _CHUNK = 1 << 20
 _CHECKING = "checking"
 _LOCK_TURNS = 50  # of 20 ms
-_TOPIC = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}")
 
 _log = logging.getLogger(__name__)
 
 
 def wall_clock_ms() -> int:
     return time.time_ns() // 1_000_000
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What a partition may hold, and for how long.
-
-    Retention looks at whole segments, and only when a new one is begun (when the last is full, or older than `roll_ms`):
-    the oldest goes while the partition is over `retention_bytes`, or the segment was last written longer than `retention_ms` ago.
-    Age is that of the files, not what entries say of themselves: a record that carries a time of 1970 takes nothing with it.
-    """
-
-    record_bytes: int = 1 << 20
-    segment_bytes: int = 64 << 20
-    roll_ms: int = 24 * 3_600_000
-    retention_bytes: int | None = None
-    retention_ms: int | None = 7 * 24 * 3_600_000
 
 
 class FileJournal:
@@ -69,20 +51,14 @@ class FileJournal:
 
     def create(self, topic: str, partitions: int) -> None:
         """Makes a topic, all of it or nothing. Of one that exists, each partition without a writer has its torn tail cut."""
-        if not _TOPIC.fullmatch(topic):
-            raise JournalError(f"{topic!r} is not a topic's name (letters, digits, . _ -, at most 200)")
-        if not 1 <= partitions <= 1024:
-            raise JournalError(f"{topic}: {partitions} partitions is not between 1 and 1024")
+        check_topic(topic, partitions)
         target = self._home / topic
         if not (target / "topic.json").exists():
             try:
                 self._make(target, partitions)
             except OSError as error:
                 raise _explained(error, f"cannot make {topic} in {self._home}") from error
-        if (there := self.partitions(topic)) != partitions:
-            raise JournalError(
-                f"{topic} has {there} partitions, {partitions} were asked for: another number would part keys from their state"
-            )
+        check_same(topic, self.partitions(topic), partitions)
         for number in range(partitions):
             try:
                 FileWriter(self._part(topic, number), self._limits, self._now_ms, checking=True).close()
@@ -96,10 +72,8 @@ class FileJournal:
         draft.chmod(0o750)
         try:
             for number in range(partitions):
-                part = draft / str(number)
-                part.mkdir(0o750)
-                replace_file(part / "synced", bytes(8))
-            replace_file(draft / "topic.json", json.dumps({"format": FORMAT, "partitions": partitions}).encode())
+                _make_part(draft / str(number))
+            replace_file(draft / "topic.json", _about(partitions))
             sync_directory(draft)
             os.rename(draft, target)
         except OSError as error:
@@ -109,11 +83,29 @@ class FileJournal:
             return  # another process made it meanwhile
         sync_directory(self._home)
 
+    def grow(self, topic: str, partitions: int) -> None:
+        """More partitions of a topic that exists. A crash before the last step leaves directories that nobody looks at; again makes
+        them anew."""
+        there = self.partitions(topic)
+        check_grows(topic, there, partitions)
+        if partitions == there:
+            return
+        home = self._home / topic
+        try:
+            for number in range(there, partitions):
+                if (home / str(number)).exists():
+                    shutil.rmtree(home / str(number))
+                _make_part(home / str(number))
+            sync_directory(home)
+            replace_file(home / "topic.json", _about(partitions))
+        except OSError as error:
+            raise _explained(error, f"cannot give {topic} in {self._home} {partitions} partitions") from error
+
     def partitions(self, topic: str) -> int:
         try:
             about = json.loads((self._home / topic / "topic.json").read_bytes())
         except FileNotFoundError:
-            raise JournalError(f"there is no topic {topic} in {self._home}") from None
+            raise NoTopic(f"there is no topic {topic} in {self._home}") from None
         except OSError as error:
             raise _explained(error, f"cannot read topic {topic} in {self._home}") from error
         if about.get("format") != FORMAT:
@@ -380,7 +372,7 @@ class FileReader:
 
     def _check_not_ahead(self, end: int) -> None:
         if self.offset > end:
-            raise OffsetAhead(f"{self._name} ends at {end}, the reader is at {self.offset}: it read another journal before")
+            raise ahead(self._name, end, self.offset)
 
     def _seek(self) -> None:
         """Opens the segment that holds our offset. Retention may remove it between listing and opening: then we look again."""
@@ -414,9 +406,7 @@ class FileReader:
             self._fd = -1
 
     def _trimmed(self, first: int) -> OffsetTrimmed:
-        return OffsetTrimmed(
-            f"{self._name} begins at {first}, the reader is at {self.offset}: retention removed what was between"
-        )
+        return trimmed(self._name, first, self.offset)
 
     def _torn(self, at: int, fault: str) -> Torn:
         path = _segment(self._part, self._base)
@@ -459,6 +449,15 @@ class _Synced:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _about(partitions: int) -> bytes:
+    return json.dumps({"format": FORMAT, "partitions": partitions}).encode()
+
+
+def _make_part(part: Path) -> None:
+    part.mkdir(0o750)
+    replace_file(part / "synced", bytes(8))
 
 
 def _segment(part: Path, base: int) -> Path:

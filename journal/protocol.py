@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 
 
 class Entry(NamedTuple):
-    """What is appended. `timestamp_ms` is when we learned of it."""
+    """What is appended. `timestamp_ms` is when we learned of it, in ms of UTC, from 1 on (Kafka has no other)."""
 
     key: bytes
     value: bytes
@@ -28,6 +28,10 @@ class Message(NamedTuple):
 
 class JournalError(Exception):
     """Something is wrong with the journal; the words say what and where."""
+
+
+class NoTopic(JournalError):
+    """There is no topic of this name."""
 
 
 class Locked(JournalError):
@@ -54,11 +58,25 @@ class Torn(JournalError):
     """Bytes that were acknowledged cannot be read back. Never repaired in silence."""
 
 
+class Unacknowledged(JournalError):
+    """Nobody knows what became of an append: it may be there, or its first entries, or nothing; it may even come to be there later,
+    behind what is appended next. Append it again: every reader of ours knows a repeat (docs/decisions/kafka-is-the-same-log.md)."""
+
+
+def trimmed(name: str, first: int, at: int) -> OffsetTrimmed:
+    return OffsetTrimmed(f"{name} begins at {first}, the reader is at {at}: retention removed what was between")
+
+
+def ahead(name: str, end: int, at: int) -> OffsetAhead:
+    return OffsetAhead(f"{name} ends at {end}, the reader is at {at}: it read another journal before")
+
+
 class Writer(Protocol):
     """The one writer of a partition."""
 
     def append(self, entries: Sequence[Entry]) -> int:
-        """The offset of the first entry. Returns only after the fsync; all or nothing."""
+        """The offset of the first entry. Returns only when all are safe: synced to the disk, or on as many brokers as must have them.
+        All or nothing; `Unacknowledged` alone leaves that open. After a fault other than `Full` or `TooLarge`, open a new writer."""
         ...
 
     def close(self) -> None:
@@ -73,7 +91,8 @@ class Reader(Protocol):
     """Of the next message."""
 
     def read(self, max_messages: int = 4096, max_bytes: int = 8 << 20) -> list[Message]:
-        """What comes next, in order; never waits. `[]` means nothing new yet. At least one message is given, however large."""
+        """What comes next, in order; never waits for what is not there. `[]` means nothing new yet: at least all that was there when
+        the reader was opened has been given by then. At least one message is given, however large."""
         ...
 
     def close(self) -> None: ...
@@ -86,10 +105,14 @@ class Journal(Protocol):
         """Makes a topic. Again with the same number does nothing; with another number it is refused: keys would move."""
         ...
 
+    def grow(self, topic: str, partitions: int) -> None:
+        """Gives a topic that exists more partitions, whole or not at all; again does nothing. Only for who moves keys and state, too."""
+        ...
+
     def partitions(self, topic: str) -> int: ...
 
     def writer(self, topic: str, partition: int) -> Writer:
-        """The one writer; a second one is `Locked`."""
+        """The one writer; a second one is `Locked`: at once, or when both have written."""
         ...
 
     def reader(self, topic: str, partition: int, offset: int) -> Reader:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +13,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent / "servers"))
 
+from kafka_server import Broker, Missing
+from kafka_server import libs as kafka_libs
 from postgresql_server import BIN as POSTGRESQL
 from postgresql_server import PostgreSQL
 
@@ -21,6 +24,7 @@ HOW_TO_GET = {
     "kamailio": "apt-get install kamailio kamailio-{extra,json,utils,lua,sqlite}-modules",
     "sipp": "apt-get install sip-tester",
     "postgresql": "apt-get install postgresql-15",
+    "kafka": "apt-get install default-jre-headless maven",
 }
 """Parts that PyPI does not have: the program's name, and where Debian keeps it."""
 
@@ -32,6 +36,13 @@ def need_part(part: str) -> None:
     if part == "postgresql" and (POSTGRESQL / "postgres").exists():
         return
     word = f"{part} is not installed: {HOW_TO_GET.get(part, 'install it')}"
+    if part == "kafka":
+        try:
+            kafka_libs()
+        except Missing as error:
+            word = f"there is no Kafka: {error}"
+        else:
+            return
     if os.environ.get("RINGFENCE_REQUIRE") == "all":
         pytest.fail(word)
     pytest.skip(word)
@@ -91,6 +102,39 @@ def books_dsn(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     server.drop(dsn)
 
 
+# --- a broker of Kafka ---
+
+
+@pytest.fixture(scope="session")
+def broker_of_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Broker]]:
+    """One broker a session, started by the first who asks."""
+    started: list[Broker] = []
+
+    def started_once() -> Broker:
+        need_part("kafka")
+        if not started:
+            started.append(Broker(tmp_path_factory.mktemp("kafka")))
+        if started[0].process is None:
+            started[0].start()
+        return started[0]
+
+    yield started_once
+    for broker in started:
+        broker.kill()
+
+
+@pytest.fixture
+def broker(broker_of_session: Callable[[], Broker]) -> Broker:
+    """A running Apache Kafka, of all tests: who stops it starts it again. Each test takes a prefix of its own for its topics."""
+    return broker_of_session()
+
+
+@pytest.fixture
+def prefix() -> str:
+    """Of the topics of one test."""
+    return f"t{uuid.uuid4().hex[:8]}."
+
+
 CALLS = ("switches/kamailio", "ringfence/calls", "test_up_kamailio", "test_every_switch", "test_reload")
 """Where real calls are placed: these tests share ports and time with nobody, so they run one after the other."""
 
@@ -99,5 +143,5 @@ def pytest_collection_modifyitems(items):
     """Two processes run the suite: one places calls, the other takes a file at a time."""
     for item in items:
         path = item.path.as_posix()
-        group = "calls" if any(place in path for place in CALLS) else path
+        group = "calls" if any(place in path for place in CALLS) else "kafka" if item.get_closest_marker("kafka") else path
         item.add_marker(pytest.mark.xdist_group(group))

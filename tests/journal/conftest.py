@@ -1,4 +1,4 @@
-"""Each spelling of the journal under the same suite. A spelling is a function from a home directory to a journal."""
+"""Each spelling of the journal under the same suite. A spelling is a function from a test to a journal."""
 
 from __future__ import annotations
 
@@ -7,16 +7,25 @@ from pathlib import Path
 
 import pytest
 
-from journal import Journal, open_journal
+from journal import Journal, Limits, open_journal
+
+FOR_EVER = Limits(retention_ms=None)
+"""The suite's entries say that they are of 1970, which Kafka's retention believes."""
 
 
-def files(home: Path) -> Journal:
-    return open_journal(f"files://{home}")
+def files(request: pytest.FixtureRequest) -> Journal:
+    tmp_path: Path = request.getfixturevalue("tmp_path")
+    return open_journal(f"files://{tmp_path}/journal", FOR_EVER)
 
 
-SPELLINGS: dict[str, Callable[[Path], Journal]] = {"files": files}
+def kafka(request: pytest.FixtureRequest) -> Journal:
+    dsn = request.getfixturevalue("broker").dsn(prefix=request.getfixturevalue("prefix"))
+    return open_journal(dsn, FOR_EVER)
 
 
-@pytest.fixture(params=sorted(SPELLINGS))
-def journal(request: pytest.FixtureRequest, tmp_path: Path) -> Journal:
-    return SPELLINGS[request.param](tmp_path / "journal")
+SPELLINGS: dict[str, Callable[[pytest.FixtureRequest], Journal]] = {"files": files, "kafka": kafka}
+
+
+@pytest.fixture(params=["files", pytest.param("kafka", marks=pytest.mark.kafka)])
+def journal(request: pytest.FixtureRequest) -> Journal:
+    return SPELLINGS[request.param](request)

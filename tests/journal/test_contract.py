@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import time
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -13,6 +16,7 @@ from journal import (
     Locked,
     Message,
     OffsetAhead,
+    Reader,
     TooLarge,
     create_topics,
     open_journal,
@@ -22,6 +26,15 @@ from journal import (
 
 def entries(count: int, start: int = 0) -> list[Entry]:
     return [Entry(b"key%d" % n, b"value %d" % n, 1_000 + n) for n in range(start, start + count)]
+
+
+def soon(reader: Reader, count: int = 1) -> list[Message]:
+    """So many messages that were appended after the reader was opened: they are there in a moment."""
+    out: list[Message] = []
+    end_s = time.monotonic() + 20
+    while len(out) < count and time.monotonic() < end_s:
+        out += reader.read()
+    return out
 
 
 def test_what_is_appended_is_read_in_order_with_its_offsets(journal: Journal) -> None:
@@ -43,9 +56,10 @@ def test_a_reader_sees_what_comes_later(journal: Journal) -> None:
     assert reader.read() == []
     writer = journal.writer("calls", 0)
     writer.append(entries(1))
-    assert [m.offset for m in reader.read()] == [0]
+    assert [m.offset for m in soon(reader)] == [0]
     writer.append(entries(1))
-    assert [m.offset for m in reader.read()] == [1]
+    assert [m.offset for m in soon(reader)] == [1]
+    assert reader.read() == []
 
 
 def test_a_reader_starts_at_any_offset_also_at_the_end(journal: Journal) -> None:
@@ -65,7 +79,7 @@ def test_a_reader_beyond_the_end_is_told(journal: Journal) -> None:
 
 def test_limits_of_a_read_cut_between_messages_and_give_at_least_one(journal: Journal) -> None:
     journal.create("calls", 1)
-    journal.writer("calls", 0).append([Entry(b"", b"x" * 1000, 0)] * 10)
+    journal.writer("calls", 0).append([Entry(b"", b"x" * 1000, 1)] * 10)
     reader = journal.reader("calls", 0, 0)
     assert len(reader.read(max_messages=3)) == 3
     assert len(reader.read(max_bytes=2500)) == 2
@@ -75,7 +89,7 @@ def test_limits_of_a_read_cut_between_messages_and_give_at_least_one(journal: Jo
 
 def test_empty_keys_values_and_any_bytes_travel(journal: Journal) -> None:
     journal.create("calls", 1)
-    odd = [Entry(b"", b"", 0), Entry(b"\x00\x1f", b"\n\x00\xff", -1), Entry(b"k", b"x" * 900_000, 2**53)]
+    odd = [Entry(b"", b"", 1), Entry(b"\x00\x1f", b"\n\x00\xff", 2), Entry(b"k", b"x" * 900_000, 2**53)]
     journal.writer("calls", 0).append(odd)
     assert [(m.key, m.value, m.timestamp_ms) for m in journal.reader("calls", 0, 0).read()] == [tuple(e) for e in odd]
 
@@ -91,9 +105,19 @@ def test_an_entry_over_the_limit_is_refused_with_all_that_came_with_it(journal: 
     journal.create("calls", 1)
     writer = journal.writer("calls", 0)
     with pytest.raises(TooLarge, match="entry 1 of 2"):
-        writer.append([Entry(b"", b"small", 0), Entry(b"", b"x" * (1 << 20) + b"y", 0)])
+        writer.append([Entry(b"", b"small", 1), Entry(b"", b"x" * (1 << 20) + b"y", 1)])
     assert journal.end_offset("calls", 0) == 0
     assert writer.append(entries(1)) == 0
+
+
+def test_an_entry_at_the_limit_and_many_large_ones_are_taken(journal: Journal) -> None:
+    journal.create("calls", 1)
+    large = [Entry(b"key", bytes([n]) * ((1 << 20) - 3), 1) for n in range(12)]
+    journal.writer("calls", 0).append(large)
+    reader, got = journal.reader("calls", 0, 0), []
+    while messages := reader.read():
+        got += messages
+    assert [m.value for m in got] == [entry.value for entry in large]
 
 
 def test_a_partition_has_one_writer(journal: Journal) -> None:
@@ -117,6 +141,50 @@ def test_creating_again_is_harmless_and_another_number_is_refused(journal: Journ
         journal.create("calls", 4)
 
 
+def test_a_topic_grows_by_its_own_command_and_keeps_what_it_holds(journal: Journal) -> None:
+    journal.create("calls", 2)
+    writer = journal.writer("calls", 1)
+    writer.append(entries(3))
+    for _ in range(2):
+        journal.grow("calls", 5)
+        assert journal.partitions("calls") == 5
+    assert writer.append(entries(1, start=3)) == 3
+    assert len(journal.reader("calls", 1, 0).read()) == 4
+    assert journal.writer("calls", 4).append(entries(1)) == 0
+    assert len(journal.reader("calls", 4, 0).read()) == 1
+    with pytest.raises(JournalError, match="has 5 partitions: it can get more, not 4"):
+        journal.grow("calls", 4)
+    with pytest.raises(JournalError, match="has 5 partitions, 2 were asked for"):
+        journal.create("calls", 2)
+    with pytest.raises(JournalError, match="no topic nothing"):
+        journal.grow("nothing", 4)
+
+
+def test_readers_share_a_partition_and_none_takes_anothers_messages(journal: Journal) -> None:
+    journal.create("calls", 1)
+    journal.writer("calls", 0).append(entries(20))
+    readers = [journal.reader("calls", 0, offset) for offset in (0, 7, 0)]
+    got: list[list[int]] = [[], [], []]
+    for _ in range(10):
+        for number, reader in enumerate(readers):
+            got[number] += [m.offset for m in reader.read(max_messages=3)]
+    assert got == [list(range(20)), list(range(7, 20)), list(range(20))]
+    readers[0].close()
+    assert [m.offset for m in journal.reader("calls", 0, 19).read()] == [19]
+
+
+def test_a_reader_that_is_left_alone_keeps_its_place_and_holds_up_nobody(journal: Journal) -> None:
+    journal.create("calls", 2)
+    slow, quick = journal.reader("calls", 0, 0), journal.reader("calls", 1, 0)
+    lazy, busy = journal.writer("calls", 0), journal.writer("calls", 1)
+    for _ in range(4):
+        lazy.append([Entry(b"k", b"x" * 900_000, 1)] * 10)  # more than a reader is sent ahead of its reading
+    for n in range(30):
+        busy.append(entries(1))
+        assert [m.offset for m in soon(quick)] == [n]
+    assert [m.offset for m in soon(slow, 40)] == list(range(40))
+
+
 def test_what_is_not_there_is_named(journal: Journal) -> None:
     with pytest.raises(JournalError, match="no topic nothing"):
         journal.partitions("nothing")
@@ -135,7 +203,7 @@ def test_all_topics_are_made(journal: Journal) -> None:
 
 def test_an_unknown_address_is_refused() -> None:
     with pytest.raises(JournalError, match="not a journal's address"):
-        open_journal("redis://x")
+        open_journal("redis://ann:secret@x")
 
 
 def test_keys_go_where_kafka_puts_them() -> None:
@@ -160,12 +228,14 @@ def test_any_appends_are_read_back_by_any_reads(
     got: list[Message] = []
     for group in appends:
         writer = journal.writer("calls", 0)  # another writer each time
-        writer.append([Entry(value[:3], value, len(value)) for value in group])
+        writer.append([Entry(value[:3], value, 1 + len(value)) for value in group])
         writer.close()
         got += reader.read(*reads[len(got) % len(reads)])
-    for turn in range(10_000):
-        if not (more := reader.read(*reads[turn % len(reads)])):
-            break
-        got += more
     wanted = [value for group in appends for value in group]
-    assert got == [Message(start + n, len(value), value[:3], value) for n, value in enumerate(wanted)]
+    end_s = time.monotonic() + 20
+    for turn in itertools.count():
+        more = reader.read(*reads[turn % len(reads)])
+        got += more
+        if not more and (len(got) >= len(wanted) or time.monotonic() > end_s):
+            break
+    assert got == [Message(start + n, 1 + len(value), value[:3], value) for n, value in enumerate(wanted)]

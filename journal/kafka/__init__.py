@@ -1,0 +1,217 @@
+"""The journal on Apache Kafka: the same topics, partitions and offsets. How each promise is kept: docs/decisions/kafka-is-the-same-log.md."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import Future
+from typing import Any
+
+from confluent_kafka import KafkaError, TopicCollection
+from confluent_kafka.admin import ConfigResource, NewPartitions, NewTopic, OffsetSpec, ResourceType
+
+from journal.kafka.address import Address, parse
+from journal.kafka.cluster import Cluster
+from journal.kafka.intake import Intake
+from journal.kafka.reader import KafkaReader
+from journal.kafka.words import code_of
+from journal.kafka.writer import KafkaWriter
+from journal.limits import Limits, check_grows, check_same, check_topic
+from journal.protocol import JournalError, Locked, NoTopic
+
+__all__ = ["Address", "KafkaJournal", "KafkaReader", "KafkaWriter", "parse"]
+
+KNOWN_S = 20.0
+"""How long a new topic may take until every broker knows it and every partition has a leader."""
+FOREVER_MS = 2**63 - 1
+
+
+class KafkaJournal:
+    """A journal on a Kafka cluster. Of any thread; its writers and readers are of one thread each."""
+
+    def __init__(self, address: Address, limits: Limits = Limits()) -> None:
+        self.address = address
+        self._limits = limits
+        self._cluster = Cluster(address, limits.record_bytes)
+        self._intakes: list[Intake] = []
+        self._counts: dict[str, int] = {}
+        self._writing: set[tuple[str, int]] = set()
+        self._lock = threading.Lock()
+
+    def create(self, topic: str, partitions: int) -> None:
+        """Makes a topic with the copies that the address asks for, and waits until it can be used. One that exists is checked."""
+        check_topic(topic, partitions)
+        there = self._look(topic)
+        if there is None:
+            self._make(topic, partitions)
+            there = self._wait_until_known(topic, partitions)
+        check_same(topic, len(there), partitions)
+        self._check_kept_whole(topic)
+        self._counts[topic] = partitions
+
+    def grow(self, topic: str, partitions: int) -> None:
+        there = self.partitions(topic)
+        check_grows(topic, there, partitions)
+        if partitions == there:
+            return
+        name = self._name(topic)
+        self._cluster.ask(
+            lambda most_s: self._cluster.admin.create_partitions(
+                [NewPartitions(name, partitions)], request_timeout=most_s
+            ).values(),
+            f"cannot give {name} {partitions} partitions",
+        )
+        self._wait_until_known(topic, partitions)
+        self._counts[topic] = partitions
+
+    def partitions(self, topic: str) -> int:
+        there = self._look(topic)
+        if there is None:
+            raise NoTopic(f"{self.address}: there is no topic {topic} (it would be {self._name(topic)} there)")
+        self._counts[topic] = len(there)
+        return len(there)
+
+    def writer(self, topic: str, partition: int) -> KafkaWriter:
+        """`Locked` where this process has one already. One of another process is seen when both write (see `KafkaWriter`)."""
+        self._check_partition(topic, partition)
+        place = (topic, partition)
+        with self._lock:
+            if place in self._writing:
+                raise Locked(f"{topic}/{partition} has a writer already, in this process")
+            self._writing.add(place)
+        try:
+            return KafkaWriter(
+                self._cluster,
+                topic,
+                partition,
+                self._limits.record_bytes,
+                diagnosis=lambda: self._diagnosis(topic, partition),
+                closed=lambda: self._writing.discard(place),
+            )
+        except BaseException:
+            self._writing.discard(place)
+            raise
+
+    def reader(self, topic: str, partition: int, offset: int) -> KafkaReader:
+        self._check_partition(topic, partition)
+        return KafkaReader(self._cluster, self._intakes, topic, partition, offset)
+
+    def first_offset(self, topic: str, partition: int) -> int:
+        self._check_partition(topic, partition)
+        return self._cluster.offsets(self._name(topic), partition, OffsetSpec.earliest())[0]
+
+    def end_offset(self, topic: str, partition: int) -> int:
+        self._check_partition(topic, partition)
+        return self._cluster.offsets(self._name(topic), partition, OffsetSpec.latest())[0]
+
+    def _name(self, topic: str) -> str:
+        return self.address.prefix + topic
+
+    def _check_partition(self, topic: str, partition: int) -> None:
+        count = self._counts.get(topic) or self.partitions(topic)
+        if not 0 <= partition < count:
+            raise JournalError(f"{topic} has the partitions 0 to {count - 1}, not {partition}")
+
+    # --- what the cluster holds ------------------------------------------------------------------------------------------------
+
+    def _look(self, topic: str) -> list[Any] | None:
+        """The partitions of a topic as the cluster describes them; None where there is no such topic. Asking makes none."""
+        name = self._name(topic)
+
+        def question(most_s: float) -> list[Future[Any]]:
+            return list(self._cluster.admin.describe_topics(TopicCollection([name]), request_timeout=most_s).values())
+
+        try:
+            return list(self._cluster.ask(question, f"cannot look for the topic {name}")[0].partitions)
+        except JournalError as error:
+            if code_of(error.__cause__) == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                return None
+            raise
+
+    def _make(self, topic: str, partitions: int) -> None:
+        name, address = self._name(topic), self.address
+        new = NewTopic(name, partitions, address.replication, config=self._config())
+        try:
+            self._cluster.ask(
+                lambda most_s: self._cluster.admin.create_topics([new], request_timeout=most_s).values(),
+                f"cannot make the topic {name}",
+            )
+        except JournalError as error:
+            if code_of(error.__cause__) == KafkaError.INVALID_REPLICATION_FACTOR:
+                brokers = len(
+                    self._cluster.ask(lambda most_s: [self._cluster.admin.describe_cluster(request_timeout=most_s)], "")[0].nodes
+                )
+                raise JournalError(
+                    f"{address}: cannot make the topic {name} with {address.replication} copies: the cluster has {brokers} broker"
+                    f"{'s' * (brokers != 1)}. Start more, or write replication={brokers} behind the address"
+                ) from error
+            if code_of(error.__cause__) != KafkaError.TOPIC_ALREADY_EXISTS:  # another process made it meanwhile
+                raise
+
+    def _config(self) -> dict[str, str]:
+        """How a topic of ours is made. What an operator sets otherwise later, stays."""
+        limits, address = self._limits, self.address
+        kept_ms = address.retention_ms if address.retention_ms is not None else limits.retention_ms
+        config = {
+            "cleanup.policy": "delete",
+            "retention.ms": str(-1 if kept_ms is None else kept_ms),
+            "retention.bytes": str(-1 if limits.retention_bytes is None else limits.retention_bytes),
+            "segment.bytes": str(max(limits.segment_bytes, 1 << 20)),
+            "segment.ms": str(limits.roll_ms),
+            "max.message.bytes": str(self._cluster.message_bytes),
+            "message.timestamp.type": "CreateTime",
+            "message.timestamp.after.max.ms": str(FOREVER_MS),
+            "message.timestamp.before.max.ms": str(FOREVER_MS),
+            "min.insync.replicas": str(address.min_insync),
+            "unclean.leader.election.enable": "false",
+        }
+        if address.min_insync == 1:
+            config["flush.messages"] = "1"  # an acknowledged record is on two machines, or on a disk
+        return config
+
+    def _wait_until_known(self, topic: str, partitions: int) -> list[Any]:
+        end_s = time.monotonic() + KNOWN_S
+        while True:
+            there = self._look(topic) or []
+            if len(there) >= partitions and all(one.leader is not None and one.leader.id >= 0 for one in there):
+                return there
+            if time.monotonic() > end_s:
+                led = sum(one.leader is not None and one.leader.id >= 0 for one in there)
+                raise JournalError(
+                    f"{self.address}: {self._name(topic)} was made and has {led} of {partitions} partitions with a leader after {KNOWN_S:g} s: "
+                    "are all brokers up?"
+                )
+            time.sleep(0.05)
+
+    def _check_kept_whole(self, topic: str) -> None:
+        """That nobody has made it a compacted topic: that would take records out of the middle. Where we may not look, readers see it."""
+        resource = ConfigResource(ResourceType.TOPIC, self._name(topic))
+        try:
+            (config,) = self._cluster.ask(
+                lambda most_s: self._cluster.admin.describe_configs([resource], request_timeout=most_s).values(),
+                f"cannot look at {topic}",
+            )
+        except JournalError as error:
+            if code_of(error.__cause__) in (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED):
+                return
+            raise
+        if "compact" in config["cleanup.policy"].value:
+            raise JournalError(
+                f"{self.address}: {self._name(topic)} has cleanup.policy={config['cleanup.policy'].value}: set it to delete, or records go from "
+                "the middle of the log"
+            )
+
+    def _diagnosis(self, topic: str, partition: int) -> str:
+        """Why a partition acknowledges nothing, as far as can be found out."""
+        try:
+            there = self._look(topic)
+            one = (there or [])[partition]
+        except JournalError as error:
+            return str(error)
+        except IndexError:
+            return f"{self._name(topic)} has no partition {partition} any more"
+        if one.leader is None or one.leader.id < 0:
+            return "the partition has no leader: bring its brokers back"
+        if len(one.isr) < min(self.address.min_insync, len(one.replicas)):
+            return f"{len(one.isr)} of its {len(one.replicas)} copies is in sync, {self.address.min_insync} must be: bring the other brokers back"
+        return "its broker answers questions, but was too slow to write" if len(one.isr) else "no copy is in sync"

@@ -1,0 +1,254 @@
+"""The connection to a cluster: one admin client and one producer a journal, and what is known of the cluster's health."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as NotYet
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
+
+from journal.kafka.address import Address
+from journal.kafka.words import AWAY, MOVING, code_of, explained, hopeless, why
+from journal.protocol import JournalError
+
+ANSWER_S = 5.0
+"""How long a cluster may take to answer a question; one that was down a moment ago gets `DOWN_ANSWER_S`."""
+DOWN_ANSWER_S = 1.0
+LOOK_S = 0.05
+REASON_S = 0.3
+LINGER_MS = 1
+FETCH_WAIT_MS = 100
+"""A partition that is added to a consumer waits for the running fetch, so that is short. Data end it at once."""
+PREFETCH_KB = 16 << 10
+OVERHEAD_BYTES = 64 << 10
+"""What Kafka adds to an entry, at most."""
+
+_log = logging.getLogger(__name__)
+
+
+class Cluster:
+    """Clients are made when they are first needed, and live as long as this. Of any thread."""
+
+    def __init__(self, address: Address, record_bytes: int) -> None:
+        self.address = address
+        self.message_bytes = record_bytes + OVERHEAD_BYTES
+        self._lock = threading.Lock()
+        self._admin: AdminClient | None = None
+        self._producer: Sender | None = None
+        self._trouble: KafkaError | None = None
+        self._heard_s = 0.0
+        self._down_since_s: float | None = None
+        self._probe: Future[Any] | None = None
+
+    # --- clients ---------------------------------------------------------------------------------------------------------------
+
+    @property
+    def admin(self) -> AdminClient:
+        with self._lock:
+            if self._admin is None:
+                self._admin = AdminClient(self._config())
+            return self._admin
+
+    def sender(self) -> Sender:
+        """The producer; a new one where the last has failed for good."""
+        with self._lock:
+            if self._producer is None or self._producer.spent:
+                timeout_ms = self.address.timeout_ms
+                self._producer = Sender(
+                    self._config()
+                    | {
+                        "enable.idempotence": True,  # and with it acks=all, and the order of what is sent again
+                        "linger.ms": LINGER_MS,
+                        "compression.type": "lz4",
+                        "message.timeout.ms": timeout_ms,
+                        "request.timeout.ms": timeout_ms,
+                        "message.max.bytes": self.message_bytes,
+                        "queue.buffering.max.messages": 0,
+                    }
+                )
+            return self._producer
+
+    def consumer(self) -> Consumer:
+        return Consumer(
+            self._config()
+            | {
+                "group.id": f"{self.address.prefix}readers",  # named because it must be; no group is ever joined, nothing committed
+                "enable.auto.commit": False,
+                "enable.auto.offset.store": False,
+                "auto.offset.reset": "error",  # never a silent jump
+                "allow.auto.create.topics": False,
+                "check.crcs": True,
+                "fetch.wait.max.ms": FETCH_WAIT_MS,
+                "fetch.error.backoff.ms": 100,
+                "fetch.queue.backoff.ms": 10,
+                "queued.max.messages.kbytes": PREFETCH_KB,
+                "isolation.level": "read_uncommitted",
+            }
+        )
+
+    def _config(self) -> dict[str, Any]:
+        # A method bound to self would be a ring through C that nothing ever frees.
+        myself = weakref.ref(self)
+
+        def heard(error: KafkaError) -> None:
+            if (cluster := myself()) is not None:
+                cluster.heard(error)
+
+        return {
+            **self.address.client(),
+            "client.id": "ringfence",
+            "error_cb": heard,
+            "log_level": 0,  # what it would print is told by error_cb
+            "socket.timeout.ms": self.address.timeout_ms,
+            "socket.connection.setup.timeout.ms": 5000,
+            "socket.keepalive.enable": True,
+            "reconnect.backoff.max.ms": 1000,
+            "connections.max.idle.ms": 540_000,  # before the broker does (10 minutes), which would look like a fault
+        }
+
+    # --- health ----------------------------------------------------------------------------------------------------------------
+
+    def heard(self, error: KafkaError) -> None:
+        """librdkafka tells what it meets, from whichever client."""
+        everyone = error.code() == KafkaError._ALL_BROKERS_DOWN
+        if not everyone:  # that one has no reason in it
+            self._trouble = error
+        self._heard_s = time.monotonic()
+        if self._down_since_s is None and (everyone or hopeless(error)):
+            self._down_since_s = self._heard_s
+            _log.error("%s", self.away())
+        elif error.code() not in AWAY and not hopeless(error):
+            _log.warning("%s: %s", self.address, why(error))
+
+    def answered(self) -> None:
+        """It is there."""
+        if self._down_since_s is not None:
+            _log.warning("%s: it answers again", self.address)
+        self._trouble, self._down_since_s, self._probe = None, None, None
+
+    def down_s(self) -> float:
+        """For how long no broker has answered; 0.0 = as far as is known, they do. Never waits. To be asked again and again: an idle
+        consumer is not told that its broker is back, so while it is down it is probed here, in the background."""
+        if self._down_since_s is None:
+            return 0.0
+        since_s = self._down_since_s
+        if self._probe is None:
+            self._probe = self.admin.describe_cluster(request_timeout=DOWN_ANSWER_S)
+        elif self._probe.done():
+            failed, self._probe = self._probe.exception(), None
+            if failed is None:
+                self.answered()
+                return 0.0
+        return time.monotonic() - since_s
+
+    def away(self, what: str = "") -> JournalError:
+        """That nobody answers, and why, as far as was heard."""
+        trouble = self._trouble
+        words = f"{self.address}: {what + ': ' if what else ''}"
+        if trouble is not None and hopeless(trouble):
+            return JournalError(words + why(trouble))
+        because = f" ({why(trouble)})" if trouble is not None else ""
+        return JournalError(f"{words}no broker answers{because}. Check the address, and that the brokers run")
+
+    # --- questions -------------------------------------------------------------------------------------------------------------
+
+    def ask(self, question: Callable[[float], Iterable[Future[Any]]], what: str, *, again: frozenset[int] = MOVING) -> list[Any]:
+        """The answers to what is asked of the admin client within so many seconds. Asks again while the cluster only says that it is
+        moving something (one of `again`), and gives up early where waiting would not help."""
+        began_s = time.monotonic()
+        end_s = began_s + (ANSWER_S if self._down_since_s is None else DOWN_ANSWER_S)
+        while True:
+            futures = list(question(max(LOOK_S, end_s - time.monotonic())))
+            for future in futures:
+                self._await(future, began_s, end_s + 1.0, what)
+            error = next((error for future in futures if (error := future.exception()) is not None), None)
+            if error is None:
+                self.answered()
+                return [future.result() for future in futures]
+            if code_of(error) not in again or time.monotonic() > end_s:
+                raise self.fault(error, what) from error
+            time.sleep(LOOK_S)
+
+    def _await(self, future: Future[Any], began_s: float, end_s: float, what: str) -> None:
+        while not future.done():
+            self.admin.poll(0)
+            try:
+                future.exception(LOOK_S)
+            except NotYet:
+                if time.monotonic() > end_s or self._given_up(began_s):
+                    raise self.away(what) from None
+
+    def _given_up(self, began_s: float) -> bool:
+        """That it was heard since then that nobody is there, or that nobody lets us in. A reason may come a moment later."""
+        if self._down_since_s is None or self._heard_s < began_s:
+            return False
+        if self._trouble is not None and hopeless(self._trouble):
+            return True
+        return self._down_since_s >= began_s and time.monotonic() - self._down_since_s > REASON_S
+
+    def fault(self, error: BaseException, what: str) -> JournalError:
+        """A failed operation in words."""
+        if not isinstance(error, KafkaException):
+            return JournalError(f"{self.address}: {what}: {error}")
+        reason: KafkaError = error.args[0]
+        if reason.code() in AWAY:
+            self.admin.poll(0)
+            return self.away(what)
+        if not hopeless(reason):
+            self.answered()
+        return explained(reason, f"{self.address}: {what}")
+
+    def offsets(self, name: str, partition: int, *specs: OffsetSpec) -> list[int]:
+        """Offsets of a partition: of its first, of its end."""
+        place = TopicPartition(name, partition)
+
+        def question(most_s: float) -> list[Future[Any]]:
+            return [self.admin.list_offsets({place: spec}, request_timeout=most_s)[place] for spec in specs]
+
+        what = f"cannot ask for the offsets of {name}/{partition}"
+        # One broker may know a new topic before another does.
+        return [answer.offset for answer in self.ask(question, what, again=MOVING | {KafkaError.UNKNOWN_TOPIC_OR_PART})]
+
+
+class Sender:
+    """A producer, and the thread that hears of its deliveries: several threads may append at the same time."""
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        self.spent = False
+        self.producer = Producer(config)
+        stop = threading.Event()
+        thread = threading.Thread(target=_hear, args=(self.producer, stop), name="kafka-deliveries", daemon=True)
+        thread.start()
+        weakref.finalize(self, _stop, stop, thread)  # also at exit: a thread inside librdkafka must not outlive the interpreter
+
+    def look(self, name: str) -> None:
+        """Asks for the topic anew: a producer remembers how many partitions it had."""
+        try:
+            self.producer.list_topics(name, ANSWER_S)
+        except KafkaException as error:
+            _log.warning("the producer knows nothing new of %s: %s", name, why(error.args[0]))  # whoever appends hears more
+
+    def send(self, name: str, partition: int, key: bytes, value: bytes, timestamp_ms: int, report: Callable[..., None]) -> None:
+        try:
+            self.producer.produce(name, value, key, partition, on_delivery=report, timestamp=timestamp_ms)
+        except KafkaException:
+            self.spent = True
+            raise
+
+
+def _hear(producer: Producer, stop: threading.Event) -> None:
+    while not stop.is_set():
+        producer.poll(0.2)
+
+
+def _stop(stop: threading.Event, thread: threading.Thread) -> None:
+    stop.set()
+    if thread is not threading.current_thread():
+        thread.join(2.0)

@@ -1,0 +1,97 @@
+"""What Kafka says is wrong, in words that say what to do."""
+
+from __future__ import annotations
+
+from confluent_kafka import KafkaError, KafkaException
+
+from journal.protocol import JournalError, TooLarge
+
+# Nobody answers: nothing but waiting, or mending the cluster or the address, helps.
+AWAY = frozenset(
+    {
+        KafkaError._ALL_BROKERS_DOWN,
+        KafkaError._TRANSPORT,
+        KafkaError._TIMED_OUT,
+        KafkaError._TIMED_OUT_QUEUE,
+        KafkaError._MSG_TIMED_OUT,
+        KafkaError._RESOLVE,
+        KafkaError._DESTROY,
+        KafkaError._PURGE_INFLIGHT,
+        KafkaError._PURGE_QUEUE,
+    }
+)
+# The cluster is moving something, and will be done in a moment.
+MOVING = frozenset(
+    {
+        KafkaError.REQUEST_TIMED_OUT,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.BROKER_NOT_AVAILABLE,
+        KafkaError.REPLICA_NOT_AVAILABLE,
+        KafkaError.NETWORK_EXCEPTION,
+        KafkaError.NOT_CONTROLLER,
+        KafkaError.FENCED_LEADER_EPOCH,
+        KafkaError.UNKNOWN_LEADER_EPOCH,
+        KafkaError.OFFSET_NOT_AVAILABLE,
+    }
+)
+# These do not mend themselves: nobody need wait for them.
+REFUSED = frozenset({KafkaError._AUTHENTICATION, KafkaError._SSL, KafkaError.SASL_AUTHENTICATION_FAILED})
+
+_GRANTS = "docs/operators.md, On Apache Kafka, lists what it must be allowed"
+
+
+def code_of(error: BaseException | None) -> int | None:
+    """Kafka's number of an error, None where it is none of Kafka's."""
+    return error.args[0].code() if isinstance(error, KafkaException) else None
+
+
+def hopeless(error: KafkaError) -> bool:
+    """That trying again in a moment will not help."""
+    return error.code() in REFUSED
+
+
+def why(error: KafkaError) -> str:
+    """What is wrong, and what to do about it."""
+    code, said = error.code(), error.str()
+    if code in (KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED):
+        return f"the user or the password is refused ({_short(said)}): check them, and mechanism="
+    if code == KafkaError._SSL:
+        if "verify failed" in said or "certificate" in said:
+            return f"its TLS certificate is not accepted ({_short(said)}): name its authority with ca=, and the host as the certificate does"
+        return f"TLS is refused ({_short(said)}): is this the port of a TLS listener? Without TLS it is kafka://"
+    if code == KafkaError._RESOLVE:
+        return f"the name of a broker is not known ({_short(said)}): check it, and the name service"
+    if code in (
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+        KafkaError.GROUP_AUTHORIZATION_FAILED,
+    ):
+        return f"the user is not allowed to do this ({_short(said)}): {_GRANTS}"
+    if code == KafkaError.INVALID_REPLICATION_FACTOR:
+        return f"the cluster has too few brokers for so many copies ({_short(said)}): start more, or say replication="
+    if code in (KafkaError.NOT_ENOUGH_REPLICAS, KafkaError.NOT_ENOUGH_REPLICAS_AFTER_APPEND):
+        return "too few copies are in sync (min.insync.replicas): bring the other brokers back"
+    if code == KafkaError.UNKNOWN_TOPIC_OR_PART or code in (KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION):
+        return f"the topic is not there any more ({_short(said)})"
+    if code == KafkaError.KAFKA_STORAGE_ERROR:
+        return f"a broker cannot use its disk ({_short(said)}): look there"
+    return _short(said)
+
+
+def explained(error: KafkaError, what: str) -> JournalError:
+    """The fault of an operation, as an error of the journal."""
+    if error.code() in (KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE):
+        return TooLarge(f"{what}: the topic takes no message of this size (its max.message.bytes): {_short(error.str())}")
+    return JournalError(f"{what}: {why(error)}")
+
+
+def _short(said: str) -> str:
+    """One line without librdkafka's asides.
+
+    >>> _short("sasl_ssl://h:9093/bootstrap: SASL handshake failed: no (after 3ms in state AUTH, 2 identical error(s) suppressed)")
+    'SASL handshake failed: no'
+    """
+    said = " ".join(said.split())
+    head, found, rest = said.partition("/bootstrap: ")
+    return (rest if found and "://" in head else said).split(" (after ")[0][:300]

@@ -1,0 +1,71 @@
+"""What a partition may hold, and for how long: the same words for every spelling of the journal."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from journal.protocol import JournalError
+
+MOST_PARTITIONS = 1024
+_TOPIC = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Retention looks at whole segments, and only when a new one is begun (when the last is full, or older than `roll_ms`):
+    the oldest goes while the partition is over `retention_bytes`, or the segment was last written longer than `retention_ms` ago.
+
+    Files: age is that of the files, not what entries say of themselves. Kafka: these are the settings with which topics are made,
+    and age is the newest `timestamp_ms` in a segment (docs/decisions/kafka-is-the-same-log.md).
+    """
+
+    record_bytes: int = 1 << 20
+    segment_bytes: int = 64 << 20
+    roll_ms: int = 24 * 3_600_000
+    retention_bytes: int | None = None
+    retention_ms: int | None = 7 * 24 * 3_600_000
+
+
+def check_topic(topic: str, partitions: int) -> None:
+    """A name and a number that every spelling can make.
+
+    >>> check_topic("calls", 4)
+    >>> check_topic("../calls", 4)
+    Traceback (most recent call last):
+    ...
+    journal.protocol.JournalError: '../calls' is not a topic's name (letters, digits, . _ -, at most 200)
+    """
+    if not _TOPIC.fullmatch(topic):
+        raise JournalError(f"{topic!r} is not a topic's name (letters, digits, . _ -, at most 200)")
+    if not 1 <= partitions <= MOST_PARTITIONS:
+        raise JournalError(f"{topic}: {partitions} partitions is not between 1 and {MOST_PARTITIONS}")
+
+
+def check_same(topic: str, there: int, asked: int) -> None:
+    """Of a topic that exists, that it has as many partitions as were asked for.
+
+    >>> check_same("calls", 2, 4)
+    Traceback (most recent call last):
+    ...
+    journal.protocol.JournalError: calls has 2 partitions, 4 were asked for: another number would part keys from their state.
+    `ringfence repartition` moves both
+    """
+    if there != asked:
+        raise JournalError(
+            f"{topic} has {there} partitions, {asked} were asked for: another number would part keys from their state. "
+            "`ringfence repartition` moves both"
+        )
+
+
+def check_grows(topic: str, there: int, asked: int) -> None:
+    """That a topic does not lose partitions, and with them what they hold.
+
+    >>> check_grows("calls", 4, 2)
+    Traceback (most recent call last):
+    ...
+    journal.protocol.JournalError: calls has 4 partitions: it can get more, not 2
+    """
+    check_topic(topic, asked)
+    if asked < there:
+        raise JournalError(f"{topic} has {there} partitions: it can get more, not {asked}")

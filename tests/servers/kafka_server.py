@@ -1,0 +1,226 @@
+"""A real Apache Kafka for the tests and the bench: one KRaft node as a plain Java process, its jars from Maven, no container.
+
+    with Broker(Path("a/directory")) as broker:
+        open_journal(broker.dsn())
+
+It has three doors: one without a password, whose guests may do everything; one with TLS and SASL, behind an authorizer; and one
+whose certificate is of another host. `kill`, `pause` and `start` do to it what happens to brokers.
+"""
+
+from __future__ import annotations
+
+import base64
+import fcntl
+import hashlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote
+
+import trustme
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
+
+POM = Path(__file__).parent / "kafka" / "pom.xml"
+TETHER = Path(__file__).parents[2] / "ringfence" / "tether.py"
+HOST = "127.0.0.1"
+USER, PASSWORD = "ringfence", "a password: with / and @"
+GUEST, GUEST_PASSWORD = "guest", "guest-secret"
+START_S = 60.0
+
+QUICK = ("-Xms128m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+"""For a JVM that starts quickly and shares two cores with the tests."""
+
+
+class Missing(Exception):
+    """What this machine has not; the words say how to get it."""
+
+
+def libs() -> Path:
+    """The directory of the broker's jars; Maven fetches them once (54 MB), for all checkouts of this user."""
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ringfence"
+    target = home / f"kafka-{hashlib.sha256(POM.read_bytes()).hexdigest()[:12]}"
+    if shutil.which("java") is None:
+        raise Missing("Java is not installed: apt-get install default-jre-headless")
+    if target.exists():
+        return target
+    if shutil.which("mvn") is None:
+        raise Missing("Maven, which fetches the broker's jars, is not installed: apt-get install maven")
+    home.mkdir(parents=True, exist_ok=True)
+    with open(home / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not target.exists():
+            draft = target.with_suffix(".part")
+            shutil.rmtree(draft, ignore_errors=True)
+            goal = ["dependency:copy-dependencies", f"-DoutputDirectory={draft}", "-DincludeScope=runtime"]
+            done = subprocess.run(
+                ["mvn", "-q", "-B", "-f", str(POM), *goal], capture_output=True, text=True, timeout=600, check=False
+            )
+            if done.returncode:
+                raise Missing(f"Maven could not fetch the broker's jars: {(done.stdout + done.stderr)[-500:]}")
+            draft.rename(target)
+    return target
+
+
+def free_ports(count: int) -> list[int]:
+    held = [socket.socket() for _ in range(count)]
+    for one in held:
+        one.bind((HOST, 0))
+    ports = [one.getsockname()[1] for one in held]
+    for one in held:
+        one.close()
+    return ports
+
+
+@dataclass
+class Broker:
+    """One node, broker and controller, with its data in `home`. `java`: options of the JVM; `more`: lines of server.properties."""
+
+    home: Path
+    java: tuple[str, ...] = QUICK
+    more: tuple[str, ...] = ()
+    process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        self.home.mkdir(parents=True, exist_ok=True)
+        self.port, self.secure_port, self.strange_port, self._controller = free_ports(4)
+        self._libs = libs()
+        self.ca = self.home / "ca.pem"
+        self.other_ca = self.home / "other-ca.pem"
+        self._certificates()
+        self._configure()
+
+    def __enter__(self) -> Broker:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+
+    @property
+    def address(self) -> str:
+        return f"{HOST}:{self.port}"
+
+    def dsn(self, **options: object) -> str:
+        """The address of a journal on it, through the open door."""
+        query = "&".join(f"{name}={value}" for name, value in {"replication": 1, **options}.items())
+        return f"kafka://{self.address}?{query}"
+
+    def secure_dsn(
+        self, user: str = USER, password: str = PASSWORD, *, port: int = 0, ca: Path | None = None, **options: object
+    ) -> str:
+        """The same through the door with TLS and a password."""
+        query = "&".join(f"{name}={value}" for name, value in {"replication": 1, "ca": ca or self.ca, **options}.items())
+        return f"kafka+ssl://{user}:{quote(password, safe='')}@{HOST}:{port or self.secure_port}?{query}"
+
+    def start(self) -> None:
+        """Starts it, or starts it again on what a kill left. Returns when it answers."""
+        with open(self.log, "ab") as log:
+            logging = f"-Dlog4j2.configurationFile={POM.with_name('log4j2.properties')}"
+            argv = ["java", *self.java, logging, "-cp", f"{self._libs}/*", "kafka.Kafka", str(self.home / "server.properties")]
+            tethered = [sys.executable, "-I", "-S", str(TETHER), str(os.getpid()), *argv]  # it dies with the tests
+            self.process = subprocess.Popen(tethered, stdout=log, stderr=log, start_new_session=True, env=self._env())
+        end = time.monotonic() + START_S
+        while time.monotonic() < end:
+            if self.process.poll() is not None:
+                raise RuntimeError(f"the broker ended with {self.process.returncode}: {self.words()}")
+            # "Kafka Server started" comes after the listeners are open and the metadata are loaded.
+            if b"Kafka Server started" in self.log.read_bytes()[self._said :]:
+                return
+            time.sleep(0.05)
+        raise RuntimeError(f"the broker is not up after {START_S:g} s: {self.words()}")
+
+    def kill(self) -> None:
+        """SIGKILL: no farewell, no flush."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+            self._said = self.log.stat().st_size
+
+    def pause(self) -> None:
+        """SIGSTOP: connections stay open and nothing answers."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGCONT)
+
+    @property
+    def log(self) -> Path:
+        return self.home / "server.log"
+
+    def words(self) -> str:
+        """The end of its log."""
+        return self.log.read_text(errors="replace")[-2000:]
+
+    def _env(self) -> dict[str, str]:
+        return {**os.environ, "LC_ALL": "C.UTF-8"}
+
+    def _certificates(self) -> None:
+        ca = trustme.CA()
+        ca.cert_pem.write_to_path(self.ca)
+        trustme.CA().cert_pem.write_to_path(self.other_ca)
+        for name, host in (("right", HOST), ("strange", "kafka.example.org")):
+            issued = ca.issue_cert(host)
+            key = load_pem_private_key(issued.private_key_pem.bytes(), None)
+            chain = [key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())]  # Java reads no other
+            chain += [part.bytes() for part in issued.cert_chain_pems]
+            (self.home / f"{name}.pem").write_bytes(b"".join(chain))
+
+    def _configure(self) -> None:
+        doors = {"OPEN": self.port, "SECURE": self.secure_port, "STRANGE": self.strange_port, "CONTROLLER": self._controller}
+        listeners = {name: f"{name}://{HOST}:{port}" for name, port in doors.items()}
+        lines = [
+            "process.roles=broker,controller",
+            "node.id=1",
+            f"controller.quorum.voters=1@{HOST}:{self._controller}",
+            f"listeners={','.join(listeners.values())}",
+            f"advertised.listeners={','.join(value for name, value in listeners.items() if name != 'CONTROLLER')}",
+            "controller.listener.names=CONTROLLER",
+            "inter.broker.listener.name=OPEN",
+            "listener.security.protocol.map=OPEN:PLAINTEXT,SECURE:SASL_SSL,STRANGE:SASL_SSL,CONTROLLER:PLAINTEXT",
+            f"log.dirs={self.home / 'data'}",
+            "offsets.topic.replication.factor=1",
+            "transaction.state.log.replication.factor=1",
+            "transaction.state.log.min.isr=1",
+            "group.initial.rebalance.delay.ms=0",
+            "auto.create.topics.enable=true",  # Kafka's own default: nothing of ours may make a topic by asking for it
+            "num.partitions=7",
+            "log.retention.check.interval.ms=1000",
+            "broker.session.timeout.ms=2000",  # a killed broker is let in again so much later
+            "broker.heartbeat.interval.ms=500",
+            "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+            "super.users=User:ANONYMOUS",
+            "sasl.enabled.mechanisms=SCRAM-SHA-512,PLAIN",
+            *self.more,
+        ]
+        login = "org.apache.kafka.common.security"
+        for door, certificate in (("secure", "right"), ("strange", "strange")):
+            lines += [
+                f"listener.name.{door}.ssl.keystore.type=PEM",
+                f"listener.name.{door}.ssl.keystore.location={self.home / f'{certificate}.pem'}",
+                f"listener.name.{door}.scram-sha-512.sasl.jaas.config={login}.scram.ScramLoginModule required;",
+                f"listener.name.{door}.plain.sasl.jaas.config={login}.plain.PlainLoginModule required "
+                f'user_{USER}="{PASSWORD}" user_{GUEST}="{GUEST_PASSWORD}";',
+            ]
+        (self.home / "server.properties").write_text("\n".join(lines) + "\n")
+        self._said = 0
+        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "a")
+        scram = [
+            argument
+            for name, password in ((USER, PASSWORD), (GUEST, GUEST_PASSWORD))
+            for argument in ("--add-scram", f'SCRAM-SHA-512=[name="{name}",password="{password}"]')
+        ]
+        tool = ["java", *QUICK, "-cp", f"{self._libs}/*", "kafka.tools.StorageTool"]
+        config = ["format", "-t", cluster, "-c", str(self.home / "server.properties"), *scram]
+        done = subprocess.run([*tool, *config], capture_output=True, text=True, timeout=120, check=False, env=self._env())
+        if done.returncode:
+            raise RuntimeError(f"the broker's directory could not be made: {done.stdout}{done.stderr}"[-2000:])
