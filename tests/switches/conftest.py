@@ -107,3 +107,14 @@ def house(tmp_path, books_dsn) -> Iterator[House]:
     house = House(tmp_path, books_dsn)
     yield house
     house.close()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """A switch does not know which books there are: Kamailio is asked with one kind, our own with both."""
+    params = {item: getattr(getattr(item, "callspec", None), "params", {}) for item in items}
+    twice = [
+        item for item, of in params.items()
+        if of.get("books_dsn") == "postgresql" and getattr(of.get("switch"), "__name__", "") == "Kamailio"
+    ]  # fmt: skip
+    items[:] = [item for item in items if item not in twice]
+    config.hook.pytest_deselected(items=twice)

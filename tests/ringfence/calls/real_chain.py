@@ -195,7 +195,7 @@ class Chain:
     def log(self, name: str) -> str:
         return (self.settings.run_dir / f"{name}.log").read_text()
 
-    def until(self, true: Callable[[], Any], within_s: float = 20.0, what: str = "it") -> Any:
+    def until(self, true: Callable[[], Any], within_s: float = 60.0, what: str = "it") -> Any:
         """Waits for something to be true, and gives it."""
         end = time.monotonic() + within_s
         while not (found := true()):
@@ -242,7 +242,7 @@ class Chain:
         sql = "SELECT * FROM rated_latest WHERE account = {account:String} ORDER BY setup_ms"
         return self.query((sql, {"account": who.account}))
 
-    def wait_rated(self, who: Customer, count: int, within_s: float = 20.0) -> list[dict[str, Any]]:
+    def wait_rated(self, who: Customer, count: int, within_s: float = 60.0) -> list[dict[str, Any]]:
         self.until(lambda: len(self.rated(who)) >= count, within_s, f"{count} rated calls of {who.account}")
         return self.rated(who)
 
