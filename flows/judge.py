@@ -25,6 +25,7 @@ from flows.batches import to_values
 from flows.live import Names, Pace
 from flows.snapshot import Frozen, SnapshotError, freeze, of_judge
 from flows.step import ContractsOf, Outcome, State, judge
+from flows.sums import EPOCH
 from journal import Entry, Journal, Reader, Writer
 
 NAMES = Names("judge", "calls", "judge", "journal")
@@ -178,7 +179,7 @@ def write(outcome: Outcome, to: Writers, at_ms: int) -> None:
     append(to.judged, rows)
     # 4. Sums. A crash before: as for rows; their reader knows a repeat by its tick.
     parts = outcome.sums.partition_by("partition", as_dict=True, maintain_order=True)
-    append(to.sums, [(int(str(p)), Entry(b"sums", value, at_ms)) for (p,), part in parts.items() for value in to_values(part)])
+    append(to.sums, [(int(str(p)), Entry(EPOCH, value, at_ms)) for (p,), part in parts.items() for value in to_values(part)])
 
 
 def append(writers: Mapping[int, Writer], entries: list[tuple[int, Entry]]) -> None:

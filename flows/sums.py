@@ -17,6 +17,9 @@ from core.money import MAX_NANOS
 from core.record import Tick
 from core.work import Work
 
+EPOCH = b"epoch"
+"""The key of a value of `sums`. (Releases before wrote other rows there, under another key.)"""
+
 TICK = "tick"
 """The kind of the row that ends an epoch; it comes last, and once also where nothing was added."""
 

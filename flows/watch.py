@@ -30,7 +30,7 @@ from flows.judge import append, opened
 from flows.live import Names, Pace
 from flows.snapshot import SnapshotError, Snapshots
 from flows.step import ContractsOf
-from flows.sums import BY, TICK
+from flows.sums import BY, EPOCH, TICK
 from journal import Entry, Journal, Reader, Writer
 
 NAMES = Names("watch", "sums", "watch", "journal")
@@ -94,7 +94,8 @@ def watch(state: State, messages: Sequence[Message], contracts_of: ContractsOf, 
     outcome = Outcome([], [])
     for message in messages:
         state.heard_ms[message.partition] = now_ms
-        _take(state, message)
+        if message.key == EPOCH:
+            _take(state, message)
     while cut := _next_cut(state, now_ms, last):
         contracts = contracts_of(cut[0].version)
         rows = pl.concat([epoch.rows for epoch in cut])

@@ -12,7 +12,8 @@ import msgspec
 
 from books import configs, credentials, decks, lists, migrate, open_books, switches, tenants, writing
 from core.config import Account, Carrier, Config, Trunk
-from journal import create_topics, open_journal
+from core.topics import CALLS, JUDGED, partitions_of
+from journal import Journal, NoTopic, create_topics, open_journal
 from ringfence.secrets import Secrets
 from ringfence.settings import Settings
 
@@ -58,7 +59,23 @@ def lay(settings: Settings) -> None:
     settings.root.mkdir(parents=True, exist_ok=True, mode=0o700)
     for directory in (settings.state_dir, settings.spool_dir, settings.run_dir):
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    create_topics(open_journal(settings.journal_dsn), settings.partitions)
+    journal = open_journal(settings.journal_dsn)
+    grow_outputs(journal, settings.partitions)
+    create_topics(journal, settings.partitions)
+
+
+def grow_outputs(journal: Journal, calls: int) -> None:
+    """Topics whose partitions are judge's and watch's own may have fewer in a home of an older release. `calls` and `judged` never grow
+    here: accounts would be parted from their past (`ringfence repartition`)."""
+    for topic, partitions in partitions_of(calls).items():
+        if topic in (CALLS, JUDGED):
+            continue
+        try:
+            there = journal.partitions(topic)
+        except NoTopic:
+            continue  # a first start
+        if there < partitions:
+            journal.grow(topic, partitions)
 
 
 def open_and_publish(settings: Settings, start: Start, now_ms: int) -> int:

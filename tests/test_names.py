@@ -10,7 +10,7 @@ import msgspec
 from core import flight, orders, record, schemas, topics
 from detectors import burst, caps, overall, policy
 from flows import judge, snapshot, store, watch
-from flows.sums import ADDED, SUMS
+from flows.sums import ADDED, EPOCH, SUMS
 
 GOLDEN = Path(__file__).parent / "stored_names.json"
 
@@ -35,6 +35,7 @@ def stored_names() -> dict[str, object]:
         "key_text": orders.Key(tenant="t1", account="acme", a_number="431234567", b_range="88213").text(),
         "statuses": list(orders.STATUSES),
         "dispositions": list(schemas.DISPOSITIONS),
+        "sums_key": EPOCH.decode(),
         "sums": {name: str(dtype) for name, dtype in SUMS.items()},
         "flow_judge": list(judge.NAMES),
         "flow_watch": list(watch.NAMES),

@@ -17,7 +17,7 @@ from flows import watch as flow
 from flows.batches import from_value, to_values
 from flows.repartition import partitions_of_judge
 from flows.step import State, judge
-from flows.sums import TICK
+from flows.sums import EPOCH, TICK
 from flows.watch import PATIENCE_MS, Kept, watch
 from rating.contracts import Contracts, compile_contracts
 from rating.decks import read_deck
@@ -29,7 +29,8 @@ RANGES = [f"8821{n:02d}" for n in range(40)]
 GROUPS = [f"group{n}" for n in range(40)]
 CARRIERS = [f"carrier{n}" for n in range(40)]
 
-DECK = read_deck(b"prefix,destination,price_per_min,connect_fee,attempt_fee,first_s,next_s,effective_from,effective_to\n8821,premium,1.20,0,0,60,60,,\n", "basic", "EUR")
+COLUMNS = b"prefix,destination,price_per_min,connect_fee,attempt_fee,first_s,next_s,effective_from,effective_to\n"
+DECK = read_deck(COLUMNS + b"8821,premium,1.20,0,0,60,60,,\n", "basic", "EUR")
 
 
 def contracts(money_hour: int = 20) -> Contracts:
@@ -58,7 +59,8 @@ def traffic(seed: int, calls: int = 800) -> list[Message]:
         which, partition = call % 40, call // 40 % PARTITIONS
         facts = {
             "account": rng.choice(of[partition]), "b_raw": f"+{RANGES[which]}{rng.randrange(10**6):06d}", "a_raw": "+4366012345678",
-            "carrier": CARRIERS[(which + call // 160) % 40], "trunk_group": GROUPS[(which + call // 160 * 7) % 40], "call_id": f"c{call}", "dialog_id": str(call),
+            "carrier": CARRIERS[(which + call // 160) % 40], "trunk_group": GROUPS[(which + call // 160 * 7) % 40],
+            "call_id": f"c{call}", "dialog_id": str(call),
         }  # fmt: skip
         talk_ms = rng.randrange(1_000, 90_000)
         events += [(at_ms, "answer", facts), (at_ms + talk_ms, "stop", facts)]
@@ -99,7 +101,7 @@ def sums_of(log: Iterable[Message], judges: int, rng: random.Random, agreed: Con
                 step = rng.choice([3, 10_000])
                 for piece in part.iter_slices(step):
                     for value in to_values(piece):
-                        out.append(Message(partition, offsets[partition], 0, b"sums", value))
+                        out.append(Message(partition, offsets[partition], 0, EPOCH, value))
                         offsets[partition] += 1
     return out
 
