@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from books import postgresql, sqlite
@@ -87,16 +88,20 @@ def check(engine: sa.Engine) -> None:
     """Whether the books can be used by this release: raises `BooksError` where they cannot, `Unavailable` where not now."""
     with reading(engine) as conn:
         found = conn.exec_driver_sql("select version_num from alembic_version").scalar()
-    scripts = ScriptDirectory.from_config(alembic_config())
-    if found == scripts.get_current_head():
+    if found == ScriptDirectory.from_config(alembic_config()).get_current_head():
         return
-    if found in {script.revision for script in scripts.walk_revisions()}:
-        raise BooksError(
-            f"{where(engine)}: its tables are of an older release ({found}); `ringfence migrate` brings them to this one"
-        )
+    _refuse_newer(engine, found)
     raise BooksError(
-        f"{where(engine)}: its tables are of a newer release ({found}); start that one, or restore a backup from before"
+        f"{where(engine)}: its tables are of an older release ({found}); `ringfence migrate` brings them to this one"
     )
+
+
+def _refuse_newer(engine: sa.Engine, found: str | None) -> None:
+    scripts = ScriptDirectory.from_config(alembic_config())
+    if found not in {None, *(script.revision for script in scripts.walk_revisions())}:
+        raise BooksError(
+            f"{where(engine)}: its tables are of a newer release ({found}); start that one, or restore a backup from before"
+        )
 
 
 def migrate(books: sa.Engine | str, revision: str = "head") -> None:
@@ -104,6 +109,7 @@ def migrate(books: sa.Engine | str, revision: str = "head") -> None:
     already, and when several processes do it at once: the second one finds it done."""
     engine = open_books(books) if isinstance(books, str) else books
     with writing(engine, wait_ms=MIGRATION_MS) as conn:
+        _refuse_newer(engine, MigrationContext.configure(conn).get_current_revision())
         command.upgrade(alembic_config(conn), revision)
 
 

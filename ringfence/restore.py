@@ -65,10 +65,10 @@ class Targets:
     books: Path | None
     state: Path
     spool: Path
-    switch: Path
+    run: Path
 
     def every(self) -> list[Path]:
-        found = (self.journal, self.warehouse, self.books, self.state, self.spool, self.switch)
+        found = (self.journal, self.warehouse, self.books, self.state, self.spool, self.run)
         return [path for path in found if path is not None]
 
 
@@ -128,7 +128,7 @@ def targets_of(settings: Settings, made: Manifest) -> Targets:
         books=target("books.db", "RINGFENCE_BOOKS", settings.books_dsn, books_copy.sqlite_file(settings.books_dsn)),
         state=settings.state_dir,
         spool=settings.spool_dir,
-        switch=settings.run_dir / "kamailio",
+        run=settings.run_dir,
     )
 
 
@@ -170,9 +170,9 @@ def _remove_empty(path: Path, root: Path) -> None:
 
 
 def _put(settings: Settings, source: Path, made: Manifest, targets: Targets, hold: bool, now_ms: int, say: Say) -> list[str]:
-    for directory in (targets.state, targets.spool, settings.run_dir):
+    for directory in (targets.state, targets.spool, targets.run):
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    tops = {"journal": targets.journal, "state": targets.state, "spool": targets.spool, "switch": targets.switch}
+    tops = {"journal": targets.journal, "state": targets.state, "spool": targets.spool, "switch": targets.run / "kamailio"}
     say("files")
     for name in made.files:
         top, _, inside = name.partition("/")
