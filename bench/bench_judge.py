@@ -18,10 +18,11 @@ from typing import Any
 
 import msgspec
 
+from core.config import Caps, Range
 from core.decode import Message
 from core.record import TICK_KEY, Tick, journal_key
 from detectors import burst
-from flows import rows, step
+from flows import rows, step, sums
 from flows.snapshot import freeze, pack
 from journal import partition_for
 from rating.contracts import compile_contracts
@@ -31,7 +32,7 @@ from simulator.mix import TENANT, bench_config, bench_mix
 PARTITIONS = 4
 BATCH = 512
 STAGES = ("decode", "number", "assemble", "rate", "accrue", "features", "hits", "decide")
-ROWS = ("judged", "rated", "sums")
+ROWS = ("judged", "rated")
 
 
 class Envelope(msgspec.Struct):
@@ -75,7 +76,11 @@ def timed(spent: Counter[str], name: str, function: Callable[..., Any]) -> Calla
 def main(n_records: int) -> None:
     lines = bench_mix(n_records)
     config, decks = bench_config()
-    contracts = compile_contracts(msgspec.structs.replace(config, version=1), {name: read_deck(csv, name, "EUR") for name, csv in decks.items()})
+    caps = Caps(money_hour_nanos=10**15, concurrent_calls=10**6)
+    carriers = tuple(msgspec.structs.replace(carrier, caps=caps) for carrier in config.carriers)
+    ranges = tuple(Range(tenant=config.carriers[0].tenant, b_range=prefix, caps=caps) for prefix in ("882", "883", "23", "37", "53"))
+    config = msgspec.structs.replace(config, version=1, carriers=carriers, ranges=ranges)
+    contracts = compile_contracts(config, {name: read_deck(csv, name, "EUR") for name, csv in decks.items()})
     messages = log_of(lines)
     state = step.State(b"bench" * 4)
     warm = 4 * BATCH
@@ -85,6 +90,7 @@ def main(n_records: int) -> None:
         setattr(step, name, timed(spent, name, getattr(step, name)))
     for name in ROWS:
         setattr(rows, name, timed(spent, f"{name} rows", getattr(rows, name)))
+    sums.gather = timed(spent, "gather", sums.gather)
     burst.by_subject = timed(spent, "by subject", burst.by_subject)
     burst.concentrate = timed(spent, "concentrate", burst.concentrate)
     gc.collect()

@@ -139,6 +139,13 @@ def faults(config: Config) -> list[str]:
         positive(f"policy.{name}", getattr(policy, name), or_zero=True)
     for currency, unit in policy.units.items():
         positive(f"policy.units[{currency}]", unit)
+    for kind, owners in (("carrier", config.carriers), ("trunk group", config.trunk_groups)):
+        for owner in owners:
+            if owner.caps.calls_per_second is not None:
+                found.append(
+                    f"{kind} {owner.tenant}/{owner.name}: calls_per_second counts how calls come in, before a {kind} is chosen: "
+                    "set it on accounts, trunks or ranges"
+                )
     for one in config.ranges:
         if not (one.b_range.isascii() and one.b_range.isdigit() and len(one.b_range) <= 15):
             found.append(f"range {one.tenant}/{one.b_range}: {one.b_range!r} is not 1 to 15 digits")

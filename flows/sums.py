@@ -7,7 +7,7 @@ collector writes one tick into every partition, epochs of the same time are one 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import polars as pl
 
@@ -113,23 +113,22 @@ def added(work: Work, frame: pl.DataFrame, caps: Mapping[str, Mapping[tuple[str,
         pl.col("t_ms") // 1000 * 1000,
         pl.Series("offset", [work.offset[i] for i in rows], dtype=pl.Int64),
     ).rename({"t_ms": "second_ms"})  # fmt: skip
-    subjects = {
-        "carrier": [work.carrier[i] for i in rows],
-        "trunk_group": [work.trunk_group[i] for i in rows],
-        "trunk": frame["ingress_trunk"].to_list(),
-        "range": ranges(tenants, [work.b_number[i] for i in rows], caps.get("range", {})),
+    subjects: dict[str, Callable[[], list[str]]] = {
+        "carrier": lambda: [work.carrier[i] for i in rows],
+        "trunk_group": lambda: [work.trunk_group[i] for i in rows],
+        "trunk": lambda: frame["ingress_trunk"].to_list(),
+        "range": lambda: ranges(tenants, [work.b_number[i] for i in rows], caps.get("range", {})),
     }
     kinds = []
-    for kind, names in subjects.items():
-        capped = caps.get(kind, {})
+    for kind, names_of in subjects.items():
+        if not (capped := caps.get(kind)):
+            continue
+        names = names_of()
         known = [(tenant, name) in capped for tenant, name in zip(tenants, names, strict=True)]
         if any(known):
             whose = pl.col("account") if kind == "range" else pl.lit("").alias("account")
-            kinds.append(
-                base.with_columns(pl.lit(kind).alias("kind"), pl.Series("subject", names, dtype=pl.String), whose).filter(
-                    pl.Series(known)
-                )
-            )
+            subject = pl.Series("subject", names, dtype=pl.String)
+            kinds.append(base.with_columns(pl.lit(kind).alias("kind"), subject, whose).filter(pl.Series(known)))
     if not kinds:
         return pl.DataFrame(schema={**ADDED, "offset": pl.Int64})
     return pl.concat(kinds).select(*ADDED, "offset")
