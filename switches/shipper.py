@@ -54,8 +54,13 @@ class Shipped(NamedTuple):
 
     records: int
     from_log: int
-    forged: int
     complete_to_ms: int | None
+
+
+class Forged(NamedTuple):
+    """What is told of lines of the log that claim to be records and are not the switch's."""
+
+    lines: int
 
 
 class Failed(NamedTuple):
@@ -78,7 +83,7 @@ def ship(
 ) -> None:
     """Runs until `stop`. `home`: the spool, and the shipper's own `position.json`. `chance` spreads the retries of many.
 
-    `log`: the switch's own log, where the records stand that its spool did not take. `tell` hears `Shipped` and `Failed`.
+    `log`: the switch's own log, where the records stand that its spool did not take. `tell` hears `Shipped`, `Failed` and `Forged`.
     """
     if not home.is_dir():
         raise FileNotFoundError(f"there is no spool at {home}: nothing can be said to be delivered from there")
@@ -146,11 +151,12 @@ class _Shipper:
                 if accepted != len(batch.lines):
                     _log.error("%d lines were posted, the collector counts %d", len(batch.lines), accepted)
                 self._delivered(batch)
-                self._tell(Shipped(accepted, batch.from_log, batch.forged, complete_to_ms))
+                self._tell(Shipped(accepted, batch.from_log, complete_to_ms))
 
     def _passed(self, batch: Batch) -> None:
         self._places = batch.places
         if batch.forged and self._log:
+            self._tell(Forged(batch.forged))
             _log.warning("%d lines of %s claim to be records and are not signed by the switch", batch.forged, self._log.path)
 
     def _delivered(self, batch: Batch) -> None:

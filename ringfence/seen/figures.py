@@ -61,12 +61,14 @@ class Figures(Collector):
 
     def add(self, metric: Metric, n: float = 1, *labels: str) -> None:
         """`n` more. 0 shows the counter before the first one comes."""
+        _check(metric, labels)
         with self._lock:
             counts = self._counts.setdefault(metric, {})
             counts[labels] = counts.get(labels, 0.0) + n
 
     def spread(self, metric: Metric, values: Sequence[float] | npt.NDArray[np.float64], *labels: str) -> None:
         """More values of a histogram; none shows it before the first one comes."""
+        _check(metric, labels)
         with self._lock:
             spreads = self._spreads.setdefault(metric, {})
             if labels not in spreads:
@@ -77,6 +79,12 @@ class Figures(Collector):
     def collect(self) -> list[Family]:
         with self._lock:  # for a moment: whoever counts must not wait until a caller has read it all
             return [_counter(*each) for each in self._counts.items()] + [_histogram(*each) for each in self._spreads.items()]
+
+
+def _check(metric: Metric, labels: Labels) -> None:
+    """The library would drop a label too many in silence."""
+    if len(labels) != len(metric.labels):
+        raise ValueError(f"{metric.name} has the labels {metric.labels}, not {labels}")
 
 
 def _counter(metric: Metric, counts: Mapping[Labels, float]) -> Family:
@@ -103,6 +111,7 @@ class Looked(Collector):
     def collect(self) -> Iterator[Family]:
         gauges: dict[Metric, GaugeMetricFamily] = {}
         for metric, value, labels in self._look():
+            _check(metric, labels)
             if metric not in gauges:
                 gauges[metric] = GaugeMetricFamily(metric.name, metric.help, labels=metric.labels)
             gauges[metric].add_metric(labels, value)

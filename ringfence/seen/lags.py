@@ -10,6 +10,9 @@ from ringfence.seen.figures import Sample
 from ringfence.seen.look import Look
 from ringfence.seen.places import Place
 
+OLD_S = 30.0
+"""An older look at the journal's ends says nothing of how far behind a part is."""
+
 
 class Lags:
     """`reached`: what the part has read (or stored), by topic and partition. `writes`: topics whose ends are told besides."""
@@ -35,8 +38,9 @@ class Lags:
 
     def why_not(self, most: int) -> str:
         """Why the part is not where it should be, or ""."""
-        if self.look.fault and self.look.value() is None:
-            return f"the journal cannot be looked at (RINGFENCE_JOURNAL): {self.look.fault}"
+        seen, age_s = self.look.value(), self.look.age_s()
+        if seen is None or age_s > OLD_S:
+            return f"the journal cannot be looked at (RINGFENCE_JOURNAL): {self.look.fault or 'no word why'}"
         if not self._reached():
             return "it has not begun to read"
         behind = sum(self.behind().values())

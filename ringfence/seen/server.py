@@ -21,7 +21,7 @@ import msgspec
 import structlog
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
-from ringfence import ports
+from ringfence import masks, ports
 
 MOST_AT_ONCE = 16
 """Requests; one more is cut off at once."""
@@ -105,10 +105,10 @@ def app(answers: Answers) -> Callable[[WSGIEnvironment, StartResponse], Iterable
             return _json(start, "405 Method Not Allowed", {"error": "GET alone"})
         if path == "/health":
             why = answers.why_not_alive()
-            return _json(start, _status(why), {"alive": not why, "why": why})
+            return _json(start, _status(why), {"alive": not why, "why": masks.text(why)})
         if path == "/ready":
             why = answers.why_not_ready()
-            return _json(start, _status(why), {"ready": not why, "why": why})
+            return _json(start, _status(why), {"ready": not why, "why": masks.text(why)})
         return _json(start, "404 Not Found", {"error": "there are /metrics, /health and /ready"})
 
     return respond

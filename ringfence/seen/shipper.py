@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ringfence.seen import Figures, Places, Sample, catalog
-from switches.shipper import Failed, Shipped
+from switches.shipper import Failed, Forged, Shipped
 from switches.tail import backlog_bytes
 
 BEHIND_S = 30.0
@@ -26,12 +26,13 @@ class Shipper:
 
     def tell(self, value: object) -> None:
         match value:
-            case Shipped(records, from_log, forged, complete_to_ms):
+            case Shipped(records, from_log, complete_to_ms):
                 self.figures.add(catalog.SHIPPED, records)
                 self.figures.add(catalog.SWITCH_LOG, from_log)
-                self.figures.add(catalog.FORGED, forged)
                 self._complete_to_ms = complete_to_ms or self._complete_to_ms
                 self._why = ""
+            case Forged(lines):
+                self.figures.add(catalog.FORGED, lines)
             case Failed(why):
                 self.figures.add(catalog.SHIP_FAILURES)
                 self._why = why

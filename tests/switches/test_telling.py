@@ -1,0 +1,94 @@
+"""What the dispatcher tells of itself: what it read, how long an order took, what drifted."""
+
+from __future__ import annotations
+
+import re
+
+from books import orders, switches, writing
+from core.orders import Key
+from ringfence.seen.dispatcher import Dispatcher as Figures
+from switches.deliver import Acknowledged, Drifted, Reached
+from switches.dispatcher import Read
+
+KEY = Key(tenant="t1", account="acme", b_range="88213")
+
+
+def test_an_order_is_timed_once_from_its_record_to_the_switch(house):
+    told = []
+    dispatcher = house.dispatcher(tell=told.append)
+    first = house.order(KEY)
+    house.clock.now_ms += 400
+    dispatcher.step()
+    assert [value for value in told if isinstance(value, Acknowledged)] == [Acknowledged("blocks", [0.4])]
+    assert Reached("k1") in told
+
+    told.clear()
+    house.switch.restart()  # everything is sent again: that is no order's way
+    house.clock.now_ms += 60_000
+    dispatcher.step()
+    assert house.due() == 0 and not any(isinstance(value, Acknowledged) for value in told)
+    with writing(house.engine) as conn:
+        switches.set_enforcing(conn, "k1", "t1", False, "ann", "to shadow", house.clock())
+    dispatcher.step()
+    assert not any(isinstance(value, Acknowledged) for value in told), "moved to the other table"
+
+    house.clock.now_ms += 1_000
+    house.order(KEY, order_id="order-again", expires_at_ms=first.expires_at_ms + 120_000)
+    house.clock.now_ms += 250
+    dispatcher.step()
+    assert [value for value in told if isinstance(value, Acknowledged)] == [Acknowledged("shadow", [0.25])]
+
+
+def test_a_persons_order_is_not_timed(house):
+    told = []
+    dispatcher = house.dispatcher(tell=told.append)
+    with writing(house.engine) as conn:
+        orders.block(conn, KEY, 3_600_000, "ann", "ticket 7", house.clock())
+    dispatcher.step()
+    assert house.due() == 0 and not any(isinstance(value, Acknowledged) for value in told)
+
+
+def test_the_figures_of_a_dispatcher(house):
+    part = Figures(f"files://{house.home}/journal", house.engine, house.clock)
+    part._books._fresh_s = 0
+    dispatcher = house.dispatcher(tell=part.tell)
+    dispatcher._journal = part.places.at(house.journal)
+    house.order(KEY)
+    house.write(b"no order")
+    read = dispatcher.step()
+    part.tell(read)
+    assert isinstance(read, Read)
+    counted = {(s.name, *s.labels.values()): s.value for family in part.figures.collect() for s in family.samples}
+    assert counted["ringfence_orders_read_total", "standing"] == 1 and counted["ringfence_orders_read_total", "malformed"] == 1
+    assert counted["ringfence_block_latency_seconds_count", "blocks"] == 1
+    looked = {(sample.metric.name, *sample.labels): sample.value for sample in part.look()}
+    assert looked["ringfence_orders", "standing"] == 1 and looked["ringfence_orders", "lifted"] == 0
+    assert looked["ringfence_blocks_held", "k1", "blocks"] == 1 and looked["ringfence_blocks_held", "k1", "shadow"] == 0
+    assert looked["ringfence_blocks_due", "k1"] == 0 and looked["ringfence_switch_on_hold", "k1"] == 0
+    assert looked["ringfence_lag_messages", "block_orders", "0"] == 0
+    assert 0 <= looked["ringfence_switch_answer_age_seconds", "k1"] < 30
+    assert part.why_not() == ""
+    with writing(house.engine) as conn:
+        switches.hold(conn, "k1", "ann", "a test", house.clock())
+    assert {(s.metric.name, *s.labels): s.value for s in part.look()}["ringfence_switch_on_hold", "k1"] == 1
+
+
+def test_drift_is_told_with_each_comparison(house):
+    told = []
+    dispatcher = house.dispatcher(tell=told.append)
+    house.order(KEY)
+    dispatcher.step()
+    told.clear()
+    house.clock.now_ms += 1
+    dispatcher.step()
+    assert Drifted("k1", 0, 0) in told
+
+
+def test_a_switch_that_is_silent_makes_its_dispatcher_not_ready(house, monkeypatch):
+    part = Figures(f"files://{house.home}/journal", house.engine, house.clock)
+    dispatcher = house.dispatcher(tell=part.tell)
+    house.served.close()
+    dispatcher.deliver_once()
+    assert part.why_not() == "it has not begun to read", "it has some seconds to come up"
+    monkeypatch.setattr("ringfence.seen.dispatcher.SILENT_S", -1.0)
+    assert re.fullmatch(r"switch k1 has not answered for \d+ s: .*ConnectError.*", part.why_not())
