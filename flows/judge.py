@@ -77,6 +77,7 @@ def run(journal: Journal, contracts_of: ContractsOf, settings: Settings, tell: T
         state = snapshots.load() or State(settings.secret)
         settle(state, settings.calls_partitions or journal.partitions(topics.CALLS), settings)
         stack.callback(snapshots.wait)
+        ends = {p: journal.end_offset(topics.CALLS, p) for p in settings.partitions} if settings.until_idle else None
         writers = Writers.open(journal, settings.partitions, stack)
 
         def effects(outcome: Outcome) -> None:
@@ -96,7 +97,7 @@ def run(journal: Journal, contracts_of: ContractsOf, settings: Settings, tell: T
             copied,
             effects,
             snapshots,
-            Pace(settings.linger_ms, settings.snapshot_ms, until_idle=settings.until_idle),
+            Pace(settings.linger_ms, settings.snapshot_ms, ends=ends),
         )
         cli_main(flow)  # type: ignore[no-untyped-call]
         if settings.until_idle:

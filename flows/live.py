@@ -39,12 +39,12 @@ class Names(NamedTuple):
 
 class Pace(NamedTuple):
     """`linger_ms`: how long a batch is gathered. `every_ms`: an empty batch after so much silence, for a step that looks at the clock;
-    0 = none. `until_idle`: stop when all that is there has been read: replays and tests."""
+    0 = none. `ends`: stop when every partition has come to its offset there; None = never."""
 
     linger_ms: int
     snapshot_ms: int
     every_ms: int = 0
-    until_idle: bool = False
+    ends: Mapping[int, int] | None = None
 
 
 def flow(
@@ -122,7 +122,7 @@ class _Batches(StatefulSourcePartition[list[Message], None]):
             for m in reader.read(share)
         ]
         if not batch:
-            if self.pace.until_idle:
+            if self.ended():
                 raise StopIteration
             if not self.pace.every_ms or (now - self.last_at) * 1000 < self.pace.every_ms:
                 self.wake = datetime.now(UTC) + IDLE
@@ -130,6 +130,10 @@ class _Batches(StatefulSourcePartition[list[Message], None]):
         self.last_at = time.monotonic()
         self.wake = None
         return [batch]
+
+    def ended(self) -> bool:
+        ends = self.pace.ends
+        return ends is not None and all(reader.offset >= ends[partition] for partition, reader in self.readers.items())
 
     def next_awake(self) -> datetime | None:
         return self.wake

@@ -159,7 +159,8 @@ def run(journal: Journal, contracts_of: ContractsOf, settings: Settings, tell: T
             write(outcome, orders, findings, settings.partitions, time.time_ns() // 1_000_000)
             tell(outcome)
 
-        pace = Pace(settings.linger_ms, settings.snapshot_ms, every_ms=1_000, until_idle=settings.until_idle)
+        ends = {p: journal.end_offset(topics.SUMS, p) for p in range(settings.partitions)} if settings.until_idle else None
+        pace = Pace(settings.linger_ms, settings.snapshot_ms, every_ms=1_000, ends=ends)
         cli_main(live.flow(NAMES, partial(readers, journal, state), step, lambda: freeze(state), effects, snapshots, pace))  # type: ignore[no-untyped-call]
         if settings.until_idle:
             effects(watch(state, [], contracts_of, time.time_ns() // 1_000_000, last=True))

@@ -1,0 +1,224 @@
+"""Books on PostgreSQL and the warehouse behind HTTP, by address alone: both are killed while calls come in, and nothing is lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+import psutil
+import pytest
+from clickhouse_server import PASSWORD as WAREHOUSE_PASSWORD
+from clickhouse_server import ClickHouse
+from postgresql_server import PASSWORD as BOOKS_PASSWORD
+from postgresql_server import PostgreSQL
+
+from books import deliveries, open_books, orders, reading
+from core import topics
+from core.orders import BlockOrder
+from core.record import TICK_KEY
+from journal import Journal, Message, open_journal
+from ringfence import endpoints, first_start
+from ringfence.secrets import secrets_of
+from ringfence.settings import Settings
+from simulator.day import day
+from simulator.world import world
+from switches.control import entry
+from switches.loopback import Loopback
+from switches.post import PostError, connect, post_records
+
+SEED, TENANT = 3, "demo"
+PARTS = ("store", "watch", "judge", "dispatcher", "collector")
+
+
+class Grown:
+    """Five parts, which know their servers from files alone, a switch, and what feeds them."""
+
+    def __init__(self, home: Path, books: PostgreSQL, warehouse: ClickHouse) -> None:
+        self.books, self.warehouse = books, warehouse
+        self.secrets_dir = home / "secrets"
+        self.secrets_dir.mkdir()
+        (self.secrets_dir / "ringfence_books").write_text(books.fresh() + "\n")
+        (self.secrets_dir / "ringfence_warehouse").write_text(warehouse.dsn() + "\n")
+        self.settings = Settings(
+            home=home / "home", secrets_dir=str(self.secrets_dir), tenant=TENANT, snapshot_s=1.0, orders_a_minute=1000, metrics_port=0,
+            **{f"{name}_port": endpoints.free_port("127.0.0.1") for name in ("collector", "warehouse", "control")},
+            _env_file=None,
+        )  # fmt: skip
+        first_start.lay(self.settings)
+        place, now_ms = world(SEED), time.time_ns() // 1_000_000
+        first_start.open_and_publish(self.settings, first_start.Start(place.config, place.decks, place.currency, (TENANT,)), now_ms)
+        self.secrets = secrets_of(self.settings)
+        self.switch = Loopback()
+        self.served = self.switch.serve(self.settings.control_port, self.secrets.control_token)
+        first_start.connect_switch(self.settings, self.secrets, "sim1", "loopback", self.settings.control_url, True, now_ms)
+        self.journal: Journal = open_journal(self.settings.journal_dsn)
+        self.running: dict[str, subprocess.Popen[bytes]] = {}
+        self.posted = 0
+
+    @property
+    def env(self) -> dict[str, str]:
+        """As the parts have it: where the files are, and no address."""
+        said = {name: value for name, value in self.settings.environment().items() if name not in ("RINGFENCE_BOOKS", "RINGFENCE_WAREHOUSE")}
+        return os.environ | said
+
+    def start(self) -> None:
+        for name in PARTS:
+            with self.log(name).open("ab") as out:
+                argv = [sys.executable, "-m", "ringfence", "flow", name]
+                self.running[name] = subprocess.Popen(argv, env=self.env, stdout=out, stderr=out)
+
+    def log(self, name: str) -> Path:
+        return self.settings.run_dir / f"{name}.log"
+
+    def mourn(self) -> None:
+        """No part dies of a server that is away."""
+        for name, part in self.running.items():
+            assert part.poll() is None, f"{name} ended with {part.poll()}: {self.log(name).read_text()[-3000:]}"
+
+    def until(self, true: Callable[[], object], what: str, within_s: float = 120.0) -> None:
+        end = time.monotonic() + within_s
+        while not true():
+            self.mourn()
+            assert time.monotonic() < end, f"{what} did not come to be"
+            time.sleep(0.3)
+
+    def feed(self) -> None:
+        """Posts batches until they are acknowledged."""
+        start_ms = time.time_ns() // 1_000_000 - 20 * 60_000
+        deliveries_, _ = day(SEED, hours=0.3, calls_per_s=6.0, attack=True, start_ms=start_ms, place=world(SEED), outages=())
+        client, batch = connect(self.settings.collector_url, self.secrets.collector_token), list[bytes]()
+
+        def post(complete_to_ms: int) -> None:
+            while self.running["collector"].poll() is None:
+                try:
+                    post_records(client, batch, complete_to_ms=complete_to_ms)
+                except PostError:
+                    time.sleep(0.2)
+                else:
+                    self.posted += len(batch)
+                    batch.clear()
+                    time.sleep(0.15)
+                    return
+
+        for delivery in deliveries_:
+            batch.append(msgspec.json.encode(delivery.record))
+            if len(batch) == 150:
+                post(delivery.complete_to_ms)
+        post(time.time_ns() // 1_000_000)
+
+    def messages(self, topic: str) -> Iterator[Message]:
+        for partition in range(self.journal.partitions(topic)):
+            reader = self.journal.reader(topic, partition, 0)
+            while batch := reader.read():
+                yield from batch
+            reader.close()
+
+    def ask(self, *words: str) -> str:
+        command = [sys.executable, "-m", "ringfence", *words]
+        return subprocess.run(command, env=self.env, capture_output=True, text=True, check=True, timeout=120).stdout
+
+    def close(self) -> None:
+        for part in self.running.values():
+            part.send_signal(signal.SIGKILL)
+            part.wait()
+        self.served.close()
+
+
+@pytest.fixture
+def grown(tmp_path: Path, need: Callable[[str], None]) -> Iterator[Grown]:
+    need("postgresql")
+    books, warehouse = PostgreSQL(), ClickHouse(tmp_path / "clickhouse")
+    try:
+        warehouse.start()
+        grown = Grown(tmp_path, books, warehouse)
+        yield grown
+        grown.close()
+    finally:
+        warehouse.kill()
+        books.close()
+
+
+@pytest.mark.slow
+@pytest.mark.postgresql
+@pytest.mark.timeout(600)
+def test_books_and_warehouse_are_killed_and_every_record_and_every_order_is_there_once(grown: Grown):
+    grown.start()
+    feeding = threading.Thread(target=grown.feed, daemon=True)
+    feeding.start()
+    grown.until(lambda: grown.posted > 2000, "the first records")
+    assert not shown_to_everybody(), "no password is among the arguments of a process"
+    for _ in range(2):
+        grown.books.stop("immediate")
+        time.sleep(3)
+        grown.mourn()
+        grown.books.start()
+        time.sleep(2)
+        grown.warehouse.kill()
+        time.sleep(3)
+        grown.mourn()
+        grown.warehouse.start()
+        time.sleep(2)
+    grown.warehouse.freeze()  # alive, and silent
+    time.sleep(3)
+    grown.warehouse.freeze(False)
+    feeding.join(300)
+    assert not feeding.is_alive()
+
+    received = grown.posted
+    assert received > 15_000 and received == sum(1 for m in grown.messages(topics.CALLS) if m.key != TICK_KEY)
+    status: dict[str, int] = {}
+
+    def stored() -> bool:
+        status.update(json.loads(grown.ask("status", "--json")))
+        return status["received"] == received and status["lag"] == 0
+
+    grown.until(stored, "every record in the warehouse")
+    fates = ("rated", "unrated", "events", "rejected", "duplicates", "conflicts")
+    assert sum(status[fate] for fate in fates) == received
+    assert len(json.loads(grown.ask("calls", "--last", "20", "--json"))) == 20
+
+    # Each order of the journal is in the books once, and the switch holds those that stand.
+    ordered = {msgspec.json.decode(m.value, type=BlockOrder).order_id for m in grown.messages(topics.BLOCK_ORDERS)}
+    assert ordered
+    engine = open_books(grown.settings.books_dsn)
+    try:
+        with reading(engine) as conn:
+            assert {kept.order.order_id for kept in orders.select(conn)} == ordered
+
+        def delivered() -> bool:
+            with reading(engine) as conn:
+                live = orders.select(conn, statuses=deliveries.LIVE)
+                return deliveries.due_count(conn, "sim1") == 0 and grown.switch.live() == {entry(o.order.key): o.order.order_id for o in live}
+
+        grown.until(delivered, "the blocks at the switch")
+    finally:
+        engine.dispose()
+
+    for name in PARTS:
+        said = grown.log(name).read_text()
+        assert "Traceback" not in said, said[-3000:]
+        assert BOOKS_PASSWORD not in said and WAREHOUSE_PASSWORD not in said and "s3ntinel" not in said
+    assert 2 <= grown.log("dispatcher").read_text().count("orders wait in the journal while the books are away") <= 4
+    assert grown.log("dispatcher").read_text().count("nothing is delivered to sim1 while the books are away") <= 4
+    assert grown.log("collector").read_text().count("stays in force") <= 4
+    written = [path for path in grown.settings.root.rglob("*") if path.is_file() and path.suffix in (".log", ".out", ".json", ".beat")]
+    assert written and not [path for path in written if b"s3ntinel" in path.read_bytes()]
+
+
+def shown_to_everybody() -> list[str]:
+    """Command lines with a password in them."""
+    lines = []
+    for process in psutil.process_iter():
+        try:
+            lines.append(" ".join(process.cmdline()))
+        except psutil.Error:
+            continue  # it has ended meanwhile
+    return [line for line in lines if BOOKS_PASSWORD in line or WAREHOUSE_PASSWORD in line or "s3ntinel" in line]
