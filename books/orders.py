@@ -273,6 +273,7 @@ _o = tables.block_orders.c
 _FIND = sa.select(tables.block_orders).where(_o.order_id == sa.bindparam("order_id"))
 _NEWEST = sa.select(tables.block_orders).where(deliveries.of_key(tables.block_orders))
 _NEWEST = _NEWEST.order_by(_o.received_at_ms.desc(), _o.created_at_ms.desc(), _o.order_id).limit(1)
+_OPENED = sa.select(sa.func.max(_o.received_at_ms)).where(deliveries.of_key(tables.block_orders), _o.opened_key)
 _NEWEST_WITH = _NEWEST.where(_o.status == sa.bindparam("status"))
 _DECIDED = sa.select(_o.decided_by).where(
     deliveries.of_key(tables.block_orders), _o.status.in_(LIVE), _o.automatic, _o.expires_at_ms > sa.bindparam("now_ms")
@@ -302,8 +303,8 @@ def newest(conn: sa.Connection, key: Key) -> Kept | None:
 
 
 def blocked_keys(conn: sa.Connection, now_ms: int, tenant: str = "", count: int = 100) -> list[Blocked]:
-    """Keys that live orders block and keys that wait for a person, the newest first. An order is issued again each minute: since when is
-    that of the first one that is still live."""
+    """Keys that live orders block and keys that wait for a person, those of the newest orders first. An order is issued again each minute,
+    and each ends by itself: a key is blocked since the one that found none live before it."""
     parts = [_o[name] for name in deliveries.KEY_PARTS]
     newest_ms = sa.func.max(_o.received_at_ms)
     query = sa.select(
@@ -321,9 +322,19 @@ def blocked_keys(conn: sa.Connection, now_ms: int, tenant: str = "", count: int 
     )
     found = []
     for row in conn.execute(query).all():
-        kept = conn.execute(_NEWEST_WITH, {**key_row(row_key(row)), "status": row.status}).one()
-        found.append(Blocked(_kept(kept), row.since_ms, row.until_ms))
+        of_key = key_row(row_key(row))
+        kept = conn.execute(_NEWEST_WITH, {**of_key, "status": row.status}).one()
+        opened_ms = conn.execute(_OPENED, of_key).scalar()
+        found.append(Blocked(_kept(kept), min(row.since_ms, opened_ms or row.since_ms), row.until_ms))
     return found
+
+
+def of_findings(conn: sa.Connection, finding_ids: Sequence[str]) -> dict[str, Kept]:
+    """Finding -> its newest order that is live or waits for a person."""
+    if not finding_ids:
+        return {}
+    query = sa.select(tables.block_orders).where(_o.status.in_((*LIVE, "waiting")), _o.finding_id.in_(finding_ids))
+    return {row.finding_id: _kept(row) for row in conn.execute(query.order_by(_o.received_at_ms, _o.order_id))}
 
 
 def blocked_counts(conn: sa.Connection, now_ms: int, tenant: str = "") -> dict[str, int]:

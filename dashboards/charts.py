@@ -2,28 +2,40 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import altair as alt
 import pandas as pd
 
 from dashboards.points import money_points, records_points
 from dashboards.traffic import Traffic
 
-HEIGHT = 150
+HEIGHT = 165
 COLOURS = {"sold": "#58a6ff", "bought": "#d29922", "margin": "#3fb950"}
+AREA: dict[str, Any] = {
+    "interpolate": "step-after",
+    "color": "#58a6ff",
+    "opacity": 0.35,
+    "line": {"strokeWidth": 1.4, "color": "#58a6ff"},
+}
 GREY, LINE = "#93a1b1", "#243040"
 
-_TIME = alt.X("at:T", title=None, scale=alt.Scale(type="utc"), axis=alt.Axis(format="%H:%M", tickCount=8, labelFlush=False))
 _SECOND = alt.Tooltip("at:T", title="UTC", format="%H:%M:%S")
 
 
 def money_chart(traffic: Traffic, currency: str) -> alt.Chart:
     """Sold, bought and margin a second, in one currency."""
-    frame = _frame(money_points(traffic, currency), ["at", "side", "rate"])
+    points = money_points(traffic, currency)
     sides = alt.Scale(domain=list(COLOURS), range=list(COLOURS.values()))
-    colour = alt.Color("side:N", title=None, scale=sides, legend=alt.Legend(orient="top", symbolType="stroke"))
-    chart = alt.Chart(frame).mark_line(interpolate="step-after", strokeWidth=1.6).encode(
-        x=_TIME,
-        y=alt.Y("rate:Q", title=None, axis=alt.Axis(format="~g", tickCount=4)),
+    colour = alt.Color(
+        "side:N",
+        title=None,
+        scale=sides,
+        legend=alt.Legend(orient="top-left", direction="horizontal", symbolType="stroke", offset=0),
+    )
+    chart = alt.Chart(_frame(points, ["at", "side", "rate"])).mark_line(interpolate="step-after", strokeWidth=1.6).encode(
+        x=_time(points),
+        y=alt.Y("rate:Q", title=None, axis=alt.Axis(format=",~r", tickCount=4)),
         color=colour,
         tooltip=[_SECOND, alt.Tooltip("side:N", title="side"), alt.Tooltip("rate:Q", title=f"{currency} a second", format=",.4f")],
     )  # fmt: skip
@@ -32,24 +44,31 @@ def money_chart(traffic: Traffic, currency: str) -> alt.Chart:
 
 def records_chart(traffic: Traffic) -> alt.Chart:
     """Records a second."""
-    frame = _frame(records_points(traffic), ["at", "rate"])
-    chart = alt.Chart(frame).mark_area(interpolate="step-after", color="#58a6ff", opacity=0.35, line={"strokeWidth": 1.4, "color": "#58a6ff"}).encode(
-        x=_TIME,
-        y=alt.Y("rate:Q", title=None, axis=alt.Axis(format="~g", tickCount=4)),
+    points = records_points(traffic)
+    chart = alt.Chart(_frame(points, ["at", "rate"])).mark_area(**AREA).encode(
+        x=_time(points),
+        y=alt.Y("rate:Q", title=None, axis=alt.Axis(format=",~r", tickCount=4)),
         tooltip=[_SECOND, alt.Tooltip("rate:Q", title="records a second", format=",.1f")],
     )  # fmt: skip
     return _styled(chart)
 
 
-def _frame(points: list[dict[str, object]], columns: list[str]) -> pd.DataFrame:
+def _frame(points: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame:
     frame = pd.DataFrame(points, columns=columns)
     frame["at"] = pd.to_datetime(frame["at"], unit="ms", utc=True)
     return frame
 
 
+def _time(points: list[dict[str, Any]]) -> alt.X:
+    """A line a minute, or every other one."""
+    minutes = (points[-1]["at"] - points[0]["at"]) // 60_000 if points else 1
+    axis = alt.Axis(format="%H:%M", tickCount=max(1, minutes if minutes < 6 else minutes // 2), labelFlush=False)
+    return alt.X("at:T", title=None, scale=alt.Scale(type="utc"), axis=axis)
+
+
 def _styled(chart: alt.Chart) -> alt.Chart:
     return (
-        chart.properties(height=HEIGHT, background="transparent")
+        chart.properties(height=HEIGHT, background="transparent", padding={"left": 0, "right": 4, "top": 2, "bottom": 0})
         .configure_view(strokeWidth=0)
         .configure_axis(labelColor=GREY, gridColor=LINE, domainColor=LINE, tickColor=LINE, labelFontSize=12)
         .configure_legend(labelColor=GREY, labelFontSize=12)

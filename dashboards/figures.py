@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 
-from core.words import amount, span
+from core.words import amount
 from dashboards.tags import Safe, tag
 from dashboards.traffic import Money, Traffic, now, total
 
@@ -19,7 +19,7 @@ def figures(traffic: Traffic | None, alerts: int | None, block_counts: Mapping[s
     else:
         rate = now(traffic)
         _, money = total(traffic, traffic.from_ms, rate.to_ms)
-        past = f"in {span(rate.to_ms - traffic.from_ms)}"
+        past = f"in {round((rate.to_ms - traffic.from_ms) / 60_000)} min"
         records = sum(traffic.records.values())
         rates = [tile("Records", f"{amount(rate.records_s, 1)}", "a second", f"{records:,} {past}")]
         for name, side in (("Sold", "sell"), ("Bought", "buy"), ("Margin", "margin")):

@@ -28,6 +28,7 @@ SHOWN_BLOCKS = 25
 def first_page(sources: Sources) -> None:
     st.set_page_config(page_title="Ringfence", layout="wide")
     st.html(STYLE)
+    sources.begin("")
     tenant = head(sources)
     last_word()
     live(sources, tenant)
@@ -148,16 +149,15 @@ def alerts(sources: Sources, tenant: str, mask: Mask) -> None:
         body = [tag("div", "No alert. Every account is as it usually is.", cls="rf-quiet")]
     else:
         body = [alert(one, now_ms, mask) for one in found]
-    st.html(
-        together(tag("h3", "Alerts", tag("small", f"newest first, {more:,} more before" if more > 0 else "newest first")), *body)
-    )
+    st.html(tag("h3", "Alerts", tag("small", f"newest first, {more:,} more before" if more > 0 else "newest first")))
+    st.html(together(*body))
 
 
 def blocks(sources: Sources, tenant: str, mask: Mask) -> None:
     """What stands, what waits for a person, and the buttons."""
     seen, now_ms = sources.promises(tenant), sources.clock()
     found = seen.value.blocks if seen.value else ()
-    first = sorted(found, key=lambda one: one.status != "waiting")[:SHOWN_BLOCKS]
+    first = found[:SHOWN_BLOCKS]
     every = sum(seen.value.block_counts.values()) if seen.value else 0
     more = (
         f"{every - len(first):,} more; `ringfence orders` has them"
@@ -170,28 +170,25 @@ def blocks(sources: Sources, tenant: str, mask: Mask) -> None:
             tag("div", "No block stands and none waits." if seen.value else "The books have not answered yet.", cls="rf-quiet")
         )
     for one in first:
-        with st.container(key=f"rf_block_{one.order.order.order_id}"):
+        # Keys name the block, not the order: an order is issued again each minute, and a press must not be lost by that.
+        with st.container(key=f"rf_block_{one.status}_{one.key.text()}"):
             st.html(block(one, now_ms, mask))
             buttons(one)
 
 
 def buttons(one: Block) -> None:
     """What a person can do about a block. The window that opens asks who and why."""
-    order_id = one.order.order.order_id
-    if one.status == "waiting":
-        left, right = st.columns(2)
-        for place, verb, label in ((left, "approve", "Let it stand"), (right, "refuse", "Refuse")):
-            with place:
-                pressed(label, verb, one, order_id)
-    else:
-        pressed("Unblock", "unblock", one, order_id)
+    with st.container(horizontal=True, horizontal_alignment="right", gap="small"):
+        if one.status == "waiting":
+            pressed("Let it stand", "approve", one)
+            pressed("Refuse", "refuse", one)
+        else:
+            pressed("Unblock", "unblock", one)
 
 
-def pressed(label: str, verb: str, one: Block, order_id: str) -> None:
-    # The key of the button is the block's, not the order's: an order is issued again each minute, and a press must not be lost by that.
-    if st.button(
-        label, key=f"rf_{verb}_{one.key.text()}", width="stretch", on_click=choose, args=(Choice(verb, one.key, order_id),)
-    ):
+def pressed(label: str, verb: str, one: Block) -> None:
+    choice = Choice(verb, one.key, one.order.order.order_id)
+    if st.button(label, key=f"rf_{verb}_{one.key.text()}", on_click=choose, args=(choice,)):
         st.rerun()
 
 

@@ -47,16 +47,17 @@ class Kept(Generic[Value]):
         self._looked_s = 0.0
         self._asking_s: float | None = None
         self._asked = 0  # answers so far, good or bad
+        self._slept_at = 0  # of them, when the thread last began: what was known then may be hours old
         self._hurry = False
         self._closed = False
         self._seen: Seen[Value] = Seen(None, 0, "")
 
     def seen(self, wait_s: float = 0.0) -> Seen[Value]:
-        """What is known now. Where nothing is known yet, the first answer is waited for, so long at most."""
+        """What is known now. Where nobody has looked for a while, a fresh answer is waited for, so long at most."""
         with self._turn:
             self._look()
-            if self._asked == 0 and wait_s:
-                self._turn.wait_for(lambda: self._asked > 0, wait_s)
+            if self._asked == self._slept_at and wait_s:
+                self._turn.wait_for(lambda: self._asked > self._slept_at or self._closed, wait_s)
             seen, asking_s = self._seen, self._asking_s
         if not seen.error and asking_s is not None and time.monotonic() - asking_s > PATIENCE_S:
             return seen._replace(error=f"no answer for {time.monotonic() - asking_s:.0f} s")
@@ -83,6 +84,7 @@ class Kept(Generic[Value]):
     def _look(self) -> None:
         self._looked_s = time.monotonic()
         if self._thread is None and not self._closed:
+            self._slept_at = self._asked
             self._thread = threading.Thread(target=self._run, name=f"kept-{self._name}", daemon=True)
             self._thread.start()
 

@@ -7,19 +7,21 @@ from typing import Any
 from dashboards.traffic import Pair, Sum, Traffic, by_currency, now
 
 STEP_MS = 5_000
+LEAST_MS = 180_000
+"""At least so much is drawn."""
 
 
 def records_points(traffic: Traffic, step_ms: int = STEP_MS) -> list[dict[str, Any]]:
-    """Records a second, a row a step; a step without records is a 0, not a gap.
+    """Records a second, a row a step; a step without records is a 0, not a gap. The last one is said twice, to have a width.
 
-    >>> records_points(Traffic(0, 13_000, {0: 10, 4_000: 5, 9_000: 1}), 5_000)
-    [{'at': 0, 'rate': 3.0}, {'at': 5000, 'rate': 0.2}]
+    >>> [(point["at"], point["rate"]) for point in records_points(Traffic(0, 13_000, {0: 10, 4_000: 5, 9_000: 1}), 5_000)]
+    [(0, 3.0), (5000, 0.2), (10000, 0.2)]
     """
     sums = dict.fromkeys(steps(traffic, step_ms), 0)
     for at, n in traffic.records.items():
         if (step := at - at % step_ms) in sums:
             sums[step] += n
-    return [{"at": at, "rate": n * 1000 / step_ms} for at, n in sums.items()]
+    return _to_the_end([{"at": at, "rate": n * 1000 / step_ms} for at, n in sums.items()], 1, step_ms)
 
 
 def money_points(traffic: Traffic, currency: str, step_ms: int = STEP_MS) -> list[dict[str, Any]]:
@@ -34,11 +36,17 @@ def money_points(traffic: Traffic, currency: str, step_ms: int = STEP_MS) -> lis
         for side in ("sold", "bought", "margin"):
             value = 0 if one is None else {"sold": one.sell, "bought": one.buy, "margin": one.margin}[side]
             found.append({"at": at, "side": side, "rate": float(value * 1000 / step_ms)})
-    return found
+    return _to_the_end(found, 3, step_ms)
+
+
+def _to_the_end(points: list[dict[str, Any]], at_once: int, step_ms: int) -> list[dict[str, Any]]:
+    """The last `at_once` points again, a step later."""
+    return points + [{**point, "at": point["at"] + step_ms} for point in points[-at_once:]]
 
 
 def steps(traffic: Traffic, step_ms: int) -> range:
     """The whole steps that are stored: one that is still being written would look like a fall."""
-    start = -(-traffic.from_ms // step_ms) * step_ms
     end = now(traffic).to_ms
-    return range(start, end - end % step_ms, step_ms)
+    # A young installation has no past: the minutes before its first record are not drawn.
+    first = min(max(traffic.from_ms, min(traffic.records, default=0)), max(traffic.from_ms, end - LEAST_MS))
+    return range(-(-first // step_ms) * step_ms, end - end % step_ms, step_ms)

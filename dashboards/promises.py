@@ -75,16 +75,35 @@ def read(conn: Connection, tenant: str, now_ms: int) -> Promises:
     """Everything that the page shows of the books, for one tenant or ("") all, in one view of them."""
     every = tenants.every(conn)
     seen = [one for name in every if tenant in ("", name) for one in alerts.last(conn, MOST_ALERTS, name)]
-    seen.sort(key=lambda finding: (-finding.last_ms, finding.finding_id))
-    found = orders.blocked_keys(conn, now_ms, tenant, MOST_BLOCKS)
+    seen = sorted(seen, key=lambda finding: -finding.last_ms)[:MOST_ALERTS]
+    ordered = orders.of_findings(conn, [finding.finding_id for finding in seen])
+    found = [
+        Block(one.newest, one.since_ms, one.until_ms, places_of(conn, one.newest))
+        for one in orders.blocked_keys(conn, now_ms, tenant, MOST_BLOCKS)
+    ]
     return Promises(
         tuple(every),
-        tuple(Alert(finding, orders.newest(conn, finding.key) if finding.key else None) for finding in seen[:MOST_ALERTS]),
+        tuple(sorted((Alert(one, ordered.get(one.finding_id) or before(conn, one)) for one in seen), key=alert_turn)),
         alerts.count(conn, tenant),
-        tuple(Block(one.newest, one.since_ms, one.until_ms, places_of(conn, one.newest)) for one in found),
+        tuple(sorted(found, key=block_turn)),
         orders.blocked_counts(conn, now_ms, tenant),
-        tuple(switch(conn, name) for name in (one.name for one in switches.every(conn))),
+        tuple(switch(conn, one.name) for one in switches.every(conn)),
     )
+
+
+def before(conn: Connection, finding: Finding) -> Kept | None:
+    """Where no order of the finding stands or waits: the newest of its key, whatever became of it."""
+    return orders.newest(conn, finding.key) if finding.key else None
+
+
+def alert_turn(one: Alert) -> tuple[int, str]:
+    """Newest first, and in its place for good: what is said again each minute must not jump while it is read."""
+    return -one.finding.detected_at_ms, one.finding.finding_id
+
+
+def block_turn(one: Block) -> tuple[bool, int, str]:
+    """What waits for a person comes first, then the newest; in its place for good, so that nobody presses another block's button."""
+    return one.status != "waiting", -one.since_ms, one.key.text()
 
 
 def places_of(conn: Connection, order: Kept) -> tuple[Place, ...]:

@@ -57,7 +57,9 @@ def serve(given: Given, beat: Callable[[], None] = lambda: None) -> None:
     from streamlit import App
     from streamlit.web import bootstrap
 
-    handed.hand(given)
+    from dashboards import first_page  # noqa: F401 - now, and not when the first person waits for it
+
+    handed.hand(given).begin("")
     names = frozenset((*LOOPBACK, given.host.lower(), *(name.lower() for name in given.names)))
     bootstrap.load_config_options(
         {**OPTIONS, "server.port": given.port, "server.address": given.host, "server.allowedHosts": sorted(names)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from books.orders import Kept
@@ -47,7 +48,7 @@ def became(order: Kept | None) -> Safe:
 def alert(one: Alert, now_ms: int, mask: Mask) -> Safe:
     """One alert."""
     finding = one.finding
-    plain = (finding.key.b_range,) if finding.key and finding.key.b_range else ranges_of(finding.subject)
+    plain = ranges_of(finding.subject, finding.reason)
     exposure = amount(to_decimal(finding.exposure_nanos)) if finding.exposure_nanos or finding.currency else "–"
     return tag(
         "article",
@@ -68,14 +69,16 @@ def alert(one: Alert, now_ms: int, mask: Mask) -> Safe:
     )
 
 
-def ranges_of(subject: str) -> tuple[str, ...]:
-    """The range in a subject that names one.
+_TOWARDS = re.compile(r">(\d+)$|\btowards (?:[a-z][a-z ]* )?(\d+) \(")
 
-    >>> ranges_of("acme/43664123456>8821312"), ranges_of("acme")
-    (('8821312',), ())
+
+def ranges_of(*texts: str) -> tuple[str, ...]:
+    """The ranges that a subject or a reason names: ten thousand numbers that begin alike, nobody's own.
+
+    >>> ranges_of("acme/43664123456>8821312"), ranges_of("acme", "account acme: 34.30 EUR; now towards premium numbers 25090067 (RW)")
+    (('8821312',), ('25090067',))
     """
-    head, mark, tail = subject.rpartition(">")
-    return (tail,) if head and mark and tail.isdigit() else ()
+    return tuple(one or two for text in texts for one, two in _TOWARDS.findall(text))
 
 
 def block(one: Block, now_ms: int, mask: Mask) -> Safe:
@@ -86,11 +89,12 @@ def block(one: Block, now_ms: int, mask: Mask) -> Safe:
     left = f"ends {moment(one.until_ms, now_ms)}, in {span(max(0, one.until_ms - now_ms))}"
     who = "ordered by " + ("the rules" if one.order.automatic else order.by)
     why = one.order.status_why if one.status == "waiting" else order.reason
+    reason = mask(why, (*ranges_of(why), one.key.b_range))
     nowhere = "at no switch until a person decides" if one.status == "waiting" else "at no switch"
     return tag(
         "article",
         tag("header", tag("strong", *key_words(one.key, mask)), tag("span", title, cls=f"rf-badge {cls}")),
-        tag("p", mask(why, (one.key.b_range,))),
+        tag("p", reason, title=reason),
         tag("footer", f"{one.key.tenant}  ·  {who}  ·  since {moment(one.since_ms, now_ms)}  ·  {left}"),
         tag("footer", *([place(p, now_ms) for p in one.places] or [nowhere])),
         cls=f"rf-card block {cls}",
@@ -104,7 +108,7 @@ def place(one: Place, now_ms: int) -> Safe:
     elif one.acknowledged_ms is None:
         words, cls = "is being told", "way"
     else:
-        words, cls = f"{'refuses' if one.refuses else 'marks'} since {moment(one.acknowledged_ms, now_ms)}", "has"
+        words, cls = f"{'refuses' if one.refuses else 'marks'}, confirmed {moment(one.acknowledged_ms, now_ms)}", "has"
     return tag("span", tag("b", one.switch), f" {words}", cls=f"rf-place {cls}")
 
 

@@ -53,30 +53,34 @@ class Sources:
             return self._engine
 
     def traffic(self, tenant: str) -> Seen[Traffic]:
-        return self._of(self._traffic, tenant, self._watch).seen(FIRST_WAIT_S)
+        return self._of(self._traffic, tenant, self._watch).seen()
 
     def promises(self, tenant: str) -> Seen[Promises]:
-        return self._of(self._promises, tenant, self._read).seen(FIRST_WAIT_S)
+        return self._of(self._promises, tenant, self._read).seen()
 
     def renew_promises(self, tenant: str) -> None:
         """After a person's act: what the books say since then is shown at the next look."""
         self._of(self._promises, tenant, self._read).renew(2.0)
 
     def totals(self) -> Seen[Totals]:
-        return self._totals.seen(FIRST_WAIT_S)
+        return self._totals.seen()
 
     def lag(self) -> Seen[Lag]:
-        return self._lag.seen(FIRST_WAIT_S)
+        return self._lag.seen()
 
     def parts(self) -> Seen[list[Part]]:
-        return self._parts.seen(FIRST_WAIT_S)
+        return self._parts.seen()
 
     def begin(self, tenant: str) -> None:
-        """Everything is asked for at once; nothing is waited for."""
-        self._of(self._traffic, tenant, self._watch).seen()
-        self._of(self._promises, tenant, self._read).seen()
-        for kept in (self._totals, self._lag, self._parts):
+        """Everything is asked for at once. Where nobody has looked for a while, answers are waited for, for `FIRST_WAIT_S` in all."""
+        everything = (
+            self._of(self._promises, tenant, self._read), self._of(self._traffic, tenant, self._watch), self._lag, self._parts, self._totals,
+        )  # fmt: skip
+        for kept in everything:
             kept.seen()
+        until_s = time.monotonic() + FIRST_WAIT_S
+        for kept in everything:
+            kept.seen(max(0.0, until_s - time.monotonic()))
 
     def close(self) -> None:
         for kept in (self._totals, self._lag, self._parts, *self._traffic.values(), *self._promises.values()):

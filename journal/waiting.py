@@ -7,12 +7,14 @@ from typing import NamedTuple
 from core.record import TICK_KEY
 from journal.protocol import Journal
 
-MOST = 256
-"""Messages that are looked at to tell ticks from records; beyond them every message counts as a record."""
+MOST = 100_000
+"""Messages that are looked at to find the first record among ticks: days of them."""
+COUNTED = 256
+"""From the first record on, so many are told from ticks; beyond them every message counts as a record."""
 
 
 class Waiting(NamedTuple):
-    """`offset`: of the first record that waits, or the end where none does. `oldest_ms`: when we learned of it."""
+    """`offset`: of the first record that waits, or where the next look begins. `oldest_ms`: when we learned of it."""
 
     offset: int
     records: int
@@ -27,11 +29,13 @@ def waiting(journal: Journal, topic: str, partition: int, taken_to: int) -> Wait
         return Waiting(at, 0, None)
     reader = journal.reader(topic, partition, at)
     try:
-        messages = reader.read(MOST)
+        while reader.offset < min(end, at + MOST):
+            messages = reader.read(COUNTED)
+            if not messages:
+                break
+            records = [message for message in messages if message.key != TICK_KEY]
+            if records:
+                return Waiting(records[0].offset, len(records) + max(0, end - messages[-1].offset - 1), records[0].timestamp_ms)
+        return Waiting(reader.offset, 0, None)
     finally:
         reader.close()
-    records = [message for message in messages if message.key != TICK_KEY]
-    beyond = end - at - len(messages)
-    if records:
-        return Waiting(records[0].offset, len(records) + beyond, records[0].timestamp_ms)
-    return Waiting(at + len(messages), beyond, messages[-1].timestamp_ms if beyond and messages else None)

@@ -26,12 +26,12 @@ def conn(tmp_path: Path):
     engine.dispose()
 
 
-def issue(conn, number: int, status: str, account: str = "acme", tenant: str = "t1", at_ms: int = NOW) -> BlockOrder:
+def issue(conn, number: int, status: str, account: str = "acme", tenant: str = "t1", at_ms: int = NOW, opened_key: bool = False):
     order = BlockOrder(
         order_id=f"order-{number}", key=Key(tenant=tenant, account=account), action="refuse", created_at_ms=at_ms, learned_ms=at_ms,
         expires_at_ms=at_ms + 60 * MINUTE, finding_id="finding-1", reason="talk to a range",
     )  # fmt: skip
-    orders.keep(conn, order, automatic=True, status=status, why="", now_ms=at_ms)
+    orders.keep(conn, order, automatic=True, status=status, why="", now_ms=at_ms, opened_key=opened_key)
     return order
 
 
@@ -42,6 +42,23 @@ def test_a_key_that_is_ordered_each_minute_is_one_block_since_its_first_order(co
     assert blocked.newest.order.order_id == "order-4"
     assert (blocked.since_ms, blocked.until_ms) == (NOW, NOW + 64 * MINUTE)
     assert orders.blocked_counts(conn, NOW) == {"standing": 1}
+
+
+def test_a_block_of_hours_began_with_the_order_that_found_none_before_it(conn):
+    issue(conn, 0, "standing", opened_key=True)
+    for number in range(1, 180):
+        issue(conn, number, "standing", at_ms=NOW + number * MINUTE)
+    orders.expire(conn, NOW + 179 * MINUTE)
+    (blocked,) = orders.blocked_keys(conn, NOW + 179 * MINUTE)
+    assert blocked.since_ms == NOW
+
+
+def test_a_finding_has_the_newest_of_its_orders_that_lives(conn):
+    issue(conn, 1, "standing")
+    issue(conn, 2, "standing", at_ms=NOW + 1)
+    assert orders.of_findings(conn, ["finding-1", "finding-2"])["finding-1"].order.order_id == "order-2"
+    orders.lift(conn, Key(tenant="t1", account="acme"), "anna", "customer called", NOW + 2)
+    assert orders.of_findings(conn, ["finding-1"]) == orders.of_findings(conn, []) == {}
 
 
 def test_the_newest_comes_first_of_one_tenant_or_all_and_what_is_over_is_gone(conn):

@@ -1,0 +1,194 @@
+"""An installation that the page shows: a real warehouse behind its real server, real books, real HTTP servers for the parts."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from books import Engine, alerts, deliveries, migrate, open_books, orders, switches, tenants, writing
+from core import schemas
+from core.orders import BlockOrder, Finding, Key
+from dashboards import handed
+from dashboards.given import Given
+from dashboards.serve import PAGE
+from dashboards.sources import wall_clock_ms
+from journal import create_topics, open_journal
+from warehouse import Warehouse, insert, open_warehouse, server
+from warehouse import migrate as migrate_warehouse
+
+LOOK, ACT = "the-token-to-look-at-it", "the-token-to-act-on-it"
+
+
+class House:
+    """One installation in a directory, with what a test puts into it."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.warehouse: Warehouse = open_warehouse(f"chdb://{home}/warehouse")
+        migrate_warehouse(self.warehouse)
+        self.server = server.serve(home / "warehouse", "127.0.0.1", 0, LOOK)
+        self.books = f"sqlite:///{home}/books.db"
+        self.engine: Engine = open_books(self.books)
+        migrate(self.engine)
+        self.journal = f"files://{home}/journal"
+        create_topics(open_journal(self.journal))
+        self.offset = 0
+        with writing(self.engine) as conn:
+            tenants.add(conn, "t1", 0)
+            switches.add(conn, "k1", "loopback", "http://127.0.0.1:9/RPC", "secret", 0)
+            switches.set_enforcing(conn, "k1", "t1", True, "test", "test", 0)
+
+    def given(self, **other: Any) -> Given:
+        address = f"http://reader:{LOOK}@127.0.0.1:{self.server.port}"
+        made = Given(home=str(self.home), warehouse=address, books=self.books, journal=self.journal, look=LOOK, act=ACT)
+        return replace(made, **other)
+
+    def records(self, *dispositions: str, ago_ms: int = 20_000, tenant: str = "t1") -> None:
+        """Records that were learned of so long ago, a row a disposition."""
+        rows = []
+        for disposition in dispositions:
+            self.offset += 1
+            at_ms = wall_clock_ms() - ago_ms
+            rows.append({"tenant": tenant, "partition": 0, "offset": self.offset, "learned_ms": at_ms, "event": "stop", "disposition": disposition})
+        insert(self.warehouse, "records", table(schemas.JUDGED, rows))
+
+    def calls(self, *sold: tuple[str, str, int, int], ago_ms: int = 20_000, tenant: str = "t1") -> None:
+        """Calls: (currency of the sale, of the purchase, sell nanos, buy nanos)."""
+        rows = []
+        for sell, buy, sell_nanos, buy_nanos in sold:
+            self.offset += 1
+            row = {"tenant": tenant, "partition": 0, "offset": self.offset, "revision": 1, "learned_ms": wall_clock_ms() - ago_ms, "attempts": 1}
+            row |= {"sell_currency": sell, "buy_currency": buy, "sell_nanos": sell_nanos, "buy_nanos": buy_nanos}
+            rows.append(row)
+        insert(self.warehouse, "rated_calls", table(schemas.RATED, rows))
+
+    def attack(self, status: str = "standing", number: int = 1, **key: str) -> Key:
+        """A finding, its order in this state, and the switch's word for it where it is live."""
+        now_ms = wall_clock_ms() - 60_000
+        of = Key(**({"tenant": "t1", "account": "acme", "a_number": "436641234567", "b_range": "88213001"} | key))
+        subject = f"{of.account}/{of.a_number}>{of.b_range}"
+        reason = f"b range {subject}: 1234567.89 EUR on 10 calls; now towards satellite numbers {of.b_range} (no country)"
+        finding = Finding(
+            finding_id=f"finding-{number}", tenant=of.tenant, detector="burst", subject_kind="b_range", subject=subject, detected_at_ms=now_ms,
+            first_ms=now_ms - 5_000, last_ms=now_ms, calls=10, exposure_nanos=1_234_567_890_000_000, currency="EUR", score=1.5, reason=reason,
+            example_call_ids=["call-1"], key=of, learned_ms=now_ms,
+        )  # fmt: skip
+        order = BlockOrder(
+            order_id=f"order-{number}", key=of, action="refuse", created_at_ms=now_ms, learned_ms=now_ms, expires_at_ms=now_ms + 3_600_000,
+            finding_id=finding.finding_id, reason=reason,
+        )  # fmt: skip
+        with writing(self.engine) as conn:
+            alerts.upsert(conn, finding, now_ms)
+            orders.keep(conn, order, automatic=True, status=status, why="a limit was reached", now_ms=now_ms, opened_key=True)
+            deliveries.acknowledge(conn, deliveries.of_one_key(conn, of), now_ms + 500)
+        return of
+
+    def close(self) -> None:
+        self.server.close(drain_s=0)
+        self.warehouse.close()
+        self.engine.dispose()
+
+
+def table(schema: pl.Schema, rows: list[dict[str, Any]]) -> Any:
+    blank = {name: "" if dtype == pl.String else None for name, dtype in schema.items()}
+    return pl.DataFrame([blank | row for row in rows], schema=schema).to_arrow()
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    made = House(tmp_path)
+    yield made
+    made.close()
+
+
+class Page:
+    """The page as one person's browser has it: its texts, and its widgets."""
+
+    def __init__(self, given: Given) -> None:
+        handed.hand(given)
+        self.at = AppTest.from_file(str(PAGE), default_timeout=30)
+
+    def run(self) -> Page:
+        self.at.run()
+        assert not self.at.exception, self.at.exception
+        return self
+
+    def refreshed(self) -> Page:
+        """As the page is after everything was asked anew."""
+        known = handed.sources()
+        for kept in (known._totals, known._lag, known._parts, *known._traffic.values(), *known._promises.values()):
+            kept.renew(15)
+        return self.run()
+
+    @property
+    def html(self) -> str:
+        return "\n".join(element.proto.body for element in self.at.get("html") if not element.proto.body.startswith("<style>"))
+
+    def labels(self) -> list[str]:
+        return [button.label for button in self.at.button]
+
+    def fill(self, form: str, name: str = "", token: str = "", why: str = "") -> None:
+        for key, value in ((f"{form}_name", name), (f"{form}_token", token), ("rf_why", why)):
+            if value:
+                self.at.text_input(key=key).set_value(value)
+
+    def press(self, key: str) -> Page:
+        self.at.button(key=key).click()
+        return self.run()
+
+
+@pytest.fixture
+def page(house: House) -> Iterator[Callable[..., Page]]:
+    """`page()` opens it; arguments replace what it is given."""
+    yield lambda **other: Page(house.given(**other)).run()
+    handed.close()
+
+
+class Answering:
+    """A part that answers /health and /ready as told."""
+
+    def __init__(self) -> None:
+        self.alive, self.why = True, ""
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                good = outer.alive if self.path == "/health" else not outer.why
+                body = json.dumps({"ready": good} | ({} if good else {"why": outer.why})).encode()
+                self.send_response(200 if good else 503)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, format: str, *args: Any) -> None:
+                """Quiet."""
+
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._http.server_port}"
+        threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+
+    def close(self) -> None:
+        self._http.shutdown()
+        self._http.server_close()
+
+
+@pytest.fixture
+def part() -> Iterator[Callable[[], Answering]]:
+    made: list[Answering] = []
+
+    def make() -> Answering:
+        made.append(Answering())
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
