@@ -45,6 +45,7 @@ LOOK_AGE = Metric(
     "gauge",
     "How old the figures are that are looked up elsewhere (journal, books, ...) when they are asked for; -1 = none yet.",
     ("look",),
+    ("collector", "judge", "watch", "store", "dispatcher"),
 )
 LAG = Metric(
     "ringfence_lag_messages",
