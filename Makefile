@@ -34,6 +34,7 @@ bench: setup  ## the figures: records a second, where the time goes, kills, the 
 	@for b in bench/bench_*.py; do echo "== $$b"; $(BIN)/python "$$b" || exit 1; done
 
 docs: setup  ## the docs as a site, in build/site
+	@$(BIN)/python tests/docs/decisions.py
 	@$(BIN)/zensical build --clean --strict
 
 picture: setup  ## the picture of the flow, drawn from the flows (and with Chromium)

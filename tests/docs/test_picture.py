@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
+from runpy import run_path
 
 import pytest
 
@@ -26,11 +26,8 @@ def test_the_pictures_are_current(ran: list[picture.Ran]):
 
 
 def test_the_drawing_is_of_this_text():
-    spec = importlib.util.spec_from_file_location("draw", Path(__file__).with_name("draw.py"))
-    assert spec and spec.loader
-    draw = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(draw)
-    stamp = draw.stamp(draw.source_of(PAGE.read_text()))
+    draw = run_path(str(Path(__file__).with_name("draw.py")))
+    stamp = draw["stamp"](draw["source_of"](PAGE.read_text()))
     assert SVG.read_text().startswith(stamp), "the picture has changed: make picture"
 
 
