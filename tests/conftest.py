@@ -24,6 +24,8 @@ HOW_TO_GET = {
     "kamailio": "apt-get install kamailio kamailio-{extra,json,utils,lua,sqlite}-modules",
     "sipp": "apt-get install sip-tester",
     "postgresql": "apt-get install postgresql-15",
+    "chromium": "apt-get install chromium",
+    "promtool": "apt-get install --no-install-recommends prometheus (where systemd runs it also starts a server: disable that)",
     "kafka": "apt-get install default-jre-headless maven",
 }
 """Parts that PyPI does not have: the program's name, and where Debian keeps it."""

@@ -78,7 +78,7 @@ def shown(settings: Settings, name: str, part: Part) -> Shown:
         return why_not_alive() or part.why_not()
 
     def look() -> Iterator[Sample]:
-        yield Sample(catalog.BUILD, 1, (version("ringfence"), name))
+        yield Sample(catalog.BUILD, 1, (version("ringfence"),))
         yield Sample(catalog.READY, float(not why_not_ready()))
         yield Sample(catalog.SILENT, beat.silent_s())
         yield from part.look()

@@ -35,7 +35,7 @@ class Metric:
 
 # --- every part ---
 
-BUILD = Metric("ringfence_build_info", "gauge", "1, with the release and the part's name as labels.", ("version", "part"))
+BUILD = Metric("ringfence_build_info", "gauge", "1, with the release as a label.", ("version",))
 READY = Metric("ringfence_ready", "gauge", "1 while the part does its work, 0 while /ready answers 503; /ready says why.")
 SILENT = Metric(
     "ringfence_loop_age_seconds", "gauge", "Since the part's main loop went round. Over 60: it hangs, and /health answers 503."
@@ -273,7 +273,7 @@ SIP_AGE = Metric(
 
 CATALOG: tuple[Metric, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Metric))
 LABELS = {
-    "version", "part", "look", "topic", "partition", "stage", "status", "disposition", "side", "currency", "detector", "table", "result",
+    "version", "look", "topic", "partition", "stage", "status", "disposition", "side", "currency", "detector", "table", "result",
     "switch", "kind",
 }  # fmt: skip
 """Every label that may be: each has few values."""

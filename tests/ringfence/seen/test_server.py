@@ -68,7 +68,7 @@ def test_alive_ready_and_figures(tmp_path: Path):
         text = get(seen.server.url + "/metrics")
         assert text.headers["content-type"].startswith("text/plain")
         assert 'ringfence_records_total{disposition="rated"} 2.0' in text.text
-        assert 'ringfence_build_info{part="judge",version="0.1.0"} 1.0' in text.text and "ringfence_ready 1.0" in text.text
+        assert 'ringfence_build_info{version="0.1.0"} 1.0' in text.text and "ringfence_ready 1.0" in text.text
         assert "process_resident_memory_bytes" in text.text and "python_gc_collections_total" in text.text
 
         part.why = "the journal is away"
