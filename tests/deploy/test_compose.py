@@ -16,9 +16,8 @@ from xml.etree import ElementTree
 
 import pytest
 import typer.main
-import yaml
 
-from ringfence import parts, ports
+from ringfence import parts
 from ringfence.cli import app
 from ringfence.settings import PREFIX, Settings
 
@@ -151,16 +150,6 @@ def test_parts_start_when_the_migration_is_done_and_it_when_the_servers_are_well
     assert {n: d["condition"] for n, d in services["migrate"]["depends_on"].items()} == dict.fromkeys(
         ("kafka", "clickhouse", "postgres"), "service_healthy"
     )
-
-
-def test_prometheus_asks_every_part_at_its_port(services: dict[str, Any]):
-    config = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text())
-    (job,) = config["scrape_configs"]
-    asked = {name: one["port"] for one in job["dns_sd_configs"] for name in one["names"]}
-    running = ours(services).keys() - ONE_SHOTS
-    assert running <= asked.keys()
-    first = Settings(_env_file=None).metrics_port
-    assert asked == {name: ports.port(first, name) for name in asked}
 
 
 def test_what_is_mounted_from_here_is_here(house: dict[str, Any]):
