@@ -11,7 +11,7 @@ from journal import Journal
 from ringfence import endpoints, options
 from ringfence.secrets import secrets_of
 from ringfence.settings import Settings
-from warehouse import Warehouse, WarehouseDown, WarehouseHeld, embedded_directory, open_warehouse
+from warehouse import Warehouse, WarehouseHeld, embedded_directory, open_warehouse
 
 MOST = 100_000
 """Messages that are looked at to tell ticks from records; a longer backlog counts its ticks too."""
@@ -23,10 +23,7 @@ def warehouse(settings: Settings) -> Iterator[Warehouse]:
     directory = embedded_directory(settings.warehouse_dsn)
     if directory is not None and not directory.exists():
         options.give_up(f"There is no warehouse in {directory}: start `ringfence up` once, or name the --home.")
-    try:
-        client = _open(settings, directory is not None)
-    except (WarehouseDown, WarehouseHeld) as error:
-        options.give_up(f"The warehouse cannot be read: {error}")
+    client = _open(settings, directory is not None)
     try:
         yield client
     finally:

@@ -301,9 +301,10 @@ class _SecretFiles(SecretsSettingsSource):
         self.secrets_dir = directory
         try:
             return super().__call__()
-        except (OSError, UnicodeDecodeError) as error:
-            place = getattr(error, "filename", None) or directory
-            reason = getattr(error, "strerror", None) or "it is no text"
+        except (OSError, SettingsError) as error:  # the second says which field, and what it is made of says why
+            cause = error if isinstance(error, OSError) else error.__cause__
+            place = getattr(cause, "filename", None) or directory
+            reason = getattr(cause, "strerror", None) or f"{error}; its files are text"
             raise SettingsError(f"{PREFIX}SECRETS_DIR: {place} cannot be read: {reason}") from None
 
 

@@ -80,7 +80,7 @@ def keep_fetching(
     """A thread that fetches the hour again and again until `stop`. While that fails the hour grows old, and then it is not
     known."""
 
-    away = Once(log.exception)
+    away = Once(log.warning)
 
     def run() -> None:
         while not stop.is_set():
@@ -88,7 +88,7 @@ def keep_fetching(
             try:
                 hour.take(fetch(now_ms - HOUR_MS, now_ms), now_ms)
             except Exception as error:  # noqa: BLE001 - the warehouse may be down in any way it likes
-                away.begins(f"the last hour's answered calls could not be fetched: {error}")
+                away.begins(f"the last hour's answered calls could not be fetched: {type(error).__name__}: {error}")
             else:
                 away.ends("the last hour's answered calls are fetched again")
             stop.wait(every_s)

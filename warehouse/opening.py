@@ -55,7 +55,7 @@ def open_warehouse(dsn: str, *, timeout_s: float = 30.0) -> Client:
 def _is_http(dsn: str) -> bool:
     try:
         parts = urlsplit(dsn)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != -1  # which reads it
     except ValueError:  # its words may hold a piece of the password
         return False
 

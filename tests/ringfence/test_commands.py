@@ -29,15 +29,17 @@ class House:
     engine: Engine
     switch: Loopback
 
+    books_dsn: str
+
     def run(self, *words: str, exit_code: int = 0) -> str:
-        result = CliRunner().invoke(app, [*words, "--home", str(self.home)])
+        result = CliRunner().invoke(app, [*words, "--home", str(self.home)], env={"RINGFENCE_BOOKS": self.books_dsn})
         assert result.exit_code == exit_code, result.output
         return result.output
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    settings = Settings(home=tmp_path, tenant="t1", countries="AT")
+def house(tmp_path: Path, books_dsn: str) -> Iterator[House]:
+    settings = Settings(home=tmp_path, books=books_dsn, tenant="t1", countries="AT")
     secrets = load_or_make(settings.state_dir)
     first_start.lay(settings)
     first_start.open_and_publish(settings, first_start.starter("t1"), NOW_MS)
@@ -45,7 +47,7 @@ def house(tmp_path: Path) -> Iterator[House]:
     served: Served = table.serve(0, secrets.control_token)
     first_start.connect_switch(settings, secrets, "k1", "loopback", served.url, True, NOW_MS)
     engine = open_books(settings.books_dsn)
-    yield House(tmp_path, engine, table)
+    yield House(tmp_path, engine, table, books_dsn)
     engine.dispose()
     served.close()
 
@@ -109,7 +111,7 @@ def test_a_switch_that_does_not_answer_is_said(house: House):
 
 
 def test_the_first_start_makes_an_installation_once(house: House):
-    settings = Settings(home=house.home, tenant="t1")
+    settings = Settings(home=house.home, books=house.books_dsn, tenant="t1")
     assert first_start.open_and_publish(settings, first_start.starter("other"), NOW_MS) == 1, "a second start changes nothing"
     with reading(house.engine) as conn:
         config = configs.load(conn, 1)
@@ -120,7 +122,7 @@ def test_the_first_start_makes_an_installation_once(house: House):
 
 
 def test_a_new_switch_is_in_shadow(house: House):
-    settings = Settings(home=house.home)
+    settings = Settings(home=house.home, books=house.books_dsn)
     first_start.connect_switch(
         settings, load_or_make(settings.state_dir), "k2", "kamailio", "http://127.0.0.1:1/RPC", None, NOW_MS
     )

@@ -6,8 +6,9 @@ import stat
 from pathlib import Path
 
 import pytest
+from pydantic_settings import SettingsError
 
-from ringfence.secrets import load_or_make
+from ringfence.secrets import load_or_make, secrets_of
 from ringfence.settings import Settings, example
 
 ROOT = Path(__file__).parents[2]
@@ -43,3 +44,52 @@ def test_secrets_are_made_once_and_are_their_owners(tmp_path: Path):
     assert load_or_make(tmp_path / "state") == first
     assert stat.S_IMODE((tmp_path / "state" / "secrets.json").stat().st_mode) == 0o600
     assert len({*[getattr(first, name) for name in first.__struct_fields__]}) == 5
+
+
+def test_an_address_may_be_a_file_and_what_the_environment_says_goes_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "ringfence_books").write_text("postgresql://ringfence:s3ntinel@db/books\n")
+    (tmp_path / "ringfence_dialog_secret").write_text("a-secret-of-a-file-and-long\n")
+    (tmp_path / "ringfence_tenant").write_text("acme\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RINGFENCE_SECRETS_DIR", str(tmp_path))
+    monkeypatch.setenv("RINGFENCE_BOOKS", "")  # as a compose file passes on what nobody has set
+    settings = Settings()
+    assert (settings.books_dsn, settings.tenant) == ("postgresql://ringfence:s3ntinel@db/books", "acme")
+    assert "s3ntinel" not in repr(settings) and "a-secret" not in str(settings)
+    monkeypatch.setenv("RINGFENCE_BOOKS", "sqlite:////srv/books.db")
+    assert Settings().books_dsn == "sqlite:////srv/books.db"
+    made = secrets_of(settings.model_copy(update={"home": tmp_path / "home"}))
+    assert made.dialog_secret == "a-secret-of-a-file-and-long" and len(made.hash_secret) > 16
+
+
+def test_the_directory_of_secrets_may_be_named_in_the_env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "ringfence_journal").write_text("files:///srv/journal")
+    (tmp_path / ".env").write_text(f"RINGFENCE_SECRETS_DIR={tmp_path}/secrets\n")
+    monkeypatch.chdir(tmp_path)
+    assert Settings().journal_dsn == "files:///srv/journal"
+
+
+def test_without_a_word_the_directory_of_containers_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "ringfence_warehouse").write_text("https://rf:s3ntinel@ch:8443")
+    monkeypatch.setattr("ringfence.settings.SECRETS_DIR", tmp_path)
+    assert Settings(_env_file=None).warehouse_dsn == "https://rf:s3ntinel@ch:8443"  # type: ignore[call-arg]
+    monkeypatch.setattr("ringfence.settings.SECRETS_DIR", tmp_path / "none")
+    assert Settings(_env_file=None).warehouse == ""  # type: ignore[call-arg]
+
+
+def test_a_directory_of_secrets_that_is_wrong_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("RINGFENCE_SECRETS_DIR", str(tmp_path / "none"))
+    with pytest.raises(SettingsError, match="RINGFENCE_SECRETS_DIR: there is no directory"):
+        Settings(_env_file=None)  # type: ignore[call-arg]
+    (tmp_path / "ringfence_books").write_bytes(b"\xff\xfe")
+    monkeypatch.setenv("RINGFENCE_SECRETS_DIR", str(tmp_path))
+    with pytest.raises(SettingsError, match=r"RINGFENCE_SECRETS_DIR: .* cannot be read: .*books"):
+        Settings(_env_file=None)  # type: ignore[call-arg]
+
+
+def test_what_is_wrong_with_a_secret_is_told_without_it(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("RINGFENCE_HASH_SECRET", "too-s3ntinel")
+    with pytest.raises(ValueError, match="hash_secret") as refusal:
+        Settings(_env_file=None)  # type: ignore[call-arg]
+    assert "s3ntinel" not in str(refusal.value)
