@@ -28,7 +28,7 @@ class Secrets(msgspec.Struct, frozen=True, kw_only=True):
 def secrets_of(settings: Settings) -> Secrets:
     """The secrets of an installation: those that were set, and for the rest those of its first start."""
     given = settings.given_secrets
-    return Secrets(**given) if len(given) == len(SECRETS) else msgspec.structs.replace(load_or_make(settings.state_dir), **given)
+    return Secrets(**given) if given.keys() == set(SECRETS) else msgspec.structs.replace(load_or_make(settings.state_dir), **given)
 
 
 def load_or_make(state_dir: Path) -> Secrets:

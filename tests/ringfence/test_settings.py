@@ -9,7 +9,7 @@ import pytest
 from pydantic_settings import SettingsError
 
 from ringfence.secrets import load_or_make, secrets_of
-from ringfence.settings import Settings, example
+from ringfence.settings import SECRETS, Settings, example
 
 ROOT = Path(__file__).parents[2]
 
@@ -43,7 +43,8 @@ def test_secrets_are_made_once_and_are_their_owners(tmp_path: Path):
     first = load_or_make(tmp_path / "state")
     assert load_or_make(tmp_path / "state") == first
     assert stat.S_IMODE((tmp_path / "state" / "secrets.json").stat().st_mode) == 0o600
-    assert len({*[getattr(first, name) for name in first.__struct_fields__]}) == 5
+    assert len({*[getattr(first, name) for name in first.__struct_fields__]}) == len(SECRETS)
+    assert set(first.__struct_fields__) == set(SECRETS), "each of them may be set, and so be a file"
 
 
 def test_an_address_may_be_a_file_and_what_the_environment_says_goes_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
