@@ -14,6 +14,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -23,10 +24,12 @@ from core.decode import Message
 from core.record import TICK_KEY, Tick, journal_key
 from detectors import burst
 from flows import rows, step, sums
+from flows.judge import Written, standing
 from flows.snapshot import freeze, pack
 from journal import partition_for
 from rating.contracts import compile_contracts
 from rating.decks import read_deck
+from ringfence.seen.judge import Judge
 from simulator.mix import TENANT, bench_config, bench_mix
 
 PARTITIONS = 4
@@ -93,11 +96,14 @@ def main(n_records: int) -> None:
     sums.gather = timed(spent, "gather", sums.gather)
     burst.by_subject = timed(spent, "by subject", burst.by_subject)
     burst.concentrate = timed(spent, "concentrate", burst.concentrate)
+    tell = timed(spent, "told (metrics)", Judge("", Path("judge.state")).tell)
     gc.collect()
     gc.freeze()
     judged, pauses, begin = 0, list[float](), time.perf_counter()
     for start in range(warm, len(messages), BATCH):
-        judged += step.judge(state, messages[start : start + BATCH], lambda _: contracts).judged.height
+        outcome = step.judge(state, messages[start : start + BATCH], lambda _: contracts)
+        judged += outcome.judged.height
+        tell(Written(outcome, outcome.judged["learned_ms"].max() + 40, standing(state)))  # type: ignore[operator]
         if start // BATCH % 10 == 0:
             at = time.perf_counter()
             frozen = freeze(state)
