@@ -13,6 +13,8 @@ from books.upsert import put
 from core.orders import Finding, Key
 
 INT64_MAX = 2**63 - 1
+NAME_CHARACTERS = 128
+"""Of what an index is over: PostgreSQL refuses a row whose part of an index is longer than 2,700 bytes."""
 
 
 def upsert(conn: sa.Connection, finding: Finding, now_ms: int) -> None:
@@ -21,6 +23,7 @@ def upsert(conn: sa.Connection, finding: Finding, now_ms: int) -> None:
     for name in finding.__struct_fields__:
         value = getattr(finding, name)
         row[name] = clean(value) if isinstance(value, str) else _within(value) if isinstance(value, int) else value
+    row["tenant"] = clean(finding.tenant, NAME_CHARACTERS)
     row["example_call_ids"] = msgspec.json.encode([clean(i) for i in finding.example_call_ids[:100]]).decode()
     row["key"] = clean(msgspec.json.encode(finding.key).decode()) if finding.key else ""
     row |= {"opened_ms": now_ms, "updated_ms": now_ms}

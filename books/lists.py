@@ -43,6 +43,8 @@ def add(conn: sa.Connection, list_: List, kind: Kind, value: str, why: str, who:
         raise ValueError("what is protected is protected for every tenant")
     if not value or not why:
         raise ValueError("an entry needs a value and a reason")
+    if len(value) > 128:
+        raise ValueError(f"{value[:40]!r}... is no name: at most 128 characters")
     row = {"list": list_, "kind": kind, "tenant": tenant, "value": value, "why": why, "who": who, "at_ms": now_ms}
     put(conn, tables.lists, row)
     audit.note(conn, who, f"listed as {list_}", f"{kind} {value}" + (f" of {tenant}" if tenant else ""), why, now_ms)

@@ -58,6 +58,7 @@ def engine_of(url: sa.URL) -> sa.Engine:
         pool_size=CONNECTIONS,
         max_overflow=CONNECTIONS,
         pool_timeout=WAIT_S,
+        hide_parameters=True,  # a control token is no part of an error's text
         pool_pre_ping=True,  # a restart of the server is no error of the next transaction
     )
     sa.event.listen(engine, "connect", _prepare, insert=True)  # before the dialect asks anything

@@ -589,6 +589,22 @@ def test_findings_become_alerts_and_a_later_one_replaces_an_earlier(house):
         assert audit.counted(conn, "findings malformed") == 1
 
 
+def test_names_too_long_for_an_index_keep_nobody_waiting(house):
+    """They are of text that does not shrink: a database that refused one would be asked the same again and again."""
+    chance = random.Random(1)
+
+    def long() -> str:
+        return "".join(chr(chance.randrange(0x10000, 0x1F000)) for _ in range(1_500))
+
+    house.write(finding(**{name: long() for name in ("tenant", "subject", "reason")}), FINDINGS)
+    house.order(Key(tenant=long(), account=long(), ingress_trunk=long(), a_number=long(), b_range=long()), "long", finding_id=long())
+    house.order(RANGE, "next")
+    house.dispatcher().step()
+    assert (house.status("long"), house.status("next")) == ("refused", "standing")
+    with reading(house.engine) as conn:
+        assert alerts.count(conn) == 1
+
+
 @pytest.mark.parametrize(
     "value",
     [b"", b"{", b"null", b"[]", b'"order"', b"\xff\xfe", b"{}", b'{"order_id":1}', b"[" * 100_000, b"x" * 200_000],
