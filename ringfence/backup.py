@@ -35,7 +35,6 @@ from core import topics
 from core.address import without_password
 from flows.snapshot import LAYOUT
 from journal import copying as journal_copy
-from journal import open_journal
 from journal.durable import replace_file, sync_directory
 from ringfence import manifest
 from ringfence.manifest import Manifest
@@ -120,8 +119,6 @@ def _fill(settings: Settings, draft: Path, now_ms: int, say: Say) -> Manifest:
     copy_topics(*LAST)
     if journal is None:
         elsewhere["journal"] = without_password(settings.journal_dsn)
-        other = open_journal(settings.journal_dsn)
-        ends = {topic: {p: other.end_offset(topic, p) for p in range(other.partitions(topic))} for topic in topics.TOPICS}
 
     say("hashes")
     made = Manifest(

@@ -23,7 +23,8 @@ class File(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """`elsewhere`: part -> its address, of parts that this backup does not hold. `ends`: topic -> the end of each partition."""
+    """`elsewhere`: part -> its address, of parts that this backup does not hold. `ends`: topic -> the end of each partition, of a journal
+    that it does hold."""
 
     format: int = FORMAT
     ringfence: str

@@ -59,6 +59,11 @@ def restore(
     )
     for part, address in done.elsewhere.items():
         typer.echo(f"Not in the backup: the {part} at {address}. It must be there, and not older than this backup.")
+    if "books" in done.elsewhere:
+        typer.echo(
+            "If those books came from a backup, too: hold the switches before anything starts, for what people lifted since is not in them: "
+            'ringfence unblock --all --why "restored"'
+        )
     if done.held:
         typer.echo(
             f"All blocks are held at {', '.join(done.held)}, for what people lifted since is not known here. "

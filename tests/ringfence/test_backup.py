@@ -151,6 +151,29 @@ def test_without_a_hold_it_is_left_to_the_books(made: Path, tmp_path: Path):
         assert switches.holds(conn) == {}
 
 
+def test_what_is_elsewhere_is_said_and_need_not_answer(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """State and secrets are backed up also while the servers are away: they are what only we have."""
+    for name, address in {
+        "JOURNAL": "kafka://127.0.0.1:1",
+        "WAREHOUSE": "http://ringfence:s3cret@127.0.0.1:1",
+        "BOOKS": "postgresql://ringfence:s3cret@127.0.0.1:1/books",
+    }.items():
+        monkeypatch.setenv(f"RINGFENCE_{name}", address)
+    told = CliRunner().invoke(app, ["backup", "--home", str(home), "--out", str(tmp_path / "out")]).output
+    assert "Not in it: the journal at kafka://127.0.0.1:1" in told and "Not in it: the books at postgresql://ringfence@" in told
+    kept = manifest.read(tmp_path / "out")
+    assert {name.split("/")[0] for name in kept.files} == {"state", "spool"}
+
+    found = CliRunner().invoke(app, ["restore", "--from", str(tmp_path / "out"), "--home", str(tmp_path / "new")])
+    assert found.exit_code == 0 and "ringfence unblock --all" in found.output
+    assert "s3cret" not in told + found.output + (tmp_path / "out" / "manifest.json").read_text()
+    assert load_or_make(tmp_path / "new" / "state") == load_or_make(home / "state")
+
+    monkeypatch.setenv("RINGFENCE_BOOKS", "")
+    found = CliRunner().invoke(app, ["restore", "--from", str(tmp_path / "out"), "--home", str(tmp_path / "other")])
+    assert found.exit_code == 1 and "set RINGFENCE_BOOKS to it" in found.output
+
+
 # --- backups that are not made -----------------------------------------------------------------------------------------------
 
 
@@ -242,6 +265,18 @@ def test_what_a_newer_release_wrote_is_not_migrated_downwards(home: Path, newer)
     assert found.exit_code == 1, found.output
     assert "newer" in found.output or "has format 9, this program reads" in found.output
     assert isinstance(found.exception, SystemExit), "told in a line, not with a traceback"
+
+
+@pytest.mark.parametrize(("revision", "words"), [("9999", "of a newer release"), ("0001", "`ringfence migrate` brings them")])
+def test_a_part_does_not_start_on_books_of_another_release(home: Path, revision: str, words: str):
+    _sql(home, f"update alembic_version set version_num = '{revision}'")
+    env = {name: value for name, value in os.environ.items() if not name.startswith("RINGFENCE_")} | {
+        "RINGFENCE_METRICS_PORT": "0"
+    }
+    flow = [sys.executable, "-m", "ringfence", "flow", "judge", "--home", home]
+    found = subprocess.run(flow, env=env, cwd=home, capture_output=True, text=True, timeout=60)
+    assert found.returncode == 1 and words in found.stderr and "RINGFENCE_HOME" in found.stderr
+    assert "Traceback" not in found.stderr
 
 
 def _sql(home: Path, statement: str) -> None:

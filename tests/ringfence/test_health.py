@@ -1,0 +1,64 @@
+"""`ringfence health`, as a container's health check asks it."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry
+from typer.testing import CliRunner
+
+from ringfence import ports
+from ringfence.cli import app
+from ringfence.seen.server import Answers, serve
+
+WHY = {"alive": "", "ready": ""}
+
+
+@pytest.fixture
+def first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[int]:
+    """A judge serves here, and says what `WHY` says; nobody else does."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    first = port - ports.number("judge")
+    monkeypatch.setenv("RINGFENCE_METRICS_PORT", str(first))
+    monkeypatch.setenv("RINGFENCE_HOME", str(tmp_path))
+    WHY.update(alive="", ready="")
+    server = serve("127.0.0.1", port, Answers(CollectorRegistry(), lambda: WHY["alive"], lambda: WHY["ready"]), "judge")
+    yield first
+    server.close()
+
+
+def health(*argv: str) -> tuple[int, str]:
+    found = CliRunner().invoke(app, ["health", *argv])
+    return found.exit_code, found.output.strip()
+
+
+def test_without_a_name_whoever_runs_here_is_asked(first: int):
+    code, said = health()
+    assert code == 0 and "judge: well" in said.splitlines()
+    WHY["alive"] = "its loop has not gone round for 61 s"
+    code, said = health()
+    assert code == 1 and "judge: its loop has not gone round for 61 s" in said
+
+
+def test_being_alive_is_less_than_being_at_work(first: int):
+    WHY["ready"] = "the warehouse is away"
+    assert health("judge") == (0, "judge: well")
+    assert health("judge", "--ready") == (1, "judge: the warehouse is away")
+
+
+def test_a_part_that_does_not_answer_is_not_well(first: int):
+    code, said = health("judge", "store")
+    assert code == 1 and "judge: well" in said and "store: no answer at" in said
+
+
+def test_nobody_at_all_is_not_well(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setenv("RINGFENCE_METRICS_PORT", "1")
+    monkeypatch.setenv("RINGFENCE_HOME", str(tmp_path))
+    code, said = health()
+    assert code == 1 and "RINGFENCE_METRICS_PORT" in said
+    assert health("nobody")[0] == 2
