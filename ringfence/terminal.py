@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import time
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from types import TracebackType
 
 from rich.console import Console, Group
@@ -14,33 +13,11 @@ from rich.text import Text
 
 from core.money import NANOS
 from core.orders import BlockOrder, Finding
+from core.words import clock, span
 from ringfence.pulse import Pulse
 
 PLAIN_EVERY_S = 5.0
 """Without a terminal."""
-
-
-def clock(at_ms: int) -> str:
-    """A time of day, UTC.
-
-    >>> clock(1_700_000_000_000)
-    '22:13:20'
-    """
-    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%H:%M:%S")
-
-
-def span(ms: int) -> str:
-    """A length of time in two units at most.
-
-    >>> span(3_600_000), span(90_000), span(250), span(5_400_000)
-    ('1 h', '1 min 30 s', '0.2 s', '1 h 30 min')
-    """
-    if ms < 10_000:
-        return f"{ms / 1000:.1f} s".replace(".0 s", " s")
-    seconds = round(ms / 1000)
-    hours, minutes, seconds = seconds // 3600, seconds // 60 % 60, seconds % 60
-    words = [f"{n} {unit}" for n, unit in ((hours, "h"), (minutes, "min"), (seconds, "s")) if n]
-    return " ".join(words[:2])
 
 
 def money(nanos: float, currency: str, decimals: int = 2) -> str:

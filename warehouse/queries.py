@@ -103,13 +103,13 @@ def money_per_second(from_ms: int, to_ms: int, tenant: str = "") -> Query:
     )
 
 
-def records_a_second(since_ms: int, tenant: str = "") -> Query:
+def records_a_second(since_ms: int = 0, tenant: str = "") -> Query:
     """Second in which we learned of them, records. Bounded by when we learned: a look at the last minutes reads the last minutes."""
     source, params = _records("learned_ms", since_ms, tenant)
     return f"SELECT {_SECOND} AS second_ms, count() AS records FROM {source} GROUP BY second_ms ORDER BY second_ms", params
 
 
-def money_a_second(since_ms: int, tenant: str = "") -> Query:
+def money_a_second(since_ms: int = 0, tenant: str = "") -> Query:
     """Second in which we learned of the calls' ends, the two currencies, calls, sell and buy. First revisions alone: a correction is no new
     sale, so what is shown here as it happens may differ from the bill."""
     where, params = _where("learned_ms >= {since_ms:Int64} AND revision = 1", since_ms, tenant, "")
