@@ -69,7 +69,8 @@ def engine_of(url: sa.URL) -> sa.Engine:
 def where(url: sa.URL) -> str:
     """The address as it may be shown."""
     user = f"{url.username}@" if url.username else ""
-    host = url.host or str(url.query.get("host", ""))
+    hosts = url.host or url.query.get("host", "")
+    host = hosts if isinstance(hosts, str) else ",".join(hosts)
     return f"postgresql://{user}{host}:{url.port or 5432}/{url.database or ''}"
 
 
@@ -114,7 +115,7 @@ _PASSING: dict[str, str] = {
     "57P05": "the server ended a connection that was idle",
     "53100": "the server's disk is full; make room there",
     "53200": "the server is out of memory",
-    "53300": "the server has no connection left; raise its max_connections, or give this user its share (docs/operators.md)",
+    "53300": "the server has no connection left; raise its max_connections, or give this user its share (docs/servers.md)",
 }
 """SQLSTATE -> in words, of what passes by itself. Class 08 (the line) passes too."""
 

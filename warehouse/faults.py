@@ -29,7 +29,7 @@ _MEANING = {
     242: "its table is read-only for now: the replica has lost its Keeper",
     243: "its disk is full; make room there",
     252: "it has more parts than it can merge; it takes rows again when they are fewer",
-    497: "this user has not the right to do it; docs/operators.md has the rights that are needed",
+    497: "this user has not the right to do it; docs/servers.md has the rights that are needed",
     516: "the user or the password is refused; set the right ones",
 }
 """ClickHouse's number of an error -> what it means here."""

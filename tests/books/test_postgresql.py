@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -275,6 +276,44 @@ def test_a_user_without_the_right_is_told(postgresql, dsn):
     with pytest.raises(BooksError, match="has not the right"), reading(engine) as conn:
         tenants.every(conn)
     engine.dispose()
+
+
+def test_the_parts_run_with_fewer_rights_than_the_owner_and_cannot_open_the_audit(postgresql, dsn):
+    """The rights of docs/servers.md."""
+    name = dsn.rpartition("/")[2]
+    page = (Path(__file__).parents[2] / "docs" / "servers.md").read_text()
+    grants = re.findall(r"^(GRANT [^;]*TO ringfence_run);", page, re.MULTILINE)
+    assert len(grants) == 4
+    postgresql.admin("DROP ROLE IF EXISTS ringfence_run")
+    postgresql.admin("CREATE ROLE ringfence_run LOGIN PASSWORD 'run'")
+    for grant in grants:
+        postgresql.admin(grant.replace("DATABASE ringfence ", f"DATABASE {name} "), name)
+    engine = open_books(postgresql.dsn(name, "ringfence_run", "run"))
+    check(engine)
+    with writing(engine) as conn:
+        tenants.add(conn, "t1", NOW)
+        orders.block(conn, Key(tenant="t1", account="acme", b_range="88213"), 60_000, "ann", "test", NOW)
+        configs.publish(conn, Config(version=0), "ann", "first", NOW)
+        suppressions.add(conn, Key(tenant="t1", account="acme"), NOW + 1, "ann", "test", NOW)
+        leases.acquire(conn, "switch k1", "a", 1, NOW)
+    for statement in ("ALTER TABLE audit DISABLE TRIGGER ALL", "TRUNCATE audit", "DROP TRIGGER audit_append_only ON audit"):
+        with pytest.raises(BooksError, match="has not the right"), writing(engine) as conn:
+            conn.exec_driver_sql(statement)
+    with pytest.raises(sa.exc.DBAPIError, match="append only"), writing(engine) as conn:
+        conn.exec_driver_sql("DELETE FROM audit")
+    engine.dispose()
+    postgresql.drop(dsn)
+    postgresql.admin("DROP ROLE ringfence_run")
+
+
+def test_of_two_hosts_the_one_that_writes_is_taken(postgresql, dsn):
+    name = dsn.rpartition("/")[2]
+    query = f"?host=127.0.0.1,127.0.0.1&port=1,{postgresql.port}&target_session_attrs=read-write"
+    engine = open_books(f"postgresql://ringfence:{PASSWORD}@/{name}{query}")
+    check(engine)
+    engine.dispose()
+    found, words = words_of(f"postgresql://ringfence:{PASSWORD}@/{name}?host=127.0.0.1,127.0.0.1&port=1,2")
+    assert found is Unavailable and "127.0.0.1,127.0.0.1" in words and "nobody listens there" in words and PASSWORD not in words
 
 
 def test_a_server_out_of_connections_is_waited_for(postgresql, dsn, engine):
