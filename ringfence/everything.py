@@ -201,7 +201,8 @@ def supervise(terminal: Terminal, settings: Settings, switch: Simulated | RealSw
     try:
         for name, argv in commands(settings, switch):
             log, beat = settings.run_dir / f"{name}.log", heartbeat.path_of(settings.run_dir, name)
-            supervisor.start(Child(name, [sys.executable, "-m", "ringfence", *argv], log, env, beat))
+            # -P: who stands in the home has a folder `journal` before him, which is no package.
+            supervisor.start(Child(name, [sys.executable, "-P", "-m", "ringfence", *argv], log, env, beat))
         while not stop.wait(STEP_S):
             now_ms = time.time_ns() // 1_000_000
             supervisor.check(time.monotonic())

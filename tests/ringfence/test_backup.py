@@ -274,7 +274,7 @@ def test_a_part_does_not_start_on_books_of_another_release(home: Path, revision:
         "RINGFENCE_METRICS_PORT": "0"
     }
     flow = [sys.executable, "-m", "ringfence", "flow", "judge", "--home", home]
-    found = subprocess.run(flow, env=env, cwd=home, capture_output=True, text=True, timeout=60)
+    found = subprocess.run(flow, env=env, cwd=home.parent, capture_output=True, text=True, timeout=60)
     assert found.returncode == 1 and words in found.stderr and "RINGFENCE_HOME" in found.stderr
     assert "Traceback" not in found.stderr
 
