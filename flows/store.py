@@ -118,7 +118,8 @@ def run(
     """Runs until it is stopped (or to the present end of `judged`, with `until_end`). Raises `StoreError` when it cannot go on.
 
     `reading`: serve SELECT there; only for an embedded warehouse. `on_ready(url)` is called when the warehouse is open,
-    migrated and served; the url is "" where nothing is served. `watched`: the journal as somebody sees it who counts our looks. `tell` hears `Stored`.
+    migrated and served; the url is "" where nothing is served. `watched`: the journal as somebody sees it who counts our looks.
+    `tell` hears `Stored`.
     """
     with _explained(warehouse_dsn, state_dir), ExitStack() as stack:
         journal = watched(open_journal(journal_dsn))

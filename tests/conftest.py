@@ -20,6 +20,8 @@ from postgresql_server import PostgreSQL
 
 from books import migrate, open_books
 
+os.environ.setdefault("RINGFENCE_METRICS_PORT", "0")  # parts that tests start beside each other each take a free one
+
 HOW_TO_GET = {
     "kamailio": "apt-get install kamailio kamailio-{extra,json,utils,lua,sqlite}-modules",
     "sipp": "apt-get install sip-tester",

@@ -25,7 +25,7 @@ class Up:
     def __init__(self, home: Path, *options: str) -> None:
         self.home = home
         self.out = home.parent / "up.txt"
-        self.env = os.environ | {f"RINGFENCE_{name}_PORT": "0" for name in ("COLLECTOR", "WAREHOUSE", "CONTROL")}
+        self.env = os.environ | {f"RINGFENCE_{name}_PORT": "0" for name in ("COLLECTOR", "WAREHOUSE", "CONTROL", "METRICS", "PAGES")}
         self.env["RINGFENCE_HOME"] = str(home)
         with self.out.open("wb") as out:
             self.process = subprocess.Popen(
@@ -74,7 +74,7 @@ def test_an_attack_is_told_and_blocked_and_nothing_is_lost_or_left(tmp_path: Pat
         up.until(lambda: f"lets t1/account:{victim[1]}" in up.said(), 30)
 
         children = up.children()
-        assert len(children) == 5
+        assert len(children) == 7  # store, watch, judge, dispatcher, collector, pages, simulator
         up.process.send_signal(signal.SIGINT)
         assert up.process.wait(60) == 0, up.said()
         assert gone(children) == []

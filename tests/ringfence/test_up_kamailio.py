@@ -13,7 +13,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx2
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from ringfence.seen import catalog
 
 TALK_MS = 2000
 
@@ -87,6 +91,13 @@ class House:
         command += ["-p", str(free_udp_port()), "-m", "1", "-nostdin", "-timeout", "20s", "-timeout_error"]
         return subprocess.run(command, cwd=scenario.parent, capture_output=True, timeout=40).returncode == 0
 
+    def figures(self, part: str) -> dict[str, float]:
+        """What a part shows of ours; of several values of one metric, the last."""
+        url = json.loads((self.home / "run" / "endpoints.json").read_text())["parts"][part]
+        with httpx2.Client(timeout=10, trust_env=False) as client:
+            families = text_string_to_metric_families(client.get(f"{url}/metrics").raise_for_status().text)
+            return {s.name: s.value for family in families for s in family.samples if s.name.startswith("ringfence_")}
+
     def until(self, true: Callable[[], object], within_s: float = 60.0) -> None:
         end = time.monotonic() + within_s
         while not true():
@@ -99,7 +110,7 @@ def house(tmp_path: Path, need: Callable[[str], None]) -> Iterator[House]:
     need("kamailio")
     need("sipp")
     sip_port, carrier_port = free_udp_port(), free_udp_port()
-    env = os.environ | {f"RINGFENCE_{name}_PORT": "0" for name in ("COLLECTOR", "WAREHOUSE", "CONTROL")}
+    env = os.environ | {f"RINGFENCE_{name}_PORT": "0" for name in ("COLLECTOR", "WAREHOUSE", "CONTROL", "METRICS", "PAGES")}
     env["RINGFENCE_HOME"] = str(tmp_path / "home")
     callee = ["sipp", "-sn", "uas", "-i", "127.0.0.1", "-p", str(carrier_port), "-nostdin"]
     carrier = subprocess.Popen(callee, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -130,6 +141,14 @@ def test_a_real_call_is_billed_what_it_talked_and_a_blocked_one_is_refused(house
     assert abs(call["duration_s"] * 1000 - TALK_MS) < 100
     assert float(call["sell"]) > float(call["buy"]) > 0
 
+    house.until(
+        lambda: house.figures("collector")["ringfence_received_total"] == house.figures("shipper")["ringfence_shipped_total"] > 3
+    )
+    for part in ("shipper", "kamailio"):
+        assert house.figures(part).keys() == {metric.name for metric in catalog.of(part)}
+        assert house.figures(part)["ringfence_ready"] == 1
+    assert house.figures("shipper")["ringfence_backlog_bytes"] == 0 and house.figures("kamailio")["ringfence_config_version"] == 1
+
     key = ("--account", "local", "--b-range", "88213")
     house.ask("block", *key, "--why", "a test")
     house.until(lambda: "switch k1 is in shadow" in (tmp_path / "up.txt").read_text())
@@ -142,8 +161,12 @@ def test_a_real_call_is_billed_what_it_talked_and_a_blocked_one_is_refused(house
 
     house.ask("unblock", "--all", "--why", "a test")
     assert house.call("88213000111", scenario), "held: no block acts"
+    house.until(lambda: house.figures("dispatcher")["ringfence_switch_on_hold"] == 1)
     house.ask("unblock", "--clear-hold", "--why", "a test")
     assert not house.call("88213000111", scenario)
     house.ask("unblock", *key, "--why", "a test")
     house.until(lambda: "lets t1/account:local/b:88213 pass again" in (tmp_path / "up.txt").read_text())
     assert house.call("88213000111", scenario)
+    for log in (house.home / "run").glob("*.log"):
+        text = log.read_text()
+        assert not any(number in text for number in ("43512345678", "4318123", "88213000111")), log
