@@ -56,7 +56,8 @@ def draw(source: str) -> str:
         svg = page.evaluate(DRAW, [module, source])
         browser.close()
     server.shutdown()
-    return f"{stamp(source)}\n{svg}\n"
+    paper = svg.replace('style="', 'style="background: #fff; ', 1)  # also where the page is dark
+    return f"{stamp(source)}\n{paper}\n"
 
 
 class Quiet(SimpleHTTPRequestHandler):
