@@ -10,7 +10,7 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from books import configs, open_books, reading
+from books import BooksError, configs, open_books, reading
 from core.config import Config
 from flows import replay
 from flows.mapping import MappingError, read_mapping
@@ -18,7 +18,7 @@ from rating.contracts import ConfigError, Contracts, compile_contracts
 from rating.decks import Deck, DeckError, read_deck
 from ringfence.contracts import from_books
 
-WRONG = (MappingError, ConfigError, DeckError, KeyError, OSError, UnicodeDecodeError)
+WRONG = (BooksError, MappingError, ConfigError, DeckError, KeyError, OSError, UnicodeDecodeError)
 """What is wrong with what was asked for: told in one line."""
 
 

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
-from books import Engine, Unavailable, reading, switches, writing
+from books import BooksError, Engine, reading, switches, writing
 from books.switches import Switch
 from switches.control import Control, ControlError, JsonRpcControl
 
@@ -56,8 +56,8 @@ def hold_all(engine: Engine, who: str, why: str, now_ms: int, connect: Connect =
         with writing(engine) as conn:
             for switch in known:
                 switches.hold(conn, switch.name, who, why, now_ms)
-    except Unavailable as error:
-        return HoldResult(done, f"the hold stands at the switches, but not in the books: {str(error)[:200]}")
+    except BooksError as error:  # of whatever kind: what was done at the switches must be told
+        return HoldResult(done, f"the hold stands at the switches, but not in the books: {error}")
     return HoldResult(done, "")
 
 

@@ -18,11 +18,13 @@ from postgresql_server import PASSWORD as BOOKS_PASSWORD
 from postgresql_server import PostgreSQL
 from typer.testing import CliRunner
 
-from books import BooksError, Unavailable
+from books import BooksError, Unavailable, open_books, switches, writing
 from ringfence import first_start, patience
 from ringfence.cli import app
 from ringfence.faults import told
 from ringfence.settings import Settings
+from ringfence.watch import Blocks
+from switches.loopback import Loopback
 from warehouse import open_warehouse
 
 LAST_TABLE = "retention"
@@ -238,6 +240,50 @@ def test_a_part_waits_for_a_server_without_connections_says_so_once_and_goes_on(
     said = part.log.read_text()
     assert said.count("waiting for the books") == 1 and "Traceback" not in said and BOOKS_PASSWORD not in said
     postgresql.drop(dsn)
+
+
+@pytest.mark.postgresql
+def test_whoever_watches_says_once_that_the_books_are_away_and_once_that_they_are_back(postgresql: PostgreSQL):
+    dsn = postgresql.fresh(migrated=True)
+    blocks, now_ms = Blocks(dsn), 1_800_000_000_000
+    assert blocks.read(now_ms) == []
+    postgresql.admin("ALTER ROLE ringfence CONNECTION LIMIT 0")
+    try:
+        postgresql.admin("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'ringfence'")
+        said = [blocks.read(now_ms + 1_000 * n) for n in range(1, 5)]
+    finally:
+        postgresql.admin("ALTER ROLE ringfence CONNECTION LIMIT -1")
+    assert len(said[0]) == 1 and "The books are away: postgresql://ringfence@" in said[0][0] and said[1:] == [[], [], []]
+    assert [blocks.read(now_ms + 1_000 * n) for n in (6, 7)] == [["The books answer again."], []]
+    blocks.close()
+    postgresql.drop(dsn)
+
+
+@pytest.mark.postgresql
+def test_a_hold_at_the_switches_is_told_though_the_books_take_no_writing(postgresql: PostgreSQL):
+    dsn = postgresql.fresh(migrated=True)
+    switch = Loopback()
+    served = switch.serve(0, "a-control-token-of-the-tests")
+    engine = open_books(dsn)
+    with writing(engine) as conn:
+        switches.add(conn, "k1", "loopback", served.url, "a-control-token-of-the-tests", 1)
+    engine.dispose()
+    postgresql.admin("REVOKE INSERT ON holds FROM ringfence", dsn.rpartition("/")[2])
+    result = CliRunner().invoke(app, ["unblock", "--all", "--why", "x"], env={"RINGFENCE_BOOKS": dsn})
+    assert result.exit_code == 1 and switch.held()
+    assert "k1: held: all blocks are off" in result.output and "not in the books" in result.output and "No switch is held" not in result.output
+    served.close()
+    postgresql.drop(dsn)
+
+
+def test_a_replay_with_books_that_cannot_be_used_says_so(tmp_path):
+    (tmp_path / "calls.csv").write_text("at,to\n2026-01-01T00:00:00Z,43\n")
+    (tmp_path / "mapping.yaml").write_text("columns: {b_number: to, setup: at}\n")
+    books = f"postgresql://ringfence:{BOOKS_PASSWORD}@127.0.0.1:1/books"
+    words = ["replay", "--calls", tmp_path / "calls.csv", "--mapping", tmp_path / "mapping.yaml", "--out", tmp_path / "out", "--books", books]
+    result = CliRunner().invoke(app, [str(word) for word in words])
+    assert result.exit_code == 1 and BOOKS_PASSWORD not in result.output
+    assert "postgresql://ringfence@127.0.0.1:1/books: nobody listens there" in " ".join(result.output.split())
 
 
 def test_at_its_start_a_part_waits_for_so_long_and_not_for_ever():
