@@ -27,12 +27,7 @@ def money_chart(traffic: Traffic, currency: str) -> alt.Chart:
     """Sold, bought and margin a second, in one currency."""
     points = money_points(traffic, currency)
     sides = alt.Scale(domain=list(COLOURS), range=list(COLOURS.values()))
-    colour = alt.Color(
-        "side:N",
-        title=None,
-        scale=sides,
-        legend=alt.Legend(orient="top-left", direction="horizontal", symbolType="stroke", offset=0),
-    )
+    colour = alt.Color("side:N", scale=sides, legend=None)  # what the colours mean stands in the heading
     chart = alt.Chart(_frame(points, ["at", "side", "rate"])).mark_line(interpolate="step-after", strokeWidth=1.6).encode(
         x=_time(points),
         y=alt.Y("rate:Q", title=None, axis=alt.Axis(format=",~r", tickCount=4)),
@@ -62,7 +57,13 @@ def _frame(points: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame:
 def _time(points: list[dict[str, Any]]) -> alt.X:
     """A line a minute, or every other one."""
     minutes = (points[-1]["at"] - points[0]["at"]) // 60_000 if points else 1
-    axis = alt.Axis(format="%H:%M", tickCount=max(1, minutes if minutes < 6 else minutes // 2), labelFlush=False)
+    axis = alt.Axis(
+        format="%H:%M",
+        tickCount=max(1, minutes if minutes < 6 else minutes // 2),
+        labelFlush=False,
+        labelOverlap=True,
+        labelSeparation=8,
+    )
     return alt.X("at:T", title=None, scale=alt.Scale(type="utc"), axis=axis)
 
 
@@ -71,5 +72,4 @@ def _styled(chart: alt.Chart) -> alt.Chart:
         chart.properties(height=HEIGHT, background="transparent", padding={"left": 0, "right": 4, "top": 2, "bottom": 0})
         .configure_view(strokeWidth=0)
         .configure_axis(labelColor=GREY, gridColor=LINE, domainColor=LINE, tickColor=LINE, labelFontSize=12)
-        .configure_legend(labelColor=GREY, labelFontSize=12)
     )

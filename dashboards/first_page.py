@@ -7,15 +7,15 @@ from pathlib import Path
 import streamlit as st
 
 from core.words import clock, masked, span
-from dashboards.charts import money_chart, records_chart
+from dashboards.charts import COLOURS, money_chart, records_chart
 from dashboards.deciding import ACTING, SAID, Choice, Said, acting, ask_who, choose, decide, enter
+from dashboards.fates import fates
 from dashboards.figures import figures, table
 from dashboards.promises import Block
 from dashboards.shown import Mask, alert, block, mask_of
 from dashboards.sources import Sources
 from dashboards.state import STALE_MS, health, pill, switch_table, troubles
 from dashboards.tags import tag, together
-from dashboards.totals import SIX, check
 from dashboards.traffic import total
 
 STYLE = Path(__file__).parent / "style.css"
@@ -95,27 +95,18 @@ def live(sources: Sources, tenant: str) -> None:
         alerts(sources, tenant, mask)
     with right:
         blocks(sources, tenant, mask)
-    left, right = st.columns([3, 2], gap="medium")
-    with left:
-        dispositions(sources, tenant)
-    with right:
-        parts(sources, tenant)
+        switches(sources, tenant)
 
 
 def top(sources: Sources, tenant: str) -> None:
-    """How live it is, what is wrong, and the figures."""
+    """How live it is, who works, what is wrong, the figures, and that every record has its fate."""
     now_ms = sources.clock()
-    traffic, books, state, lag = sources.traffic(tenant), sources.promises(tenant), sources.parts(), sources.lag()
-    wrong = troubles(traffic, books, state, lag, now_ms)
-    st.html(
-        together(
-            tag("div", pill(lag, now_ms), tag("time", f"{clock(now_ms)} UTC"), cls="rf-live"),
-            *wrong,
-            figures(
-                traffic.value, books.value.alert_count if books.value else None, books.value.block_counts if books.value else None
-            ),
-        )
-    )
+    traffic, state, lag, promises = sources.traffic(tenant), sources.parts(), sources.lag(), sources.promises(tenant)
+    books = promises.value
+    line = tag("div", pill(lag, now_ms), health(state), tag("time", f"{clock(now_ms)} UTC"), cls="rf-live")
+    tiles = figures(traffic.value, books.alert_count if books else None, books.block_counts if books else None)
+    wrong = troubles(traffic, promises, state, lag, now_ms)
+    st.html(together(line, *wrong, tiles, fates(sources.totals(), tenant, now_ms)))
 
 
 def charts(sources: Sources, tenant: str) -> None:
@@ -131,7 +122,8 @@ def charts(sources: Sources, tenant: str) -> None:
     columns = st.columns([3] * len(currencies) + [2], gap="medium")
     for place, currency in zip(columns, currencies, strict=False):
         with place:
-            st.html(tag("h3", f"{currency} a second", tag("small", f"by when the call's end was learned{old}")))
+            sides = [tag("span", side, style=f"color: {colour}") for side, colour in COLOURS.items()]
+            st.html(tag("h3", f"{currency} a second", tag("small", *sides, f"by when a call's end was learned, UTC{old}")))
             st.altair_chart(money_chart(seen.value, currency), theme=None, width="stretch", key=f"rf_money_{currency}")
     with columns[-1]:
         st.html(tag("h3", "Records a second", tag("small", f"UTC{old}")))
@@ -192,35 +184,9 @@ def pressed(label: str, verb: str, one: Block) -> None:
         st.rerun()
 
 
-def dispositions(sources: Sources, tenant: str) -> None:
-    """Received, and the six that it is the sum of."""
-    seen, now_ms = sources.totals(), sources.clock()
-    if seen.value is None:
-        st.html(together(tag("h3", "What became of every record"), tag("div", seen.error or "Being counted.", cls="rf-quiet")))
-        return
-    counts = seen.value.of(tenant)
-    adds_up = check(counts)
-    said = (
-        "received is their sum"
-        if adds_up.holds
-        else f"THE SUM DOES NOT HOLD: {adds_up.received - adds_up.explained:,} records have no fate"
-    )
-    age = f"counted {span(now_ms - seen.at_ms)} ago"
-    part = f", {seen.value.counted} of {seen.value.days} days so far" if seen.value.counted < seen.value.days else ""
-    head = ("received", *(words for words in SIX.values()))
-    row = (f"{adds_up.received:,}", *(f"{counts[name]:,}" for name in SIX))
-    st.html(
-        together(
-            tag("h3", "What became of every record", tag("small", f"{age}{part}")),
-            table(head, [row], numbers_from=0),
-            tag("div", ("✓ " if adds_up.holds else "✗ ") + said, cls="rf-sum " + ("good" if adds_up.holds else "bad")),
-        )
-    )
-
-
-def parts(sources: Sources, tenant: str) -> None:
-    """Whether each part lives, and what each switch does."""
+def switches(sources: Sources, tenant: str) -> None:
+    """What each switch does, and what it has not confirmed yet."""
     books = sources.promises(tenant).value
-    rows = switch_table(books.switches) if books else []
-    does = table(("switch", "what it does", "not acknowledged"), rows, numbers_from=2) if rows else ""
-    st.html(together(tag("h3", "Parts and switches"), health(sources.parts()), does))
+    if books and books.switches:
+        st.html(tag("h3", "Switches"))
+        st.html(table(("switch", "what it does", "not confirmed"), switch_table(books.switches), numbers_from=2))

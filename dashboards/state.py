@@ -101,14 +101,14 @@ def code(text: str) -> list[Safe | str]:
 
 def health(parts: Seen[list[Part]]) -> Safe:
     """A chip a part."""
-    if parts.value is None:
-        return tag("div", "No part has said anything yet." if not parts.error else parts.error, cls="rf-quiet")
     if not parts.value:
-        return tag("div", "This page was not told where the parts are.", cls="rf-quiet")
+        words = parts.error or ("this page was not told where the parts are" if parts.value is not None else "")
+        return tag("div", tag("span", words, cls="rf-chip") if words else "", cls="rf-chips")
     chips = []
     for part in parts.value:
         cls, words = ("green", "ready") if part.ready else ("amber", "not ready") if part.alive else ("red", "down")
-        chips.append(tag("span", tag("b", part.name), f" {words}", cls=f"rf-chip {cls}", title=part.why))
+        said = "" if part.ready else f" {words}"
+        chips.append(tag("span", tag("b", part.name), said, cls=f"rf-chip {cls}", title=part.why or words))
     return tag("div", *chips, cls="rf-chips")
 
 

@@ -103,7 +103,7 @@ def test_an_attack_is_seen_and_a_person_unblocks_it(up: Up, browser: Page):
     expect(browser.locator(".rf-pill")).to_contain_text("live")
     block = browser.locator("[class*=st-key-rf_block_]").first
     expect(block).to_contain_text("sim1 refuses, confirmed")
-    expect(browser.locator(".rf-sum")).to_contain_text("received is their sum")
+    expect(browser.locator(".rf-fates")).to_contain_text("the sum holds")
     expect(browser.get_by_text("Deploy")).to_have_count(0)
     masked = block.locator("strong").inner_text()
     assert "•" in masked
