@@ -191,7 +191,7 @@ def supervise(terminal: Terminal, settings: Settings, switch: Simulated | RealSw
     diary = settings.run_dir / "up.log"
 
     def say(text: str, style: str = "") -> None:
-        terminal.say(text, style)
+        terminal.tell(text, style)
         logs.append(diary, text)
 
     supervisor = Supervisor(say)

@@ -14,6 +14,7 @@ from rich.text import Text
 from core.money import NANOS
 from core.orders import BlockOrder, Finding
 from core.words import clock, span
+from ringfence import masks
 from ringfence.pulse import Pulse
 
 PLAIN_EVERY_S = 5.0
@@ -49,6 +50,10 @@ class Terminal:
     def say(self, text: str, style: str = "") -> None:
         self._print(Text(text, style=style))
 
+    def tell(self, text: str, style: str = "") -> None:
+        """What happens, with numbers in it: whole for a person who sits there, masked where the output is a log."""
+        self.say(text if self._live else masks.text(text), style)
+
     def _print(self, what: Text | str) -> None:
         try:
             self.console.print(what, soft_wrap=True)
@@ -60,7 +65,7 @@ class Terminal:
     def alert(self, finding: Finding) -> None:
         """A finding, with its reason in words."""
         exposure = money(finding.exposure_nanos, finding.currency)
-        self.say(f"{clock(finding.detected_at_ms)}  ALERT  {finding.reason}", "bold yellow")
+        self.tell(f"{clock(finding.detected_at_ms)}  ALERT  {finding.reason}", "bold yellow")
         self.say(f"                 {finding.calls} calls, {exposure} at stake, {finding.score:.1f} times the line", "dim")
 
     def block(self, order: BlockOrder) -> None:
@@ -70,7 +75,7 @@ class Terminal:
         caller = f", caller {key.a_number}" if key.a_number else ""
         to = f", to {key.b_range}..." if key.b_range else ", to every number"
         life = span(order.expires_at_ms - order.created_at_ms)
-        self.say(f"{clock(order.created_at_ms)}  BLOCK  {who}{caller}{to} for {life}   {key.text()}", "bold red")
+        self.tell(f"{clock(order.created_at_ms)}  BLOCK  {who}{caller}{to} for {life}   {key.text()}", "bold red")
 
     def line(
         self, pulse: Pulse, blocks: int, waiting: int, parts: Mapping[str, bool], now_ms: int, silent: Sequence[str] = ()

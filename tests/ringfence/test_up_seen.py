@@ -150,10 +150,12 @@ def test_the_figures_of_every_part_add_up_and_no_log_tells_a_number(up, tmp_path
     dialled = {number for number in dialled if not re.fullmatch(rb"1[5-9]\d{11}", number)}  # moments
     assert len(dialled) > 50 and b"436641234567" in dialled
     secrets = [value.encode() for value in json.loads((home / "state" / "secrets.json").read_text()).values()]
-    for log in sorted((home / "run").glob("*.log")):
+    for log in [tmp_path / "up.txt", *sorted((home / "run").glob("*.log"))]:
         text = log.read_bytes()
         told = set(re.findall(rb"\d{9,15}", text)) & dialled
         assert not told, f"{log.name} tells {told}"
+        if log.name == "up.txt":
+            continue  # where `up` greets a person with addresses and tokens
         assert not any(secret in text for secret in secrets), f"{log.name} tells a secret"
         if log.name != "up.log":
             assert all(json.loads(line)["timestamp"] for line in text.splitlines()), log.name
