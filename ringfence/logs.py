@@ -91,10 +91,8 @@ def _formatter(form: str) -> logging.Formatter:
 
 def _masked(_: Any, __: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
     """The last thing that happens to a line: nothing is added behind it."""
-    first = {name: event.pop(name) for name in ("timestamp", "level", "event", "logger") if name in event}
-    return {name: first.get(name) for name in ("timestamp", "level")} | masks.record(
-        {name: first[name] for name in ("event", "logger") if name in first} | event
-    )
+    first = {name: event.pop(name, None) for name in ("timestamp", "level")}
+    return first | masks.record({name: event[name] for name in ("event", "logger") if name in event} | dict(event))
 
 
 def _last_words(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:

@@ -17,7 +17,7 @@ class Places:
         self._readers: dict[Place, tuple[int, Reader]] = {}
 
     def at(self, journal: Journal) -> Journal:
-        return _Remembering(journal, self._readers)  # type: ignore[return-value]
+        return _Remembering(journal, self._readers)
 
     def reached(self) -> dict[Place, int]:
         """The offset that comes next, of each partition that is read."""
