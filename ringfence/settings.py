@@ -210,7 +210,8 @@ class Settings(BaseSettings):
     def part_url(self, name: str) -> str:
         """Where a part answers whether it lives and does its work.
 
-        >>> Settings().part_url("store"), Settings(pages_parts="http://{part}:{port}").part_url("judge-2")
+        >>> own, apart = Settings(metrics_port=8480), Settings(metrics_port=8480, pages_parts="http://{part}:{port}")
+        >>> own.part_url("store"), apart.part_url("judge-2")
         ('http://127.0.0.1:8481', 'http://judge-2:8491')
         """
         port = ports.port(self.metrics_port, name)

@@ -18,9 +18,10 @@ from postgresql_server import PASSWORD as BOOKS_PASSWORD
 from postgresql_server import PostgreSQL
 from typer.testing import CliRunner
 
-from books import BooksError, Unavailable, open_books, switches, writing
+from books import BooksError, Unavailable, open_books, reading, switches, writing
 from ringfence import first_start, patience
 from ringfence.cli import app
+from ringfence.contracts import from_books
 from ringfence.faults import told
 from ringfence.settings import Settings
 from ringfence.watch import Blocks
@@ -274,6 +275,20 @@ def test_a_hold_at_the_switches_is_told_though_the_books_take_no_writing(postgre
     assert "k1: held: all blocks are off" in result.output and "not in the books" in result.output and "No switch is held" not in result.output
     served.close()
     postgresql.drop(dsn)
+
+
+def test_judge_waits_for_a_version_that_it_has_not_read_and_goes_on(tmp_path, monkeypatch):
+    engine, left, beats = open_books(settled(tmp_path).books_dsn), [1, 2, 3], []
+
+    def away_for_a_while(engine):
+        if left and left.pop():
+            raise Unavailable("postgresql://db/books: the server is starting or stopping")
+        return reading(engine)
+
+    monkeypatch.setattr("ringfence.contracts.reading", away_for_a_while)
+    contracts_of = from_books(engine, lambda ask: patience.patiently(ask, lambda: beats.append(1)))
+    assert contracts_of(1).decks and not left and len(beats) > 3, "a sign of life at each try"
+    engine.dispose()
 
 
 def test_a_replay_with_books_that_cannot_be_used_says_so(tmp_path):
