@@ -98,7 +98,7 @@ def _fill(settings: Settings, draft: Path, now_ms: int, say: Say) -> Manifest:
         elsewhere["warehouse"] = without_password(settings.warehouse_dsn)
     elif directory.is_dir():
         say("warehouse")
-        _take(warehouse_copy.copy(directory, f"backup-{uuid.uuid4().hex[:8]}"), draft / "warehouse.tar")
+        _take(warehouse_copy.copy(directory, f"backup-{uuid.uuid4().hex[:8]}"), draft / "warehouse")
 
     journal = journal_copy.directory_of(settings.journal_dsn)
     early = [topic for topic in topics.TOPICS if topic not in (topics.CALLS, *LAST)]
@@ -182,15 +182,14 @@ def _copy_if_there(source: Path, target: Path) -> None:
 
 
 def _take(source: Path, target: Path) -> None:
-    """A file of the warehouse's to ours, also on another disk."""
+    """The warehouse's copy to ours, also on another disk."""
     try:
         try:
             source.rename(target)
         except OSError:
-            shutil.copyfile(source, target)
-        target.chmod(0o600)
+            shutil.copytree(source, target)
     finally:
-        source.unlink(missing_ok=True)
+        shutil.rmtree(source, ignore_errors=True)
 
 
 def _sync(root: Path) -> None:

@@ -122,9 +122,7 @@ def targets_of(settings: Settings, made: Manifest) -> Targets:
 
     return Targets(
         journal=target("journal", "RINGFENCE_JOURNAL", settings.journal_dsn, journal_copy.directory_of(settings.journal_dsn)),
-        warehouse=target(
-            "warehouse.tar", "RINGFENCE_WAREHOUSE", settings.warehouse_dsn, embedded_directory(settings.warehouse_dsn)
-        ),
+        warehouse=target("warehouse", "RINGFENCE_WAREHOUSE", settings.warehouse_dsn, embedded_directory(settings.warehouse_dsn)),
         books=target("books.db", "RINGFENCE_BOOKS", settings.books_dsn, books_copy.sqlite_file(settings.books_dsn)),
         state=settings.state_dir,
         spool=settings.spool_dir,
@@ -176,7 +174,7 @@ def _put(settings: Settings, source: Path, made: Manifest, targets: Targets, hol
     say("files")
     for name in made.files:
         top, _, inside = name.partition("/")
-        if inside and (directory := tops[top]):
+        if inside and (directory := tops.get(top)):
             _copy(source / name, directory / inside)
         elif name == "books.db" and targets.books:
             _copy(source / name, targets.books)
@@ -187,7 +185,7 @@ def _put(settings: Settings, source: Path, made: Manifest, targets: Targets, hol
             journal.create(topic, journal.partitions(topic))  # looks at every tail
     if targets.warehouse:
         say("warehouse")
-        warehouse_copy.put_back(targets.warehouse, source / "warehouse.tar")
+        warehouse_copy.put_back(targets.warehouse, source / "warehouse")
         client = open_warehouse(settings.warehouse_dsn)
         try:
             migrate(client)
