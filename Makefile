@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
 
-.PHONY: help setup demo test bench docs picture lint ci lock clean
+.PHONY: help setup demo test bench docs picture screenshot lint ci lock clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 10
@@ -40,6 +40,9 @@ docs: setup  ## the docs as a site, in build/site
 picture: setup  ## the picture of the flow, drawn from the flows (and with Chromium)
 	@$(BIN)/python -m flows.picture README.md docs/flow.md
 	@$(BIN)/python tests/docs/draw.py docs/flow.md docs/flow.svg
+
+screenshot: setup  ## docs/images/first-page.png, from simulated traffic in a real Chromium (a quarter of an hour)
+	@$(BIN)/python docs/screenshot.py $(ARGS)
 
 lint: setup  ## style, types and who imports whom
 	@$(BIN)/ruff check .

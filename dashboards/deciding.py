@@ -40,7 +40,10 @@ class Said(NamedTuple):
 
 
 WORDS = {
-    "unblock": ("Unblock", "Calls pass again at once. No automatic order that overlaps it stands for the time below."),
+    "unblock": (
+        "Unblock",
+        "Calls pass again at once: every automatic order that overlaps this is lifted, and none stands for the time below.",
+    ),
     "approve": (
         "Let the block stand",
         "The order has waited for a person. From now on it is delivered to the switches, for its whole life.",

@@ -43,7 +43,9 @@ def head(sources: Sources) -> str:
     known = sources.promises("").value
     name, which, who = st.columns([5, 2, 2], vertical_alignment="center")
     with name:
-        st.html(tag("div", tag("b", "Ringfence"), tag("span", sources.given.home), cls="rf-name"))
+        st.html(
+            tag("div", tag("b", "Ringfence"), tag("span", Path(sources.given.home).name, title=sources.given.home), cls="rf-name")
+        )
     with which:
         options = [ALL, *(known.tenants if known else ())]
         chosen = st.selectbox("Tenant", options, key="rf_tenant", label_visibility="collapsed")

@@ -14,7 +14,7 @@ class Given:
     Given(home='/srv/rf', parts={}, port=8473)
     """
 
-    home: str
+    home: str  # whose last word is the installation's name
     warehouse: str = field(repr=False)
     books: str = field(repr=False)
     journal: str = field(repr=False)

@@ -62,7 +62,7 @@ def alert(one: Alert, now_ms: int, mask: Mask) -> Safe:
         tag("p", mask(finding.reason, plain)),
         tag(
             "footer",
-            f"{finding.tenant}  ·  {finding.detector.replace('_', ' ')}  ·  {finding.calls:,} calls  ·  {finding.score:,.1f} times the line"
+            f"{finding.tenant}  ·  {finding.detector.replace('_', ' ')}  ·  {finding.calls:,} call{'s' * (finding.calls != 1)}  ·  {finding.score:,.1f} times the line"
             f"  ·  since {moment(finding.first_ms, now_ms)}, last {moment(finding.last_ms, now_ms)}",
         ),
         cls="rf-card alert" + (" hot" if one.order is not None and one.order.status in ("standing", "waiting") else ""),
