@@ -43,9 +43,13 @@ def money_tile(name: str, side: str, rates: tuple[Money, ...], past: tuple[Money
     lines, sums = [], []
     for one in past[:MOST_CURRENCIES]:
         value: Decimal = getattr(known[one.currency], side) if one.currency in known else Decimal(0)
+        if side == "margin" and one.across == one.calls:
+            lines.append(tag("div", tag("b", "–"), tag("span", f" {one.currency}")))
+            sums.append(tag("div", f"{one.currency}: every call was bought in another currency"))
+            continue
         loss = "loss" if side == "margin" and value < 0 else ""
         lines.append(tag("div", tag("b", amount(value, decimals(value)), cls=loss), tag("span", f" {one.currency} a second")))
-        across = f", {one.across:,} calls across currencies apart" if side == "margin" and one.across else ""
+        across = f", without {one.across:,} calls across currencies" if side == "margin" and one.across else ""
         sums.append(tag("div", f"{amount(getattr(one, side))} {one.currency} {when}{across}"))
     if len(past) > MOST_CURRENCIES:
         sums.append(tag("div", f"and {len(past) - MOST_CURRENCIES} other currencies"))

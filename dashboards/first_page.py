@@ -140,7 +140,7 @@ def alerts(sources: Sources, tenant: str, mask: Mask) -> None:
     if seen.value is None:
         body = [tag("div", "The books have not answered yet.", cls="rf-quiet")]
     elif not found:
-        body = [tag("div", "No alert. Every account is as it usually is.", cls="rf-quiet")]
+        body = [tag("div", "No alert so far.", cls="rf-quiet")]
     else:
         body = [alert(one, now_ms, mask) for one in found]
     st.html(tag("h3", "Alerts", tag("small", f"newest first, {more:,} more before" if more > 0 else "newest first")))

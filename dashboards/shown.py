@@ -50,6 +50,13 @@ def alert(one: Alert, now_ms: int, mask: Mask) -> Safe:
     finding = one.finding
     plain = ranges_of(finding.subject, finding.reason)
     exposure = amount(to_decimal(finding.exposure_nanos)) if finding.exposure_nanos or finding.currency else "–"
+    facts = (
+        finding.tenant,
+        finding.detector.replace("_", " "),
+        f"{finding.calls:,} call{'s' * (finding.calls != 1)}",
+        f"{finding.score:,.1f} times the line",
+        f"since {moment(finding.first_ms, now_ms)}, last {moment(finding.last_ms, now_ms)}",
+    )
     return tag(
         "article",
         tag(
@@ -60,11 +67,7 @@ def alert(one: Alert, now_ms: int, mask: Mask) -> Safe:
             tag("span", tag("b", exposure), f" {finding.currency}", cls="money"),
         ),
         tag("p", mask(finding.reason, plain)),
-        tag(
-            "footer",
-            f"{finding.tenant}  ·  {finding.detector.replace('_', ' ')}  ·  {finding.calls:,} call{'s' * (finding.calls != 1)}  ·  {finding.score:,.1f} times the line"
-            f"  ·  since {moment(finding.first_ms, now_ms)}, last {moment(finding.last_ms, now_ms)}",
-        ),
+        tag("footer", "  ·  ".join(facts)),
         cls="rf-card alert" + (" hot" if one.order is not None and one.order.status in ("standing", "waiting") else ""),
     )
 

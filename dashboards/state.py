@@ -11,15 +11,14 @@ from dashboards.lag import LATE_MS, LIVE_MS, Lag, behind_words
 from dashboards.promises import Promises, Switch
 from dashboards.tags import Safe, tag, together
 
+AMBER = "amber"
 STALE_MS = 15_000
 """Figures that are older are told as old."""
 
-NO_WAREHOUSE = (
-    "Figures and charts are the last good ones. Alerts and blocks come from the books: they are of now, and unblock works."
-)
+NO_WAREHOUSE = "Figures and charts are the last good ones, {age} old. Alerts and blocks come from the books: they are of now, and unblock works."
 NO_BOOKS = (
-    "Alerts and blocks are the last good ones, and nothing can be lifted here. Switches hold the blocks that they have and end them by themselves. "
-    "If calls are refused that should not be: `touch RUN/hold` beside the switch turns every block off."
+    "Alerts and blocks are the last good ones, {age} old, and nothing can be lifted here. Switches hold the blocks that they have and end them by "
+    "themselves. If calls are refused that should not be: `touch RUN/hold` beside the switch turns every block off."
 )
 
 
@@ -32,7 +31,7 @@ def pill(lag: Seen[Lag], now_ms: int) -> Safe:
             cls="rf-pill " + ("red" if lag.error else ""),
         )
     behind_ms = lag.value.behind_ms + (now_ms - lag.at_ms if lag.error else 0)
-    words = behind_words(behind_ms, lag.value.records)
+    words = f"figures {span(behind_ms)} old" if lag.error else behind_words(behind_ms, lag.value.records)
     cls = "green" if behind_ms <= LIVE_MS else "amber" if behind_ms <= LATE_MS else "red"
     return tag("span", words, cls=f"rf-pill {cls}")
 
@@ -50,7 +49,7 @@ def troubles(figures: Seen[Any], promises: Seen[Promises], parts: Seen[list[Part
         if not part.alive:
             found.append(trouble(f"{part.name} is down: {part.why}.", part.still_works))
         elif not part.ready:
-            found.append(trouble(f"{part.name} is not ready: {part.why}.", part.still_works, cls="amber"))
+            found.append(trouble(f"{part.name} is not ready: {part.why}.", part.still_works, cls=AMBER))
     if parts.error:
         found.append(trouble(f"Whether the parts live is not known: {parts.error}.", ""))
     if not figures.error and lag.error:
@@ -61,10 +60,10 @@ def troubles(figures: Seen[Any], promises: Seen[Promises], parts: Seen[list[Part
         )
     elif lag.value is not None and lag.value.behind_ms > LATE_MS:
         behind = behind_words(lag.value.behind_ms, lag.value.records)
-        found.append(trouble(f"The figures are {behind}.", "Alerts and blocks do not wait for the figures.", cls="amber"))
+        found.append(trouble(f"The figures are {behind}.", "Alerts and blocks do not wait for the figures.", cls=AMBER))
     for switch in promises.value.switches if promises.value else ():
         found += troubles_of(switch)
-    return found
+    return sorted(found, key=lambda one: AMBER in one)
 
 
 def troubles_of(switch: Switch) -> list[Safe]:
@@ -72,7 +71,7 @@ def troubles_of(switch: Switch) -> list[Safe]:
     found = []
     if switch.held_by:
         what = f"Switch {switch.name} is held by {switch.held_by}. No block of ours acts there."
-        found.append(trouble(what, "`ringfence unblock --clear-hold` ends it.", cls="amber"))
+        found.append(trouble(what, "`ringfence unblock --clear-hold` ends it.", cls=AMBER))
     if switch.error:
         what = f"Switch {switch.name} does not take orders: {switch.error}."
         found.append(trouble(what, "It holds the blocks that it has, and ends them by itself."))
@@ -81,7 +80,7 @@ def troubles_of(switch: Switch) -> list[Safe]:
 
 def aged(seen: Seen[Any], now_ms: int, words: str) -> str:
     """What still works, with the age of what is shown."""
-    return f"{words} They are {span(now_ms - seen.at_ms)} old." if seen.value is not None else "Nothing was read yet."
+    return words.format(age=span(now_ms - seen.at_ms)) if seen.value is not None else "Nothing was read yet."
 
 
 def trouble(what: str, still: str, cls: str = "red") -> Safe:
