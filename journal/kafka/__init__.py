@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from typing import Any
 
 from confluent_kafka import KafkaError, TopicCollection
-from confluent_kafka.admin import ConfigResource, NewPartitions, NewTopic, OffsetSpec, ResourceType
+from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions, NewTopic, OffsetSpec, ResourceType
 
 from journal.kafka.address import Address, parse
 from journal.kafka.cluster import Cluster
@@ -55,12 +55,15 @@ class KafkaJournal:
         if partitions == there:
             return
         name = self._name(topic)
-        self._cluster.ask(
-            lambda most_s: self._cluster.admin.create_partitions(
-                [NewPartitions(name, partitions)], request_timeout=most_s
-            ).values(),
-            f"cannot give {name} {partitions} partitions",
-        )
+
+        def question(admin: AdminClient, most_s: float) -> list[Future[Any]]:
+            return list(admin.create_partitions([NewPartitions(name, partitions)], request_timeout=most_s).values())
+
+        try:
+            self._cluster.ask(question, f"cannot give {name} {partitions} partitions")
+        except JournalError as error:
+            if code_of(error.__cause__) != KafkaError.INVALID_PARTITIONS:  # it has them: the answer to an earlier try was lost
+                raise
         self._wait_until_known(topic, partitions)
         self._counts[topic] = partitions
 
@@ -118,8 +121,8 @@ class KafkaJournal:
         """The partitions of a topic as the cluster describes them; None where there is no such topic. Asking makes none."""
         name = self._name(topic)
 
-        def question(most_s: float) -> list[Future[Any]]:
-            return list(self._cluster.admin.describe_topics(TopicCollection([name]), request_timeout=most_s).values())
+        def question(admin: AdminClient, most_s: float) -> list[Future[Any]]:
+            return list(admin.describe_topics(TopicCollection([name]), request_timeout=most_s).values())
 
         try:
             return list(self._cluster.ask(question, f"cannot look for the topic {name}")[0].partitions)
@@ -133,13 +136,13 @@ class KafkaJournal:
         new = NewTopic(name, partitions, address.replication, config=self._config())
         try:
             self._cluster.ask(
-                lambda most_s: self._cluster.admin.create_topics([new], request_timeout=most_s).values(),
+                lambda admin, most_s: admin.create_topics([new], request_timeout=most_s).values(),
                 f"cannot make the topic {name}",
             )
         except JournalError as error:
             if code_of(error.__cause__) == KafkaError.INVALID_REPLICATION_FACTOR:
                 brokers = len(
-                    self._cluster.ask(lambda most_s: [self._cluster.admin.describe_cluster(request_timeout=most_s)], "")[0].nodes
+                    self._cluster.ask(lambda admin, most_s: [admin.describe_cluster(request_timeout=most_s)], "")[0].nodes
                 )
                 raise JournalError(
                     f"{address}: cannot make the topic {name} with {address.replication} copies: the cluster has {brokers} broker"
@@ -185,33 +188,45 @@ class KafkaJournal:
 
     def _check_kept_whole(self, topic: str) -> None:
         """That nobody has made it a compacted topic: that would take records out of the middle. Where we may not look, readers see it."""
-        resource = ConfigResource(ResourceType.TOPIC, self._name(topic))
-        try:
-            (config,) = self._cluster.ask(
-                lambda most_s: self._cluster.admin.describe_configs([resource], request_timeout=most_s).values(),
-                f"cannot look at {topic}",
+        policy = self._setting(topic, "cleanup.policy")
+        if policy and "compact" in policy:
+            raise JournalError(
+                f"{self.address}: {self._name(topic)} has cleanup.policy={policy}: set it to delete, or records go from the middle of the log"
             )
+
+    def _min_insync(self, topic: str) -> int:
+        return int(self._setting(topic, "min.insync.replicas") or self.address.min_insync)
+
+    def _setting(self, topic: str, setting: str) -> str | None:
+        """A setting of a topic; None where we may not look."""
+        resource = ConfigResource(ResourceType.TOPIC, self._name(topic))
+
+        def question(admin: AdminClient, most_s: float) -> list[Future[Any]]:
+            return list(admin.describe_configs([resource], request_timeout=most_s).values())
+
+        try:
+            (config,) = self._cluster.ask(question, f"cannot look at the settings of {self._name(topic)}")
         except JournalError as error:
             if code_of(error.__cause__) in (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED):
-                return
+                return None
             raise
-        if "compact" in config["cleanup.policy"].value:
-            raise JournalError(
-                f"{self.address}: {self._name(topic)} has cleanup.policy={config['cleanup.policy'].value}: set it to delete, or records go from "
-                "the middle of the log"
-            )
+        return str(config[setting].value)
 
     def _diagnosis(self, topic: str, partition: int) -> str:
         """Why a partition acknowledges nothing, as far as can be found out."""
         try:
-            there = self._look(topic)
-            one = (there or [])[partition]
+            return self._why_silent(topic, partition)
         except JournalError as error:
-            return str(error)
-        except IndexError:
+            return str(error).removeprefix(f"{self.address}: ")
+
+    def _why_silent(self, topic: str, partition: int) -> str:
+        there = self._look(topic) or []
+        if len(there) <= partition:
             return f"{self._name(topic)} has no partition {partition} any more"
+        one = there[partition]
         if one.leader is None or one.leader.id < 0:
             return "the partition has no leader: bring its brokers back"
-        if len(one.isr) < min(self.address.min_insync, len(one.replicas)):
-            return f"{len(one.isr)} of its {len(one.replicas)} copies is in sync, {self.address.min_insync} must be: bring the other brokers back"
-        return "its broker answers questions, but was too slow to write" if len(one.isr) else "no copy is in sync"
+        needed = min(self._min_insync(topic), len(one.replicas))
+        if len(one.isr) < needed:
+            return f"{len(one.isr)} of its {len(one.replicas)} copies is in sync, {needed} must be: bring the other brokers back"
+        return "its broker answers questions, but was too slow to write"

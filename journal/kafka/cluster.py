@@ -15,14 +15,16 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from journal.kafka.address import Address
-from journal.kafka.words import AWAY, MOVING, code_of, explained, hopeless, why
+from journal.kafka.words import AWAY, MOVING, THROWN_AWAY, code_of, explained, hopeless, why
 from journal.protocol import JournalError
 
-ANSWER_S = 5.0
+ANSWER_S = 8.0
 """How long a cluster may take to answer a question; one that was down a moment ago gets `DOWN_ANSWER_S`."""
-DOWN_ANSWER_S = 1.0
+DOWN_ANSWER_S = 2.0
+TRY_S = 3.0
 LOOK_S = 0.05
-REASON_S = 0.3
+GIVE_UP_S = 2.0
+"""After this of "all brokers are down" nobody waits longer. librdkafka says so also where it has only not tried the others yet."""
 LINGER_MS = 1
 FETCH_WAIT_MS = 100
 """A partition that is added to a consumer waits for the running fetch, so that is short. Data end it at once."""
@@ -31,6 +33,11 @@ OVERHEAD_BYTES = 64 << 10
 """What Kafka adds to an entry, at most."""
 
 _log = logging.getLogger(__name__)
+_mute = logging.Logger("librdkafka", logging.CRITICAL + 1)
+"""What librdkafka would print is told by its errors."""
+
+Question = Callable[[AdminClient, float], Iterable[Future[Any]]]
+"""Asks something of the admin client, to be answered within so many seconds."""
 
 
 class Cluster:
@@ -46,6 +53,7 @@ class Cluster:
         self._heard_s = 0.0
         self._down_since_s: float | None = None
         self._probe: Future[Any] | None = None
+        self._told = False
 
     # --- clients ---------------------------------------------------------------------------------------------------------------
 
@@ -105,7 +113,7 @@ class Cluster:
             **self.address.client(),
             "client.id": "ringfence",
             "error_cb": heard,
-            "log_level": 0,  # what it would print is told by error_cb
+            "logger": _mute,
             "socket.timeout.ms": self.address.timeout_ms,
             "socket.connection.setup.timeout.ms": 5000,
             "socket.keepalive.enable": True,
@@ -121,17 +129,16 @@ class Cluster:
         if not everyone:  # that one has no reason in it
             self._trouble = error
         self._heard_s = time.monotonic()
-        if self._down_since_s is None and (everyone or hopeless(error)):
-            self._down_since_s = self._heard_s
-            _log.error("%s", self.away())
+        if everyone or hopeless(error):
+            self._down_since_s = self._down_since_s or self._heard_s
         elif error.code() not in AWAY and not hopeless(error):
             _log.warning("%s: %s", self.address, why(error))
 
     def answered(self) -> None:
         """It is there."""
-        if self._down_since_s is not None:
+        if self._told:
             _log.warning("%s: it answers again", self.address)
-        self._trouble, self._down_since_s, self._probe = None, None, None
+        self._trouble, self._down_since_s, self._probe, self._told = None, None, None, False
 
     def down_s(self) -> float:
         """For how long no broker has answered; 0.0 = as far as is known, they do. Never waits. To be asked again and again: an idle
@@ -143,9 +150,12 @@ class Cluster:
             self._probe = self.admin.describe_cluster(request_timeout=DOWN_ANSWER_S)
         elif self._probe.done():
             failed, self._probe = self._probe.exception(), None
-            if failed is None:
+            if failed is None:  # what was heard was old, or it is back
                 self.answered()
                 return 0.0
+            if not self._told:
+                self._told = True
+                _log.error("%s", self.away())
         return time.monotonic() - since_s
 
     def away(self, what: str = "") -> JournalError:
@@ -154,44 +164,57 @@ class Cluster:
         words = f"{self.address}: {what + ': ' if what else ''}"
         if trouble is not None and hopeless(trouble):
             return JournalError(words + why(trouble))
+        if trouble is None and not self.address.tls:
+            return JournalError(
+                f"{words}no broker answers. Check the address, that the brokers run, and whether they want TLS (kafka+ssl://)"
+            )
         because = f" ({why(trouble)})" if trouble is not None else ""
         return JournalError(f"{words}no broker answers{because}. Check the address, and that the brokers run")
 
     # --- questions -------------------------------------------------------------------------------------------------------------
 
-    def ask(self, question: Callable[[float], Iterable[Future[Any]]], what: str, *, again: frozenset[int] = MOVING) -> list[Any]:
-        """The answers to what is asked of the admin client within so many seconds. Asks again while the cluster only says that it is
-        moving something (one of `again`), and gives up early where waiting would not help."""
+    def ask(self, question: Question, what: str, *, again: frozenset[int] = MOVING) -> list[Any]:
+        """The answers to what is asked of the admin client. Asks again, a fresh client, while the cluster is moving something (one of
+        `again`) or whoever was asked does not answer: a client goes on asking the broker that it remembers, also when that is the dead one.
+        """
         began_s = time.monotonic()
         end_s = began_s + (ANSWER_S if self._down_since_s is None else DOWN_ANSWER_S)
         while True:
-            futures = list(question(max(LOOK_S, end_s - time.monotonic())))
-            for future in futures:
-                self._await(future, began_s, end_s + 1.0, what)
-            error = next((error for future in futures if (error := future.exception()) is not None), None)
+            admin = self.admin
+            try_s = min(end_s, time.monotonic() + TRY_S)
+            futures = list(question(admin, max(LOOK_S, try_s - time.monotonic())))
+            error = next(
+                (error for future in futures if (error := self._outcome(admin, future, began_s, try_s + 1.0, what))), None
+            )
             if error is None:
                 self.answered()
                 return [future.result() for future in futures]
-            if code_of(error) not in again or time.monotonic() > end_s:
+            if code_of(error) not in again | AWAY or time.monotonic() > end_s:
                 raise self.fault(error, what) from error
+            with self._lock:
+                self._admin = None
             time.sleep(LOOK_S)
 
-    def _await(self, future: Future[Any], began_s: float, end_s: float, what: str) -> None:
+    def _outcome(self, admin: AdminClient, future: Future[Any], began_s: float, end_s: float, what: str) -> BaseException | None:
+        """The fault of an answer, or None. Raises where waiting would not help."""
         while not future.done():
-            self.admin.poll(0)
+            admin.poll(0)
             try:
-                future.exception(LOOK_S)
+                return future.exception(LOOK_S)
             except NotYet:
-                if time.monotonic() > end_s or self._given_up(began_s):
+                if self._given_up(began_s):
                     raise self.away(what) from None
+                if time.monotonic() > end_s:
+                    return KafkaException(KafkaError(KafkaError._TIMED_OUT))
+        return future.exception()
 
     def _given_up(self, began_s: float) -> bool:
-        """That it was heard since then that nobody is there, or that nobody lets us in. A reason may come a moment later."""
+        """That it was heard since then that nobody is there, or that nobody lets us in."""
         if self._down_since_s is None or self._heard_s < began_s:
             return False
         if self._trouble is not None and hopeless(self._trouble):
             return True
-        return self._down_since_s >= began_s and time.monotonic() - self._down_since_s > REASON_S
+        return self._down_since_s >= began_s and time.monotonic() - self._down_since_s > GIVE_UP_S
 
     def fault(self, error: BaseException, what: str) -> JournalError:
         """A failed operation in words."""
@@ -209,8 +232,8 @@ class Cluster:
         """Offsets of a partition: of its first, of its end."""
         place = TopicPartition(name, partition)
 
-        def question(most_s: float) -> list[Future[Any]]:
-            return [self.admin.list_offsets({place: spec}, request_timeout=most_s)[place] for spec in specs]
+        def question(admin: AdminClient, most_s: float) -> list[Future[Any]]:
+            return [admin.list_offsets({place: spec}, request_timeout=most_s)[place] for spec in specs]
 
         what = f"cannot ask for the offsets of {name}/{partition}"
         # One broker may know a new topic before another does.
@@ -222,11 +245,21 @@ class Sender:
 
     def __init__(self, config: dict[str, Any]) -> None:
         self.spent = False
+        self.fatal: KafkaError | None = None  # then it delivers nothing more, and reports on nothing
         self.producer = Producer(config)
         stop = threading.Event()
-        thread = threading.Thread(target=_hear, args=(self.producer, stop), name="kafka-deliveries", daemon=True)
+        thread = threading.Thread(
+            target=_hear, args=(self.producer, stop, weakref.ref(self)), name="kafka-deliveries", daemon=True
+        )
         thread.start()
         weakref.finalize(self, _stop, stop, thread)  # also at exit: a thread inside librdkafka must not outlive the interpreter
+
+    def reason(self, error: KafkaError) -> KafkaError:
+        """The fault itself, where an entry was only thrown away with the others: it is heard a moment later."""
+        end_s = time.monotonic() + 1.0
+        while error.code() in THROWN_AWAY and self.fatal is None and time.monotonic() < end_s:
+            time.sleep(0.01)
+        return self.fatal or error
 
     def look(self, name: str) -> None:
         """Asks for the topic anew: a producer remembers how many partitions it had."""
@@ -243,9 +276,13 @@ class Sender:
             raise
 
 
-def _hear(producer: Producer, stop: threading.Event) -> None:
+def _hear(producer: Producer, stop: threading.Event, of: weakref.ref[Sender]) -> None:
     while not stop.is_set():
-        producer.poll(0.2)
+        try:
+            producer.poll(0.2)
+        except KafkaException as error:  # only a fatal one is raised, and only here
+            if (sender := of()) is not None:
+                sender.fatal, sender.spent = error.args[0], True
 
 
 def _stop(stop: threading.Event, thread: threading.Thread) -> None:

@@ -16,10 +16,10 @@ AWAY = frozenset(
         KafkaError._MSG_TIMED_OUT,
         KafkaError._RESOLVE,
         KafkaError._DESTROY,
-        KafkaError._PURGE_INFLIGHT,
-        KafkaError._PURGE_QUEUE,
     }
 )
+# A producer that has failed for good throws away what it has not sent.
+THROWN_AWAY = frozenset({KafkaError._PURGE_INFLIGHT, KafkaError._PURGE_QUEUE, KafkaError._FATAL})
 # The cluster is moving something, and will be done in a moment.
 MOVING = frozenset(
     {

@@ -11,9 +11,10 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import OffsetSpec
 
 from journal.kafka.cluster import Cluster, Sender
-from journal.kafka.words import AWAY, MOVING, explained
+from journal.kafka.words import AWAY, MOVING, explained, why
 from journal.protocol import Entry, JournalError, Locked, TooLarge, Unacknowledged
 
+SLICE_S = 0.1
 GRACE_S = 5.0
 """librdkafka gives its own word on each message within the timeout; so much later it is asked no more."""
 
@@ -82,13 +83,16 @@ class KafkaWriter:
                 sent += 1
         except (KafkaException, BufferError) as error:
             raise self._broke(self._refused(error, sent)) from error
-        timeout_s = self._cluster.address.timeout_ms / 1000
         began_s = time.monotonic()
-        if not delivery.complete.wait(timeout_s + GRACE_S):
-            self._sender.spent = True
-            raise self._broke(self._unacknowledged(len(entries), time.monotonic() - began_s, ""))
+        end_s = began_s + self._cluster.address.timeout_ms / 1000 + GRACE_S
+        while not delivery.complete.wait(SLICE_S):
+            if self._sender.fatal is not None:
+                raise self._broke(self._failed(self._sender.fatal, len(entries), time.monotonic() - began_s))
+            if time.monotonic() > end_s:
+                self._sender.spent = True
+                raise self._broke(self._unacknowledged(len(entries), time.monotonic() - began_s, "librdkafka says nothing"))
         if delivery.errors:
-            raise self._broke(self._failed(delivery.errors[0], len(entries), time.monotonic() - began_s))
+            raise self._broke(self._failed(self._sender.reason(delivery.errors[0]), len(entries), time.monotonic() - began_s))
         return self._acknowledged(delivery.offsets)
 
     def close(self) -> None:
@@ -124,7 +128,7 @@ class KafkaWriter:
         if isinstance(error, BufferError):
             reason = "more waits to be sent than memory is given for"
         else:
-            reason = str(explained(error.args[0], self._name))
+            reason = why(self._sender.reason(error.args[0]))
         if not sent:
             return JournalError(f"{self._cluster.address}: {self._name}: cannot append: {reason}")
         return self._unacknowledged(sent, 0.0, reason)

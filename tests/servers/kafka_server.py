@@ -80,10 +80,14 @@ def free_ports(count: int) -> list[int]:
 
 @dataclass
 class Broker:
-    """One node, broker and controller, with its data in `home`. `java`: options of the JVM; `more`: lines of server.properties."""
+    """One node, broker and controller, with its data in `home`. `java`: options of the JVM; `more`: lines of server.properties.
+
+    `beside`: the node is a second broker of that one's cluster.
+    """
 
     home: Path
     java: tuple[str, ...] = QUICK
+    beside: Broker | None = None
     more: tuple[str, ...] = ()
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
@@ -178,10 +182,12 @@ class Broker:
     def _configure(self) -> None:
         doors = {"OPEN": self.port, "SECURE": self.secure_port, "STRANGE": self.strange_port, "CONTROLLER": self._controller}
         listeners = {name: f"{name}://{HOST}:{port}" for name, port in doors.items()}
+        if self.beside is not None:
+            del listeners["CONTROLLER"]
         lines = [
-            "process.roles=broker,controller",
-            "node.id=1",
-            f"controller.quorum.voters=1@{HOST}:{self._controller}",
+            f"process.roles={'broker' if self.beside else 'broker,controller'}",
+            f"node.id={2 if self.beside else 1}",
+            f"controller.quorum.voters=1@{HOST}:{(self.beside or self)._controller}",
             f"listeners={','.join(listeners.values())}",
             f"advertised.listeners={','.join(value for name, value in listeners.items() if name != 'CONTROLLER')}",
             "controller.listener.names=CONTROLLER",
@@ -213,14 +219,17 @@ class Broker:
             ]
         (self.home / "server.properties").write_text("\n".join(lines) + "\n")
         self._said = 0
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "a")
+        fresh = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "a")
+        self.cluster: str = self.beside.cluster if self.beside else fresh
         scram = [
             argument
             for name, password in ((USER, PASSWORD), (GUEST, GUEST_PASSWORD))
             for argument in ("--add-scram", f'SCRAM-SHA-512=[name="{name}",password="{password}"]')
         ]
+        if self.beside is not None:
+            scram = []
         tool = ["java", *QUICK, "-cp", f"{self._libs}/*", "kafka.tools.StorageTool"]
-        config = ["format", "-t", cluster, "-c", str(self.home / "server.properties"), *scram]
+        config = ["format", "-t", self.cluster, "-c", str(self.home / "server.properties"), *scram]
         done = subprocess.run([*tool, *config], capture_output=True, text=True, timeout=120, check=False, env=self._env())
         if done.returncode:
             raise RuntimeError(f"the broker's directory could not be made: {done.stdout}{done.stderr}"[-2000:])
