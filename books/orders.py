@@ -273,7 +273,8 @@ _o = tables.block_orders.c
 _FIND = sa.select(tables.block_orders).where(_o.order_id == sa.bindparam("order_id"))
 _NEWEST = sa.select(tables.block_orders).where(deliveries.of_key(tables.block_orders))
 _NEWEST = _NEWEST.order_by(_o.received_at_ms.desc(), _o.created_at_ms.desc(), _o.order_id).limit(1)
-_OPENED = sa.select(sa.func.max(_o.received_at_ms)).where(deliveries.of_key(tables.block_orders), _o.opened_key)
+# Not their maximum: for that SQLite would walk all of the tenant's orders, the newest first, until one is of the key.
+_OPENED = sa.select(_o.received_at_ms).where(deliveries.of_key(tables.block_orders), _o.opened_key)
 _NEWEST_WITH = _NEWEST.where(_o.status == sa.bindparam("status"))
 _DECIDED = sa.select(_o.decided_by).where(
     deliveries.of_key(tables.block_orders), _o.status.in_(LIVE), _o.automatic, _o.expires_at_ms > sa.bindparam("now_ms")
@@ -324,8 +325,8 @@ def blocked_keys(conn: sa.Connection, now_ms: int, tenant: str = "", count: int 
     for row in conn.execute(query).all():
         of_key = key_row(row_key(row))
         kept = conn.execute(_NEWEST_WITH, {**of_key, "status": row.status}).one()
-        opened_ms = conn.execute(_OPENED, of_key).scalar()
-        found.append(Blocked(_kept(kept), min(row.since_ms, opened_ms or row.since_ms), row.until_ms))
+        opened_ms = max(conn.execute(_OPENED, of_key).scalars(), default=row.since_ms)
+        found.append(Blocked(_kept(kept), min(row.since_ms, opened_ms), row.until_ms))
     return found
 
 

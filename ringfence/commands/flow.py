@@ -17,6 +17,7 @@ EPILOG = """
 several share the work they are `judge-1`, `judge-2` and so on. `watch` sees what spans their partitions.
 `store` writes what was judged to the warehouse and answers SELECT. `dispatcher` delivers block orders to the switches.
 `shipper` posts what a switch on this machine has written to its spool. `kamailio` runs a Kamailio with our configuration.
+`pages` is the first page, in the browser.
 
 **Examples**
 

@@ -45,8 +45,9 @@ def up(
 ) -> None:
     """Run everything embedded in this terminal, until Ctrl-C.
 
-    Each part is a process of its own: the collector, judge, store, the dispatcher, and a switch if asked for. One that dies is
-    started again. Above the line that lives, alerts are told with their reason, and blocks as they are ordered. Logs: home/run.
+    Each part is a process of its own: the collector, judge, watch, store, the dispatcher, the page, and a switch if asked for. One
+    that dies is started again. The first line is the page's address, for a browser. Above the line that lives, alerts are told with
+    their reason, and blocks as they are ordered. Logs: home/run.
     """
     if simulate and kamailio:
         raise typer.BadParameter("--simulate or --kamailio, one of the two")
