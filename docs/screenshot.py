@@ -1,6 +1,6 @@
 """The picture of the first page in the README: simulated traffic, an attack, its alerts and blocks, in a real Chromium. `make screenshot`.
 
-.venv/bin/python docs/screenshot.py [--minutes 12] [--out docs/images/first-page.png]
+.venv/bin/python docs/screenshot.py [--minutes 16] [--out docs/images/first-page.png]
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def take(link: str, minutes: float, out: Path) -> None:
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--minutes", type=float, default=12, help="of traffic before the picture; the last three are under attack")
+    options.add_argument("--minutes", type=float, default=16, help="of traffic before the picture; the last three are under attack")
     options.add_argument("--out", type=Path, default=OUT)
     given = options.parse_args()
     with tempfile.TemporaryDirectory() as place:
