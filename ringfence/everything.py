@@ -198,6 +198,7 @@ def supervise(terminal: Terminal, settings: Settings, switch: Simulated | RealSw
     pulse = Pulse(open_journal(settings.journal_dsn))
     blocks = Blocks(settings.books_dsn)
     env = inherited() | settings.environment()
+    was_away = ""
     try:
         for name, argv in commands(settings, switch):
             log, beat = settings.run_dir / f"{name}.log", heartbeat.path_of(settings.run_dir, name)
@@ -214,6 +215,11 @@ def supervise(terminal: Terminal, settings: Settings, switch: Simulated | RealSw
             for news in blocks.read(now_ms):
                 say(news, "red")
             terminal.line(pulse, blocks.held, blocks.waiting, supervisor.running(), now_ms, supervisor.silent())
+            if pulse.away and not was_away:
+                say(f"The journal cannot be read: {pulse.away}", "red")
+            elif was_away and not pulse.away:
+                say("The journal can be read again")
+            was_away = pulse.away
     finally:
         terminal.say("Stopping ...", "dim")
         supervisor.stop()

@@ -1,6 +1,6 @@
 """What is going on, read from the journal alone: it goes on telling while the warehouse is slow or down.
 
-`Pulse.read` is called a few times a second and never waits. Its clock is an argument.
+`Pulse.read` is called a few times a second. Its clock is an argument. A journal that cannot be read ends nothing: `away` says why.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import polars as pl
 from core import schemas, topics
 from core.orders import BlockOrder, Finding
 from core.record import TICK_KEY
-from journal import Journal, Reader
+from journal import Journal, JournalError, Message, OffsetAhead, OffsetTrimmed, Reader
 
 WINDOW_MS = 10_000
 """Rates are over so long."""
@@ -29,7 +29,10 @@ _RATED = ["sell_nanos", "sell_currency", "buy_nanos", "revision", "call_key"]
 
 @dataclass
 class Pulse:
-    """Counts since it was made. `alerts` and `orders` hold what a reading found new, until the next one."""
+    """Counts since it was made. `alerts` and `orders` hold what a reading found new, until the next one.
+
+    `away`: why the journal could not be read just now, or "".
+    """
 
     journal: Journal
     dispositions: Counter[str] = field(default_factory=Counter)
@@ -39,17 +42,18 @@ class Pulse:
     alerts: list[Finding] = field(default_factory=list)
     orders: list[BlockOrder] = field(default_factory=list)
     alert_ids: set[str] = field(default_factory=set)
+    away: str = ""
     _flying: set[str] = field(default_factory=set)
     _recent: deque[tuple[int, int, dict[str, int]]] = field(default_factory=deque)
     _keys: set[str] = field(default_factory=set)
-    _readers: dict[tuple[str, int], Reader] = field(default_factory=dict)
+    _readers: dict[tuple[str, int], Reader | None] = field(default_factory=dict)
     _judged_to: dict[int, int] = field(default_factory=dict)
+    _lag: int = 0
 
     def __post_init__(self) -> None:
         for topic in (topics.JUDGED, topics.FINDINGS, topics.BLOCK_ORDERS):
             for partition in range(self.journal.partitions(topic)):
-                end = self.journal.end_offset(topic, partition)
-                self._readers[topic, partition] = self.journal.reader(topic, partition, end)
+                self._read_from_the_end(topic, partition)
         for partition in range(self.journal.partitions(topics.CALLS)):
             self._judged_to[partition] = self.journal.end_offset(topics.CALLS, partition)
 
@@ -64,10 +68,10 @@ class Pulse:
 
     def read(self, now_ms: int) -> None:
         """Takes in what is new."""
-        self.alerts, self.orders = [], []
+        self.alerts, self.orders, self.away = [], [], ""
         records, money = 0, Counter[str]()
-        for (topic, partition), reader in self._readers.items():
-            for message in reader.read(MOST_AT_ONCE):
+        for topic, partition in list(self._readers):
+            for message in self._next(topic, partition):
                 if topic == topics.FINDINGS:
                     self._finding(msgspec.json.decode(message.value, type=Finding))
                 elif topic == topics.BLOCK_ORDERS:
@@ -90,11 +94,36 @@ class Pulse:
 
     def lag(self) -> int:
         """Records in `calls` that are not judged yet. Ticks are not records."""
-        return sum(self._behind(partition) for partition in self._judged_to)
+        if not self.away:
+            try:
+                self._lag = sum(self._behind(partition) for partition in self._judged_to)
+            except JournalError as error:
+                self.away = str(error)
+        return self._lag
 
     def close(self) -> None:
         for reader in self._readers.values():
-            reader.close()
+            if reader is not None:
+                reader.close()
+
+    def _read_from_the_end(self, topic: str, partition: int) -> Reader:
+        end = self.journal.end_offset(topic, partition)
+        reader = self._readers[topic, partition] = self.journal.reader(topic, partition, end)
+        return reader
+
+    def _next(self, topic: str, partition: int) -> list[Message]:
+        """What a partition holds that is new; nothing more of any, once one could not be read."""
+        if self.away:
+            return []
+        try:
+            if (reader := self._readers[topic, partition]) is None:
+                reader = self._read_from_the_end(topic, partition)
+            return reader.read(MOST_AT_ONCE)
+        except JournalError as error:
+            self.away = str(error)
+            if isinstance(error, (OffsetTrimmed, OffsetAhead)):  # only telling: what it has missed is in the warehouse
+                self._readers[topic, partition] = None
+        return []
 
     def _behind(self, partition: int) -> int:
         at, end = self._judged_to[partition], self.journal.end_offset(topics.CALLS, partition)

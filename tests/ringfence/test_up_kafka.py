@@ -1,0 +1,116 @@
+"""Everything in one terminal over Apache Kafka, by its address alone; the broker is killed meanwhile, and nothing is lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from kafka_server import Broker
+
+from core import topics
+from core.record import TICK_KEY
+from flows.batches import from_value
+from journal import Journal, Message, open_journal
+
+FATES = ("rated", "unrated", "events", "rejected", "duplicates", "conflicts")
+
+pytestmark = [pytest.mark.kafka, pytest.mark.slow]
+
+
+class Up:
+    """A running `ringfence up --simulate` whose journal is at an address."""
+
+    def __init__(self, home: Path, dsn: str) -> None:
+        self.out = home.parent / "up.txt"
+        self.env = os.environ | {f"RINGFENCE_{name}_PORT": "0" for name in ("COLLECTOR", "WAREHOUSE", "CONTROL", "METRICS", "PAGES")}
+        self.env |= {"RINGFENCE_HOME": str(home), "RINGFENCE_JOURNAL": dsn}
+        command = [sys.executable, "-m", "ringfence", "up", "--simulate", "--attack-after-s", "100000", "--calls-per-s", "4"]
+        with self.out.open("wb") as out:
+            self.process = subprocess.Popen(command, stdout=out, stderr=out, env=self.env)
+
+    def said(self) -> str:
+        return self.out.read_text()
+
+    def until(self, true: Callable[[], object], within_s: float = 90.0) -> None:
+        end = time.monotonic() + within_s
+        while not true():
+            assert self.process.poll() is None, self.said()
+            assert time.monotonic() < end, self.said()
+            time.sleep(0.25)
+
+    def ask(self, *words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "ringfence", *words]
+        return subprocess.run(command, env=self.env, capture_output=True, text=True, timeout=60, check=False)
+
+
+def messages(journal: Journal, topic: str) -> list[tuple[int, Message]]:
+    found: list[tuple[int, Message]] = []
+    for partition in range(journal.partitions(topic)):
+        reader, end = journal.reader(topic, partition, 0), journal.end_offset(topic, partition)
+        while reader.offset < end:
+            found += [(partition, message) for message in reader.read()]
+        reader.close()
+    return found
+
+
+def test_a_broker_that_dies_under_everything_is_told_and_what_was_taken_meanwhile_comes_after(
+    tmp_path: Path, broker: Broker, prefix: str
+) -> None:
+    dsn = broker.dsn(prefix=prefix, timeout_ms=3000)
+    up = Up(tmp_path / "home", dsn)
+    try:
+        up.until(lambda: re.search(r"rated [1-9]", up.said()))
+        broker.kill()
+        up.until(lambda: "The journal cannot be read" in up.said(), 60)
+        collector = json.loads((tmp_path / "home" / "run" / "endpoints.json").read_text())["collector_url"]
+        up.until(lambda: spooling(collector), 60)
+        without = up.ask("status")
+        assert without.returncode == 1 and "RINGFENCE_JOURNAL: kafka://" in without.stderr and "no broker answers" in without.stderr
+        assert "Traceback" not in without.stderr
+        broker.start()
+        up.until(lambda: "The journal can be read again" in up.said(), 60)
+        up.until(lambda: not spooling(collector), 90)
+        up.until(lambda: json.loads(up.ask("status", "--json").stdout or '{"lag": 99}')["lag"] < 50, 120)
+        up.process.send_signal(signal.SIGINT)
+        assert up.process.wait(90) == 0, up.said()
+    finally:
+        up.process.kill()
+        if broker.process is None:
+            broker.start()
+    assert "Traceback" not in up.said()
+    status = json.loads(up.ask("status", "--json").stdout)
+    assert status["received"] == sum(status[fate] for fate in FATES) > 100
+    # Every offset that holds a record has its row, but those that came after judge had stopped.
+    journal = open_journal(dsn)
+    rows = {
+        (partition, offset)
+        for partition, message in messages(journal, topics.JUDGED)
+        if message.key == b"records"
+        for offset in from_value(message.value)["offset"]
+    }
+    records = {(partition, m.offset) for partition, m in messages(journal, topics.CALLS) if m.key != TICK_KEY}
+    assert rows <= records and len(rows) > 100
+    for partition in {partition for partition, _ in rows}:
+        judged_to = max(offset for where, offset in rows if where == partition)
+        assert {(p, o) for p, o in records if p == partition and o <= judged_to} <= rows
+
+
+def spooling(url: str) -> bool:
+    import httpx2
+
+    return bool(httpx2.get(f"{url}/v1/health", timeout=30.0, trust_env=False).json()["spooling"])
+
+
+def test_without_a_broker_nothing_is_started_and_the_setting_is_named(tmp_path: Path) -> None:
+    up = Up(tmp_path / "home", "kafka://127.0.0.1:1?replication=1")
+    assert up.process.wait(60) == 1
+    assert "RINGFENCE_JOURNAL: kafka://127.0.0.1:1: " in up.said() and "no broker answers" in up.said()
+    assert "Traceback" not in up.said()
