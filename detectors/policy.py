@@ -107,10 +107,11 @@ def words_of(hit: Hit, row: dict[str, Any], half_life_s: float) -> str:
     risk = "" if row["risk"] == ORDINARY else f"{row['risk']} numbers "
     left = f"; the block is left to its {hit.narrower.replace('_', ' ')}" if hit.narrower else ""
     money = f"{row[f'{level}_money']:.2f} {row['currency'] or 'of no known price'}"
+    calls = f"{row[f'{level}_calls']:.0f}"
     usual, minutes = row[f"{level}_usual"], row[f"{level}_minutes"]
-    talk = f"{minutes:.0f} minutes" if minutes >= 1.5 else "their first seconds"
+    talk = f"{minutes:.0f} minutes" if minutes >= 1.5 else "a few seconds"
     return (
-        f"{level.replace('_', ' ')} {subject}: {money} on {row[f'{level}_calls']:.0f} calls of {talk} "
+        f"{level.replace('_', ' ')} {subject}: {money} on {calls} call{'s' * (calls != '1')} of {talk} "
         f"within {half_life_s / 30:.0f} minutes, worth {row[f'{level}_weighted']:.0f} by where it goes and how it crowds (usual: {usual:.2f}); "
         f"now towards {risk}{row['b_range'] or 'short numbers'} ({row['country'] or 'no country'}){left}"
     )

@@ -21,6 +21,7 @@ from core.flight import Calls
 from core.numbers import DialPlan, number
 from core.orders import BlockOrder, Finding
 from core.record import TICK_KEY
+from core.work import Work
 from detectors import burst, caps
 from detectors.columns import Columns
 from detectors.features import features
@@ -29,7 +30,7 @@ from detectors.recent import Memory, Recent
 from flows import rows, sums
 from rating.accrue import accrue
 from rating.contracts import Contracts
-from rating.rate import rate
+from rating.rate import Bill, rate
 
 ContractsOf = Callable[[int], Contracts]
 
@@ -127,10 +128,7 @@ def _judge(state: State, piece: Piece, contracts: Contracts, dedupe: bool) -> Ou
     work = assemble(state.calls, decoded, contracts.silence, dedupe=dedupe)
     bill = rate(work, decoded.records, contracts)
     steps = accrue(work, bill)
-    currency = [
-        "" if fault else sell or buy for sell, buy, fault in zip(bill.sell_currency, bill.buy_currency, bill.fault, strict=True)
-    ]
-    frame = features(work, steps.nanos, steps.minutes, steps.calls, steps.flying, currency, state.secret)
+    frame = features(work, steps.nanos, steps.minutes, steps.calls, steps.flying, _currencies(work, bill, contracts), state.secret)
     frame = burst.concentrate(state.burst["range"], frame, contracts.policy)
     for level in burst.LEVELS:
         frame = burst.by_subject(state.burst[level], frame, level, contracts.policy)
@@ -147,6 +145,16 @@ def _judge(state: State, piece: Piece, contracts: Contracts, dedupe: bool) -> Ou
         orders=verdict.orders,
         places=verdict.places,
     )
+
+
+def _currencies(work: Work, bill: Bill, contracts: Contracts) -> list[str]:
+    """In which currency each row's money counts; "" where no price is known. A row that moves no money counts in its account's."""
+    return [
+        "" if fault else sell or buy or (contracts.currency_of(flight.tenant, account) if flight else "")
+        for sell, buy, fault, flight, account in zip(
+            bill.sell_currency, bill.buy_currency, bill.fault, work.flight, work.account, strict=True
+        )
+    ]
 
 
 def _plans(records: pl.DataFrame, contracts: Contracts) -> list[DialPlan]:

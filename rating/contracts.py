@@ -71,6 +71,11 @@ class Contracts:
         """The sell deck's place, `NO_DECK` or `UNKNOWN`."""
         return self.sell.get((tenant, account), self.default_sell if self.self_register else UNKNOWN)
 
+    def currency_of(self, tenant: str, account: str) -> str:
+        """Of what is sold to an account; "" where no deck of ours says."""
+        place = self.sell_place(tenant, account)
+        return self.decks[place].currency if place >= 0 else ""
+
     def buy_place(self, tenant: str, carrier: str) -> int:
         """The buy deck's place, `NO_DECK` or `UNKNOWN`; no carrier, nothing bought."""
         if not carrier:

@@ -170,3 +170,19 @@ def test_a_first_call_to_a_country_is_said_once():
 def test_a_policy_that_would_stop_the_flow_is_refused_with_its_place():
     with pytest.raises(ConfigError, match="half_life_s: 0 is not more than 0"):
         contracts(policy=Policy(half_life_s=0))
+
+
+def test_money_has_its_currency_also_where_the_last_record_moved_none():
+    """A setup costs nothing: what is told beside it was spent before."""
+    day = Day(contracts(accounts=(Account(tenant="t1", name="acme", sell_deck="basic"),)))
+    day.calls(12, "8821312")
+    spent = len(day.findings)
+    day.at_ms += 120_000
+    setup = Record(
+        v=1, event="setup", switch="k1", boot_id="b", seq=day.offset, dialog_id="new", call_id="new", at_ms=day.at_ms, account="acme",
+        ingress_trunk="in", a_raw="+4366012345678", b_raw="+88213120001",
+    )  # fmt: skip
+    day.judge(journal_key("t1", "acme", "in"), setup)
+    assert len(day.findings) > spent, "it is said again each minute"
+    assert {finding.currency for finding in day.findings} == {"EUR"}
+    assert not any("of no known price" in finding.reason for finding in day.findings)
