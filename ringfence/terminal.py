@@ -95,7 +95,7 @@ class Terminal:
         ]
         down = [name for name, alive in parts.items() if not alive]
         ill = ["down: " + ", ".join(down)] * bool(down) + ["hangs: " + ", ".join(silent)] * bool(silent)
-        ill += ["the journal is away"] * bool(pulse.away)
+        ill += ["away: journal"] * bool(pulse.away)
         if self._live:
             text = Text("  ").join(Text.assemble((f"{name} ", "dim"), (value, "bold")) for name, value in facts)
             rest = [Text("  ".join(ill), style="bold red")] if ill else []

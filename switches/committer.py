@@ -1,4 +1,8 @@
-"""One thread that writes: what was posted while it wrote is written together next, and shares one fsync a partition."""
+"""One thread that writes: what was posted while it wrote is written together next, and shares one fsync a partition.
+
+The partitions of a group are written at the same time: each has an fsync or a broker to wait for, and a journal that does not answer holds
+up a group once, not once a partition.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
 from journal import Entry
@@ -41,6 +45,7 @@ class Committer:
         self._stopping = False
         self._fault = ""
         self._changed = threading.Condition()
+        self._hands = ThreadPoolExecutor(len(lanes), thread_name_prefix="committer")
         self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
         self._thread.start()
 
@@ -83,6 +88,7 @@ class Committer:
                 if not parcel.kept.done():
                     parcel.kept.set_exception(Busy(f"the collector stopped: {self._fault}"))
         finally:
+            self._hands.shutdown()
             for lane in self._lanes:
                 lane.close()
 
@@ -92,12 +98,8 @@ class Committer:
             self._taken = group
             if group:
                 self._commit(group)
-            moved = 0
-            for lane in self._lanes:
-                try:
-                    moved += lane.catch_up()
-                except Exception as error:  # noqa: BLE001 - a damaged spool must not stop the other partitions; it is told each time
-                    _log.error("the spool cannot be handed on: %s: %s", type(error).__name__, error)
+            behind = [lane for lane in self._lanes if lane.waiting]
+            moved = sum(self._hands.map(_catch_up, behind)) if len(behind) > 1 else sum(map(_catch_up, behind))
 
     def _take(self, wait_s: float) -> list[_Parcel] | None:
         """What waits, up to a group; `[]` after `wait_s` of nothing while a lane is behind; None at the end."""
@@ -123,14 +125,30 @@ class Committer:
             for partition, entries in parcel.parts.items():
                 merged.setdefault(partition, []).extend(entries)
         faults: dict[int, Exception] = {}
-        for partition, entries in merged.items():
+
+        def append(partition: int) -> None:
             try:
-                self._lanes[partition].append(entries)
+                self._lanes[partition].append(merged[partition])
             except Exception as error:  # noqa: BLE001 - goes to whoever posted, as it is
                 faults[partition] = error
+
+        mine, others = list(merged)[:1], list(merged)[1:]
+        waiting = [self._hands.submit(append, partition) for partition in others]
+        for partition in mine:
+            append(partition)
+        for one in waiting:
+            one.result()
         for parcel in group:
             fault = next((faults[partition] for partition in parcel.parts if partition in faults), None)
             if fault is None:
                 parcel.kept.set_result(None)
             else:
                 parcel.kept.set_exception(fault)
+
+
+def _catch_up(lane: Lane) -> int:
+    try:
+        return lane.catch_up()
+    except Exception as error:  # noqa: BLE001 - a damaged spool must not stop the other partitions; it is told each time
+        _log.error("the spool cannot be handed on: %s: %s", type(error).__name__, error)
+        return 0

@@ -32,13 +32,15 @@ class Lane:
         room: Callable[[int], bool],
         now_ms: Callable[[], int],
         retry_ms: int = 1000,
+        longest_ms: int = 10_000,
     ) -> None:
         self._name = name
         self._open_writer = open_writer
         self._spool = spool
         self._room = room
         self._now_ms = now_ms
-        self._retry_ms = retry_ms
+        self._retry_ms, self._longest_ms = retry_ms, longest_ms
+        self._failures = 0
         self._writer: Writer | None = None
         self._next_try_ms = 0
         self.away_because = ""
@@ -98,11 +100,13 @@ class Lane:
             if not self.away_because:
                 _log.error("%s: the journal is away, records are spooled: %s", self._name, error)
             self.away_because = str(error)
-            self._next_try_ms = self._now_ms() + self._retry_ms
+            # Longer each time: whoever posts waits while a journal is tried that does not answer.
+            self._next_try_ms = self._now_ms() + min(self._retry_ms << min(self._failures, 16), self._longest_ms)
+            self._failures += 1
             if not isinstance(error, Full):  # then the same writer may try again
                 self._drop_writer()
             return False
-        self._next_try_ms = 0
+        self._next_try_ms = self._failures = 0
         if self.away_because:
             _log.warning("%s: the journal is back, %d records wait in the spool", self._name, self._spool.waiting)
             self.away_because = ""

@@ -23,6 +23,7 @@ THROWN_AWAY = frozenset({KafkaError._PURGE_INFLIGHT, KafkaError._PURGE_QUEUE, Ka
 # The cluster is moving something, and will be done in a moment.
 MOVING = frozenset(
     {
+        KafkaError._NOENT,  # "no leaders found"
         KafkaError.REQUEST_TIMED_OUT,
         KafkaError.LEADER_NOT_AVAILABLE,
         KafkaError.NOT_LEADER_FOR_PARTITION,
