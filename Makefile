@@ -7,10 +7,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
 
-.PHONY: help setup demo test bench docs picture screenshot lint ci lock clean
+.PHONY: help setup demo test test-kafka bench docs picture screenshot lint ci lock clean
 
 help:  ## what can be made
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
 
 setup: $(STAMP)  ## build .venv from the locks (quick when nothing changed)
 
@@ -29,6 +29,9 @@ demo: setup  ## priced calls, an attack and its block, in this terminal; Ctrl-C 
 
 test: setup  ## the whole suite
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup $(ARGS)
+
+test-kafka: setup  ## what of the suite asks a real Apache Kafka (Java, Maven: the broker's jars are fetched once)
+	@RINGFENCE_REQUIRE=all $(BIN)/python -m pytest -m kafka $(ARGS)
 
 bench: setup  ## the figures: records a second, where the time goes, kills, the order's way
 	@for b in bench/bench_*.py; do echo "== $$b"; $(BIN)/python "$$b" || exit 1; done

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -409,21 +410,16 @@ def allow(broker: Broker, user: str, topic: str, *operations: AclOperation) -> N
     asked(broker, lambda admin: admin.create_acls(wanted))
 
 
-GRANTS = (
-    AclOperation.READ,
-    AclOperation.WRITE,
-    AclOperation.CREATE,
-    AclOperation.ALTER,
-    AclOperation.DESCRIBE,
-    AclOperation.DESCRIBE_CONFIGS,
-)
-"""What docs/operators.md tells an operator to grant on topics with our prefix, and nothing else."""
+PAGE = (Path(__file__).parents[2] / "docs" / "servers.md").read_text()
+GRANTS = [AclOperation[re.sub(r"(?<!^)([A-Z])", r"_\1", name).upper()] for name in re.findall(r"--operation (\w+)", PAGE)]
+"""What docs/servers.md tells an operator to grant on topics of our prefix, and nothing else."""
 
 
 @pytest.mark.parametrize("mechanism", ["SCRAM-SHA-512", "PLAIN"])
 def test_with_a_password_over_tls_and_the_grants_of_the_operators_guide_everything_works(
     broker: Broker, prefix: str, mechanism: str
 ) -> None:
+    assert len(GRANTS) == 6
     allow(broker, USER, prefix, *GRANTS)
     journal = open_journal(broker.secure_dsn(prefix=prefix, mechanism=mechanism))
     journal.create("calls", 1)
@@ -438,7 +434,7 @@ def test_what_the_acls_do_not_allow_is_named(broker: Broker, prefix: str) -> Non
     allow(broker, USER, prefix, *GRANTS)
     open_journal(broker.secure_dsn(prefix=prefix)).create("calls", 1)
     stranger = open_journal(broker.secure_dsn(GUEST, GUEST_PASSWORD, prefix=prefix))
-    refused = r"kafka\+ssl://guest@.*: the user is not allowed to do this .*[Aa]uthorization failed.*docs/operators.md"
+    refused = r"kafka\+ssl://guest@.*: the user is not allowed to do this .*[Aa]uthorization failed.*docs/servers.md"
     with pytest.raises(JournalError, match=refused):
         stranger.create("calls", 1)
     allow(broker, GUEST, prefix, AclOperation.DESCRIBE)
