@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import time
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from core.topics import CALLS
 from ringfence import options
 from ringfence.options import Home
+
+if TYPE_CHECKING:
+    from journal import Journal
 
 EPILOG = """
 One judge process uses one core. Several share the partitions of `calls`; there must be at least as many partitions as processes.
@@ -20,6 +25,24 @@ Partitions can become more, never fewer. Stop everything first; then
 Set RINGFENCE_PARTITIONS and RINGFENCE_JUDGES as it says, and start again. What is in the journal is judged to its end before anything
 moves. A run that was cut off is finished by the next one; nothing starts in between.
 """
+
+
+STILL_S = 11.0
+"""Two ticks of a collector, and a little."""
+
+
+def stands_still(journal: Journal, for_s: float = STILL_S) -> bool:
+    """Whether nobody writes to `calls`. Kafka has no lock that would tell; a collector that runs writes a tick each 5 s."""
+
+    def ends() -> list[int]:
+        return [journal.end_offset(CALLS, partition) for partition in range(journal.partitions(CALLS))]
+
+    was, until_s = ends(), time.monotonic() + for_s
+    while time.monotonic() < until_s:
+        time.sleep(0.5)
+        if ends() != was:
+            return False
+    return True
 
 
 def repartition(
@@ -35,7 +58,6 @@ def repartition(
     from contextlib import ExitStack
 
     from books import open_books
-    from core.topics import CALLS
     from flows import judge
     from flows.repartition import partitions_of_judge
     from flows.repartition import repartition as move
@@ -68,6 +90,8 @@ def repartition(
         with ExitStack() as stopped:
             for partition in range(journal.partitions(CALLS)):
                 stopped.callback(journal.writer(CALLS, partition).close)
+            if settings.journal_dsn.startswith("kafka") and not stands_still(journal):
+                options.give_up("Somebody writes to `calls`, as a collector does: stop everything first.")
             moved = move(journal, settings.state_dir, secret, wanted.partitions, old, new, drain)
     except Locked as error:
         options.give_up(f"A collector is running ({error}): stop everything first.")

@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +19,9 @@ from kafka_server import Broker
 from core import topics
 from core.record import TICK_KEY
 from flows.batches import from_value
-from journal import Journal, Message, open_journal
+from journal import Entry, Journal, JournalError, Message, open_journal
+from ringfence import first_start
+from ringfence.settings import Settings
 
 FATES = ("rated", "unrated", "events", "rejected", "duplicates", "conflicts")
 
@@ -114,3 +117,36 @@ def test_without_a_broker_nothing_is_started_and_the_setting_is_named(tmp_path: 
     assert up.process.wait(60) == 1
     assert "RINGFENCE_JOURNAL: kafka://127.0.0.1:1: " in up.said() and "no broker answers" in up.said()
     assert "Traceback" not in up.said()
+
+
+def test_partitions_become_more_by_the_command_and_not_while_a_collector_writes(tmp_path: Path, broker: Broker, prefix: str) -> None:
+    settings = Settings(home=tmp_path / "home", journal=broker.dsn(prefix=prefix), _env_file=None)
+    first_start.lay(settings)
+    first_start.open_and_publish(settings, first_start.starter("t1"), 1)
+    env = os.environ | settings.environment()
+    command = [sys.executable, "-m", "ringfence", "repartition", "--partitions", "6"]
+    journal = open_journal(settings.journal_dsn)
+    ticking, done = threading.Event(), threading.Event()
+
+    def tick() -> None:
+        writer = open_journal(settings.journal_dsn).writer(topics.CALLS, 0)
+        while not done.wait(0.5):
+            writer.append([Entry(TICK_KEY, b'{"at_ms":1,"config_version":1,"complete_to_ms":{}}', time.time_ns() // 1_000_000)])
+            ticking.set()
+        writer.close()
+
+    collector = threading.Thread(target=tick)
+    collector.start()
+    try:
+        assert ticking.wait(30)
+        refused = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120, check=False)
+    finally:
+        done.set()
+        collector.join()
+    assert refused.returncode == 1 and "stop everything first" in refused.stderr
+    assert journal.partitions(topics.CALLS) == 4
+    moved = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120, check=False)
+    assert moved.returncode == 0 and "calls has 6 partitions" in moved.stdout, moved.stderr
+    assert {topic: journal.partitions(topic) for topic in topics.TOPICS} == topics.partitions_of(6)
+    with pytest.raises(JournalError, match="has 6 partitions, 4 were asked for"):
+        first_start.lay(settings)
