@@ -6,19 +6,20 @@ Nothing here belongs to a person or to a session: those keep theirs in Streamlit
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 from dashboards.given import Given
-from dashboards.sources import Sources
+from dashboards.sources import Sources, wall_clock_ms
 
 _lock = threading.Lock()
 _sources: Sources | None = None
 
 
-def hand(given: Given) -> Sources:
-    """From now on the page shows this installation."""
+def hand(given: Given, clock: Callable[[], int] = wall_clock_ms) -> Sources:
+    """From now on the page shows this installation, by this clock."""
     global _sources
     with _lock:
-        before, _sources = _sources, Sources(given)
+        before, _sources = _sources, Sources(given, clock)
     if before is not None:
         before.close()
     return _sources

@@ -113,8 +113,8 @@ def house(tmp_path: Path) -> Iterator[House]:
 class Page:
     """The page as one person's browser has it: its texts, and its widgets."""
 
-    def __init__(self, given: Given) -> None:
-        handed.hand(given)
+    def __init__(self, given: Given, clock: Callable[[], int]) -> None:
+        handed.hand(given, clock)
         self.at = AppTest.from_file(str(PAGE), default_timeout=30)
 
     def run(self) -> Page:
@@ -148,8 +148,8 @@ class Page:
 
 @pytest.fixture
 def page(house: House) -> Iterator[Callable[..., Page]]:
-    """`page()` opens it; arguments replace what it is given."""
-    yield lambda **other: Page(house.given(**other)).run()
+    """`page()` opens it; arguments replace what it is given, and its clock."""
+    yield lambda clock=wall_clock_ms, **other: Page(house.given(**other), clock).run()
     handed.close()
 
 

@@ -11,6 +11,7 @@ import pytest
 from books import audit, orders, reading
 from core.orders import Key
 from dashboards import handed
+from dashboards.sources import wall_clock_ms
 
 ACT = "the-token-to-act-on-it"
 SIX = ("rated", "event", "unrated", "reject", "duplicate", "conflict")
@@ -42,9 +43,10 @@ def test_an_empty_installation_says_that_there_is_nothing(page):
 
 
 def test_traffic_is_shown_exactly_a_second_and_as_sums(page, house):
-    house.records(*SIX, "rated", ago_ms=9_000)
+    now_ms = wall_clock_ms()
     house.calls(("EUR", "EUR", 3_000_000_001, 1_000_000_000), ("EUR", "USD", 1_000_000_000, 7_000_000_000), ago_ms=9_000)
-    shown = text(page().refreshed().html)
+    house.records(*SIX, "rated", ago_ms=9_000)
+    shown = text(page(clock=lambda: now_ms).refreshed().html)
     assert "Sold 0.4000 EUR a second" in shown, "4.000000001 EUR over ten seconds"
     assert "4.00 EUR in 15 min" in shown and "7.00 USD in 15 min" in shown
     assert "2.00 EUR in 15 min, without 1 calls across currencies" in shown, "no margin is made of two currencies"
