@@ -20,15 +20,24 @@ READS: dict[str, Any] = {"reads_only": True}
 
 
 def engine_of(url: sa.URL) -> sa.Engine:
-    """Makes a missing file, readable by its owner alone: it holds the switches' control tokens."""
+    """Makes a missing file, readable by its owner alone: it holds the switches' control tokens.
+
+    A file that is there is never opened here: closing any descriptor of it gives up all locks that this process holds on it (POSIX), those of
+    another engine's connections too. The next process that closes its last connection would then take the log away from under us:
+    what we wrote would be lost, and what we read would be of the past, until the file is damaged (https://sqlite.org/howtocorrupt.html, 2.2).
+    """
     if not url.database or url.database == ":memory:":
         raise BooksError(f"{where(url)}: the books are a file, because several processes read them: sqlite:////absolute/file")
     path = Path(url.database)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    except FileExistsError:
+        pass
     except OSError as error:
-        raise BooksError(f"{where(url)}: the file cannot be opened: {error.strerror}; give its owner the right to it") from error
+        raise BooksError(f"{where(url)}: the file cannot be made: {error.strerror}; give its owner the right to it") from error
+    if path.is_dir() or not os.access(path, os.R_OK | os.W_OK):
+        raise BooksError(f"{where(url)}: the file cannot be opened; give its owner the right to read and write it")
     engine = sa.create_engine(url, hide_parameters=True, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000, "check_same_thread": False})
     sa.event.listen(engine, "connect", _prepare)
     sa.event.listen(engine, "begin", _begin)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import sqlite3
+import subprocess
+import sys
 from contextlib import suppress
 
 import pytest
@@ -93,3 +96,22 @@ def test_the_migrations_can_be_printed_for_a_database_administrator():
     for table in METADATA.sorted_tables:
         assert f"CREATE TABLE {table.name}" in script
         CreateTable(table).compile(dialect=postgresql.dialect())
+
+
+def test_opening_the_books_again_gives_up_no_lock_of_this_process(file, tmp_path):
+    """Closing any descriptor of the file would: another process would take the log away, and what was written after it would be lost."""
+    path = tmp_path / "books.db"
+    other = "import sys; from books import audit, open_books, writing\nengine = open_books(sys.argv[1])\n"
+    other += "with writing(engine) as conn: audit.note(conn, 'other', 'wrote', 'it', '', 1)\nengine.dispose()"
+    with writing(file) as conn:
+        audit.note(conn, "first", "wrote", "it", "", 1)
+    for turn in range(3):
+        open_books(f"sqlite:///{path}").dispose()
+        subprocess.run([sys.executable, "-c", other, str(path)], check=True)
+        with reading(file) as conn:
+            assert len(audit.last(conn)) == 2 * turn + 2, "what another process wrote is seen"
+        with writing(file) as conn:
+            audit.note(conn, "first", "wrote", "again", "", 1)
+    with sqlite3.connect(path) as fresh:
+        assert fresh.execute("pragma integrity_check").fetchall() == [("ok",)]
+        assert fresh.execute("select count(*) from audit").fetchone() == (7,)

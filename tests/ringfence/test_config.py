@@ -18,7 +18,10 @@ import typer
 from typer.testing import CliRunner
 
 from books import audit, configs, lists, open_books, reading, tables, tenants
-from core.record import Record
+from core.decode import decode_tick
+from core.record import TICK_KEY, Record
+from core.topics import CALLS
+from journal import open_journal
 from ringfence import first_start
 from ringfence.cli import app
 from ringfence.reading import warehouse
@@ -292,11 +295,16 @@ def test_the_next_call_after_a_publishing_is_priced_by_the_new_deck(mine: Path, 
             except (WarehouseError, typer.Exit):  # not there yet
                 return []
 
+        def ticked(version: int) -> bool:
+            journal = open_journal(settings.journal_dsn)
+            last = [list(journal.reader(CALLS, p, 0).read())[-1:] for p in range(journal.partitions(CALLS))]
+            return all(m.key == TICK_KEY and decode_tick(m.value).config_version == version for found in last for m in found)
+
         until(lambda: call(1), 60, "a collector that takes records")
         until(lambda: len(rows()) == 1, 60, "the first row")
         (mine.parent / "decks" / "basic.csv").write_text(DECK.format(price="0.09"))
         ask(home, "config", "publish", str(mine), "--why", "dearer")
-        time.sleep(6)  # the next tick
+        until(lambda: ticked(2), 60, "a tick of the new version in every partition")
         assert call(2)
         until(lambda: len(rows()) == 2, 30, "the second row")
         price = [(version, Decimal(nanos) / 10**9) for _, version, _, nanos in rows()]

@@ -62,13 +62,13 @@ def test_whatever_the_weather_all_arrives_in_order(steps: list[str]) -> None:
         lane = open_lane()
         count = 0
         for step in [*steps, "fine", "catch up"]:
-            clock[0] += 400  # a retry is due each 1000
+            clock[0] += 400  # a retry is due after 1000, and later each 10,000
             match step:
                 case "append":
                     lane.append([Entry(b"k", b"%d" % n, n) for n in range(count, count + 3)])
                     count += 3
                 case "catch up":
-                    clock[0] += 1000
+                    clock[0] += 10_000
                     lane.catch_up()
                 case "restart" | "forget the position":
                     lane.close()
