@@ -67,7 +67,7 @@ def test_a_name_that_kamailio_cannot_read_is_refused_with_a_record(new_bench: Ne
         from_value = name + b" <sip:4319990001@x>"
         caller.send(caller.invite("4312345678", to=bench.address, from_value=from_value), bench.address)
         assert caller.final() == 400
-    _, refused = valid(bench)
+        (refused,) = [record for record in valid(bench) if record.event != "boot"]
     assert (refused.event, refused.sip_code, refused.account) == ("refused", 400, "acme")
     assert refused.from_raw.startswith(name.decode()) and refused.release_cause_text
 
