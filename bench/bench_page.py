@@ -146,7 +146,7 @@ def main() -> None:
         up = start(home, log)
         try:
             link = said(log, r"page +(http\S+)")
-            said(log, r"(switch sim1 refuses)")
+            said(log, r"rated ([1-9])")
             wait_for(link)
             visits(link, given.visits)
             token = json.loads((home / "state" / "secrets.json").read_text())["warehouse_token"]
