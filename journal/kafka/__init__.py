@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from typing import Any
 
 from confluent_kafka import KafkaError, TopicCollection
-from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions, NewTopic, OffsetSpec, ResourceType
+from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions, NewTopic, ResourceType
 
 from journal.kafka.address import Address, parse
 from journal.kafka.cluster import Cluster
@@ -101,11 +101,11 @@ class KafkaJournal:
 
     def first_offset(self, topic: str, partition: int) -> int:
         self._check_partition(topic, partition)
-        return self._cluster.offsets(self._name(topic), partition, OffsetSpec.earliest())[0]
+        return self._cluster.offsets(self._name(topic), partition)[0]
 
     def end_offset(self, topic: str, partition: int) -> int:
         self._check_partition(topic, partition)
-        return self._cluster.offsets(self._name(topic), partition, OffsetSpec.latest())[0]
+        return self._cluster.offsets(self._name(topic), partition)[1]
 
     def _name(self, topic: str) -> str:
         return self.address.prefix + topic

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import threading
 import time
@@ -12,16 +13,18 @@ from concurrent.futures import TimeoutError as NotYet
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka.admin import AdminClient
 
 from journal.kafka.address import Address
-from journal.kafka.words import AWAY, MOVING, THROWN_AWAY, code_of, explained, hopeless, why
+from journal.kafka.handles import held
+from journal.kafka.words import AWAY, MOVING, THROWN_AWAY, UNKNOWN, code_of, explained, hopeless, why
 from journal.protocol import JournalError
 
 ANSWER_S = 8.0
 """How long a cluster may take to answer a question; one that was down a moment ago gets `DOWN_ANSWER_S`."""
 DOWN_ANSWER_S = 2.0
 TRY_S = 3.0
+OFFSETS_S = 1.5
 LOOK_S = 0.05
 GIVE_UP_S = 2.0
 """After this of "all brokers are down" nobody waits longer. librdkafka says so also where it has only not tried the others yet."""
@@ -48,6 +51,7 @@ class Cluster:
         self.message_bytes = record_bytes + OVERHEAD_BYTES
         self._lock = threading.Lock()
         self._admin: AdminClient | None = None
+        self._asker: Consumer | None = None
         self._producer: Sender | None = None
         self._trouble: KafkaError | None = None
         self._heard_s = 0.0
@@ -61,7 +65,7 @@ class Cluster:
     def admin(self) -> AdminClient:
         with self._lock:
             if self._admin is None:
-                self._admin = AdminClient(self._config())
+                self._admin = held(AdminClient(self._config()))
             return self._admin
 
     def sender(self) -> Sender:
@@ -84,21 +88,23 @@ class Cluster:
             return self._producer
 
     def consumer(self) -> Consumer:
-        return Consumer(
-            self._config()
-            | {
-                "group.id": f"{self.address.prefix}readers",  # named because it must be; no group is ever joined, nothing committed
-                "enable.auto.commit": False,
-                "enable.auto.offset.store": False,
-                "auto.offset.reset": "error",  # never a silent jump
-                "allow.auto.create.topics": False,
-                "check.crcs": True,
-                "fetch.wait.max.ms": FETCH_WAIT_MS,
-                "fetch.error.backoff.ms": 100,
-                "fetch.queue.backoff.ms": 10,
-                "queued.max.messages.kbytes": PREFETCH_KB,
-                "isolation.level": "read_uncommitted",
-            }
+        return held(
+            Consumer(
+                self._config()
+                | {
+                    "group.id": f"{self.address.prefix}readers",  # named because it must be; no group is ever joined, nothing committed
+                    "enable.auto.commit": False,
+                    "enable.auto.offset.store": False,
+                    "auto.offset.reset": "error",  # never a silent jump
+                    "allow.auto.create.topics": False,
+                    "check.crcs": True,
+                    "fetch.wait.max.ms": FETCH_WAIT_MS,
+                    "fetch.error.backoff.ms": 100,
+                    "fetch.queue.backoff.ms": 10,
+                    "queued.max.messages.kbytes": PREFETCH_KB,
+                    "isolation.level": "read_uncommitted",
+                }
+            )
         )
 
     def _config(self) -> dict[str, Any]:
@@ -228,16 +234,32 @@ class Cluster:
             self.answered()
         return explained(reason, f"{self.address}: {what}")
 
-    def offsets(self, name: str, partition: int, *specs: OffsetSpec) -> list[int]:
-        """Offsets of a partition: of its first, of its end."""
-        place = TopicPartition(name, partition)
+    def offsets(self, name: str, partition: int) -> tuple[int, int]:
+        """The first offset that a partition keeps, and its end.
 
-        def question(admin: AdminClient, most_s: float) -> list[Future[Any]]:
-            return [admin.list_offsets({place: spec}, request_timeout=most_s)[place] for spec in specs]
-
+        Asked of a consumer that consumes nothing: the admin client's own question aborts the process (librdkafka 2.16) when a broker comes back
+        at the wrong moment.
+        """
         what = f"cannot ask for the offsets of {name}/{partition}"
-        # One broker may know a new topic before another does.
-        return [answer.offset for answer in self.ask(question, what, again=MOVING | {KafkaError.UNKNOWN_TOPIC_OR_PART})]
+        began_s = time.monotonic()
+        end_s = began_s + (ANSWER_S if self._down_since_s is None else DOWN_ANSWER_S)
+        while True:
+            with self._lock:
+                asker = self._asker = self._asker or self.consumer()
+            try:
+                first, end = asker.get_watermark_offsets(TopicPartition(name, partition), OFFSETS_S)
+            except KafkaException as error:
+                asker.consume(1, 0)  # hears of errors
+                if self._given_up(began_s):
+                    raise self.away(what) from error
+                if code_of(error) not in MOVING | AWAY | UNKNOWN or time.monotonic() > end_s:
+                    raise self.fault(error, what) from error
+                with self._lock:
+                    self._asker = None
+                time.sleep(LOOK_S)
+            else:
+                self.answered()
+                return first, end
 
 
 class Sender:
@@ -246,13 +268,14 @@ class Sender:
     def __init__(self, config: dict[str, Any]) -> None:
         self.spent = False
         self.fatal: KafkaError | None = None  # then it delivers nothing more, and reports on nothing
-        self.producer = Producer(config)
+        self.producer = held(Producer(config))
         stop = threading.Event()
         thread = threading.Thread(
             target=_hear, args=(self.producer, stop, weakref.ref(self)), name="kafka-deliveries", daemon=True
         )
         thread.start()
-        weakref.finalize(self, _stop, stop, thread)  # also at exit: a thread inside librdkafka must not outlive the interpreter
+        _hearing[thread] = stop
+        weakref.finalize(self, stop.set).atexit = False
 
     def reason(self, error: KafkaError) -> KafkaError:
         """The fault itself, where an entry was only thrown away with the others: it is heard a moment later."""
@@ -285,7 +308,13 @@ def _hear(producer: Producer, stop: threading.Event, of: weakref.ref[Sender]) ->
                 sender.fatal, sender.spent = error.args[0], True
 
 
-def _stop(stop: threading.Event, thread: threading.Thread) -> None:
-    stop.set()
-    if thread is not threading.current_thread():
-        thread.join(2.0)
+def _stop_hearing() -> None:
+    """A thread inside librdkafka must not outlive the interpreter."""
+    for stop in list(_hearing.values()):
+        stop.set()
+    for thread in list(_hearing):
+        thread.join(1.0)
+
+
+_hearing: weakref.WeakKeyDictionary[threading.Thread, threading.Event] = weakref.WeakKeyDictionary()
+atexit.register(_stop_hearing)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 
 from confluent_kafka import KafkaError
-from confluent_kafka.admin import OffsetSpec
 
 from journal.kafka.cluster import Cluster
 from journal.kafka.intake import Intake, Lane
@@ -27,7 +26,7 @@ class KafkaReader:
         self._cluster, self._name = cluster, f"{topic}/{partition}"
         self.offset = offset
         place = cluster.address.prefix + topic
-        first, self._there = cluster.offsets(place, partition, OffsetSpec.earliest(), OffsetSpec.latest())
+        first, self._there = cluster.offsets(place, partition)
         self._check_between(first, self._there)
         self._intake, self._lane = _lane(cluster, intakes, place, partition, offset)
 
@@ -76,7 +75,7 @@ class KafkaReader:
         what = f"{self._cluster.address}: {self._name} cannot be read at {self.offset}"
         if error.code() == KafkaError._AUTO_OFFSET_RESET:
             lane = self._lane
-            first, end = self._cluster.offsets(lane.name, lane.partition, OffsetSpec.earliest(), OffsetSpec.latest())
+            first, end = self._cluster.offsets(lane.name, lane.partition)
             self._check_between(first, end)
             return JournalError(f"{what}, though it holds {first} to {end - 1}: {error.str()}")
         return explained(error, what)

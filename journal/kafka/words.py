@@ -18,6 +18,8 @@ AWAY = frozenset(
         KafkaError._DESTROY,
     }
 )
+# What a broker says of a topic that is gone, and for a moment of one that it has not heard of yet.
+UNKNOWN = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION})
 # A producer that has failed for good throws away what it has not sent.
 THROWN_AWAY = frozenset({KafkaError._PURGE_INFLIGHT, KafkaError._PURGE_QUEUE, KafkaError._FATAL})
 # The cluster is moving something, and will be done in a moment.
@@ -73,7 +75,7 @@ def why(error: KafkaError) -> str:
         return f"the cluster has too few brokers for so many copies ({_short(said)}): start more, or say replication="
     if code in (KafkaError.NOT_ENOUGH_REPLICAS, KafkaError.NOT_ENOUGH_REPLICAS_AFTER_APPEND):
         return "too few copies are in sync (min.insync.replicas): bring the other brokers back"
-    if code == KafkaError.UNKNOWN_TOPIC_OR_PART or code in (KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION):
+    if code in UNKNOWN:
         return f"the topic is not there any more ({_short(said)})"
     if code == KafkaError.KAFKA_STORAGE_ERROR:
         return f"a broker cannot use its disk ({_short(said)}): look there"

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import OffsetSpec
 
 from journal.kafka.cluster import Cluster, Sender
 from journal.kafka.words import AWAY, MOVING, explained, why
@@ -59,7 +58,7 @@ class KafkaWriter:
         self._record_bytes, self._diagnosis, self._closed = record_bytes, diagnosis, closed
         self._broken = ""
         self._fresh = True
-        (self._end,) = cluster.offsets(self._topic, partition, OffsetSpec.latest())  # fails within seconds where nobody is there
+        _, self._end = cluster.offsets(self._topic, partition)  # fails within seconds where nobody is there
         self._sender: Sender = cluster.sender()
         self._sender.look(self._topic)
 

@@ -196,6 +196,8 @@ def count_after_kills(home: Path, kills: int, journal_dsn: str = "") -> None:
             time.sleep(rng.uniform(1.0, 2.5))
             house.mourn()
             victim = VICTIMS[kill % len(VICTIMS)]
+            if victim in JUDGES:
+                wait_for_work(journal, settings, 1 + JUDGES.index(victim))
             house.kill(victim)
             if victim in JUDGES:
                 between += written_past_the_snapshot(journal, settings, 1 + JUDGES.index(victim))
@@ -263,6 +265,14 @@ def written_past_the_snapshot(journal: Journal, settings: Settings, number: int)
     mine = partitions_of_judge(number, settings.judges, settings.partitions)
     last = rows_of(journal, "records").group_by("partition").agg(pl.col("offset").max()).iter_rows()
     return any(offset >= known.get(partition, 0) for partition, offset in last if partition in mine)
+
+
+def wait_for_work(journal: Journal, settings: Settings, number: int, within_s: float = 20.0) -> None:
+    """Until this judge has written something since its last snapshot, so that the kill falls between: where a machine is slow it may still
+    be starting."""
+    end = time.monotonic() + within_s
+    while not written_past_the_snapshot(journal, settings, number) and time.monotonic() < end:
+        time.sleep(0.1)
 
 
 def wait_until_still(journal: Journal, house: House, within_s: float = 90.0) -> None:
