@@ -3,6 +3,7 @@ start a broker (Java, Maven). About 20 seconds each."""
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import statistics
 import sys
@@ -94,6 +95,8 @@ def bench_readers(journal: Journal, partitions: int = 16) -> None:
     """What a process pays for many readers at rest."""
     journal.create("judged", partitions)
     me = psutil.Process()
+    gc.collect()
+    time.sleep(3)  # what was used before is let go
     threads, memory = me.num_threads(), me.memory_info().rss
     readers = [journal.reader("judged", partition, 0) for partition in range(partitions)]
     before, began = me.cpu_times(), time.perf_counter()
