@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import threading
@@ -42,7 +43,7 @@ from journal import (
     Writer,
     open_journal,
 )
-from journal.kafka import KafkaJournal
+from journal.kafka import KafkaJournal, handles
 
 pytestmark = pytest.mark.kafka
 
@@ -163,7 +164,9 @@ def test_an_append_that_is_never_acknowledged_says_that_it_may_be_there_or_not(b
     broker.pause()
     try:
         began_s = time.monotonic()
-        with pytest.raises(Unacknowledged, match=r"calls/0: 2 entries were not acknowledged within .*may be there or not; a repeat"):
+        with pytest.raises(
+            Unacknowledged, match=r"calls/0: 2 entries were not acknowledged within .*may be there or not; a repeat"
+        ):
             writer.append(entries(2, 3))
         assert time.monotonic() - began_s < 20
         with pytest.raises(JournalError, match="must be opened anew"):
@@ -332,7 +335,9 @@ def test_a_topic_that_was_made_anew_is_another_journal(broker: Broker, prefix: s
         read_on(reader)
 
 
-def test_partitions_that_somebody_else_added_are_refused_and_ours_come_by_grow(broker: Broker, prefix: str, journal: Journal) -> None:
+def test_partitions_that_somebody_else_added_are_refused_and_ours_come_by_grow(
+    broker: Broker, prefix: str, journal: Journal
+) -> None:
     asked(broker, lambda admin: admin.create_partitions([NewPartitions(f"{prefix}calls", 3)]))
     fresh = open_journal(broker.dsn(prefix=prefix))
     with pytest.raises(JournalError, match=r"calls has 3 partitions, 2 were asked for: .*repartition"):
@@ -404,7 +409,9 @@ def test_a_second_writer_is_seen_by_the_one_that_writes_next(broker: Broker, pre
 
 def allow(broker: Broker, user: str, topic: str, *operations: AclOperation) -> None:
     wanted = [
-        AclBinding(ResourceType.TOPIC, topic, ResourcePatternType.PREFIXED, f"User:{user}", "*", operation, AclPermissionType.ALLOW)
+        AclBinding(
+            ResourceType.TOPIC, topic, ResourcePatternType.PREFIXED, f"User:{user}", "*", operation, AclPermissionType.ALLOW
+        )
         for operation in operations
     ]
     asked(broker, lambda admin: admin.create_acls(wanted))
@@ -454,7 +461,9 @@ def test_what_the_acls_do_not_allow_is_named(broker: Broker, prefix: str) -> Non
 @pytest.mark.parametrize("mechanism", ["SCRAM-SHA-512", "PLAIN"])
 def test_a_wrong_password_is_said_at_once_and_never_shown(broker: Broker, mechanism: str) -> None:
     began_s = time.monotonic()
-    with pytest.raises(JournalError, match=r"kafka\+ssl://ringfence@.*the user or the password is refused .*[Aa]uthentication") as told:
+    with pytest.raises(
+        JournalError, match=r"kafka\+ssl://ringfence@.*the user or the password is refused .*[Aa]uthentication"
+    ) as told:
         open_journal(broker.secure_dsn(password="not-this-one", mechanism=mechanism)).create("calls", 1)
     assert "not-this-one" not in str(told.value)
     assert time.monotonic() - began_s < 15
@@ -509,3 +518,21 @@ def test_an_address_that_is_none_says_what_is_wrong_with_it(dsn: str, words: str
 def test_a_journal_that_was_only_opened_has_asked_nobody() -> None:
     journal = open_journal("kafka://127.0.0.1:1")
     assert isinstance(journal, KafkaJournal) and str(journal.address) == "kafka://127.0.0.1:1"
+
+
+def test_clients_that_nobody_uses_any_more_end_and_none_ends_in_the_hands_of_the_collector(broker: Broker, prefix: str) -> None:
+    """An old traceback holds a journal in a ring, and the garbage collector may meet it in any thread."""
+    journal = open_journal(broker.dsn(prefix=prefix))
+    journal.create("calls", 1)
+    journal.writer("calls", 0).append(entries(0))
+    assert len(everything(journal)) == 1
+    mine = {id(client) for client in handles._held}
+    ring = [journal]
+    ring.append(ring)  # type: ignore[arg-type]
+    del journal, ring
+    gc.collect()
+    end_s = time.monotonic() + 20
+    while mine & {id(client) for client in handles._held} and time.monotonic() < end_s:
+        gc.collect()
+        time.sleep(0.2)
+    assert not mine & {id(client) for client in handles._held}
