@@ -16,23 +16,24 @@ import polars as pl
 from core.config import Caps, Policy
 from core.ids import derived_id
 from core.money import in_range, to_text
-from core.orders import BlockOrder, Finding, Key, order_id
+from core.orders import Finding, Key
 from core.safety import Protected, refusal
 from detectors.caps import crossed
-from detectors.policy import CAP_WORDS, Alert, Verdict
+from detectors.policy import CAP_WORDS, Alert, Verdict, order_of, running
+from detectors.policy import forget as forget_alerts
+from detectors.recent import EXAMPLES
 
 SHARE = 0.05
 """Of what all accounts together do in a range: whoever does less is not ordered against when the range is over its cap."""
 SECONDS = 60
 """Event seconds of which calls a second are remembered: a cut may bring more of one that an earlier cut began."""
-EXAMPLES = 5
 NAMED = 3  # accounts that a reason names
 
 WORDS = {"carrier": "carrier", "trunk_group": "trunk group", "trunk": "trunk", "range": "range"}
 
 
 class Subject(NamedTuple):
-    """Whose sums: one currency each."""
+    """Whose sums: money by currency. Calls at once and calls a second have none: they stand under "", whatever was charged."""
 
     tenant: str
     kind: str
@@ -41,7 +42,7 @@ class Subject(NamedTuple):
 
 
 class Total(msgspec.Struct):
-    """What is known of a subject in one currency."""
+    """What is known of a subject in one currency. `flying` and `seconds` under "" alone."""
 
     hour: int = 0
     hour_nanos: int = 0
@@ -71,31 +72,33 @@ def add(
     and partition, in any order.
     """
     verdict = Verdict([], [], {})
-    by = ("second_ms", "tenant", "kind", "subject", "currency")
-    rows = cut.sort(*by, "account", "call_id")
+    by = ("second_ms", "tenant", "kind", "subject")
+    rows = cut.sort(*by, "currency", "account", "call_id")
     for group in rows.partition_by(by, maintain_order=True):
-        t_ms, *names = group.select(by).row(0)
-        of = Subject(*names)
-        if (cap := caps.get(of.kind, {}).get((of.tenant, of.name))) is None:
+        t_ms, tenant, kind, name = group.select(by).row(0)
+        if (cap := caps.get(kind, {}).get((tenant, name))) is None:
             continue
-        total = state.totals.setdefault("\x1f".join(of), Total())
-        _count(total, t_ms, group, of.kind)
-        for which, value, line in crossed(
-            cap, total.hour_nanos, total.day_nanos, total.flying, total.seconds.get(t_ms // 1000, 0)
-        ):
-            _say(state.alerts, verdict, total, of, t_ms, which, value, line, policy, protected)
+        for currency in sorted({"", *group["currency"].to_list()}):
+            of = Subject(tenant, kind, name, currency)
+            total = state.totals.setdefault("\x1f".join(of), Total())
+            _count(total, t_ms, group, of)
+            second_calls = total.seconds.get(t_ms // 1000, 0)
+            for which, value, line in crossed(cap, total.hour_nanos, total.day_nanos, total.flying, second_calls):
+                _say(state.alerts, verdict, total, of, t_ms, which, value, line, policy, protected)
     return verdict
 
 
-def _count(total: Total, t_ms: int, group: pl.DataFrame, kind: str) -> None:
+def _count(total: Total, t_ms: int, group: pl.DataFrame, of: Subject) -> None:
     hour, day, second = t_ms // 3_600_000, t_ms // 86_400_000, t_ms // 1000
+    mine = pl.col("currency") == of.currency
+    group = group.filter(mine) if of.currency else group.with_columns(pl.when(mine).then("nanos").otherwise(0).alias("nanos"))
     nanos, calls = _sum(group, "nanos"), _sum(group, "calls")
     if hour > total.hour:
         total.hour, total.hour_nanos, total.hour_calls, total.shares = hour, 0, 0, {}
     if hour == total.hour:
         total.hour_nanos += nanos
         total.hour_calls += calls
-        if kind == "range":
+        if of.kind == "range":
             for account, more, began in group.select("account", "nanos", "calls").iter_rows():
                 share = total.shares.setdefault(account, [0, 0])
                 share[0] += more
@@ -104,10 +107,12 @@ def _count(total: Total, t_ms: int, group: pl.DataFrame, kind: str) -> None:
         total.day, total.day_nanos = day, 0
     if day == total.day:
         total.day_nanos += nanos
-    total.flying += _sum(group, "flying")
-    total.seconds[second] = total.seconds.get(second, 0) + calls
-    for old in [s for s in total.seconds if s < max(total.seconds) - SECONDS]:
-        del total.seconds[old]
+    if not of.currency:
+        total.flying += _sum(group, "flying")
+        total.seconds[second] = total.seconds.get(second, 0) + calls
+        newest = max(total.seconds)
+        for old in [s for s in total.seconds if s < newest - SECONDS]:
+            del total.seconds[old]
     total.learned_ms = max(total.learned_ms, max(group["learned_ms"].to_list()))
     total.examples = list(dict.fromkeys([*total.examples, *group["call_id"].to_list()]))[-EXAMPLES:]
 
@@ -124,12 +129,10 @@ def _say(
     """Fold a crossing into its episode, and say it again each minute, as `detectors.policy.decide` does."""
     tenant, kind, subject, currency = of
     name, score = "\x1f".join((which, *of)), value / line if line else 1.0
-    alert = alerts.get(name)
-    if alert is not None and t_ms - alert.last_ms <= policy.episode_ms:
-        alert.last_ms, alert.score = max(alert.last_ms, t_ms), max(alert.score, score)
-        if t_ms - alert.said_ms < policy.reissue_ms:
-            return
-    else:
+    alert = running(alerts, name, t_ms, score, policy)
+    if alert is not None and t_ms - alert.said_ms < policy.reissue_ms:
+        return
+    if alert is None:
         finding_id = derived_id("finding", tenant, f"cap_{which}", kind, subject, currency, t_ms // policy.episode_ms)
         alert = alerts[name] = Alert(finding_id, t_ms, t_ms, t_ms, 0, 0, 0, 0, score)
     alert.said_ms, alert.issues = t_ms, alert.issues + 1
@@ -137,11 +140,7 @@ def _say(
     keys: list[Key] = []
     for account in _shares(total) if kind == "range" and score >= policy.order_score else ():
         key = Key(tenant=tenant, account=account, b_range=subject)
-        order = BlockOrder(
-            order_id=order_id(key, alert.finding_id, alert.issues), key=key, action="refuse", created_at_ms=t_ms,
-            learned_ms=total.learned_ms, expires_at_ms=total.learned_ms + policy.order_ttl_ms, finding_id=alert.finding_id, reason=reason,
-            by="watch",
-        )  # fmt: skip
+        order = order_of(key, alert, t_ms, total.learned_ms, reason, policy, by="watch")
         if no := refusal(order, protected, automatic=True):
             reason = f"{reason}; account {account} is not blocked: {no}"
             continue
@@ -186,7 +185,6 @@ def words_of(of: Subject, total: Total, which: str, value: int, line: int) -> st
 def forget(state: Totals, now_ms: int) -> None:
     """Episodes and subjects that have been silent for two days are over; a subject with calls in flight stays."""
     before_ms = now_ms - 2 * 86_400_000
-    for name in [name for name, alert in state.alerts.items() if alert.last_ms < before_ms]:
-        del state.alerts[name]
+    forget_alerts(state.alerts, before_ms)
     for name in [name for name, total in state.totals.items() if not total.flying and total.hour * 3_600_000 < before_ms]:
         del state.totals[name]

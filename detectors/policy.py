@@ -131,6 +131,23 @@ def key_of(hit: Hit, row: dict[str, Any]) -> Key | None:
     )
 
 
+def running(alerts: dict[str, Alert], name: str, t_ms: int, score: float, policy: Policy) -> Alert | None:
+    """The episode that a crossing belongs to, which goes on with it; None = the crossing begins one."""
+    alert = alerts.get(name)
+    if alert is None or t_ms - alert.last_ms > policy.episode_ms:
+        return None
+    alert.last_ms, alert.score = max(alert.last_ms, t_ms), max(alert.score, score)
+    return alert
+
+
+def order_of(key: Key, alert: Alert, t_ms: int, learned_ms: int, reason: str, policy: Policy, by: str = "judge") -> BlockOrder:
+    """The order of this issue of an alert."""
+    return BlockOrder(
+        order_id=order_id(key, alert.finding_id, alert.issues), key=key, action="refuse", created_at_ms=t_ms, learned_ms=learned_ms,
+        expires_at_ms=learned_ms + policy.order_ttl_ms, finding_id=alert.finding_id, reason=reason, by=by,
+    )  # fmt: skip
+
+
 def decide(
     alerts: dict[str, Alert],
     found: list[Hit],
@@ -147,16 +164,13 @@ def decide(
     for hit in found:
         t_ms = times[hit.row]
         name = f"{hit.detector}/{hit.subject_kind}/{hit.subject_key:x}"
-        alert = alerts.get(name)
-        if alert is not None and t_ms - alert.last_ms <= policy.episode_ms:
-            alert.last_ms = max(alert.last_ms, t_ms)
-            alert.score = max(alert.score, hit.score)
-            if t_ms - alert.said_ms < policy.reissue_ms:
-                continue
+        alert = running(alerts, name, t_ms, hit.score, policy)
+        if alert is not None and t_ms - alert.said_ms < policy.reissue_ms:
+            continue
         row = frame.row(hit.row, named=True)
         kind = hit.subject_kind
         sums = None if hit.breach else (row[f"{kind}_sum_nanos"], row[f"{kind}_sum_calls"])
-        if alert is None or t_ms - alert.last_ms > policy.episode_ms:
+        if alert is None:
             start_nanos, start_calls = 0, 0
             if sums is not None:  # what the short sum still holds belongs to the episode
                 start_nanos = in_range(sums[0] - round(row[f"{kind}_money"] * 1e9))
@@ -172,10 +186,7 @@ def decide(
         reason, key = words_of(hit, row, policy.half_life_s), key_of(hit, row)
         order = None
         if key is not None and hit.score >= policy.order_score:
-            order = BlockOrder(
-                order_id=order_id(key, alert.finding_id, alert.issues), key=key, action="refuse", created_at_ms=t_ms,
-                learned_ms=row["learned_ms"], expires_at_ms=row["learned_ms"] + policy.order_ttl_ms, finding_id=alert.finding_id, reason=reason,
-            )  # fmt: skip
+            order = order_of(key, alert, t_ms, row["learned_ms"], reason, policy)
             if no := refusal(order, protected, automatic=True):
                 order, reason = None, f"{reason}; not blocked: {no}"
         places[alert.finding_id] = row["partition"]
