@@ -31,12 +31,14 @@ from bytewax.recovery import RecoveryConfig, init_db_dir
 from bytewax.run import cli_main
 
 from core.address import without_password
+from core.causes import causes
 from core.schemas import TABLES
 from core.telling import Tell, nobody
 from core.topics import JUDGED
 from flows.flusher import Flusher, Stalled
 from flows.journal_source import Chunk, JournalSource
 from journal import Journal, JournalError, Message, open_journal
+from journal.files import wall_clock_ms
 from warehouse import (
     Warehouse,
     WarehouseDown,
@@ -221,7 +223,7 @@ class Storing:
         rows = tables_of(chunks)
         began_s = time.monotonic()
         _patiently(lambda: self._insert(rows), self._dsn, self._pace)
-        self._tell(stored(chunks, rows, time.monotonic() - began_s, time.time_ns() // 1_000_000))
+        self._tell(stored(chunks, rows, time.monotonic() - began_s, wall_clock_ms()))
 
     def close(self) -> None:
         client, self._client = self._client, None
@@ -325,7 +327,7 @@ def _keep_house(dsn: str, pace: Pace, stop: threading.Event) -> None:
         try:
             client = open_warehouse(dsn, timeout_s=pace.answer_s)
             try:
-                for table, day in apply_retention(client, time.time_ns() // 1_000_000):
+                for table, day in apply_retention(client, wall_clock_ms()):
                     log.info("dropped %s of %s: its retention is over", day, table)
             finally:
                 client.close()
@@ -342,7 +344,7 @@ def _explained(warehouse_dsn: str, state_dir: Path) -> Iterator[None]:
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # the engine's panics are no Exception
-        for link in _chain(error):
+        for link in causes(error):
             if isinstance(link, StoreError):
                 raise StoreError(str(link)) from error
             if isinstance(link, WarehouseError | JournalError):
@@ -359,12 +361,3 @@ def _explained(warehouse_dsn: str, state_dir: Path) -> Iterator[None]:
                 "Nothing is lost: make room and start again"
             ) from error
         raise
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    seen: set[int] = set()
-    link: BaseException | None = error
-    while link is not None and id(link) not in seen:
-        seen.add(id(link))
-        yield link
-        link = link.__cause__ or link.__context__

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from books import BooksError
+from core.causes import causes
 from journal import JournalError
 from ringfence import options
 from ringfence.settings import Settings
@@ -35,7 +36,7 @@ def told(error: BaseException, settings: Settings | None = None) -> str:
     >>> told(ValueError("a bug"))
     ''
     """
-    links = list(_chain(error))
+    links = list(causes(error))
     setting = next((name for link in reversed(links) for kind, name in SETTING_OF.items() if isinstance(link, kind)), "")
     words = next((str(link) for link in links if isinstance(link, _ours())), "")
     if not words or not setting:
@@ -48,12 +49,3 @@ def _ours() -> tuple[type[Exception], ...]:
     # A flow's own error says more than what it is made of. Where no flow was loaded there is none.
     store = sys.modules.get("flows.store")
     return (*SETTING_OF, store.StoreError) if store else tuple(SETTING_OF)
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    seen: set[int] = set()
-    link: BaseException | None = error
-    while link is not None and id(link) not in seen:
-        seen.add(id(link))
-        yield link
-        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
