@@ -14,8 +14,8 @@ import polars as pl
 
 from core import schemas, topics
 from core.orders import BlockOrder, Finding
-from core.record import TICK_KEY
 from journal import Journal, JournalError, Message, OffsetAhead, OffsetTrimmed, Reader
+from journal.waiting import waiting
 
 WINDOW_MS = 10_000
 """Rates are over so long."""
@@ -126,17 +126,9 @@ class Pulse:
         return []
 
     def _behind(self, partition: int) -> int:
-        at, end = self._judged_to[partition], self.journal.end_offset(topics.CALLS, partition)
-        if end <= at:
-            return 0
-        reader = self.journal.reader(topics.CALLS, partition, at)
-        try:
-            waiting = [message.key != TICK_KEY for message in reader.read(MOST_AT_ONCE)]
-        finally:
-            reader.close()
-        # Ticks at the head are never judged: step over them.
-        self._judged_to[partition] = at + (waiting.index(True) if True in waiting else len(waiting))
-        return sum(waiting) + (end - at - len(waiting))
+        found = waiting(self.journal, topics.CALLS, partition, self._judged_to[partition])
+        self._judged_to[partition] = found.offset  # ticks at the head are never judged: they are stepped over
+        return found.records
 
     def _records(self, partition: int, frame: pl.DataFrame) -> int:
         for disposition, count in frame.group_by("disposition").len().iter_rows():
