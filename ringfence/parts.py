@@ -314,6 +314,7 @@ def pages(settings: Settings) -> None:
     from ringfence.secrets import secrets_of
     from ringfence.seen import Plain, shown
 
+    refuse_other_release(settings)
     seen, secrets = shown(settings, "pages", Plain()), secrets_of(settings)
     running = endpoints.running(settings.run_dir)
     names = ("collector", *settings.judge_names, "watch", "store", "dispatcher")
@@ -354,22 +355,15 @@ def run(name: str, settings: Settings) -> None:
     logs.speak(settings.log_level, settings.log_format)
     part, _, number = name.partition("-")
     with faults.named(settings):
-        if part not in WITHOUT_BOOKS:
-            of_this_release(settings)
         if number:
             judge(settings, int(number))
         else:
             PARTS[part](settings)
 
 
-WITHOUT_BOOKS = ("store", "shipper")
-
-
-def of_this_release(settings: Settings) -> None:
-    """Refuses books of another release: a part that read them by guess would guess wrong on the day after an upgrade.
-
-    Books that are away are none of this: each part waits for them in its own way. The journal, the warehouse and the state of a flow
-    refuse by themselves where they are opened.
+def refuse_other_release(settings: Settings) -> None:
+    """Books of another release are an error, for a part that does not wait for books that are away (`patience.wait_for` looks at both):
+    who read them by guess would guess wrong on the day after an upgrade.
     """
     from books import Unavailable, check, open_books
 
