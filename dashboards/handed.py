@@ -9,7 +9,8 @@ import threading
 from collections.abc import Callable
 
 from dashboards.given import Given
-from dashboards.sources import Sources, wall_clock_ms
+from dashboards.sources import Sources
+from journal.files import wall_clock_ms
 
 _lock = threading.Lock()
 _sources: Sources | None = None

@@ -19,16 +19,13 @@ from dashboards.line import Line
 from dashboards.promises import Promises
 from dashboards.totals import Count, Totals
 from dashboards.traffic import Traffic, Watch
+from journal.files import wall_clock_ms
 
 EVERY_S = 2.0
 TOTALS_EVERY_S, TOTALS_SHARE = 10.0, 0.1
 """A count of a great day takes seconds: it is made again after nine times as long."""
 FIRST_WAIT_S = 0.6
 """How long the first look waits for figures: a page that shows them a moment later is better than one that shows none."""
-
-
-def wall_clock_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 class Sources:

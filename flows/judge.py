@@ -27,6 +27,7 @@ from flows.snapshot import Frozen, SnapshotError, freeze, of_judge
 from flows.step import ContractsOf, Outcome, State, judge
 from flows.sums import EPOCH
 from journal import Entry, Journal, Reader, Writer
+from journal.files import wall_clock_ms
 
 NAMES = Names("judge", "calls", "judge", "journal")
 
@@ -81,8 +82,8 @@ def run(journal: Journal, contracts_of: ContractsOf, settings: Settings, tell: T
         writers = Writers.open(journal, settings.partitions, stack)
 
         def effects(outcome: Outcome) -> None:
-            write(outcome, writers, round(time.time() * 1000))
-            tell(Written(outcome, round(time.time() * 1000), standing(state)))
+            write(outcome, writers, wall_clock_ms())
+            tell(Written(outcome, wall_clock_ms(), standing(state)))
 
         def copied() -> Frozen:
             began_s = time.monotonic()

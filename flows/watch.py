@@ -7,7 +7,6 @@ told nothing for `PATIENCE_MS` is not waited for; what it tells when it is back 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -32,6 +31,7 @@ from flows.snapshot import SnapshotError, Snapshots
 from flows.step import ContractsOf
 from flows.sums import BY, EPOCH, TICK
 from journal import Entry, Journal, Reader, Writer
+from journal.files import wall_clock_ms
 
 NAMES = Names("watch", "sums", "watch", "journal")
 LAYOUT = 1
@@ -153,17 +153,17 @@ def run(journal: Journal, contracts_of: ContractsOf, settings: Settings, tell: T
         orders, findings = (opened(journal, topic, mine, stack) for topic in (topics.BLOCK_ORDERS, topics.FINDINGS))
 
         def step(messages: Sequence[Message]) -> Outcome:
-            return watch(state, messages, contracts_of, time.time_ns() // 1_000_000)
+            return watch(state, messages, contracts_of, wall_clock_ms())
 
         def effects(outcome: Outcome) -> None:
-            write(outcome, orders, findings, settings.partitions, time.time_ns() // 1_000_000)
+            write(outcome, orders, findings, settings.partitions, wall_clock_ms())
             tell(outcome)
 
         ends = {p: journal.end_offset(topics.SUMS, p) for p in range(settings.partitions)} if settings.until_idle else None
         pace = Pace(settings.linger_ms, settings.snapshot_ms, every_ms=1_000, ends=ends)
         cli_main(live.flow(NAMES, partial(readers, journal, state), step, lambda: freeze(state), effects, snapshots, pace))  # type: ignore[no-untyped-call]
         if settings.until_idle:
-            effects(watch(state, [], contracts_of, time.time_ns() // 1_000_000, last=True))
+            effects(watch(state, [], contracts_of, wall_clock_ms(), last=True))
             snapshots.publish(freeze(state))
 
 

@@ -20,8 +20,8 @@ from core.orders import BlockOrder, Finding, Key
 from dashboards import handed
 from dashboards.given import Given
 from dashboards.serve import PAGE
-from dashboards.sources import wall_clock_ms
 from journal import create_topics, open_journal
+from journal.files import wall_clock_ms
 from warehouse import Warehouse, insert, open_warehouse, server
 from warehouse import migrate as migrate_warehouse
 

@@ -11,7 +11,7 @@ import pytest
 from books import audit, orders, reading
 from core.orders import Key
 from dashboards import handed
-from dashboards.sources import wall_clock_ms
+from journal.files import wall_clock_ms
 
 ACT = "the-token-to-act-on-it"
 SIX = ("rated", "event", "unrated", "reject", "duplicate", "conflict")
