@@ -26,6 +26,7 @@ from books import Engine, deliveries, lists, migrate, open_books, orders, readin
 from core.orders import BlockOrder, Key
 from core.topics import BLOCK_ORDERS
 from journal import Entry, Journal, create_topics, open_journal
+from ringfence.endpoints import free_port
 from switches.control import JsonRpcControl, entry
 from switches.deliver import Pace
 from switches.dispatcher import Dispatcher
@@ -70,16 +71,10 @@ def timed(what: str, do: Callable[[], object], note: Callable[[float], str] = la
 def kamailio(home: Path) -> Running:
     settings = Settings(
         switch="k1", spool_dir=home / "spool", run_dir=home / "run", control_token=TOKEN, secret="of the bench", carriers=(),
-        sources=(Source("127.0.0.1", "t1", "caller", "in-1"),), sip_port=free_port(), control_port=free_port(), workers=2,
+        sources=(Source("127.0.0.1", "t1", "caller", "in-1"),), sip_port=free_port("127.0.0.1"), control_port=free_port("127.0.0.1"), workers=2,
         max_invites_per_s=10**6,
     )  # fmt: skip
     return start(settings)
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 def memory_mb(running: Running) -> float:

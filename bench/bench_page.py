@@ -12,23 +12,19 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
-import psutil
 from figures import need, print_ms
-from playwright.sync_api import Error, sync_playwright
+
+# isort: split
+from chromium import new_page, visit
+from running_up import Up
 from stored_calls import fill
 
 from warehouse import Warehouse, ask, migrate, open_warehouse, queries
 
-PORTS = ("COLLECTOR", "WAREHOUSE", "CONTROL", "PAGES", "METRICS")
-CHROMIUM = "/usr/bin/chromium"
-ARGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-sync"]
 MINUTE_MS = 60_000
 
 
@@ -43,31 +39,12 @@ def store(home: Path, calls: int, days: float) -> None:
     print(f"  {calls:,} calls over {days:g} days: {parts[0]:,} rows, {parts[1] / 2**20:,.0f} MB, in {time.perf_counter() - began_s:.0f} s")
 
 
-def start(home: Path, log: Path) -> subprocess.Popen[bytes]:
-    """`ringfence up --simulate` with a calm traffic and an attack after a minute."""
-    env = os.environ | {f"RINGFENCE_{name}_PORT": "0" for name in PORTS} | {"RINGFENCE_HOME": str(home)}
-    with log.open("wb") as out:
-        return subprocess.Popen([sys.executable, "-m", "ringfence", "up", "--simulate", "--attack-after-s", "5"], env=env, stdout=out, stderr=out)
-
-
-def said(log: Path, pattern: str, within_s: float = 120.0) -> str:
-    until_s = time.monotonic() + within_s
-    while not (found := re.search(pattern, log.read_text())):
-        if time.monotonic() > until_s:
-            raise SystemExit(f"nothing like {pattern!r} was said:\n{log.read_text()}")
-        time.sleep(0.2)
-    return found[1]
-
-
 def visits(link: str, count: int) -> None:
     """Browsers that have never been here, one after the other."""
     figures: list[float] = []
     answered: list[float] = []
     for _ in range(count):
-        with sync_playwright() as driver:
-            browser = driver.chromium.launch(executable_path=CHROMIUM, args=ARGS)
-            page = browser.new_page(viewport={"width": 1440, "height": 1000})
-            page.set_default_timeout(60_000)
+        with new_page() as page:
             began_s = time.perf_counter()
             page.goto(link, wait_until="commit")
             page.wait_for_selector(".rf-tile b")
@@ -75,24 +52,8 @@ def visits(link: str, count: int) -> None:
             page.get_by_text("Act", exact=True).first.click()
             page.get_by_label("Your name").wait_for()
             answered.append(1000 * (time.perf_counter() - began_s))
-            browser.close()
     print_ms("navigation to figures", figures)
     print_ms("navigation to the first answer to a click (interactive)", answered)
-
-
-def wait_for(link: str) -> None:
-    """Until the page is served: it starts last."""
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=ARGS)
-        page = browser.new_page()
-        for _ in range(240):
-            try:
-                page.goto(link)
-                break
-            except Error:
-                time.sleep(0.25)
-        page.wait_for_selector(".rf-tile b", timeout=60_000)
-        browser.close()
 
 
 def questions(client: Warehouse) -> None:
@@ -117,18 +78,11 @@ def questions(client: Warehouse) -> None:
     print(f"  once: all {len(days)} days' dispositions in {time.perf_counter() - began_s:.1f} s, half a second at a turn")
 
 
-def memory(home: Path) -> None:
-    for process in psutil.process_iter(["cmdline", "memory_info"]):
-        words = process.info["cmdline"] or []
-        if words[-2:-1] == ["flow"] and words[-1] in ("pages", "store", "judge") and of_home(process, home):
-            print(f"  memory of {words[-1]:6s} {process.info['memory_info'].rss / 2**20:6.0f} MB")
-
-
-def of_home(process: psutil.Process, home: Path) -> bool:
-    try:
-        return process.environ().get("RINGFENCE_HOME") == str(home)
-    except psutil.Error:
-        return False
+def memory(up: Up) -> None:
+    for process in up.children():
+        words = process.cmdline()
+        if words[-2:-1] == ["flow"] and words[-1] in ("pages", "store", "judge"):
+            print(f"  memory of {words[-1]:6s} {process.memory_info().rss / 2**20:6.0f} MB")
 
 
 def main() -> None:
@@ -140,28 +94,26 @@ def main() -> None:
     given = options.parse_args()
     need("chromium")
     with tempfile.TemporaryDirectory() as place:
-        home, log = given.home or Path(place) / "home", Path(place) / "up.txt"
+        home = given.home or Path(place) / "home"
         if not (home / "warehouse").exists():
             store(home, given.calls, given.days)
-        up = start(home, log)
+        up = Up(home, "--simulate", "--attack-after-s", "5")
         try:
-            link = said(log, r"page +(http\S+)")
-            said(log, r"rated ([1-9])")
-            wait_for(link)
+            link = up.until_said(r"page +(http\S+)")
+            up.until_said(r"rated [1-9]")
+            with new_page() as page:  # it is served last
+                visit(page, link)
+                page.wait_for_selector(".rf-tile b")
             visits(link, given.visits)
             token = json.loads((home / "state" / "secrets.json").read_text())["warehouse_token"]
-            address = said(log, r"SELECT +http://(\S+)")
+            address = up.until_said(r"SELECT +http://(\S+)")
             client = open_warehouse(f"http://ringfence:{token}@{address}", timeout_s=60)
             questions(client)
             client.close()
-            memory(home)
+            memory(up)
             print(f"  load of the machine meanwhile: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
         finally:
-            up.terminate()
-            try:
-                up.wait(60)
-            finally:
-                up.kill()
+            up.close()
 
 
 if __name__ == "__main__":

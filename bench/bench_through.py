@@ -11,7 +11,6 @@ from __future__ import annotations
 import io
 import os
 import resource
-import socket
 import sys
 import tempfile
 import time
@@ -25,6 +24,7 @@ from core import schemas, topics
 from core.record import TICK_KEY
 from journal import Journal, open_journal
 from ringfence import first_start
+from ringfence.endpoints import free_port
 from ringfence.reading import warehouse
 from ringfence.secrets import load_or_make
 from ringfence.settings import Settings
@@ -38,12 +38,6 @@ POST = 500
 
 class Envelope(msgspec.Struct):
     at_ms: int
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 def post_all(settings: Settings, token: str, lines: list[bytes]) -> None:
@@ -134,9 +128,8 @@ def plain_loop(journal: Journal, directory: Path) -> float:
 def main(n_records: int) -> None:
     lines = bench_mix(n_records)
     with tempfile.TemporaryDirectory() as home:
-        settings = Settings(
-            home=Path(home), tenant=TENANT, collector_port=free_port(), warehouse_port=free_port(), control_port=free_port()
-        )
+        collector, warehouse_, control = (free_port("127.0.0.1") for _ in range(3))
+        settings = Settings(home=Path(home), tenant=TENANT, collector_port=collector, warehouse_port=warehouse_, control_port=control)
         first_start.lay(settings)
         config, decks = bench_config()
         now_ms = round(time.time() * 1000)

@@ -14,6 +14,7 @@ import psutil
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "ringfence" / "calls"))
 sys.path.insert(0, str(ROOT / "tests" / "switches" / "kamailio"))
+sys.path.insert(0, str(ROOT / "tests" / "servers"))
 
 for library in ("clickhouse_connect", "urllib3"):  # while the warehouse opens, it is asked in vain
     logging.getLogger(library).setLevel(logging.CRITICAL)

@@ -2,57 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Error, Page, Route, expect, sync_playwright
+from chromium import new_page, visit
+from playwright.sync_api import Page, Route, expect
+from running_up import Up
 
-PORTS = ("COLLECTOR", "WAREHOUSE", "CONTROL", "PAGES", "METRICS")
-CHROMIUM = (
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
-    "--disable-sync",
-)  # fmt: skip
 PATIENCE_MS = 60_000
-
-
-class Up:
-    """A running `ringfence up --simulate`, whose attack begins at once."""
-
-    def __init__(self, home: Path) -> None:
-        self.out = home.parent / "up.txt"
-        env = os.environ | {f"RINGFENCE_{name}_PORT": "0" for name in PORTS} | {"RINGFENCE_HOME": str(home)}
-        command = [sys.executable, "-m", "ringfence", "up", "--simulate", "--attack-after-s", "2", "--calls-per-s", "5"]
-        with self.out.open("wb") as out:
-            self.process = subprocess.Popen(command, stdout=out, stderr=out, env=env)
-
-    def said(self, pattern: str, within_s: float = 90.0) -> str:
-        """The first group of what it says."""
-        end_s = time.monotonic() + within_s
-        while not (found := re.search(pattern, self.out.read_text())):
-            assert self.process.poll() is None and time.monotonic() < end_s, self.out.read_text()
-            time.sleep(0.2)
-        return found[1]
-
-    def close(self) -> None:
-        self.process.terminate()
-        try:
-            self.process.wait(60)
-        finally:
-            self.process.kill()
 
 
 @pytest.fixture(scope="module")
 def up(tmp_path_factory: pytest.TempPathFactory, need: Callable[[str], None]) -> Iterator[Up]:
     need("chromium")
-    running = Up(tmp_path_factory.mktemp("page") / "home")
+    running = Up(tmp_path_factory.mktemp("page") / "home", "--simulate", "--attack-after-s", "2", "--calls-per-s", "5")
     yield running
     running.close()
 
@@ -60,9 +26,7 @@ def up(tmp_path_factory: pytest.TempPathFactory, need: Callable[[str], None]) ->
 @pytest.fixture
 def browser(up: Up) -> Iterator[Page]:
     """A browser that may speak to this machine alone; what it asked of others, and what went wrong in it, fails the test."""
-    with sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=shutil.which("chromium"), args=list(CHROMIUM))
-        page = chromium.new_page(viewport={"width": 1440, "height": 1000})
+    with new_page(PATIENCE_MS / 1000) as page:
         outside: list[str] = []
         wrong: list[str] = []
 
@@ -76,9 +40,7 @@ def browser(up: Up) -> Iterator[Page]:
         page.route("**/*", only_here)
         page.on("pageerror", lambda error: wrong.append(str(error)))
         page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
-        page.set_default_timeout(PATIENCE_MS)
         yield page
-        chromium.close()
     assert outside == [], "nothing is fetched from outside"
     assert wrong == []
 
@@ -94,15 +56,8 @@ def refreshed_in_place(browser: Page) -> bool:
 @pytest.mark.slow
 def test_an_attack_is_seen_and_a_person_unblocks_it(up: Up, browser: Page):
     expect.set_options(timeout=PATIENCE_MS)
-    link, act = up.said(r"page +(http\S+)"), up.said(r"whole numbers: (\S+)")
-    deadline_s = time.monotonic() + 60
-    while True:  # the page is the last part to start
-        try:
-            browser.goto(link)
-            break
-        except Error:
-            assert time.monotonic() < deadline_s
-            time.sleep(0.5)
+    link, act = up.until_said(r"page +(http\S+)"), up.until_said(r"whole numbers: (\S+)")
+    visit(browser, link)
 
     # What it shows.
     assert "look=" not in browser.url, "the token does not stay in the address"
@@ -142,4 +97,4 @@ def test_an_attack_is_seen_and_a_person_unblocks_it(up: Up, browser: Page):
     browser.get_by_role("dialog").get_by_role("button", name="Unblock").click()
     expect(browser.locator(".rf-said.good")).to_contain_text("lifted")
     expect(mine).to_have_count(0)
-    up.said(r"lets (t1/account:\S+) pass again")
+    up.until_said(r"lets (t1/account:\S+) pass again")

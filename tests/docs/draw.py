@@ -16,11 +16,8 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-BROWSER = "/usr/bin/chromium"
-ARGS = (
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-)  # fmt: skip
+sys.path.insert(0, str(Path(__file__).parents[1] / "servers"))
+
 DRAW = """async ([module, source]) => {
     const mermaid = Object.values(await import("/" + module)).map(e => e.default ?? e).find(e => e.initialize && e.render)
     mermaid.initialize({startOnLoad: false, securityLevel: "loose", deterministicIds: true, theme: "neutral"})
@@ -43,18 +40,15 @@ def stamp(source: str) -> str:
 
 def draw(source: str) -> str:
     import streamlit
-    from playwright.sync_api import sync_playwright
+    from chromium import new_page
 
     scripts = Path(streamlit.__file__).parent / "static" / "static" / "js"
     (module,) = [path.name for path in scripts.glob("mermaid.core.*.js")]
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=scripts))
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=BROWSER, args=list(ARGS))
-        page = browser.new_page()
+    with new_page() as page:
         page.goto(f"http://127.0.0.1:{server.server_port}/{module}")
         svg = page.evaluate(DRAW, [module, source])
-        browser.close()
     server.shutdown()
     paper = svg.replace('style="', 'style="background: #fff; ', 1)  # also where the page is dark
     return f"{stamp(source)}\n{paper}\n"

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
@@ -15,7 +13,9 @@ import msgspec
 import pytest
 import sqlalchemy as sa
 import typer
+from ports import free_port
 from typer.testing import CliRunner
+from until import until
 
 from books import audit, configs, lists, open_books, reading, tables, tenants
 from core.decode import decode_tick
@@ -245,19 +245,6 @@ def test_the_installations_own_token_stays_its_own_tenants(home: Path):
 
 
 # --- what runs takes it ---
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
-def until(true: Callable[[], object], within_s: float, what: str) -> None:
-    end = time.monotonic() + within_s
-    while not true():
-        assert time.monotonic() < end, f"{what} did not come within {within_s} s"
-        time.sleep(0.1)
 
 
 @pytest.mark.slow

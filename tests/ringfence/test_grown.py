@@ -19,6 +19,7 @@ from clickhouse_server import PASSWORD as WAREHOUSE_PASSWORD
 from clickhouse_server import ClickHouse
 from postgresql_server import PASSWORD as BOOKS_PASSWORD
 from postgresql_server import PostgreSQL
+from until import until
 
 from books import deliveries, open_books, orders, reading
 from core import topics
@@ -84,11 +85,7 @@ class Grown:
             assert part.poll() is None, f"{name} ended with {part.poll()}: {self.log(name).read_text()[-3000:]}"
 
     def until(self, true: Callable[[], object], what: str, within_s: float = 120.0) -> None:
-        end = time.monotonic() + within_s
-        while not true():
-            self.mourn()
-            assert time.monotonic() < end, f"{what} did not come to be"
-            time.sleep(0.3)
+        until(true, within_s, what, meanwhile=self.mourn)
 
     def feed(self) -> None:
         """Posts batches until they are acknowledged."""

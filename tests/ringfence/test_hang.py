@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -12,6 +11,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from ports import free_port
+from until import until
 
 from core.record import Record
 from ringfence import first_start
@@ -22,12 +23,6 @@ from switches.loopback import Loopback
 from switches.post import PostError, connect, post_records
 
 TENANT, HANG_S, ATTACKS = "demo", 60.0, 10
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
 
 
 @pytest.mark.slow
@@ -120,10 +115,3 @@ def stored(settings: Settings) -> int:
 
     with warehouse(settings) as client:
         return client.query("SELECT count() FROM records_latest").result_rows[0][0]
-
-
-def until(true, within_s: float, what: str) -> None:
-    end = time.monotonic() + within_s
-    while not true():
-        assert time.monotonic() < end, f"{what} did not come within {within_s} s"
-        time.sleep(0.02)

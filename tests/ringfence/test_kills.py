@@ -5,19 +5,20 @@ from __future__ import annotations
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 import polars as pl
 import pytest
+from ports import free_port
 from sqlalchemy import select
+from until import until
 
 from books import open_books, reading
 from books.tables import block_orders
@@ -71,12 +72,6 @@ class House:
         for name, process in self.running.items():
             if (code := process.poll()) is not None:
                 raise AssertionError(f"{name} ended with {code}: {(self.settings.run_dir / f'{name}.out').read_text()[-3000:]}")
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
 
 
 def records_of(journal: Journal, topic: str) -> Iterator[Message]:
@@ -148,7 +143,7 @@ def feed(settings: Settings, token: str, done: threading.Event, tell: dict[str, 
                 post(delivery.complete_to_ms)
             tell["posted"] += len(batch)
             batch.clear()
-            if done.wait(0.1) and delivery.learned_ms > truth.attack.start_ms + 120_000:
+            if done.wait(0.4) and delivery.learned_ms > truth.attack.start_ms + 120_000:
                 break
     post(round(time.time() * 1000))
     tell["posted"] += len(batch)
@@ -190,17 +185,18 @@ def count_after_kills(home: Path, kills: int, journal_dsn: str = "") -> None:
     tell, done = {"posted": 0, "retries": 0}, threading.Event()
     feeding = threading.Thread(target=feed, args=(settings, secrets.collector_token, done, tell), daemon=True)
     feeding.start()
-    rng, between = random.Random(SEED), 0
+    rng, between, told = random.Random(SEED), 0, Told(journal)
     try:
+        others_go_on_and_it_catches_up(journal, house, told, "judge-2")
         for kill in range(kills):
             time.sleep(rng.uniform(1.0, 2.5))
             house.mourn()
             victim = VICTIMS[kill % len(VICTIMS)]
             if victim in JUDGES:
-                wait_for_work(journal, settings, 1 + JUDGES.index(victim))
+                wait_for_work(told, settings, victim)
             house.kill(victim)
             if victim in JUDGES:
-                between += written_past_the_snapshot(journal, settings, 1 + JUDGES.index(victim))
+                between += written_past_the_snapshot(told, settings, victim)
             house.start(victim)
         done.set()
         feeding.join(180)
@@ -258,20 +254,66 @@ def count_after_kills(home: Path, kills: int, journal_dsn: str = "") -> None:
     assert careless.rated["sell_nanos"].sum() != expected_rated["sell_nanos"].sum()
 
 
-def written_past_the_snapshot(journal: Journal, settings: Settings, number: int) -> bool:
+class Told:
+    """How far the judges have told what became of the records: looked at again, it reads on from where it stood."""
+
+    def __init__(self, journal: Journal) -> None:
+        self.readers = [journal.reader(topics.JUDGED, partition, 0) for partition in range(journal.partitions(topics.JUDGED))]
+        self.last: dict[int, int] = {}
+
+    def to(self, partitions: Iterable[int]) -> dict[int, int]:
+        """partition -> the highest offset of `calls` that has a row."""
+        for reader in self.readers:
+            while messages := reader.read():
+                for frame in (from_value(m.value) for m in messages if m.key == b"records"):
+                    for partition, offset in frame.group_by("partition").agg(pl.col("offset").max()).iter_rows():
+                        self.last[partition] = max(offset, self.last.get(partition, -1))
+        return {partition: self.last.get(partition, -1) for partition in partitions}
+
+
+def partitions_of(settings: Settings, judge: str) -> tuple[int, ...]:
+    return tuple(partitions_of_judge(1 + JUDGES.index(judge), settings.judges, settings.partitions))
+
+
+def others_go_on_and_it_catches_up(journal: Journal, house: House, told: Told, victim: str) -> None:
+    """One of three is killed and stays away: what the others have to judge is judged, and nothing of its own, until it is back."""
+    others = [p for name in JUDGES if name != victim for p in partitions_of(house.settings, name)]
+    mine = partitions_of(house.settings, victim)
+    assert mine and len(others) + len(mine) == house.settings.partitions
+
+    def judged(partitions: Sequence[int], beyond: dict[int, int]) -> bool:
+        house.mourn()
+        return all(offset >= beyond[partition] for partition, offset in told.to(partitions).items())
+
+    def until_judged(partitions: Sequence[int]) -> None:
+        """And more than is there now."""
+        ends = {partition: journal.end_offset(topics.CALLS, partition) for partition in partitions}
+        until(lambda: judged(partitions, ends), 60, f"{partitions} judged beyond {ends}")
+
+    until_judged([*others, *mine])
+    house.kill(victim)
+    del house.running[victim]
+    time.sleep(1.0)
+    before = told.to(mine)
+    until_judged(others)
+    until_judged(others)
+    assert told.to(mine) == before
+    house.start(victim)
+    until_judged(mine)
+
+
+def written_past_the_snapshot(told: Told, settings: Settings, judge: str) -> bool:
     """Whether `judged` holds rows that the durable state does not know of: the judge died between a write and its snapshot."""
-    state = of_judge(settings.judge_state(number)).load()
+    state = of_judge(settings.judge_state(1 + JUDGES.index(judge))).load()
     known = {partition: calls.next_offset for partition, calls in state.calls.items()} if state else {}
-    mine = partitions_of_judge(number, settings.judges, settings.partitions)
-    last = rows_of(journal, "records").group_by("partition").agg(pl.col("offset").max()).iter_rows()
-    return any(offset >= known.get(partition, 0) for partition, offset in last if partition in mine)
+    return any(offset >= known.get(partition, 0) for partition, offset in told.to(partitions_of(settings, judge)).items())
 
 
-def wait_for_work(journal: Journal, settings: Settings, number: int, within_s: float = 20.0) -> None:
+def wait_for_work(told: Told, settings: Settings, judge: str, within_s: float = 20.0) -> None:
     """Until this judge has written something since its last snapshot, so that the kill falls between: where a machine is slow it may still
     be starting."""
     end = time.monotonic() + within_s
-    while not written_past_the_snapshot(journal, settings, number) and time.monotonic() < end:
+    while not written_past_the_snapshot(told, settings, judge) and time.monotonic() < end:
         time.sleep(0.1)
 
 

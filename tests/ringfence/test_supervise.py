@@ -7,11 +7,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
+from until import until
 
 from ringfence.supervise import Child, Supervisor
 
@@ -30,13 +31,6 @@ def supervisor(said: list[str]) -> Iterator[Supervisor]:
 
 def child(name: str, script: str, tmp_path: Path) -> Child:
     return Child(name, ["bash", "-c", script], tmp_path / f"{name}.log", dict(os.environ))
-
-
-def until(true: Callable[[], object], within_s: float = 10.0) -> None:
-    end = time.monotonic() + within_s
-    while not true():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.02)
 
 
 def test_what_dies_is_said_and_started_again_after_a_wait(supervisor: Supervisor, said: list[str], tmp_path: Path):

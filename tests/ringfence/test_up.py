@@ -8,46 +8,14 @@ import re
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
+from running_up import Up
 
 FATES = ("rated", "unrated", "events", "rejected", "duplicates", "conflicts")
 KEYS = ["received", *FATES, "alerts", "blocks", "lag", "versions"]
-
-
-class Up:
-    """A running `ringfence up --simulate`."""
-
-    def __init__(self, home: Path, *options: str) -> None:
-        self.home = home
-        self.out = home.parent / "up.txt"
-        self.env = os.environ | {f"RINGFENCE_{name}_PORT": "0" for name in ("COLLECTOR", "WAREHOUSE", "CONTROL", "METRICS", "PAGES")}
-        self.env["RINGFENCE_HOME"] = str(home)
-        with self.out.open("wb") as out:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "ringfence", "up", "--simulate", *options], stdout=out, stderr=out, env=self.env
-            )
-
-    def said(self) -> str:
-        return self.out.read_text()
-
-    def until(self, true: Callable[[], object], within_s: float = 90.0) -> None:
-        end = time.monotonic() + within_s
-        while not true():
-            assert self.process.poll() is None, self.said()
-            assert time.monotonic() < end, self.said()
-            time.sleep(0.25)
-
-    def children(self) -> list[psutil.Process]:
-        return psutil.Process(self.process.pid).children(recursive=True)
-
-    def ask(self, *words: str) -> str:
-        command = [sys.executable, "-m", "ringfence", *words]
-        return subprocess.run(command, env=self.env, capture_output=True, text=True, check=True, timeout=60).stdout
 
 
 def gone(processes: list[psutil.Process], within_s: float = 15.0) -> list[str]:
@@ -58,20 +26,18 @@ def gone(processes: list[psutil.Process], within_s: float = 15.0) -> list[str]:
 
 @pytest.mark.slow
 def test_an_attack_is_told_and_blocked_and_nothing_is_lost_or_left(tmp_path: Path):
-    up = Up(tmp_path / "home", "--seed", "1", "--attack-after-s", "5", "--calls-per-s", "5")
+    up = Up(tmp_path / "home", "--simulate", "--seed", "1", "--attack-after-s", "5", "--calls-per-s", "5")
     try:
-        up.until(lambda: re.search(r"switch sim1 refuses t1/account:\S+", up.said()))
+        victim = up.until_said(r"switch sim1 refuses t1/account:([^/\s]+)")
         assert " ALERT " in up.said() and " BLOCK " in up.said()
-        victim = re.search(r"switch sim1 refuses t1/account:([^/\s]+)", up.said())
-        assert victim is not None
 
         calls = json.loads(up.ask("calls", "--last", "5", "--json"))
         assert len(calls) == 5
         assert all({"number", "duration_s", "sell", "buy", "disposition"} <= call.keys() for call in calls)
         assert "disposition" in up.ask("calls", "--last", "3")
 
-        up.ask("unblock", "--account", victim[1], "--why", "a test")
-        up.until(lambda: f"lets t1/account:{victim[1]}" in up.said(), 30)
+        up.ask("unblock", "--account", victim, "--why", "a test")
+        up.until_said(f"lets t1/account:{re.escape(victim)}", 30)
 
         children = up.children()
         assert len(children) == 7  # store, watch, judge, dispatcher, collector, pages, simulator
@@ -88,22 +54,22 @@ def test_an_attack_is_told_and_blocked_and_nothing_is_lost_or_left(tmp_path: Pat
 
 @pytest.mark.slow
 def test_a_killed_supervisor_leaves_nothing_and_the_next_one_goes_on(tmp_path: Path):
-    up = Up(tmp_path / "home", "--attack-after-s", "100000")
+    up = Up(tmp_path / "home", "--simulate", "--attack-after-s", "100000")
     try:
-        up.until(lambda: re.search(r"rated [1-9]", up.said()))
+        up.until_said(r"rated [1-9]")
         children = up.children()
         up.process.send_signal(signal.SIGKILL)
         up.process.wait()
         assert gone(children) == []
     finally:
         up.process.kill()
-    again = Up(tmp_path / "home", "--attack-after-s", "100000")
+    again = Up(tmp_path / "home", "--simulate", "--attack-after-s", "100000")
     try:
         judge = "ringfence flow judge"
-        again.until(lambda: re.search(r"rated [1-9]", again.said()))
+        again.until_said(r"rated [1-9]")
         (dying,) = [process for process in again.children() if judge in " ".join(process.cmdline())]
         dying.kill()
-        again.until(lambda: "judge: started again" in again.said(), 20)
+        again.until_said("judge: started again", 20)
         again.until(lambda: json.loads(again.ask("status", "--json"))["lag"] < 50, 40)
         again.process.send_signal(signal.SIGTERM)
         assert again.process.wait(60) == 0, again.said()

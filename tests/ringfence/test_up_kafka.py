@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from kafka_server import Broker
+from running_up import Up
 
 from core import topics
 from core.record import TICK_KEY
@@ -25,33 +24,9 @@ from ringfence.settings import Settings
 
 FATES = ("rated", "unrated", "events", "rejected", "duplicates", "conflicts")
 
+CALM = ("--simulate", "--attack-after-s", "100000", "--calls-per-s", "4")
+
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
-
-
-class Up:
-    """A running `ringfence up --simulate` whose journal is at an address."""
-
-    def __init__(self, home: Path, dsn: str) -> None:
-        self.out = home.parent / "up.txt"
-        self.env = os.environ | {f"RINGFENCE_{name}_PORT": "0" for name in ("COLLECTOR", "WAREHOUSE", "CONTROL", "METRICS", "PAGES")}
-        self.env |= {"RINGFENCE_HOME": str(home), "RINGFENCE_JOURNAL": dsn}
-        command = [sys.executable, "-m", "ringfence", "up", "--simulate", "--attack-after-s", "100000", "--calls-per-s", "4"]
-        with self.out.open("wb") as out:
-            self.process = subprocess.Popen(command, stdout=out, stderr=out, env=self.env)
-
-    def said(self) -> str:
-        return self.out.read_text()
-
-    def until(self, true: Callable[[], object], within_s: float = 90.0) -> None:
-        end = time.monotonic() + within_s
-        while not true():
-            assert self.process.poll() is None, self.said()
-            assert time.monotonic() < end, self.said()
-            time.sleep(0.25)
-
-    def ask(self, *words: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "ringfence", *words]
-        return subprocess.run(command, env=self.env, capture_output=True, text=True, timeout=60, check=False)
 
 
 def messages(journal: Journal, topic: str) -> list[tuple[int, Message]]:
@@ -68,20 +43,20 @@ def test_a_broker_that_dies_under_everything_is_told_and_what_was_taken_meanwhil
     tmp_path: Path, broker: Broker, prefix: str
 ) -> None:
     dsn = broker.dsn(prefix=prefix, timeout_ms=3000)
-    up = Up(tmp_path / "home", dsn)
+    up = Up(tmp_path / "home", *CALM, JOURNAL=dsn)
     try:
-        up.until(lambda: re.search(r"rated [1-9]", up.said()))
+        up.until_said(r"rated [1-9]")
         broker.kill()
-        up.until(lambda: "The journal cannot be read" in up.said(), 60)
-        collector = json.loads((tmp_path / "home" / "run" / "endpoints.json").read_text())["collector_url"]
+        up.until_said("The journal cannot be read", 60)
+        collector = up.endpoints()["collector_url"]
         up.until(lambda: spooling(collector), 60)
-        without = up.ask("status")
+        without = up.run("status")
         assert without.returncode == 1 and "RINGFENCE_JOURNAL: kafka://" in without.stderr and "no broker answers" in without.stderr
         assert "Traceback" not in without.stderr
         broker.start()
-        up.until(lambda: "The journal can be read again" in up.said(), 60)
+        up.until_said("The journal can be read again", 60)
         up.until(lambda: not spooling(collector), 90)
-        up.until(lambda: json.loads(up.ask("status", "--json").stdout or '{"lag": 99}')["lag"] < 50, 120)
+        up.until(lambda: json.loads(up.run("status", "--json").stdout or '{"lag": 99}')["lag"] < 50, 120)
         up.process.send_signal(signal.SIGINT)
         assert up.process.wait(90) == 0, up.said()
     finally:
@@ -89,7 +64,7 @@ def test_a_broker_that_dies_under_everything_is_told_and_what_was_taken_meanwhil
         if broker.process is None:
             broker.start()
     assert "Traceback" not in up.said()
-    status = json.loads(up.ask("status", "--json").stdout)
+    status = json.loads(up.ask("status", "--json"))
     assert status["received"] == sum(status[fate] for fate in FATES) > 100
     # Every offset that holds a record has its row, but those that came after judge had stopped.
     journal = open_journal(dsn)
@@ -113,7 +88,7 @@ def spooling(url: str) -> bool:
 
 
 def test_without_a_broker_nothing_is_started_and_the_setting_is_named(tmp_path: Path) -> None:
-    up = Up(tmp_path / "home", "kafka://127.0.0.1:1?replication=1")
+    up = Up(tmp_path / "home", *CALM, JOURNAL="kafka://127.0.0.1:1?replication=1")
     assert up.process.wait(60) == 1
     assert "RINGFENCE_JOURNAL: kafka://127.0.0.1:1: " in up.said() and "no broker answers" in up.said()
     assert "Traceback" not in up.said()

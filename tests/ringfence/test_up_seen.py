@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import httpx2
-import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from running_up import Up
 
 from core.record import TICK_KEY
 from core.schemas import DISPOSITIONS
@@ -23,7 +17,6 @@ from core.topics import CALLS
 from journal import open_journal
 from ringfence.seen import catalog
 
-PORTS = ("COLLECTOR", "WAREHOUSE", "CONTROL", "METRICS", "PAGES")
 ODD = (
     b'{"v":1,"event":"stop","switch":"sim1","at_ms":"436641234567","a_raw":"436641234567"}',
     b'{"v":1,"event":"stop","a_raw":"436649876543',
@@ -34,38 +27,10 @@ Scrape = dict[tuple[str, ...], float]
 
 @pytest.fixture
 def up(tmp_path: Path):
-    home, env = tmp_path / "home", os.environ | {f"RINGFENCE_{name}_PORT": "0" for name in PORTS}
-    env |= {"RINGFENCE_HOME": str(home), "RINGFENCE_LOG_FORMAT": "json", "RINGFENCE_LOG_LEVEL": "debug"}
-    command = [
-        sys.executable,
-        "-m",
-        "ringfence",
-        "up",
-        "--simulate",
-        "--seed",
-        "1",
-        "--attack-after-s",
-        "0",
-        "--calls-per-s",
-        "8",
-    ]
-    with (tmp_path / "up.txt").open("wb") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=out, env=env)
-    try:
-        yield home, env, process
-    finally:
-        for child in psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []:
-            child.resume()  # else one that a test has stopped would not end
-        process.send_signal(signal.SIGTERM)
-        process.wait(60)
-
-
-def until(what: Callable[[], object], seconds: float = 60.0):
-    end = time.monotonic() + seconds
-    while not (found := what()):
-        assert time.monotonic() < end, "it did not come to be"
-        time.sleep(0.2)
-    return found
+    options = ("--simulate", "--seed", "1", "--attack-after-s", "0", "--calls-per-s", "8")
+    running = Up(tmp_path / "home", *options, LOG_FORMAT="json", LOG_LEVEL="debug")
+    yield running
+    running.close()
 
 
 def scrape(url: str) -> Scrape:
@@ -83,10 +48,10 @@ def names(shown: Scrape) -> set[str]:
 
 
 @pytest.mark.slow
-def test_the_figures_of_every_part_add_up_and_no_log_tells_a_number(up, tmp_path: Path):
-    home, env, process = up
-    file = home / "run" / "endpoints.json"
-    where = json.loads(until(lambda: file.exists() and file.read_text()))
+def test_the_figures_of_every_part_add_up_and_no_log_tells_a_number(up: Up):
+    home, until = up.home, up.until
+    until(up.endpoints)
+    where = up.endpoints()
     parts: dict[str, str] = {name: url for name, url in where["parts"].items() if name != "pages"}
     assert {"collector", "judge", "watch", "store", "dispatcher", "simulator"} == parts.keys()
 
@@ -95,7 +60,6 @@ def test_the_figures_of_every_part_add_up_and_no_log_tells_a_number(up, tmp_path
             with httpx2.Client(timeout=10, trust_env=False) as client:
                 return client.get(f"{parts[name]}/ready").status_code == 200
         except httpx2.HTTPError:
-            assert process.poll() is None, (tmp_path / "up.txt").read_text()
             return False
 
     until(lambda: all(ready(name) for name in parts))
@@ -109,7 +73,7 @@ def test_the_figures_of_every_part_add_up_and_no_log_tells_a_number(up, tmp_path
     until(lambda: "ringfence_snapshot_bytes" in names(scrape(parts["judge"])))
     until(lambda: ("ringfence_drift_entries_total", "missing", "sim1") in scrape(parts["dispatcher"]))
 
-    (simulator,) = [p for p in psutil.Process(process.pid).children() if "simulate" in p.cmdline()]
+    (simulator,) = [p for p in up.children() if "simulate" in p.cmdline()]
     simulator.suspend()
     shown: dict[str, Scrape] = {}
 
@@ -130,9 +94,7 @@ def test_the_figures_of_every_part_add_up_and_no_log_tells_a_number(up, tmp_path
     assert sum(m.key != TICK_KEY for m in messages) == sum(fates.values())
     assert shown["collector"]["ringfence_posts_total", "401"] == 1
     assert shown["store"]["ringfence_end_to_end_seconds_count", "stored"] == sum(fates.values())
-    status = json.loads(
-        subprocess.run([sys.executable, "-m", "ringfence", "status", "--json"], env=env, capture_output=True, check=True).stdout
-    )
+    status = json.loads(up.ask("status", "--json"))
     assert status["received"] == sum(fates.values()) and status["rated"] == fates["rated"]
     signs = {name: sign for name, sign in status["parts"].items() if name in parts}
     assert signs.pop("simulator")["why"].startswith("no answer at http://127.0.0.1:"), "it is stopped"
@@ -150,11 +112,11 @@ def test_the_figures_of_every_part_add_up_and_no_log_tells_a_number(up, tmp_path
     dialled = {number for number in dialled if not re.fullmatch(rb"1[5-9]\d{11}", number)}  # moments
     assert len(dialled) > 50 and b"436641234567" in dialled
     secrets = [value.encode() for value in json.loads((home / "state" / "secrets.json").read_text()).values()]
-    for log in [tmp_path / "up.txt", *sorted((home / "run").glob("*.log"))]:
+    for log in [up.out, *sorted((home / "run").glob("*.log"))]:
         text = log.read_bytes()
         told = set(re.findall(rb"\d{9,15}", text)) & dialled
         assert not told, f"{log.name} tells {told}"
-        if log.name == "up.txt":
+        if log == up.out:
             continue  # where `up` greets a person with addresses and tokens
         assert not any(secret in text for secret in secrets), f"{log.name} tells a secret"
         if log.name != "up.log":

@@ -15,7 +15,6 @@ import hashlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -26,6 +25,7 @@ from urllib.parse import quote
 
 import trustme
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
+from ports import free_ports
 
 POM = Path(__file__).parent / "kafka" / "pom.xml"
 TETHER = Path(__file__).parents[2] / "ringfence" / "tether.py"
@@ -66,16 +66,6 @@ def libs() -> Path:
                 raise Missing(f"Maven could not fetch the broker's jars: {(done.stdout + done.stderr)[-500:]}")
             draft.rename(target)
     return target
-
-
-def free_ports(count: int) -> list[int]:
-    held = [socket.socket() for _ in range(count)]
-    for one in held:
-        one.bind((HOST, 0))
-    ports = [one.getsockname()[1] for one in held]
-    for one in held:
-        one.close()
-    return ports
 
 
 @dataclass

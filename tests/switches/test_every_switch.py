@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import socket
 import time
 
 import pytest
+from ports import free_port
 
 from books import leases, lists, orders, reading, switches, writing
 from core.orders import Key
@@ -60,12 +60,6 @@ class Kamailio:
 
     def close(self):
         self._running.kill()
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 @pytest.fixture(params=[OurOwn, pytest.param(Kamailio, marks=pytest.mark.kamailio)])

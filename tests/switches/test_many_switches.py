@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 import pytest
+from until import until
 
 from books import orders, switches, writing
 from core.orders import Key
@@ -24,15 +25,6 @@ QUICK = Pace(look_ms=50, compare_ms=200)
 
 def now_ms() -> int:
     return time.time_ns() // 1_000_000
-
-
-def until(condition: Callable[[], bool], within_s: float = 5) -> bool:
-    deadline = time.monotonic() + within_s
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.01)
-    return True
 
 
 @pytest.fixture

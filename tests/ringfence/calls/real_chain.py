@@ -24,7 +24,6 @@ from kamailio_calls import (
     ack_refusal,
     answer,
     expect,
-    free_port,
     in_call,
     invite,
     ok_in_call,
@@ -32,6 +31,8 @@ from kamailio_calls import (
     receive,
     scenario,
 )
+from ports import free_port
+from until import until
 
 from books import lists, open_books, reading, switches, writing
 from core.config import Account, Carrier, Config, Trunk
@@ -196,13 +197,7 @@ class Chain:
         return (self.settings.run_dir / f"{name}.log").read_text()
 
     def until(self, true: Callable[[], Any], within_s: float = 60.0, what: str = "it") -> Any:
-        """Waits for something to be true, and gives it."""
-        end = time.monotonic() + within_s
-        while not (found := true()):
-            self.mourn()
-            assert time.monotonic() < end, f"{what} did not come to be within {within_s:g} s"
-            time.sleep(0.1)
-        return found
+        return until(true, within_s, what, meanwhile=self.mourn)
 
     def close(self) -> None:
         for name in self.running:

@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx2
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
+from until import until
 
 from ringfence.heartbeat import HANGS_S
 from ringfence.seen import Figures, Look, Places, Sample, catalog, shown
@@ -45,14 +46,6 @@ def settings(home: Path, port: int = 0) -> Settings:
 def get(url: str, **headers: str) -> httpx2.Response:
     with httpx2.Client(timeout=10, trust_env=False) as client:
         return client.get(url, headers=headers)
-
-
-def until(what, seconds: float = 15.0):
-    end = time.monotonic() + seconds
-    while not (found := what()):
-        assert time.monotonic() < end, "it did not come to be"
-        time.sleep(0.02)
-    return found
 
 
 def test_alive_ready_and_figures(tmp_path: Path):

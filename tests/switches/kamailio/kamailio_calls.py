@@ -9,34 +9,21 @@ import json
 import os
 import socket
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import httpx2
+from ports import free_port
+from until import until
 
 from switches.kamailio.process import Running, start
 from switches.kamailio.settings import Carrier, Settings, Source
 
 ACME, BLUE, STRANGER = "127.0.0.2", "127.0.0.3", "127.0.0.9"
 TOKEN = "test-token"
-
-
-def free_port() -> int:
-    """A port that is free for UDP and TCP on every loopback address that we use."""
-    for _ in range(50):
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, socket.socket() as tcp:
-            udp.bind(("0.0.0.0", 0))
-            port = int(udp.getsockname()[1])
-            try:
-                tcp.bind(("0.0.0.0", port))
-            except OSError:
-                continue
-            return port
-    raise OSError("no free port")
 
 
 # --- scenarios ---
@@ -212,7 +199,7 @@ class Bench:
     def callee(self, xml: str, carrier: int = 0, address: str = "127.0.0.1") -> Sipp:
         """A carrier's side, for as many calls as come."""
         sipp = self._sipp(xml, address, self.carrier_ports[carrier])
-        wait_until(lambda: _bound(self.carrier_ports[carrier]), 5, "SIPp's port")
+        until(lambda: _bound(self.carrier_ports[carrier]), 5, "SIPp's port")
         return sipp
 
     def caller(
@@ -238,7 +225,7 @@ class Bench:
         return [r for r in rows if (not event or r["event"] == event) and all(r.get(k) == v for k, v in where.items())]
 
     def wait_for(self, event: str, count: int = 1, within_s: float = 5, **where: Any) -> list[dict[str, Any]]:
-        wait_until(lambda: len(self.records(event, **where)) >= count, within_s, f"{count} records {event} {where}")
+        until(lambda: len(self.records(event, **where)) >= count, within_s, f"{count} records {event} {where}")
         return self.records(event, **where)
 
     def brief(self) -> list[str]:
@@ -279,14 +266,6 @@ def _bound(port: int) -> bool:
         except OSError:
             return True
     return False
-
-
-def wait_until(condition: Callable[[], bool], within_s: float, what: str) -> None:
-    deadline = time.monotonic() + within_s
-    while not condition():
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not within {within_s} s: {what}")
-        time.sleep(0.05)
 
 
 @contextmanager

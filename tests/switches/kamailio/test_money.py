@@ -15,7 +15,6 @@ from kamailio_calls import (
     answer,
     cancel,
     expect,
-    free_port,
     in_call,
     invite,
     ok_in_call,
@@ -29,6 +28,7 @@ from kamailio_calls import (
     sdp_of,
     talk,
 )
+from ports import free_port
 from raw_sip import Phone, caller_side, establish, reply
 
 from core.record import Record

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from kamailio_calls import TOKEN, Bench, free_port, wait_until
+from kamailio_calls import TOKEN, Bench
+from ports import free_port
 from raw_sip import Phone, establish
+from until import until
 
 from switches.kamailio.process import KamailioError, answers_options, render, start
 from switches.kamailio.settings import Carrier, Settings, Source
@@ -94,7 +96,7 @@ def test_it_ends_with_its_parent(need: Callable[[str], None], tmp_path: Path, ho
     parent.send_signal(how)
     parent.wait(10)
     parent.stdout.close()
-    wait_until(lambda: not answers_options("127.0.0.1", port), 10, "Kamailio's end")
+    until(lambda: not answers_options("127.0.0.1", port), 10, "Kamailio's end")
 
 
 @pytest.mark.kamailio

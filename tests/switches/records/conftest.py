@@ -12,7 +12,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from running_collector import TOKEN, CollectorProcess, Running, find_credential, until
+from running_collector import TOKEN, CollectorProcess, Running, find_credential
+from until import until
 
 from journal import open_journal
 from switches.collector import serve

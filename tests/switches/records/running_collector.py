@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,15 +33,6 @@ class Credential:
 
 def find_credential(token: str) -> Credential | None:
     return Credential("t1", "k1") if token == TOKEN else None
-
-
-def until(what: Callable[[], Any], seconds: float = 10.0) -> Any:
-    """Waits for something to be true, and gives it."""
-    end = time.monotonic() + seconds
-    while not (found := what()):
-        assert time.monotonic() < end, "it did not come to be"
-        time.sleep(0.01)
-    return found
 
 
 def read_all(journal: Journal, partition: int) -> list[Message]:

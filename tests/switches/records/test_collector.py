@@ -14,7 +14,8 @@ from pathlib import Path
 import httpx2
 import msgspec
 import pytest
-from running_collector import TOKEN, CollectorProcess, Credential, Running, find_credential, read_all, until
+from running_collector import TOKEN, CollectorProcess, Credential, Running, find_credential, read_all
+from until import until
 
 from core.record import TICK_KEY, Tick
 from journal import Entry, Journal, Locked, Reader, Writer, create_topics, open_journal, partition_for

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from running_collector import ROOT, TOKEN, CollectorProcess, Credential, Running, read_all, until
+from running_collector import ROOT, TOKEN, CollectorProcess, Credential, Running, read_all
+from until import until
 
 from core.record import TICK_KEY, Tick
 from journal import Journal, open_journal
@@ -238,7 +239,7 @@ def test_while_a_spool_drains_nothing_is_called_complete(start_collector: Start,
         emit(home / f"rec-{seq // 500}.jl", line(seq))
     one = start_collector(tick_s=0.02)
     with shipping(home, one.url, Pace(batch_bytes=2_000, sign_of_life_s=0.05)):
-        until(lambda: _complete_to(one), seconds=30)
+        until(lambda: _complete_to(one), within_s=30)
     partition = next(p for p in range(4) if any(m.key != TICK_KEY for m in read_all(one.journal, p)))
     records = during = 0
     for message in read_all(one.journal, partition):
@@ -333,7 +334,7 @@ def test_nothing_is_lost_when_collector_and_shipper_are_killed_under_load(
                 shipper.wait()
                 shipper = _shipper(home, collector_process.url)
         written = load.end()
-        until(lambda: len(set(_seqs(journal))) == written, seconds=20)
+        until(lambda: len(set(_seqs(journal))) == written, within_s=20)
     finally:
         load.end()
         shipper.kill()

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from running_collector import TOKEN, Running, until
+from running_collector import TOKEN, Running
+from until import until
 
 from core.topics import CALLS
 from switches.collector import Posted, Spooled, Ticked

@@ -1,0 +1,39 @@
+"""A real Chromium, which asks nobody outside for anything of its own accord."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from playwright.sync_api import Error, Page, sync_playwright
+from until import until
+
+ARGS = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
+    "--disable-sync",
+)  # fmt: skip
+
+
+@contextmanager
+def new_page(patience_s: float = 60.0) -> Iterator[Page]:
+    """A page of a browser that has never been anywhere."""
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=list(ARGS))
+        page = browser.new_page(viewport={"width": 1440, "height": 1000})
+        page.set_default_timeout(1000 * patience_s)
+        yield page
+        browser.close()
+
+
+def visit(page: Page, link: str, within_s: float = 120.0) -> None:
+    """Opens what may not be served yet."""
+
+    def opened() -> bool:
+        try:
+            page.goto(link)
+        except Error:
+            return False
+        return True
+
+    until(opened, within_s, link)

@@ -1,0 +1,29 @@
+"""Waiting for something to come true."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+Found = TypeVar("Found")
+
+
+def until(
+    look: Callable[[], Found], within_s: float = 60.0, what: str | Callable[[], str] = "it", *, meanwhile: Callable[[], object] | None = None
+) -> Found:
+    """Looks again and again until what it finds is true, and gives that. `meanwhile` raises where it can no longer come true.
+
+    >>> answers = iter([None, None, "here"])
+    >>> until(lambda: next(answers))
+    'here'
+    """
+    end_s, pause_s = time.monotonic() + within_s, 0.005
+    while not (found := look()):
+        if meanwhile is not None:
+            meanwhile()
+        if time.monotonic() > end_s:
+            raise AssertionError(f"not within {within_s:g} s: {what if isinstance(what, str) else what()}")
+        time.sleep(pause_s)
+        pause_s = min(1.5 * pause_s, 0.25)
+    return found
