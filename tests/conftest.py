@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 sys.path.insert(0, str(Path(__file__).parent / "servers"))
 
@@ -143,9 +144,20 @@ CALLS = ("switches/kamailio", "ringfence/calls", "test_up_kamailio", "test_every
 """Where real calls are placed: these tests share ports and time with nobody, so they run one after the other."""
 
 
-def pytest_collection_modifyitems(items):
+class OneCallsOneTakesFiles(LoadScopeScheduling):
     """Two processes run the suite: one places calls, the other takes a file at a time."""
-    for item in items:
-        path = item.path.as_posix()
-        group = "calls" if any(place in path for place in CALLS) else "kafka" if item.get_closest_marker("kafka") else path
-        item.add_marker(pytest.mark.xdist_group(group))
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.partition("::")[0]
+        return "calls" if any(place in path for place in CALLS) else path
+
+
+def pytest_xdist_make_scheduler(config, log):
+    return OneCallsOneTakesFiles(config, log)
+
+
+def pytest_collection_modifyitems(config, items):
+    """Where several processes run: calls first, then files with slow tests, so that no process is left with a long one at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: (not any(place in item.path.as_posix() for place in CALLS), item.path not in slow))

@@ -175,9 +175,9 @@ def test_a_judge_that_died_tells_its_epoch_again_and_it_counts_once(from_one):
     """Half an epoch was written, then the whole of it, and some epochs a second time."""
     log, expected = from_one
     agreed, rng = contracts(), random.Random(4)
-    told: list[Message] = []
+    sums, told = sums_of(log, 1, random.Random(7), agreed), list[Message]()
     for partition in range(PARTITIONS):
-        mine = [m for m in sums_of(log, 1, random.Random(7), agreed) if m.partition == partition]
+        mine = [m for m in sums if m.partition == partition]
         at = 0
         while at < len(mine):
             n = rng.randrange(1, 30)
@@ -191,7 +191,7 @@ def test_a_judge_that_died_tells_its_epoch_again_and_it_counts_once(from_one):
     for place, message in enumerate(told):
         told[place] = message._replace(offset=offsets[message.partition])
         offsets[message.partition] += 1
-    assert len(told) > len(sums_of(log, 1, random.Random(7), agreed))
+    assert len(told) > len(sums)
     assert watched(shuffled(told, rng), agreed) == expected
 
 
