@@ -21,7 +21,8 @@ EPOCH = b"epoch"
 """The key of a value of `sums`. (Releases before wrote other rows there, under another key.)"""
 
 TICK = "tick"
-"""The kind of the row that ends an epoch; it comes last, and once also where nothing was added."""
+"""The kind of the row that ends an epoch; it comes last, and once also where nothing was added. Its `calls` are how many
+other rows the epoch has: a reader knows when it has them all."""
 
 ADDED = pl.Schema(
     {
@@ -89,9 +90,8 @@ def gather(
 
 
 def _epoch(rows: pl.DataFrame, partition: int, offset: int, tick: Tick) -> pl.DataFrame:
-    end = pl.DataFrame(
-        [{**dict.fromkeys(ADDED, 0), **dict.fromkeys(_TEXTS, ""), "partition": partition, "kind": TICK}], schema=ADDED
-    )
+    nothing = {**dict.fromkeys(ADDED, 0), **dict.fromkeys(_TEXTS, "")}
+    end = pl.DataFrame([{**nothing, "partition": partition, "kind": TICK, "calls": rows.height}], schema=ADDED)
     return pl.concat([rows, end]).with_columns(
         pl.lit(offset, dtype=pl.Int64).alias("tick_offset"),
         pl.lit(tick.at_ms, dtype=pl.Int64).alias("tick_ms"),

@@ -76,7 +76,7 @@ class State:
 
     partitions: int
     kept: Kept = field(default_factory=Kept)
-    begun: dict[int, list[pl.DataFrame]] = field(default_factory=dict)  # rows whose tick has not come
+    begun: dict[int, dict[int, list[pl.DataFrame]]] = field(default_factory=dict)  # by partition and tick: rows of an epoch that is not whole
     waiting: dict[int, list[Epoch]] = field(default_factory=dict)
     heard_ms: dict[int, int] = field(default_factory=dict)
 
@@ -110,23 +110,26 @@ def watch(state: State, messages: Sequence[Message], contracts_of: ContractsOf, 
 
 
 def _take(state: State, message: Message) -> None:
-    """Rows of a message to their epochs. An epoch that was told again is known by its tick."""
-    begun = state.begun.setdefault(message.partition, [])
+    """Rows of a message to their epochs. An epoch that was told again is known by its tick.
+
+    A judge that died has told half of an epoch, and the next one tells it whole. On Apache Kafka the other half may still come from the
+    dead one, in between: so an epoch is there when all its rows are, whoever told them; the same row twice is one.
+    """
+    begun = state.begun.setdefault(message.partition, {})
+    waiting = state.waiting.setdefault(message.partition, [])
     for part in from_value(message.value).partition_by("tick_offset", maintain_order=True):
-        first = part.row(0, named=True)
-        tick_offset = first["tick_offset"]
-        if begun and begun[0]["tick_offset"][0] != tick_offset:
-            begun.clear()  # half of an epoch: who wrote it died, and it has been told again from its beginning
-        begun.append(part.filter(pl.col("kind") != TICK))
-        if part["kind"][-1] != TICK:
-            continue
-        waiting = state.waiting.setdefault(message.partition, [])
+        tick_offset, tick_ms, version, kind, calls = part.select("tick_offset", "tick_ms", "config_version", "kind", "calls").row(-1)
         known = waiting[-1].tick_offset if waiting else state.kept.ticks.get(message.partition, -1)
-        if tick_offset > known:
-            # The same row twice is half an epoch and then the whole of it.
-            rows = pl.concat(begun).unique(BY, keep="last", maintain_order=True)
-            waiting.append(Epoch(message.partition, tick_offset, first["tick_ms"], first["config_version"], message.offset, rows))
-        begun.clear()
+        if tick_offset <= known:
+            continue
+        begun.setdefault(tick_offset, []).append(part.filter(pl.col("kind") != TICK))
+        if kind != TICK:
+            continue
+        rows = pl.concat(begun[tick_offset]).unique(BY, keep="last", maintain_order=True)
+        if rows.height == calls:
+            waiting.append(Epoch(message.partition, tick_offset, tick_ms, version, message.offset, rows))
+            for old in [one for one in begun if one <= tick_offset]:
+                del begun[old]
 
 
 def _next_cut(state: State, now_ms: int, last: bool) -> list[Epoch]:

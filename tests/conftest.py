@@ -157,7 +157,8 @@ def pytest_xdist_make_scheduler(config, log):
 
 
 def pytest_collection_modifyitems(config, items):
-    """Where several processes run: calls first, then files with slow tests, so that no process is left with a long one at the end."""
+    """Where several processes run: calls first, beside what takes one processor; then the files of slow tests, which start whole
+    installations."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: (not any(place in item.path.as_posix() for place in CALLS), item.path not in slow))
+        items.sort(key=lambda item: (not any(place in item.path.as_posix() for place in CALLS), item.path in slow))

@@ -171,28 +171,40 @@ def test_a_crash_of_watch_changes_nothing_that_it_says(from_one):
     assert watched(shuffled(sums_of(log, 3, rng, agreed), rng), agreed, crashes=rng) == expected
 
 
-def test_a_judge_that_died_tells_its_epoch_again_and_it_counts_once(from_one):
-    """Half an epoch was written, then the whole of it, and some epochs a second time."""
+@pytest.mark.parametrize("late", [False, True], ids=["", "appended late"])
+def test_a_judge_that_died_tells_its_epoch_again_and_it_counts_once(from_one, late):
+    """Half an epoch was written, then the whole of it, and some epochs a second time. On Apache Kafka the rest of the half may come
+    `late`, between what the next judge tells."""
     log, expected = from_one
     agreed, rng = contracts(), random.Random(4)
-    sums, told = sums_of(log, 1, random.Random(7), agreed), list[Message]()
+    sums, told, broken = sums_of(log, 1, random.Random(7), agreed), list[Message](), 0
     for partition in range(PARTITIONS):
-        mine = [m for m in sums if m.partition == partition]
-        at = 0
+        mine, at, coming = [m for m in sums if m.partition == partition], 0, list[Message]()
         while at < len(mine):
             n = rng.randrange(1, 30)
-            told += mine[at : at + n]
-            at += n
+            for message in mine[at : at + n]:
+                told.append(message)
+                if coming and rng.random() < 0.3:
+                    told.append(coming.pop(0))
+            at = min(at + n, len(mine))
             if rng.random() < 0.3:  # killed: it goes back to the beginning of an epoch
+                if late:
+                    coming = mine[at : at + rng.randrange(1, 12)]
+                    broken += bool(coming) and not ends(mine[at - 1])
                 at = max(0, at - rng.randrange(1, 20))
-                while at and from_value(mine[at - 1].value)["kind"][-1] != TICK:
+                while at and not ends(mine[at - 1]):
                     at -= 1
     offsets = [0] * PARTITIONS
     for place, message in enumerate(told):
         told[place] = message._replace(offset=offsets[message.partition])
         offsets[message.partition] += 1
-    assert len(told) > len(sums)
+    assert len(told) > len(sums) and bool(broken) == late
     assert watched(shuffled(told, rng), agreed) == expected
+
+
+def ends(message: Message) -> bool:
+    """Whether an epoch ends with this message."""
+    return bool(from_value(message.value)["kind"][-1] == TICK)
 
 
 def test_epochs_do_not_depend_on_how_the_log_was_cut(from_one):
