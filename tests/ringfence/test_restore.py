@@ -166,7 +166,7 @@ def test_a_lost_home_comes_back_and_nothing_old_is_blocked_again(tmp_path: Path)
             by_hand.block(conn, gone, 10_000, "ann", "is over soon", now_ms())
             by_hand.block(conn, lifted, HOUR_MS, "ann", "a mistake", now_ms())
             orders.lift(conn, lifted, "ann", "it was one", now_ms(), 24 * HOUR_MS)
-        until(lambda: any(dairy.b_range in entry for entry in live(blocks)), "the dispatcher delivers nothing")
+        until(lambda: any(dairy.b_range in entry for entry in live(blocks)), 60, "the dispatcher delivers")
 
         meanwhile.start()
         told = house.command("backup", "--out", str(tmp_path / "backup"))
@@ -203,9 +203,9 @@ def test_a_lost_home_comes_back_and_nothing_old_is_blocked_again(tmp_path: Path)
     switch.stop.clear()
     house.start()
     try:
-        until(blocks.held, "a restored dispatcher does not hold the switch")
+        until(blocks.held, 60, "a restored dispatcher holds the switch")
         switch.deliver()  # from the beginning: it cannot know what was lost
-        until(lambda: all_judged(journal), "judge does not come to the end", 90)
+        until(lambda: all_judged(journal), 90, "judge at the end")
         house.mourn()
         assert live(blocks) == set(), "a held switch was given blocks"
 
@@ -216,7 +216,7 @@ def test_a_lost_home_comes_back_and_nothing_old_is_blocked_again(tmp_path: Path)
         assert fate["duplicate"] > 0 and fate["rated"] > 0, "what was there is known again, and what was lost is priced"
 
         house.command("unblock", "--clear-hold", "--why", "looked through the orders")
-        until(lambda: any(dairy.b_range in entry for entry in live(blocks)), "a block that stands does not come back")
+        until(lambda: any(dairy.b_range in entry for entry in live(blocks)), 60, "a block that stands is back")
         books = open_books(settings.books_dsn)
         with reading(books) as conn:
             assert [kept.key for kept in suppressions.live(conn, now_ms())] == [lifted]

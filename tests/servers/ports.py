@@ -1,9 +1,13 @@
-"""Ports that nobody uses at this moment."""
+"""Ports that nobody uses at this moment, and that no client is given as its own."""
 
 from __future__ import annotations
 
+import random
 import socket
 from contextlib import ExitStack
+
+OF_SERVERS = range(12_000, 32_000)
+"""Below those that Linux gives to clients: a server that was killed finds its port free again when it comes back."""
 
 
 def free_ports(count: int) -> list[int]:
@@ -15,14 +19,13 @@ def free_ports(count: int) -> list[int]:
     with ExitStack() as held:
         found: list[int] = []
         while len(found) < count:
-            tcp = held.enter_context(socket.socket())
-            udp = held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-            tcp.bind(("0.0.0.0", 0))
+            port = random.SystemRandom().choice(OF_SERVERS)  # not of the seed of a test: two processes would choose the same
             try:
-                udp.bind(tcp.getsockname())
+                for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+                    held.enter_context(socket.socket(socket.AF_INET, kind)).bind(("0.0.0.0", port))
             except OSError:
                 continue
-            found.append(int(tcp.getsockname()[1]))
+            found.append(port)
         return found
 
 

@@ -196,7 +196,7 @@ class Chain:
     def log(self, name: str) -> str:
         return (self.settings.run_dir / f"{name}.log").read_text()
 
-    def until(self, true: Callable[[], Any], within_s: float = 60.0, what: str = "it") -> Any:
+    def until(self, true: Callable[[], Any], within_s: float = 60.0, what: str | Callable[[], str] = "it") -> Any:
         return until(true, within_s, what, meanwhile=self.mourn)
 
     def close(self) -> None:

@@ -153,7 +153,7 @@ def test_it_answers_while_the_part_is_busy(tmp_path: Path):
     """The main thread computes and never sleeps."""
     program = f"""
 import sys
-sys.path.insert(0, {str(Path(__file__).parent)!r})
+sys.path[:0] = {[str(Path(__file__).parent), *sys.path]!r}
 from test_server import Odd, settings
 from pathlib import Path
 from ringfence.seen import shown
