@@ -13,7 +13,7 @@ from simulator.log import messages
 from simulator.world import world
 
 SEEDS = range(1, 21)
-BATCH = 2000
+BATCH = 6000
 
 
 def blocked_accounts(seed: int) -> tuple[set[str], str]:

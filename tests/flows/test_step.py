@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import random
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -23,6 +24,7 @@ from simulator.world import world
 SECRET = b"s" * 16
 
 
+@cache
 def contracts_of_world(seed: int) -> dict[int, Contracts]:
     place = world(seed)
     decks = {name: read_deck(content, name, place.currency) for name, content in place.decks.items()}
@@ -34,6 +36,7 @@ def contracts_of_world(seed: int) -> dict[int, Contracts]:
     }
 
 
+@cache
 def log_of(seed: int, partitions: int = 3) -> list[Message]:
     """A third of a busy hour with an attack, over several partitions; the second half under another config version."""
     log = list(messages(day(seed, hours=0.35, calls_per_s=0.8, attack=True, place=world(seed))[0], "demo", partitions=partitions))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -15,6 +17,8 @@ from journal import Entry, create_topics, open_journal
 from switches.deliver import Pace
 from switches.dispatcher import Dispatcher
 from switches.loopback import Loopback
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 TOKEN = "a-control-token-of-the-tests"
 START_MS = 1_795_000_000_000

@@ -1,17 +1,13 @@
-"""A dispatcher that is killed (SIGKILL, as the kernel would) the n-th time that it reaches a step. Started by `test_crashes.py`.
+"""A dispatcher that is killed (SIGKILL, as the kernel would) the n-th time that it reaches a step.
 
-python crashing_dispatcher.py BOOKS JOURNAL HOLDER STEP N
+`test_crashes.py` forks it from a process that has imported the most of this already, and holds nothing open.
 """
 
 from __future__ import annotations
 
 import os
 import signal
-import sys
 import time
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from books import open_books
 from journal import open_journal
@@ -20,7 +16,7 @@ from switches.dispatcher import Dispatcher
 from switches.limits import Limits
 
 
-def main(books: str, journal: str, holder: str, step: str, number: int) -> None:
+def dispatch(books: str, journal: str, holder: str, step: str, number: int) -> None:
     left = number
 
     def fault(reached: str) -> None:
@@ -43,6 +39,3 @@ def main(books: str, journal: str, holder: str, step: str, number: int) -> None:
         dispatcher.step()
         time.sleep(0.01)
 
-
-if __name__ == "__main__":
-    main(*sys.argv[1:5], int(sys.argv[5]))

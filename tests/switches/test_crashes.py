@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
+from crashing_dispatcher import dispatch
 
 from books import deliveries, orders, reading, switches, writing
 from core.orders import Key
 from switches.control import entry
 from switches.deliver import Pace
+
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(["books", "journal", "switches.dispatcher"])
 
 KILLS = [
     *[("read", 1), ("written", 1), ("committed", 1), ("lease", 1), ("hold", 1), ("protected", 1), ("send", 1), ("send", 5)],
@@ -34,7 +36,6 @@ def test_killed_at_each_step_of_a_delivery(house):
         return time.time_ns() // 1_000_000
 
     house.clock = now_ms
-    script = Path(__file__).with_name("crashing_dispatcher.py")
     for number, (step, nth) in enumerate(KILLS):
         for n in range(4 * number, 4 * number + 4):
             house.order(key(n), f"order-{n}", created_at_ms=now_ms(), learned_ms=now_ms(), expires_at_ms=now_ms() + 3_600_000)
@@ -44,22 +45,12 @@ def test_killed_at_each_step_of_a_delivery(house):
             orders.block(conn, Key(tenant="t1", account=f"by-hand-{number}"), 3_600_000, "ann", "fraud", now_ms())
         if step == "version" or number % 5 == 4:
             house.switch.restart()
-        child = subprocess.run(
-            [
-                sys.executable,
-                script,
-                house.books_dsn,
-                f"files://{house.home}/journal",
-                f"child-{number}",
-                step,
-                str(nth),
-            ],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
+        child = FORKS.Process(
+            target=dispatch, args=(house.books_dsn, f"files://{house.home}/journal", f"child-{number}", step, nth), daemon=True
         )
-        assert child.returncode == -signal.SIGKILL, (step, nth, child.stderr[-2000:])
+        child.start()
+        child.join(60)
+        assert child.exitcode == -signal.SIGKILL, (step, nth)
         time.sleep(0.11)  # its lease runs out
 
     last = house.dispatcher(clock=now_ms, pace=Pace(look_ms=0, compare_ms=0))
