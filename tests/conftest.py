@@ -158,7 +158,12 @@ def pytest_xdist_make_scheduler(config, log):
 
 def pytest_collection_modifyitems(config, items):
     """Where several processes run: calls first, beside what takes one processor; then the files of slow tests, which start whole
-    installations."""
+    installations, those of `ringfence` before others: they are the longest."""
+
+    def order(item) -> tuple[bool, bool, bool]:
+        path = item.path.as_posix()
+        return not any(place in path for place in CALLS), item.path in slow, "tests/ringfence" not in path
+
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: (not any(place in item.path.as_posix() for place in CALLS), item.path in slow))
+        items.sort(key=order)

@@ -9,9 +9,11 @@ from contextlib import ExitStack
 OF_SERVERS = range(12_000, 32_000)
 """Below those that Linux gives to clients: a server that was killed finds its port free again when it comes back."""
 
+_given: set[int] = set()
+
 
 def free_ports(count: int) -> list[int]:
-    """Ports of this machine, all different, free for TCP and for UDP on every address of it.
+    """Ports of this machine, never one that was given before, free for TCP and for UDP on every address of it.
 
     >>> len({*free_ports(3)})
     3
@@ -20,12 +22,15 @@ def free_ports(count: int) -> list[int]:
         found: list[int] = []
         while len(found) < count:
             port = random.SystemRandom().choice(OF_SERVERS)  # not of the seed of a test: two processes would choose the same
+            if port in _given:
+                continue
             try:
                 for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
                     held.enter_context(socket.socket(socket.AF_INET, kind)).bind(("0.0.0.0", port))
             except OSError:
                 continue
             found.append(port)
+            _given.add(port)
         return found
 
 

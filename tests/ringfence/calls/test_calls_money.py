@@ -123,7 +123,8 @@ def test_a_cancel_that_crosses_the_answer_is_paid_for_its_real_length(chain: Cha
 def test_a_lost_bye_is_paid_once_to_the_trunks_limit_and_marked(chain: Chain) -> None:
     row = only(chain, "lost_bye")
     who = place(chain)["lost_bye"]
-    chain.until(lambda: chain.stored(who, "stop"), SLOW_S, "the switch's stop")
+    written = chain.bench.records
+    chain.until(lambda: chain.stored(who, "stop"), SLOW_S, lambda: f"a stored stop; the switch wrote {written(account=who.account)}")
     (row,) = chain.until(lambda: [r for r in chain.rated(who) if r["release_side"] == "switch"], SLOW_S)
     assert row["suspected_hung"] and 2900 <= row["duration_ms"] <= 4600
     assert row["sell"] == sold(row["billable_s"])

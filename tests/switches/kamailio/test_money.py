@@ -47,9 +47,9 @@ def test_five_seconds_of_ringing_and_two_of_talk_are_two_seconds(new_bench: NewB
     (stop,) = bench.wait_for("stop")
     (answer,) = bench.records("answer")
     (ringing,) = bench.records("ringing")
-    assert abs(stop["end_ms"] - stop["answer_ms"] - 2000) < 60
+    assert abs(stop["end_ms"] - stop["answer_ms"] - 2000) < 250
     assert stop["answer_ms"] == answer["answer_ms"]
-    assert abs(answer["answer_ms"] - ringing["ringing_ms"] - 5000) < 60
+    assert abs(answer["answer_ms"] - ringing["ringing_ms"] - 5000) < 250
     assert [r["event"] for r in bench.records()] == ["boot", "setup", "ringing", "answer", "stop"]
     assert [r["seq"] for r in bench.records()] == [1, 2, 3, 4, 5]
     assert {(r["account"], r["ingress_trunk"], r["tenant"]) for r in bench.records()[1:]} == {("acme", "in-acme", "t1")}
@@ -246,6 +246,17 @@ def test_a_lost_bye_ends_at_the_trunks_limit_as_suspected_hung(new_bench: NewBen
     assert [r["duration_ms"] for r in interim] == sorted(r["duration_ms"] for r in interim)
     time.sleep(1.2)
     assert len(bench.records("interim")) <= len(interim) + 1 and len(bench.records("stop")) == 1
+
+
+def test_calls_that_expire_together_have_one_stop_each_however_quick_the_answers_are(new_bench: NewBench) -> None:
+    bench = new_bench(sources=(Source("127.0.0.2", "t1", "acme", "in-acme", max_call_s=2),), workers=4)
+    bench.callee(picks_up(ring_ms=10))
+    provisional_ = "".join(expect(code, optional=True) for code in (100, 180, 183))
+    hung = scenario(invite(), provisional_, expect(200, rrs=True), ack(), receive("BYE", timeout_ms=20_000), ok_in_call())
+    bench.caller(hung, "4312345678", calls=200, rate=400).finish()
+    stops = bench.wait_for("stop", 200)
+    assert len({r["dialog_id"] for r in stops}) == len(stops) == 200
+    assert all(r["suspected_hung"] and r["release_side"] == "switch" for r in stops)
 
 
 def test_a_call_that_the_operator_ends_is_not_called_hung(new_bench: NewBench) -> None:
