@@ -144,16 +144,29 @@ CALLS = ("switches/kamailio", "ringfence/calls", "test_up_kamailio", "test_every
 """Where real calls are placed: these tests share ports and time with nobody, so they run one after the other."""
 
 
-class OneCallsOneTakesFiles(LoadScopeScheduling):
-    """Two processes run the suite: one places calls, the other takes a file at a time."""
+LESS_URGENT = 10
+
+
+def placed(path: str) -> bool:
+    return any(place in path for place in CALLS)
+
+
+class OneCallsOthersTakeFiles(LoadScopeScheduling):
+    """Several processes run the suite: one places calls, the others take a file at a time."""
 
     def _split_scope(self, nodeid: str) -> str:
         path = nodeid.partition("::")[0]
-        return "calls" if any(place in path for place in CALLS) else path
+        return "calls" if placed(path) else path
 
 
 def pytest_xdist_make_scheduler(config, log):
-    return OneCallsOneTakesFiles(config, log)
+    return OneCallsOthersTakeFiles(config, log)
+
+
+def pytest_runtest_setup(item):
+    """Real calls cannot wait for a processor, and much else can: as a rule there are more processes than processors."""
+    if hasattr(item.config, "workerinput") and not placed(item.path.as_posix()) and os.nice(0) < LESS_URGENT:
+        os.nice(LESS_URGENT)
 
 
 def pytest_collection_modifyitems(config, items):
@@ -162,7 +175,7 @@ def pytest_collection_modifyitems(config, items):
 
     def order(item) -> tuple[bool, bool, bool]:
         path = item.path.as_posix()
-        return not any(place in path for place in CALLS), item.path in slow, "tests/ringfence" not in path
+        return not placed(path), item.path in slow, "tests/ringfence" not in path
 
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     if hasattr(config, "workerinput"):
