@@ -28,7 +28,7 @@ demo: setup  ## priced calls, an attack and its block, in this terminal; Ctrl-C 
 	@$(BIN)/ringfence up --simulate --fresh --home var/demo
 
 test: setup  ## the whole suite, but for what asks a real Apache Kafka
-	@POLARS_MAX_THREADS=1 $(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder -m "not kafka" $(ARGS)
+	@POLARS_MAX_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder -m "not kafka" $(ARGS)
 
 test-kafka: setup  ## the rest of it (Java, Maven: the broker's jars are fetched once)
 	@$(BIN)/python -m pytest -m kafka $(ARGS)
