@@ -26,6 +26,8 @@ from stored_calls import fill
 from warehouse import Warehouse, ask, migrate, open_warehouse, queries
 
 MINUTE_MS = 60_000
+SETTLE_S = 20.0
+"""After the start: eight processes have just read their programs."""
 
 
 def store(home: Path, calls: int, days: float) -> None:
@@ -104,6 +106,7 @@ def main() -> None:
             with new_page() as page:  # it is served last
                 visit(page, link)
                 page.wait_for_selector(".rf-tile b")
+            time.sleep(SETTLE_S)
             visits(link, given.visits)
             token = json.loads((home / "state" / "secrets.json").read_text())["warehouse_token"]
             address = up.until_said(r"SELECT +http://(\S+)")
