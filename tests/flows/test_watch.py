@@ -94,7 +94,7 @@ def sums_of(log: Iterable[Message], judges: int, rng: random.Random, agreed: Con
         mine = partitions_of_judge(number, judges, PARTITIONS)
         state, own, at = State(b"s" * 16), [m for m in log if m.partition in mine], 0
         while at < len(own):
-            size = rng.choice([20, 150, 700])
+            size = rng.choice([5, 60, 700])
             sums = judge(state, own[at : at + size], lambda _: agreed).sums
             at += size
             for (partition,), part in sums.partition_by("partition", as_dict=True, maintain_order=True).items():

@@ -17,6 +17,7 @@ import psutil
 import pytest
 from clickhouse_server import PASSWORD as WAREHOUSE_PASSWORD
 from clickhouse_server import ClickHouse
+from ports import free_port
 from postgresql_server import PASSWORD as BOOKS_PASSWORD
 from postgresql_server import PostgreSQL
 from until import until
@@ -26,7 +27,7 @@ from core import topics
 from core.orders import BlockOrder
 from core.record import TICK_KEY
 from journal import Journal, Message, open_journal
-from ringfence import endpoints, first_start
+from ringfence import first_start
 from ringfence.secrets import secrets_of
 from ringfence.settings import Settings
 from simulator.day import day
@@ -50,7 +51,7 @@ class Grown:
         (self.secrets_dir / "ringfence_warehouse").write_text(warehouse.dsn() + "\n")
         self.settings = Settings(
             home=home / "home", secrets_dir=str(self.secrets_dir), tenant=TENANT, snapshot_s=1.0, orders_a_minute=1000, metrics_port=0,
-            **{f"{name}_port": endpoints.free_port("127.0.0.1") for name in ("collector", "warehouse", "control")},
+            collector_port=free_port(), warehouse_port=free_port(), control_port=free_port(),
             _env_file=None,
         )  # fmt: skip
         first_start.lay(self.settings)

@@ -10,7 +10,7 @@ Found = TypeVar("Found")
 
 
 def until(
-    look: Callable[[], Found], within_s: float = 60.0, what: str | Callable[[], str] = "it", *, meanwhile: Callable[[], object] | None = None
+    look: Callable[[], Found], within_s: float = 10.0, what: str | Callable[[], str] = "it", *, meanwhile: Callable[[], object] | None = None
 ) -> Found:
     """Looks again and again until what it finds is true, and gives that. `meanwhile` raises where it can no longer come true.
 

@@ -72,10 +72,7 @@ def test_the_journal_away_for_20_s_is_spooled_and_caught_up_in_order(chain: Chai
         record = msgspec.json.decode(message.value)
         if at == partition and record.get("account") == who.account and record["event"] in EVENTS:
             calls.setdefault(record["dialog_id"], []).append(record["event"])
-    assert len(calls) == 200
-    for events in calls.values():  # a 180 that a worker of Kamailio reads after another has read the 200 is no ringing
-        assert [e for e in events if e != "ringing"] == ["setup", "answer", "stop"]
-        assert events == [e for e in EVENTS if e in events]
+    assert list(calls.values()) == [EVENTS] * 200
 
 
 def taken(journal: Journal, partition: int) -> Writer | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections import Counter
 from decimal import Decimal
 from functools import cache
 from typing import Any
@@ -124,9 +123,8 @@ def test_a_lost_bye_is_paid_once_to_the_trunks_limit_and_marked(chain: Chain) ->
     row = only(chain, "lost_bye")
     who = place(chain)["lost_bye"]
     written = chain.bench.records
-    chain.until(lambda: chain.stored(who, "stop"), SLOW_S, lambda: f"a stored stop; the switch wrote {written(account=who.account)}")
+    chain.until(lambda: len(chain.stored(who, "stop")) == 1, SLOW_S, lambda: f"one stored stop; the switch wrote {written(account=who.account)}")
     (row,) = chain.until(lambda: [r for r in chain.rated(who) if r["release_side"] == "switch"], SLOW_S)
     assert row["suspected_hung"] and 2900 <= row["duration_ms"] <= 4600
     assert row["sell"] == sold(row["billable_s"])
-    fates = Counter(r["disposition"] for r in chain.stored(who))
-    assert fates["rated"] == 1 and fates.keys() <= {"event", "rated", "duplicate"}, "who waits too long for an answer ships again"
+    assert {r["disposition"] for r in chain.stored(who)} == {"event", "rated"}

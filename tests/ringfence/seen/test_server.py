@@ -132,7 +132,7 @@ def test_a_port_that_is_taken_is_tried_until_it_is_free(tmp_path: Path):
         answers = Answers(Figures(), lambda: "", lambda: "")  # type: ignore[arg-type]
         server = Server("127.0.0.1", port, answers, "judge", again_s=0.05)
         assert server.url == "", "the part goes on without"
-    until(lambda: server.url)
+    until(lambda: server.url, 15)
     assert get(f"http://127.0.0.1:{port}/ready").status_code == 200
     server.close()
 
@@ -142,7 +142,7 @@ def test_one_who_says_nothing_keeps_nobody_waiting(tmp_path: Path):
     port = int(seen.server.url.rpartition(":")[2])
     silent = [socket.create_connection(("127.0.0.1", port)) for _ in range(MOST_AT_ONCE - 1)]
     try:
-        until(lambda: get(seen.server.url + "/health").status_code == 200)
+        until(lambda: get(seen.server.url + "/health").status_code == 200, 15)
     finally:
         for one in silent:
             one.close()
@@ -192,7 +192,7 @@ def test_a_look_that_hangs_is_waited_for_once_and_its_last_answer_has_an_age():
     assert time.monotonic() - began < 5 and look.age_s() > 0
     assert look.value() == 1 and sum(thread.name == "look-books" for thread in threading.enumerate()) == 1
     hang.set()
-    until(lambda: look.value() >= 2)
+    until(lambda: look.value() >= 2, 15)
     assert not look.fault
 
 

@@ -47,9 +47,9 @@ def test_five_seconds_of_ringing_and_two_of_talk_are_two_seconds(new_bench: NewB
     (stop,) = bench.wait_for("stop")
     (answer,) = bench.records("answer")
     (ringing,) = bench.records("ringing")
-    assert abs(stop["end_ms"] - stop["answer_ms"] - 2000) < 250
+    assert abs(stop["end_ms"] - stop["answer_ms"] - 2000) < 60
     assert stop["answer_ms"] == answer["answer_ms"]
-    assert abs(answer["answer_ms"] - ringing["ringing_ms"] - 5000) < 250
+    assert abs(answer["answer_ms"] - ringing["ringing_ms"] - 5000) < 60
     assert [r["event"] for r in bench.records()] == ["boot", "setup", "ringing", "answer", "stop"]
     assert [r["seq"] for r in bench.records()] == [1, 2, 3, 4, 5]
     assert {(r["account"], r["ingress_trunk"], r["tenant"]) for r in bench.records()[1:]} == {("acme", "in-acme", "t1")}
