@@ -144,9 +144,6 @@ CALLS = ("switches/kamailio", "ringfence/calls", "test_up_kamailio", "test_every
 """Where real calls are placed: these tests share ports and time with nobody, so they run one after the other."""
 
 
-LESS_URGENT = 10
-
-
 def placed(path: str) -> bool:
     return any(place in path for place in CALLS)
 
@@ -164,9 +161,9 @@ def pytest_xdist_make_scheduler(config, log):
 
 
 def pytest_runtest_setup(item):
-    """Real calls cannot wait for a processor, and much else can: as a rule there are more processes than processors."""
-    if hasattr(item.config, "workerinput") and not placed(item.path.as_posix()) and os.nice(0) < LESS_URGENT:
-        os.nice(LESS_URGENT)
+    """Real calls cannot wait for a processor: what else runs beside them, with all that it starts, takes what they leave."""
+    if hasattr(item.config, "workerinput") and not placed(item.path.as_posix()):
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
 
 def pytest_collection_modifyitems(config, items):
