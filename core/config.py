@@ -54,6 +54,8 @@ class Trunk(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     carrier: str = ""  # of an egress trunk
     dial_plan: str = "e164"
     sources: tuple[str, ...] = ()
+    caller_ranges: tuple[str, ...] = ()  # numbers that it is trusted for as callers: prefixes of E.164 digits
+    accept_unreadable: bool = False  # its calls to what means no number are sent on as they came, instead of refused
     caps: Caps = Caps()
     max_call_s: int = 4 * 3600  # a call without a sign of life for this long is closed as suspected hung
     hung_ends: Literal["sign_of_life", "timer"] = "sign_of_life"  # when it ended: then, or max_call_s later (the session timer's doing)

@@ -1,15 +1,23 @@
 """Numbers: what a raw number means on the trunk that it came from.
 
-A dial plan is a table, and pure: the same rows compile into the switch's own tables.
+Two questions, one reading. `normalise` says what a number means: that is priced, counted and sent on. `readings` says every number
+that some lenient carrier could route the same text by: what is protected under any of them passes, and a text that means no
+number is refused if a block stands for any of them.
+
+A dial plan is a table, and pure: the same rows compile into the switch's own tables. `switches/kamailio/numbers.lua` is the twin of
+this file; `tests/vectors/` holds the two together.
 """
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
 import msgspec
 import polars as pl
+
+from core.numbering import country_code, national_prefix, without_trunk_zero
 
 Kind = Literal["e164", "national", "short", "emergency", "service", "withheld", "alpha", "invalid"]
 
@@ -40,8 +48,103 @@ class DialPlan(msgspec.Struct, frozen=True, omit_defaults=True, cache_hash=True)
     service: tuple[str, ...] = ()
 
 
+class CallerCodes(NamedTuple):
+    """What is dialled before a number to hide or to show the caller's own, in a country."""
+
+    digits: tuple[str, ...]
+    bare: int  # so many digits are a whole number there, where nothing is dialled before it
+
+
+STAR_CODES = ("30", "31", "67", "70", "82")
+"""Codes behind `*` or `#` that hide or show the caller's number, or switch call waiting off, for one call: 3GPP TS 22.030 (30, 31),
+TR-NWT-000220 (67, 70, 82). Network operators strip them and route what follows."""
+
+CALLER_CODES = {
+    "1": CallerCodes(("1167", "1170", "1182"), 10),
+    "33": CallerCodes(("3651",), 0),
+    "34": CallerCodes(("067",), 9),
+    "44": CallerCodes(("1470", "141"), 0),
+    "61": CallerCodes(("1831", "1832"), 0),
+    "64": CallerCodes(("0196", "0197"), 0),
+    "81": CallerCodes(("184", "186"), 0),
+    "353": CallerCodes(("141", "142"), 0),
+    "852": CallerCodes(("1357", "133"), 8),
+}
+"""The same in digits alone, by country code: they count on a dial plan of that country, where a whole number follows."""
+
+HIDING_CODES = ("31", "67", "1167", "3651", "067", "141", "1831", "0197", "184", "133")
+"""Those that hide the caller's number. *31# and #31# mean opposite things from one network to the next: in doubt it is hidden."""
+
+INTERNATIONAL_PREFIXES = ("0011", "011", "00", "810")
+"""Prefixes that a lenient carrier may take for international, whatever the dial plan says: for `readings` alone."""
+
+SHORT_MOST = 6
+"""Digits of the longest short number that is looked for behind a country code."""
+
+MOST_GROUPS = 6  # of digits between stars and hashes that are looked at
+
 _WITHHELD = frozenset({"anonymous", "restricted", "withheld", "unavailable", "unknown", "private", "asserted", "privacy"})
-_VISUAL = str.maketrans("", "", " -.()/\t")
+_VISUAL = re.compile("[ \\-.()/\t\u00a0\u00ad\u2000-\u2015\u2028-\u202f\u2060-\u2064\u2212\u3000\ufeff]")
+_OTHER_DIGITS = {zero + n: str(n) for zero in (0xFF10, 0x0660, 0x06F0) for n in range(10)} | {0xFF0B: "+"}
+_NAME_ADDR = re.compile(r"<([^<>]*)>")
+_SCHEME = re.compile(r"(?:sips?|tel):", re.IGNORECASE)
+_CONTEXT = re.compile(r";phone-context=([^;>@?]*)", re.IGNORECASE)
+_ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
+_BRACKET = re.compile(r"(\+?[ \-./]*[0-9][0-9 \-./]*)\(([0-9]+)\)(.*)", re.DOTALL)
+_FLOAT = re.compile(r"\+?[0-9]{7,}\.0+|[0-9]+(?:[.,][0-9]*)?[eE][+-]?[0-9]+")
+_STAR_CODE = re.compile(r"(?:[*#]{1,2}([0-9]{2})[*#]|\*([0-9]{2}))(?=[+0-9])")
+_AFTER_DIAL = re.compile(r"(\+?[0-9]{2,})(?:[,;pPwW][0-9*#,;pPwW]*|[*#]+)")
+
+
+class Said(NamedTuple):
+    """A raw number without its packing: scheme, name, host, escapes, separators. `context`: digits of a global phone-context."""
+
+    text: str
+    context: str
+    is_float: bool  # a table program has read it as a number: its last digits may be anybody's
+
+
+def unpacked(raw: str) -> Said:
+    """What was dialled, out of a URI, a header or a cell.
+
+    >>> unpacked('"Bob" <tel:0664-12;phone-context=+43>;tag=1'), unpacked("sip:%2B43%201@host").text, unpacked("43664.0").text
+    (Said(text='066412', context='43', is_float=False), '+431', '436640')
+    """
+    text = raw.strip()
+    if found := _NAME_ADDR.findall(text):
+        text = found[-1].strip()
+    if scheme := _SCHEME.match(text):
+        text = text[scheme.end() :]
+    context = _CONTEXT.search(text)
+    user, at, _ = text.partition("@")
+    text = user.partition(":")[0] if at else text
+    text = text.partition(";")[0].partition("?")[0]
+    for _ in range(3):  # an escape of an escape is one too
+        plain = _unescaped(text)
+        if plain == text:
+            break
+        text = plain
+    is_float = bool(_FLOAT.fullmatch(text.strip()))
+    text = _VISUAL.sub("", _without_bracket(text)).strip("\r\n\t\v\f")
+    given = _unescaped(context[1]) if context else ""
+    return Said(text, re.sub(r"[^0-9]", "", given) if given.startswith("+") else "", is_float)
+
+
+def _unescaped(text: str) -> str:
+    if "%" not in text:
+        return text
+    data = re.sub(rb"%([0-9A-Fa-f]{2})", lambda m: bytes([int(m[1], 16)]), text.encode("utf-8", "surrogatepass"))
+    return data.decode("utf-8", "replace")
+
+
+def _without_bracket(text: str) -> str:
+    """`+36 (06) 1 234` is +36 1 234: what is dialled before a national number stands in brackets there, and is no part of it."""
+    found = _BRACKET.fullmatch(text)
+    if not found:
+        return text
+    head = re.sub(r"[^0-9]", "", found[1])
+    code = head if found[1].startswith("+") else head.removeprefix("00")
+    return found[1] + found[3] if code and code == country_code(code) and national_prefix(code) == found[2] else text
 
 
 @lru_cache(maxsize=262_144)
@@ -51,47 +154,147 @@ def normalise(raw: str, plan: DialPlan) -> Number:
     >>> at = DialPlan(country_code="43", trunk_prefix="0", tech_prefixes=("7001#",))
     >>> normalise("0043 1 234567", at), normalise("01234567", at), normalise("7001#+431234567", at)
     (Number(digits='431234567', kind='e164'), Number(digits='431234567', kind='national'), Number(digits='431234567', kind='e164'))
-    >>> normalise("112", at), normalise("anonymous", at), normalise("", at), normalise("ACME Bank", at), normalise("12%41", at)
+    >>> normalise("*31#0664 1234567", at), normalise("tel:+43-(0)664-1234567", at)
+    (Number(digits='436641234567', kind='national'), Number(digits='436641234567', kind='e164'))
+    >>> normalise("112", at), normalise("anonymous", at), normalise("", at), normalise("ACME Bank", at), normalise("12%04", at)
     (Number(digits='112', kind='emergency'), Number(digits='', kind='withheld'), Number(digits='', kind='withheld'), \
 Number(digits='', kind='alpha'), Number(digits='', kind='invalid'))
     """
-    text = raw.strip()
-    if text.lower().startswith(("sip:", "sips:", "tel:")):
-        text = text.partition(":")[2]
-    text = text.partition("@")[0].partition(";")[0].translate(_VISUAL)
-    if not text or text.lower() in _WITHHELD:
+    said = Said(raw, "", False) if raw.isdigit() else unpacked(raw)
+    if not said.text or said.text.lower() in _WITHHELD:
         return Number("", "withheld")
-    for tech in sorted(plan.tech_prefixes, key=len, reverse=True):
-        if text.startswith(tech) and len(text) > len(tech):
-            text = text[len(tech) :]
-            break
+    if said.is_float:
+        return Number("", "invalid")
+    text = _without_tech_prefix(said.text, plan)
+    if not text.isdigit() or plan.country_code in CALLER_CODES:
+        text = _dialled(_without_caller_code(_dialled(text), plan))
     plus = text.startswith("+")
     digits = text[1:] if plus else text
+    if not plus and plan.international_prefix and digits.startswith(plan.international_prefix + "+"):
+        plus, digits = True, digits[len(plan.international_prefix) + 1 :]  # 00+43
     if not (digits.isascii() and digits.isdigit()):
         letters = sum(c.isalpha() for c in digits)
         alpha = letters and all(c.isalnum() or c in "_&'!" for c in digits)
         return Number("", "alpha" if alpha else "invalid")
-    if not plus:
+    if plus:
         if digits in plan.emergency:
             return Number(digits, "emergency")
-        if digits in plan.service:
-            return Number(digits, "service")
-        if len(digits) <= plan.short_max:
-            return Number(digits, "short")
-        if plan.international_prefix and digits.startswith(plan.international_prefix):
-            return _e164(digits[len(plan.international_prefix) :], "e164")
-        if plan.trunk_prefix and digits.startswith(plan.trunk_prefix):
-            return _e164(plan.country_code + digits[len(plan.trunk_prefix) :], "national")
-        if not plan.bare_is_e164:
-            return _e164(plan.country_code + digits, "national")
-    return _e164(digits, "e164")
+        return _e164(digits.lstrip("0") if digits.startswith("00") else digits, "e164", plan)  # +0043
+    if digits in plan.emergency:
+        return Number(digits, "emergency")
+    if digits in plan.service:
+        return Number(digits, "service")
+    if len(digits) <= plan.short_max:
+        return Number(digits, "short")
+    if plan.international_prefix and digits.startswith(plan.international_prefix):
+        return _e164(digits[len(plan.international_prefix) :], "e164", plan)
+    if said.context:  # a local number belongs to its context (RFC 3966, clause 5.1.5)
+        return _e164(without_trunk_zero(said.context + digits), "e164", plan)
+    if plan.trunk_prefix and digits.startswith(plan.trunk_prefix):
+        return _e164(plan.country_code + digits[len(plan.trunk_prefix) :], "national", plan)
+    if not plan.bare_is_e164:
+        return _e164(plan.country_code + digits, "national", plan)
+    return _e164(digits, "e164", plan)
 
 
-def _e164(digits: str, kind: Kind) -> Number:
-    """E.164 (clause 6): at most 15 digits, and no country code starts with 0."""
+def _e164(digits: str, kind: Kind, plan: DialPlan) -> Number:
+    """E.164 (clause 6): at most 15 digits, and no country code starts with 0. A trunk zero behind the country code is dropped."""
+    digits = without_trunk_zero(digits)
+    if len(digits) < 10 and (short := digits[len(country_code(digits)) :]) in plan.emergency:
+        return Number(short, "emergency")  # +43112, as a PBX writes that completes every number
     if not 7 <= len(digits) <= 15 or digits[0] == "0":
         return Number("", "invalid")
     return Number(digits, kind)
+
+
+def _dialled(text: str) -> str:
+    """Without what is sent as tones after the number, and without the end-of-dialling sign."""
+    found = _AFTER_DIAL.fullmatch(text)
+    return found[1] if found else text
+
+
+def _without_tech_prefix(text: str, plan: DialPlan) -> str:
+    for tech in sorted(plan.tech_prefixes, key=len, reverse=True):
+        if text.startswith(tech) and len(text) > len(tech):
+            return text[len(tech) :]
+    return text
+
+
+def _without_caller_code(text: str, plan: DialPlan) -> str:
+    """Without what is dialled to hide or show the caller's own number, where a number follows it."""
+    for _ in range(3):
+        found = _STAR_CODE.match(text)
+        if not found or (found[1] or found[2]) not in STAR_CODES:
+            break
+        text = text[found.end() :]
+    codes = CALLER_CODES.get(plan.country_code)
+    if codes and text not in plan.emergency and text not in plan.service:
+        for code in codes.digits:
+            rest = text[len(code) :]
+            begins = (plan.trunk_prefix if plan.trunk_prefix != "1" else "", plan.international_prefix, "+")
+            whole = rest in plan.emergency or len(rest) == codes.bare or any(rest.startswith(b) for b in begins if b)
+            if text.startswith(code) and rest and whole:
+                return rest
+    return text
+
+
+@lru_cache(maxsize=65_536)
+def readings(raw: str, plan: DialPlan) -> tuple[str, ...]:
+    """Every number that some lenient carrier could route a raw one by, what it means first. Digits alone, none twice.
+
+    For two questions only: whether anything protected is meant, and whether what means no number would reach a blocked range.
+
+    >>> at = DialPlan(country_code="43", trunk_prefix="0")
+    >>> readings("1234#088213", at)
+    ('1234088213', '088213', '88213', '4388213', '213', '13', '1234', '234')
+    """
+    meant = normalise(raw, plan).digits
+    said = unpacked(raw)
+    found: dict[str, None] = dict.fromkeys([meant] if meant else [])
+    for text in _dial_texts(said.text.translate(_OTHER_DIGITS), plan):
+        for digits in _numbers(text, said.context, plan):
+            found.setdefault(digits)
+    found.pop("", None)
+    return tuple(found)
+
+
+def _dial_texts(text: str, plan: DialPlan) -> list[str]:
+    """What of a text may be the number: all of it, without what follows it, and without what is dialled before it."""
+    # A letter ends a number or is skipped; other signs are skipped.
+    text = re.sub(r"[^+0-9*#,]", "", re.sub(r"[A-Za-z;]|[^\0-\x7f]", ",", text)).strip(",")
+    heads = [text.partition(",")[0], text.replace(",", "")]
+    texts: list[str] = []
+    for head in dict.fromkeys([*heads, *(_without_tech_prefix(head, plan) for head in heads)]):
+        groups = [group for group in re.split(r"[*#]+", head) if group][:MOST_GROUPS]
+        texts += ["".join(groups)]
+        texts += ["".join(groups[at:]) for at in range(1, len(groups))]
+        texts += ["".join(groups[:at]) for at in range(1, len(groups))]
+        if head[:1] in ("*", "#") and groups:
+            texts.append("".join([groups[0][2:], *groups[1:]]))  # *67 and the number, with nothing between
+    plain = tuple(dict.fromkeys(texts))
+    for code in CALLER_CODES.get(plan.country_code, CallerCodes((), 0)).digits:
+        texts += [text[len(code) :] for text in plain if text.startswith(code)]
+    return list(dict.fromkeys(texts))
+
+
+def _numbers(text: str, context: str, plan: DialPlan) -> list[str]:
+    """The digits that a text may stand for: as they are, international, national, and a short number behind a country code."""
+    digits = text.replace("+", "")
+    found = [digits, digits.lstrip("0")]
+    for prefix in dict.fromkeys([plan.international_prefix, *INTERNATIONAL_PREFIXES]):
+        if prefix and digits.startswith(prefix):
+            found.append(digits[len(prefix) :].lstrip("0"))
+    if plan.trunk_prefix and digits.startswith(plan.trunk_prefix):
+        found.append(plan.country_code + digits[len(plan.trunk_prefix) :].lstrip("0"))
+    if not plan.bare_is_e164:
+        found.append(plan.country_code + digits.lstrip("0"))
+    if context:
+        found.append(context + digits.lstrip("0"))
+    for number in found[:]:
+        full = without_trunk_zero(number) if number[:1] not in ("", "0") else number
+        behind = full[len(country_code(full)) :].lstrip("0")
+        found += [full, behind if len(behind) <= SHORT_MOST else ""]
+    return found
 
 
 def number(frame: pl.DataFrame, plans: list[DialPlan]) -> pl.DataFrame:

@@ -1,9 +1,12 @@
--- Who is refused. The order of the questions is the safety: protected numbers, the hours after an emergency call, the hold flag,
--- and only then the table of blocks. Whatever fails in here lets the call pass.
+-- Who is let in: the twin of core/admission.py, which says the rules and their order; tests/vectors/admission.jsonl runs through
+-- both. Whatever fails in here lets the call pass.
 
 -- Functions, because Kamailio loads scripts in no promised order.
 local function hold_path() return SITE.run .. "/hold" end
 local function after_path() return SITE.run .. "/after-emergency" end
+
+local BLOCKED, UNKNOWN_SOURCE, UNREADABLE = 603, 403, 484
+local MOST_AFTER = 1000 -- lines that an account can open in two hours
 
 function hold_is_on()
   if tostring(KSR.htable.sht_get("ctl", "hold") or "0") == "1" then return true end
@@ -30,38 +33,47 @@ function sync_hold()
   KSR.htable.sht_sets("ctl", "hold", file and "1" or "0")
 end
 
--- A protected number, or an extension of a full one (short ones have none: 911 protects no part of Delhi).
+local function protected(key) return tostring(KSR.htable.sht_get("protected", key) or "") end
+
+-- A short number as it is dialled; a full one with its extensions (short ones have none: 911 protects no part of Delhi).
 local function protected_number(digits)
   if digits == "" then return false end
+  if #digits < 7 then return protected(digits) ~= "" end
   for length = 7, #digits do
-    if KSR.htable.sht_get("protected", digits:sub(1, length)) then return true end
+    if protected(digits:sub(1, length)) ~= "" then return true end
   end
-  return #digits < 7 and KSR.htable.sht_get("protected", digits) ~= nil
+  return false
 end
 
--- Protected as an emergency line (its reason begins so): a call to it opens the two hours as well.
-function is_emergency_line(digits)
-  return digits ~= "" and tostring(KSR.htable.sht_get("protected", digits) or ""):sub(1, 9) == "emergency"
+-- An emergency number, or one that is protected as an emergency line: its reason begins so.
+local function is_emergency_line(digits, plan)
+  if digits == "" then return false end
+  return SITE.emergency[digits] or plan.emergency[digits] or protected(digits):sub(1, 9) == "emergency"
 end
 
-function is_protected(call)
-  if call.a_number ~= "" and protected_number(call.a_number) then return true end
+local function emergency_line(raw, plan)
+  for _, digits in ipairs(readings(raw, plan)) do
+    if is_emergency_line(digits, plan) then return digits end
+  end
+  return nil
+end
+
+local function is_protected(call)
   if protected_number(call.b_number) then return true end
-  if call.account ~= "" and KSR.htable.sht_get("protected", "A|" .. call.account) then return true end
-  return call.trunk ~= "" and KSR.htable.sht_get("protected", "T|" .. call.trunk) ~= nil
+  if call.a_number ~= "" then
+    for _, range in ipairs(call.caller_ranges) do -- a claimed caller opens nothing, but where the trunk is trusted for it
+      if call.a_number:sub(1, #range) == range and protected_number(call.a_number) then return true end
+    end
+  end
+  return (call.account ~= "" and protected("A|" .. call.account) ~= "") or (call.trunk ~= "" and protected("T|" .. call.trunk) ~= "")
 end
+
+-- --- after an emergency call ---
 
 local function who(call) return call.tenant .. "|" .. (call.account ~= "" and call.account or "trunk:" .. call.trunk) end
 
--- A number whose country code is shared by the world (satellite, international premium and freephone) is no line that a control
--- centre must be let through to: else an emergency call with a forged caller would open a premium range for two hours.
-local function is_national_line(digits, plan)
-  if digits == "" then return false end
-  if plan.country_code ~= "" then return digits:sub(1, #plan.country_code) == plan.country_code end
-  return not digits:match("^8[078]") and not digits:match("^979")
-end
-
 local function remember(key, seconds)
+  if KSR.htable.sht_get("after", key) then return KSR.htable.sht_setxs("after", key, "1", seconds) end
   KSR.htable.sht_setxs("after", key, "1", seconds)
   local file = io.open(after_path(), "a")
   if not file then return KSR.err("the file " .. after_path() .. " cannot be written: a restart forgets the emergency call\n") end
@@ -69,10 +81,15 @@ local function remember(key, seconds)
   file:close()
 end
 
-function after_emergency_begins(call, plan)
-  local seconds = SITE.after_emergency
-  if call.tenant ~= "" then remember("from|" .. who(call) .. "|" .. call.a_number, seconds) end
-  if is_national_line(call.a_number, plan) then remember("to|" .. call.a_number, seconds) end
+-- An emergency call from a known source opens two hours to the account that placed it: the line's calls, and calls to the line.
+local function after_emergency_begins(call, plan)
+  if call.tenant == "" then return end
+  local from = "from|" .. who(call) .. "|" .. call.a_number
+  if not KSR.htable.sht_get("after", from) and tonumber(KSR.htable.sht_inc("opened", who(call))) > MOST_AFTER then return end
+  remember(from, SITE.after_emergency)
+  if is_line(call.a_number) and (plan.country_code == "" or country_code(call.a_number) == plan.country_code) then
+    remember("to|" .. who(call) .. "|" .. call.a_number, SITE.after_emergency)
+  end
 end
 
 -- At start: what a restart must not forget.
@@ -97,41 +114,74 @@ function load_after_emergency()
   end
 end
 
--- Two hours after an emergency call: calls to that line, and its national calls.
 local function follows_emergency(call, plan)
-  if call.b_number ~= "" and KSR.htable.sht_get("after", "to|" .. call.b_number) then return true end
-  if not KSR.htable.sht_get("after", "from|" .. who(call) .. "|" .. call.a_number) then return false end
-  if call.b_kind == "national" or call.b_kind == "short" or call.b_kind == "service" then return true end
   if call.b_number == "" then return false end
-  if plan.country_code ~= "" then return call.b_number:sub(1, #plan.country_code) == plan.country_code end
-  return is_national_line(call.a_number, plan) and country_of(call.a_number) == country_of(call.b_number)
+  if KSR.htable.sht_get("after", "to|" .. who(call) .. "|" .. call.b_number) then return true end
+  if not KSR.htable.sht_get("after", "from|" .. who(call) .. "|" .. call.a_number) then return false end
+  if call.b_kind == "short" or call.b_kind == "service" then return true end
+  if not is_line(call.b_number) then return false end
+  if is_line(call.a_number) then return country_of(call.a_number) == country_of(call.b_number) end
+  -- The caller is withheld: the plan's country, where its code is one country's alone.
+  local code = plan.country_code
+  return code ~= "" and code ~= "1" and code ~= "7" and country_code(call.b_number) == code
 end
 
+-- --- blocks ---
+
 -- The order id of the longest key that refuses the call, or nil. Account before trunk, its a_number before all of it.
-local function look_up(name, call, digits)
+local function look_up(name, call, callers, numbers)
   local get = KSR.htable.sht_get
   local subjects = {}
   if call.account ~= "" then subjects[#subjects + 1] = call.tenant .. "|A|" .. call.account .. "|" end
   if call.trunk ~= "" then subjects[#subjects + 1] = call.tenant .. "|T|" .. call.trunk .. "|" end
-  local callers = call.a_number ~= "" and { call.a_number .. "|", "|" } or { "|" }
-  local longest = math.min(#digits, 15)
   for _, subject in ipairs(subjects) do
-    for _, caller in ipairs(callers) do
-      local stem = subject .. caller
-      for length = longest, 0, -1 do
-        local order = get(name, stem .. digits:sub(1, length))
-        if order then return tostring(order) end
+    for at = 1, #callers + 1 do
+      local stem = subject .. (callers[at] or "") .. "|"
+      for _, digits in ipairs(numbers) do
+        for length = math.min(#digits, 15), 0, -1 do
+          local order = get(name, stem .. digits:sub(1, length))
+          if order then return tostring(order) end
+        end
       end
     end
   end
   return nil
 end
 
--- The order that refuses this call (nil: none), and the order that would in shadow.
-function verdict(call, plan)
-  if is_protected(call) or follows_emergency(call, plan) or hold_is_on() then return nil, nil end
-  local digits = call.b_number ~= "" and call.b_number or lenient_digits(call.b_raw, plan)
-  local order = look_up("blocks", call, digits)
-  if order then return order, nil end
-  return nil, look_up("shadow", call, digits)
+-- code, order: what refuses the call before anything is said for another reading of it; and the order that would in shadow.
+local function refusal(call, plan)
+  if call.tenant == "" then
+    if SITE.accept_unknown then return nil end
+    return UNKNOWN_SOURCE
+  end
+  if is_protected(call) or follows_emergency(call, plan) or hold_is_on() then return nil end
+  local callers = call.a_number ~= "" and { call.a_number } or readings(call.a_raw, plan)
+  local numbers = call.b_number ~= "" and { call.b_number } or readings(call.b_raw, plan)
+  if #numbers == 0 then numbers = { "" } end
+  local order = look_up("blocks", call, callers, numbers)
+  if order then return BLOCKED, order end
+  local shadow = look_up("shadow", call, callers, numbers)
+  if call.b_number == "" and not call.accept_unreadable then return UNREADABLE, nil, shadow end
+  return nil, nil, shadow
+end
+
+-- What becomes of a call: { code = 603 | 403 | 484 or nil, order, shadow, number (sent instead of what was dialled), emergency }.
+-- `safe`: the configuration's own pattern has seen an emergency number.
+function admit(call, plan, safe)
+  local line = (call.b_kind == "emergency" or is_emergency_line(call.b_number, plan)) and call.b_number
+  local code, order, shadow
+  if not line and not safe then
+    code, order, shadow = refusal(call, plan)
+    if code or shadow then line = emergency_line(call.b_raw, plan) end
+  end
+  if line or safe then
+    pcall(after_emergency_begins, call, plan)
+    return { number = line or "", emergency = true }
+  end
+  if (code or shadow) and call.tenant ~= "" then
+    for _, digits in ipairs(readings(call.b_raw, plan)) do
+      if protected_number(digits) then return { number = digits } end
+    end
+  end
+  return { code = code, order = order, shadow = not code and shadow or nil, number = "" }
 end

@@ -45,10 +45,24 @@ local function plan_named(name)
   return plan_of(tostring(KSR.htable.sht_get("dialplan", name) or "||||1|6||"))
 end
 
--- Who calls: P-Asserted-Identity if the trunk sends one, else From. Only ever a number under the account, never the account.
+-- The number of a URI as it was written, without scheme and host; with its phone-context, which a local number means nothing without.
+function user_of(uri)
+  if not uri then return "" end
+  local scheme, rest = uri:match("^%s*<?%s*(%a+):([^>]*)")
+  if not scheme then return "" end
+  local user, host = rest:match("^([^@]*)@(.*)$")
+  if scheme:lower() == "tel" then user, host = rest:match("^([^;?]*)(.*)$") end
+  if not user then return scheme:lower() == "urn" and uri or "" end
+  local context = not user:lower():find(";phone-context=", 1, true) and host:match("(;[pP][hH][oO][nN][eE]%-[cC][oO][nN][tT][eE][xX][tT]=[^;?>]*)")
+  return user .. (context or "")
+end
+
+-- Who calls: the first P-Asserted-Identity if the trunk sends one, else From. Only ever a number under the account, never the account.
 local function caller_of(pai)
-  local asserted = pai and (pai:match("[sS][iI][pP][sS]?:([^@>]+)@") or pai:match("[tT][eE][lL]:([^>;]+)"))
-  return asserted or pv("$fU") or ""
+  local plain = (pai or ""):gsub('"[^"]*"', "")
+  local first = plain:match("<([^<>]+)>") or plain:match("([%a]+:[^,;%s]+)")
+  local asserted = first and user_of(first) or ""
+  return asserted ~= "" and asserted or user_of(pv("$fu"))
 end
 
 -- The claim of a STIR PASSporT (or of the header that a verifier before us wrote), as claimed: nothing here verifies it.
@@ -59,23 +73,50 @@ local function attestation()
   return claims and claims:match('"attest"%s*:%s*"([ABC])"') or ""
 end
 
-function read_call()
+-- The call of an INVITE, and its dial plan. `asked`: inside a call, whose it is: what `pack_call` kept, or the call of a mark.
+function read_call(asked)
+  local uri = pv("$ru") or ""
+  local user = pv("$(ru{s.unescape.user})")
   local call = {
     boot = boot_id(), setup_ms = now_ms(), call_id = pv("$ci") or "", from_tag = pv("$ft") or "",
-    tenant = "", account = "", trunk = "", max_call_s = "", keepalive = "0",
-    b_raw = pv("$(rU{s.unescape.user})") or pv("$rU") or pv("$ru") or "", pai = pv("$hdr(P-Asserted-Identity)"),
+    tenant = "", account = "", trunk = "", max_call_s = "", keepalive = "0", caller_ranges = {}, accept_unreadable = false,
+    b_raw = "", pai = pv("$hdr(P-Asserted-Identity)"),
   }
+  call.b_raw = user_of(user or uri)
+  if call.b_raw == "" then call.b_raw = pv("$rU") or (uri:match("^%a+:.*@") and "" or uri) end
   call.a_raw = caller_of(call.pai)
   local row = source_of(pv("$si"))
   local plan_name = "e164"
   if row then
     local f = split(row, "|")
     call.tenant, call.account, call.trunk, plan_name, call.max_call_s, call.keepalive = f[1], f[2], f[3], f[4], f[5], f[6]
+    if f[7] ~= "" then call.caller_ranges = split(f[7], ",") end
+    call.accept_unreadable = f[8] == "1"
   end
+  if type(asked) == "string" then
+    local f = split(asked, "|")
+    call.tenant, call.account, call.trunk, plan_name = f[1], f[2], f[3], f[4]
+    call.caller_ranges = f[5] ~= "" and split(f[5], ",") or {}
+    call.a_raw, call.b_raw = unhex(f[6]), unhex(f[7])
+  elseif asked then
+    if asked.account ~= call.account or asked.tenant ~= call.tenant then plan_name = "e164" end
+    call.tenant, call.account, call.trunk = asked.tenant, asked.account, asked.trunk
+  end
+  call.plan_name = plan_name
   local plan = plan_named(plan_name)
   call.a_number = normalise(call.a_raw, plan)
   call.b_number, call.b_kind = normalise(call.b_raw, plan)
   return call, plan
+end
+
+local function hex(text) return (text:gsub(".", function(c) return ("%02x"):format(c:byte()) end)) end
+function unhex(text) return (text:gsub("%x%x", function(pair) return string.char(tonumber(pair, 16)) end)) end
+
+-- Whose a call is and what it asked for, for the requests inside it.
+function pack_call(call)
+  return table.concat({
+    call.tenant, call.account, call.trunk, call.plan_name, table.concat(call.caller_ranges, ","), hex(call.a_raw), hex(call.b_raw),
+  }, "|")
 end
 
 function facts(call)

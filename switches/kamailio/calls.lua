@@ -5,19 +5,21 @@ local function pv(name) return KSR.pv.get(name) end
 local function set(name, value) KSR.pv.sets(name, value) end
 local function ms(value) return ("%.0f"):format(value) end
 
-local function guarded(name, body)
+function guarded(name, body)
   local ok, problem = pcall(body)
   if not ok then KSR.err("ringfence " .. name .. ": " .. tostring(problem) .. "\n") end
   return ok
 end
 
 -- A refusal of ours, stated before the reply is sent.
-local function emit_refused(call, code, why, order)
+function emit_refused(call, code, why, order)
   local seq = next_seq()
   call.dialog = ms(seq)
   emit("refused", call.setup_ms, identity(call) .. facts(call) .. name_field("order_id", order) .. number_field("sip_code", code)
     .. text_field("release_cause_text", why) .. ',"release_side":"switch"' .. number_field("end_ms", call.setup_ms), seq)
 end
+
+local REASONS = { [403] = "unknown source address", [484] = "the called number means no number", [603] = "blocked" }
 
 -- An INVITE that opens a call. `safe` = "1": an emergency number by the pattern in the configuration, nothing may stop it.
 -- Leaves $var(rf_code) = "" (go on) or the refusal's code, and in $avp(rf_...) what the call's later events need.
@@ -25,43 +27,52 @@ function setup(safe)
   set("$var(rf_code)", "")
   guarded("setup", function()
     local call, plan = read_call()
-    local emergency = safe == "1" or call.b_kind == "emergency" or is_emergency_line(call.b_number)
-    local order, shadow
-    if emergency then
-      guarded("after emergency", function() after_emergency_begins(call, plan) end)
-    else
-      guarded("verdict", function() order, shadow = verdict(call, plan) end)
-    end
-    if not emergency and call.tenant == "" and not SITE.accept_unknown then
-      emit_refused(call, 403, "unknown source address", nil)
-      return set("$var(rf_code)", "403")
-    end
-    if order then
-      emit_refused(call, 603, "blocked", order)
-      return set("$var(rf_code)", "603")
+    local verdict = { number = "" }
+    guarded("verdict", function() verdict = admit(call, plan, safe == "1") end)
+    if verdict.code then
+      emit_refused(call, verdict.code, REASONS[verdict.code], verdict.order)
+      return set("$var(rf_code)", ms(verdict.code))
     end
     local seq = next_seq()
     call.dialog = ms(seq)
     local names = identity(call)
     local numbers = text_field("a_raw", call.a_raw) .. text_field("b_raw", call.b_raw)
-    emit("setup", call.setup_ms, names .. facts(call) .. (shadow and name_field("order_id", "shadow:" .. shadow) or ""), seq)
+    local shadow = verdict.shadow and name_field("order_id", "shadow:" .. verdict.shadow) or ""
+    local kept = emit("setup", call.setup_ms, names .. facts(call) .. shadow, seq)
+    if not kept and SITE.refuse_unrecorded and not verdict.emergency then -- in the log alone: the disk is full
+      emit("stop", call.setup_ms, names .. numbers .. number_field("end_ms", call.setup_ms) .. number_field("sip_code", 503)
+        .. ',"release_side":"switch"' .. text_field("release_cause_text", "records cannot be kept"))
+      return set("$var(rf_code)", "503")
+    end
+    local number = verdict.number -- a reading of what was dialled: the call goes there, and not as it was dialled
+    if number == "" and call.b_kind ~= "withheld" then number = call.b_number end
+    local full = number ~= "" and (verdict.number ~= "" and #number > 6 or call.b_kind == "e164" or call.b_kind == "national")
+    set("$avp(rf_number)", full and number or "")
+    set("$avp(rf_short)", full and "" or number)
     set("$avp(rf_call)", names .. numbers)
+    set("$avp(rf_asked)", pack_call(call))
     set("$avp(rf_dialog)", call.dialog)
-    set("$avp(rf_number)", (call.b_kind == "e164" or call.b_kind == "national") and call.b_number or "")
-    set("$avp(rf_short)", (call.b_kind == "emergency" or call.b_kind == "short" or call.b_kind == "service") and call.b_number or "")
     set("$avp(rf_attempt)", "0")
     set("$var(rf_mark)", make_mark(call))
     if call.max_call_s ~= "" then KSR.pv.seti("$avp(rf_timeout)", tonumber(call.max_call_s) + 1) end -- its timer ticks in whole seconds
     set("$var(rf_keepalive)", call.keepalive)
+    if hides_caller(call.b_raw, plan) then KSR.hdr.append("Privacy: id\r\n") end -- the code itself is not sent on
   end)
 end
 
--- After dlg_manage(): the dialog keeps what its end must say.
+-- After dlg_manage(): the dialog keeps what its requests and its end must say.
 function keep_call()
   guarded("keep", function()
     set("$dlg_var(rf_call)", pv("$avp(rf_call)"))
+    set("$dlg_var(rf_asked)", pv("$avp(rf_asked)"))
     set("$dlg_var(rf_dialog)", pv("$avp(rf_dialog)"))
+    remember_caller()
   end)
+end
+
+-- Whether the message comes from a known source: $var(rf_known).
+function is_source()
+  guarded("source", function() set("$var(rf_known)", source_of(pv("$si")) and "1" or "0") end)
 end
 
 -- The source sends more than the limit: one record for the second, the rest is dropped.
@@ -69,6 +80,14 @@ function over_limit(limit)
   guarded("limit", function()
     local call = read_call()
     emit_refused(call, 503, "more than " .. limit .. " INVITEs in a second from this address: dropped until the second ends", nil)
+  end)
+end
+
+-- Emergency calls above the limit of an address: refused with an answer. One record for the second, with how many came so far.
+function emergency_over_limit(count)
+  guarded("limit", function()
+    if tonumber(KSR.htable.sht_inc("rate", "told:" .. pv("$si") .. ":" .. os.time())) > 1 then return end
+    emit_refused(read_call(), 503, "emergency calls: " .. count .. " in a second from this address", nil)
   end)
 end
 
@@ -105,8 +124,10 @@ function next_carrier()
   end)
 end
 
-local function q850_of(reason)
-  return reason and reason:lower():match("q%.850.-cause%s*=%s*(%d+)") or nil
+-- A cause of Q.850 has seven bits; what is no cause is left out (the header's text is in release_cause_text).
+function q850_of(reason)
+  local cause = reason and reason:lower():match("q%.850.-cause%s*=%s*(%d+)") or nil
+  return cause and #cause <= 3 and tonumber(cause) <= 127 and cause or nil
 end
 
 local function attempt_fields()
@@ -139,7 +160,10 @@ function on_reply()
       local answered = attempt_fields() .. number_field("answer_ms", now)
       emit("answer", now, answered .. number_field("sip_code", code))
       set("$dlg_var(rf_answered)", answered)
+      remember_callee()
       KSR.htable.sht_sets("live", pv("$avp(rf_dialog)"), ms(now) .. answered)
+    elseif code < 300 and pv("$tt") ~= pv("$dlg_var(rf_callee_tag)") then
+      fork_answered()
     end
   end)
 end
@@ -176,60 +200,6 @@ function ended_unanswered(side)
   end)
 end
 
-local function route_headers(name)
-  local all = {}
-  for i = 0, 7 do
-    local value = pv("$(hdr(" .. name .. ")[" .. i .. "])")
-    if not value then break end
-    all[#all + 1] = value
-  end
-  return table.concat(all, ",")
-end
-
--- The mark of a request inside a call, and which side sent it: the caller's tag is in From or in To.
-local function marked_call()
-  local headers, call_id = route_headers("Route"), pv("$ci") or ""
-  local from, to = pv("$ft") or "", pv("$tt") or ""
-  local call = read_mark(headers, call_id, from)
-  if call then return call, "caller" end
-  call = read_mark(headers, call_id, to)
-  return call, call and "callee" or nil
-end
-
--- Whether a request with a To tag belongs to a call that we let in: $var(rf_ours) = "1". A To tag alone is anybody's to write.
-function check_mark()
-  set("$var(rf_ours)", "0")
-  guarded("mark", function()
-    if marked_call() then set("$var(rf_ours)", "1") end
-  end)
-end
-
--- A BYE, once: the stop of the call, with whatever we still know of it.
-function bye()
-  guarded("bye", function()
-    local now, call, side = now_ms(), marked_call()
-    local dialog, known = pv("$dlg_var(rf_dialog)"), nil
-    if dialog and (not call or (call.dialog == dialog and call.boot == boot_id())) then
-      known = pv("$dlg_var(rf_answered)") or pv("$dlg_var(rf_call)")
-    end
-    if known then
-      KSR.htable.sht_rm("live", dialog)
-      set("$dlg_var(rf_stopped)", "1")
-      if not side then
-        local tag = pv("$ft")
-        side = known:find('"from_tag":' .. json_text(tag or ""), 1, true) and "caller" or "callee"
-      end
-    elseif call then
-      known = identity(call)
-    else
-      -- No dialog and no mark: the call is named as the message names it, and no account is.
-      known = text_field("call_id", pv("$ci")) .. text_field("from_tag", pv("$ft"))
-    end
-    emit("stop", now, known .. number_field("end_ms", now) .. number_field("q850", q850_of(pv("$hdr(Reason)")))
-      .. (side and (',"release_side":"%s"'):format(side) or "") .. text_field("release_cause_text", pv("$hdr(Reason)")))
-  end)
-end
-
 -- The dialog ended without a BYE of theirs: it expired, a keepalive failed, or we were asked to end it.
 function dialog_ended()
   guarded("dialog end", function()
@@ -237,7 +207,7 @@ function dialog_ended()
     local known, dialog = pv("$dlg_var(rf_answered)"), pv("$dlg_var(rf_dialog)")
     if not known then return end
     local now = now_ms()
-    KSR.htable.sht_rm("live", dialog)
+    forget_call(dialog)
     set("$dlg_var(rf_stopped)", "1")
     local asked = KSR.htable.sht_get("ended", pv("$dlg(callid)") or "")
       or KSR.htable.sht_get("ended", (pv("$dlg(h_entry)") or "") .. ":" .. (pv("$dlg(h_id)") or ""))

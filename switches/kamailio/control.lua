@@ -6,7 +6,7 @@ local TABLES = { blocks = true, shadow = true, protected = true, sources = true,
 local READ = { ["htable.get"] = true }
 local CLEARABLE = { blocks = true, shadow = true }
 local WRITE = { ["htable.sets"] = true, ["htable.setxs"] = true, ["htable.seti"] = true, ["htable.delete"] = true }
-local CTL_READ = { boot = true, seq = true, hold = true, version = true, tables = true, fence = true }
+local CTL_READ = { emergency_refused = true, boot = true, seq = true, hold = true, version = true, tables = true, fence = true }
 local CTL_WRITE = { hold = true, version = true, tables = true, lengths4 = true, lengths6 = true }
 
 local function quoted(body, at)
@@ -119,15 +119,15 @@ local function fenced_off()
   return false
 end
 
-local function unhex(text) return (text:gsub("%x%x", function(pair) return string.char(tonumber(pair, 16)) end)) end
-
 -- /normalise/PLAN/HEX: what this switch makes of a raw number, for the operator and for the vectors.
 local function answer_number(path)
   local plan, hex = path:match("^/normalise/([%w._@+-]+)/(%x*)$")
   local row = plan and KSR.htable.sht_get("dialplan", plan)
   if not row then return reply(404, "Not Found", "") end
-  local digits, kind = normalise(unhex(hex), plan_of(tostring(row)))
-  reply(200, "OK", ('{"digits":"%s","kind":"%s"}'):format(digits, kind))
+  local plan = plan_of(tostring(row))
+  local digits, kind = normalise(unhex(hex), plan)
+  local others = readings(unhex(hex), plan)
+  reply(200, "OK", ('{"digits":"%s","kind":"%s","readings":[%s]}'):format(digits, kind, #others > 0 and '"' .. table.concat(others, '","') .. '"' or ""))
 end
 
 -- /source/ADDRESS: whose calls come from there.

@@ -1,16 +1,13 @@
--- What a raw number means on the trunk that it came from: the twin of core/numbers.py, held to it by tests/vectors/numbers.jsonl.
+-- What a raw number means on the trunk that it came from, and what else it could be taken for: the twin of core/numbers.py and
+-- core/numbering.py, held to them by tests/vectors/numbers.jsonl. NUMBERING, the tables of both, is in the file that Python renders.
 
 local WITHHELD = {
   anonymous = true, restricted = true, withheld = true, unavailable = true, unknown = true, private = true, asserted = true,
   privacy = true,
 }
 
--- Country codes of one and two digits; all others have three.
-local SHORT_CODES = {}
-for code in ("1 7 20 27 30 31 32 33 34 36 39 40 41 43 44 45 46 47 48 49 51 52 53 54 55 56 57 58 60 61 62 63 64 65 66 "
-  .. "81 82 84 86 90 91 92 93 94 95 98"):gmatch("%d+") do
-  SHORT_CODES[code] = true
-end
+local SHORT_MOST = 6
+local MOST_GROUPS = 6
 
 function split(text, separator)
   local parts = {}
@@ -47,65 +44,250 @@ function plan_of(row)
 end
 
 local function starts(text, prefix) return prefix ~= "" and text:sub(1, #prefix) == prefix end
+local function without_zeros(digits) return (digits:gsub("^0+", "")) end
 
--- E.164, clause 6: at most 15 digits, and no country code starts with 0.
-local function e164(digits, kind)
-  if #digits < 7 or #digits > 15 or digits:sub(1, 1) == "0" then return "", "invalid" end
-  return digits, kind
+-- --- numbering ---
+
+function country_code(digits)
+  if NUMBERING.short_codes[digits:sub(1, 1)] then return digits:sub(1, 1) end
+  if NUMBERING.short_codes[digits:sub(1, 2)] then return digits:sub(1, 2) end
+  return digits:sub(1, 3)
 end
 
--- The text of a number without scheme, host, parameters, visual separators and tech prefix.
-local function bare_text(raw, plan)
-  local text = raw:match("^[%s\28-\31]*(.-)[%s\28-\31]*$")
-  local scheme = text:match("^(%a+):")
-  scheme = scheme and scheme:lower()
+-- Its code, and behind +1 and +7, which several share, its name; "" = of no country.
+function country_of(digits)
+  local code = country_code(digits)
+  if code == "1" then return NUMBERING.areas[digits:sub(2, 4)] or "" end
+  if code == "7" then return digits:match("^7[67]") and "KZ" or "RU" end
+  return NUMBERING.world_codes[code] and "" or code
+end
+
+-- Whether a number can be a person's line: of a country, and neither premium rate nor shared cost.
+function is_line(digits)
+  if digits == "" or country_of(digits) == "" then return false end
+  local code = country_code(digits)
+  local rest = digits:sub(#code + 1)
+  for _, prefix in ipairs(NUMBERING.premium[code] or {}) do
+    if starts(rest, prefix) then return false end
+  end
+  return true
+end
+
+function is_national(one, other) return is_line(one) and is_line(other) and country_of(one) == country_of(other) end
+
+local function without_trunk_zero(digits)
+  local code = country_code(digits)
+  if digits:sub(#code + 1, #code + 1) ~= "0" or not NUMBERING.zero_dropped[code] then return digits end
+  return code .. without_zeros(digits:sub(#code + 1))
+end
+
+-- --- packing ---
+
+local function unescaped(text) return (text:gsub("%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end)) end
+
+-- Separators that people and programs write, in ASCII and in UTF-8 (no-break and zero-width spaces, hyphens, marks of direction).
+local function without_separators(text)
+  text = text:gsub("[ %-%.%(%)/\t]", "")
+  if not text:find("[\194\226\227\239]") then return text end
+  text = text:gsub("\194[\160\173]", ""):gsub("\226\128[\128-\149]", ""):gsub("\226\128[\168-\175]", "")
+  return (text:gsub("\226\129[\160-\164]", ""):gsub("\226\136\146", ""):gsub("\227\128\128", ""):gsub("\239\187\191", ""))
+end
+
+-- +36 (06) 1 234 is +36 1 234: what is dialled before a national number stands in brackets there, and is no part of it.
+local function without_bracket(text)
+  local head, inside, tail = text:match("^(%+?[ %-%./]*%d[%d %-%./]*)%((%d+)%)(.*)$")
+  if not head then return text end
+  local code = head:gsub("%D", "")
+  if head:sub(1, 1) ~= "+" then code = code:gsub("^00", "") end
+  if code ~= "" and code == country_code(code) and NUMBERING.national_prefix[code] == inside then return head .. tail end
+  return text
+end
+
+local function is_float(text)
+  return (text:match("^%+?(%d+)%.0+$") or ""):len() >= 7 or text:match("^%d+[eE][+-]?%d+$") ~= nil
+    or text:match("^%d+[%.,]%d*[eE][+-]?%d+$") ~= nil
+end
+
+local function trimmed(text) return text:match("^[%s\28-\31]*(.-)[%s\28-\31]*$") end
+
+-- What was dialled, out of a URI or a header: text, the digits of a global phone-context, whether it went through a float.
+local function unpacked(raw)
+  local text = trimmed(raw)
+  local inside = text:match(".*<([^<>]*)>")
+  if inside then text = trimmed(inside) end
+  local scheme = (text:match("^(%a+):") or ""):lower()
   if scheme == "sip" or scheme == "sips" or scheme == "tel" then text = text:sub(#scheme + 2) end
-  text = text:match("^[^@]*"):match("^[^;]*"):gsub("[ %-%.%(%)/\t]", "")
-  if text == "" or WITHHELD[text:lower()] then return nil end
+  local _, context_at = text:lower():find(";phone-context=", 1, true)
+  local context = context_at and unescaped(text:sub(context_at + 1):match("^[^;>@?]*")) or ""
+  context = context:sub(1, 1) == "+" and context:gsub("%D", "") or ""
+  local user = text:match("^([^@]*)@")
+  if user then text = user:match("^[^:]*") end
+  text = text:match("^[^;]*"):match("^[^?]*")
+  for _ = 1, 3 do -- an escape of an escape is one too
+    local plain = unescaped(text)
+    if plain == text then break end
+    text = plain
+  end
+  local float = is_float(trimmed(text))
+  return without_separators(without_bracket(text)):match("^[\r\n\t\v\f]*(.-)[\r\n\t\v\f]*$"), context, float
+end
+
+-- --- what it means ---
+
+-- Without what is sent as tones after the number, and without the end-of-dialling sign.
+local function dialled(text)
+  local number, rest = text:match("^(%+?%d%d+)(.*)$")
+  if number and rest ~= "" and (rest:match("^[%*#]+$") or rest:match("^[,;pPwW][%d%*#,;pPwW]*$")) then return number end
+  return text
+end
+
+local function without_tech_prefix(text, plan)
   for _, tech in ipairs(plan.tech) do
     if starts(text, tech) and #text > #tech then return text:sub(#tech + 1) end
   end
   return text
 end
 
+-- Without what is dialled to hide or show the caller's own number, where a number follows it.
+local function without_caller_code(text, plan)
+  for _ = 1, 3 do
+    local code, rest = text:match("^[%*#][%*#]?(%d%d)[%*#]([%+%d].*)$")
+    if not code then code, rest = text:match("^%*(%d%d)([%+%d].*)$") end
+    if not code or not NUMBERING.star_codes[code] then break end
+    text = rest
+  end
+  local codes = NUMBERING.caller_codes[plan.country_code]
+  if codes and not plan.emergency[text] and not plan.service[text] then
+    for _, code in ipairs(codes) do
+      if starts(text, code) and #text > #code then
+        local rest = text:sub(#code + 1)
+        if plan.emergency[rest] or #rest == codes.bare or (plan.trunk ~= "1" and starts(rest, plan.trunk))
+          or starts(rest, plan.international) or starts(rest, "+") then
+          return rest
+        end
+      end
+    end
+  end
+  return text
+end
+
+-- Whether what was dialled asks that the caller's number be hidden. *31# and #31# mean opposite things from one network to the next:
+-- in doubt the number is hidden.
+function hides_caller(raw, plan)
+  local text = dialled(without_tech_prefix((unpacked(raw)), plan))
+  local rest = without_caller_code(text, plan)
+  if rest == text then return false end
+  local code = text:sub(1, #text - #rest):gsub("%D", "")
+  return NUMBERING.hiding[code] == true
+end
+
+-- E.164, clause 6: at most 15 digits, and no country code starts with 0. A trunk zero behind the country code is dropped.
+local function e164(digits, kind, plan)
+  digits = without_trunk_zero(digits)
+  local short = digits:sub(#country_code(digits) + 1)
+  if #digits < 10 and plan.emergency[short] then return short, "emergency" end
+  if #digits < 7 or #digits > 15 or digits:sub(1, 1) == "0" then return "", "invalid" end
+  return digits, kind
+end
+
 -- digits, kind. Never fails: what is no number is "", "invalid".
 function normalise(raw, plan)
-  local text = bare_text(raw, plan)
-  if not text then return "", "withheld" end
+  local text, context, float = unpacked(raw)
+  if text == "" or WITHHELD[text:lower()] then return "", "withheld" end
+  if float then return "", "invalid" end
+  text = dialled(without_caller_code(dialled(without_tech_prefix(text, plan)), plan))
   local plus = text:sub(1, 1) == "+"
   local digits = plus and text:sub(2) or text
+  if not plus and plan.international ~= "" and starts(digits, plan.international .. "+") then -- 00+43
+    plus, digits = true, digits:sub(#plan.international + 2)
+  end
   if not digits:match("^%d+$") then
     local alpha = digits:match("[%a\128-\255]") and not digits:match("[^%w\128-\255_&'!]")
     return "", alpha and "alpha" or "invalid"
   end
-  if not plus then
+  if plus then
     if plan.emergency[digits] then return digits, "emergency" end
-    if plan.service[digits] then return digits, "service" end
-    if #digits <= plan.short_max then return digits, "short" end
-    if starts(digits, plan.international) then return e164(digits:sub(#plan.international + 1), "e164") end
-    if starts(digits, plan.trunk) then return e164(plan.country_code .. digits:sub(#plan.trunk + 1), "national") end
-    if not plan.bare then return e164(plan.country_code .. digits, "national") end
+    return e164(starts(digits, "00") and without_zeros(digits) or digits, "e164", plan) -- +0043
   end
-  return e164(digits, "e164")
+  if plan.emergency[digits] then return digits, "emergency" end
+  if plan.service[digits] then return digits, "service" end
+  if #digits <= plan.short_max then return digits, "short" end
+  if starts(digits, plan.international) then return e164(digits:sub(#plan.international + 1), "e164", plan) end
+  if context ~= "" then return e164(without_trunk_zero(context .. digits), "e164", plan) end -- RFC 3966, clause 5.1.5
+  if starts(digits, plan.trunk) then return e164(plan.country_code .. digits:sub(#plan.trunk + 1), "national", plan) end
+  if not plan.bare then return e164(plan.country_code .. digits, "national", plan) end
+  return e164(digits, "e164", plan)
 end
 
--- The digits that a lenient carrier would still route by, of what is no valid number (88213-1234#5, one digit too many):
--- for the look-up of blocks only, so that a mangled number does not slip past a blocked range.
-function lenient_digits(raw, plan)
-  local text = bare_text(raw, plan)
-  if not text then return "" end
-  local plus = text:sub(1, 1) == "+"
-  local digits = text:gsub("%D", "")
-  if not plus then
-    if starts(digits, plan.international) then digits = digits:sub(#plan.international + 1)
-    elseif starts(digits, plan.trunk) then digits = plan.country_code .. digits:sub(#plan.trunk + 1)
-    elseif not plan.bare then digits = plan.country_code .. digits end
-  end
-  return digits:sub(1, 15)
+-- --- what else it could be taken for ---
+
+local function ascii_digits(text)
+  if not text:find("[\128-\255]") then return text end
+  text = text:gsub("\239\188([\144-\153])", function(c) return string.char(c:byte() - 144 + 48) end):gsub("\239\188\139", "+")
+  text = text:gsub("\217([\160-\169])", function(c) return string.char(c:byte() - 160 + 48) end)
+  return (text:gsub("\219([\176-\185])", function(c) return string.char(c:byte() - 176 + 48) end))
 end
 
-function country_of(digits)
-  if SHORT_CODES[digits:sub(1, 1)] then return digits:sub(1, 1) end
-  if SHORT_CODES[digits:sub(1, 2)] then return digits:sub(1, 2) end
-  return digits:sub(1, 3)
+-- What of a text may be the number: all of it, without what follows it, and without what is dialled before it.
+local function dial_texts(text, plan)
+  text = ascii_digits(text):gsub("[%a;\128-\255]", ","):gsub("[^%+%d%*#,]", ""):gsub("^,+", ""):gsub(",+$", "")
+  local texts, seen = {}, {}
+  local function add(one)
+    if not seen[one] then
+      seen[one] = true
+      texts[#texts + 1] = one
+    end
+  end
+  local heads = { text:match("^[^,]*"), (text:gsub(",", "")) }
+  heads[3], heads[4] = without_tech_prefix(heads[1], plan), without_tech_prefix(heads[2], plan)
+  for _, head in ipairs(heads) do
+    local groups = {}
+    for group in head:gmatch("[^%*#]+") do
+      if #groups < MOST_GROUPS then groups[#groups + 1] = group end
+    end
+    add(table.concat(groups))
+    for at = 2, #groups do add(table.concat(groups, "", at)) end
+    for at = 1, #groups - 1 do add(table.concat(groups, "", 1, at)) end
+    if head:match("^[%*#]") and groups[1] then add(groups[1]:sub(3) .. table.concat(groups, "", 2)) end
+  end
+  local plain = #texts
+  for _, code in ipairs(NUMBERING.caller_codes[plan.country_code] or {}) do
+    for at = 1, plain do
+      if starts(texts[at], code) then add(texts[at]:sub(#code + 1)) end
+    end
+  end
+  return texts
+end
+
+-- Every number that some lenient carrier could route a raw one by, what it means first. Digits alone, none twice.
+function readings(raw, plan)
+  local found, seen = {}, { [""] = true }
+  local function add(digits)
+    if not seen[digits] then
+      seen[digits] = true
+      found[#found + 1] = digits
+    end
+  end
+  add((normalise(raw, plan)))
+  local text, context = unpacked(raw)
+  for _, one in ipairs(dial_texts(text, plan)) do
+    local digits = one:gsub("%+", "")
+    local numbers = { digits, without_zeros(digits) }
+    local function also(number) numbers[#numbers + 1] = number end
+    if starts(digits, plan.international) then also(without_zeros(digits:sub(#plan.international + 1))) end
+    for _, prefix in ipairs(NUMBERING.international) do
+      if starts(digits, prefix) then also(without_zeros(digits:sub(#prefix + 1))) end
+    end
+    if starts(digits, plan.trunk) then also(plan.country_code .. without_zeros(digits:sub(#plan.trunk + 1))) end
+    if not plan.bare then also(plan.country_code .. without_zeros(digits)) end
+    if context ~= "" then also(context .. without_zeros(digits)) end
+    for _, number in ipairs(numbers) do add(number) end
+    for _, number in ipairs(numbers) do
+      local full = number:match("^[1-9]") and without_trunk_zero(number) or number
+      add(full)
+      local behind = without_zeros(full:sub(#country_code(full) + 1))
+      if #behind <= SHORT_MOST then add(behind) end
+    end
+  end
+  return found
 end

@@ -18,6 +18,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from switches.kamailio import numbering
 from switches.kamailio.settings import Settings
 from switches.kamailio.tables import tables
 
@@ -75,6 +76,7 @@ def render(settings: Settings) -> Rendered:
         "max_requests_per_s": str(8 * int(settings.max_invites_per_s)),
         "max_emergency_per_s": str(int(settings.max_emergency_per_s)),
         "emergency": "|".join(settings.emergency),
+        "max_connections": str(int(settings.max_connections)),
         "boot": BOOT,
         "site_lua": _path(settings.run_dir / "site.lua"),
         "here": _path(HERE),
@@ -90,9 +92,13 @@ def render(settings: Settings) -> Rendered:
         "token": _quoted(settings.control_token),
         "after_emergency": str(int(settings.after_emergency_s)),
         "accept_unknown": "false",
+        "refuse_unrecorded": "true" if settings.refuse_unrecorded else "false",
+        "emergency": "{ " + ", ".join(f'["{number}"] = true' for number in settings.emergency) + " }",
+        "max_strangers": str(int(settings.max_strangers)),
+        "max_per_stranger": str(int(settings.max_per_stranger)),
     }
     lua = "SITE = {\n" + "".join(f"  {name} = {value},\n" for name, value in site.items()) + "}\n"
-    return Rendered(cfg, lua)
+    return Rendered(cfg, lua + numbering.lua())
 
 
 def _word(value: str) -> str:

@@ -39,6 +39,8 @@ class Source:
     dial_plan: str = "e164"
     max_call_s: int = 4 * 3600  # a call that is longer is ended and marked as suspected hung
     keepalive: bool = False  # ask both sides for a sign of life inside the call (OPTIONS)
+    caller_ranges: tuple[str, ...] = ()  # numbers that it is trusted for: prefixes of digits; only they call "from a protected number"
+    accept_unreadable: bool = False  # calls to what means no number are sent on as they came, instead of refused with 484
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,11 @@ class Settings:
     workers: int = 4
     shm_mb: int = 128
     max_invites_per_s: int = 500  # from one source address; what is above is dropped for the rest of the second
-    max_emergency_per_s: int = 50  # the same for emergency calls, counted apart
+    max_emergency_per_s: int = 50  # emergency calls from an address that is no source: above it 503; from a source max_invites_per_s
+    max_connections: int = 4096  # over TCP
+    max_strangers: int = 512  # of them, from addresses that are no source; at most so many stay
+    max_per_stranger: int = 16  # from one of those addresses
+    refuse_unrecorded: bool = False  # no call but an emergency is let in while the spool takes no records
     answer_within_ms: int = 5_000  # a carrier that says nothing for so long is left for the next
     ring_within_s: int = 180
     interim_s: int = 60
@@ -81,7 +87,10 @@ def sources_of(config: Config) -> tuple[Source, ...]:
     'acme'
     """
     return tuple(
-        Source(network, trunk.tenant, trunk.account, trunk.name, trunk.dial_plan, trunk.max_call_s)
+        Source(
+            network, trunk.tenant, trunk.account, trunk.name, trunk.dial_plan, trunk.max_call_s,
+            caller_ranges=trunk.caller_ranges, accept_unreadable=trunk.accept_unreadable,
+        )
         for trunk in config.trunks
         if not trunk.carrier or trunk.account
         for network in trunk.sources

@@ -57,9 +57,10 @@ function name_field(key, value)
   return ',"' .. key .. '":' .. json_text(value, NAME)
 end
 
+-- An integer that JSON can carry; anything else is left out, and costs no other field.
 function number_field(key, value)
   local number = tonumber(value)
-  if not number then return "" end
+  if not number or number ~= number or number < -9007199254740992 or number > 9007199254740992 then return "" end
   return (',"%s":%.0f'):format(key, number)
 end
 
@@ -105,11 +106,14 @@ local function write(line)
     to_log(line)
     if file then file:close() end
     file = nil
+    return false
   end
+  return true
 end
 
 -- One record. `fields` is a fragment that starts with a comma. `seq` is handed in where it names the dialog as well.
+-- Whether the spool took it; else it is in the log.
 function emit(event, at_ms, fields, seq)
-  write(('{"v":1,"event":"%s","switch":%s,"boot_id":"%s","seq":%.0f,"at_ms":%.0f%s}'):format(
+  return write(('{"v":1,"event":"%s","switch":%s,"boot_id":"%s","seq":%.0f,"at_ms":%.0f%s}'):format(
     event, json_text(SITE.switch, NAME), boot_id(), seq or next_seq(), at_ms, fields))
 end

@@ -50,10 +50,10 @@ def network_key(network: str) -> str:
 
 
 def source_row(source: Source) -> str:
-    """tenant|account|trunk|dial plan|longest call in s|keepalive 0/1.
+    """tenant|account|trunk|dial plan|longest call in s|keepalive 0/1|ranges of trusted callers|accepts unreadable numbers 0/1.
 
-    >>> source_row(Source("192.0.2.7", "t1", "acme", "in-1"))
-    't1|acme|in-1|e164|14400|0'
+    >>> source_row(Source("192.0.2.7", "t1", "acme", "in-1", caller_ranges=("4314040",)))
+    't1|acme|in-1|e164|14400|0|4314040|0'
     """
     names = [
         checked(value, _NAME, what)
@@ -64,7 +64,9 @@ def source_row(source: Source) -> str:
             ("dial plan", source.dial_plan),
         )
     ]
-    return "|".join([*names, str(int(source.max_call_s)), "1" if source.keepalive else "0"])
+    ranges = ",".join(checked(digits, _DIGITS, "range of callers") for digits in source.caller_ranges if digits)
+    flags = ["1" if flag else "0" for flag in (source.keepalive, source.accept_unreadable)]
+    return "|".join([*names, str(int(source.max_call_s)), flags[0], ranges, flags[1]])
 
 
 def dial_plan_row(plan: DialPlan) -> str:

@@ -162,7 +162,8 @@ def test_a_reinvite_changes_nothing_in_the_money(new_bench: NewBench) -> None:
         "4312345678",
     ).finish()  # fmt: skip
     (stop,) = bench.wait_for("stop")
-    assert [r["event"] for r in bench.records()] == ["boot", "setup", "ringing", "answer", "stop"]
+    assert [r["event"] for r in bench.records()] == ["boot", "setup", "ringing", "answer", "interim", "stop"]
+    assert abs(bench.records("interim")[0]["duration_ms"] - 400) < 60
     assert abs(stop["end_ms"] - stop["answer_ms"] - 800) < 60
 
 

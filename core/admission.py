@@ -1,0 +1,194 @@
+"""Whether a call is let in: the questions that a switch asks of its own tables, in the order that is the safety. Pure.
+
+1. **Emergency**: a number that means an emergency line, in any spelling, passes from anywhere.
+2. **Protected**: a protected number, account or trunk passes; a protected caller only where the trunk is trusted for it.
+3. **After an emergency call** from a known source: calls of the caller's own account to that line, and that line's national calls.
+4. The **hold** flag lets everything pass.
+5. A **block**: account before trunk, its caller before all of it, the longest range first. What means no number is looked up in
+   every reading of it, and is refused where none is blocked, unless the trunk takes such calls.
+6. A call that would be refused passes after all if any reading of it is an emergency line or protected. It is then sent to that
+   reading, and not as it was dialled: a spelling that opens the door leads nowhere else.
+
+`switches/kamailio/blocks.lua` is the twin for Kamailio; `tests/vectors/admission.jsonl` runs through both and the loopback switch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from core.numbering import country, country_code, is_line
+from core.numbers import DialPlan, Number, normalise, readings
+from core.safety import SHORT
+
+BLOCKED, UNKNOWN_SOURCE, UNREADABLE = 603, 403, 484
+"""SIP codes of a refusal: by a block, an address that is no source, a called number that means none (RFC 3261, clause 21.4.22)."""
+
+EMERGENCY = "emergency"
+
+Table = Callable[[str, str], str]
+"""(table, key) -> value, "" = absent or expired. Tables: blocks, shadow, protected, after."""
+
+
+class Asked(NamedTuple):
+    """A call that asks to be let in, as the switch authenticated it. `tenant` "": from an address that is no source."""
+
+    tenant: str
+    account: str
+    trunk: str
+    a_raw: str
+    b_raw: str
+    caller_ranges: tuple[str, ...] = ()  # numbers that the trunk is trusted for: prefixes of E.164 digits
+    accept_unreadable: bool = False  # of the trunk: what means no number is sent on as it came
+
+
+class Admission(NamedTuple):
+    """What becomes of it. `code` 0 = it passes. `number`: what is sent instead of what was dialled, "" = what it means."""
+
+    code: int = 0
+    order_id: str = ""  # of the block that refuses it; "shadow:<id>" of one that would
+    number: str = ""
+    opens: tuple[str, ...] = ()  # keys of `after` for the hours after an emergency call
+
+
+def admit(asked: Asked, plan: DialPlan, table: Table, *, held: bool = False, emergency: frozenset[str] = frozenset()) -> Admission:
+    """Decide on one call. `emergency`: numbers that pass whatever the dial plan says.
+
+    >>> rows = {("blocks", "t1|A|acme||"): "order-1", ("protected", "4314040"): "hospital"}
+    >>> def ask(b_raw): return admit(Asked("t1", "acme", "", "4319990001", b_raw), DialPlan(), lambda *key: rows.get(key, ""))
+    >>> ask("88213123456").code, ask("*31#112").code, ask("4314040*12").number, ask("*31#088213123456").order_id
+    (603, 0, '431404012', 'order-1')
+    """
+    a, b = normalise(asked.a_raw, plan), normalise(asked.b_raw, plan)
+    if _is_emergency(b, table, emergency):
+        return Admission(number=b.digits, opens=opened(asked, a, plan))
+    refused, shadow = _refusal(asked, a, b, plan, table, held)
+    if not refused and not shadow:
+        return Admission()
+    if line := _emergency_line(asked.b_raw, plan, table, emergency):
+        return Admission(number=line, opens=opened(asked, a, plan))
+    if asked.tenant:
+        for digits in readings(asked.b_raw, plan):
+            if protected_number(digits, table):
+                return Admission(number=digits)
+    return Admission(refused.code, refused.order_id or (f"shadow:{shadow}" if shadow and not refused else ""))
+
+
+class _Refusal(NamedTuple):
+    code: int = 0
+    order_id: str = ""
+
+    def __bool__(self) -> bool:
+        return self.code != 0
+
+
+def _refusal(asked: Asked, a: Number, b: Number, plan: DialPlan, table: Table, held: bool) -> tuple[_Refusal, str]:
+    """What refuses a call before anything is said for another reading of it, and the order that would in shadow."""
+    if not asked.tenant:
+        return _Refusal(UNKNOWN_SOURCE), ""
+    if _is_protected(asked, a, b, table) or _follows_emergency(asked, a, b, plan, table) or held:
+        return _Refusal(), ""
+    if order := _look_up("blocks", asked, a, b, plan, table):
+        return _Refusal(BLOCKED, order), ""
+    shadow = _look_up("shadow", asked, a, b, plan, table)
+    if not b.digits and not asked.accept_unreadable:
+        return _Refusal(UNREADABLE), shadow
+    return _Refusal(), shadow
+
+
+def _is_emergency(number: Number, table: Table, emergency: frozenset[str]) -> bool:
+    return number.kind == EMERGENCY or _is_emergency_line(number.digits, table, emergency)
+
+
+def _is_emergency_line(digits: str, table: Table, emergency: frozenset[str]) -> bool:
+    """An emergency number, or one that is protected as an emergency line: its reason begins so."""
+    return digits in emergency or (bool(digits) and table("protected", digits).startswith(EMERGENCY))
+
+
+def _emergency_line(raw: str, plan: DialPlan, table: Table, emergency: frozenset[str]) -> str:
+    """The first reading that is an emergency line, or ""."""
+    for digits in readings(raw, plan):
+        if digits in plan.emergency or _is_emergency_line(digits, table, emergency):
+            return digits
+    return ""
+
+
+def protected_number(digits: str, table: Table) -> bool:
+    """A short number as it is dialled; a full one with its extensions (short ones have none: 911 protects no part of Delhi)."""
+    if 0 < len(digits) <= SHORT:
+        return bool(table("protected", digits))
+    return any(table("protected", digits[:length]) for length in range(SHORT + 1, len(digits) + 1))
+
+
+def _is_protected(asked: Asked, a: Number, b: Number, table: Table) -> bool:
+    trusted = bool(a.digits) and a.digits.startswith(asked.caller_ranges or ("-",))
+    return bool(
+        protected_number(b.digits, table)
+        or (trusted and protected_number(a.digits, table))
+        or (asked.account and table("protected", f"A|{asked.account}"))
+        or (asked.trunk and table("protected", f"T|{asked.trunk}"))
+    )
+
+
+# --- after an emergency call ---
+
+
+def _who(asked: Asked) -> str:
+    return f"{asked.tenant}|{asked.account or 'trunk:' + asked.trunk}"
+
+
+def opened(asked: Asked, a: Number, plan: DialPlan) -> tuple[str, ...]:
+    """What an emergency call opens for two hours, only to the account that placed it: the line's calls, and calls to the line.
+
+    >>> opened(Asked("t1", "acme", "", "", "112"), Number("4319990001", "e164"), DialPlan())
+    ('from|t1|acme|4319990001', 'to|t1|acme|4319990001')
+    >>> opened(Asked("", "", "", "", "112"), Number("4319990001", "e164"), DialPlan())
+    ()
+    """
+    if not asked.tenant:
+        return ()
+    line = is_line(a.digits) and plan.country_code in ("", country_code(a.digits))
+    return (f"from|{_who(asked)}|{a.digits}", *([f"to|{_who(asked)}|{a.digits}"] if line else []))
+
+
+def _follows_emergency(asked: Asked, a: Number, b: Number, plan: DialPlan, table: Table) -> bool:
+    if b.digits and table("after", f"to|{_who(asked)}|{b.digits}"):
+        return True
+    if not b.digits or not table("after", f"from|{_who(asked)}|{a.digits}"):
+        return False
+    if b.kind in ("short", "service"):
+        return True
+    if not is_line(b.digits):
+        return False
+    if is_line(a.digits):
+        return country(a.digits) == country(b.digits)
+    # The caller is withheld: the plan's country, where its code is one country's alone.
+    return plan.country_code not in ("", "1", "7") and country_code(b.digits) == plan.country_code
+
+
+# --- blocks ---
+
+
+def candidates(tenant: str, account: str, trunk: str, callers: tuple[str, ...], numbers: tuple[str, ...]) -> Iterator[str]:
+    """The entries that refuse a call, in the order in which a switch looks them up: account before trunk, with a caller before
+    without, the longest range first.
+
+    >>> list(candidates("t1", "acme", "", (), ("88",)))
+    ['t1|A|acme||88', 't1|A|acme||8', 't1|A|acme||']
+    """
+    for letter, who in (("A", account), ("T", trunk)):
+        if not who:
+            continue
+        for caller in dict.fromkeys((*callers, "")):
+            for digits in numbers or ("",):
+                for length in range(min(15, len(digits)), -1, -1):
+                    yield f"{tenant}|{letter}|{who}|{caller}|{digits[:length]}"
+
+
+def _look_up(name: str, asked: Asked, a: Number, b: Number, plan: DialPlan, table: Table) -> str:
+    callers = (a.digits,) if a.digits else readings(asked.a_raw, plan)
+    numbers = (b.digits,) if b.digits else readings(asked.b_raw, plan)
+    for entry in candidates(asked.tenant, asked.account, asked.trunk, callers, numbers):
+        if order := table(name, entry):
+            return order
+    return ""

@@ -1,0 +1,237 @@
+-- Requests inside a call: whose they are, where they go, and what ends the call.
+--
+-- A call that is up is known by its dialog, by both tags. Each request goes to the other end's remote target, over the route set that
+-- was recorded: what the sender writes into Request-URI and Route is not asked. A BYE is looked at when it is answered: only one that
+-- the other end has taken (2xx), or for which it has no call (481, or no answer at all), ends the call, at the time when it came.
+--
+-- One INVITE may be answered by several forks. Each that the caller confirms is open until its own BYE is taken; the last one that
+-- closes ends the call. Table forks: `dialog|first` = the tags of the first, `dialog` = how many were confirmed beside it,
+-- `dialog|closed` = how many have closed, `dialog|tag` = 0 answered, 1 confirmed, 2 closed.
+
+local function pv(name) return KSR.pv.get(name) end
+local function set(name, value) KSR.pv.sets(name, value) end
+local function ms(value) return ("%.0f"):format(value) end
+
+local function guarded(name, body)
+  local ok, problem = pcall(body)
+  if not ok then KSR.err("ringfence " .. name .. ": " .. tostring(problem) .. "\n") end
+  return ok
+end
+
+function route_headers(name)
+  local all = {}
+  for i = 0, 15 do
+    local value = pv("$(hdr(" .. name .. ")[" .. i .. "])")
+    if not value then break end
+    all[#all + 1] = value
+  end
+  return table.concat(all, ",")
+end
+
+-- Record-Route entries in the order of the message: those before ours, and those behind.
+local function recorded_routes()
+  local before, behind, seen_ours = {}, {}, false
+  for entry in route_headers("Record-Route"):gmatch("<[^<>]+>[^,]*") do
+    if entry:find(";rf=", 1, true) then seen_ours = true
+    elseif seen_ours then behind[#behind + 1] = entry
+    else before[#before + 1] = entry end
+  end
+  return before, behind, seen_ours
+end
+
+local function uri_of(contact) return contact and (contact:match("<([^<>]+)>") or contact:match("^%s*([^%s;,]+)")) or nil end
+
+-- The caller's end, as its INVITE names it. Before record_route(): every entry is of a proxy before us.
+function remember_caller()
+  local before = recorded_routes()
+  set("$dlg_var(rf_caller)", uri_of(pv("$hdr(Contact)")) or "")
+  set("$dlg_var(rf_caller_routes)", table.concat(before, ","))
+  set("$dlg_var(rf_caller_tag)", pv("$ft") or "")
+end
+
+-- The callee's end, as the first 2xx names it: the proxies behind us stand before our entry, the farthest first.
+function remember_callee()
+  local before = recorded_routes()
+  local routes = {}
+  for at = #before, 1, -1 do routes[#routes + 1] = before[at] end
+  set("$dlg_var(rf_callee)", uri_of(pv("$hdr(Contact)")) or "")
+  set("$dlg_var(rf_callee_routes)", table.concat(routes, ","))
+  set("$dlg_var(rf_callee_tag)", pv("$tt") or "")
+  KSR.htable.sht_sets("forks", pv("$avp(rf_dialog)") .. "|first", (pv("$ft") or "") .. "\t" .. (pv("$tt") or ""))
+end
+
+local function sender() return pv("$ft") == pv("$dlg_var(rf_caller_tag)") and "caller" or "callee" end
+
+-- Sends the request to the other end. `$dlg_var`s are those of its dialog.
+local function point_to(other)
+  local target, routes = pv("$dlg_var(rf_" .. other .. ")"), pv("$dlg_var(rf_" .. other .. "_routes)") or ""
+  if target and target ~= "" then set("$ru", target) end
+  set("$var(rf_routes)", routes)
+  local first = uri_of(routes ~= "" and routes or nil)
+  if first then set("$du", first) else KSR.pv.unset("$du") end
+end
+
+-- An ACK inside a known call. Its Route was taken off already.
+function point()
+  guarded("ack", function()
+    local other = sender() == "caller" and "callee" or "caller"
+    local target = pv("$dlg_var(rf_" .. other .. ")")
+    if target and target ~= "" then set("$ru", target) end
+  end)
+end
+
+-- The mark of a request inside a call, and which side sent it: the caller's tag is in From or in To.
+function marked_call()
+  local headers, call_id = route_headers("Route"), pv("$ci") or ""
+  local from, to = pv("$ft") or "", pv("$tt") or ""
+  local call = read_mark(headers, call_id, from)
+  if call then return call, "caller" end
+  call = read_mark(headers, call_id, to)
+  return call, call and "callee" or nil
+end
+
+-- A fork's tag, from the side of the one who sends.
+local function fork_key(call, side) return call.dialog .. "|" .. ((side == "caller" and pv("$tt") or pv("$ft")) or "") end
+
+-- The 2xx of a further fork: its tag may be confirmed now.
+function fork_answered()
+  local dialog = pv("$avp(rf_dialog)")
+  if dialog then KSR.htable.sht_sets("forks", dialog .. "|" .. (pv("$tt") or ""), "0") end
+end
+
+-- The caller confirms a further fork: from now on it is one more that must be hung up.
+function fork_confirmed()
+  guarded("fork", function()
+    local call, side = marked_call()
+    if not call or side ~= "caller" or call.boot ~= boot_id() then return end
+    local key = fork_key(call, side)
+    if tostring(KSR.htable.sht_get("forks", key) or "") ~= "0" then return end
+    KSR.htable.sht_sets("forks", key, "1")
+    KSR.htable.sht_inc("forks", call.dialog)
+  end)
+end
+
+-- Whether a request inside a call goes on ($var(rf_way): "dialog", "mark" or ""), and an INVITE that a block refuses ($var(rf_code)).
+function in_call(known)
+  set("$var(rf_way)", "")
+  guarded("in call", function()
+    local method = pv("$rm")
+    if known == "1" then
+      local side = sender()
+      local asked_uri = pv("$ru")
+      set("$var(rf_way)", "dialog")
+      point_to(side == "caller" and "callee" or "caller")
+      if method == "INVITE" then invite_in_call(side, pv("$dlg_var(rf_asked)"), asked_uri, pv("$dlg_var(rf_answered)")) end
+      if method == "BYE" then
+        set("$avp(rf_ends)", pv("$dlg_var(rf_dialog)") or "")
+        set("$avp(rf_end_tag)", pv("$dlg_var(rf_callee_tag)") or "")
+        remember_bye(pv("$dlg_var(rf_answered)"), side)
+      end
+      return
+    end
+    local call, side = marked_call()
+    if not call then return end
+    if call.boot == boot_id() then
+      local fork = tostring(KSR.htable.sht_get("forks", fork_key(call, side)) or "")
+      if fork == "" and method ~= "BYE" then return end -- a tag that no fork of this call has answered with
+      set("$var(rf_way)", "mark")
+      if method == "BYE" then
+        set("$avp(rf_ends)", call.dialog)
+        set("$avp(rf_end_tag)", (side == "caller" and pv("$tt") or pv("$ft")) or "")
+        set("$avp(rf_fork)", fork)
+        remember_bye(nil, side)
+      elseif method == "INVITE" then
+        invite_in_call(side, call, pv("$ru"), nil)
+      end
+      return
+    end
+    -- A call of the boot before: its dialog is gone, and the mark is what is left of it.
+    set("$var(rf_way)", "mark")
+    if method == "BYE" then
+      set("$avp(rf_ends)", "")
+      remember_bye(identity(call), side)
+    elseif method == "INVITE" then
+      invite_in_call(side, call, pv("$ru"), identity(call))
+    end
+  end)
+end
+
+-- An INVITE inside a call obeys the blocks as it stands, for the number that was called and for the one that it asks for now. It is a
+-- sign of life of the call; one that is refused is a call of its own that was refused.
+function invite_in_call(side, asked, uri, known)
+  if side == "caller" then
+    local call, plan = read_call(asked)
+    for _, number in ipairs({ call.b_raw, user_of(uri) }) do
+      call.b_raw = number
+      call.b_number, call.b_kind = normalise(number, plan)
+      call.accept_unreadable = true -- a Contact need not be a number
+      local verdict = admit(call, plan, false)
+      if verdict.code == 603 then
+        emit_refused(call, 603, "blocked: a change inside a call", verdict.order)
+        set("$var(rf_code)", "603")
+        return
+      end
+    end
+  end
+  local answer = known and tonumber(known:match('"answer_ms":(%d+)') or "")
+  if known then
+    local now = now_ms()
+    emit("interim", now, known .. number_field("interim_no", tonumber(KSR.htable.sht_inc("ctl", "interim")))
+      .. (answer and number_field("duration_ms", now - answer) or ""))
+  end
+end
+
+-- What the stop of the call will say, if the other end takes this BYE.
+function remember_bye(known, side)
+  set("$avp(rf_bye_at)", ms(now_ms()))
+  set("$avp(rf_bye_known)", known or "")
+  set("$avp(rf_bye_says)", number_field("q850", q850_of(pv("$hdr(Reason)"))) .. (',"release_side":"%s"'):format(side)
+    .. text_field("release_cause_text", pv("$hdr(Reason)")))
+end
+
+-- A BYE was taken. $var(rf_last) = "1": it was the last of the call's forks, and the stop is written.
+function bye_taken()
+  guarded("bye", function()
+    local dialog, known = pv("$avp(rf_ends)") or "", pv("$avp(rf_bye_known)") or ""
+    local at = tonumber(pv("$avp(rf_bye_at)") or "") or now_ms()
+    local says = number_field("end_ms", at) .. (pv("$avp(rf_bye_says)") or "")
+    if dialog == "" then -- of the boot before
+      if known ~= "" then emit("stop", at, known .. says) end
+      return
+    end
+    local forks, key = KSR.htable, dialog .. "|" .. (pv("$avp(rf_end_tag)") or "")
+    local fork = pv("$avp(rf_fork)") or "1"
+    if fork ~= "1" then return end -- a fork that nobody confirmed was never open; one that is closed has ended already
+    if tostring(forks.sht_get("forks", key) or "") == "2" then return end
+    local further = tonumber(forks.sht_get("forks", dialog) or 0)
+    if further > 0 then
+      forks.sht_sets("forks", key, "2")
+      if tonumber(forks.sht_inc("forks", dialog .. "|closed")) <= further then return end -- another one is still open
+    end
+    local live = KSR.htable.sht_get("live", dialog)
+    if not live then return end -- it was never answered, or has ended
+    local caller_tag, callee_tag = tostring(forks.sht_get("forks", dialog .. "|first") or "\t"):match("^(.-)\t(.*)$")
+    set("$var(rf_caller_tag)", caller_tag)
+    set("$var(rf_callee_tag)", callee_tag)
+    set("$var(rf_last)", "1")
+    forget_call(dialog)
+    emit("stop", at, tostring(live):match("^%d+(.*)$") .. says)
+  end)
+end
+
+-- What is kept of a call that is up, by its number.
+function forget_call(dialog)
+  for _, key in ipairs({ dialog, dialog .. "|first", dialog .. "|closed" }) do KSR.htable.sht_rm("forks", key) end
+  KSR.htable.sht_rm("live", dialog)
+end
+
+-- The 2xx of an INVITE or UPDATE inside a call: both ends may have moved (RFC 3261, clause 12.2.1.2).
+function target_changed()
+  guarded("target", function()
+    local side = sender()
+    local other = side == "caller" and "callee" or "caller"
+    local asked, answered = pv("$avp(rf_contact)"), uri_of(pv("$hdr(Contact)"))
+    if asked and asked ~= "" then set("$dlg_var(rf_" .. side .. ")", asked) end
+    if answered then set("$dlg_var(rf_" .. other .. ")", answered) end
+  end)
+end
