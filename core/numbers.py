@@ -81,6 +81,7 @@ INTERNATIONAL_PREFIXES = ("0011", "011", "00", "810")
 SHORT_MOST = 6
 """Digits of the longest short number that is looked for behind a country code."""
 
+MOST_ZEROS = 4  # of 0 before a number that are taken off one by one: 000 is an emergency number
 MOST_GROUPS = 6  # of digits between stars and hashes that are looked at
 
 _WITHHELD = frozenset({"anonymous", "restricted", "withheld", "unavailable", "unknown", "private", "asserted", "privacy"})
@@ -102,13 +103,14 @@ class Said(NamedTuple):
     text: str
     context: str
     is_float: bool  # a table program has read it as a number: its last digits may be anybody's
+    whole: str  # the text with what stands in brackets
 
 
 def unpacked(raw: str) -> Said:
     """What was dialled, out of a URI, a header or a cell.
 
     >>> unpacked('"Bob" <tel:0664-12;phone-context=+43>;tag=1'), unpacked("sip:%2B43%201@host").text, unpacked("43664.0").text
-    (Said(text='066412', context='43', is_float=False), '+431', '436640')
+    (Said(text='066412', context='43', is_float=False, whole='066412'), '+431', '436640')
     """
     text = raw.strip()
     if found := _NAME_ADDR.findall(text):
@@ -125,9 +127,13 @@ def unpacked(raw: str) -> Said:
             break
         text = plain
     is_float = bool(_FLOAT.fullmatch(text.strip()))
-    text = _VISUAL.sub("", _without_bracket(text)).strip("\r\n\t\v\f")
     given = _unescaped(context[1]) if context else ""
-    return Said(text, re.sub(r"[^0-9]", "", given) if given.startswith("+") else "", is_float)
+    digits = re.sub(r"[^0-9]", "", given) if given.startswith("+") else ""
+    return Said(_plain(_without_bracket(text)), digits, is_float, _plain(text))
+
+
+def _plain(text: str) -> str:
+    return _VISUAL.sub("", text).strip("\r\n\t\v\f")
 
 
 def _unescaped(text: str) -> str:
@@ -143,7 +149,7 @@ def _without_bracket(text: str) -> str:
     if not found:
         return text
     head = re.sub(r"[^0-9]", "", found[1])
-    code = head if found[1].startswith("+") else head.removeprefix("00")
+    code = head if found[1].startswith("+") else head[2:] if head.startswith("00") else ""
     return found[1] + found[3] if code and code == country_code(code) and national_prefix(code) == found[2] else text
 
 
@@ -160,7 +166,7 @@ def normalise(raw: str, plan: DialPlan) -> Number:
     (Number(digits='112', kind='emergency'), Number(digits='', kind='withheld'), Number(digits='', kind='withheld'), \
 Number(digits='', kind='alpha'), Number(digits='', kind='invalid'))
     """
-    said = Said(raw, "", False) if raw.isdigit() else unpacked(raw)
+    said = Said(raw, "", False, raw) if raw.isdigit() else unpacked(raw)
     if not said.text or said.text.lower() in _WITHHELD:
         return Number("", "withheld")
     if said.is_float:
@@ -173,8 +179,8 @@ Number(digits='', kind='alpha'), Number(digits='', kind='invalid'))
     if not plus and plan.international_prefix and digits.startswith(plan.international_prefix + "+"):
         plus, digits = True, digits[len(plan.international_prefix) + 1 :]  # 00+43
     if not (digits.isascii() and digits.isdigit()):
-        letters = sum(c.isalpha() for c in digits)
-        alpha = letters and all(c.isalnum() or c in "_&'!" for c in digits)
+        letters = any(c.isalpha() or c > "\x7f" for c in digits)
+        alpha = letters and all(c.isalnum() or c in "_&'!" or c > "\x7f" for c in digits)
         return Number("", "alpha" if alpha else "invalid")
     if plus:
         if digits in plan.emergency:
@@ -251,7 +257,8 @@ def readings(raw: str, plan: DialPlan) -> tuple[str, ...]:
     meant = normalise(raw, plan).digits
     said = unpacked(raw)
     found: dict[str, None] = dict.fromkeys([meant] if meant else [])
-    for text in _dial_texts(said.text.translate(_OTHER_DIGITS), plan):
+    texts = [one for packed in dict.fromkeys((said.text, said.whole)) for one in _dial_texts(packed.translate(_OTHER_DIGITS), plan)]
+    for text in dict.fromkeys(texts):
         for digits in _numbers(text, said.context, plan):
             found.setdefault(digits)
     found.pop("", None)
@@ -280,7 +287,8 @@ def _dial_texts(text: str, plan: DialPlan) -> list[str]:
 def _numbers(text: str, context: str, plan: DialPlan) -> list[str]:
     """The digits that a text may stand for: as they are, international, national, and a short number behind a country code."""
     digits = text.replace("+", "")
-    found = [digits, digits.lstrip("0")]
+    zeros = len(digits) - len(digits.lstrip("0"))
+    found = [digits, *(digits[n:] for n in range(1, min(zeros, MOST_ZEROS) + 1)), digits.lstrip("0")]
     for prefix in dict.fromkeys([plan.international_prefix, *INTERNATIONAL_PREFIXES]):
         if prefix and digits.startswith(prefix):
             found.append(digits[len(prefix) :].lstrip("0"))

@@ -112,22 +112,6 @@ def entry_of(tenant: str, account: str, trunk: str, a_number: str, b_range: str)
     return f"{tenant}|A|{account}|{a_number}|{b_range}" if account else f"{tenant}|T|{trunk}|{a_number}|{b_range}"
 
 
-def candidates(tenant: str, account: str, trunk: str, a_number: str, b_number: str) -> list[str]:
-    """The entries that refuse a call, in the order in which a switch looks them up: account before trunk, with a_number before
-    without, the longest b_range first.
-
-    >>> candidates("t1", "acme", "", "", "88")
-    ['t1|A|acme||88', 't1|A|acme||8', 't1|A|acme||']
-    """
-    found = []
-    for letter, who in (("A", account), ("T", trunk)):
-        if not who:
-            continue
-        for a in dict.fromkeys((a_number, "")):
-            found += [f"{tenant}|{letter}|{who}|{a}|{b_number[:n]}" for n in range(min(15, len(b_number)), -1, -1)]
-    return found
-
-
 def seconds_left(expires_at_ms: int, now_ms: int) -> int:
     """The life to give an entry, so that it ends at its time and at most a second later. Switches count in whole seconds of the
     clock, and an entry of n seconds lives until the end of the n-th after this one.

@@ -1,11 +1,6 @@
 """A switch of our own, in process: the block tables, rules and JSON-RPC of `kamailio.cfg`, without the telephony.
 
-The simulator's calls ask it, tests drive the dispatcher against it. The questions come in the order of `kamailio.cfg`:
-
-1. A call to or from a protected number passes, and so does one of a protected account or trunk. Nothing of ours needs to be
-alive. 2. For two hours after a line has called an emergency number, calls to that line and its national calls pass.
-3. While the hold flag is on, everything passes.
-4. The longest matching entry of `blocks` refuses; one of `shadow` only says that it would have.
+The simulator's calls ask it, tests drive the dispatcher against it. Who is let in: `core.admission`.
 
 >>> switch = Loopback(clock=lambda: 1000.0)
 >>> _ = switch.rpc("htable.setxs", ["blocks", "t1|A|acme||882", "order-1", 60])
@@ -26,24 +21,21 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 
 import msgspec
-import phonenumbers
 
+from core.admission import Admission, Asked, admit
 from core.numbers import DialPlan
-from core.safety import SHORT
-from switches.control import BLOCKS, CTL, FENCE_HEADER, PROTECTED, SHADOW, TOKEN_HEADER, candidates
+from core.safety import MAX_TTL_MS
+from switches.control import BLOCKS, CTL, FENCE_HEADER, PROTECTED, SHADOW, TOKEN_HEADER
 from switches.digest import digest, mark, spell
 
 CALLBACK_S = 2 * 3600
 """How long a line that has called an emergency number can be called back, and call on in its country."""
 
-AUTOEXPIRE_S = 86_400
+AUTOEXPIRE_S = MAX_TTL_MS // 1000
 """Of the block tables, as in `kamailio.cfg`: an entry set without a life would end after it."""
 
 MAX_BODY_BYTES = 64 * 1024
 MAX_LINES = 100_000
-
-WORLD_CODES = ("80", "87", "88", "979")
-"""Country codes that the world shares: freephone, satellite, networks, premium rate."""
 
 
 class RpcError(Exception):
@@ -66,23 +58,6 @@ class _Item(NamedTuple):
     ends_s: float | None
 
 
-def is_national(a_number: str, b_number: str) -> bool:
-    """Whether two E.164 numbers are of one country.
-
-    >>> is_national("4318123456", "43512345678"), is_national("4318123456", "88213000123"), is_national("", "4351234")
-    (True, False, False)
-    """
-    code = _country_code(a_number)
-    return bool(code) and code == _country_code(b_number)
-
-
-def _country_code(digits: str) -> int:
-    try:
-        return phonenumbers.parse("+" + digits).country_code or 0
-    except phonenumbers.NumberParseException:
-        return 0
-
-
 class Loopback:
     """The tables and the rules. `clock` gives seconds; `sweep_s`: expired entries are counted and dumped until they are swept."""
 
@@ -90,14 +65,16 @@ class Loopback:
         self,
         clock: Callable[[], float] = time.time,
         sweep_s: float = 0.0,
-        emergency: tuple[str, ...] = DialPlan().emergency,
+        plan: DialPlan = DialPlan(),
+        emergency: tuple[str, ...] = (),
     ) -> None:
         self._clock = clock
         self._sweep_s = sweep_s
-        self._emergency = frozenset(emergency)  # the dial plan's: they pass whether or not a dispatcher has ever been here
+        self._emergency = frozenset(emergency)  # beside the dial plan's
+        self._plan = plan  # of calls that name none; its emergency numbers pass whether or not a dispatcher has ever been here
         self._swept_s = 0.0
         self._lock = threading.RLock()
-        self._after: dict[str, float] = {}  # "to|line" and "from|who|line" after an emergency call -> until when they pass
+        self._after: dict[str, float] = {}  # what an emergency call has opened -> until when
         self._fence = 0
         self.commands = 0
         self.trouble = ""  # for tests: "hang", "nonsense" or "close"
@@ -128,44 +105,26 @@ class Loopback:
         return verdict.order_id if verdict.refused else ""
 
     def verdict(self, tenant: str, account: str, trunk: str, a_number: str, b_number: str) -> Verdict:
-        """What becomes of a call, with what its record says about it."""
-        passes = Verdict(False, "")
+        """What becomes of a call of a trunk that takes every number, with what its record says about it."""
+        found = self.admit(Asked(tenant, account, trunk, a_number, b_number, accept_unreadable=True), self._plan)
+        return Verdict(found.code != 0, found.order_id)
+
+    def admit(self, asked: Asked, plan: DialPlan) -> Admission:
+        """What becomes of a call; an emergency call opens its hours."""
         now_s = self._clock()
         with self._lock:
-            protected = self.tables[PROTECTED]
-            who = f"{tenant}|{account or 'trunk:' + trunk}|{a_number}"
-            if b_number in self._emergency or str(protected.get(b_number, _Item("", None)).value).startswith("emergency"):
-                self._emergency_call(who, a_number, now_s)
-                return passes
-            if f"A|{account}" in protected or f"T|{trunk}" in protected:
-                return passes
-            if self._is_protected(a_number) or self._is_protected(b_number):
-                return passes
-            if self._after.get(f"to|{b_number}", 0.0) > now_s:
-                return passes
-            if self._after.get(f"from|{who}", 0.0) > now_s and is_national(a_number, b_number):
-                return passes
-            if self.held():
-                return passes
-            for table, refused in ((BLOCKS, True), (SHADOW, False)):
-                for entry in candidates(tenant, account, trunk, a_number, b_number):
-                    item = self.tables[table].get(entry)
-                    if item and (item.ends_s is None or item.ends_s > now_s):
-                        return Verdict(refused, str(item.value) if refused else f"shadow:{item.value}")
-        return passes
+            found = admit(asked, plan, lambda table, key: self._value(table, key, now_s), held=self.held(), emergency=self._emergency)
+            if len(self._after) >= MAX_LINES:
+                self._after = {name: until for name, until in self._after.items() if until > now_s}
+            if len(self._after) < MAX_LINES:
+                self._after.update(dict.fromkeys(found.opens, now_s + CALLBACK_S))
+        return found
 
-    def _is_protected(self, digits: str) -> bool:
-        """A short number as it is dialled; a full one with its extensions."""
-        protected = self.tables[PROTECTED]
-        return digits in protected or any(digits[:n] in protected for n in range(SHORT + 1, len(digits)))
-
-    def _emergency_call(self, who: str, a_number: str, now_s: float) -> None:
-        if len(self._after) >= MAX_LINES:
-            self._after = {name: until for name, until in self._after.items() if until > now_s}
-        self._after[f"from|{who}"] = now_s + CALLBACK_S
-        # A satellite or premium number is no line to call back: a forged caller would open its range to everybody.
-        if a_number and not a_number.startswith(WORLD_CODES):
-            self._after[f"to|{a_number}"] = now_s + CALLBACK_S
+    def _value(self, table: str, key: str, now_s: float) -> str:
+        if table == "after":
+            return "1" if self._after.get(key, 0.0) > now_s else ""
+        item = self.tables[table].get(key)
+        return str(item.value) if item and (item.ends_s is None or item.ends_s > now_s) else ""
 
     def live(self, table: str = BLOCKS) -> dict[str, str]:
         """Entries of a table that have not expired: entry -> order id."""

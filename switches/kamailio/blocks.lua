@@ -170,13 +170,13 @@ end
 function admit(call, plan, safe)
   local line = (call.b_kind == "emergency" or is_emergency_line(call.b_number, plan)) and call.b_number
   local code, order, shadow
-  if not line and not safe then
+  if not line then
     code, order, shadow = refusal(call, plan)
-    if code or shadow then line = emergency_line(call.b_raw, plan) end
+    if code or shadow then line = emergency_line(call.b_raw, plan) or (safe and "") end
   end
-  if line or safe then
+  if line then
     pcall(after_emergency_begins, call, plan)
-    return { number = line or "", emergency = true }
+    return { number = line, emergency = true }
   end
   if (code or shadow) and call.tenant ~= "" then
     for _, digits in ipairs(readings(call.b_raw, plan)) do

@@ -130,7 +130,16 @@ function in_call(known)
       return
     end
     local call, side = marked_call()
-    if not call then return end
+    if not call then
+      -- No dialog and no mark of ours: nothing ends by it here, but where it came through us the other end must hear of it. If it is
+      -- taken, its stop names the call as the message does, and no account.
+      if method == "BYE" and pv("$hdr(Route)") then
+        set("$var(rf_way)", "mark")
+        set("$avp(rf_ends)", "")
+        remember_bye(text_field("call_id", pv("$ci")) .. text_field("from_tag", pv("$ft")), nil)
+      end
+      return
+    end
     if call.boot == boot_id() then
       local fork = tostring(KSR.htable.sht_get("forks", fork_key(call, side)) or "")
       if fork == "" and method ~= "BYE" then return end -- a tag that no fork of this call has answered with
@@ -185,7 +194,7 @@ end
 function remember_bye(known, side)
   set("$avp(rf_bye_at)", ms(now_ms()))
   set("$avp(rf_bye_known)", known or "")
-  set("$avp(rf_bye_says)", number_field("q850", q850_of(pv("$hdr(Reason)"))) .. (',"release_side":"%s"'):format(side)
+  set("$avp(rf_bye_says)", number_field("q850", q850_of(pv("$hdr(Reason)"))) .. (side and (',"release_side":"%s"'):format(side) or "")
     .. text_field("release_cause_text", pv("$hdr(Reason)")))
 end
 

@@ -8,6 +8,7 @@ local WITHHELD = {
 
 local SHORT_MOST = 6
 local MOST_GROUPS = 6
+local MOST_ZEROS = 4
 
 function split(text, separator)
   local parts = {}
@@ -98,7 +99,7 @@ local function without_bracket(text)
   local head, inside, tail = text:match("^(%+?[ %-%./]*%d[%d %-%./]*)%((%d+)%)(.*)$")
   if not head then return text end
   local code = head:gsub("%D", "")
-  if head:sub(1, 1) ~= "+" then code = code:gsub("^00", "") end
+  if head:sub(1, 1) ~= "+" then code = code:match("^00(.*)$") or "" end
   if code ~= "" and code == country_code(code) and NUMBERING.national_prefix[code] == inside then return head .. tail end
   return text
 end
@@ -110,7 +111,8 @@ end
 
 local function trimmed(text) return text:match("^[%s\28-\31]*(.-)[%s\28-\31]*$") end
 
--- What was dialled, out of a URI or a header: text, the digits of a global phone-context, whether it went through a float.
+-- What was dialled, out of a URI or a header: text, the digits of a global phone-context, whether it went through a float, and the
+-- text with what stands in brackets.
 local function unpacked(raw)
   local text = trimmed(raw)
   local inside = text:match(".*<([^<>]*)>")
@@ -128,8 +130,8 @@ local function unpacked(raw)
     if plain == text then break end
     text = plain
   end
-  local float = is_float(trimmed(text))
-  return without_separators(without_bracket(text)):match("^[\r\n\t\v\f]*(.-)[\r\n\t\v\f]*$"), context, float
+  local function plain(one) return without_separators(one):match("^[\r\n\t\v\f]*(.-)[\r\n\t\v\f]*$") end
+  return plain(without_bracket(text)), context, is_float(trimmed(text)), plain(text)
 end
 
 -- --- what it means ---
@@ -269,11 +271,17 @@ function readings(raw, plan)
     end
   end
   add((normalise(raw, plan)))
-  local text, context = unpacked(raw)
-  for _, one in ipairs(dial_texts(text, plan)) do
+  local text, context, _, whole = unpacked(raw)
+  local texts = dial_texts(text, plan)
+  if whole ~= text then
+    for _, one in ipairs(dial_texts(whole, plan)) do texts[#texts + 1] = one end
+  end
+  for _, one in ipairs(texts) do
     local digits = one:gsub("%+", "")
-    local numbers = { digits, without_zeros(digits) }
+    local numbers = { digits }
     local function also(number) numbers[#numbers + 1] = number end
+    for n = 1, math.min(#digits:match("^0*"), MOST_ZEROS) do also(digits:sub(n + 1)) end
+    also(without_zeros(digits))
     if starts(digits, plan.international) then also(without_zeros(digits:sub(#plan.international + 1))) end
     for _, prefix in ipairs(NUMBERING.international) do
       if starts(digits, prefix) then also(without_zeros(digits:sub(#prefix + 1))) end

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.numbers import DialPlan, normalise
+from core.numbering import without_trunk_zero
+from core.numbers import DialPlan, normalise, readings
 
 E164 = DialPlan()
 VIENNA = DialPlan(
@@ -16,6 +17,8 @@ NEW_YORK = DialPlan(
     name="nanp", country_code="1", international_prefix="011", trunk_prefix="1", bare_is_e164=False, emergency=("911",)
 )
 MOSCOW = DialPlan(name="moscow", country_code="7", international_prefix="810", trunk_prefix="8", emergency=("112", "02"))
+
+LONDON = DialPlan(name="london", country_code="44", trunk_prefix="0", emergency=("112", "999"))
 
 VECTORS = [
     # plan, raw, digits, kind
@@ -34,7 +37,7 @@ VECTORS = [
     (E164, "+1234567890123456", "", "invalid"),
     (E164, "00", "00", "short"),
     (E164, "000123456789", "", "invalid"),
-    (E164, "+112", "", "invalid"),
+    (E164, "+112", "112", "emergency"),
     (E164, "", "", "withheld"),
     (E164, "   ", "", "withheld"),
     (E164, "Anonymous", "", "withheld"),
@@ -42,10 +45,58 @@ VECTORS = [
     (E164, "RESTRICTED", "", "withheld"),
     (E164, "ACME Bank", "", "alpha"),
     (E164, "1800FLOWERS", "", "alpha"),
-    (E164, "12%41", "", "invalid"),
+    (E164, "12%41", "", "alpha"),
     (E164, "+", "", "invalid"),
-    (E164, "\u0661\u0662\u0663\u0664\u0665\u0666\u0667", "", "invalid"),  # digits, but not the telephone's
+    (E164, "\u0661\u0662\u0663\u0664\u0665\u0666\u0667", "", "alpha"),  # digits, but not the telephone's
     (E164, "4312345\x00", "", "invalid"),
+    (E164, "%2B43%201%20234567", "431234567", "e164"),
+    (E164, "%252B431234567", "431234567", "e164"),
+    (E164, "<sip:+431234567@host;user=phone>", "431234567", "e164"),
+    (E164, '"Bob" <tel:+43-1-234567>;tag=abc', "431234567", "e164"),
+    (E164, '"<tel:+1>" <sip:+431234567:secret@host?Subject=x>', "431234567", "e164"),
+    (E164, "sip:+431234567;npdi;rn=+4366000@host;user=phone", "431234567", "e164"),
+    (E164, "tel:1234567;phone-context=+43", "431234567", "e164"),
+    (E164, "tel:0791234567;phone-context=%2B41", "41791234567", "e164"),
+    (E164, "TEL:7946-0000;Phone-Context=+44-20", "442079460000", "e164"),
+    (E164, "tel:1234567;phone-context=example.net", "1234567", "e164"),
+    (E164, "+43 (0)664 1234567", "436641234567", "e164"),
+    (E164, "+44(0)20 7946 0000", "442079460000", "e164"),
+    (E164, "0049 (0) 30 1234567", "49301234567", "e164"),
+    (E164, "+36 (06) 1 2345678", "3612345678", "e164"),
+    (E164, "+7 (8) 495 1234567", "74951234567", "e164"),
+    (E164, "+39 06 1234567", "39061234567", "e164"),
+    (E164, "+39 (0)6 1234567", "39061234567", "e164"),
+    (E164, "+430664 1234567", "436641234567", "e164"),
+    (E164, "+0043 664 1234567", "436641234567", "e164"),
+    (E164, "00+43 664 1234567", "436641234567", "e164"),
+    (E164, "43\u00a0664\u20111234567", "436641234567", "e164"),
+    (E164, "\u202a+436641234567\u202c", "436641234567", "e164"),
+    (E164, "*31#436641234567", "436641234567", "e164"),
+    (E164, "*#31#+436641234567", "436641234567", "e164"),
+    (E164, "*67436641234567", "436641234567", "e164"),
+    (E164, "*82-1-201-555-0123", "12015550123", "e164"),
+    (E164, "436641234567,,12#", "436641234567", "e164"),
+    (E164, "436641234567p12", "436641234567", "e164"),
+    (E164, "436641234567#", "436641234567", "e164"),
+    (E164, "*21*436641234567#", "", "invalid"),  # a call is forwarded by this, none is placed
+    (E164, "436641234567*12", "", "invalid"),
+    (E164, "43664111222.0", "", "invalid"),
+    (E164, "43664111222.00", "", "invalid"),
+    (E164, "4.3664111222E+10", "", "invalid"),
+    (E164, "8,8213555e10", "", "invalid"),
+    (E164, "1234#88213123456", "", "invalid"),
+    (E164, "0043112", "112", "emergency"),
+    (E164, "*31#112", "112", "emergency"),
+    (E164, "112#", "112", "emergency"),
+    (E164, "%31%31%32", "112", "emergency"),
+    (VIENNA, "*31#01234567", "431234567", "national"),
+    (LONDON, "14102079460000", "442079460000", "national"),
+    (LONDON, "1470 020 7946 0000", "442079460000", "national"),
+    (LONDON, "141999", "999", "emergency"),
+    (LONDON, "14188213123", "14188213123", "e164"),  # Quebec, and no code before a number
+    (NEW_YORK, "11672015550123", "12015550123", "national"),
+    (NEW_YORK, "*672015550123", "12015550123", "national"),
+    (NEW_YORK, "1167911", "911", "emergency"),
     (VIENNA, "01234567", "431234567", "national"),
     (VIENNA, "1234567", "431234567", "national"),
     (VIENNA, "004915112345678", "4915112345678", "e164"),
@@ -68,6 +119,42 @@ def test_a_raw_number_means(plan: DialPlan, raw: str, digits: str, kind: str):
     assert normalise(raw, plan) == (digits, kind)
 
 
+READINGS = [
+    # plan, raw, a number that some carrier would route it by
+    (E164, "1234#88213123456", "88213123456"),
+    (E164, "88213*123456", "88213123456"),
+    (E164, "88213*123456", "88213"),
+    (E164, "+0+088213123456", "88213123456"),
+    (E164, "01188213123456", "88213123456"),
+    (E164, "000088213123456", "88213123456"),
+    (E164, "8\n8213123456", "88213123456"),
+    (E164, "88213x123456", "88213"),
+    (E164, "\uff14\uff13\uff11\uff14\uff10\uff14\uff10", "4314040"),
+    (E164, "4314040*12", "4314040"),
+    (E164, "4314040123456789", "4314040123456789"),
+    (E164, "*112", "112"),
+    (E164, "0112", "112"),
+    (E164, "43144", "144"),
+    (E164, "+43116123", "116123"),
+    (E164, "sip:112@", "112"),
+    (LONDON, "1410088213123456", "88213123456"),
+    (VIENNA, "*31*088213123456", "4388213123456"),
+]
+
+
+@pytest.mark.parametrize(("plan", "raw", "digits"), READINGS, ids=[f"{p.name}:{r!r}:{d}" for p, r, d in READINGS])
+def test_a_raw_number_could_be_routed_by(plan: DialPlan, raw: str, digits: str):
+    assert digits in readings(raw, plan)
+
+
+@given(st.text(max_size=40), st.sampled_from([E164, VIENNA, LONDON, NEW_YORK, MOSCOW]))
+def test_readings_are_digits_none_twice_and_begin_with_what_is_meant(raw: str, plan: DialPlan):
+    found = readings(raw, plan)
+    assert all(digits.isascii() and digits.isdigit() for digits in found) and len(set(found)) == len(found)
+    meant = normalise(raw, plan).digits
+    assert not meant or found[0] == meant
+
+
 @given(st.text(max_size=40), st.sampled_from([E164, VIENNA, NEW_YORK, MOSCOW]))
 def test_whatever_a_caller_sends_is_digits_or_nothing(raw: str, plan: DialPlan):
     digits, kind = normalise(raw, plan)
@@ -77,6 +164,7 @@ def test_whatever_a_caller_sends_is_digits_or_nothing(raw: str, plan: DialPlan):
         assert 7 <= len(digits) <= 15 and digits[0] != "0"
 
 
-@given(st.from_regex(r"[1-9][0-9]{6,14}", fullmatch=True), st.sampled_from([E164, VIENNA, NEW_YORK, MOSCOW]))
+@given(st.from_regex(r"[1-9][0-9]{8,14}", fullmatch=True), st.sampled_from([E164, VIENNA, NEW_YORK, MOSCOW]))
 def test_a_plus_means_the_same_on_every_trunk(digits: str, plan: DialPlan):
-    assert normalise("+" + digits, plan) == (digits, "e164")
+    full = without_trunk_zero(digits)
+    assert normalise("+" + digits, plan) == ((full, "e164") if len(full) >= 7 else ("", "invalid"))

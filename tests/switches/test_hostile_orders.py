@@ -129,7 +129,7 @@ def test_hostile_orders_leave_the_switch_clean(house):
                         digits.isascii() and digits.isdigit() and len(digits) <= 15 and not protected.meets(digits)
                     ), entry
                 assert item.ends_s and item.ends_s * 1000 <= house.clock() + MAX_TTL_MS + 1000
-        assert house.switch.lookup("t1", "acme", "", HOSPITAL, "4318123") == ""
+        assert house.switch.lookup("t1", "acme", "", "4318123", HOSPITAL + "7") == ""
         assert house.switch.lookup("t1", "acme", "", "4318123", HOSPITAL) == ""
 
     drive()

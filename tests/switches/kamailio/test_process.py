@@ -105,7 +105,7 @@ def test_workers_that_outlived_their_main_process_do_not_disturb_the_next_start(
     os.kill(bench.running.process.pid, signal.SIGKILL)
     bench.running.process.wait()
     bench.running = start(bench.running.settings)
-    boot = bench.records("boot")[-1]["boot_id"]
+    boot = bench.wait_for("boot", 2)[-1]["boot_id"]
     with Phone("127.0.0.1", bench.carrier_ports[0]) as callee, Phone("127.0.0.2") as caller:
         for n in range(6):
             call = establish(caller, callee, bench.address, f"431234567{n}")

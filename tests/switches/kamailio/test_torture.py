@@ -11,6 +11,7 @@ from kamailio_calls import ACME, Bench, picks_up, talk
 from raw_sip import Phone, establish
 
 from core.record import MAX_BYTES, Record
+from switches.kamailio.settings import Source
 
 pytestmark = pytest.mark.kamailio
 NewBench = Callable[..., Bench]
@@ -76,11 +77,21 @@ def test_a_name_that_kamailio_cannot_read_is_refused_with_a_record(new_bench: Ne
     "number", [b"43abc%41%00", b"%", b"%%%", b"43%2", b"alice", b"*21*43123%23", b"4" * 3000, b"\xc3\xa9\xff", b"12'34"]
 )
 def test_a_number_of_letters_and_percent_signs_is_no_reason_to_stop(new_bench: NewBench, number: bytes) -> None:
-    bench = new_bench()
+    bench = new_bench(sources=(Source(ACME, "t1", "acme", "in-acme", accept_unreadable=True),))
     with Phone("127.0.0.1", bench.carrier_ports[0]) as callee, Phone(ACME) as caller:
         call = establish(caller, callee, bench.address, number)
         call.hang_up(call.callee)
     assert of_calls(bench) == ["setup", "ringing", "answer", "stop"]
+
+
+@pytest.mark.parametrize("number", [b"43abc%41%00", b"alice", b"*21*43123%23", b"4" * 30, b"\xc3\xa9\xff", b"12'34", b"1234%23x"])
+def test_what_means_no_number_is_refused_and_recorded_where_the_trunk_does_not_take_it(new_bench: NewBench, number: bytes) -> None:
+    bench = new_bench()
+    with Phone(ACME) as caller:
+        caller.send(caller.invite(number, to=bench.address), bench.address)
+        assert caller.final() == 484
+    (refused,) = bench.wait_for("refused")
+    assert (refused["sip_code"], refused["account"]) == (484, "acme") and refused["b_raw"]
 
 
 @pytest.mark.parametrize("same_tag", [False, True])
@@ -136,6 +147,5 @@ def test_noise_on_the_port_is_no_call(new_bench: NewBench) -> None:
         assert phone.final() == 405
         phone.send(phone.invite("1", to=bench.address, method="BYE", to_tag="nobody"), bench.address)
         assert phone.final() == 481
-    (stop,) = [record for record in valid(bench) if record.event not in ("boot", "refused")]
-    assert stop.event == "stop" and not stop.account and not stop.dialog_id
+    assert [record.event for record in valid(bench) if record.event not in ("boot", "refused")] == []
     assert {record.sip_code for record in valid(bench) if record.event == "refused"} <= {400}

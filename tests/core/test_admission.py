@@ -1,0 +1,109 @@
+"""Who is let in: the table of cases, and spellings and plans that nobody thought of."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from admission_cases import CASES, PARTIES, PLANS
+
+from core.admission import Admission, Asked, admit
+from core.numbers import CALLER_CODES, DialPlan, normalise
+from switches.kamailio.settings import EMERGENCY
+
+
+class World:
+    """The tables of a switch, as dictionaries."""
+
+    def __init__(self, **tables: dict[str, str]) -> None:
+        self.tables = {"blocks": {}, "shadow": {}, "protected": {}, "after": {}, **tables}
+
+    def call(self, who: str, a_raw: str, b_raw: str) -> Admission:
+        party = PARTIES[who]
+        asked = Asked(
+            "t1" if party.account else "", party.account, party.trunk, a_raw, b_raw, party.caller_ranges, party.accept_unreadable
+        )
+        found = admit(asked, PLANS[party.plan], lambda table, key: self.tables[table].get(key, ""), emergency=frozenset(EMERGENCY))
+        self.tables["after"].update(dict.fromkeys(found.opens, "1"))
+        return found
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["what"])
+def test_the_table_of_cases(case):
+    world = World(**{name: dict(case.get(name, {})) for name in ("blocks", "shadow", "protected")})
+    for call in case["calls"]:
+        found = world.call(call["from"], call["a"], call["b"])
+        sent = found.number or normalise(call["b"], PLANS[PARTIES[call["from"]].plan]).digits or call["b"]
+        assert (found.code, None if found.code else sent) == (call["code"], call["sent"]), call
+
+
+# --- spellings that nobody thought of ---
+
+PLANS_OF_ALL = st.builds(
+    DialPlan,
+    country_code=st.sampled_from(["", "43", "44", "1", "39", "61", "852", "353"]),
+    international_prefix=st.sampled_from(["00", "011", "810", "0011"]),
+    trunk_prefix=st.sampled_from(["", "0", "1", "8"]),
+    tech_prefixes=st.sampled_from([(), ("7001#",), ("9*", "55")]),
+    bare_is_e164=st.booleans(),
+    short_max=st.sampled_from([3, 6]),
+)
+SEPARATORS = st.sampled_from(["", "-", " ", ".", "%20", "(", ")", "/", "\u00a0", "\u200b", "\u2011", "%2D", "%C2%A0"])
+FRONTS = st.sampled_from(["", "+", "*31#", "#31#", "*#31#", "*67", "*82", "*31*", "%2B", "%2A31%23", "*", "#", " ", "0", "00", "+00", "\t"])
+BACKS = st.sampled_from(["", "#", "%23", "*", ",", ",,12", "p", "w5", ";", ";ext=1", "%00", "%0a", " ", "x9", ";phone-context=+43"])
+
+
+@st.composite
+def spelled(draw, digits: str) -> str:
+    """Digits as a telephone, a PBX or a person could write them; now and then escaped."""
+    escaped = draw(st.booleans())
+    body = "".join((f"%{ord(digit):02x}" if escaped and draw(st.booleans()) else digit) + draw(SEPARATORS) for digit in digits)
+    text = draw(FRONTS) + body + draw(BACKS)
+    return draw(st.sampled_from(["{}", "sip:{}@host", "<sip:{}@host;user=phone>", "tel:{}", '"A <b>" <sip:{}@host>'])).format(text)
+
+
+LIFE = World(blocks={"t1|A|acme||": "o-1"}, protected={"4314040": "hospital", "116123": "crisis line"}).tables
+
+
+def ask(b_raw: str, plan: DialPlan, tables: dict[str, dict[str, str]] = LIFE, tenant: str = "t1") -> Admission:
+    asked = Asked(tenant, "acme" if tenant else "", "", "4319990001", b_raw)
+    return admit(asked, plan, lambda table, key: tables[table].get(key, ""), emergency=frozenset(EMERGENCY))
+
+
+@settings(max_examples=4000, deadline=None)
+@given(st.data(), PLANS_OF_ALL, st.sampled_from(["112", "911", "144", "000"]), st.sampled_from(["t1", ""]))
+def test_no_emergency_call_is_refused_however_it_is_spelled(data, plan: DialPlan, number: str, tenant: str):
+    raw = data.draw(spelled(number))
+    found = ask(raw, plan, tenant=tenant)
+    assert found.code == 0 and (found.number or normalise(raw, plan).digits) == number
+
+
+@settings(max_examples=4000, deadline=None)
+@given(st.data(), PLANS_OF_ALL, st.sampled_from(["4314040", "431404012", "116123"]))
+def test_no_protected_call_is_refused_however_it_is_spelled(data, plan: DialPlan, number: str):
+    assert ask(data.draw(spelled(number)), plan).code == 0
+
+
+@settings(max_examples=4000, deadline=None)
+@given(st.data(), PLANS_OF_ALL)
+def test_no_blocked_number_passes_however_it_is_spelled(data, plan: DialPlan):
+    """But where the plan gives the digits another meaning: then that number is what is sent."""
+    raw = data.draw(spelled("88213123456"))
+    found = ask(raw, plan, World(blocks={"t1|A|acme||88213": "o-1"}).tables)
+    meant = normalise(raw, plan)
+    assert found.code == 603 or (meant.digits and not meant.digits.startswith("88213"))
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.sampled_from(sorted(CALLER_CODES)), st.data(), st.sampled_from(["112", "911"]))
+def test_codes_of_each_country_before_an_emergency_number(country: str, data, number: str):
+    code = data.draw(st.sampled_from(CALLER_CODES[country].digits))
+    plan = DialPlan(country_code=country, trunk_prefix="0")
+    found = ask(code + number, plan)
+    assert found.code == 0 and (found.number or normalise(code + number, plan).digits) == number
