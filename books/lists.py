@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from books import audit, tables
 from books.emergency import countries, lifelines
 from books.upsert import put, put_once
+from core.numbers import DialPlan, number_of
 from core.orders import Key
 from core.safety import Protected
 
@@ -37,8 +38,11 @@ def add(conn: sa.Connection, list_: List, kind: Kind, value: str, why: str, who:
     """Puts an entry on a list. `tenant` "" = every tenant's. A number is digits, as the switch sees it after the dial plan."""
     if list_ not in LISTS or kind not in KINDS:
         raise ValueError(f"there is no list {list_!r} of {kind!r}: lists are {', '.join(LISTS)}, kinds {', '.join(KINDS)}")
-    if kind == "number" and not (value.isascii() and value.isdigit() and 1 < len(value) <= 15):
-        raise ValueError(f"{value!r} is not a number of 2 to 15 digits")
+    if kind == "number":
+        if not (value.isascii() and value.isdigit() and 1 < len(value) <= 15):
+            raise ValueError(f"{value!r} is not a number of 2 to 15 digits")
+        if (means := number_of(value, DialPlan())) != value:
+            raise ValueError(f"{value!r} is dialled, and means {means}: list that")
     if list_ == "protected" and tenant:
         raise ValueError("what is protected is protected for every tenant")
     if not value or not why:

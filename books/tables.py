@@ -97,6 +97,8 @@ trunks = sa.Table(
     sa.Column("max_call_s", sa.Integer, nullable=False),
     sa.Column("hung_ends", sa.Text, nullable=False),
     _ms("at_ms"),
+    _text("caller_ranges", "[]"),  # JSON list of prefixes of the callers that it is trusted for
+    sa.Column("accept_unreadable", sa.Boolean, nullable=False, server_default=sa.false()),
 )
 
 dial_plans = sa.Table(

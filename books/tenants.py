@@ -53,7 +53,8 @@ def put_carrier(conn: sa.Connection, carrier: Carrier, now_ms: int) -> None:
 
 
 def put_trunk(conn: sa.Connection, trunk: Trunk, now_ms: int) -> None:
-    put(conn, tables.trunks, {**_whole(trunk), "sources": _json(trunk.sources), "caps": _json(trunk.caps), "at_ms": now_ms})
+    lists = {"sources": _json(trunk.sources), "caller_ranges": _json(trunk.caller_ranges), "caps": _json(trunk.caps)}
+    put(conn, tables.trunks, {**_whole(trunk), **lists, "at_ms": now_ms})
 
 
 def put_dial_plan(conn: sa.Connection, plan: DialPlan, now_ms: int) -> None:
@@ -115,6 +116,8 @@ def trunks(conn: sa.Connection) -> list[Trunk]:
             caps=msgspec.json.decode(row.caps, type=Caps),
             max_call_s=row.max_call_s,
             hung_ends=row.hung_ends,
+            caller_ranges=msgspec.json.decode(row.caller_ranges, type=tuple[str, ...]),
+            accept_unreadable=row.accept_unreadable,
         )
         for row in conn.execute(sa.select(tables.trunks).order_by(tables.trunks.c.tenant, tables.trunks.c.name))
     ]

@@ -94,14 +94,16 @@ class Row(NamedTuple):
 class Place:
     """Where a record stands: its row, its state, and where its row of Work goes."""
 
-    __slots__ = ("at", "dedupe", "row", "rows", "state")
+    __slots__ = ("at", "dedupe", "note", "row", "rows", "state")
 
-    def __init__(self, state: Calls, rows: Rows, at: int, row: Row, dedupe: bool) -> None:
-        self.state, self.rows, self.at, self.row, self.dedupe = state, rows, at, row, dedupe
+    def __init__(self, state: Calls, rows: Rows, at: int, row: Row, dedupe: bool, note: str) -> None:
+        self.state, self.rows, self.at, self.row, self.dedupe, self.note = state, rows, at, row, dedupe, note
 
     def say(self, disposition: str, reason: str = "", flight: Flight | None = None, **more: object) -> None:
-        """The record's one row of Work."""
+        """The record's one row of Work. What was noted of the record stands behind the reason."""
         row = self.row
+        if self.note:
+            reason = f"{reason}; {self.note}" if reason else self.note
         emit(
             self.rows, self.state, RECORD, self.at, row.offset, row.learned_ms, row.at_ms, flight, row.event, disposition, reason,
             **more,  # type: ignore[arg-type]
@@ -126,6 +128,7 @@ def assemble(states: dict[int, Calls], decoded: Decoded, silence: Silence, *, de
     for partition, offset in [*((r.partition, r.offset) for r in decoded.rejects), *((p, -1) for p in ticks)]:
         state = states.setdefault(partition, Calls(partition))
         state.next_offset = max(state.next_offset, offset + 1)
+    notes = decoded.notes
     columns = [decoded.records.get_column(name).to_list() for name in Row._fields]
     for at, row in enumerate(map(Row._make, zip(*columns, strict=True))):
         state = states.get(row.partition) or states.setdefault(row.partition, Calls(row.partition))
@@ -133,7 +136,7 @@ def assemble(states: dict[int, Calls], decoded: Decoded, silence: Silence, *, de
         while pending and pending[-1][0] < row.offset:
             _tick(state, rows, *pending.pop(), silence)
         state.next_offset = max(state.next_offset, row.offset + 1)
-        _record(Place(state, rows, at, row, dedupe))
+        _record(Place(state, rows, at, row, dedupe, notes.get((row.partition, row.offset), "") if notes else ""))
     for partition, pending in ticks.items():
         while pending:
             _tick(states[partition], rows, *pending.pop(), silence)
@@ -187,12 +190,15 @@ def _is_new_delivery(here: Place) -> bool:
     if not verdict:
         return True
     number = f"sequence {row.seq} of boot {row.boot_id}"
+    if verdict == "leap":  # it may be one faulty number: it is counted, and moves nothing until others follow it
+        here.note = "; ".join(filter(None, (here.note, f"{number} is far ahead of every number before it")))
+        return True
     if verdict == schemas.DUPLICATE:
         here.say(schemas.DUPLICATE, f"{number} was delivered before")
     elif verdict == schemas.CONFLICT:
         here.say(schemas.CONFLICT, f"{number} was delivered before with other content")
-    elif verdict == "leap":
-        here.say(schemas.UNRATED, f"{number} is far ahead of every number before it")
+    elif verdict == "crowd":
+        here.say(schemas.UNRATED, f"{number} is one of many that are far ahead of this boot and of each other")
     else:
         here.say(schemas.UNRATED, f"{number} is too old to tell whether it was counted before")
     return False

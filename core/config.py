@@ -11,7 +11,7 @@ from typing import Literal
 
 import msgspec
 
-from core.numbers import DialPlan
+from core.numbers import DialPlan, is_range
 
 
 class Caps(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -149,8 +149,11 @@ def faults(config: Config) -> list[str]:
                     "set it on accounts, trunks or ranges"
                 )
     for one in config.ranges:
-        if not (one.b_range.isascii() and one.b_range.isdigit() and len(one.b_range) <= 15):
-            found.append(f"range {one.tenant}/{one.b_range}: {one.b_range!r} is not 1 to 15 digits")
+        if not is_range(one.b_range):
+            found.append(f"range {one.tenant}/{one.b_range}: {one.b_range!r} is not 1 to 15 digits from the country code on")
     for trunk in config.trunks:
         positive(f"trunk {trunk.tenant}/{trunk.name}: max_call_s", trunk.max_call_s)
+        for digits in trunk.caller_ranges:
+            if not is_range(digits):
+                found.append(f"trunk {trunk.tenant}/{trunk.name}: caller range {digits!r} is not 1 to 15 digits from the country code on")
     return found

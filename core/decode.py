@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import msgspec
 import polars as pl
 
-from core.record import MAX_BYTES, TICK_KEY, VERSION, Record, Tick, tenant_of
+from core.mend import mended
+from core.record import MAX_BYTES, TICK_KEY, VERSION, Record, Tick, poster_of, tenant_of
 from core.schemas import RECORDS
 
 MAX_KEPT_BYTES = 256 * 1024
@@ -51,6 +53,7 @@ class Decoded(NamedTuple):
     records: pl.DataFrame
     rejects: list[Reject]
     ticks: list[tuple[int, int, Tick]]  # partition, offset, tick
+    notes: Mapping[tuple[int, int], str] = MappingProxyType({})  # partition, offset -> what of a record was not kept (core.mend)
 
 
 DECODED = RECORDS.copy()
@@ -69,6 +72,7 @@ def decode(messages: Sequence[Message]) -> Decoded:
     records: list[Record] = []
     rejects: list[Reject] = []
     ticks: list[tuple[int, int, Tick]] = []
+    notes: dict[tuple[int, int], str] = {}
     for partition, offset, learned_ms, key, value in messages:
         if key == TICK_KEY:
             ticks.append((partition, offset, decode_tick(value)))
@@ -81,16 +85,32 @@ def decode(messages: Sequence[Message]) -> Decoded:
             try:
                 record = _decode(value)
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:  # ValidationError is a DecodeError
-                fault = _explain(value, wrong)
-            else:
-                fault = _implausible(record, tenant, learned_ms)
+                kept = _mended(value)
+                if kept is None:
+                    fault = _explain(value, wrong)
+                else:
+                    record, notes[partition, offset] = kept
+            fault = fault or _implausible(record, tenant, key, learned_ms)
         if fault:
+            notes.pop((partition, offset), None)
             rejects.append(Reject(partition, offset, learned_ms, tenant, fault, value[:MAX_KEPT_BYTES]))
             continue
         records.append(record)
         digest = hashlib.blake2b(value, digest_size=8).digest()
         places.append((partition, offset, learned_ms, tenant, int.from_bytes(digest, "little", signed=True)))
-    return Decoded(_frame(places, records), rejects, ticks)
+    return Decoded(_frame(places, records), rejects, ticks, notes)
+
+
+def _mended(value: bytes) -> tuple[Record, str] | None:
+    """The record without what it says wrongly in fields that are not money, and a note of that; None where that does not help."""
+    try:
+        loose = _decode_any(value)
+        if not isinstance(loose, dict):
+            return None
+        record, notes = mended(loose)
+        return (msgspec.convert(record, Record), "; ".join(notes)) if notes else None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def _explain(value: bytes, wrong: Exception) -> str:
@@ -103,7 +123,9 @@ def _explain(value: bytes, wrong: Exception) -> str:
     return f"not a version {VERSION} record: {wrong}"
 
 
-def _implausible(record: Record, tenant: str, learned_ms: int) -> str:
+def _implausible(record: Record, tenant: str, key: bytes, learned_ms: int) -> str:
+    if poster := poster_of(key):
+        return f"the body says switch {record.switch!r}, the credential is {poster!r}'s: post it with the switch's own credential"
     if record.tenant and record.tenant != tenant:
         return f"the body says tenant {record.tenant!r}, the credential is {tenant!r}'s: post it with its own credential"
     if not EARLIEST_MS <= record.at_ms <= learned_ms + MAX_AHEAD_MS:

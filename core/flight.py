@@ -14,7 +14,7 @@ RING = 32_768
 """How many sequence numbers of a boot are remembered in a partition, 16 bytes each. What repeats beyond is `unrated`, never dropped."""
 
 BOOTS = 16
-"""How many boots of switches a partition remembers; the longest silent one is forgotten first."""
+"""How many boots of a switch a partition remembers; the longest silent one of that switch is forgotten first."""
 
 FORGOTTEN = 4096
 """Of how many more boots the highest number is remembered: what one of them sends again up to there is `unrated`, never counted twice."""
@@ -31,8 +31,12 @@ CLOSED = 1_000_000
 LATE_MS = 3_600_000
 """A switch whose shipper never says how far it has delivered is taken to be complete an hour behind the tick."""
 
-LEAP = 2**31
-"""A sequence number that is so far ahead of its boot's last one is a fault of its record, not the boot's next number."""
+FOLLOWERS = 8
+"""A sequence number that is more than a ring ahead of its boot's last one moves nothing until so many stand around it: one faulty number
+must not make all that follow it too old."""
+
+AHEAD = 64
+"""How many such numbers of a boot are remembered."""
 
 
 class Flight(msgspec.Struct):
@@ -86,6 +90,7 @@ class Ring(msgspec.Struct):
     seqs: array[int]
     hashes: array[int]
     top: int = -1
+    ahead: dict[int, int] = {}  # sequence number -> hash, of numbers far ahead that have no followers yet
 
 
 @dataclass
@@ -112,27 +117,61 @@ def complete_to_ms(tick: Tick, tenant: str, switch: str) -> int:
 
 
 def deliver(state: Calls, boot: str, seq: int, delivery: int) -> str:
-    """Whether a delivery is new (""), a duplicate, a conflict, older than what the ring remembers ("old") or far ahead of it ("leap")."""
+    """What a delivery is: new (""), new and far ahead ("leap"), a duplicate, a conflict, older than what is remembered ("old"), or one of
+    too many far ahead ("crowd"). `boot`: tenant, switch and boot id, with 0x1f between.
+
+    >>> state = Calls(0)
+    >>> [deliver(state, "t1\x1fk1\x1fb1", seq, 7) for seq in (1, 2**40, 2, 2**40, 2)]
+    ['', 'leap', '', 'duplicate', 'duplicate']
+    """
     ring = state.rings.pop(boot, None)
     if ring is None:
-        ring = Ring(array("q", [-1]) * RING, array("q", [0]) * RING)
-        if len(state.rings) >= BOOTS:
-            silent = next(iter(state.rings))
-            gone = state.rings.pop(silent).top
-            state.forgotten[silent] = max(gone, state.forgotten.pop(silent, -1))
-            if len(state.forgotten) > FORGOTTEN:
-                del state.forgotten[next(iter(state.forgotten))]
+        ring = Ring(array("q", [-1]) * RING, array("q", [0]) * RING, ahead={})
+        _make_room(state, boot)
     state.rings[boot] = ring  # the latest heard of stands last
+    if 0 <= ring.top < seq - RING:
+        return _far_ahead(ring, seq, delivery)
     slot = seq % RING
     if ring.seqs[slot] == seq:
         return schemas.DUPLICATE if ring.hashes[slot] == delivery else schemas.CONFLICT
-    if 0 <= ring.top < seq - LEAP:
-        return "leap"
+    if (known := ring.ahead.pop(seq, None)) is not None:  # the boot has come to it by itself
+        _put(ring, seq, known)
+        return schemas.DUPLICATE if known == delivery else schemas.CONFLICT
     if seq <= ring.top - RING or seq <= state.forgotten.get(boot, -1):
         return "old"
-    ring.seqs[slot], ring.hashes[slot] = seq, delivery
-    ring.top = max(ring.top, seq)
+    _put(ring, seq, delivery)
     return ""
+
+
+def _put(ring: Ring, seq: int, delivery: int) -> None:
+    ring.seqs[seq % RING], ring.hashes[seq % RING] = seq, delivery
+    ring.top = max(ring.top, seq)
+
+
+def _far_ahead(ring: Ring, seq: int, delivery: int) -> str:
+    if seq in ring.ahead:
+        return schemas.DUPLICATE if ring.ahead[seq] == delivery else schemas.CONFLICT
+    around = sorted(other for other in ring.ahead if abs(other - seq) < RING // 2)
+    if len(around) + 1 >= FOLLOWERS:  # the boot has moved on: what lies between was lost, and its gap is seen in the warehouse
+        for other in (*around, seq):
+            _put(ring, other, ring.ahead.pop(other, delivery))
+        return "leap"
+    if len(ring.ahead) >= AHEAD:
+        return "crowd"
+    ring.ahead[seq] = delivery
+    return "leap"
+
+
+def _make_room(state: Calls, boot: str) -> None:
+    """No switch's boots push out another's: of each so many are remembered."""
+    switch = boot.rpartition("\x1f")[0] + "\x1f"
+    own = [other for other in state.rings if other.startswith(switch)]
+    if len(own) < BOOTS:
+        return
+    gone = state.rings.pop(own[0]).top
+    state.forgotten[own[0]] = max(gone, state.forgotten.pop(own[0], -1))
+    if len(state.forgotten) > FORGOTTEN:
+        del state.forgotten[next(iter(state.forgotten))]
 
 
 def close(state: Calls, key: str, content: int, at_ms: int, switch: str, sequenced: bool) -> None:

@@ -305,6 +305,54 @@ def _numbers(text: str, context: str, plan: DialPlan) -> list[str]:
     return found
 
 
+def number_of(text: str, plan: DialPlan) -> str:
+    """The digits that a person means who types a number: `ValueError` where it means none, with what to write instead.
+
+    >>> number_of("+43 (1) 505 00-99", DialPlan()), number_of("0043 1 5050099", DialPlan()), number_of("112", DialPlan())
+    ('4315050099', '4315050099', '112')
+    >>> number_of("01 50500 88", DialPlan())
+    Traceback (most recent call last):
+    ...
+    ValueError: '01 50500 88' means no number: write it with its country code, as +43 1 234567, or a short number as it is dialled
+    """
+    found = normalise(text, plan)
+    if found.digits:
+        return found.digits
+    raise ValueError(f"{text[:40]!r} means no number: write it with its country code, as +43 1 234567, or a short number as it is dialled")
+
+
+def range_of(text: str, plan: DialPlan) -> str:
+    """The digits of a range that a person types: 1 to 15, from the country code on. `ValueError` where it means none.
+
+    >>> at = DialPlan(country_code="43", trunk_prefix="0")
+    >>> range_of("+88213", at), range_of("00 882 13", at), range_of("0664", at), range_of("88213", at), range_of("+43 (0)664", at)
+    ('88213', '88213', '43664', '88213', '43664')
+    >>> range_of("0664", DialPlan())
+    Traceback (most recent call last):
+    ...
+    ValueError: '0664' means no range: write it with its country code, 1 to 15 digits, as +43 664
+    """
+    digits = _plain(_without_bracket(text.strip()))
+    if digits.startswith("+"):
+        digits = digits[1:].removeprefix("00")
+    elif plan.international_prefix and digits.startswith(plan.international_prefix):
+        digits = digits[len(plan.international_prefix) :]
+    elif plan.trunk_prefix and plan.country_code and digits.startswith(plan.trunk_prefix):
+        digits = plan.country_code + digits[len(plan.trunk_prefix) :]
+    if is_range(digits):
+        return without_trunk_zero(digits)
+    raise ValueError(f"{text[:40]!r} means no range: write it with its country code, 1 to 15 digits, as +43 664")
+
+
+def is_range(digits: str) -> bool:
+    """Whether digits can be a range: 1 to 15, and no E.164 number begins with 0.
+
+    >>> is_range("88213"), is_range("0088213"), is_range(""), is_range("88a")
+    (True, False, False, False)
+    """
+    return digits.isascii() and digits.isdigit() and len(digits) <= 15 and digits[0] != "0"
+
+
 def number(frame: pl.DataFrame, plans: list[DialPlan]) -> pl.DataFrame:
     """Add `a_number`, `a_kind`, `b_number`, `b_kind` to decoded records; `plans` has the dial plan of each row.
 

@@ -22,7 +22,7 @@ Text = Annotated[str, msgspec.Meta(max_length=2048)]
 Name = Annotated[str, msgspec.Meta(max_length=128)]
 Code = Annotated[int, msgspec.Meta(ge=0, le=999)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
-Ordinal = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
+Ordinal = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 Ms = Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)]
 
 
@@ -113,6 +113,25 @@ def journal_key(tenant: str, account: str, ingress_trunk: str) -> bytes:
     b't1\\x1facme'
     """
     return tenant.encode() + KEY_SEPARATOR + (account or "trunk:" + ingress_trunk).encode()
+
+
+def foreign_key(key: bytes, poster: str) -> bytes:
+    """The key of a record that names another switch than the credential `poster` that it was posted with: it is a reject.
+
+    >>> foreign_key(b"t1\\x1facme", "k2")
+    b't1\\x1facme\\x1fk2'
+    """
+    return key + KEY_SEPARATOR + poster.encode()
+
+
+def poster_of(key: bytes) -> str:
+    """The switch whose credential posted a record of another switch, "" = it is its own.
+
+    >>> poster_of(b"t1\\x1facme\\x1fk2"), poster_of(b"t1\\x1facme")
+    ('k2', '')
+    """
+    parts = key.split(KEY_SEPARATOR, 2)
+    return parts[2].decode("utf-8", "replace") if len(parts) == 3 else ""
 
 
 def tenant_of(key: bytes) -> str:

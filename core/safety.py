@@ -5,6 +5,7 @@ from __future__ import annotations
 import bisect
 from dataclasses import dataclass, field
 
+from core.numbers import is_range
 from core.orders import BlockOrder, Key
 
 SHORT = 6
@@ -64,15 +65,15 @@ def fault(key: Key) -> str:
     """What is malformed in a key, or "".
 
     >>> fault(Key(tenant="t", account="x", b_range="88a"))
-    "b_range '88a' is not 1 to 15 digits"
+    "b_range '88a' is not 1 to 15 digits, or begins with 0, as no E.164 number does"
     """
     if not key.tenant:
         return "the key names no tenant"
     if bool(key.account) == bool(key.ingress_trunk):
         return "the key must name an ingress account or an ingress trunk, one of the two"
     for name, value in (("a_number", key.a_number), ("b_range", key.b_range)):
-        if value and not (value.isascii() and value.isdigit() and len(value) <= 15):
-            return f"{name} {value!r} is not 1 to 15 digits"
+        if value and not is_range(value):
+            return f"{name} {value!r} is not 1 to 15 digits, or begins with 0, as no E.164 number does"
     for name, value in (("account", key.account), ("ingress_trunk", key.ingress_trunk)):
         if value and not named(value):
             return f"{name} {value!r} is not a name (letters, digits, . _ - @ +, at most 64)"

@@ -12,6 +12,7 @@ import typer
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
+from core.numbers import DialPlan, number_of, range_of
 from core.orders import Key
 from ringfence.settings import PREFIX, Settings
 
@@ -28,9 +29,9 @@ Json = Annotated[bool, typer.Option("--json", help="For programs: JSON instead o
 Tenant = Annotated[str, typer.Option(help="The tenant; may be left out where there is only one.", show_default=False)]
 Account = Annotated[str, typer.Option(help="The ingress account, as the switch authenticated it.", show_default=False)]
 Trunk = Annotated[str, typer.Option(help="An ingress trunk instead of an account.", show_default=False)]
-ANumber = Annotated[str, typer.Option("--a-number", help="Only this caller: E.164 digits without +.", show_default=False)]
+ANumber = Annotated[str, typer.Option("--a-number", help="Only this caller, with its country code.", show_default=False)]
 BRange = Annotated[
-    str, typer.Option("--b-range", help="Only called numbers that start with these 1 to 15 digits.", show_default=False)
+    str, typer.Option("--b-range", help="Only called numbers that begin so, from the country code on.", show_default=False)
 ]
 Why = Annotated[str, typer.Option(help="The reason, for whoever reads the audit.", show_default=False)]
 Who = Annotated[str, typer.Option(help="Whose decision it is (else the login name).", show_default=False)]
@@ -75,11 +76,16 @@ def login(who: str = "") -> str:
     return who or pwd.getpwuid(os.getuid()).pw_name
 
 
-def key_of(tenant: str, account: str, trunk: str, a_number: str, b_range: str) -> Key:
-    """The key that the options name. What is malformed in it is said where the order is checked."""
+def key_of(tenant: str, account: str, trunk: str, a_number: str, b_range: str, plan: DialPlan = DialPlan()) -> Key:
+    """The key that the options name, with its numbers as they are meant. What else is malformed is said where the order is checked."""
     if bool(account) == bool(trunk):
         raise typer.BadParameter("name an --account or a --trunk, one of the two")
-    return Key(tenant=tenant, account=account, ingress_trunk=trunk, a_number=a_number.lstrip("+"), b_range=b_range.lstrip("+"))
+    try:
+        caller = number_of(a_number, plan) if a_number else ""
+        called = range_of(b_range, plan) if b_range else ""
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    return Key(tenant=tenant, account=account, ingress_trunk=trunk, a_number=caller, b_range=called)
 
 
 def give_up(message: str) -> NoReturn:

@@ -26,7 +26,19 @@ from books import BooksError, Engine, Unavailable, audit, deliveries, leases, li
 from books.deliveries import BLOCKS, SHADOW, Delivery
 from core.orders import Key
 from core.telling import Tell, nobody
-from switches.control import PROTECTED, Change, Control, ControlError, Denied, Fenced, Unreachable, entry, entry_of, seconds_left
+from switches.control import (
+    PROTECTED,
+    Change,
+    Control,
+    ControlError,
+    Denied,
+    Digest,
+    Fenced,
+    Unreachable,
+    entry,
+    entry_of,
+    seconds_left,
+)
 from switches.digest import explains, mark
 from switches.once import Once
 
@@ -114,6 +126,7 @@ class Deliverer:
         self._lease: leases.Lease | None = None
         self._looked_ms = self._compared_ms = -(10**15)
         self._protected: dict[str, str] | None = None  # as we last made them at the switch
+        self._protected_seen: Digest | None = None  # the table's sums when all of them stood there
         self._failures = 0
         self._retry_at_ms = 0
         self._books_away = Once(log.warning)
@@ -251,8 +264,21 @@ class Deliverer:
             self._control.set_many(changes[start : start + self._pace.chunk])
         with writing(self._engine) as conn:
             switches.set_state(conn, self.switch, protected=switches.protected_text(wanted))
-        self._protected = wanted
+        self._protected, self._protected_seen = wanted, None
         return True
+
+    def _compare_protected(self) -> int:
+        """Sets again what is protected and does not stand at the switch; how many those were. What only the switch's own configuration
+        protects is left there."""
+        seen = self._control.digest(PROTECTED)
+        if not self._protected or seen == self._protected_seen:
+            return 0
+        buckets = {mark(name, why)[0] for name, why in self._protected.items()}
+        held = self._control.listed(PROTECTED, sorted(buckets), seen.entries)
+        lost = [Change(PROTECTED, name, why, 0) for name, why in self._protected.items() if held.get(name) != why]
+        self._control.set_many(lost)
+        self._protected_seen = self._control.digest(PROTECTED) if lost else seen
+        return len(lost)
 
     def _send_due(self) -> tuple[int, bool]:
         """Sends until nothing is due. (sent, False) = a person held the switch meanwhile."""
@@ -330,9 +356,10 @@ class Deliverer:
         self._fault("compare")
         missing: list[Delivery] = []
         strangers = 0
+        unprotected = self._compare_protected()
         for table in (BLOCKS, SHADOW):
-            lost, strange = self._compare_table(table)
-            missing += lost
+            gone, strange = self._compare_table(table)
+            missing += gone
             strangers += strange
         now_ms = self._clock()
         for start in range(0, len(missing), self._pace.chunk):  # the books are others' too
@@ -341,14 +368,15 @@ class Deliverer:
         with writing(self._engine) as conn:
             deliveries.sweep(conn, self.switch, now_ms - self._pace.swept_ms)
             state = switches.state(conn, self.switch)
-            drift = {"missing": state.missing + len(missing), "strangers": state.strangers + strangers}
+            lost = len(missing) + unprotected
+            drift = {"missing": state.missing + lost, "strangers": state.strangers + strangers}
             switches.set_state(conn, self.switch, seen_ms=now_ms, compared_ms=now_ms, **drift)
-            self._say(Drifted(self.switch, len(missing), strangers))
-            if missing or strangers:
-                what = f"{len(missing)} missing, {strangers} strangers"
+            self._say(Drifted(self.switch, lost, strangers))
+            if lost or strangers:
+                what = f"{len(missing)} missing, {strangers} strangers, {unprotected} not protected any more"
                 audit.note(conn, "dispatcher", "drift", self.switch, what, now_ms)
-                log.warning("the switch drifted from the books", switch=self.switch, missing=len(missing), strangers=strangers)
-        return len(missing), strangers
+                log.warning("the switch drifted from the books", switch=self.switch, missing=lost, strangers=strangers)
+        return lost, strangers
 
     def _compare_table(self, table: str) -> tuple[list[Delivery], int]:
         # The switch first: an entry that we delete or add comes later, and is in the books as due or as known.

@@ -86,7 +86,7 @@ GOOD = json.dumps(stop()).encode()
         # what is a record whose money cannot be told
         (stop(b_raw=""), "unrated", "b_number is empty"),
         (stop(b_raw="4312345678901234567890"), "unrated", "b_number is invalid"),
-        (stop(b_raw="+43%41x"), "unrated", "b_number is invalid"),
+        (stop(b_raw="+43%41x"), "unrated", "b_number is alpha"),
         (stop(b_raw="144"), "unrated", "b_number 144 is short"),
         (stop(b_raw="+99890123456"), "unrated", "no rate for 99890123456 in deck basic"),
         (stop(duration_ms=-5), "unrated", "duration_ms -5 is negative"),
@@ -222,9 +222,9 @@ def test_an_earlier_attempt_that_is_told_late_does_not_take_the_call():
     assert outcome.rated["carrier"].to_list() == ["blue"]
 
 
-def test_seventeen_switches_and_what_they_send_again_later():
+def test_seventeen_boots_of_a_switch_and_what_they_send_again_later():
     """One more than a partition remembers: what is sent again by the forgotten one is never counted again."""
-    first = [stop(switch=f"k{n}") for n in range(17)]
+    first = [stop(boot_id=f"b{n}") for n in range(17)]
     outcome, state = judged(*first)
     assert outcome.rated.height == 17
     later_ms = NOW_MS + HOUR_MS
@@ -232,6 +232,15 @@ def test_seventeen_switches_and_what_they_send_again_later():
     again, _ = judged(*first, state=state, first_offset=100, learned_ms=later_ms)
     assert again.rated.is_empty()
     assert "too old to tell" in again.judged["reason"][0]
+
+
+def test_no_switch_pushes_another_out_of_memory():
+    """Seventeen boots of one switch are forgotten one by one; another's repeat is still known."""
+    outcome, state = judged(stop(switch="k0"), *(stop(switch="k1", boot_id=f"b{n}") for n in range(40)))
+    assert outcome.rated.height == 41
+    state.calls[0].closed.clear()
+    again, _ = judged(stop(switch="k0"), state=state, first_offset=100)
+    assert again.judged["disposition"].to_list() == ["duplicate"]
 
 
 ABSURD = "9000000000"
@@ -302,10 +311,62 @@ def test_a_trunk_s_profile_says_when_a_hung_call_ended():
     assert (closed["duration_ms"], closed["duration_source"], closed["end_ms"]) == (1_800_000, "session_timer", NOW_MS - 60_000 + 1_800_000)
 
 
-def test_a_number_far_ahead_of_its_boot_does_not_poison_those_after_it():
-    fates = fate(stop(), stop(seq=2**40, dialog_id="d2"), stop(seq=2, dialog_id="d3"))
-    assert [disposition for disposition, _ in fates] == ["rated", "unrated", "rated"]
+def test_a_number_far_ahead_of_its_boot_is_counted_and_noted_and_silences_nobody():
+    fates = fate(stop(), stop(seq=2**40, dialog_id="d2"), stop(seq=2, dialog_id="d3"), stop(seq=2**40, dialog_id="d2"))
+    assert [disposition for disposition, _ in fates] == ["rated", "rated", "rated", "duplicate"]
     assert fates[1][1] == f"sequence {2**40} of boot b1 is far ahead of every number before it"
+
+
+@pytest.mark.parametrize("ahead", [40_000, 10**6, 2**31, 2**31 + 29, 2**53 - 64])
+def test_one_faulty_number_or_a_few_make_nothing_that_follows_too_old(ahead: int):
+    faulty = [stop(seq=ahead + n, dialog_id=f"x{n}") for n in range(7)]
+    after = [stop(seq=n, dialog_id=f"d{n}") for n in range(2, 600)]
+    assert {disposition for disposition, _ in fate(stop(), *faulty, *after)} == {"rated"}
+
+
+def test_a_boot_whose_numbers_go_on_far_ahead_is_followed():
+    """What lay between was lost: from the eighth number on the boot is where its numbers are."""
+    ahead = [stop(seq=50_000 + n, dialog_id=f"a{n}") for n in range(40)]
+    fates = fate(stop(), *ahead, *ahead)
+    assert [disposition for disposition, _ in fates] == ["rated"] * 41 + ["duplicate"] * 40
+    assert sum("far ahead" in reason for _, reason in fates) == 8
+
+
+def test_numbers_that_are_far_ahead_of_each_other_too_are_unrated_in_the_end():
+    fates = fate(stop(), *(stop(seq=10**6 * n, dialog_id=f"a{n}") for n in range(1, 80)), stop(seq=2, dialog_id="d2"))
+    assert [disposition for disposition, _ in fates] == ["rated"] * 65 + ["unrated"] * 15 + ["rated"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "note"),
+    [
+        ({"q850": 1000}, "q850 1000 was left out"),
+        ({"q850": "16"}, "q850 '16' was left out"),
+        ({"sip_code": -1}, "sip_code -1 was left out"),
+        ({"sip_code": 1e30}, "sip_code 1e+30 was left out"),
+        ({"pdd_ms": 2**60}, f"pdd_ms {2**60} was left out"),
+        ({"user_agent": "x" * 3000}, "user_agent was cut from 3000 to 2048 characters"),
+        ({"imei": "9" * 200}, "imei was cut from 200 to 128 characters"),
+        ({"cell": 7}, "cell 7 was left out"),
+        ({"release_side": "both"}, "release_side 'both' was left out"),
+        ({"suspected_hung": "no"}, "suspected_hung 'no' was left out"),
+        ({"attestation": None, "diversion": "d" * 5000}, "diversion was cut from 5000 to 2048 characters; attestation None was left out"),
+    ],
+)  # fmt: skip
+def test_a_field_that_is_not_money_never_costs_the_record(wrong: dict[str, object], note: str):
+    assert fate(stop(**wrong)) == [("rated", note)]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"call_id": {"a": []}}, {"call_id": [1]}, {"user_agent": {}}, {"b_raw": 43}, {"duration_ms": "60"}, {"duration_ms": 2**60},
+        {"answer_ms": 1.5}, {"sell_amount": 7}, {"account": ["acme"]}, {"seq": -1}, {"leg": {}}, {"attempt_no": "1"},
+    ],
+)  # fmt: skip
+def test_what_is_money_or_identity_or_no_text_at_all_is_a_reject(wrong: dict[str, object]):
+    ((disposition, reason),) = fate(stop(**wrong))
+    assert disposition == "reject" and next(iter(wrong)) in reason
 
 
 def test_a_switch_that_never_says_how_far_it_delivered_is_taken_to_be_an_hour_behind():

@@ -229,3 +229,22 @@ def test_an_entry_lives_as_long_as_the_latest_of_its_keys_live_orders_and_then_e
         time.sleep(0.05)
         gone_after_s = time.time() - began
     assert 3.4 <= gone_after_s <= 4.7
+
+
+def test_a_protected_number_that_the_switch_lost_is_set_again_and_its_own_stay(house, switch):
+    dispatcher = house.dispatcher(pace=FAST)
+    with writing(house.engine) as conn:
+        lists.add(conn, "protected", "number", "4315000000", "hospital", "ann", now_ms())
+    dispatcher.step()
+    switch.control.set_protected("4399999999", "the switch's own configuration")
+    there = switch.control.entries("protected")
+    assert there["4315000000"] == "hospital"
+    switch.control.set_many([Change("protected", name, "", 0) for name in ("4315000000", "116123", "112")])
+    switch.control.set_protected("911", "another word")
+    dispatcher.step()
+    assert switch.control.entries("protected") == there
+    with reading(house.engine) as conn:
+        assert switches.state(conn, "k1").missing == 4
+    dispatcher.step()
+    with reading(house.engine) as conn:
+        assert switches.state(conn, "k1").missing == 4
