@@ -5,8 +5,9 @@
 -- the other end has taken (2xx), or for which it has no call (481, or no answer at all), ends the call, at the time when it came.
 --
 -- One INVITE may be answered by several forks. Each that the caller confirms is open until its own BYE is taken; the last one that
--- closes ends the call. Table forks: `dialog|first` = the tags of the first, `dialog` = how many were confirmed beside it,
--- `dialog|closed` = how many have closed, `dialog|tag` = 0 answered, 1 confirmed, 2 closed.
+-- closes ends the call. Table forks: `dialog||first` = the tags of the first, `dialog` = how many were confirmed beside it,
+-- `dialog||closed` = how many have closed, `dialog|tag` = 0 answered,
+-- 1 confirmed, 2 closed, with its target and routes.
 
 local function pv(name) return KSR.pv.get(name) end
 local function set(name, value) KSR.pv.sets(name, value) end
@@ -49,22 +50,28 @@ function remember_caller()
   set("$dlg_var(rf_caller_tag)", pv("$ft") or "")
 end
 
--- The callee's end, as the first 2xx names it: the proxies behind us stand before our entry, the farthest first.
-function remember_callee()
+-- The proxies behind us stand before our entry in a 2xx, the farthest first.
+local function routes_to_callee()
   local before = recorded_routes()
   local routes = {}
   for at = #before, 1, -1 do routes[#routes + 1] = before[at] end
+  return routes
+end
+
+-- The callee's end, as the first 2xx names it.
+function remember_callee()
   set("$dlg_var(rf_callee)", uri_of(pv("$hdr(Contact)")) or "")
-  set("$dlg_var(rf_callee_routes)", table.concat(routes, ","))
+  set("$dlg_var(rf_callee_routes)", table.concat(routes_to_callee(), ","))
   set("$dlg_var(rf_callee_tag)", pv("$tt") or "")
-  KSR.htable.sht_sets("forks", pv("$avp(rf_dialog)") .. "|first", (pv("$ft") or "") .. "\t" .. (pv("$tt") or ""))
+  KSR.htable.sht_sets("forks", pv("$avp(rf_dialog)") .. "||first", (pv("$ft") or "") .. "\t" .. (pv("$tt") or ""))
 end
 
 local function sender() return pv("$ft") == pv("$dlg_var(rf_caller_tag)") and "caller" or "callee" end
 
--- Sends the request to the other end. `$dlg_var`s are those of its dialog.
-local function point_to(other)
-  local target, routes = pv("$dlg_var(rf_" .. other .. ")"), pv("$dlg_var(rf_" .. other .. "_routes)") or ""
+-- Sends the request to the other end. `$dlg_var`s are those of its dialog; `target` and `routes` of a further fork stand before them.
+local function point_to(other, target, routes)
+  target = target or pv("$dlg_var(rf_" .. other .. ")")
+  routes = routes or pv("$dlg_var(rf_" .. other .. "_routes)") or ""
   if target and target ~= "" then set("$ru", target) end
   set("$var(rf_routes)", routes)
   local first = uri_of(routes ~= "" and routes or nil)
@@ -90,13 +97,25 @@ function marked_call()
   return call, call and "callee" or nil
 end
 
--- A fork's tag, from the side of the one who sends.
-local function fork_key(call, side) return call.dialog .. "|" .. ((side == "caller" and pv("$tt") or pv("$ft")) or "") end
+-- The callee's tag, from the side of the one who sends.
+local function fork_tag(side) return (side == "caller" and pv("$tt") or pv("$ft")) or "" end
+
+-- state, target, routes of a further fork: "" = none has answered with this tag.
+local function fork_of(dialog, tag)
+  local state, target, routes = tostring(KSR.htable.sht_get("forks", dialog .. "|" .. tag) or ""):match("^(%d)\t(.-)\t(.*)$")
+  return state or "", target, routes
+end
+
+local function set_fork(dialog, tag, state, target, routes)
+  KSR.htable.sht_sets("forks", dialog .. "|" .. tag, state .. "\t" .. (target or "") .. "\t" .. (routes or ""))
+end
 
 -- The 2xx of a further fork: its tag may be confirmed now.
 function fork_answered()
   local dialog = pv("$avp(rf_dialog)")
-  if dialog then KSR.htable.sht_sets("forks", dialog .. "|" .. (pv("$tt") or ""), "0") end
+  if dialog and fork_of(dialog, pv("$tt") or "") == "" then
+    set_fork(dialog, pv("$tt") or "", "0", uri_of(pv("$hdr(Contact)")), table.concat(routes_to_callee(), ","))
+  end
 end
 
 -- The caller confirms a further fork: from now on it is one more that must be hung up.
@@ -104,9 +123,9 @@ function fork_confirmed()
   guarded("fork", function()
     local call, side = marked_call()
     if not call or side ~= "caller" or call.boot ~= boot_id() then return end
-    local key = fork_key(call, side)
-    if tostring(KSR.htable.sht_get("forks", key) or "") ~= "0" then return end
-    KSR.htable.sht_sets("forks", key, "1")
+    local state, target, routes = fork_of(call.dialog, fork_tag(side))
+    if state ~= "0" then return end
+    set_fork(call.dialog, fork_tag(side), "1", target, routes)
     KSR.htable.sht_inc("forks", call.dialog)
   end)
 end
@@ -141,16 +160,19 @@ function in_call(known)
       return
     end
     if call.boot == boot_id() then
-      local fork = tostring(KSR.htable.sht_get("forks", fork_key(call, side)) or "")
-      if fork == "" and method ~= "BYE" then return end -- a tag that no fork of this call has answered with
-      set("$var(rf_way)", "mark")
+      local state, target, routes = fork_of(call.dialog, fork_tag(side))
+      if state == "" and method ~= "BYE" then return end -- a tag that no fork of this call has answered with
+      local caller_tag, callee_tag = tags_of(call.dialog)
+      if not caller_tag or KSR.dialog.dlg_get(pv("$ci"), caller_tag, callee_tag) < 0 then return end -- it has ended
+      set("$var(rf_way)", "dialog")
+      if side == "caller" then point_to("callee", target, routes) else point_to("caller") end
       if method == "BYE" then
         set("$avp(rf_ends)", call.dialog)
-        set("$avp(rf_end_tag)", (side == "caller" and pv("$tt") or pv("$ft")) or "")
-        set("$avp(rf_fork)", fork)
+        set("$avp(rf_end_tag)", fork_tag(side))
+        set("$avp(rf_fork)", state ~= "" and state or "0")
         remember_bye(nil, side)
       elseif method == "INVITE" then
-        invite_in_call(side, call, pv("$ru"), nil)
+        invite_in_call(side, pv("$dlg_var(rf_asked)"), pv("$ru"), pv("$dlg_var(rf_answered)"))
       end
       return
     end
@@ -208,29 +230,32 @@ function bye_taken()
       if known ~= "" then emit("stop", at, known .. says) end
       return
     end
-    local forks, key = KSR.htable, dialog .. "|" .. (pv("$avp(rf_end_tag)") or "")
+    local forks, tag = KSR.htable, pv("$avp(rf_end_tag)") or ""
     local fork = pv("$avp(rf_fork)") or "1"
     if fork ~= "1" then return end -- a fork that nobody confirmed was never open; one that is closed has ended already
-    if tostring(forks.sht_get("forks", key) or "") == "2" then return end
+    if fork_of(dialog, tag) == "2" then return end
     local further = tonumber(forks.sht_get("forks", dialog) or 0)
     if further > 0 then
-      forks.sht_sets("forks", key, "2")
-      if tonumber(forks.sht_inc("forks", dialog .. "|closed")) <= further then return end -- another one is still open
+      set_fork(dialog, tag, "2")
+      if tonumber(forks.sht_inc("forks", dialog .. "||closed")) <= further then return end -- another one is still open
     end
     local live = KSR.htable.sht_get("live", dialog)
     if not live then return end -- it was never answered, or has ended
-    local caller_tag, callee_tag = tostring(forks.sht_get("forks", dialog .. "|first") or "\t"):match("^(.-)\t(.*)$")
-    set("$var(rf_caller_tag)", caller_tag)
-    set("$var(rf_callee_tag)", callee_tag)
+    local caller_tag, callee_tag = tags_of(dialog)
+    set("$var(rf_caller_tag)", caller_tag or "-")
+    set("$var(rf_callee_tag)", callee_tag or "-")
     set("$var(rf_last)", "1")
     forget_call(dialog)
     emit("stop", at, tostring(live):match("^%d+(.*)$") .. says)
   end)
 end
 
+-- The tags of a call that is up: the caller's, and the first answer's.
+function tags_of(dialog) return tostring(KSR.htable.sht_get("forks", dialog .. "||first") or ""):match("^(.-)\t(.*)$") end
+
 -- What is kept of a call that is up, by its number.
 function forget_call(dialog)
-  for _, key in ipairs({ dialog, dialog .. "|first", dialog .. "|closed" }) do KSR.htable.sht_rm("forks", key) end
+  for _, key in ipairs({ dialog, dialog .. "||first", dialog .. "||closed" }) do KSR.htable.sht_rm("forks", key) end
   KSR.htable.sht_rm("live", dialog)
 end
 
