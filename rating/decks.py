@@ -8,7 +8,9 @@ import io
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import pairwise
+from typing import Literal
 
+import msgspec
 import numpy as np
 
 from core.money import MAX_NANOS, to_nanos
@@ -19,6 +21,17 @@ COLUMNS = (
 )  # fmt: skip
 FOREVER_MS = 2**62
 MAX_PRICE = MAX_NANOS // 60  # a minute's price times 59 seconds stays inside int64
+
+
+class DeckFormat(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a deck is written, where it is not plain CSV in UTF-8 with points and ISO dates. `delimiter` "" = as its header shows."""
+
+    delimiter: str = ""
+    quote: Literal['"', "none"] = '"'
+    encoding: str = ""
+    decimal: Literal[".", ","] = "."
+    thousands: Literal["", ",", ".", " ", "'"] = ""
+    date_format: str = "iso"
 
 
 class DeckError(ValueError):
