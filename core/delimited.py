@@ -108,8 +108,8 @@ def _cells(text: str, style: Style) -> tuple[list[str], str]:
     except (csv.Error, ValueError) as wrong:
         if "unexpected end of data" in str(wrong):
             return [], (
-                "a quote is opened and not closed in this line: close it, double a quote that is meant, or say quote: none "
-                "(quotes are ordinary characters) or line_breaks_in_fields: true"
+                "a quote is opened and not closed in this line: close it, double one that is meant, or say quote: none where quotes are "
+                "ordinary characters"
             )
         return [], f"text after a closing quote: double a quote that is meant, or say quote: none ({wrong})"
     return cells, ""

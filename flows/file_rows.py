@@ -77,6 +77,8 @@ def _csv(file: Iterable[str], mapping: Mapping, name: str, first: int, encoding:
         if width and (beyond := max(places.values()) + 1) > width:
             raise MappingError(f"{name}: no column {beyond}: its rows have {width} cells; does the mapping's delimiter divide them?")
     for line, text, cells, fault in lines:
+        if fault.startswith("a quote is opened") and not style.line_breaks:
+            fault += ", or line_breaks_in_fields: yes where a field may go over several lines"
         if not fault and len(cells) != width:
             fault = f"{len(cells)} cells where {'the first line has' if header else 'the others have'} {width}"
             fault += "; a cell that holds the delimiter must be quoted" if len(cells) > width else ""

@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
-from functools import lru_cache
 from typing import Literal
 
+from core.decimals import number, plain
 from flows.file_mapping import EPOCHS, zone_of
 
 NANO = Decimal("1e-9")
@@ -80,7 +80,7 @@ def time_ms(text: str, how: str, zone: str, repeated_hour: Literal["earlier", "l
     """
     if how in EPOCHS:
         try:
-            ms = Decimal(_plain(text)) * EPOCHS[how] / 1000
+            ms = Decimal(plain(text)) * EPOCHS[how] / 1000
             if abs(ms) > LATEST_MS:
                 raise OverflowError
         except (ValueError, InvalidOperation, OverflowError):
@@ -154,69 +154,7 @@ def _in_zone(text: str, when: datetime, named: str, zone: str, zones: dict[str, 
     raise ValueError(f"{text[:40]!r}: the zone {named!r} {several}; the mapping can say it: zones: {{{named}: Asia/Kolkata}} or an offset such as +05:30")
 
 
-# --- numbers ---
-
-PLAIN = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,4})?", re.ASCII)
-SPACES = " \u00a0\u2009\u202f"
-
-
-@lru_cache(maxsize=8)
-def _grouped(thousands: str, decimal: str) -> re.Pattern[str]:
-    between = {" ": f"[{SPACES}]", "'": "['\u2019]"}.get(thousands, re.escape(thousands))
-    return re.compile(rf"[+-]?\d{{1,3}}(?:{between}\d{{3}})+(?:{re.escape(decimal)}\d*)?", re.ASCII)
-
-
-def _plain(text: str) -> str:
-    if not PLAIN.fullmatch(text):
-        raise ValueError(f"{text[:40]!r} is not a number")
-    return text
-
-
-def number(text: str, decimal: str = ".", thousands: str = "") -> Decimal:
-    """The number in a text. What could be read in two ways is refused.
-
-    >>> number("1.021,04", ",", "."), number("1 021,04", ",", " "), number("12.5")
-    (Decimal('1021.04'), Decimal('1021.04'), Decimal('12.5'))
-    >>> number("1,500")
-    Traceback (most recent call last):
-    ...
-    ValueError: '1,500' is not a number; where a comma stands between thousands, the mapping says thousands: ","
-    """
-    plain = text
-    if thousands and _grouped(thousands, decimal).fullmatch(text):
-        plain = re.sub(f"[{SPACES}]" if thousands == " " else "['\u2019]" if thousands == "'" else re.escape(thousands), "", text)
-    if decimal == ",":
-        if "." in plain:
-            hint = '; where a point stands between thousands, the mapping says thousands: "."' if not thousands and _grouped(".", ",").fullmatch(text) else ""
-            raise ValueError(f"{text[:40]!r} has a point, where the mapping says that decimals follow a comma{hint}")
-        plain = plain.replace(",", ".", 1)
-    try:
-        value = Decimal(_plain(plain))
-    except ValueError:
-        raise ValueError(f"{text[:40]!r} is not a number{_hint(text, decimal, thousands)}") from None
-    if not value.is_finite() or abs(value) > 10**15:
-        raise ValueError(f"{text[:40]!r} is out of range")
-    return value
-
-
-HINTS = (
-    (",", ".", "a comma stands between thousands", 'thousands: ","'),
-    (".", ",", "a point stands between thousands and a comma before the decimals", 'decimal: "," and thousands: "."'),
-    (" ", ".", "a space stands between thousands", 'thousands: " "'),
-    (" ", ",", "a space stands between thousands and a comma before the decimals", 'decimal: "," and thousands: " "'),
-    ("'", ".", "an apostrophe stands between thousands", "thousands: \"'\""),
-)
-
-
-def _hint(text: str, decimal: str, thousands: str) -> str:
-    """What the mapping would have to say. Never a reading that would make 1,500 into 1.5."""
-    if not thousands:
-        for between, before, what, says in HINTS:
-            if (before == decimal or "," in says) and _grouped(between, before).fullmatch(text) and not re.match(r"[+-]?0\d*,", text):
-                return f"; where {what}, the mapping says {says}"
-    if decimal == "." and re.fullmatch(r"[+-]?\d*,\d+", text, re.ASCII) and not (thousands == ","):
-        return '; where decimals follow a comma, the mapping says decimal: ","'
-    return ""
+# --- amounts, durations, numbers ---
 
 
 def amount(text: str, decimal: str, thousands: str, signs: Literal["", "negated", "signed"], talked: bool) -> str:
