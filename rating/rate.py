@@ -15,6 +15,8 @@ from rating.prefixes import Ints, encode_all
 from rating.price import NO_RATE, OUT_OF_RANGE, Priced, find_rates, price_rates
 
 PRICED_KINDS = ("e164", "national")
+UNREADABLE = ("", "withheld", "invalid")
+"""Kinds of a b_number that says nothing: what was talked to it is money that nobody can tell, whoever rated it elsewhere."""
 
 
 @dataclass
@@ -69,6 +71,7 @@ def rate(work: Work, records: pl.DataFrame, contracts: Contracts) -> Bill:
         trunks = contracts.trunks
         suspicious |= np.asarray([bool(trunk) and (tenant, trunk) not in trunks for tenant, _, _, trunk in parties], bool)
         suspicious |= answered & (sold_by == NO_DECK)
+    suspicious |= answered & np.asarray([work.final[i] and work.b_kind[i] in UNREADABLE for i in at], bool)
     amounts = _amounts(records)
     if amounts is not None:
         for i, sold, bought in zip(at, sold_by.tolist(), bought_by.tolist(), strict=True):
@@ -113,8 +116,10 @@ def _fault(
         return ""  # nobody pays for it
     for side, place, rates in (("sell", sold_by, bill.sell_rate), ("buy", bought_by, bill.buy_rate)):
         if place >= 0 and rates[i] < 0:
-            b_raw = records["b_raw"][work.row[i]] if work.row[i] >= 0 else ""
+            b_raw = _raw(work, i, records)
             return _why(side, contracts.decks[place].name, work.b_number[i], work.b_kind[i], b_raw, int(rates[i]))
+    if work.final[i] and work.b_kind[i] in UNREADABLE:
+        return _unreadable("", work.b_number[i], work.b_kind[i], _raw(work, i, records))
     if sold_by == NO_DECK and not contracts.self_register and not bill.sell_currency[i] and work.final[i]:
         return f"account {account!r} has no sell deck and the record says no amount"
     return ""
@@ -140,9 +145,23 @@ def _why(side: str, deck: str, b_number: str, b_kind: str, b_raw: str, rate: int
         return f"{side}: the amount is beyond the range of one call's money"
     assert rate == NO_RATE
     if not b_number or b_kind not in PRICED_KINDS:
-        written = f", written {b_raw[:40]!r}" if b_raw and b_raw != b_number else ""
-        return f"{side}: b_number {b_number} is {b_kind or 'empty'}{written}, not a number that a deck can price".replace("  ", " ", 1)
+        return _unreadable(f"{side}: ", b_number, b_kind, b_raw)
     return f"{side}: no rate for {b_number} in deck {deck}"
+
+
+def _unreadable(side: str, b_number: str, b_kind: str, b_raw: str) -> str:
+    """That a number is none, as it was written.
+
+    >>> _unreadable("sell: ", "", "invalid", "43x")
+    "sell: b_number is invalid, written '43x', not a number that a deck can price"
+    """
+    number = f"b_number {b_number}" if b_number else "b_number"
+    written = f", written {b_raw[:40]!r}" if b_raw and b_raw != b_number else ""
+    return f"{side}{number} is {b_kind or 'empty'}{written}, not a number that a deck can price"
+
+
+def _raw(work: Work, i: int, records: pl.DataFrame) -> str:
+    return str(records["b_raw"][work.row[i]]) if work.row[i] >= 0 else ""
 
 
 Amounts = tuple[list[str], list[str], list[str], list[int | None]]
