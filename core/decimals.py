@@ -70,6 +70,6 @@ def _hint(text: str, decimal: str, thousands: str, says: str) -> str:
         for between, before, what, option in HINTS:
             if (before == decimal or "," in option) and _grouped(between, before).fullmatch(text) and not re.match(r"[+-]?0\d*,", text):
                 return f"; where {what}, {says} {option}"
-    if decimal == "." and re.fullmatch(r"[+-]?\d*,\d+", text, re.ASCII) and not (thousands == ","):
+    if decimal == "." and re.fullmatch(r"[+-]?\d*,\d+", text, re.ASCII) and thousands != ",":
         return f'; where decimals follow a comma, {says} decimal: ","'
     return ""

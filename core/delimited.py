@@ -57,11 +57,11 @@ class Line(NamedTuple):
 def read_lines(lines: Iterable[str], style: Style = Style(), first: int = 1, width: int = 0) -> Iterator[Line]:
     """Every line that is not empty, in its order. `width`: how many cells joined lines must have; 0 = as many as the first row.
 
-    >>> for row in read_lines(['id,note,s', '1,"a, b",60', '2,"5 inch,60', '3,c,60']): print(row.line, row.cells, row.fault[:32])
-    1 ['id', 'note', 's'] 
-    2 ['1', 'a, b', '60'] 
-    3 [] a quote is opened and not closed
-    4 ['3', 'c', '60'] 
+    >>> for row in read_lines(['id,note,s', '1,"a, b",60', '2,"5 inch,60', '3,c,60']): print(row.line, row.cells or row.fault[:32])
+    1 ['id', 'note', 's']
+    2 ['1', 'a, b', '60']
+    3 a quote is opened and not closed
+    4 ['3', 'c', '60']
     >>> style = Style(line_breaks=True)
     >>> [row.cells for row in read_lines(['id,note', '1,"a\\n', 'b"', '2,c'], style)]
     [['id', 'note'], ['1', 'a\\nb'], ['2', 'c']]

@@ -101,6 +101,20 @@ def time_ms(text: str, how: str, zone: str, repeated_hour: Literal["earlier", "l
         raise NoTime(f"{text[:40]!r} is no time that a call can have") from None
 
 
+CLOCK_CODES = re.compile("%[HIcXsT]")
+
+
+def has_clock(text: str, how: str) -> bool:
+    """Whether a time says more than its day.
+
+    >>> has_clock("2026-03-02", "iso"), has_clock("2026-03-02 09:00", "iso"), has_clock("02.03.2026", "%d.%m.%Y")
+    (False, True, False)
+    """
+    if how in EPOCHS:
+        return True
+    return len(text) > 10 if how == "iso" else CLOCK_CODES.search(how) is not None
+
+
 WORD = re.compile(r"[A-Za-z][A-Za-z_/+\-0-9]*")
 ISO_ZONE = re.compile(r"(.*\d)\s*\(?([A-Za-z][A-Za-z_/+\-0-9]*)\)?")
 ISO_OFFSET = re.compile(r"(.*\d)\s+([+-]\d\d:?\d\d)")
@@ -151,7 +165,9 @@ def _in_zone(text: str, when: datetime, named: str, zone: str, zones: dict[str, 
         except ValueError:
             pass
     several = "has several meanings" if named.upper() in MANY else "is not known"
-    raise ValueError(f"{text[:40]!r}: the zone {named!r} {several}; the mapping can say it: zones: {{{named}: Asia/Kolkata}} or an offset such as +05:30")
+    raise ValueError(
+        f"{text[:40]!r}: the zone {named!r} {several}; the mapping can say it: zones: {{{named}: Asia/Kolkata}} or an offset such as +05:30"
+    )
 
 
 # --- amounts, durations, numbers ---

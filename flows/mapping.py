@@ -95,11 +95,14 @@ def to_record(cells: dict[Any, Any], mapping: Mapping, encoding: str = "utf-8") 
     if at_ms is None:
         names = (str(part) for field in TIMES if field in mapping.columns for part in parts(mapping.columns[field]))
         raise ValueError(f"no time: one of {', '.join(names)} must be filled")
-    talked = duration_ms is not None and duration_ms > 0 or (duration_ms is None and None not in (answer_ms, end_ms) and answer_ms != end_ms)
+    talked = duration_ms > 0 if duration_ms is not None else answer_ms is not None and end_ms is not None and answer_ms != end_ms
     amounts = {field: _amount(given[field], mapping, field, talked) for field in AMOUNTS if given.get(field)}
     duration_ms = _talk(times, duration_ms, bool(amounts), mapping, notes)
     if times["end"] is None and duration_ms is not None:
         at_ms += max(duration_ms, 0)
+    if no_clock := [field for field in TIMES if given.get(field) and not values.has_clock(given[field], mapping.time_format)]:
+        column = mapping.columns[no_clock[0]]
+        notes.append(f"{label(column)}: a date without a time of day, taken for midnight; a column with the time is joined by [date, time]")
     codes = {field: _code(given.get(field, ""), mapping, field, given, notes) for field in CODES}
     side = given.get("release_side", "").lower()
     if side and side not in SIDES:
@@ -280,7 +283,8 @@ def _talk(times: dict[str, int | None], duration_ms: int | None, has_amount: boo
             notes.append(f"{answer} says that nobody answered, {lasted}: answered so long before the end")
     elif times["answer"] is not None and duration_ms is None and times["end"] is None and not has_amount:
         unknown = [label(columns[field]) for field in ("duration_s", "end") if field in columns]
-        raise ValueError(f"answered, but for how long? {' and '.join(unknown) or 'duration_s and end'} {'say' if len(unknown) != 1 else 'says'} nothing")
+        names = " and ".join(unknown) or "neither duration_s nor end is mapped, which"
+        raise ValueError(f"answered, but for how long? {names} say{'s' if len(unknown) < 2 else ''} nothing")
     return duration_ms
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from itertools import pairwise
 from typing import Literal
 
@@ -15,16 +17,16 @@ import msgspec
 import numpy as np
 
 from core.decimals import number
-from core.delimited import (
-    Line, Style, check_encoding, delimiter_of, encoding_of, label, other_delimiter, read_lines, twice,
-)  # fmt: skip
-from core.money import MAX_NANOS, to_nanos
+from core.delimited import Line, Style, check_encoding, delimiter_of, encoding_of, label, other_delimiter, read_lines, twice
+from core.money import MAX_NANOS, to_nanos, to_text
 from rating.prefixes import Ints, PrefixIndex, build
 
 COLUMNS = (
     "prefix", "destination", "price_per_min", "connect_fee", "attempt_fee", "first_s", "next_s", "effective_from", "effective_to",
 )  # fmt: skip
+PRICES = ("price_per_min", "connect_fee", "attempt_fee")
 FOREVER_MS = 2**62
+OPTIONS = "the deck's options (decks.NAME.written in the config file, deck in a replay's mapping) say"
 MAX_PRICE = MAX_NANOS // 60  # a minute's price times 59 seconds stays inside int64
 
 
@@ -134,7 +136,7 @@ def _lines(content: bytes, name: str, form: DeckFormat) -> Iterator[Line]:
         byte, line = content[wrong.start : wrong.start + 1].hex().upper(), content.count(b"\n", 0, wrong.start) + 1
         raise DeckError(
             f"deck {name}: byte {wrong.start} (0x{byte}, line {line}) is not {label(wrong.encoding)}; "
-            "save the file as UTF-8, or say its encoding, such as cp1252"
+            "save the file as UTF-8, or say its encoding in the deck's options, such as encoding: cp1252"
         ) from None
     except (ValueError, UnicodeError) as wrong:
         raise DeckError(f"deck {name}: {wrong}") from None
@@ -196,7 +198,7 @@ def _rate(row: dict[str, str], form: DeckFormat) -> tuple[int, int, int, int, in
     """Price, fees, increments and dates of a row."""
     if not row["price_per_min"]:
         raise ValueError("price_per_min is empty")
-    per_min, connect, attempt = (_price(row.get(column, "0"), column, form) for column in ("price_per_min", "connect_fee", "attempt_fee"))
+    per_min, connect, attempt = (_price(row.get(column, "0"), column, form) for column in PRICES)
     if min(per_min, connect, attempt) < 0:
         raise ValueError("a price is negative")
     if per_min > MAX_PRICE:
@@ -213,9 +215,10 @@ def _rate(row: dict[str, str], form: DeckFormat) -> tuple[int, int, int, int, in
     return per_min, connect, attempt, steps[0], steps[1], start, end
 
 
+@lru_cache(maxsize=65_536)  # a deck says few prices many times
 def _price(text: str, column: str, form: DeckFormat) -> int:
     try:
-        value = number(text, form.decimal, form.thousands, "the deck's options say")
+        value = number(text, form.decimal, form.thousands, OPTIONS)
     except ValueError as wrong:
         raise ValueError(f"{str(wrong).replace('is not a number', 'is not a decimal amount')} ({column})") from None
     return to_nanos(text if form.decimal == "." and not form.thousands else value)
@@ -227,9 +230,32 @@ def _date(text: str | None, otherwise: int, form: DeckFormat) -> int:
     try:
         when = datetime.fromisoformat(text) if form.date_format == "iso" else datetime.strptime(text, form.date_format)
     except ValueError:
-        what = "an ISO date, such as 2026-01-31" if form.date_format == "iso" else f"a date in the format {form.date_format}"
+        what = f"a date in the format {form.date_format}"
+        if form.date_format == "iso":
+            what = f'an ISO date such as 2026-01-31; where dates are 31.01.2026, {OPTIONS} date_format: "%d.%m.%Y"'
         raise ValueError(f"{text!r} is not {what}") from None
     return int((when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+def to_csv(deck: Deck) -> bytes:
+    """A deck as plain CSV, whatever its file looked like: the same rates in the same order.
+
+    >>> form = DeckFormat(decimal=",", date_format="%d.%m.%Y")
+    >>> to_csv(read_deck(b"prefix;price_per_min;effective_from\\n43;0,02;01.01.2026", "d", "EUR", form)).decode().splitlines()[1]
+    '43,,0.02,0,0,1,1,2026-01-01T00:00:00+00:00,'
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    money = (deck.per_min_nanos, deck.connect_nanos, deck.attempt_nanos)
+    for i, (prefix, destination) in enumerate(zip(deck.prefixes, deck.destinations, strict=True)):
+        dates = (_iso(int(deck.from_ms[i])), _iso(int(deck.to_ms[i])))
+        writer.writerow([prefix, destination, *(to_text(int(column[i])) for column in money), deck.first_s[i], deck.next_s[i], *dates])
+    return text.getvalue().encode()
+
+
+def _iso(at_ms: int) -> str:
+    return "" if abs(at_ms) >= FOREVER_MS else (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=at_ms)).isoformat()
 
 
 def _no_overlap(name: str, prefixes: list[str], places: list[int], start: Ints, end: Ints) -> None:
