@@ -272,13 +272,10 @@ def _own_key(here: Place, key: str, content: int) -> str:
     opened = state.flights.get(key) or state.hung.get(key)
     if opened is not None and own not in state.closed and _is_of(opened, row):
         return key
-    if key in state.closed and own not in state.closed:
-        own = key  # it was ended by the stop that its answer waited for
-    past = state.closed.get(own)
-    if past is None and own not in state.flights and own not in state.hung and opened is None:
-        return own
-    if here.unique_ids or (past is not None and past[0] == content):
-        return own
+    first = own if own in state.closed or key not in state.closed else key  # key: ended by the stop that its answer waited for
+    past = state.closed.get(first)
+    if here.unique_ids or (past is None and opened is None) or (past is not None and past[0] == content):
+        return first
     return f"{own}{REPEAT}{content}"
 
 

@@ -225,7 +225,7 @@ def check_encoding(name: str) -> str:
         found = codecs.lookup(name)
     except (LookupError, ValueError):
         found = None
-    if found is None or found.name in NOT_TEXT or not found._is_text_encoding:  # no other way says it
+    if found is None or found.name.replace("-", "_") in NOT_TEXT or not found._is_text_encoding:  # no other way says it
         raise ValueError(f"{name!r} is not an encoding: utf-8, utf-16, latin-1, cp1252 and Python's other text encodings are")
     return found.name
 

@@ -212,7 +212,15 @@ def _cells(value: Any) -> tuple[dict[Any, Any], str]:
     return {}, f"not a JSON object but {KINDS[type(value)]}"
 
 
-NEXT = re.compile(r"(?:\n|[}\]]\s*,)\s*(?=\{)")
+NEXT = re.compile(r"[}\]]\s*,\s*(?=\{)|\n(?=\{)")
+
+
+def _next_object(text: str, at: int, beyond: int) -> int:
+    """Where the object after a damaged one begins, which began at `at`: the next that stands as far in from the left as it did."""
+    indent = text[text.rfind("\n", 0, at) + 1 : at]
+    pattern = re.compile(rf"\n{re.escape(indent)}(?=\{{)") if not indent.strip(" \t") and "\n" in text[:at] else NEXT
+    found = pattern.search(text, beyond)
+    return found.end() if found else len(text)
 
 
 def _json_values(text: str, mapping: Mapping, name: str, first: int) -> Iterator[Raw]:
@@ -236,8 +244,8 @@ def _json_values(text: str, mapping: Mapping, name: str, first: int) -> Iterator
             _, end = json.JSONDecoder().raw_decode(text, at)
             yield Raw(line, text[at:end], {}, str(wrong))
         except (ValueError, RecursionError) as wrong:
-            found = NEXT.search(text, max(at + 1, wrong.pos if isinstance(wrong, json.JSONDecodeError) and wrong.pos < len(text) else at + 1))
-            end = found.end() if found else len(text)
+            broken = wrong.pos if isinstance(wrong, json.JSONDecodeError) else at
+            end = _next_object(text, at, max(at + 1, min(broken, len(text) - 1)))
             yield Raw(line, text[at:end].rstrip(), {}, _why(wrong))
         else:
             cells, fault = _cells(value)

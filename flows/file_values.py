@@ -18,6 +18,8 @@ LATEST_MS = 2**53  # of a record
 EARLIEST_MS = 946_684_800_000  # 2000: an earlier answer is what a system writes for "never"
 NEVER_MS = 4_102_444_800_000  # 2100: so is a later one
 
+EPOCH_MS = 86_400_000
+
 NULLS = frozenset({"", "\\n", "null", "(null)", "<null>", "nil", "undefined"})
 """What stands for no value in any column, in lower case."""
 BLANKS = NULLS | {"-", "--", "n/a", "na", "nat", "none", "never", "?"}
@@ -73,7 +75,7 @@ def is_no_time(text: str, how: str, more: frozenset[str] = frozenset()) -> bool:
 
 
 def time_ms(text: str, how: str, zone: str, repeated_hour: Literal["earlier", "later", "reject"], zones: dict[str, str]) -> int:
-    """The time in a text, by the format `how`. `zone`: of times that name none. `NoTime`: one that no call can have.
+    """The time in a text, by the format `how`; 0 = none. `zone`: of times that name none. `NoTime`: one that no call can have.
 
     >>> time_ms("2026-03-02 00:30:00 CET", "%Y-%m-%d %H:%M:%S %Z", "Europe/Vienna", "earlier", {})
     1772407800000
@@ -85,7 +87,7 @@ def time_ms(text: str, how: str, zone: str, repeated_hour: Literal["earlier", "l
                 raise OverflowError
         except (ValueError, InvalidOperation, OverflowError):
             raise ValueError(f"{text[:40]!r} is not a time in the format {how}") from None
-        return int(ms)
+        return _of_a_call(int(ms), text)
     when, named = _parsed(text, how)
     if named:
         when = _in_zone(text, when, named, zone, zones)
@@ -96,9 +98,18 @@ def time_ms(text: str, how: str, zone: str, repeated_hour: Literal["earlier", "l
             raise ValueError(f"{text!r} happened twice or never in {zone} (the clocks were changed)")
         when = later if repeated_hour == "later" else earlier
     try:
-        return round(when.astimezone(UTC).timestamp() * 1000)
-    except OverflowError:  # 0001-01-01 or 9999-12-31: what some systems write for "never"
+        return _of_a_call(round(when.astimezone(UTC).timestamp() * 1000), text)
+    except OverflowError:
         raise NoTime(f"{text[:40]!r} is no time that a call can have") from None
+
+
+def _of_a_call(ms: int, text: str) -> int:
+    """A time that a call can have, or the zero of some clock, in whatever zone it was written: then 0."""
+    if abs(ms) <= EPOCH_MS:
+        return 0
+    if not EARLIEST_MS <= ms < NEVER_MS:  # 0001-01-01 or 9999-12-31: what some systems write for "never"
+        raise NoTime(f"{text[:40]!r} is no time that a call can have")
+    return ms
 
 
 CLOCK_CODES = re.compile("%[HIcXsT]")

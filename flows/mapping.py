@@ -38,8 +38,6 @@ SIDES = {
 MILDER = frozenset({*CODES, *TEXTS, *NAMES, "release_side"})
 DEFAULT_TENANT = "default"
 SWITCH = "file"
-EPOCH_MS = 86_400_000
-"""So near to 1970 a time is the zero of some clock, in whatever zone it was written."""
 
 
 class Row(NamedTuple):
@@ -231,10 +229,8 @@ def _known_times(given: dict[str, str], mapping: Mapping, duration_ms: int | Non
         given = dict(given)
         for field in TIMES:
             try:
-                at_ms = _time(given.get(field, ""), mapping, field, mapping.repeated_hour)
+                _time(given.get(field, ""), mapping, field, mapping.repeated_hour)
             except values.NoTime:
-                at_ms = values.NEVER_MS
-            if at_ms is not None and not values.EARLIEST_MS <= at_ms < values.NEVER_MS:
                 given[field] = ""
     return _times(given, mapping, mapping.repeated_hour)
 
@@ -264,7 +260,7 @@ def _time(text: str, mapping: Mapping, field: str, repeated_hour: Any) -> int | 
         at_ms = values.time_ms(text, mapping.time_format, mapping.timezone, repeated_hour, mapping.zones)
     except ValueError as wrong:
         raise type(wrong)(f"{label(mapping.columns[field])}: {wrong}") from None
-    return None if abs(at_ms) <= EPOCH_MS else at_ms
+    return at_ms or None
 
 
 # --- duration and money ---

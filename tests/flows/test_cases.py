@@ -134,7 +134,7 @@ def test_24_a_file_without_a_header(tmp_path):
 
 
 def test_26_a_european_deck(tmp_path):
-    with pytest.raises(DeckError, match='line 2: .*decimal: ","'):
+    with pytest.raises(DeckError, match=r'line 2: .*decimal: ","'):
         run("26", tmp_path)
     assert run("26", tmp_path, deck=DeckFormat(decimal=",", date_format="%d.%m.%Y")).sold() == {"x-1": "0.02", "x-2": "0.18"}
 
