@@ -97,6 +97,8 @@ def _header(line: Line | None, mapping: Mapping, name: str, encoding: str) -> li
     wanted = {part for column in mapping.columns.values() for part in parts(column) if isinstance(part, str)}
     if not (missing := sorted(wanted - set(header))):
         return header
+    if line.text.lower().startswith("sep="):
+        raise MappingError(f"{name}: the first line is a table program's ({line.text[:8]}): the mapping says skip_lines: {line.line}")
     if line.text.lstrip().startswith(("{", "[")):
         raise MappingError(f"{name}: this looks like JSON: the mapping says format: jsonl (an object per line) or format: json (one array)")
     if other := other_delimiter(line.text, sorted(wanted)):
@@ -142,14 +144,16 @@ def _places(header: list[str], mapping: Mapping, name: str) -> dict[Column, int]
 # --- JSON ---
 
 
-class TwoOfOneName(ValueError):
-    """An object with one name twice: nobody can say which is meant."""
+class Twice(NamedTuple):
+    """Two values of one name in an object: nobody can say which is meant."""
+
+    name: str
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) != len(pairs):
-        raise TwoOfOneName(f"two values of one name: {', '.join(twice(name for name, _ in pairs))}")
+        value |= {name: Twice(name) for name in twice(name for name, _ in pairs)}
     return value
 
 
@@ -161,8 +165,6 @@ _decoder = json.JSONDecoder(object_pairs_hook=_object, parse_float=JsonNumber, p
 
 
 def _why(wrong: Exception) -> str:
-    if isinstance(wrong, TwoOfOneName):
-        return str(wrong)
     if isinstance(wrong, json.JSONDecodeError):
         return f"not JSON: {wrong.msg} (character {wrong.colno})"
     return f"not JSON: {'nested too deeply' if isinstance(wrong, RecursionError) else wrong}"
@@ -240,9 +242,6 @@ def _json_values(text: str, mapping: Mapping, name: str, first: int) -> Iterator
         line, counted = line + text.count("\n", counted, at), at
         try:
             value, end = _decoder.raw_decode(text, at)
-        except TwoOfOneName as wrong:
-            _, end = json.JSONDecoder().raw_decode(text, at)
-            yield Raw(line, text[at:end], {}, str(wrong))
         except (ValueError, RecursionError) as wrong:
             broken = wrong.pos if isinstance(wrong, json.JSONDecodeError) else at
             end = _next_object(text, at, max(at + 1, min(broken, len(text) - 1)))

@@ -6,6 +6,7 @@ be read. Everything else never costs a row: it is cut or left out, and the row h
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -18,7 +19,7 @@ from core.delimited import bad_byte, readable
 from core.record import Record
 from flows import file_values as values
 from flows.file_mapping import AMOUNTS, FIELDS, TIMES, Mapping, MappingError, is_currency, label, parts, read_mapping
-from flows.file_rows import CURRENCY, JsonNumber, read_raw
+from flows.file_rows import CURRENCY, JsonNumber, Twice, read_raw
 
 __all__ = ["FIELDS", "Mapping", "MappingError", "Row", "read_mapping", "read_rows", "to_record"]
 
@@ -31,6 +32,10 @@ NAMES = frozenset({"egress_trunk", "src_ip", "lrn", "attestation", "imei", "imsi
 PARTIES = {"tenant": 128, "account": 128, "ingress_trunk": 128, "carrier": 128, "call_id": 2048, "b_number": 2048}
 """What says whose call it is and where it goes: never cut."""
 NAME_LENGTH = 128
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+FAILURE = 300
+NOT_ANSWERED = frozenset({1, 2, 3, 17, 18, 19, 20, 21, 22, 27, 28})
+"""Causes of Q.850 that a call which somebody answered does not end with."""
 SIDES = {
     "caller": "caller", "a": "caller", "orig": "caller", "originator": "caller", "callee": "callee", "called": "callee", "b": "callee",
     "term": "callee", "terminator": "callee", "switch": "switch", "internal": "switch",
@@ -102,6 +107,10 @@ def to_record(cells: dict[Any, Any], mapping: Mapping, encoding: str = "utf-8") 
         column = mapping.columns[no_clock[0]]
         notes.append(f"{label(column)}: a date without a time of day, taken for midnight; a column with the time is joined by [date, time]")
     codes = {field: _code(given.get(field, ""), mapping, field, given, notes) for field in CODES}
+    failed = (codes["sip_code"] or 0) >= FAILURE or codes["q850"] in NOT_ANSWERED
+    if failed and duration_ms == 0 and times["answer"] is not None:
+        times["answer"] = None  # some switches write when it was refused: a second is not owed for that
+        notes.append(f"{label(mapping.columns['answer'])}: 0 s, and a code of a call that nobody answered: taken for none")
     side = given.get("release_side", "").lower()
     if side and side not in SIDES:
         notes.append(f"{label(mapping.columns['release_side'])}: {side[:40]!r} is not a side of a call: left out")
@@ -159,6 +168,8 @@ def _reach(cells: dict[Any, Any], column: str | int) -> Any:
         return cells[column]
     value: Any = cells
     for part in str(column).split("."):
+        if isinstance(value, Twice):
+            return value
         value = value.get(part) if isinstance(value, dict) else None
     return value
 
@@ -167,6 +178,8 @@ def _text(value: Any, field: str, mapping: Mapping, encoding: str) -> str:
     """A cell as text. A `JsonNumber` stays one: its decimals follow a point, whatever the mapping says of texts."""
     if value is None:
         return ""
+    if isinstance(value, Twice):
+        raise ValueError(f"two values of one name: {value.name}")
     if isinstance(value, (dict, list)):
         raise ValueError(f"{'an object' if isinstance(value, dict) else 'an array'} where a text belongs")
     if isinstance(value, bool):
@@ -208,6 +221,8 @@ def _checked(text: str, field: str, mapping: Mapping) -> str:
         raise ValueError(f"{text[:40]!r} looks percent-encoded: the mapping says percent_encoded: yes, or no where it is meant so")
     if field in ("a_number", "b_number"):
         text = values.telephone(text)
+    if field in PARTIES and field != "b_number" and CONTROL.search(text):
+        raise ValueError(f"{text[:40]!r} holds a control character")
     longest = PARTIES.get(field) or TEXTS.get(field) or (NAME_LENGTH if field in NAMES else 0)
     if longest and len(text) > longest:
         raise ValueError(f"{len(text)} characters, more than {longest}")

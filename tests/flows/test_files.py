@@ -9,11 +9,12 @@ from typing import Any
 
 import polars as pl
 import pytest
+import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from flows import replay
-from flows.mapping import MappingError, Row, read_mapping, read_rows
+from flows.mapping import FIELDS, Mapping, MappingError, Row, read_mapping, read_rows
 
 COLUMNS = "columns: {call_id: id, account: acct, b_number: dst, answer: start, duration_s: secs}\n"
 HEAD = "id,acct,dst,start,secs,note\n"
@@ -140,7 +141,7 @@ def test_a_missing_header_tells_what_to_do_and_no_number(first, tmp_path):
     ("content", "said"),
     [
         (b"", "the file is empty"), (b"\n\n", "the file is empty"), (b"PK\x03\x04....", "a spreadsheet"), (b"\x1f\x8b\x08", "packed by gzip"),
-        (b'{"id":1}\n', "format: jsonl"), (b'id,"acct\n', "line 1, the header: a quote is opened"),
+        (b'{"id":1}\n', "format: jsonl"), (b"sep=;\nid;acct\n", "skip_lines: 1"), (b'id,"acct\n', "line 1, the header: a quote is opened"),
     ],
 )  # fmt: skip
 def test_what_is_no_file_of_calls_is_refused(content, said, tmp_path):
@@ -225,7 +226,8 @@ def test_an_array_inside_an_object_is_found_where_the_mapping_says(tmp_path):
     ("change", "fault"),
     [
         ('"acct": {"a": []}', "column acct: an object where a text belongs"), ('"id": ["c"]', "column id: an array where a text belongs"),
-        ('"secs": 10', "two values of one name: secs"), ('"secs": NaN', "not JSON"), ('"dst": 8.8213555e10', "column dst: '8.8213555e10' went"),
+        ('"secs": 10', "column secs: two values of one name"),
+        ('"secs": NaN', "not JSON"), ('"dst": 8.8213555e10', "column dst: '8.8213555e10' went"),
         ('"dst": {}', "column dst: an object"), ('"acct": "a\\ud800"', "column acct: character 2 is half of a character"),
     ],
 )  # fmt: skip
@@ -233,6 +235,12 @@ def test_json_that_is_not_what_it_should_be(change, fault, tmp_path):
     one = json.dumps({key: value for key, value in OBJECTS[0].items() if f'"{key}"' not in change or key == "secs"})
     (found,) = rows(tmp_path, one[:-1] + f", {change}}}", "format: jsonl\n" + COLUMNS)
     assert found.record is None and fault in found.fault
+
+
+def test_a_name_that_stands_twice_costs_the_row_only_where_it_is_meant(tmp_path):
+    one = json.dumps(OBJECTS[0])[:-1] + ', "other": 1, "other": 2, "x": {"y": 1, "y": 2}}'
+    assert rows(tmp_path, one, "format: jsonl\n" + COLUMNS)[0].record is not None
+    assert rows(tmp_path, one, "format: jsonl\n" + COLUMNS.replace("acct", "x.y"))[0].fault == "column x.y: two values of one name: y"
 
 
 def test_a_json_number_is_no_float_on_the_way(tmp_path):
@@ -462,6 +470,19 @@ def test_what_is_no_money_never_costs_the_row(column, text, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("codes", "answered"),
+    [({"c1": "487"}, False), ({"c1": "404"}, False), ({"c2": "17"}, False), ({"c2": "19"}, False), ({"c1": "200"}, True), ({"c2": "16"}, True),
+     ({"c1": "200", "c2": "31"}, True), ({}, True)],
+)  # fmt: skip
+def test_0_s_and_a_code_of_failure_is_no_answer(codes, answered, tmp_path):
+    mapping = "columns: {b_number: dst, answer: start, end: stop, duration_s: secs, sip_code: c1, q850: c2}\n"
+    found = dated(tmp_path, mapping, start=START, stop=START, secs="0", **{"c1": "", "c2": ""} | codes)
+    assert (found.record.answer_ms is not None, len(found.notes)) == (answered, 0 if answered else 1)
+    talked = dated(tmp_path, mapping, start=START, secs="1", **{"c1": "", "c2": ""} | codes)
+    assert talked.record.answer_ms == START_MS, "who talked was answered, whatever the code"
+
+
+@pytest.mark.parametrize(
     ("written", "digits"),
     [("43664111222.0", "43664111222"), ("+43664111222.00", "+43664111222"), ("112.0", "112"), ("43664111222,0", "43664111222"),
      ("+43 664 111222", "+43 664 111222"), ("043.664.111222", "043.664.111222")],
@@ -508,6 +529,16 @@ def test_a_mapping_that_cannot_be_meant_is_refused(text, said):
     with pytest.raises(MappingError) as wrong:
         read_mapping(text, "map.yaml")
     assert str(wrong.value).startswith("map.yaml: ") and said in str(wrong.value)
+
+
+def test_the_mapping_on_the_page_is_right():
+    page = (Path(__file__).parents[2] / "docs" / "files.md").read_text()
+    shown = read_mapping(page.split("```yaml\n")[1].split("```")[0], "files.md")
+    assert set(Mapping.__struct_fields__) == set(yaml.safe_load(page.split("```yaml\n")[1].split("```")[0])), "every option is on it"
+    assert shown.columns["answer"] == ["Date", "Time"] and shown.deck.decimal == ","
+    listed = page.split("Our fields: ")[1].split(".\n")[0].replace("\n", " ").split(", ")
+    assert sorted(listed) == sorted(FIELDS)
+    assert all(f"`{name}`" in page for name in replay.OUTPUTS)
 
 
 # --- a whole replay of damaged files ---
