@@ -76,13 +76,14 @@ def _csv(file: Iterable[str], mapping: Mapping, name: str, first: int, encoding:
         width = Counter(len(line.cells) for line in sample if not line.fault).most_common(1)[0][0] if sample else 0
         if width and (beyond := max(places.values()) + 1) > width:
             raise MappingError(f"{name}: no column {beyond}: its rows have {width} cells; does the mapping's delimiter divide them?")
+    blank = f" \t{style.delimiter}{style.quote}"
     for line, text, cells, fault in lines:
         if fault.startswith("a quote is opened") and not style.line_breaks:
             fault += ", or line_breaks_in_fields: yes where a field may go over several lines"
         if not fault and len(cells) != width:
             fault = f"{len(cells)} cells where {'the first line has' if header else 'the others have'} {width}"
             fault += "; a cell that holds the delimiter must be quoted" if len(cells) > width else ""
-        elif not fault and not any(cell.strip() for cell in cells):
+        elif not fault and not text.strip(blank) and not any(map(str.strip, cells)):
             fault = "a blank row: no cell of it is filled"
         yield Raw(line, text, {} if fault else {column: cells[place] for column, place in places.items()}, fault)
 

@@ -24,6 +24,7 @@ NULLS = frozenset({"", "\\n", "null", "(null)", "<null>", "nil", "undefined"})
 """What stands for no value in any column, in lower case."""
 BLANKS = NULLS | {"-", "--", "n/a", "na", "nat", "none", "never", "?"}
 """The same where only a number or a time can stand."""
+LONGEST_NOTHING = max(map(len, BLANKS))
 ZEROS = re.compile(r"[0\s:./T+Z-]*")
 """0, 0.0, 0000-00-00 00:00:00, 00:00:00 and their like, where a time can stand."""
 
@@ -55,6 +56,8 @@ def is_nothing(text: str, *, number: bool = False, more: frozenset[str] = frozen
     >>> is_nothing("-", number=True), is_nothing("never!", more=frozenset({"never!"}))
     (True, True)
     """
+    if not more and len(text) > LONGEST_NOTHING:
+        return False
     low = text.lower()
     return low in (BLANKS if number else NULLS) or low in more
 

@@ -67,27 +67,30 @@ class Read(NamedTuple):
 def read_rows(path: Path, mapping: Mapping) -> Iterator[Row]:
     """Every row of a file, in its order."""
     encoding, rows = read_raw(path, mapping)
+    fields = fields_of(mapping)
     for line, text, cells, fault in rows:
         if fault:
             yield Row(line, text, "", None, fault)
             continue
         try:
-            tenant, record, notes = to_record(cells, mapping, encoding)
+            tenant, record, notes = to_record(cells, mapping, encoding, fields)
         except ValueError as wrong:
             yield Row(line, text, "", None, str(wrong))
         else:
             yield Row(line, text, tenant, record, "", notes)
 
 
-def to_record(cells: dict[Any, Any], mapping: Mapping, encoding: str = "utf-8") -> Read:
+def to_record(cells: dict[Any, Any], mapping: Mapping, encoding: str = "utf-8", fields: list[Field] | None = None) -> Read:
     """The tenant and the record of one row: a stop, at the moment when its call ended. `ValueError` names the column.
+
+    `fields`: `fields_of(mapping)`, where many rows are read.
 
     >>> how = read_mapping("{currency: EUR, time_format: epoch_s, columns: {answer: t, duration_s: s, b_number: b, sell_amount: p}}", "m")
     >>> tenant, stop, notes = to_record({"t": "1700000000", "s": "61", "b": "+431234567", "p": "0.02"}, how)
     >>> tenant, stop.at_ms, stop.duration_ms, stop.sell_amount, notes
     ('default', 1700000061000, 61000, '0.02', ())
     """
-    given, notes = _given(cells, mapping, encoding)
+    given, notes = _given(cells, mapping, encoding, fields or fields_of(mapping))
     duration_ms = _duration(given.get("duration_s", ""), mapping)
     times = _known_times(given, mapping, duration_ms)
     answer_ms, end_ms = times["answer"], times["end"]
@@ -133,26 +136,62 @@ def to_record(cells: dict[Any, Any], mapping: Mapping, encoding: str = "utf-8") 
 # --- cells ---
 
 
-def _given(cells: dict[Any, Any], mapping: Mapping, encoding: str) -> tuple[dict[str, str], list[str]]:
+class Field(NamedTuple):
+    """How a field is read: what is known of it before the first row."""
+
+    name: str
+    columns: list[str | int]
+    kind: str  # time, number, telephone or text
+    longest: int  # characters that are kept; 0 = whatever
+    is_suspect: bool  # where %20 is hardly part of the value
+    is_party: bool
+
+
+SUSPECT = frozenset({"tenant", "account", "ingress_trunk", "carrier", "duration_s", *TIMES, *AMOUNTS})
+"""Where a percent sign and two hexadecimal digits are hardly part of the value."""
+
+
+def fields_of(mapping: Mapping) -> list[Field]:
+    """The fields of a mapping.
+
+    >>> [(field.name, field.kind) for field in fields_of(Mapping(columns={"b_number": "dst", "answer": ["day", "time"]}))]
+    [('b_number', 'telephone'), ('answer', 'time')]
+    """
+    found = []
+    for name, column in mapping.columns.items():
+        kind = "time" if name in TIMES else "number" if name in CODES or name in AMOUNTS or name == "duration_s" else "text"
+        kind = "telephone" if name in ("a_number", "b_number") else kind
+        longest = PARTIES.get(name) or TEXTS.get(name) or (NAME_LENGTH if name in NAMES else 0)
+        found.append(Field(name, parts(column), kind, longest, name in SUSPECT, name in PARTIES and name != "b_number"))
+    return found
+
+
+def _given(cells: dict[Any, Any], mapping: Mapping, encoding: str, fields: list[Field]) -> tuple[dict[str, str], list[str]]:
     """The text of each field, "" where the row says nothing, and what was left out."""
     given: dict[str, str] = {}
     notes: list[str] = []
     anywhere, in_times = _nothings(tuple(mapping.nothing))
-    for field, column in mapping.columns.items():
+    for field in fields:
+        column = field.columns[0]
         try:
-            texts = [_text(_reach(cells, part), field, mapping, encoding) for part in parts(column)]
-            text = texts[0] if len(texts) == 1 else _join(texts, in_times)
-            number = field in CODES or field in AMOUNTS or field == "duration_s"
-            if field in TIMES:
-                text = "" if values.is_no_time(text, mapping.time_format, in_times) else text
-            elif values.is_nothing(text, number=number, more=anywhere):
-                text = ""
-            given[field] = _checked(text, field, mapping)
+            value = cells[column] if column in cells else _reach(cells, column)
+            text = _text(value, mapping, encoding)
+            if len(field.columns) > 1:
+                text = _join([text, *(_text(_reach(cells, part), mapping, encoding) for part in field.columns[1:])], in_times)
+            if not text:
+                given[field.name] = ""
+            elif field.kind == "time":
+                given[field.name] = "" if values.is_no_time(text, mapping.time_format, in_times) else _checked(text, field, mapping)
+            elif values.is_nothing(text, number=field.kind == "number", more=anywhere):
+                given[field.name] = ""
+            else:
+                given[field.name] = _checked(text, field, mapping)
         except ValueError as wrong:
-            if field not in MILDER:
-                raise ValueError(f"{label(column)}: {wrong}") from None
-            given[field] = str(_kept(cells, column, field))
-            notes.append(f"{label(column)}: {wrong}{'' if given[field] else ': left out'}")
+            place = label(mapping.columns[field.name])
+            if field.name not in MILDER:
+                raise ValueError(f"{place}: {wrong}") from None
+            given[field.name] = _kept(cells, column, field.name)
+            notes.append(f"{place}: {wrong}{'' if given[field.name] else ': left out'}")
     return given, notes
 
 
@@ -174,8 +213,10 @@ def _reach(cells: dict[Any, Any], column: str | int) -> Any:
     return value
 
 
-def _text(value: Any, field: str, mapping: Mapping, encoding: str) -> str:
+def _text(value: Any, mapping: Mapping, encoding: str) -> str:
     """A cell as text. A `JsonNumber` stays one: its decimals follow a point, whatever the mapping says of texts."""
+    if type(value) is str and value.isascii() and not (mapping.percent_encoded and "%" in value):
+        return value.strip()
     if value is None:
         return ""
     if isinstance(value, Twice):
@@ -211,25 +252,20 @@ def _join(texts: list[str], nothing: frozenset[str]) -> str:
     return " ".join(filled)
 
 
-SUSPECT = frozenset({"tenant", "account", "ingress_trunk", "carrier", "duration_s", *TIMES, *AMOUNTS})
-"""Where a percent sign and two hexadecimal digits are hardly part of the value."""
-
-
-def _checked(text: str, field: str, mapping: Mapping) -> str:
+def _checked(text: str, field: Field, mapping: Mapping) -> str:
     """The text of a field that may be kept as it is."""
-    if field in SUSPECT and mapping.percent_encoded is None and values.ESCAPED.search(text):
+    if field.is_suspect and "%" in text and mapping.percent_encoded is None and values.ESCAPED.search(text):
         raise ValueError(f"{text[:40]!r} looks percent-encoded: the mapping says percent_encoded: yes, or no where it is meant so")
-    if field in ("a_number", "b_number"):
-        text = values.telephone(text)
-    if field in PARTIES and field != "b_number" and CONTROL.search(text):
+    if field.is_party and not text.isprintable() and CONTROL.search(text):
         raise ValueError(f"{text[:40]!r} holds a control character")
-    longest = PARTIES.get(field) or TEXTS.get(field) or (NAME_LENGTH if field in NAMES else 0)
-    if longest and len(text) > longest:
-        raise ValueError(f"{len(text)} characters, more than {longest}")
+    if field.kind == "telephone" and not text.isdigit():
+        text = values.telephone(text)
+    if field.longest and len(text) > field.longest:
+        raise ValueError(f"{len(text)} characters, more than {field.longest}")
     return text
 
 
-def _kept(cells: dict[Any, Any], column: Any, field: str) -> str:
+def _kept(cells: dict[Any, Any], column: str | int, field: str) -> str:
     """What stays of a value that cannot be kept as it is: the beginning of a text, nothing of a name."""
     value = _reach(cells, column)
     return readable(value)[: TEXTS[field]].encode("utf-8", "replace").decode() if field in TEXTS and isinstance(value, str) else ""
