@@ -173,7 +173,7 @@ def _judge_rows(
             dispositions.update(outcome.judged["disposition"].to_list())
             for reason in outcome.judged.filter(pl.col("disposition").is_in(UNPRICED))["reason"].to_list():
                 reasons.add(reason)
-            twins += int(outcome.judged["suspected_duplicate"].sum())
+            twins += outcome.judged.filter(pl.col("suspected_duplicate"), disposition=schemas.RATED_DISPOSITION).height
             for offset, fate, reason, twin in outcome.judged.select("offset", "disposition", "reason", "suspected_duplicate").iter_rows():
                 row = rows[offset // 2]
                 first = _first_line(first_lines, row)

@@ -28,7 +28,10 @@ NO_CURRENCY = "XXX"
 
 def run(calls: Path, mapping_file: Path, out: Path, deck_file: Path | None, books_dsn: str) -> replay.Summary:
     """Judges the file and writes the results."""
-    mapping = read_mapping(mapping_file.read_text("utf-8"), mapping_file.name)
+    try:
+        mapping = read_mapping(mapping_file.read_text("utf-8-sig"), mapping_file.name)
+    except UnicodeDecodeError as wrong:
+        raise MappingError(f"{mapping_file.name}: byte {wrong.start} is not UTF-8: save the mapping as UTF-8") from None
     deck = None
     if deck_file:
         deck = read_deck(deck_file.read_bytes(), deck_file.stem, mapping.currency or NO_CURRENCY, mapping.deck or DeckFormat())

@@ -578,6 +578,23 @@ def test_however_a_file_is_damaged_every_row_is_right_or_named(tmp_path_factory,
     assert sorted(named) == sorted(set(named)) and len(named) == summary.received - summary.rated
 
 
+braces = st.sampled_from(['"', "{", "}", "[", "]", ",", ":", "\n", "\\", "x", " ", "1", "\x00", "é"])
+
+
+@given(st.lists(st.tuples(st.integers(1, 3), st.integers(0, 90), st.booleans(), braces), max_size=4), st.sampled_from(["jsonl", "array", "indented"]))
+@settings(max_examples=150, deadline=None)
+def test_however_json_is_damaged_the_objects_around_it_are_read(tmp_path_factory, changes, layout):
+    """Of five objects the first and the last are whole: they are read, and what stands between is right or named, however many rows it is."""
+    objects = [json.dumps(OBJECTS[0] | {"id": f"c-{n}"}, indent=1 if layout == "indented" else None) for n in range(5)]
+    for n, at, insert, text in changes:
+        objects[n] = objects[n][:at] + text + objects[n][at if insert else at + 1 :]
+    content = "\n".join(objects) if layout == "jsonl" else "[" + "\n,\n".join(objects) + "\n]"
+    found = rows(tmp_path_factory.mktemp("damaged"), content, f"format: {'jsonl' if layout == 'jsonl' else 'json'}\n" + COLUMNS)
+    assert all(bool(one.record) != bool(one.fault) for one in found)
+    ids = [one.record.call_id for one in found if one.record]
+    assert ids[0] == "c-0" and (ids[-1] == "c-4" or layout == "indented" or any("\n" in text for *_, text in changes))
+
+
 def results(tmp_path: Path, content: str, mapping: str = COLUMNS) -> tuple[Any, dict[str, list[dict[str, Any]]], pl.DataFrame]:
     (tmp_path / "calls.csv").write_text(content)
     summary = replay.run(tmp_path / "calls.csv", read_mapping(mapping, "m"), tmp_path / "out", replay.self_registering(None))
