@@ -87,7 +87,10 @@ def read_lines(lines: Iterable[str], style: Style = Style(), first: int = 1, wid
         if fault:
             opened = number if odd and not opened else 0
         elif opened and odd:
-            cells, fault = [], f"a quote that may close the one in line {opened}: the row cannot be told from the rest of that line"
+            cells, fault = [], (
+                f"a quote that may close the one in line {opened}: the row cannot be told from the rest of that line; say quote: none where "
+                "quotes are ordinary characters"
+            )
             opened = 0
         width = width or len(cells)
         yield Line(number, text, cells, fault)

@@ -129,6 +129,7 @@ def has_clock(text: str, how: str) -> bool:
     return len(text) > 10 if how == "iso" else CLOCK_CODES.search(how) is not None
 
 
+COUNT = re.compile(r"\d{9,16}(?:\.\d+)?", re.ASCII)
 WORD = re.compile(r"[A-Za-z][A-Za-z_/+\-0-9]*")
 ISO_ZONE = re.compile(r"(.*\d)\s*\(?([A-Za-z][A-Za-z_/+\-0-9]*)\)?")
 ISO_OFFSET = re.compile(r"(.*\d)\s+([+-]\d\d:?\d\d)")
@@ -136,7 +137,8 @@ ISO_OFFSET = re.compile(r"(.*\d)\s+([+-]\d\d:?\d\d)")
 
 def _parsed(text: str, how: str) -> tuple[datetime, str]:
     """The time in a text, without a zone where the text names one by an abbreviation, which stands beside it."""
-    fault = ValueError(f"{text[:40]!r} is not a time in the format {how}")
+    hint = "; a count from 1970 is time_format: epoch_s, epoch_ms or epoch_us" if COUNT.fullmatch(text) else ""
+    fault = ValueError(f"{text[:40]!r} is not a time in the format {how}{hint}")
     if how == "iso":
         spaced = ISO_OFFSET.fullmatch(text)
         try:
