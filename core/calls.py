@@ -68,6 +68,7 @@ class Row(NamedTuple):
     suspected_hung: bool
     sell_amount: str
     buy_amount: str
+    currency: str
     delivery: int
     a_number: str
     a_kind: str
@@ -84,20 +85,23 @@ class Row(NamedTuple):
     @property
     def content(self) -> int:
         """A hash of what the record says of its call: the same event again with other content is a conflict."""
-        said = (
+        said: tuple[object, ...] = (
             self.at_ms, self.answer_ms, self.end_ms, self.duration_ms, self.sip_code, self.q850, self.a_raw, self.b_raw, self.account,
             self.carrier, self.egress_trunk, self.sell_amount, self.buy_amount,
         )  # fmt: skip
+        if not self.sequenced:  # no number of the switch tells two rows apart: all that they say of the call does
+            said += (self.ingress_trunk, self.setup_ms, self.currency)
         return int.from_bytes(_digest(repr(said)), "little", signed=True)
 
 
 class Place:
     """Where a record stands: its row, its state, and where its row of Work goes."""
 
-    __slots__ = ("at", "dedupe", "note", "row", "rows", "state")
+    __slots__ = ("at", "dedupe", "note", "row", "rows", "state", "unique_ids")
 
-    def __init__(self, state: Calls, rows: Rows, at: int, row: Row, dedupe: bool, note: str) -> None:
-        self.state, self.rows, self.at, self.row, self.dedupe, self.note = state, rows, at, row, dedupe, note
+    def __init__(self, state: Calls, rows: Rows, at: int, row: Row, note: str, dedupe: bool, unique_ids: bool) -> None:
+        self.state, self.rows, self.at, self.row, self.note = state, rows, at, row, note
+        self.dedupe, self.unique_ids = dedupe, unique_ids
 
     def say(self, disposition: str, reason: str = "", flight: Flight | None = None, **more: object) -> None:
         """The record's one row of Work. What was noted of the record stands behind the reason."""
@@ -114,10 +118,13 @@ class Place:
         self.say(schemas.EVENT, "", flight, priced=True, answered=True, duration_ms=talk_ms, source="accrual")
 
 
-def assemble(states: dict[int, Calls], decoded: Decoded, silence: Silence, *, dedupe: bool = True) -> Work:
+def assemble(
+    states: dict[int, Calls], decoded: Decoded, silence: Silence, *, dedupe: bool = True, unique_ids: bool = False
+) -> Work:
     """Walk the records and ticks of a batch, updating the state of each partition.
 
     `decoded.records` carries the columns of `Row`. `dedupe=False` exists for one test: it shows that the proof of completeness would notice.
+    `unique_ids`: a feed without a sequence vouches that one id is one call, so a second stop of it with other content is a conflict.
     """
     rows: Rows = []
     ticks: dict[int, list[tuple[int, Tick]]] = {}
@@ -136,7 +143,8 @@ def assemble(states: dict[int, Calls], decoded: Decoded, silence: Silence, *, de
         while pending and pending[-1][0] < row.offset:
             _tick(state, rows, *pending.pop(), silence)
         state.next_offset = max(state.next_offset, row.offset + 1)
-        _record(Place(state, rows, at, row, dedupe, notes.get((row.partition, row.offset), "") if notes else ""))
+        note = notes.get((row.partition, row.offset), "") if notes else ""
+        _record(Place(state, rows, at, row, note, dedupe, unique_ids))
     for partition, pending in ticks.items():
         while pending:
             _tick(states[partition], rows, *pending.pop(), silence)
@@ -145,9 +153,7 @@ def assemble(states: dict[int, Calls], decoded: Decoded, silence: Silence, *, de
 
 def _record(here: Place) -> None:
     row, state = here.row, here.state
-    if not row.sequenced:
-        state.latest_ms = max(state.latest_ms, row.at_ms)
-    elif here.dedupe and not _is_new_delivery(here):
+    if row.sequenced and here.dedupe and not _is_new_delivery(here):
         return
     if not (row.call_id or row.dialog_id):
         if row.event == "stop":
@@ -164,7 +170,7 @@ def _record(here: Place) -> None:
         return _attempt(here, flight)
     _learn(flight, row)
     if event == "stop":
-        _end(here, flight, content, row.duration_ms)
+        _end(here, flight, content, row.duration_ms, twin=REPEAT in flight.key)
     elif event == "answer":
         if flight.answer_ms is None:
             flight.answer_ms = row.answer_ms if _plausible(row.answer_ms, row.at_ms) else row.at_ms
@@ -176,7 +182,7 @@ def _record(here: Place) -> None:
         _partial(here, flight, content)
     elif event == "refused":
         state.flights.pop(flight.key, None)
-        close(state, flight.key, 0, row.at_ms, row.switch, row.sequenced)
+        close(state, flight.key, 0, _closed_ms(row), row.switch, row.sequenced)
         here.say(schemas.EVENT, "", flight, final=True)
     else:
         here.say(schemas.EVENT, "", flight)
@@ -216,7 +222,7 @@ def _is_twin(here: Place) -> bool:
     """Whether an equal row came before: a suspected duplicate, counted and priced."""
     seen = here.state.rows
     twin = here.dedupe and here.row.delivery in seen
-    seen[here.row.delivery] = here.row.at_ms
+    seen[here.row.delivery] = here.row.learned_ms
     if len(seen) > CLOSED:
         del seen[next(iter(seen))]
     return twin
@@ -227,11 +233,7 @@ def _flight(here: Place, content: int) -> Flight | None:
     row, state = here.row, here.state
     key = "\x1f".join((row.tenant, row.switch, row.setup_boot_id or row.boot_id, row.dialog_id, row.call_id, row.from_tag, row.leg))
     if not row.sequenced:
-        # A row of a file is one attempt, with its own money; the stop of a call that its answer opened ends that call.
-        own = f"{key}\x1f{row.attempt_no}"
-        is_open = key in state.flights or key in state.hung or key in state.closed
-        if own in state.closed or (row.event == "stop" and not is_open):
-            key = own
+        key = _own_key(here, key, content)
     flight = state.flights.get(key)
     if flight is None and here.dedupe and (past := state.closed.get(key)) is not None:
         if row.event != "stop":
@@ -258,6 +260,44 @@ def _flight(here: Place, content: int) -> Flight | None:
         return None
     flight.seen[event_id] = content
     return flight
+
+
+REPEAT = "\x1f#"
+"""In the key of a call that bears the id of an earlier one, and says something else."""
+
+
+def _own_key(here: Place, key: str, content: int) -> str:
+    """The key of the call that a row of a feed without a sequence belongs to.
+
+    Such feeds write one id into several rows: the legs of a ring group, a transfer, a counter that began anew. So a stop ends the call that
+    its answer opened, where both speak of the same call; else it is a call of its own, with its own money. The same id and attempt with
+    other content is priced and suspected, under a key of its own; with the same content it is a duplicate.
+    """
+    row, state = here.row, here.state
+    own = f"{key}\x1f{row.attempt_no}"
+    if row.event != "stop":
+        return own if own in state.closed else key
+    opened = state.flights.get(key) or state.hung.get(key)
+    if opened is not None and own not in state.closed and _is_of(opened, row):
+        return key
+    first = own if own in state.closed or key not in state.closed else key  # key: ended by the stop that its answer waited for
+    past = state.closed.get(first)
+    if here.unique_ids or (past is None and opened is None) or (past is not None and past[0] == content):
+        return first
+    return f"{own}{REPEAT}{content}"
+
+
+def _is_of(flight: Flight, row: Row) -> bool:
+    """Whether a stop can end a call: they name the same account and number, as far as both name any."""
+    same_account = not (flight.account and row.account) or flight.account == row.account
+    return same_account and (not (flight.b_number and row.b_number) or flight.b_number == row.b_number)
+
+
+def _closed_ms(row: Row) -> int:
+    """When a call was closed, by the clock that says when it is forgotten: the switch's own, or ours where no switch counts its records.
+
+    What a row says of its time must not decide how long the rows of others are remembered."""
+    return row.at_ms if row.sequenced else row.learned_ms
 
 
 def _learn(flight: Flight, row: Row) -> None:
@@ -339,7 +379,7 @@ def _end(here: Place, flight: Flight, content: int, duration_ms: int | None, *, 
     if flight.key:
         state.flights.pop(flight.key, None)
         was_hung = state.hung.pop(flight.key, None) is not None
-        close(state, flight.key, content, row.at_ms, row.switch, row.sequenced)
+        close(state, flight.key, content, _closed_ms(row), row.switch, row.sequenced)
     if flight.anchor_offset < 0:
         _anchor(flight, row)
     if fault:

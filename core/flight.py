@@ -23,7 +23,8 @@ LINGER_MS = 120_000
 """How long a closed call of a switch is remembered, by the switch's own clock: longer than SIP resends a BYE (RFC 3261, timer F: 32 s)."""
 
 HORIZON_MS = 24 * 3_600_000
-"""The same for feeds without a sequence, in event time; and for a call closed as hung, which its stop may yet correct."""
+"""The same for feeds without a sequence, from when we learned of it, by our clock; and for a call closed as hung, which its stop may yet
+correct."""
 
 CLOSED = 1_000_000
 """At most so many closed calls are remembered in a partition; the oldest is forgotten first."""
@@ -103,11 +104,10 @@ class Calls:
     now_ms: int = 0  # of the last tick
     flights: dict[str, Flight] = field(default_factory=dict)
     hung: dict[str, Flight] = field(default_factory=dict)
-    closed: dict[str, tuple[int, int, str, bool]] = field(default_factory=dict)  # key -> (stop's hash, at_ms, switch, sequenced)
+    closed: dict[str, tuple[int, int, str, bool]] = field(default_factory=dict)  # key -> (stop's hash, when, switch, sequenced)
     rings: dict[str, Ring] = field(default_factory=dict)
-    rows: dict[int, int] = field(default_factory=dict)  # equal rows without an id: hash -> at_ms
+    rows: dict[int, int] = field(default_factory=dict)  # equal rows without an id: hash -> when we learned of it
     complete_to_ms: dict[str, int] = field(default_factory=dict)
-    latest_ms: int = 0  # of the feeds without a sequence
     forgotten: dict[str, int] = field(default_factory=dict)  # boot -> the highest number of a ring that had to go
 
 
@@ -181,7 +181,8 @@ def close(state: Calls, key: str, content: int, at_ms: int, switch: str, sequenc
 
 
 def forget(state: Calls, tick: Tick) -> None:
-    """Closed calls are kept in the order of their closing: forget from the front, each by the clock of its own switch.
+    """Closed calls are kept in the order of their closing: forget from the front, each by the clock of its own switch, and by ours where
+    no switch counts its records.
 
     A switch that has fallen silent holds up the others for a day at most.
     """
@@ -192,7 +193,7 @@ def forget(state: Calls, tick: Tick) -> None:
             complete_ms = complete_to_ms(tick, key.partition("\x1f")[0], switch)
             until_ms = max(complete_ms - LINGER_MS, tick.at_ms - HORIZON_MS)
         else:
-            until_ms = state.latest_ms - HORIZON_MS
+            until_ms = tick.at_ms - HORIZON_MS
         if at_ms >= until_ms:
             break
         del state.closed[key]
@@ -203,6 +204,6 @@ def forget(state: Calls, tick: Tick) -> None:
         del state.hung[key]
     while state.rows:
         row = next(iter(state.rows))
-        if state.rows[row] >= state.latest_ms - HORIZON_MS:
+        if state.rows[row] >= tick.at_ms - HORIZON_MS:
             break
         del state.rows[row]

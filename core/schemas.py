@@ -87,7 +87,7 @@ JUDGED = pl.Schema(
         **NUMBERS,
         "disposition": pl.String,
         "reason": pl.String,  # why unrated / reject / duplicate / conflict; a sentence a person can act on
-        "suspected_duplicate": pl.Boolean,  # an equal row without an id: counted, priced, never dropped
+        "suspected_duplicate": pl.Boolean,  # the id of an earlier row, or an equal row without an id: priced, never dropped
         "raw": pl.Binary,  # a reject's bytes, else null
         "call_key": pl.String,  # hex of the call's identity, "" for a reject
         "config_version": pl.Int64,

@@ -1,291 +1,392 @@
-"""Files of call records from elsewhere: a mapping says which of their columns is which of our fields.
+"""Files of call records from elsewhere as records of ours, by a mapping (`flows.file_mapping` says what it can say).
 
-```yaml
-format: csv                # or jsonl; a dot reaches into nested objects
-delimiter: ";"
-timezone: Europe/Vienna    # of times that name none
-repeated_hour: earlier     # when clocks go back: earlier, later, or reject
-time_format: "%d.%m.%Y %H:%M:%S"   # strptime's, or iso, epoch_s, epoch_ms
-time_precision: s          # ms, s or min
-currency: EUR
-decimal: ","               # what stands before the decimals of amounts and durations; a point where it is not said
-columns: {account: Customer, b_number: Dialled, answer: Connect, duration_s: Secs, sell_amount: Price}
-```
+What decides money or names a party (numbers, times, durations, amounts, account, tenant, carrier, call_id) rejects its row where it cannot
+be read. Everything else never costs a row: it is cut or left out, and the row has a note.
 """
 
 from __future__ import annotations
 
-import csv
+import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
-from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import Any, NamedTuple
+from urllib.parse import unquote
 
 import msgspec
-import yaml
 
+from core.delimited import bad_byte, readable
 from core.record import Record
+from flows import file_values as values
+from flows.file_mapping import AMOUNTS, FIELDS, TIMES, Mapping, MappingError, is_currency, label, parts, read_mapping
+from flows.file_rows import CURRENCY, JsonNumber, Twice, read_raw
 
-FIELDS = (
-    "tenant", "call_id", "attempt_no", "account", "ingress_trunk", "carrier", "egress_trunk", "a_number", "b_number", "setup", "ringing",
-    "answer", "end", "duration_s", "sell_amount", "buy_amount", "sip_code", "q850", "release_cause_text", "release_side", "src_ip",
-    "user_agent", "lrn", "attestation", "imei", "imsi", "cell",
-)  # fmt: skip
-TIMES = ("setup", "ringing", "answer", "end")
-NUMBERS = ("attempt_no", "sip_code", "q850")
-DECIMALS = ("duration_s", "sell_amount", "buy_amount")
-SIDES = {"caller": "caller", "a": "caller", "orig": "caller", "callee": "callee", "b": "callee", "term": "callee", "switch": "switch"}
+__all__ = ["FIELDS", "Mapping", "MappingError", "Row", "read_mapping", "read_rows", "to_record"]
+
+CODES = {"attempt_no": 1_000_000, "sip_code": 999, "q850": 999}
+"""Whole numbers that are no money, and the highest that a record holds."""
+TEXTS = {"user_agent": 2048, "release_cause_text": 2048, "a_number": 2048}
+"""Texts that are cut."""
+NAMES = frozenset({"egress_trunk", "src_ip", "lrn", "attestation", "imei", "imsi", "cell"})
+"""Names that are no money: half of one is another one, so a longer one is left out."""
+PARTIES = {"tenant": 128, "account": 128, "ingress_trunk": 128, "carrier": 128, "call_id": 2048, "b_number": 2048}
+"""What says whose call it is and where it goes: never cut."""
+NAME_LENGTH = 128
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+FAILURE = 300
+NOT_ANSWERED = frozenset({1, 2, 3, 17, 18, 19, 20, 21, 22, 27, 28})
+"""Causes of Q.850 that a call which somebody answered does not end with."""
+SIDES = {
+    "caller": "caller", "a": "caller", "orig": "caller", "originator": "caller", "callee": "callee", "called": "callee", "b": "callee",
+    "term": "callee", "terminator": "callee", "switch": "switch", "internal": "switch",
+}  # fmt: skip
+MILDER = frozenset({*CODES, *TEXTS, *NAMES, "release_side"})
 DEFAULT_TENANT = "default"
 SWITCH = "file"
-LATEST_MS = 2**53  # of a record
-NANO = Decimal("1e-9")
-
-
-class MappingError(ValueError):
-    """A mapping or a file that cannot be read at all: names the place and what to do."""
-
-
-class Mapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """As in the YAML file. `columns`: our field -> their column."""
-
-    columns: dict[str, str]
-    format: Literal["csv", "jsonl"] = "csv"
-    delimiter: str = ","
-    timezone: str = "UTC"
-    repeated_hour: Literal["earlier", "later", "reject"] = "earlier"
-    time_format: str = "iso"
-    time_precision: Literal["ms", "s", "min"] = "ms"
-    currency: str = ""
-    decimal: Literal[".", ","] = "."
 
 
 class Row(NamedTuple):
-    """A row of the file: its line, its text, and what it is: a record of a tenant, or why it is none."""
+    """A row of the file: its line, its text, and what it is: a record of a tenant, or why it is none. `notes`: what was left out."""
 
     line: int
     text: str
     tenant: str
     record: Record | None
     fault: str
+    notes: tuple[str, ...] = ()
 
 
-def read_mapping(text: str, name: str) -> Mapping:
-    """The mapping in a YAML text.
+class Read(NamedTuple):
+    """What a row says."""
 
-    >>> read_mapping("columns: {b_number: dialled, answer: connect}", "map.yaml").columns["b_number"]
-    'dialled'
-    """
-    try:
-        loose = yaml.safe_load(text)
-    except yaml.YAMLError as wrong:
-        raise MappingError(f"{name}: not YAML: {wrong}") from None
-    try:
-        mapping = msgspec.convert(loose, Mapping)
-    except msgspec.ValidationError as wrong:
-        raise MappingError(f"{name}: {wrong}") from None
-    if unknown := set(mapping.columns) - set(FIELDS):
-        raise MappingError(f"{name}: columns: {', '.join(sorted(unknown))} is no field of ours; the fields are {', '.join(FIELDS)}")
-    if not set(mapping.columns) & {*TIMES}:
-        raise MappingError(f"{name}: columns: map at least one of {', '.join(TIMES)}: a call without a time cannot be placed")
-    if len(mapping.delimiter) != 1:
-        raise MappingError(f"{name}: delimiter: {mapping.delimiter!r} is not one character")
-    if {"sell_amount", "buy_amount"} & set(mapping.columns) and not mapping.currency:
-        raise MappingError(f"{name}: currency: say the currency of sell_amount and buy_amount")
-    try:
-        ZoneInfo(mapping.timezone)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise MappingError(f"{name}: timezone: {mapping.timezone!r} is not an IANA time zone such as Europe/Vienna") from None
-    return mapping
+    tenant: str
+    record: Record
+    notes: tuple[str, ...]
 
 
 def read_rows(path: Path, mapping: Mapping) -> Iterator[Row]:
     """Every row of a file, in its order."""
-    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-        rows = _csv_rows(file, mapping, path.name) if mapping.format == "csv" else _json_rows(file)
-        for line, text, cells, fault in rows:
-            if fault:
-                yield Row(line, text, "", None, fault)
-                continue
-            try:
-                tenant, record = to_record(cells, mapping)
-            except ValueError as wrong:
-                yield Row(line, text, "", None, str(wrong))
-            else:
-                yield Row(line, text, tenant, record, "")
-
-
-_Raw = tuple[int, str, dict[str, Any], str]
-
-
-def _csv_rows(file: Any, mapping: Mapping, name: str) -> Iterator[_Raw]:
-    csv.field_size_limit(1 << 26)
-    reader = csv.reader(file, delimiter=mapping.delimiter)
-    header = [cell.strip() for cell in next(reader, [])]
-    if missing := sorted(set(mapping.columns.values()) - set(header)):
-        raise MappingError(f"{name}: no column {', '.join(missing)} in the first line; it has {', '.join(header) or 'nothing'}")
-    while True:
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as wrong:
-            yield reader.line_num, "", {}, f"not CSV: {wrong}"
-            continue
-        if not cells:
-            continue  # an empty line is no record
-        text = mapping.delimiter.join(cells)
-        fault = "" if len(cells) == len(header) else f"{len(cells)} cells where the first line has {len(header)}"
-        yield reader.line_num, text, dict(zip(header, cells, strict=False)), fault
-
-
-def _json_rows(file: Any) -> Iterator[_Raw]:
-    for line, text in enumerate(file, 1):
-        if not text.strip():
+    encoding, rows = read_raw(path, mapping)
+    fields = fields_of(mapping)
+    for line, text, cells, fault in rows:
+        if fault:
+            yield Row(line, text, "", None, fault)
             continue
         try:
-            loose = msgspec.json.decode(text.encode("utf-8", "surrogateescape"))
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
-            yield line, text.rstrip("\n"), {}, f"not JSON: {wrong}"
-            continue
-        if isinstance(loose, dict):
-            yield line, text.rstrip("\n"), loose, ""
+            tenant, record, notes = to_record(cells, mapping, encoding, fields)
+        except ValueError as wrong:
+            yield Row(line, text, "", None, str(wrong))
         else:
-            yield line, text.rstrip("\n"), {}, f"not a JSON object but {type(loose).__name__}"
+            yield Row(line, text, tenant, record, "", notes)
 
 
-def to_record(cells: dict[str, Any], mapping: Mapping) -> tuple[str, Record]:
+def to_record(cells: dict[Any, Any], mapping: Mapping, encoding: str = "utf-8", fields: list[Field] | None = None) -> Read:
     """The tenant and the record of one row: a stop, at the moment when its call ended. `ValueError` names the column.
 
+    `fields`: `fields_of(mapping)`, where many rows are read.
+
     >>> how = read_mapping("{currency: EUR, time_format: epoch_s, columns: {answer: t, duration_s: s, b_number: b, sell_amount: p}}", "m")
-    >>> tenant, stop = to_record({"t": "1700000000", "s": "61", "b": "+431234567", "p": "0.02"}, how)
-    >>> tenant, stop.at_ms, stop.duration_ms, stop.sell_amount
-    ('default', 1700000061000, 61000, '0.02')
+    >>> tenant, stop, notes = to_record({"t": "1700000000", "s": "61", "b": "+431234567", "p": "0.02"}, how)
+    >>> tenant, stop.at_ms, stop.duration_ms, stop.sell_amount, notes
+    ('default', 1700000061000, 61000, '0.02', ())
     """
-    given: dict[str, str] = {}
-    for field, column in mapping.columns.items():
-        value = _reach(cells, column)
-        text = "" if value is None else value if isinstance(value, str) else msgspec.json.encode(value).decode()
-        try:
-            text.encode()
-        except UnicodeEncodeError as wrong:
-            raise ValueError(f"column {column}: character {wrong.start + 1} is not UTF-8") from None
-        text = text.strip()
-        if mapping.decimal == "," and field in DECIMALS and isinstance(value, str):
-            if "." in text:
-                raise ValueError(f"column {column}: {text[:40]!r} has a point, where the mapping says that decimals follow a comma")
-            text = text.replace(",", ".")
-        given[field] = text
-    times = _times(given, mapping)
-    duration_ms = _duration(given.get("duration_s", ""), mapping.columns.get("duration_s", ""))
+    given, notes = _given(cells, mapping, encoding, fields or fields_of(mapping))
+    duration_ms = _duration(given.get("duration_s", ""), mapping)
+    times = _known_times(given, mapping, duration_ms)
     answer_ms, end_ms = times["answer"], times["end"]
     if mapping.time_precision != "ms" and duration_ms is not None and end_ms is not None and answer_ms is not None and end_ms < answer_ms:
         times["end"] = None  # coarse times only order, the duration is the money: an end that was cut to before its answer is none
-    start = times["answer"] if times["answer"] is not None else times["setup"] if times["setup"] is not None else times["ringing"]
+    start = answer_ms if answer_ms is not None else times["setup"] if times["setup"] is not None else times["ringing"]
     at_ms = times["end"] if times["end"] is not None else start
     if at_ms is None:
-        raise ValueError(f"no time: one of {', '.join(mapping.columns[f] for f in TIMES if f in mapping.columns)} must be filled")
+        names = (str(part) for field in TIMES if field in mapping.columns for part in parts(mapping.columns[field]))
+        raise ValueError(f"no time: one of {', '.join(names)} must be filled")
+    talked = duration_ms > 0 if duration_ms is not None else answer_ms is not None and end_ms is not None and answer_ms != end_ms
+    amounts = {field: _amount(given[field], mapping, field, talked) for field in AMOUNTS if given.get(field)}
+    duration_ms = _talk(times, duration_ms, bool(amounts), mapping, notes)
     if times["end"] is None and duration_ms is not None:
         at_ms += max(duration_ms, 0)
-    numbers = {field: _number(given.get(field, ""), mapping.columns.get(field, "")) for field in NUMBERS}
-    for field in ("sell_amount", "buy_amount"):
-        if given.get(field):
-            given[field] = _amount(given[field], mapping.columns[field])
-    money = any(given.get(field) for field in ("sell_amount", "buy_amount"))
+    if no_clock := [field for field in TIMES if given.get(field) and not values.has_clock(given[field], mapping.time_format)]:
+        column = mapping.columns[no_clock[0]]
+        notes.append(f"{label(column)}: a date without a time of day, taken for midnight; a column with the time is joined by [date, time]")
+    codes = {field: _code(given.get(field, ""), mapping, field, given, notes) for field in CODES}
+    failed = (codes["sip_code"] or 0) >= FAILURE or codes["q850"] in NOT_ANSWERED
+    if failed and duration_ms == 0 and times["answer"] is not None:
+        times["answer"] = None  # some switches write when it was refused: a second is not owed for that
+        notes.append(f"{label(mapping.columns['answer'])}: 0 s, and a code of a call that nobody answered: taken for none")
+    side = given.get("release_side", "").lower()
+    if side and side not in SIDES:
+        notes.append(f"{label(mapping.columns['release_side'])}: {side[:40]!r} is not a side of a call: left out")
     record = Record(
         v=1, event="stop", switch=SWITCH, at_ms=at_ms,
-        call_id=given.get("call_id", ""), attempt_no=numbers["attempt_no"] or 0, account=given.get("account", ""),
+        call_id=given.get("call_id", ""), attempt_no=codes["attempt_no"] or 0, account=given.get("account", ""),
         ingress_trunk=given.get("ingress_trunk", ""), carrier=given.get("carrier", ""), egress_trunk=given.get("egress_trunk", ""),
         a_raw=given.get("a_number", ""), b_raw=given.get("b_number", ""),
         setup_ms=times["setup"], ringing_ms=times["ringing"], answer_ms=times["answer"], end_ms=times["end"], duration_ms=duration_ms,
-        sell_amount=given.get("sell_amount", ""), buy_amount=given.get("buy_amount", ""), currency=mapping.currency if money else "",
-        sip_code=numbers["sip_code"], q850=numbers["q850"], release_cause_text=given.get("release_cause_text", ""),
-        release_side=SIDES.get(given.get("release_side", "").lower(), ""),  # type: ignore[arg-type]
+        sell_amount=amounts.get("sell_amount", ""), buy_amount=amounts.get("buy_amount", ""),
+        currency=_currency(given, cells, mapping) if amounts else "",
+        sip_code=codes["sip_code"], q850=codes["q850"], release_cause_text=given.get("release_cause_text", ""),
+        release_side=SIDES.get(side, ""),  # type: ignore[arg-type]
         src_ip=given.get("src_ip", ""), user_agent=given.get("user_agent", ""), lrn=given.get("lrn", ""),
         attestation=given.get("attestation", ""), imei=given.get("imei", ""), imsi=given.get("imsi", ""), cell=given.get("cell", ""),
     )  # fmt: skip
-    return given.get("tenant") or DEFAULT_TENANT, record
+    return Read(given.get("tenant") or DEFAULT_TENANT, record, tuple(notes))
 
 
-def _reach(cells: dict[str, Any], column: str) -> Any:
+# --- cells ---
+
+
+class Field(NamedTuple):
+    """How a field is read: what is known of it before the first row."""
+
+    name: str
+    columns: list[str | int]
+    kind: str  # time, number, telephone or text
+    longest: int  # characters that are kept; 0 = whatever
+    is_suspect: bool  # where %20 is hardly part of the value
+    is_party: bool
+
+
+SUSPECT = frozenset({"tenant", "account", "ingress_trunk", "carrier", "duration_s", *TIMES, *AMOUNTS})
+"""Where a percent sign and two hexadecimal digits are hardly part of the value."""
+
+
+def fields_of(mapping: Mapping) -> list[Field]:
+    """The fields of a mapping.
+
+    >>> [(field.name, field.kind) for field in fields_of(Mapping(columns={"b_number": "dst", "answer": ["day", "time"]}))]
+    [('b_number', 'telephone'), ('answer', 'time')]
+    """
+    found = []
+    for name, column in mapping.columns.items():
+        kind = "time" if name in TIMES else "number" if name in CODES or name in AMOUNTS or name == "duration_s" else "text"
+        kind = "telephone" if name in ("a_number", "b_number") else kind
+        longest = PARTIES.get(name) or TEXTS.get(name) or (NAME_LENGTH if name in NAMES else 0)
+        found.append(Field(name, parts(column), kind, longest, name in SUSPECT, name in PARTIES and name != "b_number"))
+    return found
+
+
+def _given(cells: dict[Any, Any], mapping: Mapping, encoding: str, fields: list[Field]) -> tuple[dict[str, str], list[str]]:
+    """The text of each field, "" where the row says nothing, and what was left out."""
+    given: dict[str, str] = {}
+    notes: list[str] = []
+    anywhere, in_times = _nothings(tuple(mapping.nothing))
+    for field in fields:
+        column = field.columns[0]
+        try:
+            value = cells[column] if column in cells else _reach(cells, column)
+            text = _text(value, mapping, encoding)
+            if len(field.columns) > 1:
+                text = _join([text, *(_text(_reach(cells, part), mapping, encoding) for part in field.columns[1:])], in_times)
+            if not text:
+                given[field.name] = ""
+            elif field.kind == "time":
+                given[field.name] = "" if values.is_no_time(text, mapping.time_format, in_times) else _checked(text, field, mapping)
+            elif values.is_nothing(text, number=field.kind == "number", more=anywhere):
+                given[field.name] = ""
+            else:
+                given[field.name] = _checked(text, field, mapping)
+        except ValueError as wrong:
+            place = label(mapping.columns[field.name])
+            if field.name not in MILDER:
+                raise ValueError(f"{place}: {wrong}") from None
+            given[field.name] = _kept(cells, column, field.name)
+            notes.append(f"{place}: {wrong}{'' if given[field.name] else ': left out'}")
+    return given, notes
+
+
+@lru_cache(maxsize=16)
+def _nothings(said: tuple[Any, ...]) -> tuple[frozenset[str], frozenset[str]]:
+    """What the mapping says stands for nothing: in every column, and in times, where a zero is no time."""
+    texts = frozenset(("null" if value is None else str(value)).lower() for value in said)
+    return frozenset(text for text in texts if not values.ZEROS.fullmatch(text)), texts
+
+
+def _reach(cells: dict[Any, Any], column: str | int) -> Any:
     if column in cells:
         return cells[column]
     value: Any = cells
-    for part in column.split("."):
+    for part in str(column).split("."):
+        if isinstance(value, Twice):
+            return value
         value = value.get(part) if isinstance(value, dict) else None
     return value
 
 
-def _times(given: dict[str, str], mapping: Mapping) -> dict[str, int | None]:
+def _text(value: Any, mapping: Mapping, encoding: str) -> str:
+    """A cell as text. A `JsonNumber` stays one: its decimals follow a point, whatever the mapping says of texts."""
+    if type(value) is str and value.isascii() and not (mapping.percent_encoded and "%" in value):
+        return value.strip()
+    if value is None:
+        return ""
+    if isinstance(value, Twice):
+        raise ValueError(f"two values of one name: {value.name}")
+    if isinstance(value, (dict, list)):
+        raise ValueError(f"{'an object' if isinstance(value, dict) else 'an array'} where a text belongs")
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, JsonNumber):
+        return value
+    if not isinstance(value, str):
+        return JsonNumber(msgspec.json.encode(value).decode())
+    if fault := bad_byte(value, encoding):
+        hint = "; where the file is not UTF-8, the mapping says encoding: cp1252, latin-1 ..." if encoding.startswith("utf-8") else ""
+        raise ValueError(fault + hint)
+    text = value.strip()
+    try:
+        if mapping.percent_encoded and "%" in text:
+            text = unquote(text, errors="strict").strip()
+        text.encode()
+    except UnicodeDecodeError:
+        raise ValueError(f"{text[:40]!r} is percent-encoded, but not UTF-8") from None
+    except UnicodeEncodeError as wrong:
+        raise ValueError(f"character {wrong.start + 1} is half of a character (a lone surrogate)") from None
+    return text
+
+
+def _join(texts: list[str], nothing: frozenset[str]) -> str:
+    """A date and a time as one text."""
+    filled = [text for text in texts if not values.is_nothing(text, number=True, more=nothing)]
+    if filled and len(filled) < len(texts):
+        raise ValueError(f"{' '.join(filled)[:40]!r} alone is no time: the other column is empty")
+    return " ".join(filled)
+
+
+def _checked(text: str, field: Field, mapping: Mapping) -> str:
+    """The text of a field that may be kept as it is."""
+    if field.is_suspect and "%" in text and mapping.percent_encoded is None and values.ESCAPED.search(text):
+        raise ValueError(f"{text[:40]!r} looks percent-encoded: the mapping says percent_encoded: yes, or no where it is meant so")
+    if field.is_party and not text.isprintable() and CONTROL.search(text):
+        raise ValueError(f"{text[:40]!r} holds a control character")
+    if field.kind == "telephone" and not text.isdigit():
+        text = values.telephone(text)
+    if field.longest and len(text) > field.longest:
+        raise ValueError(f"{len(text)} characters, more than {field.longest}")
+    return text
+
+
+def _kept(cells: dict[Any, Any], column: str | int, field: str) -> str:
+    """What stays of a value that cannot be kept as it is: the beginning of a text, nothing of a name."""
+    value = _reach(cells, column)
+    return readable(value)[: TEXTS[field]].encode("utf-8", "replace").decode() if field in TEXTS and isinstance(value, str) else ""
+
+
+# --- times ---
+
+
+def _known_times(given: dict[str, str], mapping: Mapping, duration_ms: int | None) -> dict[str, int | None]:
+    """The times of a row. Of a call that lasted 0 s, a time such as 0001-01-01, 1900-01-01 or 9999-12-31 is none."""
+    if duration_ms == 0:
+        given = dict(given)
+        for field in TIMES:
+            try:
+                _time(given.get(field, ""), mapping, field, mapping.repeated_hour)
+            except values.NoTime:
+                given[field] = ""
+    return _times(given, mapping, mapping.repeated_hour)
+
+
+def _times(given: dict[str, str], mapping: Mapping, repeated_hour: Any) -> dict[str, int | None]:
     """The times of a row. No call ends before it begins: in the repeated hour the other reading of a time is taken where the rule's says so."""
     times: dict[str, int | None] = {}
     latest_ms: int | None = None
     for field in TIMES:
         text = given.get(field, "")
-        at_ms = _time(text, mapping, field)
-        if at_ms is not None and latest_ms is not None and at_ms < latest_ms and mapping.repeated_hour != "reject":
-            other_ms = _time(text, msgspec.structs.replace(mapping, repeated_hour="later"), field)
+        at_ms = _time(text, mapping, field, repeated_hour)
+        if at_ms is not None and latest_ms is not None and at_ms < latest_ms and repeated_hour != "reject":
+            other_ms = _time(text, mapping, field, "later")
             at_ms = other_ms if other_ms is not None and other_ms >= latest_ms else at_ms
         times[field] = at_ms
         if at_ms is not None:
-            if latest_ms is not None and at_ms < latest_ms and mapping.repeated_hour == "later":
-                return _times(given, msgspec.structs.replace(mapping, repeated_hour="earlier"))
+            if latest_ms is not None and at_ms < latest_ms and repeated_hour == "later":
+                return _times(given, mapping, "earlier")
             latest_ms = at_ms if latest_ms is None else max(latest_ms, at_ms)
     return times
 
 
-def _time(text: str, mapping: Mapping, field: str) -> int | None:
+def _time(text: str, mapping: Mapping, field: str, repeated_hour: Any) -> int | None:
     if not text:
         return None
-    column, how = mapping.columns[field], mapping.time_format
     try:
-        if how in ("epoch_ms", "epoch_s"):
-            ms = Decimal(text) * (1000 if how == "epoch_s" else 1)
-            if abs(ms) > LATEST_MS:
-                raise OverflowError
-            return int(ms)
-        when = datetime.fromisoformat(text) if how == "iso" else datetime.strptime(text, how)
-    except (ValueError, InvalidOperation, OverflowError):
-        raise ValueError(f"column {column}: {text[:40]!r} is not a time in the format {how}") from None
-    if when.tzinfo is None:
-        zone = ZoneInfo(mapping.timezone)
-        earlier, later = when.replace(tzinfo=zone, fold=0), when.replace(tzinfo=zone, fold=1)
-        if earlier.utcoffset() != later.utcoffset() and mapping.repeated_hour == "reject":
-            raise ValueError(f"column {column}: {text!r} happened twice or never in {mapping.timezone} (the clocks were changed)")
-        when = later if mapping.repeated_hour == "later" else earlier
-    try:
-        return round(when.astimezone(UTC).timestamp() * 1000)
-    except OverflowError:  # 0001-01-01 or 9999-12-31: what some systems write for "never"
-        raise ValueError(f"column {column}: {text[:40]!r} is no time that a call can have") from None
+        at_ms = values.time_ms(text, mapping.time_format, mapping.timezone, repeated_hour, mapping.zones)
+    except ValueError as wrong:
+        raise type(wrong)(f"{label(mapping.columns[field])}: {wrong}") from None
+    return at_ms or None
 
 
-def _amount(text: str, column: str) -> str:
-    """A file's amount to the nano, half up: a binary fraction's noise (0.30000000000000004) is no reason to lose it."""
-    value = _decimal(text, column)
-    exponent = value.as_tuple().exponent
-    return format(value.quantize(NANO, ROUND_HALF_UP), "f") if isinstance(exponent, int) and exponent < -9 else text
+# --- duration and money ---
 
 
-def _duration(text: str, column: str) -> int | None:
-    return round(_decimal(text, column) * 1000) if text else None
+def _talk(times: dict[str, int | None], duration_ms: int | None, has_amount: bool, mapping: Mapping, notes: list[str]) -> int | None:
+    """How long the call lasted by the row's own word. A call without an answer talked for 0 s, and what nobody can tell is no 0 s."""
+    columns = mapping.columns
+    if times["answer"] is None and "answer" in columns:
+        if not duration_ms:
+            return 0 if duration_ms is None else duration_ms
+        answer, lasted = label(columns["answer"]), f"{label(columns['duration_s'])} says {duration_ms / 1000:g} s"
+        if duration_ms > 0 and times["end"] is None:
+            raise ValueError(f"{answer} says that nobody answered, {lasted}, and no end says when")
+        if duration_ms > 0:
+            notes.append(f"{answer} says that nobody answered, {lasted}: answered so long before the end")
+    elif times["answer"] is not None and duration_ms is None and times["end"] is None and not has_amount:
+        unknown = [label(columns[field]) for field in ("duration_s", "end") if field in columns]
+        names = " and ".join(unknown) or "neither duration_s nor end is mapped, which"
+        raise ValueError(f"answered, but for how long? {names} say{'s' if len(unknown) < 2 else ''} nothing")
+    return duration_ms
 
 
-def _decimal(text: str, column: str) -> Decimal:
-    try:
-        value = Decimal(text)
-    except InvalidOperation:
-        hint = '; where decimals follow a comma, the mapping says decimal: ","' if text.count(",") == 1 else ""
-        raise ValueError(f"column {column}: {text[:40]!r} is not a number{hint}") from None
-    if not value.is_finite() or abs(value) > 10**15:
-        raise ValueError(f"column {column}: {text[:40]!r} is out of range")
-    return value
-
-
-def _number(text: str, column: str) -> int | None:
+def _duration(text: str, mapping: Mapping) -> int | None:
     if not text:
         return None
-    value = _decimal(text, column)
-    if value != int(value) or not 0 <= value <= 999:
-        raise ValueError(f"column {column}: {text[:40]!r} is not a whole number from 0 to 999")
-    return int(value)
+    decimal, thousands = _spelled(text, mapping)
+    try:
+        return values.duration_ms(text, mapping.duration_format, decimal, thousands)
+    except ValueError as wrong:
+        raise ValueError(f"{label(mapping.columns['duration_s'])}: {wrong}") from None
+
+
+def _amount(text: str, mapping: Mapping, field: str, talked: bool) -> str:
+    try:
+        return values.amount(text, *_spelled(text, mapping), mapping.amounts, talked)
+    except ValueError as wrong:
+        raise ValueError(f"{label(mapping.columns[field])}: {wrong}") from None
+
+
+def _spelled(text: str, mapping: Mapping) -> tuple[str, str]:
+    """How the numbers of a text are written: the mapping says it of texts, JSON of its own numbers."""
+    return (".", "") if isinstance(text, JsonNumber) else (mapping.decimal, mapping.thousands)
+
+
+def _code(text: str, mapping: Mapping, field: str, given: dict[str, str], notes: list[str]) -> int | None:
+    """A code, or None and a note. A cause that is none of Q.850 stays as text where there is no other."""
+    if not text:
+        return None
+    try:
+        return values.code(text, _spelled(text, mapping)[0], CODES[field])
+    except ValueError as wrong:
+        notes.append(f"{label(mapping.columns[field])}: {wrong}: left out")
+    if field == "q850" and not given.get("release_cause_text"):
+        given["release_cause_text"] = f"q850 {text[:100]}"
+    return None
+
+
+def _currency(given: dict[str, str], cells: dict[Any, Any], mapping: Mapping) -> str:
+    """The currency of a row's amounts: the row's own where a column names it, else the mapping's."""
+    if "currency" in mapping.columns:
+        column, text = label(mapping.columns["currency"]), given["currency"].upper()
+        if not text:
+            raise ValueError(f"{column}: an amount without a currency")
+        if not is_currency(text):
+            raise ValueError(f"{column}: {text[:40]!r} is not a code of three letters such as EUR")
+        return text
+    for name, value in cells.items():
+        if isinstance(name, str) and isinstance(value, str) and _names_currency(name):
+            text = value.strip().upper()
+            if is_currency(text) and text != mapping.currency:
+                raise ValueError(f"column {name} says {text}, the mapping says {mapping.currency}: map it, columns: {{currency: {name}}}")
+    return mapping.currency
+
+
+@lru_cache(maxsize=4096)
+def _names_currency(column: str) -> bool:
+    return CURRENCY.search(column) is not None

@@ -184,7 +184,6 @@ def _calls(old: Mapping[int, Calls], before: int, partitions: int) -> dict[int, 
         if known is not None:
             here.next_offset, here.config_version, here.now_ms = known.next_offset, known.config_version, known.now_ms
         here.complete_to_ms = dict(known.complete_to_ms if known else every[0].complete_to_ms if every else {})
-        here.latest_ms = max((c.latest_ms for c in every), default=0)
         here.forgotten = {boot: max(c.forgotten.get(boot, -1) for c in every) for c in every for boot in c.forgotten}
         here.closed = dict(sorted(((key, end) for c in every for key, end in c.closed.items()), key=lambda item: item[1][1]))
         here.rows = dict(sorted(((row, at_ms) for c in every for row, at_ms in c.rows.items()), key=lambda item: item[1]))

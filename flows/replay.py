@@ -11,6 +11,7 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -22,6 +23,7 @@ import pyarrow.parquet
 from core import schemas
 from core.config import Config
 from core.decode import Message
+from core.delimited import readable
 from core.money import to_text
 from core.orders import BlockOrder, Finding
 from core.record import TICK_KEY, Tick, journal_key
@@ -33,7 +35,16 @@ from rating.decks import Deck
 BATCH = 8192
 TICK_MS = 3_600_000
 REASONS = 20
-OUTPUTS = ("alerts.jsonl", "block_orders.jsonl", "rejects.jsonl", "rated.parquet", "summary.json")
+FATES = {
+    schemas.REJECT: "rejects.jsonl", schemas.UNRATED: "unrated.jsonl", schemas.CONFLICT: "conflicts.jsonl",
+    schemas.DUPLICATE: "duplicates.jsonl",
+}  # fmt: skip
+"""Disposition -> the file in which every row that has it stands, with its line, its reason, its text, and the money in it."""
+SUSPECTED = "suspected_duplicates.jsonl"
+"""Rows that were priced although an earlier row has their id or equals them."""
+NOTES = "notes.jsonl"
+"""Rows of which something that is no money was cut or left out."""
+OUTPUTS = ("alerts.jsonl", "block_orders.jsonl", *FATES.values(), SUSPECTED, NOTES, "rated.parquet", "summary.json")
 
 UNPRICED = (schemas.UNRATED, schemas.REJECT, schemas.CONFLICT)
 
@@ -58,6 +69,7 @@ class Summary:
     buy: dict[str, str]
     records_per_s: float
     reasons: dict[str, int]  # why rows were not rated, the most frequent first, at most `REASONS`; the first of its kind stands for all
+    notes: dict[str, int]  # the same of what was cut or left out of rows that were read
 
 
 def self_registering(deck: Deck | None) -> Contracts:
@@ -81,7 +93,7 @@ def run(
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir()
     try:
-        summary = _judge_rows(rows, beside, contracts, began_s, progress)
+        summary = _judge_rows(rows, beside, contracts, began_s, progress, unique_ids=mapping.call_ids == "unique")
         for name in OUTPUTS:
             (beside / name).replace(out / name)
     finally:
@@ -121,17 +133,21 @@ def _counted(rows: Iterable[Row], progress: Callable[[int, int], None]) -> Itera
         yield row
 
 
-def _judge_rows(rows: list[Row], out: Path, contracts: Contracts, began_s: float, progress: Callable[[int, int], None]) -> Summary:
-    state, dispositions, reasons = State(SECRET), Counter[str](), Reasons()
+def _judge_rows(
+    rows: list[Row], out: Path, contracts: Contracts, began_s: float, progress: Callable[[int, int], None], *, unique_ids: bool
+) -> Summary:
+    state, dispositions, reasons, notes = State(SECRET), Counter[str](), Reasons(), Reasons()
+    first_lines: dict[tuple[str, str], int] = {}  # of each call_id
     twins = orders = 0
     alerts: dict[str, Finding] = {}
     money: dict[str, Counter[str]] = {"sell": Counter(), "buy": Counter()}
     next_tick_ms = 0
     with (
-        (out / "rejects.jsonl").open("wb") as rejects,
+        ExitStack() as stack,
         (out / "block_orders.jsonl").open("wb") as block_orders,
         pyarrow.parquet.ParquetWriter(out / "rated.parquet", schemas.empty(schemas.RATED).to_arrow().schema) as rated,
     ):
+        files = {name: stack.enter_context((out / name).open("wb")) for name in (*FATES.values(), SUSPECTED, NOTES)}
         for start in range(0, len(rows), BATCH):
             batch = rows[start : start + BATCH]
             messages: list[Message] = []
@@ -139,8 +155,11 @@ def _judge_rows(rows: list[Row], out: Path, contracts: Contracts, began_s: float
                 if row.record is None:
                     dispositions[schemas.REJECT] += 1
                     reasons.add(row.fault)
-                    _line(rejects, {"line": row.line, "reason": row.fault, "raw": _readable(row.text)})
+                    _line(files[FATES[schemas.REJECT]], {"line": row.line, "reason": row.fault, "raw": readable(row.text)})
                     continue
+                for note in row.notes:
+                    notes.add(note)
+                    _line(files[NOTES], {"line": row.line, "note": note, "raw": readable(row.text)})
                 at_ms = row.record.at_ms
                 if at_ms >= next_tick_ms:
                     tick = Tick(at_ms=at_ms, config_version=contracts.version, complete_to_ms={})
@@ -150,14 +169,16 @@ def _judge_rows(rows: list[Row], out: Path, contracts: Contracts, began_s: float
                 messages.append(Message(0, 2 * place + 1, at_ms, key, msgspec.json.encode(row.record)))
             if not messages:
                 continue
-            outcome = judge(state, messages, lambda _: contracts)
+            outcome = judge(state, messages, lambda _: contracts, unique_ids=unique_ids)
             dispositions.update(outcome.judged["disposition"].to_list())
             for reason in outcome.judged.filter(pl.col("disposition").is_in(UNPRICED))["reason"].to_list():
                 reasons.add(reason)
-            twins += int(outcome.judged["suspected_duplicate"].sum())
-            for offset, reason in outcome.judged.filter(disposition=schemas.REJECT).select("offset", "reason").iter_rows():
+            twins += outcome.judged.filter(pl.col("suspected_duplicate"), disposition=schemas.RATED_DISPOSITION).height
+            for offset, fate, reason, twin in outcome.judged.select("offset", "disposition", "reason", "suspected_duplicate").iter_rows():
                 row = rows[offset // 2]
-                _line(rejects, {"line": row.line, "reason": reason, "raw": _readable(row.text)})
+                first = _first_line(first_lines, row)
+                if name := SUSPECTED if twin and fate == schemas.RATED_DISPOSITION else FATES.get(fate):
+                    _line(files[name], _described(row, reason, first))
             if outcome.rated.height:
                 rated.write_table(outcome.rated.to_arrow().cast(rated.schema))
                 for side, totals in money.items():
@@ -178,6 +199,7 @@ def _judge_rows(rows: list[Row], out: Path, contracts: Contracts, began_s: float
         sell={currency: to_text(nanos) for currency, nanos in sorted(money["sell"].items())},
         buy={currency: to_text(nanos) for currency, nanos in sorted(money["buy"].items())},
         records_per_s=round(len(rows) / elapsed_s, 1), reasons=reasons.most_frequent(),
+        notes=notes.most_frequent(),
     )  # fmt: skip
     if summary.received != sum(counts.values()):
         raise AssertionError(f"{summary.received} rows were read and {sum(counts.values())} have a disposition: {counts}")
@@ -211,8 +233,34 @@ def _line(file: BinaryIO, value: dict[str, Any]) -> None:
     file.write(msgspec.json.encode(value) + b"\n")
 
 
-def _readable(text: str) -> str:
-    """Bytes that are not UTF-8 as escapes, so that the line can be written and found again."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+def _first_line(first_lines: dict[tuple[str, str], int], row: Row) -> int:
+    """The line of the first row that has this row's id; 0 = it has none, or is the first."""
+    assert row.record is not None
+    if not row.record.call_id:
+        return 0
+    first = first_lines.setdefault((row.tenant, row.record.call_id), row.line)
+    return first if first != row.line else 0
 
 
+def _described(row: Row, reason: str, first: int) -> dict[str, Any]:
+    """What a person needs to mend a row: where it stands, why, and how much talk and money is in it."""
+    record = row.record
+    assert record is not None
+    if not reason:
+        reason = "its id" if first else "all of it"
+        reason = f"priced, and suspected: {reason} stands in {f'line {first}' if first else 'an earlier row'}, too"
+        reason += ", with other content" if first else ""
+    talk_ms = record.duration_ms
+    if talk_ms is None and record.end_ms is not None and record.answer_ms is not None:
+        talk_ms = record.end_ms - record.answer_ms
+    line: dict[str, Any] = {"line": row.line, "reason": reason, "raw": readable(row.text)}
+    if first:
+        line["first_line"] = first
+    money = {
+        "tenant": row.tenant, "account": record.account, "call_id": record.call_id, "b_number": record.b_raw,
+        "sell_amount": record.sell_amount, "buy_amount": record.buy_amount, "currency": record.currency,
+    }  # fmt: skip
+    line |= {name: value for name, value in money.items() if value}
+    if talk_ms is not None:
+        line["duration_s"] = talk_ms / 1000
+    return line

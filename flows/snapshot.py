@@ -47,7 +47,6 @@ class _CallsImage(msgspec.Struct):
     next_offset: int
     config_version: int
     now_ms: int
-    latest_ms: int
     complete_to_ms: dict[str, int]
     flights: dict[str, Flight]
     hung: dict[str, Flight]
@@ -87,7 +86,7 @@ def freeze(state: State) -> Frozen:
     calls = [
         encode(
             _CallsImage(
-                c.partition, c.next_offset, c.config_version, c.now_ms, c.latest_ms, c.complete_to_ms, c.flights, c.hung, c.closed, c.rows,
+                c.partition, c.next_offset, c.config_version, c.now_ms, c.complete_to_ms, c.flights, c.hung, c.closed, c.rows,
                 {boot: (ring.seqs.tobytes(), ring.hashes.tobytes(), ring.top) for boot, ring in c.rings.items()}, c.forgotten,
             )
         )
@@ -120,7 +119,7 @@ def unpack(data: bytes) -> State:
     for encoded in image.calls:
         c = msgspec.msgpack.decode(encoded, type=_CallsImage)
         state.calls[c.partition] = Calls(
-            partition=c.partition, next_offset=c.next_offset, config_version=c.config_version, now_ms=c.now_ms, latest_ms=c.latest_ms,
+            partition=c.partition, next_offset=c.next_offset, config_version=c.config_version, now_ms=c.now_ms,
             complete_to_ms=c.complete_to_ms, flights=c.flights, hung=c.hung, closed=c.closed, rows=c.rows,
             rings={boot: Ring(_array("q", seqs), _array("q", hashes), top) for boot, (seqs, hashes, top) in c.rings.items()}, forgotten=c.forgotten,
         )  # fmt: skip

@@ -60,12 +60,14 @@ class Outcome:
     places: dict[str, int]  # finding_id -> the partition of its record
 
 
-def judge(state: State, messages: Sequence[Message], contracts_of: ContractsOf, *, dedupe: bool = True) -> Outcome:
+def judge(
+    state: State, messages: Sequence[Message], contracts_of: ContractsOf, *, dedupe: bool = True, unique_ids: bool = False
+) -> Outcome:
     """Judge messages of `calls`, in the order of their offsets within each partition; `state` is updated in place.
 
-    One config version judges a batch: where a tick changes it, the batch is cut there.
+    One config version judges a batch: where a tick changes it, the batch is cut there. `unique_ids`: as in `core.calls.assemble`.
     """
-    outcomes = [_judge(state, piece, contracts_of(piece.version), dedupe) for piece in _pieces(state, messages)]
+    outcomes = [_judge(state, piece, contracts_of(piece.version), dedupe, unique_ids) for piece in _pieces(state, messages)]
     if len(outcomes) == 1:
         return outcomes[0]
     return Outcome(
@@ -120,12 +122,12 @@ def _pieces(state: State, messages: Sequence[Message]) -> list[Piece]:
     return pieces
 
 
-def _judge(state: State, piece: Piece, contracts: Contracts, dedupe: bool) -> Outcome:
+def _judge(state: State, piece: Piece, contracts: Contracts, dedupe: bool, unique_ids: bool) -> Outcome:
     if piece.hour:
         burst.forget(state.burst, *piece.hour, contracts.policy)
     decoded = decode(piece.messages)
     decoded = decoded._replace(records=number(decoded.records, _plans(decoded.records, contracts)))
-    work = assemble(state.calls, decoded, contracts.silence, dedupe=dedupe)
+    work = assemble(state.calls, decoded, contracts.silence, dedupe=dedupe, unique_ids=unique_ids)
     bill = rate(work, decoded.records, contracts)
     steps = accrue(work, bill)
     frame = features(work, steps.nanos, steps.minutes, steps.calls, steps.flying, _currencies(work, bill, contracts), state.secret)

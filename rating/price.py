@@ -2,7 +2,7 @@
 
 `price_all` prices columns; `price_one` is its scalar twin, kept for charging; a property test holds the two together digit by digit.
 
-    billable = talk time to whole seconds (half up; an answered call has at least one)
+    billable = talk time to whole seconds (half up; an answered call has at least one, also where its talk time is 0), else 0
     charged  = first_s, then whole increments of next_s
     amount   = connect_fee + price_per_min * charged / 60 (half up at 1e-9, once) + attempt_fee of every attempt
 """
@@ -76,7 +76,7 @@ def price_rates(rates: Rates, rate: Ints, duration_ms: Ints, answered: npt.NDArr
     """Price calls whose rates are known: `rate` are places in the arrays of `rates`."""
     found = rate >= 0
     at = np.where(found, rate, 0)
-    charged = charged_seconds(np.where(answered & found, duration_ms, 0), rates.first_s[at], rates.next_s[at])
+    charged = charged_seconds(duration_ms, answered & found, rates.first_s[at], rates.next_s[at])
     per_min, connect = rates.per_min_nanos[at], rates.connect_nanos[at]
     minutes, seconds = np.divmod(charged, 60)
     # In two products, so that no 128-bit number is needed: minutes * price is at most the amount, 59 * price is bounded by the deck.
@@ -87,14 +87,15 @@ def price_rates(rates: Rates, rate: Ints, duration_ms: Ints, answered: npt.NDArr
     return Priced(rate, charged, np.where(good, amount, 0), np.where(good, rates.attempt_nanos[at], 0))
 
 
-def charged_seconds(duration_ms: Ints, first_s: Ints, next_s: Ints) -> Ints:
-    """Seconds charged for a talk time.
+def charged_seconds(duration_ms: Ints, answered: npt.NDArray[np.bool_], first_s: Ints, next_s: Ints) -> Ints:
+    """Seconds charged for a talk time. A switch that counts whole seconds writes 0 for an answered call that was hung up at once.
 
     >>> import numpy as np
-    >>> charged_seconds(np.array([2004, 61_000, 1, 0]), np.array([1, 60, 1, 60]), np.array([1, 6, 1, 1])).tolist()
-    [2, 66, 1, 0]
+    >>> ms, answered = np.array([2004, 61_000, 1, 0, 0]), np.array([True, True, True, True, False])
+    >>> charged_seconds(ms, answered, np.array([1, 60, 1, 60, 60]), np.array([1, 6, 1, 1, 1])).tolist()
+    [2, 66, 1, 60, 0]
     """
-    billable = np.where(duration_ms > 0, np.maximum((duration_ms + 500) // 1000, 1), 0)
+    billable = np.where(answered, np.maximum((duration_ms + 500) // 1000, 1), 0)
     beyond = np.maximum(billable - first_s, 0)
     charged: Ints = np.where(billable > 0, first_s + -(-beyond // next_s) * next_s, 0)
     return charged
@@ -112,7 +113,7 @@ def price_one(deck: Deck, b_number: str, at_ms: int, duration_ms: int, answered:
     if rate < 0:
         return PricedOne(NO_RATE, 0, 0, 0)
     first, following = int(deck.first_s[rate]), int(deck.next_s[rate])
-    billable = max((duration_ms + 500) // 1000, 1) if answered and duration_ms > 0 else 0
+    billable = max((duration_ms + 500) // 1000, 1) if answered else 0
     charged = first + -(-max(billable - first, 0) // following) * following if billable else 0
     nanos = divide_half_up(int(deck.per_min_nanos[rate]) * charged, 60) + (int(deck.connect_nanos[rate]) if charged else 0)
     estimate = float(deck.per_min_nanos[rate]) * charged / 60 + float(deck.connect_nanos[rate])

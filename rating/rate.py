@@ -15,6 +15,8 @@ from rating.prefixes import Ints, encode_all
 from rating.price import NO_RATE, OUT_OF_RANGE, Priced, find_rates, price_rates
 
 PRICED_KINDS = ("e164", "national")
+UNREADABLE = ("", "withheld", "invalid")
+"""Kinds of a b_number that says nothing: what was talked to it is money that nobody can tell, whoever rated it elsewhere."""
 
 
 @dataclass
@@ -69,6 +71,7 @@ def rate(work: Work, records: pl.DataFrame, contracts: Contracts) -> Bill:
         trunks = contracts.trunks
         suspicious |= np.asarray([bool(trunk) and (tenant, trunk) not in trunks for tenant, _, _, trunk in parties], bool)
         suspicious |= answered & (sold_by == NO_DECK)
+    suspicious |= answered & np.asarray([work.final[i] and work.b_kind[i] in UNREADABLE for i in at], bool)
     amounts = _amounts(records)
     if amounts is not None:
         for i, sold, bought in zip(at, sold_by.tolist(), bought_by.tolist(), strict=True):
@@ -76,7 +79,7 @@ def rate(work: Work, records: pl.DataFrame, contracts: Contracts) -> Bill:
     for place in np.flatnonzero(suspicious).tolist():
         i = at[place]
         if not bill.fault[i]:
-            bill.fault[i] = _fault(bill, work, i, parties[place][0], int(sold_by[place]), int(bought_by[place]), contracts)
+            bill.fault[i] = _fault(bill, work, i, parties[place][0], int(sold_by[place]), int(bought_by[place]), contracts, records)
     return bill
 
 
@@ -95,7 +98,9 @@ def _price(
     return priced._replace(rate=np.where(priced.rate >= 0, priced.rate - base, priced.rate))
 
 
-def _fault(bill: Bill, work: Work, i: int, tenant: str, sold_by: int, bought_by: int, contracts: Contracts) -> str:
+def _fault(
+    bill: Bill, work: Work, i: int, tenant: str, sold_by: int, bought_by: int, contracts: Contracts, records: pl.DataFrame
+) -> str:
     """Why a row's money cannot be told, or ""."""
     account, trunk, carrier = work.account[i], work.ingress_trunk[i], work.carrier[i]
     mend = "add it and publish a new config version"
@@ -111,7 +116,10 @@ def _fault(bill: Bill, work: Work, i: int, tenant: str, sold_by: int, bought_by:
         return ""  # nobody pays for it
     for side, place, rates in (("sell", sold_by, bill.sell_rate), ("buy", bought_by, bill.buy_rate)):
         if place >= 0 and rates[i] < 0:
-            return _why(side, contracts.decks[place].name, work.b_number[i], work.b_kind[i], int(rates[i]))
+            b_raw = _raw(work, i, records)
+            return _why(side, contracts.decks[place].name, work.b_number[i], work.b_kind[i], b_raw, int(rates[i]))
+    if work.final[i] and work.b_kind[i] in UNREADABLE:
+        return _unreadable("", work.b_number[i], work.b_kind[i], _raw(work, i, records))
     if sold_by == NO_DECK and not contracts.self_register and not bill.sell_currency[i] and work.final[i]:
         return f"account {account!r} has no sell deck and the record says no amount"
     return ""
@@ -132,13 +140,28 @@ def _write(bill: Bill, side: str, rows: Ints, places: Ints, priced: Priced, curr
             bill.buy_currency[i] = name
 
 
-def _why(side: str, deck: str, b_number: str, b_kind: str, rate: int) -> str:
+def _why(side: str, deck: str, b_number: str, b_kind: str, b_raw: str, rate: int) -> str:
     if rate == OUT_OF_RANGE:
         return f"{side}: the amount is beyond the range of one call's money"
     assert rate == NO_RATE
     if not b_number or b_kind not in PRICED_KINDS:
-        return f"{side}: b_number {b_number} is {b_kind or 'empty'}, not a number that a deck can price".replace("  ", " ")
+        return _unreadable(f"{side}: ", b_number, b_kind, b_raw)
     return f"{side}: no rate for {b_number} in deck {deck}"
+
+
+def _unreadable(side: str, b_number: str, b_kind: str, b_raw: str) -> str:
+    """That a number is none, as it was written.
+
+    >>> _unreadable("sell: ", "", "invalid", "43x")
+    "sell: b_number is invalid, written '43x', not a number that a deck can price"
+    """
+    number = f"b_number {b_number}" if b_number else "b_number"
+    written = f", written {b_raw[:40]!r}" if b_raw and b_raw != b_number else ""
+    return f"{side}{number} is {b_kind or 'empty'}{written}, not a number that a deck can price"
+
+
+def _raw(work: Work, i: int, records: pl.DataFrame) -> str:
+    return str(records["b_raw"][work.row[i]]) if work.row[i] >= 0 else ""
 
 
 Amounts = tuple[list[str], list[str], list[str], list[int | None]]

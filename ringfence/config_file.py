@@ -20,6 +20,7 @@ import yaml
 from core.config import Account, Carrier, Config, Policy, Range, Trunk, TrunkGroup
 from core.money import to_nanos, to_text
 from core.numbers import DialPlan
+from rating.decks import DeckFormat
 
 HEAD = """\
 # Ringfence: who calls, who carries, what it costs, and when it is suspicious. `ringfence config publish FILE --why TEXT` puts it in force.
@@ -40,11 +41,12 @@ UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
 class Named(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A deck in the file: a CSV beside it, or a version that the books have."""
+    """A deck in the file: a CSV beside it, or a version that the books have. `written`: how the CSV is, where it is not plain."""
 
     currency: str
     file: str = ""
     version: str = ""
+    written: DeckFormat | None = None
 
 
 class Wrong(Exception):

@@ -15,7 +15,7 @@ from books import Connection, configs, decks, lists, switches, tenants
 from core.config import Caps, Config
 from core.safety import named
 from rating.contracts import ConfigError, compile_contracts
-from rating.decks import Deck, DeckError, read_deck
+from rating.decks import Deck, DeckError, DeckFormat, read_deck, to_csv
 from ringfence.config_file import PARTS, Named, Said, Wrong, file_of, parse, render, shown
 from switches.kamailio.settings import dial_plans_of, sources_of
 from switches.kamailio.tables import dial_plan_row
@@ -62,8 +62,9 @@ def check(file: Path, stored: Stored) -> Checked:
     read: dict[str, Deck] = {}
     for name, deck in said.decks.items():
         try:
-            csv[name] = _content(deck, file.parent, stored)
-            read[name] = read_deck(csv[name], name, deck.currency)
+            content = _content(deck, file.parent, stored)
+            read[name] = read_deck(content, name, deck.currency, deck.written or DeckFormat())
+            csv[name] = to_csv(read[name]) if deck.written else content  # the books keep decks in one spelling
         except DeckError as error:
             words = str(error).removeprefix(f"deck {name}: ").removeprefix(f"deck {name}, ")
             faults.append(f"decks.{name} ({deck.file or deck.version}): {words}")
@@ -90,6 +91,8 @@ def _text(file: Path) -> str:
 def _content(deck: Named, beside: Path, stored: Stored) -> bytes:
     if bool(deck.file) == bool(deck.version):
         raise ValueError("name a file (its CSV, relative to this file) or a version (of the books), one of the two")
+    if deck.version and deck.written:
+        raise ValueError("written: says how a file is written; what the books have is in our own spelling")
     if not (len(deck.currency) == 3 and deck.currency.isascii() and deck.currency.isupper()):
         raise ValueError(f"currency {deck.currency!r} is not a code of three letters such as EUR")
     if deck.file:

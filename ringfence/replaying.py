@@ -15,7 +15,7 @@ from core.config import Config
 from flows import replay
 from flows.mapping import MappingError, read_mapping
 from rating.contracts import ConfigError, Contracts, compile_contracts
-from rating.decks import Deck, DeckError, read_deck
+from rating.decks import Deck, DeckError, DeckFormat, read_deck
 from ringfence.contracts import from_books
 
 WRONG = (BooksError, MappingError, ConfigError, DeckError, KeyError, OSError, UnicodeDecodeError)
@@ -28,8 +28,13 @@ NO_CURRENCY = "XXX"
 
 def run(calls: Path, mapping_file: Path, out: Path, deck_file: Path | None, books_dsn: str) -> replay.Summary:
     """Judges the file and writes the results."""
-    mapping = read_mapping(mapping_file.read_text("utf-8"), mapping_file.name)
-    deck = read_deck(deck_file.read_bytes(), deck_file.stem, mapping.currency or NO_CURRENCY) if deck_file else None
+    try:
+        mapping = read_mapping(mapping_file.read_text("utf-8-sig"), mapping_file.name)
+    except UnicodeDecodeError as wrong:
+        raise MappingError(f"{mapping_file.name}: byte {wrong.start} is not UTF-8: save the mapping as UTF-8") from None
+    deck = None
+    if deck_file:
+        deck = read_deck(deck_file.read_bytes(), deck_file.stem, mapping.currency or NO_CURRENCY, mapping.deck or DeckFormat())
     contracts = in_force(books_dsn, deck) if books_dsn else replay.self_registering(deck)
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[rows]}"), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
@@ -51,7 +56,11 @@ def closing(out: Path, summary: replay.Summary) -> list[str]:
     lines += [f"  {name:12} {getattr(summary, name):>12,}" for name in fates if getattr(summary, name) or name == "rated"]
     lines += [f"    {count:,} x {reason[:REASON]}" for reason, count in list(summary.reasons.items())[:FEW]]
     if summary.suspected_duplicates:
-        lines.append(f"  {summary.suspected_duplicates:>12,} rows equal an earlier one and have no id: suspected duplicates, counted and priced")
+        lines.append(
+            f"  {summary.suspected_duplicates:>12,} rows have the id of an earlier one, or equal one: suspected duplicates, counted and priced "
+            f"({replay.SUSPECTED})"
+        )
+    lines += [f"  {count:>12,} rows were read without a part: {note[:REASON]}" for note, count in list(summary.notes.items())[:FEW]]
     for word, amounts in (("sold", summary.sell), ("bought", summary.buy)):
         lines.append(f"{word:14} " + (", ".join(f"{amount} {currency}" for currency, amount in amounts.items()) or "nothing"))
     lines.append(f"alerts         {summary.alerts:,}")

@@ -8,10 +8,12 @@ from typing import Annotated
 import typer
 
 EPILOG = """
-**The mapping** is YAML: `format` (csv or jsonl), `delimiter`, `timezone`, `time_format` (strptime's, or iso, epoch_s, epoch_ms),
-`time_precision`, `currency`, `decimal` ("," for 12,5), and `columns` (our field: their column). Our fields: tenant, call_id, attempt_no, account,
-ingress_trunk, carrier, egress_trunk, a_number, b_number, setup, ringing, answer, end, duration_s, sell_amount, buy_amount,
-sip_code, q850, release_cause_text, release_side, src_ip, user_agent, lrn, attestation, imei, imsi, cell.
+**The mapping** is YAML: `columns` (our field: their column, or its number) and how values are written: `format` (csv, jsonl or json),
+`delimiter`, `quote`, `line_breaks_in_fields`, `encoding`, `header`, `skip_lines`, `rows`, `timezone`, `zones`, `repeated_hour`, `time_format`,
+`time_precision`, `duration_format`, `nothing`, `currency`, `decimal`, `thousands`, `amounts`, `percent_encoded`, `call_ids`, and `deck` (how the
+deck is written). docs/files.md says what each can be. Our fields: tenant, call_id, attempt_no, account, ingress_trunk, carrier, egress_trunk,
+a_number, b_number, setup, ringing, answer, end, duration_s, sell_amount, buy_amount, currency, sip_code, q850, release_cause_text,
+release_side, src_ip, user_agent, lrn, attestation, imei, imsi, cell.
 
 For a file with semicolons, local times and decimal commas:
 
@@ -25,8 +27,9 @@ decimal: ","
 columns: {account: Kunde, b_number: Nach, answer: Beginn, duration_s: Sekunden, sell_amount: Preis}
 ```
 
-**It writes** `alerts.jsonl`, `block_orders.jsonl` (what would have been ordered), `rejects.jsonl`, `rated.parquet` and
-`summary.json`.
+**It writes** `alerts.jsonl`, `block_orders.jsonl` (what would have been ordered), `rated.parquet`, `summary.json`, and every row that is not
+simply priced, with its line, its reason and its money: `rejects.jsonl`, `unrated.jsonl`, `conflicts.jsonl`, `duplicates.jsonl`,
+`suspected_duplicates.jsonl` and `notes.jsonl` (what was left out of a row).
 
 **Examples**
 
@@ -40,7 +43,7 @@ With a price list for what the file does not price:
 
 def replay(
     calls: Annotated[
-        Path, typer.Option(exists=True, dir_okay=False, help="The file of calls: CSV or JSON lines.", show_default=False)
+        Path, typer.Option(exists=True, dir_okay=False, help="The file of calls: CSV or JSON.", show_default=False)
     ],
     mapping: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="What its columns mean (YAML).", show_default=False)],
     out: Annotated[Path, typer.Option(file_okay=False, help="The directory for the results.", show_default=False)],

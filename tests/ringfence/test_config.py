@@ -22,8 +22,9 @@ from core.decode import decode_tick
 from core.record import TICK_KEY, Record
 from core.topics import CALLS
 from journal import open_journal
-from ringfence import first_start
+from ringfence import first_start, publishing
 from ringfence.cli import app
+from ringfence.config_file import Wrong
 from ringfence.reading import warehouse
 from ringfence.secrets import load_or_make
 from ringfence.settings import Settings
@@ -312,3 +313,15 @@ def test_the_file_on_the_page_is_right(tmp_path: Path):
         (tmp_path / "decks" / f"{deck}.csv").write_text(DECK.format(price="0.06"))
     (tmp_path / "config.yaml").write_text(shown)
     assert "is right" in ask(tmp_path / "home", "config", "check", str(tmp_path / "config.yaml"))
+
+
+def test_a_deck_that_is_written_otherwise_is_kept_in_our_own_spelling(tmp_path: Path):
+    (tmp_path / "d.csv").write_bytes("prefix;destination;price_per_min;effective_from\n43;Österreich;0,06;01.01.2026\n".encode("cp1252"))
+    written = '{decimal: ",", date_format: "%d.%m.%Y", encoding: cp1252}'
+    file = tmp_path / "config.yaml"
+    file.write_text(f"tenants: [t1]\ndecks:\n  d: {{file: d.csv, currency: EUR, written: {written}}}\n")
+    checked = publishing.check(file, lambda version: None)
+    assert checked.csv["d"].decode().splitlines()[1] == "43,Österreich,0.06,0,0,1,1,2026-01-01T00:00:00+00:00,"
+    file.write_text("tenants: [t1]\ndecks:\n  d: {file: d.csv, currency: EUR}\n")
+    with pytest.raises(Wrong, match=r"decks\.d \(d\.csv\): byte 51 \(0xD6, line 2\) is not UTF-8"):
+        publishing.check(file, lambda version: None)

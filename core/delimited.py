@@ -1,0 +1,277 @@
+"""Rows of delimited text (CSV and its kin): each physical line is read on its own, so that one lone quote costs one row and not the rest.
+
+Nothing here knows what a column means. Rate decks and files of calls are read by the same rules:
+
+- a quote that opens in a line and does not close in it is a fault of that line; the lines after it are read as if it were not there
+- where fields may hold line breaks (`line_breaks`), lines are joined only if the joined row has as many cells as the header
+- bytes that are not of the encoding stay in the text as U+DC00 plus the byte, and are named where a value with such a byte is used
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import re
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+MAX_FIELD_LINES = 1000
+"""A field that holds more line breaks is taken for a lone quote."""
+
+DELIMITERS = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "space": " "}
+"""Names of delimiters that are hard to write down."""
+
+MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"), (codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)  # fmt: skip
+"""Byte order marks and what they say; the longest first."""
+
+PACKED = (
+    (b"PK\x03\x04", "a spreadsheet or a zip archive"), (b"\xd0\xcf\x11\xe0", "a spreadsheet (.xls)"), (b"\x1f\x8b", "packed by gzip"),
+    (b"BZh", "packed by bzip2"), (b"\xfd7zXZ", "packed by xz"), (b"\x28\xb5\x2f\xfd", "packed by zstd"), (b"PAR1", "a Parquet file"),
+    (b"%PDF", "a PDF"),
+)  # fmt: skip
+
+NOT_TEXT = frozenset({"idna", "punycode", "raw_unicode_escape", "unicode_escape", "undefined", "mbcs", "oem"})
+
+
+class Style(NamedTuple):
+    """How a file separates and quotes its cells. `quote` "" = quotes are ordinary characters."""
+
+    delimiter: str = ","
+    quote: str = '"'
+    line_breaks: bool = False
+
+
+class Line(NamedTuple):
+    """One row: the number of its (first) line, its text as it stands there, its cells, and what is wrong with it ("" = nothing)."""
+
+    line: int
+    text: str
+    cells: list[str]
+    fault: str
+
+
+def read_lines(lines: Iterable[str], style: Style = Style(), first: int = 1, width: int = 0) -> Iterator[Line]:
+    """Every line that is not empty, in its order. `width`: how many cells joined lines must have; 0 = as many as the first row.
+
+    >>> for row in read_lines(['id,note,s', '1,"a, b",60', '2,"5 inch,60', '3,c,60']): print(row.line, row.cells or row.fault[:32])
+    1 ['id', 'note', 's']
+    2 ['1', 'a, b', '60']
+    3 a quote is opened and not closed
+    4 ['3', 'c', '60']
+    >>> style = Style(line_breaks=True)
+    >>> [row.cells for row in read_lines(['id,note', '1,"a\\n', 'b"', '2,c'], style)]
+    [['id', 'note'], ['1', 'a\\nb'], ['2', 'c']]
+    """
+    csv.field_size_limit(1 << 26)
+    source, ahead = iter(lines), deque[str]()
+    number, opened = first - 1, 0
+    while (raw := _next(ahead, source)) is not None:
+        number += 1
+        text = raw.rstrip("\r\n")
+        if not text.strip(" \t") and (not width or style.delimiter not in text):
+            continue
+        cells, fault = _cells(text, style)
+        odd = bool(style.quote) and text.count(style.quote) % 2 == 1
+        if fault and odd and style.line_breaks:
+            joined = _joined(raw, ahead, source, style, width)
+            if joined is not None:
+                more, text, cells = joined
+                yield Line(number, text, cells, "")
+                number += more
+                continue
+            fault = "a quote is opened, and no later line closes it into a row with as many cells as the first line has"
+        if fault:
+            opened = number if odd and not opened else 0
+        elif opened and odd:
+            cells, fault = [], (
+                f"a quote that may close the one in line {opened}: the row cannot be told from the rest of that line; say quote: none where "
+                "quotes are ordinary characters"
+            )
+            opened = 0
+        width = width or len(cells)
+        yield Line(number, text, cells, fault)
+
+
+def _next(ahead: deque[str], source: Iterator[str]) -> str | None:
+    return ahead.popleft() if ahead else next(source, None)
+
+
+def _cells(text: str, style: Style) -> tuple[list[str], str]:
+    """The cells of one line, or what is wrong with it."""
+    if not style.quote or style.quote not in text:
+        return text.split(style.delimiter), ""
+    try:
+        (cells,) = csv.reader(
+            (text,), delimiter=style.delimiter, quotechar=style.quote, strict=True, skipinitialspace=style.delimiter != " "
+        )
+    except (csv.Error, ValueError) as wrong:
+        if "unexpected end of data" in str(wrong):
+            return [], (
+                "a quote is opened and not closed in this line: close it, double one that is meant, or say quote: none where quotes are "
+                "ordinary characters"
+            )
+        return [], f"text after a closing quote: double a quote that is meant, or say quote: none ({wrong})"
+    return cells, ""
+
+
+def _joined(raw: str, ahead: deque[str], source: Iterator[str], style: Style, width: int) -> tuple[int, str, list[str]] | None:
+    """The row that begins with `raw` and goes over line breaks: how many more lines it has, its text and its cells. None: there is no
+    such row, and all lines but the first are back in `ahead`."""
+    taken: list[str] = []
+    odd = True
+    while odd and len(taken) < MAX_FIELD_LINES and (line := _next(ahead, source)) is not None:
+        taken.append(line)
+        odd ^= line.count(style.quote) % 2 == 1
+    text = "".join((raw, *taken)).rstrip("\r\n")
+    cells, fault = ([], "open") if odd else _cells(text, style)
+    if fault or (width and len(cells) != width):
+        ahead.extendleft(reversed(taken))
+        return None
+    return len(taken), text, cells
+
+
+def delimiter_of(text: str) -> str:
+    """The delimiter that a person wrote: a character or its name. `ValueError` where it is none.
+
+    >>> delimiter_of("tab"), delimiter_of(";"), delimiter_of("\\\\t")
+    ('\\t', ';', '\\t')
+    """
+    found = DELIMITERS.get(text.lower(), text)
+    if len(found) != 1 or found in "\r\n\"'" or found.isalnum():
+        raise ValueError(f"{text!r} is not a delimiter: one character such as , ; | or one of {', '.join(sorted(DELIMITERS))}")
+    return found
+
+
+def other_delimiter(text: str, wanted: Sequence[str], quote: str = '"') -> str:
+    """The delimiter by which a header has all of the wanted names; "" = none.
+
+    >>> other_delimiter("prefix;price_per_min", ["prefix", "price_per_min"])
+    ';'
+    """
+    for delimiter in (",", ";", "\t", "|"):
+        cells = {cell.strip() for cell in _cells(text, Style(delimiter, quote))[0]}
+        if cells.issuperset(wanted) and len(cells) > 1:
+            return delimiter
+    return ""
+
+
+def name_of(delimiter: str) -> str:
+    """How a delimiter is written in a mapping.
+
+    >>> name_of("\\t"), name_of(";")
+    ('tab', '";"')
+    """
+    return "tab" if delimiter == "\t" else f'"{delimiter}"'
+
+
+def twice(names: Iterable[str]) -> list[str]:
+    """Names that stand more than once.
+
+    >>> twice(["id", "Duration", "Rate", "Duration"])
+    ['Duration']
+    """
+    seen: set[str] = set()
+    return sorted({name for name in names if name in seen or seen.add(name)})  # type: ignore[func-returns-value]
+
+
+DATA = re.compile(r"(?:\D*\d){5}|@")
+
+
+def is_data(cells: Iterable[str]) -> bool:
+    """Whether cells look like values rather than names of columns: then they are shown to nobody, for they may be telephone numbers.
+
+    >>> is_data(["acme", "436641110001"]), is_data(["src", "Q.850 cause"])
+    (True, False)
+    """
+    return any(DATA.search(cell) for cell in cells)
+
+
+# --- bytes ---
+
+
+def encoding_of(head: bytes, said: str = "") -> str:
+    """The encoding of a file that begins with `head`: what its byte order mark says, else what a person `said`, else UTF-8.
+
+    >>> encoding_of(b"\\xff\\xfea\\x00"), encoding_of(b"prefix"), encoding_of(b"prefix", "cp1252")
+    ('utf-16', 'utf-8', 'cp1252')
+    >>> encoding_of(b"a\\x00c\\x00c\\x00t\\x00")
+    Traceback (most recent call last):
+    ...
+    ValueError: every second byte is 0: this is UTF-16 without a byte order mark; say encoding: utf-16-le
+    """
+    for mark, encoding in MARKS:
+        if head.startswith(mark):
+            return encoding
+    if said:
+        return said
+    for magic, what in PACKED:
+        if head.startswith(magic):
+            raise ValueError(f"this is {what}, not text; unpack it, or save it as CSV (UTF-8)")
+    even, odd = head[0:64:2], head[1:64:2]
+    for zeros, letters, encoding in ((odd, even, "utf-16-le"), (even, odd, "utf-16-be")):
+        if len(zeros) > 1 and zeros.count(0) > 0.7 * len(zeros) and letters.count(0) == 0:
+            raise ValueError(f"every second byte is 0: this is UTF-16 without a byte order mark; say encoding: {encoding}")
+    return "utf-8"
+
+
+def check_encoding(name: str) -> str:
+    """The encoding that a person wrote. `ValueError` where there is no such one.
+
+    >>> check_encoding("Latin-1")
+    'iso8859-1'
+    """
+    try:
+        found = codecs.lookup(name)
+    except (LookupError, ValueError):
+        found = None
+    if found is None or found.name.replace("-", "_") in NOT_TEXT or not found._is_text_encoding:  # no other way says it
+        raise ValueError(f"{name!r} is not an encoding: utf-8, utf-16, latin-1, cp1252 and Python's other text encodings are")
+    return found.name
+
+
+def _keep(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    return "".join(chr(0xDC00 + byte) for byte in error.object[error.start : error.end]), error.end
+
+
+KEEP = "ringfence.keep"
+"""Error handler of codecs: bytes that are not of the encoding stay in the text, one character each, for `bad_byte` to find."""
+codecs.register_error(KEEP, _keep)
+
+
+BAD = re.compile("[\udc00-\udcff]")
+
+
+def bad_byte(text: str, encoding: str = "utf-8") -> str:
+    """What is wrong with a text that holds bytes of another encoding; "" = nothing.
+
+    >>> bad_byte(b"M\\xfcnchen".decode("utf-8", KEEP))
+    'character 2 is not UTF-8: byte 0xFC'
+    """
+    if text.isascii() or not (found := BAD.search(text)):
+        return ""
+    return f"character {found.start() + 1} is not {label(encoding)}: byte 0x{ord(found[0]) - 0xDC00:02X}"
+
+
+def label(encoding: str) -> str:
+    """An encoding's name as people write it.
+
+    >>> label("utf-8-sig"), label("cp1252")
+    ('UTF-8', 'cp1252')
+    """
+    return encoding.removesuffix("-sig").upper() if encoding.startswith("utf") else encoding
+
+
+def readable(text: str) -> str:
+    """Bytes that are not of the encoding as escapes, so that the text can be written and found again.
+
+    >>> readable(b"M\\xfcnchen".decode("utf-8", KEEP))
+    'M\\\\xfcnchen'
+    """
+    kept = BAD.sub(lambda found: f"\\x{ord(found[0]) - 0xDC00:02x}", text)
+    return kept.encode("utf-8", "backslashreplace").decode("utf-8")
