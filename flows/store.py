@@ -37,6 +37,7 @@ from core.telling import Tell, nobody
 from core.topics import JUDGED
 from flows.flusher import Flusher, Stalled
 from flows.journal_source import Chunk, JournalSource
+from flows.missed import file_of
 from journal import Journal, JournalError, Message, open_journal
 from journal.files import wall_clock_ms
 from warehouse import (
@@ -61,6 +62,8 @@ FLOW = "store"
 SOURCE_STEP = "judged"
 SINK_STEP = "warehouse"
 SINK_PART = "warehouse"
+READER = "store"
+"""Its name among the readers of `judged`."""
 
 RECOVERY_PARTITIONS = 1
 """For life. One process owns the warehouse, and it has one worker."""
@@ -150,7 +153,10 @@ def run(
         ends = {p: journal.end_offset(JUDGED, p) for p in partitions} if until_end else None
         if on_ready is not None:
             on_ready(url)
-        _run_flow(store_flow(JournalSource(journal, JUDGED, partitions, poll_ms=pace.poll_ms, ends=ends), sink), state_dir, pace)
+        source = JournalSource(
+            journal, JUDGED, partitions, poll_ms=pace.poll_ms, ends=ends, reader=READER, missed=file_of(state_dir)
+        )
+        _run_flow(store_flow(source, sink), state_dir, pace)
 
 
 def store_flow(source: JournalSource, sink: WarehouseSink) -> Dataflow:
