@@ -44,10 +44,10 @@ class Missed(msgspec.Struct, frozen=True, kw_only=True):
         """In words.
 
         >>> Missed(reader="judge", topic="calls", partition=3, first=12, last=40, why=TRIMMED, at_ms=0).line()
-        'judge has not read calls/3 from 12 to 40 (29 offsets): removed from the journal before they were read'
+        'judge has not read offsets 12 to 40 of calls/3 (29): removed from the journal before they were read'
         """
         count = self.last - self.first + 1
-        return f"{self.reader} has not read {self.topic}/{self.partition} from {self.first} to {self.last} ({count:,} offsets): {self.why}"
+        return f"{self.reader} has not read offsets {self.first} to {self.last} of {self.topic}/{self.partition} ({count:,}): {self.why}"
 
 
 class MissedError(RuntimeError):

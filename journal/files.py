@@ -285,7 +285,7 @@ class FileWriter:
             return  # where it is damaged its readers say so
         raise JournalError(
             f"{self._name}: {_segment(self._part, newest)} begins at offset {newest}, and {_segment(self._part, before).name} before it ends at "
-            f"{sound.end}. If the newer file does not belong there, move it out of the journal; else: {REPAIR}"
+            f"offset {sound.end}. If the newer file does not belong there, move it out of the journal; else: {REPAIR}"
         )
 
     def _attested_ms(self, bases: list[int]) -> int:

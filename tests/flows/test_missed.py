@@ -83,7 +83,7 @@ def test_judge_without_a_state_begins_where_the_journal_does_and_says_so(house, 
     house.judge()
     assert of_judge(house.state / "judge.state").load().calls[0].next_offset == 80
     assert house.said() == [("judge", CALLS, 0, first - 1, NO_STATE)]
-    assert f"judge has not read calls/0 from 0 to {first - 1}" in caplog.text
+    assert f"judge has not read offsets 0 to {first - 1} of calls/0" in caplog.text
     house.judge()
     assert len(house.said()) == 1, "it is said once"
 
