@@ -252,7 +252,7 @@ def test_a_stray_segment_never_moves_the_writer(tmp_path: Path, content: bytes) 
     before = filled(tmp_path)
     stray = tmp_path / "calls" / "0" / f"{99999:020d}.log"
     stray.write_bytes(content)
-    with pytest.raises(JournalError, match=r"00099999\.log begins at offset 99999, and .* before it ends at offset 60\. If the newer file does not belong"):
+    with pytest.raises(JournalError, match=r"00099999\.log begins at offset 99999, and .* before it ends at offset 60\. If the newer file"):
         FileJournal(tmp_path, SMALL).writer("calls", 0)
     assert mend(tmp_path) == []
     assert (tmp_path / "calls" / "0" / ASIDE / stray.name).read_bytes() == content
