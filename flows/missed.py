@@ -86,8 +86,11 @@ def note(file: Path, missed: Missed) -> None:
             return
         _log.error("%s", missed.line())
         known = [one for one in known if not _covers(missed, one)]
-        file.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(file, msgspec.json.format(msgspec.json.encode([*known, missed]), indent=1))
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            replace_file(file, msgspec.json.format(msgspec.json.encode([*known, missed]), indent=1))
+        except OSError as error:
+            raise MissedError(f"{file} cannot be written ({error}); nothing is passed over before it is: free the disk and start again") from error
 
 
 def _covers(one: Missed, other: Missed) -> bool:

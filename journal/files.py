@@ -244,7 +244,8 @@ class FileWriter:
         """Finds the end. A tail that is not whole was never acknowledged, and is cut; damage below the synced end is `Torn`."""
         bases = _bases(self._part)
         self._check_chain(bases)
-        self._sizes = {base: _segment(self._part, base).stat().st_size for base in bases[:-1]}
+        there = retention.segments_of(self._part, bases, bases[-1] if bases else 0)  # retention may be at work beside us
+        self._sizes = {segment.base: segment.size_bytes for segment in there if segment.base != bases[-1]}
         self._base = bases[-1] if bases else 0
         path = _segment(self._part, self._base)
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o640)
@@ -268,9 +269,9 @@ class FileWriter:
             raise
         self._size, self._end = sound.size, sound.end
         # It was begun when the one before it was last written; the first one has nothing before it.
-        self._began_ms = self._written_ms(bases[-2]) if len(bases) > 1 else self._now_ms()
+        self._began_ms = there[-2].written_ms if len(there) > 1 else self._now_ms()
         self._synced.end = self._end
-        attested_ms = self._attested_ms(bases) if bases else 0
+        attested_ms = retention.plausible_ms([segment.written_ms for segment in there], self._limits.roll_ms)
         self._opened_ms, self._opened_s = min(self._now_ms(), attested_ms) if attested_ms else self._now_ms(), time.monotonic()
 
     def _check_chain(self, bases: list[int]) -> None:
@@ -278,7 +279,10 @@ class FileWriter:
         if len(bases) < 2:
             return
         before, newest = bases[-2:]
-        data = _segment(self._part, before).read_bytes()
+        try:
+            data = _segment(self._part, before).read_bytes()
+        except FileNotFoundError:
+            return  # retention took it at this moment: the newest one is the first now
         if frames.position_of(data, before, newest) == len(data):
             return
         if (sound := frames.extent(data, before)).fault:
@@ -287,10 +291,6 @@ class FileWriter:
             f"{self._name}: {_segment(self._part, newest)} begins at offset {newest}, and {_segment(self._part, before).name} before it ends at "
             f"offset {sound.end}. If the newer file does not belong there, move it out of the journal; else: {REPAIR}"
         )
-
-    def _attested_ms(self, bases: list[int]) -> int:
-        found = retention.segments_of(self._part, bases, bases[-1])
-        return retention.plausible_ms([segment.written_ms for segment in found], self._limits.roll_ms)
 
     def _is_old(self) -> bool:
         return abs(self._now_ms() - self._began_ms) > self._limits.roll_ms  # a clock that was set back ends a segment, too
@@ -348,10 +348,6 @@ class FileWriter:
         retention.remove(self._part, going)
         there = {segment.base for segment in found} - {segment.base for segment in going}
         self._sizes = {base: size for base, size in self._sizes.items() if base in there}
-
-    def _written_ms(self, base: int) -> int:
-        """When a segment was last appended to."""
-        return _segment(self._part, base).stat().st_mtime_ns // 1_000_000
 
     def _remove(self, base: int) -> None:
         _segment(self._part, base).unlink(missing_ok=True)

@@ -15,7 +15,7 @@ import os
 import re
 from pathlib import Path
 
-from journal.durable import replace_file
+from journal.durable import replace_file, sync_directory
 from journal.protocol import JournalError
 
 _READER = re.compile(r"[a-z][a-z0-9-]{0,62}")
@@ -39,7 +39,9 @@ def set_mark(part: Path, reader: str, offset: int) -> None:
     if not _READER.fullmatch(reader):
         raise JournalError(f"{reader!r} is not a reader's name (lower-case letters, digits, -, at most 63)")
     try:
-        directory(part).mkdir(mode=0o750, exist_ok=True)
+        if not directory(part).is_dir():
+            directory(part).mkdir(mode=0o750, exist_ok=True)
+            sync_directory(part)
         replace_file(directory(part) / reader, str(offset).encode())
     except OSError as error:
         raise JournalError(f"cannot write how far {reader} has read {part}: {error}") from error

@@ -298,9 +298,14 @@ def _move_aside(part: Path, path: Path) -> None:
     sync_directory(part)
 
 
+def _make_aside(part: Path) -> None:
+    (part / ASIDE).mkdir(mode=0o750, exist_ok=True)
+    sync_directory(part)
+
+
 def _free(part: Path, name: str, content: bytes) -> Path:
     """A name in `damaged/` that nothing else has; the same one again for the same content."""
-    (part / ASIDE).mkdir(mode=0o750, exist_ok=True)
+    _make_aside(part)
     for number in itertools.count(1):
         target = part / ASIDE / (name if number == 1 else f"{name}-{number}")
         if not target.exists() or target.read_bytes() == content:
@@ -339,7 +344,7 @@ def _note(part: Path, fresh: list[Loss]) -> None:
     known = _losses(part)
     places = {(loss.first, loss.last) for loss in known}
     fresh = [loss for loss in fresh if (loss.first, loss.last) not in places]
-    (part / ASIDE).mkdir(mode=0o750, exist_ok=True)
+    _make_aside(part)
     replace_file(part / ASIDE / LOSSES, msgspec.json.format(msgspec.json.encode([*known, *fresh]), indent=1))
 
 

@@ -156,7 +156,7 @@ def _warehouse(settings: Settings) -> list[Kept]:
         since = datetime.strptime(f"{table.oldest}+0000", "%Y%m%d%z").timestamp() * 1000 if table.oldest else None
         note = (
             ""
-            if table.days == wanted[table.table]
+            if table.days == wanted.get(table.table, table.days)
             else f"the store has {days(table.days)} in force, and takes the setting within an hour"
         )
         found.append(
@@ -165,7 +165,7 @@ def _warehouse(settings: Settings) -> list[Kept]:
                 table.table,
                 table.size_bytes,
                 None if since is None else round(since),
-                days(wanted[table.table]),
+                days(wanted.get(table.table, table.days)),
                 note=note,
             )
         )

@@ -73,8 +73,8 @@ class Held(NamedTuple):
 
 HELD: Query = (
     "SELECT table, sum(rows) AS rows, sum(bytes_on_disk) AS size_bytes, min(partition) AS oldest, max(partition) AS newest "
-    "FROM system.parts WHERE active AND database = currentDatabase() AND table IN ('records', 'rated_calls') GROUP BY table ORDER BY table",
-    {},
+    "FROM system.parts WHERE active AND database = currentDatabase() AND has({tables:Array(String)}, table) GROUP BY table ORDER BY table",
+    {"tables": list(TABLES)},
 )
 """What is stored where; through whoever holds the warehouse."""
 

@@ -94,6 +94,8 @@ def _look(settings: Settings) -> tuple[list[tuple[Path, Damage]], list[str]]:
     from journal import repair as repairing
     from ringfence import keeping
 
+    if not keeping.journal_homes(settings):
+        options.give_up(f"There is no journal under {settings.root}: start `ringfence up` once, or name the --home.")
     if journal_copy.directory_of(settings.journal_dsn) is None:
         typer.echo("RINGFENCE_JOURNAL is Kafka: its brokers check what they keep. Here only the collector's spool is looked at.")
     found, broken = [], []

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ringfence import options
 from ringfence.options import Home, Json, Who
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ringfence.settings import Settings
 
 EPILOG = """
 Each part removes by itself what is over, every hour or when a segment is full. `apply` does it now. Both do what the settings say
@@ -44,7 +49,7 @@ def retention(context: typer.Context, as_json: Json = False, home: Home = None) 
 
     from ringfence import keeping
 
-    settings = options.settings_of(home)
+    settings = _home(home)
     found = keeping.look(settings)
     free = keeping.room(settings)
     if as_json:
@@ -89,9 +94,7 @@ def apply(
     from ringfence import keeping
     from warehouse import WarehouseError
 
-    settings = options.settings_of(home)
-    if not settings.state_dir.is_dir():
-        options.give_up(f"{settings.root} is not a home of Ringfence: name the --home.")
+    settings = _home(home)
     if audit_days and not yes:
         typer.confirm(f"Remove every line of the audit that is older than {audit_days:g} days, for good?", abort=True)
     if forget and not yes:
@@ -116,6 +119,13 @@ def apply(
         typer.echo("Nothing was over.")
     if failed:
         options.give_up("\n".join(failed))
+
+
+def _home(home: Path | None) -> Settings:
+    settings = options.settings_of(home)
+    if not settings.state_dir.is_dir():
+        options.give_up(f"{settings.root} is not a home of Ringfence: name the --home.")
+    return settings
 
 
 def _day(at_ms: int | None) -> str:
