@@ -91,8 +91,8 @@ def remove(part: Path, segments: list[Segment]) -> None:
 
 def segments_of(part: Path, bases: list[int], end: int) -> list[Segment]:
     """Those that are still there: another process may be removing some."""
-    found = []
-    for base, following in zip(bases, [*bases[1:], end], strict=True):
+    found: list[Segment] = []
+    for base, following in zip(bases, [*bases[1:], end], strict=False):
         path = part / f"{base:020d}.log"
         try:
             about = os.stat(path)
