@@ -74,7 +74,8 @@ class Loss(msgspec.Struct, frozen=True, kw_only=True):
 class Damage:
     """What is wrong with a partition. `lost`: damaged stretches of its segments (one that loses no offset only has bytes too many).
     `aside`: files that do not belong there and hold nothing that was acknowledged. `notes`: what a repair leaves to a person.
-    `synced_to`: what `synced` should say where that is another number; -1 = it is right. `plan`: the segments to write anew."""
+    `synced_to`: what `synced` should say where that is another number; -1 = it is right. `plan`: the segments to write anew.
+    `begins_at`: where the partition begins anew because all its segments are gone; -1 = they are not."""
 
     topic: str
     partition: int
@@ -83,6 +84,7 @@ class Damage:
     notes: list[str]
     synced_to: int
     plan: dict[Path, list[Stretch]]
+    begins_at: int = -1
 
     def __bool__(self) -> bool:
         return bool(self.lost or self.aside or self.notes or self.synced_to >= 0)
@@ -132,6 +134,8 @@ def repair(home: Path, damage: Damage, now_ms: int) -> list[Loss]:
         _note(part, found)
         for path in damage.aside:
             _move_aside(part, path)
+        if damage.begins_at >= 0:
+            replace_file(_segment(part, damage.begins_at), b"")
         for path, stretches in damage.plan.items():
             replace_file(path, _mended(path, stretches, now_ms))
         if damage.synced_to >= 0:
@@ -203,16 +207,26 @@ def _look(part: Path, topic: str, partition: int) -> Damage:
             chain.append(held)
     for number, held in enumerate(chain[:-1]):
         chain[number] = _until(held, chain[number + 1].base)
-    synced_to = -1
-    if why or (chain and synced - chain[-1].end > _AT_ONCE):
+    synced_to = begins_at = -1
+    gone: list[tuple[Path, Stretch]] = []
+    end = chain[-1].end if chain else 0
+    if not why and synced > end and not any(held.size for held in chain):
+        aside += [held.path for held in chain]
+        chain, begins_at = [], synced
+        gone = [(_segment(part, end), Stretch(False, 0, 0, end, synced, "all segments are missing"))]
+    elif why:
         synced_to = _last_whole(chain[-1]) if chain else 0
-    elif chain and synced > chain[-1].end:
+    elif synced - end > _AT_ONCE and max(marks.marks(part).values(), default=0) <= end:
+        synced_to = _last_whole(chain[-1])  # nobody has ever read so far
+    elif synced - end > _AT_ONCE:
+        notes.append(
+            f"offsets {end} to {synced - 1} are missing, too many to be named one by one: put their segments back from a backup"
+        )
+    elif synced > end:
         chain[-1] = _until(chain[-1], synced)
-    elif not chain and synced:
-        notes.append(f"all segments are gone: offsets to {synced - 1} cannot be read. Put them back from a backup")
-    lost = [(held.path, one) for held in chain for one in held.stretches if not one.sound]
+    lost = gone + [(held.path, one) for held in chain for one in held.stretches if not one.sound]
     plan = {held.path: held.stretches for held in chain if not all(one.sound for one in held.stretches)}
-    return Damage(topic, partition, lost, aside, notes, synced_to, plan)
+    return Damage(topic, partition, lost, aside, notes, synced_to, plan, begins_at)
 
 
 def _held(path: Path, base: int, data: bytes) -> _Held:

@@ -91,7 +91,7 @@ class Dispatcher:
         self._readers: dict[tuple[str, int], Reader] = {}
         self._counts: dict[str, int] = {}
         self._gaps: dict[tuple[str, int], int] = {}  # how many of a reader's gaps are in the audit
-        self._marked_s: dict[tuple[str, int], float] = {}
+        self._marked: dict[tuple[str, int], tuple[float, int]] = {}  # when retention was told, and what
         self._protected: Protected | None = None
         self._deliverers: dict[Switch, Deliverer] = {}
 
@@ -123,6 +123,7 @@ class Dispatcher:
             return Counter()
         gaps = reader.gaps[self._gaps.get(place, 0) :]
         if not messages and not gaps:
+            self._mark_when_due(topic, partition, reader.offset)
             return Counter()
         self._fault("read")
         try:
@@ -140,8 +141,7 @@ class Dispatcher:
             raise
         self._fault("committed")
         self._gaps[place] = len(reader.gaps)
-        if time.monotonic() - self._marked_s.get(place, 0.0) >= MARK_S:
-            self._mark(topic, partition, reader.offset)
+        self._mark_when_due(topic, partition, reader.offset)
         return counts
 
     def _open(self, topic: str, partition: int) -> Reader:
@@ -152,13 +152,18 @@ class Dispatcher:
         self._mark(topic, partition, reader.offset)
         return reader
 
+    def _mark_when_due(self, topic: str, partition: int, offset: int) -> None:
+        marked_at_s, marked = self._marked.get((topic, partition), (0.0, -1))
+        if offset != marked and time.monotonic() - marked_at_s >= MARK_S:
+            self._mark(topic, partition, offset)
+
     def _mark(self, topic: str, partition: int, offset: int) -> None:
         """Tells the journal's retention what the books have. Where that cannot be written, more is kept than must be."""
         try:
             self._journal.mark_read(topic, partition, READER, offset)
         except JournalError as error:
             log.warning("the journal's retention is not told how far the dispatcher has read", error=str(error))
-        self._marked_s[topic, partition] = time.monotonic()
+        self._marked[topic, partition] = time.monotonic(), offset
 
     def _skip_to_first(self, topic: str, partition: int) -> None:
         """Retention was faster than we were: what is gone is days old and would be stale. It is written down, not passed over."""

@@ -137,6 +137,36 @@ def test_a_segment_that_is_missing_is_a_gap(tmp_path: Path, which: int) -> None:
     goes_on(tmp_path, [m for m in before if m.offset not in lost], COUNT)
 
 
+@pytest.mark.parametrize("then", ["nothing", "a start that failed", "an empty file in the middle"])
+@pytest.mark.parametrize("end", [COUNT, 5_000_000])
+def test_a_partition_that_has_lost_all_its_segments_goes_on_at_its_end(tmp_path: Path, then: str, end: int) -> None:
+    filled(tmp_path)
+    part = tmp_path / "calls" / "0"
+    for path in segments(tmp_path):
+        path.unlink()
+    (part / "synced").write_bytes(end.to_bytes(8, "little"))
+    if then == "a start that failed":
+        with pytest.raises(Torn, match="ringfence journal repair"):
+            FileJournal(tmp_path, SMALL).writer("calls", 0)
+    if then == "an empty file in the middle":
+        (part / f"{31:020d}.log").touch()
+    lost = [loss for damage in check(tmp_path, "calls") for loss in repair(tmp_path, damage, 1_000)]
+    assert [(loss.last, loss.why) for loss in lost] == [(end - 1, "all segments are missing")] and check(tmp_path, "calls") == []
+    assert FileJournal(tmp_path, SMALL).first_offset("calls", 0) == end
+    goes_on(tmp_path, [], end)
+
+
+def test_an_end_that_a_reader_has_come_to_is_believed(tmp_path: Path) -> None:
+    before = filled(tmp_path)
+    FileJournal(tmp_path).mark_read("calls", 0, "judge", 4_000_000)
+    (tmp_path / "calls" / "0" / "synced").write_bytes((5_000_000).to_bytes(8, "little"))
+    (damage,) = check(tmp_path, "calls")
+    assert not damage.repairable and "offsets 60 to 4999999 are missing" in damage.lines()[-1]
+    FileJournal(tmp_path).mark_read("calls", 0, "judge", 60)
+    assert mend(tmp_path) == []
+    goes_on(tmp_path, before, COUNT)
+
+
 def test_a_reader_that_met_the_damage_says_what_to_do(tmp_path: Path) -> None:
     filled(tmp_path)
     path = segments(tmp_path)[1]
