@@ -9,16 +9,18 @@ import time
 from pathlib import Path
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from books import audit, open_books, reading, writing
 from core.topics import CALLS, JUDGED, TOPICS
 from flows import store
-from flows.missed import TRIMMED, Missed, file_of, note
+from flows.missed import TRIMMED, Missed, MissedError, file_of, note
+from flows.snapshot import SnapshotError
 from journal import Entry, Limits, open_journal
 from journal.files import FileJournal
 from journal.repair import losses
-from ringfence import first_start, keeping
+from ringfence import faults, first_start, keeping
 from ringfence.cli import app
 from ringfence.settings import Settings
 from switches.spool import TOPIC as SPOOL
@@ -179,6 +181,13 @@ def test_a_setting_that_cannot_be_is_named(settings: Settings, monkeypatch: pyte
 def test_a_directory_that_is_no_home_is_said_to_be_none(tmp_path: Path, words: tuple[str, ...]) -> None:
     said = run(Settings(home=tmp_path / "nothing"), *words, code=1)
     assert "name the --home." in said and not (tmp_path / "nothing").exists()
+
+
+@pytest.mark.parametrize("error", [SnapshotError("judge.state cannot be read"), MissedError("judge.missed.json cannot be read")], ids=type)
+def test_a_part_that_cannot_read_its_own_state_ends_with_one_line(settings: Settings, error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit) as ended, faults.named(settings):
+        raise error
+    assert ended.value.exit_code == 1 and capsys.readouterr().err.strip() == str(error)
 
 
 # --- journal ---------------------------------------------------------------------------------------------------------------------
