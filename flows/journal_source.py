@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 
+from flows.missed import mark, open_reader
 from journal import Journal, JournalError, Message, Reader
+
+MARK_S = 10.0
+"""Between two words to retention: each is a file that is synced."""
 
 
 class Chunk(NamedTuple):
@@ -19,7 +26,8 @@ class Chunk(NamedTuple):
 
 
 class JournalSource(FixedPartitionedSource[Chunk, int]):
-    """Reads `partitions` of a topic from the offsets in the recovery store, and from the oldest kept where there is none.
+    """Reads `partitions` of a topic from the offsets in the recovery store, and from the oldest kept where there is none, or where that
+    is behind it: what cannot be read any more is written down in the file `missed` (`flows.missed`). `reader`: its name there.
 
     `ends`: stop when every partition has come to its offset there; without it the input never ends.
     """
@@ -34,8 +42,11 @@ class JournalSource(FixedPartitionedSource[Chunk, int]):
         max_messages: int = 256,
         max_bytes: int = 8 << 20,
         ends: dict[int, int] | None = None,
+        reader: str,
+        missed: Path,
     ) -> None:
         self._journal, self._topic, self._partitions = journal, topic, partitions
+        self._reader, self._missed = reader, missed
         self._poll = timedelta(milliseconds=poll_ms)
         self._max_messages, self._max_bytes, self._ends = max_messages, max_bytes, ends
 
@@ -44,25 +55,36 @@ class JournalSource(FixedPartitionedSource[Chunk, int]):
 
     def build_part(self, step_id: str, for_part: str, resume_state: int | None) -> JournalPartition:
         partition = int(for_part.rpartition("/")[2])
-        offset = self._journal.first_offset(self._topic, partition) if resume_state is None else resume_state
         try:
-            reader = self._journal.reader(self._topic, partition, offset)
+            reader = open_reader(self._journal, self._reader, self._topic, partition, resume_state, self._missed)
         except JournalError as error:
-            error.add_note(f"{self._topic}/{partition} was to be read on from offset {offset}, where this flow's state ends")
+            error.add_note(
+                f"{self._topic}/{partition} was to be read on from offset {resume_state}, where this flow's state ends"
+            )
             raise
-        end = None if self._ends is None else self._ends.get(partition, offset)
-        return JournalPartition(reader, partition, self._poll, self._max_messages, self._max_bytes, end)
+        end = None if self._ends is None else self._ends.get(partition, reader.offset)
+        marks = partial(mark, self._journal, self._reader, self._topic, partition)
+        return JournalPartition(reader, partition, self._poll, self._max_messages, self._max_bytes, end, marks)
 
 
 class JournalPartition(StatefulSourcePartition[Chunk, int]):
     """One partition."""
 
     def __init__(
-        self, reader: Reader, partition: int, poll: timedelta, max_messages: int, max_bytes: int, end: int | None
+        self,
+        reader: Reader,
+        partition: int,
+        poll: timedelta,
+        max_messages: int,
+        max_bytes: int,
+        end: int | None,
+        mark_read: Callable[[int], None],
     ) -> None:
         self._reader, self._partition, self._poll, self._end = reader, partition, poll, end
         self._max_messages, self._max_bytes = max_messages, max_bytes
         self._awake: datetime | None = None
+        self._mark_read = mark_read
+        self._snapshot_before, self._marked, self._marked_at_s = -1, -1, time.monotonic()
 
     def next_batch(self) -> list[Chunk]:
         left = self._max_messages
@@ -78,6 +100,12 @@ class JournalPartition(StatefulSourcePartition[Chunk, int]):
         return self._awake
 
     def snapshot(self) -> int:
+        """The engine takes the next one only when the one before is stored with everything that it stands for: that one is told to
+        retention."""
+        stored, self._snapshot_before = self._snapshot_before, self._reader.offset
+        if stored > self._marked and time.monotonic() - self._marked_at_s >= MARK_S:
+            self._mark_read(stored)
+            self._marked, self._marked_at_s = stored, time.monotonic()
         return self._reader.offset
 
     def close(self) -> None:

@@ -23,6 +23,7 @@ from core.telling import Tell, nobody
 from flows import live
 from flows.batches import to_values
 from flows.live import Names, Pace
+from flows.missed import file_of, mark, open_reader
 from flows.snapshot import Frozen, SnapshotError, freeze, of_judge
 from flows.step import ContractsOf, Outcome, State, judge
 from flows.sums import EPOCH
@@ -30,6 +31,8 @@ from journal import Entry, Journal, Reader, Writer
 from journal.files import wall_clock_ms
 
 NAMES = Names("judge", "calls", "judge", "journal")
+READER = "judge"
+"""Its name among the readers of `calls`, however many processes share them."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ def run(journal: Journal, contracts_of: ContractsOf, settings: Settings, tell: T
     """Judge until stopped (or, with `until_idle`, until all is judged). `tell` hears `Written` and `Copied`."""
     # State is many small objects that live for long and make no cycles: the collector's rounds over all of them are pauses for nothing.
     gc.set_threshold(100_000, 50, 100)
-    snapshots = of_judge(settings.state_file)
+    snapshots = of_judge(settings.state_file, partial(mark_all, journal))
     with ExitStack() as stack:
         stack.enter_context(snapshots.alone())
         state = snapshots.load() or State(settings.secret)
@@ -93,7 +96,7 @@ def run(journal: Journal, contracts_of: ContractsOf, settings: Settings, tell: T
 
         flow = live.flow(
             NAMES,
-            partial(readers, journal, state, settings.partitions),
+            partial(readers, journal, state, settings.partitions, file_of(settings.state_file)),
             lambda messages: judge(state, messages, contracts_of, dedupe=settings.dedupe),
             copied,
             effects,
@@ -130,10 +133,16 @@ def settle(state: State, partitions: int, settings: Settings) -> None:
     state.partitions = partitions
 
 
-def readers(journal: Journal, state: State, partitions: tuple[int, ...]) -> Mapping[int, Reader]:
-    """At the offsets inside the state."""
+def readers(journal: Journal, state: State, partitions: tuple[int, ...], missed: Path) -> Mapping[int, Reader]:
+    """At the offsets inside the state, or where the journal begins; what cannot be read any more is written down in `missed`."""
     at = {partition: known.next_offset for partition, known in state.calls.items()}
-    return {partition: journal.reader(topics.CALLS, partition, at.get(partition, 0)) for partition in partitions}
+    return {p: open_reader(journal, READER, topics.CALLS, p, at.get(p), missed) for p in partitions}
+
+
+def mark_all(journal: Journal, offsets: Mapping[int, int]) -> None:
+    """Tells retention what no snapshot needs any more."""
+    for partition, offset in offsets.items():
+        mark(journal, READER, topics.CALLS, partition, offset)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from core.partition import home_of
 from core.record import journal_key
 from core.topics import CALLS, partitions_of
 from detectors.columns import Columns
-from flows.snapshot import SnapshotError, freeze, of_judge, pack
+from flows.snapshot import SnapshotError, freeze, of_judge, pack, previous_of, sealed
 from flows.step import State
 from journal import Journal
 from journal.durable import replace_file, sync_directory
@@ -88,11 +88,11 @@ def repartition(
         states = [state for path in old if (state := of_judge(path).load()) is not None]
         ends = {p: journal.end_offset(CALLS, p) for p in range(there)}
         judged = {p: calls.next_offset for state in states for p, calls in state.calls.items()}
-        if behind := sorted(p for p, end in ends.items() if end > judged.get(p, 0)):
+        if behind := sorted(p for p, end in ends.items() if end > judged.get(p, 0) and _any_left(journal, p, judged.get(p, 0))):
             raise SnapshotError(
                 f"calls/{behind} has records that no state has judged: is a collector running? Stop everything, then again"
             )
-        replace_file(merged_file, pack(freeze(merge(states, secret))))
+        replace_file(merged_file, sealed(pack(freeze(merge(states, secret)))))
     merged = of_judge(merged_file).load()
     assert merged is not None
     for topic, number in partitions_of(partitions).items():
@@ -100,15 +100,26 @@ def repartition(
             journal.grow(topic, number)
     states, left_behind = spread(merged, partitions, len(new))
     for path, state in zip(new, states, strict=True):
-        replace_file(path, pack(freeze(state)))
+        previous_of(path).unlink(missing_ok=True)  # of before the move
+        replace_file(path, sealed(pack(freeze(state))))
     for path in old:
         if path not in new:
             path.unlink(missing_ok=True)
+            previous_of(path).unlink(missing_ok=True)
     merged_file.unlink()
     sync_directory(state_dir)
     flights = sum(len(calls.flights) for state in states for calls in state.calls.values())
     subjects = sum(len(columns) for state in states for columns in (*state.burst.values(), *state.caps.values()))
     return Moved(partitions, len(new), flights, subjects, left_behind)
+
+
+def _any_left(journal: Journal, partition: int, judged_to: int) -> bool:
+    """Whether there is anything to judge: offsets at the end may be lost, or removed."""
+    reader = journal.reader(CALLS, partition, max(judged_to, journal.first_offset(CALLS, partition)))
+    try:
+        return bool(reader.read(1))
+    finally:
+        reader.close()
 
 
 # --- the state, in memory ---

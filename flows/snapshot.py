@@ -2,16 +2,23 @@
 
 A snapshot holds the offsets that it was taken at, so state and offsets cannot part. The file is replaced whole (write beside, fsync, rename):
 a crash at any moment leaves the last published one. The layout is a stored format: `LAYOUT` changes with a migration.
+
+    judge.state             the last one: 8 bytes that name the format, the snapshot, and a BLAKE2b checksum over both
+    judge.state.previous    the one before it, which is read where the last one is damaged
+
+Retention is told the offsets of the one before: what may have to be read again is kept.
 """
 
 from __future__ import annotations
 
 import errno
 import fcntl
+import hashlib
+import logging
 import os
 import threading
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +40,11 @@ from journal.durable import replace_file
 
 LAYOUT = 2
 """1 = before what spans partitions went to `watch`, and before a subject knew its home; read still, never written."""
+
+MAGIC = b"RFSTATE1"
+_CHECKSUM_BYTES = 32
+
+_log = logging.getLogger(__name__)
 
 Kept = TypeVar("Kept")
 Held = TypeVar("Held")
@@ -78,6 +90,7 @@ class Frozen:
     columns: dict[str, dict[str, Any]]
     gathered: list[pl.DataFrame]
     partitions: int
+    next_offsets: Mapping[int, int]
 
 
 def freeze(state: State) -> Frozen:
@@ -94,7 +107,8 @@ def freeze(state: State) -> Frozen:
     ]  # fmt: skip
     columns = {f"burst/{level}": held.copy() for level, held in state.burst.items()}
     columns |= {f"caps/{watched}": held.copy() for watched, held in state.caps.items()}
-    return Frozen(state.secret, calls, encode(state.alerts), encode(state.recent), columns, list(state.gathered), state.partitions)
+    offsets = {partition: held.next_offset for partition, held in state.calls.items()}
+    return Frozen(state.secret, calls, encode(state.alerts), encode(state.recent), columns, list(state.gathered), state.partitions, offsets)
 
 
 def pack(frozen: Frozen) -> bytes:
@@ -149,13 +163,56 @@ def _array(code: str, raw: bytes) -> array[int]:
     return held
 
 
-class Snapshots(Generic[Kept, Held]):
-    """One file of the latest state, as `freeze` gave it and `pack` writes it. `publish` returns at once; what fails is raised at the
-    next call."""
+def sealed(payload: bytes) -> bytes:
+    """A snapshot with its checksum, as it lies on the disk.
 
-    def __init__(self, path: Path, pack: Callable[[Kept], bytes], unpack: Callable[[bytes], Held]) -> None:
+    >>> unsealed(sealed(b"state"))
+    b'state'
+    >>> unsealed(sealed(b"state")[:-1] + b"?")
+    Traceback (most recent call last):
+    ...
+    ValueError: the checksum is wrong
+    """
+    return MAGIC + payload + hashlib.blake2b(MAGIC + payload, digest_size=_CHECKSUM_BYTES).digest()
+
+
+def unsealed(data: bytes) -> bytes:
+    """The snapshot in a file. One without the first bytes is of a release that wrote no checksum: what is in it is taken as it is."""
+    if not data.startswith(MAGIC):
+        return data
+    body, checksum = data[:-_CHECKSUM_BYTES], data[-_CHECKSUM_BYTES:]
+    if len(body) < len(MAGIC) or hashlib.blake2b(body, digest_size=_CHECKSUM_BYTES).digest() != checksum:
+        raise ValueError("the checksum is wrong")
+    return body[len(MAGIC) :]
+
+
+def previous_of(path: Path) -> Path:
+    """Where the snapshot before the last one lies.
+
+    >>> previous_of(Path("/srv/state/judge.state"))
+    PosixPath('/srv/state/judge.state.previous')
+    """
+    return path.with_name(path.name + ".previous")
+
+
+class Snapshots(Generic[Kept, Held]):
+    """The latest state, as `freeze` gave it and `pack` writes it, and the one before it. `publish` returns at once; what fails is raised at
+    the next call. `durable(offsets)` is called with the offsets of the older of the two when the newer one is on the disk."""
+
+    def __init__(
+        self,
+        path: Path,
+        pack: Callable[[Kept], bytes],
+        unpack: Callable[[bytes], Held],
+        offsets: Callable[[Kept], Mapping[int, int]],
+        durable: Callable[[Mapping[int, int]], None] | None = None,
+    ) -> None:
         self.path = path
-        self._pack, self._unpack = pack, unpack
+        self._pack = pack
+        self._unpack = unpack
+        self._offsets, self._durable = offsets, durable
+        self._before: Mapping[int, int] | None = None
+        self._last_is_damaged = False
         self._writing: threading.Thread | None = None
         self._failed: BaseException | None = None
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -176,18 +233,32 @@ class Snapshots(Generic[Kept, Held]):
             os.close(fd)
 
     def load(self) -> Held | None:
-        """The last published state, or None."""
-        try:
-            data = self.path.read_bytes()
-        except FileNotFoundError:
+        """The last published state, or the one before where that is damaged, or None where there is none. A last one that was moved away is
+        moved away: then the one before it is not looked at."""
+        if not self.path.exists():
             return None
         try:
-            return self._unpack(data)
-        except (msgspec.DecodeError, ValueError, KeyError) as broken:
-            raise SnapshotError(
-                f"{self.path} cannot be read ({broken}); move it away to read the journal again from its first offset: "
-                "repeated orders are dropped as stale, repeated rows collapse"
-            ) from broken
+            return self._read(self.path)
+        except _Damaged as damage:
+            before = previous_of(self.path)
+            if not before.exists():
+                raise SnapshotError(f"{damage}; move it away {_THEN}") from damage.__cause__
+            try:
+                held = self._read(before)
+            except _Damaged as other:
+                raise SnapshotError(f"{damage}, and {other}; move both away {_THEN}") from other.__cause__
+            _log.error("%s: the one before it is used, and what came since is read again", damage)
+            self._last_is_damaged = True
+            return held
+
+    def _read(self, path: Path) -> Held:
+        data = path.read_bytes()
+        try:
+            return self._unpack(unsealed(data))
+        except SnapshotError:
+            raise  # of another layout, and whole
+        except Exception as broken:  # bytes that mean nothing can raise anything
+            raise _Damaged(f"{path} cannot be read ({broken})") from broken
 
     def busy(self) -> bool:
         """Whether the last one is still being written."""
@@ -212,11 +283,40 @@ class Snapshots(Generic[Kept, Held]):
 
     def _write(self, frozen: Kept) -> None:
         try:
-            replace_file(self.path, self._pack(frozen))
+            data = sealed(self._pack(frozen))
+            if not self._last_is_damaged:
+                self._keep_last()
+            replace_file(self.path, data)
+            self._last_is_damaged = False
+            if self._durable is not None and self._before is not None:
+                self._durable(self._before)
+            self._before = self._offsets(frozen)
         except Exception as failed:  # noqa: BLE001 - of a thread: raised at the next call
             self._failed = failed
 
+    def _keep_last(self) -> None:
+        """Gives the last one a second name. The first one stays: a crash at any moment leaves it."""
+        before = previous_of(self.path)
+        draft = before.with_name(f".{before.name}.new")
+        draft.unlink(missing_ok=True)
+        try:
+            os.link(self.path, draft)
+        except FileNotFoundError:
+            before.unlink(missing_ok=True)  # there is no last one: this is not the one before the next
+            return
+        except OSError:
+            replace_file(before, self.path.read_bytes())  # a file system without second names
+            return
+        os.replace(draft, before)
 
-def of_judge(path: Path) -> Snapshots[Frozen, State]:
-    """The file of a judge's state."""
-    return Snapshots(path, pack, unpack)
+
+class _Damaged(Exception):
+    """A file that does not hold a state."""
+
+
+_THEN = "to read the journal again from its first offset: repeated orders are dropped as stale, repeated rows collapse"
+
+
+def of_judge(path: Path, durable: Callable[[Mapping[int, int]], None] | None = None) -> Snapshots[Frozen, State]:
+    """The files of a judge's state."""
+    return Snapshots(path, pack, unpack, lambda frozen: frozen.next_offsets, durable)

@@ -14,7 +14,7 @@ import logging
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -37,7 +37,9 @@ from core.telling import Tell, nobody
 from core.topics import JUDGED
 from flows.flusher import Flusher, Stalled
 from flows.journal_source import Chunk, JournalSource
+from flows.missed import file_of
 from journal import Journal, JournalError, Message, open_journal
+from journal.durable import replace_file
 from journal.files import wall_clock_ms
 from warehouse import (
     Warehouse,
@@ -49,6 +51,7 @@ from warehouse import (
     insert,
     migrate,
     open_warehouse,
+    set_days,
 )
 from warehouse.server import Limits, serve
 
@@ -61,11 +64,17 @@ FLOW = "store"
 SOURCE_STEP = "judged"
 SINK_STEP = "warehouse"
 SINK_PART = "warehouse"
+READER = "store"
+"""Its name among the readers of `judged`."""
 
 RECOVERY_PARTITIONS = 1
 """For life. One process owns the warehouse, and it has one worker."""
 
 HOUSEKEEPING_S = 3600.0
+LOOK_S = 1.0
+"""Between two looks whether a person wants the retention applied now."""
+WANTED, APPLIED = "retention.wanted", "retention.applied"
+"""Files beside the recovery store: a person asks (`ringfence retention apply`), and what was dropped, one `table day` a line."""
 
 
 class StoreError(Exception):
@@ -116,12 +125,13 @@ def run(
     on_ready: Callable[[str], None] | None = None,
     watched: Callable[[Journal], Journal] = lambda journal: journal,
     tell: Tell = nobody,
+    days: Mapping[str, int] | None = None,
 ) -> None:
     """Runs until it is stopped (or to the present end of `judged`, with `until_end`). Raises `StoreError` when it cannot go on.
 
     `reading`: serve SELECT there; only for an embedded warehouse. `on_ready(url)` is called when the warehouse is open,
     migrated and served; the url is "" where nothing is served. `watched`: the journal as somebody sees it who counts our looks.
-    `tell` hears `Stored`.
+    `tell` hears `Stored`. `days`: how long tables are kept, by their names; None: as the warehouse itself says.
     """
     with _explained(warehouse_dsn, state_dir), ExitStack() as stack:
         journal = watched(open_journal(journal_dsn))
@@ -137,7 +147,8 @@ def run(
             stack.callback(server.close)
             url = server.url
         stop = threading.Event()
-        keeper = threading.Thread(target=_keep_house, args=(warehouse_dsn, pace, stop), name="housekeeping", daemon=True)
+        keeping = (warehouse_dsn, pace, stop, state_dir.parent, days or {})
+        keeper = threading.Thread(target=_keep_house, args=keeping, name="housekeeping", daemon=True)
         keeper.start()
         stack.callback(keeper.join, timeout=5.0)
         if directory := embedded_directory(warehouse_dsn):
@@ -150,7 +161,10 @@ def run(
         ends = {p: journal.end_offset(JUDGED, p) for p in partitions} if until_end else None
         if on_ready is not None:
             on_ready(url)
-        _run_flow(store_flow(JournalSource(journal, JUDGED, partitions, poll_ms=pace.poll_ms, ends=ends), sink), state_dir, pace)
+        source = JournalSource(
+            journal, JUDGED, partitions, poll_ms=pace.poll_ms, ends=ends, reader=READER, missed=file_of(state_dir)
+        )
+        _run_flow(store_flow(source, sink), state_dir, pace)
 
 
 def store_flow(source: JournalSource, sink: WarehouseSink) -> Dataflow:
@@ -321,19 +335,37 @@ def make_recovery_store(state_dir: Path) -> None:
     fresh.rename(state_dir)
 
 
-def _keep_house(dsn: str, pace: Pace, stop: threading.Event) -> None:
-    """Applies the retention at the start and every hour, with a client of its own thread."""
-    while not stop.is_set():
+def _keep_house(dsn: str, pace: Pace, stop: threading.Event, place: Path, days: Mapping[str, int]) -> None:
+    """Applies the retention every hour, with a client of its own thread, and when a person wants it.
+
+    By itself it drops only what was over an hour ago as well: a clock that leaps for less drops nothing.
+    """
+    seen_ms, seen_s = wall_clock_ms(), time.monotonic()
+    due_s = seen_s + HOUSEKEEPING_S
+    while not stop.wait(LOOK_S):
+        wanted = (place / WANTED).exists()
+        now_ms, now_s = wall_clock_ms(), time.monotonic()
+        if not wanted and now_s < due_s:
+            continue
+        lived_ms = seen_ms + round((now_s - seen_s) * 1000)
         try:
             client = open_warehouse(dsn, timeout_s=pace.answer_s)
             try:
-                for table, day in apply_retention(client, wall_clock_ms()):
-                    log.info("dropped %s of %s: its retention is over", day, table)
+                for table in set_days(client, days, "settings", "as the settings say"):
+                    log.info("%s is kept for %s now", table, f"{days[table]} days" if days[table] else "ever")
+                dropped = apply_retention(client, now_ms if wanted else min(now_ms, lived_ms))
             finally:
                 client.close()
-        except WarehouseError as error:
+            for table, day in dropped:
+                log.info("dropped %s of %s: its retention is over", day, table)
+            if wanted:
+                (place / WANTED).unlink(missing_ok=True)
+                replace_file(place / APPLIED, "".join(f"{table} {day}\n" for table, day in dropped).encode())
+        except (WarehouseError, OSError) as error:
             log.warning("the retention was not applied, and will be in an hour: %s", error)
-        stop.wait(HOUSEKEEPING_S)
+            (place / WANTED).unlink(missing_ok=True)
+        if now_s >= due_s:
+            seen_ms, seen_s, due_s = now_ms, now_s, now_s + HOUSEKEEPING_S
 
 
 @contextmanager

@@ -7,7 +7,7 @@ told nothing for `PATIENCE_MS` is not waited for; what it tells when it is back 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -27,6 +27,7 @@ from flows import live
 from flows.batches import from_value
 from flows.judge import append, opened
 from flows.live import Names, Pace
+from flows.missed import file_of, mark, open_reader
 from flows.snapshot import SnapshotError, Snapshots
 from flows.step import ContractsOf
 from flows.sums import BY, EPOCH, TICK
@@ -34,6 +35,8 @@ from journal import Entry, Journal, Reader, Writer
 from journal.files import wall_clock_ms
 
 NAMES = Names("watch", "sums", "watch", "journal")
+READER = "watch"
+"""Its name among the readers of `sums`."""
 LAYOUT = 1
 
 PATIENCE_MS = 20_000
@@ -147,7 +150,7 @@ def _next_cut(state: State, now_ms: int, last: bool) -> list[Epoch]:
 
 def run(journal: Journal, contracts_of: ContractsOf, settings: Settings, tell: Tell = nobody) -> None:
     """Watch until stopped (or, with `until_idle`, until all is watched). `tell` hears each `Outcome` when it is written."""
-    snapshots = of_watch(settings.state_file)
+    snapshots = of_watch(settings.state_file, partial(mark_all, journal))
     with ExitStack() as stack:
         stack.enter_context(snapshots.alone())
         state = State(settings.partitions, snapshots.load() or Kept())
@@ -164,19 +167,23 @@ def run(journal: Journal, contracts_of: ContractsOf, settings: Settings, tell: T
 
         ends = {p: journal.end_offset(topics.SUMS, p) for p in range(settings.partitions)} if settings.until_idle else None
         pace = Pace(settings.linger_ms, settings.snapshot_ms, every_ms=1_000, ends=ends)
-        cli_main(live.flow(NAMES, partial(readers, journal, state), step, lambda: freeze(state), effects, snapshots, pace))  # type: ignore[no-untyped-call]
+        opened_readers = partial(readers, journal, state, file_of(settings.state_file))
+        cli_main(live.flow(NAMES, opened_readers, step, lambda: freeze(state), effects, snapshots, pace))  # type: ignore[no-untyped-call]
         if settings.until_idle:
             effects(watch(state, [], contracts_of, wall_clock_ms(), last=True))
             snapshots.publish(freeze(state))
 
 
-def readers(journal: Journal, state: State) -> Mapping[int, Reader]:
-    """At the first epoch that is not in the totals, or the oldest that is kept: sums are of use for a day."""
-    found = {}
-    for partition in range(state.partitions):
-        first = journal.first_offset(topics.SUMS, partition)
-        found[partition] = journal.reader(topics.SUMS, partition, max(first, state.kept.next_offset.get(partition, 0)))
-    return found
+def readers(journal: Journal, state: State, missed: Path) -> Mapping[int, Reader]:
+    """At the first epoch that is not in the totals, or the oldest that is kept: what cannot be read any more is written down in `missed`."""
+    at = state.kept.next_offset
+    return {p: open_reader(journal, READER, topics.SUMS, p, at.get(p), missed) for p in range(state.partitions)}
+
+
+def mark_all(journal: Journal, offsets: Mapping[int, int]) -> None:
+    """Tells retention what no snapshot needs any more."""
+    for partition, offset in offsets.items():
+        mark(journal, READER, topics.SUMS, partition, offset)
 
 
 def write(outcome: Outcome, orders: Mapping[int, Writer], findings: Mapping[int, Writer], partition: int, at_ms: int) -> None:
@@ -201,6 +208,6 @@ def thaw(data: bytes) -> Kept:
     return msgspec.convert(kept, Kept, str_keys=True)
 
 
-def of_watch(path: Path) -> Snapshots[bytes, Kept]:
-    """The file of watch's state."""
-    return Snapshots(path, bytes, thaw)
+def of_watch(path: Path, durable: Callable[[Mapping[int, int]], None] | None = None) -> Snapshots[bytes, Kept]:
+    """The files of watch's state."""
+    return Snapshots(path, bytes, thaw, lambda data: thaw(data).next_offset, durable)

@@ -12,6 +12,7 @@ from journal.limits import Limits
 from journal.protocol import (
     Entry,
     Full,
+    Gap,
     Journal,
     JournalError,
     Locked,
@@ -29,6 +30,7 @@ from journal.protocol import (
 __all__ = [
     "Entry",
     "Full",
+    "Gap",
     "Journal",
     "JournalError",
     "Limits",
@@ -67,7 +69,9 @@ def open_journal(dsn: str, limits: Limits = Limits()) -> Journal:
     plain = dsn.startswith("files:///") and len(parts.path) > 1 and not (parts.netloc or parts.query or parts.fragment)
     if plain:
         return FileJournal(Path(unquote(parts.path)), limits)
-    shown = f"{scheme}:{'//' if rest.startswith('//') else ''}{rest.rpartition('@')[2].removeprefix('//')}"  # no password of any kind
+    shown = (
+        f"{scheme}:{'//' if rest.startswith('//') else ''}{rest.rpartition('@')[2].removeprefix('//')}"  # no password of any kind
+    )
     raise JournalError(f"{shown} is not a journal's address: expected files:///absolute/directory, kafka:// or kafka+ssl://")
 
 

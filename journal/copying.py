@@ -1,12 +1,13 @@
 """A copy of topics that are being written to: each partition up to the end that was synced when its turn came.
 
 Segments are only ever appended to, so what lies below that end changes no more. Every frame is checked on the way: a copy of a
-damaged segment would be found out on the day it is needed. The copy has no writer's lock, and its files are new: retention,
-which goes by the age of files, begins anew where it is put back.
+damaged segment would be found out on the day it is needed. The copy has no writer's lock, no marks of readers, and its files are new:
+retention, which goes by the age of files, begins anew where it is put back, and readers mark where they are when they start.
 """
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -14,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 from journal import frames
 from journal.durable import replace_file, sync_directory
 from journal.files import FileJournal, _bases, _segment
-from journal.protocol import JournalError, Torn
+from journal.protocol import REPAIR, JournalError, Torn
 
 
 def directory_of(dsn: str) -> Path | None:
@@ -60,6 +61,8 @@ def _copy_partition(part: Path, target: Path, end: int) -> None:
         path = _segment(target, base)
         path.write_bytes(_sound(data, base, end, _segment(part, base)))
         copied.append(path)
+    if (part / "damaged").is_dir():  # what repairs have put aside, and what they say is lost
+        shutil.copytree(part / "damaged", target / "damaged")
     replace_file(target / "synced", end.to_bytes(8, sys.byteorder))
     sync_directory(target)
 
@@ -69,7 +72,7 @@ def _sound(data: bytes, base: int, end: int, path: Path) -> memoryview:
     found = frames.extent(data, base)
     if found.end < end and found.fault:
         raise Torn(
-            f"{path} is damaged at byte {found.size} ({found.fault}): offset {found.end} and what follows cannot be copied"
+            f"{path} is damaged at byte {found.size} ({found.fault}): offset {found.end} and what follows cannot be copied. {REPAIR}"
         )
     size = frames.position_of(data, base, min(end, found.end))
     if size is None:

@@ -4,6 +4,10 @@
     DIR/TOPIC/3/00000000000000000000.log   a segment: frames (journal/frames.py), named by its first offset; only ever appended to
     DIR/TOPIC/3/synced                     8 bytes, mapped into memory: the end, written after each fsync; readers stop there
     DIR/TOPIC/3/lock                       held (flock) by the one writer, with its process id for people
+    DIR/TOPIC/3/readers/judge              how far this reader has come (journal/marks.py): retention waits for it
+    DIR/TOPIC/3/damaged/                   what a repair has put aside, and losses.json, which names it (journal/repair.py)
+
+Any other file whose name ends in .log is refused with its path: nobody could tell what it is. Others are left alone and never read.
 
 There is no index: to find an offset, the headers of one segment are walked, once a reader (24 ms where a segment is full).
 """
@@ -17,22 +21,38 @@ import json
 import logging
 import mmap
 import os
+import re
 import shutil
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from journal import frames
+from journal import frames, marks, retention
 from journal.durable import replace_file, sync_directory
-from journal.limits import Limits, check_grows, check_same, check_topic
-from journal.protocol import Entry, Full, JournalError, Locked, Message, NoTopic, OffsetTrimmed, TooLarge, Torn, ahead, trimmed
+from journal.limits import MOST_PARTITIONS, Limits, check_grows, check_same, check_topic
+from journal.protocol import (
+    REPAIR,
+    Entry,
+    Full,
+    Gap,
+    JournalError,
+    Locked,
+    Message,
+    NoTopic,
+    OffsetTrimmed,
+    TooLarge,
+    Torn,
+    ahead,
+    trimmed,
+)
 
 FORMAT = 1
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _CHUNK = 1 << 20
 _CHECKING = "checking"
 _LOCK_TURNS = 50  # of 20 ms
+_SEGMENT = re.compile(r"[0-9]{20}\.log")
 
 _log = logging.getLogger(__name__)
 
@@ -102,15 +122,14 @@ class FileJournal:
             raise _explained(error, f"cannot give {topic} in {self._home} {partitions} partitions") from error
 
     def partitions(self, topic: str) -> int:
+        path = self._home / topic / "topic.json"
         try:
-            about = json.loads((self._home / topic / "topic.json").read_bytes())
+            content = path.read_bytes()
         except FileNotFoundError:
             raise NoTopic(f"there is no topic {topic} in {self._home}") from None
         except OSError as error:
             raise _explained(error, f"cannot read topic {topic} in {self._home}") from error
-        if about.get("format") != FORMAT:
-            raise JournalError(f"{self._home / topic} has format {about.get('format')}, this program reads {FORMAT}")
-        return int(about["partitions"])
+        return _partitions(path, content)
 
     def writer(self, topic: str, partition: int) -> FileWriter:
         return FileWriter(self._part(topic, partition), self._limits, self._now_ms)
@@ -124,6 +143,12 @@ class FileJournal:
     def end_offset(self, topic: str, partition: int) -> int:
         with _Synced(self._part(topic, partition)) as synced:
             return synced.end
+
+    def mark_read(self, topic: str, partition: int, reader: str, offset: int) -> None:
+        marks.set_mark(self._part(topic, partition), reader, offset)
+
+    def readers(self, topic: str, partition: int) -> dict[str, int]:
+        return marks.marks(self._part(topic, partition))
 
     def _part(self, topic: str, partition: int) -> Path:
         if not 0 <= partition < (count := self.partitions(topic)):
@@ -146,6 +171,8 @@ class FileWriter:
             self._synced = _Synced(part, writable=True)
             try:
                 self._recover()
+                if not checking:
+                    self._retain()
             except BaseException:
                 self._synced.close()
                 raise
@@ -176,6 +203,7 @@ class FileWriter:
         data = frames.encode(entries, self._end)
         if len(data) > self._limits.segment_bytes:
             raise TooLarge(f"{self._name}: {len(data)} bytes in one append, a segment holds {self._limits.segment_bytes}")
+        self._make_room(len(data))
         if self._size and (self._size + len(data) > self._limits.segment_bytes or self._is_old()):
             self._roll()
         self._write(data)
@@ -215,7 +243,9 @@ class FileWriter:
     def _recover(self) -> None:
         """Finds the end. A tail that is not whole was never acknowledged, and is cut; damage below the synced end is `Torn`."""
         bases = _bases(self._part)
-        self._sizes = {base: _segment(self._part, base).stat().st_size for base in bases[:-1]}
+        self._check_chain(bases)
+        there = retention.segments_of(self._part, bases, bases[-1] if bases else 0)  # retention may be at work beside us
+        self._sizes = {segment.base: segment.size_bytes for segment in there if segment.base != bases[-1]}
         self._base = bases[-1] if bases else 0
         path = _segment(self._part, self._base)
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o640)
@@ -227,7 +257,7 @@ class FileWriter:
             if sound.end < self._synced.end:
                 raise Torn(
                     f"{self._name}: {path} is damaged at byte {sound.size} ({sound.fault or 'it ends there'}): "
-                    f"offsets {sound.end} to {self._synced.end - 1} were acknowledged and cannot be read. Restore the file"
+                    f"offsets {sound.end} to {self._synced.end - 1} were acknowledged and cannot be read. Restore the file, or: {REPAIR}"
                 )
             if sound.size < len(data):
                 _log.warning("%s: cut a torn tail of %d bytes (%s)", self._name, len(data) - sound.size, sound.fault)
@@ -239,11 +269,49 @@ class FileWriter:
             raise
         self._size, self._end = sound.size, sound.end
         # It was begun when the one before it was last written; the first one has nothing before it.
-        self._began_ms = self._written_ms(bases[-2]) if len(bases) > 1 else self._now_ms()
+        self._began_ms = there[-2].written_ms if len(there) > 1 else self._now_ms()
         self._synced.end = self._end
+        attested_ms = retention.plausible_ms([segment.written_ms for segment in there], self._limits.roll_ms)
+        self._opened_ms, self._opened_s = min(self._now_ms(), attested_ms) if attested_ms else self._now_ms(), time.monotonic()
+
+    def _check_chain(self, bases: list[int]) -> None:
+        """That the newest segment begins where the one before it ends: a stray file must not say where the writer goes on."""
+        if len(bases) < 2:
+            return
+        before, newest = bases[-2:]
+        try:
+            data = _segment(self._part, before).read_bytes()
+        except FileNotFoundError:
+            return  # retention took it at this moment: the newest one is the first now
+        if frames.position_of(data, before, newest) == len(data):
+            return
+        if (sound := frames.extent(data, before)).fault:
+            return  # where it is damaged its readers say so
+        raise JournalError(
+            f"{self._name}: {_segment(self._part, newest)} begins at offset {newest}, and {_segment(self._part, before).name} before it ends at "
+            f"offset {sound.end}. If the newer file does not belong there, move it out of the journal; else: {REPAIR}"
+        )
 
     def _is_old(self) -> bool:
-        return self._now_ms() - self._began_ms > self._limits.roll_ms
+        return abs(self._now_ms() - self._began_ms) > self._limits.roll_ms  # a clock that was set back ends a segment, too
+
+    def _make_room(self, size: int) -> None:
+        """Where a partition is over its bound by a segment: what can go, goes; where readers still need the rest, `Full`."""
+        limits = self._limits
+        if limits.retention_bytes is None or self.size_bytes + size <= limits.retention_bytes + limits.segment_bytes:
+            return
+        self._retain()
+        if self.size_bytes + size <= limits.retention_bytes + limits.segment_bytes:
+            return
+        topic = self._part.parent.name
+        behind = {reader: offset for reader, offset in marks.marks(self._part).items() if offset < self._base}
+        if topic not in limits.refuse_when_full or not behind:
+            return
+        reader, offset = min(behind.items(), key=lambda one: one[1])
+        raise Full(
+            f"{self._name} is full: it holds {self.size_bytes:,} bytes, its bound is {limits.retention_bytes:,}, and {reader} has read only up "
+            f"to offset {offset:,} of {self._end:,}. Nothing of this append was kept. Start {reader}, or raise RINGFENCE_JOURNAL_PARTITION_GB"
+        )
 
     def _roll(self) -> None:
         """Begins a new segment, then lets retention take old ones. A crash between leaves an empty one, or an old one more."""
@@ -264,17 +332,22 @@ class FileWriter:
         self._retain()
 
     def _retain(self) -> None:
-        limits = self._limits
-        old_ms = None if limits.retention_ms is None else self._now_ms() - limits.retention_ms
-        for base in list(self._sizes):
-            over = limits.retention_bytes is not None and self.size_bytes > limits.retention_bytes
-            if not over and (old_ms is None or self._written_ms(base) >= old_ms):
-                break
-            self._remove(base)
-
-    def _written_ms(self, base: int) -> int:
-        """When a segment was last appended to."""
-        return _segment(self._part, base).stat().st_mtime_ns // 1_000_000
+        """Removes what `retention` lets go. Another process may do the same at this moment: what is gone is gone."""
+        bases = _bases(self._part)
+        found = retention.segments_of(self._part, bases, self._end)
+        lived_ms = self._opened_ms + int((time.monotonic() - self._opened_s) * 1000)
+        attested_ms = retention.plausible_ms([segment.written_ms for segment in found], self._limits.roll_ms)
+        now_ms = min(self._now_ms(), max(lived_ms, attested_ms))
+        read_to = retention.read_to(self._part)
+        going = retention.removable(found, self._limits, now_ms, read_to)
+        if read_to is not None and (unread := [segment for segment in going if segment.end > read_to]):
+            _log.error(
+                "%s: offsets %d to %d are removed unread, because the partition is over its bound and is set to drop (RINGFENCE_JOURNAL_UNREAD)",
+                self._name, max(read_to, unread[0].base), unread[-1].end - 1,
+            )  # fmt: skip
+        retention.remove(self._part, going)
+        there = {segment.base for segment in found} - {segment.base for segment in going}
+        self._sizes = {base: size for base, size in self._sizes.items() if base in there}
 
     def _remove(self, base: int) -> None:
         _segment(self._part, base).unlink(missing_ok=True)
@@ -315,6 +388,7 @@ class FileReader:
         self._base = -1
         self._at = 0
         self.offset = offset
+        self.gaps: list[Gap] = []
         self._synced = _Synced(part)
         try:
             self._check_not_ahead(self._synced.end)
@@ -337,14 +411,15 @@ class FileReader:
                 if not out:
                     raise
                 break  # hand out what is sound; the next call meets the fault again
-            if not got:
+            if got is None:
                 break
             out += got
             max_bytes -= sum(len(m.key) + len(m.value) for m in got)
         return out
 
-    def _step(self, end: int, max_messages: int, max_bytes: int, *, first: bool) -> list[Message]:
-        """Some messages; `[]` when the next one is over `max_bytes` and is not the `first`."""
+    def _step(self, end: int, max_messages: int, max_bytes: int, *, first: bool) -> list[Message] | None:
+        """Some messages, or none where only lost offsets were stepped over; None when the next one is over `max_bytes` and is not the
+        `first`."""
         chunk = _CHUNK
         while True:
             if self._fd < 0:
@@ -354,10 +429,13 @@ class FileReader:
                 self._leave()  # the end of this segment; the next is named by our offset
                 continue
             got = frames.decode(data, self.offset, end, max_messages, max_bytes)
-            if got.messages:
-                if not first and len(got.messages) == 1 and len(got.messages[0].key) + len(got.messages[0].value) > max_bytes:
-                    return []
-                self.offset += len(got.messages)
+            if got.messages or got.lost:
+                if not first and not got.lost and len(got.messages) == 1:
+                    (only,) = got.messages
+                    if len(only.key) + len(only.value) > max_bytes:
+                        return None
+                self._step_over(got.lost)
+                self.offset = got.next_offset
                 self._at += got.used
                 return got.messages
             if got.fault:
@@ -365,6 +443,15 @@ class FileReader:
             if got.need <= chunk:
                 raise self._torn(self._at + len(data), "the file ends")
             chunk = got.need
+
+    def _step_over(self, lost: list[tuple[int, str]]) -> None:
+        """Notes offsets whose entries are lost, as one gap each stretch."""
+        for offset, why in lost:
+            if self.gaps and self.gaps[-1].last == offset - 1 and self.gaps[-1].why == why:
+                self.gaps[-1] = self.gaps[-1]._replace(last=offset)
+                continue
+            _log.warning("%s: offset %d and what follows is lost and is stepped over: %s", self._name, offset, why)
+            self.gaps.append(Gap(offset, offset, why))
 
     def close(self) -> None:
         self._leave()
@@ -410,7 +497,9 @@ class FileReader:
 
     def _torn(self, at: int, fault: str) -> Torn:
         path = _segment(self._part, self._base)
-        return Torn(f"{self._name}: offset {self.offset} was acknowledged and cannot be read: {path} at byte {at}: {fault}")
+        return Torn(
+            f"{self._name}: offset {self.offset} was acknowledged and cannot be read: {path} at byte {at}: {fault}. {REPAIR}"
+        )
 
 
 class _Synced:
@@ -427,7 +516,10 @@ class _Synced:
             finally:
                 os.close(fd)
         except (OSError, ValueError) as error:
-            raise JournalError(f"cannot read {part / 'synced'}: {error}") from error
+            raise JournalError(
+                f"cannot read {part / 'synced'}, which says how far {part.parent.name}/{part.name} is synced: {error}. "
+                "`ringfence journal repair` makes it anew from the segments"
+            ) from error
         self._view = memoryview(self._map)
         self._cell = self._view.cast("q")
 
@@ -455,6 +547,31 @@ def _about(partitions: int) -> bytes:
     return json.dumps({"format": FORMAT, "partitions": partitions}).encode()
 
 
+def _partitions(path: Path, content: bytes) -> int:
+    """What a topic.json says.
+
+    >>> _partitions(Path("/j/calls/topic.json"), b'{"format": 1, "partitions": "4"}')
+    Traceback (most recent call last):
+    ...
+    journal.protocol.JournalError: /j/calls/topic.json does not say how many partitions the topic has: put it back from a backup
+    """
+    try:
+        about = json.loads(content)
+    except (ValueError, RecursionError):
+        about = None
+    found = about if isinstance(about, dict) else {}
+    if "format" in found and found["format"] != FORMAT:
+        raise JournalError(f"{path.parent} has format {str(found['format'])[:40]}, this program reads {FORMAT}")
+    count = found.get("partitions")
+    if "format" not in found or type(count) is not int or not 1 <= count <= MOST_PARTITIONS:
+        there = sum(one.is_dir() and one.name.isdecimal() for one in path.parent.iterdir()) if path.parent.is_dir() else 0
+        raise JournalError(
+            f"{path} does not say how many partitions the topic has: put it back from a backup"
+            + (f", or write {_about(there).decode()} into it: there are {there} directories of partitions" if there else "")
+        )
+    return count
+
+
 def _make_part(part: Path) -> None:
     part.mkdir(0o750)
     replace_file(part / "synced", bytes(8))
@@ -467,10 +584,23 @@ def _segment(part: Path, base: int) -> Path:
 def _bases(part: Path) -> list[int]:
     """The first offsets of the segments that are there."""
     try:
-        names = os.listdir(part)
+        with os.scandir(part) as entries:
+            files = [
+                (entry.name, entry.is_file())
+                for entry in entries
+                if entry.name.endswith(".log") and not entry.name.startswith(".")
+            ]
     except OSError as error:
         raise _explained(error, f"cannot list {part}") from error
-    return sorted(int(name[:-4]) for name in names if name.endswith(".log"))
+    found = []
+    for name, is_file in files:
+        if not is_file or not _SEGMENT.fullmatch(name):
+            raise JournalError(
+                f"{part / name} is no segment of this partition (a segment is a file named by its first offset in 20 digits): "
+                "move it out of the journal"
+            )
+        found.append(int(name[:-4]))
+    return sorted(found)
 
 
 def _first_offset(part: Path) -> int:

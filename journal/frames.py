@@ -4,7 +4,8 @@
     size     u32   bytes of key and value
     offset   i64
     time     i64   UTC epoch ms
-    key      u32   bytes of the key; the highest bit says that the next frame belongs to the same append
+    key      u32   bytes of the key; the highest bit says that the next frame belongs to the same append, the second highest
+                   that what stood at this offset is lost (journal/repair.py): the value says why, and readers step over it
 
 An append is whole when its last frame is: what a crash left of half an append is cut away with it.
 """
@@ -20,6 +21,7 @@ from journal.protocol import Entry, Message
 
 HEADER = 28
 MORE = 0x8000_0000
+LOST = 0x4000_0000
 _HEADER = struct.Struct("<IIqqI")
 _CHECKED = struct.Struct("<IqqI")
 _CRC = struct.Struct("<I")
@@ -43,6 +45,22 @@ def encode(entries: Sequence[Entry], first_offset: int) -> bytes:
     return b"".join(parts)
 
 
+def encode_lost(first: int, last: int, why: str, at_ms: int) -> bytes:
+    """Frames that stand for the lost offsets from `first` to `last`.
+
+    >>> data = encode_lost(7, 8, "disk", 1) + encode([Entry(b"k", b"next", 2)], 9)
+    >>> found = decode(data, 7, 10, 10, 1000)
+    >>> found.messages, found.lost
+    ([Message(offset=9, timestamp_ms=2, key=b'k', value=b'next')], [(7, 'disk'), (8, 'disk')])
+    """
+    parts: list[bytes] = []
+    value = why.encode()
+    for offset in range(first, last + 1):
+        checked = _CHECKED.pack(len(value), offset, at_ms, LOST) + value
+        parts += (_CRC.pack(crc32(checked)), checked)
+    return b"".join(parts)
+
+
 class Decoded(NamedTuple):
     """What a stretch of bytes held. `fault` is "" when the bytes only came to their end."""
 
@@ -50,6 +68,8 @@ class Decoded(NamedTuple):
     used: int  # bytes of whole, sound frames
     need: int  # bytes that the next frame has, when it is known and not all there; else 0
     fault: str
+    next_offset: int  # behind the last whole, sound frame
+    lost: list[tuple[int, str]]  # offsets that frames stand for whose content is lost, and why
 
 
 def decode(data: bytes, offset: int, end: int, max_messages: int, max_bytes: int) -> Decoded:
@@ -62,6 +82,7 @@ def decode(data: bytes, offset: int, end: int, max_messages: int, max_bytes: int
     (32, 'the checksum is wrong')
     """
     out: list[Message] = []
+    lost: list[tuple[int, str]] = []
     add, unpack, message = out.append, _HEADER.unpack_from, Message._make
     at, size, budget = 0, len(data), max_bytes
     with memoryview(data) as view:
@@ -75,16 +96,22 @@ def decode(data: bytes, offset: int, end: int, max_messages: int, max_bytes: int
             if budget < 0 and out:
                 break
             if stop > size:
-                return Decoded(out, at, stop - at, "")
+                return Decoded(out, at, stop - at, "", offset, lost)
             if crc32(view[at + 4 : stop]) != crc:
-                return Decoded(out, at, 0, "the checksum is wrong")
+                return Decoded(out, at, 0, "the checksum is wrong", offset, lost)
             if found != offset:
-                return Decoded(out, at, 0, f"offset {found} stands where {offset} should")
+                return Decoded(out, at, 0, f"offset {found} stands where {offset} should", offset, lost)
+            if key_size & LOST:
+                lost.append((offset, data[body:stop].decode("utf-8", "replace")))
+                budget += length
+                offset += 1
+                at = stop
+                continue
             cut = body + (key_size & ~MORE)
             add(message((found, timestamp_ms, data[body:cut], data[cut:stop])))
             offset += 1
             at = stop
-    return Decoded(out, at, 0, "")
+    return Decoded(out, at, 0, "", offset, lost)
 
 
 class Extent(NamedTuple):
@@ -137,3 +164,84 @@ def position_of(data: bytes | memoryview, base: int, offset: int) -> int | None:
             return None
         at += HEADER + int(_HEADER.unpack_from(data, at)[1])
     return at if at <= size else None
+
+
+class Stretch(NamedTuple):
+    """A part of a segment: bytes `at` to `stop`, which hold the offsets `first` to below `end` (`sound`) or should hold them."""
+
+    sound: bool
+    at: int
+    stop: int
+    first: int
+    end: int
+    fault: str = ""
+
+
+def stretches(data: bytes | memoryview, base: int, end: int) -> list[Stretch]:
+    """All of a segment that should hold the offsets `base` to below `end`, as sound and damaged stretches in turn.
+
+    Behind a damaged place the next frame is found by its checksum and by an offset that may stand there. Half an append is sound here:
+    below the synced end all of it was acknowledged. A frame at `end` or above is none of ours.
+
+    >>> whole = encode([Entry(b"", b"a", 1), Entry(b"", b"b", 1), Entry(b"", b"c", 1)], 4)
+    >>> [(s.sound, s.first, s.end) for s in stretches(whole[:40] + b"!" + whole[41:], 4, 7)]
+    [(True, 4, 5), (False, 5, 6), (True, 6, 7)]
+    >>> stretches(whole[:29], 4, 7)[1]
+    Stretch(sound=False, at=29, stop=29, first=5, end=7, fault='the file ends')
+    """
+    found: list[Stretch] = []
+    at, offset, size = 0, base, len(data)
+    with memoryview(data) as view:
+        while at < size or offset < end:
+            stop, upto, fault = _run(view, at, offset, end)
+            if upto > offset:
+                found.append(Stretch(True, at, stop, offset, upto))
+                at, offset = stop, upto
+            if offset >= end:
+                break
+            resumed = _next_frame(view, at, offset, end)
+            stop, upto = resumed if resumed else (size, end)
+            found.append(Stretch(False, at, stop, offset, upto, fault or "the file ends"))
+            at, offset = stop, upto
+            if resumed is None:
+                break
+    return found
+
+
+def _run(view: memoryview, at: int, offset: int, end: int) -> tuple[int, int, str]:
+    """How far frames follow one another: the byte and the offset behind the last sound one, and what is wrong there."""
+    size = len(view)
+    while offset < end and at < size:
+        if at + HEADER > size:
+            return at, offset, "the last frame is not whole"
+        crc, length, found, _, _ = _HEADER.unpack_from(view, at)
+        stop = at + HEADER + length
+        if stop > size or crc32(view[at + 4 : stop]) != crc:
+            return at, offset, "a checksum is wrong" if stop <= size else "the last frame is not whole"
+        if found != offset:
+            return at, offset, f"offset {found} stands where {offset} should"
+        at, offset = stop, offset + 1
+    return at, offset, ""
+
+
+def _next_frame(view: memoryview, start: int, above: int, end: int) -> tuple[int, int] | None:
+    """Where the next sound frame begins whose offset is `above` or higher and below `end`, and that offset."""
+    size = len(view)
+    marker = end.to_bytes(8, "little")[5:]  # of the offset's bytes, which end 16 bytes into the frame
+    quick = not any(marker)  # below 2**40: all of them are zero
+    data = view.obj if quick and isinstance(view.obj, bytes) else bytes(view) if quick else b""
+    at = start
+    while at + HEADER <= size:
+        if quick:
+            place = data.find(b"\0\0\0", at + 13)
+            if place < 0:
+                return None
+            at = place - 13
+            if at + HEADER > size:
+                return None
+        crc, length, found, _, _ = _HEADER.unpack_from(view, at)
+        stop = at + HEADER + length
+        if above <= found < end and stop <= size and crc32(view[at + 4 : stop]) == crc:
+            return at, found
+        at += 1
+    return None

@@ -26,6 +26,15 @@ class Message(NamedTuple):
     value: bytes
 
 
+class Gap(NamedTuple):
+    """Offsets from `first` to `last` whose entries are lost, with what is known of why. A person has let them go
+    (`ringfence journal repair`)."""
+
+    first: int
+    last: int
+    why: str
+
+
 class JournalError(Exception):
     """Something is wrong with the journal; the words say what and where."""
 
@@ -67,6 +76,9 @@ def trimmed(name: str, first: int, at: int) -> OffsetTrimmed:
     return OffsetTrimmed(f"{name} begins at {first}, the reader is at {at}: retention removed what was between")
 
 
+REPAIR = "`ringfence journal check` shows what is damaged, `ringfence journal repair` writes the loss down and goes on"
+
+
 def ahead(name: str, end: int, at: int) -> OffsetAhead:
     return OffsetAhead(f"{name} ends at {end}, the reader is at {at}: it read another journal before")
 
@@ -89,6 +101,9 @@ class Reader(Protocol):
 
     offset: int
     """Of the next message."""
+
+    gaps: list[Gap]
+    """What this reader has stepped over so far. Whoever reads looks at it and writes it down: nothing is passed over in silence."""
 
     def read(self, max_messages: int = 4096, max_bytes: int = 8 << 20) -> list[Message]:
         """What comes next, in order; never waits for what is not there. `[]` means nothing new yet: at least all that was there when
@@ -125,4 +140,13 @@ class Journal(Protocol):
 
     def end_offset(self, topic: str, partition: int) -> int:
         """The offset that the next entry will get; everything below is synced."""
+        ...
+
+    def mark_read(self, topic: str, partition: int, reader: str, offset: int) -> None:
+        """Says that this reader, by its own durable state, needs nothing below `offset`. Files: retention keeps the rest for it.
+        Kafka: nothing; there the broker removes what is old."""
+        ...
+
+    def readers(self, topic: str, partition: int) -> dict[str, int]:
+        """Reader -> the offset below which it needs nothing. Kafka: none is known."""
         ...

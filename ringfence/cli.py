@@ -17,12 +17,14 @@ from ringfence.commands import (
     enforce,
     flow,
     health,
+    journal,
     migrate,
     orders,
     protect,
     repartition,
     replay,
     restore,
+    retention,
     simulate,
     status,
     switch,
@@ -85,13 +87,13 @@ PANELS = {
     "Run": (up, flow, simulate, replay),
     "Say what is so": (config, switch, credential, protect, enforce),
     "Blocks": (block, unblock, orders),
-    "Look, and care": (calls, status, health, migrate, repartition, backup, restore),
+    "Look, and care": (calls, status, health, migrate, repartition, backup, restore, retention, journal),
 }
 
 for panel, commands in PANELS.items():
     for command in commands:
         name = command.__name__.rpartition(".")[2]
-        if command in (config, credential, switch):  # commands of commands
+        if command in (config, credential, switch, retention, journal):  # commands of commands
             app.add_typer(command.app, name=name, rich_help_panel=panel)
         else:
             app.command(name, epilog=command.EPILOG, rich_help_panel=panel)(getattr(command, name))

@@ -47,5 +47,5 @@ def told(error: BaseException, settings: Settings | None = None) -> str:
 
 def _ours() -> tuple[type[Exception], ...]:
     # A flow's own error says more than what it is made of. Where no flow was loaded there is none.
-    store = sys.modules.get("flows.store")
-    return (*SETTING_OF, store.StoreError) if store else tuple(SETTING_OF)
+    own = (("flows.store", "StoreError"), ("flows.snapshot", "SnapshotError"), ("flows.missed", "MissedError"))
+    return (*SETTING_OF, *(getattr(sys.modules[module], name) for module, name in own if module in sys.modules))

@@ -18,10 +18,11 @@ def collector(settings: Settings) -> None:
     """Takes records over HTTP and appends them to `calls`; acknowledges after the fsync."""
     from books import configs, credentials, reading
     from journal import open_journal
+    from ringfence.keeping import journal_limits
     from ringfence.patience import opened
     from ringfence.seen import shown
     from ringfence.seen.collector import Collector
-    from switches.collector import serve
+    from switches.collector import Limits, serve
 
     seen = shown(settings, "collector", Collector(settings.journal_dsn))
     engine = opened(settings.books_dsn, seen.beat)
@@ -35,7 +36,8 @@ def collector(settings: Settings) -> None:
             return configs.latest(conn)
 
     serve(
-        journal=open_journal(settings.journal_dsn),
+        journal=open_journal(settings.journal_dsn, journal_limits(settings)),
+        limits=Limits(spool_bytes=round(settings.collector_spool_gb * 1e9)),
         spool=settings.state_dir / "collector",
         find_credential=find_credential,
         partitions=settings.partitions,
@@ -52,7 +54,7 @@ def shipper(settings: Settings) -> None:
     from ringfence.secrets import secrets_of
     from ringfence.seen import shown
     from ringfence.seen.shipper import Shipper
-    from switches.shipper import ship
+    from switches.shipper import Pace, ship
     from switches.signed_log import SwitchLog
 
     seen = shown(settings, "shipper", Shipper(settings.spool_dir, settings.switch_log_file, wall_clock_ms))
@@ -63,6 +65,7 @@ def shipper(settings: Settings) -> None:
         token=secrets.collector_token,
         stop=until_signalled(),
         log=SwitchLog(settings.switch_log_file, secrets.dialog_secret.encode()),
+        pace=Pace(keep_s=settings.switch_spool_hours * 3600, keep_bytes=round(settings.switch_spool_gb * 1e9) or None),
         now_ms=seen.beat.in_(wall_clock_ms),
         tell=seen.tell,
     )
@@ -74,13 +77,14 @@ def judge(settings: Settings, number: int = 1) -> None:
     from flows.repartition import check_states, partitions_of_judge
     from journal import create_topics, open_journal
     from ringfence.contracts import from_books
+    from ringfence.keeping import journal_limits
     from ringfence.patience import opened, patiently
     from ringfence.secrets import secrets_of
     from ringfence.seen import shown
     from ringfence.seen.judge import Judge
 
     seen = shown(settings, settings.judge_names[number - 1], Judge(settings.journal_dsn, settings.judge_state(number)))
-    journal = open_journal(settings.journal_dsn)
+    journal = open_journal(settings.journal_dsn, journal_limits(settings))
     create_topics(journal, settings.partitions)
     check_states(settings.state_dir, [settings.judge_state(one) for one in range(1, settings.judges + 1)])
     judge.run(
@@ -102,12 +106,13 @@ def watch(settings: Settings) -> None:
     from flows import watch
     from journal import create_topics, open_journal
     from ringfence.contracts import from_books
+    from ringfence.keeping import journal_limits
     from ringfence.patience import opened, patiently
     from ringfence.seen import shown
     from ringfence.seen.watch import Watch
 
     seen = shown(settings, "watch", Watch(settings.journal_dsn, settings.watch_state))
-    journal = open_journal(settings.journal_dsn)
+    journal = open_journal(settings.journal_dsn, journal_limits(settings))
     create_topics(journal, settings.partitions)
     watch.run(
         seen.at(journal),
@@ -127,6 +132,7 @@ def dispatcher(settings: Settings) -> None:
     from books import open_books
     from journal import open_journal
     from journal.files import wall_clock_ms
+    from ringfence.keeping import keep_books
     from ringfence.patience import wait_for
     from ringfence.seen import shown
     from ringfence.seen.dispatcher import Dispatcher as Figures
@@ -142,6 +148,7 @@ def dispatcher(settings: Settings) -> None:
     )
     hour, stop = AnsweredHour(), until_signalled()
     keep_fetching(hour, lambda since_ms, _: answered(settings, since_ms), wall_clock_ms, stop)
+    keep_books(engine, settings, wall_clock_ms, stop)
     Dispatcher(
         engine,
         seen.at(open_journal(settings.journal_dsn)),
@@ -273,6 +280,7 @@ KAMAILIO = "k1"
 def store(settings: Settings) -> None:
     """Writes what was judged to the warehouse, and answers SELECT while it holds an embedded one."""
     from flows.store import Pace, Reading, run
+    from ringfence.keeping import warehouse_days
     from ringfence.secrets import secrets_of
     from ringfence.seen import shown
     from ringfence.seen.store import Store
@@ -290,6 +298,7 @@ def store(settings: Settings) -> None:
         pace=Pace(epoch_s=min(Pace.epoch_s, settings.snapshot_s)),
         watched=seen.at,
         tell=seen.tell,
+        days=warehouse_days(settings),
     )
 
 

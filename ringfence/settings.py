@@ -160,6 +160,51 @@ class Settings(BaseSettings):
         description="Orders that would refuse more than this share of a tenant's last hour wait for a person.",
     )
 
+    journal_days: float = Field(
+        7.0,
+        ge=0,
+        le=36_500,
+        description="The embedded journal keeps what all its readers have read for so many days; 0: for ever. What one of them has not read "
+        "stays, however old. Kafka: the retention with which topics are made.",
+    )
+    journal_partition_gb: float = Field(
+        0.0,
+        ge=0,
+        description="A bound on each partition of the embedded journal, in GB (and 64 MB more); 0: none. What is read goes, the oldest first, "
+        "until it fits; RINGFENCE_JOURNAL_UNREAD says what happens with the rest.",
+    )
+    journal_unread: str = Field(
+        "keep",
+        pattern="^(keep|drop)$",
+        description="What happens at that bound with records that judge has not read. keep: `calls` takes no more, and records wait in the "
+        "collector's spool and at the switches. drop: the oldest go, and the gap is named.",
+    )
+    collector_spool_gb: float = Field(
+        4.0, gt=0, description="A bound on the collector's spool, which fills while the journal takes nothing, in GB: then posts get 503."
+    )
+    switch_spool_hours: float = Field(
+        24.0,
+        ge=0,
+        description="The shipper keeps delivered files of the switch's spool for so many hours, for a restore. What is not delivered stays.",
+    )
+    switch_spool_gb: float = Field(
+        0.0, ge=0, description="Delivered files of the switch's spool that are more than this, in GB, go before their time; 0: no bound."
+    )
+    records_days: int = Field(
+        400, ge=0, le=36_500, description="The warehouse keeps `records` (what became of each) for so many days; 0: for ever."
+    )
+    calls_days: int = Field(
+        0, ge=0, le=36_500, description="The warehouse keeps `rated_calls` (the money of each call) for so many days; 0: for ever."
+    )
+    alerts_days: float = Field(400.0, ge=0, le=36_500, description="The books keep alerts for so many days; 0: for ever.")
+    orders_days: float = Field(
+        400.0,
+        ge=0,
+        le=36_500,
+        description="The books keep block orders and suppressions for so many days after they are over; 0: for ever. The audit is removed by "
+        "`ringfence retention apply --audit-days` alone.",
+    )
+
     collector_token: str = _secret("With this a switch's shipper on this machine posts its records.")
     warehouse_token: str = _secret("The password of the embedded warehouse's SELECT.")
     control_token: str = _secret("The control port of a switch that `up` starts takes orders with this.")

@@ -24,7 +24,7 @@ from books.switches import Switch
 from core.safety import Protected
 from core.telling import Tell, nobody
 from core.topics import BLOCK_ORDERS, FINDINGS
-from journal import Journal, Message, OffsetTrimmed, Reader
+from journal import Journal, JournalError, Message, OffsetTrimmed, Reader
 from switches.decide import Malformed, decode_finding, decode_order, rules, take
 from switches.deliver import Deliverer, Pace, Round, no_fault
 from switches.hold import Connect, connect
@@ -36,6 +36,9 @@ READER = "dispatcher"
 
 BATCH = 128
 """Messages a transaction: a burst of orders must not keep a person's own writing out of the books for long."""
+
+MARK_S = 10.0
+"""Between two words to the journal's retention: each is a file that is synced."""
 
 BREATH_MOST_S = 0.2
 """After a transaction the books are left to others for as long as it took, and at most so long: who waits for them is not first
@@ -87,6 +90,8 @@ class Dispatcher:
         self._tell = tell
         self._readers: dict[tuple[str, int], Reader] = {}
         self._counts: dict[str, int] = {}
+        self._gaps: dict[tuple[str, int], int] = {}  # how many of a reader's gaps are in the audit
+        self._marked: dict[tuple[str, int], tuple[float, int]] = {}  # when retention was told, and what
         self._protected: Protected | None = None
         self._deliverers: dict[Switch, Deliverer] = {}
 
@@ -108,33 +113,57 @@ class Dispatcher:
         """One transaction a partition. The orders of an account are in the partition of its calls, in their order; those of `watch`
         are in one of their own, and whoever comes second to a key finds it ordered."""
         place = topic, partition
-        if place not in self._readers:
-            self._readers[place] = self._open(topic, partition)
-        reader = self._readers[place]
         try:
+            if place not in self._readers:
+                self._readers[place] = self._open(topic, partition)
+            reader = self._readers[place]
             messages = reader.read(BATCH)
         except OffsetTrimmed:
             self._skip_to_first(topic, partition)
             return Counter()
-        if not messages:
+        gaps = reader.gaps[self._gaps.get(place, 0) :]
+        if not messages and not gaps:
+            self._mark_when_due(topic, partition, reader.offset)
             return Counter()
         self._fault("read")
         try:
             with writing(self._engine) as conn:
                 take_in = self._take_orders if topic == BLOCK_ORDERS else self._take_findings
                 counts = take_in(conn, partition, messages)
-                progress.store(conn, READER, topic, partition, messages[-1].offset + 1)
+                for gap in gaps:
+                    why = f"offsets {gap.first} to {gap.last} are lost in the journal: {gap.why}"
+                    audit.note(conn, "dispatcher", "skipped", f"{topic}/{partition}", why, self._clock())
+                    audit.count_up(conn, f"{topic} skipped", gap.last - gap.first + 1)
+                progress.store(conn, READER, topic, partition, reader.offset)
                 self._fault("written")
         except BaseException:
             self._readers.pop(place).close()  # it is ahead of the books: the next one starts from their progress
             raise
         self._fault("committed")
+        self._gaps[place] = len(reader.gaps)
+        self._mark_when_due(topic, partition, reader.offset)
         return counts
 
     def _open(self, topic: str, partition: int) -> Reader:
         with reading(self._engine) as conn:
             offset = progress.load(conn, READER, topic, partition)
-        return self._journal.reader(topic, partition, self._journal.first_offset(topic, partition) if offset is None else offset)
+        reader = self._journal.reader(topic, partition, self._journal.first_offset(topic, partition) if offset is None else offset)
+        self._gaps[topic, partition] = 0
+        self._mark(topic, partition, reader.offset)
+        return reader
+
+    def _mark_when_due(self, topic: str, partition: int, offset: int) -> None:
+        marked_at_s, marked = self._marked.get((topic, partition), (0.0, -1))
+        if offset != marked and time.monotonic() - marked_at_s >= MARK_S:
+            self._mark(topic, partition, offset)
+
+    def _mark(self, topic: str, partition: int, offset: int) -> None:
+        """Tells the journal's retention what the books have. Where that cannot be written, more is kept than must be."""
+        try:
+            self._journal.mark_read(topic, partition, READER, offset)
+        except JournalError as error:
+            log.warning("the journal's retention is not told how far the dispatcher has read", error=str(error))
+        self._marked[topic, partition] = time.monotonic(), offset
 
     def _skip_to_first(self, topic: str, partition: int) -> None:
         """Retention was faster than we were: what is gone is days old and would be stale. It is written down, not passed over."""

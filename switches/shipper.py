@@ -42,6 +42,7 @@ class Pace:
     retry_max_s: float = 5.0  # ... up to here
     denied_s: float = 30.0  # a token or an address is not allowed: a person must act first
     keep_s: float | None = 24 * 3600.0  # delivered files are kept so long; None = for ever
+    keep_bytes: int | None = None  # of delivered files, whatever their age; None = no bound
     timeout_s: float = 30.0  # of one post
     compress: bool = False
 
@@ -174,7 +175,7 @@ class _Shipper:
         if self._pace.keep_s is not None and self._posted_at_s - self._cleaned_at_s > 60:
             self._cleaned_at_s = self._posted_at_s
             try:
-                if gone := remove_spent(self._home, batch.places, self._pace.keep_s, self._now_ms() / 1000):
+                if gone := remove_spent(self._home, batch.places, self._pace.keep_s, self._now_ms() / 1000, self._pace.keep_bytes):
                     _log.info("removed delivered files: %s", ", ".join(gone))
             except OSError as error:
                 _log.error("delivered files cannot be removed: %s", error)

@@ -160,16 +160,22 @@ def sync_waiting(home: Path, places: Places) -> None:
             continue
 
 
-def remove_spent(home: Path, places: Places, keep_s: float, now_s: float) -> list[str]:
-    """Removes files that are delivered to the end and were not written to for `keep_s`; never the newest. Their names."""
-    gone: list[str] = []
+def remove_spent(home: Path, places: Places, keep_s: float, now_s: float, keep_bytes: int | None = None) -> list[str]:
+    """Removes files that are delivered to the end and were not written to for `keep_s`, or that are the oldest of more than `keep_bytes` of
+    such files; never the newest, and nothing that is not delivered. Their names."""
+    spent: list[tuple[Path, os.stat_result]] = []
     for path in files_of(home)[:-1]:
         about = path.lstat()  # a link was put there by a person, and stays
         place = places.get(path.name)
-        spent = place is not None and place.inode == about.st_ino and place.offset >= about.st_size
-        if spent and now_s - about.st_mtime > keep_s:
+        if place is not None and place.inode == about.st_ino and place.offset >= about.st_size:
+            spent.append((path, about))
+    left = sum(about.st_size for _, about in spent)
+    gone: list[str] = []
+    for path, about in sorted(spent, key=lambda one: one[1].st_mtime):
+        if now_s - about.st_mtime > keep_s or (keep_bytes is not None and left > keep_bytes):
             path.unlink()
             gone.append(path.name)
+            left -= about.st_size
     return gone
 
 

@@ -8,7 +8,7 @@ from warehouse.errors import WarehouseDown, WarehouseError, WarehouseHeld
 from warehouse.migrations import migrate
 from warehouse.opening import DATABASE, embedded_directory, open_warehouse
 from warehouse.queries import Query
-from warehouse.retention import apply_retention, keep_days, kept_days
+from warehouse.retention import apply_retention, held, keep_days, kept_days, set_days
 from warehouse.rows import ask, insert
 
 __all__ = [
@@ -21,9 +21,11 @@ __all__ = [
     "apply_retention",
     "ask",
     "embedded_directory",
+    "held",
     "insert",
     "keep_days",
     "kept_days",
     "migrate",
     "open_warehouse",
+    "set_days",
 ]

@@ -1,9 +1,11 @@
-"""How long rows are kept: a table says it, and whole days are dropped."""
+"""How long rows are kept: a table says it, and whole days are dropped. What a day is, is when we learned of a row."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 from clickhouse_connect.driver.client import Client
 
@@ -11,6 +13,10 @@ from core.schemas import TABLES
 from warehouse.errors import WarehouseError
 from warehouse.faults import explained
 from warehouse.opening import DATABASE
+from warehouse.queries import Query
+from warehouse.rows import ask
+
+DAY_MS = 86_400_000
 
 
 def kept_days(client: Client) -> dict[str, int]:
@@ -32,8 +38,12 @@ def keep_days(client: Client, table: str, days: int, who: str, why: str, now_ms:
 
 
 def apply_retention(client: Client, now_ms: int) -> list[tuple[str, str]]:
-    """Drops the days that are over; returns (table, day) of each. A day that a replay stores again goes with the next run."""
+    """Drops the days that are over; returns (table, day) of each. A day that a replay stores again goes with the next run.
+
+    Age is measured up to the day after the newest day that is stored, and no further: a clock that stands ahead drops nothing.
+    """
     dropped = []
+    now_ms = min(now_ms, _newest_ms(client) + 2 * DAY_MS)
     for table, days in kept_days(client).items():
         if not days or table not in TABLES:
             continue
@@ -48,6 +58,62 @@ def apply_retention(client: Client, now_ms: int) -> list[tuple[str, str]]:
                 client.command(f"ALTER TABLE {table} DROP PARTITION {int(day)}", settings=_whole_days(client))
                 dropped.append((table, str(day)))
     return dropped
+
+
+class Held(NamedTuple):
+    """What a table holds: rows, bytes on the disk, the oldest and the newest day ("" = none), and how many days are kept (0 = for ever)."""
+
+    table: str
+    rows: int
+    size_bytes: int
+    oldest: str
+    newest: str
+    days: int
+
+
+HELD: Query = (
+    "SELECT table, sum(rows) AS rows, sum(bytes_on_disk) AS size_bytes, min(partition) AS oldest, max(partition) AS newest "
+    "FROM system.parts WHERE active AND database = currentDatabase() AND has({tables:Array(String)}, table) GROUP BY table ORDER BY table",
+    {"tables": list(TABLES)},
+)
+"""What is stored where; through whoever holds the warehouse."""
+
+KEPT: Query = ("SELECT table, argMax(days, set_ms) AS days FROM retention GROUP BY table ORDER BY table", {})
+
+
+def held(client: Client) -> list[Held]:
+    """What each table with a retention holds."""
+    there = {row["table"]: row for row in ask(client, HELD)}
+    days = {row["table"]: int(row["days"]) for row in ask(client, KEPT)}
+    nothing = {"rows": 0, "size_bytes": 0, "oldest": "", "newest": ""}
+    found = []
+    for table in TABLES:
+        row = there.get(table, nothing)
+        found.append(
+            Held(table, int(row["rows"]), int(row["size_bytes"]), str(row["oldest"]), str(row["newest"]), days.get(table, 0))
+        )
+    return found
+
+
+def set_days(client: Client, wanted: Mapping[str, int], who: str, why: str) -> list[str]:
+    """Says how long tables are kept, where that is news; the tables for which it was."""
+    now = kept_days(client)
+    changed = [table for table, days in wanted.items() if now.get(table) != days]
+    for table in changed:
+        keep_days(client, table, wanted[table], who, why)
+    return changed
+
+
+def _newest_ms(client: Client) -> int:
+    """The newest day of which rows are stored, as its midnight; 0 where there are none."""
+    with explained(client.uri):
+        rows = client.query(
+            "SELECT max(toUInt32OrZero(partition)) FROM system.parts "
+            "WHERE active AND database = {database:String} AND table IN {tables:Array(String)}",
+            parameters={"database": DATABASE, "tables": list(TABLES)},
+        ).result_rows
+    newest = int(rows[0][0]) if rows else 0
+    return round(datetime.strptime(f"{newest}+0000", "%Y%m%d%z").timestamp() * 1000) if newest else 0
 
 
 def _whole_days(client: Client) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from concurrent.futures import Future
@@ -20,6 +21,8 @@ from journal.limits import Limits, check_grows, check_same, check_topic
 from journal.protocol import JournalError, Locked, NoTopic
 
 __all__ = ["Address", "KafkaJournal", "KafkaReader", "KafkaWriter", "parse"]
+
+_log = logging.getLogger(__name__)
 
 KNOWN_S = 20.0
 """How long a new topic may take until every broker knows it and every partition has a leader."""
@@ -107,6 +110,12 @@ class KafkaJournal:
         self._check_partition(topic, partition)
         return self._cluster.offsets(self._name(topic), partition)[1]
 
+    def mark_read(self, topic: str, partition: int, reader: str, offset: int) -> None:
+        """Nothing: the brokers remove what is old, whoever has read it."""
+
+    def readers(self, topic: str, partition: int) -> dict[str, int]:
+        return {}
+
     def _name(self, topic: str) -> str:
         return self.address.prefix + topic
 
@@ -154,7 +163,7 @@ class KafkaJournal:
     def _config(self) -> dict[str, str]:
         """How a topic of ours is made. What an operator sets otherwise later, stays."""
         limits, address = self._limits, self.address
-        kept_ms = address.retention_ms if address.retention_ms is not None else limits.retention_ms
+        kept_ms = self._kept_ms()
         config = {
             "cleanup.policy": "delete",
             "retention.ms": str(-1 if kept_ms is None else kept_ms),
@@ -172,6 +181,11 @@ class KafkaJournal:
             config["flush.messages"] = "1"  # an acknowledged record is on two machines, or on a disk
         return config
 
+    def _kept_ms(self) -> int | None:
+        """How long a topic should keep its records: what the address says, else our limits; None = for ever."""
+        asked = self.address.retention_ms
+        return self._limits.retention_ms if asked is None else None if asked < 0 else asked
+
     def _wait_until_known(self, topic: str, partitions: int) -> list[Any]:
         end_s = time.monotonic() + KNOWN_S
         while True:
@@ -188,17 +202,26 @@ class KafkaJournal:
 
     def _check_kept_whole(self, topic: str) -> None:
         """That nobody has made it a compacted topic: that would take records out of the middle. Where we may not look, readers see it."""
-        policy = self._setting(topic, "cleanup.policy")
+        found = self._settings(topic)
+        policy = found.get("cleanup.policy")
         if policy and "compact" in policy:
             raise JournalError(
                 f"{self.address}: {self._name(topic)} has cleanup.policy={policy}: set it to delete, or records go from the middle of the log"
             )
+        ours_ms, theirs_ms = self._kept_ms(), int(found.get("retention.ms", -1))
+        if theirs_ms >= 0 and (ours_ms is None or theirs_ms < ours_ms):
+            _log.warning(
+                "%s: %s keeps records for %.1f hours, and %s is what we are set to: the broker removes them whether we have read them or not. "
+                "Set its retention.ms to %d",
+                self.address, self._name(topic), theirs_ms / 3_600_000,
+                "for ever" if ours_ms is None else f"{ours_ms / 3_600_000:.1f} hours", -1 if ours_ms is None else ours_ms,
+            )  # fmt: skip
 
     def _min_insync(self, topic: str) -> int:
-        return int(self._setting(topic, "min.insync.replicas") or self.address.min_insync)
+        return int(self._settings(topic).get("min.insync.replicas") or self.address.min_insync)
 
-    def _setting(self, topic: str, setting: str) -> str | None:
-        """A setting of a topic; None where we may not look."""
+    def _settings(self, topic: str) -> dict[str, str]:
+        """The settings of a topic; none where we may not look."""
         resource = ConfigResource(ResourceType.TOPIC, self._name(topic))
 
         def question(admin: AdminClient, most_s: float) -> list[Future[Any]]:
@@ -208,9 +231,9 @@ class KafkaJournal:
             (config,) = self._cluster.ask(question, f"cannot look at the settings of {self._name(topic)}")
         except JournalError as error:
             if code_of(error.__cause__) in (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED):
-                return None
+                return {}
             raise
-        return str(config[setting].value)
+        return {name: str(entry.value) for name, entry in config.items()}
 
     def _diagnosis(self, topic: str, partition: int) -> str:
         """Why a partition acknowledges nothing, as far as can be found out."""

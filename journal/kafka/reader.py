@@ -9,7 +9,7 @@ from confluent_kafka import KafkaError
 from journal.kafka.cluster import Cluster
 from journal.kafka.intake import Intake, Lane
 from journal.kafka.words import explained
-from journal.protocol import JournalError, Message, Torn, ahead, trimmed
+from journal.protocol import Gap, JournalError, Message, Torn, ahead, trimmed
 
 SLICE_S = 0.02
 PATIENCE_S = 30.0
@@ -25,6 +25,7 @@ class KafkaReader:
     def __init__(self, cluster: Cluster, intakes: list[Intake], topic: str, partition: int, offset: int) -> None:
         self._cluster, self._name = cluster, f"{topic}/{partition}"
         self.offset = offset
+        self.gaps: list[Gap] = []  # a broker has none: what is missing there is `Torn`
         place = cluster.address.prefix + topic
         first, self._there = cluster.offsets(place, partition)
         self._check_between(first, self._there)

@@ -18,6 +18,9 @@ each start, so each gap is a record that was lost between the switch and here. N
 `orphans` and `untold` appear where there are any: stops that name no account, beside calls of the same Call-ID that do, and calls
 that were answered hours ago and have neither a price nor an end (`warehouse.queries` has the questions).
 
+`gaps` appears where records left the journal before judge, watch or store had read them, or where a person gave up a damaged place
+(`ringfence journal repair`): each is named below, with its offsets. In `--json` that is `gaps`, a list of such lines.
+
 Where `ringfence up` runs in this home, `ready` names the parts that do their work, and below it stands why another does not. In
 `--json` that is `parts`: for each `alive`, `ready` and `why`.
 
@@ -27,6 +30,9 @@ Where `ringfence up` runs in this home, `ready` names the parts that do their wo
 
 `ringfence status --json | jq .lag`
 """
+
+
+GAPS_SHOWN = 8
 
 
 def status(as_json: Json = False, home: Home = None) -> None:
@@ -39,7 +45,7 @@ def status(as_json: Json = False, home: Home = None) -> None:
     from rich.table import Table
 
     from books import orders
-    from ringfence import by_hand, endpoints, signs
+    from ringfence import by_hand, endpoints, keeping, signs
     from ringfence.report import loose, lost, report
 
     settings = options.settings_of(home)
@@ -47,6 +53,8 @@ def status(as_json: Json = False, home: Home = None) -> None:
     running = endpoints.running(settings.run_dir)
     parts = signs.of(running.parts) if running else {}
     if as_json:
+        gone = keeping.gaps(settings)
+        found |= {"gaps": gone} if gone else {}
         said = {"parts": {name: sign._asdict() for name, sign in parts.items()}} if running else {}
         typer.echo(msgspec.json.encode(found | said).decode())
         return
@@ -68,6 +76,9 @@ def status(as_json: Json = False, home: Home = None) -> None:
         table.add_row("orphans", f"{ends.orphans:,} stops name no account and share a Call-ID with a call that does")
     if ends.untold:
         table.add_row("untold", f"{ends.untold:,} calls were answered hours ago and have no price and no end")
+    gone = keeping.gaps(settings)
+    if gone:
+        table.add_row("gaps", f"{len(gone):,}: what is named below was lost, or never read")
     if running:
         well = [name for name, sign in parts.items() if sign.ready]
         table.add_row("ready", ", ".join(well) or "none")
@@ -75,6 +86,8 @@ def status(as_json: Json = False, home: Home = None) -> None:
     for name, sign in parts.items():
         if not sign.ready:
             typer.secho(f"  {name} is {'alive and not ready' if sign.alive else 'down or hangs'}: {sign.why}", fg=typer.colors.RED)
+    for line in gone[-GAPS_SHOWN:]:
+        typer.secho(f"  {line}", fg=typer.colors.RED)
     for line in gaps.lines:
         typer.secho(f"  {line}", fg=typer.colors.RED)
     if gaps.boots > len(gaps.lines):

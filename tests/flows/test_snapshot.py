@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import gzip
+import random
 from pathlib import Path
 
 import pytest
 
 from core.flight import Calls
-from flows import snapshot
-from flows.snapshot import SnapshotError, freeze, of_judge, pack, unpack
+from flows import snapshot, watch
+from flows.snapshot import SnapshotError, freeze, of_judge, pack, previous_of, unpack, unsealed
 from flows.step import State
+from flows.watch import Kept, of_watch
 
 
 def state_at(offset: int) -> State:
@@ -28,7 +30,7 @@ def test_what_was_published_is_loaded(tmp_path):
     publish(snapshots, 7)
     publish(snapshots, 9)
     assert of_judge(tmp_path / "judge.state").load().calls[0].next_offset == 9
-    assert [path.name for path in tmp_path.iterdir()] == ["judge.state"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["judge.state", "judge.state.previous"]
 
 
 def test_a_full_disk_is_a_clear_error_and_the_last_state_stays(tmp_path):
@@ -50,6 +52,95 @@ def test_a_damaged_file_names_itself_and_the_way_out(tmp_path, keep):
     snapshots.path.write_bytes(snapshots.path.read_bytes()[:keep])
     with pytest.raises(SnapshotError, match=r"judge\.state cannot be read .*move it away to read the journal again"):
         snapshots.load()
+
+
+def some_state(offset: int) -> State:
+    """With something in most of its parts."""
+    calls = Calls(1, next_offset=offset, config_version=3, now_ms=1_764_000_000_000, complete_to_ms={"k1": 5})
+    calls.closed = {f"t1/k1/b/{n}": (n, n, "r", False) for n in range(60)}
+    return State(b"s" * 16, calls={1: calls}, recent={7: [("4312345", 9)]}, partitions=4)
+
+
+def flipped(data: bytes, at: int, bit: int) -> bytes:
+    return data[:at] + bytes([data[at] ^ (1 << bit)]) + data[at + 1 :]
+
+
+@pytest.mark.parametrize("of", ["judge", "watch"])
+def test_a_flipped_bit_anywhere_is_noticed(tmp_path, of):
+    if of == "judge":
+        snapshots, value = of_judge(tmp_path / "judge.state"), freeze(some_state(7))
+    else:
+        kept = Kept({p: 7 + p for p in range(40)}, dict.fromkeys(range(40), 9))
+        snapshots, value = of_watch(tmp_path / "watch.state"), watch.freeze(watch.State(40, kept))
+    snapshots.publish(value)
+    snapshots.wait()
+    whole = snapshots.path.read_bytes()
+    places = [(at, bit) for at in range(len(whole)) for bit in range(8)]
+    chosen = [*places[: 8 * 16], *random.Random(3).sample(places, min(len(places), 600)), *places[-8 * 40 :]]
+    for at, bit in chosen:
+        snapshots.path.write_bytes(flipped(whole, at, bit))
+        with pytest.raises(SnapshotError, match=rf"{of}\.state cannot be read \(.*\); move it away to read the journal again"):
+            snapshots.load()
+    snapshots.path.write_bytes(whole)
+    assert snapshots.load() is not None
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        lambda data: b"",
+        lambda data: data[:-1],
+        lambda data: data[:7],
+        lambda data: data[8:],
+        lambda data: data[8:-32],
+        lambda data: data + b"\0",
+        lambda data: data + data,
+        lambda data: bytes(len(data)),
+        lambda data: data[: len(data) // 2] + bytes(len(data) - len(data) // 2),
+        lambda data: b"\xff" * 100,
+    ],
+    ids=["empty", "cut", "the first bytes", "without the first bytes", "bare", "longer", "twice", "zeros", "half zeros", "noise"],
+)
+def test_where_the_last_one_is_damaged_the_one_before_is_used_with_a_word(tmp_path, damaged, caplog):
+    snapshots = of_judge(tmp_path / "judge.state")
+    publish(snapshots, 7)
+    publish(snapshots, 9)
+    whole = snapshots.path.read_bytes()
+    snapshots.path.write_bytes(damaged(whole))
+    again = of_judge(tmp_path / "judge.state")
+    if damaged(whole) == unsealed(whole):
+        assert again.load().calls[0].next_offset == 9, "as an older release wrote it"
+        return
+    assert again.load().calls[0].next_offset == 7
+    assert "judge.state cannot be read" in caplog.text and "the one before it is used, and what came since is read again" in caplog.text
+    publish(again, 11)
+    assert unpack(unsealed(previous_of(snapshots.path).read_bytes())).calls[0].next_offset == 7, "what is damaged never becomes the one before"
+    publish(again, 12)
+    assert unpack(unsealed(previous_of(snapshots.path).read_bytes())).calls[0].next_offset == 11
+    snapshots.path.write_bytes(b"x")
+    previous_of(snapshots.path).write_bytes(b"y")
+    with pytest.raises(SnapshotError, match=r"judge\.state cannot be read .*, and .*judge\.state\.previous cannot be read .*; move both away"):
+        of_judge(tmp_path / "judge.state").load()
+
+
+def test_a_state_that_was_moved_away_is_away(tmp_path):
+    snapshots = of_judge(tmp_path / "judge.state")
+    publish(snapshots, 7)
+    publish(snapshots, 9)
+    snapshots.path.unlink()
+    assert of_judge(tmp_path / "judge.state").load() is None
+    fresh = of_judge(tmp_path / "judge.state")
+    publish(fresh, 1)
+    assert not previous_of(fresh.path).exists(), "what was moved away is no fallback for what came after it"
+
+
+def test_retention_is_told_the_offsets_of_the_one_before(tmp_path):
+    told = []
+    snapshots = of_judge(tmp_path / "judge.state", lambda offsets: told.append(dict(offsets)))
+    for offset in (7, 9, 12, 12, 30):
+        publish(snapshots, offset)
+        assert all(offsets[0] <= unpack(unsealed(previous_of(snapshots.path).read_bytes())).calls[0].next_offset for offsets in told)
+    assert told == [{0: 7}, {0: 9}, {0: 12}, {0: 12}]
 
 
 def test_another_layout_asks_for_its_migration(tmp_path, monkeypatch):

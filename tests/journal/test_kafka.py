@@ -297,6 +297,17 @@ def test_an_offset_that_retention_took_is_named_and_never_jumped_over(broker: Br
         journal.reader("calls", 0, first - 1)
 
 
+def test_a_topic_that_is_kept_for_less_than_we_are_set_to_is_named_at_the_start(
+    broker: Broker, prefix: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    open_journal(broker.dsn(prefix=prefix, retention_ms=3_600_000)).create("calls", 1)
+    assert "keeps records for" not in caplog.text
+    for dsn, asked in ((broker.dsn(prefix=prefix), "168.0 hours"), (broker.dsn(prefix=prefix, retention_ms=-1), "for ever")):
+        caplog.clear()
+        open_journal(dsn).create("calls", 1)
+        assert f"{prefix}calls keeps records for 1.0 hours, and {asked} is what we are set to" in caplog.text
+
+
 def test_a_reader_whose_offset_is_deleted_under_it_is_told(broker: Broker, prefix: str, journal: Journal) -> None:
     writer = journal.writer("calls", 0)
     for _ in range(6):

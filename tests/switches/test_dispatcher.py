@@ -6,12 +6,14 @@ import json
 import random
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
 from books import alerts, audit, deliveries, lists, orders, reading, suppressions, switches, writing
 from core.orders import Key
-from core.topics import FINDINGS
+from core.topics import BLOCK_ORDERS, FINDINGS
+from journal.repair import check, repair
 from switches import hold
 from switches.control import JsonRpcControl
 from switches.deliver import Pace
@@ -53,6 +55,37 @@ def test_a_switch_is_in_shadow_until_a_person_says_otherwise(house):
     dispatcher.step()
     assert house.status(order.order_id) == "shadow"
     assert house.switch.live() == {} and house.switch.live("shadow") == {"t1|A|acme||88213": order.order_id}
+
+
+def test_offsets_that_are_gone_or_lost_are_skipped_by_name_and_the_next_order_stands(house):
+    """The journal begins behind the books' progress; then a place in it is lost. Neither stops the dispatcher, and both are in the audit."""
+    first = house.order(RANGE)
+    dispatcher = house.dispatcher()
+    dispatcher.step()
+    dispatcher.close()
+    part = Path(house.home) / "journal" / BLOCK_ORDERS / "0"
+    house.order(RANGE)
+    house.writers.pop(BLOCK_ORDERS).close()
+    trimming = house.journal.writer(BLOCK_ORDERS, 0)
+    trimming.trim(2)
+    trimming.close()
+    house.order(CALLER, "lost")
+    house.writers.pop(BLOCK_ORDERS).close()
+    (segment,) = part.glob("*.log")
+    segment.write_bytes(segment.read_bytes()[:-9] + b"scrambled")
+    (damage,) = check(part.parent.parent, BLOCK_ORDERS)
+    repair(part.parent.parent, damage, house.clock())
+    last = house.order(ACME, "last")
+    again = house.dispatcher()
+    for _ in range(3):
+        again.step()
+    assert (house.status(first.order_id), house.status("lost"), house.status(last.order_id)) == ("standing", "", "standing")
+    with reading(house.engine) as conn:
+        said = [entry.why for entry in audit.last(conn, verb="skipped")]
+        assert audit.counts(conn)[f"{BLOCK_ORDERS} skipped"] == 2
+    assert len(said) == 2 and said[1] == "offsets 1 to 1 are not in the journal any more"
+    assert said[0].startswith("offsets 2 to 2 are lost in the journal: no frame follows in 0000")
+    assert house.journal.readers(BLOCK_ORDERS, 0)["dispatcher"] <= 4
 
 
 def test_a_switch_that_joins_gets_what_stands_already(house):

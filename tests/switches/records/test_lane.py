@@ -9,9 +9,29 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from journal import Entry, Full, Journal, JournalError, Writer, open_journal
+from journal import Entry, Full, Journal, JournalError, Limits, Writer, open_journal
 from switches.lane import Lane
 from switches.spool import Spool
+
+
+def test_a_journal_that_is_full_for_its_reader_fills_the_spool_and_drains_it_when_the_reader_is_back(tmp_path: Path) -> None:
+    journal = open_journal(f"files://{tmp_path}/journal", Limits(segment_bytes=64 << 10, retention_bytes=64 << 10, retention_ms=None))
+    journal.create("calls", 1)
+    journal.mark_read("calls", 0, "judge", 0)
+    clock = [0]
+    lane = Lane("calls/0", lambda: journal.writer("calls", 0), Spool(tmp_path / "spool", 0, 1), lambda size: True, lambda: clock[0])
+    for n in range(150):
+        lane.append([Entry(b"k", b"%d" % n + b"x" * 1000, n)])
+    assert lane.waiting and "is full" in lane.away_because and "judge has read only up to offset 0" in lane.away_because
+    reader, got = journal.reader("calls", 0, 0), list[int]()
+    for _ in range(30):
+        got += [message.timestamp_ms for message in reader.read()]
+        journal.mark_read("calls", 0, "judge", reader.offset)
+        clock[0] += 20_000
+        lane.catch_up()
+    got += [message.timestamp_ms for message in reader.read()]
+    assert got == list(range(150)) and not lane.waiting and not lane.away_because
+    lane.close()
 
 
 class Weather:

@@ -1,0 +1,101 @@
+"""What goes from the books when it is old: alerts, orders that are over, suppressions that are over; and the audit, if a person says so.
+
+Nothing that acts is ever removed: orders that stand, are in shadow or wait for a person, and what a switch still holds because of an
+order. A message that is read again after its alert or order is gone makes an old alert, or a stale order; it blocks nobody.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import sqlalchemy as sa
+
+from books import audit, tables
+from books.deliveries import LIVE
+
+DAY_MS = 86_400_000
+AT_ONCE = 2_000
+"""Rows a transaction: people and the dispatcher write in between."""
+
+
+class Held(NamedTuple):
+    """A kind of rows: how many, and when the oldest is of."""
+
+    rows: int
+    oldest_ms: int | None
+
+
+def held(conn: sa.Connection) -> dict[str, Held]:
+    """What the books hold of each kind that grows."""
+    found = {}
+    for name, column in (
+        ("alerts", tables.alerts.c.updated_ms),
+        ("block_orders", tables.block_orders.c.received_at_ms),
+        ("suppressions", tables.suppressions.c.at_ms),
+        ("audit", tables.audit.c.at_ms),
+    ):
+        rows, oldest_ms = conn.execute(sa.select(sa.func.count(), sa.func.min(column))).one()
+        found[name] = Held(int(rows), oldest_ms)
+    return found
+
+
+def newest_ms(conn: sa.Connection) -> int:
+    """When the books were last written to, by what they say; 0 for empty ones. Retention measures age up to there and no further: a clock
+    that leaps makes nothing old."""
+    found = [
+        conn.execute(sa.select(sa.func.max(column))).scalar() for column in (tables.alerts.c.updated_ms, tables.audit.c.at_ms)
+    ]
+    return max((at_ms for at_ms in found if at_ms), default=0)
+
+
+def remove_old(conn: sa.Connection, now_ms: int, alerts_days: float, orders_days: float, most: int = AT_ONCE) -> dict[str, int]:
+    """Removes at most so many rows of each kind; 0 days = for ever. Call it until it removes nothing."""
+    gone = {}
+    if alerts_days:
+        t = tables.alerts
+        gone["alerts"] = _delete(conn, t, t.c.finding_id, t.c.updated_ms < _before(now_ms, alerts_days), most)
+    if orders_days:
+        o, s, before = tables.block_orders, tables.suppressions, _before(now_ms, orders_days)
+        held_somewhere = sa.select(tables.deliveries.c.order_id)
+        over = sa.and_(
+            o.c.status.not_in((*LIVE, "waiting")),
+            o.c.expires_at_ms < before,
+            o.c.facts_expire_at_ms < before,
+            o.c.status_at_ms < before,
+            o.c.order_id.not_in(held_somewhere),
+        )
+        gone["block_orders"] = _delete(conn, o, o.c.order_id, over, most)
+        gone["suppressions"] = _delete(conn, s, s.c.id, s.c.until_ms < before, most)
+    return {name: rows for name, rows in gone.items() if rows}
+
+
+def remove_audit(conn: sa.Connection, now_ms: int, days: float, who: str) -> int:
+    """Removes lines of the audit that are older than so many days, and says so in a line of its own. Only a person asks for it: the table
+    refuses deletion but in this transaction."""
+    a = tables.audit
+    old = a.c.at_ms < _before(now_ms, days)
+    rows = int(conn.execute(sa.select(sa.func.count()).select_from(a).where(old)).scalar() or 0)
+    if not rows:
+        return 0
+    if conn.dialect.name == "sqlite":
+        ((trigger,),) = conn.exec_driver_sql(
+            "SELECT sql FROM sqlite_master WHERE type = 'trigger' AND name = 'audit_no_delete'"
+        ).all()
+        conn.exec_driver_sql("DROP TRIGGER audit_no_delete")
+        conn.execute(sa.delete(a).where(old))
+        conn.exec_driver_sql(trigger)
+    else:
+        conn.exec_driver_sql("ALTER TABLE audit DISABLE TRIGGER audit_append_only")
+        conn.execute(sa.delete(a).where(old))
+        conn.exec_driver_sql("ALTER TABLE audit ENABLE TRIGGER audit_append_only")
+    audit.note(conn, who, "removed", "audit", f"{rows} lines older than {days:g} days", now_ms)
+    return rows
+
+
+def _before(now_ms: int, days: float) -> int:
+    return now_ms - round(days * DAY_MS)
+
+
+def _delete(conn: sa.Connection, table: sa.Table, key: sa.Column[object], old: sa.ColumnElement[bool], most: int) -> int:
+    some = sa.select(key).where(old).limit(most)
+    return conn.execute(sa.delete(table).where(key.in_(some))).rowcount

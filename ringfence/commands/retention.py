@@ -1,0 +1,134 @@
+"""`ringfence retention`: what is kept where, for how long, and who still has to read it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ringfence import options
+from ringfence.options import Home, Json, Who
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ringfence.settings import Settings
+
+EPILOG = """
+Each part removes by itself what is over, every hour or when a segment is full. `apply` does it now. Both do what the settings say
+(RINGFENCE_JOURNAL_DAYS, RINGFENCE_RECORDS_DAYS and others; every one is in `.env.example`), and neither removes from the journal what a
+reader has not read.
+
+**Examples**
+
+`ringfence retention`
+
+`ringfence retention apply`
+
+A reader that will never come back is waited for no longer: `ringfence retention apply --forget watch`
+
+The audit goes by a person's word alone: `ringfence retention apply --audit-days 800`
+"""
+
+app = typer.Typer(
+    no_args_is_help=False,
+    epilog=EPILOG,
+    rich_markup_mode="markdown",
+    help="What is kept where, for how long, and who still has to read it.",
+)
+
+
+@app.callback(invoke_without_command=True)
+def retention(context: typer.Context, as_json: Json = False, home: Home = None) -> None:
+    """Show what is kept where, how much, since when, and who still has to read it."""
+    if context.invoked_subcommand is not None:
+        return
+    import msgspec
+    from rich.console import Console
+    from rich.table import Table
+
+    from ringfence import keeping
+
+    settings = _home(home)
+    found = keeping.look(settings)
+    free = keeping.room(settings)
+    if as_json:
+        typer.echo(msgspec.json.encode({"kept": [one._asdict() for one in found], "free_bytes": free}).decode())
+        return
+    table = Table("where", "what", "MB", "since (UTC)", "kept for", "still to be read", "", box=None, pad_edge=False)
+    for one in found:
+        table.add_row(
+            one.where,
+            one.what,
+            "" if one.size_bytes is None else f"{one.size_bytes / 1e6:,.1f}",
+            _day(one.since_ms),
+            one.rule,
+            ", ".join(f"{reader} {left:,}" for reader, left in one.readers.items()),
+            one.note,
+        )
+    Console(soft_wrap=True).print(table)
+    typer.echo(f"{free / 1e9:,.1f} GB are free at {settings.root}.")
+
+
+@app.command(epilog=EPILOG)
+def apply(
+    audit_days: Annotated[
+        float,
+        typer.Option(
+            "--audit-days", min=0, help="Remove lines of the audit that are older; asked about first.", show_default=False
+        ),
+    ] = 0.0,
+    forget: Annotated[
+        str, typer.Option("--forget", metavar="READER", help="Wait no longer for this reader of the journal.", show_default=False)
+    ] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Ask nothing.")] = False,
+    who: Who = "",
+    home: Home = None,
+) -> None:
+    """Remove now what is over, in journal, warehouse and books. It may run beside everything: where only a part that runs can do it, that one is
+    asked. What a switch and the collector have in their spools is theirs to remove."""
+    import time
+
+    from books import BooksError
+    from journal import JournalError
+    from ringfence import keeping
+    from warehouse import WarehouseError
+
+    settings = _home(home)
+    if audit_days and not yes:
+        typer.confirm(f"Remove every line of the audit that is older than {audit_days:g} days, for good?", abort=True)
+    if forget and not yes:
+        typer.confirm(
+            f"Wait no longer for {forget}? What it has not read may be removed, and it names the gap when it comes back.",
+            abort=True,
+        )
+    now_ms = time.time_ns() // 1_000_000
+    failed, removed = [], 0
+    for act in (
+        lambda: keeping.apply_journal(settings, now_ms, forget),
+        lambda: keeping.apply_warehouse(settings, now_ms),
+        lambda: keeping.apply_books(settings, now_ms, audit_days, options.login(who)),
+    ):
+        try:
+            for line in act():
+                typer.echo(f"  {line}")
+                removed += 1
+        except (keeping.NotApplied, JournalError, WarehouseError, BooksError) as error:
+            failed.append(str(error))
+    if not removed and not failed:
+        typer.echo("Nothing was over.")
+    if failed:
+        options.give_up("\n".join(failed))
+
+
+def _home(home: Path | None) -> Settings:
+    settings = options.settings_of(home)
+    if not settings.state_dir.is_dir():
+        options.give_up(f"{settings.root} is not a home of Ringfence: name the --home.")
+    return settings
+
+
+def _day(at_ms: int | None) -> str:
+    from datetime import UTC, datetime
+
+    return "" if at_ms is None else f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d}"
