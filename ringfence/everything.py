@@ -16,6 +16,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from dashboards import codes
 from journal import open_journal
 from ringfence import endpoints, first_start, heartbeat, logs, options, parts, ports, simulation
 from ringfence.endpoints import Endpoints
@@ -170,7 +171,9 @@ def greet(
 ) -> None:
     """What a person needs to know to look further."""
     terminal.say(f"Ringfence in {settings.root}", "bold")
-    terminal.say(f"  page      {where.pages_url}/enter?look={secrets.pages_look_token}", "bold")
+    code = codes.make(settings.pages_codes, time.time())
+    terminal.say(f"  page      {where.pages_url}/enter?code={code}", "bold")
+    terminal.say("            this address opens it once, within an hour; `ringfence status` prints a new one")
     terminal.say(f"            to act there, and to see whole numbers: {secrets.pages_act_token}")
     terminal.say(
         f"  records   POST {where.collector_url}/v1/records   (token: collector_token in {settings.state_dir / 'secrets.json'})"

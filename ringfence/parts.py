@@ -43,6 +43,7 @@ def collector(settings: Settings) -> None:
         host=settings.host,
         port=settings.collector_port,
         tell=seen.tell,
+        trusted_proxies=settings.proxies,
     )
 
 
@@ -330,6 +331,8 @@ def pages(settings: Settings) -> None:
             parts={name: url for name, url in known.items() if name != "pages"},
             host=settings.pages_host,
             port=settings.pages_port,
+            proxies=settings.proxies,
+            codes=settings.pages_codes,
             names=tuple(name.strip() for name in settings.pages_names.split(",") if name.strip()),
         ),
         seen.beat,
