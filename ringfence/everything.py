@@ -18,17 +18,15 @@ from rich.console import Console
 
 from dashboards import codes
 from journal import open_journal
-from ringfence import endpoints, first_start, heartbeat, logs, options, parts, ports, simulation
+from ringfence import endpoints, first_start, heartbeat, logs, options, parts, ports, private, simulation
 from ringfence.endpoints import Endpoints
+from ringfence.private import MARKER
 from ringfence.pulse import Pulse
 from ringfence.secrets import Secrets, secrets_of
 from ringfence.settings import LOOPBACK, Settings, inherited
 from ringfence.supervise import Child, Supervisor
 from ringfence.terminal import Terminal
 from ringfence.watch import Blocks
-
-MARKER = ".ringfence"
-"""A file in every home of ours: `--fresh` removes nothing that has it not."""
 
 STEP_S = 0.25
 
@@ -50,11 +48,14 @@ class RealSwitch:
 def run(settings: Settings, switch: Simulated | RealSwitch | None, *, fresh: bool = False) -> None:
     """Runs until SIGINT or SIGTERM. Returns when every process has ended."""
     stop = parts.until_signalled(signal.SIGHUP)  # the terminal was closed
+    private.from_now_on()
     if fresh:
         clear(settings)
     try:
-        settings.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        private.home(settings.root)
         (settings.root / MARKER).touch()
+    except private.NotPrivate as refused:
+        options.give_up(f"{refused}.")
     except OSError as error:
         options.give_up(f"{settings.root} cannot be a home: {error.strerror}. Name another --home.")
     with alone(settings.root):

@@ -353,9 +353,15 @@ PARTS: dict[str, Callable[[Settings], None]] = {
 
 def run(name: str, settings: Settings) -> None:
     """Runs a part until it is told to stop. Where an outside part cannot be used, one line names its setting, and the exit code is 1."""
-    from ringfence import faults, logs
+    from ringfence import faults, logs, options, private
 
+    private.from_now_on()
     logs.speak(settings.log_level, settings.log_format)
+    if settings.root.exists():
+        try:
+            private.home(settings.root)
+        except private.NotPrivate as refused:
+            options.give_up(f"{refused}.")
     part, _, number = name.partition("-")
     with faults.named(settings):
         if number:
