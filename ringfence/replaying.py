@@ -16,6 +16,7 @@ from flows import replay
 from flows.mapping import MappingError, read_mapping
 from rating.contracts import ConfigError, Contracts, compile_contracts
 from rating.decks import Deck, DeckError, read_deck
+from ringfence import files
 from ringfence.contracts import from_books
 
 WRONG = (BooksError, MappingError, ConfigError, DeckError, KeyError, OSError, UnicodeDecodeError)
@@ -28,8 +29,12 @@ NO_CURRENCY = "XXX"
 
 def run(calls: Path, mapping_file: Path, out: Path, deck_file: Path | None, books_dsn: str) -> replay.Summary:
     """Judges the file and writes the results."""
-    mapping = read_mapping(mapping_file.read_text("utf-8"), mapping_file.name)
-    deck = read_deck(deck_file.read_bytes(), deck_file.stem, mapping.currency or NO_CURRENCY) if deck_file else None
+    files.checked(calls)
+    try:
+        mapping = read_mapping(files.read(mapping_file, files.CONFIG_BYTES).decode("utf-8"), mapping_file.name)
+    except RecursionError:
+        raise MappingError(f"{mapping_file.name}: lists and mappings lie in each other too deeply to be read") from None
+    deck = read_deck(files.read(deck_file, files.DECK_BYTES), deck_file.stem, mapping.currency or NO_CURRENCY) if deck_file else None
     contracts = in_force(books_dsn, deck) if books_dsn else replay.self_registering(deck)
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[rows]}"), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
