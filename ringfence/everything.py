@@ -19,6 +19,7 @@ from rich.console import Console
 from dashboards import codes
 from journal import open_journal
 from ringfence import endpoints, first_start, heartbeat, logs, options, parts, ports, private, simulation
+from ringfence.earlier import Earlier, asked_of_warehouse
 from ringfence.endpoints import Endpoints
 from ringfence.private import MARKER
 from ringfence.pulse import Pulse
@@ -201,6 +202,7 @@ def supervise(terminal: Terminal, settings: Settings, switch: Simulated | RealSw
     supervisor = Supervisor(say)
     pulse = Pulse(open_journal(settings.journal_dsn))
     blocks = Blocks(settings.books_dsn)
+    earlier = Earlier(pulse.began_at, asked_of_warehouse(settings, pulse.began_at))
     env = inherited() | settings.environment()
     was_away = ""
     try:
@@ -212,13 +214,14 @@ def supervise(terminal: Terminal, settings: Settings, switch: Simulated | RealSw
             now_ms = time.time_ns() // 1_000_000
             supervisor.check(time.monotonic())
             pulse.read(now_ms)
+            pulse.earlier = earlier.counts
             for finding in pulse.alerts:
                 terminal.alert(finding)
             for order in pulse.orders:
                 terminal.block(order)
             for news in blocks.read(now_ms):
                 say(news, "red")
-            terminal.line(pulse, blocks.held, blocks.waiting, supervisor.running(), now_ms, supervisor.silent())
+            terminal.line(pulse, blocks.counts, supervisor.running(), now_ms, supervisor.silent())
             if pulse.away and not was_away:
                 say(f"The journal cannot be read: {pulse.away}", "red")
             elif was_away and not pulse.away:
@@ -227,9 +230,10 @@ def supervise(terminal: Terminal, settings: Settings, switch: Simulated | RealSw
     finally:
         terminal.say("Stopping ...", "dim")
         supervisor.stop()
+        earlier.close()
         pulse.close()
         blocks.close()
-    terminal.say(f"Stopped. {pulse.received:,} records were judged; everything is kept in {settings.root}.")
+    terminal.say(f"Stopped. {pulse.dispositions.total():,} records were judged; everything is kept in {settings.root}.")
 
 
 def commands(settings: Settings, switch: Simulated | RealSwitch | None) -> list[tuple[str, list[str]]]:

@@ -200,7 +200,7 @@ def test_no_spelling_leads_a_backup_into_the_home(home: Path, tmp_path: Path, sp
     (tmp_path / "up").symlink_to(home / "state")  # its .. is the home, not this directory
     (tmp_path / "into-state").symlink_to(home / "state")
     before = sorted(home.rglob("*"))
-    with pytest.raises(NotBackedUp, match="inside of the home|not empty"):
+    with pytest.raises(NotBackedUp, match=r"inside of the home|not empty"):
         backup(settings_of(home), tmp_path / spelling, NOW_MS, quietly)
     assert sorted(home.rglob("*")) == before
 
