@@ -28,6 +28,7 @@ from ringfence.settings import LOOPBACK, Settings, inherited
 from ringfence.supervise import Child, Supervisor
 from ringfence.terminal import Terminal
 from ringfence.watch import Blocks
+from switches.kamailio import packages
 
 STEP_S = 0.25
 
@@ -49,6 +50,8 @@ class RealSwitch:
 def run(settings: Settings, switch: Simulated | RealSwitch | None, *, fresh: bool = False) -> None:
     """Runs until SIGINT or SIGTERM. Returns when every process has ended."""
     stop = parts.until_signalled(signal.SIGHUP)  # the terminal was closed
+    if isinstance(switch, RealSwitch) and (fault := packages.fault()):
+        options.give_up(f"{fault}. Nothing was started.")
     private.from_now_on()
     if fresh:
         clear(settings)

@@ -20,11 +20,12 @@ from postgresql_server import BIN as POSTGRESQL
 from postgresql_server import PostgreSQL
 
 from books import migrate, open_books
+from switches.kamailio import packages
 
 os.environ.setdefault("RINGFENCE_METRICS_PORT", "0")  # parts that tests start beside each other each take a free one
 
 HOW_TO_GET = {
-    "kamailio": "apt-get install kamailio kamailio-{extra,json,utils,lua,sqlite}-modules",
+    "kamailio": packages.install(),
     "sipp": "apt-get install sip-tester",
     "postgresql": "apt-get install postgresql-15",
     "chromium": "apt-get install chromium",
