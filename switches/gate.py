@@ -241,8 +241,12 @@ class Server(uvicorn.Server):
         self._stop, self._listening = stop, listening
 
     def run_at(self, host: str, port: int) -> None:
-        """Serves there until it is stopped."""
-        with bound(host, port) as at:
+        """Serves there until it is stopped. Where the port cannot be had the process ends with one line, as uvicorn's own does."""
+        try:
+            at = bound(host, port)
+        except OSError as error:
+            raise SystemExit(f"{host}:{port} cannot be listened on: {error.strerror}. Name another address or port.") from error
+        with at:
             self.run([at])
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:

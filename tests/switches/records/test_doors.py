@@ -11,12 +11,13 @@ from collections.abc import Callable
 import httpx2
 import pytest
 from running_collector import TOKEN, Credential, Running
+from starlette.applications import Starlette
 from strangers import SHAPES, cut_off, nothing, strangers
 from until import until
 
 from core.admission import plain_address
 from switches.collector import Limits
-from switches.gate import Places
+from switches.gate import Gate, Places, Server, bound, config
 from switches.post import connect, post_records
 
 Start = Callable[..., Running]
@@ -183,3 +184,22 @@ def test_a_proxy_at_another_address_than_the_trusted_one_is_not_believed(start_c
 def test_an_ipv4_address_is_one_also_where_ipv6_carries_it() -> None:
     for spelling in ("::ffff:192.0.2.10", "::FFFF:C000:020A", "0:0:0:0:0:ffff:192.0.2.10", "::ffff:c000:20a%eth0", "192.0.2.10"):
         assert plain_address(spelling) == "192.0.2.10"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_a_port_that_is_taken_is_told_in_a_line(host: str) -> None:
+    with bound(host, 0) as taken:
+        taken.listen()
+        with pytest.raises(SystemExit, match="cannot be listened on: Address already in use"):
+            Server(config(Starlette(), Gate())).run_at(host, taken.getsockname()[1])
+
+
+def test_a_port_is_to_be_had_again_while_its_last_connections_end() -> None:
+    with bound("127.0.0.1", 0) as first:
+        first.listen()
+        port = first.getsockname()[1]
+        line = socket.create_connection(("127.0.0.1", port))
+        first.accept()[0].close()  # the server ends it first: its side waits
+    line.close()
+    with bound("127.0.0.1", port) as again:
+        assert again.getsockname()[1] == port
