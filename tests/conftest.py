@@ -169,14 +169,16 @@ def pytest_runtest_setup(item):
 
 REAL = ("slow", "postgresql", "kamailio")
 """Markers of what starts whole installations, real servers, real browsers, or places real calls."""
+STARTED = {"need", "clickhouse"}
+"""Fixtures of the same kind: a program that PyPI does not have, and a ClickHouse behind HTTP."""
 
 
 def is_real(item: pytest.Item) -> bool:
-    """The rule of `make test` and `make test-real`: what has one of these markers, or asks for a program that PyPI does not have (the
-    fixture `need`), is real. What asks a broker of Kafka is neither: it has a target of its own, `make test-kafka`."""
+    """The rule of `make test` and `make test-real`: what has one of these markers, or asks for one of these fixtures, is real. What asks
+    a broker of Kafka is neither: it has a target of its own, `make test-kafka`."""
     if item.get_closest_marker("kafka"):
         return False
-    return any(item.get_closest_marker(name) for name in REAL) or "need" in getattr(item, "fixturenames", ())
+    return any(item.get_closest_marker(name) for name in REAL) or bool(STARTED & {*getattr(item, "fixturenames", ())})
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m chooses
