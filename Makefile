@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
 
-.PHONY: help setup demo test test-kafka bench docs picture screenshot lint ci lock clean
+.PHONY: help setup demo test test-real test-kafka bench docs picture screenshot lint ci lock clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
@@ -27,8 +27,14 @@ $(STAMP): requirements.lock requirements-dev.lock pyproject.toml
 demo: setup  ## priced calls, an attack and its block, in this terminal; Ctrl-C ends it
 	@$(BIN)/ringfence up --simulate --fresh --home var/demo
 
-test: setup  ## the whole suite, but for what asks a real Apache Kafka
-	@POLARS_MAX_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder -m "not kafka" $(ARGS)
+# Two processes: on two cores each test has one.
+TWO := POLARS_MAX_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+test: setup  ## the suite that needs nothing but PyPI
+	@$(TWO) -m "not real and not kafka" $(ARGS)
+
+test-real: setup  ## whole installations, Kamailio with real calls, PostgreSQL, Chromium (what is not installed is skipped, and says so)
+	@$(TWO) -m real $(ARGS)
 
 test-kafka: setup  ## the rest of it (Java, Maven: the broker's jars are fetched once)
 	@$(BIN)/python -m pytest -m kafka $(ARGS)
@@ -52,7 +58,7 @@ lint: setup  ## style, types and who imports whom
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 
-ci: lint test test-kafka  ## what a change must pass
+ci: lint test test-real test-kafka  ## what a change must pass
 
 # Every hash of every file of every version named here; no address of any index.
 COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras \

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,8 @@ class Given:
     parts: Mapping[str, str] = field(default_factory=dict)  # name -> base URL of its /health and /ready
     host: str = "127.0.0.1"
     port: int = 8473
+    proxies: tuple[str, ...] = ()  # whose X-Forwarded-For and -Proto count
+    codes: Path | None = None  # the folder of codes that let in once
     names: tuple[str, ...] = ()  # under which a browser may reach the page, besides loopback
 
     def __repr__(self) -> str:

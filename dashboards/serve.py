@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-import uvicorn
 from starlette.middleware import Middleware
 
 from dashboards import handed
 from dashboards.door import Door
 from dashboards.given import Given
+from switches.gate import Gate, Server, config
 
 log = structlog.get_logger("ringfence.pages")
 
@@ -77,12 +77,14 @@ def serve(given: Given, beat: Callable[[], None] = lambda: None) -> None:
         task.cancel()
         handed.close()
 
-    door = Middleware(Door, token=given.look, names=names, cookie=f"ringfence_look_{given.port}")
-    app = App(PAGE, middleware=[door], lifespan=beating, on_script_error=told)
-    uvicorn.run(
-        app, host=given.host, port=given.port, ws="websockets-sansio", access_log=False, log_config=None, lifespan="on",
-        server_header=False, timeout_graceful_shutdown=2,
+    gate = Gate()
+    door = Middleware(
+        Door, token=given.look, names=names, cookie=f"ringfence_look_{given.port}", folder=given.codes,
+        trust=lambda scope, for_good: gate.trust(scope, for_good=for_good),
     )  # fmt: skip
+    app = App(PAGE, middleware=[door], lifespan=beating, on_script_error=told)
+    served = config(app, gate, given.proxies, ws="websockets-sansio", lifespan="on", timeout_graceful_shutdown=2)
+    Server(served).run_at(given.host, given.port)
 
 
 def told(error: Exception) -> bool:

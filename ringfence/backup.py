@@ -24,7 +24,7 @@ from __future__ import annotations
 import os
 import shutil
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 
@@ -60,12 +60,16 @@ class NotBackedUp(Exception):
 
 def backup(settings: Settings, out: Path, now_ms: int, say: Say) -> Manifest:
     """Makes `out`, whole or not at all."""
+    try:
+        out = out.resolve()  # where it really is: not in the home by another name for it
+    except (OSError, RuntimeError) as error:  # links in a circle are the second
+        raise NotBackedUp(f"{out} leads nowhere: {error}") from None
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise NotBackedUp(f"{out} is there already, and not empty: name a new directory")
     if not settings.state_dir.is_dir():
         raise NotBackedUp(f"{settings.root} is not a home of Ringfence: there is nothing to back up")
-    if out.absolute().is_relative_to(settings.root):
-        raise NotBackedUp(f"{out} is inside of the home {settings.root}: name a directory on another disk")
+    if mine := _inside_of(settings, out):
+        raise NotBackedUp(f"{out} is inside of the home {mine}: name a directory on another disk")
     out.parent.mkdir(parents=True, exist_ok=True)
     draft = out.with_name(f".{out.name}.{uuid.uuid4().hex[:8]}")
     draft.mkdir(mode=0o700)
@@ -80,6 +84,29 @@ def backup(settings: Settings, out: Path, now_ms: int, say: Say) -> Manifest:
         shutil.rmtree(draft)
         raise
     return made
+
+
+def _inside_of(settings: Settings, out: Path) -> Path | None:
+    """The directory of ours in which `out` would lie, by name or by what a link or a mount shows under another name."""
+    embedded = (embedded_directory(settings.warehouse_dsn), journal_copy.directory_of(settings.journal_dsn))
+    roots = [settings.root, *(directory for directory in embedded if directory is not None)]
+    mine = {(at.st_dev, at.st_ino): root for root in roots if root.is_dir() for at in _identities(root)}
+    for above in (out, *out.parents):
+        if (root := next((root for root in roots if above == root.resolve()), None)) is not None:
+            return root
+        if above.exists():
+            at = above.stat()
+            if (root := mine.get((at.st_dev, at.st_ino))) is not None:
+                return root
+    return None
+
+
+def _identities(root: Path) -> Iterator[os.stat_result]:
+    """Of a directory and of those directly in it: either may be mounted somewhere else as well."""
+    yield root.stat()
+    for path in root.iterdir():
+        if path.is_dir():
+            yield path.stat()
 
 
 def _fill(settings: Settings, draft: Path, now_ms: int, say: Say) -> Manifest:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import typer
 
-from books import BooksError, Connection, Engine, configs, open_books, orders, tenants, writing
+from books import BooksError, Connection, Engine, configs, leases, open_books, orders, switches, tenants, writing
 from core.orders import Key
 from ringfence import options
 from ringfence.settings import Settings
@@ -52,6 +52,31 @@ def block(conn: Connection, key: Key, ttl_ms: int, who: str, why: str, now_ms: i
     kept = orders.find(conn, order_id)
     assert kept is not None
     return order_id, kept.status
+
+
+LEASE_MS = 6_000
+"""A dispatcher whose switch does not answer asks for its lease again after at most so long."""
+
+
+def not_at_the_switches(conn: Connection, what: str, now_ms: int, tenant: str = "") -> str:
+    """A word where nobody tells a switch of it now, or "". `what`: of what, as the line begins. `tenant` "" = of all.
+
+    A dispatcher that works holds the lease of its switch; one that was stopped has given it back, one that was killed loses it.
+    """
+    every = [one.name for one in switches.every(conn) if not tenant or tenant in switches.tenants_of(conn, one.name)]
+    if not every:
+        return f"The books name no switch for it: {what} will be at one once it is named (`ringfence switch add`)."
+    alone = [name for name in every if not leases.held_lately(conn, f"switch {name}", now_ms - LEASE_MS)]
+    held = [name for name in every if name in switches.holds(conn)]
+    words = []
+    if alone:
+        words.append(
+            f"No dispatcher is running for {', '.join(alone)}: {what} will be at the switch once one does (`ringfence up`, or "
+            "`ringfence flow dispatcher`)."
+        )
+    if held:
+        words.append(f"{', '.join(held)} is held: no block acts there until `ringfence unblock --clear-hold`.")
+    return "\n".join(words)
 
 
 def unknown(conn: Connection, key: Key) -> str:

@@ -81,6 +81,9 @@ def main(
     _: Annotated[bool, typer.Option("--version", help="Say which version this is.", callback=version, is_eager=True)] = False,
 ) -> None:
     """Prices a carrier's calls as they happen, sees fraud, and blocks it at the switch."""
+    from ringfence import private
+
+    private.from_now_on()  # what a command writes tells who calls whom: it is its owner's alone
 
 
 PANELS = {

@@ -84,6 +84,8 @@ def parse(text: str) -> Said:
         loose = yaml.load(text, _Plain)
     except yaml.YAMLError as error:
         raise Wrong(["not YAML: " + str(error).replace('in "<unicode string>", ', "in ")]) from None
+    except (ValueError, OverflowError) as error:  # an escape of a character that does not exist
+        raise Wrong([f"not YAML: {error}"]) from None
     if not isinstance(loose, dict):
         raise Wrong([f"the file must have the keys {', '.join(KEYS)}"])
     faults: list[str] = []
@@ -112,8 +114,24 @@ def parse(text: str) -> Said:
     return Said(config=Config(version=0, **fields), tenants=tenants, decks=decks)
 
 
+DEEPEST = 32
+"""Lists and mappings in each other; a right file has five."""
+
+
 class _Plain(yaml.BaseLoader):
-    """Texts as they stand; an empty value is None; a key that comes twice is a fault."""
+    """Texts as they stand; an empty value is None; a key that comes twice is a fault, and so is what lies deeper than `DEEPEST`."""
+
+    _depth = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self._depth >= DEEPEST:
+            mark = self.peek_event().start_mark
+            raise yaml.composer.ComposerError(None, None, f"lists and mappings lie more than {DEEPEST} deep in each other", mark)
+        self._depth += 1
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self._depth -= 1
 
     def construct_scalar(self, node: yaml.ScalarNode) -> Any:
         value = super().construct_scalar(node)

@@ -16,18 +16,19 @@ from pathlib import Path
 
 from rich.console import Console
 
+from dashboards import codes
 from journal import open_journal
-from ringfence import endpoints, first_start, heartbeat, logs, options, parts, ports, simulation
+from ringfence import endpoints, first_start, heartbeat, logs, options, parts, ports, private, simulation
+from ringfence.earlier import Earlier, asked_of_warehouse
 from ringfence.endpoints import Endpoints
+from ringfence.private import MARKER
 from ringfence.pulse import Pulse
 from ringfence.secrets import Secrets, secrets_of
 from ringfence.settings import LOOPBACK, Settings, inherited
 from ringfence.supervise import Child, Supervisor
 from ringfence.terminal import Terminal
 from ringfence.watch import Blocks
-
-MARKER = ".ringfence"
-"""A file in every home of ours: `--fresh` removes nothing that has it not."""
+from switches.kamailio import packages
 
 STEP_S = 0.25
 
@@ -49,11 +50,16 @@ class RealSwitch:
 def run(settings: Settings, switch: Simulated | RealSwitch | None, *, fresh: bool = False) -> None:
     """Runs until SIGINT or SIGTERM. Returns when every process has ended."""
     stop = parts.until_signalled(signal.SIGHUP)  # the terminal was closed
+    if isinstance(switch, RealSwitch) and (fault := packages.fault()):
+        options.give_up(f"{fault}. Nothing was started.")
+    private.from_now_on()
     if fresh:
         clear(settings)
     try:
-        settings.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        private.home(settings.root)
         (settings.root / MARKER).touch()
+    except private.NotPrivate as refused:
+        options.give_up(f"{refused}.")
     except OSError as error:
         options.give_up(f"{settings.root} cannot be a home: {error.strerror}. Name another --home.")
     with alone(settings.root):
@@ -170,7 +176,9 @@ def greet(
 ) -> None:
     """What a person needs to know to look further."""
     terminal.say(f"Ringfence in {settings.root}", "bold")
-    terminal.say(f"  page      {where.pages_url}/enter?look={secrets.pages_look_token}", "bold")
+    code = codes.make(settings.pages_codes, time.time())
+    terminal.say(f"  page      {where.pages_url}/enter?code={code}", "bold")
+    terminal.say("            this address opens it once, within an hour; `ringfence status` prints a new one")
     terminal.say(f"            to act there, and to see whole numbers: {secrets.pages_act_token}")
     terminal.say(
         f"  records   POST {where.collector_url}/v1/records   (token: collector_token in {settings.state_dir / 'secrets.json'})"
@@ -197,6 +205,7 @@ def supervise(terminal: Terminal, settings: Settings, switch: Simulated | RealSw
     supervisor = Supervisor(say)
     pulse = Pulse(open_journal(settings.journal_dsn))
     blocks = Blocks(settings.books_dsn)
+    earlier = Earlier(pulse.began_at, asked_of_warehouse(settings, pulse.began_at))
     env = inherited() | settings.environment()
     was_away = ""
     try:
@@ -208,13 +217,14 @@ def supervise(terminal: Terminal, settings: Settings, switch: Simulated | RealSw
             now_ms = time.time_ns() // 1_000_000
             supervisor.check(time.monotonic())
             pulse.read(now_ms)
+            pulse.earlier = earlier.counts
             for finding in pulse.alerts:
                 terminal.alert(finding)
             for order in pulse.orders:
                 terminal.block(order)
             for news in blocks.read(now_ms):
                 say(news, "red")
-            terminal.line(pulse, blocks.held, blocks.waiting, supervisor.running(), now_ms, supervisor.silent())
+            terminal.line(pulse, blocks.counts, supervisor.running(), now_ms, supervisor.silent())
             if pulse.away and not was_away:
                 say(f"The journal cannot be read: {pulse.away}", "red")
             elif was_away and not pulse.away:
@@ -223,9 +233,10 @@ def supervise(terminal: Terminal, settings: Settings, switch: Simulated | RealSw
     finally:
         terminal.say("Stopping ...", "dim")
         supervisor.stop()
+        earlier.close()
         pulse.close()
         blocks.close()
-    terminal.say(f"Stopped. {pulse.received:,} records were judged; everything is kept in {settings.root}.")
+    terminal.say(f"Stopped. {pulse.dispositions.total():,} records were judged; everything is kept in {settings.root}.")
 
 
 def commands(settings: Settings, switch: Simulated | RealSwitch | None) -> list[tuple[str, list[str]]]:

@@ -14,6 +14,7 @@ from books import configs, credentials, decks, lists, migrate, open_books, switc
 from core.config import Account, Carrier, Config, Trunk
 from core.topics import CALLS, JUDGED, partitions_of
 from journal import Journal, NoTopic, create_topics, open_journal
+from ringfence import private
 from ringfence.keeping import journal_limits
 from ringfence.secrets import Secrets
 from ringfence.settings import Settings
@@ -57,12 +58,14 @@ def simulated(seed: int, tenant: str) -> Start:
 
 def lay(settings: Settings) -> None:
     """The directories and the topics."""
-    settings.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+    private.from_now_on()
+    private.home(settings.root)
     for directory in (settings.state_dir, settings.spool_dir, settings.run_dir):
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     journal = open_journal(settings.journal_dsn, journal_limits(settings))
     grow_outputs(journal, settings.partitions)
     create_topics(journal, settings.partitions)
+    private.within(settings.root)
 
 
 def grow_outputs(journal: Journal, calls: int) -> None:

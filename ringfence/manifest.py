@@ -7,6 +7,8 @@ from pathlib import Path
 
 import msgspec
 
+from ringfence import files
+
 NAME = "manifest.json"
 FORMAT = 1
 
@@ -57,7 +59,7 @@ def about(root: Path) -> dict[str, File]:
 def read(root: Path) -> Manifest:
     """The manifest of a backup that this release can put back."""
     try:
-        data = (root / NAME).read_bytes()
+        data = files.read(root / NAME, files.CONFIG_BYTES)
     except FileNotFoundError:
         raise WrongBackup(f"{root} is no backup: it has no {NAME}") from None
     except OSError as error:
@@ -67,7 +69,7 @@ def read(root: Path) -> Manifest:
         if (number := msgspec.json.decode(form, type=int)) != FORMAT:
             raise WrongBackup(f"{root / NAME} has format {number}, this release reads {FORMAT}: use the release that made it")
         return msgspec.json.decode(data, type=Manifest)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise WrongBackup(f"{root / NAME} is damaged: {error}") from error
 
 

@@ -45,6 +45,7 @@ def collector(settings: Settings) -> None:
         host=settings.host,
         port=settings.collector_port,
         tell=seen.tell,
+        trusted_proxies=settings.proxies,
     )
 
 
@@ -339,6 +340,8 @@ def pages(settings: Settings) -> None:
             parts={name: url for name, url in known.items() if name != "pages"},
             host=settings.pages_host,
             port=settings.pages_port,
+            proxies=settings.proxies,
+            codes=settings.pages_codes,
             names=tuple(name.strip() for name in settings.pages_names.split(",") if name.strip()),
         ),
         seen.beat,
@@ -359,9 +362,15 @@ PARTS: dict[str, Callable[[Settings], None]] = {
 
 def run(name: str, settings: Settings) -> None:
     """Runs a part until it is told to stop. Where an outside part cannot be used, one line names its setting, and the exit code is 1."""
-    from ringfence import faults, logs
+    from ringfence import faults, logs, options, private
 
+    private.from_now_on()
     logs.speak(settings.log_level, settings.log_format)
+    if settings.root.exists():
+        try:
+            private.home(settings.root)
+        except private.NotPrivate as refused:
+            options.give_up(f"{refused}.")
     part, _, number = name.partition("-")
     with faults.named(settings):
         if number:

@@ -16,6 +16,7 @@ from core.config import Caps, Config
 from core.safety import named
 from rating.contracts import ConfigError, compile_contracts
 from rating.decks import Deck, DeckError, DeckFormat, read_deck, to_csv
+from ringfence import files
 from ringfence.config_file import PARTS, Named, Said, Wrong, file_of, parse, render, shown
 from switches.kamailio.settings import dial_plans_of, sources_of
 from switches.kamailio.tables import dial_plan_row
@@ -70,7 +71,7 @@ def check(file: Path, stored: Stored) -> Checked:
             faults.append(f"decks.{name} ({deck.file or deck.version}): {words}")
         except OSError as error:
             faults.append(f"decks.{name}.file: {file_of(deck, file.parent)}: {error.strerror}")
-        except ValueError as error:
+        except ValueError as error:  # also a NUL in the name of a file
             faults.append(f"decks.{name}: {error}")
     if faults:
         raise Wrong(faults)
@@ -83,8 +84,10 @@ def check(file: Path, stored: Stored) -> Checked:
 
 def _text(file: Path) -> str:
     try:
-        return file.read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        return files.read(file, files.CONFIG_BYTES).decode("utf-8-sig")
+    except OSError as error:
+        raise Wrong([f"the file cannot be read: {error.strerror}"]) from None
+    except UnicodeDecodeError as error:
         raise Wrong([f"the file cannot be read: {error}"]) from None
 
 
@@ -96,7 +99,7 @@ def _content(deck: Named, beside: Path, stored: Stored) -> bytes:
     if not (len(deck.currency) == 3 and deck.currency.isascii() and deck.currency.isupper()):
         raise ValueError(f"currency {deck.currency!r} is not a code of three letters such as EUR")
     if deck.file:
-        return file_of(deck, beside).read_bytes()
+        return files.read(file_of(deck, beside), files.DECK_BYTES)
     content = stored(deck.version)
     if content is None:
         raise ValueError(f"the books have no deck version {deck.version}")

@@ -29,13 +29,16 @@ _RATED = ["sell_nanos", "sell_currency", "buy_nanos", "revision", "call_key"]
 
 @dataclass
 class Pulse:
-    """Counts since it was made. `alerts` and `orders` hold what a reading found new, until the next one.
+    """`alerts` and `orders` hold what a reading found new, until the next one. Counts are of records that came since it was made, each once:
+    what judge does again after a crash, or a disk that was full, is no new record. `earlier` has those that came before, by disposition,
+    as the warehouse counts them: with them `received` is what `ringfence status` says once the lag is 0.
 
     `away`: why the journal could not be read just now, or "".
     """
 
     journal: Journal
     dispositions: Counter[str] = field(default_factory=Counter)
+    earlier: Counter[str] = field(default_factory=Counter)
     refused: int = 0
     sell_nanos: Counter[str] = field(default_factory=Counter)
     buy_nanos: Counter[str] = field(default_factory=Counter)
@@ -48,6 +51,7 @@ class Pulse:
     _keys: set[str] = field(default_factory=set)
     _readers: dict[tuple[str, int], Reader | None] = field(default_factory=dict)
     _judged_to: dict[int, int] = field(default_factory=dict)
+    _counted_to: dict[int, int] = field(default_factory=dict)
     _lag: int = 0
 
     def __post_init__(self) -> None:
@@ -56,10 +60,16 @@ class Pulse:
                 self._read_from_the_end(topic, partition)
         for partition in range(self.journal.partitions(topics.CALLS)):
             self._judged_to[partition] = self.journal.end_offset(topics.CALLS, partition)
+        self._counted_to = dict(self._judged_to)
+        self.began_at = dict(self._judged_to)
 
     @property
     def received(self) -> int:
-        return sum(self.dispositions.values())
+        return self.dispositions.total() + self.earlier.total()
+
+    def total(self, disposition: str) -> int:
+        """Records that became this."""
+        return self.dispositions[disposition] + self.earlier[disposition]
 
     @property
     def flying(self) -> int:
@@ -130,7 +140,9 @@ class Pulse:
         self._judged_to[partition] = found.offset  # ticks at the head are never judged: they are stepped over
         return found.records
 
-    def _records(self, partition: int, frame: pl.DataFrame) -> int:
+    def _records(self, partition: int, rows: pl.DataFrame) -> int:
+        """Counts the rows of offsets that were not counted yet; how many."""
+        frame = rows.filter(pl.col("offset") >= self._counted_to[partition]).unique("offset", keep="first", maintain_order=True)
         for disposition, count in frame.group_by("disposition").len().iter_rows():
             self.dispositions[disposition] += count
         self.refused += frame.filter((pl.col("event") == "refused") & (pl.col("disposition") == schemas.EVENT)).height
@@ -140,6 +152,7 @@ class Pulse:
         self._flying.difference_update(frame.filter(pl.col("event") == "stop")["call_key"].to_list())
         if frame.height:
             last: int = frame["offset"].max()  # type: ignore[assignment]
+            self._counted_to[partition] = last + 1
             self._judged_to[partition] = max(self._judged_to[partition], last + 1)
         return frame.height
 

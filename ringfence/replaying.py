@@ -16,6 +16,7 @@ from flows import replay
 from flows.mapping import MappingError, read_mapping
 from rating.contracts import ConfigError, Contracts, compile_contracts
 from rating.decks import Deck, DeckError, DeckFormat, read_deck
+from ringfence import files
 from ringfence.contracts import from_books
 
 WRONG = (BooksError, MappingError, ConfigError, DeckError, KeyError, OSError, UnicodeDecodeError)
@@ -28,13 +29,17 @@ NO_CURRENCY = "XXX"
 
 def run(calls: Path, mapping_file: Path, out: Path, deck_file: Path | None, books_dsn: str) -> replay.Summary:
     """Judges the file and writes the results."""
+    files.checked(calls)
     try:
-        mapping = read_mapping(mapping_file.read_text("utf-8-sig"), mapping_file.name)
+        mapping = read_mapping(files.read(mapping_file, files.CONFIG_BYTES).decode("utf-8-sig"), mapping_file.name)
     except UnicodeDecodeError as wrong:
         raise MappingError(f"{mapping_file.name}: byte {wrong.start} is not UTF-8: save the mapping as UTF-8") from None
+    except RecursionError:
+        raise MappingError(f"{mapping_file.name}: lists and mappings lie in each other too deeply to be read") from None
     deck = None
     if deck_file:
-        deck = read_deck(deck_file.read_bytes(), deck_file.stem, mapping.currency or NO_CURRENCY, mapping.deck or DeckFormat())
+        content = files.read(deck_file, files.DECK_BYTES)
+        deck = read_deck(content, deck_file.stem, mapping.currency or NO_CURRENCY, mapping.deck or DeckFormat())
     contracts = in_force(books_dsn, deck) if books_dsn else replay.self_registering(deck)
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[rows]}"), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:

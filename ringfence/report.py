@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
-from books import alerts, configs, orders
+from books import Connection, alerts, configs, orders
 from core import record
 from journal import open_journal
 from ringfence import by_hand
@@ -69,10 +70,33 @@ def line(row: dict[str, Any]) -> str:
     return f"{row['tenant']}/{row['switch']} boot {row['boot_id']}: {row['lost']:,} lost: {', '.join([*numbers, *rest])}"
 
 
-def report(settings: Settings) -> dict[str, Any]:
+BLOCKS = {"standing": "standing", "shadow": "in shadow", "waiting": "waiting for a person"}
+"""What an order may be that counts: the switch refuses; it marks what it would refuse; nothing happens before a person says so."""
+
+
+def blocks(conn: Connection, now_ms: int) -> dict[str, int]:
+    """Status -> keys (an account, perhaps with a caller and a range) that are blocked now, or that an order waits for.
+
+    `status`, the line of `up` and the page all count by this. A key counts once, though an order of it is issued again each minute; one
+    whose order has ended does not count; what a switch has confirmed, `ringfence orders` says.
+    """
+    counts = orders.blocked_counts(conn, now_ms)
+    return {status: counts.get(status, 0) for status in BLOCKS}
+
+
+def blocks_in_words(counts: Mapping[str, int]) -> str:
+    """For a line of `status` or of `up`.
+
+    >>> blocks_in_words({"standing": 6, "shadow": 0, "waiting": 2}), blocks_in_words({"shadow": 1}), blocks_in_words({})
+    ('6 standing, 2 waiting for a person', '0 standing, 1 in shadow', '0 standing')
+    """
+    return ", ".join(f"{counts.get(name, 0):,} {words}" for name, words in BLOCKS.items() if counts.get(name) or name == "standing")
+
+
+def report(settings: Settings, now_ms: int) -> dict[str, Any]:
     """The keys of `status --json`, in their order."""
     with by_hand.books(settings) as conn:
-        found_alerts, statuses, config = alerts.count(conn), orders.counts(conn), configs.latest(conn)
+        found_alerts, now_blocked, config = alerts.count(conn), blocks(conn, now_ms), configs.latest(conn)
         revision = conn.exec_driver_sql("select version_num from alembic_version").scalar()
     with read.warehouse(settings) as client:
         totals = ask(client, queries.totals())[0]
@@ -81,7 +105,7 @@ def report(settings: Settings) -> dict[str, Any]:
     return {
         **{name: int(totals[name]) for name in COUNTS},
         "alerts": found_alerts,
-        "blocks": statuses.get("standing", 0),
+        "blocks": now_blocked["standing"],
         "lag": read.behind(open_journal(settings.journal_dsn), stored_to),
         "versions": {
             "ringfence": version("ringfence"),

@@ -26,7 +26,7 @@ from flows.snapshot import LAYOUT
 from journal import JournalError, open_journal
 from journal import copying as journal_copy
 from journal.durable import replace_file, sync_directory
-from ringfence import manifest
+from ringfence import manifest, private
 from ringfence.backup import Say
 from ringfence.everything import MARKER, alone
 from ringfence.manifest import Manifest, WrongBackup
@@ -82,7 +82,11 @@ def restore(settings: Settings, source: Path, *, hold: bool, now_ms: int, say: S
     targets = targets_of(settings, made)
     say("hashes")
     manifest.compare(source, made)
-    settings.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+    private.from_now_on()
+    try:
+        private.home(settings.root)
+    except private.NotPrivate as refused:
+        raise NotRestored(f"{refused}.") from None
     with alone(settings.root):
         _clear_what_was_cut_off(settings.root)
         _refuse_what_is_there(settings.root, targets)

@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SecretsSettingsSource, SettingsConfigDict, SettingsError
 
 from core.topics import CALLS_PARTITIONS
@@ -76,6 +77,11 @@ class Settings(BaseSettings):
     host: str = Field(
         "127.0.0.1",
         description="The address that the collector listens on: loopback or a management network.",
+    )
+    trusted_proxies: str = Field(
+        "",
+        description="Proxies before the collector or the page, addresses or networks with commas: from them alone X-Forwarded-For says whom "
+        "a request comes from, and X-Forwarded-Proto by what scheme. Empty: nobody is believed.",
     )
     collector_port: int = Field(8470, ge=0, le=65535, description="The collector's port; 0 takes a free one.")
     warehouse_port: int = Field(
@@ -233,6 +239,22 @@ class Settings(BaseSettings):
         """In this order: what is given, the environment, `.env`, secret files."""
         return init_settings, env_settings, dotenv_settings, _SecretFiles(settings_cls)
 
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, value: str) -> str:
+        for one in proxies_in(value):
+            ipaddress.ip_network(one)  # its ValueError names what is no network
+        return value
+
+    @property
+    def proxies(self) -> tuple[str, ...]:
+        """The trusted proxies.
+
+        >>> Settings(trusted_proxies="10.0.0.1, 192.0.2.0/24").proxies
+        ('10.0.0.1', '192.0.2.0/24')
+        """
+        return proxies_in(self.trusted_proxies)
+
     @property
     def given_secrets(self) -> dict[str, str]:
         """Those that somebody has set."""
@@ -320,6 +342,11 @@ class Settings(BaseSettings):
         return self.root / "run"
 
     @property
+    def pages_codes(self) -> Path:
+        """The codes that open the page once."""
+        return self.run_dir / "codes"
+
+    @property
     def switch_log_file(self) -> Path:
         """Where the switch logs whose spool is shipped."""
         return Path(self.switch_log) if self.switch_log else self.run_dir / "kamailio" / "kamailio.log"
@@ -332,6 +359,10 @@ class Settings(BaseSettings):
         """
         values = self.model_dump() | {"home": self.root}
         return {PREFIX + name.upper(): str(value) for name, value in values.items()}
+
+
+def proxies_in(text: str) -> tuple[str, ...]:
+    return tuple(one.strip() for one in text.split(",") if one.strip())
 
 
 class _SecretFiles(SecretsSettingsSource):

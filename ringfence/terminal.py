@@ -16,6 +16,7 @@ from core.orders import BlockOrder, Finding
 from core.words import clock, span
 from ringfence import masks
 from ringfence.pulse import Pulse
+from ringfence.report import blocks_in_words
 
 PLAIN_EVERY_S = 5.0
 """Without a terminal."""
@@ -78,18 +79,18 @@ class Terminal:
         self.tell(f"{clock(order.created_at_ms)}  BLOCK  {who}{caller}{to} for {life}   {key.text()}", "bold red")
 
     def line(
-        self, pulse: Pulse, blocks: int, waiting: int, parts: Mapping[str, bool], now_ms: int, silent: Sequence[str] = ()
+        self, pulse: Pulse, blocks: Mapping[str, int], parts: Mapping[str, bool], now_ms: int, silent: Sequence[str] = ()
     ) -> None:
-        """The line that lives. `silent`: parts that hang."""
+        """The line that lives. `blocks`: by status. `silent`: parts that hang."""
         records_s, sold = pulse.rates(now_ms)
         earned = " + ".join(money(nanos, currency, 3) for currency, nanos in sorted(sold.items())) or "0"
         facts = [
             ("sold/s", earned),
             ("in flight", f"{pulse.flying:,}"),
             ("received", f"{pulse.received:,} ({records_s:,.0f}/s)"),
-            ("rated", f"{pulse.dispositions['rated']:,}"),
+            ("rated", f"{pulse.total('rated'):,}"),
             ("alerts", f"{len(pulse.alert_ids):,}"),
-            ("blocks", f"{blocks:,}" + (f" ({waiting} wait for a person)" if waiting else "")),
+            ("blocks", blocks_in_words(blocks)),
             ("refused", f"{pulse.refused:,}"),
             ("lag", f"{pulse.lag():,}"),
         ]

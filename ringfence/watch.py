@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from books import BooksError, deliveries, open_books, orders, reading, switches
+from books import BooksError, deliveries, open_books, reading, switches
+from ringfence.report import blocks
 from switches.once import Once
 
 EVERY_MS = 1_000
 
 
 class Blocks:
-    """`held`: entries that the switches have acknowledged. `waiting`: orders that wait for a person."""
+    """`counts`: keys that are blocked, by status (`ringfence.report.blocks`)."""
 
     def __init__(self, books_dsn: str) -> None:
         self._engine = open_books(books_dsn)
@@ -17,8 +18,7 @@ class Blocks:
         self._told: dict[tuple[str, str], str] | None = None  # None = nothing read yet: what is held already is no news
         self._news: list[str] = []
         self._away = Once(self._news.append)
-        self.held = 0
-        self.waiting = 0
+        self.counts: dict[str, int] = {}
 
     def read(self, now_ms: int) -> list[str]:
         """News in words; looked for once a second. While the books are away there is that one."""
@@ -41,13 +41,12 @@ class Blocks:
                 f"                 switch {name} lets {key} pass again" for name, key in sorted(self._told.keys() - held.keys())
             ]
         self._told = held
-        self.held = sum(table == deliveries.BLOCKS for table in held.values())
         return news
 
     def _look(self, now_ms: int) -> dict[tuple[str, str], str]:
         """(switch, key) -> the table that holds its entry."""
         with reading(self._engine) as conn:
-            self.waiting = orders.counts(conn).get("waiting", 0)
+            self.counts = blocks(conn, now_ms)
             return {
                 (switch.name, one.key.text()): table
                 for switch in switches.every(conn)

@@ -6,6 +6,7 @@
 
 Answers, each with {"error": words}: 401 token, 403 source, 408 slow, 413 too large, 415 encoding, 429 rate, 503 full, busy or not
 ready (the last two with Retry-After). Whoever posts keeps its records until a 200, and may post twice: `judge` knows repeats.
+Connections that show no token have places of their own (`switches.gate`): they never crowd out those with one.
 """
 
 from __future__ import annotations
@@ -14,29 +15,31 @@ import asyncio
 import contextlib
 import logging
 import time
-import zlib
-from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
 from typing import NamedTuple, Protocol
 
 import msgspec
-import uvicorn
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from core.newcomers import plain_address
 from core.record import TICK_KEY, Tick
 from core.telling import Tell, nobody
 from core.topics import CALLS, CALLS_PARTITIONS
-from journal import Entry, Journal, JournalError, Writer
+from journal import Entry, Journal, JournalError, TooLarge, Writer
 from journal.files import wall_clock_ms
 from switches.bucket import Bucket
 from switches.committer import Busy, Committer
-from switches.intake import check_tenant, lines_of, parted
+from switches.gate import Gate, Places, Server, config
+from switches.intake import NotGzip, TooLong, check_tenant, lines_of, parted, unpacked
 from switches.lane import Lane, SpoolFull
 from switches.once import Once
 from switches.spool import Spool
@@ -61,11 +64,15 @@ class Limits:
     body_bytes: int = 4 << 20  # of a post, also unpacked: 413
     body_s: float = 30.0  # until all of a post is here: 408
     line_bytes: int = 512 << 10  # of a record: the rest is cut; it is a reject anyway
+    post_records: int = 100_000  # of a post: 413
     records_per_s: float = 100_000.0  # of a credential: 429
     burst_records: float = 200_000.0
     queue_bytes: int = 64 << 20  # waiting for the disk: 503
     spool_bytes: int = 4 << 30  # on the disk while the journal is away: 503
-    requests: int = 128  # at the same time: 503
+    requests: int = 128  # with a good token, at the same time: 503
+    credential_requests: int = 32  # of one credential, of those: 503
+    places: Places = field(default_factory=Places)  # of connections, with and without a token
+    token_chars: int = 256  # a longer one is none of ours
     credential_s: float = 5.0  # how long a token's meaning is remembered
     credentials: int = 1024  # how many are
 
@@ -139,6 +146,10 @@ class Collector:
         self._lanes = [self._lane(number, Spool(spool, number, partitions)) for number in range(partitions)]
         self._books_away = Once(_log.error)
         self._committer = Committer(self._lanes, limits.queue_bytes)
+        self.gate = Gate(limits.places)
+        self._under_way = Counter[str]()
+        # Tokens that nobody has seen yet are looked up apart: a known one does not wait behind guesses.
+        self._guesses = ThreadPoolExecutor(2, thread_name_prefix="collector-guesses")
 
     def _lane(self, number: int, spool: Spool) -> Lane:
         def open_writer() -> Writer:
@@ -175,6 +186,7 @@ class Collector:
             ticking.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await ticking
+            self._guesses.shutdown(wait=False, cancel_futures=True)
             await run_in_threadpool(self._committer.close)
 
     # --- ticks -----------------------------------------------------------------------------------------------------------------
@@ -223,6 +235,8 @@ class Collector:
             response = JSONResponse({"accepted": accepted})
         except _Refused as refused:
             response = refused.response()
+            if refused.status == 401:
+                self.gate.distrust(request.scope)
         except ClientDisconnect:
             response = Response(status_code=400)  # nobody hears it; nothing was taken
         self._tell(Posted(response.status_code, accepted))
@@ -231,6 +245,26 @@ class Collector:
     async def _accept(self, request: Request) -> int:
         credential = await self._credential(request)
         name = f"{credential.tenant}/{credential.switch}"
+        with self._place(request, name):
+            return await self._accept_of(request, credential, name)
+
+    @contextlib.contextmanager
+    def _place(self, request: Request, name: str) -> Iterator[None]:
+        """A place among those with a good token; one credential has no more than its share of them."""
+        mine, every = self._under_way[name], self._under_way.total()
+        if mine >= self._limits.credential_requests:
+            raise _Refused(503, f"busy: {mine} posts of {name} are under way already", 1)
+        if every >= self._limits.requests or not self.gate.trust(request.scope):
+            raise _Refused(503, f"busy: {every} posts are under way already", 1)
+        self._under_way[name] += 1
+        try:
+            yield
+        finally:
+            self._under_way[name] -= 1
+            if not self._under_way[name]:
+                del self._under_way[name]
+
+    async def _accept_of(self, request: Request, credential: Credential, name: str) -> int:
         bucket = self._buckets.get(name)
         if bucket is None:
             bucket = self._buckets[name] = Bucket(self._limits.records_per_s, self._limits.burst_records, time.monotonic())
@@ -238,6 +272,8 @@ class Collector:
             raise _Refused(429, f"{name} posts more than {self._limits.records_per_s:g} records a second", wait_s)
         complete_to_ms = _complete_to_ms(request)
         lines = lines_of(await self._body(request), self._limits.line_bytes)
+        if len(lines) > (most := self._limits.post_records):
+            raise _Refused(413, f"a post may have {most} records, this one has {len(lines)}: post fewer at once")
         if not self._ready:
             raise _Refused(503, f"not ready: {self._not_ready_because}", 1)
         bucket.take(len(lines))
@@ -254,15 +290,18 @@ class Collector:
             raise _Refused(503, f"busy: {error}", 1) from error
         except SpoolFull as error:
             raise _Refused(503, f"full: {error}", 5) from error
+        except TooLarge as error:
+            raise _Refused(413, f"the journal does not take a record of this size: {error}") from error
 
     async def _credential(self, request: Request) -> Credential:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise _Refused(401, "the header Authorization: Bearer TOKEN is missing")
-        credential = await self._look_up(token.strip())
+        token = token.strip()
+        credential = await self._look_up(token) if len(token) <= self._limits.token_chars else None
         if credential is None:
             raise _Refused(401, "the token is not known, or not any more")
-        source = (request.client.host if request.client else "").removeprefix("::ffff:")
+        source = plain_address(request.client.host if request.client else "")
         if not credential.allows(source):
             _log.warning("%s posts from %s, which its credential does not list", credential.switch, source)
             raise _Refused(403, f"{source} is not among the sources of this token")
@@ -275,7 +314,10 @@ class Collector:
         if known and now_s - known[0] < self._limits.credential_s:
             return known[1]
         try:
-            credential = await run_in_threadpool(self._find_credential, token)
+            if known:
+                credential = await run_in_threadpool(self._find_credential, token)
+            else:
+                credential = await asyncio.get_running_loop().run_in_executor(self._guesses, self._find_credential, token)
         except Exception as error:  # the books may be away in any way
             self._books_away.begins(f"credentials cannot be looked up, known ones stay good: {error}")
             if known:
@@ -296,9 +338,9 @@ class Collector:
     async def _body(self, request: Request) -> bytes:
         limit = self._limits.body_bytes
         too_large = _Refused(413, f"a post may have {limit} bytes, unpacked too: post fewer records at once")
-        encoding = request.headers.get("content-encoding", "identity").lower()
-        if encoding not in ("identity", "gzip"):
-            raise _Refused(415, f"Content-Encoding {encoding} is not understood: gzip, or none")
+        encoding = ", ".join(request.headers.getlist("content-encoding")).strip().lower() or "identity"
+        if encoding not in ("identity", "gzip", "x-gzip"):
+            raise _Refused(415, f"Content-Encoding {encoding[:100]} is not understood: gzip, or none")
         body = bytearray()
         try:
             async with asyncio.timeout(self._limits.body_s):
@@ -311,15 +353,11 @@ class Collector:
         if encoding == "identity":
             return bytes(body)
         try:
-            unpacker = zlib.decompressobj(wbits=31)
-            plain = unpacker.decompress(body, limit + 1)
-        except zlib.error as error:
-            raise _Refused(400, f"the body is not gzip: {error}") from error
-        if len(plain) > limit:
-            raise too_large
-        if not unpacker.eof:
-            raise _Refused(400, "the gzip body is cut off")
-        return plain
+            return unpacked(bytes(body), limit)
+        except TooLong as error:
+            raise too_large from error
+        except NotGzip as error:
+            raise _Refused(400, str(error)) from error
 
     async def _health(self, _: Request) -> Response:
         spooled = self._spooled()
@@ -343,23 +381,6 @@ def _complete_to_ms(request: Request) -> int | None:
     return int(text)
 
 
-class _Server(uvicorn.Server):
-    """Says when it listens, and stops when it is asked to, as well as on a signal."""
-
-    def __init__(self, config: uvicorn.Config, stop: Callable[[], bool], listening: Callable[[int], None] | None) -> None:
-        super().__init__(config)
-        self._stop = stop
-        self._listening = listening
-
-    async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
-        await super().startup(sockets)  # type: ignore[arg-type]
-        if self.started and self._listening:
-            self._listening(self.servers[0].sockets[0].getsockname()[1])
-
-    async def on_tick(self, counter: int) -> bool:
-        return await super().on_tick(counter) or self._stop()
-
-
 def serve(
     *,
     journal: Journal,
@@ -376,11 +397,14 @@ def serve(
     listening: Callable[[int], None] | None = None,
     stop: Event | None = None,
     tell: Tell = nobody,
+    trusted_proxies: tuple[str, ...] = (),
 ) -> None:
     """Runs until a signal or `stop`. Then what was posted is written, and both the journal and the spool are given free.
 
     `spool`: a directory of the collector's own, best on another disk than the journal. `find_credential` and `config_version` are
     called in threads. `listening` is told the port. `tell` hears `Posted`, `Ticked` and `Spooled`.
+    Whom a request comes from is the address of its connection, unless that is one of `trusted_proxies` (addresses or networks),
+    which say it in X-Forwarded-For.
     """
     collector = Collector(
         journal=journal,
@@ -394,16 +418,7 @@ def serve(
         now_ms=now_ms,
         tell=tell,
     )
-    config = uvicorn.Config(
-        collector.app(),
-        host=host,
-        port=port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        limit_concurrency=limits.requests,
-        timeout_graceful_shutdown=10,
-    )
-    _Server(config, lambda: bool(collector.fault) or bool(stop and stop.is_set()), listening).run()
+    served = config(collector.app(), collector.gate, trusted_proxies, ws="none", timeout_graceful_shutdown=10)
+    Server(served, lambda: bool(collector.fault) or bool(stop and stop.is_set()), listening).run_at(host, port)
     if collector.fault:
         raise RuntimeError(f"the collector stopped: {collector.fault}")

@@ -13,12 +13,14 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
-from journal import Entry
+from journal import Entry, TooLarge
 from switches.lane import Lane
 
 _log = logging.getLogger(__name__)
 
 GROUP_BYTES = 8 << 20
+FRAME_BYTES = 28
+"""What the journal adds to an entry: of tiny ones it is most of the size."""
 IDLE_S = 0.2
 """How often lanes that are behind are looked at when nothing is posted."""
 
@@ -51,7 +53,7 @@ class Committer:
 
     def submit(self, parts: Mapping[int, Sequence[Entry]]) -> Future[None]:
         """Entries by partition. The future is done once all are synced, behind what came before; it may hold `SpoolFull`."""
-        size = sum(len(entry.key) + len(entry.value) for entries in parts.values() for entry in entries)
+        size = sum(len(entry.key) + len(entry.value) + FRAME_BYTES for entries in parts.values() for entry in entries)
         kept: Future[None] = Future()
         with self._changed:
             if self._stopping:
@@ -124,13 +126,26 @@ class Committer:
         for parcel in group:
             for partition, entries in parcel.parts.items():
                 merged.setdefault(partition, []).extend(entries)
-        faults: dict[int, Exception] = {}
+        faults: dict[tuple[int, int], Exception] = {}  # (place in the group, partition)
 
         def append(partition: int) -> None:
+            mine = [place for place, parcel in enumerate(group) if partition in parcel.parts]
             try:
                 self._lanes[partition].append(merged[partition])
+            except TooLarge as error:
+                if len(mine) == 1:
+                    faults[mine[0], partition] = error
+                else:  # one entry of one of them: the others are not refused for it (what is there already comes twice)
+                    apart(partition, mine)
             except Exception as error:  # noqa: BLE001 - goes to whoever posted, as it is
-                faults[partition] = error
+                faults.update({(place, partition): error for place in mine})
+
+        def apart(partition: int, places: Sequence[int]) -> None:
+            for place in places:
+                try:
+                    self._lanes[partition].append(group[place].parts[partition])
+                except Exception as error:  # noqa: BLE001 - as above
+                    faults[place, partition] = error
 
         mine, others = list(merged)[:1], list(merged)[1:]
         waiting = [self._hands.submit(append, partition) for partition in others]
@@ -138,8 +153,8 @@ class Committer:
             append(partition)
         for one in waiting:
             one.result()
-        for parcel in group:
-            fault = next((faults[partition] for partition in parcel.parts if partition in faults), None)
+        for place, parcel in enumerate(group):
+            fault = next((faults[place, partition] for partition in parcel.parts if (place, partition) in faults), None)
             if fault is None:
                 parcel.kept.set_result(None)
             else:

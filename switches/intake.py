@@ -6,6 +6,7 @@ Nothing is dropped: a line that is no record becomes an entry too, and `judge` s
 from __future__ import annotations
 
 import re
+import zlib
 
 import msgspec
 
@@ -24,6 +25,52 @@ class _Who(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Who).decode
 _ACCOUNT = re.compile(rb'"account"\s*:\s*"([^"\\\x00-\x1f]*)"')
 _TRUNK = re.compile(rb'"ingress_trunk"\s*:\s*"([^"\\\x00-\x1f]*)"')
+
+
+class NotGzip(ValueError):
+    """The body is no gzip, or not all of it is."""
+
+
+class TooLong(ValueError):
+    """Unpacked it is over the limit."""
+
+
+def unpacked(body: bytes, limit: int) -> bytes:
+    """A gzip body, all of its members (RFC 1952, 2.2), at most `limit` bytes of them together. Zero bytes behind a member are padding.
+
+    >>> from gzip import compress
+    >>> unpacked(compress(b"one\\n") + compress(b"") + compress(b"two\\n") + bytes(512), 8)
+    b'one\\ntwo\\n'
+    >>> unpacked(compress(b"one\\n") + b"two\\n", 100)
+    Traceback (most recent call last):
+    ...
+    switches.intake.NotGzip: behind member 1 of the gzip body, at byte 24, is something that is no gzip
+    """
+    plain, at, member = bytearray(), 0, 0
+    view = memoryview(body)
+    while True:
+        if member:  # padding, and perhaps one more member behind it
+            at = len(body) - len(body[at:].lstrip(b"\0")) if body[at : at + 1] == b"\0" else at
+            if at == len(body):
+                return bytes(plain)
+            if not b"\x1f\x8b".startswith(body[at : at + 2]):
+                raise NotGzip(f"behind member {member} of the gzip body, at byte {at}, is something that is no gzip")
+        size = 512  # small at first: what is behind the member is copied each time
+        unpacker = zlib.decompressobj(wbits=31)
+        while not unpacker.eof:
+            piece = view[at : at + size]
+            if not piece:
+                raise NotGzip(f"the gzip body is cut off in member {member + 1}")
+            try:
+                plain += unpacker.decompress(piece, limit + 1 - len(plain))
+            except zlib.error as error:
+                raise NotGzip(f"the body is not gzip: member {member + 1}: {error}") from error
+            if len(plain) > limit:
+                raise TooLong(f"the gzip body has more than {limit} bytes, unpacked")
+            at += len(piece)
+            size = min(size * 2, 1 << 16)
+        at -= len(unpacker.unused_data)
+        member += 1
 
 
 def check_tenant(tenant: str) -> None:

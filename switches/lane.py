@@ -93,9 +93,9 @@ class Lane:
         try:
             if self._writer is None:
                 self._writer = self._open_writer()
-            self._writer.append(entries)
+            _append(self._writer, entries)
         except TooLarge:
-            raise  # ours: bodies and groups are bounded so that it cannot be
+            raise  # one entry: whoever posted it is told
         except (JournalError, OSError) as error:
             if not self.away_because:
                 _log.error("%s: the journal is away, records are spooled: %s", self._name, error)
@@ -116,3 +116,15 @@ class Lane:
         if self._writer is not None:
             self._writer.close()
             self._writer = None
+
+
+def _append(writer: Writer, entries: Sequence[Entry]) -> None:
+    """In one append, or where that is more than the journal takes at once, in two halves: who posted has no answer before both are there."""
+    try:
+        writer.append(entries)
+    except TooLarge:
+        if len(entries) < 2:
+            raise
+        half = len(entries) // 2
+        _append(writer, entries[:half])
+        _append(writer, entries[half:])

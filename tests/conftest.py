@@ -20,11 +20,12 @@ from postgresql_server import BIN as POSTGRESQL
 from postgresql_server import PostgreSQL
 
 from books import migrate, open_books
+from switches.kamailio import packages
 
 os.environ.setdefault("RINGFENCE_METRICS_PORT", "0")  # parts that tests start beside each other each take a free one
 
 HOW_TO_GET = {
-    "kamailio": "apt-get install kamailio kamailio-{extra,json,utils,lua,sqlite}-modules",
+    "kamailio": packages.install(),
     "sipp": "apt-get install sip-tester",
     "postgresql": "apt-get install postgresql-15",
     "chromium": "apt-get install chromium",
@@ -166,14 +167,32 @@ def pytest_runtest_setup(item):
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
 
+REAL = ("slow", "postgresql", "kamailio")
+"""Markers of what starts whole installations, real servers, real browsers, or places real calls."""
+STARTED = {"need", "clickhouse"}
+"""Fixtures of the same kind: a program that PyPI does not have, and a ClickHouse behind HTTP."""
+
+
+def is_real(item: pytest.Item) -> bool:
+    """The rule of `make test` and `make test-real`: what has one of these markers, or asks for one of these fixtures, is real. What asks
+    a broker of Kafka is neither: it has a target of its own, `make test-kafka`."""
+    if item.get_closest_marker("kafka"):
+        return False
+    return any(item.get_closest_marker(name) for name in REAL) or bool(STARTED & {*getattr(item, "fixturenames", ())})
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m chooses
 def pytest_collection_modifyitems(config, items):
-    """Where several processes run: calls first, beside what takes one processor; then the files of slow tests, which start whole
+    """Marks what is real. Where several processes run: calls first, beside what takes one processor; then the files of slow tests, which start whole
     installations, those of `ringfence` before others: they are the longest."""
 
     def order(item) -> tuple[bool, bool, bool]:
         path = item.path.as_posix()
         return not placed(path), item.path in slow, "tests/ringfence" not in path
 
+    for item in items:
+        if is_real(item):
+            item.add_marker("real")
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     if hasattr(config, "workerinput"):
         items.sort(key=order)

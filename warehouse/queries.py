@@ -8,6 +8,7 @@ Money comes as exact Decimal(38, 9).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 Query = tuple[str, dict[str, Any]]
@@ -28,6 +29,20 @@ def totals(since_ms: int = 0, tenant: str = "") -> Query:
         "countIf(disposition = 'event') AS events, countIf(disposition = 'reject') AS rejected, "
         f"countIf(disposition = 'duplicate') AS duplicates, countIf(disposition = 'conflict') AS conflicts FROM {source}",
         params,
+    )
+
+
+def dispositions_below(ends: Mapping[int, int]) -> Query:
+    """Disposition, records, of those offsets of each partition that lie below its end.
+
+    >>> dispositions_below({0: 7, 1: 9})[1]
+    {'since_ms': 0, 'partitions': [0, 1], 'ends': [7, 9]}
+    """
+    source, params = _records("disposition, partition, offset", 0)
+    return (
+        f"SELECT disposition, count() AS records FROM {source} "
+        "WHERE offset < transform(partition, {partitions:Array(Int32)}, {ends:Array(Int64)}, toInt64(0)) GROUP BY disposition",
+        {**params, "partitions": list(ends), "ends": list(ends.values())},
     )
 
 

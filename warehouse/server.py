@@ -3,7 +3,7 @@
 It runs in threads of the process that holds the embedded warehouse. Ordinary ClickHouse clients work:
 `clickhouse_connect.get_client(host="127.0.0.1", port=..., username="reader", password=token)`, `curl`, Grafana's data source.
 Answers are not compressed: they do not leave the machine. A question gets a connection of its own to the engine, so that no
-setting of one outlives it.
+setting of one outlives it. Connections that have shown no token make room for newcomers (`core.newcomers`), and are cut after a while.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import json
 import logging
 import re
 import socket
+import sys
 import threading
 import time
 import uuid
@@ -29,6 +30,7 @@ from urllib.parse import parse_qsl, urlsplit
 import chdb
 from chdb._exceptions import ChdbError
 
+from core.newcomers import Newcomers
 from warehouse import guard, lock
 from warehouse.errors import Refused, WarehouseError
 from warehouse.opening import DATABASE
@@ -65,8 +67,10 @@ class Limits:
     threads: int = 1  # the cores belong to the calls
     queries: int = 4
     wait_s: float = 5.0  # for one of those places
-    connections: int = 64
+    connections: int = 64  # with a token; one more is cut at once
     idle_s: float = 60.0
+    strangers: int = 32  # connections without a token; a newcomer replaces the oldest silent one
+    stranger_s: float = 10.0
     request_bytes: int = 1 << 20
 
 
@@ -120,7 +124,7 @@ class _Http(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
     allow_reuse_address = True
-    request_queue_size = 64
+    request_queue_size = 1024  # at a full queue the kernel drops a client's first packet, and it tries again after a second
 
     def __init__(self, host: str, port: int, directory: str, token: str, limits: Limits) -> None:
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -130,6 +134,7 @@ class _Http(ThreadingHTTPServer):
         self.places = threading.Semaphore(limits.queries)
         self.mutex = threading.Lock()
         self.connections: set[socket.socket] = set()
+        self.strangers = Newcomers[socket.socket](limits.strangers, limits.strangers, limits.stranger_s)
         self.busy = self.answered = self.refused = self.failed = 0
         engine = _connect(directory)
         try:
@@ -147,31 +152,60 @@ class _Http(ThreadingHTTPServer):
 
     def process_request(self, request: Any, client_address: Any) -> None:
         with self.mutex:
-            room = len(self.connections) < self.limits.connections and not self.draining
+            room = len(self.connections) - len(self.strangers) < self.limits.connections and not self.draining
+            evicted = None
             if room:
                 self.connections.add(request)
+                evicted = self.strangers.arrive(request, client_address[0], time.monotonic())
+            if evicted is not None:
+                self.connections.discard(evicted)
+                _hang_up(evicted)
         if room:
             super().process_request(request, client_address)
         else:
             self.shutdown_request(request)
 
+    def service_actions(self) -> None:
+        """Once each round of the server's loop: who has shown no token for too long is cut, whatever it sends."""
+        with self.mutex:
+            for connection in self.strangers.overdue(time.monotonic()):
+                self.connections.discard(connection)
+                _hang_up(connection)
+
+    def asks(self, connection: socket.socket) -> None:
+        """The head of a request is here."""
+        with self.mutex:
+            self.strangers.ask(connection)
+
+    def trust(self, connection: socket.socket) -> None:
+        """The connection has shown the token."""
+        with self.mutex:
+            self.strangers.leave(connection)
+
     def shutdown_request(self, request: Any) -> None:
         with self.mutex:
             self.connections.discard(request)
+            self.strangers.leave(request)
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        log.warning("a connection of the read-only server broke off", exc_info=True)
+        error = sys.exc_info()[1]  # of a connection that broke off, a traceback costs more than an answer
+        log.warning("a connection of the read-only server broke off: %r", error, exc_info=not isinstance(error, OSError))
 
     def hang_up(self) -> None:
         """Ends the connections that are kept open and idle."""
         with self.mutex:
             kept = list(self.connections)
         for connection in kept:
-            try:
-                connection.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                log.debug("a connection was gone already", exc_info=True)
+            _hang_up(connection)
+
+
+def _hang_up(connection: socket.socket) -> None:
+    """Its own thread finds it ended, and closes it."""
+    try:
+        connection.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        log.debug("a connection was gone already")
 
 
 @dataclass
@@ -209,6 +243,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.do_GET()
 
     def do_GET(self) -> None:
+        self.server.asks(self.connection)
         parts = urlsplit(self.path)
         if parts.path in ("/ping", "/replicas_status") or (parts.path == "/" and not parts.query):
             self._send(200, b"Ok.\n")
@@ -218,6 +253,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(parts.path, parts.query, b"")
 
     def do_POST(self) -> None:
+        self.server.asks(self.connection)
         parts = urlsplit(self.path)
         try:
             body = self._body()
@@ -312,6 +348,7 @@ class _Handler(BaseHTTPRequestHandler):
                 given = ""
         if not hmac.compare_digest(given.encode(), self.server.token.encode()):
             raise _Fault(AUTHENTICATION_FAILED, "Authentication failed: give the token as the password or as a bearer token")
+        self.server.trust(self.connection)
 
     def _question(self, arguments: dict[str, str], body: bytes) -> _Question:
         fields = arguments

@@ -44,15 +44,17 @@ def block(
     settings = options.settings_of(home)
     with by_hand.books(settings) as conn:
         key = options.key_of(by_hand.tenant(conn, tenant), account, trunk, a_number, b_range)
+        now_ms = time.time_ns() // 1_000_000
         try:
-            order_id, status = by_hand.block(
-                conn, key, options.duration_ms(ttl), options.login(who), why, time.time_ns() // 1_000_000
-            )
+            order_id, status = by_hand.block(conn, key, options.duration_ms(ttl), options.login(who), why, now_ms)
         except ValueError as refused:
             options.give_up(f"Not blocked: {refused}")
         warning = by_hand.unknown(conn, key)
+        later = by_hand.not_at_the_switches(conn, "the block", now_ms, key.tenant)
     typer.echo(f"{key.text()} is blocked for {ttl} ({status}, {order_id}).")
     if warning:
         typer.echo(warning)
+    if later:
+        typer.echo(later)
     if status == "shadow":
         typer.echo("No switch enforces for this tenant: calls go on, and what would have been refused is marked.")

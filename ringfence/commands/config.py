@@ -113,14 +113,17 @@ def publish(file: File, why: Why, who: Who = "", home: Home = None) -> None:
     Everything is read and compiled before anything is written, and all is written in one transaction. The same again changes nothing.
     """
     from books import configs, decks, lists, migrate
-    from ringfence import by_hand, first_start, publishing
+    from ringfence import by_hand, first_start, private, publishing
 
     settings, now_ms = options.settings_of(home), time.time_ns() // 1_000_000
     if not why.strip():
         raise typer.BadParameter("say --why: it goes into the audit")
     if not by_hand.has_books(settings):
         _checked(file, lambda _: None)  # a home is made only for a file that is right
-        first_start.lay(settings)
+        try:
+            first_start.lay(settings)
+        except private.NotPrivate as refused:
+            options.give_up(f"{refused}.")
         migrate(settings.books_dsn)
     with by_hand.books(settings) as conn:
         checked = _checked(file, lambda version_id: decks.find(conn, version_id))

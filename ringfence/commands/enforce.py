@@ -47,10 +47,12 @@ def enforce(
                 options.give_up(f"There is no switch {switch!r}; there are: {', '.join(known) or 'none'}.")
             if not why:
                 raise typer.BadParameter("say --why: it goes into the audit")
-            name = by_hand.tenant(conn, tenant)
-            switches.set_enforcing(conn, switch, name, not off, options.login(who), why, time.time_ns() // 1_000_000)
+            owner = by_hand.tenant(conn, tenant)
+            switches.set_enforcing(conn, switch, owner, not off, options.login(who), why, time.time_ns() // 1_000_000)
         held = switches.holds(conn)
         for one in known:
             for name, on in sorted(switches.tenants_of(conn, one).items()):
                 hold = f"   HELD by {held[one].who}: {held[one].why}" if one in held else ""
                 typer.echo(f"{one:12} {name:12} {'enforcing' if on else 'shadow'}{hold}")
+        if switch and (later := by_hand.not_at_the_switches(conn, "this", time.time_ns() // 1_000_000, owner)):
+            typer.echo(later)

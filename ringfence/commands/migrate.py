@@ -20,10 +20,13 @@ def migrate(home: Home = None) -> None:
     """Make the journal's topics, and bring books and warehouse to the newest form."""
     import books
     import warehouse
-    from ringfence import first_start
+    from ringfence import first_start, private
 
     settings = options.settings_of(home)
-    first_start.lay(settings)
+    try:
+        first_start.lay(settings)
+    except private.NotPrivate as refused:
+        options.give_up(f"{refused}.")
     typer.echo("journal    every topic is there")
     books.migrate(settings.books_dsn)
     typer.echo("books      at the newest revision")

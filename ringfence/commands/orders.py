@@ -52,6 +52,8 @@ def orders(
             except kept_orders.Refused as refused:
                 options.give_up(str(refused))
             typer.echo(f"{len(done)} orders {'stand' if approve else 'lifted'}.")
+            if done and (later := by_hand.not_at_the_switches(conn, "this", now_ms)):
+                typer.echo(later)
             return
         found = kept_orders.select(conn, statuses=("waiting",) if waiting else (), count=last)
         if not found:

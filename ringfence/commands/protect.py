@@ -63,4 +63,7 @@ def protect(
                 options.give_up(f"{kind} {value} is not on the list.")
         except ValueError as refused:
             options.give_up(str(refused))
-    typer.echo(f"{kind} {value} is {'not protected any more' if remove else 'protected'}.")
+        later = by_hand.not_at_the_switches(conn, "this", now_ms)
+    typer.echo(f"{kind} {value} is {'not protected any more' if remove else 'protected'}{' in the books' if later else ''}.")
+    if later:
+        typer.echo(later)

@@ -9,7 +9,8 @@ EPILOG = """
 **What it tells**
 
 `received` is always the sum of `rated`, `unrated`, `events`, `rejected`, `duplicates` and `conflicts`. `lag` is how many records
-the journal holds that are not in the warehouse yet. `blocks` are orders that stand now. `versions` names what is in force: the
+the journal holds that are not in the warehouse yet. `blocks` are keys (an account, a caller, a range) that are blocked now: standing,
+in shadow (marked, not refused), or waiting for a person; `--json` has those that stand. `versions` names what is in force: the
 release, the newest config version, the record schema, and the revisions of the books and of the warehouse.
 
 `lost` are numbers of a switch's sequence that never came, by boot, with the first of them. A switch counts its records from 1 at
@@ -21,7 +22,8 @@ that were answered hours ago and have neither a price nor an end (`warehouse.que
 `gaps` appears where records left the journal before judge, watch or store had read them, or where a person gave up a damaged place
 (`ringfence journal repair`): each is named below, with its offsets. In `--json` that is `gaps`, a list of such lines.
 
-Where `ringfence up` runs in this home, `ready` names the parts that do their work, and below it stands why another does not. In
+Where `ringfence up` runs in this home, an address is printed that opens the page once. `ready` names the parts that do their work, and
+below it stands why another does not. In
 `--json` that is `parts`: for each `alive`, `ready` and `why`.
 
 **Examples**
@@ -44,12 +46,12 @@ def status(as_json: Json = False, home: Home = None) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from books import orders
+    from dashboards import codes
     from ringfence import by_hand, endpoints, keeping, signs
-    from ringfence.report import loose, lost, report
+    from ringfence.report import blocks, blocks_in_words, loose, lost, report
 
-    settings = options.settings_of(home)
-    found = report(settings)
+    settings, now_ms = options.settings_of(home), time.time_ns() // 1_000_000
+    found = report(settings, now_ms)
     running = endpoints.running(settings.run_dir)
     parts = signs.of(running.parts) if running else {}
     if as_json:
@@ -59,19 +61,17 @@ def status(as_json: Json = False, home: Home = None) -> None:
         typer.echo(msgspec.json.encode(found | said).decode())
         return
     table = Table.grid(padding=(0, 2))
+    with by_hand.books(settings) as conn:
+        blocked = blocks_in_words(blocks(conn, now_ms))
     for name, value in found.items():
+        if name == "blocks":
+            table.add_row(name, blocked)
+            continue
         shown = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else f"{value:,}"
         table.add_row(name, shown)
-    with by_hand.books(settings) as conn:
-        others = {status: n for status, n in orders.counts(conn).items() if n and status in ("shadow", "waiting")}
-    if others:
-        table.add_row(
-            "besides",
-            ", ".join(f"{n:,} {'in shadow' if status == 'shadow' else 'wait for a person'}" for status, n in others.items()),
-        )
-    gaps = lost(settings, time.time_ns() // 1_000_000)
+    gaps = lost(settings, now_ms)
     table.add_row("lost", f"{gaps.records:,} of {gaps.boots:,} boots" if gaps.records else "none")
-    ends = loose(settings, time.time_ns() // 1_000_000)
+    ends = loose(settings, now_ms)
     if ends.orphans:
         table.add_row("orphans", f"{ends.orphans:,} stops name no account and share a Call-ID with a call that does")
     if ends.untold:
@@ -83,6 +83,9 @@ def status(as_json: Json = False, home: Home = None) -> None:
         well = [name for name, sign in parts.items() if sign.ready]
         table.add_row("ready", ", ".join(well) or "none")
     Console().print(table)
+    if "pages" in parts and parts["pages"].alive:
+        code = codes.make(settings.pages_codes, now_ms / 1000)
+        typer.echo(f"  page: {running.pages_url}/enter?code={code} (opens it once, within an hour)")
     for name, sign in parts.items():
         if not sign.ready:
             typer.secho(f"  {name} is {'alive and not ready' if sign.alive else 'down or hangs'}: {sign.why}", fg=typer.colors.RED)

@@ -22,6 +22,8 @@ then on, in shadow until `ringfence enforce`. Its records come in with a token o
 `ringfence switch list`
 """
 
+TOKEN_BYTES = 4096
+
 app = typer.Typer(no_args_is_help=True, epilog=EPILOG)
 
 
@@ -48,14 +50,19 @@ def add(
 
     from books import audit, switches
     from core.safety import named
-    from ringfence import by_hand
+    from ringfence import by_hand, files
 
     if not named(name):
         raise typer.BadParameter(f"{name!r} is no switch's name: letters, digits, . _ - @ +, at most 64")
     parts = urlsplit(control_url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise typer.BadParameter(f"--control-url {control_url!r} is not http://ADDRESS:PORT/RPC")
-    token = control_token_file.read_text().strip()
+    try:
+        token = files.read(control_token_file, TOKEN_BYTES).decode().strip()
+    except OSError as error:
+        options.give_up(f"{control_token_file} cannot be read: {error.strerror}")
+    except UnicodeDecodeError:
+        options.give_up(f"{control_token_file} is no text: it holds the token and nothing else")
     if len(token) < 16:
         raise typer.BadParameter("a control token of fewer than 16 characters can be guessed")
     now_ms = time.time_ns() // 1_000_000

@@ -66,8 +66,11 @@ def unblock(
             lifted = orders.lift(conn, key, name, why, now_ms, for_ms)
         except ValueError as refused:
             options.give_up(f"Not lifted: {refused}")
+        later = by_hand.not_at_the_switches(conn, "its end", now_ms, key.tenant) if lifted.order_ids else ""
     typer.echo(f"{key.text()}: {len(lifted.order_ids)} orders lifted; no automatic order that overlaps it stands for {for_}.")
     for kept in lifted.still:
         typer.echo(
             f"Still blocked by {kept.order.by}: {kept.order.key.text()} ({kept.order.order_id}); lift that key if it is meant."
         )
+    if later:
+        typer.echo(later)

@@ -10,7 +10,9 @@ A port that is taken never stops a part from protecting calls: it is said, and t
 from __future__ import annotations
 
 import socket
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterable
 from socketserver import ThreadingMixIn
 from typing import Any, NamedTuple
@@ -21,12 +23,15 @@ import msgspec
 import structlog
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
+from core.newcomers import Newcomers
 from ringfence import masks, ports
 
 MOST_AT_ONCE = 16
-"""Requests; one more is cut off at once."""
+"""Connections; one more takes the place of the oldest that has not asked yet, or else of the oldest."""
 REQUEST_S = 10.0
 """A caller that says nothing for so long is cut off."""
+LIFE_S = 30.0
+"""Of a connection, whatever it sends: a byte now and then keeps no place."""
 AGAIN_S = 10.0
 
 log = structlog.get_logger("ringfence.seen")
@@ -126,38 +131,70 @@ def _json(start: StartResponse, status: str, answer: dict[str, Any]) -> list[byt
 
 class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
-    allow_reuse_address = True
+    request_queue_size = 1024  # at a full queue the kernel drops a caller's first packet, and it tries again after a second
 
     def __init__(self, address: tuple[str, int], handler: type[WSGIRequestHandler]) -> None:
-        self._room = threading.BoundedSemaphore(MOST_AT_ONCE)
+        self._callers = Newcomers[socket.socket](MOST_AT_ONCE, MOST_AT_ONCE, LIFE_S)
+        self._mutex = threading.Lock()
         self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         super().__init__(address, handler)
 
     def server_bind(self) -> None:
         """As the library's, without asking the name service for our own name: that may take its time."""
+        # What a server before us has answered keeps the port for a minute: without this a part that is started again goes without.
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.socket.bind(self.server_address)
         self.server_address = self.socket.getsockname()
         self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
         self.setup_environ()
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        if not self._room.acquire(blocking=False):
-            self.shutdown_request(request)
-            return
+        with self._mutex:
+            evicted = self._callers.arrive(request, client_address[0], time.monotonic())
+            if evicted is not None:
+                _hang_up(evicted)
         super().process_request(request, client_address)
 
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            self._room.release()
+    def service_actions(self) -> None:
+        with self._mutex:
+            for caller in self._callers.overdue(time.monotonic()):
+                _hang_up(caller)
+
+    def asks(self, request: socket.socket) -> None:
+        """The head of a request is here."""
+        with self._mutex:
+            self._callers.ask(request)
+
+    def shutdown_request(self, request: Any) -> None:
+        with self._mutex:
+            self._callers.leave(request)
+        super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        log.debug("a caller of the metrics' port went away", exc_info=True)
+        error = sys.exc_info()[1]
+        if isinstance(error, OSError):  # it went away: a traceback would cost more than an answer
+            log.debug("a caller of the metrics' port went away", error=repr(error))
+        else:
+            log.warning("a caller of the metrics' port could not be answered", exc_info=True)
+
+
+def _hang_up(request: socket.socket) -> None:
+    """Its own thread finds it ended, and closes it."""
+    try:
+        request.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        log.debug("a caller of the metrics' port was gone already")
 
 
 class _Handler(WSGIRequestHandler):
     timeout = REQUEST_S
+    server: _Server
+
+    def parse_request(self) -> bool:
+        understood = super().parse_request()
+        if understood:
+            self.server.asks(self.connection)
+        return understood
 
     def address_string(self) -> str:
         return str(self.client_address[0])

@@ -51,9 +51,12 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write(f"{__doc__}\n")
         return 2
     try:
-        settings = read_settings(Path(arguments[0]).read_bytes())
+        file = Path(arguments[0])
+        if file.exists() and not file.is_file():  # a pipe would be waited for
+            raise ValueError(f"{file} is not a file")
+        settings = read_settings(file.read_bytes())
+        start_with = command(settings)  # before anything is written: it says which package is missing
         write_files(settings)
-        start_with = command(settings)
     except (OSError, ValueError, RuntimeError) as error:
         sys.stderr.write(f"{error}\n")
         return 1

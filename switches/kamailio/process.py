@@ -10,7 +10,6 @@ from __future__ import annotations
 import ctypes
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -18,7 +17,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from switches.kamailio import numbering
+from switches.kamailio import numbering, packages
 from switches.kamailio.settings import Settings
 from switches.kamailio.tables import tables
 
@@ -179,11 +178,9 @@ def write_files(settings: Settings) -> Path:
 
 def command(settings: Settings) -> list[str]:
     """How Kamailio is run in the foreground with the files that `write_files` wrote."""
-    program = shutil.which("kamailio") or shutil.which("kamailio", path="/usr/sbin:/usr/local/sbin")
-    if program is None:
-        raise KamailioError(
-            "kamailio is not installed; on Debian: apt-get install kamailio kamailio-extra-modules kamailio-lua-modules"
-        )
+    fault, program = packages.fault(), packages.program()
+    if fault or program is None:
+        raise KamailioError(fault)
     run = settings.run_dir
     return [program, "-DD", "-E", "-f", str(run / "kamailio.cfg"), "-P", str(run / "kamailio.pid"), "-Y", str(run),
             "-w", str(run), "-m", str(settings.shm_mb), "-M", "16"]  # fmt: skip

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.cookies import SimpleCookie
+from pathlib import Path
 
 import httpx2
 import pytest
-import uvicorn
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
+from strangers import SHAPES, strangers
+from until import until
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
+from dashboards import codes, slowing
 from dashboards.access import LOOK_S, look_cookie
 from dashboards.door import Door
+from dashboards.slowing import Slowing
+from switches.gate import Gate, Places, Server, config
 
 LOOK = "the-token-to-look-at-it"
 
@@ -38,26 +44,37 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def port(clock: Clock) -> Iterator[int]:
+def port(clock: Clock, tmp_path: Path) -> Iterator[int]:
     """A house behind the door: it says "inside" to whoever gets in."""
 
     async def socket_inside(socket_: WebSocket) -> None:
         await socket_.accept()
         await socket_.send_text("inside")
-        await socket_.close()
+        async for said in socket_.iter_text():
+            await socket_.send_text(said)
 
     async def inside(_: object) -> PlainTextResponse:
         return PlainTextResponse("inside")
 
-    door = Middleware(Door, token=LOOK, names=frozenset({"127.0.0.1", "pages.example.net"}), cookie="look", clock_s=clock)
+    gate = Gate(Places(strangers=64, of_source=64, stranger_s=600))
+    door = Middleware(
+        Door, token=LOOK, names=frozenset({"127.0.0.1", "localhost", "::1", "pages.example.net"}), cookie="look", clock_s=clock,
+        folder=tmp_path / "codes", trust=lambda scope, for_good: gate.trust(scope, for_good=for_good),
+    )  # fmt: skip
     app = Starlette(routes=[WebSocketRoute("/_stcore/stream", socket_inside), Route("/{path:path}", inside)], middleware=[door])
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None, ws="websockets-sansio"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-        thread.start()
-        yield listening.getsockname()[1]
-        server.should_exit = True
-        thread.join(10)
+    listens, port = threading.Event(), [0]
+
+    def listening(number: int) -> None:
+        port[0] = number
+        listens.set()
+
+    server = Server(config(app, gate, ws="websockets-sansio", timeout_graceful_shutdown=1), listening=listening)
+    thread = threading.Thread(target=server.run_at, args=("127.0.0.1", 0), daemon=True)
+    thread.start()
+    assert listens.wait(20)
+    yield port[0]
+    server.should_exit = True
+    thread.join(10)
 
 
 def get(port: int, path: str, cookie: str = "", **headers: str) -> httpx2.Response:
@@ -98,14 +115,182 @@ def test_a_cookie_that_is_not_ours_opens_nothing(port: int, cookie: str):
     assert get(port, "/", cookie).status_code == 303
 
 
-def test_the_pages_socket_is_behind_the_door_too(port: int, clock: Clock):
-    async def ask(cookie: str) -> str:
-        async with connect(f"ws://127.0.0.1:{port}/_stcore/stream", additional_headers={"cookie": f"look={cookie}"}) as line:
+def through_the_socket(port: int, cookie: str, origins: list[str], host: str = "") -> str:
+    async def ask() -> str:
+        headers = [("cookie", f"look={cookie}")] * bool(cookie) + [("origin", one) for one in origins] + [("host", host)] * bool(host)
+        async with connect(f"ws://127.0.0.1:{port}/_stcore/stream", additional_headers=headers) as line:
             return str(await line.recv())
 
+    return asyncio.run(ask())
+
+
+def test_the_pages_socket_is_behind_the_door_too(port: int, clock: Clock):
+    own = [f"http://127.0.0.1:{port}"]
     with pytest.raises(InvalidStatus, match="403"):
-        asyncio.run(ask("1.x"))
-    assert asyncio.run(ask(look_cookie(LOOK, int(clock.now_s)))) == "inside"
+        through_the_socket(port, "1.x", own)
+    assert through_the_socket(port, look_cookie(LOOK, int(clock.now_s)), own) == "inside"
+
+
+FOREIGN = [
+    "http://127.0.0.1:9999",
+    "http://127.0.0.1",
+    "http://127.0.0.1:80",
+    "http://localhost:{port}",
+    "http://localhost:3000",
+    "http://[::1]:{port}",
+    "http://127.0.0.2:{port}",
+    "http://127.1:{port}",
+    "http://0x7f.0.0.1:{port}",
+    "https://127.0.0.1:{port}",
+    "ws://127.0.0.1:{port}",
+    "http://pages.example.net",
+    "null",
+    "",
+    "file://",
+    "http://127.0.0.1:{port}@evil.example",
+    "http://evil@127.0.0.1:{port}",
+    "http://127.0.0.1:{port}.evil.example",
+    "http://127.0.0.1.evil.example:{port}",
+    "http://127.0.0.1:{port}/",
+    "http://127.0.0.1:0{port}",
+    "http://127.0.0.1:{port}, http://127.0.0.1:{port}",
+    "127.0.0.1:{port}",
+    "http:127.0.0.1:{port}",
+]
+
+
+@pytest.mark.parametrize("origin", FOREIGN)
+def test_the_pages_socket_opens_for_no_other_origin(port: int, clock: Clock, origin: str):
+    """The browser sends the cookie along whoever's page asks: a port of this machine is the same site to it."""
+    cookie = look_cookie(LOOK, int(clock.now_s))
+    with pytest.raises(InvalidStatus, match="403"):
+        through_the_socket(port, cookie, [origin.format(port=port)])
+    if origin:
+        assert get(port, "/", cookie, origin=origin.format(port=port)).status_code == 403
+
+
+def test_the_pages_socket_opens_for_no_origin_and_for_no_two(port: int, clock: Clock):
+    cookie, own = look_cookie(LOOK, int(clock.now_s)), f"http://127.0.0.1:{port}"
+    for origins in ([], [own, own], [own, "http://evil.example"], ["http://evil.example", own]):
+        with pytest.raises(InvalidStatus, match=r"40[03]"):
+            through_the_socket(port, cookie, origins)
+
+
+@pytest.mark.parametrize(
+    ("host", "origin"),
+    [
+        ("127.0.0.1:{port}", "http://127.0.0.1:{port}"),
+        ("localhost:{port}", "http://localhost:{port}"),
+        ("[::1]:{port}", "http://[::1]:{port}"),
+        ("LOCALHOST:{port}", "HTTP://localhost:{port}"),
+        ("127.0.0.1:9000", "http://127.0.0.1:9000"),  # through a tunnel, or a port that a container publishes
+        ("pages.example.net", "https://pages.example.net"),  # behind a proxy with TLS
+        ("pages.example.net:8443", "https://pages.example.net:8443"),
+        ("pages.example.net", "https://pages.example.net:443"),
+        ("pages.example.net:{port}", "http://pages.example.net:{port}"),  # without a proxy
+    ],
+)
+def test_the_pages_own_origin_opens_it_under_each_of_its_names(port: int, clock: Clock, host: str, origin: str):
+    cookie = look_cookie(LOOK, int(clock.now_s))
+    host, origin = host.format(port=port), origin.format(port=port)
+    line = f"GET /x HTTP/1.1\r\nHost: {host}\r\nOrigin: {origin}\r\nCookie: look={cookie}\r\nConnection: close\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", port)) as one:
+        one.sendall(line.encode())
+        one.settimeout(10)
+        assert b" 200 " in one.recv(4096)
+
+
+# --- codes ---
+
+
+def test_a_code_opens_the_page_once_and_is_then_worth_nothing(port: int, clock: Clock, tmp_path: Path):
+    code = codes.make(tmp_path / "codes", clock())
+    opened = get(port, f"/enter?code={code}")
+    assert (opened.status_code, opened.headers["location"]) == (303, "/")
+    (morsel,) = SimpleCookie(opened.headers["set-cookie"]).values()
+    assert get(port, "/", morsel.value).text == "inside"
+    again = get(port, f"/enter?code={code}")
+    assert again.status_code == 401 and "set-cookie" not in again.headers and "used already" in again.text
+    back = get(port, f"/enter?code={code}", morsel.value)
+    assert (back.status_code, back.headers["location"]) == (303, "/"), "who is in already goes on"
+
+
+@pytest.mark.parametrize("code", ["guessed", "../codes/x", "", "%00", "a" * 5_000, "é", "*"])
+def test_a_code_that_nobody_made_opens_nothing(port: int, clock: Clock, tmp_path: Path, code: str):
+    codes.make(tmp_path / "codes", clock())
+    answer = get(port, f"/enter?code={code}")
+    assert answer.status_code == (401 if code else 200) and "set-cookie" not in answer.headers
+    assert len(list((tmp_path / "codes").iterdir())) == 1
+
+
+def test_a_code_ends_after_an_hour_and_there_are_never_too_many(clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(codes, "MOST", 16)
+    old = codes.make(tmp_path, clock())
+    clock.now_s += codes.LASTS_S + 1
+    assert not codes.take(tmp_path, old, clock())
+    for number in range(codes.MOST + 5):
+        newest = codes.make(tmp_path, clock() + number / 1_000)
+    assert len(list(tmp_path.iterdir())) == codes.MOST
+    assert all(file.stat().st_mode & 0o077 == 0 for file in tmp_path.iterdir())
+    assert newest not in " ".join(file.name for file in tmp_path.iterdir()), "a file's name tells no code"
+    assert codes.take(tmp_path, newest, clock() + 10)
+
+
+# --- guesses ---
+
+
+def test_wrong_tokens_get_slower_by_source_and_sources_are_bounded():
+    slow = Slowing()
+    waits = [slow.wrong("192.0.2.1", float(n)) for n in range(200)]
+    assert waits[:3] == [0, 0, 0] and waits == sorted(waits) and waits[-1] == slowing.LONGEST_S
+    for other in ("192.0.2.2", "::1", "2001:db8::1"):
+        assert slow.wrong(other, 200.0) == 0
+    for same in ("::ffff:192.0.2.1", "::ffff:c000:201"):
+        assert slow.wrong(same, 201.0) == slowing.LONGEST_S
+    for number in range(3 * slowing.MOST):
+        slow.wrong(f"2001:db8:{number:x}::1", 202.0)
+    assert len(slow) == slowing.MOST
+    for number in range(5):  # one line has a /64 of addresses
+        wait = slow.wrong(f"2001:db8:aaaa:1::{number + 1:x}", 203.0)
+    assert wait > 0
+
+
+def test_a_right_token_never_waits_for_the_wrong_ones(port: int, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("dashboards.slowing.FREE", 0)
+    monkeypatch.setattr("dashboards.slowing.FIRST_S", 600.0)
+    monkeypatch.setattr("dashboards.slowing.LONGEST_S", 600.0)
+    monkeypatch.setattr("dashboards.door.MOST_WAITING", 20)
+    with contextlib.ExitStack() as stack:
+        for _ in range(20):  # each is a guess whose answer waits for ten minutes
+            line = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+            line.sendall(b"GET /enter?look=guessed HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        until(lambda: get(port, "/enter?look=guessed").status_code == 429, 20)
+        assert httpx2.post(f"http://127.0.0.1:{port}/enter", data={"look": LOOK}, follow_redirects=False).status_code == 303
+
+
+# --- strangers ---
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)
+def test_strangers_that_fill_every_place_keep_no_browser_out(port: int, clock: Clock, shape: Callable[[int], bytes]):
+    cookie = look_cookie(LOOK, int(clock.now_s))
+    with strangers(port, 200, shape):
+        assert get(port, "/", cookie).text == "inside"
+        assert through_the_socket(port, cookie, [f"http://127.0.0.1:{port}"]) == "inside"
+
+
+def test_a_socket_that_is_open_stays_open_whoever_comes(port: int, clock: Clock):
+    headers = [("cookie", f"look={look_cookie(LOOK, int(clock.now_s))}"), ("origin", f"http://127.0.0.1:{port}")]
+
+    async def over_the_storm() -> str:
+        async with connect(f"ws://127.0.0.1:{port}/_stcore/stream", additional_headers=headers) as line:
+            await line.recv()
+            await asyncio.to_thread(storm.enter_context, strangers(port, 200, SHAPES[0]))
+            await line.send("still here")
+            return str(await line.recv())
+
+    with contextlib.ExitStack() as storm:
+        assert asyncio.run(over_the_storm()) == "still here"
 
 
 def test_a_name_that_is_not_ours_is_refused_whoever_asks(port: int, clock: Clock):

@@ -190,6 +190,60 @@ def test_nothing_is_written_over_and_nothing_into_itself(home: Path, tmp_path: P
     assert not (tmp_path / "nowhere").exists() and not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    "spelling",
+    ["link/backup", "link/state/backup", "link", "through/state/backup", "up/../backup", "home/state/../backup", "home/./new/backup", "into-state/b"],
+)
+def test_no_spelling_leads_a_backup_into_the_home(home: Path, tmp_path: Path, spelling: str):
+    (tmp_path / "link").symlink_to(home)
+    (tmp_path / "through").symlink_to(tmp_path / "link")  # a link to a link
+    (tmp_path / "up").symlink_to(home / "state")  # its .. is the home, not this directory
+    (tmp_path / "into-state").symlink_to(home / "state")
+    before = sorted(home.rglob("*"))
+    with pytest.raises(NotBackedUp, match=r"inside of the home|not empty"):
+        backup(settings_of(home), tmp_path / spelling, NOW_MS, quietly)
+    assert sorted(home.rglob("*")) == before
+
+
+def test_a_home_that_is_named_by_a_link_is_the_same_home(home: Path, tmp_path: Path):
+    (tmp_path / "link").symlink_to(home)
+    for named, out in ((tmp_path / "link", home / "backup"), (tmp_path / "link", tmp_path / "link" / "backup"), (home, tmp_path / "link" / "b")):
+        with pytest.raises(NotBackedUp, match="inside of the home"):
+            backup(settings_of(named), out, NOW_MS, quietly)
+
+
+def test_a_mount_of_the_home_elsewhere_is_the_home(home: Path, tmp_path: Path):
+    """A mount shows the same directory under another name; what tells is its identity."""
+    elsewhere = tmp_path / "mounted"
+    elsewhere.mkdir()
+    for shown in (home, home / "state"):
+        if subprocess.run(["mount", "--bind", shown, elsewhere], capture_output=True, check=False).returncode:
+            pytest.skip("mounting takes root and its rights")
+        try:
+            with pytest.raises(NotBackedUp, match="inside of the home"):
+                backup(settings_of(home), elsewhere / "backup", NOW_MS, quietly)
+        finally:
+            subprocess.run(["umount", elsewhere], check=True)
+
+
+def test_a_journal_that_is_not_in_the_home_takes_no_backup_either(home: Path, tmp_path: Path):
+    shutil.move(home / "journal", tmp_path / "disk")
+    settings = Settings(home=home, journal=f"files://{tmp_path / 'disk'}", _env_file=None)
+    with pytest.raises(NotBackedUp, match="inside of the home"):
+        backup(settings, tmp_path / "disk" / "backup", NOW_MS, quietly)
+
+
+def test_links_in_a_circle_are_told_and_a_link_elsewhere_is_followed(home: Path, tmp_path: Path):
+    (tmp_path / "a").symlink_to(tmp_path / "b")
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    with pytest.raises(NotBackedUp, match="leads nowhere"):
+        backup(settings_of(home), tmp_path / "a" / "backup", NOW_MS, quietly)
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "disk")
+    backup(settings_of(home), tmp_path / "link" / "backup", NOW_MS, quietly)
+    assert (tmp_path / "disk" / "backup" / "manifest.json").exists()
+
+
 def test_a_disk_that_gets_full_leaves_nothing(home: Path, tmp_path: Path):
     out = tmp_path / "backups" / "today"
     with no_file_over(30_000):  # the books do not fit

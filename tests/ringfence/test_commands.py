@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +10,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from books import audit, configs, lists, open_books, orders, reading, suppressions, switches, writing
+from books import audit, configs, leases, lists, open_books, orders, reading, suppressions, switches, tenants, writing
 from books.engine import Engine
+from core.config import Account
 from core.orders import BlockOrder, Key
 from ringfence import first_start
 from ringfence.cli import app
@@ -180,6 +182,50 @@ def test_a_protected_number_cannot_be_blocked(house: House):
     assert "hospital" in house.run("protect")
     house.run("protect", "--remove", "--number", "4314040", "--why", "moved")
     house.run("block", "--account", "local", "--b-range", "4314", "--why", "w")
+
+
+def acts(house: House) -> list[str]:
+    """What each command says that a switch must be told of."""
+    return [
+        house.run("protect", "--number", "4314040", "--why", "hospital"),
+        house.run("block", "--account", "local", "--b-range", "88213", "--why", "pumped"),
+        house.run("unblock", "--account", "local", "--b-range", "88213", "--why", "theirs"),
+        house.run("protect", "--remove", "--number", "4314040", "--why", "moved"),
+        house.run("enforce", "--switch", "k1", "--why", "tried"),
+    ]
+
+
+def test_while_no_dispatcher_runs_it_is_said_that_no_switch_knows_yet(house: House):
+    for said in acts(house):
+        assert "No dispatcher is running for k1" in said and "will be at the switch once one does" in said
+    assert "is protected in the books" in house.run("protect", "--number", "4314040", "--why", "hospital")
+
+
+def test_while_a_dispatcher_runs_nothing_of_the_kind_is_said(house: House):
+    now_ms = time.time_ns() // 1_000_000
+    with writing(house.engine) as conn:
+        lease = leases.acquire(conn, "switch k1", "a dispatcher", 600_000, now_ms)
+    for said in acts(house):
+        assert "dispatcher" not in said and "in the books" not in said
+    assert lease is not None
+    with writing(house.engine) as conn:
+        leases.release(conn, lease)  # it was stopped
+    assert "No dispatcher" in house.run("block", "--account", "local", "--b-range", "88213", "--why", "pumped")
+    with writing(house.engine) as conn:
+        leases.acquire(conn, "switch k1", "one that was killed", 4_000, now_ms - 60_000)
+    assert "No dispatcher" in house.run("block", "--account", "local", "--b-range", "88213", "--why", "pumped")
+
+
+def test_a_switch_that_is_held_or_missing_is_said_too(house: House):
+    with writing(house.engine) as conn:
+        leases.acquire(conn, "switch k1", "a dispatcher", 600_000, time.time_ns() // 1_000_000)
+        switches.hold(conn, "k1", "ann", "a test", NOW_MS)
+    assert "k1 is held: no block acts there" in house.run("block", "--account", "local", "--b-range", "88213", "--why", "pumped")
+    with writing(house.engine) as conn:
+        tenants.add(conn, "t2", NOW_MS)
+        tenants.put_account(conn, Account(tenant="t2", name="blue"), NOW_MS)
+    said = house.run("block", "--tenant", "t2", "--account", "blue", "--b-range", "88213", "--why", "pumped")
+    assert "The books name no switch for it" in said and "ringfence switch add" in said
 
 
 def test_a_home_without_books_is_named(tmp_path: Path):

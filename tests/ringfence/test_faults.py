@@ -209,6 +209,7 @@ def test_store_ends_with_one_line_at_a_wrong_password_and_at_a_read_only_server(
         part.stop()
 
 
+@pytest.mark.slow
 def test_store_ends_with_one_line_at_a_certificate_of_another(tmp_path):
     settings, authority = settled(tmp_path), trustme.CA()
     (tmp_path / "ca.pem").write_bytes(authority.cert_pem.bytes())

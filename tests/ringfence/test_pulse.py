@@ -83,6 +83,21 @@ def test_lag_counts_records_and_no_ticks(journal: Journal):
     assert pulse.lag() == 0
 
 
+def test_what_is_judged_again_is_no_new_record(journal: Journal):
+    """After a crash, or a full disk, judge does again what came since its snapshot: the same offsets, in frames that are cut otherwise."""
+    write(journal, topics.CALLS, 0, *[(b"t1\x1facme", b"{}")] * 3)
+    pulse = Pulse(journal)
+    pulse.earlier["rated"] = 3
+    write(journal, topics.CALLS, 0, *[(b"t1\x1facme", b"{}")] * 5)
+    rated = [{"offset": n, "event": "stop", "disposition": "rated", "call_key": str(n)} for n in range(8)]
+    for cut in (rated[:5], rated[2:4], rated[:7], rated[4:], rated, rated[7:] + rated[7:]):
+        write(journal, topics.JUDGED, 0, records(*cut))
+        pulse.read(0)
+    assert pulse.dispositions == {"rated": 5}, "offsets 3 to 7, once each"
+    assert (pulse.received, pulse.total("rated"), pulse.total("reject")) == (8, 8, 0)
+    assert pulse.lag() == 0
+
+
 def test_an_alert_is_told_once_and_a_block_once(journal: Journal):
     pulse = Pulse(journal)
     finding = Finding(

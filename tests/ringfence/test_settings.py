@@ -108,3 +108,14 @@ def test_what_is_wrong_with_a_secret_is_told_without_it(monkeypatch: pytest.Monk
     with pytest.raises(ValueError, match="hash_secret") as refusal:
         Settings(_env_file=None)  # type: ignore[call-arg]
     assert "s3ntinel" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("value", ["*", "proxy.example.net", "10.0.0.0/33", "10.0.0.1;10.0.0.2", "10.0.0.5/24", "127.0.0.1, nonsense", "::g"])
+def test_a_proxy_that_is_no_address_is_refused_at_start(value: str):
+    with pytest.raises(ValueError, match="trusted_proxies"):
+        Settings(trusted_proxies=value)
+
+
+def test_proxies_are_addresses_and_networks_and_nobody_by_default():
+    assert Settings().proxies == ()
+    assert Settings(trusted_proxies=" 10.0.0.1 ,2001:db8::/32,").proxies == ("10.0.0.1", "2001:db8::/32")

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import time
+from collections import Counter
 from pathlib import Path
 
 import polars as pl
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
+from until import until
 
+from books import Connection, open_books, orders, switches, writing
 from core import schemas
+from core.orders import BlockOrder, Key
 from core.topics import CALLS
 from journal import Entry, open_journal
 from ringfence import first_start
 from ringfence.cli import app
+from ringfence.earlier import Earlier
+from ringfence.pulse import Pulse
 from ringfence.settings import Settings
-from warehouse import insert, migrate, open_warehouse
+from ringfence.terminal import Terminal
+from ringfence.watch import Blocks
+from warehouse import WarehouseError, ask, insert, migrate, open_warehouse, queries
 
 MINUTE_AGO_MS = time.time_ns() // 1_000_000 - 60_000
 
@@ -80,3 +90,71 @@ def test_ends_that_nobody_tied_are_counted(home: Path):
     said = " ".join(status(home).split())
     assert "orphans 1 stops name no account and share a Call-ID with a call that does" in said
     assert "untold 1 calls were answered hours ago and have no price and no end" in said
+
+
+def test_the_line_of_up_counts_what_came_before_as_status_does(home: Path):
+    """Each offset once, however often it was stored; what came since is not in it."""
+    store(home, 0, 1, 2, 3, disposition="rated")
+    store(home, 2, 3, disposition="rated")
+    store(home, 4, 5, disposition="reject")
+    settings = Settings(home=home)
+    ends = {0: 5, 1: 0, 2: 0, 3: 0}
+    client = open_warehouse(settings.warehouse_dsn)
+    try:
+        found = {row["disposition"]: row["records"] for row in ask(client, queries.dispositions_below(ends))}
+    finally:
+        client.close()
+    assert found == {"rated": 4, "reject": 1}
+    said = json.loads(status(home, "--json"))
+    assert (said["received"], said["rated"], said["rejected"]) == (6, 4, 2)
+
+
+def test_who_asks_for_what_was_before_goes_on_until_all_of_it_is_stored(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("ringfence.earlier.FIRST_S", 0.001)
+    answers = iter([WarehouseError("not up yet"), (Counter(rated=1), {0: 1}), (Counter(rated=3), {0: 4, 1: 8}), AssertionError("one too many")])
+
+    def question() -> tuple[Counter[str], dict[int, int]]:
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    earlier = Earlier({0: 5, 1: 9}, question)
+    until(lambda: earlier.counts == {"rated": 3}, 20)
+    earlier.close()
+    assert Earlier({0: 0}, question).counts == {}, "nothing was before: nothing is asked"
+
+
+def test_blocks_are_keys_and_counted_alike_by_status_and_by_the_line_of_up(home: Path):
+    settings, now_ms = Settings(home=home), time.time_ns() // 1_000_000
+    engine = open_books(settings.books_dsn)
+    try:
+        with writing(engine) as conn:
+            switches.add(conn, "k1", "loopback", "http://127.0.0.1:9/RPC", "a-token-of-sixteen", 0)
+            switches.set_enforcing(conn, "k1", "t1", True, "test", "test", 0)
+            for number in range(21):  # as an order that is issued again each minute, for six ranges
+                key = Key(tenant="t1", account="acme", b_range=f"8821{number % 6}")
+                keep(conn, f"o{number}", key, "standing", now_ms - number, now_ms + 60_000)
+            keep(conn, "ended", Key(tenant="t1", account="gone"), "standing", now_ms - 9_000, now_ms - 1)
+            keep(conn, "shadow", Key(tenant="t1", account="blue"), "shadow", now_ms, now_ms + 60_000)
+            for number in range(2):
+                keep(conn, f"waits{number}", Key(tenant="t1", account=f"w{number}"), "waiting", now_ms, now_ms + 60_000)
+    finally:
+        engine.dispose()
+    store(home, 0, 1)
+    words = "6 standing, 1 in shadow, 2 waiting for a person"
+    assert re.search(rf"^blocks +{words} *$", status(home), re.M)
+    assert json.loads(status(home, "--json"))["blocks"] == 6
+    watched = Blocks(settings.books_dsn)
+    watched.read(now_ms)
+    watched.close()
+    out = io.StringIO()
+    Terminal(Console(file=out, width=500)).line(Pulse(open_journal(settings.journal_dsn)), watched.counts, {}, now_ms)
+    assert f"blocks {words}" in out.getvalue()
+
+
+def keep(conn: Connection, order_id: str, key: Key, status: str, at_ms: int, until_ms: int) -> None:
+    order = BlockOrder(
+        order_id=order_id, key=key, action="refuse", created_at_ms=at_ms, learned_ms=at_ms, expires_at_ms=until_ms, finding_id="", reason="r"
+    )
+    orders.keep(conn, order, automatic=True, status=status, why="", now_ms=at_ms, opened_key=True)

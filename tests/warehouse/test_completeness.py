@@ -117,7 +117,7 @@ def test_routes_show_the_worst_first(client, rows):
 
 def test_every_query_answers_on_an_empty_warehouse_and_for_one_tenant(client):
     needed = {"absent_offsets": {"partition": 0}, "money_per_second": {"from_ms": 0, "to_ms": 10}, "lost": {"learned_before_ms": 10}}
-    needed |= {"untold": {"answered_before_ms": 10}, "dispositions_of_day": {"day": "20251125"}}
+    needed |= {"untold": {"answered_before_ms": 10}, "dispositions_of_day": {"day": "20251125"}, "dispositions_below": {"ends": {0: 5}}}
     for name, query in inspect.getmembers(queries, inspect.isfunction):
         if not name.startswith("_"):
             rows = ask(client, query(**needed.get(name, {})))

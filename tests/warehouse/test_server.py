@@ -8,12 +8,15 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
 import clickhouse_connect
 import pytest
 from clickhouse_connect.driver.exceptions import ClickHouseError
+from strangers import SHAPES, cut_off, half_a_head, strangers
+from until import until
 
 from warehouse import WarehouseDown, WarehouseError, ask, insert, open_warehouse, queries
 from warehouse.server import Limits, Server, serve
@@ -294,9 +297,12 @@ def test_more_questions_than_places_wait_and_then_hear_so(server):
 
 
 def test_idle_connections_are_bounded_and_do_not_hold_the_end(client, directory):
+    """Connections that have shown the token: one more is cut. (Those that have not make room: below.)"""
     server = serve(directory, "127.0.0.1", 0, TOKEN, LIMITS)
-    lines = [socket.create_connection(("127.0.0.1", server.port), timeout=5) for _ in range(LIMITS.connections)]
-    time.sleep(0.3)
+    lines = [http.client.HTTPConnection("127.0.0.1", server.port, timeout=5) for _ in range(LIMITS.connections)]
+    for line in lines:
+        line.request("GET", "/?query=SELECT+1", headers={"Authorization": f"Bearer {TOKEN}"})
+        assert line.getresponse().read() == b"1\n"
     with pytest.raises((ConnectionError, http.client.HTTPException)):
         fetch(server, "GET", "/ping")
     started = time.monotonic()
@@ -306,6 +312,29 @@ def test_idle_connections_are_bounded_and_do_not_hold_the_end(client, directory)
         line.close()
     with pytest.raises(ConnectionError):
         fetch(server, "GET", "/ping")
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)
+def test_strangers_that_fill_every_place_keep_nobody_waiting(client, directory, shape):
+    server = serve(directory, "127.0.0.1", 0, TOKEN, replace(LIMITS, strangers=8, stranger_s=600, idle_s=600))
+    kept = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    ask = {"method": "POST", "url": "/", "body": b"SELECT 1", "headers": {"Authorization": f"Bearer {TOKEN}"}}
+    kept.request(**ask)
+    assert kept.getresponse().read() == b"1\n"
+    with strangers(server.port, 40, shape):
+        for _ in range(3):
+            assert fetch(server, "POST", "/", b"SELECT 1")[0] == 200
+        kept.request(**ask)
+        assert kept.getresponse().read() == b"1\n", "a connection that has shown the token stays"
+    kept.close()
+    server.close()
+
+
+def test_who_shows_no_token_in_time_is_cut_off_whatever_it_sends(client, directory):
+    server = serve(directory, "127.0.0.1", 0, TOKEN, replace(LIMITS, stranger_s=0.5, idle_s=600))
+    with strangers(server.port, 4, half_a_head) as lines:
+        until(lambda: all(map(cut_off, lines)), 20)
+    server.close()
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "10.0.0.1", "::", "example"])

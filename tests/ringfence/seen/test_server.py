@@ -7,12 +7,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import httpx2
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
+from strangers import SHAPES, cut_off, half_a_head, strangers
 from until import until
 
 from ringfence.heartbeat import HANGS_S
@@ -147,6 +148,63 @@ def test_one_who_says_nothing_keeps_nobody_waiting(tmp_path: Path):
         for one in silent:
             one.close()
         seen.server.close()
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)
+def test_strangers_that_fill_every_place_keep_nobody_waiting(tmp_path: Path, shape: Callable[[int], bytes]):
+    seen = shown(settings(tmp_path), "judge", Odd())
+    with strangers(int(seen.server.url.rpartition(":")[2]), 4 * MOST_AT_ONCE, shape):
+        for path in ("/health", "/ready", "/metrics"):
+            assert get(seen.server.url + path).status_code == 200
+    seen.server.close()
+
+
+def test_a_byte_now_and_then_keeps_no_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("ringfence.seen.server.LIFE_S", 0.5)
+    seen = shown(settings(tmp_path), "judge", Odd())
+    with strangers(int(seen.server.url.rpartition(":")[2]), 4, half_a_head) as lines:
+        until(lambda: all(map(cut_off, lines)), 20)
+    seen.server.close()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_the_port_is_to_be_had_again_at_once(host: str):
+    """Who has answered and ended holds its port in TIME_WAIT; the part that is started again serves on it all the same."""
+    answers = Answers(Figures(), lambda: "", lambda: "")  # type: ignore[arg-type]
+    try:
+        first = Server(host, 0, answers, "judge")
+        assert first.url
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    port = int(first.url.rpartition(":")[2])
+    for _ in range(3):
+        assert get(f"{first.url}/ready").status_code == 200  # the server ends the connection: its side waits
+        first.close()
+        first = Server(host, port, answers, "judge", again_s=600)
+        assert first.url, "at once, not at the next try"
+    first.close()
+
+
+def test_a_process_that_was_killed_leaves_its_port_to_the_next(tmp_path: Path):
+    program = (
+        "import time, sys\nfrom prometheus_client import CollectorRegistry\nfrom ringfence.seen.server import Answers, serve\n"
+        "one = serve('127.0.0.1', int(sys.argv[1]), Answers(CollectorRegistry(), lambda: '', lambda: ''), 'judge')\n"
+        "print(one.url, flush=True)\ntime.sleep(600)\n"
+    )
+    port = "0"
+    for _ in range(2):
+        with subprocess.Popen([sys.executable, "-c", program, port], stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            url = process.stdout.readline().strip()
+            try:
+                assert url, "the port is taken"
+                assert get(f"{url}/ready").status_code == 200
+                with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))) as line:
+                    line.sendall(b"GET /ready HTTP/1.0\r\n\r\n")
+                    process.kill()  # while somebody is connected
+            finally:
+                process.kill()
+        port = url.rpartition(":")[2]
 
 
 def test_it_answers_while_the_part_is_busy(tmp_path: Path):

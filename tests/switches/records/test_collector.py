@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import time
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,6 +20,8 @@ from until import until
 
 from core.record import TICK_KEY, Tick
 from journal import Entry, Journal, Locked, Reader, Writer, create_topics, open_journal, partition_for
+from journal import files as journal_files
+from journal.files import FileJournal
 from switches.collector import Limits, serve
 from switches.committer import Committer
 from switches.post import Away, Busy, Denied, TooMuch, connect, post_records
@@ -174,6 +177,127 @@ def test_gzip_is_understood(start_collector: Start) -> None:
     one = start_collector()
     assert post_records(one.client, [record(n) for n in range(1000)], compress=True) == 1000
     assert len(one.records()) == 1000
+
+
+ONE, TWO, THREE = (record(n) + b"\n" for n in (1, 2, 3))
+LONG = b"".join(record(n) + b"\n" for n in range(3_000))
+
+
+def member(data: bytes, level: int = 6) -> bytes:
+    return gzip.compress(data, level, mtime=0)
+
+
+def named_member(data: bytes) -> bytes:
+    """As gzip and pigz write it: with the file's name, a comment and the header's own checksum."""
+    head = b"\x1f\x8b\x08" + bytes([2 | 8 | 16]) + bytes(4) + b"\x00\x03" + b"cdr-2026.jl\0" + b"of k1\0"
+    return head + (zlib.crc32(head) & 0xFFFF).to_bytes(2, "little") + member(data)[10:]
+
+
+@pytest.mark.parametrize(
+    ("body", "count"),
+    [
+        (member(ONE) + member(TWO) + member(THREE), 3),
+        (member(ONE + TWO) + member(b"") + member(THREE) + member(b""), 3),
+        (member(b"") * 1_000 + member(ONE), 1),
+        (member(ONE, 0) + member(TWO, 9) + member(THREE, 1), 3),
+        (member(ONE) + bytes(512), 1),
+        (member(ONE) + bytes(3) + member(TWO) + bytes(100_000), 2),
+        (named_member(ONE) + named_member(TWO), 2),
+        (member(ONE[:20]) + member(ONE[20:] + TWO), 2),  # a record over the border of two members
+        (b"".join(member(line + b"\n") for line in LONG.splitlines()), 3_000),  # as a log appender writes: one a line
+        (member(LONG) + member(LONG), 6_000),
+    ],
+)
+def test_every_member_of_a_gzip_body_is_read(start_collector: Start, body: bytes, count: int) -> None:
+    one = start_collector()
+    answer = one.client.post("/v1/records", content=body, headers={"Content-Encoding": "gzip"})
+    assert (answer.status_code, answer.json()) == (200, {"accepted": count})
+    assert len(one.records()) == count
+
+
+@pytest.mark.parametrize("coding", ["gzip", "GZIP", "x-gzip"])
+def test_gzip_has_its_names(start_collector: Start, coding: str) -> None:
+    one = start_collector()
+    assert one.client.post("/v1/records", content=member(ONE), headers={"Content-Encoding": coding}).json() == {"accepted": 1}
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (member(ONE) + b"garbage", "behind member 1"),
+        (member(ONE) + TWO, "behind member 1"),
+        (member(ONE) + bytes(10) + b"x", "behind member 1"),
+        (member(ONE) + b"\x1f", "cut off in member 2"),
+        (member(ONE) + member(TWO)[:-5], "cut off in member 2"),
+        (member(ONE) + member(TWO)[:-8] + bytes(8), "member 2"),  # another checksum
+        (member(ONE) + b"BZh9" + bytes(20), "behind member 1"),
+        (b"", "cut off"),
+        (bytes(100), "not gzip"),
+    ],
+)
+def test_of_a_gzip_body_that_is_not_whole_nothing_is_accepted(start_collector: Start, body: bytes, words: str) -> None:
+    one = start_collector()
+    answer = one.client.post("/v1/records", content=body, headers={"Content-Encoding": "gzip"})
+    assert answer.status_code == 400 and words in answer.json()["error"]
+    assert one.records() == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        member(bytes(1 << 20)) * 5,
+        member(b"a\n" * 1_000) + member(bytes(64 << 20)),
+        member(bytes((4 << 20) - 1)) + member(b"\n\n"),
+        b"".join(member(b"x" * 50_000 + b"\n") for _ in range(100)),
+        member(b"") * 1_000 + member(b" " * (5 << 20)),
+    ],
+)
+def test_the_limit_holds_over_all_members_together(start_collector: Start, body: bytes) -> None:
+    one = start_collector()
+    answer = one.client.post("/v1/records", content=body, headers={"Content-Encoding": "gzip"})
+    assert answer.status_code == 413 and "unpacked too" in answer.json()["error"]
+    assert one.records() == []
+
+
+def test_two_codings_are_none_that_is_understood(start_collector: Start) -> None:
+    one = start_collector()
+    for headers in ([("Content-Encoding", "identity"), ("Content-Encoding", "gzip")], [("Content-Encoding", "gzip, gzip")]):
+        assert one.client.post("/v1/records", content=member(ONE), headers=headers).status_code == 415
+    assert one.records() == []
+
+
+@pytest.mark.parametrize("line", [b"1", b"x", b"{}", b'"', b"\0"])
+def test_a_post_of_too_many_tiny_lines_is_refused_in_words_and_one_below_is_taken(start_collector: Start, line: bytes) -> None:
+    one = start_collector(limits=Limits(post_records=1_000))
+    answer = one.client.post("/v1/records", content=(line + b"\n") * 1_001)
+    assert answer.status_code == 413 and "1000 records" in answer.json()["error"]
+    assert one.client.post("/v1/records", content=(line + b"\n") * 1_000 + b"\n" * 5_000).json() == {"accepted": 1_000}
+    assert len(one.records()) == 1_000
+
+
+def test_by_default_two_million_lines_are_refused_and_nothing_stops(start_collector: Start) -> None:
+    one = start_collector()
+    assert one.client.post("/v1/records", content=b"1\n" * 2_000_000).status_code == 413
+    assert post_records(one.client, [record(1)]) == 1
+
+
+def test_what_the_journal_does_not_take_at_once_goes_in_pieces(start_collector: Start, tmp_path: Path) -> None:
+    small = FileJournal(tmp_path / "small", journal_files.Limits(segment_bytes=4096, record_bytes=1024))
+    one = start_collector(journal=small)
+    lines = [record(n) for n in range(200)]
+    assert post_records(one.client, lines) == 200
+    assert one.records() == lines
+
+
+def test_one_record_that_the_journal_does_not_take_refuses_its_own_post_alone(start_collector: Start, tmp_path: Path) -> None:
+    small = FileJournal(tmp_path / "small", journal_files.Limits(record_bytes=1024))
+    one = start_collector(journal=small)
+    with ThreadPoolExecutor(8) as pool:
+        good = [pool.submit(one.client.post, "/v1/records", content=record(n)) for n in range(8)]
+        bad = [pool.submit(one.client.post, "/v1/records", content=record(n, pad="x" * 2_000)) for n in range(8)]
+        assert [answer.result().status_code for answer in good] == [200] * 8
+        assert [answer.result().status_code for answer in bad] == [413] * 8
+    assert set(one.records()) == {record(n) for n in range(8)}
 
 
 # --- what it refuses ------------------------------------------------------------------------------------------------------------
