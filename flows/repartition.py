@@ -190,7 +190,7 @@ def _calls(old: Mapping[int, Calls], before: int, partitions: int) -> dict[int, 
     rings = _rings(every)
     calls = {p: Calls(p) for p in range(partitions)}
     for p, here in calls.items():
-        here.rings = {boot: Ring(array("q", ring.seqs), array("q", ring.hashes), ring.top) for boot, ring in rings.items()}
+        here.rings = {boot: Ring(array("q", ring.seqs), array("q", ring.hashes), ring.top, dict(ring.ahead)) for boot, ring in rings.items()}
         known = old.get(p)
         if known is not None:
             here.next_offset, here.config_version, here.now_ms = known.next_offset, known.config_version, known.now_ms
@@ -216,10 +216,10 @@ def _rings(every: Sequence[Calls]) -> dict[str, Ring]:
     rings: dict[str, Ring] = {}
     for c in every:
         for boot, ring in c.rings.items():
-            known = rings.setdefault(boot, Ring(array("q", [-1]) * RING, array("q", [0]) * RING))
+            known = rings.setdefault(boot, Ring(array("q", [-1]) * RING, array("q", [0]) * RING, ahead={}))
             seqs, hashes = np.frombuffer(known.seqs, np.int64).copy(), np.frombuffer(known.hashes, np.int64).copy()
             theirs = np.frombuffer(ring.seqs, np.int64)
             newer = theirs > seqs
             seqs[newer], hashes[newer] = theirs[newer], np.frombuffer(ring.hashes, np.int64)[newer]
-            rings[boot] = Ring(array("q", seqs.tobytes()), array("q", hashes.tobytes()), max(known.top, ring.top))
+            rings[boot] = Ring(array("q", seqs.tobytes()), array("q", hashes.tobytes()), max(known.top, ring.top), known.ahead | ring.ahead)
     return rings

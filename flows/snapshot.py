@@ -64,7 +64,7 @@ class _CallsImage(msgspec.Struct):
     hung: dict[str, Flight]
     closed: dict[str, tuple[int, int, str, bool]]
     rows: dict[int, int]
-    rings: dict[str, tuple[bytes, bytes, int]]
+    rings: dict[str, tuple[bytes, bytes, int, dict[int, int]]]
     forgotten: dict[str, int] = {}
 
 
@@ -100,7 +100,7 @@ def freeze(state: State) -> Frozen:
         encode(
             _CallsImage(
                 c.partition, c.next_offset, c.config_version, c.now_ms, c.complete_to_ms, c.flights, c.hung, c.closed, c.rows,
-                {boot: (ring.seqs.tobytes(), ring.hashes.tobytes(), ring.top) for boot, ring in c.rings.items()}, c.forgotten,
+                {boot: (ring.seqs.tobytes(), ring.hashes.tobytes(), ring.top, dict(ring.ahead)) for boot, ring in c.rings.items()}, c.forgotten,
             )
         )
         for c in state.calls.values()
@@ -135,7 +135,7 @@ def unpack(data: bytes) -> State:
         state.calls[c.partition] = Calls(
             partition=c.partition, next_offset=c.next_offset, config_version=c.config_version, now_ms=c.now_ms,
             complete_to_ms=c.complete_to_ms, flights=c.flights, hung=c.hung, closed=c.closed, rows=c.rows,
-            rings={boot: Ring(_array("q", seqs), _array("q", hashes), top) for boot, (seqs, hashes, top) in c.rings.items()}, forgotten=c.forgotten,
+            rings={boot: Ring(_array("q", seqs), _array("q", hashes), top, ahead) for boot, (seqs, hashes, top, ahead) in c.rings.items()}, forgotten=c.forgotten,
         )  # fmt: skip
     held = {
         group: {name: np.frombuffer(raw, np.dtype(dtype)) for name, (dtype, raw) in arrays.items()} for group, arrays in image.columns.items()

@@ -8,7 +8,9 @@ from contextlib import contextmanager
 import typer
 
 from books import BooksError, Connection, Engine, configs, leases, open_books, orders, switches, tenants, writing
+from core.numbers import DialPlan
 from core.orders import Key
+from core.safety import SHORT
 from ringfence import options
 from ringfence.settings import Settings
 from switches import hold as at_switches
@@ -77,6 +79,29 @@ def not_at_the_switches(conn: Connection, what: str, now_ms: int, tenant: str = 
     if held:
         words.append(f"{', '.join(held)} is held: no block acts there until `ringfence unblock --clear-hold`.")
     return "\n".join(words)
+
+
+def plan(conn: Connection, account: str = "", trunk: str = "") -> DialPlan:
+    """The dial plan by which a person's numbers are read: that of the trunk or of the account's trunks, else of every trunk, where it is
+    one and the same; else the plan that takes a number with its country code only."""
+    number = configs.latest(conn)
+    if not number:
+        return DialPlan()
+    config = configs.load(conn, number)
+    plans = {one.name: one for one in config.dial_plans}
+    ways_in = [one for one in config.trunks if one.account]
+    mine = [one for one in ways_in if (trunk and one.name == trunk) or (account and one.account == account)]
+    named = {one.dial_plan for one in mine or ways_in}
+    return plans.get(named.pop(), DialPlan()) if len(named) == 1 else DialPlan()
+
+
+def as_read(typed: str, digits: str) -> str:
+    """What a number that a person typed was understood as, or "" where that is what was typed.
+
+    >>> as_read("0043 1 50500-99", "4315050099"), as_read("4315050099", "4315050099")
+    (' (read as +4315050099)', '')
+    """
+    return "" if typed.strip().lstrip("+") == digits else f" (read as {'+' if len(digits) > SHORT else ''}{digits})"
 
 
 def unknown(conn: Connection, key: Key) -> str:

@@ -13,6 +13,7 @@ import msgspec
 
 from books import Connection, configs, decks, lists, switches, tenants
 from core.config import Caps, Config
+from core.numbers import is_range
 from core.safety import named
 from rating.contracts import ConfigError, compile_contracts
 from rating.decks import Deck, DeckError, DeckFormat, read_deck, to_csv
@@ -117,8 +118,8 @@ def _parties(said: Said) -> list[str]:
         for at, row in enumerate(getattr(config, part)):
             place, tenant = f"{part}[{at}]", getattr(row, "tenant", "")
             if part == "ranges":
-                if not (row.name.isascii() and row.name.isdigit() and len(row.name) <= 15):
-                    faults.append(f"{place}.b_range: {row.name!r} is not 1 to 15 digits")
+                if not is_range(row.name):
+                    faults.append(f"{place}.b_range: {row.name!r} is not 1 to 15 digits from the country code on (no +, no 0 first)")
             elif not named(row.name):
                 faults.append(f"{place}.name: {row.name!r} is not a name (letters, digits, . _ - @ +, at most 64)")
             if hasattr(row, "tenant") and tenant not in said.tenants:

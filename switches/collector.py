@@ -278,7 +278,7 @@ class Collector:
             raise _Refused(503, f"not ready: {self._not_ready_because}", 1)
         bucket.take(len(lines))
         if lines:
-            await self._keep(parted(credential.tenant, lines, self._partitions, self._now_ms()))
+            await self._keep(parted(credential.tenant, credential.switch, lines, self._partitions, self._now_ms()))
         if complete_to_ms is not None:  # a clock that runs ahead of ours is believed only up to now, and time never runs back
             self._complete_to_ms[name] = max(self._complete_to_ms.get(name, 0), min(complete_to_ms, self._now_ms()))
         return len(lines)

@@ -10,7 +10,7 @@ import zlib
 
 import msgspec
 
-from core.record import KEY_SEPARATOR, journal_key
+from core.record import KEY_SEPARATOR, foreign_key, journal_key
 from journal import Entry, partition_for
 
 NAME_MAX = 128
@@ -18,6 +18,7 @@ NAME_MAX = 128
 
 
 class _Who(msgspec.Struct):
+    switch: str = ""
     account: str = ""
     ingress_trunk: str = ""
 
@@ -85,20 +86,26 @@ def check_tenant(tenant: str) -> None:
         raise ValueError(f"{tenant!r} cannot be a tenant's name: it must not be empty nor hold the key's separator")
 
 
-def key_of(tenant: str, line: bytes) -> bytes:
-    """The journal key of a line: from its fields, or from what can be read of them in a torn one.
+def key_of(tenant: str, switch: str, line: bytes) -> bytes:
+    """The journal key of a line that a switch's credential posted: from its fields, or from what can be read of them in a torn one.
 
-    >>> key_of("t1", b'{"account":"acme","ingress_trunk":"tg7"}'), key_of("t1", b'{"ingress_trunk":"tg7","account":"ac')
-    (b't1\\x1facme', b't1\\x1ftrunk:tg7')
-    >>> key_of("t1", b'not json'), key_of("t1", b'{"account":7}')
+    A credential speaks for its switch alone: the key of a record that names another one says so, and `judge` rejects it.
+
+    >>> key_of("t1", "k1", b'{"switch":"k1","account":"acme","ingress_trunk":"tg7"}')
+    b't1\\x1facme'
+    >>> key_of("t1", "k2", b'{"switch":"k1","account":"acme"}'), key_of("t1", "k1", b'{"ingress_trunk":"tg7","account":"ac')
+    (b't1\\x1facme\\x1fk2', b't1\\x1ftrunk:tg7')
+    >>> key_of("t1", "k1", b'not json'), key_of("t1", "k1", b'{"account":7}')
     (b't1\\x1ftrunk:', b't1\\x1ftrunk:')
     """
+    named = ""
     try:
         who = _decode(line)
-        account, trunk = who.account, who.ingress_trunk
+        named, account, trunk = who.switch, who.account, who.ingress_trunk
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         account, trunk = _found(_ACCOUNT, line), _found(_TRUNK, line)
-    return journal_key(tenant, account[:NAME_MAX], trunk[:NAME_MAX])
+    key = journal_key(tenant, account[:NAME_MAX], trunk[:NAME_MAX])
+    return foreign_key(key, switch) if named and named != switch else key
 
 
 def _found(pattern: re.Pattern[bytes], line: bytes) -> str:
@@ -117,14 +124,14 @@ def lines_of(body: bytes, line_bytes: int) -> list[bytes]:
     return [line[:line_bytes] for line in body.split(b"\n") if line and not line.isspace()]
 
 
-def parted(tenant: str, lines: list[bytes], partitions: int, learned_ms: int) -> dict[int, list[Entry]]:
+def parted(tenant: str, switch: str, lines: list[bytes], partitions: int, learned_ms: int) -> dict[int, list[Entry]]:
     """Entries by partition, in the order of the lines.
 
-    >>> parted("t1", [b'{"account":"acme"}'], 4, 5)
+    >>> parted("t1", "k1", [b'{"account":"acme"}'], 4, 5)
     {1: [Entry(key=b't1\\x1facme', value=b'{"account":"acme"}', timestamp_ms=5)]}
     """
     out: dict[int, list[Entry]] = {}
     for line in lines:
-        key = key_of(tenant, line)
+        key = key_of(tenant, switch, line)
         out.setdefault(partition_for(key, partitions), []).append(Entry(key, line, learned_ms))
     return out

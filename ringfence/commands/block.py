@@ -43,7 +43,7 @@ def block(
 
     settings = options.settings_of(home)
     with by_hand.books(settings) as conn:
-        key = options.key_of(by_hand.tenant(conn, tenant), account, trunk, a_number, b_range)
+        key = options.key_of(by_hand.tenant(conn, tenant), account, trunk, a_number, b_range, by_hand.plan(conn, account, trunk))
         now_ms = time.time_ns() // 1_000_000
         try:
             order_id, status = by_hand.block(conn, key, options.duration_ms(ttl), options.login(who), why, now_ms)

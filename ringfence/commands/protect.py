@@ -26,7 +26,7 @@ own lines and trunks. It acts at once: orders that touch the entry end, and the 
 
 def protect(
     number: Annotated[
-        str, typer.Option(help="Digits as the switch sees them: E.164 without +, or a short number.", show_default=False)
+        str, typer.Option(help="A number with its country code, or a short number as it is dialled.", show_default=False)
     ] = "",
     account: Annotated[str, typer.Option(help="An account.", show_default=False)] = "",
     trunk: Annotated[str, typer.Option(help="A trunk.", show_default=False)] = "",
@@ -40,9 +40,10 @@ def protect(
     import msgspec
 
     from books import lists
+    from core.numbers import number_of
     from ringfence import by_hand
 
-    named = {kind: value for kind, value in (("number", number.lstrip("+")), ("account", account), ("trunk", trunk)) if value}
+    named = {kind: value for kind, value in (("number", number), ("account", account), ("trunk", trunk)) if value}
     with by_hand.books(options.settings_of(home)) as conn:
         if not named:
             entries = lists.every(conn, "protected")
@@ -54,9 +55,10 @@ def protect(
             return
         if len(named) > 1 or not why:
             raise typer.BadParameter("one of --number, --account and --trunk, and --why")
-        ((kind, value),) = named.items()
+        ((kind, typed),) = named.items()
         now_ms, name = time.time_ns() // 1_000_000, options.login(who)
         try:
+            value = number_of(typed, by_hand.plan(conn)) if kind == "number" else typed
             if not remove:
                 lists.add(conn, "protected", kind, value, why, name, now_ms)  # type: ignore[arg-type]
             elif not lists.remove(conn, "protected", kind, value, why, name, now_ms):  # type: ignore[arg-type]
@@ -64,6 +66,7 @@ def protect(
         except ValueError as refused:
             options.give_up(str(refused))
         later = by_hand.not_at_the_switches(conn, "this", now_ms)
-    typer.echo(f"{kind} {value} is {'not protected any more' if remove else 'protected'}{' in the books' if later else ''}.")
+    read = by_hand.as_read(typed, value) if kind == "number" else ""
+    typer.echo(f"{kind} {value}{read} is {'not protected any more' if remove else 'protected'}{' in the books' if later else ''}.")
     if later:
         typer.echo(later)

@@ -60,7 +60,7 @@ def unblock(
             typer.echo("The books name no switch.")
         raise typer.Exit(0 if result.ok else 1)
     with by_hand.books(settings) as conn:
-        key = options.key_of(by_hand.tenant(conn, tenant), account, trunk, a_number, b_range)
+        key = options.key_of(by_hand.tenant(conn, tenant), account, trunk, a_number, b_range, by_hand.plan(conn, account, trunk))
         for_ms = options.duration_ms(for_)
         try:
             lifted = orders.lift(conn, key, name, why, now_ms, for_ms)

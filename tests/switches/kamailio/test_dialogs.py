@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -201,7 +200,8 @@ def played(tmp_path_factory: pytest.TempPathFactory, need: Callable[[str], None]
 
 
 @settings(
-    max_examples=DIALOGS // AT_ONCE, deadline=None, phases=[Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=DIALOGS // AT_ONCE, deadline=None, phases=[Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(st.lists(DIALOG, min_size=AT_ONCE, max_size=AT_ONCE))
 def test_every_dialog_is_billed_as_the_model_says(played: tuple[Bench, Carrier, list[int]], dialogs: list[object]) -> None:
