@@ -16,8 +16,9 @@ import numpy as np
 import polars as pl
 
 from core.config import Policy
+from core.facts import UNPRICED
 from detectors.columns import Columns
-from detectors.decay import COLUMNS, FADING, decay, fade
+from detectors.decay import COLUMNS, FADING, FLOATS, HELD, INTS, decay, fade
 
 LEVELS = ("account", "a_number", "b_range")
 CROWD = 6.0
@@ -26,46 +27,41 @@ LEAST = 1e-9
 
 
 def by_subject(state: Columns, frame: pl.DataFrame, level: str, policy: Policy) -> pl.DataFrame:
-    """Add `<level>_weighted`, `_money`, `_minutes`, `_calls`, `_usual` (money of the currency, minutes, calls in the half-life), the exact
-    `_sum_nanos` and `_sum_calls` since ever, and `_score`. A row sees itself and earlier rows."""
+    """Add `<level>_score`, and as `<level>_<name>` what a row sees of its subject (`decay.FLOATS`, `decay.INTS`): itself and earlier rows."""
     n = frame.height
-    seen = [np.zeros(n) for _ in range(5)]
-    sums = [np.zeros(n, np.int64) for _ in range(2)]
-    # Where nobody knows a price, minutes stand in at a nominal one: a feed without money is still watched.
-    unpriced = frame["minutes"] * policy.unpriced_per_min * (frame["currency"] == "").cast(pl.Float64)
-    money = frame["nanos"] * 1e-9
-    if policy.units:
-        money = money / frame["currency"].replace_strict(policy.units, default=1.0, return_dtype=pl.Float64)
-    risky = (money + unpriced) * frame["weight"]
+    floats, ints = np.zeros((len(FLOATS), n)), np.zeros((len(INTS), n), np.int64)
     if n:
+        # Where nobody knows a price, minutes stand in at a nominal one: a feed without money is still watched.
+        unpriced = frame["minutes"] * policy.unpriced_per_min * (frame["currency"] == "").cast(pl.Float64)
+        money = frame["nanos"] * 1e-9
+        if policy.units:
+            money = money / frame["currency"].replace_strict(policy.units, default=1.0, return_dtype=pl.Float64)
+        risky = (money + unpriced) * frame["weight"]
         places = state.places(frame[f"k_{level}"].to_list())
         state["partition"][places], state["home"][places] = frame["partition"].to_numpy(), frame["home"].to_numpy()
         decay(
             places,
-            frame["t_ms"].to_numpy(), frame["nanos"].to_numpy(), risky.to_numpy(),
-            frame["minutes"].to_numpy(), frame["calls"].to_numpy(),
+            frame["t_ms"].to_numpy(), frame["started_ms"].to_numpy(), frame["nanos"].to_numpy(), risky.to_numpy(),
+            frame["talk_ms"].to_numpy(), frame["calls"].to_numpy(), frame["b_code"].to_numpy(),
             policy.half_life_s * 1000, policy.baseline_half_life_s * 1000,
-            *(state[name] for name in ("t_ms", "weighted", "money", "minutes", "calls", "usual", "since_ms", "sum_nanos", "sum_calls")),
-            *seen,
-            *sums,
+            *(state[name] for name in HELD),
+            floats,
+            ints,
         )  # fmt: skip
-    weighted, spent, minutes, calls, usual = seen
-    score = weighted / np.maximum(floor_of(level, policy), policy.baseline_factor * usual)
+    score = floats[0] / np.maximum(floor_of(level, policy), policy.baseline_factor * floats[1])
     return frame.with_columns(
-        pl.Series(f"{level}_weighted", weighted),
-        pl.Series(f"{level}_money", spent),
-        pl.Series(f"{level}_minutes", minutes),
-        pl.Series(f"{level}_calls", calls),
-        pl.Series(f"{level}_usual", usual),
-        pl.Series(f"{level}_sum_nanos", sums[0]),
-        pl.Series(f"{level}_sum_calls", sums[1]),
+        *(pl.Series(f"{level}_{name}", floats[at]) for at, name in enumerate(FLOATS)),
+        *(pl.Series(f"{level}_{name}", ints[at]) for at, name in enumerate(INTS)),
         pl.Series(f"{level}_score", score),
     )
 
 
 def floor_of(level: str, policy: Policy) -> float:
     """The weighted money under which nobody of a level is suspicious."""
-    floors = {"account": policy.account_floor, "a_number": policy.a_number_floor, "b_range": policy.b_range_floor}
+    floors = {
+        "account": policy.account_floor, "a_number": policy.a_number_floor, "b_range": policy.b_range_floor,
+        UNPRICED: policy.unpriced_floor,
+    }  # fmt: skip
     return max(floors[level], LEAST)
 
 
@@ -82,7 +78,7 @@ def forget(state: dict[str, Columns], partition: int, at_ms: int, policy: Policy
         n = len(columns)
         gap_ms = at_ms - columns["t_ms"][:n]
         matters = gap_ms < KEPT_MS
-        if name in LEVELS:
+        if name in (*LEVELS, UNPRICED):
             usual = columns["usual"][:n] * 2.0 ** (-np.maximum(gap_ms, 0) / (policy.baseline_half_life_s * 1000))
             usual *= policy.half_life_s / policy.baseline_half_life_s
             matters |= policy.baseline_factor * usual > 0.05 * floor_of(name, policy)
@@ -104,5 +100,5 @@ def concentrate(state: Columns, frame: pl.DataFrame, policy: Policy) -> pl.DataF
 
 
 def new_state() -> dict[str, Columns]:
-    """Empty columns a level."""
-    return {level: Columns(COLUMNS) for level in LEVELS} | {"range": Columns(FADING)}
+    """Empty columns per level, and of what crowds: a range under an account, and an account's numbers that cannot be read or priced."""
+    return {level: Columns(COLUMNS) for level in (*LEVELS, UNPRICED)} | {"range": Columns(FADING), "unpriced_crowd": Columns(FADING)}

@@ -22,10 +22,10 @@ import numpy as np
 import polars as pl
 
 from core.flight import Calls, Flight, Ring
-from detectors import burst, caps
 from detectors.columns import Columns
 from detectors.policy import Alert
 from detectors.recent import Recent
+from detectors.unpriced import Dialled
 from flows.batches import from_value, to_value
 from flows.step import State
 from flows.sums import together
@@ -66,6 +66,7 @@ class _Image(msgspec.Struct):
     columns: dict[str, dict[str, tuple[str, bytes]]]  # "burst/account" -> column -> dtype, bytes
     gathered: bytes = b""  # flows.sums.ADDED, an Arrow stream
     partitions: int = 0
+    dialled: dict[int, list[str]] = {}
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,7 @@ class Frozen:
     columns: dict[str, dict[str, Any]]
     gathered: list[pl.DataFrame]
     partitions: int
+    dialled: bytes
 
 
 def freeze(state: State) -> Frozen:
@@ -95,7 +97,8 @@ def freeze(state: State) -> Frozen:
     ]  # fmt: skip
     columns = {f"burst/{level}": held.copy() for level, held in state.burst.items()}
     columns |= {f"caps/{watched}": held.copy() for watched, held in state.caps.items()}
-    return Frozen(state.secret, calls, encode(state.alerts), encode(state.recent), columns, list(state.gathered), state.partitions)
+    alerts, recent, dialled = encode(state.alerts), encode(state.recent), encode(state.dialled)
+    return Frozen(state.secret, calls, alerts, recent, columns, list(state.gathered), state.partitions, dialled)
 
 
 def pack(frozen: Frozen) -> bytes:
@@ -106,7 +109,10 @@ def pack(frozen: Frozen) -> bytes:
     alerts = msgspec.msgpack.decode(frozen.alerts, type=dict[str, Alert])
     recent = msgspec.msgpack.decode(frozen.recent, type=Recent)
     gathered = to_value(together(frozen.gathered))
-    return msgspec.msgpack.encode(_Image(LAYOUT, frozen.secret, frozen.calls, alerts, recent, columns, gathered, frozen.partitions))
+    dialled = msgspec.msgpack.decode(frozen.dialled, type=Dialled)
+    return msgspec.msgpack.encode(
+        _Image(LAYOUT, frozen.secret, frozen.calls, alerts, recent, columns, gathered, frozen.partitions, dialled)
+    )
 
 
 def unpack(data: bytes) -> State:
@@ -114,7 +120,7 @@ def unpack(data: bytes) -> State:
     image = msgspec.msgpack.decode(data, type=_Image)
     if image.layout not in (1, LAYOUT):
         raise SnapshotError(f"the snapshot has layout {image.layout}, this release reads {LAYOUT}: start the release that wrote it, or a newer one")
-    state = State(image.secret, alerts=image.alerts, recent=image.recent, partitions=image.partitions)
+    state = State(image.secret, alerts=image.alerts, recent=image.recent, partitions=image.partitions, dialled=image.dialled)
     if image.gathered and (gathered := from_value(image.gathered)).height:
         state.gathered = [gathered]
     for encoded in image.calls:
@@ -127,8 +133,9 @@ def unpack(data: bytes) -> State:
     held = {
         group: {name: np.frombuffer(raw, np.dtype(dtype)) for name, (dtype, raw) in arrays.items()} for group, arrays in image.columns.items()
     }
-    state.burst = {level: Columns.restore(columns.dtypes, held[f"burst/{level}"]) for level, columns in burst.new_state().items()}
-    state.caps = {watched: Columns.restore(columns.dtypes, held[f"caps/{watched}"]) for watched, columns in caps.new_state().items()}
+    # What a state of an earlier release lacks begins empty.
+    for group, of in (("burst", state.burst), ("caps", state.caps)):
+        of.update({name: Columns.restore(new.dtypes, held[f"{group}/{name}"]) for name, new in of.items() if f"{group}/{name}" in held})
     if image.layout == 1:
         _from_layout_1(state)
     return state
