@@ -12,7 +12,10 @@ account into a range, grows with the square of the others, and is 1 from `CROWD`
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from core.config import Policy
@@ -26,8 +29,23 @@ LEAST = 1e-9
 """A floor of 0 is this one: a score is always a number."""
 
 
-def by_subject(state: Columns, frame: pl.DataFrame, level: str, policy: Policy) -> pl.DataFrame:
-    """Add `<level>_score`, and as `<level>_<name>` what a row sees of its subject (`decay.FLOATS`, `decay.INTS`): itself and earlier rows."""
+class Sight(NamedTuple):
+    """What each row of a frame sees of its subject of one level, itself and earlier rows: `decay.FLOATS` and `decay.INTS` as rows.
+
+    Arrays beside the frame: they are looked into for the few rows that become findings.
+    """
+
+    floats: npt.NDArray[np.float64]
+    ints: npt.NDArray[np.int64]
+
+    def at(self, row: int, level: str) -> dict[str, float | int]:
+        """As `<level>_<name>`."""
+        found: dict[str, float | int] = {f"{level}_{name}": float(self.floats[at, row]) for at, name in enumerate(FLOATS)}
+        return found | {f"{level}_{name}": int(self.ints[at, row]) for at, name in enumerate(INTS)}
+
+
+def by_subject(state: Columns, frame: pl.DataFrame, level: str, policy: Policy) -> tuple[pl.DataFrame, Sight]:
+    """Add `<level>_score`, and tell what each row sees of its subject."""
     n = frame.height
     floats, ints = np.zeros((len(FLOATS), n)), np.zeros((len(INTS), n), np.int64)
     if n:
@@ -49,11 +67,7 @@ def by_subject(state: Columns, frame: pl.DataFrame, level: str, policy: Policy) 
             ints,
         )  # fmt: skip
     score = floats[0] / np.maximum(floor_of(level, policy), policy.baseline_factor * floats[1])
-    return frame.with_columns(
-        *(pl.Series(f"{level}_{name}", floats[at]) for at, name in enumerate(FLOATS)),
-        *(pl.Series(f"{level}_{name}", ints[at]) for at, name in enumerate(INTS)),
-        pl.Series(f"{level}_score", score),
-    )
+    return frame.with_columns(pl.Series(f"{level}_score", score)), Sight(floats, ints)
 
 
 def floor_of(level: str, policy: Policy) -> float:

@@ -129,28 +129,31 @@ def features(
     rows = [i for i in np.flatnonzero(moved).tolist() if work.flight[i] and work.disposition[i] not in (DUPLICATE, CONFLICT)]
     keys: list[tuple[int, ...]] = []
     tenants: list[str] = []
-    oddities: list[tuple[int, int, int, int]] = []
-    no_rates = no_rate.tolist()
-    for i in rows:
+    n, no_rates = len(rows), no_rate.tolist()
+    odds, odd_answers, odd_flying, k_unpriced = np.zeros(n, np.int8), np.zeros(n, np.int64), np.zeros(n, np.int64), np.zeros(n, np.uint64)
+    for place, i in enumerate(rows):
         flight = work.flight[i]
         assert flight is not None
         facts = (work.account[i], work.ingress_trunk[i], work.a_number[i], work.b_number[i])
         if flight.subject_facts != facts:
             flight.subject_facts, flight.subjects = facts, (*subjects(flight.tenant, *facts, secret), *flight.subjects[SUBJECTS:])
-        keys.append(flight.subjects[:SUBJECTS])
         odd = UNREADABLE if work.b_kind[i] in UNREADABLE_KINDS else NO_RATE if no_rates[i] else READABLE
-        step = (0, 0, 0)
         if odd or len(flight.subjects) > SUBJECTS:
             of = (flight.tenant, work.account[i], work.ingress_trunk[i])
             step = odd_step(flight, of, odd, answered=work.answered[i], final=work.final[i], secret=secret)
-        oddities.append((odd, *step))
+            odds[place], (k_unpriced[place], odd_answers[place], odd_flying[place]) = odd, step
+            keys.append(flight.subjects[:SUBJECTS])
+        else:
+            keys.append(flight.subjects)
         tenants.append(flight.tenant)
     table = np.asarray(keys, np.uint64).reshape(-1, SUBJECTS)
-    odds = np.asarray([(odd, answers, flies) for odd, _, answers, flies in oddities], np.int64).reshape(-1, 3)
     kinds = [work.b_kind[i] for i in rows]
     # What cannot be read has no place among destinations: it is weighed by itself (detectors.unpriced), unless its feed knows its price.
-    apart = [odd[0] == UNREADABLE and not currency[i] for i, odd in zip(rows, oddities, strict=True)]
     risks = [risk_of(work.b_number[i]) for i in rows]
+    weights = np.asarray([risk.weight for risk in risks], np.float64)
+    for place in np.flatnonzero(odds == UNREADABLE).tolist():
+        if not currency[rows[place]]:
+            weights[place] = 0.0
     at = np.asarray(rows, np.int64)
 
     def column(values: Sequence[object]) -> list[object]:
@@ -172,7 +175,7 @@ def features(
             "b_range": [range_of(work.b_number[i]) for i in rows],
             "country": [risk.country for risk in risks],
             "risk": [risk.kind for risk in risks],
-            "weight": [0.0 if alone else risk.weight for risk, alone in zip(risks, apart, strict=True)],
+            "weight": weights,
             "nanos": nanos[at],
             "currency": column(currency),
             "minutes": minutes[at],
@@ -181,15 +184,15 @@ def features(
             "flying": flying[at],
             "b_code": [int(f"1{work.b_number[i]}") if kind in PLACED_KINDS else 0 for i, kind in zip(rows, kinds, strict=True)],
             "b_kind": kinds,
-            "odd": odds[:, 0],
-            "odd_answers": odds[:, 1],
-            "odd_flying": odds[:, 2],
+            "odd": odds,
+            "odd_answers": odd_answers,
+            "odd_flying": odd_flying,
             "k_account": table[:, 0],
             "k_a_number": table[:, 1],
             "k_b_range": table[:, 2],
             "k_range": table[:, 3],
             "k_destination": table[:, 4],
-            "k_unpriced": np.asarray([k_unpriced for _, k_unpriced, _, _ in oddities], np.uint64),
+            "k_unpriced": k_unpriced,
             "home": table[:, 5],
         },
         schema=FEATURES,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from core.config import Policy
@@ -31,7 +32,7 @@ def past_of(row: dict[str, Any], kind: str, policy: Policy) -> Past:
     return usual_per_ms(row, kind, policy), usual_per_ms(row, "account", policy) if kind != "account" else -1.0, quiet_ms
 
 
-def usual_per_ms(row: dict[str, Any], kind: str, policy: Policy) -> float:
+def usual_per_ms(row: Mapping[str, Any], kind: str, policy: Policy) -> float:
     """The average money per millisecond of a subject before the windows that its row sees; -1 where its past is too short to tell.
 
     The long sum holds what the windows hold too, hardly faded; a sum that has run for `age` covers so much time as it has not faded:
@@ -45,8 +46,8 @@ def usual_per_ms(row: dict[str, Any], kind: str, policy: Policy) -> float:
         return -1.0
     half_ms = policy.baseline_half_life_s * 1000
     covered_ms = half_ms / math.log(2) * (1 - 2.0 ** (-past_ms / half_ms))
-    before = float(row[f"{kind}_usual_money"]) - row[f"{kind}_now_nanos"] * 1e-9
-    return max(0.0, before) / covered_ms
+    before = row[f"{kind}_usual_money"] - row[f"{kind}_now_nanos"] * 1e-9
+    return max(0.0, float(before)) / float(covered_ms)
 
 
 def of_burst(row: dict[str, Any], kind: str, calls: int, nanos: int, talk_ms: int, window_ms: int, past: Past,

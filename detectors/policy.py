@@ -6,7 +6,7 @@ and with it goes the order, so that a dropped one is not a lost block. What no o
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -20,7 +20,7 @@ from core.ids import derived_id
 from core.money import in_range
 from core.orders import BlockOrder, Finding, Key, order_id
 from core.safety import Protected, refusal
-from detectors.burst import LEVELS
+from detectors.burst import LEVELS, Sight
 from detectors.caps import Breach
 from detectors.findings import of_breach, of_burst, past_of
 from detectors.recent import EXAMPLES, Memory
@@ -144,13 +144,15 @@ def decide(
     alerts: dict[str, Alert],
     found: list[Hit],
     frame: pl.DataFrame,
+    sights: Mapping[str, Sight],
     policy: Policy,
     protected: Protected,
     memory: Memory,
     so_far: DialledSoFar,
     currency_of: Callable[[str, str], str],
 ) -> Verdict:
-    """Fold hits into alerts, and turn alerts into orders. `currency_of`: of a tenant's account, where a row itself has no money."""
+    """Fold hits into alerts, and turn alerts into orders. `sights`: by level. `currency_of`: of an
+    account, where a row itself has no money."""
     findings: list[Finding] = []
     orders: list[BlockOrder] = []
     places: dict[str, int] = {}
@@ -161,8 +163,9 @@ def decide(
         alert = running(alerts, name, t_ms, hit.score, policy)
         if alert is not None and t_ms - alert.said_ms < policy.reissue_ms:
             continue
-        row = frame.row(hit.row, named=True)
-        kind = hit.subject_kind
+        row, kind = frame.row(hit.row, named=True), hit.subject_kind
+        if hit.breach is None:
+            row |= sights["account"].at(hit.row, "account") | sights[kind].at(hit.row, kind)
         if alert is None:
             alert = alerts[name] = _begun(hit, row, policy)
         shown = [*memory.until(hit.row, row["k_range"]), (row["call_id"], row["started_ms"])]

@@ -12,7 +12,7 @@ import polars as pl
 
 from core.config import Policy
 from core.facts import UNPRICED
-from detectors.burst import by_subject, concentrate
+from detectors.burst import Sight, by_subject, concentrate
 from detectors.columns import Columns
 from detectors.features import READABLE, UNREADABLE
 
@@ -23,25 +23,22 @@ ACCOUNTS = 50_000
 Dialled = dict[int, list[str]]
 
 
-def by_account(state: dict[str, Columns], frame: pl.DataFrame, policy: Policy) -> pl.DataFrame:
-    """Add `unpriced_score` and the other columns of `burst.by_subject`; zeros on rows whose number can be read and priced.
+def by_account(state: dict[str, Columns], frame: pl.DataFrame, policy: Policy) -> tuple[pl.DataFrame, Sight | None]:
+    """Add `unpriced_score`, 0 on rows whose number can be read and priced, and tell what the others see of their subject.
 
-    Where a frame has no such row, it has no such columns.
+    A frame without such rows stays as it is, and there is nothing to tell.
     """
     rows = np.flatnonzero((frame["odd"] != READABLE).to_numpy())
     if not len(rows):
-        return frame
+        return frame, None
     weight = pl.when(pl.col("odd") == UNREADABLE).then(policy.unpriced_risk).otherwise("weight")
     mine = frame[rows].with_columns(weight.alias("weight"), pl.col("odd_answers").alias("calls"), pl.col("k_unpriced").alias("k_range"))
-    before = set(mine.columns)
-    mine = by_subject(state[UNPRICED], concentrate(state["unpriced_crowd"], mine, policy), UNPRICED, policy)
-    added = []
-    for name in mine.columns:
-        if name.startswith(f"{UNPRICED}_") and name not in before:
-            values = np.zeros(frame.height, mine[name].to_numpy().dtype)
-            values[rows] = mine[name].to_numpy()
-            added.append(pl.Series(name, values))
-    return frame.with_columns(added)
+    mine, sight = by_subject(state[UNPRICED], concentrate(state["unpriced_crowd"], mine, policy), UNPRICED, policy)
+    score = np.zeros(frame.height)
+    score[rows] = mine[f"{UNPRICED}_score"].to_numpy()
+    floats, ints = np.zeros((len(sight.floats), frame.height)), np.zeros((len(sight.ints), frame.height), np.int64)
+    floats[:, rows], ints[:, rows] = sight.floats, sight.ints
+    return frame.with_columns(pl.Series(f"{UNPRICED}_score", score)), Sight(floats, ints)
 
 
 class DialledSoFar:

@@ -136,15 +136,18 @@ def _judge(state: State, piece: Piece, contracts: Contracts, dedupe: bool) -> Ou
     steps = accrue(work, bill)
     currencies = _currencies(work, bill, contracts)
     frame = features(work, steps.nanos, steps.minutes, steps.calls, steps.flying, currencies, _no_rate(work, bill), state.secret)
-    frame = unpriced.by_account(state.burst, frame, contracts.policy)
+    sights: dict[str, burst.Sight] = {}
+    frame, apart = unpriced.by_account(state.burst, frame, contracts.policy)
+    if apart is not None:
+        sights[UNPRICED] = apart
     frame = burst.concentrate(state.burst["range"], frame, contracts.policy)
     for level in burst.LEVELS:
-        frame = burst.by_subject(state.burst[level], frame, level, contracts.policy)
+        frame, sights[level] = burst.by_subject(state.burst[level], frame, level, contracts.policy)
     breaches = caps.by_cap(state.caps, frame, contracts.caps, contracts.first_seen)
     breaches += caps.by_unpriced_cap(state.caps[UNPRICED], frame, contracts.unpriced_caps)
     memories = Memory(state.recent, frame), DialledSoFar(state.dialled, _dialled(work, frame, decoded.records))
     verdict = decide(
-        state.alerts, hits(frame, breaches), frame, contracts.policy, contracts.protected, *memories, contracts.currency_of
+        state.alerts, hits(frame, breaches), frame, sights, contracts.policy, contracts.protected, *memories, contracts.currency_of
     )
     if decoded.ticks and state.alerts:
         forget(state.alerts, min(calls.now_ms for calls in state.calls.values()) - 2 * 86_400_000)
