@@ -191,10 +191,10 @@ def _cap(facts: Facts) -> str:
     whose = "its" if facts.subject_kind in ("account", UNPRICED, "carrier", "trunk", "trunk_group") else "the"
     line = f"; {whose} cap{' for one destination' if facts.subject_kind == 'destination' else ''} is {_value(facts, facts.limit)}."
     value = _value(facts, facts.value)
+    if value == _value(facts, facts.limit):  # the two differ by less than is shown
+        value = f"more than {value}"
     if facts.cap in ("money_hour", "money_day"):
         when = "this hour" if facts.cap == "money_hour" else "today (UTC)"
-        if value == _value(facts, facts.limit):  # the two differ by less than is shown
-            value = f"more than {value}"
         text = f"{_owner(facts)} spent {value} {when}{_on(facts)}"
     elif facts.cap == "concurrent_calls":
         text = f"{_owner(facts)} {counted(facts.value, 'call')} at once{_on(facts)}"
@@ -235,7 +235,7 @@ def _on(facts: Facts) -> str:
 def _value(facts: Facts, value: int) -> str:
     if facts.cap.startswith("money"):
         return money_text(value, facts.currency)
-    return talk_text(value) if facts.cap == "minutes_hour" else f"{value:,}"
+    return counted(value // 60_000, "minute") if facts.cap == "minutes_hour" else f"{value:,}"
 
 
 def _first(facts: Facts) -> str:
