@@ -6,13 +6,15 @@ that could not be read between “ and ”, so that `core.words.masked` and `rin
 >>> print(words_of(Facts(subject_kind="account", account="ACME", calls=42, talk_ms=2_520_000, window_ms=360_000, nanos=24_450_000_000,
 ...     currency="EUR", usual_nanos=163_000_000, b_range="960900", share_percent=97, code="960", country="MV", country_name="Maldives",
 ...     number_kind="premium rate", action="block", ttl_ms=3_600_000)))
-ACME is sending 42 calls to +960 900… (Maldives, premium rate): 24.45 EUR in 6 minutes, 150 times its normal (0.163 EUR). \
-Ordered for 1 hour: new calls of ACME are refused.
+ACME is sending 42 calls: 24.45 EUR in 6 minutes, 150 times its normal (0.163 EUR). The suspicious ones go to +960 900… (Maldives, \
+premium rate). Ordered for 1 hour: new calls of ACME are refused.
 """
 
 from __future__ import annotations
 
 from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
+
+import msgspec
 
 from core.facts import UNPRICED, Facts
 from core.money import to_decimal
@@ -20,8 +22,8 @@ from core.words import visible
 
 NO_BLOCK = {
     "no account": "the switch authenticated no account for these callers, and a trunk is never blocked without a person",
-    "a_number": "the alert about the single caller carries the block",
-    "b_range": "the alert about the single caller and range carries the block",
+    "a_number": "the alert about the one caller has a block of its own, which is narrower",
+    "b_range": "the alert about the one caller and range has a block of its own, which is narrower",
     "destination": "a cap of one destination only warns",
     "warns": "this cap only warns",
     "first call": "a first call to a country only warns",
@@ -45,7 +47,7 @@ def what_of(facts: Facts) -> str:
         return _cap(facts)
     if facts.subject_kind == UNPRICED:
         return _unpriced(facts)
-    return f"{who_of(facts)} {_verb(facts)} {counted(facts.calls, 'call')}{_to(facts)}: {_spent(facts)}{_against(facts)}."
+    return f"{who_of(facts)} {_verb(facts)} {counted(facts.calls, 'call')}{_to(facts)}: {_spent(facts)}{_against(facts)}.{_mostly(facts)}"
 
 
 def _verb(facts: Facts) -> str:
@@ -104,13 +106,24 @@ def place_text(facts: Facts) -> str:
 
 
 def _to(facts: Facts) -> str:
-    """Where the calls go, with as much as is known."""
-    if not facts.b_range:
-        return f" to {_a(facts.number_kind)}" if facts.number_kind else ""
+    """Where the calls go, where all of them go to one range or to one kind of number."""
+    if facts.subject_kind == "b_range":
+        return f" to {range_text(facts.b_range, facts.code)}{place_text(facts)}"
+    return f" to {_a(facts.number_kind)}" if facts.number_kind and not facts.b_range else ""
+
+
+def _mostly(facts: Facts) -> str:
+    """Where the suspicious ones of many calls go: money weighed by risk and by how many calls crowd into one range.
+
+    >>> _mostly(Facts(subject_kind="account", b_range="882131", code="882", number_kind="international networks", share_percent=97))
+    ' The suspicious ones go to +882 131… (international networks).'
+    """
+    if facts.subject_kind == "b_range" or not facts.b_range or facts.share_percent <= 0:
+        return ""
     to = f"{range_text(facts.b_range, facts.code)}{place_text(facts)}"
-    if facts.share_percent >= 90 or facts.subject_kind == "b_range":
-        return f" to {to}"
-    return f", most of them to {to}" if facts.share_percent > 50 else f" to several destinations, among them {to}"
+    if facts.share_percent >= 95:
+        return f" The suspicious ones go to {to}."
+    return f" Most of the suspicious ones go to {to}." if facts.share_percent > 50 else f" The suspicious ones go to several ranges, among them {to}."
 
 
 def _a(kind: str) -> str:
@@ -134,14 +147,14 @@ def _against(facts: Facts) -> str:
 
     >>> _against(Facts(subject_kind="b_range", account="acme", window_ms=360_000, nanos=10**10, currency="EUR", quiet_ms=21_600_000,
     ...                account_usual_nanos=160_000_000))
-    '; the first calls there in 6 hours. All calls of acme together usually come to 0.16 EUR in 6 minutes'
+    '; the first calls there in at least 6 hours. All calls of acme together usually come to 0.16 EUR in 6 minutes'
     """
     there = " there" if facts.subject_kind == "b_range" else ""
     text = ""
     if facts.nanos and facts.usual_nanos:
         text = f", {times_text(facts.nanos, facts.usual_nanos)} its normal ({money_text(facts.usual_nanos, facts.currency)})"
     elif facts.quiet_ms >= 60_000:
-        text = f"; the first calls{there} in {span_text(facts.quiet_ms)}"
+        text = f"; the first calls{there} in at least {span_text(facts.quiet_ms)}"
     elif facts.usual_nanos is None:
         text = "; what is normal is not known yet"
     if facts.nanos and facts.account_usual_nanos and not facts.usual_nanos:
@@ -187,8 +200,10 @@ def _cap(facts: Facts) -> str:
     'All accounts together have spent 12.00 EUR this hour on calls to +882…; the cap is 10.00 EUR. The most: acme 8.00 EUR.'
     """
     if facts.cap == "first_seen":
-        return f"{who_of(facts)} calls {facts.country_name or facts.country or 'an unknown country'} for the first time{_first(facts)}."
-    whose = "its" if facts.subject_kind in ("account", UNPRICED, "carrier", "trunk", "trunk_group") else "the"
+        who = who_of(msgspec.structs.replace(facts, subject_kind="account"))
+        country = facts.country_name or facts.country or "an unknown country"
+        return f"{who} {'calls' if facts.account else 'call'} {country} for the first time{_first(facts)}."
+    whose = "the" if facts.subject_kind == "range" else "its"
     line = f"; {whose} cap{' for one destination' if facts.subject_kind == 'destination' else ''} is {_value(facts, facts.limit)}."
     value = _value(facts, facts.value)
     if value == _value(facts, facts.limit):  # the two differ by less than is shown
@@ -199,7 +214,7 @@ def _cap(facts: Facts) -> str:
     elif facts.cap == "concurrent_calls":
         text = f"{_owner(facts)} {counted(facts.value, 'call')} at once{_on(facts)}"
     elif facts.cap == "calls_per_second":
-        text = f"{_owner(facts)} begun {counted(facts.value, 'call')} in one second{_on(facts)}"
+        text = f"{_owner(facts)} begun {counted(facts.value, 'call')}{_on(facts)} in one second"
     elif facts.cap == "calls_hour":
         text = f"{_owner(facts)} made {counted(facts.value, 'answered call')} this hour{_on(facts)}"
     else:
@@ -212,14 +227,7 @@ def _owner(facts: Facts) -> str:
     if facts.subject_kind in ("account", "destination", UNPRICED):
         who = visible(facts.account) if facts.account else who_of(Facts(subject_kind="account", trunk=facts.trunk))
         return f"{who} {'has' if facts.account else 'have'}"
-    if facts.subject_kind == "range":
-        return "All accounts together have"
-    name = visible(facts.name)
-    return {
-        "carrier": f"Calls over carrier {name}, of all accounts, have",
-        "trunk_group": f"Calls over trunk group {name}, of all accounts, have",
-        "trunk": f"Calls in over trunk {name} have",
-    }[facts.subject_kind]
+    return "All accounts together have"
 
 
 def _on(facts: Facts) -> str:
@@ -229,7 +237,10 @@ def _on(facts: Facts) -> str:
         return f" to numbers that cannot be read or priced{_dialled(facts)}"
     if facts.subject_kind == "range":
         return f" on calls to {range_text(facts.b_range, facts.code)}{place_text(facts)}"
-    return ""
+    over = {"carrier": " over carrier ", "trunk_group": " over trunk group ", "trunk": " that come in over trunk "}.get(facts.subject_kind)
+    if over and facts.subject_kind == "trunk" and facts.cap.startswith("money"):
+        over = " on calls" + over
+    return f"{over}{visible(facts.name)}" if over else ""
 
 
 def _value(facts: Facts, value: int) -> str:
@@ -264,20 +275,28 @@ def done_of(facts: Facts) -> str:
     ('Nothing is refused yet: an order against acme waits for a person (`ringfence orders --waiting`).', \
 'Not blocked: the switch authenticated no account for these callers, and a trunk is never blocked without a person.')
     """
+    why = f"Not blocked: {NO_BLOCK.get(facts.no_block, facts.no_block)}." if facts.no_block else ""
     if facts.action == "ask":
         return f"Nothing is refused yet: an order against {visible(facts.account)} waits for a person (`ringfence orders --waiting`)."
     if facts.action == "block":
-        if facts.subject_kind == "range":
-            named = ", ".join(visible(one.account) for one in facts.shares)
-            more = f" and {facts.more_accounts:,} more" if facts.more_accounts else ""
-            whose = f"{named}{more} to {range_text(facts.b_range, facts.code)}"
-        else:
-            caller = f"caller +{facts.a_number} of " if facts.a_number and facts.subject_kind in ("a_number", "b_range") else ""
-            to = f" to {range_text(facts.b_range, facts.code)}" if facts.subject_kind == "b_range" else ""
-            whose = f"{caller}{visible(facts.account)}{to}"
-        not_blocked = f" Not blocked: {facts.no_block}." if facts.no_block else ""
-        return f"Ordered for {span_text(facts.ttl_ms)}: new calls of {whose} are refused.{not_blocked}"
-    return f"Not blocked: {NO_BLOCK.get(facts.no_block, facts.no_block)}." if facts.no_block else ""
+        return f"Ordered for {span_text(facts.ttl_ms)}: {calls_of(facts)} are refused. {why}".strip()
+    if facts.action == "before":
+        return f"Ordered before, for another {span_text(facts.ttl_ms)}: {calls_of(facts)} are refused."
+    return why
+
+
+def calls_of(facts: Facts) -> str:
+    """The calls that the order of a finding refuses.
+
+    >>> calls_of(Facts(subject_kind="b_range", account="acme", b_range="8821312", code="882"))
+    'new calls of acme to +882 1312…'
+    """
+    to = f" to {range_text(facts.b_range, facts.code)}" if facts.subject_kind in ("b_range", "range") else ""
+    if facts.subject_kind == "range":
+        more = f" and {facts.more_accounts:,} more" if facts.more_accounts else ""
+        return f"new calls of {', '.join(visible(one.account) for one in facts.shares)}{more}{to}"
+    caller = f"caller +{facts.a_number} of " if facts.a_number and facts.subject_kind in ("a_number", "b_range") else ""
+    return f"new calls of {caller}{visible(facts.account)}{to}"
 
 
 # --- numbers ---
@@ -322,15 +341,17 @@ def times_text(value: int, usual: int) -> str:
 
 
 def span_text(ms: int) -> str:
-    """A length of time in one unit.
+    """A length of time, as finely as it matters.
 
-    >>> [span_text(ms) for ms in (900, 1_000, 45_000, 360_000, 5_400_000, 7_300_000, 3_600_000, 200_000_000)]
-    ['1 second', '1 second', '45 seconds', '6 minutes', '90 minutes', '2 hours', '1 hour', '2 days']
+    >>> [span_text(ms) for ms in (900, 45_000, 60_000, 360_000, 5_400_000, 7_300_000, 3_600_000, 12_500_000, 60_000_000, 200_000_000)]
+    ['1 second', '45 seconds', '1 minute', '6 minutes', '90 minutes', '2 hours', '1 hour', '3 hours 28 minutes', '17 hours', '2 days']
     """
     seconds = max(1, round(ms / 1000))
     if seconds < 120:
         return "1 minute" if seconds == 60 else counted(seconds, "second")
     minutes = int((Decimal(seconds) / 60).quantize(Decimal(1), ROUND_HALF_UP))
+    if 120 <= minutes < 600 and minutes % 60 >= 5:
+        return f"{minutes // 60} hours {minutes % 60} minutes"
     if minutes == 60 or minutes >= 120:
         hours = int((Decimal(minutes) / 60).quantize(Decimal(1), ROUND_HALF_UP))
         return counted(hours, "hour") if hours < 48 else counted(int((Decimal(hours) / 24).quantize(Decimal(1), ROUND_DOWN)), "day")

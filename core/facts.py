@@ -57,6 +57,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     shares_are_money: bool = True
     more_accounts: int = 0  # that have their share too and are not named
 
-    action: Literal["", "block", "ask"] = ""  # an order to refuse, an order that waits for a person, or none
+    # An order to refuse, one that was made before and lasts (both for `ttl_ms`), one that waits for a person, or none.
+    action: Literal["", "block", "before", "ask"] = ""
     ttl_ms: int = 0
     no_block: str = ""  # why there is no order: a code (see `core.alert_words.NO_BLOCK`), or the safety rule that forbids it

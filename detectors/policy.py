@@ -43,6 +43,7 @@ class Alert(msgspec.Struct):
     home: int = -1  # core.partition.home_of its subject; -1 = from before it was kept
     start_talk_ms: int = 0
     began_ms: int = 0  # from when on its calls count; 0 = from before it was kept
+    ordered_to_ms: int = 0  # how long its last order lives
     past: tuple[float, float, int] = (-1.0, -1.0, 0)  # detectors.findings.Past
 
 
@@ -180,8 +181,7 @@ def decide(
             order = order_of(key, alert, t_ms, row["learned_ms"], what_of(facts), policy, ask=ask)
             if no_block := refusal(order, protected, automatic=True):
                 order = None
-        action: Literal["", "block", "ask"] = "" if order is None else "ask" if order.ask else "block"
-        facts = msgspec.structs.replace(facts, action=action, ttl_ms=policy.order_ttl_ms if order else 0, no_block=no_block)
+        facts = _with_order(facts, order, alert, row["learned_ms"], no_block)
         places[alert.finding_id] = row["partition"]
         findings.append(
             Finding(
@@ -197,6 +197,17 @@ def decide(
     memory.rest()
     so_far.rest()
     return Verdict(findings, orders, places)
+
+
+def _with_order(facts: Facts, order: BlockOrder | None, alert: Alert, learned_ms: int, no_block: str) -> Facts:
+    """What is done about a finding; where nothing is done now, an earlier order of the episode may last."""
+    if order is not None and not order.ask:
+        alert.ordered_to_ms = order.expires_at_ms
+    left_ms = alert.ordered_to_ms - learned_ms
+    action: Literal["", "block", "before", "ask"] = "before" if order is None and left_ms > 0 else ""
+    if order is not None:
+        action, left_ms = "ask" if order.ask else "block", order.expires_at_ms - learned_ms
+    return msgspec.structs.replace(facts, action=action, ttl_ms=max(0, left_ms), no_block="" if action else no_block)
 
 
 def _begun(hit: Hit, row: dict[str, Any], policy: Policy) -> Alert:

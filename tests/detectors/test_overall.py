@@ -37,7 +37,7 @@ def test_calls_at_once_are_those_of_every_currency():
     assert not carrier.cut((0, "acme", "EUR", 0, 2, 2), (0, "blue", "USD", 0, 1, 1)).findings
     (finding,) = carrier.cut((1, "blue", "USD", 0, 1, 1)).findings
     assert finding.detector == "cap_concurrent_calls"
-    assert "Calls over carrier alpha, of all accounts, have 4 calls at once; its cap is 3." in finding.reason
+    assert "All accounts together have 4 calls at once over carrier alpha; its cap is 3." in finding.reason
 
 
 def test_a_call_that_ends_without_a_price_is_over_all_the_same():
