@@ -61,11 +61,11 @@ def words_now(finding: Finding, order: Kept | None, now_ms: int) -> str:
         return finding.reason
     if order is None:
         return words_of(facts)
-    until = moment(order.order.expires_at_ms, now_ms)
+    calls, until = calls_of(facts), moment(order.order.expires_at_ms, now_ms)
     why = f": {order.status_why}" if order.status_why else ""
     done = {
-        "standing": f"Refused until {until}: {calls_of(facts)}.",
-        "shadow": f"In shadow until {until}, so nothing is refused: {calls_of(facts)} would be.",
+        "standing": f"{calls[:1].upper()}{calls[1:]} are refused until {until}.",
+        "shadow": f"In shadow, so nothing is refused: {calls} would be, until {until}.",
         "waiting": f"Nothing is refused yet: the order waits for a person{why}.",
         "lifted": f"Not refused any more: lifted{f' by {order.decided_by}' if order.decided_by else ''}.",
         "expired": "The block is over.",
@@ -153,9 +153,9 @@ def block(one: Block, now_ms: int, mask: Mask) -> Safe:
 def place(one: Place, now_ms: int) -> Safe:
     """Whether a switch has it."""
     if one.goes:
-        words, cls = "is being told to let it pass", "way"
+        words, cls = "does not confirm yet that it lets these calls pass", "way"
     elif one.acknowledged_ms is None:
-        words, cls = "is being told", "way"
+        words, cls = "has not confirmed it yet", "way"
     else:
         words, cls = f"{'refuses' if one.refuses else 'marks'}, confirmed {moment(one.acknowledged_ms, now_ms)}", "has"
     return tag("span", tag("b", one.switch), f" {words}", cls=f"rf-place {cls}")
