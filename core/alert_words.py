@@ -168,9 +168,10 @@ def _dialled(facts: Facts) -> str:
     >>> _dialled(Facts(subject_kind="unpriced", dialled=["0088213\\x00", "alice"]))
     ', dialled as “0088213�”, “alice”'
     """
-    return ", dialled as " + ", ".join(quoted(one) for one in facts.dialled) if facts.dialled else ""
+    return ", dialled as " + ", ".join(quoted(one) for one in facts.dialled[-MOST_EXAMPLES:]) if facts.dialled else ""
 
 
+MOST_EXAMPLES = 3
 MOST_DIALLED = 40
 """Characters of a number as it was dialled; the rest is left out."""
 

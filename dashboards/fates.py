@@ -20,7 +20,8 @@ def fates(seen: Seen[Totals], tenant: str, now_ms: int) -> Safe:
         terms += [tag("b", f"{counts[name]:,}"), f" {words} + "]
     terms[-1] = terms[-1].removesuffix("+ ")
     missing = adds_up.received - adds_up.explained
-    said = "✓ the sum holds" if adds_up.holds else f"✗ THE SUM DOES NOT HOLD: {missing:,} {'record is' if missing == 1 else 'records are'} unaccounted for"
+    are = "record is" if missing == 1 else "records are"
+    said = "✓ the sum holds" if adds_up.holds else f"✗ THE SUM DOES NOT HOLD: {missing:,} {are} unaccounted for"
     so_far = f" ({seen.value.counted} of {seen.value.days} days so far)" if seen.value.counted < seen.value.days else ""
     return tag(
         "div",

@@ -137,7 +137,7 @@ def block(one: Block, now_ms: int, mask: Mask) -> Safe:
     title = {"standing": "refused", "shadow": "would be refused"}.get(one.status, words)
     left = f"ends {moment(one.until_ms, now_ms)}, in {span(max(0, one.until_ms - now_ms))}"
     who = "ordered by " + ("the rules" if one.order.automatic else order.by)
-    why = one.order.status_why if one.status == "waiting" else order.reason
+    why = f"{order.reason} Waits for a person: {one.order.status_why}." if one.status == "waiting" else order.reason
     reason = mask(why, (*ranges_of(why), one.key.b_range))
     nowhere = "at no switch until a person decides" if one.status == "waiting" else "at no switch"
     return tag(

@@ -72,7 +72,7 @@ class Terminal:
         who = f"account {key.account}" if key.account else f"trunk {key.ingress_trunk}"
         caller = f", caller {key.a_number}" if key.a_number else ""
         to = f", to {key.b_range}..." if key.b_range else ", to every number"
-        life = span(order.expires_at_ms - order.created_at_ms)
+        life = span(order.expires_at_ms - order.learned_ms)
         verb = "ASK  " if order.ask else "BLOCK"
         self.tell(f"{clock(order.created_at_ms)}  {verb}  {who}{caller}{to} for {life}   {key.text()}", "bold red")
 
