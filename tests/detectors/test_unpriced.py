@@ -11,6 +11,7 @@ from core.config import Account, Config, Policy, Trunk, UnpricedCaps
 from core.decode import Message
 from core.facts import UNPRICED
 from core.record import TICK_KEY, Record, Tick, journal_key
+from flows.repartition import merge, spread
 from flows.snapshot import freeze, pack, unpack
 from flows.step import State, judge
 from rating.contracts import ConfigError, compile_contracts
@@ -225,3 +226,17 @@ def test_no_cut_and_no_restart_changes_a_word(seed):
 def test_what_a_policy_cannot_be_is_refused_with_its_place(account, policy, place):
     with pytest.raises(ConfigError, match=place):
         contracts(Policy(**policy), **account)
+
+
+def test_what_was_dialled_moves_with_its_account():
+    log, rules = mixed(1), contracts(unpriced_caps=UnpricedCaps(calls_hour=20))
+    half = len(log.messages) // 2
+    outcomes = []
+    for moves in (False, True):
+        state = State(b"s" * 16, partitions=1)
+        judge(state, log.messages[:half], lambda _: rules)
+        if moves:
+            (state,), _ = spread(merge([state], state.secret), 1, 1)
+        outcomes.append(judge(state, log.messages[half:], lambda _: rules))
+    assert outcomes[0].findings == outcomes[1].findings and outcomes[0].orders == outcomes[1].orders
+    assert any(f.facts.dialled for f in outcomes[0].findings)
