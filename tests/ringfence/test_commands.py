@@ -87,7 +87,7 @@ def test_what_is_no_number_is_refused_with_the_reason(house: House):
 def test_unblock_lifts_the_key_and_suppresses_it(house: House):
     house.run("block", "--account", "local", "--b-range", "88213", "--why", "pumped")
     said = house.run("unblock", "--account", "local", "--b-range", "88213", "--why", "theirs", "--who", "ops")
-    assert "1 orders lifted" in said and "for 24h" in said
+    assert "1 order lifted" in said and "for 24h" in said
     with reading(house.engine) as conn:
         assert [kept.status for kept in orders.select(conn)] == ["lifted"]
         assert [s.why for s in suppressions.live(conn, NOW_MS)] == ["theirs"]
@@ -155,8 +155,8 @@ def test_an_order_that_waits_is_approved_or_denied_by_a_person(house: House):
             )  # fmt: skip
             orders.keep(conn, order, automatic=True, status="waiting", why="31 orders in the last minute", now_ms=NOW_MS)
     assert house.run("orders", "--waiting").count("waiting: 31 orders in the last minute") == 2
-    assert "1 orders stand" in house.run("orders", "--approve", "order-1", "--why", "confirmed")
-    assert "1 orders lifted" in house.run("orders", "--deny", "order-2", "--why", "a campaign")
+    assert "1 order stands" in house.run("orders", "--approve", "order-1", "--why", "confirmed")
+    assert "1 order lifted" in house.run("orders", "--deny", "order-2", "--why", "a campaign")
     assert "order order-2 is not waiting: it is lifted" in house.run("orders", "--deny", "order-2", "--why", "again", exit_code=1)
     assert "order-1  standing" in house.run("orders")
 
