@@ -10,8 +10,11 @@ import sqlalchemy as sa
 from books import tables
 from books.audit import clean
 from books.upsert import put
+from core.facts import Facts
 from core.orders import Finding, Key
 
+FACTS_CHARACTERS = 8_000
+"""Ours have under a thousand; a message may have been written by anybody."""
 INT64_MAX = 2**63 - 1
 NAME_CHARACTERS = 128
 """Of what an index is over: PostgreSQL refuses a row whose part of an index is longer than 2,700 bytes."""
@@ -26,6 +29,8 @@ def upsert(conn: sa.Connection, finding: Finding, now_ms: int) -> None:
     row["tenant"] = clean(finding.tenant, NAME_CHARACTERS)
     row["example_call_ids"] = msgspec.json.encode([clean(i) for i in finding.example_call_ids[:100]]).decode()
     row["key"] = clean(msgspec.json.encode(finding.key).decode()) if finding.key else ""
+    facts = msgspec.json.encode(finding.facts).decode() if finding.facts else ""
+    row["facts"] = facts if len(facts) <= FACTS_CHARACTERS else ""  # a cut would be no JSON; the reason says it all the same
     row |= {"opened_ms": now_ms, "updated_ms": now_ms}
     put(conn, tables.alerts, row, keep=("opened_ms",))
 
@@ -51,6 +56,7 @@ def _finding(row: sa.Row[Any]) -> Finding:
     values = row._asdict()
     values["example_call_ids"] = msgspec.json.decode(values["example_call_ids"], type=list[str])
     values["key"] = msgspec.json.decode(values["key"], type=Key) if values["key"] else None
+    values["facts"] = msgspec.json.decode(values["facts"], type=Facts) if values["facts"] else None
     return Finding(**{name: values[name] for name in Finding.__struct_fields__})
 
 

@@ -216,6 +216,7 @@ alerts = sa.Table(
     _ms("learned_ms"),
     _ms("opened_ms"),  # when the books first heard of it
     _ms("updated_ms"),
+    sa.Column("facts", sa.Text, nullable=False, server_default=""),  # JSON of core.facts.Facts, "" = none
     sa.Index("ix_alerts_tenant", "tenant", "last_ms"),
 )
 

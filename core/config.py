@@ -23,6 +23,17 @@ class Caps(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     calls_per_second: int | None = None
 
 
+class UnpricedCaps(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Hard caps of an account's calls to numbers that cannot be read, or that no rate deck prices; None = no cap.
+
+    Answered calls and minutes of talk count in the clock hours of UTC.
+    """
+
+    calls_hour: int | None = None
+    minutes_hour: int | None = None
+    concurrent_calls: int | None = None
+
+
 class Account(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Who is sold to. A counterparty may be customer and carrier at once: the same `counterparty` on both."""
 
@@ -32,6 +43,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     sell_deck: str = ""  # a deck's name; its content is in `Config.decks`
     caps: Caps = Caps()
     destination_caps: Caps = Caps()  # for each destination under it
+    unpriced_caps: UnpricedCaps = UnpricedCaps()  # of all numbers together that cannot be read or priced
     first_seen_destination: bool = False  # alert when it calls a country for the first time
 
 
@@ -93,9 +105,14 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     account_floor: float = 120.0  # risk-weighted money in the half-life, under which nobody is suspicious
     a_number_floor: float = 80.0
     b_range_floor: float = 50.0
+    unpriced_floor: float = 60.0  # of an account's calls to numbers that cannot be read or priced
     baseline_factor: float = 6.0  # how many times its own long average a subject must reach
     units: dict[str, float] = {}  # how much of a currency makes one unit of the floors: {"IDR": 17500}; a currency that is absent: 1
     unpriced_per_min: float = 0.25  # what a minute counts for where no price is known
+    unpriced_risk: float = 6.0  # the risk of a number that cannot be read, as of premium rate: a carrier may connect it anywhere
+    # A number that cannot be read cannot be blocked, only who dials it: the order against the account waits for a person (ask),
+    # is delivered (automatic), or is not made (never).
+    unpriced_blocks: Literal["ask", "automatic", "never"] = "ask"
     episode_ms: int = 3_600_000  # findings closer than this fold into one alert
     order_ttl_ms: int = 3_600_000
     reissue_ms: int = 60_000
@@ -122,6 +139,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     default_buy_deck: str = ""
 
 
+UNPRICED_BLOCKS = ("ask", "automatic", "never")
+
+
 def faults(config: Config) -> list[str]:
     """What in a version would stop the flows or silence a detector, each with its place; [] = nothing.
 
@@ -137,8 +157,15 @@ def faults(config: Config) -> list[str]:
     policy = config.policy
     for name in ("half_life_s", "baseline_half_life_s", "episode_ms", "order_ttl_ms", "reissue_ms"):
         positive(f"policy.{name}", getattr(policy, name))
-    for name in ("account_floor", "a_number_floor", "b_range_floor", "baseline_factor", "unpriced_per_min", "order_score"):
+    for name in ("account_floor", "a_number_floor", "b_range_floor", "unpriced_floor", "baseline_factor", "unpriced_per_min", "unpriced_risk",
+                 "order_score"):  # fmt: skip
         positive(f"policy.{name}", getattr(policy, name), or_zero=True)
+    if policy.unpriced_blocks not in UNPRICED_BLOCKS:
+        found.append(f"policy.unpriced_blocks: {policy.unpriced_blocks!r} is none of {', '.join(UNPRICED_BLOCKS)}")
+    for account in config.accounts:
+        for name in account.unpriced_caps.__struct_fields__:
+            if (value := getattr(account.unpriced_caps, name)) is not None:
+                positive(f"account {account.tenant}/{account.name}: unpriced_caps.{name}", value, or_zero=True)
     for currency, unit in policy.units.items():
         positive(f"policy.units[{currency}]", unit)
     for kind, owners in (("carrier", config.carriers), ("trunk group", config.trunk_groups)):

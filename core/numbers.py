@@ -316,8 +316,12 @@ def number_of(text: str, plan: DialPlan) -> str:
     ValueError: '01 50500 88' means no number: write it with its country code, as +43 1 234567, or a short number as it is dialled
     """
     found = normalise(text, plan)
-    if found.digits:
-        return found.digits
+    prefix = plan.international_prefix or "00"
+    if found.digits and not (found.kind == "short" and found.digits.startswith(prefix) and found.digits.strip("0")):
+        return found.digits  # and not 0043, the beginning of a number
+    said = unpacked(text).text
+    if said.startswith("+") and said[1:].isdigit() and 1 < len(said) - 1 <= SHORT_MOST and not said.startswith("+0"):
+        return said[1:]  # +116123, as a telephone writes a short number
     raise ValueError(f"{text[:40]!r} means no number: write it with its country code, as +43 1 234567, or a short number as it is dialled")
 
 

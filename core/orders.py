@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from core.facts import Facts
 from core.ids import derived_id
 
 
@@ -62,7 +63,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     finding_id: str
     tenant: str
     detector: str
-    subject_kind: str  # account | a_number | b_range | trunk | destination
+    subject_kind: str  # account | a_number | b_range | unpriced | destination | carrier | trunk_group | trunk | range
     subject: str
     detected_at_ms: int  # event time
     first_ms: int
@@ -71,10 +72,11 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     exposure_nanos: int
     currency: str
     score: float  # 1.0 = the line
-    reason: str
+    reason: str  # the facts in words (core.alert_words): for whoever has only the row
     example_call_ids: list[str]
     key: Key | None = None  # what an order against it would name
     learned_ms: int = 0
+    facts: Facts | None = None
 
 
 class BlockOrder(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,6 +91,7 @@ class BlockOrder(msgspec.Struct, frozen=True, kw_only=True):
     finding_id: str
     reason: str
     by: str = "judge"  # or the person
+    ask: bool = False  # it waits until a person approves it: the policy leaves this kind of block to people
 
 
 STATUSES = ("standing", "shadow", "waiting", "refused", "stale", "suppressed", "lifted", "expired")

@@ -54,19 +54,41 @@ def amount(value: Decimal, decimals: int = 2) -> str:
 def masked(text: str, plain: Collection[str] = ()) -> str:
     """A text whose telephone numbers show four digits and how long they are. `plain` may be read as they are: ranges belong to nobody.
 
+    What stands between “ and ” is a number as it was dialled, whatever is between its digits.
+
     >>> masked("caller acme/436641234567 spent 1234567.89 EUR towards 8821312", plain=("8821312",))
     'caller acme/4366••••••67 spent 1234567.89 EUR towards 8821312'
+    >>> masked("dialled as “12#34-56*789”, “1#2”")
+    'dialled as “12#34-••*•89”, “1#2”'
     """
 
     def hide(found: re.Match[str]) -> str:
-        digits = found[0]
-        return digits if digits in plain else f"{digits[:4]}{'•' * (len(digits) - 6)}{digits[-2:]}"
+        text = found[0]
+        if text.startswith("“"):
+            return _hidden_digits(text)
+        return text if text in plain else _hidden_digits(text)
 
     return _NUMBER.sub(hide, text)
 
 
-_NUMBER = re.compile(r"(?<![\d.])\d{7,}(?!\d|\.\d)")
-"""Seven digits or more in a row that are no amount of money: those have a point and decimals."""
+_NUMBER = re.compile(r"“[^”]*”?|(?<![\d.])\d{7,}(?!\d|\.\d)")
+"""Seven digits or more in a row that are no amount of money: those have a point and decimals. Or a number as it was dialled."""
+
+
+def _hidden_digits(text: str) -> str:
+    """All digits but the first four and the last two, where there are seven or more.
+
+    >>> _hidden_digits("+43 664 1234567"), _hidden_digits("1#2")
+    ('+43 66• •••••67', '1#2')
+    """
+    count = sum(c.isdigit() for c in text)
+    if count < 7:
+        return text
+    seen, out = 0, []
+    for c in text:
+        seen += c.isdigit()
+        out.append("•" if c.isdigit() and 4 < seen <= count - 2 else c)
+    return "".join(out)
 
 
 def visible(text: str) -> str:

@@ -71,7 +71,7 @@ def enter(sources: Sources, name: str, token: str) -> str:
     if bad := fault_of_name(name):
         return bad
     if not same(token, sources.given.act):
-        log.warning("somebody said a wrong token to act")
+        log.warning("a wrong token to act was entered")
         return "That is not the token to act. It stands in state/secrets.json as pages_act_token."
     st.session_state[ACTING] = name.strip()
     return ""

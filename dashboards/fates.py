@@ -16,10 +16,12 @@ def fates(seen: Seen[Totals], tenant: str, now_ms: int) -> Safe:
     adds_up = check(counts)
     terms: list[str] = ["Received ", tag("b", f"{adds_up.received:,}"), " = "]
     for name, words in SIX.items():
+        words = words.removesuffix("s") if counts[name] == 1 else words
         terms += [tag("b", f"{counts[name]:,}"), f" {words} + "]
     terms[-1] = terms[-1].removesuffix("+ ")
     missing = adds_up.received - adds_up.explained
-    said = "✓ the sum holds" if adds_up.holds else f"✗ THE SUM DOES NOT HOLD: {missing:,} records have no fate"
+    are = "record is" if missing == 1 else "records are"
+    said = "✓ the sum holds" if adds_up.holds else f"✗ THE SUM DOES NOT HOLD: {missing:,} {are} unaccounted for"
     so_far = f" ({seen.value.counted} of {seen.value.days} days so far)" if seen.value.counted < seen.value.days else ""
     return tag(
         "div",

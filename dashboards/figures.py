@@ -49,7 +49,7 @@ def money_tile(name: str, side: str, rates: tuple[Money, ...], past: tuple[Money
             continue
         loss = "loss" if side == "margin" and value < 0 else ""
         lines.append(tag("div", tag("b", amount(value, decimals(value)), cls=loss), tag("span", f" {one.currency} a second")))
-        across = f", without {one.across:,} calls across currencies" if side == "margin" and one.across else ""
+        across = f", without {one.across:,} call{'s' * (one.across != 1)} across currencies" if side == "margin" and one.across else ""
         sums.append(tag("div", f"{amount(getattr(one, side))} {one.currency} {when}{across}"))
     if len(past) > MOST_CURRENCIES:
         sums.append(tag("div", f"and {len(past) - MOST_CURRENCIES} other currencies"))

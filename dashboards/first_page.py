@@ -156,7 +156,7 @@ def blocks(sources: Sources, tenant: str, mask: Mask) -> None:
     more = (
         f"{every - len(first):,} more; `ringfence orders` has them"
         if every > len(first)
-        else "newest first; who waits for you is on top"
+        else "newest first; what waits for you is on top"
     )
     st.html(tag("h3", "Blocks", tag("small", more.replace("`", ""))))
     if not first:

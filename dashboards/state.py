@@ -51,7 +51,7 @@ def troubles(figures: Seen[Any], promises: Seen[Promises], parts: Seen[list[Part
         elif not part.ready:
             found.append(trouble(f"{part.name} is not ready: {part.why}.", part.still_works, cls=AMBER))
     if parts.error:
-        found.append(trouble(f"Whether the parts live is not known: {parts.error}.", ""))
+        found.append(trouble(f"The health of the parts is not known: {parts.error}.", ""))
     if not figures.error and lag.error:
         found.append(
             trouble(
@@ -101,7 +101,7 @@ def code(text: str) -> list[Safe | str]:
 def health(parts: Seen[list[Part]]) -> Safe:
     """A chip a part."""
     if not parts.value:
-        words = parts.error or ("this page was not told where the parts are" if parts.value is not None else "")
+        words = parts.error or ("no addresses of parts are configured (RINGFENCE_PAGES_PARTS)" if parts.value is not None else "")
         return tag("div", tag("span", words, cls="rf-chip") if words else "", cls="rf-chips")
     chips = []
     for part in parts.value:

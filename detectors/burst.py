@@ -12,12 +12,16 @@ account into a range, grows with the square of the others, and is 1 from `CROWD`
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from core.config import Policy
+from core.facts import UNPRICED
 from detectors.columns import Columns
-from detectors.decay import COLUMNS, FADING, decay, fade
+from detectors.decay import COLUMNS, FADING, FLOATS, HELD, INTS, decay, fade
 
 LEVELS = ("account", "a_number", "b_range")
 CROWD = 6.0
@@ -25,47 +29,53 @@ LEAST = 1e-9
 """A floor of 0 is this one: a score is always a number."""
 
 
-def by_subject(state: Columns, frame: pl.DataFrame, level: str, policy: Policy) -> pl.DataFrame:
-    """Add `<level>_weighted`, `_money`, `_minutes`, `_calls`, `_usual` (money of the currency, minutes, calls in the half-life), the exact
-    `_sum_nanos` and `_sum_calls` since ever, and `_score`. A row sees itself and earlier rows."""
+class Sight(NamedTuple):
+    """What each row of a frame sees of its subject of one level, itself and earlier rows: `decay.FLOATS` and `decay.INTS` as rows.
+
+    Arrays beside the frame: they are looked into for the few rows that become findings.
+    """
+
+    floats: npt.NDArray[np.float64]
+    ints: npt.NDArray[np.int64]
+
+    def at(self, row: int, level: str) -> dict[str, float | int]:
+        """As `<level>_<name>`."""
+        found: dict[str, float | int] = {f"{level}_{name}": float(self.floats[at, row]) for at, name in enumerate(FLOATS)}
+        return found | {f"{level}_{name}": int(self.ints[at, row]) for at, name in enumerate(INTS)}
+
+
+def by_subject(state: Columns, frame: pl.DataFrame, level: str, policy: Policy) -> tuple[pl.DataFrame, Sight]:
+    """Add `<level>_score`, and tell what each row sees of its subject."""
     n = frame.height
-    seen = [np.zeros(n) for _ in range(5)]
-    sums = [np.zeros(n, np.int64) for _ in range(2)]
-    # Where nobody knows a price, minutes stand in at a nominal one: a feed without money is still watched.
-    unpriced = frame["minutes"] * policy.unpriced_per_min * (frame["currency"] == "").cast(pl.Float64)
-    money = frame["nanos"] * 1e-9
-    if policy.units:
-        money = money / frame["currency"].replace_strict(policy.units, default=1.0, return_dtype=pl.Float64)
-    risky = (money + unpriced) * frame["weight"]
+    floats, ints = np.zeros((len(FLOATS), n)), np.zeros((len(INTS), n), np.int64)
     if n:
+        # Where nobody knows a price, minutes stand in at a nominal one: a feed without money is still watched.
+        unpriced = frame["minutes"] * policy.unpriced_per_min * (frame["currency"] == "").cast(pl.Float64)
+        money = frame["nanos"] * 1e-9
+        if policy.units:
+            money = money / frame["currency"].replace_strict(policy.units, default=1.0, return_dtype=pl.Float64)
+        risky = (money + unpriced) * frame["weight"]
         places = state.places(frame[f"k_{level}"].to_list())
         state["partition"][places], state["home"][places] = frame["partition"].to_numpy(), frame["home"].to_numpy()
         decay(
             places,
-            frame["t_ms"].to_numpy(), frame["nanos"].to_numpy(), risky.to_numpy(),
-            frame["minutes"].to_numpy(), frame["calls"].to_numpy(),
+            frame["t_ms"].to_numpy(), frame["started_ms"].to_numpy(), frame["nanos"].to_numpy(), risky.to_numpy(),
+            frame["talk_ms"].to_numpy(), frame["calls"].to_numpy(), frame["b_code"].to_numpy(),
             policy.half_life_s * 1000, policy.baseline_half_life_s * 1000,
-            *(state[name] for name in ("t_ms", "weighted", "money", "minutes", "calls", "usual", "since_ms", "sum_nanos", "sum_calls")),
-            *seen,
-            *sums,
+            *(state[name] for name in HELD),
+            floats,
+            ints,
         )  # fmt: skip
-    weighted, spent, minutes, calls, usual = seen
-    score = weighted / np.maximum(floor_of(level, policy), policy.baseline_factor * usual)
-    return frame.with_columns(
-        pl.Series(f"{level}_weighted", weighted),
-        pl.Series(f"{level}_money", spent),
-        pl.Series(f"{level}_minutes", minutes),
-        pl.Series(f"{level}_calls", calls),
-        pl.Series(f"{level}_usual", usual),
-        pl.Series(f"{level}_sum_nanos", sums[0]),
-        pl.Series(f"{level}_sum_calls", sums[1]),
-        pl.Series(f"{level}_score", score),
-    )
+    score = floats[0] / np.maximum(floor_of(level, policy), policy.baseline_factor * floats[1])
+    return frame.with_columns(pl.Series(f"{level}_score", score)), Sight(floats, ints)
 
 
 def floor_of(level: str, policy: Policy) -> float:
     """The weighted money under which nobody of a level is suspicious."""
-    floors = {"account": policy.account_floor, "a_number": policy.a_number_floor, "b_range": policy.b_range_floor}
+    floors = {
+        "account": policy.account_floor, "a_number": policy.a_number_floor, "b_range": policy.b_range_floor,
+        UNPRICED: policy.unpriced_floor,
+    }  # fmt: skip
     return max(floors[level], LEAST)
 
 
@@ -82,7 +92,7 @@ def forget(state: dict[str, Columns], partition: int, at_ms: int, policy: Policy
         n = len(columns)
         gap_ms = at_ms - columns["t_ms"][:n]
         matters = gap_ms < KEPT_MS
-        if name in LEVELS:
+        if name in (*LEVELS, UNPRICED):
             usual = columns["usual"][:n] * 2.0 ** (-np.maximum(gap_ms, 0) / (policy.baseline_half_life_s * 1000))
             usual *= policy.half_life_s / policy.baseline_half_life_s
             matters |= policy.baseline_factor * usual > 0.05 * floor_of(name, policy)
@@ -104,5 +114,5 @@ def concentrate(state: Columns, frame: pl.DataFrame, policy: Policy) -> pl.DataF
 
 
 def new_state() -> dict[str, Columns]:
-    """Empty columns a level."""
-    return {level: Columns(COLUMNS) for level in LEVELS} | {"range": Columns(FADING)}
+    """Empty columns per level, and of what crowds: a range under an account, and an account's numbers that cannot be read or priced."""
+    return {level: Columns(COLUMNS) for level in (*LEVELS, UNPRICED)} | {"range": Columns(FADING), "unpriced_crowd": Columns(FADING)}

@@ -14,56 +14,108 @@ import numpy as np
 COLUMNS: dict[str, Any] = {
     "t_ms": np.int64,  # of the latest row
     "weighted": np.float64,  # money times risk and concentration, decayed by the short half-life
-    "money": np.float64,
-    "minutes": np.float64,
     "calls": np.float64,
     "usual": np.float64,  # weighted money decayed by the long half-life
+    "usual_money": np.float64,  # money itself, likewise
     "since_ms": np.int64,  # of the first row
     "sum_nanos": np.int64,  # exact, never decayed
     "sum_calls": np.int64,
+    "sum_talk_ms": np.int64,
+    "top": np.int64,  # the number (detectors.features: b_code) whose weighted money leads that of all others
+    "lead": np.float64,  # by how much, decayed by the short half-life
+    # Exact sums of the last while: of the window that runs, and of the one before it.
+    "begin_ms": np.int64,
+    "begin_nanos": np.int64,
+    "begin_calls": np.int64,
+    "begin_talk_ms": np.int64,
+    "before_ms": np.int64,
+    "before_nanos": np.int64,
+    "before_calls": np.int64,
+    "before_talk_ms": np.int64,
     "partition": np.int32,
     "home": np.int64,  # core.partition.home_of
 }
 
+HELD = tuple(name for name in COLUMNS if name not in ("partition", "home"))
+"""What `decay` reads and writes, in its order."""
+
+FLOATS = ("weighted", "usual", "usual_money", "calls", "lead")
+INTS = ("sum_nanos", "sum_calls", "sum_talk_ms", "since_ms", "top", "began_ms", "now_nanos", "now_calls", "now_talk_ms")
+"""What each row sees of its subject, itself and earlier rows: rows of the arrays that `decay` fills. `began_ms` and `now_*` are of the two
+windows together: from when on, and the exact sums since then."""
+
 
 def decay_rows(
-    place: Any, t_ms: Any, nanos: Any, risky: Any, minutes: Any, calls: Any, half_ms: Any, long_half_ms: Any,
-    s_t_ms: Any, s_weighted: Any, s_money: Any, s_minutes: Any, s_calls: Any, s_usual: Any, s_since_ms: Any, s_sum_nanos: Any, s_sum_calls: Any,
-    o_weighted: Any, o_money: Any, o_minutes: Any, o_calls: Any, o_usual: Any, o_sum_nanos: Any, o_sum_calls: Any,
+    place: Any, t_ms: Any, started_ms: Any, nanos: Any, risky: Any, talk_ms: Any, calls: Any, number: Any, half_ms: Any, long_half_ms: Any,
+    s_t_ms: Any, s_weighted: Any, s_calls: Any, s_usual: Any, s_usual_money: Any, s_since_ms: Any, s_sum_nanos: Any, s_sum_calls: Any,
+    s_sum_talk_ms: Any, s_top: Any, s_lead: Any, s_begin_ms: Any, s_begin_nanos: Any, s_begin_calls: Any, s_begin_talk_ms: Any,
+    s_before_ms: Any, s_before_nanos: Any, s_before_calls: Any, s_before_talk_ms: Any,
+    floats: Any, ints: Any,
 ) -> None:  # fmt: skip
-    """Add rows to their subjects; `o_*` get what each row sees: itself and earlier rows. `o_usual` is what the short sum would be
-    at the subject's long average, this row left out."""
+    """Add rows to their subjects; `floats` and `ints` get what each row sees. `usual` is what the short sum would be at the subject's long
+    average, this row left out.
+
+    Two windows of two half-lives each follow one another: a row that comes later than that begins the next one, and after a silence of a
+    half-life both begin anew. `top` is the majority vote of Boyer and Moore with money for votes: where one number has more than half of
+    what the short sum holds, that is it.
+    """
+    window_ms = 2 * half_ms
     for i in range(len(place)):
         p = place[i]
         money = nanos[i] * 1e-9
         weighted = risky[i]
+        t = t_ms[i]
         if s_since_ms[p] == 0:
-            s_since_ms[p] = t_ms[i]
-            s_t_ms[p] = t_ms[i]
-        gap = t_ms[i] - s_t_ms[p]
-        o_usual[i] = s_usual[p] * 2.0 ** (-max(gap, 0) / long_half_ms) * (half_ms / long_half_ms)
+            s_since_ms[p] = t
+            s_t_ms[p] = t
+        gap = t - s_t_ms[p]
+        floats[1, i] = s_usual[p] * 2.0 ** (-max(gap, 0) / long_half_ms) * (half_ms / long_half_ms)
         if gap >= 0:
             short = 2.0 ** (-gap / half_ms)
+            long = 2.0 ** (-gap / long_half_ms)
             s_weighted[p] = s_weighted[p] * short + weighted
-            s_money[p] = s_money[p] * short + money
-            s_minutes[p] = s_minutes[p] * short + minutes[i]
             s_calls[p] = s_calls[p] * short + calls[i]
-            s_usual[p] = s_usual[p] * 2.0 ** (-gap / long_half_ms) + weighted
-            s_t_ms[p] = t_ms[i]
+            s_lead[p] *= short
+            s_usual[p] = s_usual[p] * long + weighted
+            s_usual_money[p] = s_usual_money[p] * long + money
+            s_t_ms[p] = t
+            ran = t - s_begin_ms[p]
+            if s_begin_ms[p] == 0 or gap >= half_ms or ran >= 2 * window_ms:
+                s_before_ms[p], s_before_nanos[p], s_before_calls[p], s_before_talk_ms[p] = 0, 0, 0, 0
+                s_begin_ms[p], s_begin_nanos[p], s_begin_calls[p], s_begin_talk_ms[p] = 0, 0, 0, 0
+            elif ran >= window_ms:
+                s_before_ms[p], s_before_nanos[p] = s_begin_ms[p], s_begin_nanos[p]
+                s_before_calls[p], s_before_talk_ms[p] = s_begin_calls[p], s_begin_talk_ms[p]
+                s_begin_ms[p], s_begin_nanos[p], s_begin_calls[p], s_begin_talk_ms[p] = t, 0, 0, 0
+            if s_begin_ms[p] == 0:  # its first call began before its first row did, where a row is a whole call
+                s_begin_ms[p] = min(t, max(started_ms[i], t - int(window_ms)))
         else:  # a late row has faded already
             short = 2.0 ** (gap / half_ms)
+            long = 2.0 ** (gap / long_half_ms)
             s_weighted[p] += weighted * short
-            s_money[p] += money * short
-            s_minutes[p] += minutes[i] * short
             s_calls[p] += calls[i] * short
-            s_usual[p] += weighted * 2.0 ** (gap / long_half_ms)
+            s_usual[p] += weighted * long
+            s_usual_money[p] += money * long
+            weighted *= short
+        if number[i] == s_top[p]:
+            s_lead[p] += weighted
+        elif weighted > s_lead[p]:
+            s_top[p], s_lead[p] = number[i], weighted - s_lead[p]
+        else:
+            s_lead[p] -= weighted
         s_sum_nanos[p] += nanos[i]
         s_sum_calls[p] += calls[i]
-        o_weighted[i] = s_weighted[p]
-        o_money[i] = s_money[p]
-        o_minutes[i] = s_minutes[p]
-        o_calls[i] = s_calls[p]
-        o_sum_nanos[i], o_sum_calls[i] = s_sum_nanos[p], s_sum_calls[p]
+        s_sum_talk_ms[p] += talk_ms[i]
+        s_begin_nanos[p] += nanos[i]
+        s_begin_calls[p] += calls[i]
+        s_begin_talk_ms[p] += talk_ms[i]
+        floats[0, i], floats[2, i], floats[3, i], floats[4, i] = s_weighted[p], s_usual_money[p], s_calls[p], s_lead[p]
+        ints[0, i], ints[1, i], ints[2, i] = s_sum_nanos[p], s_sum_calls[p], s_sum_talk_ms[p]
+        ints[3, i], ints[4, i] = s_since_ms[p], s_top[p]
+        ints[5, i] = s_before_ms[p] if s_before_ms[p] else s_begin_ms[p]
+        ints[6, i] = s_before_nanos[p] + s_begin_nanos[p]
+        ints[7, i] = s_before_calls[p] + s_begin_calls[p]
+        ints[8, i] = s_before_talk_ms[p] + s_begin_talk_ms[p]
 
 
 decay: Any = numba.njit(cache=True)(decay_rows)

@@ -7,19 +7,22 @@ hours and days; a second of an hour that has passed is added to no later one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
 import polars as pl
 
+from core.alert_words import what_of, words_of
 from core.config import Caps, Policy
+from core.facts import Facts, Share
 from core.ids import derived_id
-from core.money import in_range, to_text
+from core.money import in_range
 from core.orders import Finding, Key
 from core.safety import Protected, refusal
 from detectors.caps import crossed
-from detectors.policy import CAP_WORDS, Alert, Verdict, order_of, running
+from detectors.destination import prefix_destination
+from detectors.policy import Alert, Verdict, order_of, running
 from detectors.policy import forget as forget_alerts
 from detectors.recent import EXAMPLES
 
@@ -27,9 +30,7 @@ SHARE = 0.05
 """Of what all accounts together do in a range: whoever does less is not ordered against when the range is over its cap."""
 SECONDS = 60
 """Event seconds of which calls a second are remembered: a cut may bring more of one that an earlier cut began."""
-NAMED = 3  # accounts that a reason names
-
-WORDS = {"carrier": "carrier", "trunk_group": "trunk group", "trunk": "trunk", "range": "range"}
+NAMED = 3  # accounts that an alert names
 
 
 class Subject(NamedTuple):
@@ -136,23 +137,27 @@ def _say(
         finding_id = derived_id("finding", tenant, f"cap_{which}", kind, subject, currency, t_ms // policy.episode_ms)
         alert = alerts[name] = Alert(finding_id, t_ms, t_ms, t_ms, 0, 0, 0, 0, score)
     alert.said_ms, alert.issues = t_ms, alert.issues + 1
-    reason = words_of(of, total, which, value, line)
     keys: list[Key] = []
+    refusals: list[str] = [] if kind == "range" else ["warns"]
+    reason = what_of(facts_of(of, total, which, value, line, (), "", 0))
     for account in _shares(total) if kind == "range" and score >= policy.order_score else ():
         key = Key(tenant=tenant, account=account, b_range=subject)
         order = order_of(key, alert, t_ms, total.learned_ms, reason, policy, by="watch")
         if no := refusal(order, protected, automatic=True):
-            reason = f"{reason}; account {account} is not blocked: {no}"
+            refusals.append(no)
             continue
         verdict.orders.append(order)
         keys.append(key)
+    if kind == "range" and not keys and not refusals:
+        refusals.append("score" if score < policy.order_score else "no account")
+    facts = facts_of(of, total, which, value, line, [key.account for key in keys], "; ".join(refusals), policy.order_ttl_ms)
     verdict.findings.append(
         Finding(
             finding_id=alert.finding_id, tenant=tenant, detector=f"cap_{which}", subject_kind=kind, subject=subject,
             detected_at_ms=alert.detected_at_ms, first_ms=alert.first_ms, last_ms=alert.last_ms, calls=total.hour_calls,
             exposure_nanos=in_range(total.day_nanos if which == "money_day" else total.hour_nanos), currency=currency,
-            score=round(alert.score, 3), reason=reason, example_call_ids=list(total.examples), key=keys[0] if keys else None,
-            learned_ms=total.learned_ms,
+            score=round(alert.score, 3), reason=words_of(facts), example_call_ids=list(total.examples), key=keys[0] if keys else None,
+            learned_ms=total.learned_ms, facts=facts,
         )
     )  # fmt: skip
 
@@ -165,21 +170,26 @@ def _shares(total: Total) -> list[str]:
     return [account for share, account in sorted(mine) if -share >= SHARE * whole and share]
 
 
-def words_of(of: Subject, total: Total, which: str, value: int, line: int) -> str:
-    """Why, in a sentence.
+def facts_of(of: Subject, total: Total, which: str, value: int, line: int, ordered: Sequence[str], no_block: str, ttl_ms: int) -> Facts:
+    """The facts of a breach. `ordered`: the accounts of a range that are ordered against.
 
     >>> total = Total(hour_nanos=12 * 10**9, shares={"acme": [8 * 10**9, 3], "blue": [4 * 10**9, 1]})
-    >>> words_of(Subject("t1", "range", "88213", "EUR"), total, "money_hour", 12 * 10**9, 10**10)
-    'range 88213 over all accounts: money this hour 12 EUR, the cap is 10; acme 8, blue 4'
+    >>> facts = facts_of(Subject("t1", "range", "88213", "EUR"), total, "money_hour", 12 * 10**9, 10**10, ["acme", "blue"], "", 3_600_000)
+    >>> print(words_of(facts))
+    All accounts together have spent 12.00 EUR this hour on calls to +882 13… (international networks); the cap is 10.00 EUR. \
+The most: acme 8.00 EUR, blue 4.00 EUR. Ordered for 1 hour: new calls of acme, blue to +882 13… are refused.
     """
-    is_money = which.startswith("money")
-    amounts = (f"{to_text(value)} {of.currency}".strip(), to_text(line)) if is_money else (str(value), str(line))
-    whose = f"{WORDS[of.kind]} {of.name}" + (" over all accounts" if of.kind in ("range", "trunk") else "")
     at = 0 if total.hour_nanos > 0 else 1
-    parts = [f"{one} {to_text(total.shares[one][0]) if at == 0 else total.shares[one][1]}" for one in _shares(total)[:NAMED]]
-    more = len(_shares(total)) - NAMED
-    who = f"; {', '.join(parts)}" + (f" and {more} more" if more > 0 else "") if parts else ""
-    return f"{whose}: {CAP_WORDS[which]} {amounts[0]}, the cap is {amounts[1]}{who}"
+    most = [one for one in _shares(total) if not ordered or one in ordered]
+    is_range = of.kind == "range"
+    to = prefix_destination(of.name) if is_range else None
+    return Facts(
+        subject_kind=of.kind, name="" if is_range else of.name, b_range=of.name if is_range else "", cap=which, value=in_range(value),
+        limit=line, currency=of.currency, calls=total.hour_calls, nanos=in_range(total.hour_nanos), code=to.code if to else "",
+        country=to.country if to else "", country_name=to.name if to else "", number_kind=to.kind if to else "",
+        shares=[Share(one, in_range(total.shares[one][at])) for one in most[:NAMED]], more_accounts=max(0, len(most) - NAMED),
+        shares_are_money=at == 0, action="block" if ordered else "", ttl_ms=ttl_ms if ordered else 0, no_block=no_block,
+    )  # fmt: skip
 
 
 def forget(state: Totals, now_ms: int) -> None:

@@ -31,6 +31,8 @@ def risk_of(b_number: str) -> Risk:
 
     >>> risk_of("431234567").kind, risk_of("881612345678").kind, risk_of("37190012345").kind, risk_of("").kind
     ('ordinary', 'satellite', 'premium', 'ordinary')
+    >>> risk_of("18765551234").country, risk_of("12125551234").country, risk_of("77012345678").country, risk_of("447911123456").country
+    ('JM', 'US', 'KZ', 'GB')
     """
     if len(b_number) < 7:
         return Risk(ORDINARY, "", WEIGHTS[ORDINARY])
@@ -40,7 +42,7 @@ def risk_of(b_number: str) -> Risk:
     national = b_number[len(str(code)) :]
     regions = COUNTRY_CODE_TO_REGION_CODE[code]
     kind, where = UNALLOCATED, regions[0]
-    for region in regions:
+    for region in _regions_of(code, national[: LEADING.get(code, 2)]) or regions:
         general, premium, shared = _patterns(region, code)
         if general is None or not general.fullmatch(national):
             continue
@@ -54,6 +56,28 @@ def risk_of(b_number: str) -> Risk:
     if code in SATELLITE_CODES:
         kind = SATELLITE
     return Risk(kind, where, WEIGHTS[kind])
+
+
+LEADING = {1: 4, 39: 5, 44: 5}
+"""So many digits behind a shared country code tell the country, 2 of other codes: 264 of +1 is Anguilla."""
+
+
+@lru_cache(maxsize=65_536)
+def _regions_of(code: int, leading: str) -> tuple[str, ...]:
+    """Of the countries that share a code, the one that these digits belong to; () = the digits do not tell.
+
+    >>> _regions_of(1, "2642"), _regions_of(1, "2125"), _regions_of(7, "70"), _regions_of(43, "66")
+    (('AI',), (), ('KZ',), ())
+    """
+    regions = COUNTRY_CODE_TO_REGION_CODE[code]
+    if len(regions) == 1:
+        return ()
+    found = []
+    for region in regions:
+        data = PhoneMetadata.metadata_for_region(region, None)
+        if data is not None and data.leading_digits and re.match(data.leading_digits, leading):
+            found.append(region)
+    return tuple(found[:1])
 
 
 @lru_cache(maxsize=1024)

@@ -133,6 +133,7 @@ def merge(states: Iterable[State], secret: bytes) -> State:
         whole.calls |= state.calls
         whole.alerts |= state.alerts
         whole.recent |= state.recent
+        whole.dialled |= state.dialled
         whole.gathered += state.gathered
         for mine, theirs in ((whole.burst, state.burst), (whole.caps, state.caps)):
             for name, columns in theirs.items():
@@ -152,6 +153,8 @@ def spread(whole: State, partitions: int, judges: int) -> tuple[list[State], int
     calls = _calls(whole.calls, whole.partitions, partitions)
     ranges = whole.burst["range"]
     homes = {key: int(ranges["home"][place]) for key in whole.recent if (place := ranges.find(key)) >= 0}
+    accounts = whole.burst["unpriced_crowd"]
+    homes |= {key: int(accounts["home"][place]) for key in whole.dialled if (place := accounts.find(key)) >= 0}
     states = []
     for number in range(1, judges + 1):
         mine = partitions_of_judge(number, judges, partitions)
@@ -159,6 +162,7 @@ def spread(whole: State, partitions: int, judges: int) -> tuple[list[State], int
         state.calls = {p: calls[p] for p in mine}
         state.alerts = {name: alert for name, alert in whole.alerts.items() if _in(alert.home, partitions, mine)}
         state.recent = {key: shown for key, shown in whole.recent.items() if _in(homes.get(key, -1), partitions, mine)}
+        state.dialled = {key: shown for key, shown in whole.dialled.items() if _in(homes.get(key, -1), partitions, mine)}
         state.gathered = [rows.filter(rows["partition"].is_in(mine)) for rows in whole.gathered]
         for to, columns_of in ((state.burst, whole.burst), (state.caps, whole.caps)):
             for name, columns in columns_of.items():

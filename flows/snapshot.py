@@ -29,10 +29,10 @@ import numpy as np
 import polars as pl
 
 from core.flight import Calls, Flight, Ring
-from detectors import burst, caps
 from detectors.columns import Columns
 from detectors.policy import Alert
 from detectors.recent import Recent
+from detectors.unpriced import Dialled
 from flows.batches import from_value, to_value
 from flows.step import State
 from flows.sums import together
@@ -64,8 +64,9 @@ class _CallsImage(msgspec.Struct):
     hung: dict[str, Flight]
     closed: dict[str, tuple[int, int, str, bool]]
     rows: dict[int, int]
-    rings: dict[str, tuple[bytes, bytes, int, dict[int, int]]]
+    rings: dict[str, tuple[bytes, bytes, int]]
     forgotten: dict[str, int] = {}
+    ahead: dict[str, dict[int, int]] = {}
 
 
 class _Image(msgspec.Struct):
@@ -77,6 +78,7 @@ class _Image(msgspec.Struct):
     columns: dict[str, dict[str, tuple[str, bytes]]]  # "burst/account" -> column -> dtype, bytes
     gathered: bytes = b""  # flows.sums.ADDED, an Arrow stream
     partitions: int = 0
+    dialled: dict[int, list[str]] = {}
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,7 @@ class Frozen:
     columns: dict[str, dict[str, Any]]
     gathered: list[pl.DataFrame]
     partitions: int
+    dialled: bytes
     next_offsets: Mapping[int, int]
 
 
@@ -100,7 +103,8 @@ def freeze(state: State) -> Frozen:
         encode(
             _CallsImage(
                 c.partition, c.next_offset, c.config_version, c.now_ms, c.complete_to_ms, c.flights, c.hung, c.closed, c.rows,
-                {boot: (ring.seqs.tobytes(), ring.hashes.tobytes(), ring.top, dict(ring.ahead)) for boot, ring in c.rings.items()}, c.forgotten,
+                {boot: (ring.seqs.tobytes(), ring.hashes.tobytes(), ring.top) for boot, ring in c.rings.items()}, c.forgotten,
+                {boot: ring.ahead for boot, ring in c.rings.items() if ring.ahead},
             )
         )
         for c in state.calls.values()
@@ -108,7 +112,8 @@ def freeze(state: State) -> Frozen:
     columns = {f"burst/{level}": held.copy() for level, held in state.burst.items()}
     columns |= {f"caps/{watched}": held.copy() for watched, held in state.caps.items()}
     offsets = {partition: held.next_offset for partition, held in state.calls.items()}
-    return Frozen(state.secret, calls, encode(state.alerts), encode(state.recent), columns, list(state.gathered), state.partitions, offsets)
+    alerts, recent, dialled = encode(state.alerts), encode(state.recent), encode(state.dialled)
+    return Frozen(state.secret, calls, alerts, recent, columns, list(state.gathered), state.partitions, dialled, offsets)
 
 
 def pack(frozen: Frozen) -> bytes:
@@ -119,7 +124,10 @@ def pack(frozen: Frozen) -> bytes:
     alerts = msgspec.msgpack.decode(frozen.alerts, type=dict[str, Alert])
     recent = msgspec.msgpack.decode(frozen.recent, type=Recent)
     gathered = to_value(together(frozen.gathered))
-    return msgspec.msgpack.encode(_Image(LAYOUT, frozen.secret, frozen.calls, alerts, recent, columns, gathered, frozen.partitions))
+    dialled = msgspec.msgpack.decode(frozen.dialled, type=Dialled)
+    return msgspec.msgpack.encode(
+        _Image(LAYOUT, frozen.secret, frozen.calls, alerts, recent, columns, gathered, frozen.partitions, dialled)
+    )
 
 
 def unpack(data: bytes) -> State:
@@ -127,7 +135,7 @@ def unpack(data: bytes) -> State:
     image = msgspec.msgpack.decode(data, type=_Image)
     if image.layout not in (1, LAYOUT):
         raise SnapshotError(f"the snapshot has layout {image.layout}, this release reads {LAYOUT}: start the release that wrote it, or a newer one")
-    state = State(image.secret, alerts=image.alerts, recent=image.recent, partitions=image.partitions)
+    state = State(image.secret, alerts=image.alerts, recent=image.recent, partitions=image.partitions, dialled=image.dialled)
     if image.gathered and (gathered := from_value(image.gathered)).height:
         state.gathered = [gathered]
     for encoded in image.calls:
@@ -135,13 +143,18 @@ def unpack(data: bytes) -> State:
         state.calls[c.partition] = Calls(
             partition=c.partition, next_offset=c.next_offset, config_version=c.config_version, now_ms=c.now_ms,
             complete_to_ms=c.complete_to_ms, flights=c.flights, hung=c.hung, closed=c.closed, rows=c.rows,
-            rings={boot: Ring(_array("q", seqs), _array("q", hashes), top, ahead) for boot, (seqs, hashes, top, ahead) in c.rings.items()}, forgotten=c.forgotten,
+            rings={
+                boot: Ring(_array("q", seqs), _array("q", hashes), top, c.ahead.get(boot, {}))
+                for boot, (seqs, hashes, top) in c.rings.items()
+            },
+            forgotten=c.forgotten,
         )  # fmt: skip
     held = {
         group: {name: np.frombuffer(raw, np.dtype(dtype)) for name, (dtype, raw) in arrays.items()} for group, arrays in image.columns.items()
     }
-    state.burst = {level: Columns.restore(columns.dtypes, held[f"burst/{level}"]) for level, columns in burst.new_state().items()}
-    state.caps = {watched: Columns.restore(columns.dtypes, held[f"caps/{watched}"]) for watched, columns in caps.new_state().items()}
+    # What a state of an earlier release lacks begins empty.
+    for group, of in (("burst", state.burst), ("caps", state.caps)):
+        of.update({name: Columns.restore(new.dtypes, held[f"{group}/{name}"]) for name, new in of.items() if f"{group}/{name}" in held})
     if image.layout == 1:
         _from_layout_1(state)
     return state

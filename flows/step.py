@@ -1,6 +1,7 @@
 """The one stateful step: `judge(state, messages)`, a composition of pure stages.
 
-    decode -> number -> assemble -> rate -> accrue -> features -> concentrate -> by account -> by a_number -> by b_range -> by cap -> hits -> decide
+    decode -> number -> assemble -> rate -> accrue -> features -> unpriced -> concentrate -> by account -> by a_number -> by b_range -> by cap
+      -> hits -> decide
 
 The same function runs live, in replay, in back-tests and in a notebook. What it says of a record depends on that record and earlier ones
 of its partition alone, never on how the stream was cut into batches.
@@ -12,21 +13,25 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from core import schemas
 from core.calls import assemble
 from core.decode import Message, decode, decode_tick
+from core.facts import UNPRICED
 from core.flight import Calls
 from core.numbers import DialPlan, number
 from core.orders import BlockOrder, Finding
 from core.record import TICK_KEY
 from core.work import Work
-from detectors import burst, caps
+from detectors import burst, caps, unpriced
 from detectors.columns import Columns
-from detectors.features import features
+from detectors.features import UNREADABLE_KINDS, features
 from detectors.policy import Alert, decide, forget, hits
 from detectors.recent import Memory, Recent
+from detectors.unpriced import Dialled, DialledSoFar
 from flows import rows, sums
 from rating.accrue import accrue
 from rating.contracts import Contracts
@@ -44,6 +49,7 @@ class State:
     caps: dict[str, Columns] = field(default_factory=caps.new_state)
     alerts: dict[str, Alert] = field(default_factory=dict)
     recent: Recent = field(default_factory=dict)
+    dialled: Dialled = field(default_factory=dict)  # of calls to numbers that cannot be read or priced
     gathered: list[pl.DataFrame] = field(default_factory=list)  # flows.sums.ADDED since the last tick
     partitions: int = 0  # of `calls`, over which the accounts of this state are spread; 0 = nobody has said yet
 
@@ -130,12 +136,21 @@ def _judge(state: State, piece: Piece, contracts: Contracts, dedupe: bool, uniqu
     work = assemble(state.calls, decoded, contracts.silence, dedupe=dedupe, unique_ids=unique_ids)
     bill = rate(work, decoded.records, contracts)
     steps = accrue(work, bill)
-    frame = features(work, steps.nanos, steps.minutes, steps.calls, steps.flying, _currencies(work, bill, contracts), state.secret)
+    currencies = _currencies(work, bill, contracts)
+    frame = features(work, steps.nanos, steps.minutes, steps.calls, steps.flying, currencies, _no_rate(work, bill), state.secret)
+    sights: dict[str, burst.Sight] = {}
+    frame, apart = unpriced.by_account(state.burst, frame, contracts.policy)
+    if apart is not None:
+        sights[UNPRICED] = apart
     frame = burst.concentrate(state.burst["range"], frame, contracts.policy)
     for level in burst.LEVELS:
-        frame = burst.by_subject(state.burst[level], frame, level, contracts.policy)
-    found = hits(frame, caps.by_cap(state.caps, frame, contracts.caps, contracts.first_seen))
-    verdict = decide(state.alerts, found, frame, contracts.policy, contracts.protected, Memory(state.recent, frame))
+        frame, sights[level] = burst.by_subject(state.burst[level], frame, level, contracts.policy)
+    breaches = caps.by_cap(state.caps, frame, contracts.caps, contracts.first_seen)
+    breaches += caps.by_unpriced_cap(state.caps[UNPRICED], frame, contracts.unpriced_caps)
+    memories = Memory(state.recent, frame), DialledSoFar(state.dialled, _dialled(work, frame, decoded.records))
+    verdict = decide(
+        state.alerts, hits(frame, breaches), frame, sights, contracts.policy, contracts.protected, *memories, contracts.currency_of
+    )
     if decoded.ticks and state.alerts:
         forget(state.alerts, min(calls.now_ms for calls in state.calls.values()) - 2 * 86_400_000)
     state.gathered, ended = sums.gather(state.gathered, work, frame, decoded, contracts.caps)
@@ -147,6 +162,29 @@ def _judge(state: State, piece: Piece, contracts: Contracts, dedupe: bool, uniqu
         orders=verdict.orders,
         places=verdict.places,
     )
+
+
+def _no_rate(work: Work, bill: Bill) -> npt.NDArray[np.bool_]:
+    """Answered rows whose number is in no rate of the deck that would have priced it. Nobody pays for an emergency call."""
+    answered = np.asarray(work.answered, bool) & np.asarray([kind != "emergency" for kind in work.b_kind], bool)
+    return answered & (((bill.sell_deck >= 0) & (bill.sell_rate < 0)) | ((bill.buy_deck >= 0) & (bill.buy_rate < 0)))
+
+
+def _dialled(work: Work, frame: pl.DataFrame, records: pl.DataFrame) -> list[tuple[int, int, str]]:
+    """Of rows of `frame` to numbers that cannot be read or priced: (row, the account's subject, what was dialled)."""
+    odd = np.flatnonzero((frame["odd"] != 0).to_numpy())
+    if not len(odd):
+        return []
+    found: list[tuple[int, int, str]] = []
+    at, keys, kinds = frame["i"].to_list(), frame["k_unpriced"].to_list(), frame["b_kind"].to_list()
+    for row in odd.tolist():
+        record = work.row[at[row]]
+        if record < 0:  # a tick told of the call, not a record
+            continue
+        raw = records["b_raw"][record]
+        if raw or kinds[row] in UNREADABLE_KINDS - {"invalid", "alpha"}:
+            found.append((row, keys[row], raw))
+    return found
 
 
 def _currencies(work: Work, bill: Bill, contracts: Contracts) -> list[str]:

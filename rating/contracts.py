@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.config import Account, Caps, Config, Policy, Trunk, faults
+from core.config import Account, Caps, Config, Policy, Trunk, UnpricedCaps, faults
 from core.numbers import DialPlan
 from core.safety import Protected
 from rating.decks import Deck
@@ -51,6 +51,7 @@ class Contracts:
     plans: Mapping[tuple[str, str], DialPlan]  # (tenant, trunk) -> its dial plan
     plan: DialPlan  # of a trunk that we do not know
     caps: Mapping[str, Mapping[tuple[str, str], Caps]]  # account | destination | SPANNING -> (tenant, name) -> its caps, where it has any
+    unpriced_caps: Mapping[tuple[str, str], UnpricedCaps]  # (tenant, account) -> its caps, where it has any
     first_seen: frozenset[tuple[str, str]]  # accounts whose first call to a country is told
     policy: Policy
     protected: Protected
@@ -136,6 +137,7 @@ def compile_contracts(config: Config, decks: Mapping[str, Deck]) -> Contracts:
                 )
             },
         },
+        unpriced_caps={(a.tenant, a.name): a.unpriced_caps for a in config.accounts if a.unpriced_caps != UnpricedCaps()},
         first_seen=frozenset((a.tenant, a.name) for a in config.accounts if a.first_seen_destination),
         policy=config.policy,
         protected=Protected(

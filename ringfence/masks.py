@@ -62,6 +62,8 @@ _EDGE = r"(?:(?<![\w.])|(?<=\D\.)|(?<=\\x[0-9a-f]{2})|(?<=\\u[0-9a-fA-F]{4})|(?<
 """A run of digits begins here: not within a word (an id) nor behind a decimal point; escapes in reprs, JSON and URLs are no words."""
 
 _RULES = {
+    # A number as it was dialled (core.alert_words): it could not be read, so anything may stand between its digits.
+    "quoted": r"“[^”]{0,512}",
     # A password in an address, up to the last @ of the word: it may hold one itself.
     "address": r"(?P<_before>[A-Za-z][\w+.-]{0,30}://[^\s/:@]{0,256}:)\S{1,512}(?=@)",
     "scheme": r"(?P<_scheme>\b(?:Bearer|Basic)\s+)[^\s\"',;]+",
@@ -113,6 +115,8 @@ def _replaced(found: re.Match[str]) -> str:
         return f"{{{len(whole)} characters of a record}}"
     if kind in ("uri", "personal"):
         return _hidden_in(whole)
+    if kind == "quoted":
+        return hidden(whole) if sum(c.isdigit() for c in whole) >= LEAST else whole
     if kind in ("dialled", "run"):
         return hidden(whole)
     return whole

@@ -84,7 +84,7 @@ def key_of(tenant: str, account: str, trunk: str, a_number: str, b_range: str, p
         caller = number_of(a_number, plan) if a_number else ""
         called = range_of(b_range, plan) if b_range else ""
     except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
+        give_up(str(error))
     return Key(tenant=tenant, account=account, ingress_trunk=trunk, a_number=caller, b_range=called)
 
 

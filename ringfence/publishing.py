@@ -127,7 +127,7 @@ def _parties(said: Said) -> list[str]:
             seen[tenant, row.name] += 1
             if seen[tenant, row.name] == 2:
                 faults.append(f"{place}.{'b_range' if part == 'ranges' else 'name'}: there is {WORDS[part]} {row.name!r} already")
-            for field in ("caps", "destination_caps"):
+            for field in ("caps", "destination_caps", "unpriced_caps"):
                 faults += _negative(getattr(row, field, Caps()), f"{place}.{field}")
     faults += _negative(config.policy, "policy")
     for at, plan in enumerate(config.dial_plans):

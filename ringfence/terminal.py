@@ -65,18 +65,17 @@ class Terminal:
 
     def alert(self, finding: Finding) -> None:
         """A finding, with its reason in words."""
-        exposure = money(finding.exposure_nanos, finding.currency)
         self.tell(f"{clock(finding.detected_at_ms)}  ALERT  {finding.reason}", "bold yellow")
-        self.say(f"                 {finding.calls} calls, {exposure} at stake, {finding.score:.1f} times the line", "dim")
 
     def block(self, order: BlockOrder) -> None:
-        """An order on its way to the switches; its reason is the alert's."""
+        """An order on its way to the switches; its reason is the alert's. One that a person decides on waits in the books."""
         key = order.key
         who = f"account {key.account}" if key.account else f"trunk {key.ingress_trunk}"
         caller = f", caller {key.a_number}" if key.a_number else ""
         to = f", to {key.b_range}..." if key.b_range else ", to every number"
-        life = span(order.expires_at_ms - order.created_at_ms)
-        self.tell(f"{clock(order.created_at_ms)}  BLOCK  {who}{caller}{to} for {life}   {key.text()}", "bold red")
+        life = span(order.expires_at_ms - order.learned_ms)
+        verb = "ASK  " if order.ask else "BLOCK"
+        self.tell(f"{clock(order.created_at_ms)}  {verb}  {who}{caller}{to} for {life}   {key.text()}", "bold red")
 
     def line(
         self, pulse: Pulse, blocks: Mapping[str, int], parts: Mapping[str, bool], now_ms: int, silent: Sequence[str] = ()

@@ -123,7 +123,8 @@ def take(conn: Connection, order: BlockOrder, at: Rules) -> str:
     """Decides on one order and writes it into the books. Returns its status, or `repeated` or `conflict` for an id that is
     there already."""
     if kept := orders.find(conn, order.order_id):
-        if msgspec.structs.replace(kept.order, expires_at_ms=kept.facts_expire_at_ms) == order:
+        # Whether it waits for a person is its status in the books, not a part of the order.
+        if msgspec.structs.replace(kept.order, expires_at_ms=kept.facts_expire_at_ms, ask=order.ask) == order:
             return "repeated"
         audit.note(conn, "dispatcher", "another order with a known id", order.order_id, order.key.text(), at.now_ms)
         return "conflict"
@@ -177,6 +178,8 @@ def decide(conn: Connection, order: BlockOrder, at: Rules) -> Decision:
         return Decision(counted.stands, "issued again")
     if row := lists.met(at.denied, key):
         return Decision(counted.stands, f"{row.kind} {row.value} is on the deny list: {row.why}", opened_key=True)
+    if order.ask:
+        return Decision("waiting", "the policy leaves this block to a person (unpriced_blocks: ask)")
     if limit := reached(at.limits, key, counted.opened, counted.subjects, None):
         return Decision("waiting", limit)
     if at.answered is not None:

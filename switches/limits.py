@@ -37,16 +37,20 @@ def reached(limits: Limits, key: Key, opened_in_minute: int, blocked: Set[Subjec
     >>> few = Limits(orders_a_minute=2, distinct_subjects=1)
     >>> one, two = Key(tenant="t", account="x"), Key(tenant="t", account="y")
     >>> reached(few, one, 0, set(), None), reached(few, one, 2, set(), None)
-    ('', '2 orders in the last minute, and the limit is 2')
+    ('', '2 new blocks were ordered in the last minute; more than 2 in a minute need a person')
     >>> reached(few, two, 0, {subject(one)}, None), reached(few, one, 0, set(), (400, 1000))
-    ('2 callers would be blocked at once, and the limit is 1', 'it would refuse 40 % of the last hour, and the limit is 30 %')
+    ('2 callers would be blocked at once; more than 1 need a person', \
+'all blocks together would have refused 400 of the 1,000 answered calls of the last hour (40 %); more than 30 % need a person')
     """
     if opened_in_minute >= limits.orders_a_minute:
-        return f"{opened_in_minute} orders in the last minute, and the limit is {limits.orders_a_minute}"
+        return f"{opened_in_minute:,} new blocks were ordered in the last minute; more than {limits.orders_a_minute:,} in a minute need a person"
     subjects = len(blocked) + (subject(key) not in blocked)
     if subjects > limits.distinct_subjects:
-        return f"{subjects} callers would be blocked at once, and the limit is {limits.distinct_subjects}"
+        return f"{subjects:,} callers would be blocked at once; more than {limits.distinct_subjects:,} need a person"
     if answered and answered[1] >= limits.answered_at_least and answered[0] > limits.answered_share * answered[1]:
         share = 100 * answered[0] // answered[1]
-        return f"it would refuse {share} % of the last hour, and the limit is {100 * limits.answered_share:.0f} %"
+        return (
+            f"all blocks together would have refused {answered[0]:,} of the {answered[1]:,} answered calls of the last hour ({share} %); "
+            f"more than {100 * limits.answered_share:.0f} % need a person"
+        )
     return ""

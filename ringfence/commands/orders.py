@@ -11,8 +11,9 @@ from ringfence import options
 from ringfence.options import Home, Who, Why
 
 EPILOG = """
-An order waits for a person when a limit is reached (orders a minute, distinct callers, share of the last hour's calls) or when it
-meets the allow list. It is never dropped in silence, and it never stands by itself.
+An order waits for a person when a limit is reached (orders per minute, distinct callers, share of the last hour's calls), when it
+meets the allow list, or when the policy leaves it to people: calls to numbers that cannot be read or priced (`unpriced_blocks: ask`).
+It is never dropped in silence, and it never stands by itself.
 
 **Examples**
 
@@ -37,6 +38,7 @@ def orders(
 ) -> None:
     """The newest block orders and what became of each; or approve or deny one that waits."""
     from books import orders as kept_orders
+    from core.alert_words import counted
     from ringfence import by_hand
 
     settings, now_ms = options.settings_of(home), time.time_ns() // 1_000_000
@@ -51,7 +53,8 @@ def orders(
                     done = kept_orders.deny(conn, deny, options.login(who), why, now_ms).order_ids
             except kept_orders.Refused as refused:
                 options.give_up(str(refused))
-            typer.echo(f"{len(done)} orders {'stand' if approve else 'lifted'}.")
+            stands = "stands" if len(done) == 1 else "stand"
+            typer.echo(f"{counted(len(done), 'order')} {stands if approve else 'lifted'}.")
             if done and (later := by_hand.not_at_the_switches(conn, "this", now_ms)):
                 typer.echo(later)
             return

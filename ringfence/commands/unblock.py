@@ -44,6 +44,7 @@ def unblock(
 ) -> None:
     """Let calls pass again, and keep automatic orders from refusing them again."""
     from books import orders
+    from core.alert_words import counted
     from ringfence import by_hand
 
     settings, name, now_ms = options.settings_of(home), options.login(who), time.time_ns() // 1_000_000
@@ -67,7 +68,7 @@ def unblock(
         except ValueError as refused:
             options.give_up(f"Not lifted: {refused}")
         later = by_hand.not_at_the_switches(conn, "its end", now_ms, key.tenant) if lifted.order_ids else ""
-    typer.echo(f"{key.text()}: {len(lifted.order_ids)} orders lifted; no automatic order that overlaps it stands for {for_}.")
+    typer.echo(f"{key.text()}: {counted(len(lifted.order_ids), 'order')} lifted; no automatic order that overlaps it stands for {for_}.")
     for kept in lifted.still:
         typer.echo(
             f"Still blocked by {kept.order.by}: {kept.order.key.text()} ({kept.order.order_id}); lift that key if it is meant."

@@ -25,6 +25,7 @@ from books import (
 )
 from books.emergency import CRISIS_LINES, EU, countries, emergency_numbers, lifelines
 from core.config import Account, Caps, Carrier, Config, Trunk
+from core.facts import Facts
 from core.orders import Finding, Key
 
 NOW = 1_795_000_000_000
@@ -150,6 +151,11 @@ def test_a_later_word_about_a_finding_replaces_the_earlier(conn):
     alerts.upsert(conn, finding(10), NOW)
     alerts.upsert(conn, finding(20), NOW + 1)
     assert alerts.count(conn) == 1 and alerts.find(conn, "finding-1") == finding(20)
+    for facts in (Facts(subject_kind="unpriced", account="acme", dialled=["1#2\x00", "”"], usual_nanos=0), None):
+        alerts.upsert(conn, finding(21, facts=facts), NOW + 2)
+        assert alerts.find(conn, "finding-1") == finding(21, facts=facts)
+    alerts.upsert(conn, finding(22, facts=Facts(subject_kind="account", account="a" * 9_000)), NOW + 3)
+    assert alerts.find(conn, "finding-1") == finding(22), "more than any of ours has: the reason stands for it"
 
 
 def test_a_lease_has_one_holder_and_its_number_only_rises(conn):

@@ -49,7 +49,7 @@ def test_traffic_is_shown_exactly_a_second_and_as_sums(page, house):
     shown = text(page(clock=lambda: now_ms).refreshed().html)
     assert "Sold 0.4000 EUR a second" in shown, "4.000000001 EUR over ten seconds"
     assert "4.00 EUR in 15 min" in shown and "7.00 USD in 15 min" in shown
-    assert "2.00 EUR in 15 min, without 1 calls across currencies" in shown, "no margin is made of two currencies"
+    assert "2.00 EUR in 15 min, without 1 call across currencies" in shown, "no margin is made of two currencies"
     money = handed.sources().traffic("").value.money
     assert sorted(one.sell for one in money.values()) == [Decimal("1"), Decimal("3.000000001")]
 
@@ -66,7 +66,7 @@ def test_what_became_of_every_record_adds_up_and_is_counted_by_day(page, house):
 
 def test_a_record_without_a_fate_is_told_aloud(page, house):
     house.records("rated", "mislaid")
-    assert "THE SUM DOES NOT HOLD: 1 records have no fate" in text(page().refreshed().html)
+    assert "THE SUM DOES NOT HOLD: 1 record is unaccounted for" in text(page().refreshed().html)
 
 
 def test_an_alert_and_its_block_are_told_with_reason_exposure_and_switch(page, house):
@@ -84,7 +84,7 @@ def test_a_block_that_no_switch_has_confirmed_is_told_as_one_on_its_way(page, ho
     with writing(house.engine) as conn:
         deliveries.make_due(conn, deliveries.of_one_key(conn, with_order), 1)
     shown = text(page().refreshed().html)
-    assert "k1 is being told" in shown and "1" in shown
+    assert "k1 has not confirmed it yet" in shown and "1" in shown
 
 
 def test_a_warehouse_that_is_down_leaves_the_last_figures_and_the_blocks(page, house):
@@ -248,7 +248,7 @@ def test_each_tenant_is_shown_alone_or_all_together(page, house):
     looking.run().refreshed()
     assert "blue" in looking.html and "acme" not in looking.html
     assert "GBP" in looking.html and "5.00 EUR" not in text(looking.html)
-    assert "Received 1 = 0 rated + 1 events" in text(looking.html)
+    assert "Received 1 = 0 rated + 1 event" in text(looking.html)
 
 
 # --- strangers' text ---

@@ -90,7 +90,7 @@ def test_a_caller_without_an_account_is_an_alert_and_never_an_order():
 def test_a_prefix_that_the_deck_lacks_is_watched_by_its_minutes():
     day = Day(contracts())
     day.calls(40, "99890123", talk_s=1800)
-    assert "of no known price" in day.findings[0].reason
+    assert "at no known price" in day.findings[0].reason
     assert "t1/account:acme/a:4366012345678/b:99890123" in day.ordered()
 
 
@@ -134,9 +134,9 @@ def test_forgetting_leaves_other_partitions_alone():
 @pytest.mark.parametrize(
     ("caps", "detector", "words", "ordered"),
     [
-        (Caps(money_hour_nanos=10**10), "cap_money_hour", "money this hour 10.02, the cap is 10", True),
-        (Caps(money_day_nanos=10**10), "cap_money_day", "money this day 10.02, the cap is 10", True),
-        (Caps(calls_per_second=0), "cap_calls_per_second", "calls in a second 1, the cap is 0", True),
+        (Caps(money_hour_nanos=10**10), "cap_money_hour", "acme has spent 10.02 EUR this hour; its cap is 10.00 EUR.", True),
+        (Caps(money_day_nanos=10**10), "cap_money_day", "acme has spent 10.02 EUR today (UTC); its cap is 10.00 EUR.", True),
+        (Caps(calls_per_second=0), "cap_calls_per_second", "acme has begun 1 call in one second; its cap is 0.", True),
     ],
 )
 def test_a_cap_is_a_line_that_the_operator_drew(caps, detector, words, ordered):
@@ -185,4 +185,4 @@ def test_money_has_its_currency_also_where_the_last_record_moved_none():
     day.judge(journal_key("t1", "acme", "in"), setup)
     assert len(day.findings) > spent, "it is said again each minute"
     assert {finding.currency for finding in day.findings} == {"EUR"}
-    assert not any("of no known price" in finding.reason for finding in day.findings)
+    assert not any("at no known price" in finding.reason for finding in day.findings)

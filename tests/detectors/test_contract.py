@@ -30,11 +30,13 @@ rows = st.lists(
 def run_decay(loop, state: Columns, table) -> list[np.ndarray]:
     subject, t_ms, nanos, weight, minutes, calls, _ = (np.asarray(column) for column in zip(*table, strict=True))
     n = len(table)
-    out = [np.zeros(n) for _ in range(5)] + [np.zeros(n, np.int64) for _ in range(2)]
-    names = ("t_ms", "weighted", "money", "minutes", "calls", "usual", "since_ms", "sum_nanos", "sum_calls")
-    risky = nanos * 1e-9 * weight
-    loop(state.places(subject.tolist()), t_ms, nanos, risky, minutes, calls, HALF_MS, LONG_MS, *(state[name] for name in names), *out)
-    return out
+    floats, ints = np.zeros((len(decay.FLOATS), n)), np.zeros((len(decay.INTS), n), np.int64)
+    talk_ms = np.rint(minutes * 60_000).astype(np.int64)
+    loop(
+        state.places(subject.tolist()), t_ms, t_ms - talk_ms, nanos, nanos * 1e-9 * weight, talk_ms, calls, 1_882_000 + nanos % 3,
+        HALF_MS, LONG_MS, *(state[name] for name in decay.HELD), floats, ints,
+    )  # fmt: skip
+    return [*floats, *ints]
 
 
 def run_fade(loop, state: Columns, table) -> list[np.ndarray]:
@@ -52,10 +54,18 @@ def run_count(loop, state: Columns, table) -> list[np.ndarray]:
     return out
 
 
+def run_count_unpriced(loop, state: Columns, table) -> list[np.ndarray]:
+    subject, t_ms, talk_ms, answers, flying = (np.asarray([row[i] for row in table]) for i in (0, 1, 2, 5, 6))
+    out = [np.zeros(len(table), np.int64) for _ in range(3)]
+    loop(state.places(subject.tolist()), t_ms, answers, talk_ms, flying, *(state[name] for name in caps.UNPRICED_COLUMNS), *out)
+    return out
+
+
 STAGES = {
     "decay": (run_decay, decay.decay, decay.decay_rows, decay.COLUMNS),
     "fade": (run_fade, decay.fade, decay.fade_rows, decay.FADING),
     "count": (run_count, caps.count, caps.count_rows, caps.COLUMNS),
+    "count unpriced": (run_count_unpriced, caps.count_unpriced, caps.count_unpriced_rows, caps.UNPRICED_COLUMNS),
 }
 
 

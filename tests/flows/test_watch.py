@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterable
 
 import msgspec
@@ -238,7 +239,8 @@ def test_an_order_names_the_accounts_that_fill_the_range(from_one):
     of_ranges = [f for f in map(msgspec.json.decode, findings) if f["subject_kind"] == "range"]
     assert {order["key"]["b_range"] for order in map(msgspec.json.decode, orders)} == {f["subject"] for f in of_ranges}
     assert all(order["key"]["account"] and order["by"] == "watch" for order in map(msgspec.json.decode, orders))
-    assert all("over all accounts: money this hour" in f["reason"] and ", the cap is 20; " in f["reason"] for f in of_ranges)
+    assert all(re.match(r"All accounts together have spent \d+\.\d\d EUR this hour on calls to \+", f["reason"]) for f in of_ranges)
+    assert all("; the cap is 20.00 EUR. The most: " in f["reason"] and "are refused." in f["reason"] for f in of_ranges)
     # Carriers and groups warn: nobody there can be told to stop.
     assert {f["subject_kind"] for f in map(msgspec.json.decode, findings)} == {"range", "carrier", "trunk_group"}
 

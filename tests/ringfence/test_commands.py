@@ -83,13 +83,53 @@ def test_a_block_that_is_not_clear_is_not_guessed(house: House, words: list[str]
 
 
 def test_what_is_no_number_is_refused_with_the_reason(house: House):
-    assert "is not 1 to 15 digits" in house.run("block", "--account", "local", "--b-range", "88%", "--why", "w", exit_code=1)
+    for wrong in ("88%", "0664", "alice", "", "+", "1234567890123456"):
+        if wrong:
+            assert "means no range" in house.run("block", "--account", "local", "--b-range", wrong, "--why", "w", exit_code=1)
+    for wrong in ("01 50500 88", "0043", "alice", "+", "12345678901234567", "43664111222.0"):
+        assert "means no number" in house.run("block", "--account", "local", "--a-number", wrong, "--why", "w", exit_code=1)
+    with reading(house.engine) as conn:
+        assert orders.select(conn) == []
+
+
+@pytest.mark.parametrize(
+    ("typed", "b_range"), [("+88213", "88213"), ("0088213", "88213"), ("+88 2-13", "88213"), ("00 43 (0)664", "43664"), ("88213", "88213")]
+)
+def test_a_range_is_read_as_a_call_is_and_shown_as_it_was_understood(house: House, typed: str, b_range: str):
+    assert f"/b:{b_range} is blocked" in house.run("block", "--account", "local", "--b-range", typed, "--why", "w")
+    house.run("unblock", "--account", "local", "--b-range", typed, "--why", "w")
+    with reading(house.engine) as conn:
+        assert {(kept.order.key.b_range, kept.status) for kept in orders.select(conn)} == {(b_range, "lifted")}
+
+
+@pytest.mark.parametrize(
+    ("typed", "listed", "said"),
+    [
+        ("0043 1 505-00-99", "4315050099", "number 4315050099 (read as +4315050099) is protected"),
+        ("+43(0)15050099", "4315050099", "(read as +4315050099)"),
+        ("*31#0043 15050099", "4315050099", "(read as +4315050099)"),
+        ("4315050099", "4315050099", "number 4315050099 is protected"),
+        ("+116 123", "116123", "is protected"),
+        ("000", "000", "number 000 is protected"),
+        ("0112", "0112", "number 0112 is protected"),
+    ],
+)
+def test_a_protected_number_is_read_as_a_call_is_and_shown_as_it_was_understood(house: House, typed: str, listed: str, said: str):
+    assert said in house.run("protect", "--number", typed, "--why", "w")
+    with reading(house.engine) as conn:
+        assert [row.value for row in lists.every(conn, "protected") if row.why == "w"] == [listed]
+    house.run("protect", "--remove", "--number", typed, "--why", "w")
+
+
+def test_a_number_that_protects_nothing_is_refused(house: House):
+    for wrong in ("01 50500 88", "0043", "alice", "004312", "+", "12345678901234567"):
+        assert "means no number" in house.run("protect", "--number", wrong, "--why", "w", exit_code=1)
 
 
 def test_unblock_lifts_the_key_and_suppresses_it(house: House):
     house.run("block", "--account", "local", "--b-range", "88213", "--why", "pumped")
     said = house.run("unblock", "--account", "local", "--b-range", "88213", "--why", "theirs", "--who", "ops")
-    assert "1 orders lifted" in said and "for 24h" in said
+    assert "1 order lifted" in said and "for 24h" in said
     with reading(house.engine) as conn:
         assert [kept.status for kept in orders.select(conn)] == ["lifted"]
         assert [s.why for s in suppressions.live(conn, NOW_MS)] == ["theirs"]
@@ -157,8 +197,8 @@ def test_an_order_that_waits_is_approved_or_denied_by_a_person(house: House):
             )  # fmt: skip
             orders.keep(conn, order, automatic=True, status="waiting", why="31 orders in the last minute", now_ms=NOW_MS)
     assert house.run("orders", "--waiting").count("waiting: 31 orders in the last minute") == 2
-    assert "1 orders stand" in house.run("orders", "--approve", "order-1", "--why", "confirmed")
-    assert "1 orders lifted" in house.run("orders", "--deny", "order-2", "--why", "a campaign")
+    assert "1 order stands" in house.run("orders", "--approve", "order-1", "--why", "confirmed")
+    assert "1 order lifted" in house.run("orders", "--deny", "order-2", "--why", "a campaign")
     assert "order order-2 is not waiting: it is lifted" in house.run("orders", "--deny", "order-2", "--why", "again", exit_code=1)
     assert "order-1  standing" in house.run("orders")
 

@@ -39,6 +39,7 @@ accounts:
   - name: bakery
     sell_deck: basic
     caps: {money_hour: 120.50, concurrent_calls: 30}
+    unpriced_caps: {calls_hour: 20, minutes_hour: 60}
     first_seen_destination: yes
 carriers:
   - {name: alpha}
@@ -47,7 +48,7 @@ trunks:
   - {name: out, carrier: alpha}
 dial_plans:
   - {name: at, country_code: 43, international_prefix: 00, trunk_prefix: 0, emergency: [112, 122]}
-policy: {half_life: 10m, account_floor: 60}
+policy: {half_life: 10m, account_floor: 60, unpriced_blocks: automatic}
 """
 DECK = "prefix,price_per_min,first_s,next_s\n43,{price},1,1\n"
 
@@ -149,6 +150,10 @@ def test_who_is_gone_is_said(mine: Path, home: Path):
         ("sell_deck: basic", "sel_deck: basic", "accounts[0].sel_deck: there is no such key; sell_deck?"),
         ("120.50", "a lot", "accounts[0].caps.money_hour: 'a lot' is not a decimal amount"),
         ("120.50", "-1", "accounts[0].caps.money_hour: must not be negative"),
+        ("calls_hour: 20", "calls_hour: -3", "accounts[0].unpriced_caps.calls_hour: must not be negative"),
+        ("minutes_hour: 60", "minutes_hour: 1h", "accounts[0].unpriced_caps.minutes_hour: '1h' is not a whole number"),
+        ("minutes_hour: 60", "minutes_our: 60", "accounts[0].unpriced_caps.minutes_our: there is no such key; minutes_hour?"),
+        ("unpriced_blocks: automatic", "unpriced_blocks: no", "policy.unpriced_blocks: 'no' is none of ask, automatic, never"),
         ("120.50", "0.0000000001", "more than 9 decimals"),
         ("concurrent_calls: 30", "concurrent_calls: 3.5", "accounts[0].caps.concurrent_calls: '3.5' is not a whole number"),
         ("first_seen_destination: yes", "first_seen_destination: perhaps", "'perhaps' is neither yes nor no"),

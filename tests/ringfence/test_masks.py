@@ -36,6 +36,10 @@ HIDDEN = [
     ("a bearer's token", "Authorization: Bearer abc-DEF_123", "Authorization: Bearer ***"),
     ("a header", "X-Ringfence-Token: abc", "X-Ringfence-Token: ***"),
     ("JSON with a token", '{"collector_token":"abc","n":1}', '{"collector_token":"***","n":1}'),
+    ("a number that could not be read", "dialled as “1234#88 213-12 345”, “1#2”", "dialled as “1234#8* ***-** ***”, “1#2”"),
+    ("one that looks like money", "dialled as “1234567.89”", "dialled as “1234***.**”"),
+    ("one in parts", "dialled as “664 12 34 56 7”", "dialled as “664 12 ** ** *”"),
+    ("a caller in an alert", "Caller +436641234567 of acme is sending", "Caller +43664******* of acme is sending"),
     ("a word of configuration", "password=hunter2 user=rf", "password=*** user=rf"),
 ]
 KEPT = [

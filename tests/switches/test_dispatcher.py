@@ -8,6 +8,7 @@ import threading
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from books import alerts, audit, deliveries, lists, orders, reading, suppressions, switches, writing
@@ -233,6 +234,44 @@ def test_at_the_limit_of_a_minute_an_order_waits_for_a_person(house):
     house.order(Key(tenant="t1", account="a4"), "order-4")
     dispatcher.step()
     assert house.status("order-4") == "standing", "a minute later there is room"
+
+
+def test_an_order_that_asks_waits_for_a_person_and_stands_once_it_is_approved(house):
+    dispatcher = house.dispatcher()
+    asked = house.order(ACME, "one", ask=True)
+    dispatcher.step()
+    assert house.status("one") == "waiting" and "leaves this block to a person" in house.why("one")
+    assert house.switch.lookup("t1", "acme", "", "", "88213999") == ""
+    house.write(msgspec.json.encode(asked))  # a judge that was killed says it again
+    dispatcher.step()
+    with reading(house.engine) as conn:
+        assert not audit.last(conn, verb="another order with a known id")
+    with writing(house.engine) as conn:
+        orders.approve(conn, "one", "ann", "their PBX is hacked", house.clock())
+    house.order(ACME, "two", ask=True)
+    dispatcher.step()
+    assert house.status("one") == "standing" == house.status("two")
+    assert house.switch.lookup("t1", "acme", "", "", "88213999")
+
+
+@pytest.mark.parametrize("first", [{}, {"ask": False}])
+def test_an_order_that_asks_is_no_step_back_where_its_key_is_blocked_already(house, first):
+    dispatcher = house.dispatcher()
+    house.order(ACME, "one", **first)
+    house.order(ACME, "two", ask=True)
+    dispatcher.step()
+    assert house.status("one") == "standing" == house.status("two")
+
+
+def test_a_denied_order_that_asks_does_not_ask_again(house):
+    dispatcher = house.dispatcher()
+    house.order(ACME, "one", ask=True)
+    dispatcher.step()
+    with writing(house.engine) as conn:
+        orders.deny(conn, "one", "ann", "a fax machine", house.clock())
+    house.order(ACME, "two", ask=True)
+    dispatcher.step()
+    assert house.status("two") == "suppressed"
 
 
 def test_the_limit_of_subjects_counts_callers_not_ranges(house):

@@ -1,0 +1,66 @@
+"""Alerts as the page shows them: what happened, and what the books say was done."""
+
+from __future__ import annotations
+
+import pytest
+
+from books.orders import Kept
+from core.facts import Facts
+from core.orders import BlockOrder, Finding, Key
+from core.words import masked
+from dashboards.promises import Alert
+from dashboards.shown import alert, words_now
+
+NOW_MS = 1_772_438_400_000
+KEY = Key(tenant="t1", account="acme", a_number="436641234567", b_range="960900")
+FACTS = Facts(
+    subject_kind="b_range", account="acme", a_number="436641234567", calls=42, window_ms=360_000, nanos=24_450_000_000, currency="EUR",
+    b_range="960900", code="960", country="MV", country_name="Maldives", number_kind="premium rate", action="block", ttl_ms=3_600_000,
+)  # fmt: skip
+
+
+def finding(facts: Facts | None = FACTS) -> Finding:
+    return Finding(
+        finding_id="f", tenant="t1", detector="burst", subject_kind="b_range", subject="acme/436641234567>960900", detected_at_ms=NOW_MS,
+        first_ms=NOW_MS, last_ms=NOW_MS, calls=42, exposure_nanos=24_450_000_000, currency="EUR", score=2.0, reason="as it was written",
+        example_call_ids=[], key=KEY, facts=facts,
+    )  # fmt: skip
+
+
+def kept(status: str, why: str = "", by: str = "") -> Kept:
+    order = BlockOrder(
+        order_id="o", key=KEY, action="refuse", created_at_ms=NOW_MS, learned_ms=NOW_MS, expires_at_ms=NOW_MS + 3_600_000, finding_id="f",
+        reason="r",
+    )  # fmt: skip
+    return Kept(order, True, status, why, NOW_MS, by, NOW_MS, NOW_MS + 3_600_000)
+
+
+@pytest.mark.parametrize(
+    ("order", "done"),
+    [
+        (kept("standing"), "New calls of caller +436641234567 of acme to +960 900… are refused until 09:00:00."),
+        (kept("shadow"), "In shadow, so nothing is refused: new calls of caller +436641234567 of acme to +960 900… would be, until 09:00:00."),
+        (kept("waiting", "31 orders"), "Nothing is refused yet: the order waits for a person: 31 orders."),
+        (kept("lifted", by="anna"), "Not refused any more: lifted by anna."),
+        (kept("expired"), "The block is over."),
+        (kept("refused", "account acme is protected"), "Not refused: account acme is protected."),
+        (kept("stale", "too old"), "Not refused: too old."),
+        (None, "Ordered for 1 hour: new calls of caller +436641234567 of acme to +960 900… are refused."),
+    ],
+)
+def test_what_was_done_is_what_the_books_say(order, done):
+    words = words_now(finding(), order, NOW_MS)
+    assert words.startswith("Caller +436641234567 of acme is sending 42 calls to +960 900… (Maldives, premium rate): 24.45 EUR in 6 minutes")
+    assert words.endswith(done)
+
+
+def test_a_finding_without_facts_is_shown_as_it_was_written():
+    assert words_now(finding(None), kept("standing"), NOW_MS) == "as it was written"
+
+
+@pytest.mark.parametrize("dialled", ["1234#88213-12-345", "00 88 21 31 23", "+43(0)664*1234567", "12345678;x=9", "8.8.2.1.3.1.2"])
+def test_who_only_looks_sees_nobody_s_number(dialled):
+    facts = Facts(subject_kind="unpriced", account="acme", calls=9, talk_ms=1, dialled=[dialled], action="ask")
+    shown = alert(Alert(finding(facts), kept("waiting", "asked")), NOW_MS, masked)
+    assert "cannot be read or priced" in shown and dialled not in shown
+    assert dialled in alert(Alert(finding(facts), None), NOW_MS, lambda text, plain: text)
