@@ -222,6 +222,7 @@ def kamailio(settings: Settings) -> None:
             sip_port=settings.sip_port,
             control_listen=LOOPBACK,
             control_port=settings.control_port,
+            refuse_unrecorded=settings.refuse_unrecorded,
         )
 
     stop = until_signalled()

@@ -128,6 +128,17 @@ class Settings(BaseSettings):
         "Empty: that of a Kamailio that `up` starts.",
     )
 
+    switch_spool: str = Field(
+        "",
+        description="Where a Kamailio that `up` starts writes its records, and the shipper reads them: best a disk of its own, so that a full "
+        "home keeps none of them out. Empty: spool under home.",
+    )
+    refuse_unrecorded: bool = Field(
+        False,
+        description="true: a Kamailio that `up` starts lets no call in, but emergency calls, while its spool takes no records (they stand in "
+        "its log alone). false: calls go on.",
+    )
+
     tenant: str = Field("t1", pattern=r"^[A-Za-z0-9._@+-]{1,64}$", description="The tenant that a first start makes.")
     countries: str = Field(
         "*",
@@ -334,7 +345,7 @@ class Settings(BaseSettings):
     @property
     def spool_dir(self) -> Path:
         """Where a switch that `up` starts writes its records."""
-        return self.root / "spool"
+        return Path(self.switch_spool).absolute() if self.switch_spool else self.root / "spool"
 
     @property
     def run_dir(self) -> Path:

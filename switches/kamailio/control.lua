@@ -6,7 +6,7 @@ local TABLES = { blocks = true, shadow = true, protected = true, sources = true,
 local READ = { ["htable.get"] = true }
 local CLEARABLE = { blocks = true, shadow = true }
 local WRITE = { ["htable.sets"] = true, ["htable.setxs"] = true, ["htable.seti"] = true, ["htable.delete"] = true }
-local CTL_READ = { emergency_refused = true, boot = true, seq = true, hold = true, version = true, tables = true, fence = true }
+local CTL_READ = { emergency_refused = true, strangers_closed = true, boot = true, seq = true, hold = true, version = true, tables = true, fence = true }
 local CTL_WRITE = { hold = true, version = true, tables = true, lengths4 = true, lengths6 = true }
 
 local function quoted(body, at)

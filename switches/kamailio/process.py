@@ -93,6 +93,7 @@ def render(settings: Settings) -> Rendered:
         "accept_unknown": "false",
         "refuse_unrecorded": "true" if settings.refuse_unrecorded else "false",
         "emergency": "{ " + ", ".join(f'["{number}"] = true' for number in settings.emergency) + " }",
+        "control_port": str(int(settings.control_port)),
         "max_strangers": str(int(settings.max_strangers)),
         "max_per_stranger": str(int(settings.max_per_stranger)),
     }

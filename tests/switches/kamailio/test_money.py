@@ -360,3 +360,69 @@ def test_a_switch_without_a_carrier_says_503_and_records_it(new_bench: NewBench)
     bench.caller(refused(503), "4312345678").finish()
     (stop,) = bench.wait_for("stop")
     assert stop["sip_code"] == 503 and "carrier" not in stop
+
+
+@pytest.mark.parametrize("reason", ["Q.850;cause=1000", "Q.850 ;cause=" + "9" * 400, "Q.850;cause=128", "Q.850;cause=-1", "Q.850;cause=x"])
+@pytest.mark.parametrize("who", ["caller", "callee"])
+def test_no_reason_that_an_end_gives_makes_a_call_free(new_bench: NewBench, reason: str, who: str) -> None:
+    bench = new_bench()
+    with Phone("127.0.0.1", bench.carrier_ports[0]) as callee, Phone("127.0.0.2") as caller:
+        call = establish(caller, callee, bench.address, "4312345678")
+        time.sleep(0.4)
+        side, other = (call.caller, call.callee) if who == "caller" else (call.callee, call.caller)
+        bye = side.request("BYE", 9).replace(b"Content-Length", b"Reason: " + reason.encode() + b"\r\nContent-Length")
+        side.phone.send(bye, bench.address)
+        arrived, proxy = other.phone.wait_for(b"BYE")
+        other.phone.send(reply(arrived, 200, "OK"), proxy)
+        (stop,) = bench.wait_for("stop")
+    record = msgspec.json.decode(bench.lines()[-1], type=Record)
+    assert record.q850 is None and record.release_cause_text.startswith("Q.850")
+    assert 300 <= stop["end_ms"] - stop["answer_ms"] <= 700
+
+
+def test_no_request_inside_a_call_lengthens_it(new_bench: NewBench) -> None:
+    bench = new_bench(sources=(Source("127.0.0.2", "t1", "acme", "in-acme", max_call_s=2),))
+    with Phone("127.0.0.1", bench.carrier_ports[0]) as callee, Phone("127.0.0.2") as caller:
+        call = establish(caller, callee, bench.address, "4312345678")
+        for n in range(3):
+            time.sleep(0.5)
+            caller.send(call.caller.request("INFO", 10 + n), bench.address)
+            arrived, proxy = callee.wait_for(b"INFO")
+            callee.send(reply(arrived, 200, "OK"), proxy)
+        bye, proxy = callee.wait_for(b"BYE", 6)
+        callee.send(reply(bye, 200, "OK"), proxy)
+        (stop,) = bench.wait_for("stop")
+    assert stop["suspected_hung"] and stop["end_ms"] - stop["answer_ms"] < 4600
+
+
+def test_a_block_that_came_meanwhile_refuses_a_change_inside_the_call_and_the_call_goes_on(new_bench: NewBench) -> None:
+    bench = new_bench()
+    with Phone("127.0.0.1", bench.carrier_ports[0]) as callee, Phone("127.0.0.2") as caller:
+        call = establish(caller, callee, bench.address, "88213123456")
+        bench.block("t1|A|acme||88213")
+        caller.send(call.caller.request("INVITE", 10), bench.address)
+        assert caller.final() == 603
+        call.hang_up(call.caller)
+        (stop,) = bench.wait_for("stop")
+    (refused,) = bench.records("refused")
+    assert refused["dialog_id"] != stop["dialog_id"] and refused["order_id"] == "o-1" and refused["call_id"] == stop["call_id"]
+
+
+def test_a_call_whose_record_cannot_be_kept_is_let_in_only_if_the_operator_says_so(new_bench: NewBench) -> None:
+    for refuse in (True, False):
+        bench = new_bench(spool_span_s=1, refuse_unrecorded=refuse)
+        spool = bench.running.settings.spool_dir
+        spool.rename(spool.with_name("gone"))
+        time.sleep(1.1)
+        with Phone("127.0.0.1", bench.carrier_ports[0]) as callee, Phone("127.0.0.2") as caller:
+            for number, passes in (("4312345678", not refuse), ("112", True), ("*31%23112", True)):
+                caller.send(caller.invite(number, to=bench.address), bench.address)
+                if not passes:
+                    assert caller.final() == 503
+                    continue
+                invite_, proxy = callee.wait_for(b"INVITE")
+                callee.send(reply(invite_, 486, "Busy Here"), proxy)
+                assert caller.final() == 486
+        spool.with_name("gone").rename(spool)
+        bench.close()
+        spool.rename(spool.with_name(f"spool-{refuse}"))

@@ -29,7 +29,7 @@ def test_the_settings_on_the_page_are_taken() -> None:
     assert settings.sources[1].keepalive and settings.dial_plans[1].emergency == ("112", "122", "133", "144")
     assert settings.protected.numbers == ("116123", "4314004") and settings.protected.trunks == {"own-office"}
     cfg = render(settings).cfg
-    assert '$sht(sources=>203.0.113.0/28) = "t1|blue|blue-pbx|e164|14400|1";' in cfg
+    assert '$sht(sources=>203.0.113.0/28) = "t1|blue|blue-pbx|e164|14400|1||0";' in cfg
     assert "listen=udp:198.51.100.1:5060" in cfg and "@{" not in cfg
 
 
