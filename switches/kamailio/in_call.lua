@@ -227,7 +227,7 @@ function bye_taken()
     local at = tonumber(pv("$avp(rf_bye_at)") or "") or now_ms()
     local says = number_field("end_ms", at) .. (pv("$avp(rf_bye_says)") or "")
     if dialog == "" then -- of the boot before
-      if known ~= "" then emit("stop", at, known .. says) end
+      if known ~= "" then emit("stop", now_ms(), known .. says) end
       return
     end
     local forks, tag = KSR.htable, pv("$avp(rf_end_tag)") or ""
@@ -246,7 +246,7 @@ function bye_taken()
     set("$var(rf_callee_tag)", callee_tag or "-")
     set("$var(rf_last)", "1")
     forget_call(dialog)
-    emit("stop", at, tostring(live):match("^%d+(.*)$") .. says)
+    emit("stop", now_ms(), tostring(live):match("^%d+(.*)$") .. says)
   end)
 end
 
