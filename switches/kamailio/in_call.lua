@@ -135,6 +135,7 @@ function in_call(known)
   set("$var(rf_way)", "")
   guarded("in call", function()
     local method = pv("$rm")
+    if method == "INVITE" or method == "UPDATE" then set("$avp(rf_contact)", uri_of(pv("$hdr(Contact)")) or "") end
     if known == "1" then
       local side = sender()
       local asked_uri = pv("$ru")

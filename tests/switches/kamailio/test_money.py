@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import time
 from collections.abc import Callable
 
@@ -426,3 +427,23 @@ def test_a_call_whose_record_cannot_be_kept_is_let_in_only_if_the_operator_says_
         spool.with_name("gone").rename(spool)
         bench.close()
         spool.rename(spool.with_name(f"spool-{refuse}"))
+
+
+@pytest.mark.parametrize("who", ["caller", "callee"])
+@pytest.mark.parametrize("code", [200, 488])
+def test_an_end_that_moves_is_found_where_it_is_once_the_other_has_taken_it(new_bench: NewBench, who: str, code: int) -> None:
+    bench = new_bench()
+    with Phone("127.0.0.1", bench.carrier_ports[0]) as callee, Phone("127.0.0.2") as caller, Phone("127.0.0.2") as moved:
+        call = establish(caller, callee, bench.address, "4312345678")
+        side, other = (call.caller, call.callee) if who == "caller" else (call.callee, call.caller)
+        contact = f"Contact: <sip:moved@{moved.address}:{moved.port}>".encode()
+        side.phone.send(re.sub(rb"Contact: [^\r]*", contact, side.request("INVITE", 10)), bench.address)
+        arrived, proxy = other.phone.wait_for(b"INVITE")
+        own = f"Contact: <sip:end@{other.phone.address}:{other.phone.port}>\r\n".encode()
+        other.phone.send(reply(arrived, code, "Said", headers=own), proxy)
+        side.phone.wait_for(f"SIP/2.0 {code}".encode())
+        time.sleep(0.1)
+        other.phone.send(other.request("BYE", 20), bench.address)
+        arrived, proxy = (moved if code == 200 else side.phone).wait_for(b"BYE")
+        (moved if code == 200 else side.phone).send(reply(arrived, 200, "OK"), proxy)
+        bench.wait_for("stop", account="acme")
