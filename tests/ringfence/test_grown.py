@@ -55,7 +55,7 @@ class Grown:
             _env_file=None,
         )  # fmt: skip
         first_start.lay(self.settings)
-        place, now_ms = world(SEED), time.time_ns() // 1_000_000
+        place, now_ms = world(SEED, switches=("sim1",)), time.time_ns() // 1_000_000
         first_start.open_and_publish(self.settings, first_start.Start(place.config, place.decks, place.currency, (TENANT,)), now_ms)
         self.secrets = secrets_of(self.settings)
         self.switch = Loopback()
@@ -91,7 +91,7 @@ class Grown:
     def feed(self) -> None:
         """Posts batches until they are acknowledged."""
         start_ms = time.time_ns() // 1_000_000 - 20 * 60_000
-        deliveries_, _ = day(SEED, hours=0.3, calls_per_s=6.0, attack=True, start_ms=start_ms, place=world(SEED), outages=())
+        deliveries_, _ = day(SEED, hours=0.3, calls_per_s=6.0, attack=True, start_ms=start_ms, place=world(SEED, switches=("sim1",)), outages=())
         client, batch = connect(self.settings.collector_url, self.secrets.collector_token), list[bytes]()
 
         def post(complete_to_ms: int) -> None:

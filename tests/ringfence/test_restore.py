@@ -145,7 +145,7 @@ def test_a_lost_home_comes_back_and_nothing_old_is_blocked_again(tmp_path: Path)
         snapshot_s=1.0, orders_a_minute=1000, order_share=1.0, _env_file=None,
     )  # fmt: skip
     first_start.lay(settings)
-    place = world(SEED)
+    place = world(SEED, switches=("sim1",))
     first_start.open_and_publish(settings, first_start.Start(place.config, place.decks, place.currency, (TENANT,)), now_ms())
     secrets = load_or_make(settings.state_dir)
     first_start.connect_switch(settings, secrets, "sim1", "loopback", settings.control_url, True, now_ms())
