@@ -26,6 +26,9 @@ BLOCKED, UNKNOWN_SOURCE, UNREADABLE = 603, 403, 484
 
 EMERGENCY = "emergency"
 
+SHARED_CODES = ("1", "7")
+"""Country codes that several countries share: a plan with one of them names no country by itself."""
+
 Table = Callable[[str, str], str]
 """(table, key) -> value, "" = absent or expired. Tables: blocks, shadow, protected, after."""
 
@@ -151,6 +154,17 @@ def opened(asked: Asked, a: Number, plan: DialPlan) -> tuple[str, ...]:
     return (f"from|{_who(asked)}|{a.digits}", *([f"to|{_who(asked)}|{a.digits}"] if line else []))
 
 
+def _country_of_caller(asked: Asked, a: Number, plan: DialPlan) -> str:
+    """The country whose lines a caller may call after an emergency call, "" = none: the plan's, for a caller in it or withheld; where the
+    plan names no country, that of a caller whom the trunk is trusted for. What a caller claims opens no country."""
+    home = country(a.digits) if is_line(a.digits) else ""
+    if plan.country_code:
+        if home and country_code(a.digits) == plan.country_code:
+            return home
+        return plan.country_code if not a.digits and plan.country_code not in SHARED_CODES else ""
+    return home if a.digits.startswith(asked.caller_ranges or ("-",)) else ""
+
+
 def _follows_emergency(asked: Asked, a: Number, b: Number, plan: DialPlan, table: Table) -> bool:
     if b.digits and table("after", f"to|{_who(asked)}|{b.digits}"):
         return True
@@ -158,12 +172,7 @@ def _follows_emergency(asked: Asked, a: Number, b: Number, plan: DialPlan, table
         return False
     if b.kind in ("short", "service"):
         return True
-    if not is_line(b.digits):
-        return False
-    if is_line(a.digits):
-        return country(a.digits) == country(b.digits)
-    # The caller is withheld: the plan's country, where its code is one country's alone.
-    return plan.country_code not in ("", "1", "7") and country_code(b.digits) == plan.country_code
+    return is_line(b.digits) and country(b.digits) == _country_of_caller(asked, a, plan)
 
 
 # --- blocks ---

@@ -12,7 +12,7 @@ from typing import Any
 NAME_MOST, TEXT_MOST = 128, 2048
 
 TEXTS = {
-    "user_agent": TEXT_MOST, "from_raw": TEXT_MOST, "pai": TEXT_MOST, "diversion": TEXT_MOST, "sent_number": TEXT_MOST,
+    "a_raw": TEXT_MOST, "user_agent": TEXT_MOST, "from_raw": TEXT_MOST, "pai": TEXT_MOST, "diversion": TEXT_MOST, "sent_number": TEXT_MOST,
     "release_cause_text": TEXT_MOST, "src_ip": NAME_MOST, "attestation": NAME_MOST, "lrn": NAME_MOST, "order_id": NAME_MOST,
     "imei": NAME_MOST, "imsi": NAME_MOST, "cell": NAME_MOST,
 }  # fmt: skip

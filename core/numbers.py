@@ -226,6 +226,11 @@ def _without_tech_prefix(text: str, plan: DialPlan) -> str:
     return text
 
 
+def _could_be_e164(text: str, plan: DialPlan) -> bool:
+    """Whether a text without + may be a number in full, where such are dialled: then its beginning is no code. +1 has eleven digits."""
+    return plan.bare_is_e164 and text.isdigit() and text[0] != "0" and len(text) == (11 if text[0] == "1" else len(text)) <= 11
+
+
 def _without_caller_code(text: str, plan: DialPlan) -> str:
     """Without what is dialled to hide or show the caller's own number, where a number follows it."""
     for _ in range(3):
@@ -239,7 +244,7 @@ def _without_caller_code(text: str, plan: DialPlan) -> str:
             rest = text[len(code) :]
             begins = (plan.trunk_prefix if plan.trunk_prefix != "1" else "", plan.international_prefix, "+")
             whole = rest in plan.emergency or len(rest) == codes.bare or any(rest.startswith(b) for b in begins if b)
-            if text.startswith(code) and rest and whole:
+            if text.startswith(code) and rest and whole and not (_could_be_e164(text, plan) and rest not in plan.emergency):
                 return rest
     return text
 

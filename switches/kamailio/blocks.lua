@@ -6,7 +6,7 @@ local function hold_path() return SITE.run .. "/hold" end
 local function after_path() return SITE.run .. "/after-emergency" end
 
 local BLOCKED, UNKNOWN_SOURCE, UNREADABLE = 603, 403, 484
-local MOST_AFTER = 1000 -- lines that an account can open in two hours
+local MOST_AFTER = 100 -- lines that an account can open in two hours
 
 function hold_is_on()
   if tostring(KSR.htable.sht_get("ctl", "hold") or "0") == "1" then return true end
@@ -114,16 +114,27 @@ function load_after_emergency()
   end
 end
 
+-- The country whose lines a caller may call after an emergency call, "" = none: the plan's, for a caller in it or withheld; where the plan
+-- names no country, that of a caller whom the trunk is trusted for. What a caller claims opens no country.
+local function country_of_caller(call, plan)
+  local home = is_line(call.a_number) and country_of(call.a_number) or ""
+  local code = plan.country_code
+  if code ~= "" then
+    if home ~= "" and country_code(call.a_number) == code then return home end
+    return call.a_number == "" and code ~= "1" and code ~= "7" and code or "-"
+  end
+  for _, range in ipairs(call.caller_ranges) do
+    if call.a_number:sub(1, #range) == range and home ~= "" then return home end
+  end
+  return "-"
+end
+
 local function follows_emergency(call, plan)
   if call.b_number == "" then return false end
   if KSR.htable.sht_get("after", "to|" .. who(call) .. "|" .. call.b_number) then return true end
   if not KSR.htable.sht_get("after", "from|" .. who(call) .. "|" .. call.a_number) then return false end
   if call.b_kind == "short" or call.b_kind == "service" then return true end
-  if not is_line(call.b_number) then return false end
-  if is_line(call.a_number) then return country_of(call.a_number) == country_of(call.b_number) end
-  -- The caller is withheld: the plan's country, where its code is one country's alone.
-  local code = plan.country_code
-  return code ~= "" and code ~= "1" and code ~= "7" and country_code(call.b_number) == code
+  return is_line(call.b_number) and country_of(call.b_number) == country_of_caller(call, plan)
 end
 
 -- --- blocks ---

@@ -140,10 +140,15 @@ function on_reply()
   guarded("reply", function()
     local code, now = tonumber(pv("$rs")), now_ms()
     if code <= 100 then return end
+    -- A carrier that was left, or a call that has had its final answer: what comes from there is no sign of this call.
+    local branch = tonumber(pv("$T_branch_idx") or "")
+    local sent = tonumber(pv("$avp(rf_attempt)") or "0") - tonumber(pv("$avp(rf_unsent)") or "0")
+    if (pv("$avp(rf_over)") or "") ~= "" or (branch and branch + 1 < sent) then return end
     if (pv("$avp(rf_pdd)") or "") == "" then
       set("$avp(rf_pdd)", ms(math.max(0, now - tonumber(pv("$avp(rf_began)") or now))))
     end
     if code < 200 then
+      fork_heard("e")
       if (pv("$avp(rf_answered)") or "") ~= "" then return end -- overtaken by the answer in another worker
       local media = (tonumber(pv("$bs")) or 0) > 0
       local told = media and "$avp(rf_media)" or "$avp(rf_rang)"
@@ -163,7 +168,7 @@ function on_reply()
       remember_callee()
       KSR.htable.sht_sets("live", pv("$avp(rf_dialog)"), ms(now) .. answered)
     elseif code < 300 and pv("$tt") ~= pv("$dlg_var(rf_callee_tag)") then
-      fork_answered()
+      fork_heard("0")
     end
   end)
 end
@@ -186,6 +191,7 @@ function attempt_unsent()
     local now = now_ms()
     set("$avp(rf_code)", "503")
     set("$avp(rf_q850)", "")
+    set("$avp(rf_unsent)", ms(tonumber(pv("$avp(rf_unsent)") or "0") + 1))
     emit("attempt", now, attempt_fields() .. number_field("end_ms", now) .. number_field("sip_code", 503)
       .. text_field("release_cause_text", "not sent"))
   end)
@@ -195,6 +201,8 @@ end
 function ended_unanswered(side)
   guarded("stop", function()
     local now = now_ms()
+    set("$avp(rf_over)", "1")
+    forget_call(pv("$avp(rf_dialog)") or "")
     emit("stop", now, attempt_fields() .. number_field("end_ms", now) .. number_field("sip_code", pv("$avp(rf_code)") or 503)
       .. number_field("q850", pv("$avp(rf_q850)")) .. (',"release_side":"%s"'):format(side))
   end)
@@ -220,7 +228,7 @@ end
 function late_reply()
   guarded("late reply", function()
     local call = read_mark(route_headers("Record-Route"), pv("$ci") or "", pv("$ft") or "")
-    if not call or call.boot == boot_id() then return end
+    if not call or call.boot == boot_id() or not is_from_carrier() then return end
     if KSR.htable.sht_inc("late", call.boot .. "~" .. call.dialog) > 1 then return end -- a retransmission
     local code, now = tonumber(pv("$rs")), now_ms()
     if code < 300 then
@@ -242,7 +250,10 @@ function interim()
     KSR.htable.sht_iterator_end("rf_live")
     for _, value in ipairs(calls) do
       local answer, known = tostring(value):match("^(%d+)(.*)$")
-      if answer then
+      if answer and not is_up(known) then -- its dialog is gone without a word: it ends at this sign of life
+        forget_call(known:match('"dialog_id":"(%d+)"') or "")
+        emit("stop", now, known .. number_field("end_ms", now) .. ',"release_side":"switch","suspected_hung":true')
+      elseif answer then
         emit("interim", now, known .. number_field("interim_no", count) .. number_field("duration_ms", now - tonumber(answer)))
       end
     end

@@ -6,8 +6,8 @@
 --
 -- One INVITE may be answered by several forks. Each that the caller confirms is open until its own BYE is taken; the last one that
 -- closes ends the call. Table forks: `dialog||first` = the tags of the first, `dialog` = how many were confirmed beside it,
--- `dialog||closed` = how many have closed, `dialog|tag` = 0 answered,
--- 1 confirmed, 2 closed, with its target and routes.
+-- `dialog||closed` = how many have closed, `dialog|tag` = e rings,
+-- 0 answered, 1 confirmed, 2 closed, with its target and routes.
 
 local function pv(name) return KSR.pv.get(name) end
 local function set(name, value) KSR.pv.sets(name, value) end
@@ -40,12 +40,29 @@ local function recorded_routes()
   return before, behind, seen_ours
 end
 
-local function uri_of(contact) return contact and (contact:match("<([^<>]+)>") or contact:match("^%s*([^%s;,]+)")) or nil end
+local function uri_of(contact)
+  if not contact then return nil end
+  local plain = contact:gsub('"[^"]*"', "") -- a display name is no address
+  return plain:match("<([^<>]+)>") or plain:match("^%s*([^%s;,]+)")
+end
+
+-- Where a message came from, for an end that names no Contact.
+local function sent_from()
+  local address = pv("$si") or ""
+  if address:find(":", 1, true) then address = "[" .. address .. "]" end
+  return "sip:" .. address .. ":" .. tostring(pv("$sp") or "5060")
+end
+
+local function host_of(uri)
+  local host = (uri or ""):gsub("^%s*<?%a+:", ""):gsub("^[^@>]*@", "")
+  return host:match("^%[([^%]]+)%]") or host:match("^([^:;>?]+)")
+end
 
 -- The caller's end, as its INVITE names it. Before record_route(): every entry is of a proxy before us.
 function remember_caller()
   local before = recorded_routes()
-  set("$dlg_var(rf_caller)", uri_of(pv("$hdr(Contact)")) or "")
+  set("$dlg_var(rf_caller)", uri_of(pv("$hdr(Contact)")) or sent_from())
+  set("$dlg_var(rf_caller_ip)", pv("$si") or "")
   set("$dlg_var(rf_caller_routes)", table.concat(before, ","))
   set("$dlg_var(rf_caller_tag)", pv("$ft") or "")
 end
@@ -60,13 +77,43 @@ end
 
 -- The callee's end, as the first 2xx names it.
 function remember_callee()
-  set("$dlg_var(rf_callee)", uri_of(pv("$hdr(Contact)")) or "")
+  set("$dlg_var(rf_callee)", uri_of(pv("$hdr(Contact)")) or sent_from())
+  set("$dlg_var(rf_callee_ip)", pv("$si") or "")
   set("$dlg_var(rf_callee_routes)", table.concat(routes_to_callee(), ","))
   set("$dlg_var(rf_callee_tag)", pv("$tt") or "")
+  KSR.htable.sht_sets("forks", pv("$avp(rf_dialog)") .. "||id", pv("$ci") or "")
   KSR.htable.sht_sets("forks", pv("$avp(rf_dialog)") .. "||first", (pv("$ft") or "") .. "\t" .. (pv("$tt") or ""))
 end
 
 local function sender() return pv("$ft") == pv("$dlg_var(rf_caller_tag)") and "caller" or "callee" end
+
+-- Whether an address belongs to the account whose call it is.
+local function of_account(address, tenant, account, trunk)
+  local row = source_of(address)
+  if not row then return false end
+  local f = split(row, "|")
+  return f[1] == tenant and f[2] == account and f[3] == trunk
+end
+
+-- Whether an address is a carrier's, as the table of carriers names it.
+local function of_carrier(address)
+  for at = 1, 64 do
+    local row = KSR.htable.sht_get("carriers", ms(at))
+    if not row then return false end
+    if host_of("sip:" .. split(tostring(row), "|")[4]) == address then return true end
+  end
+  return false
+end
+
+-- Whether a request comes from where the end that it names can be: tags travel in the clear, and either end knows both.
+local function comes_from(side)
+  local address = pv("$si") or ""
+  if address == pv("$dlg_var(rf_" .. side .. "_ip)") or address == host_of(pv("$dlg_var(rf_" .. side .. ")")) then return true end
+  if address == host_of(uri_of(pv("$dlg_var(rf_" .. side .. "_routes)"))) then return true end
+  if side == "callee" then return of_carrier(address) end
+  local f = split(pv("$dlg_var(rf_asked)") or "", "|")
+  return of_account(address, f[1], f[2], f[3])
+end
 
 -- Sends the request to the other end. `$dlg_var`s are those of its dialog; `target` and `routes` of a further fork stand before them.
 local function point_to(other, target, routes)
@@ -76,15 +123,6 @@ local function point_to(other, target, routes)
   set("$var(rf_routes)", routes)
   local first = uri_of(routes ~= "" and routes or nil)
   if first then set("$du", first) else KSR.pv.unset("$du") end
-end
-
--- An ACK inside a known call. Its Route was taken off already.
-function point()
-  guarded("ack", function()
-    local other = sender() == "caller" and "callee" or "caller"
-    local target = pv("$dlg_var(rf_" .. other .. ")")
-    if target and target ~= "" then set("$ru", target) end
-  end)
 end
 
 -- The mark of a request inside a call, and which side sent it: the caller's tag is in From or in To.
@@ -97,12 +135,20 @@ function marked_call()
   return call, call and "callee" or nil
 end
 
+-- The host that a request goes to behind us: of the first Route that is not ours, else of the Request-URI.
+local function next_hop()
+  for entry in route_headers("Route"):gmatch("<[^<>]+>[^,]*") do
+    if not entry:find(";rf=", 1, true) then return host_of(uri_of(entry)) end
+  end
+  return host_of(pv("$ru"))
+end
+
 -- The callee's tag, from the side of the one who sends.
 local function fork_tag(side) return (side == "caller" and pv("$tt") or pv("$ft")) or "" end
 
 -- state, target, routes of a further fork: "" = none has answered with this tag.
 local function fork_of(dialog, tag)
-  local state, target, routes = tostring(KSR.htable.sht_get("forks", dialog .. "|" .. tag) or ""):match("^(%d)\t(.-)\t(.*)$")
+  local state, target, routes = tostring(KSR.htable.sht_get("forks", dialog .. "|" .. tag) or ""):match("^([%de])\t(.-)\t(.*)$")
   return state or "", target, routes
 end
 
@@ -110,23 +156,42 @@ local function set_fork(dialog, tag, state, target, routes)
   KSR.htable.sht_sets("forks", dialog .. "|" .. tag, state .. "\t" .. (target or "") .. "\t" .. (routes or ""))
 end
 
--- The 2xx of a further fork: its tag may be confirmed now.
-function fork_answered()
-  local dialog = pv("$avp(rf_dialog)")
-  if dialog and fork_of(dialog, pv("$tt") or "") == "" then
-    set_fork(dialog, pv("$tt") or "", "0", uri_of(pv("$hdr(Contact)")), table.concat(routes_to_callee(), ","))
+-- A reply of a fork with a To tag: where its requests go. `state` e: it rings, and requests before the answer (PRACK, UPDATE) may go
+-- there; 0: it has answered beside another, and may be confirmed now.
+function fork_heard(state)
+  local dialog, tag = pv("$avp(rf_dialog)"), pv("$tt") or ""
+  if not dialog or tag == "" then return end
+  local before = fork_of(dialog, tag)
+  if before == "" or (before == "e" and state == "0") then
+    set_fork(dialog, tag, state, uri_of(pv("$hdr(Contact)")) or sent_from(), table.concat(routes_to_callee(), ","))
   end
 end
 
--- The caller confirms a further fork: from now on it is one more that must be hung up.
-function fork_confirmed()
-  guarded("fork", function()
+-- An ACK: of a known call it goes to the other end; of a further fork it confirms that one. What has ended is not acknowledged.
+function acknowledged(known)
+  guarded("ack", function()
+    if known == "1" then
+      local other = sender() == "caller" and "callee" or "caller"
+      if (pv("$dlg_var(rf_answered)") or "") == "" then return end
+      set("$var(rf_way)", "dialog")
+      return point_to(other)
+    end
     local call, side = marked_call()
-    if not call or side ~= "caller" or call.boot ~= boot_id() then return end
+    if not call then return end
+    if call.boot ~= boot_id() then
+      set("$var(rf_way)", "mark") -- the only thing that it can do is to end the resending of a 200
+      return
+    end
     local state, target, routes = fork_of(call.dialog, fork_tag(side))
-    if state ~= "0" then return end
-    set_fork(call.dialog, fork_tag(side), "1", target, routes)
-    KSR.htable.sht_inc("forks", call.dialog)
+    local caller_tag, callee_tag = tags_of(call.dialog)
+    if side ~= "caller" or state == "" or state == "e" or not caller_tag then return end
+    if KSR.dialog.dlg_get(pv("$ci"), caller_tag, callee_tag) < 0 then return end
+    set("$var(rf_way)", "dialog")
+    point_to("callee", target, routes)
+    if state == "0" then -- from now on it is one more that must be hung up
+      set_fork(call.dialog, fork_tag(side), "1", target, routes)
+      KSR.htable.sht_inc("forks", call.dialog)
+    end
   end)
 end
 
@@ -138,14 +203,30 @@ function in_call(known)
     if method == "INVITE" or method == "UPDATE" then set("$avp(rf_contact)", uri_of(pv("$hdr(Contact)")) or "") end
     if known == "1" then
       local side = sender()
-      local asked_uri = pv("$ru")
+      if not comes_from(side) then return end -- whoever says that it is the other end
+      if (pv("$dlg_var(rf_stopped)") or "") == "1" and method ~= "BYE" then return end
+      local answered, asked_uri = pv("$dlg_var(rf_answered)") or "", pv("$ru")
+      if answered == "" then -- before the answer: only to a fork that rings, and no second call inside of the first
+        if method == "INVITE" then return end
+        if side == "caller" then
+          local state, target, routes = fork_of(pv("$dlg_var(rf_dialog)") or "", fork_tag(side))
+          if state == "" then return end
+          set("$var(rf_way)", "dialog")
+          point_to("callee", target, routes)
+        else
+          set("$var(rf_way)", "dialog")
+          point_to("caller")
+        end
+        if method == "BYE" then set("$avp(rf_ends)", pv("$dlg_var(rf_dialog)") or "") end
+        return
+      end
       set("$var(rf_way)", "dialog")
       point_to(side == "caller" and "callee" or "caller")
-      if method == "INVITE" then invite_in_call(side, pv("$dlg_var(rf_asked)"), asked_uri, pv("$dlg_var(rf_answered)")) end
+      if method == "INVITE" then invite_in_call(side, asked_uri ~= pv("$ru") and asked_uri or nil) end
       if method == "BYE" then
         set("$avp(rf_ends)", pv("$dlg_var(rf_dialog)") or "")
         set("$avp(rf_end_tag)", pv("$dlg_var(rf_callee_tag)") or "")
-        remember_bye(pv("$dlg_var(rf_answered)"), side)
+        remember_bye(answered, side)
       end
       return
     end
@@ -162,10 +243,12 @@ function in_call(known)
     end
     if call.boot == boot_id() then
       local state, target, routes = fork_of(call.dialog, fork_tag(side))
-      if state == "" and method ~= "BYE" then return end -- a tag that no fork of this call has answered with
+      if (state == "" or state == "e") and method ~= "BYE" then return end -- a tag that no fork of this call has answered with
       local caller_tag, callee_tag = tags_of(call.dialog)
       if not caller_tag or KSR.dialog.dlg_get(pv("$ci"), caller_tag, callee_tag) < 0 then return end -- it has ended
+      if not comes_from(side) then return end
       set("$var(rf_way)", "dialog")
+      local asked_uri = pv("$ru")
       if side == "caller" then point_to("callee", target, routes) else point_to("caller") end
       if method == "BYE" then
         set("$avp(rf_ends)", call.dialog)
@@ -173,44 +256,44 @@ function in_call(known)
         set("$avp(rf_fork)", state ~= "" and state or "0")
         remember_bye(nil, side)
       elseif method == "INVITE" then
-        invite_in_call(side, pv("$dlg_var(rf_asked)"), pv("$ru"), pv("$dlg_var(rf_answered)"))
+        invite_in_call(side, asked_uri ~= pv("$ru") and asked_uri or nil)
       end
       return
     end
-    -- A call of the boot before: its dialog is gone, and the mark is what is left of it.
+    -- A call of the boot before: its dialog is gone, and the mark is what is left of it. It may be hung up, from where its end can be to
+    -- where the other can be; anything else could go anywhere, and unseen.
+    if method ~= "BYE" or now_ms() - call.setup_ms > SITE.longest_call_ms then return end
+    local function caller_at(address) return of_account(address, call.tenant, call.account, call.trunk) end
+    local from, to = caller_at, of_carrier
+    if side == "callee" then from, to = of_carrier, caller_at end
+    if not from(pv("$si") or "") or not to(next_hop()) then return end
     set("$var(rf_way)", "mark")
-    if method == "BYE" then
-      set("$avp(rf_ends)", "")
-      remember_bye(identity(call), side)
-    elseif method == "INVITE" then
-      invite_in_call(side, call, pv("$ru"), identity(call))
-    end
+    set("$avp(rf_ends)", "")
+    remember_bye(identity(call), side)
   end)
 end
 
--- An INVITE inside a call obeys the blocks as it stands, for the number that was called and for the one that it asks for now. It is a
--- sign of life of the call; one that is refused is a call of its own that was refused.
-function invite_in_call(side, asked, uri, known)
+-- An INVITE inside a call obeys the blocks as the call would now: for the number that was called, and for one that it asks for instead (it
+-- does not get there). It is a sign of life of the call; one that is refused is a call of its own that was refused.
+function invite_in_call(side, asked_uri)
   if side == "caller" then
-    local call, plan = read_call(asked)
-    for _, number in ipairs({ call.b_raw, user_of(uri) }) do
-      call.b_raw = number
-      call.b_number, call.b_kind = normalise(number, plan)
-      call.accept_unreadable = true -- a Contact need not be a number
-      local verdict = admit(call, plan, false)
-      if verdict.code == 603 then
-        emit_refused(call, 603, "blocked: a change inside a call", verdict.order)
-        set("$var(rf_code)", "603")
-        return
-      end
+    local call, plan = read_call(pv("$dlg_var(rf_asked)"))
+    call.accept_unreadable = true
+    local verdict = admit(call, plan, false)
+    if not verdict.code and not verdict.emergency and asked_uri then
+      call.b_raw = user_of(asked_uri)
+      call.b_number, call.b_kind = normalise(call.b_raw, plan)
+      if call.b_kind == "e164" or call.b_kind == "national" then verdict = admit(call, plan, false) end
+    end
+    if verdict.code == 603 then
+      emit_refused(call, 603, "blocked: a change inside a call", verdict.order)
+      return set("$var(rf_code)", "603")
     end
   end
-  local answer = known and tonumber(known:match('"answer_ms":(%d+)') or "")
-  if known then
-    local now = now_ms()
-    emit("interim", now, known .. number_field("interim_no", tonumber(KSR.htable.sht_inc("ctl", "interim")))
-      .. (answer and number_field("duration_ms", now - answer) or ""))
-  end
+  local known, now = pv("$dlg_var(rf_answered)") or "", now_ms()
+  local answer = tonumber(known:match('"answer_ms":(%d+)') or "")
+  emit("interim", now, known .. number_field("interim_no", tonumber(KSR.htable.sht_inc("ctl", "interim")))
+    .. (answer and number_field("duration_ms", now - answer) or ""))
 end
 
 -- What the stop of the call will say, if the other end takes this BYE.
@@ -254,9 +337,17 @@ end
 -- The tags of a call that is up: the caller's, and the first answer's.
 function tags_of(dialog) return tostring(KSR.htable.sht_get("forks", dialog .. "||first") or ""):match("^(.-)\t(.*)$") end
 
+-- Whether a call that is kept as up has a dialog. `known`: the beginning of its records.
+function is_up(known)
+  local dialog = known:match('"dialog_id":"(%d+)"')
+  local caller_tag, callee_tag = tags_of(dialog or "")
+  local call_id = KSR.htable.sht_get("forks", (dialog or "") .. "||id")
+  return caller_tag ~= nil and call_id ~= nil and KSR.dialog.dlg_get(tostring(call_id), caller_tag, callee_tag) > 0
+end
+
 -- What is kept of a call that is up, by its number.
 function forget_call(dialog)
-  for _, key in ipairs({ dialog, dialog .. "||first", dialog .. "||closed" }) do KSR.htable.sht_rm("forks", key) end
+  for _, key in ipairs({ dialog, dialog .. "||first", dialog .. "||id", dialog .. "||closed" }) do KSR.htable.sht_rm("forks", key) end
   KSR.htable.sht_rm("live", dialog)
 end
 
@@ -270,3 +361,6 @@ function target_changed()
     if answered then set("$dlg_var(rf_" .. other .. ")", answered) end
   end)
 end
+
+-- Whether a message comes from a carrier.
+function is_from_carrier() return of_carrier(pv("$si") or "") end

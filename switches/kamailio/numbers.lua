@@ -150,6 +150,13 @@ local function without_tech_prefix(text, plan)
   return text
 end
 
+-- Whether a text without + may be a number in full, where such are dialled: then its beginning is no code. +1 has eleven digits.
+local function could_be_e164(text, plan)
+  if not plan.bare or not text:match("^[1-9]%d*$") then return false end
+  if text:sub(1, 1) == "1" then return #text == 11 end
+  return #text <= 11
+end
+
 -- Without what is dialled to hide or show the caller's own number, where a number follows it.
 local function without_caller_code(text, plan)
   for _ = 1, 3 do
@@ -165,7 +172,7 @@ local function without_caller_code(text, plan)
         local rest = text:sub(#code + 1)
         if plan.emergency[rest] or #rest == codes.bare or (plan.trunk ~= "1" and starts(rest, plan.trunk))
           or starts(rest, plan.international) or starts(rest, "+") then
-          return rest
+          if plan.emergency[rest] or not could_be_e164(text, plan) then return rest end
         end
       end
     end

@@ -72,6 +72,7 @@ class Settings:
     refuse_unrecorded: bool = False  # no call but an emergency is let in while the spool takes no records
     answer_within_ms: int = 5_000  # a carrier that says nothing for so long is left for the next
     ring_within_s: int = 180
+    bye_within_ms: int = 32_000  # an end that has not answered a BYE by then has no call (RFC 3261, timer F)
     interim_s: int = 60
     keepalive_s: int = 30  # Kamailio refuses less than 30
     after_emergency_s: int = 7_200

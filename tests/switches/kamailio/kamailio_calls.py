@@ -289,6 +289,7 @@ def bench(
         workers=2,
         shm_mb=64,
         answer_within_ms=1_000,
+        bye_within_ms=1_000,
     )
     it = Bench(start(replace(settings, **changes)), directory, ports or [])
     try:
