@@ -7,7 +7,7 @@ that could not be read between “ and ”, so that `core.words.masked` and `rin
 ...     currency="EUR", usual_nanos=163_000_000, b_range="960900", share_percent=97, code="960", country="MV", country_name="Maldives",
 ...     number_kind="premium rate", action="block", ttl_ms=3_600_000)))
 ACME is sending 42 calls: 24.45 EUR in 6 minutes, 150 times its normal (0.163 EUR). The suspicious ones go to +960 900… (Maldives, \
-premium rate). Ordered for 1 hour: new calls of ACME are refused.
+premium rate). Ordered for 1 hour: refuse new calls of ACME.
 """
 
 from __future__ import annotations
@@ -271,7 +271,7 @@ def done_of(facts: Facts) -> str:
     """What was done about it: what is ordered. Whether the switches refuse already, only mark, or wait is in the books.
 
     >>> done_of(Facts(subject_kind="b_range", account="acme", a_number="436641234567", b_range="8821312", action="block", ttl_ms=5_400_000))
-    'Ordered for 90 minutes: new calls of caller +436641234567 of acme to +8821312… are refused.'
+    'Ordered for 90 minutes: refuse new calls of caller +436641234567 of acme to +8821312….'
     >>> done_of(Facts(subject_kind="unpriced", account="acme", action="ask")), done_of(Facts(subject_kind="account", no_block="no account"))
     ('Nothing is refused yet: an order against acme waits for a person (`ringfence orders --waiting`).', \
 'Not blocked: the switch authenticated no account for these callers, and a trunk is never blocked without a person.')
@@ -280,9 +280,9 @@ def done_of(facts: Facts) -> str:
     if facts.action == "ask":
         return f"Nothing is refused yet: an order against {visible(facts.account)} waits for a person (`ringfence orders --waiting`)."
     if facts.action == "block":
-        return f"Ordered for {span_text(facts.ttl_ms)}: {calls_of(facts)} are refused. {why}".strip()
+        return f"Ordered for {span_text(facts.ttl_ms)}: refuse {calls_of(facts)}. {why}".strip()
     if facts.action == "before":
-        return f"Ordered before, for another {span_text(facts.ttl_ms)}: {calls_of(facts)} are refused."
+        return f"Ordered before, for another {span_text(facts.ttl_ms)}: refuse {calls_of(facts)}."
     return why
 
 

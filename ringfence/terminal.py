@@ -74,7 +74,7 @@ class Terminal:
         caller = f", caller {key.a_number}" if key.a_number else ""
         to = f", to {key.b_range}..." if key.b_range else ", to every number"
         life = span(order.expires_at_ms - order.learned_ms)
-        verb = "ASK  " if order.ask else "BLOCK"
+        verb = "ASK  " if order.ask else "ORDER"  # what became of it is in the books: a person may have lifted its key
         self.tell(f"{clock(order.created_at_ms)}  {verb}  {who}{caller}{to} for {life}   {key.text()}", "bold red")
 
     def line(

@@ -46,6 +46,7 @@ def status(as_json: Json = False, home: Home = None) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from books import switches
     from dashboards import codes
     from ringfence import by_hand, endpoints, keeping, signs
     from ringfence.report import blocks, blocks_in_words, loose, lost, report
@@ -63,9 +64,16 @@ def status(as_json: Json = False, home: Home = None) -> None:
     table = Table.grid(padding=(0, 2))
     with by_hand.books(settings) as conn:
         blocked = blocks_in_words(blocks(conn, now_ms))
+        held = switches.holds(conn)
+        modes = [
+            f"{one.name} {'HELD' if one.name in held else 'enforcing' if all(on) else 'in shadow' if not any(on) else 'enforcing for some'}"
+            for one in switches.every(conn)
+            if (on := list(switches.tenants_of(conn, one.name).values()))
+        ]
     for name, value in found.items():
         if name == "blocks":
             table.add_row(name, blocked)
+            table.add_row("switches", ", ".join(modes) or "none in the books")
             continue
         shown = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else f"{value:,}"
         table.add_row(name, shown)
@@ -83,6 +91,9 @@ def status(as_json: Json = False, home: Home = None) -> None:
         well = [name for name, sign in parts.items() if sign.ready]
         table.add_row("ready", ", ".join(well) or "none")
     Console().print(table)
+    for hold in held.values():
+        word = f"  {hold.switch} is held by {hold.who} ({hold.why}): all its blocks are off, until `ringfence unblock --clear-hold`"
+        typer.secho(word, fg=typer.colors.RED)
     if "pages" in parts and parts["pages"].alive:
         code = codes.make(settings.pages_codes, now_ms / 1000)
         typer.echo(f"  page: {running.pages_url}/enter?code={code} (opens it once, within an hour)")

@@ -64,7 +64,7 @@ def main(arguments: list[str]) -> int:
     if checked.returncode != 0:
         sys.stderr.write(checked.stderr)
         return 1
-    sys.stdout.write(f"Kamailio takes {settings.run_dir / 'kamailio.cfg'}. Start it with\n\n    {' '.join(start_with)}\n")
+    sys.stdout.write(f"Kamailio takes {settings.run_dir / 'kamailio.cfg'}. Start it with\n\n    umask 077; {' '.join(start_with)}\n")
     return 0
 
 

@@ -168,8 +168,8 @@ class Running:
 
 def write_files(settings: Settings) -> Path:
     """The run and spool directories with the configuration in them; returns the path of kamailio.cfg."""
-    settings.run_dir.mkdir(parents=True, exist_ok=True)
-    settings.spool_dir.mkdir(parents=True, exist_ok=True)
+    for directory in (settings.run_dir, settings.spool_dir):  # what is in them holds whole numbers and secrets
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     rendered = render(settings)
     for name, text in (("site.lua", rendered.site_lua), ("kamailio.cfg", rendered.cfg)):
         path = settings.run_dir / name

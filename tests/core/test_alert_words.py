@@ -104,16 +104,16 @@ def test_what_happened(facts: Facts, words: str):
 
 
 DONE = [
-    (Facts(subject_kind="account", account="ACME", action="block", ttl_ms=3_600_000), "Ordered for 1 hour: new calls of ACME are refused."),
+    (Facts(subject_kind="account", account="ACME", action="block", ttl_ms=3_600_000), "Ordered for 1 hour: refuse new calls of ACME."),
     (
         Facts(subject_kind="b_range", account="ACME", a_number="4366412345", b_range="960900", code="960", action="before", ttl_ms=35 * MINUTE_MS),
-        "Ordered before, for another 35 minutes: new calls of caller +4366412345 of ACME to +960 900… are refused.",
+        "Ordered before, for another 35 minutes: refuse new calls of caller +4366412345 of ACME to +960 900….",
     ),
     (Facts(subject_kind="account", account="ACME", no_block="b_range"),
      "Not blocked: the alert about the one caller and range has a block of its own, which is narrower."),
     (Facts(subject_kind="account", account="ACME", no_block="account ACME is protected"), "Not blocked: account ACME is protected."),
     (Facts(subject_kind="range", b_range="882", code="882", shares=[Share("ACME", 1)], more_accounts=3, action="block", ttl_ms=5_400_000),
-     "Ordered for 90 minutes: new calls of ACME and 3 more to +882… are refused."),
+     "Ordered for 90 minutes: refuse new calls of ACME and 3 more to +882…."),
     (Facts(subject_kind="unpriced", account="ACME", action="ask", ttl_ms=1),
      "Nothing is refused yet: an order against ACME waits for a person (`ringfence orders --waiting`)."),
     (Facts(subject_kind="account", account="ACME"), ""),

@@ -45,7 +45,7 @@ def kept(status: str, why: str = "", by: str = "") -> Kept:
         (kept("expired"), "The block is over."),
         (kept("refused", "account acme is protected"), "Not refused: account acme is protected."),
         (kept("stale", "too old"), "Not refused: too old."),
-        (None, "Ordered for 1 hour: new calls of caller +436641234567 of acme to +960 900… are refused."),
+        (None, "Ordered for 1 hour: refuse new calls of caller +436641234567 of acme to +960 900…."),
     ],
 )
 def test_what_was_done_is_what_the_books_say(order, done):

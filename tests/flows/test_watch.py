@@ -240,7 +240,7 @@ def test_an_order_names_the_accounts_that_fill_the_range(from_one):
     assert {order["key"]["b_range"] for order in map(msgspec.json.decode, orders)} == {f["subject"] for f in of_ranges}
     assert all(order["key"]["account"] and order["by"] == "watch" for order in map(msgspec.json.decode, orders))
     assert all(re.match(r"All accounts together have spent \d+\.\d\d EUR this hour on calls to \+", f["reason"]) for f in of_ranges)
-    assert all("; the cap is 20.00 EUR. The most: " in f["reason"] and "are refused." in f["reason"] for f in of_ranges)
+    assert all("; the cap is 20.00 EUR. The most: " in f["reason"] and ": refuse new calls of " in f["reason"] for f in of_ranges)
     # Carriers and groups warn: nobody there can be told to stop.
     assert {f["subject_kind"] for f in map(msgspec.json.decode, findings)} == {"range", "carrier", "trunk_group"}
 

@@ -29,7 +29,7 @@ def test_an_attack_is_told_and_blocked_and_nothing_is_lost_or_left(tmp_path: Pat
     up = Up(tmp_path / "home", "--simulate", "--seed", "1", "--attack-after-s", "5", "--calls-per-s", "5")
     try:
         victim = up.until_said(r"switch sim1 refuses t1/account:([^/\s]+)")
-        assert " ALERT " in up.said() and " BLOCK " in up.said()
+        assert " ALERT " in up.said() and " ORDER " in up.said()
 
         calls = json.loads(up.ask("calls", "--last", "5", "--json"))
         assert len(calls) == 5
