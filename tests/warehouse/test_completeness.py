@@ -35,6 +35,15 @@ def test_a_gap_in_a_switchs_sequence_is_named(client, rows):
     assert ask(client, queries.gaps(tenant="t2")) == []
 
 
+def test_a_number_that_leaps_further_than_a_switch_counts_is_no_gap(client, rows):
+    """In a minute 10,000 a second and a million may have been lost; 2^53 were not."""
+    at = {n: rows.NOON + n * 60_000 for n in range(4)}
+    insert(client, "records", rows.records(*(rows.record(n, seq=s, learned_ms=at[n]) for n, s in enumerate((1, 2, 2**53, 2**31 + 2)))))
+    insert(client, "records", rows.records(rows.record(9, seq=1, boot_id="b2", learned_ms=at[0])))
+    insert(client, "records", rows.records(rows.record(10, seq=1_500_002, boot_id="b2", learned_ms=at[1])))
+    assert [(r["boot_id"], r["missing"]) for r in ask(client, queries.gaps())] == [("b2", 1_500_000)]
+
+
 def test_a_boots_first_numbers_are_missed_too(client, rows):
     keep_days(client, "records", 0, who="a test", why="its days are of one year")
     insert(client, "records", rows.records(*(rows.record(n, seq=n, boot_id="late") for n in (3, 4))))
