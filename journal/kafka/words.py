@@ -63,6 +63,8 @@ def why(error: KafkaError) -> str:
         if "verify failed" in said or "certificate" in said:
             return f"its TLS certificate is not accepted ({_short(said)}): name its authority with ca=, and the host as the certificate does"
         return f"TLS is refused ({_short(said)}): is this the port of a TLS listener? Without TLS it is kafka://"
+    if code == KafkaError._TRANSPORT and "SSL connection closed" in said:  # which of the two is heard first, the broker's haste decides
+        return f"{_short(said)}: connecting to a PLAINTEXT broker listener? Without TLS it is kafka://"
     if code == KafkaError._RESOLVE:
         return f"the name of a broker is not known ({_short(said)}): check it, and the name service"
     if code in (
