@@ -37,7 +37,7 @@ def to_nanos(amount: str | int | Decimal) -> int:
     ValueError: '0.0000000001' has more than 9 decimals
     """
     try:
-        value = Decimal(plain(amount) if isinstance(amount, str) else amount)
+        value = Decimal(plain(amount.strip(" ")) if isinstance(amount, str) else amount)
     except (ArithmeticError, TypeError, ValueError):
         raise ValueError(f"{amount!r} is not a decimal amount") from None
     if not value.is_finite():

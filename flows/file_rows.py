@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator
 from io import TextIOWrapper
-from itertools import chain, islice
+from itertools import chain, islice, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -117,8 +117,19 @@ def _header(line: Line | None, mapping: Mapping, name: str, encoding: str) -> li
     raise MappingError(f"{name}: no column {', '.join(missing)} in the first line; it has {shown}{damaged}")
 
 
-CURRENCY = re.compile(r"curr|ccy|price_?unit|w(?:ä|ae)hrung|devise|moneda|valuta", re.IGNORECASE)
-"""How columns of currencies are called."""
+CURRENCY = frozenset({"currency", "curr", "ccy", "cur", "priceunit", "währung", "waehrung", "devise", "moneda", "valuta"})
+"""How columns of currencies are called: a whole word of their name."""
+WORDS = re.compile(r"[A-ZÄÖÜ]?[a-zäöüß]+|[A-ZÄÖÜ]+(?![a-zäöüß])")
+
+
+def names_currency(column: str) -> bool:
+    """Whether a column seems to name a currency.
+
+    >>> [names_currency(name) for name in ("sell_curr", "CCY", "priceUnit", "currencyCode", "current_state", "recurring", "unit")]
+    [True, True, True, True, False, False, False]
+    """
+    words = [word.lower() for word in WORDS.findall(column)]
+    return any(word in CURRENCY for word in (*words, *map("".join, pairwise(words))))
 
 
 def _places(header: list[str], mapping: Mapping, name: str) -> dict[Column, int]:
@@ -139,7 +150,7 @@ def _places(header: list[str], mapping: Mapping, name: str) -> dict[Column, int]
         else:
             raise MappingError(f"{name}: the mapping's header has no column {column}; it has {', '.join(header)}")
     for place, cell in enumerate(header):
-        if CURRENCY.search(cell):
+        if names_currency(cell):
             places.setdefault(cell, place)
     return places
 

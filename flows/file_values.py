@@ -115,6 +115,7 @@ def _of_a_call(ms: int, text: str) -> int:
     return ms
 
 
+ISO_CLOCK = re.compile(r"\d[^\d+-]\d")
 CLOCK_CODES = re.compile("%[HIcXsT]")
 
 
@@ -126,7 +127,7 @@ def has_clock(text: str, how: str) -> bool:
     """
     if how in EPOCHS:
         return True
-    return len(text) > 10 if how == "iso" else CLOCK_CODES.search(how) is not None
+    return ISO_CLOCK.search(text) is not None if how == "iso" else CLOCK_CODES.search(how) is not None
 
 
 COUNT = re.compile(r"\d{9,16}(?:\.\d+)?", re.ASCII)

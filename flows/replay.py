@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -87,6 +87,7 @@ def run(
     if not calls.is_file():
         raise MappingError(f"{calls}: no such file")
     began_s = time.monotonic()
+    contracts = replace(contracts, sell_amount_expected="sell_amount" in mapping.columns)
     rows = sorted(_counted(read_rows(calls, mapping), progress), key=lambda row: (row.record.at_ms if row.record else 0, row.line))
     out.mkdir(parents=True, exist_ok=True)
     beside = out / ".replay"
@@ -259,6 +260,7 @@ def _described(row: Row, reason: str, first: int) -> dict[str, Any]:
     money = {
         "tenant": row.tenant, "account": record.account, "call_id": record.call_id, "b_number": record.b_raw,
         "sell_amount": record.sell_amount, "buy_amount": record.buy_amount, "currency": record.currency,
+        "buy_currency": record.buy_currency,
     }  # fmt: skip
     line |= {name: value for name, value in money.items() if value}
     if talk_ms is not None:

@@ -12,8 +12,8 @@ EPILOG = """
 `delimiter`, `quote`, `line_breaks_in_fields`, `encoding`, `header`, `skip_lines`, `rows`, `timezone`, `zones`, `repeated_hour`, `time_format`,
 `time_precision`, `duration_format`, `nothing`, `currency`, `decimal`, `thousands`, `amounts`, `percent_encoded`, `call_ids`, and `deck` (how the
 deck is written). docs/files.md says what each can be. Our fields: tenant, call_id, attempt_no, account, ingress_trunk, carrier, egress_trunk,
-a_number, b_number, setup, ringing, answer, end, duration_s, sell_amount, buy_amount, currency, sip_code, q850, release_cause_text,
-release_side, src_ip, user_agent, lrn, attestation, imei, imsi, cell.
+a_number, b_number, setup, ringing, answer, end, duration_s, sell_amount, buy_amount, currency, sell_currency, buy_currency, sip_code, q850,
+release_cause_text, release_side, src_ip, user_agent, lrn, attestation, imei, imsi, cell.
 
 For a file with semicolons, local times and decimal commas:
 
