@@ -39,7 +39,8 @@ import yaml
 
 from core.currencies import is_code
 from core.delimited import Style, check_encoding, delimiter_of
-from rating.decks import DeckFormat
+from core.time_format import check_time_format
+from rating.decks import DeckError, DeckFormat, check_format
 
 FIELDS = (
     "tenant", "call_id", "attempt_no", "account", "ingress_trunk", "carrier", "egress_trunk", "a_number", "b_number", "setup", "ringing",
@@ -197,6 +198,11 @@ def _check(mapping: Mapping, name: str) -> None:
         delimiter = delimiter_of(mapping.delimiter)
     except ValueError as wrong:
         raise MappingError(f"{name}: delimiter: {wrong}") from None
+    if mapping.deck is not None:
+        try:
+            check_format(mapping.deck)
+        except DeckError as wrong:
+            raise MappingError(f"{name}: deck: {wrong}") from None
     if mapping.quote not in ('"', "'", "none"):
         raise MappingError(f"{name}: quote: {mapping.quote!r} is neither '\"' nor \"'\" nor none")
     if mapping.encoding:
@@ -217,6 +223,11 @@ def _check(mapping: Mapping, name: str) -> None:
         )
     if mapping.currency and not is_code(mapping.currency):
         raise MappingError(f"{name}: currency: {mapping.currency!r} is not a code of three letters such as EUR")
+    if mapping.time_format != "iso" and mapping.time_format not in EPOCHS:
+        try:
+            check_time_format(mapping.time_format)
+        except ValueError as wrong:
+            raise MappingError(f"{name}: time_format: {wrong}; or iso, {', '.join(EPOCHS)}") from None
     for place, zone in (("timezone", mapping.timezone), *((f"zones.{key}", zone) for key, zone in mapping.zones.items())):
         try:
             zone_of(zone)

@@ -11,7 +11,7 @@ from itertools import chain, islice, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from core.delimited import BAD, KEEP, Line, bad_byte, encoding_of, is_data, name_of, other_delimiter, read_lines, twice
+from core.delimited import BAD, KEEP, Line, bad_byte, encoding_of, is_data, last_cell_of_all, name_of, other_delimiter, read_lines, twice
 from flows.file_mapping import Column, Mapping, MappingError, parts
 
 SAMPLE = 200
@@ -45,6 +45,13 @@ def read_raw(path: Path, mapping: Mapping) -> tuple[str, Iterator[Raw]]:
 
 
 def _rows(path: Path, encoding: str, mapping: Mapping) -> Iterator[Raw]:
+    try:
+        yield from _decoded(path, encoding, mapping)
+    except UnicodeError as wrong:
+        raise MappingError(f"{path.name}: it cannot be read as {encoding}: {wrong}; say its encoding") from None
+
+
+def _decoded(path: Path, encoding: str, mapping: Mapping) -> Iterator[Raw]:
     with path.open(encoding=encoding, errors=KEEP, newline="") as file:
         for _ in range(mapping.skip_lines):
             next(file, "")
@@ -72,9 +79,14 @@ def _csv(file: Iterable[str], mapping: Mapping, name: str, first: int, encoding:
         header = _header(next(lines, None), mapping, name, encoding) if mapping.has_header() else []
     places = _places(header, mapping, name)
     width = len(header)
+    sample = list(islice(lines, SAMPLE))
+    lines = chain(sample, lines)
+    surplus = last_cell_of_all(sample, width) if width else 0
+    ends_empty = surplus > 0
+    if ends_empty or (surplus < 0 and not header[-1]):
+        width += surplus
+        places = {column: place for column, place in places.items() if place < width}
     if not width:
-        sample = list(islice(lines, SAMPLE))
-        lines = chain(sample, lines)
         width = Counter(len(line.cells) for line in sample if not line.fault).most_common(1)[0][0] if sample else 0
         if width and (beyond := max(places.values()) + 1) > width:
             raise MappingError(f"{name}: no column {beyond}: its rows have {width} cells; does the mapping's delimiter divide them?")
@@ -82,6 +94,8 @@ def _csv(file: Iterable[str], mapping: Mapping, name: str, first: int, encoding:
     for line, text, cells, fault in lines:
         if fault.startswith("a quote is opened") and not style.line_breaks:
             fault += ", or line_breaks_in_fields: yes where a field may go over several lines"
+        if not fault and ends_empty and len(cells) == width and cells[-1].strip():
+            fault = "a cell is filled in a column that the first line does not have"
         if not fault and len(cells) != width:
             fault = f"{len(cells)} cells where {'the first line has' if header else 'the others have'} {width}"
             fault += "; a cell that holds the delimiter must be quoted" if len(cells) > width else ""
@@ -282,14 +296,18 @@ def _is_row(text: str, at: int, mapping: Mapping) -> bool:
 
 def _json_values(text: str, mapping: Mapping, first: int) -> Iterator[Raw]:
     """The objects of arrays, or of objects one behind the other. A damaged one costs itself: the next is looked for behind it."""
-    at, line, counted = 0, first, 0
+    at, line, counted, opened = 0, first, 0, 0
+    row: Raw | None = None
     while at < len(text):
         if text[at] in " \t\r\n,[]\ufeff\x1e":
+            opened += {"[": 1, "]": -1}.get(text[at], 0)
             at += 1
             continue
         line, counted = line + text.count("\n", counted, at), at
         row, at = _one(text, at, line, mapping)
         yield row
+    if opened > 0 and row and not row.fault:
+        yield Raw(line + text.count("\n", counted), "", {}, "not JSON: the array does not close: the file is cut off")
 
 
 def _one(text: str, at: int, line: int, mapping: Mapping) -> tuple[Raw, int]:
