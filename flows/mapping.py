@@ -108,6 +108,9 @@ def to_record(cells: dict[Any, Any], mapping: Mapping, encoding: str = "utf-8", 
     failed = (codes["sip_code"] or 0) >= FAILURE or codes["q850"] in NOT_ANSWERED
     no_clock = [field for field in TIMES if given.get(field) and not values.has_clock(given[field], mapping.time_format)]
     if duration_ms is None and {"answer", "end"}.issubset(no_clock):
+        if not amounts:
+            column = f"{label(mapping.columns['answer'])} and {label(mapping.columns['end'])}"
+            raise ValueError(f"answered, but for how long? {column} are days without a time of day; map duration_s, or join [date, time]")
         times["end"], at_ms = None, start or at_ms  # the days between two dates are no talk
     said_ms = duration_ms
     duration_ms = _talk(times, duration_ms, bool(amounts), codes["sip_code"], mapping, notes)
@@ -269,6 +272,10 @@ def _checked(text: str, field: Field, mapping: Mapping) -> str:
         raise ValueError(f"{text[:40]!r} holds a control character")
     if field.kind == "telephone" and not text.isdigit():
         text = values.telephone(text)
+    elif field.is_party and not text.isalpha():
+        text = values.party(text)
+    elif field.kind in ("time", "number"):
+        text = values.unmarked(text) if text[0] in "='" else text
     if field.longest and len(text) > field.longest:
         raise ValueError(f"{len(text)} characters, more than {field.longest}")
     return text

@@ -46,6 +46,9 @@ NOTES = "notes.jsonl"
 """Rows of which something that is no money was cut or left out."""
 OUTPUTS = ("alerts.jsonl", "block_orders.jsonl", *FATES.values(), SUSPECTED, NOTES, "rated.parquet", "summary.json")
 
+SET_ASIDE = "sell_amount: set aside, the deck prices the call"
+"""Counted, and without a line of its own: it can be every row."""
+
 UNPRICED = (schemas.UNRATED, schemas.REJECT, schemas.CONFLICT)
 
 SECRET = b"replay"  # keys the state's hashes: no caller can aim at a process that ends with the file
@@ -158,6 +161,8 @@ def _judge_rows(
                     reasons.add(row.fault)
                     _line(files[FATES[schemas.REJECT]], {"line": row.line, "reason": row.fault, "raw": readable(row.text)})
                     continue
+                if row.record.sell_amount and contracts.sell_place(row.tenant, row.record.account) >= 0:
+                    notes.add(SET_ASIDE)
                 for note in row.notes:
                     notes.add(note)
                     _line(files[NOTES], {"line": row.line, "note": note, "raw": readable(row.text)})
