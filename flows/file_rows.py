@@ -11,7 +11,19 @@ from itertools import chain, islice, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from core.delimited import BAD, KEEP, Line, bad_byte, encoding_of, is_data, last_cell_of_all, name_of, other_delimiter, read_lines, twice
+from core.delimited import (
+    BAD,
+    KEEP,
+    Line,
+    bad_byte,
+    encoding_of,
+    is_data,
+    last_cell_of_all,
+    name_of,
+    other_delimiter,
+    read_lines,
+    twice,
+)
 from flows.file_mapping import Column, Mapping, MappingError, parts
 
 SAMPLE = 200
@@ -432,11 +444,11 @@ class Inside:
                 raise Lost(at, f"not JSON: the array {self.mapping.rows} does not close")
             self.line, self.counted = self.line + self.text.count("\n", self.counted, at), at
             row, end = _one(self.text, at, self.line, self.mapping)
-            if self.text[at] == "{" and (row.fault or not _has_columns(row.cells, self.mapping)):
-                if page := self.array.search(self.text, at, end):
-                    if not row.fault:
-                        raise Lost(at, f"not JSON: the array {self.mapping.rows} does not close")
-                    row, end = row._replace(text=self.text[at : page.start()].rstrip()), page.end()
+            odd = self.text[at] == "{" and (row.fault or not _has_columns(row.cells, self.mapping))
+            if odd and (page := self.array.search(self.text, at, end)):
+                if not row.fault:
+                    raise Lost(at, f"not JSON: the array {self.mapping.rows} does not close")
+                row, end = row._replace(text=self.text[at : page.start()].rstrip()), page.end()
             yield row
             at = end
         raise Lost(at, f"not JSON: the array {self.mapping.rows} does not close: the file is cut off")

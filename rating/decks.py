@@ -17,7 +17,18 @@ import msgspec
 import numpy as np
 
 from core.decimals import number
-from core.delimited import Line, Style, check_encoding, delimiter_of, encoding_of, label, last_cell_of_all, other_delimiter, read_lines, twice
+from core.delimited import (
+    Line,
+    Style,
+    check_encoding,
+    delimiter_of,
+    encoding_of,
+    label,
+    last_cell_of_all,
+    other_delimiter,
+    read_lines,
+    twice,
+)
 from core.money import MAX_NANOS, to_nanos, to_text
 from core.time_format import check_time_format
 from rating.prefixes import Ints, PrefixIndex, build

@@ -49,7 +49,11 @@ def replay(
     mapping: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="What its columns mean (YAML).", show_default=False)],
     out: Annotated[Path, typer.Option(file_okay=False, help="The directory for the results.", show_default=False)],
     deck: Annotated[
-        Path | None, typer.Option(exists=True, dir_okay=False, help="A rate deck (CSV) that sells every call; sell amounts of the file are set aside.", show_default=False)
+        Path | None,
+        typer.Option(
+            exists=True, dir_okay=False, help="A rate deck (CSV) that sells every call; sell amounts of the file are set aside.",
+            show_default=False,
+        ),
     ] = None,
     books: Annotated[
         str,
