@@ -266,7 +266,7 @@ NEXT = re.compile(r"[}\]]\s*,?\s*(?=\{)|\n[ \t]*(?=\{)")
 OPENING = re.compile(r"(?<!:)(?<!: )\{")
 """The beginning of an object that is no member's value."""
 BRACE = re.compile(r'"(?:[^"\\\n]|\\.)*"|[{}]')
-LONGEST = 1 << 16
+LONGEST = 1 << 13
 """Characters of a damaged object within which its end is looked for by its braces."""
 
 
