@@ -87,7 +87,7 @@ def time_ms(text: str, how: str, zone: str, repeated_hour: Literal["earlier", "l
     """
     if how in EPOCHS:
         if POWER.fullmatch(text):
-            raise ValueError(f"{text[:40]!r} went through a float, and its last digits are lost: export the column as text")
+            raise ValueError(f"{text[:40]!r} is not a time in the format {how}: it went through a float, export the column as text")
         try:
             ms = Decimal(plain(text)) * EPOCHS[how] / 1000
             if abs(ms) > LATEST_MS:
