@@ -69,6 +69,7 @@ class Row(NamedTuple):
     sell_amount: str
     buy_amount: str
     currency: str
+    buy_currency: str
     delivery: int
     a_number: str
     a_kind: str
@@ -90,7 +91,7 @@ class Row(NamedTuple):
             self.carrier, self.egress_trunk, self.sell_amount, self.buy_amount,
         )  # fmt: skip
         if not self.sequenced:  # no number of the switch tells two rows apart: all that they say of the call does
-            said += (self.ingress_trunk, self.setup_ms, self.currency)
+            said += (self.ingress_trunk, self.setup_ms, self.currency, self.buy_currency)
         return int.from_bytes(_digest(repr(said)), "little", signed=True)
 
 
@@ -413,6 +414,8 @@ def _talk(flight: Flight, row: Row, duration_ms: int | None) -> tuple[int, int |
     elif (row.sip_code or flight.sip_code or 0) < 300 and (row.sequenced or flight.setup_ms is None):
         # A BYE ends a call that was answered, at a time that no record told us.
         fault = "a stop without a start: neither an answer time nor a duration nor a failure code is known"
+    elif (row.sip_code or 0) // 100 == 2 and not (row.sell_amount or row.buy_amount):
+        fault = f"sip_code {row.sip_code} says that the call was answered, and neither an answer time nor a duration says for how long"
     if not fault and answered_ms is not None and not _plausible(answered_ms, row.at_ms):
         fault = f"answer_ms {answered_ms} is not a time between 2000 and the stop"
     if not fault and talk_ms > MAX_DURATION_MS:

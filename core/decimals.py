@@ -12,8 +12,9 @@ SPACES = " \u00a0\u2009\u202f"
 
 @lru_cache(maxsize=8)
 def _grouped(thousands: str, decimal: str) -> re.Pattern[str]:
+    """Groups of thousands. Nobody writes 0.025 for 25: the first group begins with 1 to 9, and what begins with 0 is ambiguous."""
     between = {" ": f"[{SPACES}]", "'": "['\u2019]"}.get(thousands, re.escape(thousands))
-    return re.compile(rf"[+-]?\d{{1,3}}(?:{between}\d{{3}})+(?:{re.escape(decimal)}\d*)?", re.ASCII)
+    return re.compile(rf"[+-]?[1-9]\d{{0,2}}(?:{between}\d{{3}})+(?:{re.escape(decimal)}\d*)?", re.ASCII)
 
 
 def plain(text: str) -> str:
@@ -32,6 +33,10 @@ def number(text: str, decimal: str = ".", thousands: str = "", says: str = "the 
 
     >>> number("1.021,04", ",", "."), number("1 021,04", ",", " "), number("12.5")
     (Decimal('1021.04'), Decimal('1021.04'), Decimal('12.5'))
+    >>> number("0.025", ",", ".")
+    Traceback (most recent call last):
+    ...
+    ValueError: '0.025' has a point, where the mapping says that decimals follow a comma
     >>> number("1,500")
     Traceback (most recent call last):
     ...
@@ -68,7 +73,7 @@ def _hint(text: str, decimal: str, thousands: str, says: str) -> str:
     """What the mapping would have to say. Never a reading that would make 1,500 into 1.5."""
     if not thousands:
         for between, before, what, option in HINTS:
-            if (before == decimal or "," in option) and _grouped(between, before).fullmatch(text) and not re.match(r"[+-]?0\d*,", text):
+            if (before == decimal or "," in option) and _grouped(between, before).fullmatch(text):
                 return f"; where {what}, {says} {option}"
     if decimal == "." and re.fullmatch(r"[+-]?\d*,\d+", text, re.ASCII) and thousands != ",":
         return f'; where decimals follow a comma, {says} decimal: ","'

@@ -134,6 +134,23 @@ def _joined(raw: str, ahead: deque[str], source: Iterator[str], style: Style, wi
     return len(taken), text, cells
 
 
+def last_cell_of_all(lines: Iterable[Line], width: int) -> int:
+    """1 where every row has one cell more than the header, which is empty: some programs end rows with a delimiter. -1 where every row has
+    one cell less (they end the header so), else 0.
+
+    >>> last_cell_of_all([Line(2, "", ["43", "1", ""], ""), Line(3, "", ["44", "2", ""], "")], 2)
+    1
+    """
+    widths: set[int] = set()
+    for line in lines:
+        if line.fault or not any(map(str.strip, line.cells)):
+            continue
+        widths.add(len(line.cells))
+        if len(line.cells) == width + 1 and line.cells[-1].strip():
+            return 0
+    return 1 if widths == {width + 1} else -1 if widths == {width - 1} else 0
+
+
 def delimiter_of(text: str) -> str:
     """The delimiter that a person wrote: a character or its name. `ValueError` where it is none.
 
@@ -207,7 +224,7 @@ def encoding_of(head: bytes, said: str = "") -> str:
         if head.startswith(mark):
             return encoding
     if said:
-        return said
+        return _with_order(head, codecs.lookup(said).name)
     for magic, what in PACKED:
         if head.startswith(magic):
             raise ValueError(f"this is {what}, not text; unpack it, or save it as CSV (UTF-8)")
@@ -216,6 +233,17 @@ def encoding_of(head: bytes, said: str = "") -> str:
         if len(zeros) > 1 and zeros.count(0) > 0.7 * len(zeros) and letters.count(0) == 0:
             raise ValueError(f"every second byte is 0: this is UTF-16 without a byte order mark; say encoding: {encoding}")
     return "utf-8"
+
+
+def _with_order(head: bytes, encoding: str) -> str:
+    """UTF-16 and UTF-32 without a byte order mark: their zeros tell the order of their bytes."""
+    size = {"utf-16": 2, "utf-32": 4}.get(encoding, 0)
+    if not size or not head:
+        return encoding
+    most = {place: sum(byte == 0 for byte in head[place : 64 * size : size]) for place in range(size)}
+    if most[size - 1] != most[0]:
+        return f"{encoding}-{'le' if most[size - 1] > most[0] else 'be'}"
+    raise ValueError(f"encoding {encoding}: no byte order mark says in which order its bytes stand; say {encoding}-le or {encoding}-be")
 
 
 def check_encoding(name: str) -> str:

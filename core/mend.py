@@ -1,8 +1,8 @@
 """A field that is not money never costs its record: what cannot be kept of it is cut or left out, and noted.
 
 Money, identity and time stay strict: `v event switch tenant boot_id seq at_ms answer_ms end_ms duration_ms call_id dialog_id from_tag
-account ingress_trunk carrier b_raw sell_amount buy_amount currency` and the numbers of attempts, interims and parts. A wrong value in
-one of them is a reject, and so is an object or a list where a text belongs, in any field.
+account ingress_trunk carrier b_raw sell_amount buy_amount currency buy_currency` and the numbers of attempts, interims and parts. A wrong
+value in one of them is a reject, and so is an object or a list where a text belongs, in any field.
 """
 
 from __future__ import annotations

@@ -8,7 +8,9 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
+
+from core.decimals import plain
 
 NANOS = 1_000_000_000
 MAX_NANOS = 2**63 - 1
@@ -25,7 +27,7 @@ def in_range(nanos: int) -> int:
 
 
 def to_nanos(amount: str | int | Decimal) -> int:
-    """Exact nanos of a decimal text; a tenth digit after the point or a value beyond int64 is a `ValueError`.
+    """Exact nanos of a decimal text in ASCII; a tenth digit after the point or a value beyond int64 is a `ValueError`.
 
     >>> to_nanos("-1.5"), to_nanos("15000")
     (-1500000000, 15000000000000)
@@ -35,8 +37,8 @@ def to_nanos(amount: str | int | Decimal) -> int:
     ValueError: '0.0000000001' has more than 9 decimals
     """
     try:
-        value = Decimal(amount)
-    except (InvalidOperation, TypeError, ValueError):
+        value = Decimal(plain(amount.strip(" ")) if isinstance(amount, str) else amount)
+    except (ArithmeticError, TypeError, ValueError):
         raise ValueError(f"{amount!r} is not a decimal amount") from None
     if not value.is_finite():
         raise ValueError(f"{amount!r} is not a decimal amount")

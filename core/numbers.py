@@ -93,6 +93,7 @@ _CONTEXT = re.compile(r";phone-context=([^;>@?]*)", re.IGNORECASE)
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
 _BRACKET = re.compile(r"(\+?[ \-./]*[0-9][0-9 \-./]*)\(([0-9]+)\)(.*)", re.DOTALL)
 _FLOAT = re.compile(r"\+?[0-9]{7,}\.0+|[0-9]+(?:[.,][0-9]*)?[eE][+-]?[0-9]+")
+_BLANK = re.compile("[ \\-\t\r\n\v\f\x1c-\x1f\u00a0\u00ad\u2000-\u2015\u2028-\u202f\u2060-\u2064\u2212\u3000\ufeff]")
 _STAR_CODE = re.compile(r"(?:[*#]{1,2}([0-9]{2})[*#]|\*([0-9]{2}))(?=[+0-9])")
 _AFTER_DIAL = re.compile(r"(\+?[0-9]{2,})(?:[,;pPwW][0-9*#,;pPwW]*|[*#]+)")
 
@@ -126,7 +127,7 @@ def unpacked(raw: str) -> Said:
         if plain == text:
             break
         text = plain
-    is_float = bool(_FLOAT.fullmatch(text.strip()))
+    is_float = bool(_FLOAT.fullmatch(_BLANK.sub("", text)))
     given = _unescaped(context[1]) if context else ""
     digits = re.sub(r"[^0-9]", "", given) if given.startswith("+") else ""
     return Said(_plain(_without_bracket(text)), digits, is_float, _plain(text))

@@ -86,6 +86,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=
     imei: Name = ""
     imsi: Name = ""
     cell: Name = ""
+    buy_currency: Name = ""  # of buy_amount, where it is not `currency`
 
 
 class Tick(msgspec.Struct, frozen=True, kw_only=True):

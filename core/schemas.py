@@ -74,6 +74,7 @@ FACTS = {
     "imei": pl.String,
     "imsi": pl.String,
     "cell": pl.String,
+    "buy_currency": pl.String,
 }
 
 NUMBERS = {"a_number": pl.String, "a_kind": pl.String, "b_number": pl.String, "b_kind": pl.String}

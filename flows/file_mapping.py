@@ -37,16 +37,20 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 import yaml
 
+from core.currencies import is_code
 from core.delimited import Style, check_encoding, delimiter_of
-from rating.decks import DeckFormat
+from core.time_format import check_time_format
+from rating.decks import DeckError, DeckFormat, check_format
 
 FIELDS = (
     "tenant", "call_id", "attempt_no", "account", "ingress_trunk", "carrier", "egress_trunk", "a_number", "b_number", "setup", "ringing",
-    "answer", "end", "duration_s", "sell_amount", "buy_amount", "currency", "sip_code", "q850", "release_cause_text", "release_side",
-    "src_ip", "user_agent", "lrn", "attestation", "imei", "imsi", "cell",
+    "answer", "end", "duration_s", "sell_amount", "buy_amount", "currency", "sell_currency", "buy_currency", "sip_code", "q850", "release_cause_text",
+    "release_side", "src_ip", "user_agent", "lrn", "attestation", "imei", "imsi", "cell",
 )  # fmt: skip
 TIMES = ("setup", "ringing", "answer", "end")
 AMOUNTS = ("sell_amount", "buy_amount")
+CURRENCIES = {"sell_amount": "sell_currency", "buy_amount": "buy_currency"}
+"""The field that names the currency of an amount alone; `currency` names it of both."""
 EPOCHS = {"epoch_s": 1_000_000, "epoch_ms": 1000, "epoch_us": 1}
 """Time formats that count from 1970, and how many microseconds their unit has."""
 
@@ -128,6 +132,17 @@ def zone_of(text: str) -> tzinfo:
         raise ValueError(f"{text!r} is not an IANA time zone such as Europe/Vienna") from None
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML in which a key stands once: of two, the last would win in silence."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        for place, key in enumerate(keys):
+            if key.value in {earlier.value for earlier in keys[:place]}:
+                raise yaml.constructor.ConstructorError(None, None, f"the key {key.value} comes twice", key.start_mark)
+        return super().construct_mapping(node, deep)
+
+
 def read_mapping(text: str, name: str) -> Mapping:
     """The mapping in a YAML text.
 
@@ -140,7 +155,7 @@ def read_mapping(text: str, name: str) -> Mapping:
 \\t, comma, pipe, semicolon, space, tab
     """
     try:
-        loose = yaml.safe_load(text)
+        loose = yaml.load(text, _Loader)  # a SafeLoader
     except (yaml.YAMLError, ValueError, RecursionError) as wrong:
         raise MappingError(f"{name}: not YAML: {wrong}") from None
     if isinstance(loose, dict) and loose.get("header", "") is None:
@@ -183,6 +198,11 @@ def _check(mapping: Mapping, name: str) -> None:
         delimiter = delimiter_of(mapping.delimiter)
     except ValueError as wrong:
         raise MappingError(f"{name}: delimiter: {wrong}") from None
+    if mapping.deck is not None:
+        try:
+            check_format(mapping.deck)
+        except DeckError as wrong:
+            raise MappingError(f"{name}: deck: {wrong}") from None
     if mapping.quote not in ('"', "'", "none"):
         raise MappingError(f"{name}: quote: {mapping.quote!r} is neither '\"' nor \"'\" nor none")
     if mapping.encoding:
@@ -194,21 +214,22 @@ def _check(mapping: Mapping, name: str) -> None:
         raise MappingError(f"{name}: thousands: {mapping.thousands!r} stands before the decimals already; say decimal, too")
     if mapping.format == "csv" and mapping.quote == "none" and delimiter in (mapping.decimal, mapping.thousands):
         raise MappingError(f"{name}: delimiter: {delimiter!r} stands inside of amounts, too, and nothing is quoted")
-    if set(AMOUNTS) & set(mapping.columns) and not mapping.currency and "currency" not in mapping.columns:
-        raise MappingError(f"{name}: currency: say the currency of sell_amount and buy_amount, or map the column that names it")
-    if mapping.currency and not is_currency(mapping.currency):
+    for amount in AMOUNTS:
+        if amount in mapping.columns and not mapping.currency and not {"currency", CURRENCIES[amount]} & mapping.columns.keys():
+            raise MappingError(f"{name}: currency: say the currency of sell_amount and buy_amount, or map the column that names it")
+    if not {"answer", "duration_s", *AMOUNTS} & mapping.columns.keys():
+        raise MappingError(
+            f"{name}: columns: map answer, duration_s or an amount: with neither, nothing says which calls were answered, and all would be free"
+        )
+    if mapping.currency and not is_code(mapping.currency):
         raise MappingError(f"{name}: currency: {mapping.currency!r} is not a code of three letters such as EUR")
+    if mapping.time_format != "iso" and mapping.time_format not in EPOCHS:
+        try:
+            check_time_format(mapping.time_format)
+        except ValueError as wrong:
+            raise MappingError(f"{name}: time_format: {wrong}; or iso, {', '.join(EPOCHS)}") from None
     for place, zone in (("timezone", mapping.timezone), *((f"zones.{key}", zone) for key, zone in mapping.zones.items())):
         try:
             zone_of(zone)
         except ValueError as wrong:
             raise MappingError(f"{name}: {place}: {wrong}") from None
-
-
-def is_currency(text: str) -> bool:
-    """Whether a text is a code of ISO 4217's form.
-
-    >>> is_currency("EUR"), is_currency("eur"), is_currency("€")
-    (True, False, False)
-    """
-    return len(text) == 3 and text.isascii() and text.isalpha() and text.isupper()

@@ -37,6 +37,8 @@ OFFSETS_M = {
 }  # fmt: skip
 """Abbreviations of zones that mean one offset wherever they are used, in minutes."""
 
+MOST_OFFSET_M = 14 * 60
+
 MANY = frozenset({"IST", "CST", "CDT", "BST", "AST", "ADT", "GST", "MST", "MDT", "PST", "AMT", "ECT", "SST", "WST", "PYT", "LHST"})
 """Abbreviations of several zones: CST is UTC-6 in Chicago, UTC+8 in Shanghai and UTC-5 in Havana."""
 
@@ -84,6 +86,8 @@ def time_ms(text: str, how: str, zone: str, repeated_hour: Literal["earlier", "l
     1772407800000
     """
     if how in EPOCHS:
+        if POWER.fullmatch(text):
+            raise ValueError(f"{text[:40]!r} is not a time in the format {how}: it went through a float, export the column as text")
         try:
             ms = Decimal(plain(text)) * EPOCHS[how] / 1000
             if abs(ms) > LATEST_MS:
@@ -115,6 +119,7 @@ def _of_a_call(ms: int, text: str) -> int:
     return ms
 
 
+ISO_CLOCK = re.compile(r"\d[^\d+-]\d")
 CLOCK_CODES = re.compile("%[HIcXsT]")
 
 
@@ -126,12 +131,15 @@ def has_clock(text: str, how: str) -> bool:
     """
     if how in EPOCHS:
         return True
-    return len(text) > 10 if how == "iso" else CLOCK_CODES.search(how) is not None
+    return ISO_CLOCK.search(text) is not None if how == "iso" else CLOCK_CODES.search(how) is not None
 
 
 COUNT = re.compile(r"\d{9,16}(?:\.\d+)?", re.ASCII)
-WORD = re.compile(r"[A-Za-z][A-Za-z_/+\-0-9]*")
-ISO_ZONE = re.compile(r"(.*\d)\s*\(?([A-Za-z][A-Za-z_/+\-0-9]*)\)?")
+WORD = re.compile(r"[A-Za-z](?:[A-Za-z_/+\-0-9]|:(?=\d\d\b))*")
+WORDS = re.compile(r"(?<=\()[^()]+(?=\))")
+ISO_ZONE = re.compile(r"(.*\d)\s*\(?([A-Za-z](?:[A-Za-z_/+\-0-9]|:(?=\d\d\b))*)\)?")
+UTC_OFFSET = re.compile(r"(?:UTC|GMT|UT)([+-])(\d{1,2})(?::?([0-5]\d))?")
+"""GMT+0200, UTC+1: east of Greenwich is plus. Etc/GMT+5 is a name and means the opposite."""
 ISO_OFFSET = re.compile(r"(.*\d)\s+([+-]\d\d:?\d\d)")
 
 
@@ -157,11 +165,13 @@ def _parsed(text: str, how: str) -> tuple[datetime, str]:
         except ValueError:
             raise fault from None
     # strptime knows few zones by name, and forgets which it read: each word of the text is tried as the one that %Z stands for.
-    for word in reversed(list(WORD.finditer(text))):
+    has_offset = "%z" in how
+    for word in (*reversed(list(WORD.finditer(text))), *(WORDS.finditer(text) if has_offset else ())):
         try:
-            return datetime.strptime(f"{text[: word.start()]}UTC{text[word.end() :]}", how).replace(tzinfo=None), word[0]
+            when = datetime.strptime(f"{text[: word.start()]}UTC{text[word.end() :]}", how)
         except ValueError:
             continue
+        return (when, "") if has_offset else (when.replace(tzinfo=None), word[0])  # an offset says more than a name
     raise fault
 
 
@@ -169,6 +179,10 @@ def _in_zone(text: str, when: datetime, named: str, zone: str, zones: dict[str, 
     """A time in the zone that its text names: by the mapping's table, else as the mapping's time zone calls itself then, else by ours."""
     if named in zones:
         return when.replace(tzinfo=zone_of(zones[named]))
+    if offset := UTC_OFFSET.fullmatch(named.upper()):
+        minutes = 60 * int(offset[2]) + int(offset[3] or 0)
+        if minutes <= MOST_OFFSET_M:
+            return when.replace(tzinfo=timezone(timedelta(minutes=-minutes if offset[1] == "-" else minutes)))
     home = zone_of(zone)
     for fold in (0, 1):
         if (here := when.replace(tzinfo=home, fold=fold)).tzname() == named:
@@ -250,6 +264,12 @@ def _clock(text: str, sign: str, above: int, middle: int, low: int, fraction: st
 
 
 FLOAT = re.compile(r"(\+?\d{1,15})[.,]0{1,2}", re.ASCII)
+SPACED_FLOAT = re.compile(r"(\+?\d{7,15})[.,]0+", re.ASCII)
+SPACES_AND_DASHES = re.compile(r"[\s\-\u2010-\u2015\u2212]")
+TEXT_MARK = re.compile(r'="([^"]*)"|=\'([^\']*)\'|\'(\+?[\d\s().-]+)\'?')
+"""How table programs keep digits as text: ="43664111222" and '43664111222."""
+LABEL = re.compile(r"(?:e\.?164|msisdn|phone|number)\s*[:=]\s*(?=\+?\d)", re.IGNORECASE)
+PARTY_POWER = re.compile(r"\d+[.,]\d+[eE][+-]?\d+|\dE\+\d+", re.ASCII)
 POWER = re.compile(r"\+?\d+(?:[.,]\d+)?[eE][+-]?\d+", re.ASCII)
 CUT = re.compile(r"\+?\d{7,}\.\d{1,2}", re.ASCII)
 
@@ -264,10 +284,36 @@ def telephone(text: str) -> str:
     ...
     ValueError: '4.36E+10' went through a float, and its digits are lost: export the column as text
     """
-    if found := FLOAT.fullmatch(text):
+    text = unmarked(text)
+    if label := LABEL.match(text):
+        raise ValueError(f"{text[:40]!r} begins with {label[0].strip()!r}, which is no part of a number: export the number alone")
+    bare = SPACES_AND_DASHES.sub("", text)
+    if found := FLOAT.fullmatch(text) or SPACED_FLOAT.fullmatch(bare):
         return found[1]
-    if POWER.fullmatch(text) or CUT.fullmatch(text):
+    if POWER.fullmatch(bare) or CUT.fullmatch(bare):
         raise ValueError(f"{text[:40]!r} went through a float, and its digits are lost: export the column as text")
+    return text
+
+
+def unmarked(text: str) -> str:
+    """A value without the mark by which a table program keeps it as text.
+
+    >>> unmarked('="43664111222"'), unmarked("'0043 664"), unmarked("O'Brien")
+    ('43664111222', '0043 664', "O'Brien")
+    """
+    found = TEXT_MARK.fullmatch(text) if text[:1] in "='" else None
+    return (found[1] or found[2] or found[3] or "").strip() if found else text
+
+
+def party(text: str) -> str:
+    """An account or an id. One that a table program made a float of is nobody's: 4.3155E+11 stands for a million accounts.
+
+    >>> party("acme"), party("'0043155"), party("1772442000.0")
+    ('acme', '0043155', '1772442000.0')
+    """
+    text = unmarked(text)
+    if PARTY_POWER.fullmatch(text):
+        raise ValueError(f"{text[:40]!r} went through a float, and its last digits are lost: export the column as text")
     return text
 
 

@@ -15,15 +15,16 @@ from urllib.parse import unquote
 
 import msgspec
 
+from core import currencies
 from core.delimited import bad_byte, readable
 from core.record import Record
 from flows import file_values as values
-from flows.file_mapping import AMOUNTS, FIELDS, TIMES, Mapping, MappingError, is_currency, label, parts, read_mapping
-from flows.file_rows import CURRENCY, JsonNumber, Twice, read_raw
+from flows.file_mapping import AMOUNTS, CURRENCIES, FIELDS, TIMES, Mapping, MappingError, label, parts, read_mapping
+from flows.file_rows import JsonNumber, Twice, names_currency, read_raw
 
 __all__ = ["FIELDS", "Mapping", "MappingError", "Row", "read_mapping", "read_rows", "to_record"]
 
-CODES = {"attempt_no": 1_000_000, "sip_code": 999, "q850": 999}
+CODES = {"attempt_no": 2**31 - 1, "sip_code": 999, "q850": 999}
 """Whole numbers that are no money, and the highest that a record holds."""
 TEXTS = {"user_agent": 2048, "release_cause_text": 2048, "a_number": 2048}
 """Texts that are cut."""
@@ -103,20 +104,31 @@ def to_record(cells: dict[Any, Any], mapping: Mapping, encoding: str = "utf-8", 
         raise ValueError(f"no time: one of {', '.join(names)} must be filled")
     talked = duration_ms > 0 if duration_ms is not None else answer_ms is not None and end_ms is not None and answer_ms != end_ms
     amounts = {field: _amount(given[field], mapping, field, talked) for field in AMOUNTS if given.get(field)}
-    duration_ms = _talk(times, duration_ms, bool(amounts), mapping, notes)
-    if times["end"] is None and duration_ms is not None:
-        at_ms += max(duration_ms, 0)
-    if no_clock := [field for field in TIMES if given.get(field) and not values.has_clock(given[field], mapping.time_format)]:
-        column = mapping.columns[no_clock[0]]
-        notes.append(f"{label(column)}: a date without a time of day, taken for midnight; a column with the time is joined by [date, time]")
     codes = {field: _code(given.get(field, ""), mapping, field, given, notes) for field in CODES}
     failed = (codes["sip_code"] or 0) >= FAILURE or codes["q850"] in NOT_ANSWERED
+    no_clock = [field for field in TIMES if given.get(field) and not values.has_clock(given[field], mapping.time_format)]
+    if duration_ms is None and {"answer", "end"}.issubset(no_clock):
+        if not amounts:
+            column = f"{label(mapping.columns['answer'])} and {label(mapping.columns['end'])}"
+            raise ValueError(f"answered, but for how long? {column} are days without a time of day; map duration_s, or join [date, time]")
+        times["end"], at_ms = None, start or at_ms  # the days between two dates are no talk
+    said_ms = duration_ms
+    duration_ms = _talk(times, duration_ms, bool(amounts), codes["sip_code"], mapping, notes)
+    _doubts(times, said_ms, failed and times["answer"] is None, codes, mapping, notes)
+    if "buy_amount" not in amounts and "buy_amount" in mapping.columns and talked:
+        notes.append(f"{label(mapping.columns['buy_amount'])} is empty: the call counts as bought for nothing")
+    if times["end"] is None and duration_ms is not None:
+        at_ms += max(duration_ms, 0)
+    if no_clock:
+        column = mapping.columns[no_clock[0]]
+        notes.append(f"{label(column)}: a date without a time of day, taken for midnight; a column with the time is joined by [date, time]")
     if failed and duration_ms == 0 and times["answer"] is not None:
         times["answer"] = None  # some switches write when it was refused: a second is not owed for that
         notes.append(f"{label(mapping.columns['answer'])}: 0 s, and a code of a call that nobody answered: taken for none")
     side = given.get("release_side", "").lower()
     if side and side not in SIDES:
         notes.append(f"{label(mapping.columns['release_side'])}: {side[:40]!r} is not a side of a call: left out")
+    currency, bought_in = _currencies(given, cells, amounts, mapping)
     record = Record(
         v=1, event="stop", switch=SWITCH, at_ms=at_ms,
         call_id=given.get("call_id", ""), attempt_no=codes["attempt_no"] or 0, account=given.get("account", ""),
@@ -124,7 +136,7 @@ def to_record(cells: dict[Any, Any], mapping: Mapping, encoding: str = "utf-8", 
         a_raw=given.get("a_number", ""), b_raw=given.get("b_number", ""),
         setup_ms=times["setup"], ringing_ms=times["ringing"], answer_ms=times["answer"], end_ms=times["end"], duration_ms=duration_ms,
         sell_amount=amounts.get("sell_amount", ""), buy_amount=amounts.get("buy_amount", ""),
-        currency=_currency(given, cells, mapping) if amounts else "",
+        currency=currency, buy_currency=bought_in if bought_in != currency else "",
         sip_code=codes["sip_code"], q850=codes["q850"], release_cause_text=given.get("release_cause_text", ""),
         release_side=SIDES.get(side, ""),  # type: ignore[arg-type]
         src_ip=given.get("src_ip", ""), user_agent=given.get("user_agent", ""), lrn=given.get("lrn", ""),
@@ -260,6 +272,10 @@ def _checked(text: str, field: Field, mapping: Mapping) -> str:
         raise ValueError(f"{text[:40]!r} holds a control character")
     if field.kind == "telephone" and not text.isdigit():
         text = values.telephone(text)
+    elif field.is_party and not text.isalpha():
+        text = values.party(text)
+    elif field.kind in ("time", "number"):
+        text = values.unmarked(text) if text[0] in "='" else text
     if field.longest and len(text) > field.longest:
         raise ValueError(f"{len(text)} characters, more than {field.longest}")
     return text
@@ -317,12 +333,14 @@ def _time(text: str, mapping: Mapping, field: str, repeated_hour: Any) -> int | 
 # --- duration and money ---
 
 
-def _talk(times: dict[str, int | None], duration_ms: int | None, has_amount: bool, mapping: Mapping, notes: list[str]) -> int | None:
+def _talk(
+    times: dict[str, int | None], duration_ms: int | None, has_amount: bool, sip_code: int | None, mapping: Mapping, notes: list[str]
+) -> int | None:
     """How long the call lasted by the row's own word. A call without an answer talked for 0 s, and what nobody can tell is no 0 s."""
     columns = mapping.columns
     if times["answer"] is None and "answer" in columns:
-        if not duration_ms:
-            return 0 if duration_ms is None else duration_ms
+        if not duration_ms:  # a 200 is an answer, whatever the answer's time says: then nobody can tell
+            return 0 if duration_ms is None and (sip_code or 0) // 100 != 2 else duration_ms
         answer, lasted = label(columns["answer"]), f"{label(columns['duration_s'])} says {duration_ms / 1000:g} s"
         if duration_ms > 0 and times["end"] is None:
             raise ValueError(f"{answer} says that nobody answered, {lasted}, and no end says when")
@@ -333,6 +351,30 @@ def _talk(times: dict[str, int | None], duration_ms: int | None, has_amount: boo
         names = " and ".join(unknown) or "neither duration_s nor end is mapped, which"
         raise ValueError(f"answered, but for how long? {names} say{'s' if len(unknown) < 2 else ''} nothing")
     return duration_ms
+
+
+MINUTE_MS = 60_000
+
+
+def _doubts(
+    times: dict[str, int | None], duration_ms: int | None, refused: bool, codes: dict[str, int | None], mapping: Mapping, notes: list[str]
+) -> None:
+    """What does not fit together in a row that is priced all the same: its duration is the money."""
+    if duration_ms is None or duration_ms < 0:
+        return
+    column = label(mapping.columns["duration_s"])
+    if duration_ms and refused and "answer" not in mapping.columns:
+        name = "sip_code" if (codes["sip_code"] or 0) >= FAILURE else "q850"
+        notes.append(
+            f"{column} says {duration_ms / 1000:g} s, {name} {codes[name]} that nobody answered: priced as talk; is it the time since the setup?"
+        )
+    if (end_ms := times["end"]) is not None and (answer_ms := times["answer"]) is not None and end_ms >= answer_ms:
+        short, long = sorted((duration_ms, end_ms - answer_ms))
+        if long - short > MINUTE_MS and long > 2 * short:
+            notes.append(
+                f"{column} says {duration_ms / 1000:g} s, and {(end_ms - answer_ms) / 1000:g} s lie between answer and end: the duration is priced; "
+                "is duration_format right?"
+            )
 
 
 def _duration(text: str, mapping: Mapping) -> int | None:
@@ -370,23 +412,57 @@ def _code(text: str, mapping: Mapping, field: str, given: dict[str, str], notes:
     return None
 
 
-def _currency(given: dict[str, str], cells: dict[Any, Any], mapping: Mapping) -> str:
-    """The currency of a row's amounts: the row's own where a column names it, else the mapping's."""
-    if "currency" in mapping.columns:
-        column, text = label(mapping.columns["currency"]), given["currency"].upper()
-        if not text:
-            raise ValueError(f"{column}: an amount without a currency")
-        if not is_currency(text):
-            raise ValueError(f"{column}: {text[:40]!r} is not a code of three letters such as EUR")
-        return text
-    for name, value in cells.items():
-        if isinstance(name, str) and isinstance(value, str) and _names_currency(name):
-            text = value.strip().upper()
-            if is_currency(text) and text != mapping.currency:
-                raise ValueError(f"column {name} says {text}, the mapping says {mapping.currency}: map it, columns: {{currency: {name}}}")
-    return mapping.currency
+def _currencies(given: dict[str, str], cells: dict[Any, Any], amounts: dict[str, str], mapping: Mapping) -> tuple[str, str]:
+    """The currency of a row's sell amount, which stands for both, and the one of its buy amount. "" = no amount."""
+    of = {field: _currency(given, cells, field, mapping) for field in amounts}
+    currency = of.get("sell_amount") or of.get("buy_amount", "")
+    return currency, of.get("buy_amount", currency)
+
+
+def _currency(given: dict[str, str], cells: dict[Any, Any], amount: str, mapping: Mapping) -> str:
+    """The currency of an amount: the row's own where a column names it, else the mapping's. No column that seems to name it is passed over."""
+    field = CURRENCIES[amount] if CURRENCIES[amount] in mapping.columns else "currency"
+    said, says = mapping.currency, "the mapping"
+    if field in mapping.columns:
+        says, said = label(mapping.columns[field]), given[field].upper()
+        if not said:
+            raise ValueError(f"{says}: an amount without a currency")
+        if not currencies.is_code(said):
+            raise ValueError(f"{says}: {said[:40]!r} is not a code of three letters such as EUR")
+    mapped = {part for name in ("currency", *CURRENCIES.values()) for part in parts(mapping.columns.get(name, []))}
+    for name, value in _near(cells, parts(mapping.columns[amount])[0]):
+        if name in mapped or not isinstance(value, str) or not _can_name_currency(name, amount):
+            continue
+        text = value.strip().upper()
+        if text in currencies.CURRENCIES and text != said:
+            raise ValueError(f"column {name} says {text}, {says} says {said}: map it, columns: {{{CURRENCIES[amount]}: {name}}}")
+    return said
+
+
+def _near(cells: dict[Any, Any], column: str | int) -> Iterator[tuple[str, Any]]:
+    """The cells of a row, and those that lie beside a column such as price.amount, by their whole names."""
+    yield from ((name, value) for name, value in cells.items() if isinstance(name, str))
+    inner, path = cells, str(column).split(".") if column not in cells else []
+    for depth, part in enumerate(path[:-1], 1):
+        value = inner.get(part)
+        if not isinstance(value, dict):
+            return
+        inner = value
+        yield from ((".".join((*path[:depth], str(name))), one) for name, one in inner.items())
+
+
+OTHER_SIDE = {
+    "sell_amount": re.compile(r"buy|bought|cost|purchase|supplier|vendor|carrier|einkauf", re.IGNORECASE),
+    "buy_amount": re.compile(r"sell|sold|sale|retail|customer|client|verkauf", re.IGNORECASE),
+}
+"""What a column's name says that names the currency of the other amount."""
 
 
 @lru_cache(maxsize=4096)
-def _names_currency(column: str) -> bool:
-    return CURRENCY.search(column) is not None
+def _can_name_currency(column: str, amount: str) -> bool:
+    """Whether a column seems to name the currency of an amount.
+
+    >>> _can_name_currency("buy_curr", "sell_amount"), _can_name_currency("buy_curr", "buy_amount"), _can_name_currency("current", "buy_amount")
+    (False, True, False)
+    """
+    return names_currency(column.rpartition(".")[2]) and not OTHER_SIDE[amount].search(column)

@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -45,6 +45,9 @@ SUSPECTED = "suspected_duplicates.jsonl"
 NOTES = "notes.jsonl"
 """Rows of which something that is no money was cut or left out."""
 OUTPUTS = ("alerts.jsonl", "block_orders.jsonl", *FATES.values(), SUSPECTED, NOTES, "rated.parquet", "summary.json")
+
+SET_ASIDE = "sell_amount: set aside, the deck prices the call"
+"""Counted, and without a line of its own: it can be every row."""
 
 UNPRICED = (schemas.UNRATED, schemas.REJECT, schemas.CONFLICT)
 
@@ -87,6 +90,7 @@ def run(
     if not calls.is_file():
         raise MappingError(f"{calls}: no such file")
     began_s = time.monotonic()
+    contracts = replace(contracts, sell_amount_expected="sell_amount" in mapping.columns)
     rows = sorted(_counted(read_rows(calls, mapping), progress), key=lambda row: (row.record.at_ms if row.record else 0, row.line))
     out.mkdir(parents=True, exist_ok=True)
     beside = out / ".replay"
@@ -157,6 +161,8 @@ def _judge_rows(
                     reasons.add(row.fault)
                     _line(files[FATES[schemas.REJECT]], {"line": row.line, "reason": row.fault, "raw": readable(row.text)})
                     continue
+                if row.record.sell_amount and contracts.sell_place(row.tenant, row.record.account) >= 0:
+                    notes.add(SET_ASIDE)
                 for note in row.notes:
                     notes.add(note)
                     _line(files[NOTES], {"line": row.line, "note": note, "raw": readable(row.text)})
@@ -259,6 +265,7 @@ def _described(row: Row, reason: str, first: int) -> dict[str, Any]:
     money = {
         "tenant": row.tenant, "account": record.account, "call_id": record.call_id, "b_number": record.b_raw,
         "sell_amount": record.sell_amount, "buy_amount": record.buy_amount, "currency": record.currency,
+        "buy_currency": record.buy_currency,
     }  # fmt: skip
     line |= {name: value for name, value in money.items() if value}
     if talk_ms is not None:

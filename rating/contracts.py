@@ -58,6 +58,7 @@ class Contracts:
     self_register: bool
     default_sell: int  # of a party that registered itself
     default_buy: int
+    sell_amount_expected: bool = False  # a feed's rows say what each call was sold for: an answered one that does not is unrated
 
     def plan_of(self, tenant: str, trunk: str) -> DialPlan:
         """The dial plan of an ingress trunk."""

@@ -17,8 +17,20 @@ import msgspec
 import numpy as np
 
 from core.decimals import number
-from core.delimited import Line, Style, check_encoding, delimiter_of, encoding_of, label, other_delimiter, read_lines, twice
+from core.delimited import (
+    Line,
+    Style,
+    check_encoding,
+    delimiter_of,
+    encoding_of,
+    label,
+    last_cell_of_all,
+    other_delimiter,
+    read_lines,
+    twice,
+)
 from core.money import MAX_NANOS, to_nanos, to_text
+from core.time_format import check_time_format
 from rating.prefixes import Ints, PrefixIndex, build
 
 COLUMNS = (
@@ -81,6 +93,24 @@ class Deck:
         return np.searchsorted(self.borders_ms, at_ms, side="right").astype(np.int64)
 
 
+def check_format(form: DeckFormat) -> None:
+    """`DeckError` where dates cannot be written as a deck's options say.
+
+    >>> check_format(DeckFormat(date_format="%m/%d"))
+    Traceback (most recent call last):
+    ...
+    rating.decks.DeckError: date_format: '%m/%d' has not the whole date: a year (%Y), a month (%m) and a day (%d) are needed
+    """
+    if form.date_format == "iso":
+        return
+    try:
+        check_time_format(form.date_format)
+    except ValueError as wrong:
+        raise DeckError(f"date_format: {wrong}") from None
+    if "%Z" in form.date_format:
+        raise DeckError(f"date_format: {form.date_format!r} has %Z: a deck's dates are UTC or have an offset (%z); leave the zone's name out")
+
+
 def read_deck(content: bytes, name: str, currency: str, form: DeckFormat = DeckFormat()) -> Deck:
     """A deck from CSV with the columns of `COLUMNS`; all but `prefix` and `price_per_min` may be absent or empty.
 
@@ -91,13 +121,20 @@ def read_deck(content: bytes, name: str, currency: str, form: DeckFormat = DeckF
     >>> deck.prefixes, deck.per_min_nanos.tolist(), deck.first_s.tolist()
     (('43', '436'), [20000000, 50000000], [1, 60])
     """
+    try:
+        check_format(form)
+    except DeckError as wrong:
+        raise DeckError(f"deck {name}: {wrong}") from None
     lines = _lines(content, name, form)
     columns = _columns(next((line for line in lines if line.fault or any(map(str.strip, line.cells))), None), name)
+    rest = list(lines)
+    surplus = last_cell_of_all(rest, len(columns))
+    columns = [*columns, ""] if surplus > 0 else columns[:-1] if surplus < 0 and not columns[-1] else columns
     prefixes: list[str] = []
     destinations: list[str] = []
     places: list[int] = []
     numbers: list[tuple[int, int, int, int, int, int, int]] = []
-    for line, _, cells, fault in lines:
+    for line, _, cells, fault in rest:
         if not fault and not any(map(str.strip, cells)):
             continue  # what table programs leave below and between their rows
         try:
@@ -141,10 +178,14 @@ def _lines(content: bytes, name: str, form: DeckFormat) -> Iterator[Line]:
     except (ValueError, UnicodeError) as wrong:
         raise DeckError(f"deck {name}: {wrong}") from None
     quote = "" if form.quote == "none" else form.quote
+    said = re.match(r"\ufeff?sep=(.)(?:\r\n|\r|\n)", text, re.IGNORECASE)  # a table program's own line
+    first = 1
+    if said:
+        text, first, delimiter = text[said.end() :], 2, delimiter or said[1]
     if not delimiter:
-        head = next((line for line in io.StringIO(text) if line.strip(" \t,;|\r\n")), "")
+        head = next((line for line in io.StringIO(text, newline=None) if line.strip(" \t,;|\r\n")), "")
         delimiter = other_delimiter(head.strip("\r\n"), ("prefix", "price_per_min"), quote) or ","
-    return read_lines(io.StringIO(text, newline=None), Style(delimiter, quote))
+    return read_lines(io.StringIO(text, newline=None), Style(delimiter, quote), first)
 
 
 def _columns(header: Line | None, name: str) -> list[str]:
@@ -224,8 +265,12 @@ def _price(text: str, column: str, form: DeckFormat) -> int:
     return to_nanos(text if form.decimal == "." and not form.thousands else value)
 
 
+NO_DATE = re.compile(r"\\N|\(?null\)?|<null>|none|n/a|-|0{1,4}[./-]0{1,4}[./-]0{1,4}(?:[T ][0:.]+)?|0{1,8}", re.IGNORECASE)
+
+
 def _date(text: str | None, otherwise: int, form: DeckFormat) -> int:
-    if not text:
+    """The time of a date. What databases write for none is none: NULL, 0000-00-00."""
+    if not text or NO_DATE.fullmatch(text):
         return otherwise
     try:
         when = datetime.fromisoformat(text) if form.date_format == "iso" else datetime.strptime(text, form.date_format)

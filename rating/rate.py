@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from core.currencies import is_code
 from core.money import to_nanos
 from core.work import Work
 from rating.contracts import NO_DECK, UNKNOWN, Contracts
@@ -71,6 +72,8 @@ def rate(work: Work, records: pl.DataFrame, contracts: Contracts) -> Bill:
         trunks = contracts.trunks
         suspicious |= np.asarray([bool(trunk) and (tenant, trunk) not in trunks for tenant, _, _, trunk in parties], bool)
         suspicious |= answered & (sold_by == NO_DECK)
+    if contracts.sell_amount_expected:
+        suspicious |= answered & (sold_by == NO_DECK)
     suspicious |= answered & np.asarray([work.final[i] and work.b_kind[i] in UNREADABLE for i in at], bool)
     amounts = _amounts(records)
     if amounts is not None:
@@ -122,6 +125,8 @@ def _fault(
         return _unreadable("", work.b_number[i], work.b_kind[i], _raw(work, i, records))
     if sold_by == NO_DECK and not contracts.self_register and not bill.sell_currency[i] and work.final[i]:
         return f"account {account!r} has no sell deck and the record says no amount"
+    if work.final[i] and sold_by == NO_DECK and not bill.sell_currency[i] and contracts.sell_amount_expected:
+        return "answered, the row says no sell_amount, and no deck prices the call"
     return ""
 
 
@@ -164,14 +169,15 @@ def _raw(work: Work, i: int, records: pl.DataFrame) -> str:
     return str(records["b_raw"][work.row[i]]) if work.row[i] >= 0 else ""
 
 
-Amounts = tuple[list[str], list[str], list[str], list[int | None]]
+Amounts = tuple[list[str], list[str], list[str], list[str], list[int | None]]
 
 
 def _amounts(records: pl.DataFrame) -> Amounts | None:
     if not ((records["sell_amount"] != "") | (records["buy_amount"] != "")).any():
         return None
     return (
-        records["sell_amount"].to_list(), records["buy_amount"].to_list(), records["currency"].to_list(), records["duration_ms"].to_list(),
+        records["sell_amount"].to_list(), records["buy_amount"].to_list(), records["currency"].to_list(), records["buy_currency"].to_list(),
+        records["duration_ms"].to_list(),
     )  # fmt: skip
 
 
@@ -179,12 +185,27 @@ def _stand(bill: Bill, i: int, amounts: Amounts, row: int, sell_deck: int, buy_d
     """A feed's own amounts stand as rated where we have no deck for the party."""
     if row < 0:
         return
-    sells, buys, currencies, durations = amounts
+    sells, buys, currencies, buy_currencies, durations = amounts
     try:
         if sells[row] and sell_deck < 0:
-            bill.sell_nanos[i], bill.sell_currency[i] = to_nanos(sells[row]), currencies[row]
+            bill.sell_nanos[i], bill.sell_currency[i] = _amount("sell_amount", sells[row], currencies[row])
             bill.charged_s[i] = -(-(durations[row] or 0) // 1000)
         if buys[row] and buy_deck < 0:
-            bill.buy_nanos[i], bill.buy_currency[i] = to_nanos(buys[row]), currencies[row]
+            bill.buy_nanos[i], bill.buy_currency[i] = _amount("buy_amount", buys[row], buy_currencies[row] or currencies[row])
     except ValueError as wrong:
-        bill.fault[i] = f"amount: {wrong}"
+        bill.fault[i] = str(wrong)
+
+
+def _amount(name: str, text: str, currency: str) -> tuple[int, str]:
+    """An amount that a feed says, in nanos, and its currency: without one it would be left out of every sum.
+
+    >>> _amount("sell_amount", "0.5", "EUR")
+    (500000000, 'EUR')
+    """
+    if not is_code(currency):
+        said = f"currency {currency[:40]!r} is not a code of three capitals such as EUR" if currency else "an amount without a currency"
+        raise ValueError(f"{name} {text[:40]}: {said}")
+    try:
+        return to_nanos(text), currency
+    except ValueError as wrong:
+        raise ValueError(f"{name}: {wrong}") from None

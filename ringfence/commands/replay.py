@@ -12,8 +12,8 @@ EPILOG = """
 `delimiter`, `quote`, `line_breaks_in_fields`, `encoding`, `header`, `skip_lines`, `rows`, `timezone`, `zones`, `repeated_hour`, `time_format`,
 `time_precision`, `duration_format`, `nothing`, `currency`, `decimal`, `thousands`, `amounts`, `percent_encoded`, `call_ids`, and `deck` (how the
 deck is written). docs/files.md says what each can be. Our fields: tenant, call_id, attempt_no, account, ingress_trunk, carrier, egress_trunk,
-a_number, b_number, setup, ringing, answer, end, duration_s, sell_amount, buy_amount, currency, sip_code, q850, release_cause_text,
-release_side, src_ip, user_agent, lrn, attestation, imei, imsi, cell.
+a_number, b_number, setup, ringing, answer, end, duration_s, sell_amount, buy_amount, currency, sell_currency, buy_currency, sip_code, q850,
+release_cause_text, release_side, src_ip, user_agent, lrn, attestation, imei, imsi, cell.
 
 For a file with semicolons, local times and decimal commas:
 
@@ -35,7 +35,8 @@ simply priced, with its line, its reason and its money: `rejects.jsonl`, `unrate
 
 `ringfence replay --calls june.csv --mapping mapping.yaml --out june/`
 
-With a price list for what the file does not price:
+With a price list. It sells every call: the file's own sell amounts are set aside, and the summary says how many. A call that it has no rate for
+is unrated, with the file's amount beside the reason:
 
 `ringfence replay --calls june.csv --mapping mapping.yaml --deck prices.csv --out june/`
 """
@@ -48,7 +49,11 @@ def replay(
     mapping: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="What its columns mean (YAML).", show_default=False)],
     out: Annotated[Path, typer.Option(file_okay=False, help="The directory for the results.", show_default=False)],
     deck: Annotated[
-        Path | None, typer.Option(exists=True, dir_okay=False, help="A rate deck (CSV) to sell by.", show_default=False)
+        Path | None,
+        typer.Option(
+            exists=True, dir_okay=False, help="A rate deck (CSV) that sells every call; sell amounts of the file are set aside.",
+            show_default=False,
+        ),
     ] = None,
     books: Annotated[
         str,

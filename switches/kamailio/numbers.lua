@@ -105,6 +105,8 @@ local function without_bracket(text)
 end
 
 local function is_float(text)
+  text = text:gsub("[%s%-\28-\31]", ""):gsub("\194[\160\173]", ""):gsub("\226\128[\128-\149]", ""):gsub("\226\128[\168-\175]", "")
+  text = text:gsub("\226\129[\160-\164]", ""):gsub("\226\136\146", ""):gsub("\227\128\128", ""):gsub("\239\187\191", "")
   return (text:match("^%+?(%d+)%.0+$") or ""):len() >= 7 or text:match("^%d+[eE][+-]?%d+$") ~= nil
     or text:match("^%d+[%.,]%d*[eE][+-]?%d+$") ~= nil
 end

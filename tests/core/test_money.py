@@ -77,3 +77,9 @@ def test_what_is_not_an_amount_is_said(text: str):
 )
 def test_what_people_type(text: str, amount: int):
     assert to_nanos(text) == amount
+
+
+@pytest.mark.parametrize("text", ["1_5", "1_000.5", "\u0663", "\uff11.\uff15", "0x10", "Infinity", "nan", "1,5", "", "1.5\n", "--1"])
+def test_an_amount_is_plain_ascii_digits(text):
+    with pytest.raises(ValueError, match="is not a decimal amount"):
+        to_nanos(text)
