@@ -313,7 +313,7 @@ def _move_aside(part: Path, path: Path) -> None:
 
 
 def _make_aside(part: Path) -> None:
-    (part / ASIDE).mkdir(mode=0o750, exist_ok=True)
+    (part / ASIDE).mkdir(mode=0o700, exist_ok=True)
     sync_directory(part)
 
 
