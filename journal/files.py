@@ -52,6 +52,7 @@ _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _CHUNK = 1 << 20
 _CHECKING = "checking"
 _LOCK_TURNS = 50  # of 20 ms
+_NAMED = 5  # stretches of lost offsets that one error names
 _LEAP_MS = 3_600_000  # so far the wall clock may be from the time of the partition and still date a segment
 _SEGMENT = re.compile(r"[0-9]{20}\.log")
 
@@ -164,7 +165,19 @@ class FileJournal:
     def _part(self, topic: str, partition: int) -> Path:
         if not 0 <= partition < (count := self.partitions(topic)):
             raise JournalError(f"{topic} has the partitions 0 to {count - 1}, not {partition}")
-        return self._home / topic / str(partition)
+        part = self._home / topic / str(partition)
+        if not part.is_dir():
+            raise JournalError(f"{topic}/{partition}: {no_directory(part)}")
+        return part
+
+
+def no_directory(part: Path) -> str:
+    """What to do about a partition whose directory is gone, or is something else."""
+    return (
+        f"{part}, the directory of this partition, {'is something else now' if part.exists() else 'is gone'}, and all its records with it. "
+        "Stop everything and put the directory back from a backup (`ringfence restore`). `ringfence journal repair` cannot make it anew: "
+        "nothing else says which offsets were given out, and none may be given out twice. Without a backup, begin in a new --home"
+    )
 
 
 class FileWriter:
@@ -273,10 +286,7 @@ class FileWriter:
             data = path.read_bytes()
             sound = frames.extent(data, self._base)
             if sound.end < self._synced.end:
-                raise Torn(
-                    f"{self._name}: {path} is damaged at byte {sound.size} ({sound.fault or 'it ends there'}): "
-                    f"offsets {sound.end} to {self._synced.end - 1} were acknowledged and cannot be read. Restore the file, or: {REPAIR}"
-                )
+                raise Torn(f"{self._name}: {path} is damaged {damage(data, self._base, self._synced.end)}. Restore the file, or: {REPAIR}")
             if sound.size < len(data):
                 _log.warning("%s: cut a torn tail of %d bytes (%s)", self._name, len(data) - sound.size, sound.fault)
                 os.ftruncate(self._fd, sound.size)
@@ -506,7 +516,9 @@ class FileReader:
                 at = self._walk(fd)
                 size = os.fstat(fd).st_size
                 if at is None or at >= size:  # were our offset the first of the next segment, that one would have been opened
-                    raise self._torn(size, "the file ends")
+                    fault = self._torn(size, "the file ends")
+                    self._leave()  # who reads again looks again
+                    raise fault
                 self._at = at
             return
         raise JournalError(f"{self._name}: its oldest segments go faster than they can be opened")
@@ -532,6 +544,12 @@ class FileReader:
         )
 
 
+def _synced_anew(part: Path) -> str:
+    if any(part.glob("*.log")):
+        return "`ringfence journal repair` makes it anew from the segments"
+    return "There are no segments either: `ringfence journal check` says what to do"
+
+
 class _Synced:
     """The end that readers may see: one aligned 64-bit cell, which is stored and loaded in one piece.
 
@@ -548,7 +566,7 @@ class _Synced:
         except (OSError, ValueError) as error:
             raise JournalError(
                 f"cannot read {part / 'synced'}, which says how far {part.parent.name}/{part.name} is synced: {error}. "
-                "`ringfence journal repair` makes it anew from the segments"
+                + _synced_anew(part)
             ) from error
         self._view = memoryview(self._map)
         self._cell = self._view.cast("q")
@@ -571,6 +589,28 @@ class _Synced:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def damage(data: bytes, base: int, end: int) -> str:
+    """Where a segment that should go up to `end` is damaged first, and all that is lost in it.
+
+    >>> whole = frames.encode([Entry(b"", b"a", 1)] * 4, 7)
+    >>> damage(whole[:40] + b"!" + whole[41:-1] + b"!", 7, 11)
+    'at byte 29 (a checksum is wrong): offsets 8 and 10 were acknowledged and cannot be read'
+    """
+    damaged = [one for one in frames.stretches(data, base, end) if not one.sound]
+    lost = [one for one in damaged if one.end > one.first]
+    if not lost:
+        return f"at byte {damaged[0].at if damaged else len(data)}: its last append is not whole"
+    named = [f"{one.first} to {one.end - 1}" if one.end - one.first > 1 else f"{one.first}" for one in lost]
+    if len(named) > _NAMED:
+        named = [*named[:_NAMED], f"{len(named) - _NAMED} more stretches"]
+    offsets = " and ".join([", ".join(named[:-1]), named[-1]] if len(named) > 1 else named)
+    count = sum(one.end - one.first for one in lost)
+    return (
+        f"at byte {damaged[0].at} ({damaged[0].fault}): {'offset' if count == 1 else 'offsets'} {offsets} "
+        f"{'was' if count == 1 else 'were'} acknowledged and cannot be read"
+    )
 
 
 def _about(partitions: int) -> bytes:
