@@ -1,10 +1,10 @@
 """What of a partition may be removed: by age, by size, and never what a reader still has to read.
 
 **Age is not what the clock says.** A clock that leaps, or stands wrong when a process starts, would make everything look old. While
-a writer lives, time passes for its partition as the machine's monotonic clock counts it, and a segment that was written to under another
-wall clock is dated so when it ends (the file's time of modification). When a writer opens, its time goes on from what the segments attest, and the wall clock is believed
-only where it is ahead of that by no more than a segment lasts: a longer stop, or a leap, counts for nothing. So segments may be kept
-longer, by as long as the writer stood still; they are never removed younger.
+a writer lives, time passes for its partition as the machine's monotonic clock counts it, and a segment that was written to under
+another wall clock is dated so when it ends (the file's time of modification). When a writer opens, its time goes on from what the
+segments attest, and the wall clock is believed only where it is ahead of that by no more than a segment lasts (`roll_ms` and an hour):
+a longer stop, or a leap, counts for nothing. So segments may be kept longer, by as long as no writer ran; they are never removed younger.
 
 Removal goes from the oldest segment on, and each is gone from the disk before the next is touched: whatever kills it leaves a
 partition that begins a little later.

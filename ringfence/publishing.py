@@ -179,8 +179,10 @@ def _is_range(digits: str) -> bool:
 def _plan_faults(plan: DialPlan) -> list[str]:
     """What a switch's table does not take of a dial plan, each field and each of a list apart.
 
-    >>> _plan_faults(DialPlan(country_code="AT", emergency=("112", "1 1 2")))
-    ["country code 'AT' has a character that the switch's tables do not take", "emergency number '1 1 2' has a character that the switch's tables do not take"]
+    >>> for fault in _plan_faults(DialPlan(country_code="AT", emergency=("112", "1 1 2"))):
+    ...     print(fault)
+    country code 'AT' has a character that the switch's tables do not take
+    emergency number '1 1 2' has a character that the switch's tables do not take
     """
     faults = []
     for field, value in msgspec.structs.asdict(plan).items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -402,10 +403,11 @@ def test_what_nothing_can_bring_back_is_told_with_what_to_do_and_never_repaired_
         with pytest.raises(JournalError) as told:
             ask()
         assert "repair` makes it anew" not in str(told.value) and ("restore" in str(told.value) or "`ringfence journal check`" in str(told.value))
-    try:
+    if (tmp_path / "calls" / "0").is_dir():
         assert repair(tmp_path, damage, 1) == []
-    except JournalError as error:
-        assert "put the directory back from a backup" in str(error)
+    else:
+        with pytest.raises(JournalError, match="put the directory back from a backup"):
+            repair(tmp_path, damage, 1)
     assert check(tmp_path, "calls"), "it is damaged still"
 
 
@@ -436,12 +438,13 @@ def test_a_reader_that_met_a_missing_segment_names_the_same_place_again(tmp_path
     filled(tmp_path)
     segments(tmp_path)[1].unlink()
     reader = FileJournal(tmp_path, SMALL).reader("calls", 0, 0)
-    while reader.offset < int(segments(tmp_path)[0].name[:20]) or reader.offset == 0:
-        reader.read()
+    there = int(next(iter(segments(tmp_path)[1:])).name[:20])
+    with suppress(Torn):
+        while reader.offset < there:
+            reader.read()
     said = []
     for _ in range(3):
         with pytest.raises(Torn) as torn:
-            while True:
-                reader.read()
+            reader.read()
         said.append(str(torn.value))
     assert len(set(said)) == 1 and f"at byte {segments(tmp_path)[0].stat().st_size}: the file ends" in said[0]
