@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 from journal import frames
 from journal.durable import replace_file, sync_directory
-from journal.files import FileJournal, _bases, _segment
+from journal.files import FileJournal, _bases, _segment, damage
 from journal.protocol import REPAIR, JournalError, Torn
 
 
@@ -72,7 +72,7 @@ def _sound(data: bytes, base: int, end: int, path: Path) -> memoryview:
     found = frames.extent(data, base)
     if found.end < end and found.fault:
         raise Torn(
-            f"{path} is damaged at byte {found.size} ({found.fault}): offset {found.end} and what follows cannot be copied. {REPAIR}"
+            f"{path} is damaged {damage(data, base, end)}, so nothing of this partition is copied. {REPAIR}"
         )
     size = frames.position_of(data, base, min(end, found.end))
     if size is None:

@@ -52,6 +52,8 @@ _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _CHUNK = 1 << 20
 _CHECKING = "checking"
 _LOCK_TURNS = 50  # of 20 ms
+_NAMED = 5  # stretches of lost offsets that one error names
+_LEAP_MS = 3_600_000  # so far the wall clock may be from the time of the partition and still date a segment
 _SEGMENT = re.compile(r"[0-9]{20}\.log")
 
 _log = logging.getLogger(__name__)
@@ -61,13 +63,24 @@ def wall_clock_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+def monotonic_ms() -> int:
+    """What passes while the process runs; no step of the wall clock moves it."""
+    return time.monotonic_ns() // 1_000_000
+
+
 class FileJournal:
     """A journal in a directory. It holds nothing open itself: any number of processes may have one on the same directory."""
 
-    def __init__(self, home: Path, limits: Limits = Limits(), now_ms: Callable[[], int] = wall_clock_ms) -> None:
+    def __init__(
+        self,
+        home: Path,
+        limits: Limits = Limits(),
+        now_ms: Callable[[], int] = wall_clock_ms,
+        passed_ms: Callable[[], int] = monotonic_ms,
+    ) -> None:
         self._home = home
         self._limits = limits
-        self._now_ms = now_ms
+        self._clocks = (now_ms, passed_ms)
 
     def create(self, topic: str, partitions: int) -> None:
         """Makes a topic, all of it or nothing. Of one that exists, each partition without a writer has its torn tail cut."""
@@ -81,7 +94,7 @@ class FileJournal:
         check_same(topic, self.partitions(topic), partitions)
         for number in range(partitions):
             try:
-                FileWriter(self._part(topic, number), self._limits, self._now_ms, checking=True).close()
+                FileWriter(self._part(topic, number), self._limits, *self._clocks, checking=True).close()
             except Locked:
                 continue  # its writer has done it
 
@@ -89,7 +102,6 @@ class FileJournal:
         self._home.mkdir(parents=True, exist_ok=True)
         sync_directory(self._home.parent)
         draft = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=self._home))
-        draft.chmod(0o750)
         try:
             for number in range(partitions):
                 _make_part(draft / str(number))
@@ -132,7 +144,7 @@ class FileJournal:
         return _partitions(path, content)
 
     def writer(self, topic: str, partition: int) -> FileWriter:
-        return FileWriter(self._part(topic, partition), self._limits, self._now_ms)
+        return FileWriter(self._part(topic, partition), self._limits, *self._clocks)
 
     def reader(self, topic: str, partition: int, offset: int) -> FileReader:
         return FileReader(self._part(topic, partition), offset)
@@ -153,17 +165,32 @@ class FileJournal:
     def _part(self, topic: str, partition: int) -> Path:
         if not 0 <= partition < (count := self.partitions(topic)):
             raise JournalError(f"{topic} has the partitions 0 to {count - 1}, not {partition}")
-        return self._home / topic / str(partition)
+        part = self._home / topic / str(partition)
+        if not part.is_dir():
+            raise JournalError(f"{topic}/{partition}: {no_directory(part)}")
+        return part
+
+
+def no_directory(part: Path) -> str:
+    """What to do about a partition whose directory is gone, or is something else."""
+    return (
+        f"{part}, the directory of this partition, {'is something else now' if part.exists() else 'is gone'}, and all its records with it. "
+        "Stop everything and put the directory back from a backup (`ringfence restore`). `ringfence journal repair` cannot make it anew: "
+        "nothing else says which offsets were given out, and none may be given out twice. Without a backup, begin in a new --home"
+    )
 
 
 class FileWriter:
     """The one writer of a partition. Of one thread."""
 
-    def __init__(self, part: Path, limits: Limits, now_ms: Callable[[], int], *, checking: bool = False) -> None:
+    def __init__(
+        self, part: Path, limits: Limits, now_ms: Callable[[], int], passed_ms: Callable[[], int], *, checking: bool = False
+    ) -> None:
         self._part = part
         self._name = f"{part.parent.name}/{part.name}"
         self._limits = limits
         self._now_ms = now_ms
+        self._passed_ms = passed_ms
         self._broken = ""
         self._fd = -1
         self._lock = _lock(part, self._name, checking=checking)
@@ -227,6 +254,10 @@ class FileWriter:
         if self._lock < 0:
             return
         if self._fd >= 0:
+            try:
+                self._date()
+            except OSError as error:
+                _log.warning("%s: the newest segment keeps the date of the wall clock: %s", self._name, error)
             os.close(self._fd)
         self._synced.close()
         os.close(self._lock)
@@ -255,10 +286,7 @@ class FileWriter:
             data = path.read_bytes()
             sound = frames.extent(data, self._base)
             if sound.end < self._synced.end:
-                raise Torn(
-                    f"{self._name}: {path} is damaged at byte {sound.size} ({sound.fault or 'it ends there'}): "
-                    f"offsets {sound.end} to {self._synced.end - 1} were acknowledged and cannot be read. Restore the file, or: {REPAIR}"
-                )
+                raise Torn(f"{self._name}: {path} is damaged {damage(data, self._base, self._synced.end)}. Restore the file, or: {REPAIR}")
             if sound.size < len(data):
                 _log.warning("%s: cut a torn tail of %d bytes (%s)", self._name, len(data) - sound.size, sound.fault)
                 os.ftruncate(self._fd, sound.size)
@@ -268,11 +296,13 @@ class FileWriter:
             self._fd = -1
             raise
         self._size, self._end = sound.size, sound.end
-        # It was begun when the one before it was last written; the first one has nothing before it.
-        self._began_ms = there[-2].written_ms if len(there) > 1 else self._now_ms()
+        written_ms = retention.in_order([segment.written_ms for segment in there if segment.size_bytes])
+        opened_ms = retention.opened_ms(written_ms, self._now_ms(), self._limits.roll_ms)
+        # The newest segment was begun when the one before it ended; the first one has nothing before it.
+        self._began_ms = self._now_ms() - (max(0, opened_ms - there[-2].written_ms) if len(there) > 1 else 0)
         self._synced.end = self._end
-        attested_ms = retention.plausible_ms([segment.written_ms for segment in there], self._limits.roll_ms)
-        self._opened_ms, self._opened_s = min(self._now_ms(), attested_ms) if attested_ms else self._now_ms(), time.monotonic()
+        self._ahead_ms = opened_ms - self._passed_ms()
+        self._leapt = bool(written_ms) and written_ms[-1] > opened_ms + _LEAP_MS
 
     def _check_chain(self, bases: list[int]) -> None:
         """That the newest segment begins where the one before it ends: a stray file must not say where the writer goes on."""
@@ -294,6 +324,16 @@ class FileWriter:
 
     def _is_old(self) -> bool:
         return abs(self._now_ms() - self._began_ms) > self._limits.roll_ms  # a clock that was set back ends a segment, too
+
+    def _partition_ms(self) -> int:
+        """The time by which this partition ages (`journal.retention`)."""
+        return self._ahead_ms + self._passed_ms()
+
+    def _date(self) -> None:
+        """Dates the segment that is written to by the time of the partition where the wall clock has said another."""
+        if self._leapt:
+            os.utime(self._fd, ns=(self._partition_ms() * 1_000_000,) * 2)
+        self._leapt = False
 
     def _make_room(self, size: int) -> None:
         """Where a partition is over its bound by a segment: what can go, goes; where readers still need the rest, `Full`."""
@@ -317,6 +357,7 @@ class FileWriter:
         """Begins a new segment, then lets retention take old ones. A crash between leaves an empty one, or an old one more."""
         path = _segment(self._part, self._end)
         try:
+            self._date()
             fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o640)
             try:
                 sync_directory(self._part)
@@ -335,9 +376,7 @@ class FileWriter:
         """Removes what `retention` lets go. Another process may do the same at this moment: what is gone is gone."""
         bases = _bases(self._part)
         found = retention.segments_of(self._part, bases, self._end)
-        lived_ms = self._opened_ms + int((time.monotonic() - self._opened_s) * 1000)
-        attested_ms = retention.plausible_ms([segment.written_ms for segment in found], self._limits.roll_ms)
-        now_ms = min(self._now_ms(), max(lived_ms, attested_ms))
+        now_ms = self._partition_ms()
         read_to = retention.read_to(self._part)
         going = retention.removable(found, self._limits, now_ms, read_to)
         if read_to is not None and (unread := [segment for segment in going if segment.end > read_to]):
@@ -358,6 +397,7 @@ class FileWriter:
             view = memoryview(data)
             while view:
                 view = view[os.write(self._fd, view) :]
+            self._leapt = self._leapt or abs(self._now_ms() - self._partition_ms()) > _LEAP_MS
             os.fdatasync(self._fd)
         except OSError as error:
             self._undo(error)
@@ -476,7 +516,9 @@ class FileReader:
                 at = self._walk(fd)
                 size = os.fstat(fd).st_size
                 if at is None or at >= size:  # were our offset the first of the next segment, that one would have been opened
-                    raise self._torn(size, "the file ends")
+                    fault = self._torn(size, "the file ends")
+                    self._leave()  # who reads again looks again
+                    raise fault
                 self._at = at
             return
         raise JournalError(f"{self._name}: its oldest segments go faster than they can be opened")
@@ -502,6 +544,12 @@ class FileReader:
         )
 
 
+def _synced_anew(part: Path) -> str:
+    if any(part.glob("*.log")):
+        return "`ringfence journal repair` makes it anew from the segments"
+    return "There are no segments either: `ringfence journal check` says what to do"
+
+
 class _Synced:
     """The end that readers may see: one aligned 64-bit cell, which is stored and loaded in one piece.
 
@@ -518,7 +566,7 @@ class _Synced:
         except (OSError, ValueError) as error:
             raise JournalError(
                 f"cannot read {part / 'synced'}, which says how far {part.parent.name}/{part.name} is synced: {error}. "
-                "`ringfence journal repair` makes it anew from the segments"
+                + _synced_anew(part)
             ) from error
         self._view = memoryview(self._map)
         self._cell = self._view.cast("q")
@@ -541,6 +589,28 @@ class _Synced:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def damage(data: bytes, base: int, end: int) -> str:
+    """Where a segment that should go up to `end` is damaged first, and all that is lost in it.
+
+    >>> whole = frames.encode([Entry(b"", b"a", 1)] * 4, 7)
+    >>> damage(whole[:40] + b"!" + whole[41:-1] + b"!", 7, 11)
+    'at byte 29 (a checksum is wrong): offsets 8 and 10 were acknowledged and cannot be read'
+    """
+    damaged = [one for one in frames.stretches(data, base, end) if not one.sound]
+    lost = [one for one in damaged if one.end > one.first]
+    if not lost:
+        return f"at byte {damaged[0].at if damaged else len(data)}: its last append is not whole"
+    named = [f"{one.first} to {one.end - 1}" if one.end - one.first > 1 else f"{one.first}" for one in lost]
+    if len(named) > _NAMED:
+        named = [*named[:_NAMED], f"{len(named) - _NAMED} more stretches"]
+    offsets = " and ".join([", ".join(named[:-1]), named[-1]] if len(named) > 1 else named)
+    count = sum(one.end - one.first for one in lost)
+    return (
+        f"at byte {damaged[0].at} ({damaged[0].fault}): {'offset' if count == 1 else 'offsets'} {offsets} "
+        f"{'was' if count == 1 else 'were'} acknowledged and cannot be read"
+    )
 
 
 def _about(partitions: int) -> bytes:
@@ -573,7 +643,7 @@ def _partitions(path: Path, content: bytes) -> int:
 
 
 def _make_part(part: Path) -> None:
-    part.mkdir(0o750)
+    part.mkdir(0o700)
     replace_file(part / "synced", bytes(8))
 
 

@@ -15,14 +15,14 @@ _TOPIC = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}")
 @dataclass(frozen=True)
 class Limits:
     """Retention looks at whole segments: when a partition is opened for writing, when a new segment is begun (the last is full, or
-    older than `roll_ms`), and when a person asks. The oldest goes while the partition is over `retention_bytes`, or the segment was last
-    written longer than `retention_ms` ago; never what a reader of ours still has to read (`journal.marks`).
+    older than `roll_ms`), and when a person asks. The oldest goes while the partition is over `retention_bytes`, or the segment
+    ended longer than `retention_ms` ago; never what a reader of ours still has to read (`journal.marks`).
 
     Where unread entries keep a partition over `retention_bytes` by more than a segment, the writers of the topics in `refuse_when_full`
     get `Full`, and other topics grow on; with `drop_unread` the oldest unread segments go instead, and their readers name the gap.
     See docs/decisions/retention-waits-for-readers.md.
 
-    Files: age is that of the files, not what entries say of themselves, up to a time that is plausible (`journal.retention`). Kafka:
+    Files: age is counted by the monotonic clock while a writer lives, not by what entries or the wall clock say (`journal.retention`). Kafka:
     these are the settings with which topics are made, and age is the newest `timestamp_ms` in a segment
     (docs/decisions/kafka-is-the-same-log.md).
     """

@@ -40,7 +40,7 @@ def set_mark(part: Path, reader: str, offset: int) -> None:
         raise JournalError(f"{reader!r} is not a reader's name (lower-case letters, digits, -, at most 63)")
     try:
         if not directory(part).is_dir():
-            directory(part).mkdir(mode=0o750, exist_ok=True)
+            directory(part).mkdir(mode=0o700, exist_ok=True)
             sync_directory(part)
         replace_file(directory(part) / reader, str(offset).encode())
     except OSError as error:

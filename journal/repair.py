@@ -29,13 +29,17 @@ import msgspec
 from journal import frames, marks
 from journal.copying import topics_in
 from journal.durable import replace_file, sync_directory
-from journal.files import FileJournal, _bases, _explained, _lock, _segment, _Synced
+from journal.files import FileJournal, _about, _bases, _explained, _lock, _segment, _Synced, no_directory
 from journal.frames import Stretch
 from journal.protocol import JournalError
 
 ASIDE = "damaged"
 LOSSES = "losses.json"
 _ANY_OFFSET = (1 << 40) - 1
+_NOTHING_LEFT = (
+    "{part} holds neither a segment nor `synced`, so nothing says which offsets were given out, and a repair cannot know what is lost. Stop "
+    "everything and put the directory back from a backup (`ringfence restore`); without a backup, begin in a new --home"
+)
 _AT_ONCE = 1_000_000
 """Lost offsets in a row that are believed. More, and the file that says how far the partition is synced is what is wrong."""
 
@@ -115,6 +119,19 @@ def check(home: Path, topic: str) -> list[Damage]:
     return [damage for damage in found if damage]
 
 
+def without_about(home: Path) -> list[str]:
+    """Directories that hold partitions, and no topic.json that says so: no topic is seen there, nor checked."""
+    found = []
+    for folder in sorted(home.iterdir()) if home.is_dir() else []:
+        parts = sum(one.is_dir() and one.name.isdecimal() for one in folder.iterdir()) if folder.is_dir() else 0
+        if parts and not folder.name.startswith(".") and not (folder / "topic.json").exists():
+            found.append(
+                f"{folder / 'topic.json'} is gone: put it back from a backup, or write {_about(parts).decode()} into it if it had "
+                f"{parts} partitions: there are {parts} directories of partitions"
+            )
+    return found
+
+
 def check_all(home: Path) -> list[Damage]:
     """What is wrong with every topic of a directory."""
     return [damage for topic in topics_in(home) for damage in check(home, topic)]
@@ -123,6 +140,8 @@ def check_all(home: Path) -> list[Damage]:
 def repair(home: Path, damage: Damage, now_ms: int) -> list[Loss]:
     """Mends one partition and returns what it has lost. `Locked` where its writer runs."""
     part = home / damage.topic / str(damage.partition)
+    if not part.is_dir():
+        raise JournalError(f"{damage.topic}/{damage.partition}: {no_directory(part)}")
     lock = _lock(part, f"{damage.topic}/{damage.partition}", checking=False)
     try:
         damage = _look(part, damage.topic, damage.partition)  # as it is now that nobody writes
@@ -183,6 +202,8 @@ class _Held(NamedTuple):
 
 
 def _look(part: Path, topic: str, partition: int) -> Damage:
+    if not part.is_dir():
+        return Damage(topic, partition, [], [], [no_directory(part)], -1, {})
     notes = list(_strays(part))
     try:
         bases = _bases(part)
@@ -214,8 +235,17 @@ def _look(part: Path, topic: str, partition: int) -> Damage:
         aside += [held.path for held in chain]
         chain, begins_at = [], synced
         gone = [(_segment(part, end), Stretch(False, 0, 0, end, synced, "all segments are missing"))]
+    elif why and not chain:
+        if read_to := max(marks.marks(part).values(), default=0):
+            begins_at = synced_to = read_to
+            gone = [(_segment(part, 0), Stretch(False, 0, 0, 0, read_to, "all segments are missing"))]
+        else:
+            notes.append(_NOTHING_LEFT.format(part=part))
     elif why:
-        synced_to = _last_whole(chain[-1]) if chain else 0
+        synced_to = _last_whole(chain[-1])
+        read_to = max(marks.marks(part).values(), default=0)
+        if synced_to < read_to <= synced_to + _AT_ONCE:  # a reader has been there, so it was acknowledged
+            chain[-1], synced_to = _until(chain[-1], read_to), read_to
     elif synced - end > _AT_ONCE and max(marks.marks(part).values(), default=0) <= end:
         synced_to = _last_whole(chain[-1])  # nobody has ever read so far
     elif synced - end > _AT_ONCE:
@@ -313,7 +343,7 @@ def _move_aside(part: Path, path: Path) -> None:
 
 
 def _make_aside(part: Path) -> None:
-    (part / ASIDE).mkdir(mode=0o750, exist_ok=True)
+    (part / ASIDE).mkdir(mode=0o700, exist_ok=True)
     sync_directory(part)
 
 

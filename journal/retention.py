@@ -1,8 +1,10 @@
 """What of a partition may be removed: by age, by size, and never what a reader still has to read.
 
-**Age is not what the clock says.** A clock that leaps for one append, or stands wrong when a process starts, would make everything
-look old. So age is measured up to the newest *plausible* time: a time at which more than one segment was written, or one that follows
-such a time within the span in which a segment is filled. The clock only ever brings that time forward to now, never beyond.
+**Age is not what the clock says.** A clock that leaps, or stands wrong when a process starts, would make everything look old. While
+a writer lives, time passes for its partition as the machine's monotonic clock counts it, and a segment that was written to under
+another wall clock is dated so when it ends (the file's time of modification). When a writer opens, its time goes on from what the
+segments attest, and the wall clock is believed only where it is ahead of that by no more than a segment lasts (`roll_ms` and an hour):
+a longer stop, or a leap, counts for nothing. So segments may be kept longer, by as long as no writer ran; they are never removed younger.
 
 Removal goes from the oldest segment on, and each is gone from the disk before the next is touched: whatever kills it leaves a
 partition that begins a little later.
@@ -32,29 +34,47 @@ class Segment(NamedTuple):
     path: Path
 
 
-def plausible_ms(written_ms: list[int], roll_ms: int) -> int:
-    """The newest time that segments attest, given when each was last written to; 0 for none.
+def in_order(written_ms: list[int]) -> list[int]:
+    """When segments were last written to, in their own order: none later than what follows it.
 
-    A lone segment far ahead of all others is believed as far as a segment can last.
-
-    >>> day, hour = 86_400_000, 3_600_000
-    >>> plausible_ms([1 * day, 2 * day, 3 * day], day) == 3 * day
-    True
-    >>> plausible_ms([1 * day, 2 * day, 30 * day], day) == 3 * day + hour
-    True
-    >>> plausible_ms([1 * day, 30 * day, 30 * day + hour], day) == 30 * day + hour
-    True
-    >>> plausible_ms([7 * day, 1, 2], day) == day + hour + 2
-    True
+    >>> in_order([5, 90, 7, 8])
+    [5, 7, 7, 8]
     """
-    times = sorted(written_ms)
-    step_ms = roll_ms + _HOUR_MS
-    start = len(times) - 1
-    while start > 0 and times[start] - times[start - 1] <= step_ms:
-        start -= 1
-    if start <= 0 or start < len(times) - 1:
-        return times[-1] if times else 0
-    return times[start - 1] + step_ms
+    return list(itertools.accumulate(reversed(written_ms), min))[::-1]
+
+
+def plausible_ms(written_ms: list[int], roll_ms: int) -> int:
+    """The newest time that segments attest, given when each was last written to, in their order; 0 for none.
+
+    Those before the last were dated right when they ended. The last one may have been dated by a clock that leapt, in a process that was
+    killed: it is believed as far as a segment can last.
+
+    >>> day = 86_400_000
+    >>> plausible_ms([1 * day, 2 * day, 3 * day], day) == 3 * day, plausible_ms([1 * day, 2 * day, 30 * day], day) == 2 * day
+    (True, True)
+    >>> plausible_ms([7 * day, 1, 2], day), plausible_ms([30 * day], day) == 30 * day
+    (2, True)
+    """
+    times = in_order(written_ms)
+    if len(times) < 2:
+        return times[0] if times else 0
+    return _within(times[-2], times[-1], roll_ms)
+
+
+def opened_ms(written_ms: list[int], wall_ms: int, roll_ms: int) -> int:
+    """The time of a partition when its writer opens: what its segments attest, or the wall clock where that is plausible.
+
+    >>> day = 86_400_000
+    >>> opened_ms([], 5 * day, day) == 5 * day, opened_ms([1 * day, 2 * day], 3 * day, day) == 3 * day
+    (True, True)
+    >>> opened_ms([1 * day, 2 * day], 10 * day, day) == 2 * day, opened_ms([1 * day, 2 * day], 1 * day, day) == 2 * day
+    (True, True)
+    """
+    return _within(plausible_ms(written_ms, roll_ms), wall_ms, roll_ms) if written_ms else wall_ms
+
+
+def _within(time_ms: int, later_ms: int, roll_ms: int) -> int:
+    return later_ms if time_ms <= later_ms <= time_ms + roll_ms + _HOUR_MS else time_ms
 
 
 def removable(segments: list[Segment], limits: Limits, now_ms: int, read_to: int | None) -> list[Segment]:
@@ -64,10 +84,9 @@ def removable(segments: list[Segment], limits: Limits, now_ms: int, read_to: int
     """
     found = []
     left_bytes = sum(segment.size_bytes for segment in segments)
-    for segment, following in itertools.pairwise(segments):
+    # A segment was ended before the next one was: a later time was a wrong clock's.
+    for segment, written_ms in zip(segments[:-1], in_order([segment.written_ms for segment in segments]), strict=False):
         over = limits.retention_bytes is not None and left_bytes > limits.retention_bytes
-        # A time that is still to come was a wrong clock's: the segment was ended before the next one was.
-        written_ms = segment.written_ms if segment.written_ms <= now_ms else min(segment.written_ms, following.written_ms)
         old = limits.retention_ms is not None and written_ms < now_ms - limits.retention_ms
         unread = read_to is not None and segment.end > read_to
         if not (over or old) or (unread and not (over and limits.drop_unread)):

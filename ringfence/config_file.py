@@ -80,6 +80,21 @@ def parse(text: str) -> Said:
     ringfence.config_file.Wrong: accounts[0].caps.money_hour: 'lots' is not a decimal amount
     accounts[0].sel_deck: there is no such key; sell_deck?
     """
+    said, faults = look(text)
+    if faults:
+        raise Wrong(faults)
+    return said
+
+
+def look(text: str) -> tuple[Said, list[str]]:
+    """What can be read of a file, and every fault of its form. What cannot be read is at its default, or empty; every row keeps its place.
+
+    >>> said, faults = look("tenants: [t1]\\naccounts:\\n- {name: [], caps: {money_hour: lots, money_day: -1}}")
+    >>> faults
+    ['accounts[0].name: must be one value, not a list or a mapping', "accounts[0].caps.money_hour: 'lots' is not a decimal amount"]
+    >>> said.config.accounts[0].name, said.config.accounts[0].caps.money_day_nanos
+    ('', -1000000000)
+    """
     try:
         loose = yaml.load(text, _Plain)
     except yaml.YAMLError as error:
@@ -90,7 +105,9 @@ def parse(text: str) -> Said:
         raise Wrong([f"the file must have the keys {', '.join(KEYS)}"])
     faults: list[str] = []
     _unknown(loose, KEYS, "", faults)
-    tenants = tuple(_texts(loose.get("tenants"), "tenants", faults))
+    listed = list(_texts(loose.get("tenants"), "tenants", faults))
+    faults += [f"tenants[{at}]: {one!r} is in the list already" for at, one in enumerate(listed) if one and one in listed[:at]]
+    tenants = tuple(dict.fromkeys(filter(None, listed)))
     if not tenants:
         faults.append("tenants: name at least one, as in `tenants: [t1]`")
     fields: dict[str, Any] = {}
@@ -98,20 +115,19 @@ def parse(text: str) -> Said:
         rows = _rows(loose.get(part), part, faults)
         if "tenant" in kind.__struct_fields__ and len(tenants) == 1:
             rows = [(place, {"tenant": tenants[0], **row}) for place, row in rows]
-        fields[part] = tuple(made for place, row in rows if (made := _struct(kind, row, place, faults)) is not None)
-    fields["policy"] = _struct(Policy, _mapping(loose.get("policy"), "policy", faults), "policy", faults) or Policy()
-    fields["self_register"] = _value(msgspec.inspect.BoolType(), "", loose.get("self_register") or "no", "self_register", faults)
+        fields[part] = tuple(_struct(kind, row, place, faults) for place, row in rows)
+    fields["policy"] = _struct(Policy, _mapping(loose.get("policy"), "policy", faults), "policy", faults)
+    fields["self_register"] = bool(_value(msgspec.inspect.BoolType(), "", loose.get("self_register") or "no", "self_register", faults))
     for name in ("default_sell_deck", "default_buy_deck"):
-        fields[name] = _value(msgspec.inspect.StrType(), "", loose.get(name) or "", name, faults)
+        fields[name] = _value(msgspec.inspect.StrType(), "", loose.get(name) or "", name, faults) or ""
     decks: dict[str, Named] = {}
     for name, row in _mapping(loose.get("decks"), "decks", faults).items():
-        if (deck := _struct(Named, _mapping(row, f"decks.{name}", faults), f"decks.{name}", faults)) is not None:
-            decks[name] = deck
-    if faults:
-        raise Wrong(faults)
+        decks[name] = _struct(Named, _mapping(row, f"decks.{name}", faults), f"decks.{name}", faults)
     if not any(plan.name == "e164" for plan in fields["dial_plans"]):
         fields["dial_plans"] += (DialPlan(name="e164"),)
-    return Said(config=Config(version=0, **fields), tenants=tenants, decks=decks)
+    no_mappings = {place for place, _, words in (fault.partition(": ") for fault in faults) if words.startswith("must be a mapping")}
+    faults = [fault for fault in faults if not (fault.endswith(": is missing") and fault.rpartition(".")[0] in no_mappings)]
+    return Said(config=Config(version=0, **fields), tenants=tenants, decks=decks), faults
 
 
 DEEPEST = 32
@@ -149,19 +165,22 @@ class _Plain(yaml.BaseLoader):
 
 
 def _struct(kind: type[msgspec.Struct], row: Mapping[str, Any], place: str, faults: list[str]) -> Any:
-    """A struct of a mapping, or None with the faults told."""
-    told = len(faults)
+    """A struct of a mapping. What is at fault is told, and is at its default in it, or empty."""
     known = {shown(field.name): field for field in msgspec.structs.fields(kind)}
     types = {field.name: field.type for field in _fields(kind)}
     values = {}
     for key, value in row.items():
         if key in known and value is not None:
-            values[known[key].name] = _value(types[known[key].name], known[key].name, value, f"{place}.{key}", faults)
+            made = _value(types[known[key].name], known[key].name, value, f"{place}.{key}", faults)
+            if made is not None:
+                values[known[key].name] = made
     for key, field in known.items():
         if field.required and row.get(key) is None:
             faults.append(f"{place}.{key}: is missing")
+        if field.required:
+            values.setdefault(field.name, "")  # every field that must be there is a text
     _unknown(row, known, place, faults)
-    return kind(**values) if len(faults) == told else None
+    return kind(**values)
 
 
 def _value(kind: msgspec.inspect.Type, name: str, value: Any, place: str, faults: list[str]) -> Any:
@@ -174,7 +193,8 @@ def _value(kind: msgspec.inspect.Type, name: str, value: Any, place: str, faults
             return tuple(_texts(value, place, faults))
         if isinstance(kind, msgspec.inspect.DictType):
             rows = _mapping(value, place, faults)
-            return {key: _value(kind.value_type, "", one, f"{place}.{key}", faults) for key, one in rows.items()}
+            made = {key: _value(kind.value_type, "", one, f"{place}.{key}", faults) for key, one in rows.items()}
+            return {key: one for key, one in made.items() if one is not None}
         if not isinstance(value, str):
             raise ValueError("must be one value, not a list or a mapping")
         if isinstance(kind, msgspec.inspect.LiteralType):
@@ -250,6 +270,7 @@ def _texts(value: Any, place: str, faults: list[str]) -> Iterator[str]:
             yield one
         else:
             faults.append(f"{place}[{at}]: must be a text")
+            yield ""
 
 
 def shown(name: str) -> str:

@@ -262,7 +262,7 @@ def apply_journal(settings: Settings, now_ms: int, forget: str = "") -> list[str
             if forget:
                 forgotten |= marks.remove_mark(part, forget)
             found = retention.segments_of(part, _bases(part), journal.end_offset(topic, partition))
-            plausible_ms = retention.plausible_ms([segment.written_ms for segment in found], limits.roll_ms)
+            plausible_ms = retention.opened_ms([segment.written_ms for segment in found], now_ms, limits.roll_ms)
             going = retention.removable(found, limits, min(now_ms, plausible_ms), retention.read_to(part))
             retention.remove(part, going)
             if going:

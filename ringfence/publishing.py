@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,12 +14,13 @@ import msgspec
 
 from books import Connection, configs, decks, lists, switches, tenants
 from core.config import Caps, Config
-from core.numbers import is_range
-from core.safety import named
+from core.config import faults as config_faults
+from core.numbers import DialPlan, is_range
+from core.safety import MAX_TTL_MS, named
 from rating.contracts import ConfigError, compile_contracts
 from rating.decks import Deck, DeckError, DeckFormat, read_deck, to_csv
 from ringfence import files
-from ringfence.config_file import PARTS, Named, Said, Wrong, file_of, parse, render, shown
+from ringfence.config_file import PARTS, Named, Said, Wrong, file_of, look, render, shown
 from switches.kamailio.settings import dial_plans_of, sources_of
 from switches.kamailio.tables import dial_plan_row
 
@@ -58,29 +60,47 @@ class Published:
 
 def check(file: Path, stored: Stored) -> Checked:
     """Reads a file and everything that it names, and compiles it; nothing is written. `Wrong` tells every fault with its place."""
-    said = parse(_text(file))
-    faults = [*_parties(said), *_references(said)]
+    said, faults = look(_text(file))
+    unread = {fault.partition(":")[0] for fault in faults}
+    found = [*_parties(said), *_references(said, unread)]
     csv: dict[str, bytes] = {}
     read: dict[str, Deck] = {}
     for name, deck in said.decks.items():
+        if any(place == f"decks.{name}" or place.startswith(f"decks.{name}.") for place in unread):
+            continue
         try:
             content = _content(deck, file.parent, stored)
             read[name] = read_deck(content, name, deck.currency, deck.written or DeckFormat())
             csv[name] = to_csv(read[name]) if deck.written else content  # the books keep decks in one spelling
         except DeckError as error:
             words = str(error).removeprefix(f"deck {name}: ").removeprefix(f"deck {name}, ")
-            faults.append(f"decks.{name} ({deck.file or deck.version}): {words}")
+            found.append(f"decks.{name} ({deck.file or deck.version}): {words}")
         except OSError as error:
-            faults.append(f"decks.{name}.file: {file_of(deck, file.parent)}: {error.strerror}")
+            found.append(f"decks.{name}.file: {file_of(deck, file.parent)}: {error.strerror}")
         except ValueError as error:  # also a NUL in the name of a file
-            faults.append(f"decks.{name}: {error}")
+            found.append(f"decks.{name}: {error}")
+    faults += [fault for fault in found if not _follows(fault.partition(": ")[0], unread)]
     if faults:
         raise Wrong(faults)
+    if wrong := config_faults(said.config):
+        raise Wrong(wrong)
     try:
         compile_contracts(said.config, read)
     except ConfigError as error:
         raise Wrong([str(error).removeprefix("config 0: ")]) from None
     return Checked(said, csv)
+
+
+def _follows(place: str, unread: set[str]) -> bool:
+    """Whether what is found at a place only says again that it could not be read.
+
+    >>> _follows("accounts[0].name", {"accounts[0].name"}), _follows("accounts[1].tenant", {"tenants[0]"})
+    (True, True)
+    >>> _follows("accounts[0].caps.money_day", {"accounts[0].caps.money_hour"})
+    False
+    """
+    no_tenants = place.endswith(".tenant") and any(one == "tenants" or one.startswith("tenants[") for one in unread)
+    return place in unread or no_tenants
 
 
 def _text(file: Path) -> str:
@@ -118,26 +138,59 @@ def _parties(said: Said) -> list[str]:
         for at, row in enumerate(getattr(config, part)):
             place, tenant = f"{part}[{at}]", getattr(row, "tenant", "")
             if part == "ranges":
-                if not is_range(row.name):
+                if not _is_range(row.name):
                     faults.append(f"{place}.b_range: {row.name!r} is not 1 to 15 digits from the country code on (no +, no 0 first)")
             elif not named(row.name):
                 faults.append(f"{place}.name: {row.name!r} is not a name (letters, digits, . _ - @ +, at most 64)")
             if hasattr(row, "tenant") and tenant not in said.tenants:
                 faults.append(f"{place}.tenant: {tenant!r} is not among the tenants of the file")
             seen[tenant, row.name] += 1
-            if seen[tenant, row.name] == 2:
+            if seen[tenant, row.name] == 2 and row.name:
                 faults.append(f"{place}.{'b_range' if part == 'ranges' else 'name'}: there is {WORDS[part]} {row.name!r} already")
             for field in ("caps", "destination_caps", "unpriced_caps"):
                 faults += _negative(getattr(row, field, Caps()), f"{place}.{field}")
+            if part in ("carriers", "trunk_groups") and row.caps.calls_per_second is not None:
+                faults.append(
+                    f"{place}.caps.calls_per_second: counts how calls come in, before a {WORDS[part]} is chosen: set it on accounts, "
+                    "trunks or ranges"
+                )
+            for number, digits in enumerate(getattr(row, "caller_ranges", ())):
+                if not _is_range(digits):
+                    faults.append(
+                        f"{place}.caller_ranges[{number}]: {digits!r} is not 1 to 15 digits from the country code on (no +, no 0 first)"
+                    )
     faults += _negative(config.policy, "policy")
+    if config.policy.order_ttl_ms > MAX_TTL_MS:
+        faults.append("policy.order_ttl: must be at most 7d: no order lives longer, so each of them would be refused")
     for at, plan in enumerate(config.dial_plans):
-        try:
-            dial_plan_row(plan)
-        except ValueError as error:
-            faults.append(f"dial_plans[{at}]: {error}")
+        faults += [f"dial_plans[{at}]: {fault}" for fault in _plan_faults(plan)]
+        if plan.short_max < 0:
+            faults.append(f"dial_plans[{at}].short_max: must not be negative")
     for name in said.decks:
         if not named(name):
             faults.append(f"decks.{name}: {name!r} is not a name (letters, digits, . _ - @ +, at most 64)")
+    return faults
+
+
+def _is_range(digits: str) -> bool:
+    return bool(digits) and is_range(digits)
+
+
+def _plan_faults(plan: DialPlan) -> list[str]:
+    """What a switch's table does not take of a dial plan, each field and each of a list apart.
+
+    >>> for fault in _plan_faults(DialPlan(country_code="AT", emergency=("112", "1 1 2"))):
+    ...     print(fault)
+    country code 'AT' has a character that the switch's tables do not take
+    emergency number '1 1 2' has a character that the switch's tables do not take
+    """
+    faults = []
+    for field, value in msgspec.structs.asdict(plan).items():
+        for one in filter(None, value) if isinstance(value, tuple) else [value]:
+            try:
+                dial_plan_row(DialPlan(**{field: (one,) if isinstance(value, tuple) else one}))
+            except ValueError as error:
+                faults.append(str(error))
     return faults
 
 
@@ -148,17 +201,19 @@ def _negative(struct: msgspec.Struct, place: str) -> list[str]:
         if value is None or isinstance(value, (str, bool)):
             continue
         if isinstance(value, dict):
-            faults += [f"{place}.{shown(name)}.{key}: must be more than nothing" for key, one in value.items() if not one > 0]
+            faults += [f"{place}.{shown(name)}.{key}: must be more than nothing" for key, one in value.items() if not 0 < one < math.inf]
             continue
         if not value >= 0:  # also what is no number at all (nan)
             faults.append(f"{place}.{shown(name)}: must not be negative")
+        elif math.isinf(value):
+            faults.append(f"{place}.{shown(name)}: must be a number")
         elif not value and name.endswith(("_s", "_ms")):
             faults.append(f"{place}.{shown(name)}: must be more than nothing")
     return faults
 
 
-def _references(said: Said) -> list[str]:
-    """Names that lead nowhere, and addresses that would be two trunks."""
+def _references(said: Said, unread: set[str]) -> list[str]:
+    """Names that lead nowhere, and addresses that would be two trunks. Where a name could not be read, it may be the one that is meant."""
     config, faults = said.config, []
     accounts = {(a.tenant, a.name) for a in config.accounts}
     carriers = {(c.tenant, c.name) for c in config.carriers}
@@ -174,14 +229,18 @@ def _references(said: Said) -> list[str]:
         deck(f"carriers[{at}].buy_deck", carrier.buy_deck)
     deck("default_sell_deck", config.default_sell_deck)
     deck("default_buy_deck", config.default_buy_deck)
+
+    def whole(part: str) -> bool:
+        return not any(place == part or (place.startswith(f"{part}[") and place.endswith(("]", ".name", ".tenant"))) for place in unread)
+
     taken: dict[Any, str] = {}
     for at, trunk in enumerate(config.trunks):
         place = f"trunks[{at}]"
-        if trunk.account and (trunk.tenant, trunk.account) not in accounts:
+        if trunk.account and whole("accounts") and whole("tenants") and (trunk.tenant, trunk.account) not in accounts:
             faults.append(f"{place}.account: no account {trunk.account!r}")
-        if trunk.carrier and (trunk.tenant, trunk.carrier) not in carriers:
+        if trunk.carrier and whole("carriers") and whole("tenants") and (trunk.tenant, trunk.carrier) not in carriers:
             faults.append(f"{place}.carrier: no carrier {trunk.carrier!r}")
-        if trunk.dial_plan not in plans:
+        if whole("dial_plans") and trunk.dial_plan not in plans:
             faults.append(f"{place}.dial_plan: no dial plan {trunk.dial_plan!r}")
         if trunk.max_call_s <= 0:
             faults.append(f"{place}.max_call: must be more than nothing")

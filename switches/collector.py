@@ -39,7 +39,7 @@ from journal.files import wall_clock_ms
 from switches.bucket import Bucket
 from switches.committer import Busy, Committer
 from switches.gate import Gate, Places, Server, config
-from switches.intake import NotGzip, TooLong, check_tenant, lines_of, parted, unpacked
+from switches.intake import NotGzip, TooLong, TooManyMembers, check_tenant, lines_of, parted, unpacked
 from switches.lane import Lane, SpoolFull
 from switches.once import Once
 from switches.spool import Spool
@@ -353,9 +353,11 @@ class Collector:
         if encoding == "identity":
             return bytes(body)
         try:
-            return unpacked(bytes(body), limit)
+            return await run_in_threadpool(unpacked, bytes(body), limit)  # other posts and the ticks do not wait for it
         except TooLong as error:
             raise too_large from error
+        except TooManyMembers as error:
+            raise _Refused(413, str(error)) from error
         except NotGzip as error:
             raise _Refused(400, str(error)) from error
 

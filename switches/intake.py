@@ -17,6 +17,10 @@ NAME_MAX = 128
 """As `core.record.Name`: a longer account or trunk is a reject, and its key needs no more of it."""
 
 
+MOST_MEMBERS = 10_000
+"""Of one gzip body. An empty member has 20 bytes and costs as much time as a small one: a body of nothing else would hold 200,000."""
+
+
 class _Who(msgspec.Struct):
     switch: str = ""
     account: str = ""
@@ -25,6 +29,7 @@ class _Who(msgspec.Struct):
 
 _decode = msgspec.json.Decoder(_Who).decode
 _ACCOUNT = re.compile(rb'"account"\s*:\s*"([^"\\\x00-\x1f]*)"')
+_NOT_PADDING = re.compile(rb"[^\0]")
 _TRUNK = re.compile(rb'"ingress_trunk"\s*:\s*"([^"\\\x00-\x1f]*)"')
 
 
@@ -36,8 +41,14 @@ class TooLong(ValueError):
     """Unpacked it is over the limit."""
 
 
+class TooManyMembers(ValueError):
+    """It has more than `MOST_MEMBERS` members."""
+
+
 def unpacked(body: bytes, limit: int) -> bytes:
     """A gzip body, all of its members (RFC 1952, 2.2), at most `limit` bytes of them together. Zero bytes behind a member are padding.
+
+    The work grows with the length of the body, whatever is in it: what is behind a member is never copied as a whole.
 
     >>> from gzip import compress
     >>> unpacked(compress(b"one\\n") + compress(b"") + compress(b"two\\n") + bytes(512), 8)
@@ -51,11 +62,16 @@ def unpacked(body: bytes, limit: int) -> bytes:
     view = memoryview(body)
     while True:
         if member:  # padding, and perhaps one more member behind it
-            at = len(body) - len(body[at:].lstrip(b"\0")) if body[at : at + 1] == b"\0" else at
-            if at == len(body):
+            found = _NOT_PADDING.search(body, at)
+            if found is None:
                 return bytes(plain)
+            at = found.start()
             if not b"\x1f\x8b".startswith(body[at : at + 2]):
                 raise NotGzip(f"behind member {member} of the gzip body, at byte {at}, is something that is no gzip")
+            if member == MOST_MEMBERS:
+                raise TooManyMembers(
+                    f"the gzip body has more than {MOST_MEMBERS:,} members: compress several records into one member, or post fewer at once"
+                )
         size = 512  # small at first: what is behind the member is copied each time
         unpacker = zlib.decompressobj(wbits=31)
         while not unpacker.eof:

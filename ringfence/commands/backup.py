@@ -12,10 +12,10 @@ from ringfence import options
 from ringfence.options import Home
 
 EPILOG = """
-The directory holds prices, numbers and our secrets: it is readable by its owner alone, and should stay so. It appears under its name
-when it is whole, with the hash of every file in `manifest.json`; a backup that fails leaves nothing. What runs goes on running.
+The directory contains prices, telephone numbers and secrets. Only its owner can read it; keep it that way. It gets its name when it is complete,
+with the hash of every file in `manifest.json`; a backup that fails leaves nothing behind. Running parts are not stopped.
 
-It does not hold what is kept on servers of your own: Kafka, ClickHouse and PostgreSQL have tools for that. The operator's guide says
+It does not contain what is stored on your own servers: use the tools of Kafka, ClickHouse and PostgreSQL for that. The operator's guide describes
 which, and in which order.
 
 **Examples**

@@ -16,7 +16,7 @@ EPILOG = """
 
 `ringfence calls --last 20`
 
-`ringfence calls --last 5 --account acme --json`: a JSON array, a call a line, with `number`, `duration_s`, `sell`, `buy`,
+`ringfence calls --last 5 --account acme --json`: a JSON array, one call per line, with `number`, `duration_s`, `sell`, `buy`,
 `disposition` and more.
 """
 

@@ -84,7 +84,7 @@ def show(
 
 @app.command(epilog=EPILOG)
 def check(file: File, home: Home = None) -> None:
-    """Whether a file is right, and what it would change. Every fault is told with its place; nothing is written."""
+    """Check a file, and show what it would change. Every fault is listed with its place; nothing is written."""
     from books import configs
     from ringfence import by_hand, publishing
 
@@ -108,7 +108,7 @@ def check(file: File, home: Home = None) -> None:
 
 @app.command(epilog=EPILOG)
 def publish(file: File, why: Why, who: Who = "", home: Home = None) -> None:
-    """Put a file in force as the next version. What it does not name is not in it any more.
+    """Put a file in force as the next version. Whatever the file leaves out is removed.
 
     Everything is read and compiled before anything is written, and all is written in one transaction. The same again changes nothing.
     """

@@ -14,7 +14,7 @@ from ringfence.options import Home, Json, Tenant, Who, Why
 
 EPILOG = """
 A switch on another machine posts its records with a token of its own: `Authorization: Bearer TOKEN`, to the collector's
-`/v1/records`. The token says whose calls they are; what the records say of their tenant counts for nothing.
+`/v1/records`. The token decides which tenant the calls belong to; the tenant that a record names is not trusted.
 
 **Examples**
 
@@ -79,7 +79,7 @@ def add(
 
 @app.command("list", epilog=EPILOG)
 def list_(as_json: Json = False, home: Home = None) -> None:
-    """Who may post, from where, and since when. Tokens are not shown: nobody has them."""
+    """List who may post, from where, and since when. Tokens cannot be shown: only their hashes are stored."""
     import msgspec
 
     from books import credentials

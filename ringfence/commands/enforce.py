@@ -11,8 +11,8 @@ from ringfence import options
 from ringfence.options import Home, Tenant, Who, Why
 
 EPILOG = """
-Every switch starts in shadow: calls pass, and the records of those that would have been refused say so. What is live moves with
-the setting: orders in shadow stand from then on, and the other way round.
+Every switch starts in shadow mode: all calls pass, and the records of calls that would have been refused are marked. The setting also applies to
+orders that are live now: orders in shadow are enforced from then on, and the other way round.
 
 **Examples**
 

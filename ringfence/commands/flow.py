@@ -14,7 +14,7 @@ EPILOG = """
 **Parts**
 
 `collector` takes records over HTTP and appends them to the journal. `judge` prices and judges them; where RINGFENCE_JUDGES says that
-several share the work they are `judge-1`, `judge-2` and so on. `watch` sees what spans their partitions.
+several share the work they are `judge-1`, `judge-2` and so on. `watch` detects what spans their partitions.
 `store` writes what was judged to the warehouse and answers SELECT. `dispatcher` delivers block orders to the switches.
 `shipper` posts what a switch on this machine has written to its spool. `kamailio` runs a Kamailio with our configuration.
 `pages` is the first page, in the browser.
@@ -23,7 +23,7 @@ several share the work they are `judge-1`, `judge-2` and so on. `watch` sees wha
 
 `ringfence flow judge --home /srv/ringfence`
 
-Each may be killed at any time and started again: it goes on where it was. `ringfence up` runs them all.
+Each part can be killed at any time and started again: it continues from its last snapshot. `ringfence up` runs them all.
 """
 
 

@@ -10,8 +10,8 @@ from ringfence import options
 from ringfence.options import Home
 
 EPILOG = """
-The exit code is 0 where every part that was asked is well, and 1 otherwise. Without a name every part that answers on this machine is
-asked, and there must be one: in a container, that is the one that runs there.
+The exit code is 0 if every part that was queried is healthy, and 1 otherwise. Without a name, every part that answers on this machine is queried,
+and at least one must answer: in a container, that is the one that runs there.
 
 **Examples**
 
@@ -26,7 +26,7 @@ def health(
         list[str] | None, typer.Argument(metavar="[NAME]...", help="Parts, as `ringfence flow` names them.", show_default=False)
     ] = None,
     ready: Annotated[
-        bool, typer.Option("--ready", help="Whether it does its work, and not only whether its loop goes round.")
+        bool, typer.Option("--ready", help="Check that it does its work, not only that its main loop makes progress.")
     ] = False,
     home: Home = None,
 ) -> None:

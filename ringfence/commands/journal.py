@@ -16,27 +16,28 @@ if TYPE_CHECKING:
     from ringfence.settings import Settings
 
 EPILOG = """
-A damaged place stops who reads there, and every backup: nothing is skipped in silence. If a backup has the file, stop everything and put
+A damaged place stops the reader that reaches it, and every backup: nothing is skipped silently. If a backup has the file, stop all parts and put
 it back. If not:
 
 `ringfence journal check`
 
 `ringfence journal repair`
 
-A repair keeps the damaged bytes in a file, writes down which offsets are lost (in the audit and beside the journal; `ringfence status`
-shows it), and readers go on behind them. Records that are whole stay. Whoever writes to the damaged partition is stopped before.
+A repair copies the damaged bytes to a file and records which offsets are lost (in the audit and beside the journal; `ringfence status` shows
+them); readers continue after them. Intact records stay. Stop the writer of the damaged partition first. A partition whose directory is gone, or
+holds neither segments nor `synced`, cannot be repaired: restore it from a backup.
 """
 
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="markdown",
-    help="Whether the embedded journal is whole, and how it goes on where it is not.",
+    help="Check the embedded journal for damage, and repair it.",
 )
 
 
 @app.command(epilog=EPILOG)
 def check(home: Home = None) -> None:
-    """Read all of the journal, and name what is damaged: topic, partition, file, byte, offsets. Changes nothing, and may run beside everything."""
+    """Read the whole journal, and list what is damaged: topic, partition, file, byte, offsets. Changes nothing; all parts may run meanwhile."""
     settings = options.settings_of(home)
     found, broken = _look(settings)
     for _, damage in found:
@@ -45,7 +46,12 @@ def check(home: Home = None) -> None:
     for line in broken:
         typer.echo(line)
     if found or broken:
-        options.give_up("The journal is damaged. `ringfence journal repair` goes on without what is lost.")
+        mendable = any(damage.repairable for _, damage in found)
+        rest = bool(broken) or any(damage.notes for _, damage in found)
+        words = ["The journal is damaged."]
+        words += ["`ringfence journal repair` goes on without what is lost."] if mendable else []
+        words += [f"{'The rest of it' if mendable else 'It'} is for a person to mend, as said above; a repair cannot."] if rest else []
+        options.give_up(" ".join(words))
     typer.echo("The journal is whole.")
 
 
@@ -55,7 +61,7 @@ def repair(
     who: Who = "",
     home: Home = None,
 ) -> None:
-    """Give up what cannot be read, keep its bytes in a file, write the loss down, and go on."""
+    """Give up what cannot be read: keep its bytes in a file, record the loss, and let readers continue."""
     import time
 
     from journal import JournalError, Locked
@@ -100,6 +106,7 @@ def _look(settings: Settings) -> tuple[list[tuple[Path, Damage]], list[str]]:
         typer.echo("RINGFENCE_JOURNAL is Kafka: its brokers check what they keep. Here only the collector's spool is looked at.")
     found, broken = [], []
     for home in keeping.journal_homes(settings).values():
+        broken += repairing.without_about(home)
         for topic in journal_copy.topics_in(home):
             try:
                 found += [(home, damage) for damage in repairing.check(home, topic)]

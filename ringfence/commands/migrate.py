@@ -8,16 +8,16 @@ from ringfence import options
 from ringfence.options import Home
 
 EPILOG = """
-`ringfence up` does this by itself. By hand it is done before a new release starts, with everything stopped:
+`ringfence up` does this by itself. Without it, run this before a new release starts, with all parts stopped:
 
 `ringfence migrate --home /srv/ringfence`
 
-Doing it again changes nothing.
+Running it again changes nothing.
 """
 
 
 def migrate(home: Home = None) -> None:
-    """Make the journal's topics, and bring books and warehouse to the newest form."""
+    """Make the journal's topics, and migrate books and warehouse to this release."""
     import books
     import warehouse
     from ringfence import first_start, private

@@ -13,7 +13,7 @@ from ringfence.options import Home, Who, Why
 EPILOG = """
 An order waits for a person when a limit is reached (orders per minute, distinct callers, share of the last hour's calls), when it
 meets the allow list, or when the policy leaves it to people: calls to numbers that cannot be read or priced (`unpriced_blocks: ask`).
-It is never dropped in silence, and it never stands by itself.
+It is never dropped silently, and never enforced without that person's approval.
 
 **Examples**
 

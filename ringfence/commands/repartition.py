@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 EPILOG = """
 One judge process uses one core. Several share the partitions of `calls`; there must be at least as many partitions as processes.
-Partitions can become more, never fewer. Stop everything first; then
+The number of partitions can grow, never shrink. Stop all parts first; then
 
 `ringfence repartition --judges 3`
 
 `ringfence repartition --partitions 12 --judges 3`
 
-Set RINGFENCE_PARTITIONS and RINGFENCE_JUDGES as it says, and start again. What is in the journal is judged to its end before anything
-moves. A run that was cut off is finished by the next one; nothing starts in between.
+Set RINGFENCE_PARTITIONS and RINGFENCE_JUDGES as it says, and start again. The journal is judged to its end before any
+state moves. If a run is interrupted, the next one completes it; no part starts in between.
 """
 
 

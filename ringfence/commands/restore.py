@@ -12,11 +12,11 @@ from ringfence import options
 from ringfence.options import Home
 
 EPILOG = """
-Every hash is checked before anything is written. The home must be empty or new; a restore that fails leaves it so, and one that is
-killed is begun anew by the next. Parts that run are stopped before, and started after.
+Every hash is checked before anything is written. The home must be empty or new; a restore that fails leaves it so, and the next restore starts over
+after one that was killed. Stop running parts before, and start them afterwards.
 
-Afterwards all blocks are held: the books are as old as the backup, and what a person has lifted since is not in them.
-`ringfence orders` shows what they would do, and `ringfence unblock --clear-hold` lets them.
+Afterwards all blocks are on hold: the books are as old as the backup, so blocks that were lifted since are still in them.
+`ringfence orders` shows what they would block, and `ringfence unblock --clear-hold` puts them in force.
 
 **Examples**
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ringfence.settings import Settings
 
 EPILOG = """
-Each part removes by itself what is over, every hour or when a segment is full. `apply` does it now. Both do what the settings say
+Each part removes data that is over its limit by itself, every hour or when a segment is full. `apply` does it now. Both follow the settings
 (RINGFENCE_JOURNAL_DAYS, RINGFENCE_RECORDS_DAYS and others; every one is in `.env.example`), and neither removes from the journal what a
 reader has not read.
 
@@ -25,9 +25,9 @@ reader has not read.
 
 `ringfence retention apply`
 
-A reader that will never come back is waited for no longer: `ringfence retention apply --forget watch`
+Stop waiting for a reader that will never come back: `ringfence retention apply --forget watch`
 
-The audit goes by a person's word alone: `ringfence retention apply --audit-days 800`
+The audit is removed only when a person asks for it: `ringfence retention apply --audit-days 800`
 """
 
 app = typer.Typer(

@@ -11,8 +11,8 @@ from ringfence import options
 from ringfence.options import Home
 
 EPILOG = """
-The seed decides who calls, when, and whether there is an attack: odd seeds have one. What really happened is written to
-`home/run/truth.json`, outside of what the flows see.
+The seed decides who calls, when, and whether there is an attack: odd seeds have one. The true labels are written to
+`home/run/truth.json`, which the flows never read.
 
 **Examples**
 
@@ -28,7 +28,7 @@ The same traffic as files, with the truth beside them, to replay or to look at:
 
 def simulate(
     seed: Annotated[int, typer.Option(help="Decides who calls, when, and whether there is an attack.")] = 1,
-    calls_per_s: Annotated[float, typer.Option(min=0.01, max=2_000, help="Legitimate calls a second.")] = 5.0,
+    calls_per_s: Annotated[float, typer.Option(min=0.01, max=2_000, help="Legitimate calls per second.")] = 5.0,
     attack_after_s: Annotated[
         float | None, typer.Option(help="An attack so many seconds after the start, whatever the seed says.", show_default=False)
     ] = None,

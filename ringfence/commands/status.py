@@ -6,15 +6,15 @@ from ringfence import options
 from ringfence.options import Home, Json
 
 EPILOG = """
-**What it tells**
+**Fields**
 
 `received` is always the sum of `rated`, `unrated`, `events`, `rejected`, `duplicates` and `conflicts`. `lag` is how many records
 the journal holds that are not in the warehouse yet. `blocks` are keys (an account, a caller, a range) that are blocked now: standing,
 in shadow (marked, not refused), or waiting for a person; `--json` has those that stand. `versions` names what is in force: the
 release, the newest config version, the record schema, and the revisions of the books and of the warehouse.
 
-`lost` are numbers of a switch's sequence that never came, by boot, with the first of them. A switch counts its records from 1 at
-each start, so each gap is a record that was lost between the switch and here. Normal running shows none.
+`lost` are sequence numbers of a switch that never arrived, by boot, with the first of them. A switch counts its records from 1 at
+each start, so each gap is a record that was lost between the switch and here. In normal operation there is none.
 
 `orphans` and `untold` appear where there are any: stops that name no account, beside calls of the same Call-ID that do, and calls
 that were answered hours ago and have neither a price nor an end (`warehouse.queries` has the questions).
@@ -23,7 +23,7 @@ that were answered hours ago and have neither a price nor an end (`warehouse.que
 (`ringfence journal repair`): each is named below, with its offsets. In `--json` that is `gaps`, a list of such lines.
 
 Where `ringfence up` runs in this home, an address is printed that opens the page once. `ready` names the parts that do their work, and
-below it stands why another does not. In
+the reasons of the others are printed below it. In
 `--json` that is `parts`: for each `alive`, `ready` and `why`.
 
 **Examples**

@@ -12,7 +12,7 @@ from ringfence import options
 from ringfence.options import Home, Tenant, Who, Why
 
 EPILOG = """
-`ringfence up --kamailio` puts its own switch into the books. One on another machine is named here: the dispatcher delivers to it from
+`ringfence up --kamailio` adds its own switch to the books. Add one on another machine here: the dispatcher delivers to it from
 then on, in shadow until `ringfence enforce`. Its records come in with a token of their own: `ringfence credential add`.
 
 **Examples**

@@ -21,7 +21,7 @@ Everything off, at every switch, now. It needs only the books' file; the collect
 
 `ringfence unblock --all --why "calls are refused that should not be"`
 
-Blocks act again when a person says so:
+Put blocks in force again:
 
 `ringfence unblock --clear-hold --why "mended"`
 """

@@ -36,7 +36,7 @@ def up(
         str | None, typer.Option(metavar="HOST:PORT", help="Kamailio's next hop.  [default: 127.0.0.1:5080]", show_default=False)
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the simulated traffic.")] = 1,
-    calls_per_s: Annotated[float, typer.Option(min=0.01, max=2_000, help="Simulated legitimate calls a second.")] = 5.0,
+    calls_per_s: Annotated[float, typer.Option(min=0.01, max=2_000, help="Simulated legitimate calls per second.")] = 5.0,
     attack_after_s: Annotated[float, typer.Option(min=0, help="When the simulated attack begins.")] = 20.0,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Start from nothing: what an earlier run left in the home is removed.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from journal import Entry, Gap, JournalError, Limits, Locked, Message, Torn, frames
 from journal.copying import copy_topic
 from journal.files import FileJournal
-from journal.repair import ASIDE, LOSSES, check, check_all, losses, repair, set_noted
+from journal.repair import ASIDE, LOSSES, check, check_all, losses, repair, set_noted, without_about
 
 SMALL = Limits(segment_bytes=4096, retention_ms=None)
 COUNT = 60
@@ -326,3 +327,124 @@ def test_a_losses_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (damage,) = check(tmp_path, "calls")
     with pytest.raises(JournalError, match=r"losses\.json cannot be read"):
         repair(tmp_path, damage, 1)
+
+
+# --- what is said, and what a repair does not promise ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("flips", "words"),
+    [
+        ([0], r"at byte 0 \(a checksum is wrong\): offset 0 was"),
+        ([4], r"at byte 116 \(a checksum is wrong\): offset 4 was"),
+        ([9], r"at byte 261 \(a checksum is wrong\): offset 9 was"),
+        ([2, 3], r"at byte 58 \(a checksum is wrong\): offsets 2 to 3 were"),
+        ([1, 4], r"at byte 29 \(a checksum is wrong\): offsets 1 and 4 were"),
+        ([0, 2, 3, 7], r"at byte 0 \(a checksum is wrong\): offsets 0, 2 to 3 and 7 were"),
+    ],
+)
+def test_a_writer_names_the_offsets_that_are_lost_and_no_others(tmp_path: Path, flips: list[int], words: str) -> None:
+    """All of them are of one append, of which the sound records stay."""
+    journal = FileJournal(tmp_path, SMALL)
+    journal.create("calls", 1)
+    writer = journal.writer("calls", 0)
+    writer.append([Entry(b"", b"%d" % n, 1) for n in range(10)])
+    writer.close()
+    data = bytearray(segments(tmp_path)[0].read_bytes())
+    for n in flips:
+        flip(data, 29 * n + 28)
+    segments(tmp_path)[0].write_bytes(data)
+    with pytest.raises(Torn, match=words + " acknowledged and cannot be read"):
+        journal.writer("calls", 0)
+    with pytest.raises(Torn, match=words):
+        copy_topic(tmp_path, "calls", tmp_path / "copy")
+    assert mend(tmp_path) == flips
+
+
+def remove_directory(part: Path) -> None:
+    shutil.rmtree(part)
+
+
+def put_a_file(part: Path) -> None:
+    shutil.rmtree(part)
+    part.write_bytes(b"")
+
+
+def put_a_link_to_nowhere(part: Path) -> None:
+    shutil.rmtree(part)
+    part.symlink_to(part.parent / "gone")
+
+
+def empty_directory(part: Path) -> None:
+    shutil.rmtree(part)
+    part.mkdir()
+
+
+def keep_the_lock(part: Path) -> None:
+    empty_directory(part)
+    (part / "lock").write_bytes(b"7")
+
+
+def keep_strays(part: Path) -> None:
+    empty_directory(part)
+    (part / "readers").mkdir()
+    (part / "readers" / "NOTES").write_bytes(b"")
+
+
+@pytest.mark.parametrize("harm", [remove_directory, put_a_file, put_a_link_to_nowhere, empty_directory, keep_the_lock, keep_strays])
+def test_what_nothing_can_bring_back_is_told_with_what_to_do_and_never_repaired_to_nothing(tmp_path: Path, harm: Callable[[Path], None]) -> None:
+    filled(tmp_path)
+    harm(tmp_path / "calls" / "0")
+    (damage,) = check(tmp_path, "calls")
+    assert not damage.repairable
+    assert any("put the directory back from a backup (`ringfence restore`)" in line and "new --home" in line for line in damage.lines())
+    journal = FileJournal(tmp_path, SMALL)
+    for ask in (lambda: journal.create("calls", 1), lambda: journal.writer("calls", 0), lambda: journal.reader("calls", 0, 0)):
+        with pytest.raises(JournalError) as told:
+            ask()
+        assert "repair` makes it anew" not in str(told.value) and ("restore" in str(told.value) or "`ringfence journal check`" in str(told.value))
+    if (tmp_path / "calls" / "0").is_dir():
+        assert repair(tmp_path, damage, 1) == []
+    else:
+        with pytest.raises(JournalError, match="put the directory back from a backup"):
+            repair(tmp_path, damage, 1)
+    assert check(tmp_path, "calls"), "it is damaged still"
+
+
+@pytest.mark.parametrize("gone", ["segments and synced", "the newest segment and synced", "synced"])
+@pytest.mark.parametrize("read_to", [1, 17, COUNT])
+def test_where_synced_is_gone_what_a_reader_has_read_was_acknowledged(tmp_path: Path, gone: str, read_to: int) -> None:
+    before = filled(tmp_path)
+    FileJournal(tmp_path).mark_read("calls", 0, "judge", read_to)
+    (tmp_path / "calls" / "0" / "synced").unlink()
+    bases = [int(path.name[:20]) for path in segments(tmp_path)]
+    for path in {"segments and synced": segments(tmp_path), "the newest segment and synced": segments(tmp_path)[-1:]}.get(gone, []):
+        path.unlink()
+    there = {"segments and synced": 0, "the newest segment and synced": bases[-1]}.get(gone, COUNT)
+    assert mend(tmp_path) == list(range(there, read_to))
+    goes_on(tmp_path, before[:there], max(there, read_to))
+
+
+def test_a_topic_json_that_is_gone_is_named(tmp_path: Path) -> None:
+    filled(tmp_path)
+    (tmp_path / "calls" / "topic.json").unlink()
+    (line,) = without_about(tmp_path)
+    assert "topic.json is gone: put it back from a backup, or write {\"format\": 1, \"partitions\": 1} into it" in line
+    (tmp_path / "calls" / "topic.json").write_text('{"format": 1, "partitions": 1}')
+    assert without_about(tmp_path) == [] and len(read(tmp_path)[0]) == COUNT
+
+
+def test_a_reader_that_met_a_missing_segment_names_the_same_place_again(tmp_path: Path) -> None:
+    filled(tmp_path)
+    segments(tmp_path)[1].unlink()
+    reader = FileJournal(tmp_path, SMALL).reader("calls", 0, 0)
+    there = int(next(iter(segments(tmp_path)[1:])).name[:20])
+    with suppress(Torn):
+        while reader.offset < there:
+            reader.read()
+    said = []
+    for _ in range(3):
+        with pytest.raises(Torn) as torn:
+            reader.read()
+        said.append(str(torn.value))
+    assert len(set(said)) == 1 and f"at byte {segments(tmp_path)[0].stat().st_size}: the file ends" in said[0]

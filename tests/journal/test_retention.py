@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from journal import Entry, Full, JournalError, Limits, marks, open_journal
-from journal.files import FileJournal, wall_clock_ms
+from journal.files import FileJournal, FileWriter, wall_clock_ms
 from journal.retention import Segment, plausible_ms, removable
 
 DAY_MS = 86_400_000
@@ -79,12 +81,129 @@ def test_what_is_old_and_read_goes_and_what_is_old_and_unread_stays(tmp_path: Pa
         assert append(tmp_path, 0) == first, "a segment goes when all its readers are past it"
 
 
-def test_a_house_that_stood_still_for_weeks_loses_nothing_unread_and_retention_goes_on(tmp_path: Path) -> None:
+def test_a_house_that_stood_still_for_weeks_loses_nothing_unread_and_retention_goes_on_as_it_runs(tmp_path: Path) -> None:
+    """Weeks that nobody lived through may be a wrong clock's: they do not count, days of running do."""
     append(tmp_path, 20)
     FileJournal(tmp_path).mark_read("calls", 0, "judge", 10)
     age(tmp_path, 30)
-    assert append(tmp_path, 1) == 0, "one new segment is no witness: the clock may be wrong"
-    assert append(tmp_path, 10) == 9, "several are; what judge has not read stays"
+    assert append(tmp_path, 1) == 0 and append(tmp_path, 10) == 0 and append(tmp_path, 0) == 0
+    days = [0.0]
+    journal = FileJournal(tmp_path, SMALL, passed_ms=lambda: int(days[0] * DAY_MS))
+    writer = journal.writer("calls", 0)
+    for days[0], first in ((0.5, 0), (6.9, 0), (7.1, 9), (14.2, 9)):
+        for _ in range(4):
+            writer.append([Entry(b"k", b"x" * 1000, 1)])
+        assert journal.first_offset("calls", 0) == first, "what judge has not read stays"
+
+
+# --- the clock, against a model: age by what the monotonic clock counted ------------------------------------------------------------
+
+
+class Wandering:
+    """A partition whose wall clock leaps, and the true time at which each of its segments ended."""
+
+    def __init__(self, home: Path) -> None:
+        self.true_ms = self.wall_ms = 1_000 * DAY_MS
+        self.written_ms: dict[int, int] = {}
+        self.ended_ms: dict[int, int] = {}
+        self.removed: dict[int, int] = {}
+        self.home = home
+        self.part = home / "calls" / "0"
+        FileJournal(home, SMALL, lambda: self.wall_ms, lambda: self.true_ms).create("calls", 1)
+        self.writer = self.open(0)
+
+    def open(self, uptime_ms: int) -> FileWriter:
+        return FileJournal(self.home, SMALL, lambda: self.wall_ms, lambda: self.true_ms - uptime_ms).writer("calls", 0)
+
+    def bases(self) -> list[int]:
+        return [int(path.stem) for path in sorted(self.part.glob("*.log"))]
+
+    def step(self, passes_ms: int, leap_ms: int, kilobytes: int) -> None:
+        self.true_ms += passes_ms
+        self.wall_ms = self.true_ms + leap_ms
+        before = self.bases()
+        self.writer.append([Entry(b"k", b"x" * 1000 * kilobytes, 1)])
+        if self.writer.end - 1 in self.bases() and self.writer.end > 1:
+            self.ended_ms[before[-1]] = self.true_ms
+        self.written_ms[self.bases()[-1]] = self.true_ms
+        self.stamp()
+        self.look(before)
+
+    def stamp(self) -> None:
+        """As the kernel dates a file that is written to."""
+        os.utime(sorted(self.part.glob("*.log"))[-1], ns=(self.wall_ms * 1_000_000,) * 2)
+
+    def look(self, before: list[int]) -> None:
+        for base in sorted({*before} - {*self.bases()}):
+            self.removed[base] = self.true_ms - self.written_ms[base]
+
+    def restart(self, killed: bool, uptime_ms: int) -> None:
+        before = self.bases()
+        self.writer.close()
+        if killed:
+            self.stamp()
+        self.writer = self.open(uptime_ms)
+        self.look(before)
+
+
+LEAPS = st.one_of(st.just(0), st.integers(-20, 20), st.sampled_from([8, -8, 16, 400, -400])).map(lambda days: days * 2 * DAY_MS)
+STEPS = st.tuples(st.one_of(st.just(0), st.integers(0, 2 * DAY_MS)), LEAPS, st.integers(1, 3))
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=60)
+@given(steps=st.lists(STEPS, min_size=1, max_size=30))
+def test_while_a_writer_lives_exactly_what_is_older_than_the_limit_goes_whatever_the_clock_does(steps: list[tuple[int, int, int]]) -> None:
+    with tempfile.TemporaryDirectory() as home:
+        one = Wandering(Path(home))
+        for step in steps:
+            one.step(*step)
+            assert all(age_ms > 7 * DAY_MS for age_ms in one.removed.values()), one.removed
+            if one.writer.end - 1 in one.bases():  # a segment was begun, so retention has looked
+                assert {base for base in one.ended_ms if one.true_ms - one.ended_ms[base] > 7 * DAY_MS} <= set(one.removed)
+        one.writer.close()
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=60)
+@given(
+    steps=st.lists(
+        st.one_of(STEPS, st.tuples(st.just("restart"), st.booleans(), st.integers(0, 900 * DAY_MS))), min_size=1, max_size=30
+    )
+)
+def test_over_restarts_and_kills_nothing_younger_than_the_limit_goes(steps: list[Any]) -> None:
+    with tempfile.TemporaryDirectory() as home:
+        one = Wandering(Path(home))
+        for step in steps:
+            one.restart(*step[1:]) if step[0] == "restart" else one.step(*step)
+            assert all(age_ms > 7 * DAY_MS for age_ms in one.removed.values()), one.removed
+        one.writer.close()
+
+
+WEEK = [(DAY_MS // 2, 0, 1)] * 12
+"""12 appends over 5.5 days."""
+
+
+@pytest.mark.parametrize(
+    "leaps",
+    [
+        [8, 0, 8, 0],
+        [8, 16, 0],
+        [8, 8, 0],
+        [8, -8, 8, -8, 8],
+        [8, 16, 24, 32, 40, 0],
+        [400, 8, 400, 0],
+        [-8, 0, 8, 0],
+        [0.5, 8, 8.5, 9, 9.5, 0],
+    ],
+)
+@pytest.mark.parametrize("restarts", [False, True], ids=["one life", "a restart behind each"])
+def test_a_clock_that_leaps_again_and_again_removes_nothing_young(tmp_path: Path, leaps: list[float], restarts: bool) -> None:
+    one = Wandering(tmp_path)
+    for step in [*WEEK, *((60_000, int(leap * DAY_MS), 3) for leap in leaps for _ in range(2))]:
+        one.step(*step)
+        if restarts:
+            one.restart(killed=True, uptime_ms=0)
+    assert one.bases()[0] == 0
+    one.writer.close()
 
 
 @given(st.lists(st.integers(0, 400 * DAY_MS), min_size=1, max_size=12))

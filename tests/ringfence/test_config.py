@@ -330,3 +330,100 @@ def test_a_deck_that_is_written_otherwise_is_kept_in_our_own_spelling(tmp_path: 
     file.write_text("tenants: [t1]\ndecks:\n  d: {file: d.csv, currency: EUR}\n")
     with pytest.raises(Wrong, match=r"decks\.d \(d\.csv\): byte 51 \(0xD6, line 2\) is not UTF-8"):
         publishing.check(file, lambda version: None)
+
+
+ALL_AT_ONCE = {
+    "tenants: [t1]\npolicy: {order_ttl: 30d, account_floor: -1, half_life: 0s, units: {IDR: 0}, unpriced_per_min: lots}": [
+        "policy.order_ttl: must be at most 7d",
+        "policy.account_floor: must not be negative",
+        "policy.half_life: must be more than nothing",
+        "policy.units.IDR: must be more than nothing",
+        "policy.unpriced_per_min: 'lots' is not a number",
+    ],
+    "tenants: [t1]\naccounts: [{name: a, caps: {money_hour: '1,500', money_day: -5, concurrent_calls: 1.5}}, {name: 'b|', nome: x}]": [
+        "accounts[0].caps.money_hour: '1,500' is not a decimal amount",
+        "accounts[0].caps.money_day: must not be negative",
+        "accounts[0].caps.concurrent_calls: '1.5' is not a whole number",
+        "accounts[1].name: 'b|' is not a name",
+        "accounts[1].nome: there is no such key; name?",
+    ],
+    (
+        "tenants: [t1]\n"
+        "trunks: [{name: t, dial_plan: no, max_call: 7200, sources: [[], 10.0.0.300, 10.0.0.1/8], "
+        "caller_ranges: [0664, '+43', [], '', 43 1, 4312345678901234]}]"
+    ): [
+        "trunks[0].dial_plan: no dial plan 'no'",
+        "trunks[0].max_call: '7200' is not a length of time",
+        "trunks[0].sources[0]: must be a text",
+        "trunks[0].sources[1]: '10.0.0.300' does not appear",
+        "trunks[0].sources[2]: 10.0.0.1/8 has host bits set",
+        "trunks[0].caller_ranges[0]: '0664' is not 1 to 15 digits from the country code on",
+        "trunks[0].caller_ranges[1]: '+43' is not 1 to 15 digits from the country code on",
+        "trunks[0].caller_ranges[4]: '43 1' is not 1 to 15 digits from the country code on",
+        "trunks[0].caller_ranges[5]: '4312345678901234' is not 1 to 15 digits from the country code on",
+        "trunks[0].caller_ranges[2]: must be a text",
+        "trunks[0].caller_ranges[3]: must be a text",
+    ],
+    "tenants: [t1, t1]\naccounts: [{name: a}, {name: a, sell_deck: x, tenant: t1}, {caps: []}]\nranges: [{b_range: '0882'}, {}]": [
+        "tenants[1]: 't1' is in the list already",
+        "accounts[1].name: there is account 'a' already",
+        "accounts[1].sell_deck: no deck 'x'",
+        "accounts[2].name: is missing",
+        "accounts[2].caps: must be a mapping of keys to values",
+        "ranges[0].b_range: '0882' is not 1 to 15 digits",
+        "ranges[1].b_range: is missing",
+    ],
+    (
+        "tenants: [t1]\n"
+        "decks: {r: {file: basic.csv, currency: euro}, s: {file: none.csv, currency: EUR}, t: {file: basic.csv}, "
+        "u: 7}\n"
+        "default_sell_deck: v\n"
+        "self_register: maybe"
+    ): [
+        "decks.r: currency 'euro' is not a code",
+        "decks.s.file:",
+        "decks.t.currency: is missing",
+        "decks.u: must be a mapping",
+        "default_sell_deck: no deck 'v'",
+        "self_register: 'maybe' is neither yes nor no",
+    ],
+    (
+        "tenants: [t1]\n"
+        "dial_plans: [{name: at, country_code: AT, short_max: -1, emergency: [1 1 2, 112, abc], trunk_prefix: x}]\n"
+        "policy: {episode: -1s}"
+    ): [
+        "dial_plans[0]: country code 'AT'",
+        "dial_plans[0].short_max: must not be negative",
+        "dial_plans[0]: emergency number '1 1 2'",
+        "dial_plans[0]: emergency number 'abc'",
+        "dial_plans[0]: trunk prefix 'x'",
+        "policy.episode: '-1s' is not a length of time",
+    ],
+    (
+        "tenants: [t1]\n"
+        "carriers: [{name: c, buy_deck: no, caps: {calls_per_second: 3, money_day: lots}}]\n"
+        "trunk_groups: [{name: g, caps: {calls_per_second: 1}}]"
+    ): [
+        "carriers[0].buy_deck: no deck 'no'",
+        "carriers[0].caps.calls_per_second: counts how calls come in",
+        "carriers[0].caps.money_day: 'lots' is not a decimal amount",
+        "trunk_groups[0].caps.calls_per_second: counts how calls come in",
+    ],
+    "tenants: [t1]\naccounts: [{name: []}]\ntrunks: [{name: t, account: acme, carrier: omega}]": [
+        "accounts[0].name: must be one value",
+        "trunks[0].carrier: no carrier 'omega'",
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ALL_AT_ONCE)
+def test_faults_of_form_and_of_content_are_told_together_each_once(tmp_path: Path, text: str):
+    (tmp_path / "config.yaml").write_text(text)
+    (tmp_path / "basic.csv").write_text("prefix,price_per_min\n43,0.025\n")
+    with pytest.raises(Wrong) as wrong:
+        publishing.check(tmp_path / "config.yaml", lambda _: None)
+    told = wrong.value.faults
+    for words in ALL_AT_ONCE[text]:
+        assert sum(fault.startswith(words) for fault in told) == 1, (words, told)
+    left = [fault for fault in told if not any(fault.startswith(words) for words in ALL_AT_ONCE[text])]
+    assert [fault for fault in left if ".tenant: is missing" not in fault] == []

@@ -33,14 +33,9 @@ def mode(path: Path) -> int:
 
 
 def open_to_others(root: Path) -> list[str]:
-    """What somebody else could list or read, the home itself too; links have no mode of their own.
-
-    A topic's folder is made 750 by the journal itself, for an operator's group where the journal is not in a home; in a home, which is
-    700, that opens nothing, and the next start takes it away.
-    """
+    """What somebody else could list or read, the home itself too; links have no mode of their own."""
     found = [path for path in (root, *root.rglob("*")) if not path.is_symlink()]
-    topics = {path.parent for path in root.rglob("topic.json")}
-    return [f"{mode(path):o} {path}" for path in found if mode(path) & (0o007 if path in topics else 0o077)]
+    return [f"{mode(path):o} {path}" for path in found if mode(path) & 0o077]
 
 
 @pytest.mark.parametrize("found", [0o755, 0o777, 0o775, 0o711, 0o750, 0o704, 0o1777, 0o2755, 0o700])

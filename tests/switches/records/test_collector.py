@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import httpx2
 import msgspec
@@ -24,6 +25,7 @@ from journal import files as journal_files
 from journal.files import FileJournal
 from switches.collector import Limits, serve
 from switches.committer import Committer
+from switches.intake import unpacked
 from switches.post import Away, Busy, Denied, TooMuch, connect, post_records
 
 Start = Callable[..., Running]
@@ -257,6 +259,34 @@ def test_the_limit_holds_over_all_members_together(start_collector: Start, body:
     answer = one.client.post("/v1/records", content=body, headers={"Content-Encoding": "gzip"})
     assert answer.status_code == 413 and "unpacked too" in answer.json()["error"]
     assert one.records() == []
+
+
+def test_more_members_than_the_bound_are_refused_in_words(start_collector: Start) -> None:
+    one = start_collector()
+    answer = one.client.post("/v1/records", content=(member(b"") + b"\0") * 10_001, headers={"Content-Encoding": "gzip"})
+    assert answer.status_code == 413 and "more than 10,000 members" in answer.json()["error"]
+
+
+def test_a_body_is_unpacked_beside_the_other_posts_and_the_ticks(start_collector: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unpacking waits here until another post has been answered and a tick has been written."""
+    go_on, begun = Event(), Event()
+
+    def slow(body: bytes, limit: int) -> bytes:
+        begun.set()
+        assert go_on.wait(30)
+        return unpacked(body, limit)
+
+    monkeypatch.setattr("switches.collector.unpacked", slow)
+    one = start_collector(tick_s=0.05)
+    with ThreadPoolExecutor(1) as pool, connect(str(one.client.base_url), TOKEN) as other:
+        packed = pool.submit(post_records, one.client, [record(1)], compress=True)
+        assert begun.wait(30)
+        ticks = len(ticks_of(one))
+        assert post_records(other, [record(2)]) == 1
+        until(lambda: len(ticks_of(one)) > ticks)
+        go_on.set()
+        assert packed.result(30) == 1
+    assert len(one.records()) == 2
 
 
 def test_two_codings_are_none_that_is_understood(start_collector: Start) -> None:
