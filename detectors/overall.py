@@ -177,7 +177,7 @@ def facts_of(of: Subject, total: Total, which: str, value: int, line: int, order
     >>> facts = facts_of(Subject("t1", "range", "88213", "EUR"), total, "money_hour", 12 * 10**9, 10**10, ["acme", "blue"], "", 3_600_000)
     >>> print(words_of(facts))
     All accounts together have spent 12.00 EUR this hour on calls to +882 13… (international networks); the cap is 10.00 EUR. \
-The most: acme 8.00 EUR, blue 4.00 EUR. Ordered for 1 hour: new calls of acme, blue to +882 13… are refused.
+The most: acme 8.00 EUR, blue 4.00 EUR. Ordered for 1 hour: refuse new calls of acme, blue to +882 13….
     """
     at = 0 if total.hour_nanos > 0 else 1
     most = [one for one in _shares(total) if not ordered or one in ordered]

@@ -71,7 +71,7 @@ class Loopback:
         self._clock = clock
         self._sweep_s = sweep_s
         self._emergency = frozenset(emergency)  # beside the dial plan's
-        self._plan = plan  # of calls that name none; its emergency numbers pass whether or not a dispatcher has ever been here
+        self.plan = plan  # of calls that name none; its emergency numbers pass whether or not a dispatcher has ever been here
         self._swept_s = 0.0
         self._lock = threading.RLock()
         self._after: dict[str, float] = {}  # what an emergency call has opened -> until when
@@ -106,7 +106,7 @@ class Loopback:
 
     def verdict(self, tenant: str, account: str, trunk: str, a_number: str, b_number: str) -> Verdict:
         """What becomes of a call of a trunk that takes every number, with what its record says about it."""
-        found = self.admit(Asked(tenant, account, trunk, a_number, b_number, accept_unreadable=True), self._plan)
+        found = self.admit(Asked(tenant, account, trunk, a_number, b_number, accept_unreadable=True), self.plan)
         return Verdict(found.code != 0, found.order_id)
 
     def admit(self, asked: Asked, plan: DialPlan) -> Admission:

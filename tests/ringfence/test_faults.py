@@ -294,7 +294,7 @@ def test_judge_waits_for_a_version_that_it_has_not_read_and_goes_on(tmp_path, mo
 
 def test_a_replay_with_books_that_cannot_be_used_says_so(tmp_path):
     (tmp_path / "calls.csv").write_text("at,to\n2026-01-01T00:00:00Z,43\n")
-    (tmp_path / "mapping.yaml").write_text("columns: {b_number: to, setup: at}\n")
+    (tmp_path / "mapping.yaml").write_text("columns: {b_number: to, answer: at}\n")
     books = f"postgresql://ringfence:{BOOKS_PASSWORD}@127.0.0.1:1/books"
     words = ["replay", "--calls", tmp_path / "calls.csv", "--mapping", tmp_path / "mapping.yaml", "--out", tmp_path / "out", "--books", books]
     result = CliRunner().invoke(app, [str(word) for word in words])

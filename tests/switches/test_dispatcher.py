@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from books import alerts, audit, deliveries, lists, orders, reading, suppressions, switches, writing
+from core.numbers import DialPlan
 from core.orders import Key
 from core.topics import BLOCK_ORDERS, FINDINGS
 from journal.repair import check, repair
@@ -196,6 +197,7 @@ def test_a_number_that_becomes_protected_is_freed(house):
 
 
 def test_a_blocked_caller_reaches_112_and_can_be_called_back(house):
+    house.switch.plan = DialPlan(country_code="43")  # a plan without a country opens no country to a caller who claims one
     house.order(ACME)
     house.dispatcher().step()
     call = house.switch.lookup

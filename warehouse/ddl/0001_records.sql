@@ -64,7 +64,6 @@ CREATE TABLE IF NOT EXISTS records
     `imei` String CODEC(ZSTD(1)),
     `imsi` String CODEC(ZSTD(1)),
     `cell` LowCardinality(String),
-    `buy_currency` LowCardinality(String),
     `a_number` String CODEC(ZSTD(1)),
     `a_kind` LowCardinality(String),
     `b_number` String CODEC(ZSTD(1)),
