@@ -2,7 +2,8 @@
 
 1. **Emergency**: a number that means an emergency line, in any spelling, passes from anywhere.
 2. **Protected**: a protected number, account or trunk passes; a protected caller only where the trunk is trusted for it.
-3. **After an emergency call** from a known source: calls of the caller's own account to that line, and that line's national calls.
+3. **After an emergency call** from a known source, for the account that placed it: calls to that line, and that line's calls in the
+   country of its dial plan, or in its own where the trunk is trusted for the caller.
 4. The **hold** flag lets everything pass.
 5. A **block**: account before trunk, its caller before all of it, the longest range first. What means no number is looked up in
    every reading of it, and is refused where none is blocked, unless the trunk takes such calls.

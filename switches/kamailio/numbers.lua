@@ -74,8 +74,6 @@ function is_line(digits)
   return true
 end
 
-function is_national(one, other) return is_line(one) and is_line(other) and country_of(one) == country_of(other) end
-
 local function without_trunk_zero(digits)
   local code = country_code(digits)
   if digits:sub(#code + 1, #code + 1) ~= "0" or not NUMBERING.zero_dropped[code] then return digits end
