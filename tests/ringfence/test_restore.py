@@ -167,6 +167,7 @@ def test_a_lost_home_comes_back_and_nothing_old_is_blocked_again(tmp_path: Path)
             by_hand.block(conn, lifted, HOUR_MS, "ann", "a mistake", now_ms())
             orders.lift(conn, lifted, "ann", "it was one", now_ms(), 24 * HOUR_MS)
         until(lambda: any(dairy.b_range in entry for entry in live(blocks)), 60, "the dispatcher delivers")
+        until(lambda: of_judge(settings.judge_state(1)).load() is not None, 120, "judge writes its first snapshot")  # it compiles first
 
         meanwhile.start()
         told = house.command("backup", "--out", str(tmp_path / "backup"))
