@@ -36,7 +36,7 @@ class Credential(NamedTuple):
 
 def record(seq: int) -> bytes:
     """A stop of 430 bytes."""
-    head = b'{"v":1,"event":"stop","switch":"k1","at_ms":1795000000000,"boot_id":"b1","seq":%d,"account":"a%d"' % (
+    head = b'{"v":2,"event":"stop","switch":"k1","at_ms":1795000000000,"boot_id":"b1","seq":%d,"account":"a%d"' % (
         seq,
         seq % 2000,
     )

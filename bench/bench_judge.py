@@ -55,7 +55,7 @@ def log_of(lines: list[bytes]) -> list[Message]:
         seen = read(line)
         if seen.at_ms >= next_tick_ms:
             next_tick_ms = seen.at_ms + 5000
-            tick = Tick(at_ms=seen.at_ms, config_version=1, complete_to_ms={f"{TENANT}/{seen.switch}": seen.at_ms})
+            tick = Tick(at_ms=seen.at_ms, config_version=1, complete_to_ms={seen.switch: seen.at_ms})
             for partition in range(PARTITIONS):
                 messages.append(Message(partition, offsets[partition], seen.at_ms, TICK_KEY, msgspec.json.encode(tick)))
                 offsets[partition] += 1

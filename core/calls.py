@@ -449,7 +449,7 @@ def _tick(state: Calls, rows: Rows, offset: int, tick: Tick, silence: Silence) -
     state.now_ms = max(state.now_ms, tick.at_ms)
     gone: list[Flight] = []
     for flight in state.flights.values():
-        until_ms = min(tick.at_ms, complete_to_ms(tick, flight.tenant, flight.switch))
+        until_ms = min(tick.at_ms, complete_to_ms(tick, flight.switch))
         silent_ms = until_ms - flight.last_ms
         if flight.answer_ms is None:
             if silent_ms > NO_ANSWER_MS:

@@ -63,7 +63,7 @@ DECODED["delivery"] = pl.Int64()
 def decode(messages: Sequence[Message]) -> Decoded:
     """Sort messages into records, rejects and ticks.
 
-    >>> good = b'{"v":1,"event":"setup","switch":"k1","at_ms":1700000000000,"b_raw":"+431234567"}'
+    >>> good = b'{"v":2,"event":"setup","switch":"k1","at_ms":1700000000000,"b_raw":"+431234567"}'
     >>> out = decode([Message(0, 7, 1700000000100, b"t1\\x1facme", good), Message(0, 8, 1700000000100, b"t1\\x1facme", good[:20])])
     >>> out.records["b_raw"].to_list(), [(r.offset, r.reason) for r in out.rejects]
     (['+431234567'], [(8, 'not JSON: Input data was truncated')])

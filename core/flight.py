@@ -111,9 +111,9 @@ class Calls:
     forgotten: dict[str, int] = field(default_factory=dict)  # boot -> the highest number of a ring that had to go
 
 
-def complete_to_ms(tick: Tick, tenant: str, switch: str) -> int:
+def complete_to_ms(tick: Tick, switch: str) -> int:
     """Up to when a switch has delivered everything, as a tick knows it."""
-    return tick.complete_to_ms.get(f"{tenant}/{switch}", tick.at_ms - LATE_MS)
+    return tick.complete_to_ms.get(switch, tick.at_ms - LATE_MS)
 
 
 def deliver(state: Calls, boot: str, seq: int, delivery: int) -> str:
@@ -190,7 +190,7 @@ def forget(state: Calls, tick: Tick) -> None:
         key = next(iter(state.closed))
         _, at_ms, switch, sequenced = state.closed[key]
         if sequenced:
-            complete_ms = complete_to_ms(tick, key.partition("\x1f")[0], switch)
+            complete_ms = complete_to_ms(tick, switch)
             until_ms = max(complete_ms - LINGER_MS, tick.at_ms - HORIZON_MS)
         else:
             until_ms = tick.at_ms - HORIZON_MS

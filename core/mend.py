@@ -27,7 +27,7 @@ LATEST_MS = 2**53
 def mended(loose: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """The record without what its schema does not take in fields that are not money, and what was done, in words.
 
-    >>> mended({"v": 1, "q850": 1000, "user_agent": "x" * 3000, "release_side": "both"})[1]
+    >>> mended({"v": 2, "q850": 1000, "user_agent": "x" * 3000, "release_side": "both"})[1]
     ['user_agent was cut from 3000 to 2048 characters', 'q850 1000 was left out', "release_side 'both' was left out"]
     >>> mended({"q850": 16, "call_id": {"a": []}})
     ({'q850': 16, 'call_id': {'a': []}}, [])

@@ -1,4 +1,4 @@
-"""A record: one event of one call as a switch wrote it, version 1 of the wire schema (`docs/schemas/record.v1.json`).
+"""A record: one event of one call as a switch wrote it, version 2 of the wire schema (`docs/schemas/record.v2.json`).
 
 Every value is what the switch knew; nothing is normalised here. Times are UTC epoch milliseconds.
 """
@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-VERSION = 1
+VERSION = 2
 MAX_BYTES = 64 * 1024
 """A larger record is a reject: no honest event of a call comes near it."""
 
@@ -30,13 +30,14 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=
     """One event of one call.
 
     `boot_id` and `seq` name the delivery: the switch's start and its counter; a feed without a counter leaves both out.
-    `setup_boot_id`, `dialog_id`, `call_id`, `from_tag` and `leg` name the call: the Call-ID alone is chosen by the caller.
+    `setup_boot_id`, `dialog_id`, `call_id` and `from_tag` name the call: the Call-ID alone is chosen by the caller. A switch that writes a
+    record per leg (FreeSWITCH, Asterisk) names the call by `root_id`, which all its legs share, and says which `leg` this one is.
 
-    >>> msgspec.json.decode(b'{"v":1,"event":"stop","switch":"k1","at_ms":1700000000000}', type=Record).event
+    >>> msgspec.json.decode(b'{"v":2,"event":"stop","switch":"k1","at_ms":1700000000000}', type=Record).event
     'stop'
     """
 
-    v: Literal[1]
+    v: Literal[2]
     event: Event
     switch: Name
     at_ms: Ms  # when it happened, by the switch's clock
@@ -47,7 +48,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=
     dialog_id: Name = ""
     call_id: Text = ""
     from_tag: Text = ""
-    leg: Name = ""
+    root_id: Name = ""  # the call that this leg belongs to, as the switch names it
+    leg: Literal["", "ingress", "egress"] = ""  # "" = one dialog for both sides, as a proxy has it
     account: Name = ""  # the ingress account, as the switch authenticated it
     auth: Literal["", "source", "digest"] = ""  # how
     ingress_trunk: Name = ""
@@ -92,7 +94,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=
 class Tick(msgspec.Struct, frozen=True, kw_only=True):
     """The collector's clock, written into every partition each 5 s.
 
-    `complete_to_ms`: for each "tenant/switch", up to when its shipper has delivered everything.
+    `complete_to_ms`: for each switch, up to when its shipper has delivered everything.
     Calls in flight accrue and hung calls are closed only up to there.
     """
 
@@ -141,8 +143,8 @@ def tenant_of(key: bytes) -> str:
 
 
 def json_schema() -> dict[str, Any]:
-    """The JSON schema of version 1, as published in `docs/schemas/record.v1.json`."""
+    """The JSON schema of version 2, as published in `docs/schemas/record.v2.json`."""
     schema = msgspec.json.schema(Record)
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-    schema["title"] = "Ringfence call record, version 1"
+    schema["title"] = "Ringfence call record, version 2"
     return schema

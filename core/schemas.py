@@ -35,6 +35,7 @@ FACTS = {
     "dialog_id": pl.String,
     "call_id": pl.String,
     "from_tag": pl.String,
+    "root_id": pl.String,
     "leg": pl.String,
     "account": pl.String,
     "auth": pl.String,
@@ -141,6 +142,40 @@ RATED = pl.Schema(
         "config_version": pl.Int64,
     }
 )
+
+USAGE = pl.Schema(
+    {
+        "partition": pl.Int32,
+        "offset": pl.Int64,  # of the record, or of the tick that accrued or closed the call
+        "learned_ms": pl.Int64,
+        "t_ms": pl.Int64,  # when it happened; never later than learned_ms: a clock that is ahead must not make later rows look late
+        "tenant": pl.String,
+        "switch": pl.String,
+        "call_key": pl.String,
+        "call_id": pl.String,
+        "started_ms": pl.Int64,
+        "account": pl.String,
+        "ingress_trunk": pl.String,
+        "carrier": pl.String,
+        "trunk_group": pl.String,
+        "egress_trunk": pl.String,
+        "a_number": pl.String,
+        "a_kind": pl.String,
+        "b_number": pl.String,
+        "b_kind": pl.String,
+        "b_raw": pl.String,  # as dialled; "" where a tick reports the call, not a record
+        "answered": pl.Boolean,
+        "final": pl.Boolean,  # the call ends with this row
+        "nanos": pl.Int64,  # sell, or buy where nothing is sold: the money at risk
+        "currency": pl.String,  # "" = no price is known
+        "talk_ms": pl.Int64,
+        "calls": pl.Int64,  # 1 on the first row of a call
+        "flying": pl.Int64,  # +1 at the answer, -1 at the end
+        "no_rate": pl.Boolean,  # answered, and no rate of the deck that would price it fits its number
+    }
+)
+"""What each row adds to what is known of its call (`nanos`, `talk_ms`, `calls`, `flying` are differences): what the detectors read. Rows
+that add nothing are not in it; nor are duplicates and conflicts."""
 
 TABLES = {"records": JUDGED, "rated_calls": RATED}
 """Warehouse table -> schema; also the journal key (as bytes) of an Arrow batch in `judged`."""

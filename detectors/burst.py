@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from core.config import Policy
 from core.facts import UNPRICED
+from core.policy import Policy
 from detectors.columns import Columns
 from detectors.decay import COLUMNS, FADING, FLOATS, HELD, INTS, decay, fade
 

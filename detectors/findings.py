@@ -6,9 +6,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from core.config import Policy
 from core.facts import UNPRICED, Facts
 from core.money import in_range
+from core.policy import Policy
 from detectors.burst import KEPT_MS
 from detectors.caps import Breach
 from detectors.destination import country_name, destination

@@ -14,11 +14,12 @@ import msgspec
 import polars as pl
 
 from core.alert_words import what_of, words_of
-from core.config import Caps, Policy
+from core.config import Caps
 from core.facts import Facts, Share
 from core.ids import derived_id
 from core.money import in_range
 from core.orders import Finding, Key
+from core.policy import Policy
 from core.safety import Protected, refusal
 from detectors.caps import crossed
 from detectors.destination import prefix_destination

@@ -14,11 +14,11 @@ import numpy as np
 import polars as pl
 
 from core.alert_words import what_of, words_of
-from core.config import Policy
 from core.facts import UNPRICED, Facts
 from core.ids import derived_id
 from core.money import in_range
 from core.orders import BlockOrder, Finding, Key, order_id
+from core.policy import Policy
 from core.safety import Protected, refusal
 from detectors.burst import LEVELS, Sight
 from detectors.caps import Breach

@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from core.config import Policy
 from core.facts import UNPRICED
+from core.policy import Policy
 from detectors.burst import Sight, by_subject, concentrate
 from detectors.columns import Columns
 from detectors.features import READABLE, UNREADABLE

@@ -130,7 +130,7 @@ def to_record(cells: dict[Any, Any], mapping: Mapping, encoding: str = "utf-8", 
         notes.append(f"{label(mapping.columns['release_side'])}: {side[:40]!r} is not a side of a call: left out")
     currency, bought_in = _currencies(given, cells, amounts, mapping)
     record = Record(
-        v=1, event="stop", switch=SWITCH, at_ms=at_ms,
+        v=2, event="stop", switch=SWITCH, at_ms=at_ms,
         call_id=given.get("call_id", ""), attempt_no=codes["attempt_no"] or 0, account=given.get("account", ""),
         ingress_trunk=given.get("ingress_trunk", ""), carrier=given.get("carrier", ""), egress_trunk=given.get("egress_trunk", ""),
         a_raw=given.get("a_number", ""), b_raw=given.get("b_number", ""),

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.config import Account, Caps, Config, Policy, Trunk, UnpricedCaps, faults
+from core.config import Account, Caps, Config, Trunk, UnpricedCaps, faults
 from core.numbers import DialPlan
+from core.policy import Policy
 from core.safety import Protected
 from rating.decks import Deck
 from rating.prefixes import Ints

@@ -136,7 +136,7 @@ class Pen:
     def boot(self, at_ms: int) -> Record:
         """The first record of a start: nothing is known of calls."""
         self.seq = 1
-        return Record(v=1, event="boot", switch=self.switch, at_ms=at_ms + self.skew_ms, boot_id=self.boot_id, seq=1)
+        return Record(v=2, event="boot", switch=self.switch, at_ms=at_ms + self.skew_ms, boot_id=self.boot_id, seq=1)
 
     def write(self, one: Written) -> Record:
         """The record of an event, with the next number."""
@@ -148,4 +148,4 @@ class Pen:
         fields |= {"event": one.event, "at_ms": one.at_ms + self.skew_ms, "boot_id": self.boot_id, "seq": self.seq}
         if call.boot_id != self.boot_id:
             fields["setup_boot_id"] = call.boot_id
-        return Record(v=1, switch=self.switch, **fields)
+        return Record(v=2, switch=self.switch, **fields)

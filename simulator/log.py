@@ -43,7 +43,7 @@ def messages(
         partition = partition_for(key, partitions)
         yield Message(partition, offsets[partition], last_ms, key, msgspec.json.encode(record))
         offsets[partition] += 1
-        complete[f"{tenant}/{record.switch}"] = delivery.complete_to_ms
+        complete[record.switch] = delivery.complete_to_ms
     while next_ms < last_ms + tail_ms:
         complete = {switch: max(until, next_ms - TICK_MS) for switch, until in complete.items()}
         yield from ticks(next_ms)

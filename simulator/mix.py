@@ -118,7 +118,7 @@ def bench_mix(n_records: int, seed: int = 1, calls_per_s: float = 100.0) -> list
     carrier = rng.integers(0, BUY_DECKS, calls)
     columns = [one.tolist() for one in (setup, ringing, answer, end, pdd, answered, carrier, failed)]
     lines: list[bytes] = []
-    boot = f'{{"v":1,"switch":"{SWITCH}","tenant":"{TENANT}","boot_id":"{START_MS // 1000}.000000",'
+    boot = f'{{"v":2,"switch":"{SWITCH}","tenant":"{TENANT}","boot_id":"{START_MS // 1000}.000000",'
     head = boot + '"seq":%d,"event":"%s","at_ms":%d,'
     for seq, (i, kind, at) in enumerate(zip(who[order].tolist(), what[order].tolist(), when[order].tolist(), strict=True), 1):
         setup_ms, ringing_ms, answer_ms, end_ms, pdd_ms, talked, route, tried = (column[i] for column in columns)

@@ -280,7 +280,8 @@ class Collector:
         if lines:
             await self._keep(parted(credential.tenant, credential.switch, lines, self._partitions, self._now_ms()))
         if complete_to_ms is not None:  # a clock that runs ahead of ours is believed only up to now, and time never runs back
-            self._complete_to_ms[name] = max(self._complete_to_ms.get(name, 0), min(complete_to_ms, self._now_ms()))
+            switch = credential.switch
+            self._complete_to_ms[switch] = max(self._complete_to_ms.get(switch, 0), min(complete_to_ms, self._now_ms()))
         return len(lines)
 
     async def _keep(self, parts: Mapping[int, list[Entry]]) -> None:

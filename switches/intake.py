@@ -134,8 +134,8 @@ def lines_of(body: bytes, line_bytes: int) -> list[bytes]:
 
     That is far beyond `core.record.MAX_BYTES`, so what is cut is a reject whether or not it was cut.
 
-    >>> lines_of(b'\\n{"v":1}\\n\\n  \\n{"v', 100), lines_of(b"abcdef", 4)
-    ([b'{"v":1}', b'{"v'], [b'abcd'])
+    >>> lines_of(b'\\n{"v":2}\\n\\n  \\n{"v', 100), lines_of(b"abcdef", 4)
+    ([b'{"v":2}', b'{"v'], [b'abcd'])
     """
     return [line[:line_bytes] for line in body.split(b"\n") if line and not line.isspace()]
 

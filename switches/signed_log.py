@@ -35,8 +35,8 @@ class Found(NamedTuple):
 def mac_of(record: bytes, secret: bytes) -> bytes:
     """What `spool.lua` writes before a record.
 
-    >>> mac_of(b'{"v":1}', b"a secret")
-    b'k0ChhP7ejFaDeY2EXQyWVp98HvRBD7p8bo6BZOAuIAY'
+    >>> mac_of(b'{"v":2}', b"a secret")
+    b'0dIy4v7ktXVNHylVY4a8w4XL6Xpo-MitnRsZLvRD2Kc'
     """
     return base64.urlsafe_b64encode(hmac.digest(secret, b"SPOOL " + record, hashlib.sha256)).rstrip(b"=")
 
@@ -44,9 +44,9 @@ def mac_of(record: bytes, secret: bytes) -> bytes:
 def signed_records(log: bytes, secret: bytes) -> Found:
     """The records of some whole lines of a log.
 
-    >>> good = b'ERROR: SPOOL ' + mac_of(b'{"v":1}', b"a secret") + b' {"v":1}'
-    >>> signed_records(good + b'\\nINFO: nothing\\nERROR: SPOOL AAAA {"v":1}\\n', b"a secret")
-    Found(lines=[b'{"v":1}'], forged=1)
+    >>> good = b'ERROR: SPOOL ' + mac_of(b'{"v":2}', b"a secret") + b' {"v":2}'
+    >>> signed_records(good + b'\\nINFO: nothing\\nERROR: SPOOL AAAA {"v":2}\\n', b"a secret")
+    Found(lines=[b'{"v":2}'], forged=1)
     """
     lines, forged = [], 0
     for line in log.split(b"\n"):

@@ -114,6 +114,6 @@ end
 -- One record. `fields` is a fragment that starts with a comma. `seq` is handed in where it names the dialog as well.
 -- Whether the spool took it; else it is in the log.
 function emit(event, at_ms, fields, seq)
-  return write(('{"v":1,"event":"%s","switch":%s,"boot_id":"%s","seq":%.0f,"at_ms":%.0f%s}'):format(
+  return write(('{"v":2,"event":"%s","switch":%s,"boot_id":"%s","seq":%.0f,"at_ms":%.0f%s}'):format(
     event, json_text(SITE.switch, NAME), boot_id(), seq or next_seq(), at_ms, fields))
 end

@@ -10,7 +10,7 @@ import pytest
 
 from core.record import Record, json_schema
 
-PUBLISHED = Path(__file__).parents[2] / "docs" / "schemas" / "record.v1.json"
+PUBLISHED = Path(__file__).parents[2] / "docs" / "schemas" / "record.v2.json"
 
 
 def test_the_published_schema_is_the_spoken_one():
@@ -18,17 +18,17 @@ def test_the_published_schema_is_the_spoken_one():
     assert json.loads(PUBLISHED.read_text()) == json_schema()
 
 
-def test_the_identity_of_a_delivery_is_in_version_1():
+def test_the_identity_of_a_delivery_and_of_a_leg_is_in_version_2():
     properties = json_schema()["$defs"]["Record"]["properties"]
-    assert {"v", "boot_id", "seq", "setup_boot_id", "dialog_id", "tenant"} <= properties.keys()
-    assert properties["v"] == {"enum": [1]}
+    assert {"v", "boot_id", "seq", "setup_boot_id", "dialog_id", "root_id", "leg", "tenant"} <= properties.keys()
+    assert properties["v"] == {"enum": [2]}
 
 
-def test_a_later_version_is_refused_not_guessed():
+def test_another_version_is_refused_not_guessed():
     with pytest.raises(msgspec.ValidationError, match=r"\$\.v"):
-        msgspec.json.decode(b'{"v":2,"event":"stop","switch":"k1","at_ms":1700000000000}', type=Record)
+        msgspec.json.decode(b'{"v":3,"event":"stop","switch":"k1","at_ms":1700000000000}', type=Record)
 
 
 def test_a_field_that_is_not_known_yet_is_no_fault():
-    record = msgspec.json.decode(b'{"v":1,"event":"stop","switch":"k1","at_ms":0,"colour":"red"}', type=Record)
+    record = msgspec.json.decode(b'{"v":2,"event":"stop","switch":"k1","at_ms":0,"colour":"red"}', type=Record)
     assert record.switch == "k1"

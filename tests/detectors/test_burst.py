@@ -6,8 +6,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from core.config import Account, Caps, Config, Policy, Trunk
+from core.config import Account, Caps, Config, Trunk
 from core.decode import Message
+from core.policy import Policy
 from core.record import TICK_KEY, Record, Tick, journal_key
 from detectors import burst
 from flows.step import State, judge
@@ -41,14 +42,14 @@ class Day:
 
     def tick(self, after_ms: int = 0) -> None:
         self.at_ms += after_ms
-        self.judge(TICK_KEY, Tick(at_ms=self.at_ms, config_version=1, complete_to_ms={"t1/k1": self.at_ms}))
+        self.judge(TICK_KEY, Tick(at_ms=self.at_ms, config_version=1, complete_to_ms={"k1": self.at_ms}))
 
     def calls(self, times: int, b_number: str, talk_s: int = 120, a_raw: str = "+4366012345678", account: str = "acme", spread: bool = False) -> None:
         for no in range(times):
             self.at_ms += 1000
             number = f"{b_number}{no:04d}" if not spread else f"{b_number[:-3]}{no:03d}{no:04d}"
             stop = Record(
-                v=1, event="stop", switch="k1", boot_id="b", seq=self.offset, dialog_id=str(self.offset), call_id=f"c{self.offset}",
+                v=2, event="stop", switch="k1", boot_id="b", seq=self.offset, dialog_id=str(self.offset), call_id=f"c{self.offset}",
                 at_ms=self.at_ms, account=account, ingress_trunk="in", a_raw=a_raw, b_raw="+" + number,
                 answer_ms=self.at_ms - talk_s * 1000, end_ms=self.at_ms, sip_code=200,
             )  # fmt: skip
@@ -152,7 +153,7 @@ def test_calls_at_once_count_from_answer_to_end():
     for no, (event, call) in enumerate([("answer", 1), ("answer", 2), ("stop", 1), ("answer", 3), ("answer", 4)]):
         day.at_ms += 1000
         record = Record(
-            v=1, event=event, switch="k1", boot_id="b", seq=no, dialog_id=str(call), call_id=f"c{call}", at_ms=day.at_ms, account="acme",
+            v=2, event=event, switch="k1", boot_id="b", seq=no, dialog_id=str(call), call_id=f"c{call}", at_ms=day.at_ms, account="acme",
             a_raw="+4366012345678", b_raw="+4312345678", sip_code=200,
         )  # fmt: skip
         day.judge(journal_key("t1", "acme", ""), record)
@@ -179,7 +180,7 @@ def test_money_has_its_currency_also_where_the_last_record_moved_none():
     spent = len(day.findings)
     day.at_ms += 120_000
     setup = Record(
-        v=1, event="setup", switch="k1", boot_id="b", seq=day.offset, dialog_id="new", call_id="new", at_ms=day.at_ms, account="acme",
+        v=2, event="setup", switch="k1", boot_id="b", seq=day.offset, dialog_id="new", call_id="new", at_ms=day.at_ms, account="acme",
         ingress_trunk="in", a_raw="+4366012345678", b_raw="+88213120001",
     )  # fmt: skip
     day.judge(journal_key("t1", "acme", "in"), setup)

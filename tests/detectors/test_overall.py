@@ -5,7 +5,8 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from core.config import Caps, Policy
+from core.config import Caps
+from core.policy import Policy
 from core.safety import Protected
 from detectors.overall import Totals, add, forget
 

@@ -7,9 +7,10 @@ import random
 import msgspec
 import pytest
 
-from core.config import Account, Config, Policy, Trunk, UnpricedCaps
+from core.config import Account, Config, Trunk, UnpricedCaps
 from core.decode import Message
 from core.facts import UNPRICED
+from core.policy import Policy
 from core.record import TICK_KEY, Record, Tick, journal_key
 from flows.repartition import merge, spread
 from flows.snapshot import freeze, pack, unpack
@@ -41,7 +42,7 @@ class Log:
         self.at_ms += 1000
         offset = len(self.messages)
         record = Record(
-            v=1, event=event, switch="k1", boot_id="b", seq=offset, dialog_id=call, call_id=call, at_ms=self.at_ms, account=account,
+            v=2, event=event, switch="k1", boot_id="b", seq=offset, dialog_id=call, call_id=call, at_ms=self.at_ms, account=account,
             ingress_trunk="in", a_raw="+4366012345678", b_raw=b_raw, sip_code=200, **more,
         )  # fmt: skip
         self.messages.append(Message(0, offset, self.at_ms, journal_key("t1", account, "in"), msgspec.json.encode(record)))
@@ -54,7 +55,7 @@ class Log:
 
     def tick(self, after_ms: int) -> None:
         self.at_ms += after_ms
-        tick = Tick(at_ms=self.at_ms, config_version=1, complete_to_ms={"t1/k1": self.at_ms})
+        tick = Tick(at_ms=self.at_ms, config_version=1, complete_to_ms={"k1": self.at_ms})
         self.messages.append(Message(0, len(self.messages), self.at_ms, TICK_KEY, msgspec.json.encode(tick)))
 
 

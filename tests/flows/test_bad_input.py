@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core import schemas
-from core.config import Account, Carrier, Config, Policy, Trunk
+from core.config import Account, Carrier, Config, Trunk
 from core.decode import MAX_BYTES, Message
+from core.policy import Policy
 from core.record import TICK_KEY, Tick, journal_key
 from flows.snapshot import freeze, pack, unpack
 from flows.step import State, judge
@@ -35,7 +36,7 @@ CONTRACTS = compile_contracts(CONFIG, {"basic": DECK})
 def stop(**facts) -> dict:
     """A good stop of 60 seconds to Austria, with some facts changed."""
     return {
-        "v": 1, "event": "stop", "switch": "k1", "at_ms": NOW_MS, "boot_id": "b1", "seq": 1, "dialog_id": "d1", "call_id": "c1",
+        "v": 2, "event": "stop", "switch": "k1", "at_ms": NOW_MS, "boot_id": "b1", "seq": 1, "dialog_id": "d1", "call_id": "c1",
         "account": "acme", "ingress_trunk": "in-1", "carrier": "blue", "a_raw": "+4366012345678", "b_raw": "+431234567",
         "answer_ms": NOW_MS - 60_000, "end_ms": NOW_MS, "sip_code": 200, **facts,
     }  # fmt: skip
@@ -43,7 +44,7 @@ def stop(**facts) -> dict:
 
 def judged(*values: bytes | dict, state: State | None = None, first_offset: int = 1, learned_ms: int = NOW_MS + 100):
     state = state or State(b"s" * 16)
-    tick = msgspec.json.encode(Tick(at_ms=NOW_MS - 120_000, config_version=1, complete_to_ms={"t1/k1": NOW_MS - 120_000}))
+    tick = msgspec.json.encode(Tick(at_ms=NOW_MS - 120_000, config_version=1, complete_to_ms={"k1": NOW_MS - 120_000}))
     messages = [Message(0, 0, NOW_MS - 120_000, TICK_KEY, tick)]
     for offset, value in enumerate(values, first_offset):
         raw = value if isinstance(value, bytes) else json.dumps(value).encode()
@@ -72,10 +73,10 @@ GOOD = json.dumps(stop()).encode()
         (b"[" * 50_000, "reject", "not JSON"),
         (GOOD.replace(b"acme", b"ac\x00me"), "reject", "not JSON"),
         (GOOD.replace(b"acme", b"ac\xffme"), "reject", "not JSON"),
-        (b"[1,2]", "reject", "not a version 1 record"),
+        (b"[1,2]", "reject", "not a version 2 record"),
         (stop(at_ms="noon"), "reject", "`int`, got `str` - at `$.at_ms`"),
         (stop(event="flash"), "reject", "Invalid enum value 'flash'"),
-        (stop(v=2), "reject", "version 2 is unknown: this release reads version 1"),
+        (stop(v=1), "reject", "version 1 is unknown: this release reads version 2"),
         (stop(seq=-1), "reject", "$.seq"),
         (stop(at_ms=0, end_ms=0), "reject", "1970-01-01"),
         (stop(at_ms=4_102_444_800_000), "reject", "2100-01-01"),
@@ -150,7 +151,7 @@ def test_a_start_that_never_stops_is_closed_as_hung_and_its_late_stop_corrects_i
     answer = stop(event="answer", at_ms=NOW_MS - 60_000, answer_ms=None, end_ms=None)
     _, state = judged(answer)
     beyond_ms = NOW_MS + 5 * HOUR_MS
-    tick = msgspec.json.encode(Tick(at_ms=beyond_ms, config_version=1, complete_to_ms={"t1/k1": beyond_ms}))
+    tick = msgspec.json.encode(Tick(at_ms=beyond_ms, config_version=1, complete_to_ms={"k1": beyond_ms}))
     hung = judge(state, [Message(0, 5, beyond_ms, TICK_KEY, tick)], lambda _: CONTRACTS)
     closed = hung.rated.row(0, named=True)
     assert (closed["suspected_hung"], closed["revision"], closed["offset"]) == (True, 1, 1)
@@ -165,7 +166,7 @@ def test_a_spool_that_drains_hours_later_does_not_look_like_calls_in_flight():
     answer = stop(event="answer", at_ms=NOW_MS - 60_000, answer_ms=None, end_ms=None, b_raw="+441234567890")
     _, state = judged(answer)
     later_ms = NOW_MS + 2 * HOUR_MS
-    tick = msgspec.json.encode(Tick(at_ms=later_ms, config_version=1, complete_to_ms={"t1/k1": NOW_MS - 30_000}))
+    tick = msgspec.json.encode(Tick(at_ms=later_ms, config_version=1, complete_to_ms={"k1": NOW_MS - 30_000}))
     judge(state, [Message(0, 5, later_ms, TICK_KEY, tick)], lambda _: CONTRACTS)
     (flight,) = state.calls[0].flights.values()
     assert flight.accrued_ms == 30_000
@@ -182,7 +183,7 @@ def test_parts_are_added_up_once_all_are_there():
 
 
 def tick(at_ms: int) -> Message:
-    return Message(0, 1_000_000, at_ms, TICK_KEY, msgspec.json.encode(Tick(at_ms=at_ms, config_version=1, complete_to_ms={"t1/k1": at_ms})))
+    return Message(0, 1_000_000, at_ms, TICK_KEY, msgspec.json.encode(Tick(at_ms=at_ms, config_version=1, complete_to_ms={"k1": at_ms})))
 
 
 def hung_after(state: State) -> pl.DataFrame:
@@ -306,7 +307,7 @@ def test_a_trunk_s_profile_says_when_a_hung_call_ended():
     by_timer = compile_contracts(msgspec.structs.replace(CONFIG, trunks=trunks), {"basic": DECK})
     answer = stop(event="answer", at_ms=NOW_MS - 60_000, answer_ms=None, end_ms=None)
     _, state = judged(answer)
-    tick = msgspec.json.encode(Tick(at_ms=NOW_MS + HOUR_MS, config_version=1, complete_to_ms={"t1/k1": NOW_MS + HOUR_MS}))
+    tick = msgspec.json.encode(Tick(at_ms=NOW_MS + HOUR_MS, config_version=1, complete_to_ms={"k1": NOW_MS + HOUR_MS}))
     closed = judge(state, [Message(0, 5, NOW_MS + HOUR_MS, TICK_KEY, tick)], lambda _: by_timer).rated.row(0, named=True)
     assert (closed["duration_ms"], closed["duration_source"], closed["end_ms"]) == (1_800_000, "session_timer", NOW_MS - 60_000 + 1_800_000)
 

@@ -39,7 +39,7 @@ def spool() -> list[Record]:
         events += [(answer_ms, n, "answer"), (answer_ms + TALK_MS, n, "stop")]
     return [
         Record(
-            v=1, event=event, switch="k1", boot_id="b", seq=seq, at_ms=at_ms, dialog_id=str(n), call_id=f"c{n}", account="acme",
+            v=2, event=event, switch="k1", boot_id="b", seq=seq, at_ms=at_ms, dialog_id=str(n), call_id=f"c{n}", account="acme",
             ingress_trunk="in", a_raw="4366012345678", b_raw=f"43123{n % 8}{n:05}", sip_code=200, answer_ms=AWAY_FROM_MS + n * SPACE_MS,
             end_ms=at_ms if event == "stop" else None,
         )
@@ -54,7 +54,7 @@ def drained(complete_to_ms: int) -> Iterator[Message]:
     for n, record in enumerate(spool()):
         if n % 40 == 0:
             now_ms += 5_000
-            tick = Tick(at_ms=now_ms, config_version=1, complete_to_ms={"t1/k1": complete_to_ms})
+            tick = Tick(at_ms=now_ms, config_version=1, complete_to_ms={"k1": complete_to_ms})
             yield Message(0, offset, now_ms, TICK_KEY, msgspec.json.encode(tick))
             offset += 1
         yield Message(0, offset, now_ms, KEY, msgspec.json.encode(record))

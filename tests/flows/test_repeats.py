@@ -27,7 +27,7 @@ CONTRACTS = compile_contracts(
 def stop(**facts) -> dict:
     """A row of a file that was posted: no boot, no sequence."""
     return {
-        "v": 1, "event": "stop", "switch": "files", "at_ms": NOW_MS, "call_id": "c1", "account": "acme", "b_raw": "+431234567",
+        "v": 2, "event": "stop", "switch": "files", "at_ms": NOW_MS, "call_id": "c1", "account": "acme", "b_raw": "+431234567",
         "answer_ms": NOW_MS - 60_000, "end_ms": NOW_MS, "duration_ms": 60_000, **facts,
     }  # fmt: skip
 

@@ -10,9 +10,10 @@ import msgspec
 import polars as pl
 import pytest
 
-from core.config import Account, Caps, Carrier, Config, Policy, Range, TrunkGroup
+from core.config import Account, Caps, Carrier, Config, Range, TrunkGroup
 from core.decode import Message
 from core.partition import partition_for
+from core.policy import Policy
 from core.record import TICK_KEY, Record, Tick, journal_key
 from flows import watch as flow
 from flows.batches import from_value, to_values
@@ -73,16 +74,16 @@ def traffic(seed: int, calls: int = 800) -> list[Message]:
 
     for seq, (at_ms, event, facts) in enumerate(sorted(events, key=lambda e: e[0])):
         while next_tick <= at_ms:
-            tick = msgspec.json.encode(Tick(at_ms=next_tick, config_version=1, complete_to_ms={"t1/k1": next_tick}))
+            tick = msgspec.json.encode(Tick(at_ms=next_tick, config_version=1, complete_to_ms={"k1": next_tick}))
             for partition in range(PARTITIONS):
                 add(partition, next_tick, TICK_KEY, tick)
             next_tick += 5_000
-        record = Record(v=1, event=event, switch="k1", boot_id="b", seq=seq, at_ms=at_ms, sip_code=200, **facts)
+        record = Record(v=2, event=event, switch="k1", boot_id="b", seq=seq, at_ms=at_ms, sip_code=200, **facts)
         key = journal_key("t1", record.account, "")
         add(partition_for(key, PARTITIONS), at_ms, key, msgspec.json.encode(record))
     for _ in range(2):
         for partition in range(PARTITIONS):
-            tick = msgspec.json.encode(Tick(at_ms=next_tick, config_version=1, complete_to_ms={"t1/k1": next_tick}))
+            tick = msgspec.json.encode(Tick(at_ms=next_tick, config_version=1, complete_to_ms={"k1": next_tick}))
             add(partition, next_tick, TICK_KEY, tick)
         next_tick += 5_000
     return out

@@ -272,7 +272,7 @@ def test_the_next_call_after_a_publishing_is_priced_by_the_new_deck(mine: Path, 
             """A minute to Austria."""
             now_ms = round(time.time() * 1000)
             record = Record(
-                v=1, event="stop", switch="k2", boot_id="b", seq=number, call_id=f"call-{number}", dialog_id=str(number), at_ms=now_ms,
+                v=2, event="stop", switch="k2", boot_id="b", seq=number, call_id=f"call-{number}", dialog_id=str(number), at_ms=now_ms,
                 account="bakery", ingress_trunk="bakery-pbx", b_raw="06641234567", answer_ms=now_ms - 60_000, end_ms=now_ms,
             )  # fmt: skip
             try:

@@ -94,7 +94,7 @@ def attack(post, account: str, no: int) -> None:
     lines = []
     for call in range(CALLS):
         facts = {
-            "v": 1, "switch": "sim1", "boot_id": "b1", "dialog_id": f"{no}-{call}", "call_id": f"call-{no}-{call}", "account": account,
+            "v": 2, "switch": "sim1", "boot_id": "b1", "dialog_id": f"{no}-{call}", "call_id": f"call-{no}-{call}", "account": account,
             "a_raw": "+4366012345678", "b_raw": f"+8821312{call:04d}", "at_ms": now_ms,
         }  # fmt: skip
         for step, event in enumerate(("setup", "answer")):

@@ -77,7 +77,7 @@ def test_what_is_kept(line: str):
 
 
 def test_a_record_leaves_nothing_of_itself():
-    record = Record(v=1, event="stop", switch="k1", at_ms=1, account="acme", a_raw="436641234567", from_raw='"Zoe" <sip:1@x>')
+    record = Record(v=2, event="stop", switch="k1", at_ms=1, account="acme", a_raw="436641234567", from_raw='"Zoe" <sip:1@x>')
     line = msgspec.json.encode(record)
     for told in (
         f"reject: {line!r}",
@@ -112,7 +112,7 @@ numbers = st.from_regex(r"[2-9][0-9]{6,14}", fullmatch=True)
 @given(number=numbers, other=numbers)
 def test_a_number_is_hidden_wherever_it_stands(number: str, other: str):
     record = Record(
-        v=1, event="stop", switch="k1", at_ms=1, account=number, a_raw=number, b_raw=f"sip:+{other}@h", call_id=f"{number}@pbx"
+        v=2, event="stop", switch="k1", at_ms=1, account=number, a_raw=number, b_raw=f"sip:+{other}@h", call_id=f"{number}@pbx"
     )
     key = Key(tenant="t1", account=number, a_number=other, b_range=number)
     said = [

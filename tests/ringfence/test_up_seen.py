@@ -18,8 +18,8 @@ from journal import open_journal
 from ringfence.seen import catalog
 
 ODD = (
-    b'{"v":1,"event":"stop","switch":"sim1","at_ms":"436641234567","a_raw":"436641234567"}',
-    b'{"v":1,"event":"stop","a_raw":"436649876543',
+    b'{"v":2,"event":"stop","switch":"sim1","at_ms":"436641234567","a_raw":"436641234567"}',
+    b'{"v":2,"event":"stop","a_raw":"436649876543',
     b"sip:436641112223@pbx is no record",
 )
 Scrape = dict[tuple[str, ...], float]

@@ -7,9 +7,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from books import lists, writing
-from core.config import Account, Carrier, Config, Policy, Trunk
+from core.config import Account, Carrier, Config, Trunk
 from core.decode import Message
 from core.orders import BlockOrder
+from core.policy import Policy
 from core.record import TICK_KEY, Record, Tick, journal_key
 from flows.step import State, judge
 from rating.contracts import compile_contracts
@@ -62,7 +63,7 @@ def test_what_judge_orders_never_touches_what_is_protected(house):
             for _ in range(times):
                 seq += 1
                 stop = Record(
-                    v=1, event="stop", switch="k1", boot_id=boot, seq=seq, dialog_id=str(seq), call_id=f"c{seq}", at_ms=now_ms, account=account,
+                    v=2, event="stop", switch="k1", boot_id=boot, seq=seq, dialog_id=str(seq), call_id=f"c{seq}", at_ms=now_ms, account=account,
                     ingress_trunk="in", a_raw=a_raw, b_raw=b_raw, answer_ms=now_ms - 60_000, end_ms=now_ms, sip_code=200, carrier="blue",
                 )  # fmt: skip
                 messages.append(Message(0, seq, now_ms, journal_key("t1", account, "in"), msgspec.json.encode(stop)))

@@ -25,6 +25,7 @@ CREATE TABLE IF NOT EXISTS records
     `dialog_id` String CODEC(ZSTD(1)),
     `call_id` String CODEC(ZSTD(1)),
     `from_tag` String CODEC(ZSTD(1)),
+    `root_id` String CODEC(ZSTD(1)),
     `leg` LowCardinality(String),
     `account` LowCardinality(String),
     `auth` LowCardinality(String),

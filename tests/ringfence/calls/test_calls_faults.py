@@ -123,7 +123,7 @@ def test_with_the_spools_disk_full_records_come_in_from_the_log_and_nobody_can_f
     settings = chain.bench.running.settings
     span = int(time.time()) // settings.spool_span_s
     full = [settings.spool_dir / f"rec-{span + n:010}.jl" for n in (1, 2)]  # the next two files have no room
-    forged = f'SPOOL unsigned {{"v":1,"event":"stop","switch":"k1","account":"{who.account}","call_id":"forged"}}'
+    forged = f'SPOOL unsigned {{"v":2,"event":"stop","switch":"k1","account":"{who.account}","call_id":"forged"}}'
     for path in full:
         path.symlink_to("/dev/full")
     try:

@@ -33,7 +33,7 @@ Start = Callable[..., Running]
 
 def record(seq: int, account: str = "acme", **more: object) -> bytes:
     return json.dumps(
-        {"v": 1, "event": "stop", "switch": "k1", "at_ms": 1, "boot_id": "b", "seq": seq, "account": account, **more}
+        {"v": 2, "event": "stop", "switch": "k1", "at_ms": 1, "boot_id": "b", "seq": seq, "account": account, **more}
     ).encode()
 
 
@@ -46,7 +46,7 @@ def ticks_of(running: Running, partition: int = 0) -> list[Tick]:
 
 def test_records_are_in_the_journal_as_posted_once_they_are_accepted(start_collector: Start) -> None:
     one = start_collector()
-    lines = [record(1), b'{"v": 1,   "odd":\t"spacing"}\r', record(2, "blue")]
+    lines = [record(1), b'{"v": 2,   "odd":\t"spacing"}\r', record(2, "blue")]
     assert post_records(one.client, lines) == 3
     there = [m for partition in range(4) for m in read_all(one.journal, partition) if m.key != TICK_KEY]
     assert {m.value: m.key for m in there} == {lines[0]: b"t1\x1facme", lines[1]: b"t1\x1ftrunk:", lines[2]: b"t1\x1fblue"}
@@ -104,15 +104,15 @@ def test_ticks_carry_how_far_each_switch_has_delivered(start_collector: Start) -
     now_ms = int(time.time() * 1000)
     assert ticks_of(one)[-1].complete_to_ms == {}
     post_records(one.client, [record(1)], complete_to_ms=now_ms - 5000)
-    until(lambda: ticks_of(one)[-1].complete_to_ms == {"t1/k1": now_ms - 5000})
+    until(lambda: ticks_of(one)[-1].complete_to_ms == {"k1": now_ms - 5000})
     post_records(one.client, [], complete_to_ms=now_ms - 4000)  # a sign of life
-    until(lambda: ticks_of(one)[-1].complete_to_ms == {"t1/k1": now_ms - 4000})
+    until(lambda: ticks_of(one)[-1].complete_to_ms == {"k1": now_ms - 4000})
     post_records(one.client, [], complete_to_ms=now_ms - 9000)  # a clock that was set back
     post_records(one.client, [record(2)])
     time.sleep(0.2)
-    assert ticks_of(one)[-1].complete_to_ms == {"t1/k1": now_ms - 4000}
+    assert ticks_of(one)[-1].complete_to_ms == {"k1": now_ms - 4000}
     post_records(one.client, [], complete_to_ms=now_ms + 3_600_000)  # a clock that runs ahead
-    until(lambda: now_ms - 4000 < ticks_of(one)[-1].complete_to_ms["t1/k1"] < now_ms + 60_000)
+    until(lambda: now_ms - 4000 < ticks_of(one)[-1].complete_to_ms["k1"] < now_ms + 60_000)
 
 
 def test_a_tick_stands_behind_the_records_that_it_calls_complete(start_collector: Start) -> None:
@@ -120,11 +120,11 @@ def test_a_tick_stands_behind_the_records_that_it_calls_complete(start_collector
     partition = partition_for(b"t1\x1facme", 4)
     for seq in range(50):
         post_records(one.client, [record(seq)], complete_to_ms=seq)
-    until(lambda: ticks_of(one, partition)[-1].complete_to_ms["t1/k1"] == 49)
+    until(lambda: ticks_of(one, partition)[-1].complete_to_ms["k1"] == 49)
     seen = -1
     for message in read_all(one.journal, partition):
         if message.key == TICK_KEY:
-            assert msgspec.json.decode(message.value, type=Tick).complete_to_ms.get("t1/k1", -1) <= seen
+            assert msgspec.json.decode(message.value, type=Tick).complete_to_ms.get("k1", -1) <= seen
         else:
             seen = json.loads(message.value)["seq"]
 
@@ -157,7 +157,7 @@ def test_a_line_that_is_no_record_is_kept_as_it_is(start_collector: Start) -> No
 
 def test_a_torn_record_goes_to_the_partition_of_its_account(start_collector: Start) -> None:
     one = start_collector()
-    torn = b'{"v":1,"account":"acme","b_raw":"+4'
+    torn = b'{"v":2,"account":"acme","b_raw":"+4'
     post_records(one.client, [torn])
     assert read_all(one.journal, partition_for(b"t1\x1facme", 4))[-1].value == torn
 

@@ -21,7 +21,7 @@ from switches.gate import Gate, Places, Server, bound, config
 from switches.post import connect, post_records
 
 Start = Callable[..., Running]
-RECORD = json.dumps({"v": 1, "event": "stop", "switch": "k1", "at_ms": 1, "boot_id": "b", "seq": 1, "account": "acme"}).encode()
+RECORD = json.dumps({"v": 2, "event": "stop", "switch": "k1", "at_ms": 1, "boot_id": "b", "seq": 1, "account": "acme"}).encode()
 FEW = Limits(places=Places(strangers=64, of_source=64, stranger_s=600))
 """Strangers stay until somebody needs their place: no time limit helps."""
 

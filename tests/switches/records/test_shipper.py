@@ -30,7 +30,7 @@ QUICK = Pace(poll_s=0.01, sign_of_life_s=0.05, retry_s=0.02, retry_max_s=0.1, de
 
 
 def line(seq: int, **more: object) -> bytes:
-    return json.dumps({"v": 1, "event": "stop", "switch": "k1", "at_ms": int(time.time() * 1000), "seq": seq, **more}).encode()
+    return json.dumps({"v": 2, "event": "stop", "switch": "k1", "at_ms": int(time.time() * 1000), "seq": seq, **more}).encode()
 
 
 def emit(path: Path, record: bytes) -> None:
@@ -87,19 +87,19 @@ def test_files_are_read_in_the_order_of_their_numbers_and_each_line_once(home: P
 def test_a_line_under_way_waits_and_a_torn_one_is_posted_when_the_next_follows(home: Path) -> None:
     path = home / "rec-1.jl"
     emit(path, b"whole")
-    path.write_bytes(path.read_bytes() + b'\n{"v":1,"acc')
+    path.write_bytes(path.read_bytes() + b'\n{"v":2,"acc')
     first = batch_of(home)
     assert first.lines == [b"whole"] and not first.complete
     emit(path, b"next")
     second = batch_of(home, first.places)
-    assert second.lines == [b'{"v":1,"acc', b"next"] and second.complete
+    assert second.lines == [b'{"v":2,"acc', b"next"] and second.complete
 
 
 def test_a_torn_line_that_nobody_will_end_is_posted_as_it_is(home: Path) -> None:
-    (home / "rec-1.jl").write_bytes(b'\nwhole\n\n{"v":1,"acc')
+    (home / "rec-1.jl").write_bytes(b'\nwhole\n\n{"v":2,"acc')
     assert batch_of(home).lines == [b"whole"]
     late = batch_of(home, now_s=time.time() + 6)
-    assert late.lines == [b"whole", b'{"v":1,"acc'] and late.complete
+    assert late.lines == [b"whole", b'{"v":2,"acc'] and late.complete
 
 
 def test_a_batch_has_its_limit_and_what_is_left_is_not_called_complete(home: Path) -> None:
@@ -223,7 +223,7 @@ def test_what_is_called_complete_is_complete(start_collector: Start, home: Path)
     moved: set[int] = set()
     for message in read_all(one.journal, partition):
         if message.key == TICK_KEY:
-            latest_ms = msgspec.json.decode(message.value, type=Tick).complete_to_ms.get("t1/k1", latest_ms)
+            latest_ms = msgspec.json.decode(message.value, type=Tick).complete_to_ms.get("k1", latest_ms)
             moved.add(latest_ms)
         else:
             assert json.loads(message.value)["at_ms"] > latest_ms
@@ -231,7 +231,7 @@ def test_what_is_called_complete_is_complete(start_collector: Start, home: Path)
 
 
 def _complete_to(one: Running) -> int:
-    return msgspec.json.decode(one.ticks()[-1], type=Tick).complete_to_ms.get("t1/k1", 0)
+    return msgspec.json.decode(one.ticks()[-1], type=Tick).complete_to_ms.get("k1", 0)
 
 
 def test_while_a_spool_drains_nothing_is_called_complete(start_collector: Start, home: Path) -> None:

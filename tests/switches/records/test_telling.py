@@ -22,7 +22,7 @@ Start = Callable[..., Running]
 
 
 def line(seq: int) -> bytes:
-    return json.dumps({"v": 1, "event": "stop", "switch": "k1", "at_ms": int(time.time() * 1000), "seq": seq}).encode()
+    return json.dumps({"v": 2, "event": "stop", "switch": "k1", "at_ms": int(time.time() * 1000), "seq": seq}).encode()
 
 
 def test_posts_and_ticks_are_told(start_collector: Start):
