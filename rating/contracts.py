@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,6 +17,17 @@ from rating.prefixes import Ints
 
 UNKNOWN = -2  # the party is not in the books
 NO_DECK = -1  # it is, and has no deck: amounts of a feed that was rated elsewhere stand
+PLANNED = -3  # several decks, one after the other: the plan says which
+
+
+class Charged(NamedTuple):
+    """By what a party is charged: `deck` is a place in `decks`, `NO_DECK`, `UNKNOWN` or `PLANNED`, where `plan` has (from, until, place)."""
+
+    level: int
+    party: str
+    agreement: str
+    deck: int
+    plan: tuple[tuple[int, int, int], ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +85,12 @@ class Contracts:
     def sell_place(self, tenant: str, account: str) -> int:
         """The sell deck's place, `NO_DECK` or `UNKNOWN`."""
         return self.sell.get((tenant, account), self.default_sell if self.self_register else UNKNOWN)
+
+    def sold(self, tenant: str, account: str) -> tuple[Charged, ...]:
+        return (Charged(0, account, "", self.sell_place(tenant, account)),)
+
+    def bought(self, tenant: str, carrier: str) -> Charged:
+        return Charged(0, carrier, "", self.buy_place(tenant, carrier))
 
     def currency_of(self, tenant: str, account: str) -> str:
         """Of what is sold to an account; "" where no deck of ours says."""
