@@ -74,6 +74,7 @@ class ActiveCall(msgspec.Struct):
     q850: int | None = None
     release_side: str = ""
     failed: int = 0  # attempts that ended without an answer, each with its own record
+    failed_no: int = 0  # the highest number of such an attempt
     legs: int = 0  # egress legs that have records of their own
     continues: bool = False  # a later attempt of a call, in a file that writes a row per attempt
     # How it is remembered.

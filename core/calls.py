@@ -380,7 +380,7 @@ class _Walk:
         carried_by = call.carrier, call.trunk_group, call.egress_trunk
         is_late = record.attempt_no < call.attempts
         self._learn(call)
-        call.failed += 1
+        call.failed, call.failed_no = call.failed + 1, max(call.failed_no, record.attempt_no)
         self.fate(schemas.EVENT, "", call)
         self.step(
             call,
@@ -481,8 +481,10 @@ class _Walk:
         name = leg_of(record)
         leg = call.leg.get(name)
         if leg is None:
-            leg = call.leg[name] = Leg(record.attempt_no or len(call.leg) + 1)
-            call.legs, call.attempts = len(call.leg), max(len(call.leg), leg.attempt_no)
+            taken = {other.attempt_no for other in call.leg.values()}
+            own_no = record.attempt_no if record.attempt_no and record.attempt_no not in taken else max(taken, default=0) + 1
+            leg = call.leg[name] = Leg(own_no)
+            call.legs, call.attempts = len(call.leg), max(len(call.leg), *taken, own_no)
         leg.carrier = record.carrier or leg.carrier
         leg.trunk_group = record.trunk_group or leg.trunk_group
         leg.egress_trunk = record.egress_trunk or leg.egress_trunk

@@ -55,7 +55,7 @@ def attempts(steps: pl.DataFrame) -> pl.DataFrame:
     """
     legs = steps.filter("buys")
     own = steps.filter(
-        pl.col("final") & pl.col("sells") & (pl.col("legs") == 0) & (pl.col("answered") | (pl.col("failed") < pl.col("attempts")))
+        pl.col("final") & pl.col("sells") & (pl.col("legs") == 0) & (pl.col("answered") | (pl.max_horizontal("failed", "failed_no") < pl.col("attempts")))
         & ((pl.col("carrier") != "") | (pl.col("egress_trunk") != ""))
     )  # fmt: skip
     if legs.is_empty() and own.is_empty():

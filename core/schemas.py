@@ -163,6 +163,7 @@ _STEPS: dict[str, Any] = {
     "leg_egress_trunk": pl.String,
     **{name: dtype for name, dtype in CALLS.items() if name not in (*_ENDING, "config_version")},
     "failed": pl.Int32,  # attempts that ended without an answer, each with its own record
+    "failed_no": pl.Int32,  # the highest number of such an attempt
     "legs": pl.Int32,  # egress legs that have records of their own; 0 = one dialog for both sides
     "continues": pl.Boolean,  # a later attempt of a call, in a file that writes a row per attempt
 }
@@ -213,7 +214,9 @@ CHARGES = pl.Schema(
         "call_key": pl.String,
         "party": pl.String,  # who owes it, or is owed: the account, the reseller, the carrier
         "account": pl.String,  # whose call it is
-        "carrier": pl.String,
+        "carrier": pl.String,  # of the attempt that is bought; of a sale, the one that carried the call; likewise the next two
+        "trunk_group": pl.String,
+        "egress_trunk": pl.String,
         "agreement": pl.String,
         "deck": pl.String,  # "" = an amount that the feed said
         "deck_id": pl.String,  # which version of it

@@ -40,6 +40,8 @@ class Purchase(msgspec.Struct, frozen=True):
     attempt_no: int
     party: str
     agreement: str
+    trunk_group: str = ""
+    egress_trunk: str = ""
     deck: str = ""
     deck_id: str = ""
     prefix: str = ""
@@ -139,12 +141,12 @@ class _Batch:
         self.tenant, self.account, self.trunk = column("tenant"), column("account"), column("ingress_trunk")
         self.b_number, self.b_kind, self.answered = column("b_number"), column("b_kind"), column("answered")
         self.carrier = column("carrier")
+        self._lists: dict[str, list[Any]] = {}
         for i in np.flatnonzero(steps.get_column("buys").to_numpy()).tolist():
-            self.carrier[i] = steps["leg_carrier"][i]
+            self.carrier[i] = self.list_of("leg_carrier")[i]
         moved = steps.select((pl.col("sells") | pl.col("buys")).alias("a"), (pl.col("buys") | pl.col("gone")).alias("b"))
         self.rows = np.flatnonzero(moved.get_column("a").to_numpy())
         self.settled = np.flatnonzero((moved.get_column("b") | (steps["final"] & steps["sells"])).to_numpy()).tolist()
-        self._lists: dict[str, list[Any]] = {}
 
     def list_of(self, name: str) -> list[Any]:
         """A column that only rows which end need."""
@@ -261,18 +263,22 @@ class _Batch:
         """The charge of the attempt or leg that a step says has ended."""
         k = int(self.place[i])
         start_ms = int(self.leg_at_ms[k]) if self.leg_answered[k] else None
-        return self._purchase(i, self.list_of("attempt_no")[i], start_ms, with_fee=True, fault=self.amounts.fault[i])
+        return self._purchase(i, self.list_of("attempt_no")[i], start_ms, fault=self.amounts.fault[i])
 
-    def _purchase(self, i: int, attempt_no: int, start_ms: int | None, *, with_fee: bool, fault: str = "") -> Purchase:
+    def _purchase(self, i: int, attempt_no: int, start_ms: int | None, fault: str = "") -> Purchase:
         k = int(self.place[i])
         by, amount = self.bought[k], self.amount.get((i, BUY))
-        one = Purchase(attempt_no, self.carrier[i], by.agreement, start_ms=start_ms, currency=self.amounts.buy_currency[i], fault=fault)
+        of = "leg_" if self.buys[i] else ""
+        one = Purchase(
+            attempt_no, self.carrier[i], by.agreement, self.list_of(f"{of}trunk_group")[i], self.list_of(f"{of}egress_trunk")[i],
+            start_ms=start_ms, currency=self.amounts.buy_currency[i], fault=fault,
+        )  # fmt: skip
         if amount is not None:
             return msgspec.structs.replace(one, usage_nanos=amount)
         place = int(self.bought_by[k])
         if place < 0 or fault:
             return one
-        return msgspec.structs.replace(one, **_of_rate(self.terms.decks[place], self.buy, k, with_fee=with_fee))
+        return msgspec.structs.replace(one, **_of_rate(self.terms.decks[place], self.buy, k, with_fee=True))
 
     def charges(self, i: int, remembered: Sequence[Purchase]) -> list[tuple[Any, ...]]:
         """The rows of CHARGES of a call that has ended."""
@@ -285,26 +291,27 @@ class _Batch:
         def row(role: str, level: int, one: Purchase, carrier: str) -> tuple[Any, ...]:
             nanos = one.usage_nanos + one.connect_nanos + one.attempt_nanos
             return (
-                *head, role, level, one.attempt_no, 0, *where, one.party, self.account[i], carrier, one.agreement, one.deck, one.deck_id,
-                one.prefix, one.destination, one.start_ms, end_ms, one.charged_s, one.per_min_nanos, one.usage_nanos, one.connect_nanos,
+                *head, role, level, one.attempt_no, 0, *where, one.party, self.account[i], carrier, one.trunk_group, one.egress_trunk,
+                one.agreement, one.deck, one.deck_id, one.prefix, one.destination, one.start_ms, end_ms, one.charged_s, one.per_min_nanos, one.usage_nanos, one.connect_nanos,
                 one.attempt_nanos, 0, nanos, one.currency, ROUNDING, self.terms.version,
             )  # fmt: skip
 
         rows = [row(SELL, level, one, at("carrier")[i]) for level, one in enumerate(self._sales(i, k, start_ms))]
-        rows += [row(BUY, 0, one, one.party) for one in remembered if one.party or one.usage_nanos]
-        if not self.legs[i] and not self.buys[i] and (self.carrier[i] or (i, BUY) in self.amount):
-            answered = self.answered[i]
-            # A failed call's last attempt has a record of its own where the switch writes one per attempt: it is not bought twice.
-            with_fee = answered or at("failed")[i] < at("attempts")[i]
-            attempt_no = max(at("attempts")[i], at("failed")[i] + answered)
-            rows.append(row(BUY, 0, self._purchase(i, attempt_no, start_ms, with_fee=with_fee), self.carrier[i]))
+        bought = list(remembered)
+        answered, failed, attempts = self.answered[i], max(at("failed")[i], at("failed_no")[i]), at("attempts")[i]
+        # A failed call's last attempt has a record of its own where the switch writes one per attempt: it is not bought twice.
+        if not self.legs[i] and not self.buys[i] and (answered or failed < attempts) and (self.carrier[i] or (i, BUY) in self.amount):
+            bought.append(self._purchase(i, max(attempts, at("failed")[i] + answered), start_ms))
+        # An attempt that costs nothing is a row of `attempts` alone.
+        rows += [row(BUY, 0, one, one.party) for one in bought if one.start_ms is not None or one.attempt_nanos]
         return rows
 
     def _sales(self, i: int, k: int, start_ms: int | None) -> list[Purchase]:
         """What each level owes, the customer first."""
         sales = []
         for level, by in enumerate(self.sold[k]):
-            one = Purchase(0, by.party, by.agreement, start_ms=start_ms, currency=self.amounts.sell_currency[i])
+            route = self.list_of("trunk_group")[i], self.list_of("egress_trunk")[i]
+            one = Purchase(0, by.party, by.agreement, *route, start_ms=start_ms, currency=self.amounts.sell_currency[i])
             if not level:
                 amount, place = self.amount.get((i, SELL)), int(self.sold_by[k])
                 if amount is not None:

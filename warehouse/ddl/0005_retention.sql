@@ -16,4 +16,6 @@ INSERT INTO retention (table, days, set_ms, who, why)
 SELECT * FROM values(
     '`table` String, days UInt32, set_ms Int64, who String, why String',
     ('records', 400, 0, 'migration', 'a year and a month of records, to answer a dispute about the last bill of a year'),
-    ('rated_calls', 0, 0, 'migration', 'money is kept until somebody decides otherwise'));
+    ('attempts', 400, 0, 'migration', 'as records'),
+    ('calls', 0, 0, 'migration', 'kept as long as their charges'),
+    ('charges', 0, 0, 'migration', 'money is kept until somebody decides otherwise'));

@@ -1,17 +1,14 @@
--- A row a call and revision: what it was sold and bought for. It stands under the offset of the call's answer, whoever ended it, so
--- that two hung calls closed by one tick do not collapse, and a stop that comes after the closing is revision 2 of the same call.
+-- The facts of a call, one row per call and call revision, and no money. It stands under the offset of the call's answer, whoever ended it,
+-- so that two hung calls closed by one tick do not collapse, and a stop that comes after the closing is revision 2 of the same call.
 --
 -- ORDER BY ends with partition, offset, revision: a replay of the same revision collapses, a correction stands beside what it corrects.
--- Money is read from `rated_latest`; a plain FINAL would sum both.
+-- Judge alone counts revisions. Read `calls_latest`, or `priced_calls` for the money beside the facts.
 --
 -- PARTITION BY: `learned_ms` is the journal's timestamp of the record that ended this revision, (record_partition, record_offset), and
 -- a revision is ended by one record for ever: the same day in every replay. `answer_ms` and `end_ms` are what a switch claims, may be
 -- missing, and a correction may change them. Another revision may stand in a later day, never in an earlier one; nothing that reads
 -- the highest revision relies on both being in one day, and retention drops the older first.
---
--- Money is Int64 nanos (1e-9), as one call fits; sell, buy and margin are exact Decimal(38, 9) twins. Sum those, never the nanos: a sum
--- of Int64 wraps without a word.
-CREATE TABLE IF NOT EXISTS rated_calls
+CREATE TABLE IF NOT EXISTS calls
 (
     `partition` Int32 CODEC(ZSTD(1)),
     `offset` Int64 CODEC(Delta, ZSTD(1)),
@@ -38,34 +35,20 @@ CREATE TABLE IF NOT EXISTS rated_calls
     `end_ms` Nullable(Int64) CODEC(Delta, ZSTD(1)),
     `duration_ms` Nullable(Int64) CODEC(ZSTD(1)),
     `duration_source` LowCardinality(String),
-    `billable_s` Nullable(Int64) CODEC(ZSTD(1)),
     `attempts` Int32 CODEC(ZSTD(1)),
     `pdd_ms` Nullable(Int64) CODEC(ZSTD(1)),
     `sip_code` Nullable(Int32) CODEC(ZSTD(1)),
     `q850` Nullable(Int32) CODEC(ZSTD(1)),
     `release_side` LowCardinality(String),
-    `sell_deck` LowCardinality(String),
-    `sell_prefix` LowCardinality(String),
-    `sell_destination` LowCardinality(String),
-    `sell_nanos` Nullable(Int64) CODEC(ZSTD(1)),
-    `sell_currency` LowCardinality(String),
-    `buy_deck` LowCardinality(String),
-    `buy_prefix` LowCardinality(String),
-    `buy_destination` LowCardinality(String),
-    `buy_nanos` Nullable(Int64) CODEC(ZSTD(1)),
-    `buy_attempt_fees_nanos` Nullable(Int64) CODEC(ZSTD(1)),
-    `buy_currency` LowCardinality(String),
     `suspected_hung` Bool CODEC(ZSTD(1)),
     `suspected_duplicate` Bool CODEC(ZSTD(1)),
     `config_version` Int64 CODEC(ZSTD(1)),
     `learned_at` DateTime64(3, 'UTC') ALIAS fromUnixTimestamp64Milli(learned_ms, 'UTC'),
     `setup_at` Nullable(DateTime64(3, 'UTC')) ALIAS fromUnixTimestamp64Milli(setup_ms, 'UTC'),
     `answer_at` Nullable(DateTime64(3, 'UTC')) ALIAS fromUnixTimestamp64Milli(answer_ms, 'UTC'),
-    `end_at` Nullable(DateTime64(3, 'UTC')) ALIAS fromUnixTimestamp64Milli(end_ms, 'UTC'),
-    `sell` Nullable(Decimal(38, 9)) ALIAS toDecimal128(sell_nanos, 9) / 1000000000,
-    `buy` Nullable(Decimal(38, 9)) ALIAS toDecimal128(buy_nanos, 9) / 1000000000
+    `end_at` Nullable(DateTime64(3, 'UTC')) ALIAS fromUnixTimestamp64Milli(end_ms, 'UTC')
 )
 ENGINE = ReplacingMergeTree
 PARTITION BY toYYYYMMDD(fromUnixTimestamp64Milli(learned_ms, 'UTC'))
 ORDER BY (tenant, partition, offset, revision)
-SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, min_bytes_for_wide_part = 134217728;
