@@ -17,9 +17,9 @@ from pathlib import Path
 
 import msgspec
 
+from core.clock import wall_clock_ms
 from journal import Gap, Journal, JournalError, Message, OffsetTrimmed, Reader
 from journal.durable import replace_file
-from journal.files import wall_clock_ms
 
 SUFFIX = ".missed.json"
 TRIMMED = "removed from the journal before they were read"

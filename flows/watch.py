@@ -19,6 +19,7 @@ import polars as pl
 from bytewax.run import cli_main
 
 from core import topics
+from core.clock import wall_clock_ms
 from core.decode import Message
 from core.orders import BlockOrder, Finding
 from core.telling import Tell, nobody
@@ -32,7 +33,6 @@ from flows.snapshot import SnapshotError, Snapshots
 from flows.step import ContractsOf
 from flows.sums import BY, EPOCH, TICK
 from journal import Entry, Journal, Reader, Writer
-from journal.files import wall_clock_ms
 
 NAMES = Names("watch", "sums", "watch", "journal")
 READER = "watch"

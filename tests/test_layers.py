@@ -42,6 +42,11 @@ def test_the_layers_hold():
         ("flows/__init__.py", "import confluent_kafka"),
         ("rating/__init__.py", "import numba"),
         ("ringfence/__init__.py", "import streamlit"),
+        ("services/__init__.py", "import ringfence"),
+        ("services/__init__.py", "import dashboards"),
+        ("services/__init__.py", "import prometheus_client"),
+        ("flows/__init__.py", "import services"),
+        ("simulator/__init__.py", "import services"),
     ],
 )
 def test_a_fault_is_seen(tmp_path: Path, module: str, line: str):
