@@ -20,7 +20,7 @@ from typing import Any
 import msgspec
 
 from core.config import Caps, Range
-from core.decode import Message
+from core.message import Message
 from core.record import TICK_KEY, Tick, journal_key
 from detectors import burst
 from flows import rows, step, sums

@@ -114,7 +114,7 @@ def plain_loop(journal: Journal, directory: Path) -> float:
             frame = frame.with_columns(
                 pl.Series("partition", [partition] * len(records), dtype=pl.Int32),
                 pl.Series("offset", [m.offset for m in records], dtype=pl.Int64),
-                pl.Series("learned_ms", [m.timestamp_ms for m in records], dtype=pl.Int64),
+                pl.Series("learned_ms", [m.learned_ms for m in records], dtype=pl.Int64),
             )
             insert(client, "records", frame.to_arrow())
             count += len(records)

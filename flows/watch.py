@@ -20,7 +20,7 @@ from bytewax.run import cli_main
 
 from core import topics
 from core.clock import wall_clock_ms
-from core.decode import Message
+from core.message import Message
 from core.orders import BlockOrder, Finding
 from core.telling import Tell, nobody
 from detectors.overall import Totals, add, forget

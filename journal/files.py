@@ -29,6 +29,7 @@ from pathlib import Path
 
 from core import locks
 from core.clock import wall_clock_ms
+from core.message import Message
 from journal import frames, marks, retention
 from journal.durable import replace_file, sync_directory
 from journal.limits import MOST_PARTITIONS, Limits, check_grows, check_same, check_topic
@@ -39,7 +40,6 @@ from journal.protocol import (
     Gap,
     JournalError,
     Locked,
-    Message,
     NoTopic,
     OffsetTrimmed,
     TooLarge,
@@ -421,6 +421,7 @@ class FileReader:
     def __init__(self, part: Path, offset: int) -> None:
         self._part = part
         self._name = f"{part.parent.name}/{part.name}"
+        self._partition = int(part.name)
         self._fd = -1
         self._base = -1
         self._at = 0
@@ -465,7 +466,7 @@ class FileReader:
             if not data and self.offset > self._base:
                 self._leave()  # the end of this segment; the next is named by our offset
                 continue
-            got = frames.decode(data, self.offset, end, max_messages, max_bytes)
+            got = frames.decode(data, self.offset, end, max_messages, max_bytes, self._partition)
             if got.messages or got.lost:
                 if not first and not got.lost and len(got.messages) == 1:
                     (only,) = got.messages

@@ -41,7 +41,7 @@ def waiting(journal: Journal, topic: str, partition: int, taken_to: int, counted
             read += len(messages) if first else 0
         if first is None:
             return Waiting(reader.offset, 0, None)
-        return Waiting(first.offset, records + max(0, end - reader.offset), first.timestamp_ms)
+        return Waiting(first.offset, records + max(0, end - reader.offset), first.learned_ms)
     finally:
         reader.close()
 

@@ -184,8 +184,8 @@ def _put(
     say("files")
     for name in made.files:
         top, _, inside = name.partition("/")
-        if inside and (directory := tops.get(top)):
-            _copy(source / name, directory / inside)
+        if inside and (below := tops.get(top)):
+            _copy(source / name, below / inside)
         elif name == "books.db" and targets.books:
             _copy(source / name, targets.books)
     _renew_places(targets.spool)

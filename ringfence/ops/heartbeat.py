@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from journal import Journal, Message, Reader
+from core.message import Message
+from journal import Journal, Reader
 
 EVERY_S = 1.0
 HANGS_S = 60.0

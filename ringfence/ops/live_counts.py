@@ -13,8 +13,9 @@ import msgspec
 import polars as pl
 
 from core import schemas, topics
+from core.message import Message
 from core.orders import BlockOrder, Finding
-from journal import Journal, JournalError, Message, OffsetAhead, OffsetTrimmed, Reader
+from journal import Journal, JournalError, OffsetAhead, OffsetTrimmed, Reader
 from journal.waiting import waiting
 
 WINDOW_MS = 10_000

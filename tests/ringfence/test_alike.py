@@ -15,7 +15,7 @@ from books import open_books, progress, reading
 from books.tables import alerts, block_orders, deliveries
 from core import topics
 from core.config import Caps, Range
-from core.decode import Message
+from core.message import Message
 from flows import judge, store, watch
 from flows.repartition import partitions_of_judge
 from journal import Entry, open_journal

@@ -24,9 +24,10 @@ from until import until
 
 from books import deliveries, open_books, orders, reading
 from core import topics
+from core.message import Message
 from core.orders import BlockOrder
 from core.record import TICK_KEY
-from journal import Journal, Message, open_journal
+from journal import Journal, open_journal
 from ringfence.ops.secrets import secrets_of
 from ringfence.settings import Settings
 from services import first_start

@@ -24,7 +24,7 @@ from books import open_books, reading
 from books.tables import block_orders
 from core import schemas, topics
 from core.config import Caps, Range
-from core.decode import Message
+from core.message import Message
 from core.orders import BlockOrder, Finding
 from core.record import TICK_KEY
 from flows.batches import from_value, to_values
@@ -78,7 +78,7 @@ def records_of(journal: Journal, topic: str) -> Iterator[Message]:
     for partition in range(journal.partitions(topic)):
         reader, end = journal.reader(topic, partition, 0), journal.end_offset(topic, partition)
         while reader.offset < end:
-            yield from (Message(partition, m.offset, m.timestamp_ms, m.key, m.value) for m in reader.read())
+            yield from reader.read()
         reader.close()
 
 

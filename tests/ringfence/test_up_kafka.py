@@ -16,9 +16,10 @@ from kafka_server import Broker
 from running_up import Up
 
 from core import topics
+from core.message import Message
 from core.record import TICK_KEY
 from flows.batches import from_value
-from journal import Entry, Journal, JournalError, Message, open_journal
+from journal import Entry, Journal, JournalError, open_journal
 from ringfence.settings import Settings
 from services import first_start
 

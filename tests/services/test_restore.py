@@ -22,11 +22,10 @@ from until import until
 
 from books import open_books, orders, reading, suppressions, writing
 from core import schemas, topics
-from core.decode import Message
+from core.message import Message
 from core.orders import Key
 from core.record import TICK_KEY
 from flows.batches import from_value
-from flows.completeness import coverage
 from flows.snapshot import of_judge
 from flows.step import State, judge
 from journal import Journal, open_journal
@@ -34,6 +33,7 @@ from ringfence.contracts import from_books
 from ringfence.ops.secrets import load_or_make
 from ringfence.settings import Settings
 from services import first_start
+from services.completeness import coverage
 from simulator.day import day
 from simulator.world import world
 from switches.loopback import Loopback
@@ -114,7 +114,7 @@ def messages(journal: Journal, topic: str, after: dict[int, int] | None = None) 
     for partition in range(journal.partitions(topic)):
         reader = journal.reader(topic, partition, (after or {}).get(partition, 0))
         while batch := reader.read():
-            yield from (Message(partition, m.offset, m.timestamp_ms, m.key, m.value) for m in batch)
+            yield from batch
         reader.close()
 
 

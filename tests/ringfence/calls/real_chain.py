@@ -36,14 +36,15 @@ from until import until
 
 from books import lists, open_books, reading, switches, writing
 from core.config import Account, Carrier, Config, Trunk
+from core.message import Message
 from core.record import TICK_KEY
 from core.topics import CALLS
-from flows.completeness import coverage
-from journal import Message, open_journal
+from journal import open_journal
 from ringfence.ops import end_with_parent
 from ringfence.ops.secrets import load_or_make
 from ringfence.settings import Settings
 from services import first_start
+from services.completeness import coverage
 from switches.control import JsonRpcControl
 from switches.kamailio import process
 from switches.kamailio.settings import Carrier as NextHop

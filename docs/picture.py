@@ -1,4 +1,4 @@
-"""The picture of the house, drawn from the flows themselves: `python -m flows.picture README.md docs/flow.md`.
+"""The picture of the house, drawn from the flows themselves: `python docs/picture.py README.md docs/flow.md`.
 
 Each flow is run once on an empty journal, which notes what was opened: topics that are read and written are not written down here a
 second time. The steps are those of the `Dataflow` that was run. Only what is no dataflow has its lines in `AROUND`.
