@@ -12,6 +12,7 @@ import msgspec
 import polars as pl
 
 from core.mend import mended
+from core.message import Message
 from core.record import MAX_BYTES, TICK_KEY, VERSION, Record, Tick, poster_of, tenant_of
 from core.schemas import RECORDS
 
@@ -24,16 +25,6 @@ MAX_AHEAD_MS = 24 * 3_600_000  # a clock that far ahead of ours is wrong
 _decode = msgspec.json.Decoder(Record).decode
 decode_tick = msgspec.json.Decoder(Tick).decode
 _decode_any = msgspec.json.Decoder().decode
-
-
-class Message(NamedTuple):
-    """One record of the journal with its place."""
-
-    partition: int
-    offset: int
-    learned_ms: int
-    key: bytes
-    value: bytes
 
 
 class Reject(NamedTuple):

@@ -22,8 +22,8 @@ import pyarrow.parquet
 
 from core import schemas
 from core.config import Config
-from core.decode import Message
 from core.delimited import readable
+from core.message import Message
 from core.money import to_text
 from core.orders import BlockOrder, Finding
 from core.record import TICK_KEY, Tick, journal_key

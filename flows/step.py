@@ -19,9 +19,10 @@ import polars as pl
 
 from core import schemas
 from core.calls import assemble
-from core.decode import Message, decode, decode_tick
+from core.decode import decode, decode_tick
 from core.facts import UNPRICED
 from core.flight import Calls
+from core.message import Message
 from core.numbers import DialPlan, number
 from core.orders import BlockOrder, Finding
 from core.record import TICK_KEY

@@ -19,8 +19,8 @@ from core.numbers import DialPlan, is_range
 from core.safety import MAX_TTL_MS, named
 from rating.contracts import ConfigError, compile_contracts
 from rating.decks import Deck, DeckError, DeckFormat, read_deck, to_csv
-from ringfence import files
 from ringfence.config_file import PARTS, Named, Said, Wrong, file_of, look, render, shown
+from services import files
 from switches.kamailio.settings import dial_plans_of, sources_of
 from switches.kamailio.tables import dial_plan_row
 

@@ -30,12 +30,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from core.clock import wall_clock_ms
 from core.newcomers import plain_address
 from core.record import TICK_KEY, Tick
 from core.telling import Tell, nobody
 from core.topics import CALLS, CALLS_PARTITIONS
 from journal import Entry, Journal, JournalError, TooLarge, Writer
-from journal.files import wall_clock_ms
 from switches.bucket import Bucket
 from switches.committer import Busy, Committer
 from switches.gate import Gate, Places, Server, config

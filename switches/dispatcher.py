@@ -21,10 +21,11 @@ import structlog
 
 from books import Connection, Engine, Unavailable, alerts, audit, lists, orders, progress, reading, switches, writing
 from books.switches import Switch
+from core.message import Message
 from core.safety import Protected
 from core.telling import Tell, nobody
 from core.topics import BLOCK_ORDERS, FINDINGS
-from journal import Journal, JournalError, Message, OffsetTrimmed, Reader
+from journal import Journal, JournalError, OffsetTrimmed, Reader
 from switches.decide import Malformed, decode_finding, decode_order, rules, take
 from switches.deliver import Deliverer, Pace, Round, no_fault
 from switches.hold import Connect, connect

@@ -16,12 +16,12 @@ from streamlit.testing.v1 import AppTest
 
 from books import Engine, alerts, deliveries, migrate, open_books, orders, switches, tenants, writing
 from core import schemas
+from core.clock import wall_clock_ms
 from core.orders import BlockOrder, Finding, Key
 from dashboards import handed
 from dashboards.given import Given
 from dashboards.serve import PAGE
 from journal import create_topics, open_journal
-from journal.files import wall_clock_ms
 from warehouse import Warehouse, insert, open_warehouse, server
 from warehouse import migrate as migrate_warehouse
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from core.config import Account, Caps, Config, Trunk
-from core.decode import Message
+from core.message import Message
 from core.policy import Policy
 from core.record import TICK_KEY, Record, Tick, journal_key
 from detectors import burst

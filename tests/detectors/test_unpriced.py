@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from core.config import Account, Config, Trunk, UnpricedCaps
-from core.decode import Message
 from core.facts import UNPRICED
+from core.message import Message
 from core.policy import Policy
 from core.record import TICK_KEY, Record, Tick, journal_key
 from flows.repartition import merge, spread

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from core import schemas
 from core.config import Account, Carrier, Config, Trunk
-from core.decode import MAX_BYTES, Message
+from core.decode import MAX_BYTES
+from core.message import Message
 from core.policy import Policy
 from core.record import TICK_KEY, Tick, journal_key
 from flows.snapshot import freeze, pack, unpack

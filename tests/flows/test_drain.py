@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from core.config import Account, Config, Trunk
-from core.decode import Message
+from core.message import Message
 from core.record import TICK_KEY, Record, Tick, journal_key
 from flows.step import State, judge
 from rating.contracts import Contracts, compile_contracts

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from core import schemas
-from core.decode import Message
+from core.message import Message
 from flows.snapshot import freeze, pack, unpack
 from flows.step import Outcome, State, judge
 from rating.contracts import Contracts, compile_contracts

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from core.decode import Message
+from core.message import Message
 from core.record import TICK_KEY
 from core.topics import CALLS, FINDINGS, JUDGED
 from flows import judge, store

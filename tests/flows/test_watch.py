@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from core.config import Account, Caps, Carrier, Config, Range, TrunkGroup
-from core.decode import Message
+from core.message import Message
 from core.partition import partition_for
 from core.policy import Policy
 from core.record import TICK_KEY, Record, Tick, journal_key

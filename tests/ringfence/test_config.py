@@ -22,12 +22,13 @@ from core.decode import decode_tick
 from core.record import TICK_KEY, Record
 from core.topics import CALLS
 from journal import open_journal
-from ringfence import first_start, publishing
+from ringfence import publishing
 from ringfence.cli import app
 from ringfence.config_file import Wrong
-from ringfence.reading import warehouse
-from ringfence.secrets import load_or_make
+from ringfence.ops.secrets import load_or_make
 from ringfence.settings import Settings
+from services import first_start
+from services.reading import warehouse
 from switches.post import PostError, connect, post_records
 from warehouse import WarehouseError
 
@@ -238,12 +239,12 @@ def test_the_installations_own_token_stays_its_own_tenants(home: Path):
 
     settings = Settings(home=home, tenant="t1", countries="AT")
     secrets = load_or_make(settings.state_dir)
-    first_start.lay(settings)
-    first_start.open_and_publish(settings, first_start.starter("t1"), 1)
+    first_start.lay(settings.installation)
+    first_start.open_and_publish(settings.installation, first_start.starter("t1"), 1)
     engine = open_books(settings.books_dsn)
     with writing(engine) as conn:
         tenants.add(conn, "zz", 2)
-    first_start.connect_switch(settings, secrets, "k1", "kamailio", "http://127.0.0.1:1/RPC", None, 3)
+    first_start.connect_switch(settings.installation, secrets, "k1", "kamailio", "http://127.0.0.1:1/RPC", None, 3)
     with reading(engine) as conn:
         found = credentials.find(conn, secrets.collector_token)
     engine.dispose()
@@ -282,7 +283,7 @@ def test_the_next_call_after_a_publishing_is_priced_by_the_new_deck(mine: Path, 
 
         def rows() -> list[tuple[str, int, str, int]]:
             try:
-                with warehouse(settings) as asked:
+                with warehouse(settings.installation) as asked:
                     sql = "SELECT call_id, config_version, b_number, sell_nanos FROM rated_latest ORDER BY call_id"
                     return [tuple(row) for row in asked.query(sql).result_rows]
             except (WarehouseError, typer.Exit):  # not there yet

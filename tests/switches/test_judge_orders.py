@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from books import lists, writing
 from core.config import Account, Carrier, Config, Trunk
-from core.decode import Message
+from core.message import Message
 from core.orders import BlockOrder
 from core.policy import Policy
 from core.record import TICK_KEY, Record, Tick, journal_key

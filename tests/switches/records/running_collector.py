@@ -12,8 +12,9 @@ from typing import Any
 
 import httpx2
 
+from core.message import Message
 from core.record import TICK_KEY
-from journal import Journal, Message
+from journal import Journal
 
 ROOT = Path(__file__).parents[3]
 TOKEN = "a-token-of-the-switch-k1"

@@ -51,7 +51,7 @@ def test_records_are_in_the_journal_as_posted_once_they_are_accepted(start_colle
     there = [m for partition in range(4) for m in read_all(one.journal, partition) if m.key != TICK_KEY]
     assert {m.value: m.key for m in there} == {lines[0]: b"t1\x1facme", lines[1]: b"t1\x1ftrunk:", lines[2]: b"t1\x1fblue"}
     assert [m.value for m in read_all(one.journal, partition_for(b"t1\x1facme", 4))[1:]].count(lines[0]) == 1
-    assert all(abs(m.timestamp_ms - time.time() * 1000) < 60_000 for m in there)
+    assert all(abs(m.learned_ms - time.time() * 1000) < 60_000 for m in there)
 
 
 def test_a_tick_comes_first_in_every_partition(start_collector: Start) -> None:
