@@ -16,7 +16,8 @@ from core import rows
 from core.active import LEG_LINGER_MS, Partition
 from core.calls import assemble
 from core.config import Account, Carrier, Config, Trunk
-from core.decode import Message, decode
+from core.decode import decode
+from core.message import Message
 from core.money import to_text
 from core.numbers import number
 from core.record import TICK_KEY, Record, Tick, journal_key
