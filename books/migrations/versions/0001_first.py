@@ -42,6 +42,7 @@ def upgrade() -> None:
         sa.Column("learned_ms", sa.BigInteger(), nullable=False),
         sa.Column("opened_ms", sa.BigInteger(), nullable=False),
         sa.Column("updated_ms", sa.BigInteger(), nullable=False),
+        sa.Column("facts", sa.Text(), server_default="", nullable=False),
         sa.PrimaryKeyConstraint("finding_id", name=op.f("pk_alerts")),
     )
     op.create_index("ix_alerts_tenant", "alerts", ["tenant", "last_ms"], unique=False)
@@ -239,6 +240,7 @@ def upgrade() -> None:
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("counterparty", sa.Text(), server_default="", nullable=False),
         sa.Column("buy_deck", sa.Text(), server_default="", nullable=False),
+        sa.Column("caps", sa.Text(), server_default="{}", nullable=False),
         sa.Column("at_ms", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["tenant"], ["tenants.name"], name=op.f("fk_carriers_tenant")),
         sa.PrimaryKeyConstraint("tenant", "name", name=op.f("pk_carriers")),
@@ -283,6 +285,8 @@ def upgrade() -> None:
         sa.Column("max_call_s", sa.Integer(), nullable=False),
         sa.Column("hung_ends", sa.Text(), nullable=False),
         sa.Column("at_ms", sa.BigInteger(), nullable=False),
+        sa.Column("caller_ranges", sa.Text(), server_default="[]", nullable=False),
+        sa.Column("accept_unreadable", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.ForeignKeyConstraint(["tenant"], ["tenants.name"], name=op.f("fk_trunks_tenant")),
         sa.PrimaryKeyConstraint("tenant", "name", name=op.f("pk_trunks")),
     )
