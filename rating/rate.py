@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +12,7 @@ import polars as pl
 from core.currencies import is_code
 from core.money import to_nanos
 from core.work import Work
-from rating.contracts import NO_DECK, UNKNOWN, Contracts
+from rating.contracts import NO_DECK, UNKNOWN, Terms
 from rating.prefixes import Ints, encode_all
 from rating.price import NO_RATE, OUT_OF_RANGE, Priced, find_rates, price_rates
 
@@ -40,7 +41,7 @@ class Bill:
     fault: list[str]  # why its money cannot be told; "" = it can
 
 
-def rate(work: Work, records: pl.DataFrame, contracts: Contracts) -> Bill:
+def rate(work: Work, records: pl.DataFrame, contracts: Terms) -> Bill:
     """Price every row of `work` that has money. `records`: the decoded frame that `work.row` points into."""
     n = len(work)
     bill = Bill(
@@ -86,23 +87,38 @@ def rate(work: Work, records: pl.DataFrame, contracts: Contracts) -> Bill:
     return bill
 
 
+class OwnRates(NamedTuple):
+    """The rate of each call beside the others', so that calls of several decks are priced at once (`rating.price.Rates`)."""
+
+    per_min_nanos: Ints
+    connect_nanos: Ints
+    attempt_nanos: Ints
+    first_s: Ints
+    next_s: Ints
+
+
+RATE_COLUMNS = OwnRates._fields
+
+
 def _price(
-    contracts: Contracts, places: Ints, codes: Ints, at_ms: Ints, duration_ms: Ints, answered: npt.NDArray[np.bool_]
+    contracts: Terms, places: Ints, codes: Ints, at_ms: Ints, duration_ms: Ints, answered: npt.NDArray[np.bool_]
 ) -> Priced:
     """Find each call's rate in its own deck, then price them all at once. The rates that come back are places in the own deck."""
     rate = np.full(len(places), NO_RATE, np.int64)
-    base = np.zeros(len(places), np.int64)
+    rates = np.ones((len(RATE_COLUMNS), max(1, len(places))), np.int64)
     for place in np.unique(places[places >= 0]).tolist():
         here = np.flatnonzero(places == place)
-        found = find_rates(contracts.decks[place], codes[here], at_ms[here])
-        base[here] = contracts.shelf.base[place]
-        rate[here] = np.where(found >= 0, found + base[here], found)
-    priced = price_rates(contracts.shelf, rate, duration_ms, answered)
-    return priced._replace(rate=np.where(priced.rate >= 0, priced.rate - base, priced.rate))
+        deck = contracts.decks[place]
+        found = rate[here] = find_rates(deck, codes[here], at_ms[here])
+        priced_here, at = here[found >= 0], found[found >= 0]
+        for row, name in enumerate(RATE_COLUMNS):
+            rates[row, priced_here] = getattr(deck, name)[at]
+    priced = price_rates(OwnRates(*rates), np.where(rate >= 0, np.arange(len(rate)), rate), duration_ms, answered)
+    return priced._replace(rate=np.where(priced.rate >= 0, rate, priced.rate))
 
 
 def _fault(
-    bill: Bill, work: Work, i: int, tenant: str, sold_by: int, bought_by: int, contracts: Contracts, records: pl.DataFrame
+    bill: Bill, work: Work, i: int, tenant: str, sold_by: int, bought_by: int, contracts: Terms, records: pl.DataFrame
 ) -> str:
     """Why a row's money cannot be told, or ""."""
     account, trunk, carrier = work.account[i], work.ingress_trunk[i], work.carrier[i]

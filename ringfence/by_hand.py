@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import msgspec
 import typer
 
 from books import BooksError, Connection, Engine, configs, leases, open_books, orders, switches, tenants, writing
@@ -84,15 +85,13 @@ def not_at_the_switches(conn: Connection, what: str, now_ms: int, tenant: str = 
 def plan(conn: Connection, account: str = "", trunk: str = "") -> DialPlan:
     """The dial plan by which a person's numbers are read: that of the trunk or of the account's trunks, else of every trunk, where it is
     one and the same; else the plan that takes a number with its country code only."""
-    number = configs.latest(conn)
-    if not number:
-        return DialPlan()
-    config = configs.load(conn, number)
-    plans = {one.name: one for one in config.dial_plans}
+    config = configs.load(conn, configs.latest(conn))
     ways_in = [one for one in config.trunks if one.account]
     mine = [one for one in ways_in if (trunk and one.name == trunk) or (account and one.account == account)]
-    named = {one.dial_plan for one in mine or ways_in}
-    return plans.get(named.pop(), DialPlan()) if len(named) == 1 else DialPlan()
+    named = {(one.tenant, one.dial_plan) for one in mine or ways_in}
+    plans = {(one.tenant, one.name): msgspec.structs.replace(one, tenant="", name="") for one in config.dial_plans}
+    found = {plans.get(key, DialPlan(name="")) for key in named}
+    return found.pop() if len(found) == 1 else DialPlan()
 
 
 def as_read(typed: str, digits: str) -> str:

@@ -77,12 +77,12 @@ def judge(settings: Settings, number: int = 1) -> None:
     from flows import judge
     from flows.repartition import check_states, partitions_of_judge
     from journal import create_topics, open_journal
-    from ringfence.contracts import from_books
     from ringfence.keeping import journal_limits
     from ringfence.patience import opened, patiently
     from ringfence.secrets import secrets_of
     from ringfence.seen import shown
     from ringfence.seen.judge import Judge
+    from services.in_force import from_books
 
     seen = shown(settings, settings.judge_names[number - 1], Judge(settings.journal_dsn, settings.judge_state(number)))
     journal = open_journal(settings.journal_dsn, journal_limits(settings))
@@ -106,11 +106,11 @@ def watch(settings: Settings) -> None:
     """Sees what spans partitions, in what the judges sum up; writes to the journal alone."""
     from flows import watch
     from journal import create_topics, open_journal
-    from ringfence.contracts import from_books
     from ringfence.keeping import journal_limits
     from ringfence.patience import opened, patiently
     from ringfence.seen import shown
     from ringfence.seen.watch import Watch
+    from services.in_force import from_books
 
     seen = shown(settings, "watch", Watch(settings.journal_dsn, settings.watch_state))
     journal = open_journal(settings.journal_dsn, journal_limits(settings))

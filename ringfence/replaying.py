@@ -11,13 +11,13 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from books import BooksError, configs, open_books, reading
-from core.config import Config
+from core.config import path
 from flows import replay
 from flows.mapping import MappingError, read_mapping
-from rating.contracts import ConfigError, Contracts, compile_contracts
+from rating.contracts import ConfigError, Terms, compile_contracts
 from rating.decks import Deck, DeckError, DeckFormat, read_deck
 from ringfence import files
-from ringfence.contracts import from_books
+from services.in_force import from_books
 
 WRONG = (BooksError, MappingError, ConfigError, DeckError, KeyError, OSError, UnicodeDecodeError)
 """What is wrong with what was asked for: told in one line."""
@@ -87,22 +87,23 @@ REASON = 160
 """Characters of a reason."""
 
 
-def in_force(books_dsn: str, deck: Deck | None) -> Contracts:
+def in_force(books_dsn: str, deck: Deck | None) -> Terms:
     """The books' newest config version; with a deck, every account is sold to by that one."""
     engine = open_books(books_dsn)
     try:
         with reading(engine) as conn:
             version = configs.latest(conn)
-            config = configs.load(conn, version) if version else Config(version=0)
-        contracts = from_books(engine)(version)
+            config = configs.load(conn, version)
+        terms = from_books(engine)(version)
     finally:
         engine.dispose()
     if deck is None:
-        return contracts
+        return terms
+    owners = {"", *(row.tenant for row in (*config.accounts, *config.carriers))}
+    mine = {path(tenant, deck.name): deck for tenant in owners}
     config = msgspec.structs.replace(
         config,
-        accounts=tuple(msgspec.structs.replace(account, sell_deck=deck.name) for account in config.accounts),
-        decks={**config.decks, deck.name: deck.deck_id},
+        accounts=tuple(msgspec.structs.replace(account, agreement="", sell_deck=deck.name) for account in config.accounts),
         default_sell_deck=deck.name,
     )
-    return compile_contracts(config, {**{one.name: one for one in contracts.decks}, deck.name: deck})
+    return compile_contracts(config, {**{path(*key): terms.decks[place] for key, place in terms.deck_places.items()}, **mine})

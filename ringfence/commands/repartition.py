@@ -64,8 +64,8 @@ def repartition(
     from flows.snapshot import SnapshotError
     from journal import JournalError, Locked, open_journal
     from ringfence import endpoints
-    from ringfence.contracts import from_books
     from ringfence.secrets import secrets_of
+    from services.in_force import from_books
 
     settings = options.settings_of(home)
     if endpoints.running(settings.run_dir):

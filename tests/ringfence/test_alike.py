@@ -20,8 +20,8 @@ from flows import judge, store, watch
 from flows.repartition import partitions_of_judge
 from journal import Entry, open_journal
 from ringfence import first_start
-from ringfence.contracts import from_books
 from ringfence.settings import Settings
+from services.in_force import from_books
 from simulator.day import day
 from simulator.log import messages
 from simulator.world import world

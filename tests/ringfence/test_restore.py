@@ -31,9 +31,9 @@ from flows.snapshot import of_judge
 from flows.step import State, judge
 from journal import Journal, open_journal
 from ringfence import by_hand, first_start
-from ringfence.contracts import from_books
 from ringfence.secrets import load_or_make
 from ringfence.settings import Settings
+from services.in_force import from_books
 from simulator.day import day
 from simulator.world import world
 from switches.loopback import Loopback
