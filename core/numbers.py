@@ -46,6 +46,7 @@ class DialPlan(msgspec.Struct, frozen=True, omit_defaults=True, cache_hash=True)
     short_max: int = 6
     emergency: tuple[str, ...] = ("112", "911", "999")
     service: tuple[str, ...] = ()
+    tenant: str = ""  # whose plan this is; "" = every tenant's
 
 
 class CallerCodes(NamedTuple):

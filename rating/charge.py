@@ -22,7 +22,7 @@ from core.currencies import is_code
 from core.money import to_nanos
 from core.record import Record
 from core.schemas import CHARGES, RATED_DISPOSITION, UNRATED
-from rating.contracts import NO_DECK, PLANNED, UNKNOWN, Charged, Contracts
+from rating.contracts import NO_DECK, PLANNED, UNKNOWN, Charged, Terms
 from rating.decks import Deck
 from rating.prefixes import Ints, encode_all
 from rating.price import NO_RATE, OUT_OF_RANGE, ROUNDING, Priced, price_by, price_one
@@ -40,6 +40,7 @@ class Purchase(msgspec.Struct, frozen=True):
     attempt_no: int
     party: str
     agreement: str
+    carrier: str = ""
     trunk_group: str = ""
     egress_trunk: str = ""
     deck: str = ""
@@ -85,7 +86,7 @@ class Outcome(NamedTuple):
 
 
 def charge(
-    states: dict[int, Purchases], steps: pl.DataFrame, fates: list[Fate], values: Sequence[Record], terms: Contracts
+    states: dict[int, Purchases], steps: pl.DataFrame, fates: list[Fate], values: Sequence[Record], terms: Terms
 ) -> Outcome:
     """Price the steps of a batch (core.schemas.STEPS). `values`: the records that `row` of a step points into."""
     n = steps.height
@@ -130,7 +131,7 @@ def charge(
 class _Batch:
     """The columns of the steps that pricing reads, and what each was priced at."""
 
-    def __init__(self, steps: pl.DataFrame, values: Sequence[Record], terms: Contracts, amounts: Amounts) -> None:
+    def __init__(self, steps: pl.DataFrame, values: Sequence[Record], terms: Terms, amounts: Amounts) -> None:
         self.terms, self.values, self.amounts, self.steps = terms, values, amounts, steps
 
         def column(name: str) -> list[Any]:
@@ -270,7 +271,7 @@ class _Batch:
         by, amount = self.bought[k], self.amount.get((i, BUY))
         of = "leg_" if self.buys[i] else ""
         one = Purchase(
-            attempt_no, self.carrier[i], by.agreement, self.list_of(f"{of}trunk_group")[i], self.list_of(f"{of}egress_trunk")[i],
+            attempt_no, by.party, by.agreement, self.carrier[i], self.list_of(f"{of}trunk_group")[i], self.list_of(f"{of}egress_trunk")[i],
             start_ms=start_ms, currency=self.amounts.buy_currency[i], fault=fault,
         )  # fmt: skip
         if amount is not None:
@@ -288,29 +289,29 @@ class _Batch:
         where = (at("record_partition")[i], at("record_offset")[i], at("learned_ms")[i], self.tenant[i], self.call_key[i])
         start_ms, end_ms = (int(self.at_ms[k]) if self.answered[i] else None), at("end_ms")[i]
 
-        def row(role: str, level: int, one: Purchase, carrier: str) -> tuple[Any, ...]:
+        def row(role: str, level: int, one: Purchase) -> tuple[Any, ...]:
             nanos = one.usage_nanos + one.connect_nanos + one.attempt_nanos
             return (
-                *head, role, level, one.attempt_no, 0, *where, one.party, self.account[i], carrier, one.trunk_group, one.egress_trunk,
+                *head, role, level, one.attempt_no, 0, *where, one.party, self.account[i], one.carrier, one.trunk_group, one.egress_trunk,
                 one.agreement, one.deck, one.deck_id, one.prefix, one.destination, one.start_ms, end_ms, one.charged_s, one.per_min_nanos, one.usage_nanos, one.connect_nanos,
                 one.attempt_nanos, 0, nanos, one.currency, ROUNDING, self.terms.version,
             )  # fmt: skip
 
-        rows = [row(SELL, level, one, at("carrier")[i]) for level, one in enumerate(self._sales(i, k, start_ms))]
+        rows = [row(SELL, level, one) for level, one in enumerate(self._sales(i, k, start_ms))]
         bought = list(remembered)
         answered, failed, attempts = self.answered[i], max(at("failed")[i], at("failed_no")[i]), at("attempts")[i]
         # A failed call's last attempt has a record of its own where the switch writes one per attempt: it is not bought twice.
         if not self.legs[i] and not self.buys[i] and (answered or failed < attempts) and (self.carrier[i] or (i, BUY) in self.amount):
             bought.append(self._purchase(i, max(attempts, at("failed")[i] + answered), start_ms))
         # An attempt that costs nothing is a row of `attempts` alone.
-        rows += [row(BUY, 0, one, one.party) for one in bought if one.start_ms is not None or one.attempt_nanos]
+        rows += [row(BUY, 0, one) for one in bought if one.start_ms is not None or one.attempt_nanos]
         return rows
 
     def _sales(self, i: int, k: int, start_ms: int | None) -> list[Purchase]:
         """What each level owes, the customer first."""
         sales = []
         for level, by in enumerate(self.sold[k]):
-            route = self.list_of("trunk_group")[i], self.list_of("egress_trunk")[i]
+            route = self.list_of("carrier")[i], self.list_of("trunk_group")[i], self.list_of("egress_trunk")[i]
             one = Purchase(0, by.party, by.agreement, *route, start_ms=start_ms, currency=self.amounts.sell_currency[i])
             if not level:
                 amount, place = self.amount.get((i, SELL)), int(self.sold_by[k])

@@ -77,11 +77,11 @@ def judge(settings: Settings, number: int = 1) -> None:
     from flows import judge
     from flows.repartition import check_states, partitions_of_judge
     from journal import create_topics, open_journal
-    from ringfence.contracts import from_books
     from ringfence.ops.patience import opened, patiently
     from ringfence.ops.secrets import secrets_of
     from ringfence.ops.telemetry import shown
     from ringfence.ops.telemetry.judge import Judge
+    from services.in_force import from_books
     from services.retention import journal_limits
 
     seen = shown(settings, settings.judge_names[number - 1], Judge(settings.journal_dsn, settings.installation.judge_state(number)))
@@ -106,10 +106,10 @@ def watch(settings: Settings) -> None:
     """Sees what spans partitions, in what the judges sum up; writes to the journal alone."""
     from flows import watch
     from journal import create_topics, open_journal
-    from ringfence.contracts import from_books
     from ringfence.ops.patience import opened, patiently
     from ringfence.ops.telemetry import shown
     from ringfence.ops.telemetry.watch import Watch
+    from services.in_force import from_books
     from services.retention import journal_limits
 
     seen = shown(settings, "watch", Watch(settings.journal_dsn, settings.watch_state))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import msgspec
+
 from books import Connection, Engine, configs, leases, orders, suppressions, switches
 from core.numbers import DialPlan
 from core.orders import Key
@@ -73,15 +75,13 @@ def undelivered(conn: Connection, now_ms: int, tenant: str = "") -> Undelivered:
 def plan(conn: Connection, account: str = "", trunk: str = "") -> DialPlan:
     """The dial plan by which a person's numbers are read: that of the trunk or of the account's trunks, else of every trunk, where it is
     one and the same; else the plan that takes a number with its country code only."""
-    number = configs.latest(conn)
-    if not number:
-        return DialPlan()
-    config = configs.load(conn, number)
-    plans = {one.name: one for one in config.dial_plans}
+    config = configs.load(conn, configs.latest(conn))
     ways_in = [one for one in config.trunks if one.account]
     mine = [one for one in ways_in if (trunk and one.name == trunk) or (account and one.account == account)]
-    named = {one.dial_plan for one in mine or ways_in}
-    return plans.get(named.pop(), DialPlan()) if len(named) == 1 else DialPlan()
+    named = {(one.tenant, one.dial_plan) for one in mine or ways_in}
+    plans = {(one.tenant, one.name): msgspec.structs.replace(one, tenant="", name="") for one in config.dial_plans}
+    found = {plans.get(key, DialPlan(name="")) for key in named}
+    return found.pop() if len(found) == 1 else DialPlan()
 
 
 def known(conn: Connection, key: Key) -> bool:

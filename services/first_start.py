@@ -12,7 +12,8 @@ from typing import Protocol
 import msgspec
 
 from books import configs, credentials, decks, lists, migrate, open_books, switches, tenants, writing
-from core.config import Account, Carrier, Config, Trunk
+from core.config import Account, Carrier, Config, Trunk, path
+from core.policy import Policy
 from core.topics import CALLS, JUDGED, partitions_of
 from journal import Journal, NoTopic, create_topics, open_journal
 from services import homes
@@ -37,9 +38,8 @@ def starter(tenant: str) -> Start:
     from simulator.decks import CURRENCY, deck_csv
 
     config = Config(
-        version=0,
-        accounts=(Account(tenant=tenant, name="local", counterparty="local", sell_deck="sell-business"),),
-        carriers=(Carrier(tenant=tenant, name="next-hop", counterparty="next-hop", buy_deck="buy-alpha"),),
+        accounts=(Account(tenant=tenant, name="local", sell_deck="sell-business"),),
+        carriers=(Carrier(tenant=tenant, name="next-hop", buy_deck="buy-alpha"),),
         trunks=(
             Trunk(tenant=tenant, name="loopback", account="local", sources=("127.0.0.0/8",)),
             Trunk(tenant=tenant, name="out", carrier="next-hop"),
@@ -93,19 +93,16 @@ def open_and_publish(installation: Installation, start: Start, now_ms: int) -> i
                 for tenant in start.tenants:
                     tenants.add(conn, tenant, now_ms)
                 lists.seed_emergency(conn, installation.countries, now_ms)
-                for plan in start.config.dial_plans:
-                    tenants.put_dial_plan(conn, plan, now_ms)
-                for account in start.config.accounts:
-                    tenants.put_account(conn, account, now_ms)
-                for carrier in start.config.carriers:
-                    tenants.put_carrier(conn, carrier, now_ms)
-                for trunk in start.config.trunks:
-                    tenants.put_trunk(conn, trunk, now_ms)
-                kept = {name: decks.add(conn, name, csv, start.currency, WHO, now_ms) for name, csv in start.decks.items()}
+                kept = {name: decks.add(conn, csv, start.currency, WHO, now_ms) for name, csv in start.decks.items()}
                 protected = lists.protected(conn)
                 config = msgspec.structs.replace(
                     start.config,
-                    decks=kept,
+                    dial_plans=tuple(
+                        msgspec.structs.replace(plan, tenant=tenant) for tenant in start.tenants for plan in start.config.dial_plans
+                    ),
+                    decks={path(tenant, name): deck_id for tenant in start.tenants for name, deck_id in kept.items()},
+                    policies=dict.fromkeys(start.tenants, start.config.policy),
+                    policy=Policy(),
                     protected_numbers=protected.numbers,
                     protected_accounts=tuple(sorted(protected.accounts)),
                     protected_trunks=tuple(sorted(protected.trunks)),

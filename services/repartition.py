@@ -12,7 +12,7 @@ from flows import judge
 from flows.repartition import Moved, partitions_of_judge
 from flows.repartition import repartition as move
 from journal import Journal, Locked, open_journal
-from rating.contracts import Contracts
+from rating.contracts import Terms
 from services import endpoints
 from services.errors import InUse, ServiceError
 from services.installation import Installation
@@ -22,7 +22,7 @@ STILL_S = 11.0
 
 
 def repartition(
-    installation: Installation, partitions: int, judges: int, contracts_of: Callable[[int], Contracts], secret: bytes
+    installation: Installation, partitions: int, judges: int, contracts_of: Callable[[int], Terms], secret: bytes
 ) -> Moved:
     """Judges the journal to its end, then moves the state. An interrupted run is completed by the next one; no part starts in between.
 

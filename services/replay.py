@@ -8,10 +8,10 @@ from pathlib import Path
 import msgspec
 
 from books import BooksError, Engine, configs, reading
-from core.config import Config
+from core.config import path
 from flows import replay as flow
 from flows.mapping import MappingError, read_mapping
-from rating.contracts import ConfigError, Contracts, compile_contracts
+from rating.contracts import ConfigError, Terms, compile_contracts
 from rating.decks import Deck, DeckError, DeckFormat, read_deck
 from services import files
 
@@ -28,7 +28,7 @@ def replay(
     out: Path,
     deck_file: Path | None,
     show: Callable[[int, int], None],
-    contracts_with: Callable[[Deck | None], Contracts] = flow.self_registering,
+    contracts_with: Callable[[Deck | None], Terms] = flow.self_registering,
 ) -> flow.Summary:
     """Judges the file and writes the results below `out`. Raises the errors of `WRONG`; no order reaches a switch.
 
@@ -49,18 +49,19 @@ def replay(
     return flow.run(calls, mapping, out, contracts_with(deck), show)
 
 
-def in_force(engine: Engine, contracts_of: Callable[[int], Contracts], deck: Deck | None) -> Contracts:
+def in_force(engine: Engine, contracts_of: Callable[[int], Terms], deck: Deck | None) -> Terms:
     """The contracts of the newest config version; with a deck, that one sells to every account."""
     with reading(engine) as conn:
         version = configs.latest(conn)
-        config = configs.load(conn, version) if version else Config(version=0)
-    contracts = contracts_of(version)
+        config = configs.load(conn, version)
+    terms = contracts_of(version)
     if deck is None:
-        return contracts
+        return terms
+    owners = {"", *(row.tenant for row in (*config.accounts, *config.carriers))}
+    mine = {path(tenant, deck.name): deck for tenant in owners}
     config = msgspec.structs.replace(
         config,
-        accounts=tuple(msgspec.structs.replace(account, sell_deck=deck.name) for account in config.accounts),
-        decks={**config.decks, deck.name: deck.deck_id},
+        accounts=tuple(msgspec.structs.replace(account, agreement="", sell_deck=deck.name) for account in config.accounts),
         default_sell_deck=deck.name,
     )
-    return compile_contracts(config, {**{one.name: one for one in contracts.decks}, deck.name: deck})
+    return compile_contracts(config, {**{path(*key): terms.decks[place] for key, place in terms.deck_places.items()}, **mine})

@@ -35,8 +35,8 @@ def repartition(
     from books import open_books
     from flows.snapshot import SnapshotError
     from journal import JournalError
-    from ringfence.contracts import from_books
     from ringfence.ops.secrets import secrets_of
+    from services.in_force import from_books
     from services.repartition import repartition as move
 
     settings = options.settings_of(home)

@@ -260,7 +260,8 @@ ABSURD = "9000000000"
 )
 def test_absurd_durations_and_amounts_do_not_stop_the_flow(records):
     given = [record | {"account": "rated-elsewhere", "currency": "EUR", "carrier": ""} for record in records]
-    contracts = compile_contracts(Config(version=1, accounts=(Account(tenant="t1", name="rated-elsewhere"),), trunks=CONFIG.trunks), {})
+    accounts = tuple(Account(tenant="t1", name=name) for name in ("rated-elsewhere", "acme"))
+    contracts = compile_contracts(Config(version=1, accounts=accounts, trunks=CONFIG.trunks), {})
     state = State(b"s" * 16)
     for cut in (given[:3], given[3:]):
         values = [Message(0, 10 * n, NOW_MS + 100, journal_key("t1", "rated-elsewhere", ""), json.dumps(v).encode()) for n, v in enumerate(cut)]

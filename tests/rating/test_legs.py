@@ -63,7 +63,7 @@ class Book:
             self.offset += 1
         decoded = decode(batch)
         assert not decoded.rejects, decoded.rejects
-        _, numbers = number(decoded.records, [TERMS.plan] * len(decoded.values))
+        _, numbers = number(decoded.records, [TERMS.plan_of("t1", "in")] * len(decoded.values))
         fates, steps = assemble(self.calls, decoded, numbers, TERMS.silence)
         priced = charge(self.purchases, steps, fates, decoded.values, TERMS)
         self.usage.append(accrue(self.accrued, steps, priced.amounts, decoded.values, TERMS.currency_of))

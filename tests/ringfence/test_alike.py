@@ -19,9 +19,9 @@ from core.message import Message
 from flows import judge, store, watch
 from flows.repartition import partitions_of_judge
 from journal import Entry, open_journal
-from ringfence.contracts import from_books
 from ringfence.settings import Settings
 from services import first_start
+from services.in_force import from_books
 from simulator.day import day
 from simulator.log import messages
 from simulator.world import world

@@ -12,7 +12,6 @@ from typer.testing import CliRunner
 
 from books import audit, configs, leases, lists, open_books, orders, reading, suppressions, switches, tenants, writing
 from books.engine import Engine
-from core.config import Account
 from core.orders import BlockOrder, Key
 from ringfence.cli import app
 from ringfence.ops.secrets import load_or_make
@@ -160,7 +159,7 @@ def test_the_first_start_makes_an_installation_once(house: House):
         assert "112" in lists.protected(conn).numbers
     assert [a.name for a in config.accounts] == ["local"]
     assert "112" in config.protected_numbers
-    assert config.decks.keys() == {"sell-business", "buy-alpha"}
+    assert config.decks.keys() == {"t1/sell-business", "t1/buy-alpha"}
 
 
 def test_a_new_switch_is_in_shadow(house: House):
@@ -263,7 +262,6 @@ def test_a_switch_that_is_held_or_missing_is_said_too(house: House):
     assert "k1 is held: no block acts there" in house.run("block", "--account", "local", "--b-range", "88213", "--why", "pumped")
     with writing(house.engine) as conn:
         tenants.add(conn, "t2", NOW_MS)
-        tenants.put_account(conn, Account(tenant="t2", name="blue"), NOW_MS)
     said = house.run("block", "--tenant", "t2", "--account", "blue", "--b-range", "88213", "--why", "pumped")
     assert "The books name no switch for it" in said and "ringfence switch add" in said
 

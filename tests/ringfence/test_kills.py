@@ -36,10 +36,10 @@ from flows.watch import Outcome as Watched
 from flows.watch import State as WatchState
 from flows.watch import watch
 from journal import Journal, open_journal
-from ringfence.contracts import from_books
 from ringfence.ops.secrets import load_or_make
 from ringfence.settings import Settings
 from services import first_start
+from services.in_force import from_books
 from simulator.day import day
 from simulator.world import world
 from switches.post import PostError, connect, post_records

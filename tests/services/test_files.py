@@ -12,10 +12,10 @@ import pytest
 from typer.testing import CliRunner
 
 from ringfence.cli import app
-from ringfence.config_file import DEEPEST, Wrong, parse
 from services import files
+from services.config_file import DEEPEST, Wrong, read
 
-CONFIG = "tenants: [t1]\ndecks: {basic: {currency: EUR, file: basic.csv}}\naccounts: [{name: acme, sell_deck: basic}]\n"
+CONFIG = "tenant: t1\ndecks: {basic: {currency: EUR, file: basic.csv}}\naccounts: [{name: acme, sell_deck: basic}]\n"
 DECK = "prefix,destination,rate_per_min\n43,Austria,0.10\n"
 MAPPING = "currency: EUR\ntime_format: epoch_s\ncolumns: {answer: t, duration_s: s, b_number: b}\n"
 CALLS = "t,s,b\n1700000000,60,431234567\n"
@@ -132,7 +132,7 @@ DEEP = {
 @pytest.mark.parametrize("text", DEEP.values(), ids=DEEP.keys())
 def test_what_is_nested_without_end_is_told_with_its_line(tmp_path: Path, text: str):
     with pytest.raises(Wrong, match=rf"(?s)more than {DEEPEST} deep.*line \d+"):
-        parse(text)
+        read(text)
     (tmp_path / "config.yaml").write_text(text)
     refused("config", "publish", str(tmp_path / "config.yaml"), "--why", "x", "--home", str(tmp_path / "home"))
     (tmp_path / "calls").write_text(CALLS)
@@ -142,4 +142,4 @@ def test_what_is_nested_without_end_is_told_with_its_line(tmp_path: Path, text: 
 @pytest.mark.parametrize("text", ["tenants: [t1]\n\0", 'tenants: ["\\UFFFFFFFF"]', "\ufffe", "tenants: [t1", "%YAML 9.9\n---\n"])
 def test_what_is_no_yaml_is_told(text: str):
     with pytest.raises(Wrong):
-        parse(text)
+        read(text)

@@ -29,11 +29,11 @@ from flows.batches import from_value
 from flows.snapshot import of_judge
 from flows.step import State, judge
 from journal import Journal, open_journal
-from ringfence.contracts import from_books
 from ringfence.ops.secrets import load_or_make
 from ringfence.settings import Settings
 from services import first_start
 from services.completeness import coverage
+from services.in_force import from_books
 from simulator.day import day
 from simulator.world import world
 from switches.loopback import Loopback

@@ -85,8 +85,8 @@ def customers(count: int) -> list[Customer]:
 def config_of(known: list[Customer]) -> Config:
     return Config(
         version=0,
-        accounts=tuple(Account(tenant=TENANT, name=c.account, counterparty=c.account, sell_deck="sell") for c in known),
-        carriers=tuple(Carrier(tenant=TENANT, name=name, counterparty=name, buy_deck=name) for name in ("alpha", "beta")),
+        accounts=tuple(Account(tenant=TENANT, name=c.account, sell_deck="sell") for c in known),
+        carriers=tuple(Carrier(tenant=TENANT, name=name, buy_deck=name) for name in ("alpha", "beta")),
         trunks=(
             *(
                 Trunk(

@@ -20,12 +20,12 @@ from typer.testing import CliRunner
 
 from books import BooksError, Unavailable, open_books, reading, switches, writing
 from ringfence.cli import app
-from ringfence.contracts import from_books
 from ringfence.ops import patience
 from ringfence.ops.block_news import Blocks
 from ringfence.ops.faults import told
 from ringfence.settings import Settings
 from services import first_start
+from services.in_force import from_books
 from switches.loopback import Loopback
 from warehouse import open_warehouse
 
@@ -287,7 +287,7 @@ def test_judge_waits_for_a_version_that_it_has_not_read_and_goes_on(tmp_path, mo
             raise Unavailable("postgresql://db/books: the server is starting or stopping")
         return reading(engine)
 
-    monkeypatch.setattr("ringfence.contracts.reading", away_for_a_while)
+    monkeypatch.setattr("services.in_force.reading", away_for_a_while)
     contracts_of = from_books(engine, lambda ask: patience.patiently(ask, lambda: beats.append(1)))
     assert contracts_of(1).decks and not left and len(beats) > 3, "a sign of life at each try"
     engine.dispose()
