@@ -16,11 +16,11 @@ from typing import Any
 
 import msgspec
 import yaml
+from core.policy import Policy
 
 from core.config import Account, Carrier, Config, Range, Trunk, TrunkGroup
 from core.money import to_nanos, to_text
 from core.numbers import DialPlan
-from core.policy import Policy
 from rating.decks import DeckFormat
 
 HEAD = """\

@@ -13,11 +13,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from books import BooksError, configs, open_books, reading
 from core.config import Config
 from flows import replay
-from flows.mapping import MappingError, read_mapping
 from rating.contracts import ConfigError, Contracts, compile_contracts
 from rating.decks import Deck, DeckError, DeckFormat, read_deck
 from ringfence import files
 from ringfence.contracts import from_books
+from switches.files.mapping import MappingError, read_mapping
 
 WRONG = (BooksError, MappingError, ConfigError, DeckError, KeyError, OSError, UnicodeDecodeError)
 """What is wrong with what was asked for: told in one line."""
