@@ -119,18 +119,14 @@ def open_and_publish(settings: Settings, start: Start, now_ms: int) -> int:
 def connect_switch(
     settings: Settings, secrets: Secrets, name: str, kind: str, control_url: str, enforcing: bool | None, now_ms: int
 ) -> None:
-    """A switch that `up` starts: its address, its credential, the tenants it serves. `enforcing` None = as it was.
-
-    A token stands for one tenant: the installation's own, or the first one where that has no books.
-    """
+    """A switch that `up` starts: its address, its credential, and the tenants that it serves: all of them. `enforcing` None = as it was."""
     engine = open_books(settings.books_dsn)
     try:
         with writing(engine) as conn:
             switches.add(conn, name, kind, control_url, secrets.control_token, now_ms)
             every = tenants.every(conn)
             if every:
-                poster = settings.tenant if settings.tenant in every else every[0]
-                credentials.add(conn, poster, name, secrets.collector_token, ["127.0.0.0/8", "::1/128"], now_ms)
+                credentials.add(conn, every, name, secrets.collector_token, ["127.0.0.0/8", "::1/128"], now_ms)
             for tenant in every:
                 switches.serve(conn, name, tenant, now_ms)
                 if enforcing is not None and switches.enforcing(conn, name, tenant) != enforcing:

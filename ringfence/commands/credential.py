@@ -10,15 +10,18 @@ from typing import Annotated
 import typer
 
 from ringfence import options
-from ringfence.options import Home, Json, Tenant, Who, Why
+from ringfence.options import Home, Json, Who, Why
 
 EPILOG = """
 A switch on another machine posts its records with a token of its own: `Authorization: Bearer TOKEN`, to the collector's
-`/v1/records`. The token decides which tenant the calls belong to; the tenant that a record names is not trusted.
+`/v1/records`. The token names the tenants whose calls the switch may post. A record says which of them it belongs to; one that
+names none belongs to the only one. A record of another tenant is stored as a reject, with the reason.
 
 **Examples**
 
 `ringfence credential add --tenant t1 --switch k2 --source 192.0.2.10 --why "second switch, Vienna"`
+
+`ringfence credential add --tenant t1 --tenant t2 --switch k3 --why "carries both"`
 
 `ringfence credential list`
 
@@ -36,7 +39,10 @@ def credential() -> None:
 @app.command(epilog=EPILOG)
 def add(
     switch: Annotated[str, typer.Option(help="The switch that will post with it.", show_default=False)],
-    tenant: Tenant = "",
+    tenant: Annotated[
+        list[str] | None,
+        typer.Option(help="A tenant whose calls the switch posts; may be repeated. Without: the only one.", show_default=False),
+    ] = None,
     source: Annotated[
         list[str] | None,
         typer.Option(
@@ -56,18 +62,18 @@ def add(
         raise typer.BadParameter(f"{switch!r} is no switch's name: letters, digits, . _ - @ +, at most 64")
     token, now_ms = secrets.token_urlsafe(32), time.time_ns() // 1_000_000
     with by_hand.books(options.settings_of(home)) as conn:
-        name = by_hand.tenant(conn, tenant)
+        names = [by_hand.tenant(conn, name) for name in tenant or [""]]
         try:
-            credentials.add(conn, name, switch, token, source or [], now_ms)
+            credentials.add(conn, names, switch, token, source or [], now_ms)
         except ValueError as error:
             raise typer.BadParameter(f"--source: {error}") from None
-        audit.note(conn, options.login(who), "credential added", f"{credentials.id_of(token)}: {switch} for {name}", why, now_ms)
+        audit.note(conn, options.login(who), "credential added", f"{credentials.id_of(token)}: {switch} for {', '.join(names)}", why, now_ms)
         known = switch in [one.name for one in switches.every(conn)]
-        if known:
+        for name in names if known else ():
             switches.serve(conn, switch, name, now_ms)
     typer.echo(token)
     typer.echo(
-        f"{credentials.id_of(token)}: {switch} posts for tenant {name} from {', '.join(source or []) or 'anywhere'}. "
+        f"{credentials.id_of(token)}: {switch} posts for tenant {', '.join(names)} from {', '.join(source or []) or 'anywhere'}. "
         "The token above is not shown again.",
         err=True,
     )
@@ -93,7 +99,7 @@ def list_(as_json: Json = False, home: Home = None) -> None:
     for one in every:
         ended = f"   revoked {_day(one.revoked_at_ms)}" if one.revoked_at_ms is not None else ""
         since = _day(one.at_ms)
-        typer.echo(f"{one.id}  {one.switch:12} {one.tenant:12} since {since}  from {', '.join(one.sources) or 'anywhere'}{ended}")
+        typer.echo(f"{one.id}  {one.switch:12} {', '.join(one.tenants):12} since {since}  from {', '.join(one.sources) or 'anywhere'}{ended}")
 
 
 @app.command(epilog=EPILOG)
@@ -109,7 +115,7 @@ def revoke(
 
     now_ms = time.time_ns() // 1_000_000
     with by_hand.books(options.settings_of(home)) as conn:
-        if not credentials.revoke_by_id(conn, credential, now_ms):
+        if not credentials.revoke(conn, credential, now_ms):
             options.give_up(f"There is no live credential {credential}: `ringfence credential list` shows them.")
         audit.note(conn, options.login(who), "credential revoked", credential, why, now_ms)
     typer.echo(f"{credential} is revoked: what it posts is refused within a few seconds.")
