@@ -131,6 +131,7 @@ def watch(settings: Settings) -> None:
 def dispatcher(settings: Settings) -> None:
     """Takes orders and alerts into the books, and delivers orders to the switches."""
     from books import open_books
+    from core.decide import Limits
     from journal import open_journal
     from journal.files import wall_clock_ms
     from ringfence.keeping import keep_books
@@ -139,7 +140,6 @@ def dispatcher(settings: Settings) -> None:
     from ringfence.seen.dispatcher import Dispatcher as Figures
     from switches.answered import AnsweredHour, keep_fetching
     from switches.dispatcher import Dispatcher
-    from switches.limits import Limits
 
     engine = open_books(settings.books_dsn)
     seen = shown(settings, "dispatcher", Figures(settings.journal_dsn, engine, wall_clock_ms))
