@@ -24,6 +24,7 @@ import structlog
 
 from books import Engine, deliveries, lists, migrate, open_books, orders, reading, switches, tenants, writing
 from core.clock import wall_clock_ms
+from core.decide import Decision, Limits
 from core.orders import BlockOrder, Key
 from core.topics import BLOCK_ORDERS
 from journal import Entry, Journal, create_topics, open_journal
@@ -33,7 +34,6 @@ from switches.deliver import Pace
 from switches.dispatcher import Dispatcher
 from switches.kamailio.process import Running, start
 from switches.kamailio.settings import Settings, Source
-from switches.limits import Limits
 from switches.loopback import Loopback
 
 TOKEN = "a-token-of-the-bench"
@@ -136,7 +136,7 @@ def fill(engine: Engine, count: int) -> None:
     for start_at in range(0, count, 500):
         with writing(engine) as conn:
             for number in range(start_at, min(count, start_at + 500)):
-                orders.keep(conn, order(number), automatic=True, status="standing", why="bench", now_ms=wall_clock_ms(), opened_key=True)
+                orders.write(conn, order(number), Decision("standing", "bench", True, order(number).expires_at_ms), wall_clock_ms(), automatic=True)
 
 
 def due(engine: Engine) -> int:

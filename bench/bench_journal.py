@@ -29,7 +29,7 @@ TOKEN = "a-token-for-the-bench"
 
 
 class Credential(NamedTuple):
-    tenant: str = "t1"
+    tenants: tuple[str, ...] = ("t1",)
     switch: str = "k1"
 
     def allows(self, address: str) -> bool:

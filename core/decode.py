@@ -124,10 +124,14 @@ def _explain(value: bytes, wrong: Exception) -> str:
 
 
 def _implausible(record: Record, tenant: str, key: bytes, learned_ms: int) -> str:
-    if poster := poster_of(key):
+    if (poster := poster_of(key)) and poster != record.switch:
         return f"the body says switch {record.switch!r}, the credential is {poster!r}'s: post it with the switch's own credential"
-    if record.tenant and record.tenant != tenant:
-        return f"the body says tenant {record.tenant!r}, the credential is {tenant!r}'s: post it with its own credential"
+    if poster and record.tenant:
+        return f"the credential of switch {poster!r} does not speak for tenant {record.tenant!r}: add one that does (`ringfence credential add`)"
+    if poster:
+        return f"the record names no tenant, and the credential of switch {poster!r} speaks for several: the switch must say whose call it is"
+    if record.tenant and record.tenant != tenant:  # read from a torn line, and mended into another
+        return f"the body says tenant {record.tenant!r}, its key {tenant!r}: write it as plain text, once"
     if record.leg and not record.root_id:
         return f"leg {record.leg!r} without a root_id: which call it belongs to is not known"
     if not EARLIEST_MS <= record.at_ms <= learned_ms + MAX_AHEAD_MS:

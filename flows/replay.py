@@ -27,10 +27,11 @@ from core.message import Message
 from core.money import to_text
 from core.orders import BlockOrder, Finding
 from core.record import TICK_KEY, Tick, journal_key
-from flows.mapping import Mapping, MappingError, Row, read_rows
 from flows.step import State, judge
 from rating.contracts import Terms, compile_contracts
 from rating.decks import Deck
+from switches.files.mapping import Mapping, MappingError
+from switches.files.records import Row, read_rows
 
 BATCH = 8192
 TICK_MS = 3_600_000

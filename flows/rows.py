@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from core.work import RECORD, Work
+from rating.rate import Bill
 
 from core import schemas
 from core.decode import Decoded
-from core.work import RECORD, Work
 from rating.accrue import Steps
 from rating.contracts import Terms
-from rating.rate import Bill
 
 
 def judged(work: Work, decoded: Decoded, version: int) -> pl.DataFrame:

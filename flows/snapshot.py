@@ -25,9 +25,9 @@ from typing import Any, Generic, TypeVar
 import msgspec
 import numpy as np
 import polars as pl
+from core.flight import Calls, Flight, Ring
 
 from core import locks
-from core.flight import Calls, Flight, Ring
 from detectors.columns import Columns
 from detectors.policy import Alert
 from detectors.recent import Recent

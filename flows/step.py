@@ -16,17 +16,18 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+from core.flight import Calls
+from core.work import Work
+from rating.rate import Bill, rate
 
 from core import schemas
 from core.calls import assemble
 from core.decode import decode, decode_tick
 from core.facts import UNPRICED
-from core.flight import Calls
 from core.message import Message
 from core.numbers import DialPlan, number
 from core.orders import BlockOrder, Finding
 from core.record import TICK_KEY
-from core.work import Work
 from detectors import burst, caps, unpriced
 from detectors.columns import Columns
 from detectors.features import UNREADABLE_KINDS, features
@@ -36,7 +37,6 @@ from detectors.unpriced import Dialled, DialledSoFar
 from flows import rows, sums
 from rating.accrue import accrue
 from rating.contracts import Terms
-from rating.rate import Bill, rate
 
 TermsOf = Callable[[int], Terms]
 

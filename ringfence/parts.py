@@ -132,6 +132,7 @@ def dispatcher(settings: Settings) -> None:
     """Takes orders and alerts into the books, and delivers orders to the switches."""
     from books import open_books
     from core.clock import wall_clock_ms
+    from core.decide import Limits
     from journal import open_journal
     from ringfence.ops.patience import wait_for
     from ringfence.ops.telemetry import shown
@@ -139,7 +140,6 @@ def dispatcher(settings: Settings) -> None:
     from services.retention import keep_books
     from switches.answered import AnsweredHour, keep_fetching
     from switches.dispatcher import Dispatcher
-    from switches.limits import Limits
 
     engine = open_books(settings.books_dsn)
     seen = shown(settings, "dispatcher", Figures(settings.journal_dsn, engine, wall_clock_ms))

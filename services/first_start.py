@@ -125,18 +125,14 @@ class Tokens(Protocol):
 def connect_switch(
     installation: Installation, tokens: Tokens, name: str, kind: str, control_url: str, enforcing: bool | None, now_ms: int
 ) -> None:
-    """A switch that `up` starts: its address, its credential, the tenants it serves. `enforcing` None = as it was.
-
-    A token stands for one tenant: the installation's own, or the first one where that has no books.
-    """
+    """A switch that `up` starts: its address, its credential, and the tenants that it serves: all of them. `enforcing` None = as it was."""
     engine = open_books(installation.books_dsn)
     try:
         with writing(engine) as conn:
             switches.add(conn, name, kind, control_url, tokens.control_token, now_ms)
             every = tenants.every(conn)
             if every:
-                poster = installation.tenant if installation.tenant in every else every[0]
-                credentials.add(conn, poster, name, tokens.collector_token, ["127.0.0.0/8", "::1/128"], now_ms)
+                credentials.add(conn, every, name, tokens.collector_token, ["127.0.0.0/8", "::1/128"], now_ms)
             for tenant in every:
                 switches.serve(conn, name, tenant, now_ms)
                 if enforcing is not None and switches.enforcing(conn, name, tenant) != enforcing:

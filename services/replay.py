@@ -6,11 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
+from switches.files.mapping import MappingError, read_mapping
 
 from books import BooksError, Engine, configs, reading
 from core.config import path
 from flows import replay as flow
-from flows.mapping import MappingError, read_mapping
 from rating.contracts import ConfigError, Terms, compile_contracts
 from rating.decks import Deck, DeckError, DeckFormat, read_deck
 from services import files

@@ -54,26 +54,26 @@ def enforce(conn: Connection, name: str, tenant: str, on: bool, who: str, why: s
     switches.set_enforcing(conn, name, tenant, on, who, why, now_ms)
 
 
-def issue(conn: Connection, switch: str, tenant: str, sources: Sequence[str], who: str, why: str, now_ms: int) -> Issued:
-    """A new token for a switch that posts records of a tenant. `sources`: addresses or networks that it may come from; () = anywhere.
+def issue(conn: Connection, switch: str, tenants: Sequence[str], sources: Sequence[str], who: str, why: str, now_ms: int) -> Issued:
+    """A new token for a switch that posts records of these tenants. `sources`: addresses or networks that it may come from; () = anywhere.
 
     Raises `BadArgument` where the name or a source is not one.
     """
     check_name(switch)
     token = secrets.token_urlsafe(32)
     try:
-        credentials.add(conn, tenant, switch, token, sources, now_ms)
+        credentials.add(conn, tenants, switch, token, sources, now_ms)
     except ValueError as error:
         raise BadArgument(f"--source: {error}") from None
-    audit.note(conn, who, "credential added", f"{credentials.id_of(token)}: {switch} for {tenant}", why, now_ms)
+    audit.note(conn, who, "credential added", f"{credentials.id_of(token)}: {switch} for {', '.join(tenants)}", why, now_ms)
     known = switch in [one.name for one in switches.every(conn)]
-    if known:
+    for tenant in tenants if known else ():
         switches.serve(conn, switch, tenant, now_ms)
     return Issued(token, credentials.id_of(token), known)
 
 
 def revoke(conn: Connection, credential: str, who: str, why: str, now_ms: int) -> None:
     """Ends a token. Raises `UnknownName`."""
-    if not credentials.revoke_by_id(conn, credential, now_ms):
+    if not credentials.revoke(conn, credential, now_ms):
         raise UnknownName(f"There is no live credential {credential}: `ringfence credential list` shows them.")
     audit.note(conn, who, "credential revoked", credential, why, now_ms)

@@ -9,15 +9,18 @@ import typer
 
 from core.clock import wall_clock_ms
 from ringfence import options
-from ringfence.options import Home, Json, Tenant, Who, Why
+from ringfence.options import Home, Json, Who, Why
 
 EPILOG = """
 A switch on another machine posts its records with a token of its own: `Authorization: Bearer TOKEN`, to the collector's
-`/v1/records`. The token decides which tenant the calls belong to; the tenant that a record names is not trusted.
+`/v1/records`. The token names the tenants whose calls the switch may post. A record says which of them it belongs to; one that
+names none belongs to the only one. A record of another tenant is stored as a reject, with the reason.
 
 **Examples**
 
 `ringfence credential add --tenant t1 --switch k2 --source 192.0.2.10 --why "second switch, Vienna"`
+
+`ringfence credential add --tenant t1 --tenant t2 --switch k3 --why "carries both"`
 
 `ringfence credential list`
 
@@ -35,7 +38,10 @@ def credential() -> None:
 @app.command(epilog=EPILOG)
 def add(
     switch: Annotated[str, typer.Option(help="The switch that will post with it.", show_default=False)],
-    tenant: Tenant = "",
+    tenant: Annotated[
+        list[str] | None,
+        typer.Option(help="A tenant whose calls the switch posts; may be repeated. Without: the only one.", show_default=False),
+    ] = None,
     source: Annotated[
         list[str] | None,
         typer.Option(
@@ -51,11 +57,11 @@ def add(
     from services.installation import books, tenant_of
 
     with books(options.settings_of(home).installation) as conn:
-        name = tenant_of(conn, tenant)
-        issued = switches.issue(conn, switch, name, source or [], options.login(who), why, wall_clock_ms())
+        names = [tenant_of(conn, name) for name in tenant or [""]]
+        issued = switches.issue(conn, switch, names, source or [], options.login(who), why, wall_clock_ms())
     typer.echo(issued.token)
     typer.echo(
-        f"{issued.credential}: {switch} posts for tenant {name} from {', '.join(source or []) or 'anywhere'}. "
+        f"{issued.credential}: {switch} posts for tenant {', '.join(names)} from {', '.join(source or []) or 'anywhere'}. "
         "The token above is not shown again.",
         err=True,
     )
@@ -81,7 +87,7 @@ def list_(as_json: Json = False, home: Home = None) -> None:
     for one in every:
         ended = f"   revoked {_day(one.revoked_at_ms)}" if one.revoked_at_ms is not None else ""
         since = _day(one.at_ms)
-        typer.echo(f"{one.id}  {one.switch:12} {one.tenant:12} since {since}  from {', '.join(one.sources) or 'anywhere'}{ended}")
+        typer.echo(f"{one.id}  {one.switch:12} {', '.join(one.tenants):12} since {since}  from {', '.join(one.sources) or 'anywhere'}{ended}")
 
 
 @app.command(epilog=EPILOG)

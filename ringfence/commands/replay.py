@@ -74,7 +74,7 @@ def replay(
 
     from books import open_books
     from ringfence import options
-    from ringfence.contracts import from_books
+    from services.in_force import from_books
     from services import replay as service
 
     engine = open_books(books) if books else None

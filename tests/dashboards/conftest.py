@@ -17,6 +17,7 @@ from streamlit.testing.v1 import AppTest
 from books import Engine, alerts, deliveries, migrate, open_books, orders, switches, tenants, writing
 from core import schemas
 from core.clock import wall_clock_ms
+from core.decide import Decision
 from core.orders import BlockOrder, Finding, Key
 from dashboards import handed
 from dashboards.given import Given
@@ -88,7 +89,7 @@ class House:
         )  # fmt: skip
         with writing(self.engine) as conn:
             alerts.upsert(conn, finding, now_ms)
-            orders.keep(conn, order, automatic=True, status=status, why="a limit was reached", now_ms=now_ms, opened_key=True)
+            orders.write(conn, order, Decision(status, "a limit was reached", True, order.expires_at_ms), now_ms, automatic=True)
             deliveries.acknowledge(conn, deliveries.of_one_key(conn, of), now_ms + 500)
         return of
 

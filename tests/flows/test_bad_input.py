@@ -82,7 +82,7 @@ GOOD = json.dumps(stop()).encode()
         (stop(at_ms=0, end_ms=0), "reject", "1970-01-01"),
         (stop(at_ms=4_102_444_800_000), "reject", "2100-01-01"),
         (stop(user_agent="x" * 1_000_000), "reject", f"more than the {MAX_BYTES} of a record"),
-        (stop(tenant="t2"), "reject", "the body says tenant 't2', the credential is 't1''s"),
+        (stop(tenant="t2"), "reject", "the body says tenant 't2', its key 't1'"),
         (stop(b_raw="1" * 5000), "reject", "$.b_raw"),
         (stop(attempt_no=2**40), "reject", "$.attempt_no"),
         # what is a record whose money cannot be told

@@ -15,6 +15,7 @@ from books import open_books, progress, reading
 from books.tables import alerts, block_orders, deliveries
 from core import topics
 from core.config import Caps, Range
+from core.decide import Limits
 from core.message import Message
 from flows import judge, store, watch
 from flows.repartition import partitions_of_judge
@@ -26,7 +27,6 @@ from simulator.day import day
 from simulator.log import messages
 from simulator.world import world
 from switches.dispatcher import READER, Dispatcher
-from switches.limits import Limits
 from warehouse import open_warehouse
 
 SECRET = b"the same one in both houses"

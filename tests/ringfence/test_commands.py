@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from books import audit, configs, leases, lists, open_books, orders, reading, suppressions, switches, tenants, writing
 from books.engine import Engine
+from core.decide import Decision
 from core.orders import BlockOrder, Key
 from ringfence.cli import app
 from ringfence.ops.secrets import load_or_make
@@ -194,7 +195,7 @@ def test_an_order_that_waits_is_approved_or_denied_by_a_person(house: House):
                 order_id=f"order-{number}", key=key, action="refuse", created_at_ms=NOW_MS, learned_ms=NOW_MS,
                 expires_at_ms=NOW_MS + 3_600_000, finding_id="f", reason="pumping",
             )  # fmt: skip
-            orders.keep(conn, order, automatic=True, status="waiting", why="31 orders in the last minute", now_ms=NOW_MS)
+            orders.write(conn, order, Decision("waiting", "31 orders in the last minute", False, order.expires_at_ms), NOW_MS, automatic=True)
     assert house.run("orders", "--waiting").count("waiting: 31 orders in the last minute") == 2
     assert "1 order stands" in house.run("orders", "--approve", "order-1", "--why", "confirmed")
     assert "1 order lifted" in house.run("orders", "--deny", "order-2", "--why", "a campaign")

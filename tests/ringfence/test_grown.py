@@ -24,6 +24,7 @@ from until import until
 
 from books import deliveries, open_books, orders, reading
 from core import topics
+from core.decide import LIVE
 from core.message import Message
 from core.orders import BlockOrder
 from core.record import TICK_KEY
@@ -194,7 +195,7 @@ def test_books_and_warehouse_are_killed_and_every_record_and_every_order_is_ther
 
         def delivered() -> bool:
             with reading(engine) as conn:
-                ends = [(kept.order.expires_at_ms, kept.order) for kept in orders.select(conn, statuses=deliveries.LIVE)]
+                ends = [(kept.order.expires_at_ms, kept.order) for kept in orders.select(conn, statuses=LIVE)]
                 due = deliveries.due_count(conn, "sim1")
             # Of a key's orders (it is issued again while its condition holds) the one that lasts longest.
             wanted = {entry(order.key): order.expires_at_ms for _, order in sorted(ends, key=lambda pair: pair[0])}

@@ -17,6 +17,7 @@ from until import until
 
 from books import Connection, open_books, orders, switches, writing
 from core import schemas
+from core.decide import Decision
 from core.orders import BlockOrder, Key
 from core.topics import CALLS
 from journal import Entry, open_journal
@@ -157,4 +158,4 @@ def keep(conn: Connection, order_id: str, key: Key, status: str, at_ms: int, unt
     order = BlockOrder(
         order_id=order_id, key=key, action="refuse", created_at_ms=at_ms, learned_ms=at_ms, expires_at_ms=until_ms, finding_id="", reason="r"
     )
-    orders.keep(conn, order, automatic=True, status=status, why="", now_ms=at_ms, opened_key=True)
+    orders.write(conn, order, Decision(status, "", True, order.expires_at_ms), at_ms, automatic=True)

@@ -1,4 +1,4 @@
-"""Files of call records from elsewhere as records of ours, by a mapping (`flows.file_mapping` says what it can say).
+"""Files of call records from elsewhere as records of ours, by a mapping (`switches.files.mapping` says what it can say).
 
 What decides money or names a party (numbers, times, durations, amounts, account, tenant, carrier, call_id) rejects its row where it cannot
 be read. Everything else never costs a row: it is cut or left out, and the row has a note.
@@ -18,11 +18,9 @@ import msgspec
 from core import currencies
 from core.delimited import bad_byte, readable
 from core.record import Record
-from flows import file_values as values
-from flows.file_mapping import AMOUNTS, CURRENCIES, FIELDS, TIMES, Mapping, MappingError, label, parts, read_mapping
-from flows.file_rows import JsonNumber, Twice, names_currency, read_raw
-
-__all__ = ["FIELDS", "Mapping", "MappingError", "Row", "read_mapping", "read_rows", "to_record"]
+from switches.files import values
+from switches.files.mapping import AMOUNTS, CURRENCIES, TIMES, Mapping, label, parts
+from switches.files.rows import JsonNumber, Twice, names_currency, read_raw
 
 CODES = {"attempt_no": 2**31 - 1, "sip_code": 999, "q850": 999}
 """Whole numbers that are no money, and the highest that a record holds."""
@@ -86,6 +84,7 @@ def to_record(cells: dict[Any, Any], mapping: Mapping, encoding: str = "utf-8", 
 
     `fields`: `fields_of(mapping)`, where many rows are read.
 
+    >>> from switches.files.mapping import read_mapping
     >>> how = read_mapping("{currency: EUR, time_format: epoch_s, columns: {answer: t, duration_s: s, b_number: b, sell_amount: p}}", "m")
     >>> tenant, stop, notes = to_record({"t": "1700000000", "s": "61", "b": "+431234567", "p": "0.02"}, how)
     >>> tenant, stop.at_ms, stop.duration_ms, stop.sell_amount, notes

@@ -11,7 +11,7 @@ from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Literal
 
 from core.decimals import number, plain
-from flows.file_mapping import EPOCHS, zone_of
+from switches.files.mapping import EPOCHS, zone_of
 
 NANO = Decimal("1e-9")
 LATEST_MS = 2**53  # of a record

@@ -151,7 +151,7 @@ def read_mapping(text: str, name: str) -> Mapping:
     >>> read_mapping("columns: {answer: connect}\\ndelimiter: ab", "map.yaml")
     Traceback (most recent call last):
     ...
-    flows.file_mapping.MappingError: map.yaml: delimiter: 'ab' is not a delimiter: one character such as , ; | or one of \
+    switches.files.mapping.MappingError: map.yaml: delimiter: 'ab' is not a delimiter: one character such as , ; | or one of \
 \\t, comma, pipe, semicolon, space, tab
     """
     try:

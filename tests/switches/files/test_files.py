@@ -14,7 +14,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from flows import replay
-from flows.mapping import FIELDS, Mapping, MappingError, Row, read_mapping, read_rows
+from switches.files.mapping import FIELDS, Mapping, MappingError, read_mapping
+from switches.files.records import Row, read_rows
 
 COLUMNS = "columns: {call_id: id, account: acct, b_number: dst, answer: start, duration_s: secs}\n"
 HEAD = "id,acct,dst,start,secs,note\n"
@@ -532,7 +533,7 @@ def test_a_mapping_that_cannot_be_meant_is_refused(text, said):
 
 
 def test_the_mapping_on_the_page_is_right():
-    page = (Path(__file__).parents[2] / "docs" / "files.md").read_text()
+    page = (Path(__file__).parents[3] / "docs" / "files.md").read_text()
     shown = read_mapping(page.split("```yaml\n")[1].split("```")[0], "files.md")
     assert set(Mapping.__struct_fields__) == set(yaml.safe_load(page.split("```yaml\n")[1].split("```")[0])), "every option is on it"
     assert shown.columns["answer"] == ["Date", "Time"] and shown.deck.decimal == ","

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from flows import replay
-from flows.mapping import MappingError, Row, read_mapping, read_rows
 from rating.decks import DeckError, DeckFormat, read_deck
+from switches.files.mapping import MappingError, read_mapping
+from switches.files.records import Row, read_rows
 
 DECK = b"prefix,price_per_min\n43,0.60\n"
 NUMBER = "43664111222"

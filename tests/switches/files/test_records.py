@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from flows.mapping import Mapping, read_rows, to_record
+from switches.files.mapping import Mapping
+from switches.files.records import read_rows, to_record
 
 COLUMNS = {"account": "a", "b_number": "b", "answer": "t", "end": "e", "duration_s": "d", "sell_amount": "p"}
 VIENNA = Mapping(columns=COLUMNS, timezone="Europe/Vienna", currency="EUR")

@@ -24,7 +24,7 @@ from core.delimited import (
     read_lines,
     twice,
 )
-from flows.file_mapping import Column, Mapping, MappingError, parts
+from switches.files.mapping import Column, Mapping, MappingError, parts
 
 SAMPLE = 200
 """Rows of a file without a header that say how many cells a row has."""

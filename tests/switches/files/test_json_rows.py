@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.mapping import MappingError, Row, read_mapping, read_rows
+from switches.files.mapping import MappingError, read_mapping
+from switches.files.records import Row, read_rows
 
 COLUMNS = "columns: {call_id: id, account: acct, b_number: dst, answer: start, duration_s: secs}\n"
 DAMAGED = '{"id": "bad", "acct": "acme", "dst": "43664111222", "start": "2026-03-02T09:00:00Z", "secs": 06}'

@@ -12,10 +12,10 @@ import polars as pl
 import pytest
 
 from flows import replay
-from flows.mapping import MappingError, read_mapping
 from rating.decks import DeckError, DeckFormat, read_deck
+from switches.files.mapping import MappingError, read_mapping
 
-CASES = Path(__file__).parents[2].parent / "shared" / "cases"
+CASES = Path(__file__).parents[3].parent / "shared" / "cases"
 pytestmark = pytest.mark.skipif(not CASES.is_dir(), reason="the cases are not here")
 
 
