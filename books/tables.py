@@ -45,85 +45,37 @@ credentials = sa.Table(
     "credentials",
     METADATA,
     sa.Column("token_sha256", sa.Text, primary_key=True),
-    sa.Column("tenant", sa.Text, sa.ForeignKey("tenants.name"), nullable=False),
+    _text("tenants"),  # JSON list: whose calls the switch may post
     _text("switch"),
     _text("sources"),  # JSON list of networks; empty = from anywhere
     _ms("at_ms"),
     sa.Column("revoked_at_ms", Ms),
 )
 
-counterparties = sa.Table(
-    "counterparties",
-    METADATA,
-    sa.Column("tenant", sa.Text, sa.ForeignKey("tenants.name"), primary_key=True),
-    sa.Column("name", sa.Text, primary_key=True),
-    _ms("at_ms"),
-)
-
-accounts = sa.Table(
-    "accounts",
-    METADATA,
-    sa.Column("tenant", sa.Text, sa.ForeignKey("tenants.name"), primary_key=True),
-    sa.Column("name", sa.Text, primary_key=True),
-    _text("counterparty", ""),
-    _text("sell_deck", ""),
-    _text("caps", "{}"),  # JSON of core.config.Caps
-    _text("destination_caps", "{}"),
-    _flag("first_seen_destination"),
-    _ms("at_ms"),
-)
-
-carriers = sa.Table(
-    "carriers",
-    METADATA,
-    sa.Column("tenant", sa.Text, sa.ForeignKey("tenants.name"), primary_key=True),
-    sa.Column("name", sa.Text, primary_key=True),
-    _text("counterparty", ""),
-    _text("buy_deck", ""),
-    _text("caps", "{}"),
-    _ms("at_ms"),
-)
-
-trunks = sa.Table(
-    "trunks",
-    METADATA,
-    sa.Column("tenant", sa.Text, sa.ForeignKey("tenants.name"), primary_key=True),
-    sa.Column("name", sa.Text, primary_key=True),
-    _text("account", ""),
-    _text("carrier", ""),
-    _text("dial_plan", "e164"),
-    _text("sources", "[]"),  # JSON list of addresses and networks
-    _text("caps", "{}"),
-    sa.Column("max_call_s", sa.Integer, nullable=False),
-    sa.Column("hung_ends", sa.Text, nullable=False),
-    _ms("at_ms"),
-    _text("caller_ranges", "[]"),  # JSON list of prefixes of the callers that it is trusted for
-    sa.Column("accept_unreadable", sa.Boolean, nullable=False, server_default=sa.false()),
-)
-
-dial_plans = sa.Table(
-    "dial_plans", METADATA, sa.Column("name", sa.Text, primary_key=True), _text("content"), _ms("at_ms")
-)  # content: JSON of core.numbers.DialPlan
-
 # --- what it costs, and the version that names it ---
 
 deck_versions = sa.Table(
     "deck_versions",
     METADATA,
-    sa.Column("id", sa.Text, primary_key=True),  # SHA-256 over name, currency and content
-    _text("name"),
+    sa.Column("id", sa.Text, primary_key=True),  # SHA-256 over currency and content
     _text("currency"),
-    sa.Column("content", sa.LargeBinary, nullable=False),  # the CSV as it came
+    sa.Column("content", sa.LargeBinary, nullable=False),  # the CSV in our spelling
     _text("who"),
     _ms("at_ms"),
-    sa.Index("ix_deck_versions_name", "name", "at_ms"),
+)
+
+config_parts = sa.Table(
+    "config_parts",
+    METADATA,
+    sa.Column("hash", sa.Text, primary_key=True),  # SHA-256 of the content
+    sa.Column("content", sa.LargeBinary, nullable=False),  # JSON, see core.parts
 )
 
 config_versions = sa.Table(
     "config_versions",
     METADATA,
     sa.Column("version", Serial, primary_key=True, autoincrement=False),
-    _text("content"),  # JSON of core.config.Config
+    _text("parts"),  # JSON list of (tenant, kind, bucket, hash of the part)
     _text("who"),
     _text("why"),
     _ms("at_ms"),

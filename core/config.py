@@ -1,18 +1,25 @@
-"""One config version: everything that decides what a record costs and when it is suspicious, together and immutable.
+"""What one config version holds: everything that decides what a record costs and when it is suspicious, together and immutable.
 
-The books store it as JSON (`msgspec.json`), a row a version; the tick names the version; the row keeps it.
-Lists, suppressions and protected numbers are not in it: they act at once, where orders are delivered.
+Every row belongs to a tenant, and every name is a name within its tenant. A row whose tenant is "" is every tenant's, unless the tenant
+has one of that name itself: a replay without books prices tenants that nobody listed.
+
+The books keep a version as a list of hashes of parts (`core.parts`). Protected numbers are in it as they stood when it was published;
+lists, suppressions and protected numbers themselves act at once, where orders are delivered.
 """
 
 from __future__ import annotations
 
-import math
-from typing import Literal
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-from core.numbers import DialPlan, is_range
+from core.numbers import DialPlan
 from core.policy import Policy
+
+Role: TypeAlias = Literal["sell", "buy"]
+FOREVER_MS = 2**62
 
 
 class Caps(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -35,13 +42,58 @@ class UnpricedCaps(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     concurrent_calls: int | None = None
 
 
-class Account(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Who is sold to. A counterparty may be customer and carrier at once: the same `counterparty` on both."""
+class Party(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A company that is sold to or bought from. An account or carrier without a `party` belongs to a party of its own name.
+
+    `parent` is the reseller above it: each call of its accounts is charged to the reseller too, by the reseller's own `agreement`
+    (or `sell_deck`), and so on upwards.
+    """
 
     tenant: str
     name: str
-    counterparty: str = ""
-    sell_deck: str = ""  # a deck's name; its content is in `Config.decks`
+    kinds: tuple[Literal["customer", "carrier", "reseller"], ...] = ()
+    parent: str = ""
+    agreement: str = ""  # what a reseller is charged by for the calls of those under it
+    sell_deck: str = ""  # the short form of an agreement: that deck, always
+
+
+class DeckSpan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The deck of an agreement from one time until another; None = without a limit."""
+
+    deck: str
+    from_at_ms: int | None = None
+    until_at_ms: int | None = None  # exclusive
+
+
+class Agreement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a party pays (sell) or is paid (buy), and how it is invoiced.
+
+    Spans of `plan` do not overlap; between them nothing is priced. All its decks have its currency.
+    """
+
+    tenant: str
+    name: str
+    role: Role
+    party: str = ""  # "" = whoever names this agreement
+    plan: tuple[DeckSpan, ...] = ()
+    currency: str = ""
+    time_zone: str = "UTC"
+    rounding: Literal["half_up", "half_even", "up", "down"] = "half_up"
+    tax_profile: str = ""
+    cycle: Literal["daily", "weekly", "half_monthly", "monthly"] = "monthly"
+    credit_limit_nanos: int | None = None
+    payment_days: int = 30
+    dispute_days: int = 30
+
+
+class Account(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Who calls and is sold to: by an `agreement`, or, as its short form, always by one `sell_deck`."""
+
+    tenant: str
+    name: str
+    party: str = ""
+    agreement: str = ""
+    sell_deck: str = ""
     caps: Caps = Caps()
     destination_caps: Caps = Caps()  # for each destination under it
     unpriced_caps: UnpricedCaps = UnpricedCaps()  # of all numbers together that cannot be read or priced
@@ -49,11 +101,12 @@ class Account(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Carrier(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Who is bought from."""
+    """Who is bought from: by an `agreement`, or, as its short form, always by one `buy_deck`."""
 
     tenant: str
     name: str
-    counterparty: str = ""
+    party: str = ""
+    agreement: str = ""
     buy_deck: str = ""
     caps: Caps = Caps()  # of all calls that go out over it, whoever's they are
 
@@ -70,7 +123,7 @@ class Trunk(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     caller_ranges: tuple[str, ...] = ()  # numbers that it is trusted for as callers: prefixes of E.164 digits
     accept_unreadable: bool = False  # its calls to what means no number are sent on as they came, instead of refused
     caps: Caps = Caps()
-    max_call_s: int = 4 * 3600  # a call without a sign of life for this long is closed as suspected hung
+    max_call_s: int = 4 * 3600  # a call that sends nothing for this long is closed as suspected hung
     hung_ends: Literal["sign_of_life", "timer"] = "sign_of_life"  # when it ended: then, or max_call_s later (the session timer's doing)
 
 
@@ -98,19 +151,38 @@ class Range(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.b_range
 
 
-class Config(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A whole version. `decks`: name -> deck version id (`DeckVersion` in the books)."""
+ROWS: dict[str, type[msgspec.Struct]] = {
+    "parties": Party,
+    "agreements": Agreement,
+    "accounts": Account,
+    "carriers": Carrier,
+    "trunks": Trunk,
+    "trunk_groups": TrunkGroup,
+    "ranges": Range,
+    "dial_plans": DialPlan,
+}
+"""The kinds of rows, each with a tenant and a name, in the order in which a file has them."""
 
-    version: int
+
+class Config(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A whole version as values. Keys of `decks`, and protected accounts and trunks, are TENANT/NAME, or NAME for every tenant.
+
+    `policies`: by tenant; `policy` is that of a tenant that has none of its own.
+    """
+
+    version: int = 0
+    parties: tuple[Party, ...] = ()
+    agreements: tuple[Agreement, ...] = ()
     accounts: tuple[Account, ...] = ()
     carriers: tuple[Carrier, ...] = ()
     trunks: tuple[Trunk, ...] = ()
     trunk_groups: tuple[TrunkGroup, ...] = ()
     ranges: tuple[Range, ...] = ()
-    dial_plans: tuple[DialPlan, ...] = (DialPlan(),)
-    decks: dict[str, str] = {}
+    dial_plans: tuple[DialPlan, ...] = ()
+    decks: dict[str, str] = {}  # to the id of the deck version
+    policies: dict[str, Policy] = {}
     policy: Policy = Policy()
-    protected_numbers: tuple[str, ...] = ()  # as the lists stood at publishing; the dispatcher asks the lists themselves
+    protected_numbers: tuple[str, ...] = ()  # every tenant's
     protected_accounts: tuple[str, ...] = ()
     protected_trunks: tuple[str, ...] = ()
     self_register: bool = False  # replay without books: unknown accounts, trunks and carriers are taken as they come
@@ -118,48 +190,141 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     default_buy_deck: str = ""
 
 
-UNPRICED_BLOCKS = ("ask", "automatic", "never")
+def path(tenant: str, name: str) -> str:
+    """A name under its tenant, in one text.
 
-
-def faults(config: Config) -> list[str]:
-    """What in a version would stop the flows or silence a detector, each with its place; [] = nothing.
-
-    >>> faults(Config(version=1, policy=Policy(half_life_s=0)))
-    ['policy.half_life_s: 0 is not more than 0']
+    >>> path("t1", "retail"), path("", "retail"), split_path("t1/retail"), split_path("retail")
+    ('t1/retail', 'retail', ('t1', 'retail'), ('', 'retail'))
     """
-    found: list[str] = []
+    return f"{tenant}/{name}" if tenant else name
 
-    def positive(place: str, value: float, *, or_zero: bool = False) -> None:
-        if not (math.isfinite(value) and (value > 0 or (or_zero and value == 0))):
-            found.append(f"{place}: {value} is not {'0 or more' if or_zero else 'more than 0'}")
 
-    policy = config.policy
-    for name in ("half_life_s", "baseline_half_life_s", "episode_ms", "order_ttl_ms", "reissue_ms"):
-        positive(f"policy.{name}", getattr(policy, name))
-    for name in ("account_floor", "a_number_floor", "b_range_floor", "unpriced_floor", "baseline_factor", "unpriced_per_min", "unpriced_risk",
-                 "order_score"):  # fmt: skip
-        positive(f"policy.{name}", getattr(policy, name), or_zero=True)
-    if policy.unpriced_blocks not in UNPRICED_BLOCKS:
-        found.append(f"policy.unpriced_blocks: {policy.unpriced_blocks!r} is none of {', '.join(UNPRICED_BLOCKS)}")
-    for account in config.accounts:
-        for name in account.unpriced_caps.__struct_fields__:
-            if (value := getattr(account.unpriced_caps, name)) is not None:
-                positive(f"account {account.tenant}/{account.name}: unpriced_caps.{name}", value, or_zero=True)
-    for currency, unit in policy.units.items():
-        positive(f"policy.units[{currency}]", unit)
-    for kind, owners in (("carrier", config.carriers), ("trunk group", config.trunk_groups)):
-        for owner in owners:
-            if owner.caps.calls_per_second is not None:
-                found.append(
-                    f"{kind} {owner.tenant}/{owner.name}: calls_per_second counts how calls come in, before a {kind} is chosen: "
-                    "set it on accounts, trunks or ranges"
-                )
-    for one in config.ranges:
-        if not is_range(one.b_range):
-            found.append(f"range {one.tenant}/{one.b_range}: {one.b_range!r} is not 1 to 15 digits from the country code on")
-    for trunk in config.trunks:
-        positive(f"trunk {trunk.tenant}/{trunk.name}: max_call_s", trunk.max_call_s)
-        for digits in trunk.caller_ranges:
-            if not is_range(digits):
-                found.append(f"trunk {trunk.tenant}/{trunk.name}: caller range {digits!r} is not 1 to 15 digits from the country code on")
-    return found
+def split_path(text: str) -> tuple[str, str]:
+    """The tenant ("" = every tenant's) and the name that `path` put together."""
+    tenant, _, name = text.rpartition("/")
+    return tenant, name
+
+
+Find: TypeAlias = Callable[[str, str, str], Any]
+"""(kind, tenant, name) -> the row, or None. Of the kind "decks": its currency."""
+
+
+def agreement_of(row: Account | Carrier | Party, find: Find) -> Agreement | None:
+    """The agreement that a row names, or that its deck is short for; None = it has none, or that does not exist.
+
+    >>> agreement_of(Account(tenant="t1", name="acme", sell_deck="retail"), lambda kind, tenant, name: "EUR").plan[0].deck
+    'retail'
+    """
+    if row.agreement:
+        found: Agreement | None = find("agreements", row.tenant, row.agreement)
+        return found
+    role: Role = "buy" if isinstance(row, Carrier) else "sell"
+    deck = row.buy_deck if isinstance(row, Carrier) else row.sell_deck
+    currency = find("decks", row.tenant, deck) if deck else None
+    if currency is None:
+        return None
+    return Agreement(tenant=row.tenant, name="", role=role, party=party_of(row), plan=(DeckSpan(deck=deck),), currency=currency)
+
+
+def party_of(row: Account | Carrier | Party) -> str:
+    """The name of the party that a row belongs to."""
+    return row.name if isinstance(row, Party) else row.party or row.name
+
+
+def resellers(tenant: str, party: str, find: Find) -> Iterator[Party]:
+    """The resellers above a party, the nearest first; it ends where a chain would begin anew."""
+    met = {party}
+    row = find("parties", tenant, party)
+    while row is not None and row.parent and row.parent not in met:
+        met.add(row.parent)
+        row = find("parties", tenant, row.parent)
+        if row is not None:
+            yield row
+
+
+def faults_of(kind: str, row: Any, find: Find) -> Iterator[tuple[str, str]]:
+    """Names in a row that lead nowhere, and what contradicts itself there: (field, what is wrong and what to do).
+
+    What one value alone can have wrong is checked where it is read (`services.config_file`).
+
+    >>> trunk = Trunk(tenant="t1", name="in", account="acme")
+    >>> list(faults_of("trunks", trunk, lambda kind, tenant, name: None))
+    [('account', "no account 'acme'")]
+    """
+    if kind in ("carriers", "trunk_groups") and row.caps.calls_per_second is not None:
+        yield "caps.calls_per_second", "counts how calls come in, before that is chosen: set it on accounts, trunks or ranges"
+    if kind in ("accounts", "carriers", "parties"):
+        yield from _priced(row, find)
+    elif kind == "agreements":
+        yield from _planned(row, find)
+    elif kind == "trunks":
+        for field, of, what in (("account", "accounts", "account"), ("carrier", "carriers", "carrier")):
+            name = getattr(row, field)
+            if name and find(of, row.tenant, name) is None:
+                yield field, f"no {what} {name!r}"
+        if row.dial_plan != "e164" and find("dial_plans", row.tenant, row.dial_plan) is None:
+            yield "dial_plan", f"no dial plan {row.dial_plan!r}"
+
+
+def _priced(row: Account | Carrier | Party, find: Find) -> Iterator[tuple[str, str]]:
+    field = "buy_deck" if isinstance(row, Carrier) else "sell_deck"
+    role = "buy" if isinstance(row, Carrier) else "sell"
+    deck = getattr(row, field)
+    if row.agreement and deck:
+        yield field, "is short for an agreement of its own: give `agreement` or this, one of the two"
+    if deck and find("decks", row.tenant, deck) is None:
+        yield field, f"no deck {deck!r}"
+    if row.agreement:
+        agreement = find("agreements", row.tenant, row.agreement)
+        if agreement is None:
+            yield "agreement", f"no agreement {row.agreement!r}"
+        elif agreement.role != role:
+            yield "agreement", f"{row.agreement!r} is a {agreement.role} agreement: name a {role} agreement"
+        elif agreement.party and agreement.party != party_of(row):
+            yield "agreement", f"{row.agreement!r} is an agreement with party {agreement.party!r}, not with {party_of(row)!r}"
+    if isinstance(row, Party):
+        yield from _under(row, find)
+    elif row.party and find("parties", row.tenant, row.party) is None:
+        yield "party", f"no party {row.party!r}"
+
+
+def _under(row: Party, find: Find) -> Iterator[tuple[str, str]]:
+    if not row.parent:
+        return
+    parent = find("parties", row.tenant, row.parent)
+    if parent is None:
+        yield "parent", f"no party {row.parent!r}"
+        return
+    if "reseller" not in parent.kinds:
+        yield "parent", f"party {row.parent!r} is no reseller: add reseller to its kinds, or name another parent"
+    elif not (parent.agreement or parent.sell_deck):
+        yield "parent", f"reseller {row.parent!r} has no agreement: name what it is charged by for the calls of those under it"
+    chain = [row.name, row.parent, *(one.parent for one in resellers(row.tenant, row.name, find) if one.parent)]
+    if chain[-1] in chain[:-1]:
+        yield "parent", f"the resellers go round in a circle: {' > '.join(chain)}"
+
+
+def _planned(row: Agreement, find: Find) -> Iterator[tuple[str, str]]:
+    if row.party and find("parties", row.tenant, row.party) is None:
+        yield "party", f"no party {row.party!r}"
+    if row.plan and not row.currency:
+        yield "currency", "is missing: an agreement has the currency of its decks"
+    for at, span in enumerate(row.plan):
+        currency = find("decks", row.tenant, span.deck)
+        if currency is None:
+            yield f"plan[{at}].deck", f"no deck {span.deck!r}"
+        elif row.currency and currency and currency != row.currency:
+            yield f"plan[{at}].deck", f"deck {span.deck!r} is in {currency} and the agreement in {row.currency}: they must be the same"
+    spans = sorted((*limits(span), at) for at, span in enumerate(row.plan))
+    for start, end, at in spans:
+        if start >= end:
+            yield f"plan[{at}].until", "must be after `from`"
+    for (_, end, _), (start, _, at) in pairwise(spans):
+        if start < end:
+            yield f"plan[{at}]", "overlaps another deck of the plan: end that one with `until` or begin this one later"
+
+
+def limits(span: DeckSpan) -> tuple[int, int]:
+    """When a span begins and, exclusive, ends."""
+    start = -FOREVER_MS if span.from_at_ms is None else span.from_at_ms
+    return start, FOREVER_MS if span.until_at_ms is None else span.until_at_ms

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import msgspec
+
+from core.safety import MAX_TTL_MS
+
+UNPRICED_BLOCKS = ("ask", "automatic", "never")
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -27,3 +32,25 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     order_ttl_ms: int = 3_600_000
     reissue_ms: int = 60_000
     order_score: float = 1.0  # from which score a finding becomes an order
+
+
+def faults(policy: Policy) -> list[str]:
+    """What in a policy would stop the flows or silence a detector: one line per fault, beginning with its field; [] = nothing.
+
+    >>> faults(Policy(half_life_s=0, units={"IDR": -1.0}))
+    ['half_life_s: must be > 0', 'units.IDR: must be > 0']
+    """
+    found = []
+    values = {name: getattr(policy, name) for name in policy.__struct_fields__}
+    for name, value in values.items():
+        if isinstance(value, dict):
+            found += [f"{name}.{key}: must be > 0" for key, one in value.items() if not 0 < one < math.inf]
+        elif isinstance(value, (int, float)):
+            length = name.endswith(("_s", "_ms"))
+            if not (math.isfinite(value) and (value > 0 if length else value >= 0)):
+                found.append(f"{name}: must be {'> 0' if length else '>= 0'}")
+    if policy.order_ttl_ms > MAX_TTL_MS:
+        found.append("order_ttl_ms: must be at most 7d: no order lives longer, so each of them would be refused")
+    if policy.unpriced_blocks not in UNPRICED_BLOCKS:
+        found.append(f"unpriced_blocks: {policy.unpriced_blocks!r} is none of {', '.join(UNPRICED_BLOCKS)}")
+    return found

@@ -19,6 +19,7 @@ import msgspec
 from bytewax.run import cli_main
 
 from core import topics
+from core.clock import wall_clock_ms
 from core.telling import Tell, nobody
 from flows import live
 from flows.batches import to_values
@@ -28,7 +29,6 @@ from flows.snapshot import Frozen, SnapshotError, freeze, of_judge
 from flows.step import ContractsOf, Outcome, State, judge
 from flows.sums import EPOCH
 from journal import Entry, Journal, Reader, Writer
-from journal.files import wall_clock_ms
 
 NAMES = Names("judge", "calls", "judge", "journal")
 READER = "judge"

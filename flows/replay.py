@@ -22,15 +22,16 @@ import pyarrow.parquet
 
 from core import schemas
 from core.config import Config
-from core.decode import Message
 from core.delimited import readable
+from core.message import Message
 from core.money import to_text
 from core.orders import BlockOrder, Finding
 from core.record import TICK_KEY, Tick, journal_key
-from flows.mapping import Mapping, MappingError, Row, read_rows
 from flows.step import State, judge
-from rating.contracts import Contracts, compile_contracts
+from rating.contracts import Terms, compile_contracts
 from rating.decks import Deck
+from switches.files.mapping import Mapping, MappingError
+from switches.files.records import Row, read_rows
 
 BATCH = 8192
 TICK_MS = 3_600_000
@@ -75,15 +76,15 @@ class Summary:
     notes: dict[str, int]  # the same of what was cut or left out of rows that were read
 
 
-def self_registering(deck: Deck | None) -> Contracts:
-    """Contracts without books: parties are taken as they come; one deck, where given, sells to all of them."""
+def self_registering(deck: Deck | None) -> Terms:
+    """Terms without books: parties are taken as they come; one deck, where given, sells to all of them."""
     decks = {deck.name: deck} if deck else {}
     config = Config(version=1, self_register=True, decks={d.name: d.deck_id for d in decks.values()}, default_sell_deck=deck.name if deck else "")
     return compile_contracts(config, decks)
 
 
 def run(
-    calls: Path, mapping: Mapping, out: Path, contracts: Contracts, progress: Callable[[int, int], None] = lambda done, total: None
+    calls: Path, mapping: Mapping, out: Path, contracts: Terms, progress: Callable[[int, int], None] = lambda done, total: None
 ) -> Summary:
     """Judge a file and write `OUTPUTS` into the folder `out` (made if absent; whole or not at all). `progress(rows done, rows in all)`;
     0 in all: they are still being read."""
@@ -138,7 +139,7 @@ def _counted(rows: Iterable[Row], progress: Callable[[int, int], None]) -> Itera
 
 
 def _judge_rows(
-    rows: list[Row], out: Path, contracts: Contracts, began_s: float, progress: Callable[[int, int], None], *, unique_ids: bool
+    rows: list[Row], out: Path, contracts: Terms, began_s: float, progress: Callable[[int, int], None], *, unique_ids: bool
 ) -> Summary:
     state, dispositions, reasons, notes = State(SECRET), Counter[str](), Reasons(), Reasons()
     first_lines: dict[tuple[str, str], int] = {}  # of each call_id

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from core.work import RECORD, Work
+from rating.rate import Bill
 
 from core import schemas
 from core.decode import Decoded
-from core.work import RECORD, Work
 from rating.accrue import Steps
-from rating.contracts import Contracts
-from rating.rate import Bill
+from rating.contracts import Terms
 
 
 def judged(work: Work, decoded: Decoded, version: int) -> pl.DataFrame:
@@ -42,7 +42,7 @@ def judged(work: Work, decoded: Decoded, version: int) -> pl.DataFrame:
     return pl.concat([frame.select(columns), pl.DataFrame(rows, schema=schemas.JUDGED)])
 
 
-def rated(work: Work, bill: Bill, steps: Steps, records: pl.DataFrame, contracts: Contracts) -> pl.DataFrame:
+def rated(work: Work, bill: Bill, steps: Steps, records: pl.DataFrame, contracts: Terms) -> pl.DataFrame:
     """A frame of RATED: a row for each call that ended and whose money could be told."""
     at = [
         i

@@ -11,8 +11,6 @@ Retention is told the offsets of the one before: what may have to be read again 
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import hashlib
 import logging
 import os
@@ -27,8 +25,9 @@ from typing import Any, Generic, TypeVar
 import msgspec
 import numpy as np
 import polars as pl
-
 from core.flight import Calls, Flight, Ring
+
+from core import locks
 from detectors.columns import Columns
 from detectors.policy import Alert
 from detectors.recent import Recent
@@ -233,14 +232,11 @@ class Snapshots(Generic[Kept, Held]):
     @contextmanager
     def alone(self) -> Iterator[None]:
         """One process a state. The journal's files would refuse a second one too; Kafka would not."""
-        fd = os.open(self.path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o640)
         try:
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                if error.errno != errno.EWOULDBLOCK:
-                    raise
-                raise SnapshotError(f"{self.path} is the state of a process that runs: one process a state; stop that one first") from None
+            fd = locks.take(self.path.with_suffix(".lock"))
+        except locks.LockTaken:
+            raise SnapshotError(f"{self.path} is the state of a process that runs: one process per state; stop that one first") from None
+        try:
             yield
         finally:
             os.close(fd)

@@ -16,16 +16,18 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+from core.flight import Calls
+from core.work import Work
+from rating.rate import Bill, rate
 
 from core import schemas
 from core.calls import assemble
-from core.decode import Message, decode, decode_tick
+from core.decode import decode, decode_tick
 from core.facts import UNPRICED
-from core.flight import Calls
+from core.message import Message
 from core.numbers import DialPlan, number
 from core.orders import BlockOrder, Finding
 from core.record import TICK_KEY
-from core.work import Work
 from detectors import burst, caps, unpriced
 from detectors.columns import Columns
 from detectors.features import UNREADABLE_KINDS, features
@@ -34,10 +36,9 @@ from detectors.recent import Memory, Recent
 from detectors.unpriced import Dialled, DialledSoFar
 from flows import rows, sums
 from rating.accrue import accrue
-from rating.contracts import Contracts
-from rating.rate import Bill, rate
+from rating.contracts import Terms
 
-ContractsOf = Callable[[int], Contracts]
+TermsOf = Callable[[int], Terms]
 
 @dataclass
 class State:
@@ -67,7 +68,7 @@ class Outcome:
 
 
 def judge(
-    state: State, messages: Sequence[Message], contracts_of: ContractsOf, *, dedupe: bool = True, unique_ids: bool = False
+    state: State, messages: Sequence[Message], contracts_of: TermsOf, *, dedupe: bool = True, unique_ids: bool = False
 ) -> Outcome:
     """Judge messages of `calls`, in the order of their offsets within each partition; `state` is updated in place.
 
@@ -128,7 +129,7 @@ def _pieces(state: State, messages: Sequence[Message]) -> list[Piece]:
     return pieces
 
 
-def _judge(state: State, piece: Piece, contracts: Contracts, dedupe: bool, unique_ids: bool) -> Outcome:
+def _judge(state: State, piece: Piece, contracts: Terms, dedupe: bool, unique_ids: bool) -> Outcome:
     if piece.hour:
         burst.forget(state.burst, *piece.hour, contracts.policy)
     decoded = decode(piece.messages)
@@ -187,7 +188,7 @@ def _dialled(work: Work, frame: pl.DataFrame, records: pl.DataFrame) -> list[tup
     return found
 
 
-def _currencies(work: Work, bill: Bill, contracts: Contracts) -> list[str]:
+def _currencies(work: Work, bill: Bill, contracts: Terms) -> list[str]:
     """In which currency each row's money counts; "" where no price is known. A row that moves no money counts in its account's."""
     return [
         "" if fault else sell or buy or (contracts.currency_of(flight.tenant, account) if flight else "")
@@ -197,5 +198,5 @@ def _currencies(work: Work, bill: Bill, contracts: Contracts) -> list[str]:
     ]
 
 
-def _plans(records: pl.DataFrame, contracts: Contracts) -> list[DialPlan]:
+def _plans(records: pl.DataFrame, contracts: Terms) -> list[DialPlan]:
     return [contracts.plan_of(*key) for key in zip(records["tenant"].to_list(), records["ingress_trunk"].to_list(), strict=True)]

@@ -32,15 +32,16 @@ from bytewax.run import cli_main
 
 from core.address import without_password
 from core.causes import causes
+from core.clock import wall_clock_ms
+from core.message import Message
 from core.schemas import TABLES
 from core.telling import Tell, nobody
 from core.topics import JUDGED
 from flows.flusher import Flusher, Stalled
 from flows.journal_source import Chunk, JournalSource
 from flows.missed import file_of
-from journal import Journal, JournalError, Message, open_journal
+from journal import Journal, JournalError, open_journal
 from journal.durable import replace_file
-from journal.files import wall_clock_ms
 from warehouse import (
     Warehouse,
     WarehouseDown,

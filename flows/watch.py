@@ -19,7 +19,8 @@ import polars as pl
 from bytewax.run import cli_main
 
 from core import topics
-from core.decode import Message
+from core.clock import wall_clock_ms
+from core.message import Message
 from core.orders import BlockOrder, Finding
 from core.telling import Tell, nobody
 from detectors.overall import Totals, add, forget
@@ -32,7 +33,6 @@ from flows.snapshot import SnapshotError, Snapshots
 from flows.step import ContractsOf
 from flows.sums import BY, EPOCH, TICK
 from journal import Entry, Journal, Reader, Writer
-from journal.files import wall_clock_ms
 
 NAMES = Names("watch", "sums", "watch", "journal")
 READER = "watch"

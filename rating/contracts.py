@@ -1,151 +1,356 @@
-"""A config version compiled: who is sold to by which deck, who is bought from, how a trunk writes numbers."""
+"""A config version compiled: who is sold to and by which deck, who is bought from, how a trunk writes numbers.
+
+Versions share what they have in common: a part is compiled once per hash, a deck once per deck version, and a version is only the list of
+its parts. A look-up goes to the bucket of its name, so that a version over 100,000 accounts is made in the time of its changes.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any, Generic, NamedTuple, TypeVar
 
-import numpy as np
-
-from core.config import Account, Caps, Config, Trunk, UnpricedCaps, faults
+from core.config import (
+    ROWS,
+    Account,
+    Agreement,
+    Caps,
+    Carrier,
+    Config,
+    Find,
+    Party,
+    Trunk,
+    UnpricedCaps,
+    agreement_of,
+    faults_of,
+    limits,
+    party_of,
+    path,
+    resellers,
+    split_path,
+)
 from core.numbers import DialPlan
+from core.parts import BUCKETS, ProtectedNames, Slot, bucket_of, rows_of, split
 from core.policy import Policy
+from core.policy import faults as policy_faults
 from core.safety import Protected
 from rating.decks import Deck
-from rating.prefixes import Ints
 
+NO_DECK = -1  # the party is in the books and has no deck: amounts of a feed that was rated elsewhere stand
 UNKNOWN = -2  # the party is not in the books
-NO_DECK = -1  # it is, and has no deck: amounts of a feed that was rated elsewhere stand
+PLANNED = -3  # its plan says which deck, by the time
+
+MOST_REMEMBERED = 32_768
+"""Answers that a version remembers of each question; then it begins anew."""
+
+
+class Charged(NamedTuple):
+    """Who pays for a call, or is paid, at one level of the chain, and by which deck."""
+
+    level: int  # 0 the customer or the carrier; 1 the reseller above the customer, and so on
+    party: str
+    agreement: str  # "" = the short form, an account or carrier with a deck
+    deck: int  # the place in `Terms.decks`, or NO_DECK, UNKNOWN, PLANNED
+    plan: tuple[tuple[int, int, int], ...] = ()  # of PLANNED: (from_ms, until_ms, place in `Terms.decks`)
+
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, eq=False)
-class Shelf:
-    """The arrays of several decks one behind the other, so that a batch over all of them is priced in one go."""
+class Part:
+    """A compiled part. `rows`: those that the part holds by name; the others: of those rows, what each question needs."""
 
-    base: Ints  # where each deck's rates begin
-    per_min_nanos: Ints
-    connect_nanos: Ints
-    attempt_nanos: Ints
-    first_s: Ints
-    next_s: Ints
-
-
-def shelve(decks: tuple[Deck, ...]) -> Shelf:
-    """The decks, in their order."""
-    sizes = [len(deck.prefixes) for deck in decks]
-    names = ("per_min_nanos", "connect_nanos", "attempt_nanos", "first_s", "next_s")
-    arrays = {name: np.concatenate([*(getattr(deck, name) for deck in decks), np.ones(1, np.int64)]) for name in names}
-    return Shelf(base=np.cumsum([0, *sizes])[:-1].astype(np.int64), **arrays)
+    rows: Mapping[str, Any]
+    caps: Mapping[str, Caps]
+    destination_caps: Mapping[str, Caps]
+    unpriced_caps: Mapping[str, UnpricedCaps]
+    first_seen: Mapping[str, bool]
 
 
-@dataclass(frozen=True, eq=False)
-class Contracts:
-    """What pricing looks up. Names are under their tenant."""
+def compile_part(kind: str, content: Any) -> Any:
+    """The compiled form of a part's content (`core.parts.decode_part`): of rows a `Part`, else the content itself."""
+    if kind not in ROWS:
+        return content
+    rows = {row.name: row for row in content}
 
-    version: int
-    decks: tuple[Deck, ...]
-    shelf: Shelf
-    sell: Mapping[tuple[str, str], int]  # (tenant, account) -> place in decks, or NO_DECK
-    buy: Mapping[tuple[str, str], int]  # (tenant, carrier) -> likewise
-    accounts: Mapping[tuple[str, str], Account]
-    trunks: Mapping[tuple[str, str], Trunk]
-    plans: Mapping[tuple[str, str], DialPlan]  # (tenant, trunk) -> its dial plan
-    plan: DialPlan  # of a trunk that we do not know
-    caps: Mapping[str, Mapping[tuple[str, str], Caps]]  # account | destination | SPANNING -> (tenant, name) -> its caps, where it has any
-    unpriced_caps: Mapping[tuple[str, str], UnpricedCaps]  # (tenant, account) -> its caps, where it has any
-    first_seen: frozenset[tuple[str, str]]  # accounts whose first call to a country is told
-    policy: Policy
-    protected: Protected
-    self_register: bool
-    default_sell: int  # of a party that registered itself
-    default_buy: int
-    sell_amount_expected: bool = False  # a feed's rows say what each call was sold for: an answered one that does not is unrated
+    def other_than(field: str, default: Any) -> dict[str, Any]:
+        return {name: value for name, row in rows.items() if (value := getattr(row, field, default)) != default}
 
-    def plan_of(self, tenant: str, trunk: str) -> DialPlan:
-        """The dial plan of an ingress trunk."""
-        return self.plans.get((tenant, trunk), self.plan)
-
-    def silence(self, tenant: str, trunk: str) -> tuple[int, bool]:
-        """How long a call of this trunk may show no sign of life, in ms, and whether that time counts as talk."""
-        known = self.trunks.get((tenant, trunk), ANY_TRUNK)
-        return 1000 * known.max_call_s, known.hung_ends == "timer"
-
-    def sell_place(self, tenant: str, account: str) -> int:
-        """The sell deck's place, `NO_DECK` or `UNKNOWN`."""
-        return self.sell.get((tenant, account), self.default_sell if self.self_register else UNKNOWN)
-
-    def currency_of(self, tenant: str, account: str) -> str:
-        """Of what is sold to an account; "" where no deck of ours says."""
-        place = self.sell_place(tenant, account)
-        return self.decks[place].currency if place >= 0 else ""
-
-    def buy_place(self, tenant: str, carrier: str) -> int:
-        """The buy deck's place, `NO_DECK` or `UNKNOWN`; no carrier, nothing bought."""
-        if not carrier:
-            return NO_DECK
-        return self.buy.get((tenant, carrier), self.default_buy if self.self_register else UNKNOWN)
+    return Part(
+        rows,
+        other_than("caps", Caps()),
+        other_than("destination_caps", Caps()),
+        other_than("unpriced_caps", UnpricedCaps()),
+        other_than("first_seen_destination", False),
+    )
 
 
-ANY_TRUNK = Trunk(tenant="", name="")
+EMPTY = Part({}, {}, {}, {}, {})
+
+
+class Rows(Mapping[tuple[str, str], Value], Generic[Value]):
+    """Values by (tenant, name), bucket by bucket: versions share the buckets that are the same in both."""
+
+    def __init__(self, buckets: Mapping[str, tuple[Mapping[str, Value], ...]]) -> None:
+        self._buckets = buckets
+        self._size = sum(len(bucket) for own in buckets.values() for bucket in own)
+
+    def __getitem__(self, key: tuple[str, str]) -> Value:
+        tenant, name = key
+        return self._buckets[tenant][bucket_of(name)][name]
+
+    def get(self, key: tuple[str, str], default: Any = None) -> Any:
+        """The value, or `default`."""
+        own = self._buckets.get(key[0])
+        return default if own is None else own[bucket_of(key[1])].get(key[1], default)
+
+    def __contains__(self, key: object) -> bool:
+        return self._size > 0 and self.get(key, self) is not self  # type: ignore[arg-type]
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return ((tenant, name) for tenant, own in self._buckets.items() for bucket in own for name in bucket)
+
+    def __len__(self) -> int:
+        return self._size
+
+
+class Remembered(dict[tuple[str, str], Value]):
+    """Answers by their question, found at the first time."""
+
+    def __init__(self, find: Callable[[str, str], Value]) -> None:
+        super().__init__()
+        self._find = find
+
+    def __missing__(self, key: tuple[str, str]) -> Value:
+        if len(self) >= MOST_REMEMBERED:
+            self.clear()
+        found = self[key] = self._find(*key)
+        return found
 
 
 class ConfigError(ValueError):
     """A config version that contradicts itself."""
 
 
-def compile_contracts(config: Config, decks: Mapping[str, Deck]) -> Contracts:
-    """Check a version and make its look-ups. `decks`: name -> the deck of the version that `config.decks` names.
+ANY_TRUNK = Trunk(tenant="", name="")
+ANY_PLAN = DialPlan()
+
+
+@dataclass(eq=False)
+class Terms:
+    """What a version says, as the stages of `judge` ask for it. Names are under their tenant. Made by `compile_parts`.
+
+    `sell_amount_expected`: a feed's rows name what each call was sold for, and an answered one that does not is unrated.
+    """
+
+    version: int
+    decks: tuple[Deck, ...]  # in the order of tenant and name
+    deck_places: Mapping[tuple[str, str], int]
+    rows: Mapping[str, Rows[Any]]  # by kind
+    caps: Mapping[str, Rows[Caps]]  # account | destination | carrier | trunk | trunk_group | range -> of those that have any
+    unpriced_caps: Rows[UnpricedCaps]  # of accounts that have any
+    first_seen: Rows[bool]  # accounts whose first call to a country is an alert
+    policies: Mapping[str, Policy]
+    protected_names: Mapping[str, Protected]
+    self_register: bool = False
+    default_sell: int = NO_DECK  # of a party that registered itself
+    default_buy: int = NO_DECK
+    sell_amount_expected: bool = False
+
+    def __post_init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Drop the answers that were remembered: they are found again."""
+        self._sold = Remembered(self._find_sold)
+        self._bought = Remembered(self._find_bought)
+        self._plans = Remembered(self._find_plan)
+
+    @property
+    def trunks(self) -> Rows[Trunk]:
+        """Trunks by (tenant, name)."""
+        return self.rows["trunks"]
+
+    def find(self, kind: str, tenant: str, name: str) -> Any:
+        """The row of a kind, its tenant's own or every tenant's, or None; of "decks" the currency (`core.config.Find`)."""
+        if kind == "decks":
+            place = self.place_of(tenant, name)
+            return None if place is None else self.decks[place].currency
+        rows = self.rows[kind]
+        found = rows.get((tenant, name))
+        return found if found is not None or not tenant else rows.get(("", name))
+
+    def place_of(self, tenant: str, deck: str) -> int | None:
+        """The place of a tenant's deck in `decks`, or None."""
+        found = self.deck_places.get((tenant, deck))
+        return self.deck_places.get(("", deck)) if found is None else found
+
+    def sold(self, tenant: str, account: str) -> tuple[Charged, ...]:
+        """Who pays for a call of an account: the customer, then the resellers above it."""
+        return self._sold[tenant, account]
+
+    def bought(self, tenant: str, carrier: str) -> Charged:
+        """Who is paid for a call over a carrier; no carrier, nothing bought."""
+        return self._bought[tenant, carrier]
+
+    def plan_of(self, tenant: str, trunk: str) -> DialPlan:
+        """The dial plan of an ingress trunk."""
+        return self._plans[tenant, trunk]
+
+    def silence(self, tenant: str, trunk: str) -> tuple[int, bool]:
+        """How long a call of this trunk may send nothing, in ms, and whether that time counts as talk."""
+        known = self.trunks.get((tenant, trunk), ANY_TRUNK)
+        return 1000 * known.max_call_s, known.hung_ends == "timer"
+
+    def currency_of(self, tenant: str, account: str) -> str:
+        """Of what is sold to an account; "" where no deck of ours prices it."""
+        charged = self.sold(tenant, account)[0]
+        place = charged.plan[0][2] if charged.deck == PLANNED else charged.deck
+        return self.decks[place].currency if place >= 0 else ""
+
+    def policy_of(self, tenant: str) -> Policy:
+        """The policy of a tenant."""
+        return self.policies.get(tenant) or self.policies.get("") or Policy()
+
+    def protected_of(self, tenant: str) -> Protected:
+        """What no order of a tenant may touch: its own names and numbers, and every tenant's."""
+        return self.protected_names.get(tenant) or self.protected_names[""]
+
+    # Until pricing and detectors ask per tenant and per level:
+
+    @property
+    def policy(self) -> Policy:
+        """The policy of the first tenant."""
+        return self.policy_of(next(iter(sorted(filter(None, self.policies))), ""))
+
+    @property
+    def protected(self) -> Protected:
+        """What any tenant protects."""
+        every = self.protected_names.values()
+        return Protected(
+            tuple(sorted({number for one in every for number in one.numbers})),
+            frozenset().union(*(one.accounts for one in every)),
+            frozenset().union(*(one.trunks for one in every)),
+        )
+
+    def sell_place(self, tenant: str, account: str) -> int:
+        """The place of the customer's deck, NO_DECK or UNKNOWN."""
+        charged = self.sold(tenant, account)[0]
+        return charged.plan[0][2] if charged.deck == PLANNED else charged.deck
+
+    def buy_place(self, tenant: str, carrier: str) -> int:
+        """The place of the carrier's deck, NO_DECK or UNKNOWN."""
+        charged = self.bought(tenant, carrier)
+        return charged.plan[0][2] if charged.deck == PLANNED else charged.deck
+
+    def _find_sold(self, tenant: str, name: str) -> tuple[Charged, ...]:
+        account: Account | None = self.find("accounts", tenant, name)
+        if account is None:
+            return (Charged(0, name, "", self.default_sell if self.self_register else UNKNOWN),)
+        above = resellers(tenant, party_of(account), self.find)
+        chain: tuple[Account | Party, ...] = (account, *above)
+        return tuple(self._charged(level, tenant, row) for level, row in enumerate(chain))
+
+    def _find_bought(self, tenant: str, name: str) -> Charged:
+        carrier: Carrier | None = self.find("carriers", tenant, name) if name else None
+        if carrier is None:
+            return Charged(0, name, "", NO_DECK if not name else self.default_buy if self.self_register else UNKNOWN)
+        return self._charged(0, tenant, carrier)
+
+    def _charged(self, level: int, tenant: str, row: Account | Carrier | Party) -> Charged:
+        agreement = agreement_of(row, self.find)
+        party = party_of(row)
+        if agreement is None or not agreement.plan:
+            return Charged(level, party, row.agreement, NO_DECK)
+        plan = self._plan(tenant, agreement)
+        if len(agreement.plan) == 1 and agreement.plan[0].from_at_ms is None and agreement.plan[0].until_at_ms is None:
+            return Charged(level, party, agreement.name, plan[0][2])
+        return Charged(level, party, agreement.name, PLANNED, plan)
+
+    def _plan(self, tenant: str, agreement: Agreement) -> tuple[tuple[int, int, int], ...]:
+        spans = []
+        for span in agreement.plan:
+            place = self.place_of(tenant, span.deck)
+            if place is None:
+                raise ConfigError(f"config {self.version}: agreement {path(tenant, agreement.name)} names deck {span.deck!r}, which it has not")
+            spans.append((*limits(span), place))
+        return tuple(sorted(spans))
+
+    def _find_plan(self, tenant: str, trunk: str) -> DialPlan:
+        known = self.trunks.get((tenant, trunk), ANY_TRUNK)
+        found: DialPlan = self.find("dial_plans", tenant, known.dial_plan) or ANY_PLAN
+        return found
+
+
+def compile_parts(version: int, parts: Mapping[Slot, Any], decks: Mapping[tuple[str, str], Deck]) -> Terms:
+    """The look-ups of a version. `parts`: compiled (`compile_part`) and shared with other versions; `decks`: by (tenant, name)."""
+    buckets: dict[str, dict[str, list[Part]]] = {kind: {} for kind in ROWS}
+    for slot, part in parts.items():
+        if slot.kind in ROWS:
+            buckets[slot.kind].setdefault(slot.tenant, [EMPTY] * BUCKETS)[slot.bucket] = part
+
+    def rows(kind: str, field: str = "rows") -> Rows[Any]:
+        found = {
+            tenant: tuple(getattr(part, field) for part in own)
+            for tenant, own in buckets[kind].items()
+            if field == "rows" or any(getattr(part, field) for part in own)
+        }
+        return Rows(found)
+
+    capped = ("account", "accounts"), ("carrier", "carriers"), ("trunk", "trunks"), ("trunk_group", "trunk_groups"), ("range", "ranges")
+    names = sorted(decks)
+    protected = {slot.tenant: part for slot, part in parts.items() if slot.kind == "protected"}
+    every = protected.get("", ProtectedNames())
+    return Terms(
+        version=version,
+        decks=tuple(decks[name] for name in names),
+        deck_places={name: place for place, name in enumerate(names)},
+        rows={kind: rows(kind) for kind in ROWS},
+        caps={"destination": rows("accounts", "destination_caps"), **{one: rows(kind, "caps") for one, kind in capped}},
+        unpriced_caps=rows("accounts", "unpriced_caps"),
+        first_seen=rows("accounts", "first_seen"),
+        policies={slot.tenant: part for slot, part in parts.items() if slot.kind == "policy"},
+        protected_names={tenant: _protected(every, own) for tenant, own in {"": ProtectedNames(), **protected}.items()},
+    )
+
+
+@lru_cache(maxsize=256)  # versions with the same lists share them
+def _protected(every: ProtectedNames, own: ProtectedNames) -> Protected:
+    return Protected(
+        numbers=tuple(sorted({*every.numbers, *own.numbers})),
+        accounts=frozenset({*every.accounts, *own.accounts}),
+        trunks=frozenset({*every.trunks, *own.trunks}),
+    )
+
+
+def compile_contracts(config: Config, decks: Mapping[str, Deck]) -> Terms:
+    """Check a version that is given as values, and make its look-ups. `decks`: by the keys of `config.decks`.
 
     >>> from core.config import Account
-    >>> compile_contracts(Config(version=3, accounts=(Account(tenant="t", name="a"),)), {}).sell_place("t", "a")
-    -1
+    >>> compile_contracts(Config(version=3, accounts=(Account(tenant="t", name="a"),)), {}).sold("t", "a")
+    (Charged(level=0, party='a', agreement='', deck=-1, plan=()),)
     """
-    if wrong := faults(config):
+    parts = {slot: compile_part(slot.kind, content) for slot, content in split(config).items()}
+    terms = compile_parts(config.version, parts, {split_path(name): deck for name, deck in decks.items()})
+    wrong = [*faults(rows_of(config), terms.find)]
+    for tenant, policy in terms.policies.items():
+        wrong += [f"{path(tenant, 'policy')}.{fault}" for fault in policy_faults(policy)]
+    places = []
+    for field in ("default_sell_deck", "default_buy_deck"):
+        name = getattr(config, field)
+        place = terms.place_of("", name) if name else NO_DECK
+        if place is None:
+            wrong.append(f"{field}: no deck {name!r}")
+        places.append(NO_DECK if place is None else place)
+    if wrong:
         raise ConfigError(f"config {config.version}: {'; '.join(wrong)}")
-    names = sorted(decks)
-    place = {name: i for i, name in enumerate(names)}
-    plans = {plan.name: plan for plan in config.dial_plans}
+    return replace(terms, self_register=config.self_register, default_sell=places[0], default_buy=places[1])
 
-    def deck_of(kind: str, owner: str, name: str) -> int:
-        if not name:
-            return NO_DECK
-        if name not in place:
-            raise ConfigError(f"config {config.version}: {kind} {owner} names deck {name!r}, which this version has not")
-        return place[name]
 
-    for trunk in config.trunks:
-        if trunk.dial_plan not in plans:
-            raise ConfigError(f"config {config.version}: trunk {trunk.name} names dial plan {trunk.dial_plan!r}, which this version has not")
-    return Contracts(
-        version=config.version,
-        decks=tuple(decks[name] for name in names),
-        shelf=shelve(tuple(decks[name] for name in names)),
-        sell={(a.tenant, a.name): deck_of("account", a.name, a.sell_deck) for a in config.accounts},
-        buy={(c.tenant, c.name): deck_of("carrier", c.name, c.buy_deck) for c in config.carriers},
-        accounts={(a.tenant, a.name): a for a in config.accounts},
-        trunks={(t.tenant, t.name): t for t in config.trunks},
-        plans={(t.tenant, t.name): plans[t.dial_plan] for t in config.trunks},
-        plan=plans.get("e164") or next(iter(plans.values()), DialPlan()),
-        caps={
-            "destination": {(a.tenant, a.name): a.destination_caps for a in config.accounts if a.destination_caps != Caps()},
-            **{
-                kind: {(one.tenant, one.name): one.caps for one in owners if one.caps != Caps()}
-                for kind, owners in (
-                    ("account", config.accounts),
-                    ("trunk", config.trunks),
-                    ("carrier", config.carriers),
-                    ("trunk_group", config.trunk_groups),
-                    ("range", config.ranges),
-                )
-            },
-        },
-        unpriced_caps={(a.tenant, a.name): a.unpriced_caps for a in config.accounts if a.unpriced_caps != UnpricedCaps()},
-        first_seen=frozenset((a.tenant, a.name) for a in config.accounts if a.first_seen_destination),
-        policy=config.policy,
-        protected=Protected(
-            numbers=config.protected_numbers, accounts=frozenset(config.protected_accounts), trunks=frozenset(config.protected_trunks)
-        ),
-        self_register=config.self_register,
-        default_sell=deck_of("the default", "sell side", config.default_sell_deck),
-        default_buy=deck_of("the default", "buy side", config.default_buy_deck),
-    )
+def faults(rows: Iterable[tuple[str, Any]], find: Find) -> Iterator[str]:
+    """What `core.config.faults_of` finds in rows, each with its place."""
+    for kind, row in rows:
+        for field, words in faults_of(kind, row, find):
+            yield f"{kind} {path(row.tenant, row.name)}: {field}: {words}"

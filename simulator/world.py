@@ -144,7 +144,7 @@ def world(
             trunks.append(Trunk(tenant=tenant, name=one.trunk, account=name, dial_plan=one.dial_plan.name, sources=one.ips))
         routes[tenant] = []
         for carrier, prefix in (("alpha", ""), ("bravo", "00"), ("charlie", "9911#")):
-            carriers.append(Carrier(tenant=tenant, name=carrier, counterparty=carrier, buy_deck=f"buy-{carrier}"))
+            carriers.append(Carrier(tenant=tenant, name=carrier, buy_deck=f"buy-{carrier}"))
             trunks.append(Trunk(tenant=tenant, name=f"out-{carrier}", carrier=carrier))
             routes[tenant].append((carrier, f"tg-{carrier}", f"out-{carrier}", prefix))
     decks = {name: deck_csv(name) for name in OFFERS}
@@ -152,7 +152,7 @@ def world(
     config = Config(
         version=version,
         accounts=tuple(
-            Account(tenant=one.tenant, name=one.name, counterparty=one.name, sell_deck=_sell_deck(one.habit)) for one in everyone
+            Account(tenant=one.tenant, name=one.name, sell_deck=_sell_deck(one.habit)) for one in everyone
         ),
         carriers=tuple(carriers),
         trunks=tuple(trunks),

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from core.clock import wall_clock_ms
 from ringfence import options
 from ringfence.options import Home, Who, Why
 
 if TYPE_CHECKING:
-    from ringfence.publishing import Checked
+    from books import Connection
+    from services.publishing import Checked
 
 EPILOG = """
 **Examples**
@@ -62,9 +62,10 @@ def show(
     Without --out the decks are named by the versions that the books have; with it their price lists are written beside the file.
     """
     from books import configs
-    from ringfence import by_hand, publishing
+    from services import publishing
+    from services.installation import books as installed_books
 
-    with by_hand.books(options.settings_of(home)) as conn:
+    with installed_books(options.settings_of(home).installation) as conn:
         newest = configs.latest(conn)
         if list_:
             for one in configs.every(conn):
@@ -86,17 +87,16 @@ def show(
 def check(file: File, home: Home = None) -> None:
     """Check a file, and show what it would change. Every fault is listed with its place; nothing is written."""
     from books import configs
-    from ringfence import by_hand, publishing
+    from services import publishing
+    from services.installation import books as installed_books
 
     settings = options.settings_of(home)
-    if not by_hand.has_books(settings):
-        _checked(file, lambda _: None)
+    if not settings.installation.has_books:
+        _checked(file)
         typer.echo(f"{file} is right. There are no books in {settings.root} to compare it with.")
         return
-    with by_hand.books(settings) as conn:
-        from books import decks
-
-        checked = _checked(file, lambda version_id: decks.find(conn, version_id))
+    with installed_books(settings.installation) as conn:
+        checked = _checked(file, conn)
         changes = publishing.would_change(conn, checked)
         number = configs.latest(conn)
     for change in changes:
@@ -108,25 +108,23 @@ def check(file: File, home: Home = None) -> None:
 
 @app.command(epilog=EPILOG)
 def publish(file: File, why: Why, who: Who = "", home: Home = None) -> None:
-    """Put a file in force as the next version. Whatever the file leaves out is removed.
+    """Put a file in force as the next version. It is the whole of the tenants that it names: what it leaves out is removed.
 
     Everything is read and compiled before anything is written, and all is written in one transaction. The same again changes nothing.
     """
-    from books import configs, decks, lists, migrate
-    from ringfence import by_hand, first_start, private, publishing
+    from books import configs, lists, migrate
+    from services import first_start, publishing
+    from services.installation import books as installed_books
 
-    settings, now_ms = options.settings_of(home), time.time_ns() // 1_000_000
+    settings, now_ms = options.settings_of(home), wall_clock_ms()
     if not why.strip():
         raise typer.BadParameter("say --why: it goes into the audit")
-    if not by_hand.has_books(settings):
-        _checked(file, lambda _: None)  # a home is made only for a file that is right
-        try:
-            first_start.lay(settings)
-        except private.NotPrivate as refused:
-            options.give_up(f"{refused}.")
+    if not settings.installation.has_books:
+        _checked(file)  # a home is made only for a file that is right
+        first_start.lay(settings.installation)
         migrate(settings.books_dsn)
-    with by_hand.books(settings) as conn:
-        checked = _checked(file, lambda version_id: decks.find(conn, version_id))
+    with installed_books(settings.installation) as conn:
+        checked = _checked(file, conn)
         if configs.latest(conn) == 0:
             lists.seed_emergency(conn, settings.countries.split(","), now_ms)
         done = publishing.publish(conn, checked, options.login(who), why, now_ms)
@@ -143,15 +141,19 @@ def publish(file: File, why: Why, who: Who = "", home: Home = None) -> None:
 MOST_FAULTS = 20
 
 
-def _checked(file: Path, stored: Callable[[str], bytes | None]) -> Checked:
-    from ringfence import config_file, publishing
+def _checked(file: Path, conn: Connection | None = None) -> Checked:
+    from books import configs, decks
+    from ringfence import files
+    from services import config_file, publishing
 
     try:
-        return publishing.check(file, stored)
+        if conn is None:
+            return publishing.check(file, files.read, lambda _: None)
+        trunks = configs.load(conn, configs.latest(conn)).trunks
+        return publishing.check(file, files.read, lambda deck_id: decks.find(conn, deck_id), trunks)
     except config_file.Wrong as wrong:
         more = len(wrong.faults) - MOST_FAULTS
-        told = [*wrong.faults[:MOST_FAULTS], *([f"... and {more} more"] if more > 0 else [])]
+        lines = [*wrong.faults[:MOST_FAULTS], *([f"... and {more} more"] if more > 0 else [])]
         options.give_up(
-            f"{file} is not right, and nothing was written (rows are counted from 0):\n"
-            + "\n".join(f"  {fault}" for fault in told)
+            f"{file} is not right, and nothing was written (rows are counted from 0):\n" + "\n".join(f"  {fault}" for fault in lines)
         )

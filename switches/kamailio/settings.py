@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
+
 from core.config import Config
 from core.numbers import DialPlan
 from core.safety import Protected
@@ -83,25 +85,33 @@ def sources_of(config: Config) -> tuple[Source, ...]:
     """The trunks of a config version that are known by source address.
 
     >>> from core.config import Trunk
-    >>> config = Config(version=1, trunks=(Trunk(tenant="t1", name="in", account="acme", sources=("192.0.2.7",)),))
+    >>> config = Config(trunks=(Trunk(tenant="t1", name="in", account="acme", sources=("192.0.2.7",)),))
     >>> sources_of(config)[0].account
     'acme'
     """
+    plans = {(plan.tenant, plan.name) for plan in config.dial_plans}
     return tuple(
         Source(
-            network, trunk.tenant, trunk.account, trunk.name, trunk.dial_plan, trunk.max_call_s,
+            network, trunk.tenant, trunk.account, trunk.name,
+            plan_name(trunk.tenant if (trunk.tenant, trunk.dial_plan) in plans else "", trunk.dial_plan), trunk.max_call_s,
             caller_ranges=trunk.caller_ranges, accept_unreadable=trunk.accept_unreadable,
         )
         for trunk in config.trunks
         if not trunk.carrier or trunk.account
         for network in trunk.sources
-    )
+    )  # fmt: skip
 
 
 def dial_plans_of(config: Config) -> tuple[DialPlan, ...]:
-    """The dial plans of a config version.
+    """The dial plans of a config version under the names that they have at a switch; `e164` is always there.
 
-    >>> dial_plans_of(Config(version=1))[0].name
-    'e164'
+    >>> [plan.name for plan in dial_plans_of(Config(dial_plans=(DialPlan("at", tenant="t1"),)))]
+    ['e164', 'at@t1']
     """
-    return config.dial_plans
+    own = {plan_name(plan.tenant, plan.name): plan for plan in config.dial_plans}
+    return tuple(msgspec.structs.replace(plan, name=name) for name, plan in ({"e164": DialPlan()} | own).items())
+
+
+def plan_name(tenant: str, name: str) -> str:
+    """The name of a dial plan at a switch that carries several tenants."""
+    return f"{name}@{tenant}" if tenant else name

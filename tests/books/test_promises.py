@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import msgspec
 import phonenumbers
 import pytest
 import sqlalchemy as sa
@@ -20,13 +21,15 @@ from books import (
     orders,
     progress,
     switches,
+    tables,
     tenants,
     writing,
 )
 from books.emergency import CRISIS_LINES, EU, countries, emergency_numbers, lifelines
-from core.config import Account, Caps, Carrier, Config, Trunk
+from core.config import Account, Config
 from core.facts import Facts
 from core.orders import Finding, Key
+from core.parts import BUCKETS
 
 NOW = 1_795_000_000_000
 
@@ -41,47 +44,49 @@ def conn(books_dsn):
 
 
 def test_a_config_version_is_numbered_and_never_changes(conn):
-    deck = decks.add(conn, "retail", b"prefix,rate\n43,0.01\n", "EUR", "ann", NOW)
-    first = Config(version=99, accounts=(Account(tenant="t1", name="acme", sell_deck="retail"),), decks={"retail": deck})
+    deck = decks.add(conn, b"prefix,rate\n43,0.01\n", "EUR", "ann", NOW)
+    first = Config(accounts=(Account(tenant="t1", name="acme", sell_deck="retail"),), decks={"t1/retail": deck})
     assert configs.latest(conn) == 0
     assert configs.publish(conn, first, "ann", "first prices", NOW) == 1
-    assert configs.publish(conn, Config(version=1), "ann", "none", NOW + 1) == 2
-    assert configs.load(conn, 1).accounts == first.accounts and configs.load(conn, 1).version == 1
+    assert configs.publish(conn, Config(), "ann", "none", NOW + 1) == 2
+    assert configs.load(conn, 1) == msgspec.structs.replace(first, version=1)
     with pytest.raises(KeyError):
         configs.load(conn, 3)
 
 
+def test_a_part_that_two_versions_have_is_stored_once(conn):
+    accounts = tuple(Account(tenant="t1", name=f"account-{n}") for n in range(2_000))
+    configs.publish(conn, Config(accounts=accounts), "ann", "first", NOW)
+    changed = (*accounts[:-1], msgspec.structs.replace(accounts[-1], first_seen_destination=True))
+    configs.publish(conn, Config(accounts=changed), "ann", "one account", NOW + 1)
+    one, other = (set(configs.parts(conn, version).values()) for version in (1, 2))
+    assert len(one) == len(other) == BUCKETS and len(other - one) == 1
+    assert conn.execute(sa.select(sa.func.count()).select_from(tables.config_parts)).scalar() == BUCKETS + 1
+
+
 def test_a_config_that_names_an_unknown_deck_is_refused(conn):
     with pytest.raises(ValueError, match="do not have"):
-        configs.publish(conn, Config(version=0, decks={"retail": "0" * 64}), "ann", "typo", NOW)
+        configs.publish(conn, Config(decks={"t1/retail": "0" * 64}), "ann", "typo", NOW)
 
 
-def test_a_deck_is_kept_as_it_came_and_the_same_again_is_the_same(conn):
-    csv = b"\xef\xbb\xbfprefix;rate\r\n43;0,01\r\n"
-    one = decks.add(conn, "retail", csv, "EUR", "ann", NOW)
-    assert decks.add(conn, "retail", csv, "EUR", "bob", NOW + 1) == one
-    assert decks.content(conn, one) == ("retail", "EUR", csv)
-    assert decks.add(conn, "wholesale", csv, "EUR", "ann", NOW) != one
+def test_the_same_price_list_is_the_same_version_whatever_it_is_called(conn):
+    csv = b"prefix,rate\n43,0.01\n"
+    one = decks.add(conn, csv, "EUR", "ann", NOW)
+    assert decks.add(conn, csv, "EUR", "bob", NOW + 1) == one
+    assert decks.content(conn, one) == ("EUR", csv)
+    assert decks.add(conn, csv, "USD", "ann", NOW) != one
 
 
-def test_the_draft_is_what_the_tables_say(conn):
-    account = Account(tenant="t1", name="acme", counterparty="ACME", caps=Caps(concurrent_calls=5), first_seen_destination=True)
-    carrier = Carrier(tenant="t1", name="acme-out", counterparty="ACME")
-    trunk = Trunk(tenant="t1", name="in-1", account="acme", sources=("192.0.2.0/24",))
-    tenants.put_account(conn, account, NOW)
-    tenants.put_carrier(conn, carrier, NOW)
-    tenants.put_trunk(conn, trunk, NOW)
-    draft = configs.draft(conn)
-    assert (draft.accounts, draft.carriers, draft.trunks) == ((account,), (carrier,), (trunk,))
-
-
-def test_a_token_stands_for_a_tenant_until_it_is_revoked(conn):
-    credentials.add(conn, "t1", "k1", "a-long-enough-token", ["127.0.0.0/8"], NOW)
+def test_a_token_stands_for_its_tenants_until_it_is_revoked(conn):
+    credentials.add(conn, ["t2", "t1"], "k1", "a-long-enough-token", ["127.0.0.0/8"], NOW)
     found = credentials.find(conn, "a-long-enough-token")
-    assert found and (found.tenant, found.switch) == ("t1", "k1")
+    assert found and (found.tenants, found.switch) == (("t1", "t2"), "k1")
     assert found.allows("127.0.0.1") and not found.allows("192.0.2.1")
     assert credentials.find(conn, "another-token-here") is None
-    assert credentials.revoke(conn, "a-long-enough-token", NOW + 1)
+    token_id = credentials.id_of("a-long-enough-token")
+    assert credentials.revoke(conn, token_id, NOW + 1) and not credentials.revoke(conn, token_id, NOW + 2)
+    with pytest.raises(ValueError, match="at least one tenant"):
+        credentials.add(conn, [], "k1", "a-long-enough-token", [], NOW)
     assert credentials.find(conn, "a-long-enough-token") is None
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from core.config import Account, Caps, Config, Trunk
-from core.decode import Message
+from core.message import Message
 from core.policy import Policy
 from core.record import TICK_KEY, Record, Tick, journal_key
 from detectors import burst
@@ -169,7 +169,7 @@ def test_a_first_call_to_a_country_is_said_once():
 
 
 def test_a_policy_that_would_stop_the_flow_is_refused_with_its_place():
-    with pytest.raises(ConfigError, match="half_life_s: 0 is not more than 0"):
+    with pytest.raises(ConfigError, match="half_life_s: must be > 0"):
         contracts(policy=Policy(half_life_s=0))
 
 

@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from core.config import Account, Config, Trunk, UnpricedCaps
-from core.decode import Message
 from core.facts import UNPRICED
+from core.message import Message
 from core.policy import Policy
 from core.record import TICK_KEY, Record, Tick, journal_key
 from flows.repartition import merge, spread
@@ -218,9 +218,8 @@ def test_no_cut_and_no_restart_changes_a_word(seed):
 @pytest.mark.parametrize(
     ("account", "policy", "place"),
     [
-        ({"unpriced_caps": UnpricedCaps(calls_hour=-1)}, {}, "account t1/acme: unpriced_caps.calls_hour: -1 is not 0 or more"),
-        ({}, {"unpriced_floor": -1.0}, "policy.unpriced_floor: -1.0 is not 0 or more"),
-        ({}, {"unpriced_risk": float("nan")}, "policy.unpriced_risk: nan is not 0 or more"),
+        ({}, {"unpriced_floor": -1.0}, "policy.unpriced_floor: must be >= 0"),
+        ({}, {"unpriced_risk": float("nan")}, "policy.unpriced_risk: must be >= 0"),
         ({}, {"unpriced_blocks": "sometimes"}, "policy.unpriced_blocks: 'sometimes' is none of ask, automatic, never"),
     ],
 )

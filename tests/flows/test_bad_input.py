@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from core import schemas
 from core.config import Account, Carrier, Config, Trunk
-from core.decode import MAX_BYTES, Message
+from core.decode import MAX_BYTES
+from core.message import Message
 from core.policy import Policy
 from core.record import TICK_KEY, Tick, journal_key
 from flows.snapshot import freeze, pack, unpack
@@ -81,7 +82,7 @@ GOOD = json.dumps(stop()).encode()
         (stop(at_ms=0, end_ms=0), "reject", "1970-01-01"),
         (stop(at_ms=4_102_444_800_000), "reject", "2100-01-01"),
         (stop(user_agent="x" * 1_000_000), "reject", f"more than the {MAX_BYTES} of a record"),
-        (stop(tenant="t2"), "reject", "the body says tenant 't2', the credential is 't1''s"),
+        (stop(tenant="t2"), "reject", "the body says tenant 't2', its key 't1'"),
         (stop(b_raw="1" * 5000), "reject", "$.b_raw"),
         (stop(attempt_no=2**40), "reject", "$.attempt_no"),
         # what is a record whose money cannot be told
@@ -259,7 +260,8 @@ ABSURD = "9000000000"
 )
 def test_absurd_durations_and_amounts_do_not_stop_the_flow(records):
     given = [record | {"account": "rated-elsewhere", "currency": "EUR", "carrier": ""} for record in records]
-    contracts = compile_contracts(Config(version=1, accounts=(Account(tenant="t1", name="rated-elsewhere"),), trunks=CONFIG.trunks), {})
+    accounts = tuple(Account(tenant="t1", name=name) for name in ("rated-elsewhere", "acme"))
+    contracts = compile_contracts(Config(version=1, accounts=accounts, trunks=CONFIG.trunks), {})
     state = State(b"s" * 16)
     for cut in (given[:3], given[3:]):
         values = [Message(0, 10 * n, NOW_MS + 100, journal_key("t1", "rated-elsewhere", ""), json.dumps(v).encode()) for n, v in enumerate(cut)]

@@ -9,10 +9,10 @@ import msgspec
 import pytest
 
 from core.config import Account, Config, Trunk
-from core.decode import Message
+from core.message import Message
 from core.record import TICK_KEY, Record, Tick, journal_key
 from flows.step import State, judge
-from rating.contracts import Contracts, compile_contracts
+from rating.contracts import Terms, compile_contracts
 from rating.decks import read_deck
 
 AWAY_FROM_MS = 1_795_000_000_000
@@ -23,7 +23,7 @@ KEY = journal_key("t1", "acme", "in")
 
 
 @pytest.fixture(scope="module")
-def contracts() -> Contracts:
+def contracts() -> Terms:
     config = Config(
         version=1, accounts=(Account(tenant="t1", name="acme", sell_deck="basic"),), trunks=(Trunk(tenant="t1", name="in"),),
         decks={"basic": "x"},
@@ -61,7 +61,7 @@ def drained(complete_to_ms: int) -> Iterator[Message]:
         offset += 1
 
 
-def judged(contracts: Contracts, complete_to_ms: int) -> tuple[int, int]:
+def judged(contracts: Terms, complete_to_ms: int) -> tuple[int, int]:
     """(orders, nanos sold)."""
     state, orders, sold = State(b"s" * 16), 0, 0
     for message in drained(complete_to_ms):
@@ -71,10 +71,10 @@ def judged(contracts: Contracts, complete_to_ms: int) -> tuple[int, int]:
     return orders, sold
 
 
-def test_a_spool_that_drains_blocks_nobody_for_calls_that_had_ended(contracts: Contracts) -> None:
+def test_a_spool_that_drains_blocks_nobody_for_calls_that_had_ended(contracts: Terms) -> None:
     assert judged(contracts, complete_to_ms=AWAY_FROM_MS) == (0, CALLS * 100_000_000)
 
 
-def test_and_without_the_word_of_the_shipper_it_would(contracts: Contracts) -> None:
+def test_and_without_the_word_of_the_shipper_it_would(contracts: Terms) -> None:
     orders, sold = judged(contracts, complete_to_ms=BACK_MS)
     assert orders > 0 and sold == CALLS * 100_000_000

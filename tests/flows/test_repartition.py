@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from core import topics
-from core.decode import Message
+from core.message import Message
 from core.partition import partition_for
 from core.record import TICK_KEY, Tick
 from flows import judge as flow

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from core.config import Config
-from core.decode import Message
+from core.message import Message
 from core.record import TICK_KEY, Tick, journal_key
 from flows.snapshot import freeze, pack, unpack
 from flows.step import Outcome, State, judge

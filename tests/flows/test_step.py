@@ -12,10 +12,10 @@ import polars as pl
 import pytest
 
 from core import schemas
-from core.decode import Message
+from core.message import Message
 from flows.snapshot import freeze, pack, unpack
 from flows.step import Outcome, State, judge
-from rating.contracts import Contracts, compile_contracts
+from rating.contracts import Terms, compile_contracts
 from rating.decks import read_deck
 from simulator.day import day
 from simulator.log import messages
@@ -25,7 +25,7 @@ SECRET = b"s" * 16
 
 
 @cache
-def contracts_of_world(seed: int) -> dict[int, Contracts]:
+def contracts_of_world(seed: int) -> dict[int, Terms]:
     place = world(seed)
     decks = {name: read_deck(content, name, place.currency) for name, content in place.decks.items()}
     stricter = msgspec.structs.replace(place.config.policy, b_range_floor=20.0)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from core.decode import Message
+from core.message import Message
 from core.record import TICK_KEY
 from core.topics import CALLS, FINDINGS, JUDGED
 from flows import judge, store
@@ -15,7 +15,7 @@ from flows.batches import from_value
 from flows.judge import Copied, Standing, Written
 from flows.store import Stored
 from journal import Entry, Journal, create_topics, open_journal
-from rating.contracts import Contracts, compile_contracts
+from rating.contracts import Terms, compile_contracts
 from rating.decks import read_deck
 from simulator.day import day
 from simulator.log import messages
@@ -30,7 +30,7 @@ def traffic() -> list[Message]:
     return list(messages(records, "demo", partitions=PARTITIONS))
 
 
-def contracts(version: int) -> Contracts:
+def contracts(version: int) -> Terms:
     place = world(SEED)
     decks = {name: read_deck(content, name, place.currency) for name, content in place.decks.items()}
     return compile_contracts(msgspec.structs.replace(place.config, version=version), decks)

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from core.config import Account, Caps, Carrier, Config, Range, TrunkGroup
-from core.decode import Message
+from core.message import Message
 from core.partition import partition_for
 from core.policy import Policy
 from core.record import TICK_KEY, Record, Tick, journal_key
@@ -21,7 +21,7 @@ from flows.repartition import partitions_of_judge
 from flows.step import State, judge
 from flows.sums import EPOCH, TICK
 from flows.watch import PATIENCE_MS, Kept, watch
-from rating.contracts import Contracts, compile_contracts
+from rating.contracts import Terms, compile_contracts
 from rating.decks import read_deck
 
 PARTITIONS = 4
@@ -35,7 +35,7 @@ COLUMNS = b"prefix,destination,price_per_min,connect_fee,attempt_fee,first_s,nex
 DECK = read_deck(COLUMNS + b"8821,premium,1.20,0,0,60,60,,\n", "basic", "EUR")
 
 
-def contracts(money_hour: int = 20) -> Contracts:
+def contracts(money_hour: int = 20) -> Terms:
     """Everyone may spend what he likes; all together at most 20 EUR an hour in a range, over a group, or over a carrier."""
     caps = Caps(money_hour_nanos=money_hour * 10**9)
     config = Config(
@@ -89,7 +89,7 @@ def traffic(seed: int, calls: int = 800) -> list[Message]:
     return out
 
 
-def sums_of(log: Iterable[Message], judges: int, rng: random.Random, agreed: Contracts) -> list[Message]:
+def sums_of(log: Iterable[Message], judges: int, rng: random.Random, agreed: Terms) -> list[Message]:
     """What so many judges write to `sums`, each in batches of its own size; a value may hold a few rows only."""
     offsets, out = [0] * PARTITIONS, list[Message]()
     for number in range(1, judges + 1):
@@ -120,7 +120,7 @@ def shuffled(messages: list[Message], rng: random.Random) -> list[list[Message]]
     return batches
 
 
-def watched(batches: list[list[Message]], agreed: Contracts, crashes: random.Random | None = None):
+def watched(batches: list[list[Message]], agreed: Terms, crashes: random.Random | None = None):
     """All that watch says. With `crashes` it dies now and then, and reads on from its last snapshot."""
     state, said, kept, read = flow.State(PARTITIONS), [], flow.freeze(flow.State(PARTITIONS)), []
     for batch in batches:

@@ -22,17 +22,17 @@ from core.decode import decode_tick
 from core.record import TICK_KEY, Record
 from core.topics import CALLS
 from journal import open_journal
-from ringfence import first_start, publishing
 from ringfence.cli import app
-from ringfence.config_file import Wrong
-from ringfence.reading import warehouse
-from ringfence.secrets import load_or_make
+from ringfence.ops.secrets import load_or_make
 from ringfence.settings import Settings
+from services import files, first_start, publishing
+from services.config_file import Wrong
+from services.reading import warehouse
 from switches.post import PostError, connect, post_records
 from warehouse import WarehouseError
 
 MINE = """
-tenants: [acme-tel]
+tenant: acme-tel
 decks:
   basic: {file: decks/basic.csv, currency: EUR}
 accounts:
@@ -88,7 +88,7 @@ def test_a_file_becomes_the_version_in_force_with_money_in_nanos_and_digits_as_w
     assert "+ account acme-tel/bakery" in said and "Version 1 is in force" in said
     config = kept(home, 1)
     assert config.accounts[0].caps.money_hour_nanos == 120_500_000_000 and config.accounts[0].first_seen_destination
-    assert config.trunks[0].max_call_s == 7200 and config.policy.half_life_s == 600.0
+    assert config.trunks[0].max_call_s == 7200 and config.policies["acme-tel"].half_life_s == 600.0
     plan = config.dial_plans[0]
     assert (plan.international_prefix, plan.trunk_prefix, plan.emergency) == ("00", "0", ("112", "122"))
     assert "112" in config.protected_numbers, "a first publishing protects the emergency lines"
@@ -96,7 +96,7 @@ def test_a_file_becomes_the_version_in_force_with_money_in_nanos_and_digits_as_w
     with reading(engine) as conn:
         (entry,) = audit.last(conn, verb="published a config version")
         assert (entry.who, entry.why, entry.subject) == ("ops", "contract 2217", "1")
-        assert [t.name for t in tenants.trunks(conn)] == ["bakery-pbx", "out"]
+    assert [trunk.name for trunk in config.trunks] == ["bakery-pbx", "out"]
     engine.dispose()
 
 
@@ -121,9 +121,9 @@ def test_what_is_shown_can_be_published(mine: Path, home: Path, tmp_path: Path):
 def test_a_deck_is_stored_once_and_a_new_price_list_is_a_new_version_of_it(mine: Path, home: Path):
     ask(home, "config", "publish", str(mine), "--why", "first")
     mine.write_text(MINE.replace("10m", "20m"))
-    assert "~ policy: half_life" in ask(home, "config", "publish", str(mine), "--why", "slower")
+    assert "~ policy acme-tel: half_life" in ask(home, "config", "publish", str(mine), "--why", "slower")
     (mine.parent / "decks" / "basic.csv").write_text(DECK.format(price="0.07"))
-    assert "~ deck basic: another price list" in ask(home, "config", "publish", str(mine), "--why", "dearer")
+    assert "~ deck acme-tel/basic: another price list" in ask(home, "config", "publish", str(mine), "--why", "dearer")
     engine = open_books(f"{home}/books.db")
     with reading(engine) as conn:
         assert conn.execute(sa.select(sa.func.count()).select_from(tables.deck_versions)).scalar() == 2
@@ -137,10 +137,7 @@ def test_who_is_gone_is_said(mine: Path, home: Path):
     mine.write_text(MINE.replace("  - {name: out, carrier: alpha}\n", "").replace("- {name: alpha}", "- {name: beta}"))
     said = ask(home, "config", "publish", str(mine), "--why", "alpha left")
     assert "- carrier acme-tel/alpha" in said and "- trunk acme-tel/out" in said and "+ carrier acme-tel/beta" in said
-    engine = open_books(f"{home}/books.db")
-    with reading(engine) as conn:
-        assert [c.name for c in tenants.carriers(conn)] == ["beta"]
-    engine.dispose()
+    assert [carrier.name for carrier in kept(home, 2).carriers] == ["beta"]
 
 
 @pytest.mark.parametrize(
@@ -149,8 +146,8 @@ def test_who_is_gone_is_said(mine: Path, home: Path):
         ("sell_deck: basic", "sell_deck: x", "accounts[0].sell_deck: no deck 'x'"),
         ("sell_deck: basic", "sel_deck: basic", "accounts[0].sel_deck: there is no such key; sell_deck?"),
         ("120.50", "a lot", "accounts[0].caps.money_hour: 'a lot' is not a decimal amount"),
-        ("120.50", "-1", "accounts[0].caps.money_hour: must not be negative"),
-        ("calls_hour: 20", "calls_hour: -3", "accounts[0].unpriced_caps.calls_hour: must not be negative"),
+        ("120.50", "-1", "accounts[0].caps.money_hour: must be >= 0"),
+        ("calls_hour: 20", "calls_hour: -3", "accounts[0].unpriced_caps.calls_hour: must be >= 0"),
         ("minutes_hour: 60", "minutes_hour: 1h", "accounts[0].unpriced_caps.minutes_hour: '1h' is not a whole number"),
         ("minutes_hour: 60", "minutes_our: 60", "accounts[0].unpriced_caps.minutes_our: there is no such key; minutes_hour?"),
         ("unpriced_blocks: automatic", "unpriced_blocks: no", "policy.unpriced_blocks: 'no' is none of ask, automatic, never"),
@@ -162,19 +159,19 @@ def test_who_is_gone_is_said(mine: Path, home: Path):
         ("carrier: alpha}", "carrier: omega}", "trunks[1].carrier: no carrier 'omega'"),
         ("dial_plan: at", "dial_plan: de", "trunks[0].dial_plan: no dial plan 'de'"),
         ("[198.51.100.7]", "[198.51.100.7/24]", "trunks[0].sources[0]: 198.51.100.7/24 has host bits set"),
-        ("carrier: alpha}", "sources: [198.51.100.7]}", "198.51.100.7 is trunk bakery-pbx's already"),
-        ("- {name: alpha}", "- {name: alpha}\n  - {name: alpha}", "carriers[1].name: there is carrier 'alpha' already"),
+        ("carrier: alpha}", "sources: [198.51.100.7]}", "trunks[1].sources: 198.51.100.7 is trunk bakery-pbx's already"),
+        ("- {name: alpha}", "- {name: alpha}\n  - {name: alpha}", "carriers[1].name: 'alpha' is in the list already"),
         ("name: bakery\n", "name: bak|ery\n", "accounts[0].name: 'bak|ery' is not a name"),
-        ("country_code: 43", "country_code: AT", "dial_plans[0]: country code 'AT'"),
-        ("currency: EUR", "currency: euro", "decks.basic: currency 'euro' is not a code"),
+        ("country_code: 43", "country_code: AT", "dial_plans[0].country_code: country code 'AT'"),
+        ("currency: EUR", "currency: euro", "decks.basic.currency: 'euro' is not a code"),
         ("basic.csv", "none.csv", "none.csv: No such file or directory"),
-        ("half_life: 10m", "half_life: 0s", "policy.half_life: must be more than nothing"),
+        ("half_life: 10m", "half_life: 0s", "policy.half_life: must be > 0"),
         ("half_life: 10m", "half_life: 10m, half_life: 5m", "the key half_life comes twice"),
-        ("account_floor: 60", "account_floor: nan", "policy.account_floor: must not be negative"),
-        ("half_life: 10m", "units: {IDR: 0}", "policy.units.IDR: must be more than nothing"),
+        ("account_floor: 60", "account_floor: nan", "policy.account_floor: 'nan' is not a number"),
+        ("half_life: 10m", "units: {IDR: 0}", "policy.units.IDR: must be > 0"),
         ("max_call: 2h", "hung_ends: never", "trunks[0].hung_ends: 'never' is none of"),
-        ("tenants: [acme-tel]", "tenants: []", "tenants: name at least one"),
-        ("tenants: [acme-tel]", "tenants: [a, b]", "accounts[0].tenant: is missing"),
+        ("tenant: acme-tel", "tenant: ''", "tenant: '' is no tenant's name"),
+        ("tenant: acme-tel", "", "tenant: is missing"),
     ],
 )
 def test_a_fault_is_told_with_its_place_and_nothing_is_written(mine: Path, home: Path, was: str, wrong: str, told: str):
@@ -221,7 +218,7 @@ def test_a_token_is_shown_once_and_can_be_ended(mine: Path, home: Path):
     engine = open_books(f"{home}/books.db")
     with reading(engine) as conn:
         found = credentials.find(conn, token)
-    assert found is not None and found.tenant == "acme-tel" and found.allows("192.0.2.9") and not found.allows("127.0.0.1")
+    assert found is not None and found.tenants == ("acme-tel",) and found.allows("192.0.2.9") and not found.allows("127.0.0.1")
     listed = ask(home, "credential", "list")
     assert token not in listed and "from 192.0.2.0/24" in listed
     ask(home, "credential", "revoke", listed.split()[0], "--why", "given away")
@@ -232,22 +229,21 @@ def test_a_token_is_shown_once_and_can_be_ended(mine: Path, home: Path):
     assert "There is no live credential" in ask(home, "credential", "revoke", listed.split()[0], "--why", "again", exit_code=1)
 
 
-def test_the_installations_own_token_stays_its_own_tenants(home: Path):
-    """A second tenant does not take over what the switch on this machine posts with."""
+def test_the_switch_of_this_machine_posts_for_every_tenant(home: Path):
     from books import credentials, writing
 
     settings = Settings(home=home, tenant="t1", countries="AT")
     secrets = load_or_make(settings.state_dir)
-    first_start.lay(settings)
-    first_start.open_and_publish(settings, first_start.starter("t1"), 1)
+    first_start.lay(settings.installation)
+    first_start.open_and_publish(settings.installation, first_start.starter("t1"), 1)
     engine = open_books(settings.books_dsn)
     with writing(engine) as conn:
         tenants.add(conn, "zz", 2)
-    first_start.connect_switch(settings, secrets, "k1", "kamailio", "http://127.0.0.1:1/RPC", None, 3)
+    first_start.connect_switch(settings.installation, secrets, "k1", "kamailio", "http://127.0.0.1:1/RPC", None, 3)
     with reading(engine) as conn:
         found = credentials.find(conn, secrets.collector_token)
     engine.dispose()
-    assert found is not None and found.tenant == "t1"
+    assert found is not None and found.tenants == ("t1", "zz")
 
 
 # --- what runs takes it ---
@@ -282,7 +278,7 @@ def test_the_next_call_after_a_publishing_is_priced_by_the_new_deck(mine: Path, 
 
         def rows() -> list[tuple[str, int, str, int]]:
             try:
-                with warehouse(settings) as asked:
+                with warehouse(settings.installation) as asked:
                     sql = "SELECT call_id, config_version, b_number, sell_nanos FROM rated_latest ORDER BY call_id"
                     return [tuple(row) for row in asked.query(sql).result_rows]
             except (WarehouseError, typer.Exit):  # not there yet
@@ -324,31 +320,31 @@ def test_a_deck_that_is_written_otherwise_is_kept_in_our_own_spelling(tmp_path: 
     (tmp_path / "d.csv").write_bytes("prefix;destination;price_per_min;effective_from\n43;Österreich;0,06;01.01.2026\n".encode("cp1252"))
     written = '{decimal: ",", date_format: "%d.%m.%Y", encoding: cp1252}'
     file = tmp_path / "config.yaml"
-    file.write_text(f"tenants: [t1]\ndecks:\n  d: {{file: d.csv, currency: EUR, written: {written}}}\n")
-    checked = publishing.check(file, lambda version: None)
-    assert checked.csv["d"].decode().splitlines()[1] == "43,Österreich,0.06,0,0,1,1,2026-01-01T00:00:00+00:00,"
-    file.write_text("tenants: [t1]\ndecks:\n  d: {file: d.csv, currency: EUR}\n")
+    file.write_text(f"tenant: t1\ndecks:\n  d: {{file: d.csv, currency: EUR, written: {written}}}\n")
+    checked = publishing.check(file, files.read, lambda deck_id: None)
+    assert checked.decks["t1", "d"].csv.decode().splitlines()[1] == "43,Österreich,0.06,0,0,1,1,2026-01-01T00:00:00+00:00,"
+    file.write_text("tenant: t1\ndecks:\n  d: {file: d.csv, currency: EUR}\n")
     with pytest.raises(Wrong, match=r"decks\.d \(d\.csv\): byte 51 \(0xD6, line 2\) is not UTF-8"):
-        publishing.check(file, lambda version: None)
+        publishing.check(file, files.read, lambda deck_id: None)
 
 
 ALL_AT_ONCE = {
-    "tenants: [t1]\npolicy: {order_ttl: 30d, account_floor: -1, half_life: 0s, units: {IDR: 0}, unpriced_per_min: lots}": [
+    "tenant: t1\npolicy: {order_ttl: 30d, account_floor: -1, half_life: 0s, units: {IDR: 0}, unpriced_per_min: lots}": [
         "policy.order_ttl: must be at most 7d",
-        "policy.account_floor: must not be negative",
-        "policy.half_life: must be more than nothing",
-        "policy.units.IDR: must be more than nothing",
+        "policy.account_floor: must be >= 0",
+        "policy.half_life: must be > 0",
+        "policy.units.IDR: must be > 0",
         "policy.unpriced_per_min: 'lots' is not a number",
     ],
-    "tenants: [t1]\naccounts: [{name: a, caps: {money_hour: '1,500', money_day: -5, concurrent_calls: 1.5}}, {name: 'b|', nome: x}]": [
+    "tenant: t1\naccounts: [{name: a, caps: {money_hour: '1,500', money_day: -5, concurrent_calls: 1.5}}, {name: 'b|', nome: x}]": [
         "accounts[0].caps.money_hour: '1,500' is not a decimal amount",
-        "accounts[0].caps.money_day: must not be negative",
+        "accounts[0].caps.money_day: must be >= 0",
         "accounts[0].caps.concurrent_calls: '1.5' is not a whole number",
         "accounts[1].name: 'b|' is not a name",
         "accounts[1].nome: there is no such key; name?",
     ],
     (
-        "tenants: [t1]\n"
+        "tenant: t1\n"
         "trunks: [{name: t, dial_plan: no, max_call: 7200, sources: [[], 10.0.0.300, 10.0.0.1/8], "
         "caller_ranges: [0664, '+43', [], '', 43 1, 4312345678901234]}]"
     ): [
@@ -364,9 +360,8 @@ ALL_AT_ONCE = {
         "trunks[0].caller_ranges[2]: must be a text",
         "trunks[0].caller_ranges[3]: must be a text",
     ],
-    "tenants: [t1, t1]\naccounts: [{name: a}, {name: a, sell_deck: x, tenant: t1}, {caps: []}]\nranges: [{b_range: '0882'}, {}]": [
-        "tenants[1]: 't1' is in the list already",
-        "accounts[1].name: there is account 'a' already",
+    "tenant: t1\naccounts: [{name: a}, {name: a, sell_deck: x}, {caps: []}]\nranges: [{b_range: '0882'}, {}]": [
+        "accounts[1].name: 'a' is in the list already",
         "accounts[1].sell_deck: no deck 'x'",
         "accounts[2].name: is missing",
         "accounts[2].caps: must be a mapping of keys to values",
@@ -374,33 +369,29 @@ ALL_AT_ONCE = {
         "ranges[1].b_range: is missing",
     ],
     (
-        "tenants: [t1]\n"
+        "tenant: t1\n"
         "decks: {r: {file: basic.csv, currency: euro}, s: {file: none.csv, currency: EUR}, t: {file: basic.csv}, "
         "u: 7}\n"
-        "default_sell_deck: v\n"
-        "self_register: maybe"
     ): [
-        "decks.r: currency 'euro' is not a code",
+        "decks.r.currency: 'euro' is not a code",
         "decks.s.file:",
         "decks.t.currency: is missing",
         "decks.u: must be a mapping",
-        "default_sell_deck: no deck 'v'",
-        "self_register: 'maybe' is neither yes nor no",
     ],
     (
-        "tenants: [t1]\n"
+        "tenant: t1\n"
         "dial_plans: [{name: at, country_code: AT, short_max: -1, emergency: [1 1 2, 112, abc], trunk_prefix: x}]\n"
         "policy: {episode: -1s}"
     ): [
-        "dial_plans[0]: country code 'AT'",
-        "dial_plans[0].short_max: must not be negative",
-        "dial_plans[0]: emergency number '1 1 2'",
-        "dial_plans[0]: emergency number 'abc'",
-        "dial_plans[0]: trunk prefix 'x'",
+        "dial_plans[0].country_code: country code 'AT'",
+        "dial_plans[0].short_max: must be >= 0",
+        "dial_plans[0].emergency[0]: emergency number '1 1 2'",
+        "dial_plans[0].emergency[2]: emergency number 'abc'",
+        "dial_plans[0].trunk_prefix: trunk prefix 'x'",
         "policy.episode: '-1s' is not a length of time",
     ],
     (
-        "tenants: [t1]\n"
+        "tenant: t1\n"
         "carriers: [{name: c, buy_deck: no, caps: {calls_per_second: 3, money_day: lots}}]\n"
         "trunk_groups: [{name: g, caps: {calls_per_second: 1}}]"
     ): [
@@ -409,7 +400,7 @@ ALL_AT_ONCE = {
         "carriers[0].caps.money_day: 'lots' is not a decimal amount",
         "trunk_groups[0].caps.calls_per_second: counts how calls come in",
     ],
-    "tenants: [t1]\naccounts: [{name: []}]\ntrunks: [{name: t, account: acme, carrier: omega}]": [
+    "tenant: t1\naccounts: [{name: []}]\ntrunks: [{name: t, account: acme, carrier: omega}]": [
         "accounts[0].name: must be one value",
         "trunks[0].carrier: no carrier 'omega'",
     ],
@@ -421,7 +412,7 @@ def test_faults_of_form_and_of_content_are_told_together_each_once(tmp_path: Pat
     (tmp_path / "config.yaml").write_text(text)
     (tmp_path / "basic.csv").write_text("prefix,price_per_min\n43,0.025\n")
     with pytest.raises(Wrong) as wrong:
-        publishing.check(tmp_path / "config.yaml", lambda _: None)
+        publishing.check(tmp_path / "config.yaml", files.read, lambda _: None)
     told = wrong.value.faults
     for words in ALL_AT_ONCE[text]:
         assert sum(fault.startswith(words) for fault in told) == 1, (words, told)

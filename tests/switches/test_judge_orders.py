@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 
 from books import lists, writing
 from core.config import Account, Carrier, Config, Trunk
-from core.decode import Message
+from core.decide import Limits
+from core.message import Message
 from core.orders import BlockOrder
 from core.policy import Policy
 from core.record import TICK_KEY, Record, Tick, journal_key
 from flows.step import State, judge
 from rating.contracts import compile_contracts
 from rating.decks import read_deck
-from switches.limits import Limits
 
 HOSPITAL = "43150501234"
 ACCOUNTS = ["acme", "other", "hospital", ""]

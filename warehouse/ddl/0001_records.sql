@@ -1,4 +1,4 @@
--- A row an offset of the topic `calls` (ticks have none), with what became of it.
+-- One row per offset of the topic `calls` (ticks have none), with what became of it.
 --
 -- Times are Int64 milliseconds, exactly as they came: a clock that says 1970 or 2^53 must stay readable as what it said, and frames
 -- go in without a conversion. The readable twins (learned_at, at, ...) are ALIAS columns: no bytes, no work at insert. Pick them by
@@ -68,6 +68,7 @@ CREATE TABLE IF NOT EXISTS records
     `imei` String CODEC(ZSTD(1)),
     `imsi` String CODEC(ZSTD(1)),
     `cell` LowCardinality(String),
+    `buy_currency` LowCardinality(String),
     `a_number` String CODEC(ZSTD(1)),
     `a_kind` LowCardinality(String),
     `b_number` String CODEC(ZSTD(1)),

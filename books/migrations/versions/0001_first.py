@@ -42,6 +42,7 @@ def upgrade() -> None:
         sa.Column("learned_ms", sa.BigInteger(), nullable=False),
         sa.Column("opened_ms", sa.BigInteger(), nullable=False),
         sa.Column("updated_ms", sa.BigInteger(), nullable=False),
+        sa.Column("facts", sa.Text(), server_default="", nullable=False),
         sa.PrimaryKeyConstraint("finding_id", name=op.f("pk_alerts")),
     )
     op.create_index("ix_alerts_tenant", "alerts", ["tenant", "last_ms"], unique=False)
@@ -90,9 +91,15 @@ def upgrade() -> None:
     op.create_index("ix_block_orders_received", "block_orders", ["tenant", "received_at_ms"], unique=False)
     op.create_index("ix_block_orders_status", "block_orders", ["status", "expires_at_ms"], unique=False)
     op.create_table(
+        "config_parts",
+        sa.Column("hash", sa.Text(), nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("hash", name=op.f("pk_config_parts")),
+    )
+    op.create_table(
         "config_versions",
         sa.Column("version", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
-        sa.Column("content", sa.Text(), nullable=False),
+        sa.Column("parts", sa.Text(), nullable=False),
         sa.Column("who", sa.Text(), nullable=False),
         sa.Column("why", sa.Text(), nullable=False),
         sa.Column("at_ms", sa.BigInteger(), nullable=False),
@@ -107,14 +114,12 @@ def upgrade() -> None:
     op.create_table(
         "deck_versions",
         sa.Column("id", sa.Text(), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
         sa.Column("currency", sa.Text(), nullable=False),
         sa.Column("content", sa.LargeBinary(), nullable=False),
         sa.Column("who", sa.Text(), nullable=False),
         sa.Column("at_ms", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_deck_versions")),
     )
-    op.create_index("ix_deck_versions_name", "deck_versions", ["name", "at_ms"], unique=False)
     op.create_table(
         "deliveries",
         sa.Column("switch", sa.Text(), nullable=False),
@@ -135,13 +140,6 @@ def upgrade() -> None:
     )
     op.create_index("ix_deliveries_due", "deliveries", ["switch", "due", "changed_ms"], unique=False)
     op.create_index("ix_deliveries_expiry", "deliveries", ["switch", "expires_at_ms"], unique=False)
-    op.create_table(
-        "dial_plans",
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("content", sa.Text(), nullable=False),
-        sa.Column("at_ms", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("name", name=op.f("pk_dial_plans")),
-    )
     op.create_table(
         "holds",
         sa.Column("switch", sa.Text(), nullable=False),
@@ -221,45 +219,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", name=op.f("pk_tenants")),
     )
     op.create_table(
-        "accounts",
-        sa.Column("tenant", sa.Text(), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("counterparty", sa.Text(), server_default="", nullable=False),
-        sa.Column("sell_deck", sa.Text(), server_default="", nullable=False),
-        sa.Column("caps", sa.Text(), server_default="{}", nullable=False),
-        sa.Column("destination_caps", sa.Text(), server_default="{}", nullable=False),
-        sa.Column("first_seen_destination", sa.Boolean(), server_default=sa.false(), nullable=False),
-        sa.Column("at_ms", sa.BigInteger(), nullable=False),
-        sa.ForeignKeyConstraint(["tenant"], ["tenants.name"], name=op.f("fk_accounts_tenant")),
-        sa.PrimaryKeyConstraint("tenant", "name", name=op.f("pk_accounts")),
-    )
-    op.create_table(
-        "carriers",
-        sa.Column("tenant", sa.Text(), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("counterparty", sa.Text(), server_default="", nullable=False),
-        sa.Column("buy_deck", sa.Text(), server_default="", nullable=False),
-        sa.Column("at_ms", sa.BigInteger(), nullable=False),
-        sa.ForeignKeyConstraint(["tenant"], ["tenants.name"], name=op.f("fk_carriers_tenant")),
-        sa.PrimaryKeyConstraint("tenant", "name", name=op.f("pk_carriers")),
-    )
-    op.create_table(
-        "counterparties",
-        sa.Column("tenant", sa.Text(), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("at_ms", sa.BigInteger(), nullable=False),
-        sa.ForeignKeyConstraint(["tenant"], ["tenants.name"], name=op.f("fk_counterparties_tenant")),
-        sa.PrimaryKeyConstraint("tenant", "name", name=op.f("pk_counterparties")),
-    )
-    op.create_table(
         "credentials",
         sa.Column("token_sha256", sa.Text(), nullable=False),
-        sa.Column("tenant", sa.Text(), nullable=False),
+        sa.Column("tenants", sa.Text(), nullable=False),
         sa.Column("switch", sa.Text(), nullable=False),
         sa.Column("sources", sa.Text(), nullable=False),
         sa.Column("at_ms", sa.BigInteger(), nullable=False),
         sa.Column("revoked_at_ms", sa.BigInteger(), nullable=True),
-        sa.ForeignKeyConstraint(["tenant"], ["tenants.name"], name=op.f("fk_credentials_tenant")),
         sa.PrimaryKeyConstraint("token_sha256", name=op.f("pk_credentials")),
     )
     op.create_table(
@@ -270,21 +236,6 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["switch"], ["switches.name"], name=op.f("fk_switch_tenants_switch")),
         sa.ForeignKeyConstraint(["tenant"], ["tenants.name"], name=op.f("fk_switch_tenants_tenant")),
         sa.PrimaryKeyConstraint("switch", "tenant", name=op.f("pk_switch_tenants")),
-    )
-    op.create_table(
-        "trunks",
-        sa.Column("tenant", sa.Text(), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("account", sa.Text(), server_default="", nullable=False),
-        sa.Column("carrier", sa.Text(), server_default="", nullable=False),
-        sa.Column("dial_plan", sa.Text(), server_default="e164", nullable=False),
-        sa.Column("sources", sa.Text(), server_default="[]", nullable=False),
-        sa.Column("caps", sa.Text(), server_default="{}", nullable=False),
-        sa.Column("max_call_s", sa.Integer(), nullable=False),
-        sa.Column("hung_ends", sa.Text(), nullable=False),
-        sa.Column("at_ms", sa.BigInteger(), nullable=False),
-        sa.ForeignKeyConstraint(["tenant"], ["tenants.name"], name=op.f("fk_trunks_tenant")),
-        sa.PrimaryKeyConstraint("tenant", "name", name=op.f("pk_trunks")),
     )
     for statement in APPEND_ONLY.get(op.get_context().dialect.name, []):
         op.execute(statement)

@@ -1,0 +1,406 @@
+"""Config versions: from a checked file, or a few changed rows, to a version in the books, and back from a version to a file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from books import Connection, configs, decks, lists, switches, tenants
+from books.decks import DeckVersion
+from core.config import ROWS, Config, Trunk, faults_of, path
+from core.parts import Slot, bucket_of, decode_part, encode_part, hash_of, join, rows_of, slot_of, split
+from core.policy import Policy
+from rating.decks import DeckError, DeckFormat, read_deck, to_csv
+from services.config_file import Contents, DeckEntry, Wrong, read, render, row_faults, shared_sources, shown
+
+WORDS = {
+    "parties": "party",
+    "agreements": "agreement",
+    "accounts": "account",
+    "carriers": "carrier",
+    "trunks": "trunk",
+    "trunk_groups": "trunk group",
+    "ranges": "range",
+    "dial_plans": "dial plan",
+}
+AT_A_SWITCH = ("trunks", "dial_plans")
+"""Kinds that are in a switch's own tables."""
+
+NAMES = {"account": "accounts", "carrier": "carriers", "dial_plan": "dial_plans", "party": "parties", "parent": "parties",
+         "agreement": "agreements", "sell_deck": "decks", "buy_deck": "decks", "deck": "decks"}  # fmt: skip
+"""Field -> the kind of what it names."""
+
+FindDeck = Callable[[str], DeckVersion | None]
+"""The deck version of an id, if the books have it."""
+ReadFile = Callable[[Path, int], bytes]
+"""A regular file, whole; more than so many bytes are an `OSError`."""
+CONFIG_BYTES = 64 << 20
+"""A hundred thousand accounts are 10 MB."""
+DECK_BYTES = 256 << 20
+"""A million prefixes are 30 MB."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A file that may be published: the whole of the tenants that it names."""
+
+    config: Config  # without its decks
+    decks: Mapping[tuple[str, str], DeckVersion]  # by tenant and name
+    tenants: tuple[str, ...]
+
+    def parts(self) -> dict[Slot, Any]:
+        """Its parts, as they will be in the books."""
+        ids = {path(*key): decks.version_id(deck.csv, deck.currency) for key, deck in self.decks.items()}
+        return split(msgspec.structs.replace(self.config, decks=ids))
+
+
+@dataclass(frozen=True)
+class Published:
+    """`version` is in force. `changes`: how it differs from the one before; none = it is that one."""
+
+    version: int
+    changes: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    parts: int = 0  # written
+
+
+class Name(NamedTuple):
+    """A row of the config in force, by its name."""
+
+    kind: str  # a key of `core.config.ROWS`
+    tenant: str
+    name: str
+
+
+# --- checking ---
+
+
+def check(file: Path, read_file: ReadFile, find_deck: FindDeck, others: Iterable[Trunk] = ()) -> Checked:
+    """Reads a file and the price lists that it names; nothing is written. `Wrong` has every fault with its place.
+
+    `others`: trunks of tenants that the file does not name; an address is one trunk's alone, whoever's it is.
+    """
+    try:
+        text = read_file(file, CONFIG_BYTES).decode("utf-8-sig")
+    except OSError as error:
+        raise Wrong([f"the file cannot be read: {error.strerror}"]) from None
+    except UnicodeDecodeError as error:
+        raise Wrong([f"the file cannot be read: {error}"]) from None
+    contents, faults = read(text)
+    priced: dict[tuple[str, str], DeckVersion] = {}
+    for (tenant, name), entry in contents.decks.items():
+        place = f"{contents.tenants[tenant]}decks.{name}"
+        if any(one == place or one.startswith(f"{place}.") for one in contents.unread) or bool(entry.file) == bool(entry.version):
+            continue
+        try:
+            priced[tenant, name] = _price_list(name, entry, file.parent, read_file, find_deck)
+        except DeckError as error:
+            words = str(error).removeprefix(f"deck {name}: ").removeprefix(f"deck {name}, ")
+            faults.append(f"{place} ({entry.file or entry.version}): {words}")
+        except OSError as error:
+            faults.append(f"{place}.file: {file.parent / entry.file}: {error.strerror}")
+        except ValueError as error:  # also a NUL in the name of a file
+            faults.append(f"{place}: {error}")
+    faults += _references(contents)
+    taken: dict[Any, str] = {}
+    for trunk in others:
+        if trunk.tenant not in contents.tenants:
+            list(shared_sources(trunk, taken))
+    for at, trunk in enumerate(contents.config.trunks if taken else ()):
+        faults += [f"{contents.places['trunks', at]}.sources: {words}" for words in shared_sources(trunk, taken)]
+    if faults:
+        raise Wrong(faults)
+    return Checked(contents.config, priced, tuple(contents.tenants))
+
+
+def _price_list(name: str, entry: DeckEntry, beside: Path, read_file: ReadFile, find_deck: FindDeck) -> DeckVersion:
+    if entry.version:
+        found = find_deck(entry.version)
+        if found is None:
+            raise ValueError(f"the books have no deck version {entry.version}")
+        if found.currency != entry.currency:
+            raise ValueError(f"deck version {entry.version} is in {found.currency}, not in {entry.currency}")
+        return found
+    csv = read_file(beside / entry.file, DECK_BYTES)
+    deck = read_deck(csv, name, entry.currency, entry.written or DeckFormat())
+    return DeckVersion(entry.currency, to_csv(deck) if entry.written else csv)  # the books have decks in one spelling
+
+
+def _references(contents: Contents) -> list[str]:
+    """Names that lead nowhere. Where a name could not be read, it may be the one that is meant."""
+    config, unread = contents.config, contents.unread
+    known = {(kind, row.tenant, row.name): row for kind, row in rows_of(config)}
+    currencies = {key: deck.currency for key, deck in contents.decks.items()}
+    unsure = {found[1] for place in unread if (found := re.search(r"(?:^|\.)(\w+)(?:\[\d+\](?:\.name)?)?$", place))}
+
+    def find(kind: str, tenant: str, name: str) -> Any:
+        if kind == "decks":
+            return currencies.get((tenant, name))
+        return known.get((kind, tenant, name))
+
+    faults = []
+    positions = dict.fromkeys(ROWS, -1)
+    for kind, row in rows_of(config):
+        positions[kind] += 1
+        place = contents.places[kind, positions[kind]]
+        for name, words in faults_of(kind, row, find):
+            if f"{place}.{name}" not in unread and not (words.startswith("no ") and NAMES[name.rpartition(".")[2]] in unsure):
+                faults.append(f"{place}.{name}: {words}")
+    return faults
+
+
+# --- into the books ---
+
+
+def publish(conn: Connection, checked: Checked, who: str, why: str, now_ms: int) -> Published:
+    """Makes a file the whole of the tenants that it names, as the next version, unless it is that already. Other tenants stay."""
+    for deck in checked.decks.values():
+        decks.add(conn, deck.csv, deck.currency, who, now_ms)
+    known = tenants.every(conn)
+    for tenant in checked.tenants:
+        tenants.add(conn, tenant, now_ms)
+    done = _publish(conn, *_whole(conn, checked), who, why, now_ms)
+    notes = [
+        f"Tenant {tenant} is new: `ringfence credential add --tenant {tenant} --switch NAME` lets its switch post records."
+        for tenant in checked.tenants
+        if tenant not in known
+    ]
+    notes += [
+        f"Tenant {tenant} has nobody in it: what its switches post from now on is unrated."
+        for tenant in checked.tenants
+        if done.changes and tenant not in {row.tenant for _, row in rows_of(checked.config)}
+    ]
+    return Published(done.version, done.changes, [*notes, *done.notes] if done.changes else [], done.parts)
+
+
+def would_change(conn: Connection, checked: Checked) -> list[str]:
+    """How a file differs from what is in force."""
+    before, after, contents = _whole(conn, checked)
+    _with_lists(conn, after, contents)
+    return _differences(conn, before, after, contents)
+
+
+def change(conn: Connection, rows: Iterable[Any], removed: Iterable[Name], who: str, why: str, now_ms: int) -> Published:
+    """Puts and removes a few rows of the config in force, as the next version; `Wrong` has every fault.
+
+    Only the parts of these rows are read and written, so that one agreement among 100,000 accounts is published in the time of one; what
+    is removed is looked for in the whole of its tenant.
+    """
+    put, gone = list(rows), list(removed)
+    view = _View(conn)
+    faults = []
+    touched: dict[Slot, dict[str, Any]] = {}
+    for row in put:
+        kind = kind_of(row)
+        faults += [f"{kind} {path(row.tenant, row.name)}: {fault}" for fault in row_faults(row)]
+        touched.setdefault(slot_of(kind, row), {})[row.name] = row
+    for name in gone:
+        touched.setdefault(Slot(name.tenant, name.kind, bucket_of(name.name)), {})[name.name] = None
+        if view.find(*name) is None:
+            faults.append(f"{name.kind} {path(name.tenant, name.name)}: there is none")
+    for slot, named in touched.items():
+        view.rows(slot).update(named)
+    asked: list[Any] = put if not gone else view.every({name.tenant for name in gone})
+    if faults:  # a row that is wrong in itself is not asked where it leads
+        raise Wrong(faults)
+    for row in asked:
+        kind = kind_of(row)
+        faults += [f"{kind} {path(row.tenant, row.name)}: {name}: {words}" for name, words in faults_of(kind, row, view.find)]
+    faults += _sources(view, [row for row in put if isinstance(row, Trunk)])
+    for tenant in {slot.tenant for slot in touched} - set(tenants.every(conn)):
+        faults.append(f"there is no tenant {tenant!r}")
+    if faults:
+        raise Wrong(faults)
+    after, contents = dict(view.hashes), {}
+    for slot in touched:
+        left = [row for row in view.rows(slot).values() if row is not None]
+        after.pop(slot, None)
+        if left:
+            contents[slot] = encode_part(left)
+            after[slot] = hash_of(contents[slot])
+    return _publish(conn, view.hashes, after, contents, who, why, now_ms)
+
+
+class _View:
+    """The config in force with changes on top, read bucket by bucket as it is asked for."""
+
+    def __init__(self, conn: Connection) -> None:
+        self.conn = conn
+        self.hashes = configs.parts(conn, configs.latest(conn))
+        self._rows: dict[Slot, dict[str, Any]] = {}
+        self._decks: dict[str, dict[str, str]] = {}
+
+    def rows(self, slot: Slot) -> dict[str, Any]:
+        """The rows of a part by name."""
+        if slot not in self._rows:
+            self._read([slot])
+        return self._rows[slot]
+
+    def find(self, kind: str, tenant: str, name: str) -> Any:
+        """As `core.config.Find`."""
+        if kind == "decks":
+            return self._currencies(tenant).get(name)
+        return self.rows(Slot(tenant, kind, bucket_of(name))).get(name)
+
+    def every(self, of: set[str], kinds: Iterable[str] = ROWS) -> list[Any]:
+        """All rows of some tenants."""
+        wanted = {slot for slot in {*self.hashes, *self._rows} if slot.tenant in of and slot.kind in kinds}
+        self._read([slot for slot in wanted if slot not in self._rows])
+        return [row for slot in sorted(wanted) for row in self._rows[slot].values() if row is not None]
+
+    def _read(self, slots: list[Slot]) -> None:
+        found = configs.decoded(self.conn, {slot: self.hashes[slot] for slot in slots if slot in self.hashes})
+        self._rows |= {slot: {row.name: row for row in found.get(slot, ())} for slot in slots}
+
+    def _currencies(self, tenant: str) -> dict[str, str]:
+        if tenant not in self._decks:
+            slot = Slot(tenant, "decks")
+            named = configs.decoded(self.conn, {slot: self.hashes[slot]})[slot] if slot in self.hashes else {}
+            currencies = decks.currencies(self.conn, named.values())
+            self._decks[tenant] = {name: currencies[deck_id] for name, deck_id in named.items()}
+        return self._decks[tenant]
+
+
+def _sources(view: _View, trunks: list[Trunk]) -> list[str]:
+    if not any(trunk.sources for trunk in trunks):
+        return []
+    taken: dict[Any, str] = {}
+    put = {(trunk.tenant, trunk.name) for trunk in trunks}
+    for other in view.every({slot.tenant for slot in view.hashes}, ("trunks",)):
+        if (other.tenant, other.name) not in put:
+            list(shared_sources(other, taken))
+    return [f"trunks {path(row.tenant, row.name)}: sources: {words}" for row in trunks for words in shared_sources(row, taken)]
+
+
+def kind_of(row: Any) -> str:
+    """The kind of a row.
+
+    >>> kind_of(Trunk(tenant="t1", name="in"))
+    'trunks'
+    """
+    return next(kind for kind, struct in ROWS.items() if type(row) is struct)
+
+
+Hashes = dict[Slot, str]
+
+
+def _whole(conn: Connection, checked: Checked) -> tuple[Hashes, Hashes, dict[Slot, bytes]]:
+    """The parts in force, those that a file makes of them, and the contents of what is new."""
+    before = configs.parts(conn, configs.latest(conn))
+    contents = {slot: encode_part(content) for slot, content in checked.parts().items()}
+    hashes = {slot: hash_of(data) for slot, data in contents.items()}
+    after = {slot: part for slot, part in before.items() if slot.tenant not in checked.tenants or slot.kind == "protected"}
+    return before, after | hashes, {slot: data for slot, data in contents.items() if before.get(slot) != hashes[slot]}
+
+
+def _with_lists(conn: Connection, after: Hashes, contents: dict[Slot, bytes]) -> None:
+    """The protected lists as they stand now."""
+    for slot in [slot for slot in after if slot.kind == "protected"]:
+        del after[slot]
+    protected = lists.protected(conn)
+    config = Config(
+        protected_numbers=protected.numbers,
+        protected_accounts=tuple(protected.accounts),
+        protected_trunks=tuple(protected.trunks),
+    )
+    for slot, content in split(config).items():
+        contents[slot] = encode_part(content)
+        after[slot] = hash_of(contents[slot])
+
+
+def _publish(
+    conn: Connection, before: Hashes, after: Hashes, contents: dict[Slot, bytes], who: str, why: str, now_ms: int
+) -> Published:
+    _with_lists(conn, after, contents)
+    changes = _differences(conn, before, after, contents)
+    if not changes:
+        return Published(configs.latest(conn))
+    new = {slot: contents[slot] for slot in contents if before.get(slot) != after[slot]}
+    number = configs.add(conn, after, new, who, why, now_ms)
+    notes = []
+    at_a_switch = any(before.get(slot) != after.get(slot) for slot in before.keys() | after.keys() if slot.kind in AT_A_SWITCH)
+    if at_a_switch and "kamailio" in {switch.kind for switch in switches.every(conn)}:
+        notes.append(
+            "Trunk sources or dial plans have changed. A Kamailio that `ringfence up` runs takes them within seconds; one that "
+            "runs from settings of its own has them in that file: write it again and restart that switch."
+        )
+    return Published(number, changes, notes, len(new))
+
+
+# --- what is different ---
+
+
+def _differences(conn: Connection, before: Hashes, after: Hashes, contents: dict[Slot, bytes]) -> list[str]:
+    changed = [slot for slot in before.keys() | after.keys() if before.get(slot) != after.get(slot)]
+    old = configs.decoded(conn, {slot: before[slot] for slot in changed if slot in before})
+    new = {slot: decode_part(slot.kind, contents[slot]) for slot in changed if slot in after}
+    return differences(join(0, old), join(0, new))
+
+
+def differences(old: Config, new: Config) -> list[str]:
+    """How one config differs from another, one line each: + is new, - is gone, ~ is another.
+
+    >>> from core.config import Account
+    >>> acme, blue = Account(tenant="t1", name="acme"), Account(tenant="t1", name="blue", sell_deck="basic")
+    >>> differences(Config(accounts=(acme,)), Config(accounts=(blue,)))
+    ['+ account t1/blue', '- account t1/acme']
+    """
+    found = []
+    for kind, word in WORDS.items():
+        rows = ({path(row.tenant, row.name): row for row in getattr(config, kind)} for config in (old, new))
+        found += _compared(word, *rows)
+    found += [f"+ deck {name}" for name in new.decks if name not in old.decks]
+    found += [f"- deck {name}" for name in old.decks if name not in new.decks]
+    found += [f"~ deck {name}: another price list" for name in new.decks if old.decks.get(name, new.decks[name]) != new.decks[name]]
+    for tenant in sorted(old.policies.keys() | new.policies.keys()):
+        was, now = (config.policies.get(tenant, Policy()) for config in (old, new))
+        found += _compared("policy", {tenant: was}, {tenant: now})
+    for name in ("protected_numbers", "protected_accounts", "protected_trunks"):
+        listed, lists_now = set(getattr(old, name)), set(getattr(new, name))
+        if listed != lists_now:
+            counts = f"{len(lists_now - listed)} new, {len(listed - lists_now)} gone"
+            found.append(f"~ {name.replace('_', ' ')}: the list as it stands now ({counts})")
+    return found
+
+
+def _compared(word: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    found = [f"+ {word} {name}" for name in new if name not in old]
+    found += [f"- {word} {name}" for name in old if name not in new]
+    for name, row in new.items():
+        if name in old and old[name] != row:
+            fields = [one for one in row.__struct_fields__ if getattr(old[name], one) != getattr(row, one)]
+            found.append(f"~ {word} {name}: " + ", ".join(map(shown, fields)))
+    return found
+
+
+# --- out of the books ---
+
+
+def as_file(conn: Connection, version: int, out: Path | None = None) -> str:
+    """A version as a file. With `out`: the file and its decks are written there; else decks are named by the versions in the books."""
+    config = configs.load(conn, version)
+    owners = {row.tenant for _, row in rows_of(config)} | config.policies.keys()
+    entries: dict[tuple[str, str], DeckEntry] = {}
+    written: dict[str, bytes] = {}
+    keys = {name: tuple(name.split("/", 1)) for name in config.decks}
+    names = sorted(owners | {tenant for tenant, _ in keys.values()}) or tenants.every(conn)
+    for key, deck_id in config.decks.items():
+        tenant, name = keys[key]
+        deck = decks.content(conn, deck_id)
+        if out is None:
+            entries[tenant, name] = DeckEntry(currency=deck.currency, version=deck_id)
+        else:
+            file = f"decks/{name}.csv" if len(names) == 1 else f"decks/{key}.csv"
+            written[file] = deck.csv
+            entries[tenant, name] = DeckEntry(currency=deck.currency, file=file)
+    text = render(config, entries, names)
+    if out is not None:
+        for file, content in {**written, "config.yaml": text.encode()}.items():
+            (out / file).parent.mkdir(parents=True, exist_ok=True)
+            (out / file).write_bytes(content)
+    return text
