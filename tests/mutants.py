@@ -25,16 +25,17 @@ import sys
 import tempfile
 import time
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from queue import SimpleQueue
 
 ROOT = Path(__file__).parents[1]
-EQUIVALENT = Path(__file__).with_name("mutants.toml")
-ROOMS = ("core", "rating", "detectors", "switches/decide.py", "switches/deliver.py")
+EQUIVALENT = "tests/mutants.toml"
+ROOMS = ("core", "rating", "detectors", "assurance", "switches/deliver.py")
 """Folders and files with rules; the tests of a room are its doctests and `tests/ROOM`."""
 DATA = frozenset({"core/numbering_data.py", "core/schemas.py", "core/topics.py"})
 """Tables: a fault in them is not a rule's."""
@@ -60,6 +61,10 @@ class Fault:
     becomes: bytes
     was_line: str  # stripped
     becomes_line: str
+
+    def place(self) -> tuple[str, str, str]:
+        """What names it in `mutants.toml`, wherever in its file the line stands."""
+        return self.file, self.was_line, self.becomes_line
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}\n    - {self.was_line}\n    + {self.becomes_line}"
@@ -113,7 +118,7 @@ def _edits(node: ast.AST, source: bytes, starts: list[int]) -> Iterator[tuple[in
             for operand, operator, right in zip([left, *rights], operators, rights, strict=False):
                 yield from between(operand, operator, right)
         case ast.BoolOp(op=operator, values=values):
-            for left, right in zip(values, values[1:], strict=False):
+            for left, right in pairwise(values):
                 yield from between(left, operator, right)
         case ast.BinOp(left=left, op=operator, right=right):
             if not any(isinstance(side, ast.Constant | ast.JoinedStr) and not _is_number(side) for side in (left, right)):
@@ -146,37 +151,36 @@ def room_of(file: str) -> str:
 
 
 @cache
-def _imported(path: Path) -> frozenset[str]:
+def _imported(tree: Path, file: str) -> frozenset[str]:
     """Files of this repository that a file imports by itself."""
     names = set[str]()
-    for node in ast.walk(ast.parse(path.read_bytes())):
+    for node in ast.walk(ast.parse((tree / file).read_bytes())):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
     files = (name.replace(".", "/") + ending for name in names for ending in (".py", "/__init__.py"))
-    return frozenset(file for file in files if (ROOT / file).is_file())
+    return frozenset(file for file in files if (tree / file).is_file())
 
 
 @cache
-def reaches(file: str) -> frozenset[str]:
+def reaches(tree: Path, file: str) -> frozenset[str]:
     """What a file imports, and what that imports, and so on; itself too."""
     found, left = {file}, [file]
     while left:
-        for other in _imported(ROOT / left.pop()) - found:
+        for other in _imported(tree, left.pop()) - found:
             found.add(other)
             left.append(other)
     return frozenset(found)
 
 
 @cache
-def tests_of(file: str) -> tuple[str, ...]:
+def tests_of(tree: Path, file: str) -> tuple[str, ...]:
     """The doctests and test files of the room that reach a file; those that are named after it come first."""
-    room, name = room_of(file), Path(file).stem
-    files = [path.relative_to(ROOT).as_posix() for path in (*ROOT.glob(f"{room}/*.py"), *ROOT.glob(f"tests/{room}/test_*.py"))]
-    own = [file, f"tests/{room}/test_{name}.py"]
-    others = sorted((other for other in files if other not in own and file in reaches(other)), key=lambda other: (len(reaches(other)), other))
-    return tuple(other for other in [*own, *others] if (ROOT / other).is_file())
+    room, own = file.partition("/")[0], [file, f"tests/{file.partition('/')[0]}/test_{Path(file).stem}.py"]
+    files = [path.relative_to(tree).as_posix() for path in (*tree.glob(f"{room}/*.py"), *tree.glob(f"tests/{room}/test_*.py"))]
+    others = sorted((len(reaches(tree, other)), other) for other in files if other not in own and file in reaches(tree, other))
+    return tuple(other for other in [*own, *(other for _, other in others)] if (tree / other).is_file())
 
 
 # --- running them ---
@@ -184,17 +188,24 @@ def tests_of(file: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Outcome:
-    fault: Fault | None
+    fault: Fault
     code: int  # pytest's: 0 nobody noticed, 1 a test failed, 2 it could not be collected; -1 it did not end in time
     seconds: float
     words: str
 
 
-def run_tests(tree: Path, tests: tuple[str, ...], limit_s: float) -> tuple[int, float, str]:
-    """pytest's code (-1: cut off after `limit_s`), how long it took, and the end of what it printed."""
+LIMIT_S = 240.0
+"""A fault that makes the tests run for so long counts as noticed: somebody would see it."""
+SLOW_S = 5.0
+"""A test that takes longer is left out, but for faults in the file that it is named after."""
+DURATION = re.compile(r"^(\d+\.\d+)s (?:setup|call|teardown) +(\S+?)::(\S+)$", re.MULTILINE)
+
+
+def run_tests(tree: Path, tests: Sequence[str], limit_s: float, more: Sequence[str] = ()) -> tuple[int, float, str]:
+    """pytest's code (-1: cut off after `limit_s`), how long it took, and what it printed."""
     environment = {**os.environ, "PYTHONPATH": str(tree), "POLARS_MAX_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
-    choice = ["-m", "not real and not kafka and not slow", "-x", "-q", "--no-header", "--tb=line", "-p", "no:cacheprovider", "--durations=0"]
-    command = [sys.executable, "-m", "pytest", *choice, "--hypothesis-seed=0", *tests]
+    choice = ["-m", "not real and not kafka and not slow", "-x", "-q", "--no-header", "--tb=line", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", *choice, "--hypothesis-seed=0", *more, *tests]
     began = time.monotonic()
     with subprocess.Popen(
         command, cwd=tree, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
@@ -205,7 +216,16 @@ def run_tests(tree: Path, tests: tuple[str, ...], limit_s: float) -> tuple[int, 
         except subprocess.TimeoutExpired:
             os.killpg(child.pid, signal.SIGKILL)
             words, code = child.communicate()[0], -1
-    return code, time.monotonic() - began, words[-1500:]
+    return code, time.monotonic() - began, words
+
+
+def slow_tests(tree: Path, room: str) -> list[str]:
+    """All tests of a room without any fault: they must pass. Which of them are slow."""
+    files = [path.relative_to(tree).as_posix() for path in (*tree.glob(f"{room}/*.py"), *tree.glob(f"tests/{room}/test_*.py"))]
+    code, _, words = run_tests(tree, sorted(files), 1800, ["--durations=0"])
+    if code:
+        raise SystemExit(f"without any fault the tests of {room} do not pass (pytest's code {code}):\n{words[-3000:]}")
+    return [f"{file}::{test}" for took, file, test in DURATION.findall(words) if float(took) > SLOW_S]
 
 
 def copy_tree(target: Path) -> Path:
@@ -232,25 +252,23 @@ def seconds() -> Iterator[int]:
         yield at
 
 
-def tried(fault: Fault, trees: SimpleQueue[tuple[Path, Iterator[int]]], normal_s: dict[tuple[str, ...], float], give_up: float) -> Outcome | None:
-    """What the tests say of a fault; None = there was no time for it."""
+def tried(fault: Fault, trees: SimpleQueue[tuple[Path, Iterator[int]]], slow: Mapping[str, list[str]], give_up: float) -> Outcome | None:
+    """What the tests make of a fault; None = there was no time for it."""
     tree, clock = trees.get()
     try:
         if time.monotonic() > give_up:
             return None
-        tests, source = tests_of(fault.file), (tree / fault.file).read_bytes()
-        if tests not in normal_s:
-            code, normal_s[tests], words = run_tests(tree, tests, 600)
-            if code:
-                raise SystemExit(f"without any fault the tests of {fault.file} do not pass (pytest's code {code}):\n{words}")
+        tests, source = tests_of(tree, fault.file), (tree / fault.file).read_bytes()
+        own = f"/test_{Path(fault.file).stem}.py::"
+        left_out = [f"--deselect={test}" for test in slow[fault.file.partition("/")[0]] if own not in test]
         put(tree, fault.file, source[: fault.start] + fault.becomes + source[fault.end :], clock)
         try:
-            code, took_s, words = run_tests(tree, tests, 30 + 4 * normal_s[tests])
+            code, took_s, words = run_tests(tree, tests, LIMIT_S, left_out)
         finally:
             put(tree, fault.file, source, clock)
         if code not in (-1, 0, 1, 2):
-            raise SystemExit(f"pytest ended with {code} for {fault}:\n{words}")
-        return Outcome(fault, code, took_s, words)
+            raise SystemExit(f"pytest ended with {code} for {fault}:\n{words[-3000:]}")
+        return Outcome(fault, code, took_s, words[-1500:])
     finally:
         trees.put((tree, clock))
 
@@ -258,22 +276,23 @@ def tried(fault: Fault, trees: SimpleQueue[tuple[Path, Iterator[int]]], normal_s
 # --- the sample ---
 
 
-def equivalents() -> set[tuple[str, str, str]]:
+def equivalents(tree: Path) -> set[tuple[str, str, str]]:
     """What is known to change nothing: (file, line, line that it becomes). Every entry must still be a fault that can be made."""
-    entries = tomllib.loads(EQUIVALENT.read_text())["equivalent"]
+    entries = tomllib.loads((tree / EQUIVALENT).read_text())["equivalent"]
     listed = {(entry["file"], entry["was"], entry["becomes"]) for entry in entries if entry["reason"].strip()}
-    possible = set[tuple[str, str, str]]()
-    for file in {file for file, _, _ in listed}:
-        if (ROOT / file).is_file():
-            possible |= {(file, fault.was_line, fault.becomes_line) for fault in faults_of(file, (ROOT / file).read_bytes())}
+    possible = {fault.place() for file in {file for file, _, _ in listed} if (tree / file).is_file() for fault in faults_in(tree, file)}
     if gone := sorted(listed - possible):
-        raise SystemExit("mutants.toml lists what is not in the code any more:\n" + "\n".join(f"  {file}: {was}" for file, was, _ in gone))
+        raise SystemExit(f"{EQUIVALENT} lists what is not in the code any more:\n" + "\n".join(f"  {file}: {was}" for file, was, _ in gone))
     return listed
 
 
-def files_with_rules() -> list[str]:
-    found = [path for room in ROOMS for path in ([ROOT / room] if room.endswith(".py") else (ROOT / room).glob("*.py"))]
-    return sorted(name for path in found if (name := path.relative_to(ROOT).as_posix()) not in DATA and path.name != "__init__.py")
+def faults_in(tree: Path, file: str) -> list[Fault]:
+    return faults_of(file, (tree / file).read_bytes())
+
+
+def files_with_rules(tree: Path) -> list[str]:
+    found = [path for room in ROOMS for path in ([tree / room] if room.endswith(".py") else (tree / room).glob("*.py"))]
+    return sorted(name for path in found if (name := path.relative_to(tree).as_posix()) not in DATA and path.name != "__init__.py")
 
 
 def changed_since(revision: str) -> set[str]:
@@ -283,10 +302,9 @@ def changed_since(revision: str) -> set[str]:
     return set(names.stdout.split())
 
 
-def sample(files: list[str], first: set[str], count: int, seed: int, known: set[tuple[str, str, str]]) -> list[Fault]:
-    """Faults by chance, those in files of `first` before the others, each file in proportion to its rules."""
-    every = [fault for file in files for fault in faults_of(file, (ROOT / file).read_bytes())]
-    every = [fault for fault in every if (fault.file, fault.was_line, fault.becomes_line) not in known]
+def sample(faults: list[Fault], first: set[str], count: int, seed: int) -> list[Fault]:
+    """Faults by chance, those in files of `first` before the others: each file gets its share by how many rules it has."""
+    every = list(faults)
     random.Random(seed).shuffle(every)
     return sorted(every, key=lambda fault: fault.file not in first)[:count]
 
@@ -302,15 +320,19 @@ def main() -> int:
     about.add_argument("--json", type=Path, help="also write every outcome there")
     asked = about.parse_args()
     began = time.monotonic()
-    faults = sample(asked.files or files_with_rules(), changed_since(asked.since), asked.count, asked.seed, equivalents())
     with tempfile.TemporaryDirectory(prefix="mutants-") as directory:
         trees = SimpleQueue[tuple[Path, Iterator[int]]]()
-        for number in range(asked.workers):
-            trees.put((copy_tree(Path(directory) / str(number)), seconds()))
-        normal_s = dict[tuple[str, ...], float]()
+        tree = copy_tree(Path(directory) / "0")
+        trees.put((tree, seconds()))
+        for number in range(1, asked.workers):
+            trees.put((Path(shutil.copytree(tree, Path(directory) / str(number))), seconds()))
+        known = equivalents(tree)
+        possible = [fault for file in asked.files or files_with_rules(tree) for fault in faults_in(tree, file) if fault.place() not in known]
+        faults = sample(possible, changed_since(asked.since), asked.count, asked.seed)
+        slow = {room: slow_tests(tree, room) for room in sorted({fault.file.partition("/")[0] for fault in faults})}
         outcomes = list[Outcome]()
         with ThreadPoolExecutor(asked.workers) as pool:
-            for outcome in pool.map(lambda fault: tried(fault, trees, normal_s, began + 60 * asked.minutes), faults):
+            for outcome in pool.map(lambda fault: tried(fault, trees, slow, began + 60 * asked.minutes), faults):
                 if outcome:
                     outcomes.append(outcome)
                     if outcome.code == 0:
@@ -322,7 +344,8 @@ def main() -> int:
     late = "" if len(outcomes) == len(faults) else f" (of {len(faults)}: the time was over)"
     print(f"{noticed} of {len(outcomes)} faults{late} were noticed: {share:.0%}, in {(time.monotonic() - began) / 60:.1f} minutes")
     if asked.json:
-        asked.json.write_text(json.dumps([{"fault": str(o.fault), "code": o.code, "seconds": round(o.seconds, 1), "words": o.words} for o in outcomes]))
+        facts = [{"fault": str(o.fault), "code": o.code, "seconds": round(o.seconds, 1), "words": o.words} for o in outcomes]
+        asked.json.write_text(json.dumps(facts))
     return 0 if share >= NOTICED_AT_LEAST else 1
 
 
