@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 
 import pytest
@@ -76,16 +77,14 @@ def test_what_could_be_read_in_two_ways_is_refused(text: str, decimal: str, thou
     ],
 )
 def test_a_refusal_says_what_the_mapping_would_have_to_say(text: str, decimal: str, hint: str):
-    with pytest.raises(ValueError) as refusal:
+    with pytest.raises(ValueError, match=re.escape(hint) + "$"):
         number(text, decimal)
-    assert str(refusal.value).endswith(hint)
 
 
 def test_no_hint_where_nothing_would_help():
     for text, decimal, thousands in (("abc", ".", ""), ("1,5", ".", ","), ("1,5x", ".", ""), ("0.5", ",", "")):
-        with pytest.raises(ValueError) as refusal:
+        with pytest.raises(ValueError, match="(is not a number|decimals follow a comma)$"):
             number(text, decimal, thousands)
-        assert str(refusal.value).endswith(("is not a number", "decimals follow a comma")), text
 
 
 def test_who_could_say_it_is_named():
@@ -100,6 +99,5 @@ def test_a_number_that_no_call_has_is_out_of_range(text: str):
 
 
 def test_a_long_text_is_shown_by_its_beginning():
-    with pytest.raises(ValueError) as refusal:
+    with pytest.raises(ValueError, match=f"^'{'9' * 40}' is not a number$"):
         plain("9" * 50 + "x")
-    assert str(refusal.value) == f"'{'9' * 40}' is not a number"

@@ -15,7 +15,8 @@ def test_a_text_is_cut_at_its_length(name: str):
 
 
 def test_lengths_are_those_of_the_record():
-    assert {TEXTS[name] for name in ("a_raw", "user_agent", "pai")} == {2048} and {TEXTS[name] for name in ("lrn", "imei", "cell", "order_id")} == {128}
+    assert {TEXTS[name] for name in ("a_raw", "user_agent", "pai")} == {2048}
+    assert {TEXTS[name] for name in ("lrn", "imei", "cell", "order_id")} == {128}
 
 
 @pytest.mark.parametrize("value", [None, 5, 0.5, True])
@@ -29,7 +30,9 @@ def test_an_object_where_a_text_belongs_stays_and_is_a_reject(value: object):
 
 
 @pytest.mark.parametrize("name", CODES)
-@pytest.mark.parametrize(("value", "kept"), [(0, True), (999, True), (None, True), (1000, False), (-1, False), ("16", False), (16.5, False), (True, False)])
+@pytest.mark.parametrize(
+    ("value", "kept"), [(0, True), (999, True), (None, True), (1000, False), (-1, False), ("16", False), (16.5, False), (True, False)]
+)
 def test_a_code_is_0_to_999_or_nothing(name: str, value: object, kept: bool):
     record, notes = mended({name: value})
     assert (name in record, not notes) == (kept, kept)
@@ -37,7 +40,8 @@ def test_a_code_is_0_to_999_or_nothing(name: str, value: object, kept: bool):
 
 @pytest.mark.parametrize("name", TIMES)
 @pytest.mark.parametrize(
-    ("value", "kept"), [(0, True), (LATEST_MS, True), (-LATEST_MS, True), (None, True), (LATEST_MS + 1, False), (-LATEST_MS - 1, False), ("1", False), (False, False)]
+    ("value", "kept"),
+    [(0, True), (LATEST_MS, True), (-LATEST_MS, True), (None, True), (LATEST_MS + 1, False), (-LATEST_MS - 1, False), ("1", False), (False, False)],
 )
 def test_a_time_that_decides_no_money_is_a_time_or_nothing(name: str, value: object, kept: bool):
     record, notes = mended({name: value})
