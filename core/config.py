@@ -13,6 +13,7 @@ import msgspec
 
 from core.numbers import DialPlan, is_range
 from core.policy import Policy
+from core.policy import faults as policy_faults
 
 
 class Caps(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -118,35 +119,22 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     default_buy_deck: str = ""
 
 
-UNPRICED_BLOCKS = ("ask", "automatic", "never")
-
-
 def faults(config: Config) -> list[str]:
     """What in a version would stop the flows or silence a detector, each with its place; [] = nothing.
 
-    >>> faults(Config(version=1, policy=Policy(half_life_s=0)))
-    ['policy.half_life_s: 0 is not more than 0']
+    >>> faults(Config(version=1, policy=Policy(reissue_ms=0)))
+    ['policy.reissue_ms: must be > 0, is 0']
     """
-    found: list[str] = []
+    found = policy_faults(config.policy)
 
     def positive(place: str, value: float, *, or_zero: bool = False) -> None:
         if not (math.isfinite(value) and (value > 0 or (or_zero and value == 0))):
             found.append(f"{place}: {value} is not {'0 or more' if or_zero else 'more than 0'}")
 
-    policy = config.policy
-    for name in ("half_life_s", "baseline_half_life_s", "episode_ms", "order_ttl_ms", "reissue_ms"):
-        positive(f"policy.{name}", getattr(policy, name))
-    for name in ("account_floor", "a_number_floor", "b_range_floor", "unpriced_floor", "baseline_factor", "unpriced_per_min", "unpriced_risk",
-                 "order_score"):  # fmt: skip
-        positive(f"policy.{name}", getattr(policy, name), or_zero=True)
-    if policy.unpriced_blocks not in UNPRICED_BLOCKS:
-        found.append(f"policy.unpriced_blocks: {policy.unpriced_blocks!r} is none of {', '.join(UNPRICED_BLOCKS)}")
     for account in config.accounts:
         for name in account.unpriced_caps.__struct_fields__:
             if (value := getattr(account.unpriced_caps, name)) is not None:
                 positive(f"account {account.tenant}/{account.name}: unpriced_caps.{name}", value, or_zero=True)
-    for currency, unit in policy.units.items():
-        positive(f"policy.units[{currency}]", unit)
     for kind, owners in (("carrier", config.carriers), ("trunk group", config.trunk_groups)):
         for owner in owners:
             if owner.caps.calls_per_second is not None:

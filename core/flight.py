@@ -81,15 +81,13 @@ class Flight(msgspec.Struct):
     seen: dict[str, int] = {}  # event -> hash of its content
     parts: dict[int, int] = {}  # part_no -> duration_ms
     last_part: int = -1
-    subject_facts: tuple[str, ...] = ()  # what `subjects` was made of
-    subjects: tuple[int, ...] = ()  # the detectors' keys of this call
 
 
 class Ring(msgspec.Struct):
     """The last sequence numbers of a boot with a hash of each one's content."""
 
-    seqs: array[int]
-    hashes: array[int]
+    seqs: array  # type: ignore[type-arg]  # of int64; Python 3.11 knows no array[int] where a snapshot reads it
+    hashes: array  # type: ignore[type-arg]
     top: int = -1
     ahead: dict[int, int] = {}  # sequence number -> hash, of numbers far ahead that have no followers yet
 

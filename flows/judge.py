@@ -20,13 +20,13 @@ from bytewax.run import cli_main
 
 from core import topics
 from core.telling import Tell, nobody
+from detectors.sums import EPOCH
 from flows import live
 from flows.batches import to_values
 from flows.live import Names, Pace
 from flows.missed import file_of, mark, open_reader
 from flows.snapshot import Frozen, SnapshotError, freeze, of_judge
 from flows.step import ContractsOf, Outcome, State, judge
-from flows.sums import EPOCH
 from journal import Entry, Journal, Reader, Writer
 from journal.files import wall_clock_ms
 

@@ -12,7 +12,7 @@ that decide the partition however many there are, so the past can be sent after 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from core.flight import RING, Calls, Flight, Ring
 from core.partition import home_of
 from core.record import journal_key
 from core.topics import CALLS, partitions_of
-from detectors.columns import Columns
+from detectors import state as detectors
 from flows.snapshot import SnapshotError, freeze, of_judge, pack, previous_of, sealed
 from flows.step import State
 from journal import Journal
@@ -34,13 +34,12 @@ GLOB = "judge*.state"
 
 @dataclass(frozen=True)
 class Moved:
-    """What a repartition did. `left_behind`: subjects from before states knew homes; their averages begin anew."""
+    """What a repartition did."""
 
     partitions: int
     judges: int
     flights: int
     subjects: int
-    left_behind: int
 
 
 def check_states(state_dir: Path, mine: Collection[Path]) -> None:
@@ -98,7 +97,7 @@ def repartition(
     for topic, number in partitions_of(partitions).items():
         if journal.partitions(topic) < number:
             journal.grow(topic, number)
-    states, left_behind = spread(merged, partitions, len(new))
+    states = spread(merged, partitions, len(new))
     for path, state in zip(new, states, strict=True):
         previous_of(path).unlink(missing_ok=True)  # of before the move
         replace_file(path, sealed(pack(freeze(state))))
@@ -109,8 +108,8 @@ def repartition(
     merged_file.unlink()
     sync_directory(state_dir)
     flights = sum(len(calls.flights) for state in states for calls in state.calls.values())
-    subjects = sum(len(columns) for state in states for columns in (*state.burst.values(), *state.caps.values()))
-    return Moved(partitions, len(new), flights, subjects, left_behind)
+    subjects = sum(len(columns) for state in states for columns in state.detectors.columns())
+    return Moved(partitions, len(new), flights, subjects)
 
 
 def _any_left(journal: Journal, partition: int, judged_to: int) -> bool:
@@ -125,66 +124,25 @@ def _any_left(journal: Journal, partition: int, judged_to: int) -> bool:
 # --- the state, in memory ---
 
 
-def merge(states: Iterable[State], secret: bytes) -> State:
-    """The states of processes over disjoint partitions as one. Their subjects are disjoint too: an account is in one partition."""
-    whole = State(secret)
+def merge(states: Sequence[State], secret: bytes) -> State:
+    """The states of processes over disjoint partitions as one. `secret`: of a state where there is none yet."""
+    whole = State(secret, partitions=max((state.partitions for state in states), default=0))
     for state in states:
-        whole.secret, whole.partitions = state.secret, max(whole.partitions, state.partitions)
         whole.calls |= state.calls
-        whole.alerts |= state.alerts
-        whole.recent |= state.recent
-        whole.dialled |= state.dialled
-        whole.gathered += state.gathered
-        for mine, theirs in ((whole.burst, state.burst), (whole.caps, state.caps)):
-            for name, columns in theirs.items():
-                _add(mine[name], columns)
+    whole.detectors = detectors.merge([state.detectors for state in states], secret)
     return whole
 
 
-def _add(to: Columns, columns: Columns) -> None:
-    kept = columns.copy()
-    places = to.places([int(key) for key in kept.pop("_key")])
-    for name, values in kept.items():
-        to[name][places] = values
-
-
-def spread(whole: State, partitions: int, judges: int) -> tuple[list[State], int]:
-    """One state as those of so many processes over so many partitions; and how many subjects had no home to go to."""
+def spread(whole: State, partitions: int, judges: int) -> list[State]:
+    """One state as those of so many processes over so many partitions."""
     calls = _calls(whole.calls, whole.partitions, partitions)
-    ranges = whole.burst["range"]
-    homes = {key: int(ranges["home"][place]) for key in whole.recent if (place := ranges.find(key)) >= 0}
-    accounts = whole.burst["unpriced_crowd"]
-    homes |= {key: int(accounts["home"][place]) for key in whole.dialled if (place := accounts.find(key)) >= 0}
     states = []
     for number in range(1, judges + 1):
         mine = partitions_of_judge(number, judges, partitions)
-        state = State(whole.secret, partitions=partitions)
-        state.calls = {p: calls[p] for p in mine}
-        state.alerts = {name: alert for name, alert in whole.alerts.items() if _in(alert.home, partitions, mine)}
-        state.recent = {key: shown for key, shown in whole.recent.items() if _in(homes.get(key, -1), partitions, mine)}
-        state.dialled = {key: shown for key, shown in whole.dialled.items() if _in(homes.get(key, -1), partitions, mine)}
-        state.gathered = [rows.filter(rows["partition"].is_in(mine)) for rows in whole.gathered]
-        for to, columns_of in ((state.burst, whole.burst), (state.caps, whole.caps)):
-            for name, columns in columns_of.items():
-                to[name] = _share(columns, partitions, mine)
+        state = State(whole.detectors.secret, calls={p: calls[p] for p in mine}, partitions=partitions)
+        state.detectors = detectors.share(whole.detectors, partitions, mine)
         states.append(state)
-    left_behind = sum(int((c["home"][: len(c)] < 0).sum()) for c in (*whole.burst.values(), *whole.caps.values()))
-    return states, left_behind
-
-
-def _in(home: int, partitions: int, mine: tuple[int, ...]) -> bool:
-    return home >= 0 and home % partitions in mine
-
-
-def _share(columns: Columns, partitions: int, mine: tuple[int, ...]) -> Columns:
-    """The subjects whose home is in these partitions."""
-    kept = columns.copy()
-    homes = kept["home"]
-    here = (homes >= 0) & np.isin(homes % partitions, mine)
-    share = Columns.restore(columns.dtypes, {name: values[here] for name, values in kept.items()})
-    if "partition" in columns.dtypes:
-        share["partition"][: len(share)] = share["home"][: len(share)] % partitions
-    return share
+    return states
 
 
 def _calls(old: Mapping[int, Calls], before: int, partitions: int) -> dict[int, Calls]:

@@ -1,7 +1,6 @@
 """The one stateful step: `judge(state, messages)`, a composition of pure stages.
 
-    decode -> number -> assemble -> rate -> accrue -> features -> unpriced -> concentrate -> by account -> by a_number -> by b_range -> by cap
-      -> hits -> decide
+    decode -> number -> assemble -> rate -> accrue -> detect
 
 The same function runs live, in replay, in back-tests and in a notebook. What it says of a record depends on that record and earlier ones
 of its partition alone, never on how the stream was cut into batches.
@@ -10,7 +9,7 @@ of its partition alone, never on how the stream was cut into batches.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -20,20 +19,17 @@ import polars as pl
 from core import schemas
 from core.calls import assemble
 from core.decode import Message, decode, decode_tick
-from core.facts import UNPRICED
 from core.flight import Calls
 from core.numbers import DialPlan, number
 from core.orders import BlockOrder, Finding
 from core.record import TICK_KEY
 from core.work import Work
-from detectors import burst, caps, unpriced
-from detectors.columns import Columns
-from detectors.features import UNREADABLE_KINDS, features
-from detectors.policy import Alert, decide, forget, hits
-from detectors.recent import Memory, Recent
-from detectors.unpriced import Dialled, DialledSoFar
-from flows import rows, sums
-from rating.accrue import accrue
+from detectors import sums
+from detectors.engine import detect
+from detectors.protocol import Limits, Settings
+from detectors.state import DetectorState
+from flows import rows
+from rating.accrue import Steps, accrue
 from rating.contracts import Contracts
 from rating.rate import Bill, rate
 
@@ -43,15 +39,13 @@ ContractsOf = Callable[[int], Contracts]
 class State:
     """All that judge remembers. `secret` keys the 64-bit subject hashes of this installation."""
 
-    secret: bytes
+    secret: InitVar[bytes]
     calls: dict[int, Calls] = field(default_factory=dict)
-    burst: dict[str, Columns] = field(default_factory=burst.new_state)
-    caps: dict[str, Columns] = field(default_factory=caps.new_state)
-    alerts: dict[str, Alert] = field(default_factory=dict)
-    recent: Recent = field(default_factory=dict)
-    dialled: Dialled = field(default_factory=dict)  # of calls to numbers that cannot be read or priced
-    gathered: list[pl.DataFrame] = field(default_factory=list)  # flows.sums.ADDED since the last tick
-    partitions: int = 0  # of `calls`, over which the accounts of this state are spread; 0 = nobody has said yet
+    partitions: int = 0  # of `calls`, over which the accounts of this state are spread; 0 = not known yet
+    detectors: DetectorState = field(init=False)
+
+    def __post_init__(self, secret: bytes) -> None:
+        self.detectors = DetectorState(secret)
 
 
 @dataclass(frozen=True)
@@ -60,7 +54,7 @@ class Outcome:
 
     judged: pl.DataFrame  # core.schemas.JUDGED: a row for every offset but ticks
     rated: pl.DataFrame  # core.schemas.RATED
-    sums: pl.DataFrame  # flows.sums.SUMS: the epochs that ended
+    sums: pl.DataFrame  # detectors.sums.SUMS: the epochs that ended
     findings: list[Finding]
     orders: list[BlockOrder]
     places: dict[str, int]  # finding_id -> the partition of its record
@@ -87,41 +81,30 @@ def judge(
 
 
 class Piece(NamedTuple):
-    """Messages that one config version judges. `hour`: the partition and time of the tick that begins it, where that begins an hour."""
+    """Messages that one config version judges."""
 
     version: int
     messages: Sequence[Message]
-    hour: tuple[int, int] | None = None
-
-
-HOUR_MS = 3_600_000
 
 
 def _pieces(state: State, messages: Sequence[Message]) -> list[Piece]:
-    """Cut a batch where a tick changes the config version or begins an hour: at these places in the log, whatever the batch.
+    """Cut a batch where a tick changes the config version: at these places in the log, whatever the batch.
 
     The version of a record is that of the last tick before it in its own partition.
     """
     versions = {partition: calls.config_version for partition, calls in state.calls.items()}
-    clocks = {partition: calls.now_ms for partition, calls in state.calls.items()}
     pieces: list[Piece] = []
     latest: dict[int, list[Message]] = {}  # partition -> the messages of its last piece
     whole = True
     for message in messages:
         partition = message.partition
         version = versions.setdefault(partition, 0)
-        hour = None
         if message.key == TICK_KEY:
-            tick = decode_tick(message.value)
-            versions[partition] = tick.config_version
-            before_ms = clocks.get(partition, 0)
-            clocks[partition] = max(before_ms, tick.at_ms)
-            if tick.at_ms // HOUR_MS > before_ms // HOUR_MS > 0:
-                hour = (partition, tick.at_ms)
-        if partition not in latest or versions[partition] != version or hour:
-            whole = whole and (partition not in latest) and not hour
+            versions[partition] = decode_tick(message.value).config_version
+        if partition not in latest or versions[partition] != version:
+            whole = whole and (partition not in latest)
             latest[partition] = []
-            pieces.append(Piece(versions[partition], latest[partition], hour))
+            pieces.append(Piece(versions[partition], latest[partition]))
         latest[partition].append(message)
     if whole and len({piece.version for piece in pieces}) == 1:
         return [Piece(pieces[0].version, messages)]
@@ -129,62 +112,67 @@ def _pieces(state: State, messages: Sequence[Message]) -> list[Piece]:
 
 
 def _judge(state: State, piece: Piece, contracts: Contracts, dedupe: bool, unique_ids: bool) -> Outcome:
-    if piece.hour:
-        burst.forget(state.burst, *piece.hour, contracts.policy)
     decoded = decode(piece.messages)
     decoded = decoded._replace(records=number(decoded.records, _plans(decoded.records, contracts)))
     work = assemble(state.calls, decoded, contracts.silence, dedupe=dedupe, unique_ids=unique_ids)
     bill = rate(work, decoded.records, contracts)
     steps = accrue(work, bill)
-    currencies = _currencies(work, bill, contracts)
-    frame = features(work, steps.nanos, steps.minutes, steps.calls, steps.flying, currencies, _no_rate(work, bill), state.secret)
-    sights: dict[str, burst.Sight] = {}
-    frame, apart = unpriced.by_account(state.burst, frame, contracts.policy)
-    if apart is not None:
-        sights[UNPRICED] = apart
-    frame = burst.concentrate(state.burst["range"], frame, contracts.policy)
-    for level in burst.LEVELS:
-        frame, sights[level] = burst.by_subject(state.burst[level], frame, level, contracts.policy)
-    breaches = caps.by_cap(state.caps, frame, contracts.caps, contracts.first_seen)
-    breaches += caps.by_unpriced_cap(state.caps[UNPRICED], frame, contracts.unpriced_caps)
-    memories = Memory(state.recent, frame), DialledSoFar(state.dialled, _dialled(work, frame, decoded.records))
-    verdict = decide(
-        state.alerts, hits(frame, breaches), frame, sights, contracts.policy, contracts.protected, *memories, contracts.currency_of
-    )
-    if decoded.ticks and state.alerts:
-        forget(state.alerts, min(calls.now_ms for calls in state.calls.values()) - 2 * 86_400_000)
-    state.gathered, ended = sums.gather(state.gathered, work, frame, decoded, contracts.caps)
+    usage = usage_of(work, bill, steps, decoded.records, contracts)
+    detected = detect(state.detectors, usage, decoded.ticks, settings_of(contracts))
     return Outcome(
         judged=rows.judged(work, decoded, contracts.version),
         rated=rows.rated(work, bill, steps, decoded.records, contracts),
-        sums=ended,
-        findings=verdict.findings,
-        orders=verdict.orders,
-        places=verdict.places,
+        sums=detected.sums,
+        findings=detected.findings,
+        orders=detected.orders,
+        places=detected.places,
     )
+
+
+def settings_of(contracts: Contracts) -> Settings:
+    """What the detectors need of a config version."""
+    return Settings(
+        policy_of=lambda tenant: contracts.policy,
+        protected_of=lambda tenant: contracts.protected,
+        currency_of=contracts.currency_of,
+        limits=Limits(contracts.caps, contracts.unpriced_caps, contracts.first_seen),
+    )
+
+
+def usage_of(work: Work, bill: Bill, steps: Steps, records: pl.DataFrame, contracts: Contracts) -> pl.DataFrame:
+    """A frame of `core.schemas.USAGE`: rows of calls that moved something. Duplicates and conflicts move nothing."""
+    moved = (steps.nanos != 0) | (steps.calls != 0) | (steps.flying != 0) | (steps.minutes != 0)
+    at = [i for i in np.flatnonzero(moved).tolist() if work.flight[i] and work.disposition[i] not in (schemas.DUPLICATE, schemas.CONFLICT)]
+    index = np.asarray(at, np.int64)
+    flights = [flight for i in at if (flight := work.flight[i])]
+    currencies, raw, own = _currencies(work, bill, contracts), records["b_raw"], work.__dict__
+    named = (
+        "partition", "offset", "learned_ms", "call_id", "started_ms", "account", "ingress_trunk", "carrier", "trunk_group", "a_number", "b_number",
+        "b_kind", "answered", "final",
+    )  # fmt: skip
+    columns = {name: [own[name][i] for i in at] for name in named} | {
+        # A clock that is ahead must not make the rows after it look late: nothing happened after we learned of it.
+        "t_ms": [min(work.t_ms[i], work.learned_ms[i]) for i in at],
+        "tenant": [flight.tenant for flight in flights],
+        "switch": [flight.switch for flight in flights],
+        "call_key": [flight.call_key for flight in flights],
+        "egress_trunk": [flight.egress_trunk for flight in flights],
+        "a_kind": ["e164" if work.a_number[i] else "" for i in at],
+        "b_raw": [raw[work.row[i]] if work.row[i] >= 0 else "" for i in at],
+        "nanos": steps.nanos[index],
+        "currency": [currencies[i] for i in at],
+        "talk_ms": np.rint(steps.minutes[index] * 60_000).astype(np.int64),
+        "calls": steps.calls[index],
+        "flying": steps.flying[index],
+        "no_rate": _no_rate(work, bill)[index],
+    }
+    return pl.DataFrame({name: columns[name] for name in schemas.USAGE}, schema=schemas.USAGE)
 
 
 def _no_rate(work: Work, bill: Bill) -> npt.NDArray[np.bool_]:
     """Answered rows whose number is in no rate of the deck that would have priced it. Nobody pays for an emergency call."""
     answered = np.asarray(work.answered, bool) & np.asarray([kind != "emergency" for kind in work.b_kind], bool)
     return answered & (((bill.sell_deck >= 0) & (bill.sell_rate < 0)) | ((bill.buy_deck >= 0) & (bill.buy_rate < 0)))
-
-
-def _dialled(work: Work, frame: pl.DataFrame, records: pl.DataFrame) -> list[tuple[int, int, str]]:
-    """Of rows of `frame` to numbers that cannot be read or priced: (row, the account's subject, what was dialled)."""
-    odd = np.flatnonzero((frame["odd"] != 0).to_numpy())
-    if not len(odd):
-        return []
-    found: list[tuple[int, int, str]] = []
-    at, keys, kinds = frame["i"].to_list(), frame["k_unpriced"].to_list(), frame["b_kind"].to_list()
-    for row in odd.tolist():
-        record = work.row[at[row]]
-        if record < 0:  # a tick told of the call, not a record
-            continue
-        raw = records["b_raw"][record]
-        if raw or kinds[row] in UNREADABLE_KINDS - {"invalid", "alpha"}:
-            found.append((row, keys[row], raw))
-    return found
 
 
 def _currencies(work: Work, bill: Bill, contracts: Contracts) -> list[str]:

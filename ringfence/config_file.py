@@ -16,11 +16,13 @@ from typing import Any
 
 import msgspec
 import yaml
+from msgspec.structs import asdict
 
 from core.config import Account, Carrier, Config, Range, Trunk, TrunkGroup
 from core.money import to_nanos, to_text
 from core.numbers import DialPlan
 from core.policy import Policy
+from detectors.registry import detectors, parameters_of
 from rating.decks import DeckFormat
 
 HEAD = """\
@@ -117,7 +119,7 @@ def look(text: str) -> tuple[Said, list[str]]:
         if "tenant" in kind.__struct_fields__ and len(tenants) == 1:
             rows = [(place, {"tenant": tenants[0], **row}) for place, row in rows]
         fields[part] = tuple(_struct(kind, row, place, faults) for place, row in rows)
-    fields["policy"] = _struct(Policy, _mapping(loose.get("policy"), "policy", faults), "policy", faults)
+    fields["policy"] = _policy(_mapping(loose.get("policy"), "policy", faults), faults)
     fields["self_register"] = bool(_value(msgspec.inspect.BoolType(), "", loose.get("self_register") or "no", "self_register", faults))
     for name in ("default_sell_deck", "default_buy_deck"):
         fields[name] = _value(msgspec.inspect.StrType(), "", loose.get(name) or "", name, faults) or ""
@@ -182,6 +184,20 @@ def _struct(kind: type[msgspec.Struct], row: Mapping[str, Any], place: str, faul
             values.setdefault(field.name, "")  # every field that must be there is a text
     _unknown(row, known, place, faults)
     return kind(**values)
+
+
+def _policy(row: Mapping[str, Any], faults: list[str]) -> Policy:
+    """A policy whose detectors' parameters are read as fields are: lengths of time with their unit."""
+    policy: Policy = _struct(Policy, {key: value for key, value in row.items() if key != "detectors"}, "policy", faults)
+    known, found = {one.name: one for one in detectors()}, {}
+    rows = _mapping(row.get("detectors"), "policy.detectors", faults)
+    _unknown(rows, known, "policy.detectors", faults)
+    for name, values in rows.items():
+        if name in known:
+            place = f"policy.detectors.{name}"
+            made = _struct(known[name].parameters, _mapping(values, place, faults), place, faults)
+            found[name] = {field: value for field, value in asdict(made).items() if value != getattr(known[name].parameters(), field)}
+    return msgspec.structs.replace(policy, detectors={name: values for name, values in found.items() if values})
 
 
 def _value(kind: msgspec.inspect.Type, name: str, value: Any, place: str, faults: list[str]) -> Any:
@@ -316,6 +332,8 @@ def render(config: Config, tenants: tuple[str, ...], decks: Mapping[str, Named],
         rows = [_loose(row) for row in getattr(config, part)]
         said[part] = [{k: v for k, v in row.items() if not (one and k == "tenant")} for row in rows]
     said["policy"] = _loose(config.policy, whole=True)
+    said["policy"]["detectors"] = {one.name: _loose(parameters_of(one, config.policy), whole=True) for one in detectors()}
+    said["policy"]["detectors"] = {name: values for name, values in said["policy"]["detectors"].items() if values}
     if config.self_register:
         said["self_register"] = True
     for name in ("default_sell_deck", "default_buy_deck"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import math
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,7 +15,9 @@ from books import Connection, configs, decks, lists, switches, tenants
 from core.config import Caps, Config
 from core.config import faults as config_faults
 from core.numbers import DialPlan, is_range
-from core.safety import MAX_TTL_MS, named
+from core.policy import faults as policy_faults
+from core.safety import named
+from detectors.registry import faults as parameter_faults
 from rating.contracts import ConfigError, compile_contracts
 from rating.decks import Deck, DeckError, DeckFormat, read_deck, to_csv
 from ringfence import files
@@ -159,9 +160,9 @@ def _parties(said: Said) -> list[str]:
                     faults.append(
                         f"{place}.caller_ranges[{number}]: {digits!r} is not 1 to 15 digits from the country code on (no +, no 0 first)"
                     )
-    faults += _negative(config.policy, "policy")
-    if config.policy.order_ttl_ms > MAX_TTL_MS:
-        faults.append("policy.order_ttl: must be at most 7d: no order lives longer, so each of them would be refused")
+    for fault in (*policy_faults(config.policy), *parameter_faults(config.policy)):
+        at, _, words = fault.partition(": ")
+        faults.append(f"{shown(at)}: {words}")
     for at, plan in enumerate(config.dial_plans):
         faults += [f"dial_plans[{at}]: {fault}" for fault in _plan_faults(plan)]
         if plan.short_max < 0:
@@ -195,20 +196,13 @@ def _plan_faults(plan: DialPlan) -> list[str]:
 
 
 def _negative(struct: msgspec.Struct, place: str) -> list[str]:
-    """Nothing in caps and policy is ever below zero; a length of time in the policy is more than that."""
+    """Nothing in caps is ever below zero."""
     faults = []
     for name, value in msgspec.structs.asdict(struct).items():
         if value is None or isinstance(value, (str, bool)):
             continue
-        if isinstance(value, dict):
-            faults += [f"{place}.{shown(name)}.{key}: must be more than nothing" for key, one in value.items() if not 0 < one < math.inf]
-            continue
-        if not value >= 0:  # also what is no number at all (nan)
+        if value < 0:
             faults.append(f"{place}.{shown(name)}: must not be negative")
-        elif math.isinf(value):
-            faults.append(f"{place}.{shown(name)}: must be a number")
-        elif not value and name.endswith(("_s", "_ms")):
-            faults.append(f"{place}.{shown(name)}: must be more than nothing")
     return faults
 
 

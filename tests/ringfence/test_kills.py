@@ -27,11 +27,11 @@ from core.config import Caps, Range
 from core.decode import Message
 from core.orders import BlockOrder, Finding
 from core.record import TICK_KEY
+from detectors.sums import EPOCH
 from flows.batches import from_value, to_values
 from flows.repartition import partitions_of_judge
 from flows.snapshot import of_judge
 from flows.step import Outcome, State, judge
-from flows.sums import EPOCH
 from flows.watch import Outcome as Watched
 from flows.watch import State as WatchState
 from flows.watch import watch

@@ -1,0 +1,53 @@
+"""The policy of a tenant: what its detectors take for suspicious, and what is done about it."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, get_args
+
+import msgspec
+
+from core.safety import MAX_TTL_MS
+
+UnpricedBlocks = Literal["ask", "automatic", "never"]
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Parameters of detectors by name, and how findings become alerts and orders.
+
+    >>> Policy(detectors={"burst": {"account_floor": 60.0}}).order_score
+    1.0
+    """
+
+    detectors: dict[str, dict[str, int | float | str | bool]] = {}
+    """Detector -> parameter -> value; what is absent is at the detector's default. `detectors.registry.faults` checks names and ranges."""
+    units: dict[str, float] = {}  # how much of a currency makes one unit of the floors: {"IDR": 17500}; a currency that is absent: 1
+    # A number that cannot be read cannot be blocked, only who dials it: the order against the account waits for a person (ask),
+    # is delivered (automatic), or is not made (never).
+    unpriced_blocks: UnpricedBlocks = "ask"
+    episode_ms: int = 3_600_000  # findings closer than this fold into one alert
+    order_ttl_ms: int = 3_600_000
+    reissue_ms: int = 60_000
+    order_score: float = 1.0  # from which score a finding becomes an order
+
+
+def faults(policy: Policy) -> list[str]:
+    """What in a policy would stop the flows or silence orders, each with its place; [] = nothing. Parameters: `detectors.registry.faults`.
+
+    >>> faults(Policy(reissue_ms=0, units={"IDR": 0}))
+    ['policy.reissue_ms: must be > 0, is 0', 'policy.units.IDR: must be > 0, is 0']
+    """
+    found = []
+    for name in ("episode_ms", "order_ttl_ms", "reissue_ms"):
+        if getattr(policy, name) <= 0:
+            found.append(f"policy.{name}: must be > 0, is {getattr(policy, name)}")
+    if policy.order_ttl_ms > MAX_TTL_MS:
+        found.append("policy.order_ttl_ms: must be at most 7 days: no order lives longer, so each of them would be refused")
+    if not 0 <= policy.order_score < math.inf:
+        found.append(f"policy.order_score: must be a number >= 0, is {policy.order_score}")
+    if policy.unpriced_blocks not in get_args(UnpricedBlocks):
+        found.append(f"policy.unpriced_blocks: {policy.unpriced_blocks!r} is none of {', '.join(get_args(UnpricedBlocks))}")
+    for currency, unit in policy.units.items():
+        if not 0 < unit < math.inf:
+            found.append(f"policy.units.{currency}: must be > 0, is {unit}")
+    return found
