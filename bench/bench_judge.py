@@ -102,8 +102,8 @@ def main(n_records: int) -> None:
     judged, pauses, begin = 0, list[float](), time.perf_counter()
     for start in range(warm, len(messages), BATCH):
         outcome = step.judge(state, messages[start : start + BATCH], lambda _: contracts)
-        judged += outcome.judged.height
-        tell(Written(outcome, outcome.judged["learned_ms"].max() + 40, standing(state)))  # type: ignore[operator]
+        judged += outcome.records.height
+        tell(Written(outcome, outcome.records["learned_ms"].max() + 40, standing(state)))  # type: ignore[operator]
         if start // BATCH % 10 == 0:
             at = time.perf_counter()
             frozen = freeze(state)

@@ -32,8 +32,8 @@ AHEAD = 64
 class Ring(msgspec.Struct):
     """The last sequence numbers of a boot with a hash of each one's content."""
 
-    seqs: array[int]
-    hashes: array[int]
+    seqs: array  # type: ignore[type-arg]  # of int64; Python 3.11 knows no array[int] where a snapshot reads it
+    hashes: array  # type: ignore[type-arg]
     top: int = -1
     ahead: dict[int, int] = {}  # sequence number -> hash, of numbers far ahead that have no followers yet
 

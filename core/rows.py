@@ -24,7 +24,14 @@ def judged(records: pl.DataFrame, fates: list[Fate], rejects: list[Reject], vers
     if not rejects:
         return frame
     blank: dict[str, Any] = dict.fromkeys(JUDGED) | {name: "" for name, dtype in JUDGED.items() if dtype == pl.String}
-    blank |= {"attempt_no": 0, "interim_no": 0, "part_no": 0, "last": False, "suspected_hung": False, "suspected_duplicate": False}
+    blank |= {
+        "attempt_no": 0,
+        "interim_no": 0,
+        "part_no": 0,
+        "last": False,
+        "suspected_hung": False,
+        "suspected_duplicate": False,
+    }
     rows = [
         {
             **blank, "partition": r.partition, "offset": r.offset, "learned_ms": r.learned_ms, "tenant": r.tenant, "at_ms": r.learned_ms,
@@ -40,7 +47,9 @@ def calls(ended: pl.DataFrame, version: int) -> pl.DataFrame:
     if ended.is_empty():
         return schemas.empty(CALLS)
     talked = pl.when("answered").then("duration_ms").otherwise(0).alias("duration_ms")
-    return ended.with_columns(talked, attempts_made(), pl.lit(version, dtype=pl.Int64).alias("config_version")).select(list(CALLS))
+    return ended.with_columns(talked, attempts_made(), pl.lit(version, dtype=pl.Int64).alias("config_version")).select(
+        list(CALLS)
+    )
 
 
 def attempts_made() -> pl.Expr:
@@ -55,7 +64,8 @@ def attempts(steps: pl.DataFrame) -> pl.DataFrame:
     """
     legs = steps.filter("buys")
     own = steps.filter(
-        pl.col("final") & pl.col("sells") & (pl.col("legs") == 0) & (pl.col("answered") | (pl.max_horizontal("failed", "failed_no") < pl.col("attempts")))
+        pl.col("final") & pl.col("sells") & (pl.col("legs") == 0)
+        & (pl.col("answered") | (pl.max_horizontal("failed", "failed_no") < pl.col("attempts")))
         & ((pl.col("carrier") != "") | (pl.col("egress_trunk") != ""))
     )  # fmt: skip
     if legs.is_empty() and own.is_empty():
@@ -77,6 +87,8 @@ def attempts(steps: pl.DataFrame) -> pl.DataFrame:
     return pl.concat(
         [
             legs.select(column(name, of_leg) for name in ATTEMPTS),
-            own.select(of_call[name].cast(ATTEMPTS[name]).alias(name) if name in of_call else column(name, {}) for name in ATTEMPTS),
+            own.select(
+                of_call[name].cast(ATTEMPTS[name]).alias(name) if name in of_call else column(name, {}) for name in ATTEMPTS
+            ),
         ]
     )

@@ -254,7 +254,7 @@ USAGE = pl.Schema(
         "carrier": pl.String,
         "trunk_group": pl.String,
         "egress_trunk": pl.String,
-        "a_number": pl.String,
+        "a_number": pl.String,  # "" where it is none that a block could name: withheld, short, invalid
         "a_kind": pl.String,
         "b_number": pl.String,
         "b_kind": pl.String,

@@ -14,6 +14,9 @@ from core.record import Record
 from core.schemas import GONE, USAGE
 from rating.charge import Amounts
 
+BLOCKABLE = ("e164", "national")
+"""Kinds of an a_number that a block may name: never a withheld or an invalid one."""
+
 
 class Reported(msgspec.Struct):
     """Of a call in progress: what its earlier steps added."""
@@ -93,6 +96,7 @@ def accrue(
         "offset": pl.col("record_offset").alias("offset"),
         "t_ms": pl.min_horizontal("t_ms", "learned_ms"),
         "started_ms": pl.coalesce("setup_ms", answered_at).alias("started_ms"),
+        "a_number": pl.when(pl.col("a_kind").is_in(BLOCKABLE)).then("a_number").otherwise(pl.lit("")).alias("a_number"),
         "call_id": pl.when(pl.col("call_id") == "").then("call_key").otherwise("call_id").alias("call_id"),
     }
     return frame.select(

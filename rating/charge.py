@@ -124,7 +124,9 @@ def charge(
     frame = schemas.empty(CHARGES)
     if charges:
         columns = zip(*charges, strict=True)
-        frame = pl.DataFrame([pl.Series(name, c, dtype=dtype, strict=True) for (name, dtype), c in zip(CHARGES.items(), columns, strict=True)])
+        frame = pl.DataFrame(
+            [pl.Series(name, c, dtype=dtype, strict=True) for (name, dtype), c in zip(CHARGES.items(), columns, strict=True)]
+        )
     return Outcome(amounts, fates, steps[ended] if ended else steps.clear(), frame)
 
 
@@ -171,7 +173,10 @@ class _Batch:
         # The rate of the moment of the answer prices the whole call; an attempt, of its own moment.
         at_ms = steps.select(pl.coalesce("answer_ms", "t_ms")).to_series().to_numpy()
         leg_answered = np.where(buys, steps["leg_answered"].to_numpy(), answered)
-        leg_ms, leg_at_ms = np.where(buys, steps["leg_ms"].to_numpy(), duration), np.where(buys, steps["leg_at_ms"].to_numpy(), at_ms)
+        leg_ms, leg_at_ms = (
+            np.where(buys, steps["leg_ms"].to_numpy(), duration),
+            np.where(buys, steps["leg_at_ms"].to_numpy(), at_ms),
+        )
         sold_by = _places([chain[0] for chain in sold], at_ms)
         bought_by = _places(bought, leg_at_ms)
         sell = price_by(terms.decks, np.where(sells, sold_by, NO_DECK), codes, at_ms, duration, answered)
@@ -229,7 +234,11 @@ class _Batch:
         sold_by, bought_by = int(self.sold_by[k]), int(self.bought_by[k])
         mend = "add it and publish a new config version"
         if sold_by == UNKNOWN:
-            return f"account {account!r} is not known: {mend}" if account else "no ingress account: the caller's address belongs to no trunk"
+            return (
+                f"account {account!r} is not known: {mend}"
+                if account
+                else "no ingress account: the caller's address belongs to no trunk"
+            )
         if trunk and not terms.self_register and (self.tenant[i], trunk) not in terms.trunks:
             return f"ingress trunk {trunk!r} is not known: {mend}"
         if bought_by == UNKNOWN:
@@ -293,15 +302,20 @@ class _Batch:
             nanos = one.usage_nanos + one.connect_nanos + one.attempt_nanos
             return (
                 *head, role, level, one.attempt_no, 0, *where, one.party, self.account[i], one.carrier, one.trunk_group, one.egress_trunk,
-                one.agreement, one.deck, one.deck_id, one.prefix, one.destination, one.start_ms, end_ms, one.charged_s, one.per_min_nanos, one.usage_nanos, one.connect_nanos,
-                one.attempt_nanos, 0, nanos, one.currency, ROUNDING, self.terms.version,
+                one.agreement, one.deck, one.deck_id, one.prefix, one.destination, one.start_ms, end_ms, one.charged_s, one.per_min_nanos,
+                one.usage_nanos, one.connect_nanos, one.attempt_nanos, 0, nanos, one.currency, ROUNDING, self.terms.version,
             )  # fmt: skip
 
         rows = [row(SELL, level, one) for level, one in enumerate(self._sales(i, k, start_ms))]
         bought = list(remembered)
         answered, failed, attempts = self.answered[i], max(at("failed")[i], at("failed_no")[i]), at("attempts")[i]
         # A failed call's last attempt has a record of its own where the switch writes one per attempt: it is not bought twice.
-        if not self.legs[i] and not self.buys[i] and (answered or failed < attempts) and (self.carrier[i] or (i, BUY) in self.amount):
+        if (
+            not self.legs[i]
+            and not self.buys[i]
+            and (answered or failed < attempts)
+            and (self.carrier[i] or (i, BUY) in self.amount)
+        ):
             bought.append(self._purchase(i, max(attempts, at("failed")[i] + answered), start_ms))
         # An attempt that costs nothing is a row of `attempts` alone.
         rows += [row(BUY, 0, one) for one in bought if one.start_ms is not None or one.attempt_nanos]
@@ -378,7 +392,11 @@ def _amount(name: str, text: str, currency: str) -> tuple[int, str]:
     (500000000, 'EUR')
     """
     if not is_code(currency):
-        said = f"currency {currency[:40]!r} is not a code of three capitals such as EUR" if currency else "an amount without a currency"
+        said = (
+            f"currency {currency[:40]!r} is not a code of three capitals such as EUR"
+            if currency
+            else "an amount without a currency"
+        )
         raise ValueError(f"{name} {text[:40]}: {said}")
     try:
         return to_nanos(text), currency

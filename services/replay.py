@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
-from switches.files.mapping import MappingError, read_mapping
 
 from books import BooksError, Engine, configs, reading
 from core.config import path
@@ -14,6 +13,7 @@ from flows import replay as flow
 from rating.contracts import ConfigError, Terms, compile_contracts
 from rating.decks import Deck, DeckError, DeckFormat, read_deck
 from services import files
+from switches.files.mapping import MappingError, read_mapping
 
 WRONG = (BooksError, MappingError, ConfigError, DeckError, KeyError, OSError, UnicodeDecodeError)
 """What is wrong with what was asked for; the text of each is one line for a person."""
@@ -57,7 +57,7 @@ def in_force(engine: Engine, contracts_of: Callable[[int], Terms], deck: Deck | 
     terms = contracts_of(version)
     if deck is None:
         return terms
-    owners = {"", *(row.tenant for row in (*config.accounts, *config.carriers))}
+    owners = {"", *(account.tenant for account in config.accounts), *(carrier.tenant for carrier in config.carriers)}
     mine = {path(tenant, deck.name): deck for tenant in owners}
     config = msgspec.structs.replace(
         config,

@@ -52,8 +52,4 @@ def repartition(
         options.give_up(str(error))
     typer.echo(f"calls has {moved.partitions} partitions, shared by {moved.judges} judge{'s' * (moved.judges != 1)}.")
     typer.echo(f"{moved.flights} calls in flight and {moved.subjects} subjects have moved with their accounts.")
-    if moved.left_behind:
-        typer.echo(
-            f"{moved.left_behind} subjects have not called since an older release wrote the state: their averages begin anew."
-        )
     typer.echo(f"Set RINGFENCE_PARTITIONS={moved.partitions} and RINGFENCE_JUDGES={moved.judges} before anything is started.")

@@ -67,7 +67,7 @@ def judged(contracts: Terms, complete_to_ms: int) -> tuple[int, int]:
     for message in drained(complete_to_ms):
         outcome = judge(state, [message], lambda _: contracts)
         orders += len(outcome.orders)
-        sold += outcome.rated["sell_nanos"].sum()
+        sold += outcome.priced["sell_nanos"].sum()
     return orders, sold
 
 

@@ -45,7 +45,7 @@ class House:
             for n, record in enumerate(records)
         ]
         self.offset += len(records)
-        found = self._judge(messages, unique_ids).judged
+        found = self._judge(messages, unique_ids).records
         return ["suspected" if twin else fate for fate, twin in found.select("disposition", "suspected_duplicate").iter_rows()]
 
     def tick(self, at_ms: int) -> Outcome:

@@ -27,11 +27,11 @@ from core.config import Caps, Range
 from core.message import Message
 from core.orders import BlockOrder, Finding
 from core.record import TICK_KEY
+from detectors.sums import EPOCH
 from flows.batches import from_value, to_values
 from flows.repartition import partitions_of_judge
 from flows.snapshot import of_judge
 from flows.step import Outcome, State, judge
-from flows.sums import EPOCH
 from flows.watch import Outcome as Watched
 from flows.watch import State as WatchState
 from flows.watch import watch
@@ -109,8 +109,8 @@ def unkilled(journal: Journal, settings: Settings, *, dedupe: bool = True) -> Sa
     sums = pl.concat([o.sums for o in outcomes]).partition_by("partition", as_dict=True, maintain_order=True)
     told = [Message(int(str(p)), n, 0, EPOCH, value) for (p,), rows in sums.items() for n, value in enumerate(to_values(rows))]
     return Said(
-        pl.concat([o.judged for o in outcomes]),
-        pl.concat([o.rated for o in outcomes]),
+        pl.concat([o.records for o in outcomes]),
+        pl.concat([o.priced for o in outcomes]),
         {msgspec.json.encode(f) for o in outcomes for f in o.findings},
         {msgspec.json.encode(o) for one in outcomes for o in one.orders},
         watch(WatchState(settings.partitions), told, contracts_of, 0, last=True),
@@ -251,7 +251,7 @@ def count_after_kills(home: Path, kills: int, journal_dsn: str = "") -> None:
 
     # And the proof would notice: without de-duplication the same log costs other money.
     careless = unkilled(journal, settings, dedupe=False)
-    assert careless.rated["sell_nanos"].sum() != expected_rated["sell_nanos"].sum()
+    assert careless.priced["sell_nanos"].sum() != expected_rated["sell_nanos"].sum()
 
 
 class Told:

@@ -35,7 +35,7 @@ def test_a_file_is_priced_and_judged(day: Path, tmp_path: Path):
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert summary["received"] == sum(summary[fate] for fate in FATES) == len((day / "calls.csv").read_text().splitlines()) - 1
     assert f"{summary['received']:,} records" in said and f"{summary['sell']['EUR']} EUR" in said
-    assert pl.read_parquet(tmp_path / "rated.parquet").height == summary["rated"]
+    assert pl.read_parquet(tmp_path / "calls.parquet").height == summary["rated"]
     truth = json.loads((day / "truth.json").read_text())
     alerts = [json.loads(line) for line in (tmp_path / "alerts.jsonl").read_text().splitlines()]
     assert {alert["subject"].split("/")[0] for alert in alerts} == {truth["attack"]["account"]}
@@ -83,7 +83,7 @@ def commas(tmp_path: Path, decimal: str) -> tuple[str, pl.DataFrame]:
     (tmp_path / "calls.csv").write_text(COMMAS)
     (tmp_path / "mapping.yaml").write_text(MAPPING.format(decimal=decimal))
     said = replay(tmp_path, tmp_path / "out")
-    return said, pl.read_parquet(tmp_path / "out" / "rated.parquet")
+    return said, pl.read_parquet(tmp_path / "out" / "calls.parquet")
 
 
 def test_a_file_with_semicolons_local_times_and_decimal_commas_of_two_tenants(tmp_path: Path):

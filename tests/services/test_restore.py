@@ -261,6 +261,6 @@ def undisturbed(journal: Journal, settings: Settings) -> tuple[int, int]:
     state = State(load_or_make(settings.state_dir).hash_secret.encode(), partitions=journal.partitions(topics.CALLS))
     contracts_of = from_books(open_books(settings.books_dsn))
     calls = list(messages(journal, topics.CALLS))
-    rated = pl.concat([judge(state, calls[start : start + 3000], contracts_of).rated for start in range(0, len(calls), 3000)])
+    rated = pl.concat([judge(state, calls[start : start + 3000], contracts_of).priced for start in range(0, len(calls), 3000)])
     latest = rated.sort("revision").unique(["partition", "offset"], keep="last")
     return latest["sell_nanos"].sum(), latest["buy_nanos"].sum()

@@ -41,8 +41,8 @@ class Judge:
         match value:
             case Written(outcome, at_ms, standing):
                 self._standing = standing
-                count_records(self.figures, outcome.judged, at_ms)
-                count_money(self.figures, outcome.rated)
+                count_records(self.figures, outcome.records, at_ms)
+                count_money(self.figures, outcome.charges)
                 for detector, n in Counter(finding.detector for finding in outcome.findings).items():
                     self.figures.add(catalog.FINDINGS, n, detector)
                 self.figures.add(catalog.ISSUED, len(outcome.orders))
@@ -71,14 +71,13 @@ def count_records(figures: Figures, judged: pl.DataFrame, at_ms: int) -> None:
     figures.spread(catalog.END_TO_END, (at_ms - judged["learned_ms"].to_numpy()) / 1000, "judged")
 
 
-def count_money(figures: Figures, rated: pl.DataFrame) -> None:
+def count_money(figures: Figures, charges: pl.DataFrame) -> None:
     """First prices: what corrects a call later may be less, and a counter only grows. By numpy: a group_by costs more than a batch is worth."""
-    if rated.is_empty():
+    if charges.is_empty():
         return
-    first = rated["revision"].to_numpy() == 1
-    for side in ("sell", "buy"):
-        currencies, nanos = rated[f"{side}_currency"].to_list(), rated[f"{side}_nanos"].to_numpy()
-        every = set(currencies)
-        for currency in every - {""}:
-            of_it = first if len(every) == 1 else first & (np.array(currencies) == currency)
-            figures.add(catalog.MONEY, float(nanos[of_it].sum(dtype=np.float64)) / NANOS, side, currency)
+    first = (charges["revision"].to_numpy() == 1) & (charges["level"].to_numpy() == 0)
+    whose = list(zip(charges["role"].to_list(), charges["currency"].to_list(), strict=True))
+    nanos = charges["nanos"].to_numpy()
+    for role, currency in {one for one in whose if one[1]}:
+        of_it = first & np.fromiter((one == (role, currency) for one in whose), np.bool_, len(whose))
+        figures.add(catalog.MONEY, float(nanos[of_it].sum(dtype=np.float64)) / NANOS, role, currency)

@@ -24,7 +24,7 @@ class Result:
 
     def __init__(self, out: Path) -> None:
         self.summary = json.loads((out / "summary.json").read_text())
-        self.rated = pl.read_parquet(out / "rated.parquet")
+        self.rated = pl.read_parquet(out / "calls.parquet")
         self.lines = {name: [json.loads(line) for line in (out / name).read_text().splitlines()] for name in replay.OUTPUTS if "jsonl" in name}
         fates = ("rated", "unrated", "events", "rejected", "duplicates", "conflicts")
         assert self.summary["received"] == sum(self.summary[fate] for fate in fates)

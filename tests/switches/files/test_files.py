@@ -602,7 +602,7 @@ def results(tmp_path: Path, content: str, mapping: str = COLUMNS) -> tuple[Any, 
     lines = {
         name: [json.loads(line) for line in (tmp_path / "out" / name).read_text().splitlines()] for name in replay.OUTPUTS if "jsonl" in name
     }
-    return summary, lines, pl.read_parquet(tmp_path / "out" / "rated.parquet")
+    return summary, lines, pl.read_parquet(tmp_path / "out" / "calls.parquet")
 
 
 PRICED = "currency: EUR\n" + COLUMNS.replace("secs}", "secs, sell_amount: note}")

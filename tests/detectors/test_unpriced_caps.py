@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from core.config import Account, Config, Trunk, UnpricedCaps
+from core.decode import Message
 from core.facts import UNPRICED
-from core.message import Message
 from core.policy import Policy
 from core.record import TICK_KEY, Record, Tick, journal_key
 from flows.repartition import merge, spread
@@ -20,6 +20,7 @@ from rating.decks import read_deck
 
 NOW_MS = 1_772_438_400_000
 DECK = b"prefix,price_per_min\n4,0.02\n371,2"
+STORED = {"unpriced": {"hour": "int64", "hour_calls": "int64", "hour_talk_ms": "int64", "flying": "int64"}}
 UNREADABLE = ["1234#8821312345", "0088213\x01\x0212345", "ACME Bank", "", "anonymous", "+999999999999999999999", "12%4188213", "+0882131234567"]
 
 
@@ -215,17 +216,9 @@ def test_no_cut_and_no_restart_changes_a_word(seed):
         assert judged(log, rules, cuts, restart) == whole
 
 
-@pytest.mark.parametrize(
-    ("account", "policy", "place"),
-    [
-        ({}, {"unpriced_floor": -1.0}, "policy.unpriced_floor: must be >= 0"),
-        ({}, {"unpriced_risk": float("nan")}, "policy.unpriced_risk: must be >= 0"),
-        ({}, {"unpriced_blocks": "sometimes"}, "policy.unpriced_blocks: 'sometimes' is none of ask, automatic, never"),
-    ],
-)
-def test_what_a_policy_cannot_be_is_refused_with_its_place(account, policy, place):
-    with pytest.raises(ConfigError, match=place):
-        contracts(Policy(**policy), **account)
+def test_caps_below_zero_are_refused_with_their_place():
+    with pytest.raises(ConfigError, match=r"account t1/acme: unpriced_caps\.calls_hour: -1 is not 0 or more"):
+        contracts(unpriced_caps=UnpricedCaps(calls_hour=-1))
 
 
 def test_what_was_dialled_moves_with_its_account():
@@ -236,7 +229,7 @@ def test_what_was_dialled_moves_with_its_account():
         state = State(b"s" * 16, partitions=1)
         judge(state, log.messages[:half], lambda _: rules)
         if moves:
-            (state,), _ = spread(merge([state], state.secret), 1, 1)
+            (state,) = spread(merge([state], b""), 1, 1)
         outcomes.append(judge(state, log.messages[half:], lambda _: rules))
     assert outcomes[0].findings == outcomes[1].findings and outcomes[0].orders == outcomes[1].orders
     assert any(f.facts.dialled for f in outcomes[0].findings)
