@@ -1,4 +1,5 @@
-"""How fast rows are stored: inserts alone, and the flow `store` from the journal to the warehouse. Prints rows a second.
+"""How fast rows are stored: inserts alone, and the flow `store` from the journal to the warehouse. Prints rows per second, and processor
+time per row.
 
 .venv/bin/python bench/bench_store.py [ROWS]
 """
@@ -59,23 +60,29 @@ def frame(table: str, partition: int, first: int, rows: int, chance: np.random.G
     return pl.DataFrame(columns, schema=schemas.TABLES[table]).with_columns(**fixed)
 
 
-def inserts(home: Path, rows: int, batch: int) -> float:
-    """Rows a second of inserts of one size into `records`, one after the other."""
+def processor_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def inserts(home: Path, rows: int, batch: int) -> tuple[float, float]:
+    """Rows per second of inserts of one size into `records`, one after the other, and microseconds of processor per row."""
     chance = np.random.default_rng(1)
     client = open_warehouse(f"chdb://{home}/inserts-{batch}")
     migrate(client)
     batches = [frame("records", 0, first, batch, chance).to_arrow() for first in range(0, rows, batch)]
     insert(client, "records", batches[0])  # the first pays for what the engine sets up
-    started = time.perf_counter()
+    started, spent = time.perf_counter(), processor_s()
     for rows_of_one in batches:
         insert(client, "records", rows_of_one)
-    took_s = time.perf_counter() - started
+    took_s, spent = time.perf_counter() - started, processor_s() - spent
     client.close()
-    return len(batches) * batch / took_s
+    return len(batches) * batch / took_s, spent / (len(batches) * batch) * 1e6
 
 
-def flow(home: Path, rows: int, batch: int) -> tuple[float, float]:
-    """Rows a second of the flow (a rated call for three records), and how long the totals of all of it take, in seconds."""
+def flow(home: Path, rows: int, batch: int) -> tuple[float, float, float]:
+    """Of the flow (for three records a call and two charges): rows per second, microseconds of processor per record, and how long the totals
+    of all of it take, in seconds."""
     chance = np.random.default_rng(2)
     journal = open_journal(f"files://{home}/journal")
     create_topics(journal)
@@ -83,32 +90,34 @@ def flow(home: Path, rows: int, batch: int) -> tuple[float, float]:
     for partition in range(4):
         writer = journal.writer(JUDGED, partition)
         for first in range(0, rows // 4, batch):
-            for table, share in (("records", batch), ("rated_calls", batch // 3)):
+            for table, share in (("records", batch), ("calls", batch // 3), ("charges", 2 * batch // 3)):
                 values = to_values(frame(table, partition, first, share, chance))
                 writer.append([Entry(table.encode(), value, NOON) for value in values])
                 stored += share
         writer.close()
-    started = time.perf_counter()
+    started, spent = time.perf_counter(), processor_s()
     dsn = f"chdb://{home}/warehouse"
     run(journal_dsn=f"files://{home}/journal", warehouse_dsn=dsn, state_dir=home / "state", pace=Pace(), until_end=True)
-    took_s = time.perf_counter() - started
+    took_s, spent = time.perf_counter() - started, processor_s() - spent
     client = open_warehouse(dsn)
     asked = time.perf_counter()
     ask(client, queries.totals())
     ask(client, queries.money())
     ask_s = time.perf_counter() - asked
     client.close()
-    return stored / took_s, ask_s
+    return stored / took_s, spent / rows * 1e6, ask_s
 
 
 def main(rows: int) -> None:
     with tempfile.TemporaryDirectory() as directory:
         home = Path(directory)
-        for batch in (1_000, 10_000, 100_000):
-            rate = inserts(home, min(rows, 100 * batch), batch)
-            print(f"insert into records, {len(schemas.JUDGED)} columns, {batch:>7,} rows a time, fsynced: {rate:>9,.0f} rows/s")
-        rate, ask_s = flow(home, rows, 500)
-        print(f"store, journal to warehouse, batches of 500 records and 166 calls: {rate:>9,.0f} rows/s, start and end included")
+        for batch in (1_000, 15_000, 150_000):
+            rate, spent_us = inserts(home, min(rows, 100 * batch), batch)
+            head = f"insert into records, {len(schemas.JUDGED)} columns, {batch:>7,} rows per insert, fsynced"
+            print(f"{head}: {rate:>9,.0f} rows/s, {spent_us:.1f} us of processor per row")
+        rate, spent_us, ask_s = flow(home, rows, 500)
+        print(f"store, journal to warehouse, batches of 500 records, 166 calls, 333 charges: {rate:>9,.0f} rows/s, start and end included")
+        print(f"  {spent_us:.1f} us of processor per record")
         print(f"totals and money of {rows:,} records: {ask_s * 1000:.0f} ms")
     print(f"resident at most {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:,.0f} MB")
 
