@@ -89,7 +89,7 @@ def faults_of(file: str, source: bytes) -> list[Fault]:
 def _rules(node: ast.AST) -> Iterator[ast.AST]:
     """The nodes that decide something: no types, no decorators, no words of an error, no texts."""
     for field, value in ast.iter_fields(node):
-        if field in ("annotation", "returns", "decorator_list", "type_params", "bases"):
+        if field in ("annotation", "returns", "decorator_list", "type_params", "bases") or (isinstance(node, ast.ClassDef) and field == "keywords"):
             continue
         for child in value if isinstance(value, list) else [value]:
             if isinstance(child, ast.Raise | ast.JoinedStr | ast.Import | ast.ImportFrom | ast.Assert) or not isinstance(child, ast.AST):

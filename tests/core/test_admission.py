@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from admission_cases import CASES, PARTIES, PLANS
 
-from core.admission import Admission, Asked, admit
+from core.admission import Admission, Asked, admit, candidates
 from core.numbers import CALLER_CODES, DialPlan, normalise
 from switches.kamailio.settings import EMERGENCY
 
@@ -107,3 +107,11 @@ def test_codes_of_each_country_before_an_emergency_number(country: str, data, nu
     plan = DialPlan(country_code=country, trunk_prefix="0")
     found = ask(code + number, plan)
     assert found.code == 0 and (found.number or normalise(code + number, plan).digits) == number
+
+
+def test_entries_are_looked_up_from_the_longest_range_to_the_whole_account():
+    found = list(candidates("t1", "acme", "tg7", ("43",), ("1234567890123456",)))
+    assert found[0] == "t1|A|acme|43|123456789012345", "no number of E.164 has more than 15 digits"
+    assert found[15:17] == ["t1|A|acme|43|", "t1|A|acme||123456789012345"]
+    assert found[32] == "t1|T|tg7|43|123456789012345" and found[-1] == "t1|T|tg7||" and len(found) == 64
+    assert list(candidates("t1", "", "", ("43",), ("43",))) == []

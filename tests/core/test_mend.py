@@ -16,6 +16,7 @@ def test_a_text_is_cut_at_its_length(name: str):
 
 def test_lengths_are_those_of_the_record():
     assert {TEXTS[name] for name in ("a_raw", "user_agent", "pai")} == {2048}
+    assert LATEST_MS == 2**53
     assert {TEXTS[name] for name in ("lrn", "imei", "cell", "order_id")} == {128}
 
 

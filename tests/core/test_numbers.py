@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.numbering import without_trunk_zero
-from core.numbers import DialPlan, normalise, readings
+from core.numbering import country_code, without_trunk_zero
+from core.numbers import MOST_ZEROS, DialPlan, normalise, number_of, readings, unpacked
 
 E164 = DialPlan()
 VIENNA = DialPlan(
@@ -167,4 +167,44 @@ def test_whatever_a_caller_sends_is_digits_or_nothing(raw: str, plan: DialPlan):
 @given(st.from_regex(r"[1-9][0-9]{8,14}", fullmatch=True), st.sampled_from([E164, VIENNA, NEW_YORK, MOSCOW]))
 def test_a_plus_means_the_same_on_every_trunk(digits: str, plan: DialPlan):
     full = without_trunk_zero(digits)
-    assert normalise("+" + digits, plan) == ((full, "e164") if len(full) >= 7 else ("", "invalid"))
+    behind = full[len(country_code(full)) :]
+    short = (behind, "emergency") if behind in plan.emergency else ("", "invalid")
+    assert normalise("+" + digits, plan) == ((full, "e164") if len(full) >= 7 else short)
+
+
+def test_an_emergency_number_behind_a_country_code_and_zeros_is_one():
+    assert normalise("+200000911", E164) == ("911", "emergency")
+
+
+def test_every_zero_before_a_number_may_be_the_one_that_is_dropped():
+    """000 is an emergency number: 00000 may be 00 and it."""
+    found = readings("0" * (MOST_ZEROS + 2) + "88213", E164)
+    assert {"0" * n + "88213" for n in (0, *range(2, MOST_ZEROS + 3))} <= set(found)
+    assert "088213" not in found, "so many are taken off one by one, or all of them"
+
+
+def test_a_context_is_a_reading():
+    assert "43664123456" in readings("tel:0664123456;phone-context=+43", E164)
+    assert "43664123456" not in readings("tel:0664123456;phone-context=43", E164)
+
+
+@pytest.mark.parametrize(("depth", "text"), [(1, "+431"), (2, "+431"), (3, "+431"), (4, "%2B431")])
+def test_an_escape_of_an_escape_is_one_too_but_not_for_ever(depth: int, text: str):
+    raw = "%2B431"
+    for _ in range(depth - 1):
+        raw = raw.replace("%", "%25")
+    assert unpacked(raw).text == text
+
+
+@pytest.mark.parametrize(
+    ("typed", "digits"),
+    [("+116123", "116123"), ("+112", "112"), ("1616", "1616"), ("16161", "16161"), ("0043 1 5050099", "4315050099"), ("000", "000")],
+)
+def test_a_person_may_type_a_number_as_it_is_written(typed: str, digits: str):
+    assert number_of(typed, E164) == digits
+
+
+@pytest.mark.parametrize("typed", ["0043", "+1", "+0112", "01 50500 88", "alpha"])
+def test_a_person_is_told_how_to_write_what_means_no_number(typed: str):
+    with pytest.raises(ValueError, match="write it with its country code"):
+        number_of(typed, E164)

@@ -134,3 +134,18 @@ def test_whatever_stands_in_a_row_a_deck_is_whole_or_refused(text):
     except DeckError:
         deck = None
     assert deck is None or (len(deck.prefixes) == len(filled) and deck.prefixes[-1] == "7")
+
+
+def test_a_price_leaves_room_for_59_seconds_of_it():
+    assert prices(HEAD + "43,Austria,153722867\n") == {"43": "153722867"}
+    assert "line 2" in refused(HEAD + "43,Austria,153722868\n")
+
+
+def test_a_deck_of_many_borders_keeps_few_indexes():
+    lines = [f"43,Austria,0.0{n},2026-01-{n:02},2026-01-{n + 1:02}\n" for n in range(1, 29)]
+    head = "prefix,destination,price_per_min,effective_from,effective_to\n"
+    deck = read_deck((head + "".join(lines)).encode(), "d", "EUR", DeckFormat())
+    for epoch in range(len(deck.borders_ms) + 1):
+        found = deck.index_at(epoch).find_one("431")
+        assert found == -1 if epoch in (0, len(deck.borders_ms)) else to_text(int(deck.per_min_nanos[found])) == f"0.0{epoch}".rstrip("0")
+    assert len(deck._indexes) <= 16
