@@ -39,7 +39,7 @@ def of_key(table: sa.Table) -> sa.ColumnElement[bool]:
     return sa.and_(*(table.c[name] == sa.bindparam(name) for name in KEY_PARTS))
 
 
-def row_key(row: sa.Row[Any]) -> Key:
+def row_key(row: sa.Row[*tuple[Any, ...]]) -> Key:
     """The key of a row that has a key's columns: the other way round of `key_row`."""
     return Key(**{name: getattr(row, name) for name in KEY_PARTS})
 

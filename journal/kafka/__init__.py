@@ -9,7 +9,13 @@ from concurrent.futures import Future
 from typing import Any
 
 from confluent_kafka import KafkaError, TopicCollection
-from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions, NewTopic, ResourceType
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # the package imports them for its users, and does not say so
+    AdminClient,
+    ConfigResource,
+    NewPartitions,
+    NewTopic,
+    ResourceType,
+)
 
 from journal.kafka.address import Address, parse
 from journal.kafka.cluster import Cluster

@@ -108,8 +108,8 @@ def to_record(cells: dict[Any, Any], mapping: Mapping, encoding: str = "utf-8", 
     no_clock = [field for field in TIMES if given.get(field) and not values.has_clock(given[field], mapping.time_format)]
     if duration_ms is None and {"answer", "end"}.issubset(no_clock):
         if not amounts:
-            column = f"{label(mapping.columns['answer'])} and {label(mapping.columns['end'])}"
-            raise ValueError(f"answered, but for how long? {column} are days without a time of day; map duration_s, or join [date, time]")
+            both = f"{label(mapping.columns['answer'])} and {label(mapping.columns['end'])}"
+            raise ValueError(f"answered, but for how long? {both} are days without a time of day; map duration_s, or join [date, time]")
         times["end"], at_ms = None, start or at_ms  # the days between two dates are no talk
     said_ms = duration_ms
     duration_ms = _talk(times, duration_ms, bool(amounts), codes["sip_code"], mapping, notes)
