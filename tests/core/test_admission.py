@@ -115,3 +115,29 @@ def test_entries_are_looked_up_from_the_longest_range_to_the_whole_account():
     assert found[15:17] == ["t1|A|acme|43|", "t1|A|acme||123456789012345"]
     assert found[32] == "t1|T|tg7|43|123456789012345" and found[-1] == "t1|T|tg7||" and len(found) == 64
     assert list(candidates("t1", "", "", ("43",), ("43",))) == []
+
+
+def test_a_refusal_names_its_order_and_one_in_shadow_names_the_one_that_would():
+    blocked = World(blocks={"t1|A|acme||88213": "o-1"}).tables
+    shadowed = World(shadow={"t1|A|acme||88213": "o-2"}, protected={"882131": "hospital"}).tables
+    assert ask("88213123456", DialPlan(), blocked) == Admission(603, "o-1")
+    assert ask("88213123456", DialPlan(), shadowed) == Admission(0, "shadow:o-2")
+    assert ask("4319990002", DialPlan(), blocked) == ask("4319990002", DialPlan(), shadowed) == Admission()
+    both = World(blocks={"t1|A|acme||88213": "o-1"}, shadow={"t1|A|acme||": "o-2"}).tables
+    assert ask("88213123456", DialPlan(), both) == Admission(603, "o-1"), "an order that stands is what refuses"
+
+
+def test_what_means_no_number_is_refused_unless_its_trunk_may_send_it_and_shadow_is_still_named():
+    tables = World(shadow={"t1|A|acme||": "o-2"}).tables
+    asked = Asked("t1", "acme", "", "4319990001", "nobody")
+    for accept, found in ((False, Admission(484)), (True, Admission(0, "shadow:o-2"))):
+        got = admit(asked._replace(accept_unreadable=accept), DialPlan(), lambda table, key: tables[table].get(key, ""))
+        assert got == found
+
+
+def test_a_hold_lets_every_call_of_a_source_pass():
+    tables = World(blocks={"t1|A|acme||": "o-1"}, shadow={"t1|A|acme||": "o-2"}).tables
+    for tenant, code in (("t1", 0), ("", 403)):
+        asked = Asked(tenant, "acme", "", "4319990001", "88213123456")
+        got = admit(asked, DialPlan(), lambda table, key: tables[table].get(key, ""), held=True)
+        assert got == Admission(code)

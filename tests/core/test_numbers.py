@@ -180,7 +180,7 @@ def test_every_zero_before_a_number_may_be_the_one_that_is_dropped():
     """000 is an emergency number: 00000 may be 00 and it."""
     found = readings("0" * (MOST_ZEROS + 2) + "88213", E164)
     assert {"0" * n + "88213" for n in (0, *range(2, MOST_ZEROS + 3))} <= set(found)
-    assert "088213" not in found, "so many are taken off one by one, or all of them"
+    assert MOST_ZEROS == 4 and "088213" not in found, "so many are taken off one by one, or all of them"
 
 
 def test_a_context_is_a_reading():
