@@ -141,3 +141,19 @@ def test_a_hold_lets_every_call_of_a_source_pass():
         asked = Asked(tenant, "acme", "", "4319990001", "88213123456")
         got = admit(asked, DialPlan(), lambda table, key: tables[table].get(key, ""), held=True)
         assert got == Admission(code)
+
+
+def test_after_an_emergency_call_a_blocked_caller_reaches_short_and_service_numbers_and_its_own_country():
+    plan = DialPlan(country_code="43", trunk_prefix="0", bare_is_e164=False, service=("0800123456",))
+    world = World(blocks={"t1|A|acme||": "o-1"})
+    numbers = ("116117", "0800123456", "0664 1234567", "+88213123456")
+    assert [ask(number, plan, world.tables).code for number in numbers] == [603] * 4
+    opens = admit(Asked("t1", "acme", "", "+4319990001", "112"), plan, lambda *_: "", emergency=frozenset(EMERGENCY)).opens
+    world.tables["after"].update(dict.fromkeys(opens, "1"))
+
+    def code(a_raw: str, b_raw: str) -> int:
+        return admit(Asked("t1", "acme", "", a_raw, b_raw), plan, lambda table, key: world.tables[table].get(key, "")).code
+
+    assert [code("+4319990001", number) for number in numbers] == [0, 0, 0, 603]
+    assert [code("+4319990002", number) for number in numbers] == [603] * 4, "another caller has called nobody"
+    assert code("+4319990002", "+4319990001") == 0, "who called for help can be called back"

@@ -198,7 +198,7 @@ def test_an_escape_of_an_escape_is_one_too_but_not_for_ever(depth: int, text: st
 
 @pytest.mark.parametrize(
     ("typed", "digits"),
-    [("+116123", "116123"), ("+112", "112"), ("1616", "1616"), ("16161", "16161"), ("0043 1 5050099", "4315050099"), ("000", "000")],
+    [("+116123", "116123"), ("+112", "112"), ("+11", "11"), ("1616", "1616"), ("16161", "16161"), ("0043 1 5050099", "4315050099"), ("000", "000")],
 )
 def test_a_person_may_type_a_number_as_it_is_written(typed: str, digits: str):
     assert number_of(typed, E164) == digits
@@ -208,3 +208,9 @@ def test_a_person_may_type_a_number_as_it_is_written(typed: str, digits: str):
 def test_a_person_is_told_how_to_write_what_means_no_number(typed: str):
     with pytest.raises(ValueError, match="write it with its country code"):
         number_of(typed, E164)
+
+
+def test_what_is_dialled_before_a_national_number_stands_in_brackets_behind_its_country():
+    for raw in ("+36 (06) 1 2345678", "0036 (06) 1 2345678", "+36(06)12345678"):
+        assert normalise(raw, E164) == ("3612345678", "e164"), raw
+    assert normalise("+43 (1) 2345678", E164) == ("4312345678", "e164"), "an area code stays"
