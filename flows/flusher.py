@@ -1,8 +1,7 @@
-"""A buffer that a thread of its own writes out: when it is full, when its oldest item is a second old, or when it is told to.
+"""A buffer that a thread of its own writes out: when it is full, when its oldest item has waited long enough, or when `flush` asks for it.
 
-`write_batch` of a Bytewax sink is called when there is something to write, so it cannot see that a lone item has waited long
-enough. The thread can. What goes wrong there is raised at the next call here, and stays wrong: the flow must stop, and a restart
-reads again.
+`write_batch` of a Bytewax sink is called when there is something to write, so it cannot notice that a lone item has waited long
+enough. The thread can. An error of the thread is raised at every later call here: the flow must stop, and a restart reads again.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ class Stalled(Exception):
 
 
 class Flusher(Generic[Item]):
-    """Give items with `put`; `flush` returns when all of them are written.
+    """`put` adds items; `flush` returns when all of them are written.
 
     >>> written = []
     >>> flusher = Flusher(written.append, full_bytes=100, linger_s=60.0, stall_s=5.0)
@@ -48,34 +47,34 @@ class Flusher(Generic[Item]):
         self._items: list[Item] = []
         self._bytes = 0
         self._oldest_s = 0.0
-        self._given = self._done = 0  # how many items, ever
-        self._told = self._closed = False
+        self._added = self._done = 0  # items since the start
+        self._flush_wanted = self._closed = False
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="flusher", daemon=True)
         self._thread.start()
 
     def put(self, items: Sequence[Item], size_bytes: int) -> None:
-        """Takes items to write; waits while the buffer is over its bound."""
+        """Adds items; waits while the buffer holds twice `full_bytes`."""
         with self._turn:
             self._wait_until(lambda: self._bytes < 2 * self._full_bytes, "take more")
             if not self._items:
                 self._oldest_s = time.monotonic()
             self._items.extend(items)
-            self._given += len(items)
+            self._added += len(items)
             self._bytes += size_bytes
             self._turn.notify_all()
 
     def flush(self) -> None:
-        """Returns when everything that was given is written."""
+        """Returns when every item that was added before is written."""
         with self._turn:
-            upto = self._given
+            upto = self._added
             if self._done < upto:
-                self._told = True
+                self._flush_wanted = True
                 self._turn.notify_all()
-            self._wait_until(lambda: self._done >= upto, "finish what it was given")
+            self._wait_until(lambda: self._done >= upto, "write what it holds")
 
     def close(self, wait_s: float = 5.0) -> bool:
-        """Ends the thread; whether it ended in time. What is still in the buffer is not written: nobody was told that it was."""
+        """Ends the thread; whether it ended in time. What is still in the buffer is not written, and no `flush` has returned for it."""
         with self._turn:
             self._closed = True
             self._turn.notify_all()
@@ -103,7 +102,7 @@ class Flusher(Generic[Item]):
                         return
                     left_s = self._oldest_s + self._linger_s - time.monotonic() if self._items else None
                     self._turn.wait(timeout=left_s)
-                items, self._items, self._told = self._items, [], False
+                items, self._items, self._flush_wanted = self._items, [], False
                 self._bytes = 0
                 self._turn.notify_all()
             try:
@@ -120,4 +119,4 @@ class Flusher(Generic[Item]):
     def _due(self) -> bool:
         if self._closed or not self._items:
             return False
-        return self._told or self._bytes >= self._full_bytes or time.monotonic() - self._oldest_s >= self._linger_s
+        return self._flush_wanted or self._bytes >= self._full_bytes or time.monotonic() - self._oldest_s >= self._linger_s
