@@ -83,7 +83,7 @@ def flow(home: Path, rows: int, batch: int) -> tuple[float, float]:
     for partition in range(4):
         writer = journal.writer(JUDGED, partition)
         for first in range(0, rows // 4, batch):
-            for table, share in (("records", batch), ("rated_calls", batch // 3)):
+            for table, share in (("records", batch), ("calls", batch // 3), ("charges", 2 * batch // 3)):
                 values = to_values(frame(table, partition, first, share, chance))
                 writer.append([Entry(table.encode(), value, NOON) for value in values])
                 stored += share

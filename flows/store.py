@@ -1,6 +1,6 @@
 """store: judged -> ClickHouse.
 
-    judged (journal) -> warehouse (records, rated_calls)
+    judged (journal) -> warehouse (records, calls, attempts, charges)
 
 Stored at least once and counted exactly once. The offsets in the recovery store move only after the rows up to them are
 durable in the warehouse (`snapshot` of the sink waits for that), so a crash at any moment reads some batches again; the tables'

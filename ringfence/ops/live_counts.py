@@ -25,7 +25,7 @@ MOST_AT_ONCE = 256
 MOST_IN_FLIGHT = 1_000_000
 
 _RECORDS = ["event", "disposition", "call_key", "order_id", "offset"]
-_RATED = ["sell_nanos", "sell_currency", "buy_nanos", "revision", "call_key"]
+_CHARGES = ["role", "level", "nanos", "currency", "revision", "call_key"]
 
 
 @dataclass
@@ -89,8 +89,8 @@ class Pulse:
                     self._order(msgspec.json.decode(message.value, type=BlockOrder))
                 elif message.key == b"records":
                     records += self._records(partition, pl.read_ipc_stream(io.BytesIO(message.value), columns=_RECORDS))
-                elif message.key == b"rated_calls":
-                    money += self._rated(pl.read_ipc_stream(io.BytesIO(message.value), columns=_RATED))
+                elif message.key == b"charges":
+                    money += self._charged(pl.read_ipc_stream(io.BytesIO(message.value), columns=_CHARGES))
         self._recent.append((now_ms, records, dict(money)))
         while self._recent and self._recent[0][0] < now_ms - WINDOW_MS:
             self._recent.popleft()
@@ -157,17 +157,15 @@ class Pulse:
             self._judged_to[partition] = max(self._judged_to[partition], last + 1)
         return frame.height
 
-    def _rated(self, frame: pl.DataFrame) -> Counter[str]:
+    def _charged(self, frame: pl.DataFrame) -> Counter[str]:
         self._flying.difference_update(frame["call_key"].to_list())
-        money = Counter[str]()
-        first = frame.filter(pl.col("revision") == 1)  # a correction is no new sale
-        for currency, sell, buy in (
-            first.group_by("sell_currency").agg(pl.col("sell_nanos").sum(), pl.col("buy_nanos").sum()).iter_rows()
-        ):
-            money[currency] += sell
-            self.buy_nanos[currency] += buy
-        self.sell_nanos.update(money)
-        return money
+        first = frame.filter(pl.col("revision") == 1, pl.col("level") == 0)  # a correction is no new sale
+        money = {role: Counter[str]() for role in ("sell", "buy")}
+        for role, currency, nanos in first.group_by("role", "currency").agg(pl.col("nanos").sum()).iter_rows():
+            money[role][currency] += nanos
+        self.sell_nanos.update(money["sell"])
+        self.buy_nanos.update(money["buy"])
+        return money["sell"]
 
     def _finding(self, finding: Finding) -> None:
         if finding.finding_id not in self.alert_ids:

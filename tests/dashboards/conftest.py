@@ -64,13 +64,16 @@ class House:
 
     def calls(self, *sold: tuple[str, str, int, int], ago_ms: int = 20_000, tenant: str = "t1") -> None:
         """Calls: (currency of the sale, of the purchase, sell nanos, buy nanos)."""
-        rows = []
+        calls, charges = [], []
         for sell, buy, sell_nanos, buy_nanos in sold:
             self.offset += 1
-            row = {"tenant": tenant, "partition": 0, "offset": self.offset, "revision": 1, "learned_ms": wall_clock_ms() - ago_ms, "attempts": 1}
-            row |= {"sell_currency": sell, "buy_currency": buy, "sell_nanos": sell_nanos, "buy_nanos": buy_nanos}
-            rows.append(row)
-        insert(self.warehouse, "rated_calls", table(schemas.RATED, rows))
+            row = {"tenant": tenant, "partition": 0, "offset": self.offset, "revision": 1, "learned_ms": wall_clock_ms() - ago_ms}
+            calls.append(row | {"attempts": 1, "suspected_hung": False, "suspected_duplicate": False})
+            numbers = {name: 0 for name, dtype in schemas.CHARGES.items() if dtype != pl.String}
+            for role, currency, nanos in (("sell", sell, sell_nanos), ("buy", buy, buy_nanos)):
+                charges.append(numbers | row | {"role": role, "currency": currency, "nanos": nanos})
+        insert(self.warehouse, "calls", table(schemas.CALLS, calls))
+        insert(self.warehouse, "charges", table(schemas.CHARGES, charges))
 
     def attack(self, status: str = "standing", number: int = 1, **key: str) -> Key:
         """A finding, its order in this state, and the switch's word for it where it is live."""

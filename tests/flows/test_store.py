@@ -60,14 +60,15 @@ class House:
         records = [
             place | {"offset": n, "seq": n, "boot_id": f"b{partition}", "event": "stop", "learned_ms": NOON + n} for n in offsets
         ]
-        money = {"sell_nanos": 1_000_000_001, "sell_currency": "EUR", "buy_nanos": 5, "buy_currency": "EUR"}
-        rated = [place | money | {"offset": n, "revision": revision, "record_partition": partition} for n in offsets]
+        ended = [place | {"offset": n, "revision": revision, "record_partition": partition} for n in offsets]
+        money = ({"role": "sell", "nanos": 1_000_000_001}, {"role": "buy", "attempt_no": 1, "nanos": 5})
+        charges = [call | amount | {"currency": "EUR"} for call in ended for amount in money]
         judged = self.journal.writer(JUDGED, partition)
-        for name, rows in (("records", records), ("rated_calls", rated)):
+        for name, rows in (("records", records), ("calls", ended), ("charges", charges)):
             schema = schemas.TABLES[name]
-            blank = {column: "" if dtype == pl.String else 0 if dtype == pl.Int32 else None for column, dtype in schema.items()}
-            extra = {"records": {"disposition": "rated"}, "rated_calls": {"learned_ms": NOON}}[name]
-            frame = pl.DataFrame([blank | extra | row for row in rows], schema=schema)
+            blank = {column: "" if dtype == pl.String else 0 if dtype == pl.Int32 or name == "charges" else None for column, dtype in schema.items()}
+            extra = {"disposition": "rated"} if name == "records" else {"learned_ms": NOON}
+            frame = pl.DataFrame([blank | {k: v for k, v in (extra | row).items() if k in schema} for row in rows], schema=schema)
             judged.append([Entry(name.encode(), value, NOON) for value in to_values(frame)])
         judged.close()
 

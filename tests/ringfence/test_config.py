@@ -279,7 +279,7 @@ def test_the_next_call_after_a_publishing_is_priced_by_the_new_deck(mine: Path, 
         def rows() -> list[tuple[str, int, str, int]]:
             try:
                 with warehouse(settings.installation) as asked:
-                    sql = "SELECT call_id, config_version, b_number, sell_nanos FROM rated_latest ORDER BY call_id"
+                    sql = "SELECT call_id, config_version, b_number, toInt64(sell * 1000000000) FROM priced_calls ORDER BY call_id"
                     return [tuple(row) for row in asked.query(sql).result_rows]
             except (WarehouseError, typer.Exit):  # not there yet
                 return []

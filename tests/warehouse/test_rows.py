@@ -116,16 +116,15 @@ def test_repeats_inside_one_insert_count_once(client, rows):
     """The engine keeps them until it merges (optimize_on_insert = 0): the views must not."""
     records = rows.records(*(rows.record(n, "rated") for n in (1, 2, 1, 3, 2, 1)))
     corrected = rows.call(7, 1_500_000_000, revision=2)
-    calls = rows.calls(rows.call(7, 2_000_000_000), corrected, rows.call(9, 1), rows.call(7, 2_000_000_000), corrected)
     insert(client, "records", records)
-    insert(client, "rated_calls", calls)
+    rows.sell(client, rows.call(7, 2_000_000_000), corrected, rows.call(9, 1), rows.call(7, 2_000_000_000), corrected)
     assert client.query("SELECT count() FROM records").first_row == (6,), "this is why the views have to"
     for _ in range(2):
         assert ask(client, queries.totals())[0]["received"] == 3
         [money] = ask(client, queries.money())
         assert money["calls"] == 2 and money["sell"] * 10**9 == 1_500_000_001
         client.command("OPTIMIZE TABLE records FINAL")
-        client.command("OPTIMIZE TABLE rated_calls FINAL")
+        client.command("OPTIMIZE TABLE charges FINAL")
     assert client.query("SELECT count() FROM records").first_row == (3,)
 
 
@@ -154,9 +153,9 @@ def test_an_engine_that_cannot_now_is_tried_again_and_one_that_never_will_is_not
     insert(client, "records", rows.records(rows.record(1)))
     with pytest.raises(WarehouseDown, match="more parts than it can merge"):
         insert(client, "records", rows.records(rows.record(2)))
-    client.command("DROP TABLE rated_calls")
-    with pytest.raises(WarehouseError, match=r"insert of 1 rows into rated_calls.*it has not our tables") as refused:
-        insert(client, "rated_calls", rows.calls(rows.call(1, 1)))
+    client.command("DROP TABLE calls")
+    with pytest.raises(WarehouseError, match=r"insert of 1 rows into calls.*it has not our tables") as refused:
+        rows.sell(client, rows.call(1, 1))
     assert not isinstance(refused.value, WarehouseDown)
 
 
@@ -187,7 +186,7 @@ def test_what_an_insert_returned_for_outlives_a_kill(directory, client, rows, tm
     again = open_warehouse(f"chdb://{directory}")
     try:
         assert again.query("SELECT count(), uniqExact(offset), sum(length(reason)) FROM records").first_row == (200, 200, 4 * 1225)
-        settings = again.query("SELECT create_table_query FROM system.tables WHERE name IN ('records', 'rated_calls')").result_rows
+        settings = again.query("SELECT create_table_query FROM system.tables WHERE name IN ('records', 'calls', 'attempts', 'charges')").result_rows
         assert all("fsync_after_insert = 1, fsync_part_directory = 1" in sql for (sql,) in settings), "a kill alone does not test the disk"
     finally:
         again.close()

@@ -236,7 +236,8 @@ class Chain:
 
     def rated(self, who: Customer) -> list[dict[str, Any]]:
         """The calls of a customer as they stand now, in the order of their setup."""
-        sql = "SELECT * FROM rated_latest WHERE account = {account:String} ORDER BY setup_ms"
+        money = ", ".join(f"toInt64({side} * 1000000000) AS {side}_nanos" for side in ("sell", "buy", "buy_attempt_fees"))
+        sql = f"SELECT *, {money} FROM priced_calls WHERE account = {{account:String}} ORDER BY setup_ms"
         return self.query((sql, {"account": who.account}))
 
     def wait_rated(self, who: Customer, count: int, within_s: float = 60.0) -> list[dict[str, Any]]:

@@ -53,8 +53,8 @@ def test_money_and_calls_are_told(journal: Journal):
             {"offset": 4, "event": "refused", "disposition": "event", "call_key": "c"},
         ),
         (
-            b"rated_calls",
-            frame(schemas.RATED, {"sell_nanos": 5_000_000_000, "sell_currency": "EUR", "revision": 1, "call_key": "a"}),
+            b"charges",
+            frame(schemas.CHARGES, {"role": "sell", "nanos": 5_000_000_000, "currency": "EUR", "revision": 1, "call_key": "a"}),
         ),
     )
     pulse.read(10_000)
@@ -64,8 +64,8 @@ def test_money_and_calls_are_told(journal: Journal):
 
 def test_a_correction_is_no_new_sale(journal: Journal):
     pulse = Pulse(journal)
-    one = {"sell_nanos": 5, "sell_currency": "EUR", "call_key": "a"}
-    write(journal, topics.JUDGED, 0, (b"rated_calls", frame(schemas.RATED, {**one, "revision": 1}, {**one, "revision": 2})))
+    one = {"role": "sell", "nanos": 5, "currency": "EUR", "call_key": "a"}
+    write(journal, topics.JUDGED, 0, (b"charges", frame(schemas.CHARGES, {**one, "revision": 1}, {**one, "revision": 2})))
     pulse.read(0)
     assert pulse.sell_nanos == {"EUR": 5}
 

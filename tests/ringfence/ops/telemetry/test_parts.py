@@ -73,12 +73,15 @@ def test_a_histogram_is_what_one_value_at_a_time_would_have_made_of_it():
 def test_judge_counts_a_batch(journal_dsn: str, tmp_path: Path):
     part = Judge(journal_dsn, tmp_path / "judge.state")
     judged = frame(schemas.JUDGED, [{"disposition": d, "learned_ms": 10_000} for d in ("rated", "event", "event", "reject")])
-    money = {"sell_currency": "EUR", "buy_currency": "USD", "buy_nanos": 500_000_000}
-    rated = frame(schemas.RATED, [
-        money | {"revision": 1, "sell_nanos": 1_500_000_000}, money | {"revision": 2, "sell_nanos": 9_000_000_000},
-        {"revision": 1, "sell_currency": "", "sell_nanos": 0, "buy_currency": "", "buy_nanos": 0},
+    sale, purchase = {"role": "sell", "level": 0, "currency": "EUR"}, {"role": "buy", "level": 0, "currency": "USD", "nanos": 500_000_000}
+    charges = frame(schemas.CHARGES, [
+        sale | {"revision": 1, "nanos": 1_500_000_000}, purchase | {"revision": 1},
+        sale | {"revision": 2, "nanos": 9_000_000_000}, purchase | {"revision": 2},
+        sale | {"revision": 1, "nanos": 1_300_000_000, "level": 1},
+        {"role": "sell", "level": 0, "revision": 1, "currency": "", "nanos": 0},
     ])  # fmt: skip
-    outcome = Outcome(judged, rated, pl.DataFrame(), [SimpleNamespace(detector="burst")], [object(), object()], {})  # type: ignore[list-item]
+    calls, attempts = schemas.empty(schemas.CALLS), schemas.empty(schemas.ATTEMPTS)
+    outcome = Outcome(judged, calls, attempts, charges, pl.DataFrame(), [SimpleNamespace(detector="burst")], [object(), object()], {})  # type: ignore[list-item]
     part.tell(Written(outcome, 10_040, Standing(12, 3, {0: round(time.time() * 1000) - 2_000})))
     part.tell(Copied(0.004))
     (tmp_path / "judge.state").write_bytes(b"x" * 99)
@@ -159,7 +162,7 @@ def test_the_store_is_ready_while_the_warehouse_answers_and_knows_what_is_stored
     part.places.at(journal).reader(JUDGED, 0, 2).read()
     assert part.why_not() == ""
     assert figures(part)["ringfence_lag_messages['0', 'judged']"] == 3, "what is read is not stored yet"
-    part.tell(Stored({"records": 4, "rated_calls": 1}, [5_000, 6_000], {0: 4}, 0.02, 7_500))  # type: ignore[arg-type]
+    part.tell(Stored({"records": 4, "charges": 1}, [5_000, 6_000], {0: 4}, 0.02, 7_500))  # type: ignore[arg-type]
     part._lags.look._fresh_s = 0
     shown = figures(part)
     assert shown["ringfence_lag_messages['0', 'judged']"] == 1
