@@ -107,9 +107,9 @@ class Rows(Mapping[tuple[str, str], Value], Generic[Value]):
         return default if own is None else own[bucket_of(key[1])].get(key[1], default)
 
     def __contains__(self, key: object) -> bool:
-        tenant, name = key  # type: ignore[misc]
-        own = self._buckets.get(tenant)
-        return own is not None and name in own[bucket_of(name)]
+        assert isinstance(key, tuple)
+        own = self._buckets.get(key[0])
+        return own is not None and key[1] in own[bucket_of(key[1])]
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return ((tenant, name) for tenant, own in self._buckets.items() for bucket in own for name in bucket)
