@@ -47,7 +47,7 @@ docs: setup  ## the docs as a site, in build/site
 	@$(BIN)/zensical build --clean --strict
 
 picture: setup  ## the picture of the flow, drawn from the flows (and with Chromium)
-	@$(BIN)/python -m flows.picture README.md docs/flow.md
+	@$(BIN)/python docs/picture.py README.md docs/flow.md
 	@$(BIN)/python tests/docs/draw.py docs/flow.md docs/flow.svg
 
 screenshot: setup  ## docs/images/first-page.png, from simulated traffic in a real Chromium (a quarter of an hour)

@@ -69,7 +69,7 @@ class Orders:
     def look(self) -> None:
         for message in self._reader.read():
             order = msgspec.json.decode(message.value, type=BlockOrder)
-            self.first.setdefault(order.key.account, (order, message.timestamp_ms))
+            self.first.setdefault(order.key.account, (order, message.learned_ms))
 
     def of(self, account: str) -> Order | None:
         self.look()

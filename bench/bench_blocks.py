@@ -23,16 +23,17 @@ import psutil
 import structlog
 
 from books import Engine, deliveries, lists, migrate, open_books, orders, reading, switches, tenants, writing
+from core.clock import wall_clock_ms
+from core.decide import Decision, Limits
 from core.orders import BlockOrder, Key
 from core.topics import BLOCK_ORDERS
 from journal import Entry, Journal, create_topics, open_journal
-from ringfence.endpoints import free_port
+from services.endpoints import free_port
 from switches.control import JsonRpcControl, entry
 from switches.deliver import Pace
 from switches.dispatcher import Dispatcher
 from switches.kamailio.process import Running, start
 from switches.kamailio.settings import Settings, Source
-from switches.limits import Limits
 from switches.loopback import Loopback
 
 TOKEN = "a-token-of-the-bench"
@@ -41,16 +42,12 @@ HOUR_MS = 3_600_000
 FLOOD = 5_000
 
 
-def now_ms() -> int:
-    return time.time_ns() // 1_000_000
-
-
 def key(number: int) -> Key:
     return Key(tenant="t1", account=f"a{number % 5000}", b_range=str(880_000_000 + number))
 
 
 def order(number: int) -> BlockOrder:
-    at = now_ms()
+    at = wall_clock_ms()
     return BlockOrder(
         order_id=f"order-{number:020x}", key=key(number), action="refuse", created_at_ms=at, learned_ms=at,
         expires_at_ms=at + 8 * HOUR_MS, finding_id="finding", reason="a burst",
@@ -139,7 +136,7 @@ def fill(engine: Engine, count: int) -> None:
     for start_at in range(0, count, 500):
         with writing(engine) as conn:
             for number in range(start_at, min(count, start_at + 500)):
-                orders.keep(conn, order(number), automatic=True, status="standing", why="bench", now_ms=now_ms(), opened_key=True)
+                orders.write(conn, order(number), Decision("standing", "bench", True, order(number).expires_at_ms), wall_clock_ms(), automatic=True)
 
 
 def due(engine: Engine) -> int:
@@ -154,13 +151,13 @@ def flood(engine: Engine, journal: Journal, dispatcher: Dispatcher, blocks: int)
     running = threading.Thread(target=dispatcher.run, args=(stop,))
     running.start()
     time.sleep(0.5)
-    writer.append([Entry(b"k", msgspec.json.encode(order(blocks + n)), now_ms()) for n in range(FLOOD)])
+    writer.append([Entry(b"k", msgspec.json.encode(order(blocks + n)), wall_clock_ms()) for n in range(FLOOD)])
     began_s, waits_s = time.perf_counter(), []
     last = orders_of(engine, blocks + FLOOD - 1)
     while not last() and time.perf_counter() - began_s < 120:
         at_s = time.perf_counter()
         with writing(engine) as conn:
-            orders.lift(conn, Key(tenant="t1", account=f"z{len(waits_s)}"), "ann", "bench", now_ms())
+            orders.lift(conn, Key(tenant="t1", account=f"z{len(waits_s)}"), "ann", "bench", wall_clock_ms())
         waits_s.append(time.perf_counter() - at_s)
         time.sleep(0.1)
     took_s = time.perf_counter() - began_s
@@ -197,16 +194,16 @@ def main(blocks: int) -> None:
     print(f"{blocks} blocks on {'Kamailio' if real else 'the loopback switch: Kamailio is not installed'}")
     try:
         with writing(engine) as conn:
-            tenants.add(conn, "t1", now_ms())
-            lists.seed_emergency(conn, ["AT", "DE", "US"], now_ms())
-            switches.add(conn, "k1", "kamailio", url, TOKEN, now_ms())
-            switches.set_enforcing(conn, "k1", "t1", True, "bench", "bench", now_ms())
+            tenants.add(conn, "t1", wall_clock_ms())
+            lists.seed_emergency(conn, ["AT", "DE", "US"], wall_clock_ms())
+            switches.add(conn, "k1", "kamailio", url, TOKEN, wall_clock_ms())
+            switches.set_enforcing(conn, "k1", "t1", True, "bench", "bench", wall_clock_ms())
         empty_mb = memory_mb(running) if running else 0.0
         timed("orders into the books", lambda: fill(engine, blocks), lambda took_s: f"{blocks / took_s:.0f}/s")
-        dispatcher = Dispatcher(engine, journal, clock=now_ms, holder="bench", limits=PLENTY, pace=Pace(compare_ms=10**9))
+        dispatcher = Dispatcher(engine, journal, clock=wall_clock_ms, holder="bench", limits=PLENTY, pace=Pace(compare_ms=10**9))
         timed("from the books to the switch", dispatcher.deliver_once, lambda took_s: f"{blocks / took_s:.0f}/s")
         assert control.table_count() == blocks, control.table_count()
-        comparing = Dispatcher(engine, journal, clock=now_ms, holder="bench", limits=PLENTY, pace=Pace(look_ms=0, compare_ms=0))
+        comparing = Dispatcher(engine, journal, clock=wall_clock_ms, holder="bench", limits=PLENTY, pace=Pace(look_ms=0, compare_ms=0))
         timed("a compare, nothing drifted", comparing.deliver_once)
         timed("  of which the switch sums up its table", control.digest)
         control.remove_block(entry(key(7)))
@@ -229,7 +226,7 @@ def main(blocks: int) -> None:
                 lambda s: f"{blocks / s:.0f}/s",
             )
         comparing.close()
-        flood(engine, journal, Dispatcher(engine, journal, clock=now_ms, holder="bench-2", limits=PLENTY), blocks)
+        flood(engine, journal, Dispatcher(engine, journal, clock=wall_clock_ms, holder="bench-2", limits=PLENTY), blocks)
     finally:
         control.close()
         if running:

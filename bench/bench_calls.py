@@ -19,6 +19,7 @@ from figures import need, print_use, use_of
 from kamailio_calls import ack, expect, in_call, invite, pause, picks_up, scenario
 from real_chain import Chain, Customer, build
 
+from core.clock import wall_clock_ms
 from warehouse import queries
 
 ACCOUNTS, CALLERS = 100, 20_000
@@ -95,7 +96,7 @@ def measured(directory: Path) -> dict[str, float]:
 
 def one_round(chain: Chain, known: list[Customer], rate: int, seconds: int) -> Round:
     chance = random.Random(rate)
-    calls, since_ms = rate * seconds, time.time_ns() // 1_000_000
+    calls, since_ms = rate * seconds, wall_clock_ms()
     chain.bench.count += 1
     inf = chain.bench.directory / f"callers-{chain.bench.count}.csv"
     inf.write_text(callers(known, chance))

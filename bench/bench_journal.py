@@ -15,6 +15,8 @@ from typing import NamedTuple
 
 import psutil
 
+from core.clock import wall_clock_ms
+
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "servers"))
 
 from kafka_server import Broker, Missing
@@ -27,7 +29,7 @@ TOKEN = "a-token-for-the-bench"
 
 
 class Credential(NamedTuple):
-    tenant: str = "t1"
+    tenants: tuple[str, ...] = ("t1",)
     switch: str = "k1"
 
     def allows(self, address: str) -> bool:
@@ -43,10 +45,6 @@ def record(seq: int) -> bytes:
     return head + b',"user_agent":"' + b"x" * (430 - len(head) - 17) + b'"}'
 
 
-def now_ms() -> int:
-    return time.time_ns() // 1_000_000
-
-
 def bench_journal(journal: Journal) -> None:
     journal.create("calls", 4)
     writer = journal.writer("calls", 0)
@@ -55,7 +53,7 @@ def bench_journal(journal: Journal) -> None:
         took: list[float] = []
         until = time.perf_counter() + 1.5
         while time.perf_counter() < until:
-            at_ms = now_ms()
+            at_ms = wall_clock_ms()
             entries = [Entry(b"t1\x1facme", record(n), at_ms) for n in range(size)]
             began = time.perf_counter()
             writer.append(entries)
@@ -84,7 +82,7 @@ def bench_journal(journal: Journal) -> None:
 
 def visible(writer: Writer, reader: Reader) -> float:
     """From the acknowledgement of one record until a reader that waits for it has it."""
-    writer.append([Entry(b"t1\x1facme", record(0), now_ms())])
+    writer.append([Entry(b"t1\x1facme", record(0), wall_clock_ms())])
     began = time.perf_counter()
     while not reader.read():
         time.sleep(0.0001)

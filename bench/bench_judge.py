@@ -20,7 +20,7 @@ from typing import Any
 import msgspec
 
 from core.config import Caps, Range
-from core.decode import Message
+from core.message import Message
 from core.record import TICK_KEY, Tick, journal_key
 from detectors import burst
 from flows import rows, step, sums
@@ -29,7 +29,7 @@ from flows.snapshot import freeze, pack
 from journal import partition_for
 from rating.contracts import compile_contracts
 from rating.decks import read_deck
-from ringfence.seen.judge import Judge
+from ringfence.ops.telemetry.judge import Judge
 from simulator.mix import TENANT, bench_config, bench_mix
 
 PARTITIONS = 4
@@ -102,8 +102,8 @@ def main(n_records: int) -> None:
     judged, pauses, begin = 0, list[float](), time.perf_counter()
     for start in range(warm, len(messages), BATCH):
         outcome = step.judge(state, messages[start : start + BATCH], lambda _: contracts)
-        judged += outcome.judged.height
-        tell(Written(outcome, outcome.judged["learned_ms"].max() + 40, standing(state)))  # type: ignore[operator]
+        judged += outcome.records.height
+        tell(Written(outcome, outcome.records["learned_ms"].max() + 40, standing(state)))  # type: ignore[operator]
         if start // BATCH % 10 == 0:
             at = time.perf_counter()
             frozen = freeze(state)

@@ -18,6 +18,8 @@ from pathlib import Path
 
 from figures import need, print_ms
 
+from core.clock import wall_clock_ms
+
 # isort: split
 from chromium import new_page, visit
 from running_up import Up
@@ -35,7 +37,7 @@ def store(home: Path, calls: int, days: float) -> None:
     began_s = time.perf_counter()
     client = open_warehouse(f"chdb://{home}/warehouse")
     migrate(client)
-    fill(client, calls, days, time.time_ns() // 1_000_000)
+    fill(client, calls, days, wall_clock_ms())
     parts = client.query("SELECT sum(rows), sum(bytes_on_disk) FROM system.parts WHERE active AND database = 'ringfence'").first_row
     client.close()
     print(f"  {calls:,} calls over {days:g} days: {parts[0]:,} rows, {parts[1] / 2**20:,.0f} MB, in {time.perf_counter() - began_s:.0f} s")
@@ -60,7 +62,7 @@ def visits(link: str, count: int) -> None:
 
 def questions(client: Warehouse) -> None:
     """What the page asks, each a few times, at the server's own clock."""
-    now_ms = time.time_ns() // 1_000_000
+    now_ms = wall_clock_ms()
     days = [row["day"] for row in ask(client, queries.days())]
     asked = {
         "each 2 s: records of the last minute": queries.records_a_second(now_ms - MINUTE_MS),

@@ -23,11 +23,11 @@ import psutil
 from core import schemas, topics
 from core.record import TICK_KEY
 from journal import Journal, open_journal
-from ringfence import first_start
-from ringfence.endpoints import free_port
-from ringfence.reading import warehouse
-from ringfence.secrets import load_or_make
+from ringfence.ops.secrets import load_or_make
 from ringfence.settings import Settings
+from services import first_start
+from services.endpoints import free_port
+from services.reading import warehouse
 from simulator.mix import TENANT, bench_config, bench_mix
 from switches.post import PostError, connect, post_records
 from warehouse import insert, migrate, open_warehouse
@@ -55,7 +55,7 @@ def post_all(settings: Settings, token: str, lines: list[bytes]) -> None:
 
 
 def stored(settings: Settings) -> int:
-    with warehouse(settings) as client:
+    with warehouse(settings.installation) as client:
         return int(client.query("SELECT count() FROM records").result_rows[0][0])
 
 
@@ -114,7 +114,7 @@ def plain_loop(journal: Journal, directory: Path) -> float:
             frame = frame.with_columns(
                 pl.Series("partition", [partition] * len(records), dtype=pl.Int32),
                 pl.Series("offset", [m.offset for m in records], dtype=pl.Int64),
-                pl.Series("learned_ms", [m.timestamp_ms for m in records], dtype=pl.Int64),
+                pl.Series("learned_ms", [m.learned_ms for m in records], dtype=pl.Int64),
             )
             insert(client, "records", frame.to_arrow())
             count += len(records)
@@ -130,11 +130,11 @@ def main(n_records: int) -> None:
     with tempfile.TemporaryDirectory() as home:
         collector, warehouse_, control = (free_port("127.0.0.1") for _ in range(3))
         settings = Settings(home=Path(home), tenant=TENANT, collector_port=collector, warehouse_port=warehouse_, control_port=control)
-        first_start.lay(settings)
+        first_start.lay(settings.installation)
         config, decks = bench_config()
         now_ms = round(time.time() * 1000)
-        first_start.open_and_publish(settings, first_start.Start(config, decks, "EUR", (TENANT,)), now_ms)
-        first_start.connect_switch(settings, load_or_make(settings.state_dir), "bench1", "loopback", settings.control_url, None, now_ms)
+        first_start.open_and_publish(settings.installation, first_start.Start(config, decks, "EUR", (TENANT,)), now_ms)
+        first_start.connect_switch(settings.installation, load_or_make(settings.state_dir), "bench1", "loopback", settings.control_url, None, now_ms)
         print(f"the mix              {n_records:,} records of {len(lines[0])} bytes, 8 decks of 30,000 prefixes, 200,000 subjects")
         ours = through(settings, lines)
         plain = plain_loop(open_journal(settings.journal_dsn), Path(home) / "plain")

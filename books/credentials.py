@@ -1,4 +1,5 @@
-"""Who may post records: a token names its tenant, its switch and the networks that it may come from. Only its hash is kept."""
+"""Who may post records: a token names its switch, the tenants whose calls that switch carries, and the networks that it may come from.
+Only its hash is stored."""
 
 from __future__ import annotations
 
@@ -18,14 +19,14 @@ ID_DIGITS = 12
 
 
 class Credential(NamedTuple):
-    tenant: str
+    tenants: tuple[str, ...]  # that it may speak for, by name
     switch: str
     sources: tuple[str, ...]
 
     def allows(self, address: str) -> bool:
         """Whether records may come from this address.
 
-        >>> Credential("t1", "k1", ("127.0.0.0/8",)).allows("127.0.0.1"), Credential("t1", "k1", ("10.0.0.0/8",)).allows("x")
+        >>> Credential(("t1",), "k1", ("127.0.0.0/8",)).allows("127.0.0.1"), Credential(("t1",), "k1", ("10.0.0.0/8",)).allows("x")
         (True, False)
         """
         if not self.sources:
@@ -37,52 +38,46 @@ class Credential(NamedTuple):
         return any(at in ipaddress.ip_network(network) for network in self.sources)
 
 
-class Kept(NamedTuple):
+class Listed(NamedTuple):
     """A credential as a list shows it: never the token. `id` is the beginning of the token's hash."""
 
     id: str
-    tenant: str
+    tenants: tuple[str, ...]
     switch: str
     sources: tuple[str, ...]
     at_ms: int
     revoked_at_ms: int | None
 
 
-def add(conn: sa.Connection, tenant: str, switch: str, token: str, sources: Sequence[str], now_ms: int) -> None:
-    """A token for the records of a switch. `sources`: networks; none = from anywhere. The same token again replaces what it
-    stood for."""
+def add(conn: sa.Connection, tenants: Sequence[str], switch: str, token: str, sources: Sequence[str], now_ms: int) -> None:
+    """A token for the records of a switch that carries calls of these tenants. `sources`: networks; none = from anywhere. The same
+    token again replaces what it stood for. A `ValueError` says what is wrong."""
+    if not tenants:
+        raise ValueError("a credential speaks for at least one tenant")
     if len(token) < 16:
         raise ValueError("a token of fewer than 16 characters can be guessed")
     networks = [str(ipaddress.ip_network(source)) for source in sources]
-    row = {"token_sha256": _hash(token), "tenant": tenant, "switch": switch, "at_ms": now_ms, "revoked_at_ms": None}
-    put(conn, tables.credentials, {**row, "sources": msgspec.json.encode(networks).decode()})
+    row = {"token_sha256": _hash(token), "switch": switch, "at_ms": now_ms, "revoked_at_ms": None}
+    row |= {"tenants": _text(sorted(set(tenants))), "sources": _text(networks)}
+    put(conn, tables.credentials, row)
 
 
 def find(conn: sa.Connection, token: str) -> Credential | None:
     """What a token stands for; None = nothing, or not any more."""
     t = tables.credentials.c
-    query = sa.select(t.tenant, t.switch, t.sources).where(t.token_sha256 == _hash(token), t.revoked_at_ms.is_(None))
+    query = sa.select(t.tenants, t.switch, t.sources).where(t.token_sha256 == _hash(token), t.revoked_at_ms.is_(None))
     row = conn.execute(query).first()
-    return Credential(row.tenant, row.switch, msgspec.json.decode(row.sources, type=tuple[str, ...])) if row else None
+    return Credential(_names(row.tenants), row.switch, _names(row.sources)) if row else None
 
 
-def revoke(conn: sa.Connection, token: str, now_ms: int) -> bool:
-    t = tables.credentials.c
-    update = sa.update(tables.credentials).where(t.token_sha256 == _hash(token), t.revoked_at_ms.is_(None))
-    return bool(conn.execute(update.values(revoked_at_ms=now_ms)).rowcount)
-
-
-def every(conn: sa.Connection) -> list[Kept]:
+def every(conn: sa.Connection) -> list[Listed]:
     """All of them, those of the past too."""
     t = tables.credentials.c
-    query = sa.select(t.token_sha256, t.tenant, t.switch, t.sources, t.at_ms, t.revoked_at_ms).order_by(t.at_ms, t.token_sha256)
-    return [
-        Kept(row[0][:ID_DIGITS], row[1], row[2], msgspec.json.decode(row[3], type=tuple[str, ...]), row[4], row[5])
-        for row in conn.execute(query)
-    ]
+    query = sa.select(t.token_sha256, t.tenants, t.switch, t.sources, t.at_ms, t.revoked_at_ms).order_by(t.at_ms, t.token_sha256)
+    return [Listed(row[0][:ID_DIGITS], _names(row[1]), row[2], _names(row[3]), row[4], row[5]) for row in conn.execute(query)]
 
 
-def revoke_by_id(conn: sa.Connection, credential_id: str, now_ms: int) -> bool:
+def revoke(conn: sa.Connection, credential_id: str, now_ms: int) -> bool:
     """Ends the one whose id this is. False = there is none, or it is ended already."""
     if len(credential_id) != ID_DIGITS:
         return False
@@ -96,6 +91,14 @@ def revoke_by_id(conn: sa.Connection, credential_id: str, now_ms: int) -> bool:
 def id_of(token: str) -> str:
     """How a list names the credential of this token."""
     return _hash(token)[:ID_DIGITS]
+
+
+def _text(names: list[str]) -> str:
+    return msgspec.json.encode(names).decode()
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return msgspec.json.decode(text, type=tuple[str, ...])
 
 
 def _hash(token: str) -> str:

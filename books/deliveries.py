@@ -13,12 +13,10 @@ import sqlalchemy as sa
 
 from books import tables
 from books.upsert import put
+from core.decide import LIVE
 from core.orders import Key
 
 BLOCKS, SHADOW = "blocks", "shadow"
-LIVE = ("standing", "shadow")
-"""Statuses of an order whose entry the switches hold, in one table or the other."""
-
 KEY_PARTS = ("tenant", "account", "ingress_trunk", "a_number", "b_range")
 
 

@@ -8,30 +8,20 @@ deny       a person has said already that this one may be blocked: an automatic 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import sqlalchemy as sa
 
 from books import audit, tables
 from books.emergency import countries, lifelines
 from books.upsert import put, put_once
+from core.decide import Listed
 from core.numbers import DialPlan, number_of
-from core.orders import Key
 from core.safety import Protected
 
 List = Literal["allow", "deny", "protected"]
 Kind = Literal["number", "account", "trunk"]
 LISTS, KINDS = ("allow", "deny", "protected"), ("number", "account", "trunk")
-
-
-class Listed(NamedTuple):
-    list: str
-    kind: str
-    tenant: str
-    value: str
-    why: str
-    who: str
-    at_ms: int
 
 
 def add(conn: sa.Connection, list_: List, kind: Kind, value: str, why: str, who: str, now_ms: int, tenant: str = "") -> None:
@@ -90,22 +80,3 @@ def protected(conn: sa.Connection) -> Protected:
         accounts=frozenset(row.value for row in rows if row.kind == "account"),
         trunks=frozenset(row.value for row in rows if row.kind == "trunk"),
     )
-
-
-def met(rows: Sequence[Listed], key: Key) -> Listed | None:
-    """The entry that a key meets: its account or trunk by name, or a number that its ranges contain or extend.
-
-    >>> row = Listed("allow", "number", "", "4318123", "our test line", "ops", 0)
-    >>> met([row], Key(tenant="t", account="x", b_range="43")) is row, met([row], Key(tenant="t", account="x", b_range="44"))
-    (True, None)
-    """
-    for row in rows:
-        if row.tenant not in ("", key.tenant):
-            continue
-        if (row.kind, row.value) in (("account", key.account), ("trunk", key.ingress_trunk)):
-            return row
-        if row.kind == "number" and any(
-            digits and (digits.startswith(row.value) or row.value.startswith(digits)) for digits in (key.a_number, key.b_range)
-        ):
-            return row
-    return None

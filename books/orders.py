@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import msgspec
 import sqlalchemy as sa
 
 from books import audit, deliveries, lists, suppressions, tables, tenants
-from books.deliveries import LIVE, key_row, row_key
+from books.deliveries import key_row, row_key
 from books.upsert import put_once
+from core.decide import LIVE, Answered, Decision, Limits, OrderFacts, TenantFacts, decide
 from core.ids import derived_id
 from core.orders import BlockOrder, Key, overlaps
 from core.safety import fault, refusal
@@ -56,22 +58,53 @@ class Lifted(NamedTuple):
     still: list[Kept]
 
 
-# --- keeping ---
+# --- deciding ---
 
 
-def keep(
-    conn: sa.Connection,
-    order: BlockOrder,
-    *,
-    automatic: bool,
-    status: str,
-    why: str,
-    now_ms: int,
-    opened_key: bool = False,
-    expires_at_ms: int | None = None,
-) -> bool:
-    """Writes an order with its status, and what the switches should hold because of it. False = the id is there already:
-    nothing changes."""
+def facts(
+    conn: sa.Connection, orders: Sequence[BlockOrder], now_ms: int, *, automatic: bool, limits: Limits = Limits(), answered: Answered | None = None
+) -> OrderFacts:
+    """What the decisions on these orders need, read once. What a person's order needs is less: it obeys what is protected, and nothing
+    else."""
+    named = {order.key.tenant for order in orders}
+    if not automatic:
+        counted = {name: TenantFacts(live_status(conn, name)) for name in tenants.every(conn) if name in named}
+        return OrderFacts(now_ms, automatic=False, protected=lists.protected(conn), tenants=counted)
+    blocked = {key: approved for key in {order.key for order in orders} if (approved := standing_of(conn, key, now_ms)) is not None}
+    new = {order.key.tenant for order in orders if order.key not in blocked}
+    counted = {
+        name: TenantFacts(
+            live_status(conn, name),
+            opened_since(conn, name, now_ms - 60_000),
+            live_automatic_subjects(conn, name, now_ms),
+            live_automatic_keys(conn, name, now_ms) if answered and name in new else frozenset(),  # they may be many
+        )
+        for name in tenants.every(conn)
+        if name in named
+    }
+    kept = {order.order_id: found for order in orders if (found := find(conn, order.order_id))}
+    return OrderFacts(
+        now_ms,
+        protected=lists.protected(conn),
+        tenants=counted,
+        suppressed=suppressions.live(conn, now_ms),
+        allowed=lists.every(conn, "allow"),
+        denied=lists.every(conn, "deny"),
+        limits=limits,
+        answered=answered,
+        known={name: msgspec.structs.replace(one.order, expires_at_ms=one.facts_expire_at_ms) for name, one in kept.items()},
+        blocked=blocked,
+    )
+
+
+def write(conn: sa.Connection, order: BlockOrder, decision: Decision, now_ms: int, *, automatic: bool) -> None:
+    """Writes down what was decided on an order, and what the switches should hold because of it. Of an order that the books have
+    already (`repeated`, `conflict`) nothing changes."""
+    if decision.status == "repeated":
+        return
+    if decision.status == "conflict":
+        audit.note(conn, "dispatcher", "another order with a known id", order.order_id, decision.why, now_ms)
+        return
     row = {
         **key_row(order.key),
         "order_id": order.order_id,
@@ -79,22 +112,23 @@ def keep(
         "action": order.action,
         "created_at_ms": order.created_at_ms,
         "learned_ms": order.learned_ms,
-        "expires_at_ms": order.expires_at_ms if expires_at_ms is None else expires_at_ms,
+        "expires_at_ms": decision.expires_at_ms,
         "facts_expire_at_ms": order.expires_at_ms,
         "reason": order.reason,
         "by": order.by,
         "automatic": automatic,
-        "opened_key": opened_key,
-        "status": status,
-        "status_why": audit.clean(why),
+        "opened_key": decision.opened_key,
+        "status": decision.status,
+        "status_why": audit.clean(decision.why),
         "status_at_ms": now_ms,
         "received_at_ms": now_ms,
     }
     if not put_once(conn, tables.block_orders, row):
-        return False
-    if status in LIVE:
+        return
+    if decision.status in LIVE:
         deliveries.touch(conn, order.key, now_ms)
-    return True
+    elif decision.status in ("waiting", "refused"):
+        audit.note(conn, "dispatcher", decision.status, f"{order.order_id} {order.key.text()}", decision.why, now_ms)
 
 
 def live_status(conn: sa.Connection, tenant: str) -> str:
@@ -164,11 +198,10 @@ def block(conn: sa.Connection, key: Key, ttl_ms: int, who: str, why: str, now_ms
         reason=audit.clean(why),
         by=audit.clean(who),
     )
-    if bad := refusal(order, lists.protected(conn), automatic=False):
-        raise Refused(bad)
-    if key.tenant not in tenants.every(conn):
-        raise Refused(f"there is no tenant {key.tenant!r}")
-    keep(conn, order, automatic=False, status=live_status(conn, key.tenant), why=f"by hand: {why}", now_ms=now_ms)
+    decision = decide(order, facts(conn, [order], now_ms, automatic=False))
+    if decision.status not in LIVE:
+        raise Refused(decision.why)
+    write(conn, order, decision, now_ms, automatic=False)
     audit.note(conn, who, "blocked", key.text(), why, now_ms)
     return order.order_id
 

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import sqlalchemy as sa
 
 from books import audit, tables
 from books.deliveries import key_row, row_key
+from core.decide import Suppression
 from core.orders import Key
 
 DEFAULT_MS = 24 * 3_600_000
-
-
-class Suppression(NamedTuple):
-    id: int
-    key: Key
-    until_ms: int
-    who: str
-    why: str
 
 
 def add(conn: sa.Connection, key: Key, until_ms: int, who: str, why: str, now_ms: int) -> int:
@@ -32,16 +23,7 @@ def live(conn: sa.Connection, now_ms: int) -> list[Suppression]:
     """Those that still hold, the longest first."""
     t = tables.suppressions.c
     query = sa.select(tables.suppressions).where(t.until_ms > now_ms).order_by(t.until_ms.desc())
-    return [
-        Suppression(
-            row.id,
-            row_key(row),
-            row.until_ms,
-            row.who,
-            row.why,
-        )
-        for row in conn.execute(query)
-    ]
+    return [Suppression(row.id, row_key(row), row.until_ms, row.who, row.why) for row in conn.execute(query)]
 
 
 def end(conn: sa.Connection, suppression_id: int, who: str, why: str, now_ms: int) -> bool:

@@ -45,7 +45,7 @@ credentials = sa.Table(
     "credentials",
     METADATA,
     sa.Column("token_sha256", sa.Text, primary_key=True),
-    sa.Column("tenant", sa.Text, sa.ForeignKey("tenants.name"), nullable=False),
+    _text("tenants"),  # JSON list: whose calls the switch may post
     _text("switch"),
     _text("sources"),  # JSON list of networks; empty = from anywhere
     _ms("at_ms"),

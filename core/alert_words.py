@@ -1,7 +1,7 @@
 """Findings in words, for whoever reads them at night: who, to where, how many calls, how much, against what is usual, what was done.
 
 `words_of(facts)` is the one place where such a sentence is made. Telephone numbers of people stand in it as runs of digits, and numbers
-that could not be read between “ and ”, so that `core.words.masked` and `ringfence.masks` find them.
+that could not be read between “ and ”, so that `core.words.masked` and `ringfence.ops.redaction` find them.
 
 >>> print(words_of(Facts(subject_kind="account", account="ACME", calls=42, talk_ms=2_520_000, window_ms=360_000, nanos=24_450_000_000,
 ...     currency="EUR", usual_nanos=163_000_000, b_range="960900", share_percent=97, code="960", country="MV", country_name="Maldives",

@@ -12,6 +12,7 @@ import msgspec
 import polars as pl
 
 from core.mend import mended
+from core.message import Message
 from core.record import MAX_BYTES, TICK_KEY, VERSION, Record, Tick, poster_of, tenant_of
 from core.schemas import RECORDS
 
@@ -26,16 +27,6 @@ decode_tick = msgspec.json.Decoder(Tick).decode
 _decode_any = msgspec.json.Decoder().decode
 
 
-class Message(NamedTuple):
-    """One record of the journal with its place."""
-
-    partition: int
-    offset: int
-    learned_ms: int
-    key: bytes
-    value: bytes
-
-
 class Reject(NamedTuple):
     """What is not a record: where it stands, its bytes, and a reason that a person can act on."""
 
@@ -47,17 +38,26 @@ class Reject(NamedTuple):
     raw: bytes
 
 
+class Position(NamedTuple):
+    """Where a record stands, whose it is, and a hash of its bytes as they were delivered."""
+
+    partition: int
+    offset: int
+    learned_ms: int
+    tenant: str
+    delivery: int
+
+
 class Decoded(NamedTuple):
-    """`records`: core.schemas.RECORDS and `delivery` (int64 hash of the bytes as delivered), in the order of the messages."""
+    """`records`: core.schemas.RECORDS, in the order of the messages. `values` and `positions` are the same rows, for what walks them one by
+    one."""
 
     records: pl.DataFrame
+    values: list[Record]
+    positions: list[Position]
     rejects: list[Reject]
     ticks: list[tuple[int, int, Tick]]  # partition, offset, tick
     notes: Mapping[tuple[int, int], str] = MappingProxyType({})  # partition, offset -> what of a record was not kept (core.mend)
-
-
-DECODED = RECORDS.copy()
-DECODED["delivery"] = pl.Int64()
 
 
 def decode(messages: Sequence[Message]) -> Decoded:
@@ -68,7 +68,7 @@ def decode(messages: Sequence[Message]) -> Decoded:
     >>> out.records["b_raw"].to_list(), [(r.offset, r.reason) for r in out.rejects]
     (['+431234567'], [(8, 'not JSON: Input data was truncated')])
     """
-    places: list[tuple[int, int, int, str, int]] = []
+    positions: list[Position] = []
     records: list[Record] = []
     rejects: list[Reject] = []
     ticks: list[tuple[int, int, Tick]] = []
@@ -97,8 +97,8 @@ def decode(messages: Sequence[Message]) -> Decoded:
             continue
         records.append(record)
         digest = hashlib.blake2b(value, digest_size=8).digest()
-        places.append((partition, offset, learned_ms, tenant, int.from_bytes(digest, "little", signed=True)))
-    return Decoded(_frame(places, records), rejects, ticks, notes)
+        positions.append(Position(partition, offset, learned_ms, tenant, int.from_bytes(digest, "little", signed=True)))
+    return Decoded(_frame(positions, records), records, positions, rejects, ticks, notes)
 
 
 def _mended(value: bytes) -> tuple[Record, str] | None:
@@ -124,10 +124,16 @@ def _explain(value: bytes, wrong: Exception) -> str:
 
 
 def _implausible(record: Record, tenant: str, key: bytes, learned_ms: int) -> str:
-    if poster := poster_of(key):
+    if (poster := poster_of(key)) and poster != record.switch:
         return f"the body says switch {record.switch!r}, the credential is {poster!r}'s: post it with the switch's own credential"
-    if record.tenant and record.tenant != tenant:
-        return f"the body says tenant {record.tenant!r}, the credential is {tenant!r}'s: post it with its own credential"
+    if poster and record.tenant:
+        return f"the credential of switch {poster!r} does not speak for tenant {record.tenant!r}: add one that does (`ringfence credential add`)"
+    if poster:
+        return f"the record names no tenant, and the credential of switch {poster!r} speaks for several: the switch must say whose call it is"
+    if record.tenant and record.tenant != tenant:  # read from a torn line, and mended into another
+        return f"the body says tenant {record.tenant!r}, its key {tenant!r}: write it as plain text, once"
+    if record.leg and not record.root_id:
+        return f"leg {record.leg!r} without a root_id: which call it belongs to is not known"
     if not EARLIEST_MS <= record.at_ms <= learned_ms + MAX_AHEAD_MS:
         return f"at_ms {record.at_ms} is {_date(record.at_ms)}: not between 2000 and a day after it arrived; check the switch's clock"
     return ""
@@ -140,11 +146,10 @@ def _date(ms: int) -> str:
         return "no date"
 
 
-def _frame(places: list[tuple[int, int, int, str, int]], records: list[Record]) -> pl.DataFrame:
+def _frame(positions: list[Position], records: list[Record]) -> pl.DataFrame:
     # Rows are turned into columns by zip, in C: reading 48 attributes of each record costs more than decoding it.
     columns: dict[str, Any] = {}
     if records:
         columns = dict(zip(Record.__struct_fields__, zip(*map(msgspec.structs.astuple, records), strict=True), strict=True))
-        given = zip(*places, strict=True)
-        columns |= dict(zip(("partition", "offset", "learned_ms", "tenant", "delivery"), given, strict=True))
-    return pl.DataFrame([pl.Series(name, list(columns.get(name, ())), dtype=dtype, strict=True) for name, dtype in DECODED.items()])
+        columns |= dict(zip(Position._fields, zip(*positions, strict=True), strict=True))
+    return pl.DataFrame([pl.Series(name, columns.get(name, ()), dtype=dtype, strict=True) for name, dtype in RECORDS.items()])

@@ -364,17 +364,15 @@ def is_range(digits: str) -> bool:
     return digits.isascii() and digits.isdigit() and len(digits) <= 15 and digits[0] != "0"
 
 
-def number(frame: pl.DataFrame, plans: list[DialPlan]) -> pl.DataFrame:
-    """Add `a_number`, `a_kind`, `b_number`, `b_kind` to decoded records; `plans` has the dial plan of each row.
+def number(frame: pl.DataFrame, plans: list[DialPlan]) -> tuple[pl.DataFrame, list[tuple[str, str, str, str]]]:
+    """Add `a_number`, `a_kind`, `b_number`, `b_kind` to decoded records; `plans` has the dial plan of each row. The four as rows, too.
 
     `a_raw` is what the switch took for the caller: P-Asserted-Identity where the trunk sends one, else From (RFC 3325).
     """
-    columns: dict[str, list[str]] = {"a_number": [], "a_kind": [], "b_number": [], "b_kind": []}
-    a_digits, a_kinds, b_digits, b_kinds = columns.values()
+    rows: list[tuple[str, str, str, str]] = []
     for a_raw, b_raw, plan in zip(frame["a_raw"].to_list(), frame["b_raw"].to_list(), plans, strict=True):
         a, b = normalise(a_raw, plan), normalise(b_raw, plan)
-        a_digits.append(a.digits)
-        a_kinds.append(a.kind)
-        b_digits.append(b.digits)
-        b_kinds.append(b.kind if b_raw else "")
-    return frame.with_columns(*(pl.Series(name, values, dtype=pl.String) for name, values in columns.items()))
+        rows.append((a.digits, a.kind, b.digits, b.kind if b_raw else ""))
+    columns = zip(*rows, strict=True) if rows else ((),) * 4
+    names = ("a_number", "a_kind", "b_number", "b_kind")
+    return frame.with_columns(*(pl.Series(n, values, dtype=pl.String) for n, values in zip(names, columns, strict=True))), rows

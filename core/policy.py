@@ -1,33 +1,30 @@
-"""The policy of a tenant: what the detectors take for suspicious, and what is done about it."""
+"""The policy of a tenant: what its detectors take for suspicious, and what is done about it."""
 
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 
 from core.safety import MAX_TTL_MS
 
-UNPRICED_BLOCKS = ("ask", "automatic", "never")
+UnpricedBlocks = Literal["ask", "automatic", "never"]
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The lines of the burst detector and of orders; money in units of the sell currency."""
+    """Parameters of detectors by name, and how findings become alerts and orders.
 
-    half_life_s: float = 900.0
-    baseline_half_life_s: float = 7 * 86_400.0
-    account_floor: float = 120.0  # risk-weighted money in the half-life, under which nobody is suspicious
-    a_number_floor: float = 80.0
-    b_range_floor: float = 50.0
-    unpriced_floor: float = 60.0  # of an account's calls to numbers that cannot be read or priced
-    baseline_factor: float = 6.0  # how many times its own long average a subject must reach
+    >>> Policy(detectors={"burst": {"account_floor": 60.0}}).order_score
+    1.0
+    """
+
+    detectors: dict[str, dict[str, int | float | str | bool]] = {}
+    """Detector -> parameter -> value; what is absent is at the detector's default. `detectors.registry.faults` checks names and ranges."""
     units: dict[str, float] = {}  # how much of a currency makes one unit of the floors: {"IDR": 17500}; a currency that is absent: 1
-    unpriced_per_min: float = 0.25  # what a minute counts for where no price is known
-    unpriced_risk: float = 6.0  # the risk of a number that cannot be read, as of premium rate: a carrier may connect it anywhere
     # A number that cannot be read cannot be blocked, only who dials it: the order against the account waits for a person (ask),
     # is delivered (automatic), or is not made (never).
-    unpriced_blocks: Literal["ask", "automatic", "never"] = "ask"
+    unpriced_blocks: UnpricedBlocks = "ask"
     episode_ms: int = 3_600_000  # findings closer than this fold into one alert
     order_ttl_ms: int = 3_600_000
     reissue_ms: int = 60_000
@@ -35,22 +32,22 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def faults(policy: Policy) -> list[str]:
-    """What in a policy would stop the flows or silence a detector: one line per fault, beginning with its field; [] = nothing.
+    """What in a policy would stop the flows or silence orders, each with its place; [] = nothing. Parameters: `detectors.registry.faults`.
 
-    >>> faults(Policy(half_life_s=0, units={"IDR": -1.0}))
-    ['half_life_s: must be > 0', 'units.IDR: must be > 0']
+    >>> faults(Policy(reissue_ms=0, units={"IDR": 0}))
+    ['policy.reissue_ms: must be > 0, is 0', 'policy.units.IDR: must be > 0, is 0']
     """
     found = []
-    values = {name: getattr(policy, name) for name in policy.__struct_fields__}
-    for name, value in values.items():
-        if isinstance(value, dict):
-            found += [f"{name}.{key}: must be > 0" for key, one in value.items() if not 0 < one < math.inf]
-        elif isinstance(value, (int, float)):
-            length = name.endswith(("_s", "_ms"))
-            if not (math.isfinite(value) and (value > 0 if length else value >= 0)):
-                found.append(f"{name}: must be {'> 0' if length else '>= 0'}")
+    for name in ("episode_ms", "order_ttl_ms", "reissue_ms"):
+        if getattr(policy, name) <= 0:
+            found.append(f"policy.{name}: must be > 0, is {getattr(policy, name)}")
     if policy.order_ttl_ms > MAX_TTL_MS:
-        found.append("order_ttl_ms: must be at most 7d: no order lives longer, so each of them would be refused")
-    if policy.unpriced_blocks not in UNPRICED_BLOCKS:
-        found.append(f"unpriced_blocks: {policy.unpriced_blocks!r} is none of {', '.join(UNPRICED_BLOCKS)}")
+        found.append("policy.order_ttl_ms: must be at most 7 days: no order lives longer, so each of them would be refused")
+    if not 0 <= policy.order_score < math.inf:
+        found.append(f"policy.order_score: must be a number >= 0, is {policy.order_score}")
+    if policy.unpriced_blocks not in get_args(UnpricedBlocks):
+        found.append(f"policy.unpriced_blocks: {policy.unpriced_blocks!r} is none of {', '.join(get_args(UnpricedBlocks))}")
+    for currency, unit in policy.units.items():
+        if not 0 < unit < math.inf:
+            found.append(f"policy.units.{currency}: must be > 0, is {unit}")
     return found

@@ -41,7 +41,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=
     event: Event
     switch: Name
     at_ms: Ms  # when it happened, by the switch's clock
-    tenant: Name = ""  # only ever compared with the credential's
+    tenant: Name = ""  # one of those that the credential speaks for; "" = its only one
     boot_id: Name = ""
     seq: Count | None = None
     setup_boot_id: Name = ""  # "" = boot_id: the call was set up in this boot
@@ -119,7 +119,8 @@ def journal_key(tenant: str, account: str, ingress_trunk: str) -> bytes:
 
 
 def foreign_key(key: bytes, poster: str) -> bytes:
-    """The key of a record that names another switch than the credential `poster` that it was posted with: it is a reject.
+    """The key of a record for which the credential of switch `poster` does not speak: it is a reject. The record names another switch, or
+    a tenant that is not the credential's, or (where the credential has several) none; then the key's tenant is "".
 
     >>> foreign_key(b"t1\\x1facme", "k2")
     b't1\\x1facme\\x1fk2'
@@ -128,7 +129,7 @@ def foreign_key(key: bytes, poster: str) -> bytes:
 
 
 def poster_of(key: bytes) -> str:
-    """The switch whose credential posted a record of another switch, "" = it is its own.
+    """The switch whose credential posted a record for which it does not speak, "" = it does.
 
     >>> poster_of(b"t1\\x1facme\\x1fk2"), poster_of(b"t1\\x1facme")
     ('k2', '')
@@ -138,7 +139,7 @@ def poster_of(key: bytes) -> str:
 
 
 def tenant_of(key: bytes) -> str:
-    """The tenant that the collector's credential gave, from the journal key."""
+    """The tenant that the collector gave the record, of those that its credential speaks for; "" = none of them."""
     return key.partition(KEY_SEPARATOR)[0].decode("utf-8", "replace")
 
 

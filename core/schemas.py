@@ -1,11 +1,13 @@
 """The batches on the arrows: Polars schemas by name.
 
 `RECORDS` comes out of decode; `JUDGED` is the row of the table `records`, one for every offset but ticks;
-`RATED` is the row of the table `rated_calls`, one a call and revision, under the offset of the call's answer.
+`STEPS` comes out of assembly, `CALLS`, `ATTEMPTS` and `CHARGES` are the rows of the tables of these names, `USAGE` is what detectors read.
 Money is int64 nanos, times are UTC epoch milliseconds, "" is "not known" in text columns, null in numeric ones.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import polars as pl
 
@@ -96,21 +98,21 @@ JUDGED = pl.Schema(
     }
 )
 
-RATED = pl.Schema(
+CALLS = pl.Schema(
     {
-        "partition": pl.Int32,  # with offset: of the call's answer, whoever ended it
+        "partition": pl.Int32,  # with offset: of the call's answer, whoever ended it; of its first end where there was no answer
         "offset": pl.Int64,
-        "revision": pl.Int32,  # 1, and one more for each correction; money is read from the highest
-        "record_partition": pl.Int32,  # with record_offset: of the record that ended it (or the tick that closed it)
+        "revision": pl.Int32,  # 1, and one more for each correction; judge alone counts it
+        "record_partition": pl.Int32,  # with record_offset: of the record that ended or corrected it (or the tick that closed it)
         "record_offset": pl.Int64,
         "learned_ms": pl.Int64,
         "tenant": pl.String,
         "switch": pl.String,
-        "call_key": pl.String,
+        "call_key": pl.String,  # 32 hex digits: the 128-bit hash of the call's identity
         "call_id": pl.String,
         "account": pl.String,
         "ingress_trunk": pl.String,
-        "carrier": pl.String,
+        "carrier": pl.String,  # of the attempt that answered, else of the last one; likewise the next two
         "trunk_group": pl.String,
         "egress_trunk": pl.String,
         **NUMBERS,
@@ -118,30 +120,123 @@ RATED = pl.Schema(
         "ringing_ms": pl.Int64,
         "answer_ms": pl.Int64,
         "end_ms": pl.Int64,
-        "duration_ms": pl.Int64,
+        "duration_ms": pl.Int64,  # of the leg that is sold
         "duration_source": pl.String,  # answer_to_end | switch | file | sign_of_life | session_timer
-        "billable_s": pl.Int64,
         "attempts": pl.Int32,
         "pdd_ms": pl.Int64,
         "sip_code": pl.Int32,
         "q850": pl.Int32,
         "release_side": pl.String,
-        "sell_deck": pl.String,
-        "sell_prefix": pl.String,
-        "sell_destination": pl.String,
-        "sell_nanos": pl.Int64,
-        "sell_currency": pl.String,
-        "buy_deck": pl.String,
-        "buy_prefix": pl.String,
-        "buy_destination": pl.String,
-        "buy_nanos": pl.Int64,  # the answering attempt plus every attempt fee
-        "buy_attempt_fees_nanos": pl.Int64,
-        "buy_currency": pl.String,
         "suspected_hung": pl.Boolean,
         "suspected_duplicate": pl.Boolean,
         "config_version": pl.Int64,
     }
 )
+"""A row of the table `calls`: one row per call and call revision, and no money in it."""
+
+RECORD, ACCRUAL, CLOSING, GONE = 0, 1, 2, 3  # kinds of a step
+
+_ENDING = (
+    "record_partition", "record_offset", "learned_ms", "end_ms", "duration_ms", "duration_source", "suspected_hung", "suspected_duplicate",
+)  # fmt: skip
+
+_STEPS: dict[str, Any] = {
+    "kind": pl.Int8,  # RECORD; ACCRUAL, CLOSING: by a tick; GONE: no step any more, whatever a stage remembers of the call can go
+    "row": pl.Int64,  # of the record in the decoded frame, -1 = a tick
+    "t_ms": pl.Int64,  # event time
+    "event": pl.String,
+    "final": pl.Boolean,  # the call has ended with this row, or is corrected by it
+    "gone": pl.Boolean,  # as GONE, after this row
+    "sells": pl.Boolean,  # has talk to be sold: `answered` and `duration_ms` are of the whole call so far
+    "answered": pl.Boolean,
+    "buys": pl.Boolean,  # an attempt or an egress leg that ended by itself: the columns of LEG are of it
+    **{name: CALLS[name] for name in _ENDING},
+    "attempt_no": pl.Int32,
+    "leg_answered": pl.Boolean,
+    "leg_at_ms": pl.Int64,  # of its answer, else of its record
+    "leg_ms": pl.Int64,  # how long it talked
+    "leg_sip_code": pl.Int32,
+    "leg_q850": pl.Int32,
+    "leg_pdd_ms": pl.Int64,
+    "leg_carrier": pl.String,
+    "leg_trunk_group": pl.String,
+    "leg_egress_trunk": pl.String,
+    **{name: dtype for name, dtype in CALLS.items() if name not in (*_ENDING, "config_version")},
+    "failed": pl.Int32,  # attempts that ended without an answer, each with its own record
+    "failed_no": pl.Int32,  # the highest number of such an attempt
+    "legs": pl.Int32,  # egress legs that have records of their own; 0 = one dialog for both sides
+    "continues": pl.Boolean,  # a later attempt of a call, in a file that writes a row per attempt
+}
+
+STEPS = pl.Schema(_STEPS)
+"""What assembly makes of a batch: one row per record of a call, and one per call that a tick accrues, closes or forgets, with the facts
+of the call as they are at that row."""
+
+ATTEMPTS = pl.Schema(
+    {
+        "partition": pl.Int32,  # with offset: of the record that ended the attempt (or the tick that closed its call)
+        "offset": pl.Int64,
+        "revision": pl.Int32,  # of the call
+        "learned_ms": pl.Int64,
+        "tenant": pl.String,
+        "switch": pl.String,
+        "call_key": pl.String,
+        "attempt_no": pl.Int32,
+        "account": pl.String,
+        "carrier": pl.String,
+        "trunk_group": pl.String,
+        "egress_trunk": pl.String,
+        "b_number": pl.String,
+        "at_ms": pl.Int64,
+        "answered": pl.Boolean,
+        "duration_ms": pl.Int64,
+        "pdd_ms": pl.Int64,
+        "sip_code": pl.Int32,
+        "q850": pl.Int32,
+    }
+)
+"""A row of the table `attempts`: one row per route attempt of a call. What carriers' quality is computed from."""
+
+CHARGES = pl.Schema(
+    {
+        "partition": pl.Int32,  # with offset: those of the call
+        "offset": pl.Int64,
+        "revision": pl.Int32,  # of the call, counted by judge alone
+        "run": pl.Int64,  # the rating run that priced it, counted by the books alone; 0 = live
+        "role": pl.String,  # sell | buy
+        "level": pl.Int32,  # of a sale: 0 the customer, 1 and more the resellers above
+        "attempt_no": pl.Int32,  # of a purchase: which attempt; 0 of a sale
+        "segment": pl.Int32,  # 0, and one more for each change of the rate within the call
+        "record_partition": pl.Int32,  # those of the call's revision
+        "record_offset": pl.Int64,
+        "learned_ms": pl.Int64,
+        "tenant": pl.String,
+        "call_key": pl.String,
+        "party": pl.String,  # who owes it, or is owed: the account, the reseller, the carrier
+        "account": pl.String,  # whose call it is
+        "carrier": pl.String,  # of the attempt that is bought; of a sale, the one that carried the call; likewise the next two
+        "trunk_group": pl.String,
+        "egress_trunk": pl.String,
+        "agreement": pl.String,
+        "deck": pl.String,  # "" = an amount that the feed said
+        "deck_id": pl.String,  # which version of it
+        "prefix": pl.String,
+        "destination": pl.String,
+        "start_ms": pl.Int64,  # of the segment: the answer, null = there was none
+        "end_ms": pl.Int64,  # of the call
+        "charged_s": pl.Int64,
+        "per_min_nanos": pl.Int64,
+        "usage_nanos": pl.Int64,
+        "connect_nanos": pl.Int64,
+        "attempt_nanos": pl.Int64,
+        "surcharge_nanos": pl.Int64,
+        "nanos": pl.Int64,  # the sum of the four
+        "currency": pl.String,
+        "rounding": pl.String,  # how the amount was rounded, once
+        "config_version": pl.Int64,
+    }
+)
+"""A row of the table `charges`: what somebody owes for a call. The money that counts is that of the highest (revision, run) of the call."""
 
 USAGE = pl.Schema(
     {
@@ -159,7 +254,7 @@ USAGE = pl.Schema(
         "carrier": pl.String,
         "trunk_group": pl.String,
         "egress_trunk": pl.String,
-        "a_number": pl.String,
+        "a_number": pl.String,  # "" where it is none that a block could name: withheld, short, invalid
         "a_kind": pl.String,
         "b_number": pl.String,
         "b_kind": pl.String,
@@ -177,14 +272,14 @@ USAGE = pl.Schema(
 """What each row adds to what is known of its call (`nanos`, `talk_ms`, `calls`, `flying` are differences): what the detectors read. Rows
 that add nothing are not in it; nor are duplicates and conflicts."""
 
-TABLES = {"records": JUDGED, "rated_calls": RATED}
+TABLES = {"records": JUDGED, "calls": CALLS, "attempts": ATTEMPTS, "charges": CHARGES}
 """Warehouse table -> schema; also the journal key (as bytes) of an Arrow batch in `judged`."""
 
 
 def empty(schema: pl.Schema) -> pl.DataFrame:
     """A frame of no rows.
 
-    >>> empty(RATED).height
+    >>> empty(CHARGES).height
     0
     """
     return pl.DataFrame(schema=schema)

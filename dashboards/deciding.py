@@ -10,13 +10,16 @@ from typing import NamedTuple
 import streamlit as st
 import structlog
 
-from books import Unavailable
+from books import Connection, Unavailable, writing
+from books.orders import Refused
+from core.alert_words import counted
 from core.orders import Key
-from dashboards import acts
+from core.words import span
 from dashboards.access import fault_of_name, same
 from dashboards.shown import key_words, mask_of
 from dashboards.sources import Sources
 from dashboards.tags import tag
+from services import blocks
 
 log = structlog.get_logger("ringfence.pages")
 
@@ -50,6 +53,18 @@ WORDS = {
     ),
     "refuse": ("Refuse the order", "The block does not come. No automatic order that overlaps it stands for a day."),
 }
+
+
+def _done(conn: Connection, choice: Choice, who: str, why: str, now_ms: int, for_ms: int) -> str:
+    """Does it; what was done, in words. Raises `Refused`."""
+    if choice.verb == "approve":
+        return f"{counted(len(blocks.approve(conn, choice.order_id, who, why, now_ms)), 'order')} let through: the block stands."
+    if choice.verb == "refuse":
+        return f"{counted(len(blocks.deny(conn, choice.order_id, who, why, now_ms)), 'order')} lifted, and none comes for a day."
+    lifted = blocks.unblock(conn, choice.key, who, why, now_ms, for_ms)
+    done = f"{counted(len(lifted.order_ids), 'order')} lifted; no automatic order that overlaps it stands for {span(for_ms)}."
+    still = " ".join(f"Still blocked by {kept.order.by}: {kept.order.key.text()}." for kept in lifted.still)
+    return f"{done} {still}".strip()
 
 
 def choose(choice: Choice) -> None:
@@ -116,15 +131,10 @@ def _window(sources: Sources, choice: Choice) -> None:
 
 def do(sources: Sources, choice: Choice, why: str, for_ms: int) -> str:
     """Does it, and keeps what was done for the page to say. Returns what is wrong, or ""."""
-    engine, now_ms, who = sources.engine(), sources.clock(), acting()
     try:
-        if choice.verb == "unblock":
-            done = acts.unblock(engine, choice.key, who, why, now_ms, for_ms)
-        elif choice.verb == "approve":
-            done = acts.approve(engine, choice.order_id, who, why, now_ms)
-        else:
-            done = acts.refuse(engine, choice.order_id, who, why, now_ms)
-    except acts.Refused as refused:
+        with writing(sources.engine()) as conn:
+            done = _done(conn, choice, acting(), why, sources.clock(), for_ms)
+    except Refused as refused:
         return f"Not done: {refused}."
     except Unavailable as error:
         log.warning("the books cannot be written", error=str(error)[:200])

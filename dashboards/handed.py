@@ -8,9 +8,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from core.clock import wall_clock_ms
 from dashboards.given import Given
 from dashboards.sources import Sources
-from journal.files import wall_clock_ms
 
 _lock = threading.Lock()
 _sources: Sources | None = None

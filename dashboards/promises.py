@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from books import Connection, alerts, deliveries, orders, switches, tenants
 from books.deliveries import Delivery
 from books.orders import Kept
+from core.decide import LIVE
 from core.orders import Finding, Key
 
 MOST_ALERTS = 40
@@ -108,7 +109,7 @@ def block_turn(one: Block) -> tuple[bool, int, str]:
 
 def places_of(conn: Connection, order: Kept) -> tuple[Place, ...]:
     """Where the block of a live order stands; one that waits stands nowhere."""
-    return places(deliveries.of_one_key(conn, order.order.key)) if order.status in deliveries.LIVE else ()
+    return places(deliveries.of_one_key(conn, order.order.key)) if order.status in LIVE else ()
 
 
 def places(rows: list[Delivery]) -> tuple[Place, ...]:

@@ -10,16 +10,16 @@ import time
 from collections.abc import Callable
 
 from books import Engine, open_books, reading
+from core.clock import wall_clock_ms
 from dashboards import promises
 from dashboards.given import Given
-from dashboards.health import Health, Part
 from dashboards.kept import Kept, Seen
 from dashboards.lag import Behind, Lag
 from dashboards.line import Line
 from dashboards.promises import Promises
 from dashboards.totals import Count, Totals
 from dashboards.traffic import Traffic, Watch
-from journal.files import wall_clock_ms
+from services.part_health import Health, Part
 
 EVERY_S = 2.0
 TOTALS_EVERY_S, TOTALS_SHARE = 10.0, 0.1

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from core.words import span
-from dashboards.health import Part
 from dashboards.kept import Seen
 from dashboards.lag import LATE_MS, LIVE_MS, Lag, behind_words
 from dashboards.promises import Promises, Switch
 from dashboards.tags import Safe, tag, together
+from services.part_health import Part
 
 AMBER = "amber"
 STALE_MS = 15_000
@@ -20,6 +20,25 @@ NO_BOOKS = (
     "Alerts and blocks are the last good ones, {age} old, and nothing can be lifted here. Switches hold the blocks that they have and end them by "
     "themselves. If calls are refused that should not be: `touch RUN/hold` beside the switch turns every block off."
 )
+
+
+STILL_WORKS = {
+    "collector": "Switches keep their records in their spools and nothing is lost; blocks stand.",
+    "judge": "Records are taken and kept. Nothing new is priced, and no new alert or block comes; blocks that stand go on standing.",
+    "watch": "Each account is watched as before. What only shows in the sum of all of them is not detected.",
+    "store": "Figures stand still. Calls are judged and blocked all the same: alerts and blocks below are of now.",
+    "dispatcher": "Switches hold the blocks that they have, and end them by themselves. No new one reaches them, and neither does an unblock: "
+    "`ringfence unblock --all` and the hold file act without it.",
+    "shipper": "The switch keeps its records in its spool and nothing is lost; blocks stand.",
+    "kamailio": "No call passes this switch. What other switches carry is not touched.",
+    "simulator": "No simulated traffic comes. Nothing else is touched.",
+}
+"""What a person may rely on while a part is down."""
+
+
+def still_works(part: Part) -> str:
+    """What works while this part does not; of `judge-2` as of `judge`."""
+    return STILL_WORKS.get(part.name.partition("-")[0], "")
 
 
 def pill(lag: Seen[Lag], now_ms: int) -> Safe:
@@ -47,9 +66,9 @@ def troubles(figures: Seen[Any], promises: Seen[Promises], parts: Seen[list[Part
         )
     for part in parts.value or []:
         if not part.alive:
-            found.append(trouble(f"{part.name} is down: {part.why}.", part.still_works))
+            found.append(trouble(f"{part.name} is down: {part.why}.", still_works(part)))
         elif not part.ready:
-            found.append(trouble(f"{part.name} is not ready: {part.why}.", part.still_works, cls=AMBER))
+            found.append(trouble(f"{part.name} is not ready: {part.why}.", still_works(part), cls=AMBER))
     if parts.error:
         found.append(trouble(f"The health of the parts is not known: {parts.error}.", ""))
     if not figures.error and lag.error:

@@ -1,5 +1,4 @@
-"""Hard caps: lines that an operator drew, by account, by destination under it, and for its numbers that cannot be read
-or priced. (What spans partitions: `detectors.overall`.)
+"""Hard caps: lines that an operator drew for an account, and for each destination under it. (What spans partitions: `detectors.overall`.)
 
 Money an hour and a day count in the clock hours and days of UTC, in exact integers; a row of an hour that has passed is added to
 no later one. Calls in flight are a running sum of +1 at the answer and -1 at the end; calls a second count setups in one event-time second.
@@ -7,16 +6,20 @@ no later one. Calls in flight are a running sum of +1 at the answer and -1 at th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
 import numba
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
-from core.config import Caps, UnpricedCaps
-from core.facts import UNPRICED
-from detectors.columns import Columns
+from core.config import Caps
+from core.facts import UNPRICED, Facts
+from core.money import in_range
+from detectors.columns import FOR_EVER, Columns
+from detectors.destination import country_name
+from detectors.protocol import Case, Detector, Hit, Limits, NoParameters, Owner
 
 COLUMNS: dict[str, Any] = {
     "hour": np.int64,
@@ -26,23 +29,26 @@ COLUMNS: dict[str, Any] = {
     "second": np.int64,
     "second_calls": np.int64,
     "flying": np.int64,
-    "seen": np.int64,  # calls ever
 }
 
-STATE: dict[str, Any] = {**COLUMNS, "home": np.int64}
-"""With where a subject lives: `core.partition.home_of`."""
-
 WATCHED = ("account", "destination")
+LINES = ("money_hour", "money_day", "concurrent_calls", "calls_per_second")
+NO_LINE = np.iinfo(np.int64).max
+
+STAYS_MS = 2 * 86_400_000
+"""How long a subject without calls in flight is remembered after its latest day: a later row of that day must find what was spent in it."""
+
+Ints = npt.NDArray[np.int64]
+Lines = TypeVar("Lines")
 
 
 def count_rows(
-    place: Any, t_ms: Any, nanos: Any, calls: Any, flying: Any,
-    s_hour: Any, s_hour_nanos: Any, s_day: Any, s_day_nanos: Any, s_second: Any, s_second_calls: Any, s_flying: Any, s_seen: Any,
-    o_hour: Any, o_day: Any, o_second: Any, o_flying: Any, o_first: Any,
+    slot: Any, t_ms: Any, nanos: Any, calls: Any, flying: Any,
+    s_hour: Any, s_hour_nanos: Any, s_day: Any, s_day_nanos: Any, s_second: Any, s_second_calls: Any, s_flying: Any, seen: Any,
 ) -> None:  # fmt: skip
-    """Add rows to their subjects; `o_*` get what each row sees: itself and earlier rows."""
-    for i in range(len(place)):
-        p = place[i]
+    """Add rows to their subjects; `seen` gets what each row sees, itself and earlier rows: one row per row, columns as `LINES`."""
+    for i in range(len(slot)):
+        p = slot[i]
         hour, day, second = t_ms[i] // 3_600_000, t_ms[i] // 86_400_000, t_ms[i] // 1000
         if hour > s_hour[p]:
             s_hour[p], s_hour_nanos[p] = hour, 0
@@ -57,150 +63,112 @@ def count_rows(
         if second == s_second[p]:
             s_second_calls[p] += calls[i]
         s_flying[p] += flying[i]
-        o_first[i] = calls[i] > 0 and s_seen[p] == 0
-        s_seen[p] += calls[i]
-        o_hour[i], o_day[i], o_second[i], o_flying[i] = s_hour_nanos[p], s_day_nanos[p], s_second_calls[p], s_flying[p]
+        seen[i, 0], seen[i, 1], seen[i, 2], seen[i, 3] = s_hour_nanos[p], s_day_nanos[p], s_flying[p], s_second_calls[p]
 
 
 count: Any = numba.njit(cache=True)(count_rows)
 
 
-UNPRICED_COLUMNS: dict[str, Any] = {
-    "hour": np.int64,
-    "hour_calls": np.int64,
-    "hour_talk_ms": np.int64,
-    "flying": np.int64,
-}
-"""Of an account's calls to numbers that cannot be read or priced."""
-
-UNPRICED_STATE: dict[str, Any] = {**UNPRICED_COLUMNS, "home": np.int64}
-
-
-def count_unpriced_rows(
-    place: Any, t_ms: Any, answers: Any, talk_ms: Any, flying: Any, s_hour: Any, s_hour_calls: Any, s_hour_talk_ms: Any, s_flying: Any,
-    o_calls: Any, o_talk_ms: Any, o_flying: Any,
-) -> None:  # fmt: skip
-    """As `count_rows`, of answered calls and their talk."""
-    for i in range(len(place)):
-        p = place[i]
-        hour = t_ms[i] // 3_600_000
-        if hour > s_hour[p]:
-            s_hour[p], s_hour_calls[p], s_hour_talk_ms[p] = hour, 0, 0
-        if hour == s_hour[p]:
-            s_hour_calls[p] += answers[i]
-            s_hour_talk_ms[p] += talk_ms[i]
-        s_flying[p] += flying[i]
-        o_calls[i], o_talk_ms[i], o_flying[i] = s_hour_calls[p], s_hour_talk_ms[p], s_flying[p]
-
-
-count_unpriced: Any = numba.njit(cache=True)(count_unpriced_rows)
-
-
-class Breach(NamedTuple):
-    """A row that crossed a cap: the row of the features frame, whose cap, which, the value and the line."""
-
-    row: int
-    watched: str
-    cap: str
-    value: int
-    line: int
-
-
-def by_cap(
-    state: dict[str, Columns],
-    frame: pl.DataFrame,
-    caps: Mapping[str, Mapping[tuple[str, str], Caps]],
-    first_seen: frozenset[tuple[str, str]],
-) -> list[Breach]:
-    """The breaches of a batch, in the order of its rows. `caps`: watched -> (tenant, account) -> Caps; only subjects with a cap are counted.
-
-    `first_seen`: accounts whose first call to a country is a breach.
-    """
-    breaches: list[Breach] = []
+def update(state: dict[str, Columns], frame: pl.DataFrame, parameters: NoParameters, limits: Limits) -> pl.DataFrame:
+    """Add `cap_account` and `cap_destination`: the values of `LINES`; null, or no column, where the account has no such caps."""
     for watched in WATCHED:
-        limits = caps.get(watched, {})
-        if not limits and not (watched == "destination" and first_seen):
-            continue
-        owners = list(zip(frame["tenant"].to_list(), frame["account"].to_list(), strict=True))
-        rows = np.asarray([i for i, o in enumerate(owners) if o in limits or (watched == "destination" and o in first_seen)], np.int64)
+        rows = rows_with(frame, limits.caps.get(watched, {}))
         if not len(rows):
             continue
-        columns = state[watched]
-        hour, day, second, flying = (np.zeros(len(rows), np.int64) for _ in range(4))
-        first = np.zeros(len(rows), np.bool_)
-        places = columns.places(frame[f"k_{watched}"].gather(rows).to_list())
-        columns["home"][places] = frame["home"].to_numpy()[rows]
-        count(
-            places,
-            *(frame[name].to_numpy()[rows] for name in ("t_ms", "nanos", "calls", "flying")),
-            *(columns[name] for name in COLUMNS),
-            hour, day, second, flying, first,
-        )  # fmt: skip
-        for at, row in enumerate(rows.tolist()):
-            cap = limits.get(owners[row], Caps())
-            for name, value, line in crossed(cap, int(hour[at]), int(day[at]), int(flying[at]), int(second[at])):
-                breaches.append(Breach(row, watched, name, value, line))
-            if first[at] and watched == "destination" and owners[row] in first_seen:
-                breaches.append(Breach(row, watched, "first_seen", 1, 0))
-    return sorted(breaches)
+        mine, columns = frame[rows], state[watched]
+        seen, slots = np.zeros((len(rows), len(LINES)), np.int64), columns.enter(mine, f"k_{watched}")
+        count(slots, *(mine[n].to_numpy() for n in ("t_ms", "nanos", "calls", "flying")), *(columns[n] for n in COLUMNS), seen)
+        columns["until_ms"][slots] = np.where(columns["flying"][slots] > 0, FOR_EVER, (columns["day"][slots] + 1) * 86_400_000 + STAYS_MS)
+        frame = frame.with_columns(column_of(f"cap_{watched}", frame.height, rows, seen))
+    return frame
 
 
-def by_unpriced_cap(state: Columns, frame: pl.DataFrame, caps: Mapping[tuple[str, str], UnpricedCaps]) -> list[Breach]:
-    """The breaches of what accounts may send to numbers that cannot be read or priced."""
-    if not caps:
-        return []
-    owners = zip(frame["tenant"].to_list(), frame["account"].to_list(), frame["k_unpriced"].to_list(), strict=True)
-    known = {i: caps[tenant, account] for i, (tenant, account, key) in enumerate(owners) if key and (tenant, account) in caps}
-    if not known:
-        return []
-    rows = np.asarray(list(known), np.int64)
-    places = state.places(frame["k_unpriced"].gather(rows).to_list())
-    state["home"][places] = frame["home"].to_numpy()[rows]
-    calls, talk_ms, flying = (np.zeros(len(rows), np.int64) for _ in range(3))
-    # Of a row that can be priced after all, only its end counts: what it talks for is money like any other.
-    talked = frame["talk_ms"].to_numpy() * (frame["odd"].to_numpy() != 0)
-    count_unpriced(
-        places,
-        frame["t_ms"].to_numpy()[rows], frame["odd_answers"].to_numpy()[rows], talked[rows], frame["odd_flying"].to_numpy()[rows],
-        *(state[name] for name in UNPRICED_COLUMNS),
-        calls, talk_ms, flying,
-    )  # fmt: skip
-    breaches = []
-    for at, (row, cap) in enumerate(known.items()):
-        for name, value, line in crossed_unpriced(cap, int(calls[at]), int(talk_ms[at]), int(flying[at])):
-            breaches.append(Breach(row, UNPRICED, name, value, line))
-    return breaches
+def findings(frame: pl.DataFrame, parameters: NoParameters, limits: Limits) -> list[Hit]:
+    """The rows over a line. A cap of one destination only warns."""
+    return [
+        hit
+        for watched in WATCHED
+        for hit in over(frame, watched, f"cap_{watched}", LINES, limits.caps.get(watched, {}), lines_of, "destination" * (watched == "destination"))
+    ]
 
 
-def crossed_unpriced(cap: UnpricedCaps, hour_calls: int, hour_talk_ms: int, flying: int) -> list[tuple[str, int, int]]:
-    """The lines of a cap that these values are over: (which, the value, the line); talk in milliseconds.
+def lines_of(caps: Caps) -> tuple[int | None, ...]:
+    """The lines of a cap as `LINES`; None = no line.
 
-    >>> crossed_unpriced(UnpricedCaps(calls_hour=5, minutes_hour=2), 6, 120_001, 9)
-    [('calls_hour', 6, 5), ('minutes_hour', 120001, 120000)]
+    >>> lines_of(Caps(money_hour_nanos=5, concurrent_calls=2))
+    (5, None, 2, None)
     """
-    lines = (
-        ("calls_hour", hour_calls, cap.calls_hour),
-        ("minutes_hour", hour_talk_ms, None if cap.minutes_hour is None else cap.minutes_hour * 60_000),
-        ("concurrent_calls", flying, cap.concurrent_calls),
-    )
-    return [(name, value, line) for name, value, line in lines if line is not None and value > line]
+    return caps.money_hour_nanos, caps.money_day_nanos, caps.concurrent_calls, caps.calls_per_second
 
 
-def crossed(cap: Caps, hour_nanos: int, day_nanos: int, flying: int, second_calls: int) -> list[tuple[str, int, int]]:
-    """The lines of a cap that these values are over: (which, the value, the line).
+def crossed(names: Sequence[str], values: Sequence[int], lines: Sequence[int | None]) -> list[tuple[str, int, int]]:
+    """The lines that these values are over: (which, the value, the line).
 
-    >>> crossed(Caps(money_hour_nanos=5, concurrent_calls=2), 6, 6, 2, 9)
+    >>> crossed(LINES, [6, 6, 2, 9], lines_of(Caps(money_hour_nanos=5, concurrent_calls=2)))
     [('money_hour', 6, 5)]
     """
-    lines = (
-        ("money_hour", hour_nanos, cap.money_hour_nanos),
-        ("money_day", day_nanos, cap.money_day_nanos),
-        ("concurrent_calls", flying, cap.concurrent_calls),
-        ("calls_per_second", second_calls, cap.calls_per_second),
-    )
-    return [(name, value, line) for name, value, line in lines if line is not None and value > line]
+    return [(name, value, line) for name, value, line in zip(names, values, lines, strict=True) if line is not None and value > line]
 
 
-def new_state() -> dict[str, Columns]:
-    """Empty columns for each watched kind of subject."""
-    return {watched: Columns(STATE) for watched in WATCHED} | {UNPRICED: Columns(UNPRICED_STATE)}
+# --- shared with the other detectors of lines that an operator drew ---
+
+
+def rows_with(frame: pl.DataFrame, owners: Mapping[Owner, Any] | frozenset[Owner]) -> Ints:
+    """The rows of accounts among `owners`."""
+    if not owners:
+        return np.zeros(0, np.int64)
+    of = zip(frame["tenant"].to_list(), frame["account"].to_list(), strict=True)
+    return np.asarray([row for row, owner in enumerate(of) if owner in owners], np.int64)
+
+
+def column_of(name: str, height: int, rows: Ints, seen: Ints) -> pl.Series:
+    """What `rows` of a frame see, as a column of it; null on the other rows."""
+    at = np.full(height, -1)
+    at[rows] = np.arange(len(rows))
+    return pl.Series(name, seen).gather(pl.Series(at).replace(-1, None))
+
+
+def over(
+    frame: pl.DataFrame, watched: str, column: str, names: Sequence[str], caps: Mapping[Owner, Lines], lines_of: Any, no_block: str = ""
+) -> list[Hit]:
+    """The rows whose values in `column` are over a line of their account's caps. `names`: of the lines."""
+    if column not in frame.columns:
+        return []
+    rows = np.flatnonzero(frame[column].is_not_null().to_numpy())
+    mine = frame.select("tenant", "account", column)[rows]
+    owners = list(zip(mine["tenant"].to_list(), mine["account"].to_list(), strict=True))
+    drawn = {owner: [NO_LINE if line is None else line for line in lines_of(caps[owner])] for owner in set(owners)}
+    values = mine[column].to_numpy().reshape(-1, len(names))
+    lines = np.asarray([drawn[owner] for owner in owners], np.int64)
+    hits = []
+    for at, which in np.argwhere(values > lines).tolist():
+        value, line, name = int(values[at, which]), int(lines[at, which]), names[which]
+        score = value / line if line else 1.0
+        hits.append(Hit(int(rows[at]), f"cap_{name}", watched, score, no_block, cap=name, value=value, limit=line))
+    return hits
+
+
+def facts(case: Case, parameters: NoParameters) -> Facts:
+    """Of a line that was crossed."""
+    row, hit = case.row, case.hit
+    country = row["country"] if hit.subject_kind == "destination" and row["country"] != "001" else ""
+    return Facts(
+        subject_kind=hit.subject_kind, account=row["account"], trunk="" if row["account"] else row["ingress_trunk"], a_number=row["a_number"],
+        cap=hit.cap, value=in_range(hit.value), limit=hit.limit, currency=case.currency, country=country,
+        country_name=country_name(country) if country else "", dialled=case.dialled if hit.subject_kind == UNPRICED else [],
+    )  # fmt: skip
+
+
+DETECTOR = Detector(
+    name="caps",
+    about="an account, or one country that it calls, is over a line that the operator drew: money per clock hour or day of UTC, calls at "
+    "once, calls per second",
+    needs=(
+        "tenant", "account", "ingress_trunk", "a_number", "country", "t_ms", "nanos", "calls", "flying", "k_account", "k_destination",
+        "partition", "home",
+    ),
+    state=dict.fromkeys(WATCHED, COLUMNS),
+    update=update,
+    findings=findings,
+    facts=facts,
+)  # fmt: skip

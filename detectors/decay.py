@@ -11,7 +11,7 @@ from typing import Any
 import numba
 import numpy as np
 
-COLUMNS: dict[str, Any] = {
+STATE: dict[str, Any] = {
     "t_ms": np.int64,  # of the latest row
     "weighted": np.float64,  # money times risk and concentration, decayed by the short half-life
     "calls": np.float64,
@@ -32,21 +32,19 @@ COLUMNS: dict[str, Any] = {
     "before_nanos": np.int64,
     "before_calls": np.int64,
     "before_talk_ms": np.int64,
-    "partition": np.int32,
-    "home": np.int64,  # core.partition.home_of
 }
 
-HELD = tuple(name for name in COLUMNS if name not in ("partition", "home"))
+DECAYED = tuple(STATE)
 """What `decay` reads and writes, in its order."""
 
 FLOATS = ("weighted", "usual", "usual_money", "calls", "lead")
 INTS = ("sum_nanos", "sum_calls", "sum_talk_ms", "since_ms", "top", "began_ms", "now_nanos", "now_calls", "now_talk_ms")
-"""What each row sees of its subject, itself and earlier rows: rows of the arrays that `decay` fills. `began_ms` and `now_*` are of the two
+"""What each row sees of its subject, itself and earlier rows: columns of the arrays that `decay` fills. `began_ms` and `now_*` are of the two
 windows together: from when on, and the exact sums since then."""
 
 
 def decay_rows(
-    place: Any, t_ms: Any, started_ms: Any, nanos: Any, risky: Any, talk_ms: Any, calls: Any, number: Any, half_ms: Any, long_half_ms: Any,
+    slot: Any, t_ms: Any, started_ms: Any, nanos: Any, risky: Any, talk_ms: Any, calls: Any, number: Any, half_ms: Any, long_half_ms: Any,
     s_t_ms: Any, s_weighted: Any, s_calls: Any, s_usual: Any, s_usual_money: Any, s_since_ms: Any, s_sum_nanos: Any, s_sum_calls: Any,
     s_sum_talk_ms: Any, s_top: Any, s_lead: Any, s_begin_ms: Any, s_begin_nanos: Any, s_begin_calls: Any, s_begin_talk_ms: Any,
     s_before_ms: Any, s_before_nanos: Any, s_before_calls: Any, s_before_talk_ms: Any,
@@ -60,8 +58,8 @@ def decay_rows(
     what the short sum holds, that is it.
     """
     window_ms = 2 * half_ms
-    for i in range(len(place)):
-        p = place[i]
+    for i in range(len(slot)):
+        p = slot[i]
         money = nanos[i] * 1e-9
         weighted = risky[i]
         t = t_ms[i]
@@ -69,7 +67,7 @@ def decay_rows(
             s_since_ms[p] = t
             s_t_ms[p] = t
         gap = t - s_t_ms[p]
-        floats[1, i] = s_usual[p] * 2.0 ** (-max(gap, 0) / long_half_ms) * (half_ms / long_half_ms)
+        floats[i, 1] = s_usual[p] * 2.0 ** (-max(gap, 0) / long_half_ms) * (half_ms / long_half_ms)
         if gap >= 0:
             short = 2.0 ** (-gap / half_ms)
             long = 2.0 ** (-gap / long_half_ms)
@@ -109,25 +107,25 @@ def decay_rows(
         s_begin_nanos[p] += nanos[i]
         s_begin_calls[p] += calls[i]
         s_begin_talk_ms[p] += talk_ms[i]
-        floats[0, i], floats[2, i], floats[3, i], floats[4, i] = s_weighted[p], s_usual_money[p], s_calls[p], s_lead[p]
-        ints[0, i], ints[1, i], ints[2, i] = s_sum_nanos[p], s_sum_calls[p], s_sum_talk_ms[p]
-        ints[3, i], ints[4, i] = s_since_ms[p], s_top[p]
-        ints[5, i] = s_before_ms[p] if s_before_ms[p] else s_begin_ms[p]
-        ints[6, i] = s_before_nanos[p] + s_begin_nanos[p]
-        ints[7, i] = s_before_calls[p] + s_begin_calls[p]
-        ints[8, i] = s_before_talk_ms[p] + s_begin_talk_ms[p]
+        floats[i, 0], floats[i, 2], floats[i, 3], floats[i, 4] = s_weighted[p], s_usual_money[p], s_calls[p], s_lead[p]
+        ints[i, 0], ints[i, 1], ints[i, 2] = s_sum_nanos[p], s_sum_calls[p], s_sum_talk_ms[p]
+        ints[i, 3], ints[i, 4] = s_since_ms[p], s_top[p]
+        ints[i, 5] = s_before_ms[p] if s_before_ms[p] else s_begin_ms[p]
+        ints[i, 6] = s_before_nanos[p] + s_begin_nanos[p]
+        ints[i, 7] = s_before_calls[p] + s_begin_calls[p]
+        ints[i, 8] = s_before_talk_ms[p] + s_begin_talk_ms[p]
 
 
 decay: Any = numba.njit(cache=True)(decay_rows)
 
 
-FADING: dict[str, Any] = {"t_ms": np.int64, "calls": np.float64, "partition": np.int32, "home": np.int64}
+FADING: dict[str, Any] = {"t_ms": np.int64, "calls": np.float64}
 
 
-def fade_rows(place: Any, t_ms: Any, calls: Any, half_ms: Any, s_t_ms: Any, s_calls: Any, o_calls: Any) -> None:
+def fade_rows(slot: Any, t_ms: Any, calls: Any, half_ms: Any, s_t_ms: Any, s_calls: Any, o_calls: Any) -> None:
     """The same recurrence of a single count."""
-    for i in range(len(place)):
-        p = place[i]
+    for i in range(len(slot)):
+        p = slot[i]
         gap = t_ms[i] - s_t_ms[p]
         if gap >= 0:
             s_calls[p] = s_calls[p] * 2.0 ** (-gap / half_ms) + calls[i]

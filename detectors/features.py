@@ -1,72 +1,76 @@
-"""The frame that detectors read: a row for each step of a call, with the keys of its subjects and the risk of its destination."""
+"""What detectors read of a row besides `core.schemas.USAGE`: the keys of its subjects, the risk of its destination, what cannot be priced."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
+from functools import lru_cache
+from itertools import repeat
+from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from core.facts import UNPRICED
-from core.flight import Flight
 from core.ids import hash64
 from core.partition import home_of
 from core.record import journal_key
-from core.schemas import CONFLICT, DUPLICATE
-from core.work import Work
+from core.schemas import USAGE
 from detectors.risk import risk_of
 
 READABLE, NO_RATE, UNREADABLE = 0, 1, 2
 UNREADABLE_KINDS = frozenset({"invalid", "alpha", "withheld", ""})
 """Kinds of a b_number that a lenient carrier may connect all the same, and nobody can say where."""
-ANSWERED, IN_FLIGHT = 1, 2
-"""What was counted of an odd call: bits of the last of its `subjects`."""
 
 BLOCK_DIGITS = 4
 """A b_number range is a block of ten thousand: the number without its last four digits, as ranges are sold."""
 
-FEATURES = pl.Schema(
+E164_KINDS = ("e164", "national")
+"""Kinds of a number that a block may name: never a withheld or an invalid one."""
+
+ADDED = pl.Schema(
     {
-        "i": pl.Int64,  # the row of Work
-        "partition": pl.Int32,
-        "t_ms": pl.Int64,
-        "learned_ms": pl.Int64,
-        "tenant": pl.String,
-        "call_id": pl.String,
-        "started_ms": pl.Int64,
-        "account": pl.String,
-        "ingress_trunk": pl.String,
-        "a_number": pl.String,  # "" where it is none that a block could name
         "b_range": pl.String,
         "country": pl.String,
-        "risk": pl.String,
-        "weight": pl.Float64,
-        "nanos": pl.Int64,
-        "currency": pl.String,
-        "minutes": pl.Float64,
-        "talk_ms": pl.Int64,  # the same, exact
-        "calls": pl.Int64,
-        "flying": pl.Int64,
+        "weight": pl.Float64,  # risk of the destination
         "b_code": pl.Int64,  # an E.164 b_number as an integer: 1 and its digits; 0 = it is none
-        "b_kind": pl.String,
         "odd": pl.Int8,  # READABLE, NO_RATE or UNREADABLE
         "odd_answers": pl.Int64,  # of what is odd: 1 on the first answered row of a call
         "odd_flying": pl.Int64,  # and +1, -1 as `flying`
         "k_account": pl.UInt64,
-        "k_a_number": pl.UInt64,
-        "k_b_range": pl.UInt64,
+        "k_a_number": pl.UInt64,  # under the account
+        "k_b_range": pl.UInt64,  # under the a_number
         "k_range": pl.UInt64,  # the range under the account, whoever of it calls
-        "k_destination": pl.UInt64,
+        "k_destination": pl.UInt64,  # the country under the account
         "k_unpriced": pl.UInt64,  # the account's numbers that cannot be read or priced; 0 = this call's can
-        "home": pl.UInt64,  # core.partition.home_of: the partition of all of these subjects, however many there are
+        "home": pl.Int64,  # core.partition.home_of: the partition of all of these subjects, however many there are
+        "money": pl.Float64,  # in the policy's units (`detectors.engine` adds it)
     }
 )
 
+FEATURES = pl.Schema({**USAGE, **ADDED})
+"""The frame that detectors read. `a_number` is "" where it is none that a block could name."""
 
-SUBJECTS = 6
-"""So many keys has every call; one to a number that cannot be read or priced has two more: the key of that subject, and what was counted."""
-PLACED_KINDS = ("e164", "national")
+
+class OddCall(msgspec.Struct):
+    """What was counted of a call in flight to a number that cannot be read or priced, so that each +1 has its -1 whatever its later rows
+    bring."""
+
+    key: int  # of the account's numbers that cannot be read or priced
+    home: int
+    answered: bool = False
+    flying: bool = False
+    ended_ms: int = 0  # by a tick: its stop may yet come, and is no second answer
+
+
+MOST_ODD_CALLS = 262_144
+"""At most so many are remembered; the oldest goes first."""
+ENDED_MS = 2 * 86_400_000
+"""How long one that a tick ended is remembered; its stop comes within a day or is no revision any more."""
+
+MEMO = 65_536
+"""Calls whose subjects are remembered: most calls have several rows, and five keyed hashes cost 6 us."""
 
 
 def range_of(b_number: str) -> str:
@@ -78,122 +82,108 @@ def range_of(b_number: str) -> str:
     return b_number[:-BLOCK_DIGITS] if len(b_number) >= 9 else ""
 
 
-def subjects(tenant: str, account: str, trunk: str, a_number: str, b_number: str, secret: bytes) -> tuple[int, ...]:
-    """The keys of a call's subjects: account, a_number under it, that pair with the range, the range, and the country under the account;
-    last, the home of them all."""
-    home = home_of(journal_key(tenant, account, trunk))
-    account = account or f"trunk:{trunk}"
-    return (
-        hash64(secret, tenant, "account", account),
-        hash64(secret, tenant, "a_number", account, a_number),
-        hash64(secret, tenant, "b_range", account, a_number, range_of(b_number)),
-        hash64(secret, tenant, "range", account, range_of(b_number)),
-        hash64(secret, tenant, "destination", account, risk_of(b_number).country),
-        home,
-    )
+@lru_cache(maxsize=16_384)
+def _account_key(secret: bytes, tenant: str, account: str, trunk: str) -> tuple[str, int, int]:
+    """The account, or the trunk that stands for it; its key; the home of all that is under it."""
+    named = account or f"trunk:{trunk}"
+    return named, hash64(secret, tenant, "account", named), home_of(journal_key(tenant, account, trunk))
 
 
-def odd_step(flight: Flight, key: tuple[str, str, str], odd: int, *, answered: bool, final: bool, secret: bytes) -> tuple[int, int, int]:
-    """Of a row of a call to a number that cannot be read or priced: its subject's key, and what it adds to answered calls and calls in
-    flight. What was counted is remembered with the call, so that whatever its later rows say, each +1 has its -1."""
-    known = flight.subjects[SUBJECTS:]
-    if not odd and not known:
-        return 0, 0, 0
-    k_unpriced, counted = known or (hash64(secret, key[0], UNPRICED, key[1] or f"trunk:{key[2]}"), 0)
-    answers = flying = 0
-    if odd and answered and not counted & ANSWERED:
-        answers, counted = 1, counted | ANSWERED
-    if odd and answered and not final and not counted & IN_FLIGHT:
-        flying, counted = 1, counted | IN_FLIGHT
-    elif final and counted & IN_FLIGHT:
-        flying, counted = -1, counted & ~IN_FLIGHT
-    flight.subjects = (*flight.subjects[:SUBJECTS], k_unpriced, counted)
-    return k_unpriced, answers, flying
+@lru_cache(maxsize=65_536)
+def _destination_key(secret: bytes, tenant: str, account: str, country: str) -> int:
+    return hash64(secret, tenant, "destination", account, country)
 
 
-def features(
-    work: Work,
-    nanos: npt.NDArray[np.int64],
-    minutes: npt.NDArray[np.float64],
-    calls: npt.NDArray[np.int64],
-    flying: npt.NDArray[np.int64],
-    currency: Sequence[str],
-    no_rate: npt.NDArray[np.bool_],
-    secret: bytes,
-) -> pl.DataFrame:
-    """A frame of FEATURES: rows of calls that moved something. Duplicates and conflicts move nothing.
+@lru_cache(maxsize=MEMO)
+def subjects(secret: bytes, tenant: str, account: str, trunk: str, a_number: str, b_number: str) -> tuple[Any, ...]:
+    """Of a call: the keys of account, a_number, b_range, range and destination, their home, then range, country and risk weight.
 
-    `no_rate`: rows whose number no rate of their own deck prices.
+    >>> subjects(b"k", "t1", "acme", "in", "4366", "881612345678")[5:]
+    (1645371153, '88161234', '001', 4.0)
     """
-    moved = (nanos != 0) | (calls != 0) | (flying != 0) | (minutes != 0)
-    rows = [i for i in np.flatnonzero(moved).tolist() if work.flight[i] and work.disposition[i] not in (DUPLICATE, CONFLICT)]
-    keys: list[tuple[int, ...]] = []
-    tenants: list[str] = []
-    n, no_rates = len(rows), no_rate.tolist()
-    odds, odd_answers, odd_flying, k_unpriced = np.zeros(n, np.int8), np.zeros(n, np.int64), np.zeros(n, np.int64), np.zeros(n, np.uint64)
-    for place, i in enumerate(rows):
-        flight = work.flight[i]
-        assert flight is not None
-        facts = (work.account[i], work.ingress_trunk[i], work.a_number[i], work.b_number[i])
-        if flight.subject_facts != facts:
-            flight.subject_facts, flight.subjects = facts, (*subjects(flight.tenant, *facts, secret), *flight.subjects[SUBJECTS:])
-        odd = UNREADABLE if work.b_kind[i] in UNREADABLE_KINDS else NO_RATE if no_rates[i] else READABLE
-        if odd or len(flight.subjects) > SUBJECTS:
-            of = (flight.tenant, work.account[i], work.ingress_trunk[i])
-            step = odd_step(flight, of, odd, answered=work.answered[i], final=work.final[i], secret=secret)
-            odds[place], (k_unpriced[place], odd_answers[place], odd_flying[place]) = odd, step
-            keys.append(flight.subjects[:SUBJECTS])
-        else:
-            keys.append(flight.subjects)
-        tenants.append(flight.tenant)
-    table = np.asarray(keys, np.uint64).reshape(-1, SUBJECTS)
-    kinds = [work.b_kind[i] for i in rows]
-    # What cannot be read has no place among destinations: it is weighed by itself (detectors.unpriced), unless its feed knows its price.
-    risks = [risk_of(work.b_number[i]) for i in rows]
-    weights = np.asarray([risk.weight for risk in risks], np.float64)
-    for place in np.flatnonzero(odds == UNREADABLE).tolist():
-        if not currency[rows[place]]:
-            weights[place] = 0.0
-    at = np.asarray(rows, np.int64)
-
-    def column(values: Sequence[object]) -> list[object]:
-        return [values[i] for i in rows]
-
-    return pl.DataFrame(
-        {
-            "i": at,
-            "partition": column(work.partition),
-            # A clock that is ahead must not make the rows after it look late: nothing happened after we learned of it.
-            "t_ms": np.minimum(np.asarray(work.t_ms, np.int64), np.asarray(work.learned_ms, np.int64))[at],
-            "learned_ms": column(work.learned_ms),
-            "tenant": tenants,
-            "call_id": column(work.call_id),
-            "started_ms": column(work.started_ms),
-            "account": column(work.account),
-            "ingress_trunk": column(work.ingress_trunk),
-            "a_number": column(work.a_number),
-            "b_range": [range_of(work.b_number[i]) for i in rows],
-            "country": [risk.country for risk in risks],
-            "risk": [risk.kind for risk in risks],
-            "weight": weights,
-            "nanos": nanos[at],
-            "currency": column(currency),
-            "minutes": minutes[at],
-            "talk_ms": np.rint(minutes[at] * 60_000).astype(np.int64),
-            "calls": calls[at],
-            "flying": flying[at],
-            "b_code": [int(f"1{work.b_number[i]}") if kind in PLACED_KINDS else 0 for i, kind in zip(rows, kinds, strict=True)],
-            "b_kind": kinds,
-            "odd": odds,
-            "odd_answers": odd_answers,
-            "odd_flying": odd_flying,
-            "k_account": table[:, 0],
-            "k_a_number": table[:, 1],
-            "k_b_range": table[:, 2],
-            "k_range": table[:, 3],
-            "k_destination": table[:, 4],
-            "k_unpriced": k_unpriced,
-            "home": table[:, 5],
-        },
-        schema=FEATURES,
+    named, k_account, home = _account_key(secret, tenant, account, trunk)
+    b_range, risk = range_of(b_number), risk_of(b_number)
+    return (
+        k_account,
+        hash64(secret, tenant, "a_number", named, a_number),
+        hash64(secret, tenant, "b_range", named, a_number, b_range),
+        hash64(secret, tenant, "range", named, b_range),
+        _destination_key(secret, tenant, named, risk.country),
+        home,
+        b_range,
+        risk.country,
+        risk.weight,
     )
+
+
+def features(usage: pl.DataFrame, odd_calls: dict[str, OddCall], ticks: Collection[tuple[int, int]], secret: bytes) -> pl.DataFrame:
+    """Rows of USAGE with the columns of ADDED but `money`. `odd_calls` is updated in place: by `call_key`.
+
+    `ticks`: partition and offset of the rows' ticks. A row that a tick made is told from a record's by them.
+    """
+    usage = usage.with_columns(pl.when(pl.col("a_kind").is_in(E164_KINDS)).then("a_number").otherwise(pl.lit("")).alias("a_number"))
+    names = [usage[name].to_list() for name in ("tenant", "account", "ingress_trunk", "a_number", "b_number")]
+    found = list(map(subjects, repeat(secret), *names))
+    keys = np.asarray([one[:5] for one in found], np.uint64).reshape(-1, 5)
+    homes = np.asarray([one[5] for one in found], np.int64)
+    weights = np.asarray([one[8] for one in found], np.float64)
+    kinds = usage["b_kind"].to_list()
+    odd = np.where(usage["no_rate"].to_numpy(), np.int8(NO_RATE), np.int8(READABLE))
+    odd[np.asarray([kind in UNREADABLE_KINDS for kind in kinds], np.bool_)] = UNREADABLE
+    k_unpriced, answers, flying = _count_odd(usage, odd, homes, odd_calls, ticks, secret)
+    # What cannot be read has no place among destinations: it is weighed by itself (`detectors.burst`), unless its feed knows its price.
+    weights[(odd == UNREADABLE) & (usage["currency"] == "").to_numpy()] = 0.0
+    codes = [int(f"1{b_number}") if kind in E164_KINDS else 0 for b_number, kind in zip(names[4], kinds, strict=True)]
+    return usage.with_columns(
+        pl.Series("b_range", [one[6] for one in found], pl.String),
+        pl.Series("country", [one[7] for one in found], pl.String),
+        pl.Series("weight", weights),
+        pl.Series("b_code", codes, pl.Int64),
+        pl.Series("odd", odd),
+        pl.Series("odd_answers", answers),
+        pl.Series("odd_flying", flying),
+        *(pl.Series(f"k_{name}", keys[:, at]) for at, name in enumerate(("account", "a_number", "b_range", "range", "destination"))),
+        pl.Series("k_unpriced", k_unpriced),
+        pl.Series("home", homes),
+    )
+
+
+Ints = npt.NDArray[np.int64]
+
+
+def _count_odd(
+    usage: pl.DataFrame, odd: npt.NDArray[np.int8], homes: Ints, calls: dict[str, OddCall], ticks: Collection[tuple[int, int]], secret: bytes
+) -> tuple[npt.NDArray[np.uint64], Ints, Ints]:
+    """Of rows of calls that are odd, or were: the key of their subject, and what they add to answered calls and calls in flight."""
+    n = usage.height
+    keys, answers, flying = np.zeros(n, np.uint64), np.zeros(n, np.int64), np.zeros(n, np.int64)
+    call_keys = usage["call_key"].to_list()
+    rows = [at for at, (strange, key) in enumerate(zip((odd != READABLE).tolist(), call_keys, strict=True)) if strange or key in calls]
+    by = ("partition", "offset", "tenant", "account", "ingress_trunk", "answered", "final", "t_ms")
+    for at, values in zip(rows, usage.select(by)[rows].iter_rows(), strict=True):
+        partition, offset, tenant, account, trunk, answered, final, t_ms = values
+        if (call := calls.get(call_keys[at])) is None:
+            if odd[at] == READABLE:
+                continue  # an earlier row of this frame ended it
+            key = hash64(secret, tenant, UNPRICED, account or f"trunk:{trunk}")
+            call = calls[call_keys[at]] = OddCall(key, int(homes[at]))
+            if len(calls) > MOST_ODD_CALLS:
+                del calls[next(iter(calls))]
+        keys[at] = call.key
+        if odd[at] and answered and not call.answered:
+            answers[at], call.answered = 1, True
+        if odd[at] and answered and not final and not call.flying:
+            flying[at], call.flying = 1, True
+        elif final and call.flying:
+            flying[at], call.flying = -1, False
+        if final and (partition, offset) in ticks:
+            call.ended_ms = t_ms
+        elif final:
+            del calls[call_keys[at]]
+    return keys, answers, flying
+
+
+def forget_odd_calls(calls: dict[str, OddCall], at_ms: int) -> None:
+    """Drop those that a tick ended long ago."""
+    for key in [key for key, call in calls.items() if 0 < call.ended_ms < at_ms - ENDED_MS]:
+        del calls[key]

@@ -1,13 +1,13 @@
 """Hard caps of what spans partitions: a carrier, a trunk group, an ingress trunk, and a range over all accounts.
 
-The same lines as `detectors.caps`, over sums instead of rows: what each second added, taken cut by cut (flows/sums.py). A cut holds the same
+The same lines as `detectors.caps`, over sums instead of rows: what each second added, taken cut by cut (`detectors.sums`). A cut holds the same
 rows however many processes judged them, so what is found does not depend on that either. Money an hour and a day count in UTC's clock
 hours and days; a second of an hour that has passed is added to no later one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -16,22 +16,20 @@ import polars as pl
 from core.alert_words import what_of, words_of
 from core.config import Caps
 from core.facts import Facts, Share
-from core.ids import derived_id
 from core.money import in_range
-from core.orders import Finding, Key
-from core.policy import Policy
-from core.safety import Protected, refusal
-from detectors.caps import crossed
+from core.orders import BlockOrder, Finding, Key
+from detectors import alerts
+from detectors.alerts import Alert
+from detectors.caps import LINES, crossed, lines_of
 from detectors.destination import prefix_destination
-from detectors.policy import Alert, Verdict, order_of, running
-from detectors.policy import forget as forget_alerts
-from detectors.recent import EXAMPLES
+from detectors.latest import MOST_ITEMS
+from detectors.protocol import Limits, Owner, Settings, Spanning
 
 SHARE = 0.05
 """Of what all accounts together do in a range: whoever does less is not ordered against when the range is over its cap."""
 SECONDS = 60
 """Event seconds of which calls a second are remembered: a cut may bring more of one that an earlier cut began."""
-NAMED = 3  # accounts that an alert names
+MOST_NAMES = 3  # accounts that an alert names
 
 
 class Subject(NamedTuple):
@@ -65,29 +63,30 @@ class Totals(msgspec.Struct):
     alerts: dict[str, Alert] = {}
 
 
-def add(
-    state: Totals, cut: pl.DataFrame, caps: Mapping[str, Mapping[tuple[str, str], Caps]], policy: Policy, protected: Protected
-) -> Verdict:
+def add(state: Totals, cut: pl.DataFrame, settings: Settings) -> tuple[list[Finding], list[BlockOrder]]:
     """Add one cut to the totals (in place), second by second, and judge each capped subject after each second of its own.
 
-    `cut`: columns tenant, kind, subject, account, second_ms, currency, nanos, calls, flying, learned_ms, call_id: a row a subject, second
-    and partition, in any order.
+    `cut`: columns tenant, kind, subject, account, second_ms, currency, nanos, calls, flying, learned_ms, call_id: one row per subject,
+    second and partition, in any order.
     """
-    verdict = Verdict([], [], {})
+    findings: list[Finding] = []
+    orders: list[BlockOrder] = []
     by = ("second_ms", "tenant", "kind", "subject")
     rows = cut.sort(*by, "currency", "account", "call_id")
     for group in rows.partition_by(by, maintain_order=True):
         t_ms, tenant, kind, name = group.select(by).row(0)
-        if (cap := caps.get(kind, {}).get((tenant, name))) is None:
+        if (cap := settings.limits.caps.get(kind, {}).get((tenant, name))) is None:
             continue
         for currency in sorted({"", *group["currency"].to_list()}):
             of = Subject(tenant, kind, name, currency)
             total = state.totals.setdefault("\x1f".join(of), Total())
             _count(total, t_ms, group, of)
-            second_calls = total.seconds.get(t_ms // 1000, 0)
-            for which, value, line in crossed(cap, total.hour_nanos, total.day_nanos, total.flying, second_calls):
-                _say(state.alerts, verdict, total, of, t_ms, which, value, line, policy, protected)
-    return verdict
+            values = total.hour_nanos, total.day_nanos, total.flying, total.seconds.get(t_ms // 1000, 0)
+            for which, value, line in crossed(LINES, values, lines_of(cap)):
+                if found := _report(state.alerts, total, of, t_ms, which, value, line, settings):
+                    findings.append(found[0])
+                    orders += found[1]
+    return findings, orders
 
 
 def _count(total: Total, t_ms: int, group: pl.DataFrame, of: Subject) -> None:
@@ -116,7 +115,7 @@ def _count(total: Total, t_ms: int, group: pl.DataFrame, of: Subject) -> None:
         for old in [s for s in total.seconds if s < newest - SECONDS]:
             del total.seconds[old]
     total.learned_ms = max(total.learned_ms, max(group["learned_ms"].to_list()))
-    total.examples = list(dict.fromkeys([*total.examples, *group["call_id"].to_list()]))[-EXAMPLES:]
+    total.examples = list(dict.fromkeys([*total.examples, *group["call_id"].to_list()]))[-MOST_ITEMS:]
 
 
 def _sum(group: pl.DataFrame, column: str) -> int:
@@ -124,43 +123,37 @@ def _sum(group: pl.DataFrame, column: str) -> int:
     return sum(group[column].to_list())
 
 
-def _say(
-    alerts: dict[str, Alert], verdict: Verdict, total: Total, of: Subject, t_ms: int, which: str, value: int, line: int,
-    policy: Policy, protected: Protected,
-) -> None:  # fmt: skip
-    """Fold a crossing into its episode, and say it again each minute, as `detectors.policy.decide` does."""
+def _report(
+    running: dict[str, Alert], total: Total, of: Subject, t_ms: int, which: str, value: int, line: int, settings: Settings
+) -> tuple[Finding, list[BlockOrder]] | None:
+    """The finding of a crossing and its orders; None = its episode was written a moment ago."""
     tenant, kind, subject, currency = of
+    policy, protected = settings.policy_of(tenant), settings.protected_of(tenant)
     name, score = "\x1f".join((which, *of)), value / line if line else 1.0
-    alert = running(alerts, name, t_ms, score, policy)
-    if alert is not None and t_ms - alert.said_ms < policy.reissue_ms:
-        return
-    if alert is None:
-        finding_id = derived_id("finding", tenant, f"cap_{which}", kind, subject, currency, t_ms // policy.episode_ms)
-        alert = alerts[name] = Alert(finding_id, t_ms, t_ms, t_ms, 0, 0, 0, 0, score)
-    alert.said_ms, alert.issues = t_ms, alert.issues + 1
-    keys: list[Key] = []
+    if alerts.is_recent(running, name, t_ms, score, policy):
+        return None
+    alert = alerts.episode(running, name, t_ms, score, policy, (tenant, f"cap_{which}", kind, subject, currency))
+    orders: list[BlockOrder] = []
     refusals: list[str] = [] if kind == "range" else ["warns"]
     reason = what_of(facts_of(of, total, which, value, line, (), "", 0))
     for account in _shares(total) if kind == "range" and score >= policy.order_score else ():
         key = Key(tenant=tenant, account=account, b_range=subject)
-        order = order_of(key, alert, t_ms, total.learned_ms, reason, policy, by="watch")
-        if no := refusal(order, protected, automatic=True):
-            refusals.append(no)
-            continue
-        verdict.orders.append(order)
-        keys.append(key)
-    if kind == "range" and not keys and not refusals:
+        order, forbidden = alerts.order_for(key, alert, t_ms, total.learned_ms, reason, policy, protected, by="watch")
+        if order is None:
+            refusals.append(forbidden)
+        else:
+            orders.append(order)
+    if kind == "range" and not orders and not refusals:
         refusals.append("score" if score < policy.order_score else "no account")
-    facts = facts_of(of, total, which, value, line, [key.account for key in keys], "; ".join(refusals), policy.order_ttl_ms)
-    verdict.findings.append(
-        Finding(
-            finding_id=alert.finding_id, tenant=tenant, detector=f"cap_{which}", subject_kind=kind, subject=subject,
-            detected_at_ms=alert.detected_at_ms, first_ms=alert.first_ms, last_ms=alert.last_ms, calls=total.hour_calls,
-            exposure_nanos=in_range(total.day_nanos if which == "money_day" else total.hour_nanos), currency=currency,
-            score=round(alert.score, 3), reason=words_of(facts), example_call_ids=list(total.examples), key=keys[0] if keys else None,
-            learned_ms=total.learned_ms, facts=facts,
-        )
-    )  # fmt: skip
+    ordered = [order.key.account for order in orders]
+    facts = facts_of(of, total, which, value, line, ordered, "; ".join(refusals), policy.order_ttl_ms)
+    return Finding(
+        finding_id=alert.finding_id, tenant=tenant, detector=f"cap_{which}", subject_kind=kind, subject=subject,
+        detected_at_ms=alert.detected_at_ms, first_ms=alert.first_ms, last_ms=alert.last_ms, calls=total.hour_calls,
+        exposure_nanos=in_range(total.day_nanos if which == "money_day" else total.hour_nanos), currency=currency,
+        score=round(alert.score, 3), reason=words_of(facts), example_call_ids=list(total.examples), key=orders[0].key if orders else None,
+        learned_ms=total.learned_ms, facts=facts,
+    ), orders  # fmt: skip
 
 
 def _shares(total: Total) -> list[str]:
@@ -188,14 +181,59 @@ The most: acme 8.00 EUR, blue 4.00 EUR. Ordered for 1 hour: refuse new calls of 
         subject_kind=of.kind, name="" if is_range else of.name, b_range=of.name if is_range else "", cap=which, value=in_range(value),
         limit=line, currency=of.currency, calls=total.hour_calls, nanos=in_range(total.hour_nanos), code=to.code if to else "",
         country=to.country if to else "", country_name=to.name if to else "", number_kind=to.kind if to else "",
-        shares=[Share(one, in_range(total.shares[one][at])) for one in most[:NAMED]], more_accounts=max(0, len(most) - NAMED),
+        shares=[Share(one, in_range(total.shares[one][at])) for one in most[:MOST_NAMES]], more_accounts=max(0, len(most) - MOST_NAMES),
         shares_are_money=at == 0, action="block" if ordered else "", ttl_ms=ttl_ms if ordered else 0, no_block=no_block,
     )  # fmt: skip
 
 
-def forget(state: Totals, now_ms: int) -> None:
+def forget(state: Totals, at_ms: int) -> None:
     """Episodes and subjects that have been silent for two days are over; a subject with calls in flight stays."""
-    before_ms = now_ms - 2 * 86_400_000
-    forget_alerts(state.alerts, before_ms)
+    before_ms = at_ms - 2 * 86_400_000
+    alerts.forget(state.alerts, before_ms)
     for name in [name for name, total in state.totals.items() if not total.flying and total.hour * 3_600_000 < before_ms]:
         del state.totals[name]
+
+
+# --- which sums judge gathers ---
+
+
+def _of_column(kind: str, column: str) -> Callable[[pl.DataFrame, Limits], pl.Series | None]:
+    def names(usage: pl.DataFrame, limits: Limits) -> pl.Series | None:
+        if not (capped := limits.caps.get(kind)):
+            return None
+        rows = zip(usage["tenant"].to_list(), usage[column].to_list(), strict=True)
+        return pl.Series([name if (tenant, name) in capped else "" for tenant, name in rows], dtype=pl.String)
+
+    return names
+
+
+def _of_ranges(usage: pl.DataFrame, limits: Limits) -> pl.Series | None:
+    if not (capped := limits.caps.get("range")):
+        return None
+    return pl.Series(ranges(usage["tenant"].to_list(), usage["b_number"].to_list(), capped), dtype=pl.String)
+
+
+def ranges(tenants: Sequence[str], b_numbers: Sequence[str], capped: Mapping[Owner, Caps]) -> list[str]:
+    """The longest capped range that each number begins with, or "".
+
+    >>> ranges(["t1", "t1", "t2"], ["882131", "8829", "882131"], {("t1", "882"): Caps(), ("t1", "88213"): Caps()})
+    ['88213', '882', '']
+    """
+    lengths = sorted({len(prefix) for _, prefix in capped}, reverse=True)
+    return [next((b[:n] for n in lengths if (tenant, b[:n]) in capped), "") for tenant, b in zip(tenants, b_numbers, strict=True)]
+
+
+DETECTOR = Spanning(
+    name="overall_caps",
+    about="a carrier, a trunk group, an ingress trunk or a range of numbers over all accounts is over a line that the operator drew: money "
+    "per clock hour or day of UTC, calls at once, calls per second",
+    sums={
+        "carrier": _of_column("carrier", "carrier"),
+        "trunk_group": _of_column("trunk_group", "trunk_group"),
+        "trunk": _of_column("trunk", "ingress_trunk"),
+        "range": _of_ranges,
+    },
+    state=Totals,
+    detect=add,
+    forget=forget,
+)

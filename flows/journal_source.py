@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 
+from core.message import Message
 from flows.missed import mark, open_reader
-from journal import Journal, JournalError, Message, Reader
+from journal import Journal, JournalError, Reader
 
 MARK_S = 10.0
 """Between two words to retention: each is a file that is synced."""

@@ -19,16 +19,17 @@ import msgspec
 from bytewax.run import cli_main
 
 from core import topics
+from core.clock import wall_clock_ms
+from core.schemas import TABLES
 from core.telling import Tell, nobody
+from detectors.sums import EPOCH
 from flows import live
 from flows.batches import to_values
 from flows.live import Names, Pace
 from flows.missed import file_of, mark, open_reader
 from flows.snapshot import Frozen, SnapshotError, freeze, of_judge
-from flows.step import ContractsOf, Outcome, State, judge
-from flows.sums import EPOCH
+from flows.step import Outcome, State, TermsOf, judge
 from journal import Entry, Journal, Reader, Writer
-from journal.files import wall_clock_ms
 
 NAMES = Names("judge", "calls", "judge", "journal")
 READER = "judge"
@@ -71,7 +72,7 @@ class Copied(NamedTuple):
     seconds: float
 
 
-def run(journal: Journal, contracts_of: ContractsOf, settings: Settings, tell: Tell = nobody) -> None:
+def run(journal: Journal, contracts_of: TermsOf, settings: Settings, tell: Tell = nobody) -> None:
     """Judge until stopped (or, with `until_idle`, until all is judged). `tell` hears `Written` and `Copied`."""
     # State is many small objects that live for long and make no cycles: the collector's rounds over all of them are pauses for nothing.
     gc.set_threshold(100_000, 50, 100)
@@ -112,7 +113,7 @@ def standing(state: State) -> Standing:
     """Of all its partitions."""
     held = list(state.calls.values())
     return Standing(
-        sum(len(calls.flights) for calls in held),
+        sum(len(calls.active) for calls in held),
         min((calls.config_version for calls in held), default=0),
         {calls.partition: calls.now_ms for calls in held if calls.now_ms},
     )
@@ -182,11 +183,12 @@ def write(outcome: Outcome, to: Writers, at_ms: int) -> None:
     append(to.findings, [(place[f.finding_id], Entry(f.subject.encode(), encode(f), at_ms)) for f in outcome.findings])
     # 3. Rows, under the partition of their records. A crash before or between: the restart writes them again, and equal keys collapse.
     rows = []
-    for key, frame in ((b"records", outcome.judged), (b"rated_calls", outcome.rated)):
-        # A rated row travels with the record that ended its call.
-        by = "partition" if key == b"records" else "record_partition"
+    for table in TABLES:
+        frame = outcome.table(table)
+        # A row of a call travels with the record that led to it.
+        by = "record_partition" if "record_partition" in frame.columns else "partition"
         for (partition,), part in frame.partition_by(by, as_dict=True, maintain_order=True).items():
-            rows += [(int(str(partition)), Entry(key, value, at_ms)) for value in to_values(part)]
+            rows += [(int(str(partition)), Entry(table.encode(), value, at_ms)) for value in to_values(part)]
     append(to.judged, rows)
     # 4. Sums. A crash before: as for rows; their reader knows a repeat by its tick.
     parts = outcome.sums.partition_by("partition", as_dict=True, maintain_order=True)

@@ -18,7 +18,7 @@ from bytewax.dataflow import Dataflow
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
-from core.decode import Message
+from core.message import Message
 from flows.snapshot import Snapshots
 from journal import Reader
 
@@ -116,11 +116,7 @@ class _Batches(StatefulSourcePartition[list[Message], None]):
             self.wake = datetime.now(UTC) + timedelta(seconds=wait_s)
             return []
         share = MOST_MESSAGES // len(self.readers)
-        batch = [
-            Message(partition, m.offset, m.timestamp_ms, m.key, m.value)
-            for partition, reader in self.readers.items()
-            for m in reader.read(share)
-        ]
+        batch = [message for reader in self.readers.values() for message in reader.read(share)]
         if not batch:
             if self.ended():
                 raise StopIteration

@@ -3,7 +3,7 @@
     STATE/judge.missed.json      [{"reader": "judge", "topic": "calls", "partition": 3, "first": 12, "last": 40, "why": "...", ...}]
 
 Three things make a gap: the flow has no state and the journal begins behind offset 0; the journal begins behind the offset in the state;
-a person has let a damaged place go (`ringfence journal repair`). `ringfence status` and `flows.completeness` show what stands here.
+a person has let a damaged place go (`ringfence journal repair`). `ringfence status` and `services.completeness` show what stands here.
 
 Where a reader stands is told to the journal as well (`Journal.mark_read`), whose retention waits for it.
 """
@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
 
-from journal import Gap, Journal, JournalError, Message, OffsetTrimmed, Reader
+from core.clock import wall_clock_ms
+from core.message import Message
+from journal import Gap, Journal, JournalError, OffsetTrimmed, Reader
 from journal.durable import replace_file
-from journal.files import wall_clock_ms
 
 SUFFIX = ".missed.json"
 TRIMMED = "removed from the journal before they were read"
@@ -96,17 +96,6 @@ def note(file: Path, missed: Missed) -> None:
 def _covers(one: Missed, other: Missed) -> bool:
     same = (one.topic, one.partition, one.why) == (other.topic, other.partition, other.why)
     return same and one.first <= other.first and other.last <= one.last
-
-
-def within(missed: Iterable[Missed], topic: str, partition: int, first: int, last: int) -> list[tuple[int, int]]:
-    """The parts of a stretch of offsets that are known to be missed.
-
-    >>> gap = Missed(reader="judge", topic="calls", partition=0, first=5, last=9, why="", at_ms=0)
-    >>> within([gap], "calls", 0, 0, 6), within([gap], "calls", 1, 0, 6), within([gap], "calls", 0, 10, 12)
-    ([(5, 6)], [], [])
-    """
-    found = [(max(one.first, first), min(one.last, last)) for one in missed if (one.topic, one.partition) == (topic, partition)]
-    return sorted({(low, high) for low, high in found if low <= high})
 
 
 def open_reader(journal: Journal, name: str, topic: str, partition: int, offset: int | None, file: Path) -> Reader:

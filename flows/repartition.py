@@ -12,21 +12,24 @@ that decide the partition however many there are, so the past can be sent after 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from core.flight import RING, Calls, Flight, Ring
+from core.active import ActiveCall, Partition
+from core.delivery import RING, Ring
 from core.partition import home_of
 from core.record import journal_key
 from core.topics import CALLS, partitions_of
-from detectors.columns import Columns
+from detectors import state as detectors
 from flows.snapshot import SnapshotError, freeze, of_judge, pack, previous_of, sealed
 from flows.step import State
 from journal import Journal
 from journal.durable import replace_file, sync_directory
+from rating.accrue import Accrued
+from rating.charge import Purchases
 
 MERGED = "repartition.state"
 GLOB = "judge*.state"
@@ -34,13 +37,12 @@ GLOB = "judge*.state"
 
 @dataclass(frozen=True)
 class Moved:
-    """What a repartition did. `left_behind`: subjects from before states knew homes; their averages begin anew."""
+    """What a repartition did."""
 
     partitions: int
     judges: int
     flights: int
     subjects: int
-    left_behind: int
 
 
 def check_states(state_dir: Path, mine: Collection[Path]) -> None:
@@ -98,7 +100,7 @@ def repartition(
     for topic, number in partitions_of(partitions).items():
         if journal.partitions(topic) < number:
             journal.grow(topic, number)
-    states, left_behind = spread(merged, partitions, len(new))
+    states = spread(merged, partitions, len(new))
     for path, state in zip(new, states, strict=True):
         previous_of(path).unlink(missing_ok=True)  # of before the move
         replace_file(path, sealed(pack(freeze(state))))
@@ -108,9 +110,9 @@ def repartition(
             previous_of(path).unlink(missing_ok=True)
     merged_file.unlink()
     sync_directory(state_dir)
-    flights = sum(len(calls.flights) for state in states for calls in state.calls.values())
-    subjects = sum(len(columns) for state in states for columns in (*state.burst.values(), *state.caps.values()))
-    return Moved(partitions, len(new), flights, subjects, left_behind)
+    active = sum(len(calls.active) for state in states for calls in state.calls.values())
+    subjects = sum(len(columns) for state in states for columns in state.detectors.columns())
+    return Moved(partitions, len(new), active, subjects)
 
 
 def _any_left(journal: Journal, partition: int, judged_to: int) -> bool:
@@ -125,101 +127,76 @@ def _any_left(journal: Journal, partition: int, judged_to: int) -> bool:
 # --- the state, in memory ---
 
 
-def merge(states: Iterable[State], secret: bytes) -> State:
-    """The states of processes over disjoint partitions as one. Their subjects are disjoint too: an account is in one partition."""
-    whole = State(secret)
+def merge(states: Sequence[State], secret: bytes) -> State:
+    """The states of processes over disjoint partitions as one. `secret`: of a state where there is none yet."""
+    whole = State(secret, partitions=max((state.partitions for state in states), default=0))
     for state in states:
-        whole.secret, whole.partitions = state.secret, max(whole.partitions, state.partitions)
         whole.calls |= state.calls
-        whole.alerts |= state.alerts
-        whole.recent |= state.recent
-        whole.dialled |= state.dialled
-        whole.gathered += state.gathered
-        for mine, theirs in ((whole.burst, state.burst), (whole.caps, state.caps)):
-            for name, columns in theirs.items():
-                _add(mine[name], columns)
+        whole.purchases |= state.purchases
+        whole.accrued |= state.accrued
+    whole.detectors = detectors.merge([state.detectors for state in states], secret)
     return whole
 
 
-def _add(to: Columns, columns: Columns) -> None:
-    kept = columns.copy()
-    places = to.places([int(key) for key in kept.pop("_key")])
-    for name, values in kept.items():
-        to[name][places] = values
-
-
-def spread(whole: State, partitions: int, judges: int) -> tuple[list[State], int]:
-    """One state as those of so many processes over so many partitions; and how many subjects had no home to go to."""
+def spread(whole: State, partitions: int, judges: int) -> list[State]:
+    """One state as those of so many processes over so many partitions."""
     calls = _calls(whole.calls, whole.partitions, partitions)
-    ranges = whole.burst["range"]
-    homes = {key: int(ranges["home"][place]) for key in whole.recent if (place := ranges.find(key)) >= 0}
-    accounts = whole.burst["unpriced_crowd"]
-    homes |= {key: int(accounts["home"][place]) for key in whole.dialled if (place := accounts.find(key)) >= 0}
+    # What pricing remembers of a call goes where the call goes.
+    partition_of = {call.call_key: p for p, here in calls.items() for call in here.calls}
+    purchases = {p: Purchases() for p in range(partitions)}
+    accrued = {p: Accrued() for p in range(partitions)}
+    for bought in whole.purchases.values():
+        for key, known in bought.of.items():
+            purchases[partition_of[key]].of[key] = known
+    for reported in whole.accrued.values():
+        for key, so_far in reported.of.items():
+            accrued[partition_of[key]].of[key] = so_far
     states = []
     for number in range(1, judges + 1):
         mine = partitions_of_judge(number, judges, partitions)
-        state = State(whole.secret, partitions=partitions)
-        state.calls = {p: calls[p] for p in mine}
-        state.alerts = {name: alert for name, alert in whole.alerts.items() if _in(alert.home, partitions, mine)}
-        state.recent = {key: shown for key, shown in whole.recent.items() if _in(homes.get(key, -1), partitions, mine)}
-        state.dialled = {key: shown for key, shown in whole.dialled.items() if _in(homes.get(key, -1), partitions, mine)}
-        state.gathered = [rows.filter(rows["partition"].is_in(mine)) for rows in whole.gathered]
-        for to, columns_of in ((state.burst, whole.burst), (state.caps, whole.caps)):
-            for name, columns in columns_of.items():
-                to[name] = _share(columns, partitions, mine)
+        own = [{p: of[p] for p in mine} for of in (calls, purchases, accrued)]
+        state = State(whole.detectors.secret, *own, partitions=partitions)
+        state.detectors = detectors.share(whole.detectors, partitions, mine)
         states.append(state)
-    left_behind = sum(int((c["home"][: len(c)] < 0).sum()) for c in (*whole.burst.values(), *whole.caps.values()))
-    return states, left_behind
+    return states
 
 
-def _in(home: int, partitions: int, mine: tuple[int, ...]) -> bool:
-    return home >= 0 and home % partitions in mine
-
-
-def _share(columns: Columns, partitions: int, mine: tuple[int, ...]) -> Columns:
-    """The subjects whose home is in these partitions."""
-    kept = columns.copy()
-    homes = kept["home"]
-    here = (homes >= 0) & np.isin(homes % partitions, mine)
-    share = Columns.restore(columns.dtypes, {name: values[here] for name, values in kept.items()})
-    if "partition" in columns.dtypes:
-        share["partition"][: len(share)] = share["home"][: len(share)] % partitions
-    return share
-
-
-def _calls(old: Mapping[int, Calls], before: int, partitions: int) -> dict[int, Calls]:
-    """Calls in flight go to the partition of their account. What was seen before (deliveries, ends, rows) is known in every one: a repeat
+def _calls(old: Mapping[int, Partition], before: int, partitions: int) -> dict[int, Partition]:
+    """Calls in progress go to the partition of their account. What was seen before (deliveries, ends, rows) is known in every one: a repeat
     may come in by the new partition of what came first by the old."""
     every = list(old.values())
     rings = _rings(every)
-    calls = {p: Calls(p) for p in range(partitions)}
+    calls = {p: Partition(p) for p in range(partitions)}
     for p, here in calls.items():
-        here.rings = {boot: Ring(array("q", ring.seqs), array("q", ring.hashes), ring.top, dict(ring.ahead)) for boot, ring in rings.items()}
         known = old.get(p)
         if known is not None:
             here.next_offset, here.config_version, here.now_ms = known.next_offset, known.config_version, known.now_ms
-        here.complete_to_ms = dict(known.complete_to_ms if known else every[0].complete_to_ms if every else {})
-        here.forgotten = {boot: max(c.forgotten.get(boot, -1) for c in every) for c in every for boot in c.forgotten}
+        here.deliveries.rings = {
+            boot: Ring(array("q", ring.seqs), array("q", ring.hashes), ring.top, dict(ring.ahead)) for boot, ring in rings.items()
+        }
+        here.deliveries.forgotten = {
+            boot: max(c.deliveries.forgotten.get(boot, -1) for c in every) for c in every for boot in c.deliveries.forgotten
+        }
         here.closed = dict(sorted(((key, end) for c in every for key, end in c.closed.items()), key=lambda item: item[1][1]))
         here.rows = dict(sorted(((row, at_ms) for c in every for row, at_ms in c.rows.items()), key=lambda item: item[1]))
     for c in every:
-        for name in ("flights", "hung"):
-            for key, flight in getattr(c, name).items():
-                getattr(calls[_place(flight, c.partition, before, partitions)], name)[key] = flight
+        for name in ("active", "hung", "lingering"):
+            for key, call in getattr(c, name).items():
+                getattr(calls[_place(call, c.partition, before, partitions)], name)[key] = call
     return calls
 
 
-def _place(flight: Flight, partition: int, old: int, new: int) -> int:
+def _place(call: ActiveCall, partition: int, old: int, new: int) -> int:
     """Where the next record of a call will come in. A call whose records name other parties than it knows stays where it is."""
-    home = home_of(journal_key(flight.tenant, flight.account, flight.ingress_trunk))
+    home = home_of(journal_key(call.tenant, call.account, call.ingress_trunk))
     return home % new if home % old == partition else partition
 
 
-def _rings(every: Sequence[Calls]) -> dict[str, Ring]:
-    """One ring a boot: in each slot the highest number that any partition saw."""
+def _rings(every: Sequence[Partition]) -> dict[str, Ring]:
+    """One ring per boot: in each slot the highest number that any partition saw."""
     rings: dict[str, Ring] = {}
     for c in every:
-        for boot, ring in c.rings.items():
+        for boot, ring in c.deliveries.rings.items():
             known = rings.setdefault(boot, Ring(array("q", [-1]) * RING, array("q", [0]) * RING, ahead={}))
             seqs, hashes = np.frombuffer(known.seqs, np.int64).copy(), np.frombuffer(known.hashes, np.int64).copy()
             theirs = np.frombuffer(ring.seqs, np.int64)

@@ -22,15 +22,17 @@ import pyarrow.parquet
 
 from core import schemas
 from core.config import Config
-from core.decode import Message
 from core.delimited import readable
+from core.message import Message
 from core.money import to_text
 from core.orders import BlockOrder, Finding
 from core.record import TICK_KEY, Tick, journal_key
-from flows.mapping import Mapping, MappingError, Row, read_rows
 from flows.step import State, judge
-from rating.contracts import Terms, compile_contracts
+from rating.contracts import NO_DECK, UNKNOWN, Terms, compile_contracts
 from rating.decks import Deck
+from rating.priced import priced
+from switches.files.mapping import Mapping, MappingError
+from switches.files.records import Row, read_rows
 
 BATCH = 8192
 TICK_MS = 3_600_000
@@ -44,12 +46,15 @@ SUSPECTED = "suspected_duplicates.jsonl"
 """Rows that were priced although an earlier row has their id or equals them."""
 NOTES = "notes.jsonl"
 """Rows of which something that is no money was cut or left out."""
-OUTPUTS = ("alerts.jsonl", "block_orders.jsonl", *FATES.values(), SUSPECTED, NOTES, "rated.parquet", "summary.json")
+OUTPUTS = ("alerts.jsonl", "block_orders.jsonl", *FATES.values(), SUSPECTED, NOTES, "calls.parquet", "charges.parquet", "summary.json")
 
 SET_ASIDE = "sell_amount: set aside, the deck prices the call"
 """Counted, and without a line of its own: it can be every row."""
 
 UNPRICED = (schemas.UNRATED, schemas.REJECT, schemas.CONFLICT)
+
+PRICED = priced(schemas.empty(schemas.CALLS), schemas.empty(schemas.CHARGES))
+"""The columns of `calls.parquet`: the facts of each call and its money."""
 
 SECRET = b"replay"  # keys the state's hashes: no caller can aim at a process that ends with the file
 
@@ -83,21 +88,21 @@ def self_registering(deck: Deck | None) -> Terms:
 
 
 def run(
-    calls: Path, mapping: Mapping, out: Path, contracts: Terms, progress: Callable[[int, int], None] = lambda done, total: None
+    calls: Path, mapping: Mapping, out: Path, terms: Terms, progress: Callable[[int, int], None] = lambda done, total: None
 ) -> Summary:
     """Judge a file and write `OUTPUTS` into the folder `out` (made if absent; whole or not at all). `progress(rows done, rows in all)`;
     0 in all: they are still being read."""
     if not calls.is_file():
         raise MappingError(f"{calls}: no such file")
     began_s = time.monotonic()
-    contracts = replace(contracts, sell_amount_expected="sell_amount" in mapping.columns)
+    terms = replace(terms, sell_amount_expected="sell_amount" in mapping.columns)
     rows = sorted(_counted(read_rows(calls, mapping), progress), key=lambda row: (row.record.at_ms if row.record else 0, row.line))
     out.mkdir(parents=True, exist_ok=True)
     beside = out / ".replay"
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir()
     try:
-        summary = _judge_rows(rows, beside, contracts, began_s, progress, unique_ids=mapping.call_ids == "unique")
+        summary = _judge_rows(rows, beside, terms, began_s, progress, unique_ids=mapping.call_ids == "unique")
         for name in OUTPUTS:
             (beside / name).replace(out / name)
     finally:
@@ -138,7 +143,7 @@ def _counted(rows: Iterable[Row], progress: Callable[[int, int], None]) -> Itera
 
 
 def _judge_rows(
-    rows: list[Row], out: Path, contracts: Terms, began_s: float, progress: Callable[[int, int], None], *, unique_ids: bool
+    rows: list[Row], out: Path, terms: Terms, began_s: float, progress: Callable[[int, int], None], *, unique_ids: bool
 ) -> Summary:
     state, dispositions, reasons, notes = State(SECRET), Counter[str](), Reasons(), Reasons()
     first_lines: dict[tuple[str, str], int] = {}  # of each call_id
@@ -149,7 +154,8 @@ def _judge_rows(
     with (
         ExitStack() as stack,
         (out / "block_orders.jsonl").open("wb") as block_orders,
-        pyarrow.parquet.ParquetWriter(out / "rated.parquet", schemas.empty(schemas.RATED).to_arrow().schema) as rated,
+        pyarrow.parquet.ParquetWriter(out / "calls.parquet", PRICED.to_arrow().schema) as calls,
+        pyarrow.parquet.ParquetWriter(out / "charges.parquet", schemas.empty(schemas.CHARGES).to_arrow().schema) as charges,
     ):
         files = {name: stack.enter_context((out / name).open("wb")) for name in (*FATES.values(), SUSPECTED, NOTES)}
         for start in range(0, len(rows), BATCH):
@@ -161,34 +167,35 @@ def _judge_rows(
                     reasons.add(row.fault)
                     _line(files[FATES[schemas.REJECT]], {"line": row.line, "reason": row.fault, "raw": readable(row.text)})
                     continue
-                if row.record.sell_amount and contracts.sell_place(row.tenant, row.record.account) >= 0:
+                if row.record.sell_amount and terms.sold(row.tenant, row.record.account)[0].deck not in (NO_DECK, UNKNOWN):
                     notes.add(SET_ASIDE)
                 for note in row.notes:
                     notes.add(note)
                     _line(files[NOTES], {"line": row.line, "note": note, "raw": readable(row.text)})
                 at_ms = row.record.at_ms
                 if at_ms >= next_tick_ms:
-                    tick = Tick(at_ms=at_ms, config_version=contracts.version, complete_to_ms={})
+                    tick = Tick(at_ms=at_ms, config_version=terms.version, complete_to_ms={})
                     messages.append(Message(0, 2 * place, at_ms, TICK_KEY, msgspec.json.encode(tick)))
                     next_tick_ms = at_ms + TICK_MS
                 key = journal_key(row.tenant, row.record.account, row.record.ingress_trunk)
                 messages.append(Message(0, 2 * place + 1, at_ms, key, msgspec.json.encode(row.record)))
             if not messages:
                 continue
-            outcome = judge(state, messages, lambda _: contracts, unique_ids=unique_ids)
-            dispositions.update(outcome.judged["disposition"].to_list())
-            for reason in outcome.judged.filter(pl.col("disposition").is_in(UNPRICED))["reason"].to_list():
+            outcome = judge(state, messages, lambda _: terms, unique_ids=unique_ids)
+            dispositions.update(outcome.records["disposition"].to_list())
+            for reason in outcome.records.filter(pl.col("disposition").is_in(UNPRICED))["reason"].to_list():
                 reasons.add(reason)
-            twins += outcome.judged.filter(pl.col("suspected_duplicate"), disposition=schemas.RATED_DISPOSITION).height
-            for offset, fate, reason, twin in outcome.judged.select("offset", "disposition", "reason", "suspected_duplicate").iter_rows():
+            twins += outcome.records.filter(pl.col("suspected_duplicate"), disposition=schemas.RATED_DISPOSITION).height
+            for offset, fate, reason, twin in outcome.records.select("offset", "disposition", "reason", "suspected_duplicate").iter_rows():
                 row = rows[offset // 2]
                 first = _first_line(first_lines, row)
                 if name := SUSPECTED if twin and fate == schemas.RATED_DISPOSITION else FATES.get(fate):
                     _line(files[name], _described(row, reason, first))
-            if outcome.rated.height:
-                rated.write_table(outcome.rated.to_arrow().cast(rated.schema))
-                for side, totals in money.items():
-                    totals.update(_totals(outcome.rated, side))
+            if outcome.calls.height:
+                calls.write_table(outcome.priced.to_arrow().cast(calls.schema))
+                charges.write_table(outcome.charges.to_arrow().cast(charges.schema))
+                for role, totals in money.items():
+                    totals.update(_totals(outcome.charges, role))
             for order in outcome.orders:
                 orders += 1
                 _line(block_orders, _order(order))
@@ -213,10 +220,10 @@ def _judge_rows(
     return summary
 
 
-def _totals(rated: pl.DataFrame, side: str) -> dict[str, int]:
-    """128-bit sums by currency."""
-    by = rated.filter(pl.col(f"{side}_currency") != "").group_by(f"{side}_currency").agg(pl.col(f"{side}_nanos").cast(pl.Int128).sum())
-    return dict(by.iter_rows())
+def _totals(charges: pl.DataFrame, role: str) -> dict[str, int]:
+    """128-bit sums by currency: of the customers' charges, or of the carriers'."""
+    mine = charges.filter(pl.col("role") == role, pl.col("level") == 0, pl.col("currency") != "")
+    return dict(mine.group_by("currency").agg(pl.col("nanos").cast(pl.Int128).sum()).iter_rows())
 
 
 def _alert(finding: Finding) -> dict[str, Any]:

@@ -11,8 +11,6 @@ Retention is told the offsets of the one before: what may have to be read again 
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import hashlib
 import logging
 import os
@@ -28,18 +26,17 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from core.flight import Calls, Flight, Ring
-from detectors.columns import Columns
-from detectors.policy import Alert
-from detectors.recent import Recent
-from detectors.unpriced import Dialled
+from core import locks
+from core.active import Partition
+from detectors.columns import KEY, Columns
+from detectors.state import DetectorState
 from flows.batches import from_value, to_value
 from flows.step import State
-from flows.sums import together
 from journal.durable import replace_file
+from rating.accrue import Accrued
+from rating.charge import Purchases
 
-LAYOUT = 2
-"""1 = before what spans partitions went to `watch`, and before a subject knew its home; read still, never written."""
+LAYOUT = 1
 
 MAGIC = b"RFSTATE1"
 _CHECKSUM_BYTES = 32
@@ -54,126 +51,79 @@ class SnapshotError(RuntimeError):
     """The state cannot be read or written: names the file and what to do."""
 
 
-class _CallsImage(msgspec.Struct):
-    partition: int
-    next_offset: int
-    config_version: int
-    now_ms: int
-    complete_to_ms: dict[str, int]
-    flights: dict[str, Flight]
-    hung: dict[str, Flight]
-    closed: dict[str, tuple[int, int, str, bool]]
-    rows: dict[int, int]
-    rings: dict[str, tuple[bytes, bytes, int]]
-    forgotten: dict[str, int] = {}
-    ahead: dict[str, dict[int, int]] = {}
+@dataclass(frozen=True)
+class Frozen:
+    """A copy of the state that nobody changes any more: the plain values encoded, and beside them the arrays and frames that they name by
+    number."""
+
+    encoded: bytes
+    columns: list[tuple[Columns, dict[str, Any]]]  # the original, and its copy
+    frames: list[pl.DataFrame]
+    next_offsets: Mapping[int, int]
 
 
 class _Image(msgspec.Struct):
     layout: int
-    secret: bytes
-    calls: list[bytes]  # _CallsImage, encoded
-    alerts: dict[str, Alert]
-    recent: dict[int, list[tuple[str, int]]]
-    columns: dict[str, dict[str, tuple[str, bytes]]]  # "burst/account" -> column -> dtype, bytes
-    gathered: bytes = b""  # flows.sums.ADDED, an Arrow stream
-    partitions: int = 0
-    dialled: dict[int, list[str]] = {}
+    encoded: bytes
+    columns: list[dict[str, tuple[str, bytes]]]  # column -> dtype, bytes
+    frames: list[bytes]  # Arrow streams
 
 
-@dataclass(frozen=True)
-class Frozen:
-    """A copy of the state that nobody changes any more."""
-
-    secret: bytes
-    calls: list[bytes]
-    alerts: bytes
-    recent: bytes
-    columns: dict[str, dict[str, Any]]
-    gathered: list[pl.DataFrame]
-    partitions: int
-    dialled: bytes
-    next_offsets: Mapping[int, int]
+_STATE = tuple[int, dict[int, Partition], dict[int, Purchases], dict[int, Accrued], DetectorState]
+"""Of a state: its partitions, and what each stage remembers. All of their fields are stored, by their names."""
 
 
 def freeze(state: State) -> Frozen:
     """Copy the state in memory: the only pause that a record waits for."""
-    encode = msgspec.msgpack.encode
-    calls = [
-        encode(
-            _CallsImage(
-                c.partition, c.next_offset, c.config_version, c.now_ms, c.complete_to_ms, c.flights, c.hung, c.closed, c.rows,
-                {boot: (ring.seqs.tobytes(), ring.hashes.tobytes(), ring.top) for boot, ring in c.rings.items()}, c.forgotten,
-                {boot: ring.ahead for boot, ring in c.rings.items() if ring.ahead},
-            )
-        )
-        for c in state.calls.values()
-    ]  # fmt: skip
-    columns = {f"burst/{level}": held.copy() for level, held in state.burst.items()}
-    columns |= {f"caps/{watched}": held.copy() for watched, held in state.caps.items()}
-    offsets = {partition: held.next_offset for partition, held in state.calls.items()}
-    alerts, recent, dialled = encode(state.alerts), encode(state.recent), encode(state.dialled)
-    return Frozen(state.secret, calls, alerts, recent, columns, list(state.gathered), state.partitions, dialled, offsets)
+    columns: list[tuple[Columns, dict[str, Any]]] = []
+    frames: list[pl.DataFrame] = []
+
+    def by_number(value: Any) -> Any:
+        if isinstance(value, Columns):
+            columns.append((value, value.copy()))
+            return len(columns) - 1
+        if isinstance(value, pl.DataFrame):  # nobody changes a frame
+            frames.append(value)
+            return len(frames) - 1
+        if isinstance(value, array):
+            return value.tobytes()
+        raise NotImplementedError(f"a {type(value).__name__} cannot be stored")
+
+    encoded = msgspec.msgpack.encode(
+        (state.partitions, state.calls, state.purchases, state.accrued, state.detectors), enc_hook=by_number
+    )
+    return Frozen(encoded, columns, frames, {partition: calls.next_offset for partition, calls in state.calls.items()})
 
 
 def pack(frozen: Frozen) -> bytes:
-    """The bytes of a snapshot file."""
-    columns = {
-        group: {name: (held.dtype.str, held.tobytes()) for name, held in arrays.items()} for group, arrays in frozen.columns.items()
-    }
-    alerts = msgspec.msgpack.decode(frozen.alerts, type=dict[str, Alert])
-    recent = msgspec.msgpack.decode(frozen.recent, type=Recent)
-    gathered = to_value(together(frozen.gathered))
-    dialled = msgspec.msgpack.decode(frozen.dialled, type=Dialled)
-    return msgspec.msgpack.encode(
-        _Image(LAYOUT, frozen.secret, frozen.calls, alerts, recent, columns, gathered, frozen.partitions, dialled)
-    )
+    """The bytes of a snapshot file. The memory of the copy is used again for the next one: a `Frozen` is packed once."""
+    columns = [{name: (values.dtype.str, values.tobytes()) for name, values in copied.items()} for _, copied in frozen.columns]
+    image = _Image(LAYOUT, frozen.encoded, columns, [to_value(frame) for frame in frozen.frames])
+    for original, copied in frozen.columns:
+        original.reuse(copied)
+    return msgspec.msgpack.encode(image)
 
 
 def unpack(data: bytes) -> State:
     """The state that `pack` wrote."""
     image = msgspec.msgpack.decode(data, type=_Image)
-    if image.layout not in (1, LAYOUT):
+    if image.layout != LAYOUT:
         raise SnapshotError(f"the snapshot has layout {image.layout}, this release reads {LAYOUT}: start the release that wrote it, or a newer one")
-    state = State(image.secret, alerts=image.alerts, recent=image.recent, partitions=image.partitions, dialled=image.dialled)
-    if image.gathered and (gathered := from_value(image.gathered)).height:
-        state.gathered = [gathered]
-    for encoded in image.calls:
-        c = msgspec.msgpack.decode(encoded, type=_CallsImage)
-        state.calls[c.partition] = Calls(
-            partition=c.partition, next_offset=c.next_offset, config_version=c.config_version, now_ms=c.now_ms,
-            complete_to_ms=c.complete_to_ms, flights=c.flights, hung=c.hung, closed=c.closed, rows=c.rows,
-            rings={
-                boot: Ring(_array("q", seqs), _array("q", hashes), top, c.ahead.get(boot, {}))
-                for boot, (seqs, hashes, top) in c.rings.items()
-            },
-            forgotten=c.forgotten,
-        )  # fmt: skip
-    held = {
-        group: {name: np.frombuffer(raw, np.dtype(dtype)) for name, (dtype, raw) in arrays.items()} for group, arrays in image.columns.items()
-    }
-    # What a state of an earlier release lacks begins empty.
-    for group, of in (("burst", state.burst), ("caps", state.caps)):
-        of.update({name: Columns.restore(new.dtypes, held[f"{group}/{name}"]) for name, new in of.items() if f"{group}/{name}" in held})
-    if image.layout == 1:
-        _from_layout_1(state)
+
+    def from_number(kind: type, value: Any) -> Any:
+        if kind is Columns:
+            stored = {name: np.frombuffer(raw, np.dtype(dtype)) for name, (dtype, raw) in image.columns[value].items()}
+            return Columns.restore({name: values.dtype for name, values in stored.items() if name != KEY}, stored)
+        if kind is pl.DataFrame:
+            return from_value(image.frames[value])
+        if kind is array:
+            return array("q", value)
+        raise NotImplementedError(f"a {kind} cannot be read")
+
+    partitions, calls, purchases, accrued, detectors = msgspec.msgpack.decode(image.encoded, type=_STATE, dec_hook=from_number)
+    state = State(detectors.secret, calls=calls, purchases=purchases, accrued=accrued, partitions=partitions)
+    state.detectors = detectors
     return state
-
-
-def _from_layout_1(state: State) -> None:
-    """Trunk caps are watch's now; a subject's home is not known until it calls again, nor are the keys of calls in flight."""
-    state.alerts = {name: alert for name, alert in state.alerts.items() if "/trunk/" not in name}
-    for columns in (*state.burst.values(), *state.caps.values()):
-        columns["home"][: len(columns)] = -1
-    for calls in state.calls.values():
-        for flight in (*calls.flights.values(), *calls.hung.values()):
-            flight.subject_facts, flight.subjects = (), ()
-
-
-def _array(code: str, raw: bytes) -> array[int]:
-    held: array[int] = array(code)
-    held.frombytes(raw)
-    return held
 
 
 def sealed(payload: bytes) -> bytes:
@@ -190,9 +140,9 @@ def sealed(payload: bytes) -> bytes:
 
 
 def unsealed(data: bytes) -> bytes:
-    """The snapshot in a file. One without the first bytes is of a release that wrote no checksum: what is in it is taken as it is."""
+    """The snapshot in a file; `ValueError` where it is none, or damaged."""
     if not data.startswith(MAGIC):
-        return data
+        raise ValueError("it does not begin as a snapshot")
     body, checksum = data[:-_CHECKSUM_BYTES], data[-_CHECKSUM_BYTES:]
     if len(body) < len(MAGIC) or hashlib.blake2b(body, digest_size=_CHECKSUM_BYTES).digest() != checksum:
         raise ValueError("the checksum is wrong")
@@ -233,14 +183,11 @@ class Snapshots(Generic[Kept, Held]):
     @contextmanager
     def alone(self) -> Iterator[None]:
         """One process a state. The journal's files would refuse a second one too; Kafka would not."""
-        fd = os.open(self.path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o640)
         try:
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                if error.errno != errno.EWOULDBLOCK:
-                    raise
-                raise SnapshotError(f"{self.path} is the state of a process that runs: one process a state; stop that one first") from None
+            fd = locks.take(self.path.with_suffix(".lock"))
+        except locks.LockTaken:
+            raise SnapshotError(f"{self.path} is the state of a process that runs: one process per state; stop that one first") from None
+        try:
             yield
         finally:
             os.close(fd)

@@ -1,7 +1,7 @@
 """The dataflow `watch`: sums -> watch -> findings | block_orders.
 
 One process, also where there is one judge: it sees what spans partitions. It takes the epochs of all partitions cut by cut
-(`flows.sums`): the epochs that ended with the same tick of the collector, when every partition has come to it. A partition that has
+(`detectors.sums`): the epochs that ended with the same tick of the collector, when every partition has come to it. A partition that has
 told nothing for `PATIENCE_MS` is not waited for; what it tells when it is back is added then.
 """
 
@@ -19,20 +19,20 @@ import polars as pl
 from bytewax.run import cli_main
 
 from core import topics
-from core.decode import Message
+from core.clock import wall_clock_ms
+from core.message import Message
 from core.orders import BlockOrder, Finding
 from core.telling import Tell, nobody
-from detectors.overall import Totals, add, forget
+from detectors.registry import spanning
+from detectors.sums import BY, EPOCH, TICK
 from flows import live
 from flows.batches import from_value
 from flows.judge import append, opened
 from flows.live import Names, Pace
 from flows.missed import file_of, mark, open_reader
 from flows.snapshot import SnapshotError, Snapshots
-from flows.step import ContractsOf
-from flows.sums import BY, EPOCH, TICK
+from flows.step import TermsOf, settings_of
 from journal import Entry, Journal, Reader, Writer
-from journal.files import wall_clock_ms
 
 NAMES = Names("watch", "sums", "watch", "journal")
 READER = "watch"
@@ -70,7 +70,7 @@ class Kept(msgspec.Struct):
 
     next_offset: dict[int, int] = {}
     ticks: dict[int, int] = {}
-    totals: Totals = msgspec.field(default_factory=Totals)
+    detectors: dict[str, Any] = msgspec.field(default_factory=lambda: {one.name: one.state() for one in spanning()})
 
 
 @dataclass
@@ -92,7 +92,7 @@ class Outcome:
     orders: list[BlockOrder]
 
 
-def watch(state: State, messages: Sequence[Message], contracts_of: ContractsOf, now_ms: int, *, last: bool = False) -> Outcome:
+def watch(state: State, messages: Sequence[Message], contracts_of: TermsOf, now_ms: int, *, last: bool = False) -> Outcome:
     """Take in messages of `sums` and judge the cuts that are whole; `state` is updated in place. `last`: nothing more will come."""
     outcome = Outcome([], [])
     for message in messages:
@@ -100,15 +100,16 @@ def watch(state: State, messages: Sequence[Message], contracts_of: ContractsOf, 
         if message.key == EPOCH:
             _take(state, message)
     while cut := _next_cut(state, now_ms, last):
-        contracts = contracts_of(cut[0].version)
+        settings = settings_of(contracts_of(cut[0].version))
         rows = pl.concat([epoch.rows for epoch in cut])
-        verdict = add(state.kept.totals, rows, contracts.caps, contracts.policy, contracts.protected)
-        outcome.findings.extend(verdict.findings)
-        outcome.orders.extend(verdict.orders)
+        for detector in spanning():
+            findings, orders = detector.detect(state.kept.detectors[detector.name], rows, settings)
+            outcome.findings.extend(findings)
+            outcome.orders.extend(orders)
+            detector.forget(state.kept.detectors[detector.name], cut[0].tick_ms)
         for epoch in cut:
             state.kept.ticks[epoch.partition] = epoch.tick_offset
             state.kept.next_offset[epoch.partition] = epoch.next_offset
-        forget(state.kept.totals, cut[0].tick_ms)
     return outcome
 
 
@@ -148,7 +149,7 @@ def _next_cut(state: State, now_ms: int, last: bool) -> list[Epoch]:
     return [state.waiting[partition].pop(0) for partition, epoch in sorted(heads.items()) if epoch.tick_ms == tick_ms]
 
 
-def run(journal: Journal, contracts_of: ContractsOf, settings: Settings, tell: Tell = nobody) -> None:
+def run(journal: Journal, contracts_of: TermsOf, settings: Settings, tell: Tell = nobody) -> None:
     """Watch until stopped (or, with `until_idle`, until all is watched). `tell` hears each `Outcome` when it is written."""
     snapshots = of_watch(settings.state_file, partial(mark_all, journal))
     with ExitStack() as stack:
@@ -205,7 +206,12 @@ def thaw(data: bytes) -> Kept:
         raise SnapshotError(
             f"the snapshot has layout {layout}, this release reads {LAYOUT}: start the release that wrote it, or a newer one"
         )
-    return msgspec.convert(kept, Kept, str_keys=True)
+    found = msgspec.convert(kept, Kept, str_keys=True)
+    # A detector that the stored state lacks begins empty.
+    stored, found.detectors = found.detectors, {}
+    for one in spanning():
+        found.detectors[one.name] = msgspec.convert(stored.get(one.name, {}), one.state, str_keys=True)
+    return found
 
 
 def of_watch(path: Path, durable: Callable[[Mapping[int, int]], None] | None = None) -> Snapshots[bytes, Kept]:

@@ -15,7 +15,6 @@ There is no index: to find an offset, the headers of one segment are walked, onc
 from __future__ import annotations
 
 import errno
-import fcntl
 import itertools
 import json
 import logging
@@ -28,6 +27,9 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from core import locks
+from core.clock import wall_clock_ms
+from core.message import Message
 from journal import frames, marks, retention
 from journal.durable import replace_file, sync_directory
 from journal.limits import MOST_PARTITIONS, Limits, check_grows, check_same, check_topic
@@ -38,7 +40,6 @@ from journal.protocol import (
     Gap,
     JournalError,
     Locked,
-    Message,
     NoTopic,
     OffsetTrimmed,
     TooLarge,
@@ -57,10 +58,6 @@ _LEAP_MS = 3_600_000  # so far the wall clock may be from the time of the partit
 _SEGMENT = re.compile(r"[0-9]{20}\.log")
 
 _log = logging.getLogger(__name__)
-
-
-def wall_clock_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 def monotonic_ms() -> int:
@@ -424,6 +421,7 @@ class FileReader:
     def __init__(self, part: Path, offset: int) -> None:
         self._part = part
         self._name = f"{part.parent.name}/{part.name}"
+        self._partition = int(part.name)
         self._fd = -1
         self._base = -1
         self._at = 0
@@ -468,7 +466,7 @@ class FileReader:
             if not data and self.offset > self._base:
                 self._leave()  # the end of this segment; the next is named by our offset
                 continue
-            got = frames.decode(data, self.offset, end, max_messages, max_bytes)
+            got = frames.decode(data, self.offset, end, max_messages, max_bytes, self._partition)
             if got.messages or got.lost:
                 if not first and not got.lost and len(got.messages) == 1:
                     (only,) = got.messages
@@ -680,32 +678,22 @@ def _first_offset(part: Path) -> int:
 
 def _lock(part: Path, name: str, *, checking: bool) -> int:
     """Takes the partition. Waits for `create`, which holds it only as long as it checks the tail; never for another writer."""
-    try:
-        fd = os.open(part / "lock", os.O_RDWR | os.O_CREAT, 0o640)
-    except OSError as error:
-        raise _explained(error, f"cannot lock {name}") from error
-    try:
-        for turn in itertools.count():
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                holder = os.pread(fd, 32, 0).decode("ascii", "replace")
-                # The first turns are for a holder that has not written its word yet.
-                if checking or turn >= (_LOCK_TURNS if holder in ("", _CHECKING) else 2):
-                    raise Locked(f"{name} has a writer already: process {holder or 'unknown'}") from None
-                time.sleep(0.02)
+    for turn in itertools.count():
         try:
-            os.ftruncate(fd, 0)
-            os.pwrite(fd, _CHECKING.encode() if checking else str(os.getpid()).encode(), 0)
+            fd = locks.take(part / "lock")
+            break
+        except locks.LockTaken as taken:
+            holder = str(taken)
+            # The first turns are for a holder that has not written its name yet.
+            if checking or turn >= (_LOCK_TURNS if holder in ("", _CHECKING) else 2):
+                raise Locked(f"{name} has a writer already: process {holder or 'unknown'}") from None
+            time.sleep(0.02)
         except OSError as error:
-            _log.warning("%s: the lock file does not say who holds it: %s", name, error)  # a full disk; the lock itself holds
+            raise _explained(error, f"cannot lock {name}") from error
+    try:
+        locks.write_holder(fd, _CHECKING if checking else str(os.getpid()))
     except OSError as error:
-        os.close(fd)
-        raise _explained(error, f"cannot lock {name}") from error
-    except BaseException:
-        os.close(fd)
-        raise
+        _log.warning("%s: the lock file does not name its holder: %s", name, error)  # a full disk; the lock itself holds
     return fd
 
 

@@ -17,7 +17,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from zlib import crc32
 
-from journal.protocol import Entry, Message
+from core.message import Message
+from journal.protocol import Entry
 
 HEADER = 28
 MORE = 0x8000_0000
@@ -51,7 +52,7 @@ def encode_lost(first: int, last: int, why: str, at_ms: int) -> bytes:
     >>> data = encode_lost(7, 8, "disk", 1) + encode([Entry(b"k", b"next", 2)], 9)
     >>> found = decode(data, 7, 10, 10, 1000)
     >>> found.messages, found.lost
-    ([Message(offset=9, timestamp_ms=2, key=b'k', value=b'next')], [(7, 'disk'), (8, 'disk')])
+    ([Message(partition=0, offset=9, learned_ms=2, key=b'k', value=b'next')], [(7, 'disk'), (8, 'disk')])
     """
     parts: list[bytes] = []
     value = why.encode()
@@ -72,12 +73,12 @@ class Decoded(NamedTuple):
     lost: list[tuple[int, str]]  # offsets that frames stand for whose content is lost, and why
 
 
-def decode(data: bytes, offset: int, end: int, max_messages: int, max_bytes: int) -> Decoded:
-    """The messages from `offset` to below `end`, at least one if a whole one is there.
+def decode(data: bytes, offset: int, end: int, max_messages: int, max_bytes: int, partition: int = 0) -> Decoded:
+    """The messages of a partition from `offset` to below `end`, at least one if a whole one is there.
 
     >>> data = encode([Entry(b"k", b"one", 1), Entry(b"k", b"two", 2)], 7)
     >>> decode(data, 7, 9, 10, 1000).messages[1]
-    Message(offset=8, timestamp_ms=2, key=b'k', value=b'two')
+    Message(partition=0, offset=8, learned_ms=2, key=b'k', value=b'two')
     >>> decode(data[:-1], 7, 9, 10, 1000).used, decode(data[:-1] + b"x", 7, 9, 10, 1000).fault
     (32, 'the checksum is wrong')
     """
@@ -90,7 +91,7 @@ def decode(data: bytes, offset: int, end: int, max_messages: int, max_bytes: int
             body = at + HEADER
             if body > size:
                 break
-            crc, length, found, timestamp_ms, key_size = unpack(data, at)
+            crc, length, found, learned_ms, key_size = unpack(data, at)
             stop = body + length
             budget -= length
             if budget < 0 and out:
@@ -108,7 +109,7 @@ def decode(data: bytes, offset: int, end: int, max_messages: int, max_bytes: int
                 at = stop
                 continue
             cut = body + (key_size & ~MORE)
-            add(message((found, timestamp_ms, data[body:cut], data[cut:stop])))
+            add(message((partition, found, learned_ms, data[body:cut], data[cut:stop])))
             offset += 1
             at = stop
     return Decoded(out, at, 0, "", offset, lost)

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
+from core.message import Message
+
 
 class Entry(NamedTuple):
     """What is appended. `timestamp_ms` is when we learned of it, in ms of UTC, from 1 on (Kafka has no other)."""
@@ -15,15 +17,6 @@ class Entry(NamedTuple):
     key: bytes
     value: bytes
     timestamp_ms: int
-
-
-class Message(NamedTuple):
-    """What is read: an entry with its place in the partition."""
-
-    offset: int
-    timestamp_ms: int
-    key: bytes
-    value: bytes
 
 
 class Gap(NamedTuple):

@@ -1,74 +1,104 @@
-"""What each row adds to what is known of its call: money, minutes, a call, a call in flight. A call is told once, in steps."""
+"""What each step adds to what is known of its call: money, talk, a call, a call in progress. A call is reported once, in differences."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
+import msgspec
 import numpy as np
-import numpy.typing as npt
+import polars as pl
 
 from core.money import MAX_NANOS
-from core.schemas import CONFLICT, DUPLICATE, RATED_DISPOSITION, UNRATED
-from core.work import Work
-from rating.prefixes import Ints
-from rating.rate import Bill
+from core.record import Record
+from core.schemas import GONE, USAGE
+from rating.charge import Amounts
+
+BLOCKABLE = ("e164", "national")
+"""Kinds of an a_number that a block may name: never a withheld or an invalid one."""
 
 
-@dataclass(frozen=True)
-class Steps:
-    """A place a row of Work. `nanos`: sell, or buy where nothing is sold: the money at risk."""
+class Reported(msgspec.Struct):
+    """Of a call in progress: what its earlier steps added."""
 
-    nanos: Ints
-    minutes: npt.NDArray[np.float64]
-    calls: Ints  # 1 on a call's first row
-    flying: Ints  # +1 at the answer, -1 at the end
-    fees_nanos: Ints  # all attempt fees of a final row's call
-    attempts: Ints
+    talk_ms: int = 0
+    nanos: int = 0
+    counted: bool = False  # as a call
+    flying: bool = False  # as one in progress
 
 
-def accrue(work: Work, bill: Bill) -> Steps:
-    """Tell each call's progress: the difference to what its earlier rows told, in the order of the rows.
+@dataclass
+class Accrued:
+    """Of one partition: what was reported of each call, by its key."""
 
-    A call whose money cannot be told becomes `unrated`, with the reason.
+    of: dict[str, Reported] = field(default_factory=dict)
+
+
+def accrue(
+    states: dict[int, Accrued], steps: pl.DataFrame, amounts: Amounts, values: Sequence[Record], currency_of: Callable[[str, str], str]
+) -> pl.DataFrame:
+    """A frame of core.schemas.USAGE: each call's progress, the difference to what its earlier steps added, in the order of the steps.
+
+    `values`: the records that `row` of a step points into. `currency_of`: of (tenant, account), for a step that moves no money.
     """
-    n = len(work)
-    nanos, calls, flying, fees, attempts = ([0] * n for _ in range(5))
-    minutes = [0.0] * n
-    sell, buy, fee = bill.sell_nanos.tolist(), bill.buy_nanos.tolist(), bill.attempt_nanos.tolist()
-    for i, flight in enumerate(work.flight):
-        if flight is None or work.disposition[i] in (DUPLICATE, CONFLICT):
-            continue
-        if not flight.counted:
-            flight.counted, calls[i] = True, 1
-        final, answered = work.final[i], work.answered[i]
-        if final and flight.fault and not bill.fault[i]:
-            bill.fault[i] = flight.fault
-        if (facts := work.facts[i]) is not None:
-            # A failed call's last attempt has a record of its own where the switch writes one an attempt: it is not bought twice.
-            own = fee[i] if answered or facts["failed"] < facts["attempts"] else 0
-            fees[i] = flight.attempt_fees_nanos + own
-            attempts[i] = max(facts["attempts"], facts["failed"] + (1 if answered else 0))
-            if buy[i] + fees[i] > MAX_NANOS:
-                fees[i], bill.fault[i] = 0, bill.fault[i] or "buy: the attempt fees are beyond the range of one call's money"
-        if bill.fault[i] and work.disposition[i] == RATED_DISPOSITION:
-            work.disposition[i], work.reason[i] = UNRATED, bill.fault[i]
-        if work.event[i] == "attempt":
-            flight.attempt_fees_nanos = min(flight.attempt_fees_nanos + fee[i], MAX_NANOS)
-            if bill.fault[i] and not flight.fault:
-                flight.fault = f"an earlier attempt: {bill.fault[i]}"
-        elif work.priced[i]:
-            # Minutes are told where no price is known, too: a fraud towards a prefix that the deck lacks is still a fraud.
-            minutes[i], flight.told_ms = (work.duration_ms[i] - flight.told_ms) / 60_000, work.duration_ms[i]
-            if not bill.fault[i]:
-                so_far = sell[i] if bill.sell_currency[i] else buy[i]
-                # From one end of the range to the other is more than a step can hold.
-                nanos[i] = max(-MAX_NANOS, min(so_far - flight.told_nanos, MAX_NANOS))
-                flight.told_nanos += nanos[i]
-        if answered and not final and not flight.flying:
-            flight.flying, flying[i] = True, 1
-        elif final and flight.flying:
-            flight.flying, flying[i] = False, -1
-    return Steps(
-        np.asarray(nanos, np.int64), np.asarray(minutes), np.asarray(calls, np.int64), np.asarray(flying, np.int64),
-        np.asarray(fees, np.int64), np.asarray(attempts, np.int64),
-    )  # fmt: skip
+    n = steps.height
+    nanos, talk_ms, calls, flying = ([0] * n for _ in range(4))
+    names = ("record_partition", "call_key", "final", "gone", "sells", "answered", "duration_ms", "continues", "kind")
+    sell, buy, sold_in = amounts.sell_nanos.tolist(), amounts.buy_nanos.tolist(), amounts.sell_currency
+    moved: list[int] = []
+    for i, (partition, key, final, gone, sells, answered, duration_ms, continues, kind) in enumerate(
+        zip(*(steps.get_column(name).to_list() for name in names), strict=True)
+    ):
+        state = states.get(partition) or states.setdefault(partition, Accrued())
+        known = state.of.get(key)
+        if known is None:
+            if kind == GONE:
+                continue
+            known = state.of[key] = Reported(counted=continues)
+        if kind != GONE:
+            if not known.counted:
+                known.counted, calls[i] = True, 1
+            if sells:
+                # Talk is reported where no price is known, too: a fraud towards a prefix that the deck lacks is still a fraud.
+                talk_ms[i], known.talk_ms = duration_ms - known.talk_ms, duration_ms
+                if not amounts.fault[i]:
+                    so_far = sell[i] if sold_in[i] else buy[i]
+                    # From one end of the range to the other is more than a difference can hold.
+                    nanos[i] = max(-MAX_NANOS, min(so_far - known.nanos, MAX_NANOS))
+                    known.nanos += nanos[i]
+            if answered and not final and not known.flying:
+                known.flying, flying[i] = True, 1
+            elif final and known.flying:
+                known.flying, flying[i] = False, -1
+            if nanos[i] or talk_ms[i] or calls[i] or flying[i]:
+                moved.append(i)
+        if gone:
+            del state.of[key]
+    if not moved:
+        return pl.DataFrame(schema=USAGE)
+    frame = steps[moved]
+    rows, parties = frame.get_column("row").to_list(), frame.select("tenant", "account").rows()
+    own = {
+        "b_raw": [values[row].b_raw if row >= 0 else "" for row in rows],
+        "nanos": [nanos[i] for i in moved],
+        "currency": [
+            "" if amounts.fault[i] else amounts.sell_currency[i] or amounts.buy_currency[i] or currency_of(*party)
+            for i, party in zip(moved, parties, strict=True)
+        ],
+        "talk_ms": [talk_ms[i] for i in moved],
+        "calls": [calls[i] for i in moved],
+        "flying": [flying[i] for i in moved],
+        "no_rate": amounts.no_rate[np.asarray(moved)].tolist(),
+    }
+    answered_at = pl.coalesce("answer_ms", "t_ms")
+    derived = {
+        "partition": pl.col("record_partition").alias("partition"),
+        "offset": pl.col("record_offset").alias("offset"),
+        "t_ms": pl.min_horizontal("t_ms", "learned_ms"),
+        "started_ms": pl.coalesce("setup_ms", answered_at).alias("started_ms"),
+        "a_number": pl.when(pl.col("a_kind").is_in(BLOCKABLE)).then("a_number").otherwise(pl.lit("")).alias("a_number"),
+        "call_id": pl.when(pl.col("call_id") == "").then("call_key").otherwise("call_id").alias("call_id"),
+    }
+    return frame.select(
+        pl.Series(name, own[name], dtype=dtype) if name in own else derived.get(name, pl.col(name)) for name, dtype in USAGE.items()
+    )

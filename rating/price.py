@@ -4,12 +4,13 @@
 
     billable = talk time to whole seconds (half up; an answered call has at least one, also where its talk time is 0), else 0
     charged  = first_s, then whole increments of next_s
-    amount   = connect_fee + price_per_min * charged / 60 (half up at 1e-9, once) + attempt_fee of every attempt
+    usage    = price_per_min * charged / 60 (half up at 1e-9, once)
+    amount   = usage + connect_fee where anything is charged, + attempt_fee of every attempt
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,29 +22,24 @@ from rating.prefixes import Ints
 NO_RATE = -1
 OUT_OF_RANGE = -2
 
-
-class Rates(Protocol):
-    """Arrays with a place a rate: a deck's, or those of several decks one behind the other."""
-
-    @property
-    def per_min_nanos(self) -> Ints: ...
-    @property
-    def connect_nanos(self) -> Ints: ...
-    @property
-    def attempt_nanos(self) -> Ints: ...
-    @property
-    def first_s(self) -> Ints: ...
-    @property
-    def next_s(self) -> Ints: ...
+ROUNDING = "half up at 1e-9"
+"""Of `usage`, once; nothing else is rounded."""
 
 
 class Priced(NamedTuple):
-    """A place a call. `rate` is the place in the deck, or `NO_RATE` / `OUT_OF_RANGE` (then the amount is 0 and means nothing)."""
+    """One place per call. `rate` is the place in the deck, or `NO_RATE` / `OUT_OF_RANGE` (then the amounts are 0 and mean nothing)."""
 
     rate: Ints
     charged_s: Ints
-    nanos: Ints  # talk and connect fee
+    per_min_nanos: Ints
+    usage_nanos: Ints
+    connect_nanos: Ints
     attempt_nanos: Ints
+
+    @property
+    def nanos(self) -> Ints:
+        """What the talk costs: usage and connect fee."""
+        return self.usage_nanos + self.connect_nanos
 
 
 class PricedOne(NamedTuple):
@@ -51,13 +47,49 @@ class PricedOne(NamedTuple):
 
     rate: int
     charged_s: int
-    nanos: int
+    per_min_nanos: int
+    usage_nanos: int
+    connect_nanos: int
     attempt_nanos: int
+
+    @property
+    def nanos(self) -> int:
+        """What the talk costs: usage and connect fee."""
+        return self.usage_nanos + self.connect_nanos
 
 
 def price_all(deck: Deck, codes: Ints, at_ms: Ints, duration_ms: Ints, answered: npt.NDArray[np.bool_]) -> Priced:
     """Price calls to `codes` (`rating.prefixes.encode_all`) at `at_ms` by one deck. An unanswered call costs its attempt fee alone."""
-    return price_rates(deck, find_rates(deck, codes, at_ms), duration_ms, answered)
+    return price_by((deck,), np.zeros(len(codes), np.int64), codes, at_ms, duration_ms, answered)
+
+
+def price_by(
+    decks: tuple[Deck, ...], places: Ints, codes: Ints, at_ms: Ints, duration_ms: Ints, answered: npt.NDArray[np.bool_]
+) -> Priced:
+    """As `price_all`, each call by its own deck: `places` in `decks`, negative = by none."""
+    rate = np.full(len(places), NO_RATE, np.int64)
+    per_min, connect, attempt, first_s, next_s = np.ones((5, len(places)), np.int64)
+    for place in np.unique(places).tolist():
+        if place < 0:
+            continue
+        deck, here = decks[place], np.flatnonzero(places == place)
+        found = find_rates(deck, codes[here], at_ms[here])
+        rate[here] = found
+        if len(deck.prefixes):
+            at = np.maximum(found, 0)
+            per_min[here], connect[here], attempt[here] = deck.per_min_nanos[at], deck.connect_nanos[at], deck.attempt_nanos[at]
+            first_s[here], next_s[here] = deck.first_s[at], deck.next_s[at]
+    found_any = rate >= 0
+    charged = charged_seconds(duration_ms, answered & found_any, first_s, next_s)
+    minutes, seconds = np.divmod(charged, 60)
+    # In two products, so that no 128-bit number is needed: minutes * price is at most the usage, 59 * price is bounded by the deck.
+    usage = per_min * minutes + (per_min * seconds + 30) // 60
+    connect = np.where(charged > 0, connect, 0)
+    estimate = per_min.astype(np.float64) * charged / 60 + connect + attempt
+    rate = np.where(found_any & (estimate > MAX_NANOS * 0.999), OUT_OF_RANGE, rate)
+    good = rate >= 0
+    amounts = (np.where(good, column, 0) for column in (per_min, usage, connect, attempt))
+    return Priced(rate, charged, *amounts)
 
 
 def find_rates(deck: Deck, codes: Ints, at_ms: Ints) -> Ints:
@@ -70,21 +102,6 @@ def find_rates(deck: Deck, codes: Ints, at_ms: Ints) -> Ints:
         here = np.flatnonzero(epochs == epoch)
         rate[here] = deck.index_at(int(epoch)).find(codes[here])
     return rate
-
-
-def price_rates(rates: Rates, rate: Ints, duration_ms: Ints, answered: npt.NDArray[np.bool_]) -> Priced:
-    """Price calls whose rates are known: `rate` are places in the arrays of `rates`."""
-    found = rate >= 0
-    at = np.where(found, rate, 0)
-    charged = charged_seconds(duration_ms, answered & found, rates.first_s[at], rates.next_s[at])
-    per_min, connect = rates.per_min_nanos[at], rates.connect_nanos[at]
-    minutes, seconds = np.divmod(charged, 60)
-    # In two products, so that no 128-bit number is needed: minutes * price is at most the amount, 59 * price is bounded by the deck.
-    amount = per_min * minutes + (per_min * seconds + 30) // 60 + np.where(charged > 0, connect, 0)
-    estimate = per_min.astype(np.float64) * charged / 60 + connect
-    rate = np.where(found & (estimate > MAX_NANOS * 0.999), OUT_OF_RANGE, rate)
-    good = rate >= 0
-    return Priced(rate, charged, np.where(good, amount, 0), np.where(good, rates.attempt_nanos[at], 0))
 
 
 def charged_seconds(duration_ms: Ints, answered: npt.NDArray[np.bool_], first_s: Ints, next_s: Ints) -> Ints:
@@ -106,17 +123,18 @@ def price_one(deck: Deck, b_number: str, at_ms: int, duration_ms: int, answered:
 
     >>> from rating.decks import read_deck
     >>> deck = read_deck(b"prefix,price_per_min,connect_fee,attempt_fee,first_s,next_s\\n43,0.06,0.01,0.001,1,1", "d", "EUR")
-    >>> price_one(deck, "431234", 0, 2004, True)
-    PricedOne(rate=0, charged_s=2, nanos=12000000, attempt_nanos=1000000)
+    >>> one = price_one(deck, "431234", 0, 2004, True)
+    >>> one.charged_s, one.usage_nanos, one.connect_nanos, one.attempt_nanos
+    (2, 2000000, 10000000, 1000000)
     """
     rate = deck.index_at(int(deck.epochs(np.asarray([at_ms], np.int64))[0])).find_one(b_number)
     if rate < 0:
-        return PricedOne(NO_RATE, 0, 0, 0)
+        return PricedOne(NO_RATE, 0, 0, 0, 0, 0)
     first, following = int(deck.first_s[rate]), int(deck.next_s[rate])
+    per_min, attempt = int(deck.per_min_nanos[rate]), int(deck.attempt_nanos[rate])
     billable = max((duration_ms + 500) // 1000, 1) if answered else 0
     charged = first + -(-max(billable - first, 0) // following) * following if billable else 0
-    nanos = divide_half_up(int(deck.per_min_nanos[rate]) * charged, 60) + (int(deck.connect_nanos[rate]) if charged else 0)
-    estimate = float(deck.per_min_nanos[rate]) * charged / 60 + float(deck.connect_nanos[rate])
-    if estimate > MAX_NANOS * 0.999:
-        return PricedOne(OUT_OF_RANGE, charged, 0, 0)
-    return PricedOne(rate, charged, nanos, int(deck.attempt_nanos[rate]))
+    usage, connect = divide_half_up(per_min * charged, 60), int(deck.connect_nanos[rate]) if charged else 0
+    if float(per_min) * charged / 60 + connect + attempt > MAX_NANOS * 0.999:
+        return PricedOne(OUT_OF_RANGE, charged, 0, 0, 0, 0)
+    return PricedOne(rate, charged, per_min, usage, connect, attempt)

@@ -50,8 +50,13 @@ class Commands(TyperGroup):
             return super().invoke(ctx)
         except (typer.Exit, typer.Abort, TyperException):
             raise
-        except Exception:
-            from ringfence import faults, options
+        except Exception as error:
+            from ringfence import options
+            from ringfence.ops import faults
+            from services.errors import BadArgument
+
+            if isinstance(error, BadArgument):
+                raise typer.BadParameter(str(error)) from None
 
             with faults.named(options.settings_of(None)):
                 raise
@@ -81,9 +86,9 @@ def main(
     _: Annotated[bool, typer.Option("--version", help="Say which version this is.", callback=version, is_eager=True)] = False,
 ) -> None:
     """Prices a carrier's calls as they happen, sees fraud, and blocks it at the switch."""
-    from ringfence import private
+    from services import homes
 
-    private.from_now_on()  # what a command writes tells who calls whom: it is its owner's alone
+    homes.restrict_umask()  # what a command writes tells who calls whom: it is its owner's alone
 
 
 PANELS = {

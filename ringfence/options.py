@@ -15,9 +15,7 @@ from pydantic_settings import SettingsError
 from core.numbers import DialPlan, number_of, range_of
 from core.orders import Key
 from ringfence.settings import PREFIX, Settings
-
-RESTORING = ".restoring"
-"""In a home while a backup is put back into it: what is there is not whole."""
+from services.homes import RESTORING
 
 UNITS_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 

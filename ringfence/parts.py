@@ -18,10 +18,10 @@ def collector(settings: Settings) -> None:
     """Takes records over HTTP and appends them to `calls`; acknowledges after the fsync."""
     from books import configs, credentials, reading
     from journal import open_journal
-    from ringfence.keeping import journal_limits
-    from ringfence.patience import opened
-    from ringfence.seen import shown
-    from ringfence.seen.collector import Collector
+    from ringfence.ops.patience import opened
+    from ringfence.ops.telemetry import shown
+    from ringfence.ops.telemetry.collector import Collector
+    from services.retention import journal_limits
     from switches.collector import Limits, serve
 
     seen = shown(settings, "collector", Collector(settings.journal_dsn))
@@ -36,7 +36,7 @@ def collector(settings: Settings) -> None:
             return configs.latest(conn)
 
     serve(
-        journal=open_journal(settings.journal_dsn, journal_limits(settings)),
+        journal=open_journal(settings.journal_dsn, journal_limits(settings.installation.retention)),
         limits=Limits(spool_bytes=round(settings.collector_spool_gb * 1e9)),
         spool=settings.state_dir / "collector",
         find_credential=find_credential,
@@ -51,10 +51,10 @@ def collector(settings: Settings) -> None:
 
 def shipper(settings: Settings) -> None:
     """Posts what a switch on this machine has written to its spool, and to its log where the spool did not take it."""
-    from journal.files import wall_clock_ms
-    from ringfence.secrets import secrets_of
-    from ringfence.seen import shown
-    from ringfence.seen.shipper import Shipper
+    from core.clock import wall_clock_ms
+    from ringfence.ops.secrets import secrets_of
+    from ringfence.ops.telemetry import shown
+    from ringfence.ops.telemetry.shipper import Shipper
     from switches.shipper import Pace, ship
     from switches.signed_log import SwitchLog
 
@@ -77,23 +77,23 @@ def judge(settings: Settings, number: int = 1) -> None:
     from flows import judge
     from flows.repartition import check_states, partitions_of_judge
     from journal import create_topics, open_journal
-    from ringfence.keeping import journal_limits
-    from ringfence.patience import opened, patiently
-    from ringfence.secrets import secrets_of
-    from ringfence.seen import shown
-    from ringfence.seen.judge import Judge
+    from ringfence.ops.patience import opened, patiently
+    from ringfence.ops.secrets import secrets_of
+    from ringfence.ops.telemetry import shown
+    from ringfence.ops.telemetry.judge import Judge
     from services.in_force import from_books
+    from services.retention import journal_limits
 
-    seen = shown(settings, settings.judge_names[number - 1], Judge(settings.journal_dsn, settings.judge_state(number)))
-    journal = open_journal(settings.journal_dsn, journal_limits(settings))
+    seen = shown(settings, settings.judge_names[number - 1], Judge(settings.journal_dsn, settings.installation.judge_state(number)))
+    journal = open_journal(settings.journal_dsn, journal_limits(settings.installation.retention))
     create_topics(journal, settings.partitions)
-    check_states(settings.state_dir, [settings.judge_state(one) for one in range(1, settings.judges + 1)])
+    check_states(settings.state_dir, settings.installation.judge_states)
     judge.run(
         seen.at(journal),
         from_books(opened(settings.books_dsn, seen.beat), lambda ask: patiently(ask, seen.beat)),
         judge.Settings(
             partitions=partitions_of_judge(number, settings.judges, settings.partitions),
-            state_file=settings.judge_state(number),
+            state_file=settings.installation.judge_state(number),
             secret=secrets_of(settings).hash_secret.encode(),
             linger_ms=settings.linger_ms,
             snapshot_ms=round(settings.snapshot_s * 1000),
@@ -106,14 +106,14 @@ def watch(settings: Settings) -> None:
     """Sees what spans partitions, in what the judges sum up; writes to the journal alone."""
     from flows import watch
     from journal import create_topics, open_journal
-    from ringfence.keeping import journal_limits
-    from ringfence.patience import opened, patiently
-    from ringfence.seen import shown
-    from ringfence.seen.watch import Watch
+    from ringfence.ops.patience import opened, patiently
+    from ringfence.ops.telemetry import shown
+    from ringfence.ops.telemetry.watch import Watch
     from services.in_force import from_books
+    from services.retention import journal_limits
 
     seen = shown(settings, "watch", Watch(settings.journal_dsn, settings.watch_state))
-    journal = open_journal(settings.journal_dsn, journal_limits(settings))
+    journal = open_journal(settings.journal_dsn, journal_limits(settings.installation.retention))
     create_topics(journal, settings.partitions)
     watch.run(
         seen.at(journal),
@@ -131,15 +131,15 @@ def watch(settings: Settings) -> None:
 def dispatcher(settings: Settings) -> None:
     """Takes orders and alerts into the books, and delivers orders to the switches."""
     from books import open_books
+    from core.clock import wall_clock_ms
+    from core.decide import Limits
     from journal import open_journal
-    from journal.files import wall_clock_ms
-    from ringfence.keeping import keep_books
-    from ringfence.patience import wait_for
-    from ringfence.seen import shown
-    from ringfence.seen.dispatcher import Dispatcher as Figures
+    from ringfence.ops.patience import wait_for
+    from ringfence.ops.telemetry import shown
+    from ringfence.ops.telemetry.dispatcher import Dispatcher as Figures
+    from services.retention import keep_books
     from switches.answered import AnsweredHour, keep_fetching
     from switches.dispatcher import Dispatcher
-    from switches.limits import Limits
 
     engine = open_books(settings.books_dsn)
     seen = shown(settings, "dispatcher", Figures(settings.journal_dsn, engine, wall_clock_ms))
@@ -149,7 +149,7 @@ def dispatcher(settings: Settings) -> None:
     )
     hour, stop = AnsweredHour(), until_signalled()
     keep_fetching(hour, lambda since_ms, _: answered(settings, since_ms), wall_clock_ms, stop)
-    keep_books(engine, settings, wall_clock_ms, stop)
+    keep_books(engine, settings.installation.retention, wall_clock_ms, stop)
     Dispatcher(
         engine,
         seen.at(open_journal(settings.journal_dsn)),
@@ -163,11 +163,11 @@ def dispatcher(settings: Settings) -> None:
 
 def answered(settings: Settings, since_ms: int) -> list[Answered]:
     """The answered calls since then, from whoever holds the warehouse; it is asked as a client, never opened."""
-    from ringfence.reading import reader_dsn
+    from services.reading import reader_dsn
     from switches.answered import Answered
     from warehouse import ask, open_warehouse, queries
 
-    client = open_warehouse(reader_dsn(settings))
+    client = open_warehouse(reader_dsn(settings.installation))
     try:
         return [Answered(**row) for row in ask(client, queries.answered(since_ms))]
     finally:
@@ -182,12 +182,12 @@ def kamailio(settings: Settings) -> None:
 
     from books import Unavailable, configs, lists, reading
     from core.config import Config
-    from ringfence import logs
-    from ringfence.patience import opened
-    from ringfence.secrets import secrets_of
-    from ringfence.seen import shown
-    from ringfence.seen.kamailio import Answered, Took
-    from ringfence.seen.kamailio import Kamailio as Figures
+    from ringfence.ops import logs
+    from ringfence.ops.patience import opened
+    from ringfence.ops.secrets import secrets_of
+    from ringfence.ops.telemetry import shown
+    from ringfence.ops.telemetry.kamailio import Answered, Took
+    from ringfence.ops.telemetry.kamailio import Kamailio as Figures
     from ringfence.settings import LOOPBACK
     from switches.control import ControlError
     from switches.kamailio import process
@@ -282,11 +282,11 @@ KAMAILIO = "k1"
 def store(settings: Settings) -> None:
     """Writes what was judged to the warehouse, and answers SELECT while it holds an embedded one."""
     from flows.store import Pace, Reading, run
-    from ringfence.keeping import warehouse_days
-    from ringfence.secrets import secrets_of
-    from ringfence.seen import shown
-    from ringfence.seen.store import Store
+    from ringfence.ops.secrets import secrets_of
+    from ringfence.ops.telemetry import shown
+    from ringfence.ops.telemetry.store import Store
     from ringfence.settings import LOOPBACK
+    from services.retention import warehouse_days
     from warehouse import embedded_directory
 
     seen = shown(settings, "store", Store(settings.journal_dsn, lambda: ask_anything(settings)))
@@ -300,16 +300,16 @@ def store(settings: Settings) -> None:
         pace=Pace(epoch_s=min(Pace.epoch_s, settings.snapshot_s)),
         watched=seen.at,
         tell=seen.tell,
-        days=warehouse_days(settings),
+        days=warehouse_days(settings.installation.retention),
     )
 
 
 def ask_anything(settings: Settings) -> None:
     """Whether the warehouse answers those who read; a `WarehouseError` says why not."""
-    from ringfence.reading import reader_dsn
+    from services.reading import reader_dsn
     from warehouse import ask, open_warehouse
 
-    client = open_warehouse(reader_dsn(settings), timeout_s=5.0)
+    client = open_warehouse(reader_dsn(settings.installation), timeout_s=5.0)
     try:
         ask(client, ("SELECT 1", {}))
     finally:
@@ -320,10 +320,10 @@ def pages(settings: Settings) -> None:
     """What happens now, in the browser; and what a person can do about it."""
     from dashboards.given import Given
     from dashboards.serve import serve
-    from ringfence import endpoints
-    from ringfence.reading import reader_dsn
-    from ringfence.secrets import secrets_of
-    from ringfence.seen import Plain, shown
+    from ringfence.ops.secrets import secrets_of
+    from ringfence.ops.telemetry import Plain, shown
+    from services import endpoints
+    from services.reading import reader_dsn
 
     refuse_other_release(settings)
     seen, secrets = shown(settings, "pages", Plain()), secrets_of(settings)
@@ -333,7 +333,7 @@ def pages(settings: Settings) -> None:
     serve(
         Given(
             home=str(settings.root),
-            warehouse=reader_dsn(settings),
+            warehouse=reader_dsn(settings.installation),
             books=settings.books_dsn,
             journal=settings.journal_dsn,
             look=secrets.pages_look_token,
@@ -363,15 +363,17 @@ PARTS: dict[str, Callable[[Settings], None]] = {
 
 def run(name: str, settings: Settings) -> None:
     """Runs a part until it is told to stop. Where an outside part cannot be used, one line names its setting, and the exit code is 1."""
-    from ringfence import faults, logs, options, private
+    from ringfence import options
+    from ringfence.ops import faults, logs
+    from services import homes
 
-    private.from_now_on()
+    homes.restrict_umask()
     logs.speak(settings.log_level, settings.log_format)
     if settings.root.exists():
         try:
-            private.home(settings.root)
-        except private.NotPrivate as refused:
-            options.give_up(f"{refused}.")
+            homes.make_private(settings.root)
+        except homes.NotPrivate as refused:
+            options.give_up(str(refused))
     part, _, number = name.partition("-")
     with faults.named(settings):
         if number:

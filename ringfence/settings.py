@@ -9,13 +9,16 @@ import ipaddress
 import os
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SecretsSettingsSource, SettingsConfigDict, SettingsError
 
 from core.topics import CALLS_PARTITIONS
-from ringfence import ports
+from ringfence.ops import ports
+
+if TYPE_CHECKING:
+    from services.installation import Installation
 
 PREFIX = "RINGFENCE_"
 LOOPBACK = "127.0.0.1"
@@ -321,13 +324,31 @@ class Settings(BaseSettings):
         """Snapshots of the flows, and our secrets."""
         return self.root / "state"
 
-    def judge_state(self, number: int) -> Path:
-        """The state of judge process `number`, from 1.
+    @property
+    def installation(self) -> Installation:
+        """These settings as the services take them.
 
-        >>> Settings(home=Path("/srv/rf"), judges=3).judge_state(2)
+        >>> Settings(home=Path("/srv/rf"), judges=3).installation.judge_state(2)
         PosixPath('/srv/rf/state/judge-2-of-3.state')
         """
-        return self.state_dir / ("judge.state" if self.judges == 1 else f"judge-{number}-of-{self.judges}.state")
+        from ringfence.ops.secrets import secrets_of
+        from services.installation import Installation, Retention
+
+        keep = {name: getattr(self, name) for name in Retention.__dataclass_fields__ if name != "drop_unread"}
+        return Installation(
+            root=self.root,
+            journal_dsn=self.journal_dsn,
+            warehouse_dsn=self.warehouse_dsn,
+            books_dsn=self.books_dsn,
+            spool_dir=self.spool_dir,
+            warehouse_url=self.warehouse_url,
+            warehouse_token=lambda: secrets_of(self).warehouse_token,
+            partitions=self.partitions,
+            judges=self.judges,
+            tenant=self.tenant,
+            countries=tuple(self.countries.split(",")),
+            retention=Retention(drop_unread=self.journal_unread == "drop", **keep),
+        )
 
     @property
     def judge_names(self) -> list[str]:

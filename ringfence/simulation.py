@@ -7,12 +7,13 @@ from pathlib import Path
 
 import msgspec
 
-from journal.files import wall_clock_ms
-from ringfence import logs, options
+from core.clock import wall_clock_ms
+from ringfence import options
+from ringfence.ops import logs
+from ringfence.ops.secrets import secrets_of
+from ringfence.ops.telemetry import shown
+from ringfence.ops.telemetry.simulator import Simulator
 from ringfence.parts import until_signalled
-from ringfence.secrets import secrets_of
-from ringfence.seen import shown
-from ringfence.seen.simulator import Simulator
 from ringfence.settings import Settings
 from simulator import live as simulator
 from simulator.post import to_collector

@@ -14,9 +14,8 @@ from rich.text import Text
 from core.money import NANOS
 from core.orders import BlockOrder, Finding
 from core.words import clock, span
-from ringfence import masks
-from ringfence.pulse import Pulse
-from ringfence.report import blocks_in_words
+from ringfence.ops import redaction
+from ringfence.ops.live_counts import Pulse
 
 PLAIN_EVERY_S = 5.0
 """Without a terminal."""
@@ -29,6 +28,18 @@ def money(nanos: float, currency: str, decimals: int = 2) -> str:
     ('1,234.57 EUR', '0.0045 EUR')
     """
     return f"{nanos / NANOS:,.{decimals}f} {currency}".strip()
+
+
+BLOCK_WORDS = {"standing": "standing", "shadow": "in shadow", "waiting": "waiting for a person"}
+
+
+def block_words(counts: Mapping[str, int]) -> str:
+    """Blocked keys by status, for a line of `status` or of `up`.
+
+    >>> block_words({"standing": 6, "shadow": 0, "waiting": 2}), block_words({"shadow": 1}), block_words({})
+    ('6 standing, 2 waiting for a person', '0 standing, 1 in shadow', '0 standing')
+    """
+    return ", ".join(f"{counts.get(name, 0):,} {words}" for name, words in BLOCK_WORDS.items() if counts.get(name) or name == "standing")
 
 
 class Terminal:
@@ -53,7 +64,7 @@ class Terminal:
 
     def tell(self, text: str, style: str = "") -> None:
         """What happens, with numbers in it: whole for a person who sits there, masked where the output is a log."""
-        self.say(text if self._live else masks.text(text), style)
+        self.say(text if self._live else redaction.text(text), style)
 
     def _print(self, what: Text | str) -> None:
         try:
@@ -89,7 +100,7 @@ class Terminal:
             ("received", f"{pulse.received:,} ({records_s:,.0f}/s)"),
             ("rated", f"{pulse.total('rated'):,}"),
             ("alerts", f"{len(pulse.alert_ids):,}"),
-            ("blocks", blocks_in_words(blocks)),
+            ("blocks", block_words(blocks)),
             ("refused", f"{pulse.refused:,}"),
             ("lag", f"{pulse.lag():,}"),
         ]

@@ -35,6 +35,8 @@ from core.parts import rows_of
 from core.policy import Policy
 from core.policy import faults as policy_faults
 from core.safety import named
+from detectors.registry import detectors, parameters_of
+from detectors.registry import faults as parameter_faults
 from rating.decks import DeckFormat
 from switches.kamailio.settings import plan_name
 from switches.kamailio.tables import dial_plan_row
@@ -302,8 +304,15 @@ def model_of(struct: type[msgspec.Struct]) -> type[Row]:
     for field in msgspec.structs.fields(struct):
         if field.name != "tenant":
             default = ... if field.required else None
-            fields[field.name] = (_field_type(field.name, hints[field.name]), Field(default, alias=shown(field.name)))
+            kind = _parameters() if struct is Policy and field.name == "detectors" else _field_type(field.name, hints[field.name])
+            fields[field.name] = (kind, Field(default, alias=shown(field.name)))
     return pydantic.create_model(struct.__name__, __base__=Row, **fields)
+
+
+def _parameters() -> type[Row]:
+    """The model of a policy's parameters: of each detector that has any, its own."""
+    fields: dict[str, Any] = {one.name: (model_of(one.parameters), Field(None)) for one in detectors() if one.parameters.__struct_fields__}
+    return pydantic.create_model("Detectors", __base__=Row, **fields)
 
 
 def _row_type(struct: type[msgspec.Struct]) -> Any:
@@ -384,7 +393,9 @@ def _struct(struct: type[msgspec.Struct], model: Row, tenant: str = "") -> Any:
         if field.name == "tenant":
             continue
         value = getattr(model, field.name)
-        if field.name == "plan" and struct is Agreement:
+        if struct is Policy and field.name == "detectors":
+            value = _parameters_of(value) if value is not None else None
+        elif field.name == "plan" and struct is Agreement:
             value = value and tuple(_span_of(span, zone) for span in value if span is not None)
         elif isinstance(value, Row):
             of = types_of[field.name]
@@ -399,6 +410,16 @@ def _struct(struct: type[msgspec.Struct], model: Row, tenant: str = "") -> Any:
         elif field.required:
             values[field.name] = ""  # every field that must be there is a text
     return struct(**values)
+
+
+def _parameters_of(model: Row) -> dict[str, dict[str, Any]]:
+    """Detector -> parameter -> value, of those that are not at their defaults."""
+    found = {}
+    for one in detectors():
+        if (given := getattr(model, one.name, None)) is not None:
+            values, usual = msgspec.structs.asdict(_struct(one.parameters, given)), msgspec.structs.asdict(one.parameters())
+            found[one.name] = {name: value for name, value in values.items() if value != usual[name]}
+    return {name: values for name, values in found.items() if values}
 
 
 def _span_of(span: Any, zone: ZoneInfo) -> Any:
@@ -425,9 +446,9 @@ def _more_faults(contents: Contents) -> list[str]:
         if kind == "trunks":
             faults += [f"{place}.sources: {words}" for words in shared_sources(row, taken)]
     for tenant, policy in contents.config.policies.items():
-        for fault in policy_faults(policy):
+        for fault in (*policy_faults(policy), *parameter_faults(policy)):
             field, _, words = fault.partition(": ")
-            faults.append(f"{contents.tenants[tenant]}policy.{'.'.join(map(shown, field.split('.')))}: {words}")
+            faults.append(f"{contents.tenants[tenant]}{'.'.join(map(shown, field.split('.')))}: {words}")
     for (tenant, name), deck in contents.decks.items():
         place = f"{contents.tenants[tenant]}decks.{name}"
         if not named(name):
@@ -635,6 +656,11 @@ def _model(struct: msgspec.Struct, whole: bool = False) -> Row:
     zone = ZoneInfo(struct.time_zone) if isinstance(struct, Agreement) else None
     for field in msgspec.structs.fields(type(struct)):
         value = getattr(struct, field.name)
+        if isinstance(struct, Policy) and field.name == "detectors":
+            kinds = _parameters()
+            own: dict[str, Any] = {one.name: _model(parameters_of(one, struct), whole) for one in detectors() if one.name in kinds.model_fields}
+            values[field.name] = kinds.model_construct(**own)
+            continue
         if field.name == "tenant" or value is None or value == {}:
             continue
         if field.required or whole or value != field.default:

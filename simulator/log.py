@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from core.decode import Message
+from core.message import Message
 from core.record import TICK_KEY, Tick, journal_key
 from journal import partition_for
 from simulator.day import Delivery

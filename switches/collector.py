@@ -30,12 +30,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from core.clock import wall_clock_ms
 from core.newcomers import plain_address
 from core.record import TICK_KEY, Tick
 from core.telling import Tell, nobody
 from core.topics import CALLS, CALLS_PARTITIONS
 from journal import Entry, Journal, JournalError, TooLarge, Writer
-from journal.files import wall_clock_ms
 from switches.bucket import Bucket
 from switches.committer import Busy, Committer
 from switches.gate import Gate, Places, Server, config
@@ -51,7 +51,7 @@ class Credential(Protocol):
     """What a token stands for: `books.credentials.Credential` is one."""
 
     @property
-    def tenant(self) -> str: ...
+    def tenants(self) -> tuple[str, ...]: ...
     @property
     def switch(self) -> str: ...
     def allows(self, address: str) -> bool: ...
@@ -65,12 +65,12 @@ class Limits:
     body_s: float = 30.0  # until all of a post is here: 408
     line_bytes: int = 512 << 10  # of a record: the rest is cut; it is a reject anyway
     post_records: int = 100_000  # of a post: 413
-    records_per_s: float = 100_000.0  # of a credential: 429
+    records_per_s: float = 100_000.0  # of a switch, whatever its credential: 429
     burst_records: float = 200_000.0
     queue_bytes: int = 64 << 20  # waiting for the disk: 503
     spool_bytes: int = 4 << 30  # on the disk while the journal is away: 503
     requests: int = 128  # with a good token, at the same time: 503
-    credential_requests: int = 32  # of one credential, of those: 503
+    credential_requests: int = 32  # of one switch, of those: 503
     places: Places = field(default_factory=Places)  # of connections, with and without a token
     token_chars: int = 256  # a longer one is none of ours
     credential_s: float = 5.0  # how long a token's meaning is remembered
@@ -244,32 +244,32 @@ class Collector:
 
     async def _accept(self, request: Request) -> int:
         credential = await self._credential(request)
-        name = f"{credential.tenant}/{credential.switch}"
-        with self._place(request, name):
-            return await self._accept_of(request, credential, name)
+        with self._place(request, credential.switch):
+            return await self._accept_of(request, credential)
 
     @contextlib.contextmanager
-    def _place(self, request: Request, name: str) -> Iterator[None]:
-        """A place among those with a good token; one credential has no more than its share of them."""
-        mine, every = self._under_way[name], self._under_way.total()
+    def _place(self, request: Request, switch: str) -> Iterator[None]:
+        """A place among those with a good token; one switch has no more than its share of them."""
+        mine, every = self._under_way[switch], self._under_way.total()
         if mine >= self._limits.credential_requests:
-            raise _Refused(503, f"busy: {mine} posts of {name} are under way already", 1)
+            raise _Refused(503, f"busy: {mine} posts of {switch} are under way already", 1)
         if every >= self._limits.requests or not self.gate.trust(request.scope):
             raise _Refused(503, f"busy: {every} posts are under way already", 1)
-        self._under_way[name] += 1
+        self._under_way[switch] += 1
         try:
             yield
         finally:
-            self._under_way[name] -= 1
-            if not self._under_way[name]:
-                del self._under_way[name]
+            self._under_way[switch] -= 1
+            if not self._under_way[switch]:
+                del self._under_way[switch]
 
-    async def _accept_of(self, request: Request, credential: Credential, name: str) -> int:
-        bucket = self._buckets.get(name)
+    async def _accept_of(self, request: Request, credential: Credential) -> int:
+        switch = credential.switch
+        bucket = self._buckets.get(switch)
         if bucket is None:
-            bucket = self._buckets[name] = Bucket(self._limits.records_per_s, self._limits.burst_records, time.monotonic())
+            bucket = self._buckets[switch] = Bucket(self._limits.records_per_s, self._limits.burst_records, time.monotonic())
         if wait_s := bucket.wait_s(time.monotonic()):
-            raise _Refused(429, f"{name} posts more than {self._limits.records_per_s:g} records a second", wait_s)
+            raise _Refused(429, f"{switch} posts more than {self._limits.records_per_s:g} records a second", wait_s)
         complete_to_ms = _complete_to_ms(request)
         lines = lines_of(await self._body(request), self._limits.line_bytes)
         if len(lines) > (most := self._limits.post_records):
@@ -278,9 +278,8 @@ class Collector:
             raise _Refused(503, f"not ready: {self._not_ready_because}", 1)
         bucket.take(len(lines))
         if lines:
-            await self._keep(parted(credential.tenant, credential.switch, lines, self._partitions, self._now_ms()))
+            await self._keep(parted(credential.tenants, switch, lines, self._partitions, self._now_ms()))
         if complete_to_ms is not None:  # a clock that runs ahead of ours is believed only up to now, and time never runs back
-            switch = credential.switch
             self._complete_to_ms[switch] = max(self._complete_to_ms.get(switch, 0), min(complete_to_ms, self._now_ms()))
         return len(lines)
 
@@ -328,7 +327,8 @@ class Collector:
             self._known.pop(token, None)
             return None
         try:
-            check_tenant(credential.tenant)
+            for tenant in credential.tenants:
+                check_tenant(tenant)
         except ValueError as error:
             raise _Refused(403, str(error)) from error
         if len(self._known) >= self._limits.credentials:

@@ -24,6 +24,7 @@ import structlog
 
 from books import BooksError, Engine, Unavailable, audit, deliveries, leases, lists, reading, switches, writing
 from books.deliveries import BLOCKS, SHADOW, Delivery
+from core.decide import Listed
 from core.orders import Key
 from core.telling import Tell, nobody
 from switches.control import (
@@ -432,10 +433,10 @@ class Deliverer:
             log.exception("what became of the switch could not be written down", switch=self.switch)
 
 
-def protected_entries(rows: list[lists.Listed]) -> dict[str, str]:
+def protected_entries(rows: list[Listed]) -> dict[str, str]:
     """The protected list as the switch's table spells it. The reason is cut to plain letters: the switch reads no quotes.
 
-    >>> protected_entries([lists.Listed("protected", "trunk", "", "tg1", 'our "own" line', "ops", 0)])
+    >>> protected_entries([Listed("protected", "trunk", "", "tg1", 'our "own" line', "ops", 0)])
     {'T|tg1': 'our own line'}
     """
     letter = {"number": "", "account": "A|", "trunk": "T|"}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import zlib
+from collections.abc import Collection
 
 import msgspec
 
@@ -22,6 +23,7 @@ MOST_MEMBERS = 10_000
 
 
 class _Who(msgspec.Struct):
+    tenant: str = ""
     switch: str = ""
     account: str = ""
     ingress_trunk: str = ""
@@ -29,6 +31,7 @@ class _Who(msgspec.Struct):
 
 _decode = msgspec.json.Decoder(_Who).decode
 _ACCOUNT = re.compile(rb'"account"\s*:\s*"([^"\\\x00-\x1f]*)"')
+_TENANT = re.compile(rb'"tenant"\s*:\s*"([^"\\\x00-\x1f]*)"')
 _NOT_PADDING = re.compile(rb"[^\0]")
 _TRUNK = re.compile(rb'"ingress_trunk"\s*:\s*"([^"\\\x00-\x1f]*)"')
 
@@ -102,26 +105,28 @@ def check_tenant(tenant: str) -> None:
         raise ValueError(f"{tenant!r} cannot be a tenant's name: it must not be empty nor hold the key's separator")
 
 
-def key_of(tenant: str, switch: str, line: bytes) -> bytes:
+def key_of(tenants: Collection[str], switch: str, line: bytes) -> bytes:
     """The journal key of a line that a switch's credential posted: from its fields, or from what can be read of them in a torn one.
 
-    A credential speaks for its switch alone: the key of a record that names another one says so, and `judge` rejects it.
+    A record that names one of the credential's `tenants` has that tenant's key; one that names none has the only one's. The key of any
+    other record has no tenant, and names the credential's switch: `judge` rejects it. So does that of a record of another switch.
 
-    >>> key_of("t1", "k1", b'{"switch":"k1","account":"acme","ingress_trunk":"tg7"}')
+    >>> key_of(["t1"], "k1", b'{"switch":"k1","account":"acme","ingress_trunk":"tg7"}')
     b't1\\x1facme'
-    >>> key_of("t1", "k2", b'{"switch":"k1","account":"acme"}'), key_of("t1", "k1", b'{"ingress_trunk":"tg7","account":"ac')
+    >>> key_of(["t1", "t2"], "k1", b'{"tenant":"t2","account":"acme"}'), key_of(["t1", "t2"], "k1", b'{"account":"acme"}')
+    (b't2\\x1facme', b'\\x1facme\\x1fk1')
+    >>> key_of(["t1"], "k2", b'{"switch":"k1","account":"acme"}'), key_of(["t1"], "k1", b'{"ingress_trunk":"tg7","account":"ac')
     (b't1\\x1facme\\x1fk2', b't1\\x1ftrunk:tg7')
-    >>> key_of("t1", "k1", b'not json'), key_of("t1", "k1", b'{"account":7}')
+    >>> key_of(["t1"], "k1", b'not json'), key_of(["t1"], "k1", b'{"account":7}')
     (b't1\\x1ftrunk:', b't1\\x1ftrunk:')
     """
-    named = ""
     try:
         who = _decode(line)
-        named, account, trunk = who.switch, who.account, who.ingress_trunk
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        account, trunk = _found(_ACCOUNT, line), _found(_TRUNK, line)
-    key = journal_key(tenant, account[:NAME_MAX], trunk[:NAME_MAX])
-    return foreign_key(key, switch) if named and named != switch else key
+        who = _Who(_found(_TENANT, line), "", _found(_ACCOUNT, line), _found(_TRUNK, line))
+    tenant = who.tenant if who.tenant in tenants else "" if who.tenant or len(tenants) > 1 else next(iter(tenants))
+    key = journal_key(tenant, who.account[:NAME_MAX], who.ingress_trunk[:NAME_MAX])
+    return foreign_key(key, switch) if not tenant or who.switch not in ("", switch) else key
 
 
 def _found(pattern: re.Pattern[bytes], line: bytes) -> str:
@@ -140,14 +145,14 @@ def lines_of(body: bytes, line_bytes: int) -> list[bytes]:
     return [line[:line_bytes] for line in body.split(b"\n") if line and not line.isspace()]
 
 
-def parted(tenant: str, switch: str, lines: list[bytes], partitions: int, learned_ms: int) -> dict[int, list[Entry]]:
+def parted(tenants: Collection[str], switch: str, lines: list[bytes], partitions: int, learned_ms: int) -> dict[int, list[Entry]]:
     """Entries by partition, in the order of the lines.
 
-    >>> parted("t1", "k1", [b'{"account":"acme"}'], 4, 5)
+    >>> parted(["t1"], "k1", [b'{"account":"acme"}'], 4, 5)
     {1: [Entry(key=b't1\\x1facme', value=b'{"account":"acme"}', timestamp_ms=5)]}
     """
     out: dict[int, list[Entry]] = {}
     for line in lines:
-        key = key_of(tenant, switch, line)
+        key = key_of(tenants, switch, line)
         out.setdefault(partition_for(key, partitions), []).append(Entry(key, line, learned_ms))
     return out

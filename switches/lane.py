@@ -73,7 +73,7 @@ class Lane:
         if not self._spool.waiting or not self._due():
             return 0
         messages = self._spool.peek(CATCH_UP_MESSAGES, CATCH_UP_BYTES)
-        if not self._hand_on([Entry(m.key, m.value, m.timestamp_ms) for m in messages]):
+        if not self._hand_on([Entry(m.key, m.value, m.learned_ms) for m in messages]):
             return 0
         self._spool.done(messages[-1].offset + 1)
         if not self._spool.waiting:

@@ -8,7 +8,6 @@ What a crash leaves behind, step by step:
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import random
@@ -20,8 +19,9 @@ from pathlib import Path
 from threading import Event
 from typing import NamedTuple
 
+from core import locks
+from core.clock import wall_clock_ms
 from core.telling import Tell, nobody
-from journal.files import wall_clock_ms
 from switches.post import Denied, PostError, TooMuch, connect, post_records
 from switches.signed_log import SwitchLog
 from switches.tail import POSITION, Batch, Places, load_places, read_batch, remove_spent, store_places, sync_waiting
@@ -202,12 +202,11 @@ class _Shipper:
 @contextmanager
 def _alone(home: Path) -> Iterator[None]:
     """Two shippers on one spool would post everything twice, and each would store its own place over the other's."""
-    fd = os.open(home / "shipper.lock", os.O_RDWR | os.O_CREAT, 0o640)
     try:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise RuntimeError(f"the spool {home} has a shipper already") from None
+        fd = locks.take(home / "shipper.lock")
+    except locks.LockTaken:
+        raise RuntimeError(f"the spool {home} has a shipper already") from None
+    try:
         yield
     finally:
         os.close(fd)

@@ -9,7 +9,8 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from journal import Entry, Full, JournalError, Limits, Message
+from core.message import Message
+from journal import Entry, Full, JournalError, Limits
 from journal.durable import replace_file
 from journal.files import FileJournal, FileReader, FileWriter
 

@@ -35,6 +35,9 @@ def test_the_layers_hold():
         ("rating/__init__.py", "import detectors"),
         ("books/__init__.py", "import warehouse"),
         ("simulator/__init__.py", "import detectors"),
+        ("assurance/__init__.py", "import detectors"),
+        ("core/__init__.py", "import assurance"),
+        ("assurance/__init__.py", "import warehouse"),
         ("flows/__init__.py", "import clickhouse_connect"),
         ("ringfence/__init__.py", "import chdb"),
         ("journal/__init__.py", "import sqlalchemy"),
@@ -42,6 +45,11 @@ def test_the_layers_hold():
         ("flows/__init__.py", "import confluent_kafka"),
         ("rating/__init__.py", "import numba"),
         ("ringfence/__init__.py", "import streamlit"),
+        ("services/__init__.py", "import ringfence"),
+        ("services/__init__.py", "import dashboards"),
+        ("services/__init__.py", "import prometheus_client"),
+        ("flows/__init__.py", "import services"),
+        ("simulator/__init__.py", "import services"),
     ],
 )
 def test_a_fault_is_seen(tmp_path: Path, module: str, line: str):

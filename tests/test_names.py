@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
 import msgspec
+import numpy as np
 
 from core import flight, orders, record, schemas, topics
-from detectors import burst, caps, overall, policy
+from detectors import alerts, columns, features, latest, overall, state
+from detectors.sums import ADDED, EPOCH, SUMS
 from flows import judge, snapshot, store, watch
-from flows.sums import ADDED, EPOCH, SUMS
 
 GOLDEN = Path(__file__).parent / "stored_names.json"
 
@@ -43,9 +45,11 @@ def stored_names() -> dict[str, object]:
         "judge_state": {
             "layout": snapshot.LAYOUT,
             "flight": fields(flight.Flight),
-            "alert": fields(policy.Alert),
-            "burst": {level: sorted(columns.dtypes) for level, columns in burst.new_state().items()},
-            "caps": {watched: sorted(columns.dtypes) for watched, columns in caps.new_state().items()},
+            "detectors": [field.name for field in dataclasses.fields(state.DetectorState)],  # of each: in its own test, by the contract suite
+            "subject": {name: np.dtype(dtype).name for name, dtype in columns.COMMON.items()},
+            "alert": fields(alerts.Alert),
+            "latest": fields(latest.Latest),
+            "odd_call": fields(features.OddCall),
             "gathered": {name: str(dtype) for name, dtype in ADDED.items()},
         },
         "watch_state": {

@@ -23,9 +23,9 @@ from xml.etree import ElementTree
 import msgspec
 from clickhouse_connect.driver.client import Client
 
+from warehouse import lock
 from warehouse.errors import WarehouseDown, WarehouseError, WarehouseHeld
 from warehouse.faults import explained
-from warehouse.lock import holder
 from warehouse.opening import DATABASE, PLACE, open_warehouse
 
 LIST = ".backup"
@@ -170,7 +170,7 @@ def _ask(directory: Path, name: str) -> Path:
         if wanted.exists() and time.monotonic() > give_up:
             wanted.unlink(missing_ok=True)
             raise WarehouseHeld(
-                f"the warehouse in {directory} is open in {holder(directory)}, which makes no copies for others "
+                f"the warehouse in {directory} is open in {(directory / lock.NAME).read_text().strip()}, which makes no copies for others "
                 "(a notebook, or an older release): stop it, and try again"
             )
 

@@ -7,6 +7,7 @@ import logging
 import re
 from collections.abc import Iterator
 
+from chdb._exceptions import ChdbError
 from clickhouse_connect.driver.exceptions import Error
 
 from warehouse.errors import WarehouseDown, WarehouseError
@@ -55,11 +56,15 @@ _LINE: list[tuple[str, str, bool]] = [
 
 @contextlib.contextmanager
 def explained(where: str) -> Iterator[None]:
-    """The driver's errors as ours: `WarehouseDown` for what may pass by itself, `WarehouseError` for what will not."""
+    """The errors of driver and engine as ours: `WarehouseDown` for what may pass by itself, `WarehouseError` for what will not."""
     try:
         yield
     except Error as error:
         raise fault(where, str(error).strip().partition("\n")[0], error.code) from error
+    except ChdbError as error:
+        words = str(error).strip().partition("\n")[0]
+        number = re.search(r"Code: (\d+)", words)
+        raise fault(where, words, int(number[1]) if number else None) from error
     except OSError as error:
         raise fault(where, str(error), None) from error
 

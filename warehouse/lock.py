@@ -6,13 +6,13 @@ The lock is the kernel's (flock), so it ends with the process, however that ends
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import sys
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
+from core import locks
 from warehouse.errors import WarehouseHeld
 
 NAME = "ringfence.lock"
@@ -30,21 +30,19 @@ def hold(directory: Path) -> None:
             _held[directory] = (fd, clients + 1)
             return
         directory.mkdir(parents=True, exist_ok=True)
-        fd = os.open(directory / NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(fd)
+            fd = locks.take(directory / NAME, mode=0o644)
+        except locks.LockTaken as taken:
             raise WarehouseHeld(
-                f"the warehouse in {directory} is open in {holder(directory)}. One process at a time may open it: "
-                "read through that process's server (http://...), or stop it first"
+                f"the warehouse in {directory} is open in {str(taken) or 'a process that has not yet written its name'}. One process at a "
+                "time may open it: read through that process's server (http://...), or stop it first"
             ) from None
+        command = " ".join(Path(part).name if i == 0 else part for i, part in enumerate(sys.orig_argv))[:200]
+        try:
+            locks.write_holder(fd, f"process {os.getpid()} ({command}), since {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC\n")
         except BaseException:
             os.close(fd)
             raise
-        command = " ".join(Path(part).name if i == 0 else part for i, part in enumerate(sys.orig_argv))[:200]
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, f"process {os.getpid()} ({command}), since {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC\n".encode(), 0)
         _held[directory] = (fd, 1)
 
 
@@ -60,12 +58,6 @@ def release(directory: Path) -> None:
             with contextlib.suppress(OSError):  # the name is for people; the lock below is what counts
                 os.ftruncate(fd, 0)
             os.close(fd)
-
-
-def holder(directory: Path) -> str:
-    """Who has it open, in words: as that process wrote it down."""
-    words = (directory / NAME).read_bytes()[:500].decode("utf-8", "replace").strip()
-    return words or "a process that has not yet said its name"
 
 
 def is_held(directory: Path) -> bool:

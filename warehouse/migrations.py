@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-import time
 from pathlib import Path
 from typing import NamedTuple
 
 from clickhouse_connect.driver.client import Client
 
+from core.clock import wall_clock_ms
 from warehouse.errors import WarehouseError
 from warehouse.faults import explained
 from warehouse.opening import DATABASE
@@ -73,7 +73,7 @@ def migrate(client: Client, directory: Path = DDL) -> list[str]:
                 continue
             for statement in migration.statements:
                 client.command(statement)
-            row = [migration.version, migration.name, migration.sha256, time.time_ns() // 1_000_000]
+            row = [migration.version, migration.name, migration.sha256, wall_clock_ms()]
             client.insert("migrations", [row], column_names=["version", "name", "sha256", "applied_ms"])
             applied.append(migration.name)
     return applied

@@ -68,38 +68,32 @@ def reasons(since_ms: int = 0, tenant: str = "", limit: int = 20) -> Query:
 
 def money(since_ms: int = 0, tenant: str = "", account: str = "") -> Query:
     """By tenant, account and the two currencies: calls, answered, seconds billed, sell, buy, margin (null across currencies)."""
-    columns = "account, sell_currency, buy_currency, answer_ms, billable_s, sell_nanos, buy_nanos"
-    source, params = _rated(columns, since_ms, tenant, account)
+    source, params = _priced("account, sell_currency, buy_currency, answer_ms, billable_s, sell, buy", since_ms, tenant, account)
     return (
-        f"SELECT tenant, account, sell_currency, buy_currency, {_CALLS}, {_MONEY} FROM {source} "
+        f"SELECT tenant, account, sell_currency, buy_currency, {_CALLS}, {_MONEY} FROM {source} AS money "
         "GROUP BY tenant, account, sell_currency, buy_currency ORDER BY tenant, account, sell_currency, buy_currency",
         params,
     )
 
 
 def money_by_currency(since_ms: int = 0, tenant: str = "") -> Query:
-    """`side` (sell or buy), currency, amount: the sums that a ledger must show."""
-    source, params = _rated("sell_currency, buy_currency, sell_nanos, buy_nanos", since_ms, tenant)
+    """`side` (sell or buy), currency, calls, amount: the sums that a ledger must show. What the customers owe, and what the carriers get."""
+    source, params = _charges(since_ms, tenant)
     return (
-        "SELECT side, currency, count() AS calls, sum(one) AS amount FROM ("
-        f"SELECT arrayJoin([('sell', sell_currency, {_DECIMAL.format('sell_nanos')}), "
-        f"('buy', buy_currency, {_DECIMAL.format('buy_nanos')})]) "
-        f"AS money, money.1 AS side, money.2 AS currency, money.3 AS one FROM {source}) "
-        "WHERE one IS NOT NULL GROUP BY side, currency ORDER BY side DESC, currency",
+        f"SELECT role AS side, currency, uniqExact(partition, offset) AS calls, sum({_AMOUNT}) AS amount "
+        f"FROM (SELECT *, max((revision, run)) OVER (PARTITION BY tenant, partition, offset) AS top FROM {source}) "
+        "WHERE (revision, run) = top AND level = 0 GROUP BY side, currency ORDER BY side DESC, currency",
         params,
     )
 
 
 def margin_by_route(since_ms: int = 0, tenant: str = "", limit: int = 100) -> Query:
     """By carrier, trunk group, egress trunk and destination bought: what each route earns, the worst first."""
-    columns = (
-        "carrier, trunk_group, egress_trunk, buy_destination, sell_currency, buy_currency, "
-        "answer_ms, billable_s, sell_nanos, buy_nanos"
-    )
-    source, params = _rated(columns, since_ms, tenant)
+    columns = "carrier, trunk_group, egress_trunk, buy_destination, sell_currency, buy_currency, answer_ms, billable_s, sell, buy"
+    source, params = _priced(columns, since_ms, tenant)
     keys = "tenant, carrier, trunk_group, egress_trunk, buy_destination, sell_currency, buy_currency"
     return (
-        f"SELECT {keys}, {_CALLS}, {_MONEY} FROM {source} GROUP BY {keys} "
+        f"SELECT {keys}, {_CALLS}, {_MONEY} FROM {source} AS money GROUP BY {keys} "
         f"ORDER BY margin ASC NULLS LAST, {keys} LIMIT {{limit:UInt32}}",
         {**params, "limit": limit},
     )
@@ -108,10 +102,10 @@ def margin_by_route(since_ms: int = 0, tenant: str = "", limit: int = 100) -> Qu
 def money_per_second(from_ms: int, to_ms: int, tenant: str = "") -> Query:
     """Second of the call's end, currency, calls and sell in it, from `from_ms` to before `to_ms`: the line that lives."""
     # A call's end cannot be learned of before it happened, but for a clock that is ahead: a day of grace.
-    source, params = _rated("end_ms, sell_currency, sell_nanos", from_ms - DAY_MS, tenant)
+    source, params = _priced("end_ms, sell_currency, sell", from_ms - DAY_MS, tenant)
     return (
         "SELECT intDiv(end_ms, 1000) * 1000 AS second_ms, sell_currency AS currency, count() AS calls, "
-        f"sum({_DECIMAL.format('sell_nanos')}) AS sell FROM {source} "
+        f"sum(money.sell) AS sell FROM {source} AS money "
         "WHERE end_ms >= {from_ms:Int64} AND end_ms < {to_ms:Int64} "
         "GROUP BY second_ms, currency ORDER BY second_ms, currency",
         {**params, "from_ms": from_ms, "to_ms": to_ms},
@@ -127,12 +121,10 @@ def records_a_second(since_ms: int = 0, tenant: str = "") -> Query:
 def money_a_second(since_ms: int = 0, tenant: str = "") -> Query:
     """Second in which we learned of the calls' ends, the two currencies, calls, sell and buy. First revisions alone: a correction is no new
     sale, so what is shown here as it happens may differ from the bill."""
-    where, params = _where("learned_ms >= {since_ms:Int64} AND revision = 1", since_ms, tenant, "")
+    source, params = _priced("learned_ms, sell_currency, buy_currency, sell, buy", since_ms, tenant, "", "revision = 1 AND run = 0")
     return (
-        f"SELECT {_SECOND} AS second_ms, sell_currency, buy_currency, count() AS calls, sum({_DECIMAL.format('sell_nanos')}) AS sell, "
-        f"sum({_DECIMAL.format('buy_nanos')}) AS buy FROM (SELECT tenant, learned_ms, sell_currency, buy_currency, sell_nanos, buy_nanos "
-        f"FROM rated_calls WHERE {where} ORDER BY tenant DESC, partition DESC, offset DESC LIMIT 1 BY tenant, partition, offset) "
-        "GROUP BY second_ms, sell_currency, buy_currency ORDER BY second_ms, sell_currency, buy_currency",
+        f"SELECT {_SECOND} AS second_ms, sell_currency, buy_currency, count() AS calls, sum(money.sell) AS sell, sum(money.buy) AS buy "
+        f"FROM {source} AS money GROUP BY second_ms, sell_currency, buy_currency ORDER BY second_ms, sell_currency, buy_currency",
         params,
     )
 
@@ -178,21 +170,43 @@ def last_calls(limit: int = 20, account: str = "", tenant: str = "", since_ms: i
         "sell, sell_currency, buy, buy_currency, destination, disposition, reason, suspected_hung, revision, call_id, call_key, "
         "partition, offset"
     )
+    facts = (
+        "tenant, account, ingress_trunk, carrier, a_number, b_number, learned_ms, learned_at, answer_at, end_at, duration_ms, "
+        "suspected_hung, revision, call_id, call_key, partition, offset"
+    )
+    ended = f"SELECT {facts} FROM calls WHERE {where} {newest}"
+    money, _ = _priced(
+        "billable_s, sell, sell_currency, buy, buy_currency, destination", since_ms, tenant, "",
+        f"(tenant, partition, offset) IN (SELECT tenant, partition, offset FROM ({ended}))",
+    )  # fmt: skip
     priced = (
-        "SELECT tenant, account, ingress_trunk, carrier, a_number, b_number, learned_ms, learned_at, answer_at, end_at, "
-        "duration_ms, billable_s, sell, sell_currency, buy, buy_currency, sell_destination AS destination, "
-        "'rated' AS disposition, '' AS reason, suspected_hung, revision, call_id, call_key, partition, offset "
-        f"FROM rated_calls WHERE {where} {newest}"
+        f"SELECT {', '.join(f'call.{name} AS {name}' for name in facts.split(', '))}, money.billable_s AS billable_s, money.sell AS sell, "
+        "money.sell_currency AS sell_currency, money.buy AS buy, money.buy_currency AS buy_currency, money.destination AS destination, "
+        f"'rated' AS disposition, '' AS reason FROM ({ended}) AS call LEFT JOIN {money} AS money USING (tenant, partition, offset)"
     )
     unpriced = (
         "SELECT tenant, account, ingress_trunk, carrier, if(a_number = '', a_raw, a_number), if(b_number = '', b_raw, b_number), "
-        "learned_ms, learned_at, answer_at, end_at, duration_ms, NULL, NULL, '', NULL, '', '', "
-        "disposition, reason, suspected_hung, revision, call_id, call_key, partition, offset "
+        "learned_ms, learned_at, answer_at, end_at, duration_ms, suspected_hung, revision, call_id, call_key, partition, offset, "
+        "NULL, NULL, '', NULL, '', '', disposition, reason "
         f"FROM records WHERE {where} AND disposition = 'unrated' AND event IN ('stop', 'partial') {newest}"
     )
     return (
         f"SELECT {shown} FROM ({priced} UNION ALL {unpriced}) "
         "ORDER BY learned_ms DESC, tenant, partition, offset DESC LIMIT {limit:UInt32}",
+        {**params, "limit": limit},
+    )
+
+
+def corrected_after_run(since_ms: int = 0, tenant: str = "", limit: int = 1000) -> Query:
+    """Calls that were corrected after a rating run priced them again: what the run made of them does not count any more. Tenant, call,
+    the revision and run that it priced, the revision that counts."""
+    source, params = _charges(since_ms, tenant)
+    return (
+        "SELECT tenant, call_key, tupleElement(counted, 1) AS revision, tupleElement(counted, 2) AS run, "
+        "tupleElement(priced_again, 1) AS run_revision, tupleElement(priced_again, 2) AS last_run FROM ("
+        "SELECT tenant, partition, offset, call_key, max((revision, run)) AS counted, maxIf((revision, run), run > 0) AS priced_again "
+        f"FROM {source} GROUP BY tenant, partition, offset, call_key) "
+        "WHERE last_run > 0 AND counted > priced_again ORDER BY tenant, partition, offset LIMIT {limit:UInt32}",
         {**params, "limit": limit},
     )
 
@@ -260,7 +274,7 @@ def untold(answered_before_ms: int, since_ms: int = 0, tenant: str = "", limit: 
     """Calls that were answered before a time and have neither money nor an unrated end: still talking, or ended where nobody could price them."""
     answers, params = _records("event, disposition, account, switch, call_id, call_key, b_number, at_ms", since_ms, tenant)
     ends, _ = _records("event, disposition, call_key", since_ms, tenant)
-    rated, _ = _rated("call_key", since_ms, tenant)
+    rated, _ = _calls("call_key", since_ms, tenant)
     return (
         "SELECT tenant, switch, account, call_id, b_number, fromUnixTimestamp64Milli(at_ms, 'UTC') AS answered "
         f"FROM {answers} WHERE event = 'answer' AND disposition = 'event' AND at_ms < {{answered_before_ms:Int64}} "
@@ -273,7 +287,7 @@ def untold(answered_before_ms: int, since_ms: int = 0, tenant: str = "", limit: 
 
 def versions(since_ms: int = 0) -> Query:
     """Which config versions priced how many calls, and when last."""
-    source, params = _rated("config_version, learned_ms", since_ms)
+    source, params = _calls("config_version, learned_ms", since_ms)
     return (
         "SELECT config_version, count() AS calls, fromUnixTimestamp64Milli(max(learned_ms), 'UTC') AS last_learned "
         f"FROM {source} GROUP BY config_version ORDER BY config_version DESC",
@@ -283,7 +297,7 @@ def versions(since_ms: int = 0) -> Query:
 
 def answered(since_ms: int = 0, digits: int = 10) -> Query:
     """Answered calls that ended since then, by tenant, account, ingress trunk, a_number and the first digits of the b_number."""
-    source, params = _rated("account, ingress_trunk, a_number, b_number, answer_ms, learned_ms", since_ms)
+    source, params = _calls("account, ingress_trunk, a_number, b_number, answer_ms, learned_ms", since_ms)
     return (
         "SELECT tenant, account, ingress_trunk, a_number, substring(b_number, 1, {digits:UInt8}) AS b_number, count() AS calls "
         f"FROM {source} WHERE answer_ms IS NOT NULL GROUP BY tenant, account, ingress_trunk, a_number, b_number",
@@ -293,22 +307,75 @@ def answered(since_ms: int = 0, digits: int = 10) -> Query:
 
 _SECOND = "intDiv(learned_ms, 1000) * 1000"
 
-_DECIMAL = "toDecimal128({}, 9) / 1000000000"
+_AMOUNT = "toDecimal128(nanos, 9) / 1000000000"
 
 _CALLS = "count() AS calls, countIf(answer_ms IS NOT NULL) AS answered, sum(billable_s) AS billable_s"
 
 _MONEY = (
-    f"sum({_DECIMAL.format('sell_nanos')}) AS sell, sum({_DECIMAL.format('buy_nanos')}) AS buy, "
-    "if(sell_currency = buy_currency, sell - buy, NULL) AS margin"
+    "sum(money.sell) AS sell, sum(money.buy) AS buy, if(sell_currency = buy_currency, sell - buy, NULL) AS margin"
 )
+
+_OF_CHARGES = "revision, run, role, level, attempt_no, segment"
+"""With tenant, partition and offset: the key of a charge."""
+
+_SOLD, _BOUGHT = "role = 'sell' AND level = 0", "role = 'buy'"
+
+_PRICED = {
+    "account": "any(account)",
+    "carrier": f"anyIf(carrier, {_SOLD})",
+    "trunk_group": f"anyIf(trunk_group, {_SOLD})",
+    "egress_trunk": f"anyIf(egress_trunk, {_SOLD})",
+    "answer_ms": f"minIf(start_ms, {_SOLD})",
+    "end_ms": "any(end_ms)",
+    "learned_ms": "any(learned_ms)",
+    "billable_s": f"sumIf(charged_s, {_SOLD})",
+    "destination": f"anyIf(destination, {_SOLD})",
+    "sell": f"sumIf({_AMOUNT}, {_SOLD})",
+    "sell_currency": f"anyIf(currency, {_SOLD})",
+    "buy_destination": f"argMaxIf(destination, (charged_s, attempt_no), {_BOUGHT})",
+    "buy": f"if(uniqExactIf(currency, {_BOUGHT}) > 1, NULL, sumIf({_AMOUNT}, {_BOUGHT}))",
+    "buy_currency": (
+        f"multiIf(uniqExactIf(currency, {_BOUGHT}) > 1, 'several', countIf({_BOUGHT}) = 0 AND countIf({_SOLD} AND start_ms IS NOT NULL) = 0, "
+        f"anyIf(currency, {_SOLD}), anyIf(currency, {_BOUGHT}))"
+    ),
+}
+"""What the charges of a call say of it, as one row per call. Attempts that were bought in several currencies have no one sum; a call that
+was not answered and cost nothing cost nothing in the currency in which it would have been sold."""
 
 
 def _records(columns: str, since_ms: int, tenant: str = "") -> Query:
     return _latest("records", columns, since_ms, tenant, "")
 
 
-def _rated(columns: str, since_ms: int, tenant: str = "", account: str = "") -> Query:
-    return _latest("rated_calls", columns, since_ms, tenant, account)
+def _calls(columns: str, since_ms: int, tenant: str = "", account: str = "") -> Query:
+    return _latest("calls", columns, since_ms, tenant, account)
+
+
+def _charges(since_ms: int, tenant: str = "", condition: str = "") -> Query:
+    """Every charge once, whatever has merged."""
+    where, params = _where("learned_ms >= {since_ms:Int64}" + (f" AND {condition}" if condition else ""), since_ms, tenant, "")
+    key = ", ".join(f"{name} DESC" for name in _OF_CHARGES.split(", "))
+    return (
+        f"(SELECT * FROM charges WHERE {where} ORDER BY tenant DESC, partition DESC, offset DESC, {key} "
+        f"LIMIT 1 BY tenant, partition, offset, {_OF_CHARGES})",
+        params,
+    )
+
+
+def _priced(columns: str, since_ms: int, tenant: str = "", account: str = "", condition: str = "") -> Query:
+    """One row per call: the money that counts, and `columns` of `_PRICED`."""
+    source, params = _charges(since_ms, tenant, condition)
+    wanted = ", ".join(f"{_PRICED[name]} AS `{name}`" for name in columns.split(", "))
+    # The inner names are the outer ones, so the aggregates must not see their own aliases.
+    priced = (
+        f"SELECT charge.tenant AS tenant, charge.partition AS partition, charge.offset AS offset, {wanted} FROM {source} AS charge "
+        "GROUP BY tenant, partition, offset, revision, run "
+        "ORDER BY tenant DESC, partition DESC, offset DESC, revision DESC, run DESC LIMIT 1 BY tenant, partition, offset"
+    )
+    if not account:
+        return f"({priced} SETTINGS prefer_column_name_to_alias = 1)", params
+    # A correction may move a call to another account: the filter stands outside.
+    return f"(SELECT * FROM ({priced} SETTINGS prefer_column_name_to_alias = 1) WHERE account = {{account:String}})", {**params, "account": account}
 
 
 def _latest(table: str, columns: str, since_ms: int, tenant: str, account: str) -> Query:

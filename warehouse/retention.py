@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from clickhouse_connect.driver.client import Client
 
+from core.clock import wall_clock_ms
 from core.schemas import TABLES
 from warehouse.errors import WarehouseError
 from warehouse.faults import explained
@@ -32,7 +32,7 @@ def keep_days(client: Client, table: str, days: int, who: str, why: str, now_ms:
         raise WarehouseError(f"there is no table {table!r} with a retention; there are {', '.join(TABLES)}")
     if days < 0:
         raise WarehouseError("days must be 0 (for ever) or more")
-    set_ms = time.time_ns() // 1_000_000 if now_ms is None else now_ms
+    set_ms = wall_clock_ms() if now_ms is None else now_ms
     with explained(client.uri):
         client.insert("retention", [[table, days, set_ms, who, why]], column_names=["table", "days", "set_ms", "who", "why"])
 

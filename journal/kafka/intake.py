@@ -13,8 +13,8 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
+from core.message import Message
 from journal.kafka.cluster import Cluster
-from journal.protocol import Message
 
 PUMP = 4096
 HIGH_BYTES, LOW_BYTES = 16 << 20, 4 << 20
@@ -121,7 +121,7 @@ class Intake:
                     lane.gap_at = offset
                 continue  # one below is a repeat of what was handed on
             key, value = m.key() or b"", m.value() or b""
-            lane.messages.append(message((offset, m.timestamp()[1], key, value)))
+            lane.messages.append(message((lane.partition, offset, m.timestamp()[1], key, value)))
             lane.bytes += len(key) + len(value)
             lane.next = offset + 1
             heard = True

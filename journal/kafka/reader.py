@@ -6,10 +6,11 @@ import time
 
 from confluent_kafka import KafkaError
 
+from core.message import Message
 from journal.kafka.cluster import Cluster
 from journal.kafka.intake import Intake, Lane
 from journal.kafka.words import explained
-from journal.protocol import Gap, JournalError, Message, Torn, ahead, trimmed
+from journal.protocol import Gap, JournalError, Torn, ahead, trimmed
 
 SLICE_S = 0.02
 PATIENCE_S = 30.0

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from core.clock import wall_clock_ms
 from ringfence import options
 from ringfence.options import Home
 
@@ -34,13 +35,14 @@ def backup(
     from books import BooksError
     from books.copying import CopyFailed
     from journal import JournalError
-    from ringfence import backup as backing_up
+    from services.backup import NotBackedUp
+    from services.backup import backup as back_up
     from warehouse import WarehouseError
 
     settings, began_s = options.settings_of(home), time.monotonic()
     try:
-        made = backing_up.backup(settings, out, time.time_ns() // 1_000_000, lambda what: typer.echo(f"  {what}", err=True))
-    except (backing_up.NotBackedUp, BooksError, CopyFailed, JournalError, WarehouseError) as error:
+        made = back_up(settings.installation, out, wall_clock_ms(), lambda what: typer.echo(f"  {what}", err=True))
+    except (NotBackedUp, BooksError, CopyFailed, JournalError, WarehouseError) as error:
         options.give_up(f"No backup was made: {error}")
     except OSError as error:
         options.give_up(f"No backup was made, and nothing is left of it: {error.strerror or error} ({error.filename or out})")

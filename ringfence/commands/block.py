@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from typing import Annotated
 
 import typer
 
+from core.clock import wall_clock_ms
 from ringfence import options
 from ringfence.options import Account, ANumber, BRange, Home, Tenant, Trunk, Who, Why
 
@@ -39,22 +39,23 @@ def block(
     The block ends by itself. What is protected (emergency and crisis lines, the operator's own list) is never blocked.
     At a switch in shadow the calls go on, and are marked as what would have been refused.
     """
-    from ringfence import by_hand
+    from ringfence import words
+    from services import blocks
+    from services.installation import books, tenant_of
 
-    settings = options.settings_of(home)
-    with by_hand.books(settings) as conn:
-        key = options.key_of(by_hand.tenant(conn, tenant), account, trunk, a_number, b_range, by_hand.plan(conn, account, trunk))
-        now_ms = time.time_ns() // 1_000_000
+    with books(options.settings_of(home).installation) as conn:
+        key = options.key_of(tenant_of(conn, tenant), account, trunk, a_number, b_range, blocks.plan(conn, account, trunk))
+        now_ms = wall_clock_ms()
         try:
-            order_id, status = by_hand.block(conn, key, options.duration_ms(ttl), options.login(who), why, now_ms)
+            blocked = blocks.block(conn, key, options.duration_ms(ttl), options.login(who), why, now_ms)
         except ValueError as refused:
             options.give_up(f"Not blocked: {refused}")
-        warning = by_hand.unknown(conn, key)
-        later = by_hand.not_at_the_switches(conn, "the block", now_ms, key.tenant)
-    typer.echo(f"{key.text()} is blocked for {ttl} ({status}, {order_id}).")
-    if warning:
-        typer.echo(warning)
+        later = words.undelivered(blocks.undelivered(conn, now_ms, key.tenant), "the block")
+    typer.echo(f"{key.text()} is blocked for {ttl} ({blocked.status}, {blocked.order_id}).")
+    if not blocked.known:
+        name = f"account {key.account!r}" if key.account else f"trunk {key.ingress_trunk!r}"
+        typer.echo(f"Mind: there is no {name} of tenant {key.tenant} in force; calls of that name only are refused.")
     if later:
         typer.echo(later)
-    if status == "shadow":
+    if blocked.status == "shadow":
         typer.echo("No switch enforces for this tenant: calls go on, and what would have been refused is marked.")

@@ -29,10 +29,10 @@ def calls(
     home: Home = None,
 ) -> None:
     """The calls that ended last, newest first: number, duration, sell, buy, disposition."""
-    from ringfence import reading
+    from services import reading
     from warehouse import ask, queries
 
-    with reading.warehouse(options.settings_of(home)) as client:
+    with reading.warehouse(options.settings_of(home).installation) as client:
         rows = ask(client, queries.last_calls(last, account, tenant))
     if as_json:
         typer.echo("[" + ",\n ".join(map(line, rows)) + "]")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from core.clock import wall_clock_ms
 from ringfence import options
 from ringfence.options import Home, Who, Why
 
@@ -62,10 +62,10 @@ def show(
     Without --out the decks are named by the versions that the books have; with it their price lists are written beside the file.
     """
     from books import configs
-    from ringfence import by_hand
     from services import publishing
+    from services.installation import books as installed_books
 
-    with by_hand.books(options.settings_of(home)) as conn:
+    with installed_books(options.settings_of(home).installation) as conn:
         newest = configs.latest(conn)
         if list_:
             for one in configs.every(conn):
@@ -87,15 +87,15 @@ def show(
 def check(file: File, home: Home = None) -> None:
     """Check a file, and show what it would change. Every fault is listed with its place; nothing is written."""
     from books import configs
-    from ringfence import by_hand
     from services import publishing
+    from services.installation import books as installed_books
 
     settings = options.settings_of(home)
-    if not by_hand.has_books(settings):
+    if not settings.installation.has_books:
         _checked(file)
         typer.echo(f"{file} is right. There are no books in {settings.root} to compare it with.")
         return
-    with by_hand.books(settings) as conn:
+    with installed_books(settings.installation) as conn:
         checked = _checked(file, conn)
         changes = publishing.would_change(conn, checked)
         number = configs.latest(conn)
@@ -113,20 +113,17 @@ def publish(file: File, why: Why, who: Who = "", home: Home = None) -> None:
     Everything is read and compiled before anything is written, and all is written in one transaction. The same again changes nothing.
     """
     from books import configs, lists, migrate
-    from ringfence import by_hand, first_start, private
-    from services import publishing
+    from services import first_start, publishing
+    from services.installation import books as installed_books
 
-    settings, now_ms = options.settings_of(home), time.time_ns() // 1_000_000
+    settings, now_ms = options.settings_of(home), wall_clock_ms()
     if not why.strip():
         raise typer.BadParameter("say --why: it goes into the audit")
-    if not by_hand.has_books(settings):
+    if not settings.installation.has_books:
         _checked(file)  # a home is made only for a file that is right
-        try:
-            first_start.lay(settings)
-        except private.NotPrivate as refused:
-            options.give_up(f"{refused}.")
+        first_start.lay(settings.installation)
         migrate(settings.books_dsn)
-    with by_hand.books(settings) as conn:
+    with installed_books(settings.installation) as conn:
         checked = _checked(file, conn)
         if configs.latest(conn) == 0:
             lists.seed_emergency(conn, settings.countries.split(","), now_ms)

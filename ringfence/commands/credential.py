@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import secrets
-import time
 from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
+from core.clock import wall_clock_ms
 from ringfence import options
-from ringfence.options import Home, Json, Tenant, Who, Why
+from ringfence.options import Home, Json, Who, Why
 
 EPILOG = """
 A switch on another machine posts its records with a token of its own: `Authorization: Bearer TOKEN`, to the collector's
-`/v1/records`. The token decides which tenant the calls belong to; the tenant that a record names is not trusted.
+`/v1/records`. The token names the tenants whose calls the switch may post. A record says which of them it belongs to; one that
+names none belongs to the only one. A record of another tenant is stored as a reject, with the reason.
 
 **Examples**
 
 `ringfence credential add --tenant t1 --switch k2 --source 192.0.2.10 --why "second switch, Vienna"`
+
+`ringfence credential add --tenant t1 --tenant t2 --switch k3 --why "carries both"`
 
 `ringfence credential list`
 
@@ -36,7 +38,10 @@ def credential() -> None:
 @app.command(epilog=EPILOG)
 def add(
     switch: Annotated[str, typer.Option(help="The switch that will post with it.", show_default=False)],
-    tenant: Tenant = "",
+    tenant: Annotated[
+        list[str] | None,
+        typer.Option(help="A tenant whose calls the switch posts; may be repeated. Without: the only one.", show_default=False),
+    ] = None,
     source: Annotated[
         list[str] | None,
         typer.Option(
@@ -48,30 +53,19 @@ def add(
     home: Home = None,
 ) -> None:
     """A new token. It is shown once, and only its hash is kept."""
-    from books import audit, credentials, switches
-    from core.safety import named
-    from ringfence import by_hand
+    from services import switches
+    from services.installation import books, tenant_of
 
-    if not named(switch):
-        raise typer.BadParameter(f"{switch!r} is no switch's name: letters, digits, . _ - @ +, at most 64")
-    token, now_ms = secrets.token_urlsafe(32), time.time_ns() // 1_000_000
-    with by_hand.books(options.settings_of(home)) as conn:
-        name = by_hand.tenant(conn, tenant)
-        try:
-            credentials.add(conn, name, switch, token, source or [], now_ms)
-        except ValueError as error:
-            raise typer.BadParameter(f"--source: {error}") from None
-        audit.note(conn, options.login(who), "credential added", f"{credentials.id_of(token)}: {switch} for {name}", why, now_ms)
-        known = switch in [one.name for one in switches.every(conn)]
-        if known:
-            switches.serve(conn, switch, name, now_ms)
-    typer.echo(token)
+    with books(options.settings_of(home).installation) as conn:
+        names = [tenant_of(conn, name) for name in tenant or [""]]
+        issued = switches.issue(conn, switch, names, source or [], options.login(who), why, wall_clock_ms())
+    typer.echo(issued.token)
     typer.echo(
-        f"{credentials.id_of(token)}: {switch} posts for tenant {name} from {', '.join(source or []) or 'anywhere'}. "
+        f"{issued.credential}: {switch} posts for tenant {', '.join(names)} from {', '.join(source or []) or 'anywhere'}. "
         "The token above is not shown again.",
         err=True,
     )
-    if not known:
+    if not issued.known:
         typer.echo(
             f"The books have no address of a switch {switch}: its records are taken, and no order is delivered to it.", err=True
         )
@@ -83,9 +77,9 @@ def list_(as_json: Json = False, home: Home = None) -> None:
     import msgspec
 
     from books import credentials
-    from ringfence import by_hand
+    from services.installation import books
 
-    with by_hand.books(options.settings_of(home)) as conn:
+    with books(options.settings_of(home).installation) as conn:
         every = credentials.every(conn)
     if as_json:
         typer.echo(msgspec.json.encode([one._asdict() for one in every]).decode())
@@ -93,7 +87,7 @@ def list_(as_json: Json = False, home: Home = None) -> None:
     for one in every:
         ended = f"   revoked {_day(one.revoked_at_ms)}" if one.revoked_at_ms is not None else ""
         since = _day(one.at_ms)
-        typer.echo(f"{one.id}  {one.switch:12} {one.tenant:12} since {since}  from {', '.join(one.sources) or 'anywhere'}{ended}")
+        typer.echo(f"{one.id}  {one.switch:12} {', '.join(one.tenants):12} since {since}  from {', '.join(one.sources) or 'anywhere'}{ended}")
 
 
 @app.command(epilog=EPILOG)
@@ -104,14 +98,11 @@ def revoke(
     home: Home = None,
 ) -> None:
     """End a token. What it posts is refused within a few seconds."""
-    from books import audit, credentials
-    from ringfence import by_hand
+    from services import switches
+    from services.installation import books
 
-    now_ms = time.time_ns() // 1_000_000
-    with by_hand.books(options.settings_of(home)) as conn:
-        if not credentials.revoke_by_id(conn, credential, now_ms):
-            options.give_up(f"There is no live credential {credential}: `ringfence credential list` shows them.")
-        audit.note(conn, options.login(who), "credential revoked", credential, why, now_ms)
+    with books(options.settings_of(home).installation) as conn:
+        switches.revoke(conn, credential, options.login(who), why, wall_clock_ms())
     typer.echo(f"{credential} is revoked: what it posts is refused within a few seconds.")
 
 

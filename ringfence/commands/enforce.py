@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from typing import Annotated
 
 import typer
 
+from core.clock import wall_clock_ms
 from ringfence import options
 from ringfence.options import Home, Tenant, Who, Why
 
@@ -38,21 +38,22 @@ def enforce(
 ) -> None:
     """Make a switch refuse the calls of a tenant's blocks, or put it back in shadow."""
     from books import switches
-    from ringfence import by_hand
+    from ringfence import words
+    from services import blocks
+    from services import switches as service
+    from services.installation import books, tenant_of
 
-    with by_hand.books(options.settings_of(home)) as conn:
+    with books(options.settings_of(home).installation) as conn:
         known = [one.name for one in switches.every(conn)]
         if switch:
-            if switch not in known:
-                options.give_up(f"There is no switch {switch!r}; there are: {', '.join(known) or 'none'}.")
             if not why:
                 raise typer.BadParameter("say --why: it goes into the audit")
-            owner = by_hand.tenant(conn, tenant)
-            switches.set_enforcing(conn, switch, owner, not off, options.login(who), why, time.time_ns() // 1_000_000)
+            owner = tenant_of(conn, tenant)
+            service.enforce(conn, switch, owner, not off, options.login(who), why, wall_clock_ms())
         held = switches.holds(conn)
         for one in known:
             for name, on in sorted(switches.tenants_of(conn, one).items()):
                 hold = f"   HELD by {held[one].who}: {held[one].why}" if one in held else ""
                 typer.echo(f"{one:12} {name:12} {'enforcing' if on else 'shadow'}{hold}")
-        if switch and (later := by_hand.not_at_the_switches(conn, "this", time.time_ns() // 1_000_000, owner)):
+        if switch and (later := words.undelivered(blocks.undelivered(conn, wall_clock_ms(), owner), "this")):
             typer.echo(later)

@@ -31,7 +31,8 @@ def health(
     home: Home = None,
 ) -> None:
     """Ask the parts on this machine whether they are alive (or, with --ready, at work)."""
-    from ringfence import endpoints, ports, signs
+    from ringfence.ops import ports
+    from services import endpoints, part_health
 
     settings = options.settings_of(home)
     running = endpoints.running(settings.run_dir)
@@ -41,7 +42,7 @@ def health(
         known = {name: ports.url(settings.metrics_host, ports.port(settings.metrics_port, name)) for name in every}
     if unknown := sorted({*(names or ())} - known.keys()):
         raise typer.BadParameter(f"there is no part {unknown[0]!r} here: it is one of {', '.join(sorted(known))}")
-    found = signs.of({name: url for name, url in known.items() if name in names} if names else signs.listening(known))
+    found = part_health.ask_all({name: url for name, url in known.items() if name in names} if names else part_health.listening(known))
     if not found:
         options.give_up(
             f"No part answers on this machine: looked at {min(known.values())} and the ports after it (RINGFENCE_METRICS_PORT)."

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from core.clock import wall_clock_ms
 from ringfence import options
 from ringfence.options import Home, Who
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from journal.repair import Damage, Loss
-    from ringfence.settings import Settings
+    from services.installation import Installation
+    from services.journal_care import Found
 
 EPILOG = """
 A damaged place stops the reader that reaches it, and every backup: nothing is skipped silently. If a backup has the file, stop all parts and put
@@ -38,11 +37,7 @@ app = typer.Typer(
 @app.command(epilog=EPILOG)
 def check(home: Home = None) -> None:
     """Read the whole journal, and list what is damaged: topic, partition, file, byte, offsets. Changes nothing; all parts may run meanwhile."""
-    settings = options.settings_of(home)
-    found, broken = _look(settings)
-    for _, damage in found:
-        for line in damage.lines():
-            typer.echo(line)
+    found, broken = _check(options.settings_of(home).installation)
     for line in broken:
         typer.echo(line)
     if found or broken:
@@ -62,83 +57,38 @@ def repair(
     home: Home = None,
 ) -> None:
     """Give up what cannot be read: keep its bytes in a file, record the loss, and let readers continue."""
-    import time
+    from journal import JournalError
+    from services import journal_care
 
-    from journal import JournalError, Locked
-    from journal import repair as repairing
-
-    settings = options.settings_of(home)
-    found, broken = _look(settings)
-    for _, damage in found:
-        for line in damage.lines():
-            typer.echo(line)
+    installation = options.settings_of(home).installation
+    found, broken = _check(installation)
     mendable = [(path, damage) for path, damage in found if damage.repairable]
     if mendable and not yes:
         typer.confirm("Give up what is named above? Its bytes are kept in a file, and the loss is written down.", abort=True)
     failed = list(broken)
     for path, damage in mendable:
         try:
-            for loss in repairing.repair(path, damage, time.time_ns() // 1_000_000):
+            for loss in journal_care.give_up(path, damage, wall_clock_ms()):
                 typer.echo(f"lost: {loss.line()}")
             typer.echo(f"{damage.topic}/{damage.partition} is repaired.")
-        except Locked as error:
-            failed.append(f"{error}: stop it first; nothing of {damage.topic}/{damage.partition} was changed")
         except JournalError as error:
             failed.append(str(error))
     failed += [line for _, damage in found for line in damage.notes]
-    failed += _into_the_audit(settings, options.login(who))
+    failed += journal_care.audit_losses(installation, options.login(who), wall_clock_ms())
     if failed:
         options.give_up("\n".join(failed))
     if not mendable:
         typer.echo("The journal is whole: nothing was changed.")
 
 
-def _look(settings: Settings) -> tuple[list[tuple[Path, Damage]], list[str]]:
-    """Every damage with the directory of its journal, and topics of which not even that can be told."""
-    from journal import JournalError
+def _check(installation: Installation) -> Found:
     from journal import copying as journal_copy
-    from journal import repair as repairing
-    from ringfence import keeping
+    from services import journal_care
 
-    if not keeping.journal_homes(settings):
-        options.give_up(f"There is no journal under {settings.root}: start `ringfence up` once, or name the --home.")
-    if journal_copy.directory_of(settings.journal_dsn) is None:
+    found = journal_care.check(installation)
+    if journal_copy.directory_of(installation.journal_dsn) is None:
         typer.echo("RINGFENCE_JOURNAL is Kafka: its brokers check what they keep. Here only the collector's spool is looked at.")
-    found, broken = [], []
-    for home in keeping.journal_homes(settings).values():
-        broken += repairing.without_about(home)
-        for topic in journal_copy.topics_in(home):
-            try:
-                found += [(home, damage) for damage in repairing.check(home, topic)]
-            except JournalError as error:
-                broken.append(str(error))
-    return found, broken
-
-
-def _into_the_audit(settings: Settings, who: str) -> list[str]:
-    """Losses that are not in the audit yet, of this repair or of one that was cut off; what keeps them out of it."""
-    import time
-
-    from books import BooksError, audit
-    from journal import JournalError
-    from journal import repair as repairing
-    from ringfence import by_hand, keeping
-
-    for home in keeping.journal_homes(settings).values():
-        try:
-            fresh: list[Loss] = [loss for loss in repairing.losses(home) if not loss.noted]
-            if not fresh:
-                continue
-            if not by_hand.has_books(settings):
-                return ["There are no books to write the loss into: it is written down beside the journal alone."]
-            with by_hand.books(settings) as conn:
-                for loss in fresh:
-                    audit.note(
-                        conn, who, "journal repair", f"{loss.topic}/{loss.partition}", loss.line(), time.time_ns() // 1_000_000
-                    )
-            repairing.set_noted(home, fresh)
-        except (BooksError, JournalError) as error:
-            return [
-                f"The loss is written down beside the journal, and not in the audit yet; `ringfence journal repair` does it again: {error}"
-            ]
-    return []
+    for _, damage in found.damages:
+        for line in damage.lines():
+            typer.echo(line)
+    return found

@@ -18,24 +18,9 @@ Running it again changes nothing.
 
 def migrate(home: Home = None) -> None:
     """Make the journal's topics, and migrate books and warehouse to this release."""
-    import books
-    import warehouse
-    from ringfence import first_start, private
+    from services.migrate import migrate as bring_up
 
-    settings = options.settings_of(home)
-    try:
-        first_start.lay(settings)
-    except private.NotPrivate as refused:
-        options.give_up(f"{refused}.")
+    applied = bring_up(options.settings_of(home).installation)
     typer.echo("journal    every topic is there")
-    books.migrate(settings.books_dsn)
     typer.echo("books      at the newest revision")
-    try:
-        client = warehouse.open_warehouse(settings.warehouse_dsn)
-    except warehouse.WarehouseHeld as error:
-        options.give_up(f"The warehouse is in use: {error}")
-    try:
-        applied = warehouse.migrate(client)
-    finally:
-        client.close()
     typer.echo(f"warehouse  {'applied ' + ', '.join(applied) if applied else 'at the newest migration'}")

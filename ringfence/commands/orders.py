@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from typing import Annotated
 
 import typer
 
+from core.clock import wall_clock_ms
 from ringfence import options
 from ringfence.options import Home, Who, Why
 
@@ -39,23 +39,25 @@ def orders(
     """The newest block orders and what became of each; or approve or deny one that waits."""
     from books import orders as kept_orders
     from core.alert_words import counted
-    from ringfence import by_hand
+    from ringfence import words
+    from services import blocks
+    from services.installation import books
 
-    settings, now_ms = options.settings_of(home), time.time_ns() // 1_000_000
-    with by_hand.books(settings) as conn:
+    settings, now_ms = options.settings_of(home), wall_clock_ms()
+    with books(settings.installation) as conn:
         if approve or deny:
             if not why or (approve and deny):
                 raise typer.BadParameter("--approve ORDER or --deny ORDER, one of the two, and --why")
             try:
                 if approve:
-                    done = kept_orders.approve(conn, approve, options.login(who), why, now_ms)
+                    done = blocks.approve(conn, approve, options.login(who), why, now_ms)
                 else:
-                    done = kept_orders.deny(conn, deny, options.login(who), why, now_ms).order_ids
+                    done = blocks.deny(conn, deny, options.login(who), why, now_ms)
             except kept_orders.Refused as refused:
                 options.give_up(str(refused))
             stands = "stands" if len(done) == 1 else "stand"
             typer.echo(f"{counted(len(done), 'order')} {stands if approve else 'lifted'}.")
-            if done and (later := by_hand.not_at_the_switches(conn, "this", now_ms)):
+            if done and (later := words.undelivered(blocks.undelivered(conn, now_ms), "this")):
                 typer.echo(later)
             return
         found = kept_orders.select(conn, statuses=("waiting",) if waiting else (), count=last)

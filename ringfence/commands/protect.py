@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from typing import Annotated
 
 import typer
 
+from core.clock import wall_clock_ms
 from ringfence import options
 from ringfence.options import Home, Json, Who, Why
 
@@ -40,11 +40,12 @@ def protect(
     import msgspec
 
     from books import lists
-    from core.numbers import number_of
-    from ringfence import by_hand
+    from ringfence import words
+    from services import blocks, protected
+    from services.installation import books
 
     named = {kind: value for kind, value in (("number", number), ("account", account), ("trunk", trunk)) if value}
-    with by_hand.books(options.settings_of(home)) as conn:
+    with books(options.settings_of(home).installation) as conn:
         if not named:
             entries = lists.every(conn, "protected")
             if as_json:
@@ -56,17 +57,10 @@ def protect(
         if len(named) > 1 or not why:
             raise typer.BadParameter("one of --number, --account and --trunk, and --why")
         ((kind, typed),) = named.items()
-        now_ms, name = time.time_ns() // 1_000_000, options.login(who)
-        try:
-            value = number_of(typed, by_hand.plan(conn)) if kind == "number" else typed
-            if not remove:
-                lists.add(conn, "protected", kind, value, why, name, now_ms)  # type: ignore[arg-type]
-            elif not lists.remove(conn, "protected", kind, value, why, name, now_ms):  # type: ignore[arg-type]
-                options.give_up(f"{kind} {value} is not on the list.")
-        except ValueError as refused:
-            options.give_up(str(refused))
-        later = by_hand.not_at_the_switches(conn, "this", now_ms)
-    read = by_hand.as_read(typed, value) if kind == "number" else ""
+        now_ms = wall_clock_ms()
+        value = protected.change(conn, kind, typed, remove, options.login(who), why, now_ms)  # type: ignore[arg-type]
+        later = words.undelivered(blocks.undelivered(conn, now_ms), "this")
+    read = words.as_read(typed, value) if kind == "number" else ""
     typer.echo(f"{kind} {value}{read} is {'not protected any more' if remove else 'protected'}{' in the books' if later else ''}.")
     if later:
         typer.echo(later)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from core.clock import wall_clock_ms
 from ringfence import options
 from ringfence.options import Home
 
@@ -35,8 +35,9 @@ def restore(
     home: Home = None,
 ) -> None:
     """Put a backup into an empty home."""
-    from ringfence import manifest
-    from ringfence import restore as restoring
+    from services import manifest
+    from services.restore import NotRestored
+    from services.restore import restore as put_back
 
     settings = options.any_settings(home)
 
@@ -49,8 +50,8 @@ def restore(
             manifest.compare(source, made)
             typer.echo(f"{source} is whole: {len(made.files):,} files, made by Ringfence {made.ringfence}.")
             return
-        done = restoring.restore(settings, source, hold=hold, now_ms=time.time_ns() // 1_000_000, say=say)
-    except (manifest.WrongBackup, restoring.NotRestored) as error:
+        done = put_back(settings.installation, source, hold=hold, now_ms=wall_clock_ms(), say=say)
+    except (manifest.WrongBackup, NotRestored) as error:
         options.give_up(f"Not restored: {error}")
     except OSError as error:
         options.give_up(f"Not restored: {error.strerror or error} ({error.filename or source})")

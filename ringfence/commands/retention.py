@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from core.clock import wall_clock_ms
 from ringfence import options
 from ringfence.options import Home, Json, Who
 
@@ -47,11 +48,11 @@ def retention(context: typer.Context, as_json: Json = False, home: Home = None) 
     from rich.console import Console
     from rich.table import Table
 
-    from ringfence import keeping
+    from services import retention as service
 
     settings = _home(home)
-    found = keeping.look(settings)
-    free = keeping.room(settings)
+    found = service.look(settings.installation)
+    free = service.room(settings.installation)
     if as_json:
         typer.echo(msgspec.json.encode({"kept": [one._asdict() for one in found], "free_bytes": free}).decode())
         return
@@ -87,11 +88,10 @@ def apply(
 ) -> None:
     """Remove now what is over, in journal, warehouse and books. It may run beside everything: where only a part that runs can do it, that one is
     asked. What a switch and the collector have in their spools is theirs to remove."""
-    import time
 
     from books import BooksError
     from journal import JournalError
-    from ringfence import keeping
+    from services import retention as service
     from warehouse import WarehouseError
 
     settings = _home(home)
@@ -102,18 +102,18 @@ def apply(
             f"Wait no longer for {forget}? What it has not read may be removed, and it names the gap when it comes back.",
             abort=True,
         )
-    now_ms = time.time_ns() // 1_000_000
+    now_ms = wall_clock_ms()
     failed, removed = [], 0
     for act in (
-        lambda: keeping.apply_journal(settings, now_ms, forget),
-        lambda: keeping.apply_warehouse(settings, now_ms),
-        lambda: keeping.apply_books(settings, now_ms, audit_days, options.login(who)),
+        lambda: service.apply_journal(settings.installation, now_ms, forget),
+        lambda: service.apply_warehouse(settings.installation, now_ms),
+        lambda: service.apply_books(settings.installation, now_ms, audit_days, options.login(who)),
     ):
         try:
             for line in act():
                 typer.echo(f"  {line}")
                 removed += 1
-        except (keeping.NotApplied, JournalError, WarehouseError, BooksError) as error:
+        except (service.NotApplied, JournalError, WarehouseError, BooksError) as error:
             failed.append(str(error))
     if not removed and not failed:
         typer.echo("Nothing was over.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core.clock import wall_clock_ms
 from ringfence import options
 from ringfence.options import Home, Json
 
@@ -39,8 +40,6 @@ GAPS_SHOWN = 8
 
 def status(as_json: Json = False, home: Home = None) -> None:
     """What was received and what became of it, alerts, blocks, and how far behind the warehouse is."""
-    import time
-
     import msgspec
     import typer
     from rich.console import Console
@@ -48,22 +47,25 @@ def status(as_json: Json = False, home: Home = None) -> None:
 
     from books import switches
     from dashboards import codes
-    from ringfence import by_hand, endpoints, keeping, signs
-    from ringfence.report import blocks, blocks_in_words, loose, lost, report
+    from ringfence.terminal import block_words
+    from services import endpoints, part_health, retention
+    from services.installation import books
+    from services.status import block_counts, loose, lost, report
 
-    settings, now_ms = options.settings_of(home), time.time_ns() // 1_000_000
-    found = report(settings, now_ms)
+    settings, now_ms = options.settings_of(home), wall_clock_ms()
+    installation = settings.installation
+    found = report(installation, now_ms)
     running = endpoints.running(settings.run_dir)
-    parts = signs.of(running.parts) if running else {}
+    parts = part_health.ask_all(running.parts) if running else {}
     if as_json:
-        gone = keeping.gaps(settings)
+        gone = retention.gaps(installation)
         found |= {"gaps": gone} if gone else {}
-        said = {"parts": {name: sign._asdict() for name, sign in parts.items()}} if running else {}
+        said = {"parts": {name: {"alive": sign.alive, "ready": sign.ready, "why": sign.why} for name, sign in parts.items()}} if running else {}
         typer.echo(msgspec.json.encode(found | said).decode())
         return
     table = Table.grid(padding=(0, 2))
-    with by_hand.books(settings) as conn:
-        blocked = blocks_in_words(blocks(conn, now_ms))
+    with books(installation) as conn:
+        blocked = block_words(block_counts(conn, now_ms))
         held = switches.holds(conn)
         modes = [
             f"{one.name} {'HELD' if one.name in held else 'enforcing' if all(on) else 'in shadow' if not any(on) else 'enforcing for some'}"
@@ -77,14 +79,14 @@ def status(as_json: Json = False, home: Home = None) -> None:
             continue
         shown = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else f"{value:,}"
         table.add_row(name, shown)
-    gaps = lost(settings, now_ms)
+    gaps = lost(installation, now_ms)
     table.add_row("lost", f"{gaps.records:,} of {gaps.boots:,} boots" if gaps.records else "none")
-    ends = loose(settings, now_ms)
+    ends = loose(installation, now_ms)
     if ends.orphans:
         table.add_row("orphans", f"{ends.orphans:,} stops name no account and share a Call-ID with a call that does")
     if ends.untold:
         table.add_row("untold", f"{ends.untold:,} calls were answered hours ago and have no price and no end")
-    gone = keeping.gaps(settings)
+    gone = retention.gaps(installation)
     if gone:
         table.add_row("gaps", f"{len(gone):,}: what is named below was lost, or never read")
     if running:

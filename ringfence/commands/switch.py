@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from core.clock import wall_clock_ms
 from ringfence import options
 from ringfence.options import Home, Tenant, Who, Why
 
@@ -46,32 +46,18 @@ def add(
     home: Home = None,
 ) -> None:
     """Name a switch, or its new address. It is in shadow for its tenant until a person makes it enforce."""
-    from urllib.parse import urlsplit
+    from services import files, switches
+    from services.installation import books, tenant_of
 
-    from books import audit, switches
-    from core.safety import named
-    from ringfence import by_hand, files
-
-    if not named(name):
-        raise typer.BadParameter(f"{name!r} is no switch's name: letters, digits, . _ - @ +, at most 64")
-    parts = urlsplit(control_url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise typer.BadParameter(f"--control-url {control_url!r} is not http://ADDRESS:PORT/RPC")
     try:
         token = files.read(control_token_file, TOKEN_BYTES).decode().strip()
     except OSError as error:
         options.give_up(f"{control_token_file} cannot be read: {error.strerror}")
     except UnicodeDecodeError:
         options.give_up(f"{control_token_file} is no text: it holds the token and nothing else")
-    if len(token) < 16:
-        raise typer.BadParameter("a control token of fewer than 16 characters can be guessed")
-    now_ms = time.time_ns() // 1_000_000
-    with by_hand.books(options.settings_of(home)) as conn:
-        owner = by_hand.tenant(conn, tenant)
-        switches.add(conn, name, "kamailio", control_url, token, now_ms)
-        switches.serve(conn, name, owner, now_ms)
-        audit.note(conn, options.login(who), "switch named", f"{name} at {control_url} for {owner}", why, now_ms)
-        on = switches.enforcing(conn, name, owner)
+    with books(options.settings_of(home).installation) as conn:
+        owner = tenant_of(conn, tenant)
+        on = switches.add(conn, name, control_url, token, owner, options.login(who), why, wall_clock_ms())
     typer.echo(
         f"{name} takes orders of tenant {owner} at {control_url}, {'enforcing' if on else 'in shadow'}. `ringfence switch list` says how it is."
     )
@@ -83,9 +69,9 @@ def list_(home: Home = None) -> None:
     from datetime import UTC, datetime
 
     from books import switches
-    from ringfence import by_hand
+    from services.installation import books
 
-    with by_hand.books(options.settings_of(home)) as conn:
+    with books(options.settings_of(home).installation) as conn:
         every = switches.every(conn)
         if not every:
             typer.echo("The books name no switch.")

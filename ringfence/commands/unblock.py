@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from typing import Annotated
 
 import typer
 
+from core.clock import wall_clock_ms
 from ringfence import options
 from ringfence.options import Account, ANumber, BRange, Home, Tenant, Trunk, Who, Why
 
@@ -43,15 +43,28 @@ def unblock(
     home: Home = None,
 ) -> None:
     """Let calls pass again, and keep automatic orders from refusing them again."""
-    from books import orders
+    from books import BooksError, open_books
     from core.alert_words import counted
-    from ringfence import by_hand
+    from ringfence import words
+    from services import blocks
+    from services.errors import NoInstallation
+    from services.installation import books, tenant_of
 
-    settings, name, now_ms = options.settings_of(home), options.login(who), time.time_ns() // 1_000_000
+    settings, name, now_ms = options.settings_of(home), options.login(who), wall_clock_ms()
     if everything or clear_hold:
         if (everything and clear_hold) or account or trunk or a_number or b_range:
             raise typer.BadParameter("--all and --clear-hold stand alone: they are for every key at every switch")
-        result = by_hand.hold(settings, everything, name, why, now_ms)
+        if not settings.installation.has_books:
+            raise NoInstallation(f"There are no books under {settings.root}: start `ringfence up` once, or name the --home.")
+        engine = open_books(settings.books_dsn)
+        try:
+            result = blocks.hold(engine, everything, name, why, now_ms)
+        except BooksError:
+            if everything:  # the addresses of the switches are in the books, and nowhere else
+                typer.echo("No switch is held. At a switch, without us: `touch RUN/hold` (docs/operators.md).", err=True)
+            raise
+        finally:
+            engine.dispose()
         for held in result.switches:
             done = "held: all blocks are off" if everything else "blocks act again"
             typer.echo(f"{held.switch}: {held.error or done}")
@@ -60,14 +73,14 @@ def unblock(
         if not result.switches:
             typer.echo("The books name no switch.")
         raise typer.Exit(0 if result.ok else 1)
-    with by_hand.books(settings) as conn:
-        key = options.key_of(by_hand.tenant(conn, tenant), account, trunk, a_number, b_range, by_hand.plan(conn, account, trunk))
+    with books(settings.installation) as conn:
+        key = options.key_of(tenant_of(conn, tenant), account, trunk, a_number, b_range, blocks.plan(conn, account, trunk))
         for_ms = options.duration_ms(for_)
         try:
-            lifted = orders.lift(conn, key, name, why, now_ms, for_ms)
+            lifted = blocks.unblock(conn, key, name, why, now_ms, for_ms)
         except ValueError as refused:
             options.give_up(f"Not lifted: {refused}")
-        later = by_hand.not_at_the_switches(conn, "its end", now_ms, key.tenant) if lifted.order_ids else ""
+        later = words.undelivered(blocks.undelivered(conn, now_ms, key.tenant), "its end") if lifted.order_ids else ""
     typer.echo(f"{key.text()}: {counted(len(lifted.order_ids), 'order')} lifted; no automatic order that overlaps it stands for {for_}.")
     for kept in lifted.still:
         typer.echo(

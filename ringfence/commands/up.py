@@ -51,10 +51,10 @@ def up(
     """
     if simulate and kamailio:
         raise typer.BadParameter("--simulate or --kamailio, one of the two")
-    from ringfence import everything
+    from ringfence.ops import embedded
 
     settings = options.settings_of(home, sip_port=sip_port, carrier=carrier)
     switch = (
-        everything.Simulated(seed, calls_per_s, attack_after_s) if simulate else everything.RealSwitch() if kamailio else None
+        embedded.Simulated(seed, calls_per_s, attack_after_s) if simulate else embedded.RealSwitch() if kamailio else None
     )
-    everything.run(settings, switch, fresh=fresh)
+    embedded.run(settings, switch, fresh=fresh)

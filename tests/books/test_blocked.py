@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from books import deliveries, migrate, open_books, orders, switches, tenants, writing
+from core.decide import Decision
 from core.orders import BlockOrder, Key
 
 NOW = 1_795_000_000_000
@@ -31,7 +32,7 @@ def issue(conn, number: int, status: str, account: str = "acme", tenant: str = "
         order_id=f"order-{number}", key=Key(tenant=tenant, account=account), action="refuse", created_at_ms=at_ms, learned_ms=at_ms,
         expires_at_ms=at_ms + 60 * MINUTE, finding_id="finding-1", reason="talk to a range",
     )  # fmt: skip
-    orders.keep(conn, order, automatic=True, status=status, why="", now_ms=at_ms, opened_key=opened_key)
+    orders.write(conn, order, Decision(status, "", opened_key, order.expires_at_ms), at_ms, automatic=True)
     return order
 
 

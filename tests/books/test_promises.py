@@ -77,13 +77,16 @@ def test_the_same_price_list_is_the_same_version_whatever_it_is_called(conn):
     assert decks.add(conn, csv, "USD", "ann", NOW) != one
 
 
-def test_a_token_stands_for_a_tenant_until_it_is_revoked(conn):
-    credentials.add(conn, "t1", "k1", "a-long-enough-token", ["127.0.0.0/8"], NOW)
+def test_a_token_stands_for_its_tenants_until_it_is_revoked(conn):
+    credentials.add(conn, ["t2", "t1"], "k1", "a-long-enough-token", ["127.0.0.0/8"], NOW)
     found = credentials.find(conn, "a-long-enough-token")
-    assert found and (found.tenant, found.switch) == ("t1", "k1")
+    assert found and (found.tenants, found.switch) == (("t1", "t2"), "k1")
     assert found.allows("127.0.0.1") and not found.allows("192.0.2.1")
     assert credentials.find(conn, "another-token-here") is None
-    assert credentials.revoke(conn, "a-long-enough-token", NOW + 1)
+    token_id = credentials.id_of("a-long-enough-token")
+    assert credentials.revoke(conn, token_id, NOW + 1) and not credentials.revoke(conn, token_id, NOW + 2)
+    with pytest.raises(ValueError, match="at least one tenant"):
+        credentials.add(conn, [], "k1", "a-long-enough-token", [], NOW)
     assert credentials.find(conn, "a-long-enough-token") is None
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from books import alerts, audit, migrate, open_books, orders, reading, suppressions, tables, writing
 from books.retention import DAY_MS, held, newest_ms, remove_audit, remove_old
+from core.decide import Decision
 from core.orders import BlockOrder, Finding, Key
 
 NOW_MS = 1_795_000_000_000
@@ -23,7 +24,7 @@ def engine(books_dsn):
 def order(conn, order_id: str, status: str, days_ago: float, **changes) -> None:
     at_ms = NOW_MS - round(days_ago * DAY_MS)
     facts = {"created_at_ms": at_ms, "learned_ms": at_ms, "expires_at_ms": at_ms, "finding_id": "f", "action": "refuse", "reason": "x"} | changes
-    orders.keep(conn, BlockOrder(order_id=order_id, key=ACME, **facts), automatic=True, status=status, why="", now_ms=at_ms)
+    orders.write(conn, BlockOrder(order_id=order_id, key=ACME, **facts), Decision(status, "", False, facts["expires_at_ms"]), at_ms, automatic=True)
 
 
 def alert(conn, finding_id: str, days_ago: float) -> None:

@@ -16,12 +16,13 @@ from streamlit.testing.v1 import AppTest
 
 from books import Engine, alerts, deliveries, migrate, open_books, orders, switches, tenants, writing
 from core import schemas
+from core.clock import wall_clock_ms
+from core.decide import Decision
 from core.orders import BlockOrder, Finding, Key
 from dashboards import handed
 from dashboards.given import Given
 from dashboards.serve import PAGE
 from journal import create_topics, open_journal
-from journal.files import wall_clock_ms
 from warehouse import Warehouse, insert, open_warehouse, server
 from warehouse import migrate as migrate_warehouse
 
@@ -88,7 +89,7 @@ class House:
         )  # fmt: skip
         with writing(self.engine) as conn:
             alerts.upsert(conn, finding, now_ms)
-            orders.keep(conn, order, automatic=True, status=status, why="a limit was reached", now_ms=now_ms, opened_key=True)
+            orders.write(conn, order, Decision(status, "a limit was reached", True, order.expires_at_ms), now_ms, automatic=True)
             deliveries.acknowledge(conn, deliveries.of_one_key(conn, of), now_ms + 500)
         return of
 

@@ -9,9 +9,9 @@ from decimal import Decimal
 import pytest
 
 from books import audit, orders, reading
+from core.clock import wall_clock_ms
 from core.orders import Key
 from dashboards import handed
-from journal.files import wall_clock_ms
 
 ACT = "the-token-to-act-on-it"
 SIX = ("rated", "event", "unrated", "reject", "duplicate", "conflict")

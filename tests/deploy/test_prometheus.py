@@ -8,8 +8,8 @@ from pathlib import Path
 
 import yaml
 
-from ringfence import ports
-from ringfence.seen.catalog import CATALOG
+from ringfence.ops import ports
+from ringfence.ops.telemetry.catalog import CATALOG
 
 ROOT = Path(__file__).parents[2]
 HERE = ROOT / "deploy/prometheus"

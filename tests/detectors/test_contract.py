@@ -1,103 +1,346 @@
-"""One suite over every column-keeping stage: its compiled loop equals its uncompiled self, and no cut changes what a row sees."""
+"""One suite over every detector of the folder, found by reflection: a new one is held to it without a line here."""
 
 from __future__ import annotations
 
+import random
+from copy import deepcopy
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+
+import msgspec
 import numpy as np
+import polars as pl
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from detectors import caps, decay
-from detectors.columns import Columns
+from core.alert_words import words_of
+from core.config import Caps, UnpricedCaps
+from core.facts import Facts
+from core.partition import partition_for
+from core.policy import Policy
+from core.record import Tick, journal_key
+from core.safety import Protected
+from core.schemas import USAGE, empty
+from detectors import engine
+from detectors.engine import detect
+from detectors.features import FEATURES, features
+from detectors.protocol import Case, Detector, Limits, Settings
+from detectors.registry import detectors, faults, parameters_of, spanning, summed
+from detectors.state import BY_HOME, DetectorState, merge, share
+from flows import snapshot
+from flows.step import State
 
-HALF_MS, LONG_MS = 900_000.0, 7 * 86_400_000.0
-
-rows = st.lists(
-    st.tuples(
-        st.integers(0, 4),  # subject
-        st.integers(1_700_000_000_000, 1_700_000_000_000 + 3 * 3_600_000),
-        st.integers(0, 10**12),
-        st.sampled_from([0.0, 0.4, 1.0, 6.0]),
-        st.floats(0, 60),
-        st.integers(0, 1),
-        st.sampled_from([-1, 0, 1]),
-    ),
-    min_size=1,
-    max_size=60,
-)
-
-
-def run_decay(loop, state: Columns, table) -> list[np.ndarray]:
-    subject, t_ms, nanos, weight, minutes, calls, _ = (np.asarray(column) for column in zip(*table, strict=True))
-    n = len(table)
-    floats, ints = np.zeros((len(decay.FLOATS), n)), np.zeros((len(decay.INTS), n), np.int64)
-    talk_ms = np.rint(minutes * 60_000).astype(np.int64)
-    loop(
-        state.places(subject.tolist()), t_ms, t_ms - talk_ms, nanos, nanos * 1e-9 * weight, talk_ms, calls, 1_882_000 + nanos % 3,
-        HALF_MS, LONG_MS, *(state[name] for name in decay.HELD), floats, ints,
-    )  # fmt: skip
-    return [*floats, *ints]
+PARTITIONS = 3
+START_MS = 1_790_000_000_000 // 3_600_000 * 3_600_000
+OWNERS = [("t1", "acme"), ("t1", "blue"), ("t2", "acme"), ("t2", "")]
+NUMBERS = [
+    ("e164", "8821312{:04d}"), ("e164", "37120123{:03d}"), ("e164", "4312345{:04d}"), ("e164", "9989012{:04d}"), ("invalid", ""), ("withheld", ""),
+    ("emergency", "112"),
+]  # fmt: skip
+EAGER = Policy(detectors={"burst": {"account_floor": 1.0, "a_number_floor": 1.0, "b_range_floor": 1.0, "unpriced_floor": 1.0}})
+CAPS = Caps(money_hour_nanos=10**9, money_day_nanos=2 * 10**9, concurrent_calls=2, calls_per_second=1)
 
 
-def run_fade(loop, state: Columns, table) -> list[np.ndarray]:
-    subject, t_ms, calls = (np.asarray([row[i] for row in table]) for i in (0, 1, 5))
-    out = np.zeros(len(table))
-    loop(state.places(subject.tolist()), t_ms, calls, HALF_MS, state["t_ms"], state["calls"], out)
-    return [out]
+def settings(policies: dict[str, Policy] | None = None) -> Settings:
+    """Lines that are crossed all the time, for every account."""
+    caps = {kind: dict.fromkeys(OWNERS, CAPS) for kind in ("account", "destination")}
+    unpriced = dict.fromkeys(OWNERS, UnpricedCaps(calls_hour=2, minutes_hour=3, concurrent_calls=1))
+    return Settings(
+        policy_of=lambda tenant: (policies or {}).get(tenant, EAGER),
+        protected_of=lambda tenant: Protected(),
+        currency_of=lambda tenant, account: "EUR",
+        limits=Limits(caps, unpriced, frozenset(OWNERS)),
+    )
 
 
-def run_count(loop, state: Columns, table) -> list[np.ndarray]:
-    subject, t_ms, nanos, calls, flying = (np.asarray([row[i] for row in table]) for i in (0, 1, 2, 5, 6))
-    n = len(table)
-    out = [np.zeros(n, np.int64) for _ in range(4)] + [np.zeros(n, np.bool_)]
-    loop(state.places(subject.tolist()), t_ms, nanos, calls, flying, *(state[name] for name in caps.COLUMNS), *out)
-    return out
+class Log:
+    """Rows of USAGE and ticks in the order in which they were learned of, with their partitions and offsets."""
+
+    def __init__(self, partitions: int = PARTITIONS) -> None:
+        self.partitions, self.offsets, self.entries = partitions, [0] * partitions, []
+        self.at_ms, self.calls = START_MS, 0
+
+    def tick(self, after_ms: int = 0) -> None:
+        self.at_ms += after_ms
+        for partition in range(self.partitions):
+            self._add(partition, Tick(at_ms=self.at_ms, config_version=1))
+
+    def row(self, call: dict, **changes) -> None:
+        of = (call["tenant"], call["account"], call["ingress_trunk"])
+        zero = {name: 0 if dtype == pl.Int64 else False if dtype == pl.Boolean else "" for name, dtype in USAGE.items()}
+        self._add(partition_for(journal_key(*of), self.partitions), {**zero, "t_ms": self.at_ms, "learned_ms": self.at_ms, **call, **changes})
+
+    def call(self, number: tuple[str, str], owner: tuple[str, str], a_number: str) -> dict:
+        self.calls += 1
+        kind, digits = number
+        b_number = digits.format(self.calls % 10_000) if kind == "e164" else digits
+        return {
+            "tenant": owner[0], "account": owner[1], "ingress_trunk": "in", "call_key": f"{self.calls:032x}", "call_id": f"c{self.calls}",
+            "started_ms": self.at_ms, "a_number": a_number, "a_kind": "e164" if a_number else "withheld", "b_number": b_number, "b_kind": kind,
+            "currency": "" if kind in ("invalid", "withheld") else "EUR", "no_rate": kind == "e164" and b_number.startswith("998"),
+        }  # fmt: skip
+
+    def _add(self, partition: int, what: Tick | dict) -> None:
+        self.entries.append((partition, self.offsets[partition], what))
+        self.offsets[partition] += 1
+
+    def over(self, partitions: int) -> Log:
+        """The same log as if there were so many partitions; ticks go to each."""
+        other = Log(partitions)
+        for partition, _, what in self.entries:
+            if isinstance(what, dict):
+                other._add(partition_for(journal_key(what["tenant"], what["account"], what["ingress_trunk"]), partitions), what)
+            elif partition == 0:
+                for each in range(partitions):
+                    other._add(each, what)
+        return other
+
+    def batch(self, start: int = 0, end: int | None = None, mine=None):
+        """A piece of the log as `detect` takes it."""
+        found = [one for one in self.entries[start:end] if mine is None or one[0] in mine]
+        rows = [{**what, "partition": p, "offset": o} for p, o, what in found if isinstance(what, dict)]
+        return pl.DataFrame(rows, schema=USAGE), [(p, o, what) for p, o, what in found if isinstance(what, Tick)]
 
 
-def run_count_unpriced(loop, state: Columns, table) -> list[np.ndarray]:
-    subject, t_ms, talk_ms, answers, flying = (np.asarray([row[i] for row in table]) for i in (0, 1, 2, 5, 6))
-    out = [np.zeros(len(table), np.int64) for _ in range(3)]
-    loop(state.places(subject.tolist()), t_ms, answers, talk_ms, flying, *(state[name] for name in caps.UNPRICED_COLUMNS), *out)
-    return out
+def traffic(seed: int, rows: int = 240) -> Log:
+    """Calls with and without answers, in flight and over, to all kinds of numbers; ticks between, some of them hours later."""
+    rng, log, running = random.Random(seed), Log(), []
+    log.tick()
+    for _ in range(rows):
+        log.at_ms += rng.choice([0, 200, 1_000, 5_000])
+        if running and rng.random() < 0.6:
+            call, answered = running.pop(rng.randrange(len(running)))
+            final = rng.random() < 0.6
+            log.row(
+                call, answered=True, final=final, nanos=rng.randrange(10**9), talk_ms=rng.randrange(300_000), b_raw=call["b_number"] or "1#2",
+                flying=(not final) * (not answered) - final * answered,
+            )  # fmt: skip
+            if not final:
+                running.append((call, True))
+        else:
+            call = log.call(rng.choice(NUMBERS), rng.choice(OWNERS), rng.choice(["4366000", "4366001", ""]))
+            log.row(call, calls=1, b_raw=call["b_number"] or "1#2")
+            running.append((call, False))
+        if rng.random() < 0.1:
+            log.tick(rng.choice([0, 0, 5_000, 1_800_000, 9 * 3_600_000]))
+    return log
 
 
-STAGES = {
-    "decay": (run_decay, decay.decay, decay.decay_rows, decay.COLUMNS),
-    "fade": (run_fade, decay.fade, decay.fade_rows, decay.FADING),
-    "count": (run_count, caps.count, caps.count_rows, caps.COLUMNS),
-    "count unpriced": (run_count_unpriced, caps.count_unpriced, caps.count_unpriced_rows, caps.UNPRICED_COLUMNS),
-}
+EACH = pytest.mark.parametrize("detector", detectors(), ids=lambda detector: detector.name)
 
 
-@pytest.mark.parametrize("stage", STAGES)
-@given(table=rows, cut=st.integers(0, 60))
-@settings(max_examples=40, deadline=None)
-def test_a_row_sees_itself_and_earlier_rows_however_the_stream_is_cut(stage, table, cut):
-    run, loop, _, dtypes = STAGES[stage]
-    whole = run(loop, Columns(dtypes), table)
-    state = Columns(dtypes)
-    pieces = [run(loop, state, piece) for piece in (table[:cut], table[cut:]) if piece]
-    for at, expected in enumerate(whole):
-        found = np.concatenate([piece[at] for piece in pieces])
-        assert found.tobytes() == expected.tobytes()
+@pytest.fixture
+def alone(detector: Detector, monkeypatch):
+    """The engine with this detector and no other."""
+    monkeypatch.setattr(engine, "detectors", lambda: (detector,))
 
 
-@pytest.mark.parametrize("stage", STAGES)
-@given(table=rows)
-@settings(max_examples=40, deadline=None)
-def test_the_compiled_loop_is_its_uncompiled_self(stage, table):
-    run, loop, model, dtypes = STAGES[stage]
-    for found, expected in zip(run(loop, Columns(dtypes), table), run(model, Columns(dtypes), table), strict=True):
-        np.testing.assert_allclose(found, expected, rtol=1e-12)
+def judged(state: DetectorState, *batches, rules: Settings | None = None):
+    findings, orders = [], []
+    for usage, ticks in batches:
+        found = detect(state, usage, ticks, rules or settings())
+        findings += found.findings
+        orders += found.orders
+    return sorted(map(msgspec.json.encode, findings)), sorted(map(msgspec.json.encode, orders))
 
 
-@pytest.mark.parametrize("stage", STAGES)
-@given(table=rows)
-@settings(max_examples=20, deadline=None)
-def test_a_restored_state_goes_on_as_if_nothing_had_happened(stage, table):
-    run, loop, _, dtypes = STAGES[stage]
-    state = Columns(dtypes)
-    run(loop, state, table)
-    again = Columns.restore(dtypes, state.copy())
-    for found, expected in zip(run(loop, again, table), run(loop, state, table), strict=True):
-        assert found.tobytes() == expected.tobytes()
+def remembered(state: DetectorState, but: tuple[str, ...] = ()):
+    """All that is known of each subject, wherever its slot is."""
+    columns = [
+        {key: [columns[name][columns.find(key)] for name in columns.dtypes if name not in but] for key in columns.known()}
+        for columns in state.columns()
+    ]
+    return columns, *(getattr(state, name) for name in BY_HOME)
+
+
+def frame_of(log: Log, start: int = 0, end: int | None = None) -> pl.DataFrame:
+    usage, ticks = log.batch(start, end)
+    frame = features(usage, {}, {(p, o) for p, o, _ in ticks}, b"s")
+    return frame.with_columns((pl.col("nanos") * 1e-9).alias("money"))
+
+
+# --- the stream ---
+
+
+@EACH
+@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.usefixtures("alone")
+def test_no_cut_changes_what_is_found_or_remembered(detector, seed):
+    log, whole, cut = traffic(seed), DetectorState(b"s"), DetectorState(b"s")
+    expected = judged(whole, log.batch())
+    assert expected[0], "this traffic crosses each detector's line"
+    cuts = sorted(random.Random(seed).sample(range(1, len(log.entries)), 30))
+    assert judged(cut, *(log.batch(a, b) for a, b in zip([0, *cuts], [*cuts, None], strict=True))) == expected
+    assert remembered(cut) == remembered(whole)
+
+
+@EACH
+@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.usefixtures("alone")
+def test_no_restart_changes_what_is_found(detector, seed):
+    log = traffic(seed)
+    expected = judged(DetectorState(b"s"), log.batch())
+    state, found = State(b"s"), ([], [])
+    cuts = sorted(random.Random(seed).sample(range(1, len(log.entries)), 12))
+    for start, end in zip([0, *cuts], [*cuts, None], strict=True):
+        state = snapshot.unpack(snapshot.pack(snapshot.freeze(state)))
+        for some, more in zip(found, judged(state.detectors, log.batch(start, end)), strict=True):
+            some += more
+    assert (sorted(found[0]), sorted(found[1])) == expected
+
+
+@EACH
+@pytest.mark.parametrize(("partitions", "shares"), [(3, [[0], [1, 2]]), (7, [[0, 2, 4, 6], [1, 3, 5]])])
+@pytest.mark.usefixtures("alone")
+def test_subjects_move_with_their_accounts(detector, partitions, shares):
+    log = traffic(4)
+    half, moved = len(log.entries) // 2, log.over(partitions)
+    stays = DetectorState(b"s")
+    judged(stays, log.batch(0, half))
+    states = [share(merge([deepcopy(stays)], b"?"), partitions, mine) for mine in shares]
+    at = sum(1 for p, _, what in log.entries[:half] if isinstance(what, dict)) + partitions * sum(
+        1 for p, _, what in log.entries[:half] if isinstance(what, Tick) and p == 0
+    )
+    expected = judged(stays, log.batch(half))
+    found = [judged(state, moved.batch(at, None, mine)) for state, mine in zip(states, shares, strict=True)]
+    assert tuple(sorted(a + b) for a, b in zip(*found, strict=True)) == expected
+    assert expected[0]
+    assert remembered(merge(states, b"?"), but=("partition",)) == remembered(stays, but=("partition",))
+
+
+@EACH
+def test_a_row_sees_itself_and_earlier_rows_only(detector):
+    log, parameters, limits = traffic(5), parameters_of(detector, EAGER), settings().limits
+    whole = frame_of(log)
+    seen = detector.update(detector.new_state(), whole, parameters, limits)
+    assert seen.select(whole.columns).equals(whole), "what others wrote stays as it is"
+    for rows in (1, 17, 80, whole.height - 1):
+        early = detector.update(detector.new_state(), whole.head(rows), parameters, limits)
+        assert early.equals(seen.head(rows).select(early.columns))
+        hits = [hit for hit in detector.findings(seen, parameters, limits) if hit.row < rows]
+        assert sorted(detector.findings(early, parameters, limits)) == sorted(hits)
+
+
+@EACH
+def test_it_reads_what_it_needs_and_no_more(detector):
+    frame, parameters, limits = frame_of(traffic(6)), parameters_of(detector, EAGER), settings().limits
+    assert set(detector.needs) <= set(FEATURES)
+    found = detector.update(detector.new_state(), frame.select(detector.needs), parameters, limits)
+    hits = detector.findings(found, parameters, limits)
+    assert hits
+    for hit in hits[:20]:
+        detector.facts(Case(hit, found.row(hit.row, named=True), {}, "EUR", []), parameters)
+
+
+@EACH
+def test_a_frame_without_rows_changes_nothing(detector):
+    frame, state = pl.DataFrame(schema=FEATURES), detector.new_state()
+    found = detector.update(state, frame, parameters_of(detector, EAGER), settings().limits)
+    assert found.height == 0 and not any(len(columns) for columns in state.values())
+    assert detector.findings(found, parameters_of(detector, EAGER), settings().limits) == []
+
+
+@EACH
+@pytest.mark.usefixtures("alone")
+def test_memory_is_not_the_callers_to_fill(detector):
+    """Ten thousand callers to ten thousand ranges of one country; weeks later what is left is of accounts and countries."""
+    log, state = Log(1), DetectorState(b"s")
+    log.tick()
+    for no in range(10_000):
+        log.row(log.call(("e164" if no % 5 else "invalid", f"43{no:05d}{{:04d}}" if no % 5 else ""), ("t1", "acme"), f"43660{no:06d}"), calls=1,
+                answered=True, final=True, nanos=10**6, talk_ms=60_000)  # fmt: skip
+    log.tick(60 * 86_400_000)
+    judged(state, log.batch())
+    assert sum(len(columns) for columns in state.columns()) <= 2
+    assert not state.odd_calls and not state.alerts
+
+
+def test_tenants_with_policies_of_their_own_are_judged_as_if_they_were_alone():
+    log, strict = traffic(7), Policy(order_score=3.0, reissue_ms=1, detectors={"burst": {"half_life_s": 60.0, "b_range_floor": 0.5}})
+    rules = settings({"t2": strict})
+    usage, ticks = log.batch()
+    whole = judged(DetectorState(b"s"), (usage, ticks), rules=rules)
+    apart = [judged(DetectorState(b"s"), (usage.filter(tenant=tenant), ticks), rules=rules) for tenant in ("t1", "t2")]
+    assert whole == tuple(sorted(a + b) for a, b in zip(*apart, strict=True))
+    assert apart[1] != judged(DetectorState(b"s"), (usage.filter(tenant="t2"), ticks)), "the other policy counts"
+
+
+# --- what is written ---
+
+
+@EACH
+@pytest.mark.usefixtures("alone")
+def test_its_facts_are_numbers_that_survive_and_make_a_sentence(detector):
+    findings = detect(DetectorState(b"s"), *traffic(8).batch(), settings()).findings
+    assert findings
+    for finding in findings:
+        assert msgspec.json.decode(msgspec.json.encode(finding.facts), type=Facts) == finding.facts
+        assert finding.facts.subject_kind == finding.subject_kind
+        assert words_of(finding.facts) == finding.reason and finding.reason.endswith((".", ")"))
+
+
+def golden_of(name: str) -> object:
+    """`STORED` in the detector's own test."""
+    path = Path(__file__).parent / f"test_{name}.py"
+    assert path.exists(), f"a detector has a test of its own: {path.name}"
+    spec = spec_from_file_location(f"stored_names_of_{name}", path)
+    test = module_from_spec(spec)
+    spec.loader.exec_module(test)
+    assert hasattr(test, "STORED"), f"{path.name} holds the names that are stored: STORED = {{group: {{column: dtype}}}}"
+    return test.STORED
+
+
+@EACH
+def test_its_stored_names_are_what_they_were(detector):
+    """Names in a snapshot are a format; a state without a group or a column begins there with nothing."""
+    stored = {group: {name: np.dtype(dtype).name for name, dtype in columns.items()} for group, columns in detector.state.items()}
+    assert golden_of(detector.name) == stored
+
+
+@EACH
+def test_its_parameters_have_defaults_and_ranges(detector):
+    defaults = msgspec.to_builtins(detector.parameters())
+    assert detector.parameters() == parameters_of(detector, Policy())
+    for field in msgspec.structs.fields(detector.parameters):
+        wrong = Policy(detectors={detector.name: {**defaults, field.name: float("nan")}})
+        assert faults(wrong)[0].startswith(f"policy.detectors.{detector.name}.{field.name}: ")
+        with pytest.raises(ValueError, match=field.name):
+            parameters_of(detector, Policy(detectors={detector.name: {field.name: -1.0}}))
+
+
+def test_a_detector_that_a_stored_state_lacks_begins_empty():
+    state = State(b"s")
+    judged(state.detectors, traffic(9).batch())
+    whole = remembered(state.detectors)
+    del state.detectors.subjects["burst"]["range"], state.detectors.subjects["caps"]
+    again = snapshot.unpack(snapshot.pack(snapshot.freeze(state))).detectors
+    assert len(again.subjects["burst"]["range"]) == 0 == len(again.subjects["caps"]["account"])
+    assert len(again.subjects["burst"]["account"]) > 0 and remembered(again)[1:] == whole[1:]
+
+
+# --- those that span partitions ---
+
+SPANNING = pytest.mark.parametrize("detector", spanning(), ids=lambda detector: detector.name)
+
+
+@SPANNING
+def test_its_kinds_of_sums_are_gathered_where_somebody_is_watched(detector):
+    usage, _ = traffic(1).batch()
+    for kind, names in detector.sums.items():
+        assert summed()[kind] is names
+        assert names(usage, Limits()) is None, "nobody is watched: nothing to add up"
+        assert names(empty(USAGE), Limits(caps={kind: {("t1", "in"): CAPS}})).len() == 0
+
+
+@SPANNING
+def test_its_state_survives_and_is_forgotten(detector):
+    state = detector.state()
+    rows = [
+        {"tenant": "t1", "kind": kind, "subject": "882", "account": "acme", "second_ms": START_MS + second, "currency": "EUR", "nanos": 10**9,
+         "calls": 2, "flying": 0, "learned_ms": START_MS, "call_id": "c1"} for kind in detector.sums for second in (0, 1000)
+    ]  # fmt: skip
+    rules = Settings(lambda _: EAGER, lambda _: Protected(), lambda *_: "EUR", Limits(caps={kind: {("t1", "882"): CAPS} for kind in detector.sums}))
+    findings, _ = detector.detect(state, pl.DataFrame(rows), rules)
+    assert {finding.subject_kind for finding in findings} == set(detector.sums)
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(state), type=detector.state, strict=False) == state
+    detector.forget(state, START_MS + 3 * 86_400_000)
+    assert state == detector.state()

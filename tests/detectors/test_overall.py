@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import polars as pl
 import pytest
 
@@ -9,8 +11,14 @@ from core.config import Caps
 from core.policy import Policy
 from core.safety import Protected
 from detectors.overall import Totals, add, forget
+from detectors.protocol import Limits, Settings
 
 START_MS = 1_790_000_000_000 // 3_600_000 * 3_600_000
+
+
+class Found(NamedTuple):
+    findings: list
+    orders: list
 
 
 class Capped:
@@ -30,7 +38,8 @@ class Capped:
                 for second, account, currency, nanos, calls, flying in rows
             ]
         )  # fmt: skip
-        return add(self.state, frame, self.caps, Policy(), Protected())
+        rules = Settings(lambda tenant: Policy(), lambda tenant: Protected(), lambda tenant, account: "EUR", Limits(self.caps))
+        return Found(*add(self.state, frame, rules))
 
 
 def test_calls_at_once_are_those_of_every_currency():
@@ -72,9 +81,9 @@ def test_only_a_range_orders(kind):
     assert [order.key.account for order in over.orders] == ["acme"], "blue did a hundredth of it"
 
 
-def test_an_alert_is_said_again_each_minute_and_forgotten_after_two_days():
+def test_an_alert_is_written_again_each_minute_and_forgotten_after_two_days():
     carrier = Capped(money_hour_nanos=1)
-    said = [len(carrier.cut((second, "acme", "EUR", 5, 1, 0)).findings) for second in (0, 30, 60, 90, 120)]
-    assert said == [1, 0, 1, 0, 1]
+    written = [len(carrier.cut((second, "acme", "EUR", 5, 1, 0)).findings) for second in (0, 30, 60, 90, 120)]
+    assert written == [1, 0, 1, 0, 1]
     forget(carrier.state, START_MS + 3 * 86_400_000)
     assert not carrier.state.totals and not carrier.state.alerts

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from runpy import run_path
 
 import pytest
 
 from core import topics
-from flows import picture
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "docs"))
+
+import picture
 
 ROOT = Path(__file__).parents[2]
 README, PAGE, SVG = ROOT / "README.md", ROOT / "docs" / "flow.md", ROOT / "docs" / "flow.svg"

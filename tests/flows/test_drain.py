@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from core.config import Account, Config, Trunk
-from core.decode import Message
+from core.message import Message
 from core.record import TICK_KEY, Record, Tick, journal_key
 from flows.step import State, judge
 from rating.contracts import Terms, compile_contracts
@@ -67,7 +67,7 @@ def judged(contracts: Terms, complete_to_ms: int) -> tuple[int, int]:
     for message in drained(complete_to_ms):
         outcome = judge(state, [message], lambda _: contracts)
         orders += len(outcome.orders)
-        sold += outcome.rated["sell_nanos"].sum()
+        sold += outcome.priced["sell_nanos"].sum()
     return orders, sold
 
 

@@ -14,7 +14,6 @@ from core.config import Config
 from core.record import TICK_KEY, Tick
 from core.topics import CALLS, JUDGED, SUMS
 from flows import judge, missed, store, watch
-from flows.completeness import coverage
 from flows.missed import NO_STATE, TRIMMED, Missed, MissedError, every, file_of
 from flows.snapshot import of_judge, previous_of
 from flows.step import State
@@ -22,6 +21,7 @@ from flows.store import Pace
 from journal import Entry, Limits, create_topics, open_journal
 from journal.repair import check, repair
 from rating.contracts import compile_contracts
+from services.completeness import coverage
 from warehouse import ask, open_warehouse, queries
 
 SMALL = Limits(segment_bytes=1 << 20)

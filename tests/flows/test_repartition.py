@@ -7,9 +7,10 @@ import polars as pl
 import pytest
 
 from core import topics
-from core.decode import Message
+from core.message import Message
 from core.partition import partition_for
 from core.record import TICK_KEY, Tick
+from detectors.state import BY_HOME
 from flows import judge as flow
 from flows import repartition
 from flows.batches import from_value
@@ -59,8 +60,8 @@ def ends_of(log: list[Message]) -> dict[int, int]:
 
 def sayings(outcomes):
     """What was found, ordered and priced, wherever it stands in the log."""
-    judged = pl.concat([o.judged for o in outcomes]).drop("partition", "offset")
-    rated = pl.concat([o.rated for o in outcomes]).drop("partition", "offset", "record_partition", "record_offset")
+    judged = pl.concat([o.records for o in outcomes]).drop("partition", "offset")
+    rated = pl.concat([o.priced for o in outcomes]).drop("partition", "offset", "record_partition", "record_offset")
     findings = sorted(msgspec.json.encode(f) for o in outcomes for f in o.findings)
     orders = sorted(msgspec.json.encode(order) for o in outcomes for order in o.orders)
     return judged.sort("seq", "event", "call_key"), rated.sort("call_key", "revision"), findings, orders
@@ -77,8 +78,7 @@ def test_the_second_half_of_a_day_is_judged_as_if_nothing_had_moved(busy, partit
     expected = sayings([judge(stays, log[half:], contracts_of)])
     assert expected[2] and expected[3], "the attack is seen in the second half"
 
-    states, left_behind = spread(moves, partitions, judges)
-    assert left_behind == 0
+    states = spread(moves, partitions, judges)
     later = over(log[half:], partitions, ends_of(log[:half]))
     outcomes = []
     for number, state in enumerate(states, 1):
@@ -92,10 +92,10 @@ def test_a_record_that_comes_again_by_another_partition_is_still_a_duplicate(bus
     log, contracts_of = busy
     state = State(SECRET, partitions=4)
     judge(state, log, contracts_of)
-    states, _ = spread(state, 9, 2)
+    states = spread(state, 9, 2)
     again = over([m for m in log if m.key != TICK_KEY], 9, dict.fromkeys(range(9), 10**6))[-200:]
     said = [
-        judge(one, [m for m in again if m.partition in partitions_of_judge(n, 2, 9)], contracts_of).judged
+        judge(one, [m for m in again if m.partition in partitions_of_judge(n, 2, 9)], contracts_of).records
         for n, one in enumerate(states, 1)
     ]
     assert {d for frame in said for d in frame["disposition"]} <= {"duplicate", "unrated", "conflict", "reject"}
@@ -106,14 +106,17 @@ def test_merging_what_was_spread_gives_the_same_state(busy):
     log, contracts_of = busy
     state = State(SECRET, partitions=4)
     judge(state, log[: len(log) // 2], contracts_of)
-    states, _ = spread(state, 4, 3)
+    states = spread(state, 4, 3)
     whole = merge(states, SECRET)
     assert {p: (c.next_offset, set(c.flights)) for p, c in whole.calls.items()} == {
         p: (c.next_offset, set(c.flights)) for p, c in state.calls.items()
     }
-    assert whole.alerts == state.alerts and whole.recent == state.recent
-    for level, columns in state.burst.items():
-        assert {k: len(v) for k, v in columns.copy().items()} == {k: len(v) for k, v in whole.burst[level].copy().items()}
+    for name in (*BY_HOME, "clocks"):
+        assert getattr(whole.detectors, name) == getattr(state.detectors, name)
+    for one, other in zip(state.detectors.columns(), whole.detectors.columns(), strict=True):
+        assert {key: [one[name][one.find(key)] for name in one.dtypes] for key in one.known()} == {
+            key: [other[name][other.find(key)] for name in other.dtypes] for key in other.known()
+        }
 
 
 # --- with files ---
@@ -161,7 +164,7 @@ def home(tmp_path, busy):
 
 def test_what_is_left_in_the_journal_is_judged_before_anything_moves(home):
     moved = home.move(8, 1, 3)
-    assert (moved.partitions, moved.judges, moved.left_behind) == (8, 3, 0) and moved.flights > 10
+    assert (moved.partitions, moved.judges) == (8, 3) and moved.flights > 10
     assert {t: home.journal.partitions(t) for t in topics.TOPICS} == topics.partitions_of(8)
     assert sorted(p.name for p in (home.root / "state").glob("*.state")) == [f.name for f in home.files(3)]
     states = [of_judge(path).load() for path in home.files(3)]

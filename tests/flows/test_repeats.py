@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from core.config import Config
-from core.decode import Message
+from core.message import Message
 from core.record import TICK_KEY, Tick, journal_key
 from flows.snapshot import freeze, pack, unpack
 from flows.step import Outcome, State, judge
@@ -45,7 +45,7 @@ class House:
             for n, record in enumerate(records)
         ]
         self.offset += len(records)
-        found = self._judge(messages, unique_ids).judged
+        found = self._judge(messages, unique_ids).records
         return ["suspected" if twin else fate for fate, twin in found.select("disposition", "suspected_duplicate").iter_rows()]
 
     def tick(self, at_ms: int) -> Outcome:

@@ -23,9 +23,9 @@ from core import schemas
 from core.record import TICK_KEY
 from core.topics import CALLS, JUDGED
 from flows.batches import to_values
-from flows.completeness import coverage
 from flows.store import Pace, Reading, StoreError
 from journal import Entry, Journal, create_topics, open_journal
+from services.completeness import coverage
 from warehouse import WarehouseDown, WarehouseHeld, ask, open_warehouse, queries
 
 ROOT = Path(__file__).parents[2]

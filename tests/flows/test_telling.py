@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from core.decode import Message
+from core.message import Message
 from core.record import TICK_KEY
 from core.topics import CALLS, FINDINGS, JUDGED
 from flows import judge, store
@@ -62,7 +62,7 @@ def test_judge_and_store_tell_of_every_record_once(tmp_path: Path):
     batches = [value for value in told if isinstance(value, Written)]
     assert [seen for value, seen in zip(told, ends_when_told, strict=True) if isinstance(value, Written) and not seen] == []
     assert any(isinstance(value, Copied) and 0 <= value.seconds < 60 for value in told)
-    rows = sum(batch.outcome.judged.height for batch in batches)
+    rows = sum(batch.outcome.records.height for batch in batches)
     findings = sum(len(batch.outcome.findings) for batch in batches)
     assert rows == sum(m.key != TICK_KEY for m in log) > 500
     assert findings == sum(journal.end_offset(FINDINGS, partition) for partition in range(PARTITIONS)) > 0

@@ -11,15 +11,15 @@ import polars as pl
 import pytest
 
 from core.config import Account, Caps, Carrier, Config, Range, TrunkGroup
-from core.decode import Message
+from core.message import Message
 from core.partition import partition_for
 from core.policy import Policy
 from core.record import TICK_KEY, Record, Tick, journal_key
+from detectors.sums import EPOCH, TICK
 from flows import watch as flow
 from flows.batches import from_value, to_values
 from flows.repartition import partitions_of_judge
 from flows.step import State, judge
-from flows.sums import EPOCH, TICK
 from flows.watch import PATIENCE_MS, Kept, watch
 from rating.contracts import Terms, compile_contracts
 from rating.decks import read_deck
@@ -45,7 +45,7 @@ def contracts(money_hour: int = 20) -> Terms:
         trunk_groups=tuple(TrunkGroup(tenant="t1", name=name, caps=caps) for name in GROUPS),
         ranges=tuple(Range(tenant="t1", b_range=name, caps=caps) for name in RANGES),
         decks={"basic": "1"},
-        policy=Policy(account_floor=1e9, a_number_floor=1e9, b_range_floor=1e9),
+        policy=Policy(detectors={"burst": {"account_floor": 1e9, "a_number_floor": 1e9, "b_range_floor": 1e9}}),
     )
     return compile_contracts(config, {"basic": DECK})
 

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from core.message import Message
 from journal import (
     Entry,
     Journal,
     JournalError,
     Locked,
-    Message,
     OffsetAhead,
     Reader,
     TooLarge,
@@ -43,7 +43,7 @@ def test_what_is_appended_is_read_in_order_with_its_offsets(journal: Journal) ->
     assert writer.append(entries(3)) == 0
     assert writer.append(entries(2, start=3)) == 3
     reader = journal.reader("calls", 1, 0)
-    assert reader.read() == [Message(n, 1_000 + n, b"key%d" % n, b"value %d" % n) for n in range(5)]
+    assert reader.read() == [Message(1, n, 1_000 + n, b"key%d" % n, b"value %d" % n) for n in range(5)]
     assert reader.offset == 5
     assert reader.read() == []
     assert journal.end_offset("calls", 1) == 5 and journal.first_offset("calls", 1) == 0
@@ -91,7 +91,7 @@ def test_empty_keys_values_and_any_bytes_travel(journal: Journal) -> None:
     journal.create("calls", 1)
     odd = [Entry(b"", b"", 1), Entry(b"\x00\x1f", b"\n\x00\xff", 2), Entry(b"k", b"x" * 900_000, 2**53)]
     journal.writer("calls", 0).append(odd)
-    assert [(m.key, m.value, m.timestamp_ms) for m in journal.reader("calls", 0, 0).read()] == [tuple(e) for e in odd]
+    assert [(m.key, m.value, m.learned_ms) for m in journal.reader("calls", 0, 0).read()] == [tuple(e) for e in odd]
 
 
 def test_an_append_of_nothing_is_no_fault(journal: Journal) -> None:
@@ -238,4 +238,4 @@ def test_any_appends_are_read_back_by_any_reads(
         got += more
         if not more and (len(got) >= len(wanted) or time.monotonic() > end_s):
             break
-    assert got == [Message(start + n, 1 + len(value), value[:3], value) for n, value in enumerate(wanted)]
+    assert got == [Message(0, start + n, 1 + len(value), value[:3], value) for n, value in enumerate(wanted)]

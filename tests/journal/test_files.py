@@ -16,7 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from journal import Entry, Full, JournalError, Limits, Message, OffsetTrimmed, TooLarge, Torn, Writer, frames
+from core.message import Message
+from journal import Entry, Full, JournalError, Limits, OffsetTrimmed, TooLarge, Torn, Writer, frames
 from journal.files import FileJournal
 
 SMALL = Limits(segment_bytes=4096, retention_ms=None)

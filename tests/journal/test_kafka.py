@@ -27,13 +27,13 @@ from confluent_kafka.admin import (
 )
 from kafka_server import GUEST, GUEST_PASSWORD, HOST, PASSWORD, USER, Broker
 
+from core.message import Message
 from journal import (
     Entry,
     Journal,
     JournalError,
     Limits,
     Locked,
-    Message,
     OffsetAhead,
     OffsetTrimmed,
     Reader,

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from kafka_server import Broker
 
-from journal import Entry, Limits, Message, Reader, open_journal
+from core.message import Message
+from journal import Entry, Limits, Reader, open_journal
 from journal.files import FileJournal
 from journal.repair import check_all, losses, repair
 

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from journal import Entry, Gap, JournalError, Limits, Locked, Message, Torn, frames
+from core.message import Message
+from journal import Entry, Gap, JournalError, Limits, Locked, Torn, frames
 from journal.copying import copy_topic
 from journal.files import FileJournal
 from journal.repair import ASIDE, LOSSES, check, check_all, losses, repair, set_noted, without_about

@@ -83,9 +83,7 @@ def test_the_columns_and_the_scalar_twin_agree_digit_by_digit(calls):
         np.asarray(answered, bool),
     )  # fmt: skip
     for i, call in enumerate(calls):
-        assert price_one(DECK, call[0], call[2], call[1], call[3]) == (
-            int(found.rate[i]), int(found.charged_s[i]), int(found.nanos[i]), int(found.attempt_nanos[i]),
-        )  # fmt: skip
+        assert price_one(DECK, call[0], call[2], call[1], call[3]) == tuple(int(column[i]) for column in found)
 
 
 @given(st.integers(0, 10**17), st.integers(0, 10**16), st.integers(1, 3600), st.integers(1, 3600), st.integers(0, 10**7))

@@ -15,18 +15,18 @@ from books import open_books, progress, reading
 from books.tables import alerts, block_orders, deliveries
 from core import topics
 from core.config import Caps, Range
-from core.decode import Message
+from core.decide import Limits
+from core.message import Message
 from flows import judge, store, watch
 from flows.repartition import partitions_of_judge
 from journal import Entry, open_journal
-from ringfence import first_start
 from ringfence.settings import Settings
+from services import first_start
 from services.in_force import from_books
 from simulator.day import day
 from simulator.log import messages
 from simulator.world import world
 from switches.dispatcher import READER, Dispatcher
-from switches.limits import Limits
 from warehouse import open_warehouse
 
 SECRET = b"the same one in both houses"
@@ -60,8 +60,8 @@ def start() -> first_start.Start:
 def run(settings: Settings, log: list[Message]) -> dict[str, object]:
     """The whole path over what the collector would have written, and all that it left behind."""
     now_ms = log[-1].learned_ms
-    first_start.lay(settings)
-    first_start.open_and_publish(settings, start(), log[0].learned_ms)
+    first_start.lay(settings.installation)
+    first_start.open_and_publish(settings.installation, start(), log[0].learned_ms)
     journal = open_journal(settings.journal_dsn)
     for partition in range(4):
         writer = journal.writer(topics.CALLS, partition)
@@ -71,7 +71,7 @@ def run(settings: Settings, log: list[Message]) -> dict[str, object]:
     contracts_of = from_books(engine)
     for number in range(1, settings.judges + 1):
         mine = partitions_of_judge(number, settings.judges, 4)
-        judge.run(journal, contracts_of, judge.Settings(mine, settings.judge_state(number), SECRET, until_idle=True))
+        judge.run(journal, contracts_of, judge.Settings(mine, settings.installation.judge_state(number), SECRET, until_idle=True))
     watch.run(journal, contracts_of, watch.Settings(4, settings.watch_state, until_idle=True))
     store.run(
         journal_dsn=settings.journal_dsn,

@@ -12,11 +12,12 @@ from typer.testing import CliRunner
 
 from books import audit, configs, leases, lists, open_books, orders, reading, suppressions, switches, tenants, writing
 from books.engine import Engine
+from core.decide import Decision
 from core.orders import BlockOrder, Key
-from ringfence import first_start
 from ringfence.cli import app
-from ringfence.secrets import load_or_make
+from ringfence.ops.secrets import load_or_make
 from ringfence.settings import Settings
+from services import first_start
 from switches.loopback import Loopback, Served
 
 NOW_MS = 1_700_000_000_000
@@ -42,11 +43,11 @@ class House:
 def house(tmp_path: Path, books_dsn: str) -> Iterator[House]:
     settings = Settings(home=tmp_path, books=books_dsn, tenant="t1", countries="AT")
     secrets = load_or_make(settings.state_dir)
-    first_start.lay(settings)
-    first_start.open_and_publish(settings, first_start.starter("t1"), NOW_MS)
+    first_start.lay(settings.installation)
+    first_start.open_and_publish(settings.installation, first_start.starter("t1"), NOW_MS)
     table = Loopback()
     served: Served = table.serve(0, secrets.control_token)
-    first_start.connect_switch(settings, secrets, "k1", "loopback", served.url, True, NOW_MS)
+    first_start.connect_switch(settings.installation, secrets, "k1", "loopback", served.url, True, NOW_MS)
     engine = open_books(settings.books_dsn)
     yield House(tmp_path, engine, table, books_dsn)
     engine.dispose()
@@ -153,7 +154,7 @@ def test_a_switch_that_does_not_answer_is_said(house: House):
 
 def test_the_first_start_makes_an_installation_once(house: House):
     settings = Settings(home=house.home, books=house.books_dsn, tenant="t1")
-    assert first_start.open_and_publish(settings, first_start.starter("other"), NOW_MS) == 1, "a second start changes nothing"
+    assert first_start.open_and_publish(settings.installation, first_start.starter("other"), NOW_MS) == 1, "a second start changes nothing"
     with reading(house.engine) as conn:
         config = configs.load(conn, 1)
         assert "112" in lists.protected(conn).numbers
@@ -194,7 +195,7 @@ def test_an_order_that_waits_is_approved_or_denied_by_a_person(house: House):
                 order_id=f"order-{number}", key=key, action="refuse", created_at_ms=NOW_MS, learned_ms=NOW_MS,
                 expires_at_ms=NOW_MS + 3_600_000, finding_id="f", reason="pumping",
             )  # fmt: skip
-            orders.keep(conn, order, automatic=True, status="waiting", why="31 orders in the last minute", now_ms=NOW_MS)
+            orders.write(conn, order, Decision("waiting", "31 orders in the last minute", False, order.expires_at_ms), NOW_MS, automatic=True)
     assert house.run("orders", "--waiting").count("waiting: 31 orders in the last minute") == 2
     assert "1 order stands" in house.run("orders", "--approve", "order-1", "--why", "confirmed")
     assert "1 order lifted" in house.run("orders", "--deny", "order-2", "--why", "a campaign")

@@ -22,13 +22,12 @@ from core.decode import decode_tick
 from core.record import TICK_KEY, Record
 from core.topics import CALLS
 from journal import open_journal
-from ringfence import files, first_start
 from ringfence.cli import app
-from ringfence.reading import warehouse
-from ringfence.secrets import load_or_make
+from ringfence.ops.secrets import load_or_make
 from ringfence.settings import Settings
-from services import publishing
+from services import files, first_start, publishing
 from services.config_file import Wrong
+from services.reading import warehouse
 from switches.post import PostError, connect, post_records
 from warehouse import WarehouseError
 
@@ -49,7 +48,7 @@ trunks:
   - {name: out, carrier: alpha}
 dial_plans:
   - {name: at, country_code: 43, international_prefix: 00, trunk_prefix: 0, emergency: [112, 122]}
-policy: {half_life: 10m, account_floor: 60, unpriced_blocks: automatic}
+policy: {unpriced_blocks: automatic, detectors: {burst: {half_life: 10m, account_floor: 60}}}
 """
 DECK = "prefix,price_per_min,first_s,next_s\n43,{price},1,1\n"
 
@@ -89,7 +88,7 @@ def test_a_file_becomes_the_version_in_force_with_money_in_nanos_and_digits_as_w
     assert "+ account acme-tel/bakery" in said and "Version 1 is in force" in said
     config = kept(home, 1)
     assert config.accounts[0].caps.money_hour_nanos == 120_500_000_000 and config.accounts[0].first_seen_destination
-    assert config.trunks[0].max_call_s == 7200 and config.policies["acme-tel"].half_life_s == 600.0
+    assert config.trunks[0].max_call_s == 7200 and config.policies["acme-tel"].detectors["burst"] == {"half_life_s": 600.0, "account_floor": 60.0}
     plan = config.dial_plans[0]
     assert (plan.international_prefix, plan.trunk_prefix, plan.emergency) == ("00", "0", ("112", "122"))
     assert "112" in config.protected_numbers, "a first publishing protects the emergency lines"
@@ -122,7 +121,7 @@ def test_what_is_shown_can_be_published(mine: Path, home: Path, tmp_path: Path):
 def test_a_deck_is_stored_once_and_a_new_price_list_is_a_new_version_of_it(mine: Path, home: Path):
     ask(home, "config", "publish", str(mine), "--why", "first")
     mine.write_text(MINE.replace("10m", "20m"))
-    assert "~ policy acme-tel: half_life" in ask(home, "config", "publish", str(mine), "--why", "slower")
+    assert "~ policy acme-tel: detectors" in ask(home, "config", "publish", str(mine), "--why", "slower")
     (mine.parent / "decks" / "basic.csv").write_text(DECK.format(price="0.07"))
     assert "~ deck acme-tel/basic: another price list" in ask(home, "config", "publish", str(mine), "--why", "dearer")
     engine = open_books(f"{home}/books.db")
@@ -166,10 +165,10 @@ def test_who_is_gone_is_said(mine: Path, home: Path):
         ("country_code: 43", "country_code: AT", "dial_plans[0].country_code: country code 'AT'"),
         ("currency: EUR", "currency: euro", "decks.basic.currency: 'euro' is not a code"),
         ("basic.csv", "none.csv", "none.csv: No such file or directory"),
-        ("half_life: 10m", "half_life: 0s", "policy.half_life: must be > 0"),
+        ("half_life: 10m", "half_life: 0s", "policy.detectors.burst.half_life: must be a number > 0, is 0.0"),
         ("half_life: 10m", "half_life: 10m, half_life: 5m", "the key half_life comes twice"),
-        ("account_floor: 60", "account_floor: nan", "policy.account_floor: 'nan' is not a number"),
-        ("half_life: 10m", "units: {IDR: 0}", "policy.units.IDR: must be > 0"),
+        ("account_floor: 60", "account_floor: nan", "policy.detectors.burst.account_floor: must be a finite number, is nan"),
+        ("unpriced_blocks: automatic", "units: {IDR: 0}", "policy.units.IDR: must be > 0, is 0"),
         ("max_call: 2h", "hung_ends: never", "trunks[0].hung_ends: 'never' is none of"),
         ("tenant: acme-tel", "tenant: ''", "tenant: '' is no tenant's name"),
         ("tenant: acme-tel", "", "tenant: is missing"),
@@ -219,7 +218,7 @@ def test_a_token_is_shown_once_and_can_be_ended(mine: Path, home: Path):
     engine = open_books(f"{home}/books.db")
     with reading(engine) as conn:
         found = credentials.find(conn, token)
-    assert found is not None and found.tenant == "acme-tel" and found.allows("192.0.2.9") and not found.allows("127.0.0.1")
+    assert found is not None and found.tenants == ("acme-tel",) and found.allows("192.0.2.9") and not found.allows("127.0.0.1")
     listed = ask(home, "credential", "list")
     assert token not in listed and "from 192.0.2.0/24" in listed
     ask(home, "credential", "revoke", listed.split()[0], "--why", "given away")
@@ -230,22 +229,21 @@ def test_a_token_is_shown_once_and_can_be_ended(mine: Path, home: Path):
     assert "There is no live credential" in ask(home, "credential", "revoke", listed.split()[0], "--why", "again", exit_code=1)
 
 
-def test_the_installations_own_token_stays_its_own_tenants(home: Path):
-    """A second tenant does not take over what the switch on this machine posts with."""
+def test_the_switch_of_this_machine_posts_for_every_tenant(home: Path):
     from books import credentials, writing
 
     settings = Settings(home=home, tenant="t1", countries="AT")
     secrets = load_or_make(settings.state_dir)
-    first_start.lay(settings)
-    first_start.open_and_publish(settings, first_start.starter("t1"), 1)
+    first_start.lay(settings.installation)
+    first_start.open_and_publish(settings.installation, first_start.starter("t1"), 1)
     engine = open_books(settings.books_dsn)
     with writing(engine) as conn:
         tenants.add(conn, "zz", 2)
-    first_start.connect_switch(settings, secrets, "k1", "kamailio", "http://127.0.0.1:1/RPC", None, 3)
+    first_start.connect_switch(settings.installation, secrets, "k1", "kamailio", "http://127.0.0.1:1/RPC", None, 3)
     with reading(engine) as conn:
         found = credentials.find(conn, secrets.collector_token)
     engine.dispose()
-    assert found is not None and found.tenant == "t1"
+    assert found is not None and found.tenants == ("t1", "zz")
 
 
 # --- what runs takes it ---
@@ -280,7 +278,7 @@ def test_the_next_call_after_a_publishing_is_priced_by_the_new_deck(mine: Path, 
 
         def rows() -> list[tuple[str, int, str, int]]:
             try:
-                with warehouse(settings) as asked:
+                with warehouse(settings.installation) as asked:
                     sql = "SELECT call_id, config_version, b_number, sell_nanos FROM rated_latest ORDER BY call_id"
                     return [tuple(row) for row in asked.query(sql).result_rows]
             except (WarehouseError, typer.Exit):  # not there yet
@@ -331,12 +329,16 @@ def test_a_deck_that_is_written_otherwise_is_kept_in_our_own_spelling(tmp_path: 
 
 
 ALL_AT_ONCE = {
-    "tenant: t1\npolicy: {order_ttl: 30d, account_floor: -1, half_life: 0s, units: {IDR: 0}, unpriced_per_min: lots}": [
-        "policy.order_ttl: must be at most 7d",
-        "policy.account_floor: must be >= 0",
-        "policy.half_life: must be > 0",
+    (
+        "tenant: t1\npolicy: {order_ttl: 30d, units: {IDR: 0}, "
+        "detectors: {burst: {account_floor: -1, half_life: 0s, unpriced_per_min: lots}, brst: {}}}"
+    ): [
+        "policy.order_ttl: must be at most 7 days",
         "policy.units.IDR: must be > 0",
-        "policy.unpriced_per_min: 'lots' is not a number",
+        "policy.detectors.burst.account_floor: must be a number >= 0, is -1",
+        "policy.detectors.burst.half_life: must be a number > 0, is 0",
+        "policy.detectors.burst.unpriced_per_min: 'lots' is not a number",
+        "policy.detectors.brst: there is no such key; burst?",
     ],
     "tenant: t1\naccounts: [{name: a, caps: {money_hour: '1,500', money_day: -5, concurrent_calls: 1.5}}, {name: 'b|', nome: x}]": [
         "accounts[0].caps.money_hour: '1,500' is not a decimal amount",

@@ -24,12 +24,14 @@ from until import until
 
 from books import deliveries, open_books, orders, reading
 from core import topics
+from core.decide import LIVE
+from core.message import Message
 from core.orders import BlockOrder
 from core.record import TICK_KEY
-from journal import Journal, Message, open_journal
-from ringfence import first_start
-from ringfence.secrets import secrets_of
+from journal import Journal, open_journal
+from ringfence.ops.secrets import secrets_of
 from ringfence.settings import Settings
+from services import first_start
 from simulator.day import day
 from simulator.world import world
 from switches.control import entry
@@ -54,13 +56,13 @@ class Grown:
             collector_port=free_port(), warehouse_port=free_port(), control_port=free_port(),
             _env_file=None,
         )  # fmt: skip
-        first_start.lay(self.settings)
+        first_start.lay(self.settings.installation)
         place, now_ms = world(SEED, switches=("sim1",)), time.time_ns() // 1_000_000
-        first_start.open_and_publish(self.settings, first_start.Start(place.config, place.decks, place.currency, (TENANT,)), now_ms)
+        first_start.open_and_publish(self.settings.installation, first_start.Start(place.config, place.decks, place.currency, (TENANT,)), now_ms)
         self.secrets = secrets_of(self.settings)
         self.switch = Loopback()
         self.served = self.switch.serve(self.settings.control_port, self.secrets.control_token)
-        first_start.connect_switch(self.settings, self.secrets, "sim1", "loopback", self.settings.control_url, True, now_ms)
+        first_start.connect_switch(self.settings.installation, self.secrets, "sim1", "loopback", self.settings.control_url, True, now_ms)
         self.journal: Journal = open_journal(self.settings.journal_dsn)
         self.running: dict[str, subprocess.Popen[bytes]] = {}
         self.posted = 0
@@ -193,7 +195,7 @@ def test_books_and_warehouse_are_killed_and_every_record_and_every_order_is_ther
 
         def delivered() -> bool:
             with reading(engine) as conn:
-                ends = [(kept.order.expires_at_ms, kept.order) for kept in orders.select(conn, statuses=deliveries.LIVE)]
+                ends = [(kept.order.expires_at_ms, kept.order) for kept in orders.select(conn, statuses=LIVE)]
                 due = deliveries.due_count(conn, "sim1")
             # Of a key's orders (it is issued again while its condition holds) the one that lasts longest.
             wanted = {entry(order.key): order.expires_at_ms for _, order in sorted(ends, key=lambda pair: pair[0])}

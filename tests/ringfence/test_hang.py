@@ -15,9 +15,9 @@ from ports import free_port
 from until import until
 
 from core.record import Record
-from ringfence import first_start
-from ringfence.secrets import load_or_make
+from ringfence.ops.secrets import load_or_make
 from ringfence.settings import Settings
+from services import first_start
 from simulator.world import world
 from switches.loopback import Loopback
 from switches.post import PostError, connect, post_records
@@ -31,13 +31,13 @@ def test_no_order_waits_for_a_warehouse_that_hangs(tmp_path: Path):
     settings = Settings(
         home=tmp_path, tenant=TENANT, collector_port=free_port(), warehouse_port=free_port(), control_port=free_port(), _env_file=None
     )  # fmt: skip
-    first_start.lay(settings)
+    first_start.lay(settings.installation)
     place, now_ms = world(2), round(time.time() * 1000)
-    first_start.open_and_publish(settings, first_start.Start(place.config, place.decks, place.currency, (TENANT,)), now_ms)
+    first_start.open_and_publish(settings.installation, first_start.Start(place.config, place.decks, place.currency, (TENANT,)), now_ms)
     secrets = load_or_make(settings.state_dir)
     switch = Loopback(time.time)
     served = switch.serve(settings.control_port, secrets.control_token)
-    first_start.connect_switch(settings, secrets, "sim1", "loopback", served.url, True, now_ms)
+    first_start.connect_switch(settings.installation, secrets, "sim1", "loopback", served.url, True, now_ms)
     parts = {}
     try:
         for name in ("collector", "judge", "store", "dispatcher"):
@@ -111,7 +111,7 @@ def blocked(switch: Loopback, account: str) -> bool:
 
 
 def stored(settings: Settings) -> int:
-    from ringfence.reading import warehouse
+    from services.reading import warehouse
 
-    with warehouse(settings) as client:
+    with warehouse(settings.installation) as client:
         return client.query("SELECT count() FROM records_latest").result_rows[0][0]

@@ -24,21 +24,21 @@ from books import open_books, reading
 from books.tables import block_orders
 from core import schemas, topics
 from core.config import Caps, Range
-from core.decode import Message
+from core.message import Message
 from core.orders import BlockOrder, Finding
 from core.record import TICK_KEY
+from detectors.sums import EPOCH
 from flows.batches import from_value, to_values
 from flows.repartition import partitions_of_judge
 from flows.snapshot import of_judge
 from flows.step import Outcome, State, judge
-from flows.sums import EPOCH
 from flows.watch import Outcome as Watched
 from flows.watch import State as WatchState
 from flows.watch import watch
 from journal import Journal, open_journal
-from ringfence import first_start
-from ringfence.secrets import load_or_make
+from ringfence.ops.secrets import load_or_make
 from ringfence.settings import Settings
+from services import first_start
 from services.in_force import from_books
 from simulator.day import day
 from simulator.world import world
@@ -78,7 +78,7 @@ def records_of(journal: Journal, topic: str) -> Iterator[Message]:
     for partition in range(journal.partitions(topic)):
         reader, end = journal.reader(topic, partition, 0), journal.end_offset(topic, partition)
         while reader.offset < end:
-            yield from (Message(partition, m.offset, m.timestamp_ms, m.key, m.value) for m in reader.read())
+            yield from reader.read()
         reader.close()
 
 
@@ -109,8 +109,8 @@ def unkilled(journal: Journal, settings: Settings, *, dedupe: bool = True) -> Sa
     sums = pl.concat([o.sums for o in outcomes]).partition_by("partition", as_dict=True, maintain_order=True)
     told = [Message(int(str(p)), n, 0, EPOCH, value) for (p,), rows in sums.items() for n, value in enumerate(to_values(rows))]
     return Said(
-        pl.concat([o.judged for o in outcomes]),
-        pl.concat([o.rated for o in outcomes]),
+        pl.concat([o.records for o in outcomes]),
+        pl.concat([o.priced for o in outcomes]),
         {msgspec.json.encode(f) for o in outcomes for f in o.findings},
         {msgspec.json.encode(o) for one in outcomes for o in one.orders},
         watch(WatchState(settings.partitions), told, contracts_of, 0, last=True),
@@ -168,15 +168,15 @@ def count_after_kills(home: Path, kills: int, journal_dsn: str = "") -> None:
         home=home, journal=journal_dsn, tenant=TENANT, collector_port=free_port(), warehouse_port=free_port(), control_port=free_port(),
         metrics_port=0, snapshot_s=1.0, orders_a_minute=1000, judges=len(JUDGES), _env_file=None,
     )  # fmt: skip
-    first_start.lay(settings)
+    first_start.lay(settings.installation)
     place = world(SEED, switches=("sim1",))
     now_ms = round(time.time() * 1000)
     little = Caps(money_hour_nanos=3 * 10**9)
     ranges = tuple(Range(tenant=TENANT, b_range=str(digit), caps=little) for digit in range(1, 10))
     config = msgspec.structs.replace(place.config, ranges=ranges)
-    first_start.open_and_publish(settings, first_start.Start(config, place.decks, place.currency, (TENANT,)), now_ms)
+    first_start.open_and_publish(settings.installation, first_start.Start(config, place.decks, place.currency, (TENANT,)), now_ms)
     secrets = load_or_make(settings.state_dir)
-    first_start.connect_switch(settings, secrets, "sim1", "loopback", settings.control_url, None, now_ms)
+    first_start.connect_switch(settings.installation, secrets, "sim1", "loopback", settings.control_url, None, now_ms)
     journal = open_journal(settings.journal_dsn)
 
     house = House(settings)
@@ -251,7 +251,7 @@ def count_after_kills(home: Path, kills: int, journal_dsn: str = "") -> None:
 
     # And the proof would notice: without de-duplication the same log costs other money.
     careless = unkilled(journal, settings, dedupe=False)
-    assert careless.rated["sell_nanos"].sum() != expected_rated["sell_nanos"].sum()
+    assert careless.priced["sell_nanos"].sum() != expected_rated["sell_nanos"].sum()
 
 
 class Told:
@@ -304,7 +304,7 @@ def others_go_on_and_it_catches_up(journal: Journal, house: House, told: Told, v
 
 def written_past_the_snapshot(told: Told, settings: Settings, judge: str) -> bool:
     """Whether `judged` holds rows that the durable state does not know of: the judge died between a write and its snapshot."""
-    state = of_judge(settings.judge_state(1 + JUDGES.index(judge))).load()
+    state = of_judge(settings.installation.judge_state(1 + JUDGES.index(judge))).load()
     known = {partition: calls.next_offset for partition, calls in state.calls.items()} if state else {}
     return any(offset >= known.get(partition, 0) for partition, offset in told.to(partitions_of(settings, judge)).items())
 

@@ -16,11 +16,12 @@ from kafka_server import Broker
 from running_up import Up
 
 from core import topics
+from core.message import Message
 from core.record import TICK_KEY
 from flows.batches import from_value
-from journal import Entry, Journal, JournalError, Message, open_journal
-from ringfence import first_start
+from journal import Entry, Journal, JournalError, open_journal
 from ringfence.settings import Settings
+from services import first_start
 
 FATES = ("rated", "unrated", "events", "rejected", "duplicates", "conflicts")
 
@@ -96,8 +97,8 @@ def test_without_a_broker_nothing_is_started_and_the_setting_is_named(tmp_path: 
 
 def test_partitions_become_more_by_the_command_and_not_while_a_collector_writes(tmp_path: Path, broker: Broker, prefix: str) -> None:
     settings = Settings(home=tmp_path / "home", journal=broker.dsn(prefix=prefix), _env_file=None)
-    first_start.lay(settings)
-    first_start.open_and_publish(settings, first_start.starter("t1"), 1)
+    first_start.lay(settings.installation)
+    first_start.open_and_publish(settings.installation, first_start.starter("t1"), 1)
     env = os.environ | settings.environment()
     command = [sys.executable, "-m", "ringfence", "repartition", "--partitions", "6"]
     journal = open_journal(settings.journal_dsn)
@@ -124,4 +125,4 @@ def test_partitions_become_more_by_the_command_and_not_while_a_collector_writes(
     assert moved.returncode == 0 and "calls has 6 partitions" in moved.stdout, moved.stderr
     assert {topic: journal.partitions(topic) for topic in topics.TOPICS} == topics.partitions_of(6)
     with pytest.raises(JournalError, match="has 6 partitions, 4 were asked for"):
-        first_start.lay(settings)
+        first_start.lay(settings.installation)

@@ -13,7 +13,7 @@ from ports import free_port, free_ports
 from prometheus_client.parser import text_string_to_metric_families
 from running_up import Up
 
-from ringfence.seen import catalog
+from ringfence.ops.telemetry import catalog
 
 TALK_MS = 2000
 

@@ -15,7 +15,7 @@ from core.record import TICK_KEY
 from core.schemas import DISPOSITIONS
 from core.topics import CALLS
 from journal import open_journal
-from ringfence.seen import catalog
+from ringfence.ops.telemetry import catalog
 
 ODD = (
     b'{"v":2,"event":"stop","switch":"sim1","at_ms":"436641234567","a_raw":"436641234567"}',
@@ -97,7 +97,7 @@ def test_the_figures_of_every_part_add_up_and_no_log_tells_a_number(up: Up):
     status = json.loads(up.ask("status", "--json"))
     assert status["received"] == sum(fates.values()) and status["rated"] == fates["rated"]
     signs = {name: sign for name, sign in status["parts"].items() if name in parts}
-    assert signs.pop("simulator")["why"].startswith("no answer at http://127.0.0.1:"), "it is stopped"
+    assert signs.pop("simulator")["why"].startswith("it is not running: nobody listens at http://127.0.0.1:"), "it is stopped"
     assert all(sign["alive"] and sign["ready"] and not sign["why"] for sign in signs.values()) and len(signs) == 5, signs
     simulator.resume()
 

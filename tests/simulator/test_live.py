@@ -174,7 +174,7 @@ def test_an_error_that_is_no_refusal_is_raised() -> None:
 
 @dataclass(frozen=True)
 class Credential:
-    tenant: str = "demo"
+    tenants: tuple[str, ...] = ("demo",)
     switch: str = "sim1"
 
     def allows(self, address: str) -> bool:

@@ -10,10 +10,10 @@ import signal
 import time
 
 from books import open_books
+from core.decide import Limits
 from journal import open_journal
 from switches.deliver import Pace
 from switches.dispatcher import Dispatcher
-from switches.limits import Limits
 
 
 def dispatch(books: str, journal: str, holder: str, step: str, number: int) -> None:

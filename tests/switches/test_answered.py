@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 import time
 
+from core.decide import Limits
 from core.orders import Key
 from switches.answered import OLD_MS, Answered, AnsweredHour, keep_fetching
-from switches.limits import Limits
 
 ROWS = [
     Answered("t1", "acme", "tg1", "43181", "882130", 400),

@@ -10,6 +10,7 @@ import pytest
 from crashing_dispatcher import dispatch
 
 from books import deliveries, orders, reading, switches, writing
+from core.decide import LIVE
 from core.orders import Key
 from switches.control import entry
 from switches.deliver import Pace
@@ -57,7 +58,7 @@ def test_killed_at_each_step_of_a_delivery(house):
     for _ in range(3):
         last.step()
     with reading(house.engine) as conn:
-        live = orders.select(conn, statuses=deliveries.LIVE)
+        live = orders.select(conn, statuses=LIVE)
         counts = orders.counts(conn)
         assert deliveries.due_count(conn, "k1") == 0 and not switches.holds(conn)
     wanted = {entry(kept.order.key): kept.order.order_id for kept in live}

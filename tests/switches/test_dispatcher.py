@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from books import alerts, audit, deliveries, lists, orders, reading, suppressions, switches, writing
+from core.decide import Limits
 from core.numbers import DialPlan
 from core.orders import Key
 from core.topics import BLOCK_ORDERS, FINDINGS
@@ -19,7 +20,6 @@ from journal.repair import check, repair
 from switches import hold
 from switches.control import JsonRpcControl
 from switches.deliver import Pace
-from switches.limits import Limits
 from switches.loopback import Loopback
 
 MINUTE_MS, HOUR_MS = 60_000, 3_600_000

@@ -8,10 +8,10 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from books import audit, lists, progress, reading, writing
+from core.decide import Limits
 from core.safety import MAX_TTL_MS
 from core.topics import BLOCK_ORDERS
 from switches.dispatcher import READER
-from switches.limits import Limits
 
 HOSPITAL = "4315000000"
 NAMES = ["acme", "hospital", "", "a|b", "x" * 65, "acme\x00", "trunk:tg7", "T|tg7", "*", "ä", "' or 1=1 --", "\ud7ff", "own"]

@@ -8,21 +8,21 @@ from hypothesis import strategies as st
 
 from books import lists, writing
 from core.config import Account, Carrier, Config, Trunk
-from core.decode import Message
+from core.decide import Limits
+from core.message import Message
 from core.orders import BlockOrder
 from core.policy import Policy
 from core.record import TICK_KEY, Record, Tick, journal_key
 from flows.step import State, judge
 from rating.contracts import compile_contracts
 from rating.decks import read_deck
-from switches.limits import Limits
 
 HOSPITAL = "43150501234"
 ACCOUNTS = ["acme", "other", "hospital", ""]
 A_NUMBERS = ["+4366012345678", HOSPITAL, "anonymous", "", "ACME", "12%41", "112", "00436601234567", "911"]
 B_NUMBERS = [f"+{HOSPITAL}", f"+{HOSPITAL[:-4]}9999", "+88213123456", "+37190012345", "112", "144", "116123", "+1121234567", "+9112345678", "x"]
 DECK = read_deck("\n".join(["prefix,price_per_min", *(f"{n},500" for n in range(1, 10))]).encode(), "dear", "EUR")
-EAGER = Policy(account_floor=1.0, a_number_floor=1.0, b_range_floor=1.0, reissue_ms=1000)
+EAGER = Policy(detectors={"burst": {"account_floor": 1.0, "a_number_floor": 1.0, "b_range_floor": 1.0}}, reissue_ms=1000)
 
 calls = st.lists(
     st.tuples(

@@ -11,11 +11,11 @@ import pytest
 from until import until
 
 from books import orders, switches, writing
+from core.decide import Limits
 from core.orders import Key
 from core.topics import BLOCK_ORDERS
 from journal import Entry
 from switches.deliver import Pace
-from switches.limits import Limits
 from switches.loopback import Loopback
 
 HOUR_MS = 3_600_000

@@ -6,7 +6,7 @@ import re
 
 from books import orders, switches, writing
 from core.orders import Key
-from ringfence.seen.dispatcher import Dispatcher as Figures
+from ringfence.ops.telemetry.dispatcher import Dispatcher as Figures
 from switches.deliver import Acknowledged, Drifted, Reached
 from switches.dispatcher import Read
 
@@ -90,5 +90,5 @@ def test_a_switch_that_is_silent_makes_its_dispatcher_not_ready(house, monkeypat
     house.served.close()
     dispatcher.deliver_once()
     assert part.why_not() == "it has not begun to read", "it has some seconds to come up"
-    monkeypatch.setattr("ringfence.seen.dispatcher.SILENT_S", -1.0)
+    monkeypatch.setattr("ringfence.ops.telemetry.dispatcher.SILENT_S", -1.0)
     assert re.fullmatch(r"switch k1 has not answered for \d+ s: .*ConnectError.*", part.why_not())

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from core import schemas
-from warehouse import Warehouse, migrate, open_warehouse
+from warehouse import Warehouse, insert, migrate, open_warehouse
 
 NOON = 1_764_072_000_000  # 2025-11-25 12:00:00 UTC
 DAY_MS = 86_400_000
@@ -30,20 +30,34 @@ def record(offset: int, disposition: str = "event", **facts: Any) -> dict[str, A
 
 
 def call(offset: int, sell_nanos: int, revision: int = 1, **facts: Any) -> dict[str, Any]:
-    """A row of `rated_calls`."""
-    row = {"tenant": "t1", "switch": "k1", "account": "acme", "partition": 0, "offset": offset, "revision": revision}
+    """A call and its money: facts of a row of `calls`, and what `charges_of` makes of `sell_nanos`, `buy_nanos` and so on."""
+    row = {"tenant": "t1", "switch": "k1", "account": "acme", "partition": 0, "offset": offset, "revision": revision, "config_version": 0}
     row |= {"record_partition": 0, "record_offset": offset + revision, "learned_ms": NOON + offset, "attempts": 1}
-    row |= {"answer_ms": NOON, "end_ms": NOON + 60_000, "duration_ms": 60_000, "billable_s": 60, "call_key": f"{offset:016x}"}
+    row |= {"answer_ms": NOON, "end_ms": NOON + 60_000, "duration_ms": 60_000, "billable_s": 60, "call_key": f"{offset:032x}"}
     row |= {"sell_nanos": sell_nanos, "sell_currency": "EUR", "buy_nanos": sell_nanos // 2, "buy_currency": "EUR"}
-    return row | facts
+    return row | {"suspected_hung": False, "suspected_duplicate": False} | facts
+
+
+def charges_of(one: dict[str, Any], run: int = 0) -> list[dict[str, Any]]:
+    """The rows of `charges` of a call: its sale and, where `buy_nanos` is no None, its purchase."""
+    base = {name: 0 for name, dtype in schemas.CHARGES.items() if dtype != pl.String}
+    base |= {name: one[name] for name in schemas.CHARGES if name in one} | {"start_ms": one["answer_ms"], "run": run}
+    sale = base | {"role": "sell", "party": one["account"], "nanos": one["sell_nanos"], "currency": one["sell_currency"]}
+    sale |= {"usage_nanos": one["sell_nanos"], "charged_s": one["billable_s"]}
+    bought = base | {"role": "buy", "attempt_no": 1, "party": one.get("carrier", ""), "nanos": one["buy_nanos"]}
+    bought |= {"usage_nanos": one["buy_nanos"], "currency": one["buy_currency"], "charged_s": one["billable_s"]}
+    return [sale] if one["buy_nanos"] is None else [sale, bought]
+
+
+def sell(client: Warehouse, *calls: dict[str, Any]) -> None:
+    """Store calls with their charges."""
+    facts = [{name: value for name, value in one.items() if name in schemas.CALLS} for one in calls]
+    insert(client, "calls", table(schemas.CALLS, facts))
+    insert(client, "charges", table(schemas.CHARGES, [charge for one in calls for charge in charges_of(one)]))
 
 
 def records(*rows: dict[str, Any]) -> pa.Table:
     return table(schemas.JUDGED, list(rows))
-
-
-def calls(*rows: dict[str, Any]) -> pa.Table:
-    return table(schemas.RATED, list(rows))
 
 
 @pytest.fixture
@@ -63,8 +77,8 @@ class Rows:
     """Builders, for tests that cannot import a conftest."""
 
     NOON, DAY_MS = NOON, DAY_MS
-    record, call = staticmethod(record), staticmethod(call)
-    records, calls = staticmethod(records), staticmethod(calls)
+    record, call, charges_of = staticmethod(record), staticmethod(call), staticmethod(charges_of)
+    records, sell, table = staticmethod(records), staticmethod(sell), staticmethod(table)
 
 
 @pytest.fixture

@@ -49,11 +49,11 @@ def test_the_same_rows_give_the_same_answers_embedded_and_behind_http(clickhouse
     behind = open_warehouse(server.dsn())
     assert migrate(behind) and migrate(behind) == []
     stored = rows.records(*[rows.record(n, "rated" if n % 3 else "event") for n in range(500) if n != 77])  # one is lost
-    money = rows.calls(*[rows.call(n, 1_000_000_001 + n) for n in range(0, 500, 3)])
+    money = [rows.call(n, 1_000_000_001 + n) for n in range(0, 500, 3)]
     for each in (client, behind):
         for _ in range(2):  # a batch that comes twice
             insert(each, "records", stored)
-            insert(each, "rated_calls", money)
+            rows.sell(each, *money)
     lost = queries.lost(rows.NOON + 10**6)
     for question in (queries.totals(), queries.money(), queries.completeness(), queries.last_calls(20), lost):
         assert ask(behind, question) == ask(client, question) != []

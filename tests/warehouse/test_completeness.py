@@ -91,7 +91,7 @@ def test_one_number_in_two_partitions_is_named(client, rows):
 
 
 def test_the_last_calls_are_shown_priced_or_not(client, rows):
-    insert(client, "rated_calls", rows.calls(rows.call(1, 100), rows.call(3, 300), rows.call(3, 250, revision=2)))
+    rows.sell(client, rows.call(1, 100), rows.call(3, 300), rows.call(3, 250, revision=2))
     insert(client, "records", rows.records(rows.record(2, "unrated", account="acme", b_raw="00999", reason="no rate for 999")))
     insert(client, "records", rows.records(rows.record(4, "event"), rows.record(5, "unrated", event="setup")))
     found = [
@@ -104,9 +104,9 @@ def test_the_last_calls_are_shown_priced_or_not(client, rows):
 
 def test_answered_calls_are_counted_by_who_and_where_to(client, rows):
     one = {"ingress_trunk": "tg1", "a_number": "43181", "b_number": "882130001112"}
-    insert(client, "rated_calls", rows.calls(rows.call(1, 100, **one), rows.call(2, 100, **one)))
-    insert(client, "rated_calls", rows.calls(rows.call(2, 90, revision=2, **one)))
-    insert(client, "rated_calls", rows.calls(rows.call(3, 0, answer_ms=None, **one), rows.call(4, 5, b_number="4351234")))
+    rows.sell(client, rows.call(1, 100, **one), rows.call(2, 100, **one))
+    rows.sell(client, rows.call(2, 90, revision=2, **one))
+    rows.sell(client, rows.call(3, 0, answer_ms=None, **one), rows.call(4, 5, b_number="4351234"))
     found = {(r["account"], r["a_number"], r["b_number"]): r["calls"] for r in ask(client, queries.answered(0))}
     assert found == {("acme", "43181", "8821300011"): 2, ("acme", "", "4351234"): 1}
     assert ask(client, queries.answered(rows.NOON + 5)) == []
@@ -114,13 +114,13 @@ def test_answered_calls_are_counted_by_who_and_where_to(client, rows):
 
 def test_money_per_second_takes_the_second_of_the_end(client, rows):
     ends = (rows.NOON - 1, rows.NOON, rows.NOON + 999, rows.NOON + 1000, rows.NOON + 2000)
-    insert(client, "rated_calls", rows.calls(*(rows.call(n, 1_000_000_000, end_ms=end) for n, end in enumerate(ends))))
+    rows.sell(client, *(rows.call(n, 1_000_000_000, end_ms=end) for n, end in enumerate(ends)))
     found = ask(client, queries.money_per_second(rows.NOON, rows.NOON + 2000))
     assert [(r["second_ms"] - rows.NOON, r["calls"], int(r["sell"])) for r in found] == [(0, 2, 2), (1000, 1, 1)]
 
 
 def test_routes_show_the_worst_first(client, rows):
-    insert(client, "rated_calls", rows.calls(rows.call(1, 10, carrier="good"), rows.call(2, 10, carrier="bad", buy_nanos=11)))
+    rows.sell(client, rows.call(1, 10, carrier="good"), rows.call(2, 10, carrier="bad", buy_nanos=11))
     assert [r["carrier"] for r in ask(client, queries.margin_by_route())] == ["bad", "good"]
 
 

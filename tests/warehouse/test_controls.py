@@ -42,6 +42,6 @@ def test_an_answered_call_that_nobody_priced_or_ended_is_named(client, rows):
             answer(1, "priced"), answer(2, "broken"), rows.record(3, "unrated", call_key="broken"), answer(4, "lost"), answer(90_000, "talking")
         ),
     )  # fmt: skip
-    insert(client, "rated_calls", rows.calls(rows.call(1, 10**9, call_key="priced")))
+    rows.sell(client, rows.call(1, 10**9, call_key="priced"))
     found = ask(client, queries.untold(answered_before_ms=rows.NOON + 60_000))
     assert [(row["call_id"], row["account"]) for row in found] == [("c4", "acme")]

@@ -48,8 +48,8 @@ def left(directory: Path) -> list[str]:
 
 def test_a_copy_put_back_has_the_same_rows(client, directory: Path, rows, tmp_path: Path):
     insert(client, "records", rows.records(*(rows.record(offset) for offset in range(500))))
-    insert(client, "rated_calls", rows.calls(*(rows.call(offset, 1_000_000 + offset) for offset in range(200))))
-    before = [ask(client, (f"SELECT * FROM {table} ORDER BY partition, offset", {})) for table in ("records", "rated_calls")]
+    rows.sell(client, *(rows.call(offset, 1_000_000 + offset) for offset in range(200)))
+    before = [ask(client, (f"SELECT * FROM {table} ORDER BY partition, offset", {})) for table in ("records", "calls", "charges")]
     kept = copying.make(client, directory, "one").rename(tmp_path / "kept")
     assert left(directory) == []
     insert(client, "records", rows.records(rows.record(500)))  # after the copy
@@ -58,7 +58,7 @@ def test_a_copy_put_back_has_the_same_rows(client, directory: Path, rows, tmp_pa
     copying.put_back(tmp_path / "new", kept)
     other = open_warehouse(f"chdb://{tmp_path / 'new'}")
     assert [
-        ask(other, (f"SELECT * FROM {table} ORDER BY partition, offset", {})) for table in ("records", "rated_calls")
+        ask(other, (f"SELECT * FROM {table} ORDER BY partition, offset", {})) for table in ("records", "calls", "charges")
     ] == before
     assert migrate(other) == [], "it knows which migrations it has"
     other.close()

@@ -17,13 +17,15 @@ def test_a_clock_that_stands_ahead_drops_nothing_that_is_not_over(client, rows, 
 
 
 def test_what_is_held_is_said(client, rows):
-    assert [(one.table, one.rows, one.oldest, one.days) for one in held(client)] == [("records", 0, "", 400), ("rated_calls", 0, "", 0)]
+    assert [(one.table, one.rows, one.oldest, one.days) for one in held(client)] == [
+        ("records", 0, "", 400), ("calls", 0, "", 0), ("attempts", 0, "", 400), ("charges", 0, "", 0),
+    ]
     insert(client, "records", rows.records(rows.record(1), rows.record(2, learned_ms=rows.NOON - 3 * rows.DAY_MS)))
-    records, calls = held(client)
+    records, calls, *_ = held(client)
     assert (records.rows, records.oldest, records.newest, calls.rows) == (2, "20251122", "20251125", 0) and records.size_bytes > 0
 
 
 def test_days_are_set_where_they_are_news(client):
-    assert set_days(client, {"records": 400, "rated_calls": 0}, "settings", "") == []
-    assert set_days(client, {"records": 30, "rated_calls": 0}, "settings", "") == ["records"]
-    assert kept_days(client) == {"records": 30, "rated_calls": 0}
+    assert set_days(client, {"records": 400, "calls": 0, "attempts": 400, "charges": 0}, "settings", "") == []
+    assert set_days(client, {"attempts": 400, "calls": 0, "charges": 0, "records": 30}, "settings", "") == ["records"]
+    assert kept_days(client) == {"attempts": 400, "calls": 0, "charges": 0, "records": 30}

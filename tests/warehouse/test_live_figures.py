@@ -19,10 +19,10 @@ def test_a_record_that_is_stored_twice_is_one_a_second(client, rows):
 
 
 def test_money_a_second_is_exact_and_counts_a_call_once(client, rows):
-    first = rows.calls(rows.call(1, 3_000_000_001), rows.call(2, 1, buy_currency="USD"))
-    correction = rows.calls(rows.call(1, 9_000_000_000, revision=2, learned_ms=rows.NOON + 5_000))
+    first = (rows.call(1, 3_000_000_001), rows.call(2, 1, buy_currency="USD"))
+    correction = (rows.call(1, 9_000_000_000, revision=2, learned_ms=rows.NOON + 5_000),)
     for batch in (first, correction, first):
-        insert(client, "rated_calls", batch)
+        rows.sell(client, *batch)
     found = ask(client, queries.money_a_second(rows.NOON))
     assert [(row["second_ms"] - rows.NOON, row["buy_currency"], row["calls"], row["sell"], row["buy"]) for row in found] == [
         (0, "EUR", 1, Decimal("3.000000001"), Decimal("1.500000000")),
@@ -58,7 +58,7 @@ def test_only_the_days_that_are_asked_for_are_opened(client, rows, query):
     for day in range(5):
         at_ms = rows.NOON - day * rows.DAY_MS
         insert(client, "records", rows.records(*(rows.record(day * 10 + n, learned_ms=at_ms) for n in range(10))))
-        insert(client, "rated_calls", rows.calls(*(rows.call(day * 10 + n, 1, learned_ms=at_ms) for n in range(10))))
+        rows.sell(client, *(rows.call(day * 10 + n, 1, learned_ms=at_ms) for n in range(10)))
     sql, params = query(rows.NOON - 60_000)
     plan = "\n".join(row[0] for row in client.query(f"EXPLAIN indexes = 1 {sql}", parameters=params).result_rows)
     assert "Parts: 1/5" in plan, plan

@@ -28,7 +28,7 @@ LIMITS = Limits(time_s=1.0, result_rows=3000, queries=2, wait_s=0.3, connections
 @pytest.fixture
 def server(client, directory, rows) -> Iterator[Server]:
     insert(client, "records", rows.records(rows.record(1, "rated"), rows.record(2, "reject", raw=b"\xff")))
-    insert(client, "rated_calls", rows.calls(rows.call(1, 12_345_678_901)))
+    rows.sell(client, rows.call(1, 12_345_678_901))
     server = serve(directory, "127.0.0.1", 0, TOKEN, LIMITS)
     yield server
     server.close()
@@ -59,7 +59,7 @@ def fetch(server: Server, method: str, path: str, body: bytes | None = None, **h
 
 
 def test_an_ordinary_client_reads(reader, client):
-    assert reader.query("SELECT sell, learned_at FROM rated_latest").first_row[0] == Decimal("12.345678901")
+    assert reader.query("SELECT sell, learned_at FROM priced_calls").first_row[0] == Decimal("12.345678901")
     assert reader.query("SELECT {text:String}", parameters={"text": "it's\n\t\\ é"}).first_row == ("it's\n\t\\ é",)
     assert reader.query_df("SELECT offset, disposition FROM records_latest ORDER BY offset").disposition.tolist() == [
         "rated",
@@ -195,7 +195,7 @@ PLAIN = [
     "EXISTS records",
     "SELECT name, default FROM system.settings LIMIT 3",
     "SELECT format('{}', 'x')",
-    "SELECT r.tenant FROM ringfence.records AS r JOIN rated_calls AS c USING (tenant, partition, offset)",
+    "SELECT r.tenant FROM ringfence.records AS r JOIN calls AS c USING (tenant, partition, offset)",
     "SELECT table_name FROM information_schema.tables LIMIT 1",
     "SELECT x, sum(y) OVER (ORDER BY x) FROM (SELECT number AS x, number AS y FROM numbers(3))",
 ]

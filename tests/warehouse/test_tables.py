@@ -51,13 +51,13 @@ def test_a_mended_reject_keeps_its_offset(client, rows):
 
 
 def test_a_correction_stands_beside_what_it_corrects_and_views_read_the_highest(client, rows):
-    insert(client, "rated_calls", rows.calls(rows.call(7, 2_000_000_000), rows.call(9, 1)))
-    correction = rows.calls(rows.call(7, 1_500_000_000, revision=2, learned_ms=rows.NOON + 3 * rows.DAY_MS))  # in a later day
-    insert(client, "rated_calls", correction)
-    insert(client, "rated_calls", rows.calls(rows.call(7, 2_000_000_000)))  # a replay of the first does not win
-    client.command("OPTIMIZE TABLE rated_calls FINAL")
-    assert one(client, "SELECT count() FROM rated_calls") == 3
-    assert client.query("SELECT offset, revision, sell FROM rated_latest ORDER BY offset").result_rows == [
+    rows.sell(client, rows.call(7, 2_000_000_000), rows.call(9, 1))
+    rows.sell(client, rows.call(7, 1_500_000_000, revision=2, learned_ms=rows.NOON + 3 * rows.DAY_MS))  # in a later day
+    rows.sell(client, rows.call(7, 2_000_000_000))  # a replay of the first does not win
+    for table, stored in (("calls", 3), ("charges", 6)):
+        client.command(f"OPTIMIZE TABLE {table} FINAL")
+        assert one(client, f"SELECT count() FROM {table}") == stored
+    assert client.query("SELECT offset, revision, sell FROM priced_calls ORDER BY offset").result_rows == [
         (7, 2, Decimal("1.500000000")),
         (9, 1, Decimal("0.000000001")),
     ]
@@ -65,9 +65,54 @@ def test_a_correction_stands_beside_what_it_corrects_and_views_read_the_highest(
     assert (total["calls"], total["sell"], total["margin"]) == (2, Decimal("1.500000001"), Decimal("0.750000001"))
 
 
+def test_what_counts_is_the_highest_revision_and_of_it_the_highest_run(client, rows):
+    """Judge numbers revisions, the books number rating runs: a correction and a run that cross keep both, and neither hides the other."""
+    first, late = rows.call(7, 2_000_000_000), rows.call(7, 1_500_000_000, revision=2)
+    again, once_more = rows.charges_of(first | {"sell_nanos": 1_800_000_000}, run=5), rows.charges_of(late | {"sell_nanos": 1_400_000_000}, run=6)
+
+    def charges(*some) -> None:
+        insert(client, "charges", rows.table(schemas.CHARGES, list(some)))
+
+    def counted() -> Decimal:
+        [total] = ask(client, queries.money())
+        [view] = client.query("SELECT sell FROM priced_calls").result_rows
+        [(in_sum,)] = client.query("SELECT sum(amount) FROM charges_counted WHERE role = 'sell'").result_rows
+        [by_currency] = [row for row in ask(client, queries.money_by_currency()) if row["side"] == "sell"]
+        assert total["sell"] == view[0] == in_sum == by_currency["amount"] and total["calls"] == by_currency["calls"] == 1
+        return total["sell"]
+
+    rows.sell(client, first)
+    charges(*again)
+    assert counted() == Decimal("1.8"), "priced again by run 5"
+    assert ask(client, queries.corrected_after_run()) == []
+    rows.sell(client, late)
+    assert counted() == Decimal("1.5"), "corrected after the run: the correction counts"
+    [found] = ask(client, queries.corrected_after_run())
+    assert (found["revision"], found["run"], found["run_revision"], found["last_run"]) == (2, 0, 1, 5)
+    charges(*again)  # a replay of the run changes nothing
+    assert counted() == Decimal("1.5")
+    charges(*once_more)
+    assert counted() == Decimal("1.4"), "the next run prices the corrected call"
+    assert ask(client, queries.corrected_after_run()) == []
+    client.command("OPTIMIZE TABLE charges FINAL")
+    assert one(client, "SELECT count() FROM charges") == 8, "nothing that was charged is lost"
+
+
+def test_attempts_bought_in_two_currencies_have_no_one_sum(client, rows):
+    call = rows.call(1, 10)
+    rows.sell(client, call)
+    second = rows.charges_of(call | {"buy_nanos": 7, "buy_currency": "USD"})[1] | {"attempt_no": 2}
+    insert(client, "charges", rows.table(schemas.CHARGES, [second]))
+    [total] = ask(client, queries.money())
+    assert (total["sell_currency"], total["buy_currency"], total["margin"]) == ("EUR", "several", None)
+    assert {(r["side"], r["currency"], r["amount"]) for r in ask(client, queries.money_by_currency())} == {
+        ("sell", "EUR", Decimal("0.000000010")), ("buy", "EUR", Decimal("0.000000005")), ("buy", "USD", Decimal("0.000000007")),
+    }  # fmt: skip
+
+
 def test_two_hung_calls_closed_by_one_tick_do_not_collapse(client, rows):
-    insert(client, "rated_calls", rows.calls(*(rows.call(n, 10, record_offset=99, suspected_hung=True) for n in (4, 5))))
-    assert one(client, "SELECT count() FROM rated_latest") == 2
+    rows.sell(client, *(rows.call(n, 10, record_offset=99, suspected_hung=True) for n in (4, 5)))
+    assert one(client, "SELECT count() FROM priced_calls") == 2
 
 
 def test_a_row_stays_in_its_day_whatever_the_switch_claims(client, rows):
@@ -89,21 +134,18 @@ def test_a_file_of_many_days_is_one_batch(client, rows):
 
 def test_sums_are_exact_where_int64_would_wrap(client, rows):
     most = 2**63 - 1
-    insert(client, "rated_calls", rows.calls(*(rows.call(n, most, buy_nanos=-most) for n in range(40))))
-    assert one(client, "SELECT sum(sell_nanos) FROM rated_latest") != 40 * most, "this is why nobody sums the nanos"
+    rows.sell(client, *(rows.call(n, most, buy_nanos=-most) for n in range(40)))
+    assert one(client, "SELECT sum(nanos) FROM charges WHERE role = 'sell'") != 40 * most, "this is why nobody sums the nanos"
     [total] = ask(client, queries.money())
     assert total["sell"] == Decimal(40 * most).scaleb(-9) and total["margin"] == Decimal(80 * most).scaleb(-9)
-    assert one(client, "SELECT sum(sell) FROM rated_latest") == Decimal(40 * most).scaleb(-9)
+    assert one(client, "SELECT sum(sell) FROM priced_calls") == Decimal(40 * most).scaleb(-9)
 
 
 def test_money_of_two_currencies_is_never_one_number(client, rows):
-    insert(
-        client,
-        "rated_calls",
-        rows.calls(rows.call(1, 10), rows.call(2, 20, buy_currency="USD"), rows.call(3, 30, buy_nanos=None)),
-    )
+    rows.sell(client, rows.call(1, 10), rows.call(2, 20, buy_currency="USD"), rows.call(3, 30, buy_nanos=None))
     found = {(r["sell_currency"], r["buy_currency"]): r for r in ask(client, queries.money())}
-    assert found["EUR", "USD"]["margin"] is None and found["EUR", "EUR"]["sell"] == Decimal("0.000000040")
+    assert found["EUR", "USD"]["margin"] is None and found["EUR", "EUR"]["sell"] == Decimal("0.000000010")
+    assert found["EUR", ""]["margin"] is None, "answered, and what it cost is not known"
     sums = {(r["side"], r["currency"]): (r["calls"], r["amount"]) for r in ask(client, queries.money_by_currency())}
     assert sums == {
         ("sell", "EUR"): (3, Decimal("0.000000060")),
@@ -116,7 +158,7 @@ def test_every_column_of_the_contract_is_in_the_table(client):
     for table, schema in schemas.TABLES.items():
         columns = {r[0] for r in client.query(f"DESCRIBE {table}").result_rows}
         assert set(schema.names()) <= columns, table
-        view = {"records": "records_latest", "rated_calls": "rated_latest"}[table]
+        view = {"charges": "charges_counted"}.get(table, f"{table}_latest")
         assert columns <= {r[0] for r in client.query(f"DESCRIBE {view}").result_rows}, "the view shows what the table has"
 
 

@@ -1,4 +1,4 @@
--- A row an offset of the topic `calls` (ticks have none), with what became of it.
+-- One row per offset of the topic `calls` (ticks have none), with what became of it.
 --
 -- Times are Int64 milliseconds, exactly as they came: a clock that says 1970 or 2^53 must stay readable as what it said, and frames
 -- go in without a conversion. The readable twins (learned_at, at, ...) are ALIAS columns: no bytes, no work at insert. Pick them by
@@ -10,6 +10,9 @@
 --
 -- ORDER BY ends with partition, offset, revision: a replayed offset collapses; a mended reject keeps its offset and is revision 2.
 -- The version of ReplacingMergeTree is left out on purpose: equal keys are equal rows.
+--
+-- min_bytes_for_wide_part: a fresh part of 150,000 rows is one file, not one per column: fewer fsyncs, a quarter less processor time. What
+-- merges grow beyond 128 MB (uncompressed) is wide; merging compact parts costs more than merging wide ones.
 CREATE TABLE IF NOT EXISTS records
 (
     `partition` Int32 CODEC(ZSTD(1)),
@@ -65,6 +68,7 @@ CREATE TABLE IF NOT EXISTS records
     `imei` String CODEC(ZSTD(1)),
     `imsi` String CODEC(ZSTD(1)),
     `cell` LowCardinality(String),
+    `buy_currency` LowCardinality(String),
     `a_number` String CODEC(ZSTD(1)),
     `a_kind` LowCardinality(String),
     `b_number` String CODEC(ZSTD(1)),
@@ -85,4 +89,4 @@ CREATE TABLE IF NOT EXISTS records
 ENGINE = ReplacingMergeTree
 PARTITION BY toYYYYMMDD(fromUnixTimestamp64Milli(learned_ms, 'UTC'))
 ORDER BY (tenant, partition, offset, revision)
-SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, min_bytes_for_wide_part = 134217728;

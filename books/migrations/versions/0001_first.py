@@ -221,12 +221,11 @@ def upgrade() -> None:
     op.create_table(
         "credentials",
         sa.Column("token_sha256", sa.Text(), nullable=False),
-        sa.Column("tenant", sa.Text(), nullable=False),
+        sa.Column("tenants", sa.Text(), nullable=False),
         sa.Column("switch", sa.Text(), nullable=False),
         sa.Column("sources", sa.Text(), nullable=False),
         sa.Column("at_ms", sa.BigInteger(), nullable=False),
         sa.Column("revoked_at_ms", sa.BigInteger(), nullable=True),
-        sa.ForeignKeyConstraint(["tenant"], ["tenants.name"], name=op.f("fk_credentials_tenant")),
         sa.PrimaryKeyConstraint("token_sha256", name=op.f("pk_credentials")),
     )
     op.create_table(

@@ -36,13 +36,15 @@ from until import until
 
 from books import lists, open_books, reading, switches, writing
 from core.config import Account, Carrier, Config, Trunk
+from core.message import Message
 from core.record import TICK_KEY
 from core.topics import CALLS
-from flows.completeness import coverage
-from journal import Message, open_journal
-from ringfence import first_start, tether
-from ringfence.secrets import load_or_make
+from journal import open_journal
+from ringfence.ops import end_with_parent
+from ringfence.ops.secrets import load_or_make
 from ringfence.settings import Settings
+from services import first_start
+from services.completeness import coverage
 from switches.control import JsonRpcControl
 from switches.kamailio import process
 from switches.kamailio.settings import Carrier as NextHop
@@ -167,7 +169,7 @@ class Chain:
             if name in self.running and self.running[name].poll() is None:
                 continue
             flow = [sys.executable, "-m", "ringfence", "flow", name]
-            argv = [sys.executable, "-I", "-S", tether.__file__, str(os.getpid()), *flow]
+            argv = [sys.executable, "-I", "-S", end_with_parent.__file__, str(os.getpid()), *flow]
             with (self.settings.run_dir / f"{name}.log").open("ab") as log:
                 self.running[name] = subprocess.Popen(argv, env=os.environ | self.settings.environment(), stdout=log, stderr=log)
 
@@ -306,12 +308,12 @@ def build(directory: Path, *, count: int = 40, callees: tuple[str, str] | None =
     )  # fmt: skip
     known = customers(count)
     config = config_of(known)
-    first_start.lay(settings)
+    first_start.lay(settings.installation)
     now_ms = time.time_ns() // 1_000_000
     decks = {name: csv.encode() for name, csv in DECKS.items()}
-    first_start.open_and_publish(settings, first_start.Start(config, decks, "EUR", (TENANT,)), now_ms)
+    first_start.open_and_publish(settings.installation, first_start.Start(config, decks, "EUR", (TENANT,)), now_ms)
     secrets = load_or_make(settings.state_dir)
-    first_start.connect_switch(settings, secrets, SWITCH, "kamailio", settings.control_url, None, now_ms)
+    first_start.connect_switch(settings.installation, secrets, SWITCH, "kamailio", settings.control_url, None, now_ms)
     engine = open_books(settings.books_dsn)
     with reading(engine) as conn:
         protected = lists.protected(conn)

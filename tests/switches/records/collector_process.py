@@ -11,7 +11,7 @@ from switches.collector import serve
 
 
 class Credential(NamedTuple):
-    tenant: str
+    tenants: tuple[str, ...]
     switch: str
 
     def allows(self, address: str) -> bool:
@@ -27,7 +27,7 @@ def main(home: Path, port: int) -> None:
     serve(
         journal=open_journal(f"files://{home}/journal"),
         spool=home / "spool",
-        find_credential=lambda token: Credential("t1", "k1"),
+        find_credential=lambda token: Credential(("t1",), "k1"),
         config_version=lambda: 1,
         port=port,
         listening=listening,

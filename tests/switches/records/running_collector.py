@@ -12,8 +12,9 @@ from typing import Any
 
 import httpx2
 
+from core.message import Message
 from core.record import TICK_KEY
-from journal import Journal, Message
+from journal import Journal
 
 ROOT = Path(__file__).parents[3]
 TOKEN = "a-token-of-the-switch-k1"
@@ -23,7 +24,7 @@ TOKEN = "a-token-of-the-switch-k1"
 class Credential:
     """As the books give it."""
 
-    tenant: str
+    tenants: tuple[str, ...]
     switch: str
     source: str = "127.0.0.1"
 
@@ -32,7 +33,7 @@ class Credential:
 
 
 def find_credential(token: str) -> Credential | None:
-    return Credential("t1", "k1") if token == TOKEN else None
+    return Credential(("t1",), "k1") if token == TOKEN else None
 
 
 def read_all(journal: Journal, partition: int) -> list[Message]:

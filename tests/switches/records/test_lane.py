@@ -25,11 +25,11 @@ def test_a_journal_that_is_full_for_its_reader_fills_the_spool_and_drains_it_whe
     assert lane.waiting and "is full" in lane.away_because and "judge has read only up to offset 0" in lane.away_because
     reader, got = journal.reader("calls", 0, 0), list[int]()
     for _ in range(30):
-        got += [message.timestamp_ms for message in reader.read()]
+        got += [message.learned_ms for message in reader.read()]
         journal.mark_read("calls", 0, "judge", reader.offset)
         clock[0] += 20_000
         lane.catch_up()
-    got += [message.timestamp_ms for message in reader.read()]
+    got += [message.learned_ms for message in reader.read()]
     assert got == list(range(150)) and not lane.waiting and not lane.away_because
     lane.close()
 

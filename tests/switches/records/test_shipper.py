@@ -255,7 +255,7 @@ def test_while_a_spool_drains_nothing_is_called_complete(start_collector: Start,
 
 def test_a_token_that_is_not_allowed_loses_nothing(start_collector: Start, home: Path) -> None:
     allowed: list[str] = []
-    one = start_collector(find_credential=lambda token: Credential("t1", "k1") if token in allowed else None)
+    one = start_collector(find_credential=lambda token: Credential(("t1",), "k1") if token in allowed else None)
     emit(home / "rec-1.jl", line(1))
     with shipping(home, one.url, token="not yet"):
         time.sleep(0.3)

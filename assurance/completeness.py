@@ -1,0 +1,73 @@
+"""The control of the whole path: every offset of `calls` is a stored row or a tick, or the control names it. Pure: `services.completeness`
+reads the journal and the warehouse for it.
+
+Offsets come as stretches: (first, last), both included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+Stretch = tuple[int, int]
+
+
+class Stored(NamedTuple):
+    """What the warehouse holds of a partition. `absent`: the stretches between its first and its last offset that have no row."""
+
+    first_offset: int = 0
+    last_offset: int = -1
+    received: int = 0
+    unexplained: int = 0
+    absent: tuple[Stretch, ...] = ()
+
+
+class Coverage(NamedTuple):
+    """A partition of `calls`, from the first offset that the journal holds (or the first stored) up to `upto`: offsets = received + ticks +
+    lost + those in gaps. `lost` is empty, or something is wrong. `gaps`: stretches that no reader could read any more; what they held is
+    not known."""
+
+    partition: int
+    first_offset: int
+    upto: int  # everything below was looked at
+    received: int
+    ticks: int
+    lost: list[int]  # offsets that hold a record and have no row
+    unexplained: int  # rows whose disposition is none of the six: 0, always
+    gaps: list[Stretch] = []  # noqa: RUF012 - never changed
+
+
+def without_rows(stored: Stored, first_held: int, end: int) -> Iterator[Stretch]:
+    """The stretches below `end` that have no row. Where nothing is stored that is all of them, also what the journal holds no more.
+
+    >>> list(without_rows(Stored(2, 9, 6, 0, ((4, 5),)), 0, 12)), list(without_rows(Stored(), 3, 5))
+    ([(0, 1), (4, 5), (10, 11)], [(0, 4)])
+    """
+    for low, high in ((first_held, stored.first_offset - 1), *stored.absent, (stored.last_offset + 1, end - 1)):
+        if low <= high:
+            yield low, high
+
+
+def overlaps(known: Iterable[Stretch], first: int, last: int) -> list[Stretch]:
+    """The parts of known stretches that lie in one, each once.
+
+    >>> overlaps([(5, 9)], 0, 6), overlaps([(5, 9), (5, 9)], 7, 20), overlaps([(5, 9)], 10, 12)
+    ([(5, 6)], [(7, 9)], [])
+    """
+    found = [(max(low, first), min(high, last)) for low, high in known]
+    return sorted({(low, high) for low, high in found if low <= high})
+
+
+def joined(stretches: Iterable[Stretch]) -> list[Stretch]:
+    """Stretches of offsets, each offset in one of them.
+
+    >>> joined([(5, 9), (1, 2), (3, 3), (7, 12)])
+    [(1, 3), (5, 12)]
+    """
+    found: list[Stretch] = []
+    for first, last in sorted(stretches):
+        if found and first <= found[-1][1] + 1:
+            found[-1] = (found[-1][0], max(found[-1][1], last))
+        else:
+            found.append((first, last))
+    return found

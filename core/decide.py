@@ -1,0 +1,227 @@
+"""Who may be blocked: a decision per order, pure. Its facts are read once before a batch and written once after it.
+
+Safety first, then age, then what people have said, then the limits. At a limit an order waits for a person: it is never dropped in silence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+import msgspec
+
+from core.orders import BlockOrder, Key, overlaps
+from core.safety import Protected, refusal
+
+STALE_MS = 5 * 60_000
+"""An order older than this, since we learned of its record, is dropped: a replay must never block a phone."""
+
+AHEAD_MS = 60_000
+"""How far another machine's clock may be ahead of ours."""
+
+LIVE = ("standing", "shadow")
+"""Statuses of an order that the switches hold: refused there, or only counted as what would have been refused."""
+
+Answered = Callable[[str, Sequence[Key], int], "tuple[int, int] | None"]
+"""(tenant, keys, now_ms) -> (answered calls of the hour before now that the keys together would have refused, all answered
+calls); None = not known. It answers at once, from memory: it is asked while orders wait. It must not raise."""
+
+Subject = tuple[str, str, str]
+
+
+class Listed(NamedTuple):
+    """An entry of the allow, deny or protected list."""
+
+    list: str
+    kind: str  # number | account | trunk
+    tenant: str  # "" = every tenant
+    value: str
+    why: str
+    who: str
+    at_ms: int
+
+
+class Suppression(NamedTuple):
+    """What a person has lifted: no automatic order that overlaps the key stands until `until_ms`."""
+
+    id: int
+    key: Key
+    until_ms: int
+    who: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much of one tenant may be blocked without a person. A new issue of an order that stands already is not counted: it blocks
+    nobody who is not blocked."""
+
+    orders_a_minute: int = 30
+    distinct_subjects: int = 100  # callers blocked at once: account or trunk, with a_number
+    answered_share: float = 0.3  # of the last hour's answered calls
+    answered_at_least: int = 500  # under so many answered calls in the hour a share says nothing
+
+
+@dataclass(frozen=True)
+class TenantFacts:
+    """What the limits count of one tenant."""
+
+    stands: str = "shadow"  # what an order becomes that may take effect: `standing` where a switch enforces for the tenant
+    opened: int = 0  # automatic orders of the last minute on keys that were not blocked
+    subjects: Set[Subject] = frozenset()  # that automatic orders block
+    keys: Set[Key] = frozenset()  # that automatic orders block; read only where the share of answered calls will be asked for
+
+
+@dataclass(frozen=True)
+class OrderFacts:
+    """What the books say at the moment of a decision."""
+
+    now_ms: int
+    automatic: bool = True  # no person asked for it
+    protected: Protected = field(default_factory=Protected)
+    tenants: Mapping[str, TenantFacts] = field(default_factory=dict)  # every tenant that exists
+    suppressed: Sequence[Suppression] = ()
+    allowed: Sequence[Listed] = ()
+    denied: Sequence[Listed] = ()
+    limits: Limits = Limits()
+    answered: Answered | None = None
+    known: Mapping[str, BlockOrder] = field(default_factory=dict)  # by id, as they came: orders that the books have already
+    blocked: Mapping[Key, bool] = field(default_factory=dict)  # keys that automatic orders block -> a person has approved one
+
+
+class Decision(NamedTuple):
+    """What becomes of an order. `repeated` and `conflict` (another order with a known id) change nothing in the books."""
+
+    status: str
+    why: str = ""
+    opened_key: bool = False  # it takes effect on a key that was not blocked before: the limits count it
+    expires_at_ms: int = 0  # by our clock, whatever the judge's says
+
+
+def decide(order: BlockOrder, facts: OrderFacts) -> Decision:
+    """Decide on one order.
+
+    >>> order = BlockOrder(order_id="o", key=Key(tenant="t1", account="acme", b_range="88213"), action="refuse", created_at_ms=0,
+    ...                    learned_ms=0, expires_at_ms=60_000, finding_id="f", reason="a burst")
+    >>> decide(order, OrderFacts(now_ms=5, tenants={"t1": TenantFacts("standing")}))
+    Decision(status='standing', why='within the limits', opened_key=True, expires_at_ms=60000)
+    >>> decide(order, OrderFacts(now_ms=5)).why, decide(order, OrderFacts(now_ms=400_000, tenants={"t1": TenantFacts()})).status
+    ("there is no tenant 't1'", 'stale')
+    """
+    if known := facts.known.get(order.order_id):
+        # Whether it waits for a person is its status in the books, not a part of the order.
+        return Decision("repeated" if msgspec.structs.replace(known, ask=order.ask) == order else "conflict", order.key.text())
+    ends_ms = max(0, min(order.expires_at_ms, order.learned_ms + (order.expires_at_ms - order.created_at_ms)))
+    status, why, opened = _decided(order, facts, ends_ms)
+    return Decision(status, why, opened, ends_ms)
+
+
+def decide_all(orders: Sequence[BlockOrder], facts: OrderFacts) -> list[Decision]:
+    """Decide on the orders of a batch, in their order: each one sees what those before it have blocked."""
+    known, blocked, tenants = dict(facts.known), dict(facts.blocked), dict(facts.tenants)
+    subjects = {name: set(one.subjects) for name, one in tenants.items()}
+    keys = {name: set(one.keys) for name, one in tenants.items()}
+    opened = {name: one.opened for name, one in tenants.items()}
+    decisions = []
+    for order in orders:
+        tenant = order.key.tenant
+        if tenant in tenants:
+            now = replace(tenants[tenant], opened=opened[tenant], subjects=subjects[tenant], keys=keys[tenant])
+            tenants[tenant] = now
+        decision = decide(order, replace(facts, known=known, blocked=blocked, tenants=tenants))
+        decisions.append(decision)
+        known.setdefault(order.order_id, order)
+        if decision.status in LIVE:
+            opened[tenant] += decision.opened_key
+            subjects[tenant].add(subject(order.key))
+            keys[tenant].add(order.key)
+            blocked.setdefault(order.key, False)
+    return decisions
+
+
+def _decided(order: BlockOrder, facts: OrderFacts, ends_ms: int) -> tuple[str, str, bool]:
+    key = order.key
+    if bad := refusal(order, facts.protected, automatic=facts.automatic):
+        return "refused", bad, False
+    if (tenant := facts.tenants.get(key.tenant)) is None:
+        return "refused", f"there is no tenant {key.tenant!r}", False
+    if not facts.automatic:  # a person's obeys what is protected, and nothing else
+        return tenant.stands, f"by hand: {order.reason}", False
+    age_ms = facts.now_ms - order.learned_ms
+    if age_ms > STALE_MS:
+        return "stale", f"we learned of its record {age_ms // 1000} s ago", False
+    if age_ms < -AHEAD_MS:
+        return "refused", f"it claims to be from {-age_ms // 1000} s in the future", False
+    if ends_ms <= facts.now_ms:
+        return "expired", "its time was over when it came", False
+    for suppression in facts.suppressed:
+        if overlaps(suppression.key, key):
+            return "suppressed", f"{suppression.who} lifted {suppression.key.text()}: {suppression.why}", False
+    if facts.blocked.get(key):
+        return tenant.stands, "issued again; a person has approved it", False
+    if row := met(facts.allowed, key):
+        return "waiting", f"{row.kind} {row.value} is on the allow list: {row.why}", False
+    if key in facts.blocked:
+        return tenant.stands, "issued again", False
+    if row := met(facts.denied, key):
+        return tenant.stands, f"{row.kind} {row.value} is on the deny list: {row.why}", True
+    if order.ask:
+        return "waiting", "the policy leaves this block to a person (unpriced_blocks: ask)", False
+    if limit := reached(facts.limits, key, tenant.opened, tenant.subjects, None):
+        return "waiting", limit, False
+    if facts.answered is not None:
+        answered = facts.answered(key.tenant, [*tenant.keys, key], facts.now_ms)
+        if limit := reached(facts.limits, key, tenant.opened, tenant.subjects, answered):
+            return "waiting", limit, False
+    return tenant.stands, "within the limits", True
+
+
+def met(rows: Sequence[Listed], key: Key) -> Listed | None:
+    """The entry that a key meets: its account or trunk by name, or a number that its ranges contain or extend.
+
+    >>> row = Listed("allow", "number", "", "4318123", "our test line", "ops", 0)
+    >>> met([row], Key(tenant="t", account="x", b_range="43")) is row, met([row], Key(tenant="t", account="x", b_range="44"))
+    (True, None)
+    """
+    for row in rows:
+        if row.tenant not in ("", key.tenant):
+            continue
+        if (row.kind, row.value) in (("account", key.account), ("trunk", key.ingress_trunk)):
+            return row
+        if row.kind == "number" and any(
+            digits and (digits.startswith(row.value) or row.value.startswith(digits)) for digits in (key.a_number, key.b_range)
+        ):
+            return row
+    return None
+
+
+def subject(key: Key) -> Subject:
+    """Who is refused, whatever they dial."""
+    return key.account, key.ingress_trunk, key.a_number
+
+
+def reached(limits: Limits, key: Key, opened_in_minute: int, blocked: Set[Subject], answered: tuple[int, int] | None) -> str:
+    """The limit that one more key would break, in words, or "". `blocked`: who is blocked already; `answered`: what those
+    blocks and this one together would have refused.
+
+    >>> few = Limits(orders_a_minute=2, distinct_subjects=1)
+    >>> one, two = Key(tenant="t", account="x"), Key(tenant="t", account="y")
+    >>> reached(few, one, 0, set(), None), reached(few, one, 2, set(), None)
+    ('', '2 new blocks were ordered in the last minute; more than 2 in a minute need a person')
+    >>> reached(few, two, 0, {subject(one)}, None), reached(few, one, 0, set(), (400, 1000))
+    ('2 callers would be blocked at once; more than 1 need a person', \
+'all blocks together would have refused 400 of the 1,000 answered calls of the last hour (40 %); more than 30 % need a person')
+    """
+    if opened_in_minute >= limits.orders_a_minute:
+        return f"{opened_in_minute:,} new blocks were ordered in the last minute; more than {limits.orders_a_minute:,} in a minute need a person"
+    subjects = len(blocked) + (subject(key) not in blocked)
+    if subjects > limits.distinct_subjects:
+        return f"{subjects:,} callers would be blocked at once; more than {limits.distinct_subjects:,} need a person"
+    if answered and answered[1] >= limits.answered_at_least and answered[0] > limits.answered_share * answered[1]:
+        share = 100 * answered[0] // answered[1]
+        return (
+            f"all blocks together would have refused {answered[0]:,} of the {answered[1]:,} answered calls of the last hour ({share} %); "
+            f"more than {100 * limits.answered_share:.0f} % need a person"
+        )
+    return ""

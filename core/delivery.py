@@ -1,0 +1,104 @@
+"""Which deliveries a partition has had: the last sequence numbers of each boot of a switch, with a hash of each one's content.
+
+A sequence belongs to a switch, not to a tenant: one switch serves many. What repeats beyond the memory is `unrated`, never dropped.
+"""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import dataclass, field
+
+import msgspec
+
+from core import schemas
+
+RING = 32_768
+"""How many sequence numbers of a boot are remembered in a partition, 16 bytes each."""
+
+BOOTS = 16
+"""How many boots of a switch a partition remembers; the longest silent one of that switch is forgotten first."""
+
+FORGOTTEN = 4096
+"""Of how many more boots the highest number is remembered: what one of them sends again up to there is `unrated`, never counted twice."""
+
+FOLLOWERS = 8
+"""A sequence number that is more than a ring ahead of its boot's last one moves nothing until so many stand around it: one faulty number
+must not make all that follow it too old."""
+
+AHEAD = 64
+"""How many such numbers of a boot are remembered."""
+
+
+class Ring(msgspec.Struct):
+    """The last sequence numbers of a boot with a hash of each one's content."""
+
+    seqs: array  # type: ignore[type-arg]  # of int64; Python 3.11 knows no array[int] where a snapshot reads it
+    hashes: array  # type: ignore[type-arg]
+    top: int = -1
+    ahead: dict[int, int] = {}  # sequence number -> hash, of numbers far ahead that have no followers yet
+
+
+@dataclass
+class Deliveries:
+    """Of one partition. A key is switch and boot id, with 0x1f between."""
+
+    rings: dict[str, Ring] = field(default_factory=dict)
+    forgotten: dict[str, int] = field(default_factory=dict)  # boot -> the highest number of a ring that had to go
+
+
+def deliver(known: Deliveries, boot: str, seq: int, delivery: int) -> str:
+    """What a delivery is: new (""), new and far ahead ("leap"), a duplicate, a conflict, older than what is remembered ("old"), or one of
+    too many far ahead ("crowd"). `boot`: switch and boot id, with 0x1f between.
+
+    >>> known = Deliveries()
+    >>> [deliver(known, "k1\x1fb1", seq, 7) for seq in (1, 2**40, 2, 2**40, 2)]
+    ['', 'leap', '', 'duplicate', 'duplicate']
+    """
+    ring = known.rings.pop(boot, None)
+    if ring is None:
+        ring = Ring(array("q", [-1]) * RING, array("q", [0]) * RING, ahead={})
+        _make_room(known, boot)
+    known.rings[boot] = ring  # the one that delivered last stands last
+    if 0 <= ring.top < seq - RING:
+        return _far_ahead(ring, seq, delivery)
+    slot = seq % RING
+    if ring.seqs[slot] == seq:
+        return schemas.DUPLICATE if ring.hashes[slot] == delivery else schemas.CONFLICT
+    if (before := ring.ahead.pop(seq, None)) is not None:  # the boot has come to it by itself
+        _put(ring, seq, before)
+        return schemas.DUPLICATE if before == delivery else schemas.CONFLICT
+    if seq <= ring.top - RING or seq <= known.forgotten.get(boot, -1):
+        return "old"
+    _put(ring, seq, delivery)
+    return ""
+
+
+def _put(ring: Ring, seq: int, delivery: int) -> None:
+    ring.seqs[seq % RING], ring.hashes[seq % RING] = seq, delivery
+    ring.top = max(ring.top, seq)
+
+
+def _far_ahead(ring: Ring, seq: int, delivery: int) -> str:
+    if seq in ring.ahead:
+        return schemas.DUPLICATE if ring.ahead[seq] == delivery else schemas.CONFLICT
+    around = sorted(other for other in ring.ahead if abs(other - seq) < RING // 2)
+    if len(around) + 1 >= FOLLOWERS:  # the boot has moved on: what lies between was lost, and its gap is seen in the warehouse
+        for other in (*around, seq):
+            _put(ring, other, ring.ahead.pop(other, delivery))
+        return "leap"
+    if len(ring.ahead) >= AHEAD:
+        return "crowd"
+    ring.ahead[seq] = delivery
+    return "leap"
+
+
+def _make_room(known: Deliveries, boot: str) -> None:
+    """No switch's boots push out another's: of each so many are remembered."""
+    switch = boot.rpartition("\x1f")[0] + "\x1f"
+    own = [other for other in known.rings if other.startswith(switch)]
+    if len(own) < BOOTS:
+        return
+    gone = known.rings.pop(own[0]).top
+    known.forgotten[own[0]] = max(gone, known.forgotten.pop(own[0], -1))
+    if len(known.forgotten) > FORGOTTEN:
+        del known.forgotten[next(iter(known.forgotten))]

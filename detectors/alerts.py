@@ -1,0 +1,146 @@
+"""From rows over a line to findings and block orders.
+
+Hits of one detector about one subject fold into one alert per episode. While its condition holds an alert is written again each minute,
+and with it goes the order, so that a dropped one is not a lost block. What no order may touch is refused here, and again where orders are
+delivered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import msgspec
+
+from core.alert_words import what_of, words_of
+from core.facts import UNPRICED, Facts
+from core.ids import derived_id
+from core.orders import BlockOrder, Finding, Key, order_id
+from core.policy import Policy
+from core.safety import Protected, refusal
+from detectors.protocol import Hit
+
+
+class Alert(msgspec.Struct):
+    """An episode of a subject, while it lasts."""
+
+    finding_id: str
+    detected_at_ms: int
+    first_ms: int
+    last_ms: int
+    score: float
+    home: int = -1  # core.partition.home_of its subject; -1 = it spans accounts
+    written_ms: int = 0
+    issues: int = 0
+    ordered_to_ms: int = 0  # how long its last order lives
+    start: dict[str, int | float] = {}  # what its detector remembers of the beginning
+
+
+def is_recent(alerts: dict[str, Alert], name: str, t_ms: int, score: float, policy: Policy) -> bool:
+    """Whether a hit belongs to an episode that was written less than `reissue_ms` ago; an episode that runs goes on with it."""
+    alert = alerts.get(name)
+    if alert is None or t_ms - alert.last_ms > policy.episode_ms:
+        return False
+    alert.last_ms, alert.score = max(alert.last_ms, t_ms), max(alert.score, score)
+    return t_ms - alert.written_ms < policy.reissue_ms
+
+
+def episode(
+    alerts: dict[str, Alert], name: str, t_ms: int, score: float, policy: Policy, id_facts: tuple[str, ...], home: int = -1
+) -> Alert:
+    """The episode of a hit that is due to be written: the one that runs, or a new one. Ask `is_recent` first.
+
+    `name`: of the alert in the state. `id_facts`: tenant, detector, subject kind and subject; with the time they make the finding's id.
+    """
+    alert = alerts.get(name)
+    if alert is None or t_ms - alert.last_ms > policy.episode_ms:
+        alert = alerts[name] = Alert(derived_id("finding", *id_facts, t_ms // policy.episode_ms), t_ms, t_ms, t_ms, score, home, start={})
+    alert.written_ms, alert.issues = t_ms, alert.issues + 1
+    return alert
+
+
+def forget(alerts: dict[str, Alert], before_ms: int) -> None:
+    """Drop episodes that ended before a time."""
+    for name in [name for name, alert in alerts.items() if alert.last_ms < before_ms]:
+        del alerts[name]
+
+
+def subject_of(kind: str, row: Mapping[str, Any]) -> str:
+    """A subject as a person reads it.
+
+    >>> subject_of("b_range", {"account": "acme", "a_number": "", "b_range": "8821312"})
+    'acme/withheld>8821312'
+    """
+    who = row["account"] or f"trunk:{row['ingress_trunk']}"
+    if kind == "account":
+        return str(who)
+    if kind == "a_number":
+        return f"{who}/{row['a_number']}"
+    if kind == "b_range":
+        return f"{who}/{row['a_number'] or 'withheld'}>{row['b_range']}"
+    if kind == UNPRICED:
+        return f"{who}>numbers that cannot be read or priced"
+    if kind == "destination":
+        return f"{who}>{row['country'] or 'no country'}"
+    raise ValueError(f"a subject of kind {kind!r} has no name for people: add it to `detectors.alerts.subject_of`")
+
+
+def key_of(hit: Hit, row: Mapping[str, Any], policy: Policy) -> tuple[Key | None, str]:
+    """Whom a block against this hit would name; or nobody, and why (`core.alert_words.NO_BLOCK`)."""
+    kind = hit.subject_kind
+    if not row["account"]:
+        return None, "no account"
+    if hit.no_block:
+        return None, hit.no_block
+    if kind == UNPRICED and policy.unpriced_blocks == "never":
+        return None, "policy"
+    if hit.score < policy.order_score:
+        return None, "score"
+    if kind in ("account", UNPRICED):
+        return Key(tenant=row["tenant"], account=row["account"]), ""
+    b_range = row["b_range"] if kind == "b_range" else ""
+    return Key(tenant=row["tenant"], account=row["account"], a_number=row["a_number"], b_range=b_range), ""
+
+
+def order_for(
+    key: Key, alert: Alert, t_ms: int, learned_ms: int, reason: str, policy: Policy, protected: Protected, by: str = "judge", *, ask: bool = False
+) -> tuple[BlockOrder | None, str]:
+    """The order of this issue of an alert; or none, and the safety rule that forbids it."""
+    order = BlockOrder(
+        order_id=order_id(key, alert.finding_id, alert.issues), key=key, action="refuse", created_at_ms=t_ms, learned_ms=learned_ms,
+        expires_at_ms=learned_ms + policy.order_ttl_ms, finding_id=alert.finding_id, reason=reason, by=by, ask=ask,
+    )  # fmt: skip
+    forbidden = refusal(order, protected, automatic=True)
+    return (None, forbidden) if forbidden else (order, "")
+
+
+def report(
+    hit: Hit, row: Mapping[str, Any], subject: str, facts: Facts, alert: Alert, examples: list[tuple[str, int]], policy: Policy,
+    protected: Protected,
+) -> tuple[Finding, BlockOrder | None]:  # fmt: skip
+    """The finding of a hit that is due to be written, and its order, if there is to be one. `examples`: call ids and starts."""
+    alert.first_ms = min(alert.first_ms, *(started for _, started in examples))
+    key, no_block = key_of(hit, row, policy)
+    order = None
+    if key is not None:
+        ask = hit.subject_kind == UNPRICED and policy.unpriced_blocks == "ask"
+        order, no_block = order_for(key, alert, row["t_ms"], row["learned_ms"], what_of(facts), policy, protected, ask=ask)
+    facts = _with_order(facts, order, alert, row["learned_ms"], no_block)
+    return Finding(
+        finding_id=alert.finding_id, tenant=row["tenant"], detector=hit.detector, subject_kind=hit.subject_kind,
+        subject=subject, detected_at_ms=alert.detected_at_ms, first_ms=alert.first_ms, last_ms=alert.last_ms,
+        calls=len(examples) if hit.cap else facts.calls, exposure_nanos=facts.nanos, currency=facts.currency, score=round(alert.score, 3),
+        reason=words_of(facts), example_call_ids=[call for call, _ in examples], key=order.key if order else None,
+        learned_ms=row["learned_ms"], facts=facts,
+    ), order  # fmt: skip
+
+
+def _with_order(facts: Facts, order: BlockOrder | None, alert: Alert, learned_ms: int, no_block: str) -> Facts:
+    """What is done about a finding; where nothing is done now, an earlier order of the episode may last."""
+    if order is not None and not order.ask:
+        alert.ordered_to_ms = order.expires_at_ms
+    left_ms = alert.ordered_to_ms - learned_ms
+    action: Literal["", "block", "before", "ask"] = "before" if order is None and left_ms > 0 else ""
+    if order is not None:
+        action, left_ms = "ask" if order.ask else "block", order.expires_at_ms - learned_ms
+    return msgspec.structs.replace(facts, action=action, ttl_ms=max(0, left_ms), no_block="" if action else no_block)

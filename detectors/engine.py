@@ -1,0 +1,151 @@
+"""Runs all detectors over a batch: features -> each detector -> what is over a line -> findings and orders.
+
+What is found in a row depends on that row and earlier ones of its partition alone, never on how the stream was cut into batches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from core.facts import UNPRICED
+from core.orders import BlockOrder, Finding
+from core.policy import Policy
+from core.record import Tick
+from detectors import alerts, sums
+from detectors.features import UNREADABLE_KINDS, features, forget_odd_calls
+from detectors.latest import MOST_ITEMS, New, Walk
+from detectors.protocol import Case, Detector, Hit, Settings
+from detectors.registry import detectors, parameters_of
+from detectors.state import DetectorState
+
+HOUR_MS = 3_600_000
+ALERT_MS = 2 * 86_400_000
+"""How long an episode is remembered."""
+
+PlacedTick = tuple[int, int, Tick]
+"""Partition, offset and the tick."""
+
+
+@dataclass(frozen=True)
+class Detected:
+    """What a batch leads to."""
+
+    findings: list[Finding]
+    orders: list[BlockOrder]
+    places: dict[str, int]  # finding_id -> the partition of its record
+    sums: pl.DataFrame  # detectors.sums.SUMS: the epochs that ended
+
+
+def detect(state: DetectorState, usage: pl.DataFrame, ticks: Sequence[PlacedTick], settings: Settings) -> Detected:
+    """Judge a frame of `core.schemas.USAGE` and the ticks beside it, both in the order of the log within each partition; `state` is updated
+    in place. Raises `ValueError` where a policy names a parameter that is out of its range."""
+    placed = {(partition, offset) for partition, offset, _ in ticks}
+    found: list[tuple[int, Finding, BlockOrder | None]] = []
+    for rows in _by_hour(state, usage, ticks):
+        if rows.is_empty():
+            continue
+        frame = features(rows, state.odd_calls, placed, state.secret)
+        found += [one for part, policy in _by_policy(frame, settings) for one in _detect(state, part, policy, settings, placed)]
+    if ticks and state.alerts:
+        alerts.forget(state.alerts, min(state.clocks.values()) - ALERT_MS)
+    state.gathered, ended = sums.gather(state.gathered, usage, ticks, settings.limits)
+    return Detected(
+        findings=[finding for _, finding, _ in found],
+        orders=[order for _, _, order in found if order is not None],
+        places={finding.finding_id: partition for partition, finding, _ in found},
+        sums=ended,
+    )
+
+
+def _by_hour(state: DetectorState, usage: pl.DataFrame, ticks: Sequence[PlacedTick]) -> Iterator[pl.DataFrame]:
+    """The frame in pieces: where a tick begins an hour of its partition, what has faded is forgotten between the rows before it and those
+    behind it. So it depends on the place in the log, not on the batch."""
+    for partition, offset, tick in ticks:
+        before_ms = state.clocks.get(partition, 0)
+        state.clocks[partition] = max(before_ms, tick.at_ms)
+        if not tick.at_ms // HOUR_MS > before_ms // HOUR_MS > 0:
+            continue
+        before = (pl.col("partition") == partition) & (pl.col("offset") < offset)
+        yield usage.filter(before)
+        usage = usage.filter(~before)
+        for columns in state.columns():
+            columns.forget(partition, tick.at_ms)
+        forget_odd_calls(state.odd_calls, tick.at_ms)
+    yield usage
+
+
+def _by_policy(frame: pl.DataFrame, settings: Settings) -> Iterable[tuple[pl.DataFrame, Policy]]:
+    """The frame by equal policies: tenants share no subject. Usually it is one."""
+    tenants = frame["tenant"].unique(maintain_order=True).to_list()
+    policies = {tenant: settings.policy_of(tenant) for tenant in tenants}
+    different: list[Policy] = []
+    for policy in policies.values():
+        if policy not in different:
+            different.append(policy)
+    if len(different) == 1:
+        return [(frame, different[0])]
+    return [(frame.filter(pl.col("tenant").is_in([t for t in tenants if policies[t] == policy])), policy) for policy in different]
+
+
+def _detect(
+    state: DetectorState, frame: pl.DataFrame, policy: Policy, settings: Settings, ticks: set[tuple[int, int]]
+) -> list[tuple[int, Finding, BlockOrder | None]]:
+    """Partition, finding and order of each hit that is due to be written, in the order of the rows."""
+    money = frame["nanos"] * 1e-9
+    if policy.units:
+        money = money / frame["currency"].replace_strict(policy.units, default=1.0, return_dtype=pl.Float64)
+    frame = frame.with_columns(money.alias("money"))
+    hits: list[tuple[Hit, Detector, Any]] = []
+    for detector in detectors():
+        parameters = parameters_of(detector, policy)
+        frame = detector.update(state.subjects[detector.name], frame, parameters, settings.limits)
+        hits += [(hit, detector, parameters) for hit in detector.findings(frame, parameters, settings.limits)]
+    hits.sort(key=lambda one: (one[0].row, one[0].detector, one[0].subject_kind))
+    examples, dialled = Walk(state.examples, _crowded(frame)), Walk(state.dialled, _dialled(frame, ticks))
+    times, found = frame["t_ms"].to_list(), []
+    for hit, detector, parameters in hits:
+        t_ms, kind = times[hit.row], hit.subject_kind
+        key = int(frame[f"k_{kind}"][hit.row])
+        name = f"{hit.detector}/{kind}/{key:x}"
+        if alerts.is_recent(state.alerts, name, t_ms, hit.score, policy):
+            continue
+        row = frame.row(hit.row, named=True)
+        subject = alerts.subject_of(kind, row)
+        alert = alerts.episode(state.alerts, name, t_ms, hit.score, policy, (row["tenant"], hit.detector, kind, subject), row["home"])
+        currency = row["currency"] or settings.currency_of(row["tenant"], row["account"])
+        case = Case(hit, row, alert.start, currency, dialled.until(hit.row, key) if kind == UNPRICED else [])
+        shown = [*examples.until(hit.row, row["k_range"]), (row["call_id"], row["started_ms"])]
+        shown = list(dict.fromkeys(shown))[-MOST_ITEMS:]
+        protected = settings.protected_of(row["tenant"])
+        finding, order = alerts.report(hit, row, subject, detector.facts(case, parameters), alert, shown, policy, protected)
+        found.append((row["partition"], finding, order))
+    examples.finish()
+    dialled.finish()
+    return found
+
+
+def _crowded(frame: pl.DataFrame) -> list[New[tuple[str, int]]]:
+    """First rows of calls into a range that sees more than one call in a short time: honest traffic costs next to nothing."""
+    if "range_calls" not in frame.columns:
+        return []
+    crowded = frame.with_row_index("row").filter((pl.col("calls") > 0) & (pl.col("range_calls") > 1.0))
+    by = crowded.select("row", "k_range", "home", "call_id", "started_ms")
+    return [New(row, key, home, (call_id, started_ms)) for row, key, home, call_id, started_ms in by.iter_rows()]
+
+
+def _dialled(frame: pl.DataFrame, ticks: set[tuple[int, int]]) -> list[New[str]]:
+    """What was dialled in records of calls to numbers that cannot be read or priced."""
+    rows = np.flatnonzero((frame["odd"] != 0).to_numpy())
+    if not len(rows):
+        return []
+    found = []
+    by = frame.select("partition", "offset", "b_raw", "b_kind", "k_unpriced", "home")[rows]
+    for row, (partition, offset, raw, kind, key, home) in zip(rows.tolist(), by.iter_rows(), strict=True):
+        if (partition, offset) not in ticks and (raw or kind in UNREADABLE_KINDS - {"invalid", "alpha"}):
+            found.append(New(row, key, home, raw))
+    return found

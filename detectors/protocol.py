@@ -1,0 +1,108 @@
+"""What a detector is: one module of this folder with a `DETECTOR`, found by `detectors.registry`.
+
+A detector reads one frame: `core.schemas.USAGE` with the columns that `detectors.features` adds, one row per change of a call. It groups
+the rows by its own subjects, updates its state, adds columns, and names the rows that are over a line. Its state is columns of numbers,
+one slot per subject: so snapshot, repartition, the check of stored names and the contract suite need to know nothing about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import msgspec
+import polars as pl
+
+from core.config import Caps, UnpricedCaps
+from core.facts import Facts
+from core.orders import BlockOrder, Finding
+from core.policy import Policy
+from core.safety import Protected
+from detectors.columns import Columns
+
+Owner = tuple[str, str]
+"""Tenant and name."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The lines that an operator drew for single owners."""
+
+    caps: Mapping[str, Mapping[Owner, Caps]] = field(default_factory=dict)  # account | destination | carrier | ... -> owner -> its caps
+    unpriced_caps: Mapping[Owner, UnpricedCaps] = field(default_factory=dict)
+    first_seen: frozenset[Owner] = frozenset()  # accounts whose first call to a country is a finding
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the detectors need of a config version. `currency_of`: tenant and account, where a row itself has no money."""
+
+    policy_of: Callable[[str], Policy]
+    protected_of: Callable[[str], Protected]
+    currency_of: Callable[[str, str], str]
+    limits: Limits
+
+
+class Hit(NamedTuple):
+    """A row of the frame that is over a line, for one of its subjects."""
+
+    row: int
+    detector: str  # as findings are stored: "burst", "cap_money_hour"
+    subject_kind: str  # its key is in the column `k_<subject_kind>`
+    score: float  # 1.0 = the line
+    no_block: str = ""  # why no block is proposed, a code of `core.alert_words.NO_BLOCK`; "" = one against the subject is
+    cap: str = ""  # which line of a cap, with its value and limit: nanos, calls or milliseconds
+    value: int = 0
+    limit: int = 0
+
+
+class Case(NamedTuple):
+    """What the facts of a finding are made from. `start`: what the detector remembers of the episode's beginning; empty at its first row,
+    where the detector fills it."""
+
+    hit: Hit
+    row: dict[str, Any]
+    start: dict[str, int | float]
+    currency: str  # of the row, else of its account
+    dialled: list[str]  # of a subject that cannot be read or priced: what was dialled, the latest last
+
+
+class NoParameters(msgspec.Struct, frozen=True):
+    """Of a detector whose lines are all in `Limits`."""
+
+
+@dataclass(frozen=True)
+class Detector:
+    """One detector. `update` adds columns and must not change the others; a row sees itself and earlier rows only.
+
+    >>> from detectors.registry import detectors
+    >>> [detector.name for detector in detectors() if "burst" in detector.name]
+    ['burst']
+    """
+
+    name: str
+    about: str  # one sentence for people
+    needs: tuple[str, ...]  # columns of the frame that it reads
+    state: Mapping[str, Mapping[str, Any]]  # group of subjects -> column -> dtype, besides `columns.COMMON`; stored names
+    update: Callable[[dict[str, Columns], pl.DataFrame, Any, Limits], pl.DataFrame]
+    findings: Callable[[pl.DataFrame, Any, Limits], list[Hit]]
+    facts: Callable[[Case, Any], Facts]
+    parameters: type[msgspec.Struct] = NoParameters  # frozen, with defaults; ranges as `msgspec.Meta`
+
+    def new_state(self) -> dict[str, Columns]:
+        """Empty columns per group of subjects."""
+        return {group: Columns(dtypes) for group, dtypes in self.state.items()}
+
+
+@dataclass(frozen=True)
+class Spanning:
+    """A detector of what spans partitions: it reads `detectors.sums`, cut by cut, in the one process that gets those of all partitions."""
+
+    name: str
+    about: str
+    sums: Mapping[str, Callable[[pl.DataFrame, Limits], pl.Series | None]]
+    """Kind of subject -> its name in each row of `core.schemas.USAGE`; "" = not watched, None = no row is. What judge adds up for it."""
+    state: type[Any]  # a msgspec struct; empty where it is made without arguments
+    detect: Callable[[Any, pl.DataFrame, Settings], tuple[list[Finding], list[BlockOrder]]]
+    forget: Callable[[Any, int], None]

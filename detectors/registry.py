@@ -1,0 +1,94 @@
+"""The detectors of this folder, found by reflection: each module of it that has a `DETECTOR`."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import pkgutil
+from collections.abc import Callable, Mapping
+from functools import cache
+from importlib import import_module
+from typing import Any
+
+import msgspec
+import polars as pl
+
+import detectors as folder
+from core.policy import Policy
+from detectors.protocol import Detector, Limits, Spanning
+
+
+@cache
+def _found() -> tuple[Detector | Spanning, ...]:
+    modules = [import_module(f"{folder.__name__}.{found.name}") for found in pkgutil.iter_modules(folder.__path__)]
+    found = [module.DETECTOR for module in modules if hasattr(module, "DETECTOR")]
+    return tuple(sorted(found, key=lambda detector: detector.name))
+
+
+@cache
+def detectors() -> tuple[Detector, ...]:
+    """Those that judge runs over each account's calls, by name."""
+    return tuple(one for one in _found() if isinstance(one, Detector))
+
+
+@cache
+def spanning() -> tuple[Spanning, ...]:
+    """Those that watch runs over what spans partitions, by name."""
+    return tuple(one for one in _found() if isinstance(one, Spanning))
+
+
+@cache
+def summed() -> Mapping[str, Callable[[pl.DataFrame, Limits], pl.Series | None]]:
+    """The kinds of sums that judge gathers: those that a detector declares."""
+    return {kind: names for detector in spanning() for kind, names in detector.sums.items()}
+
+
+def parameters_of(detector: Detector, policy: Policy) -> Any:
+    """A detector's parameters under a policy; raises `ValueError` with the place where one is out of its range.
+
+    >>> parameters_of(detectors()[0], Policy()) == detectors()[0].parameters()
+    True
+    """
+    try:
+        return msgspec.convert(policy.detectors.get(detector.name, {}), detector.parameters)
+    except msgspec.ValidationError as error:
+        raise ValueError("; ".join(faults(policy)) or f"policy.detectors.{detector.name}: {error}") from None
+
+
+def faults(policy: Policy) -> list[str]:
+    """What a policy asks of detectors that they do not have, each with its place; [] = nothing.
+
+    >>> for fault in faults(Policy(detectors={"burst": {"half_life_s": 0, "account_flor": 1}, "bursts": {}})): print(fault)
+    policy.detectors.burst.half_life_s: must be a number > 0, is 0
+    policy.detectors.burst.account_flor: there is no such parameter; account_floor?
+    policy.detectors.bursts: there is no such detector; burst?
+    """
+    known, found = {detector.name: detector for detector in detectors()}, []
+    for name, values in policy.detectors.items():
+        place = f"policy.detectors.{name}"
+        if name not in known:
+            found.append(f"{place}: there is no such detector; {_near(name, list(known))}")
+            continue
+        types = {one.name: one.type for one in msgspec.structs.fields(known[name].parameters)}
+        for parameter, value in values.items():
+            if parameter not in types:
+                found.append(f"{place}.{parameter}: there is no such parameter; {_near(parameter, list(types))}")
+            elif wrong := _fault(types[parameter], value):
+                found.append(f"{place}.{parameter}: {wrong}")
+    return found
+
+
+def _near(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, 1)
+    return f"{near[0]}?" if near else f"there are {', '.join(known) or 'none'}"
+
+
+def _fault(wanted: Any, value: Any) -> str:
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"must be a finite number, is {value}"
+    try:
+        msgspec.convert(value, wanted)
+    except msgspec.ValidationError as error:
+        rule = str(error).removeprefix("Expected ").replace("`float`", "a number").replace("`int`", "a whole number").replace(".0", "")
+        return f"must be {rule}, is {value!r}"
+    return ""

@@ -1,0 +1,96 @@
+"""What the detectors remember, as plain values: columns per detector, and small values that each carry the home of their subject.
+
+So it is copied, stored, split over more partitions and put together again without knowing any detector.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from detectors.alerts import Alert
+from detectors.columns import Columns
+from detectors.features import OddCall
+from detectors.latest import Latest
+from detectors.registry import detectors
+
+
+@dataclass
+class DetectorState:
+    """`secret` keys the 64-bit hashes of subjects in this installation."""
+
+    secret: bytes
+    subjects: dict[str, dict[str, Columns]] = field(default_factory=dict)  # detector -> group -> columns
+    alerts: dict[str, Alert] = field(default_factory=dict)
+    examples: dict[int, Latest[tuple[str, int]]] = field(default_factory=dict)  # range under an account -> call id and start
+    dialled: dict[int, Latest[str]] = field(default_factory=dict)  # account's numbers that cannot be read or priced -> as dialled
+    odd_calls: dict[str, OddCall] = field(default_factory=dict)  # call_key -> what was counted
+    gathered: list[pl.DataFrame] = field(default_factory=list)  # detectors.sums.ADDED since the last tick
+    clocks: dict[int, int] = field(default_factory=dict)  # partition -> time of its last tick
+
+    def __post_init__(self) -> None:
+        """What a stored state lacks of the detectors that there are begins empty."""
+        stored, self.subjects = self.subjects, {}
+        for detector in detectors():
+            known, mine = stored.get(detector.name, {}), detector.new_state()
+            self.subjects[detector.name] = {group: matching(known[group], new) if group in known else new for group, new in mine.items()}
+
+    def columns(self) -> Iterable[Columns]:
+        """Those of all detectors."""
+        return (columns for groups in self.subjects.values() for columns in groups.values())
+
+
+def matching(stored: Columns, new: Columns) -> Columns:
+    return stored if stored.dtypes == new.dtypes else Columns.restore(new.dtypes, stored.copy())
+
+
+BY_HOME = ("alerts", "examples", "dialled", "odd_calls")
+
+
+def merge(states: Iterable[DetectorState], secret: bytes) -> DetectorState:
+    """The states of processes over disjoint partitions as one. Their subjects are disjoint too: an account is in one partition."""
+    whole = DetectorState(secret)
+    for state in states:
+        whole.secret = state.secret
+        for name in (*BY_HOME, "clocks"):
+            getattr(whole, name).update(getattr(state, name))
+        whole.gathered += state.gathered
+        for name, groups in state.subjects.items():
+            for group, columns in groups.items():
+                _add(whole.subjects[name][group], columns)
+    return whole
+
+
+def _add(to: Columns, columns: Columns) -> None:
+    n = len(columns)
+    slots = to.slots(columns.known())
+    for name in columns.dtypes:
+        to[name][slots] = columns[name][:n]
+
+
+def share(whole: DetectorState, partitions: int, mine: Collection[int]) -> DetectorState:
+    """What of a state belongs to some of so many partitions.
+
+    >>> alert = Alert("finding-1", 1, 1, 1, 1.0, home=6)
+    >>> [len(share(DetectorState(b"", alerts={"a": alert}), 4, [p]).alerts) for p in range(4)]
+    [0, 0, 1, 0]
+    """
+    state = DetectorState(whole.secret)
+    for name in BY_HOME:
+        values: dict[Any, Any] = getattr(whole, name)
+        setattr(state, name, {key: value for key, value in values.items() if value.home % partitions in mine})
+    state.gathered = [rows.filter(rows["partition"].is_in(list(mine))) for rows in whole.gathered]
+    latest_ms = max(whole.clocks.values(), default=0)
+    state.clocks = {p: whole.clocks.get(p, latest_ms) for p in mine} if latest_ms else {}
+    for name, groups in whole.subjects.items():
+        for group, columns in groups.items():
+            copied = columns.copy()
+            here = np.isin(copied["home"] % partitions, list(mine))
+            part = Columns.restore(columns.dtypes, {column: values[here] for column, values in copied.items()})
+            part["partition"][: len(part)] = part["home"][: len(part)] % partitions
+            state.subjects[name][group] = part
+    return state

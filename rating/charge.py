@@ -1,0 +1,404 @@
+"""What each call is sold for at every level, and what each of its attempts is bought for.
+
+`charge(states, steps, fates, values, terms)` prices the steps of a batch. A step that is not the last tells how much money is at risk so
+far; a last one leads to the rows of `core.schemas.CHARGES`. An attempt or egress leg that ends before its call is priced at once, by the
+rate of its own moment, and remembered until the call is sold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from core import schemas
+from core.calls import Fate
+from core.currencies import is_code
+from core.money import to_nanos
+from core.record import Record
+from core.schemas import CHARGES, RATED_DISPOSITION, UNRATED
+from rating.contracts import NO_DECK, PLANNED, UNKNOWN, Charged, Terms
+from rating.decks import Deck
+from rating.prefixes import Ints, encode_all
+from rating.price import NO_RATE, OUT_OF_RANGE, ROUNDING, Priced, price_by, price_one
+
+PRICED_KINDS = ("e164", "national")
+UNREADABLE = ("", "withheld", "invalid")
+"""Kinds of a b_number that says nothing: what was talked to it is money that nobody can tell, whoever rated it elsewhere."""
+
+SELL, BUY = "sell", "buy"
+
+
+class Purchase(msgspec.Struct, frozen=True):
+    """A charge of an attempt, or of an egress leg: columns of `core.schemas.CHARGES`. `fault`: why its money cannot be told."""
+
+    attempt_no: int
+    party: str
+    agreement: str
+    carrier: str = ""
+    trunk_group: str = ""
+    egress_trunk: str = ""
+    deck: str = ""
+    deck_id: str = ""
+    prefix: str = ""
+    destination: str = ""
+    start_ms: int | None = None
+    charged_s: int = 0
+    per_min_nanos: int = 0
+    usage_nanos: int = 0
+    connect_nanos: int = 0
+    attempt_nanos: int = 0
+    currency: str = ""
+    fault: str = ""
+
+
+@dataclass
+class Purchases:
+    """What a partition remembers of calls in progress: the purchases of each call key."""
+
+    of: dict[str, list[Purchase]] = field(default_factory=dict)
+
+
+@dataclass
+class Amounts:
+    """One place per step. Sell and buy are cumulative: the whole call so far, in nanos."""
+
+    sell_nanos: Ints
+    buy_nanos: Ints
+    sell_currency: list[str]
+    buy_currency: list[str]
+    fault: list[str]  # why its money cannot be told; "" = it can
+    no_rate: npt.NDArray[np.bool_]  # answered, and no rate of the deck that would price it fits its number
+
+
+class Outcome(NamedTuple):
+    """`fates`: as they came, but for calls whose money cannot be told. `ended`: the steps of calls that were sold, for the table `calls`."""
+
+    amounts: Amounts
+    fates: list[Fate]
+    ended: pl.DataFrame
+    charges: pl.DataFrame
+
+
+def charge(
+    states: dict[int, Purchases], steps: pl.DataFrame, fates: list[Fate], values: Sequence[Record], terms: Terms
+) -> Outcome:
+    """Price the steps of a batch (core.schemas.STEPS). `values`: the records that `row` of a step points into."""
+    n = steps.height
+    amounts = Amounts(np.zeros(n, np.int64), np.zeros(n, np.int64), [""] * n, [""] * n, [""] * n, np.zeros(n, np.bool_))
+    if not n:
+        return Outcome(amounts, fates, steps, schemas.empty(CHARGES))
+    batch = _Batch(steps, values, terms, amounts)
+    batch.price()
+    fates = list(fates)
+    charges: list[tuple[Any, ...]] = []
+    ended: list[int] = []
+    partition = steps["record_partition"].to_list()
+    for i in batch.settled:
+        key = batch.call_key[i]
+        state = states.get(partition[i]) or states.setdefault(partition[i], Purchases())
+        if batch.buys[i]:
+            purchase = batch.purchase(i)
+            if not (purchase.fault and batch.sells[i]):  # a late leg that cannot be priced does not take back what was sold
+                state.of.setdefault(key, []).append(purchase)
+            if purchase.fault and not amounts.fault[i]:
+                amounts.fault[i] = purchase.fault
+        remembered = state.of.get(key, ()) if state.of else ()
+        if batch.final[i] and batch.sells[i]:
+            if not amounts.fault[i] and (faulty := next((p.fault for p in remembered if p.fault), "")):
+                amounts.fault[i] = f"an earlier attempt: {faulty}"
+            row = batch.row[i]
+            if amounts.fault[i]:
+                if row >= 0 and fates[row].disposition == RATED_DISPOSITION:
+                    fates[row] = fates[row]._replace(disposition=UNRATED, reason=amounts.fault[i])
+            elif row < 0 or fates[row].disposition == RATED_DISPOSITION:
+                ended.append(i)
+                charges += batch.charges(i, remembered)
+        if batch.gone[i] and state.of:
+            state.of.pop(key, None)
+    frame = schemas.empty(CHARGES)
+    if charges:
+        columns = zip(*charges, strict=True)
+        frame = pl.DataFrame(
+            [pl.Series(name, c, dtype=dtype, strict=True) for (name, dtype), c in zip(CHARGES.items(), columns, strict=True)]
+        )
+    return Outcome(amounts, fates, steps[ended] if ended else steps.clear(), frame)
+
+
+class _Batch:
+    """The columns of the steps that pricing reads, and what each was priced at."""
+
+    def __init__(self, steps: pl.DataFrame, values: Sequence[Record], terms: Terms, amounts: Amounts) -> None:
+        self.terms, self.values, self.amounts, self.steps = terms, values, amounts, steps
+
+        def column(name: str) -> list[Any]:
+            return steps.get_column(name).to_list()
+
+        self.call_key, self.row, self.final, self.gone = column("call_key"), column("row"), column("final"), column("gone")
+        self.sells, self.buys, self.legs = column("sells"), column("buys"), column("legs")
+        self.tenant, self.account, self.trunk = column("tenant"), column("account"), column("ingress_trunk")
+        self.b_number, self.b_kind, self.answered = column("b_number"), column("b_kind"), column("answered")
+        self.carrier = column("carrier")
+        self._lists: dict[str, list[Any]] = {}
+        for i in np.flatnonzero(steps.get_column("buys").to_numpy()).tolist():
+            self.carrier[i] = self.list_of("leg_carrier")[i]
+        moved = steps.select((pl.col("sells") | pl.col("buys")).alias("a"), (pl.col("buys") | pl.col("gone")).alias("b"))
+        self.rows = np.flatnonzero(moved.get_column("a").to_numpy())
+        self.settled = np.flatnonzero((moved.get_column("b") | (steps["final"] & steps["sells"])).to_numpy()).tolist()
+
+    def list_of(self, name: str) -> list[Any]:
+        """A column that only rows which end need."""
+        if name not in self._lists:
+            self._lists[name] = self.steps.get_column(name).to_list()
+        return self._lists[name]
+
+    def price(self) -> None:
+        """Both sides of every step that has money."""
+        n, rows, terms, amounts = self.steps.height, self.rows, self.terms, self.amounts
+        at = rows.tolist()
+        sold = [terms.sold(self.tenant[i], self.account[i]) for i in at]
+        # A proxy buys what it sells; a leg with records of its own is bought by them alone.
+        own = [self.buys[i] or not self.legs[i] for i in at]
+        bought = [terms.bought(self.tenant[i], self.carrier[i] if own[k] else "") for k, i in enumerate(at)]
+        # A short number is no prefix: 112 is not a call to the USA, 911 none to Delhi.
+        codes = encode_all(pl.Series([self.b_number[i] if self.b_kind[i] in PRICED_KINDS else "" for i in at], dtype=pl.String))
+        steps = self.steps if len(at) == n else self.steps[at]
+        sells, buys = steps["sells"].to_numpy(), steps["buys"].to_numpy()
+        answered, duration = steps["answered"].to_numpy() & sells, steps["duration_ms"].to_numpy()
+        # The rate of the moment of the answer prices the whole call; an attempt, of its own moment.
+        at_ms = steps.select(pl.coalesce("answer_ms", "t_ms")).to_series().to_numpy()
+        leg_answered = np.where(buys, steps["leg_answered"].to_numpy(), answered)
+        leg_ms, leg_at_ms = (
+            np.where(buys, steps["leg_ms"].to_numpy(), duration),
+            np.where(buys, steps["leg_at_ms"].to_numpy(), at_ms),
+        )
+        sold_by = _places([chain[0] for chain in sold], at_ms)
+        bought_by = _places(bought, leg_at_ms)
+        sell = price_by(terms.decks, np.where(sells, sold_by, NO_DECK), codes, at_ms, duration, answered)
+        buy = price_by(terms.decks, bought_by, codes, leg_at_ms, leg_ms, leg_answered)
+        currencies = [*(deck.currency for deck in terms.decks), ""]  # -1, no deck, is the last
+        amounts.sell_nanos[rows], amounts.buy_nanos[rows] = sell.nanos, buy.nanos
+        for k, i in enumerate(at):
+            amounts.sell_currency[i] = currencies[max(int(sold_by[k]), -1)]
+            amounts.buy_currency[i] = currencies[max(int(bought_by[k]), -1)]
+        self.sell, self.buy, self.sold, self.bought, self.sold_by, self.bought_by = sell, buy, sold, bought, sold_by, bought_by
+        self.at_ms, self.leg_at_ms, self.leg_answered, self.duration = at_ms, leg_at_ms, leg_answered, duration
+        self.place = np.full(n, -1, np.int64)
+        self.place[rows] = np.arange(len(at))
+        self.amount: dict[tuple[int, str], int] = {}  # (step, side) -> the feed's own amount
+        if any(record.sell_amount or record.buy_amount for record in self.values):
+            for i in at:
+                self._feed_amounts(i)
+        no_rate = (answered & (sold_by >= 0) & (sell.rate < 0)) | (leg_answered & (bought_by >= 0) & (buy.rate < 0))
+        unknown = (sold_by == UNKNOWN) | (bought_by == UNKNOWN)
+        suspicious = no_rate | unknown
+        kinds = [self.b_kind[i] for i in at]
+        if not terms.self_register:
+            trunks = terms.trunks
+            suspicious |= np.asarray([bool(self.trunk[i]) and (self.tenant[i], self.trunk[i]) not in trunks for i in at], bool)
+            suspicious |= answered & (sold_by == NO_DECK)
+        if terms.sell_amount_expected:
+            suspicious |= answered & (sold_by == NO_DECK)
+        suspicious |= answered & np.asarray([self.final[i] and kinds[k] in UNREADABLE for k, i in enumerate(at)], bool)
+        # Nobody pays for an emergency call.
+        amounts.no_rate[rows] = no_rate & np.asarray([kind != "emergency" for kind in kinds], bool)
+        for k in np.flatnonzero(suspicious).tolist():
+            i = at[k]
+            if not amounts.fault[i]:
+                amounts.fault[i] = self._fault(k, i)
+
+    def _feed_amounts(self, i: int) -> None:
+        """A feed's own amounts stand as rated where we have no deck for the party."""
+        row, k, amounts = self.row[i], int(self.place[i]), self.amounts
+        if row < 0:
+            return
+        record = self.values[row]
+        try:
+            if record.sell_amount and self.sold_by[k] < 0:
+                nanos, amounts.sell_currency[i] = _amount("sell_amount", record.sell_amount, record.currency)
+                amounts.sell_nanos[i] = self.amount[i, SELL] = nanos
+            if record.buy_amount and self.bought_by[k] < 0:
+                nanos, amounts.buy_currency[i] = _amount("buy_amount", record.buy_amount, record.buy_currency or record.currency)
+                amounts.buy_nanos[i] = self.amount[i, BUY] = nanos
+        except ValueError as wrong:
+            amounts.fault[i] = str(wrong)
+
+    def _fault(self, k: int, i: int) -> str:
+        """Why a step's money cannot be told, or ""."""
+        terms, account, trunk, carrier = self.terms, self.account[i], self.trunk[i], self.carrier[i]
+        sold_by, bought_by = int(self.sold_by[k]), int(self.bought_by[k])
+        mend = "add it and publish a new config version"
+        if sold_by == UNKNOWN:
+            return (
+                f"account {account!r} is not known: {mend}"
+                if account
+                else "no ingress account: the caller's address belongs to no trunk"
+            )
+        if trunk and not terms.self_register and (self.tenant[i], trunk) not in terms.trunks:
+            return f"ingress trunk {trunk!r} is not known: {mend}"
+        if bought_by == UNKNOWN:
+            return f"carrier {carrier!r} is not known: {mend}"
+        if not (self.answered[i] or self.leg_answered[k]):
+            return ""
+        kind, number = self.b_kind[i], self.b_number[i]
+        if kind == "emergency":
+            return ""  # nobody pays for it
+        for side, place, priced, talks in (
+            (SELL, sold_by, self.sell, self.answered[i]), (BUY, bought_by, self.buy, self.leg_answered[k])
+        ):  # fmt: skip
+            if talks and place >= 0 and priced.rate[k] < 0:
+                return _why(side, terms.decks[place].name, number, kind, self._b_raw(i), int(priced.rate[k]))
+        if not (self.final[i] and self.answered[i]):
+            return ""
+        if kind in UNREADABLE:
+            return _unreadable("", number, kind, self._b_raw(i))
+        if sold_by == NO_DECK and not self.amounts.sell_currency[i]:
+            if not terms.self_register:
+                return f"account {account!r} has no sell deck and the record says no amount"
+            if terms.sell_amount_expected:
+                return "answered, the row says no sell_amount, and no deck prices the call"
+        return ""
+
+    def _b_raw(self, i: int) -> str:
+        return self.values[self.row[i]].b_raw if self.row[i] >= 0 else ""
+
+    # --- charges -----------------------------------------------------------------------------------------------------------------
+
+    def purchase(self, i: int) -> Purchase:
+        """The charge of the attempt or leg that a step says has ended."""
+        k = int(self.place[i])
+        start_ms = int(self.leg_at_ms[k]) if self.leg_answered[k] else None
+        return self._purchase(i, self.list_of("attempt_no")[i], start_ms, fault=self.amounts.fault[i])
+
+    def _purchase(self, i: int, attempt_no: int, start_ms: int | None, fault: str = "") -> Purchase:
+        k = int(self.place[i])
+        by, amount = self.bought[k], self.amount.get((i, BUY))
+        of = "leg_" if self.buys[i] else ""
+        one = Purchase(
+            attempt_no, by.party, by.agreement, self.carrier[i], self.list_of(f"{of}trunk_group")[i], self.list_of(f"{of}egress_trunk")[i],
+            start_ms=start_ms, currency=self.amounts.buy_currency[i], fault=fault,
+        )  # fmt: skip
+        if amount is not None:
+            return msgspec.structs.replace(one, usage_nanos=amount)
+        place = int(self.bought_by[k])
+        if place < 0 or fault:
+            return one
+        return msgspec.structs.replace(one, **_of_rate(self.terms.decks[place], self.buy, k, with_fee=True))
+
+    def charges(self, i: int, remembered: Sequence[Purchase]) -> list[tuple[Any, ...]]:
+        """The rows of CHARGES of a call that has ended."""
+        k = int(self.place[i])
+        at = self.list_of
+        head = (at("partition")[i], at("offset")[i], at("revision")[i], 0)
+        where = (at("record_partition")[i], at("record_offset")[i], at("learned_ms")[i], self.tenant[i], self.call_key[i])
+        start_ms, end_ms = (int(self.at_ms[k]) if self.answered[i] else None), at("end_ms")[i]
+
+        def row(role: str, level: int, one: Purchase) -> tuple[Any, ...]:
+            nanos = one.usage_nanos + one.connect_nanos + one.attempt_nanos
+            return (
+                *head, role, level, one.attempt_no, 0, *where, one.party, self.account[i], one.carrier, one.trunk_group, one.egress_trunk,
+                one.agreement, one.deck, one.deck_id, one.prefix, one.destination, one.start_ms, end_ms, one.charged_s, one.per_min_nanos,
+                one.usage_nanos, one.connect_nanos, one.attempt_nanos, 0, nanos, one.currency, ROUNDING, self.terms.version,
+            )  # fmt: skip
+
+        rows = [row(SELL, level, one) for level, one in enumerate(self._sales(i, k, start_ms))]
+        bought = list(remembered)
+        answered, failed, attempts = self.answered[i], max(at("failed")[i], at("failed_no")[i]), at("attempts")[i]
+        # A failed call's last attempt has a record of its own where the switch writes one per attempt: it is not bought twice.
+        if (
+            not self.legs[i]
+            and not self.buys[i]
+            and (answered or failed < attempts)
+            and (self.carrier[i] or (i, BUY) in self.amount)
+        ):
+            bought.append(self._purchase(i, max(attempts, at("failed")[i] + answered), start_ms))
+        # An attempt that costs nothing is a row of `attempts` alone.
+        rows += [row(BUY, 0, one) for one in bought if one.start_ms is not None or one.attempt_nanos]
+        return rows
+
+    def _sales(self, i: int, k: int, start_ms: int | None) -> list[Purchase]:
+        """What each level owes, the customer first."""
+        sales = []
+        for level, by in enumerate(self.sold[k]):
+            route = self.list_of("carrier")[i], self.list_of("trunk_group")[i], self.list_of("egress_trunk")[i]
+            one = Purchase(0, by.party, by.agreement, *route, start_ms=start_ms, currency=self.amounts.sell_currency[i])
+            if not level:
+                amount, place = self.amount.get((i, SELL)), int(self.sold_by[k])
+                if amount is not None:
+                    duration_ms = self.values[self.row[i]].duration_ms or 0
+                    one = msgspec.structs.replace(one, usage_nanos=amount, charged_s=-(-duration_ms // 1000))
+                elif place >= 0:
+                    one = msgspec.structs.replace(one, **_of_rate(self.terms.decks[place], self.sell, k, with_fee=False))
+            elif (place := int(_places([by], self.at_ms[k : k + 1])[0])) >= 0:
+                deck = self.terms.decks[place]
+                number = self.b_number[i] if self.b_kind[i] in PRICED_KINDS else ""
+                priced = price_one(deck, number, int(self.at_ms[k]), int(self.duration[k]), bool(self.answered[i]))
+                columns = Priced(*(np.asarray([value]) for value in priced))
+                one = msgspec.structs.replace(one, currency=deck.currency, **_of_rate(deck, columns, 0, with_fee=False))
+            sales.append(one)
+        return sales
+
+
+def _of_rate(deck: Deck, priced: Priced, k: int, *, with_fee: bool) -> dict[str, Any]:
+    rate = int(priced.rate[k])
+    found = {"deck": deck.name, "deck_id": deck.deck_id}
+    if rate < 0:
+        return found
+    return found | {
+        "prefix": deck.prefixes[rate], "destination": deck.destinations[rate], "charged_s": int(priced.charged_s[k]),
+        "per_min_nanos": int(priced.per_min_nanos[k]), "usage_nanos": int(priced.usage_nanos[k]),
+        "connect_nanos": int(priced.connect_nanos[k]), "attempt_nanos": int(priced.attempt_nanos[k]) if with_fee else 0,
+    }  # fmt: skip
+
+
+def _places(by: Sequence[Charged], at_ms: Ints) -> Ints:
+    """The deck of each call: the one of its agreement, or of the agreement's plan at that time."""
+    places = np.fromiter((one.deck for one in by), np.int64, len(by))
+    for k in np.flatnonzero(places == PLANNED).tolist():
+        moment = int(at_ms[k])
+        places[k] = next((place for from_ms, until_ms, place in by[k].plan if from_ms <= moment < until_ms), NO_DECK)
+    return places
+
+
+def _why(side: str, deck: str, b_number: str, b_kind: str, b_raw: str, rate: int) -> str:
+    if rate == OUT_OF_RANGE:
+        return f"{side}: the amount is beyond the range of one call's money"
+    assert rate == NO_RATE
+    if not b_number or b_kind not in PRICED_KINDS:
+        return _unreadable(f"{side}: ", b_number, b_kind, b_raw)
+    return f"{side}: no rate for {b_number} in deck {deck}"
+
+
+def _unreadable(side: str, b_number: str, b_kind: str, b_raw: str) -> str:
+    """That a number is none, as it was written.
+
+    >>> _unreadable("sell: ", "", "invalid", "43x")
+    "sell: b_number is invalid, written '43x', not a number that a deck can price"
+    """
+    number = f"b_number {b_number}" if b_number else "b_number"
+    written = f", written {b_raw[:40]!r}" if b_raw and b_raw != b_number else ""
+    return f"{side}{number} is {b_kind or 'empty'}{written}, not a number that a deck can price"
+
+
+def _amount(name: str, text: str, currency: str) -> tuple[int, str]:
+    """An amount that a feed says, in nanos, and its currency: without one it would be left out of every sum.
+
+    >>> _amount("sell_amount", "0.5", "EUR")
+    (500000000, 'EUR')
+    """
+    if not is_code(currency):
+        said = (
+            f"currency {currency[:40]!r} is not a code of three capitals such as EUR"
+            if currency
+            else "an amount without a currency"
+        )
+        raise ValueError(f"{name} {text[:40]}: {said}")
+    try:
+        return to_nanos(text), currency
+    except ValueError as wrong:
+        raise ValueError(f"{name}: {wrong}") from None

@@ -1,0 +1,20 @@
+"""A flow's snapshot, as its file says: how large, and how old."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from ringfence.ops.telemetry import catalog
+from ringfence.ops.telemetry.figures import Sample
+
+
+def samples(state_file: Path) -> Iterator[Sample]:
+    """Nothing where there is no snapshot yet."""
+    try:
+        about = state_file.stat()
+    except FileNotFoundError:
+        return
+    yield Sample(catalog.SNAPSHOT_BYTES, about.st_size)
+    yield Sample(catalog.SNAPSHOT_AGE, max(0.0, time.time() - about.st_mtime))

@@ -1,0 +1,99 @@
+"""What a person does about blocks: block, unblock, approve, refuse, hold. Commands and pages call these, with the same audit."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+
+from books import Connection, Engine, configs, leases, orders, suppressions, switches
+from core.numbers import DialPlan
+from core.orders import Key
+from switches import hold as at_switches
+
+LEASE_MS = 6_000
+"""A dispatcher whose switch does not answer asks for its lease again after at most so long."""
+
+
+class Blocked(NamedTuple):
+    """A person's own order. `known`: whether the config in force has such an account or trunk; a block of another name refuses nobody."""
+
+    order_id: str
+    status: str
+    known: bool
+
+
+class Undelivered(NamedTuple):
+    """Why a switch does not act on a change now. `switches`: how many the books name for it, `unattended`: those without a dispatcher,
+    `held`: those at which a person has turned all blocks off."""
+
+    switches: int
+    unattended: tuple[str, ...]
+    held: tuple[str, ...]
+
+    def __bool__(self) -> bool:
+        return not self.switches or bool(self.unattended or self.held)
+
+
+def block(conn: Connection, key: Key, ttl_ms: int, who: str, why: str, now_ms: int) -> Blocked:
+    """Orders a block. Raises `ValueError` where the key is protected or malformed; the text says why."""
+    order_id = orders.block(conn, key, ttl_ms, who, why, now_ms)
+    stored = orders.find(conn, order_id)
+    assert stored is not None
+    return Blocked(order_id, stored.status, known(conn, key))
+
+
+def unblock(conn: Connection, key: Key, who: str, why: str, now_ms: int, for_ms: int = suppressions.DEFAULT_MS) -> orders.Lifted:
+    """Lifts every automatic order that overlaps a key, and keeps new ones from standing for `for_ms`. Raises `ValueError` as `block`."""
+    return orders.lift(conn, key, who, why, now_ms, for_ms)
+
+
+def approve(conn: Connection, order_id: str, who: str, why: str, now_ms: int) -> list[str]:
+    """Lets an order that waits stand, and with it every order of its key; their ids. Raises `orders.Refused`."""
+    return orders.approve(conn, order_id, who, why, now_ms)
+
+
+def deny(conn: Connection, order_id: str, who: str, why: str, now_ms: int) -> list[str]:
+    """Refuses an order that waits; its key stays lifted for a day. The ids. Raises `orders.Refused`."""
+    return orders.deny(conn, order_id, who, why, now_ms).order_ids
+
+
+def undelivered(conn: Connection, now_ms: int, tenant: str = "") -> Undelivered:
+    """Whether the switches of a tenant ("" = all) learn of a change now.
+
+    A dispatcher that works holds the lease of its switch; one that was stopped has given it back, one that was killed loses it.
+    """
+    names = [one.name for one in switches.every(conn) if not tenant or tenant in switches.tenants_of(conn, one.name)]
+    holds = switches.holds(conn)
+    return Undelivered(
+        len(names),
+        tuple(name for name in names if not leases.held_lately(conn, f"switch {name}", now_ms - LEASE_MS)),
+        tuple(name for name in names if name in holds),
+    )
+
+
+def plan(conn: Connection, account: str = "", trunk: str = "") -> DialPlan:
+    """The dial plan by which a person's numbers are read: that of the trunk or of the account's trunks, else of every trunk, where it is
+    one and the same; else the plan that takes a number with its country code only."""
+    config = configs.load(conn, configs.latest(conn))
+    ways_in = [one for one in config.trunks if one.account]
+    mine = [one for one in ways_in if (trunk and one.name == trunk) or (account and one.account == account)]
+    named = {(one.tenant, one.dial_plan) for one in mine or ways_in}
+    plans = {(one.tenant, one.name): msgspec.structs.replace(one, tenant="", name="") for one in config.dial_plans}
+    found = {plans.get(key, DialPlan(name="")) for key in named}
+    return found.pop() if len(found) == 1 else DialPlan()
+
+
+def known(conn: Connection, key: Key) -> bool:
+    """Whether the version in force has the account or the trunk of a key; True where none was published."""
+    number = configs.latest(conn)
+    if not number:
+        return True
+    config = configs.load(conn, number)
+    name, rows = (key.account, config.accounts) if key.account else (key.ingress_trunk, config.trunks)
+    return any((row.tenant, row.name) == (key.tenant, name) for row in rows)
+
+
+def hold(engine: Engine, on: bool, who: str, why: str, now_ms: int) -> at_switches.HoldResult:
+    """Turns all blocks off at every switch, or on again. Needs the books alone: the addresses of the switches are in there."""
+    return (at_switches.hold_all if on else at_switches.clear)(engine, who, why, now_ms)

@@ -1,0 +1,73 @@
+"""Damage of the embedded journal: found, given up, and written into the audit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from books import BooksError, audit
+from journal import JournalError, Locked, repair
+from journal import copying as journal_copy
+from journal.repair import Damage, Loss
+from services.errors import NoInstallation
+from services.installation import Installation, books
+
+
+class Found(NamedTuple):
+    """`damages`: each with the directory of its journal. `broken`: topics of which not even the damage can be read, a line each."""
+
+    damages: list[tuple[Path, Damage]]
+    broken: list[str]
+
+
+def homes(installation: Installation) -> dict[str, Path]:
+    """The directories of this installation that are journals of files: name -> directory."""
+    found = {
+        "journal": journal_copy.directory_of(installation.journal_dsn),
+        "collector's spool": installation.state_dir / "collector",
+    }
+    return {name: path for name, path in found.items() if path is not None and path.is_dir()}
+
+
+def check(installation: Installation) -> Found:
+    """Reads every embedded journal to its end. Changes nothing; parts may run meanwhile. Raises `NoInstallation`."""
+    if not homes(installation):
+        raise NoInstallation(f"There is no journal under {installation.root}: start `ringfence up` once, or name the --home.")
+    found = Found([], [])
+    for home in homes(installation).values():
+        found.broken.extend(repair.without_about(home))
+        for topic in journal_copy.topics_in(home):
+            try:
+                found.damages.extend((home, damage) for damage in repair.check(home, topic))
+            except JournalError as error:
+                found.broken.append(str(error))
+    return found
+
+
+def give_up(home: Path, damage: Damage, now_ms: int) -> list[Loss]:
+    """Copies the damaged bytes aside and records which offsets are lost; readers go on after them. Raises `JournalError`."""
+    try:
+        return repair.repair(home, damage, now_ms)
+    except Locked as error:
+        raise Locked(f"{error}: stop it first; nothing of {damage.topic}/{damage.partition} was changed") from error
+
+
+def audit_losses(installation: Installation, who: str, now_ms: int) -> list[str]:
+    """Writes losses into the audit that are not in it yet, of this repair or of one that was cut off. What keeps them out of it, in lines."""
+    for home in homes(installation).values():
+        try:
+            fresh = [loss for loss in repair.losses(home) if not loss.noted]
+            if not fresh:
+                continue
+            if not installation.has_books:
+                return ["There are no books to write the loss into: it is written down beside the journal alone."]
+            with books(installation) as conn:
+                for loss in fresh:
+                    audit.note(conn, who, "journal repair", f"{loss.topic}/{loss.partition}", loss.line(), now_ms)
+            # A crash here: the next repair writes the same lines once more.
+            repair.set_noted(home, fresh)
+        except (BooksError, JournalError) as error:
+            return [
+                f"The loss is written down beside the journal, and not in the audit yet; `ringfence journal repair` does it again: {error}"
+            ]
+    return []

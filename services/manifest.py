@@ -1,0 +1,87 @@
+"""What a backup says of itself: which release made it, what is in it, and the hash of every file."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import msgspec
+
+from services import files
+from services.errors import ServiceError
+
+NAME = "manifest.json"
+FORMAT = 1
+
+
+class WrongBackup(ServiceError):
+    """The directory is no backup, or not the one that was made; the words say what is wrong with it."""
+
+
+class File(msgspec.Struct, frozen=True):
+    """What a file must be."""
+
+    bytes: int
+    sha256: str
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """`elsewhere`: part -> its address, of parts that this backup does not hold. `ends`: topic -> the end of each partition, of a journal
+    that it does hold."""
+
+    format: int = FORMAT
+    ringfence: str
+    layout: int  # of judge's state, as that release writes it
+    made_ms: int
+    home: str
+    elsewhere: dict[str, str]
+    ends: dict[str, dict[int, int]]
+    files: dict[str, File]
+
+
+def about(root: Path) -> dict[str, File]:
+    """Every file below `root` but the manifest, by its path.
+
+    >>> import tempfile
+    >>> root = Path(tempfile.mkdtemp())
+    >>> _ = (root / "a").write_text("abc")
+    >>> about(root)["a"].bytes, about(root)["a"].sha256[:8]
+    (3, 'ba7816bf')
+    """
+    found = {}
+    for path in sorted(root.rglob("*")):
+        if path.is_file() and path != root / NAME:
+            with open(path, "rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            found[path.relative_to(root).as_posix()] = File(path.stat().st_size, digest)
+    return found
+
+
+def read(root: Path) -> Manifest:
+    """The manifest of a backup that this release can put back."""
+    try:
+        data = files.read(root / NAME, files.CONFIG_BYTES)
+    except FileNotFoundError:
+        raise WrongBackup(f"{root} is no backup: it has no {NAME}") from None
+    except OSError as error:
+        raise WrongBackup(f"{root} cannot be read: {error.strerror}") from error
+    try:
+        form = msgspec.json.decode(data, type=dict[str, msgspec.Raw]).get("format", msgspec.Raw(b"0"))
+        if (number := msgspec.json.decode(form, type=int)) != FORMAT:
+            raise WrongBackup(f"{root / NAME} has format {number}, this release reads {FORMAT}: use the release that made it")
+        return msgspec.json.decode(data, type=Manifest)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise WrongBackup(f"{root / NAME} is damaged: {error}") from error
+
+
+def compare(root: Path, manifest: Manifest) -> None:
+    """Every file as it was made, none missing and none besides."""
+    there = about(root)
+    for name, file in manifest.files.items():
+        if name not in there:
+            raise WrongBackup(f"{root / name} is missing: the backup is not whole")
+        if there[name] != file:
+            what = f"has {there[name].bytes} bytes, not {file.bytes}" if there[name].bytes != file.bytes else "has another hash"
+            raise WrongBackup(f"{root / name} {what}: it was changed or damaged since the backup was made")
+    if more := sorted(there.keys() - manifest.files.keys()):
+        raise WrongBackup(f"{root / more[0]} was not part of the backup ({len(more)} such files): take them away")

@@ -1,0 +1,247 @@
+"""A backup put back: into an empty home, every hash checked before, whole or not at all.
+
+    1. read the backup, compare every file with its hash, and the addresses with what it holds   nothing is written yet
+    2. `HOME/.restoring`      from here on every command refuses the home; the next restore clears it and begins anew
+    3. the files, the warehouse by the engine's own RESTORE, books and warehouse brought to this release (one that is newer is
+       refused), a hold on every switch that the books name
+    4. everything synced, and `.restoring` removed                                            the home can be used
+
+The hold is there because the books are older than the world: a person may have lifted since what they still want. A held switch
+gets nothing from us and refuses nothing; `ringfence unblock --clear-hold` ends it when somebody has looked through the orders.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from books import BooksError, audit, open_books, switches, writing
+from books import copying as books_copy
+from books import migrate as migrate_books
+from flows.snapshot import LAYOUT
+from journal import JournalError, open_journal
+from journal import copying as journal_copy
+from journal.durable import replace_file, sync_directory
+from services import homes, manifest
+from services.backup import Say
+from services.errors import ServiceError
+from services.homes import MARKER, RESTORING, alone
+from services.installation import Installation
+from services.manifest import Manifest, WrongBackup
+from switches.tail import POSITION, Place, load_places, store_places
+from warehouse import WarehouseError, embedded_directory, migrate, open_warehouse
+from warehouse import copying as warehouse_copy
+
+WHO = "restore"
+OURS = frozenset({MARKER, RESTORING, "lost+found"})
+"""What an empty home may hold; the last is an empty disk's own."""
+
+
+class NotRestored(ServiceError):
+    """The home is as empty as before; the words say why."""
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What was put back. `held`: switches that wait for a person; `elsewhere`: parts that this backup did not hold."""
+
+    made_at: datetime
+    files: int
+    bytes: int
+    held: list[str]
+    elsewhere: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Where the parts of a backup go. None = that part is not in it."""
+
+    journal: Path | None
+    warehouse: Path | None
+    books: Path | None
+    state: Path
+    spool: Path
+    run: Path
+
+    def every(self) -> list[Path]:
+        found = (self.journal, self.warehouse, self.books, self.state, self.spool, self.run)
+        return [path for path in found if path is not None]
+
+
+def restore(installation: Installation, source: Path, *, hold: bool, now_ms: int, say: Say) -> Restored:
+    """Puts a backup back. Raises `WrongBackup` or `NotRestored` with everything as it was."""
+    made = manifest.read(source)
+    if made.layout > LAYOUT:
+        raise WrongBackup(
+            f"{source} was made by Ringfence {made.ringfence}, which is newer than this one: restore it with that release"
+        )
+    targets = targets_of(installation, made)
+    say("hashes")
+    manifest.compare(source, made)
+    homes.restrict_umask()
+    try:
+        homes.make_private(installation.root)
+    except homes.NotPrivate as refused:
+        raise NotRestored(str(refused)) from None
+    with alone(installation.root):
+        _clear_what_was_cut_off(installation.root)
+        _refuse_what_is_there(installation.root, targets)
+        marker = installation.root / RESTORING
+        replace_file(marker, json.dumps([str(path) for path in targets.every()]).encode())
+        try:
+            held = _put(installation, source, made, targets, hold, now_ms, say)
+            _sync(targets)
+        except (OSError, BooksError, JournalError, WarehouseError, books_copy.CopyFailed) as error:
+            _remove(targets.every(), marker)
+            raise NotRestored(f"{source} was not restored, and {installation.root} is empty again: {error}") from error
+        except BaseException:
+            _remove(targets.every(), marker)
+            raise
+        marker.unlink()
+        sync_directory(installation.root)
+    size = sum(file.bytes for file in made.files.values())
+    return Restored(datetime.fromtimestamp(made.made_ms / 1000, UTC), len(made.files), size, held, made.elsewhere)
+
+
+def targets_of(installation: Installation, made: Manifest) -> Targets:
+    """Where everything goes, by the addresses in force; refused where the backup holds what these addresses keep elsewhere."""
+    tops = {name.split("/", 1)[0] for name in made.files}
+
+    def target(part: str, setting: str, dsn: str, path: Path | None) -> Path | None:
+        if part in tops and path is None:
+            raise WrongBackup(
+                f"the backup holds {part}, and {setting} names another kind of place ({dsn.split('://', 1)[0]}://...): "
+                f"restore with {setting} unset, or with an address of its kind"
+            )
+        if part not in tops and part.split(".")[0] in made.elsewhere and path is not None:
+            raise WrongBackup(
+                f"the backup was made with {setting} at {made.elsewhere[part.split('.')[0]]}, and does not hold what is there: "
+                f"set {setting} to it (or to what you restored it to)"
+            )
+        return path if part in tops else None
+
+    return Targets(
+        journal=target(
+            "journal", "RINGFENCE_JOURNAL", installation.journal_dsn, journal_copy.directory_of(installation.journal_dsn)
+        ),
+        warehouse=target(
+            "warehouse", "RINGFENCE_WAREHOUSE", installation.warehouse_dsn, embedded_directory(installation.warehouse_dsn)
+        ),
+        books=target("books.db", "RINGFENCE_BOOKS", installation.books_dsn, books_copy.sqlite_file(installation.books_dsn)),
+        state=installation.state_dir,
+        spool=installation.spool_dir,
+        run=installation.run_dir,
+    )
+
+
+def _refuse_what_is_there(root: Path, targets: Targets) -> None:
+    for path in [root, *targets.every()]:
+        names = {p.name for p in path.iterdir()} - OURS if path.is_dir() else {path.name} if path.exists() else set()
+        if names:
+            raise NotRestored(
+                f"{path} is not empty (it has {sorted(names)[0]}): nothing is written over. Move it away, or name another --home"
+            )
+
+
+def _clear_what_was_cut_off(root: Path) -> None:
+    """A restore that was killed has left its marker: everything that it names was empty before it began."""
+    marker = root / RESTORING
+    if marker.exists():
+        _remove([Path(path) for path in json.loads(marker.read_bytes())], marker)
+
+
+def _remove(paths: list[Path], marker: Path) -> None:
+    for path in paths:
+        if path.is_dir():
+            for inside in path.iterdir():  # the directory itself may be a disk of its own
+                if inside.name not in OURS:
+                    shutil.rmtree(inside) if inside.is_dir() else inside.unlink()
+            if path.is_relative_to(marker.parent):
+                _remove_empty(path, marker.parent)
+        else:
+            path.unlink(missing_ok=True)
+    marker.unlink()
+
+
+def _remove_empty(path: Path, root: Path) -> None:
+    while path != root and not any(path.iterdir()):
+        if path.is_mount():
+            return
+        path.rmdir()
+        path = path.parent
+
+
+def _put(
+    installation: Installation, source: Path, made: Manifest, targets: Targets, hold: bool, now_ms: int, say: Say
+) -> list[str]:
+    for directory in (targets.state, targets.spool, targets.run):
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    tops = {"journal": targets.journal, "state": targets.state, "spool": targets.spool, "switch": targets.run / "kamailio"}
+    say("files")
+    for name in made.files:
+        top, _, inside = name.partition("/")
+        if inside and (below := tops.get(top)):
+            _copy(source / name, below / inside)
+        elif name == "books.db" and targets.books:
+            _copy(source / name, targets.books)
+    _renew_places(targets.spool)
+    if targets.journal:
+        journal = open_journal(installation.journal_dsn)
+        for topic in made.ends:
+            journal.create(topic, journal.partitions(topic))  # looks at every tail
+    if targets.warehouse:
+        say("warehouse")
+        warehouse_copy.put_back(targets.warehouse, source / "warehouse")
+        client = open_warehouse(installation.warehouse_dsn)
+        try:
+            migrate(client)
+        finally:
+            client.close()
+    held: list[str] = []
+    if targets.books:
+        engine = open_books(installation.books_dsn)
+        try:
+            migrate_books(engine)
+            with writing(engine) as conn:
+                at = f"{datetime.fromtimestamp(made.made_ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
+                audit.note(conn, WHO, "restored", str(source), f"a backup of {at}", now_ms)
+                for switch in switches.every(conn) if hold else []:
+                    switches.hold(conn, switch.name, WHO, f"restored from a backup of {at}: look through the orders", now_ms)
+                    held.append(switch.name)
+        finally:
+            engine.dispose()
+    return held
+
+
+def _copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    shutil.copyfile(source, target)
+    target.chmod(0o600)
+
+
+def _renew_places(spool: Path) -> None:
+    """The files are new ones: each place names the new file, so that what was delivered is not delivered again."""
+    path = spool / POSITION
+    places = {
+        name: Place((spool / name).stat().st_ino, place.offset)
+        for name, place in load_places(path).items()
+        if (spool / name).exists()
+    }
+    if path.exists():
+        store_places(path, places)
+
+
+def _sync(targets: Targets) -> None:
+    for target in targets.every():
+        for path in [target, *target.rglob("*")] if target.exists() else []:
+            fd = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+    for parent in {target.parent for target in targets.every() if target.parent.is_dir()}:
+        sync_directory(parent)

@@ -1,0 +1,108 @@
+"""The figures of `ringfence status`."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Any, NamedTuple
+
+from books import Connection, alerts, configs, orders
+from core import record
+from core.topics import CALLS
+from journal import open_journal
+from journal.waiting import records_behind
+from services import reading as read
+from services.installation import Installation, books
+from warehouse import ask, queries
+
+COUNTS = ("received", "rated", "unrated", "events", "rejected", "duplicates", "conflicts")
+
+
+SETTLED_MS = 30_000
+"""A number may be on its way while later ones are there already; a gap that old is a loss."""
+
+
+class Lost(NamedTuple):
+    """Numbers of switches' boots that never came: how many, of how many boots, and a line for the latest boots."""
+
+    records: int
+    boots: int
+    lines: list[str]
+
+
+def lost(installation: Installation, now_ms: int) -> Lost:
+    """What is missing from the sequences of the switches."""
+    with read.warehouse(installation) as client:
+        rows = ask(client, queries.lost(now_ms - SETTLED_MS))
+    if not rows:
+        return Lost(0, 0, [])
+    return Lost(int(rows[0]["lost_in_all"]), int(rows[0]["boots"]), [line(row) for row in rows])
+
+
+UNTOLD_MS = 6 * 3_600_000
+"""A call that was answered that long ago has ended, whatever its trunk's profile says of silence (four hours unless it says otherwise)."""
+
+
+class Loose(NamedTuple):
+    """Ends that a person should tie: stops that name no account beside calls of their Call-ID, and answered calls that nobody priced."""
+
+    orphans: int
+    untold: int
+
+
+def loose(installation: Installation, now_ms: int) -> Loose:
+    """How many, at most a thousand of each."""
+    with read.warehouse(installation) as client:
+        stops = {(row["partition"], row["offset"]) for row in ask(client, queries.orphans())}
+        return Loose(len(stops), len(ask(client, queries.untold(now_ms - UNTOLD_MS))))
+
+
+def line(row: dict[str, Any]) -> str:
+    """A boot with its missing numbers.
+
+    >>> line({"tenant": "t1", "switch": "k1", "boot_id": "17", "lost": 4, "numbers": [(3, 5), (9, 9)]})
+    't1/k1 boot 17: 4 lost: 3-5, 9'
+    >>> line({"tenant": "t1", "switch": "k1", "boot_id": "17", "lost": 5, "numbers": [(3, 5), (9, 9)]})
+    't1/k1 boot 17: 5 lost: 3-5, 9, ...'
+    """
+    numbers = [f"{first}" if first == last else f"{first}-{last}" for first, last in row["numbers"]]
+    named = sum(last - first + 1 for first, last in row["numbers"])
+    rest = ["..."] if row["lost"] > named else []
+    return f"{row['tenant']}/{row['switch']} boot {row['boot_id']}: {row['lost']:,} lost: {', '.join([*numbers, *rest])}"
+
+
+BLOCKS = ("standing", "shadow", "waiting")
+"""What an order may be that counts: the switch refuses; it marks what it would refuse; nothing happens before a person says so."""
+
+
+def block_counts(conn: Connection, now_ms: int) -> dict[str, int]:
+    """Status -> keys (an account, perhaps with a caller and a range) that are blocked now, or that an order waits for.
+
+    `status`, the line of `up` and the page all count by this. A key counts once, though an order of it is issued again each minute; one
+    whose order has ended does not count; what a switch has confirmed, `ringfence orders` says.
+    """
+    counts = orders.blocked_counts(conn, now_ms)
+    return {status: counts.get(status, 0) for status in BLOCKS}
+
+
+def report(installation: Installation, now_ms: int) -> dict[str, Any]:
+    """The keys of `status --json`, in their order."""
+    with books(installation) as conn:
+        found_alerts, now_blocked, config = alerts.count(conn), block_counts(conn, now_ms), configs.latest(conn)
+        revision = conn.exec_driver_sql("select version_num from alembic_version").scalar()
+    with read.warehouse(installation) as client:
+        totals = ask(client, queries.totals())[0]
+        stored_to = {row["partition"]: row["last_offset"] for row in ask(client, queries.completeness())}
+        migrations = ask(client, ("SELECT count() AS n FROM migrations", {}))[0]["n"]
+    return {
+        **{name: int(totals[name]) for name in COUNTS},
+        "alerts": found_alerts,
+        "blocks": now_blocked["standing"],
+        "lag": records_behind(open_journal(installation.journal_dsn), CALLS, stored_to),
+        "versions": {
+            "ringfence": version("ringfence"),
+            "config": config,
+            "record": record.VERSION,
+            "books": revision,
+            "warehouse": migrations,
+        },
+    }

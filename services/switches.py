@@ -1,0 +1,79 @@
+"""Switches that take orders, and the tokens with which switches post their records."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from books import Connection, audit, credentials, switches
+from core.safety import named
+from services.errors import BadArgument, UnknownName
+
+LEAST_TOKEN = 16
+"""Characters of a control token: a shorter one can be guessed."""
+
+
+class Issued(NamedTuple):
+    """A new token, which is not stored anywhere. `known`: whether the books have an address for the switch."""
+
+    token: str
+    credential: str
+    known: bool
+
+
+def check_name(name: str) -> None:
+    """Raises `BadArgument` for what no switch can be called."""
+    if not named(name):
+        raise BadArgument(f"{name!r} is no switch's name: letters, digits, . _ - @ +, at most 64")
+
+
+def add(conn: Connection, name: str, control_url: str, token: str, tenant: str, who: str, why: str, now_ms: int) -> bool:
+    """Names a switch for a tenant, or gives it a new address; whether it enforces for that tenant. A new one is in shadow.
+
+    Raises `BadArgument` where the name, the address (http://ADDRESS:PORT/RPC) or the token is not one.
+    """
+    check_name(name)
+    parts = urlsplit(control_url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise BadArgument(f"--control-url {control_url!r} is not http://ADDRESS:PORT/RPC")
+    if len(token) < LEAST_TOKEN:
+        raise BadArgument(f"a control token of fewer than {LEAST_TOKEN} characters can be guessed")
+    switches.add(conn, name, "kamailio", control_url, token, now_ms)
+    switches.serve(conn, name, tenant, now_ms)
+    audit.note(conn, who, "switch named", f"{name} at {control_url} for {tenant}", why, now_ms)
+    return switches.enforcing(conn, name, tenant)
+
+
+def enforce(conn: Connection, name: str, tenant: str, on: bool, who: str, why: str, now_ms: int) -> None:
+    """Makes a switch refuse the calls that a tenant's blocks name, or puts it back in shadow. Raises `UnknownName`."""
+    known = [one.name for one in switches.every(conn)]
+    if name not in known:
+        raise UnknownName(f"There is no switch {name!r}; there are: {', '.join(known) or 'none'}.")
+    switches.set_enforcing(conn, name, tenant, on, who, why, now_ms)
+
+
+def issue(conn: Connection, switch: str, tenants: Sequence[str], sources: Sequence[str], who: str, why: str, now_ms: int) -> Issued:
+    """A new token for a switch that posts records of these tenants. `sources`: addresses or networks that it may come from; () = anywhere.
+
+    Raises `BadArgument` where the name or a source is not one.
+    """
+    check_name(switch)
+    token = secrets.token_urlsafe(32)
+    try:
+        credentials.add(conn, tenants, switch, token, sources, now_ms)
+    except ValueError as error:
+        raise BadArgument(f"--source: {error}") from None
+    audit.note(conn, who, "credential added", f"{credentials.id_of(token)}: {switch} for {', '.join(tenants)}", why, now_ms)
+    known = switch in [one.name for one in switches.every(conn)]
+    for tenant in tenants if known else ():
+        switches.serve(conn, switch, tenant, now_ms)
+    return Issued(token, credentials.id_of(token), known)
+
+
+def revoke(conn: Connection, credential: str, who: str, why: str, now_ms: int) -> None:
+    """Ends a token. Raises `UnknownName`."""
+    if not credentials.revoke(conn, credential, now_ms):
+        raise UnknownName(f"There is no live credential {credential}: `ringfence credential list` shows them.")
+    audit.note(conn, who, "credential revoked", credential, why, now_ms)

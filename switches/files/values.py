@@ -1,0 +1,333 @@
+"""Values as files of calls write them: times, durations, amounts, telephone numbers, and what stands for nothing.
+
+Every function takes the text of a cell and names what is wrong with it; the caller names the column.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from typing import Literal
+
+from core.decimals import number, plain
+from switches.files.mapping import EPOCHS, zone_of
+
+NANO = Decimal("1e-9")
+LATEST_MS = 2**53  # of a record
+EARLIEST_MS = 946_684_800_000  # 2000: an earlier answer is what a system writes for "never"
+NEVER_MS = 4_102_444_800_000  # 2100: so is a later one
+
+EPOCH_MS = 86_400_000
+
+NULLS = frozenset({"", "\\n", "null", "(null)", "<null>", "nil", "undefined"})
+"""What stands for no value in any column, in lower case."""
+BLANKS = NULLS | {"-", "--", "n/a", "na", "nat", "none", "never", "?"}
+"""The same where only a number or a time can stand."""
+LONGEST_NOTHING = max(map(len, BLANKS))
+ZEROS = re.compile(r"[0\s:./T+Z-]*")
+"""0, 0.0, 0000-00-00 00:00:00, 00:00:00 and their like, where a time can stand."""
+
+OFFSETS_M = {
+    "UTC": 0, "GMT": 0, "UT": 0, "Z": 0, "WET": 0, "WEST": 60, "CET": 60, "CEST": 120, "MEZ": 60, "MESZ": 120, "MET": 60, "MEST": 120,
+    "EET": 120, "EEST": 180, "MSK": 180, "TRT": 180, "EAT": 180, "CAT": 120, "SAST": 120, "WAT": 60, "EST": -300, "EDT": -240,
+    "PDT": -420, "AKST": -540, "AKDT": -480, "HST": -600, "NST": -210, "NDT": -150, "BRT": -180, "ART": -180, "PKT": 300, "UZT": 300,
+    "NPT": 345, "WIB": 420, "WITA": 480, "WIT": 540, "ICT": 420, "HKT": 480, "SGT": 480, "AWST": 480, "JST": 540, "KST": 540,
+    "ACST": 570, "ACDT": 630, "AEST": 600, "AEDT": 660, "NZST": 720, "NZDT": 780,
+}  # fmt: skip
+"""Abbreviations of zones that mean one offset wherever they are used, in minutes."""
+
+MOST_OFFSET_M = 14 * 60
+
+MANY = frozenset({"IST", "CST", "CDT", "BST", "AST", "ADT", "GST", "MST", "MDT", "PST", "AMT", "ECT", "SST", "WST", "PYT", "LHST"})
+"""Abbreviations of several zones: CST is UTC-6 in Chicago, UTC+8 in Shanghai and UTC-5 in Havana."""
+
+
+class NoTime(ValueError):
+    """A time that no call can have, such as 0001-01-01: what some systems write for "never"."""
+
+
+# --- nothing ---
+
+
+def is_nothing(text: str, *, number: bool = False, more: frozenset[str] = frozenset()) -> bool:
+    """Whether a cell stands for no value. `more`: what else the mapping says does.
+
+    >>> [is_nothing(text) for text in ("", "\\\\N", "NULL", "-", "acme")]
+    [True, True, True, False, False]
+    >>> is_nothing("-", number=True), is_nothing("never!", more=frozenset({"never!"}))
+    (True, True)
+    """
+    if not more and len(text) > LONGEST_NOTHING:
+        return False
+    low = text.lower()
+    return low in (BLANKS if number else NULLS) or low in more
+
+
+def is_no_time(text: str, how: str, more: frozenset[str] = frozenset()) -> bool:
+    """Whether a cell of a time stands for no time.
+
+    >>> [is_no_time(text, "iso") for text in ("0000-00-00 00:00:00", "0", "N/A", "2026-03-02")]
+    [True, True, True, False]
+    """
+    if is_nothing(text, number=True, more=more):
+        return True
+    # 00:00:00 is midnight where the format has no year.
+    return ZEROS.fullmatch(text) is not None and (how == "iso" or how in EPOCHS or "%Y" in how or "%y" in how)
+
+
+# --- times ---
+
+
+def time_ms(text: str, how: str, zone: str, repeated_hour: Literal["earlier", "later", "reject"], zones: dict[str, str]) -> int:
+    """The time in a text, by the format `how`; 0 = none. `zone`: of times that name none. `NoTime`: one that no call can have.
+
+    >>> time_ms("2026-03-02 00:30:00 CET", "%Y-%m-%d %H:%M:%S %Z", "Europe/Vienna", "earlier", {})
+    1772407800000
+    """
+    if how in EPOCHS:
+        if POWER.fullmatch(text):
+            raise ValueError(f"{text[:40]!r} is not a time in the format {how}: it went through a float, export the column as text")
+        try:
+            ms = Decimal(plain(text)) * EPOCHS[how] / 1000
+            if abs(ms) > LATEST_MS:
+                raise OverflowError
+        except (ValueError, InvalidOperation, OverflowError):
+            raise ValueError(f"{text[:40]!r} is not a time in the format {how}") from None
+        return _of_a_call(int(ms), text)
+    when, named = _parsed(text, how)
+    if named:
+        when = _in_zone(text, when, named, zone, zones)
+    if when.tzinfo is None:
+        home = zone_of(zone)
+        earlier, later = when.replace(tzinfo=home, fold=0), when.replace(tzinfo=home, fold=1)
+        if earlier.utcoffset() != later.utcoffset() and repeated_hour == "reject":
+            raise ValueError(f"{text!r} happened twice or never in {zone} (the clocks were changed)")
+        when = later if repeated_hour == "later" else earlier
+    try:
+        return _of_a_call(round(when.astimezone(UTC).timestamp() * 1000), text)
+    except OverflowError:
+        raise NoTime(f"{text[:40]!r} is no time that a call can have") from None
+
+
+def _of_a_call(ms: int, text: str) -> int:
+    """A time that a call can have, or the zero of some clock, in whatever zone it was written: then 0."""
+    if abs(ms) <= EPOCH_MS:
+        return 0
+    if not EARLIEST_MS <= ms < NEVER_MS:  # 0001-01-01 or 9999-12-31: what some systems write for "never"
+        raise NoTime(f"{text[:40]!r} is no time that a call can have")
+    return ms
+
+
+ISO_CLOCK = re.compile(r"\d[^\d+-]\d")
+CLOCK_CODES = re.compile("%[HIcXsT]")
+
+
+def has_clock(text: str, how: str) -> bool:
+    """Whether a time says more than its day.
+
+    >>> has_clock("2026-03-02", "iso"), has_clock("2026-03-02 09:00", "iso"), has_clock("02.03.2026", "%d.%m.%Y")
+    (False, True, False)
+    """
+    if how in EPOCHS:
+        return True
+    return ISO_CLOCK.search(text) is not None if how == "iso" else CLOCK_CODES.search(how) is not None
+
+
+COUNT = re.compile(r"\d{9,16}(?:\.\d+)?", re.ASCII)
+WORD = re.compile(r"[A-Za-z](?:[A-Za-z_/+\-0-9]|:(?=\d\d\b))*")
+WORDS = re.compile(r"(?<=\()[^()]+(?=\))")
+ISO_ZONE = re.compile(r"(.*\d)\s*\(?([A-Za-z](?:[A-Za-z_/+\-0-9]|:(?=\d\d\b))*)\)?")
+UTC_OFFSET = re.compile(r"(?:UTC|GMT|UT)([+-])(\d{1,2})(?::?([0-5]\d))?")
+"""GMT+0200, UTC+1: east of Greenwich is plus. Etc/GMT+5 is a name and means the opposite."""
+ISO_OFFSET = re.compile(r"(.*\d)\s+([+-]\d\d:?\d\d)")
+
+
+def _parsed(text: str, how: str) -> tuple[datetime, str]:
+    """The time in a text, without a zone where the text names one by an abbreviation, which stands beside it."""
+    hint = "; a count from 1970 is time_format: epoch_s, epoch_ms or epoch_us" if COUNT.fullmatch(text) else ""
+    fault = ValueError(f"{text[:40]!r} is not a time in the format {how}{hint}")
+    if how == "iso":
+        spaced = ISO_OFFSET.fullmatch(text)
+        try:
+            return datetime.fromisoformat("".join(spaced.groups()) if spaced else text), ""
+        except ValueError:
+            found = ISO_ZONE.fullmatch(text)
+        try:
+            if found:
+                return datetime.fromisoformat(found[1]), found[2]
+        except ValueError:
+            pass
+        raise fault
+    if "%Z" not in how:
+        try:
+            return datetime.strptime(text, how), ""
+        except ValueError:
+            raise fault from None
+    # strptime knows few zones by name, and forgets which it read: each word of the text is tried as the one that %Z stands for.
+    has_offset = "%z" in how
+    for word in (*reversed(list(WORD.finditer(text))), *(WORDS.finditer(text) if has_offset else ())):
+        try:
+            when = datetime.strptime(f"{text[: word.start()]}UTC{text[word.end() :]}", how)
+        except ValueError:
+            continue
+        return (when, "") if has_offset else (when.replace(tzinfo=None), word[0])  # an offset says more than a name
+    raise fault
+
+
+def _in_zone(text: str, when: datetime, named: str, zone: str, zones: dict[str, str]) -> datetime:
+    """A time in the zone that its text names: by the mapping's table, else as the mapping's time zone calls itself then, else by ours."""
+    if named in zones:
+        return when.replace(tzinfo=zone_of(zones[named]))
+    if offset := UTC_OFFSET.fullmatch(named.upper()):
+        minutes = 60 * int(offset[2]) + int(offset[3] or 0)
+        if minutes <= MOST_OFFSET_M:
+            return when.replace(tzinfo=timezone(timedelta(minutes=-minutes if offset[1] == "-" else minutes)))
+    home = zone_of(zone)
+    for fold in (0, 1):
+        if (here := when.replace(tzinfo=home, fold=fold)).tzname() == named:
+            return here
+    if (minutes := OFFSETS_M.get(named.upper())) is not None:
+        return when.replace(tzinfo=timezone(timedelta(minutes=minutes)))
+    if "/" in named:
+        try:
+            return when.replace(tzinfo=zone_of(named))
+        except ValueError:
+            pass
+    several = "has several meanings" if named.upper() in MANY else "is not known"
+    raise ValueError(
+        f"{text[:40]!r}: the zone {named!r} {several}; the mapping can say it: zones: {{{named}: Asia/Kolkata}} or an offset such as +05:30"
+    )
+
+
+# --- amounts, durations, numbers ---
+
+
+def amount(text: str, decimal: str, thousands: str, signs: Literal["", "negated", "signed"], talked: bool) -> str:
+    """A file's amount to the nano, half up: a binary fraction's noise (0.30000000000000004) is no reason to lose it.
+
+    A minus is a credit where nobody talked. Of a call that `talked` it is either that or money that left the account: `signs` says it.
+
+    >>> amount("-0.0850", ".", "", "negated", True), amount("0.30000000000000004", ".", "", "", True)
+    ('0.0850', '0.300000000')
+    """
+    value = number(text, decimal, thousands)
+    if value < 0 and talked and not signs:
+        raise ValueError(
+            f"{text[:40]!r} is negative: the mapping says amounts: negated where money that left the account has a minus, "
+            "amounts: signed where a minus is a credit"
+        )
+    if signs == "negated":
+        value = -value if value else value
+    exponent = value.as_tuple().exponent
+    return format(value.quantize(NANO, ROUND_HALF_UP) if isinstance(exponent, int) and exponent < -9 else value, "f")
+
+
+CLOCK = re.compile(r"([+-]?)(\d{1,4}):(\d{2}):(\d{2})(?:\.(\d{1,9}))?", re.ASCII)
+SHORT_CLOCK = re.compile(r"([+-]?)(\d{1,5}):(\d{2})(?:\.(\d{1,9}))?", re.ASCII)
+UNITS_MS = {"s": 1000, "hh:mm:ss": 1000, "mm:ss": 1000, "ms": 1, "min": 60_000}
+
+
+def duration_ms(text: str, how: str, decimal: str = ".", thousands: str = "") -> int:
+    """A duration in ms. `how`: the mapping's duration_format. 1:15 is read only where the mapping says which.
+
+    >>> duration_ms("00:01:15.5", "s"), duration_ms("1:15", "mm:ss"), duration_ms("1:15", "hh:mm"), duration_ms("75", "s")
+    (75500, 75000, 4500000, 75000)
+    >>> duration_ms("1:15", "s")
+    Traceback (most recent call last):
+    ...
+    ValueError: '1:15' can be minutes and seconds or hours and minutes: the mapping says duration_format: "mm:ss" or "hh:mm"
+    """
+    clock = text.replace(",", ".") if decimal == "," else text
+    if found := CLOCK.fullmatch(clock):
+        sign, first, second, third, fraction = found.groups()
+        return _clock(text, sign, 60 * int(first) + int(second), int(second), int(third), fraction, 1000)
+    if found := SHORT_CLOCK.fullmatch(clock):
+        sign, first, second, fraction = found.groups()
+        if how == "mm:ss":
+            return _clock(text, sign, int(first), 0, int(second), fraction, 1000)
+        if how == "hh:mm" and fraction is None:
+            return _clock(text, sign, int(first), 0, int(second), None, 60_000)
+        raise ValueError(
+            f'{text[:40]!r} can be minutes and seconds or hours and minutes: the mapping says duration_format: "mm:ss" or "hh:mm"'
+        )
+    if ":" in text or how == "hh:mm":
+        raise ValueError(f"{text[:40]!r} is not a duration in the format {how}")
+    return round(number(text, decimal, thousands) * UNITS_MS[how])
+
+
+def _clock(text: str, sign: str, above: int, middle: int, low: int, fraction: str | None, unit_ms: int) -> int:
+    if middle > 59 or low > 59:
+        raise ValueError(f"{text[:40]!r} is not a duration: no clock shows more than 59")
+    ms = (60 * above + low) * unit_ms + round(Decimal(f"0.{fraction or 0}") * 1000)
+    return -ms if sign == "-" else ms
+
+
+FLOAT = re.compile(r"(\+?\d{1,15})[.,]0{1,2}", re.ASCII)
+SPACED_FLOAT = re.compile(r"(\+?\d{7,15})[.,]0+", re.ASCII)
+SPACES_AND_DASHES = re.compile(r"[\s\-\u2010-\u2015\u2212]")
+TEXT_MARK = re.compile(r'="([^"]*)"|=\'([^\']*)\'|\'(\+?[\d\s().-]+)\'?')
+"""How table programs keep digits as text: ="43664111222" and '43664111222."""
+LABEL = re.compile(r"(?:e\.?164|msisdn|phone|number)\s*[:=]\s*(?=\+?\d)", re.IGNORECASE)
+PARTY_POWER = re.compile(r"\d+[.,]\d+[eE][+-]?\d+|\dE\+\d+", re.ASCII)
+POWER = re.compile(r"\+?\d+(?:[.,]\d+)?[eE][+-]?\d+", re.ASCII)
+CUT = re.compile(r"\+?\d{7,}\.\d{1,2}", re.ASCII)
+
+
+def telephone(text: str) -> str:
+    """A number as it was dialled. One that a table program has made a float of is the integer that it was, where that is exact.
+
+    >>> telephone("43664111222.0"), telephone("+43 664 111222")
+    ('43664111222', '+43 664 111222')
+    >>> telephone("4.36E+10")
+    Traceback (most recent call last):
+    ...
+    ValueError: '4.36E+10' went through a float, and its digits are lost: export the column as text
+    """
+    text = unmarked(text)
+    if label := LABEL.match(text):
+        raise ValueError(f"{text[:40]!r} begins with {label[0].strip()!r}, which is no part of a number: export the number alone")
+    bare = SPACES_AND_DASHES.sub("", text)
+    if found := FLOAT.fullmatch(text) or SPACED_FLOAT.fullmatch(bare):
+        return found[1]
+    if POWER.fullmatch(bare) or CUT.fullmatch(bare):
+        raise ValueError(f"{text[:40]!r} went through a float, and its digits are lost: export the column as text")
+    return text
+
+
+def unmarked(text: str) -> str:
+    """A value without the mark by which a table program keeps it as text.
+
+    >>> unmarked('="43664111222"'), unmarked("'0043 664"), unmarked("O'Brien")
+    ('43664111222', '0043 664', "O'Brien")
+    """
+    found = TEXT_MARK.fullmatch(text) if text[:1] in "='" else None
+    return (found[1] or found[2] or found[3] or "").strip() if found else text
+
+
+def party(text: str) -> str:
+    """An account or an id. One that a table program made a float of is nobody's: 4.3155E+11 stands for a million accounts.
+
+    >>> party("acme"), party("'0043155"), party("1772442000.0")
+    ('acme', '0043155', '1772442000.0')
+    """
+    text = unmarked(text)
+    if PARTY_POWER.fullmatch(text):
+        raise ValueError(f"{text[:40]!r} went through a float, and its last digits are lost: export the column as text")
+    return text
+
+
+ESCAPED = re.compile(r"%[0-9A-Fa-f]{2}")
+
+
+def code(text: str, decimal: str, highest: int) -> int:
+    """A whole number such as a SIP code.
+
+    >>> code("486", ".", 999), code("486.0", ".", 999)
+    (486, 486)
+    """
+    value = number(text, decimal)
+    if value != value.to_integral_value() or not 0 <= value <= highest:
+        raise ValueError(f"{text[:40]!r} is not a whole number from 0 to {highest}")
+    return int(value)
+

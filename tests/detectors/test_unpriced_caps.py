@@ -1,0 +1,235 @@
+"""Calls to numbers that cannot be read or priced: counted, capped and alerted per account; a person decides on the block."""
+
+from __future__ import annotations
+
+import random
+
+import msgspec
+import pytest
+
+from core.config import Account, Config, Trunk, UnpricedCaps
+from core.decode import Message
+from core.facts import UNPRICED
+from core.policy import Policy
+from core.record import TICK_KEY, Record, Tick, journal_key
+from flows.repartition import merge, spread
+from flows.snapshot import freeze, pack, unpack
+from flows.step import State, judge
+from rating.contracts import ConfigError, compile_contracts
+from rating.decks import read_deck
+
+NOW_MS = 1_772_438_400_000
+DECK = b"prefix,price_per_min\n4,0.02\n371,2"
+STORED = {"unpriced": {"hour": "int64", "hour_calls": "int64", "hour_talk_ms": "int64", "flying": "int64"}}
+UNREADABLE = ["1234#8821312345", "0088213\x01\x0212345", "ACME Bank", "", "anonymous", "+999999999999999999999", "12%4188213", "+0882131234567"]
+
+
+def contracts(policy: Policy = Policy(), **account):
+    config = Config(
+        version=1, decks={"basic": "x"}, trunks=(Trunk(tenant="t1", name="in"),), policy=policy,
+        accounts=(Account(tenant="t1", name="acme", sell_deck="basic", **account), Account(tenant="t1", name="blue", sell_deck="basic")),
+    )  # fmt: skip
+    return compile_contracts(config, {"basic": read_deck(DECK, "basic", "EUR")})
+
+
+class Log:
+    """Messages of calls, and of the answers of calls in flight."""
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+        self.at_ms = NOW_MS
+
+    def add(self, event: str, call: str, b_raw: str, account: str = "acme", **more) -> None:
+        self.at_ms += 1000
+        offset = len(self.messages)
+        record = Record(
+            v=2, event=event, switch="k1", boot_id="b", seq=offset, dialog_id=call, call_id=call, at_ms=self.at_ms, account=account,
+            ingress_trunk="in", a_raw="+4366012345678", b_raw=b_raw, sip_code=200, **more,
+        )  # fmt: skip
+        self.messages.append(Message(0, offset, self.at_ms, journal_key("t1", account, "in"), msgspec.json.encode(record)))
+
+    def calls(self, times: int, *numbers: str, talk_s: int = 480, account: str = "acme") -> None:
+        for no in range(times):
+            ended = self.at_ms + 1000
+            number = numbers[no % len(numbers)]
+            self.add("stop", f"{account}-{len(self.messages)}", number, account, answer_ms=ended - talk_s * 1000, end_ms=ended)
+
+    def tick(self, after_ms: int) -> None:
+        self.at_ms += after_ms
+        tick = Tick(at_ms=self.at_ms, config_version=1, complete_to_ms={"k1": self.at_ms})
+        self.messages.append(Message(0, len(self.messages), self.at_ms, TICK_KEY, msgspec.json.encode(tick)))
+
+
+def judged(log: Log, rules, cuts=(), restart: bool = False):
+    state, findings, orders = State(b"s" * 16), [], []
+    for start, end in zip([0, *cuts], [*cuts, len(log.messages)], strict=True):
+        if restart:
+            state = unpack(pack(freeze(state)))
+        outcome = judge(state, log.messages[start:end], lambda _: rules)
+        findings += outcome.findings
+        orders += outcome.orders
+    return findings, orders
+
+
+@pytest.mark.parametrize("b_raw", UNREADABLE)
+def test_what_cannot_be_read_is_an_alert_and_an_order_that_waits(b_raw):
+    log = Log()
+    log.calls(150, b_raw)
+    findings, orders = judged(log, contracts())
+    mine = [f for f in findings if f.subject_kind == UNPRICED]
+    assert mine and {f.subject for f in mine} == {"acme>numbers that cannot be read or priced"}
+    assert mine[0].facts.calls <= 10, "within the first calls, not after hours"
+    assert mine[-1].facts.calls > 100 and mine[-1].facts.talk_ms == mine[-1].facts.calls * 480_000
+    assert mine[-1].facts.dialled == [b_raw]
+    assert {(o.key.text(), o.ask) for o in orders} == {("t1/account:acme", True)}
+    assert "waits for a person" in mine[0].reason and orders[0].reason in mine[0].reason
+
+
+@pytest.mark.parametrize("b_raw", ["+99890123456", "+88213123456", "+9609001234567", "+5312345678", "12345"])
+def test_what_no_deck_prices_counts_too(b_raw):
+    log = Log()
+    log.calls(150, b_raw)
+    findings, _ = judged(log, contracts())
+    mine = [f for f in findings if f.subject_kind == UNPRICED]
+    assert mine and mine[0].facts.dialled == [b_raw]
+
+
+@pytest.mark.parametrize("b_raw", ["+4312345678", "+37120123456", "112"])
+def test_what_is_priced_or_an_emergency_is_never_of_this_subject(b_raw):
+    log = Log()
+    log.calls(150, b_raw)
+    findings, _ = judged(log, contracts(unpriced_caps=UnpricedCaps(calls_hour=0, minutes_hour=0, concurrent_calls=0)))
+    assert not [f for f in findings if f.subject_kind == UNPRICED]
+
+
+def test_numbers_that_all_differ_are_one_subject():
+    log = Log()
+    log.calls(60, *(f"{no}#88213{no:06d}" for no in range(60)))
+    findings, _ = judged(log, contracts())
+    assert len({f.finding_id for f in findings if f.subject_kind == UNPRICED}) == 1
+    assert len(findings[-1].facts.dialled) == 5
+
+
+@pytest.mark.parametrize(("blocks", "asked", "key"), [("ask", [True], True), ("automatic", [False], True), ("never", [], False)])
+def test_the_policy_says_who_decides(blocks, asked, key):
+    log = Log()
+    log.calls(20, "1#2")
+    findings, orders = judged(log, contracts(Policy(unpriced_blocks=blocks, reissue_ms=3_600_000)))
+    mine = [f for f in findings if f.subject_kind == UNPRICED]
+    assert [o.ask for o in orders] == asked and (mine[0].key is not None) == key
+    assert "Not blocked: the policy sets" in mine[0].reason or key
+
+
+def test_a_few_misdialled_calls_are_nobody_s_alarm():
+    log = Log()
+    for _ in range(20):
+        log.calls(1, "1#2", talk_s=30)
+        log.calls(10, "+4312345678", talk_s=60)
+        log.tick(600_000)
+    assert judged(log, contracts()) == ([], [])
+
+
+def test_the_unreadable_of_one_account_is_not_another_one_s():
+    log = Log()
+    log.calls(40, "1#2")
+    log.calls(2, "1#2", account="blue")
+    findings, orders = judged(log, contracts())
+    assert {f.facts.account for f in findings} == {"acme"} == {o.key.account for o in orders}
+
+
+@pytest.mark.parametrize(
+    ("caps", "detector", "words"),
+    [
+        (UnpricedCaps(calls_hour=5), "cap_calls_hour", "acme has made 6 answered calls this hour to numbers that cannot be read or priced"),
+        (UnpricedCaps(minutes_hour=5), "cap_minutes_hour", "acme has talked 6 minutes this hour to numbers that"),
+    ],
+)
+def test_caps_of_the_hour(caps, detector, words):
+    log = Log()
+    log.calls(3, "1#2", talk_s=60)
+    log.calls(3, "+99890123456", talk_s=60)
+    log.calls(9, "+4312345678", talk_s=60)
+    findings, orders = judged(log, contracts(unpriced_caps=caps))
+    assert [f.detector for f in findings] == [detector] and words in findings[0].reason
+    assert "“1#2”, “+99890123456”" in findings[0].reason and [o.ask for o in orders] == [True]
+
+
+def test_a_cap_of_the_hour_begins_anew_with_the_hour():
+    log = Log()
+    for _ in range(4):
+        log.calls(5, "1#2", talk_s=60)
+        log.tick(3_600_000)
+    assert judged(log, contracts(unpriced_caps=UnpricedCaps(calls_hour=5, minutes_hour=5))) == ([], [])
+
+
+@pytest.mark.parametrize("b_raw", ["1#2", "+99890123456"])
+def test_calls_at_once_count_from_answer_to_end(b_raw):
+    log = Log()
+    for event, call in [("answer", 1), ("answer", 2), ("stop", 1), ("answer", 3), ("stop", 2), ("stop", 3), ("answer", 4), ("answer", 5)]:
+        log.add(event, f"c{call}", b_raw)
+    for call in range(6, 9):
+        log.add("answer", f"c{call}", "+4312345678")
+    rules = contracts(unpriced_caps=UnpricedCaps(concurrent_calls=2))
+    assert judged(log, rules) == ([], [])
+    log.add("answer", "c9", b_raw)
+    (finding,), _ = judged(log, rules)
+    assert "acme has 3 calls at once to numbers that cannot be read or priced" in finding.reason
+
+
+def test_a_call_that_a_new_deck_prices_before_it_ends_is_over_all_the_same():
+    rules, later = contracts(unpriced_caps=UnpricedCaps(concurrent_calls=1)), None
+    deck = read_deck(DECK + b"\n998,1", "basic", "EUR")
+    config = Config(
+        version=2, decks={"basic": "y"}, trunks=(Trunk(tenant="t1", name="in"),),
+        accounts=(Account(tenant="t1", name="acme", sell_deck="basic", unpriced_caps=UnpricedCaps(concurrent_calls=1)),),
+    )  # fmt: skip
+    later = compile_contracts(config, {"basic": deck})
+    state, log = State(b"s" * 16), Log()
+    for no in range(10):
+        log.add("answer", f"c{no}", "+99890123456")
+        assert not judge(state, log.messages[-1:], lambda _: rules).findings
+        log.add("stop", f"c{no}", "+99890123456")
+        assert not judge(state, log.messages[-1:], lambda _: later).findings
+
+
+def mixed(seed: int) -> Log:
+    rng, log = random.Random(seed), Log()
+    for no in range(300):
+        b_raw = rng.choice([*UNREADABLE, "+99890123456", "+88213123456", "+4312345678", "+37120123456", "112", "4711"])
+        account = rng.choice(["acme", "acme", "blue", ""])
+        log.add("answer", f"c{no}", b_raw, account)
+        if rng.random() < 0.8:
+            log.at_ms += rng.randrange(60_000)
+            log.add("stop", f"c{no}", b_raw, account)
+        if rng.random() < 0.1:
+            log.tick(rng.randrange(1, 900_000))
+    return log
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_no_cut_and_no_restart_changes_a_word(seed):
+    log, rules = mixed(seed), contracts(unpriced_caps=UnpricedCaps(calls_hour=20, minutes_hour=50, concurrent_calls=5))
+    whole = judged(log, rules)
+    assert {f.detector for f in whole[0]} >= {"burst", "cap_calls_hour", "cap_minutes_hour", "cap_concurrent_calls"}
+    cuts = sorted(random.Random(seed).sample(range(1, len(log.messages)), 40))
+    for restart in (False, True):
+        assert judged(log, rules, cuts, restart) == whole
+
+
+def test_caps_below_zero_are_refused_with_their_place():
+    with pytest.raises(ConfigError, match=r"account t1/acme: unpriced_caps\.calls_hour: -1 is not 0 or more"):
+        contracts(unpriced_caps=UnpricedCaps(calls_hour=-1))
+
+
+def test_what_was_dialled_moves_with_its_account():
+    log, rules = mixed(1), contracts(unpriced_caps=UnpricedCaps(calls_hour=20))
+    half = len(log.messages) // 2
+    outcomes = []
+    for moves in (False, True):
+        state = State(b"s" * 16, partitions=1)
+        judge(state, log.messages[:half], lambda _: rules)
+        if moves:
+            (state,) = spread(merge([state], b""), 1, 1)
+        outcomes.append(judge(state, log.messages[half:], lambda _: rules))
+    assert outcomes[0].findings == outcomes[1].findings and outcomes[0].orders == outcomes[1].orders
+    assert any(f.facts.dialled for f in outcomes[0].findings)
