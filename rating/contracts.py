@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from core.config import (
@@ -220,33 +220,6 @@ class Terms:
     def protected_of(self, tenant: str) -> Protected:
         """What no order of a tenant may touch: its own names and numbers, and every tenant's."""
         return self.protected_names.get(tenant) or self.protected_names[""]
-
-    # Until pricing and detectors ask per tenant and per level:
-
-    @cached_property
-    def policy(self) -> Policy:
-        """The policy of the first tenant."""
-        return self.policy_of(next(iter(sorted(filter(None, self.policies))), ""))
-
-    @cached_property
-    def protected(self) -> Protected:
-        """What any tenant protects."""
-        every = self.protected_names.values()
-        return Protected(
-            tuple(sorted({number for one in every for number in one.numbers})),
-            frozenset().union(*(one.accounts for one in every)),
-            frozenset().union(*(one.trunks for one in every)),
-        )
-
-    def sell_place(self, tenant: str, account: str) -> int:
-        """The place of the customer's deck, NO_DECK or UNKNOWN."""
-        charged = self.sold(tenant, account)[0]
-        return charged.plan[0][2] if charged.deck == PLANNED else charged.deck
-
-    def buy_place(self, tenant: str, carrier: str) -> int:
-        """The place of the carrier's deck, NO_DECK or UNKNOWN."""
-        charged = self.bought(tenant, carrier)
-        return charged.plan[0][2] if charged.deck == PLANNED else charged.deck
 
     def _find_sold(self, tenant: str, name: str) -> tuple[Charged, ...]:
         account: Account | None = self.find("accounts", tenant, name)

@@ -18,7 +18,6 @@ from core.parts import BUCKETS, split
 from core.policy import Policy
 from rating.contracts import NO_DECK, PLANNED, UNKNOWN, Charged, compile_contracts
 from rating.decks import read_deck
-from ringfence import files
 from services import in_force, publishing
 from services.config_file import Wrong
 from services.publishing import Name
@@ -48,8 +47,7 @@ def publish(conn: Connection, folder: Path, text: str, why: str = "w") -> publis
     (folder / "retail.csv").write_bytes(RETAIL)
     (folder / "wholesale.csv").write_bytes(WHOLESALE)
     (folder / "config.yaml").write_text(text)
-    trunks = configs.load(conn, configs.latest(conn)).trunks
-    checked = publishing.check(folder / "config.yaml", files.read, lambda deck_id: None, trunks)
+    checked = publishing.check(folder / "config.yaml", conn)
     return publishing.publish(conn, checked, "ops", why, NOW)
 
 
@@ -108,7 +106,7 @@ tenants:
     accounts: [{{name: acme, sell_deck: retail}}]
     trunks: [{{name: in, account: acme, dial_plan: home, sources: [{source}]}}]
     dial_plans: [{{name: home, country_code: {code}, trunk_prefix: 0}}]
-    policy: {{account_floor: {floor}}}
+    policy: {{order_score: {floor}}}
 """
     with writing(engine) as conn:
         lists.add(conn, "protected", "number", "112", "emergency", "ops", NOW)
@@ -123,7 +121,7 @@ tenants:
     prices = {tenant: terms.decks[terms.sold(tenant, "acme")[0].deck].per_min_nanos.tolist() for tenant in ("t1", "t2")}
     assert prices == {"t1": [100_000_000], "t2": [60_000_000]}
     assert [terms.plan_of(tenant, "in").country_code for tenant in ("t1", "t2")] == ["43", "49"]
-    assert [terms.policy_of(tenant).account_floor for tenant in ("t1", "t2")] == [100.0, 200.0]
+    assert [terms.policy_of(tenant).order_score for tenant in ("t1", "t2")] == [100.0, 200.0]
     assert terms.protected_of("t1").numbers == terms.protected_of("t2").numbers == ("112",)
     with_names = compile_contracts(Config(**{f: getattr(config, f) for f in ("accounts", "dial_plans")}, protected_numbers=("112",),
                                           protected_accounts=("t1/acme",), protected_trunks=("everyones",)),
@@ -176,12 +174,12 @@ def test_a_name_that_leads_nowhere_has_its_place(conn, tmp_path: Path, was: str,
 def test_what_is_shown_is_what_was_published(conn, tmp_path: Path):
     publish(conn, tmp_path / "one", ONE)
     shown = publishing.as_file(conn, 1, tmp_path / "shown")
-    checked = publishing.check(tmp_path / "shown" / "config.yaml", files.read, lambda deck_id: None)
+    checked = publishing.check(tmp_path / "shown" / "config.yaml")
     assert publishing.would_change(conn, checked) == []
     assert "until: '2026-07-01T00:00:00+02:00'" in shown and "credit_limit: '5000'" in shown
     publish(conn, tmp_path / "two", ONE.replace("tenant: t1", "tenant: t2"))
     publishing.as_file(conn, 2, tmp_path / "both")
-    checked = publishing.check(tmp_path / "both" / "config.yaml", files.read, lambda deck_id: None)
+    checked = publishing.check(tmp_path / "both" / "config.yaml")
     assert publishing.would_change(conn, checked) == [] and checked.tenants == ("t1", "t2")
 
 
