@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
 
-.PHONY: help setup demo test test-real test-kafka bench docs picture screenshot lint ci lock clean
+.PHONY: help setup demo test test-real test-kafka bench docs picture screenshot lint mutants ci lock clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
@@ -57,6 +57,9 @@ lint: setup  ## style, types and who imports whom
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
+
+mutants: setup  ## whether the tests notice: one-token faults in the rules, half an hour (ARGS="core/money.py --seed 2")
+	@$(BIN)/python tests/mutants.py $(ARGS)
 
 ci: lint test test-real test-kafka  ## what a change must pass
 

@@ -38,7 +38,7 @@ EMBEDDED_SETTINGS = {
 
 
 def insert(client: Client, table: str, rows: pa.Table) -> int:
-    """Stores an Arrow table in a table of `core.schemas.TABLES`; returns how many rows. Durable when it returns.
+    """Stores an Arrow table in one of `core.schemas.TABLES`; returns how many rows. Durable when it returns.
 
     A column that the table does not have, or of another type, is refused; one that the rows do not have gets its default (a batch that
     was written before the column existed). The same rows again are harmless: the table's key collapses them, and the views read them once.

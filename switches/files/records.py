@@ -428,26 +428,35 @@ def _currency(given: dict[str, str], cells: dict[Any, Any], amount: str, mapping
             raise ValueError(f"{says}: an amount without a currency")
         if not currencies.is_code(said):
             raise ValueError(f"{says}: {said[:40]!r} is not a code of three letters such as EUR")
-    mapped = {part for name in ("currency", *CURRENCIES.values()) for part in parts(mapping.columns.get(name, []))}
-    for name, value in _near(cells, parts(mapping.columns[amount])[0]):
-        if name in mapped or not isinstance(value, str) or not _can_name_currency(name, amount):
-            continue
-        text = value.strip().upper()
-        if text in currencies.CURRENCIES and text != said:
+    for name, value in _near(cells, parts(mapping.columns[amount])[0], amount):
+        text = value.strip().upper() if isinstance(value, str) else ""
+        if text in currencies.CURRENCIES and text != said and name not in _mapped(mapping):
             raise ValueError(f"column {name} says {text}, {says} says {said}: map it, columns: {{{CURRENCIES[amount]}: {name}}}")
     return said
 
 
-def _near(cells: dict[Any, Any], column: str | int) -> Iterator[tuple[str, Any]]:
-    """The cells of a row, and those that lie beside a column such as price.amount, by their whole names."""
-    yield from ((name, value) for name, value in cells.items() if isinstance(name, str))
+def _mapped(mapping: Mapping) -> set[str | int]:
+    """The columns that the mapping names as currencies."""
+    return {part for name in ("currency", *CURRENCIES.values()) for part in parts(mapping.columns.get(name, []))}
+
+
+def _near(cells: dict[Any, Any], column: str | int, amount: str) -> Iterator[tuple[str, Any]]:
+    """The cells that seem to name an amount's currency: of the row, and of those beside a column such as price.amount, by whole names."""
+    yield from ((name, cells[name]) for name in _naming_currency(tuple(cells), amount))
     inner, path = cells, str(column).split(".") if column not in cells else []
     for depth, part in enumerate(path[:-1], 1):
         value = inner.get(part)
         if not isinstance(value, dict):
             return
         inner = value
-        yield from ((".".join((*path[:depth], str(name))), one) for name, one in inner.items())
+        names = {".".join((*path[:depth], str(name))): one for name, one in inner.items()}
+        yield from ((name, names[name]) for name in _naming_currency(tuple(names), amount))
+
+
+@lru_cache(maxsize=1024)
+def _naming_currency(columns: tuple[str | int, ...], amount: str) -> tuple[str, ...]:
+    """Of the columns of a row, which every row of a table has alike, those that seem to name the currency of an amount."""
+    return tuple(name for name in columns if isinstance(name, str) and _can_name_currency(name, amount))
 
 
 OTHER_SIDE = {
@@ -457,7 +466,6 @@ OTHER_SIDE = {
 """What a column's name says that names the currency of the other amount."""
 
 
-@lru_cache(maxsize=4096)
 def _can_name_currency(column: str, amount: str) -> bool:
     """Whether a column seems to name the currency of an amount.
 

@@ -52,7 +52,7 @@ class House:
         store.run(**arguments | {"pace": QUICK, "until_end": True} | more)
 
     def judge(self, partition: int, calls: int, revision: int = 1) -> None:
-        """`calls` more calls of 1.000000001 EUR each, as judge writes them: their stops, and their money, a batch of each."""
+        """`calls` more calls of 1.000000001 EUR each, as judge writes them: their stops, their facts and their money, a batch of each."""
         first = self.next[partition]
         self.next[partition] += calls
         offsets = range(first, first + calls)
@@ -60,15 +60,14 @@ class House:
         records = [
             place | {"offset": n, "seq": n, "boot_id": f"b{partition}", "event": "stop", "learned_ms": NOON + n} for n in offsets
         ]
-        ended = [place | {"offset": n, "revision": revision, "record_partition": partition} for n in offsets]
-        money = ({"role": "sell", "nanos": 1_000_000_001}, {"role": "buy", "attempt_no": 1, "nanos": 5})
-        charges = [call | amount | {"currency": "EUR"} for call in ended for amount in money]
+        calls_ = [place | {"offset": n, "revision": revision, "record_partition": partition, "learned_ms": NOON} for n in offsets]
+        charges = [call | {"role": "sell", "party": "acme", "nanos": 1_000_000_001, "currency": "EUR"} for call in calls_]
         judged = self.journal.writer(JUDGED, partition)
-        for name, rows in (("records", records), ("calls", ended), ("charges", charges)):
+        for name, rows in (("records", records), ("calls", calls_), ("charges", charges)):
             schema = schemas.TABLES[name]
-            blank = {column: "" if dtype == pl.String else 0 if dtype == pl.Int32 or name == "charges" else None for column, dtype in schema.items()}
-            extra = {"disposition": "rated"} if name == "records" else {"learned_ms": NOON}
-            frame = pl.DataFrame([blank | {k: v for k, v in (extra | row).items() if k in schema} for row in rows], schema=schema)
+            blank = {column: "" if dtype == pl.String else 0 if dtype == pl.Int32 else None for column, dtype in schema.items()}
+            extra = {"disposition": "rated"} if name == "records" else {}
+            frame = pl.DataFrame([{name: (blank | extra | row)[name] for name in schema} for row in rows], schema=schema)
             judged.append([Entry(name.encode(), value, NOON) for value in to_values(frame)])
         judged.close()
 
@@ -336,7 +335,7 @@ def test_what_is_no_batch_stops_the_flow_and_is_named(house):
     with pytest.raises(StoreError, match=r"offset 0 of judged/1 is not an Arrow batch"):
         house.store()
     writer = house.journal.writer(JUDGED, 2)
-    writer.append([Entry(b"calls", b"", NOON)])
+    writer.append([Entry(b"rated", b"", NOON)])
     writer.close()
     with pytest.raises(StoreError, match=r"judged/[12] "):
         house.store()

@@ -115,16 +115,16 @@ def test_columns_go_by_name_not_by_order(client, rows):
 def test_repeats_inside_one_insert_count_once(client, rows):
     """The engine keeps them until it merges (optimize_on_insert = 0): the views must not."""
     records = rows.records(*(rows.record(n, "rated") for n in (1, 2, 1, 3, 2, 1)))
-    corrected = rows.call(7, 1_500_000_000, revision=2)
+    first, corrected, other = rows.call(7, 2_000_000_000), rows.call(7, 1_500_000_000, revision=2), rows.call(9, 1)
     insert(client, "records", records)
-    rows.sell(client, rows.call(7, 2_000_000_000), corrected, rows.call(9, 1), rows.call(7, 2_000_000_000), corrected)
+    rows.sell(client, first, corrected, other, first, corrected)
     assert client.query("SELECT count() FROM records").first_row == (6,), "this is why the views have to"
     for _ in range(2):
         assert ask(client, queries.totals())[0]["received"] == 3
         [money] = ask(client, queries.money())
-        assert money["calls"] == 2 and money["sell"] * 10**9 == 1_500_000_001
-        client.command("OPTIMIZE TABLE records FINAL")
-        client.command("OPTIMIZE TABLE charges FINAL")
+        assert money["calls"] == 2 and money["sell"] * 10**9 == 1_500_000_001 and money["buy"] * 10**9 == 750_000_000
+        for table in ("records", "calls", "charges"):
+            client.command(f"OPTIMIZE TABLE {table} FINAL")
     assert client.query("SELECT count() FROM records").first_row == (3,)
 
 
@@ -187,6 +187,7 @@ def test_what_an_insert_returned_for_outlives_a_kill(directory, client, rows, tm
     try:
         assert again.query("SELECT count(), uniqExact(offset), sum(length(reason)) FROM records").first_row == (200, 200, 4 * 1225)
         settings = again.query("SELECT create_table_query FROM system.tables WHERE name IN ('records', 'calls', 'attempts', 'charges')").result_rows
+        assert len(settings) == 4
         assert all("fsync_after_insert = 1, fsync_part_directory = 1" in sql for (sql,) in settings), "a kill alone does not test the disk"
     finally:
         again.close()

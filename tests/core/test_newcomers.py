@@ -1,0 +1,95 @@
+"""At a limit the right connection makes room: never one that has shown a token, a silent one before one that asks."""
+
+from __future__ import annotations
+
+import pytest
+
+from core.newcomers import Newcomers, plain_address, source_of
+
+
+def door(most: int = 4, of_source: int = 2, patience_s: float = 10.0) -> Newcomers[str]:
+    return Newcomers(most, of_source, patience_s)
+
+
+def test_a_source_at_its_limit_closes_its_own_oldest_and_nobody_else_s():
+    newcomers = door()
+    for at, (name, address) in enumerate([("x1", "10.0.0.9"), ("a1", "10.0.0.1"), ("a2", "10.0.0.1")]):
+        assert newcomers.arrive(name, address, at) is None
+    assert newcomers.arrive("a3", "10.0.0.1", 3) == "a1"
+    assert newcomers.arrive("a4", "10.0.0.1", 4) == "a2"
+    assert len(newcomers) == 3
+
+
+def test_when_all_places_are_taken_the_source_that_holds_the_most_makes_room():
+    newcomers = door(most=3)
+    for at, (name, address) in enumerate([("b1", "10.0.0.2"), ("a1", "10.0.0.1"), ("a2", "10.0.0.1")]):
+        assert newcomers.arrive(name, address, at) is None
+    assert newcomers.arrive("c1", "10.0.0.3", 3) == "a1"
+    assert len(newcomers) == 3
+
+
+def test_a_silent_one_goes_before_one_that_has_asked_however_old():
+    newcomers = door()
+    newcomers.arrive("asks", "10.0.0.1", 0)
+    newcomers.ask("asks")
+    newcomers.arrive("silent", "10.0.0.1", 1)
+    assert newcomers.arrive("new", "10.0.0.1", 2) == "silent"
+    newcomers.ask("new")
+    assert newcomers.arrive("newer", "10.0.0.1", 3) == "asks", "where all have asked, the oldest"
+
+
+def test_asking_twice_or_by_a_stranger_changes_nothing():
+    newcomers = door()
+    newcomers.ask("nobody")
+    newcomers.arrive("a1", "10.0.0.1", 0)
+    newcomers.arrive("a2", "10.0.0.1", 1)
+    for _ in range(2):
+        newcomers.ask("a1")
+    newcomers.ask("a2")
+    assert newcomers.arrive("a3", "10.0.0.1", 2) == "a1"
+
+
+def test_who_shows_a_token_is_never_closed_and_takes_no_place():
+    newcomers = door(most=2, of_source=1)
+    newcomers.arrive("trusted", "10.0.0.1", 0)
+    newcomers.leave("trusted")
+    newcomers.leave("trusted")
+    assert len(newcomers) == 0 and newcomers.overdue(1000) == []
+    assert newcomers.arrive("a1", "10.0.0.1", 1) is None
+
+
+def test_a_name_that_comes_again_is_one_connection():
+    newcomers = door(of_source=1)
+    newcomers.arrive("a", "10.0.0.1", 0)
+    assert newcomers.arrive("a", "10.0.0.1", 5) is None and len(newcomers) == 1
+    assert newcomers.overdue(14.9) == [] and newcomers.overdue(15.0) == ["a"], "its patience begins anew"
+
+
+def test_patience_ends_at_its_second_and_for_the_oldest_alone():
+    newcomers = door(of_source=9)
+    for at, name in enumerate("abc"):
+        newcomers.arrive(name, "10.0.0.1", float(at))
+    assert newcomers.overdue(9.9) == []
+    assert newcomers.overdue(11.0) == ["a", "b"]
+    assert len(newcomers) == 1 and newcomers.overdue(11.5) == []
+
+
+@pytest.mark.parametrize(
+    ("address", "source"),
+    [
+        ("10.0.0.1", "10.0.0.1"),
+        ("::ffff:10.0.0.1", "10.0.0.1"),
+        ("2001:db8:0:1::5", "2001:db8:0:1::/64"),
+        ("2001:db8:0:1:ffff:ffff:ffff:ffff", "2001:db8:0:1::/64"),
+        ("2001:db8:0:2::5", "2001:db8:0:2::/64"),
+        ("::1", "::1"),
+        ("127.0.0.1", "127.0.0.1"),
+        ("unix socket", "unix socket"),
+    ],
+)
+def test_one_line_is_one_source(address: str, source: str):
+    assert source_of(address) == source
+
+
+def test_an_address_has_one_spelling():
+    assert {plain_address(text) for text in ("FE80::1%eth0", "fe80:0::1", "fe80::1%1")} == {"fe80::1"}
