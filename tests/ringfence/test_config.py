@@ -333,7 +333,10 @@ def test_a_deck_that_is_written_otherwise_is_kept_in_our_own_spelling(tmp_path: 
 
 
 ALL_AT_ONCE = {
-    "tenants: [t1]\npolicy: {order_ttl: 30d, units: {IDR: 0}, detectors: {burst: {account_floor: -1, half_life: 0s, unpriced_per_min: lots}, brst: {}}}": [
+    (
+        "tenants: [t1]\npolicy: {order_ttl: 30d, units: {IDR: 0}, "
+        "detectors: {burst: {account_floor: -1, half_life: 0s, unpriced_per_min: lots}, brst: {}}}"
+    ): [
         "policy.order_ttl: must be at most 7 days",
         "policy.units.IDR: must be > 0",
         "policy.detectors.burst.account_floor: must be a number >= 0, is -1",
