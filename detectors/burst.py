@@ -51,11 +51,11 @@ Some = Annotated[float, msgspec.Meta(ge=0)]
 class Parameters(msgspec.Struct, frozen=True, kw_only=True):
     """Money is risk-weighted, in the policy's units."""
 
-    half_life_s: More = 900.0
-    baseline_half_life_s: More = 7 * 86_400.0
+    half_life_s: More = 900.0  # of the money that counts as sudden
+    baseline_half_life_s: More = 7 * 86_400.0  # of the long average that it is measured against
     account_floor: Some = 120.0  # money in the half-life under which nobody is suspicious
-    a_number_floor: Some = 80.0
-    b_range_floor: Some = 50.0
+    a_number_floor: Some = 80.0  # the same for one caller
+    b_range_floor: Some = 50.0  # and for one caller into one range
     unpriced_floor: Some = 60.0  # of an account's calls to numbers that cannot be read or priced
     baseline_factor: Some = 6.0  # how many times its own long average a subject must reach
     unpriced_per_min: Some = 0.25  # what a minute counts for where no price is known
