@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from books import Connection, configs, decks, lists, switches, tenants
+from books import Connection, configs, decks, lists, tenants
 from core.config import Caps, Config
 from core.config import faults as config_faults
 from core.numbers import DialPlan, is_range
@@ -21,7 +21,6 @@ from rating.contracts import ConfigError, compile_contracts
 from rating.decks import Deck, DeckError, DeckFormat, read_deck, to_csv
 from ringfence import files
 from ringfence.config_file import PARTS, Named, Said, Wrong, file_of, look, render, shown
-from switches.kamailio.settings import dial_plans_of, sources_of
 from switches.kamailio.tables import dial_plan_row
 
 WORDS = {
@@ -278,7 +277,7 @@ def publish(conn: Connection, checked: Checked, who: str, why: str, now_ms: int)
         tenants.add(conn, tenant, now_ms)
     tenants.replace(conn, config, now_ms)
     number = configs.publish(conn, config, who, why, now_ms)
-    return Published(number, changes, _notes(conn, before, config, said, known))
+    return Published(number, changes, _notes(said, known))
 
 
 def would_change(conn: Connection, checked: Checked) -> list[str]:
@@ -341,7 +340,7 @@ def _compared(word: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> list
     return found
 
 
-def _notes(conn: Connection, before: Config, config: Config, said: Said, known: list[str]) -> list[str]:
+def _notes(said: Said, known: list[str]) -> list[str]:
     """What a person has to know besides."""
     notes = []
     for tenant in said.tenants:
@@ -352,13 +351,6 @@ def _notes(conn: Connection, before: Config, config: Config, said: Said, known: 
     for tenant in known:
         if tenant not in said.tenants:
             notes.append(f"Tenant {tenant} has nobody in it any more: what its switches post from now on is unrated.")
-    if sources_of(before) != sources_of(config) or dial_plans_of(before) != dial_plans_of(config):
-        kinds = {switch.kind for switch in switches.every(conn)}
-        if "kamailio" in kinds:
-            notes.append(
-                "Trunk sources or dial plans have changed. A Kamailio that `ringfence up` runs takes them within seconds; one that "
-                "runs from settings of its own has them in that file: write it again and restart that switch."
-            )
     return notes
 
 
