@@ -64,7 +64,7 @@ def of_key(table: sa.Table) -> sa.ColumnElement[bool]:
     return sa.and_(*(table.c[name] == sa.bindparam(name) for name in KEY_PARTS))
 
 
-def row_key(row: sa.Row[Any]) -> Key:
+def row_key(row: Any) -> Key:
     """The key of a row that has a key's columns: the other way round of `key_row`."""
     return Key(**{name: getattr(row, name) for name in KEY_PARTS})
 
@@ -99,10 +99,10 @@ def touch(conn: sa.Connection, key: Key, now_ms: int) -> None:
     serving = {name: bool(on) for name, on in conn.execute(_SERVING, {"tenant": key.tenant})}
     wanted = {(name, BLOCKS if on else SHADOW): best for name, on in serving.items()} if best else {}
     held = {(one.switch, one.table): (one.value, one.until_ms) for one in of_one_key(conn, key)}
-    for place in wanted.keys() | held.keys():
-        value, until_ms = wanted.get(place) or ("", held.get(place, ("", 0))[1])
-        if held.get(place) != (value, until_ms):
-            put(conn, tables.deliveries, _due(*place, key.entry(), value, until_ms, now_ms))
+    for switch, table in wanted.keys() | held.keys():
+        value, until_ms = wanted.get((switch, table)) or ("", held.get((switch, table), ("", 0))[1])
+        if held.get((switch, table)) != (value, until_ms):
+            put(conn, tables.deliveries, _due(switch, table, key.entry(), value, until_ms, now_ms))
 
 
 def want(conn: sa.Connection, switch: str, table: str, wanted: Mapping[str, str], now_ms: int) -> int:
@@ -244,6 +244,6 @@ def sweep(conn: sa.Connection, switch: str, expired_before_ms: int) -> int:
     return conn.execute(sa.delete(tables.deliveries).where(_d.switch == switch, over)).rowcount
 
 
-def _delivery(row: sa.Row[Any]) -> Delivery:
+def _delivery(row: Sequence[Any]) -> Delivery:
     switch, table, name, value, until_ms, due, delivered_at_ms = row
     return Delivery(switch, table, name, value, until_ms, bool(due), delivered_at_ms)

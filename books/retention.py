@@ -11,7 +11,7 @@ from typing import NamedTuple
 import sqlalchemy as sa
 
 from books import audit, tables
-from books.deliveries import LIVE
+from core.decide import LIVE
 
 DAY_MS = 86_400_000
 AT_ONCE = 2_000

@@ -65,8 +65,8 @@ def protected(listed: Iterable[Listed]) -> Rows:
 def dial_plans(config: Config) -> Rows:
     """Name -> the plan.
 
-    >>> dial_plans(Config(version=1))["e164"][:38]
-    '{"name":"e164","country_code":"","inter'
+    >>> dial_plans(Config(version=1))["e164"][:33]
+    '{"name":"e164","country_code":"",'
     """
     return {plan.name: _json(plan) for plan in config.dial_plans}
 

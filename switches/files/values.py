@@ -187,8 +187,8 @@ def _in_zone(text: str, when: datetime, named: str, zone: str, zones: dict[str, 
     for fold in (0, 1):
         if (here := when.replace(tzinfo=home, fold=fold)).tzname() == named:
             return here
-    if (minutes := OFFSETS_M.get(named.upper())) is not None:
-        return when.replace(tzinfo=timezone(timedelta(minutes=minutes)))
+    if (east_m := OFFSETS_M.get(named.upper())) is not None:
+        return when.replace(tzinfo=timezone(timedelta(minutes=east_m)))
     if "/" in named:
         try:
             return when.replace(tzinfo=zone_of(named))

@@ -142,8 +142,8 @@ class KamailioControl:
             raise Unreachable(f"{method}: the answer is not JSON: {error}") from error
         if not isinstance(answer, dict) or answer.get("id") != self._call_no:
             raise Unreachable(f"{method}: the answer is not the one to our request")
-        if error := answer.get("error"):
-            message = str(error.get("message", error)) if isinstance(error, dict) else str(error)
+        if problem := answer.get("error"):
+            message = str(problem.get("message", problem)) if isinstance(problem, dict) else str(problem)
             if absent_is_fine and ("doesn't exist" in message or "not found in htable" in message):
                 return None
             raise ControlError(f"{method}: {message[:200]}")
