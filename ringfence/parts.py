@@ -199,6 +199,7 @@ def kamailio(settings: Settings) -> None:
             run_dir=settings.run_dir / "kamailio",
             control_token=secrets.control_token,
             secret=secrets.dialog_secret,
+            tenant=own_tenant(settings),
             listen=settings.host,
             sip_port=settings.sip_port,
             control_listen=LOOPBACK,
@@ -220,6 +221,22 @@ def kamailio(settings: Settings) -> None:
         if delivered(settings.spool_dir, running.log):  # what is in it are records too
             logs.bound(running.log, SWITCH_LOG_BYTES)
     running.stop()
+
+
+def own_tenant(settings: Settings) -> str:
+    """Whose a switch's record is that is no tenant's: the installation's own, or the first one where that has no books. While the books
+    are away it is taken to be the installation's own: a switch does not wait for them."""
+    from books import BooksError, open_books, reading, tenants
+
+    engine = open_books(settings.books_dsn)
+    try:
+        with reading(engine) as conn:
+            every = tenants.every(conn)
+    except BooksError:
+        return settings.tenant
+    finally:
+        engine.dispose()
+    return settings.tenant if settings.tenant in every or not every else every[0]
 
 
 LOOK_S = 2.0

@@ -269,6 +269,6 @@ function booted()
     load_after_emergency()
     load_fence()
     sync_hold()
-    emit("boot", now_ms(), "")
+    emit("boot", now_ms(), name_field("tenant", SITE.tenant))
   end)
 end

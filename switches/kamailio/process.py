@@ -80,6 +80,7 @@ def render(settings: Settings) -> Rendered:
     cfg = _PLACE.sub(lambda place: values[place[1]], (HERE / "kamailio.cfg").read_text(encoding="utf-8"))
     site = {
         "switch": _quoted(settings.switch),
+        "tenant": _quoted(settings.tenant),
         "spool": _quoted(str(settings.spool_dir)),
         "run": _quoted(str(settings.run_dir)),
         "span": str(int(settings.spool_span_s)),

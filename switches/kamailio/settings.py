@@ -19,6 +19,7 @@ class Settings:
     run_dir: Path
     control_token: str
     secret: str
+    tenant: str = ""  # whose what is nobody's is: boots, calls from addresses that are no source; needed where the switch carries several
     emergency: tuple[str, ...] = EMERGENCY
     listen: str = "127.0.0.1"
     sip_port: int = 5060

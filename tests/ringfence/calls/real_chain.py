@@ -316,7 +316,7 @@ def build(directory: Path, *, count: int = 40, callees: tuple[str, str] | None =
     first_start.connect_switch(settings, secrets, SWITCH, "kamailio", settings.control_url, None, now_ms)
     given: dict[str, Any] = {
         "switch": SWITCH, "spool_dir": settings.spool_dir, "run_dir": settings.run_dir / "kamailio",
-        "control_token": secrets.control_token, "secret": secrets.dialog_secret,
+        "control_token": secrets.control_token, "secret": secrets.dialog_secret, "tenant": TENANT,
         "sip_port": settings.sip_port, "control_port": settings.control_port, "workers": 2, "answer_within_ms": 1000,
         "spool_span_s": 5,
     }  # fmt: skip
