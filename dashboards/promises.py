@@ -115,13 +115,13 @@ def places_of(conn: Connection, order: Kept) -> tuple[Place, ...]:
 def places(rows: list[Delivery]) -> tuple[Place, ...]:
     """Where a key's block stands; on its way from one table to the other, the one where it will be comes first.
 
-    >>> key = Key(tenant="t1", account="acme")
-    >>> places([Delivery("k1", "blocks", key, "order-1", 9, False, 5), Delivery("k2", "shadow", key, "order-1", 9, True, None)])
+    >>> name = "t1|A|acme||"
+    >>> places([Delivery("k1", "blocks", name, "order-1", 9, False, 5), Delivery("k2", "shadow", name, "order-1", 9, True, None)])
     (Place(switch='k1', refuses=True, acknowledged_ms=5, goes=False), Place(switch='k2', refuses=False, acknowledged_ms=None, goes=False))
     """
     made = [
-        Place(row.switch, row.table == deliveries.BLOCKS, None if row.due else row.delivered_at_ms, not row.order_id)
-        for row in sorted(rows, key=lambda row: (row.switch, not row.order_id))
+        Place(row.switch, row.table == deliveries.BLOCKS, None if row.due else row.delivered_at_ms, not row.value)
+        for row in sorted(rows, key=lambda row: (row.switch, not row.value))
     ]
     return tuple(made)
 

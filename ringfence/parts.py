@@ -129,7 +129,7 @@ def watch(settings: Settings) -> None:
 
 
 def dispatcher(settings: Settings) -> None:
-    """Takes orders and alerts into the books, and delivers orders to the switches."""
+    """Takes orders and alerts into the books, and delivers what the switches' tables should hold."""
     from books import open_books
     from core.clock import wall_clock_ms
     from core.decide import Limits
@@ -157,6 +157,7 @@ def dispatcher(settings: Settings) -> None:
         holder=f"{socket.gethostname()}/{os.getpid()}",
         limits=limits,
         answered=hour,
+        next_hops={KAMAILIO: settings.carrier},
         tell=seen.tell,
     ).run(stop)
 
@@ -175,83 +176,37 @@ def answered(settings: Settings, since_ms: int) -> list[Answered]:
 
 
 def kamailio(settings: Settings) -> None:
-    """A Kamailio with our configuration, its spool and its tables; a new config version's sources and dial plans go into it."""
+    """A Kamailio with our configuration and its spool. What its tables hold is the dispatcher's to deliver, and outlives a restart."""
     import time
 
-    import structlog
-
-    from books import Unavailable, configs, lists, reading
-    from core.config import Config
     from ringfence.ops import logs
-    from ringfence.ops.patience import opened
     from ringfence.ops.secrets import secrets_of
     from ringfence.ops.telemetry import shown
-    from ringfence.ops.telemetry.kamailio import Answered, Took
+    from ringfence.ops.telemetry.kamailio import Answered
     from ringfence.ops.telemetry.kamailio import Kamailio as Figures
     from ringfence.settings import LOOPBACK
-    from switches.control import ControlError
     from switches.kamailio import process
-    from switches.kamailio.reload import TableControl, reload
-    from switches.kamailio.settings import Carrier, dial_plans_of, sources_of
     from switches.kamailio.settings import Settings as Kamailio
-    from switches.kamailio.tables import tables
     from switches.tail import delivered
 
-    log = structlog.get_logger("ringfence.kamailio")
     seen = shown(settings, "kamailio", Figures())
-    engine = opened(settings.books_dsn, seen.beat)
-    with reading(engine) as conn:
-        version = configs.latest(conn)
-        config = configs.load(conn, version)
-        protected = lists.protected(conn)
     secrets = secrets_of(settings)
-
-    def of(config: Config) -> Kamailio:
-        out = next((trunk for trunk in config.trunks if trunk.carrier), None)
-        return Kamailio(
+    stop = until_signalled()
+    running = process.start(
+        Kamailio(
             switch=KAMAILIO,
             spool_dir=settings.spool_dir,
             run_dir=settings.run_dir / "kamailio",
             control_token=secrets.control_token,
             secret=secrets.dialog_secret,
-            carriers=(Carrier(out.carrier if out else "next-hop", settings.carrier, egress_trunk=out.name if out else ""),),
-            sources=sources_of(config),
-            dial_plans=dial_plans_of(config),
-            protected=protected,
+            tenant=own_tenant(settings),
             listen=settings.host,
             sip_port=settings.sip_port,
             control_listen=LOOPBACK,
             control_port=settings.control_port,
             refuse_unrecorded=settings.refuse_unrecorded,
         )
-
-    stop = until_signalled()
-    running = process.start(of(config))
-    held = tables(of(config))
-    control = TableControl(running.control_url, secrets.control_token)
-
-    def take_version() -> None:
-        """What was published since goes into the switch, or is told."""
-        nonlocal version, held
-        try:
-            with reading(engine) as conn:
-                newest = configs.latest(conn)
-                wanted = tables(of(configs.load(conn, newest))) if newest != version else held
-            if newest == version:
-                return
-            changed = reload(control, held, wanted)
-        except (ControlError, Unavailable) as error:
-            log.warning("the switch has not taken the newest config version yet", error=str(error)[:200])
-            return
-        except ValueError as error:
-            log.error("a config version cannot be written into the switch: the one before stays in it", version=newest, error=str(error))
-            version = newest
-            return
-        log.info("the switch has a new config version", version=newest, rows=changed)
-        if wanted["carriers"] != held["carriers"]:
-            log.warning("the carrier has another name: it is in the records after a restart of the switch", version=newest)
-        version, held = newest, wanted
-
+    )
     looked_s = 0.0
     while not stop.wait(0.5):
         if (code := running.process.poll()) is not None:
@@ -263,16 +218,29 @@ def kamailio(settings: Settings) -> None:
         if process.answers_options(settings.host, settings.sip_port, 1.0):
             seen.beat()
             seen.tell(Answered())
-        take_version()
-        seen.tell(Took(version))
         if delivered(settings.spool_dir, running.log):  # what is in it are records too
             logs.bound(running.log, SWITCH_LOG_BYTES)
-    control.close()
     running.stop()
 
 
+def own_tenant(settings: Settings) -> str:
+    """Whose a switch's record is that is no tenant's: the installation's own, or the first one where that has no books. While the books
+    are away it is taken to be the installation's own: a switch does not wait for them."""
+    from books import BooksError, open_books, reading, tenants
+
+    engine = open_books(settings.books_dsn)
+    try:
+        with reading(engine) as conn:
+            every = tenants.every(conn)
+    except BooksError:
+        return settings.tenant
+    finally:
+        engine.dispose()
+    return settings.tenant if settings.tenant in every or not every else every[0]
+
+
 LOOK_S = 2.0
-"""Between two looks at a switch: whether it answers, and whether there is a new config version for it."""
+"""Between two looks at a switch: whether it answers."""
 SWITCH_LOG_BYTES = 64 << 20
 
 KAMAILIO = "k1"

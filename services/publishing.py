@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from books import Connection, configs, decks, lists, switches, tenants
+from books import Connection, configs, decks, lists, tenants
 from books.decks import DeckVersion
 from core.config import ROWS, Config, Trunk, faults_of, path
 from core.parts import Slot, bucket_of, decode_part, encode_part, hash_of, join, rows_of, slot_of, split
@@ -30,9 +30,6 @@ WORDS = {
     "ranges": "range",
     "dial_plans": "dial plan",
 }
-AT_A_SWITCH = ("trunks", "dial_plans")
-"""Kinds that are in a switch's own tables."""
-
 NAMES = {"account": "accounts", "carrier": "carriers", "dial_plan": "dial_plans", "party": "parties", "parent": "parties",
          "agreement": "agreements", "sell_deck": "decks", "buy_deck": "decks", "deck": "decks"}  # fmt: skip
 """Field -> the kind of what it names."""
@@ -165,7 +162,7 @@ def publish(conn: Connection, checked: Checked, who: str, why: str, now_ms: int)
         for tenant in checked.tenants
         if done.changes and tenant not in {row.tenant for _, row in rows_of(checked.config)}
     ]
-    return Published(done.version, done.changes, [*notes, *done.notes] if done.changes else [], done.parts)
+    return Published(done.version, done.changes, notes if done.changes else [], done.parts)
 
 
 def would_change(conn: Connection, checked: Checked) -> list[str]:
@@ -277,14 +274,7 @@ def _publish(
         return Published(configs.latest(conn))
     new = {slot: contents[slot] for slot in contents if before.get(slot) != after[slot]}
     number = configs.add(conn, after, new, who, why, now_ms)
-    notes = []
-    at_a_switch = any(before.get(slot) != after.get(slot) for slot in before.keys() | after.keys() if slot.kind in AT_A_SWITCH)
-    if at_a_switch and "kamailio" in {switch.kind for switch in switches.every(conn)}:
-        notes.append(
-            "Trunk sources or dial plans have changed. A Kamailio that `ringfence up` runs takes them within seconds; one that "
-            "runs from settings of its own has them in that file: write it again and restart that switch."
-        )
-    return Published(number, changes, notes, len(new))
+    return Published(number, changes, [], len(new))
 
 
 # --- what is different ---

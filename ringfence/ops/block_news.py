@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from books import BooksError, deliveries, open_books, reading, switches
+from core.orders import key_of_entry
 from services.status import block_counts
 from switches.once import Once
 
@@ -48,11 +49,11 @@ class Blocks:
         with reading(self._engine) as conn:
             self.counts = block_counts(conn, now_ms)
             return {
-                (switch.name, one.key.text()): table
+                (switch.name, key_of_entry(one.name).text()): table
                 for switch in switches.every(conn)
                 for table in (deliveries.SHADOW, deliveries.BLOCKS)  # an entry on its way from one to the other refuses already
                 for one in deliveries.every(conn, switch.name, table)
-                if one.order_id and one.delivered_at_ms is not None and one.expires_at_ms > now_ms
+                if one.value and one.delivered_at_ms is not None and one.until_ms > now_ms
             }
 
     def _words(self) -> list[str]:

@@ -204,8 +204,8 @@ def _strptime(text: str, how: str) -> datetime:
     pattern, order = _all_digits(how)
     if pattern and (found := pattern.fullmatch(text)):
         numbers = list(map(int, found.groups()))
-        year, month, day, *clock = (numbers[place] for place in order)
-        return datetime(year, month, day, *clock)
+        year, month, day, hour, minute, second = [numbers[place] for place in order] + [0] * (6 - len(order))
+        return datetime(year, month, day, hour, minute, second)
     return datetime.strptime(text, how)
 
 
@@ -232,8 +232,8 @@ def _in_zone(text: str, when: datetime, named: str, zone: str, zones: dict[str, 
     for fold in (0, 1):
         if (here := when.replace(tzinfo=home, fold=fold)).tzname() == named:
             return here
-    if (minutes := OFFSETS_M.get(named.upper())) is not None:
-        return when.replace(tzinfo=timezone(timedelta(minutes=minutes)))
+    if (east_m := OFFSETS_M.get(named.upper())) is not None:
+        return when.replace(tzinfo=timezone(timedelta(minutes=east_m)))
     if "/" in named:
         try:
             return when.replace(tzinfo=zone_of(named))

@@ -142,7 +142,8 @@ def test_a_store_that_holds_the_warehouse_is_asked(settings: Settings, monkeypat
     client = open_warehouse(settings.warehouse_dsn)
     stop = threading.Event()
     keeper = threading.Thread(
-        target=store._keep_house, args=(settings.warehouse_dsn, store.Pace(), stop, settings.state_dir, {"attempts": 9, "calls": 0, "charges": 0, "records": 9})
+        target=store._keep_house,
+        args=(settings.warehouse_dsn, store.Pace(), stop, settings.state_dir, {"attempts": 9, "calls": 0, "charges": 0, "records": 9}),
     )
     keeper.start()
     try:

@@ -17,6 +17,7 @@ from journal import open_journal
 from simulator.live import Progress, live_world, run
 from simulator.post import Shipper, to_collector
 from switches.collector import serve
+from switches.control import Change
 from switches.loopback import Loopback
 from switches.post import Away, PostError
 
@@ -111,7 +112,7 @@ def test_a_block_refuses_the_next_invites_of_the_guilty_account_alone() -> None:
         assert attack is not None
         if len(attack.call_ids) > 20 and not blocked_from:
             for block_range in attack.ranges:
-                clock_switch.rpc("htable.setxs", ["blocks", f"demo|A|{attack.account}||{block_range}", "order-1", 3600])
+                clock_switch.apply([Change("blocks", f"demo|A|{attack.account}||{block_range}", "order-1", 3600)])
             blocked_from.append(len(attack.call_ids))
 
     progress, posts = minute(5, clock_switch, block, attack_after_s=5)
@@ -128,7 +129,7 @@ def test_a_block_refuses_the_next_invites_of_the_guilty_account_alone() -> None:
 def test_in_shadow_the_call_passes_and_its_setup_says_what_would_have_been() -> None:
     switch = Loopback(clock=lambda: 0.0)
     account = live_world(2).subscribers[0].name
-    switch.rpc("htable.setxs", ["shadow", f"demo|A|{account}||", "order-2", 3600])
+    switch.apply([Change("shadow", f"demo|A|{account}||", "order-2", 3600)])
     progress, posts = minute(2, switch)
     marked = [one for one in records_of(posts) if one.order_id]
     assert progress.refused == 0

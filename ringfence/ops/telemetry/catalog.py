@@ -66,7 +66,7 @@ CONFIG = Metric(
     "gauge",
     "The config version that the part works with; in judge the oldest of its partitions.",
     (),
-    ("collector", "judge", "kamailio"),
+    ("collector", "judge"),
 )
 END_TO_END = Metric(
     "ringfence_end_to_end_seconds",
