@@ -372,7 +372,7 @@ def run(name: str, settings: Settings) -> None:
     if settings.root.exists():
         try:
             homes.make_private(settings.root)
-        except homes.NotPrivate as refused:
+        except homes.NotAHome as refused:
             options.give_up(str(refused))
     part, _, number = name.partition("-")
     with faults.named(settings):

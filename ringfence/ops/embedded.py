@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -26,7 +27,7 @@ from ringfence.settings import LOOPBACK, Settings, inherited
 from ringfence.terminal import Terminal
 from services import endpoints, first_start, homes
 from services.endpoints import Endpoints
-from services.homes import MARKER, alone
+from services.homes import LOCK, MARKER, alone
 from switches.kamailio import packages
 
 STEP_S = 0.25
@@ -56,12 +57,13 @@ def run(settings: Settings, switch: Simulated | RealSwitch | None, *, fresh: boo
         clear(settings)
     try:
         homes.make_private(settings.root)
-        (settings.root / MARKER).touch()
-    except homes.NotPrivate as refused:
+        homes.mark(settings.root)
+    except homes.NotAHome as refused:
         options.give_up(str(refused))
     except OSError as error:
         options.give_up(f"{settings.root} cannot be a home: {error.strerror}. Name another --home.")
     with alone(settings.root):
+        migrate(settings)
         first_start.lay(settings.installation)
         secrets = secrets_of(settings)
         wanted, wanted_page = settings.metrics_port, settings.pages_port
@@ -83,6 +85,16 @@ def run(settings: Settings, switch: Simulated | RealSwitch | None, *, fresh: boo
             endpoints.forget(settings.run_dir)
 
 
+def migrate(settings: Settings) -> None:
+    """Brings what an earlier release has stored to this one, in a process of its own: it loads the warehouse's engine, and gives it back."""
+    if not settings.installation.has_books:
+        return
+    command = [sys.executable, "-P", "-m", "ringfence", "migrate"]
+    done = subprocess.run(command, env=inherited() | settings.environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if done.returncode:
+        options.give_up(done.stderr.strip())
+
+
 def clear(settings: Settings) -> None:
     """Removes an earlier home, if it is one."""
     root = settings.root
@@ -92,8 +104,9 @@ def clear(settings: Settings) -> None:
         options.give_up(f"{root} is not a home of Ringfence (it has no {MARKER}): nothing is removed.")
     with alone(root):
         for path in root.iterdir():
-            if path.name != MARKER:
+            if path.name not in (MARKER, LOCK):
                 shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+        homes.mark(root)  # also where an earlier release had made it
 
 
 def with_ports(settings: Settings) -> Settings:
@@ -240,7 +253,7 @@ def commands(settings: Settings, switch: Simulated | RealSwitch | None) -> list[
             "--attack-after-s",
             str(switch.attack_after_s),
         ]
-        found.append(("simulator", ["simulate", *options_]))
+        found += [("shipper", ["flow", "shipper"]), ("simulator", ["simulate", *options_])]
     elif isinstance(switch, RealSwitch):
         found += [("kamailio", ["flow", "kamailio"]), ("shipper", ["flow", "shipper"])]
     # Last: who looks can wait a moment longer than who protects.

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
+from importlib.metadata import version
 from pathlib import Path
 
 import httpx2
@@ -20,6 +21,8 @@ from ringfence.ops.heartbeat import HANGS_S
 from ringfence.ops.telemetry import Figures, Look, Places, Sample, catalog, shown
 from ringfence.ops.telemetry.server import MOST_AT_ONCE, Answers, Server
 from ringfence.settings import Settings
+
+RELEASE = version("ringfence")
 
 
 class Odd:
@@ -62,7 +65,7 @@ def test_alive_ready_and_figures(tmp_path: Path):
         text = get(seen.server.url + "/metrics")
         assert text.headers["content-type"].startswith("text/plain")
         assert 'ringfence_records_total{disposition="rated"} 2.0' in text.text
-        assert 'ringfence_build_info{version="0.1.0"} 1.0' in text.text and "ringfence_ready 1.0" in text.text
+        assert f'ringfence_build_info{{version="{RELEASE}"}} 1.0' in text.text and "ringfence_ready 1.0" in text.text
         assert "process_resident_memory_bytes" in text.text and "python_gc_collections_total" in text.text
 
         part.why = "the journal is away"
