@@ -109,11 +109,13 @@ def _refuse_other(engine: sa.Engine, found: str | None, scripts: ScriptDirectory
         raise BooksError(
             f"{where(engine)}: these are books of Ringfence 0.1, which this release does not read: move them away, or start Ringfence 0.1 for them"
         )
-    raise BooksError(f"{where(engine)}: its tables are of a newer release ({found}); start that one, or restore a backup from before")
+    raise BooksError(
+        f"{where(engine)}: its tables are of a newer release ({found}); start that one, or restore a backup from before"
+    )
 
 
 def pending(engine: sa.Engine, scripts: Path = MIGRATIONS) -> list[str]:
-    """The revisions that tables that are there lack, the oldest first; [] for books without tables. Raises `BooksError` for books of a newer release, or of 0.1."""
+    """Revisions that these books lack, oldest first; [] for books without tables. Raises `BooksError` for those of a newer release, or of 0.1."""
     directory = ScriptDirectory.from_config(alembic_config(scripts=scripts))
     with reading(engine) as conn:
         found = MigrationContext.configure(conn).get_current_revision()

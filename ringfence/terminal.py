@@ -11,23 +11,14 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from core.money import NANOS
+from core.money import to_decimal
 from core.orders import BlockOrder, Finding
-from core.words import clock, span
+from core.words import amount, clock, span
 from ringfence.ops import redaction
 from ringfence.ops.live_counts import Pulse
 
 PLAIN_EVERY_S = 5.0
 """Without a terminal."""
-
-
-def money(nanos: float, currency: str, decimals: int = 2) -> str:
-    """An amount as people read it.
-
-    >>> money(1_234_567_890_000, "EUR"), money(4_500_000, "EUR", 4)
-    ('1,234.57 EUR', '0.0045 EUR')
-    """
-    return f"{nanos / NANOS:,.{decimals}f} {currency}".strip()
 
 
 BLOCK_WORDS = {"standing": "standing", "shadow": "in shadow", "waiting": "waiting for a person"}
@@ -93,7 +84,7 @@ class Terminal:
     ) -> None:
         """The line that lives. `blocks`: by status. `silent`: parts that hang."""
         records_s, sold = pulse.rates(now_ms)
-        earned = " + ".join(money(nanos, currency, 3) for currency, nanos in sorted(sold.items())) or "0"
+        earned = " + ".join(f"{amount(to_decimal(round(nanos)), 3)} {currency}" for currency, nanos in sorted(sold.items())) or "0"
         facts = [
             ("sold/s", earned),
             ("in flight", f"{pulse.flying:,}"),

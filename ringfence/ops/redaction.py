@@ -16,8 +16,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-LEAST = 7
-"""Fewer digits are a range or a short code, and nobody's."""
+from core.words import LEAST, hidden_digits
+
 HIDDEN = "***"
 DEEP = 8
 """Values within values, at most."""
@@ -49,13 +49,7 @@ def hidden(digits: str) -> str:
     >>> hidden("8821312"), hidden("436641234567"), hidden("+1-202-555-0123"), hidden("112")
     ('8821***', '43664*******', '+1-202-5**-****', '112')
     """
-    count = sum(c.isdigit() for c in digits)
-    told = 5 if count > 9 else 4
-    out = []
-    for c in digits:
-        told -= c.isdigit()
-        out.append("*" if c.isdigit() and told < 0 else c)
-    return "".join(out)
+    return hidden_digits(digits, 5 if sum(c.isdigit() for c in digits) > 9 else 4, 0, "*", least=0)
 
 
 _EDGE = r"(?:(?<![\w.])|(?<=\D\.)|(?<=\\x[0-9a-f]{2})|(?<=\\u[0-9a-fA-F]{4})|(?<=\\[nrt])|(?<=%[0-9a-fA-F]{2}))"

@@ -16,7 +16,7 @@ from core.message import Message
 from journal import Entry, Gap, JournalError, Limits, Locked, Torn, frames
 from journal.copying import copy_topic
 from journal.files import FileJournal
-from journal.repair import ASIDE, LOSSES, check, check_all, losses, repair, set_noted, without_about
+from journal.repair import ASIDE, LOSSES, check, losses, repair, set_noted, without_about
 
 SMALL = Limits(segment_bytes=4096, retention_ms=None)
 COUNT = 60
@@ -183,7 +183,7 @@ def test_a_loss_is_written_down_once_and_said_in_words(tmp_path: Path) -> None:
     filled(tmp_path)
     path = segments(tmp_path)[1]
     path.write_bytes(flip(bytearray(path.read_bytes()), 50))
-    (damage,) = check_all(tmp_path)
+    (damage,) = check(tmp_path, "calls")
     repair(tmp_path, damage, 1_000)
     repair(tmp_path, damage, 2_000)
     (loss,) = losses(tmp_path)

@@ -97,7 +97,7 @@ def test_the_figures_of_every_part_add_up_and_no_log_tells_a_number(up: Up):
     status = json.loads(up.ask("status", "--json"))
     assert status["received"] == sum(fates.values()) and status["rated"] == fates["rated"]
     signs = {name: sign for name, sign in status["parts"].items() if name in parts}
-    assert signs.pop("simulator")["why"].startswith("it is not running: nobody listens at http://127.0.0.1:"), "it is stopped"
+    assert signs.pop("simulator")["why"].startswith("no answer at http://127.0.0.1:"), "it is stopped"
     assert all(sign["alive"] and sign["ready"] and not sign["why"] for sign in signs.values()) and len(signs) == 6, signs
     simulator.resume()
 

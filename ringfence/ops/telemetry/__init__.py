@@ -24,7 +24,7 @@ from ringfence.ops.telemetry import catalog
 from ringfence.ops.telemetry.figures import Figures, Looked, Sample, registry
 from ringfence.ops.telemetry.look import Look
 from ringfence.ops.telemetry.places import Places
-from ringfence.ops.telemetry.server import Answers, Server, serve
+from ringfence.ops.telemetry.server import Answers, Server
 
 if TYPE_CHECKING:
     from core.telling import Tell
@@ -84,7 +84,7 @@ def shown(settings: Settings, name: str, part: Part) -> Shown:
         yield from part.look()
 
     answers = Answers(registry(part.figures, Looked(look)), why_not_alive, why_not_ready)
-    server = serve(settings.metrics_host, ports.port(settings.metrics_port, name), answers, name)
+    server = Server(settings.metrics_host, ports.port(settings.metrics_port, name), answers)
     return Shown(beat, _safe(part.tell, name), part.places, server)
 
 

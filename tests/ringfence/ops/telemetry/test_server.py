@@ -134,7 +134,7 @@ def test_a_port_that_is_taken_is_tried_until_it_is_free(tmp_path: Path):
         taken.listen()
         port = taken.getsockname()[1]
         answers = Answers(Figures(), lambda: "", lambda: "")  # type: ignore[arg-type]
-        server = Server("127.0.0.1", port, answers, "judge", again_s=0.05)
+        server = Server("127.0.0.1", port, answers, again_s=0.05)
         assert server.url == "", "the part goes on without"
     until(lambda: server.url, 15)
     assert get(f"http://127.0.0.1:{port}/ready").status_code == 200
@@ -175,7 +175,7 @@ def test_the_port_is_to_be_had_again_at_once(host: str):
     """Who has answered and ended holds its port in TIME_WAIT; the part that is started again serves on it all the same."""
     answers = Answers(Figures(), lambda: "", lambda: "")  # type: ignore[arg-type]
     try:
-        first = Server(host, 0, answers, "judge")
+        first = Server(host, 0, answers)
         assert first.url
     except OSError:
         pytest.skip("this machine has no IPv6")
@@ -183,15 +183,15 @@ def test_the_port_is_to_be_had_again_at_once(host: str):
     for _ in range(3):
         assert get(f"{first.url}/ready").status_code == 200  # the server ends the connection: its side waits
         first.close()
-        first = Server(host, port, answers, "judge", again_s=600)
+        first = Server(host, port, answers, again_s=600)
         assert first.url, "at once, not at the next try"
     first.close()
 
 
 def test_a_process_that_was_killed_leaves_its_port_to_the_next(tmp_path: Path):
     program = (
-        "import time, sys\nfrom prometheus_client import CollectorRegistry\nfrom ringfence.ops.telemetry.server import Answers, serve\n"
-        "one = serve('127.0.0.1', int(sys.argv[1]), Answers(CollectorRegistry(), lambda: '', lambda: ''), 'judge')\n"
+        "import time, sys\nfrom prometheus_client import CollectorRegistry\nfrom ringfence.ops.telemetry.server import Answers, Server\n"
+        "one = Server('127.0.0.1', int(sys.argv[1]), Answers(CollectorRegistry(), lambda: '', lambda: ''))\n"
         "print(one.url, flush=True)\ntime.sleep(600)\n"
     )
     port = "0"
