@@ -8,7 +8,7 @@ from core.clock import wall_clock_ms
 from ringfence import options
 from ringfence.ops import logs
 from ringfence.ops.secrets import secrets_of
-from ringfence.ops.telemetry import shown
+from ringfence.ops.telemetry import start_telemetry
 from ringfence.ops.telemetry.simulator import Simulator
 from ringfence.parts import until_signalled
 from ringfence.settings import Settings
@@ -23,7 +23,7 @@ def live(settings: Settings, seed: int, calls_per_s: float, attack_after_s: floa
     """Makes traffic until SIGTERM or Ctrl-C. The truth is written where no flow reads it."""
     logs.speak(settings.log_level, settings.log_format)
     stop = until_signalled()
-    seen = shown(settings, "simulator", Simulator())
+    telemetry = start_telemetry(settings, "simulator", Simulator())
     secrets = secrets_of(settings)
     table = Loopback()
     try:
@@ -31,7 +31,7 @@ def live(settings: Settings, seed: int, calls_per_s: float, attack_after_s: floa
     except OSError as error:
         options.give_up(f"The simulator's switch cannot listen on port {settings.control_port}: {error}")
     settings.spool_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    clock = seen.beat.in_(wall_clock_ms)
+    clock = telemetry.beat.around(wall_clock_ms)
     started_ms = clock()
     boot_id = f"{started_ms // 1000}.{started_ms % 1000:03d}000"
     try:
@@ -47,7 +47,7 @@ def live(settings: Settings, seed: int, calls_per_s: float, attack_after_s: floa
                 for_s=for_s,
                 boot_id=boot_id,
                 place=simulator.live_world(seed, (settings.tenant,)),
-                on_progress=seen.tell,
+                on_progress=telemetry.report,
             )
     finally:
         served.close()

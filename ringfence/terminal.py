@@ -15,7 +15,7 @@ from core.money import to_decimal
 from core.orders import BlockOrder, Finding
 from core.words import amount, clock, span
 from ringfence.ops import redaction
-from ringfence.ops.live_counts import Pulse
+from ringfence.ops.live_counts import LiveCounts
 
 PLAIN_EVERY_S = 5.0
 """Without a terminal."""
@@ -80,24 +80,24 @@ class Terminal:
         self.tell(f"{clock(order.created_at_ms)}  {verb}  {who}{caller}{to} for {life}   {key.text()}", "bold red")
 
     def line(
-        self, pulse: Pulse, blocks: Mapping[str, int], parts: Mapping[str, bool], now_ms: int, silent: Sequence[str] = ()
+        self, counts: LiveCounts, blocks: Mapping[str, int], parts: Mapping[str, bool], now_ms: int, silent: Sequence[str] = ()
     ) -> None:
         """The line that lives. `blocks`: by status. `silent`: parts that hang."""
-        records_s, sold = pulse.rates(now_ms)
+        records_s, sold = counts.rates(now_ms)
         earned = " + ".join(f"{amount(to_decimal(round(nanos)), 3)} {currency}" for currency, nanos in sorted(sold.items())) or "0"
         facts = [
             ("sold/s", earned),
-            ("in flight", f"{pulse.flying:,}"),
-            ("received", f"{pulse.received:,} ({records_s:,.0f}/s)"),
-            ("rated", f"{pulse.total('rated'):,}"),
-            ("alerts", f"{len(pulse.alert_ids):,}"),
+            ("in flight", f"{counts.in_flight:,}"),
+            ("received", f"{counts.received:,} ({records_s:,.0f}/s)"),
+            ("rated", f"{counts.total('rated'):,}"),
+            ("alerts", f"{len(counts.alert_ids):,}"),
             ("blocks", block_words(blocks)),
-            ("refused", f"{pulse.refused:,}"),
-            ("lag", f"{pulse.lag():,}"),
+            ("refused", f"{counts.refused:,}"),
+            ("lag", f"{counts.lag():,}"),
         ]
         down = [name for name, alive in parts.items() if not alive]
         ill = ["down: " + ", ".join(down)] * bool(down) + ["hangs: " + ", ".join(silent)] * bool(silent)
-        ill += ["away: journal"] * bool(pulse.away)
+        ill += ["away: journal"] * bool(counts.away)
         if self._live:
             text = Text("  ").join(Text.assemble((f"{name} ", "dim"), (value, "bold")) for name, value in facts)
             rest = [Text("  ".join(ill), style="bold red")] if ill else []

@@ -20,7 +20,7 @@ from ringfence import options, parts, simulation
 from ringfence.ops import heartbeat, logs, ports
 from ringfence.ops.block_news import Blocks
 from ringfence.ops.earlier import Earlier, asked_of_warehouse
-from ringfence.ops.live_counts import Pulse
+from ringfence.ops.live_counts import LiveCounts
 from ringfence.ops.secrets import Secrets, secrets_of
 from ringfence.ops.supervisor import Child, Supervisor
 from ringfence.settings import LOOPBACK, Settings, inherited
@@ -204,9 +204,9 @@ def supervise(terminal: Terminal, settings: Settings, switch: Simulated | RealSw
         logs.append(diary, text)
 
     supervisor = Supervisor(say)
-    pulse = Pulse(open_journal(settings.journal_dsn))
+    counts = LiveCounts(open_journal(settings.journal_dsn))
     blocks = Blocks(settings.books_dsn)
-    earlier = Earlier(pulse.began_at, asked_of_warehouse(settings, pulse.began_at))
+    earlier = Earlier(counts.began_at, asked_of_warehouse(settings, counts.began_at))
     env = inherited() | settings.environment()
     was_away = ""
     try:
@@ -217,27 +217,27 @@ def supervise(terminal: Terminal, settings: Settings, switch: Simulated | RealSw
         while not stop.wait(STEP_S):
             now_ms = wall_clock_ms()
             supervisor.check(time.monotonic())
-            pulse.read(now_ms)
-            pulse.earlier = earlier.counts
-            for finding in pulse.alerts:
+            counts.read(now_ms)
+            counts.earlier = earlier.counts
+            for finding in counts.alerts:
                 terminal.alert(finding)
-            for order in pulse.orders:
+            for order in counts.orders:
                 terminal.block(order)
             for news in blocks.read(now_ms):
                 say(news, "red")
-            terminal.line(pulse, blocks.counts, supervisor.running(), now_ms, supervisor.silent())
-            if pulse.away and not was_away:
-                say(f"The journal cannot be read: {pulse.away}", "red")
-            elif was_away and not pulse.away:
+            terminal.line(counts, blocks.counts, supervisor.running(), now_ms, supervisor.silent())
+            if counts.away and not was_away:
+                say(f"The journal cannot be read: {counts.away}", "red")
+            elif was_away and not counts.away:
                 say("The journal can be read again")
-            was_away = pulse.away
+            was_away = counts.away
     finally:
         terminal.say("Stopping ...", "dim")
         supervisor.stop()
         earlier.close()
-        pulse.close()
+        counts.close()
         blocks.close()
-    terminal.say(f"Stopped. {pulse.dispositions.total():,} records were judged; everything is kept in {settings.root}.")
+    terminal.say(f"Stopped. {counts.dispositions.total():,} records were judged; everything is kept in {settings.root}.")
 
 
 def commands(settings: Settings, switch: Simulated | RealSwitch | None) -> list[tuple[str, list[str]]]:

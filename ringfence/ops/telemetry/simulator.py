@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ringfence.ops.telemetry import Figures, Places, Sample, catalog
+from ringfence.ops.telemetry import Figures, Positions, Sample, catalog
 from simulator.live import Progress
 
 
@@ -12,11 +12,11 @@ class Simulator:
     """Counts its progress."""
 
     def __init__(self) -> None:
-        self.figures, self.places = Figures(), Places()
+        self.figures, self.positions = Figures(), Positions()
         self._written = 0
         self.figures.add(catalog.SIMULATED, 0)
 
-    def tell(self, value: object) -> None:
+    def report(self, value: object) -> None:
         match value:
             case Progress(written=written):
                 self.figures.add(catalog.SIMULATED, written - self._written)
