@@ -231,7 +231,7 @@ def kamailio(settings: Settings) -> None:
     control = TableControl(running.control_url, secrets.control_token)
 
     def take_version() -> None:
-        """What was published since goes into the switch, or is told."""
+        """What was published since goes into the switch; a fault is logged."""
         nonlocal version, held
         try:
             with reading(engine) as conn:
@@ -318,7 +318,7 @@ def ask_anything(settings: Settings) -> None:
 
 def pages(settings: Settings) -> None:
     """What happens now, in the browser; and what a person can do about it."""
-    from dashboards.given import Given
+    from dashboards.page_settings import PageSettings
     from dashboards.serve import serve
     from ringfence.ops.secrets import secrets_of
     from ringfence.ops.telemetry import Plain, start_telemetry
@@ -331,7 +331,7 @@ def pages(settings: Settings) -> None:
     names = ("collector", *settings.judge_names, "watch", "store", "dispatcher")
     known = running.parts if running else {name: settings.part_url(name) for name in names}
     serve(
-        Given(
+        PageSettings(
             home=str(settings.root),
             warehouse=reader_dsn(settings.installation),
             books=settings.books_dsn,
@@ -362,7 +362,7 @@ PARTS: dict[str, Callable[[Settings], None]] = {
 
 
 def run(name: str, settings: Settings) -> None:
-    """Runs a part until it is told to stop. Where an outside part cannot be used, one line names its setting, and the exit code is 1."""
+    """Runs a part until SIGTERM or Ctrl-C. Where an outside part cannot be used, one line names its setting, and the exit code is 1."""
     from ringfence import options
     from ringfence.ops import faults, logs
     from services import homes

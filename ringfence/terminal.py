@@ -53,7 +53,7 @@ class Terminal:
     def say(self, text: str, style: str = "") -> None:
         self._print(Text(text, style=style))
 
-    def tell(self, text: str, style: str = "") -> None:
+    def event(self, text: str, style: str = "") -> None:
         """What happens, with numbers in it: whole for a person who sits there, masked where the output is a log."""
         self.say(text if self._live else redaction.text(text), style)
 
@@ -63,11 +63,11 @@ class Terminal:
         except OSError as error:
             if error.errno != errno.ENOSPC:
                 raise
-            # The output is a file on a full disk: there is nobody to tell, and calls must go on being judged.
+            # The output is a file on a full disk: nobody reads it, and calls must go on being judged.
 
     def alert(self, finding: Finding) -> None:
         """A finding, with its reason in words."""
-        self.tell(f"{clock(finding.detected_at_ms)}  ALERT  {finding.reason}", "bold yellow")
+        self.event(f"{clock(finding.detected_at_ms)}  ALERT  {finding.reason}", "bold yellow")
 
     def block(self, order: BlockOrder) -> None:
         """An order on its way to the switches; its reason is the alert's. One that a person decides on waits in the books."""
@@ -77,7 +77,7 @@ class Terminal:
         to = f", to {key.b_range}..." if key.b_range else ", to every number"
         life = span(order.expires_at_ms - order.learned_ms)
         verb = "ASK  " if order.ask else "ORDER"  # what became of it is in the books: a person may have lifted its key
-        self.tell(f"{clock(order.created_at_ms)}  {verb}  {who}{caller}{to} for {life}   {key.text()}", "bold red")
+        self.event(f"{clock(order.created_at_ms)}  {verb}  {who}{caller}{to} for {life}   {key.text()}", "bold red")
 
     def line(
         self, counts: LiveCounts, blocks: Mapping[str, int], parts: Mapping[str, bool], now_ms: int, silent: Sequence[str] = ()

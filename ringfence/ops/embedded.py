@@ -1,4 +1,4 @@
-"""`up`: prepares an installation, starts its parts, tells what happens, and stops them all."""
+"""`up`: prepares an installation, starts its parts, prints what happens, and stops them all."""
 
 from __future__ import annotations
 
@@ -196,11 +196,11 @@ def greet(
 
 
 def supervise(terminal: Terminal, settings: Settings, switch: Simulated | RealSwitch | None, stop: threading.Event) -> None:
-    """Starts the parts in order, tells what happens until `stop`, stops them in the opposite order."""
+    """Starts the parts in order, prints what happens until `stop`, stops them in the opposite order."""
     diary = settings.run_dir / "up.log"
 
     def say(text: str, style: str = "") -> None:
-        terminal.tell(text, style)
+        terminal.event(text, style)
         logs.append(diary, text)
 
     supervisor = Supervisor(say)
@@ -237,7 +237,7 @@ def supervise(terminal: Terminal, settings: Settings, switch: Simulated | RealSw
         earlier.close()
         counts.close()
         blocks.close()
-    terminal.say(f"Stopped. {counts.dispositions.total():,} records were judged; everything is kept in {settings.root}.")
+    terminal.say(f"Stopped. {counts.dispositions.total():,} records were judged; all of it is in {settings.root}.")
 
 
 def commands(settings: Settings, switch: Simulated | RealSwitch | None) -> list[tuple[str, list[str]]]:

@@ -21,7 +21,7 @@ from journal.waiting import waiting
 WINDOW_MS = 10_000
 """Rates are over so long."""
 MOST_AT_ONCE = 256
-"""Messages of a partition a reading: a backlog is told over several readings, and the terminal stays alive."""
+"""Messages of a partition a reading: a backlog is counted over several readings, and the terminal stays alive."""
 MOST_IN_FLIGHT = 1_000_000
 
 _RECORDS = ["event", "disposition", "call_key", "order_id", "offset"]
@@ -74,7 +74,7 @@ class LiveCounts:
 
     @property
     def in_flight(self) -> int:
-        """Calls that were answered and have not ended, as far as was seen."""
+        """Calls that were answered and have not ended, as far as was read."""
         return len(self._in_flight)
 
     def read(self, now_ms: int) -> None:

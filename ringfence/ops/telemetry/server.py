@@ -76,7 +76,7 @@ class Server:
                 log.info("metrics, health and readiness are served after all", url=self.url)
             except OSError:
                 continue
-        door = gate.Gate(gate.Positions(strangers=MOST_AT_ONCE, of_source=MOST_AT_ONCE, stranger_s=LIFE_S))
+        door = gate.Gate(gate.Places(strangers=MOST_AT_ONCE, of_source=MOST_AT_ONCE, stranger_s=LIFE_S))
         config = gate.config(self._app, door, lifespan="off", timeout_graceful_shutdown=1)
         with self._socket:
             gate.Server(config, stop=self._closed.is_set).run([self._socket])
