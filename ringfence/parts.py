@@ -19,13 +19,13 @@ def collector(settings: Settings) -> None:
     from books import configs, credentials, reading
     from journal import open_journal
     from ringfence.ops.patience import opened
-    from ringfence.ops.telemetry import shown
+    from ringfence.ops.telemetry import start_telemetry
     from ringfence.ops.telemetry.collector import Collector
     from services.retention import journal_limits
     from switches.collector import Limits, serve
 
-    seen = shown(settings, "collector", Collector(settings.journal_dsn))
-    engine = opened(settings.books_dsn, seen.beat)
+    telemetry = start_telemetry(settings, "collector", Collector(settings.journal_dsn))
+    engine = opened(settings.books_dsn, telemetry.beat)
 
     def find_credential(token: str) -> credentials.Credential | None:
         with reading(engine) as conn:
@@ -41,10 +41,10 @@ def collector(settings: Settings) -> None:
         spool=settings.state_dir / "collector",
         find_credential=find_credential,
         partitions=settings.partitions,
-        config_version=seen.beat.in_(config_version),  # asked for at each tick, and before it
+        config_version=telemetry.beat.around(config_version),  # asked for at each tick, and before it
         host=settings.host,
         port=settings.collector_port,
-        tell=seen.tell,
+        tell=telemetry.report,
         trusted_proxies=settings.proxies,
     )
 
@@ -53,12 +53,12 @@ def shipper(settings: Settings) -> None:
     """Posts what a switch on this machine has written to its spool, and to its log where the spool did not take it."""
     from core.clock import wall_clock_ms
     from ringfence.ops.secrets import secrets_of
-    from ringfence.ops.telemetry import shown
+    from ringfence.ops.telemetry import start_telemetry
     from ringfence.ops.telemetry.shipper import Shipper
     from switches.shipper import Pace, ship
     from switches.signed_log import SwitchLog
 
-    seen = shown(settings, "shipper", Shipper(settings.spool_dir, settings.switch_log_file, wall_clock_ms))
+    telemetry = start_telemetry(settings, "shipper", Shipper(settings.spool_dir, settings.switch_log_file, wall_clock_ms))
     secrets = secrets_of(settings)
     ship(
         home=settings.spool_dir,
@@ -67,8 +67,8 @@ def shipper(settings: Settings) -> None:
         stop=until_signalled(),
         log=SwitchLog(settings.switch_log_file, secrets.dialog_secret.encode()),
         pace=Pace(keep_s=settings.switch_spool_hours * 3600, keep_bytes=round(settings.switch_spool_gb * 1e9) or None),
-        now_ms=seen.beat.in_(wall_clock_ms),
-        tell=seen.tell,
+        now_ms=telemetry.beat.around(wall_clock_ms),
+        tell=telemetry.report,
     )
 
 
@@ -79,18 +79,18 @@ def judge(settings: Settings, number: int = 1) -> None:
     from journal import create_topics, open_journal
     from ringfence.ops.patience import opened, patiently
     from ringfence.ops.secrets import secrets_of
-    from ringfence.ops.telemetry import shown
+    from ringfence.ops.telemetry import start_telemetry
     from ringfence.ops.telemetry.judge import Judge
     from services.in_force import from_books
     from services.retention import journal_limits
 
-    seen = shown(settings, settings.judge_names[number - 1], Judge(settings.journal_dsn, settings.installation.judge_state(number)))
+    telemetry = start_telemetry(settings, settings.judge_names[number - 1], Judge(settings.journal_dsn, settings.installation.judge_state(number)))
     journal = open_journal(settings.journal_dsn, journal_limits(settings.installation.retention))
     create_topics(journal, settings.partitions)
     check_states(settings.state_dir, settings.installation.judge_states)
     judge.run(
-        seen.at(journal),
-        from_books(opened(settings.books_dsn, seen.beat), lambda ask: patiently(ask, seen.beat)),
+        telemetry.watched(journal),
+        from_books(opened(settings.books_dsn, telemetry.beat), lambda ask: patiently(ask, telemetry.beat)),
         judge.Settings(
             partitions=partitions_of_judge(number, settings.judges, settings.partitions),
             state_file=settings.installation.judge_state(number),
@@ -98,7 +98,7 @@ def judge(settings: Settings, number: int = 1) -> None:
             linger_ms=settings.linger_ms,
             snapshot_ms=round(settings.snapshot_s * 1000),
         ),
-        seen.tell,
+        telemetry.report,
     )
 
 
@@ -107,24 +107,24 @@ def watch(settings: Settings) -> None:
     from flows import watch
     from journal import create_topics, open_journal
     from ringfence.ops.patience import opened, patiently
-    from ringfence.ops.telemetry import shown
+    from ringfence.ops.telemetry import start_telemetry
     from ringfence.ops.telemetry.watch import Watch
     from services.in_force import from_books
     from services.retention import journal_limits
 
-    seen = shown(settings, "watch", Watch(settings.journal_dsn, settings.watch_state))
+    telemetry = start_telemetry(settings, "watch", Watch(settings.journal_dsn, settings.watch_state))
     journal = open_journal(settings.journal_dsn, journal_limits(settings.installation.retention))
     create_topics(journal, settings.partitions)
     watch.run(
-        seen.at(journal),
-        from_books(opened(settings.books_dsn, seen.beat), lambda ask: patiently(ask, seen.beat)),
+        telemetry.watched(journal),
+        from_books(opened(settings.books_dsn, telemetry.beat), lambda ask: patiently(ask, telemetry.beat)),
         watch.Settings(
             partitions=settings.partitions,
             state_file=settings.watch_state,
             linger_ms=settings.linger_ms,
             snapshot_ms=round(settings.snapshot_s * 1000),
         ),
-        seen.tell,
+        telemetry.report,
     )
 
 
@@ -135,15 +135,15 @@ def dispatcher(settings: Settings) -> None:
     from core.decide import Limits
     from journal import open_journal
     from ringfence.ops.patience import wait_for
-    from ringfence.ops.telemetry import shown
+    from ringfence.ops.telemetry import start_telemetry
     from ringfence.ops.telemetry.dispatcher import Dispatcher as Figures
     from services.retention import keep_books
     from switches.answered import AnsweredHour, keep_fetching
     from switches.dispatcher import Dispatcher
 
     engine = open_books(settings.books_dsn)
-    seen = shown(settings, "dispatcher", Figures(settings.journal_dsn, engine, wall_clock_ms))
-    wait_for(engine, seen.beat)
+    telemetry = start_telemetry(settings, "dispatcher", Figures(settings.journal_dsn, engine, wall_clock_ms))
+    wait_for(engine, telemetry.beat)
     limits = Limits(
         orders_a_minute=settings.orders_a_minute, distinct_subjects=settings.order_subjects, answered_share=settings.order_share
     )
@@ -152,13 +152,13 @@ def dispatcher(settings: Settings) -> None:
     keep_books(engine, settings.installation.retention, wall_clock_ms, stop)
     Dispatcher(
         engine,
-        seen.at(open_journal(settings.journal_dsn)),
+        telemetry.watched(open_journal(settings.journal_dsn)),
         clock=wall_clock_ms,
         holder=f"{socket.gethostname()}/{os.getpid()}",
         limits=limits,
         answered=hour,
         next_hops={KAMAILIO: settings.carrier},
-        tell=seen.tell,
+        tell=telemetry.report,
     ).run(stop)
 
 
@@ -181,7 +181,7 @@ def kamailio(settings: Settings) -> None:
 
     from ringfence.ops import logs
     from ringfence.ops.secrets import secrets_of
-    from ringfence.ops.telemetry import shown
+    from ringfence.ops.telemetry import start_telemetry
     from ringfence.ops.telemetry.kamailio import Answered
     from ringfence.ops.telemetry.kamailio import Kamailio as Figures
     from ringfence.settings import LOOPBACK
@@ -189,7 +189,7 @@ def kamailio(settings: Settings) -> None:
     from switches.kamailio.settings import Settings as Kamailio
     from switches.tail import delivered
 
-    seen = shown(settings, "kamailio", Figures())
+    telemetry = start_telemetry(settings, "kamailio", Figures())
     secrets = secrets_of(settings)
     stop = until_signalled()
     running = process.start(
@@ -216,8 +216,8 @@ def kamailio(settings: Settings) -> None:
             continue
         looked_s = time.monotonic()
         if process.answers_options(settings.host, settings.sip_port, 1.0):
-            seen.beat()
-            seen.tell(Answered())
+            telemetry.beat()
+            telemetry.report(Answered())
         if delivered(settings.spool_dir, running.log):  # what is in it are records too
             logs.bound(running.log, SWITCH_LOG_BYTES)
     running.stop()
@@ -251,13 +251,13 @@ def store(settings: Settings) -> None:
     """Writes what was judged to the warehouse, and answers SELECT while it holds an embedded one."""
     from flows.store import Pace, Reading, run
     from ringfence.ops.secrets import secrets_of
-    from ringfence.ops.telemetry import shown
+    from ringfence.ops.telemetry import start_telemetry
     from ringfence.ops.telemetry.store import Store
     from ringfence.settings import LOOPBACK
     from services.retention import warehouse_days
     from warehouse import embedded_directory
 
-    seen = shown(settings, "store", Store(settings.journal_dsn, lambda: ask_anything(settings)))
+    telemetry = start_telemetry(settings, "store", Store(settings.journal_dsn, lambda: ask_anything(settings)))
     embedded = embedded_directory(settings.warehouse_dsn) is not None
     token = secrets_of(settings).warehouse_token
     run(
@@ -266,8 +266,8 @@ def store(settings: Settings) -> None:
         state_dir=settings.state_dir / "store",
         reading=Reading(LOOPBACK, settings.warehouse_port, token) if embedded else None,
         pace=Pace(epoch_s=min(Pace.epoch_s, settings.snapshot_s)),
-        watched=seen.at,
-        tell=seen.tell,
+        watched=telemetry.watched,
+        tell=telemetry.report,
         days=warehouse_days(settings.installation.retention),
     )
 
@@ -286,20 +286,20 @@ def ask_anything(settings: Settings) -> None:
 
 def pages(settings: Settings) -> None:
     """What happens now, in the browser; and what a person can do about it."""
-    from dashboards.given import Given
+    from dashboards.page_settings import PageSettings
     from dashboards.serve import serve
     from ringfence.ops.secrets import secrets_of
-    from ringfence.ops.telemetry import Plain, shown
+    from ringfence.ops.telemetry import Plain, start_telemetry
     from services import endpoints
     from services.reading import reader_dsn
 
     refuse_other_release(settings)
-    seen, secrets = shown(settings, "pages", Plain()), secrets_of(settings)
+    telemetry, secrets = start_telemetry(settings, "pages", Plain()), secrets_of(settings)
     running = endpoints.running(settings.run_dir)
     names = ("collector", *settings.judge_names, "watch", "store", "dispatcher")
     known = running.parts if running else {name: settings.part_url(name) for name in names}
     serve(
-        Given(
+        PageSettings(
             home=str(settings.root),
             warehouse=reader_dsn(settings.installation),
             books=settings.books_dsn,
@@ -313,7 +313,7 @@ def pages(settings: Settings) -> None:
             codes=settings.pages_codes,
             names=tuple(name.strip() for name in settings.pages_names.split(",") if name.strip()),
         ),
-        seen.beat,
+        telemetry.beat,
     )
 
 
@@ -330,7 +330,7 @@ PARTS: dict[str, Callable[[Settings], None]] = {
 
 
 def run(name: str, settings: Settings) -> None:
-    """Runs a part until it is told to stop. Where an outside part cannot be used, one line names its setting, and the exit code is 1."""
+    """Runs a part until SIGTERM or Ctrl-C. Where an outside part cannot be used, one line names its setting, and the exit code is 1."""
     from ringfence import options
     from ringfence.ops import faults, logs
     from services import homes
@@ -340,7 +340,7 @@ def run(name: str, settings: Settings) -> None:
     if settings.root.exists():
         try:
             homes.make_private(settings.root)
-        except homes.NotPrivate as refused:
+        except homes.NotAHome as refused:
             options.give_up(str(refused))
     part, _, number = name.partition("-")
     with faults.named(settings):

@@ -16,7 +16,7 @@ class Blocks:
     def __init__(self, books_dsn: str) -> None:
         self._engine = open_books(books_dsn)
         self._read_ms = 0
-        self._told: dict[tuple[str, str], str] | None = None  # None = nothing read yet: what is held already is no news
+        self._reported: dict[tuple[str, str], str] | None = None  # None = nothing read yet: what a switch holds already is no news
         self._news: list[str] = []
         self._away = Once(self._news.append)
         self.counts: dict[str, int] = {}
@@ -33,15 +33,15 @@ class Blocks:
             return self._words()
         self._away.ends("The books answer again.")
         news = self._words()
-        if self._told is not None:
+        if self._reported is not None:
             for (name, key), table in held.items():
-                if self._told.get((name, key)) != table:
+                if self._reported.get((name, key)) != table:
                     verb = "refuses" if table == deliveries.BLOCKS else "is in shadow: it would refuse"
                     news.append(f"                 switch {name} {verb} {key}")
             news += [
-                f"                 switch {name} lets {key} pass again" for name, key in sorted(self._told.keys() - held.keys())
+                f"                 switch {name} lets {key} pass again" for name, key in sorted(self._reported.keys() - held.keys())
             ]
-        self._told = held
+        self._reported = held
         return news
 
     def _look(self, now_ms: int) -> dict[tuple[str, str], str]:

@@ -1,6 +1,6 @@
-"""What is going on, read from the journal alone: it goes on telling while the warehouse is slow or down.
+"""Counts for the line of `up`, read from the journal alone: they go on while the warehouse is slow or down.
 
-`Pulse.read` is called a few times a second. Its clock is an argument. A journal that cannot be read ends nothing: `away` says why.
+`LiveCounts.read` is called a few times a second. Its clock is an argument. A journal that cannot be read ends nothing: `away` says why.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from journal.waiting import waiting
 WINDOW_MS = 10_000
 """Rates are over so long."""
 MOST_AT_ONCE = 256
-"""Messages of a partition a reading: a backlog is told over several readings, and the terminal stays alive."""
+"""Messages of a partition a reading: a backlog is counted over several readings, and the terminal stays alive."""
 MOST_IN_FLIGHT = 1_000_000
 
 _RECORDS = ["event", "disposition", "call_key", "order_id", "offset"]
@@ -29,7 +29,7 @@ _CHARGES = ["role", "level", "nanos", "currency", "revision", "call_key"]
 
 
 @dataclass
-class Pulse:
+class LiveCounts:
     """`alerts` and `orders` hold what a reading found new, until the next one. Counts are of records that came since it was made, each once:
     what judge does again after a crash, or a disk that was full, is no new record. `earlier` has those that came before, by disposition,
     as the warehouse counts them: with them `received` is what `ringfence status` says once the lag is 0.
@@ -47,7 +47,7 @@ class Pulse:
     orders: list[BlockOrder] = field(default_factory=list)
     alert_ids: set[str] = field(default_factory=set)
     away: str = ""
-    _flying: set[str] = field(default_factory=set)
+    _in_flight: set[str] = field(default_factory=set)
     _recent: deque[tuple[int, int, dict[str, int]]] = field(default_factory=deque)
     _keys: set[str] = field(default_factory=set)
     _readers: dict[tuple[str, int], Reader | None] = field(default_factory=dict)
@@ -73,9 +73,9 @@ class Pulse:
         return self.dispositions[disposition] + self.earlier[disposition]
 
     @property
-    def flying(self) -> int:
-        """Calls that were answered and have not ended, as far as was seen."""
-        return len(self._flying)
+    def in_flight(self) -> int:
+        """Calls that were answered and have not ended, as far as was read."""
+        return len(self._in_flight)
 
     def read(self, now_ms: int) -> None:
         """Takes in what is new."""
@@ -148,9 +148,9 @@ class Pulse:
             self.dispositions[disposition] += count
         self.refused += frame.filter((pl.col("event") == "refused") & (pl.col("disposition") == schemas.EVENT)).height
         began = (pl.col("event") == "answer") & (pl.col("disposition") == schemas.EVENT)
-        if len(self._flying) < MOST_IN_FLIGHT:
-            self._flying.update(frame.filter(began)["call_key"].to_list())
-        self._flying.difference_update(frame.filter(pl.col("event") == "stop")["call_key"].to_list())
+        if len(self._in_flight) < MOST_IN_FLIGHT:
+            self._in_flight.update(frame.filter(began)["call_key"].to_list())
+        self._in_flight.difference_update(frame.filter(pl.col("event") == "stop")["call_key"].to_list())
         if frame.height:
             last: int = frame["offset"].max()  # type: ignore[assignment]
             self._counted_to[partition] = last + 1
@@ -158,7 +158,7 @@ class Pulse:
         return frame.height
 
     def _charged(self, frame: pl.DataFrame) -> Counter[str]:
-        self._flying.difference_update(frame["call_key"].to_list())
+        self._in_flight.difference_update(frame["call_key"].to_list())
         first = frame.filter(pl.col("revision") == 1, pl.col("level") == 0)  # a correction is no new sale
         money = {role: Counter[str]() for role in ("sell", "buy")}
         for role, currency, nanos in first.group_by("role", "currency").agg(pl.col("nanos").sum()).iter_rows():

@@ -19,8 +19,8 @@ from core import schemas
 from core.clock import wall_clock_ms
 from core.decide import Decision
 from core.orders import BlockOrder, Finding, Key
-from dashboards import handed
-from dashboards.given import Given
+from dashboards import current
+from dashboards.page_settings import PageSettings
 from dashboards.serve import PAGE
 from journal import create_topics, open_journal
 from warehouse import Warehouse, insert, open_warehouse, server
@@ -48,9 +48,9 @@ class House:
             switches.add(conn, "k1", "loopback", "http://127.0.0.1:9/RPC", "secret", 0)
             switches.set_enforcing(conn, "k1", "t1", True, "test", "test", 0)
 
-    def given(self, **other: Any) -> Given:
+    def given(self, **other: Any) -> PageSettings:
         address = f"http://reader:{LOOK}@127.0.0.1:{self.server.port}"
-        made = Given(home=str(self.home), warehouse=address, books=self.books, journal=self.journal, look=LOOK, act=ACT)
+        made = PageSettings(home=str(self.home), warehouse=address, books=self.books, journal=self.journal, look=LOOK, act=ACT)
         return replace(made, **other)
 
     def records(self, *dispositions: str, ago_ms: int = 20_000, tenant: str = "t1") -> None:
@@ -117,8 +117,8 @@ def house(tmp_path: Path) -> Iterator[House]:
 class Page:
     """The page as one person's browser has it: its texts, and its widgets."""
 
-    def __init__(self, given: Given, clock: Callable[[], int]) -> None:
-        handed.hand(given, clock)
+    def __init__(self, given: PageSettings, clock: Callable[[], int]) -> None:
+        current.install(given, clock)
         self.at = AppTest.from_file(str(PAGE), default_timeout=30)
 
     def run(self) -> Page:
@@ -128,7 +128,7 @@ class Page:
 
     def refreshed(self) -> Page:
         """As the page is after everything was asked anew."""
-        known = handed.sources()
+        known = current.sources()
         for kept in (known._totals, known._lag, known._parts, *known._traffic.values(), *known._promises.values()):
             kept.renew(15)
         return self.run()
@@ -154,7 +154,7 @@ class Page:
 def page(house: House) -> Iterator[Callable[..., Page]]:
     """`page()` opens it; arguments replace what it is given, and its clock."""
     yield lambda clock=wall_clock_ms, **other: Page(house.given(**other), clock).run()
-    handed.close()
+    current.close()
 
 
 class Answering:

@@ -249,7 +249,7 @@ def test_a_topic_json_that_is_garbage_is_named_by_every_command(settings: Settin
     path.write_text(content)
     for words in (("journal", "check"), ("journal", "repair", "--yes"), ("backup", "--out", str(settings.root.parent / "b"))):
         said = run(settings, *words, code=1)
-        assert str(path) in said.replace("\n", "") and '{"format": 1, "partitions": 2}' in said
+        assert str(path) in said.replace("\n", "") and '{"format": 2, "partitions": 2}' in said
     assert "does not say how many partitions" in json.dumps(json.loads(run(settings, "retention", "--json")))
 
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ringfence.ops.telemetry import Figures, Places, Sample, age_s, catalog
+from ringfence.ops.telemetry import Figures, Positions, Sample, age_s, catalog
 
 SILENT_S = 10.0
 
@@ -19,10 +19,10 @@ class Kamailio:
     """Told of each answer."""
 
     def __init__(self) -> None:
-        self.figures, self.places = Figures(), Places()
+        self.figures, self.positions = Figures(), Positions()
         self._answered_s: float | None = None
 
-    def tell(self, value: object) -> None:
+    def report(self, value: object) -> None:
         match value:
             case Answered():
                 self._answered_s = time.monotonic()
