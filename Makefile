@@ -44,6 +44,7 @@ bench: setup  ## the figures: records a second, where the time goes, kills, the 
 
 docs: setup  ## the docs as a site, in build/site
 	@$(BIN)/python tests/docs/decisions.py
+	@$(BIN)/python tests/docs/detector_list.py
 	@$(BIN)/zensical build --clean --strict
 
 picture: setup  ## the picture of the flow, drawn from the flows (and with Chromium)

@@ -139,7 +139,7 @@ def one_round(chain: Chain, known: list[Customer], rate: int, seconds: int) -> R
 
 def wait_stored(chain: Chain, since_ms: int, calls: int, within_s: float = 60.0) -> dict[str, int]:
     """Call-ID -> duration of what is rated, when it is all there or nothing more comes."""
-    sql = "SELECT call_id, duration_ms FROM rated_latest WHERE learned_ms >= {s:Int64} AND answer_ms IS NOT NULL"
+    sql = "SELECT call_id, duration_ms FROM calls_latest WHERE learned_ms >= {s:Int64} AND answer_ms IS NOT NULL"
     rows: dict[str, int] = {}
     until = time.monotonic() + within_s
     while time.monotonic() < until:

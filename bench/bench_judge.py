@@ -2,8 +2,8 @@
 
     python bench/bench_judge.py [RECORDS]
 
-Prints records a second of the step alone (one process, no journal), each stage in microseconds a record, the resident memory, and the
-pause of a snapshot (the copy in memory that records wait for).
+Prints records per second of the step alone (one process, no journal), each stage in microseconds per record, the resident memory, and the
+pause of a snapshot (the copy in memory that records wait for), also with a million subjects.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ import msgspec
 from core.config import Caps, Range
 from core.message import Message
 from core.record import TICK_KEY, Tick, journal_key
-from detectors import burst
-from flows import rows, step, sums
+from detectors import burst, engine, sums
+from detectors.columns import Columns
+from flows import rows, step
 from flows.judge import Written, standing
 from flows.snapshot import freeze, pack
 from journal import partition_for
@@ -34,7 +35,7 @@ from simulator.mix import TENANT, bench_config, bench_mix
 
 PARTITIONS = 4
 BATCH = 512
-STAGES = ("decode", "number", "assemble", "rate", "accrue", "features", "hits", "decide")
+STAGES = ("decode", "number", "assemble", "rate", "accrue", "usage_of", "detect")
 ROWS = ("judged", "rated")
 
 
@@ -76,6 +77,19 @@ def timed(spent: Counter[str], name: str, function: Callable[..., Any]) -> Calla
     return run
 
 
+def snapshots_of_a_million() -> list[float]:
+    """How long records wait for copies of a million subjects, one after the other, in seconds."""
+    state, pauses = step.State(b"bench" * 4), list[float]()
+    columns: Columns = state.detectors.subjects["burst"]["a_number"]
+    columns.slots(range(1, 10**6 + 1))
+    for _ in range(6):
+        begin = time.perf_counter()
+        frozen = freeze(state)
+        pauses.append(time.perf_counter() - begin)
+        pack(frozen)
+    return pauses
+
+
 def main(n_records: int) -> None:
     lines = bench_mix(n_records)
     config, decks = bench_config()
@@ -93,9 +107,10 @@ def main(n_records: int) -> None:
         setattr(step, name, timed(spent, name, getattr(step, name)))
     for name in ROWS:
         setattr(rows, name, timed(spent, f"{name} rows", getattr(rows, name)))
-    sums.gather = timed(spent, "gather", sums.gather)
-    burst.by_subject = timed(spent, "by subject", burst.by_subject)
-    burst.concentrate = timed(spent, "concentrate", burst.concentrate)
+    sums.gather = timed(spent, "  gather", sums.gather)
+    engine.features = timed(spent, "  features", engine.features)
+    burst._level = timed(spent, "  decay", burst._level)
+    burst._crowd = timed(spent, "  crowd", burst._crowd)
     tell = timed(spent, "told (metrics)", Judge("", Path("judge.state")).tell)
     gc.collect()
     gc.freeze()
@@ -113,8 +128,10 @@ def main(n_records: int) -> None:
     print(f"records           {judged:,} of {len(lines[0])} bytes, in batches of {BATCH}; {flying:,} calls in flight at the end")
     print(f"judge             {judged / elapsed:,.0f} records/s, one process")
     for name, seconds in spent.most_common():
-        print(f"  {name:<16}{seconds / judged * 1e6:6.1f} us a record")
+        print(f"  {name:<16}{seconds / judged * 1e6:6.1f} us per record")
     print(f"snapshot pause    longest {max(pauses) * 1000:.0f} ms of {len(pauses)}; {len(pack(frozen)) / 1e6:.1f} MB on disk")
+    first, *others = snapshots_of_a_million()
+    print(f"  a million subjects: first {first * 1000:.0f} ms, then {max(others) * 1000:.0f} ms at most of {len(others)}")
     print(f"resident          {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB at most")
 
 

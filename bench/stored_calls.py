@@ -23,21 +23,29 @@ _SPREAD = """
     concat('account-', toString(toUInt32(floor(pow(h3 % 100000 / 100000, 3) * 2000)))) AS account_name,
     concat('carrier-', toString(h1 % 7)) AS carrier_name, concat('4366', leftPad(toString(h1 % 9999999), 7, '0')) AS a,
     concat(['43', '49', '39', '33', '44', '1', '88213'][1 + h2 % 7], leftPad(toString(h3 % 99999999), 8, '0')) AS b,
-    lower(hex(h1)) AS key
+    lower(concat(hex(h1), hex(h2))) AS key
 """
 
 _CALLS = """
-INSERT INTO rated_calls (partition, offset, revision, record_partition, record_offset, learned_ms, tenant, switch, call_key, call_id,
+INSERT INTO calls (partition, offset, revision, record_partition, record_offset, learned_ms, tenant, switch, call_key, call_id,
     account, ingress_trunk, carrier, trunk_group, egress_trunk, a_number, a_kind, b_number, b_kind, setup_ms, ringing_ms, answer_ms, end_ms,
-    duration_ms, duration_source, billable_s, attempts, pdd_ms, sip_code, q850, release_side, sell_deck, sell_prefix, sell_destination,
-    sell_nanos, sell_currency, buy_deck, buy_prefix, buy_destination, buy_nanos, buy_attempt_fees_nanos, buy_currency, config_version)
+    duration_ms, duration_source, attempts, pdd_ms, sip_code, q850, release_side, config_version)
 SELECT partition_no, offset_0 + 2, 1, partition_no, offset_0 + 3, end_ms + 200, tenant_name, concat('k', toString(1 + h3 % 3)), key,
     concat(key, '@pbx'), account_name, concat(account_name, '-sbc'), carrier_name, concat(carrier_name, '-intl'), concat(carrier_name, '-1'),
-    a, 'e164', b, 'e164', setup_ms, setup_ms + 1500, answer_ms, end_ms, end_ms - answer_ms, 'answer_to_end', talk_s, 1, 1500, 200, 16,
-    if(h1 % 2 = 1, 'caller', 'callee'), 'sell-business', substring(b, 1, 4), concat('destination ', substring(b, 1, 4)),
-    toInt64(talk_s * (200000 + h3 % 9000000)), 'EUR', 'buy-alpha', substring(b, 1, 3), concat('destination ', substring(b, 1, 3)),
-    toInt64(talk_s * (150000 + h3 % 8000000)), 0, 'EUR', 1
+    a, 'e164', b, 'e164', setup_ms, setup_ms + 1500, answer_ms, end_ms, end_ms - answer_ms, 'answer_to_end', 1, 1500, 200, 16,
+    if(h1 % 2 = 1, 'caller', 'callee'), 1
 FROM (SELECT {spread} FROM numbers({first}, {count}))
+"""
+
+_CHARGES = """
+INSERT INTO charges (partition, offset, revision, run, role, level, attempt_no, segment, record_partition, record_offset, learned_ms, tenant,
+    call_key, party, account, carrier, trunk_group, egress_trunk, deck, prefix, destination, start_ms, end_ms, charged_s, usage_nanos, nanos,
+    currency, config_version)
+SELECT partition_no, offset_0 + 2, 1, 0, side, 0, if(side = 'buy', 1, 0), 0, partition_no, offset_0 + 3, end_ms + 200, tenant_name, key,
+    if(side = 'buy', carrier_name, account_name), account_name, carrier_name, concat(carrier_name, '-intl'), concat(carrier_name, '-1'),
+    if(side = 'buy', 'buy-alpha', 'sell-business'), substring(b, 1, if(side = 'buy', 3, 4)) AS found, concat('destination ', found),
+    answer_ms, end_ms, talk_s, toInt64(talk_s * if(side = 'buy', 150000 + h3 % 8000000, 200000 + h3 % 9000000)) AS amount, amount, 'EUR', 1
+FROM (SELECT {spread}, arrayJoin(['sell', 'buy']) AS side FROM numbers({first}, {count}))
 """
 
 _RECORDS = """
@@ -65,6 +73,6 @@ def fill(warehouse: Warehouse, calls: int, days: float, until_ms: int, tenants: 
             from_ms=until_ms - span_ms, span_ms=span_ms, calls=calls, first_partition=FIRST_PARTITION, partitions=PARTITIONS,
             a_call=A_CALL, tenant_prefix=prefix, tenants=how_many,
         )  # fmt: skip
-        for sql in (_CALLS, _RECORDS):
+        for sql in (_CALLS, _CHARGES, _RECORDS):
             text = sql.format(spread=spread, first=first, count=count, a_call=A_CALL)
             warehouse.command(text, settings={"max_partitions_per_insert_block": 0, "max_insert_threads": 2})

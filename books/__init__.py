@@ -4,7 +4,20 @@ Only this package speaks SQL to the books: SQLite in WAL with `synchronous=FULL`
 takes a connection first; `writing(engine)` and `reading(engine)` open one, and a transaction with it.
 """
 
-from books.engine import Connection, Engine, check, migrate, open_books, reading, where, writing
+from books.engine import MIGRATIONS, Connection, Engine, check, migrate, open_books, pending, reading, where, writing
 from books.errors import BooksError, Unavailable
 
-__all__ = ["BooksError", "Connection", "Engine", "Unavailable", "check", "migrate", "open_books", "reading", "where", "writing"]
+__all__ = [
+    "MIGRATIONS",
+    "BooksError",
+    "Connection",
+    "Engine",
+    "Unavailable",
+    "check",
+    "migrate",
+    "open_books",
+    "pending",
+    "reading",
+    "where",
+    "writing",
+]

@@ -1,4 +1,7 @@
-"""What each switch should hold, entry by entry, and what it has acknowledged.
+"""What the tables of each switch should hold, row by row, and what the switch has acknowledged.
+
+A row has a name and a value; what they mean to a table is the same for every kind of switch (`switches.desired` says it, its drivers
+translate). Blocks end by themselves, at the switch too; rows of the other tables stand until they are removed.
 
 `touch` is called in the transaction of whatever changes an order: it works out anew what the switches should hold for that key,
 and marks as due what differs. So a crash between the books and a switch leaves a row that is due, and it is sent again.
@@ -6,32 +9,54 @@ and marks as due what differs. So a crash between the books and a switch leaves 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 import sqlalchemy as sa
 
 from books import tables
-from books.upsert import put
+from books.upsert import put, put_all
 from core.decide import LIVE
 from core.orders import Key
 
 BLOCKS, SHADOW = "blocks", "shadow"
+"""Tables of entry (`Key.entry`) -> order id, with an end."""
+
+PROTECTED, DIAL_PLANS, SOURCES, CARRIERS = "protected", "dialplan", "sources", "carriers"
+"""Tables without an end: what no block refuses, how numbers are read, whose calls come from where, and where they go."""
+
+TABLES = (PROTECTED, DIAL_PLANS, SOURCES, CARRIERS, BLOCKS, SHADOW)
+"""In the order in which they are filled: protected numbers stand before any block, a dial plan before the sources that name it."""
+
 KEY_PARTS = ("tenant", "account", "ingress_trunk", "a_number", "b_range")
 
 
 class Delivery(NamedTuple):
     switch: str
     table: str
-    key: Key
-    order_id: str  # "" = to be removed
-    expires_at_ms: int
+    name: str
+    value: str  # "" = to be removed
+    until_ms: int  # 0 = until it is removed
     due: bool
     delivered_at_ms: int | None
 
 
-Wanted = tuple[str, str, str, str, str, str, int, int]
-"""tenant, account, ingress_trunk, a_number, b_range, order_id ("" = to be removed), expires_at_ms, due"""
+Row = tuple[str, str, int, int]
+"""name, value ("" = to be removed), until_ms, due"""
+
+
+def urgency(table: str, value: str) -> int:
+    """What is sent first: new rows in the order of `TABLES`, then what is removed, in the other order. 0 is for what the switch refused.
+
+    >>> urgency(DIAL_PLANS, "{}") > urgency(SOURCES, "{}") > urgency(BLOCKS, "order-1") == urgency(BLOCKS, "")
+    True
+    >>> urgency(BLOCKS, "") > urgency(SOURCES, "") > urgency(DIAL_PLANS, "") > 0
+    True
+    """
+    if table in (BLOCKS, SHADOW):
+        return 10
+    at = TABLES.index(table)
+    return 20 - at if value else 1 + at
 
 
 def of_key(table: sa.Table) -> sa.ColumnElement[bool]:
@@ -39,7 +64,7 @@ def of_key(table: sa.Table) -> sa.ColumnElement[bool]:
     return sa.and_(*(table.c[name] == sa.bindparam(name) for name in KEY_PARTS))
 
 
-def row_key(row: sa.Row[*tuple[Any, ...]]) -> Key:
+def row_key(row: Any) -> Key:
     """The key of a row that has a key's columns: the other way round of `key_row`."""
     return Key(**{name: getattr(row, name) for name in KEY_PARTS})
 
@@ -61,27 +86,38 @@ _THERE = (
     # Switch and table come first in the primary key: without them every row would be read.
     _d.switch.in_(sa.select(tables.switches.c.name)),
     _d.table_name.in_((BLOCKS, SHADOW)),
-    of_key(tables.deliveries),
+    _d.name == sa.bindparam("entry"),
 )
-_HELD = sa.select(_d.switch, _d.table_name, _d.order_id, _d.expires_at_ms).where(*_THERE)
-_OF_ONE_KEY = sa.select(tables.deliveries).where(*_THERE)
+_COLUMNS = (_d.switch, _d.table_name, _d.name, _d.value, _d.until_ms, _d.due, _d.delivered_at_ms)
+_OF_ONE_KEY = sa.select(*_COLUMNS).where(*_THERE)
 
 
 def touch(conn: sa.Connection, key: Key, now_ms: int) -> None:
     """Works out what every switch of the key's tenant should hold for it. An entry lives as long as the latest of its key's
     live orders."""
-    of_key = key_row(key)
-    best = conn.execute(_BEST, {**of_key, "now_ms": now_ms}).first()
+    best = conn.execute(_BEST, {**key_row(key), "now_ms": now_ms}).first()
     serving = {name: bool(on) for name, on in conn.execute(_SERVING, {"tenant": key.tenant})}
     wanted = {(name, BLOCKS if on else SHADOW): best for name, on in serving.items()} if best else {}
-    held = {(row.switch, row.table_name): (row.order_id, row.expires_at_ms) for row in conn.execute(_HELD, of_key)}
-    for place in wanted.keys() | held.keys():
-        order_id, expires_at_ms = wanted.get(place) or ("", held.get(place, ("", 0))[1])
-        if place in held and held[place] == (order_id, expires_at_ms):
-            continue
-        switch, table = place
-        row = {"switch": switch, "table_name": table, **of_key, "order_id": order_id, "expires_at_ms": expires_at_ms}
-        put(conn, tables.deliveries, {**row, "due": True, "changed_ms": now_ms, "delivered_at_ms": None})
+    held = {(one.switch, one.table): (one.value, one.until_ms) for one in of_one_key(conn, key)}
+    for switch, table in wanted.keys() | held.keys():
+        value, until_ms = wanted.get((switch, table)) or ("", held.get((switch, table), ("", 0))[1])
+        if held.get((switch, table)) != (value, until_ms):
+            put(conn, tables.deliveries, _due(switch, table, key.entry(), value, until_ms, now_ms))
+
+
+def want(conn: sa.Connection, switch: str, table: str, wanted: Mapping[str, str], now_ms: int) -> int:
+    """Makes these the rows of a table without an end: what differs is due, what is not among them is to be removed. Returns how many
+    rows that changes."""
+    held = {name: value for name, value, _, _ in rows(conn, switch, table)}
+    changed = {name: value for name, value in wanted.items() if held.get(name) != value}
+    changed |= {name: "" for name, value in held.items() if value and name not in wanted}
+    put_all(conn, tables.deliveries, [_due(switch, table, name, value, 0, now_ms) for name, value in changed.items()])
+    return len(changed)
+
+
+def _due(switch: str, table: str, name: str, value: str, until_ms: int, now_ms: int) -> dict[str, Any]:
+    row = {"switch": switch, "table_name": table, "name": name, "value": value, "until_ms": until_ms, "due": True}
+    return row | {"urgency": urgency(table, value), "changed_ms": now_ms, "delivered_at_ms": None}
 
 
 def touch_tenant(conn: sa.Connection, tenant: str, now_ms: int) -> None:
@@ -95,15 +131,18 @@ def touch_tenant(conn: sa.Connection, tenant: str, now_ms: int) -> None:
 
 
 def move(conn: sa.Connection, switch: str, tenant: str, to: str, now_ms: int) -> None:
-    """A tenant's entries at a switch go from one table to the other, in two statements however many they are."""
+    """A tenant's entries at a switch go from one table to the other, in a few statements however many they are."""
     d = tables.deliveries.c
-    there = sa.and_(d.switch == switch, d.tenant == tenant, d.table_name == (SHADOW if to == BLOCKS else BLOCKS))
-    conn.execute(sa.delete(tables.deliveries).where(d.switch == switch, d.tenant == tenant, d.table_name == to, d.order_id == ""))
-    names = ["switch", "table_name", *KEY_PARTS, "order_id", "expires_at_ms", "due", "changed_ms"]
+    ours = sa.and_(d.switch == switch, sa.func.substr(d.name, 1, len(tenant) + 1) == f"{tenant}|")
+    there = sa.and_(ours, d.table_name == (SHADOW if to == BLOCKS else BLOCKS))
+    conn.execute(sa.delete(tables.deliveries).where(ours, d.table_name == to, d.value == ""))
+    names = ["switch", "table_name", "name", "value", "until_ms", "due", "urgency", "changed_ms"]
     moved: dict[str, Any] = {"table_name": sa.literal(to), "due": sa.true(), "changed_ms": sa.literal(now_ms)}
-    rows = sa.select(*(moved.get(name, d[name]) for name in names)).where(there, d.order_id != "")
-    conn.execute(sa.insert(tables.deliveries).from_select(names, rows))
-    conn.execute(sa.update(tables.deliveries).where(there).values(order_id="", due=True, changed_ms=now_ms, delivered_at_ms=None))
+    moved["urgency"] = sa.literal(urgency(to, ""))
+    selected = sa.select(*(moved.get(name, d[name]) for name in names)).where(there, d.value != "")
+    conn.execute(sa.insert(tables.deliveries).from_select(names, selected))
+    gone = {"value": "", "due": True, "urgency": urgency(to, ""), "changed_ms": now_ms, "delivered_at_ms": None}
+    conn.execute(sa.update(tables.deliveries).where(there).values(gone))
 
 
 def settle(conn: sa.Connection, tenant: str, now_ms: int) -> None:
@@ -116,22 +155,21 @@ def settle(conn: sa.Connection, tenant: str, now_ms: int) -> None:
 
 
 def due(conn: sa.Connection, switch: str, most: int) -> list[Delivery]:
-    """What the switch has not acknowledged yet, the newest change first: while a table of many is filled anew, the attack of this
-    minute does not wait behind those of last week."""
-    d = tables.deliveries.c
-    return _load(conn, switch, d.due.is_(True), most, order=(d.changed_ms.desc(),))
+    """What the switch has not acknowledged yet, the most urgent first, of those the newest change: while a table of many is filled anew,
+    the attack of this minute does not wait behind those of last week."""
+    query = sa.select(*_COLUMNS).where(_d.switch == switch, _d.due.is_(True))
+    return [_delivery(row) for row in conn.execute(query.order_by(_d.urgency.desc(), _d.changed_ms.desc()).limit(most))]
 
 
-def due_count(conn: sa.Connection, switch: str) -> int:
-    d = tables.deliveries.c
-    return int(conn.execute(sa.select(sa.func.count()).where(d.switch == switch, d.due.is_(True))).scalar() or 0)
+def due_count(conn: sa.Connection, switch: str, of: Sequence[str] = TABLES) -> int:
+    query = sa.select(sa.func.count()).where(_d.switch == switch, _d.due.is_(True), _d.table_name.in_(of))
+    return int(conn.execute(query).scalar() or 0)
 
 
 def held(conn: sa.Connection, now_ms: int) -> dict[tuple[str, str], int]:
-    """(switch, table) -> entries that it has acknowledged and that have not expired."""
-    d = tables.deliveries.c
-    there = sa.and_(d.order_id != "", d.delivered_at_ms.is_not(None), d.expires_at_ms > now_ms)
-    query = sa.select(d.switch, d.table_name, sa.func.count()).where(there).group_by(d.switch, d.table_name)
+    """(switch, table of blocks) -> entries that it has acknowledged and that have not expired."""
+    there = sa.and_(_d.value != "", _d.delivered_at_ms.is_not(None), _d.until_ms > now_ms)
+    query = sa.select(_d.switch, _d.table_name, sa.func.count()).where(there).group_by(_d.switch, _d.table_name)
     return {(switch, table): int(n) for switch, table, n in conn.execute(query)}
 
 
@@ -141,92 +179,71 @@ def learned(conn: sa.Connection, done: Sequence[Delivery]) -> dict[str, list[int
 
     Asked before `acknowledge`, in its transaction.
     """
-    d, o = tables.deliveries.c, tables.block_orders.c
-    fresh = {(one.switch, one.order_id) for one in done if one.order_id and one.delivered_at_ms is None}
+    fresh = {(one.switch, one.value) for one in done if one.value and one.until_ms and one.delivered_at_ms is None}
     found: dict[str, list[int]] = {}
     for switch in {switch for switch, _ in fresh}:
         ids = [order_id for name, order_id in fresh if name == switch]
-        came = sa.and_(o.automatic, d.changed_ms == o.received_at_ms, d.delivered_at_ms.is_(None))
-        joined = tables.deliveries.join(tables.block_orders, d.order_id == o.order_id)
-        query = sa.select(d.table_name, o.learned_ms).select_from(joined).where(d.switch == switch, o.order_id.in_(ids), came)
+        came = sa.and_(_o.automatic, _d.changed_ms == _o.received_at_ms, _d.delivered_at_ms.is_(None))
+        joined = tables.deliveries.join(tables.block_orders, _d.value == _o.order_id)
+        query = sa.select(_d.table_name, _o.learned_ms).select_from(joined).where(_d.switch == switch, _o.order_id.in_(ids), came)
         for table, learned_ms in conn.execute(query):
             found.setdefault(table, []).append(learned_ms)
     return found
 
 
-def every(conn: sa.Connection, switch: str, table: str = "") -> list[Delivery]:
-    """All rows of a switch, of one table or ("") of both."""
-    return _load(conn, switch, tables.deliveries.c.table_name == table if table else sa.true(), None)
+def every(conn: sa.Connection, switch: str, table: str) -> list[Delivery]:
+    """All rows of one table of a switch."""
+    query = sa.select(*_COLUMNS).where(_d.switch == switch, _d.table_name == table)
+    return [_delivery(row) for row in conn.execute(query.order_by(_d.changed_ms, _d.name))]
+
+
+def rows(conn: sa.Connection, switch: str, table: str) -> Sequence[Row]:
+    """The same, as plain as they come: a hundred thousand of them are read every few seconds."""
+    query = sa.select(_d.name, _d.value, _d.until_ms, sa.type_coerce(_d.due, sa.Integer))
+    return cast(Sequence[Row], conn.execute(query.where(_d.switch == switch, _d.table_name == table)).all())
 
 
 def of_one_key(conn: sa.Connection, key: Key) -> list[Delivery]:
     """The rows of one key, at every switch."""
-    return [_delivery(row) for row in conn.execute(_OF_ONE_KEY, key_row(key))]
+    return [_delivery(row) for row in conn.execute(_OF_ONE_KEY, {"entry": key.entry()})]
+
+
+_THIS_ROW = [_d[name] == sa.bindparam(f"of_{name}") for name in ("switch", "table_name", "name")]
+_THIS_STATE = sa.and_(*_THIS_ROW, _d.value == sa.bindparam("of_value"), _d.until_ms == sa.bindparam("of_until_ms"))
 
 
 def acknowledge(conn: sa.Connection, done: Sequence[Delivery], now_ms: int) -> None:
     """The switch has these. A row that was changed meanwhile stays due; one that was to be removed is gone."""
-    d = tables.deliveries.c
-    same = sa.and_(*_this_row(), d.order_id == sa.bindparam("of_order"), d.expires_at_ms == sa.bindparam("of_expiry"))
-    if there := [_row_of(one) for one in done if one.order_id]:
-        conn.execute(sa.update(tables.deliveries).where(same).values(due=False, delivered_at_ms=now_ms), there)
-    if gone := [_row_of(one) for one in done if not one.order_id]:
-        conn.execute(sa.delete(tables.deliveries).where(same), gone)
+    if there := [_named(one) for one in done if one.value]:
+        conn.execute(sa.update(tables.deliveries).where(_THIS_STATE).values(due=False, delivered_at_ms=now_ms), there)
+    if gone := [_named(one) for one in done if not one.value]:
+        conn.execute(sa.delete(tables.deliveries).where(_THIS_STATE), gone)
 
 
-def make_due(conn: sa.Connection, rows: Iterable[Delivery], changed_ms: int) -> None:
-    """To be sent again: the switch does not hold them. `changed_ms` says when it is their turn: 0 = behind all others."""
-    if again := [_row_of(one) for one in rows]:
-        conn.execute(sa.update(tables.deliveries).where(*_this_row()).values(due=True, changed_ms=changed_ms), again)
+def refused(conn: sa.Connection, some: Iterable[Delivery]) -> None:
+    """The switch does not take these: they are sent again behind all others."""
+    if again := [_named(one) for one in some]:
+        conn.execute(sa.update(tables.deliveries).where(*_THIS_ROW).values(urgency=0), again)
 
 
-def _this_row() -> list[sa.ColumnElement[bool]]:
-    d = tables.deliveries.c
-    return [d[name] == sa.bindparam(f"of_{name}") for name in ("switch", "table_name", *KEY_PARTS)]
+def make_due(conn: sa.Connection, switch: str, table: str, names: Iterable[str]) -> None:
+    """To be sent again, in their own order: the switch does not hold them."""
+    if again := [{"of_switch": switch, "of_table_name": table, "of_name": name} for name in names]:
+        conn.execute(sa.update(tables.deliveries).where(*_THIS_ROW).values(due=True), again)
 
 
-def _row_of(one: Delivery) -> dict[str, Any]:
-    named = {
-        "switch": one.switch,
-        "table_name": one.table,
-        **key_row(one.key),
-        "order": one.order_id,
-        "expiry": one.expires_at_ms,
-    }
-    return {f"of_{name}": value for name, value in named.items()}
-
-
-def make_all_due(conn: sa.Connection, switch: str) -> int:
-    """Everything is to be sent again, the newest first: the switch has started anew."""
-    return conn.execute(sa.update(tables.deliveries).where(tables.deliveries.c.switch == switch).values(due=True)).rowcount
+def _named(one: Delivery) -> dict[str, Any]:
+    return {
+        "of_switch": one.switch, "of_table_name": one.table, "of_name": one.name, "of_value": one.value, "of_until_ms": one.until_ms,
+    }  # fmt: skip
 
 
 def sweep(conn: sa.Connection, switch: str, expired_before_ms: int) -> int:
     """Forgets entries that ended by their own time: the switch dropped them itself."""
-    d = tables.deliveries.c
-    return conn.execute(sa.delete(tables.deliveries).where(d.switch == switch, d.expires_at_ms < expired_before_ms)).rowcount
+    over = _d.until_ms.between(1, expired_before_ms - 1)
+    return conn.execute(sa.delete(tables.deliveries).where(_d.switch == switch, over)).rowcount
 
 
-def wanted(conn: sa.Connection, switch: str, table: str) -> Sequence[Wanted]:
-    """Every row of one table, as plain as they come: a hundred thousand of them are read every few seconds."""
-    d = tables.deliveries.c
-    due = sa.type_coerce(d.due, sa.Integer)
-    columns = (d.tenant, d.account, d.ingress_trunk, d.a_number, d.b_range, d.order_id, d.expires_at_ms, due)
-    query = sa.select(*columns).where(d.switch == switch, d.table_name == table)
-    return cast(Sequence[Wanted], conn.execute(query).all())
-
-
-def _load(
-    conn: sa.Connection,
-    switch: str,
-    where: sa.ColumnElement[bool],
-    most: int | None,
-    order: Sequence[sa.ColumnElement[Any]] = (tables.deliveries.c.changed_ms,),
-) -> list[Delivery]:
-    d = tables.deliveries.c
-    query = sa.select(tables.deliveries).where(d.switch == switch, where).order_by(*order).limit(most)
-    return [_delivery(row) for row in conn.execute(query)]
-
-
-def _delivery(row: sa.Row[Any]) -> Delivery:
-    return Delivery(row.switch, row.table_name, row_key(row), row.order_id, row.expires_at_ms, bool(row.due), row.delivered_at_ms)
+def _delivery(row: Sequence[Any]) -> Delivery:
+    switch, table, name, value, until_ms, due, delivered_at_ms = row
+    return Delivery(switch, table, name, value, until_ms, bool(due), delivered_at_ms)

@@ -24,6 +24,10 @@ Engine: TypeAlias = sa.Engine
 
 KINDS: dict[str, ModuleType] = {"sqlite": sqlite, "postgresql": postgresql}
 
+MIGRATIONS = Path(__file__).parent / "migrations"
+OF_0_1 = frozenset({"0001", "0002", "0003", "0004"})
+"""Revisions of release 0.1. One that this release has too is its own."""
+
 MIGRATION_MS = 300_000
 """How long a migration waits for another process that migrates."""
 
@@ -86,37 +90,53 @@ def where(engine: sa.Engine) -> str:
 
 def check(engine: sa.Engine) -> None:
     """Whether the books can be used by this release: raises `BooksError` where they cannot, `Unavailable` where not now."""
+    scripts = ScriptDirectory.from_config(alembic_config())
     with reading(engine) as conn:
         found = conn.exec_driver_sql("select version_num from alembic_version").scalar()
-    if found == ScriptDirectory.from_config(alembic_config()).get_current_head():
+    if found == scripts.get_current_head():
         return
-    _refuse_newer(engine, found)
+    _refuse_other(engine, found, scripts)
     raise BooksError(
         f"{where(engine)}: its tables are of an older release ({found}); `ringfence migrate` brings them to this one"
     )
 
 
-def _refuse_newer(engine: sa.Engine, found: str | None) -> None:
-    scripts = ScriptDirectory.from_config(alembic_config())
-    if found not in {None, *(script.revision for script in scripts.walk_revisions())}:
+def _refuse_other(engine: sa.Engine, found: str | None, scripts: ScriptDirectory) -> None:
+    """Raises `BooksError` for tables that this release can neither use nor migrate."""
+    if found in {None, *(script.revision for script in scripts.walk_revisions())}:
+        return
+    if found in OF_0_1:
         raise BooksError(
-            f"{where(engine)}: its tables are of a newer release ({found}); start that one, or restore a backup from before"
+            f"{where(engine)}: these are books of Ringfence 0.1, which this release does not read: move them away, or start Ringfence 0.1 for them"
         )
+    raise BooksError(
+        f"{where(engine)}: its tables are of a newer release ({found}); start that one, or restore a backup from before"
+    )
 
 
-def migrate(books: sa.Engine | str, revision: str = "head") -> None:
+def pending(engine: sa.Engine, scripts: Path = MIGRATIONS) -> list[str]:
+    """Revisions that these books lack, oldest first; [] for books without tables. Raises `BooksError` for those of a newer release, or of 0.1."""
+    directory = ScriptDirectory.from_config(alembic_config(scripts=scripts))
+    with reading(engine) as conn:
+        found = MigrationContext.configure(conn).get_current_revision()
+    _refuse_other(engine, found, directory)
+    return [script.revision for script in directory.iterate_revisions("head", found)][::-1] if found else []
+
+
+def migrate(books: sa.Engine | str, revision: str = "head", scripts: Path = MIGRATIONS) -> None:
     """Brings the tables to the newest revision, in one transaction that keeps others from writing. Harmless when they are there
     already, and when several processes do it at once: the second one finds it done."""
     engine = open_books(books) if isinstance(books, str) else books
+    directory = ScriptDirectory.from_config(alembic_config(scripts=scripts))
     with writing(engine, wait_ms=MIGRATION_MS) as conn:
-        _refuse_newer(engine, MigrationContext.configure(conn).get_current_revision())
-        command.upgrade(alembic_config(conn), revision)
+        _refuse_other(engine, MigrationContext.configure(conn).get_current_revision(), directory)
+        command.upgrade(alembic_config(conn, scripts), revision)
 
 
-def alembic_config(conn: sa.Connection | None = None) -> Config:
+def alembic_config(conn: sa.Connection | None = None, scripts: Path = MIGRATIONS) -> Config:
     """Alembic's settings, from inside the package: there is no ini file to lose."""
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("script_location", str(scripts))
     config.attributes["connection"] = conn
     return config
 

@@ -56,7 +56,7 @@ def remove_old(conn: sa.Connection, now_ms: int, alerts_days: float, orders_days
         gone["alerts"] = _delete(conn, t, t.c.finding_id, t.c.updated_ms < _before(now_ms, alerts_days), most)
     if orders_days:
         o, s, before = tables.block_orders, tables.suppressions, _before(now_ms, orders_days)
-        held_somewhere = sa.select(tables.deliveries.c.order_id)
+        held_somewhere = sa.select(tables.deliveries.c.value)
         over = sa.and_(
             o.c.status.not_in((*LIVE, "waiting")),
             o.c.expires_at_ms < before,

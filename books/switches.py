@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import msgspec
 import sqlalchemy as sa
 
 from books import audit, deliveries, tables
@@ -30,8 +29,6 @@ class State(NamedTuple):
 
     switch: str
     boot: str = ""
-    version: str = ""
-    protected: str = "{}"
     seen_ms: int = 0
     compared_ms: int = 0
     missing: int = 0
@@ -40,7 +37,7 @@ class State(NamedTuple):
 
 
 def add(conn: sa.Connection, name: str, kind: str, control_url: str, control_token: str, now_ms: int) -> None:
-    """A switch, or its new address. It serves no tenant and enforces nothing until told."""
+    """A switch, or its new address. It serves no tenant and enforces nothing until a person says so."""
     row = {"name": name, "kind": kind, "control_url": control_url, "control_token": control_token, "at_ms": now_ms}
     put(conn, tables.switches, row)
 
@@ -107,13 +104,3 @@ def state(conn: sa.Connection, switch: str) -> State:
 
 def set_state(conn: sa.Connection, switch: str, **changes: Any) -> None:
     put(conn, tables.switch_states, {**state(conn, switch)._asdict(), **changes})
-
-
-def protected_there(conn: sa.Connection, switch: str) -> dict[str, str]:
-    """Entries of the switch's protected table that we set: only those are ours to remove."""
-    return msgspec.json.decode(state(conn, switch).protected, type=dict[str, str])
-
-
-def protected_text(entries: dict[str, str]) -> str:
-    """As `State.protected` keeps them."""
-    return msgspec.json.encode(entries).decode()

@@ -32,9 +32,8 @@ def _flag(name: str) -> sa.Column[bool]:
     return sa.Column(name, sa.Boolean, nullable=False, server_default=sa.false())
 
 
-def _key_columns(primary: bool = False) -> list[sa.Column[str]]:
-    names = ("tenant", "account", "ingress_trunk", "a_number", "b_range")
-    return [sa.Column(name, sa.Text, nullable=False, primary_key=primary) for name in names]
+def _key_columns() -> list[sa.Column[str]]:
+    return [_text(name) for name in ("tenant", "account", "ingress_trunk", "a_number", "b_range")]
 
 
 # --- who ---
@@ -115,8 +114,6 @@ switch_states = sa.Table(  # what the dispatcher last saw
     METADATA,
     sa.Column("switch", sa.Text, primary_key=True),
     _text("boot", ""),
-    _text("version", ""),  # that we wrote when everything was delivered; another one at the switch = send all
-    _text("protected", "{}"),  # JSON: entry -> why, that we set there
     _ms("seen_ms", "0"),
     _ms("compared_ms", "0"),
     _ms("missing", "0"),  # drift, counted since the beginning
@@ -197,19 +194,20 @@ block_orders = sa.Table(
     sa.Index("ix_block_orders_received", "tenant", "received_at_ms"),
 )
 
-deliveries = sa.Table(  # one row an entry that a switch should hold, or holds and should not
+deliveries = sa.Table(  # one row per entry that a table of a switch should hold, or holds and should not
     "deliveries",
     METADATA,
     sa.Column("switch", sa.Text, primary_key=True),
-    sa.Column("table_name", sa.Text, primary_key=True),  # blocks | shadow
-    *_key_columns(primary=True),
-    _text("order_id"),  # "" = to be removed
-    _ms("expires_at_ms"),
+    sa.Column("table_name", sa.Text, primary_key=True),  # as `books.deliveries.TABLES` names them
+    sa.Column("name", sa.Text, primary_key=True),
+    _text("value"),  # "" = to be removed
+    _ms("until_ms"),  # 0 = until it is removed
     _flag("due"),  # the switch has not acknowledged this yet
+    sa.Column("urgency", sa.Integer, nullable=False),  # the highest is sent first
     _ms("changed_ms"),
     sa.Column("delivered_at_ms", Ms),
-    sa.Index("ix_deliveries_due", "switch", "due", "changed_ms"),
-    sa.Index("ix_deliveries_expiry", "switch", "expires_at_ms"),
+    sa.Index("ix_deliveries_due", "switch", "due", "urgency", "changed_ms"),
+    sa.Index("ix_deliveries_until", "switch", "until_ms"),
 )
 
 suppressions = sa.Table(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -13,6 +13,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 def put(conn: sa.Connection, table: sa.Table, row: Mapping[str, Any], keep: Iterable[str] = ()) -> None:
     """The row is there afterwards, with these values; columns in `keep` keep what an earlier row had."""
     conn.execute(_statement(conn.dialect.name, table, tuple(row), frozenset(keep), False), row)
+
+
+def put_all(conn: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """All of these rows of the same columns are there afterwards."""
+    if rows:
+        conn.execute(_statement(conn.dialect.name, table, tuple(rows[0]), frozenset(), False), list(rows))
 
 
 def put_once(conn: sa.Connection, table: sa.Table, row: Mapping[str, Any]) -> bool:

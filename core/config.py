@@ -118,9 +118,13 @@ class Trunk(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     name: str
     account: str = ""  # of an ingress trunk
     carrier: str = ""  # of an egress trunk
+    address: str = ""  # HOST:PORT of an egress trunk: where switches send its calls
+    prefix: str = ""  # of an egress trunk: what is put before the E.164 digits of the sent number
+    trunk_group: str = ""  # of an egress trunk
     dial_plan: str = "e164"
     sources: tuple[str, ...] = ()
     caller_ranges: tuple[str, ...] = ()  # numbers that it is trusted for as callers: prefixes of E.164 digits
+    keepalive: bool = False  # both ends of its calls are asked for a sign of life inside the call
     accept_unreadable: bool = False  # its calls to what means no number are sent on as they came, instead of refused
     caps: Caps = Caps()
     max_call_s: int = 4 * 3600  # a call that sends nothing for this long is closed as suspected hung

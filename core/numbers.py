@@ -91,7 +91,6 @@ _OTHER_DIGITS = {zero + n: str(n) for zero in (0xFF10, 0x0660, 0x06F0) for n in 
 _NAME_ADDR = re.compile(r"<([^<>]*)>")
 _SCHEME = re.compile(r"(?:sips?|tel):", re.IGNORECASE)
 _CONTEXT = re.compile(r";phone-context=([^;>@?]*)", re.IGNORECASE)
-_ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
 _BRACKET = re.compile(r"(\+?[ \-./]*[0-9][0-9 \-./]*)\(([0-9]+)\)(.*)", re.DOTALL)
 _FLOAT = re.compile(r"\+?[0-9]{7,}\.0+|[0-9]+(?:[.,][0-9]*)?[eE][+-]?[0-9]+")
 _BLANK = re.compile("[ \\-\t\r\n\v\f\x1c-\x1f\u00a0\u00ad\u2000-\u2015\u2028-\u202f\u2060-\u2064\u2212\u3000\ufeff]")

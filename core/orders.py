@@ -37,6 +37,27 @@ class Key(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, order=T
         )
 
 
+    def entry(self) -> str:
+        """As tables of blocks name it. The parts are names and digits only (`core.safety.fault`), so `|` cannot come from inside.
+
+        >>> Key(tenant="t1", account="acme", b_range="88213").entry(), Key(tenant="t1", ingress_trunk="tg7", a_number="4318").entry()
+        ('t1|A|acme||88213', 't1|T|tg7|4318|')
+        """
+        who = f"A|{self.account}" if self.account else f"T|{self.ingress_trunk}"
+        return f"{self.tenant}|{who}|{self.a_number}|{self.b_range}"
+
+
+def key_of_entry(entry: str) -> Key:
+    """The key that `Key.entry` spelled.
+
+    >>> key_of_entry("t1|A|acme||88213")
+    Key(tenant='t1', account='acme', b_range='88213')
+    """
+    tenant, letter, who, a_number, b_range = entry.split("|")
+    account, trunk = (who, "") if letter == "A" else ("", who)
+    return Key(tenant=tenant, account=account, ingress_trunk=trunk, a_number=a_number, b_range=b_range)
+
+
 def overlaps(one: Key, other: Key) -> bool:
     """Whether some call is refused by both keys.
 

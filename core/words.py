@@ -65,30 +65,34 @@ def masked(text: str, plain: Collection[str] = ()) -> str:
     def hide(found: re.Match[str]) -> str:
         text = found[0]
         if text.startswith("“"):
-            return _hidden_digits(text)
-        return text if text in plain else _hidden_digits(text)
+            return hidden_digits(text, 4, 2, "•")
+        return text if text in plain else hidden_digits(text, 4, 2, "•")
 
     return _NUMBER.sub(hide, text)
 
 
-_NUMBER = re.compile(r"“[^”]*”?|(?<![\d.])\d{7,}(?!\d|\.\d)")
-"""Seven digits or more in a row that are no amount of money: those have a point and decimals. Or a number as it was dialled."""
+LEAST = 7
+"""Digits of a number that is somebody's; fewer are a range or a short code."""
 
 
-def _hidden_digits(text: str) -> str:
-    """All digits but the first four and the last two, where there are seven or more.
+def hidden_digits(text: str, head: int, tail: int, mark: str, least: int = LEAST) -> str:
+    """All digits but the first `head` and the last `tail`, where there are `least` or more. Other characters stay.
 
-    >>> _hidden_digits("+43 664 1234567"), _hidden_digits("1#2")
-    ('+43 66• •••••67', '1#2')
+    >>> hidden_digits("+43 664 1234567", 4, 2, "•"), hidden_digits("1#2", 4, 2, "•"), hidden_digits("8821312", 4, 0, "*")
+    ('+43 66• •••••67', '1#2', '8821***')
     """
     count = sum(c.isdigit() for c in text)
-    if count < 7:
+    if count < least:
         return text
-    seen, out = 0, []
+    at, out = 0, []
     for c in text:
-        seen += c.isdigit()
-        out.append("•" if c.isdigit() and 4 < seen <= count - 2 else c)
+        at += c.isdigit()
+        out.append(mark if c.isdigit() and head < at <= count - tail else c)
     return "".join(out)
+
+
+_NUMBER = re.compile(r"“[^”]*”?|(?<![\d.])\d{7,}(?!\d|\.\d)")
+"""Seven digits or more in a row that are no amount of money: those have a point and decimals. Or a number as it was dialled."""
 
 
 def visible(text: str) -> str:

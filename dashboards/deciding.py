@@ -16,7 +16,7 @@ from core.alert_words import counted
 from core.orders import Key
 from core.words import span
 from dashboards.access import fault_of_name, same
-from dashboards.shown import key_words, mask_of
+from dashboards.rendering import key_words, mask_of
 from dashboards.sources import Sources
 from dashboards.tags import tag
 from services import blocks

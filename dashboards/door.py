@@ -1,4 +1,4 @@
-"""The door: what a browser must show before it sees anything of the page, and what it is told to do with what it sees.
+"""The door: what a browser must show before it gets anything of the page, and the headers that say what it may do with it.
 
 It stands before Streamlit, for HTTP and for the page's socket alike. Who has no token costs a few bytes and opens no session.
 A page of another site, of another port of this machine too, has the cookie sent along by the browser: so the page's socket opens only for
@@ -68,7 +68,7 @@ SPENT = (
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 PORT_OF = {"http": "80", "https": "443"}
 MOST_WAITING = 64
-"""Wrong tokens whose answers wait; one more is told to come later, at once."""
+"""Wrong tokens whose answers wait; one more is answered at once: later."""
 
 
 def nobody(scope: Scope, for_good: bool) -> bool:
@@ -77,7 +77,7 @@ def nobody(scope: Scope, for_good: bool) -> bool:
 
 
 class Door:
-    """ASGI middleware. `trust` is told of each connection that has shown what lets it in; `folder` is where codes are (`dashboards.codes`)."""
+    """ASGI middleware. `trust` is called with each connection that has shown what lets it in; `folder` is where codes are (`dashboards.codes`)."""
 
     def __init__(
         self,
@@ -248,7 +248,7 @@ async def refuse(answer: Response, scope: Scope, receive: Receive, send: Send) -
 
 
 def with_headers(send: Send) -> Send:
-    """What a browser is told with every answer."""
+    """Headers of every answer."""
 
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":

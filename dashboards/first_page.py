@@ -7,12 +7,12 @@ from pathlib import Path
 import streamlit as st
 
 from core.words import clock, masked, span
+from dashboards.books_view import Block
 from dashboards.charts import COLOURS, money_chart, records_chart
 from dashboards.deciding import ACTING, SAID, Choice, Said, acting, ask_who, choose, decide, enter
-from dashboards.fates import fates
+from dashboards.dispositions import fates
 from dashboards.figures import figures, table
-from dashboards.promises import Block
-from dashboards.shown import Mask, alert, block, mask_of
+from dashboards.rendering import Mask, alert, block, mask_of
 from dashboards.sources import Sources
 from dashboards.state import STALE_MS, health, pill, switch_table, troubles
 from dashboards.tags import tag, together

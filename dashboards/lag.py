@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from core.topics import CALLS
 from core.words import span
-from dashboards.line import Line
+from dashboards.warehouse_client import WarehouseClient
 from journal import Journal, open_journal
 from journal.waiting import waiting
 from warehouse import queries
@@ -18,7 +18,7 @@ FAR_MS = (900_000, 86_400_000, 1 << 60)
 LIVE_MS = 3_000
 """The store writes once a second: that much is live."""
 LATE_MS = 15_000
-"""More is told in red."""
+"""More is shown in red."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Lag:
 class Behind:
     """Compares the journal with the warehouse. It remembers how far ticks were stepped over."""
 
-    def __init__(self, line: Line, journal_dsn: str) -> None:
+    def __init__(self, line: WarehouseClient, journal_dsn: str) -> None:
         self._line, self._dsn = line, journal_dsn
         self._journal: Journal | None = None
         self._taken: dict[int, int] = {}

@@ -1,7 +1,7 @@
 """The script that Streamlit runs for each person, at each turn."""
 
-from dashboards import handed
+from dashboards import current
 from dashboards.first_page import first_page
 
 if __name__ == "__main__":  # that is how Streamlit runs it
-    first_page(handed.sources())
+    first_page(current.sources())

@@ -11,9 +11,9 @@ from typing import Any
 import structlog
 from starlette.middleware import Middleware
 
-from dashboards import handed
+from dashboards import current
 from dashboards.door import Door
-from dashboards.given import Given
+from dashboards.page_settings import PageSettings
 from switches.gate import Gate, Server, config
 
 log = structlog.get_logger("ringfence.pages")
@@ -52,14 +52,14 @@ OPTIONS: dict[str, Any] = {
 }
 
 
-def serve(given: Given, beat: Callable[[], None] = lambda: None) -> None:
+def serve(given: PageSettings, beat: Callable[[], None] = lambda: None) -> None:
     """Serves the page at `given.host` and `given.port`. `beat` is called as the server's loop goes round."""
     from streamlit import App
     from streamlit.web import bootstrap
 
     from dashboards import first_page  # noqa: F401 - now, and not when the first person waits for it
 
-    handed.hand(given).begin("")
+    current.install(given).begin("")
     names = frozenset((*LOOPBACK, given.host.lower(), *(name.lower() for name in given.names)))
     bootstrap.load_config_options(
         {**OPTIONS, "server.port": given.port, "server.address": given.host, "server.allowedHosts": sorted(names)}
@@ -75,20 +75,20 @@ def serve(given: Given, beat: Callable[[], None] = lambda: None) -> None:
         task = asyncio.create_task(go_round())
         yield
         task.cancel()
-        handed.close()
+        current.close()
 
     gate = Gate()
     door = Middleware(
         Door, token=given.look, names=names, cookie=f"ringfence_look_{given.port}", folder=given.codes,
         trust=lambda scope, for_good: gate.trust(scope, for_good=for_good),
     )  # fmt: skip
-    app = App(PAGE, middleware=[door], lifespan=beating, on_script_error=told)
+    app = App(PAGE, middleware=[door], lifespan=beating, on_script_error=report_fault)
     served = config(app, gate, given.proxies, ws="websockets-sansio", lifespan="on", timeout_graceful_shutdown=2)
     Server(served).run_at(given.host, given.port)
 
 
-def told(error: Exception) -> bool:
-    """A fault of ours goes into the log; the browser is told that there was one, and no more."""
+def report_fault(error: Exception) -> bool:
+    """A fault of ours goes into the log; the browser shows that there was one, and no more."""
     import streamlit as st
 
     log.error("the page could not be made", exc_info=error)

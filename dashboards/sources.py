@@ -11,14 +11,14 @@ from collections.abc import Callable
 
 from books import Engine, open_books, reading
 from core.clock import wall_clock_ms
-from dashboards import promises
-from dashboards.given import Given
-from dashboards.kept import Kept, Seen
+from dashboards import books_view
+from dashboards.books_view import BooksView
 from dashboards.lag import Behind, Lag
-from dashboards.line import Line
-from dashboards.promises import Promises
+from dashboards.page_settings import PageSettings
+from dashboards.polled import Latest, Polled
 from dashboards.totals import Count, Totals
 from dashboards.traffic import Traffic, Watch
+from dashboards.warehouse_client import WarehouseClient
 from services.part_health import Health, Part
 
 EVERY_S = 2.0
@@ -31,17 +31,17 @@ FIRST_WAIT_S = 0.6
 class Sources:
     """Made once a process. `clock` is epoch milliseconds."""
 
-    def __init__(self, given: Given, clock: Callable[[], int] = wall_clock_ms) -> None:
+    def __init__(self, given: PageSettings, clock: Callable[[], int] = wall_clock_ms) -> None:
         self.given, self.clock = given, clock
         self._lock = threading.Lock()
         self._engine: Engine | None = None
         self._health = Health(given.parts)
-        self._traffic: dict[str, Kept[Traffic]] = {}
-        self._promises: dict[str, Kept[Promises]] = {}
-        count, behind = Count(Line(given.warehouse, timeout_s=60)), Behind(Line(given.warehouse), given.journal)
-        self._totals: Kept[Totals] = Kept("totals", count.ask, clock, TOTALS_EVERY_S, TOTALS_SHARE)
-        self._lag: Kept[Lag] = Kept("lag", lambda: behind.ask(clock()), clock, EVERY_S)
-        self._parts: Kept[list[Part]] = Kept("parts", self._health.ask, clock, EVERY_S)
+        self._traffic: dict[str, Polled[Traffic]] = {}
+        self._promises: dict[str, Polled[BooksView]] = {}
+        count, behind = Count(WarehouseClient(given.warehouse, timeout_s=60)), Behind(WarehouseClient(given.warehouse), given.journal)
+        self._totals: Polled[Totals] = Polled("totals", count.ask, clock, TOTALS_EVERY_S, TOTALS_SHARE)
+        self._lag: Polled[Lag] = Polled("lag", lambda: behind.ask(clock()), clock, EVERY_S)
+        self._parts: Polled[list[Part]] = Polled("parts", self._health.ask, clock, EVERY_S)
 
     def engine(self) -> Engine:
         """The books, for what a person does."""
@@ -49,23 +49,23 @@ class Sources:
             self._engine = self._engine or open_books(self.given.books)
             return self._engine
 
-    def traffic(self, tenant: str) -> Seen[Traffic]:
+    def traffic(self, tenant: str) -> Latest[Traffic]:
         return self._of(self._traffic, tenant, self._watch).seen()
 
-    def promises(self, tenant: str) -> Seen[Promises]:
+    def promises(self, tenant: str) -> Latest[BooksView]:
         return self._of(self._promises, tenant, self._read).seen()
 
     def renew_promises(self, tenant: str) -> None:
         """After a person's act: what the books say since then is shown at the next look."""
         self._of(self._promises, tenant, self._read).renew(2.0)
 
-    def totals(self) -> Seen[Totals]:
+    def totals(self) -> Latest[Totals]:
         return self._totals.seen()
 
-    def lag(self) -> Seen[Lag]:
+    def lag(self) -> Latest[Lag]:
         return self._lag.seen()
 
-    def parts(self) -> Seen[list[Part]]:
+    def parts(self) -> Latest[list[Part]]:
         return self._parts.seen()
 
     def begin(self, tenant: str) -> None:
@@ -86,19 +86,19 @@ class Sources:
         if self._engine is not None:
             self._engine.dispose()
 
-    def _of(self, found: dict[str, Kept], tenant: str, make: Callable[[str], Kept]) -> Kept:  # type: ignore[type-arg]
+    def _of(self, found: dict[str, Polled], tenant: str, make: Callable[[str], Polled]) -> Polled:  # type: ignore[type-arg]
         with self._lock:
             if tenant not in found:
                 found[tenant] = make(tenant)
             return found[tenant]
 
-    def _watch(self, tenant: str) -> Kept[Traffic]:
-        watch = Watch(Line(self.given.warehouse), tenant)
-        return Kept(f"traffic-{tenant}", lambda: watch.ask(self.clock()), self.clock, EVERY_S)
+    def _watch(self, tenant: str) -> Polled[Traffic]:
+        watch = Watch(WarehouseClient(self.given.warehouse), tenant)
+        return Polled(f"traffic-{tenant}", lambda: watch.ask(self.clock()), self.clock, EVERY_S)
 
-    def _read(self, tenant: str) -> Kept[Promises]:
-        def ask() -> Promises:
+    def _read(self, tenant: str) -> Polled[BooksView]:
+        def ask() -> BooksView:
             with reading(self.engine()) as conn:
-                return promises.read(conn, tenant, self.clock())
+                return books_view.read(conn, tenant, self.clock())
 
-        return Kept(f"promises-{tenant}", ask, self.clock, EVERY_S / 2)
+        return Polled(f"promises-{tenant}", ask, self.clock, EVERY_S / 2)

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from core.words import span
-from dashboards.kept import Seen
+from dashboards.books_view import BooksView, Switch
 from dashboards.lag import LATE_MS, LIVE_MS, Lag, behind_words
-from dashboards.promises import Promises, Switch
+from dashboards.polled import Latest
 from dashboards.tags import Safe, tag, together
 from services.part_health import Part
 
 AMBER = "amber"
 STALE_MS = 15_000
-"""Figures that are older are told as old."""
+"""Figures that are older are marked as old."""
 
 NO_WAREHOUSE = "Figures and charts are the last good ones, {age} old. Alerts and blocks come from the books: they are of now, and unblock works."
 NO_BOOKS = (
@@ -41,7 +41,7 @@ def still_works(part: Part) -> str:
     return STILL_WORKS.get(part.name.partition("-")[0], "")
 
 
-def pill(lag: Seen[Lag], now_ms: int) -> Safe:
+def pill(lag: Latest[Lag], now_ms: int) -> Safe:
     """How far behind live it is."""
     if lag.value is None:
         return tag(
@@ -55,7 +55,7 @@ def pill(lag: Seen[Lag], now_ms: int) -> Safe:
     return tag("span", words, cls=f"rf-pill {cls}")
 
 
-def troubles(figures: Seen[Any], promises: Seen[Promises], parts: Seen[list[Part]], lag: Seen[Lag], now_ms: int) -> list[Safe]:
+def troubles(figures: Latest[Any], promises: Latest[BooksView], parts: Latest[list[Part]], lag: Latest[Lag], now_ms: int) -> list[Safe]:
     """Each thing that is wrong, the gravest first; [] = nothing is."""
     found = []
     if promises.error:
@@ -97,7 +97,7 @@ def troubles_of(switch: Switch) -> list[Safe]:
     return found
 
 
-def aged(seen: Seen[Any], now_ms: int, words: str) -> str:
+def aged(seen: Latest[Any], now_ms: int, words: str) -> str:
     """What still works, with the age of what is shown."""
     return words.format(age=span(now_ms - seen.at_ms)) if seen.value is not None else "Nothing was read yet."
 
@@ -117,7 +117,7 @@ def code(text: str) -> list[Safe | str]:
     return [" ", *(tag("code", part) if at % 2 else part for at, part in enumerate(text.split("`")))]
 
 
-def health(parts: Seen[list[Part]]) -> Safe:
+def health(parts: Latest[list[Part]]) -> Safe:
     """A chip a part."""
     if not parts.value:
         words = parts.error or ("no addresses of parts are configured (RINGFENCE_PAGES_PARTS)" if parts.value is not None else "")

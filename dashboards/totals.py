@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dashboards.line import Line
+from dashboards.warehouse_client import WarehouseClient
 from warehouse import queries
 
 SIX = {
@@ -72,7 +72,7 @@ def check(counts: Mapping[str, int]) -> Check:
 class Count:
     """Counts days, and keeps them."""
 
-    def __init__(self, line: Line) -> None:
+    def __init__(self, line: WarehouseClient) -> None:
         self._line = line
         self._kept: dict[str, tuple[int, Counts]] = {}  # day -> its mark, and what was counted then
 

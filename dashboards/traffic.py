@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from dashboards.line import Line
+from dashboards.warehouse_client import WarehouseClient
 from warehouse import queries
 
 WINDOW_MS = 15 * 60_000
@@ -80,7 +80,7 @@ class Now:
 class Watch:
     """Asks the warehouse; keeps the seconds that cannot change much."""
 
-    def __init__(self, line: Line, tenant: str) -> None:
+    def __init__(self, line: WarehouseClient, tenant: str) -> None:
         self._line, self._tenant = line, tenant
         self._known: Traffic | None = None
         self._whole_ms = 0

@@ -27,7 +27,7 @@ import polars as pl
 
 from core.facts import UNPRICED, Facts
 from core.money import in_range
-from detectors.columns import Columns
+from detectors.columns import Columns, column_of
 from detectors.decay import DECAYED, FADING, FLOATS, INTS, STATE, decay, fade
 from detectors.destination import destination
 from detectors.features import BLOCK_DIGITS, READABLE, UNREADABLE
@@ -51,11 +51,11 @@ Some = Annotated[float, msgspec.Meta(ge=0)]
 class Parameters(msgspec.Struct, frozen=True, kw_only=True):
     """Money is risk-weighted, in the policy's units."""
 
-    half_life_s: More = 900.0
-    baseline_half_life_s: More = 7 * 86_400.0
+    half_life_s: More = 900.0  # of the money that counts as sudden
+    baseline_half_life_s: More = 7 * 86_400.0  # of the long average that it is measured against
     account_floor: Some = 120.0  # money in the half-life under which nobody is suspicious
-    a_number_floor: Some = 80.0
-    b_range_floor: Some = 50.0
+    a_number_floor: Some = 80.0  # the same for one caller
+    b_range_floor: Some = 50.0  # and for one caller into one range
     unpriced_floor: Some = 60.0  # of an account's calls to numbers that cannot be read or priced
     baseline_factor: Some = 6.0  # how many times its own long average a subject must reach
     unpriced_per_min: Some = 0.25  # what a minute counts for where no price is known
@@ -74,15 +74,15 @@ def update(state: dict[str, Columns], frame: pl.DataFrame, parameters: Parameter
     """Add `range_calls`, the calls of the account into the range in the half-life; and for each level `<level>_score`, with what each row
     sees of its subject as `<level>_sums` (`decay.FLOATS`) and `<level>_counts` (`decay.INTS`). The columns of `unpriced` are there only
     where a row has such a number."""
-    rows = np.flatnonzero((frame["odd"] != READABLE).to_numpy())
+    rows = np.flatnonzero(frame["odd"].to_numpy() != READABLE)
     if len(rows):
-        frame = frame.with_columns(*_unpriced(state, frame, rows, parameters))
+        frame = frame.hstack(_unpriced(state, frame, rows, parameters))
     calls = _crowd(state["range"], frame, "k_range", frame["calls"].to_numpy(), parameters)
     weight = frame["weight"].to_numpy() * _concentration(calls)
     added = [pl.Series("range_calls", calls)]
     for level in LEVELS:
         added += _level(state[level], frame, level, f"k_{level}", frame["calls"].to_numpy(), weight, parameters)
-    return frame.with_columns(added)
+    return frame.hstack(added)
 
 
 def _crowd(
@@ -107,7 +107,8 @@ def _level(
     half_ms, long_ms = parameters.half_life_s * 1000, parameters.baseline_half_life_s * 1000
     talk_ms = frame["talk_ms"].to_numpy()
     # Where nobody knows a price, minutes stand in at a nominal one: a feed without money is still watched.
-    nominal = talk_ms / 60_000 * parameters.unpriced_per_min * (frame["currency"] == "").to_numpy()
+    no_price = np.asarray([currency == "" for currency in frame["currency"].to_list()], np.bool_)
+    nominal = talk_ms / 60_000 * parameters.unpriced_per_min * no_price
     slots = state.enter(frame, key)
     decay(
         slots, frame["t_ms"].to_numpy(), frame["started_ms"].to_numpy(), frame["nanos"].to_numpy(), (frame["money"].to_numpy() + nominal) * weight,
@@ -122,16 +123,13 @@ def _level(
 
 
 def _unpriced(state: dict[str, Columns], frame: pl.DataFrame, rows: npt.NDArray[np.int64], parameters: Parameters) -> list[pl.Series]:
-    """The columns of the numbers that cannot be read or priced; null on other rows."""
+    """The columns of the numbers that cannot be read or priced; 0 on other rows."""
     mine = frame[rows]
     answers = mine["odd_answers"].to_numpy()
     risk = np.where(mine["odd"].to_numpy() == UNREADABLE, parameters.unpriced_risk, mine["weight"].to_numpy())
     weight = risk * _concentration(_crowd(state["unpriced_crowd"], mine, "k_unpriced", answers, parameters))
     found = _level(state[UNPRICED], mine, UNPRICED, "k_unpriced", answers, weight, parameters)
-    at = np.full(frame.height, -1)
-    at[rows] = np.arange(len(rows))
-    index = pl.Series(at).replace(-1, None)
-    return [series.gather(index) for series in found]
+    return [column_of(series.name, frame.height, rows, series.to_numpy(), 0) for series in found]
 
 
 # --- what is over a line ---
@@ -148,8 +146,8 @@ def findings(frame: pl.DataFrame, parameters: Parameters, limits: Limits) -> lis
     if not any(rows.any() for rows in over.values()):
         return found
     # A withheld caller and a short number are no subjects of their own.
-    over["a_number"] = over["a_number"] & (frame["a_number"] != "").to_numpy()
-    over["b_range"] = over["b_range"] & (frame["b_range"] != "").to_numpy()
+    for level in ("a_number", "b_range"):
+        over[level] = over[level] & (frame[level] != "").to_numpy()
     for at, level in enumerate(LEVELS):
         for row in np.flatnonzero(over[level]).tolist():
             narrower = next((n for n in reversed(LEVELS[at + 1 :]) if over[n][row]), "")

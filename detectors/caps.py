@@ -17,7 +17,7 @@ import polars as pl
 from core.config import Caps
 from core.facts import UNPRICED, Facts
 from core.money import in_range
-from detectors.columns import FOR_EVER, Columns
+from detectors.columns import FOR_EVER, Columns, column_of
 from detectors.destination import country_name
 from detectors.protocol import Case, Detector, Hit, Limits, NoParameters, Owner
 
@@ -33,7 +33,7 @@ COLUMNS: dict[str, Any] = {
 
 WATCHED = ("account", "destination")
 LINES = ("money_hour", "money_day", "concurrent_calls", "calls_per_second")
-NO_LINE = np.iinfo(np.int64).max
+NO_LINE, NOT_COUNTED = np.iinfo(np.int64).max, np.iinfo(np.int64).min
 
 STAYS_MS = 2 * 86_400_000
 """How long a subject without calls in flight is remembered after its latest day: a later row of that day must find what was spent in it."""
@@ -70,16 +70,16 @@ count: Any = numba.njit(cache=True)(count_rows)
 
 
 def update(state: dict[str, Columns], frame: pl.DataFrame, parameters: NoParameters, limits: Limits) -> pl.DataFrame:
-    """Add `cap_account` and `cap_destination`: the values of `LINES`; null, or no column, where the account has no such caps."""
+    """Add `cap_account` and `cap_destination`: the values of `LINES`; NOT_COUNTED, or no column, where the account has no such caps."""
     for watched in WATCHED:
         rows = rows_with(frame, limits.caps.get(watched, {}))
         if not len(rows):
             continue
-        mine, columns = frame[rows], state[watched]
-        seen, slots = np.zeros((len(rows), len(LINES)), np.int64), columns.enter(mine, f"k_{watched}")
-        count(slots, *(mine[n].to_numpy() for n in ("t_ms", "nanos", "calls", "flying")), *(columns[n] for n in COLUMNS), seen)
+        columns, seen = state[watched], np.zeros((len(rows), len(LINES)), np.int64)
+        slots = columns.enter(frame, f"k_{watched}", rows)
+        count(slots, *(frame[n].to_numpy()[rows] for n in ("t_ms", "nanos", "calls", "flying")), *(columns[n] for n in COLUMNS), seen)
         columns["until_ms"][slots] = np.where(columns["flying"][slots] > 0, FOR_EVER, (columns["day"][slots] + 1) * 86_400_000 + STAYS_MS)
-        frame = frame.with_columns(column_of(f"cap_{watched}", frame.height, rows, seen))
+        frame = frame.hstack([column_of(f"cap_{watched}", frame.height, rows, seen, NOT_COUNTED)])
     return frame
 
 
@@ -121,30 +121,24 @@ def rows_with(frame: pl.DataFrame, owners: Mapping[Owner, Any] | frozenset[Owner
     return np.asarray([row for row, owner in enumerate(of) if owner in owners], np.int64)
 
 
-def column_of(name: str, height: int, rows: Ints, seen: Ints) -> pl.Series:
-    """What `rows` of a frame see, as a column of it; null on the other rows."""
-    at = np.full(height, -1)
-    at[rows] = np.arange(len(rows))
-    return pl.Series(name, seen).gather(pl.Series(at).replace(-1, None))
-
-
 def over(
     frame: pl.DataFrame, watched: str, column: str, names: Sequence[str], caps: Mapping[Owner, Lines], lines_of: Any, no_block: str = ""
 ) -> list[Hit]:
     """The rows whose values in `column` are over a line of their account's caps. `names`: of the lines."""
     if column not in frame.columns:
         return []
-    rows = np.flatnonzero(frame[column].is_not_null().to_numpy())
-    mine = frame.select("tenant", "account", column)[rows]
-    owners = list(zip(mine["tenant"].to_list(), mine["account"].to_list(), strict=True))
-    drawn = {owner: [NO_LINE if line is None else line for line in lines_of(caps[owner])] for owner in set(owners)}
-    values = mine[column].to_numpy().reshape(-1, len(names))
+    owners = list(zip(frame["tenant"].to_list(), frame["account"].to_list(), strict=True))
+    none = [NO_LINE] * len(names)
+    drawn = {
+        owner: [NO_LINE if line is None else line for line in lines_of(caps[owner])] if owner in caps else none for owner in set(owners)
+    }
+    values = frame[column].to_numpy()
     lines = np.asarray([drawn[owner] for owner in owners], np.int64)
     hits = []
     for at, which in np.argwhere(values > lines).tolist():
         value, line, name = int(values[at, which]), int(lines[at, which]), names[which]
         score = value / line if line else 1.0
-        hits.append(Hit(int(rows[at]), f"cap_{name}", watched, score, no_block, cap=name, value=value, limit=line))
+        hits.append(Hit(at, f"cap_{name}", watched, score, no_block, cap=name, value=value, limit=line))
     return hits
 
 

@@ -26,6 +26,18 @@ KEY = "_key"
 LEAST = 1024
 
 
+def column_of(name: str, height: int, rows: Array, values: Array, other: int) -> pl.Series:
+    """A column of a frame of so many rows that has `values` in some of them, and `other` in the others.
+
+    >>> column_of("first", 3, np.asarray([1]), np.asarray([7]), 0).to_list()
+    [0, 7, 0]
+    """
+    if len(rows) < height:
+        part, values = values, np.full((height, *values.shape[1:]), other, values.dtype)
+        values[rows] = part
+    return pl.Series(name, values)
+
+
 class Columns:
     """Named arrays that grow together. Keys are 64-bit (`core.ids.hash64`).
 
@@ -57,10 +69,10 @@ class Columns:
             self._arrays[KEY][before : len(slot)] = [*islice(reversed(slot), new)][::-1]
         return np.asarray(found, np.int64)
 
-    def enter(self, frame: pl.DataFrame, key: str) -> npt.NDArray[np.int64]:
-        """The slots of the subjects in column `key` of a frame of features; notes where they live."""
-        slots = self.slots(frame[key].to_list())
-        self["partition"][slots], self["home"][slots] = frame["partition"].to_numpy(), frame["home"].to_numpy()
+    def enter(self, frame: pl.DataFrame, key: str, rows: Array | slice = slice(None)) -> npt.NDArray[np.int64]:
+        """The slots of the subjects in column `key` of a frame of features, or of some of its rows; notes where they live."""
+        slots = self.slots(frame[key].to_numpy()[rows].tolist())
+        self["partition"][slots], self["home"][slots] = frame["partition"].to_numpy()[rows], frame["home"].to_numpy()[rows]
         return slots
 
     def _resize(self, size: int) -> None:

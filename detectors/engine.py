@@ -17,7 +17,7 @@ from core.orders import BlockOrder, Finding
 from core.policy import Policy
 from core.record import Tick
 from detectors import alerts, sums
-from detectors.features import UNREADABLE_KINDS, features, forget_odd_calls
+from detectors.features import UNREADABLE_KINDS, features, forget_odd_calls, values_of
 from detectors.latest import MOST_ITEMS, New, Walk
 from detectors.protocol import Case, Detector, Hit, Settings
 from detectors.registry import detectors, parameters_of
@@ -81,25 +81,24 @@ def _by_hour(state: DetectorState, usage: pl.DataFrame, ticks: Sequence[PlacedTi
 
 def _by_policy(frame: pl.DataFrame, settings: Settings) -> Iterable[tuple[pl.DataFrame, Policy]]:
     """The frame by equal policies: tenants share no subject. Usually it is one."""
-    tenants = frame["tenant"].unique(maintain_order=True).to_list()
-    policies = {tenant: settings.policy_of(tenant) for tenant in tenants}
+    policies = {tenant: settings.policy_of(tenant) for tenant in dict.fromkeys(frame["tenant"].to_list())}
     different: list[Policy] = []
     for policy in policies.values():
         if policy not in different:
             different.append(policy)
     if len(different) == 1:
         return [(frame, different[0])]
-    return [(frame.filter(pl.col("tenant").is_in([t for t in tenants if policies[t] == policy])), policy) for policy in different]
+    return [(frame.filter(pl.col("tenant").is_in([t for t in policies if policies[t] == policy])), policy) for policy in different]
 
 
 def _detect(
     state: DetectorState, frame: pl.DataFrame, policy: Policy, settings: Settings, ticks: set[tuple[int, int]]
 ) -> list[tuple[int, Finding, BlockOrder | None]]:
     """Partition, finding and order of each hit that is due to be written, in the order of the rows."""
-    money = frame["nanos"] * 1e-9
+    money = frame["nanos"].to_numpy() * 1e-9
     if policy.units:
-        money = money / frame["currency"].replace_strict(policy.units, default=1.0, return_dtype=pl.Float64)
-    frame = frame.with_columns(money.alias("money"))
+        money = money / np.asarray([policy.units.get(currency, 1.0) for currency in frame["currency"].to_list()])
+    frame = frame.hstack([pl.Series("money", money)])
     hits: list[tuple[Hit, Detector, Any]] = []
     for detector in detectors():
         parameters = parameters_of(detector, policy)
@@ -133,19 +132,16 @@ def _crowded(frame: pl.DataFrame) -> list[New[tuple[str, int]]]:
     """First rows of calls into a range that sees more than one call in a short time: honest traffic costs next to nothing."""
     if "range_calls" not in frame.columns:
         return []
-    crowded = frame.with_row_index("row").filter((pl.col("calls") > 0) & (pl.col("range_calls") > 1.0))
-    by = crowded.select("row", "k_range", "home", "call_id", "started_ms")
-    return [New(row, key, home, (call_id, started_ms)) for row, key, home, call_id, started_ms in by.iter_rows()]
+    rows = np.flatnonzero((frame["calls"].to_numpy() > 0) & (frame["range_calls"].to_numpy() > 1.0)).tolist()
+    by = values_of(frame, ("k_range", "home", "call_id", "started_ms"), rows)
+    return [New(row, key, home, (call_id, started_ms)) for row, (key, home, call_id, started_ms) in zip(rows, by, strict=True)]
 
 
 def _dialled(frame: pl.DataFrame, ticks: set[tuple[int, int]]) -> list[New[str]]:
     """What was dialled in records of calls to numbers that cannot be read or priced."""
-    rows = np.flatnonzero((frame["odd"] != 0).to_numpy())
-    if not len(rows):
-        return []
-    found = []
-    by = frame.select("partition", "offset", "b_raw", "b_kind", "k_unpriced", "home")[rows]
-    for row, (partition, offset, raw, kind, key, home) in zip(rows.tolist(), by.iter_rows(), strict=True):
+    rows, found = np.flatnonzero(frame["odd"].to_numpy()).tolist(), []
+    by = values_of(frame, ("partition", "offset", "b_raw", "b_kind", "k_unpriced", "home"), rows)
+    for row, (partition, offset, raw, kind, key, home) in zip(rows, by, strict=True):
         if (partition, offset) not in ticks and (raw or kind in UNREADABLE_KINDS - {"invalid", "alpha"}):
             found.append(New(row, key, home, raw))
     return found

@@ -45,6 +45,9 @@ _EPOCH = {"partition": pl.Int32, "tick_offset": pl.Int64, "tick_ms": pl.Int64, "
 SUMS = pl.Schema(_EPOCH | _ADDED)
 """The rows of the topic `sums`: partition and offset of the tick tell which epoch a row belongs to."""
 
+NO_SUMS = pl.DataFrame(schema=SUMS)
+_NOTHING = pl.DataFrame(schema=_ADDED | {"offset": pl.Int64})
+
 BY = ("partition", "tenant", "kind", "subject", "account", "second_ms", "currency")
 
 
@@ -57,7 +60,7 @@ def gather(
     """
     rows = added(usage, limits)
     if not placed:
-        return ([*gathered, together([rows.drop("offset")])] if rows.height else gathered), pl.DataFrame(schema=SUMS)
+        return ([*gathered, together([rows.drop("offset")])] if rows.height else gathered), NO_SUMS
     before = together(gathered)
     stays: list[pl.DataFrame] = []
     ended: list[pl.DataFrame] = []
@@ -104,7 +107,7 @@ def added(usage: pl.DataFrame, limits: Limits) -> pl.DataFrame:
                 "currency", "nanos", "calls", "flying", "learned_ms", "call_id", "offset",
             ).filter(pl.col("subject") != "")
         )  # fmt: skip
-    return pl.concat(kinds) if kinds else pl.DataFrame(schema={**ADDED, "offset": pl.Int64})
+    return pl.concat(kinds) if kinds else _NOTHING
 
 
 def together(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:

@@ -10,8 +10,8 @@ import polars as pl
 
 from core.config import UnpricedCaps
 from core.facts import UNPRICED
-from detectors.caps import STAYS_MS, column_of, facts, over, rows_with
-from detectors.columns import FOR_EVER, Columns
+from detectors.caps import NOT_COUNTED, STAYS_MS, facts, over, rows_with
+from detectors.columns import FOR_EVER, Columns, column_of
 from detectors.protocol import Detector, Hit, Limits, NoParameters
 
 COLUMNS: dict[str, Any] = {
@@ -44,21 +44,18 @@ count: Any = numba.njit(cache=True)(count_rows)
 
 
 def update(state: dict[str, Columns], frame: pl.DataFrame, parameters: NoParameters, limits: Limits) -> pl.DataFrame:
-    """Add `cap_unpriced`: the values of `LINES`; null, or no column, where the account has no such caps or the number has a price."""
+    """Add `cap_unpriced`: the values of `LINES`; NOT_COUNTED, or no column, where the account has no such caps or the number has a price."""
     rows = rows_with(frame, limits.unpriced_caps)
-    rows = rows[(frame["k_unpriced"] != 0).to_numpy()[rows]]
+    rows = rows[frame["k_unpriced"].to_numpy()[rows] != 0]
     if not len(rows):
         return frame
-    mine, columns = frame[rows], state[UNPRICED]
-    slots, seen = columns.enter(mine, "k_unpriced"), np.zeros((len(rows), len(LINES)), np.int64)
+    columns, seen = state[UNPRICED], np.zeros((len(rows), len(LINES)), np.int64)
+    slots = columns.enter(frame, "k_unpriced", rows)
+    t_ms, talk_ms, odd, answers, flying = (frame[n].to_numpy()[rows] for n in ("t_ms", "talk_ms", "odd", "odd_answers", "odd_flying"))
     # Of a row that can be priced after all, only its end counts: what it talks for is money like any other.
-    talk_ms = mine["talk_ms"].to_numpy() * (mine["odd"] != 0).to_numpy()
-    count(
-        slots, mine["t_ms"].to_numpy(), mine["odd_answers"].to_numpy(), talk_ms, mine["odd_flying"].to_numpy(),
-        *(columns[name] for name in COLUMNS), seen,
-    )  # fmt: skip
+    count(slots, t_ms, answers, talk_ms * (odd != 0), flying, *(columns[name] for name in COLUMNS), seen)
     columns["until_ms"][slots] = np.where(columns["flying"][slots] > 0, FOR_EVER, (columns["hour"][slots] + 1) * 3_600_000 + STAYS_MS)
-    return frame.with_columns(column_of("cap_unpriced", frame.height, rows, seen))
+    return frame.hstack([column_of("cap_unpriced", frame.height, rows, seen, NOT_COUNTED)])
 
 
 def findings(frame: pl.DataFrame, parameters: NoParameters, limits: Limits) -> list[Hit]:

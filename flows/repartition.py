@@ -41,7 +41,7 @@ class Moved:
 
     partitions: int
     judges: int
-    flights: int
+    active: int  # calls in progress
     subjects: int
 
 

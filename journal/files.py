@@ -1,6 +1,6 @@
 """The journal as files: nothing but a directory, and nothing lost that was acknowledged.
 
-    DIR/TOPIC/topic.json                   {"format": 1, "partitions": 4}
+    DIR/TOPIC/topic.json                   {"format": 2, "partitions": 4}
     DIR/TOPIC/3/00000000000000000000.log   a segment: frames (journal/frames.py), named by its first offset; only ever appended to
     DIR/TOPIC/3/synced                     8 bytes, mapped into memory: the end, written after each fsync; readers stop there
     DIR/TOPIC/3/lock                       held (flock) by the one writer, with its process id for people
@@ -48,7 +48,7 @@ from journal.protocol import (
     trimmed,
 )
 
-FORMAT = 1
+FORMAT = 2
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _CHUNK = 1 << 20
 _CHECKING = "checking"
@@ -618,7 +618,7 @@ def _about(partitions: int) -> bytes:
 def _partitions(path: Path, content: bytes) -> int:
     """What a topic.json says.
 
-    >>> _partitions(Path("/j/calls/topic.json"), b'{"format": 1, "partitions": "4"}')
+    >>> _partitions(Path("/j/calls/topic.json"), b'{"format": 2, "partitions": "4"}')
     Traceback (most recent call last):
     ...
     journal.protocol.JournalError: /j/calls/topic.json does not say how many partitions the topic has: put it back from a backup
@@ -629,6 +629,10 @@ def _partitions(path: Path, content: bytes) -> int:
         about = None
     found = about if isinstance(about, dict) else {}
     if "format" in found and found["format"] != FORMAT:
+        if found["format"] == 1:
+            raise JournalError(
+                f"{path.parent.parent} is a journal of Ringfence 0.1, which this release does not read: move it away, or start Ringfence 0.1 for it"
+            )
         raise JournalError(f"{path.parent} has format {str(found['format'])[:40]}, this program reads {FORMAT}")
     count = found.get("partitions")
     if "format" not in found or type(count) is not int or not 1 <= count <= MOST_PARTITIONS:

@@ -132,11 +132,6 @@ def without_about(home: Path) -> list[str]:
     return found
 
 
-def check_all(home: Path) -> list[Damage]:
-    """What is wrong with every topic of a directory."""
-    return [damage for topic in topics_in(home) for damage in check(home, topic)]
-
-
 def repair(home: Path, damage: Damage, now_ms: int) -> list[Loss]:
     """Mends one partition and returns what it has lost. `Locked` where its writer runs."""
     part = home / damage.topic / str(damage.partition)

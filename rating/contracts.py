@@ -107,7 +107,9 @@ class Rows(Mapping[tuple[str, str], Value], Generic[Value]):
         return default if own is None else own[bucket_of(key[1])].get(key[1], default)
 
     def __contains__(self, key: object) -> bool:
-        return self._size > 0 and self.get(key, self) is not self  # type: ignore[arg-type]
+        assert isinstance(key, tuple)
+        own = self._buckets.get(key[0])
+        return own is not None and key[1] in own[bucket_of(key[1])]
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return ((tenant, name) for tenant, own in self._buckets.items() for bucket in own for name in bucket)
@@ -154,6 +156,7 @@ class Terms:
     first_seen: Rows[bool]  # accounts whose first call to a country is an alert
     policies: Mapping[str, Policy]
     protected_names: Mapping[str, Protected]
+    parts: tuple[Any, ...] = ()  # compiled; they live for as long as a version that has them
     self_register: bool = False
     default_sell: int = NO_DECK  # of a party that registered itself
     default_buy: int = NO_DECK
@@ -167,6 +170,7 @@ class Terms:
         self._sold = Remembered(self._find_sold)
         self._bought = Remembered(self._find_bought)
         self._plans = Remembered(self._find_plan)
+        self._silences = Remembered(self._find_silence)
 
     @property
     def trunks(self) -> Rows[Trunk]:
@@ -201,8 +205,7 @@ class Terms:
 
     def silence(self, tenant: str, trunk: str) -> tuple[int, bool]:
         """How long a call of this trunk may send nothing, in ms, and whether that time counts as talk."""
-        known = self.trunks.get((tenant, trunk), ANY_TRUNK)
-        return 1000 * known.max_call_s, known.hung_ends == "timer"
+        return self._silences[tenant, trunk]
 
     def currency_of(self, tenant: str, account: str) -> str:
         """Of what is sold to an account; "" where no deck of ours prices it."""
@@ -217,33 +220,6 @@ class Terms:
     def protected_of(self, tenant: str) -> Protected:
         """What no order of a tenant may touch: its own names and numbers, and every tenant's."""
         return self.protected_names.get(tenant) or self.protected_names[""]
-
-    # Until pricing and detectors ask per tenant and per level:
-
-    @property
-    def policy(self) -> Policy:
-        """The policy of the first tenant."""
-        return self.policy_of(next(iter(sorted(filter(None, self.policies))), ""))
-
-    @property
-    def protected(self) -> Protected:
-        """What any tenant protects."""
-        every = self.protected_names.values()
-        return Protected(
-            tuple(sorted({number for one in every for number in one.numbers})),
-            frozenset().union(*(one.accounts for one in every)),
-            frozenset().union(*(one.trunks for one in every)),
-        )
-
-    def sell_place(self, tenant: str, account: str) -> int:
-        """The place of the customer's deck, NO_DECK or UNKNOWN."""
-        charged = self.sold(tenant, account)[0]
-        return charged.plan[0][2] if charged.deck == PLANNED else charged.deck
-
-    def buy_place(self, tenant: str, carrier: str) -> int:
-        """The place of the carrier's deck, NO_DECK or UNKNOWN."""
-        charged = self.bought(tenant, carrier)
-        return charged.plan[0][2] if charged.deck == PLANNED else charged.deck
 
     def _find_sold(self, tenant: str, name: str) -> tuple[Charged, ...]:
         account: Account | None = self.find("accounts", tenant, name)
@@ -277,6 +253,10 @@ class Terms:
                 raise ConfigError(f"config {self.version}: agreement {path(tenant, agreement.name)} names deck {span.deck!r}, which it has not")
             spans.append((*limits(span), place))
         return tuple(sorted(spans))
+
+    def _find_silence(self, tenant: str, trunk: str) -> tuple[int, bool]:
+        known = self.trunks.get((tenant, trunk), ANY_TRUNK)
+        return 1000 * known.max_call_s, known.hung_ends == "timer"
 
     def _find_plan(self, tenant: str, trunk: str) -> DialPlan:
         known = self.trunks.get((tenant, trunk), ANY_TRUNK)
@@ -312,6 +292,7 @@ def compile_parts(version: int, parts: Mapping[Slot, Any], decks: Mapping[tuple[
         unpriced_caps=rows("accounts", "unpriced_caps"),
         first_seen=rows("accounts", "first_seen"),
         policies={slot.tenant: part for slot, part in parts.items() if slot.kind == "policy"},
+        parts=tuple(parts.values()),
         protected_names={tenant: _protected(every, own) for tenant, own in {"": ProtectedNames(), **protected}.items()},
     )
 

@@ -6,6 +6,7 @@ import csv
 import hashlib
 import io
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -141,11 +142,11 @@ def read_deck(content: bytes, name: str, currency: str, form: DeckFormat = DeckF
             if fault:
                 raise ValueError(fault)
             row = _row(cells, columns)
-            prefixes.append(_prefix(row["prefix"]))
+            prefixes.append(sys.intern(_prefix(row["prefix"])))  # the next price list has mostly the same
             numbers.append(_rate(row, form))
         except ValueError as wrong:
             raise DeckError(f"deck {name}, line {line}: {wrong}") from None
-        destinations.append(row.get("destination", ""))
+        destinations.append(sys.intern(row.get("destination", "")))
         places.append(line)
     if not prefixes:
         raise DeckError(f"deck {name}: no rate in it")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pwd
-import re
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -12,12 +11,11 @@ import typer
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
+from core import durations
 from core.numbers import DialPlan, number_of, range_of
 from core.orders import Key
 from ringfence.settings import PREFIX, Settings
 from services.homes import RESTORING
-
-UNITS_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 Home = Annotated[
     Path | None,
@@ -54,7 +52,7 @@ def any_settings(home: Path | None, **given: object) -> Settings:
 
 
 def duration_ms(text: str) -> int:
-    """A length of time as people write it.
+    """A length of time as people write it, in whole milliseconds.
 
     >>> duration_ms("90s"), duration_ms("1h30m"), duration_ms("7d")
     (90000, 5400000, 604800000)
@@ -63,10 +61,10 @@ def duration_ms(text: str) -> int:
     ...
     BadParameter: '1 hour' is not a length of time: write 90s, 30m, 1h or 1h30m
     """
-    parts = re.findall(r"(\d{1,9})([smhd])", text)
-    if not parts or "".join(n + unit for n, unit in parts) != text:
-        raise typer.BadParameter(f"{text!r} is not a length of time: write 90s, 30m, 1h or 1h30m")
-    return sum(int(n) * UNITS_MS[unit] for n, unit in parts)
+    try:
+        return int(durations.to_ms(text))
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def login(who: str = "") -> str:

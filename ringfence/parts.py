@@ -19,13 +19,13 @@ def collector(settings: Settings) -> None:
     from books import configs, credentials, reading
     from journal import open_journal
     from ringfence.ops.patience import opened
-    from ringfence.ops.telemetry import shown
+    from ringfence.ops.telemetry import start_telemetry
     from ringfence.ops.telemetry.collector import Collector
     from services.retention import journal_limits
     from switches.collector import Limits, serve
 
-    seen = shown(settings, "collector", Collector(settings.journal_dsn))
-    engine = opened(settings.books_dsn, seen.beat)
+    telemetry = start_telemetry(settings, "collector", Collector(settings.journal_dsn))
+    engine = opened(settings.books_dsn, telemetry.beat)
 
     def find_credential(token: str) -> credentials.Credential | None:
         with reading(engine) as conn:
@@ -41,10 +41,10 @@ def collector(settings: Settings) -> None:
         spool=settings.state_dir / "collector",
         find_credential=find_credential,
         partitions=settings.partitions,
-        config_version=seen.beat.in_(config_version),  # asked for at each tick, and before it
+        config_version=telemetry.beat.around(config_version),  # asked for at each tick, and before it
         host=settings.host,
         port=settings.collector_port,
-        tell=seen.tell,
+        tell=telemetry.report,
         trusted_proxies=settings.proxies,
     )
 
@@ -53,12 +53,12 @@ def shipper(settings: Settings) -> None:
     """Posts what a switch on this machine has written to its spool, and to its log where the spool did not take it."""
     from core.clock import wall_clock_ms
     from ringfence.ops.secrets import secrets_of
-    from ringfence.ops.telemetry import shown
+    from ringfence.ops.telemetry import start_telemetry
     from ringfence.ops.telemetry.shipper import Shipper
     from switches.shipper import Pace, ship
     from switches.signed_log import SwitchLog
 
-    seen = shown(settings, "shipper", Shipper(settings.spool_dir, settings.switch_log_file, wall_clock_ms))
+    telemetry = start_telemetry(settings, "shipper", Shipper(settings.spool_dir, settings.switch_log_file, wall_clock_ms))
     secrets = secrets_of(settings)
     ship(
         home=settings.spool_dir,
@@ -67,8 +67,8 @@ def shipper(settings: Settings) -> None:
         stop=until_signalled(),
         log=SwitchLog(settings.switch_log_file, secrets.dialog_secret.encode()),
         pace=Pace(keep_s=settings.switch_spool_hours * 3600, keep_bytes=round(settings.switch_spool_gb * 1e9) or None),
-        now_ms=seen.beat.in_(wall_clock_ms),
-        tell=seen.tell,
+        now_ms=telemetry.beat.around(wall_clock_ms),
+        tell=telemetry.report,
     )
 
 
@@ -79,18 +79,18 @@ def judge(settings: Settings, number: int = 1) -> None:
     from journal import create_topics, open_journal
     from ringfence.ops.patience import opened, patiently
     from ringfence.ops.secrets import secrets_of
-    from ringfence.ops.telemetry import shown
+    from ringfence.ops.telemetry import start_telemetry
     from ringfence.ops.telemetry.judge import Judge
     from services.in_force import from_books
     from services.retention import journal_limits
 
-    seen = shown(settings, settings.judge_names[number - 1], Judge(settings.journal_dsn, settings.installation.judge_state(number)))
+    telemetry = start_telemetry(settings, settings.judge_names[number - 1], Judge(settings.journal_dsn, settings.installation.judge_state(number)))
     journal = open_journal(settings.journal_dsn, journal_limits(settings.installation.retention))
     create_topics(journal, settings.partitions)
     check_states(settings.state_dir, settings.installation.judge_states)
     judge.run(
-        seen.at(journal),
-        from_books(opened(settings.books_dsn, seen.beat), lambda ask: patiently(ask, seen.beat)),
+        telemetry.watched(journal),
+        from_books(opened(settings.books_dsn, telemetry.beat), lambda ask: patiently(ask, telemetry.beat)),
         judge.Settings(
             partitions=partitions_of_judge(number, settings.judges, settings.partitions),
             state_file=settings.installation.judge_state(number),
@@ -98,7 +98,7 @@ def judge(settings: Settings, number: int = 1) -> None:
             linger_ms=settings.linger_ms,
             snapshot_ms=round(settings.snapshot_s * 1000),
         ),
-        seen.tell,
+        telemetry.report,
     )
 
 
@@ -107,43 +107,43 @@ def watch(settings: Settings) -> None:
     from flows import watch
     from journal import create_topics, open_journal
     from ringfence.ops.patience import opened, patiently
-    from ringfence.ops.telemetry import shown
+    from ringfence.ops.telemetry import start_telemetry
     from ringfence.ops.telemetry.watch import Watch
     from services.in_force import from_books
     from services.retention import journal_limits
 
-    seen = shown(settings, "watch", Watch(settings.journal_dsn, settings.watch_state))
+    telemetry = start_telemetry(settings, "watch", Watch(settings.journal_dsn, settings.watch_state))
     journal = open_journal(settings.journal_dsn, journal_limits(settings.installation.retention))
     create_topics(journal, settings.partitions)
     watch.run(
-        seen.at(journal),
-        from_books(opened(settings.books_dsn, seen.beat), lambda ask: patiently(ask, seen.beat)),
+        telemetry.watched(journal),
+        from_books(opened(settings.books_dsn, telemetry.beat), lambda ask: patiently(ask, telemetry.beat)),
         watch.Settings(
             partitions=settings.partitions,
             state_file=settings.watch_state,
             linger_ms=settings.linger_ms,
             snapshot_ms=round(settings.snapshot_s * 1000),
         ),
-        seen.tell,
+        telemetry.report,
     )
 
 
 def dispatcher(settings: Settings) -> None:
-    """Takes orders and alerts into the books, and delivers orders to the switches."""
+    """Takes orders and alerts into the books, and delivers what the switches' tables should hold."""
     from books import open_books
     from core.clock import wall_clock_ms
     from core.decide import Limits
     from journal import open_journal
     from ringfence.ops.patience import wait_for
-    from ringfence.ops.telemetry import shown
+    from ringfence.ops.telemetry import start_telemetry
     from ringfence.ops.telemetry.dispatcher import Dispatcher as Figures
     from services.retention import keep_books
     from switches.answered import AnsweredHour, keep_fetching
     from switches.dispatcher import Dispatcher
 
     engine = open_books(settings.books_dsn)
-    seen = shown(settings, "dispatcher", Figures(settings.journal_dsn, engine, wall_clock_ms))
-    wait_for(engine, seen.beat)
+    telemetry = start_telemetry(settings, "dispatcher", Figures(settings.journal_dsn, engine, wall_clock_ms))
+    wait_for(engine, telemetry.beat)
     limits = Limits(
         orders_a_minute=settings.orders_a_minute, distinct_subjects=settings.order_subjects, answered_share=settings.order_share
     )
@@ -152,12 +152,13 @@ def dispatcher(settings: Settings) -> None:
     keep_books(engine, settings.installation.retention, wall_clock_ms, stop)
     Dispatcher(
         engine,
-        seen.at(open_journal(settings.journal_dsn)),
+        telemetry.watched(open_journal(settings.journal_dsn)),
         clock=wall_clock_ms,
         holder=f"{socket.gethostname()}/{os.getpid()}",
         limits=limits,
         answered=hour,
-        tell=seen.tell,
+        next_hops={KAMAILIO: settings.carrier},
+        tell=telemetry.report,
     ).run(stop)
 
 
@@ -175,83 +176,37 @@ def answered(settings: Settings, since_ms: int) -> list[Answered]:
 
 
 def kamailio(settings: Settings) -> None:
-    """A Kamailio with our configuration, its spool and its tables; a new config version's sources and dial plans go into it."""
+    """A Kamailio with our configuration and its spool. What its tables hold is the dispatcher's to deliver, and outlives a restart."""
     import time
 
-    import structlog
-
-    from books import Unavailable, configs, lists, reading
-    from core.config import Config
     from ringfence.ops import logs
-    from ringfence.ops.patience import opened
     from ringfence.ops.secrets import secrets_of
-    from ringfence.ops.telemetry import shown
-    from ringfence.ops.telemetry.kamailio import Answered, Took
+    from ringfence.ops.telemetry import start_telemetry
+    from ringfence.ops.telemetry.kamailio import Answered
     from ringfence.ops.telemetry.kamailio import Kamailio as Figures
     from ringfence.settings import LOOPBACK
-    from switches.control import ControlError
     from switches.kamailio import process
-    from switches.kamailio.reload import TableControl, reload
-    from switches.kamailio.settings import Carrier, dial_plans_of, sources_of
     from switches.kamailio.settings import Settings as Kamailio
-    from switches.kamailio.tables import tables
     from switches.tail import delivered
 
-    log = structlog.get_logger("ringfence.kamailio")
-    seen = shown(settings, "kamailio", Figures())
-    engine = opened(settings.books_dsn, seen.beat)
-    with reading(engine) as conn:
-        version = configs.latest(conn)
-        config = configs.load(conn, version)
-        protected = lists.protected(conn)
+    telemetry = start_telemetry(settings, "kamailio", Figures())
     secrets = secrets_of(settings)
-
-    def of(config: Config) -> Kamailio:
-        out = next((trunk for trunk in config.trunks if trunk.carrier), None)
-        return Kamailio(
+    stop = until_signalled()
+    running = process.start(
+        Kamailio(
             switch=KAMAILIO,
             spool_dir=settings.spool_dir,
             run_dir=settings.run_dir / "kamailio",
             control_token=secrets.control_token,
             secret=secrets.dialog_secret,
-            carriers=(Carrier(out.carrier if out else "next-hop", settings.carrier, egress_trunk=out.name if out else ""),),
-            sources=sources_of(config),
-            dial_plans=dial_plans_of(config),
-            protected=protected,
+            tenant=own_tenant(settings),
             listen=settings.host,
             sip_port=settings.sip_port,
             control_listen=LOOPBACK,
             control_port=settings.control_port,
             refuse_unrecorded=settings.refuse_unrecorded,
         )
-
-    stop = until_signalled()
-    running = process.start(of(config))
-    held = tables(of(config))
-    control = TableControl(running.control_url, secrets.control_token)
-
-    def take_version() -> None:
-        """What was published since goes into the switch, or is told."""
-        nonlocal version, held
-        try:
-            with reading(engine) as conn:
-                newest = configs.latest(conn)
-                wanted = tables(of(configs.load(conn, newest))) if newest != version else held
-            if newest == version:
-                return
-            changed = reload(control, held, wanted)
-        except (ControlError, Unavailable) as error:
-            log.warning("the switch has not taken the newest config version yet", error=str(error)[:200])
-            return
-        except ValueError as error:
-            log.error("a config version cannot be written into the switch: the one before stays in it", version=newest, error=str(error))
-            version = newest
-            return
-        log.info("the switch has a new config version", version=newest, rows=changed)
-        if wanted["carriers"] != held["carriers"]:
-            log.warning("the carrier has another name: it is in the records after a restart of the switch", version=newest)
-        version, held = newest, wanted
-
+    )
     looked_s = 0.0
     while not stop.wait(0.5):
         if (code := running.process.poll()) is not None:
@@ -261,18 +216,31 @@ def kamailio(settings: Settings) -> None:
             continue
         looked_s = time.monotonic()
         if process.answers_options(settings.host, settings.sip_port, 1.0):
-            seen.beat()
-            seen.tell(Answered())
-        take_version()
-        seen.tell(Took(version))
+            telemetry.beat()
+            telemetry.report(Answered())
         if delivered(settings.spool_dir, running.log):  # what is in it are records too
             logs.bound(running.log, SWITCH_LOG_BYTES)
-    control.close()
     running.stop()
 
 
+def own_tenant(settings: Settings) -> str:
+    """Whose a switch's record is that is no tenant's: the installation's own, or the first one where that has no books. While the books
+    are away it is taken to be the installation's own: a switch does not wait for them."""
+    from books import BooksError, open_books, reading, tenants
+
+    engine = open_books(settings.books_dsn)
+    try:
+        with reading(engine) as conn:
+            every = tenants.every(conn)
+    except BooksError:
+        return settings.tenant
+    finally:
+        engine.dispose()
+    return settings.tenant if settings.tenant in every or not every else every[0]
+
+
 LOOK_S = 2.0
-"""Between two looks at a switch: whether it answers, and whether there is a new config version for it."""
+"""Between two looks at a switch: whether it answers."""
 SWITCH_LOG_BYTES = 64 << 20
 
 KAMAILIO = "k1"
@@ -283,13 +251,13 @@ def store(settings: Settings) -> None:
     """Writes what was judged to the warehouse, and answers SELECT while it holds an embedded one."""
     from flows.store import Pace, Reading, run
     from ringfence.ops.secrets import secrets_of
-    from ringfence.ops.telemetry import shown
+    from ringfence.ops.telemetry import start_telemetry
     from ringfence.ops.telemetry.store import Store
     from ringfence.settings import LOOPBACK
     from services.retention import warehouse_days
     from warehouse import embedded_directory
 
-    seen = shown(settings, "store", Store(settings.journal_dsn, lambda: ask_anything(settings)))
+    telemetry = start_telemetry(settings, "store", Store(settings.journal_dsn, lambda: ask_anything(settings)))
     embedded = embedded_directory(settings.warehouse_dsn) is not None
     token = secrets_of(settings).warehouse_token
     run(
@@ -298,8 +266,8 @@ def store(settings: Settings) -> None:
         state_dir=settings.state_dir / "store",
         reading=Reading(LOOPBACK, settings.warehouse_port, token) if embedded else None,
         pace=Pace(epoch_s=min(Pace.epoch_s, settings.snapshot_s)),
-        watched=seen.at,
-        tell=seen.tell,
+        watched=telemetry.watched,
+        tell=telemetry.report,
         days=warehouse_days(settings.installation.retention),
     )
 
@@ -318,20 +286,20 @@ def ask_anything(settings: Settings) -> None:
 
 def pages(settings: Settings) -> None:
     """What happens now, in the browser; and what a person can do about it."""
-    from dashboards.given import Given
+    from dashboards.page_settings import PageSettings
     from dashboards.serve import serve
     from ringfence.ops.secrets import secrets_of
-    from ringfence.ops.telemetry import Plain, shown
+    from ringfence.ops.telemetry import Plain, start_telemetry
     from services import endpoints
     from services.reading import reader_dsn
 
     refuse_other_release(settings)
-    seen, secrets = shown(settings, "pages", Plain()), secrets_of(settings)
+    telemetry, secrets = start_telemetry(settings, "pages", Plain()), secrets_of(settings)
     running = endpoints.running(settings.run_dir)
     names = ("collector", *settings.judge_names, "watch", "store", "dispatcher")
     known = running.parts if running else {name: settings.part_url(name) for name in names}
     serve(
-        Given(
+        PageSettings(
             home=str(settings.root),
             warehouse=reader_dsn(settings.installation),
             books=settings.books_dsn,
@@ -345,7 +313,7 @@ def pages(settings: Settings) -> None:
             codes=settings.pages_codes,
             names=tuple(name.strip() for name in settings.pages_names.split(",") if name.strip()),
         ),
-        seen.beat,
+        telemetry.beat,
     )
 
 
@@ -362,7 +330,7 @@ PARTS: dict[str, Callable[[Settings], None]] = {
 
 
 def run(name: str, settings: Settings) -> None:
-    """Runs a part until it is told to stop. Where an outside part cannot be used, one line names its setting, and the exit code is 1."""
+    """Runs a part until SIGTERM or Ctrl-C. Where an outside part cannot be used, one line names its setting, and the exit code is 1."""
     from ringfence import options
     from ringfence.ops import faults, logs
     from services import homes
@@ -372,7 +340,7 @@ def run(name: str, settings: Settings) -> None:
     if settings.root.exists():
         try:
             homes.make_private(settings.root)
-        except homes.NotPrivate as refused:
+        except homes.NotAHome as refused:
             options.give_up(str(refused))
     part, _, number = name.partition("-")
     with faults.named(settings):

@@ -211,10 +211,10 @@ class Settings(BaseSettings):
         0.0, ge=0, description="Delivered files of the switch's spool that are more than this, in GB, go before their time; 0: no bound."
     )
     records_days: int = Field(
-        400, ge=0, le=36_500, description="The warehouse keeps `records` (what became of each) for so many days; 0: for ever."
+        400, ge=0, le=36_500, description="The warehouse keeps `records` (what became of each) and `attempts` for so many days; 0: for ever."
     )
     calls_days: int = Field(
-        0, ge=0, le=36_500, description="The warehouse keeps `rated_calls` (the money of each call) for so many days; 0: for ever."
+        0, ge=0, le=36_500, description="The warehouse keeps `calls` and `charges` (the money of each call) for so many days; 0: for ever."
     )
     alerts_days: float = Field(400.0, ge=0, le=36_500, description="The books keep alerts for so many days; 0: for ever.")
     orders_days: float = Field(

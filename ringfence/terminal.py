@@ -11,23 +11,14 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from core.money import NANOS
+from core.money import to_decimal
 from core.orders import BlockOrder, Finding
-from core.words import clock, span
+from core.words import amount, clock, span
 from ringfence.ops import redaction
-from ringfence.ops.live_counts import Pulse
+from ringfence.ops.live_counts import LiveCounts
 
 PLAIN_EVERY_S = 5.0
 """Without a terminal."""
-
-
-def money(nanos: float, currency: str, decimals: int = 2) -> str:
-    """An amount as people read it.
-
-    >>> money(1_234_567_890_000, "EUR"), money(4_500_000, "EUR", 4)
-    ('1,234.57 EUR', '0.0045 EUR')
-    """
-    return f"{nanos / NANOS:,.{decimals}f} {currency}".strip()
 
 
 BLOCK_WORDS = {"standing": "standing", "shadow": "in shadow", "waiting": "waiting for a person"}
@@ -62,7 +53,7 @@ class Terminal:
     def say(self, text: str, style: str = "") -> None:
         self._print(Text(text, style=style))
 
-    def tell(self, text: str, style: str = "") -> None:
+    def event(self, text: str, style: str = "") -> None:
         """What happens, with numbers in it: whole for a person who sits there, masked where the output is a log."""
         self.say(text if self._live else redaction.text(text), style)
 
@@ -72,11 +63,11 @@ class Terminal:
         except OSError as error:
             if error.errno != errno.ENOSPC:
                 raise
-            # The output is a file on a full disk: there is nobody to tell, and calls must go on being judged.
+            # The output is a file on a full disk: nobody reads it, and calls must go on being judged.
 
     def alert(self, finding: Finding) -> None:
         """A finding, with its reason in words."""
-        self.tell(f"{clock(finding.detected_at_ms)}  ALERT  {finding.reason}", "bold yellow")
+        self.event(f"{clock(finding.detected_at_ms)}  ALERT  {finding.reason}", "bold yellow")
 
     def block(self, order: BlockOrder) -> None:
         """An order on its way to the switches; its reason is the alert's. One that a person decides on waits in the books."""
@@ -86,27 +77,27 @@ class Terminal:
         to = f", to {key.b_range}..." if key.b_range else ", to every number"
         life = span(order.expires_at_ms - order.learned_ms)
         verb = "ASK  " if order.ask else "ORDER"  # what became of it is in the books: a person may have lifted its key
-        self.tell(f"{clock(order.created_at_ms)}  {verb}  {who}{caller}{to} for {life}   {key.text()}", "bold red")
+        self.event(f"{clock(order.created_at_ms)}  {verb}  {who}{caller}{to} for {life}   {key.text()}", "bold red")
 
     def line(
-        self, pulse: Pulse, blocks: Mapping[str, int], parts: Mapping[str, bool], now_ms: int, silent: Sequence[str] = ()
+        self, counts: LiveCounts, blocks: Mapping[str, int], parts: Mapping[str, bool], now_ms: int, silent: Sequence[str] = ()
     ) -> None:
         """The line that lives. `blocks`: by status. `silent`: parts that hang."""
-        records_s, sold = pulse.rates(now_ms)
-        earned = " + ".join(money(nanos, currency, 3) for currency, nanos in sorted(sold.items())) or "0"
+        records_s, sold = counts.rates(now_ms)
+        earned = " + ".join(f"{amount(to_decimal(round(nanos)), 3)} {currency}" for currency, nanos in sorted(sold.items())) or "0"
         facts = [
             ("sold/s", earned),
-            ("in flight", f"{pulse.flying:,}"),
-            ("received", f"{pulse.received:,} ({records_s:,.0f}/s)"),
-            ("rated", f"{pulse.total('rated'):,}"),
-            ("alerts", f"{len(pulse.alert_ids):,}"),
+            ("in flight", f"{counts.in_flight:,}"),
+            ("received", f"{counts.received:,} ({records_s:,.0f}/s)"),
+            ("rated", f"{counts.total('rated'):,}"),
+            ("alerts", f"{len(counts.alert_ids):,}"),
             ("blocks", block_words(blocks)),
-            ("refused", f"{pulse.refused:,}"),
-            ("lag", f"{pulse.lag():,}"),
+            ("refused", f"{counts.refused:,}"),
+            ("lag", f"{counts.lag():,}"),
         ]
         down = [name for name, alive in parts.items() if not alive]
         ill = ["down: " + ", ".join(down)] * bool(down) + ["hangs: " + ", ".join(silent)] * bool(silent)
-        ill += ["away: journal"] * bool(pulse.away)
+        ill += ["away: journal"] * bool(counts.away)
         if self._live:
             text = Text("  ").join(Text.assemble((f"{name} ", "dim"), (value, "bold")) for name, value in facts)
             rest = [Text("  ".join(ill), style="bold red")] if ill else []

@@ -6,9 +6,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from books import Connection, Engine, configs, leases, orders, suppressions, switches
+from books import Connection, Engine, leases, orders, suppressions, switches
 from core.numbers import DialPlan
 from core.orders import Key
+from services.in_force import View
 from switches import hold as at_switches
 
 LEASE_MS = 6_000
@@ -75,23 +76,19 @@ def undelivered(conn: Connection, now_ms: int, tenant: str = "") -> Undelivered:
 def plan(conn: Connection, account: str = "", trunk: str = "") -> DialPlan:
     """The dial plan by which a person's numbers are read: that of the trunk or of the account's trunks, else of every trunk, where it is
     one and the same; else the plan that takes a number with its country code only."""
-    config = configs.load(conn, configs.latest(conn))
-    ways_in = [one for one in config.trunks if one.account]
+    view = View(conn)
+    ways_in = [one for one in view.every(("trunks",)) if one.account]
     mine = [one for one in ways_in if (trunk and one.name == trunk) or (account and one.account == account)]
     named = {(one.tenant, one.dial_plan) for one in mine or ways_in}
-    plans = {(one.tenant, one.name): msgspec.structs.replace(one, tenant="", name="") for one in config.dial_plans}
-    found = {plans.get(key, DialPlan(name="")) for key in named}
+    found = {msgspec.structs.replace(view.find("dial_plans", *key) or DialPlan(), tenant="", name="") for key in named}
     return found.pop() if len(found) == 1 else DialPlan()
 
 
 def known(conn: Connection, key: Key) -> bool:
     """Whether the version in force has the account or the trunk of a key; True where none was published."""
-    number = configs.latest(conn)
-    if not number:
-        return True
-    config = configs.load(conn, number)
-    name, rows = (key.account, config.accounts) if key.account else (key.ingress_trunk, config.trunks)
-    return any((row.tenant, row.name) == (key.tenant, name) for row in rows)
+    view = View(conn)
+    kind, name = ("accounts", key.account) if key.account else ("trunks", key.ingress_trunk)
+    return not view.version or view.find(kind, key.tenant, name) is not None
 
 
 def hold(engine: Engine, on: bool, who: str, why: str, now_ms: int) -> at_switches.HoldResult:

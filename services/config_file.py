@@ -38,7 +38,7 @@ from core.safety import named
 from detectors.registry import detectors, parameters_of
 from detectors.registry import faults as parameter_faults
 from rating.decks import DeckFormat
-from switches.kamailio.settings import plan_name
+from switches.desired import plan_name
 from switches.kamailio.tables import dial_plan_row
 
 HEAD = """\

@@ -1,4 +1,4 @@
-"""What a person names is read whole: a regular file of a bounded size. Anything else is told in one line, and nothing waits for it."""
+"""What a person names is read whole: a regular file of a bounded size. Anything else is an error of one line, and nothing waits for it."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import resources
 from typing import Protocol
 
 import msgspec
@@ -14,8 +15,7 @@ import msgspec
 from books import configs, credentials, decks, lists, migrate, open_books, switches, tenants, writing
 from core.config import Account, Carrier, Config, Trunk, path
 from core.policy import Policy
-from core.topics import CALLS, JUDGED, partitions_of
-from journal import Journal, NoTopic, create_topics, open_journal
+from journal import create_topics, open_journal
 from services import homes
 from services.installation import Installation
 from services.retention import journal_limits
@@ -35,8 +35,7 @@ class Start:
 
 def starter(tenant: str) -> Start:
     """For a switch on this machine: whoever calls from here is the account `local`, what answers is the carrier `next-hop`."""
-    from simulator.decks import CURRENCY, deck_csv
-
+    names = ("sell-business", "buy-alpha")
     config = Config(
         accounts=(Account(tenant=tenant, name="local", sell_deck="sell-business"),),
         carriers=(Carrier(tenant=tenant, name="next-hop", buy_deck="buy-alpha"),),
@@ -45,7 +44,7 @@ def starter(tenant: str) -> Start:
             Trunk(tenant=tenant, name="out", carrier="next-hop"),
         ),
     )
-    return Start(config, {name: deck_csv(name) for name in ("sell-business", "buy-alpha")}, CURRENCY, (tenant,))
+    return Start(config, {name: (resources.files("services") / f"starter-{name}.csv").read_bytes() for name in names}, "EUR", (tenant,))
 
 
 def simulated(seed: int, tenant: str) -> Start:
@@ -60,26 +59,11 @@ def lay(installation: Installation) -> None:
     """The directories and the topics."""
     homes.restrict_umask()
     homes.make_private(installation.root)
+    homes.mark(installation.root)
     for directory in (installation.state_dir, installation.spool_dir, installation.run_dir):
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    journal = open_journal(installation.journal_dsn, journal_limits(installation.retention))
-    grow_outputs(journal, installation.partitions)
-    create_topics(journal, installation.partitions)
+    create_topics(open_journal(installation.journal_dsn, journal_limits(installation.retention)), installation.partitions)
     homes.restrict_contents(installation.root)
-
-
-def grow_outputs(journal: Journal, calls: int) -> None:
-    """Topics whose partitions are judge's and watch's own may have fewer in a home of an older release. `calls` and `judged` never grow
-    here: accounts would be parted from their past (`ringfence repartition`)."""
-    for topic, partitions in partitions_of(calls).items():
-        if topic in (CALLS, JUDGED):
-            continue
-        try:
-            there = journal.partitions(topic)
-        except NoTopic:
-            continue  # a first start
-        if there < partitions:
-            journal.grow(topic, partitions)
 
 
 def open_and_publish(installation: Installation, start: Start, now_ms: int) -> int:

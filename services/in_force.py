@@ -1,15 +1,16 @@
-"""Config versions from the books, compiled: a part once per hash, a deck once per deck version, whatever the number of versions."""
+"""What is in force: the rows of the newest version, and versions compiled: each part once per hash, each deck once per deck version."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any, TypeAlias, TypeVar
 from weakref import WeakSet, WeakValueDictionary
 
 from books import Connection, Engine, configs, decks, reading
-from core.parts import Slot, decode_part
+from core.config import ROWS
+from core.parts import Slot, bucket_of, decode_part
 from rating.contracts import Part, Terms, compile_part, compile_parts
 from rating.decks import Deck, read_deck
 
@@ -18,6 +19,46 @@ VERSIONS = 64
 
 Value = TypeVar("Value")
 Wait: TypeAlias = Callable[[Callable[[], Any]], Any]
+
+
+class View:
+    """The rows of the newest version, read part by part as they are asked for. `rows` may be changed: `find` and `every` have it so."""
+
+    def __init__(self, conn: Connection) -> None:
+        self.conn = conn
+        self.version = configs.latest(conn)
+        self.hashes = configs.parts(conn, self.version)
+        self._rows: dict[Slot, dict[str, Any]] = {}
+
+    def rows(self, slot: Slot) -> dict[str, Any]:
+        """The rows of a part by name."""
+        self._read([slot])
+        return self._rows[slot]
+
+    def find(self, kind: str, tenant: str, name: str) -> Any:
+        """The row, or None; of "decks" the currency (`core.config.Find`)."""
+        if kind == "decks":
+            return self._currencies(tenant).get(name)
+        return self.rows(Slot(tenant, kind, bucket_of(name))).get(name)
+
+    def every(self, kinds: Iterable[str], of: Iterable[str] | None = None) -> list[Any]:
+        """All rows of some kinds, of all tenants or of some."""
+        wanted = [one for one in {*self.hashes, *self._rows} if one.kind in ROWS and one.kind in kinds and (of is None or one.tenant in of)]
+        self._read(wanted)
+        return [row for slot in sorted(wanted) for row in self._rows[slot].values() if row is not None]
+
+    def _read(self, slots: Iterable[Slot]) -> None:
+        absent = [slot for slot in slots if slot not in self._rows]
+        found = configs.decoded(self.conn, {slot: self.hashes[slot] for slot in absent if slot in self.hashes})
+        self._rows |= {slot: {row.name: row for row in found.get(slot, ())} for slot in absent}
+
+    def _currencies(self, tenant: str) -> dict[str, str]:
+        slot = Slot(tenant, "decks")
+        if slot not in self._rows:
+            named = configs.decoded(self.conn, {slot: self.hashes[slot]})[slot] if slot in self.hashes else {}
+            currencies = decks.currencies(self.conn, named.values())
+            self._rows[slot] = {name: currencies[deck_id] for name, deck_id in named.items()}
+        return self._rows[slot]
 
 
 def at_once(work: Callable[[], Value]) -> Value:

@@ -11,7 +11,7 @@ from services import files
 from services.errors import ServiceError
 
 NAME = "manifest.json"
-FORMAT = 1
+FORMAT = 2
 
 
 class WrongBackup(ServiceError):

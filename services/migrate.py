@@ -1,26 +1,103 @@
-"""The stored forms of an installation, brought to this release."""
+"""The stored forms of an installation, brought to this release.
+
+In this order, with what a crash leaves behind:
+
+1. every store is asked what it lacks; one of a newer release ends it here    nothing was written
+2. directories and topics                                                     each may be repeated
+3. a backup, where a store holds something and lacks something                an unfinished backup has no name; the next run makes another
+4. `HOME/.migrating` names that backup                                        the next run goes on from here, without a second backup
+5. the warehouse, then the books: each may be repeated                        the next run goes on with what is still pending
+6. `.migrating` is removed                                                    done
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
 import books
 import warehouse
+from journal.durable import replace_file
 from services import first_start
+from services.backup import backup
 from services.errors import InUse
 from services.installation import Installation
+from warehouse.migrations import DDL, migrations
+
+MARKER = ".migrating"
+"""In a home while it is migrated: the path of the backup from before."""
 
 
-def migrate(installation: Installation) -> list[str]:
-    """Makes directories and topics, and migrates books and warehouse; the names of the warehouse's migrations that were applied.
+@dataclass(frozen=True)
+class Scripts:
+    """Where the migrations of the books and of the warehouse stand."""
 
-    May be repeated: what is at this release is left as it is. Raises `InUse` where a store holds the warehouse.
+    books: Path = books.MIGRATIONS
+    warehouse: Path = DDL
+
+
+@dataclass(frozen=True)
+class Migrated:
+    """What was applied, by name. `backup`: the one from before; None = nothing was stored, or nothing was pending."""
+
+    books: list[str]
+    warehouse: list[str]
+    backup: Path | None
+
+
+def migrate(
+    installation: Installation,
+    now_ms: int,
+    say: Callable[[str], None] = lambda _: None,
+    scripts: Scripts = Scripts(),
+    backup_first: bool = True,
+) -> Migrated:
+    """Migrates books and warehouse, and makes what a first start makes. Again does nothing.
+
+    The backup stands beside the home. Raises `InUse` where a process holds the warehouse, `BooksError` or `WarehouseError` for a store of a
+    newer release (nothing was written then), and what `services.backup.backup` raises.
     """
-    first_start.lay(installation)
-    books.migrate(installation.books_dsn)
+    directory = warehouse.embedded_directory(installation.warehouse_dsn)
+    has_books, has_warehouse = installation.has_books, directory is None or directory.exists()
+    engine = books.open_books(installation.books_dsn)
     try:
-        client = warehouse.open_warehouse(installation.warehouse_dsn)
+        for_books = books.pending(engine, scripts.books) if has_books else []
+        for_warehouse = _pending_in_warehouse(installation, scripts) if has_warehouse else []
+        first_start.lay(installation)
+        marker = installation.root / MARKER
+        made = Path(marker.read_text()) if marker.exists() else None
+        if backup_first and made is None and (for_books or for_warehouse):
+            at = datetime.fromtimestamp(now_ms / 1000, UTC)
+            made = installation.root.with_name(f"{installation.root.name}-before-{at:%Y%m%dT%H%M%S}")
+            backup(installation, made, now_ms, say)
+            replace_file(marker, str(made).encode())
+        client = _open(installation)
+        try:
+            applied = warehouse.migrate(client, scripts.warehouse)
+        finally:
+            client.close()
+        for_books = books.pending(engine, scripts.books)
+        books.migrate(engine, scripts=scripts.books)
+        marker.unlink(missing_ok=True)
+        return Migrated(for_books, applied, made)
+    finally:
+        engine.dispose()
+
+
+def _open(installation: Installation) -> warehouse.Warehouse:
+    try:
+        return warehouse.open_warehouse(installation.warehouse_dsn)
     except warehouse.WarehouseHeld as error:
         raise InUse(f"The warehouse is in use: {error}") from error
+
+
+def _pending_in_warehouse(installation: Installation, scripts: Scripts) -> list[str]:
+    """What tables that are there lack; a warehouse without any has nothing to lose."""
+    client = _open(installation)
     try:
-        return list(warehouse.migrate(client))
+        found = warehouse.pending(client, scripts.warehouse)
+        return [] if len(found) == len(migrations(scripts.warehouse)) else [one.name for one in found]
     finally:
         client.close()

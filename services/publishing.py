@@ -10,13 +10,15 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from books import Connection, configs, decks, lists, switches, tenants
+from books import Connection, configs, decks, lists, tenants
 from books.decks import DeckVersion
 from core.config import ROWS, Config, Trunk, faults_of, path
 from core.parts import Slot, bucket_of, decode_part, encode_part, hash_of, join, rows_of, slot_of, split
 from core.policy import Policy
 from rating.decks import DeckError, DeckFormat, read_deck, to_csv
+from services import files
 from services.config_file import Contents, DeckEntry, Wrong, read, render, row_faults, shared_sources, shown
+from services.in_force import View
 
 WORDS = {
     "parties": "party",
@@ -28,22 +30,9 @@ WORDS = {
     "ranges": "range",
     "dial_plans": "dial plan",
 }
-AT_A_SWITCH = ("trunks", "dial_plans")
-"""Kinds that are in a switch's own tables."""
-
 NAMES = {"account": "accounts", "carrier": "carriers", "dial_plan": "dial_plans", "party": "parties", "parent": "parties",
          "agreement": "agreements", "sell_deck": "decks", "buy_deck": "decks", "deck": "decks"}  # fmt: skip
 """Field -> the kind of what it names."""
-
-FindDeck = Callable[[str], DeckVersion | None]
-"""The deck version of an id, if the books have it."""
-ReadFile = Callable[[Path, int], bytes]
-"""A regular file, whole; more than so many bytes are an `OSError`."""
-CONFIG_BYTES = 64 << 20
-"""A hundred thousand accounts are 10 MB."""
-DECK_BYTES = 256 << 20
-"""A million prefixes are 30 MB."""
-
 
 @dataclass(frozen=True)
 class Checked:
@@ -80,13 +69,13 @@ class Name(NamedTuple):
 # --- checking ---
 
 
-def check(file: Path, read_file: ReadFile, find_deck: FindDeck, others: Iterable[Trunk] = ()) -> Checked:
+def check(file: Path, conn: Connection | None = None) -> Checked:
     """Reads a file and the price lists that it names; nothing is written. `Wrong` has every fault with its place.
 
-    `others`: trunks of tenants that the file does not name; an address is one trunk's alone, whoever's it is.
+    Without books there are no deck versions that a file could name, and no other tenants whose addresses it could take.
     """
     try:
-        text = read_file(file, CONFIG_BYTES).decode("utf-8-sig")
+        text = files.read(file, files.CONFIG_BYTES).decode("utf-8-sig")
     except OSError as error:
         raise Wrong([f"the file cannot be read: {error.strerror}"]) from None
     except UnicodeDecodeError as error:
@@ -98,7 +87,7 @@ def check(file: Path, read_file: ReadFile, find_deck: FindDeck, others: Iterable
         if any(one == place or one.startswith(f"{place}.") for one in contents.unread) or bool(entry.file) == bool(entry.version):
             continue
         try:
-            priced[tenant, name] = _price_list(name, entry, file.parent, read_file, find_deck)
+            priced[tenant, name] = _price_list(name, entry, file.parent, conn)
         except DeckError as error:
             words = str(error).removeprefix(f"deck {name}: ").removeprefix(f"deck {name}, ")
             faults.append(f"{place} ({entry.file or entry.version}): {words}")
@@ -107,26 +96,24 @@ def check(file: Path, read_file: ReadFile, find_deck: FindDeck, others: Iterable
         except ValueError as error:  # also a NUL in the name of a file
             faults.append(f"{place}: {error}")
     faults += _references(contents)
-    taken: dict[Any, str] = {}
-    for trunk in others:
-        if trunk.tenant not in contents.tenants:
-            list(shared_sources(trunk, taken))
-    for at, trunk in enumerate(contents.config.trunks if taken else ()):
-        faults += [f"{contents.places['trunks', at]}.sources: {words}" for words in shared_sources(trunk, taken)]
+    if conn is not None:
+        taken = _taken(View(conn), lambda trunk: trunk.tenant not in contents.tenants)
+        for at, trunk in enumerate(contents.config.trunks if taken else ()):
+            faults += [f"{contents.places['trunks', at]}.sources: {words}" for words in shared_sources(trunk, taken)]
     if faults:
         raise Wrong(faults)
     return Checked(contents.config, priced, tuple(contents.tenants))
 
 
-def _price_list(name: str, entry: DeckEntry, beside: Path, read_file: ReadFile, find_deck: FindDeck) -> DeckVersion:
+def _price_list(name: str, entry: DeckEntry, beside: Path, conn: Connection | None) -> DeckVersion:
     if entry.version:
-        found = find_deck(entry.version)
+        found = decks.find(conn, entry.version) if conn is not None else None
         if found is None:
             raise ValueError(f"the books have no deck version {entry.version}")
         if found.currency != entry.currency:
             raise ValueError(f"deck version {entry.version} is in {found.currency}, not in {entry.currency}")
         return found
-    csv = read_file(beside / entry.file, DECK_BYTES)
+    csv = files.read(beside / entry.file, files.DECK_BYTES)
     deck = read_deck(csv, name, entry.currency, entry.written or DeckFormat())
     return DeckVersion(entry.currency, to_csv(deck) if entry.written else csv)  # the books have decks in one spelling
 
@@ -175,7 +162,7 @@ def publish(conn: Connection, checked: Checked, who: str, why: str, now_ms: int)
         for tenant in checked.tenants
         if done.changes and tenant not in {row.tenant for _, row in rows_of(checked.config)}
     ]
-    return Published(done.version, done.changes, [*notes, *done.notes] if done.changes else [], done.parts)
+    return Published(done.version, done.changes, notes if done.changes else [], done.parts)
 
 
 def would_change(conn: Connection, checked: Checked) -> list[str]:
@@ -192,7 +179,7 @@ def change(conn: Connection, rows: Iterable[Any], removed: Iterable[Name], who: 
     is removed is looked for in the whole of its tenant.
     """
     put, gone = list(rows), list(removed)
-    view = _View(conn)
+    view = View(conn)
     faults = []
     touched: dict[Slot, dict[str, Any]] = {}
     for row in put:
@@ -205,7 +192,7 @@ def change(conn: Connection, rows: Iterable[Any], removed: Iterable[Name], who: 
             faults.append(f"{name.kind} {path(name.tenant, name.name)}: there is none")
     for slot, named in touched.items():
         view.rows(slot).update(named)
-    asked: list[Any] = put if not gone else view.every({name.tenant for name in gone})
+    asked: list[Any] = put if not gone else view.every(ROWS, {name.tenant for name in gone})
     if faults:  # a row that is wrong in itself is not asked where it leads
         raise Wrong(faults)
     for row in asked:
@@ -226,55 +213,20 @@ def change(conn: Connection, rows: Iterable[Any], removed: Iterable[Name], who: 
     return _publish(conn, view.hashes, after, contents, who, why, now_ms)
 
 
-class _View:
-    """The config in force with changes on top, read bucket by bucket as it is asked for."""
-
-    def __init__(self, conn: Connection) -> None:
-        self.conn = conn
-        self.hashes = configs.parts(conn, configs.latest(conn))
-        self._rows: dict[Slot, dict[str, Any]] = {}
-        self._decks: dict[str, dict[str, str]] = {}
-
-    def rows(self, slot: Slot) -> dict[str, Any]:
-        """The rows of a part by name."""
-        if slot not in self._rows:
-            self._read([slot])
-        return self._rows[slot]
-
-    def find(self, kind: str, tenant: str, name: str) -> Any:
-        """As `core.config.Find`."""
-        if kind == "decks":
-            return self._currencies(tenant).get(name)
-        return self.rows(Slot(tenant, kind, bucket_of(name))).get(name)
-
-    def every(self, of: set[str], kinds: Iterable[str] = ROWS) -> list[Any]:
-        """All rows of some tenants."""
-        wanted = {slot for slot in {*self.hashes, *self._rows} if slot.tenant in of and slot.kind in kinds}
-        self._read([slot for slot in wanted if slot not in self._rows])
-        return [row for slot in sorted(wanted) for row in self._rows[slot].values() if row is not None]
-
-    def _read(self, slots: list[Slot]) -> None:
-        found = configs.decoded(self.conn, {slot: self.hashes[slot] for slot in slots if slot in self.hashes})
-        self._rows |= {slot: {row.name: row for row in found.get(slot, ())} for slot in slots}
-
-    def _currencies(self, tenant: str) -> dict[str, str]:
-        if tenant not in self._decks:
-            slot = Slot(tenant, "decks")
-            named = configs.decoded(self.conn, {slot: self.hashes[slot]})[slot] if slot in self.hashes else {}
-            currencies = decks.currencies(self.conn, named.values())
-            self._decks[tenant] = {name: currencies[deck_id] for name, deck_id in named.items()}
-        return self._decks[tenant]
-
-
-def _sources(view: _View, trunks: list[Trunk]) -> list[str]:
+def _sources(view: View, trunks: list[Trunk]) -> list[str]:
     if not any(trunk.sources for trunk in trunks):
         return []
-    taken: dict[Any, str] = {}
     put = {(trunk.tenant, trunk.name) for trunk in trunks}
-    for other in view.every({slot.tenant for slot in view.hashes}, ("trunks",)):
-        if (other.tenant, other.name) not in put:
-            list(shared_sources(other, taken))
+    taken = _taken(view, lambda trunk: (trunk.tenant, trunk.name) not in put)
     return [f"trunks {path(row.tenant, row.name)}: sources: {words}" for row in trunks for words in shared_sources(row, taken)]
+
+
+def _taken(view: View, counts: Callable[[Trunk], bool]) -> dict[Any, str]:
+    """Which networks are a trunk's, over all tenants: an address is one trunk's alone, since a switch knows a caller by nothing else."""
+    taken: dict[Any, str] = {}
+    for trunk in filter(counts, view.every(("trunks",))):
+        list(shared_sources(trunk, taken))
+    return taken
 
 
 def kind_of(row: Any) -> str:
@@ -322,14 +274,7 @@ def _publish(
         return Published(configs.latest(conn))
     new = {slot: contents[slot] for slot in contents if before.get(slot) != after[slot]}
     number = configs.add(conn, after, new, who, why, now_ms)
-    notes = []
-    at_a_switch = any(before.get(slot) != after.get(slot) for slot in before.keys() | after.keys() if slot.kind in AT_A_SWITCH)
-    if at_a_switch and "kamailio" in {switch.kind for switch in switches.every(conn)}:
-        notes.append(
-            "Trunk sources or dial plans have changed. A Kamailio that `ringfence up` runs takes them within seconds; one that "
-            "runs from settings of its own has them in that file: write it again and restart that switch."
-        )
-    return Published(number, changes, notes, len(new))
+    return Published(number, changes, [], len(new))
 
 
 # --- what is different ---

@@ -29,7 +29,7 @@ from journal.durable import replace_file, sync_directory
 from services import homes, manifest
 from services.backup import Say
 from services.errors import ServiceError
-from services.homes import MARKER, RESTORING, alone
+from services.homes import LOCK, MARKER, RESTORING, alone
 from services.installation import Installation
 from services.manifest import Manifest, WrongBackup
 from switches.tail import POSITION, Place, load_places, store_places
@@ -37,7 +37,7 @@ from warehouse import WarehouseError, embedded_directory, migrate, open_warehous
 from warehouse import copying as warehouse_copy
 
 WHO = "restore"
-OURS = frozenset({MARKER, RESTORING, "lost+found"})
+OURS = frozenset({MARKER, LOCK, RESTORING, "lost+found"})
 """What an empty home may hold; the last is an empty disk's own."""
 
 
@@ -85,7 +85,7 @@ def restore(installation: Installation, source: Path, *, hold: bool, now_ms: int
     homes.restrict_umask()
     try:
         homes.make_private(installation.root)
-    except homes.NotPrivate as refused:
+    except homes.NotAHome as refused:
         raise NotRestored(str(refused)) from None
     with alone(installation.root):
         _clear_what_was_cut_off(installation.root)

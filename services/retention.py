@@ -72,7 +72,7 @@ def journal_limits(keep: Retention) -> Limits:
 
 def warehouse_days(keep: Retention) -> dict[str, int]:
     """Table -> days."""
-    return {"records": keep.records_days, "rated_calls": keep.calls_days}
+    return {"records": keep.records_days, "attempts": keep.records_days, "calls": keep.calls_days, "charges": keep.calls_days}
 
 
 def days(count: float) -> str:

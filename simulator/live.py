@@ -1,10 +1,10 @@
-"""Traffic as the clock goes: through a switch's block table, to the collector, as busy in the first second as later."""
+"""Traffic as the clock goes: through a switch's block table, into the switch's spool, as busy in the first second as later."""
 
 from __future__ import annotations
 
 import heapq
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Protocol
@@ -14,7 +14,6 @@ import msgspec
 from simulator import attack as irsf
 from simulator.day import attacked
 from simulator.exchange import Exchange, Pen, Written
-from simulator.post import Post, Shipper
 from simulator.traffic import legitimate, newcomer, ramp
 from simulator.truth import Keeper, LookAlike, Truth, of_attack
 from simulator.world import World, world
@@ -50,11 +49,7 @@ class Progress:
     calls: int = 0
     active: int = 0
     refused: int = 0
-    posted: int = 0
-    waiting: int = 0
-    retries: int = 0
-    left: int = 0  # records that could not be delivered before the end
-    last_refusal: str = ""
+    written: int = 0  # records, repeats among them
     ended: bool = False
 
 
@@ -64,7 +59,7 @@ def live_world(seed: int, tenants: tuple[str, ...] = ("demo",), switch: str = SW
 
 
 def run(
-    post: Post,
+    write: Callable[[Sequence[bytes]], None],
     switch: BlockTable,
     seed: int,
     calls_per_s: float,
@@ -81,13 +76,12 @@ def run(
     step_s: float = 0.05,
     wait: Callable[[float], object] | None = None,
     repeat_batch: float = 0.002,
-    drain_s: float = 10.0,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Progress:
-    """Make traffic until `stop` is set (or for `for_s`), then end the calls under way and deliver the rest within `drain_s`.
+    """Makes traffic until `stop` is set (or for `for_s`), then ends the calls under way.
 
-    `attack` None = as the seed says (`attacked`), unless `attack_after_s` is given: then there is one, so long after the start.
-    Records are posted every `step_s`; a batch that is not acknowledged is posted again, in order, and traffic goes on meanwhile.
+    `write` takes lines, a record each, every `step_s`: `simulator.spool.Spool.write`. `attack` None = as the seed decides (`attacked`), unless
+    `attack_after_s` is given: then there is one, so long after the start. `repeat_batch`: the chance that lines are written twice.
     `clock` is epoch milliseconds; `wait` sleeps and may be replaced together with it.
     """
     stop = stop or threading.Event()
@@ -127,38 +121,36 @@ def run(
         truth.records += len(found)
         return found
 
-    with Shipper(post) as shipper:
-        # The past: only what is still under way is told, so that every stop has its start.
-        past = list(exchange.advance(start_ms))
-        exchange.counts.clear()
-        exchange.look_up = lambda *invite: switch.verdict(*invite).order_id
-        shipper.put([msgspec.json.encode(pen.boot(start_ms - WARM_UP_MS))], start_ms - WARM_UP_MS + skew_ms)
-        shipper.put(lines(each for each in past if each.call in exchange.active), start_ms + skew_ms)
-        while not stop.is_set() and (for_s is None or clock() < start_ms + for_s * 1000):
-            now_ms = clock()
-            fresh = lines(exchange.advance(now_ms))
-            shipper.put(fresh, now_ms + skew_ms)
-            if fresh and rng.random() < repeat_batch:  # as if the acknowledgement had been lost
-                shipper.put(fresh, now_ms + skew_ms)
-            _tell(progress, exchange, shipper, on_progress)
-            wait(step_s)
-        now_ms = clock()
-        fresh = lines(exchange.advance(now_ms))
-        for call in exchange.active:
-            keeper.cut(call, now_ms)
-        fresh += lines(exchange.hang_up(now_ms))
-        truth.end_ms, truth.mess = now_ms, dict(sorted(exchange.counts.items()))
-        shipper.put(fresh, now_ms + skew_ms)
-        progress.left = shipper.close(drain_s)
-        progress.ended = True
-        _tell(progress, exchange, shipper, on_progress)
+    def put(fresh: list[bytes]) -> None:
+        write(fresh)
+        progress.written += len(fresh)
+
+    def report() -> None:
+        progress.calls, progress.refused = exchange.counts["calls"], exchange.counts["refused"]
+        progress.active = len(exchange.active)
+        if on_progress:
+            on_progress(progress)
+
+    # The past: only what is still under way is written, so that every stop has its start.
+    past = list(exchange.advance(start_ms))
+    exchange.counts.clear()
+    exchange.look_up = lambda *invite: switch.verdict(*invite).order_id
+    put([msgspec.json.encode(pen.boot(start_ms - WARM_UP_MS))])
+    put(lines(each for each in past if each.call in exchange.active))
+    while not stop.is_set() and (for_s is None or clock() < start_ms + for_s * 1000):
+        fresh = lines(exchange.advance(clock()))
+        put(fresh)
+        if fresh and rng.random() < repeat_batch:  # as if the acknowledgement had been lost
+            put(fresh)
+        report()
+        wait(step_s)
+    now_ms = clock()
+    fresh = lines(exchange.advance(now_ms))
+    for call in exchange.active:
+        keeper.cut(call, now_ms)
+    fresh += lines(exchange.hang_up(now_ms))
+    truth.end_ms, truth.mess = now_ms, dict(sorted(exchange.counts.items()))
+    put(fresh)
+    progress.ended = True
+    report()
     return progress
-
-
-def _tell(progress: Progress, exchange: Exchange, shipper: Shipper, on_progress: Callable[[Progress], None] | None) -> None:
-    progress.calls, progress.refused = exchange.counts["calls"], exchange.counts["refused"]
-    progress.active = len(exchange.active)
-    progress.posted, progress.waiting = shipper.posted, shipper.waiting()
-    progress.retries, progress.last_refusal = shipper.retries, shipper.last_refusal
-    if on_progress:
-        on_progress(progress)

@@ -2,16 +2,15 @@
 
 One round, in this order. A crash after any line leaves what stands beside it, and the next round goes on from there:
 
-1. lease        another deliverer waits until it runs out; the switch refuses our number once it has heard a higher one
+1. lease        another deliverer waits until it runs out; the switch refuses our number once it was sent a higher one
 2. hold         nothing: a held switch gets no command at all
-3. protected    the switch protects more than before: harmless; what is to be taken off is taken off in the next round
-4. send         the switch has the entry, the books say `due`: it is sent again, to the same effect
+3. look anew    (after a restart of the switch) what it lost is due; the books have its new boot
+4. send         the switch has the row, the books say `due`: it is sent again, to the same effect
 5. acknowledge  the books and the switch agree
-6. version      (after a restart of the switch) everything was sent but not signed: everything is sent once more
-7. compare      missing entries are due again, strangers are gone
+6. compare      missing rows are due again, strangers are gone
 
-A compare is exact at any size, and takes no entry away that should be there: the switch sums up its own table (`switches.digest`),
-and only the buckets whose sums differ from the books' are listed.
+Rows are sent in the order of `books.deliveries.urgency`: protected numbers before any block, a dial plan before the sources that name it,
+and what is removed last, so that no address is without its trunk that has one before and after.
 """
 
 from __future__ import annotations
@@ -22,30 +21,15 @@ from typing import NamedTuple
 
 import structlog
 
-from books import BooksError, Engine, Unavailable, audit, deliveries, leases, lists, reading, switches, writing
-from books.deliveries import BLOCKS, SHADOW, Delivery
-from core.decide import Listed
-from core.orders import Key
+from books import BooksError, Engine, Unavailable, audit, deliveries, leases, reading, switches, writing
+from books.deliveries import PROTECTED, TABLES, Delivery
 from core.telling import Tell, nobody
-from switches.control import (
-    PROTECTED,
-    Change,
-    Control,
-    ControlError,
-    Denied,
-    Digest,
-    Fenced,
-    Unreachable,
-    entry,
-    entry_of,
-    seconds_left,
-)
-from switches.digest import explains, mark
+from switches.control import Change, Control, ControlError, Denied, Drift, Fenced, Unreachable, Wanted, seconds_left
 from switches.once import Once
 
 log = structlog.get_logger(__name__)
 
-STEPS = ("lease", "hold", "protected", "send", "sent", "acknowledge", "acknowledged", "version", "compare")
+STEPS = ("lease", "hold", "anew", "send", "sent", "acknowledge", "acknowledged", "compare")
 """Where `fault` is called: tests kill the process there."""
 
 
@@ -126,8 +110,6 @@ class Deliverer:
         self._say = tell
         self._lease: leases.Lease | None = None
         self._looked_ms = self._compared_ms = -(10**15)
-        self._protected: dict[str, str] | None = None  # as we last made them at the switch
-        self._protected_seen: Digest | None = None  # the table's sums when all of them stood there
         self._failures = 0
         self._retry_at_ms = 0
         self._books_away = Once(log.warning)
@@ -179,19 +161,15 @@ class Deliverer:
         self._say(Reached(self.switch))
         if held:
             return Round(word="held")
-        boot = self._control.boot()
+        boot = self._control.identity()
         with reading(self._engine) as conn:
             state = switches.state(conn, self.switch)
-        anew = not boot or boot != state.boot or not state.version or self._control.version() != state.version
+        anew = boot != state.boot
         if anew:
-            self._start_anew(boot)
-        if not self._protect():
-            return Round(word="held")
+            self._look_anew(boot)
         sent, finished = self._send_due()
         if not finished:
             return Round(sent, word="held")
-        if anew:
-            self._sign(boot)
         missing = strangers = 0
         if anew or now_ms - self._compared_ms >= self._pace.compare_ms:
             missing, strangers = self._compare()
@@ -209,9 +187,7 @@ class Deliverer:
         self._fault("lease")
         if self._lease is None:
             return False
-        if self._control.fence != self._lease.fence:
-            self._control.fence = self._lease.fence
-            self._protected = None  # another one may have been here
+        self._control.fence = self._lease.fence
         return True
 
     def _held(self) -> bool:
@@ -238,48 +214,18 @@ class Deliverer:
 
     # --- sending ---
 
-    def _start_anew(self, boot: str) -> None:
-        """The switch has restarted, or was never signed by us: everything is due."""
+    def _look_anew(self, boot: str) -> None:
+        """The switch has restarted, or we have never been there: what it does not hold is due, in its own order."""
+        gone = {table: self._drift(table).missing for table in TABLES}
+        self._fault("anew")
+        for table, names in gone.items():
+            for start in range(0, len(names), self._pace.chunk):  # the books are others' too
+                with writing(self._engine) as conn:
+                    deliveries.make_due(conn, self.switch, table, names[start : start + self._pace.chunk])
         with writing(self._engine) as conn:
-            count = deliveries.make_all_due(conn, self.switch)
-            audit.note(conn, "dispatcher", "sends everything", self.switch, f"{count} entries; boot {boot}", self._clock())
-        self._protected = None
-
-    def _protect(self) -> bool:
-        """Protected numbers, accounts and trunks stand at the switch before any block does. False = a person holds the switch."""
-        with reading(self._engine) as conn:
-            wanted = protected_entries(lists.every(conn, "protected"))
-            ours = switches.protected_there(conn, self.switch)
-        if wanted == self._protected:
-            return True
-        # What only a list of ours has put there is ours to take off: the switch's own configuration protects numbers too.
-        known = ours if self._protected is not None else {}
-        with writing(self._engine) as conn:
-            switches.set_state(conn, self.switch, protected=switches.protected_text({**ours, **wanted}))
-        self._fault("protected")
-        changes = [Change(PROTECTED, name, why, 0) for name, why in wanted.items() if known.get(name) != why]
-        changes += [Change(PROTECTED, name, "", 0) for name in ours.keys() - wanted.keys()]
-        for start in range(0, len(changes), self._pace.chunk):
-            if start and self._held():
-                return False
-            self._control.set_many(changes[start : start + self._pace.chunk])
-        with writing(self._engine) as conn:
-            switches.set_state(conn, self.switch, protected=switches.protected_text(wanted))
-        self._protected, self._protected_seen = wanted, None
-        return True
-
-    def _compare_protected(self) -> int:
-        """Sets again what is protected and does not stand at the switch; how many those were. What only the switch's own configuration
-        protects is left there."""
-        seen = self._control.digest(PROTECTED)
-        if not self._protected or seen == self._protected_seen:
-            return 0
-        buckets = {mark(name, why)[0] for name, why in self._protected.items()}
-        held = self._control.listed(PROTECTED, sorted(buckets), seen.entries)
-        lost = [Change(PROTECTED, name, why, 0) for name, why in self._protected.items() if held.get(name) != why]
-        self._control.set_many(lost)
-        self._protected_seen = self._control.digest(PROTECTED) if lost else seen
-        return len(lost)
+            what = f"{sum(map(len, gone.values()))} rows that it does not hold; boot {boot}"
+            audit.note(conn, "dispatcher", "looks at a switch anew", self.switch, what, self._clock())
+            switches.set_state(conn, self.switch, boot=boot, seen_ms=self._clock())
 
     def _send_due(self) -> tuple[int, bool]:
         """Sends until nothing is due. (sent, False) = a person held the switch meanwhile."""
@@ -303,7 +249,7 @@ class Deliverer:
                 with writing(self._engine) as conn:
                     learned = deliveries.learned(conn, done)
                     deliveries.acknowledge(conn, done, now_ms)
-                    deliveries.make_due(conn, [row for row, _ in failed], 0)
+                    deliveries.refused(conn, [row for row, _ in failed])
                 self._fault("acknowledged")
                 for table, moments in learned.items():
                     self._say(Acknowledged(table, [(now_ms - learned_ms) / 1000 for learned_ms in moments]))
@@ -316,13 +262,13 @@ class Deliverer:
         changes = [self._change(row) for row in rows]
         failed: list[tuple[Delivery, ControlError]] = []
         try:
-            self._control.set_many([change for change in changes if change])
+            self._control.apply([change for change in changes if change])
         except (Unreachable, Fenced, Denied):
             raise
         except ControlError:
             for row, change in zip(rows, changes, strict=True):
                 try:
-                    self._control.set_many([change] if change else [])
+                    self._control.apply([change] if change else [])
                 except (Unreachable, Fenced, Denied):
                     raise
                 except ControlError as error:
@@ -332,85 +278,51 @@ class Deliverer:
         return failed
 
     def _change(self, row: Delivery) -> Change | None:
-        """What the switch is told. None: it ended while it waited to be sent."""
+        """What is asked of the switch. None: the row ended while it waited to be sent."""
         self._fault("send")
         now_ms = self._clock()
-        if not row.order_id:
-            return Change(row.table, entry(row.key), "", 0)
-        if row.expires_at_ms <= now_ms:
+        if not row.value or not row.until_ms:
+            return Change(row.table, row.name, row.value, 0)
+        if row.until_ms <= now_ms:
             return None
-        return Change(row.table, entry(row.key), row.order_id, seconds_left(row.expires_at_ms, now_ms))
-
-    def _sign(self, boot: str) -> None:
-        """Everything has been sent: the version key says so, at the switch first."""
-        version = f"{self._control.fence}.{self._clock()}"
-        self._control.set_version(version)
-        self._fault("version")
-        with writing(self._engine) as conn:
-            switches.set_state(conn, self.switch, boot=boot, version=version, seen_ms=self._clock())
+        return Change(row.table, row.name, row.value, seconds_left(row.until_ms, now_ms))
 
     # --- comparing ---
 
     def _compare(self) -> tuple[int, int]:
-        """What the switch holds against what it should: missing entries are due again, strangers are removed, both are
-        counted."""
+        """What the switch holds against what it should: missing rows are due again, strangers are removed, both are counted."""
         self._fault("compare")
-        missing: list[Delivery] = []
-        strangers = 0
-        unprotected = self._compare_protected()
-        for table in (BLOCKS, SHADOW):
-            gone, strange = self._compare_table(table)
-            missing += gone
-            strangers += strange
+        found = {table: self._drift(table) for table in TABLES}
+        strangers = [Change(table, name, "", 0) for table, one in found.items() for name in one.strangers]
+        self._control.apply(strangers)
+        missing = sum(len(one.missing) for one in found.values())
         now_ms = self._clock()
-        for start in range(0, len(missing), self._pace.chunk):  # the books are others' too
-            with writing(self._engine) as conn:
-                deliveries.make_due(conn, missing[start : start + self._pace.chunk], now_ms)
+        for table, one in found.items():
+            for start in range(0, len(one.missing), self._pace.chunk):
+                with writing(self._engine) as conn:
+                    deliveries.make_due(conn, self.switch, table, one.missing[start : start + self._pace.chunk])
         with writing(self._engine) as conn:
             deliveries.sweep(conn, self.switch, now_ms - self._pace.swept_ms)
             state = switches.state(conn, self.switch)
-            lost = len(missing) + unprotected
-            drift = {"missing": state.missing + lost, "strangers": state.strangers + strangers}
+            drift = {"missing": state.missing + missing, "strangers": state.strangers + len(strangers)}
             switches.set_state(conn, self.switch, seen_ms=now_ms, compared_ms=now_ms, **drift)
-            self._say(Drifted(self.switch, lost, strangers))
-            if lost or strangers:
-                what = f"{len(missing)} missing, {strangers} strangers, {unprotected} not protected any more"
+            self._say(Drifted(self.switch, missing, len(strangers)))
+            if missing or strangers:
+                what = ", ".join(f"{table}: {len(one.missing)} missing, {len(one.strangers)} strangers" for table, one in found.items() if any(one))
                 audit.note(conn, "dispatcher", "drift", self.switch, what, now_ms)
-                log.warning("the switch drifted from the books", switch=self.switch, missing=lost, strangers=strangers)
-        return lost, strangers
-
-    def _compare_table(self, table: str) -> tuple[list[Delivery], int]:
-        # The switch first: an entry that we delete or add comes later, and is in the books as due or as known.
-        seen = self._control.digest(table)
-        with reading(self._engine) as conn:
-            rows = {entry_of(*row[:5]): row for row in deliveries.wanted(conn, self.switch, table)}
-        soon_ms = self._clock() + 2_000  # an entry in its last seconds may be gone already
-        sure: dict[int, int] = {}
-        unsure: dict[int, list[int]] = {}
-        for name, (_, _, _, _, _, order_id, expires_at_ms, due) in rows.items():
-            bucket, one = mark(name, order_id)
-            if order_id and not due and expires_at_ms > soon_ms:
-                sure[bucket] = sure.get(bucket, 0) + one
-            elif order_id:
-                unsure.setdefault(bucket, []).append(one)
-        odd = {
-            bucket
-            for bucket in sure.keys() | seen.sums.keys()
-            if not explains(seen.sums.get(bucket, 0), sure.get(bucket, 0), unsure.get(bucket, []))
-        }
-        if not odd:
-            return [], 0
-        held = self._control.listed(table, sorted(odd & seen.sums.keys()), seen.entries)
-        missing = []
-        for name, (tenant, account, trunk, a_number, b_range, order_id, expires_at_ms, due) in rows.items():
-            lasting = order_id and not due and expires_at_ms > soon_ms
-            if lasting and mark(name, order_id)[0] in odd and held.get(name) != order_id:
-                key = Key(tenant=tenant, account=account, ingress_trunk=trunk, a_number=a_number, b_range=b_range)
-                missing.append(Delivery(self.switch, table, key, order_id, expires_at_ms, False, None))
-        # An expired entry is listed until it is swept; asked for by name it is gone.
-        strangers = [name for name in held.keys() - rows.keys() if self._control.get_block(name, table)]
-        self._control.set_many([Change(table, name, "", 0) for name in strangers])
+                log.warning("the switch drifted from the books", switch=self.switch, missing=missing, strangers=len(strangers))
         return missing, len(strangers)
+
+    def _drift(self, table: str) -> Drift:
+        """How one table differs. What is protected at the switch and not in the books stays: it blocks nobody."""
+        with reading(self._engine) as conn:
+            rows = deliveries.rows(conn, self.switch, table)
+        soon_ms = self._clock() + 2_000  # an entry in its last seconds may be gone already
+        wanted = {
+            name: Wanted(value, bool(value) and not due and (not until_ms or until_ms > soon_ms)) for name, value, until_ms, due in rows
+        }
+        found = self._control.compare(table, wanted)
+        return found._replace(strangers=[]) if table == PROTECTED else found
 
     # --- failing ---
 
@@ -431,17 +343,3 @@ class Deliverer:
                 audit.note(conn, "dispatcher", "switch away" if error else "switch back", self.switch, error, self._clock())
         except Unavailable:
             log.exception("what became of the switch could not be written down", switch=self.switch)
-
-
-def protected_entries(rows: list[Listed]) -> dict[str, str]:
-    """The protected list as the switch's table spells it. The reason is cut to plain letters: the switch reads no quotes.
-
-    >>> protected_entries([Listed("protected", "trunk", "", "tg1", 'our "own" line', "ops", 0)])
-    {'T|tg1': 'our own line'}
-    """
-    letter = {"number": "", "account": "A|", "trunk": "T|"}
-    return {letter[row.kind] + row.value: plain(row.why) or "protected" for row in rows}
-
-
-def plain(text: str) -> str:
-    return "".join(c for c in text if c.isascii() and (c.isalnum() or c in " .,:+-"))[:60]

@@ -14,22 +14,37 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import structlog
 
-from books import Connection, Engine, Unavailable, alerts, audit, lists, orders, progress, reading, switches, writing
+from books import (
+    Connection,
+    Engine,
+    Unavailable,
+    alerts,
+    audit,
+    configs,
+    deliveries,
+    lists,
+    orders,
+    progress,
+    reading,
+    switches,
+    writing,
+)
 from books.switches import Switch
-from core.decide import Answered, Limits, decide_all
+from core.config import Config
+from core.decide import Answered, Limits, Listed, decide_all
 from core.message import Message
 from core.orders import BlockOrder, Key
-from core.safety import Protected
 from core.telling import Tell, nobody
 from core.topics import BLOCK_ORDERS, FINDINGS
 from journal import Journal, JournalError, OffsetTrimmed, Reader
+from switches import desired
 from switches.deliver import Deliverer, Pace, Round, no_fault
-from switches.hold import Connect, connect
+from switches.kinds import Connect, connect
 from switches.messages import Malformed, decode_finding, decode_order
 from switches.once import Once
 
@@ -77,9 +92,11 @@ class Dispatcher:
         answered: Answered | None = None,
         pace: Pace = Pace(),
         connect: Connect = connect,
+        next_hops: Mapping[str, str] = {},
         fault: Callable[[str], None] = no_fault,
         tell: Tell = nobody,
     ) -> None:
+        """`next_hops`: switch -> where its calls go that no egress trunk with an address takes (`switches.desired.carriers`)."""
         self._engine = engine
         self._journal = journal
         self._clock = clock
@@ -88,13 +105,15 @@ class Dispatcher:
         self._answered = answered
         self._pace = pace
         self._connect = connect
+        self._next_hops = next_hops
         self._fault = fault
         self._tell = tell
         self._readers: dict[tuple[str, int], Reader] = {}
         self._counts: dict[str, int] = {}
         self._gaps: dict[tuple[str, int], int] = {}  # how many of a reader's gaps are in the audit
         self._marked: dict[tuple[str, int], tuple[float, int]] = {}  # when retention was told, and what
-        self._protected: Protected | None = None
+        self._listed: list[Listed] | None = None
+        self._wanted: object = None  # what the switches' tables were last computed from
         self._deliverers: dict[Switch, Deliverer] = {}
 
     # --- journal to books ---
@@ -233,20 +252,42 @@ class Dispatcher:
     # --- the books by themselves ---
 
     def keep_house(self) -> None:
-        """Ends what is over, and what a change of the protected list has made unsafe."""
+        """Ends what is over, and what a change of the protected list has made unsafe; works out what the switches' tables should hold."""
         now_ms = self._clock()
         with reading(self._engine) as conn:
             over = orders.any_to_expire(conn, now_ms)
-            protected = lists.protected(conn)
-            unsafe = protected != self._protected and orders.any_unsafe(conn)
-        if protected != self._protected:
-            if unsafe:
-                with writing(self._engine) as conn:
-                    orders.refuse_unsafe(conn, now_ms)
-            self._protected = protected
+            listed = lists.every(conn, "protected")
+            unsafe = listed != self._listed and orders.any_unsafe(conn)
+            carried = {switch.name: sorted(switches.tenants_of(conn, switch.name)) for switch in switches.every(conn)}
+            version = configs.latest(conn)
+            wanted = version, listed, carried
+            config = configs.load(conn, version) if version and wanted != self._wanted else Config(version=0)
+        if unsafe:
+            with writing(self._engine) as conn:
+                orders.refuse_unsafe(conn, now_ms)
+        self._listed = listed
+        if wanted != self._wanted:
+            self._want(config, listed, carried, now_ms)
+            self._wanted = wanted
         if over:
             with writing(self._engine) as conn:
                 orders.expire(conn, now_ms)
+
+    def _want(self, config: Config, listed: list[Listed], carried: Mapping[str, list[str]], now_ms: int) -> None:
+        """Without a config version, what the switches hold of one is left alone."""
+        try:
+            tables = {
+                switch: desired.tables(config, listed, tenants, self._next_hops.get(switch, ""))
+                if config.version
+                else {deliveries.PROTECTED: desired.protected(listed)}
+                for switch, tenants in carried.items()
+            }
+        except ValueError as error:  # what publishing has let through must not stop orders
+            log.error("a config version cannot be written into the switches: the one before stays", version=config.version, error=str(error))
+            return
+        with writing(self._engine) as conn:
+            changed = {name: sum(deliveries.want(conn, name, table, rows, now_ms) for table, rows in of.items()) for name, of in tables.items()}
+        log.info("what the switches' tables should hold has changed", version=config.version, rows=changed)
 
     # --- books to switches ---
 

@@ -12,15 +12,13 @@ clears it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 from books import BooksError, Engine, reading, switches, writing
 from books.switches import Switch
-from switches.control import Control, ControlError, JsonRpcControl
-
-Connect = Callable[[Switch], Control]
+from switches.control import ControlError
+from switches.kinds import Connect, connect
 
 
 class Held(NamedTuple):
@@ -37,13 +35,6 @@ class HoldResult(NamedTuple):
     @property
     def ok(self) -> bool:
         return not self.books_error and not any(held.error for held in self.switches)
-
-
-def connect(switch: Switch) -> Control:
-    """The driver of a switch's kind."""
-    if switch.kind not in ("kamailio", "loopback"):
-        raise ControlError(f"switch {switch.name} is of kind {switch.kind!r}, which has no driver")
-    return JsonRpcControl(switch.control_url, switch.control_token)
 
 
 def hold_all(engine: Engine, who: str, why: str, now_ms: int, connect: Connect = connect) -> HoldResult:

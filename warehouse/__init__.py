@@ -5,7 +5,7 @@ from __future__ import annotations
 from clickhouse_connect.driver.client import Client as Warehouse
 
 from warehouse.errors import WarehouseDown, WarehouseError, WarehouseHeld
-from warehouse.migrations import migrate
+from warehouse.migrations import migrate, pending
 from warehouse.opening import DATABASE, embedded_directory, open_warehouse
 from warehouse.queries import Query
 from warehouse.retention import apply_retention, held, keep_days, kept_days, set_days
@@ -27,5 +27,6 @@ __all__ = [
     "kept_days",
     "migrate",
     "open_warehouse",
+    "pending",
     "set_days",
 ]

@@ -41,8 +41,32 @@ def migrations(directory: Path = DDL) -> list[Migration]:
     return found
 
 
+def pending(client: Client, directory: Path = DDL) -> list[Migration]:
+    """What `migrate` would apply. Raises `WarehouseError` where a newer release has written it, or a file was changed after it was applied."""
+    with explained(client.uri):
+        if not int(str(client.command(f"EXISTS TABLE {DATABASE}.migrations", use_database=False))):
+            return migrations(directory)
+        done = {
+            int(v): (name, sha)
+            for v, name, sha in client.query(f"SELECT version, name, sha256 FROM {DATABASE}.migrations").result_rows
+        }
+    known = migrations(directory)
+    if ahead := sorted(done.keys() - {m.version for m in known}):
+        raise WarehouseError(
+            f"the warehouse at {client.uri} has migration {ahead[-1]} ({done[ahead[-1]][0]}), "
+            "which this version of Ringfence does not know: it was written by a newer one"
+        )
+    for migration in known:
+        if migration.version in done and done[migration.version][1] != migration.sha256:
+            raise WarehouseError(
+                f"{migration.name} was changed after it was applied to the warehouse at {client.uri}: "
+                "put it back, and write the change as a new migration"
+            )
+    return [migration for migration in known if migration.version not in done]
+
+
 def migrate(client: Client, directory: Path = DDL) -> list[str]:
-    """Brings the warehouse to the newest form; returns the names of what was applied. Again does nothing.
+    """Brings the warehouse to the newest form; returns the names of what was applied. Again does nothing. Raises as `pending`.
 
     A crash between a statement and its note repeats that file: each statement must bear it (IF NOT EXISTS, OR REPLACE).
     """
@@ -55,22 +79,8 @@ def migrate(client: Client, directory: Path = DDL) -> list[str]:
             "applied_at DateTime64(3, 'UTC') ALIAS fromUnixTimestamp64Milli(applied_ms, 'UTC')) "
             "ENGINE = ReplacingMergeTree ORDER BY version SETTINGS fsync_after_insert = 1"
         )
-        done = {int(v): (name, sha) for v, name, sha in client.query("SELECT version, name, sha256 FROM migrations").result_rows}
-        known = migrations(directory)
-        if ahead := sorted(done.keys() - {m.version for m in known}):
-            raise WarehouseError(
-                f"the warehouse at {client.uri} has migration {ahead[-1]} ({done[ahead[-1]][0]}), "
-                "which this version of Ringfence does not know: it was written by a newer one"
-            )
         applied = []
-        for migration in known:
-            if migration.version in done:
-                if done[migration.version][1] != migration.sha256:
-                    raise WarehouseError(
-                        f"{migration.name} was changed after it was applied to the warehouse at {client.uri}: "
-                        "put it back, and write the change as a new migration"
-                    )
-                continue
+        for migration in pending(client, directory):
             for statement in migration.statements:
                 client.command(statement)
             row = [migration.version, migration.name, migration.sha256, wall_clock_ms()]

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from core.money import to_nanos, to_text
 from ringfence import options
 from ringfence.options import Account, Home, Json, Tenant
 
@@ -61,20 +62,8 @@ def line(row: dict[str, Any]) -> str:
 
 def _plain(value: object) -> object:
     if isinstance(value, Decimal):
-        return amount(value)
+        return to_text(to_nanos(value))
     return value.replace(tzinfo=UTC) if isinstance(value, datetime) else value
-
-
-def amount(value: Decimal | None) -> str | None:
-    """Plain digits without trailing zeros; None stays None.
-
-    >>> amount(Decimal("0.010000000")), amount(Decimal("100")), amount(None)
-    ('0.01', '100', None)
-    """
-    if value is None:
-        return None
-    text = f"{value:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def show(rows: list[dict[str, Any]]) -> None:
@@ -86,7 +75,7 @@ def show(rows: list[dict[str, Any]]) -> None:
         ended = row["end_at"] or row["learned_at"]
         seconds = "" if row["duration_ms"] is None else f"{row['duration_ms'] / 1000:.1f}"
         money = [
-            f"{amount(row[side]) or ''} {'' if len(found) == 1 else row[f'{side}_currency']}".strip()
+            f"{'' if row[side] is None else to_text(to_nanos(row[side]))} {'' if len(found) == 1 else row[f'{side}_currency']}".strip()
             for side, found in units.items()
         ]
         fate = row["disposition"] + (" (hung)" if row["suspected_hung"] else "") + (f": {row['reason']}" if row["reason"] else "")

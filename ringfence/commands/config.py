@@ -142,15 +142,10 @@ MOST_FAULTS = 20
 
 
 def _checked(file: Path, conn: Connection | None = None) -> Checked:
-    from books import configs, decks
-    from ringfence import files
     from services import config_file, publishing
 
     try:
-        if conn is None:
-            return publishing.check(file, files.read, lambda _: None)
-        trunks = configs.load(conn, configs.latest(conn)).trunks
-        return publishing.check(file, files.read, lambda deck_id: decks.find(conn, deck_id), trunks)
+        return publishing.check(file, conn)
     except config_file.Wrong as wrong:
         more = len(wrong.faults) - MOST_FAULTS
         lines = [*wrong.faults[:MOST_FAULTS], *([f"... and {more} more"] if more > 0 else [])]

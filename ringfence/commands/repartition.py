@@ -51,5 +51,5 @@ def repartition(
     except (SnapshotError, JournalError) as error:
         options.give_up(str(error))
     typer.echo(f"calls has {moved.partitions} partitions, shared by {moved.judges} judge{'s' * (moved.judges != 1)}.")
-    typer.echo(f"{moved.flights} calls in flight and {moved.subjects} subjects have moved with their accounts.")
+    typer.echo(f"{moved.active} calls in progress and {moved.subjects} subjects have moved with their accounts.")
     typer.echo(f"Set RINGFENCE_PARTITIONS={moved.partitions} and RINGFENCE_JUDGES={moved.judges} before anything is started.")

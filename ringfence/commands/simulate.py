@@ -16,7 +16,7 @@ The seed decides who calls, when, and whether there is an attack: odd seeds have
 
 **Examples**
 
-Against a collector that runs already (`ringfence up --simulate` starts both):
+Into the spool of the home, from where `ringfence flow shipper` posts it to a collector that runs (`ringfence up --simulate` starts all of them):
 
 `ringfence simulate --seed 7 --calls-per-s 20`
 
@@ -35,7 +35,7 @@ def simulate(
     for_s: Annotated[float | None, typer.Option("--for-s", min=1, help="Stop after so many seconds.", show_default=False)] = None,
     hours: Annotated[float, typer.Option(min=0.01, max=24 * 31, help="With --out: hours of traffic.")] = 3.0,
     out: Annotated[
-        Path | None, typer.Option(help="Write files to this directory instead of posting.", show_default=False)
+        Path | None, typer.Option(help="Write files to this directory instead of the spool.", show_default=False)
     ] = None,
     home: Home = None,
 ) -> None:
@@ -43,10 +43,15 @@ def simulate(
 
     A switch of the simulator's own takes the blocks: it speaks the same commands as Kamailio.
     """
-    from ringfence import simulation
-
     settings = options.settings_of(home)
     if out is not None:
-        typer.echo(simulation.to_files(out, seed, calls_per_s, hours))
+        from simulator.write import write
+
+        truth = write(out, seed, hours, calls_per_s)
+        attack = truth.attack
+        what = f"an attack on {attack.account} with {len(attack.call_ids)} calls" if attack else "no attack"
+        typer.echo(f"{truth.records} records in {out}, {what} (truth.json)")
     else:
+        from ringfence import simulation
+
         simulation.live(settings, seed, calls_per_s, attack_after_s, for_s)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from books import BooksError, deliveries, open_books, reading, switches
+from core.orders import key_of_entry
 from services.status import block_counts
 from switches.once import Once
 
@@ -15,7 +16,7 @@ class Blocks:
     def __init__(self, books_dsn: str) -> None:
         self._engine = open_books(books_dsn)
         self._read_ms = 0
-        self._told: dict[tuple[str, str], str] | None = None  # None = nothing read yet: what is held already is no news
+        self._reported: dict[tuple[str, str], str] | None = None  # None = nothing read yet: what a switch holds already is no news
         self._news: list[str] = []
         self._away = Once(self._news.append)
         self.counts: dict[str, int] = {}
@@ -32,15 +33,15 @@ class Blocks:
             return self._words()
         self._away.ends("The books answer again.")
         news = self._words()
-        if self._told is not None:
+        if self._reported is not None:
             for (name, key), table in held.items():
-                if self._told.get((name, key)) != table:
+                if self._reported.get((name, key)) != table:
                     verb = "refuses" if table == deliveries.BLOCKS else "is in shadow: it would refuse"
                     news.append(f"                 switch {name} {verb} {key}")
             news += [
-                f"                 switch {name} lets {key} pass again" for name, key in sorted(self._told.keys() - held.keys())
+                f"                 switch {name} lets {key} pass again" for name, key in sorted(self._reported.keys() - held.keys())
             ]
-        self._told = held
+        self._reported = held
         return news
 
     def _look(self, now_ms: int) -> dict[tuple[str, str], str]:
@@ -48,11 +49,11 @@ class Blocks:
         with reading(self._engine) as conn:
             self.counts = block_counts(conn, now_ms)
             return {
-                (switch.name, one.key.text()): table
+                (switch.name, key_of_entry(one.name).text()): table
                 for switch in switches.every(conn)
                 for table in (deliveries.SHADOW, deliveries.BLOCKS)  # an entry on its way from one to the other refuses already
                 for one in deliveries.every(conn, switch.name, table)
-                if one.order_id and one.delivered_at_ms is not None and one.expires_at_ms > now_ms
+                if one.value and one.delivered_at_ms is not None and one.until_ms > now_ms
             }
 
     def _words(self) -> list[str]:

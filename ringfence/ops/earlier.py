@@ -1,6 +1,6 @@
 """What the warehouse knows of the records that came before this `up` began, for its line: asked beside it, now and then, until all is stored.
 
-The line itself is told from the journal: it goes on while the warehouse is slow or down.
+The line itself comes from the journal: it goes on while the warehouse is slow or down.
 """
 
 from __future__ import annotations

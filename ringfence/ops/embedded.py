@@ -1,10 +1,11 @@
-"""`up`: prepares an installation, starts its parts, tells what happens, and stops them all."""
+"""`up`: prepares an installation, starts its parts, prints what happens, and stops them all."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -19,14 +20,14 @@ from ringfence import options, parts, simulation
 from ringfence.ops import heartbeat, logs, ports
 from ringfence.ops.block_news import Blocks
 from ringfence.ops.earlier import Earlier, asked_of_warehouse
-from ringfence.ops.live_counts import Pulse
+from ringfence.ops.live_counts import LiveCounts
 from ringfence.ops.secrets import Secrets, secrets_of
 from ringfence.ops.supervisor import Child, Supervisor
 from ringfence.settings import LOOPBACK, Settings, inherited
 from ringfence.terminal import Terminal
 from services import endpoints, first_start, homes
 from services.endpoints import Endpoints
-from services.homes import MARKER, alone
+from services.homes import LOCK, MARKER, alone
 from switches.kamailio import packages
 
 STEP_S = 0.25
@@ -56,12 +57,13 @@ def run(settings: Settings, switch: Simulated | RealSwitch | None, *, fresh: boo
         clear(settings)
     try:
         homes.make_private(settings.root)
-        (settings.root / MARKER).touch()
-    except homes.NotPrivate as refused:
+        homes.mark(settings.root)
+    except homes.NotAHome as refused:
         options.give_up(str(refused))
     except OSError as error:
         options.give_up(f"{settings.root} cannot be a home: {error.strerror}. Name another --home.")
     with alone(settings.root):
+        migrate(settings)
         first_start.lay(settings.installation)
         secrets = secrets_of(settings)
         wanted, wanted_page = settings.metrics_port, settings.pages_port
@@ -83,6 +85,16 @@ def run(settings: Settings, switch: Simulated | RealSwitch | None, *, fresh: boo
             endpoints.forget(settings.run_dir)
 
 
+def migrate(settings: Settings) -> None:
+    """Brings what an earlier release has stored to this one, in a process of its own: it loads the warehouse's engine, and gives it back."""
+    if not settings.installation.has_books:
+        return
+    command = [sys.executable, "-P", "-m", "ringfence", "migrate"]
+    done = subprocess.run(command, env=inherited() | settings.environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if done.returncode:
+        options.give_up(done.stderr.strip())
+
+
 def clear(settings: Settings) -> None:
     """Removes an earlier home, if it is one."""
     root = settings.root
@@ -92,8 +104,9 @@ def clear(settings: Settings) -> None:
         options.give_up(f"{root} is not a home of Ringfence (it has no {MARKER}): nothing is removed.")
     with alone(root):
         for path in root.iterdir():
-            if path.name != MARKER:
+            if path.name not in (MARKER, LOCK):
                 shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+        homes.mark(root)  # also where an earlier release had made it
 
 
 def with_ports(settings: Settings) -> Settings:
@@ -183,17 +196,17 @@ def greet(
 
 
 def supervise(terminal: Terminal, settings: Settings, switch: Simulated | RealSwitch | None, stop: threading.Event) -> None:
-    """Starts the parts in order, tells what happens until `stop`, stops them in the opposite order."""
+    """Starts the parts in order, prints what happens until `stop`, stops them in the opposite order."""
     diary = settings.run_dir / "up.log"
 
     def say(text: str, style: str = "") -> None:
-        terminal.tell(text, style)
+        terminal.event(text, style)
         logs.append(diary, text)
 
     supervisor = Supervisor(say)
-    pulse = Pulse(open_journal(settings.journal_dsn))
+    counts = LiveCounts(open_journal(settings.journal_dsn))
     blocks = Blocks(settings.books_dsn)
-    earlier = Earlier(pulse.began_at, asked_of_warehouse(settings, pulse.began_at))
+    earlier = Earlier(counts.began_at, asked_of_warehouse(settings, counts.began_at))
     env = inherited() | settings.environment()
     was_away = ""
     try:
@@ -204,27 +217,27 @@ def supervise(terminal: Terminal, settings: Settings, switch: Simulated | RealSw
         while not stop.wait(STEP_S):
             now_ms = wall_clock_ms()
             supervisor.check(time.monotonic())
-            pulse.read(now_ms)
-            pulse.earlier = earlier.counts
-            for finding in pulse.alerts:
+            counts.read(now_ms)
+            counts.earlier = earlier.counts
+            for finding in counts.alerts:
                 terminal.alert(finding)
-            for order in pulse.orders:
+            for order in counts.orders:
                 terminal.block(order)
             for news in blocks.read(now_ms):
                 say(news, "red")
-            terminal.line(pulse, blocks.counts, supervisor.running(), now_ms, supervisor.silent())
-            if pulse.away and not was_away:
-                say(f"The journal cannot be read: {pulse.away}", "red")
-            elif was_away and not pulse.away:
+            terminal.line(counts, blocks.counts, supervisor.running(), now_ms, supervisor.silent())
+            if counts.away and not was_away:
+                say(f"The journal cannot be read: {counts.away}", "red")
+            elif was_away and not counts.away:
                 say("The journal can be read again")
-            was_away = pulse.away
+            was_away = counts.away
     finally:
         terminal.say("Stopping ...", "dim")
         supervisor.stop()
         earlier.close()
-        pulse.close()
+        counts.close()
         blocks.close()
-    terminal.say(f"Stopped. {pulse.dispositions.total():,} records were judged; everything is kept in {settings.root}.")
+    terminal.say(f"Stopped. {counts.dispositions.total():,} records were judged; all of it is in {settings.root}.")
 
 
 def commands(settings: Settings, switch: Simulated | RealSwitch | None) -> list[tuple[str, list[str]]]:
@@ -240,7 +253,7 @@ def commands(settings: Settings, switch: Simulated | RealSwitch | None) -> list[
             "--attack-after-s",
             str(switch.attack_after_s),
         ]
-        found.append(("simulator", ["simulate", *options_]))
+        found += [("shipper", ["flow", "shipper"]), ("simulator", ["simulate", *options_])]
     elif isinstance(switch, RealSwitch):
         found += [("kamailio", ["flow", "kamailio"]), ("shipper", ["flow", "shipper"])]
     # Last: who looks can wait a moment longer than who protects.

@@ -24,17 +24,17 @@ def named(settings: Settings | None = None) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if words := told(error, settings):
+        if words := text_of(error, settings):
             options.give_up(words)
         raise
 
 
-def told(error: BaseException, settings: Settings | None = None) -> str:
+def text_of(error: BaseException, settings: Settings | None = None) -> str:
     """The line, or "" for a fault that is nobody's but ours.
 
-    >>> told(BooksError("postgresql://rf@db:5432/books: the password is refused"))
+    >>> text_of(BooksError("postgresql://rf@db:5432/books: the password is refused"))
     'RINGFENCE_BOOKS: postgresql://rf@db:5432/books: the password is refused'
-    >>> told(ValueError("a bug"))
+    >>> text_of(ValueError("a bug"))
     ''
     """
     if isinstance(error, ServiceError):

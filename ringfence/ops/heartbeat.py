@@ -1,4 +1,4 @@
-"""A sign of life: a part's main loop touches a file as it goes round. Alive and silent is what a process looks like that hangs."""
+"""A heartbeat: a part's main loop touches a file as it goes round. A process that is alive and silent hangs."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from journal import Journal, Reader
 
 EVERY_S = 1.0
 HANGS_S = 60.0
-"""Whoever has given no sign of life for so long hangs."""
+"""A part without a heartbeat for so long hangs."""
 Value = TypeVar("Value")
 
 
 def path_of(run_dir: Path, name: str) -> Path:
-    """Where a part of this name gives its sign of life.
+    """The file that a part of this name touches.
 
     >>> path_of(Path("/run"), "judge")
     PosixPath('/run/judge.beat')
@@ -42,13 +42,13 @@ class Beat:
         try:
             self._path.touch()
         except OSError:
-            pass  # no place for a file: who looks for a sign of life says that there is none
+            pass  # no room for a file: the supervisor reports that there is no heartbeat
 
     def silent_s(self) -> float:
         """Since the last one, give or take a second."""
         return time.monotonic() - self._at_s
 
-    def in_(self, function: Callable[..., Value]) -> Callable[..., Value]:
+    def around(self, function: Callable[..., Value]) -> Callable[..., Value]:
         """The function, with a beat at each call: for a loop that calls what it was handed."""
 
         def beating(*args: Any) -> Value:

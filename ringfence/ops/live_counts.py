@@ -1,6 +1,6 @@
-"""What is going on, read from the journal alone: it goes on telling while the warehouse is slow or down.
+"""Counts for the line of `up`, read from the journal alone: they go on while the warehouse is slow or down.
 
-`Pulse.read` is called a few times a second. Its clock is an argument. A journal that cannot be read ends nothing: `away` says why.
+`LiveCounts.read` is called a few times a second. Its clock is an argument. A journal that cannot be read ends nothing: `away` says why.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from journal.waiting import waiting
 WINDOW_MS = 10_000
 """Rates are over so long."""
 MOST_AT_ONCE = 256
-"""Messages of a partition a reading: a backlog is told over several readings, and the terminal stays alive."""
+"""Messages of a partition a reading: a backlog is counted over several readings, and the terminal stays alive."""
 MOST_IN_FLIGHT = 1_000_000
 
 _RECORDS = ["event", "disposition", "call_key", "order_id", "offset"]
-_RATED = ["sell_nanos", "sell_currency", "buy_nanos", "revision", "call_key"]
+_CHARGES = ["role", "level", "nanos", "currency", "revision", "call_key"]
 
 
 @dataclass
-class Pulse:
+class LiveCounts:
     """`alerts` and `orders` hold what a reading found new, until the next one. Counts are of records that came since it was made, each once:
     what judge does again after a crash, or a disk that was full, is no new record. `earlier` has those that came before, by disposition,
     as the warehouse counts them: with them `received` is what `ringfence status` says once the lag is 0.
@@ -47,7 +47,7 @@ class Pulse:
     orders: list[BlockOrder] = field(default_factory=list)
     alert_ids: set[str] = field(default_factory=set)
     away: str = ""
-    _flying: set[str] = field(default_factory=set)
+    _in_flight: set[str] = field(default_factory=set)
     _recent: deque[tuple[int, int, dict[str, int]]] = field(default_factory=deque)
     _keys: set[str] = field(default_factory=set)
     _readers: dict[tuple[str, int], Reader | None] = field(default_factory=dict)
@@ -73,9 +73,9 @@ class Pulse:
         return self.dispositions[disposition] + self.earlier[disposition]
 
     @property
-    def flying(self) -> int:
-        """Calls that were answered and have not ended, as far as was seen."""
-        return len(self._flying)
+    def in_flight(self) -> int:
+        """Calls that were answered and have not ended, as far as was read."""
+        return len(self._in_flight)
 
     def read(self, now_ms: int) -> None:
         """Takes in what is new."""
@@ -89,8 +89,8 @@ class Pulse:
                     self._order(msgspec.json.decode(message.value, type=BlockOrder))
                 elif message.key == b"records":
                     records += self._records(partition, pl.read_ipc_stream(io.BytesIO(message.value), columns=_RECORDS))
-                elif message.key == b"rated_calls":
-                    money += self._rated(pl.read_ipc_stream(io.BytesIO(message.value), columns=_RATED))
+                elif message.key == b"charges":
+                    money += self._charged(pl.read_ipc_stream(io.BytesIO(message.value), columns=_CHARGES))
         self._recent.append((now_ms, records, dict(money)))
         while self._recent and self._recent[0][0] < now_ms - WINDOW_MS:
             self._recent.popleft()
@@ -148,26 +148,24 @@ class Pulse:
             self.dispositions[disposition] += count
         self.refused += frame.filter((pl.col("event") == "refused") & (pl.col("disposition") == schemas.EVENT)).height
         began = (pl.col("event") == "answer") & (pl.col("disposition") == schemas.EVENT)
-        if len(self._flying) < MOST_IN_FLIGHT:
-            self._flying.update(frame.filter(began)["call_key"].to_list())
-        self._flying.difference_update(frame.filter(pl.col("event") == "stop")["call_key"].to_list())
+        if len(self._in_flight) < MOST_IN_FLIGHT:
+            self._in_flight.update(frame.filter(began)["call_key"].to_list())
+        self._in_flight.difference_update(frame.filter(pl.col("event") == "stop")["call_key"].to_list())
         if frame.height:
             last: int = frame["offset"].max()  # type: ignore[assignment]
             self._counted_to[partition] = last + 1
             self._judged_to[partition] = max(self._judged_to[partition], last + 1)
         return frame.height
 
-    def _rated(self, frame: pl.DataFrame) -> Counter[str]:
-        self._flying.difference_update(frame["call_key"].to_list())
-        money = Counter[str]()
-        first = frame.filter(pl.col("revision") == 1)  # a correction is no new sale
-        for currency, sell, buy in (
-            first.group_by("sell_currency").agg(pl.col("sell_nanos").sum(), pl.col("buy_nanos").sum()).iter_rows()
-        ):
-            money[currency] += sell
-            self.buy_nanos[currency] += buy
-        self.sell_nanos.update(money)
-        return money
+    def _charged(self, frame: pl.DataFrame) -> Counter[str]:
+        self._in_flight.difference_update(frame["call_key"].to_list())
+        first = frame.filter(pl.col("revision") == 1, pl.col("level") == 0)  # a correction is no new sale
+        money = {role: Counter[str]() for role in ("sell", "buy")}
+        for role, currency, nanos in first.group_by("role", "currency").agg(pl.col("nanos").sum()).iter_rows():
+            money[role][currency] += nanos
+        self.sell_nanos.update(money["sell"])
+        self.buy_nanos.update(money["buy"])
+        return money["sell"]
 
     def _finding(self, finding: Finding) -> None:
         if finding.finding_id not in self.alert_ids:

@@ -62,7 +62,7 @@ def speak(level: str, form: str = "text") -> None:
     sys.stderr = Printed(out, logging.getLogger("stderr") if form == "json" else None)  # type: ignore[assignment]
     if form == "json":
         sys.excepthook = _last_words
-        threading.excepthook = lambda told: _last_words(told.exc_type, told.exc_value, told.exc_traceback)
+        threading.excepthook = lambda fault: _last_words(fault.exc_type, fault.exc_value, fault.exc_traceback)
 
 
 _STAMPS: tuple[Any, ...] = (
@@ -100,8 +100,8 @@ def _last_words(kind: type[BaseException], error: BaseException | None, trace: T
     """A fault that nobody caught, as a line like any other."""
     if issubclass(kind, KeyboardInterrupt):
         return
-    told = (kind, error or kind(), trace)
-    logging.getLogger("ringfence").critical("ended by a fault that nobody caught: %s", kind.__name__, exc_info=told)
+    fault = (kind, error or kind(), trace)
+    logging.getLogger("ringfence").critical("ended by a fault that nobody caught: %s", kind.__name__, exc_info=fault)
 
 
 _OWN = "ringfence.ops.logs"
@@ -152,7 +152,7 @@ class Printed:
 
 
 class Steady:
-    """A file to print to that raises nothing: what the disk does not take is counted, and told when it takes something again."""
+    """A file to print to that raises nothing: what the disk does not take is counted, and reported when it takes something again."""
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
@@ -204,7 +204,7 @@ def bound(log: Path, most: int = MOST_BYTES) -> bool:
 
 
 def append(log: Path, text: str) -> None:
-    """A line with the time, of somebody who has told it elsewhere as well: a full disk is nothing to raise then."""
+    """A line with the time, that the terminal shows as well: a full disk is nothing to raise then."""
     try:
         bound(log)
         with log.open("a", encoding="utf-8") as out:

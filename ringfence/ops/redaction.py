@@ -1,10 +1,10 @@
-r"""What no log may tell: whole telephone numbers, passwords and tokens. Pure.
+r"""What no log may contain: whole telephone numbers, passwords and tokens. Pure.
 
     record(event)   by key where the key says what it is, else by what the text looks like
     text(line)      by what it looks like, and by the keys in JSON, reprs and key=value inside it
 
 A number of seven digits or more shows the first four or five. What looks like one and is none keeps its digits: times, offsets, ports, sizes,
-money, ids. Where a text leaves it open, it is taken for a number: a masked offset costs a look, a told number is told for ever.
+money, ids. Where a text leaves it open, it is taken for a number: a masked offset costs a look, a number in a log stays there for ever.
 
 >>> text("caller +436641234567 calls sip:8821312345678@192.0.2.7:5060, offset 1234567890 of calls/3, 1234567.89 EUR")
 'caller +43664******* calls sip:88213********@192.0.2.7:5060, offset 1234567890 of calls/3, 1234567.89 EUR'
@@ -16,13 +16,13 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-LEAST = 7
-"""Fewer digits are a range or a short code, and nobody's."""
+from core.words import LEAST, hidden_digits
+
 HIDDEN = "***"
 DEEP = 8
 """Values within values, at most."""
 MOST = 32_768
-"""Characters of a text; the rest is told by its length."""
+"""Characters of a text; of the rest only the length is written."""
 
 NUMBER_KEYS = {
     "a_number", "b_number", "a_raw", "b_raw", "from_raw", "pai", "diversion", "lrn", "sent_number", "number", "numbers", "caller", "called",
@@ -31,7 +31,7 @@ NUMBER_KEYS = {
 """Keys whose digits are a person's, however few."""
 
 RAW_KEYS = {"raw", "record", "body", "payload", "raw_record"}
-"""Keys of whole records: only their length is told."""
+"""Keys of whole records: only their length is written."""
 
 _SECRET = r"\w{0,40}(?:password|passwd|secret|token|api_?key|authorization|cookie|credentials?)"
 _SECRET_KEY = re.compile(_SECRET, re.IGNORECASE)
@@ -44,18 +44,12 @@ _PLAIN_KEY = re.compile(_PLAIN, re.IGNORECASE)
 
 
 def hidden(digits: str) -> str:
-    """The digits, of which the first four or five are told. Other characters stay.
+    """The digits, of which the first four or five stay. Other characters stay.
 
     >>> hidden("8821312"), hidden("436641234567"), hidden("+1-202-555-0123"), hidden("112")
     ('8821***', '43664*******', '+1-202-5**-****', '112')
     """
-    count = sum(c.isdigit() for c in digits)
-    told = 5 if count > 9 else 4
-    out = []
-    for c in digits:
-        told -= c.isdigit()
-        out.append("*" if c.isdigit() and told < 0 else c)
-    return "".join(out)
+    return hidden_digits(digits, 5 if sum(c.isdigit() for c in digits) > 9 else 4, 0, "*", least=0)
 
 
 _EDGE = r"(?:(?<![\w.])|(?<=\D\.)|(?<=\\x[0-9a-f]{2})|(?<=\\u[0-9a-fA-F]{4})|(?<=\\[nrt])|(?<=%[0-9a-fA-F]{2}))"
@@ -88,7 +82,7 @@ _RUN = re.compile(r"\d(?:[-. ()]?\d){4,}")
 
 
 def _hidden_in(whole: str) -> str:
-    """Every run of digits in it; the told beginning of one that is hidden already stays."""
+    """Every run of digits in it; the beginning of one that is hidden already stays."""
 
     def replaced(run: re.Match[str]) -> str:
         done = whole[run.end() : run.end() + 1] == "*" and len(run[0]) == 5

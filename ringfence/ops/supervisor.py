@@ -23,7 +23,7 @@ STEADY_S = 60.0
 TERM_S = 10.0
 """From SIGTERM to SIGKILL."""
 SILENT_S = HANGS_S
-"""A process that has given no sign of life for so long is told, and left to a person, who may look before it is killed."""
+"""A process without a heartbeat for so long is reported, and left to a person, who may look before it is killed."""
 
 
 def wait_s(failures: int) -> float:
@@ -48,23 +48,23 @@ class Child:
     started_s: float = 0.0
     failures: int = 0
     start_at_s: float = 0.0
-    beaten_ns: int = 0  # of the last sign of life that was seen, and when
-    seen_s: float = 0.0
+    beaten_ns: int = 0  # of the last heartbeat, and when it was found
+    beaten_s: float = 0.0
     silent: bool = False
 
     def start(self, now_s: float) -> None:
         logs.bound(self.log)
-        tethered = [sys.executable, "-I", "-S", end_with_parent.__file__, str(os.getpid()), *self.argv]
+        command = [sys.executable, "-I", "-S", end_with_parent.__file__, str(os.getpid()), *self.argv]
         with open(self.log, "ab") as log:
             # A session of its own: Ctrl-C in the terminal reaches the supervisor alone, which stops the others in order.
             self.process = subprocess.Popen(
-                tethered, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=dict(self.env), start_new_session=True
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=dict(self.env), start_new_session=True
             )
-        self.started_s = self.seen_s = now_s
+        self.started_s = self.beaten_s = now_s
         self.silent = False
 
-    def listen(self, now_s: float) -> None:
-        """Looks for its sign of life. What counts is that the file changed, by our own clock: a clock that is set hangs nobody."""
+    def look_for_heartbeat(self, now_s: float) -> None:
+        """Looks for its heartbeat. What counts is that the file changed, by our own clock: a clock that is set hangs nobody."""
         if self.beat is None:
             return
         try:
@@ -72,8 +72,8 @@ class Child:
         except FileNotFoundError:
             beaten_ns = 0
         if beaten_ns != self.beaten_ns:
-            self.beaten_ns, self.seen_s = beaten_ns, now_s
-        self.silent = now_s - self.seen_s > SILENT_S
+            self.beaten_ns, self.beaten_s = beaten_ns, now_s
+        self.silent = now_s - self.beaten_s > SILENT_S
 
     def signal(self, what: signal.Signals) -> None:
         """To the process and all that it has started."""
@@ -104,7 +104,7 @@ class Supervisor:
         child.start(time.monotonic())
 
     def check(self, now_s: float) -> None:
-        """Restarts what has died, when its wait is over; tells what hangs; keeps the logs below their bound."""
+        """Restarts what has died, when its wait is over; reports what hangs; keeps the logs below their bound."""
         for child in self.children:
             process = child.process
             logs.bound(child.log)
@@ -120,10 +120,10 @@ class Supervisor:
                 self.say(f"{child.name} ended ({ended(code)}); again in {wait:g} s.{child.last_words()}")
             else:
                 was = child.silent
-                child.listen(now_s)
+                child.look_for_heartbeat(now_s)
                 if child.silent and not was:
                     self.say(
-                        f"{child.name} hangs: alive, and no sign of life for {SILENT_S:g} s. To have it started anew, which loses "
+                        f"{child.name} hangs: alive, and no heartbeat for {SILENT_S:g} s. To have it started anew, which loses "
                         f"nothing: kill -9 {process.pid}.{child.last_words()}"
                     )
                 elif was and not child.silent:

@@ -119,8 +119,8 @@ def to_record(cells: dict[Any, Any], mapping: Mapping, encoding: str = "utf-8", 
     if times["end"] is None and duration_ms is not None:
         at_ms += max(duration_ms, 0)
     if no_clock:
-        column = mapping.columns[no_clock[0]]
-        notes.append(f"{label(column)}: a date without a time of day, taken for midnight; a column with the time is joined by [date, time]")
+        what = label(mapping.columns[no_clock[0]])
+        notes.append(f"{what}: a date without a time of day, taken for midnight; a column with the time is joined by [date, time]")
     if failed and duration_ms == 0 and times["answer"] is not None:
         times["answer"] = None  # some switches write when it was refused: a second is not owed for that
         notes.append(f"{label(mapping.columns['answer'])}: 0 s, and a code of a call that nobody answered: taken for none")

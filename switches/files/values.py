@@ -204,7 +204,7 @@ def _strptime(text: str, how: str) -> datetime:
     pattern, order = _all_digits(how)
     if pattern and (found := pattern.fullmatch(text)):
         numbers = list(map(int, found.groups()))
-        year, month, day, hour, minute, second = (*(numbers[place] for place in order), 0, 0, 0)[:6]
+        year, month, day, hour, minute, second = [numbers[place] for place in order] + [0] * (6 - len(order))
         return datetime(year, month, day, hour, minute, second)
     return datetime.strptime(text, how)
 

@@ -12,17 +12,8 @@ from typing import Any
 
 import msgspec
 
-from core.safety import Protected
 from switches.kamailio.process import command, write_files
 from switches.kamailio.settings import Settings
-
-
-class ProtectedLists(msgspec.Struct, forbid_unknown_fields=True):
-    """As `core.safety.Protected`."""
-
-    numbers: tuple[str, ...] = ()
-    accounts: tuple[str, ...] = ()
-    trunks: tuple[str, ...] = ()
 
 
 def read_settings(text: bytes) -> Settings:
@@ -34,11 +25,9 @@ def read_settings(text: bytes) -> Settings:
     msgspec.ValidationError: Object missing required field `spool_dir`
     """
     fields: dict[str, Any] = msgspec.json.decode(text, type=dict[str, Any])
-    lists = msgspec.convert(fields.pop("protected", {}), ProtectedLists)
     unknown = set(fields) - set(Settings.__dataclass_fields__)
     if unknown:
         raise msgspec.ValidationError(f"Object contains unknown field `{sorted(unknown)[0]}`")
-    fields["protected"] = Protected(lists.numbers, frozenset(lists.accounts), frozenset(lists.trunks))
     return msgspec.convert(fields, Settings, dec_hook=_as_given)
 
 

@@ -7,7 +7,7 @@ function identity(call)
   return (call.boot ~= boot_id() and name_field("setup_boot_id", call.boot) or "")
     .. name_field("dialog_id", call.dialog) .. text_field("call_id", call.call_id) .. text_field("from_tag", call.from_tag)
     .. name_field("account", call.account) .. (call.tenant ~= "" and ',"auth":"source"' or "")
-    .. name_field("ingress_trunk", call.trunk) .. name_field("tenant", call.tenant)
+    .. name_field("ingress_trunk", call.trunk) .. name_field("tenant", call.tenant ~= "" and call.tenant or SITE.tenant)
     .. number_field("setup_ms", call.setup_ms)
 end
 

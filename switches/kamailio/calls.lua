@@ -47,6 +47,7 @@ function setup(safe)
     local number = verdict.number -- a reading of what was dialled: the call goes there, and not as it was dialled
     if number == "" and call.b_kind ~= "withheld" then number = call.b_number end
     local full = number ~= "" and (verdict.number ~= "" and #number > 6 or call.b_kind == "e164" or call.b_kind == "national")
+    set("$avp(rf_tenant)", call.tenant)
     set("$avp(rf_number)", full and number or "")
     set("$avp(rf_short)", full and "" or number)
     set("$avp(rf_call)", names .. numbers)
@@ -96,12 +97,12 @@ function unreadable()
   guarded("unreadable", function() emit_refused(read_call(), 400, "From or To cannot be read", nil) end)
 end
 
--- The next carrier of the list: $var(rf_next) = "1" and the request rewritten for it, or "0".
+-- The next carrier of the call's tenant: $var(rf_next) = "1" and the request rewritten for it, or "0".
 function next_carrier()
   set("$var(rf_next)", "0")
   guarded("next carrier", function()
     local attempt = tonumber(pv("$avp(rf_attempt)") or "0") + 1
-    local row = KSR.htable.sht_get("carriers", ms(attempt))
+    local row = KSR.htable.sht_get("carriers", (pv("$avp(rf_tenant)") or "") .. "|" .. ms(attempt))
     if not row then return end
     local f = split(tostring(row), "|")
     local number, short = pv("$avp(rf_number)") or "", pv("$avp(rf_short)") or ""
@@ -228,7 +229,7 @@ end
 function late_reply()
   guarded("late reply", function()
     local call = read_mark(route_headers("Record-Route"), pv("$ci") or "", pv("$ft") or "")
-    if not call or call.boot == boot_id() or not is_from_carrier() then return end
+    if not call or call.boot == boot_id() or not is_from_carrier(call.tenant) then return end
     if KSR.htable.sht_inc("late", call.boot .. "~" .. call.dialog) > 1 then return end -- a retransmission
     local code, now = tonumber(pv("$rs")), now_ms()
     if code < 300 then
@@ -262,10 +263,12 @@ end
 
 -- The first word of a boot.
 function booted()
+  guarded("tables", load_tables)
+  KSR.htable.sht_sets("ctl", "loaded", "1")
   guarded("boot", function()
     load_after_emergency()
     load_fence()
     sync_hold()
-    emit("boot", now_ms(), "")
+    emit("boot", now_ms(), name_field("tenant", SITE.tenant))
   end)
 end

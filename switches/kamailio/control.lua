@@ -2,12 +2,12 @@
 -- The grammar is narrow on purpose (one flat object, each key once, no escapes in names): what passes here cannot be read as
 -- something else by the parser behind it.
 
-local TABLES = { blocks = true, shadow = true, protected = true, sources = true, dialplan = true }
+local TABLES = { blocks = true, shadow = true, protected = true, sources = true, dialplan = true, carriers = true }
 local READ = { ["htable.get"] = true }
 local CLEARABLE = { blocks = true, shadow = true }
-local WRITE = { ["htable.sets"] = true, ["htable.setxs"] = true, ["htable.seti"] = true, ["htable.delete"] = true }
-local CTL_READ = { emergency_refused = true, strangers_closed = true, boot = true, seq = true, hold = true, version = true, tables = true, fence = true }
-local CTL_WRITE = { hold = true, version = true, tables = true, lengths4 = true, lengths6 = true }
+local WRITE = { ["htable.sets"] = true, ["htable.setxs"] = true, ["htable.seti"] = true, ["htable.delete"] = true } -- of tables whose rows end
+local CTL_READ = { emergency_refused = true, strangers_closed = true, boot = true, seq = true, hold = true, fence = true }
+local CTL_WRITE = { hold = true }
 
 local function quoted(body, at)
   local text, next_at = body:match('^"([^"\\%c]*)"%s*()', at)
@@ -70,7 +70,7 @@ local function may(command)
   if not READ[method] and not WRITE[method] then return false end
   if not name or not key then return false end
   if name == "ctl" then return (READ[method] and CTL_READ[key] or CTL_WRITE[key]) == true end
-  return TABLES[name] == true
+  return READ[method] and TABLES[name] == true or CLEARABLE[name] == true
 end
 
 -- Compared without a shortcut, so that the time says nothing about how far it was right.

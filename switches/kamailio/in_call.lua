@@ -95,23 +95,25 @@ local function of_account(address, tenant, account, trunk)
   return f[1] == tenant and f[2] == account and f[3] == trunk
 end
 
--- Whether an address is a carrier's, as the table of carriers names it.
-local function of_carrier(address)
+-- Whether an address is that of a carrier of the tenant's calls.
+local function of_carrier(address, tenant)
   for at = 1, 64 do
-    local row = KSR.htable.sht_get("carriers", ms(at))
+    local row = KSR.htable.sht_get("carriers", tenant .. "|" .. ms(at))
     if not row then return false end
     if host_of("sip:" .. split(tostring(row), "|")[4]) == address then return true end
   end
   return false
 end
 
+local function longest_call_ms() return 1000 * math.max(14400, tonumber(KSR.htable.sht_get("ctl", "longest_call_s")) or 0) end
+
 -- Whether a request comes from where the end that it names can be: tags travel in the clear, and either end knows both.
 local function comes_from(side)
   local address = pv("$si") or ""
   if address == pv("$dlg_var(rf_" .. side .. "_ip)") or address == host_of(pv("$dlg_var(rf_" .. side .. ")")) then return true end
   if address == host_of(uri_of(pv("$dlg_var(rf_" .. side .. "_routes)"))) then return true end
-  if side == "callee" then return of_carrier(address) end
   local f = split(pv("$dlg_var(rf_asked)") or "", "|")
+  if side == "callee" then return of_carrier(address, f[1] or "") end
   return of_account(address, f[1], f[2], f[3])
 end
 
@@ -262,10 +264,11 @@ function in_call(known)
     end
     -- A call of the boot before: its dialog is gone, and the mark is what is left of it. It may be hung up, from where its end can be to
     -- where the other can be; anything else could go anywhere, and unseen.
-    if method ~= "BYE" or now_ms() - call.setup_ms > SITE.longest_call_ms then return end
+    if method ~= "BYE" or now_ms() - call.setup_ms > longest_call_ms() then return end
     local function caller_at(address) return of_account(address, call.tenant, call.account, call.trunk) end
-    local from, to = caller_at, of_carrier
-    if side == "callee" then from, to = of_carrier, caller_at end
+    local function carrier_at(address) return of_carrier(address, call.tenant) end
+    local from, to = caller_at, carrier_at
+    if side == "callee" then from, to = carrier_at, caller_at end
     if not from(pv("$si") or "") or not to(next_hop()) then return end
     set("$var(rf_way)", "mark")
     set("$avp(rf_ends)", "")
@@ -363,4 +366,4 @@ function target_changed()
 end
 
 -- Whether a message comes from a carrier.
-function is_from_carrier() return of_carrier(pv("$si") or "") end
+function is_from_carrier(tenant) return of_carrier(pv("$si") or "", tenant) end

@@ -1,4 +1,4 @@
--- Many entries in one command, and what a table holds, read from the table itself.
+-- Many entries in one command, what a table holds, read from the table itself, and what of it a restart must not forget.
 --
 --   ringfence.set     [table, entry, order id, seconds,  table, entry, ...]   order id "" = take it off; seconds 0 = for good
 --   ringfence.digest  [table]               how many entries, and for each of 4,096 buckets the sum of its entries' marks
@@ -10,7 +10,13 @@
 local MODULUS = 2 ^ 48
 local MOST = 2000        -- changes in one command
 local MOST_LISTED = 50000
+local MOST_APPENDED = 100000 -- lines of the tables' file before it is written anew
 local WITH_LIFE = { blocks = true, shadow = true }
+LASTING = { "protected", "dialplan", "sources", "carriers" } -- without an end: a restart keeps them
+local lasting = {}
+for _, name in ipairs(LASTING) do lasting[name] = true end
+
+local function tables_path() return SITE.run .. "/tables" end
 
 -- Entries that have expired are among them until they are swept. The iterator holds a lock, which nothing may leave behind.
 local function walk(name, visit)
@@ -64,7 +70,7 @@ local function changes_of(params)
   local changes = {}
   for at = 1, #params, 4 do
     local name, key, value, seconds = params[at], params[at + 1], params[at + 2], tonumber(params[at + 3])
-    if not (WITH_LIFE[name] or name == "protected") or key == "" then return nil end
+    if not (WITH_LIFE[name] or lasting[name]) or key == "" then return nil end
     if not seconds or seconds < 0 or seconds ~= math.floor(seconds) then return nil end
     if value ~= "" and (seconds > 0) ~= (WITH_LIFE[name] == true) then return nil end -- no block without an end
     changes[#changes + 1] = { name, key, value, seconds }
@@ -72,14 +78,83 @@ local function changes_of(params)
   return changes
 end
 
-local function set(changes)
+-- Which prefix lengths occur among the sources, the longest first, and how long the longest of their calls may last.
+local function note_source(key, value)
+  local which, length = "lengths" .. (key:find(":", 1, true) and "6" or "4"), tonumber(key:match("/(%d+)$"))
+  local all, known = {}, tostring(KSR.htable.sht_get("ctl", which) or "")
+  for one in known:gmatch("%d+") do
+    if tonumber(one) == length then length = nil end
+    all[#all + 1] = tonumber(one)
+  end
+  if length then
+    all[#all + 1] = length
+    table.sort(all, function(one, other) return one > other end)
+    KSR.htable.sht_sets("ctl", which, table.concat(all, ","))
+  end
+  local longest = tonumber(split(value, "|")[5]) or 0
+  if longest > (tonumber(KSR.htable.sht_get("ctl", "longest_call_s")) or 0) then KSR.htable.sht_sets("ctl", "longest_call_s", ("%.0f"):format(longest)) end
+end
+
+local function put(name, key, value, seconds)
   local h = KSR.htable
+  if value == "" then return h.sht_rm(name, key) end
+  if name == "sources" then note_source(key, value) end
+  if seconds > 0 then h.sht_setxs(name, key, value, seconds) else h.sht_sets(name, key, value) end
+end
+
+-- The file of the tables without an end: a line per change, TABLE TAB KEY TAB VALUE TAB ., the last one of a key counts; value "" = taken
+-- off; without the full stop it is torn. A start reads it; written anew it has each row once.
+local appended = 0
+
+local function line_of(name, key, value) return table.concat({ name, key, value, "." }, "\t") end
+
+local function write_anew()
+  local path = tables_path()
+  local file = io.open(path .. ".new", "w")
+  if not file then return KSR.err("the file " .. path .. " cannot be written: a restart forgets what was delivered since\n") end
+  for _, name in ipairs(LASTING) do
+    walk(name, function(key, value) file:write(line_of(name, key, value), "\n") end)
+  end
+  local ok = file:close()
+  if ok then os.rename(path .. ".new", path) end
+  appended = 0
+end
+
+local function remember(lines)
+  if #lines == 0 then return end
+  local file = io.open(tables_path(), "a")
+  -- a newline before it as well: a torn line (disk full) must not swallow the next one
+  if not (file and file:write("\n", table.concat(lines, "\n"), "\n") and file:close()) then
+    return KSR.err("the file " .. tables_path() .. " cannot be written: a restart forgets what was delivered since\n")
+  end
+  appended = appended + #lines
+  if appended > MOST_APPENDED then write_anew() end
+end
+
+function load_tables()
+  local file = io.open(tables_path(), "r")
+  if not file then return end
+  local rows = {}
+  for line in file:lines() do
+    local name, key, value = line:match("^(%l+)\t([^\t]+)\t([^\t]*)\t%.$")
+    if name and lasting[name] then rows[name .. "\t" .. key] = value end
+  end
+  file:close()
+  for where, value in pairs(rows) do
+    local name, key = where:match("^(%l+)\t(.+)$")
+    if value ~= "" then put(name, key, value, 0) end
+  end
+  write_anew()
+end
+
+local function set(changes)
+  local lines = {}
   for _, change in ipairs(changes) do
     local name, key, value, seconds = change[1], change[2], change[3], change[4]
-    if value == "" then h.sht_rm(name, key)
-    elseif seconds > 0 then h.sht_setxs(name, key, value, seconds)
-    else h.sht_sets(name, key, value) end
+    put(name, key, value, seconds)
+    if lasting[name] then lines[#lines + 1] = line_of(name, key, value) end
   end
+  remember(lines)
   return tostring(#changes)
 end
 

@@ -19,7 +19,6 @@ from pathlib import Path
 
 from switches.kamailio import numbering, packages
 from switches.kamailio.settings import Settings
-from switches.kamailio.tables import tables
 
 HERE = Path(__file__).parent
 _PR_SET_PDEATHSIG = 1
@@ -47,16 +46,13 @@ class Rendered:
 def render(settings: Settings) -> Rendered:
     """The configuration and the script's constants. Pure; a value that could break out of its place is a `ValueError`.
 
-    >>> settings = Settings(switch="k1", spool_dir=Path("/s"), run_dir=Path("/r"), control_token="t", secret="s", carriers=())
+    >>> settings = Settings(switch="k1", spool_dir=Path("/s"), run_dir=Path("/r"), control_token="t", secret="s")
     >>> "listen=udp:127.0.0.1:5060" in render(settings).cfg
     True
     """
     for what, value in (("emergency number", number) for number in settings.emergency):
         if not (value.isascii() and value.isdigit()):
             raise ValueError(f"{what} {value!r} is not digits")
-    rows = [
-        f'    $sht({table}=>{key}) = "{value}";' for table, entries in tables(settings).items() for key, value in entries.items()
-    ]
     values = {
         "switch": _word(settings.switch),
         "listen": _host(settings.listen),
@@ -80,11 +76,11 @@ def render(settings: Settings) -> Rendered:
         "boot": BOOT,
         "site_lua": _path(settings.run_dir / "site.lua"),
         "here": _path(HERE),
-        "tables": "\n".join(rows),
     }
     cfg = _PLACE.sub(lambda place: values[place[1]], (HERE / "kamailio.cfg").read_text(encoding="utf-8"))
     site = {
         "switch": _quoted(settings.switch),
+        "tenant": _quoted(settings.tenant),
         "spool": _quoted(str(settings.spool_dir)),
         "run": _quoted(str(settings.run_dir)),
         "span": str(int(settings.spool_span_s)),
@@ -92,7 +88,6 @@ def render(settings: Settings) -> Rendered:
         "token": _quoted(settings.control_token),
         "after_emergency": str(int(settings.after_emergency_s)),
         "accept_unknown": "false",
-        "longest_call_ms": str(1000 * max([14_400, *(int(source.max_call_s) for source in settings.sources)])),
         "refuse_unrecorded": "true" if settings.refuse_unrecorded else "false",
         "emergency": "{ " + ", ".join(f'["{number}"] = true' for number in settings.emergency) + " }",
         "control_port": str(int(settings.control_port)),

@@ -1,21 +1,19 @@
-"""The switch's own tables, compiled from settings: plain text keys and values that the Lua beside this file reads.
+"""Rows of a switch's tables as Kamailio's `htable`s hold them: plain text keys and values that the Lua beside this file reads.
 
-Values that reach a configuration file are checked against what they may contain; a bad one is a `ValueError` at compile time,
-never a broken switch.
+Values are checked against what they may contain; a bad one is a `ValueError` before it is sent, never a broken switch.
 """
 
 from __future__ import annotations
 
-import hashlib
 import ipaddress
 import re
-from collections.abc import Iterable
+from functools import lru_cache
 
+import msgspec
+
+from books.deliveries import CARRIERS, DIAL_PLANS, SOURCES
 from core.numbers import DialPlan
-from core.safety import Protected
-from switches.kamailio.settings import Carrier, Settings, Source
-
-Table = dict[str, str]
+from switches.desired import Carrier, Source
 
 _NAME = re.compile(r"[A-Za-z0-9._@+-]{0,64}")
 _DIGITS = re.compile(r"[0-9]{0,15}")
@@ -52,7 +50,7 @@ def network_key(network: str) -> str:
 def source_row(source: Source) -> str:
     """tenant|account|trunk|dial plan|longest call in s|keepalive 0/1|ranges of trusted callers|accepts unreadable numbers 0/1.
 
-    >>> source_row(Source("192.0.2.7", "t1", "acme", "in-1", caller_ranges=("4314040",)))
+    >>> source_row(Source("t1", "acme", "in-1", caller_ranges=("4314040",)))
     't1|acme|in-1|e164|14400|0|4314040|0'
     """
     names = [
@@ -106,45 +104,31 @@ def carrier_row(carrier: Carrier) -> str:
     )
 
 
-def protected_rows(protected: Protected) -> Table:
-    """Numbers as digits; the operator's own accounts and trunks as A|NAME and T|NAME.
+def spell_name(table: str, name: str) -> str:
+    """The key of a row in its `htable`."""
+    if table != SOURCES:
+        return name
+    try:
+        return network_key(name)
+    except ValueError:  # whatever stands there is to be removed by the name that it has
+        return name
 
-    >>> protected_rows(Protected(numbers=("112",), trunks=frozenset({"own"})))
-    {'112': 'protected', 'T|own': 'protected'}
+
+@lru_cache(200_000)
+def spell(table: str, name: str, value: str) -> tuple[str, str]:
+    """Key and value of a row of `books.deliveries` in its `htable`; a `ValueError` says what Kamailio cannot hold.
+
+    >>> spell("sources", "2001:db8::/32", '{"tenant":"t1","account":"acme"}')
+    ('2001:db8:0:0:0:0:0:0/32', 't1|acme||e164|14400|0||0')
+    >>> spell("blocks", "t1|A|acme||88213", "order-1"), spell("carriers", "t1|1", "")
+    (('t1|A|acme||88213', 'order-1'), ('t1|1', ''))
     """
-    keys = [checked(digits, _DIGITS, "protected number") for digits in sorted(set(protected.numbers)) if digits]
-    keys += [f"A|{checked(name, _NAME, 'account')}" for name in sorted(protected.accounts)]
-    keys += [f"T|{checked(name, _NAME, 'trunk')}" for name in sorted(protected.trunks)]
-    return dict.fromkeys(keys, "protected")
-
-
-def tables(settings: Settings) -> dict[str, Table]:
-    """Everything that is compiled into the switch, by table."""
-    plans = {checked(plan.name, _NAME, "dial plan"): dial_plan_row(plan) for plan in settings.dial_plans}
-    for source in settings.sources:
-        if source.dial_plan not in plans:
-            raise ValueError(f"source {source.network} names the dial plan {source.dial_plan!r}, which is not among the settings")
-    compiled = {
-        "dialplan": plans,
-        "sources": {network_key(source.network): source_row(source) for source in settings.sources},
-        "carriers": {str(number): carrier_row(carrier) for number, carrier in enumerate(settings.carriers, 1)},
-        "protected": protected_rows(settings.protected),
-    }
-    compiled["ctl"] = {
-        "tables": checked(settings.tables_version, _NAME, "version of the tables") or content_version(compiled),
-        "lengths4": _lengths(settings.sources, 4),
-        "lengths6": _lengths(settings.sources, 6),
-    }
-    return compiled
-
-
-def content_version(compiled: dict[str, Table]) -> str:
-    """A version from the content alone: the same tables, the same version."""
-    lines = sorted(f"{table}\t{key}\t{value}" for table, rows in compiled.items() for key, value in rows.items())
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
-
-
-def _lengths(sources: Iterable[Source], version: int) -> str:
-    """The prefix lengths that occur, longest first, so that the switch tries only those."""
-    nets = [ipaddress.ip_network(source.network, strict=False) for source in sources]
-    return ",".join(str(length) for length in sorted({net.prefixlen for net in nets if net.version == version}, reverse=True))
+    if not value:
+        return spell_name(table, name), ""
+    if table == SOURCES:
+        return network_key(name), source_row(msgspec.json.decode(value, type=Source))
+    if table == CARRIERS:
+        return name, carrier_row(msgspec.json.decode(value, type=Carrier))
+    if table == DIAL_PLANS:
+        return checked(name, _NAME, "dial plan"), dial_plan_row(msgspec.json.decode(value, type=DialPlan))
+    return name, value

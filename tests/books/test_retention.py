@@ -59,8 +59,8 @@ def test_old_alerts_and_orders_that_are_over_go_and_what_acts_stays(engine):
 def test_an_order_that_a_switch_still_holds_stays(engine):
     with writing(engine) as conn:
         order(conn, "held", "lifted", 500)
-        values = {c.name: "" for c in tables.deliveries.c if c.name not in ("expires_at_ms", "due", "changed_ms", "delivered_at_ms")}
-        conn.execute(tables.deliveries.insert().values(**(values | {"order_id": "held", "expires_at_ms": 1, "due": False, "changed_ms": 1})))
+        numbers = {"until_ms": 1, "due": False, "urgency": 1, "changed_ms": 1}
+        conn.execute(tables.deliveries.insert().values(switch="k1", table_name="blocks", name="t1|A|acme||", value="held", **numbers))
         assert remove_old(conn, NOW_MS, 400, 400) == {}
 
 

@@ -19,8 +19,8 @@ from core import schemas
 from core.clock import wall_clock_ms
 from core.decide import Decision
 from core.orders import BlockOrder, Finding, Key
-from dashboards import handed
-from dashboards.given import Given
+from dashboards import current
+from dashboards.page_settings import PageSettings
 from dashboards.serve import PAGE
 from journal import create_topics, open_journal
 from warehouse import Warehouse, insert, open_warehouse, server
@@ -48,9 +48,9 @@ class House:
             switches.add(conn, "k1", "loopback", "http://127.0.0.1:9/RPC", "secret", 0)
             switches.set_enforcing(conn, "k1", "t1", True, "test", "test", 0)
 
-    def given(self, **other: Any) -> Given:
+    def given(self, **other: Any) -> PageSettings:
         address = f"http://reader:{LOOK}@127.0.0.1:{self.server.port}"
-        made = Given(home=str(self.home), warehouse=address, books=self.books, journal=self.journal, look=LOOK, act=ACT)
+        made = PageSettings(home=str(self.home), warehouse=address, books=self.books, journal=self.journal, look=LOOK, act=ACT)
         return replace(made, **other)
 
     def records(self, *dispositions: str, ago_ms: int = 20_000, tenant: str = "t1") -> None:
@@ -64,13 +64,16 @@ class House:
 
     def calls(self, *sold: tuple[str, str, int, int], ago_ms: int = 20_000, tenant: str = "t1") -> None:
         """Calls: (currency of the sale, of the purchase, sell nanos, buy nanos)."""
-        rows = []
+        calls, charges = [], []
         for sell, buy, sell_nanos, buy_nanos in sold:
             self.offset += 1
-            row = {"tenant": tenant, "partition": 0, "offset": self.offset, "revision": 1, "learned_ms": wall_clock_ms() - ago_ms, "attempts": 1}
-            row |= {"sell_currency": sell, "buy_currency": buy, "sell_nanos": sell_nanos, "buy_nanos": buy_nanos}
-            rows.append(row)
-        insert(self.warehouse, "rated_calls", table(schemas.RATED, rows))
+            row = {"tenant": tenant, "partition": 0, "offset": self.offset, "revision": 1, "learned_ms": wall_clock_ms() - ago_ms}
+            calls.append(row | {"attempts": 1, "suspected_hung": False, "suspected_duplicate": False})
+            numbers = {name: 0 for name, dtype in schemas.CHARGES.items() if dtype != pl.String}
+            for role, currency, nanos in (("sell", sell, sell_nanos), ("buy", buy, buy_nanos)):
+                charges.append(numbers | row | {"role": role, "currency": currency, "nanos": nanos})
+        insert(self.warehouse, "calls", table(schemas.CALLS, calls))
+        insert(self.warehouse, "charges", table(schemas.CHARGES, charges))
 
     def attack(self, status: str = "standing", number: int = 1, **key: str) -> Key:
         """A finding, its order in this state, and the switch's word for it where it is live."""
@@ -114,8 +117,8 @@ def house(tmp_path: Path) -> Iterator[House]:
 class Page:
     """The page as one person's browser has it: its texts, and its widgets."""
 
-    def __init__(self, given: Given, clock: Callable[[], int]) -> None:
-        handed.hand(given, clock)
+    def __init__(self, given: PageSettings, clock: Callable[[], int]) -> None:
+        current.install(given, clock)
         self.at = AppTest.from_file(str(PAGE), default_timeout=30)
 
     def run(self) -> Page:
@@ -125,7 +128,7 @@ class Page:
 
     def refreshed(self) -> Page:
         """As the page is after everything was asked anew."""
-        known = handed.sources()
+        known = current.sources()
         for kept in (known._totals, known._lag, known._parts, *known._traffic.values(), *known._promises.values()):
             kept.renew(15)
         return self.run()
@@ -151,7 +154,7 @@ class Page:
 def page(house: House) -> Iterator[Callable[..., Page]]:
     """`page()` opens it; arguments replace what it is given, and its clock."""
     yield lambda clock=wall_clock_ms, **other: Page(house.given(**other), clock).run()
-    handed.close()
+    current.close()
 
 
 class Answering:

@@ -11,7 +11,7 @@ import pytest
 from books import audit, orders, reading
 from core.clock import wall_clock_ms
 from core.orders import Key
-from dashboards import handed
+from dashboards import current
 
 ACT = "the-token-to-act-on-it"
 SIX = ("rated", "event", "unrated", "reject", "duplicate", "conflict")
@@ -50,7 +50,7 @@ def test_traffic_is_shown_exactly_a_second_and_as_sums(page, house):
     assert "Sold 0.4000 EUR a second" in shown, "4.000000001 EUR over ten seconds"
     assert "4.00 EUR in 15 min" in shown and "7.00 USD in 15 min" in shown
     assert "2.00 EUR in 15 min, without 1 call across currencies" in shown, "no margin is made of two currencies"
-    money = handed.sources().traffic("").value.money
+    money = current.sources().traffic("").value.money
     assert sorted(one.sell for one in money.values()) == [Decimal("1"), Decimal("3.000000001")]
 
 

@@ -24,7 +24,7 @@ class Store:
     def ask(self, query: Query) -> list[dict[str, Any]]:
         sql, params = query
         from_ms = params["since_ms"]
-        if "FROM rated_calls" not in sql:
+        if "FROM charges" not in sql:
             self.asked_from.append(from_ms)
             seconds: dict[int, int] = {}
             for at in self.records:

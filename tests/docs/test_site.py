@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import html.parser
 import re
 import shutil
@@ -9,10 +10,14 @@ import subprocess
 import sys
 from pathlib import Path
 from runpy import run_path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
 import yaml
+
+from detectors import registry
+from detectors.protocol import NoParameters
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -46,12 +51,17 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("docs")
     shutil.copy(ROOT / "mkdocs.yml", home)
     shutil.copytree(DOCS, home / "docs")
+    detector_list()["write"](home)
     zensical = Path(sys.executable).parent / "zensical"
     done = subprocess.run(
         [zensical, "build", "--strict", "-f", home / "mkdocs.yml"], cwd=home, capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return home / "build" / "site"
+
+
+def detector_list() -> dict[str, Any]:
+    return run_path(str(Path(__file__).with_name("detector_list.py")))
 
 
 def pages_of(nav: list[object]) -> list[str]:
@@ -75,6 +85,14 @@ def test_every_page_can_be_found(site: Path):
 def test_the_list_of_decisions_is_whole():
     made = run_path(str(Path(__file__).with_name("decisions.py")))["listed"]()
     assert (DOCS / "decisions" / "index.md").read_text() == made, "make docs"
+
+
+def test_the_page_of_detectors_lists_each_with_its_parameters(site: Path):
+    page = (site / "detectors.html").read_text()
+    for detector in (*registry.detectors(), *registry.spanning()):
+        assert f'id="{detector.name}"' in page and html.escape(detector.about, quote=False) in page
+        for parameter in getattr(detector, "parameters", NoParameters).__struct_fields__:
+            assert f"<code>{parameter}</code>" in page
 
 
 def test_every_link_leads_somewhere(site: Path):

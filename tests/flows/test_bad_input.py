@@ -169,8 +169,8 @@ def test_a_spool_that_drains_hours_later_does_not_look_like_calls_in_flight():
     later_ms = NOW_MS + 2 * HOUR_MS
     tick = msgspec.json.encode(Tick(at_ms=later_ms, config_version=1, complete_to_ms={"k1": NOW_MS - 30_000}))
     judge(state, [Message(0, 5, later_ms, TICK_KEY, tick)], lambda _: CONTRACTS)
-    (flight,) = state.calls[0].flights.values()
-    assert flight.accrued_ms == 30_000
+    (call,) = state.calls[0].active.values()
+    assert call.accrued_ms == 30_000
 
 
 def test_parts_are_added_up_once_all_are_there():
@@ -377,4 +377,4 @@ def test_a_switch_that_never_says_how_far_it_delivered_is_taken_to_be_an_hour_be
     for at_ms, flying in ((NOW_MS + HOUR_MS, 1), (NOW_MS + 8 * HOUR_MS, 0)):
         tick = msgspec.json.encode(Tick(at_ms=at_ms, config_version=1))
         judge(state, [Message(0, at_ms, at_ms, TICK_KEY, tick)], lambda _: CONTRACTS)
-        assert len(state.calls[0].flights) == flying
+        assert len(state.calls[0].active) == flying

@@ -108,8 +108,8 @@ def test_merging_what_was_spread_gives_the_same_state(busy):
     judge(state, log[: len(log) // 2], contracts_of)
     states = spread(state, 4, 3)
     whole = merge(states, SECRET)
-    assert {p: (c.next_offset, set(c.flights)) for p, c in whole.calls.items()} == {
-        p: (c.next_offset, set(c.flights)) for p, c in state.calls.items()
+    assert {p: (c.next_offset, set(c.active)) for p, c in whole.calls.items()} == {
+        p: (c.next_offset, set(c.active)) for p, c in state.calls.items()
     }
     for name in (*BY_HOME, "clocks"):
         assert getattr(whole.detectors, name) == getattr(state.detectors, name)
@@ -164,7 +164,7 @@ def home(tmp_path, busy):
 
 def test_what_is_left_in_the_journal_is_judged_before_anything_moves(home):
     moved = home.move(8, 1, 3)
-    assert (moved.partitions, moved.judges) == (8, 3) and moved.flights > 10
+    assert (moved.partitions, moved.judges) == (8, 3) and moved.active > 10
     assert {t: home.journal.partitions(t) for t in topics.TOPICS} == topics.partitions_of(8)
     assert sorted(p.name for p in (home.root / "state").glob("*.state")) == [f.name for f in home.files(3)]
     states = [of_judge(path).load() for path in home.files(3)]

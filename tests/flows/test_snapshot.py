@@ -5,17 +5,19 @@ from __future__ import annotations
 import random
 
 import pytest
-from core.flight import Calls
 
+from core.active import ActiveCall, Leg, Partition
 from detectors.latest import Latest
 from flows import snapshot, watch
 from flows.snapshot import SnapshotError, freeze, of_judge, previous_of, unpack, unsealed
 from flows.step import State
 from flows.watch import Kept, of_watch
+from rating.accrue import Accrued, Reported
+from rating.charge import Purchase, Purchases
 
 
 def state_at(offset: int) -> State:
-    return State(b"s" * 16, calls={0: Calls(0, next_offset=offset)})
+    return State(b"s" * 16, calls={0: Partition(0, next_offset=offset)})
 
 
 def publish(snapshots, offset: int) -> None:
@@ -55,9 +57,11 @@ def test_a_damaged_file_names_itself_and_the_way_out(tmp_path, keep):
 
 def some_state(offset: int) -> State:
     """With something in most of its parts."""
-    calls = Calls(1, next_offset=offset, config_version=3, now_ms=1_764_000_000_000, complete_to_ms={"k1": 5})
+    calls = Partition(1, next_offset=offset, config_version=3, now_ms=1_764_000_000_000)
+    calls.active["a"] = ActiveCall(1, -1, 0, "t1", "k1", "0" * 32, leg={"b": Leg(1, "alpha")})
     calls.closed = {f"t1/k1/b/{n}": (n, n, "r", False) for n in range(60)}
-    state = State(b"s" * 16, calls={1: calls}, partitions=4)
+    bought = {"0" * 32: [Purchase(1, "alpha", "", attempt_nanos=7)]}
+    state = State(b"s" * 16, {1: calls}, {1: Purchases(bought)}, {1: Accrued({"0" * 32: Reported(talk_ms=5, counted=True)})}, partitions=4)
     state.detectors.examples[7] = Latest(3, [("4312345", 9)])
     return state
 

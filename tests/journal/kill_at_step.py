@@ -11,7 +11,7 @@ from typing import Any
 
 from journal import Entry, Limits
 from journal.files import FileJournal
-from journal.repair import check_all, repair
+from journal.repair import check, repair
 
 TOUCHES = ("fsync", "replace", "unlink", "rename", "write", "fdatasync", "ftruncate", "mkdir")
 SMALL = Limits(segment_bytes=4096, retention_bytes=8192, retention_ms=None)
@@ -33,7 +33,7 @@ def main(home: Path, action: str, step: int) -> None:
     for name in TOUCHES:
         setattr(os, name, killing(getattr(os, name)))
     if action == "repair":
-        for damage in check_all(home):
+        for damage in check(home, "calls"):
             repair(home, damage, 1_000)
     elif action == "retain":
         FileJournal(home, SMALL).writer("calls", 0).close()

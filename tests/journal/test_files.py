@@ -300,10 +300,17 @@ def test_a_topic_made_by_many_at_once_is_made_once(tmp_path: Path) -> None:
     assert FileJournal(tmp_path).partitions("calls") == 3
 
 
+def test_a_journal_of_release_0_1_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    journal = open_small(tmp_path)
+    (tmp_path / "calls" / "topic.json").write_text('{"format": 1, "partitions": 1}')
+    with pytest.raises(JournalError, match=r"is a journal of Ringfence 0\.1, .* move it away"):
+        journal.writer("calls", 0)
+
+
 def test_a_format_of_tomorrow_is_refused(tmp_path: Path) -> None:
     journal = open_small(tmp_path)
-    (tmp_path / "calls" / "topic.json").write_text('{"format": 2, "partitions": 1}')
-    with pytest.raises(JournalError, match="has format 2, this program reads 1"):
+    (tmp_path / "calls" / "topic.json").write_text('{"format": 3, "partitions": 1}')
+    with pytest.raises(JournalError, match="has format 3, this program reads 2"):
         journal.writer("calls", 0)
 
 

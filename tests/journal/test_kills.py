@@ -16,7 +16,7 @@ from kafka_server import Broker
 from core.message import Message
 from journal import Entry, Limits, Reader, open_journal
 from journal.files import FileJournal
-from journal.repair import check_all, losses, repair
+from journal.repair import check, losses, repair
 
 ROOT = Path(__file__).parents[2]
 FOR_EVER = Limits(retention_ms=None)
@@ -158,9 +158,9 @@ def test_a_kill_in_the_middle_of_a_repair_leaves_it_to_the_next_one(tmp_path: Pa
         (part / f"{99999:020d}.log").write_bytes(b"stray")
 
     for home in each_step(tmp_path, "repair", prepare):
-        for damage in check_all(home):
+        for damage in check(home, "calls"):
             repair(home, damage, 2_000)
-        assert check_all(home) == []
+        assert check(home, "calls") == []
         found = sorted(loss.first for loss in losses(home))
         lost = lost or found
         assert found == lost and len(lost) == 2, "each loss is named once, whichever repair came to it"

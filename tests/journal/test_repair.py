@@ -16,7 +16,7 @@ from core.message import Message
 from journal import Entry, Gap, JournalError, Limits, Locked, Torn, frames
 from journal.copying import copy_topic
 from journal.files import FileJournal
-from journal.repair import ASIDE, LOSSES, check, check_all, losses, repair, set_noted, without_about
+from journal.repair import ASIDE, LOSSES, check, losses, repair, set_noted, without_about
 
 SMALL = Limits(segment_bytes=4096, retention_ms=None)
 COUNT = 60
@@ -183,7 +183,7 @@ def test_a_loss_is_written_down_once_and_said_in_words(tmp_path: Path) -> None:
     filled(tmp_path)
     path = segments(tmp_path)[1]
     path.write_bytes(flip(bytearray(path.read_bytes()), 50))
-    (damage,) = check_all(tmp_path)
+    (damage,) = check(tmp_path, "calls")
     repair(tmp_path, damage, 1_000)
     repair(tmp_path, damage, 2_000)
     (loss,) = losses(tmp_path)
@@ -301,9 +301,9 @@ def test_a_stray_segment_inside_another_is_put_aside_and_costs_nothing(tmp_path:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"format":1}', b'{"format":1,"partitions":"4"}', b'{"format":1,"partitions":0}',
-     b'{"format":1,"partitions":true}',
-     b'{"format":1,"partitions":1e9}', b'{"partitions":1}', b"[" * 100_000],
+    [b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"format":2}', b'{"format":2,"partitions":"4"}', b'{"format":2,"partitions":0}',
+     b'{"format":2,"partitions":true}',
+     b'{"format":2,"partitions":1e9}', b'{"partitions":1}', b"[" * 100_000],
     ids=lambda c: c[:30].decode("latin1"),
 )  # fmt: skip
 def test_a_topic_json_that_says_nothing_is_refused_with_what_to_write(tmp_path: Path, content: bytes) -> None:
@@ -430,8 +430,8 @@ def test_a_topic_json_that_is_gone_is_named(tmp_path: Path) -> None:
     filled(tmp_path)
     (tmp_path / "calls" / "topic.json").unlink()
     (line,) = without_about(tmp_path)
-    assert "topic.json is gone: put it back from a backup, or write {\"format\": 1, \"partitions\": 1} into it" in line
-    (tmp_path / "calls" / "topic.json").write_text('{"format": 1, "partitions": 1}')
+    assert "topic.json is gone: put it back from a backup, or write {\"format\": 2, \"partitions\": 1} into it" in line
+    (tmp_path / "calls" / "topic.json").write_text('{"format": 2, "partitions": 1}')
     assert without_about(tmp_path) == [] and len(read(tmp_path)[0]) == COUNT
 
 

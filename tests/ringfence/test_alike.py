@@ -33,7 +33,7 @@ SECRET = b"the same one in both houses"
 PLACE = world(9)
 TOTALS = (
     "SELECT disposition, count() FROM records_latest GROUP BY disposition ORDER BY disposition",
-    "SELECT sell_currency, sum(toInt128(sell_nanos)), sum(toInt128(buy_nanos)) FROM rated_latest GROUP BY 1",
+    "SELECT role, currency, sum(toInt128(nanos)) FROM charges_counted GROUP BY 1, 2 ORDER BY 1, 2",
 )
 
 
@@ -88,7 +88,7 @@ def run(settings: Settings, log: list[Message]) -> dict[str, object]:
 
     client = open_warehouse(settings.warehouse_dsn)
     found: dict[str, object] = {"totals": [client.query(sql).result_rows for sql in TOTALS]}
-    for table in ("records_latest", "rated_latest"):
+    for table in ("records_latest", "calls_latest", "attempts_latest", "charges_counted", "priced_calls"):
         found[table] = client.query(f"SELECT * FROM {table} ORDER BY ALL").result_rows
     client.close()
     with reading(engine) as conn:

@@ -34,7 +34,6 @@ from ringfence.settings import Settings
 from services import first_start
 from simulator.day import day
 from simulator.world import world
-from switches.control import entry
 from switches.loopback import Loopback
 from switches.post import PostError, connect, post_records
 
@@ -198,7 +197,7 @@ def test_books_and_warehouse_are_killed_and_every_record_and_every_order_is_ther
                 ends = [(kept.order.expires_at_ms, kept.order) for kept in orders.select(conn, statuses=LIVE)]
                 due = deliveries.due_count(conn, "sim1")
             # Of a key's orders (it is issued again while its condition holds) the one that lasts longest.
-            wanted = {entry(order.key): order.expires_at_ms for _, order in sorted(ends, key=lambda pair: pair[0])}
+            wanted = {order.key.entry(): order.expires_at_ms for _, order in sorted(ends, key=lambda pair: pair[0])}
             held = {order.order_id: order for _, order in ends}
             there = {name: held[order_id].expires_at_ms for name, order_id in grown.switch.live().items()}
             return due == 0 and wanted and there == wanted

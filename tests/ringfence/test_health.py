@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from ringfence.cli import app
 from ringfence.ops import ports
-from ringfence.ops.telemetry.server import Answers, serve
+from ringfence.ops.telemetry.server import Answers, Server
 
 WHY = {"alive": "", "ready": ""}
 
@@ -27,7 +27,7 @@ def first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[int]:
     monkeypatch.setenv("RINGFENCE_METRICS_PORT", str(first))
     monkeypatch.setenv("RINGFENCE_HOME", str(tmp_path))
     WHY.update(alive="", ready="")
-    server = serve("127.0.0.1", port, Answers(CollectorRegistry(), lambda: WHY["alive"], lambda: WHY["ready"]), "judge")
+    server = Server("127.0.0.1", port, Answers(CollectorRegistry(), lambda: WHY["alive"], lambda: WHY["ready"]))
     yield first
     server.close()
 

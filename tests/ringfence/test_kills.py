@@ -92,8 +92,8 @@ def rows_of(journal: Journal, table: str) -> pl.DataFrame:
 class Said:
     """What judges and watch say of a log."""
 
-    records: pl.DataFrame
-    rated: pl.DataFrame
+    tables: dict[str, pl.DataFrame]  # core.schemas.TABLES
+    priced: pl.DataFrame
     findings: set[bytes]  # of judges
     orders: set[bytes]
     watched: Watched
@@ -109,7 +109,7 @@ def unkilled(journal: Journal, settings: Settings, *, dedupe: bool = True) -> Sa
     sums = pl.concat([o.sums for o in outcomes]).partition_by("partition", as_dict=True, maintain_order=True)
     told = [Message(int(str(p)), n, 0, EPOCH, value) for (p,), rows in sums.items() for n, value in enumerate(to_values(rows))]
     return Said(
-        pl.concat([o.records for o in outcomes]),
+        {table: pl.concat([o.table(table) for o in outcomes]) for table in schemas.TABLES},
         pl.concat([o.priced for o in outcomes]),
         {msgspec.json.encode(f) for o in outcomes for f in o.findings},
         {msgspec.json.encode(o) for one in outcomes for o in one.orders},
@@ -210,19 +210,20 @@ def count_after_kills(home: Path, kills: int, journal_dsn: str = "") -> None:
             house.kill(name)
 
     assert between > 0, "no kill fell between a write and its snapshot"
-    records, rated = rows_of(journal, "records"), rows_of(journal, "rated_calls")
+    written = {table: rows_of(journal, table) for table in schemas.TABLES}
+    records = written["records"]
     once = records.unique(["partition", "offset"])
     assert records.height > once.height, "judge never had to say a row twice: the kills proved nothing"
     said = unkilled(journal, settings)
-    expected, expected_rated = said.records, said.rated
+    expected = said.tables["records"]
 
     # Received = the sum of the dispositions, and every offset that is no tick has exactly one.
     received = sum(1 for m in records_of(journal, topics.CALLS) if m.key != TICK_KEY)
     assert received >= tell["posted"]
     assert once.height == received == expected.height
     key = ["partition", "offset"]
-    assert records.unique().sort(key).equals(expected.sort(key)), "a row was said twice, with other words"
-    assert rated.unique().sort([*key, "revision"]).equals(expected_rated.sort([*key, "revision"]))
+    for table, rows in written.items():
+        assert rows.height > 0 and rows.unique().sort(rows.columns).equals(said.tables[table].sort(rows.columns)), f"{table}: a row had two contents"
     findings, orders = (list(records_of(journal, topic)) for topic in (topics.FINDINGS, topics.BLOCK_ORDERS))
     assert {m.value for m in findings if m.partition < settings.partitions} == said.findings
     assert {m.value for m in orders if m.partition < settings.partitions} == said.orders
@@ -239,9 +240,10 @@ def count_after_kills(home: Path, kills: int, journal_dsn: str = "") -> None:
     client = open_warehouse(settings.warehouse_dsn)
     stored = dict(client.query("SELECT disposition, count() FROM records_latest GROUP BY disposition").result_rows)
     assert stored == dict(expected.group_by("disposition").len().iter_rows())
-    sell, buy = client.query("SELECT sum(toInt128(sell_nanos)), sum(toInt128(buy_nanos)) FROM rated_latest").result_rows[0]
-    latest = expected_rated.sort("revision").unique(key, keep="last")
-    assert (int(sell), int(buy)) == (latest["sell_nanos"].sum(), latest["buy_nanos"].sum())
+    sums = dict(client.query("SELECT role, sum(toInt128(nanos)) FROM charges_counted GROUP BY role").result_rows)
+    latest = said.priced.sort("revision").unique(key, keep="last")
+    assert {role: int(nanos) for role, nanos in sums.items()} == {"sell": latest["sell_nanos"].sum(), "buy": latest["buy_nanos"].sum()}
+    assert client.query("SELECT count() FROM calls_latest").first_row == (latest.height,)
     client.close()
 
     # The books hold every order.
@@ -251,7 +253,7 @@ def count_after_kills(home: Path, kills: int, journal_dsn: str = "") -> None:
 
     # And the proof would notice: without de-duplication the same log costs other money.
     careless = unkilled(journal, settings, dedupe=False)
-    assert careless.priced["sell_nanos"].sum() != expected_rated["sell_nanos"].sum()
+    assert careless.priced["sell_nanos"].sum() != said.priced["sell_nanos"].sum()
 
 
 class Told:

@@ -40,7 +40,7 @@ def test_an_attack_is_told_and_blocked_and_nothing_is_lost_or_left(tmp_path: Pat
         up.until_said(f"lets t1/account:{re.escape(victim)}", 30)
 
         children = up.children()
-        assert len(children) == 7  # store, watch, judge, dispatcher, collector, pages, simulator
+        assert len(children) == 8  # store, watch, judge, dispatcher, collector, shipper, simulator, pages
         up.process.send_signal(signal.SIGINT)
         assert up.process.wait(60) == 0, up.said()
         assert gone(children) == []

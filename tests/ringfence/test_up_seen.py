@@ -53,7 +53,7 @@ def test_the_figures_of_every_part_add_up_and_no_log_tells_a_number(up: Up):
     until(up.endpoints)
     where = up.endpoints()
     parts: dict[str, str] = {name: url for name, url in where["parts"].items() if name != "pages"}
-    assert {"collector", "judge", "watch", "store", "dispatcher", "simulator"} == parts.keys()
+    assert {"collector", "judge", "watch", "store", "dispatcher", "shipper", "simulator"} == parts.keys()
 
     def ready(name: str) -> bool:
         try:
@@ -97,8 +97,8 @@ def test_the_figures_of_every_part_add_up_and_no_log_tells_a_number(up: Up):
     status = json.loads(up.ask("status", "--json"))
     assert status["received"] == sum(fates.values()) and status["rated"] == fates["rated"]
     signs = {name: sign for name, sign in status["parts"].items() if name in parts}
-    assert signs.pop("simulator")["why"].startswith("it is not running: nobody listens at http://127.0.0.1:"), "it is stopped"
-    assert all(sign["alive"] and sign["ready"] and not sign["why"] for sign in signs.values()) and len(signs) == 5, signs
+    assert signs.pop("simulator")["why"].startswith("no answer at http://127.0.0.1:"), "it is stopped"
+    assert all(sign["alive"] and sign["ready"] and not sign["why"] for sign in signs.values()) and len(signs) == 6, signs
     simulator.resume()
 
     for name, url in parts.items():

@@ -28,7 +28,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from ports import free_ports
 
 POM = Path(__file__).parent / "kafka" / "pom.xml"
-TETHER = Path(__file__).parents[2] / "ringfence" / "tether.py"
+END_WITH_PARENT = Path(__file__).parents[2] / "ringfence" / "ops" / "end_with_parent.py"
 HOST = "127.0.0.1"
 USER, PASSWORD = "ringfence", "a password: with / and @"
 GUEST, GUEST_PASSWORD = "guest", "guest-secret"
@@ -118,8 +118,8 @@ class Broker:
         with open(self.log, "ab") as log:
             logging = f"-Dlog4j2.configurationFile={POM.with_name('log4j2.properties')}"
             argv = ["java", *self.java, logging, "-cp", f"{self._libs}/*", "kafka.Kafka", str(self.home / "server.properties")]
-            tethered = [sys.executable, "-I", "-S", str(TETHER), str(os.getpid()), *argv]  # it dies with the tests
-            self.process = subprocess.Popen(tethered, stdout=log, stderr=log, start_new_session=True, env=self._env())
+            command = [sys.executable, "-I", "-S", str(END_WITH_PARENT), str(os.getpid()), *argv]  # it dies with the tests
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, env=self._env())
         end = time.monotonic() + START_S
         while time.monotonic() < end:
             if self.process.poll() is not None:

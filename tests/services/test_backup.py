@@ -265,8 +265,8 @@ def test_a_disk_that_gets_full_leaves_nothing(home: Path, tmp_path: Path):
         (lambda made: (made / "warehouse" / ".backup").unlink(), "warehouse/.backup is missing"),
         (lambda made: (made / "journal" / "more").touch(), "was not part of the backup"),
         (lambda made: (made / "manifest.json").unlink(), "is no backup"),
-        (lambda made: (made / "manifest.json").write_text('{"format": 1'), "is damaged"),
-        (lambda made: (made / "manifest.json").write_text('{"format": 2}'), "has format 2"),
+        (lambda made: (made / "manifest.json").write_text('{"format": 2'), "is damaged"),
+        (lambda made: (made / "manifest.json").write_text('{"format": 1}'), "has format 1"),
         (lambda made: _change(made, layout=999, ringfence="9.0.0"), "made by Ringfence 9.0.0, which is newer"),
     ],
 )
@@ -295,7 +295,7 @@ def test_a_home_that_is_in_use_is_not_touched(made: Path, home: Path):
     with pytest.raises(NotRestored, match="is not empty"):
         put_back(made, home)
     after = everything(home)
-    after.pop(".ringfence", None)
+    after.pop(".ringfence.lock", None)
     assert after == before
 
 
@@ -351,7 +351,7 @@ def test_a_backup_of_newer_books_leaves_the_home_empty(home: Path, tmp_path: Pat
     backup(settings_of(home), tmp_path / "newer", NOW_MS, quietly)
     with pytest.raises(NotRestored, match="newer"):
         put_back(tmp_path / "newer", tmp_path / "new")
-    assert {path.name for path in (tmp_path / "new").iterdir()} <= {".ringfence"}
+    assert {path.name for path in (tmp_path / "new").iterdir()} <= {".ringfence", ".ringfence.lock"}
 
 
 # --- restores that are cut off -----------------------------------------------------------------------------------------------
@@ -360,7 +360,7 @@ def test_a_backup_of_newer_books_leaves_the_home_empty(home: Path, tmp_path: Pat
 def test_a_restore_onto_a_full_disk_leaves_the_home_empty(made: Path, tmp_path: Path):
     with no_file_over(30_000), pytest.raises(NotRestored, match="is empty again"):
         put_back(made, tmp_path / "new")
-    assert {path.name for path in (tmp_path / "new").iterdir()} <= {".ringfence"}
+    assert {path.name for path in (tmp_path / "new").iterdir()} <= {".ringfence", ".ringfence.lock"}
     assert put_back(made, tmp_path / "new") == ["k1"]
 
 

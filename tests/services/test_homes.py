@@ -15,7 +15,7 @@ from until import until
 
 from ringfence.settings import Settings
 from services import first_start, homes
-from services.homes import NotPrivate
+from services.homes import NotAHome
 
 SOMEBODY = 65_534
 
@@ -67,12 +67,12 @@ def test_a_home_of_somebody_else_is_refused_in_words(tmp_path: Path):
     root.mkdir(mode=0o755)
     link.symlink_to(root)
     os.chown(link, SOMEBODY, SOMEBODY, follow_symlinks=False)
-    with pytest.raises(NotPrivate, match="may turn elsewhere"):
+    with pytest.raises(NotAHome, match="may turn elsewhere"):
         homes.make_private(link)
     os.chown(root, SOMEBODY, SOMEBODY)
     for modes in (0o700, 0o755, 0o777):
         root.chmod(modes)
-        with pytest.raises(NotPrivate, match=r"belongs to (nobody|user 65534), and this runs as root.*chown"):
+        with pytest.raises(NotAHome, match=r"belongs to (nobody|user 65534), and this runs as root.*chown"):
             homes.make_private(root)
         assert mode(root) == modes, "nothing was changed"
 
@@ -83,7 +83,7 @@ def test_what_is_no_directory_is_refused_in_words(tmp_path: Path):
     nowhere.symlink_to(tmp_path / "gone")
     os.mkfifo(fifo)
     for path in (file, nowhere, fifo, file / "below"):
-        with pytest.raises(NotPrivate, match="cannot be a home"):
+        with pytest.raises(NotAHome, match="cannot be a home"):
             homes.make_private(path)
 
 
@@ -93,7 +93,7 @@ def test_a_directory_of_other_things_is_not_shut_to_others(tmp_path: Path, thing
     root = tmp_path / "shared"
     root.mkdir(mode=0o755)
     (root / thing).mkdir()
-    with pytest.raises(NotPrivate, match="it holds what is not"):
+    with pytest.raises(NotAHome, match="it holds what is not"):
         homes.make_private(root)
     assert mode(root) == 0o755
     root.chmod(0o700)

@@ -237,8 +237,8 @@ def test_a_lost_home_comes_back_and_nothing_old_is_blocked_again(tmp_path: Path)
         assert [(part.lost, part.unexplained) for part in found] == [([], 0)] * len(found)
         received = sum(m.key != TICK_KEY for m in messages(journal, topics.CALLS))
         assert sum(part.received for part in found) == received
-        sell, buy = client.query("SELECT sum(toInt128(sell_nanos)), sum(toInt128(buy_nanos)) FROM rated_latest").result_rows[0]
-        assert (int(sell), int(buy)) == undisturbed(journal, settings)
+        sell, buy = client.query("SELECT sum(sell), sum(buy) FROM priced_calls").result_rows[0]
+        assert (int(sell * 10**9), int(buy * 10**9)) == undisturbed(journal, settings)
         seqs = ask(
             client, ("SELECT uniqExact(seq) AS n FROM records_latest WHERE disposition NOT IN ('duplicate', 'reject')", {})
         )

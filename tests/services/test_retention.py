@@ -84,7 +84,7 @@ def test_what_is_kept_where_and_who_still_has_to_read_it(settings: Settings) -> 
     assert {("journal", topic) for topic in TOPICS} <= found.keys()
     calls = found["journal", CALLS]
     assert calls["readers"] == {"judge": 13} and calls["size_bytes"] > 20_000 and calls["rule"] == "7 days" and calls["since_ms"]
-    assert found["warehouse", "records"]["rule"] == "400 days" and found["warehouse", "rated_calls"]["rule"] == "for ever"
+    assert found["warehouse", "records"]["rule"] == "400 days" and found["warehouse", "charges"]["rule"] == "for ever"
     assert found["books", "audit"]["rule"] == "for ever, unless a person removes it" and found["books", "books.db"]["size_bytes"] > 0
     assert {("spool", "collector"), ("spool", "switch"), ("state", "snapshots"), ("logs", "run")} <= found.keys()
     said = run(settings, "retention")
@@ -142,12 +142,13 @@ def test_a_store_that_holds_the_warehouse_is_asked(settings: Settings, monkeypat
     client = open_warehouse(settings.warehouse_dsn)
     stop = threading.Event()
     keeper = threading.Thread(
-        target=store._keep_house, args=(settings.warehouse_dsn, store.Pace(), stop, settings.state_dir, {"records": 9, "rated_calls": 0})
+        target=store._keep_house,
+        args=(settings.warehouse_dsn, store.Pace(), stop, settings.state_dir, {"attempts": 9, "calls": 0, "charges": 0, "records": 9}),
     )
     keeper.start()
     try:
         assert retention._ask_store(settings.state_dir / store.WANTED, settings.state_dir / store.APPLIED) == []
-        assert kept_days(client) == {"records": 9, "rated_calls": 0}
+        assert kept_days(client) == {"attempts": 9, "calls": 0, "charges": 0, "records": 9}
     finally:
         stop.set()
         keeper.join()
@@ -248,7 +249,7 @@ def test_a_topic_json_that_is_garbage_is_named_by_every_command(settings: Settin
     path.write_text(content)
     for words in (("journal", "check"), ("journal", "repair", "--yes"), ("backup", "--out", str(settings.root.parent / "b"))):
         said = run(settings, *words, code=1)
-        assert str(path) in said.replace("\n", "") and '{"format": 1, "partitions": 2}' in said
+        assert str(path) in said.replace("\n", "") and '{"format": 2, "partitions": 2}' in said
     assert "does not say how many partitions" in json.dumps(json.loads(run(settings, "retention", "--json")))
 
 

@@ -24,7 +24,7 @@ from journal import Entry, open_journal
 from ringfence.cli import app
 from ringfence.ops.block_news import Blocks
 from ringfence.ops.earlier import Earlier
-from ringfence.ops.live_counts import Pulse
+from ringfence.ops.live_counts import LiveCounts
 from ringfence.settings import Settings
 from ringfence.terminal import Terminal
 from services import first_start
@@ -150,7 +150,7 @@ def test_blocks_are_keys_and_counted_alike_by_status_and_by_the_line_of_up(home:
     watched.read(now_ms)
     watched.close()
     out = io.StringIO()
-    Terminal(Console(file=out, width=500)).line(Pulse(open_journal(settings.journal_dsn)), watched.counts, {}, now_ms)
+    Terminal(Console(file=out, width=500)).line(LiveCounts(open_journal(settings.journal_dsn)), watched.counts, {}, now_ms)
     assert f"blocks {words}" in out.getvalue()
 
 

@@ -94,7 +94,7 @@ class House:
 
     def due(self) -> int:
         with reading(self.engine) as conn:
-            return deliveries.due_count(conn, "k1")
+            return deliveries.due_count(conn, "k1", (deliveries.BLOCKS, deliveries.SHADOW))
 
     def close(self):
         for dispatcher in self.dispatchers:

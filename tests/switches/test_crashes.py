@@ -12,16 +12,15 @@ from crashing_dispatcher import dispatch
 from books import deliveries, orders, reading, switches, writing
 from core.decide import LIVE
 from core.orders import Key
-from switches.control import entry
 from switches.deliver import Pace
 
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(["books", "journal", "switches.dispatcher"])
 
 KILLS = [
-    *[("read", 1), ("written", 1), ("committed", 1), ("lease", 1), ("hold", 1), ("protected", 1), ("send", 1), ("send", 5)],
-    *[("sent", 1), ("sent", 4), ("acknowledge", 1), ("acknowledge", 2), ("acknowledged", 1), ("version", 1), ("compare", 1)],
-    *[("send", 3), ("sent", 7), ("acknowledged", 2), ("version", 1), ("sent", 2)],
+    *[("read", 1), ("written", 1), ("committed", 1), ("lease", 1), ("hold", 1), ("anew", 1), ("send", 1), ("send", 5)],
+    *[("sent", 1), ("sent", 4), ("acknowledge", 1), ("acknowledge", 2), ("acknowledged", 1), ("anew", 1), ("compare", 1)],
+    *[("send", 3), ("sent", 7), ("acknowledged", 2), ("anew", 1), ("sent", 2)],
 ]
 
 
@@ -44,7 +43,7 @@ def test_killed_at_each_step_of_a_delivery(house):
             if number % 3 == 2:
                 orders.lift(conn, key(4 * number - 2), "ann", "a mistake", now_ms())
             orders.block(conn, Key(tenant="t1", account=f"by-hand-{number}"), 3_600_000, "ann", "fraud", now_ms())
-        if step == "version" or number % 5 == 4:
+        if step == "anew" or number % 5 == 4:
             house.switch.restart()
         child = FORKS.Process(
             target=dispatch, args=(house.books_dsn, f"files://{house.home}/journal", f"child-{number}", step, nth), daemon=True
@@ -61,7 +60,7 @@ def test_killed_at_each_step_of_a_delivery(house):
         live = orders.select(conn, statuses=LIVE)
         counts = orders.counts(conn)
         assert deliveries.due_count(conn, "k1") == 0 and not switches.holds(conn)
-    wanted = {entry(kept.order.key): kept.order.order_id for kept in live}
+    wanted = {kept.order.key.entry(): kept.order.order_id for kept in live}
     assert house.switch.live() == wanted
     assert counts["standing"] == len(wanted) > 80 and sum(counts.values()) == 5 * len(KILLS), (
         "no order is lost, none is there twice"

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import time
 
+import msgspec
 import pytest
 from ports import free_port
 
-from books import leases, lists, orders, reading, switches, writing
+from books import configs, deliveries, leases, lists, orders, reading, switches, writing
+from books.switches import Switch
+from core.config import Config, Trunk
+from core.numbers import DialPlan
 from core.orders import Key
 from switches import hold
-from switches.control import Change, ControlError, Fenced, JsonRpcControl
+from switches.control import Change, ControlError, Fenced
 from switches.deliver import Pace
+from switches.desired import Source
+from switches.kinds import DRIVERS
 
 RANGE = Key(tenant="t1", account="acme", b_range="88213")
 ENTRY = "t1|A|acme||88213"
@@ -24,6 +30,8 @@ def now_ms() -> int:
 
 
 class OurOwn:
+    kind = "loopback"
+
     def __init__(self, house):
         self.url = house.served.url
         house.switch._clock = time.time
@@ -34,6 +42,8 @@ class OurOwn:
 
 
 class Kamailio:
+    kind = "kamailio"
+
     def __init__(self, house):
         from switches.kamailio.process import start
         from switches.kamailio.settings import Settings
@@ -45,7 +55,6 @@ class Kamailio:
             run_dir=house.home / "run",
             control_token=house.token,
             secret="a-secret-of-the-tests",
-            carriers=(),
             sip_port=free_port(),
             control_port=free_port(),
             workers=1,
@@ -62,6 +71,12 @@ class Kamailio:
         self._running.kill()
 
 
+def block(switch, name, table="blocks"):
+    """The order that an entry names now, "" = there is none: an expired one may be listed until it is swept."""
+    found = switch.control.compare(table, {})
+    return switch.control.entries(table)[name] if name in found.strangers else ""
+
+
 @pytest.fixture(params=[OurOwn, pytest.param(Kamailio, marks=pytest.mark.kamailio)])
 def switch(request, house, need):
     if request.param is Kamailio:
@@ -69,8 +84,8 @@ def switch(request, house, need):
     switch = request.param(house)
     house.clock = now_ms
     with writing(house.engine) as conn:
-        switches.add(conn, "k1", "loopback", switch.url, house.token, now_ms())
-    switch.control = JsonRpcControl(switch.url, house.token)
+        switches.add(conn, "k1", switch.kind, switch.url, house.token, now_ms())
+    switch.control = DRIVERS[switch.kind](switch.url, house.token)
     yield switch
     switch.control.close()
     switch.close()
@@ -80,16 +95,16 @@ def test_a_block_goes_there_and_comes_back_after_a_restart_and_ends_when_lifted(
     dispatcher = house.dispatcher(pace=FAST)
     house.order(RANGE, "one")
     dispatcher.step()
-    assert switch.control.get_block(ENTRY) == "one" and switch.control.table_count() == 1
+    assert switch.control.entries("blocks") == {ENTRY: "one"}
     switch.restart()
-    assert switch.control.get_block(ENTRY) == ""
+    assert block(switch, ENTRY) == ""
     for _ in range(3):  # the kept connection is found broken first
         dispatcher.step()
-    assert switch.control.get_block(ENTRY) == "one"
+    assert block(switch, ENTRY) == "one"
     with writing(house.engine) as conn:
         orders.lift(conn, RANGE, "ann", "a mistake", now_ms())
     dispatcher.step()
-    assert switch.control.get_block(ENTRY) == "" and switch.control.entries() == {}
+    assert block(switch, ENTRY) == "" and switch.control.entries("blocks") == {}
 
 
 def test_shadow_entries_are_in_the_other_table(house, switch):
@@ -97,26 +112,25 @@ def test_shadow_entries_are_in_the_other_table(house, switch):
         switches.set_enforcing(conn, "k1", "t1", False, "ann", "watching", now_ms())
     house.order(RANGE, "one")
     house.dispatcher(pace=FAST).step()
-    assert switch.control.get_block(ENTRY) == "" and switch.control.get_block(ENTRY, "shadow") == "one"
+    assert block(switch, ENTRY) == "" and block(switch, ENTRY, "shadow") == "one"
 
 
 def test_drift_is_repaired(house, switch):
     dispatcher = house.dispatcher(pace=FAST)
     house.order(RANGE, "one")
     dispatcher.step()
-    switch.control.remove_block(ENTRY)
-    switch.control.set_block("t1|A|honest||", "stranger", 600)
+    switch.control.apply([Change("blocks", ENTRY, "", 0), Change("blocks", "t1|A|honest||", "stranger", 600)])
     dispatcher.step()
     dispatcher.step()
-    assert switch.control.entries() == {ENTRY: "one"}
+    assert switch.control.entries("blocks") == {ENTRY: "one"}
 
 
 def test_a_block_ends_by_itself(house, switch):
     house.order(RANGE, "one", expires_at_ms=now_ms() + 1_500)
     house.dispatcher(pace=FAST).step()
-    assert switch.control.get_block(ENTRY) == "one"
+    assert block(switch, ENTRY) == "one"
     time.sleep(2.6)
-    assert switch.control.get_block(ENTRY) == ""
+    assert block(switch, ENTRY) == ""
 
 
 def test_hold_outlives_a_restart_and_nothing_is_delivered_until_it_is_cleared(house, switch):
@@ -128,10 +142,10 @@ def test_hold_outlives_a_restart_and_nothing_is_delivered_until_it_is_cleared(ho
     house.order(RANGE, "one")
     for _ in range(3):
         dispatcher.step()
-    assert switch.control.get_block(ENTRY) == ""
+    assert block(switch, ENTRY) == ""
     assert hold.clear(house.engine, "ann", "over", now_ms()).ok
     dispatcher.step()
-    assert switch.control.get_block(ENTRY) == "one" and not switch.control.hold()
+    assert block(switch, ENTRY) == "one" and not switch.control.hold()
 
 
 def test_protected_numbers_arrive_before_blocks_whatever_their_reason_says(house, switch):
@@ -141,7 +155,7 @@ def test_protected_numbers_arrive_before_blocks_whatever_their_reason_says(house
     house.order(RANGE, "one")
     house.dispatcher(pace=FAST).step()
     there = switch.control.entries("protected")
-    assert {"112", "116123", "4315000000", "T|tg-own"} <= there.keys() and switch.control.get_block(ENTRY) == "one"
+    assert {"112", "116123", "4315000000", "T|tg-own"} <= there.keys() and block(switch, ENTRY) == "one"
 
 
 def test_many_blocks_are_compared_one_by_one_and_come_back_newest_first(house, switch):
@@ -151,25 +165,24 @@ def test_many_blocks_are_compared_one_by_one_and_come_back_newest_first(house, s
             key = Key(tenant="t1", account="acme", b_range=str(880_000 + n))
             orders.block(conn, key, TTL_MS, "ann", "many", now_ms() - 1_000 + n)
     dispatcher.step()
-    wanted = switch.control.entries()
+    wanted = switch.control.entries("blocks")
     assert len(wanted) == 1_000
     one, other, third = sorted(wanted)[:3]
-    switch.control.remove_block(one)
-    switch.control.set_block("t1|A|honest||", wanted[one], 600)  # the count is right, and so is the order
-    switch.control.set_block(other, wanted[third], 600)
+    changes = [(one, "", 0), ("t1|A|honest||", wanted[one], 600), (other, wanted[third], 600)]  # the count is right, and so is the order
+    switch.control.apply([Change("blocks", *change) for change in changes])
     dispatcher.step()
-    assert set(wanted) - {one, other} <= switch.control.entries().keys(), "nobody else's block is taken away meanwhile"
+    assert set(wanted) - {one, other} <= switch.control.entries("blocks").keys(), "nobody else's block is taken away meanwhile"
     dispatcher.step()
-    assert switch.control.entries() == wanted
+    assert switch.control.entries("blocks") == wanted
     with reading(house.engine) as conn:
         state = switches.state(conn, "k1")
     assert (state.missing, state.strangers) == (2, 1)
     switch.restart()
     house.dispatcher(holder="d0", pace=Pace(look_ms=0, compare_ms=0, retry_ms=0, chunk=200), fault=stop_after_one_chunk).step()
-    first = set(switch.control.entries())
-    assert len(first) == 200 and first > {entry for entry in wanted if int(entry[-6:]) >= 880_802} and {one, other} < first
+    first = set(switch.control.entries("blocks"))
+    assert first == {entry for entry in wanted if int(entry[-6:]) >= 880_800}
     dispatcher.step()
-    assert switch.control.entries() == wanted
+    assert switch.control.entries("blocks") == wanted
 
 
 def stop_after_one_chunk(step):
@@ -201,20 +214,26 @@ def test_of_two_dispatchers_only_one_writes_whichever_is_frozen_when(house, swit
     first = house.dispatcher(pace=pace, holder="d0", fault=frozen)
     house.order(RANGE, "one")
     first.step()
-    newest = int(switch.control._value("ctl", "fence"))
+    newest = second._deliverers[Switch("k1", switch.kind, switch.url, house.token)]._control.fence
     with reading(house.engine) as conn:
         assert leases.acquire(conn, "switch k1", "d0", lease_ms, clock()) is None
-    assert switch.control.entries() == {ENTRY: "one", "t1|A|blue||": "two"}
-    ghost = JsonRpcControl(switch.url, house.token, fence=newest - 1)
+    assert switch.control.entries("blocks") == {ENTRY: "one", "t1|A|blue||": "two"}
+    ghost = DRIVERS[switch.kind](switch.url, house.token)
+    ghost.fence = newest - 1
     with pytest.raises(Fenced):
-        ghost.set_many([Change("blocks", "t1|A|honest||", "ghost", 60)])
+        ghost.apply([Change("blocks", "t1|A|honest||", "ghost", 60)])
     ghost.close()
     first.deliver_once()
     assert first.deliver_once()["k1"].word == "another holds the lease"
     ahead_ms += lease_ms + 1
     house.order(Key(tenant="t1", account="red"), "three")
     first.step()
-    assert switch.control.get_block("t1|A|red||") == "three" and int(switch.control._value("ctl", "fence")) > newest
+    assert block(switch, "t1|A|red||") == "three" and first.deliver_once()["k1"].word == ""
+    ghost = DRIVERS[switch.kind](switch.url, house.token)
+    ghost.fence = newest  # of the second, which is not the newest any more
+    with pytest.raises(Fenced):
+        ghost.apply([Change("blocks", "t1|A|honest||", "ghost", 60)])
+    ghost.close()
 
 
 def test_an_entry_lives_as_long_as_the_latest_of_its_keys_live_orders_and_then_ends_with_everything_dead(house, switch):
@@ -225,7 +244,7 @@ def test_an_entry_lives_as_long_as_the_latest_of_its_keys_live_orders_and_then_e
     dispatcher.step()
     dispatcher.close()  # nobody of ours is there any more
     gone_after_s = 0.0
-    while switch.control.get_block(ENTRY) == "long" and gone_after_s < 8:
+    while block(switch, ENTRY) == "long" and gone_after_s < 8:
         time.sleep(0.05)
         gone_after_s = time.time() - began
     assert 3.4 <= gone_after_s <= 4.7
@@ -236,11 +255,12 @@ def test_a_protected_number_that_the_switch_lost_is_set_again_and_its_own_stay(h
     with writing(house.engine) as conn:
         lists.add(conn, "protected", "number", "4315000000", "hospital", "ann", now_ms())
     dispatcher.step()
-    switch.control.set_protected("4399999999", "the switch's own configuration")
+    switch.control.apply([Change("protected", "4399999999", "by a person", 0)])
     there = switch.control.entries("protected")
     assert there["4315000000"] == "hospital"
-    switch.control.set_many([Change("protected", name, "", 0) for name in ("4315000000", "116123", "112")])
-    switch.control.set_protected("911", "another word")
+    switch.control.apply([Change("protected", name, "", 0) for name in ("4315000000", "116123", "112")])
+    switch.control.apply([Change("protected", "911", "another word", 0)])
+    dispatcher.step()  # it finds what is missing
     dispatcher.step()
     assert switch.control.entries("protected") == there
     with reading(house.engine) as conn:
@@ -248,3 +268,60 @@ def test_a_protected_number_that_the_switch_lost_is_set_again_and_its_own_stay(h
     dispatcher.step()
     with reading(house.engine) as conn:
         assert switches.state(conn, "k1").missing == 4
+
+
+def test_a_new_config_version_is_at_a_switch_that_runs_and_outlives_its_restart(house, switch):
+    def publish(*trunks: Trunk, plans: tuple[DialPlan, ...] = (DialPlan(),)) -> None:
+        with writing(house.engine) as conn:
+            configs.publish(conn, Config(version=0, trunks=trunks, dial_plans=plans), "ann", "a test", now_ms())
+
+    def names(table: str) -> set[str]:
+        return set(switch.control.entries(table))
+
+    dispatcher = house.dispatcher(pace=FAST, next_hops={"k1": "127.0.0.1:5999"})
+    acme = Trunk(tenant="t1", name="in", account="acme", sources=("192.0.2.7",))
+    publish(acme, Trunk(tenant="t2", name="in", account="blue", sources=("192.0.2.8",)))
+    dispatcher.step()
+    assert names("sources") == {"192.0.2.7/32"}, "the switch carries t1 alone"
+    assert names("carriers") == {"|1", "t1|1"} and names("dialplan") == {"e164"}
+    out = Trunk(tenant="t1", name="out", carrier="blue", address="192.0.2.99:5060")
+    green = Trunk(tenant="t1", name="v6", account="green", sources=("2001:db8::/32",), dial_plan="at")
+    publish(green, out, msgspec.structs.replace(out, name="out-2"), plans=(DialPlan(), DialPlan("at", country_code="43")))
+    with writing(house.engine) as conn:
+        switches.serve(conn, "k1", "t2", now_ms())
+    for restarted in (False, True):
+        if restarted:
+            switch.restart()
+            for _ in range(2):  # the kept connection is found broken first
+                dispatcher.step()
+        dispatcher.step()
+        assert len(names("sources")) == 1 and "192.0.2.7/32" not in names("sources")
+        assert names("carriers") == {"|1", "|2", "t1|1", "t1|2", "t2|1"} and names("dialplan") == {"e164", "at"}
+        with reading(house.engine) as conn:
+            assert deliveries.due_count(conn, "k1") == 0
+            assert (switches.state(conn, "k1").missing, switches.state(conn, "k1").strangers) == (0, 0)
+    switch.control.apply([Change("sources", "198.51.100.0/24", json(Source("t1", "nobody")), 0), Change("dialplan", "at", "", 0)])
+    for _ in range(2):
+        dispatcher.step()
+    assert len(names("sources")) == 1 and names("dialplan") == {"e164", "at"}
+
+
+def test_a_row_that_a_switch_cannot_hold_keeps_no_other_waiting(house, switch):
+    if switch.kind == "loopback":
+        pytest.skip("it holds any text")
+    bad = Trunk(tenant="t1", name="in", account="a|b", sources=("192.0.2.7",))
+    good = Trunk(tenant="t1", name="in-2", account="acme", sources=("192.0.2.8",))
+    with writing(house.engine) as conn:
+        configs.publish(conn, Config(version=0, trunks=(bad, good)), "ann", "a test", now_ms())
+    house.order(RANGE, "one")
+    dispatcher = house.dispatcher(pace=FAST)
+    for _ in range(3):
+        dispatcher.step()
+    assert set(switch.control.entries("sources")) == {"192.0.2.8/32"} and block(switch, ENTRY) == "one"
+    with reading(house.engine) as conn:
+        assert [row.name for row in deliveries.due(conn, "k1", 9)] == ["192.0.2.7/32"]
+        assert "account 'a|b'" in switches.state(conn, "k1").error
+
+
+def json(value: msgspec.Struct) -> str:
+    return msgspec.json.encode(value).decode()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 
@@ -14,10 +13,9 @@ from admission_cases import CASES, PARTIES, PLANS
 
 from core.admission import Asked
 from core.numbers import normalise
+from switches.control import Change, ControlError
 from switches.kamailio.settings import EMERGENCY
-from switches.loopback import AUTOEXPIRE_S, Loopback
-
-CFG = Path(__file__).parents[2] / "switches" / "kamailio" / "kamailio.cfg"
+from switches.loopback import Loopback
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["what"])
@@ -25,7 +23,7 @@ def test_the_table_of_cases(case):
     switch = Loopback(clock=lambda: 1000.0, emergency=EMERGENCY)
     for table in ("blocks", "shadow", "protected"):
         for key, value in case.get(table, {}).items():
-            switch.rpc("ringfence.set", [table, key, value, 0 if table == "protected" else 600])
+            switch.apply([Change(table, key, value, 0 if table == "protected" else 600)])
     for call in case["calls"]:
         party = PARTIES[call["from"]]
         plan = PLANS[party.plan]
@@ -36,8 +34,15 @@ def test_the_table_of_cases(case):
         assert (found.code, None if found.code else sent) == (call["code"], call["sent"]), call
 
 
-def test_a_block_without_a_life_ends_when_it_would_at_kamailio():
-    for table in ("blocks", "shadow"):
-        found = re.search(rf'"{table}=>size=\d+;autoexpire=(\d+);"', CFG.read_text())
-        assert found is not None
-        assert int(found[1]) == AUTOEXPIRE_S
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("blocks", "t1|A|a||", "o", 0), ("blocks", "t1|A|a||", "o", -1), ("blocks", "", "o", 60), ("protected", "112", "why", 60),
+        ("ctl", "hold", "1", 0),
+    ],
+)  # fmt: skip
+def test_of_many_rows_with_a_bad_one_none_is_taken(change):
+    switch = Loopback()
+    with pytest.raises(ControlError, match="no sense"):
+        switch.apply([Change("blocks", "t1|A|good||", "o", 60), Change(*change)])
+    assert not any(switch.live(table) for table in switch.tables)

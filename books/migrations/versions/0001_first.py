@@ -124,22 +124,17 @@ def upgrade() -> None:
         "deliveries",
         sa.Column("switch", sa.Text(), nullable=False),
         sa.Column("table_name", sa.Text(), nullable=False),
-        sa.Column("tenant", sa.Text(), nullable=False),
-        sa.Column("account", sa.Text(), nullable=False),
-        sa.Column("ingress_trunk", sa.Text(), nullable=False),
-        sa.Column("a_number", sa.Text(), nullable=False),
-        sa.Column("b_range", sa.Text(), nullable=False),
-        sa.Column("order_id", sa.Text(), nullable=False),
-        sa.Column("expires_at_ms", sa.BigInteger(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("value", sa.Text(), nullable=False),
+        sa.Column("until_ms", sa.BigInteger(), nullable=False),
         sa.Column("due", sa.Boolean(), server_default=sa.false(), nullable=False),
+        sa.Column("urgency", sa.Integer(), nullable=False),
         sa.Column("changed_ms", sa.BigInteger(), nullable=False),
         sa.Column("delivered_at_ms", sa.BigInteger(), nullable=True),
-        sa.PrimaryKeyConstraint(
-            "switch", "table_name", "tenant", "account", "ingress_trunk", "a_number", "b_range", name=op.f("pk_deliveries")
-        ),
+        sa.PrimaryKeyConstraint("switch", "table_name", "name", name=op.f("pk_deliveries")),
     )
-    op.create_index("ix_deliveries_due", "deliveries", ["switch", "due", "changed_ms"], unique=False)
-    op.create_index("ix_deliveries_expiry", "deliveries", ["switch", "expires_at_ms"], unique=False)
+    op.create_index("ix_deliveries_due", "deliveries", ["switch", "due", "urgency", "changed_ms"], unique=False)
+    op.create_index("ix_deliveries_until", "deliveries", ["switch", "until_ms"], unique=False)
     op.create_table(
         "holds",
         sa.Column("switch", sa.Text(), nullable=False),
@@ -194,8 +189,6 @@ def upgrade() -> None:
         "switch_states",
         sa.Column("switch", sa.Text(), nullable=False),
         sa.Column("boot", sa.Text(), server_default="", nullable=False),
-        sa.Column("version", sa.Text(), server_default="", nullable=False),
-        sa.Column("protected", sa.Text(), server_default="{}", nullable=False),
         sa.Column("seen_ms", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("compared_ms", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("missing", sa.BigInteger(), server_default="0", nullable=False),

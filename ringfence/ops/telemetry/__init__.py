@@ -1,12 +1,12 @@
-"""How a part is seen by machines: its figures, whether it lives, whether it does its work.
+"""What machines read of a part: its figures, whether it lives, whether it does its work.
 
-There is one way for a figure to get here. A part *tells* what it has done, a batch at a time, as a value that it has anyway: it is handed
-`tell`, a function of one argument, and knows nothing of metrics. The part's file in this folder knows what the value means, and counts
-(`Figures`). What stands elsewhere, in the journal or the books, is *looked up* at the moment when somebody asks (`Look`, `Sample`). So the
-hot path pays for a batch, not for a record, and no folder but this one knows Prometheus.
+There is one way for a figure to get here. A part reports what it has done, a batch at a time, as a value that it has anyway: it calls a
+function of one argument (`report`) and knows nothing of metrics. The part's file in this folder knows what the value means, and counts
+(`Figures`). What stands elsewhere, in the journal or the books, is polled at the moment of a scrape (`Polled`, `Sample`). So the
+hot path pays per batch, not per record, and no folder but this one knows Prometheus.
 
 A new part: a class like those in `judge.py` or `shipper.py` (`Part`), its metrics in `catalog.py`, its number in `ringfence/ops/ports.py`, and
-`shown(settings, name, part)` in its function of `ringfence/parts.py`.
+`start_telemetry(settings, name, part)` in its function of `ringfence/parts.py`.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from ringfence.ops import ports
 from ringfence.ops.heartbeat import HANGS_S, Beat, path_of
 from ringfence.ops.telemetry import catalog
 from ringfence.ops.telemetry.figures import Figures, Looked, Sample, registry
-from ringfence.ops.telemetry.look import Look
-from ringfence.ops.telemetry.places import Places
-from ringfence.ops.telemetry.server import Answers, Server, serve
+from ringfence.ops.telemetry.polled import Polled
+from ringfence.ops.telemetry.positions import Positions
+from ringfence.ops.telemetry.server import Answers, Server
 
 if TYPE_CHECKING:
     from core.telling import Tell
@@ -35,17 +35,17 @@ log = structlog.get_logger("ringfence.ops.telemetry")
 
 
 class Part(Protocol):
-    """What a part's file here says."""
+    """What a file of this folder provides for its part."""
 
     figures: Figures
-    places: Places
+    positions: Positions
 
-    def tell(self, value: object) -> None:
+    def report(self, value: object) -> None:
         """What the part has done."""
         ...
 
     def look(self) -> Iterable[Sample]:
-        """What is looked up when somebody asks."""
+        """What is looked up at a scrape."""
         ...
 
     def why_not(self) -> str:
@@ -53,20 +53,20 @@ class Part(Protocol):
         ...
 
 
-class Shown(NamedTuple):
-    """A part as it is seen: its sign of life, and what it tells."""
+class Telemetry(NamedTuple):
+    """Of a running part: its heartbeat, the function that takes its reports, where its readers stand, and its server."""
 
     beat: Beat
-    tell: Tell
-    places: Places
+    report: Tell
+    positions: Positions
     server: Server
 
-    def at(self, journal: Journal) -> Journal:
-        """The journal; each look into it is a sign of life, and where its readers stand is known."""
-        return self.places.at(self.beat.at(journal))
+    def watched(self, journal: Journal) -> Journal:
+        """The journal; each read is a heartbeat, and the positions of its readers are known."""
+        return self.positions.of(self.beat.at(journal))
 
 
-def shown(settings: Settings, name: str, part: Part) -> Shown:
+def start_telemetry(settings: Settings, name: str, part: Part) -> Telemetry:
     """Serves the part's figures from now on, in threads of its own."""
     beat = Beat(path_of(settings.run_dir, name))
 
@@ -84,29 +84,29 @@ def shown(settings: Settings, name: str, part: Part) -> Shown:
         yield from part.look()
 
     answers = Answers(registry(part.figures, Looked(look)), why_not_alive, why_not_ready)
-    server = serve(settings.metrics_host, ports.port(settings.metrics_port, name), answers, name)
-    return Shown(beat, _safe(part.tell, name), part.places, server)
+    server = Server(settings.metrics_host, ports.port(settings.metrics_port, name), answers)
+    return Telemetry(beat, _safe(part.report, name), part.positions, server)
 
 
-def _safe(tell: Tell, name: str) -> Tell:
-    """Whoever counts must not be able to stop the part."""
+def _safe(report: Tell, name: str) -> Tell:
+    """A fault while counting must not stop the part."""
 
-    def told(value: object) -> None:
+    def safe(value: object) -> None:
         try:
-            tell(value)
+            report(value)
         except Exception:
-            log.exception("what the part told could not be counted", part=name, value=type(value).__name__)
+            log.exception("a report of the part could not be counted", part=name, value=type(value).__name__)
 
-    return told
+    return safe
 
 
 class Plain:
-    """A part that has nothing of its own to show: it lives, and does its work as long as its loop goes round."""
+    """A part without figures of its own: it does its work as long as its loop goes round."""
 
     def __init__(self) -> None:
-        self.figures, self.places = Figures(), Places()
+        self.figures, self.positions = Figures(), Positions()
 
-    def tell(self, value: object) -> None:
+    def report(self, value: object) -> None:
         raise TypeError(f"nobody counts a {type(value).__name__}")
 
     def look(self) -> Iterable[Sample]:
@@ -121,4 +121,4 @@ def age_s(since_s: float | None) -> float:
     return -1.0 if since_s is None else time.monotonic() - since_s
 
 
-__all__ = ["Figures", "Look", "Part", "Places", "Plain", "Sample", "Shown", "age_s", "catalog", "shown"]
+__all__ = ["Figures", "Part", "Plain", "Polled", "Positions", "Sample", "Telemetry", "age_s", "catalog", "start_telemetry"]

@@ -66,7 +66,7 @@ CONFIG = Metric(
     "gauge",
     "The config version that the part works with; in judge the oldest of its partitions.",
     (),
-    ("collector", "judge", "kamailio"),
+    ("collector", "judge"),
 )
 END_TO_END = Metric(
     "ringfence_end_to_end_seconds",
@@ -232,15 +232,13 @@ HOLD = Metric(
 
 # --- shipper, kamailio, simulator ---
 
-SHIPPED = Metric(
-    "ringfence_shipped_total", "counter", "Records that the collector has acknowledged.", (), ("shipper", "simulator")
-)
+SHIPPED = Metric("ringfence_shipped_total", "counter", "Records that the collector has acknowledged.", (), ("shipper",))
 SHIP_FAILURES = Metric(
     "ringfence_ship_failures_total",
     "counter",
     "Posts that were not acknowledged; they are posted again.",
     (),
-    ("shipper", "simulator"),
+    ("shipper",),
 )
 SWITCH_LOG = Metric(
     "ringfence_switch_log_records_total",
@@ -259,7 +257,7 @@ FORGED = Metric(
 BACKLOG_BYTES = Metric(
     "ringfence_backlog_bytes", "gauge", "What stands in the switch's spool and log and is not delivered.", (), ("shipper",)
 )
-BACKLOG_RECORDS = Metric("ringfence_backlog_records", "gauge", "Records that wait to be delivered.", (), ("simulator",))
+SIMULATED = Metric("ringfence_simulated_total", "counter", "Records that the simulator wrote to its spool.", (), ("simulator",))
 BACKLOG_AGE = Metric(
     "ringfence_backlog_seconds",
     "gauge",

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 
 from core.topics import CALLS
-from ringfence.ops.telemetry import Figures, Places, Sample, catalog
+from ringfence.ops.telemetry import Figures, Positions, Sample, catalog
 from ringfence.ops.telemetry.lags import Lags
 from switches.collector import Posted, Spooled, Ticked
 
@@ -18,7 +18,7 @@ class Collector:
     """Told of each post, each tick, and at each tick of the spool."""
 
     def __init__(self, journal_dsn: str) -> None:
-        self.figures, self.places = Figures(), Places()
+        self.figures, self.positions = Figures(), Positions()
         self._ends = Lags(journal_dsn, dict, (CALLS,))
         self._spooled = Spooled(0, 0, "")
         self._version: int | None = None
@@ -27,7 +27,7 @@ class Collector:
         self.figures.add(catalog.POSTS, 0, "200")
         self.figures.add(catalog.TICKS, 0)
 
-    def tell(self, value: object) -> None:
+    def report(self, value: object) -> None:
         match value:
             case Posted(status, records):
                 self.figures.add(catalog.POSTS, 1, str(status))

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from books import Engine, deliveries, orders, reading, switches
 from core.orders import STATUSES
-from ringfence.ops.telemetry import Figures, Look, Places, Sample, age_s, catalog
+from ringfence.ops.telemetry import Figures, Polled, Positions, Sample, age_s, catalog
 from ringfence.ops.telemetry.lags import Lags
 from switches.deliver import Acknowledged, Drifted, Reached, Standby
 from switches.dispatcher import Read
@@ -35,10 +35,10 @@ class Dispatcher:
     """Told of each reading, each round at a switch and each acknowledgement; the rest is in the books."""
 
     def __init__(self, journal_dsn: str, engine: Engine, clock: Callable[[], int]) -> None:
-        self.figures, self.places = Figures(), Places()
+        self.figures, self.positions = Figures(), Positions()
         self._engine, self._clock = engine, clock
-        self._lags = Lags(journal_dsn, self.places.reached)
-        self._books = Look("books", self._read_books)
+        self._lags = Lags(journal_dsn, self.positions.reached)
+        self._books = Polled("books", self._read_books)
         self._began_s = time.monotonic()
         self._answered_s: dict[str, float] = {}
         self._standby: set[str] = set()  # where another one delivers: ours waits to take over, which is its work
@@ -48,7 +48,7 @@ class Dispatcher:
         for table in TABLES:
             self.figures.spread(catalog.BLOCK_LATENCY, (), table)
 
-    def tell(self, value: object) -> None:
+    def report(self, value: object) -> None:
         match value:
             case Read(orders=by_result, findings=findings):
                 for result, n in by_result.items():

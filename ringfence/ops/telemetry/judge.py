@@ -13,7 +13,7 @@ import polars as pl
 from core.money import NANOS
 from core.schemas import DISPOSITIONS
 from flows.judge import Copied, Standing, Written
-from ringfence.ops.telemetry import Figures, Places, Sample, catalog, states
+from ringfence.ops.telemetry import Figures, Positions, Sample, catalog, snapshots
 from ringfence.ops.telemetry.lags import Lags
 
 LAG_MOST = 20_000
@@ -24,7 +24,7 @@ class Judge:
     """Told of each batch when it is written."""
 
     def __init__(self, journal_dsn: str, state_file: Path) -> None:
-        self.figures, self.places = Figures(), Places()
+        self.figures, self.positions = Figures(), Positions()
         self._lags = Lags(journal_dsn, self.reached)
         self._state_file = state_file
         self._standing: Standing | None = None
@@ -35,9 +35,9 @@ class Judge:
         self.figures.spread(catalog.SNAPSHOT_PAUSE, ())
 
     def reached(self) -> dict[tuple[str, int], int]:
-        return self.places.reached()
+        return self.positions.reached()
 
-    def tell(self, value: object) -> None:
+    def report(self, value: object) -> None:
         match value:
             case Written(outcome, at_ms, standing):
                 self._standing = standing
@@ -51,7 +51,7 @@ class Judge:
 
     def look(self) -> Iterator[Sample]:
         yield from self._lags.samples()
-        yield from states.samples(self._state_file)
+        yield from snapshots.samples(self._state_file)
         if standing := self._standing:
             yield Sample(catalog.FLYING, standing.in_flight)
             yield Sample(catalog.CONFIG, standing.config_version)

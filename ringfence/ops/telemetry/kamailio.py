@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ringfence.ops.telemetry import Figures, Places, Sample, age_s, catalog
+from ringfence.ops.telemetry import Figures, Positions, Sample, age_s, catalog
 
 SILENT_S = 10.0
 
@@ -15,31 +15,20 @@ class Answered(NamedTuple):
     """It has answered OPTIONS."""
 
 
-class Took(NamedTuple):
-    """Its tables are those of this config version."""
-
-    version: int
-
-
 class Kamailio:
-    """Told of each answer and each version."""
+    """Told of each answer."""
 
     def __init__(self) -> None:
-        self.figures, self.places = Figures(), Places()
+        self.figures, self.positions = Figures(), Positions()
         self._answered_s: float | None = None
-        self._version: int | None = None
 
-    def tell(self, value: object) -> None:
+    def report(self, value: object) -> None:
         match value:
             case Answered():
                 self._answered_s = time.monotonic()
-            case Took(version):
-                self._version = version
 
     def look(self) -> Iterator[Sample]:
         yield Sample(catalog.SIP_AGE, age_s(self._answered_s))
-        if self._version is not None:
-            yield Sample(catalog.CONFIG, self._version)
 
     def why_not(self) -> str:
         silent_s = age_s(self._answered_s)

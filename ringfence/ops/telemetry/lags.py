@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from journal import Journal, open_journal
 from ringfence.ops.telemetry import catalog
 from ringfence.ops.telemetry.figures import Sample
-from ringfence.ops.telemetry.look import Look
-from ringfence.ops.telemetry.places import Place
+from ringfence.ops.telemetry.polled import Polled
+from ringfence.ops.telemetry.positions import Partition
 
 OLD_S = 30.0
 """An older look at the journal's ends says nothing of how far behind a part is."""
@@ -17,21 +17,21 @@ OLD_S = 30.0
 class Lags:
     """`reached`: what the part has read (or stored), by topic and partition. `writes`: topics whose ends are told besides."""
 
-    def __init__(self, dsn: str, reached: Callable[[], Mapping[Place, int]], writes: tuple[str, ...] = ()) -> None:
+    def __init__(self, dsn: str, reached: Callable[[], Mapping[Partition, int]], writes: tuple[str, ...] = ()) -> None:
         self._dsn, self._reached, self._writes = dsn, reached, writes
         self._journal: Journal | None = None
-        self.look = Look("journal", self._ends)
+        self.look = Polled("journal", self._ends)
 
-    def _ends(self) -> dict[Place, int]:
+    def _ends(self) -> dict[Partition, int]:
         """By a journal of our own: the part's is in use, in another thread."""
         journal = self._journal = self._journal or open_journal(self._dsn)
-        places = [
+        partitions = [
             *self._reached(),
             *((topic, partition) for topic in self._writes for partition in range(journal.partitions(topic))),
         ]
-        return {place: journal.end_offset(*place) for place in places}
+        return {place: journal.end_offset(*place) for place in partitions}
 
-    def behind(self) -> dict[Place, int]:
+    def behind(self) -> dict[Partition, int]:
         """Messages that are not read yet, by partition."""
         ends = self.look.value() or {}
         return {place: max(0, ends[place] - offset) for place, offset in self._reached().items() if place in ends}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from ringfence.ops.telemetry import Figures, Places, Sample, catalog
+from ringfence.ops.telemetry import Figures, Positions, Sample, catalog
 from switches.shipper import Failed, Forged, Shipped
 from switches.tail import backlog_bytes
 
@@ -17,14 +17,14 @@ class Shipper:
     """Told of each post. `home`: the spool; `log`: the switch's log; both are looked at for what waits in them."""
 
     def __init__(self, home: Path, log: Path, clock: Callable[[], int]) -> None:
-        self.figures, self.places = Figures(), Places()
+        self.figures, self.positions = Figures(), Positions()
         self._home, self._log, self._clock = home, log, clock
         self._complete_to_ms: int | None = None
         self._why = "nothing has been delivered yet"
         for metric in (catalog.SHIPPED, catalog.SHIP_FAILURES, catalog.SWITCH_LOG, catalog.FORGED):
             self.figures.add(metric, 0)
 
-    def tell(self, value: object) -> None:
+    def report(self, value: object) -> None:
         match value:
             case Shipped(records, from_log, complete_to_ms):
                 self.figures.add(catalog.SHIPPED, records)

@@ -10,7 +10,7 @@ import numpy as np
 from core.schemas import TABLES
 from core.topics import JUDGED
 from flows.store import Stored
-from ringfence.ops.telemetry import Figures, Look, Places, Sample, age_s, catalog
+from ringfence.ops.telemetry import Figures, Polled, Positions, Sample, age_s, catalog
 from ringfence.ops.telemetry.lags import Lags
 
 LAG_MOST = 2_000
@@ -22,10 +22,10 @@ class Store:
     """Told of each insertion. `ask`: any question to the warehouse, for when there is nothing to insert."""
 
     def __init__(self, journal_dsn: str, ask: Callable[[], object]) -> None:
-        self.figures, self.places = Figures(), Places()
+        self.figures, self.positions = Figures(), Positions()
         self._stored: dict[tuple[str, int], int] = {}
         self._lags = Lags(journal_dsn, self._reached)
-        self._answer = Look("warehouse", ask, fresh_s=10.0)
+        self._answer = Polled("warehouse", ask, fresh_s=10.0)
         self._stored_s: float | None = None
         for table in TABLES:
             self.figures.add(catalog.STORED, 0, table)
@@ -34,9 +34,9 @@ class Store:
 
     def _reached(self) -> dict[tuple[str, int], int]:
         """What is stored; what is only read waits in a buffer and would be read again after a crash."""
-        return {**self.places.began(), **self._stored}
+        return {**self.positions.began(), **self._stored}
 
-    def tell(self, value: object) -> None:
+    def report(self, value: object) -> None:
         match value:
             case Stored(rows, learned_ms, next_offset, seconds, at_ms):
                 self._stored_s = time.monotonic()

@@ -34,7 +34,7 @@ from kamailio_calls import (
 from ports import free_port
 from until import until
 
-from books import lists, open_books, reading, switches, writing
+from books import open_books, switches, writing
 from core.config import Account, Carrier, Config, Trunk
 from core.message import Message
 from core.record import TICK_KEY
@@ -45,11 +45,9 @@ from ringfence.ops.secrets import load_or_make
 from ringfence.settings import Settings
 from services import first_start
 from services.completeness import coverage
-from switches.control import JsonRpcControl
 from switches.kamailio import process
-from switches.kamailio.settings import Carrier as NextHop
+from switches.kamailio.control import KamailioControl
 from switches.kamailio.settings import Settings as Kamailio
-from switches.kamailio.settings import dial_plans_of, sources_of
 from switches.signed_log import signed_records
 from warehouse import WarehouseDown, ask, open_warehouse, queries
 
@@ -82,7 +80,8 @@ def customers(count: int) -> list[Customer]:
     return [Customer(f"c{n}", f"in-c{n}", f"127.0.{1 + n // 200}.{1 + n % 200}") for n in range(count)]
 
 
-def config_of(known: list[Customer]) -> Config:
+def config_of(known: list[Customer], ports: dict[str, int]) -> Config:
+    """`ports`: carrier -> where it listens on loopback, in the order of trying."""
     return Config(
         version=0,
         accounts=tuple(Account(tenant=TENANT, name=c.account, sell_deck="sell") for c in known),
@@ -95,7 +94,10 @@ def config_of(known: list[Customer]) -> Config:
                 )
                 for c in known
             ),
-            *(Trunk(tenant=TENANT, name=f"out-{name}", carrier=name) for name in ("alpha", "beta")),
+            *(
+                Trunk(tenant=TENANT, name=f"out-{name}", carrier=name, address=f"127.0.0.1:{port}", trunk_group=f"tg-{name}")
+                for name, port in ports.items()
+            ),
         ),
     )  # fmt: skip
 
@@ -236,7 +238,8 @@ class Chain:
 
     def rated(self, who: Customer) -> list[dict[str, Any]]:
         """The calls of a customer as they stand now, in the order of their setup."""
-        sql = "SELECT * FROM rated_latest WHERE account = {account:String} ORDER BY setup_ms"
+        money = ", ".join(f"toInt64({side} * 1000000000) AS {side}_nanos" for side in ("sell", "buy", "buy_attempt_fees"))
+        sql = f"SELECT *, {money} FROM priced_calls WHERE account = {{account:String}} ORDER BY setup_ms"
         return self.query((sql, {"account": who.account}))
 
     def wait_rated(self, who: Customer, count: int, within_s: float = 60.0) -> list[dict[str, Any]]:
@@ -259,15 +262,15 @@ class Chain:
 
     def held(self, who: Customer, b_range: str = "", table: str = "blocks") -> str:
         """The order that the switch holds against a customer, or ""."""
-        return str(self.control().get_block(f"{TENANT}|A|{who.account}||{b_range}", table) or "")
+        return self.control().entries(table).get(f"{TENANT}|A|{who.account}||{b_range}", "")
 
     def held_any(self, who: Customer) -> dict[str, str]:
         """All that the switch holds against a customer."""
         entries = {**self.control().entries("blocks"), **self.control().entries("shadow")}
         return {key: order for key, order in entries.items() if key.split("|")[2] == who.account}
 
-    def control(self) -> JsonRpcControl:
-        return JsonRpcControl(self.settings.control_url, load_or_make(self.settings.state_dir).control_token, fence=0)
+    def control(self) -> KamailioControl:
+        return KamailioControl(self.settings.control_url, load_or_make(self.settings.state_dir).control_token)
 
     def written(self) -> set[tuple[str, int]]:
         """(boot, sequence) of every record that the switch wrote, into its spool or into its log."""
@@ -307,22 +310,16 @@ def build(directory: Path, *, count: int = 40, callees: tuple[str, str] | None =
         sip_port=free_port(), snapshot_s=1.0, orders_a_minute=10_000, order_subjects=10_000, order_share=1.0, _env_file=None,
     )  # fmt: skip
     known = customers(count)
-    config = config_of(known)
+    config = config_of(known, ports)
     first_start.lay(settings.installation)
     now_ms = time.time_ns() // 1_000_000
     decks = {name: csv.encode() for name, csv in DECKS.items()}
     first_start.open_and_publish(settings.installation, first_start.Start(config, decks, "EUR", (TENANT,)), now_ms)
     secrets = load_or_make(settings.state_dir)
     first_start.connect_switch(settings.installation, secrets, SWITCH, "kamailio", settings.control_url, None, now_ms)
-    engine = open_books(settings.books_dsn)
-    with reading(engine) as conn:
-        protected = lists.protected(conn)
-    engine.dispose()
     given: dict[str, Any] = {
         "switch": SWITCH, "spool_dir": settings.spool_dir, "run_dir": settings.run_dir / "kamailio",
-        "control_token": secrets.control_token, "secret": secrets.dialog_secret,
-        "carriers": tuple(NextHop(name, f"127.0.0.1:{port}", f"tg-{name}", f"out-{name}") for name, port in ports.items()),
-        "sources": sources_of(config), "dial_plans": dial_plans_of(config), "protected": protected,
+        "control_token": secrets.control_token, "secret": secrets.dialog_secret, "tenant": TENANT,
         "sip_port": settings.sip_port, "control_port": settings.control_port, "workers": 2, "answer_within_ms": 1000,
         "spool_span_s": 5,
     }  # fmt: skip

@@ -22,7 +22,7 @@ from books import BooksError, Unavailable, open_books, reading, switches, writin
 from ringfence.cli import app
 from ringfence.ops import patience
 from ringfence.ops.block_news import Blocks
-from ringfence.ops.faults import told
+from ringfence.ops.faults import text_of
 from ringfence.settings import Settings
 from services import first_start
 from services.in_force import from_books
@@ -130,10 +130,10 @@ def test_the_embedded_parts_are_named_by_their_home(tmp_path):
 
 
 def test_a_bug_of_ours_keeps_its_traceback():
-    assert told(ValueError("a bug")) == "" and told(KeyError("x")) == ""
+    assert text_of(ValueError("a bug")) == "" and text_of(KeyError("x")) == ""
     wrapped = RuntimeError("the engine says")
     wrapped.__cause__ = BooksError("postgresql://db/books: the password is refused")
-    assert told(wrapped) == "RINGFENCE_BOOKS: postgresql://db/books: the password is refused"
+    assert text_of(wrapped) == "RINGFENCE_BOOKS: postgresql://db/books: the password is refused"
 
 
 # --- parts ---

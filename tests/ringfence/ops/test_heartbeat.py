@@ -44,7 +44,7 @@ def test_a_part_that_is_alive_and_does_nothing_is_told_and_left_to_a_person(
     assert not said and supervisor.silent() == []
     supervisor.check(began_s + 61)
     supervisor.check(began_s + 62)
-    assert len(said) == 1 and said[0].startswith("judge hangs: alive, and no sign of life for 60 s")
+    assert len(said) == 1 and said[0].startswith("judge hangs: alive, and no heartbeat for 60 s")
     assert f"kill -9 {child.process.pid}" in said[0] and "thinking" in said[0]  # type: ignore[union-attr]
     assert supervisor.silent() == ["judge"] and supervisor.running() == {"judge": True}
     beat.touch()

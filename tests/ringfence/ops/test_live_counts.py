@@ -13,7 +13,7 @@ from core.orders import BlockOrder, Finding, Key
 from core.record import TICK_KEY, Tick
 from flows.batches import to_values
 from journal import Entry, Journal, create_topics, open_journal
-from ringfence.ops.live_counts import Pulse
+from ringfence.ops.live_counts import LiveCounts
 
 KEY = Key(tenant="t1", account="acme", b_range="88213")
 
@@ -41,7 +41,7 @@ def records(*rows: dict[str, object]) -> tuple[bytes, bytes]:
 
 
 def test_money_and_calls_are_told(journal: Journal):
-    pulse = Pulse(journal)
+    counts = LiveCounts(journal)
     write(
         journal,
         topics.JUDGED,
@@ -53,53 +53,53 @@ def test_money_and_calls_are_told(journal: Journal):
             {"offset": 4, "event": "refused", "disposition": "event", "call_key": "c"},
         ),
         (
-            b"rated_calls",
-            frame(schemas.RATED, {"sell_nanos": 5_000_000_000, "sell_currency": "EUR", "revision": 1, "call_key": "a"}),
+            b"charges",
+            frame(schemas.CHARGES, {"role": "sell", "nanos": 5_000_000_000, "currency": "EUR", "revision": 1, "call_key": "a"}),
         ),
     )
-    pulse.read(10_000)
-    assert (pulse.received, pulse.flying, pulse.refused) == (4, 1, 1)
-    assert pulse.rates(15_000) == (0.8, {"EUR": 1_000_000_000.0})
+    counts.read(10_000)
+    assert (counts.received, counts.in_flight, counts.refused) == (4, 1, 1)
+    assert counts.rates(15_000) == (0.8, {"EUR": 1_000_000_000.0})
 
 
 def test_a_correction_is_no_new_sale(journal: Journal):
-    pulse = Pulse(journal)
-    one = {"sell_nanos": 5, "sell_currency": "EUR", "call_key": "a"}
-    write(journal, topics.JUDGED, 0, (b"rated_calls", frame(schemas.RATED, {**one, "revision": 1}, {**one, "revision": 2})))
-    pulse.read(0)
-    assert pulse.sell_nanos == {"EUR": 5}
+    counts = LiveCounts(journal)
+    one = {"role": "sell", "nanos": 5, "currency": "EUR", "call_key": "a"}
+    write(journal, topics.JUDGED, 0, (b"charges", frame(schemas.CHARGES, {**one, "revision": 1}, {**one, "revision": 2})))
+    counts.read(0)
+    assert counts.sell_nanos == {"EUR": 5}
 
 
 def test_lag_counts_records_and_no_ticks(journal: Journal):
-    pulse = Pulse(journal)
+    counts = LiveCounts(journal)
     tick = (TICK_KEY, msgspec.json.encode(Tick(at_ms=1, config_version=1)))
     write(journal, topics.CALLS, 0, tick, tick, (b"t1\x1facme", b"{}"), tick, (b"t1\x1facme", b"{}"))
-    assert pulse.lag() == 2
+    assert counts.lag() == 2
     write(journal, topics.JUDGED, 0, records({"offset": 2, "disposition": "reject"}, {"offset": 4, "disposition": "reject"}))
-    pulse.read(0)
-    assert pulse.lag() == 0
+    counts.read(0)
+    assert counts.lag() == 0
     write(journal, topics.CALLS, 0, *[tick] * 300)
-    pulse.lag()
-    assert pulse.lag() == 0
+    counts.lag()
+    assert counts.lag() == 0
 
 
 def test_what_is_judged_again_is_no_new_record(journal: Journal):
     """After a crash, or a full disk, judge does again what came since its snapshot: the same offsets, in frames that are cut otherwise."""
     write(journal, topics.CALLS, 0, *[(b"t1\x1facme", b"{}")] * 3)
-    pulse = Pulse(journal)
-    pulse.earlier["rated"] = 3
+    counts = LiveCounts(journal)
+    counts.earlier["rated"] = 3
     write(journal, topics.CALLS, 0, *[(b"t1\x1facme", b"{}")] * 5)
     rated = [{"offset": n, "event": "stop", "disposition": "rated", "call_key": str(n)} for n in range(8)]
     for cut in (rated[:5], rated[2:4], rated[:7], rated[4:], rated, rated[7:] + rated[7:]):
         write(journal, topics.JUDGED, 0, records(*cut))
-        pulse.read(0)
-    assert pulse.dispositions == {"rated": 5}, "offsets 3 to 7, once each"
-    assert (pulse.received, pulse.total("rated"), pulse.total("reject")) == (8, 8, 0)
-    assert pulse.lag() == 0
+        counts.read(0)
+    assert counts.dispositions == {"rated": 5}, "offsets 3 to 7, once each"
+    assert (counts.received, counts.total("rated"), counts.total("reject")) == (8, 8, 0)
+    assert counts.lag() == 0
 
 
 def test_an_alert_is_told_once_and_a_block_once(journal: Journal):
-    pulse = Pulse(journal)
+    counts = LiveCounts(journal)
     finding = Finding(
         finding_id="f1",
         tenant="t1",
@@ -130,5 +130,5 @@ def test_an_alert_is_told_once_and_a_block_once(journal: Journal):
         write(journal, topics.FINDINGS, 0, (b"acme", msgspec.json.encode(finding)))
         again = msgspec.structs.replace(order, order_id=f"o{number}")
         write(journal, topics.BLOCK_ORDERS, 0, (KEY.text().encode(), msgspec.json.encode(again)))
-        pulse.read(number)
-        assert [len(pulse.alerts), len(pulse.orders)] == ([1, 1] if number == 0 else [0, 0])
+        counts.read(number)
+        assert [len(counts.alerts), len(counts.orders)] == ([1, 1] if number == 0 else [0, 0])

@@ -9,18 +9,26 @@ import json
 import os
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
 import httpx2
+import msgspec
 from ports import free_port
 from until import until
 
+from books.deliveries import CARRIERS, DIAL_PLANS, PROTECTED, SOURCES
+from core.numbers import DialPlan
+from switches import desired
+from switches.control import Change
+from switches.desired import Carrier
+from switches.kamailio.control import KamailioControl
 from switches.kamailio.process import Running, start
-from switches.kamailio.settings import Carrier, Settings, Source
+from switches.kamailio.settings import Settings
 
 ACME, BLUE, STRANGER = "127.0.0.2", "127.0.0.3", "127.0.0.9"
 TOKEN = "test-token"
@@ -238,6 +246,16 @@ class Bench:
         sent = {"X-Ringfence-Token": token, **(headers or {})}
         return httpx2.post(self.running.control_url, json=body, headers=sent, timeout=5, trust_env=False)
 
+    def control(self, fence: int = 0) -> KamailioControl:
+        """The dispatcher's driver, for this switch."""
+        return KamailioControl(self.running.control_url, TOKEN, fence=fence)
+
+    def fill(self, table: str, rows: dict[str, str]) -> None:
+        """Rows of a table without an end, as the dispatcher delivers them."""
+        control = self.control()
+        control.apply([Change(table, name, value, 0) for name, value in rows.items()])
+        control.close()
+
     def block(self, key: str, order: str = "o-1", ttl_s: int = 60, table: str = "blocks") -> None:
         assert self.post("htable.setxs", table, key, order, ttl_s).status_code == 200
 
@@ -268,11 +286,24 @@ def _bound(port: int) -> bool:
     return False
 
 
+def Source(network: str, *parts: str, **more: Any) -> tuple[str, str]:
+    """Network and row of a source: `Source(ACME, "t1", "acme", "in-acme", max_call_s=2)`."""
+    return str(ip_network(network)), msgspec.json.encode(desired.Source(*parts, **more)).decode()
+
+
+def carrier_rows(carriers: Iterable[Carrier], *tenants: str) -> dict[str, str]:
+    """The rows of carriers that all calls try in turn."""
+    rows = [msgspec.json.encode(one).decode() for one in carriers]
+    return {f"{tenant}|{number}": row for tenant in ("", *tenants) for number, row in enumerate(rows, 1)}
+
+
 @contextmanager
 def bench(
-    directory: Path, *, carriers: int | tuple[Carrier, ...] = 1, ports: list[int] | None = None, **changes: Any
-) -> Iterator[Bench]:
-    """A switch with two customers by address (acme, blue) and so many carriers, each on a port of its own."""
+    directory: Path, *, carriers: int | tuple[Carrier, ...] = 1, ports: list[int] | None = None,
+    sources: tuple[tuple[str, str], ...] = (Source(ACME, "t1", "acme", "in-acme"), Source(BLUE, "t1", "blue", "in-blue")),
+    dial_plans: tuple[DialPlan, ...] = (DialPlan(),), protected: Iterable[str] = (), **changes: Any,
+) -> Iterator[Bench]:  # fmt: skip
+    """A switch with two customers by address (acme, blue) and so many carriers, each on a port of its own. `changes`: of its settings."""
     if isinstance(carriers, int):
         ports = [free_port() for _ in range(carriers)]
         carriers = tuple(Carrier(f"carrier-{n}", f"127.0.0.1:{port}", f"tg-{n}", f"out-{n}") for n, port in enumerate(ports, 1))
@@ -282,8 +313,6 @@ def bench(
         run_dir=directory / "run",
         control_token=TOKEN,
         secret="a secret of the tests",
-        carriers=carriers,
-        sources=(Source(ACME, "t1", "acme", "in-acme"), Source(BLUE, "t1", "blue", "in-blue")),
         sip_port=free_port(),
         control_port=free_port(),
         workers=2,
@@ -293,6 +322,10 @@ def bench(
     )
     it = Bench(start(replace(settings, **changes)), directory, ports or [])
     try:
+        it.fill(DIAL_PLANS, {plan.name: msgspec.json.encode(plan).decode() for plan in dial_plans})
+        it.fill(SOURCES, dict(sources))
+        it.fill(CARRIERS, carrier_rows(carriers, "t1"))
+        it.fill(PROTECTED, dict.fromkeys(protected, "protected"))
         yield it
     finally:
         it.close()

@@ -10,15 +10,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from kamailio_calls import Bench
+from kamailio_calls import Bench, Source
 from raw_sip import Phone, reply
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "core"))
 
 from admission_cases import CASES, PARTIES, PLANS
 
-from core.safety import Protected
-from switches.kamailio.settings import Source
+from switches.control import Change
 
 pytestmark = pytest.mark.kamailio
 
@@ -57,7 +56,7 @@ def test_the_table_of_cases_is_kept_by_kamailio(new_bench: Callable[..., Bench])
         for p in PARTIES.values()
         if p.account
     )
-    bench = new_bench(sources=sources, dial_plans=tuple(PLANS.values()), protected=Protected(), workers=4)
+    bench = new_bench(sources=sources, dial_plans=tuple(PLANS.values()), workers=4)
     wrong = []
     with busy_carrier(bench.carrier_ports[0]) as called:
         for case in CASES:
@@ -74,14 +73,11 @@ def test_the_table_of_cases_is_kept_by_kamailio(new_bench: Callable[..., Bench])
 
 def fill(bench: Bench, case: dict[str, dict[str, str]]) -> None:
     """The switch's tables become those of the case."""
+    control = bench.control()
     for table in ("blocks", "shadow", "protected"):
-        held = bench.post("htable.dump", table).json()["result"] or []
-        for slot in held:
-            for item in slot["slot"]:
-                bench.post("htable.delete", table, item["name"])
-        for key, value in case.get(table, {}).items():
-            life = 0 if table == "protected" else 600
-            assert bench.post("ringfence.set", table, key, value, life).status_code == 200
+        control.apply([Change(table, name, "", 0) for name in control.entries(table)])
+        control.apply([Change(table, key, value, 0 if table == "protected" else 600) for key, value in case.get(table, {}).items()])
+    control.close()
 
 
 def final_code(bench: Bench, call: dict[str, str]) -> int:

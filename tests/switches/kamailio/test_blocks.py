@@ -7,13 +7,11 @@ import time
 from collections.abc import Callable
 
 import pytest
-from kamailio_calls import ACME, BLUE, STRANGER, Bench, picks_up, refused, talk
+from kamailio_calls import ACME, BLUE, STRANGER, Bench, Source, picks_up, refused, talk
 from raw_sip import Phone
 from until import until
 
 from core.numbers import DialPlan
-from core.safety import Protected
-from switches.kamailio.settings import Source
 from switches.signed_log import signed_records
 
 pytestmark = pytest.mark.kamailio
@@ -141,8 +139,7 @@ def test_a_blocked_caller_reaches_112_and_then_its_national_calls_and_its_line_a
 def test_a_line_that_the_lists_call_an_emergency_line_opens_the_same_hours(new_bench: NewBench) -> None:
     bench = new_bench(**IN_AUSTRIA)
     bench.callee(picks_up(ring_ms=0))
-    assert bench.post("htable.sets", "protected", "140", "emergency: AT").status_code == 200
-    assert bench.post("htable.sets", "protected", "142", "crisis line: AT").status_code == 200
+    bench.fill("protected", {"140": "emergency: AT", "142": "crisis line: AT"})
     bench.block("t1|A|acme||")
     assert code_of(bench, "142") == 200 and code_of(bench, "01234567") == 603
     assert code_of(bench, "140") == 200 and code_of(bench, "01234567") == 200
@@ -166,7 +163,7 @@ def test_an_emergency_call_needs_no_known_address(new_bench: NewBench) -> None:
 
 
 def test_protected_numbers_pass_calling_and_called_and_extensions_of_full_ones(new_bench: NewBench) -> None:
-    protected = Protected(numbers=("116123", "4314004", "43140041"), trunks=frozenset({"in-blue"}))
+    protected = ("116123", "4314004", "43140041", "T|in-blue")
     hospital = Source(HOSPITAL, "t1", "hospital", "in-hospital", caller_ranges=("4314004",))
     bench = new_bench(protected=protected, sources=(Source(ACME, "t1", "acme", "in-acme"), Source(BLUE, "t1", "blue", "in-blue"), hospital))
     bench.callee(picks_up(ring_ms=0))
@@ -231,7 +228,7 @@ def test_whatever_is_broken_of_ours_a_call_goes_on_and_its_records_are_in_the_lo
     bench = new_bench(spool_span_s=1)
     bench.callee(picks_up(ring_ms=0))
     settings = bench.running.settings
-    assert bench.post("htable.sets", "dialplan", "e164", "nonsense").status_code == 200
+    assert bench.post("ringfence.set", "dialplan", "e164", "nonsense", 0).status_code == 200
     settings.spool_dir.rename(settings.spool_dir.with_name("gone"))
     time.sleep(1.1)
     bench.caller(talk(50), "4312345678").finish()

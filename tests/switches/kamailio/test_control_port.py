@@ -11,53 +11,44 @@ import pytest
 from kamailio_calls import TOKEN, Bench
 from raw_sip import Phone
 
-from switches.control import Change, Denied, Fenced, JsonRpcControl
-from switches.digest import digest
+from switches.control import Change, Denied, Drift, Fenced, Wanted
+from switches.kamailio.control import KamailioControl
+from switches.kamailio.digest import digest
 
 pytestmark = pytest.mark.kamailio
 NewBench = Callable[..., Bench]
 
 
 @pytest.fixture
-def driven(new_bench: NewBench) -> Iterator[tuple[Bench, JsonRpcControl]]:
+def driven(new_bench: NewBench) -> Iterator[tuple[Bench, KamailioControl]]:
     bench = new_bench()
-    control = JsonRpcControl(bench.running.control_url, TOKEN)
+    control = KamailioControl(bench.running.control_url, TOKEN)
     yield bench, control
     control.close()
 
 
-def test_the_dispatchers_driver_finds_what_it_needs(driven: tuple[Bench, JsonRpcControl]) -> None:
+def test_a_row_goes_there_in_kamailios_own_spelling_and_comes_back_in_ours(driven: tuple[Bench, KamailioControl]) -> None:
+    _, control = driven
+    rows = {"2001:db8::/32": '{"tenant":"t1","account":"six"}', "198.51.100.7/32": '{"tenant":"t1","account":"four"}'}
+    control.apply([Change("sources", name, value, 0) for name, value in rows.items()])
+    there = control.entries("sources")
+    assert there["2001:db8:0:0:0:0:0:0/32"] == "t1|six||e164|14400|0||0"
+    own = {name: Wanted("", False) for name in there if name.startswith("127.")}
+    wanted = {name: Wanted(value, True) for name, value in rows.items()} | own
+    assert control.compare("sources", wanted) == Drift([], [])
+    other = {"2001:db8::/32": Wanted('{"tenant":"t1","account":"other"}', True), "10.0.0.0/8": Wanted('{"tenant":"t1"}', True)}
+    assert control.compare("sources", other | own) == Drift(["2001:db8::/32", "10.0.0.0/8"], ["198.51.100.7/32"])
+
+
+def test_a_lease_that_was_overtaken_writes_nothing(driven: tuple[Bench, KamailioControl]) -> None:
     bench, control = driven
-    control.set_block("t1|A|acme||88213", "order-1", 60)
-    assert control.get_block("t1|A|acme||88213") == "order-1"
-    assert control.table_count() == 1 and control.entries() == {"t1|A|acme||88213": "order-1"}
-    control.remove_block("t1|A|acme||88213")
-    control.remove_block("t1|A|acme||88213")
-    assert control.get_block("t1|A|acme||88213") == "" and control.table_count() == 0
-    control.set_protected("4314004", "a hospital")
-    control.set_version("v7")
-    assert control.version() == "v7"
-    assert control.boot() == bench.records("boot")[0]["boot_id"]
-    assert control.hold() is False
-    control.set_hold(True)
-    assert control.hold() is True
-
-    bench.restart()
-    again = JsonRpcControl(bench.running.control_url, TOKEN)
-    assert again.version() == "" and again.boot() != bench.records("boot")[0]["boot_id"] and again.hold() is True
-    again.close()
-
-
-def test_a_lease_that_was_overtaken_writes_nothing(driven: tuple[Bench, JsonRpcControl]) -> None:
-    bench, control = driven
-    newer = JsonRpcControl(bench.running.control_url, TOKEN, fence=8)
-    newer.set_block("t1|A|acme||1", "newer", 60)
+    newer = bench.control(fence=8)
+    newer.apply([Change("blocks", "t1|A|acme||1", "newer", 60)])
     control.fence = 7
     with pytest.raises(Fenced):
-        control.set_block("t1|A|acme||2", "older", 60)
-    with pytest.raises(Fenced):
-        control.clear("blocks")
-    assert control.get_block("t1|A|acme||1") == "newer" and control.get_block("t1|A|acme||2") == ""
+        control.apply([Change("blocks", "t1|A|acme||2", "older", 60)])
+    assert bench.post("htable.flush", "blocks", headers={"X-Ringfence-Fence": "7"}).status_code == 409
+    assert control.entries("blocks") == {"t1|A|acme||1": "newer"}
     control.set_hold(True)  # a person's, whoever holds the lease
     newer.close()
 
@@ -65,8 +56,8 @@ def test_a_lease_that_was_overtaken_writes_nothing(driven: tuple[Bench, JsonRpcC
 WRITING = [
     ("htable.sets", ["blocks", "t1|A|acme||1", "older"]), ("htable.setxs", ["blocks", "t1|A|acme||1", "older", 60]),
     ("htable.seti", ["shadow", "t1|A|acme||1", 1]), ("htable.delete", ["blocks", "t1|A|acme||1"]),
-    ("htable.delete", ["protected", "112"]), ("htable.flush", ["blocks"]), ("htable.sets", ["ctl", "version", "older"]),
-    ("htable.delete", ["sources", "x"]), ("htable.sets", ["dialplan", "x", "y"]),
+    ("htable.flush", ["blocks"]),
+    ("ringfence.set", ["sources", "10.0.0.0/8", "t1|x", 0]), ("ringfence.set", ["protected", "112", "", 0]),
     ("ringfence.set", ["blocks", "t1|A|acme||1", "older", 60]), ("ringfence.set", ["blocks", "t1|A|acme||1", "", 0]),
     ("ringfence.set", ["ctl", "hold", "", 0, "blocks", "t1|A|acme||1", "", 0]),
 ]  # fmt: skip
@@ -94,36 +85,38 @@ def test_a_stale_lease_is_refused_for_every_command_that_writes_before_and_after
     [
         [], ["blocks"], ["blocks", "t1|A|a||", "o"], ["blocks", "t1|A|a||", "o", 0], ["blocks", "t1|A|a||", "o", -1],
         ["blocks", "t1|A|a||", "o", "x"], ["blocks", "t1|A|a||", "o", "1.5"], ["blocks", "", "o", 60],
-        ["ctl", "hold", "1", 0], ["sources", "x", "y", 0], ["carriers", "1", "x", 0], ["protected", "112", "why", 60],
+        ["ctl", "hold", "1", 0], ["live", "x", "y", 0], ["sources", "10.0.0.0/8", "t1|x", 60], ["protected", "112", "why", 60],
         ["blocks", "t1|A|a||", "o", 60, "ctl", "boot", "x", 0], ["blocks", "t1|A|a||", "o", 60, "blocks"],
     ],
 )  # fmt: skip
-def test_of_many_entries_with_a_bad_one_none_is_taken(driven: tuple[Bench, JsonRpcControl], params: list[object]) -> None:
+def test_of_many_entries_with_a_bad_one_none_is_taken(driven: tuple[Bench, KamailioControl], params: list[object]) -> None:
     bench, control = driven
     assert bench.post("ringfence.set", *params).status_code == 400
-    assert control.digest().entries == 0 and control.hold() is False
+    assert control.digest("blocks").entries == 0 and control.hold() is False
 
 
-def test_what_is_in_a_table_is_told_whatever_it_is(driven: tuple[Bench, JsonRpcControl]) -> None:
+def test_what_is_in_a_table_is_told_whatever_it_is(driven: tuple[Bench, KamailioControl]) -> None:
     _, control = driven
     there = {"t1|A|acme||1": "order-1", "t1|A|a'b||": "ü$(x){s.md5}%s", "x" * 300: "y" * 3000}
-    control.set_many([Change("shadow", name, value, 60) for name, value in there.items()])
+    control.apply([Change("shadow", name, value, 60) for name, value in there.items()])
     summed = control.digest("shadow")
     assert summed == (3, digest(there.items())) and control.listed("shadow", summed.sums, summed.entries) == there
-    control.set_many([Change("shadow", name, "", 0) for name in [*there, "t1|A|never||"]])
+    control.apply([Change("shadow", name, "", 0) for name in [*there, "t1|A|never||"]])
     assert control.digest("shadow") == (0, {}) and control.digest("blocks") == (0, {})
 
 
-def test_without_the_token_nothing_and_with_it_only_what_is_ours(driven: tuple[Bench, JsonRpcControl]) -> None:
+def test_without_the_token_nothing_and_with_it_only_what_is_ours(driven: tuple[Bench, KamailioControl]) -> None:
     bench, _ = driven
     for token in ("", "wrong", TOKEN + "x", TOKEN[:-1]):
         assert bench.post("htable.stats", token=token).status_code == 401
     with pytest.raises(Denied):
-        JsonRpcControl(bench.running.control_url, "wrong").boot()
+        KamailioControl(bench.running.control_url, "wrong").identity()
     for method, params in (
         ("core.shutdown", []), ("core.kill", []), ("system.listMethods", []), ("app_lua.reload", []),
         ("cfg.set", ["core", "debug", 4]),
         ("htable.get", ["live", "1"]), ("htable.sets", ["carriers", "1", "x"]), ("htable.sets", ["ctl", "seq", "1"]),
+        ("htable.sets", ["protected", "112", "x"]), ("htable.delete", ["sources", "10.0.0.0/8"]), ("htable.setxs", ["dialplan", "x", "y", 9]),
+        ("htable.sets", ["ctl", "version", "x"]), ("htable.get", ["ctl", "version"]),
         ("htable.sets", ["ctl", "boot", "1"]), ("htable.flush", ["protected"]), ("htable.flush", ["ctl"]),
         ("htable.dump", ["ctl"]),
         ("htable.store", ["blocks"]), ("htable.reload", ["blocks"]), ("htable.get", ["ctl"]), ("htable.get", []), ("", []),
@@ -148,16 +141,16 @@ def test_without_the_token_nothing_and_with_it_only_what_is_ours(driven: tuple[B
         '{"jsonrpc":"2.0","method":"htable.stats","params":[],"id":null}',
     ],
 )  # fmt: skip
-def test_what_could_be_read_in_two_ways_is_not_read_at_all(driven: tuple[Bench, JsonRpcControl], body: str) -> None:
+def test_what_could_be_read_in_two_ways_is_not_read_at_all(driven: tuple[Bench, KamailioControl], body: str) -> None:
     bench, control = driven
     answer = httpx2.post(
         bench.running.control_url, content=body, headers={"X-Ringfence-Token": TOKEN}, trust_env=False, timeout=5
     )
     assert answer.status_code == 400
-    assert control.boot()
+    assert control.identity()
 
 
-def test_sip_on_the_control_port_and_http_on_the_sip_port_get_nothing(driven: tuple[Bench, JsonRpcControl]) -> None:
+def test_sip_on_the_control_port_and_http_on_the_sip_port_get_nothing(driven: tuple[Bench, KamailioControl]) -> None:
     bench, control = driven
     settings = bench.running.settings
     url = f"http://{settings.listen}:{settings.sip_port}/RPC"
@@ -170,4 +163,4 @@ def test_sip_on_the_control_port_and_http_on_the_sip_port_get_nothing(driven: tu
         with pytest.raises(TimeoutError):
             sock.recv(1000)
     assert [r["event"] for r in bench.records()] == ["boot"]
-    assert control.boot()
+    assert control.identity()

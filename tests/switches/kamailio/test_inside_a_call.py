@@ -194,9 +194,7 @@ def test_what_only_begins_like_an_emergency_service_is_none(new_bench: NewBench,
 
 
 def test_an_emergency_call_and_a_protected_one_may_change_under_a_block(new_bench: NewBench) -> None:
-    from core.safety import Protected
-
-    bench = new_bench(protected=Protected(numbers=("4314040",)))
+    bench = new_bench(protected=("4314040",))
     with Phone("127.0.0.1", bench.carrier_ports[0]) as callee, Phone(ACME) as caller:
         bench.block("t1|A|acme||")
         for n, number in enumerate(("112", "*31%23112", "4314040", "4314040%2C5")):

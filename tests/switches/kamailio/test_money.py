@@ -11,6 +11,7 @@ import msgspec
 import pytest
 from kamailio_calls import (
     Bench,
+    Source,
     ack,
     ack_refusal,
     answer,
@@ -33,7 +34,7 @@ from ports import free_port
 from raw_sip import Phone, caller_side, establish, reply
 
 from core.record import Record
-from switches.kamailio.settings import Carrier, Source
+from switches.desired import Carrier
 
 pytestmark = pytest.mark.kamailio
 

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from kamailio_calls import TOKEN, Bench
+from kamailio_calls import TOKEN, Bench, Source
 from ports import free_port
 from raw_sip import Phone, establish
 from until import until
 
 from switches.kamailio.process import KamailioError, answers_options, render, start
-from switches.kamailio.settings import Carrier, Settings, Source
+from switches.kamailio.settings import Settings
 
 NewBench = Callable[..., Bench]
 
@@ -29,7 +29,6 @@ def some_settings(**changes: object) -> Settings:
         "run_dir": Path("/run"),
         "control_token": "t",
         "secret": "s",
-        "carriers": (),
     }
     return Settings(**{**given, **changes})  # type: ignore[arg-type]
 
@@ -39,11 +38,6 @@ def some_settings(**changes: object) -> Settings:
     [
         {"switch": 'k1"; exit;'},
         {"listen": "127.0.0.1\nlisten=udp:0.0.0.0"},
-        {"carriers": (Carrier('a";', "127.0.0.1:5060"),)},
-        {"carriers": (Carrier("a", "127.0.0.1:5060;lr"),)},
-        {"sources": (Source("127.0.0.2", "t1", "acme|blue"),)},
-        {"sources": (Source("127.0.0.2", "t1", "acme", dial_plan="unheard-of"),)},
-        {"sources": (Source("not an address", "t1", "acme"),)},
         {"emergency": ("112|.*",)},
         {"run_dir": Path('/run"/x')},
         {"run_dir": Path("relative")},
@@ -52,12 +46,6 @@ def some_settings(**changes: object) -> Settings:
 def test_a_value_that_could_break_out_of_the_configuration_is_refused(changes: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"\S"):
         render(some_settings(**changes))
-
-
-def test_the_same_settings_are_the_same_version_of_the_tables() -> None:
-    one, two = (render(some_settings(sources=(Source("127.0.0.2", "t1", "acme"),))).cfg for _ in range(2))
-    assert one == two
-    assert one != render(some_settings(sources=(Source("127.0.0.2", "t1", "blue"),))).cfg
 
 
 @pytest.mark.kamailio
@@ -84,7 +72,7 @@ def test_it_ends_with_its_parent(need: Callable[[str], None], tmp_path: Path, ho
         "import time; from pathlib import Path; from switches.kamailio.process import start; "
         "from switches.kamailio.settings import Settings; "
         f"start(Settings(switch='k1', spool_dir=Path({str(tmp_path)!r}), run_dir=Path({str(tmp_path)!r}), control_token='t', "
-        f"secret='s', carriers=(), sip_port={port}, control_port={free_port()}, shm_mb=64)); "
+        f"secret='s', sip_port={port}, control_port={free_port()}, shm_mb=64)); "
         "print('up', flush=True); time.sleep(60)"
     )
     root = str(Path(__file__).parents[3])

@@ -7,11 +7,10 @@ from collections.abc import Callable
 
 import msgspec
 import pytest
-from kamailio_calls import ACME, Bench, picks_up, talk
+from kamailio_calls import ACME, Bench, Source, picks_up, talk
 from raw_sip import Phone, establish
 
 from core.record import MAX_BYTES, Record
-from switches.kamailio.settings import Source
 
 pytestmark = pytest.mark.kamailio
 NewBench = Callable[..., Bench]

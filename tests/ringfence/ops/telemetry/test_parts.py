@@ -17,11 +17,11 @@ from flows.judge import Copied, Standing, Written
 from flows.step import Outcome
 from flows.store import Stored
 from journal import Entry, create_topics, open_journal
-from ringfence.ops.telemetry import Figures, Places
+from ringfence.ops.telemetry import Figures, Positions
 from ringfence.ops.telemetry.collector import Collector
 from ringfence.ops.telemetry.figures import registry
 from ringfence.ops.telemetry.judge import LAG_MOST, Judge
-from ringfence.ops.telemetry.kamailio import Answered, Kamailio, Took
+from ringfence.ops.telemetry.kamailio import Answered, Kamailio
 from ringfence.ops.telemetry.shipper import Shipper
 from ringfence.ops.telemetry.simulator import Simulator
 from ringfence.ops.telemetry.store import Store
@@ -73,14 +73,17 @@ def test_a_histogram_is_what_one_value_at_a_time_would_have_made_of_it():
 def test_judge_counts_a_batch(journal_dsn: str, tmp_path: Path):
     part = Judge(journal_dsn, tmp_path / "judge.state")
     judged = frame(schemas.JUDGED, [{"disposition": d, "learned_ms": 10_000} for d in ("rated", "event", "event", "reject")])
-    money = {"sell_currency": "EUR", "buy_currency": "USD", "buy_nanos": 500_000_000}
-    rated = frame(schemas.RATED, [
-        money | {"revision": 1, "sell_nanos": 1_500_000_000}, money | {"revision": 2, "sell_nanos": 9_000_000_000},
-        {"revision": 1, "sell_currency": "", "sell_nanos": 0, "buy_currency": "", "buy_nanos": 0},
+    sale, purchase = {"role": "sell", "level": 0, "currency": "EUR"}, {"role": "buy", "level": 0, "currency": "USD", "nanos": 500_000_000}
+    charges = frame(schemas.CHARGES, [
+        sale | {"revision": 1, "nanos": 1_500_000_000}, purchase | {"revision": 1},
+        sale | {"revision": 2, "nanos": 9_000_000_000}, purchase | {"revision": 2},
+        sale | {"revision": 1, "nanos": 1_300_000_000, "level": 1},
+        {"role": "sell", "level": 0, "revision": 1, "currency": "", "nanos": 0},
     ])  # fmt: skip
-    outcome = Outcome(judged, rated, pl.DataFrame(), [SimpleNamespace(detector="burst")], [object(), object()], {})  # type: ignore[list-item]
-    part.tell(Written(outcome, 10_040, Standing(12, 3, {0: round(time.time() * 1000) - 2_000})))
-    part.tell(Copied(0.004))
+    calls, attempts = schemas.empty(schemas.CALLS), schemas.empty(schemas.ATTEMPTS)
+    outcome = Outcome(judged, calls, attempts, charges, pl.DataFrame(), [SimpleNamespace(detector="burst")], [object(), object()], {})  # type: ignore[list-item]
+    part.report(Written(outcome, 10_040, Standing(12, 3, {0: round(time.time() * 1000) - 2_000})))
+    part.report(Copied(0.004))
     (tmp_path / "judge.state").write_bytes(b"x" * 99)
     shown = figures(part)
     assert [shown[f"ringfence_records_total['{d}']"] for d in schemas.DISPOSITIONS] == [1, 0, 2, 1, 0, 0]
@@ -101,7 +104,7 @@ def test_judge_is_ready_when_it_reads_and_is_not_far_behind(journal_dsn: str, tm
     part._lags.look._fresh_s = 0
     assert LAG_MOST > 5 and part.why_not() == "it has not begun to read"
     journal = open_journal(journal_dsn)
-    reader = part.places.at(journal).reader(CALLS, 1, 0)
+    reader = part.positions.of(journal).reader(CALLS, 1, 0)
     assert part.why_not() == ""
     writer = journal.writer(CALLS, 1)
     writer.append([Entry(b"k", b"v", 1)] * 7)
@@ -116,29 +119,29 @@ def test_judge_is_ready_when_it_reads_and_is_not_far_behind(journal_dsn: str, tm
 
 def test_a_journal_that_cannot_be_looked_at_is_named(tmp_path: Path):
     part = Judge(f"files://{tmp_path}/none", tmp_path / "judge.state")
-    part.places._readers[CALLS, 0] = (0, SimpleNamespace(offset=3))  # type: ignore[assignment]
+    part.positions._readers[CALLS, 0] = (0, SimpleNamespace(offset=3))  # type: ignore[assignment]
     assert part.why_not().startswith("the journal cannot be looked at (RINGFENCE_JOURNAL): ")
     assert figures(part)["ringfence_look_age_seconds['journal']"] == -1
 
 
 def test_the_collector_is_ready_when_it_ticks_and_spools_nothing(journal_dsn: str, monkeypatch: pytest.MonkeyPatch):
     part = Collector(journal_dsn)
-    part.tell(Spooled(0, 0, "the config version in force is not known: no books"))
+    part.report(Spooled(0, 0, "the config version in force is not known: no books"))
     assert part.why_not() == "the first tick is not written yet the config version in force is not known: no books"
-    part.tell(Ticked(4))
-    part.tell(Spooled(0, 0, ""))
-    part.tell(Posted(200, 30))
-    part.tell(Posted(200, 12))
-    part.tell(Posted(401, 0))
+    part.report(Ticked(4))
+    part.report(Spooled(0, 0, ""))
+    part.report(Posted(200, 30))
+    part.report(Posted(200, 12))
+    part.report(Posted(401, 0))
     assert part.why_not() == ""
     shown = figures(part)
     assert shown["ringfence_received_total[]"] == 42 and shown["ringfence_posts_total['200']"] == 2
     assert shown["ringfence_posts_total['401']"] == 1 and shown["ringfence_ticks_total[]"] == 1
     assert shown["ringfence_config_version[]"] == 4 and shown["ringfence_journal_end_offset['3', 'calls']"] == 0
-    part.tell(Spooled(1_200, 99_000, "no space left"))
+    part.report(Spooled(1_200, 99_000, "no space left"))
     assert part.why_not() == "the journal is away, 1,200 entries wait in the spool: no space left"
     assert figures(part)["ringfence_spool_records[]"] == 1_200 and figures(part)["ringfence_spool_bytes[]"] == 99_000
-    part.tell(Spooled(0, 0, ""))
+    part.report(Spooled(0, 0, ""))
     monkeypatch.setattr(time, "monotonic", lambda at=time.monotonic(): at + 25)
     assert part.why_not() == "no tick was written for 25 s"
 
@@ -156,17 +159,17 @@ def test_the_store_is_ready_while_the_warehouse_answers_and_knows_what_is_stored
     away, part = Store(journal_dsn, refuse), Store(journal_dsn, lambda: None)
     assert away.why_not() == "the warehouse has not answered yet (RINGFENCE_WAREHOUSE): OSError: connection refused"
     assert figures(away)["ringfence_warehouse_answer_age_seconds[]"] == -1
-    part.places.at(journal).reader(JUDGED, 0, 2).read()
+    part.positions.of(journal).reader(JUDGED, 0, 2).read()
     assert part.why_not() == ""
     assert figures(part)["ringfence_lag_messages['0', 'judged']"] == 3, "what is read is not stored yet"
-    part.tell(Stored({"records": 4, "rated_calls": 1}, [5_000, 6_000], {0: 4}, 0.02, 7_500))  # type: ignore[arg-type]
+    part.report(Stored({"records": 4, "charges": 1}, [5_000, 6_000], {0: 4}, 0.02, 7_500))  # type: ignore[arg-type]
     part._lags.look._fresh_s = 0
     shown = figures(part)
     assert shown["ringfence_lag_messages['0', 'judged']"] == 1
     assert shown["ringfence_stored_rows_total['records']"] == 4 and shown["ringfence_insert_seconds_count[]"] == 1
     assert shown["ringfence_end_to_end_seconds_sum['stored']"] == 4.0
-    away.tell(Stored({}, [], {}, 0.1, 1))  # type: ignore[arg-type]
-    away.places.at(journal).reader(JUDGED, 0, 5)
+    away.report(Stored({}, [], {}, 0.1, 1))  # type: ignore[arg-type]
+    away.positions.of(journal).reader(JUDGED, 0, 5)
     assert away.why_not() == "", "an insertion is an answer too"
 
 
@@ -176,13 +179,13 @@ def test_the_shipper_says_how_far_behind_it_is(tmp_path: Path):
     (tmp_path / "rec-1.jl").write_text("\n{}\n")
     assert part.why_not() == "nothing has been delivered yet"
     assert figures(part)["ringfence_backlog_seconds[]"] == -1 and figures(part)["ringfence_backlog_bytes[]"] == 4
-    part.tell(Shipped(7, 2, None))
+    part.report(Shipped(7, 2, None))
     assert part.why_not() == "the spool's end has not been reached yet"
-    part.tell(Shipped(3, 0, 999_000))
-    part.tell(Forged(1))
+    part.report(Shipped(3, 0, 999_000))
+    part.report(Forged(1))
     assert part.why_not() == ""
     now_ms[0] += 60_000
-    part.tell(Failed("the collector did not answer"))
+    part.report(Failed("the collector did not answer"))
     assert part.why_not() == "delivered only up to 61 s ago the collector did not answer"
     shown = figures(part)
     assert shown["ringfence_shipped_total[]"] == 10 and shown["ringfence_switch_log_records_total[]"] == 2
@@ -193,40 +196,37 @@ def test_the_shipper_says_how_far_behind_it_is(tmp_path: Path):
 def test_a_kamailio_is_ready_while_it_answers(monkeypatch: pytest.MonkeyPatch):
     part = Kamailio()
     assert part.why_not() == "it has not answered OPTIONS yet" and figures(part)["ringfence_sip_answer_age_seconds[]"] == -1
-    part.tell(Answered())
-    part.tell(Took(5))
-    assert part.why_not() == "" and figures(part)["ringfence_config_version[]"] == 5
+    part.report(Answered())
+    assert part.why_not() == ""
     monkeypatch.setattr(time, "monotonic", lambda at=time.monotonic(): at + 15)
     assert part.why_not() == "it has not answered OPTIONS for 15 s"
 
 
-def test_the_simulator_counts_what_it_has_posted():
+def test_the_simulator_counts_what_it_has_written():
     from simulator.live import Progress
     from simulator.truth import LookAlike, Truth
 
     part = Simulator()
-    assert part.why_not() == "it has posted nothing yet"
+    assert part.why_not() == "it has written nothing yet"
     truth = Truth(seed=1, start_ms=0, end_ms=0, look_alike=LookAlike(tenant="t1", account="a", start_ms=0))
-    progress = Progress(truth, posted=40, waiting=9_000, retries=2, last_refusal="the collector answers 503")
-    part.tell(progress)
-    progress.posted, progress.waiting = 55, 9_000
-    part.tell(progress)
-    shown = figures(part)
-    assert shown["ringfence_shipped_total[]"] == 55 and shown["ringfence_backlog_records[]"] == 9_000
-    assert part.why_not() == "9,000 records wait for the collector: the collector answers 503"
+    progress = Progress(truth, written=40)
+    part.report(progress)
+    progress.written = 55
+    part.report(progress)
+    assert figures(part)["ringfence_simulated_total[]"] == 55 and part.why_not() == ""
 
 
-def test_places_know_where_readers_stand(journal_dsn: str):
-    places = Places()
-    journal = places.at(open_journal(journal_dsn))
-    assert places.reached() == {} and journal.partitions(CALLS) == 4
+def test_positions_know_where_readers_stand(journal_dsn: str):
+    positions = Positions()
+    journal = positions.of(open_journal(journal_dsn))
+    assert positions.reached() == {} and journal.partitions(CALLS) == 4
     writer = journal.writer(BLOCK_ORDERS, 0)
     writer.append([Entry(b"k", b"v", 1)] * 3)
     writer.close()
     reader = journal.reader(BLOCK_ORDERS, 0, 1)
-    assert places.reached() == {(BLOCK_ORDERS, 0): 1}
+    assert positions.reached() == {(BLOCK_ORDERS, 0): 1}
     reader.read(1)
-    assert places.reached() == {(BLOCK_ORDERS, 0): 2} and places.began() == {(BLOCK_ORDERS, 0): 1}
+    assert positions.reached() == {(BLOCK_ORDERS, 0): 2} and positions.began() == {(BLOCK_ORDERS, 0): 1}
     reader.close()
     journal.reader(BLOCK_ORDERS, 0, 3).close()
-    assert places.began() == {(BLOCK_ORDERS, 0): 3}, "a reader that was opened anew"
+    assert positions.began() == {(BLOCK_ORDERS, 0): 3}, "a reader that was opened anew"

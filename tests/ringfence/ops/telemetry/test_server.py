@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
+from importlib.metadata import version
 from pathlib import Path
 
 import httpx2
@@ -17,19 +18,21 @@ from strangers import SHAPES, cut_off, half_a_head, strangers
 from until import until
 
 from ringfence.ops.heartbeat import HANGS_S
-from ringfence.ops.telemetry import Figures, Look, Places, Sample, catalog, shown
+from ringfence.ops.telemetry import Figures, Polled, Positions, Sample, catalog, start_telemetry
 from ringfence.ops.telemetry.server import MOST_AT_ONCE, Answers, Server
 from ringfence.settings import Settings
+
+RELEASE = version("ringfence")
 
 
 class Odd:
     """A part that is told strings, and looks at what the test hands it."""
 
     def __init__(self, why: str = "") -> None:
-        self.figures, self.places, self.why = Figures(), Places(), why
+        self.figures, self.positions, self.why = Figures(), Positions(), why
         self.samples: list[Sample] = []
 
-    def tell(self, value: object) -> None:
+    def report(self, value: object) -> None:
         assert isinstance(value, str)
         self.figures.add(catalog.RECORDS, 1, value)
 
@@ -51,78 +54,78 @@ def get(url: str, **headers: str) -> httpx2.Response:
 
 def test_alive_ready_and_figures(tmp_path: Path):
     part = Odd()
-    seen = shown(settings(tmp_path), "judge", part)
-    seen.tell("rated")
-    seen.tell("rated")
+    telemetry = start_telemetry(settings(tmp_path), "judge", part)
+    telemetry.report("rated")
+    telemetry.report("rated")
     with pytest.raises(ValueError, match="ringfence_records_total has the labels"):
         part.figures.add(catalog.RECORDS, 1)
     try:
-        assert get(seen.server.url + "/health").json() == {"alive": True, "why": ""}
-        assert get(seen.server.url + "/ready").json() == {"ready": True, "why": ""}
-        text = get(seen.server.url + "/metrics")
+        assert get(telemetry.server.url + "/health").json() == {"alive": True, "why": ""}
+        assert get(telemetry.server.url + "/ready").json() == {"ready": True, "why": ""}
+        text = get(telemetry.server.url + "/metrics")
         assert text.headers["content-type"].startswith("text/plain")
         assert 'ringfence_records_total{disposition="rated"} 2.0' in text.text
-        assert 'ringfence_build_info{version="0.1.0"} 1.0' in text.text and "ringfence_ready 1.0" in text.text
+        assert f'ringfence_build_info{{version="{RELEASE}"}} 1.0' in text.text and "ringfence_ready 1.0" in text.text
         assert "process_resident_memory_bytes" in text.text and "python_gc_collections_total" in text.text
 
         part.why = "the journal is away"
-        answer = get(seen.server.url + "/ready")
+        answer = get(telemetry.server.url + "/ready")
         assert (answer.status_code, answer.json()) == (503, {"ready": False, "why": "the journal is away"})
-        assert "ringfence_ready 0.0" in get(seen.server.url + "/metrics").text
-        assert get(seen.server.url + "/health").status_code == 200
+        assert "ringfence_ready 0.0" in get(telemetry.server.url + "/metrics").text
+        assert get(telemetry.server.url + "/health").status_code == 200
 
-        assert get(seen.server.url + "/secrets").status_code == 404
+        assert get(telemetry.server.url + "/secrets").status_code == 404
         with httpx2.Client(trust_env=False) as client:
-            assert [client.post(seen.server.url + path).status_code for path in ("/metrics", "/ready")] == [405, 405]
+            assert [client.post(telemetry.server.url + path).status_code for path in ("/metrics", "/ready")] == [405, 405]
     finally:
-        seen.server.close()
+        telemetry.server.close()
 
 
 def test_openmetrics_is_given_to_who_asks_for_it(tmp_path: Path):
-    seen = shown(settings(tmp_path), "judge", Odd())
-    seen.tell("event")
+    telemetry = start_telemetry(settings(tmp_path), "judge", Odd())
+    telemetry.report("event")
     try:
-        answer = get(seen.server.url + "/metrics", accept="application/openmetrics-text; version=1.0.0")
+        answer = get(telemetry.server.url + "/metrics", accept="application/openmetrics-text; version=1.0.0")
     finally:
-        seen.server.close()
+        telemetry.server.close()
     assert answer.headers["content-type"].startswith("application/openmetrics-text")
     families = {family.name: family for family in text_string_to_metric_families(answer.text)}
     assert families["ringfence_records"].samples[0].value == 1 and answer.text.endswith("# EOF\n")
 
 
 def test_a_loop_that_does_not_go_round_is_not_alive_and_not_ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    seen = shown(settings(tmp_path), "judge", Odd())
+    telemetry = start_telemetry(settings(tmp_path), "judge", Odd())
     try:
-        monkeypatch.setattr(seen.beat, "silent_s", lambda: HANGS_S + 5)
+        monkeypatch.setattr(telemetry.beat, "silent_s", lambda: HANGS_S + 5)
         for path in ("/health", "/ready"):
-            answer = get(seen.server.url + path)
+            answer = get(telemetry.server.url + path)
             assert answer.status_code == 503 and answer.json()["why"] == "its loop has not gone round for 65 s"
         monkeypatch.undo()
-        assert get(seen.server.url + "/health").status_code == 200
+        assert get(telemetry.server.url + "/health").status_code == 200
     finally:
-        seen.server.close()
+        telemetry.server.close()
 
 
 def test_what_is_told_wrongly_is_logged_and_stops_nobody(tmp_path: Path):
-    seen = shown(settings(tmp_path), "judge", Odd())
+    telemetry = start_telemetry(settings(tmp_path), "judge", Odd())
     try:
-        seen.tell(7)
-        seen.tell("rated")
-        assert 'disposition="rated"} 1.0' in get(seen.server.url + "/metrics").text
+        telemetry.report(7)
+        telemetry.report("rated")
+        assert 'disposition="rated"} 1.0' in get(telemetry.server.url + "/metrics").text
     finally:
-        seen.server.close()
+        telemetry.server.close()
 
 
 def test_a_fault_of_ours_while_figures_are_told_is_an_answer(tmp_path: Path):
     part = Odd()
-    seen = shown(settings(tmp_path), "judge", part)
+    telemetry = start_telemetry(settings(tmp_path), "judge", part)
     try:
         part.samples = [Sample(catalog.SPOOL_BYTES, 1, ("a label too many",))]
-        assert get(seen.server.url + "/metrics").status_code == 500
+        assert get(telemetry.server.url + "/metrics").status_code == 500
         part.samples = []
-        assert get(seen.server.url + "/metrics").status_code == 200
+        assert get(telemetry.server.url + "/metrics").status_code == 200
     finally:
-        seen.server.close()
+        telemetry.server.close()
 
 
 def test_a_port_that_is_taken_is_tried_until_it_is_free(tmp_path: Path):
@@ -131,7 +134,7 @@ def test_a_port_that_is_taken_is_tried_until_it_is_free(tmp_path: Path):
         taken.listen()
         port = taken.getsockname()[1]
         answers = Answers(Figures(), lambda: "", lambda: "")  # type: ignore[arg-type]
-        server = Server("127.0.0.1", port, answers, "judge", again_s=0.05)
+        server = Server("127.0.0.1", port, answers, again_s=0.05)
         assert server.url == "", "the part goes on without"
     until(lambda: server.url, 15)
     assert get(f"http://127.0.0.1:{port}/ready").status_code == 200
@@ -139,32 +142,32 @@ def test_a_port_that_is_taken_is_tried_until_it_is_free(tmp_path: Path):
 
 
 def test_one_who_says_nothing_keeps_nobody_waiting(tmp_path: Path):
-    seen = shown(settings(tmp_path), "judge", Odd())
-    port = int(seen.server.url.rpartition(":")[2])
+    telemetry = start_telemetry(settings(tmp_path), "judge", Odd())
+    port = int(telemetry.server.url.rpartition(":")[2])
     silent = [socket.create_connection(("127.0.0.1", port)) for _ in range(MOST_AT_ONCE - 1)]
     try:
-        until(lambda: get(seen.server.url + "/health").status_code == 200, 15)
+        until(lambda: get(telemetry.server.url + "/health").status_code == 200, 15)
     finally:
         for one in silent:
             one.close()
-        seen.server.close()
+        telemetry.server.close()
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)
 def test_strangers_that_fill_every_place_keep_nobody_waiting(tmp_path: Path, shape: Callable[[int], bytes]):
-    seen = shown(settings(tmp_path), "judge", Odd())
-    with strangers(int(seen.server.url.rpartition(":")[2]), 4 * MOST_AT_ONCE, shape):
+    telemetry = start_telemetry(settings(tmp_path), "judge", Odd())
+    with strangers(int(telemetry.server.url.rpartition(":")[2]), 4 * MOST_AT_ONCE, shape):
         for path in ("/health", "/ready", "/metrics"):
-            assert get(seen.server.url + path).status_code == 200
-    seen.server.close()
+            assert get(telemetry.server.url + path).status_code == 200
+    telemetry.server.close()
 
 
 def test_a_byte_now_and_then_keeps_no_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("ringfence.ops.telemetry.server.LIFE_S", 0.5)
-    seen = shown(settings(tmp_path), "judge", Odd())
-    with strangers(int(seen.server.url.rpartition(":")[2]), 4, half_a_head) as lines:
+    telemetry = start_telemetry(settings(tmp_path), "judge", Odd())
+    with strangers(int(telemetry.server.url.rpartition(":")[2]), 4, half_a_head) as lines:
         until(lambda: all(map(cut_off, lines)), 20)
-    seen.server.close()
+    telemetry.server.close()
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
@@ -172,7 +175,7 @@ def test_the_port_is_to_be_had_again_at_once(host: str):
     """Who has answered and ended holds its port in TIME_WAIT; the part that is started again serves on it all the same."""
     answers = Answers(Figures(), lambda: "", lambda: "")  # type: ignore[arg-type]
     try:
-        first = Server(host, 0, answers, "judge")
+        first = Server(host, 0, answers)
         assert first.url
     except OSError:
         pytest.skip("this machine has no IPv6")
@@ -180,15 +183,15 @@ def test_the_port_is_to_be_had_again_at_once(host: str):
     for _ in range(3):
         assert get(f"{first.url}/ready").status_code == 200  # the server ends the connection: its side waits
         first.close()
-        first = Server(host, port, answers, "judge", again_s=600)
+        first = Server(host, port, answers, again_s=600)
         assert first.url, "at once, not at the next try"
     first.close()
 
 
 def test_a_process_that_was_killed_leaves_its_port_to_the_next(tmp_path: Path):
     program = (
-        "import time, sys\nfrom prometheus_client import CollectorRegistry\nfrom ringfence.ops.telemetry.server import Answers, serve\n"
-        "one = serve('127.0.0.1', int(sys.argv[1]), Answers(CollectorRegistry(), lambda: '', lambda: ''), 'judge')\n"
+        "import time, sys\nfrom prometheus_client import CollectorRegistry\nfrom ringfence.ops.telemetry.server import Answers, Server\n"
+        "one = Server('127.0.0.1', int(sys.argv[1]), Answers(CollectorRegistry(), lambda: '', lambda: ''))\n"
         "print(one.url, flush=True)\ntime.sleep(600)\n"
     )
     port = "0"
@@ -214,9 +217,9 @@ import sys
 sys.path[:0] = {[str(Path(__file__).parent), *sys.path]!r}
 from test_server import Odd, settings
 from pathlib import Path
-from ringfence.ops.telemetry import shown
-seen = shown(settings(Path({str(tmp_path)!r})), "judge", Odd())
-print(seen.server.url, flush=True)
+from ringfence.ops.telemetry import start_telemetry
+telemetry = start_telemetry(settings(Path({str(tmp_path)!r})), "judge", Odd())
+print(telemetry.server.url, flush=True)
 while True:
     sum(range(10_000))
 """
@@ -242,7 +245,7 @@ def test_a_look_that_hangs_is_waited_for_once_and_its_last_answer_has_an_age():
         return next(answers)
 
     hang.set()
-    look = Look("books", slow, fresh_s=0.0, wait_s=0.2)
+    look = Polled("books", slow, fresh_s=0.0, wait_s=0.2)
     assert look.value() == 1 and not look.fault
     hang.clear()
     began = time.monotonic()
@@ -256,7 +259,7 @@ def test_a_look_that_hangs_is_waited_for_once_and_its_last_answer_has_an_age():
 
 def test_a_look_is_shared_while_it_is_fresh():
     looks = []
-    look = Look("journal", lambda: looks.append(1), fresh_s=60)
+    look = Polled("journal", lambda: looks.append(1), fresh_s=60)
     threads = [threading.Thread(target=look.value) for _ in range(8)]
     for thread in threads:
         thread.start()

@@ -11,7 +11,7 @@ from core.facts import UNPRICED
 from core.money import to_decimal
 from core.orders import Finding, Key
 from core.words import amount, masked, moment, span
-from dashboards.promises import Alert, Block, Place
+from dashboards.books_view import Alert, AtSwitch, Block
 from dashboards.tags import Safe, tag
 
 Mask = Callable[[str, tuple[str, ...]], str]
@@ -150,7 +150,7 @@ def block(one: Block, now_ms: int, mask: Mask) -> Safe:
     )
 
 
-def place(one: Place, now_ms: int) -> Safe:
+def place(one: AtSwitch, now_ms: int) -> Safe:
     """Whether a switch has it."""
     if one.goes:
         words, cls = "does not confirm yet that it lets these calls pass", "way"

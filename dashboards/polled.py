@@ -16,12 +16,12 @@ Value = TypeVar("Value")
 IDLE_S = 30.0
 """Nobody has looked for so long: the thread ends, and the next look starts another one."""
 PATIENCE_S = 6.0
-"""A question that is under way for longer is told as one that is not answered."""
+"""A question that is under way for longer counts as one that is not answered."""
 SHARE = 0.2
 """Of the time may go into asking: a question that takes long is asked less often."""
 
 
-class Seen(NamedTuple, Generic[Value]):
+class Latest(NamedTuple, Generic[Value]):
     """What is known: the last good answer (None = there was none yet), when it was given, and what is wrong now ("" = nothing)."""
 
     value: Value | None
@@ -29,7 +29,7 @@ class Seen(NamedTuple, Generic[Value]):
     error: str
 
 
-class Kept(Generic[Value]):
+class Polled(Generic[Value]):
     """`ask` raises what is wrong, as one of `faults`; another error is a fault of ours and is shown as one, with its name."""
 
     def __init__(
@@ -50,9 +50,9 @@ class Kept(Generic[Value]):
         self._slept_at = 0  # of them, when the thread last began: what was known then may be hours old
         self._hurry = False
         self._closed = False
-        self._seen: Seen[Value] = Seen(None, 0, "")
+        self._seen: Latest[Value] = Latest(None, 0, "")
 
-    def seen(self, wait_s: float = 0.0) -> Seen[Value]:
+    def seen(self, wait_s: float = 0.0) -> Latest[Value]:
         """What is known now. Where nobody has looked for a while, a fresh answer is waited for, so long at most."""
         with self._turn:
             self._look()
@@ -63,7 +63,7 @@ class Kept(Generic[Value]):
             return seen._replace(error=f"no answer for {time.monotonic() - asking_s:.0f} s")
         return seen
 
-    def renew(self, wait_s: float) -> Seen[Value]:
+    def renew(self, wait_s: float) -> Latest[Value]:
         """After a change that should be seen at once: an answer to a question that was asked after this call, or what is known by then."""
         with self._turn:
             self._look()
@@ -95,13 +95,13 @@ class Kept(Generic[Value]):
             began_s = time.monotonic()
             try:
                 value, error = self._ask(), ""
-            except Exception as fault:  # noqa: BLE001 - whatever it is, it is told on the page, and asked again
+            except Exception as fault:  # noqa: BLE001 - whatever it is, the page shows it, and it is asked again
                 value, error = None, f"{fault}" or type(fault).__name__
             took_s = time.monotonic() - began_s
             with self._turn:
                 self._asking_s = None
                 self._asked += 1
-                self._seen = self._seen._replace(error=error) if error else Seen(value, self._clock(), "")
+                self._seen = self._seen._replace(error=error) if error else Latest(value, self._clock(), "")
                 self._turn.notify_all()
                 self._turn.wait_for(lambda: self._hurry or self._closed, max(self._every_s, took_s * (1 / self._share - 1)))
                 if self._closed or (time.monotonic() - self._looked_s > self._idle_s and not self._hurry):

@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from dashboards import kept as module
-from dashboards.kept import Kept
+from dashboards import polled as module
+from dashboards.polled import Polled
 
 
 def clock() -> int:
@@ -23,7 +23,7 @@ def test_the_last_good_answer_stays_while_the_question_fails():
             raise OSError("nobody answers")
         return one
 
-    kept = Kept("test", ask, clock, every_s=60)
+    kept = Polled("test", ask, clock, every_s=60)
     assert kept.seen(10).value == 1
     seen = kept.renew(10)
     assert (seen.value, seen.error) == (1, "nobody answers")
@@ -32,7 +32,7 @@ def test_the_last_good_answer_stays_while_the_question_fails():
 
 def test_many_who_look_are_one_question():
     asked = []
-    kept = Kept("test", lambda: asked.append(1), clock, every_s=60)
+    kept = Polled("test", lambda: asked.append(1), clock, every_s=60)
     people = [threading.Thread(target=kept.seen, args=(5,)) for _ in range(20)]
     for person in people:
         person.start()
@@ -45,7 +45,7 @@ def test_many_who_look_are_one_question():
 def test_a_question_that_hangs_keeps_nobody_waiting_and_is_told(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(module, "PATIENCE_S", 0.1)
     answer = threading.Event()
-    kept = Kept("test", lambda: answer.wait(60), clock)
+    kept = Polled("test", lambda: answer.wait(60), clock)
     began_s = time.monotonic()
     kept.seen(0.2)
     assert kept.seen().error.startswith("no answer for")
@@ -64,7 +64,7 @@ def test_a_change_is_seen_by_the_question_after_it():
         go.wait(10)
         return found
 
-    kept = Kept("test", ask, clock, every_s=60)
+    kept = Polled("test", ask, clock, every_s=60)
     kept.seen()
     begun.wait(10)
     value[0] = "new"
@@ -80,7 +80,7 @@ def test_nobody_is_asked_while_nobody_looks_and_who_comes_back_gets_a_fresh_answ
         asked.append(1)
         return len(asked)
 
-    kept = Kept("test", ask, clock, every_s=0.05, idle_s=0.2)
+    kept = Polled("test", ask, clock, every_s=0.05, idle_s=0.2)
     kept.seen(10)
     until_s = time.monotonic() + 20
     while kept._thread is not None and time.monotonic() < until_s:
@@ -99,7 +99,7 @@ def test_a_question_that_takes_long_is_asked_less_often():
         times.append(time.monotonic())
         time.sleep(0.2)
 
-    kept = Kept("test", ask, clock, every_s=0.01, share=0.2)
+    kept = Polled("test", ask, clock, every_s=0.01, share=0.2)
     kept.seen()
     time.sleep(1.5)
     kept.close()

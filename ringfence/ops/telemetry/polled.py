@@ -1,4 +1,4 @@
-"""A look at something that may hang (the journal, the books): whoever asks for the figures waits a moment, never for good."""
+"""A value of something that may hang (the journal, the books): a scrape waits a moment for it, never for good."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import Generic, TypeVar
 Value = TypeVar("Value")
 
 FRESH_S = 1.0
-"""What was seen within so long is not looked at again."""
+"""What was read within so long is not looked at again."""
 
 WAIT_S = 1.0
-"""So long is waited for a new look; then what was seen last is told, with its age."""
+"""So long is waited for a new look; then what was read last is returned, with its age."""
 
 
-class Look(Generic[Value]):
+class Polled(Generic[Value]):
     """`value()` looks anew, in a thread of its own, if the last look is old. One look at a time, however many ask.
 
-    >>> books = Look("books", lambda: 7)
+    >>> books = Polled("books", lambda: 7)
     >>> books.value(), books.fault
     (7, '')
-    >>> away = Look("books", lambda: 1 / 0)
+    >>> away = Polled("books", lambda: 1 / 0)
     >>> away.value(), away.fault, away.age_s()
     (None, 'ZeroDivisionError: division by zero', -1.0)
     """
@@ -34,11 +34,11 @@ class Look(Generic[Value]):
         self._changed = threading.Condition()
         self._looking = False
         self._value: Value | None = None
-        self._seen_s: float | None = None
+        self._read_s: float | None = None
         self._looked_s: float | None = None
 
     def value(self) -> Value | None:
-        """What was seen last; None = nothing yet."""
+        """What was read last; None = nothing yet."""
         with self._changed:
             if self._looked_s is not None and time.monotonic() - self._looked_s < self._fresh_s:
                 return self._value
@@ -51,7 +51,7 @@ class Look(Generic[Value]):
 
     def age_s(self) -> float:
         """Since the last look that saw something; -1 = none did."""
-        return -1.0 if self._seen_s is None else time.monotonic() - self._seen_s
+        return -1.0 if self._read_s is None else time.monotonic() - self._read_s
 
     def _run(self) -> None:
         fault, value = "", None
@@ -63,6 +63,6 @@ class Look(Generic[Value]):
             self._looked_s = time.monotonic()
             self.fault = fault
             if not fault:
-                self._value, self._seen_s = value, self._looked_s
+                self._value, self._read_s = value, self._looked_s
             self._looking = False
             self._changed.notify_all()

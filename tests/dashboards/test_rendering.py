@@ -8,8 +8,8 @@ from books.orders import Kept
 from core.facts import Facts
 from core.orders import BlockOrder, Finding, Key
 from core.words import masked
-from dashboards.promises import Alert
-from dashboards.shown import alert, words_now
+from dashboards.books_view import Alert
+from dashboards.rendering import alert, words_now
 
 NOW_MS = 1_772_438_400_000
 KEY = Key(tenant="t1", account="acme", a_number="436641234567", b_range="960900")

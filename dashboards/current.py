@@ -9,14 +9,14 @@ import threading
 from collections.abc import Callable
 
 from core.clock import wall_clock_ms
-from dashboards.given import Given
+from dashboards.page_settings import PageSettings
 from dashboards.sources import Sources
 
 _lock = threading.Lock()
 _sources: Sources | None = None
 
 
-def hand(given: Given, clock: Callable[[], int] = wall_clock_ms) -> Sources:
+def install(given: PageSettings, clock: Callable[[], int] = wall_clock_ms) -> Sources:
     """From now on the page shows this installation, by this clock."""
     global _sources
     with _lock:

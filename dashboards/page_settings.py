@@ -1,4 +1,4 @@
-"""What the page is told by whoever starts it: addresses and tokens. It reads no environment and no file of settings."""
+"""What the page gets from whoever starts it: addresses and tokens. It reads no environment and no file of settings."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 
 
 @dataclass(frozen=True)
-class Given:
+class PageSettings:
     """Addresses may hold passwords, and a token is one: none of them is shown.
 
-    >>> Given(home="/srv/rf", warehouse="http://reader:secret@127.0.0.1:8471", books="sqlite:////srv/rf/books.db", journal="", look="l", act="a")
-    Given(home='/srv/rf', parts={}, port=8473)
+    >>> PageSettings(home="/srv/rf", look="l", act="a", warehouse="http://reader:secret@127.0.0.1:8471", books="", journal="")
+    PageSettings(home='/srv/rf', parts={}, port=8473)
     """
 
     home: str  # whose last word is the installation's name
@@ -29,4 +29,4 @@ class Given:
     names: tuple[str, ...] = ()  # under which a browser may reach the page, besides loopback
 
     def __repr__(self) -> str:
-        return f"Given(home={self.home!r}, parts={dict(self.parts)!r}, port={self.port})"
+        return f"PageSettings(home={self.home!r}, parts={dict(self.parts)!r}, port={self.port})"

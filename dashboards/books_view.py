@@ -13,7 +13,7 @@ from core.orders import Finding, Key
 
 MOST_ALERTS = 40
 MOST_BLOCKS = 100
-"""Of each kind are shown; how many there are is told."""
+"""Of each kind are shown; how many there are is shown beside them."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Alert:
 
 
 @dataclass(frozen=True)
-class Place:
+class AtSwitch:
     """A block at one switch. `acknowledged_ms`: since when the switch has it as it should be; None = it is on its way."""
 
     switch: str
@@ -41,7 +41,7 @@ class Block:
     order: Kept  # its newest
     since_ms: int
     until_ms: int
-    places: tuple[Place, ...] = ()
+    places: tuple[AtSwitch, ...] = ()
 
     @property
     def key(self) -> Key:
@@ -63,7 +63,7 @@ class Switch:
 
 
 @dataclass(frozen=True)
-class Promises:
+class BooksView:
     tenants: tuple[str, ...]
     alerts: tuple[Alert, ...]
     alert_count: int
@@ -72,7 +72,7 @@ class Promises:
     switches: tuple[Switch, ...]
 
 
-def read(conn: Connection, tenant: str, now_ms: int) -> Promises:
+def read(conn: Connection, tenant: str, now_ms: int) -> BooksView:
     """Everything that the page shows of the books, for one tenant or ("") all, in one view of them."""
     every = tenants.every(conn)
     seen = [one for name in every if tenant in ("", name) for one in alerts.last(conn, MOST_ALERTS, name)]
@@ -82,7 +82,7 @@ def read(conn: Connection, tenant: str, now_ms: int) -> Promises:
         Block(one.newest, one.since_ms, one.until_ms, places_of(conn, one.newest))
         for one in orders.blocked_keys(conn, now_ms, tenant, MOST_BLOCKS)
     ]
-    return Promises(
+    return BooksView(
         tuple(every),
         tuple(sorted((Alert(one, ordered.get(one.finding_id) or before(conn, one)) for one in seen), key=alert_turn)),
         alerts.count(conn, tenant),
@@ -107,21 +107,21 @@ def block_turn(one: Block) -> tuple[bool, int, str]:
     return one.status != "waiting", -one.since_ms, one.key.text()
 
 
-def places_of(conn: Connection, order: Kept) -> tuple[Place, ...]:
+def places_of(conn: Connection, order: Kept) -> tuple[AtSwitch, ...]:
     """Where the block of a live order stands; one that waits stands nowhere."""
     return places(deliveries.of_one_key(conn, order.order.key)) if order.status in LIVE else ()
 
 
-def places(rows: list[Delivery]) -> tuple[Place, ...]:
+def places(rows: list[Delivery]) -> tuple[AtSwitch, ...]:
     """Where a key's block stands; on its way from one table to the other, the one where it will be comes first.
 
-    >>> key = Key(tenant="t1", account="acme")
-    >>> places([Delivery("k1", "blocks", key, "order-1", 9, False, 5), Delivery("k2", "shadow", key, "order-1", 9, True, None)])
-    (Place(switch='k1', refuses=True, acknowledged_ms=5, goes=False), Place(switch='k2', refuses=False, acknowledged_ms=None, goes=False))
+    >>> name = "t1|A|acme||"
+    >>> places([Delivery("k1", "blocks", name, "order-1", 9, False, 5), Delivery("k2", "shadow", name, "order-1", 9, True, None)])
+    (AtSwitch(switch='k1', refuses=True, acknowledged_ms=5, goes=False), AtSwitch(switch='k2', refuses=False, acknowledged_ms=None, goes=False))
     """
     made = [
-        Place(row.switch, row.table == deliveries.BLOCKS, None if row.due else row.delivered_at_ms, not row.order_id)
-        for row in sorted(rows, key=lambda row: (row.switch, not row.order_id))
+        AtSwitch(row.switch, row.table == deliveries.BLOCKS, None if row.due else row.delivered_at_ms, not row.value)
+        for row in sorted(rows, key=lambda row: (row.switch, not row.value))
     ]
     return tuple(made)
 

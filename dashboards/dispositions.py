@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from core.words import span
-from dashboards.kept import Seen
+from dashboards.polled import Latest
 from dashboards.tags import Safe, tag
 from dashboards.totals import SIX, Totals, check
 
 
-def fates(seen: Seen[Totals], tenant: str, now_ms: int) -> Safe:
+def fates(seen: Latest[Totals], tenant: str, now_ms: int) -> Safe:
     """One line, with its age; in red where the sum does not hold."""
     if seen.value is None:
         return tag("div", seen.error or "What became of every record is being counted.", cls="rf-fates")

@@ -9,7 +9,7 @@ from warehouse import Query, Warehouse, ask, open_warehouse
 TIMEOUT_S = 5.0
 
 
-class Line:
+class WarehouseClient:
     """Questions to the warehouse at an address."""
 
     def __init__(self, dsn: str, timeout_s: float = TIMEOUT_S) -> None:

@@ -1,4 +1,4 @@
-"""Where a part's readers stand in the journal: from the journal as the part sees it, without a word of the part's own."""
+"""Where a part's readers stand in the journal: taken from the readers themselves, the part reports nothing."""
 
 from __future__ import annotations
 
@@ -6,30 +6,30 @@ from typing import Any
 
 from journal import Journal, Reader
 
-Place = tuple[str, int]
+Partition = tuple[str, int]
 """Topic and partition."""
 
 
-class Places:
-    """`at(journal)` is that journal, whose readers are remembered."""
+class Positions:
+    """`of(journal)` is that journal, whose readers are remembered."""
 
     def __init__(self) -> None:
-        self._readers: dict[Place, tuple[int, Reader]] = {}
+        self._readers: dict[Partition, tuple[int, Reader]] = {}
 
-    def at(self, journal: Journal) -> Journal:
+    def of(self, journal: Journal) -> Journal:
         return _Remembering(journal, self._readers)
 
-    def reached(self) -> dict[Place, int]:
+    def reached(self) -> dict[Partition, int]:
         """The offset that comes next, of each partition that is read."""
         return {place: reader.offset for place, (_, reader) in list(self._readers.items())}
 
-    def began(self) -> dict[Place, int]:
+    def began(self) -> dict[Partition, int]:
         """The offset at which the reading began."""
         return {place: offset for place, (offset, _) in list(self._readers.items())}
 
 
 class _Remembering:
-    def __init__(self, journal: Journal, readers: dict[Place, tuple[int, Reader]]) -> None:
+    def __init__(self, journal: Journal, readers: dict[Partition, tuple[int, Reader]]) -> None:
         self._journal, self._readers = journal, readers
 
     def __getattr__(self, name: str) -> Any:

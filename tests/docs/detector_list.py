@@ -1,0 +1,42 @@
+"""Writes the list of detectors into `build/detectors.md`, from their registry. `make docs` runs it; `docs/detectors.md` takes it in."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from pathlib import Path
+
+import msgspec
+
+from detectors.protocol import Detector, Spanning
+from detectors.registry import detectors, spanning
+
+LIST = Path("build/detectors.md")
+
+
+def listed() -> str:
+    """One section per detector: what it finds, whom it watches, its parameters."""
+    return "\n".join(map(section, (*detectors(), *spanning())))
+
+
+def section(detector: Detector | Spanning) -> str:
+    text = f"## {detector.name}\n\nFinds: {detector.about}.\n"
+    if isinstance(detector, Spanning):
+        return text + f"\nWatches, over all partitions: {', '.join(detector.sums)}.\n"
+    text += f"\nWatches: {', '.join(detector.state)}.\n"
+    fields = msgspec.structs.fields(detector.parameters)
+    if fields:
+        notes = dict(re.findall(r"^    (\w+): .*?  # (.+)$", inspect.getsource(detector.parameters), re.MULTILINE))
+        rows = [f"| `{field.name}` | {field.default} | {notes.get(field.name, '')} |" for field in fields]
+        text += "\n".join(["\n| parameter | default | |", "| --- | --- | --- |", *rows, ""])
+    return text
+
+
+def write(folder: Path) -> None:
+    """The list into `build` of a folder that holds `mkdocs.yml`."""
+    (folder / LIST).parent.mkdir(exist_ok=True)
+    (folder / LIST).write_text(listed())
+
+
+if __name__ == "__main__":
+    write(Path(__file__).parents[2])
