@@ -11,7 +11,7 @@ from detectors.latest import Latest
 from flows import snapshot, watch
 from flows.snapshot import SnapshotError, freeze, of_judge, previous_of, unpack, unsealed
 from flows.step import State
-from flows.watch import Kept, of_watch
+from flows.watch import Stored, of_watch
 
 
 def state_at(offset: int) -> State:
@@ -71,7 +71,7 @@ def test_a_flipped_bit_anywhere_is_noticed(tmp_path, of):
     if of == "judge":
         snapshots, value = of_judge(tmp_path / "judge.state"), freeze(some_state(7))
     else:
-        kept = Kept({p: 7 + p for p in range(40)}, dict.fromkeys(range(40), 9))
+        kept = Stored({p: 7 + p for p in range(40)}, dict.fromkeys(range(40), 9))
         snapshots, value = of_watch(tmp_path / "watch.state"), watch.freeze(watch.State(40, kept))
     snapshots.publish(value)
     snapshots.wait()
