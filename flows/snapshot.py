@@ -137,11 +137,11 @@ def sealed(payload: bytes) -> bytes:
 
 
 def unsealed(data: bytes) -> bytes:
-    """The snapshot in a file. One without the first bytes is of a release that wrote no checksum: what is in it is taken as it is."""
-    if not data.startswith(MAGIC):
-        return data
+    """The snapshot in a file; raises `ValueError` where it is not whole."""
     body, checksum = data[:-_CHECKSUM_BYTES], data[-_CHECKSUM_BYTES:]
-    if len(body) < len(MAGIC) or hashlib.blake2b(body, digest_size=_CHECKSUM_BYTES).digest() != checksum:
+    if not body.startswith(MAGIC):
+        raise ValueError("it does not begin as a snapshot does")
+    if hashlib.blake2b(body, digest_size=_CHECKSUM_BYTES).digest() != checksum:
         raise ValueError("the checksum is wrong")
     return body[len(MAGIC) :]
 

@@ -109,9 +109,6 @@ def test_where_the_last_one_is_damaged_the_one_before_is_used_with_a_word(tmp_pa
     whole = snapshots.path.read_bytes()
     snapshots.path.write_bytes(damaged(whole))
     again = of_judge(tmp_path / "judge.state")
-    if damaged(whole) == unsealed(whole):
-        assert again.load().calls[0].next_offset == 9, "as an older release wrote it"
-        return
     assert again.load().calls[0].next_offset == 7
     assert "judge.state cannot be read" in caplog.text and "the one before it is used, and what came since is read again" in caplog.text
     publish(again, 11)
