@@ -1,7 +1,7 @@
 """Orders as a switch hears them: one protocol, and Kamailio's spelling of it (JSON-RPC over one kept HTTP connection).
 
-Tables at the switch: `blocks` and `shadow` (entry -> order id, with a life), `protected` (digits, `A|account` or `T|trunk` ->
-why), `ctl` (boot, seq, hold, version). An entry is written the same way here and in `kamailio.cfg`.
+Tables at the switch: `blocks` and `shadow` (entry -> order id, with a life), `protected` (digits, `A|account` or `T|trunk`,
+of one tenant `A|tenant/account` -> why), `ctl` (boot, seq, hold, version). An entry is written the same way here and in `kamailio.cfg`.
 
 Many entries go in one command (`ringfence.set`), and a table is compared by its digest (`switches.digest`): the switch's own
 script answers both, behind the same token, fence and grammar.

@@ -24,6 +24,7 @@ import structlog
 
 from books import BooksError, Engine, Unavailable, audit, deliveries, leases, lists, reading, switches, writing
 from books.deliveries import BLOCKS, SHADOW, Delivery
+from core.config import path
 from core.decide import Listed
 from core.orders import Key
 from core.telling import Tell, nobody
@@ -440,7 +441,7 @@ def protected_entries(rows: list[Listed]) -> dict[str, str]:
     {'T|tg1': 'our own line'}
     """
     letter = {"number": "", "account": "A|", "trunk": "T|"}
-    return {letter[row.kind] + row.value: plain(row.why) or "protected" for row in rows}
+    return {letter[row.kind] + path(row.tenant, row.value): plain(row.why) or "protected" for row in rows}
 
 
 def plain(text: str) -> str:

@@ -18,6 +18,7 @@ from switches.kamailio.settings import Carrier, Settings, Source
 Table = dict[str, str]
 
 _NAME = re.compile(r"[A-Za-z0-9._@+-]{0,64}")
+_OWN_NAME = re.compile(rf"(?:{_NAME.pattern}/)?{_NAME.pattern}")
 _DIGITS = re.compile(r"[0-9]{0,15}")
 _TECH = re.compile(r"[A-Za-z0-9*#+]{1,16}")
 _ADDRESS = re.compile(r"(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}")
@@ -107,14 +108,14 @@ def carrier_row(carrier: Carrier) -> str:
 
 
 def protected_rows(protected: Protected) -> Table:
-    """Numbers as digits; the operator's own accounts and trunks as A|NAME and T|NAME.
+    """Numbers as digits; the operator's own accounts and trunks as A|NAME and T|NAME, one tenant's as A|TENANT/NAME.
 
     >>> protected_rows(Protected(numbers=("112",), trunks=frozenset({"own"})))
     {'112': 'protected', 'T|own': 'protected'}
     """
     keys = [checked(digits, _DIGITS, "protected number") for digits in sorted(set(protected.numbers)) if digits]
-    keys += [f"A|{checked(name, _NAME, 'account')}" for name in sorted(protected.accounts)]
-    keys += [f"T|{checked(name, _NAME, 'trunk')}" for name in sorted(protected.trunks)]
+    keys += [f"A|{checked(name, _OWN_NAME, 'account')}" for name in sorted(protected.accounts)]
+    keys += [f"T|{checked(name, _OWN_NAME, 'trunk')}" for name in sorted(protected.trunks)]
     return dict.fromkeys(keys, "protected")
 
 
