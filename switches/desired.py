@@ -54,7 +54,8 @@ def tables(config: Config, listed: Iterable[Listed], tenants: Sequence[str], nex
 
 
 def protected(listed: Iterable[Listed]) -> Rows:
-    """Digits, `A|account` or `T|trunk` (`A|tenant/account`, where it is one tenant's) -> why. The reason is cut to plain letters: switches read no quotes.
+    """Digits, `A|account` or `T|trunk` (`A|tenant/account`, where it is one tenant's) -> why. The reason is cut to plain letters:
+    switches read no quotes.
 
     >>> protected([Listed("protected", "trunk", "", "tg1", 'our "own" line', "ops", 0)])
     {'T|tg1': 'our own line'}
