@@ -113,7 +113,7 @@ def crossed(names: Sequence[str], values: Sequence[int], lines: Sequence[int | N
 # --- shared with the other detectors of lines that an operator drew ---
 
 
-def rows_with(frame: pl.DataFrame, owners: Mapping[Owner, Any] | frozenset[Owner]) -> Ints:
+def rows_with(frame: pl.DataFrame, owners: Collection[Owner]) -> Ints:
     """The rows of accounts among `owners`."""
     if not owners:
         return np.zeros(0, np.int64)
