@@ -6,7 +6,7 @@ no later one. Calls in flight are a running sum of +1 at the answer and -1 at th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numba
