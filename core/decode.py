@@ -134,6 +134,8 @@ def _implausible(record: Record, tenant: str, key: bytes, learned_ms: int) -> st
         return f"the body says tenant {record.tenant!r}, its key {tenant!r}: write it as plain text, once"
     if record.leg and not record.root_id:
         return f"leg {record.leg!r} without a root_id: which call it belongs to is not known"
+    if record.leg == "egress" and not (record.account or record.ingress_trunk):
+        return "an egress leg must name the account or ingress trunk of its call: they decide where the call is judged"
     if not EARLIEST_MS <= record.at_ms <= learned_ms + MAX_AHEAD_MS:
         return f"at_ms {record.at_ms} is {_date(record.at_ms)}: not between 2000 and a day after it arrived; check the switch's clock"
     return ""

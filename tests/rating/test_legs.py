@@ -184,6 +184,13 @@ def test_a_leg_without_a_root_belongs_to_no_call():
     assert "without a root_id" in reject.reason
 
 
+def test_an_egress_leg_that_names_nobody_would_be_judged_elsewhere():
+    key, value = TWO_LEGS[1]
+    bad = msgspec.json.encode(msgspec.json.decode(value) | {"account": "", "ingress_trunk": ""})
+    (reject,) = decode([Message(0, 0, T0, key, bad)]).rejects
+    assert "must name the account" in reject.reason
+
+
 def test_nothing_is_remembered_of_a_call_whose_legs_are_all_through():
     book = Book()
     book.take(*TWO_LEGS)

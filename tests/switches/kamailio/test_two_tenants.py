@@ -98,7 +98,7 @@ def test_calls_of_two_tenants_are_rated_under_their_own(new_bench: Callable[...,
     for messages in by_partition.values():
         outcome = judge(State(b"s" * 16), messages, lambda _: contracts)
         fates += outcome.judged["disposition"].to_list()
-        rated += outcome.rated.select("tenant", "sell_nanos", "billable_s").rows()
+        rated += outcome.priced.select("tenant", "sell_nanos", "billable_s").rows()
         assert {tenant_of(one.key) for one in messages if one.key != TICK_KEY} <= set(TENANTS)
     assert not {"reject", "unrated", "conflict"} & set(fates), fates
     assert len({msgspec.json.decode(line)["seq"] for line in bench.lines()}) == len(bench.lines())
