@@ -97,7 +97,7 @@ def test_calls_of_two_tenants_are_rated_under_their_own(new_bench: Callable[...,
     fates, rated = [], []
     for messages in by_partition.values():
         outcome = judge(State(b"s" * 16), messages, lambda _: contracts)
-        fates += outcome.judged["disposition"].to_list()
+        fates += outcome.records["disposition"].to_list()
         rated += outcome.priced.select("tenant", "sell_nanos", "billable_s").rows()
         assert {tenant_of(one.key) for one in messages if one.key != TICK_KEY} <= set(TENANTS)
     assert not {"reject", "unrated", "conflict"} & set(fates), fates
