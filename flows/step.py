@@ -172,7 +172,7 @@ def usage_of(work: Work, bill: Bill, steps: Steps, records: pl.DataFrame, contra
 def _no_rate(work: Work, bill: Bill) -> npt.NDArray[np.bool_]:
     """Answered rows whose number is in no rate of the deck that would have priced it. Nobody pays for an emergency call."""
     answered = np.asarray(work.answered, bool) & np.asarray([kind != "emergency" for kind in work.b_kind], bool)
-    return answered & (((bill.sell_deck >= 0) & (bill.sell_rate < 0)) | ((bill.buy_deck >= 0) & (bill.buy_rate < 0)))
+    return np.asarray(answered & (((bill.sell_deck >= 0) & (bill.sell_rate < 0)) | ((bill.buy_deck >= 0) & (bill.buy_rate < 0))))
 
 
 def _currencies(work: Work, bill: Bill, contracts: Contracts) -> list[str]:
