@@ -19,12 +19,13 @@ from typing import Any
 
 import msgspec
 
+from core import rows
 from core.config import Caps, Range
 from core.message import Message
 from core.record import TICK_KEY, Tick, journal_key
 from detectors import burst, engine, sums
 from detectors.columns import Columns
-from flows import rows, step
+from flows import step
 from flows.judge import Written, standing
 from flows.snapshot import freeze, pack
 from journal import partition_for
@@ -35,8 +36,8 @@ from simulator.mix import TENANT, bench_config, bench_mix
 
 PARTITIONS = 4
 BATCH = 512
-STAGES = ("decode", "number", "assemble", "rate", "accrue", "usage_of", "detect")
-ROWS = ("judged", "rated")
+STAGES = ("decode", "number", "assemble", "charge", "accrue", "detect")
+ROWS = ("judged", "calls", "attempts")
 
 
 class Envelope(msgspec.Struct):
@@ -124,7 +125,7 @@ def main(n_records: int) -> None:
             frozen = freeze(state)
             pauses.append(time.perf_counter() - at)
     elapsed = time.perf_counter() - begin - sum(pauses)
-    flying = sum(len(calls.flights) for calls in state.calls.values())
+    flying = sum(len(calls.active) for calls in state.calls.values())
     print(f"records           {judged:,} of {len(lines[0])} bytes, in batches of {BATCH}; {flying:,} calls in flight at the end")
     print(f"judge             {judged / elapsed:,.0f} records/s, one process")
     for name, seconds in spent.most_common():

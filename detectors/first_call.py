@@ -56,7 +56,7 @@ def facts(case: Case, parameters: NoParameters) -> Facts:
 
 DETECTOR = Detector(
     name="first_call",
-    about="the first call of an account to a country that it never called, where `first_seen_destination` asks for it; it only warns",
+    about="the first call of an account to a country that it never called, where its operator asked for that; it only warns",
     needs=(
         "tenant", "account", "ingress_trunk", "a_number", "b_kind", "b_code", "country", "calls", "k_destination", "partition", "home",
     ),

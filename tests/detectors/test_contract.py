@@ -197,6 +197,8 @@ def test_subjects_move_with_their_accounts(detector, partitions, shares):
     stays = DetectorState(b"s")
     judged(stays, log.batch(0, half))
     states = [share(merge([deepcopy(stays)], b"?"), partitions, mine) for mine in shares]
+    for state, mine in zip(states, shares, strict=True):  # the next tick begins an hour, or does not, as it would have
+        assert state.clocks == {p: stays.clocks.get(p, max(stays.clocks.values())) for p in mine}
     at = sum(1 for p, _, what in log.entries[:half] if isinstance(what, dict)) + partitions * sum(
         1 for p, _, what in log.entries[:half] if isinstance(what, Tick) and p == 0
     )

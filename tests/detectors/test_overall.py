@@ -87,3 +87,13 @@ def test_an_alert_is_written_again_each_minute_and_forgotten_after_two_days():
     assert written == [1, 0, 1, 0, 1]
     forget(carrier.state, START_MS + 3 * 86_400_000)
     assert not carrier.state.totals and not carrier.state.alerts
+
+
+def test_a_carrier_with_calls_in_flight_is_not_forgotten():
+    carrier = Capped(concurrent_calls=100)
+    carrier.cut((0, "acme", "EUR", 5, 1, 1))
+    forget(carrier.state, START_MS + 9 * 86_400_000)
+    assert sum(total.flying for total in carrier.state.totals.values()) == 1
+    carrier.cut((1, "acme", "EUR", 5, 0, -1))
+    forget(carrier.state, START_MS + 9 * 86_400_000)
+    assert not carrier.state.totals

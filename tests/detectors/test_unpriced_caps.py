@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 
 import msgspec
+import polars as pl
 import pytest
 
 from core.config import Account, Config, Trunk, UnpricedCaps
@@ -12,6 +13,9 @@ from core.decode import Message
 from core.facts import UNPRICED
 from core.policy import Policy
 from core.record import TICK_KEY, Record, Tick, journal_key
+from detectors.features import FEATURES, NO_RATE, READABLE
+from detectors.protocol import Limits
+from detectors.unpriced_caps import DETECTOR
 from flows.repartition import merge, spread
 from flows.snapshot import freeze, pack, unpack
 from flows.step import State, judge
@@ -233,3 +237,13 @@ def test_what_was_dialled_moves_with_its_account():
         outcomes.append(judge(state, log.messages[half:], lambda _: rules))
     assert outcomes[0].findings == outcomes[1].findings and outcomes[0].orders == outcomes[1].orders
     assert any(f.facts.dialled for f in outcomes[0].findings)
+
+
+def test_talk_that_has_a_price_after_all_is_money_like_any_other():
+    limits, state = Limits(unpriced_caps={("t1", "acme"): UnpricedCaps(minutes_hour=0)}), DETECTOR.new_state()
+    plain = {name: "" if FEATURES[name] == pl.String else 0 for name in DETECTOR.needs}
+    mine = plain | {"tenant": "t1", "account": "acme", "t_ms": NOW_MS, "k_unpriced": 7, "talk_ms": 60_000}
+    schema = {name: FEATURES[name] for name in DETECTOR.needs}
+    for odd, hits in ((READABLE, 0), (NO_RATE, 1)):
+        frame = DETECTOR.update(state, pl.DataFrame([mine | {"odd": odd}], schema=schema), None, limits)
+        assert len(DETECTOR.findings(frame, None, limits)) == hits
