@@ -112,7 +112,7 @@ def main(n_records: int) -> None:
     engine.features = timed(spent, "  features", engine.features)
     burst._level = timed(spent, "  decay", burst._level)
     burst._crowd = timed(spent, "  crowd", burst._crowd)
-    tell = timed(spent, "told (metrics)", Judge("", Path("judge.state")).tell)
+    tell = timed(spent, "told (metrics)", Judge("", Path("judge.state")).report)
     gc.collect()
     gc.freeze()
     judged, pauses, begin = 0, list[float](), time.perf_counter()

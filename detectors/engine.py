@@ -53,7 +53,7 @@ def detect(state: DetectorState, usage: pl.DataFrame, ticks: Sequence[PlacedTick
         found += [one for part, policy in _by_policy(frame, settings) for one in _detect(state, part, policy, settings, placed)]
     if ticks and state.alerts:
         alerts.forget(state.alerts, min(state.clocks.values()) - ALERT_MS)
-    state.gathered, ended = sums.gather(state.gathered, usage, ticks, settings.limits)
+    ended = sums.gather(state.gathered, usage, ticks, settings.limits)
     return Detected(
         findings=[finding for _, finding, _ in found],
         orders=[order for _, _, order in found if order is not None],

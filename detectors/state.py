@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import polars as pl
 
 from detectors.alerts import Alert
 from detectors.columns import Columns
 from detectors.features import OddCall
 from detectors.latest import Latest
 from detectors.registry import detectors
+from detectors.sums import Gathered
 
 
 @dataclass
@@ -29,7 +29,7 @@ class DetectorState:
     examples: dict[int, Latest[tuple[str, int]]] = field(default_factory=dict)  # range under an account -> call id and start
     dialled: dict[int, Latest[str]] = field(default_factory=dict)  # account's numbers that cannot be read or priced -> as dialled
     odd_calls: dict[str, OddCall] = field(default_factory=dict)  # call_key -> what was counted
-    gathered: list[pl.DataFrame] = field(default_factory=list)  # detectors.sums.ADDED since the last tick
+    gathered: Gathered = field(default_factory=dict)  # since the last tick
     clocks: dict[int, int] = field(default_factory=dict)  # partition -> time of its last tick
 
     def __post_init__(self) -> None:
@@ -56,9 +56,8 @@ def merge(states: Iterable[DetectorState], secret: bytes) -> DetectorState:
     whole = DetectorState(secret)
     for state in states:
         whole.secret = state.secret
-        for name in (*BY_HOME, "clocks"):
+        for name in (*BY_HOME, "clocks", "gathered"):
             getattr(whole, name).update(getattr(state, name))
-        whole.gathered += state.gathered
         for name, groups in state.subjects.items():
             for group, columns in groups.items():
                 _add(whole.subjects[name][group], columns)
@@ -83,7 +82,7 @@ def share(whole: DetectorState, partitions: int, mine: Collection[int]) -> Detec
     for name in BY_HOME:
         values: dict[Any, Any] = getattr(whole, name)
         setattr(state, name, {key: value for key, value in values.items() if value.home % partitions in mine})
-    state.gathered = [rows.filter(rows["partition"].is_in(list(mine))) for rows in whole.gathered]
+    state.gathered = {p: sums for p, sums in whole.gathered.items() if p in mine}
     latest_ms = max(whole.clocks.values(), default=0)
     state.clocks = {p: whole.clocks.get(p, latest_ms) for p in mine} if latest_ms else {}
     for name, groups in whole.subjects.items():

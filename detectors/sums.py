@@ -7,12 +7,14 @@ the collector writes one tick into every partition, epochs of the same time are 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+import msgspec
 import polars as pl
 
-from core.money import MAX_NANOS
+from core.money import in_range
 from core.record import Tick
 from detectors.protocol import Limits
 from detectors.registry import summed
@@ -24,105 +26,90 @@ TICK = "tick"
 """The kind of the row that ends an epoch; it comes last, and once also where nothing was added. Its `calls` are how many
 other rows the epoch has: a reader knows when it has them all."""
 
-_ADDED: dict[str, Any] = {
-    "partition": pl.Int32,
+_KEY = {
     "tenant": pl.String,
     "kind": pl.String,  # carrier | trunk_group | trunk | range | TICK
     "subject": pl.String,
     "account": pl.String,  # of a range: whose calls
     "second_ms": pl.Int64,  # event time
     "currency": pl.String,
+}
+_SUM = {
     "nanos": pl.Int64,
     "calls": pl.Int64,
     "flying": pl.Int64,  # answered less ended
     "learned_ms": pl.Int64,  # the latest
     "call_id": pl.String,  # of the last row
 }
-ADDED = pl.Schema(_ADDED)
-"""What judge gathers between two ticks."""
-
 _EPOCH = {"partition": pl.Int32, "tick_offset": pl.Int64, "tick_ms": pl.Int64, "config_version": pl.Int64}
-SUMS = pl.Schema(_EPOCH | _ADDED)
+SUMS = pl.Schema(_EPOCH | _KEY | _SUM)
 """The rows of the topic `sums`: partition and offset of the tick tell which epoch a row belongs to."""
 
 NO_SUMS = pl.DataFrame(schema=SUMS)
-_NOTHING = pl.DataFrame(schema=_ADDED | {"offset": pl.Int64})
 
-BY = ("partition", "tenant", "kind", "subject", "account", "second_ms", "currency")
+BY = ("partition", *_KEY)
+
+Key = tuple[str, str, str, str, int, str]
+"""Tenant, kind, subject, account, second and currency."""
 
 
-def gather(
-    gathered: list[pl.DataFrame], usage: pl.DataFrame, placed: Sequence[tuple[int, int, Tick]], limits: Limits
-) -> tuple[list[pl.DataFrame], pl.DataFrame]:
-    """(what is gathered now, the epochs that the ticks of this batch end: a frame of SUMS), from a batch of USAGE.
+class Sum(msgspec.Struct):
+    """What a second added to a subject, since the last tick."""
+
+    nanos: int = 0
+    calls: int = 0
+    flying: int = 0
+    learned_ms: int = 0
+    call_id: str = ""
+
+
+Gathered = dict[int, dict[Key, Sum]]
+"""By partition."""
+
+
+def gather(gathered: Gathered, usage: pl.DataFrame, placed: Sequence[tuple[int, int, Tick]], limits: Limits) -> pl.DataFrame:
+    """The epochs that the ticks of a batch end (a frame of SUMS); `gathered` is updated in place, from a batch of USAGE.
 
     `placed`: partition, offset and tick. What a tick itself did is of the epoch that it ends.
     """
-    rows = added(usage, limits)
-    if not placed:
-        return ([*gathered, together([rows.drop("offset")])] if rows.height else gathered), NO_SUMS
-    before = together(gathered)
-    stays: list[pl.DataFrame] = []
-    ended: list[pl.DataFrame] = []
-    ticks: dict[int, list[tuple[int, Tick]]] = {}
+    series = {kind: names_of(usage, limits) for kind, names_of in summed().items()}
+    watched: list[tuple[str, list[str]]] = [(kind, names.to_list()) for kind, names in series.items() if names is not None]
+    ticks: dict[int, deque[tuple[int, Tick]]] = {}
     for partition, offset, tick in placed:
-        ticks.setdefault(partition, []).append((offset, tick))
-    for partition in sorted({*before["partition"].to_list(), *rows["partition"].to_list(), *ticks}):
-        waiting = [before.filter(pl.col("partition") == partition)]
-        of_it = rows.filter(pl.col("partition") == partition)
-        for offset, tick in ticks.get(partition, ()):
-            waiting.append(of_it.filter(pl.col("offset") <= offset).drop("offset"))
-            of_it = of_it.filter(pl.col("offset") > offset)
-            ended.append(_epoch(together(waiting), partition, offset, tick))
-            waiting = []
-        waiting.append(of_it.drop("offset"))
-        stays.append(together(waiting))
-    return [part for part in stays if part.height], pl.concat(ended)
+        ticks.setdefault(partition, deque()).append((offset, tick))
+    ended: dict[int, list[tuple[Any, ...]]] = {partition: [] for partition in ticks}
+    if usage.height and watched:
+        columns = [usage.get_column(name).to_list() for name in COLUMNS]
+        for at, (partition, offset, tenant, account, t_ms, currency, nanos, calls, flying, learned_ms, call_id) in enumerate(
+            zip(*columns, strict=True)
+        ):
+            waiting = ticks.get(partition)
+            while waiting and waiting[0][0] < offset:
+                ended[partition] += _epoch(gathered.pop(partition, {}), partition, *waiting.popleft())
+            for kind, names in watched:
+                if not (subject := names[at]):
+                    continue
+                key = (tenant, kind, subject, account if kind == "range" else "", t_ms // 1000 * 1000, currency)
+                mine = gathered.get(partition) or gathered.setdefault(partition, {})
+                known = mine.get(key) or mine.setdefault(key, Sum())
+                known.nanos += nanos
+                known.calls += calls
+                known.flying += flying
+                known.learned_ms, known.call_id = max(known.learned_ms, learned_ms), call_id
+    for partition, waiting in ticks.items():
+        while waiting:
+            ended[partition] += _epoch(gathered.pop(partition, {}), partition, *waiting.popleft())
+    rows = [row for partition in sorted(ended) for row in ended[partition]]
+    return pl.DataFrame(rows, schema=SUMS, orient="row") if rows else NO_SUMS
 
 
-def _epoch(rows: pl.DataFrame, partition: int, offset: int, tick: Tick) -> pl.DataFrame:
-    nothing = {**dict.fromkeys(ADDED, 0), **dict.fromkeys(_TEXTS, "")}
-    end = pl.DataFrame([{**nothing, "partition": partition, "kind": TICK, "calls": rows.height}], schema=ADDED)
-    return pl.concat([rows, end]).with_columns(
-        pl.lit(offset, dtype=pl.Int64).alias("tick_offset"),
-        pl.lit(tick.at_ms, dtype=pl.Int64).alias("tick_ms"),
-        pl.lit(tick.config_version, dtype=pl.Int64).alias("config_version"),
-    ).select(list(SUMS))  # fmt: skip
+COLUMNS = ("partition", "offset", "tenant", "account", "t_ms", "currency", "nanos", "calls", "flying", "learned_ms", "call_id")
 
 
-_TEXTS = [name for name, dtype in ADDED.items() if dtype == pl.String]
-
-
-def added(usage: pl.DataFrame, limits: Limits) -> pl.DataFrame:
-    """What each row adds to the subjects that are watched: ADDED and its `offset`, in the order of the log."""
-    kinds = []
-    for kind, subjects_of in summed().items() if usage.height else ():
-        names = subjects_of(usage, limits)
-        if names is None:
-            continue
-        whose = pl.col("account") if kind == "range" else pl.lit("").alias("account")
-        kinds.append(
-            usage.select(
-                "partition", "tenant", pl.lit(kind).alias("kind"), names.alias("subject"), whose, (pl.col("t_ms") // 1000 * 1000).alias("second_ms"),
-                "currency", "nanos", "calls", "flying", "learned_ms", "call_id", "offset",
-            ).filter(pl.col("subject") != "")
-        )  # fmt: skip
-    return pl.concat(kinds) if kinds else _NOTHING
-
-
-def together(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
-    """Frames of ADDED as one, one row per subject and second, in an order that does not depend on how they were cut."""
-    if not frames:
-        return pl.DataFrame(schema=ADDED)
-    return (
-        pl.concat(frames)
-        .group_by(BY, maintain_order=True)
-        .agg(
-            pl.col("nanos").cast(pl.Int128).sum().clip(-MAX_NANOS, MAX_NANOS).cast(pl.Int64),  # as `core.money.in_range`
-            pl.col("calls", "flying").sum(),
-            pl.col("learned_ms").max(),
-            pl.col("call_id").last(),
-        )
-        .select(list(ADDED))
-        .sort(BY)
-    )
+def _epoch(sums: dict[Key, Sum], partition: int, offset: int, tick: Tick) -> Iterator[tuple[Any, ...]]:
+    """Rows of SUMS in an order that does not depend on how the log was cut, and the row that ends the epoch."""
+    of = (partition, offset, tick.at_ms, tick.config_version)
+    for key in sorted(sums):
+        one = sums[key]
+        yield (*of, *key, in_range(one.nanos), one.calls, one.flying, one.learned_ms, one.call_id)
+    yield (*of, "", TICK, "", "", 0, "", 0, len(sums), 0, 0, "")

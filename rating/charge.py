@@ -43,18 +43,18 @@ class Purchase(msgspec.Struct, frozen=True):
     carrier: str = ""
     trunk_group: str = ""
     egress_trunk: str = ""
+    start_ms: int | None = None
+    currency: str = ""
+    fault: str = ""
     deck: str = ""
     deck_id: str = ""
     prefix: str = ""
     destination: str = ""
-    start_ms: int | None = None
     charged_s: int = 0
     per_min_nanos: int = 0
     usage_nanos: int = 0
     connect_nanos: int = 0
     attempt_nanos: int = 0
-    currency: str = ""
-    fault: str = ""
 
 
 @dataclass
@@ -134,79 +134,87 @@ class _Batch:
     """The columns of the steps that pricing reads, and what each was priced at."""
 
     def __init__(self, steps: pl.DataFrame, values: Sequence[Record], terms: Terms, amounts: Amounts) -> None:
-        self.terms, self.values, self.amounts, self.steps = terms, values, amounts, steps
-
-        def column(name: str) -> list[Any]:
-            return steps.get_column(name).to_list()
-
+        self.terms, self.values, self.amounts, self._steps = terms, values, amounts, steps
+        self._lists: dict[str, list[Any]] = {}
+        column = self.list_of
         self.call_key, self.row, self.final, self.gone = column("call_key"), column("row"), column("final"), column("gone")
         self.sells, self.buys, self.legs = column("sells"), column("buys"), column("legs")
         self.tenant, self.account, self.trunk = column("tenant"), column("account"), column("ingress_trunk")
         self.b_number, self.b_kind, self.answered = column("b_number"), column("b_kind"), column("answered")
-        self.carrier = column("carrier")
-        self._lists: dict[str, list[Any]] = {}
-        for i in np.flatnonzero(steps.get_column("buys").to_numpy()).tolist():
-            self.carrier[i] = self.list_of("leg_carrier")[i]
-        moved = steps.select((pl.col("sells") | pl.col("buys")).alias("a"), (pl.col("buys") | pl.col("gone")).alias("b"))
-        self.rows = np.flatnonzero(moved.get_column("a").to_numpy())
-        self.settled = np.flatnonzero((moved.get_column("b") | (steps["final"] & steps["sells"])).to_numpy()).tolist()
+        sells, buys = (steps.get_column(name).to_numpy() for name in ("sells", "buys"))
+        final, gone = (steps.get_column(name).to_numpy() for name in ("final", "gone"))
+        self.rows = np.flatnonzero(sells | buys)
+        self.settled = np.flatnonzero(buys | gone | (final & sells)).tolist()
+        carriers = column("carrier")
+        if buys.any():
+            of_legs = column("leg_carrier")
+            carriers = [leg if buys else carrier for leg, carrier, buys in zip(of_legs, carriers, self.buys, strict=True)]
+        self.carrier = carriers
 
     def list_of(self, name: str) -> list[Any]:
-        """A column that only rows which end need."""
+        """A column, as a list; most of them only rows that end need."""
         if name not in self._lists:
-            self._lists[name] = self.steps.get_column(name).to_list()
+            self._lists[name] = self._steps.get_column(name).to_list()
         return self._lists[name]
+
+    def _numpy(self, name: str) -> npt.NDArray[Any]:
+        found: npt.NDArray[Any] = self._steps.get_column(name).to_numpy()[self.rows]
+        return found
 
     def price(self) -> None:
         """Both sides of every step that has money."""
-        n, rows, terms, amounts = self.steps.height, self.rows, self.terms, self.amounts
-        at = rows.tolist()
-        sold = [terms.sold(self.tenant[i], self.account[i]) for i in at]
+        terms, amounts = self.terms, self.amounts
+        at = self.rows.tolist()
+        tenants, accounts = [self.tenant[i] for i in at], [self.account[i] for i in at]
+        self.sold = [terms.sold(tenant, account) for tenant, account in zip(tenants, accounts, strict=True)]
         # A proxy buys what it sells; a leg with records of its own is bought by them alone.
-        own = [self.buys[i] or not self.legs[i] for i in at]
-        bought = [terms.bought(self.tenant[i], self.carrier[i] if own[k] else "") for k, i in enumerate(at)]
+        self.bought = [
+            terms.bought(tenant, self.carrier[i] if self.buys[i] or not self.legs[i] else "") for tenant, i in zip(tenants, at, strict=True)
+        ]
+        kinds = [self.b_kind[i] for i in at]
         # A short number is no prefix: 112 is not a call to the USA, 911 none to Delhi.
-        codes = encode_all(pl.Series([self.b_number[i] if self.b_kind[i] in PRICED_KINDS else "" for i in at], dtype=pl.String))
-        steps = self.steps if len(at) == n else self.steps[at]
-        sells, buys = steps["sells"].to_numpy(), steps["buys"].to_numpy()
-        answered, duration = steps["answered"].to_numpy() & sells, steps["duration_ms"].to_numpy()
+        numbers = [self.b_number[i] if kind in PRICED_KINDS else "" for i, kind in zip(at, kinds, strict=True)]
+        codes = encode_all(pl.Series(numbers, dtype=pl.String))
+        sells, buys = self._numpy("sells"), self._numpy("buys")
+        answered, duration = self._numpy("answered") & sells, self._numpy("duration_ms")
         # The rate of the moment of the answer prices the whole call; an attempt, of its own moment.
-        at_ms = steps.select(pl.coalesce("answer_ms", "t_ms")).to_series().to_numpy()
-        leg_answered = np.where(buys, steps["leg_answered"].to_numpy(), answered)
-        leg_ms, leg_at_ms = (
-            np.where(buys, steps["leg_ms"].to_numpy(), duration),
-            np.where(buys, steps["leg_at_ms"].to_numpy(), at_ms),
-        )
-        sold_by = _places([chain[0] for chain in sold], at_ms)
-        bought_by = _places(bought, leg_at_ms)
+        answers, moments = self.list_of("answer_ms"), self.list_of("t_ms")
+        at_ms = np.asarray([moments[i] if answers[i] is None else answers[i] for i in at], np.int64)
+        leg_answered, leg_ms, leg_at_ms = answered, duration, at_ms
+        if buys.any():
+            leg_answered = np.where(buys, self._numpy("leg_answered"), answered)
+            leg_ms, leg_at_ms = np.where(buys, self._numpy("leg_ms"), duration), np.where(buys, self._numpy("leg_at_ms"), at_ms)
+        sold_by = _places([chain[0] for chain in self.sold], at_ms)
+        bought_by = _places(self.bought, leg_at_ms)
         sell = price_by(terms.decks, np.where(sells, sold_by, NO_DECK), codes, at_ms, duration, answered)
         buy = price_by(terms.decks, bought_by, codes, leg_at_ms, leg_ms, leg_answered)
+        amounts.sell_nanos[self.rows], amounts.buy_nanos[self.rows] = sell.nanos, buy.nanos
+        no_rate = (answered & (sold_by >= 0) & (sell.rate < 0)) | (leg_answered & (bought_by >= 0) & (buy.rate < 0))
+        suspicious = no_rate | (sold_by == UNKNOWN) | (bought_by == UNKNOWN)
+        # From here on by row: lists of Python's own numbers are read faster than arrays.
+        self.sell, self.buy = Priced(*(column.tolist() for column in sell)), Priced(*(column.tolist() for column in buy))
+        self.sold_by, self.bought_by = sold_by.tolist(), bought_by.tolist()
+        self.at_ms, self.leg_at_ms, self.leg_answered, self.duration = at_ms.tolist(), leg_at_ms.tolist(), leg_answered.tolist(), duration.tolist()
+        self.place = dict(zip(at, range(len(at)), strict=True))
         currencies = [*(deck.currency for deck in terms.decks), ""]  # -1, no deck, is the last
-        amounts.sell_nanos[rows], amounts.buy_nanos[rows] = sell.nanos, buy.nanos
-        for k, i in enumerate(at):
-            amounts.sell_currency[i] = currencies[max(int(sold_by[k]), -1)]
-            amounts.buy_currency[i] = currencies[max(int(bought_by[k]), -1)]
-        self.sell, self.buy, self.sold, self.bought, self.sold_by, self.bought_by = sell, buy, sold, bought, sold_by, bought_by
-        self.at_ms, self.leg_at_ms, self.leg_answered, self.duration = at_ms, leg_at_ms, leg_answered, duration
-        self.place = np.full(n, -1, np.int64)
-        self.place[rows] = np.arange(len(at))
+        for i, sell_place, buy_place in zip(at, self.sold_by, self.bought_by, strict=True):
+            amounts.sell_currency[i] = currencies[sell_place if sell_place >= 0 else -1]
+            amounts.buy_currency[i] = currencies[buy_place if buy_place >= 0 else -1]
         self.amount: dict[tuple[int, str], int] = {}  # (step, side) -> the feed's own amount
         if any(record.sell_amount or record.buy_amount for record in self.values):
             for i in at:
                 self._feed_amounts(i)
-        no_rate = (answered & (sold_by >= 0) & (sell.rate < 0)) | (leg_answered & (bought_by >= 0) & (buy.rate < 0))
-        unknown = (sold_by == UNKNOWN) | (bought_by == UNKNOWN)
-        suspicious = no_rate | unknown
-        kinds = [self.b_kind[i] for i in at]
         if not terms.self_register:
-            trunks = terms.trunks
-            suspicious |= np.asarray([bool(self.trunk[i]) and (self.tenant[i], self.trunk[i]) not in trunks for i in at], bool)
+            known = {key: key in terms.trunks for key in set(zip(tenants, (self.trunk[i] for i in at), strict=True)) if key[1]}
+            if not all(known.values()):
+                suspicious |= np.asarray([not known.get((self.tenant[i], self.trunk[i]), True) for i in at], bool)
+        if not terms.self_register or terms.sell_amount_expected:
             suspicious |= answered & (sold_by == NO_DECK)
-        if terms.sell_amount_expected:
-            suspicious |= answered & (sold_by == NO_DECK)
-        suspicious |= answered & np.asarray([self.final[i] and kinds[k] in UNREADABLE for k, i in enumerate(at)], bool)
-        # Nobody pays for an emergency call.
-        amounts.no_rate[rows] = no_rate & np.asarray([kind != "emergency" for kind in kinds], bool)
+        unreadable = [kind in UNREADABLE for kind in kinds]
+        if any(unreadable):
+            suspicious |= answered & self._numpy("final") & np.asarray(unreadable, bool)
+        if no_rate.any():  # nobody pays for an emergency call
+            amounts.no_rate[self.rows] = no_rate & np.asarray([kind != "emergency" for kind in kinds], bool)
         for k in np.flatnonzero(suspicious).tolist():
             i = at[k]
             if not amounts.fault[i]:
@@ -214,7 +222,7 @@ class _Batch:
 
     def _feed_amounts(self, i: int) -> None:
         """A feed's own amounts stand as rated where we have no deck for the party."""
-        row, k, amounts = self.row[i], int(self.place[i]), self.amounts
+        row, k, amounts = self.row[i], self.place[i], self.amounts
         if row < 0:
             return
         record = self.values[row]
@@ -231,14 +239,10 @@ class _Batch:
     def _fault(self, k: int, i: int) -> str:
         """Why a step's money cannot be told, or ""."""
         terms, account, trunk, carrier = self.terms, self.account[i], self.trunk[i], self.carrier[i]
-        sold_by, bought_by = int(self.sold_by[k]), int(self.bought_by[k])
+        sold_by, bought_by = self.sold_by[k], self.bought_by[k]
         mend = "add it and publish a new config version"
         if sold_by == UNKNOWN:
-            return (
-                f"account {account!r} is not known: {mend}"
-                if account
-                else "no ingress account: the caller's address belongs to no trunk"
-            )
+            return f"account {account!r} is not known: {mend}" if account else "no ingress account: the caller's address belongs to no trunk"
         if trunk and not terms.self_register and (self.tenant[i], trunk) not in terms.trunks:
             return f"ingress trunk {trunk!r} is not known: {mend}"
         if bought_by == UNKNOWN:
@@ -252,7 +256,7 @@ class _Batch:
             (SELL, sold_by, self.sell, self.answered[i]), (BUY, bought_by, self.buy, self.leg_answered[k])
         ):  # fmt: skip
             if talks and place >= 0 and priced.rate[k] < 0:
-                return _why(side, terms.decks[place].name, number, kind, self._b_raw(i), int(priced.rate[k]))
+                return _why(side, terms.decks[place].name, number, kind, self._b_raw(i), priced.rate[k])
         if not (self.final[i] and self.answered[i]):
             return ""
         if kind in UNREADABLE:
@@ -271,89 +275,82 @@ class _Batch:
 
     def purchase(self, i: int) -> Purchase:
         """The charge of the attempt or leg that a step says has ended."""
-        k = int(self.place[i])
-        start_ms = int(self.leg_at_ms[k]) if self.leg_answered[k] else None
-        return self._purchase(i, self.list_of("attempt_no")[i], start_ms, fault=self.amounts.fault[i])
+        k = self.place[i]
+        start_ms = self.leg_at_ms[k] if self.leg_answered[k] else None
+        return self._purchase(i, k, self.list_of("attempt_no")[i], start_ms, "leg_", self.amounts.fault[i])
 
-    def _purchase(self, i: int, attempt_no: int, start_ms: int | None, fault: str = "") -> Purchase:
-        k = int(self.place[i])
-        by, amount = self.bought[k], self.amount.get((i, BUY))
-        of = "leg_" if self.buys[i] else ""
-        one = Purchase(
-            attempt_no, by.party, by.agreement, self.carrier[i], self.list_of(f"{of}trunk_group")[i], self.list_of(f"{of}egress_trunk")[i],
-            start_ms=start_ms, currency=self.amounts.buy_currency[i], fault=fault,
-        )  # fmt: skip
+    def _purchase(self, i: int, k: int, attempt_no: int, start_ms: int | None, of: str = "", fault: str = "") -> Purchase:
+        by, place, amount = self.bought[k], self.bought_by[k], self.amount.get((i, BUY))
+        columns: tuple[Any, ...] = ()
         if amount is not None:
-            return msgspec.structs.replace(one, usage_nanos=amount)
-        place = int(self.bought_by[k])
-        if place < 0 or fault:
-            return one
-        return msgspec.structs.replace(one, **_of_rate(self.terms.decks[place], self.buy, k, with_fee=True))
+            columns = ("", "", "", "", 0, 0, amount)
+        elif place >= 0 and not fault:
+            columns = (*_of_rate(self.terms.decks[place], self.buy, k), self.buy.attempt_nanos[k])
+        return Purchase(
+            attempt_no, by.party, by.agreement, self.carrier[i], self.list_of(f"{of}trunk_group")[i], self.list_of(f"{of}egress_trunk")[i],
+            start_ms, self.amounts.buy_currency[i], fault, *columns,
+        )  # fmt: skip
 
     def charges(self, i: int, remembered: Sequence[Purchase]) -> list[tuple[Any, ...]]:
         """The rows of CHARGES of a call that has ended."""
-        k = int(self.place[i])
-        at = self.list_of
+        k, at = self.place[i], self.list_of
         head = (at("partition")[i], at("offset")[i], at("revision")[i], 0)
         where = (at("record_partition")[i], at("record_offset")[i], at("learned_ms")[i], self.tenant[i], self.call_key[i])
-        start_ms, end_ms = (int(self.at_ms[k]) if self.answered[i] else None), at("end_ms")[i]
+        answered, account, end_ms, version = self.answered[i], self.account[i], at("end_ms")[i], self.terms.version
+        start_ms = self.at_ms[k] if answered else None
 
         def row(role: str, level: int, one: Purchase) -> tuple[Any, ...]:
-            nanos = one.usage_nanos + one.connect_nanos + one.attempt_nanos
             return (
-                *head, role, level, one.attempt_no, 0, *where, one.party, self.account[i], one.carrier, one.trunk_group, one.egress_trunk,
+                *head, role, level, one.attempt_no, 0, *where, one.party, account, one.carrier, one.trunk_group, one.egress_trunk,
                 one.agreement, one.deck, one.deck_id, one.prefix, one.destination, one.start_ms, end_ms, one.charged_s, one.per_min_nanos,
-                one.usage_nanos, one.connect_nanos, one.attempt_nanos, 0, nanos, one.currency, ROUNDING, self.terms.version,
+                one.usage_nanos, one.connect_nanos, one.attempt_nanos, 0, one.usage_nanos + one.connect_nanos + one.attempt_nanos,
+                one.currency, ROUNDING, version,
             )  # fmt: skip
 
         rows = [row(SELL, level, one) for level, one in enumerate(self._sales(i, k, start_ms))]
         bought = list(remembered)
-        answered, failed, attempts = self.answered[i], max(at("failed")[i], at("failed_no")[i]), at("attempts")[i]
+        failed, attempts = max(at("failed")[i], at("failed_no")[i]), at("attempts")[i]
         # A failed call's last attempt has a record of its own where the switch writes one per attempt: it is not bought twice.
-        if (
-            not self.legs[i]
-            and not self.buys[i]
-            and (answered or failed < attempts)
-            and (self.carrier[i] or (i, BUY) in self.amount)
-        ):
-            bought.append(self._purchase(i, max(attempts, at("failed")[i] + answered), start_ms))
+        if not self.legs[i] and not self.buys[i] and (answered or failed < attempts) and (self.carrier[i] or (i, BUY) in self.amount):
+            bought.append(self._purchase(i, k, max(attempts, at("failed")[i] + answered), start_ms))
         # An attempt that costs nothing is a row of `attempts` alone.
         rows += [row(BUY, 0, one) for one in bought if one.start_ms is not None or one.attempt_nanos]
         return rows
 
     def _sales(self, i: int, k: int, start_ms: int | None) -> list[Purchase]:
         """What each level owes, the customer first."""
-        sales = []
+        sales, at = [], self.list_of
+        route = at("carrier")[i], at("trunk_group")[i], at("egress_trunk")[i], start_ms
         for level, by in enumerate(self.sold[k]):
-            route = self.list_of("carrier")[i], self.list_of("trunk_group")[i], self.list_of("egress_trunk")[i]
-            one = Purchase(0, by.party, by.agreement, *route, start_ms=start_ms, currency=self.amounts.sell_currency[i])
             if not level:
-                amount, place = self.amount.get((i, SELL)), int(self.sold_by[k])
+                place, amount, currency = self.sold_by[k], self.amount.get((i, SELL)), self.amounts.sell_currency[i]
                 if amount is not None:
-                    duration_ms = self.values[self.row[i]].duration_ms or 0
-                    one = msgspec.structs.replace(one, usage_nanos=amount, charged_s=-(-duration_ms // 1000))
+                    charged_s = -(-(self.values[self.row[i]].duration_ms or 0) // 1000)
+                    sales.append(Purchase(0, by.party, by.agreement, *route, currency, charged_s=charged_s, usage_nanos=amount))
                 elif place >= 0:
-                    one = msgspec.structs.replace(one, **_of_rate(self.terms.decks[place], self.sell, k, with_fee=False))
-            elif (place := int(_places([by], self.at_ms[k : k + 1])[0])) >= 0:
+                    sales.append(Purchase(0, by.party, by.agreement, *route, currency, "", *_of_rate(self.terms.decks[place], self.sell, k)))
+                else:
+                    sales.append(Purchase(0, by.party, by.agreement, *route, currency))
+            elif (place := int(_places([by], np.asarray([self.at_ms[k]]))[0])) >= 0:
                 deck = self.terms.decks[place]
                 number = self.b_number[i] if self.b_kind[i] in PRICED_KINDS else ""
-                priced = price_one(deck, number, int(self.at_ms[k]), int(self.duration[k]), bool(self.answered[i]))
-                columns = Priced(*(np.asarray([value]) for value in priced))
-                one = msgspec.structs.replace(one, currency=deck.currency, **_of_rate(deck, columns, 0, with_fee=False))
-            sales.append(one)
+                priced = price_one(deck, number, self.at_ms[k], self.duration[k], self.answered[i])
+                columns = _of_rate(deck, Priced(*(np.asarray([value]) for value in priced)), 0)
+                sales.append(Purchase(0, by.party, by.agreement, *route, deck.currency, "", *columns))
+            else:
+                sales.append(Purchase(0, by.party, by.agreement, *route, ""))
         return sales
 
 
-def _of_rate(deck: Deck, priced: Priced, k: int, *, with_fee: bool) -> dict[str, Any]:
-    rate = int(priced.rate[k])
-    found = {"deck": deck.name, "deck_id": deck.deck_id}
+def _of_rate(deck: Deck, priced: Priced, k: int) -> tuple[Any, ...]:
+    """Deck and version, prefix and destination, seconds charged, price per minute, usage and connect fee: fields of `Purchase`, in order."""
+    rate: int = priced.rate[k]
     if rate < 0:
-        return found
-    return found | {
-        "prefix": deck.prefixes[rate], "destination": deck.destinations[rate], "charged_s": int(priced.charged_s[k]),
-        "per_min_nanos": int(priced.per_min_nanos[k]), "usage_nanos": int(priced.usage_nanos[k]),
-        "connect_nanos": int(priced.connect_nanos[k]), "attempt_nanos": int(priced.attempt_nanos[k]) if with_fee else 0,
-    }  # fmt: skip
+        return deck.name, deck.deck_id, "", "", 0, 0, 0, 0
+    return (
+        deck.name, deck.deck_id, deck.prefixes[rate], deck.destinations[rate], priced.charged_s[k], priced.per_min_nanos[k],
+        priced.usage_nanos[k], priced.connect_nanos[k],
+    )  # fmt: skip
 
 
 def _places(by: Sequence[Charged], at_ms: Ints) -> Ints:

@@ -9,10 +9,11 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from core import flight, orders, record, schemas, topics
+from core import active, delivery, orders, record, schemas, topics
 from detectors import alerts, columns, features, latest, overall, state
-from detectors.sums import ADDED, EPOCH, SUMS
+from detectors.sums import EPOCH, SUMS, Sum
 from flows import judge, snapshot, store, watch
+from rating import accrue, charge
 
 GOLDEN = Path(__file__).parent / "stored_names.json"
 
@@ -44,13 +45,18 @@ def stored_names() -> dict[str, object]:
         "flow_store": [store.FLOW, store.SOURCE_STEP, store.SINK_STEP, store.SINK_PART],
         "judge_state": {
             "layout": snapshot.LAYOUT,
-            "flight": fields(flight.Flight),
+            "active_call": fields(active.ActiveCall),
+            "leg": fields(active.Leg),
+            "partition": [field.name for field in dataclasses.fields(active.Partition)],
+            "ring": fields(delivery.Ring),
+            "purchase": fields(charge.Purchase),
+            "reported": fields(accrue.Reported),
             "detectors": [field.name for field in dataclasses.fields(state.DetectorState)],  # of each: in its own test, by the contract suite
             "subject": {name: np.dtype(dtype).name for name, dtype in columns.COMMON.items()},
             "alert": fields(alerts.Alert),
             "latest": fields(latest.Latest),
             "odd_call": fields(features.OddCall),
-            "gathered": {name: str(dtype) for name, dtype in ADDED.items()},
+            "gathered": list(Sum.__struct_fields__),
         },
         "watch_state": {
             "layout": watch.LAYOUT,
