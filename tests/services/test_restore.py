@@ -31,7 +31,7 @@ from flows.step import State, judge
 from journal import Journal, open_journal
 from ringfence.ops.secrets import load_or_make
 from ringfence.settings import Settings
-from services import first_start
+from services import blocks, first_start
 from services.completeness import coverage
 from services.in_force import from_books
 from simulator.day import day
@@ -149,8 +149,8 @@ def test_a_lost_home_comes_back_and_nothing_old_is_blocked_again(tmp_path: Path)
     first_start.open_and_publish(settings.installation, first_start.Start(place.config, place.decks, place.currency, (TENANT,)), now_ms())
     secrets = load_or_make(settings.state_dir)
     first_start.connect_switch(settings.installation, secrets, "sim1", "loopback", settings.control_url, True, now_ms())
-    blocks = Loopback()
-    served = blocks.serve(control, secrets.control_token)
+    table = Loopback()
+    served = table.serve(control, secrets.control_token)
     traffic, _ = day(SEED, hours=0.15, calls_per_s=3.0, attack=True, start_ms=now_ms() - 12 * 60_000, place=place, outages=())
     switch = Switch(settings, secrets.collector_token, list(traffic))
     house = House(settings, tmp_path)
@@ -166,7 +166,7 @@ def test_a_lost_home_comes_back_and_nothing_old_is_blocked_again(tmp_path: Path)
             blocks.block(conn, gone, 10_000, "ann", "is over soon", now_ms())
             blocks.block(conn, lifted, HOUR_MS, "ann", "a mistake", now_ms())
             orders.lift(conn, lifted, "ann", "it was one", now_ms(), 24 * HOUR_MS)
-        until(lambda: any(dairy.b_range in entry for entry in live(blocks)), 60, "the dispatcher delivers")
+        until(lambda: any(dairy.b_range in entry for entry in live(table)), 60, "the dispatcher delivers")
         until(lambda: of_judge(settings.installation.judge_state(1)).load() is not None, 120, "judge writes its first snapshot")  # it compiles first
 
         meanwhile.start()
@@ -185,7 +185,7 @@ def test_a_lost_home_comes_back_and_nothing_old_is_blocked_again(tmp_path: Path)
         orders.lift(conn, dairy, "ann", "lifted after the backup, which nobody will know", now_ms(), HOUR_MS)
     engine.dispose()
     shutil.rmtree(settings.root)
-    blocks.restart()
+    table.restart()
 
     told = house.command("restore", "--from", str(tmp_path / "backup"))
     assert "All blocks are held at sim1" in told
@@ -204,11 +204,11 @@ def test_a_lost_home_comes_back_and_nothing_old_is_blocked_again(tmp_path: Path)
     switch.stop.clear()
     house.start()
     try:
-        until(blocks.held, 60, "a restored dispatcher holds the switch")
+        until(table.held, 60, "a restored dispatcher holds the switch")
         switch.deliver()  # from the beginning: it cannot know what was lost
         until(lambda: all_judged(journal), 90, "judge at the end")
         house.mourn()
-        assert live(blocks) == set(), "a held switch was given blocks"
+        assert live(table) == set(), "a held switch was given blocks"
 
         # What was judged since begins at the offset of the state: nothing before it was judged a second time.
         again = rows(journal, "records", before)
@@ -217,11 +217,11 @@ def test_a_lost_home_comes_back_and_nothing_old_is_blocked_again(tmp_path: Path)
         assert fate["duplicate"] > 0 and fate["rated"] > 0, "what was there is known again, and what was lost is priced"
 
         house.command("unblock", "--clear-hold", "--why", "looked through the orders")
-        until(lambda: any(dairy.b_range in entry for entry in live(blocks)), 60, "a block that stands is back")
+        until(lambda: any(dairy.b_range in entry for entry in live(table)), 60, "a block that stands is back")
         books = open_books(settings.books_dsn)
         with reading(books) as conn:
             assert [kept.key for kept in suppressions.live(conn, now_ms())] == [lifted]
-        assert not [entry for entry in live(blocks) if gone.b_range in entry or "dairy||25090" in entry]
+        assert not [entry for entry in live(table) if gone.b_range in entry or "dairy||25090" in entry]
         books.dispose()
 
         time.sleep(5.0)  # the store's linger and its epoch
