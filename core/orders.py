@@ -50,8 +50,8 @@ class Key(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, order=T
 def key_of_entry(entry: str) -> Key:
     """The key that `Key.entry` spelled.
 
-    >>> key_of_entry("t1|A|acme||88213")
-    Key(tenant='t1', account='acme', b_range='88213')
+    >>> key_of_entry("t1|A|acme||88213").text()
+    't1/account:acme/b:88213'
     """
     tenant, letter, who, a_number, b_range = entry.split("|")
     account, trunk = (who, "") if letter == "A" else ("", who)
