@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from books import audit, tables
 from books.emergency import countries, lifelines
 from books.upsert import put, put_once
+from core.config import path
 from core.decide import Listed
 from core.numbers import DialPlan, number_of
 from core.safety import Protected
@@ -33,8 +34,8 @@ def add(conn: sa.Connection, list_: List, kind: Kind, value: str, why: str, who:
             raise ValueError(f"{value!r} is not a number of 2 to 15 digits")
         if (means := number_of(value, DialPlan())) != value:
             raise ValueError(f"{value!r} is dialled, and means {means}: list that")
-    if list_ == "protected" and tenant:
-        raise ValueError("what is protected is protected for every tenant")
+    if list_ == "protected" and kind == "number" and tenant:
+        raise ValueError("a protected number is protected for every tenant")
     if not value or not why:
         raise ValueError("an entry needs a value and a reason")
     if len(value) > 128:
@@ -77,6 +78,6 @@ def protected(conn: sa.Connection) -> Protected:
     rows = every(conn, "protected")
     return Protected(
         numbers=tuple(row.value for row in rows if row.kind == "number"),
-        accounts=frozenset(row.value for row in rows if row.kind == "account"),
-        trunks=frozenset(row.value for row in rows if row.kind == "trunk"),
+        accounts=frozenset(path(row.tenant, row.value) for row in rows if row.kind == "account"),
+        trunks=frozenset(path(row.tenant, row.value) for row in rows if row.kind == "trunk"),
     )

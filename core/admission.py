@@ -129,8 +129,8 @@ def _is_protected(asked: Asked, a: Number, b: Number, table: Table) -> bool:
     return bool(
         protected_number(b.digits, table)
         or (trusted and protected_number(a.digits, table))
-        or (asked.account and table("protected", f"A|{asked.account}"))
-        or (asked.trunk and table("protected", f"T|{asked.trunk}"))
+        or (asked.account and (table("protected", f"A|{asked.account}") or table("protected", f"A|{asked.tenant}/{asked.account}")))
+        or (asked.trunk and (table("protected", f"T|{asked.trunk}") or table("protected", f"T|{asked.tenant}/{asked.trunk}")))
     )
 
 

@@ -1,4 +1,4 @@
-"""Findings in words, for whoever reads them at night: who, to where, how many calls, how much, against what is usual, what was done.
+"""Findings in words, for a person at 3 a.m.: who, to where, how many calls, how much, against what is normal, what was done.
 
 `words_of(facts)` is the one place where such a sentence is made. Telephone numbers of people stand in it as runs of digits, and numbers
 that could not be read between “ and ”, so that `core.words.masked` and `ringfence.ops.redaction` find them.
@@ -218,8 +218,10 @@ def _cap(facts: Facts) -> str:
         text = f"{_owner(facts)} begun {counted(facts.value, 'call')}{_on(facts)} in one second"
     elif facts.cap == "calls_hour":
         text = f"{_owner(facts)} made {counted(facts.value, 'answered call')} this hour{_on(facts)}"
-    else:
+    elif facts.cap == "minutes_hour":
         text = f"{_owner(facts)} talked {value} this hour{_on(facts)}"
+    else:
+        text = f"{_owner(facts)} reached {value} of {facts.cap.replace('_', ' ')}{_on(facts)}"
     return text + line + _most(facts)
 
 

@@ -20,7 +20,7 @@ class Protected:
     """Numbers and trunks that always pass.
 
     `numbers` are digits as the switch sees them after the dial plan: full E.164 numbers, or short ones (112, 116123).
-    `trunks` and `accounts` are the operator's own, by name.
+    `trunks` and `accounts` are the operator's own: NAME is every tenant's of that name, TENANT/NAME one tenant's.
 
     >>> p = Protected(numbers=("112", "4318123"))
     >>> p.meets("43181"), p.meets("4318123999"), p.meets("4320"), p.meets("1"), p.meets("1123456")
@@ -95,9 +95,9 @@ def refusal(order: BlockOrder, protected: Protected, *, automatic: bool) -> str:
     if not 0 < order.expires_at_ms - order.created_at_ms <= MAX_TTL_MS:
         return "the time to live must be more than 0 and at most 7 days"
     key = order.key
-    if key.account in protected.accounts:
+    if key.account and not protected.accounts.isdisjoint({key.account, f"{key.tenant}/{key.account}"}):
         return f"account {key.account} is protected"
-    if key.ingress_trunk in protected.trunks:
+    if key.ingress_trunk and not protected.trunks.isdisjoint({key.ingress_trunk, f"{key.tenant}/{key.ingress_trunk}"}):
         return f"trunk {key.ingress_trunk} is protected"
     if key.b_range and (hit := protected.meets(key.b_range)):
         return f"b_range {key.b_range} overlaps the protected number {hit}"

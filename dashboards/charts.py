@@ -68,8 +68,9 @@ def _time(points: list[dict[str, Any]]) -> alt.X:
 
 
 def _styled(chart: alt.Chart) -> alt.Chart:
-    return (
+    styled: alt.Chart = (
         chart.properties(height=HEIGHT, background="transparent", padding={"left": 0, "right": 4, "top": 2, "bottom": 0})
         .configure_view(strokeWidth=0)
         .configure_axis(labelColor=GREY, gridColor=LINE, domainColor=LINE, tickColor=LINE, labelFontSize=12)
     )
+    return styled

@@ -32,9 +32,9 @@ def money_points(traffic: Traffic, currency: str, step_ms: int = STEP_MS) -> lis
             sums[step][pair] = sums[step].get(pair, Sum()) + one
     found = []
     for at, pairs in sums.items():
-        one = next((money for money in by_currency(pairs) if money.currency == currency), None)
+        money = next((money for money in by_currency(pairs) if money.currency == currency), None)
         for side in ("sold", "bought", "margin"):
-            value = 0 if one is None else {"sold": one.sell, "bought": one.buy, "margin": one.margin}[side]
+            value = 0 if money is None else {"sold": money.sell, "bought": money.buy, "margin": money.margin}[side]
             found.append({"at": at, "side": side, "rate": float(value * 1000 / step_ms)})
     return _to_the_end(found, 3, step_ms)
 

@@ -139,13 +139,13 @@ def block(one: Block, now_ms: int, mask: Mask) -> Safe:
     who = "ordered by " + ("the rules" if one.order.automatic else order.by)
     why = f"{order.reason} Waits for a person: {one.order.status_why}." if one.status == "waiting" else order.reason
     reason = mask(why, (*ranges_of(why), one.key.b_range))
-    nowhere = "at no switch until a person decides" if one.status == "waiting" else "at no switch"
+    nowhere: Safe | str = "at no switch until a person decides" if one.status == "waiting" else "at no switch"
     return tag(
         "article",
         tag("header", tag("strong", *key_words(one.key, mask)), tag("span", title, cls=f"rf-badge {cls}")),
         tag("p", reason, title=reason),
         tag("footer", f"{one.key.tenant}  ·  {who}  ·  since {moment(one.since_ms, now_ms)}  ·  {left}"),
-        tag("footer", *([place(p, now_ms) for p in one.places] or [nowhere])),
+        tag("footer", *(tuple(place(p, now_ms) for p in one.places) or (nowhere,))),
         cls=f"rf-card block {cls}",
     )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 from books import Engine, open_books, reading
 from core.clock import wall_clock_ms
@@ -80,8 +81,9 @@ class Sources:
             kept.seen(max(0.0, until_s - time.monotonic()))
 
     def close(self) -> None:
-        for kept in (self._totals, self._lag, self._parts, *self._traffic.values(), *self._promises.values()):
-            kept.close()
+        polled: list[Polled[Any]] = [self._totals, self._lag, self._parts, *self._traffic.values(), *self._promises.values()]
+        for one in polled:
+            one.close()
         self._health.close()
         if self._engine is not None:
             self._engine.dispose()

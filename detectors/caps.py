@@ -6,7 +6,7 @@ no later one. Calls in flight are a running sum of +1 at the answer and -1 at th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numba
@@ -113,7 +113,7 @@ def crossed(names: Sequence[str], values: Sequence[int], lines: Sequence[int | N
 # --- shared with the other detectors of lines that an operator drew ---
 
 
-def rows_with(frame: pl.DataFrame, owners: Mapping[Owner, Any] | frozenset[Owner]) -> Ints:
+def rows_with(frame: pl.DataFrame, owners: Collection[Owner]) -> Ints:
     """The rows of accounts among `owners`."""
     if not owners:
         return np.zeros(0, np.int64)

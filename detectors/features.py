@@ -161,12 +161,13 @@ def _count_odd(
     n = usage.height
     keys, answers, flying = np.zeros(n, np.uint64), np.zeros(n, np.int64), np.zeros(n, np.int64)
     call_keys = usage["call_key"].to_list()
-    rows = [at for at, (strange, key) in enumerate(zip((odd != READABLE).tolist(), call_keys, strict=True)) if strange or key in calls]
+    strange = {call_keys[at] for at in np.flatnonzero(odd).tolist()}
+    rows = [at for at, key in enumerate(call_keys) if key in strange or key in calls] if strange or calls else []
     by = ("partition", "offset", "tenant", "account", "ingress_trunk", "answered", "final", "t_ms")
     for at, (partition, offset, tenant, account, trunk, answered, final, t_ms) in zip(rows, values_of(usage, by, rows), strict=True):
         if (call := calls.get(call_keys[at])) is None:
             if odd[at] == READABLE:
-                continue  # an earlier row of this frame ended it
+                continue  # not odd yet, or an earlier row of this frame ended it
             key = hash64(secret, tenant, UNPRICED, account or f"trunk:{trunk}")
             call = calls[call_keys[at]] = OddCall(key, int(homes[at]))
             if len(calls) > MOST_ODD_CALLS:

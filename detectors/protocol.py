@@ -7,7 +7,7 @@ one slot per subject: so snapshot, repartition, the check of stored names and th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -31,7 +31,7 @@ class Limits:
 
     caps: Mapping[str, Mapping[Owner, Caps]] = field(default_factory=dict)  # account | destination | carrier | ... -> owner -> its caps
     unpriced_caps: Mapping[Owner, UnpricedCaps] = field(default_factory=dict)
-    first_seen: frozenset[Owner] = frozenset()  # accounts whose first call to a country is a finding
+    first_seen: Collection[Owner] = frozenset()  # accounts whose first call to a country is a finding
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ def flow(
     step: Callable[[Sequence[Message]], Outcome],
     freeze: Callable[[], Any],
     write: Callable[[Outcome], None],
-    snapshots: Snapshots[Any],
+    snapshots: Snapshots[Any, Any],
     pace: Pace,
 ) -> Dataflow:
     """The table of contents."""
@@ -76,7 +76,7 @@ class Remembering(Generic[Outcome]):
     """A step, and a copy of its state when a snapshot is due and the last one is durable."""
 
     def __init__(
-        self, step: Callable[[Sequence[Message]], Outcome], freeze: Callable[[], Any], snapshots: Snapshots[Any], snapshot_ms: int
+        self, step: Callable[[Sequence[Message]], Outcome], freeze: Callable[[], Any], snapshots: Snapshots[Any, Any], snapshot_ms: int
     ) -> None:
         self.step, self.freeze, self.snapshots, self.snapshot_ms = step, freeze, snapshots, snapshot_ms
         self.taken_at = time.monotonic()
@@ -145,7 +145,7 @@ class _Batches(StatefulSourcePartition[list[Message], None]):
 class Effects(FixedPartitionedSink[Told[Any], None]):
     """Outcomes into the journal, in the order in which `write` has them; then the state."""
 
-    def __init__(self, name: str, write: Callable[[Any], None], snapshots: Snapshots[Any]) -> None:
+    def __init__(self, name: str, write: Callable[[Any], None], snapshots: Snapshots[Any, Any]) -> None:
         self.name, self.write, self.snapshots = name, write, snapshots
 
     def list_parts(self) -> list[str]:
@@ -156,7 +156,7 @@ class Effects(FixedPartitionedSink[Told[Any], None]):
 
 
 class _Effects(StatefulSinkPartition[Told[Any], None]):
-    def __init__(self, write: Callable[[Any], None], snapshots: Snapshots[Any]) -> None:
+    def __init__(self, write: Callable[[Any], None], snapshots: Snapshots[Any, Any]) -> None:
         self.write, self.snapshots = write, snapshots
 
     def write_batch(self, items: list[Told[Any]]) -> None:

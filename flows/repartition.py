@@ -154,8 +154,9 @@ def spread(whole: State, partitions: int, judges: int) -> list[State]:
     states = []
     for number in range(1, judges + 1):
         mine = partitions_of_judge(number, judges, partitions)
-        own = [{p: of[p] for p in mine} for of in (calls, purchases, accrued)]
-        state = State(whole.detectors.secret, *own, partitions=partitions)
+        state = State(whole.detectors.secret, partitions=partitions)
+        state.calls = {p: calls[p] for p in mine}
+        state.purchases, state.accrued = {p: purchases[p] for p in mine}, {p: accrued[p] for p in mine}
         state.detectors = detectors.share(whole.detectors, partitions, mine)
         states.append(state)
     return states

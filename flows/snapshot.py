@@ -6,7 +6,7 @@ a crash at any moment leaves the last published one. The layout is a stored form
     judge.state             the last one: 8 bytes that name the format, the snapshot, and a BLAKE2b checksum over both
     judge.state.previous    the one before it, which is read where the last one is damaged
 
-Retention is told the offsets of the one before: what may have to be read again is kept.
+Retention gets the offsets of the one before: what may have to be read again stays in the journal.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ _CHECKSUM_BYTES = 32
 
 _log = logging.getLogger(__name__)
 
-Kept = TypeVar("Kept")
-Held = TypeVar("Held")
+Copy = TypeVar("Copy")
+Restored = TypeVar("Restored")
 
 
 class SnapshotError(RuntimeError):
@@ -140,11 +140,11 @@ def sealed(payload: bytes) -> bytes:
 
 
 def unsealed(data: bytes) -> bytes:
-    """The snapshot in a file; `ValueError` where it is none, or damaged."""
-    if not data.startswith(MAGIC):
-        raise ValueError("it does not begin as a snapshot")
+    """The snapshot in a file; raises `ValueError` where it is not whole."""
     body, checksum = data[:-_CHECKSUM_BYTES], data[-_CHECKSUM_BYTES:]
-    if len(body) < len(MAGIC) or hashlib.blake2b(body, digest_size=_CHECKSUM_BYTES).digest() != checksum:
+    if not body.startswith(MAGIC):
+        raise ValueError("it does not begin as a snapshot does")
+    if hashlib.blake2b(body, digest_size=_CHECKSUM_BYTES).digest() != checksum:
         raise ValueError("the checksum is wrong")
     return body[len(MAGIC) :]
 
@@ -158,16 +158,16 @@ def previous_of(path: Path) -> Path:
     return path.with_name(path.name + ".previous")
 
 
-class Snapshots(Generic[Kept, Held]):
+class Snapshots(Generic[Copy, Restored]):
     """The latest state, as `freeze` gave it and `pack` writes it, and the one before it. `publish` returns at once; what fails is raised at
     the next call. `durable(offsets)` is called with the offsets of the older of the two when the newer one is on the disk."""
 
     def __init__(
         self,
         path: Path,
-        pack: Callable[[Kept], bytes],
-        unpack: Callable[[bytes], Held],
-        offsets: Callable[[Kept], Mapping[int, int]],
+        pack: Callable[[Copy], bytes],
+        unpack: Callable[[bytes], Restored],
+        offsets: Callable[[Copy], Mapping[int, int]],
         durable: Callable[[Mapping[int, int]], None] | None = None,
     ) -> None:
         self.path = path
@@ -192,7 +192,7 @@ class Snapshots(Generic[Kept, Held]):
         finally:
             os.close(fd)
 
-    def load(self) -> Held | None:
+    def load(self) -> Restored | None:
         """The last published state, or the one before where that is damaged, or None where there is none. A last one that was moved away is
         moved away: then the one before it is not looked at."""
         if not self.path.exists():
@@ -211,7 +211,7 @@ class Snapshots(Generic[Kept, Held]):
             self._last_is_damaged = True
             return held
 
-    def _read(self, path: Path) -> Held:
+    def _read(self, path: Path) -> Restored:
         data = path.read_bytes()
         try:
             return self._unpack(unsealed(data))
@@ -224,7 +224,7 @@ class Snapshots(Generic[Kept, Held]):
         """Whether the last one is still being written."""
         return self._writing is not None and self._writing.is_alive()
 
-    def publish(self, frozen: Kept) -> None:
+    def publish(self, frozen: Copy) -> None:
         """Write behind. A crash before the rename leaves the file that was there."""
         self.wait()
         self._writing = threading.Thread(target=self._write, args=(frozen,), name="snapshot")
@@ -241,7 +241,7 @@ class Snapshots(Generic[Kept, Held]):
                 f"{self.path} cannot be written: {failed}; nothing is lost: free the disk and start again, judging goes on from the last snapshot"
             ) from failed
 
-    def _write(self, frozen: Kept) -> None:
+    def _write(self, frozen: Copy) -> None:
         try:
             data = sealed(self._pack(frozen))
             if not self._last_is_damaged:

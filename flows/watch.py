@@ -2,7 +2,7 @@
 
 One process, also where there is one judge: it sees what spans partitions. It takes the epochs of all partitions cut by cut
 (`detectors.sums`): the epochs that ended with the same tick of the collector, when every partition has come to it. A partition that has
-told nothing for `PATIENCE_MS` is not waited for; what it tells when it is back is added then.
+written nothing for `PATIENCE_MS` is not waited for; what it writes when it is back is added then.
 """
 
 from __future__ import annotations
@@ -65,8 +65,8 @@ class Epoch(NamedTuple):
     rows: pl.DataFrame
 
 
-class Kept(msgspec.Struct):
-    """What survives: where each partition is read on, and the last tick of it that is in the totals."""
+class Stored(msgspec.Struct):
+    """What a snapshot holds: where each partition is read on, and the last tick of it that is in the totals."""
 
     next_offset: dict[int, int] = {}
     ticks: dict[int, int] = {}
@@ -75,13 +75,13 @@ class Kept(msgspec.Struct):
 
 @dataclass
 class State:
-    """What is kept, and what waits for its cut: that is read again after a crash."""
+    """What a snapshot holds, and what waits for its cut: that is read again after a crash."""
 
     partitions: int
-    kept: Kept = field(default_factory=Kept)
+    stored: Stored = field(default_factory=Stored)
     begun: dict[int, dict[int, list[pl.DataFrame]]] = field(default_factory=dict)  # by partition and tick: rows of an epoch that is not whole
     waiting: dict[int, list[Epoch]] = field(default_factory=dict)
-    heard_ms: dict[int, int] = field(default_factory=dict)
+    read_ms: dict[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -96,34 +96,34 @@ def watch(state: State, messages: Sequence[Message], contracts_of: TermsOf, now_
     """Take in messages of `sums` and judge the cuts that are whole; `state` is updated in place. `last`: nothing more will come."""
     outcome = Outcome([], [])
     for message in messages:
-        state.heard_ms[message.partition] = now_ms
+        state.read_ms[message.partition] = now_ms
         if message.key == EPOCH:
             _take(state, message)
     while cut := _next_cut(state, now_ms, last):
         settings = settings_of(contracts_of(cut[0].version))
         rows = pl.concat([epoch.rows for epoch in cut])
         for detector in spanning():
-            findings, orders = detector.detect(state.kept.detectors[detector.name], rows, settings)
+            findings, orders = detector.detect(state.stored.detectors[detector.name], rows, settings)
             outcome.findings.extend(findings)
             outcome.orders.extend(orders)
-            detector.forget(state.kept.detectors[detector.name], cut[0].tick_ms)
+            detector.forget(state.stored.detectors[detector.name], cut[0].tick_ms)
         for epoch in cut:
-            state.kept.ticks[epoch.partition] = epoch.tick_offset
-            state.kept.next_offset[epoch.partition] = epoch.next_offset
+            state.stored.ticks[epoch.partition] = epoch.tick_offset
+            state.stored.next_offset[epoch.partition] = epoch.next_offset
     return outcome
 
 
 def _take(state: State, message: Message) -> None:
-    """Rows of a message to their epochs. An epoch that was told again is known by its tick.
+    """Rows of a message to their epochs. An epoch that was written again is known by its tick.
 
-    A judge that died has told half of an epoch, and the next one tells it whole. On Apache Kafka the other half may still come from the
-    dead one, in between: so an epoch is there when all its rows are, whoever told them; the same row twice is one.
+    A judge that died has written half of an epoch, and the next one writes it whole. On Apache Kafka the other half may still come from the
+    dead one, in between: so an epoch is complete when all its rows are there, whoever wrote them; the same row twice is one.
     """
     begun = state.begun.setdefault(message.partition, {})
     waiting = state.waiting.setdefault(message.partition, [])
     for part in from_value(message.value).partition_by("tick_offset", maintain_order=True):
         tick_offset, tick_ms, version, kind, calls = part.select("tick_offset", "tick_ms", "config_version", "kind", "calls").row(-1)
-        known = waiting[-1].tick_offset if waiting else state.kept.ticks.get(message.partition, -1)
+        known = waiting[-1].tick_offset if waiting else state.stored.ticks.get(message.partition, -1)
         if tick_offset <= known:
             continue
         begun.setdefault(tick_offset, []).append(part.filter(pl.col("kind") != TICK))
@@ -137,11 +137,11 @@ def _take(state: State, message: Message) -> None:
 
 
 def _next_cut(state: State, now_ms: int, last: bool) -> list[Epoch]:
-    """The epochs of the earliest tick, if no partition that is alive can still tell of an earlier one."""
+    """The epochs of the earliest tick, if no partition that is alive can still write an earlier one."""
     heads = {partition: waiting[0] for partition, waiting in state.waiting.items() if waiting}
     for partition in range(state.partitions):
-        heard = now_ms - state.heard_ms.setdefault(partition, now_ms) < PATIENCE_MS
-        if partition not in heads and heard and not last:
+        is_alive = now_ms - state.read_ms.setdefault(partition, now_ms) < PATIENCE_MS
+        if partition not in heads and is_alive and not last:
             return []
     if not heads:
         return []
@@ -154,7 +154,7 @@ def run(journal: Journal, contracts_of: TermsOf, settings: Settings, tell: Tell 
     snapshots = of_watch(settings.state_file, partial(mark_all, journal))
     with ExitStack() as stack:
         stack.enter_context(snapshots.alone())
-        state = State(settings.partitions, snapshots.load() or Kept())
+        state = State(settings.partitions, snapshots.load() or Stored())
         stack.callback(snapshots.wait)
         mine = (settings.partitions,)
         orders, findings = (opened(journal, topic, mine, stack) for topic in (topics.BLOCK_ORDERS, topics.FINDINGS))
@@ -176,44 +176,42 @@ def run(journal: Journal, contracts_of: TermsOf, settings: Settings, tell: Tell 
 
 
 def readers(journal: Journal, state: State, missed: Path) -> Mapping[int, Reader]:
-    """At the first epoch that is not in the totals, or the oldest that is kept: what cannot be read any more is written down in `missed`."""
-    at = state.kept.next_offset
+    """At the first epoch that is not in the totals, or the oldest that there is: what cannot be read any more is written down in `missed`."""
+    at = state.stored.next_offset
     return {p: open_reader(journal, READER, topics.SUMS, p, at.get(p), missed) for p in range(state.partitions)}
 
 
 def mark_all(journal: Journal, offsets: Mapping[int, int]) -> None:
-    """Tells retention what no snapshot needs any more."""
+    """Tell retention what no snapshot needs any more."""
     for partition, offset in offsets.items():
         mark(journal, READER, topics.SUMS, partition, offset)
 
 
 def write(outcome: Outcome, orders: Mapping[int, Writer], findings: Mapping[int, Writer], partition: int, at_ms: int) -> None:
-    """The effects, the urgent first; a crash before the snapshot says them again, with the same ids."""
+    """The effects, the urgent first; a crash before the snapshot writes them again, with the same ids."""
     encode = msgspec.json.encode
     append(orders, [(partition, Entry(order.key.text().encode(), encode(order), at_ms)) for order in outcome.orders])
     append(findings, [(partition, Entry(one.subject.encode(), encode(one), at_ms)) for one in outcome.findings])
 
 
 def freeze(state: State) -> bytes:
-    """A copy of what is kept."""
-    return msgspec.msgpack.encode((LAYOUT, state.kept))
+    """A copy of what a snapshot holds."""
+    return msgspec.msgpack.encode((LAYOUT, state.stored))
 
 
-def thaw(data: bytes) -> Kept:
+def thaw(data: bytes) -> Stored:
     """What `freeze` wrote."""
-    layout, kept = msgspec.msgpack.decode(data, type=tuple[int, Any])
+    layout, plain = msgspec.msgpack.decode(data, type=tuple[int, Any])
     if layout != LAYOUT:
         raise SnapshotError(
             f"the snapshot has layout {layout}, this release reads {LAYOUT}: start the release that wrote it, or a newer one"
         )
-    found = msgspec.convert(kept, Kept, str_keys=True)
-    # A detector that the stored state lacks begins empty.
-    stored, found.detectors = found.detectors, {}
-    for one in spanning():
-        found.detectors[one.name] = msgspec.convert(stored.get(one.name, {}), one.state, str_keys=True)
+    found = msgspec.convert(plain, Stored, str_keys=True)
+    # A detector that the snapshot lacks begins empty.
+    found.detectors = {one.name: msgspec.convert(found.detectors.get(one.name, {}), one.state, str_keys=True) for one in spanning()}
     return found
 
 
-def of_watch(path: Path, durable: Callable[[Mapping[int, int]], None] | None = None) -> Snapshots[bytes, Kept]:
+def of_watch(path: Path, durable: Callable[[Mapping[int, int]], None] | None = None) -> Snapshots[bytes, Stored]:
     """The files of watch's state."""
     return Snapshots(path, bytes, thaw, lambda data: thaw(data).next_offset, durable)

@@ -351,10 +351,13 @@ def read(text: str) -> tuple[Contents, list[str]]:
             made = model.model_validate(loose)
             break
         except ValidationError as error:
-            for one in error.errors():
+            fresh = [one for one in error.errors() if _place(one["loc"]) not in unread]
+            if not fresh:  # without it there is nothing to read on with
+                raise Wrong(faults) from None
+            for one in fresh:
                 place = _place(one["loc"])
                 faults.append(f"{place}: {_words(one, model)}" if place else _words(one, model))
-                unread.add(place)
+            unread |= {_place(one["loc"]) for one in fresh}
             # What was reported goes, so that the rest can be read and checked as well.
             for one in reversed(error.errors()):
                 _prune(loose, one)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from books.deliveries import CARRIERS, DIAL_PLANS, PROTECTED, SOURCES
-from core.config import Config, Trunk
+from core.config import Config, Trunk, path
 from core.decide import Listed
 from core.numbers import DialPlan
 
@@ -54,13 +54,14 @@ def tables(config: Config, listed: Iterable[Listed], tenants: Sequence[str], nex
 
 
 def protected(listed: Iterable[Listed]) -> Rows:
-    """Digits, `A|account` or `T|trunk` -> why. The reason is cut to plain letters: switches read no quotes.
+    """Digits, `A|account` or `T|trunk` (`A|tenant/account`, where it is one tenant's) -> why. The reason is cut to plain letters:
+    switches read no quotes.
 
     >>> protected([Listed("protected", "trunk", "", "tg1", 'our "own" line', "ops", 0)])
     {'T|tg1': 'our own line'}
     """
     letter = {"number": "", "account": "A|", "trunk": "T|"}
-    return {letter[row.kind] + row.value: _plain(row.why) or "protected" for row in listed if row.list == "protected"}
+    return {letter[row.kind] + path(row.tenant, row.value): _plain(row.why) or "protected" for row in listed if row.list == "protected"}
 
 
 def dial_plans(config: Config) -> Rows:

@@ -24,7 +24,7 @@ import msgspec
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 
 from books.deliveries import BLOCKS, SHADOW, TABLES
 from core.admission import Admission, Asked, admit
@@ -218,7 +218,7 @@ class Served:
         self.switch = switch
         self._closing = threading.Event()
         self._socket = bound("127.0.0.1", port)
-        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/RPC"  # as `ringfence.settings` says it of any switch of ours
         listening = threading.Event()
         served = config(_app(switch, token, self._closing), Gate(), ws="none", timeout_graceful_shutdown=1)
         server = Server(served, self._closing.is_set, lambda _: listening.set())
@@ -260,4 +260,4 @@ def _app(switch: Loopback, token: str, closing: threading.Event) -> Starlette:
         return Response(msgspec.json.encode(State(switch.boot, switch.held)))
 
     routes = [Route("/state", answer), Route("/hold", answer, methods=["PUT"]), Route("/changes", answer, methods=["POST"])]
-    return Starlette(routes=[*routes, Route("/tables/{table}", answer)])
+    return Starlette(routes=[Mount("/RPC", routes=[*routes, Route("/tables/{table}", answer)])])

@@ -54,7 +54,7 @@ def stored_names() -> dict[str, object]:
         },
         "watch_state": {
             "layout": watch.LAYOUT,
-            "kept": fields(watch.Kept),
+            "stored": fields(watch.Stored),
             "totals": fields(overall.Totals),
             "total": fields(overall.Total),
         },

@@ -83,5 +83,6 @@ def show(rows: list[dict[str, Any]]) -> None:
         typer.echo(_line(f"{ended:%H:%M:%S}", who, row["b_number"] or "-", seconds, *money, fate))
 
 
-def _line(ended: str, account: str, number: str, seconds: str, sell: str, buy: str, fate: str) -> str:
+def _line(*columns: str) -> str:
+    ended, account, number, seconds, sell, buy, fate = columns
     return f"{ended:8} {account:11.11} {number:15} {seconds:>7} {sell:>11} {buy:>11} {fate}"

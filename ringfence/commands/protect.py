@@ -30,6 +30,7 @@ def protect(
     ] = "",
     account: Annotated[str, typer.Option(help="An account.", show_default=False)] = "",
     trunk: Annotated[str, typer.Option(help="A trunk.", show_default=False)] = "",
+    tenant: Annotated[str, typer.Option(help="One tenant's account or trunk alone.", show_default="every tenant's of that name")] = "",
     remove: Annotated[bool, typer.Option("--remove", help="Take it off the list.")] = False,
     why: Why = "",
     who: Who = "",
@@ -40,6 +41,7 @@ def protect(
     import msgspec
 
     from books import lists
+    from core.config import path
     from ringfence import words
     from services import blocks, protected
     from services.installation import books
@@ -52,13 +54,13 @@ def protect(
                 typer.echo(msgspec.json.encode([entry._asdict() for entry in entries]).decode())
             else:
                 for entry in entries:
-                    typer.echo(f"{entry.kind:8} {entry.value:16} {entry.why}")
+                    typer.echo(f"{entry.kind:8} {path(entry.tenant, entry.value):16} {entry.why}")
             return
         if len(named) > 1 or not why:
             raise typer.BadParameter("one of --number, --account and --trunk, and --why")
         ((kind, typed),) = named.items()
         now_ms = wall_clock_ms()
-        value = protected.change(conn, kind, typed, remove, options.login(who), why, now_ms)  # type: ignore[arg-type]
+        value = protected.change(conn, kind, typed, remove, options.login(who), why, now_ms, tenant)  # type: ignore[arg-type]
         later = words.undelivered(blocks.undelivered(conn, now_ms), "this")
     read = words.as_read(typed, value) if kind == "number" else ""
     typer.echo(f"{kind} {value}{read} is {'not protected any more' if remove else 'protected'}{' in the books' if later else ''}.")

@@ -11,6 +11,7 @@ from ringfence import options
 from ringfence.options import Home, Json, Who
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from ringfence.settings import Settings
@@ -104,11 +105,12 @@ def apply(
         )
     now_ms = wall_clock_ms()
     failed, removed = [], 0
-    for act in (
+    acts: tuple[Callable[[], list[str]], ...] = (
         lambda: service.apply_journal(settings.installation, now_ms, forget),
         lambda: service.apply_warehouse(settings.installation, now_ms),
         lambda: service.apply_books(settings.installation, now_ms, audit_days, options.login(who)),
-    ):
+    )
+    for act in acts:
         try:
             for line in act():
                 typer.echo(f"  {line}")

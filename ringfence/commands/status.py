@@ -96,7 +96,7 @@ def status(as_json: Json = False, home: Home = None) -> None:
     for hold in held.values():
         word = f"  {hold.switch} is held by {hold.who} ({hold.why}): all its blocks are off, until `ringfence unblock --clear-hold`"
         typer.secho(word, fg=typer.colors.RED)
-    if "pages" in parts and parts["pages"].alive:
+    if running and "pages" in parts and parts["pages"].alive:
         code = codes.make(settings.pages_codes, now_ms / 1000)
         typer.echo(f"  page: {running.pages_url}/enter?code={code} (opens it once, within an hour)")
     for name, sign in parts.items():

@@ -59,7 +59,7 @@ def speak(level: str, form: str = "text") -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
-    sys.stderr = Printed(out, logging.getLogger("stderr") if form == "json" else None)  # type: ignore[assignment]
+    sys.stderr = Printed(out, logging.getLogger("stderr") if form == "json" else None)
     if form == "json":
         sys.excepthook = _last_words
         threading.excepthook = lambda fault: _last_words(fault.exc_type, fault.exc_value, fault.exc_traceback)

@@ -58,6 +58,11 @@ local function emergency_line(raw, plan)
   return nil
 end
 
+-- An own account (A) or trunk (T): every tenant's of that name, or this tenant's.
+local function protected_name(letter, call, name)
+  return name ~= "" and (protected(letter .. name) ~= "" or protected(letter .. call.tenant .. "/" .. name) ~= "")
+end
+
 local function is_protected(call)
   if protected_number(call.b_number) then return true end
   if call.a_number ~= "" then
@@ -65,7 +70,7 @@ local function is_protected(call)
       if call.a_number:sub(1, #range) == range and protected_number(call.a_number) then return true end
     end
   end
-  return (call.account ~= "" and protected("A|" .. call.account) ~= "") or (call.trunk ~= "" and protected("T|" .. call.trunk) ~= "")
+  return protected_name("A|", call, call.account) or protected_name("T|", call, call.trunk)
 end
 
 -- --- after an emergency call ---

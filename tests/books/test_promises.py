@@ -136,13 +136,17 @@ def test_crisis_lines_are_numbers_of_their_country():
         assert known_in or (country, digits) in unknown, (country, digits)
 
 
-def test_a_protected_entry_is_for_every_tenant(conn):
-    with pytest.raises(ValueError, match="every tenant"):
-        lists.add(conn, "protected", "account", "acme", "hospital", "ann", NOW, tenant="t1")
+def test_a_protected_name_may_be_one_tenants_and_a_number_is_every_tenants(conn):
     lists.add(conn, "protected", "trunk", "own", "our own line", "ann", NOW)
     assert lists.protected(conn).trunks == {"own"}
+    lists.add(conn, "protected", "account", "acme", "ours", "ann", NOW, "t1")
+    assert lists.protected(conn).accounts == {"t1/acme"}
+    with pytest.raises(ValueError, match="for every tenant"):
+        lists.add(conn, "protected", "number", "4314040", "a hospital", "ann", NOW, "t1")
     assert lists.remove(conn, "protected", "trunk", "own", "sold", "ann", NOW)
     assert not lists.protected(conn).trunks
+    assert lists.remove(conn, "protected", "account", "acme", "sold", "ann", NOW, "t1")
+    assert not lists.protected(conn).accounts
 
 
 def test_a_later_word_about_a_finding_replaces_the_earlier(conn):

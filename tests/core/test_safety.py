@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -142,3 +143,16 @@ def test_keys_that_overlap_have_a_call_in_common(one: Key, other: Key):
             max(one.b_range, other.b_range, key=len) + "1",
         )
         assert refuses(one, call) and refuses(other, call)
+
+
+@pytest.mark.parametrize(("tenant", "refused"), [("t1", True), ("t2", False)])
+@pytest.mark.parametrize("party", [{"account": "acme"}, {"ingress_trunk": "in"}])
+def test_a_tenants_own_name_protects_no_other_tenants(tenant: str, refused: bool, party: dict[str, str]):
+    protected = Protected(accounts=frozenset({"t1/acme"}), trunks=frozenset({"t1/in"}))
+    key = Key(tenant=tenant, **party)
+    order = BlockOrder(
+        order_id="o", key=key, action="refuse", created_at_ms=0, learned_ms=0, expires_at_ms=60_000, finding_id="f", reason="r"
+    )
+    assert ("is protected" in refusal(order, protected, automatic=False)) == refused
+    everyones = Protected(accounts=frozenset({"acme"}), trunks=frozenset({"in"}))
+    assert "is protected" in refusal(order, everyones, automatic=False)

@@ -112,7 +112,7 @@ def traffic(seed: int, rows: int = 240) -> Log:
             final = rng.random() < 0.6
             log.row(
                 call, answered=True, final=final, nanos=rng.randrange(10**9), talk_ms=rng.randrange(300_000), b_raw=call["b_number"] or "1#2",
-                flying=(not final) * (not answered) - final * answered,
+                flying=(not final) * (not answered) - final * answered, no_rate=call["no_rate"] or rng.random() < 0.2,
             )  # fmt: skip
             if not final:
                 running.append((call, True))

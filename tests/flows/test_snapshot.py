@@ -11,7 +11,7 @@ from detectors.latest import Latest
 from flows import snapshot, watch
 from flows.snapshot import SnapshotError, freeze, of_judge, previous_of, unpack, unsealed
 from flows.step import State
-from flows.watch import Kept, of_watch
+from flows.watch import Stored, of_watch
 from rating.accrue import Accrued, Reported
 from rating.charge import Purchase, Purchases
 
@@ -75,7 +75,7 @@ def test_a_flipped_bit_anywhere_is_noticed(tmp_path, of):
     if of == "judge":
         snapshots, value = of_judge(tmp_path / "judge.state"), freeze(some_state(7))
     else:
-        kept = Kept({p: 7 + p for p in range(40)}, dict.fromkeys(range(40), 9))
+        kept = Stored({p: 7 + p for p in range(40)}, dict.fromkeys(range(40), 9))
         snapshots, value = of_watch(tmp_path / "watch.state"), watch.freeze(watch.State(40, kept))
     snapshots.publish(value)
     snapshots.wait()
@@ -113,9 +113,6 @@ def test_where_the_last_one_is_damaged_the_one_before_is_used_with_a_word(tmp_pa
     whole = snapshots.path.read_bytes()
     snapshots.path.write_bytes(damaged(whole))
     again = of_judge(tmp_path / "judge.state")
-    if damaged(whole) == unsealed(whole):
-        assert again.load().calls[0].next_offset == 9, "as an older release wrote it"
-        return
     assert again.load().calls[0].next_offset == 7
     assert "judge.state cannot be read" in caplog.text and "the one before it is used, and what came since is read again" in caplog.text
     publish(again, 11)

@@ -20,7 +20,7 @@ from flows import watch as flow
 from flows.batches import from_value, to_values
 from flows.repartition import partitions_of_judge
 from flows.step import State, judge
-from flows.watch import PATIENCE_MS, Kept, watch
+from flows.watch import PATIENCE_MS, Stored, watch
 from rating.contracts import Terms, compile_contracts
 from rating.decks import read_deck
 
@@ -130,7 +130,7 @@ def watched(batches: list[list[Message]], agreed: Terms, crashes: random.Random 
             kept = flow.freeze(state)
         elif crashes and crashes.random() < 0.2:
             state = flow.State(PARTITIONS, flow.thaw(kept))
-            at = state.kept.next_offset
+            at = state.stored.next_offset
             again = [m for b in read for m in b if m.offset >= at.get(m.partition, 0)]
             said.append(watch(state, again, lambda _: agreed, START_MS))
     said.append(watch(state, [], lambda _: agreed, START_MS, last=True))
@@ -249,6 +249,6 @@ def test_an_order_names_the_accounts_that_fill_the_range(from_one):
 def test_what_watch_keeps_survives_its_file(tmp_path):
     snapshots = flow.of_watch(tmp_path / "watch.state")
     assert snapshots.load() is None
-    snapshots.publish(flow.freeze(flow.State(2, Kept({0: 7}, {0: 9}))))
+    snapshots.publish(flow.freeze(flow.State(2, Stored({0: 7}, {0: 9}))))
     snapshots.wait()
-    assert flow.of_watch(tmp_path / "watch.state").load() == Kept({0: 7}, {0: 9})
+    assert flow.of_watch(tmp_path / "watch.state").load() == Stored({0: 7}, {0: 9})

@@ -137,13 +137,13 @@ def test_unblock_lifts_the_key_and_suppresses_it(house: House):
 
 
 def test_unblock_all_holds_the_switch_with_everything_else_dead(house: House):
-    assert not house.switch.held()
+    assert not house.switch.held
     assert "held: all blocks are off" in house.run("unblock", "--all", "--why", "wrong calls refused")
-    assert house.switch.held()
+    assert house.switch.held
     with reading(house.engine) as conn:
         assert switches.holds(conn)["k1"].why == "wrong calls refused"
     assert "blocks act again" in house.run("unblock", "--clear-hold", "--why", "mended")
-    assert not house.switch.held()
+    assert not house.switch.held
 
 
 def test_a_switch_that_does_not_answer_is_said(house: House):

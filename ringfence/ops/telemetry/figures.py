@@ -40,7 +40,7 @@ class _Spread:
         self._sum += float(values.sum())
 
     def buckets(self) -> tuple[list[tuple[str, float]], float]:
-        bounds = [*(floatToGoString(bound) for bound in self._bounds), "+Inf"]
+        bounds = [*map(str, map(floatToGoString, self._bounds)), "+Inf"]
         return list(zip(bounds, np.cumsum(self._counts).astype(float).tolist(), strict=True)), self._sum
 
 

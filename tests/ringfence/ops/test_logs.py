@@ -58,7 +58,7 @@ def test_whoever_speaks_is_masked(form: str):
 
 
 def test_giving_up_is_a_line_like_any_other():
-    program = f"from ringfence import logs, options; logs.speak('info', 'json'); options.give_up('no room for {NUMBER}')"
+    program = f"from ringfence import options; from ringfence.ops import logs; logs.speak('info', 'json'); options.give_up('no room for {NUMBER}')"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     event = json.loads(done.stderr.splitlines()[0])
     assert (event["level"], event["event"]) == ("error", "no room for 43664*******")
