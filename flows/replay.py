@@ -6,12 +6,13 @@ file alone would have given; live, with answers and ticks, it comes earlier. The
 
 from __future__ import annotations
 
+import gc
 import re
 import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -87,6 +88,20 @@ def self_registering(deck: Deck | None) -> Terms:
     return compile_contracts(config, decks)
 
 
+@contextmanager
+def _without_full_collections() -> Iterator[None]:
+    """Python's collector walks over all rows again and again, and they are in no cycle: a sixth of the time. Young objects are collected
+    after each batch."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+@_without_full_collections()
 def run(
     calls: Path, mapping: Mapping, out: Path, terms: Terms, progress: Callable[[int, int], None] = lambda done, total: None
 ) -> Summary:
@@ -200,6 +215,7 @@ def _judge_rows(
                 orders += 1
                 _line(block_orders, _order(order))
             alerts.update((finding.finding_id, finding) for finding in outcome.findings)
+            gc.collect(1)
             progress(start + len(batch), len(rows))
     with (out / "alerts.jsonl").open("wb") as file:
         for finding in sorted(alerts.values(), key=lambda f: (f.detected_at_ms, f.finding_id)):

@@ -110,3 +110,14 @@ def test_a_delivery_is_known_by_its_bytes() -> None:
     found = decode([Message(0, n, AT_MS, journal_key("t1", "acme", ""), value) for n, value in enumerate(values)])
     one, same, other = (position.delivery for position in found.positions)
     assert one == same != other and all(-(2**63) <= delivery < 2**63 for delivery in (one, other))
+
+
+def test_a_delivery_fits_a_signed_column() -> None:
+    found = decode([Message(0, n, AT_MS, journal_key("t1", "acme", ""), padded(200 + n)) for n in range(40)])
+    deliveries = [position.delivery for position in found.positions]
+    assert min(deliveries) < 0 < max(deliveries) and all(-(2**63) <= delivery < 2**63 for delivery in deliveries)
+
+
+def test_the_date_of_a_wrong_clock_is_named() -> None:
+    (reject,) = decoded_one(msgspec.json.encode(Record(v=2, event="setup", switch="k1", at_ms=EARLIEST_MS - 1))).rejects
+    assert reject.reason.startswith(f"at_ms {EARLIEST_MS - 1} is 1999-12-31: ")

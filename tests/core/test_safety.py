@@ -156,3 +156,7 @@ def test_a_tenants_own_name_protects_no_other_tenants(tenant: str, refused: bool
     assert ("is protected" in refusal(order, protected, automatic=False)) == refused
     everyones = Protected(accounts=frozenset({"acme"}), trunks=frozenset({"in"}))
     assert "is protected" in refusal(order, everyones, automatic=False)
+
+
+def test_a_name_has_at_most_64_characters():
+    assert fault(Key(tenant="t1", account="x" * 64)) == "" and "not a name" in fault(Key(tenant="t1", account="x" * 65))
