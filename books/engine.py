@@ -26,7 +26,7 @@ KINDS: dict[str, ModuleType] = {"sqlite": sqlite, "postgresql": postgresql}
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 OF_0_1 = frozenset({"0001", "0002", "0003", "0004"})
-"""Revisions of release 0.1. One that this release has too is its own."""
+"""Revisions of release 0.1."""
 
 MIGRATION_MS = 300_000
 """How long a migration waits for another process that migrates."""

@@ -1,9 +1,9 @@
-"""The first tables."""
+"""The first tables of release 0.2. Its revisions begin at 2001: those of 0.1 were 0001 to 0004, and are refused."""
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0001"
+revision = "2001"
 down_revision = None
 branch_labels = None
 depends_on = None
