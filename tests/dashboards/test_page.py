@@ -82,7 +82,7 @@ def test_a_block_that_no_switch_has_confirmed_is_told_as_one_on_its_way(page, ho
     from books import deliveries, writing
 
     with writing(house.engine) as conn:
-        deliveries.make_due(conn, deliveries.of_one_key(conn, with_order), 1)
+        deliveries.make_due(conn, "k1", deliveries.BLOCKS, [one.name for one in deliveries.of_one_key(conn, with_order)])
     shown = text(page().refreshed().html)
     assert "k1 has not confirmed it yet" in shown and "1" in shown
 

@@ -19,7 +19,7 @@ from detectors.unpriced_caps import DETECTOR
 from flows.repartition import merge, spread
 from flows.snapshot import freeze, pack, unpack
 from flows.step import State, judge
-from rating.contracts import ConfigError, compile_contracts
+from rating.contracts import compile_contracts
 from rating.decks import read_deck
 
 NOW_MS = 1_772_438_400_000
@@ -218,11 +218,6 @@ def test_no_cut_and_no_restart_changes_a_word(seed):
     cuts = sorted(random.Random(seed).sample(range(1, len(log.messages)), 40))
     for restart in (False, True):
         assert judged(log, rules, cuts, restart) == whole
-
-
-def test_caps_below_zero_are_refused_with_their_place():
-    with pytest.raises(ConfigError, match=r"account t1/acme: unpriced_caps\.calls_hour: -1 is not 0 or more"):
-        contracts(unpriced_caps=UnpricedCaps(calls_hour=-1))
 
 
 def test_what_was_dialled_moves_with_its_account():

@@ -51,12 +51,12 @@ def test_a_persons_order_is_not_timed(house):
 def test_the_figures_of_a_dispatcher(house):
     part = Figures(f"files://{house.home}/journal", house.engine, house.clock)
     part._books._fresh_s = 0
-    dispatcher = house.dispatcher(tell=part.tell)
-    dispatcher._journal = part.places.at(house.journal)
+    dispatcher = house.dispatcher(tell=part.report)
+    dispatcher._journal = part.positions.of(house.journal)
     house.order(KEY)
     house.write(b"no order")
     read = dispatcher.step()
-    part.tell(read)
+    part.report(read)
     assert isinstance(read, Read)
     counted = {(s.name, *s.labels.values()): s.value for family in part.figures.collect() for s in family.samples}
     assert counted["ringfence_orders_read_total", "standing"] == 1 and counted["ringfence_orders_read_total", "malformed"] == 1
@@ -86,7 +86,7 @@ def test_drift_is_told_with_each_comparison(house):
 
 def test_a_switch_that_is_silent_makes_its_dispatcher_not_ready(house, monkeypatch):
     part = Figures(f"files://{house.home}/journal", house.engine, house.clock)
-    dispatcher = house.dispatcher(tell=part.tell)
+    dispatcher = house.dispatcher(tell=part.report)
     house.served.close()
     dispatcher.deliver_once()
     assert part.why_not() == "it has not begun to read", "it has some seconds to come up"

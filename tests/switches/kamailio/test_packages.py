@@ -99,7 +99,7 @@ def test_without_a_kamailio_the_whole_list_is_named(tmp_path: Path, monkeypatch:
     assert packages.fault() == f"kamailio is not installed; on Debian: {packages.install()}"
     settings = tmp_path / "settings.json"
     settings.write_text(
-        f'{{"switch":"k1","spool_dir":"{tmp_path}/spool","run_dir":"{tmp_path}/run","control_token":"t","secret":"s","carriers":[]}}'
+        f'{{"switch":"k1","spool_dir":"{tmp_path}/spool","run_dir":"{tmp_path}/run","control_token":"t","secret":"s"}}'
     )
     assert main([str(settings)]) == 1
     assert packages.install() in capsys.readouterr().err
