@@ -19,6 +19,7 @@ from core import life, schemas
 from core.active import CLOSED, COLUMNS, ActiveCall, Leg, Partition, close, complete_to_ms, forget
 from core.decode import EARLIEST_MS, MAX_AHEAD_MS, Decoded, Position
 from core.delivery import deliver
+from core.frames import of_rows
 from core.record import Record, Tick
 
 NO_ANSWER_MS = 600_000
@@ -47,10 +48,12 @@ class Fate(NamedTuple):
 
 
 class Assembled(NamedTuple):
-    """`fates`: one per record, in their order. `steps`: a frame of core.schemas.STEPS, in the order of the log in each partition."""
+    """`fates`: one per record, in their order. `steps`: a frame of core.schemas.STEPS, in the order of the log in each partition. `legs`: the
+    attempts and egress legs that ended by themselves, one per step that `buys`, in their order."""
 
     fates: list[Fate]
     steps: pl.DataFrame
+    legs: list[LegEnd]
 
 
 class Talk(NamedTuple):
@@ -65,11 +68,11 @@ class Talk(NamedTuple):
 
 
 class LegEnd(NamedTuple):
-    """The columns of a step that say how an attempt, or an egress leg, ended."""
+    """How an attempt, or an egress leg, ended: a step that `buys`."""
 
     attempt_no: int
     answered: bool
-    at_ms: int
+    at_ms: int  # of its answer, else of its record
     talk_ms: int
     sip_code: int | None
     q850: int | None
@@ -77,9 +80,6 @@ class LegEnd(NamedTuple):
     carrier: str
     trunk_group: str
     egress_trunk: str
-
-
-_NO_LEG = (0, False, 0, 0, None, None, None, "", "", "")
 
 
 def assemble(
@@ -113,22 +113,13 @@ def assemble(
     for partition, pending in ticks.items():
         while pending:
             walk.tick(states[partition], *pending.pop())
-    return Assembled(walk.fates, _frame(walk.steps))
-
-
-def _frame(steps: list[tuple[Any, ...]]) -> pl.DataFrame:
-    if not steps:
-        return pl.DataFrame(schema=schemas.STEPS)
-    columns = zip(*steps, strict=True)
-    return pl.DataFrame(
-        [pl.Series(name, values, dtype=dtype, strict=True) for (name, dtype), values in zip(schemas.STEPS.items(), columns, strict=True)]
-    )
+    return Assembled(walk.fates, of_rows(walk.steps, schemas.STEPS), walk.legs)
 
 
 class _Walk:
     """One pass over a batch. `state`, `row`, `position`, `at`, `numbers` and `note` are those of the record that is looked at."""
 
-    __slots__ = ("at", "dedupe", "fates", "note", "numbers", "position", "row", "silence", "state", "steps", "unique_ids")
+    __slots__ = ("at", "dedupe", "fates", "legs", "note", "numbers", "position", "row", "silence", "state", "steps", "unique_ids")
 
     state: Partition
     row: int
@@ -141,6 +132,7 @@ class _Walk:
         self.silence, self.dedupe, self.unique_ids = silence, dedupe, unique_ids
         self.fates: list[Fate] = []
         self.steps: list[tuple[Any, ...]] = []
+        self.legs: list[LegEnd] = []
 
     # --- what is reported ------------------------------------------------------------------------------------------------------
 
@@ -171,10 +163,11 @@ class _Walk:
         self.steps.append(
             (
                 *what, final, gone, talk is not None, answered, leg is not None,
-                self.state.partition, *where, end_ms, duration_ms, source, hung, twin,
-                *(leg or _NO_LEG), *msgspec.structs.astuple(call)[:_COLUMNS],
+                self.state.partition, *where, end_ms, duration_ms, source, hung, twin, *msgspec.structs.astuple(call)[:_COLUMNS],
             )
         )  # fmt: skip
+        if leg is not None:
+            self.legs.append(leg)
 
     def so_far(self, call: ActiveCall, talk_ms: int) -> None:
         """An event that tells how long the call has talked so far: accrued, not billed."""

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 import polars as pl
 
+from core.frames import column
 from core.mend import mended
 from core.message import Message
 from core.record import MAX_BYTES, TICK_KEY, VERSION, Record, Tick, poster_of, tenant_of
@@ -154,4 +155,4 @@ def _frame(positions: list[Position], records: list[Record]) -> pl.DataFrame:
     if records:
         columns = dict(zip(Record.__struct_fields__, zip(*map(msgspec.structs.astuple, records), strict=True), strict=True))
         columns |= dict(zip(Position._fields, zip(*positions, strict=True), strict=True))
-    return pl.DataFrame([pl.Series(name, columns.get(name, ()), dtype=dtype, strict=True) for name, dtype in RECORDS.items()])
+    return pl.DataFrame([column(name, columns.get(name, ()), dtype) for name, dtype in RECORDS.items()])

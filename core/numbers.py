@@ -17,6 +17,7 @@ from typing import Literal, NamedTuple
 import msgspec
 import polars as pl
 
+from core.frames import column
 from core.numbering import country_code, national_prefix, without_trunk_zero
 
 Kind = Literal["e164", "national", "short", "emergency", "service", "withheld", "alpha", "invalid"]
@@ -374,4 +375,4 @@ def number(frame: pl.DataFrame, plans: list[DialPlan]) -> tuple[pl.DataFrame, li
         rows.append((a.digits, a.kind, b.digits, b.kind if b_raw else ""))
     columns = zip(*rows, strict=True) if rows else ((),) * 4
     names = ("a_number", "a_kind", "b_number", "b_kind")
-    return frame.with_columns(*(pl.Series(n, values, dtype=pl.String) for n, values in zip(names, columns, strict=True))), rows
+    return frame.hstack([column(n, values, pl.String) for n, values in zip(names, columns, strict=True)]), rows

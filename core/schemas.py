@@ -149,18 +149,8 @@ _STEPS: dict[str, Any] = {
     "gone": pl.Boolean,  # as GONE, after this row
     "sells": pl.Boolean,  # has talk to be sold: `answered` and `duration_ms` are of the whole call so far
     "answered": pl.Boolean,
-    "buys": pl.Boolean,  # an attempt or an egress leg that ended by itself: the columns of LEG are of it
+    "buys": pl.Boolean,  # an attempt or an egress leg that ended by itself (core.calls.LegEnd)
     **{name: CALLS[name] for name in _ENDING},
-    "attempt_no": pl.Int32,
-    "leg_answered": pl.Boolean,
-    "leg_at_ms": pl.Int64,  # of its answer, else of its record
-    "leg_ms": pl.Int64,  # how long it talked
-    "leg_sip_code": pl.Int32,
-    "leg_q850": pl.Int32,
-    "leg_pdd_ms": pl.Int64,
-    "leg_carrier": pl.String,
-    "leg_trunk_group": pl.String,
-    "leg_egress_trunk": pl.String,
     **{name: dtype for name, dtype in CALLS.items() if name not in (*_ENDING, "config_version")},
     "failed": pl.Int32,  # attempts that ended without an answer, each with its own record
     "failed_no": pl.Int32,  # the highest number of such an attempt

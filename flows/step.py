@@ -130,14 +130,14 @@ def _pieces(state: State, messages: Sequence[Message]) -> list[Piece]:
 def _judge(state: State, piece: Piece, terms: Terms, dedupe: bool, unique_ids: bool) -> Outcome:
     decoded = decode(piece.messages)
     records, numbers = number(decoded.records, _plans(decoded.records, terms))
-    fates, steps = assemble(state.calls, decoded, numbers, terms.silence, dedupe=dedupe, unique_ids=unique_ids)
-    outcome = charge(state.purchases, steps, fates, decoded.values, terms)
-    usage = accrue(state.accrued, steps, outcome.amounts, decoded.values, terms.currency_of)
+    assembled = assemble(state.calls, decoded, numbers, terms.silence, dedupe=dedupe, unique_ids=unique_ids)
+    outcome = charge(state.purchases, assembled, decoded.values, terms)
+    usage = accrue(state.accrued, assembled.steps, outcome.amounts, decoded.values, terms.currency_of)
     detected = detect(state.detectors, usage, decoded.ticks, settings_of(terms))
     return Outcome(
         records=rows.judged(records, outcome.fates, decoded.rejects, terms.version),
-        calls=rows.calls(outcome.ended, terms.version),
-        attempts=rows.attempts(steps),
+        calls=rows.calls(assembled.steps, outcome.ended, terms.version),
+        attempts=rows.attempts(assembled.steps, assembled.legs),
         charges=outcome.charges,
         sums=detected.sums,
         findings=detected.findings,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 import numpy as np
 import polars as pl
 
+from core.frames import column, of_columns
 from core.money import MAX_NANOS
 from core.record import Record
 from core.schemas import GONE, USAGE
@@ -76,29 +78,28 @@ def accrue(
             del state.of[key]
     if not moved:
         return pl.DataFrame(schema=USAGE)
-    frame = steps[moved]
-    rows, parties = frame.get_column("row").to_list(), frame.select("tenant", "account").rows()
-    own = {
-        "b_raw": [values[row].b_raw if row >= 0 else "" for row in rows],
+    at = np.asarray(moved)
+    t_ms, learned_ms, final_answer, setup_ms = (steps.get_column(n).to_list() for n in ("t_ms", "learned_ms", "answer_ms", "setup_ms"))
+    rows, tenants, accounts, kinds = (steps.get_column(n).to_list() for n in ("row", "tenant", "account", "a_kind"))
+    numbers, call_ids, call_keys = (steps.get_column(n).to_list() for n in ("a_number", "call_id", "call_key"))
+    answered_ms = [t_ms[i] if final_answer[i] is None else final_answer[i] for i in moved]
+    values_of: dict[str, list[Any]] = {
+        "t_ms": [min(t_ms[i], learned_ms[i]) for i in moved],
+        "started_ms": [answer if setup_ms[i] is None else setup_ms[i] for i, answer in zip(moved, answered_ms, strict=True)],
+        "a_number": [numbers[i] if kinds[i] in BLOCKABLE else "" for i in moved],
+        "call_id": [call_ids[i] or call_keys[i] for i in moved],
+        "b_raw": [values[rows[i]].b_raw if rows[i] >= 0 else "" for i in moved],
         "nanos": [nanos[i] for i in moved],
         "currency": [
-            "" if amounts.fault[i] else amounts.sell_currency[i] or amounts.buy_currency[i] or currency_of(*party)
-            for i, party in zip(moved, parties, strict=True)
+            "" if amounts.fault[i] else amounts.sell_currency[i] or amounts.buy_currency[i] or currency_of(tenants[i], accounts[i]) for i in moved
         ],
         "talk_ms": [talk_ms[i] for i in moved],
         "calls": [calls[i] for i in moved],
         "flying": [flying[i] for i in moved],
-        "no_rate": amounts.no_rate[np.asarray(moved)].tolist(),
     }
-    answered_at = pl.coalesce("answer_ms", "t_ms")
-    derived = {
-        "partition": pl.col("record_partition").alias("partition"),
-        "offset": pl.col("record_offset").alias("offset"),
-        "t_ms": pl.min_horizontal("t_ms", "learned_ms"),
-        "started_ms": pl.coalesce("setup_ms", answered_at).alias("started_ms"),
-        "a_number": pl.when(pl.col("a_kind").is_in(BLOCKABLE)).then("a_number").otherwise(pl.lit("")).alias("a_number"),
-        "call_id": pl.when(pl.col("call_id") == "").then("call_key").otherwise("call_id").alias("call_id"),
-    }
-    return frame.select(
-        pl.Series(name, own[name], dtype=dtype) if name in own else derived.get(name, pl.col(name)) for name, dtype in USAGE.items()
-    )
+    own = {name: column(name, found, USAGE[name]) for name, found in values_of.items()}
+    own["no_rate"] = pl.Series("no_rate", amounts.no_rate[at])
+    renamed = {"partition": "record_partition", "offset": "record_offset"}
+    frame = pl.DataFrame([steps.get_column(renamed.get(name, name)) for name in USAGE if name not in own])[moved]
+    own |= {name: frame.get_column(of).rename(name) for name, of in renamed.items()}
+    return of_columns(USAGE, frame, own)

@@ -17,8 +17,9 @@ import numpy.typing as npt
 import polars as pl
 
 from core import schemas
-from core.calls import Fate
+from core.calls import Assembled, Fate, LegEnd
 from core.currencies import is_code
+from core.frames import of_rows
 from core.money import to_nanos
 from core.record import Record
 from core.schemas import CHARGES, RATED_DISPOSITION, UNRATED
@@ -77,28 +78,27 @@ class Amounts:
 
 
 class Outcome(NamedTuple):
-    """`fates`: as they came, but for calls whose money cannot be told. `ended`: the steps of calls that were sold, for the table `calls`."""
+    """`fates`: as they came, but for calls whose money cannot be told. `ended`: which steps ended calls that were sold."""
 
     amounts: Amounts
     fates: list[Fate]
-    ended: pl.DataFrame
+    ended: list[int]
     charges: pl.DataFrame
 
 
-def charge(
-    states: dict[int, Purchases], steps: pl.DataFrame, fates: list[Fate], values: Sequence[Record], terms: Terms
-) -> Outcome:
-    """Price the steps of a batch (core.schemas.STEPS). `values`: the records that `row` of a step points into."""
+def charge(states: dict[int, Purchases], assembled: Assembled, values: Sequence[Record], terms: Terms) -> Outcome:
+    """Price the steps of a batch. `values`: the records that `row` of a step points into."""
+    fates, steps, legs = assembled
     n = steps.height
     amounts = Amounts(np.zeros(n, np.int64), np.zeros(n, np.int64), [""] * n, [""] * n, [""] * n, np.zeros(n, np.bool_))
     if not n:
-        return Outcome(amounts, fates, steps, schemas.empty(CHARGES))
-    batch = _Batch(steps, values, terms, amounts)
+        return Outcome(amounts, fates, [], schemas.empty(CHARGES))
+    batch = _Batch(steps, legs, values, terms, amounts)
     batch.price()
     fates = list(fates)
     charges: list[tuple[Any, ...]] = []
     ended: list[int] = []
-    partition = steps["record_partition"].to_list()
+    partition = batch.list_of("record_partition")
     for i in batch.settled:
         key = batch.call_key[i]
         state = states.get(partition[i]) or states.setdefault(partition[i], Purchases())
@@ -121,19 +121,13 @@ def charge(
                 charges += batch.charges(i, remembered)
         if batch.gone[i] and state.of:
             state.of.pop(key, None)
-    frame = schemas.empty(CHARGES)
-    if charges:
-        columns = zip(*charges, strict=True)
-        frame = pl.DataFrame(
-            [pl.Series(name, c, dtype=dtype, strict=True) for (name, dtype), c in zip(CHARGES.items(), columns, strict=True)]
-        )
-    return Outcome(amounts, fates, steps[ended] if ended else steps.clear(), frame)
+    return Outcome(amounts, fates, ended, of_rows(charges, CHARGES))
 
 
 class _Batch:
     """The columns of the steps that pricing reads, and what each was priced at."""
 
-    def __init__(self, steps: pl.DataFrame, values: Sequence[Record], terms: Terms, amounts: Amounts) -> None:
+    def __init__(self, steps: pl.DataFrame, legs: list[LegEnd], values: Sequence[Record], terms: Terms, amounts: Amounts) -> None:
         self.terms, self.values, self.amounts, self._steps = terms, values, amounts, steps
         self._lists: dict[str, list[Any]] = {}
         column = self.list_of
@@ -145,11 +139,10 @@ class _Batch:
         final, gone = (steps.get_column(name).to_numpy() for name in ("final", "gone"))
         self.rows = np.flatnonzero(sells | buys)
         self.settled = np.flatnonzero(buys | gone | (final & sells)).tolist()
-        carriers = column("carrier")
-        if buys.any():
-            of_legs = column("leg_carrier")
-            carriers = [leg if buys else carrier for leg, carrier, buys in zip(of_legs, carriers, self.buys, strict=True)]
-        self.carrier = carriers
+        self.carrier = list(column("carrier"))
+        self.leg = dict(zip(np.flatnonzero(buys).tolist(), legs, strict=True))
+        for i, leg in self.leg.items():
+            self.carrier[i] = leg.carrier
 
     def list_of(self, name: str) -> list[Any]:
         """A column, as a list; most of them only rows that end need."""
@@ -175,15 +168,15 @@ class _Batch:
         # A short number is no prefix: 112 is not a call to the USA, 911 none to Delhi.
         numbers = [self.b_number[i] if kind in PRICED_KINDS else "" for i, kind in zip(at, kinds, strict=True)]
         codes = encode_all(pl.Series(numbers, dtype=pl.String))
-        sells, buys = self._numpy("sells"), self._numpy("buys")
+        sells = self._numpy("sells")
         answered, duration = self._numpy("answered") & sells, self._numpy("duration_ms")
         # The rate of the moment of the answer prices the whole call; an attempt, of its own moment.
         answers, moments = self.list_of("answer_ms"), self.list_of("t_ms")
         at_ms = np.asarray([moments[i] if answers[i] is None else answers[i] for i in at], np.int64)
-        leg_answered, leg_ms, leg_at_ms = answered, duration, at_ms
-        if buys.any():
-            leg_answered = np.where(buys, self._numpy("leg_answered"), answered)
-            leg_ms, leg_at_ms = np.where(buys, self._numpy("leg_ms"), duration), np.where(buys, self._numpy("leg_at_ms"), at_ms)
+        leg_answered, leg_ms, leg_at_ms = answered.copy(), duration.copy(), at_ms.copy()
+        for k, i in enumerate(at) if self.leg else ():
+            if (leg := self.leg.get(i)) is not None:
+                leg_answered[k], leg_ms[k], leg_at_ms[k] = leg.answered, leg.talk_ms, leg.at_ms
         sold_by = _places([chain[0] for chain in self.sold], at_ms)
         bought_by = _places(self.bought, leg_at_ms)
         sell = price_by(terms.decks, np.where(sells, sold_by, NO_DECK), codes, at_ms, duration, answered)
@@ -275,21 +268,19 @@ class _Batch:
 
     def purchase(self, i: int) -> Purchase:
         """The charge of the attempt or leg that a step says has ended."""
-        k = self.place[i]
-        start_ms = self.leg_at_ms[k] if self.leg_answered[k] else None
-        return self._purchase(i, k, self.list_of("attempt_no")[i], start_ms, "leg_", self.amounts.fault[i])
+        leg = self.leg[i]
+        start_ms = leg.at_ms if leg.answered else None
+        return self._purchase(i, leg.attempt_no, (leg.carrier, leg.trunk_group, leg.egress_trunk), start_ms, self.amounts.fault[i])
 
-    def _purchase(self, i: int, k: int, attempt_no: int, start_ms: int | None, of: str = "", fault: str = "") -> Purchase:
+    def _purchase(self, i: int, attempt_no: int, route: tuple[str, str, str], start_ms: int | None, fault: str = "") -> Purchase:
+        k = self.place[i]
         by, place, amount = self.bought[k], self.bought_by[k], self.amount.get((i, BUY))
         columns: tuple[Any, ...] = ()
         if amount is not None:
             columns = ("", "", "", "", 0, 0, amount)
         elif place >= 0 and not fault:
             columns = (*_of_rate(self.terms.decks[place], self.buy, k), self.buy.attempt_nanos[k])
-        return Purchase(
-            attempt_no, by.party, by.agreement, self.carrier[i], self.list_of(f"{of}trunk_group")[i], self.list_of(f"{of}egress_trunk")[i],
-            start_ms, self.amounts.buy_currency[i], fault, *columns,
-        )  # fmt: skip
+        return Purchase(attempt_no, by.party, by.agreement, *route, start_ms, self.amounts.buy_currency[i], fault, *columns)
 
     def charges(self, i: int, remembered: Sequence[Purchase]) -> list[tuple[Any, ...]]:
         """The rows of CHARGES of a call that has ended."""
@@ -312,7 +303,8 @@ class _Batch:
         failed, attempts = max(at("failed")[i], at("failed_no")[i]), at("attempts")[i]
         # A failed call's last attempt has a record of its own where the switch writes one per attempt: it is not bought twice.
         if not self.legs[i] and not self.buys[i] and (answered or failed < attempts) and (self.carrier[i] or (i, BUY) in self.amount):
-            bought.append(self._purchase(i, k, max(attempts, at("failed")[i] + answered), start_ms))
+            route = self.carrier[i], at("trunk_group")[i], at("egress_trunk")[i]
+            bought.append(self._purchase(i, max(attempts, at("failed")[i] + answered), route, start_ms))
         # An attempt that costs nothing is a row of `attempts` alone.
         rows += [row(BUY, 0, one) for one in bought if one.start_ms is not None or one.attempt_nanos]
         return rows

@@ -64,13 +64,13 @@ class Book:
         decoded = decode(batch)
         assert not decoded.rejects, decoded.rejects
         _, numbers = number(decoded.records, [TERMS.plan_of("t1", "in")] * len(decoded.values))
-        fates, steps = assemble(self.calls, decoded, numbers, TERMS.silence)
-        priced = charge(self.purchases, steps, fates, decoded.values, TERMS)
-        self.usage.append(accrue(self.accrued, steps, priced.amounts, decoded.values, TERMS.currency_of))
+        assembled = assemble(self.calls, decoded, numbers, TERMS.silence)
+        priced = charge(self.purchases, assembled, decoded.values, TERMS)
+        self.usage.append(accrue(self.accrued, assembled.steps, priced.amounts, decoded.values, TERMS.currency_of))
         self.fates += [fate.disposition for fate in priced.fates]
-        self.ended.append(rows.calls(priced.ended, 1))
+        self.ended.append(rows.calls(assembled.steps, priced.ended, 1))
         self.charges.append(priced.charges)
-        self.attempts.append(rows.attempts(steps))
+        self.attempts.append(rows.attempts(assembled.steps, assembled.legs))
 
     def tick(self, at_ms: int, complete_ms: int | None = None) -> None:
         tick = Tick(at_ms=at_ms, config_version=1, complete_to_ms={"fs1": at_ms if complete_ms is None else complete_ms})
