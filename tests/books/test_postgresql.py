@@ -174,7 +174,7 @@ def test_a_migration_that_is_cut_off_leaves_nothing(postgresql):
     engine, name = open_books(dsn), dsn.rpartition("/")[2]
 
     def cut(_conn, _cursor, statement, *_) -> None:
-        if "CREATE TABLE trunks" in statement:
+        if "CREATE TABLE switches" in statement:
             postgresql.admin(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
 
     sa.event.listen(engine, "after_cursor_execute", cut)

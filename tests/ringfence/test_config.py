@@ -12,7 +12,6 @@ from pathlib import Path
 import msgspec
 import pytest
 import sqlalchemy as sa
-import typer
 from ports import free_port
 from typer.testing import CliRunner
 from until import until
@@ -26,6 +25,7 @@ from ringfence.cli import app
 from ringfence.ops.secrets import load_or_make
 from ringfence.settings import Settings
 from services import first_start
+from services.errors import NoInstallation
 from services.reading import warehouse
 from switches.post import PostError, connect, post_records
 from warehouse import WarehouseError
@@ -280,7 +280,7 @@ def test_the_next_call_after_a_publishing_is_priced_by_the_new_deck(mine: Path, 
                 with warehouse(settings.installation) as asked:
                     sql = "SELECT call_id, config_version, b_number, toInt64(sell * 1000000000) FROM priced_calls ORDER BY call_id"
                     return [tuple(row) for row in asked.query(sql).result_rows]
-            except (WarehouseError, typer.Exit):  # not there yet
+            except (WarehouseError, NoInstallation):  # not there yet
                 return []
 
         def ticked(version: int) -> bool:

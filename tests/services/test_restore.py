@@ -204,7 +204,7 @@ def test_a_lost_home_comes_back_and_nothing_old_is_blocked_again(tmp_path: Path)
     switch.stop.clear()
     house.start()
     try:
-        until(table.held, 60, "a restored dispatcher holds the switch")
+        until(lambda: table.held, 60, "a restored dispatcher holds the switch")
         switch.deliver()  # from the beginning: it cannot know what was lost
         until(lambda: all_judged(journal), 90, "judge at the end")
         house.mourn()
