@@ -43,17 +43,20 @@ UNTOLD_MS = 6 * 3_600_000
 
 
 class Loose(NamedTuple):
-    """Ends that a person should tie: stops that name no account beside calls of their Call-ID, and answered calls that nobody priced."""
+    """Ends that a person should tie: stops that name no account beside calls of their Call-ID, answered calls that nobody priced, and calls
+    that were corrected after a rating run priced them again."""
 
     orphans: int
     untold: int
+    corrected: int
 
 
 def loose(installation: Installation, now_ms: int) -> Loose:
     """How many, at most a thousand of each."""
     with read.warehouse(installation) as client:
         stops = {(row["partition"], row["offset"]) for row in ask(client, queries.orphans())}
-        return Loose(len(stops), len(ask(client, queries.untold(now_ms - UNTOLD_MS))))
+        untold, corrected = ask(client, queries.untold(now_ms - UNTOLD_MS)), ask(client, queries.corrected_after_run())
+        return Loose(len(stops), len(untold), len(corrected))
 
 
 def line(row: dict[str, Any]) -> str:

@@ -46,15 +46,6 @@ def dispositions_below(ends: Mapping[int, int]) -> Query:
     )
 
 
-def totals_by_tenant(since_ms: int = 0) -> Query:
-    """Tenant, disposition, records."""
-    source, params = _records("tenant, disposition", since_ms)
-    return (
-        f"SELECT tenant, disposition, count() AS records FROM {source} GROUP BY tenant, disposition ORDER BY tenant, disposition",
-        params,
-    )
-
-
 def reasons(since_ms: int = 0, tenant: str = "", limit: int = 20) -> Query:
     """Why records were not rated, the most frequent first: what a person should look at."""
     source, params = _records("disposition, reason, learned_ms", since_ms, tenant)

@@ -18,7 +18,8 @@ release, the newest config version, the record schema, and the revisions of the 
 each start, so each gap is a record that was lost between the switch and here. In normal operation there is none.
 
 `orphans` and `untold` appear where there are any: stops that name no account, beside calls of the same Call-ID that do, and calls
-that were answered hours ago and have neither a price nor an end (`warehouse.queries` has the questions).
+that were answered hours ago and have neither a price nor an end (`warehouse.queries` has the questions). So does `corrected`: calls that were
+corrected after a rating run had priced them again.
 
 `gaps` appears where records left the journal before judge, watch or store had read them, or where a person gave up a damaged place
 (`ringfence journal repair`): each is named below, with its offsets. In `--json` that is `gaps`, a list of such lines.
@@ -86,6 +87,8 @@ def status(as_json: Json = False, home: Home = None) -> None:
         table.add_row("orphans", f"{ends.orphans:,} stops name no account and share a Call-ID with a call that does")
     if ends.untold:
         table.add_row("untold", f"{ends.untold:,} calls were answered hours ago and have no price and no end")
+    if ends.corrected:
+        table.add_row("corrected", f"{ends.corrected:,} calls were corrected after a rating run: what the run charged for them does not count")
     gone = retention.gaps(installation)
     if gone:
         table.add_row("gaps", f"{len(gone):,}: what is named below was lost, or never read")

@@ -307,8 +307,6 @@ def test_a_new_config_version_is_at_a_switch_that_runs_and_outlives_its_restart(
 
 
 def test_a_row_that_a_switch_cannot_hold_keeps_no_other_waiting(house, switch):
-    if switch.kind == "loopback":
-        pytest.skip("it holds any text")
     bad = Trunk(tenant="t1", name="in", account="a|b", sources=("192.0.2.7",))
     good = Trunk(tenant="t1", name="in-2", account="acme", sources=("192.0.2.8",))
     with writing(house.engine) as conn:
@@ -317,10 +315,11 @@ def test_a_row_that_a_switch_cannot_hold_keeps_no_other_waiting(house, switch):
     dispatcher = house.dispatcher(pace=FAST)
     for _ in range(3):
         dispatcher.step()
-    assert set(switch.control.entries("sources")) == {"192.0.2.8/32"} and block(switch, ENTRY) == "one"
+    refused = [] if switch.kind == "loopback" else ["192.0.2.7/32"]  # our own switch holds any text
+    assert set(switch.control.entries("sources")) == {"192.0.2.7/32", "192.0.2.8/32"} - set(refused) and block(switch, ENTRY) == "one"
     with reading(house.engine) as conn:
-        assert [row.name for row in deliveries.due(conn, "k1", 9)] == ["192.0.2.7/32"]
-        assert "account 'a|b'" in switches.state(conn, "k1").error
+        assert [row.name for row in deliveries.due(conn, "k1", 9)] == refused
+        assert ("account 'a|b'" in switches.state(conn, "k1").error) == bool(refused)
 
 
 def json(value: msgspec.Struct) -> str:
