@@ -119,7 +119,7 @@ def test_partitions_become_more_by_the_command_and_not_while_a_collector_writes(
     finally:
         done.set()
         collector.join()
-    assert refused.returncode == 1 and "stop everything first" in refused.stderr
+    assert refused.returncode == 1 and "stop all parts first" in refused.stderr
     assert journal.partitions(topics.CALLS) == 4
     moved = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120, check=False)
     assert moved.returncode == 0 and "calls has 6 partitions" in moved.stdout, moved.stderr
