@@ -13,13 +13,12 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import msgspec
-import polars as pl
 
 from core import life, schemas
 from core.active import CLOSED, COLUMNS, ActiveCall, Leg, Partition, close, complete_to_ms, forget
 from core.decode import EARLIEST_MS, MAX_AHEAD_MS, Decoded, Position
 from core.delivery import deliver
-from core.frames import of_rows
+from core.frames import Table
 from core.record import Record, Tick
 
 NO_ANSWER_MS = 600_000
@@ -48,11 +47,11 @@ class Fate(NamedTuple):
 
 
 class Assembled(NamedTuple):
-    """`fates`: one per record, in their order. `steps`: a frame of core.schemas.STEPS, in the order of the log in each partition. `legs`: the
+    """`fates`: one per record, in their order. `steps`: columns of core.schemas.STEPS, in the order of the log in each partition. `legs`: the
     attempts and egress legs that ended by themselves, one per step that `buys`, in their order."""
 
     fates: list[Fate]
-    steps: pl.DataFrame
+    steps: Table
     legs: list[LegEnd]
 
 
@@ -113,7 +112,7 @@ def assemble(
     for partition, pending in ticks.items():
         while pending:
             walk.tick(states[partition], *pending.pop())
-    return Assembled(walk.fates, of_rows(walk.steps, schemas.STEPS), walk.legs)
+    return Assembled(walk.fates, Table(walk.steps, schemas.STEPS), walk.legs)
 
 
 class _Walk:

@@ -31,16 +31,43 @@ def of_rows(rows: Sequence[tuple[Any, ...]], schema: Mapping[str, Any]) -> pl.Da
     return pl.DataFrame([column(name, values, dtype) for (name, dtype), values in zip(schema.items(), zip(*rows, strict=True), strict=True)])
 
 
+class Table:
+    """Rows as named columns of Python's own values, for stages that walk them one by one; the frame and the arrays of the same columns are
+    made when they are asked for.
+
+    >>> table = Table([("acme", 1), ("blue", 2)], pl.Schema({"account": pl.String, "calls": pl.Int64}))
+    >>> table["account"], int(table.array("calls").sum()), table.frame.shape
+    (('acme', 'blue'), 3, (2, 2))
+    """
+
+    __slots__ = ("_arrays", "_columns", "height", "schema")
+
+    def __init__(self, rows: Sequence[tuple[Any, ...]], schema: Mapping[str, Any]) -> None:
+        self.height, self.schema = len(rows), schema
+        columns: Iterable[tuple[Any, ...]] = zip(*rows, strict=True) if rows else ((),) * len(schema)
+        self._columns: dict[str, tuple[Any, ...]] = dict(zip(schema, columns, strict=True))
+        self._arrays: dict[str, np.ndarray[Any, Any]] = {}
+
+    def __getitem__(self, name: str) -> tuple[Any, ...]:
+        return self._columns[name]
+
+    def array(self, name: str) -> np.ndarray[Any, Any]:
+        """A column without nulls as an array."""
+        found = self._arrays.get(name)
+        if found is None:
+            found = self._arrays[name] = np.array(self._columns[name], np.bool_ if self.schema[name] == pl.Boolean else np.int64)
+        return found
+
+    def rows(self, names: Iterable[str], at: Sequence[int]) -> list[pl.Series]:
+        """Some columns of some rows."""
+        return [column(name, [values[i] for i in at], self.schema[name]) for name, values in ((name, self._columns[name]) for name in names)]
+
+    @property
+    def frame(self) -> pl.DataFrame:
+        """All of it, for people and notebooks."""
+        return pl.DataFrame([column(name, values, self.schema[name]) for name, values in self._columns.items()])
+
+
 def of_columns(names: Iterable[str], frame: pl.DataFrame, own: Mapping[str, pl.Series]) -> pl.DataFrame:
     """A frame of these columns, in this order: from `own` where it has them, else from `frame`."""
     return pl.DataFrame([own[name] if name in own else frame.get_column(name) for name in names])
-
-
-def of_array(name: str, values: np.ndarray[Any, Any], dtype: Any) -> pl.Series:
-    """A column from an array.
-
-    >>> of_array("revision", np.array([1, 2]), pl.Int32).dtype
-    Int32
-    """
-    found = pl.Series(name, values)
-    return found if found.dtype == dtype else found.cast(dtype)

@@ -11,7 +11,7 @@ import polars as pl
 from core import schemas
 from core.calls import Fate, LegEnd
 from core.decode import Reject
-from core.frames import column, of_array, of_columns, of_rows
+from core.frames import Table, column, of_columns, of_rows
 from core.schemas import ATTEMPTS, CALLS, JUDGED
 
 
@@ -37,61 +37,55 @@ def judged(records: pl.DataFrame, fates: list[Fate], rejects: list[Reject], vers
     return pl.concat([frame, pl.DataFrame(rows, schema=JUDGED)])
 
 
-def calls(steps: pl.DataFrame, ended: list[int], version: int) -> pl.DataFrame:
+def calls(steps: Table, ended: list[int], version: int) -> pl.DataFrame:
     """A frame of CALLS from the steps (core.schemas.STEPS) of calls that ended and could be priced."""
     if not ended:
         return schemas.empty(CALLS)
-    frame = of_columns([name for name in CALLS if name != "config_version"], steps, {})[ended]
-    answered = steps.get_column("answered").to_numpy()[ended]
+    answered, duration_ms = steps["answered"], steps["duration_ms"]
     own = {
-        "duration_ms": of_array("duration_ms", np.where(answered, frame.get_column("duration_ms").to_numpy(), 0), pl.Int64),
-        "attempts": of_array("attempts", _attempts_made(steps, ended), pl.Int32),
+        "duration_ms": column("duration_ms", [duration_ms[i] if answered[i] else 0 for i in ended], pl.Int64),
+        "attempts": column("attempts", _attempts_made(steps, ended), pl.Int32),
         "config_version": column("config_version", (version,) * len(ended), pl.Int64),
     }
-    return of_columns(CALLS, frame, own)
+    return of_columns(CALLS, pl.DataFrame(steps.rows([name for name in CALLS if name not in own], ended)), own)
 
 
-def _attempts_made(steps: pl.DataFrame, rows: list[int]) -> np.ndarray[Any, Any]:
+def _attempts_made(steps: Table, rows: list[int]) -> list[int]:
     """How many attempts a call that ended had: as they were counted, but at least those that failed by themselves and the one that answered."""
-    attempts, failed, answered = (steps.get_column(name).to_numpy()[rows] for name in ("attempts", "failed", "answered"))
-    found: np.ndarray[Any, Any] = np.maximum(attempts, failed + answered)
-    return found
+    attempts, failed, answered = steps["attempts"], steps["failed"], steps["answered"]
+    return [max(attempts[i], failed[i] + answered[i]) for i in rows]
 
 
-_OF_CALL = (
-    "record_partition", "record_offset", "revision", "learned_ms", "tenant", "switch", "call_key", "account", "carrier", "trunk_group",
-    "egress_trunk", "b_number", "answer_ms", "t_ms", "answered", "duration_ms", "pdd_ms", "sip_code", "q850",
-)  # fmt: skip
+_OF_CALL = ("record_partition", "record_offset", "revision", "learned_ms", "tenant", "switch", "call_key")
 
 
-def attempts(steps: pl.DataFrame, legs: list[LegEnd]) -> pl.DataFrame:
+def attempts(steps: Table, legs: list[LegEnd]) -> pl.DataFrame:
     """A frame of ATTEMPTS: what each step of core.schemas.STEPS says of a route attempt that has ended. `legs`: of the steps that buy.
 
     Of a proxy's call its end is that of its last attempt, but for a failed call whose last attempt has a record of its own.
     """
-    if steps.is_empty():
+    own = [
+        i
+        for i, (final, sells, of_legs, answered, failed, failed_no, counted, carrier, trunk) in enumerate(
+            zip(*(steps[name] for name in _OF_ENDS), strict=True)
+        )
+        if final and sells and not of_legs and (answered or max(failed, failed_no) < counted) and (carrier or trunk)
+    ]
+    if not own and not legs:
         return schemas.empty(ATTEMPTS)
-    numpy = {name: steps.get_column(name).to_numpy() for name in ("final", "sells", "buys", "legs", "answered", "failed", "failed_no", "attempts")}
-    alone = numpy["answered"] | (np.maximum(numpy["failed"], numpy["failed_no"]) < numpy["attempts"])
-    own = np.flatnonzero(numpy["final"] & numpy["sells"] & (numpy["legs"] == 0) & alone).tolist()
-    bought = np.flatnonzero(numpy["buys"]).tolist()
-    if not own and not bought:
-        return schemas.empty(ATTEMPTS)
-    made = _attempts_made(steps, own).tolist()
-    columns = {name: steps.get_column(name).to_list() for name in _OF_CALL}
-    places = list(zip(*(columns[name] for name in _OF_CALL[:8]), strict=True))
+    heads, accounts, b_numbers = [steps[name] for name in _OF_CALL], steps["account"], steps["b_number"]
     rows: list[tuple[Any, ...]] = []
-    for i, leg in zip(bought, legs, strict=True):
+    for i, leg in zip(np.flatnonzero(steps.array("buys")).tolist() if legs else (), legs, strict=True):
         number, answered, at_ms, talk_ms, sip_code, q850, pdd_ms, *route = leg
-        *head, account = places[i]
-        rows.append((*head, number, account, *route, columns["b_number"][i], at_ms, answered, talk_ms, pdd_ms, sip_code, q850))
-    for i, number in zip(own, made, strict=True):
-        route = [columns[name][i] for name in ("carrier", "trunk_group", "egress_trunk")]
-        if not (route[0] or route[2]):
-            continue  # nobody was asked to carry it
-        *head, account = places[i]
-        answered, answer_ms = columns["answered"][i], columns["answer_ms"][i]
-        talk_ms, at_ms = columns["duration_ms"][i] if answered else 0, columns["t_ms"][i] if answer_ms is None else answer_ms
-        how = columns["pdd_ms"][i], columns["sip_code"][i], columns["q850"][i]
-        rows.append((*head, number, account, *route, columns["b_number"][i], at_ms, answered, talk_ms, *how))
+        head = [values[i] for values in heads]
+        rows.append((*head, number, accounts[i], *route, b_numbers[i], at_ms, answered, talk_ms, pdd_ms, sip_code, q850))
+    routes, talks = [steps[name] for name in ("carrier", "trunk_group", "egress_trunk")], steps["duration_ms"]
+    answers, moments, ends = steps["answer_ms"], steps["t_ms"], [steps[name] for name in ("pdd_ms", "sip_code", "q850")]
+    for i, number in zip(own, _attempts_made(steps, own), strict=True):
+        answered, at_ms = steps["answered"][i], moments[i] if answers[i] is None else answers[i]
+        head, route, how = [values[i] for values in heads], [values[i] for values in routes], [values[i] for values in ends]
+        rows.append((*head, number, accounts[i], *route, b_numbers[i], at_ms, answered, talks[i] if answered else 0, *how))
     return of_rows(rows, ATTEMPTS)
+
+
+_OF_ENDS = ("final", "sells", "legs", "answered", "failed", "failed_no", "attempts", "carrier", "egress_trunk")

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from core.frames import column, of_columns
+from core.frames import Table, column, of_columns
 from core.money import MAX_NANOS
 from core.record import Record
 from core.schemas import GONE, USAGE
@@ -37,7 +37,7 @@ class Accrued:
 
 
 def accrue(
-    states: dict[int, Accrued], steps: pl.DataFrame, amounts: Amounts, values: Sequence[Record], currency_of: Callable[[str, str], str]
+    states: dict[int, Accrued], steps: Table, amounts: Amounts, values: Sequence[Record], currency_of: Callable[[str, str], str]
 ) -> pl.DataFrame:
     """A frame of core.schemas.USAGE: each call's progress, the difference to what its earlier steps added, in the order of the steps.
 
@@ -49,7 +49,7 @@ def accrue(
     sell, buy, sold_in = amounts.sell_nanos.tolist(), amounts.buy_nanos.tolist(), amounts.sell_currency
     moved: list[int] = []
     for i, (partition, key, final, gone, sells, answered, duration_ms, continues, kind) in enumerate(
-        zip(*(steps.get_column(name).to_list() for name in names), strict=True)
+        zip(*(steps[name] for name in names), strict=True)
     ):
         state = states.get(partition) or states.setdefault(partition, Accrued())
         known = state.of.get(key)
@@ -78,10 +78,9 @@ def accrue(
             del state.of[key]
     if not moved:
         return pl.DataFrame(schema=USAGE)
-    at = np.asarray(moved)
-    t_ms, learned_ms, final_answer, setup_ms = (steps.get_column(n).to_list() for n in ("t_ms", "learned_ms", "answer_ms", "setup_ms"))
-    rows, tenants, accounts, kinds = (steps.get_column(n).to_list() for n in ("row", "tenant", "account", "a_kind"))
-    numbers, call_ids, call_keys = (steps.get_column(n).to_list() for n in ("a_number", "call_id", "call_key"))
+    t_ms, learned_ms, final_answer, setup_ms = (steps[n] for n in ("t_ms", "learned_ms", "answer_ms", "setup_ms"))
+    rows, tenants, accounts, kinds = (steps[n] for n in ("row", "tenant", "account", "a_kind"))
+    numbers, call_ids, call_keys = (steps[n] for n in ("a_number", "call_id", "call_key"))
     answered_ms = [t_ms[i] if final_answer[i] is None else final_answer[i] for i in moved]
     values_of: dict[str, list[Any]] = {
         "t_ms": [min(t_ms[i], learned_ms[i]) for i in moved],
@@ -98,8 +97,8 @@ def accrue(
         "flying": [flying[i] for i in moved],
     }
     own = {name: column(name, found, USAGE[name]) for name, found in values_of.items()}
-    own["no_rate"] = pl.Series("no_rate", amounts.no_rate[at])
+    own["no_rate"] = pl.Series("no_rate", amounts.no_rate[np.asarray(moved)])
     renamed = {"partition": "record_partition", "offset": "record_offset"}
-    frame = pl.DataFrame([steps.get_column(renamed.get(name, name)) for name in USAGE if name not in own])[moved]
-    own |= {name: frame.get_column(of).rename(name) for name, of in renamed.items()}
-    return of_columns(USAGE, frame, own)
+    as_they_are = [name for name in USAGE if name not in own and name not in renamed]
+    own |= {name: column(name, [steps[of][i] for i in moved], USAGE[name]) for name, of in renamed.items()}
+    return of_columns(USAGE, pl.DataFrame(steps.rows(as_they_are, moved)), own)

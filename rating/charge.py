@@ -19,7 +19,7 @@ import polars as pl
 from core import schemas
 from core.calls import Assembled, Fate, LegEnd
 from core.currencies import is_code
-from core.frames import of_rows
+from core.frames import Table, of_rows
 from core.money import to_nanos
 from core.record import Record
 from core.schemas import CHARGES, RATED_DISPOSITION, UNRATED
@@ -127,16 +127,14 @@ def charge(states: dict[int, Purchases], assembled: Assembled, values: Sequence[
 class _Batch:
     """The columns of the steps that pricing reads, and what each was priced at."""
 
-    def __init__(self, steps: pl.DataFrame, legs: list[LegEnd], values: Sequence[Record], terms: Terms, amounts: Amounts) -> None:
+    def __init__(self, steps: Table, legs: list[LegEnd], values: Sequence[Record], terms: Terms, amounts: Amounts) -> None:
         self.terms, self.values, self.amounts, self._steps = terms, values, amounts, steps
-        self._lists: dict[str, list[Any]] = {}
-        column = self.list_of
+        column = self.list_of = steps.__getitem__
         self.call_key, self.row, self.final, self.gone = column("call_key"), column("row"), column("final"), column("gone")
         self.sells, self.buys, self.legs = column("sells"), column("buys"), column("legs")
         self.tenant, self.account, self.trunk = column("tenant"), column("account"), column("ingress_trunk")
         self.b_number, self.b_kind, self.answered = column("b_number"), column("b_kind"), column("answered")
-        sells, buys = (steps.get_column(name).to_numpy() for name in ("sells", "buys"))
-        final, gone = (steps.get_column(name).to_numpy() for name in ("final", "gone"))
+        sells, buys, final, gone = (steps.array(name) for name in ("sells", "buys", "final", "gone"))
         self.rows = np.flatnonzero(sells | buys)
         self.settled = np.flatnonzero(buys | gone | (final & sells)).tolist()
         self.carrier = list(column("carrier"))
@@ -144,14 +142,8 @@ class _Batch:
         for i, leg in self.leg.items():
             self.carrier[i] = leg.carrier
 
-    def list_of(self, name: str) -> list[Any]:
-        """A column, as a list; most of them only rows that end need."""
-        if name not in self._lists:
-            self._lists[name] = self._steps.get_column(name).to_list()
-        return self._lists[name]
-
     def _numpy(self, name: str) -> npt.NDArray[Any]:
-        found: npt.NDArray[Any] = self._steps.get_column(name).to_numpy()[self.rows]
+        found: npt.NDArray[Any] = self._steps.array(name)[self.rows]
         return found
 
     def price(self) -> None:
