@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 from kamailio_calls import Sipp, refused, talk
@@ -58,6 +59,7 @@ def test_a_persons_block_ends_at_its_time_and_never_stands_before_112(chain: Cha
     with enforcing(chain):
         chain.ask("block", "--account", whole.account, "--ttl", "1h", "--why", "a test")
         chain.ask("block", "--account", brief.account, "--b-range", "43699", "--ttl", "5s", "--why", "a test")
+        asked_s = time.monotonic()
         chain.until(lambda: chain.held(whole) and chain.held(brief, "43699"), 5, "the blocks at the switch")
         going = [
             chain.call(brief, "436993450100", refused()),
@@ -67,5 +69,5 @@ def test_a_persons_block_ends_at_its_time_and_never_stands_before_112(chain: Cha
         for sipp in going:
             sipp.finish()
         chain.call(whole, "112", talk(200)).finish()
-        chain.until(lambda: not chain.held(brief, "43699"), 8, "its end")
+        time.sleep(max(0.0, asked_s + 6 - time.monotonic()))  # its entry may stand in the table until it is swept; it refuses nobody
         chain.call(brief, "436993450100", talk(200)).finish()
