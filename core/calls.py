@@ -195,10 +195,11 @@ class _Walk:
         if found is None:
             return
         call, state = found
-        effect = life.LIFE[state, life.EGRESS + record.event if record.leg == "egress" else record.event]
+        event = life.EGRESS + record.event if record.leg == "egress" else record.event
+        effect = life.LIFE[state, event]
         if effect == life.REVIVE:  # a sign of life after all: it goes on as a call that talks
             self.state.active[call.key] = self.state.hung.pop(call.key)
-            effect = life.LIFE[life.TALKING, life.EGRESS + record.event if record.leg == "egress" else record.event]
+            effect = life.LIFE[life.TALKING, event]
         if effect == life.LATE:
             self.fate(schemas.EVENT, "arrived after the call's stop", call)
         elif effect == life.REPEAT:

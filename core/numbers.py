@@ -22,6 +22,9 @@ from core.numbering import country_code, national_prefix, without_trunk_zero
 
 Kind = Literal["e164", "national", "short", "emergency", "service", "withheld", "alpha", "invalid"]
 
+E164_KINDS: tuple[Kind, ...] = ("e164", "national")
+"""Kinds whose digits are a whole E.164 number: they are priced by prefix, counted by number, and a block may name them."""
+
 
 class Number(NamedTuple):
     """E.164 digits without `+` (or the short digits as dialled) and what they are. Not a number: digits is ""."""

@@ -9,6 +9,8 @@ import phonenumbers
 from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneNumber, PhoneNumberType
 from phonenumbers.geodata.locale import LOCALE_DATA
 
+from core.numbers import E164_KINDS
+
 WORLD = {
     "800": "international freephone", "808": "international shared cost", "870": "Inmarsat satellite", "878": "universal personal numbers",
     "881": "satellite", "882": "international networks", "883": "international networks", "888": "disaster relief",
@@ -55,7 +57,7 @@ def destination(b_number: str, b_kind: str = "e164") -> Destination:
     >>> destination("882131234567"), destination("112", "emergency").kind, destination("", "invalid").kind
     (Destination(code='882', country='', name='', kind='international networks'), 'emergency numbers', 'numbers that cannot be read')
     """
-    if b_kind not in ("e164", "national") or not b_number:
+    if b_kind not in E164_KINDS or not b_number:
         return Destination("", "", "", OTHER_KINDS.get(b_kind, b_kind))
     code = next((b_number[:n] for n in (1, 2, 3) if int(b_number[:n]) in COUNTRY_CODE_TO_REGION_CODE), "")
     if not code:

@@ -14,6 +14,7 @@ import polars as pl
 
 from core.facts import UNPRICED
 from core.ids import hash64
+from core.numbers import E164_KINDS
 from core.partition import home_of
 from core.record import journal_key
 from core.schemas import USAGE
@@ -25,9 +26,6 @@ UNREADABLE_KINDS = frozenset({"invalid", "alpha", "withheld", ""})
 
 BLOCK_DIGITS = 4
 """A b_number range is a block of ten thousand: the number without its last four digits, as ranges are sold."""
-
-E164_KINDS = ("e164", "national")
-"""Kinds of a number that a block may name: never a withheld or an invalid one."""
 
 ADDED = pl.Schema(
     {

@@ -12,12 +12,10 @@ import polars as pl
 
 from core.frames import Table, column, of_columns
 from core.money import MAX_NANOS
+from core.numbers import E164_KINDS
 from core.record import Record
 from core.schemas import GONE, USAGE
 from rating.charge import Amounts
-
-BLOCKABLE = ("e164", "national")
-"""Kinds of an a_number that a block may name: never a withheld or an invalid one."""
 
 
 class Reported(msgspec.Struct):
@@ -85,7 +83,7 @@ def accrue(
     values_of: dict[str, list[Any]] = {
         "t_ms": [min(t_ms[i], learned_ms[i]) for i in moved],
         "started_ms": [answer if setup_ms[i] is None else setup_ms[i] for i, answer in zip(moved, answered_ms, strict=True)],
-        "a_number": [numbers[i] if kinds[i] in BLOCKABLE else "" for i in moved],
+        "a_number": [numbers[i] if kinds[i] in E164_KINDS else "" for i in moved],
         "call_id": [call_ids[i] or call_keys[i] for i in moved],
         "b_raw": [values[rows[i]].b_raw if rows[i] >= 0 else "" for i in moved],
         "nanos": [nanos[i] for i in moved],

@@ -1,6 +1,6 @@
 """What each call is sold for at every level, and what each of its attempts is bought for.
 
-`charge(states, steps, fates, values, terms)` prices the steps of a batch. A step that is not the last tells how much money is at risk so
+`charge(states, assembled, values, terms)` prices the steps of a batch. A step that is not the last tells how much money is at risk so
 far; a last one leads to the rows of `core.schemas.CHARGES`. An attempt or egress leg that ends before its call is priced at once, by the
 rate of its own moment, and remembered until the call is sold.
 """
@@ -21,6 +21,7 @@ from core.calls import Assembled, Fate, LegEnd
 from core.currencies import is_code
 from core.frames import Table, of_rows
 from core.money import to_nanos
+from core.numbers import E164_KINDS
 from core.record import Record
 from core.schemas import CHARGES, RATED_DISPOSITION, UNRATED
 from rating.contracts import NO_DECK, PLANNED, UNKNOWN, Charged, Terms
@@ -28,7 +29,6 @@ from rating.decks import Deck
 from rating.prefixes import Ints, encode_all
 from rating.price import NO_RATE, OUT_OF_RANGE, ROUNDING, Priced, price_by, price_one
 
-PRICED_KINDS = ("e164", "national")
 UNREADABLE = ("", "withheld", "invalid")
 """Kinds of a b_number that says nothing: what was talked to it is money that nobody can tell, whoever rated it elsewhere."""
 
@@ -158,7 +158,7 @@ class _Batch:
         ]
         kinds = [self.b_kind[i] for i in at]
         # A short number is no prefix: 112 is not a call to the USA, 911 none to Delhi.
-        numbers = [self.b_number[i] if kind in PRICED_KINDS else "" for i, kind in zip(at, kinds, strict=True)]
+        numbers = [self.b_number[i] if kind in E164_KINDS else "" for i, kind in zip(at, kinds, strict=True)]
         codes = encode_all(pl.Series(numbers, dtype=pl.String))
         sells = self._numpy("sells")
         answered, duration = self._numpy("answered") & sells, self._numpy("duration_ms")
@@ -317,7 +317,7 @@ class _Batch:
                     sales.append(Purchase(0, by.party, by.agreement, *route, currency))
             elif (place := int(_places([by], np.asarray([self.at_ms[k]]))[0])) >= 0:
                 deck = self.terms.decks[place]
-                number = self.b_number[i] if self.b_kind[i] in PRICED_KINDS else ""
+                number = self.b_number[i] if self.b_kind[i] in E164_KINDS else ""
                 priced = price_one(deck, number, self.at_ms[k], self.duration[k], self.answered[i])
                 columns = _of_rate(deck, Priced(*(np.asarray([value]) for value in priced)), 0)
                 sales.append(Purchase(0, by.party, by.agreement, *route, deck.currency, "", *columns))
@@ -350,7 +350,7 @@ def _why(side: str, deck: str, b_number: str, b_kind: str, b_raw: str, rate: int
     if rate == OUT_OF_RANGE:
         return f"{side}: the amount is beyond the range of one call's money"
     assert rate == NO_RATE
-    if not b_number or b_kind not in PRICED_KINDS:
+    if not b_number or b_kind not in E164_KINDS:
         return _unreadable(f"{side}: ", b_number, b_kind, b_raw)
     return f"{side}: no rate for {b_number} in deck {deck}"
 
