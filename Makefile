@@ -33,11 +33,14 @@ TWO := POLARS_MAX_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist load
 test: setup  ## the suite that needs nothing but PyPI
 	@$(TWO) -m "not real and not kafka" $(ARGS)
 
+# Installations, real calls and brokers run on the machine's clock: a test that fails is run once more, and the summary names it.
+AGAIN := --reruns 1 --reruns-delay 5 -rR
+
 test-real: setup  ## whole installations, Kamailio with real calls, PostgreSQL, Chromium (what is not installed is skipped, and says so)
-	@$(TWO) -m real $(ARGS)
+	@$(TWO) $(AGAIN) -m real $(ARGS)
 
 test-kafka: setup  ## the rest of it (Java, Maven: the broker's jars are fetched once)
-	@$(BIN)/python -m pytest -m kafka $(ARGS)
+	@$(BIN)/python -m pytest $(AGAIN) -m kafka $(ARGS)
 
 bench: setup  ## the figures: records a second, where the time goes, kills, the order's way
 	@for b in bench/bench_*.py; do echo "== $$b"; $(BIN)/python "$$b" || exit 1; done

@@ -52,6 +52,6 @@ def test_a_warehouse_that_hangs_makes_the_hour_unknown_and_delays_nobody():
     assert hanging.wait(5)
     began = time.monotonic()
     assert hour("t1", [], 0) == (0, 1000) and hour("t1", [], OLD_MS + 1) is None
-    assert time.monotonic() - began < 0.1
+    assert time.monotonic() - began < 10, "it does not wait for the warehouse, which hangs for 20 s"
     stop.set()
     thread.join(5)

@@ -625,19 +625,20 @@ def test_a_switch_that_hangs_delays_no_other(house):
         switches.serve(conn, "k0", "t1", house.clock())
     other.trouble = "hang"
     stop = threading.Event()
-    dispatcher = house.dispatcher(connect=lambda switch: LoopbackControl(switch.control_url, switch.control_token, timeout_s=1.0))
+    dispatcher = house.dispatcher(connect=lambda switch: LoopbackControl(switch.control_url, switch.control_token, timeout_s=8.0))
     running = threading.Thread(target=dispatcher.run, args=(stop,))
     running.start()
     try:
         time.sleep(0.5)
         began = time.monotonic()
         house.order(RANGE, "one")
-        while not house.switch.live() and time.monotonic() - began < 5:
+        while not house.switch.live() and time.monotonic() - began < 6:
             time.sleep(0.005)
-        assert house.switch.live() and time.monotonic() - began < 0.5
+        assert house.switch.live(), "it does not wait for the other switch, whose answer may take 8 s"
     finally:
+        other.trouble = ""
         stop.set()
-        running.join(20)
+        running.join(60)
         served.close()
     assert not running.is_alive()
 

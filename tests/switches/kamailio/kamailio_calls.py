@@ -207,7 +207,7 @@ class Bench:
     def callee(self, xml: str, carrier: int = 0, address: str = "127.0.0.1") -> Sipp:
         """A carrier's side, for as many calls as come."""
         sipp = self._sipp(xml, address, self.carrier_ports[carrier])
-        until(lambda: _bound(self.carrier_ports[carrier]), 5, "SIPp's port")
+        until(lambda: _bound(self.carrier_ports[carrier]), 30, "SIPp's port")
         return sipp
 
     def caller(

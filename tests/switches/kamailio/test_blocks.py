@@ -190,10 +190,10 @@ def test_hold_turns_all_blocks_off_with_one_command_and_survives_a_restart(new_b
     bench.restart()
     bench.block("t1|A|acme||")
     assert code_of(bench, "4312345678") == 200
-    until(lambda: _hold(bench) == "1", 3, "the flag shows in the table")
+    until(lambda: _hold(bench) == "1", 30, "the flag shows in the table")
 
     flag.unlink()
-    until(lambda: _hold(bench) == "0", 3, "the flag is gone from the table")
+    until(lambda: _hold(bench) == "0", 30, "the flag is gone from the table")
     assert code_of(bench, "4312345678") == 603
 
     assert bench.post("htable.seti", "ctl", "hold", 1).status_code == 200

@@ -84,7 +84,7 @@ def test_it_ends_with_its_parent(need: Callable[[str], None], tmp_path: Path, ho
     parent.send_signal(how)
     parent.wait(10)
     parent.stdout.close()
-    until(lambda: not answers_options("127.0.0.1", port), 10, "Kamailio's end")
+    until(lambda: not answers_options("127.0.0.1", port), 30, "Kamailio's end")
 
 
 @pytest.mark.kamailio
