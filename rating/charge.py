@@ -159,7 +159,7 @@ class _Batch:
         kinds = [self.b_kind[i] for i in at]
         # A short number is no prefix: 112 is not a call to the USA, 911 none to Delhi.
         numbers = [self.b_number[i] if kind in E164_KINDS else "" for i, kind in zip(at, kinds, strict=True)]
-        codes = encode_all(pl.Series(numbers, dtype=pl.String))
+        codes = encode_all(numbers)
         sells = self._numpy("sells")
         answered, duration = self._numpy("answered") & sells, self._numpy("duration_ms")
         # The rate of the moment of the answer prices the whole call; an attempt, of its own moment.

@@ -5,7 +5,6 @@ from __future__ import annotations
 from decimal import ROUND_HALF_UP, Decimal
 
 import numpy as np
-import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -79,7 +78,7 @@ numbers = st.one_of(st.sampled_from(["43", "436", "4366", "1", "6281", ""]), st.
 def test_the_columns_and_the_scalar_twin_agree_digit_by_digit(calls):
     b_numbers, talk_ms, at_ms, answered = ([c[i] for c in calls] for i in range(4))
     found = price_all(
-        DECK, encode_all(pl.Series(b_numbers, dtype=pl.String)), np.asarray(at_ms, np.int64), np.asarray(talk_ms, np.int64),
+        DECK, encode_all(b_numbers), np.asarray(at_ms, np.int64), np.asarray(talk_ms, np.int64),
         np.asarray(answered, bool),
     )  # fmt: skip
     for i, call in enumerate(calls):
@@ -108,7 +107,7 @@ def test_the_price_is_the_decimal_model_s(per_min_nanos, connect_nanos, first_s,
 def test_the_longest_prefix_wins(prefixes, dialled):
     owned = sorted(prefixes)
     index = build(owned, list(range(len(owned))))
-    found = index.find(encode_all(pl.Series(dialled, dtype=pl.String)))
+    found = index.find(encode_all(dialled))
     for number, row in zip(dialled, found.tolist(), strict=True):
         matches = [p for p in owned if number.startswith(p)]
         assert row == (owned.index(max(matches, key=len)) if matches else -1)
