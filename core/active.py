@@ -65,6 +65,7 @@ class ActiveCall(msgspec.Struct):
     a_kind: str = ""
     b_number: str = ""
     b_kind: str = ""
+    lrn: str = ""
     setup_ms: int | None = None
     ringing_ms: int | None = None
     answer_ms: int | None = None

@@ -10,15 +10,19 @@ lists, suppressions and protected numbers themselves act at once, where orders a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import date
 from itertools import pairwise
 from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from core.currencies import is_code
+from core.money import to_nanos
 from core.numbers import DialPlan
 from core.policy import Policy
 
 Role: TypeAlias = Literal["sell", "buy"]
+Rounding: TypeAlias = Literal["half_up", "half_even", "up", "down"]
 FOREVER_MS = 2**62
 
 
@@ -68,7 +72,7 @@ class DeckSpan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Agreement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a party pays (sell) or is paid (buy), and how it is invoiced.
 
-    Spans of `plan` do not overlap; between them nothing is priced. All its decks have its currency.
+    Spans of `plan` do not overlap; between them nothing is priced. A deck in another currency is converted by an `FxRate`.
     """
 
     tenant: str
@@ -78,7 +82,11 @@ class Agreement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     plan: tuple[DeckSpan, ...] = ()
     currency: str = ""
     time_zone: str = "UTC"
-    rounding: Literal["half_up", "half_even", "up", "down"] = "half_up"
+    rounding: Rounding = "half_up"  # of a call's amount, once
+    decimals: int = 9  # of a call's amount
+    duration_rounding: Rounding = "half_up"  # of talk time, to whole seconds
+    price_change: Literal["call_start", "increment_start", "split"] = "call_start"  # what prices a call within which the price changes
+    rating_instant: Literal["answer", "setup", "end"] = "answer"  # whose price list prices a call
     tax_profile: str = ""
     cycle: Literal["daily", "weekly", "half_monthly", "monthly"] = "monthly"
     credit_limit_nanos: int | None = None
@@ -155,7 +163,26 @@ class Range(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.b_range
 
 
+class HolidayList(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Days on which windows of decks that name this list hold, or do not (`rating.window`). `dates`: ISO, as 2026-12-25."""
+
+    tenant: str
+    name: str
+    dates: tuple[str, ...] = ()
+
+
+class FxRate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a unit of one currency is worth in another: `name` is FROM-TO, as USD-EUR. Each rate counts from its day on (00:00 UTC)."""
+
+    tenant: str
+    name: str
+    source: str = ""
+    rates: dict[str, str] = {}  # ISO date -> decimal text
+
+
 ROWS: dict[str, type[msgspec.Struct]] = {
+    "holidays": HolidayList,
+    "fx_rates": FxRate,
     "parties": Party,
     "agreements": Agreement,
     "accounts": Account,
@@ -175,6 +202,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """
 
     version: int = 0
+    holidays: tuple[HolidayList, ...] = ()
+    fx_rates: tuple[FxRate, ...] = ()
     parties: tuple[Party, ...] = ()
     agreements: tuple[Agreement, ...] = ()
     accounts: tuple[Account, ...] = ()
@@ -261,6 +290,10 @@ def faults_of(kind: str, row: Any, find: Find) -> Iterator[tuple[str, str]]:
         yield from _priced(row, find)
     elif kind == "agreements":
         yield from _planned(row, find)
+    elif kind == "holidays":
+        yield from ((f"dates[{at}]", f"{day!r} is no date: write 2026-12-25") for at, day in enumerate(row.dates) if not _is_date(day))
+    elif kind == "fx_rates":
+        yield from _rates(row)
     elif kind == "trunks":
         for field, of, what in (("account", "accounts", "account"), ("carrier", "carriers", "carrier")):
             name = getattr(row, field)
@@ -308,6 +341,29 @@ def _under(row: Party, find: Find) -> Iterator[tuple[str, str]]:
         yield "parent", f"the resellers go round in a circle: {' > '.join(chain)}"
 
 
+def _is_date(text: str) -> bool:
+    try:
+        return str(date.fromisoformat(text)) == text
+    except ValueError:
+        return False
+
+
+def _rates(row: FxRate) -> Iterator[tuple[str, str]]:
+    if not all(is_code(code) for code in (row.name.split("-") if row.name.count("-") == 1 else ("",))):
+        yield "name", f"{row.name!r} must be two currencies, as USD-EUR: what one unit of the first is worth in the second"
+    if not row.rates:
+        yield "rates", "is empty: write the rate of at least one day"
+    for day, rate in row.rates.items():
+        if not _is_date(day):
+            yield f"rates.{day}", "its day is no date: write 2026-12-25"
+        try:
+            fine = to_nanos(rate) > 0
+        except ValueError:
+            fine = False
+        if not fine:
+            yield f"rates.{day}", f"{rate!r} must be a decimal number > 0 with at most 9 decimals"
+
+
 def _planned(row: Agreement, find: Find) -> Iterator[tuple[str, str]]:
     if row.party and find("parties", row.tenant, row.party) is None:
         yield "party", f"no party {row.party!r}"
@@ -317,8 +373,10 @@ def _planned(row: Agreement, find: Find) -> Iterator[tuple[str, str]]:
         currency = find("decks", row.tenant, span.deck)
         if currency is None:
             yield f"plan[{at}].deck", f"no deck {span.deck!r}"
-        elif row.currency and currency and currency != row.currency:
-            yield f"plan[{at}].deck", f"deck {span.deck!r} is in {currency} and the agreement in {row.currency}: they must be the same"
+        elif row.currency and currency and currency != row.currency and find("fx_rates", row.tenant, f"{currency}-{row.currency}") is None:
+            yield f"plan[{at}].deck", (
+                f"deck {span.deck!r} is in {currency} and the agreement in {row.currency}: add a rate {currency}-{row.currency} to fx_rates"
+            )
     spans = sorted((*limits(span), at) for at, span in enumerate(row.plan))
     for start, end, at in spans:
         if start >= end:

@@ -116,6 +116,7 @@ CALLS = pl.Schema(
         "trunk_group": pl.String,
         "egress_trunk": pl.String,
         **NUMBERS,
+        "lrn": pl.String,  # where the b_number was ported to, as the switch looked it up
         "setup_ms": pl.Int64,
         "ringing_ms": pl.Int64,
         "answer_ms": pl.Int64,
@@ -220,8 +221,9 @@ CHARGES = pl.Schema(
         "connect_nanos": pl.Int64,
         "attempt_nanos": pl.Int64,
         "surcharge_nanos": pl.Int64,
-        "nanos": pl.Int64,  # the sum of the four
+        "nanos": pl.Int64,  # the sum of the four; negative where the party is paid
         "currency": pl.String,
+        "fx": pl.String,  # "" = in the deck's currency; else which rate converted it, of which day and source
         "rounding": pl.String,  # how the amount was rounded, once
         "config_version": pl.Int64,
     }

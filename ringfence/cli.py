@@ -21,6 +21,7 @@ from ringfence.commands import (
     migrate,
     orders,
     protect,
+    quote,
     repartition,
     replay,
     restore,
@@ -95,7 +96,7 @@ PANELS = {
     "Run": (up, flow, simulate, replay),
     "Say what is so": (config, switch, credential, protect, enforce),
     "Blocks": (block, unblock, orders),
-    "Look, and care": (calls, status, health, migrate, repartition, backup, restore, retention, journal),
+    "Look, and care": (calls, quote, status, health, migrate, repartition, backup, restore, retention, journal),
 }
 
 for panel, commands in PANELS.items():

@@ -222,6 +222,12 @@ def _when(value: Any) -> datetime:
         raise ValueError(f"{value!r} is not a date such as 2026-01-31 or 2026-01-31T18:00") from None
 
 
+def _decimals(value: Any) -> int:
+    if not 0 <= (decimals := _whole(value)) <= 9:
+        raise ValueError(f"must be 0 to 9 decimals, and is {value!r}")
+    return decimals
+
+
 def _choice(value: Any, among: tuple[Any, ...]) -> Any:
     if _text(value) not in among:
         raise ValueError(f"{value!r} is none of {', '.join(map(str, among))}")
@@ -252,6 +258,7 @@ FIELDS: dict[str, Any] = {
     "sources": tuple[_type(_network), ...],  # type: ignore[misc]
     "time_zone": _type(_zone),
     "currency": _type(_currency),
+    "decimals": _type(_decimals),
     "country_code": _type(partial(_of_plan, field="country_code", what="country code", many=False)),
     "international_prefix": _type(partial(_of_plan, field="international_prefix", what="international prefix", many=False)),
     "trunk_prefix": _type(partial(_of_plan, field="trunk_prefix", what="trunk prefix", many=False)),

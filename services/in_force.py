@@ -12,7 +12,8 @@ from books import Connection, Engine, configs, decks, reading
 from core.config import ROWS
 from core.parts import Slot, bucket_of, decode_part
 from rating.contracts import Part, Terms, compile_part, compile_parts
-from rating.decks import Deck, read_deck
+from rating.deck import Deck
+from rating.decks import read_deck
 
 VERSIONS = 64
 """Versions that stay compiled: a record is judged by the last one or two, a replay by more."""

@@ -11,7 +11,8 @@ from books import BooksError, Engine, configs, reading
 from core.config import path
 from flows import replay as flow
 from rating.contracts import ConfigError, Terms, compile_contracts
-from rating.decks import Deck, DeckError, DeckFormat, read_deck
+from rating.deck import Deck
+from rating.decks import DeckError, DeckFormat, read_deck
 from services import files
 from switches.files.mapping import MappingError, read_mapping
 

@@ -9,7 +9,8 @@ from functools import lru_cache
 from random import Random
 from typing import NamedTuple
 
-from rating.decks import COLUMNS, Deck, read_deck
+from rating.deck import Deck
+from rating.decks import COLUMNS, read_deck
 from simulator.destinations import Destination, table
 
 CURRENCY = "EUR"

@@ -8,6 +8,7 @@ import msgspec
 
 from core.money import to_decimal
 from core.safety import SHORT
+from rating.deck import Call as Called
 from rating.price import price_one
 from simulator.attack import Plan
 from simulator.calls import ATTACK, LOOK_ALIKE, Call, answer_ms, told_ms
@@ -91,14 +92,14 @@ class Ledger:
         """What a carrier takes for having been tried."""
         if len(call.b_number) <= SHORT:
             return 0
-        priced = price_one(deck(self._buy[call.tenant, carrier]), call.b_number, call.at_ms, 0, False)
+        priced = price_one(deck(self._buy[call.tenant, carrier]), Called(call.b_number), call.at_ms, 0, False)
         return priced.attempt_nanos
 
 
 def _nanos(deck_name: str, call: Call, talk_ms: int) -> int:
     if talk_ms <= 0 or len(call.b_number) <= SHORT:
         return 0
-    return price_one(deck(deck_name), call.b_number, answer_ms(call), talk_ms, True).nanos
+    return price_one(deck(deck_name), Called(call.b_number), answer_ms(call), talk_ms, True).nanos
 
 
 class Keeper:

@@ -10,6 +10,7 @@ import phonenumbers
 import pytest
 
 from core.config import Config
+from rating.deck import Call
 from rating.decks import read_deck
 from rating.price import price_one
 from simulator import destinations
@@ -23,7 +24,7 @@ def test_decks_are_read_by_rating_and_cost_what_destinations_cost() -> None:
     assert 3000 < len(set(deck.prefixes)) < 10_000
 
     def minute(number: str) -> float:
-        return price_one(deck, number, 1_772_438_400_000, 60_000, True).nanos / 1e9
+        return price_one(deck, Call(number), 1_772_438_400_000, 60_000, True).nanos / 1e9
 
     assert minute("436641234567") < 0.05
     assert minute("12125550123") < 0.02
