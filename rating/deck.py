@@ -143,6 +143,14 @@ class Deck:
         return np.unique([0, DAY_S, *(second for window in self.windows for second in (window.from_s, window.until_s))])
 
     @cached_property
+    def _tariff_of(self) -> list[int]:
+        return self.tariff.tolist()  # type: ignore[no-any-return]
+
+    def tariff_of(self, row: int) -> Tariff:
+        """What a row charges."""
+        return self.tariffs[self._tariff_of[row]]
+
+    @cached_property
     def tariff_columns(self) -> TariffColumns:
         """Its tariffs as arrays."""
         return TariffColumns(self.tariffs)
@@ -157,6 +165,8 @@ class Deck:
     def find(self, call: Call, at_ms: int, rules: Rules) -> int:
         """The row that prices a call at a moment, or -1."""
         row = self.index.find_one(call.b_number)
+        if not self.is_dated and self.condition is None:
+            return row
         while row >= 0 and not self._applies(row, call, at_ms, rules):
             row = int(self.index.following[row])
         return row

@@ -69,8 +69,8 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     why_not: str = ""
 
 
-def explain(offer: Offer, one: PricedOne, at_ms: int, talk_ms: int, answered: bool, agreement: str = "") -> Explanation:
-    """The derivation of a price by an offer.
+def explain(offer: Offer, one: PricedOne, at_ms: int, talk_ms: int, answered: bool, agreement: str = "", *, continued: bool = False) -> Explanation:
+    """The derivation of a price by an offer. `continued`: as it was priced (`rating.price.price_one`).
 
     >>> from rating.deck import Call
     >>> from rating.decks import read_deck
@@ -107,8 +107,8 @@ def explain(offer: Offer, one: PricedOne, at_ms: int, talk_ms: int, answered: bo
             )
             for s in one.segments
         ),
-        connect_fee=to_text(tariff.connect_nanos if one.connect_nanos else 0),
-        surcharge=to_text(tariff.surcharge_nanos if one.surcharge_nanos else 0),
+        connect_fee=to_text(0 if is_free or continued else tariff.connect_nanos),
+        surcharge=to_text(tariff.surcharge_nanos if not is_free and billable > tariff.surcharge_after_s else 0),
         attempt_fee=to_text(tariff.attempt_nanos), at_least="" if is_free or not tariff.min_nanos else to_text(tariff.min_nanos),
         at_most="" if is_free or tariff.max_nanos is None else to_text(tariff.max_nanos), paid_to_the_party=tariff.reverse, fx=rules.fx_source,
         fx_numerator=rules.fx[0], fx_denominator=rules.fx[1], tax_ppm=rules.tax_ppm, rounding=rules.rounding_mode, decimals=rules.decimals,

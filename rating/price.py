@@ -106,7 +106,7 @@ def price_one(
     row = deck.find(call, at_ms, rules)
     if row < 0:
         return PricedOne(NO_RATE)
-    tariff = deck.tariffs[deck.tariff[row]]
+    tariff = deck.tariff_of(row)
     if tariff.reject:
         return PricedOne(REJECTED)
     billable = max(whole_seconds(duration_ms, rules.seconds), 1) if answered else 0
@@ -124,17 +124,18 @@ def price_one(
 
 def amount_of(parts: PricedOne, least: int, most: int | None, tariff: Tariff, rules: Rules) -> PricedOne:
     """The amount of a call from its segments and fees alone, in the deck's currency: what an explanation is checked by."""
-    below = _denominator(parts.segments)
-    fees = parts.connect_nanos + parts.surcharge_nanos
-    talk = sum([s.price_nanos * s.seconds * (below // s.per_s) for s in parts.segments]) + fees * below
-    talk = max(talk, least * below)
+    below, talk, charged_s = _denominator(parts.segments), 0, 0
+    for segment in parts.segments:
+        talk += segment.price_nanos * segment.seconds * (below // segment.per_s)
+        charged_s += segment.seconds
+    talk = max(talk + (parts.connect_nanos + parts.surcharge_nanos) * below, least * below)
     if most is not None:
         talk = min(talk, most * below)
-    charged_s, sign = sum([s.seconds for s in parts.segments]), -1 if tariff.reverse else 1
+    sign = -1 if tariff.reverse else 1
     nanos, attempt = talk, parts.attempt_nanos
     connect, surcharge = parts.connect_nanos, parts.surcharge_nanos
     if rules.is_plain:
-        nanos = rounded(talk, below, 1, "half_up")
+        nanos = (2 * talk + below) // (2 * below)
     else:
         by, of = rules.fx[0] * (MILLION + rules.tax_ppm), rules.fx[1] * MILLION
         whole = rounded((talk + attempt * below) * by, below * of, rules.unit_nanos, rules.rounding_mode)
@@ -148,7 +149,8 @@ def amount_of(parts: PricedOne, least: int, most: int | None, tariff: Tariff, ru
 
 
 def _denominator(segments: tuple[Segment, ...]) -> int:
-    return lcm(*[segment.per_s for segment in segments])
+    pers = {segment.per_s for segment in segments}
+    return pers.pop() if len(pers) == 1 else lcm(*pers)
 
 
 def by_row(deck: Deck, one: PricedOne) -> list[tuple[int, PricedOne]]:
@@ -168,7 +170,7 @@ def by_row(deck: Deck, one: PricedOne) -> list[tuple[int, PricedOne]]:
     usages[-1] = one.usage_nanos - sum(usages[:-1])
     found: list[tuple[int, PricedOne]] = []
     for group, usage in zip(groups, usages, strict=True):
-        tariff = deck.tariffs[deck.tariff[group[0].row]]
+        tariff = deck.tariff_of(group[0].row)
         fees = (0, 0, 0) if found else (one.connect_nanos, one.attempt_nanos, one.surcharge_nanos)
         seconds = sum(s.seconds for s in group)
         found.append((group[0].start_s, PricedOne(group[0].row, seconds, tariff.per_min_nanos, usage + fees[0] + fees[2], *fees, tuple(group))))
@@ -201,15 +203,19 @@ def in_steps(row: int, tariff: Tariff, to_charge: int) -> tuple[Segment, ...]:
 
 def in_changes(deck: Deck, call: Call, rules: Rules, row: int, at_ms: int, to_charge: int) -> tuple[Segment, ...]:
     """Seconds in the steps of the rows that are in force one after the other."""
-    first = deck.tariffs[deck.tariff[row]]
+    first = deck.tariff_of(row)
     found: list[Segment] = []
+
+    def row_at(second: int) -> int:
+        changed = deck.find(call, at_ms + 1000 * (first.free_s + second), rules)
+        return changed if changed >= 0 and not deck.tariff_of(changed).reject else row
+
+    row = row_at(0) if first.free_s else row
     at, border = 0, _border_s(deck, rules, at_ms, first.free_s, 0)
     while at < to_charge:
         while at >= border:
-            changed = deck.find(call, at_ms + 1000 * (first.free_s + border), rules)
-            row = changed if changed >= 0 and not deck.tariffs[deck.tariff[changed]].reject else row
-            border = _border_s(deck, rules, at_ms, first.free_s, border)
-        tariff = deck.tariffs[deck.tariff[row]]
+            row, border = row_at(border), _border_s(deck, rules, at_ms, first.free_s, border)
+        tariff = deck.tariff_of(row)
         place = max(n for n, step in enumerate(tariff.steps) if step.start_s <= at)
         step = tariff.steps[place]
         until = min(to_charge, border)
@@ -220,11 +226,8 @@ def in_changes(deck: Deck, call: Call, rules: Rules, row: int, at_ms: int, to_ch
         end = at + seconds
         while rules.change == "split" and at < border < end:  # the increment that lies on the change: each its own seconds
             _append(found, Segment(row, place, at, border - at, step.increment_s, step.price_nanos, step.per_s))
-            at = border
-            changed = deck.find(call, at_ms + 1000 * (first.free_s + border), rules)
-            row = changed if changed >= 0 and not deck.tariffs[deck.tariff[changed]].reject else row
-            border = _border_s(deck, rules, at_ms, first.free_s, border)
-            tariff = deck.tariffs[deck.tariff[row]]
+            at, row, border = border, row_at(border), _border_s(deck, rules, at_ms, first.free_s, border)
+            tariff = deck.tariff_of(row)
             place = max(n for n, one in enumerate(tariff.steps) if one.start_s <= at)
             step = step._replace(price_nanos=tariff.steps[place].price_nanos, per_s=tariff.steps[place].per_s)
         _append(found, Segment(row, place, at, end - at, step.increment_s, step.price_nanos, step.per_s))

@@ -85,7 +85,7 @@ def whole_seconds(duration_ms: int, mode: Mode) -> int:
     >>> [whole_seconds(2500, mode) for mode in ("half_up", "half_even", "up", "down")]
     [3, 2, 3, 2]
     """
-    return rounded(duration_ms, 1000, 1, mode)
+    return (duration_ms + 500) // 1000 if mode == "half_up" and duration_ms >= 0 else rounded(duration_ms, 1000, 1, mode)
 
 
 def whole_seconds_all(duration_ms: Ints, mode: Mode) -> Ints:

@@ -224,13 +224,14 @@ def _price(case: Case) -> tuple[str, Any]:
         raise ValueError("no rate fits the call")
     rate = rates[place]
     rules = _rules(case, rate)
-    one = price_one(deck, call, at_ms, talk_ms, answered, rules, continued=said.get("first_segment") is False)
+    continued = said.get("first_segment") is False
+    one = price_one(deck, call, at_ms, talk_ms, answered, rules, continued=continued)
     if one.rate < 0:
         raise ValueError("the amount is beyond the range of one call's money")
     customer = rate.get("side", "customer") == "customer"
     if said.get("sent_to_vendor") is False or (customer and said.get("last_attempt") is False):
         one = one._replace(attempt_nanos=0)  # a carrier is paid for each attempt, a customer pays for the last one
-    found = explain(Offer(deck, rules), one, at_ms, talk_ms, answered)
+    found = explain(Offer(deck, rules), one, at_ms, talk_ms, answered, continued=continued)
     if not one.attempt_nanos:
         found = msgspec.structs.replace(found, attempt_fee="0")
     mode, decimals = _rounding(case, rate)

@@ -54,7 +54,15 @@ def row_of(rows: list[dict[str, Any]], call: Call, at_ms: int, zone: str) -> dic
 
 def model(rows: list[dict[str, Any]], rules: Rules, call: Call, at_ms: int, talk_s: int, answered: bool) -> tuple[int, Fraction] | int:
     """Charged seconds and the amount with its attempt fee in nanos, rounded; or why there is none."""
-    first = row_of(rows, call, at_ms, rules.time_zone)
+    known: dict[int, dict[str, Any] | None] = {}
+
+    def row_at_ms(moment_ms: int) -> dict[str, Any] | None:  # every border of these decks is a whole minute
+        minute = moment_ms // 60_000
+        if minute not in known:
+            known[minute] = row_of(rows, call, moment_ms, rules.time_zone)
+        return known[minute]
+
+    first = row_at_ms(at_ms)
     if first is None:
         return NO_RATE
     if first["reject"]:
@@ -65,7 +73,7 @@ def model(rows: list[dict[str, Any]], rules: Rules, call: Call, at_ms: int, talk
     at, usage, row = 0, Fraction(0), first
     while at < left:  # an increment at a time
         def row_at(second: int, row: dict[str, Any] = row) -> dict[str, Any]:
-            later = row_of(rows, call, at_ms + 1000 * (first["free_s"] + second), rules.time_zone)
+            later = row_at_ms(at_ms + 1000 * (first["free_s"] + second))
             return row if later is None or later["reject"] else later
 
         row = row_at(at) if rules.change != "call_start" else row
