@@ -354,7 +354,7 @@ def to_csv(deck: Deck) -> bytes:
 def _tariff_cells(tariff: Tariff) -> dict[str, object]:
     cells: dict[str, object] = {"connect_fee": to_text(tariff.connect_nanos), "attempt_fee": to_text(tariff.attempt_nanos)}
     first, last = tariff.steps[0], tariff.steps[-1]
-    if Tariff(tariff.steps).is_plain:
+    if Tariff(tariff.steps).is_plain and (len(tariff.steps) == 1 or first.increment_s != last.increment_s):
         cells |= {"price_per_min": to_text(first.price_nanos), "first_s": first.increment_s, "next_s": last.increment_s}
     else:
         cells |= {"steps": steps_text(tariff.steps)}

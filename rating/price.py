@@ -226,10 +226,11 @@ def in_changes(deck: Deck, call: Call, rules: Rules, row: int, at_ms: int, to_ch
         end = at + seconds
         while rules.change == "split" and at < border < end:  # the increment that lies on the change: each its own seconds
             _append(found, Segment(row, place, at, border - at, step.increment_s, step.price_nanos, step.per_s))
-            at, row, border = border, row_at(border), _border_s(deck, rules, at_ms, first.free_s, border)
-            tariff = deck.tariff_of(row)
-            place = max(n for n, one in enumerate(tariff.steps) if one.start_s <= at)
-            step = step._replace(price_nanos=tariff.steps[place].price_nanos, per_s=tariff.steps[place].per_s)
+            at, was, row, border = border, row, row_at(border), _border_s(deck, rules, at_ms, first.free_s, border)
+            if row != was:
+                steps = deck.tariff_of(row).steps
+                place = max(n for n, one in enumerate(steps) if one.start_s <= at)
+                step = step._replace(price_nanos=steps[place].price_nanos, per_s=steps[place].per_s)
         _append(found, Segment(row, place, at, end - at, step.increment_s, step.price_nanos, step.per_s))
         at = end
     return tuple(found)
