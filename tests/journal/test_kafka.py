@@ -414,7 +414,8 @@ def test_topics_are_made_as_they_must_be_and_asking_makes_none(broker: Broker, p
     with pytest.raises(JournalError, match="no topic judged"):
         journal.reader("judged", 0, 0)
     admin = AdminClient({"bootstrap.servers": broker.address})
-    assert sorted(name for name in admin.list_topics(timeout=10).topics if name.startswith(prefix)) == [f"{prefix}{one}" for one in ("calls", "format-2")]
+    there = [name.removeprefix(prefix) for name in admin.list_topics(timeout=10).topics if name.startswith(prefix)]
+    assert sorted(there) == ["calls", "format-2"]
     made = settings_of(broker, f"{prefix}calls")
     assert made["cleanup.policy"] == "delete" and made["unclean.leader.election.enable"] == "false"
     assert made["retention.ms"] == str(7 * 24 * 3_600_000)
