@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx2
 
+from books.credentials import Credential
 from core.message import Message
 from core.record import TICK_KEY
 from journal import Journal
@@ -20,20 +21,8 @@ ROOT = Path(__file__).parents[3]
 TOKEN = "a-token-of-the-switch-k1"
 
 
-@dataclass(frozen=True)
-class Credential:
-    """As the books give it."""
-
-    tenants: tuple[str, ...]
-    switch: str
-    source: str = "127.0.0.1"
-
-    def allows(self, address: str) -> bool:
-        return address == self.source
-
-
 def find_credential(token: str) -> Credential | None:
-    return Credential(("t1",), "k1") if token == TOKEN else None
+    return Credential(("t1",), "k1", ("127.0.0.1",)) if token == TOKEN else None
 
 
 def read_all(journal: Journal, partition: int) -> list[Message]:

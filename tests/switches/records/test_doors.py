@@ -10,11 +10,12 @@ from collections.abc import Callable
 
 import httpx2
 import pytest
-from running_collector import TOKEN, Credential, Running
+from running_collector import TOKEN, Running
 from starlette.applications import Starlette
 from strangers import SHAPES, cut_off, nothing, strangers
 from until import until
 
+from books.credentials import Credential
 from core.newcomers import plain_address
 from switches.collector import Limits
 from switches.gate import Gate, Places, Server, bound, config
@@ -108,7 +109,7 @@ def test_a_credential_has_its_share_of_the_places_and_no_more(start_collector: S
                 while piece := line.recv(4096):
                     answer += piece
         assert (
-            answer.startswith(b"HTTP/1.1 503") and b"posts of k2 are under way" in answer and b"retry-after" in answer.lower()
+            answer.startswith(b"HTTP/1.1 503") and b"posts of k2 are in progress" in answer and b"retry-after" in answer.lower()
         )
         assert post_records(one.client, [RECORD]) == 1
 
@@ -155,13 +156,13 @@ def test_no_header_moves_a_post_to_another_address(
 ) -> None:
     if allowed:
         monkeypatch.setenv("FORWARDED_ALLOW_IPS", allowed)
-    one = start_collector(find_credential=lambda _: Credential(("t1",), "k1", "192.0.2.10"))
+    one = start_collector(find_credential=lambda _: Credential(("t1",), "k1", ("192.0.2.10",)))
     assert one.client.post("/v1/records", content=RECORD, headers=lie).status_code == 403
     assert one.records() == []
 
 
 def test_a_header_of_a_proxy_that_the_operator_trusts_counts_and_its_last_word_alone(start_collector: Start) -> None:
-    one = start_collector(find_credential=lambda _: Credential(("t1",), "k1", "192.0.2.10"), trusted_proxies=("127.0.0.0/8",))
+    one = start_collector(find_credential=lambda _: Credential(("t1",), "k1", ("192.0.2.10",)), trusted_proxies=("127.0.0.0/8",))
     for header, status in [
         ("192.0.2.10", 200),
         ("203.0.113.9, 192.0.2.10", 200),
@@ -177,7 +178,7 @@ def test_a_header_of_a_proxy_that_the_operator_trusts_counts_and_its_last_word_a
 
 
 def test_a_proxy_at_another_address_than_the_trusted_one_is_not_believed(start_collector: Start) -> None:
-    one = start_collector(find_credential=lambda _: Credential(("t1",), "k1", "192.0.2.10"), trusted_proxies=("10.0.0.1",))
+    one = start_collector(find_credential=lambda _: Credential(("t1",), "k1", ("192.0.2.10",)), trusted_proxies=("10.0.0.1",))
     assert one.client.post("/v1/records", content=RECORD, headers={"X-Forwarded-For": "192.0.2.10"}).status_code == 403
 
 

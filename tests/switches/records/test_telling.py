@@ -63,7 +63,7 @@ def test_the_shipper_tells_of_each_post_and_where_its_lines_came_from(start_coll
     log.write_bytes(b"x: SPOOL " + mac_of(signed, secret) + b" " + signed + b"\nx: SPOOL 0000000000000000 " + line(4) + b"\n")
     told: list[object] = []
     stop = threading.Event()
-    pace = Pace(poll_s=0.01, sign_of_life_s=0.05, denied_s=0.05)
+    pace = Pace(poll_s=0.01, heartbeat_s=0.05, denied_s=0.05)
     for token, awaited in (("a wrong token", Failed), (TOKEN, Shipped)):
         stop.clear()
         arguments = {"home": home, "url": running.url, "token": token, "stop": stop, "pace": pace, "tell": told.append}
