@@ -96,10 +96,10 @@ class KamailioControl:
             for name, (value, certain) in spelled.items()
             if certain and held.get(name) != value and mark(name, value)[0] in odd
         ]
-        strangers = [name for name in held if name not in spelled]
+        surplus = [name for name in held if name not in spelled]
         if table in (BLOCKS, SHADOW):  # an expired entry is listed until it is swept; asked for by name it is gone
-            strangers = [name for name in strangers if self._value(table, name)]
-        return Drift(missing, strangers)
+            surplus = [name for name in surplus if self._value(table, name)]
+        return Drift(missing, surplus)
 
     def digest(self, table: str) -> Digest:
         """The table in sums; it is read from end to end for this (100,000 entries: 0.15 s of the switch's control worker)."""

@@ -471,7 +471,7 @@ def test_hold_needs_nothing_but_the_books_file(house):
     assert "not in the books" in done.books_error
     house.dispatcher().step()
     with reading(house.engine) as conn:
-        assert switches.holds(conn)["k1"].why == "the hold flag was seen at the switch"
+        assert switches.holds(conn)["k1"].why == "the hold flag was set at the switch itself"
 
 
 def test_a_hold_by_hand_at_the_switch_is_obeyed_and_written_down(house):
@@ -576,7 +576,7 @@ def test_two_dispatchers_have_one_voice_at_the_switch(house):
     first, second = house.dispatcher(), house.dispatcher()
     first.step()
     house.order(RANGE, "one")
-    assert second.deliver_once()["k1"].word == "another holds the lease"
+    assert second.deliver_once()["k1"].result == "another holds the lease"
     house.clock.now_ms += 5_000  # the first is frozen; the second takes over
     second.step()
     assert house.switch.live() == {"t1|A|acme||88213": "one"}

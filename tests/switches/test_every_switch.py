@@ -74,7 +74,7 @@ class Kamailio:
 def block(switch, name, table="blocks"):
     """The order that an entry names now, "" = there is none: an expired one may be listed until it is swept."""
     found = switch.control.compare(table, {})
-    return switch.control.entries(table)[name] if name in found.strangers else ""
+    return switch.control.entries(table)[name] if name in found.surplus else ""
 
 
 @pytest.fixture(params=[OurOwn, pytest.param(Kamailio, marks=pytest.mark.kamailio)])
@@ -224,11 +224,11 @@ def test_of_two_dispatchers_only_one_writes_whichever_is_frozen_when(house, swit
         ghost.apply([Change("blocks", "t1|A|honest||", "ghost", 60)])
     ghost.close()
     first.deliver_once()
-    assert first.deliver_once()["k1"].word == "another holds the lease"
+    assert first.deliver_once()["k1"].result == "another holds the lease"
     ahead_ms += lease_ms + 1
     house.order(Key(tenant="t1", account="red"), "three")
     first.step()
-    assert block(switch, "t1|A|red||") == "three" and first.deliver_once()["k1"].word == ""
+    assert block(switch, "t1|A|red||") == "three" and first.deliver_once()["k1"].result == ""
     ghost = DRIVERS[switch.kind](switch.url, house.token)
     ghost.fence = newest  # of the second, which is not the newest any more
     with pytest.raises(Fenced):
