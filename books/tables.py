@@ -1,7 +1,6 @@
 """The tables, as they are at the newest migration (a test compares the two).
 
-Times are UTC epoch milliseconds. A key that names nothing in a part has "" there, never NULL, so that it can be part of a
-primary key.
+Times are UTC epoch milliseconds. A part that a key leaves open is "", never NULL, so that it can be in a primary key.
 """
 
 from __future__ import annotations
@@ -58,7 +57,7 @@ deck_versions = sa.Table(
     METADATA,
     sa.Column("id", sa.Text, primary_key=True),  # SHA-256 over currency and content
     _text("currency"),
-    sa.Column("content", sa.LargeBinary, nullable=False),  # the CSV in our spelling
+    sa.Column("content", sa.LargeBinary, nullable=False),  # the normalized CSV
     _text("who"),
     _ms("at_ms"),
 )
@@ -92,7 +91,7 @@ switches = sa.Table(
     _ms("at_ms"),
 )
 
-switch_tenants = sa.Table(  # whose calls a switch carries, and whether it refuses for them or only says that it would
+switch_tenants = sa.Table(  # whose calls a switch carries, and whether it enforces for them or is in shadow
     "switch_tenants",
     METADATA,
     sa.Column("switch", sa.Text, sa.ForeignKey("switches.name"), primary_key=True),
@@ -100,7 +99,7 @@ switch_tenants = sa.Table(  # whose calls a switch carries, and whether it refus
     _flag("enforcing"),
 )
 
-holds = sa.Table(  # a person has turned our blocks off at this switch; nothing is delivered until a person clears it
+holds = sa.Table(  # a person has turned blocks off at this switch; nothing is delivered until a person clears the hold
     "holds",
     METADATA,
     sa.Column("switch", sa.Text, primary_key=True),
@@ -109,7 +108,7 @@ holds = sa.Table(  # a person has turned our blocks off at this switch; nothing 
     _ms("at_ms"),
 )
 
-switch_states = sa.Table(  # what the dispatcher last saw
+switch_states = sa.Table(  # at the dispatcher's last round
     "switch_states",
     METADATA,
     sa.Column("switch", sa.Text, primary_key=True),
@@ -163,7 +162,7 @@ alerts = sa.Table(
     _text("example_call_ids"),  # JSON list
     _text("key"),  # JSON of core.orders.Key, "" = none
     _ms("learned_ms"),
-    _ms("opened_ms"),  # when the books first heard of it
+    _ms("opened_ms"),  # when it first came into the books
     _ms("updated_ms"),
     sa.Column("facts", sa.Text, nullable=False, server_default=""),  # JSON of core.facts.Facts, "" = none
     sa.Index("ix_alerts_tenant", "tenant", "last_ms"),
@@ -188,7 +187,7 @@ block_orders = sa.Table(
     _ms("status_at_ms"),
     _text("decided_by", ""),
     _ms("received_at_ms"),
-    _ms("facts_expire_at_ms"),  # as the order said; expires_at_ms may be earlier, or later where a person approved it
+    _ms("facts_expire_at_ms"),  # of the order as it came; expires_at_ms may be earlier, or later where a person approved it
     sa.Index("ix_block_orders_status", "status", "expires_at_ms"),
     sa.Index("ix_block_orders_key", "tenant", "account", "ingress_trunk", "a_number", "b_range", "status"),
     sa.Index("ix_block_orders_received", "tenant", "received_at_ms"),
@@ -222,7 +221,7 @@ suppressions = sa.Table(
     sa.Index("ix_suppressions_until", "until_ms"),
 )
 
-# --- the record of it all ---
+# --- audit and progress ---
 
 audit = sa.Table(  # append only: triggers refuse anything else
     "audit",
@@ -245,6 +244,6 @@ progress = sa.Table(
     _ms("next_offset"),
 )
 
-counters = sa.Table(  # what was met and is in no other table: malformed messages, repeats
+counters = sa.Table(  # of what has no table of its own: malformed messages, repeats
     "counters", METADATA, sa.Column("name", sa.Text, primary_key=True), _ms("value")
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from books.orders import Kept
+from books.orders import StoredOrder
 from core.alert_words import calls_of, range_text, what_of, who_of, words_of
 from core.facts import UNPRICED
 from core.money import to_decimal
@@ -45,7 +45,7 @@ RULES = {
 """Detectors, as people call what they look for."""
 
 
-def became(order: Kept | None) -> Safe:
+def became(order: StoredOrder | None) -> Safe:
     """What became of an alert, as a badge."""
     if order is None:
         return tag("span", "alert only", cls="rf-badge plain")
@@ -54,7 +54,7 @@ def became(order: Kept | None) -> Safe:
     return tag("span", f"{words}{by}", cls=f"rf-badge {cls}", title=order.status_why)
 
 
-def words_now(finding: Finding, order: Kept | None, now_ms: int) -> str:
+def words_now(finding: Finding, order: StoredOrder | None, now_ms: int) -> str:
     """A finding in words, with what the books say was done about it."""
     facts = finding.facts
     if facts is None:
