@@ -5,7 +5,19 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from core.decide import AHEAD_MS, STALE_MS, Limits, Listed, OrderFacts, Suppression, TenantFacts, decide, decide_all, subject
+from core.decide import (
+    AHEAD_MS,
+    STALE_MS,
+    Limits,
+    Listed,
+    OrderFacts,
+    Suppression,
+    TenantFacts,
+    decide,
+    decide_all,
+    reached,
+    subject,
+)
 from core.orders import BlockOrder, Key
 from core.safety import Protected
 
@@ -89,6 +101,12 @@ def test_the_share_of_answered_calls_is_asked_for_every_key_that_is_blocked_by_t
     other, third = Key(tenant="t1", account="blue"), Key(tenant="t1", account="red")
     decide_all([order(ACME, "o1"), order(other, "o2")], facts(answered=answered, tenants={"t1": TenantFacts("standing", keys={third})}))
     assert asked == [("t1", {third, ACME}, NOW_MS), ("t1", {third, ACME, other}, NOW_MS)]
+
+
+@pytest.mark.parametrize(("refused", "answered", "waits"), [(300, 1000, False), (301, 1000, True), (499, 499, False), (500, 500, True)])
+def test_a_share_of_answered_calls_at_its_limit_is_allowed_and_one_of_few_calls_does_not_count(refused: int, answered: int, waits: bool) -> None:
+    key = Key(tenant="t1", account="acme")
+    assert bool(reached(Limits(), key, 0, set(), (refused, answered))) == waits
 
 
 def test_an_order_that_the_books_have_is_repeated_and_another_with_its_id_is_a_conflict() -> None:

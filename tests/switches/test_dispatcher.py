@@ -607,6 +607,31 @@ def test_a_switch_in_trouble_gets_its_orders_when_it_is_well(house, trouble):
         assert switches.state(conn, "k1").error == ""
 
 
+def test_a_switch_that_is_away_is_tried_again_later_each_time(house):
+    pace = Pace(look_ms=0, compare_ms=0, lease_ms=60_000, retry_ms=250, retry_most_ms=1_000)
+    dispatcher = house.dispatcher(pace=pace)
+    house.switch.trouble = "error"
+    assert dispatcher.deliver_once()["k1"].result.startswith("away: ")
+    for pause_ms in (250, 500, 1_000, 1_000):
+        house.clock.now_ms += pause_ms - 1
+        assert dispatcher.deliver_once()["k1"].result == "away"  # it is not asked yet
+        house.clock.now_ms += 1
+        assert dispatcher.deliver_once()["k1"].result.startswith("away: ")
+    house.switch.trouble = ""
+    house.clock.now_ms += 1_000
+    assert dispatcher.deliver_once()["k1"].result == ""
+    house.switch.trouble = "error"
+    assert dispatcher.deliver_once()["k1"].result.startswith("away: ")
+    house.clock.now_ms += 250
+    assert dispatcher.deliver_once()["k1"].result.startswith("away: "), "the pauses begin again with the shortest"
+
+
+def test_a_round_at_an_idle_switch_sends_and_repairs_nothing(house):
+    dispatcher = house.dispatcher(pace=Pace(look_ms=60_000))
+    dispatcher.deliver_once()
+    assert dispatcher.deliver_once()["k1"] == (0, 0, 0, "")
+
+
 def test_a_wrong_token_is_said_and_nothing_is_lost(house):
     with writing(house.engine) as conn:
         switches.add(conn, "k1", "loopback", house.served.url, "another-token", house.clock())
