@@ -1,4 +1,4 @@
-"""A file of calls as raw rows: where each stands, its text, and the cells that the mapping names."""
+"""A file of calls as raw rows: the line of each, its text, and the cells that the mapping names."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from core.delimited import (
 from switches.files.mapping import Column, Mapping, MappingError, parts
 
 SAMPLE = 200
-"""Rows of a file without a header that say how many cells a row has."""
+"""So many first rows of a file without a header decide how many cells a row has."""
 
 
 class Raw(NamedTuple):
-    """A row before it is read: its line, its text, its cells by column, and why it cannot be read ("" = it can)."""
+    """A row before it is interpreted: its line, its text, its cells by column, and why it cannot be read ("" = it can)."""
 
     line: int
     text: str
@@ -40,7 +40,7 @@ class Raw(NamedTuple):
 
 
 class JsonNumber(str):
-    """A number as the JSON wrote it: no float is made of it on the way."""
+    """A number as text, as the JSON has it: it never becomes a float."""
 
     __slots__ = ()
 
@@ -117,7 +117,7 @@ def _csv(file: Iterable[str], mapping: Mapping, name: str, first: int, encoding:
 
 
 def _header(line: Line | None, mapping: Mapping, name: str, encoding: str) -> list[str]:
-    """The names in the first line. A line of values is not shown: they may be telephone numbers."""
+    """The names in the first line. An error does not show a line of values: they may be telephone numbers."""
     if line is None:
         raise MappingError(f"{name}: the file is empty")
     if line.fault:
@@ -144,7 +144,7 @@ def _header(line: Line | None, mapping: Mapping, name: str, encoding: str) -> li
 
 
 CURRENCY = frozenset({"currency", "curr", "ccy", "cur", "priceunit", "währung", "waehrung", "devise", "moneda", "valuta"})
-"""How columns of currencies are called: a whole word of their name."""
+"""Words in the names of columns of currencies."""
 WORDS = re.compile(r"[A-ZÄÖÜ]?[a-zäöüß]+|[A-ZÄÖÜ]+(?![a-zäöüß])")
 
 
@@ -159,7 +159,7 @@ def names_currency(column: str) -> bool:
 
 
 def _places(header: list[str], mapping: Mapping, name: str) -> dict[Column, int]:
-    """Where the columns are that the mapping names, and those that seem to name a currency."""
+    """The positions of the columns that the mapping names, and of those that seem to name a currency."""
     wanted: dict[Column, None] = dict.fromkeys(part for column in mapping.columns.values() for part in parts(column))
     if ambiguous := [column for column in twice(header) if column in wanted]:
         numbers = {column: [str(n) for n, cell in enumerate(header, 1) if cell == column] for column in ambiguous}
@@ -185,7 +185,7 @@ def _places(header: list[str], mapping: Mapping, name: str) -> dict[Column, int]
 
 
 class Twice(NamedTuple):
-    """Two values of one name in an object: nobody can say which is meant."""
+    """Two values of one name in an object: it is not known which is meant."""
 
     name: str
 
@@ -211,7 +211,7 @@ def _why(wrong: Exception) -> str:
 
 
 def _is_one_json(file: TextIOWrapper, skip_lines: int) -> bool:
-    """Whether a file of JSON lines is in truth one array, or objects over several lines. The file is left where it was."""
+    """Whether a file of JSON lines is really one array, or objects over several lines. The position in the file does not change."""
     line = next((line for line in file if line.strip()), "").strip()
     one = False
     if line.startswith(("[", "{")):
@@ -250,7 +250,7 @@ def _json_lines(file: Iterable[str], mapping: Mapping, first: int) -> Iterator[R
 
 
 RECORD_SEPARATOR = "\x1e\ufeff"
-"""What stands before each object of a JSON text sequence (RFC 7464), and a byte order mark where files were put together."""
+"""The separator of a JSON text sequence (RFC 7464), and a byte order mark where files were concatenated."""
 
 
 KINDS = {list: "an array", str: "a text", JsonNumber: "a number", bool: "true or false", type(None): "null"}
@@ -355,8 +355,8 @@ BETWEEN = re.compile("[ \\t\\r\\n\ufeff\x1e,]*")
 
 
 class Inside:
-    """A walk through the documents of a file along the path of `rows`, such as data.calls. Pages of an export lie one behind the other, or
-    are the elements of an array: each of their arrays is read, and what cannot be read is a row with a fault."""
+    """Parses the documents of a file along the path of `rows`, such as data.calls. The pages of an export come one after the other, or are the
+    elements of an array: each of their arrays is read, and a part that cannot be read is a row with a fault."""
 
     def __init__(self, text: str, mapping: Mapping, first: int) -> None:
         self.text, self.mapping = text, mapping
@@ -364,15 +364,15 @@ class Inside:
         self.path = tuple(mapping.rows.split("."))
         self.array = re.compile(rf'"{re.escape(self.path[-1])}"\s*:\s*\[')
         self.arrays = 0
-        self.trouble = ""
+        self.first_fault = ""
 
     def space(self, at: int, *, commas: bool = False) -> int:
         return (BETWEEN if commas else SPACE).match(self.text, at).end()  # type: ignore[union-attr]
 
-    def fault(self, at: int, end: int, words: str) -> Raw:
-        self.trouble = self.trouble or words
+    def fault(self, at: int, end: int, why: str) -> Raw:
+        self.first_fault = self.first_fault or why
         self.line, self.counted = self.line + self.text.count("\n", self.counted, at), at
-        return Raw(self.line, self.text[at:end].rstrip(), {}, words)
+        return Raw(self.line, self.text[at:end].rstrip(), {}, why)
 
     def documents(self) -> Iterator[Raw]:
         at = self.space(0, commas=True)
@@ -388,7 +388,7 @@ class Inside:
             at = self.space(end, commas=True)
 
     def value(self, at: int, path: tuple[str, ...]) -> Generator[Raw, None, int]:
-        """Read the value that begins here, and say where it ends."""
+        """Reads the value that begins here, and returns where it ends."""
         letter = self.text[at : at + 1]
         if letter == "[" and not path:
             return (yield from self.rows(at + 1))
@@ -430,7 +430,7 @@ class Inside:
         raise Lost(at, "not JSON: an object does not close: the file is cut off")
 
     def rows(self, at: int) -> Generator[Raw, None, int]:
-        """The rows of an array. Behind a damaged one the next is looked for, which may lie in the array of the next page."""
+        """The rows of an array. After a damaged row the next one is looked for, which may be in the array of the next page."""
         self.arrays += 1
         depth = 1
         while (at := self.space(at, commas=True)) < len(self.text):
@@ -453,35 +453,36 @@ class Inside:
             at = end
         raise Lost(at, f"not JSON: the array {self.mapping.rows} does not close: the file is cut off")
 
-    def resume(self, at: int, words: str) -> Generator[Raw, None, int]:
-        """Go on behind a damaged place: in the next array of the path's last name. What lies before it is one row with a fault."""
+    def resume(self, at: int, why: str) -> Generator[Raw, None, int]:
+        """Goes on after a damaged part: in the next array with the last name of the path. The text before it is one row with a fault."""
         while True:
             found = self.array.search(self.text, at)
-            yield self.fault(at, found.start() if found else len(self.text), words)
+            yield self.fault(at, found.start() if found else len(self.text), why)
             if found is None:
                 return len(self.text)
             try:
                 return self.closed((yield from self.rows(found.end())))
             except Lost as lost:
-                at, words = lost.at, str(lost)
+                at, why = lost.at, str(lost)
 
     def closed(self, at: int) -> int:
-        """Where the next document begins, behind an array whose own was damaged."""
+        """Where the next document begins, after an array whose own document was damaged."""
         while (at := self.space(at, commas=True)) < len(self.text) and self.text[at] in "}]":
             at += 1
         return at
 
 
 class Lost(ValueError):
-    """The walk cannot go on here."""
+    """The parser cannot go on here."""
 
-    def __init__(self, at: int, words: str) -> None:
-        super().__init__(words)
+    def __init__(self, at: int, why: str) -> None:
+        super().__init__(why)
         self.at = at
 
 
 def _rows_inside(text: str, mapping: Mapping, name: str, first: int) -> Iterator[Raw]:
-    walk = Inside(text, mapping, first)
-    yield from walk.documents()
-    if not walk.arrays:
-        raise MappingError(f"{name}: rows: there is no {mapping.rows} in the file{f' ({walk.trouble})' if 'not JSON' in walk.trouble else ''}")
+    parser = Inside(text, mapping, first)
+    yield from parser.documents()
+    if not parser.arrays:
+        why = f" ({parser.first_fault})" if "not JSON" in parser.first_fault else ""
+        raise MappingError(f"{name}: rows: there is no {mapping.rows} in the file{why}")
