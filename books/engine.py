@@ -123,14 +123,14 @@ def pending(engine: sa.Engine, scripts: Path = MIGRATIONS) -> list[str]:
     return [script.revision for script in directory.iterate_revisions("head", found)][::-1] if found else []
 
 
-def migrate(books: sa.Engine | str, revision: str = "head", scripts: Path = MIGRATIONS) -> None:
+def migrate(books: sa.Engine | str, scripts: Path = MIGRATIONS) -> None:
     """Brings the tables to the newest revision, in one transaction that keeps others from writing. Harmless where they have it already, and
     when several processes migrate at once: the second one finds it done."""
     engine = open_books(books) if isinstance(books, str) else books
     directory = ScriptDirectory.from_config(alembic_config(scripts=scripts))
     with writing(engine, wait_ms=MIGRATION_MS) as conn:
         _refuse_other(engine, MigrationContext.configure(conn).get_current_revision(), directory)
-        command.upgrade(alembic_config(conn, scripts), revision)
+        command.upgrade(alembic_config(conn, scripts), "head")
 
 
 def alembic_config(conn: sa.Connection | None = None, scripts: Path = MIGRATIONS) -> Config:

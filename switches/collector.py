@@ -110,20 +110,16 @@ class Collector:
         spool: Path,
         find_credential: Callable[[str], Credential | None],
         config_version: Callable[[], int],
-        topic: str = CALLS,
         partitions: int = CALLS_PARTITIONS,
         limits: Limits = Limits(),
         tick_s: float = 5.0,
-        now_ms: Callable[[], int] = wall_clock_ms,
         tell: Tell = nobody,
     ) -> None:
         self._journal = journal
         self._tell = tell
-        self._topic = topic
         self._partitions = partitions
         self._limits = limits
         self._tick_s = tick_s
-        self._now_ms = now_ms
         self._find_credential = find_credential
         self._config_version = config_version
         self._version: int | None = None
@@ -144,11 +140,11 @@ class Collector:
     def _lane(self, number: int, spool: Spool) -> Lane:
         def open_writer() -> Writer:
             if not self._created:
-                self._journal.create(self._topic, self._partitions)
+                self._journal.create(CALLS, self._partitions)
                 self._created = True
-            return self._journal.writer(self._topic, number)
+            return self._journal.writer(CALLS, number)
 
-        return Lane(f"{self._topic}/{number}", open_writer, spool, self._has_room, self._now_ms)
+        return Lane(f"{CALLS}/{number}", open_writer, spool, self._has_room, wall_clock_ms)
 
     def _has_room(self, size: int) -> bool:
         return sum(lane.spool_bytes for lane in self._lanes) + size <= self._limits.spool_bytes
@@ -187,7 +183,7 @@ class Collector:
             try:
                 await self._tick()
             except (Busy, SpoolFull, JournalError) as error:
-                _log.error("no tick was written to %s: %s", self._topic, error)
+                _log.error("no tick was written to %s: %s", CALLS, error)
             self._tell(self._spooled())
             pause_s = self._tick_s if self._ready else min(self._tick_s, 0.5)
             await asyncio.sleep(max(0.05, pause_s - (time.monotonic() - began_s)))
@@ -203,7 +199,7 @@ class Collector:
             self._books_away.ends(f"the config version is read again: {self._version} is in force")
         if self._version is None:
             return
-        now_ms = self._now_ms()
+        now_ms = wall_clock_ms()
         tick = Tick(at_ms=now_ms, config_version=self._version, complete_to_ms=dict(self._complete_to_ms))
         entry = Entry(TICK_KEY, msgspec.json.encode(tick), now_ms)
         await asyncio.wrap_future(self._committer.submit({number: [entry] for number in range(self._partitions)}))
@@ -268,9 +264,9 @@ class Collector:
             raise _Refused(503, f"not ready: {self._not_ready_because}", 1)
         bucket.take(len(lines))
         if lines:
-            await self._store(parted(credential.tenants, switch, lines, self._partitions, self._now_ms()))
+            await self._store(parted(credential.tenants, switch, lines, self._partitions, wall_clock_ms()))
         if complete_to_ms is not None:  # a clock ahead of ours counts only up to now, and the time never goes back
-            self._complete_to_ms[switch] = max(self._complete_to_ms.get(switch, 0), min(complete_to_ms, self._now_ms()))
+            self._complete_to_ms[switch] = max(self._complete_to_ms.get(switch, 0), min(complete_to_ms, wall_clock_ms()))
         return len(lines)
 
     async def _store(self, parts: Mapping[int, list[Entry]]) -> None:
@@ -382,11 +378,9 @@ def serve(
     config_version: Callable[[], int],
     host: str = "127.0.0.1",
     port: int = 0,
-    topic: str = CALLS,
     partitions: int = CALLS_PARTITIONS,
     limits: Limits = Limits(),
     tick_s: float = 5.0,
-    now_ms: Callable[[], int] = wall_clock_ms,
     listening: Callable[[int], None] | None = None,
     stop: Event | None = None,
     tell: Tell = nobody,
@@ -404,11 +398,9 @@ def serve(
         spool=spool,
         find_credential=find_credential,
         config_version=config_version,
-        topic=topic,
         partitions=partitions,
         limits=limits,
         tick_s=tick_s,
-        now_ms=now_ms,
         tell=tell,
     )
     served = config(collector.app(), collector.gate, trusted_proxies, ws="none", timeout_graceful_shutdown=10)

@@ -177,8 +177,8 @@ def _is_valid(change: Change) -> bool:
 class LoopbackControl:
     """The driver of `switches.control` for it: plain JSON over HTTP; a comparison reads the whole table."""
 
-    def __init__(self, url: str, token: str, *, fence: int = 0, timeout_s: float = TIMEOUT_S) -> None:
-        self.fence = fence
+    def __init__(self, url: str, token: str, *, timeout_s: float = TIMEOUT_S) -> None:
+        self.fence = 0
         self._connection = Connection(url, token, timeout_s)
 
     def close(self) -> None:

@@ -39,8 +39,8 @@ class Digest(NamedTuple):
 class KamailioControl:
     """One connection. Not for several threads at once."""
 
-    def __init__(self, url: str, token: str, *, fence: int = 0, timeout_s: float = TIMEOUT_S) -> None:
-        self.fence = fence
+    def __init__(self, url: str, token: str, *, timeout_s: float = TIMEOUT_S) -> None:
+        self.fence = 0
         self._call_no = 0
         self._connection = Connection(url, token, timeout_s)
 

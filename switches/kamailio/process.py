@@ -184,7 +184,10 @@ def command(settings: Settings) -> list[str]:
             "-w", str(run), "-m", str(settings.shm_mb), "-M", "16"]  # fmt: skip
 
 
-def start(settings: Settings, *, ready_within_s: float = 15.0) -> Running:
+READY_S = 15.0
+
+
+def start(settings: Settings) -> Running:
     """Runs Kamailio as a child and waits until it answers an OPTIONS. It ends when the calling thread ends, in whatever way, because Linux
     signals the death of that thread: call this from one that lives as long as the process.
     """
@@ -204,14 +207,14 @@ def start(settings: Settings, *, ready_within_s: float = 15.0) -> Running:
             line, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, preexec_fn=die_with_parent
         )
     running = Running(settings, process, log)
-    deadline = time.monotonic() + ready_within_s
+    deadline = time.monotonic() + READY_S
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise KamailioError(f"kamailio ended with {process.returncode}:\n{_tail(log)}")
         if answers_options(settings.listen, settings.sip_port):
             return running
     running.kill()
-    raise KamailioError(f"kamailio did not answer an OPTIONS within {ready_within_s:.0f} s:\n{_tail(log)}")
+    raise KamailioError(f"kamailio did not answer an OPTIONS within {READY_S:.0f} s:\n{_tail(log)}")
 
 
 def _end_leftovers(run_dir: Path) -> None:

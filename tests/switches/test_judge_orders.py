@@ -36,7 +36,7 @@ calls = st.lists(
 )
 
 
-def test_what_judge_orders_never_touches_what_is_protected(house):
+def test_orders_of_judge_never_affect_protected_numbers(house):
     with writing(house.engine) as conn:
         lists.add(conn, "protected", "number", HOSPITAL, "hospital", "ann", house.clock())
         lists.add(conn, "protected", "account", "hospital", "hospital", "ann", house.clock())

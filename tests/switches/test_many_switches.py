@@ -91,7 +91,7 @@ def test_each_switch_and_tenant_by_its_own_setting_while_everything_runs(house, 
         served.close()
 
 
-def test_a_person_is_heard_while_orders_flood_in(house, running):
+def test_a_person_can_write_during_a_flood_of_orders(house, running):
     """5,000 orders at once; each of a person's words is in the books and at the switch within its bound."""
     running()
     with writing(house.engine) as conn:

@@ -13,7 +13,7 @@ from switches.dispatcher import Read
 KEY = Key(tenant="t1", account="acme", b_range="88213")
 
 
-def test_an_order_is_timed_once_from_its_record_to_the_switch(house):
+def test_the_latency_of_an_order_is_reported_once(house):
     told = []
     dispatcher = house.dispatcher(tell=told.append)
     first = house.order(KEY)
@@ -73,7 +73,7 @@ def test_the_figures_of_a_dispatcher(house):
     assert {(s.metric.name, *s.labels): s.value for s in part.look()}["ringfence_switch_on_hold", "k1"] == 1
 
 
-def test_drift_is_told_with_each_comparison(house):
+def test_drift_is_reported_with_each_comparison(house):
     told = []
     dispatcher = house.dispatcher(tell=told.append)
     house.order(KEY)

@@ -248,7 +248,9 @@ class Bench:
 
     def control(self, fence: int = 0) -> KamailioControl:
         """The dispatcher's driver, for this switch."""
-        return KamailioControl(self.running.control_url, TOKEN, fence=fence)
+        made = KamailioControl(self.running.control_url, TOKEN)
+        made.fence = fence
+        return made
 
     def fill(self, table: str, rows: dict[str, str]) -> None:
         """Rows of a table without an end, as the dispatcher delivers them."""

@@ -68,7 +68,7 @@ STEPS = st.sampled_from(["append", "append", "append", "away", "full", "fine", "
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(STEPS, max_size=40))
-def test_whatever_the_weather_all_arrives_in_order(steps: list[str]) -> None:
+def test_all_entries_arrive_in_order_through_any_faults(steps: list[str]) -> None:
     with tempfile.TemporaryDirectory() as name:
         home = Path(name)
         journal = open_journal(f"files://{home}/journal")

@@ -85,7 +85,7 @@ def test_files_are_read_in_the_order_of_their_numbers_and_each_line_once(home: P
     assert batch_of(home, second.positions).lines == []
 
 
-def test_a_line_under_way_waits_and_a_torn_one_is_posted_when_the_next_follows(home: Path) -> None:
+def test_an_unfinished_line_waits_and_a_torn_one_is_posted_when_the_next_follows(home: Path) -> None:
     path = home / "rec-1.jl"
     emit(path, b"whole")
     path.write_bytes(path.read_bytes() + b'\n{"v":2,"acc')
@@ -96,14 +96,14 @@ def test_a_line_under_way_waits_and_a_torn_one_is_posted_when_the_next_follows(h
     assert second.lines == [b'{"v":2,"acc', b"next"] and second.complete
 
 
-def test_a_torn_line_that_nobody_will_end_is_posted_as_it_is(home: Path) -> None:
+def test_an_old_torn_line_is_posted_as_it_is(home: Path) -> None:
     (home / "rec-1.jl").write_bytes(b'\nwhole\n\n{"v":2,"acc')
     assert batch_of(home).lines == [b"whole"]
     late = batch_of(home, now_s=time.time() + 6)
     assert late.lines == [b"whole", b'{"v":2,"acc'] and late.complete
 
 
-def test_a_batch_has_its_limit_and_what_is_left_is_not_called_complete(home: Path) -> None:
+def test_a_batch_has_a_limit_and_with_more_left_is_not_complete(home: Path) -> None:
     for n in range(10):
         emit(home / f"rec-{n // 5}.jl", b"%d" % n * 100)
     got: list[bytes] = []
@@ -118,7 +118,7 @@ def test_a_batch_has_its_limit_and_what_is_left_is_not_called_complete(home: Pat
     assert got == [b"%d" % n * 100 for n in range(10)]
 
 
-def test_what_the_spool_did_not_take_is_read_from_the_switchs_log_and_nobody_elses_words_are(home: Path) -> None:
+def test_records_of_the_log_are_read_where_the_switch_has_signed_them(home: Path) -> None:
     log = SwitchLog(home.parent / "kamailio.log", b"a secret")
     said = b" 3(71) ERROR: {1 1 INVITE} app_lua: SPOOL "
     emit(home / "rec-1.jl", b'{"seq":1}')
@@ -139,7 +139,7 @@ def test_what_the_spool_did_not_take_is_read_from_the_switchs_log_and_nobody_els
     assert second.lines == [b'{"seq":6}'] and second.complete
 
 
-def test_a_line_larger_than_a_batch_goes_in_pieces(home: Path) -> None:
+def test_a_line_larger_than_a_batch_is_posted_in_parts(home: Path) -> None:
     emit(home / "rec-1.jl", b"x" * 1000)
     emit(home / "rec-1.jl", b"next")
     got: list[bytes] = []
@@ -164,7 +164,7 @@ def test_a_new_file_of_an_old_name_and_one_that_was_cut_are_read_from_their_star
     assert batch_of(home, batch.positions).lines == [b"short"]
 
 
-def test_places_outlive_a_restart_and_nonsense_is_not_taken_for_one(home: Path) -> None:
+def test_positions_outlive_a_restart_and_a_damaged_file_is_refused(home: Path) -> None:
     emit(home / "rec-1.jl", b"a")
     positions = batch_of(home).positions
     store_positions(home / POSITION, positions)
@@ -189,7 +189,7 @@ def test_only_delivered_old_files_are_removed_and_never_the_newest(home: Path) -
 # --- shipping -------------------------------------------------------------------------------------------------------------------
 
 
-def test_what_several_workers_write_arrives_once(start_collector: Start, home: Path) -> None:
+def test_records_of_several_workers_arrive_once(start_collector: Start, home: Path) -> None:
     one = start_collector()
 
     def work(worker: int) -> None:
@@ -210,7 +210,7 @@ def test_what_several_workers_write_arrives_once(start_collector: Start, home: P
     assert sorted(json.loads(value)["seq"] for value in one.records()) == list(range(401))
 
 
-def test_what_is_called_complete_is_complete(start_collector: Start, home: Path) -> None:
+def test_complete_to_is_true(start_collector: Start, home: Path) -> None:
     one = start_collector(tick_s=0.02)
     with shipping(home, one.url):
         for seq in range(300):
@@ -235,7 +235,7 @@ def _complete_to(one: Running) -> int:
     return msgspec.json.decode(one.ticks()[-1], type=Tick).complete_to_ms.get("k1", 0)
 
 
-def test_while_a_spool_drains_nothing_is_called_complete(start_collector: Start, home: Path) -> None:
+def test_while_a_spool_drains_complete_to_is_not_sent(start_collector: Start, home: Path) -> None:
     for seq in range(2000):
         emit(home / f"rec-{seq // 500}.jl", line(seq))
     one = start_collector(tick_s=0.02)
@@ -265,7 +265,7 @@ def test_a_token_that_is_not_allowed_loses_nothing(start_collector: Start, home:
         until(one.records)
 
 
-def test_a_collector_that_wants_smaller_posts_gets_them(start_collector: Start, home: Path) -> None:
+def test_a_413_makes_posts_smaller(start_collector: Start, home: Path) -> None:
     one = start_collector(limits=Limits(body_bytes=20_000))
     for seq in range(500):
         emit(home / "rec-1.jl", line(seq))
@@ -273,7 +273,7 @@ def test_a_collector_that_wants_smaller_posts_gets_them(start_collector: Start, 
         until(lambda: len(one.records()) == 500)
 
 
-def test_a_spool_has_one_shipper_and_must_be_there(start_collector: Start, home: Path, tmp_path: Path) -> None:
+def test_a_spool_must_exist_and_has_one_shipper(start_collector: Start, home: Path, tmp_path: Path) -> None:
     one = start_collector()
     with pytest.raises(FileNotFoundError, match="there is no spool at"):
         ship(home=tmp_path / "nowhere", url=one.url, token=TOKEN, stop=threading.Event())

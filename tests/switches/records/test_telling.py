@@ -25,7 +25,7 @@ def line(seq: int) -> bytes:
     return json.dumps({"v": 2, "event": "stop", "switch": "k1", "at_ms": int(time.time() * 1000), "seq": seq}).encode()
 
 
-def test_posts_and_ticks_are_told(start_collector: Start):
+def test_posts_and_ticks_are_reported(start_collector: Start):
     told: list[object] = []
     running = start_collector(tell=told.append)
     assert post_records(running.client, [line(1), line(2), b"not json"]) == 3
@@ -39,7 +39,7 @@ def test_posts_and_ticks_are_told(start_collector: Start):
     assert Spooled(0, 0, "") in told
 
 
-def test_what_waits_for_the_journal_is_told_with_its_reason(start_collector: Start):
+def test_the_spool_is_reported_with_its_reason(start_collector: Start):
     told: list[object] = []
     running = start_collector(tell=told.append, tick_s=0.1)
     running.stop()
@@ -53,7 +53,7 @@ def test_what_waits_for_the_journal_is_told_with_its_reason(start_collector: Sta
     until(lambda: isinstance(told[-1], Spooled) and not told[-1].waiting)
 
 
-def test_the_shipper_tells_of_each_post_and_where_its_lines_came_from(start_collector: Start, tmp_path: Path):
+def test_the_shipper_reports_each_post_and_its_lines_from_the_log(start_collector: Start, tmp_path: Path):
     running = start_collector()
     home, log = tmp_path / "switch", tmp_path / "k1.log"
     home.mkdir()
