@@ -61,15 +61,15 @@ def every(conn: sa.Connection, list_: str = "") -> list[Listed]:
     return [Listed(*row) for row in conn.execute(query.where(tables.lists.c.list == list_) if list_ else query)]
 
 
-def seed_emergency(conn: sa.Connection, wanted: Sequence[str], now_ms: int, who: str = "seed") -> int:
+def seed_emergency(conn: sa.Connection, wanted: Sequence[str], now_ms: int) -> int:
     """Protects the emergency numbers and crisis lines of these countries ("*" = all). Returns how many are new; the reason that a person
     has written for a number stays."""
     new = 0
     for digits, why in lifelines(countries() if "*" in wanted else wanted).items():
-        row = {"list": "protected", "kind": "number", "tenant": "", "value": digits, "why": why, "who": who, "at_ms": now_ms}
+        row = {"list": "protected", "kind": "number", "tenant": "", "value": digits, "why": why, "who": "seed", "at_ms": now_ms}
         new += put_once(conn, tables.lists, row)
     if new:
-        audit.note(conn, who, "protected emergency numbers", ", ".join(wanted), f"{new} numbers", now_ms)
+        audit.note(conn, "seed", "protected emergency numbers", ", ".join(wanted), f"{new} numbers", now_ms)
     return new
 
 

@@ -216,10 +216,10 @@ def approve(conn: sa.Connection, order_id: str, who: str, why: str, now_ms: int)
     return ids
 
 
-def deny(conn: sa.Connection, order_id: str, who: str, why: str, now_ms: int, for_ms: int = suppressions.DEFAULT_MS) -> Lifted:
+def deny(conn: sa.Connection, order_id: str, who: str, why: str, now_ms: int) -> Lifted:
     """A person denies a waiting order. Its key is lifted, so that the same order a minute later does not wait again."""
     _signed("a denial", who, why)
-    return lift(conn, _waiting(conn, order_id).order.key, who, f"denied: {why}", now_ms, for_ms)
+    return lift(conn, _waiting(conn, order_id).order.key, who, f"denied: {why}", now_ms)
 
 
 def lift(conn: sa.Connection, key: Key, who: str, why: str, now_ms: int, for_ms: int = suppressions.DEFAULT_MS) -> Lifted:

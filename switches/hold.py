@@ -17,7 +17,7 @@ from typing import NamedTuple
 from books import BooksError, Engine, reading, switches, writing
 from books.switches import Switch
 from switches.control import ControlError
-from switches.kinds import Connect, connect
+from switches.kinds import connect
 
 
 class Held(NamedTuple):
@@ -36,12 +36,12 @@ class HoldResult(NamedTuple):
         return not self.books_error and not any(held.error for held in self.switches)
 
 
-def hold_all(engine: Engine, who: str, why: str, now_ms: int, connect: Connect = connect) -> HoldResult:
+def hold_all(engine: Engine, who: str, why: str, now_ms: int) -> HoldResult:
     """Sets the hold flag at all switches in parallel, and then stores it. The switches come first: a person waits for them, and the books may
     be locked or full."""
     with reading(engine) as conn:
         known = switches.every(conn)
-    done = _at_each(known, True, connect)
+    done = _at_each(known, True)
     try:
         with writing(engine) as conn:
             for switch in known:
@@ -51,27 +51,27 @@ def hold_all(engine: Engine, who: str, why: str, now_ms: int, connect: Connect =
     return HoldResult(done, "")
 
 
-def clear(engine: Engine, who: str, why: str, now_ms: int, only: str = "", connect: Connect = connect) -> HoldResult:
-    """Clears the hold, at all switches or at one (`only`). A switch that does not answer stays held."""
+def clear(engine: Engine, who: str, why: str, now_ms: int) -> HoldResult:
+    """Clears the hold at all switches. A switch that does not answer stays held."""
     with reading(engine) as conn:
-        known = [switch for switch in switches.every(conn) if only in ("", switch.name)]
+        known = switches.every(conn)
     # One transaction over both steps: a dispatcher that saw one without the other would set the hold again.
     with writing(engine) as conn:
-        done = _at_each(known, False, connect)
+        done = _at_each(known, False)
         for held in done:
             if not held.error:
                 switches.clear_hold(conn, held.switch, who, why, now_ms)
     return HoldResult(done, "")
 
 
-def _at_each(known: list[Switch], on: bool, connect: Connect) -> list[Held]:
+def _at_each(known: list[Switch], on: bool) -> list[Held]:
     if not known:
         return []
     with ThreadPoolExecutor(max_workers=min(32, len(known))) as pool:
-        return list(pool.map(lambda switch: _at(switch, on, connect), known))
+        return list(pool.map(lambda switch: _at(switch, on), known))
 
 
-def _at(switch: Switch, on: bool, connect: Connect) -> Held:
+def _at(switch: Switch, on: bool) -> Held:
     try:
         control = connect(switch)
         try:

@@ -77,10 +77,10 @@ class _Item(NamedTuple):
 class Loopback:
     """The tables and the rules. `clock` gives seconds."""
 
-    def __init__(self, clock: Callable[[], float] = time.time, plan: DialPlan = DialPlan(), emergency: tuple[str, ...] = ()) -> None:
+    def __init__(self, clock: Callable[[], float] = time.time, emergency: tuple[str, ...] = ()) -> None:
         self._clock = clock
         self._emergency = frozenset(emergency)  # besides those of the dial plan
-        self.plan = plan  # of calls without one; its emergency numbers pass also before any dispatcher has delivered
+        self.plan = DialPlan()  # of calls without one; its emergency numbers pass also before any dispatcher has delivered
         self._lock = threading.RLock()
         self._after: dict[str, float] = {}  # lines that an emergency call has opened -> until when
         self._fence = 0

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from books.deliveries import BLOCKS, SHADOW
-from switches.control import TIMEOUT_S, Change, Connection, ControlError, Drift, Unreachable, Wanted
+from switches.control import Change, Connection, ControlError, Drift, Unreachable, Wanted
 from switches.kamailio.digest import BUCKETS, explains, mark, parse
 from switches.kamailio.tables import spell, spell_name
 
@@ -39,10 +39,10 @@ class Digest(NamedTuple):
 class KamailioControl:
     """One connection. Not for several threads at once."""
 
-    def __init__(self, url: str, token: str, *, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(self, url: str, token: str) -> None:
         self.fence = 0
         self._call_no = 0
-        self._connection = Connection(url, token, timeout_s)
+        self._connection = Connection(url, token)
 
     def close(self) -> None:
         self._connection.close()
