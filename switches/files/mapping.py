@@ -189,9 +189,9 @@ def _check(mapping: Mapping, name: str) -> None:
             if isinstance(part, int) and (part < 1 or mapping.format != "csv"):
                 raise MappingError(f"{name}: columns.{field}: {part} is not a column's number, which counts from 1, in a CSV file")
             if isinstance(part, str) and mapping.header == "none":
-                raise MappingError(f"{name}: columns.{field}: the file has no header (header: none), so say the column's number, not {part!r}")
+                raise MappingError(f"{name}: columns.{field}: the file has no header (header: none), so name the column by its number, not {part!r}")
     if isinstance(mapping.header, str) and mapping.header not in ("first", "none"):
-        raise MappingError(f"{name}: header: say first, none, or the list of the columns' names")
+        raise MappingError(f"{name}: header: expected first, none, or the list of the columns' names")
     if mapping.skip_lines < 0:
         raise MappingError(f"{name}: skip_lines: {mapping.skip_lines} is negative")
     try:
@@ -211,15 +211,15 @@ def _check(mapping: Mapping, name: str) -> None:
         except ValueError as wrong:
             raise MappingError(f"{name}: encoding: {wrong}") from None
     if mapping.thousands and mapping.thousands == mapping.decimal:
-        raise MappingError(f"{name}: thousands: {mapping.thousands!r} stands before the decimals already; say decimal, too")
+        raise MappingError(f"{name}: thousands: {mapping.thousands!r} is the decimal mark already; set decimal, too")
     if mapping.format == "csv" and mapping.quote == "none" and delimiter in (mapping.decimal, mapping.thousands):
-        raise MappingError(f"{name}: delimiter: {delimiter!r} stands inside of amounts, too, and nothing is quoted")
+        raise MappingError(f"{name}: delimiter: {delimiter!r} is in amounts too, and no cell is quoted")
     for amount in AMOUNTS:
         if amount in mapping.columns and not mapping.currency and not {"currency", CURRENCIES[amount]} & mapping.columns.keys():
-            raise MappingError(f"{name}: currency: say the currency of sell_amount and buy_amount, or map the column that names it")
+            raise MappingError(f"{name}: currency: set the currency of sell_amount and buy_amount, or map the column that has it")
     if not {"answer", "duration_s", *AMOUNTS} & mapping.columns.keys():
         raise MappingError(
-            f"{name}: columns: map answer, duration_s or an amount: with neither, nothing says which calls were answered, and all would be free"
+            f"{name}: columns: map answer, duration_s or an amount: without them it is not known which calls were answered, and all would be free"
         )
     if mapping.currency and not is_code(mapping.currency):
         raise MappingError(f"{name}: currency: {mapping.currency!r} is not a code of three letters such as EUR")

@@ -225,7 +225,7 @@ def _reach(cells: dict[Any, Any], column: str | int) -> Any:
 
 
 def _text(value: Any, mapping: Mapping, encoding: str) -> str:
-    """A cell as text. A `JsonNumber` stays one: its decimals follow a point, whatever the mapping says of texts."""
+    """A cell as text. A `JsonNumber` stays one: its decimals follow a point, whatever the mapping has for texts."""
     if type(value) is str and value.isascii() and not (mapping.percent_encoded and "%" in value):
         return value.strip()
     if value is None:
@@ -241,7 +241,7 @@ def _text(value: Any, mapping: Mapping, encoding: str) -> str:
     if not isinstance(value, str):
         return JsonNumber(msgspec.json.encode(value).decode())
     if fault := bad_byte(value, encoding):
-        hint = "; where the file is not UTF-8, the mapping says encoding: cp1252, latin-1 ..." if encoding.startswith("utf-8") else ""
+        hint = "; where the file is not UTF-8, set encoding: cp1252, latin-1 ... in the mapping" if encoding.startswith("utf-8") else ""
         raise ValueError(fault + hint)
     text = value.strip()
     try:
@@ -266,7 +266,7 @@ def _join(texts: list[str], nothing: frozenset[str]) -> str:
 def _checked(text: str, field: Field, mapping: Mapping) -> str:
     """The text of a field, checked and without marks of table programs."""
     if field.is_suspect and "%" in text and mapping.percent_encoded is None and values.ESCAPED.search(text):
-        raise ValueError(f"{text[:40]!r} looks percent-encoded: the mapping says percent_encoded: yes, or no where it is meant so")
+        raise ValueError(f"{text[:40]!r} looks percent-encoded: set percent_encoded: yes in the mapping, or no where it is literal")
     if field.is_party and not text.isprintable() and CONTROL.search(text):
         raise ValueError(f"{text[:40]!r} holds a control character")
     if field.kind == "telephone" and not text.isdigit():

@@ -60,7 +60,7 @@ def _rows(path: Path, encoding: str, mapping: Mapping) -> Iterator[Raw]:
     try:
         yield from _decoded(path, encoding, mapping)
     except UnicodeError as wrong:
-        raise MappingError(f"{path.name}: it cannot be read as {encoding}: {wrong}; say its encoding") from None
+        raise MappingError(f"{path.name}: it cannot be read as {encoding}: {wrong}; set encoding in the mapping") from None
 
 
 def _decoded(path: Path, encoding: str, mapping: Mapping) -> Iterator[Raw]:
@@ -127,18 +127,18 @@ def _header(line: Line | None, mapping: Mapping, name: str, encoding: str) -> li
     if not (missing := sorted(wanted - set(header))):
         return header
     if line.text.lower().startswith("sep="):
-        raise MappingError(f"{name}: the first line is a table program's ({line.text[:8]}): the mapping says skip_lines: {line.line}")
+        raise MappingError(f"{name}: the first line is of a table program ({line.text[:8]}): set skip_lines: {line.line} in the mapping")
     if line.text.lstrip().startswith(("{", "[")):
-        raise MappingError(f"{name}: this looks like JSON: the mapping says format: jsonl (an object per line) or format: json (one array)")
+        raise MappingError(f"{name}: this looks like JSON: set format: jsonl (an object per line) or format: json (one array) in the mapping")
     if other := other_delimiter(line.text, sorted(wanted)):
         raise MappingError(f"{name}: no column {', '.join(missing)} in the first line; with delimiter: {name_of(other)} it has all of them")
     if is_data(header):
         raise MappingError(
             f"{name}: no column {', '.join(missing)} in the first line, which looks like a row of values ({len(header)} cells), not like names. "
-            "For a file without a header the mapping says header: none and numbers (columns: {account: 1, b_number: 3 ...}), "
+            "For a file without a header set header: none and numbers in the mapping (columns: {account: 1, b_number: 3 ...}), "
             "or the names: header: [account, src, dst ...]"
         )
-    damaged = next((f"; {bad_byte(cell, encoding)}, so say the file's encoding" for cell in header if BAD.search(cell)), "")
+    damaged = next((f"; {bad_byte(cell, encoding)}, so set encoding in the mapping" for cell in header if BAD.search(cell)), "")
     shown = ", ".join(BAD.sub("?", cell) for cell in header) or "nothing"
     raise MappingError(f"{name}: no column {', '.join(missing)} in the first line; it has {shown}{damaged}")
 
@@ -281,7 +281,7 @@ def _closing(text: str, at: int) -> int:
 
 
 def _next_object(text: str, at: int, beyond: int, mapping: Mapping) -> int:
-    """Where the object after a damaged one begins, which began at `at`: behind its own last brace, unless a row begins before that; else
+    """Where the object after a damaged one begins, which began at `at`: after its own last brace, unless a row begins before that; else
     the next that stands as far in from the left as it did."""
     if not text.startswith("{", at):
         found_at = text.find("{", beyond)
@@ -344,7 +344,7 @@ def _envelope(cells: dict[str, Any], mapping: Mapping) -> str:
     if mapping.rows or _has_columns(cells, mapping):
         return ""
     inside = [key for key, value in cells.items() if isinstance(value, list) and value and isinstance(value[0], dict)]
-    return f"this object holds the rows in an array: the mapping says rows: {inside[0]}" if inside else ""
+    return f"this object has the rows in an array: set rows: {inside[0]} in the mapping" if inside else ""
 
 
 # --- JSON whose rows lie inside ---

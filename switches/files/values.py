@@ -241,7 +241,7 @@ def _in_zone(text: str, when: datetime, named: str, zone: str, zones: dict[str, 
             pass
     several = "has several meanings" if named.upper() in MANY else "is not known"
     raise ValueError(
-        f"{text[:40]!r}: the zone {named!r} {several}; the mapping can say it: zones: {{{named}: Asia/Kolkata}} or an offset such as +05:30"
+        f"{text[:40]!r}: the zone {named!r} {several}; set zones: {{{named}: Asia/Kolkata}} in the mapping, or an offset such as +05:30"
     )
 
 
@@ -259,8 +259,8 @@ def amount(text: str, decimal: str, thousands: str, signs: Literal["", "negated"
     value = number(text, decimal, thousands)
     if value < 0 and talked and not signs:
         raise ValueError(
-            f"{text[:40]!r} is negative: the mapping says amounts: negated where money that left the account has a minus, "
-            "amounts: signed where a minus is a credit"
+            f"{text[:40]!r} is negative: set amounts in the mapping, to negated where money that left the account has a minus, "
+            "to signed where a minus is a credit"
         )
     if signs == "negated":
         value = -value if value else value
@@ -281,7 +281,7 @@ def duration_ms(text: str, how: str, decimal: str = ".", thousands: str = "") ->
     >>> duration_ms("1:15", "s")
     Traceback (most recent call last):
     ...
-    ValueError: '1:15' can be minutes and seconds or hours and minutes: the mapping says duration_format: "mm:ss" or "hh:mm"
+    ValueError: '1:15' can be minutes and seconds or hours and minutes: set duration_format: "mm:ss" or "hh:mm" in the mapping
     """
     clock = text.replace(",", ".") if decimal == "," else text
     if found := CLOCK.fullmatch(clock):
@@ -294,7 +294,7 @@ def duration_ms(text: str, how: str, decimal: str = ".", thousands: str = "") ->
         if how == "hh:mm" and fraction is None:
             return _clock(text, sign, int(first), 0, int(second), None, 60_000)
         raise ValueError(
-            f'{text[:40]!r} can be minutes and seconds or hours and minutes: the mapping says duration_format: "mm:ss" or "hh:mm"'
+            f'{text[:40]!r} can be minutes and seconds or hours and minutes: set duration_format: "mm:ss" or "hh:mm" in the mapping'
         )
     if ":" in text or how == "hh:mm":
         raise ValueError(f"{text[:40]!r} is not a duration in the format {how}")

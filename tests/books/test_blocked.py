@@ -1,4 +1,4 @@
-"""What a page shows of the books: the keys that are blocked, by whom, since when, and where."""
+"""The blocked keys as a page shows them: by whom, since when, and at which switches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What SQLite gives for nothing and PostgreSQL does not: one writer, one view, and words for what is wrong with the server."""
+"""PostgreSQL: one writer, one snapshot for readers, and messages for the faults of the server."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def engine(dsn: str) -> Iterator[Engine]:
 
 
 def together(engines: list[Engine], work, times: int) -> list[object]:
-    """Each engine is a process of its own to the server; all at once, and again and again."""
+    """Runs the work concurrently and repeatedly; each engine is a process of its own to the server."""
     start = threading.Barrier(len(engines))
 
     def one(engine: Engine) -> list[object]:
@@ -82,7 +82,7 @@ def test_four_concurrent_writers_number_versions_and_audit_without_gaps_or_dupli
 
 
 def test_concurrent_writers_never_exceed_a_limit_that_they_count_first(dsn):
-    """As the dispatcher counts the orders of a minute: the count is still true when the order is written."""
+    """As the dispatcher counts the orders of a minute: the count is still true when the order is stored."""
     engines = [open_books(dsn) for _ in range(4)]
     with writing(engines[0]) as conn:
         tenants.add(conn, "t1", NOW)
@@ -343,7 +343,7 @@ def test_threads_wait_for_a_pooled_connection_and_then_fail(dsn, monkeypatch):
 
 @pytest.fixture
 def own_server(need) -> Iterator[PostgreSQL]:
-    """A server that nobody else waits for."""
+    """A server for one test alone."""
     need("postgresql")
     server = PostgreSQL()
     yield server

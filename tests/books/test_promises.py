@@ -1,4 +1,4 @@
-"""What the books keep: config versions, decks, credentials, tenants, lists, leases, progress."""
+"""Config versions, decks, credentials, tenants, lists, leases and progress in the books."""
 
 from __future__ import annotations
 

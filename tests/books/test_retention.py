@@ -1,4 +1,4 @@
-"""What goes from the books, and what never does."""
+"""Rows that retention removes from the books, and rows that it never removes."""
 
 from __future__ import annotations
 

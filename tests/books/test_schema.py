@@ -1,4 +1,4 @@
-"""The tables are what the migrations make, on SQLite and on PostgreSQL."""
+"""The migrations create the tables of the code, on SQLite and on PostgreSQL."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_the_migrations_can_be_printed_for_a_database_administrator():
 
 
 def test_opening_the_books_again_releases_no_lock_of_this_process(file, tmp_path):
-    """Closing any descriptor of the file would: another process would take the log away, and what was written after it would be lost."""
+    """Closing any descriptor of the file would release them: another process would delete the WAL, and later writes would be lost."""
     path = tmp_path / "books.db"
     other = "import sys; from books import audit, open_books, writing\nengine = open_books(sys.argv[1])\n"
     other += "with writing(engine) as conn: audit.note(conn, 'other', 'wrote', 'it', '', 1)\nengine.dispose()"

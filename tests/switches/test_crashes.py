@@ -1,4 +1,4 @@
-"""The dispatcher is killed at each step of a delivery. Afterwards the switch holds what the books want: no more, no less."""
+"""The dispatcher is killed at each step of a delivery. Afterwards the switch holds exactly the rows of the books."""
 
 from __future__ import annotations
 

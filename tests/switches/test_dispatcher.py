@@ -1,4 +1,4 @@
-"""Orders from the journal to the switch: what stands, what waits, what is lifted, and what a switch holds after all that."""
+"""Orders from the journal to the switch: live, waiting and lifted ones, and the rows that the switch holds."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_a_switch_is_in_shadow_until_a_person_enforces(house):
 
 
 def test_removed_or_damaged_offsets_are_audited_and_the_next_order_is_delivered(house):
-    """The journal begins behind the books' progress; then a place in it is lost. Neither stops the dispatcher, and both are in the audit."""
+    """The journal begins after the books' progress; then a part of it is damaged. Neither stops the dispatcher, and both are audited."""
     first = house.order(RANGE)
     dispatcher = house.dispatcher()
     dispatcher.step()
@@ -693,7 +693,7 @@ def test_findings_become_alerts_and_a_later_one_replaces_an_earlier(house):
 
 
 def test_names_too_long_for_an_index_do_not_stop_the_dispatcher(house):
-    """They are of text that does not shrink: a database that refused one would be asked the same again and again."""
+    """Incompressible text: a database that refused such a row would stop the dispatcher."""
     chance = random.Random(1)
 
     def long() -> str:

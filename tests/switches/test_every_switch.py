@@ -1,4 +1,4 @@
-"""What the dispatcher needs of a switch: our own on loopback and a real Kamailio pass the same tests."""
+"""The tests of the switch protocol, for the simulated switch and for a real Kamailio."""
 
 from __future__ import annotations
 
@@ -191,11 +191,11 @@ def stop_after_one_chunk(step):
 
 
 def test_of_two_dispatchers_only_one_writes_whichever_is_frozen_when(house, switch):
-    """Each believes for a while that the lease is its own; what the switch takes comes from the newer one alone."""
+    """Each believes for a while that it has the lease; the switch accepts commands of the newer one alone."""
     lease_ms, ahead_ms = 60_000, 0
 
     def clock() -> int:
-        """It goes with the switch's own, and jumps where a lease is to run out: however slow this machine is, none does by itself."""
+        """The clock of the switch, with jumps where a lease must expire: on a slow machine none expires by itself."""
         return now_ms() + ahead_ms
 
     house.clock = clock

@@ -1,4 +1,4 @@
-"""The switch of our own lets in whom Kamailio lets in."""
+"""The simulated switch admits the same calls as Kamailio."""
 
 from __future__ import annotations
 

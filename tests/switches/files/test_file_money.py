@@ -1,4 +1,4 @@
-"""What decides money in a file of calls: amounts and their currencies, durations that do not fit, floats of table programs, formats."""
+"""The money in a file of calls: amounts and currencies, contradicting durations, floats of table programs, formats."""
 
 from __future__ import annotations
 

@@ -146,7 +146,7 @@ def refused(code: int = 603, **kwargs: str) -> str:
 
 
 def picks_up(ring_ms: int = 100) -> str:
-    """A callee who lets it ring, answers, and waits for the BYE."""
+    """A callee that rings, answers, and waits for the BYE."""
     return scenario(
         receive("INVITE"), answer(180, "Ringing"), pause(ring_ms), answer(200, "OK", media=True, retrans=True), receive("ACK"),
         receive("BYE"), ok_in_call(),
@@ -168,7 +168,7 @@ class Sipp:
     directory: Path
 
     def finish(self, timeout_s: float = 20) -> None:
-        """It must end well: every step of every call happened."""
+        """Asserts that each step of each call was done."""
         code = self.process.wait(timeout_s)
         if code != 0:
             errors = "\n".join(path.read_text(errors="replace")[-3000:] for path in self.directory.glob("*errors*"))
@@ -177,7 +177,7 @@ class Sipp:
 
 @dataclass
 class Bench:
-    """A Kamailio under test and what runs around it."""
+    """A Kamailio under test with its SIPp processes."""
 
     running: Running
     directory: Path
@@ -187,7 +187,7 @@ class Bench:
 
     @property
     def address(self) -> tuple[str, int]:
-        """Where the switch takes SIP."""
+        """The SIP address of the switch."""
         return self.running.settings.listen, self.running.settings.sip_port
 
     # --- calls ---
@@ -205,7 +205,7 @@ class Bench:
         return Sipp(process, directory)
 
     def callee(self, xml: str, carrier: int = 0, address: str = "127.0.0.1") -> Sipp:
-        """A carrier's side, for as many calls as come."""
+        """A carrier for any number of calls."""
         sipp = self._sipp(xml, address, self.carrier_ports[carrier])
         until(lambda: _bound(self.carrier_ports[carrier]), 30, "SIPp's port")
         return sipp
@@ -214,7 +214,7 @@ class Bench:
         self, xml: str, number: str, *, source: str = ACME, caller: str = "4319990001", calls: int = 1, rate: float = 10,
         call_id: str = "", timeout_s: int = 30,
     ) -> Sipp:  # fmt: skip
-        """A customer's side: so many calls from a source address."""
+        """A customer: so many calls from a source address."""
         args = ["{}:{}".format(*self.address), "-s", number, "-key", "caller", caller, "-m", str(calls)]
         args += ["-r", str(rate), "-timeout", f"{timeout_s}s", "-timeout_error"]
         if call_id:
@@ -253,7 +253,7 @@ class Bench:
         return made
 
     def fill(self, table: str, rows: dict[str, str]) -> None:
-        """Rows of a table without an end, as the dispatcher delivers them."""
+        """Sets rows of a table whose rows do not expire, as the dispatcher does."""
         control = self.control()
         control.apply([Change(table, name, value, 0) for name, value in rows.items()])
         control.close()
@@ -267,7 +267,7 @@ class Bench:
     # --- life ---
 
     def restart(self) -> None:
-        """kill -9, then up again with the same settings."""
+        """Kills Kamailio (SIGKILL) and starts it again with the same settings."""
         self.running.kill()
         self.running = start(self.running.settings)
 

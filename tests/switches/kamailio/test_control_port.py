@@ -1,4 +1,4 @@
-"""The control port: a token, a narrow grammar, and a short list of what may be asked."""
+"""The control port: its token, its narrow grammar, and its short list of allowed commands."""
 
 from __future__ import annotations
 

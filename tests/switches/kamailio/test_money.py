@@ -1,4 +1,4 @@
-"""What a call is in the records: who talked how long, over whom, from ringing to hanging up."""
+"""The records of calls: durations, carriers and events from ringing to release."""
 
 from __future__ import annotations
 

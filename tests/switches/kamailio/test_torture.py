@@ -1,4 +1,4 @@
-"""Messages that nobody sends by accident: the switch goes on, and each has its record, which is a valid one."""
+"""Malicious messages: the switch goes on, and each message has a valid record."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NewBench = Callable[..., Bench]
 
 
 def valid(bench: Bench) -> list[Record]:
-    """Every line of the spool as the rest of the house reads it."""
+    """The lines of the spool, decoded as judge decodes them."""
     lines = bench.lines()
     assert all(len(line) <= MAX_BYTES for line in lines)
     return [msgspec.json.decode(line, type=Record) for line in lines]

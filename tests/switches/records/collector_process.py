@@ -1,4 +1,4 @@
-"""A collector in a process of its own, for the tests that kill it. Says its port on the first line."""
+"""A collector in a process of its own, for the tests that kill it. Prints its port as the first line."""
 
 from __future__ import annotations
 

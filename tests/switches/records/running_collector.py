@@ -1,4 +1,4 @@
-"""A collector that runs, in this process or in one that can be killed, and how to look at what it wrote."""
+"""A running collector, in this process or in one that can be killed, and readers of its journal."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Running:
     stop: Callable[[], None]
 
     def records(self) -> list[bytes]:
-        """All that is in the journal but ticks, partition by partition."""
+        """All entries of the journal without ticks, partition by partition."""
         return [m.value for partition in range(4) for m in read_all(self.journal, partition) if m.key != TICK_KEY]
 
     def ticks(self, partition: int = 0) -> list[bytes]:

@@ -1,4 +1,4 @@
-"""The collector: what it takes, what it refuses, and what it does while the journal is away."""
+"""The collector: posts that it accepts and refuses, and spooling while the journal is away."""
 
 from __future__ import annotations
 
@@ -193,7 +193,7 @@ def member(data: bytes, level: int = 6) -> bytes:
 
 
 def named_member(data: bytes) -> bytes:
-    """As gzip and pigz write it: with the file's name, a comment and the header's own checksum."""
+    """A member as gzip and pigz write it: with file name, comment and header checksum."""
     head = b"\x1f\x8b\x08" + bytes([2 | 8 | 16]) + bytes(4) + b"\x00\x03" + b"cdr-2026.jl\0" + b"of k1\0"
     return head + (zlib.crc32(head) & 0xFFFF).to_bytes(2, "little") + member(data)[10:]
 
@@ -441,7 +441,7 @@ def test_more_records_than_the_rate_wait(start_collector: Start) -> None:
 
 
 class SlowJournal:
-    """A real journal on a slow disk, which counts what is asked of it."""
+    """A real journal on a slow disk, which counts the appends."""
 
     def __init__(self, inner: Journal, delay_s: float) -> None:
         self._inner = inner
@@ -483,7 +483,7 @@ class SlowWriter:
 
 
 def post_many(one: Running, posts: int, at_once: int) -> list[str]:
-    """Posts of one record each, from many clients; the words of those that were refused."""
+    """Posts of one record each, from many clients; returns the errors of those that were refused."""
 
     def post(numbers: range) -> list[str]:
         refused: list[str] = []
@@ -522,7 +522,7 @@ def test_more_than_the_disk_takes_is_answered_busy(start_collector: Start, tmp_p
 
 
 def hold(journal: Journal) -> list[Writer]:
-    """Takes every partition, as a broker that is away would."""
+    """Locks every partition, so that the journal is away."""
     return [journal.writer("calls", partition) for partition in range(4)]
 
 

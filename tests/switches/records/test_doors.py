@@ -1,4 +1,4 @@
-"""Strangers at the collector's door never crowd out whoever has a token; and where a post comes from is no matter of headers."""
+"""Connections without a token never crowd out those with one; and headers do not change the source address of a post."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from switches.post import connect, post_records
 Start = Callable[..., Running]
 RECORD = json.dumps({"v": 2, "event": "stop", "switch": "k1", "at_ms": 1, "boot_id": "b", "seq": 1, "account": "acme"}).encode()
 FEW = Limits(places=Places(strangers=64, of_source=64, stranger_s=600))
-"""Strangers stay until somebody needs their place: no time limit helps."""
+"""A limit without a timeout: strangers stay until another connection replaces them."""
 
 
 def port_of(one: Running) -> int:
@@ -59,7 +59,7 @@ def test_a_connection_without_a_token_is_closed_in_time(start_collector: Start, 
 
 
 def test_a_connection_with_a_token_is_not_closed_for_strangers(start_collector: Start) -> None:
-    """One connection, open over the whole storm: the next post goes through it."""
+    """One connection that stays open: the next post uses it."""
     one = start_collector(limits=FEW)
     with socket.create_connection(("127.0.0.1", port_of(one))) as good:
         head = (

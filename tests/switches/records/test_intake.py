@@ -1,4 +1,4 @@
-"""Unpacking a gzip body costs work in proportion to the body, whatever is in it. Work is counted, not timed."""
+"""The work of unpacking a gzip body is linear in its length, whatever its content. Work is counted, not timed."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Counted(bytes):
 
 @pytest.fixture
 def fed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The sizes of what is handed to zlib, which copies what it does not use."""
+    """The sizes of the inputs of zlib, which copies the part that it does not use."""
     sizes: list[int] = []
     made = zlib.decompressobj
 

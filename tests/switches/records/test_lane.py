@@ -1,4 +1,4 @@
-"""One partition's way into the journal, while the journal comes and goes and the collector is killed: in order, none lost."""
+"""Entries of one partition get into the journal in order and none is lost, while the journal fails and recovers and the collector is killed."""
 
 from __future__ import annotations
 

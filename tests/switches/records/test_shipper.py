@@ -1,4 +1,4 @@
-"""The shipper: every line of the spool reaches the journal, whatever is killed, and what it calls complete is complete."""
+"""The shipper: each line of the spool reaches the journal, whatever is killed, and complete_to is true."""
 
 from __future__ import annotations
 
@@ -288,7 +288,7 @@ def test_a_spool_must_exist_and_has_one_shipper(start_collector: Start, home: Pa
 
 
 class Load:
-    """Three workers of a switch that write until they are told to stop."""
+    """Three workers of a switch that write until they are stopped."""
 
     def __init__(self, home: Path) -> None:
         self._home = home

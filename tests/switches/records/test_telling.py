@@ -1,4 +1,4 @@
-"""What the collector and the shipper tell of themselves, while they run."""
+"""What the collector and the shipper report while they run."""
 
 from __future__ import annotations
 
