@@ -122,6 +122,11 @@ def answer(code: int, reason: str, *, media: bool = False, extra: str = "", retr
     return _send(text, retrans)
 
 
+def is_about(ms: float, paused_ms: int) -> bool:
+    """Whether a time in the records is that of a pause of SIPp, which gets longer on a busy machine."""
+    return -100 < ms - paused_ms < 10_000
+
+
 def ok_in_call() -> str:
     """200 to a request inside the call: its To has the tag already."""
     text = (
