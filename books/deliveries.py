@@ -28,8 +28,6 @@ PROTECTED, DIAL_PLANS, SOURCES, CARRIERS = "protected", "dialplan", "sources", "
 TABLES = (PROTECTED, DIAL_PLANS, SOURCES, CARRIERS, BLOCKS, SHADOW)
 """In the order in which they are filled: protected numbers before any block, a dial plan before the sources that name it."""
 
-KEY_PARTS = ("tenant", "account", "ingress_trunk", "a_number", "b_range")
-
 
 class Delivery(NamedTuple):
     switch: str
@@ -61,16 +59,16 @@ def urgency(table: str, value: str) -> int:
 
 def of_key(table: sa.Table) -> sa.ColumnElement[bool]:
     """The rows of exactly one key, whose parts are given as in `key_row`."""
-    return sa.and_(*(table.c[name] == sa.bindparam(name) for name in KEY_PARTS))
+    return sa.and_(*(table.c[name] == sa.bindparam(name) for name in tables.KEY))
 
 
 def row_key(row: Any) -> Key:
     """The key of a row that has a key's columns: the other way round of `key_row`."""
-    return Key(**{name: getattr(row, name) for name in KEY_PARTS})
+    return Key(**{name: getattr(row, name) for name in tables.KEY})
 
 
 def key_row(key: Key) -> dict[str, str]:
-    return {name: getattr(key, name) for name in KEY_PARTS}
+    return {name: getattr(key, name) for name in tables.KEY}
 
 
 # The statements of `touch`, which runs for every order, are built once: building one takes longer than running it.
@@ -121,7 +119,7 @@ def _due(switch: str, table: str, name: str, value: str, until_ms: int, now_ms: 
 
 def touch_tenant(conn: sa.Connection, tenant: str, now_ms: int) -> None:
     """After a switch has begun to serve a tenant: the tenant's live orders are due there too. One key at a time: slow with many, but rare."""
-    live = sa.select(*(_o[name] for name in KEY_PARTS)).where(_o.tenant == tenant, _o.status.in_(LIVE)).distinct()
+    live = sa.select(*(_o[name] for name in tables.KEY)).where(_o.tenant == tenant, _o.status.in_(LIVE)).distinct()
     for row in conn.execute(live).all():
         touch(conn, row_key(row), now_ms)
 

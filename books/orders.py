@@ -326,7 +326,7 @@ def newest(conn: sa.Connection, key: Key) -> StoredOrder | None:
 def blocked_keys(conn: sa.Connection, now_ms: int, tenant: str = "", count: int = 100) -> list[Blocked]:
     """Keys that live orders block and keys that wait for a person, those of the newest orders first. An order is issued again each minute and
     expires by itself: a key is blocked since the order that found no other one live."""
-    parts = [_o[name] for name in deliveries.KEY_PARTS]
+    parts = [_o[name] for name in tables.KEY]
     newest_ms = sa.func.max(_o.received_at_ms)
     query = sa.select(
         *parts,
@@ -361,7 +361,7 @@ def of_findings(conn: sa.Connection, finding_ids: Sequence[str]) -> dict[str, St
 def blocked_counts(conn: sa.Connection, now_ms: int, tenant: str = "") -> dict[str, int]:
     """Status -> number of keys with live or waiting orders."""
     keys = (
-        sa.select(*(_o[name] for name in deliveries.KEY_PARTS), _o.status).where(*_blocked(now_ms, tenant)).distinct().subquery()
+        sa.select(*(_o[name] for name in tables.KEY), _o.status).where(*_blocked(now_ms, tenant)).distinct().subquery()
     )
     return {status: int(n) for status, n in conn.execute(sa.select(keys.c.status, sa.func.count()).group_by(keys.c.status))}
 
@@ -378,7 +378,7 @@ def standing_of(conn: sa.Connection, key: Key, now_ms: int) -> bool | None:
 
 def live_automatic_keys(conn: sa.Connection, tenant: str, now_ms: int) -> set[Key]:
     """Keys of a tenant that automatic orders block now."""
-    return {row_key(row) for row in conn.execute(_live_automatic(tenant, now_ms, deliveries.KEY_PARTS))}
+    return {row_key(row) for row in conn.execute(_live_automatic(tenant, now_ms, tables.KEY))}
 
 
 def live_automatic_subjects(conn: sa.Connection, tenant: str, now_ms: int) -> set[tuple[str, str, str]]:
