@@ -48,13 +48,7 @@ def is_line(digits: str) -> bool:
     return bool(digits) and bool(country(digits)) and not digits[len(code) :].startswith(_PREMIUM.get(code, ("-",)))
 
 
-def is_national(one: str, other: str) -> bool:
-    """Whether two numbers are lines of one country.
 
-    >>> is_national("4318123456", "43512345678"), is_national("12125551212", "18765551212"), is_national("", "4351234")
-    (True, False, False)
-    """
-    return is_line(one) and is_line(other) and country(one) == country(other)
 
 
 def without_trunk_zero(digits: str) -> str:

@@ -52,7 +52,8 @@ def test_a_call_that_ended_is_a_row():
 
 
 @pytest.mark.parametrize(
-    ("attempts", "failed", "answered", "made"), [(1, 0, True, 1), (3, 0, True, 3), (1, 2, True, 3), (1, 2, False, 2), (1, 0, False, 1), (0, 0, False, 0)]
+    ("attempts", "failed", "answered", "made"),
+    [(1, 0, True, 1), (3, 0, True, 3), (1, 2, True, 3), (1, 2, False, 2), (1, 0, False, 1), (0, 0, False, 0)],
 )
 def test_a_call_had_at_least_the_attempts_that_failed_and_the_one_that_answered(attempts, failed, answered, made):
     frame = rows.calls(steps({"attempts": attempts, "failed": failed, "answered": answered}), [0], 5)
