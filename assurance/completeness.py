@@ -37,10 +37,10 @@ class Coverage(NamedTuple):
     gaps: list[Stretch] = []  # noqa: RUF012 - never changed
 
 
-def without_rows(stored: Stored, first_held: int, end: int) -> Iterator[Stretch]:
+def missing_rows(stored: Stored, first_held: int, end: int) -> Iterator[Stretch]:
     """The stretches below `end` that have no row. Where nothing is stored that is all of them, also what the journal holds no more.
 
-    >>> list(without_rows(Stored(2, 9, 6, 0, ((4, 5),)), 0, 12)), list(without_rows(Stored(), 3, 5))
+    >>> list(missing_rows(Stored(2, 9, 6, 0, ((4, 5),)), 0, 12)), list(missing_rows(Stored(), 3, 5))
     ([(0, 1), (4, 5), (10, 11)], [(0, 4)])
     """
     for low, high in ((first_held, stored.first_offset - 1), *stored.absent, (stored.last_offset + 1, end - 1)):
@@ -58,10 +58,10 @@ def overlaps(known: Iterable[Stretch], first: int, last: int) -> list[Stretch]:
     return sorted({(low, high) for low, high in found if low <= high})
 
 
-def joined(stretches: Iterable[Stretch]) -> list[Stretch]:
+def merged(stretches: Iterable[Stretch]) -> list[Stretch]:
     """Stretches of offsets, each offset in one of them.
 
-    >>> joined([(5, 9), (1, 2), (3, 3), (7, 12)])
+    >>> merged([(5, 9), (1, 2), (3, 3), (7, 12)])
     [(1, 3), (5, 12)]
     """
     found: list[Stretch] = []

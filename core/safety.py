@@ -52,10 +52,10 @@ class Protected:
         return ""
 
 
-def named(text: str) -> bool:
+def is_table_name(text: str) -> bool:
     """Whether a text can be a name in a switch's tables: letters, digits, `. _ - @ +`, at most 64.
 
-    >>> named("acme-sbc.1"), named("acme|x"), named("")
+    >>> is_table_name("acme-sbc.1"), is_table_name("acme|x"), is_table_name("")
     (True, False, False)
     """
     return 0 < len(text) <= 64 and all(c.isascii() and (c.isalnum() or c in "._-@+") for c in text)
@@ -75,7 +75,7 @@ def fault(key: Key) -> str:
         if value and not is_range(value):
             return f"{name} {value!r} is not 1 to 15 digits, or begins with 0, as no E.164 number does"
     for name, value in (("account", key.account), ("ingress_trunk", key.ingress_trunk)):
-        if value and not named(value):
+        if value and not is_table_name(value):
             return f"{name} {value!r} is not a name (letters, digits, . _ - @ +, at most 64)"
     return ""
 

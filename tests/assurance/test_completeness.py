@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assurance.completeness import Coverage, Stored, Stretch, joined, overlaps, without_rows
+from assurance.completeness import Coverage, Stored, Stretch, merged, missing_rows, overlaps
 
 stretch = st.tuples(st.integers(0, 30), st.integers(0, 6)).map(lambda pair: (pair[0], pair[0] + pair[1]))
 stretches = st.lists(stretch, max_size=6)
@@ -23,7 +23,7 @@ def stored_of(rows: set[int]) -> Stored:
     """What the warehouse reports of a partition with these rows."""
     if not rows:
         return Stored()
-    absent = joined((offset, offset) for offset in range(min(rows), max(rows)) if offset not in rows)
+    absent = merged((offset, offset) for offset in range(min(rows), max(rows)) if offset not in rows)
     return Stored(min(rows), max(rows), len(rows), 0, tuple(absent))
 
 
@@ -31,7 +31,7 @@ def stored_of(rows: set[int]) -> Stored:
 def test_what_has_no_row_is_the_rest_of_the_partition(rows, first_held, end):
     end = max(end, max(rows, default=-1) + 1)
     begin = min(first_held, min(rows, default=0))
-    found = list(without_rows(stored_of(rows), first_held, end))
+    found = list(missing_rows(stored_of(rows), first_held, end))
     assert offsets(found) == set(range(begin, end)) - rows
     assert sum(last - first + 1 for first, last in found) == len(offsets(found)), "each offset once"
 
@@ -45,7 +45,7 @@ def test_overlaps_are_the_offsets_that_both_have(known, one):
 
 @given(stretches)
 def test_joined_stretches_are_the_same_offsets_in_the_fewest_stretches(known):
-    found = joined(known)
+    found = merged(known)
     assert offsets(found) == offsets(known)
     assert all(last + 1 < first for (_, last), (first, _) in pairwise(found)), "they neither meet nor touch"
 
@@ -62,7 +62,7 @@ def test_joined_stretches_are_the_same_offsets_in_the_fewest_stretches(known):
     ],
 )
 def test_the_edges_of_a_partition(stored, first_held, end, found):
-    assert list(without_rows(stored, first_held, end)) == found
+    assert list(missing_rows(stored, first_held, end)) == found
 
 
 def test_a_partition_without_gaps_lists_none():

@@ -144,8 +144,8 @@ def test_a_fault_names_its_field(kind, row, fields):
     [
         ("accounts", account(agreement="purchase"), "'purchase' is a buy agreement: name a sell agreement"),
         ("accounts", account(agreement="of top"), "'of top' is an agreement with party 'top', not with 'acme'"),
-        ("parties", party(parent="shop"), "party 'shop' is no reseller: add reseller to its kinds, or name another parent"),
-        ("parties", FOUND["parties", T, "left"], "the resellers go round in a circle: left > right > left"),
+        ("parties", party(parent="shop"), "party 'shop' is not a reseller: add reseller to its kinds, or name another parent"),
+        ("parties", FOUND["parties", T, "left"], "the resellers form a circle: left > right > left"),
         ("agreements", agreement(span(None, None, "dollars")), "deck 'dollars' is in USD and the agreement in EUR: they must be the same"),
     ],
 )

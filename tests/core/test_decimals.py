@@ -89,7 +89,7 @@ def test_no_hint_where_nothing_would_help():
 
 def test_who_could_say_it_is_named():
     with pytest.raises(ValueError, match="the deck says thousands"):
-        number("1,500", says="the deck says")
+        number("1,500", source="the deck says")
 
 
 @pytest.mark.parametrize("text", ["1000000000000000.1", "-1000000000000001", "1e16", "1e9999"])

@@ -11,16 +11,16 @@ from core.delimited import (
     Style,
     bad_byte,
     check_encoding,
+    delimiter_name,
     delimiter_of,
     encoding_of,
     is_data,
     label,
-    last_cell_of_all,
-    name_of,
     other_delimiter,
     read_lines,
     readable,
-    twice,
+    repeated_names,
+    surplus_cells,
 )
 
 BREAKS = Style(line_breaks=True)
@@ -103,7 +103,7 @@ def line(*cells: str, fault: str = "") -> Line:
     ],
 )
 def test_programs_that_end_each_row_with_a_delimiter(lines: list[Line], cells: int):
-    assert last_cell_of_all(lines, 2) == cells
+    assert surplus_cells(lines, 2) == cells
 
 
 @pytest.mark.parametrize("text", ["", ",,", "a", "5", '"', "'", "\n", "\r"])
@@ -116,8 +116,8 @@ def test_delimiters_by_name_and_found_in_a_header():
     assert [delimiter_of(text) for text in ("TAB", "pipe", " ", "|")] == ["\t", "|", " ", "|"]
     assert [other_delimiter(text, ["a", "b"]) for text in ("a,b", "a; b ;c", "a\tb", "a|b", "a b")] == [",", ";", "\t", "|", ""]
     assert other_delimiter("a", ["a"]) == "", "one cell has been divided by nothing"
-    assert other_delimiter("a,b", []) == "," and name_of("\t") == "tab" and name_of(";") == '";"'
-    assert twice("abcab") == ["a", "b"] and twice("abc") == []
+    assert other_delimiter("a,b", []) == "," and delimiter_name("\t") == "tab" and delimiter_name(";") == '";"'
+    assert repeated_names("abcab") == ["a", "b"] and repeated_names("abc") == []
 
 
 def test_values_are_told_from_names():
@@ -149,9 +149,9 @@ def test_the_encoding_of_a_file(head: bytes, said: str, encoding: str):
     [
         (b"PK\x03\x04", "", "a spreadsheet or a zip archive"),
         (b"\x1f\x8b", "", "packed by gzip"),
-        (b"a\x00b\x00c\x00", "", "say encoding: utf-16-le"),
-        (b"\x00a\x00b\x00c", "", "say encoding: utf-16-be"),
-        (b"\x01\x02\x03\x04", "utf-16", "say utf-16-le or utf-16-be"),
+        (b"a\x00b\x00c\x00", "", "set encoding: utf-16-le"),
+        (b"\x00a\x00b\x00c", "", "set encoding: utf-16-be"),
+        (b"\x01\x02\x03\x04", "utf-16", "set utf-16-le or utf-16-be"),
     ],
 )
 def test_what_cannot_be_read_says_what_to_do(head: bytes, said: str, fault: str):
