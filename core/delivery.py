@@ -22,8 +22,8 @@ FORGOTTEN = 4096
 """The further boots of which only the highest number is remembered: up to it their numbers are `unrated`, never counted twice."""
 
 FOLLOWERS = 8
-"""A sequence number that is more than a ring ahead of its boot's last one moves nothing until so many stand around it: one faulty number
-must not make all that follow it too old."""
+"""A sequence number more than a ring ahead of its boot's highest moves the ring only once so many numbers are near it: one faulty number must
+not make all later ones too old."""
 
 AHEAD = 64
 """The most such numbers that are remembered per boot."""

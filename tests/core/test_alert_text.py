@@ -142,13 +142,13 @@ any_facts = st.builds(
 
 
 @given(any_facts)
-def test_whatever_a_finding_holds_it_can_be_read(facts: Facts):
+def test_a_text_is_made_of_any_facts(facts: Facts):
     text = finding_text(facts)
     assert isinstance(text, str) and not re.search(r"\d{4}\.\d{3,}|\bNone\b|e[+-]\d", re.sub(r"[^ -~]", "", text).replace("None", ""))
 
 
 @given(st.from_regex(r"[0-9#*;,. ()-]{7,30}", fullmatch=True), st.from_regex(r"43664\d{6,9}", fullmatch=True))
-def test_nobody_s_number_is_whole_where_it_is_masked(dialled: str, caller: str):
+def test_no_subscribers_number_is_whole_in_a_masked_text(dialled: str, caller: str):
     facts = Facts(subject_kind="unpriced", account="ACME", calls=9, talk_ms=1, dialled=[dialled])
     both = [observed_text(facts), observed_text(Facts(subject_kind="b_range", account="ACME", a_number=caller, **SPENT, **MALDIVES))]
     digits = re.sub(r"\D", "", dialled)
@@ -179,7 +179,8 @@ def test_times_have_two_figures(value: int, usual: int, text: str):
 @pytest.mark.parametrize(
     ("ms", "text"),
     [(0, "1 second"), (59_600, "1 minute"), (61_000, "61 seconds"), (119_400, "119 seconds"), (120_000, "2 minutes"), (7_140_000, "119 minutes"),
-     (3_600_000, "1 hour"), (36_000_000, "10 hours"), (172_800_000, "2 days")],
+     (3_600_000, "1 hour"), (7_440_000, "2 hours"), (7_500_000, "2 hours 5 minutes"), (35_940_000, "9 hours 59 minutes"), (36_000_000, "10 hours"),
+     (172_799_000, "2 days"), (172_800_000, "2 days"), (169_000_000, "47 hours")],
 )  # fmt: skip
-def test_lengths_of_time_are_words(ms: int, text: str):
+def test_durations_in_their_units(ms: int, text: str):
     assert span_text(ms) == text

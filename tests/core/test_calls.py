@@ -134,8 +134,8 @@ def test_talk_time_and_what_it_rests_on(fields, known, sequenced, talk):
 def test_a_call_from_its_setup_to_its_stop():
     log = Log()
     setup = log.add("setup", 0, sip_code=100)
-    assert some(setup, "disposition", "sells", "answered", "final", "gone", "offset", "revision", "setup_ms") == (
-        "event", False, False, False, False, -1, 0, T0,
+    assert some(setup, "disposition", "sells", "answered", "final", "gone", "offset", "revision", "setup_ms", "row") == (
+        "event", False, False, False, False, -1, 0, T0, 0,
     )  # fmt: skip
     assert log.add("ringing", 3)["ringing_ms"] == T0 + 3_000
     answer = log.add("answer", 10, **ROUTE, attempt_no=1, sip_code=200)
@@ -285,8 +285,8 @@ def vars_of(struct: Any) -> dict[str, Any]:
 def test_an_active_call_accrues_once_it_has_grown_by_a_quarter():
     log = Log()
     log.add("answer", 0)
-    assert [some(row, "kind", "t_ms", "event", "duration_ms", "sells", "final") for row in log.tick(100)] == [
-        (schemas.ACCRUAL, T0 + 100_000, "tick", 100_000, True, False)
+    assert [some(row, "kind", "row", "t_ms", "event", "duration_ms", "sells", "final", "gone") for row in log.tick(100)] == [
+        (schemas.ACCRUAL, -1, T0 + 100_000, "tick", 100_000, True, False, False)
     ]
     assert log.tick(100 * ACCRUAL_STEP) == [] and log.call.accrued_ms == 100_000
     assert [row["duration_ms"] for row in log.tick(100 * ACCRUAL_STEP + 0.001)] == [125_001]
@@ -301,7 +301,7 @@ def test_a_call_that_rings_for_too_long_is_dropped_and_owes_nothing():
     log.add("setup", 0)
     assert log.tick(NO_ANSWER_MS / 1000) == []
     (row,) = log.tick(NO_ANSWER_MS / 1000 + 0.001)
-    assert some(row, "kind", "t_ms", "sells", "final", "gone") == (schemas.CLOSING, T0, False, True, True)
+    assert some(row, "kind", "row", "t_ms", "sells", "final", "gone") == (schemas.CLOSING, -1, T0, False, True, True)
     assert not list(log.state.calls)
 
 
@@ -312,9 +312,10 @@ def test_a_silent_call_is_closed_as_hung_and_its_stop_is_the_next_revision(by_ti
     log.add("interim", 60, interim_no=1)
     assert [row["kind"] for row in log.tick(60 + SILENCE_MS / 1000)] == [schemas.ACCRUAL]
     (row,) = log.tick(60 + SILENCE_MS / 1000 + 0.001)
-    assert some(row, "kind", "t_ms", "end_ms", "duration_ms", "duration_source", "suspected_hung", "release_side", "revision", "final", "gone") == (
-        schemas.CLOSING, T0 + end_s * 1000, T0 + end_s * 1000, (end_s - 10) * 1000, source, True, "switch", 1, True, False,
+    assert some(row, "kind", "row", "t_ms", "end_ms", "duration_ms", "duration_source", "suspected_hung", "release_side", "revision") == (
+        schemas.CLOSING, -1, T0 + end_s * 1000, T0 + end_s * 1000, (end_s - 10) * 1000, source, True, "switch", 1,
     )  # fmt: skip
+    assert some(row, "sells", "answered", "final", "gone") == (True, True, True, False)
     stop = log.add("stop", 3700, end_ms=T0 + 100_000, release_side="caller")
     assert some(stop, "disposition", "revision", "duration_ms", "final", "gone", "suspected_hung") == ("rated", 2, 90_000, True, True, False)
     assert stop["offset"] == 0, "its money stands where its answer was"
@@ -398,7 +399,7 @@ def test_a_call_without_an_id_is_a_row_of_its_own():
     one, two = (log.add("stop", 70, duration_ms=5, **nameless) for _ in range(2))
     assert some(one, "disposition", "twin", "suspected_duplicate", "revision", "offset") == ("rated", False, False, 1, 1)
     assert some(two, "disposition", "twin", "suspected_duplicate", "revision", "offset") == ("rated", True, True, 1, 2)
-    assert one["call_key"] != two["call_key"] and not list(log.state.calls)
+    assert one["call_key"] != two["call_key"] and len(one["call_key"]) == 32 and not list(log.state.calls)
     assert Log(dedupe=False).add("stop", 70, duration_ms=5, **nameless)["twin"] is False
 
 
@@ -595,4 +596,19 @@ def test_a_call_that_waits_for_its_legs_is_gone_after_a_while():
     log.add("stop", 70, **INGRESS, sip_code=486)
     assert log.tick(70 + LEG_LINGER_MS / 1000) == []
     (row,) = log.tick(70.001 + LEG_LINGER_MS / 1000)
-    assert some(row, "kind", "gone", "final", "t_ms") == (schemas.GONE, True, False, END) and not log.state.lingering
+    assert some(row, "kind", "row", "gone", "final", "t_ms") == (schemas.GONE, -1, True, False, END) and not log.state.lingering
+
+
+def test_a_leg_answers_with_the_first_of_its_records_that_states_an_answer():
+    log = Log()
+    log.add("setup", 0, **INGRESS)
+    log.add("interim", 20, **egress(1), answer_ms=ANSWER)
+    log.add("interim", 25, **egress(1), answer_ms=ANSWER + 5, interim_no=2)
+    assert log.add("ringing", 30, **egress(2))["carrier"] == "c1"
+    assert log.call.leg["e1\x1fe1\x1ff1"].answer_ms == ANSWER and log.call.answer_ms is None
+    log.add("answer", 40, **egress(3), answer_ms=EARLIEST_MS - 1)
+    assert log.call.leg["e3\x1fe3\x1ff1"].answer_ms == T0 + 40_000
+
+
+def test_documented_limits():
+    assert (NO_ANSWER_MS, MAX_DURATION_MS, ACCRUAL_STEP) == (10 * 60_000, 7 * 86_400_000, 1.25)

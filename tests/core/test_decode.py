@@ -118,6 +118,7 @@ def test_a_delivery_fits_a_signed_column() -> None:
     assert min(deliveries) < 0 < max(deliveries) and all(-(2**63) <= delivery < 2**63 for delivery in deliveries)
 
 
-def test_the_date_of_a_wrong_clock_is_named() -> None:
-    (reject,) = decoded_one(msgspec.json.encode(Record(v=2, event="setup", switch="k1", at_ms=EARLIEST_MS - 1))).rejects
-    assert reject.reason.startswith(f"at_ms {EARLIEST_MS - 1} is 1999-12-31: ")
+@pytest.mark.parametrize(("at_ms", "date"), [(EARLIEST_MS - 1, "1999-12-31"), (2**53, "no date"), (-(2**53), "no date")])
+def test_the_date_of_a_wrong_clock_is_named(at_ms: int, date: str) -> None:
+    (reject,) = decoded_one(msgspec.json.encode(Record(v=2, event="setup", switch="k1", at_ms=at_ms))).rejects
+    assert reject.reason.startswith(f"at_ms {at_ms} is {date}: ")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.numbering import country_code, without_trunk_zero
-from core.numbers import MOST_ZEROS, DialPlan, normalise, number_of, readings, unpacked
+from core.numbers import CALLER_CODES, MOST_ZEROS, DialPlan, normalise, number_of, readings, unpacked
 
 E164 = DialPlan()
 VIENNA = DialPlan(
@@ -49,6 +49,9 @@ VECTORS = [
     (E164, "+", "", "invalid"),
     (E164, "\u0661\u0662\u0663\u0664\u0665\u0666\u0667", "", "alpha"),  # digits, but not the telephone's
     (E164, "4312345\x00", "", "invalid"),
+    (E164, "bob\x7f", "", "invalid"),
+    (E164, "bob\x80", "", "alpha"),
+    (VIENNA, "00+43 664 1234567", "436641234567", "e164"),
     (E164, "%2B43%201%20234567", "431234567", "e164"),
     (E164, "%252B431234567", "431234567", "e164"),
     (E164, "<sip:+431234567@host;user=phone>", "431234567", "e164"),
@@ -208,6 +211,14 @@ def test_a_person_may_type_a_number_as_it_is_written(typed: str, digits: str):
 def test_a_person_is_told_how_to_write_what_means_no_number(typed: str):
     with pytest.raises(ValueError, match="write it with its country code"):
         number_of(typed, E164)
+
+
+@pytest.mark.parametrize("country", CALLER_CODES)
+def test_a_code_for_the_callers_number_stands_before_a_whole_number_only(country: str):
+    plan = DialPlan(country_code=country, bare_is_e164=False)
+    for code in CALLER_CODES[country].digits:
+        assert normalise(f"{code}5", plan) == (f"{code}5", "short")
+        assert normalise(f"{code}112", plan) == ("112", "emergency")
 
 
 def test_what_is_dialled_before_a_national_number_stands_in_brackets_behind_its_country():
