@@ -1,4 +1,4 @@
-"""What an alert says, as a table: every rule, who, where to, how much, against what, and what was done."""
+"""The text of an alert for every rule: who, where to, how much, against which normal, and the action."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ OBSERVED = [
 
 
 @pytest.mark.parametrize(("facts", "text"), [row[1:] for row in OBSERVED], ids=[row[0] for row in OBSERVED])
-def test_what_happened(facts: Facts, text: str):
+def test_observed_text(facts: Facts, text: str):
     assert observed_text(facts) == text
 
 
@@ -121,7 +121,7 @@ DONE = [
 
 
 @pytest.mark.parametrize(("facts", "text"), DONE)
-def test_what_was_done(facts: Facts, text: str):
+def test_action_text(facts: Facts, text: str):
     assert action_text(facts) == text
     assert finding_text(facts).endswith(text)
 
@@ -164,7 +164,7 @@ def test_no_subscribers_number_is_whole_in_a_masked_text(dialled: str, caller: s
     [(0, "0.00 EUR"), (24_449_999_999, "24.45 EUR"), (999_999, "0.001 EUR"), (123_456_789, "0.123 EUR"), (50_000, "less than 0.0001 EUR"),
      (-1_500_000_000, "-1.50 EUR"), (9_876_543_210 * EUR // 1000, "9,876,543.21 EUR"), (999_999_999, "1.00 EUR")],
 )  # fmt: skip
-def test_amounts_have_no_noise(nanos: int, text: str):
+def test_amounts_have_no_insignificant_digits(nanos: int, text: str):
     assert money_text(nanos, "EUR") == text
 
 
@@ -172,7 +172,7 @@ def test_amounts_have_no_noise(nanos: int, text: str):
     ("value", "usual", "text"),
     [(1_502_371, 10_000, "150 times"), (20, 10, "2 times"), (95, 10, "9.5 times"), (996, 10, "100 times"), (10, 10, "not more than")],
 )
-def test_times_have_two_figures(value: int, usual: int, text: str):
+def test_ratios_have_two_significant_figures(value: int, usual: int, text: str):
     assert times_text(value, usual) == text
 
 

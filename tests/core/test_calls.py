@@ -123,7 +123,7 @@ NO_LENGTH = "sip_code 200 says that the call was answered, and neither an answer
         *[({"sip_code": 200, amount: "0"}, {"setup_ms": T0}, False, (0, None, "answer_to_end", "")) for amount in ("sell_amount", "buy_amount")],
     ],
 )  # fmt: skip
-def test_talk_time_and_what_it_rests_on(fields, known, sequenced, talk):
+def test_talk_time_and_its_source(fields, known, sequenced, talk):
     stop = msgspec.convert(STOP | fields, Record)
     assert talk_of(stop, known.get("answer_ms"), known.get("setup_ms"), known.get("sip_code"), sequenced, stop.duration_ms) == talk
 
@@ -196,7 +196,7 @@ def test_an_interim_that_states_a_duration_implies_the_answer(duration_ms, sold_
     assert some(row, "sells", "duration_ms", "answer_ms") == (sold_ms is not None, sold_ms or 0, answer_ms)
 
 
-def test_interims_accrue_what_is_more_than_was_known_and_never_less():
+def test_an_interim_accrues_only_a_longer_talk_time():
     log = Log()
     log.add("answer", 10)
     assert log.add("interim", 70, interim_no=1)["duration_ms"] == 60_000, "from the answer to the record"
@@ -482,7 +482,7 @@ def test_the_name_of_an_event_within_its_call(fields, event):
 
 
 @given(st.text(max_size=3), st.text(max_size=3), st.integers(0, 3))
-def test_a_leg_is_named_by_its_dialog_or_else_by_its_number(dialog_id, call_id, attempt_no):
+def test_the_id_of_a_leg_is_its_dialog_or_else_its_number(dialog_id, call_id, attempt_no):
     leg = msgspec.structs.replace(BASE, dialog_id=dialog_id, call_id=call_id, attempt_no=attempt_no)
     assert (leg_of(leg) == f"#{attempt_no}") is not bool(dialog_id or call_id)
 

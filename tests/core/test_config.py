@@ -1,4 +1,4 @@
-"""What a config may not say, each with its field, and what the short forms stand for."""
+"""Faults of a config, each with its field, and the meaning of the short forms."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def test_a_fault_names_its_field(kind, row, fields):
         ("agreements", agreement(span(None, None, "dollars")), "deck 'dollars' is in USD and the agreement in EUR: they must be the same"),
     ],
 )
-def test_a_fault_says_what_contradicts_what(kind, row, fault):
+def test_a_fault_reports_the_contradiction(kind, row, fault):
     assert [text for _, text in faults_of(kind, row, find)] == [fault]
 
 

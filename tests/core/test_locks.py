@@ -16,7 +16,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "lock"
 
 
-def test_a_lock_has_one_holder_who_is_named(path):
+def test_a_lock_has_one_holder_whose_name_is_in_the_file(path):
     with exclusive(path):
         assert path.read_text() == f"process {os.getpid()}"
         with pytest.raises(LockTaken, match=rf"^process {os.getpid()}$"):

@@ -40,7 +40,7 @@ def test_every_country_has_lines_and_its_premium_numbers_are_none(region: str):
 
 
 @given(st.from_regex(r"1[2-9][0-9]{9}", fullmatch=True), st.from_regex(r"1[2-9][0-9]{9}", fullmatch=True))
-def test_numbers_behind_1_are_of_one_country_as_the_metadata_says(one: str, other: str):
+def test_the_country_of_a_number_after_1_is_that_of_the_metadata(one: str, other: str):
     regions = [phonenumbers.region_code_for_number(phonenumbers.parse("+" + digits)) for digits in (one, other)]
     if None in regions or not (numbering.is_line(one) and numbering.is_line(other)):
         return

@@ -1,4 +1,4 @@
-"""What people read: times, spans, amounts, and the digits that not everybody may read."""
+"""Times, durations and amounts for people, and masked telephone numbers."""
 
 from __future__ import annotations
 

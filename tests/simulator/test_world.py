@@ -41,7 +41,7 @@ def test_some_prices_change_on_a_day() -> None:
     assert len(ends) > 30
 
 
-def test_the_config_names_everything_it_uses() -> None:
+def test_the_config_contains_all_names_it_refers_to() -> None:
     place = world(3, tenants=("one", "two"), accounts=6)
     config: Config = place.config
     assert set(config.decks) == set(OFFERS)
@@ -73,7 +73,7 @@ def test_honest_numbers_are_possible_in_their_countries() -> None:
 
 
 @pytest.mark.parametrize("pattern", ["7(?:[1-3]\\d|80)\\d{2,3}", "(?:2|[5-79])\\d?1", "0{2}|9[13]4?"])
-def test_patterns_draw_what_they_say(pattern: str) -> None:
+def test_numbers_drawn_from_a_pattern_match_it(pattern: str) -> None:
     rng, node = Random(2), parse(pattern)
     numbers = [draw(node, rng) for _ in range(300)]
     assert all(re.fullmatch(pattern, one) for one in numbers)
