@@ -17,7 +17,7 @@ from core.durations import UNITS_MS, to_ms
 )  # fmt: skip
 def test_a_length_of_time(text, ms):
     if ms is None:
-        with pytest.raises(ValueError, match="is not a length of time: write 90s, 30m, 1h or 1h30m"):
+        with pytest.raises(ValueError, match="is not a length of time: write"):
             to_ms(text)
     else:
         assert to_ms(text) == Decimal(ms)
