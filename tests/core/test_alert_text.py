@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -184,3 +185,18 @@ def test_ratios_have_two_significant_figures(value: int, usual: int, text: str):
 )  # fmt: skip
 def test_durations_in_their_units(ms: int, text: str):
     assert span_text(ms) == text
+
+
+@pytest.mark.parametrize(
+    ("share_percent", "text"),
+    [
+        (0, ""), (1, "The suspicious ones go to several ranges, among them +882…."),
+        (50, "The suspicious ones go to several ranges, among them +882…."),
+        (51, "Most of the suspicious ones go to +882…."), (94, "Most of the suspicious ones go to +882…."), (95, "The suspicious ones go to +882…."),
+    ],
+)  # fmt: skip
+def test_where_the_suspicious_calls_of_an_account_go(share_percent: int, text: str):
+    of_account = Facts(subject_kind="account", account="ACME", b_range="882", share_percent=share_percent)
+    assert observed_text(of_account).partition(" yet.")[2].strip() == text
+    for other in ({"subject_kind": "b_range"}, {"b_range": ""}):
+        assert observed_text(msgspec.structs.replace(of_account, **other)).endswith(" yet.")
