@@ -3,7 +3,7 @@
 Nothing here knows how fraud is found: whoever makes the attacks must not. Chance is a seed, time is an argument; the same seed
 gives the same bytes. What is an attack stands in the truth alone, never in a record.
 
-- `world.world(seed)`: tenants, accounts with habits, carriers, trunks, decks and the config that names them.
+- `world.make_world(seed)`: tenants, accounts with habits, carriers, trunks, decks and the config that names them.
 - `day.day(seed, ...)`: some hours of records and their truth. `day.attacked(seed)`: whether there is an attack (odd seeds).
 - `live.run(...)`: the same traffic as the clock goes, through a switch's block table, into its spool.
 - `write.write(directory, ...)`: the same as files.

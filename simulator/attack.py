@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from random import Random
 
 from simulator import destinations
-from simulator.calls import ATTACK, Call, plan, soil
+from simulator.calls import ATTACK, Call, add_faults, plan
 from simulator.countries import COUNTRIES
 from simulator.world import Caller, Contact, Subscriber, World
 
@@ -58,7 +58,7 @@ def draw(world: World, seed: int, start_ms: int, end_ms: int) -> Plan:
     window = end_ms - start_ms
     begin = start_ms + int(window * rng.uniform(0.15, 0.6))
     length = int(log_uniform(rng, 20, 150) * 60_000)
-    ranges, targets = _targets(rng, how_many=rng.choices((1, 2, 3, 4), (3, 3, 2, 1))[0], dear=False)
+    ranges, targets = _targets(rng, how_many=rng.choices((1, 2, 3, 4), (3, 3, 2, 1))[0], expensive=False)
     stolen = one.auth == "digest" and rng.random() < 0.5
     return Plan(
         subscriber=one,
@@ -80,7 +80,7 @@ def draw_loud(world: World, seed: int, start_ms: int, invites_per_s: float = 1.5
     """An attack that a person can watch: parallel calls to the dearest ranges, `invites_per_s` from its first second on."""
     rng = Random(f"attack {seed}")
     one = rng.choice([one for one in world.subscribers if one.habit != "wholesale"])
-    ranges, targets = _targets(rng, how_many=rng.choice((2, 3)), dear=True)
+    ranges, targets = _targets(rng, how_many=rng.choice((2, 3)), expensive=True)
     lines = 240
     return Plan(
         subscriber=one, callers=_callers(rng, one), ranges=ranges, targets=targets,
@@ -97,15 +97,15 @@ def _callers(rng: Random, one: Subscriber) -> tuple[Caller, ...]:
     return tuple(rng.sample(one.callers, how_many))
 
 
-def _targets(rng: Random, how_many: int, dear: bool) -> tuple[tuple[str, ...], tuple[Contact, ...]]:
+def _targets(rng: Random, how_many: int, expensive: bool) -> tuple[tuple[str, ...], tuple[Contact, ...]]:
     """Ranges and the numbers in them that pay. The first range is premium or satellite, the others may be an exotic country's."""
-    least = 1.8 if dear else PREMIUM_MIN_EUR
+    least = 1.8 if expensive else PREMIUM_MIN_EUR
     premium = [one for one in destinations.table() if one.kind == "premium" and one.cost >= least and one.region]
     ranges: list[str] = []
     targets: list[Contact] = []
     for no in range(how_many):
         draw = rng.random()
-        if no and draw < 0.35 and not dear:
+        if no and draw < 0.35 and not expensive:
             region = rng.choice(EXOTIC)
             example, kind = destinations.number(region, "mobile", rng), "mobile"
         elif draw < 0.7:
@@ -113,7 +113,7 @@ def _targets(rng: Random, how_many: int, dear: bool) -> tuple[tuple[str, ...], t
             example, kind = destinations.number(region, "premium", rng), "premium"
         else:
             region, kind = "", "satellite"
-            example = destinations.beyond(rng.choice(SATELLITE[:9] if dear else SATELLITE), rng)
+            example = destinations.beyond(rng.choice(SATELLITE[:9] if expensive else SATELLITE), rng)
         open_digits = rng.choice((2, 3, 3, 4))
         block = example[:-open_digits]
         if block in ranges:
@@ -135,7 +135,7 @@ def burst(world: World, seed: int, what: Plan) -> Iterator[Call]:
             continue
         talk = int(1000 * min(rng.lognormvariate(math.log(what.median_talk_s), 0.5), 3600))
         caller, target = rng.choice(what.callers), rng.choice(what.targets)
-        call = soil(rng, plan(
+        call = add_faults(rng, plan(
             rng, world, what.subscriber, caller, target, at_ms,
             why=ATTACK, answered=what.answered, talk=talk, ip=what.ip, user_agent=what.user_agent,
         ))  # fmt: skip

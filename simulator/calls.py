@@ -65,7 +65,7 @@ def answer_ms(call: Call) -> int:
     return call.at_ms + sum(one.pdd_ms for one in call.attempts) + call.ring_ms
 
 
-def told_ms(call: Call) -> int:
+def reported_ms(call: Call) -> int:
     """How long it lasts by its own stop: until it was found hung, and no time at all where no stop was ever written."""
     if call.talk_ms is None or call.lost_stop == "never":
         return 0
@@ -177,7 +177,7 @@ def honest_call(rng: Random, world: World, one: Subscriber, at_ms: int, why: str
     if rng.random() < 0.0004:
         return _emergency(rng, world, one, caller, at_ms)
     contact = new_contact(rng, one) if one.habit == "callcentre" else pick_contact(rng, one, caller)
-    return soil(rng, plan(rng, world, one, caller, contact, at_ms, why=why))
+    return add_faults(rng, plan(rng, world, one, caller, contact, at_ms, why=why))
 
 
 def _emergency(rng: Random, world: World, one: Subscriber, caller: Caller, at_ms: int) -> Call:
@@ -192,7 +192,7 @@ LOST_STOP, NEVER_STOPS, SECOND_STOP, REUSED_CALL_ID = 0.004, 0.3, 0.002, 0.003
 """Shares: answered calls whose BYE is lost; of these, the ones that nobody ever ends; stops told twice; Call-IDs used again."""
 
 
-def soil(rng: Random, call: Call) -> Call:
+def add_faults(rng: Random, call: Call) -> Call:
     """Add what goes wrong on the way between two telephones, whoever calls."""
     if call.talk_ms is None:
         return call

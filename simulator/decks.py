@@ -52,7 +52,7 @@ def deck_csv(name: str) -> bytes:
     by_country: dict[str, float] = {}
     lines = [",".join(COLUMNS)]
     for one in table():
-        # A carrier is dear or cheap by country; single prefixes stray a little.
+        # A carrier is expensive or cheap by country; single prefixes stray a little.
         whole = by_country.setdefault(one.region or one.prefix, noise.uniform(0.94, 1.07))
         price = one.cost * offer.markup * whole * noise.choice((1.0, 1.0, 1.0, 0.99, 1.02))
         lines += _rows(one, offer, price, noise)

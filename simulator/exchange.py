@@ -26,7 +26,7 @@ class Written(NamedTuple):
     fields: dict[str, Any]
 
 
-def let_pass(tenant: str, account: str, trunk: str, a_number: str, b_number: str) -> str:
+def no_blocks(tenant: str, account: str, trunk: str, a_number: str, b_number: str) -> str:
     """The look-up of a switch that blocks nobody."""
     return ""
 
@@ -38,7 +38,7 @@ class Exchange:
     """
 
     def __init__(
-        self, calls: Iterator[Call], skews_ms: dict[str, int], look_up: LookUp = let_pass, cut: frozenset[str] = frozenset()
+        self, calls: Iterator[Call], skews_ms: dict[str, int], look_up: LookUp = no_blocks, cut: frozenset[str] = frozenset()
     ) -> None:
         self.calls = calls
         self.skews_ms = skews_ms
@@ -127,7 +127,7 @@ class Exchange:
             self.counts[name] += true
 
 
-class Pen:
+class RecordWriter:
     """Numbers what one switch writes: boot id and sequence."""
 
     def __init__(self, switch: str, boot_id: str, skew_ms: int = 0) -> None:

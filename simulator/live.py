@@ -13,10 +13,10 @@ import msgspec
 
 from simulator import attack as irsf
 from simulator.day import attacked
-from simulator.exchange import Exchange, Pen, Written
+from simulator.exchange import Exchange, RecordWriter, Written
 from simulator.traffic import legitimate, newcomer, ramp
-from simulator.truth import Keeper, LookAlike, Truth, of_attack
-from simulator.world import World, world
+from simulator.truth import LookAlike, Truth, TruthRecorder, of_attack
+from simulator.world import World, make_world
 
 SWITCH = "sim1"
 WARM_UP_MS = 600_000
@@ -55,7 +55,7 @@ class Progress:
 
 def live_world(seed: int, tenants: tuple[str, ...] = ("demo",), switch: str = SWITCH) -> World:
     """The world of a live run: one switch. Its config and decks are what the books must know before the first record."""
-    return world(seed, tenants=tenants, switches=(switch,))
+    return make_world(seed, tenants=tenants, switches=(switch,))
 
 
 def run(
@@ -72,7 +72,7 @@ def run(
     for_s: float | None = None,
     name: str = SWITCH,
     boot_id: str = "",
-    place: World | None = None,
+    world: World | None = None,
     step_s: float = 0.05,
     wait: Callable[[float], object] | None = None,
     repeat_batch: float = 0.002,
@@ -86,7 +86,7 @@ def run(
     """
     stop = stop or threading.Event()
     wait = wait or stop.wait
-    place = place or live_world(seed, switch=name)
+    world = world or live_world(seed, switch=name)
     rng = Random(f"live {seed}")
     start_ms = clock()
     if attack is None:
@@ -94,30 +94,30 @@ def run(
     after_s = attack_after_s if attack_after_s is not None else rng.uniform(*ATTACK_AFTER_S)
     skew_ms = rng.randint(-150, 150)
 
-    one = newcomer(place, seed)
+    one = newcomer(world, seed)
     ramp_ms = start_ms + rng.randint(5_000, 15_000)
     truth = Truth(
         seed=seed, start_ms=start_ms, end_ms=start_ms, look_alike=LookAlike(tenant=one.tenant, account=one.name, start_ms=ramp_ms)
     )
     streams = [
-        legitimate(place, seed, start_ms - WARM_UP_MS, calls_per_s, WARM_UP_MS * 2),
-        ramp(place, seed, ramp_ms, min(0.5, 0.15 * calls_per_s), 6_000),
+        legitimate(world, seed, start_ms - WARM_UP_MS, calls_per_s, WARM_UP_MS * 2),
+        ramp(world, seed, ramp_ms, min(0.5, 0.15 * calls_per_s), 6_000),
     ]
     if attack:
-        plan = irsf.draw_loud(place, seed, start_ms + int(after_s * 1000), invites_per_s)
+        plan = irsf.draw_loud(world, seed, start_ms + int(after_s * 1000), invites_per_s)
         truth.attack = of_attack(plan)
-        streams.append(irsf.burst(place, seed, plan))
-    exchange = Exchange(heapq.merge(*streams, key=lambda call: call.at_ms), dict.fromkeys(place.switches, skew_ms))
-    keeper = Keeper(truth, place)
-    pen = Pen(name, boot_id or f"{start_ms // 1000}.{start_ms % 1000:03d}000", skew_ms)
+        streams.append(irsf.burst(world, seed, plan))
+    exchange = Exchange(heapq.merge(*streams, key=lambda call: call.at_ms), dict.fromkeys(world.switches, skew_ms))
+    recorder = TruthRecorder(truth, world)
+    writer = RecordWriter(name, boot_id or f"{start_ms // 1000}.{start_ms % 1000:03d}000", skew_ms)
     progress = Progress(truth)
 
     def lines(written: Iterable[Written]) -> list[bytes]:
         found = []
         for each in written:
             if each.event in ("setup", "refused"):
-                keeper.take(each.call)
-            found.append(msgspec.json.encode(pen.write(each)))
+                recorder.add(each.call)
+            found.append(msgspec.json.encode(writer.write(each)))
         truth.records += len(found)
         return found
 
@@ -135,7 +135,7 @@ def run(
     past = list(exchange.advance(start_ms))
     exchange.counts.clear()
     exchange.look_up = lambda *invite: switch.verdict(*invite).order_id
-    put([msgspec.json.encode(pen.boot(start_ms - WARM_UP_MS))])
+    put([msgspec.json.encode(writer.boot(start_ms - WARM_UP_MS))])
     put(lines(each for each in past if each.call in exchange.active))
     while not stop.is_set() and (for_s is None or clock() < start_ms + for_s * 1000):
         fresh = lines(exchange.advance(clock()))
@@ -147,7 +147,7 @@ def run(
     now_ms = clock()
     fresh = lines(exchange.advance(now_ms))
     for call in exchange.active:
-        keeper.cut(call, now_ms)
+        recorder.cut_short(call, now_ms)
     fresh += lines(exchange.hang_up(now_ms))
     truth.end_ms, truth.mess = now_ms, dict(sorted(exchange.counts.items()))
     put(fresh)

@@ -114,7 +114,7 @@ def bench_mix(n_records: int, seed: int = 1, calls_per_s: float = 100.0) -> list
     when = np.concatenate([setup, setup[vain] + 300, answer, end])
     order = np.lexsort((what, when))[:n_records]
 
-    same = _same(rng, calls)
+    same = _call_fields(rng, calls)
     carrier = rng.integers(0, BUY_DECKS, calls)
     columns = [one.tolist() for one in (setup, ringing, answer, end, pdd, answered, carrier, failed)]
     lines: list[bytes] = []
@@ -143,7 +143,7 @@ def bench_mix(n_records: int, seed: int = 1, calls_per_s: float = 100.0) -> list
     return lines
 
 
-def _same(rng: np.random.Generator, calls: int) -> list[str]:
+def _call_fields(rng: np.random.Generator, calls: int) -> list[str]:
     """The part of every record of a call that stays the same: 18 fields."""
     subject = rng.permutation(ACCOUNTS * A_NUMBERS)
     which = subject[np.arange(calls) % len(subject)].tolist()

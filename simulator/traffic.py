@@ -78,7 +78,7 @@ def ramp(
     """A new account that starts from nothing and doubles every `doubling_ms` until it makes `calls_per_s`.
 
     Nothing is wrong with it: people of a new customer, with contacts, no-answers and the usual talk times. It also calls some far
-    and dear countries, because its people have family or business there.
+    and expensive countries, because its people have family or business there.
     """
     one = newcomer(world, seed, tenant)
     rng = Random(f"ramp {seed}")
@@ -90,22 +90,22 @@ def ramp(
             yield honest_call(rng, world, one, int(at), LOOK_ALIKE)
 
 
-DEAR_SHARE = (0.04, 0.12)
+EXPENSIVE_SHARE = (0.04, 0.12)
 """Of the newcomer's contacts that live where a minute costs a carrier 0.3 EUR and more: drawn from here."""
 
 
 def newcomer(world: World, seed: int, tenant: str | None = None) -> Subscriber:
-    """The account of the ramp, with the dear countries that it also calls."""
+    """The account of the ramp, with the expensive countries that it also calls."""
     one = world.newcomers[tenant or world.tenants()[0]]
     rng = Random(f"newcomer {seed}")
-    share = rng.uniform(*DEAR_SHARE)
-    ordinary = [(region, kind, weight) for region, kind, weight in one.partners if region not in DEAR]
+    share = rng.uniform(*EXPENSIVE_SHARE)
+    ordinary = [(region, kind, weight) for region, kind, weight in one.partners if region not in EXPENSIVE]
     weight = sum(weight for *_, weight in ordinary) or 1.0
     abroad = max(one.abroad, 2.5 * share)
-    dear = weight * share / (abroad - share) / 2
-    one.partners = [*ordinary, *((region, "mobile", dear) for region in rng.sample(DEAR, 2))]
+    expensive = weight * share / (abroad - share) / 2
+    one.partners = [*ordinary, *((region, "mobile", expensive) for region in rng.sample(EXPENSIVE, 2))]
     one.abroad = abroad
     return one
 
 
-DEAR = ("CU", "MV", "SO", "GM", "GN", "TD", "KM", "MG", "PG", "WS", "FJ", "ER", "TG", "SL")
+EXPENSIVE = ("CU", "MV", "SO", "GM", "GN", "TD", "KM", "MG", "PG", "WS", "FJ", "ER", "TG", "SL")

@@ -10,7 +10,7 @@ from core.money import to_decimal
 from core.safety import SHORT
 from rating.price import price_one
 from simulator.attack import Plan
-from simulator.calls import ATTACK, LOOK_ALIKE, Call, answer_ms, told_ms
+from simulator.calls import ATTACK, LOOK_ALIKE, Call, answer_ms, reported_ms
 from simulator.decks import deck
 from simulator.world import World
 
@@ -101,14 +101,14 @@ def _nanos(deck_name: str, call: Call, talk_ms: int) -> int:
     return price_one(deck(deck_name), call.b_number, answer_ms(call), talk_ms, True).nanos
 
 
-class Keeper:
+class TruthRecorder:
     """Writes the truth down, call by call, as they are made."""
 
     def __init__(self, truth: Truth, world: World) -> None:
         self.truth = truth
         self._ledger = Ledger(world)
 
-    def take(self, call: Call) -> None:
+    def add(self, call: Call) -> None:
         """Take note of a call that has been let in or refused, with the money of its whole length."""
         self.truth.calls += 1
         attack = self.truth.attack if call.why == ATTACK else None
@@ -117,20 +117,20 @@ class Keeper:
             attack.refused += call.refused
         self.truth.look_alike.calls += call.why == LOOK_ALIKE
         if call.talk_ms and not call.refused:
-            self._money(call, call.talk_ms, told_ms(call), 1)
+            self._money(call, call.talk_ms, reported_ms(call), 1)
 
-    def cut(self, call: Call, at_ms: int) -> None:
+    def cut_short(self, call: Call, at_ms: int) -> None:
         """A call that was taken note of ends earlier than planned, or before its answer."""
         if call.talk_ms and not call.refused:
-            self._money(call, call.talk_ms, told_ms(call), -1)
+            self._money(call, call.talk_ms, reported_ms(call), -1)
             if call.answered_ms:
                 so_far_ms = at_ms - call.answered_ms
                 self._money(call, min(so_far_ms, call.talk_ms), so_far_ms, 1)
 
-    def _money(self, call: Call, talk_ms: int, told_ms: int, sign: int) -> None:
+    def _money(self, call: Call, talk_ms: int, reported_ms: int, sign: int) -> None:
         sold = sign * to_decimal(self._ledger.sell_nanos(call, talk_ms))
         self.truth.sold += sold
-        self.truth.told += sign * to_decimal(self._ledger.sell_nanos(call, told_ms))
+        self.truth.told += sign * to_decimal(self._ledger.sell_nanos(call, reported_ms))
         if call.why == ATTACK and self.truth.attack:
             self.truth.attack.exposure += sold
             self.truth.attack.cost += sign * to_decimal(self._ledger.buy_nanos(call, talk_ms))

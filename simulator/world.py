@@ -108,7 +108,7 @@ class World:
         return list(self.newcomers)
 
 
-def world(
+def make_world(
     seed: int,
     tenants: tuple[str, ...] = (TENANT,),
     accounts: int = 14,
@@ -119,7 +119,7 @@ def world(
 
     `accounts` a tenant, 4 to 24, besides the newcomer. Each account's trunk stands at one of the `switches`.
 
-    >>> w = world(1)
+    >>> w = make_world(1)
     >>> len(w.subscribers), w.config.accounts[0].tenant, len(w.config.trunks), sorted(w.decks)[0]
     (14, 'demo', 18, 'buy-alpha')
     """

@@ -10,11 +10,11 @@ from typing import Any
 import msgspec
 
 from core.money import to_text
-from simulator.calls import Call, told_ms
+from simulator.calls import Call, reported_ms
 from simulator.day import START_MS, day
 from simulator.decks import CURRENCY
 from simulator.truth import Ledger, Truth
-from simulator.world import world
+from simulator.world import make_world
 
 COLUMNS = (
     "tenant", "call_id", "attempt_no", "account", "ingress_trunk", "carrier", "egress_trunk", "a_number", "b_number",
@@ -47,19 +47,19 @@ def write(
     `records.jsonl` (as a switch posts them), `truth.json`, `config.json`, `decks/NAME.csv`, `calls.csv`, `mapping.yaml`.
     The truth stands in its own file alone.
     """
-    place = world(seed)
+    world = make_world(seed)
     (out_dir / "decks").mkdir(parents=True, exist_ok=True)
-    for name, content in place.decks.items():
+    for name, content in world.decks.items():
         (out_dir / "decks" / f"{name}.csv").write_bytes(content)
-    (out_dir / "config.json").write_bytes(msgspec.json.format(msgspec.json.encode(place.config), indent=2) + b"\n")
+    (out_dir / "config.json").write_bytes(msgspec.json.format(msgspec.json.encode(world.config), indent=2) + b"\n")
     (out_dir / "mapping.yaml").write_text(MAPPING, encoding="utf-8")
     calls: list[Call] = []
-    records, truth = day(seed, hours, calls_per_s, start_ms, attack, place, on_call=calls.append)
+    records, truth = day(seed, hours, calls_per_s, start_ms, attack, world, on_call=calls.append)
     encode = msgspec.json.Encoder().encode
     with (out_dir / "records.jsonl").open("wb") as file:
         for one in records:
             file.write(encode(one.record) + b"\n")
-    ledger = Ledger(place)
+    ledger = Ledger(world)
     rows = [row for call in calls for row in _rows(call, ledger)]
     rows.sort(key=lambda row: row["end"])  # a switch writes a row when it is over
     with (out_dir / "calls.csv").open("w", encoding="utf-8", newline="") as file:
@@ -98,7 +98,7 @@ def _rows(call: Call, ledger: Ledger) -> list[dict[str, Any]]:
                 now += call.ring_ms
             if call.talk_ms is not None:
                 row["answer"] = _iso(now)
-                talk_ms = told_ms(call)
+                talk_ms = reported_ms(call)
             row["sell_amount"] = to_text(ledger.sell_nanos(call, talk_ms))
         bought = ledger.attempt_nanos(call, attempt.carrier) + (ledger.buy_nanos(call, talk_ms) if last else 0)
         row |= {"end": _iso(now + talk_ms), "duration_s": f"{talk_ms / 1000:.3f}", "buy_amount": to_text(bought)}
