@@ -1,4 +1,4 @@
-"""Some hours of traffic at once, with their truth: for tests, for files, for trying a rule."""
+"""Some hours of traffic with their truth, made at once: for tests, for files, for trying a rule."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HOUR_MS = 3_600_000
 
 
 class Outage(NamedTuple):
-    """A switch whose records do not arrive for a while; then they come all at once, in order."""
+    """A period in which no records of a switch arrive; afterwards they arrive all at once, in order."""
 
     switch: str
     start_ms: int
@@ -31,9 +31,9 @@ class Outage(NamedTuple):
 
 
 class Delivery(NamedTuple):
-    """A record as it reaches us.
+    """A record as it arrives.
 
-    `learned_ms` never goes back. `complete_to_ms`: with this record its switch has delivered everything up to then, by its clock.
+    `learned_ms` never decreases. `complete_to_ms`: with this record the switch has delivered all its records up to then, by its clock.
     """
 
     learned_ms: int
@@ -60,11 +60,10 @@ def day(
     outages: Iterable[Outage] | None = None,
     on_call: Callable[[Call], None] | None = None,
 ) -> tuple[Iterator[Delivery], Truth]:
-    """The records of some hours, in the order in which they reach us, and the truth about them.
+    """The records of some hours, in the order of their arrival, and the truth about them.
 
-    New calls come for `hours`; what is under way then goes on to its end. `attack` None = as `attacked(seed)` says. `world` is
-    the world of the seed unless another is given; `outages` are drawn unless given; `on_call` is handed each call at its setup.
-    The truth is complete when the last record has been taken.
+    New calls begin for `hours`; calls that are active then run to their end. `attack` None = `attacked(seed)`, `world` None = that of the seed,
+    `outages` None = at random. `on_call` is called with each call at its setup. The truth is complete after the last record.
 
     >>> records, truth = day(2, hours=0.1)
     >>> first = next(records).record
@@ -104,7 +103,7 @@ def _outages(rng: Random, world: World, start_ms: int, end_ms: int) -> list[Outa
 
 
 REPEATED, SHUFFLED = 0.002, 0.01
-"""Shares: records after which a batch comes again, because its acknowledgement was lost; lines that two workers wrote across."""
+"""Shares: records after which a batch is posted again, because its acknowledgement was lost; lines that two workers wrote in swapped order."""
 
 
 def _deliver(
@@ -148,7 +147,7 @@ def _deliver(
 
 
 class _Shipper:
-    """From one switch's file to us: a little late, in order, sometimes twice, sometimes much later."""
+    """The deliveries of one switch: a little late, in order, sometimes twice, after an outage much later."""
 
     def __init__(self, switch: str, seed: int, start_ms: int, skew_ms: int, outages: tuple[Outage, ...]) -> None:
         self._rng = Random(f"post {seed} {switch}")
@@ -161,14 +160,14 @@ class _Shipper:
         self.counts: Counter[str] = Counter()
 
     def boot(self, at_ms: int) -> list[Delivery]:
-        """A start of the switch: a new boot id, and the sequence begins again."""
+        """A start of the switch: a new boot id, and a new sequence."""
         fresh = self.flush()
         self._writer = RecordWriter(self._writer.switch, f"{at_ms // 1000}.{self._rng.randrange(10**6):06d}", self._writer.skew_ms)
         self.counts["boots"] += 1
         return [*fresh, *self._send(at_ms, self._writer.boot(at_ms))]
 
     def write(self, written: Written) -> list[Delivery]:
-        """The next line of the file, and what it takes with it."""
+        """Write the next line; returns the deliveries that are due with it."""
         record = self._writer.write(written)
         if self._held is None and self._rng.random() < SHUFFLED:
             self._held = (written.at_ms, record)
@@ -177,11 +176,11 @@ class _Shipper:
         held, self._held = self._held, None
         if held is None:
             return self._send(written.at_ms, record)
-        # The later line stands first: with it, everything is there up to the earlier one only.
+        # The later line is delivered first: with it the switch is complete only up to the earlier one.
         return self._send(written.at_ms, record, before_ms=held[0]) + self._send(written.at_ms, held[1])
 
     def flush(self) -> list[Delivery]:
-        """The line that is still held back."""
+        """The line that is still delayed."""
         held, self._held = self._held, None
         return self._send(self._last_ms, held[1]) if held else []
 

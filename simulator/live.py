@@ -1,4 +1,4 @@
-"""Traffic as the clock goes: through a switch's block table, into the switch's spool, as busy in the first second as later."""
+"""Traffic in real time, through a switch's block table into the switch's spool; as busy in the first second as later."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from simulator.world import World, make_world
 
 SWITCH = "sim1"
 WARM_UP_MS = 600_000
-"""How long the world has been calling when the clock starts: what is still under way then is told first."""
+"""How long the traffic has been running when the clock starts: the calls that are active then are written first."""
 
 ATTACK_AFTER_S = (15.0, 40.0)
-"""When a seed begins its attack, if nobody says when."""
+"""When a seed begins its attack, unless `attack_after_s` is set."""
 
 
 class Verdict(Protocol):
-    """What becomes of an INVITE; `order_id` is what its record says ("shadow:<id>" when it only would have been refused)."""
+    """The decision on an INVITE; `order_id` as in its record ("shadow:<id>" if it only would have been refused)."""
 
     @property
     def refused(self) -> bool: ...
@@ -36,14 +36,14 @@ class Verdict(Protocol):
 
 
 class BlockTable(Protocol):
-    """What a switch asks before it lets an INVITE pass, protected numbers first: `switches.loopback.Loopback` is one."""
+    """The look-up of a switch for an INVITE, protected numbers first: `switches.loopback.Loopback` is one."""
 
     def verdict(self, tenant: str, account: str, trunk: str, a_number: str, b_number: str) -> Verdict: ...
 
 
 @dataclass
 class Progress:
-    """What a terminal shows; written by the loop, read by whoever likes."""
+    """The progress of a run, updated by its loop; may be read at any time."""
 
     truth: Truth
     calls: int = 0
@@ -54,7 +54,7 @@ class Progress:
 
 
 def live_world(seed: int, tenants: tuple[str, ...] = ("demo",), switch: str = SWITCH) -> World:
-    """The world of a live run: one switch. Its config and decks are what the books must know before the first record."""
+    """The world of a live run, with one switch. The books must have its config and decks before the first record."""
     return make_world(seed, tenants=tenants, switches=(switch,))
 
 
@@ -78,10 +78,10 @@ def run(
     repeat_batch: float = 0.002,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Progress:
-    """Makes traffic until `stop` is set (or for `for_s`), then ends the calls under way.
+    """Make traffic until `stop` is set (or for `for_s`), then end the active calls.
 
-    `write` takes lines, a record each, every `step_s`: `simulator.spool.Spool.write`. `attack` None = as the seed decides (`attacked`), unless
-    `attack_after_s` is given: then there is one, so long after the start. `repeat_batch`: the chance that lines are written twice.
+    `write` is called every `step_s` with lines, one record each: `simulator.spool.Spool.write`. `attack` None = as `attacked(seed)`, or True
+    where `attack_after_s` is set: the attack begins so long after the start. `repeat_batch`: the probability that lines are written twice.
     `clock` is epoch milliseconds; `wait` sleeps and may be replaced together with it.
     """
     stop = stop or threading.Event()
@@ -131,7 +131,7 @@ def run(
         if on_progress:
             on_progress(progress)
 
-    # The past: only what is still under way is written, so that every stop has its start.
+    # The past: only calls that are still active are written, so that every stop has its start.
     past = list(exchange.advance(start_ms))
     exchange.counts.clear()
     exchange.look_up = lambda *invite: switch.verdict(*invite).order_id

@@ -1,8 +1,6 @@
-"""A fixed mix to measure with.
+"""A fixed mix for benchmarks: 38 fields per record, 8 decks of 30,000 prefixes, 200,000 subjects, 30 % answered, 1.3 attempts per call.
 
-38 fields a record, 8 decks of 30,000 prefixes, 200,000 subjects, 30 % answered, 1.3 attempts a call.
-
-Not traffic with an answer: nobody attacks, nobody has habits. The same seed gives the same bytes.
+It has no attacks and no habits. The same seed gives the same bytes.
 """
 
 from __future__ import annotations
@@ -97,7 +95,7 @@ def bench_mix(n_records: int, seed: int = 1, calls_per_s: float = 100.0) -> list
     calls = int(n_records / (RECORDS_PER_CALL * 0.94)) + 200
     setup = START_MS + np.cumsum(rng.exponential(1000 / calls_per_s, calls)).astype(np.int64)
     answered = rng.random(calls) < ANSWERED
-    failed = (rng.random(calls) < FAILOVERS).astype(np.int64)  # carriers that were tried in vain before the last one
+    failed = (rng.random(calls) < FAILOVERS).astype(np.int64)  # attempts that failed before the last one
     pdd = rng.integers(200, 3000, calls)
     ring = rng.integers(1000, 20_000, calls)
     u = rng.random(calls).clip(1e-6, 1 - 1e-6)
@@ -144,7 +142,7 @@ def bench_mix(n_records: int, seed: int = 1, calls_per_s: float = 100.0) -> list
 
 
 def _call_fields(rng: np.random.Generator, calls: int) -> list[str]:
-    """The part of every record of a call that stays the same: 18 fields."""
+    """The 18 fields that all records of a call share."""
     subject = rng.permutation(ACCOUNTS * A_NUMBERS)
     which = subject[np.arange(calls) % len(subject)].tolist()
     heads = prefixes()

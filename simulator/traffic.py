@@ -1,6 +1,6 @@
-"""Streams of honest calls, in the order of time: everyday traffic, and a new account that ramps up steeply.
+"""Streams of legitimate calls, by time: everyday traffic, and a new account that ramps up steeply.
 
-Each stream has a chance of its own, so that an attack beside it changes nothing in it.
+Each stream has its own random generator, so that an attack beside it changes nothing in it.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ def _rates(everyone: list[Subscriber], at_ms: int) -> list[float]:
 def legitimate(
     world: World, seed: int, start_ms: int, calls_per_s: float, mean_over_ms: int, end_ms: int | None = None
 ) -> Iterator[Call]:
-    """The calls of the world's subscribers from `start_ms` on, shaped by their weeks; without `end_ms` it never ends.
+    """The calls of the world's subscribers from `start_ms` on, shaped by their weeks; endless without `end_ms`.
 
-    `calls_per_s` is the mean over the first `mean_over_ms`, whatever hour it is: a night is as large as a day, but others call.
+    `calls_per_s` is the mean over the first `mean_over_ms` at any hour: a night has as many calls as a day, from other subscribers.
     """
     rng = Random(f"legitimate {seed}")
     everyone = world.subscribers
@@ -59,7 +59,7 @@ def legitimate(
 
 
 def _reuse(rng: Random, latest: dict[str, str], call: Call) -> Call:
-    """Some devices take a Call-ID twice: another dialog, another tag, another call."""
+    """Some devices use a Call-ID twice: another dialog, another tag, another call."""
     if call.account in latest and rng.random() < REUSED_CALL_ID:
         call.facts["call_id"], call.reused_call_id = latest[call.account], True
     latest[call.account] = call.facts["call_id"]
@@ -75,10 +75,10 @@ def ramp(
     end_ms: int | None = None,
     tenant: str | None = None,
 ) -> Iterator[Call]:
-    """A new account that starts from nothing and doubles every `doubling_ms` until it makes `calls_per_s`.
+    """A new account that starts at 3 % of `calls_per_s` and doubles every `doubling_ms` until it reaches it.
 
-    Nothing is wrong with it: people of a new customer, with contacts, no-answers and the usual talk times. It also calls some far
-    and expensive countries, because its people have family or business there.
+    It is legitimate: the people of a new customer, with contacts, unanswered calls and the usual talk times. It also calls some expensive
+    countries, where its people have family or business.
     """
     one = newcomer(world, seed, tenant)
     rng = Random(f"ramp {seed}")
@@ -91,11 +91,11 @@ def ramp(
 
 
 EXPENSIVE_SHARE = (0.04, 0.12)
-"""Of the newcomer's contacts that live where a minute costs a carrier 0.3 EUR and more: drawn from here."""
+"""The range of the share of the new account's contacts in countries with a buy price of 0.3 EUR per minute and more."""
 
 
 def newcomer(world: World, seed: int, tenant: str | None = None) -> Subscriber:
-    """The account of the ramp, with the expensive countries that it also calls."""
+    """The new account of `ramp`, with the expensive countries that it also calls."""
     one = world.newcomers[tenant or world.tenants()[0]]
     rng = Random(f"newcomer {seed}")
     share = rng.uniform(*EXPENSIVE_SHARE)

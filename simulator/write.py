@@ -21,7 +21,7 @@ COLUMNS = (
     "setup", "ringing", "answer", "end", "duration_s", "sell_amount", "buy_amount",
     "sip_code", "q850", "release_cause_text", "release_side", "src_ip", "user_agent", "lrn", "attestation",
 )  # fmt: skip
-"""Of `calls.csv`: a row a route attempt, all attempts of a call under its id, numbers as E.164 digits, money as decimals."""
+"""Columns of `calls.csv`: one row per route attempt, all attempts of a call with its id, numbers as E.164 digits, money as decimals."""
 
 MAPPING = (
     f"""\
@@ -42,10 +42,10 @@ columns:
 def write(
     out_dir: Path, seed: int, hours: float = 3.0, calls_per_s: float = 0.35, start_ms: int = START_MS, attack: bool | None = None
 ) -> Truth:
-    """Write the day of a seed into a directory and say the truth about it.
+    """Write the day of a seed into a directory; returns its truth.
 
-    `records.jsonl` (as a switch posts them), `truth.json`, `config.json`, `decks/NAME.csv`, `calls.csv`, `mapping.yaml`.
-    The truth stands in its own file alone.
+    `records.jsonl` (as a switch posts them), `truth.json`, `config.json`, `decks/NAME.csv`, `calls.csv`, `mapping.yaml`. Only `truth.json`
+    contains the truth.
     """
     world = make_world(seed)
     (out_dir / "decks").mkdir(parents=True, exist_ok=True)
@@ -71,14 +71,14 @@ def write(
 
 
 def _rows(call: Call, ledger: Ledger) -> list[dict[str, Any]]:
-    """The attempts of a call. What a switch never saw the end of has no row."""
+    """The attempts of a call. A call without a stop has no row."""
     if call.lost_stop == "never":
         return []
     facts = call.facts
     same = {
         name: facts.get(name, "") for name in ("tenant", "account", "ingress_trunk", "src_ip", "user_agent", "lrn", "attestation")
     }
-    # A device may take a Call-ID twice; a switch's own id, which stands in a CDR file, it cannot.
+    # A device may use a Call-ID twice; a CDR file has the switch's own id, which is unique.
     same["call_id"] = facts["call_id"] + (f"#{facts['from_tag']}" if call.reused_call_id else "")
     same["a_number"], same["b_number"] = call.a_number or facts["a_raw"], call.b_number
     found = []

@@ -137,6 +137,8 @@ def test_a_call_from_its_setup_to_its_stop():
     assert some(setup, "disposition", "sells", "answered", "final", "gone", "offset", "revision", "setup_ms", "row") == (
         "event", False, False, False, False, -1, 0, T0, 0,
     )  # fmt: skip
+    names = ("duration_ms", "duration_source", "end_ms", "suspected_hung", "suspected_duplicate", "buys")
+    assert some(setup, *names) == (0, "", 0, False, False, False), "a record without talk"
     assert log.add("ringing", 3)["ringing_ms"] == T0 + 3_000
     answer = log.add("answer", 10, **ROUTE, attempt_no=1, sip_code=200)
     assert some(answer, "sells", "answered", "duration_ms", "answer_ms", "offset", "final") == (True, True, 1, ANSWER, 2, False)
