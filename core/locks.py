@@ -24,12 +24,11 @@ class LockTaken(Exception):
     """Another process holds the lock; the text is what it wrote into the file, or ""."""
 
 
-def take(path: Path, *, wait: bool = False, mode: int = 0o640) -> int:
-    """The descriptor that holds the lock; closing it releases the lock. Raises `LockTaken` at once unless `wait` is set, `OSError` where the
-    file cannot be opened."""
+def take(path: Path, *, mode: int = 0o640) -> int:
+    """The descriptor that holds the lock; closing it releases the lock. Raises `LockTaken`, or `OSError` where the file cannot be opened."""
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, mode)
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         holder = os.pread(fd, 500, 0).decode("utf-8", "replace").strip()
         os.close(fd)
@@ -47,9 +46,9 @@ def write_holder(fd: int, text: str) -> None:
 
 
 @contextmanager
-def exclusive(path: Path, *, wait: bool = False, mode: int = 0o640) -> Iterator[None]:
-    """Holds the lock for a block. Raises as `take`."""
-    fd = take(path, wait=wait, mode=mode)
+def exclusive(path: Path) -> Iterator[None]:
+    """Hold the lock for a block. Raises as `take`."""
+    fd = take(path)
     try:
         with suppress(OSError):
             write_holder(fd, f"process {os.getpid()}")

@@ -8,6 +8,7 @@ connections. A connection that authenticates is removed from this list and is ne
 from __future__ import annotations
 
 import ipaddress
+from collections import Counter
 from collections.abc import Hashable
 from typing import Generic, TypeVar
 
@@ -63,65 +64,40 @@ class Newcomers(Generic[Name]):
 
     def __init__(self, most: int, of_source: int, patience_s: float) -> None:
         self._most, self._of_source, self._patience_s = most, of_source, patience_s
-        self._since_s: dict[Name, float] = {}  # the oldest first
-        self._source: dict[Name, str] = {}
-        self._silent: dict[str, dict[Name, None]] = {}  # of each source, the oldest first
-        self._asking: dict[str, dict[Name, None]] = {}
+        self._since: dict[Name, tuple[str, float]] = {}  # source and time, the oldest first
+        self._asking: set[Name] = set()
 
     def __len__(self) -> int:
-        return len(self._since_s)
+        return len(self._since)
 
     def arrive(self, name: Name, address: str, now_s: float) -> Name | None:
         """Add a connection. Returns the one that the caller must close for it; that one is removed."""
         self.leave(name)
         source = source_of(address)
+        counts = Counter(of for of, _ in self._since.values())
         evicted: Name | None = None
-        if self._held(source) >= self._of_source:
-            evicted = self._oldest(source)
-        elif len(self._since_s) >= self._most:
-            evicted = self._oldest(max((*self._silent, *self._asking), key=self._held))
+        if counts[source] >= self._of_source:
+            evicted = min((one for one, (of, _) in self._since.items() if of == source), key=self._asking.__contains__)
+        elif len(self._since) >= self._most:
+            evicted = min(self._since, key=lambda one: (-counts[self._since[one][0]], one in self._asking))
         if evicted is not None:
             self.leave(evicted)
-        self._since_s[name], self._source[name] = now_s, source
-        self._silent.setdefault(source, {})[name] = None
+        self._since[name] = source, now_s
         return evicted
 
     def ask(self, name: Name) -> None:
         """The connection has sent the complete head of a request: silent ones are closed before it."""
-        source = self._source.get(name)
-        if source is not None and name in self._silent.get(source, {}):
-            self._drop(self._silent, source, name)
-            self._asking.setdefault(source, {})[name] = None
+        if name in self._since:
+            self._asking.add(name)
 
     def leave(self, name: Name) -> None:
         """Remove a connection that has authenticated or ended."""
-        source = self._source.pop(name, None)
-        if source is not None:
-            del self._since_s[name]
-            self._drop(self._silent, source, name)
-            self._drop(self._asking, source, name)
+        self._since.pop(name, None)
+        self._asking.discard(name)
 
     def overdue(self, now_s: float) -> list[Name]:
         """Remove the connections that have not authenticated in time; the caller must close them."""
-        found = []
-        for name, since_s in self._since_s.items():
-            if now_s - since_s < self._patience_s:
-                break
-            found.append(name)
+        found = [name for name, (_, since_s) in self._since.items() if now_s - since_s >= self._patience_s]
         for name in found:
             self.leave(name)
         return found
-
-    def _held(self, source: str) -> int:
-        return len(self._silent.get(source, ())) + len(self._asking.get(source, ()))
-
-    def _oldest(self, source: str) -> Name:
-        return next(iter(self._silent.get(source) or self._asking[source]))
-
-    @staticmethod
-    def _drop(of_sources: dict[str, dict[Name, None]], source: str, name: Name) -> None:
-        names = of_sources.get(source)
-        if names is not None:
-            names.pop(name, None)
-            if not names:
-                del of_sources[source]

@@ -20,6 +20,9 @@ from simulator.world import Caller, Contact, Subscriber, World
 PREMIUM_MIN_EUR = 1.0
 """The lowest buy price of a minute for premium numbers in an attack: cheaper ones do not pay."""
 
+INVITES_PER_S = 1.5
+"""Of a loud attack."""
+
 SATELLITE = ("8707", "8703", "8816", "8817", "8818", "8819", "88216", "88213", "88232", "88299", "883120")
 EXOTIC = tuple(region for region, one in COUNTRIES.items() if one.mobile >= 0.5)
 
@@ -76,8 +79,8 @@ def draw(world: World, seed: int, start_ms: int, end_ms: int) -> Plan:
     )
 
 
-def draw_loud(world: World, seed: int, start_ms: int, invites_per_s: float = 1.5) -> Plan:
-    """An attack for a demonstration: parallel calls to the most expensive ranges, `invites_per_s` from its first second on."""
+def draw_loud(world: World, seed: int, start_ms: int) -> Plan:
+    """An attack for a demonstration: parallel calls to the most expensive ranges, `INVITES_PER_S` from its first second on."""
     rng = Random(f"attack {seed}")
     one = rng.choice([one for one in world.subscribers if one.habit != "wholesale"])
     ranges, targets = _targets(rng, how_many=rng.choice((2, 3)), expensive=True)
@@ -85,7 +88,7 @@ def draw_loud(world: World, seed: int, start_ms: int, invites_per_s: float = 1.5
     return Plan(
         subscriber=one, callers=_callers(rng, one), ranges=ranges, targets=targets,
         start_ms=start_ms, end_ms=start_ms + 1_800_000,
-        lines=lines, build_up_ms=int(lines / invites_per_s * 1000), median_talk_s=rng.uniform(150, 400), answered=0.95,
+        lines=lines, build_up_ms=int(lines / INVITES_PER_S * 1000), median_talk_s=rng.uniform(150, 400), answered=0.95,
         ip="", user_agent="",
     )  # fmt: skip
 

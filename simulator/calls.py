@@ -212,7 +212,7 @@ class Event(NamedTuple):
     fields: dict[str, Any]
 
 
-def events(call: Call, skew_ms: int = 0) -> Iterator[Event]:
+def events(call: Call, skew_ms: int) -> Iterator[Event]:
     """The events after the setup of an admitted call. Times in the fields are by the switch's clock: true + `skew_ms`."""
     now = call.at_ms
     times: dict[str, Any] = {"setup_ms": now + skew_ms}

@@ -134,25 +134,6 @@ def _all_cuts(prefixes: frozenset[str]) -> frozenset[str]:
     return frozenset(one[:cut] for one in prefixes for cut in range(1, len(one) + 1))
 
 
-@lru_cache(maxsize=1)
-def by_prefix() -> dict[str, Destination]:
-    """`table()` by prefix."""
-    return {one.prefix: one for one in table()}
-
-
-def find(digits: str) -> Destination | None:
-    """The destination of an E.164 number: its longest prefix.
-
-    >>> find("447400123456").name, find("0")
-    ('United Kingdom Mobile', None)
-    """
-    known = by_prefix()
-    for length in range(min(len(digits), 10), 0, -1):
-        if one := known.get(digits[:length]):
-            return one
-    return None
-
-
 def number(region: str, kind: str, rng: Random) -> str:
     """A valid E.164 number of a country; a kind that the country does not have becomes fixed, or else mobile.
 

@@ -7,38 +7,29 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from simulator import attack as irsf
+from simulator import attack
 from simulator.day import attacked
 from simulator.exchange import Exchange, RecordWriter, Written
 from simulator.traffic import legitimate, newcomer, ramp
 from simulator.truth import LookAlike, Truth, TruthRecorder, of_attack
 from simulator.world import World, make_world
 
+if TYPE_CHECKING:
+    from switches.loopback import Loopback
+
 SWITCH = "sim1"
 WARM_UP_MS = 600_000
 """How long the traffic has been running when the clock starts: the calls that are active then are written first."""
 
+STEP_S = 0.05
+"""Between two writes."""
+
 ATTACK_AFTER_S = (15.0, 40.0)
 """When a seed begins its attack, unless `attack_after_s` is set."""
-
-
-class Verdict(Protocol):
-    """The decision on an INVITE; `order_id` as in its record ("shadow:<id>" if it only would have been refused)."""
-
-    @property
-    def refused(self) -> bool: ...
-    @property
-    def order_id(self) -> str: ...
-
-
-class BlockTable(Protocol):
-    """The look-up of a switch for an INVITE, protected numbers first: `switches.loopback.Loopback` is one."""
-
-    def verdict(self, tenant: str, account: str, trunk: str, a_number: str, b_number: str) -> Verdict: ...
 
 
 @dataclass
@@ -53,44 +44,38 @@ class Progress:
     ended: bool = False
 
 
-def live_world(seed: int, tenants: tuple[str, ...] = ("demo",), switch: str = SWITCH) -> World:
+def live_world(seed: int, tenants: tuple[str, ...] = ("demo",)) -> World:
     """The world of a live run, with one switch. The books must have its config and decks before the first record."""
-    return make_world(seed, tenants=tenants, switches=(switch,))
+    return make_world(seed, tenants=tenants, switches=(SWITCH,))
 
 
 def run(
     write: Callable[[Sequence[bytes]], None],
-    switch: BlockTable,
+    switch: Loopback,
     seed: int,
     calls_per_s: float,
     clock: Callable[[], int],
     attack_after_s: float | None = None,
     *,
-    attack: bool | None = None,
-    invites_per_s: float = 1.5,
     stop: threading.Event | None = None,
     for_s: float | None = None,
-    name: str = SWITCH,
     boot_id: str = "",
     world: World | None = None,
-    step_s: float = 0.05,
     wait: Callable[[float], object] | None = None,
     repeat_batch: float = 0.002,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Progress:
     """Make traffic until `stop` is set (or for `for_s`), then end the active calls.
 
-    `write` is called every `step_s` with lines, one record each: `simulator.spool.Spool.write`. `attack` None = as `attacked(seed)`, or True
-    where `attack_after_s` is set: the attack begins so long after the start. `repeat_batch`: the probability that lines are written twice.
-    `clock` is epoch milliseconds; `wait` sleeps and may be replaced together with it.
+    `write` is called every `STEP_S` with lines, one record each: `simulator.spool.Spool.write`. The attack begins `attack_after_s` after the
+    start; None = at random, if `attacked(seed)`. `repeat_batch`: the probability that lines are written twice. `clock` is epoch milliseconds;
+    `wait` sleeps and may be replaced together with it.
     """
     stop = stop or threading.Event()
     wait = wait or stop.wait
-    world = world or live_world(seed, switch=name)
+    world = world or live_world(seed)
     rng = Random(f"live {seed}")
     start_ms = clock()
-    if attack is None:
-        attack = attack_after_s is not None or attacked(seed)
     after_s = attack_after_s if attack_after_s is not None else rng.uniform(*ATTACK_AFTER_S)
     skew_ms = rng.randint(-150, 150)
 
@@ -103,13 +88,13 @@ def run(
         legitimate(world, seed, start_ms - WARM_UP_MS, calls_per_s, WARM_UP_MS * 2),
         ramp(world, seed, ramp_ms, min(0.5, 0.15 * calls_per_s), 6_000),
     ]
-    if attack:
-        plan = irsf.draw_loud(world, seed, start_ms + int(after_s * 1000), invites_per_s)
+    if attack_after_s is not None or attacked(seed):
+        plan = attack.draw_loud(world, seed, start_ms + int(after_s * 1000))
         truth.attack = of_attack(plan)
-        streams.append(irsf.burst(world, seed, plan))
+        streams.append(attack.burst(world, seed, plan))
     exchange = Exchange(heapq.merge(*streams, key=lambda call: call.at_ms), dict.fromkeys(world.switches, skew_ms))
     recorder = TruthRecorder(truth, world)
-    writer = RecordWriter(name, boot_id or f"{start_ms // 1000}.{start_ms % 1000:03d}000", skew_ms)
+    writer = RecordWriter(SWITCH, boot_id or f"{start_ms // 1000}.{start_ms % 1000:03d}000", skew_ms)
     progress = Progress(truth)
 
     def lines(written: Iterable[Written]) -> list[bytes]:
@@ -143,7 +128,7 @@ def run(
         if fresh and rng.random() < repeat_batch:  # as if the acknowledgement had been lost
             put(fresh)
         report()
-        wait(step_s)
+        wait(STEP_S)
     now_ms = clock()
     fresh = lines(exchange.advance(now_ms))
     for call in exchange.active:

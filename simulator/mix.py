@@ -20,7 +20,7 @@ ACCOUNTS, A_NUMBERS = 2_000, 100  # each account has so many a_numbers: 200,000 
 PREFIXES = 30_000
 SELL_DECKS, BUY_DECKS = 4, 4
 FIELDS = 38
-ANSWERED, FAILOVERS = 0.3, 0.3
+ANSWERED, FAILOVERS, CALLS_PER_S = 0.3, 0.3, 100.0
 RECORDS_PER_CALL = 3.3  # setup, the failed attempts, answer of 30 %, stop
 START_MS = 1_772_438_400_000
 
@@ -83,7 +83,7 @@ _STOP = _ROUTE + '"ringing_ms":%d,"pdd_ms":%d,"sip_code":%d,"q850":%d,%s,"end_ms
 """The 13 fields that are an event's own, beside 7 of the delivery and 18 of the call."""
 
 
-def bench_mix(n_records: int, seed: int = 1, calls_per_s: float = 100.0) -> list[bytes]:
+def bench_mix(n_records: int, seed: int = 1) -> list[bytes]:
     """Records of the mix, as a switch would post them, in order of time.
 
     >>> lines = bench_mix(1000)
@@ -93,7 +93,7 @@ def bench_mix(n_records: int, seed: int = 1, calls_per_s: float = 100.0) -> list
     """
     rng = np.random.default_rng(seed)
     calls = int(n_records / (RECORDS_PER_CALL * 0.94)) + 200
-    setup = START_MS + np.cumsum(rng.exponential(1000 / calls_per_s, calls)).astype(np.int64)
+    setup = START_MS + np.cumsum(rng.exponential(1000 / CALLS_PER_S, calls)).astype(np.int64)
     answered = rng.random(calls) < ANSWERED
     failed = (rng.random(calls) < FAILOVERS).astype(np.int64)  # attempts that failed before the last one
     pdd = rng.integers(200, 3000, calls)

@@ -14,7 +14,7 @@ SHAPE = 1.7
 """The shape of the log-logistic distribution, hence its tail. The mean is 1.9 times the median."""
 
 
-def talk_ms(rng: Random, median_s: float, shape: float = SHAPE) -> int:
+def talk_ms(rng: Random, median_s: float) -> int:
     """The duration of an answered call: log-logistic, with a point mass at one second.
 
     >>> sorted(talk_ms(Random(i), 80) // 60_000 for i in range(9))
@@ -23,7 +23,7 @@ def talk_ms(rng: Random, median_s: float, shape: float = SHAPE) -> int:
     if rng.random() < ONE_SECOND_SHARE:
         return 1000 + int(rng.random() * 400) - 200
     u = min(max(rng.random(), 1e-9), 1 - 1e-9)
-    return int(1000 * min(max(median_s * (u / (1 - u)) ** (1 / shape), 1.0), LONGEST_S))
+    return int(1000 * min(max(median_s * (u / (1 - u)) ** (1 / SHAPE), 1.0), LONGEST_S))
 
 
 def _bump(hour: float, centre: float, width: float) -> float:

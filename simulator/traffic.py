@@ -73,14 +73,13 @@ def ramp(
     calls_per_s: float,
     doubling_ms: int,
     end_ms: int | None = None,
-    tenant: str | None = None,
 ) -> Iterator[Call]:
     """A new account that starts at 3 % of `calls_per_s` and doubles every `doubling_ms` until it reaches it.
 
     It is legitimate: the people of a new customer, with contacts, unanswered calls and the usual talk times. It also calls some expensive
     countries, where its people have family or business.
     """
-    one = newcomer(world, seed, tenant)
+    one = newcomer(world, seed)
     rng = Random(f"ramp {seed}")
     at = float(start_ms)
     while end_ms is None or at < end_ms:
@@ -94,9 +93,9 @@ EXPENSIVE_SHARE = (0.04, 0.12)
 """The range of the share of the new account's contacts in countries with a buy price of 0.3 EUR per minute and more."""
 
 
-def newcomer(world: World, seed: int, tenant: str | None = None) -> Subscriber:
+def newcomer(world: World, seed: int) -> Subscriber:
     """The new account of `ramp`, with the expensive countries that it also calls."""
-    one = world.newcomers[tenant or world.tenants()[0]]
+    one = next(iter(world.newcomers.values()))
     rng = Random(f"newcomer {seed}")
     share = rng.uniform(*EXPENSIVE_SHARE)
     ordinary = [(region, kind, weight) for region, kind, weight in one.partners if region not in EXPENSIVE]

@@ -113,7 +113,6 @@ def make_world(
     tenants: tuple[str, ...] = (TENANT,),
     accounts: int = 14,
     switches: tuple[str, ...] = ("sim1", "sim2"),
-    version: int = 1,
 ) -> World:
     """The world of a seed.
 
@@ -150,7 +149,7 @@ def make_world(
     decks = {name: deck_csv(name) for name in OFFERS}
     everyone = sorted([*subscribers, *newcomers.values()], key=lambda one: (one.tenant, one.name))
     config = Config(
-        version=version,
+        version=1,
         accounts=tuple(
             Account(tenant=one.tenant, name=one.name, sell_deck=_sell_deck(one.habit)) for one in everyone
         ),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from pathlib import Path
 
 import pytest
@@ -58,22 +57,6 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
-
-
-def test_who_waits_gets_the_lock_when_it_is_free(path):
-    entered = threading.Event()
-
-    def wait() -> None:
-        with exclusive(path, wait=True):
-            entered.set()
-
-    fd = take(path)
-    waiting = threading.Thread(target=wait)
-    waiting.start()
-    assert not entered.wait(0.2)
-    os.close(fd)
-    assert entered.wait(10)
-    waiting.join(10)
 
 
 def test_no_file_no_lock(tmp_path):
