@@ -66,8 +66,8 @@ def admit(asked: Asked, plan: DialPlan, table: Table, *, held: bool = False, eme
     a, b = normalise(asked.a_raw, plan), normalise(asked.b_raw, plan)
     if _is_emergency(b, table, emergency):
         return Admission(number=b.digits, opens=opened(asked, a, plan))
-    refused, shadow = _refusal(asked, a, b, plan, table, held)
-    if not refused and not shadow:
+    code, order, shadow = _refusal(asked, a, b, plan, table, held)
+    if not code and not shadow:
         return Admission()
     if line := _emergency_line(asked.b_raw, plan, table, emergency):
         return Admission(number=line, opens=opened(asked, a, plan))
@@ -75,29 +75,20 @@ def admit(asked: Asked, plan: DialPlan, table: Table, *, held: bool = False, eme
         for digits in readings(asked.b_raw, plan):
             if protected_number(digits, table):
                 return Admission(number=digits)
-    return Admission(refused.code, refused.order_id or (f"shadow:{shadow}" if shadow and not refused else ""))
+    return Admission(code, order) if code else Admission(order_id=f"shadow:{shadow}")
 
 
-class _Refusal(NamedTuple):
-    code: int = 0
-    order_id: str = ""
-
-    def __bool__(self) -> bool:
-        return self.code != 0
-
-
-def _refusal(asked: Asked, a: Number, b: Number, plan: DialPlan, table: Table, held: bool) -> tuple[_Refusal, str]:
-    """The refusal of a call, before its other readings are considered, and the order that would refuse it in shadow."""
+def _refusal(asked: Asked, a: Number, b: Number, plan: DialPlan, table: Table, held: bool) -> tuple[int, str, str]:
+    """The refusal of a call, before its other readings are considered: its code (0 = none), its order, and the order that would refuse it in
+    shadow."""
     if not asked.tenant:
-        return _Refusal(UNKNOWN_SOURCE), ""
+        return UNKNOWN_SOURCE, "", ""
     if _is_protected(asked, a, b, table) or _follows_emergency(asked, a, b, plan, table) or held:
-        return _Refusal(), ""
+        return 0, "", ""
     if order := _look_up("blocks", asked, a, b, plan, table):
-        return _Refusal(BLOCKED, order), ""
+        return BLOCKED, order, ""
     shadow = _look_up("shadow", asked, a, b, plan, table)
-    if not b.digits and not asked.accept_unreadable:
-        return _Refusal(UNREADABLE), shadow
-    return _Refusal(), shadow
+    return 0 if b.digits or asked.accept_unreadable else UNREADABLE, "", shadow
 
 
 def _is_emergency(number: Number, table: Table, emergency: frozenset[str]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
 
@@ -50,17 +51,17 @@ def amount(value: Decimal, decimals: int = 2) -> str:
     return f"{rounded if rounded else abs(rounded):,f}"
 
 
-def masked(text: str) -> str:
-    """A text with masked telephone numbers: the first four and last two digits stay.
+def masked(text: str, plain: Collection[str] = ()) -> str:
+    """A text with masked telephone numbers: the first four and last two digits stay. Numbers in `plain` stay whole: ranges are no one's number.
 
     A text between “ and ” is a number as it was dialled, with any characters between its digits.
 
-    >>> masked("caller acme/436641234567 spent 1234567.89 EUR")
-    'caller acme/4366••••••67 spent 1234567.89 EUR'
+    >>> masked("caller acme/436641234567 spent 1234567.89 EUR towards 8821312", plain=("8821312",))
+    'caller acme/4366••••••67 spent 1234567.89 EUR towards 8821312'
     >>> masked("dialled as “12#34-56*789”, “1#2”")
     'dialled as “12#34-••*•89”, “1#2”'
     """
-    return _NUMBER.sub(lambda found: hidden_digits(found[0], 4, 2, "•"), text)
+    return _NUMBER.sub(lambda found: found[0] if found[0] in plain else hidden_digits(found[0], 4, 2, "•"), text)
 
 
 LEAST = 7

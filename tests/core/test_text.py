@@ -51,5 +51,9 @@ def test_a_number_of_seven_digits_shows_four_and_two(text: str, shown: str):
 
 
 
+def test_a_range_is_plain_but_not_where_it_was_dialled():
+    assert masked("8821312 and “8821312”", plain=("8821312",)) == "8821312 and “8821•12”"
+
+
 def test_nothing_hides_in_a_text():
     assert visible("a\u200bb\x1bc\u202ed\ud800") == "a�b�c�d?" and visible("Zoë ") == "Zoë "
