@@ -34,7 +34,7 @@ from books.credentials import Credential
 from core.clock import wall_clock_ms
 from core.newcomers import plain_address
 from core.record import TICK_KEY, Tick
-from core.telling import Tell, nobody
+from core.reporting import Report, ignore
 from core.topics import CALLS, CALLS_PARTITIONS
 from journal import Entry, Journal, JournalError, TooLarge, Writer
 from switches.bucket import Bucket
@@ -113,10 +113,10 @@ class Collector:
         partitions: int = CALLS_PARTITIONS,
         limits: Limits = Limits(),
         tick_s: float = 5.0,
-        tell: Tell = nobody,
+        report: Report = ignore,
     ) -> None:
         self._journal = journal
-        self._tell = tell
+        self._report = report
         self._partitions = partitions
         self._limits = limits
         self._tick_s = tick_s
@@ -184,7 +184,7 @@ class Collector:
                 await self._tick()
             except (Busy, SpoolFull, JournalError) as error:
                 _log.error("no tick was written to %s: %s", CALLS, error)
-            self._tell(self._spooled())
+            self._report(self._spooled())
             pause_s = self._tick_s if self._ready else min(self._tick_s, 0.5)
             await asyncio.sleep(max(0.05, pause_s - (time.monotonic() - began_s)))
 
@@ -204,7 +204,7 @@ class Collector:
         entry = Entry(TICK_KEY, msgspec.json.encode(tick), now_ms)
         await asyncio.wrap_future(self._committer.submit({number: [entry] for number in range(self._partitions)}))
         self._ready = True
-        self._tell(Ticked(self._version))
+        self._report(Ticked(self._version))
 
     def _spooled(self) -> Spooled:
         why = self._committer.fault or next((lane.away_because for lane in self._lanes if lane.away_because), "")
@@ -225,7 +225,7 @@ class Collector:
                 self.gate.distrust(request.scope)
         except ClientDisconnect:
             response = Response(status_code=400)  # the client has gone; no record was accepted
-        self._tell(Posted(response.status_code, accepted))
+        self._report(Posted(response.status_code, accepted))
         return response
 
     async def _accept(self, request: Request) -> int:
@@ -383,13 +383,13 @@ def serve(
     tick_s: float = 5.0,
     listening: Callable[[int], None] | None = None,
     stop: Event | None = None,
-    tell: Tell = nobody,
+    report: Report = ignore,
     trusted_proxies: tuple[str, ...] = (),
 ) -> None:
     """Runs until a signal or `stop`. Then it writes what was posted, and releases the journal and the spool.
 
     `spool`: a directory of the collector alone, best on another disk than the journal. `find_credential` and `config_version` are
-    called in threads. `listening` is called with the port. `tell` gets `Posted`, `Ticked` and `Spooled`.
+    called in threads. `listening` is called with the port. `report` gets `Posted`, `Ticked` and `Spooled`.
     A request comes from the address of its connection, or, where that is one of `trusted_proxies` (addresses or networks), from the
     address in X-Forwarded-For.
     """
@@ -401,7 +401,7 @@ def serve(
         partitions=partitions,
         limits=limits,
         tick_s=tick_s,
-        tell=tell,
+        report=report,
     )
     served = config(collector.app(), collector.gate, trusted_proxies, ws="none", timeout_graceful_shutdown=10)
     Server(served, lambda: bool(collector.fault) or bool(stop and stop.is_set()), listening).run_at(host, port)

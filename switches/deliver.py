@@ -24,7 +24,7 @@ import structlog
 from books import BooksError, Engine, Unavailable, audit, deliveries, leases, reading, switches, writing
 from books.deliveries import PROTECTED, TABLES, Delivery
 from core.backoff import backoff
-from core.telling import Tell, nobody
+from core.reporting import Report, ignore
 from switches.control import Change, Control, ControlError, Denied, Drift, Fenced, Unreachable, Wanted, seconds_left
 from switches.once import Once
 
@@ -99,7 +99,7 @@ class Deliverer:
         holder: str,
         pace: Pace = Pace(),
         fault: Callable[[str], None] = no_fault,
-        tell: Tell = nobody,
+        report: Report = ignore,
     ) -> None:
         self._engine = engine
         self.switch = switch
@@ -108,7 +108,7 @@ class Deliverer:
         self._holder = holder
         self._pace = pace
         self._fault = fault
-        self._tell = tell
+        self._report = report
         self._lease: leases.Lease | None = None
         self._looked_ms = self._compared_ms = -(10**15)
         self._failures = 0
@@ -153,11 +153,11 @@ class Deliverer:
         if not waiting and now_ms - self._looked_ms < self._pace.look_ms:
             return Round()
         if not self._have_lease():
-            self._tell(Standby(self.switch))
+            self._report(Standby(self.switch))
             return Round(result="another holds the lease")
         self._looked_ms = now_ms
         held = self._held()
-        self._tell(Reached(self.switch))
+        self._report(Reached(self.switch))
         if held:
             return Round(result="held")
         boot = self._control.identity()
@@ -248,7 +248,7 @@ class Deliverer:
                     deliveries.refused(conn, [row for row, _ in failed])
                 self._fault("acknowledged")
                 for table, moments in learned.items():
-                    self._tell(Acknowledged(table, [(now_ms - learned_ms) / 1000 for learned_ms in moments]))
+                    self._report(Acknowledged(table, [(now_ms - learned_ms) / 1000 for learned_ms in moments]))
             sent += len(done)
             if failed:
                 raise failed[0][1]
@@ -299,7 +299,7 @@ class Deliverer:
             state = switches.state(conn, self.switch)
             drift = {"missing": state.missing + missing, "strangers": state.strangers + len(surplus)}
             switches.set_state(conn, self.switch, seen_ms=now_ms, compared_ms=now_ms, **drift)
-            self._tell(Drifted(self.switch, missing, len(surplus)))
+            self._report(Drifted(self.switch, missing, len(surplus)))
             if missing or surplus:
                 what = ", ".join(f"{table}: {len(one.missing)} missing, {len(one.surplus)} surplus" for table, one in found.items() if any(one))
                 audit.note(conn, "dispatcher", "drift", self.switch, what, now_ms)

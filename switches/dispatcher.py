@@ -38,7 +38,7 @@ from core.config import Config
 from core.decide import Answered, Limits, Listed, decide_all
 from core.message import Message
 from core.orders import BlockOrder, Key
-from core.telling import Tell, nobody
+from core.reporting import Report, ignore
 from core.topics import BLOCK_ORDERS, FINDINGS
 from journal import Journal, JournalError, OffsetTrimmed, Reader
 from switches import desired
@@ -93,7 +93,7 @@ class Dispatcher:
         connect: Connect = connect,
         next_hops: Mapping[str, str] = {},
         fault: Callable[[str], None] = no_fault,
-        tell: Tell = nobody,
+        report: Report = ignore,
     ) -> None:
         """`next_hops`: switch -> next hop of calls whose tenant has no egress trunk with an address (`switches.desired.carriers`)."""
         self._engine = engine
@@ -106,7 +106,7 @@ class Dispatcher:
         self._connect = connect
         self._next_hops = next_hops
         self._fault = fault
-        self._tell = tell
+        self._report = report
         self._readers: dict[tuple[str, int], Reader] = {}
         self._counts: dict[str, int] = {}
         self._gaps: dict[tuple[str, int], int] = {}  # how many gaps of a reader are in the audit log
@@ -293,7 +293,7 @@ class Dispatcher:
     def _deliverer(self, switch: Switch) -> Deliverer:
         if switch not in self._deliverers:
             self._deliverers[switch] = Deliverer(
-                self._engine, switch.name, self._connect(switch), self._clock, self._holder, self._pace, self._fault, self._tell
+                self._engine, switch.name, self._connect(switch), self._clock, self._holder, self._pace, self._fault, self._report
             )
         return self._deliverers[switch]
 
@@ -334,7 +334,7 @@ class Dispatcher:
                     stop.wait(0.5)
                     continue
                 if read.total:
-                    self._tell(read)
+                    self._report(read)
                     for thread in threads.values():
                         thread.wake.set()
                     stop.wait(min(YIELD_MOST_S, time.monotonic() - began_s))

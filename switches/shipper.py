@@ -22,7 +22,7 @@ from typing import NamedTuple
 from core import locks
 from core.backoff import backoff
 from core.clock import wall_clock_ms
-from core.telling import Tell, nobody
+from core.reporting import Report, ignore
 from switches.post import Denied, PostError, TooMuch, connect, post_records
 from switches.signed_log import SwitchLog
 from switches.tail import POSITION, Batch, load_positions, read_batch, remove_spent, store_positions, sync_waiting
@@ -79,16 +79,16 @@ def ship(
     log: SwitchLog | None = None,
     pace: Pace = Pace(),
     now_ms: Callable[[], int] = wall_clock_ms,
-    tell: Tell = nobody,
+    report: Report = ignore,
 ) -> None:
     """Runs until `stop`. `home`: the spool, and the shipper's own `position.json`.
 
-    `log`: the switch's own log, which has the records that its spool did not take. `tell` gets `Shipped`, `Failed` and `Forged`.
+    `log`: the switch's own log, which has the records that its spool did not take. `report` gets `Shipped`, `Failed` and `Forged`.
     """
     if not home.is_dir():
         raise FileNotFoundError(f"there is no spool at {home}: its records cannot be reported as delivered")
     with _alone(home):
-        _Shipper(home, url, token, stop, log, pace, now_ms, tell).run()
+        _Shipper(home, url, token, stop, log, pace, now_ms, report).run()
 
 
 @dataclass
@@ -102,7 +102,7 @@ class _Shipper:
     log: SwitchLog | None
     pace: Pace
     now_ms: Callable[[], int]
-    tell: Tell
+    report: Report
 
     def __post_init__(self) -> None:
         self._positions = load_positions(self.home / POSITION)
@@ -138,12 +138,12 @@ class _Shipper:
                 if accepted != len(batch.lines):
                     _log.error("%d lines were posted, the collector counts %d", len(batch.lines), accepted)
                 self._delivered(batch)
-                self.tell(Shipped(accepted, batch.from_log, complete_to_ms))
+                self.report(Shipped(accepted, batch.from_log, complete_to_ms))
 
     def _advance(self, batch: Batch) -> None:
         self._positions = batch.positions
         if batch.forged and self.log:
-            self.tell(Forged(batch.forged))
+            self.report(Forged(batch.forged))
             _log.warning("%d lines of %s claim to be records and are not signed by the switch: they are ignored", batch.forged, self.log.path)
 
     def _delivered(self, batch: Batch) -> None:
@@ -168,7 +168,7 @@ class _Shipper:
 
     def _failed(self, error: PostError) -> None:
         self._failures += 1
-        self.tell(Failed(str(error)))
+        self.report(Failed(str(error)))
         if isinstance(error, TooMuch) and self._batch_bytes > MIN_BATCH_BYTES:
             self._batch_bytes = max(MIN_BATCH_BYTES, self._batch_bytes // 4)
             return

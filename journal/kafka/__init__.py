@@ -174,8 +174,9 @@ class KafkaJournal:
         while self._look(FORMAT_TOPIC) is None:
             if time.monotonic() > end_s:
                 raise JournalError(
-                    f"{self.address}: {self._name(topic)} is a topic of Ringfence 0.1, which this release does not read: write another prefix= behind "
-                    f"the address, or start Ringfence 0.1 for it. (If you created the topics for this release, create {self._name(FORMAT_TOPIC)} too.)"
+                    f"{self.address}: {self._name(topic)} is a topic of Ringfence 0.1, which this release does not read: write another prefix= "
+                    f"behind the address, or start Ringfence 0.1 for it. (If you created the topics for this release, create "
+                    f"{self._name(FORMAT_TOPIC)} too.)"
                 )
             time.sleep(0.05)
         self._format_checked = True

@@ -335,7 +335,7 @@ def test_nothing_is_lost_when_collector_and_shipper_are_killed_under_load(
                 shipper.wait()
                 shipper = _shipper(home, collector_process.url)
         written = load.end()
-        until(lambda: len(set(_seqs(journal))) == written, within_s=20)
+        until(lambda: len(set(_seqs(journal))) == written, within_s=60)
     finally:
         load.end()
         shipper.kill()
