@@ -100,28 +100,20 @@ class _Refused(Exception):
         return JSONResponse({"error": str(self)}, self.status, headers)
 
 
+@dataclass(eq=False, kw_only=True)
 class Collector:
     """The state of a running collector, and its routes."""
 
-    def __init__(
-        self,
-        *,
-        journal: Journal,
-        spool: Path,
-        find_credential: Callable[[str], Credential | None],
-        config_version: Callable[[], int],
-        partitions: int = CALLS_PARTITIONS,
-        limits: Limits = Limits(),
-        tick_s: float = 5.0,
-        report: Report = ignore,
-    ) -> None:
-        self._journal = journal
-        self._report = report
-        self._partitions = partitions
-        self._limits = limits
-        self._tick_s = tick_s
-        self._find_credential = find_credential
-        self._config_version = config_version
+    journal: Journal
+    spool: Path
+    find_credential: Callable[[str], Credential | None]
+    config_version: Callable[[], int]
+    partitions: int = CALLS_PARTITIONS
+    limits: Limits = Limits()
+    tick_s: float = 5.0
+    report: Report = ignore
+
+    def __post_init__(self) -> None:
         self._version: int | None = None
         self._created = False
         self._ready = False
@@ -129,10 +121,10 @@ class Collector:
         self._complete_to_ms: dict[str, int] = {}
         self._known: dict[str, tuple[float, Credential]] = {}
         self._buckets: dict[str, Bucket] = {}
-        self._lanes = [self._lane(number, Spool(spool, number, partitions)) for number in range(partitions)]
+        self._lanes = [self._lane(number, Spool(self.spool, number, self.partitions)) for number in range(self.partitions)]
         self._books_away = Once(_log.error)
-        self._committer = Committer(self._lanes, limits.queue_bytes)
-        self.gate = Gate(limits.places)
+        self._committer = Committer(self._lanes, self.limits.queue_bytes)
+        self.gate = Gate(self.limits.places)
         self._in_progress = Counter[str]()
         # Tokens that are not cached are looked up in threads of their own: a known one does not wait behind guesses.
         self._guesses = ThreadPoolExecutor(2, thread_name_prefix="collector-guesses")
@@ -140,14 +132,14 @@ class Collector:
     def _lane(self, number: int, spool: Spool) -> Lane:
         def open_writer() -> Writer:
             if not self._created:
-                self._journal.create(CALLS, self._partitions)
+                self.journal.create(CALLS, self.partitions)
                 self._created = True
-            return self._journal.writer(CALLS, number)
+            return self.journal.writer(CALLS, number)
 
         return Lane(f"{CALLS}/{number}", open_writer, spool, self._has_room, wall_clock_ms)
 
     def _has_room(self, size: int) -> bool:
-        return sum(lane.spool_bytes for lane in self._lanes) + size <= self._limits.spool_bytes
+        return sum(lane.spool_bytes for lane in self._lanes) + size <= self.limits.spool_bytes
 
     @property
     def fault(self) -> str:
@@ -184,14 +176,14 @@ class Collector:
                 await self._tick()
             except (Busy, SpoolFull, JournalError) as error:
                 _log.error("no tick was written to %s: %s", CALLS, error)
-            self._report(self._spooled())
-            pause_s = self._tick_s if self._ready else min(self._tick_s, 0.5)
+            self.report(self._spooled())
+            pause_s = self.tick_s if self._ready else min(self.tick_s, 0.5)
             await asyncio.sleep(max(0.05, pause_s - (time.monotonic() - began_s)))
 
     async def _tick(self) -> None:
         """One tick into each partition, after every record that was acknowledged before it. No record is accepted before the first tick."""
         try:
-            self._version = await run_in_threadpool(self._config_version)
+            self._version = await run_in_threadpool(self.config_version)
         except Exception as error:  # noqa: BLE001 - the books may be away in any way; the version in force stays
             self._not_ready_because = f"the config version in force is not known: {error}"
             self._books_away.begins(f"the config version could not be read, {self._version} stays in force: {error}")
@@ -202,9 +194,9 @@ class Collector:
         now_ms = wall_clock_ms()
         tick = Tick(at_ms=now_ms, config_version=self._version, complete_to_ms=dict(self._complete_to_ms))
         entry = Entry(TICK_KEY, msgspec.json.encode(tick), now_ms)
-        await asyncio.wrap_future(self._committer.submit({number: [entry] for number in range(self._partitions)}))
+        await asyncio.wrap_future(self._committer.submit({number: [entry] for number in range(self.partitions)}))
         self._ready = True
-        self._report(Ticked(self._version))
+        self.report(Ticked(self._version))
 
     def _spooled(self) -> Spooled:
         why = self._committer.fault or next((lane.away_because for lane in self._lanes if lane.away_because), "")
@@ -225,7 +217,7 @@ class Collector:
                 self.gate.distrust(request.scope)
         except ClientDisconnect:
             response = Response(status_code=400)  # the client has gone; no record was accepted
-        self._report(Posted(response.status_code, accepted))
+        self.report(Posted(response.status_code, accepted))
         return response
 
     async def _accept(self, request: Request) -> int:
@@ -237,9 +229,9 @@ class Collector:
     def _under_limits(self, request: Request, switch: str) -> Iterator[None]:
         """Counts a post with a valid token against the limits of all posts and of its switch."""
         mine, every = self._in_progress[switch], self._in_progress.total()
-        if mine >= self._limits.credential_requests:
+        if mine >= self.limits.credential_requests:
             raise _Refused(503, f"busy: {mine} posts of {switch} are in progress already", 1)
-        if every >= self._limits.requests or not self.gate.trust(request.scope):
+        if every >= self.limits.requests or not self.gate.trust(request.scope):
             raise _Refused(503, f"busy: {every} posts are in progress already", 1)
         self._in_progress[switch] += 1
         try:
@@ -253,18 +245,18 @@ class Collector:
         switch = credential.switch
         bucket = self._buckets.get(switch)
         if bucket is None:
-            bucket = self._buckets[switch] = Bucket(self._limits.records_per_s, self._limits.burst_records, time.monotonic())
+            bucket = self._buckets[switch] = Bucket(self.limits.records_per_s, self.limits.burst_records, time.monotonic())
         if wait_s := bucket.wait_s(time.monotonic()):
-            raise _Refused(429, f"{switch} posts more than {self._limits.records_per_s:g} records per second", wait_s)
+            raise _Refused(429, f"{switch} posts more than {self.limits.records_per_s:g} records per second", wait_s)
         complete_to_ms = _complete_to_ms(request)
-        lines = lines_of(await self._body(request), self._limits.line_bytes)
-        if len(lines) > (most := self._limits.post_records):
+        lines = lines_of(await self._body(request), self.limits.line_bytes)
+        if len(lines) > (most := self.limits.post_records):
             raise _Refused(413, f"a post may have {most} records, this one has {len(lines)}: post fewer at once")
         if not self._ready:
             raise _Refused(503, f"not ready: {self._not_ready_because}", 1)
         bucket.take(len(lines))
         if lines:
-            await self._store(parted(credential.tenants, switch, lines, self._partitions, wall_clock_ms()))
+            await self._store(parted(credential.tenants, switch, lines, self.partitions, wall_clock_ms()))
         if complete_to_ms is not None:  # a clock ahead of ours counts only up to now, and the time never goes back
             self._complete_to_ms[switch] = max(self._complete_to_ms.get(switch, 0), min(complete_to_ms, wall_clock_ms()))
         return len(lines)
@@ -284,7 +276,7 @@ class Collector:
         if scheme.lower() != "bearer" or not token:
             raise _Refused(401, "the header Authorization: Bearer TOKEN is missing")
         token = token.strip()
-        credential = await self._look_up(token) if len(token) <= self._limits.token_chars else None
+        credential = await self._look_up(token) if len(token) <= self.limits.token_chars else None
         if credential is None:
             raise _Refused(401, "the token is not known, or not any more")
         source = plain_address(request.client.host if request.client else "")
@@ -297,13 +289,13 @@ class Collector:
         """The credential of a token, cached for a few seconds, and as long as the books are away."""
         now_s = time.monotonic()
         known = self._known.get(token)
-        if known and now_s - known[0] < self._limits.credential_s:
+        if known and now_s - known[0] < self.limits.credential_s:
             return known[1]
         try:
             if known:
-                credential = await run_in_threadpool(self._find_credential, token)
+                credential = await run_in_threadpool(self.find_credential, token)
             else:
-                credential = await asyncio.get_running_loop().run_in_executor(self._guesses, self._find_credential, token)
+                credential = await asyncio.get_running_loop().run_in_executor(self._guesses, self.find_credential, token)
         except Exception as error:  # the books may be away in any way
             self._books_away.begins(f"credentials cannot be looked up, cached ones stay valid: {error}")
             if known:
@@ -317,26 +309,26 @@ class Collector:
                 check_tenant(tenant)
         except ValueError as error:
             raise _Refused(403, str(error)) from error
-        if len(self._known) >= self._limits.credentials:
+        if len(self._known) >= self.limits.credentials:
             self._known.pop(next(iter(self._known)))
         self._known[token] = (now_s, credential)
         return credential
 
     async def _body(self, request: Request) -> bytes:
-        limit = self._limits.body_bytes
+        limit = self.limits.body_bytes
         too_large = _Refused(413, f"a post may have {limit} bytes, unpacked too: post fewer records at once")
         encoding = ", ".join(request.headers.getlist("content-encoding")).strip().lower() or "identity"
         if encoding not in ("identity", "gzip", "x-gzip"):
             raise _Refused(415, f"Content-Encoding {encoding[:100]} is not supported: gzip, or none")
         body = bytearray()
         try:
-            async with asyncio.timeout(self._limits.body_s):
+            async with asyncio.timeout(self.limits.body_s):
                 async for chunk in request.stream():
                     body += chunk
                     if len(body) > limit:
                         raise too_large
         except TimeoutError as error:
-            raise _Refused(408, f"the post did not end within {self._limits.body_s:g} s") from error
+            raise _Refused(408, f"the post did not end within {self.limits.body_s:g} s") from error
         if encoding == "identity":
             return bytes(body)
         try:

@@ -87,28 +87,20 @@ def no_fault(step: str) -> None:
     """No fault: tests pass a function that kills the process."""
 
 
+@dataclass(eq=False)
 class Deliverer:
     """Sends commands to one switch while it has the lease. For one thread."""
 
-    def __init__(
-        self,
-        engine: Engine,
-        switch: str,
-        control: Control,
-        clock: Callable[[], int],
-        holder: str,
-        pace: Pace = Pace(),
-        fault: Callable[[str], None] = no_fault,
-        report: Report = ignore,
-    ) -> None:
-        self._engine = engine
-        self.switch = switch
-        self._control = control
-        self._clock = clock
-        self._holder = holder
-        self._pace = pace
-        self._fault = fault
-        self._report = report
+    engine: Engine
+    switch: str
+    control: Control
+    clock: Callable[[], int]
+    holder: str
+    pace: Pace = Pace()
+    fault: Callable[[str], None] = no_fault
+    report: Report = ignore
+
+    def __post_init__(self) -> None:
         self._lease: leases.Lease | None = None
         self._looked_ms = self._compared_ms = -(10**15)
         self._failures = 0
@@ -119,17 +111,17 @@ class Deliverer:
         """Releases the lease, so that the next deliverer need not wait for its end."""
         try:
             if self._lease:
-                with writing(self._engine) as conn:
+                with writing(self.engine) as conn:
                     leases.release(conn, self._lease)
         except BooksError as error:
             log.warning("the lease of the switch could not be released: it runs out by itself", switch=self.switch, error=str(error))
         finally:
             self._lease = None
-            self._control.close()
+            self.control.close()
 
     def round(self) -> Round:
         """One round. A switch that is away, slow or answers nonsense is tried again, later each time; its rows stay due in the books."""
-        if self._clock() < self._retry_at_ms:
+        if self.clock() < self._retry_at_ms:
             return Round(result="away")
         try:
             done = self._round()
@@ -138,7 +130,7 @@ class Deliverer:
             return Round(result=f"away: {error}")
         except Unavailable as error:
             self._books_away.begins(f"orders are not delivered to {self.switch} while the books are away: {error}")
-            self._retry_at_ms = self._clock() + self._pace.retry_ms
+            self._retry_at_ms = self.clock() + self.pace.retry_ms
             return Round(result="the books are not available")
         self._books_away.ends(f"the books answer again: orders are delivered to {self.switch}")
         if self._failures:
@@ -147,21 +139,21 @@ class Deliverer:
         return done
 
     def _round(self) -> Round:
-        now_ms = self._clock()
-        with reading(self._engine) as conn:
+        now_ms = self.clock()
+        with reading(self.engine) as conn:
             waiting = deliveries.due_count(conn, self.switch)
-        if not waiting and now_ms - self._looked_ms < self._pace.look_ms:
+        if not waiting and now_ms - self._looked_ms < self.pace.look_ms:
             return Round()
         if not self._have_lease():
-            self._report(Standby(self.switch))
+            self.report(Standby(self.switch))
             return Round(result="another holds the lease")
         self._looked_ms = now_ms
         held = self._held()
-        self._report(Reached(self.switch))
+        self.report(Reached(self.switch))
         if held:
             return Round(result="held")
-        boot = self._control.identity()
-        with reading(self._engine) as conn:
+        boot = self.control.identity()
+        with reading(self.engine) as conn:
             state = switches.state(conn, self.switch)
         restarted = boot != state.boot
         if restarted:
@@ -170,7 +162,7 @@ class Deliverer:
         if not finished:
             return Round(sent, result="held")
         missing = surplus = 0
-        if restarted or now_ms - self._compared_ms >= self._pace.compare_ms:
+        if restarted or now_ms - self._compared_ms >= self.pace.compare_ms:
             missing, surplus = self._compare()
             self._compared_ms = now_ms
         return Round(sent, missing, surplus)
@@ -178,35 +170,35 @@ class Deliverer:
     # --- lease and hold ---
 
     def _have_lease(self) -> bool:
-        now_ms = self._clock()
-        if self._lease and self._lease.until_ms - now_ms > self._pace.lease_ms // 2:
+        now_ms = self.clock()
+        if self._lease and self._lease.until_ms - now_ms > self.pace.lease_ms // 2:
             return True
-        with writing(self._engine) as conn:
-            self._lease = leases.acquire(conn, f"switch {self.switch}", self._holder, self._pace.lease_ms, now_ms)
-        self._fault("lease")
+        with writing(self.engine) as conn:
+            self._lease = leases.acquire(conn, f"switch {self.switch}", self.holder, self.pace.lease_ms, now_ms)
+        self.fault("lease")
         if self._lease is None:
             return False
-        self._control.fence = self._lease.fence
+        self.control.fence = self._lease.fence
         return True
 
     def _held(self) -> bool:
         """Whether the switch is held, by the books or by its own flag. A hold in one place is copied to the other: only a person clears it."""
-        held_there = self._control.hold()
-        with reading(self._engine) as conn:
+        held_there = self.control.hold()
+        with reading(self.engine) as conn:
             hold = switches.holds(conn).get(self.switch)
-        self._fault("hold")
+        self.fault("hold")
         if hold and not held_there:
-            with writing(self._engine) as conn:
+            with writing(self.engine) as conn:
                 # The switch lost the flag in a restart, or was away when it was set; unless a person has just cleared the hold.
                 # `hold.clear` locks the books over both of its steps, so that this reads the state before them or after them.
                 hold = switches.holds(conn).get(self.switch)
                 if hold:
-                    self._control.set_hold(True)
+                    self.control.set_hold(True)
         if held_there and not hold:
-            with writing(self._engine) as conn:
+            with writing(self.engine) as conn:
                 # Read again inside the transaction: a person may just have cleared both.
-                if self._control.hold():
-                    switches.hold(conn, self.switch, "switch", "the hold flag was set at the switch itself", self._clock())
+                if self.control.hold():
+                    switches.hold(conn, self.switch, "switch", "the hold flag was set at the switch itself", self.clock())
                     return True
             return False
         return bool(hold)
@@ -216,19 +208,19 @@ class Deliverer:
     def _resync(self, boot: str) -> None:
         """The switch has restarted, or is new: the rows that it does not hold are due, in their own order."""
         lost = {table: self._drift(table).missing for table in TABLES}
-        self._fault("resync")
+        self.fault("resync")
         self._make_due(lost)
-        with writing(self._engine) as conn:
+        with writing(self.engine) as conn:
             what = f"{sum(map(len, lost.values()))} rows that it does not hold; boot {boot}"
-            audit.note(conn, "dispatcher", "looks at a switch anew", self.switch, what, self._clock())
-            switches.set_state(conn, self.switch, boot=boot, seen_ms=self._clock())
+            audit.note(conn, "dispatcher", "looks at a switch anew", self.switch, what, self.clock())
+            switches.set_state(conn, self.switch, boot=boot, seen_ms=self.clock())
 
     def _send_due(self) -> tuple[int, bool]:
         """Sends until no row is due. (sent, False) = a person held the switch meanwhile, or the lease is lost."""
         sent = 0
         while True:
-            with reading(self._engine) as conn:
-                rows = deliveries.due(conn, self.switch, self._pace.chunk)
+            with reading(self.engine) as conn:
+                rows = deliveries.due(conn, self.switch, self.pace.chunk)
             if not rows:
                 return sent, True
             if sent and (not self._have_lease() or self._held()):
@@ -240,15 +232,15 @@ class Deliverer:
                 refused = {id(row) for row, _ in failed}
                 done = [row for row in rows if id(row) not in refused]
             finally:
-                self._fault("acknowledge")
-                now_ms = self._clock()
-                with writing(self._engine) as conn:
+                self.fault("acknowledge")
+                now_ms = self.clock()
+                with writing(self.engine) as conn:
                     learned = deliveries.learned(conn, done)
                     deliveries.acknowledge(conn, done, now_ms)
                     deliveries.refused(conn, [row for row, _ in failed])
-                self._fault("acknowledged")
+                self.fault("acknowledged")
                 for table, moments in learned.items():
-                    self._report(Acknowledged(table, [(now_ms - learned_ms) / 1000 for learned_ms in moments]))
+                    self.report(Acknowledged(table, [(now_ms - learned_ms) / 1000 for learned_ms in moments]))
             sent += len(done)
             if failed:
                 raise failed[0][1]
@@ -258,25 +250,25 @@ class Deliverer:
         changes = [self._change(row) for row in rows]
         failed: list[tuple[Delivery, ControlError]] = []
         try:
-            self._control.apply([change for change in changes if change])
+            self.control.apply([change for change in changes if change])
         except (Unreachable, Fenced, Denied):
             raise
         except ControlError:
             for row, change in zip(rows, changes, strict=True):
                 try:
-                    self._control.apply([change] if change else [])
+                    self.control.apply([change] if change else [])
                 except (Unreachable, Fenced, Denied):
                     raise
                 except ControlError as error:
                     failed.append((row, error))
         for _ in rows:
-            self._fault("sent")
+            self.fault("sent")
         return failed
 
     def _change(self, row: Delivery) -> Change | None:
         """The command for a row. None: the row expired while it waited to be sent."""
-        self._fault("send")
-        now_ms = self._clock()
+        self.fault("send")
+        now_ms = self.clock()
         if not row.value or not row.until_ms:
             return Change(row.table, row.name, row.value, 0)
         if row.until_ms <= now_ms:
@@ -287,19 +279,19 @@ class Deliverer:
 
     def _compare(self) -> tuple[int, int]:
         """Compares what the switch holds with the books: missing rows are due again, surplus rows are removed, both are counted."""
-        self._fault("compare")
+        self.fault("compare")
         found = {table: self._drift(table) for table in TABLES}
         surplus = [Change(table, name, "", 0) for table, one in found.items() for name in one.surplus]
-        self._control.apply(surplus)
+        self.control.apply(surplus)
         missing = sum(len(one.missing) for one in found.values())
-        now_ms = self._clock()
+        now_ms = self.clock()
         self._make_due({table: one.missing for table, one in found.items()})
-        with writing(self._engine) as conn:
-            deliveries.sweep(conn, self.switch, now_ms - self._pace.swept_ms)
+        with writing(self.engine) as conn:
+            deliveries.sweep(conn, self.switch, now_ms - self.pace.swept_ms)
             state = switches.state(conn, self.switch)
             drift = {"missing": state.missing + missing, "strangers": state.strangers + len(surplus)}
             switches.set_state(conn, self.switch, seen_ms=now_ms, compared_ms=now_ms, **drift)
-            self._report(Drifted(self.switch, missing, len(surplus)))
+            self.report(Drifted(self.switch, missing, len(surplus)))
             if missing or surplus:
                 what = ", ".join(f"{table}: {len(one.missing)} missing, {len(one.surplus)} surplus" for table, one in found.items() if any(one))
                 audit.note(conn, "dispatcher", "drift", self.switch, what, now_ms)
@@ -309,26 +301,26 @@ class Deliverer:
     def _make_due(self, missing: dict[str, list[str]]) -> None:
         """Table -> names that are sent again, in short transactions: others write to the books too."""
         for table, names in missing.items():
-            for start in range(0, len(names), self._pace.chunk):
-                with writing(self._engine) as conn:
-                    deliveries.make_due(conn, self.switch, table, names[start : start + self._pace.chunk])
+            for start in range(0, len(names), self.pace.chunk):
+                with writing(self.engine) as conn:
+                    deliveries.make_due(conn, self.switch, table, names[start : start + self.pace.chunk])
 
     def _drift(self, table: str) -> Drift:
         """How one table differs. A protected number that is at the switch alone stays there: it blocks nobody."""
-        with reading(self._engine) as conn:
+        with reading(self.engine) as conn:
             rows = deliveries.rows(conn, self.switch, table)
-        soon_ms = self._clock() + 2_000  # an entry in its last seconds may be gone already
+        soon_ms = self.clock() + 2_000  # an entry in its last seconds may be gone already
         wanted = {
             name: Wanted(value, bool(value) and not due and (not until_ms or until_ms > soon_ms)) for name, value, until_ms, due in rows
         }
-        found = self._control.compare(table, wanted)
+        found = self.control.compare(table, wanted)
         return found._replace(surplus=[]) if table == PROTECTED else found
 
     # --- failing ---
 
     def _failed(self, error: ControlError) -> None:
         self._failures += 1
-        self._retry_at_ms = self._clock() + round(backoff(self._failures, self._pace.retry_ms, self._pace.retry_most_ms))
+        self._retry_at_ms = self.clock() + round(backoff(self._failures, self.pace.retry_ms, self.pace.retry_most_ms))
         if isinstance(error, Fenced):
             self._lease = None  # another deliverer serves the switch: this one waits for the lease
         if self._failures == 1:
@@ -337,8 +329,8 @@ class Deliverer:
 
     def _record_error(self, error: str) -> None:
         try:
-            with writing(self._engine) as conn:
+            with writing(self.engine) as conn:
                 switches.set_state(conn, self.switch, error=audit.clean(error, 300))
-                audit.note(conn, "dispatcher", "switch away" if error else "switch back", self.switch, error, self._clock())
+                audit.note(conn, "dispatcher", "switch away" if error else "switch back", self.switch, error, self.clock())
         except Unavailable:
             log.exception("the state of the switch could not be written to the books", switch=self.switch)

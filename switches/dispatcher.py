@@ -14,6 +14,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field
 from typing import NamedTuple
 
 import structlog
@@ -77,36 +78,24 @@ class Read(NamedTuple):
         return sum(self.orders.values()) + self.findings
 
 
+@dataclass(eq=False)
 class Dispatcher:
     """`step()` does all steps once in the caller's thread; `run()` gives each switch a thread of its own."""
 
-    def __init__(
-        self,
-        engine: Engine,
-        journal: Journal,
-        *,
-        clock: Callable[[], int],
-        holder: str,
-        limits: Limits = Limits(),
-        answered: Answered | None = None,
-        pace: Pace = Pace(),
-        connect: Connect = connect,
-        next_hops: Mapping[str, str] = {},
-        fault: Callable[[str], None] = no_fault,
-        report: Report = ignore,
-    ) -> None:
-        """`next_hops`: switch -> next hop of calls whose tenant has no egress trunk with an address (`switches.desired.carriers`)."""
-        self._engine = engine
-        self._journal = journal
-        self._clock = clock
-        self._holder = holder
-        self._limits = limits
-        self._answered = answered
-        self._pace = pace
-        self._connect = connect
-        self._next_hops = next_hops
-        self._fault = fault
-        self._report = report
+    engine: Engine
+    journal: Journal
+    _: KW_ONLY
+    clock: Callable[[], int]
+    holder: str
+    limits: Limits = field(default_factory=Limits)
+    answered: Answered | None = None
+    pace: Pace = field(default_factory=Pace)
+    connect: Connect = connect
+    next_hops: Mapping[str, str] = field(default_factory=dict)  # switch -> where its calls go without an egress trunk (`switches.desired.carriers`)
+    fault: Callable[[str], None] = no_fault
+    report: Report = ignore
+
+    def __post_init__(self) -> None:
         self._readers: dict[tuple[str, int], Reader] = {}
         self._counts: dict[str, int] = {}
         self._gaps: dict[tuple[str, int], int] = {}  # how many gaps of a reader are in the audit log
@@ -126,7 +115,7 @@ class Dispatcher:
     def _partitions(self, topic: str) -> range:
         """Their number does not change while this process runs."""
         if topic not in self._counts:
-            self._counts[topic] = self._journal.partitions(topic)
+            self._counts[topic] = self.journal.partitions(topic)
         return range(self._counts[topic])
 
     def _read(self, topic: str, partition: int) -> Counter[str]:
@@ -145,29 +134,29 @@ class Dispatcher:
         if not messages and not gaps:
             self._mark_when_due(topic, partition, reader.offset)
             return Counter()
-        self._fault("read")
+        self.fault("read")
         try:
-            with writing(self._engine) as conn:
+            with writing(self.engine) as conn:
                 take_in = self._take_orders if topic == BLOCK_ORDERS else self._take_findings
                 counts = take_in(conn, partition, messages)
                 for gap in gaps:
                     why = f"offsets {gap.first} to {gap.last} are lost in the journal: {gap.why}"
-                    audit.note(conn, "dispatcher", "skipped", f"{topic}/{partition}", why, self._clock())
+                    audit.note(conn, "dispatcher", "skipped", f"{topic}/{partition}", why, self.clock())
                     audit.count_up(conn, f"{topic} skipped", gap.last - gap.first + 1)
                 progress.store(conn, READER, topic, partition, reader.offset)
-                self._fault("written")
+                self.fault("written")
         except BaseException:
             self._readers.pop(source).close()  # it is ahead of the books: the next reader starts from their progress
             raise
-        self._fault("committed")
+        self.fault("committed")
         self._gaps[source] = len(reader.gaps)
         self._mark_when_due(topic, partition, reader.offset)
         return counts
 
     def _open(self, topic: str, partition: int) -> Reader:
-        with reading(self._engine) as conn:
+        with reading(self.engine) as conn:
             offset = progress.load(conn, READER, topic, partition)
-        reader = self._journal.reader(topic, partition, self._journal.first_offset(topic, partition) if offset is None else offset)
+        reader = self.journal.reader(topic, partition, self.journal.first_offset(topic, partition) if offset is None else offset)
         self._gaps[topic, partition] = 0
         self._mark(topic, partition, reader.offset)
         return reader
@@ -180,18 +169,18 @@ class Dispatcher:
     def _mark(self, topic: str, partition: int, offset: int) -> None:
         """Reports the progress of the books to the journal's retention. Where that fails, the journal stores more than it must."""
         try:
-            self._journal.mark_read(topic, partition, READER, offset)
+            self.journal.mark_read(topic, partition, READER, offset)
         except JournalError as error:
             log.warning("the dispatcher's progress could not be reported to the journal's retention", error=str(error))
         self._marked[topic, partition] = time.monotonic(), offset
 
     def _skip_to_first(self, topic: str, partition: int) -> None:
         """Retention removed offsets before they were read: orders so old would be stale. The audit log names the offsets."""
-        first = self._journal.first_offset(topic, partition)
-        with writing(self._engine) as conn:
+        first = self.journal.first_offset(topic, partition)
+        with writing(self.engine) as conn:
             was = progress.load(conn, READER, topic, partition) or 0
             why = f"offsets {was} to {first - 1} are not in the journal any more"
-            audit.note(conn, "dispatcher", "skipped", f"{topic}/{partition}", why, self._clock())
+            audit.note(conn, "dispatcher", "skipped", f"{topic}/{partition}", why, self.clock())
             audit.count_up(conn, f"{topic} skipped", first - was)
             progress.store(conn, READER, topic, partition, first)
         if reader := self._readers.pop((topic, partition), None):
@@ -206,9 +195,9 @@ class Dispatcher:
             except Malformed as error:
                 counts["malformed"] += 1
                 self._malformed(conn, f"{BLOCK_ORDERS}/{partition}", message, error)
-        now_ms = self._clock()
-        share = self._share if self._answered else None
-        facts = orders.facts(conn, batch, now_ms, automatic=True, limits=self._limits, answered=share)
+        now_ms = self.clock()
+        share = self._share if self.answered else None
+        facts = orders.facts(conn, batch, now_ms, automatic=True, limits=self.limits, answered=share)
         for order, decision in zip(batch, decide_all(batch, facts), strict=True):
             orders.write(conn, order, decision, now_ms, automatic=True)
             counts[decision.status] += 1
@@ -220,7 +209,7 @@ class Dispatcher:
     def _share(self, tenant: str, keys: Sequence[Key], now_ms: int) -> tuple[int, int] | None:
         """A fault in the counting of calls must not stop orders: the share is then not known, and the other limits hold."""
         try:
-            return self._answered(tenant, keys, now_ms) if self._answered else None
+            return self.answered(tenant, keys, now_ms) if self.answered else None
         except Exception:
             log.exception("the share of answered calls that a block would refuse could not be computed: this limit is not applied")
             return None
@@ -229,7 +218,7 @@ class Dispatcher:
         counts: Counter[str] = Counter()
         for message in messages:
             try:
-                alerts.upsert(conn, decode_finding(message.value), self._clock())
+                alerts.upsert(conn, decode_finding(message.value), self.clock())
                 counts["kept"] += 1
             except Malformed as error:
                 counts["malformed"] += 1
@@ -240,14 +229,14 @@ class Dispatcher:
 
     def _malformed(self, conn: Connection, place: str, message: Message, error: Malformed) -> None:
         text = message.value[:500].decode("utf-8", "replace")
-        audit.note(conn, "dispatcher", "malformed", f"{place}/{message.offset}", f"{error}: {text}", self._clock())
+        audit.note(conn, "dispatcher", "malformed", f"{place}/{message.offset}", f"{error}: {text}", self.clock())
 
     # --- within the books ---
 
     def maintain(self) -> None:
         """Ends orders that have expired or that a change of the protected list has made unsafe; updates the rows that switches should hold."""
-        now_ms = self._clock()
-        with reading(self._engine) as conn:
+        now_ms = self.clock()
+        with reading(self.engine) as conn:
             expired = orders.any_to_expire(conn, now_ms)
             listed = lists.every(conn, "protected")
             unsafe = listed != self._listed and orders.any_unsafe(conn)
@@ -256,21 +245,21 @@ class Dispatcher:
             wanted = version, listed, carried
             config = configs.load(conn, version) if version and wanted != self._wanted else Config(version=0)
         if unsafe:
-            with writing(self._engine) as conn:
+            with writing(self.engine) as conn:
                 orders.refuse_unsafe(conn, now_ms)
         self._listed = listed
         if wanted != self._wanted:
             self._want(config, listed, carried, now_ms)
             self._wanted = wanted
         if expired:
-            with writing(self._engine) as conn:
+            with writing(self.engine) as conn:
                 orders.expire(conn, now_ms)
 
     def _want(self, config: Config, listed: list[Listed], carried: Mapping[str, list[str]], now_ms: int) -> None:
         """Without a config version, the tables that are made from one are left alone."""
         try:
             tables = {
-                switch: desired.tables(config, listed, tenants, self._next_hops.get(switch, ""))
+                switch: desired.tables(config, listed, tenants, self.next_hops.get(switch, ""))
                 if config.version
                 else {deliveries.PROTECTED: desired.protected(listed)}
                 for switch, tenants in carried.items()
@@ -278,7 +267,7 @@ class Dispatcher:
         except ValueError as error:  # an error that publishing did not find must not stop orders
             log.error("the config version cannot be written to the switches: the previous one stays there", version=config.version, error=str(error))
             return
-        with writing(self._engine) as conn:
+        with writing(self.engine) as conn:
             changed = {name: sum(deliveries.want(conn, name, table, rows, now_ms) for table, rows in of.items()) for name, of in tables.items()}
         log.info("the rows that the switches should hold have changed", version=config.version, rows=changed)
 
@@ -286,14 +275,14 @@ class Dispatcher:
 
     def deliver_once(self) -> dict[str, Round]:
         """One round at each switch, one after the other: for tests."""
-        with reading(self._engine) as conn:
+        with reading(self.engine) as conn:
             known = switches.every(conn)
         return {switch.name: self._deliverer(switch).round() for switch in known}
 
     def _deliverer(self, switch: Switch) -> Deliverer:
         if switch not in self._deliverers:
             self._deliverers[switch] = Deliverer(
-                self._engine, switch.name, self._connect(switch), self._clock, self._holder, self._pace, self._fault, self._report
+                self.engine, switch.name, self.connect(switch), self.clock, self.holder, self.pace, self.fault, self.report
             )
         return self._deliverers[switch]
 
@@ -324,8 +313,8 @@ class Dispatcher:
                 began_s = time.monotonic()
                 try:
                     read = self.read_once()
-                    if self._clock() >= maintain_at_ms:
-                        maintain_at_ms = self._clock() + 1_000
+                    if self.clock() >= maintain_at_ms:
+                        maintain_at_ms = self.clock() + 1_000
                         self.maintain()
                         self._match_threads(threads, watch_s)
                         away.ends("the books answer again: orders are read")  # here, because not each turn reads the books
@@ -334,7 +323,7 @@ class Dispatcher:
                     stop.wait(0.5)
                     continue
                 if read.total:
-                    self._report(read)
+                    self.report(read)
                     for thread in threads.values():
                         thread.wake.set()
                     stop.wait(min(YIELD_MOST_S, time.monotonic() - began_s))
@@ -352,7 +341,7 @@ class Dispatcher:
 
     def _match_threads(self, threads: dict[Switch, _Thread], watch_s: float) -> None:
         """One thread for each switch in the books, with the address that they have now."""
-        with reading(self._engine) as conn:
+        with reading(self.engine) as conn:
             known = set(switches.every(conn))
         for switch in threads.keys() - known:
             thread = threads.pop(switch)

@@ -52,7 +52,7 @@ def test_the_figures_of_a_dispatcher(house):
     part = Figures(f"files://{house.home}/journal", house.engine, house.clock)
     part._books._fresh_s = 0
     dispatcher = house.dispatcher(report=part.report)
-    dispatcher._journal = part.positions.of(house.journal)
+    dispatcher.journal = part.positions.of(house.journal)
     house.order(KEY)
     house.write(b"no order")
     read = dispatcher.step()
