@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from books import Connection, alerts, deliveries, orders, switches, tenants
 from books.deliveries import Delivery
-from books.orders import Kept
+from books.orders import StoredOrder
 from core.decide import LIVE
 from core.orders import Finding, Key
 
@@ -21,7 +21,7 @@ class Alert:
     """A finding, and the newest order of its key (None = none was made)."""
 
     finding: Finding
-    order: Kept | None
+    order: StoredOrder | None
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class AtSwitch:
 class Block:
     """A key that orders block, would block in shadow, or that waits for a person."""
 
-    order: Kept  # its newest
+    order: StoredOrder  # its newest
     since_ms: int
     until_ms: int
     places: tuple[AtSwitch, ...] = ()
@@ -92,7 +92,7 @@ def read(conn: Connection, tenant: str, now_ms: int) -> BooksView:
     )
 
 
-def before(conn: Connection, finding: Finding) -> Kept | None:
+def before(conn: Connection, finding: Finding) -> StoredOrder | None:
     """Where no order of the finding stands or waits: the newest of its key, whatever became of it."""
     return orders.newest(conn, finding.key) if finding.key else None
 
@@ -107,7 +107,7 @@ def block_turn(one: Block) -> tuple[bool, int, str]:
     return one.status != "waiting", -one.since_ms, one.key.text()
 
 
-def places_of(conn: Connection, order: Kept) -> tuple[AtSwitch, ...]:
+def places_of(conn: Connection, order: StoredOrder) -> tuple[AtSwitch, ...]:
     """Where the block of a live order stands; one that waits stands nowhere."""
     return places(deliveries.of_one_key(conn, order.order.key)) if order.status in LIVE else ()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from assurance.completeness import Coverage, Stored, Stretch, joined, overlaps, without_rows
+from assurance.completeness import Coverage, Stored, Stretch, merged, missing_rows, overlaps
 from core.record import TICK_KEY
 from core.topics import CALLS
 from flows.missed import Missed
@@ -35,7 +35,7 @@ def coverage(
         end = stored.last_offset + 1 if upto is None else upto[partition]
         known = [(one.first, one.last) for one in missed if (one.topic, one.partition) == (CALLS, partition)]
         ticks, lost, gaps = 0, list[int](), list[Stretch]()
-        for first, last in without_rows(stored, held, end):
+        for first, last in missing_rows(stored, held, end):
             gaps += overlaps(known, first, last)
             if last >= held:
                 t, records, stepped_over = _read(journal, partition, max(first, held), last)
@@ -43,7 +43,7 @@ def coverage(
                 lost += records
                 gaps += stepped_over
         first_offset = min(held, stored.first_offset) if stored.received else held
-        found.append(Coverage(partition, first_offset, end, stored.received, ticks, lost, stored.unexplained, joined(gaps)))
+        found.append(Coverage(partition, first_offset, end, stored.received, ticks, lost, stored.unexplained, merged(gaps)))
     return found
 
 

@@ -32,7 +32,7 @@ from services.errors import ServiceError
 from services.homes import LOCK, MARKER, RESTORING, alone
 from services.installation import Installation
 from services.manifest import Manifest, WrongBackup
-from switches.tail import POSITION, Place, load_places, store_places
+from switches.tail import POSITION, Position, load_positions, store_positions
 from warehouse import WarehouseError, embedded_directory, migrate, open_warehouse
 from warehouse import copying as warehouse_copy
 
@@ -188,7 +188,7 @@ def _put(
             _copy(source / name, below / inside)
         elif name == "books.db" and targets.books:
             _copy(source / name, targets.books)
-    _renew_places(targets.spool)
+    _renew_positions(targets.spool)
     if targets.journal:
         journal = open_journal(installation.journal_dsn)
         for topic in made.ends:
@@ -223,16 +223,16 @@ def _copy(source: Path, target: Path) -> None:
     target.chmod(0o600)
 
 
-def _renew_places(spool: Path) -> None:
+def _renew_positions(spool: Path) -> None:
     """The files are new ones: each place names the new file, so that what was delivered is not delivered again."""
     path = spool / POSITION
-    places = {
-        name: Place((spool / name).stat().st_ino, place.offset)
-        for name, place in load_places(path).items()
+    positions = {
+        name: Position((spool / name).stat().st_ino, position.offset)
+        for name, position in load_positions(path).items()
         if (spool / name).exists()
     }
     if path.exists():
-        store_places(path, places)
+        store_positions(path, positions)
 
 
 def _sync(targets: Targets) -> None:

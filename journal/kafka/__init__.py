@@ -17,6 +17,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # the package
     ResourceType,
 )
 
+from core.topics import TOPICS
 from journal.kafka.address import Address, parse
 from journal.kafka.cluster import Cluster
 from journal.kafka.intake import Intake
@@ -33,6 +34,11 @@ _log = logging.getLogger(__name__)
 KNOWN_S = 20.0
 """How long a new topic may take until every broker knows it and every partition has a leader."""
 FOREVER_MS = 2**63 - 1
+FORMAT_TOPIC = "format-2"
+"""An empty topic beside the others. Its name is the format of what they hold, as `format` is in the `topic.json` of a journal of files:
+a topic of Kafka has no room for a fact of ours. Release 0.1 made none. It is created before the others."""
+FORMAT_S = 3.0
+"""How long a broker may take to know `FORMAT_TOPIC` when it knows another topic already: two processes start at once."""
 
 
 class KafkaJournal:
@@ -44,6 +50,7 @@ class KafkaJournal:
         self._cluster = Cluster(address, limits.record_bytes)
         self._intakes: list[Intake] = []
         self._counts: dict[str, int] = {}
+        self._format_checked = False
         self._writing: set[tuple[str, int]] = set()
         self._lock = threading.Lock()
 
@@ -52,8 +59,10 @@ class KafkaJournal:
         check_topic(topic, partitions)
         there = self._look(topic)
         if there is None:
+            self._create_format_topic()
             self._make(topic, partitions)
             there = self._wait_until_known(topic, partitions)
+        self._check_format(topic)
         check_same(topic, len(there), partitions)
         self._check_kept_whole(topic)
         self._counts[topic] = partitions
@@ -80,6 +89,7 @@ class KafkaJournal:
         there = self._look(topic)
         if there is None:
             raise NoTopic(f"{self.address}: there is no topic {topic} (it would be {self._name(topic)} there)")
+        self._check_format(topic)
         self._counts[topic] = len(there)
         return len(there)
 
@@ -145,6 +155,31 @@ class KafkaJournal:
             if code_of(error.__cause__) == KafkaError.UNKNOWN_TOPIC_OR_PART:
                 return None
             raise
+
+    def _create_format_topic(self) -> None:
+        """Before the first topic of a journal. Where release 0.1 has left topics, nothing is created."""
+        if self._look(FORMAT_TOPIC) is not None:
+            return
+        for topic in TOPICS:
+            if self._look(topic) is not None:
+                return self._check_format(topic)
+        self._make(FORMAT_TOPIC, 1)
+        self._wait_until_known(FORMAT_TOPIC, 1)
+
+    def _check_format(self, topic: str) -> None:
+        """That a topic which exists is not one of release 0.1."""
+        if self._format_checked:
+            return
+        end_s = time.monotonic() + FORMAT_S
+        while self._look(FORMAT_TOPIC) is None:
+            if time.monotonic() > end_s:
+                raise JournalError(
+                    f"{self.address}: {self._name(topic)} is a topic of Ringfence 0.1, which this release does not read: write another prefix= "
+                    f"behind the address, or start Ringfence 0.1 for it. (If you created the topics for this release, create "
+                    f"{self._name(FORMAT_TOPIC)} too.)"
+                )
+            time.sleep(0.05)
+        self._format_checked = True
 
     def _make(self, topic: str, partitions: int) -> None:
         name, address = self._name(topic), self.address

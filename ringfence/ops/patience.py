@@ -1,4 +1,4 @@
-"""What a part does while the books are away: it waits, gives its signs of life, and says so once."""
+"""What a part does while the books are away: it waits, keeps its heartbeat going, and logs one line."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from typing import TypeVar
 import structlog
 
 from books import Engine, Unavailable, check, open_books
+from core.backoff import backoff
 from switches.once import Once
 
 log = structlog.get_logger(__name__)
 
 START_S = 30.0
-"""At its start a part waits so long for books that are away, as where everything starts at once. Then it ends, with the word why."""
+"""At its start a part waits so long for books that are away, because all parts may start at once. Then it ends, with the reason."""
 
 FIRST_S, MOST_S = 0.2, 2.0
 
@@ -39,18 +40,19 @@ def patiently(
     for_s: float = float("inf"),
     sleep: Callable[[float], None] = time.sleep,
 ) -> Value:
-    """Does the work, again and again while the books are away, for so long. It must bear to be done twice."""
-    once, give_up_s, pause_s = Once(log.warning), time.monotonic() + for_s, FIRST_S
+    """Does the work, and repeats it while the books are away, for so long. The work must bear to be done twice."""
+    once, give_up_s, failures = Once(log.warning), time.monotonic() + for_s, 0
     while True:
         beat()
         try:
             value = work()
         except Unavailable as error:
+            failures += 1
+            pause_s = backoff(failures, FIRST_S, MOST_S)
             if time.monotonic() + pause_s > give_up_s:
                 raise
             once.begins(f"waiting for the books: {error}")
             sleep(pause_s)
-            pause_s = min(2 * pause_s, MOST_S)
         else:
             once.ends("the books answer again")
             return value

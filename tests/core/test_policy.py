@@ -1,4 +1,4 @@
-"""What a policy may not be, each with its place."""
+"""Faults of a policy, each with its field."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_the_default_policy_has_no_fault():
         ({"units": {"IDR": math.inf}}, "policy.units.IDR: must be > 0, is inf"),
     ],
 )
-def test_a_fault_names_its_place(changes, fault):
+def test_a_fault_names_its_field(changes, fault):
     assert faults(Policy(**changes)) == [fault]
 
 

@@ -22,6 +22,7 @@ from confluent_kafka.admin import (
     ConfigEntry,
     ConfigResource,
     NewPartitions,
+    NewTopic,
     ResourcePatternType,
     ResourceType,
 )
@@ -346,6 +347,24 @@ def test_a_topic_that_was_made_anew_is_another_journal(broker: Broker, prefix: s
         read_on(reader)
 
 
+def test_topics_of_release_0_1_are_refused_in_one_sentence_and_nothing_is_created(broker: Broker, prefix: str) -> None:
+    asked(broker, lambda admin: admin.create_topics([NewTopic(f"{prefix}calls", 2, 1)]))  # 0.1 had no topic of the format
+    refused = rf"{prefix}calls is a topic of Ringfence 0\.1, which this release does not read: .*create {prefix}format-2 too"
+    for use in (
+        lambda journal: journal.create("calls", 2),
+        lambda journal: journal.create("judged", 2),
+        lambda journal: journal.partitions("calls"),
+        lambda journal: journal.reader("calls", 0, 0),
+        lambda journal: journal.writer("calls", 0),
+    ):
+        with pytest.raises(JournalError, match=refused):
+            use(open_journal(broker.dsn(prefix=prefix)))
+    admin = AdminClient({"bootstrap.servers": broker.address})
+    assert [name for name in admin.list_topics(timeout=10).topics if name.startswith(prefix)] == [f"{prefix}calls"]
+    asked(broker, lambda admin: admin.create_topics([NewTopic(f"{prefix}format-2", 1, 1)]))  # an operator who creates topics
+    open_journal(broker.dsn(prefix=prefix)).create("calls", 2)
+
+
 def test_partitions_that_somebody_else_added_are_refused_and_ours_come_by_grow(
     broker: Broker, prefix: str, journal: Journal
 ) -> None:
@@ -395,7 +414,8 @@ def test_topics_are_made_as_they_must_be_and_asking_makes_none(broker: Broker, p
     with pytest.raises(JournalError, match="no topic judged"):
         journal.reader("judged", 0, 0)
     admin = AdminClient({"bootstrap.servers": broker.address})
-    assert [name for name in admin.list_topics(timeout=10).topics if name.startswith(prefix)] == [f"{prefix}calls"]
+    there = [name.removeprefix(prefix) for name in admin.list_topics(timeout=10).topics if name.startswith(prefix)]
+    assert sorted(there) == ["calls", "format-2"]
     made = settings_of(broker, f"{prefix}calls")
     assert made["cleanup.policy"] == "delete" and made["unclean.leader.election.enable"] == "false"
     assert made["retention.ms"] == str(7 * 24 * 3_600_000)

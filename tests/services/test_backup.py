@@ -26,7 +26,7 @@ from ringfence.settings import Settings
 from services import blocks, first_start, manifest
 from services.backup import NotBackedUp, backup
 from services.restore import NotRestored, restore
-from switches.tail import POSITION, load_places, read_batch, store_places
+from switches.tail import POSITION, load_positions, read_batch, store_positions
 from warehouse import ask, migrate, open_warehouse
 
 NOW_MS = 1_795_000_000_000
@@ -63,7 +63,7 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     client.close()
     (settings.spool_dir / "rec-1.jl").write_text('\n{"seq":1}\n\n{"seq":2}\n')
     batch = read_batch(settings.spool_dir, {}, max_bytes=1 << 20, torn_after_s=1, now_s=0)
-    store_places(settings.spool_dir / POSITION, batch.places)
+    store_positions(settings.spool_dir / POSITION, batch.positions)
     backup(settings.installation, where / "backup", NOW_MS, quietly)
     return where
 
@@ -130,7 +130,7 @@ def test_what_the_spool_has_delivered_is_not_delivered_again(made: Path, tmp_pat
     """The files are new ones on another disk: the places name them."""
     put_back(made, tmp_path / "new")
     spool = tmp_path / "new" / "spool"
-    batch = read_batch(spool, load_places(spool / POSITION), max_bytes=1 << 20, torn_after_s=1, now_s=0)
+    batch = read_batch(spool, load_positions(spool / POSITION), max_bytes=1 << 20, torn_after_s=1, now_s=0)
     assert batch.lines == [] and (spool / "rec-1.jl").exists()
 
 

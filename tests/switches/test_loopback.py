@@ -1,4 +1,4 @@
-"""The switch of our own lets in whom Kamailio lets in."""
+"""The simulated switch admits the same calls as Kamailio."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def test_the_table_of_cases(case):
         ("ctl", "hold", "1", 0),
     ],
 )  # fmt: skip
-def test_of_many_rows_with_a_bad_one_none_is_taken(change):
+def test_of_many_rows_with_an_invalid_one_none_is_applied(change):
     switch = Loopback()
-    with pytest.raises(ControlError, match="no sense"):
+    with pytest.raises(ControlError, match="invalid changes"):
         switch.apply([Change("blocks", "t1|A|good||", "o", 60), Change(*change)])
     assert not any(switch.live(table) for table in switch.tables)

@@ -125,7 +125,8 @@ def test_a_journal_that_is_none_is_named(tmp_path):
 def test_the_embedded_parts_are_named_by_their_home(tmp_path):
     settings = settled(tmp_path)
     (tmp_path / "books.db").write_bytes(b"not a database, and longer than its header would be" * 99)
-    one_line(command({"RINGFENCE_HOME": str(tmp_path), "RINGFENCE_BOOKS": ""}, "orders"), "HOME", "the file is no books, or is damaged")
+    found = command({"RINGFENCE_HOME": str(tmp_path), "RINGFENCE_BOOKS": ""}, "orders")
+    one_line(found, "HOME", "the file is not a database of the books, or is damaged")
     assert settings.books == ""
 
 
