@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
+from email.message import Message
 from pathlib import Path
 
 import clickhouse_connect
@@ -18,8 +19,9 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from strangers import SHAPES, cut_off, half_a_head, strangers
 from until import until
 
+from flows.warehouse_server import Server, serve
 from warehouse import WarehouseDown, WarehouseError, ask, insert, open_warehouse, queries
-from warehouse.server import Limits, Server, serve
+from warehouse.server import Limits
 
 TOKEN = "a-token-of-this-test"
 LIMITS = Limits(time_s=1.0, result_rows=3000, queries=2, wait_s=0.3, connections=8, idle_s=5.0, request_bytes=20_000)
@@ -47,13 +49,13 @@ def code_of(reader, sql: str, **more) -> int | None:
     return refusal.value.code
 
 
-def fetch(server: Server, method: str, path: str, body: bytes | None = None, **headers: str) -> tuple[int, bytes, dict[str, str]]:
+def fetch(server: Server, method: str, path: str, body: bytes | None = None, **headers: str) -> tuple[int, bytes, Message]:
     line = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
     try:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         line.request(method, path, body, {"Authorization": f"Bearer {TOKEN}"} | named)
         answer = line.getresponse()
-        return answer.status, answer.read(), dict(answer.getheaders())
+        return answer.status, answer.read(), answer.headers
     finally:
         line.close()
 
