@@ -27,6 +27,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidat
 from pydantic_core import ErrorDetails
 
 from books.tenants import is_name
+from core import durations
 from core.config import ROWS, Agreement, Config, DeckSpan
 from core.currencies import is_code
 from core.money import to_nanos, to_text
@@ -45,7 +46,6 @@ HEAD = """\
 # Ringfence: who calls, who carries, what it costs, and when it is suspicious. `ringfence config publish FILE --why TEXT` puts it in force.
 # Money is decimal, in the currency of the deck; lengths of time are 30s, 15m, 4h, 7d. What is absent is at its default.
 """
-UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 DEEPEST = 32
 """Lists and mappings in each other; a right file has seven."""
 
@@ -87,37 +87,6 @@ def shown(name: str) -> str:
     ('money_hour', 'max_call', 'from', 'sell_deck')
     """
     return re.sub(r"_(nanos|at_ms|ms|s)$", "", name)
-
-
-def span_ms(text: str) -> Decimal:
-    """A length of time in milliseconds.
-
-    >>> span_ms("1h30m"), span_ms("0.5s")
-    (Decimal('5400000'), Decimal('500.0'))
-    >>> span_ms("90")
-    Traceback (most recent call last):
-    ...
-    ValueError: '90' is not a length of time: write 30s, 15m, 4h, 7d or 1h30m
-    """
-    parts = re.findall(r"(\d{1,12}(?:\.\d{1,9})?)(ms|s|m|h|d)", text)
-    if not parts or "".join(n + unit for n, unit in parts) != text:
-        raise ValueError(f"{text!r} is not a length of time: write 30s, 15m, 4h, 7d or 1h30m")
-    return sum((Decimal(n) * UNITS_MS[unit] for n, unit in parts), Decimal(0))
-
-
-def span_text(ms: Decimal) -> str:
-    """A length of time as people write it, to the last digit.
-
-    >>> [span_text(Decimal(n)) for n in (0, 900_000, 5_400_000, 604_800_000, 500, 90_061_001)]
-    ['0s', '15m', '1h30m', '7d', '500ms', '1d1h1m1s1ms']
-    """
-    text = ""
-    for unit in ("d", "h", "m", "s"):
-        whole = int(ms // UNITS_MS[unit])
-        if whole:
-            text += f"{whole}{unit}"
-            ms -= whole * UNITS_MS[unit]
-    return text + (f"{ms.normalize():f}ms" if ms else "") or "0s"
 
 
 def _text(value: Any) -> str:
@@ -205,7 +174,7 @@ def _money(value: Any) -> int:
 
 
 def _span(value: Any, unit_ms: int, whole: bool) -> Any:
-    exact = span_ms(_text(value)) / unit_ms
+    exact = durations.to_ms(_text(value)) / unit_ms
     if exact <= 0:
         raise ValueError("must be > 0")
     if not whole:
@@ -283,7 +252,7 @@ def _field_type(name: str, kind: Any) -> Any:
         return _type(_when, datetime.isoformat)
     if name.endswith(("_ms", "_s")):
         unit_ms = 1 if name.endswith("_ms") else 1000
-        return _type(partial(_span, unit_ms=unit_ms, whole=kind is int), lambda value: span_text(Decimal(repr(value)) * unit_ms))
+        return _type(partial(_span, unit_ms=unit_ms, whole=kind is int), lambda value: durations.text(Decimal(repr(value)) * unit_ms))
     return {bool: _type(_yes), int: _type(_whole), float: _type(_number), str: TEXT}[kind]
 
 
