@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import resources
 from typing import Protocol
 
 import msgspec
@@ -34,8 +33,11 @@ class Start:
 
 
 def starter(tenant: str) -> Start:
-    """For a switch on this machine: whoever calls from here is the account `local`, what answers is the carrier `next-hop`."""
-    names = ("sell-business", "buy-alpha")
+    """For a switch on this machine: whoever calls from here is the account `local`, what answers is the carrier `next-hop`. The decks are
+    two of the simulator's, which cover every country."""
+    from simulator.decks import CURRENCY, deck_csv
+
+    decks = {name: deck_csv(name) for name in ("sell-business", "buy-alpha")}
     config = Config(
         accounts=(Account(tenant=tenant, name="local", sell_deck="sell-business"),),
         carriers=(Carrier(tenant=tenant, name="next-hop", buy_deck="buy-alpha"),),
@@ -44,7 +46,7 @@ def starter(tenant: str) -> Start:
             Trunk(tenant=tenant, name="out", carrier="next-hop"),
         ),
     )
-    return Start(config, {name: (resources.files("services") / f"starter-{name}.csv").read_bytes() for name in names}, "EUR", (tenant,))
+    return Start(config, decks, CURRENCY, (tenant,))
 
 
 def simulated(seed: int, tenant: str) -> Start:
