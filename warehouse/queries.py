@@ -13,8 +13,6 @@ from typing import Any
 
 Query = tuple[str, dict[str, Any]]
 
-DAY_MS = 86_400_000
-
 
 def totals(since_ms: int = 0, tenant: str = "") -> Query:
     """Received, and what became of it: one row, with the names that `status` shows.
@@ -64,42 +62,6 @@ def money(since_ms: int = 0, tenant: str = "", account: str = "") -> Query:
         f"SELECT tenant, account, sell_currency, buy_currency, {_CALLS}, {_MONEY} FROM {source} AS money "
         "GROUP BY tenant, account, sell_currency, buy_currency ORDER BY tenant, account, sell_currency, buy_currency",
         params,
-    )
-
-
-def money_by_currency(since_ms: int = 0, tenant: str = "") -> Query:
-    """`side` (sell or buy), currency, calls, amount: the sums that a ledger must show. What the customers owe, and what the carriers get."""
-    source, params = _charges(since_ms, tenant)
-    return (
-        f"SELECT role AS side, currency, uniqExact(partition, offset) AS calls, sum({_AMOUNT}) AS amount "
-        f"FROM (SELECT *, max((revision, run)) OVER (PARTITION BY tenant, partition, offset) AS top FROM {source}) "
-        "WHERE (revision, run) = top AND level = 0 GROUP BY side, currency ORDER BY side DESC, currency",
-        params,
-    )
-
-
-def margin_by_route(since_ms: int = 0, tenant: str = "", limit: int = 100) -> Query:
-    """By carrier, trunk group, egress trunk and destination bought: what each route earns, the worst first."""
-    columns = "carrier, trunk_group, egress_trunk, buy_destination, sell_currency, buy_currency, answer_ms, billable_s, sell, buy"
-    source, params = _priced(columns, since_ms, tenant)
-    keys = "tenant, carrier, trunk_group, egress_trunk, buy_destination, sell_currency, buy_currency"
-    return (
-        f"SELECT {keys}, {_CALLS}, {_MONEY} FROM {source} AS money GROUP BY {keys} "
-        f"ORDER BY margin ASC NULLS LAST, {keys} LIMIT {{limit:UInt32}}",
-        {**params, "limit": limit},
-    )
-
-
-def money_per_second(from_ms: int, to_ms: int, tenant: str = "") -> Query:
-    """Second of the call's end, currency, calls and sell in it, from `from_ms` to before `to_ms`: the line that lives."""
-    # A call's end cannot be learned of before it happened, but for a clock that is ahead: a day of grace.
-    source, params = _priced("end_ms, sell_currency, sell", from_ms - DAY_MS, tenant)
-    return (
-        "SELECT intDiv(end_ms, 1000) * 1000 AS second_ms, sell_currency AS currency, count() AS calls, "
-        f"sum(money.sell) AS sell FROM {source} AS money "
-        "WHERE end_ms >= {from_ms:Int64} AND end_ms < {to_ms:Int64} "
-        "GROUP BY second_ms, currency ORDER BY second_ms, currency",
-        {**params, "from_ms": from_ms, "to_ms": to_ms},
     )
 
 
@@ -216,12 +178,14 @@ def absent_offsets(partition: int, from_offset: int = 0, limit: int = 10_000) ->
     )
 
 
-def gaps(tenant: str = "", limit: int = 1000) -> Query:
-    """Sequence numbers that never came: tenant, switch, boot, first and last missing, how many, and between which moments."""
+def gaps(learned_before_ms: int = 2**53, limit: int = 1000, tenant: str = "") -> Query:
+    """Sequence numbers that never came: tenant, switch, boot, first and last missing, how many, and between which moments.
+    `learned_before_ms`: as of `lost`."""
     return (
-        "SELECT * FROM sequence_gaps WHERE {tenant:String} IN ('', tenant) ORDER BY learned_after DESC, tenant, switch, boot_id, "
+        "SELECT * FROM sequence_gaps WHERE {tenant:String} IN ('', tenant) "
+        "AND learned_after < fromUnixTimestamp64Milli({learned_before_ms:Int64}, 'UTC') ORDER BY learned_after DESC, tenant, switch, boot_id, "
         "first_missing LIMIT {limit:UInt32}",
-        {"tenant": tenant, "limit": limit},
+        {"tenant": tenant, "limit": limit, "learned_before_ms": learned_before_ms},
     )
 
 
@@ -273,16 +237,6 @@ def untold(answered_before_ms: int, since_ms: int = 0, tenant: str = "", limit: 
         f"AND call_key NOT IN (SELECT call_key FROM {ends} WHERE event IN ('stop', 'partial') AND disposition = 'unrated') "
         "ORDER BY at_ms, call_id LIMIT {limit:UInt32}",
         {**params, "answered_before_ms": answered_before_ms, "limit": limit},
-    )
-
-
-def versions(since_ms: int = 0) -> Query:
-    """Which config versions priced how many calls, and when last."""
-    source, params = _calls("config_version, learned_ms", since_ms)
-    return (
-        "SELECT config_version, count() AS calls, fromUnixTimestamp64Milli(max(learned_ms), 'UTC') AS last_learned "
-        f"FROM {source} GROUP BY config_version ORDER BY config_version DESC",
-        params,
     )
 
 
