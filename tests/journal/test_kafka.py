@@ -208,7 +208,7 @@ def test_what_is_known_to_be_there_and_does_not_come_is_a_fault_and_not_the_end(
     assert len(reader.read(max_messages=3)) == 3
     broker.pause()
     try:
-        with pytest.raises(JournalError, match=r"calls/0: offset [0-9]+ is there and does not come: no broker answers"):
+        with pytest.raises(JournalError, match=r"calls/0: offset [0-9]+ exists and does not arrive: no broker answers"):
             read_on(reader)
     finally:
         broker.resume()
@@ -305,7 +305,7 @@ def test_a_topic_that_is_kept_for_less_than_we_are_set_to_is_named_at_the_start(
     for dsn, asked in ((broker.dsn(prefix=prefix), "168.0 hours"), (broker.dsn(prefix=prefix, retention_ms=-1), "for ever")):
         caplog.clear()
         open_journal(dsn).create("calls", 1)
-        assert f"{prefix}calls keeps records for 1.0 hours, and {asked} is what we are set to" in caplog.text
+        assert f"{prefix}calls keeps records for 1.0 hours, and our setting is {asked}" in caplog.text
 
 
 def test_a_reader_whose_offset_is_deleted_under_it_is_told(broker: Broker, prefix: str, journal: Journal) -> None:

@@ -229,7 +229,7 @@ def test_a_synced_that_cannot_be_believed_is_made_anew(tmp_path: Path, content: 
     before = filled(tmp_path)
     (tmp_path / "calls" / "0" / "synced").write_bytes(content)
     if len(content) < 8:
-        with pytest.raises(JournalError, match=r"says how far calls/0 is synced: .*`ringfence journal repair` makes it anew"):
+        with pytest.raises(JournalError, match=r"holds the synced end of calls/0: .*`ringfence journal repair` makes it anew"):
             FileJournal(tmp_path, SMALL).end_offset("calls", 0)
     if content == b"nine bytes":
         content = content[:8]

@@ -250,7 +250,7 @@ def test_a_topic_json_that_is_garbage_is_named_by_every_command(settings: Settin
     for words in (("journal", "check"), ("journal", "repair", "--yes"), ("backup", "--out", str(settings.root.parent / "b"))):
         said = run(settings, *words, code=1)
         assert str(path) in said.replace("\n", "") and '{"format": 2, "partitions": 2}' in said
-    assert "does not say how many partitions" in json.dumps(json.loads(run(settings, "retention", "--json")))
+    assert "does not hold the number of partitions" in json.dumps(json.loads(run(settings, "retention", "--json")))
 
 
 def test_a_loss_that_a_cut_off_repair_kept_from_the_audit_comes_into_it(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
