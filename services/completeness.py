@@ -16,15 +16,14 @@ from services.installation import Installation
 from services.status import COUNTS, SETTLED_MS
 from warehouse import Warehouse, ask, queries
 
-MOST_STRETCHES = 2**31
 READ_THROUGH = 10_000
 """Offsets between two stretches that are read and passed over; over more of them a new reader is opened, which costs as much."""
 SHOWN = 20
 
 
 class Report(NamedTuple):
-    """What the command shows. `counts`: received and its dispositions. The rest are rows of `warehouse.queries`, the newest or largest
-    `SHOWN` of each."""
+    """The figures of the command. `counts`: received and its dispositions. The last three are rows of `warehouse.queries`, at most `SHOWN`
+    each."""
 
     counts: dict[str, int]
     partitions: list[Coverage]
@@ -61,7 +60,7 @@ def coverage(
     rows = {row["partition"]: row for row in ask(warehouse, queries.completeness())}
     found = []
     for partition in range(journal.partitions(CALLS)):
-        row, absent = rows.get(partition), ask(warehouse, queries.absent_offsets(partition, limit=MOST_STRETCHES))
+        row, absent = rows.get(partition), ask(warehouse, queries.absent_offsets(partition))
         stored = Stored()
         if row is not None:
             stretches = tuple((one["first_absent"], one["last_absent"]) for one in absent)

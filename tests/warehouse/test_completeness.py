@@ -17,7 +17,7 @@ def test_received_is_the_sum_of_the_dispositions(client, rows):
     assert ask(client, queries.completeness())[0]["unexplained"] == 1
 
 
-def test_absent_offsets_are_named(client, rows):
+def test_absent_offsets_are_listed(client, rows):
     insert(client, "records", rows.records(*(rows.record(n) for n in (1, 2, 5, 6, 9))))
     insert(client, "records", rows.records(rows.record(3, partition=2)))
     first, second = ask(client, queries.completeness())
@@ -26,7 +26,7 @@ def test_absent_offsets_are_named(client, rows):
     assert [(r["first_absent"], r["last_absent"]) for r in ask(client, queries.absent_offsets(0))] == [(3, 4), (7, 8)]
 
 
-def test_a_gap_in_a_switchs_sequence_is_named(client, rows):
+def test_a_gap_in_a_switchs_sequence_is_listed(client, rows):
     insert(client, "records", rows.records(*(rows.record(n, seq=s) for n, s in enumerate((1, 2, 2, 6, 7, 9)))))
     insert(client, "records", rows.records(rows.record(20, seq=1, boot_id="b2"), rows.record(21, seq=2, boot_id="b2")))
     insert(client, "records", rows.records(rows.record(30, seq=None), rows.record(31, seq=500, boot_id="")))
@@ -78,7 +78,7 @@ def test_records_that_come_late_close_the_gap(client, rows):
     assert ask(client, queries.gaps()) == []
 
 
-def test_one_number_in_two_partitions_is_named(client, rows):
+def test_one_number_in_two_partitions_is_listed(client, rows):
     insert(
         client,
         "records",
@@ -114,7 +114,7 @@ def test_answered_calls_are_counted_by_who_and_where_to(client, rows):
 
 def test_every_query_answers_on_an_empty_warehouse_and_for_one_tenant(client):
     needed = {"absent_offsets": {"partition": 0}, "lost": {"learned_before_ms": 10}}
-    needed |= {"untold": {"answered_before_ms": 10}, "dispositions_of_day": {"day": "20251125"}, "dispositions_below": {"ends": {0: 5}}}
+    needed |= {"unfinished": {"answered_before_ms": 10}, "dispositions_of_day": {"day": "20251125"}, "dispositions_below": {"ends": {0: 5}}}
     for name, query in inspect.getmembers(queries, inspect.isfunction):
         if not name.startswith("_"):
             rows = ask(client, query(**needed.get(name, {})))
