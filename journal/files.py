@@ -172,7 +172,7 @@ def no_directory(part: Path) -> str:
     """The error text for a partition whose directory is gone, or is something else."""
     return (
         f"{part}, the directory of this partition, {'is something else now' if part.exists() else 'is gone'}, and all its records with it. "
-        "Stop everything and put the directory back from a backup (`ringfence restore`). `ringfence journal repair` cannot make it anew: "
+        "Stop all parts and put the directory back from a backup (`ringfence restore`). `ringfence journal repair` cannot make it anew: "
         "the offsets that were used are recorded nowhere else, and none may be used twice. Without a backup, begin in a new --home"
     )
 

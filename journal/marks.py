@@ -75,10 +75,10 @@ def marks(part: Path) -> dict[str, int]:
             continue  # a person has removed it meanwhile
         except OSError as error:
             text = b""
-            _log.warning("%s cannot be read, so retention keeps everything for this reader: %s", path, error)
+            _log.warning("%s cannot be read, so retention waits for this reader: %s", path, error)
         if re.fullmatch(rb"\d{1,18}", text):
             found[name] = int(text)
         else:
             found[name] = 0
-            _log.warning("%s holds no offset, so retention keeps everything for this reader until it has written it again", path)
+            _log.warning("%s holds no offset, so retention waits for this reader until it has written it again", path)
     return found

@@ -99,8 +99,8 @@ class Reader(Protocol):
     """The lost offsets that this reader has skipped so far. Its caller checks and records them: nothing is skipped silently."""
 
     def read(self, max_messages: int = 4096, max_bytes: int = 8 << 20) -> list[Message]:
-        """Returns the next messages, in order; never waits for messages that do not exist yet. `[]` means nothing new yet: everything that
-        was there when the reader was opened has been returned by then. Returns at least one message if there is one, however large."""
+        """Returns the next messages, in order; never waits for messages that do not exist yet. `[]` means nothing new yet: all messages
+        that existed when the reader was opened have been returned by then. Returns at least one message if there is one, however large."""
         ...
 
     def close(self) -> None: ...

@@ -1,6 +1,6 @@
 """Finds damage in a file journal, and repairs it by giving up what cannot be read.
 
-`check` changes nothing and may run beside everything. `repair` takes the writer's lock of each damaged partition, and in this order:
+`check` changes nothing and may run while all parts run. `repair` takes the writer's lock of each damaged partition, and in this order:
 
 1. the damaged bytes go into `damaged/` beside the segments        a crash: they are copied again, under the same name
 2. the loss is recorded in `damaged/losses.json`                   a crash: the next run finds it there
@@ -8,7 +8,7 @@
 4. `synced` is set                                                 a crash: the next writer sets it
 
 In the new segment the lost offsets are frames with the flag `frames.LOST`, so every other offset stays the same; readers skip and report
-them. Sound records behind the damage are kept. A lost offset may have been a record or a tick: nothing claims to know.
+them. Sound records behind the damage are kept. Whether a lost offset was a record or a tick is unknown.
 """
 
 from __future__ import annotations

@@ -577,7 +577,7 @@ class _Plain(yaml.BaseLoader):
 # --- writing ---
 
 
-def render(config: Config, decks: Mapping[tuple[str, str], DeckEntry], tenants: list[str], head: str = HEAD) -> str:
+def render(config: Config, decks: Mapping[tuple[str, str], DeckEntry], tenants: list[str]) -> str:
     """A config as a file; `read` returns the same config.
 
     >>> from core.config import Account
@@ -586,9 +586,9 @@ def render(config: Config, decks: Mapping[tuple[str, str], DeckEntry], tenants: 
     'basic'
     """
     if len(tenants) == 1:
-        return head + f"\ntenant: {tenants[0]}\n\n" + _part(config, decks, tenants[0])
+        return HEAD + f"\ntenant: {tenants[0]}\n\n" + _part(config, decks, tenants[0])
     parts = (f"  {tenant}:\n{indent(_part(config, decks, tenant), '    ')}" for tenant in tenants)
-    return head + "\ntenants:\n" + "\n".join(parts)
+    return HEAD + "\ntenants:\n" + "\n".join(parts)
 
 
 def _part(config: Config, decks: Mapping[tuple[str, str], DeckEntry], tenant: str) -> str:

@@ -12,6 +12,8 @@ import httpx2
 import msgspec
 
 TIMEOUT_S = 1.5
+ONCE_S = 3.0
+"""For a single question of a command."""
 MOST_WHY = 200
 
 
@@ -25,20 +27,20 @@ class Part:
     why: str = ""
 
 
-def ask_all(parts: Mapping[str, str], timeout_s: float = 3.0) -> dict[str, Part]:
+def ask_all(parts: Mapping[str, str]) -> dict[str, Part]:
     """The health of each part; `parts`: name -> base URL.
 
     >>> ask_all({"judge": "http://127.0.0.1:1"})["judge"].alive
     False
     """
-    health = Health(parts, timeout_s)
+    health = Health(parts, ONCE_S)
     try:
         return {part.name: part for part in health.ask()}
     finally:
         health.close()
 
 
-def listening(parts: Mapping[str, str], timeout_s: float = 3.0) -> dict[str, str]:
+def listening(parts: Mapping[str, str]) -> dict[str, str]:
     """The parts whose port accepts connections.
 
     >>> listening({"judge": "http://127.0.0.1:1"})
@@ -48,7 +50,7 @@ def listening(parts: Mapping[str, str], timeout_s: float = 3.0) -> dict[str, str
     for name, url in parts.items():
         address = urlsplit(url)
         try:
-            with socket.create_connection((address.hostname or "", address.port or 0), timeout_s):
+            with socket.create_connection((address.hostname or "", address.port or 0), ONCE_S):
                 found[name] = url
         except OSError:
             continue

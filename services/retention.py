@@ -223,7 +223,7 @@ def free_bytes(installation: Installation) -> int:
     return shutil.disk_usage(installation.root).free
 
 
-# --- applying, at once ---
+# --- applying it at once ---
 
 
 def apply_journal(installation: Installation, now_ms: int, forget: str = "") -> list[str]:

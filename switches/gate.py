@@ -274,7 +274,7 @@ class Background:
     def __init__(
         self, name: str, app: ASGIApp, gate: Gate, listener: socket.socket, closing: threading.Event, drain_s: int = 1, **more: Any
     ) -> None:
-        """`drain_s`: how long requests may take to finish after the stop; idle connections end at once. `more`: for `config`."""
+        """`drain_s`: how long running requests may take after the stop; idle connections end at once. `more`: arguments of `config`."""
         self._closing, self._socket, self._drain_s = closing, listener, drain_s
         listening = threading.Event()
         served = config(app, gate, ws="none", lifespan="off", timeout_graceful_shutdown=drain_s, **more)

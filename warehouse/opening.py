@@ -109,7 +109,7 @@ def _engine(directory: Path) -> Client:
         if other := re.search(r"already initialized with path '([^']*)'", text):
             raise WarehouseError(
                 f"the warehouse in {directory} cannot be opened: this process has the one in {other[1]} open, "
-                "and a process has one embedded engine. Close every client of that one first"
+                "and a process can have one embedded engine only. Close every client of that one first"
             ) from error
         if "EmbeddedServer" in text or "lock file" in text:
             raise WarehouseHeld(

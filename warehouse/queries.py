@@ -43,9 +43,9 @@ def dispositions_below(ends: Mapping[int, int]) -> Query:
     )
 
 
-def reasons(since_ms: int = 0, tenant: str = "", limit: int = 20) -> Query:
+def reasons(limit: int = 20) -> Query:
     """Why records were not rated, the most frequent first."""
-    source, params = _records("disposition, reason, learned_ms", since_ms, tenant)
+    source, params = _records("disposition, reason, learned_ms", 0)
     return (
         "SELECT disposition, reason, count() AS records, fromUnixTimestamp64Milli(max(learned_ms), 'UTC') AS last_learned "
         f"FROM {source} WHERE disposition IN ('unrated', 'reject', 'conflict') "
@@ -149,17 +149,17 @@ def last_calls(limit: int = 20, account: str = "", tenant: str = "", since_ms: i
     )
 
 
-def corrected_after_run(since_ms: int = 0, tenant: str = "", limit: int = 1000) -> Query:
+def corrected_after_run() -> Query:
     """Calls that were corrected after a rating run priced them again: the run's charges for them no longer count. Tenant, call,
     the revision and run that it priced, the revision that counts."""
-    source, params = _charges(since_ms, tenant)
+    source, params = _charges(0)
     return (
         "SELECT tenant, call_key, tupleElement(counted, 1) AS revision, tupleElement(counted, 2) AS run, "
         "tupleElement(priced_again, 1) AS run_revision, tupleElement(priced_again, 2) AS last_run FROM ("
         "SELECT tenant, partition, offset, call_key, max((revision, run)) AS counted, maxIf((revision, run), run > 0) AS priced_again "
         f"FROM {source} GROUP BY tenant, partition, offset, call_key) "
-        "WHERE last_run > 0 AND counted > priced_again ORDER BY tenant, partition, offset LIMIT {limit:UInt32}",
-        {**params, "limit": limit},
+        "WHERE last_run > 0 AND counted > priced_again ORDER BY tenant, partition, offset LIMIT 1000",
+        params,
     )
 
 
@@ -176,14 +176,13 @@ def absent_offsets(partition: int) -> Query:
     )
 
 
-def gaps(learned_before_ms: int = 2**53, limit: int = 1000, tenant: str = "") -> Query:
+def gaps(learned_before_ms: int = 2**53, limit: int = 1000) -> Query:
     """Sequence numbers that never arrived: tenant, switch, boot, first and last missing, their number, and between which times.
     `learned_before_ms`: as in `lost`."""
     return (
-        "SELECT * FROM sequence_gaps WHERE {tenant:String} IN ('', tenant) "
-        "AND learned_after < fromUnixTimestamp64Milli({learned_before_ms:Int64}, 'UTC') ORDER BY learned_after DESC, tenant, switch, boot_id, "
-        "first_missing LIMIT {limit:UInt32}",
-        {"tenant": tenant, "limit": limit, "learned_before_ms": learned_before_ms},
+        "SELECT * FROM sequence_gaps WHERE learned_after < fromUnixTimestamp64Milli({learned_before_ms:Int64}, 'UTC') "
+        "ORDER BY learned_after DESC, tenant, switch, boot_id, first_missing LIMIT {limit:UInt32}",
+        {"limit": limit, "learned_before_ms": learned_before_ms},
     )
 
 
@@ -204,11 +203,11 @@ def twins(limit: int = 1000) -> Query:
     return "SELECT * FROM sequence_twins LIMIT {limit:UInt32}", {"limit": limit}
 
 
-def orphans(since_ms: int = 0, tenant: str = "", limit: int = 1000) -> Query:
+def orphans() -> Query:
     """Stops without an account, with the calls of the same Call-ID that have one: who might owe for them. A person decides, because the caller
     chooses the Call-ID: `candidates` is the number of calls that it fits."""
-    stops, params = _records("partition, offset, event, disposition, account, switch, call_id, at_ms, reason", since_ms, tenant)
-    calls, _ = _records("event, account, switch, call_id, call_key, ingress_trunk, b_number, at_ms", since_ms, tenant)
+    stops, params = _records("partition, offset, event, disposition, account, switch, call_id, at_ms, reason", 0)
+    calls, _ = _records("event, account, switch, call_id, call_key, ingress_trunk, b_number, at_ms", 0)
     return (
         "SELECT s.tenant AS tenant, s.switch AS switch, s.partition AS partition, s.offset AS offset, s.call_id AS call_id, "
         "fromUnixTimestamp64Milli(s.at_ms, 'UTC') AS ended, s.reason AS reason, c.account AS account, c.ingress_trunk AS ingress_trunk, "
@@ -218,29 +217,29 @@ def orphans(since_ms: int = 0, tenant: str = "", limit: int = 1000) -> Query:
         "JOIN (SELECT tenant, call_id, call_key, max(account) AS account, max(ingress_trunk) AS ingress_trunk, max(b_number) AS b_number, "
         f"maxIf(at_ms, event = 'answer') AS answered_ms FROM {calls} WHERE call_id != '' "
         "GROUP BY tenant, call_id, call_key HAVING account != '') AS c ON s.tenant = c.tenant AND s.call_id = c.call_id "
-        "ORDER BY tenant, partition, offset, account LIMIT {limit:UInt32}",
-        {**params, "limit": limit},
+        "ORDER BY tenant, partition, offset, account LIMIT 1000",
+        params,
     )
 
 
-def unfinished(answered_before_ms: int, since_ms: int = 0, tenant: str = "", limit: int = 1000) -> Query:
+def unfinished(answered_before_ms: int) -> Query:
     """Calls that were answered before a time and have neither a price nor an unrated end: still in progress, or their end never arrived."""
-    answers, params = _records("event, disposition, account, switch, call_id, call_key, b_number, at_ms", since_ms, tenant)
-    ends, _ = _records("event, disposition, call_key", since_ms, tenant)
-    rated, _ = _calls("call_key", since_ms, tenant)
+    answers, params = _records("event, disposition, account, switch, call_id, call_key, b_number, at_ms", 0)
+    ends, _ = _records("event, disposition, call_key", 0)
+    rated, _ = _latest("calls", "call_key", 0)
     return (
         "SELECT tenant, switch, account, call_id, b_number, fromUnixTimestamp64Milli(at_ms, 'UTC') AS answered "
         f"FROM {answers} WHERE event = 'answer' AND disposition = 'event' AND at_ms < {{answered_before_ms:Int64}} "
         f"AND call_key NOT IN (SELECT call_key FROM {rated}) "
         f"AND call_key NOT IN (SELECT call_key FROM {ends} WHERE event IN ('stop', 'partial') AND disposition = 'unrated') "
-        "ORDER BY at_ms, call_id LIMIT {limit:UInt32}",
-        {**params, "answered_before_ms": answered_before_ms, "limit": limit},
+        "ORDER BY at_ms, call_id LIMIT 1000",
+        {**params, "answered_before_ms": answered_before_ms},
     )
 
 
 def answered(since_ms: int = 0, digits: int = 10) -> Query:
     """Answered calls that ended since then, by tenant, account, ingress trunk, a_number and the first digits of the b_number."""
-    source, params = _calls("account, ingress_trunk, a_number, b_number, answer_ms, learned_ms", since_ms)
+    source, params = _latest("calls", "account, ingress_trunk, a_number, b_number, answer_ms, learned_ms", since_ms)
     return (
         "SELECT tenant, account, ingress_trunk, a_number, substring(b_number, 1, {digits:UInt8}) AS b_number, count() AS calls "
         f"FROM {source} WHERE answer_ms IS NOT NULL GROUP BY tenant, account, ingress_trunk, a_number, b_number",
@@ -283,10 +282,6 @@ def _records(columns: str, since_ms: int, tenant: str = "") -> Query:
     return _latest("records", columns, since_ms, tenant)
 
 
-def _calls(columns: str, since_ms: int, tenant: str = "") -> Query:
-    return _latest("calls", columns, since_ms, tenant)
-
-
 def _charges(since_ms: int, tenant: str = "", condition: str = "") -> Query:
     """Every charge once, merged or not."""
     where, params = _where("learned_ms >= {since_ms:Int64}" + (f" AND {condition}" if condition else ""), since_ms, tenant, "")
@@ -312,7 +307,7 @@ def _priced(columns: str, since_ms: int, tenant: str = "", condition: str = "") 
     )
 
 
-def _latest(table: str, columns: str, since_ms: int, tenant: str) -> Query:
+def _latest(table: str, columns: str, since_ms: int, tenant: str = "") -> Query:
     """The highest revisions, as in the views, with the filter inside, where it saves reading."""
     where, params = _where("learned_ms >= {since_ms:Int64}", since_ms, tenant, "")
     columns = columns if "tenant" in columns.split(", ") else f"tenant, {columns}"

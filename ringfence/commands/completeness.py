@@ -7,9 +7,10 @@ from ringfence import options
 from ringfence.options import Home, Json
 
 EPILOG = """
-Every offset of the topic `calls` is a row of the warehouse, or a tick (the collector's clock), or it is reported here. `lost` are records that the
-journal holds and the warehouse does not. `unreadable` are offsets that left the journal before a part had read them, or that a repair of the
-journal gave up. Checked is up to the last stored offset of each partition: how many records are behind it, `ringfence status` says (`lag`).
+Every offset of the topic `calls` is a row of the warehouse, or a tick (which the collector writes every 5 s), or it is reported here. `lost` are
+records that the journal holds and the warehouse does not. `unreadable` are offsets that left the journal before a part had read them, or that a
+repair of the journal gave up. The check goes up to the last stored offset of each partition; `ringfence status` shows how many records are behind it
+(`lag`).
 
 A switch numbers its records from 1 at each start. A missing number is a record that was lost between the switch and the collector; a number in
 two partitions was priced twice.

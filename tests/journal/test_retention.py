@@ -302,7 +302,7 @@ def test_an_unreadable_mark_stops_retention(tmp_path: Path, content: bytes, capl
     FileJournal(tmp_path).mark_read("calls", 0, "judge", 20)
     (tmp_path / "calls" / "0" / "readers" / "judge").write_bytes(content)
     assert append(tmp_path, 0) == 0
-    assert "retention keeps everything for this reader" in caplog.text
+    assert "retention waits for this reader" in caplog.text
 
 
 @pytest.mark.parametrize("reader", ["", "Judge", "../judge", "a/b", "judge ", "1st", "x" * 64, "j\n"])
