@@ -139,7 +139,7 @@ def test_each_fault_of_an_address_has_its_message(clickhouse):
         assert "secret-word" not in text and "another" not in text and PASSWORD not in text
         assert text.startswith("the warehouse at http") and "\n" not in text and len(text) < 500
     client = open_warehouse(server.dsn())
-    with pytest.raises(WarehouseError, match=r"has not our (database|tables); `ringfence migrate`"):
+    with pytest.raises(WarehouseError, match=r"does not have our (database|tables); `ringfence migrate`"):
         ask(client, queries.totals())
     client.close()
 

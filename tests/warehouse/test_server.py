@@ -215,7 +215,7 @@ def test_limits_are_ours(reader):
     started = time.monotonic()
     endless = "SELECT sum(sipHash64(number)) FROM numbers(1000000000000)"
     assert code_of(reader, endless, settings={"max_execution_time": 3600}) == 159
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20
     for clause in (
         "max_execution_time = 0",
         "readonly = 0",
