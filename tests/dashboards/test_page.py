@@ -92,7 +92,7 @@ def test_a_warehouse_that_is_down_leaves_the_last_figures_and_the_blocks(page, h
     house.calls(("EUR", "EUR", 5_000_000_000, 1), ago_ms=9_000)
     key = house.attack()
     looking = page().refreshed()
-    house.server.close(drain_s=0)
+    house.server.close()
     shown = text(looking.refreshed().html)
     assert "The warehouse does not answer (RINGFENCE_WAREHOUSE)" in shown and re.search(r"the last good ones, [\d.]+ \w+ old", shown)
     assert "the-token" not in looking.html
