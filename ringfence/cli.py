@@ -95,7 +95,7 @@ def main(
 
 PANELS = {
     "Run": (up, flow, simulate, replay),
-    "Say what is so": (config, switch, credential, protect, enforce),
+    "Configure": (config, switch, credential, protect, enforce),
     "Blocks": (block, unblock, orders),
     "Look, and care": (calls, quote, status, completeness, health, migrate, repartition, backup, restore, retention, journal),
 }
