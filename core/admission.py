@@ -34,7 +34,7 @@ Table = Callable[[str, str], str]
 """(table, key) -> value; "" = absent or expired. Tables: blocks, shadow, protected, after."""
 
 
-class Asked(NamedTuple):
+class Invite(NamedTuple):
     """An incoming call as the switch authenticated it. `tenant` "": from an address that is no source."""
 
     tenant: str
@@ -55,40 +55,40 @@ class Admission(NamedTuple):
     opens: tuple[str, ...] = ()  # keys of `after` for the hours after an emergency call
 
 
-def admit(asked: Asked, plan: DialPlan, table: Table, *, held: bool = False, emergency: frozenset[str] = frozenset()) -> Admission:
+def admit(invite: Invite, plan: DialPlan, table: Table, *, held: bool = False, emergency: frozenset[str] = frozenset()) -> Admission:
     """Decide on one call. `emergency`: numbers that pass under every dial plan.
 
     >>> rows = {("blocks", "t1|A|acme||"): "order-1", ("protected", "4314040"): "hospital"}
-    >>> def ask(b_raw): return admit(Asked("t1", "acme", "", "4319990001", b_raw), DialPlan(), lambda *key: rows.get(key, ""))
+    >>> def ask(b_raw): return admit(Invite("t1", "acme", "", "4319990001", b_raw), DialPlan(), lambda *key: rows.get(key, ""))
     >>> ask("88213123456").code, ask("*31#112").code, ask("4314040*12").number, ask("*31#088213123456").order_id
     (603, 0, '431404012', 'order-1')
     """
-    a, b = normalise(asked.a_raw, plan), normalise(asked.b_raw, plan)
+    a, b = normalise(invite.a_raw, plan), normalise(invite.b_raw, plan)
     if _is_emergency(b, table, emergency):
-        return Admission(number=b.digits, opens=opened(asked, a, plan))
-    code, order, shadow = _refusal(asked, a, b, plan, table, held)
+        return Admission(number=b.digits, opens=opened(invite, a, plan))
+    code, order, shadow = _refusal(invite, a, b, plan, table, held)
     if not code and not shadow:
         return Admission()
-    if line := _emergency_line(asked.b_raw, plan, table, emergency):
-        return Admission(number=line, opens=opened(asked, a, plan))
-    if asked.tenant:
-        for digits in readings(asked.b_raw, plan):
+    if line := _emergency_line(invite.b_raw, plan, table, emergency):
+        return Admission(number=line, opens=opened(invite, a, plan))
+    if invite.tenant:
+        for digits in readings(invite.b_raw, plan):
             if protected_number(digits, table):
                 return Admission(number=digits)
     return Admission(code, order) if code else Admission(order_id=f"shadow:{shadow}")
 
 
-def _refusal(asked: Asked, a: Number, b: Number, plan: DialPlan, table: Table, held: bool) -> tuple[int, str, str]:
+def _refusal(invite: Invite, a: Number, b: Number, plan: DialPlan, table: Table, held: bool) -> tuple[int, str, str]:
     """The refusal of a call, before its other readings are considered: its code (0 = none), its order, and the order that would refuse it in
     shadow."""
-    if not asked.tenant:
+    if not invite.tenant:
         return UNKNOWN_SOURCE, "", ""
-    if _is_protected(asked, a, b, table) or _follows_emergency(asked, a, b, plan, table) or held:
+    if _is_protected(invite, a, b, table) or _follows_emergency(invite, a, b, plan, table) or held:
         return 0, "", ""
-    if order := _look_up("blocks", asked, a, b, plan, table):
+    if order := _look_up("blocks", invite, a, b, plan, table):
         return BLOCKED, order, ""
-    shadow = _look_up("shadow", asked, a, b, plan, table)
-    return 0 if b.digits or asked.accept_unreadable else UNREADABLE, "", shadow
+    shadow = _look_up("shadow", invite, a, b, plan, table)
+    return 0 if b.digits or invite.accept_unreadable else UNREADABLE, "", shadow
 
 
 def _is_emergency(number: Number, table: Table, emergency: frozenset[str]) -> bool:
@@ -115,38 +115,38 @@ def protected_number(digits: str, table: Table) -> bool:
     return any(table("protected", digits[:length]) for length in range(SHORT + 1, len(digits) + 1))
 
 
-def _is_protected(asked: Asked, a: Number, b: Number, table: Table) -> bool:
-    trusted = bool(a.digits) and a.digits.startswith(asked.caller_ranges or ("-",))
+def _is_protected(invite: Invite, a: Number, b: Number, table: Table) -> bool:
+    trusted = bool(a.digits) and a.digits.startswith(invite.caller_ranges or ("-",))
     return bool(
         protected_number(b.digits, table)
         or (trusted and protected_number(a.digits, table))
-        or (asked.account and (table("protected", f"A|{asked.account}") or table("protected", f"A|{asked.tenant}/{asked.account}")))
-        or (asked.trunk and (table("protected", f"T|{asked.trunk}") or table("protected", f"T|{asked.tenant}/{asked.trunk}")))
+        or (invite.account and (table("protected", f"A|{invite.account}") or table("protected", f"A|{invite.tenant}/{invite.account}")))
+        or (invite.trunk and (table("protected", f"T|{invite.trunk}") or table("protected", f"T|{invite.tenant}/{invite.trunk}")))
     )
 
 
 # --- after an emergency call ---
 
 
-def _who(asked: Asked) -> str:
-    return f"{asked.tenant}|{asked.account or 'trunk:' + asked.trunk}"
+def _who(invite: Invite) -> str:
+    return f"{invite.tenant}|{invite.account or 'trunk:' + invite.trunk}"
 
 
-def opened(asked: Asked, a: Number, plan: DialPlan) -> tuple[str, ...]:
+def opened(invite: Invite, a: Number, plan: DialPlan) -> tuple[str, ...]:
     """What an emergency call opens for two hours, for the account that placed it: calls from the line, and calls to the line.
 
-    >>> opened(Asked("t1", "acme", "", "", "112"), Number("4319990001", "e164"), DialPlan())
+    >>> opened(Invite("t1", "acme", "", "", "112"), Number("4319990001", "e164"), DialPlan())
     ('from|t1|acme|4319990001', 'to|t1|acme|4319990001')
-    >>> opened(Asked("", "", "", "", "112"), Number("4319990001", "e164"), DialPlan())
+    >>> opened(Invite("", "", "", "", "112"), Number("4319990001", "e164"), DialPlan())
     ()
     """
-    if not asked.tenant:
+    if not invite.tenant:
         return ()
     line = is_line(a.digits) and plan.country_code in ("", country_code(a.digits))
-    return (f"from|{_who(asked)}|{a.digits}", *([f"to|{_who(asked)}|{a.digits}"] if line else []))
+    return (f"from|{_who(invite)}|{a.digits}", *([f"to|{_who(invite)}|{a.digits}"] if line else []))
 
 
-def _country_of_caller(asked: Asked, a: Number, plan: DialPlan) -> str:
+def _country_of_caller(invite: Invite, a: Number, plan: DialPlan) -> str:
     """The country whose lines a caller may call after an emergency call; "" = none. It is the dial plan's, for a caller in it or withheld; where
     the plan names no country, that of a caller whom the trunk is trusted for. A number that a caller merely claims opens no country."""
     home = country(a.digits) if is_line(a.digits) else ""
@@ -154,17 +154,17 @@ def _country_of_caller(asked: Asked, a: Number, plan: DialPlan) -> str:
         if home and country_code(a.digits) == plan.country_code:
             return home
         return plan.country_code if not a.digits and plan.country_code not in SHARED_CODES else ""
-    return home if a.digits.startswith(asked.caller_ranges or ("-",)) else ""
+    return home if a.digits.startswith(invite.caller_ranges or ("-",)) else ""
 
 
-def _follows_emergency(asked: Asked, a: Number, b: Number, plan: DialPlan, table: Table) -> bool:
-    if b.digits and table("after", f"to|{_who(asked)}|{b.digits}"):
+def _follows_emergency(invite: Invite, a: Number, b: Number, plan: DialPlan, table: Table) -> bool:
+    if b.digits and table("after", f"to|{_who(invite)}|{b.digits}"):
         return True
-    if not b.digits or not table("after", f"from|{_who(asked)}|{a.digits}"):
+    if not b.digits or not table("after", f"from|{_who(invite)}|{a.digits}"):
         return False
     if b.kind in ("short", "service"):
         return True
-    return is_line(b.digits) and country(b.digits) == _country_of_caller(asked, a, plan)
+    return is_line(b.digits) and country(b.digits) == _country_of_caller(invite, a, plan)
 
 
 # --- blocks ---
@@ -186,10 +186,10 @@ def candidates(tenant: str, account: str, trunk: str, callers: tuple[str, ...], 
                     yield f"{tenant}|{letter}|{who}|{caller}|{digits[:length]}"
 
 
-def _look_up(name: str, asked: Asked, a: Number, b: Number, plan: DialPlan, table: Table) -> str:
-    callers = (a.digits,) if a.digits else readings(asked.a_raw, plan)
-    numbers = (b.digits,) if b.digits else readings(asked.b_raw, plan)
-    for entry in candidates(asked.tenant, asked.account, asked.trunk, callers, numbers):
+def _look_up(name: str, invite: Invite, a: Number, b: Number, plan: DialPlan, table: Table) -> str:
+    callers = (a.digits,) if a.digits else readings(invite.a_raw, plan)
+    numbers = (b.digits,) if b.digits else readings(invite.b_raw, plan)
+    for entry in candidates(invite.tenant, invite.account, invite.trunk, callers, numbers):
         if order := table(name, entry):
             return order
     return ""

@@ -67,7 +67,7 @@ class Limits:
 class TenantFacts:
     """What the limits count for one tenant."""
 
-    stands: str = "shadow"  # the status of an order that takes effect: `standing` where a switch enforces for the tenant
+    live_status: str = "shadow"  # the status of an order that takes effect: `standing` where a switch enforces for the tenant
     opened: int = 0  # automatic orders of the last minute on keys that were not blocked
     subjects: Set[Subject] = frozenset()  # that automatic orders block
     keys: Set[Key] = frozenset()  # that automatic orders block; filled only where `OrderFacts.answered` is set
@@ -147,7 +147,7 @@ def _decided(order: BlockOrder, facts: OrderFacts, ends_ms: int) -> tuple[str, s
     if (tenant := facts.tenants.get(key.tenant)) is None:
         return "refused", f"there is no tenant {key.tenant!r}", False
     if not facts.automatic:  # an order of a person is subject to the safety rules only
-        return tenant.stands, f"ordered by a person: {order.reason}", False
+        return tenant.live_status, f"ordered by a person: {order.reason}", False
     age_ms = facts.now_ms - order.learned_ms
     if age_ms > STALE_MS:
         return "stale", f"its record arrived {age_ms // 1000} s ago; orders older than {STALE_MS // 1000} s are dropped", False
@@ -159,13 +159,13 @@ def _decided(order: BlockOrder, facts: OrderFacts, ends_ms: int) -> tuple[str, s
         if overlaps(suppression.key, key):
             return "suppressed", f"{suppression.who} lifted {suppression.key.text()}: {suppression.why}", False
     if facts.blocked.get(key):
-        return tenant.stands, "issued again; a person has approved it", False
+        return tenant.live_status, "issued again; a person has approved it", False
     if row := listed_entry(facts.allowed, key):
         return "waiting", f"{row.kind} {row.value} is on the allow list: {row.why}", False
     if key in facts.blocked:
-        return tenant.stands, "issued again", False
+        return tenant.live_status, "issued again", False
     if row := listed_entry(facts.denied, key):
-        return tenant.stands, f"{row.kind} {row.value} is on the deny list: {row.why}", True
+        return tenant.live_status, f"{row.kind} {row.value} is on the deny list: {row.why}", True
     if order.ask:
         return "waiting", "the policy leaves this block to a person (unpriced_blocks: ask)", False
     if limit := limit_reached(facts.limits, key, tenant.opened, tenant.subjects, None):
@@ -174,7 +174,7 @@ def _decided(order: BlockOrder, facts: OrderFacts, ends_ms: int) -> tuple[str, s
         answered = facts.answered(key.tenant, [*tenant.keys, key], facts.now_ms)
         if limit := limit_reached(facts.limits, key, tenant.opened, tenant.subjects, answered):
             return "waiting", limit, False
-    return tenant.stands, "within the limits", True
+    return tenant.live_status, "within the limits", True
 
 
 def listed_entry(rows: Sequence[Listed], key: Key) -> Listed | None:

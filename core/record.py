@@ -5,7 +5,7 @@ Values are as the switch reported them, not normalised. Times are UTC epoch mill
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -141,11 +141,3 @@ def poster_of(key: bytes) -> str:
 def tenant_of(key: bytes) -> str:
     """The tenant that the collector assigned, one of the credential's; "" = none."""
     return key.partition(KEY_SEPARATOR)[0].decode("utf-8", "replace")
-
-
-def json_schema() -> dict[str, Any]:
-    """The JSON schema of version 2, as published in `docs/schemas/record.v2.json`."""
-    schema = msgspec.json.schema(Record)
-    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-    schema["title"] = "Ringfence call record, version 2"
-    return schema

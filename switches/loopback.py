@@ -27,7 +27,7 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route
 
 from books.deliveries import BLOCKS, SHADOW, TABLES
-from core.admission import Admission, Asked, admit
+from core.admission import Admission, Invite, admit
 from core.numbers import DialPlan
 from switches.control import (
     FENCE_HEADER,
@@ -100,14 +100,14 @@ class Loopback:
 
     def verdict(self, tenant: str, account: str, trunk: str, a_number: str, b_number: str) -> Verdict:
         """The verdict on a call of a trunk that accepts unreadable numbers."""
-        found = self.admit(Asked(tenant, account, trunk, a_number, b_number, accept_unreadable=True), self.plan)
+        found = self.admit(Invite(tenant, account, trunk, a_number, b_number, accept_unreadable=True), self.plan)
         return Verdict(found.code != 0, found.order_id)
 
-    def admit(self, asked: Asked, plan: DialPlan) -> Admission:
+    def admit(self, invite: Invite, plan: DialPlan) -> Admission:
         """Admits or refuses a call; an emergency call opens its line for `CALLBACK_S`."""
         now_s = self._clock()
         with self._lock:
-            found = admit(asked, plan, lambda table, key: self._value(table, key, now_s), held=self.held, emergency=self._emergency)
+            found = admit(invite, plan, lambda table, key: self._value(table, key, now_s), held=self.held, emergency=self._emergency)
             if len(self._after) >= MAX_LINES:
                 self._after = {name: until for name, until in self._after.items() if until > now_s}
             if len(self._after) < MAX_LINES:

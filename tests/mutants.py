@@ -1,6 +1,6 @@
 """Do the tests notice? One-token faults are put into the rules, one at a time, and the tests of their own room must fail.
 
-    python tests/mutants.py [FILE ...] [--count 200] [--seed 1] [--minutes 30] [--since REVISION] [--workers 2]
+    python tests/mutants.py [FILE or FOLDER ...] [--count 200] [--seed 1] [--minutes 30] [--since REVISION] [--workers 2]
 
 A sample by seed, files that changed since a revision first. A fault is another comparison, `and` for `or`, a constant and one more, another
 arithmetic, a `not` less, or a `return` of nothing. A fault that no test notices becomes a test, or its line goes; one that changes nothing
@@ -315,7 +315,7 @@ def sample(faults: list[Fault], first: set[str], count: int, seed: int) -> list[
 
 def main() -> int:
     about = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
-    about.add_argument("files", nargs="*", help="relative to the repository; without any: all rooms")
+    about.add_argument("files", nargs="*", help="files and folders with rules, relative to the repository; without any: all rooms")
     about.add_argument("--count", type=int, default=200)
     about.add_argument("--seed", type=int, default=1)
     about.add_argument("--minutes", type=float, default=30.0)
@@ -331,7 +331,8 @@ def main() -> int:
         for number in range(1, asked.workers):
             trees.put((Path(shutil.copytree(tree, Path(directory) / str(number))), seconds()))
         known = equivalents(tree)
-        possible = [fault for file in asked.files or files_with_rules(tree) for fault in faults_in(tree, file) if fault.place() not in known]
+        chosen = [file for file in files_with_rules(tree) if not asked.files or any(Path(file).is_relative_to(one) for one in asked.files)]
+        possible = [fault for file in chosen for fault in faults_in(tree, file) if fault.place() not in known]
         faults = sample(possible, changed_since(asked.since), asked.count, asked.seed)
         slow = {room: slow_tests(tree, room) for room in sorted({fault.file.partition("/")[0] for fault in faults})}
         outcomes = list[Outcome]()

@@ -139,3 +139,15 @@ def test_the_calls_of_a_partition_are_those_of_which_more_than_the_end_is_rememb
     state.active["a"], state.hung["h"], state.lingering["l"] = call("a"), call("h"), call("l")
     close(state, "z", 0, NOW, "k1", True)
     assert [one.key for one in state.calls] == ["a", "h", "l"]
+
+
+def test_documented_limits():
+    assert (LINGER_MS, LEG_LINGER_MS, HORIZON_MS, LATE_MS) == (120_000, 600_000, 86_400_000, 3_600_000)
+    assert (active.CLOSED, active.LINGERING) == (1_000_000, 200_000)
+
+
+def test_a_new_call_has_no_facts():
+    new = ActiveCall(0, -1, 0, "t1", "k1", "ab")
+    values = {name: getattr(new, name) for name in new.__struct_fields__[6:]}
+    assert {name: value for name, value in values.items() if value} == {"attempts": 1, "last_part": -1}
+    assert Partition(3) == Partition(3, 0, 0, 0) and Leg(1).answer_ms is None

@@ -200,3 +200,9 @@ def test_where_the_suspicious_calls_of_an_account_go(share_percent: int, text: s
     assert observed_text(of_account).partition(" yet.")[2].strip() == text
     for other in ({"subject_kind": "b_range"}, {"b_range": ""}):
         assert observed_text(msgspec.structs.replace(of_account, **other)).endswith(" yet.")
+
+
+def test_the_latest_three_unreadable_numbers_are_shown():
+    text = observed_text(Facts(subject_kind="unpriced", account="ACME", calls=9, dialled=[f"#{n}" for n in range(5)]))
+    assert ", dialled as “#2”, “#3”, “#4”: " in text
+    assert quoted("1" * 40) == f"“{'1' * 40}”" and quoted("1" * 41) == f"“{'1' * 40}…”"

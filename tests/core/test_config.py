@@ -192,3 +192,10 @@ def test_every_kind_of_row_is_a_field_of_a_config_and_has_a_tenant_and_a_name():
     rows = [row(tenant="t1", **({"b_range": "88"} if row is Range else {"name": "88"}), **({"role": "sell"} if row is Agreement else {}))
             for row in ROWS.values()]  # fmt: skip
     assert {(row.tenant, row.name) for row in rows} == {("t1", "88")}
+
+
+def test_documented_defaults():
+    of_agreement, of_trunk = Agreement(tenant=T, name="a", role="sell"), Trunk(tenant=T, name="in")
+    assert (of_agreement.payment_days, of_agreement.dispute_days, of_agreement.cycle, of_agreement.rounding) == (30, 30, "monthly", "half_up")
+    assert (of_trunk.max_call_s, of_trunk.hung_ends, of_trunk.dial_plan) == (14_400, "sign_of_life", "e164")
+    assert not (of_trunk.keepalive or of_trunk.accept_unreadable or account().first_seen_destination or Config().self_register or Config().version)

@@ -119,3 +119,9 @@ def test_an_order_expires_by_our_clock() -> None:
     in_2100 = 4_102_444_800_000
     wrong = msgspec.structs.replace(order(), created_at_ms=in_2100, expires_at_ms=in_2100 + HOUR_MS)
     assert decide(wrong, facts()).expires_at_ms == NOW_MS + HOUR_MS
+
+
+def test_documented_limits() -> None:
+    assert (STALE_MS, AHEAD_MS) == (300_000, 60_000)
+    assert Limits() == Limits(orders_a_minute=30, distinct_subjects=100, answered_share=0.3, answered_at_least=500)
+    assert TenantFacts() == TenantFacts("shadow", 0, frozenset(), frozenset())

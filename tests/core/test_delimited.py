@@ -162,6 +162,9 @@ def test_a_file_that_cannot_be_read_is_refused_with_a_hint(head: bytes, declared
 def test_zeros_here_and_there_are_not_utf_16():
     assert encoding_of(b"a\x00b\x00c\x00" + b"defghijklm" * 2) == "utf-8"
     assert encoding_of(b"\x00\x00\x00\x00") == "utf-8"
+    assert encoding_of(b"a\x00" * 7 + b"bc" * 3) == "utf-8", "70 % of zeros are not enough"
+    with pytest.raises(ValueError, match="utf-16-le"):
+        encoding_of(b"a\x00" * 8 + b"bc" * 2)
 
 
 def test_encodings_that_a_person_may_name():

@@ -104,3 +104,7 @@ def test_a_switch_whose_name_begins_alike_keeps_its_boots():
     deliver(known, "k11\x1fb", 1, 7)
     deliver(known, "k1", 1, 7)
     assert len(known.rings) == BOOTS + 2
+
+
+def test_documented_limits():
+    assert (RING, BOOTS, delivery.FORGOTTEN, FOLLOWERS, AHEAD) == (32_768, 16, 4096, 8, 64)

@@ -93,3 +93,16 @@ def test_one_line_is_one_source(address: str, source: str):
 
 def test_an_address_has_one_spelling():
     assert {plain_address(text) for text in ("FE80::1%eth0", "fe80:0::1", "fe80::1%1")} == {"fe80::1"}
+
+
+def test_of_sources_with_as_many_connections_a_silent_one_is_closed_first_and_then_the_oldest():
+    newcomers = newcomers_of(most=3)
+    for at, (name, address) in enumerate([("a1", "10.0.0.1"), ("b1", "10.0.0.2"), ("c1", "10.0.0.3")]):
+        newcomers.arrive(name, address, at)
+    newcomers.ask("a1")
+    assert newcomers.arrive("d1", "10.0.0.4", 3) == "b1"
+    assert newcomers.arrive("e1", "10.0.0.5", 4) == "c1"
+    newcomers.leave("a1")
+    newcomers.arrive("a1", "10.0.0.1", 5)
+    assert newcomers.arrive("f1", "10.0.0.6", 6) == "d1", "one that comes again is silent and new"
+    assert newcomers.arrive("a2", "10.0.0.1", 7) == "e1" and newcomers.arrive("g1", "10.0.0.7", 8) == "a1"

@@ -37,3 +37,9 @@ def test_a_fault_names_its_field(changes, fault):
 @pytest.mark.parametrize("changes", [{"order_ttl_ms": MAX_TTL_MS}, {"order_score": 0.0}, {"episode_ms": 1}, {"units": {"IDR": 1e-9}}])
 def test_the_bounds_themselves_are_allowed(changes):
     assert faults(Policy(**changes)) == []
+
+
+def test_documented_defaults():
+    policy = Policy()
+    assert (policy.episode_ms, policy.order_ttl_ms, policy.reissue_ms, policy.order_score) == (3_600_000, 3_600_000, 60_000, 1.0)
+    assert policy.unpriced_blocks == "ask" and MAX_TTL_MS == 7 * 86_400_000

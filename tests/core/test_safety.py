@@ -160,3 +160,12 @@ def test_a_tenants_own_name_protects_no_other_tenants(tenant: str, refused: bool
 
 def test_a_name_has_at_most_64_characters():
     assert fault(Key(tenant="t1", account="x" * 64)) == "" and "not a name" in fault(Key(tenant="t1", account="x" * 65))
+
+
+@pytest.mark.parametrize(("ttl_ms", "is_refused"), [(0, True), (1, False), (MAX_TTL_MS, False), (MAX_TTL_MS + 1, True)])
+def test_an_order_lives_from_1_ms_to_7_days(ttl_ms: int, is_refused: bool):
+    order = BlockOrder(
+        order_id="o", key=Key(tenant="t1", account="acme"), action="refuse", created_at_ms=5, learned_ms=5, expires_at_ms=5 + ttl_ms,
+        finding_id="f", reason="r",
+    )  # fmt: skip
+    assert bool(refusal(order, Protected(), automatic=True)) is is_refused

@@ -1,4 +1,4 @@
-"""How people talk and call: the facts that a distribution promises."""
+"""The distributions of talk times and calls."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_talk_times_are_log_logistic_with_a_point_mass_at_one_second() -> None:
     assert high / low == pytest.approx(9 ** (1 / SHAPE), rel=0.05)  # of a log-logistic law: 3 to the power of 2 / shape
 
 
-def test_weeks_have_nights_and_weekends() -> None:
+def test_activity_falls_at_night_and_at_weekends() -> None:
     for habit in ("office", "callcentre", "callshop", "home", "wholesale"):
         week = [busyness(habit, hour) for hour in range(168)]
         assert min(week) > 0
@@ -34,7 +34,7 @@ def test_weeks_have_nights_and_weekends() -> None:
         busyness("robot", 0)
 
 
-def test_legitimate_traffic_has_the_rate_it_was_asked_for_and_the_shape_of_the_day() -> None:
+def test_legitimate_traffic_has_its_rate_and_the_shape_of_the_day() -> None:
     monday = 1_772_409_600_000
     assert hour_of_week(monday) == 0
     day_ms = 24 * 3_600_000
@@ -47,7 +47,7 @@ def test_legitimate_traffic_has_the_rate_it_was_asked_for_and_the_shape_of_the_d
     assert all(one.at_ms <= other.at_ms for one, other in pairwise(calls))
 
 
-def test_people_mostly_call_their_few_contacts() -> None:
+def test_callers_mostly_call_known_contacts() -> None:
     start = 1_772_438_400_000
     world = make_world(3)
     calls = list(legitimate(world, 3, start, 1.0, 7_200_000, start + 7_200_000))

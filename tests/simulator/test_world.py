@@ -1,4 +1,4 @@
-"""Decks and numbers: realistic, readable, and the same for everybody."""
+"""Decks and numbers: realistic, readable, and the same for every seed."""
 
 from __future__ import annotations
 
@@ -56,12 +56,12 @@ def test_the_config_contains_all_names_it_refers_to() -> None:
     assert world.tenants() == ["one", "two"]
 
 
-def test_worlds_of_a_seed_are_equal() -> None:
+def test_a_seed_is_one_world() -> None:
     assert make_world(5).config == make_world(5).config
     assert make_world(5).config != make_world(6).config
 
 
-def test_honest_numbers_are_possible_in_their_countries() -> None:
+def test_contacts_have_possible_numbers() -> None:
     rng = Random(1)
     bad = []
     world = make_world(1)
@@ -81,7 +81,7 @@ def test_numbers_drawn_from_a_pattern_match_it(pattern: str) -> None:
     assert {one[:2] for one in numbers} <= beginnings(node, 2)
 
 
-def test_a_pattern_that_no_plan_uses_is_refused() -> None:
+def test_an_unknown_pattern_syntax_is_refused() -> None:
     with pytest.raises(ValueError, match="cannot read"):
         parse("7.*")
     with pytest.raises(ValueError, match="not closed"):

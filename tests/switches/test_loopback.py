@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "core"))
 
 from admission_cases import CASES, PARTIES, PLANS
 
-from core.admission import Asked
+from core.admission import Invite
 from core.numbers import normalise
 from switches.control import Change, ControlError
 from switches.kamailio.settings import EMERGENCY
@@ -28,8 +28,8 @@ def test_the_table_of_cases(case):
         party = PARTIES[call["from"]]
         plan = PLANS[party.plan]
         tenant = "t1" if party.account else ""
-        asked = Asked(tenant, party.account, party.trunk, call["a"], call["b"], party.caller_ranges, party.accept_unreadable)
-        found = switch.admit(asked, plan)
+        invite = Invite(tenant, party.account, party.trunk, call["a"], call["b"], party.caller_ranges, party.accept_unreadable)
+        found = switch.admit(invite, plan)
         sent = found.number or normalise(call["b"], plan).digits or call["b"]
         assert (found.code, None if found.code else sent) == (call["code"], call["sent"]), call
 
