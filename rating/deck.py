@@ -7,7 +7,9 @@ begins latest in the day; then the row that stands first. A row that does not ap
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -143,8 +145,8 @@ class Deck:
         return np.unique([0, DAY_S, *(second for window in self.windows for second in (window.from_s, window.until_s))])
 
     @cached_property
-    def _tariff_of(self) -> list[int]:
-        return self.tariff.tolist()  # type: ignore[no-any-return]
+    def _tariff_of(self) -> array[int]:
+        return array("q", self.tariff.tobytes())
 
     def tariff_of(self, row: int) -> Tariff:
         """What a row charges."""
@@ -159,6 +161,13 @@ class Deck:
     def columns(self) -> Columns:
         """Its conditions as arrays."""
         return Columns(self.conditions, self.windows)
+
+    def renamed(self, name: str) -> Deck:
+        """The same version under another name: arrays and index are shared, not copied."""
+        _ = self.index, self.tariff_columns
+        twin = copy(self)
+        object.__setattr__(twin, "name", name)
+        return twin
 
     # --- one call ----------------------------------------------------------------------------------------------------------------
 

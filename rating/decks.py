@@ -7,7 +7,8 @@ import hashlib
 import io
 import re
 import sys
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache, partial
 from itertools import pairwise
@@ -33,7 +34,7 @@ from core.money import MAX_NANOS, to_nanos, to_text
 from core.time_format import check_time_format
 from rating.deck import FOREVER_MS, LONGEST, NO_CONDITION, Condition, Deck
 from rating.jurisdiction import ANY, NAMES
-from rating.prefixes import Ints
+from rating.prefixes import Ints, encode_all
 from rating.tariff import Step, Tariff, check_steps, parse_steps, per_minute, steps_text
 from rating.window import DAY_S
 from rating.window import parse as parse_window
@@ -104,40 +105,76 @@ def read_deck(content: bytes, name: str, currency: str, form: DeckFormat = DeckF
     rest = list(lines)
     surplus = surplus_cells(rest, len(columns))
     columns = [*columns, ""] if surplus > 0 else columns[:-1] if surplus < 0 and not columns[-1] else columns
-    prefixes: list[str] = []
-    destinations: list[str] = []
-    places: list[int] = []
-    numbers: list[tuple[int, int, int, int]] = []
-    tariffs: dict[Tariff, int] = {}
-    conditions: dict[Condition, int] = {NO_CONDITION: 0}
+    rows = _Rows(columns, form)
     for line, _, cells, fault in rest:
         if not fault and not any(map(str.strip, cells)):
             continue  # what table programs leave below and between their rows
         try:
             if fault:
                 raise ValueError(fault)
-            row = _row(cells, columns)
-            prefix = sys.intern(_prefix(row["prefix"]))  # the next price list has mostly the same
-            tariff = _tariff(tuple([row.get(column, "") for column in TARIFF_COLUMNS]), form)
-            start, end = _dates(row.get("effective_from", ""), row.get("effective_to", ""), form)
-            asked = tuple([row.get(column, "") for column in CONDITION_COLUMNS])
-            for condition in _conditions(asked) if any(asked) else (NO_CONDITION,):
-                prefixes.append(prefix)
-                numbers.append((tariffs.setdefault(tariff, len(tariffs)), conditions.setdefault(condition, len(conditions)), start, end))
-                destinations.append(sys.intern(row.get("destination", "")))
-                places.append(line)
+            rows.add(line, cells)
         except ValueError as wrong:
             raise DeckError(f"deck {name}, line {line}: {wrong}") from None
-    if not prefixes:
+    if not rows.prefixes:
         raise DeckError(f"deck {name}: no rate in it")
     spelled = msgspec.json.encode(form) if form != DeckFormat() else b""
-    tariff_of, condition_of, from_ms, to_ms = np.asarray(numbers, np.int64).T.copy()
-    _no_overlap(name, prefixes, places, condition_of, from_ms, to_ms)
+    tariff_of, condition_of, from_ms, to_ms = np.frombuffer(rows.numbers, np.int64).reshape(-1, 4).T.copy()
+    _no_overlap(name, rows.prefixes, rows.lines, condition_of, from_ms, to_ms)
     return Deck(
         name=name, deck_id=hashlib.sha256(content + spelled).hexdigest(), currency=currency,
-        prefixes=tuple(prefixes), destinations=tuple(destinations), tariffs=tuple(tariffs), tariff=tariff_of, from_ms=from_ms, to_ms=to_ms,
-        conditions=tuple(conditions), condition=condition_of if len(conditions) > 1 else None,
+        prefixes=tuple(rows.prefixes), destinations=tuple(rows.destinations), tariffs=tuple(rows.tariffs), tariff=tariff_of,
+        from_ms=from_ms, to_ms=to_ms, conditions=tuple(rows.conditions), condition=condition_of if len(rows.conditions) > 1 else None,
     )  # fmt: skip
+
+
+class _Rows:
+    """The rows of a deck, as they are read: text once, numbers in one array, so that a million of them stay small."""
+
+    def __init__(self, columns: list[str], form: DeckFormat) -> None:
+        self.form, self.columns = form, columns
+        at = {column: place for place, column in enumerate(columns) if column}
+        self._prefix, self._destination = at["prefix"], at.get("destination")
+        self._dates = [at.get(column) for column in ("effective_from", "effective_to")]
+        self._nameless = columns.index("") if "" in columns else None
+        # A deck says few tariffs and conditions many times: a row's cells of their columns are looked up as they stand.
+        self._of_tariff = [(column, at[column]) for column in TARIFF_COLUMNS if column in at]
+        self._of_condition = [(column, at[column]) for column in CONDITION_COLUMNS if column in at]
+        self._known_tariffs: dict[tuple[str, ...], int] = {}
+        self._known_conditions: dict[tuple[str, ...], tuple[int, ...]] = {}
+        self.prefixes: list[str] = []
+        self.destinations: list[str] = []
+        self.tariffs: dict[Tariff, int] = {}
+        self.conditions: dict[Condition, int] = {NO_CONDITION: 0}
+        self.lines, self.numbers = array("q"), array("q")  # of each row: tariff, condition, from, to
+
+    def add(self, line: int, cells: list[str]) -> None:
+        """A row; `ValueError` with what is wrong in it."""
+        if len(cells) != len(self.columns):
+            raise ValueError(_cells_fault(cells, self.columns))
+        cells = [cell.strip() for cell in cells]
+        if self._nameless is not None and cells[self._nameless]:
+            raise ValueError("a cell is filled in a column without a name")
+        prefix = sys.intern(_prefix(cells[self._prefix]))  # the next price list has mostly the same
+        written = tuple([cells[place] for _, place in self._of_tariff])
+        tariff = self._known_tariffs.get(written)
+        if tariff is None:
+            named = {column: cells[place] for column, place in self._of_tariff}
+            found = _tariff(tuple([named.get(column, "") for column in TARIFF_COLUMNS]), self.form)
+            tariff = self._known_tariffs[written] = self.tariffs.setdefault(found, len(self.tariffs))
+        asked = tuple([cells[place] for _, place in self._of_condition])
+        conditions = self._known_conditions.get(asked)
+        if conditions is None:
+            named = {column: cells[place] for column, place in self._of_condition}
+            every = _conditions(tuple([named.get(column, "") for column in CONDITION_COLUMNS])) if any(asked) else (NO_CONDITION,)
+            conditions = self._known_conditions[asked] = tuple([self.conditions.setdefault(one, len(self.conditions)) for one in every])
+        start, end = ("" if place is None else cells[place] for place in self._dates)
+        from_ms, to_ms = _dates(start, end, self.form)
+        destination = "" if self._destination is None else sys.intern(cells[self._destination])
+        for condition in conditions:
+            self.prefixes.append(prefix)
+            self.destinations.append(destination)
+            self.lines.append(line)
+            self.numbers.extend((tariff, condition, from_ms, to_ms))
 
 
 def _lines(content: bytes, name: str, form: DeckFormat) -> Iterator[Line]:
@@ -183,20 +220,15 @@ def _columns(header: Line | None, name: str) -> list[str]:
     return columns
 
 
-def _row(cells: list[str], columns: list[str]) -> dict[str, str]:
-    """The cells of a row by column, each filled or absent."""
-    if len(cells) != len(columns):
-        hint = ""
-        if len(cells) > len(columns):
-            hint = "; a cell that holds the delimiter must be quoted"
-            pairs = (f"{one.strip()}.{other.strip()}" for one, other in pairwise(cells[1:]) if (one + other).replace(" ", "").isdigit())
-            if (price := next(pairs, "")) and len(price) < 12:
-                hint += f"; a decimal comma that is not quoted cuts a price in two: write {price}"
-        raise ValueError(f"{len(cells)} cells where the first line has {len(columns)}{hint}")
-    row = {column: cell.strip() for column, cell in zip(columns, cells, strict=True) if cell.strip()}
-    if "" in row:
-        raise ValueError("a cell is filled in a column without a name")
-    return {"prefix": ""} | row
+def _cells_fault(cells: list[str], columns: list[str]) -> str:
+    """What is wrong with a row that has another number of cells than the first line."""
+    hint = ""
+    if len(cells) > len(columns):
+        hint = "; a cell that holds the delimiter must be quoted"
+        pairs = (f"{one.strip()}.{other.strip()}" for one, other in pairwise(cells[1:]) if (one + other).replace(" ", "").isdigit())
+        if (price := next(pairs, "")) and len(price) < 12:
+            hint += f"; a decimal comma that is not quoted cuts a price in two: write {price}"
+    return f"{len(cells)} cells where the first line has {len(columns)}{hint}"
 
 
 def _prefix(text: str) -> str:
@@ -381,15 +413,15 @@ def _iso(at_ms: int) -> str:
     return "" if abs(at_ms) >= FOREVER_MS else (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=at_ms)).isoformat()
 
 
-def _no_overlap(name: str, prefixes: list[str], places: list[int], condition: Ints, start: Ints, end: Ints) -> None:
+def _no_overlap(name: str, prefixes: list[str], lines: Sequence[int], condition: Ints, start: Ints, end: Ints) -> None:
     """Refuse two rows of one prefix and condition for the same time."""
-    same: dict[tuple[str, int], list[int]] = {}
-    for row, key in enumerate(zip(prefixes, condition.tolist(), strict=True)):
-        same.setdefault(key, []).append(row)
-    for (prefix, _), rows in same.items():
-        for one, other in pairwise(sorted(rows, key=lambda row: int(start[row])) if len(rows) > 1 else rows):
-            if start[other] < end[one]:
-                raise DeckError(
-                    f"deck {name}: prefix {prefix} has two rates for the same time (lines {places[one]} and {places[other]}); "
-                    "end the first with effective_to or remove one"
-                )
+    codes = encode_all(prefixes)
+    order = np.lexsort((start, condition, codes))
+    one, other = order[:-1], order[1:]
+    clash = np.flatnonzero((codes[one] == codes[other]) & (condition[one] == condition[other]) & (start[other] < end[one]))
+    if len(clash):
+        first, second = sorted((int(one[clash[0]]), int(other[clash[0]])))
+        raise DeckError(
+            f"deck {name}: prefix {prefixes[first]} has two rates for the same time (lines {lines[first]} and {lines[second]}); "
+            "end the first with effective_to or remove one"
+        )

@@ -5,6 +5,7 @@ Digits are written as 1 to 10 in base 11 over 18 places, 0 being "no digit": zer
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -66,18 +67,16 @@ class PrefixIndex:
 
     def find_one(self, digits: str) -> int:
         """The first row of the longest prefix of one number, or -1."""
-        return self._rows_list[bisect_right(self._starts_list, encode(digits)) - 1]
+        return self._rows[bisect_right(self._starts, encode(digits)) - 1]
 
-    # Of one number, Python's own bisection is three times as fast as numpy's.
+    # Of one number, Python's own bisection over an array is three times as fast as numpy's.
     @cached_property
-    def _starts_list(self) -> list[int]:
-        found: list[int] = self.starts.tolist()
-        return found
+    def _starts(self) -> array[int]:
+        return array("q", self.starts.tobytes())
 
     @cached_property
-    def _rows_list(self) -> list[int]:
-        found: list[int] = self.rows.tolist()
-        return found
+    def _rows(self) -> array[int]:
+        return array("q", self.rows.tobytes())
 
 
 def build(prefixes: Sequence[str], *ranks: Ints) -> PrefixIndex:

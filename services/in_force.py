@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from functools import lru_cache
 from typing import Any, TypeAlias, TypeVar
 from weakref import WeakSet, WeakValueDictionary
@@ -100,7 +99,7 @@ def from_books(engine: Engine, patiently: Wait = at_once) -> Callable[[int], Ter
         if found is None:
             twin = next((one for (other, _), one in price_lists.items() if other == deck_id), None)
             if twin is not None:
-                found = replace(twin, name=name)  # the arrays are the same
+                found = twin.renamed(name)
             else:
                 stored = ask(lambda conn: decks.content(conn, deck_id))
                 found = read_deck(stored.csv, name, stored.currency)
