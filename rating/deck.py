@@ -1,8 +1,8 @@
 """A rate deck: rows of prefixes with their tariffs, the conditions under which each row applies, and which of them prices a call.
 
 A row applies to a call if its prefix begins the number and its dates, number length, origin, jurisdiction and window fit. Of the rows that
-apply, the longest prefix wins; then the longest origin; then a jurisdiction before none; then the highest weight; then the window that
-begins latest in the day; then the row that stands first. A row that does not apply is as if it were not there.
+apply, the longest prefix wins; then the longest origin; then a jurisdiction before none; then bounds of the length before none; then the
+highest weight; then the window that begins latest in the day; then the row that stands first. A row that does not apply is as if it were not there.
 """
 
 from __future__ import annotations
@@ -114,9 +114,8 @@ class Deck:
         latest_first = -self.from_ms
         if self.condition is None:
             return build(self.prefixes, latest_first)
-        ranks = (
-            (-len(c.origin), c.jurisdiction == ANY, -c.weight, -c.window.from_s) for c in self.conditions
-        )
+        any_length = NO_CONDITION[:2]
+        ranks = ((-len(c.origin), c.jurisdiction == ANY, c[:2] == any_length, -c.weight, -c.window.from_s) for c in self.conditions)
         table = np.asarray([*ranks], np.int64)[self.condition]
         return build(self.prefixes, *table.T, latest_first)
 

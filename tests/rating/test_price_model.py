@@ -44,7 +44,7 @@ BEGINS = {NIGHT: 21 * 60, DAY: 8 * 60, WEEKEND: 0, ALWAYS: 0, HOLIDAY: 0}
 
 def row_of(rows: list[dict[str, Any]], call: Call, at_ms: int, zone: str) -> dict[str, Any] | None:
     fitting = [
-        (len(row["prefix"]), len(row["origin"]), row["weight"], BEGINS[row["window"]], row["from_ms"], -at, row)
+        (len(row["prefix"]), len(row["origin"]), row["min_digits"] > 0, row["weight"], BEGINS[row["window"]], row["from_ms"], -at, row)
         for at, row in enumerate(rows)
         if call.b_number.startswith(row["prefix"]) and call.a_number.startswith(row["origin"]) and row["from_ms"] <= at_ms
         and len(call.b_number) >= row["min_digits"] and in_force(row["window"], at_ms, zone)
