@@ -292,7 +292,7 @@ class Terms:
 
     def _holidays(self, tenant: str) -> dict[str, tuple[int, ...]]:
         rows = self.rows["holidays"]
-        return {name: tuple(sorted(map(day_of, rows[of, name].dates))) for of, name in rows if of == tenant}
+        return {name.lower(): tuple(sorted(map(day_of, rows[of, name].dates))) for of, name in rows if of == tenant}
 
     def _converted(self, tenant: str, rules: Rules, currency: str, wanted: str) -> Iterator[tuple[int, int, Rules]]:
         """The rules with each rate of the day, from and until when they are in force. Before the first rate nothing is priced."""

@@ -87,7 +87,10 @@ def check(file: Path, conn: Connection | None = None) -> Checked:
         if any(one == place or one.startswith(f"{place}.") for one in contents.unread) or bool(entry.file) == bool(entry.version):
             continue
         try:
-            priced[tenant, name] = _price_list(name, entry, file.parent, conn)
+            found = priced[tenant, name] = _price_list(name, entry, file.parent, conn)
+            known = {one.name.lower() for one in contents.config.holidays if one.tenant in ("", tenant)}
+            absent = sorted(_holiday_lists(name, found) - known)
+            faults += [f"{place}: a window names the holiday list {one!r}, which is not in holidays" for one in absent]
         except DeckError as error:
             reason = str(error).removeprefix(f"deck {name}: ").removeprefix(f"deck {name}, ")
             faults.append(f"{place} ({entry.file or entry.version}): {reason}")
@@ -116,6 +119,13 @@ def _price_list(name: str, entry: DeckEntry, beside: Path, conn: Connection | No
     csv = files.read(beside / entry.file, files.DECK_BYTES)
     deck = read_deck(csv, name, entry.currency, entry.written or DeckFormat())
     return DeckVersion(entry.currency, to_csv(deck) if entry.written else csv)  # the books have all decks in one format
+
+
+def _holiday_lists(name: str, version: DeckVersion) -> set[str]:
+    """The holiday lists that the windows of a deck name."""
+    if not re.search(rb"(?i)(holiday|workday):", version.csv.replace(b"\0", b"")):
+        return set()
+    return {window.holidays for window in read_deck(version.csv, name, version.currency).windows if window.holidays}
 
 
 def _references(contents: Contents) -> list[str]:

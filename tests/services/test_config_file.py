@@ -165,3 +165,42 @@ def test_a_file_without_a_tenant_is_refused(text: str, tmp_path: Path):
     (tmp_path / "config.yaml").write_text(text)
     with pytest.raises(Wrong):
         publishing.check(tmp_path / "config.yaml")
+
+
+RATING = """\
+tenant: t1
+decks:
+  retail: {file: d.csv, currency: EUR}
+  alpha: {file: d.csv, currency: USD}
+holidays: [{name: at, dates: [2026-12-25, 2026-12-26]}]
+fx_rates: [{name: USD-EUR, source: ECB, rates: {2026-11-27: "0.95"}}]
+agreements:
+  - {name: a, role: sell, currency: EUR, time_zone: Europe/Vienna, rounding: up, decimals: 4, price_change: split, rating_instant: setup,
+     duration_rounding: up, plan: [{deck: retail}]}
+  - {name: b, role: buy, currency: EUR, plan: [{deck: alpha}]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes", "fault"),
+    [
+        ("", "", None),
+        ("name: at,", "name: de,", r"decks\.(retail|alpha): a window names the holiday list 'at', which is not in holidays"),
+        ("2026-12-25,", "25.12.,", r"holidays\[0\]\.dates\[0\]: '25\.12\.' is no date: write 2026-12-25"),
+        ("USD-EUR", "USD-GBP", r"deck 'alpha' is in USD and the agreement in EUR: add a rate USD-EUR to fx_rates"),
+        ("USD-EUR", "dollars", r"fx_rates\[0\]\.name: 'dollars' must be two currencies, as USD-EUR"),
+        ('"0.95"', '"-1"', r"fx_rates\[0\]\.rates\.2026-11-27: '-1' must be a decimal number > 0"),
+        ("decimals: 4", "decimals: 10", r"agreements\[0\]\.decimals: must be 0 to 9 decimals"),
+        ("price_change: split", "price_change: never", r"agreements\[0\]\.price_change: 'never' is none of call_start, increment_start, split"),
+    ],
+)
+def test_how_an_agreement_applies_its_decks(tmp_path: Path, was: str, becomes: str, fault: str | None):
+    (tmp_path / "d.csv").write_text("prefix,price_per_min,window\n43,0.06,holiday:AT\n")
+    file = tmp_path / "config.yaml"
+    file.write_text(RATING.replace(was, becomes))
+    if fault is None:
+        agreements = publishing.check(file).config.agreements
+        assert (agreements[0].decimals, agreements[0].price_change, agreements[0].rating_instant) == (4, "split", "setup")
+        return
+    with pytest.raises(Wrong, match=fault):
+        publishing.check(file)

@@ -73,6 +73,7 @@ def test_a_price(rate, call, case, result):
     assert ask(kind="price", rates=[PER_MINUTE | rate], call={"dst": "431234", **call}, **case).get("result") == result
 
 
+DISCONNECTS = {"max_cost": "0.3", "max_cost_mode": "disconnect"}
 FROM_SIX = {"weekdays": None, "months": None, "month_days": None, "start": "18:00:00"}
 EVENING = {"prefix": "43", "steps": steps((0, "0.3", 60, 60)), "window": FROM_SIX}
 
@@ -121,7 +122,7 @@ def test_a_line_that_is_no_case_is_answered_and_the_next_one_is_priced(line):
     [
         ({"kind": "max_duration", "rates": [PER_MINUTE | {"connect_fee": "0.1"}], "call": {"dst": "43"}, "balance": "0.7"}, "60"),
         ({"kind": "max_duration", "rates": [PER_MINUTE], "call": {"dst": "43"}, "balance": "1", "min_balance": "0.4"}, "60"),
-        ({"kind": "max_duration", "rates": [PER_MINUTE | {"max_cost": "0.3", "max_cost_mode": "disconnect"}], "call": {"dst": "43"}, "balance": 9}, "30"),
+        ({"kind": "max_duration", "rates": [PER_MINUTE | DISCONNECTS], "call": {"dst": "43"}, "balance": 9}, "30"),
         ({"kind": "max_duration", "rates": [PER_MINUTE], "call": {"dst": "43"}, "balance": "-1"}, "0"),
         ({"kind": "authorize_increment", "balance": "0.125", "price_per_increment": "0.06", "increment_s": 30}, "60"),
         ({"kind": "reservation", "balance": 10, "price_per_min": "0.6", "quota_s": 60, "talk_s": 90}, "9.1"),
