@@ -1,4 +1,4 @@
-"""Where the figures of a process are kept until they are asked for."""
+"""Counters and histograms of a process, until they are scraped."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ Labels = tuple[str, ...]
 
 
 class Sample(NamedTuple):
-    """One value of one metric, as it is looked up when somebody asks."""
+    """One value of one metric, read at a scrape."""
 
     metric: Metric
     value: float
     labels: Labels = ()
 
 
-class _Spread:
+class _Histogram:
     """How many values fell below each bound of a histogram, and their sum."""
 
     def __init__(self, metric: Metric) -> None:
@@ -44,45 +44,45 @@ class _Spread:
         return list(zip(bounds, np.cumsum(self._counts).astype(float).tolist(), strict=True)), self._sum
 
 
-class Figures(Collector):
-    """Counts and spreads, of any thread, told a batch at a time: a histogram of the library takes one value a call, which is too dear here.
+class Metrics(Collector):
+    """Counters and histograms, thread-safe, updated once per batch: the library's histogram takes one value per call, which is too slow.
 
     >>> from ringfence.ops.telemetry.catalog import END_TO_END, RECORDS
-    >>> figures = Figures()
-    >>> figures.add(RECORDS, 3, "rated"); figures.spread(END_TO_END, np.array([0.02, 7.0]), "judged")
-    >>> [sample.value for family in figures.collect() for sample in family.samples if sample.name.endswith(("_total", "_count"))]
+    >>> metrics = Metrics()
+    >>> metrics.add(RECORDS, 3, "rated"); metrics.observe(END_TO_END, np.array([0.02, 7.0]), "judged")
+    >>> [sample.value for family in metrics.collect() for sample in family.samples if sample.name.endswith(("_total", "_count"))]
     [3.0, 2.0]
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._counts: dict[Metric, dict[Labels, float]] = {}
-        self._spreads: dict[Metric, dict[Labels, _Spread]] = {}
+        self._histograms: dict[Metric, dict[Labels, _Histogram]] = {}
 
     def add(self, metric: Metric, n: float = 1, *labels: str) -> None:
-        """`n` more. 0 shows the counter before the first one comes."""
+        """Add `n` to a counter. 0 makes it visible before the first event."""
         _check(metric, labels)
         with self._lock:
             counts = self._counts.setdefault(metric, {})
             counts[labels] = counts.get(labels, 0.0) + n
 
-    def spread(self, metric: Metric, values: Sequence[float] | npt.NDArray[np.float64], *labels: str) -> None:
-        """More values of a histogram; none shows it before the first one comes."""
+    def observe(self, metric: Metric, values: Sequence[float] | npt.NDArray[np.float64], *labels: str) -> None:
+        """Add values to a histogram; no values make it visible before the first one."""
         _check(metric, labels)
         with self._lock:
-            spreads = self._spreads.setdefault(metric, {})
-            if labels not in spreads:
-                spreads[labels] = _Spread(metric)
+            histograms = self._histograms.setdefault(metric, {})
+            if labels not in histograms:
+                histograms[labels] = _Histogram(metric)
             if len(values):
-                spreads[labels].add(np.asarray(values, np.float64))
+                histograms[labels].add(np.asarray(values, np.float64))
 
     def collect(self) -> list[Family]:
-        with self._lock:  # for a moment: whoever counts must not wait until a caller has read it all
-            return [_counter(*each) for each in self._counts.items()] + [_histogram(*each) for each in self._spreads.items()]
+        with self._lock:  # only while the values are copied: counting must not wait for a slow scraper
+            return [_counter(*each) for each in self._counts.items()] + [_histogram(*each) for each in self._histograms.items()]
 
 
 def _check(metric: Metric, labels: Labels) -> None:
-    """The library would drop a label too many in silence."""
+    """Refuse a wrong number of labels: the library drops an extra one silently."""
     if len(labels) != len(metric.labels):
         raise ValueError(f"{metric.name} has the labels {metric.labels}, not {labels}")
 
@@ -94,23 +94,23 @@ def _counter(metric: Metric, counts: Mapping[Labels, float]) -> Family:
     return family
 
 
-def _histogram(metric: Metric, spreads: Mapping[Labels, _Spread]) -> Family:
+def _histogram(metric: Metric, histograms: Mapping[Labels, _Histogram]) -> Family:
     family = HistogramMetricFamily(metric.family, metric.help, labels=metric.labels)
-    for labels, spread in spreads.items():
-        buckets, total = spread.buckets()
+    for labels, histogram in histograms.items():
+        buckets, total = histogram.buckets()
         family.add_metric(labels, buckets, total)
     return family
 
 
-class Looked(Collector):
-    """Values that are looked up at the moment when somebody asks."""
+class ScrapeCollector(Collector):
+    """Gauges whose values are read at a scrape."""
 
-    def __init__(self, look: Callable[[], Iterable[Sample]]) -> None:
-        self._look = look
+    def __init__(self, samples: Callable[[], Iterable[Sample]]) -> None:
+        self._samples = samples
 
     def collect(self) -> Iterator[Family]:
         gauges: dict[Metric, GaugeMetricFamily] = {}
-        for metric, value, labels in self._look():
+        for metric, value, labels in self._samples():
             _check(metric, labels)
             if metric not in gauges:
                 gauges[metric] = GaugeMetricFamily(metric.name, metric.help, labels=metric.labels)
@@ -119,7 +119,7 @@ class Looked(Collector):
 
 
 def registry(*collectors: Collector) -> CollectorRegistry:
-    """One of our own, with the figures of the process and of the garbage collector; the library's global one stays empty."""
+    """A registry of our own, with the metrics of the process and of the garbage collector; the library's global one stays empty."""
     made = CollectorRegistry()
     ProcessCollector(registry=made)
     GCCollector(registry=made)

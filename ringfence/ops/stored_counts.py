@@ -1,6 +1,6 @@
-"""What the warehouse knows of the records that came before this `up` began, for its line: asked beside it, now and then, until all is stored.
+"""Counts of the records from before this `up` started, for its status line: queried from the warehouse in the background until all are stored.
 
-The line itself comes from the journal: it goes on while the warehouse is slow or down.
+The other counts of the line come from the journal, so they continue while the warehouse is slow or down.
 """
 
 from __future__ import annotations
@@ -14,27 +14,27 @@ from services.reading import reader_dsn
 from warehouse import WarehouseError, ask, open_warehouse, queries
 
 FIRST_S, LONGEST_S = 1.0, 300.0
-"""Between two questions: soon at first, and less and less often where a record of before never comes (a partition that ends in ticks)."""
+"""Pause between two queries. It doubles, because a partition that ends in ticks never counts as fully stored."""
 
 
-class Earlier:
-    """`counts` is of what was found last; empty before the first answer."""
+class StoredCounts:
+    """`counts`: the last result, by disposition; empty before the first one."""
 
-    def __init__(self, ends: Mapping[int, int], question: Callable[[], tuple[Counter[str], Mapping[int, int]]]) -> None:
-        self._ends, self._question = ends, question
+    def __init__(self, ends: Mapping[int, int], query: Callable[[], tuple[Counter[str], Mapping[int, int]]]) -> None:
+        self._ends, self._query = ends, query
         self.counts = Counter[str]()
         self._closed = threading.Event()
         if any(ends.values()):
-            threading.Thread(target=self._run, name="earlier", daemon=True).start()
+            threading.Thread(target=self._run, name="stored-counts", daemon=True).start()
 
     def _run(self) -> None:
         wait_s = FIRST_S
         while not self._closed.wait(wait_s):
             wait_s = min(wait_s * 2, LONGEST_S)
             try:
-                self.counts, stored_to = self._question()
+                self.counts, stored_to = self._query()
             except WarehouseError:
-                continue  # away, or not up yet: the part that holds it says so
+                continue  # down, or not started yet: `store` reports it
             if all(stored_to.get(partition, -1) >= end - 1 for partition, end in self._ends.items()):
                 return
 
@@ -42,10 +42,10 @@ class Earlier:
         self._closed.set()
 
 
-def asked_of_warehouse(settings: Settings, ends: Mapping[int, int]) -> Callable[[], tuple[Counter[str], Mapping[int, int]]]:
-    """Disposition -> records below the ends, and the highest offset of each partition that is stored."""
+def warehouse_query(settings: Settings, ends: Mapping[int, int]) -> Callable[[], tuple[Counter[str], Mapping[int, int]]]:
+    """Query for: disposition -> records below the ends; partition -> highest stored offset."""
 
-    def question() -> tuple[Counter[str], Mapping[int, int]]:
+    def query() -> tuple[Counter[str], Mapping[int, int]]:
         client = open_warehouse(reader_dsn(settings.installation))
         try:
             found = Counter({row["disposition"]: int(row["records"]) for row in ask(client, queries.dispositions_below(ends))})
@@ -53,4 +53,4 @@ def asked_of_warehouse(settings: Settings, ends: Mapping[int, int]) -> Callable[
         finally:
             client.close()
 
-    return question
+    return query
