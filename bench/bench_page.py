@@ -103,15 +103,15 @@ def main() -> None:
             store(home, given.calls, given.days)
         up = Up(home, "--simulate", "--attack-after-s", "5")
         try:
-            link = up.until_said(r"page +(http\S+)")
-            up.until_said(r"rated [1-9]")
+            link = up.until_output(r"page +(http\S+)")
+            up.until_output(r"rated [1-9]")
             with new_page() as page:  # it is served last
                 visit(page, link)
                 page.wait_for_selector(".rf-tile b")
             time.sleep(SETTLE_S)
             visits(link, given.visits)
             token = json.loads((home / "state" / "secrets.json").read_text())["warehouse_token"]
-            address = up.until_said(r"SELECT +http://(\S+)")
+            address = up.until_output(r"SELECT +http://(\S+)")
             client = open_warehouse(f"http://ringfence:{token}@{address}", timeout_s=60)
             questions(client)
             client.close()

@@ -1,4 +1,4 @@
-"""Who has not said the token sees nothing and opens nothing, and a browser is told to stay on this machine."""
+"""Who has not output the token sees nothing and opens nothing, and a browser is told to stay on this machine."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ def port(clock: Clock, tmp_path: Path) -> Iterator[int]:
     async def socket_inside(socket_: WebSocket) -> None:
         await socket_.accept()
         await socket_.send_text("inside")
-        async for said in socket_.iter_text():
-            await socket_.send_text(said)
+        async for output in socket_.iter_text():
+            await socket_.send_text(output)
 
     async def inside(_: object) -> PlainTextResponse:
         return PlainTextResponse("inside")
@@ -82,7 +82,7 @@ def get(port: int, path: str, cookie: str = "", **headers: str) -> httpx2.Respon
     return httpx2.get(f"http://127.0.0.1:{port}{path}", headers=sent, follow_redirects=False)
 
 
-def test_without_a_word_the_way_leads_to_the_door_and_nothing_else_answers(port: int):
+def test_without_a_token_everything_redirects_to_the_sign_in_or_is_refused(port: int):
     first = get(port, "/")
     assert (first.status_code, first.headers["location"]) == (303, "/enter")
     assert "Token to look" in get(port, "/enter").text
@@ -92,16 +92,16 @@ def test_without_a_word_the_way_leads_to_the_door_and_nothing_else_answers(port:
 
 
 def test_the_token_lets_in_for_a_shift_and_is_in_no_cookie(port: int, clock: Clock):
-    said = get(port, f"/enter?look={LOOK}")
-    assert (said.status_code, said.headers["location"]) == (303, "/")
-    (morsel,) = SimpleCookie(said.headers["set-cookie"]).values()
+    output = get(port, f"/enter?look={LOOK}")
+    assert (output.status_code, output.headers["location"]) == (303, "/")
+    (morsel,) = SimpleCookie(output.headers["set-cookie"]).values()
     assert LOOK not in morsel.value and morsel["httponly"] and morsel["samesite"] == "lax"
     assert get(port, "/", morsel.value).text == "inside"
     clock.now_s += LOOK_S + 1
     assert get(port, "/", morsel.value).status_code == 303
 
 
-def test_a_posted_token_lets_in_and_a_wrong_one_is_told(port: int):
+def test_a_posted_token_signs_in_and_a_wrong_one_is_refused(port: int):
     posted = httpx2.post(f"http://127.0.0.1:{port}/enter", data={"look": LOOK}, follow_redirects=False)
     assert posted.status_code == 303 and "set-cookie" in posted.headers
     wrong = httpx2.post(f"http://127.0.0.1:{port}/enter", data={"look": "guessed"}, follow_redirects=False)
@@ -111,7 +111,7 @@ def test_a_posted_token_lets_in_and_a_wrong_one_is_told(port: int):
 
 
 @pytest.mark.parametrize("cookie", ["", "1", "9999999999.deadbeef", look_cookie("another token", 1_795_000_000), "x" * 5_000, "9" * 100 + ".x"])
-def test_a_cookie_that_is_not_ours_opens_nothing(port: int, cookie: str):
+def test_a_forged_cookie_opens_nothing(port: int, cookie: str):
     assert get(port, "/", cookie).status_code == 303
 
 
@@ -124,7 +124,7 @@ def through_the_socket(port: int, cookie: str, origins: list[str], host: str = "
     return asyncio.run(ask())
 
 
-def test_the_pages_socket_is_behind_the_door_too(port: int, clock: Clock):
+def test_the_pages_websocket_needs_the_cookie_too(port: int, clock: Clock):
     own = [f"http://127.0.0.1:{port}"]
     with pytest.raises(InvalidStatus, match="403"):
         through_the_socket(port, "1.x", own)
@@ -216,7 +216,7 @@ def test_a_code_opens_the_page_once_and_is_then_worth_nothing(port: int, clock: 
 
 
 @pytest.mark.parametrize("code", ["guessed", "../codes/x", "", "%00", "a" * 5_000, "é", "*"])
-def test_a_code_that_nobody_made_opens_nothing(port: int, clock: Clock, tmp_path: Path, code: str):
+def test_an_unknown_code_opens_nothing(port: int, clock: Clock, tmp_path: Path, code: str):
     codes.make(tmp_path / "codes", clock())
     answer = get(port, f"/enter?code={code}")
     assert answer.status_code == (401 if code else 200) and "set-cookie" not in answer.headers
@@ -239,7 +239,7 @@ def test_a_code_ends_after_an_hour_and_there_are_never_too_many(clock: Clock, tm
 # --- guesses ---
 
 
-def test_wrong_tokens_get_slower_by_source_and_sources_are_bounded():
+def test_wrong_tokens_are_throttled_per_source_and_sources_are_bounded():
     slow = Slowing()
     waits = [slow.wrong("192.0.2.1", float(n)) for n in range(200)]
     assert waits[:3] == [0, 0, 0] and waits == sorted(waits) and waits[-1] == slowing.LONGEST_S
@@ -255,7 +255,7 @@ def test_wrong_tokens_get_slower_by_source_and_sources_are_bounded():
     assert wait > 0
 
 
-def test_a_right_token_never_waits_for_the_wrong_ones(port: int, monkeypatch: pytest.MonkeyPatch):
+def test_a_right_token_is_never_throttled(port: int, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("dashboards.slowing.FREE", 0)
     monkeypatch.setattr("dashboards.slowing.FIRST_S", 600.0)
     monkeypatch.setattr("dashboards.slowing.LONGEST_S", 600.0)
@@ -272,14 +272,14 @@ def test_a_right_token_never_waits_for_the_wrong_ones(port: int, monkeypatch: py
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)
-def test_strangers_that_fill_every_place_keep_no_browser_out(port: int, clock: Clock, shape: Callable[[int], bytes]):
+def test_strangers_at_the_connection_limit_keep_no_browser_out(port: int, clock: Clock, shape: Callable[[int], bytes]):
     cookie = look_cookie(LOOK, int(clock.now_s))
     with strangers(port, 200, shape):
         assert get(port, "/", cookie).text == "inside"
         assert through_the_socket(port, cookie, [f"http://127.0.0.1:{port}"]) == "inside"
 
 
-def test_a_socket_that_is_open_stays_open_whoever_comes(port: int, clock: Clock):
+def test_an_open_websocket_stays_open_whoever_connects(port: int, clock: Clock):
     headers = [("cookie", f"look={look_cookie(LOOK, int(clock.now_s))}"), ("origin", f"http://127.0.0.1:{port}")]
 
     async def over_the_storm() -> str:
@@ -293,7 +293,7 @@ def test_a_socket_that_is_open_stays_open_whoever_comes(port: int, clock: Clock)
         assert asyncio.run(over_the_storm()) == "still here"
 
 
-def test_a_name_that_is_not_ours_is_refused_whoever_asks(port: int, clock: Clock):
+def test_an_unknown_host_name_is_refused(port: int, clock: Clock):
     """A stranger's site whose name was made to point at this machine."""
     cookie = look_cookie(LOOK, int(clock.now_s))
     assert get(port, "/", cookie, host="evil.example:8473").status_code == 421
@@ -301,11 +301,11 @@ def test_a_name_that_is_not_ours_is_refused_whoever_asks(port: int, clock: Clock
 
 
 @pytest.mark.parametrize("path", ["/_stcore/agent/openapi.json", "/_stcore/metrics", "//_stcore/metrics", "/_stcore/upload_file/x"])
-def test_what_the_page_does_not_need_is_closed_to_everybody(port: int, clock: Clock, path: str):
+def test_unused_paths_of_streamlit_are_closed(port: int, clock: Clock, path: str):
     assert get(port, path, look_cookie(LOOK, int(clock.now_s))).status_code == 404
 
 
-def test_a_browser_is_told_to_fetch_nothing_from_outside(port: int):
+def test_the_content_security_policy_allows_no_other_host(port: int):
     for path in ("/", "/enter", "/_stcore/health", "/nothing"):
         headers = get(port, path).headers
         policy = headers["content-security-policy"]

@@ -54,9 +54,9 @@ def refreshed_in_place(browser: Page) -> bool:
 
 
 @pytest.mark.slow
-def test_an_attack_is_seen_and_a_person_unblocks_it(up: Up, browser: Page):
+def test_an_attack_is_detected_and_a_person_unblocks_it(up: Up, browser: Page):
     expect.set_options(timeout=PATIENCE_MS)
-    link, act = up.until_said(r"page +(http\S+)"), up.until_said(r"whole numbers: (\S+)")
+    link, act = up.until_output(r"page +(http\S+)"), up.until_output(r"whole numbers: (\S+)")
     visit(browser, link)
 
     # What it shows.
@@ -95,6 +95,6 @@ def test_an_attack_is_seen_and_a_person_unblocks_it(up: Up, browser: Page):
     time.sleep(3)
     expect(why).to_have_value("customer called")
     browser.get_by_role("dialog").get_by_role("button", name="Unblock").click()
-    expect(browser.locator(".rf-said.good")).to_contain_text("lifted")
+    expect(browser.locator(".rf-output.good")).to_contain_text("lifted")
     expect(mine).to_have_count(0)
-    up.until_said(r"lets (t1/account:\S+) pass again")
+    up.until_output(r"lets (t1/account:\S+) pass again")

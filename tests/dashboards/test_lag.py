@@ -51,7 +51,7 @@ def test_ticks_alone_are_live(behind: Behind, tmp_path: Path):
     assert behind.ask(NOW + 5_001).behind_ms == 5_000
 
 
-def test_a_record_that_waits_is_how_far_behind_it_is(behind: Behind, stored: Stored, tmp_path: Path):
+def test_the_lag_is_the_age_of_the_oldest_waiting_record(behind: Behind, stored: Stored, tmp_path: Path):
     append(tmp_path, 1, (b"a", NOW), (TICK_KEY, NOW + 1), (b"a", NOW + 2_000), (b"a", NOW + 3_000))
     lag = behind.ask(NOW + 5_000)
     assert (lag.records, lag.behind_ms) == (3, 5_000)
@@ -62,7 +62,7 @@ def test_a_record_that_waits_is_how_far_behind_it_is(behind: Behind, stored: Sto
     assert behind.ask(NOW + 5_000).records == 0
 
 
-def test_a_long_backlog_is_told_without_being_read(behind: Behind, tmp_path: Path):
+def test_a_long_backlog_is_counted_without_reading_it(behind: Behind, tmp_path: Path):
     append(tmp_path, 2, *((b"a", NOW + n) for n in range(5_000)))
     lag = behind.ask(NOW + 60_000)
     assert (lag.records, lag.behind_ms) == (5_000, 60_000)

@@ -35,14 +35,14 @@ def act_as(page, name: str = "anna", token: str = ACT):
 # --- states ---
 
 
-def test_an_empty_installation_says_that_there_is_nothing(page):
+def test_an_empty_installation_has_empty_states(page):
     html = page().refreshed().html
     shown = text(html)
     assert "No record in the last minutes." in shown and "No alert so far." in shown and "No block stands and none waits." in shown
     assert "✓ the sum holds" in shown and "live" in shown and 'class="rf-trouble' not in html
 
 
-def test_traffic_is_shown_exactly_a_second_and_as_sums(page, house):
+def test_traffic_is_shown_exactly_per_second_and_as_sums(page, house):
     now_ms = wall_clock_ms()
     house.calls(("EUR", "EUR", 3_000_000_001, 1_000_000_000), ("EUR", "USD", 1_000_000_000, 7_000_000_000), ago_ms=9_000)
     house.records(*SIX, "rated", ago_ms=9_000)
@@ -54,7 +54,7 @@ def test_traffic_is_shown_exactly_a_second_and_as_sums(page, house):
     assert sorted(one.sell for one in money.values()) == [Decimal("1"), Decimal("3.000000001")]
 
 
-def test_what_became_of_every_record_adds_up_and_is_counted_by_day(page, house):
+def test_dispositions_add_up_and_are_counted_by_day(page, house):
     house.records(*SIX)
     house.records(*SIX, "rated", ago_ms=3 * 86_400_000)
     shown = text(page().refreshed().html)
@@ -64,12 +64,12 @@ def test_what_became_of_every_record_adds_up_and_is_counted_by_day(page, house):
     assert f"Received 14 = 4 {six}" in text(page().refreshed().html)
 
 
-def test_a_record_without_a_fate_is_told_aloud(page, house):
+def test_a_record_without_a_disposition_is_shown_in_red(page, house):
     house.records("rated", "mislaid")
     assert "THE SUM DOES NOT HOLD: 1 record is unaccounted for" in text(page().refreshed().html)
 
 
-def test_an_alert_and_its_block_are_told_with_reason_exposure_and_switch(page, house):
+def test_an_alert_and_its_block_are_shown_with_reason_exposure_and_switch(page, house):
     house.attack()
     shown = text(page().refreshed().html)
     assert "blocked 1,234,567.89 EUR" in shown and "1.5 times the line" in shown
@@ -77,7 +77,7 @@ def test_an_alert_and_its_block_are_told_with_reason_exposure_and_switch(page, h
     assert re.search(r"k1 refuses, confirmed \d\d", shown)
 
 
-def test_a_block_that_no_switch_has_confirmed_is_told_as_one_on_its_way(page, house):
+def test_a_block_without_a_switchs_confirmation_is_shown_as_pending(page, house):
     with_order = house.attack()
     from books import deliveries, writing
 
@@ -103,7 +103,7 @@ def test_a_warehouse_that_is_down_leaves_the_last_figures_and_the_blocks(page, h
     assert [one[0] for one in audited(house, "lifted")] == ["anna"]
 
 
-def test_a_warehouse_that_hangs_does_not_keep_the_page_waiting(page, house):
+def test_a_warehouse_that_hangs_does_not_delay_the_page(page, house):
     key = house.attack()
     with socket.create_server(("127.0.0.1", 0)) as hanging:
         looking = page(warehouse=f"http://reader:secret@127.0.0.1:{hanging.getsockname()[1]}")
@@ -111,13 +111,13 @@ def test_a_warehouse_that_hangs_does_not_keep_the_page_waiting(page, house):
         assert "1 standing" in text(looking.html)
 
 
-def test_books_that_do_not_answer_are_told_with_what_still_works(page, house):
+def test_unreachable_books_are_shown_with_what_still_works(page, house):
     shown = text(page(books="postgresql://rf:geheim@127.0.0.1:1/books").refreshed().html)
     assert "The books do not answer (RINGFENCE_BOOKS)" in shown and "Nothing was read yet" in shown
     assert "geheim" not in shown
 
 
-def test_a_part_that_is_down_is_told_in_red_with_what_still_works(page, part):
+def test_a_part_that_is_down_is_shown_in_red_with_what_still_works(page, part):
     judge, store, gone = part(), part(), part()
     store.why = "the warehouse has refused a batch"
     gone.close()
@@ -130,7 +130,7 @@ def test_a_part_that_is_down_is_told_in_red_with_what_still_works(page, part):
     assert "judge is down: it is there and does nothing" in text(looking.refreshed().html)
 
 
-def test_a_switch_that_is_held_is_told(page, house):
+def test_a_switch_on_hold_is_shown(page, house):
     from books import switches, writing
 
     with writing(house.engine) as conn:
@@ -154,14 +154,14 @@ def test_numbers_are_masked_until_a_person_may_act(page, house):
 @pytest.mark.parametrize(
     ("name", "token", "said"), [("anna", "guessed", "not the token"), ("", ACT, "Say who you are"), ("a\x00b", ACT, "can be read")]
 )
-def test_a_wrong_token_or_no_name_opens_nothing(page, house, name: str, token: str, said: str):
+def test_a_wrong_token_or_no_name_opens_nothing(page, house, name: str, token: str, output: str):
     house.attack()
     looking = act_as(page().refreshed(), name, token)
-    assert said in text(looking.html) and "436641234567" not in looking.html
+    assert output in text(looking.html) and "436641234567" not in looking.html
     assert "rf_leave" not in {button.key for button in looking.at.button}
 
 
-def test_what_one_person_may_see_another_one_does_not(page, house):
+def test_a_session_does_not_share_its_rights(page, house):
     house.attack()
     anna = act_as(page().refreshed())
     from streamlit.testing.v1 import AppTest
@@ -191,17 +191,17 @@ def test_unblock_acts_in_the_name_of_the_person_and_is_in_the_audit(page, house)
 
 
 @pytest.mark.parametrize(("token", "why", "said"), [("guessed", "why", "not the token"), (ACT, " ", "Say why")])
-def test_nothing_is_done_without_the_token_and_a_reason(page, house, token: str, why: str, said: str):
+def test_nothing_is_done_without_the_token_and_a_reason(page, house, token: str, why: str, output: str):
     key = house.attack()
     looking = page().refreshed().press(f"rf_unblock_{key.text()}")
     looking.fill("rf_decide", "anna", token, why)
     looking.press("rf_do")
-    assert said in text(looking.html) and audited(house, "lifted") == []
+    assert output in text(looking.html) and audited(house, "lifted") == []
     with reading(house.engine) as conn:
         assert orders.find(conn, "order-1").status == "standing"
 
 
-def test_an_order_that_waits_is_let_through_or_refused_by_a_person(page, house):
+def test_a_waiting_order_is_approved_or_denied_by_a_person(page, house):
     first, second = house.attack("waiting", 1), house.attack("waiting", 2, account="blue")
     looking = act_as(page().refreshed())
     assert "waits for a person" in text(looking.html) and "a limit was reached" in text(looking.html)
@@ -215,7 +215,7 @@ def test_an_order_that_waits_is_let_through_or_refused_by_a_person(page, house):
         assert [orders.find(conn, f"order-{n}").status for n in (1, 2)] == ["standing", "lifted"]
 
 
-def test_what_somebody_else_has_decided_meanwhile_is_said(page, house):
+def test_a_decision_that_somebody_else_made_first_is_shown(page, house):
     key = house.attack("waiting")
     looking = act_as(page().refreshed()).press(f"rf_approve_{key.text()}")
     from books import writing

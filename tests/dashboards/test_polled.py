@@ -15,7 +15,7 @@ def clock() -> int:
     return time.time_ns() // 1_000_000
 
 
-def test_the_last_good_answer_stays_while_the_question_fails():
+def test_the_last_good_answer_stays_while_the_query_fails():
     answers = iter([1])
 
     def ask() -> int:
@@ -30,7 +30,7 @@ def test_the_last_good_answer_stays_while_the_question_fails():
     kept.close()
 
 
-def test_many_who_look_are_one_question():
+def test_many_viewers_share_one_query():
     asked = []
     kept = Polled("test", lambda: asked.append(1), clock, every_s=60)
     people = [threading.Thread(target=kept.seen, args=(5,)) for _ in range(20)]
@@ -42,7 +42,7 @@ def test_many_who_look_are_one_question():
     kept.close()
 
 
-def test_a_question_that_hangs_keeps_nobody_waiting_and_is_told(monkeypatch: pytest.MonkeyPatch):
+def test_a_query_that_hangs_delays_nobody_and_is_shown_as_an_error(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(module, "PATIENCE_S", 0.1)
     answer = threading.Event()
     kept = Polled("test", lambda: answer.wait(60), clock)
@@ -54,7 +54,7 @@ def test_a_question_that_hangs_keeps_nobody_waiting_and_is_told(monkeypatch: pyt
     kept.close()
 
 
-def test_a_change_is_seen_by_the_question_after_it():
+def test_a_change_is_in_the_answer_of_the_query_after_it():
     """What was under way when the change was made may have been answered from before it."""
     value, begun, go = ["old"], threading.Event(), threading.Event()
 
@@ -73,7 +73,7 @@ def test_a_change_is_seen_by_the_question_after_it():
     kept.close()
 
 
-def test_nobody_is_asked_while_nobody_looks_and_who_comes_back_gets_a_fresh_answer():
+def test_without_viewers_there_are_no_queries_and_the_next_viewer_gets_a_fresh_answer():
     asked = []
 
     def ask() -> int:
@@ -92,7 +92,7 @@ def test_nobody_is_asked_while_nobody_looks_and_who_comes_back_gets_a_fresh_answ
     kept.close()
 
 
-def test_a_question_that_takes_long_is_asked_less_often():
+def test_a_slow_query_runs_less_often():
     times = []
 
     def ask() -> None:

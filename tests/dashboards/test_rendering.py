@@ -48,18 +48,18 @@ def kept(status: str, why: str = "", by: str = "") -> Kept:
         (None, "Ordered for 1 hour: refuse new calls of caller +436641234567 of acme to +960 900…."),
     ],
 )
-def test_what_was_done_is_what_the_books_say(order, done):
+def test_the_shown_status_is_that_of_the_books(order, done):
     words = words_now(finding(), order, NOW_MS)
     assert words.startswith("Caller +436641234567 of acme is sending 42 calls to +960 900… (Maldives, premium rate): 24.45 EUR in 6 minutes")
     assert words.endswith(done)
 
 
-def test_a_finding_without_facts_is_shown_as_it_was_written():
+def test_a_finding_without_facts_is_shown_with_its_stored_reason():
     assert words_now(finding(None), kept("standing"), NOW_MS) == "as it was written"
 
 
 @pytest.mark.parametrize("dialled", ["1234#88213-12-345", "00 88 21 31 23", "+43(0)664*1234567", "12345678;x=9", "8.8.2.1.3.1.2"])
-def test_who_only_looks_sees_nobody_s_number(dialled):
+def test_viewers_see_masked_numbers(dialled):
     facts = Facts(subject_kind="unpriced", account="acme", calls=9, talk_ms=1, dialled=[dialled], action="ask")
     shown = alert(Alert(finding(facts), kept("waiting", "asked")), NOW_MS, masked)
     assert "cannot be read or priced" in shown and dialled not in shown

@@ -42,7 +42,7 @@ class Store:
         ]
 
 
-def test_what_is_asked_in_pieces_is_what_would_be_asked_at_once():
+def test_incremental_queries_equal_one_query():
     rng, store = Random(1), Store()
     watch = Watch(store, "")  # type: ignore[arg-type]
     for step in range(0, WINDOW_MS + 120_000, 2_000):
@@ -71,7 +71,7 @@ def test_traffic_that_has_stopped_is_no_traffic():
     assert now(traffic).records_s == 0
 
 
-def test_currencies_are_never_added_and_a_margin_across_them_is_not_made():
+def test_currencies_are_never_added_and_there_is_no_margin_across_them():
     eur, usd = by_currency({("EUR", "EUR"): Sum(2, Decimal("0.000000003"), Decimal("0.000000001")), ("EUR", "USD"): Sum(1, Decimal(1), Decimal(2))})
     assert (eur.currency, eur.sell, eur.buy, eur.margin, eur.across) == ("EUR", Decimal("1.000000003"), Decimal("0.000000001"), Decimal("2E-9"), 1)
     assert (usd.currency, usd.sell, usd.buy, usd.margin, usd.across) == ("USD", Decimal(0), Decimal(2), Decimal(0), 0)
@@ -83,7 +83,7 @@ def test_a_total_takes_the_seconds_that_were_asked_for():
     assert total(traffic, 3_000, 4_000) == (4, ())
 
 
-def test_what_is_drawn_is_what_came():
+def test_charts_show_the_stored_sums():
     seconds = range(0, 597_000, 1000)
     money = {(at, ("EUR", "EUR")): Sum(1, Decimal(2), Decimal(1)) for at in seconds}
     traffic = Traffic(0, 600_000, dict.fromkeys(seconds, 3), money)
