@@ -78,12 +78,12 @@ def test_other_digits_stay(line: str):
 
 def test_of_a_record_only_the_length_is_logged():
     record = Record(v=2, event="stop", switch="k1", at_ms=1, account="acme", a_raw="436641234567", from_raw='"Zoe" <sip:1@x>')
-    line = msgspec.json.encode(record)
+    encoded = msgspec.json.encode(record)
     for line in (
-        f"reject: {line!r}",
-        f"reject: {line.decode()}",
-        f"reject: {json.dumps(line.decode())}",
-        f"cut: {line[:-30].decode()}",
+        f"reject: {encoded!r}",
+        f"reject: {encoded.decode()}",
+        f"reject: {json.dumps(encoded.decode())}",
+        f"cut: {encoded[:-30].decode()}",
     ):
         masked = redaction.text(line)
         assert "acme" not in masked and "Zoe" not in masked and "43664" not in masked, masked
