@@ -41,7 +41,7 @@ MOVING = frozenset(
 # These do not mend themselves: nobody need wait for them.
 REFUSED = frozenset({KafkaError._AUTHENTICATION, KafkaError._SSL, KafkaError.SASL_AUTHENTICATION_FAILED})
 
-_GRANTS = "docs/servers.md, On Apache Kafka, lists what it must be allowed"
+_GRANTS = "docs/servers.md, Apache Kafka, lists what it must be allowed"
 
 
 def code_of(error: BaseException | None) -> int | None:
