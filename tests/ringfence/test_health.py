@@ -1,4 +1,4 @@
-"""`ringfence health`, as a container's health check asks it."""
+"""`ringfence health`, as used by a container's health check."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WHY = {"alive": "", "ready": ""}
 
 @pytest.fixture
 def first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[int]:
-    """A judge serves here, and says what `WHY` says; nobody else does."""
+    """Only a judge serves here, with the reasons in `WHY`."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

@@ -1,4 +1,4 @@
-"""Settings: one file reads the environment, and what it knows is written down."""
+"""Settings: one file reads the environment, and .env.example documents every setting."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_the_example_names_every_setting():
 
 
 def test_the_example_is_the_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """What it shows commented out is what holds when nothing is set."""
+    """The commented values are the defaults."""
     env = tmp_path / ".env"
     env.write_text("".join(line.removeprefix("# ") for line in example().splitlines(True) if line.startswith("# RINGFENCE_")))
     monkeypatch.chdir(tmp_path)
@@ -46,11 +46,11 @@ def test_secrets_are_made_once_and_are_their_owners(tmp_path: Path):
     assert load_or_make(tmp_path / "state") == first
     assert stat.S_IMODE((tmp_path / "state" / "secrets.json").stat().st_mode) == 0o600
     assert len({*[getattr(first, name) for name in first.__struct_fields__]}) == len(SECRETS)
-    assert set(first.__struct_fields__) == set(SECRETS), "each of them may be set, and so be a file"
+    assert set(first.__struct_fields__) == set(SECRETS), "each may be set, and so be a file"
 
 
 def test_first_starts_at_once_agree_on_the_secrets(tmp_path: Path):
-    with ThreadPoolExecutor(8) as pool:  # every part of an `up` may be the first to look
+    with ThreadPoolExecutor(8) as pool:  # any part of an `up` may be the first
         made = set(pool.map(lambda _: load_or_make(tmp_path / "state"), range(16)))
     path = tmp_path / "state" / "secrets.json"
     assert made == {load_or_make(tmp_path / "state")}
@@ -63,7 +63,7 @@ def test_damaged_secrets_are_never_replaced(tmp_path: Path):
     path.write_bytes(path.read_bytes()[:20])
     with pytest.raises(ServiceError, match=r"secrets\.json is damaged"):
         load_or_make(tmp_path / "state")
-    assert len(path.read_bytes()) == 20, "the state of judge is keyed with what is in there"
+    assert len(path.read_bytes()) == 20, "it contains the key of judge's state"
 
 
 def test_an_address_may_be_a_file_and_the_environment_takes_precedence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -72,7 +72,7 @@ def test_an_address_may_be_a_file_and_the_environment_takes_precedence(tmp_path:
     (tmp_path / "ringfence_tenant").write_text("acme\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("RINGFENCE_SECRETS_DIR", str(tmp_path))
-    monkeypatch.setenv("RINGFENCE_BOOKS", "")  # as a compose file passes on what nobody has set
+    monkeypatch.setenv("RINGFENCE_BOOKS", "")  # as a compose file passes an unset variable
     settings = Settings()
     assert (settings.books_dsn, settings.tenant) == ("postgresql://ringfence:s3ntinel@db/books", "acme")
     assert "s3ntinel" not in repr(settings) and "a-secret" not in str(settings)

@@ -19,7 +19,7 @@ KEYS = ["received", *FATES, "alerts", "blocks", "lag", "versions"]
 
 
 def gone(processes: list[psutil.Process], within_s: float = 15.0) -> list[str]:
-    """The command lines of those that are still there."""
+    """The command lines of processes that are still running."""
     _, alive = psutil.wait_procs(processes, timeout=within_s)
     return [" ".join(process.cmdline()) for process in alive if process.status() != psutil.STATUS_ZOMBIE]
 

@@ -1,4 +1,4 @@
-"""Everything in one terminal over Apache Kafka, by its address alone; the broker is killed meanwhile, and nothing is lost."""
+"""`ringfence up` on Apache Kafka: the broker is killed meanwhile, and no record is lost."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_a_broker_outage_is_reported_and_records_received_meanwhile_are_caught_u
     assert "Traceback" not in up.output()
     status = json.loads(up.ask("status", "--json"))
     assert status["received"] == sum(status[fate] for fate in FATES) > 100
-    # Every offset that holds a record has its row, but those that came after judge had stopped.
+    # Every record has its row, except those that came after judge had stopped.
     journal = open_journal(dsn)
     rows = {
         (partition, offset)
@@ -95,7 +95,7 @@ def test_without_a_broker_nothing_starts_and_the_error_names_the_setting(tmp_pat
     assert "Traceback" not in up.output()
 
 
-def test_partitions_become_more_by_the_command_and_not_while_a_collector_writes(tmp_path: Path, broker: Broker, prefix: str) -> None:
+def test_repartition_adds_partitions_and_is_refused_while_a_collector_writes(tmp_path: Path, broker: Broker, prefix: str) -> None:
     settings = Settings(home=tmp_path / "home", journal=broker.dsn(prefix=prefix), _env_file=None)
     first_start.lay(settings.installation)
     first_start.open_and_publish(settings.installation, first_start.starter("t1"), 1)

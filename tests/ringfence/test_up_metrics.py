@@ -34,7 +34,7 @@ def up(tmp_path: Path):
 
 
 def scrape(url: str) -> Scrape:
-    """(name, label values by the labels' names) -> value."""
+    """(name, label values in the order of the labels' names) -> value."""
     with httpx2.Client(timeout=10, trust_env=False) as client:
         text = client.get(f"{url}/metrics").raise_for_status().text
     families = text_string_to_metric_families(text)
@@ -42,7 +42,7 @@ def scrape(url: str) -> Scrape:
 
 
 def names(shown: Scrape) -> set[str]:
-    """Of the metrics of ours, as the catalogue has them."""
+    """The names of our metrics, as in the catalogue."""
     ours = {key[0] for key in shown if key[0].startswith("ringfence_")}
     return {re.sub(r"_(bucket|count|sum)$", "", name) if f"{name.rpartition('_')[0]}_bucket" in ours else name for name in ours}
 
@@ -68,7 +68,7 @@ def test_the_metrics_of_all_parts_add_up_and_no_log_contains_a_number(up: Up):
         odd = client.post("/v1/records", content=b"\n".join(ODD), headers={"Authorization": f"Bearer {token}"})
         assert odd.json() == {"accepted": len(ODD)}
         assert client.post("/v1/records", content=b"{}", headers={"Authorization": "Bearer nobody"}).status_code == 401
-    # An order has been delivered, the switch compared since, and a snapshot taken: now each figure is there.
+    # After an order was delivered, the switch compared, and a snapshot taken, every metric has a value.
     until(lambda: scrape(parts["dispatcher"])["ringfence_block_latency_seconds_count", "blocks"] >= 1)
     until(lambda: "ringfence_snapshot_bytes" in names(scrape(parts["judge"])))
     until(lambda: ("ringfence_drift_entries_total", "missing", "sim1") in scrape(parts["dispatcher"]))
@@ -105,11 +105,11 @@ def test_the_metrics_of_all_parts_add_up_and_no_log_contains_a_number(up: Up):
         expected = {metric.name for metric in catalog.of(name)}
         extra, missing = names(scrape(url)) - expected, expected - names(scrape(url))
         assert not extra, f"{name} shows what the catalogue does not name: {extra}"
-        # What watch finds, this traffic does not hold.
+        # This traffic has nothing for watch to find.
         assert missing <= ({"ringfence_findings_total"} if name == "watch" else set()), f"{name} does not show {missing}"
 
     dialled = {number for m in messages if m.key != TICK_KEY for number in re.findall(rb"(?<!\d)\d{9,15}(?!\d)", m.value)}
-    dialled = {number for number in dialled if not re.fullmatch(rb"1[5-9]\d{11}", number)}  # moments
+    dialled = {number for number in dialled if not re.fullmatch(rb"1[5-9]\d{11}", number)}  # times
     assert len(dialled) > 50 and b"436641234567" in dialled
     secrets = [value.encode() for value in json.loads((home / "state" / "secrets.json").read_text()).values()]
     for log in [up.out, *sorted((home / "run").glob("*.log"))]:
@@ -117,7 +117,7 @@ def test_the_metrics_of_all_parts_add_up_and_no_log_contains_a_number(up: Up):
         numbers = set(re.findall(rb"\d{9,15}", text)) & dialled
         assert not numbers, f"{log.name} contains {numbers}"
         if log == up.out:
-            continue  # where `up` greets a person with addresses and tokens
+            continue  # the output of `up` contains addresses and tokens
         assert not any(secret in text for secret in secrets), f"{log.name} contains a secret"
         if log.name != "up.log":
             assert all(json.loads(line)["timestamp"] for line in text.splitlines()), log.name
