@@ -289,12 +289,12 @@ def pages(settings: Settings) -> None:
     from dashboards.page_settings import PageSettings
     from dashboards.serve import serve
     from ringfence.ops.secrets import secrets_of
-    from ringfence.ops.telemetry import NoMetrics, start_telemetry
+    from ringfence.ops.telemetry import Part, start_telemetry
     from services import endpoints
     from services.reading import reader_dsn
 
     refuse_other_release(settings)
-    telemetry, secrets = start_telemetry(settings, "pages", NoMetrics()), secrets_of(settings)
+    telemetry, secrets = start_telemetry(settings, "pages", Part()), secrets_of(settings)
     running = endpoints.running(settings.run_dir)
     names = ("collector", *settings.judge_names, "watch", "store", "dispatcher")
     known = running.parts if running else {name: settings.part_url(name) for name in names}

@@ -74,7 +74,7 @@ def test_an_alert_and_its_block_are_shown_with_reason_exposure_and_switch(page, 
     house.attack()
     shown = text(page().refreshed().html)
     assert "blocked 1,234,567.89 EUR" in shown and "1.5 times the threshold" in shown
-    assert "account acme, caller 4366••••••67, to 88213001… refused" in shown
+    assert "account acme, caller +4366••••••67, to +88213001… refused" in shown
     assert re.search(r"k1 refuses, confirmed .*\d\d UTC", shown)
 
 

@@ -87,15 +87,15 @@ def test_the_metrics_of_all_parts_add_up_and_no_log_contains_a_number(up: Up):
         )
 
     until(settled, 20)
-    fates = {fate: shown["judge"]["ringfence_records_total", fate] for fate in DISPOSITIONS}
-    assert sum(fates.values()) == shown["collector"]["ringfence_received_total",] > 100 and fates["reject"] == len(ODD)
+    counts = {name: shown["judge"]["ringfence_records_total", name] for name in DISPOSITIONS}
+    assert sum(counts.values()) == shown["collector"]["ringfence_received_total",] > 100 and counts["reject"] == len(ODD)
     journal = open_journal(f"files://{home}/journal")
     messages = [m for p in range(journal.partitions(CALLS)) for m in journal.reader(CALLS, p, 0).read(100_000, 1 << 28)]
-    assert sum(m.key != TICK_KEY for m in messages) == sum(fates.values())
+    assert sum(m.key != TICK_KEY for m in messages) == sum(counts.values())
     assert shown["collector"]["ringfence_posts_total", "401"] == 1
-    assert shown["store"]["ringfence_end_to_end_seconds_count", "stored"] == sum(fates.values())
+    assert shown["store"]["ringfence_end_to_end_seconds_count", "stored"] == sum(counts.values())
     status = json.loads(up.ask("status", "--json"))
-    assert status["received"] == sum(fates.values()) and status["rated"] == fates["rated"]
+    assert status["received"] == sum(counts.values()) and status["rated"] == counts["rated"]
     health = {name: part for name, part in status["parts"].items() if name in parts}
     assert health.pop("simulator")["why"].startswith("no answer at http://127.0.0.1:"), "it is stopped"
     assert all(part["alive"] and part["ready"] and not part["why"] for part in health.values()) and len(health) == 6, health

@@ -45,7 +45,7 @@ class Up:
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """A command of the same installation."""
         command = [sys.executable, "-m", "ringfence", *arguments]
-        return subprocess.run(command, env=self.env, capture_output=True, text=True, timeout=60, check=False)
+        return subprocess.run(command, env=self.env, capture_output=True, text=True, timeout=180, check=False)
 
     def ask(self, *arguments: str) -> str:
         """The output of a command that must succeed."""

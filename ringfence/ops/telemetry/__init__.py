@@ -13,7 +13,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from importlib.metadata import version
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 
@@ -33,23 +33,23 @@ if TYPE_CHECKING:
 log = structlog.get_logger("ringfence.ops.telemetry")
 
 
-class Part(Protocol):
-    """What a file of this folder implements for its part."""
+class Part:
+    """Metrics and readiness of a part. This base has no metrics, and is ready while the part's main loop makes progress."""
 
-    metrics: Metrics
-    positions: Positions
+    def __init__(self) -> None:
+        self.metrics, self.positions = Metrics(), Positions()
 
     def report(self, value: object) -> None:
         """Count what the part has done."""
-        ...
+        raise TypeError(f"this part reports nothing, not a {type(value).__name__}")
 
     def samples(self) -> Iterable[Sample]:
         """The values that are read at a scrape."""
-        ...
+        return ()
 
     def not_ready_reason(self) -> str:
         """Why the part does not do its work; "" = it does."""
-        ...
+        return ""
 
 
 class Telemetry(NamedTuple):
@@ -99,22 +99,6 @@ def _safe(report: Tell, name: str) -> Tell:
     return safe
 
 
-class NoMetrics:
-    """A part without metrics of its own: it is ready while its main loop makes progress."""
-
-    def __init__(self) -> None:
-        self.metrics, self.positions = Metrics(), Positions()
-
-    def report(self, value: object) -> None:
-        raise TypeError(f"this part reports nothing, not a {type(value).__name__}")
-
-    def samples(self) -> Iterable[Sample]:
-        return ()
-
-    def not_ready_reason(self) -> str:
-        return ""
-
-
 def age_s(since_s: float | None) -> float:
     """Seconds since a time of `time.monotonic`; -1 = never."""
     return -1.0 if since_s is None else time.monotonic() - since_s
@@ -129,4 +113,4 @@ def because(why: str) -> str:
     return f": {why}" if why else ""
 
 
-__all__ = ["Metrics", "NoMetrics", "Part", "Polled", "Positions", "Sample", "Telemetry", "age_s", "because", "catalog", "start_telemetry"]
+__all__ = ["Metrics", "Part", "Polled", "Positions", "Sample", "Telemetry", "age_s", "because", "catalog", "start_telemetry"]

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 
 from core.topics import CALLS
-from ringfence.ops.telemetry import Metrics, Positions, Sample, because, catalog
+from ringfence.ops.telemetry import Part, Sample, because, catalog
 from ringfence.ops.telemetry.lags import Lags
 from switches.collector import Posted, Spooled, Ticked
 
@@ -14,11 +14,11 @@ TICKS_S = 20.0
 """Four ticks: without them nothing accrues and no hung call is closed."""
 
 
-class Collector:
+class Collector(Part):
     """The collector reports each post, each tick, and the spool at each tick."""
 
     def __init__(self, journal_dsn: str) -> None:
-        self.metrics, self.positions = Metrics(), Positions()
+        super().__init__()
         self._ends = Lags(journal_dsn, dict, (CALLS,))
         self._spooled = Spooled(0, 0, "")
         self._version: int | None = None

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from books import Engine, deliveries, orders, reading, switches
 from core.orders import STATUSES
-from ringfence.ops.telemetry import Metrics, Polled, Positions, Sample, age_s, catalog
+from ringfence.ops.telemetry import Part, Polled, Sample, age_s, catalog
 from ringfence.ops.telemetry.lags import Lags
 from switches.deliver import Acknowledged, Drifted, Reached, Standby
 from switches.dispatcher import Read
@@ -31,11 +31,11 @@ class Switch(NamedTuple):
     error: str
 
 
-class Dispatcher:
+class Dispatcher(Part):
     """The dispatcher reports each read of the journal, each round at a switch and each acknowledgement; the rest is read from the books."""
 
     def __init__(self, journal_dsn: str, engine: Engine, clock: Callable[[], int]) -> None:
-        self.metrics, self.positions = Metrics(), Positions()
+        super().__init__()
         self._engine, self._clock = engine, clock
         self._lags = Lags(journal_dsn, self.positions.reached)
         self._books = Polled("books", self._read_books)

@@ -13,18 +13,18 @@ import polars as pl
 from core.money import NANOS
 from core.schemas import DISPOSITIONS
 from flows.judge import Copied, Standing, Written
-from ringfence.ops.telemetry import Metrics, Positions, Sample, catalog, snapshots
+from ringfence.ops.telemetry import Metrics, Part, Sample, catalog, snapshots
 from ringfence.ops.telemetry.lags import Lags
 
 MAX_LAG = 20_000
 """Messages: a second or two of a judge that works at its full speed. With more, orders are late."""
 
 
-class Judge:
+class Judge(Part):
     """Judge reports each batch when it is written."""
 
     def __init__(self, journal_dsn: str, state_file: Path) -> None:
-        self.metrics, self.positions = Metrics(), Positions()
+        super().__init__()
         self._lags = Lags(journal_dsn, self.positions.reached)
         self._state_file = state_file
         self._state: Standing | None = None

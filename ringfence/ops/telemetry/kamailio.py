@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ringfence.ops.telemetry import Metrics, Positions, Sample, age_s, catalog
+from ringfence.ops.telemetry import Part, Sample, age_s, catalog
 
 SILENT_S = 10.0
 
@@ -15,11 +15,11 @@ class Answered(NamedTuple):
     """Kamailio has answered OPTIONS."""
 
 
-class Kamailio:
+class Kamailio(Part):
     """The part reports each answer."""
 
     def __init__(self) -> None:
-        self.metrics, self.positions = Metrics(), Positions()
+        super().__init__()
         self._answered_s: float | None = None
 
     def report(self, value: object) -> None:

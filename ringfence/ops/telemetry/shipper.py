@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from ringfence.ops.telemetry import Metrics, Positions, Sample, because, catalog
+from ringfence.ops.telemetry import Part, Sample, because, catalog
 from switches.shipper import Failed, Forged, Shipped
 from switches.tail import backlog_bytes
 
@@ -13,11 +13,11 @@ BEHIND_S = 30.0
 """With more, records reach judge late."""
 
 
-class Shipper:
+class Shipper(Part):
     """The shipper reports each post. `home`: the spool; `log`: the switch's log; both are checked for undelivered records."""
 
     def __init__(self, home: Path, log: Path, clock: Callable[[], int]) -> None:
-        self.metrics, self.positions = Metrics(), Positions()
+        super().__init__()
         self._home, self._log, self._clock = home, log, clock
         self._complete_to_ms: int | None = None
         self._why = "nothing has been delivered yet"

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from ringfence.ops.telemetry import Metrics, Positions, Sample, catalog
+from ringfence.ops.telemetry import Part, catalog
 from simulator.live import Progress
 
 
-class Simulator:
+class Simulator(Part):
     """The simulator reports its progress."""
 
     def __init__(self) -> None:
-        self.metrics, self.positions = Metrics(), Positions()
+        super().__init__()
         self._written = 0
         self.metrics.add(catalog.SIMULATED, 0)
 
@@ -21,9 +19,6 @@ class Simulator:
             case Progress(written=written):
                 self.metrics.add(catalog.SIMULATED, written - self._written)
                 self._written = written
-
-    def samples(self) -> Iterator[Sample]:
-        yield from ()
 
     def not_ready_reason(self) -> str:
         return "" if self._written else "it has written nothing yet"

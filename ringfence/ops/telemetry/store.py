@@ -10,7 +10,7 @@ import numpy as np
 from core.schemas import TABLES
 from core.topics import JUDGED
 from flows.store import Stored
-from ringfence.ops.telemetry import Metrics, Polled, Positions, Sample, age_s, catalog
+from ringfence.ops.telemetry import Part, Polled, Sample, age_s, catalog
 from ringfence.ops.telemetry.lags import Lags
 
 MAX_LAG = 2_000
@@ -18,11 +18,11 @@ MAX_LAG = 2_000
 SILENT_S = 60.0
 
 
-class Store:
+class Store(Part):
     """Store reports each insert. `ask`: any query of the warehouse, for times without inserts."""
 
     def __init__(self, journal_dsn: str, ask: Callable[[], object]) -> None:
-        self.metrics, self.positions = Metrics(), Positions()
+        super().__init__()
         self._stored: dict[tuple[str, int], int] = {}
         self._lags = Lags(journal_dsn, self._reached)
         self._answer = Polled("warehouse", ask, fresh_s=10.0)

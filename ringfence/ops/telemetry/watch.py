@@ -7,18 +7,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from flows.watch import Outcome
-from ringfence.ops.telemetry import Metrics, Positions, Sample, catalog, snapshots
+from ringfence.ops.telemetry import Part, Sample, catalog, snapshots
 from ringfence.ops.telemetry.lags import Lags
 
 MAX_LAG = 2_000
 """Messages of `sums`, each with the sums of one batch."""
 
 
-class Watch:
+class Watch(Part):
     """Watch reports each outcome when it is written."""
 
     def __init__(self, journal_dsn: str, state_file: Path) -> None:
-        self.metrics, self.positions = Metrics(), Positions()
+        super().__init__()
         self._lags = Lags(journal_dsn, self.positions.reached)
         self._state_file = state_file
         self.metrics.add(catalog.ISSUED, 0)
