@@ -24,7 +24,7 @@ from books import open_books, reading
 from core.orders import BlockOrder
 from core.topics import BLOCK_ORDERS
 from journal import open_journal
-from switches.tail import Places, read_batch
+from switches.tail import Positions, read_batch
 
 HONEST, HONEST_PER_S = 20, 20
 ATTACK_PER_S, ATTACK_CALLS, ATTACK_TALK_MS = 10, 20, 3000
@@ -35,13 +35,13 @@ class Spool:
 
     def __init__(self, home: Path) -> None:
         self._home = home
-        self._places: Places = {}
+        self._positions: Positions = {}
         self.setups: dict[str, list[int]] = defaultdict(list)
         self.refused: dict[str, list[tuple[int, str]]] = defaultdict(list)
 
     def look(self) -> None:
-        batch = read_batch(self._home, self._places, max_bytes=1 << 24, torn_after_s=60, now_s=time.time())
-        self._places = batch.places
+        batch = read_batch(self._home, self._positions, max_bytes=1 << 24, torn_after_s=60, now_s=time.time())
+        self._positions = batch.positions
         for line in batch.lines:
             record = msgspec.json.decode(line)
             if record["event"] == "setup":

@@ -209,7 +209,7 @@ def main(blocks: int) -> None:
         empty_mb = memory_mb(running) if running else 0.0
         timed("orders into the books", lambda: fill(engine, blocks), lambda took_s: f"{blocks / took_s:.0f}/s")
         dispatcher = Dispatcher(engine, journal, clock=wall_clock_ms, holder="bench", limits=PLENTY, pace=Pace(compare_ms=10**9))
-        dispatcher.keep_house()
+        dispatcher.maintain()
         timed("from the books to the switch", dispatcher.deliver_once, lambda took_s: f"{blocks / took_s:.0f}/s")
         assert len(control.entries("blocks")) == blocks
         comparing = Dispatcher(engine, journal, clock=wall_clock_ms, holder="bench", limits=PLENTY, pace=Pace(look_ms=0, compare_ms=0))

@@ -326,6 +326,7 @@ class _Walk:
             call.a_number, call.a_kind = a_number, a_kind
         if not call.b_number and record.b_raw:
             call.b_number, call.b_kind = b_number, b_kind
+        call.lrn = call.lrn or record.lrn.removeprefix("+")
         if record.leg == "":
             call.carrier = record.carrier or call.carrier
             call.trunk_group = record.trunk_group or call.trunk_group

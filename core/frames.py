@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 
+@lru_cache(maxsize=4096)
+def _one(name: str, value: Any, dtype: Any) -> pl.Series:
+    return pl.Series(name, [value], dtype=dtype, strict=True)
+
+
 def column(name: str, values: Sequence[Any], dtype: Any) -> pl.Series:
-    """A column of Python's own values. One value throughout, as most columns of a batch have, is not converted row by row.
+    """A column of Python's own values. One value throughout, as most columns of a batch have, is converted once and remembered.
 
     >>> column("leg", ("", "", ""), pl.String).to_list(), column("q850", [16, None], pl.Int32).to_list()
     (['', '', ''], [16, None])
     """
     if len(values) > 1 and values[0] == values[-1] and values.count(values[0]) == len(values):
-        return pl.Series(name, values[:1], dtype=dtype, strict=True).new_from_index(0, len(values))
+        return _one(name, values[0], dtype).new_from_index(0, len(values))
     return pl.Series(name, values, dtype=dtype, strict=True)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from books import Connection, alerts, deliveries, orders, switches, tenants
 from books.deliveries import Delivery
-from books.orders import Kept
+from books.orders import StoredOrder
 from core.decide import LIVE
 from core.orders import Finding, Key
 
@@ -21,7 +21,7 @@ class Alert:
     """A finding, and the newest order of its key (None = no order)."""
 
     finding: Finding
-    order: Kept | None
+    order: StoredOrder | None
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class AtSwitch:
 class Block:
     """A key that orders block, would block in shadow, or that waits for approval."""
 
-    order: Kept  # its newest
+    order: StoredOrder  # its newest
     since_ms: int
     until_ms: int
     at_switches: tuple[AtSwitch, ...] = ()
@@ -91,7 +91,7 @@ def read(conn: Connection, tenant: str, now_ms: int) -> BooksView:
     )
 
 
-def before(conn: Connection, finding: Finding) -> Kept | None:
+def before(conn: Connection, finding: Finding) -> StoredOrder | None:
     """For a finding without a live or waiting order: the newest order of its key, with any status."""
     return orders.newest(conn, finding.key) if finding.key else None
 
@@ -106,7 +106,7 @@ def block_order(one: Block) -> tuple[bool, int, str]:
     return one.status != "waiting", -one.since_ms, one.key.text()
 
 
-def at_switches(conn: Connection, order: Kept) -> tuple[AtSwitch, ...]:
+def at_switches(conn: Connection, order: StoredOrder) -> tuple[AtSwitch, ...]:
     """The switches that have the block of a live order."""
     return states(deliveries.of_one_key(conn, order.order.key)) if order.status in LIVE else ()
 

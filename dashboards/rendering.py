@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from books.orders import Kept
-from core.alert_words import calls_of, range_text, what_of, who_of, words_of
+from books.orders import StoredOrder
+from core.alert_text import blocked_calls_text, caller_text, finding_text, observed_text, range_text
 from core.facts import UNPRICED
 from core.money import to_decimal
 from core.orders import Finding, Key
-from core.words import amount, masked, moment, span
+from core.text import amount, masked, moment, span
 from dashboards.books_view import Alert, AtSwitch, Block
 from dashboards.tags import Safe, tag
 
@@ -45,7 +45,7 @@ DETECTORS = {
 """Names of detectors for people."""
 
 
-def status_badge(order: Kept | None) -> Safe:
+def status_badge(order: StoredOrder | None) -> Safe:
     """The status of an alert's order, as a badge."""
     if order is None:
         return tag("span", "alert only", cls="rf-badge plain")
@@ -54,14 +54,14 @@ def status_badge(order: Kept | None) -> Safe:
     return tag("span", f"{label}{by}", cls=f"rf-badge {cls}", title=order.status_why)
 
 
-def alert_text(finding: Finding, order: Kept | None, now_ms: int) -> str:
+def alert_text(finding: Finding, order: StoredOrder | None, now_ms: int) -> str:
     """A finding as text, with the status of its order."""
     facts = finding.facts
     if facts is None:
         return finding.reason
     if order is None:
-        return words_of(facts)
-    calls, until = calls_of(facts), utc(order.order.expires_at_ms, now_ms)
+        return finding_text(facts)
+    calls, until = blocked_calls_text(facts), utc(order.order.expires_at_ms, now_ms)
     why = f": {order.status_why}" if order.status_why else ""
     done = {
         "standing": f"{calls[:1].upper()}{calls[1:]} are refused until {until}.",
@@ -70,7 +70,7 @@ def alert_text(finding: Finding, order: Kept | None, now_ms: int) -> str:
         "lifted": f"No longer refused: lifted{f' by {order.decided_by}' if order.decided_by else ''}.",
         "expired": "The block has expired.",
     }.get(order.status, f"Not refused{why}.")
-    return f"{what_of(facts)} {done}"
+    return f"{observed_text(facts)} {done}"
 
 
 def alert(one: Alert, now_ms: int, mask: Mask) -> Safe:
@@ -119,8 +119,8 @@ def title_of(finding: Finding) -> str:
     if facts is None or facts.name or facts.subject_kind in ("range", "destination"):
         return finding.subject
     if facts.subject_kind == UNPRICED:
-        return f"{who_of(facts)}, to numbers that cannot be read or priced"
-    return who_of(facts) + (f", to {range_text(facts.b_range, facts.code)}" if facts.subject_kind == "b_range" else "")
+        return f"{caller_text(facts)}, to numbers that cannot be read or priced"
+    return caller_text(facts) + (f", to {range_text(facts.b_range, facts.code)}" if facts.subject_kind == "b_range" else "")
 
 
 _RANGE = re.compile(r">(\d{1,11})$|(?<!\d)(\d{1,11})…")

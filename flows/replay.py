@@ -30,7 +30,7 @@ from core.orders import BlockOrder, Finding
 from core.record import TICK_KEY, Tick, journal_key
 from flows.step import State, judge
 from rating.contracts import NO_DECK, UNKNOWN, Terms, compile_contracts
-from rating.decks import Deck
+from rating.deck import Deck
 from rating.priced import priced
 from switches.files.mapping import Mapping, MappingError
 from switches.files.records import Row, read_rows
@@ -182,7 +182,7 @@ def _judge_rows(
                     reasons.add(row.fault)
                     _line(files[FATES[schemas.REJECT]], {"line": row.line, "reason": row.fault, "raw": readable(row.text)})
                     continue
-                if row.record.sell_amount and terms.sold(row.tenant, row.record.account)[0].deck not in (NO_DECK, UNKNOWN):
+                if row.record.sell_amount and terms.sold(row.tenant, row.record.account)[0].offer not in (NO_DECK, UNKNOWN):
                     notes.add(SET_ASIDE)
                 for note in row.notes:
                     notes.add(note)

@@ -12,6 +12,7 @@ from ringfence.commands import (
     backup,
     block,
     calls,
+    completeness,
     config,
     credential,
     enforce,
@@ -21,6 +22,7 @@ from ringfence.commands import (
     migrate,
     orders,
     protect,
+    quote,
     repartition,
     replay,
     restore,
@@ -93,9 +95,9 @@ def main(
 
 PANELS = {
     "Run": (up, flow, simulate, replay),
-    "Say what is so": (config, switch, credential, protect, enforce),
+    "Configure": (config, switch, credential, protect, enforce),
     "Blocks": (block, unblock, orders),
-    "Look, and care": (calls, status, health, migrate, repartition, backup, restore, retention, journal),
+    "Look, and care": (calls, quote, status, completeness, health, migrate, repartition, backup, restore, retention, journal),
 }
 
 for panel, commands in PANELS.items():

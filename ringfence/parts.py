@@ -44,7 +44,7 @@ def collector(settings: Settings) -> None:
         config_version=telemetry.beat.around(config_version),  # asked for at each tick, and before it
         host=settings.host,
         port=settings.collector_port,
-        tell=telemetry.report,
+        report=telemetry.report,
         trusted_proxies=settings.proxies,
     )
 
@@ -68,7 +68,7 @@ def shipper(settings: Settings) -> None:
         log=SwitchLog(settings.switch_log_file, secrets.dialog_secret.encode()),
         pace=Pace(keep_s=settings.switch_spool_hours * 3600, keep_bytes=round(settings.switch_spool_gb * 1e9) or None),
         now_ms=telemetry.beat.around(wall_clock_ms),
-        tell=telemetry.report,
+        report=telemetry.report,
     )
 
 
@@ -158,7 +158,7 @@ def dispatcher(settings: Settings) -> None:
         limits=limits,
         answered=hour,
         next_hops={KAMAILIO: settings.carrier},
-        tell=telemetry.report,
+        report=telemetry.report,
     ).run(stop)
 
 

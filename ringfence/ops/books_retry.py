@@ -9,6 +9,7 @@ from typing import TypeVar
 import structlog
 
 from books import Engine, Unavailable, check, open_books
+from core.backoff import backoff
 from switches.once import Once
 
 log = structlog.get_logger(__name__)
@@ -40,17 +41,18 @@ def retry(
     sleep: Callable[[float], None] = time.sleep,
 ) -> Value:
     """Do the work, and repeat it while the books are down, for at most `for_s`. The work must be safe to repeat."""
-    outage, give_up_s, pause_s = Once(log.warning), time.monotonic() + for_s, FIRST_PAUSE_S
+    outage, give_up_s, failures = Once(log.warning), time.monotonic() + for_s, 0
     while True:
         beat()
         try:
             value = work()
         except Unavailable as error:
+            failures += 1
+            pause_s = backoff(failures, FIRST_PAUSE_S, LONGEST_PAUSE_S)
             if time.monotonic() + pause_s > give_up_s:
                 raise
             outage.begins(f"waiting for the books: {error}")
             sleep(pause_s)
-            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
         else:
             outage.ends("the books answer again")
             return value

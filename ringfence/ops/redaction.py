@@ -16,7 +16,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from core.words import LEAST, hidden_digits
+from core.text import LEAST, hidden_digits
 
 HIDDEN = "***"
 MAX_DEPTH = 8
@@ -56,7 +56,7 @@ _EDGE = r"(?:(?<![\w.])|(?<=\D\.)|(?<=\\x[0-9a-f]{2})|(?<=\\u[0-9a-fA-F]{4})|(?<
 """Where a run of digits may begin: not inside a word (an id) nor behind a decimal point. Escapes in reprs, JSON and URLs end a word."""
 
 _RULES = {
-    # A number as dialled (core.alert_words): unreadable, so anything may be between its digits.
+    # A number as dialled (core.alert_text): unreadable, so anything may be between its digits.
     "quoted": r"“[^”]{0,512}",
     # A password in an address, up to the last @, since it may contain one.
     "address": r"(?P<_before>[A-Za-z][\w+.-]{0,30}://[^\s/:@]{0,256}:)\S{1,512}(?=@)",

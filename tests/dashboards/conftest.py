@@ -22,8 +22,9 @@ from core.orders import BlockOrder, Finding, Key
 from dashboards import current
 from dashboards.page_settings import PageSettings
 from dashboards.serve import PAGE
+from flows.warehouse_server import serve
 from journal import create_topics, open_journal
-from warehouse import Warehouse, insert, open_warehouse, server
+from warehouse import Warehouse, insert, open_warehouse
 from warehouse import migrate as migrate_warehouse
 
 LOOK, ACT = "the-token-to-look-at-it", "the-token-to-act-on-it"
@@ -36,7 +37,7 @@ class House:
         self.home = home
         self.warehouse: Warehouse = open_warehouse(f"chdb://{home}/warehouse")
         migrate_warehouse(self.warehouse)
-        self.server = server.serve(home / "warehouse", "127.0.0.1", 0, LOOK)
+        self.server = serve(home / "warehouse", "127.0.0.1", 0, LOOK)
         self.books = f"sqlite:///{home}/books.db"
         self.engine: Engine = open_books(self.books)
         migrate(self.engine)
@@ -97,7 +98,7 @@ class House:
         return of
 
     def close(self) -> None:
-        self.server.close(drain_s=0)
+        self.server.close()
         self.warehouse.close()
         self.engine.dispose()
 

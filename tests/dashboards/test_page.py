@@ -93,7 +93,7 @@ def test_a_warehouse_that_is_down_leaves_the_last_figures_and_the_blocks(page, h
     house.calls(("EUR", "EUR", 5_000_000_000, 1), ago_ms=9_000)
     key = house.attack()
     view = page().refreshed()
-    house.server.close(drain_s=0)
+    house.server.close()
     shown = text(view.refreshed().html)
     assert "The warehouse does not answer (RINGFENCE_WAREHOUSE)" in shown and re.search(r"below are [\d.]+ \w+ old", shown)
     assert "the-token" not in view.html
@@ -128,7 +128,7 @@ def test_a_part_that_is_down_is_shown_in_red_with_what_still_works(page, part):
     assert "store is not ready: the warehouse has refused a batch" in shown
     assert 'class="rf-chip green" title="ready"><b>judge</b>' in html and 'class="rf-chip red"' in html
     judge.alive = False
-    assert "judge is down: it is there and does nothing" in text(view.refreshed().html)
+    assert "judge is down: it is running and does not work" in text(view.refreshed().html)
 
 
 def test_a_switch_on_hold_is_shown(page, house):

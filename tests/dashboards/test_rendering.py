@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from books.orders import Kept
+from books.orders import StoredOrder
 from core.facts import Facts
 from core.orders import BlockOrder, Finding, Key
-from core.words import masked
+from core.text import masked
 from dashboards.books_view import Alert
 from dashboards.rendering import alert, alert_text
 
@@ -27,12 +27,12 @@ def finding(facts: Facts | None = FACTS) -> Finding:
     )  # fmt: skip
 
 
-def order(status: str, why: str = "", by: str = "") -> Kept:
+def order(status: str, why: str = "", by: str = "") -> StoredOrder:
     block_order = BlockOrder(
         order_id="o", key=KEY, action="refuse", created_at_ms=NOW_MS, learned_ms=NOW_MS, expires_at_ms=NOW_MS + 3_600_000, finding_id="f",
         reason="r",
     )  # fmt: skip
-    return Kept(block_order, True, status, why, NOW_MS, by, NOW_MS, NOW_MS + 3_600_000)
+    return StoredOrder(block_order, True, status, why, NOW_MS, by, NOW_MS, NOW_MS + 3_600_000)
 
 
 @pytest.mark.parametrize(

@@ -125,7 +125,8 @@ def test_a_wrong_journal_address_names_its_setting(tmp_path):
 def test_faults_of_embedded_parts_name_the_home(tmp_path):
     settings = settled(tmp_path)
     (tmp_path / "books.db").write_bytes(b"not a database, and longer than its header would be" * 99)
-    one_line(command({"RINGFENCE_HOME": str(tmp_path), "RINGFENCE_BOOKS": ""}, "orders"), "HOME", "the file is no books, or is damaged")
+    found = command({"RINGFENCE_HOME": str(tmp_path), "RINGFENCE_BOOKS": ""}, "orders")
+    one_line(found, "HOME", "the file is not a database of the books, or is damaged")
     assert settings.books == ""
 
 
@@ -221,7 +222,7 @@ def test_store_ends_with_one_line_at_a_certificate_of_another(tmp_path):
         output = Part("store", settings, RINGFENCE_WAREHOUSE=server.dsn("127.0.0.1", query=f"?ca_cert={tmp_path}/ca.pem")).ends()
     finally:
         server.kill()
-    one_line(output, "WAREHOUSE", "the server's certificate is not what was asked for; see the host's name, and ca_cert")
+    one_line(output, "WAREHOUSE", "the server's certificate is not accepted; check the host's name, and ca_cert")
 
 
 @pytest.mark.postgresql

@@ -1,4 +1,4 @@
-"""What decides money in a file of calls: amounts and their currencies, durations that do not fit, floats of table programs, formats."""
+"""The money in a file of calls: amounts and currencies, contradicting durations, floats of table programs, formats."""
 
 from __future__ import annotations
 
@@ -319,9 +319,9 @@ def test_utf_16_and_32_are_read_without_a_mark_too(encoding, name, tmp_path):
     (found,) = rows(tmp_path, content.encode(encoding), f"encoding: {name}\n" + mapping)
     assert found.record.b_raw == NUMBER
     assert read_deck(DECK.decode().encode(encoding), "d", "EUR", DeckFormat(encoding=name)).prefixes == ("43",)
-    with pytest.raises(MappingError, match="no byte order mark"):
+    with pytest.raises(MappingError, match="without a byte order mark"):
         rows(tmp_path, content, f"encoding: {name}\n" + mapping)
-    with pytest.raises(DeckError, match="no byte order mark"):
+    with pytest.raises(DeckError, match="without a byte order mark"):
         read_deck(DECK, "d", "EUR", DeckFormat(encoding=name))
 
 

@@ -1,4 +1,4 @@
-"""What the collector and the shipper tell of themselves, while they run."""
+"""What the collector and the shipper report while they run."""
 
 from __future__ import annotations
 
@@ -25,35 +25,35 @@ def line(seq: int) -> bytes:
     return json.dumps({"v": 2, "event": "stop", "switch": "k1", "at_ms": int(time.time() * 1000), "seq": seq}).encode()
 
 
-def test_posts_and_ticks_are_told(start_collector: Start):
-    told: list[object] = []
-    running = start_collector(tell=told.append)
+def test_posts_and_ticks_are_reported(start_collector: Start):
+    reported: list[object] = []
+    running = start_collector(report=reported.append)
     assert post_records(running.client, [line(1), line(2), b"not json"]) == 3
     stranger = connect(running.url, "another token")
     with pytest.raises(Denied):
         post_records(stranger, [line(3)])
     stranger.close()
-    posts = [value for value in told if isinstance(value, Posted)]
+    posts = [value for value in reported if isinstance(value, Posted)]
     assert posts == [Posted(200, 3), Posted(401, 0)]
-    assert told.index(Ticked(1)) < told.index(posts[0]), "no record is taken before the first tick"
-    assert Spooled(0, 0, "") in told
+    assert reported.index(Ticked(1)) < reported.index(posts[0]), "no record is taken before the first tick"
+    assert Spooled(0, 0, "") in reported
 
 
-def test_what_waits_for_the_journal_is_told_with_its_reason(start_collector: Start):
-    told: list[object] = []
-    running = start_collector(tell=told.append, tick_s=0.1)
+def test_the_spool_is_reported_with_its_reason(start_collector: Start):
+    reported: list[object] = []
+    running = start_collector(report=reported.append, tick_s=0.1)
     running.stop()
     taken = running.journal.writer(CALLS, 0)
     try:
-        start_collector(tell=told.append, tick_s=0.1)
-        spooled = until(lambda: [value for value in told if isinstance(value, Spooled) and value.waiting])[-1]
+        start_collector(report=reported.append, tick_s=0.1)
+        spooled = until(lambda: [value for value in reported if isinstance(value, Spooled) and value.waiting])[-1]
     finally:
         taken.close()
     assert spooled.bytes > 0 and "writer" in spooled.why
-    until(lambda: isinstance(told[-1], Spooled) and not told[-1].waiting)
+    until(lambda: isinstance(reported[-1], Spooled) and not reported[-1].waiting)
 
 
-def test_the_shipper_tells_of_each_post_and_where_its_lines_came_from(start_collector: Start, tmp_path: Path):
+def test_the_shipper_reports_each_post_and_its_lines_from_the_log(start_collector: Start, tmp_path: Path):
     running = start_collector()
     home, log = tmp_path / "switch", tmp_path / "k1.log"
     home.mkdir()
@@ -61,19 +61,19 @@ def test_the_shipper_tells_of_each_post_and_where_its_lines_came_from(start_coll
     secret = b"a secret of the switch"
     signed = line(3)
     log.write_bytes(b"x: SPOOL " + mac_of(signed, secret) + b" " + signed + b"\nx: SPOOL 0000000000000000 " + line(4) + b"\n")
-    told: list[object] = []
+    reported: list[object] = []
     stop = threading.Event()
-    pace = Pace(poll_s=0.01, sign_of_life_s=0.05, denied_s=0.05)
+    pace = Pace(poll_s=0.01, heartbeat_s=0.05, denied_s=0.05)
     for token, awaited in (("a wrong token", Failed), (TOKEN, Shipped)):
         stop.clear()
-        arguments = {"home": home, "url": running.url, "token": token, "stop": stop, "pace": pace, "tell": told.append}
+        arguments = {"home": home, "url": running.url, "token": token, "stop": stop, "pace": pace, "report": reported.append}
         thread = threading.Thread(target=ship, kwargs=arguments | {"log": SwitchLog(log, secret)}, daemon=True)
         thread.start()
-        until(lambda awaited=awaited: [value for value in told if isinstance(value, awaited)])
+        until(lambda awaited=awaited: [value for value in reported if isinstance(value, awaited)])
         stop.set()
         thread.join(20)
-    assert "401" in next(value.why for value in told if isinstance(value, Failed))
-    first = next(value for value in told if isinstance(value, Shipped))
-    assert (first.records, first.from_log) == (3, 1) and Forged(1) in told
+    assert "401" in next(value.why for value in reported if isinstance(value, Failed))
+    first = next(value for value in reported if isinstance(value, Shipped))
+    assert (first.records, first.from_log) == (3, 1) and Forged(1) in reported
     assert first.complete_to_ms is not None and abs(time.time() * 1000 - first.complete_to_ms) < 60_000
     assert len(running.records()) == 3
