@@ -1,7 +1,7 @@
-"""How fast a fraud is stopped at a real Kamailio, and what leaks until then.
+"""How fast fraud is stopped at a real Kamailio, and how much money it costs until then.
 
-One attack after the other, each an account of its own that places ten dear calls a second into one range, beside twenty honest calls
-a second. `--full`: 200 attacks, about seven minutes; without it 15, under a minute.
+One attack after the other, each by its own account with ten expensive calls per second into one range, beside twenty honest calls
+per second. `--full`: 200 attacks, about seven minutes; without it 15, under a minute.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ def run(chain: Chain, attacks: int) -> None:
             missed.append(who.account)
         else:
             stopped.append(one)
-        chain.mourn()
+        chain.check_alive()
     seconds = time.monotonic() - began
     after = use_of(chain)
     spool.look()

@@ -25,7 +25,7 @@ class Limits:
 
     Files: age is counted by the monotonic clock while a writer lives, not by the times of entries or by the wall clock (`journal.retention`). Kafka:
     topics are made with these settings, and age is the newest `timestamp_ms` in a segment
-    (docs/decisions/kafka-is-the-same-log.md).
+    (docs/decisions/kafka-gives-same-guarantees.md).
     """
 
     record_bytes: int = 1 << 20

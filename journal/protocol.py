@@ -62,7 +62,7 @@ class Torn(JournalError):
 
 class Unacknowledged(JournalError):
     """The outcome of an append is unknown: all of it, its first entries or nothing may be stored; it may even appear later, behind the next
-    append. Append it again: each of our readers recognises a repeat (docs/decisions/kafka-is-the-same-log.md)."""
+    append. Append it again: each of our readers recognises a repeat (docs/decisions/kafka-gives-same-guarantees.md)."""
 
 
 def trimmed(name: str, first: int, at: int) -> OffsetTrimmed:

@@ -87,7 +87,7 @@ class Terminal:
         earned = " + ".join(f"{amount(to_decimal(round(nanos)), 3)} {currency}" for currency, nanos in sorted(sold.items())) or "0"
         facts = [
             ("sold/s", earned),
-            ("in flight", f"{counts.in_flight:,}"),
+            ("in flight", f"{counts.active_calls:,}"),
             ("received", f"{counts.received:,} ({records_s:,.0f}/s)"),
             ("rated", f"{counts.total('rated'):,}"),
             ("alerts", f"{len(counts.alert_ids):,}"),
@@ -97,7 +97,7 @@ class Terminal:
         ]
         down = [name for name, alive in parts.items() if not alive]
         ill = ["down: " + ", ".join(down)] * bool(down) + ["hangs: " + ", ".join(silent)] * bool(silent)
-        ill += ["away: journal"] * bool(counts.away)
+        ill += ["away: journal"] * bool(counts.fault)
         if self._live:
             text = Text("  ").join(Text.assemble((f"{name} ", "dim"), (value, "bold")) for name, value in facts)
             rest = [Text("  ".join(ill), style="bold red")] if ill else []

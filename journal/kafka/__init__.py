@@ -1,4 +1,4 @@
-"""The journal on Apache Kafka: the same topics, partitions and offsets. How each promise holds: docs/decisions/kafka-is-the-same-log.md."""
+"""The journal on Apache Kafka: the same topics, partitions and offsets. How each promise holds: docs/decisions/kafka-gives-same-guarantees.md."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ MOVING = frozenset(
 # These do not pass by themselves: waiting is useless.
 REFUSED = frozenset({KafkaError._AUTHENTICATION, KafkaError._SSL, KafkaError.SASL_AUTHENTICATION_FAILED})
 
-_GRANTS = "docs/servers.md, On Apache Kafka, lists the rights that it needs"
+_GRANTS = "docs/servers.md, Apache Kafka, lists the rights that it needs"
 
 
 def code_of(error: BaseException | None) -> int | None:

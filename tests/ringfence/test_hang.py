@@ -59,7 +59,7 @@ def test_no_order_waits_for_a_warehouse_that_hangs(tmp_path: Path):
             waited.append(time.monotonic() - began)
             time.sleep(max(0.0, stopped + no * HANG_S / ATTACKS - time.monotonic()))
         assert time.monotonic() - stopped >= HANG_S
-        # Each stood at the switch while the warehouse hung; the median tells a wait in the path from a slow moment of the machine.
+        # Each block was at the switch while the warehouse hung. A wait in the path would raise the median; a slow moment of the machine does not.
         assert statistics.median(waited) < 3.0, waited
 
         parts["store"].send_signal(signal.SIGCONT)
