@@ -25,7 +25,7 @@ from detectors.engine import detect
 from detectors.features import FEATURES, features
 from detectors.protocol import Case, Detector, Limits, Settings
 from detectors.registry import detectors, faults, parameters_of, spanning, summed
-from detectors.state import BY_HOME, DetectorState, merge, share
+from detectors.state import BY_HOME, DetectorState, merge, subset
 from flows import snapshot
 from flows.step import State
 
@@ -196,7 +196,7 @@ def test_subjects_move_with_their_accounts(detector, partitions, shares):
     half, moved = len(log.entries) // 2, log.over(partitions)
     stays = DetectorState(b"s")
     judged(stays, log.batch(0, half))
-    states = [share(merge([deepcopy(stays)], b"?"), partitions, mine) for mine in shares]
+    states = [subset(merge([deepcopy(stays)], b"?"), partitions, mine) for mine in shares]
     for state, mine in zip(states, shares, strict=True):  # the next tick begins an hour, or does not, as it would have
         assert state.clocks == {p: stays.clocks.get(p, max(stays.clocks.values())) for p in mine}
     at = sum(1 for p, _, what in log.entries[:half] if isinstance(what, dict)) + partitions * sum(

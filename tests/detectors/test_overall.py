@@ -10,7 +10,7 @@ import pytest
 from core.config import Caps
 from core.policy import Policy
 from core.safety import Protected
-from detectors.overall import Totals, add, forget
+from detectors.overall import Totals, detect, forget
 from detectors.protocol import Limits, Settings
 
 START_MS = 1_790_000_000_000 // 3_600_000 * 3_600_000
@@ -39,7 +39,7 @@ class Capped:
             ]
         )  # fmt: skip
         rules = Settings(lambda tenant: Policy(), lambda tenant: Protected(), lambda tenant, account: "EUR", Limits(self.caps))
-        return Found(*add(self.state, frame, rules))
+        return Found(*detect(self.state, frame, rules))
 
 
 def test_calls_at_once_are_those_of_every_currency():
