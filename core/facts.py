@@ -1,6 +1,6 @@
 """What a finding knows, as numbers: who, to where, how many calls, how much money, against what usual, and what is to be done.
 
-No sentence is made here: `core.alert_words` makes them, in one place.
+No sentence is made here: `core.alert_text` makes them, in one place.
 """
 
 from __future__ import annotations
@@ -60,4 +60,4 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     # An order to refuse, one that was made before and lasts (both for `ttl_ms`), one that waits for a person, or none.
     action: Literal["", "block", "before", "ask"] = ""
     ttl_ms: int = 0
-    no_block: str = ""  # why there is no order: a code (see `core.alert_words.NO_BLOCK`), or the safety rule that forbids it
+    no_block: str = ""  # why there is no order: a code (see `core.alert_text.NO_BLOCK`), or the safety rule that forbids it

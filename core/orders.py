@@ -93,7 +93,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     exposure_nanos: int
     currency: str
     score: float  # 1.0 = the line
-    reason: str  # the facts in words (core.alert_words): for whoever has only the row
+    reason: str  # the facts in words (core.alert_text): for whoever has only the row
     example_call_ids: list[str]
     key: Key | None = None  # what an order against it would name
     learned_ms: int = 0

@@ -12,9 +12,9 @@ import structlog
 
 from books import Connection, Unavailable, writing
 from books.orders import Refused
-from core.alert_words import counted
+from core.alert_text import counted
 from core.orders import Key
-from core.words import span
+from core.text import span
 from dashboards.access import fault_of_name, same
 from dashboards.rendering import key_words, mask_of
 from dashboards.sources import Sources

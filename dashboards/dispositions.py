@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.words import span
+from core.text import span
 from dashboards.polled import Latest
 from dashboards.tags import Safe, tag
 from dashboards.totals import SIX, Totals, check

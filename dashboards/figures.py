@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 
-from core.words import amount
+from core.text import amount
 from dashboards.tags import Safe, tag
 from dashboards.traffic import Money, Traffic, now, total
 

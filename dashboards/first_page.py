@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from core.words import clock, masked, span
+from core.text import clock, masked, span
 from dashboards.books_view import Block
 from dashboards.charts import COLOURS, money_chart, records_chart
 from dashboards.deciding import ACTING, SAID, Choice, Said, acting, ask_who, choose, decide, enter

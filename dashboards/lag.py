@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from core.text import span
 from core.topics import CALLS
-from core.words import span
 from dashboards.warehouse_client import WarehouseClient
 from journal import Journal, open_journal
 from journal.waiting import waiting

@@ -6,11 +6,11 @@ import re
 from collections.abc import Callable
 
 from books.orders import Kept
-from core.alert_words import calls_of, range_text, what_of, who_of, words_of
+from core.alert_text import blocked_calls_text, caller_text, finding_text, observed_text, range_text
 from core.facts import UNPRICED
 from core.money import to_decimal
 from core.orders import Finding, Key
-from core.words import amount, masked, moment, span
+from core.text import amount, masked, moment, span
 from dashboards.books_view import Alert, AtSwitch, Block
 from dashboards.tags import Safe, tag
 
@@ -60,8 +60,8 @@ def words_now(finding: Finding, order: Kept | None, now_ms: int) -> str:
     if facts is None:
         return finding.reason
     if order is None:
-        return words_of(facts)
-    calls, until = calls_of(facts), moment(order.order.expires_at_ms, now_ms)
+        return finding_text(facts)
+    calls, until = blocked_calls_text(facts), moment(order.order.expires_at_ms, now_ms)
     why = f": {order.status_why}" if order.status_why else ""
     done = {
         "standing": f"{calls[:1].upper()}{calls[1:]} are refused until {until}.",
@@ -70,7 +70,7 @@ def words_now(finding: Finding, order: Kept | None, now_ms: int) -> str:
         "lifted": f"Not refused any more: lifted{f' by {order.decided_by}' if order.decided_by else ''}.",
         "expired": "The block is over.",
     }.get(order.status, f"Not refused{why}.")
-    return f"{what_of(facts)} {done}"
+    return f"{observed_text(facts)} {done}"
 
 
 def alert(one: Alert, now_ms: int, mask: Mask) -> Safe:
@@ -114,8 +114,8 @@ def title_of(finding: Finding) -> str:
     if facts is None or facts.name or facts.subject_kind in ("range", "destination"):
         return finding.subject
     if facts.subject_kind == UNPRICED:
-        return f"{who_of(facts)}, to numbers that cannot be read or priced"
-    return who_of(facts) + (f", to {range_text(facts.b_range, facts.code)}" if facts.subject_kind == "b_range" else "")
+        return f"{caller_text(facts)}, to numbers that cannot be read or priced"
+    return caller_text(facts) + (f", to {range_text(facts.b_range, facts.code)}" if facts.subject_kind == "b_range" else "")
 
 
 _RANGE = re.compile(r">(\d{1,11})$|(?<!\d)(\d{1,11})…")

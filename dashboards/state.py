@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from core.words import span
+from core.text import span
 from dashboards.books_view import BooksView, Switch
 from dashboards.lag import LATE_MS, LIVE_MS, Lag, behind_words
 from dashboards.polled import Latest

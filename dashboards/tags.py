@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import html
 
-from core.words import visible
+from core.text import visible
 
 
 class Safe(str):

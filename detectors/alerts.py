@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from core.alert_words import what_of, words_of
+from core.alert_text import finding_text, observed_text
 from core.facts import UNPRICED, Facts
 from core.ids import derived_id
 from core.orders import BlockOrder, Finding, Key, order_id
@@ -86,7 +86,7 @@ def subject_of(kind: str, row: Mapping[str, Any]) -> str:
 
 
 def key_of(hit: Hit, row: Mapping[str, Any], policy: Policy) -> tuple[Key | None, str]:
-    """The key of a block against this hit; or None and the reason (`core.alert_words.NO_BLOCK`)."""
+    """The key of a block against this hit; or None and the reason (`core.alert_text.NO_BLOCK`)."""
     kind = hit.subject_kind
     if not row["account"]:
         return None, "no account"
@@ -124,13 +124,13 @@ def report(
     order = None
     if key is not None:
         ask = hit.subject_kind == UNPRICED and policy.unpriced_blocks == "ask"
-        order, no_block = order_for(key, alert, row["t_ms"], row["learned_ms"], what_of(facts), policy, protected, ask=ask)
+        order, no_block = order_for(key, alert, row["t_ms"], row["learned_ms"], observed_text(facts), policy, protected, ask=ask)
     facts = _with_order(facts, order, alert, row["learned_ms"], no_block)
     return Finding(
         finding_id=alert.finding_id, tenant=row["tenant"], detector=hit.detector, subject_kind=hit.subject_kind,
         subject=subject, detected_at_ms=alert.detected_at_ms, first_ms=alert.first_ms, last_ms=alert.last_ms,
         calls=len(examples) if hit.cap else facts.calls, exposure_nanos=facts.nanos, currency=facts.currency, score=round(alert.score, 3),
-        reason=words_of(facts), example_call_ids=[call for call, _ in examples], key=order.key if order else None,
+        reason=finding_text(facts), example_call_ids=[call for call, _ in examples], key=order.key if order else None,
         learned_ms=row["learned_ms"], facts=facts,
     ), order  # fmt: skip
 

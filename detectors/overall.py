@@ -13,7 +13,7 @@ from typing import NamedTuple
 import msgspec
 import polars as pl
 
-from core.alert_words import what_of, words_of
+from core.alert_text import finding_text, observed_text
 from core.config import Caps
 from core.facts import Facts, Share
 from core.money import in_range
@@ -138,7 +138,7 @@ def _report(
     alert = alerts.episode(running, alert_name, t_ms, score, policy, (tenant, f"cap_{cap}", kind, name, currency))
     orders: list[BlockOrder] = []
     refusals: list[str] = [] if kind == "range" else ["warns"]
-    reason = what_of(facts_of(subject, total, cap, value, limit, (), "", 0))
+    reason = observed_text(facts_of(subject, total, cap, value, limit, (), "", 0))
     for account in _shares(total) if kind == "range" and score >= policy.order_score else ():
         key = Key(tenant=tenant, account=account, b_range=name)
         order, forbidden = alerts.order_for(key, alert, t_ms, total.learned_ms, reason, policy, protected, by="watch")
@@ -154,7 +154,7 @@ def _report(
         finding_id=alert.finding_id, tenant=tenant, detector=f"cap_{cap}", subject_kind=kind, subject=name,
         detected_at_ms=alert.detected_at_ms, first_ms=alert.first_ms, last_ms=alert.last_ms, calls=total.hour_calls,
         exposure_nanos=in_range(total.day_nanos if cap == "money_day" else total.hour_nanos), currency=currency,
-        score=round(alert.score, 3), reason=words_of(facts), example_call_ids=list(total.examples), key=orders[0].key if orders else None,
+        score=round(alert.score, 3), reason=finding_text(facts), example_call_ids=list(total.examples), key=orders[0].key if orders else None,
         learned_ms=total.learned_ms, facts=facts,
     ), orders  # fmt: skip
 
@@ -174,7 +174,7 @@ def facts_of(
 
     >>> total = Total(hour_nanos=12 * 10**9, shares={"acme": [8 * 10**9, 3], "blue": [4 * 10**9, 1]})
     >>> facts = facts_of(Subject("t1", "range", "88213", "EUR"), total, "money_hour", 12 * 10**9, 10**10, ["acme", "blue"], "", 3_600_000)
-    >>> print(words_of(facts))
+    >>> print(finding_text(facts))
     All accounts together have spent 12.00 EUR this hour on calls to +882 13… (international networks); the cap is 10.00 EUR. \
 The most: acme 8.00 EUR, blue 4.00 EUR. Ordered for 1 hour: refuse new calls of acme, blue to +882 13….
     """

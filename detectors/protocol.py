@@ -51,7 +51,7 @@ class Hit(NamedTuple):
     detector: str  # as findings are stored: "burst", "cap_money_hour"
     subject_kind: str  # its key is in the column `k_<subject_kind>`
     score: float  # 1.0 = the limit
-    no_block: str = ""  # why no block is proposed, a code of `core.alert_words.NO_BLOCK`; "" = one against the subject is
+    no_block: str = ""  # why no block is proposed, a code of `core.alert_text.NO_BLOCK`; "" = one against the subject is
     cap: str = ""  # which cap, with its value and limit in nanos, calls or milliseconds
     value: int = 0
     limit: int = 0

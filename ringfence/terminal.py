@@ -13,7 +13,7 @@ from rich.text import Text
 
 from core.money import to_decimal
 from core.orders import BlockOrder, Finding
-from core.words import amount, clock, span
+from core.text import amount, clock, span
 from ringfence.ops import redaction
 from ringfence.ops.live_counts import LiveCounts
 

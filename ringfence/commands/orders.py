@@ -38,7 +38,7 @@ def orders(
 ) -> None:
     """The newest block orders and what became of each; or approve or deny one that waits."""
     from books import orders as kept_orders
-    from core.alert_words import counted
+    from core.alert_text import counted
     from ringfence import words
     from services import blocks
     from services.installation import books

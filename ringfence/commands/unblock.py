@@ -44,7 +44,7 @@ def unblock(
 ) -> None:
     """Let calls pass again, and keep automatic orders from refusing them again."""
     from books import BooksError, open_books
-    from core.alert_words import counted
+    from core.alert_text import counted
     from ringfence import words
     from services import blocks
     from services.errors import NoInstallation

@@ -16,7 +16,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from core.words import LEAST, hidden_digits
+from core.text import LEAST, hidden_digits
 
 HIDDEN = "***"
 DEEP = 8
@@ -56,7 +56,7 @@ _EDGE = r"(?:(?<![\w.])|(?<=\D\.)|(?<=\\x[0-9a-f]{2})|(?<=\\u[0-9a-fA-F]{4})|(?<
 """A run of digits begins here: not within a word (an id) nor behind a decimal point; escapes in reprs, JSON and URLs are no words."""
 
 _RULES = {
-    # A number as it was dialled (core.alert_words): it could not be read, so anything may stand between its digits.
+    # A number as it was dialled (core.alert_text): it could not be read, so anything may stand between its digits.
     "quoted": r"“[^”]{0,512}",
     # A password in an address, up to the last @ of the word: it may hold one itself.
     "address": r"(?P<_before>[A-Za-z][\w+.-]{0,30}://[^\s/:@]{0,256}:)\S{1,512}(?=@)",

@@ -7,7 +7,7 @@ import pytest
 from books.orders import Kept
 from core.facts import Facts
 from core.orders import BlockOrder, Finding, Key
-from core.words import masked
+from core.text import masked
 from dashboards.books_view import Alert
 from dashboards.rendering import alert, words_now
 

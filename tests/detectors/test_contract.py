@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from core.alert_words import words_of
+from core.alert_text import finding_text
 from core.config import Caps, UnpricedCaps
 from core.facts import Facts
 from core.partition import partition_for
@@ -277,7 +277,7 @@ def test_its_facts_are_numbers_that_survive_and_make_a_sentence(detector):
     for finding in findings:
         assert msgspec.json.decode(msgspec.json.encode(finding.facts), type=Facts) == finding.facts
         assert finding.facts.subject_kind == finding.subject_kind
-        assert words_of(finding.facts) == finding.reason and finding.reason.endswith((".", ")"))
+        assert finding_text(finding.facts) == finding.reason and finding.reason.endswith((".", ")"))
 
 
 def golden_of(name: str) -> object:

@@ -1,9 +1,9 @@
-"""Findings in words, for a person at 3 a.m.: who, to where, how many calls, how much, against what is normal, what was done.
+"""The text of a finding, for a person at 3 a.m.: who calls where, how many calls, how much money against the normal, and what was done.
 
-`words_of(facts)` is the one place where such a sentence is made. Telephone numbers of people stand in it as runs of digits, and numbers
-that could not be read between “ and ”, so that `core.words.masked` and `ringfence.ops.redaction` find them.
+Only `finding_text(facts)` composes it. Subscribers' numbers are written as runs of digits, and numbers that could not be read between
+“ and ”, so that `core.text.masked` and `ringfence.ops.redaction` find them.
 
->>> print(words_of(Facts(subject_kind="account", account="ACME", calls=42, talk_ms=2_520_000, window_ms=360_000, nanos=24_450_000_000,
+>>> print(finding_text(Facts(subject_kind="account", account="ACME", calls=42, talk_ms=2_520_000, window_ms=360_000, nanos=24_450_000_000,
 ...     currency="EUR", usual_nanos=163_000_000, b_range="960900", share_percent=97, code="960", country="MV", country_name="Maldives",
 ...     number_kind="premium rate", action="block", ttl_ms=3_600_000)))
 ACME is sending 42 calls: 24.45 EUR in 6 minutes, 150 times its normal (0.163 EUR). The suspicious ones go to +960 900… (Maldives, \
@@ -18,7 +18,7 @@ import msgspec
 
 from core.facts import UNPRICED, Facts
 from core.money import to_decimal
-from core.words import visible
+from core.text import visible
 
 NO_BLOCK = {
     "no account": "the switch authenticated no account for these callers, and a trunk is never blocked without a person",
@@ -30,28 +30,28 @@ NO_BLOCK = {
     "policy": "the policy sets `unpriced_blocks: never`",
     "score": "the score is under the policy's `order_score`",
 }  # fmt: skip
-"""Why a finding has no order, by code. Any other text is the safety rule that forbids the order, and stands as it is."""
+"""Code -> why a finding has no order. Any other text is the safety rule that forbids the order, and is shown unchanged."""
 
 
-def words_of(facts: Facts) -> str:
-    """A finding as a person reads it: what happened, and what was done about it."""
-    return f"{what_of(facts)} {done_of(facts)}".strip()
+def finding_text(facts: Facts) -> str:
+    """The whole finding: what happened and what was done about it."""
+    return f"{observed_text(facts)} {action_text(facts)}".strip()
 
 
 # --- what happened ---
 
 
-def what_of(facts: Facts) -> str:
-    """What happened, without what was done about it: also the reason of the order."""
+def observed_text(facts: Facts) -> str:
+    """What happened, without the action; also the reason of the order."""
     if facts.cap:
         return _cap(facts)
     if facts.subject_kind == UNPRICED:
         return _unpriced(facts)
-    return f"{who_of(facts)} {_verb(facts)} {counted(facts.calls, 'call')}{_to(facts)}: {_spent(facts)}{_against(facts)}.{_mostly(facts)}"
+    return f"{caller_text(facts)} {_verb(facts)} {counted(facts.calls, 'call')}{_to(facts)}: {_spent(facts)}{_against(facts)}.{_mostly(facts)}"
 
 
 def _verb(facts: Facts) -> str:
-    """One account or caller is, many callers are."""
+    """`is` for one account or caller, `are` for several."""
     is_one = facts.account and (facts.a_number or facts.subject_kind in ("account", UNPRICED, "destination"))
     return "is sending" if is_one or (facts.a_number and facts.subject_kind != "account") else "are sending"
 
@@ -64,15 +64,15 @@ No price is known for them; a carrier may connect them anywhere.'
     """
     price = f"Their feed prices them at {money_text(facts.nanos, facts.currency)}" if facts.nanos else "No price is known for them"
     return (
-        f"{who_of(facts)} {_verb(facts)} {counted(facts.calls, 'call')} to numbers that cannot be read or priced{_dialled(facts)}: "
+        f"{caller_text(facts)} {_verb(facts)} {counted(facts.calls, 'call')} to numbers that cannot be read or priced{_dialled(facts)}: "
         f"{talk_text(facts.talk_ms)} in {span_text(facts.window_ms)}. {price}; a carrier may connect them anywhere."
     )
 
 
-def who_of(facts: Facts) -> str:
-    """Who calls.
+def caller_text(facts: Facts) -> str:
+    """The caller or callers.
 
-    >>> who_of(Facts(subject_kind="b_range", account="acme", a_number="436641234567")), who_of(Facts(subject_kind="account", trunk="in-1"))
+    >>> caller_text(Facts(subject_kind="b_range", account="acme", a_number="436641234567")), caller_text(Facts(subject_kind="account", trunk="in-1"))
     ('Caller +436641234567 of acme', 'Callers without an account on trunk in-1')
     """
     if not facts.account:
@@ -86,7 +86,7 @@ def who_of(facts: Facts) -> str:
 
 
 def range_text(b_range: str, code: str = "") -> str:
-    """A range of numbers, its country calling code apart. Not in groups of three: what is masked elsewhere is found by its run of digits.
+    """A range of numbers, its country calling code separated. Not in groups of three digits: masking finds numbers as runs of digits.
 
     >>> range_text("960900", "960"), range_text("8821312"), range_text("882", "882")
     ('+960 900…', '+8821312…', '+882…')
@@ -96,7 +96,7 @@ def range_text(b_range: str, code: str = "") -> str:
 
 
 def place_text(facts: Facts) -> str:
-    """A destination in brackets: country and kind of number; "" = nothing is known of it.
+    """A destination in brackets: country and kind of number; "" = unknown.
 
     >>> place_text(Facts(subject_kind="account", country="LV", country_name="Latvia", number_kind="mobile"))
     ' (Latvia, mobile)'
@@ -106,14 +106,14 @@ def place_text(facts: Facts) -> str:
 
 
 def _to(facts: Facts) -> str:
-    """Where the calls go, where all of them go to one range or to one kind of number."""
+    """The destination, where all calls go to one range or to one kind of number."""
     if facts.subject_kind == "b_range":
         return f" to {range_text(facts.b_range, facts.code)}{place_text(facts)}"
     return f" to {_a(facts.number_kind)}" if facts.number_kind and not facts.b_range else ""
 
 
 def _mostly(facts: Facts) -> str:
-    """Where the suspicious ones of many calls go: money weighed by risk and by how many calls crowd into one range.
+    """Where the suspicious calls go: money weighted by risk and by how many calls go to one range.
 
     >>> _mostly(Facts(subject_kind="account", b_range="882131", code="882", number_kind="international networks", share_percent=97))
     ' The suspicious ones go to +882 131… (international networks).'
@@ -131,7 +131,7 @@ def _a(kind: str) -> str:
 
 
 def _spent(facts: Facts) -> str:
-    """How much, in how long.
+    """Money or talk, and the length of the window.
 
     >>> _spent(Facts(subject_kind="account", talk_ms=7_200_000, window_ms=540_000))
     '120 minutes of talk in 9 minutes, at no known price'
@@ -143,7 +143,7 @@ def _spent(facts: Facts) -> str:
 
 
 def _against(facts: Facts) -> str:
-    """Against what is usual.
+    """The comparison with the subject's normal.
 
     >>> _against(Facts(subject_kind="b_range", account="acme", window_ms=360_000, nanos=10**10, currency="EUR", quiet_ms=21_600_000,
     ...                account_usual_nanos=160_000_000))
@@ -177,7 +177,7 @@ MOST_DIALLED = 40
 
 
 def quoted(dialled: str) -> str:
-    """A number as it was dialled, between quotation marks that it cannot hold itself; an empty one is named.
+    """A number as it was dialled, between quotation marks that it cannot contain itself.
 
     >>> quoted("1”2"), quoted(""), quoted("7" * 50)
     ("“1'2”", 'an empty number', '“7777777777777777777777777777777777777777…”')
@@ -201,7 +201,7 @@ def _cap(facts: Facts) -> str:
     'All accounts together have spent 12.00 EUR this hour on calls to +882…; the cap is 10.00 EUR. The most: acme 8.00 EUR.'
     """
     if facts.cap == "first_seen":
-        who = who_of(msgspec.structs.replace(facts, subject_kind="account"))
+        who = caller_text(msgspec.structs.replace(facts, subject_kind="account"))
         country = facts.country_name or facts.country or "an unknown country"
         return f"{who} {'calls' if facts.account else 'call'} {country} for the first time{_first(facts)}."
     whose = "the" if facts.subject_kind == "range" else "its"
@@ -226,9 +226,9 @@ def _cap(facts: Facts) -> str:
 
 
 def _owner(facts: Facts) -> str:
-    """Whose cap it is, as the subject of the sentence."""
+    """The owner of the cap, as the subject of the sentence."""
     if facts.subject_kind in ("account", "destination", UNPRICED):
-        who = visible(facts.account) if facts.account else who_of(Facts(subject_kind="account", trunk=facts.trunk))
+        who = visible(facts.account) if facts.account else caller_text(Facts(subject_kind="account", trunk=facts.trunk))
         return f"{who} {'has' if facts.account else 'have'}"
     return "All accounts together have"
 
@@ -266,15 +266,15 @@ def _most(facts: Facts) -> str:
     return f" The most: {', '.join(parts)}{more}."
 
 
-# --- what was done ---
+# --- the action ---
 
 
-def done_of(facts: Facts) -> str:
-    """What was done about it: what is ordered. Whether the switches refuse already, only mark, or wait is in the books.
+def action_text(facts: Facts) -> str:
+    """The order that was made. Whether the switches refuse already, only mark, or wait is in the books.
 
-    >>> done_of(Facts(subject_kind="b_range", account="acme", a_number="436641234567", b_range="8821312", action="block", ttl_ms=5_400_000))
+    >>> action_text(Facts(subject_kind="b_range", account="acme", a_number="436641234567", b_range="8821312", action="block", ttl_ms=5_400_000))
     'Ordered for 90 minutes: refuse new calls of caller +436641234567 of acme to +8821312….'
-    >>> done_of(Facts(subject_kind="unpriced", account="acme", action="ask")), done_of(Facts(subject_kind="account", no_block="no account"))
+    >>> action_text(Facts(subject_kind="unpriced", account="acme", action="ask")), action_text(Facts(subject_kind="account", no_block="no account"))
     ('Nothing is refused yet: an order against acme waits for a person (`ringfence orders --waiting`).', \
 'Not blocked: the switch authenticated no account for these callers, and a trunk is never blocked without a person.')
     """
@@ -282,16 +282,16 @@ def done_of(facts: Facts) -> str:
     if facts.action == "ask":
         return f"Nothing is refused yet: an order against {visible(facts.account)} waits for a person (`ringfence orders --waiting`)."
     if facts.action == "block":
-        return f"Ordered for {span_text(facts.ttl_ms)}: refuse {calls_of(facts)}. {why}".strip()
+        return f"Ordered for {span_text(facts.ttl_ms)}: refuse {blocked_calls_text(facts)}. {why}".strip()
     if facts.action == "before":
-        return f"Ordered before, for another {span_text(facts.ttl_ms)}: refuse {calls_of(facts)}."
+        return f"Ordered before, for another {span_text(facts.ttl_ms)}: refuse {blocked_calls_text(facts)}."
     return why
 
 
-def calls_of(facts: Facts) -> str:
+def blocked_calls_text(facts: Facts) -> str:
     """The calls that the order of a finding refuses.
 
-    >>> calls_of(Facts(subject_kind="b_range", account="acme", b_range="8821312", code="882"))
+    >>> blocked_calls_text(Facts(subject_kind="b_range", account="acme", b_range="8821312", code="882"))
     'new calls of acme to +882 1312…'
     """
     to = f" to {range_text(facts.b_range, facts.code)}" if facts.subject_kind in ("b_range", "range") else ""
@@ -314,7 +314,7 @@ def counted(n: int, what: str) -> str:
 
 
 def money_text(nanos: int, currency: str = "") -> str:
-    """An amount for the eye: two decimals from 1 on, below that so many that two figures are seen, four at most.
+    """An amount for display: two decimals from 1 up, three from 0.1 up, four below that.
 
     >>> money_text(24_450_000_000, "EUR"), money_text(163_400_000, "EUR"), money_text(1_234_567_890_000, "EUR"), money_text(1, "EUR")
     ('24.45 EUR', '0.163 EUR', '1,234.57 EUR', 'less than 0.0001 EUR')
@@ -330,7 +330,7 @@ def money_text(nanos: int, currency: str = "") -> str:
 
 
 def times_text(value: int, usual: int) -> str:
-    """How many times the usual, to two figures: more would be noise.
+    """How many times the usual, to two significant figures: more would be noise.
 
     >>> times_text(150_2371, 10_000), times_text(44, 10), times_text(12, 10), times_text(3_456_789, 1), times_text(9, 10)
     ('150 times', '4.4 times', '1.2 times', '3,500,000 times', 'not more than')
@@ -344,7 +344,7 @@ def times_text(value: int, usual: int) -> str:
 
 
 def span_text(ms: int) -> str:
-    """A length of time, as finely as it matters.
+    """A duration, in units as fine as its size needs.
 
     >>> [span_text(ms) for ms in (900, 45_000, 60_000, 360_000, 5_400_000, 7_300_000, 3_600_000, 12_500_000, 60_000_000, 200_000_000)]
     ['1 second', '45 seconds', '1 minute', '6 minutes', '90 minutes', '2 hours', '1 hour', '3 hours 28 minutes', '17 hours', '2 days']
@@ -362,7 +362,7 @@ def span_text(ms: int) -> str:
 
 
 def talk_text(ms: int) -> str:
-    """How long people talked: seconds, then minutes, as a carrier counts talk.
+    """Talk time: seconds, then minutes, as carriers count talk.
 
     >>> talk_text(0), talk_text(59_400), talk_text(72_000_000)
     ('no talk', '59 seconds of talk', '1,200 minutes of talk')

@@ -8,16 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.alert_words import done_of, money_text, quoted, span_text, times_text, what_of, words_of
+from core.alert_text import action_text, finding_text, money_text, observed_text, quoted, span_text, times_text
 from core.facts import Facts, Share
-from core.words import masked
+from core.text import masked
 from ringfence.ops import redaction
 
 MINUTE_MS, EUR = 60_000, 10**9
 MALDIVES = {"b_range": "960900", "code": "960", "country": "MV", "country_name": "Maldives", "number_kind": "premium rate"}
 SPENT = {"calls": 42, "talk_ms": 42 * MINUTE_MS, "window_ms": 6 * MINUTE_MS, "nanos": 24_450_000_000, "currency": "EUR"}
 
-SAID = [
+OBSERVED = [
     (
         "a caller and a range, with a past",
         Facts(subject_kind="b_range", account="ACME", a_number="436641234567", usual_nanos=163_000_000, **SPENT, **MALDIVES),
@@ -98,9 +98,9 @@ SAID = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("facts", "words"), [row[1:] for row in SAID], ids=[row[0] for row in SAID])
-def test_what_happened(facts: Facts, words: str):
-    assert what_of(facts) == words
+@pytest.mark.parametrize(("facts", "text"), [row[1:] for row in OBSERVED], ids=[row[0] for row in OBSERVED])
+def test_what_happened(facts: Facts, text: str):
+    assert observed_text(facts) == text
 
 
 DONE = [
@@ -120,10 +120,10 @@ DONE = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("facts", "words"), DONE)
-def test_what_was_done(facts: Facts, words: str):
-    assert done_of(facts) == words
-    assert words_of(facts).endswith(words)
+@pytest.mark.parametrize(("facts", "text"), DONE)
+def test_what_was_done(facts: Facts, text: str):
+    assert action_text(facts) == text
+    assert finding_text(facts).endswith(text)
 
 
 texts = st.text(max_size=30)
@@ -143,43 +143,43 @@ any_facts = st.builds(
 
 @given(any_facts)
 def test_whatever_a_finding_holds_it_can_be_read(facts: Facts):
-    words = words_of(facts)
-    assert isinstance(words, str) and not re.search(r"\d{4}\.\d{3,}|\bNone\b|e[+-]\d", re.sub(r"[^ -~]", "", words).replace("None", ""))
+    text = finding_text(facts)
+    assert isinstance(text, str) and not re.search(r"\d{4}\.\d{3,}|\bNone\b|e[+-]\d", re.sub(r"[^ -~]", "", text).replace("None", ""))
 
 
 @given(st.from_regex(r"[0-9#*;,. ()-]{7,30}", fullmatch=True), st.from_regex(r"43664\d{6,9}", fullmatch=True))
 def test_nobody_s_number_is_whole_where_it_is_masked(dialled: str, caller: str):
     facts = Facts(subject_kind="unpriced", account="ACME", calls=9, talk_ms=1, dialled=[dialled])
-    both = [what_of(facts), what_of(Facts(subject_kind="b_range", account="ACME", a_number=caller, **SPENT, **MALDIVES))]
+    both = [observed_text(facts), observed_text(Facts(subject_kind="b_range", account="ACME", a_number=caller, **SPENT, **MALDIVES))]
     digits = re.sub(r"\D", "", dialled)
     for mask in (masked, redaction.text):
-        shown = [mask(words) for words in both]
+        shown = [mask(text) for text in both]
         assert caller not in shown[1]
         if len(digits) >= 7:
             assert quoted(dialled) not in shown[0]
 
 
 @pytest.mark.parametrize(
-    ("nanos", "words"),
+    ("nanos", "text"),
     [(0, "0.00 EUR"), (24_449_999_999, "24.45 EUR"), (999_999, "0.001 EUR"), (123_456_789, "0.123 EUR"), (50_000, "less than 0.0001 EUR"),
      (-1_500_000_000, "-1.50 EUR"), (9_876_543_210 * EUR // 1000, "9,876,543.21 EUR"), (999_999_999, "1.00 EUR")],
 )  # fmt: skip
-def test_amounts_have_no_noise(nanos: int, words: str):
-    assert money_text(nanos, "EUR") == words
+def test_amounts_have_no_noise(nanos: int, text: str):
+    assert money_text(nanos, "EUR") == text
 
 
 @pytest.mark.parametrize(
-    ("value", "usual", "words"),
+    ("value", "usual", "text"),
     [(1_502_371, 10_000, "150 times"), (20, 10, "2 times"), (95, 10, "9.5 times"), (996, 10, "100 times"), (10, 10, "not more than")],
 )
-def test_times_have_two_figures(value: int, usual: int, words: str):
-    assert times_text(value, usual) == words
+def test_times_have_two_figures(value: int, usual: int, text: str):
+    assert times_text(value, usual) == text
 
 
 @pytest.mark.parametrize(
-    ("ms", "words"),
+    ("ms", "text"),
     [(0, "1 second"), (59_600, "1 minute"), (61_000, "61 seconds"), (119_400, "119 seconds"), (120_000, "2 minutes"), (7_140_000, "119 minutes"),
      (3_600_000, "1 hour"), (36_000_000, "10 hours"), (172_800_000, "2 days")],
 )  # fmt: skip
-def test_lengths_of_time_are_words(ms: int, words: str):
-    assert span_text(ms) == words
+def test_lengths_of_time_are_words(ms: int, text: str):
+    assert span_text(ms) == text

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from core.words import amount, clock, masked, moment, span, visible
+from core.text import amount, clock, masked, moment, span, visible
 
 NOON_MS = 1_764_072_000_000  # 2025-11-25 12:00:00 UTC
 
