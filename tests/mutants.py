@@ -87,12 +87,14 @@ def faults_of(file: str, source: bytes) -> list[Fault]:
 
 
 def _rules(node: ast.AST) -> Iterator[ast.AST]:
-    """The nodes that decide something: no types, no decorators, no words of an error, no texts."""
+    """The nodes that decide something: no types, no decorators, no words of an error, no texts, no assertions (`strict=` is one)."""
     for field, value in ast.iter_fields(node):
         if field in ("annotation", "returns", "decorator_list", "type_params", "bases") or (isinstance(node, ast.ClassDef) and field == "keywords"):
             continue
         for child in value if isinstance(value, list) else [value]:
             if isinstance(child, ast.Raise | ast.JoinedStr | ast.Import | ast.ImportFrom | ast.Assert) or not isinstance(child, ast.AST):
+                continue
+            if isinstance(child, ast.keyword) and child.arg == "strict":
                 continue
             yield child
             yield from _rules(child)
@@ -266,6 +268,8 @@ def tried(fault: Fault, trees: SimpleQueue[tuple[Path, Iterator[int]]], slow: Ma
             code, took_s, words = run_tests(tree, tests, LIMIT_S, left_out)
         finally:
             put(tree, fault.file, source, clock)
+        if code == 4 and "while loading conftest" in words:
+            code = 2  # the fault keeps the package from being imported at all
         if code not in (-1, 0, 1, 2):
             raise SystemExit(f"pytest ended with {code} for {fault}:\n{words[-3000:]}")
         return Outcome(fault, code, took_s, words[-1500:])
