@@ -39,7 +39,7 @@ def block(
     The block ends by itself. What is protected (emergency and crisis lines, the operator's own list) is never blocked.
     At a switch in shadow the calls go on, and are marked as what would have been refused.
     """
-    from ringfence import words
+    from ringfence import messages
     from services import blocks
     from services.installation import books, tenant_of
 
@@ -50,7 +50,7 @@ def block(
             blocked = blocks.block(conn, key, options.duration_ms(ttl), options.login(who), why, now_ms)
         except ValueError as refused:
             options.give_up(f"Not blocked: {refused}")
-        later = words.undelivered(blocks.undelivered(conn, now_ms, key.tenant), "the block")
+        later = messages.undelivered(blocks.undelivered(conn, now_ms, key.tenant), "the block")
     typer.echo(f"{key.text()} is blocked for {ttl} ({blocked.status}, {blocked.order_id}).")
     if not blocked.known:
         name = f"account {key.account!r}" if key.account else f"trunk {key.ingress_trunk!r}"

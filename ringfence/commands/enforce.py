@@ -38,7 +38,7 @@ def enforce(
 ) -> None:
     """Make a switch refuse the calls of a tenant's blocks, or put it back in shadow."""
     from books import switches
-    from ringfence import words
+    from ringfence import messages
     from services import blocks
     from services import switches as service
     from services.installation import books, tenant_of
@@ -55,5 +55,5 @@ def enforce(
             for name, on in sorted(switches.tenants_of(conn, one).items()):
                 hold = f"   HELD by {held[one].who}: {held[one].why}" if one in held else ""
                 typer.echo(f"{one:12} {name:12} {'enforcing' if on else 'shadow'}{hold}")
-        if switch and (later := words.undelivered(blocks.undelivered(conn, wall_clock_ms(), owner), "this")):
+        if switch and (later := messages.undelivered(blocks.undelivered(conn, wall_clock_ms(), owner), "this")):
             typer.echo(later)

@@ -39,7 +39,7 @@ def orders(
     """The newest block orders and what became of each; or approve or deny one that waits."""
     from books import orders as kept_orders
     from core.alert_text import counted
-    from ringfence import words
+    from ringfence import messages
     from services import blocks
     from services.installation import books
 
@@ -57,7 +57,7 @@ def orders(
                 options.give_up(str(refused))
             stands = "stands" if len(done) == 1 else "stand"
             typer.echo(f"{counted(len(done), 'order')} {stands if approve else 'lifted'}.")
-            if done and (later := words.undelivered(blocks.undelivered(conn, now_ms), "this")):
+            if done and (later := messages.undelivered(blocks.undelivered(conn, now_ms), "this")):
                 typer.echo(later)
             return
         found = kept_orders.select(conn, statuses=("waiting",) if waiting else (), count=last)

@@ -42,7 +42,7 @@ def protect(
 
     from books import lists
     from core.config import path
-    from ringfence import words
+    from ringfence import messages
     from services import blocks, protected
     from services.installation import books
 
@@ -61,8 +61,8 @@ def protect(
         ((kind, typed),) = named.items()
         now_ms = wall_clock_ms()
         value = protected.change(conn, kind, typed, remove, options.login(who), why, now_ms, tenant)  # type: ignore[arg-type]
-        later = words.undelivered(blocks.undelivered(conn, now_ms), "this")
-    read = words.as_read(typed, value) if kind == "number" else ""
+        later = messages.undelivered(blocks.undelivered(conn, now_ms), "this")
+    read = messages.as_read(typed, value) if kind == "number" else ""
     typer.echo(f"{kind} {value}{read} is {'not protected any more' if remove else 'protected'}{' in the books' if later else ''}.")
     if later:
         typer.echo(later)

@@ -48,7 +48,7 @@ def status(as_json: Json = False, home: Home = None) -> None:
 
     from books import switches
     from dashboards import codes
-    from ringfence.terminal import block_words
+    from ringfence.terminal import block_counts_text
     from services import endpoints, part_health, retention
     from services.installation import books
     from services.status import block_counts, loose, lost, report
@@ -66,7 +66,7 @@ def status(as_json: Json = False, home: Home = None) -> None:
         return
     table = Table.grid(padding=(0, 2))
     with books(installation) as conn:
-        blocked = block_words(block_counts(conn, now_ms))
+        blocked = block_counts_text(block_counts(conn, now_ms))
         held = switches.holds(conn)
         modes = [
             f"{one.name} {'HELD' if one.name in held else 'enforcing' if all(on) else 'in shadow' if not any(on) else 'enforcing for some'}"

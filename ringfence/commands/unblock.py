@@ -45,7 +45,7 @@ def unblock(
     """Let calls pass again, and keep automatic orders from refusing them again."""
     from books import BooksError, open_books
     from core.alert_text import counted
-    from ringfence import words
+    from ringfence import messages
     from services import blocks
     from services.errors import NoInstallation
     from services.installation import books, tenant_of
@@ -80,7 +80,7 @@ def unblock(
             lifted = blocks.unblock(conn, key, name, why, now_ms, for_ms)
         except ValueError as refused:
             options.give_up(f"Not lifted: {refused}")
-        later = words.undelivered(blocks.undelivered(conn, now_ms, key.tenant), "its end") if lifted.order_ids else ""
+        later = messages.undelivered(blocks.undelivered(conn, now_ms, key.tenant), "its end") if lifted.order_ids else ""
     typer.echo(f"{key.text()}: {counted(len(lifted.order_ids), 'order')} lifted; no automatic order that overlaps it stands for {for_}.")
     for kept in lifted.still:
         typer.echo(

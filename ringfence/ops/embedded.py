@@ -74,9 +74,9 @@ def run(settings: Settings, switch: Simulated | RealSwitch | None, *, fresh: boo
             with Terminal(Console()) as terminal:
                 greet(terminal, settings, secrets, where, switch)
                 if wanted_page not in (0, settings.pages_port):
-                    terminal.say(f"Port {wanted_page} (RINGFENCE_PAGES_PORT) is taken: the page is at {settings.pages_port}.", "yellow")
+                    terminal.print(f"Port {wanted_page} (RINGFENCE_PAGES_PORT) is taken: the page is at {settings.pages_port}.", "yellow")
                 if wanted not in (0, settings.metrics_port):
-                    terminal.say(
+                    terminal.print(
                         f"Some of the ports from {wanted} (RINGFENCE_METRICS_PORT) are taken: metrics are at {settings.metrics_port} and after it.",
                         "yellow",
                     )
@@ -176,23 +176,23 @@ def greet(
     terminal: Terminal, settings: Settings, secrets: Secrets, where: Endpoints, switch: Simulated | RealSwitch | None
 ) -> None:
     """What a person needs to know to look further."""
-    terminal.say(f"Ringfence in {settings.root}", "bold")
+    terminal.print(f"Ringfence in {settings.root}", "bold")
     code = codes.make(settings.pages_codes, time.time())
-    terminal.say(f"  page      {where.pages_url}/enter?code={code}", "bold")
-    terminal.say("            this address opens it once, within an hour; `ringfence status` prints a new one")
-    terminal.say(f"            to act there, and to see whole numbers: {secrets.pages_act_token}")
-    terminal.say(
+    terminal.print(f"  page      {where.pages_url}/enter?code={code}", "bold")
+    terminal.print("            this address opens it once, within an hour; `ringfence status` prints a new one")
+    terminal.print(f"            to act there, and to see whole numbers: {secrets.pages_act_token}")
+    terminal.print(
         f"  records   POST {where.collector_url}/v1/records   (token: collector_token in {settings.state_dir / 'secrets.json'})"
     )
-    terminal.say(f"  SELECT    {where.warehouse_url}   (ClickHouse's HTTP; user ringfence, password {secrets.warehouse_token})")
+    terminal.print(f"  SELECT    {where.warehouse_url}   (ClickHouse's HTTP; user ringfence, password {secrets.warehouse_token})")
     if where.sip:
-        terminal.say(f"  SIP       {where.sip} -> {settings.carrier}   (Kamailio, in shadow unless made to enforce)")
+        terminal.print(f"  SIP       {where.sip} -> {settings.carrier}   (Kamailio, in shadow unless made to enforce)")
     elif isinstance(switch, Simulated):
-        terminal.say(
+        terminal.print(
             f"  traffic   simulated, seed {switch.seed}, with an attack after {switch.attack_after_s:g} s; its switch refuses"
         )
-    terminal.say(f"  metrics   GET {where.parts['collector']}/metrics, /health, /ready   (the other parts': ringfence status)")
-    terminal.say(f"  logs      {settings.run_dir}   Ctrl-C stops everything")
+    terminal.print(f"  metrics   GET {where.parts['collector']}/metrics, /health, /ready   (the other parts': ringfence status)")
+    terminal.print(f"  logs      {settings.run_dir}   Ctrl-C stops everything")
 
 
 def supervise(terminal: Terminal, settings: Settings, switch: Simulated | RealSwitch | None, stop: threading.Event) -> None:
@@ -225,19 +225,19 @@ def supervise(terminal: Terminal, settings: Settings, switch: Simulated | RealSw
                 terminal.block(order)
             for news in blocks.read(now_ms):
                 say(news, "red")
-            terminal.line(counts, blocks.counts, supervisor.running(), now_ms, supervisor.silent())
+            terminal.update(counts, blocks.counts, supervisor.running(), now_ms, supervisor.silent())
             if counts.away and not was_away:
                 say(f"The journal cannot be read: {counts.away}", "red")
             elif was_away and not counts.away:
                 say("The journal can be read again")
             was_away = counts.away
     finally:
-        terminal.say("Stopping ...", "dim")
+        terminal.print("Stopping ...", "dim")
         supervisor.stop()
         earlier.close()
         counts.close()
         blocks.close()
-    terminal.say(f"Stopped. {counts.dispositions.total():,} records were judged; all of it is in {settings.root}.")
+    terminal.print(f"Stopped. {counts.dispositions.total():,} records were judged; all of it is in {settings.root}.")
 
 
 def commands(settings: Settings, switch: Simulated | RealSwitch | None) -> list[tuple[str, list[str]]]:

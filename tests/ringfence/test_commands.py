@@ -237,7 +237,7 @@ def acts(house: House) -> list[str]:
 
 def test_while_no_dispatcher_runs_it_is_said_that_no_switch_knows_yet(house: House):
     for said in acts(house):
-        assert "No dispatcher is running for k1" in said and "will be at the switch once one does" in said
+        assert "No dispatcher is running for k1" in said and "is delivered once one runs" in said
     assert "is protected in the books" in house.run("protect", "--number", "4314040", "--why", "hospital")
 
 
@@ -264,7 +264,7 @@ def test_a_switch_that_is_held_or_missing_is_said_too(house: House):
     with writing(house.engine) as conn:
         tenants.add(conn, "t2", NOW_MS)
     said = house.run("block", "--tenant", "t2", "--account", "blue", "--b-range", "88213", "--why", "pumped")
-    assert "The books name no switch for it" in said and "ringfence switch add" in said
+    assert "No switch is in the books for it" in said and "ringfence switch add" in said
 
 
 def test_a_home_without_books_is_named(tmp_path: Path):
