@@ -24,7 +24,7 @@ class Limits:
 
     Files: age is counted by the monotonic clock while a writer lives, not by what entries or the wall clock say (`journal.retention`). Kafka:
     these are the settings with which topics are made, and age is the newest `timestamp_ms` in a segment
-    (docs/decisions/kafka-is-the-same-log.md).
+    (docs/decisions/kafka-keeps-the-guarantees-of-the-file-journal.md).
     """
 
     record_bytes: int = 1 << 20

@@ -62,7 +62,7 @@ class Torn(JournalError):
 
 class Unacknowledged(JournalError):
     """Nobody knows what became of an append: it may be there, or its first entries, or nothing; it may even come to be there later,
-    behind what is appended next. Append it again: every reader of ours knows a repeat (docs/decisions/kafka-is-the-same-log.md)."""
+    behind what is appended next. Append it again: every reader of ours knows a repeat (docs/decisions/kafka-keeps-the-guarantees-of-the-file-journal.md)."""
 
 
 def trimmed(name: str, first: int, at: int) -> OffsetTrimmed:

@@ -58,7 +58,7 @@ class Commands(TyperGroup):
             if isinstance(error, BadArgument):
                 raise typer.BadParameter(str(error)) from None
 
-            with faults.named(options.settings_of(None)):
+            with faults.explained(options.settings_of(None)):
                 raise
 
 

@@ -18,14 +18,14 @@ def collector(settings: Settings) -> None:
     """Receives records over HTTP and appends them to `calls`; acknowledges after the fsync."""
     from books import configs, credentials, reading
     from journal import open_journal
-    from ringfence.ops.patience import opened
+    from ringfence.ops.books_retry import open_when_ready
     from ringfence.ops.telemetry import start_telemetry
     from ringfence.ops.telemetry.collector import Collector
     from services.retention import journal_limits
     from switches.collector import Limits, serve
 
     telemetry = start_telemetry(settings, "collector", Collector(settings.journal_dsn))
-    engine = opened(settings.books_dsn, telemetry.beat)
+    engine = open_when_ready(settings.books_dsn, telemetry.beat)
 
     def find_credential(token: str) -> credentials.Credential | None:
         with reading(engine) as conn:
@@ -77,7 +77,7 @@ def judge(settings: Settings, number: int = 1) -> None:
     from flows import judge
     from flows.repartition import check_states, partitions_of_judge
     from journal import create_topics, open_journal
-    from ringfence.ops.patience import opened, patiently
+    from ringfence.ops.books_retry import open_when_ready, retry
     from ringfence.ops.secrets import secrets_of
     from ringfence.ops.telemetry import start_telemetry
     from ringfence.ops.telemetry.judge import Judge
@@ -90,7 +90,7 @@ def judge(settings: Settings, number: int = 1) -> None:
     check_states(settings.state_dir, settings.installation.judge_states)
     judge.run(
         telemetry.watched(journal),
-        from_books(opened(settings.books_dsn, telemetry.beat), lambda ask: patiently(ask, telemetry.beat)),
+        from_books(open_when_ready(settings.books_dsn, telemetry.beat), lambda ask: retry(ask, telemetry.beat)),
         judge.Settings(
             partitions=partitions_of_judge(number, settings.judges, settings.partitions),
             state_file=settings.installation.judge_state(number),
@@ -106,7 +106,7 @@ def watch(settings: Settings) -> None:
     """Detects fraud that spans partitions, in the sums that the judges write; writes to the journal alone."""
     from flows import watch
     from journal import create_topics, open_journal
-    from ringfence.ops.patience import opened, patiently
+    from ringfence.ops.books_retry import open_when_ready, retry
     from ringfence.ops.telemetry import start_telemetry
     from ringfence.ops.telemetry.watch import Watch
     from services.in_force import from_books
@@ -117,7 +117,7 @@ def watch(settings: Settings) -> None:
     create_topics(journal, settings.partitions)
     watch.run(
         telemetry.watched(journal),
-        from_books(opened(settings.books_dsn, telemetry.beat), lambda ask: patiently(ask, telemetry.beat)),
+        from_books(open_when_ready(settings.books_dsn, telemetry.beat), lambda ask: retry(ask, telemetry.beat)),
         watch.Settings(
             partitions=settings.partitions,
             state_file=settings.watch_state,
@@ -134,16 +134,16 @@ def dispatcher(settings: Settings) -> None:
     from core.clock import wall_clock_ms
     from core.decide import Limits
     from journal import open_journal
-    from ringfence.ops.patience import wait_for
+    from ringfence.ops.books_retry import wait_for_books
     from ringfence.ops.telemetry import start_telemetry
-    from ringfence.ops.telemetry.dispatcher import Dispatcher as Figures
+    from ringfence.ops.telemetry.dispatcher import Dispatcher as DispatcherTelemetry
     from services.retention import keep_books
     from switches.answered import AnsweredHour, keep_fetching
     from switches.dispatcher import Dispatcher
 
     engine = open_books(settings.books_dsn)
-    telemetry = start_telemetry(settings, "dispatcher", Figures(settings.journal_dsn, engine, wall_clock_ms))
-    wait_for(engine, telemetry.beat)
+    telemetry = start_telemetry(settings, "dispatcher", DispatcherTelemetry(settings.journal_dsn, engine, wall_clock_ms))
+    wait_for_books(engine, telemetry.beat)
     limits = Limits(
         orders_a_minute=settings.orders_a_minute, distinct_subjects=settings.order_subjects, answered_share=settings.order_share
     )
@@ -183,13 +183,13 @@ def kamailio(settings: Settings) -> None:
     from ringfence.ops.secrets import secrets_of
     from ringfence.ops.telemetry import start_telemetry
     from ringfence.ops.telemetry.kamailio import Answered
-    from ringfence.ops.telemetry.kamailio import Kamailio as Figures
+    from ringfence.ops.telemetry.kamailio import Kamailio as KamailioTelemetry
     from ringfence.settings import LOOPBACK
     from switches.kamailio import process
     from switches.kamailio.settings import Settings as Kamailio
     from switches.tail import delivered
 
-    telemetry = start_telemetry(settings, "kamailio", Figures())
+    telemetry = start_telemetry(settings, "kamailio", KamailioTelemetry())
     secrets = secrets_of(settings)
     stop = until_signalled()
     running = process.start(
@@ -219,7 +219,7 @@ def kamailio(settings: Settings) -> None:
             telemetry.beat()
             telemetry.report(Answered())
         if delivered(settings.spool_dir, running.log):  # the log may contain records that the spool did not take
-            logs.bound(running.log, SWITCH_LOG_BYTES)
+            logs.rotate(running.log, SWITCH_LOG_BYTES)
     running.stop()
 
 
@@ -289,12 +289,12 @@ def pages(settings: Settings) -> None:
     from dashboards.page_settings import PageSettings
     from dashboards.serve import serve
     from ringfence.ops.secrets import secrets_of
-    from ringfence.ops.telemetry import Plain, start_telemetry
+    from ringfence.ops.telemetry import NoMetrics, start_telemetry
     from services import endpoints
     from services.reading import reader_dsn
 
     refuse_other_release(settings)
-    telemetry, secrets = start_telemetry(settings, "pages", Plain()), secrets_of(settings)
+    telemetry, secrets = start_telemetry(settings, "pages", NoMetrics()), secrets_of(settings)
     running = endpoints.running(settings.run_dir)
     names = ("collector", *settings.judge_names, "watch", "store", "dispatcher")
     known = running.parts if running else {name: settings.part_url(name) for name in names}
@@ -336,14 +336,14 @@ def run(name: str, settings: Settings) -> None:
     from services import homes
 
     homes.restrict_umask()
-    logs.speak(settings.log_level, settings.log_format)
+    logs.configure(settings.log_level, settings.log_format)
     if settings.root.exists():
         try:
             homes.make_private(settings.root)
         except homes.NotAHome as refused:
             options.give_up(str(refused))
     part, _, number = name.partition("-")
-    with faults.named(settings):
+    with faults.explained(settings):
         if number:
             judge(settings, int(number))
         else:

@@ -21,7 +21,7 @@ SWITCH = simulator.SWITCH
 
 def live(settings: Settings, seed: int, calls_per_s: float, attack_after_s: float | None, for_s: float | None) -> None:
     """Makes traffic until SIGTERM or Ctrl-C. The true labels are written to a file that no flow reads."""
-    logs.speak(settings.log_level, settings.log_format)
+    logs.configure(settings.log_level, settings.log_format)
     stop = until_signalled()
     telemetry = start_telemetry(settings, "simulator", Simulator())
     secrets = secrets_of(settings)

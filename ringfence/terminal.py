@@ -86,7 +86,7 @@ class Terminal:
         earned = " + ".join(f"{amount(to_decimal(round(nanos)), 3)} {currency}" for currency, nanos in sorted(sold.items())) or "0"
         facts = [
             ("sold/s", earned),
-            ("active", f"{counts.in_flight:,}"),
+            ("active", f"{counts.active_calls:,}"),
             ("received", f"{counts.received:,} ({records_s:,.0f}/s)"),
             ("rated", f"{counts.total('rated'):,}"),
             ("alerts", f"{len(counts.alert_ids):,}"),
@@ -96,7 +96,7 @@ class Terminal:
         ]
         down = [name for name, alive in parts.items() if not alive]
         problems = ["down: " + ", ".join(down)] * bool(down) + ["hangs: " + ", ".join(silent)] * bool(silent)
-        problems += ["away: journal"] * bool(counts.away)
+        problems += ["away: journal"] * bool(counts.fault)
         if self._live:
             text = Text("  ").join(Text.assemble((f"{name} ", "dim"), (value, "bold")) for name, value in facts)
             rest = [Text("  ".join(problems), style="bold red")] if problems else []

@@ -1,4 +1,4 @@
-"""The journal on Apache Kafka: the same topics, partitions and offsets. How each promise is kept: docs/decisions/kafka-is-the-same-log.md."""
+"""The journal on Apache Kafka: the same topics, partitions and offsets. How each promise is kept: docs/decisions/kafka-keeps-the-guarantees-of-the-file-journal.md."""
 
 from __future__ import annotations
 

@@ -187,7 +187,7 @@ def test_a_directory_that_is_no_home_is_said_to_be_none(tmp_path: Path, words: t
 
 @pytest.mark.parametrize("error", [SnapshotError("judge.state cannot be read"), MissedError("judge.missed.json cannot be read")], ids=type)
 def test_a_part_that_cannot_read_its_own_state_ends_with_one_line(settings: Settings, error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(typer.Exit) as ended, faults.named(settings):
+    with pytest.raises(typer.Exit) as ended, faults.explained(settings):
         raise error
     assert ended.value.exit_code == 1 and capsys.readouterr().err.strip() == str(error)
 

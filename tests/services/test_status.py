@@ -22,9 +22,9 @@ from core.orders import BlockOrder, Key
 from core.topics import CALLS
 from journal import Entry, open_journal
 from ringfence.cli import app
-from ringfence.ops.block_news import Blocks
-from ringfence.ops.earlier import Earlier
+from ringfence.ops.block_events import BlockEvents
 from ringfence.ops.live_counts import LiveCounts
+from ringfence.ops.stored_counts import StoredCounts
 from ringfence.settings import Settings
 from ringfence.terminal import Terminal
 from services import first_start
@@ -111,7 +111,7 @@ def test_the_line_of_up_counts_what_came_before_as_status_does(home: Path):
 
 
 def test_who_asks_for_what_was_before_goes_on_until_all_of_it_is_stored(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("ringfence.ops.earlier.FIRST_S", 0.001)
+    monkeypatch.setattr("ringfence.ops.stored_counts.FIRST_S", 0.001)
     answers = iter([WarehouseError("not up yet"), (Counter(rated=1), {0: 1}), (Counter(rated=3), {0: 4, 1: 8}), AssertionError("one too many")])
 
     def question() -> tuple[Counter[str], dict[int, int]]:
@@ -120,10 +120,10 @@ def test_who_asks_for_what_was_before_goes_on_until_all_of_it_is_stored(monkeypa
             raise answer
         return answer
 
-    earlier = Earlier({0: 5, 1: 9}, question)
+    earlier = StoredCounts({0: 5, 1: 9}, question)
     until(lambda: earlier.counts == {"rated": 3}, 20)
     earlier.close()
-    assert Earlier({0: 0}, question).counts == {}, "nothing was before: nothing is asked"
+    assert StoredCounts({0: 0}, question).counts == {}, "nothing was before: nothing is asked"
 
 
 def test_blocks_are_keys_and_counted_alike_by_status_and_by_the_line_of_up(home: Path):
@@ -146,11 +146,11 @@ def test_blocks_are_keys_and_counted_alike_by_status_and_by_the_line_of_up(home:
     words = "6 standing, 1 in shadow, 2 waiting for a person"
     assert re.search(rf"^blocks +{words} *$", status(home), re.M)
     assert json.loads(status(home, "--json"))["blocks"] == 6
-    watched = Blocks(settings.books_dsn)
+    watched = BlockEvents(settings.books_dsn)
     watched.read(now_ms)
     watched.close()
     out = io.StringIO()
-    Terminal(Console(file=out, width=500)).line(LiveCounts(open_journal(settings.journal_dsn)), watched.counts, {}, now_ms)
+    Terminal(Console(file=out, width=500)).update(LiveCounts(open_journal(settings.journal_dsn)), watched.counts, {}, now_ms)
     assert f"blocks {words}" in out.getvalue()
 
 

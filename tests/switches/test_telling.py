@@ -6,7 +6,7 @@ import re
 
 from books import orders, switches, writing
 from core.orders import Key
-from ringfence.ops.telemetry.dispatcher import Dispatcher as Figures
+from ringfence.ops.telemetry.dispatcher import Dispatcher as DispatcherTelemetry
 from switches.deliver import Acknowledged, Drifted, Reached
 from switches.dispatcher import Read
 
@@ -49,7 +49,7 @@ def test_a_persons_order_is_not_timed(house):
 
 
 def test_the_figures_of_a_dispatcher(house):
-    part = Figures(f"files://{house.home}/journal", house.engine, house.clock)
+    part = DispatcherTelemetry(f"files://{house.home}/journal", house.engine, house.clock)
     part._books._fresh_s = 0
     dispatcher = house.dispatcher(tell=part.report)
     dispatcher._journal = part.positions.of(house.journal)
@@ -58,19 +58,19 @@ def test_the_figures_of_a_dispatcher(house):
     read = dispatcher.step()
     part.report(read)
     assert isinstance(read, Read)
-    counted = {(s.name, *s.labels.values()): s.value for family in part.figures.collect() for s in family.samples}
+    counted = {(s.name, *s.labels.values()): s.value for family in part.metrics.collect() for s in family.samples}
     assert counted["ringfence_orders_read_total", "standing"] == 1 and counted["ringfence_orders_read_total", "malformed"] == 1
     assert counted["ringfence_block_latency_seconds_count", "blocks"] == 1
-    looked = {(sample.metric.name, *sample.labels): sample.value for sample in part.look()}
+    looked = {(sample.metric.name, *sample.labels): sample.value for sample in part.samples()}
     assert looked["ringfence_orders", "standing"] == 1 and looked["ringfence_orders", "lifted"] == 0
     assert looked["ringfence_blocks_held", "k1", "blocks"] == 1 and looked["ringfence_blocks_held", "k1", "shadow"] == 0
     assert looked["ringfence_blocks_due", "k1"] == 0 and looked["ringfence_switch_on_hold", "k1"] == 0
     assert looked["ringfence_lag_messages", "block_orders", "0"] == 0
     assert 0 <= looked["ringfence_switch_answer_age_seconds", "k1"] < 30
-    assert part.why_not() == ""
+    assert part.not_ready_reason() == ""
     with writing(house.engine) as conn:
         switches.hold(conn, "k1", "ann", "a test", house.clock())
-    assert {(s.metric.name, *s.labels): s.value for s in part.look()}["ringfence_switch_on_hold", "k1"] == 1
+    assert {(s.metric.name, *s.labels): s.value for s in part.samples()}["ringfence_switch_on_hold", "k1"] == 1
 
 
 def test_drift_is_told_with_each_comparison(house):
@@ -85,10 +85,10 @@ def test_drift_is_told_with_each_comparison(house):
 
 
 def test_a_switch_that_is_silent_makes_its_dispatcher_not_ready(house, monkeypatch):
-    part = Figures(f"files://{house.home}/journal", house.engine, house.clock)
+    part = DispatcherTelemetry(f"files://{house.home}/journal", house.engine, house.clock)
     dispatcher = house.dispatcher(tell=part.report)
     house.served.close()
     dispatcher.deliver_once()
-    assert part.why_not() == "it has not begun to read", "it has some seconds to come up"
+    assert part.not_ready_reason() == "it has not started to read", "it has some seconds to come up"
     monkeypatch.setattr("ringfence.ops.telemetry.dispatcher.SILENT_S", -1.0)
-    assert re.fullmatch(r"switch k1 has not answered for \d+ s: .*ConnectError.*", part.why_not())
+    assert re.fullmatch(r"switch k1 has not answered for \d+ s: .*ConnectError.*", part.not_ready_reason())

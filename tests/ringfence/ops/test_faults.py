@@ -20,9 +20,9 @@ from typer.testing import CliRunner
 
 from books import BooksError, Unavailable, open_books, reading, switches, writing
 from ringfence.cli import app
-from ringfence.ops import patience
-from ringfence.ops.block_news import Blocks
-from ringfence.ops.faults import text_of
+from ringfence.ops import books_retry
+from ringfence.ops.block_events import BlockEvents
+from ringfence.ops.faults import message_of
 from ringfence.settings import Settings
 from services import first_start
 from services.in_force import from_books
@@ -130,10 +130,10 @@ def test_the_embedded_parts_are_named_by_their_home(tmp_path):
 
 
 def test_a_bug_of_ours_keeps_its_traceback():
-    assert text_of(ValueError("a bug")) == "" and text_of(KeyError("x")) == ""
+    assert message_of(ValueError("a bug")) == "" and message_of(KeyError("x")) == ""
     wrapped = RuntimeError("the engine says")
     wrapped.__cause__ = BooksError("postgresql://db/books: the password is refused")
-    assert text_of(wrapped) == "RINGFENCE_BOOKS: postgresql://db/books: the password is refused"
+    assert message_of(wrapped) == "RINGFENCE_BOOKS: postgresql://db/books: the password is refused"
 
 
 # --- parts ---
@@ -248,7 +248,7 @@ def test_a_part_waits_for_a_server_without_connections_says_so_once_and_goes_on(
 @pytest.mark.postgresql
 def test_whoever_watches_says_once_that_the_books_are_away_and_once_that_they_are_back(postgresql: PostgreSQL):
     dsn = postgresql.fresh(migrated=True)
-    blocks, now_ms = Blocks(dsn), 1_800_000_000_000
+    blocks, now_ms = BlockEvents(dsn), 1_800_000_000_000
     assert blocks.read(now_ms) == []
     postgresql.admin("ALTER ROLE ringfence CONNECTION LIMIT 0")
     try:
@@ -288,7 +288,7 @@ def test_judge_waits_for_a_version_that_it_has_not_read_and_goes_on(tmp_path, mo
         return reading(engine)
 
     monkeypatch.setattr("services.in_force.reading", away_for_a_while)
-    contracts_of = from_books(engine, lambda ask: patience.patiently(ask, lambda: beats.append(1)))
+    contracts_of = from_books(engine, lambda ask: books_retry.retry(ask, lambda: beats.append(1)))
     assert contracts_of(1).decks and not left and len(beats) > 3, "a sign of life at each try"
     engine.dispose()
 
@@ -312,7 +312,7 @@ def test_at_its_start_a_part_waits_for_so_long_and_not_for_ever():
 
     began = time.monotonic()
     with pytest.raises(Unavailable, match="starting"):
-        patience.patiently(away, lambda: beats.append(1), for_s=1.0)
+        books_retry.retry(away, lambda: beats.append(1), for_s=1.0)
     assert len(tries) == len(beats) > 2 and time.monotonic() - began < 30
     with pytest.raises(BooksError, match="refused"):
-        patience.patiently(lambda: (_ for _ in ()).throw(BooksError("refused")), lambda: None)
+        books_retry.retry(lambda: (_ for _ in ()).throw(BooksError("refused")), lambda: None)

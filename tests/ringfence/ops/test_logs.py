@@ -16,7 +16,7 @@ PROGRAM = f"""
 import logging, sys, threading, warnings
 import structlog
 from ringfence.ops import logs
-logs.speak("info", sys.argv[1])
+logs.configure("info", sys.argv[1])
 structlog.get_logger("switches.deliver").warning("structlog of {NUMBER}", a_number="{NUMBER}", offset=12345678901, raw=b"{NUMBER}")
 logging.getLogger("switches.shipper").info("ours of %s", "{NUMBER}")
 logging.getLogger("uvicorn.error").info("a library's info is not heard")
@@ -58,7 +58,7 @@ def test_whoever_speaks_is_masked(form: str):
 
 
 def test_giving_up_is_a_line_like_any_other():
-    program = f"from ringfence import options; from ringfence.ops import logs; logs.speak('info', 'json'); options.give_up('no room for {NUMBER}')"
+    program = f"from ringfence import options\nfrom ringfence.ops import logs\nlogs.configure('info', 'json'); options.give_up('no room for {NUMBER}')"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     event = json.loads(done.stderr.splitlines()[0])
     assert (event["level"], event["event"]) == ("error", "no room for 43664*******")
@@ -68,7 +68,7 @@ def test_what_json_cannot_say_is_said_all_the_same():
     program = r"""
 import structlog
 from ringfence.ops import logs
-logs.speak("info", "json")
+logs.configure("info", "json")
 structlog.get_logger("ringfence").info("odd \udcff \x00", far=2**80, no=float("nan"), path=__import__("pathlib").Path("/x"), deep=[{1: {2}}])
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
