@@ -62,5 +62,5 @@ class Cursor(Generic[Item]):
 
     def finish(self) -> None:
         """Add the remaining items of the frame."""
-        if self._rows:
-            self.until(self._rows[-1].row, 0)
+        for new in self._rows[self._next :]:
+            self._add(new)

@@ -7,7 +7,7 @@ import pytest
 
 from core.schemas import USAGE
 from detectors import features
-from detectors.features import ENDED_MS, FEATURES, OddCall, forget_odd_calls
+from detectors.features import FEATURES, OddCall, forget_odd_calls
 
 BASE = {name: 0 if dtype.is_integer() else False if dtype == pl.Boolean else "" for name, dtype in USAGE.items()}
 UNREADABLE = {"tenant": "t1", "account": "acme", "call_key": "c", "b_kind": "invalid", "b_raw": "1#2", "t_ms": 5_000}
@@ -44,9 +44,9 @@ def test_each_odd_call_is_one_answer_and_comes_and_goes_once(changes, ticks, ans
 def test_a_call_that_a_tick_ended_is_remembered_for_two_days():
     calls: dict[str, OddCall] = {}
     rows(ANSWER, END, ticks={(0, 1)}, calls=calls)
-    forget_odd_calls(calls, 5_000 + ENDED_MS)
+    forget_odd_calls(calls, 5_000 + 2 * 86_400_000)
     assert calls["c"].answered and not calls["c"].flying
-    forget_odd_calls(calls, 5_001 + ENDED_MS)
+    forget_odd_calls(calls, 5_001 + 2 * 86_400_000)
     assert not calls
 
 
