@@ -117,7 +117,8 @@ T_MS = 500_000 * HOUR_MS
 PARAMETERS = Parameters(account_floor=1.0, a_number_floor=1.0, b_range_floor=1.0, unpriced_floor=1.0)
 CALL = {
     "t_ms": T_MS, "started_ms": T_MS, "currency": "EUR", "calls": 1, "weight": 1.0, "money": 1.0, "nanos": 10**9, "b_code": 143123450001,
-    "b_kind": "e164", "b_range": "4312345", "a_number": "4366", "account": "acme", "ingress_trunk": "in", "k_account": 1, "k_a_number": 2, "k_b_range": 3, "k_range": 4,
+    "b_kind": "e164", "b_range": "4312345", "a_number": "4366",
+    "account": "acme", "ingress_trunk": "in", "k_account": 1, "k_a_number": 2, "k_b_range": 3, "k_range": 4,
 }  # fmt: skip
 
 

@@ -181,7 +181,7 @@ def test_a_switch_elsewhere_is_named_and_takes_orders_in_shadow(house: House, tm
         named = {one.name: one for one in switches.every(conn)}
         assert named["k2"].control_token == "a-long-enough-control-token" and switches.tenants_of(conn, "k2") == {"t1": False}
         assert audit.last(conn, verb="switch named")[0].why == "Vienna"
-    assert "never seen" in house.run("switch", "list")
+    assert "no contact yet" in house.run("switch", "list")
     assert "is not http://ADDRESS:PORT/RPC" in " ".join(house.run(*words, "192.0.2.1", exit_code=2).replace("│", " ").split())
     token.write_text("short")
     assert "can be guessed" in " ".join(house.run(*words, "http://192.0.2.1:1/RPC", exit_code=2).replace("│", " ").split())

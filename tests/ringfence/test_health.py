@@ -39,7 +39,7 @@ def health(*argv: str) -> tuple[int, str]:
 
 def test_without_a_name_whoever_runs_here_is_asked(first: int):
     code, said = health()
-    assert code == 0 and "judge: well" in said.splitlines()
+    assert code == 0 and "judge: healthy" in said.splitlines()
     WHY["alive"] = "its loop has not gone round for 61 s"
     code, said = health()
     assert code == 1 and "its loop has not gone round for 61 s" in said
@@ -47,13 +47,13 @@ def test_without_a_name_whoever_runs_here_is_asked(first: int):
 
 def test_being_alive_is_less_than_being_at_work(first: int):
     WHY["ready"] = "the warehouse is away"
-    assert health("judge") == (0, "judge: well")
+    assert health("judge") == (0, "judge: healthy")
     assert health("judge", "--ready") == (1, "judge: the warehouse is away")
 
 
 def test_a_part_that_does_not_answer_is_not_well(first: int):
     code, said = health("judge", "store")
-    assert code == 1 and "judge: well" in said and "store: it is not running: nobody listens at http://127.0.0.1:" in said
+    assert code == 1 and "judge: healthy" in said and "store: it is not running: nobody listens at http://127.0.0.1:" in said
 
 
 def test_nobody_at_all_is_not_well(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
