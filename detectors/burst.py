@@ -81,7 +81,7 @@ def update(state: dict[str, Columns], frame: pl.DataFrame, parameters: Parameter
     weight = frame["weight"].to_numpy() * _concentration(calls)
     added = [pl.Series("range_calls", calls)]
     for level in LEVELS:
-        added += _level(state[level], frame, level, f"k_{level}", frame["calls"].to_numpy(), weight, parameters)
+        added += _level(state[level], frame, level, frame["calls"].to_numpy(), weight, parameters)
     return frame.hstack(added)
 
 
@@ -99,9 +99,8 @@ def _concentration(calls: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 
 def _level(
-    state: Columns, frame: pl.DataFrame, level: str, key: str, calls: npt.NDArray[np.int64], weight: npt.NDArray[np.float64],
-    parameters: Parameters,
-) -> list[pl.Series]:  # fmt: skip
+    state: Columns, frame: pl.DataFrame, level: str, calls: npt.NDArray[np.int64], weight: npt.NDArray[np.float64], parameters: Parameters
+) -> list[pl.Series]:
     n, floor = frame.height, floor_of(level, parameters)
     sums, counts = np.zeros((n, len(FLOATS))), np.zeros((n, len(INTS)), np.int64)
     half_ms, long_ms = parameters.half_life_s * 1000, parameters.baseline_half_life_s * 1000
@@ -109,7 +108,7 @@ def _level(
     # A row without a price counts its minutes at a nominal one, so that a feed without money is watched as well.
     no_price = np.asarray([currency == "" for currency in frame["currency"].to_list()], np.bool_)
     nominal = talk_ms / 60_000 * parameters.unpriced_per_min * no_price
-    slots = state.enter(frame, key)
+    slots = state.enter(frame, f"k_{level}")
     decay(
         slots, frame["t_ms"].to_numpy(), frame["started_ms"].to_numpy(), frame["nanos"].to_numpy(), (frame["money"].to_numpy() + nominal) * weight,
         talk_ms, calls, frame["b_code"].to_numpy(), half_ms, long_ms, *(state[name] for name in DECAYED), sums, counts,
@@ -128,7 +127,7 @@ def _unpriced(state: dict[str, Columns], frame: pl.DataFrame, rows: npt.NDArray[
     answers = odd["odd_answers"].to_numpy()
     risk = np.where(odd["odd"].to_numpy() == UNREADABLE, parameters.unpriced_risk, odd["weight"].to_numpy())
     weight = risk * _concentration(_crowd(state["unpriced_crowd"], odd, "k_unpriced", answers, parameters))
-    columns = _level(state[UNPRICED], odd, UNPRICED, "k_unpriced", answers, weight, parameters)
+    columns = _level(state[UNPRICED], odd, UNPRICED, answers, weight, parameters)
     return [column_of(series.name, frame.height, rows, series.to_numpy(), 0) for series in columns]
 
 

@@ -7,14 +7,13 @@ days of UTC; a second of a past hour is not added to a later one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import msgspec
 import polars as pl
 
 from core.alert_text import finding_text, observed_text
-from core.config import Caps
 from core.facts import Facts, Share
 from core.money import in_range
 from core.orders import BlockOrder, Finding, Key
@@ -23,7 +22,7 @@ from detectors.alerts import Alert
 from detectors.caps import exceeded, limits_of
 from detectors.destination import prefix_destination
 from detectors.latest import MOST_ITEMS
-from detectors.protocol import Limits, Owner, Settings, Spanning
+from detectors.protocol import Limits, Settings, Spanning
 
 SHARE = 0.05
 """When a range exceeds its cap, only accounts with at least this share of its traffic are blocked."""
@@ -212,19 +211,12 @@ def _of_column(kind: str, column: str) -> Callable[[pl.DataFrame, Limits], pl.Se
 
 
 def _of_ranges(usage: pl.DataFrame, limits: Limits) -> pl.Series | None:
+    """The longest capped range that is a prefix of each b_number, or ""."""
     if not (capped := limits.caps.get("range")):
         return None
-    return pl.Series(ranges(usage["tenant"].to_list(), usage["b_number"].to_list(), capped), dtype=pl.String)
-
-
-def ranges(tenants: Sequence[str], b_numbers: Sequence[str], capped: Mapping[Owner, Caps]) -> list[str]:
-    """The longest capped range that is a prefix of each number, or "".
-
-    >>> ranges(["t1", "t1", "t2"], ["882131", "8829", "882131"], {("t1", "882"): Caps(), ("t1", "88213"): Caps()})
-    ['88213', '882', '']
-    """
     lengths = sorted({len(prefix) for _, prefix in capped}, reverse=True)
-    return [next((b[:n] for n in lengths if (tenant, b[:n]) in capped), "") for tenant, b in zip(tenants, b_numbers, strict=True)]
+    rows = zip(usage["tenant"].to_list(), usage["b_number"].to_list(), strict=True)
+    return pl.Series([next((b[:n] for n in lengths if (tenant, b[:n]) in capped), "") for tenant, b in rows], dtype=pl.String)
 
 
 DETECTOR = Spanning(

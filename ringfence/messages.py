@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from core.safety import SHORT
@@ -28,6 +29,18 @@ def undelivered(found: Undelivered, what: str) -> str:
     if found.held:
         lines.append(f"{', '.join(found.held)} is held: no block acts there until `ringfence unblock --clear-hold`.")
     return "\n".join(lines)
+
+
+def date_time(at_ms: int) -> str:
+    """
+    >>> date_time(1_700_000_000_000), day(1_700_000_000_000)
+    ('2023-11-14 22:13:20', '2023-11-14')
+    """
+    return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d %H:%M:%S}"
+
+
+def day(at_ms: int) -> str:
+    return date_time(at_ms)[:10]
 
 
 def as_read(typed: str, digits: str) -> str:

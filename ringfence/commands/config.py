@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from core.clock import wall_clock_ms
-from ringfence import options
+from ringfence import messages, options
 from ringfence.options import Home, Who, Why
 
 if TYPE_CHECKING:
@@ -69,8 +68,8 @@ def show(
         newest = configs.latest(conn)
         if list_:
             for one in configs.every(conn):
-                at = f"{datetime.fromtimestamp(one.at_ms / 1000, UTC):%Y-%m-%d %H:%M:%S}"
-                typer.echo(f"{one.version:6}  {at}  {one.who:16} {one.why}{'   (in force)' if one.version == newest else ''}")
+                current = "   (in force)" if one.version == newest else ""
+                typer.echo(f"{one.version:6}  {messages.date_time(one.at_ms)}  {one.who:16} {one.why}{current}")
             return
         number = version or newest
         if not 0 < number <= newest:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
 from core.clock import wall_clock_ms
 from ringfence import options
+from ringfence.messages import day
 from ringfence.options import Home, Json, Who, Why
 
 EPILOG = """
@@ -85,8 +85,8 @@ def list_(as_json: Json = False, home: Home = None) -> None:
         typer.echo(msgspec.json.encode([one._asdict() for one in every]).decode())
         return
     for one in every:
-        ended = f"   revoked {_day(one.revoked_at_ms)}" if one.revoked_at_ms is not None else ""
-        since = _day(one.at_ms)
+        ended = f"   revoked {day(one.revoked_at_ms)}" if one.revoked_at_ms is not None else ""
+        since = day(one.at_ms)
         typer.echo(f"{one.id}  {one.switch:12} {', '.join(one.tenants):12} since {since}  from {', '.join(one.sources) or 'anywhere'}{ended}")
 
 
@@ -104,12 +104,3 @@ def revoke(
     with books(options.settings_of(home).installation) as conn:
         switches.revoke(conn, credential, options.login(who), why, wall_clock_ms())
     typer.echo(f"{credential} is revoked: the collector refuses it within a few seconds.")
-
-
-def _day(at_ms: int) -> str:
-    """A day, UTC.
-
-    >>> _day(1_700_000_000_000)
-    '2023-11-14'
-    """
-    return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d}"

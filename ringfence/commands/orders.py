@@ -64,16 +64,5 @@ def orders(
         if not found:
             typer.echo("No order waits for a person." if waiting else "There are no block orders yet.")
         for one in found:
-            typer.echo(f"{one.order.order_id}  {one.status:10} {one.order.key.text()}  until {_time(one.order.expires_at_ms)}")
+            typer.echo(f"{one.order.order_id}  {one.status:10} {one.order.key.text()}  until {messages.date_time(one.order.expires_at_ms)}")
             typer.echo(f"    {one.order.reason}" + (f"\n    {one.status}: {one.status_why}" if one.status_why else ""))
-
-
-def _time(at_ms: int) -> str:
-    """Date and time, UTC.
-
-    >>> _time(1_700_000_000_000)
-    '2023-11-14 22:13:20'
-    """
-    from datetime import UTC, datetime
-
-    return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d %H:%M:%S}"

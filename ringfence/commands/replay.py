@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from ringfence.messages import date_time
 
 if TYPE_CHECKING:
     from flows.replay import Summary
@@ -140,8 +141,7 @@ def summary_lines(out: Path, summary: Summary) -> list[str]:
     with (out / "alerts.jsonl").open("rb") as alerts:
         for line in islice(alerts, SHOWN):
             alert = msgspec.json.decode(line)
-            at = datetime.fromtimestamp(alert["detected_at_ms"] / 1000, UTC)
-            lines.append(f"  {at:%Y-%m-%d %H:%M:%S}  {alert['tenant']}: {alert['reason']}")
+            lines.append(f"  {date_time(alert['detected_at_ms'])}  {alert['tenant']}: {alert['reason']}")
     if summary.alerts > SHOWN:
         lines.append(f"  ... and {summary.alerts - SHOWN:,} more in alerts.jsonl")
     lines.append(f"block orders   {summary.block_orders:,} would have been issued; a replay sends none to a switch")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from core.clock import wall_clock_ms
-from ringfence import options
+from ringfence import messages, options
 from ringfence.options import Home, Json, Who
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def retention(context: typer.Context, as_json: Json = False, home: Home = None) 
             one.where,
             one.what,
             "" if one.size_bytes is None else f"{one.size_bytes / 1e6:,.1f}",
-            _day(one.since_ms),
+            "" if one.since_ms is None else messages.day(one.since_ms),
             one.rule,
             ", ".join(f"{reader} {left:,}" for reader, left in one.readers.items()),
             one.note,
@@ -124,9 +124,3 @@ def _home(home: Path | None) -> Settings:
     if not settings.state_dir.is_dir():
         options.give_up(f"{settings.root} is not a home of Ringfence: name the --home.")
     return settings
-
-
-def _day(at_ms: int | None) -> str:
-    from datetime import UTC, datetime
-
-    return "" if at_ms is None else f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d}"

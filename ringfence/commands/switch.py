@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from core.clock import wall_clock_ms
-from ringfence import options
+from ringfence import messages, options
 from ringfence.options import Home, Tenant, Who, Why
 
 EPILOG = """
@@ -66,8 +66,6 @@ def add(
 @app.command("list", epilog=EPILOG)
 def list_(home: Home = None) -> None:
     """List the switches: address, tenants, and the last contact with the dispatcher."""
-    from datetime import UTC, datetime
-
     from books import switches
     from services.installation import books
 
@@ -78,7 +76,7 @@ def list_(home: Home = None) -> None:
         held = switches.holds(conn)
         for one in every:
             state = switches.state(conn, one.name)
-            contact = f"last contact {datetime.fromtimestamp(state.seen_ms / 1000, UTC):%Y-%m-%d %H:%M:%S}" if state.seen_ms else "no contact yet"
+            contact = f"last contact {messages.date_time(state.seen_ms)}" if state.seen_ms else "no contact yet"
             typer.echo(f"{one.name:12} {one.kind:10} {one.control_url}   {contact}{'   ' + state.error if state.error else ''}")
             for tenant, on in sorted(switches.tenants_of(conn, one.name).items()):
                 typer.echo(f"    {tenant:12} {'enforcing' if on else 'shadow'}")

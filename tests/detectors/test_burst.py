@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import msgspec
 import numpy as np
 import polars as pl
 import pytest
@@ -322,3 +323,10 @@ def test_usual_spending_is_known_from_an_hour_of_past_on():
     assert usual_per_ms({"usual_money": 1.0, "now_nanos": 0, "since_ms": 0, "began_ms": 10**15}, PARAMETERS) == pytest.approx(
         math.log(2) / (7 * 86_400_000), rel=1e-6
     ), "of an endless past a half-life counts"
+
+
+def test_the_defaults_are_those_that_policies_rely_on():
+    assert msgspec.to_builtins(Parameters()) == {
+        "half_life_s": 900.0, "baseline_half_life_s": 604_800.0, "account_floor": 120.0, "a_number_floor": 80.0, "b_range_floor": 50.0,
+        "unpriced_floor": 60.0, "baseline_factor": 6.0, "unpriced_per_min": 0.25, "unpriced_risk": 6.0,
+    }  # fmt: skip

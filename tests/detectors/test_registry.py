@@ -37,7 +37,7 @@ def test_a_fault_in_a_policy_has_its_path_and_what_would_be_right(parameters, fa
 def test_all_faults_are_listed_and_a_policy_without_any_has_none():
     several = {"burst": {"half_life_s": 0, "a_number_flor": 1, "account_floor": 5}, "xyzzy": {}}
     assert len(faults(Policy(detectors=several))) == 3
-    assert faults(Policy(detectors={"burst": {"account_floor": 5, "half_life_s": 60.5}})) == [] == faults(Policy())
+    assert faults(Policy(detectors={"burst": {"account_floor": 0, "a_number_floor": 0.5, "half_life_s": 0.5}})) == [] == faults(Policy())
 
 
 def test_parameters_are_those_of_the_policy_and_else_the_defaults():
