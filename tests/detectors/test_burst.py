@@ -318,7 +318,9 @@ def test_usual_spending_is_known_from_an_hour_of_past_on():
     assert facts.account_usual_nanos is None
     facts, _ = facts_of(began_ms=T_MS - HOUR_MS, since_ms=T_MS - 2 * HOUR_MS + 1)
     assert facts.usual_nanos is None and facts.account_usual_nanos == pytest.approx(3.5 * 10**9, rel=0.01), "7 euro in two hours"
-    assert facts_of("account")[0].account_usual_nanos is None, "an account is compared with itself alone"
+    assert usual_per_ms({"began_ms": 1, "since_ms": 0, "usual_money": 9.0, "now_nanos": 0}, PARAMETERS) == -1.0
+    facts, start = facts_of("account")
+    assert (facts.account_usual_nanos, start["account_usual_per_ms"]) == (None, -1.0), "an account is compared with itself alone"
     assert facts_of(usual_money=4.0)[0].usual_nanos == 0, "the windows hold more than is left of the past"
     assert usual_per_ms({"usual_money": 1.0, "now_nanos": 0, "since_ms": 0, "began_ms": 10**15}, PARAMETERS) == pytest.approx(
         math.log(2) / (7 * 86_400_000), rel=1e-6
