@@ -40,6 +40,7 @@ from core.topics import JUDGED
 from flows.flusher import Flusher, Stalled
 from flows.journal_source import Chunk, JournalSource
 from flows.missed import file_of
+from flows.warehouse_server import serve
 from journal import Journal, JournalError, open_journal
 from journal.durable import replace_file
 from warehouse import (
@@ -54,7 +55,7 @@ from warehouse import (
     open_warehouse,
     set_days,
 )
-from warehouse.server import Limits, serve
+from warehouse.server import Limits
 
 log = logging.getLogger("ringfence.store")
 

@@ -12,6 +12,7 @@ from ringfence.commands import (
     backup,
     block,
     calls,
+    completeness,
     config,
     credential,
     enforce,
@@ -95,7 +96,7 @@ PANELS = {
     "Run": (up, flow, simulate, replay),
     "Configure": (config, switch, credential, protect, enforce),
     "Blocks": (block, unblock, orders),
-    "Inspect and maintain": (calls, status, health, migrate, repartition, backup, restore, retention, journal),
+    "Inspect and maintain": (calls, status, completeness, health, migrate, repartition, backup, restore, retention, journal),
 }
 
 for panel, commands in PANELS.items():

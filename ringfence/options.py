@@ -52,15 +52,7 @@ def any_settings(home: Path | None, **options: object) -> Settings:
 
 
 def duration_ms(text: str) -> int:
-    """The milliseconds of a length of time as people write it.
-
-    >>> duration_ms("90s"), duration_ms("1h30m"), duration_ms("7d")
-    (90000, 5400000, 604800000)
-    >>> duration_ms("1 hour")  # doctest: +IGNORE_EXCEPTION_DETAIL
-    Traceback (most recent call last):
-    ...
-    BadParameter: '1 hour' is not a length of time: write 90s, 30m, 1h or 1h30m
-    """
+    """An option's length of time (`core.durations`); a wrong one is an error of usage."""
     try:
         return int(durations.to_ms(text))
     except ValueError as error:

@@ -42,7 +42,7 @@ from switches.control import (
     Wanted,
     drift,
 )
-from switches.gate import Gate, Server, bound, config
+from switches.gate import Background, Gate, bound
 
 CALLBACK_S = 2 * 3600
 """How long a line that has called an emergency number can be called back, and call on in its country."""
@@ -211,25 +211,14 @@ class LoopbackControl:
             raise Unreachable(f"{method} {path}: the answer cannot be read: {error}") from error
 
 
-class Served:
-    """A switch that listens; `url` is what the books say of it. `close()` stops it."""
+class Served(Background):
+    """A switch that listens; `url` is its control address in the books. `close()` stops it."""
 
     def __init__(self, switch: Loopback, port: int, token: str) -> None:
         self.switch = switch
-        self._closing = threading.Event()
-        self._socket = bound("127.0.0.1", port)
-        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/RPC"  # as `ringfence.settings` says it of any switch of ours
-        listening = threading.Event()
-        served = config(_app(switch, token, self._closing), Gate(), ws="none", timeout_graceful_shutdown=1)
-        server = Server(served, self._closing.is_set, lambda _: listening.set())
-        self._thread = threading.Thread(target=server.run, args=([self._socket],), name="loopback-switch", daemon=True)
-        self._thread.start()
-        listening.wait(10)
-
-    def close(self) -> None:
-        self._closing.set()
-        self._thread.join(5)
-        self._socket.close()
+        closing, listener = threading.Event(), bound("127.0.0.1", port)
+        self.url = f"http://127.0.0.1:{listener.getsockname()[1]}/RPC"  # as `ringfence.settings` writes it for each of our switches
+        super().__init__("loopback-switch", _app(switch, token, closing), Gate(), listener, closing)
 
 
 def _app(switch: Loopback, token: str, closing: threading.Event) -> Starlette:

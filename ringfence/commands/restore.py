@@ -50,7 +50,7 @@ def restore(
             manifest.compare(source, made)
             typer.echo(f"{source} is complete: {len(made.files):,} files, made by Ringfence {made.ringfence}.")
             return
-        done = put_back(settings.installation, source, hold=hold, now_ms=wall_clock_ms(), say=report)
+        done = put_back(settings.installation, source, hold=hold, now_ms=wall_clock_ms(), report=report)
     except (manifest.WrongBackup, NotRestored) as error:
         options.give_up(f"Not restored: {error}")
     except OSError as error:

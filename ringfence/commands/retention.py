@@ -53,7 +53,7 @@ def retention(context: typer.Context, as_json: Json = False, home: Home = None) 
 
     settings = _home(home)
     found = service.look(settings.installation)
-    free = service.room(settings.installation)
+    free = service.free_bytes(settings.installation)
     if as_json:
         typer.echo(msgspec.json.encode({"kept": [one._asdict() for one in found], "free_bytes": free}).decode())
         return

@@ -17,7 +17,7 @@ release, the newest config version, the record schema, and the revisions of the 
 `lost` are sequence numbers of a switch that never arrived, by boot, with the first of them. A switch counts its records from 1 at
 each start, so each gap is a record that was lost between the switch and the collector. In normal operation there is none.
 
-`orphans` and `untold` appear where there are any: stops that name no account, beside calls of the same Call-ID that do, and calls
+`orphans` and `unfinished` appear where there are any: stops that name no account, beside calls of the same Call-ID that do, and calls
 that were answered hours ago and have neither a price nor an end (`warehouse.queries` has the questions). So does `corrected`: calls that were
 corrected after a rating run had priced them again.
 
@@ -50,7 +50,7 @@ def status(as_json: Json = False, home: Home = None) -> None:
     from ringfence.terminal import block_counts_text
     from services import endpoints, part_health, retention
     from services.installation import books
-    from services.status import block_counts, loose, lost, report
+    from services.status import block_counts, loose_ends, lost, report
 
     settings, now_ms = options.settings_of(home), wall_clock_ms()
     installation = settings.installation
@@ -82,11 +82,11 @@ def status(as_json: Json = False, home: Home = None) -> None:
         table.add_row(name, shown)
     gaps = lost(installation, now_ms)
     table.add_row("lost", f"{gaps.records:,} of {gaps.boots:,} boots" if gaps.records else "none")
-    ends = loose(installation, now_ms)
+    ends = loose_ends(installation, now_ms)
     if ends.orphans:
         table.add_row("orphans", f"{ends.orphans:,} stops name no account and share a Call-ID with a call that does")
-    if ends.untold:
-        table.add_row("untold", f"{ends.untold:,} calls were answered hours ago and have no price and no end")
+    if ends.unfinished:
+        table.add_row("unfinished", f"{ends.unfinished:,} calls were answered hours ago and have no price and no end")
     if ends.corrected:
         table.add_row("corrected", f"{ends.corrected:,} calls were corrected after a rating run: what the run charged for them does not count")
     gone = retention.gaps(installation)

@@ -10,7 +10,7 @@ from services import publishing
 from services.config_file import Wrong, read, render
 
 
-def test_a_deck_that_is_written_otherwise_is_kept_in_our_own_spelling(tmp_path: Path):
+def test_a_deck_in_another_format_is_stored_in_our_own(tmp_path: Path):
     (tmp_path / "d.csv").write_bytes("prefix;destination;price_per_min;effective_from\n43;Österreich;0,06;01.01.2026\n".encode("cp1252"))
     written = '{decimal: ",", date_format: "%d.%m.%Y", encoding: cp1252}'
     file = tmp_path / "config.yaml"
@@ -106,15 +106,15 @@ ALL_AT_ONCE = {
 
 
 @pytest.mark.parametrize("text", ALL_AT_ONCE)
-def test_faults_of_form_and_of_content_are_told_together_each_once(tmp_path: Path, text: str):
+def test_faults_of_form_and_of_content_are_reported_together_each_once(tmp_path: Path, text: str):
     (tmp_path / "config.yaml").write_text(text)
     (tmp_path / "basic.csv").write_text("prefix,price_per_min\n43,0.025\n")
     with pytest.raises(Wrong) as wrong:
         publishing.check(tmp_path / "config.yaml")
-    told = wrong.value.faults
-    for words in ALL_AT_ONCE[text]:
-        assert sum(fault.startswith(words) for fault in told) == 1, (words, told)
-    left = [fault for fault in told if not any(fault.startswith(words) for words in ALL_AT_ONCE[text])]
+    reported = wrong.value.faults
+    for start in ALL_AT_ONCE[text]:
+        assert sum(fault.startswith(start) for fault in reported) == 1, (start, reported)
+    left = [fault for fault in reported if not any(fault.startswith(start) for start in ALL_AT_ONCE[text])]
     assert [fault for fault in left if ".tenant: is missing" not in fault] == []
 
 
@@ -161,7 +161,7 @@ def test_a_fault_of_one_of_several_tenants_has_its_place(was: str, wrong: str, f
 
 
 @pytest.mark.parametrize("text", ["- a", "a", "", "tenants: {}", "tenants: [t1]", "tenant: [t1]", "tenant:"])
-def test_a_file_of_nobody_is_refused(text: str, tmp_path: Path):
+def test_a_file_without_a_tenant_is_refused(text: str, tmp_path: Path):
     (tmp_path / "config.yaml").write_text(text)
     with pytest.raises(Wrong):
         publishing.check(tmp_path / "config.yaml")

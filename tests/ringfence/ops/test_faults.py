@@ -221,7 +221,7 @@ def test_store_ends_with_one_line_at_a_certificate_of_another(tmp_path):
         said = Part("store", settings, RINGFENCE_WAREHOUSE=server.dsn("127.0.0.1", query=f"?ca_cert={tmp_path}/ca.pem")).ends()
     finally:
         server.kill()
-    one_line(said, "WAREHOUSE", "the server's certificate is not what was asked for; see the host's name, and ca_cert")
+    one_line(said, "WAREHOUSE", "the server's certificate is not accepted; check the host's name, and ca_cert")
 
 
 @pytest.mark.postgresql
