@@ -146,7 +146,7 @@ def run(chain: Chain, attacks: int) -> None:
             missed.append(who.account)
         else:
             stopped.append(one)
-        chain.mourn()
+        chain.check_alive()
     seconds = time.monotonic() - began
     after = use_of(chain)
     spool.look()

@@ -120,7 +120,7 @@ def one_round(chain: Chain, known: list[Customer], rate: int, seconds: int) -> R
     )
     before, began = use_of(chain), time.monotonic()
     while sipp.process.poll() is None:
-        chain.mourn()
+        chain.check_alive()
         time.sleep(0.2)
     ended = time.monotonic()
     after = use_of(chain)

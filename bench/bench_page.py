@@ -45,18 +45,18 @@ def store(home: Path, calls: int, days: float) -> None:
 
 def visits(link: str, count: int) -> None:
     """Browsers that have never been here, one after the other."""
-    figures: list[float] = []
+    shown: list[float] = []
     answered: list[float] = []
     for _ in range(count):
         with new_page() as page:
             began_s = time.perf_counter()
             page.goto(link, wait_until="commit")
             page.wait_for_selector(".rf-tile b")
-            figures.append(1000 * (time.perf_counter() - began_s))
-            page.get_by_text("Act", exact=True).first.click()
+            shown.append(1000 * (time.perf_counter() - began_s))
+            page.get_by_text("Sign in", exact=True).first.click()
             page.get_by_label("Your name").wait_for()
             answered.append(1000 * (time.perf_counter() - began_s))
-    print_ms("navigation to figures", figures)
+    print_ms("navigation to figures", shown)
     print_ms("navigation to the first answer to a click (interactive)", answered)
 
 
@@ -103,15 +103,15 @@ def main() -> None:
             store(home, given.calls, given.days)
         up = Up(home, "--simulate", "--attack-after-s", "5")
         try:
-            link = up.until_said(r"page +(http\S+)")
-            up.until_said(r"rated [1-9]")
+            link = up.until_output(r"page +(http\S+)")
+            up.until_output(r"rated [1-9]")
             with new_page() as page:  # it is served last
                 visit(page, link)
                 page.wait_for_selector(".rf-tile b")
             time.sleep(SETTLE_S)
             visits(link, given.visits)
             token = json.loads((home / "state" / "secrets.json").read_text())["warehouse_token"]
-            address = up.until_said(r"SELECT +http://(\S+)")
+            address = up.until_output(r"SELECT +http://(\S+)")
             client = open_warehouse(f"http://ringfence:{token}@{address}", timeout_s=60)
             questions(client)
             client.close()

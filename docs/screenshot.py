@@ -40,7 +40,7 @@ def main() -> None:
         attack_after_s = max(5, given.minutes * 60 - ATTACK_S)
         up = Up(Path(place) / "demo", "--simulate", "--attack-after-s", str(attack_after_s))
         try:
-            take(up.until_said(r"page +(http\S+)"), given.minutes, given.out)
+            take(up.until_output(r"page +(http\S+)"), given.minutes, given.out)
         finally:
             up.close()
 

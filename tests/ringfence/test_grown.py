@@ -69,8 +69,8 @@ class Grown:
     @property
     def env(self) -> dict[str, str]:
         """As the parts have it: where the files are, and no address."""
-        said = {name: value for name, value in self.settings.environment().items() if name not in ("RINGFENCE_BOOKS", "RINGFENCE_WAREHOUSE")}
-        return os.environ | said
+        output = {name: value for name, value in self.settings.environment().items() if name not in ("RINGFENCE_BOOKS", "RINGFENCE_WAREHOUSE")}
+        return os.environ | output
 
     def start(self) -> None:
         for name in PARTS:
@@ -81,13 +81,13 @@ class Grown:
     def log(self, name: str) -> Path:
         return self.settings.run_dir / f"{name}.log"
 
-    def mourn(self) -> None:
+    def check_alive(self) -> None:
         """No part dies of a server that is away."""
         for name, part in self.running.items():
             assert part.poll() is None, f"{name} ended with {part.poll()}: {self.log(name).read_text()[-3000:]}"
 
     def until(self, true: Callable[[], object], what: str, within_s: float = 120.0) -> None:
-        until(true, within_s, what, meanwhile=self.mourn)
+        until(true, within_s, what, meanwhile=self.check_alive)
 
     def feed(self) -> None:
         """Posts batches until they are acknowledged."""
@@ -120,8 +120,8 @@ class Grown:
                 yield from batch
             reader.close()
 
-    def ask(self, *words: str) -> str:
-        command = [sys.executable, "-m", "ringfence", *words]
+    def ask(self, *arguments: str) -> str:
+        command = [sys.executable, "-m", "ringfence", *arguments]
         return subprocess.run(command, env=self.env, capture_output=True, text=True, check=True, timeout=120).stdout
 
     def close(self) -> None:
@@ -157,12 +157,12 @@ def test_books_and_warehouse_are_killed_and_every_record_and_every_order_is_ther
     for _ in range(2):
         grown.books.stop("immediate")
         time.sleep(3)
-        grown.mourn()
+        grown.check_alive()
         grown.books.start()
         time.sleep(2)
         grown.warehouse.kill()
         time.sleep(3)
-        grown.mourn()
+        grown.check_alive()
         grown.warehouse.start()
         time.sleep(2)
     grown.warehouse.freeze()  # alive, and silent
@@ -190,11 +190,11 @@ def test_books_and_warehouse_are_killed_and_every_record_and_every_order_is_ther
     engine = open_books(grown.settings.books_dsn)
     try:
         with reading(engine) as conn:
-            assert {kept.order.order_id for kept in orders.select(conn)} == ordered
+            assert {stored.order.order_id for stored in orders.select(conn)} == ordered
 
         def delivered() -> bool:
             with reading(engine) as conn:
-                ends = [(kept.order.expires_at_ms, kept.order) for kept in orders.select(conn, statuses=LIVE)]
+                ends = [(stored.order.expires_at_ms, stored.order) for stored in orders.select(conn, statuses=LIVE)]
                 due = deliveries.due_count(conn, "sim1")
             # Of a key's orders (it is issued again while its condition holds) the one that lasts longest.
             wanted = {order.key.entry(): order.expires_at_ms for _, order in sorted(ends, key=lambda pair: pair[0])}
@@ -207,9 +207,9 @@ def test_books_and_warehouse_are_killed_and_every_record_and_every_order_is_ther
         engine.dispose()
 
     for name in PARTS:
-        said = grown.log(name).read_text()
-        assert "Traceback" not in said, said[-3000:]
-        assert BOOKS_PASSWORD not in said and WAREHOUSE_PASSWORD not in said and "s3ntinel" not in said
+        output = grown.log(name).read_text()
+        assert "Traceback" not in output, output[-3000:]
+        assert BOOKS_PASSWORD not in output and WAREHOUSE_PASSWORD not in output and "s3ntinel" not in output
     assert 2 <= grown.log("dispatcher").read_text().count("orders wait in the journal while the books are away") <= 4
     assert grown.log("dispatcher").read_text().count("nothing is delivered to sim1 while the books are away") <= 4
     assert grown.log("collector").read_text().count("stays in force") <= 4

@@ -67,7 +67,7 @@ class House:
         self.running[name].send_signal(signal.SIGKILL)
         self.running[name].wait()
 
-    def mourn(self) -> None:
+    def check_alive(self) -> None:
         """Nobody dies but by our hand."""
         for name, process in self.running.items():
             if (code := process.poll()) is not None:
@@ -107,17 +107,17 @@ def unkilled(journal: Journal, settings: Settings, *, dedupe: bool = True) -> Sa
     for start in range(0, len(calls), 3000):
         outcomes.append(judge(state, calls[start : start + 3000], contracts_of, dedupe=dedupe))
     sums = pl.concat([o.sums for o in outcomes]).partition_by("partition", as_dict=True, maintain_order=True)
-    told = [Message(int(str(p)), n, 0, EPOCH, value) for (p,), rows in sums.items() for n, value in enumerate(to_values(rows))]
+    progress = [Message(int(str(p)), n, 0, EPOCH, value) for (p,), rows in sums.items() for n, value in enumerate(to_values(rows))]
     return Said(
         {table: pl.concat([o.table(table) for o in outcomes]) for table in schemas.TABLES},
         pl.concat([o.priced for o in outcomes]),
         {msgspec.json.encode(f) for o in outcomes for f in o.findings},
         {msgspec.json.encode(o) for one in outcomes for o in one.orders},
-        watch(WatchState(settings.partitions), told, contracts_of, 0, last=True),
+        watch(WatchState(settings.partitions), progress, contracts_of, 0, last=True),
     )
 
 
-def feed(settings: Settings, token: str, done: threading.Event, tell: dict[str, int]) -> None:
+def feed(settings: Settings, token: str, done: threading.Event, sent: dict[str, int]) -> None:
     """A switch's shipper: posts batches until they are acknowledged, and now and then loses an acknowledgement. Until it is `done`, and
     the attack has gone on for a while."""
     start_ms = round(time.time() * 1000) - 20 * 60_000
@@ -130,7 +130,7 @@ def feed(settings: Settings, token: str, done: threading.Event, tell: dict[str, 
             try:
                 post_records(client, batch, complete_to_ms=complete_to_ms)
             except PostError:
-                tell["retries"] += 1
+                sent["retries"] += 1
                 time.sleep(0.2)
             else:
                 return
@@ -141,12 +141,12 @@ def feed(settings: Settings, token: str, done: threading.Event, tell: dict[str, 
             post(delivery.complete_to_ms)
             if rng.random() < 0.02:
                 post(delivery.complete_to_ms)
-            tell["posted"] += len(batch)
+            sent["posted"] += len(batch)
             batch.clear()
             if done.wait(0.4) and delivery.learned_ms > truth.attack.start_ms + 120_000:
                 break
     post(round(time.time() * 1000))
-    tell["posted"] += len(batch)
+    sent["posted"] += len(batch)
 
 
 @pytest.mark.slow
@@ -158,7 +158,7 @@ def test_after_thirty_kills_every_record_and_every_cent_is_there_once(tmp_path: 
 @pytest.mark.slow
 @pytest.mark.kafka
 @pytest.mark.timeout(600)
-def test_after_kills_on_apache_kafka_too(tmp_path: Path, broker, prefix: str):
+def test_kills_lose_nothing_on_apache_kafka(tmp_path: Path, broker, prefix: str):
     count_after_kills(tmp_path, kills=21, journal_dsn=broker.dsn(prefix=prefix))
 
 
@@ -182,21 +182,21 @@ def count_after_kills(home: Path, kills: int, journal_dsn: str = "") -> None:
     house = House(settings)
     for name in VICTIMS:
         house.start(name)
-    tell, done = {"posted": 0, "retries": 0}, threading.Event()
-    feeding = threading.Thread(target=feed, args=(settings, secrets.collector_token, done, tell), daemon=True)
+    sent, done = {"posted": 0, "retries": 0}, threading.Event()
+    feeding = threading.Thread(target=feed, args=(settings, secrets.collector_token, done, sent), daemon=True)
     feeding.start()
-    rng, between, told = random.Random(SEED), 0, Told(journal)
+    rng, between, progress = random.Random(SEED), 0, Progress(journal)
     try:
-        others_go_on_and_it_catches_up(journal, house, told, "judge-2")
+        others_go_on_and_it_catches_up(journal, house, progress, "judge-2")
         for kill in range(kills):
             time.sleep(rng.uniform(1.0, 2.5))
-            house.mourn()
+            house.check_alive()
             victim = VICTIMS[kill % len(VICTIMS)]
             if victim in JUDGES:
-                wait_for_work(told, settings, victim)
+                wait_for_work(progress, settings, victim)
             house.kill(victim)
             if victim in JUDGES:
-                between += written_past_the_snapshot(told, settings, victim)
+                between += written_past_the_snapshot(progress, settings, victim)
             house.start(victim)
         done.set()
         feeding.join(180)
@@ -214,24 +214,25 @@ def count_after_kills(home: Path, kills: int, journal_dsn: str = "") -> None:
     records = written["records"]
     once = records.unique(["partition", "offset"])
     assert records.height > once.height, "judge never had to say a row twice: the kills proved nothing"
-    said = unkilled(journal, settings)
-    expected = said.tables["records"]
+    reference = unkilled(journal, settings)
+    expected = reference.tables["records"]
 
     # Received = the sum of the dispositions, and every offset that is no tick has exactly one.
     received = sum(1 for m in records_of(journal, topics.CALLS) if m.key != TICK_KEY)
-    assert received >= tell["posted"]
+    assert received >= sent["posted"]
     assert once.height == received == expected.height
     key = ["partition", "offset"]
     for table, rows in written.items():
-        assert rows.height > 0 and rows.unique().sort(rows.columns).equals(said.tables[table].sort(rows.columns)), f"{table}: a row had two contents"
+        expected_rows = reference.tables[table].sort(rows.columns)
+        assert rows.height > 0 and rows.unique().sort(rows.columns).equals(expected_rows), f"{table}: a row had two contents"
     findings, orders = (list(records_of(journal, topic)) for topic in (topics.FINDINGS, topics.BLOCK_ORDERS))
-    assert {m.value for m in findings if m.partition < settings.partitions} == said.findings
-    assert {m.value for m in orders if m.partition < settings.partitions} == said.orders
-    assert said.findings and said.orders
-    assert all(msgspec.json.decode(f, type=Finding).exposure_nanos > 0 for f in said.findings)
+    assert {m.value for m in findings if m.partition < settings.partitions} == reference.findings
+    assert {m.value for m in orders if m.partition < settings.partitions} == reference.orders
+    assert reference.findings and reference.orders
+    assert all(msgspec.json.decode(f, type=Finding).exposure_nanos > 0 for f in reference.findings)
     # Watch may have gone on for a while without a judge that was long in coming back: the same alerts, at other moments.
     watched = [msgspec.json.decode(m.value, type=Finding) for m in findings if m.partition == settings.partitions]
-    assert {f.finding_id for f in watched} == {f.finding_id for f in said.watched.findings}
+    assert {f.finding_id for f in watched} == {f.finding_id for f in reference.watched.findings}
     assert len({f.finding_id for f in watched}) > 3 and {f.subject_kind for f in watched} == {"range"}
 
     # The warehouse holds the same rows and the same money.
@@ -241,7 +242,7 @@ def count_after_kills(home: Path, kills: int, journal_dsn: str = "") -> None:
     stored = dict(client.query("SELECT disposition, count() FROM records_latest GROUP BY disposition").result_rows)
     assert stored == dict(expected.group_by("disposition").len().iter_rows())
     sums = dict(client.query("SELECT role, sum(toInt128(nanos)) FROM charges_counted GROUP BY role").result_rows)
-    latest = said.priced.sort("revision").unique(key, keep="last")
+    latest = reference.priced.sort("revision").unique(key, keep="last")
     assert {role: int(nanos) for role, nanos in sums.items()} == {"sell": latest["sell_nanos"].sum(), "buy": latest["buy_nanos"].sum()}
     assert client.query("SELECT count() FROM calls_latest").first_row == (latest.height,)
     client.close()
@@ -253,11 +254,11 @@ def count_after_kills(home: Path, kills: int, journal_dsn: str = "") -> None:
 
     # And the proof would notice: without de-duplication the same log costs other money.
     careless = unkilled(journal, settings, dedupe=False)
-    assert careless.priced["sell_nanos"].sum() != said.priced["sell_nanos"].sum()
+    assert careless.priced["sell_nanos"].sum() != reference.priced["sell_nanos"].sum()
 
 
-class Told:
-    """How far the judges have told what became of the records: looked at again, it reads on from where it stood."""
+class Progress:
+    """How far the judges have progress what became of the records: looked at again, it reads on from where it stood."""
 
     def __init__(self, journal: Journal) -> None:
         self.readers = [journal.reader(topics.JUDGED, partition, 0) for partition in range(journal.partitions(topics.JUDGED))]
@@ -277,15 +278,15 @@ def partitions_of(settings: Settings, judge: str) -> tuple[int, ...]:
     return tuple(partitions_of_judge(1 + JUDGES.index(judge), settings.judges, settings.partitions))
 
 
-def others_go_on_and_it_catches_up(journal: Journal, house: House, told: Told, victim: str) -> None:
+def others_go_on_and_it_catches_up(journal: Journal, house: House, progress: Progress, victim: str) -> None:
     """One of three is killed and stays away: what the others have to judge is judged, and nothing of its own, until it is back."""
     others = [p for name in JUDGES if name != victim for p in partitions_of(house.settings, name)]
     mine = partitions_of(house.settings, victim)
     assert mine and len(others) + len(mine) == house.settings.partitions
 
     def judged(partitions: Sequence[int], beyond: dict[int, int]) -> bool:
-        house.mourn()
-        return all(offset >= beyond[partition] for partition, offset in told.to(partitions).items())
+        house.check_alive()
+        return all(offset >= beyond[partition] for partition, offset in progress.to(partitions).items())
 
     def until_judged(partitions: Sequence[int]) -> None:
         """And more than is there now."""
@@ -296,26 +297,26 @@ def others_go_on_and_it_catches_up(journal: Journal, house: House, told: Told, v
     house.kill(victim)
     del house.running[victim]
     time.sleep(1.0)
-    before = told.to(mine)
+    before = progress.to(mine)
     until_judged(others)
     until_judged(others)
-    assert told.to(mine) == before
+    assert progress.to(mine) == before
     house.start(victim)
     until_judged(mine)
 
 
-def written_past_the_snapshot(told: Told, settings: Settings, judge: str) -> bool:
+def written_past_the_snapshot(progress: Progress, settings: Settings, judge: str) -> bool:
     """Whether `judged` holds rows that the durable state does not know of: the judge died between a write and its snapshot."""
     state = of_judge(settings.installation.judge_state(1 + JUDGES.index(judge))).load()
     known = {partition: calls.next_offset for partition, calls in state.calls.items()} if state else {}
-    return any(offset >= known.get(partition, 0) for partition, offset in told.to(partitions_of(settings, judge)).items())
+    return any(offset >= known.get(partition, 0) for partition, offset in progress.to(partitions_of(settings, judge)).items())
 
 
-def wait_for_work(told: Told, settings: Settings, judge: str, within_s: float = 20.0) -> None:
+def wait_for_work(progress: Progress, settings: Settings, judge: str, within_s: float = 20.0) -> None:
     """Until this judge has written something since its last snapshot, so that the kill falls between: where a machine is slow it may still
     be starting."""
     end = time.monotonic() + within_s
-    while not written_past_the_snapshot(told, settings, judge) and time.monotonic() < end:
+    while not written_past_the_snapshot(progress, settings, judge) and time.monotonic() < end:
         time.sleep(0.1)
 
 
@@ -323,7 +324,7 @@ def wait_until_still(journal: Journal, house: House, within_s: float = 90.0) -> 
     """Until every record has its row, the store has read every row, and the dispatcher every order."""
     end = time.monotonic() + within_s
     while time.monotonic() < end:
-        house.mourn()
+        house.check_alive()
         received = sum(1 for m in records_of(journal, topics.CALLS) if m.key != TICK_KEY)
         if rows_of(journal, "records").unique(["partition", "offset"]).height == received:
             time.sleep(8.0)  # the store's linger and its epoch

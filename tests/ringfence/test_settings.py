@@ -35,7 +35,7 @@ def test_a_child_gets_the_same_settings(tmp_path: Path, monkeypatch: pytest.Monk
     assert Settings(_env_file=None) == settings  # type: ignore[call-arg]
 
 
-def test_a_setting_out_of_range_is_named(monkeypatch: pytest.MonkeyPatch):
+def test_a_setting_out_of_range_is_an_error_with_its_name(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("RINGFENCE_COLLECTOR_PORT", "99999")
     with pytest.raises(ValueError, match="collector_port"):
         Settings()
@@ -66,7 +66,7 @@ def test_damaged_secrets_are_never_replaced(tmp_path: Path):
     assert len(path.read_bytes()) == 20, "the state of judge is keyed with what is in there"
 
 
-def test_an_address_may_be_a_file_and_what_the_environment_says_goes_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_an_address_may_be_a_file_and_the_environment_takes_precedence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "ringfence_books").write_text("postgresql://ringfence:s3ntinel@db/books\n")
     (tmp_path / "ringfence_dialog_secret").write_text("a-secret-of-a-file-and-long\n")
     (tmp_path / "ringfence_tenant").write_text("acme\n")
@@ -90,7 +90,7 @@ def test_the_directory_of_secrets_may_be_named_in_the_env_file(tmp_path: Path, m
     assert Settings().journal_dsn == "files:///srv/journal"
 
 
-def test_without_a_word_the_directory_of_containers_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_default_directory_of_secrets_is_that_of_containers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "ringfence_warehouse").write_text("https://rf:s3ntinel@ch:8443")
     monkeypatch.setattr("ringfence.settings.SECRETS_DIR", tmp_path)
     assert Settings(_env_file=None).warehouse_dsn == "https://rf:s3ntinel@ch:8443"  # type: ignore[call-arg]
@@ -98,7 +98,7 @@ def test_without_a_word_the_directory_of_containers_is_read(tmp_path: Path, monk
     assert Settings(_env_file=None).warehouse == ""  # type: ignore[call-arg]
 
 
-def test_a_directory_of_secrets_that_is_wrong_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_wrong_directory_of_secrets_is_an_error_with_its_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("RINGFENCE_SECRETS_DIR", str(tmp_path / "none"))
     with pytest.raises(SettingsError, match="RINGFENCE_SECRETS_DIR: there is no directory"):
         Settings(_env_file=None)  # type: ignore[call-arg]
@@ -108,7 +108,7 @@ def test_a_directory_of_secrets_that_is_wrong_is_named(tmp_path: Path, monkeypat
         Settings(_env_file=None)  # type: ignore[call-arg]
 
 
-def test_what_is_wrong_with_a_secret_is_told_without_it(monkeypatch: pytest.MonkeyPatch):
+def test_an_error_about_a_secret_does_not_contain_it(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("RINGFENCE_HASH_SECRET", "too-s3ntinel")
     with pytest.raises(ValueError, match="hash_secret") as refusal:
         Settings(_env_file=None)  # type: ignore[call-arg]

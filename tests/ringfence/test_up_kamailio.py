@@ -88,7 +88,7 @@ def house(tmp_path: Path, need: Callable[[str], None]) -> Iterator[tuple[Up, int
     carrier = subprocess.Popen(callee, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     up = Up(tmp_path / "home", "--kamailio", "--sip-port", str(sip_port), "--carrier", f"127.0.0.1:{carrier_port}")
     try:
-        up.until_said("received 1")  # its boot record has come all the way
+        up.until_output("received 1")  # its boot record has come all the way
         yield up, sip_port
         assert up.close() == 0
     finally:
@@ -120,11 +120,11 @@ def test_a_real_call_is_billed_what_it_talked_and_a_blocked_one_is_refused(house
 
     key = ("--account", "local", "--b-range", "88213")
     up.ask("block", *key, "--why", "a test")
-    up.until_said("switch k1 is in shadow")
+    up.until_output("switch k1 is in shadow")
     assert call(sip_port, "88213000111", scenario), "in shadow the call goes on"
 
     up.ask("enforce", "--switch", "k1", "--why", "a test")
-    up.until_said("switch k1 refuses")
+    up.until_output("switch k1 refuses")
     assert not call(sip_port, "88213000111", scenario)
     assert call(sip_port, "88214000111", scenario), "a blocked range does not catch its neighbour"
 
@@ -134,7 +134,7 @@ def test_a_real_call_is_billed_what_it_talked_and_a_blocked_one_is_refused(house
     up.ask("unblock", "--clear-hold", "--why", "a test")
     assert not call(sip_port, "88213000111", scenario)
     up.ask("unblock", *key, "--why", "a test")
-    up.until_said("lets t1/account:local/b:88213 pass again")
+    up.until_output("lets t1/account:local/b:88213 pass again")
     assert call(sip_port, "88213000111", scenario)
     for log in (up.home / "run").glob("*.log"):
         text = log.read_text()

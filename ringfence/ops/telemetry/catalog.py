@@ -198,9 +198,9 @@ def of(part: str) -> list[Metric]:
 PREFACE = """\
 # Metrics
 
-Each part answers `GET /metrics` on a port of its own, in Prometheus' text format or as OpenMetrics, as requested. Besides the metrics below, each part
-has those of its process (`process_*`) and of Python's garbage collector (`python_gc_*`). Counters start at 0 with each process.
-[Connect a Kamailio](operators.md#10-watching-it) says what to watch, and `deploy/prometheus/` has the alerts. This page is generated from
+Each part answers `GET /metrics` on a port of its own, in Prometheus' text format or as OpenMetrics, as requested. Besides the metrics below, each
+part has those of its process (`process_*`) and of Python's garbage collector (`python_gc_*`). Counters start at 0 with each process.
+[Connect a Kamailio](operators.md#10-monitoring) says what to watch, and `deploy/prometheus/` has the alerts. This page is generated from
 `ringfence/ops/telemetry/catalog.py`; a test compares the running parts with it.
 """
 

@@ -191,7 +191,7 @@ class Chain:
             self.running[name].kill()
             self.running[name].wait()
 
-    def mourn(self) -> None:
+    def check_alive(self) -> None:
         """Nobody dies but by our hand."""
         for name, part in self.running.items():
             if (code := part.poll()) not in (None, -signal.SIGKILL):
@@ -201,7 +201,7 @@ class Chain:
         return (self.settings.run_dir / f"{name}.log").read_text()
 
     def until(self, true: Callable[[], Any], within_s: float = 60.0, what: str | Callable[[], str] = "it") -> Any:
-        return until(true, within_s, what, meanwhile=self.mourn)
+        return until(true, within_s, what, meanwhile=self.check_alive)
 
     def close(self) -> None:
         for name in self.running:
@@ -215,10 +215,10 @@ class Chain:
         self.handed_out += 1
         return self.known[self.handed_out - 1]
 
-    def ask(self, *words: str) -> str:
+    def ask(self, *arguments: str) -> str:
         """A command, as a person types it."""
         env = os.environ | self.settings.environment()
-        command = [sys.executable, "-m", "ringfence", *words]
+        command = [sys.executable, "-m", "ringfence", *arguments]
         done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stderr + done.stdout
         return done.stdout

@@ -43,7 +43,7 @@ def test_a_burst_gets_603_while_others_call_and_passes_after_a_person_lifts_it(c
     assert status["alerts"] >= 1
 
 
-def test_in_shadow_a_burst_goes_on_and_the_records_say_what_would_have_been_refused(chain: Chain) -> None:
+def test_in_shadow_a_burst_goes_on_and_the_records_are_marked(chain: Chain) -> None:
     guilty = chain.customer()
     burst(chain, guilty).finish(30)
     marked = [r for r in chain.bench.records("setup", account=guilty.account) if "order_id" in r]

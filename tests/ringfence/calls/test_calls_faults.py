@@ -37,7 +37,7 @@ def assert_paid_once(chain: Chain, who: Customer, calls: int, talk_ms: int) -> l
     return rows
 
 
-def test_the_collector_killed_and_away_for_20_s_under_load_loses_nothing(chain: Chain) -> None:
+def test_the_collector_killed_and_down_for_20_s_under_load_loses_nothing(chain: Chain) -> None:
     one, two = chain.customer(), chain.customer()
     going = [load(chain, one, 230), load(chain, two, 230)]
     time.sleep(1.5)
@@ -51,7 +51,7 @@ def test_the_collector_killed_and_away_for_20_s_under_load_loses_nothing(chain: 
     chain.assert_nothing_is_lost()
 
 
-def test_the_journal_away_for_20_s_is_spooled_and_caught_up_in_order(chain: Chain) -> None:
+def test_a_journal_outage_of_20_s_is_spooled_and_caught_up_in_order(chain: Chain) -> None:
     who = chain.customer()
     chain.kill("collector")
     journal = open_journal(chain.settings.journal_dsn)
@@ -100,7 +100,7 @@ def test_kamailio_killed_under_load_has_its_blocks_back_and_bills_nothing_twice(
     chain.assert_nothing_is_lost()
 
 
-def test_with_all_of_ours_killed_calls_go_on_and_a_block_ends_on_time(chain: Chain) -> None:
+def test_with_all_parts_killed_calls_go_on_and_a_block_ends_on_time(chain: Chain) -> None:
     honest, blocked = chain.customer(), chain.customer()
     with enforcing(chain):
         chain.ask("block", "--account", blocked.account, "--b-range", "43699", "--ttl", "8s", "--why", "a test")

@@ -1,4 +1,4 @@
-"""A running `up --simulate` as machines see it: every part's figures, whether they add up, and what its logs do not tell."""
+"""The metrics and logs of a running `up --simulate`: the metrics of all parts add up, and no log contains personal data."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def names(shown: Scrape) -> set[str]:
 
 
 @pytest.mark.slow
-def test_the_figures_of_every_part_add_up_and_no_log_tells_a_number(up: Up):
+def test_the_metrics_of_all_parts_add_up_and_no_log_contains_a_number(up: Up):
     home, until = up.home, up.until
     until(up.endpoints)
     where = up.endpoints()
@@ -96,14 +96,14 @@ def test_the_figures_of_every_part_add_up_and_no_log_tells_a_number(up: Up):
     assert shown["store"]["ringfence_end_to_end_seconds_count", "stored"] == sum(fates.values())
     status = json.loads(up.ask("status", "--json"))
     assert status["received"] == sum(fates.values()) and status["rated"] == fates["rated"]
-    signs = {name: sign for name, sign in status["parts"].items() if name in parts}
-    assert signs.pop("simulator")["why"].startswith("no answer at http://127.0.0.1:"), "it is stopped"
-    assert all(sign["alive"] and sign["ready"] and not sign["why"] for sign in signs.values()) and len(signs) == 6, signs
+    health = {name: part for name, part in status["parts"].items() if name in parts}
+    assert health.pop("simulator")["why"].startswith("no answer at http://127.0.0.1:"), "it is stopped"
+    assert all(part["alive"] and part["ready"] and not part["why"] for part in health.values()) and len(health) == 6, health
     simulator.resume()
 
     for name, url in parts.items():
-        told = {metric.name for metric in catalog.of(name)}
-        extra, missing = names(scrape(url)) - told, told - names(scrape(url))
+        expected = {metric.name for metric in catalog.of(name)}
+        extra, missing = names(scrape(url)) - expected, expected - names(scrape(url))
         assert not extra, f"{name} shows what the catalogue does not name: {extra}"
         # What watch finds, this traffic does not hold.
         assert missing <= ({"ringfence_findings_total"} if name == "watch" else set()), f"{name} does not show {missing}"
@@ -114,11 +114,11 @@ def test_the_figures_of_every_part_add_up_and_no_log_tells_a_number(up: Up):
     secrets = [value.encode() for value in json.loads((home / "state" / "secrets.json").read_text()).values()]
     for log in [up.out, *sorted((home / "run").glob("*.log"))]:
         text = log.read_bytes()
-        told = set(re.findall(rb"\d{9,15}", text)) & dialled
-        assert not told, f"{log.name} tells {told}"
+        numbers = set(re.findall(rb"\d{9,15}", text)) & dialled
+        assert not numbers, f"{log.name} contains {numbers}"
         if log == up.out:
             continue  # where `up` greets a person with addresses and tokens
-        assert not any(secret in text for secret in secrets), f"{log.name} tells a secret"
+        assert not any(secret in text for secret in secrets), f"{log.name} contains a secret"
         if log.name != "up.log":
             assert all(json.loads(line)["timestamp"] for line in text.splitlines()), log.name
     assert re.search(rb"refuses t1/account:\S+?\*\*", (home / "run" / "up.log").read_bytes()), "a masked key"

@@ -1,4 +1,4 @@
-"""The figures at the top: records and money a second, and how many alerts and blocks there are."""
+"""The tiles at the top: records and money per second, and the number of alerts and blocks."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from core.text import amount
 from dashboards.tags import Safe, tag
 from dashboards.traffic import Money, Traffic, now, total
 
-MOST_CURRENCIES = 3
+MAX_CURRENCIES = 3
 
 
-def figures(traffic: Traffic | None, alerts: int | None, block_counts: Mapping[str, int] | None) -> Safe:
-    """A row of tiles; what is not known is a dash."""
+def tiles(traffic: Traffic | None, alerts: int | None, block_counts: Mapping[str, int] | None) -> Safe:
+    """A row of tiles; an unknown value is a dash."""
     if traffic is None:
         rates = [tile(name, "–") for name in ("Records", "Sold", "Bought", "Margin")]
     else:
@@ -21,45 +21,45 @@ def figures(traffic: Traffic | None, alerts: int | None, block_counts: Mapping[s
         _, money = total(traffic, traffic.from_ms, rate.to_ms)
         past = f"in {round((rate.to_ms - traffic.from_ms) / 60_000)} min"
         records = sum(traffic.records.values())
-        rates = [tile("Records", f"{amount(rate.records_s, 1)}", "a second", f"{records:,} {past}")]
+        rates = [tile("Records", f"{amount(rate.records_s, 1)}", "per second", f"{records:,} {past}")]
         for name, side in (("Sold", "sell"), ("Bought", "buy"), ("Margin", "margin")):
             rates.append(money_tile(name, side, rate.money_s, money, past))
-    held = "–" if alerts is None else f"{alerts:,}"
-    return tag("div", *rates, tile("Alerts", held, "", "since the beginning"), blocks_tile(block_counts), cls="rf-tiles")
+    count = "–" if alerts is None else f"{alerts:,}"
+    return tag("div", *rates, tile("Alerts", count, "", "in all"), blocks_tile(block_counts), cls="rf-tiles")
 
 
 def blocks_tile(counts: Mapping[str, int] | None) -> Safe:
-    """How many stand, and how many do not."""
+    """How many blocks are active, in shadow, and waiting."""
     if counts is None:
         return tile("Blocks", "–")
     shadow, waiting = counts.get("shadow", 0), counts.get("waiting", 0)
-    below = f"{shadow:,} in shadow  ·  {waiting:,} {'waits' if waiting == 1 else 'wait'} for you"
-    return tile("Blocks", f"{counts.get('standing', 0):,}", "standing", below, cls="waits" if waiting else "")
+    below = f"{shadow:,} in shadow  ·  {waiting:,} waiting for approval"
+    return tile("Blocks", f"{counts.get('standing', 0):,}", "active", below, cls="waits" if waiting else "")
 
 
 def money_tile(name: str, side: str, rates: tuple[Money, ...], past: tuple[Money, ...], when: str) -> Safe:
-    """One side of the money, a line a currency. A margin across currencies is nobody's to say."""
+    """One side of the money, one line per currency. There is no margin across currencies."""
     known = {one.currency: one for one in rates}
     lines, sums = [], []
-    for one in past[:MOST_CURRENCIES]:
+    for one in past[:MAX_CURRENCIES]:
         value: Decimal = getattr(known[one.currency], side) if one.currency in known else Decimal(0)
         if side == "margin" and one.across == one.calls:
             lines.append(tag("div", tag("b", "–"), tag("span", f" {one.currency}")))
-            sums.append(tag("div", f"{one.currency}: every call was bought in another currency"))
+            sums.append(tag("div", f"{one.currency}: no margin, every call was bought in another currency"))
             continue
         loss = "loss" if side == "margin" and value < 0 else ""
-        lines.append(tag("div", tag("b", amount(value, decimals(value)), cls=loss), tag("span", f" {one.currency} a second")))
-        across = f", without {one.across:,} call{'s' * (one.across != 1)} across currencies" if side == "margin" and one.across else ""
+        lines.append(tag("div", tag("b", amount(value, decimals(value)), cls=loss), tag("span", f" {one.currency} per second")))
+        across = f", without {one.across:,} call{'s' * (one.across != 1)} bought in another currency" if side == "margin" and one.across else ""
         sums.append(tag("div", f"{amount(getattr(one, side))} {one.currency} {when}{across}"))
-    if len(past) > MOST_CURRENCIES:
-        sums.append(tag("div", f"and {len(past) - MOST_CURRENCIES} other currencies"))
+    if len(past) > MAX_CURRENCIES:
+        sums.append(tag("div", f"and {len(past) - MAX_CURRENCIES} other currencies"))
     if not lines:
-        return tile(name, "0", "a second", f"nothing {when}")
+        return tile(name, "0", "per second", f"nothing {when}")
     return tag("div", tag("label", name), tag("div", *lines, cls="value"), tag("small", *sums), cls="rf-tile")
 
 
 def decimals(value: Decimal) -> int:
-    """As many as tell small rates apart.
+    """The number of decimals, so that small rates are legible.
 
     >>> decimals(Decimal("0.00123")), decimals(Decimal("12.3")), decimals(Decimal(0))
     (4, 2, 2)
@@ -68,9 +68,9 @@ def decimals(value: Decimal) -> int:
 
 
 def tile(name: str, value: str, unit: str = "", below: str = "", cls: str = "") -> Safe:
-    """A name, a figure, and what it is a part of."""
-    figure = tag("div", tag("b", value), tag("span", f" {unit}"), cls="value")
-    return tag("div", tag("label", name), figure, tag("small", below), cls=f"rf-tile {cls}".strip())
+    """A name, a value with its unit, and a line below."""
+    shown = tag("div", tag("b", value), tag("span", f" {unit}"), cls="value")
+    return tag("div", tag("label", name), shown, tag("small", below), cls=f"rf-tile {cls}".strip())
 
 
 def table(head: tuple[str, ...], rows: list[tuple[str | Safe, ...]], numbers_from: int = 1) -> Safe:

@@ -1,4 +1,4 @@
-"""Who has not said the token sees nothing and opens nothing, and a browser is told to stay on this machine."""
+"""Without the token nothing is shown and no session opens; the browser may fetch nothing from other hosts."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from until import until
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from dashboards import codes, slowing
+from dashboards import codes, throttle
 from dashboards.access import LOOK_S, look_cookie
-from dashboards.door import Door
-from dashboards.slowing import Slowing
+from dashboards.auth import AuthMiddleware
+from dashboards.throttle import Throttle
 from switches.gate import Gate, Places, Server, config
 
 LOOK = "the-token-to-look-at-it"
@@ -45,23 +45,23 @@ def clock() -> Clock:
 
 @pytest.fixture
 def port(clock: Clock, tmp_path: Path) -> Iterator[int]:
-    """A house behind the door: it says "inside" to whoever gets in."""
+    """A server behind `AuthMiddleware` that answers "inside"."""
 
     async def socket_inside(socket_: WebSocket) -> None:
         await socket_.accept()
         await socket_.send_text("inside")
-        async for said in socket_.iter_text():
-            await socket_.send_text(said)
+        async for text in socket_.iter_text():
+            await socket_.send_text(text)
 
     async def inside(_: object) -> PlainTextResponse:
         return PlainTextResponse("inside")
 
     gate = Gate(Places(strangers=64, of_source=64, stranger_s=600))
-    door = Middleware(
-        Door, token=LOOK, names=frozenset({"127.0.0.1", "localhost", "::1", "pages.example.net"}), cookie="look", clock_s=clock,
+    auth = Middleware(
+        AuthMiddleware, token=LOOK, names=frozenset({"127.0.0.1", "localhost", "::1", "pages.example.net"}), cookie="look", clock_s=clock,
         folder=tmp_path / "codes", trust=lambda scope, for_good: gate.trust(scope, for_good=for_good),
     )  # fmt: skip
-    app = Starlette(routes=[WebSocketRoute("/_stcore/stream", socket_inside), Route("/{path:path}", inside)], middleware=[door])
+    app = Starlette(routes=[WebSocketRoute("/_stcore/stream", socket_inside), Route("/{path:path}", inside)], middleware=[auth])
     listens, port = threading.Event(), [0]
 
     def listening(number: int) -> None:
@@ -82,36 +82,36 @@ def get(port: int, path: str, cookie: str = "", **headers: str) -> httpx2.Respon
     return httpx2.get(f"http://127.0.0.1:{port}{path}", headers=sent, follow_redirects=False)
 
 
-def test_without_a_word_the_way_leads_to_the_door_and_nothing_else_answers(port: int):
+def test_without_a_token_everything_redirects_to_the_sign_in_or_is_refused(port: int):
     first = get(port, "/")
     assert (first.status_code, first.headers["location"]) == (303, "/enter")
-    assert "Token to look" in get(port, "/enter").text
+    assert "View token" in get(port, "/enter").text
     for path in ("/static/js/index.js", "/_stcore/host-config", "/media/x"):
         assert get(port, path).status_code == 401
-    assert get(port, "/_stcore/health").text == "inside", "it says nothing, and is asked by whoever watches"
+    assert get(port, "/_stcore/health").text == "inside", "it reveals nothing, and is for monitoring"
 
 
 def test_the_token_lets_in_for_a_shift_and_is_in_no_cookie(port: int, clock: Clock):
-    said = get(port, f"/enter?look={LOOK}")
-    assert (said.status_code, said.headers["location"]) == (303, "/")
-    (morsel,) = SimpleCookie(said.headers["set-cookie"]).values()
+    answer = get(port, f"/enter?look={LOOK}")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/")
+    (morsel,) = SimpleCookie(answer.headers["set-cookie"]).values()
     assert LOOK not in morsel.value and morsel["httponly"] and morsel["samesite"] == "lax"
     assert get(port, "/", morsel.value).text == "inside"
     clock.now_s += LOOK_S + 1
     assert get(port, "/", morsel.value).status_code == 303
 
 
-def test_a_posted_token_lets_in_and_a_wrong_one_is_told(port: int):
+def test_a_posted_token_signs_in_and_a_wrong_one_is_refused(port: int):
     posted = httpx2.post(f"http://127.0.0.1:{port}/enter", data={"look": LOOK}, follow_redirects=False)
     assert posted.status_code == 303 and "set-cookie" in posted.headers
     wrong = httpx2.post(f"http://127.0.0.1:{port}/enter", data={"look": "guessed"}, follow_redirects=False)
-    assert wrong.status_code == 401 and "That is not the token" in wrong.text and "set-cookie" not in wrong.headers
+    assert wrong.status_code == 401 and "This token is wrong" in wrong.text and "set-cookie" not in wrong.headers
     endless = httpx2.post(f"http://127.0.0.1:{port}/enter", content=b"look=" + b"x" * 100_000, follow_redirects=False)
     assert "set-cookie" not in endless.headers
 
 
 @pytest.mark.parametrize("cookie", ["", "1", "9999999999.deadbeef", look_cookie("another token", 1_795_000_000), "x" * 5_000, "9" * 100 + ".x"])
-def test_a_cookie_that_is_not_ours_opens_nothing(port: int, cookie: str):
+def test_a_forged_cookie_opens_nothing(port: int, cookie: str):
     assert get(port, "/", cookie).status_code == 303
 
 
@@ -124,7 +124,7 @@ def through_the_socket(port: int, cookie: str, origins: list[str], host: str = "
     return asyncio.run(ask())
 
 
-def test_the_pages_socket_is_behind_the_door_too(port: int, clock: Clock):
+def test_the_pages_websocket_needs_the_cookie_too(port: int, clock: Clock):
     own = [f"http://127.0.0.1:{port}"]
     with pytest.raises(InvalidStatus, match="403"):
         through_the_socket(port, "1.x", own)
@@ -161,7 +161,7 @@ FOREIGN = [
 
 @pytest.mark.parametrize("origin", FOREIGN)
 def test_the_pages_socket_opens_for_no_other_origin(port: int, clock: Clock, origin: str):
-    """The browser sends the cookie along whoever's page asks: a port of this machine is the same site to it."""
+    """The browser sends the cookie along from every page: another port of this machine is the same site to it."""
     cookie = look_cookie(LOOK, int(clock.now_s))
     with pytest.raises(InvalidStatus, match="403"):
         through_the_socket(port, cookie, [origin.format(port=port)])
@@ -212,11 +212,11 @@ def test_a_code_opens_the_page_once_and_is_then_worth_nothing(port: int, clock: 
     again = get(port, f"/enter?code={code}")
     assert again.status_code == 401 and "set-cookie" not in again.headers and "used already" in again.text
     back = get(port, f"/enter?code={code}", morsel.value)
-    assert (back.status_code, back.headers["location"]) == (303, "/"), "who is in already goes on"
+    assert (back.status_code, back.headers["location"]) == (303, "/"), "a signed-in browser is redirected to the page"
 
 
 @pytest.mark.parametrize("code", ["guessed", "../codes/x", "", "%00", "a" * 5_000, "é", "*"])
-def test_a_code_that_nobody_made_opens_nothing(port: int, clock: Clock, tmp_path: Path, code: str):
+def test_an_unknown_code_opens_nothing(port: int, clock: Clock, tmp_path: Path, code: str):
     codes.make(tmp_path / "codes", clock())
     answer = get(port, f"/enter?code={code}")
     assert answer.status_code == (401 if code else 200) and "set-cookie" not in answer.headers
@@ -224,42 +224,42 @@ def test_a_code_that_nobody_made_opens_nothing(port: int, clock: Clock, tmp_path
 
 
 def test_a_code_ends_after_an_hour_and_there_are_never_too_many(clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(codes, "MOST", 16)
+    monkeypatch.setattr(codes, "MAX_CODES", 16)
     old = codes.make(tmp_path, clock())
-    clock.now_s += codes.LASTS_S + 1
+    clock.now_s += codes.LIFE_S + 1
     assert not codes.take(tmp_path, old, clock())
-    for number in range(codes.MOST + 5):
+    for number in range(codes.MAX_CODES + 5):
         newest = codes.make(tmp_path, clock() + number / 1_000)
-    assert len(list(tmp_path.iterdir())) == codes.MOST
+    assert len(list(tmp_path.iterdir())) == codes.MAX_CODES
     assert all(file.stat().st_mode & 0o077 == 0 for file in tmp_path.iterdir())
-    assert newest not in " ".join(file.name for file in tmp_path.iterdir()), "a file's name tells no code"
+    assert newest not in " ".join(file.name for file in tmp_path.iterdir()), "a file's name does not contain the code"
     assert codes.take(tmp_path, newest, clock() + 10)
 
 
 # --- guesses ---
 
 
-def test_wrong_tokens_get_slower_by_source_and_sources_are_bounded():
-    slow = Slowing()
-    waits = [slow.wrong("192.0.2.1", float(n)) for n in range(200)]
-    assert waits[:3] == [0, 0, 0] and waits == sorted(waits) and waits[-1] == slowing.LONGEST_S
+def test_wrong_tokens_are_throttled_per_source_and_sources_are_bounded():
+    throttled = Throttle()
+    waits = [throttled.wrong("192.0.2.1", float(n)) for n in range(200)]
+    assert waits[:3] == [0, 0, 0] and waits == sorted(waits) and waits[-1] == throttle.LONGEST_S
     for other in ("192.0.2.2", "::1", "2001:db8::1"):
-        assert slow.wrong(other, 200.0) == 0
+        assert throttled.wrong(other, 200.0) == 0
     for same in ("::ffff:192.0.2.1", "::ffff:c000:201"):
-        assert slow.wrong(same, 201.0) == slowing.LONGEST_S
-    for number in range(3 * slowing.MOST):
-        slow.wrong(f"2001:db8:{number:x}::1", 202.0)
-    assert len(slow) == slowing.MOST
+        assert throttled.wrong(same, 201.0) == throttle.LONGEST_S
+    for number in range(3 * throttle.MAX_SOURCES):
+        throttled.wrong(f"2001:db8:{number:x}::1", 202.0)
+    assert len(throttled) == throttle.MAX_SOURCES
     for number in range(5):  # one line has a /64 of addresses
-        wait = slow.wrong(f"2001:db8:aaaa:1::{number + 1:x}", 203.0)
+        wait = throttled.wrong(f"2001:db8:aaaa:1::{number + 1:x}", 203.0)
     assert wait > 0
 
 
-def test_a_right_token_never_waits_for_the_wrong_ones(port: int, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("dashboards.slowing.FREE", 0)
-    monkeypatch.setattr("dashboards.slowing.FIRST_S", 600.0)
-    monkeypatch.setattr("dashboards.slowing.LONGEST_S", 600.0)
-    monkeypatch.setattr("dashboards.door.MOST_WAITING", 20)
+def test_a_right_token_is_never_throttled(port: int, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("dashboards.throttle.FREE", 0)
+    monkeypatch.setattr("dashboards.throttle.FIRST_S", 600.0)
+    monkeypatch.setattr("dashboards.throttle.LONGEST_S", 600.0)
+    monkeypatch.setattr("dashboards.auth.MAX_DELAYED", 20)
     with contextlib.ExitStack() as stack:
         for _ in range(20):  # each is a guess whose answer waits for ten minutes
             line = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
@@ -272,14 +272,14 @@ def test_a_right_token_never_waits_for_the_wrong_ones(port: int, monkeypatch: py
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)
-def test_strangers_that_fill_every_place_keep_no_browser_out(port: int, clock: Clock, shape: Callable[[int], bytes]):
+def test_strangers_at_the_connection_limit_keep_no_browser_out(port: int, clock: Clock, shape: Callable[[int], bytes]):
     cookie = look_cookie(LOOK, int(clock.now_s))
     with strangers(port, 200, shape):
         assert get(port, "/", cookie).text == "inside"
         assert through_the_socket(port, cookie, [f"http://127.0.0.1:{port}"]) == "inside"
 
 
-def test_a_socket_that_is_open_stays_open_whoever_comes(port: int, clock: Clock):
+def test_an_open_websocket_stays_open_whoever_connects(port: int, clock: Clock):
     headers = [("cookie", f"look={look_cookie(LOOK, int(clock.now_s))}"), ("origin", f"http://127.0.0.1:{port}")]
 
     async def over_the_storm() -> str:
@@ -293,19 +293,19 @@ def test_a_socket_that_is_open_stays_open_whoever_comes(port: int, clock: Clock)
         assert asyncio.run(over_the_storm()) == "still here"
 
 
-def test_a_name_that_is_not_ours_is_refused_whoever_asks(port: int, clock: Clock):
-    """A stranger's site whose name was made to point at this machine."""
+def test_an_unknown_host_name_is_refused(port: int, clock: Clock):
+    """DNS rebinding: the name of another site that resolves to this machine."""
     cookie = look_cookie(LOOK, int(clock.now_s))
     assert get(port, "/", cookie, host="evil.example:8473").status_code == 421
     assert get(port, "/", cookie, host="pages.example.net").text == "inside"
 
 
 @pytest.mark.parametrize("path", ["/_stcore/agent/openapi.json", "/_stcore/metrics", "//_stcore/metrics", "/_stcore/upload_file/x"])
-def test_what_the_page_does_not_need_is_closed_to_everybody(port: int, clock: Clock, path: str):
+def test_unused_paths_of_streamlit_are_closed(port: int, clock: Clock, path: str):
     assert get(port, path, look_cookie(LOOK, int(clock.now_s))).status_code == 404
 
 
-def test_a_browser_is_told_to_fetch_nothing_from_outside(port: int):
+def test_the_content_security_policy_allows_no_other_host(port: int):
     for path in ("/", "/enter", "/_stcore/health", "/nothing"):
         headers = get(port, path).headers
         policy = headers["content-security-policy"]
