@@ -12,7 +12,7 @@ premium rate). Ordered for 1 hour: refuse new calls of ACME.
 
 from __future__ import annotations
 
-from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Decimal
 
 import msgspec
 
@@ -339,7 +339,7 @@ def times_text(value: int, usual: int) -> str:
     if ratio <= 1:
         return "not more than"
     step = Decimal(1).scaleb(ratio.adjusted() - 1)
-    text = f"{(ratio / step).quantize(Decimal(1), ROUND_HALF_UP) * step:,f}"
+    text = f"{(ratio / step).to_integral_value(ROUND_HALF_UP) * step:,f}"
     return f"{text.rstrip('0').rstrip('.') if '.' in text else text} times"
 
 
@@ -352,12 +352,12 @@ def span_text(ms: int) -> str:
     seconds = max(1, round(ms / 1000))
     if seconds < 120:
         return "1 minute" if seconds == 60 else counted(seconds, "second")
-    minutes = int((Decimal(seconds) / 60).quantize(Decimal(1), ROUND_HALF_UP))
+    minutes = (seconds + 30) // 60
     if 120 <= minutes < 600 and minutes % 60 >= 5:
         return f"{minutes // 60} hours {minutes % 60} minutes"
     if minutes == 60 or minutes >= 120:
-        hours = int((Decimal(minutes) / 60).quantize(Decimal(1), ROUND_HALF_UP))
-        return counted(hours, "hour") if hours < 48 else counted(int((Decimal(hours) / 24).quantize(Decimal(1), ROUND_DOWN)), "day")
+        hours = (minutes + 30) // 60
+        return counted(hours, "hour") if hours < 48 else counted(hours // 24, "day")
     return counted(minutes, "minute")
 
 

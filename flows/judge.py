@@ -20,8 +20,8 @@ from bytewax.run import cli_main
 
 from core import topics
 from core.clock import wall_clock_ms
+from core.reporting import Report, ignore
 from core.schemas import TABLES
-from core.telling import Tell, nobody
 from detectors.sums import EPOCH
 from flows import live
 from flows.batches import to_values
@@ -72,7 +72,7 @@ class Copied(NamedTuple):
     seconds: float
 
 
-def run(journal: Journal, contracts_of: TermsOf, settings: Settings, tell: Tell = nobody) -> None:
+def run(journal: Journal, contracts_of: TermsOf, settings: Settings, tell: Report = ignore) -> None:
     """Judge until stopped (or, with `until_idle`, until all is judged). `tell` hears `Written` and `Copied`."""
     # State is many small objects that live for long and make no cycles: the collector's rounds over all of them are pauses for nothing.
     gc.set_threshold(100_000, 50, 100)

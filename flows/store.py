@@ -34,8 +34,8 @@ from core.address import without_password
 from core.causes import causes
 from core.clock import wall_clock_ms
 from core.message import Message
+from core.reporting import Report, ignore
 from core.schemas import TABLES
-from core.telling import Tell, nobody
 from core.topics import JUDGED
 from flows.flusher import Flusher, Stalled
 from flows.journal_source import Chunk, JournalSource
@@ -129,7 +129,7 @@ def run(
     until_end: bool = False,
     on_ready: Callable[[str], None] | None = None,
     watched: Callable[[Journal], Journal] = lambda journal: journal,
-    tell: Tell = nobody,
+    tell: Report = ignore,
     days: Mapping[str, int] | None = None,
 ) -> None:
     """Runs until it is stopped (or to the present end of `judged`, with `until_end`). Raises `StoreError` when it cannot go on.
@@ -184,7 +184,7 @@ def store_flow(source: JournalSource, sink: WarehouseSink) -> Dataflow:
 class WarehouseSink(FixedPartitionedSink[Chunk, None]):
     """The warehouse as one sink partition: one writer, one order."""
 
-    def __init__(self, dsn: str, pace: Pace, tell: Tell = nobody) -> None:
+    def __init__(self, dsn: str, pace: Pace, tell: Report = ignore) -> None:
         self._dsn, self._pace, self._tell = dsn, pace, tell
         self._parts: list[WarehousePart] = []
 
@@ -208,7 +208,7 @@ class WarehouseSink(FixedPartitionedSink[Chunk, None]):
 class WarehousePart(StatefulSinkPartition[Chunk, None]):
     """Hands chunks to the flusher; a snapshot waits until they are durable."""
 
-    def __init__(self, dsn: str, pace: Pace, tell: Tell = nobody) -> None:
+    def __init__(self, dsn: str, pace: Pace, tell: Report = ignore) -> None:
         storing = Storing(dsn, pace, tell)
         self._flusher = Flusher(
             storing, full_bytes=pace.full_bytes, linger_s=pace.linger_s, stall_s=pace.stall_s, finish=storing.close
@@ -234,7 +234,7 @@ class WarehousePart(StatefulSinkPartition[Chunk, None]):
 class Storing:
     """Writes chunks into the warehouse, in the flusher's thread, with a client of that thread; tries again while it is down."""
 
-    def __init__(self, dsn: str, pace: Pace, tell: Tell = nobody) -> None:
+    def __init__(self, dsn: str, pace: Pace, tell: Report = ignore) -> None:
         self._dsn, self._pace, self._tell = dsn, pace, tell
         self._client: Warehouse | None = None
 

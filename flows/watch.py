@@ -22,7 +22,7 @@ from core import topics
 from core.clock import wall_clock_ms
 from core.message import Message
 from core.orders import BlockOrder, Finding
-from core.telling import Tell, nobody
+from core.reporting import Report, ignore
 from detectors.registry import spanning
 from detectors.sums import BY, EPOCH, TICK
 from flows import live
@@ -149,7 +149,7 @@ def _next_cut(state: State, now_ms: int, last: bool) -> list[Epoch]:
     return [state.waiting[partition].pop(0) for partition, epoch in sorted(heads.items()) if epoch.tick_ms == tick_ms]
 
 
-def run(journal: Journal, contracts_of: TermsOf, settings: Settings, tell: Tell = nobody) -> None:
+def run(journal: Journal, contracts_of: TermsOf, settings: Settings, tell: Report = ignore) -> None:
     """Watch until stopped (or, with `until_idle`, until all is watched). `tell` hears each `Outcome` when it is written."""
     snapshots = of_watch(settings.state_file, partial(mark_all, journal))
     with ExitStack() as stack:

@@ -25,10 +25,10 @@ from core.delimited import (
     delimiter_of,
     encoding_of,
     label,
-    last_cell_of_all,
     other_delimiter,
     read_lines,
-    twice,
+    repeated_names,
+    surplus_cells,
 )
 from core.money import MAX_NANOS, to_nanos, to_text
 from core.time_format import check_time_format
@@ -129,7 +129,7 @@ def read_deck(content: bytes, name: str, currency: str, form: DeckFormat = DeckF
     lines = _lines(content, name, form)
     columns = _columns(next((line for line in lines if line.fault or any(map(str.strip, line.cells))), None), name)
     rest = list(lines)
-    surplus = last_cell_of_all(rest, len(columns))
+    surplus = surplus_cells(rest, len(columns))
     columns = [*columns, ""] if surplus > 0 else columns[:-1] if surplus < 0 and not columns[-1] else columns
     prefixes: list[str] = []
     destinations: list[str] = []
@@ -198,7 +198,7 @@ def _columns(header: Line | None, name: str) -> list[str]:
         raise DeckError(f"deck {name}: no column {', '.join(sorted(missing))} in the first line; {expected}")
     if unknown := set(columns) - {*COLUMNS, ""}:
         raise DeckError(f"deck {name}: unknown column {', '.join(sorted(unknown))}; {expected}")
-    if double := twice(column for column in columns if column):
+    if double := repeated_names(column for column in columns if column):
         raise DeckError(f"deck {name}: column {', '.join(double)} stands twice in the first line: which of them is meant?")
     return columns
 

@@ -46,7 +46,7 @@ def live(settings: Settings, seed: int, calls_per_s: float, attack_after_s: floa
                 stop=stop,
                 for_s=for_s,
                 boot_id=boot_id,
-                place=simulator.live_world(seed, (settings.tenant,)),
+                world=simulator.live_world(seed, (settings.tenant,)),
                 on_progress=telemetry.report,
             )
     finally:

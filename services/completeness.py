@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from assurance.completeness import Coverage, Stored, Stretch, joined, overlaps, without_rows
+from assurance.completeness import Coverage, Stored, Stretch, merged, missing_rows, overlaps
 from core.message import Message
 from core.record import TICK_KEY
 from core.topics import CALLS
@@ -68,7 +68,7 @@ def coverage(
         held = journal.first_offset(CALLS, partition)
         end = stored.last_offset + 1 if upto is None else upto[partition]
         known = [(one.first, one.last) for one in missed if (one.topic, one.partition) == (CALLS, partition)]
-        unstored = list(without_rows(stored, held, end))
+        unstored = list(missing_rows(stored, held, end))
         gaps = [gap for first, last in unstored for gap in overlaps(known, first, last)]
         ticks, lost = 0, list[int]()
         for message in _messages(journal, partition, [(max(first, held), last) for first, last in unstored if last >= held], gaps):
@@ -77,7 +77,7 @@ def coverage(
             else:
                 lost.append(message.offset)
         first_offset = min(held, stored.first_offset) if stored.received else held
-        found.append(Coverage(partition, first_offset, end, stored.received, ticks, lost, stored.unexplained, joined(gaps)))
+        found.append(Coverage(partition, first_offset, end, stored.received, ticks, lost, stored.unexplained, merged(gaps)))
     return found
 
 

@@ -35,7 +35,7 @@ from core.numbers import DialPlan, is_range
 from core.parts import rows_of
 from core.policy import Policy
 from core.policy import faults as policy_faults
-from core.safety import named
+from core.safety import is_table_name
 from detectors.registry import detectors, parameters_of
 from detectors.registry import faults as parameter_faults
 from rating.decks import DeckFormat
@@ -108,7 +108,7 @@ def _tenant(value: Any) -> str:
 
 
 def _name(value: Any) -> str:
-    if not named(_text(value)):
+    if not is_table_name(_text(value)):
         raise ValueError(f"{value!r} is not a name (letters, digits, . _ - @ +, at most 64)")
     return str(value)
 
@@ -423,7 +423,7 @@ def _more_faults(contents: Contents) -> list[str]:
             faults.append(f"{contents.tenants[tenant]}{'.'.join(map(shown, field.split('.')))}: {reason}")
     for (tenant, name), deck in contents.decks.items():
         place = f"{contents.tenants[tenant]}decks.{name}"
-        if not named(name):
+        if not is_table_name(name):
             faults.append(f"{place}: {name!r} is not a name (letters, digits, . _ - @ +, at most 64)")
         if bool(deck.file) == bool(deck.version) and not any(one.startswith(place) for one in contents.unread):
             faults.append(f"{place}: name a file (its CSV, relative to this file) or a version (of the books), one of the two")

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from books import Connection, audit, credentials, switches
-from core.safety import named
+from core.safety import is_table_name
 from services.errors import BadArgument, UnknownName
 
 LEAST_TOKEN = 16
@@ -25,7 +25,7 @@ class Issued(NamedTuple):
 
 def check_name(name: str) -> None:
     """Raises `BadArgument` for an invalid name of a switch."""
-    if not named(name):
+    if not is_table_name(name):
         raise BadArgument(f"{name!r} is no switch's name: letters, digits, . _ - @ +, at most 64")
 
 

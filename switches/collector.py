@@ -33,7 +33,7 @@ from starlette.routing import Route
 from core.clock import wall_clock_ms
 from core.newcomers import plain_address
 from core.record import TICK_KEY, Tick
-from core.telling import Tell, nobody
+from core.reporting import Report, ignore
 from core.topics import CALLS, CALLS_PARTITIONS
 from journal import Entry, Journal, JournalError, TooLarge, Writer
 from switches.bucket import Bucket
@@ -125,7 +125,7 @@ class Collector:
         limits: Limits = Limits(),
         tick_s: float = 5.0,
         now_ms: Callable[[], int] = wall_clock_ms,
-        tell: Tell = nobody,
+        tell: Report = ignore,
     ) -> None:
         self._journal = journal
         self._tell = tell
@@ -399,7 +399,7 @@ def serve(
     now_ms: Callable[[], int] = wall_clock_ms,
     listening: Callable[[int], None] | None = None,
     stop: Event | None = None,
-    tell: Tell = nobody,
+    tell: Report = ignore,
     trusted_proxies: tuple[str, ...] = (),
 ) -> None:
     """Runs until a signal or `stop`. Then what was posted is written, and both the journal and the spool are given free.

@@ -23,7 +23,7 @@ import structlog
 
 from books import BooksError, Engine, Unavailable, audit, deliveries, leases, reading, switches, writing
 from books.deliveries import PROTECTED, TABLES, Delivery
-from core.telling import Tell, nobody
+from core.reporting import Report, ignore
 from switches.control import Change, Control, ControlError, Denied, Drift, Fenced, Unreachable, Wanted, seconds_left
 from switches.once import Once
 
@@ -98,7 +98,7 @@ class Deliverer:
         holder: str,
         pace: Pace = Pace(),
         fault: Callable[[str], None] = no_fault,
-        tell: Tell = nobody,
+        tell: Report = ignore,
     ) -> None:
         self._engine = engine
         self.switch = switch

@@ -39,7 +39,7 @@ from core.config import Config
 from core.decide import Answered, Limits, Listed, decide_all
 from core.message import Message
 from core.orders import BlockOrder, Key
-from core.telling import Tell, nobody
+from core.reporting import Report, ignore
 from core.topics import BLOCK_ORDERS, FINDINGS
 from journal import Journal, JournalError, OffsetTrimmed, Reader
 from switches import desired
@@ -94,7 +94,7 @@ class Dispatcher:
         connect: Connect = connect,
         next_hops: Mapping[str, str] = {},
         fault: Callable[[str], None] = no_fault,
-        tell: Tell = nobody,
+        tell: Report = ignore,
     ) -> None:
         """`next_hops`: switch -> where its calls go that no egress trunk with an address takes (`switches.desired.carriers`)."""
         self._engine = engine

@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from core import locks
 from core.clock import wall_clock_ms
-from core.telling import Tell, nobody
+from core.reporting import Report, ignore
 from switches.post import Denied, PostError, TooMuch, connect, post_records
 from switches.signed_log import SwitchLog
 from switches.tail import POSITION, Batch, Places, load_places, read_batch, remove_spent, store_places, sync_waiting
@@ -80,7 +80,7 @@ def ship(
     pace: Pace = Pace(),
     now_ms: Callable[[], int] = wall_clock_ms,
     chance: random.Random | None = None,
-    tell: Tell = nobody,
+    tell: Report = ignore,
 ) -> None:
     """Runs until `stop`. `home`: the spool, and the shipper's own `position.json`. `chance` spreads the retries of many.
 
@@ -103,7 +103,7 @@ class _Shipper:
         pace: Pace,
         now_ms: Callable[[], int],
         chance: random.Random,
-        tell: Tell,
+        tell: Report,
     ) -> None:
         self._home = home
         self._url = url

@@ -270,9 +270,9 @@ def tried(fault: Fault, trees: SimpleQueue[tuple[Path, Iterator[int]]], slow: Ma
             put(tree, fault.file, source, clock)
         if code == 4 and "while loading conftest" in words:
             code = 2  # the fault keeps the package from being imported at all
-        if code not in (-1, 0, 1, 2):
+        if code not in (-1, 0, 1, 2, 5):
             raise SystemExit(f"pytest ended with {code} for {fault}:\n{words[-3000:]}")
-        return Outcome(fault, code, took_s, words[-1500:])
+        return Outcome(fault, 0 if code == 5 else code, took_s, words[-1500:])  # 5: the file has no test at all
     finally:
         trees.put((tree, clock))
 

@@ -16,13 +16,13 @@ from core.delimited import (
     KEEP,
     Line,
     bad_byte,
+    delimiter_name,
     encoding_of,
     is_data,
-    last_cell_of_all,
-    name_of,
     other_delimiter,
     read_lines,
-    twice,
+    repeated_names,
+    surplus_cells,
 )
 from switches.files.mapping import Column, Mapping, MappingError, parts
 
@@ -93,7 +93,7 @@ def _csv(file: Iterable[str], mapping: Mapping, name: str, first: int, encoding:
     width = len(header)
     sample = list(islice(lines, SAMPLE))
     lines = chain(sample, lines)
-    surplus = last_cell_of_all(sample, width) if width else 0
+    surplus = surplus_cells(sample, width) if width else 0
     ends_empty = surplus > 0
     if ends_empty or (surplus < 0 and not header[-1]):
         width += surplus
@@ -131,7 +131,7 @@ def _header(line: Line | None, mapping: Mapping, name: str, encoding: str) -> li
     if line.text.lstrip().startswith(("{", "[")):
         raise MappingError(f"{name}: this looks like JSON: the mapping says format: jsonl (an object per line) or format: json (one array)")
     if other := other_delimiter(line.text, sorted(wanted)):
-        raise MappingError(f"{name}: no column {', '.join(missing)} in the first line; with delimiter: {name_of(other)} it has all of them")
+        raise MappingError(f"{name}: no column {', '.join(missing)} in the first line; with delimiter: {delimiter_name(other)} it has all of them")
     if is_data(header):
         raise MappingError(
             f"{name}: no column {', '.join(missing)} in the first line, which looks like a row of values ({len(header)} cells), not like names. "
@@ -161,7 +161,7 @@ def names_currency(column: str) -> bool:
 def _places(header: list[str], mapping: Mapping, name: str) -> dict[Column, int]:
     """Where the columns are that the mapping names, and those that seem to name a currency."""
     wanted: dict[Column, None] = dict.fromkeys(part for column in mapping.columns.values() for part in parts(column))
-    if ambiguous := [column for column in twice(header) if column in wanted]:
+    if ambiguous := [column for column in repeated_names(header) if column in wanted]:
         numbers = {column: [str(n) for n, cell in enumerate(header, 1) if cell == column] for column in ambiguous}
         words = "; ".join(f"column {column} stands in {' and '.join(places)}" for column, places in numbers.items())
         raise MappingError(f"{name}: {words}: which of them is meant? Map it by its number, such as {numbers[ambiguous[0]][0]}")
@@ -193,7 +193,7 @@ class Twice(NamedTuple):
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) != len(pairs):
-        value |= {name: Twice(name) for name in twice(name for name, _ in pairs)}
+        value |= {name: Twice(name) for name in repeated_names(name for name, _ in pairs)}
     return value
 
 

@@ -1,4 +1,4 @@
-"""Who is let in: the table of cases, and spellings and plans that nobody thought of."""
+"""Admission: the shared table of cases, and properties over random spellings and dial plans."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def test_a_refusal_names_its_order_and_one_in_shadow_names_the_one_that_would():
     assert ask("88213123456", DialPlan(), both) == Admission(603, "o-1"), "an order that stands is what refuses"
 
 
-def test_what_means_no_number_is_refused_unless_its_trunk_may_send_it_and_shadow_is_still_named():
+def test_text_that_is_no_number_is_refused_unless_the_trunk_accepts_it_and_shadow_is_reported():
     tables = World(shadow={"t1|A|acme||": "o-2"}).tables
     asked = Asked("t1", "acme", "", "4319990001", "nobody")
     for accept, found in ((False, Admission(484)), (True, Admission(0, "shadow:o-2"))):

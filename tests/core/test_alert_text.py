@@ -1,9 +1,10 @@
-"""What an alert says, as a table: every rule, who, where to, how much, against what, and what was done."""
+"""The text of an alert for every rule: who, where to, how much, against which normal, and the action."""
 
 from __future__ import annotations
 
 import re
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -99,7 +100,7 @@ OBSERVED = [
 
 
 @pytest.mark.parametrize(("facts", "text"), [row[1:] for row in OBSERVED], ids=[row[0] for row in OBSERVED])
-def test_what_happened(facts: Facts, text: str):
+def test_observed_text(facts: Facts, text: str):
     assert observed_text(facts) == text
 
 
@@ -121,7 +122,7 @@ DONE = [
 
 
 @pytest.mark.parametrize(("facts", "text"), DONE)
-def test_what_was_done(facts: Facts, text: str):
+def test_action_text(facts: Facts, text: str):
     assert action_text(facts) == text
     assert finding_text(facts).endswith(text)
 
@@ -142,13 +143,13 @@ any_facts = st.builds(
 
 
 @given(any_facts)
-def test_whatever_a_finding_holds_it_can_be_read(facts: Facts):
+def test_a_text_is_made_of_any_facts(facts: Facts):
     text = finding_text(facts)
     assert isinstance(text, str) and not re.search(r"\d{4}\.\d{3,}|\bNone\b|e[+-]\d", re.sub(r"[^ -~]", "", text).replace("None", ""))
 
 
 @given(st.from_regex(r"[0-9#*;,. ()-]{7,30}", fullmatch=True), st.from_regex(r"43664\d{6,9}", fullmatch=True))
-def test_nobody_s_number_is_whole_where_it_is_masked(dialled: str, caller: str):
+def test_no_subscribers_number_is_whole_in_a_masked_text(dialled: str, caller: str):
     facts = Facts(subject_kind="unpriced", account="ACME", calls=9, talk_ms=1, dialled=[dialled])
     both = [observed_text(facts), observed_text(Facts(subject_kind="b_range", account="ACME", a_number=caller, **SPENT, **MALDIVES))]
     digits = re.sub(r"\D", "", dialled)
@@ -164,7 +165,7 @@ def test_nobody_s_number_is_whole_where_it_is_masked(dialled: str, caller: str):
     [(0, "0.00 EUR"), (24_449_999_999, "24.45 EUR"), (999_999, "0.001 EUR"), (123_456_789, "0.123 EUR"), (50_000, "less than 0.0001 EUR"),
      (-1_500_000_000, "-1.50 EUR"), (9_876_543_210 * EUR // 1000, "9,876,543.21 EUR"), (999_999_999, "1.00 EUR")],
 )  # fmt: skip
-def test_amounts_have_no_noise(nanos: int, text: str):
+def test_amounts_have_no_insignificant_digits(nanos: int, text: str):
     assert money_text(nanos, "EUR") == text
 
 
@@ -172,14 +173,36 @@ def test_amounts_have_no_noise(nanos: int, text: str):
     ("value", "usual", "text"),
     [(1_502_371, 10_000, "150 times"), (20, 10, "2 times"), (95, 10, "9.5 times"), (996, 10, "100 times"), (10, 10, "not more than")],
 )
-def test_times_have_two_figures(value: int, usual: int, text: str):
+def test_ratios_have_two_significant_figures(value: int, usual: int, text: str):
     assert times_text(value, usual) == text
 
 
 @pytest.mark.parametrize(
     ("ms", "text"),
     [(0, "1 second"), (59_600, "1 minute"), (61_000, "61 seconds"), (119_400, "119 seconds"), (120_000, "2 minutes"), (7_140_000, "119 minutes"),
-     (3_600_000, "1 hour"), (36_000_000, "10 hours"), (172_800_000, "2 days")],
+     (3_600_000, "1 hour"), (7_440_000, "2 hours"), (7_500_000, "2 hours 5 minutes"), (35_940_000, "9 hours 59 minutes"), (36_000_000, "10 hours"),
+     (172_799_000, "2 days"), (172_800_000, "2 days"), (169_000_000, "47 hours")],
 )  # fmt: skip
-def test_lengths_of_time_are_words(ms: int, text: str):
+def test_durations_in_their_units(ms: int, text: str):
     assert span_text(ms) == text
+
+
+@pytest.mark.parametrize(
+    ("share_percent", "text"),
+    [
+        (0, ""), (1, "The suspicious ones go to several ranges, among them +882…."),
+        (50, "The suspicious ones go to several ranges, among them +882…."),
+        (51, "Most of the suspicious ones go to +882…."), (94, "Most of the suspicious ones go to +882…."), (95, "The suspicious ones go to +882…."),
+    ],
+)  # fmt: skip
+def test_where_the_suspicious_calls_of_an_account_go(share_percent: int, text: str):
+    of_account = Facts(subject_kind="account", account="ACME", b_range="882", share_percent=share_percent)
+    assert observed_text(of_account).partition(" yet.")[2].strip() == text
+    for other in ({"subject_kind": "b_range"}, {"b_range": ""}):
+        assert observed_text(msgspec.structs.replace(of_account, **other)).endswith(" yet.")
+
+
+def test_the_latest_three_unreadable_numbers_are_shown():
+    text = observed_text(Facts(subject_kind="unpriced", account="ACME", calls=9, dialled=[f"#{n}" for n in range(5)]))
+    assert ", dialled as “#2”, “#3”, “#4”: " in text
+    assert quoted("1" * 40) == f"“{'1' * 40}”" and quoted("1" * 41) == f"“{'1' * 40}…”"

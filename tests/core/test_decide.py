@@ -1,4 +1,4 @@
-"""Who may be blocked: what comes first where two rules meet, and what an order of a batch sees of those before it."""
+"""Decisions on block orders: which rule wins, and how the orders of a batch affect those after them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ OLD, FUTURE = {"learned_ms": NOW_MS - STALE_MS - 1}, {"learned_ms": NOW_MS + AHE
 
 
 @pytest.mark.parametrize(
-    ("said", "known", "status", "opened"),
+    ("fields", "known", "status", "opened"),
     [
         ({}, {}, "standing", True),
         ({}, {"tenants": {"t1": TenantFacts()}}, "shadow", True),
@@ -63,8 +63,8 @@ OLD, FUTURE = {"learned_ms": NOW_MS - STALE_MS - 1}, {"learned_ms": NOW_MS + AHE
         ({}, {"automatic": False, "protected": PROTECTED}, "refused", False),
     ],
 )
-def test_which_rule_comes_first(said: dict[str, object], known: dict[str, object], status: str, opened: bool) -> None:
-    decision = decide(order(**said), facts(**known))
+def test_which_rule_comes_first(fields: dict[str, object], known: dict[str, object], status: str, opened: bool) -> None:
+    decision = decide(order(**fields), facts(**known))
     assert (decision.status, decision.opened_key) == (status, opened), decision.why
     assert decision.why
 
@@ -97,7 +97,13 @@ def test_an_order_that_the_books_have_is_repeated_and_another_with_its_id_is_a_c
     assert decide(order(reason="another"), known).status == "conflict"
 
 
-def test_an_order_lasts_as_long_as_it_says_by_our_clock() -> None:
+def test_an_order_expires_by_our_clock() -> None:
     in_2100 = 4_102_444_800_000
     wrong = msgspec.structs.replace(order(), created_at_ms=in_2100, expires_at_ms=in_2100 + HOUR_MS)
     assert decide(wrong, facts()).expires_at_ms == NOW_MS + HOUR_MS
+
+
+def test_documented_limits() -> None:
+    assert (STALE_MS, AHEAD_MS) == (300_000, 60_000)
+    assert Limits() == Limits(orders_a_minute=30, distinct_subjects=100, answered_share=0.3, answered_at_least=500)
+    assert TenantFacts() == TenantFacts("shadow", 0, frozenset(), frozenset())

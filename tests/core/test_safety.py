@@ -35,14 +35,14 @@ def model_meets(numbers: list[str], prefix: str) -> bool:
 @example(["911"], "9111")  # 911 protects no part of Delhi
 @example(["4318123"], "4318123999")  # a hospital's extensions are protected with it
 @example(["112"], "1")
-def test_a_range_meets_a_protected_number_as_the_model_says(numbers: list[str], prefix: str):
+def test_a_range_overlaps_a_protected_number_as_in_the_model(numbers: list[str], prefix: str):
     hit = Protected(numbers=tuple(numbers)).meets(prefix)
     assert bool(hit) == model_meets(numbers, prefix)
     assert hit == "" or hit in numbers
 
 
 @given(st.lists(few_digits, max_size=8), name, name, few_digits | st.just(""), few_digits | st.just(""), st.booleans())
-def test_no_order_overlaps_what_is_protected(numbers: list[str], account: str, trunk: str, a: str, b: str, automatic: bool):
+def test_no_delivered_order_overlaps_a_protected_number(numbers: list[str], account: str, trunk: str, a: str, b: str, automatic: bool):
     key = Key(tenant="t1", account=account, ingress_trunk=trunk, a_number=a, b_range=b)
     protected = Protected(numbers=tuple(numbers), accounts=frozenset({"bolt"}), trunks=frozenset({"bolt"}))
     allowed = refusal(order(key), protected, automatic=automatic) == ""
@@ -78,7 +78,7 @@ def test_a_key_names_one_tenant_and_one_of_account_and_trunk():
     assert "one of the two" in why(Key(tenant="t1", account="acme", ingress_trunk="tg7"))
 
 
-def test_what_is_no_number_or_no_name_never_reaches_a_table():
+def test_an_invalid_number_or_name_never_reaches_a_table():
     for bad in ("0088213", "0664", "88a", "+88", "8" * 16, "%", "8|8", " 8", "\u0661"):
         assert "not 1 to 15 digits" in fault(Key(tenant="t1", account="acme", b_range=bad))
         assert "not 1 to 15 digits" in fault(Key(tenant="t1", account="acme", a_number=bad))

@@ -1,4 +1,4 @@
-"""What people read: times, spans, amounts, and the digits that not everybody may read."""
+"""Times, durations and amounts for people, and masked telephone numbers."""
 
 from __future__ import annotations
 
@@ -48,7 +48,10 @@ def test_a_number_of_seven_digits_shows_four_and_two(text: str, shown: str):
     assert masked(text) == shown
 
 
-def test_a_range_may_be_read_but_not_where_it_was_dialled():
+
+
+
+def test_a_range_is_plain_but_not_where_it_was_dialled():
     assert masked("8821312 and “8821312”", plain=("8821312",)) == "8821312 and “8821•12”"
 
 

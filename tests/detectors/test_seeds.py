@@ -10,7 +10,7 @@ from rating.contracts import compile_contracts
 from rating.decks import read_deck
 from simulator.day import attacked, day
 from simulator.log import messages
-from simulator.world import world
+from simulator.world import make_world
 
 SEEDS = range(1, 21)
 BATCH = 6000
@@ -18,8 +18,8 @@ BATCH = 6000
 
 def blocked_accounts(seed: int) -> tuple[set[str], str]:
     """The accounts that a day's orders name, and the one that was attacked ("" = none). Stops at the first order where an attack is."""
-    place = world(seed)
-    deliveries, truth = day(seed, hours=2.0, place=place)
+    place = make_world(seed)
+    deliveries, truth = day(seed, hours=2.0, world=place)
     decks = {name: read_deck(content, name, place.currency) for name, content in place.decks.items()}
     contracts = compile_contracts(msgspec.structs.replace(place.config, version=1), decks)
     state, blocked, batch = State(b"s" * 16), set(), []

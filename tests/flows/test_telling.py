@@ -19,19 +19,19 @@ from rating.contracts import Terms, compile_contracts
 from rating.decks import read_deck
 from simulator.day import day
 from simulator.log import messages
-from simulator.world import world
+from simulator.world import make_world
 
 PARTITIONS, SEED = 3, 3
 
 
 def traffic() -> list[Message]:
     """Some minutes of a busy hour with an attack."""
-    records = day(SEED, hours=0.2, calls_per_s=0.8, attack=True, place=world(SEED))[0]
+    records = day(SEED, hours=0.2, calls_per_s=0.8, attack=True, world=make_world(SEED))[0]
     return list(messages(records, "demo", partitions=PARTITIONS))
 
 
 def contracts(version: int) -> Terms:
-    place = world(SEED)
+    place = make_world(SEED)
     decks = {name: read_deck(content, name, place.currency) for name, content in place.decks.items()}
     return compile_contracts(msgspec.structs.replace(place.config, version=version), decks)
 

@@ -25,12 +25,12 @@ from services import first_start
 from services.in_force import from_books
 from simulator.day import day
 from simulator.log import messages
-from simulator.world import world
+from simulator.world import make_world
 from switches.dispatcher import READER, Dispatcher
 from warehouse import open_warehouse
 
 SECRET = b"the same one in both houses"
-PLACE = world(9)
+PLACE = make_world(9)
 TOTALS = (
     "SELECT disposition, count() FROM records_latest GROUP BY disposition ORDER BY disposition",
     "SELECT role, currency, sum(toInt128(nanos)) FROM charges_counted GROUP BY 1, 2 ORDER BY 1, 2",
@@ -42,7 +42,7 @@ def log() -> list[Message]:
     """Twenty minutes with an attack, its mess included; the deliveries of one switch over four partitions. Of today: Kafka keeps records
     for as long as they say that they are young."""
     start_ms = round(time.time() * 1000) - 3_600_000
-    deliveries, _ = day(9, hours=0.35, calls_per_s=0.8, attack=True, start_ms=start_ms, place=PLACE)
+    deliveries, _ = day(9, hours=0.35, calls_per_s=0.8, attack=True, start_ms=start_ms, world=PLACE)
     return list(messages(deliveries, "demo", partitions=4))
 
 

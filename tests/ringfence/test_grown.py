@@ -33,7 +33,7 @@ from ringfence.ops.secrets import secrets_of
 from ringfence.settings import Settings
 from services import first_start
 from simulator.day import day
-from simulator.world import world
+from simulator.world import make_world
 from switches.loopback import Loopback
 from switches.post import PostError, connect, post_records
 
@@ -56,7 +56,7 @@ class Grown:
             _env_file=None,
         )  # fmt: skip
         first_start.lay(self.settings.installation)
-        place, now_ms = world(SEED, switches=("sim1",)), time.time_ns() // 1_000_000
+        place, now_ms = make_world(SEED, switches=("sim1",)), time.time_ns() // 1_000_000
         first_start.open_and_publish(self.settings.installation, first_start.Start(place.config, place.decks, place.currency, (TENANT,)), now_ms)
         self.secrets = secrets_of(self.settings)
         self.switch = Loopback()
@@ -92,7 +92,7 @@ class Grown:
     def feed(self) -> None:
         """Posts batches until they are acknowledged."""
         start_ms = time.time_ns() // 1_000_000 - 20 * 60_000
-        deliveries_, _ = day(SEED, hours=0.3, calls_per_s=6.0, attack=True, start_ms=start_ms, place=world(SEED, switches=("sim1",)), outages=())
+        deliveries_, _ = day(SEED, hours=0.3, calls_per_s=6.0, attack=True, start_ms=start_ms, world=make_world(SEED, switches=("sim1",)), outages=())
         client, batch = connect(self.settings.collector_url, self.secrets.collector_token), list[bytes]()
 
         def post(complete_to_ms: int) -> None:

@@ -41,7 +41,7 @@ from ringfence.settings import Settings
 from services import first_start
 from services.in_force import from_books
 from simulator.day import day
-from simulator.world import world
+from simulator.world import make_world
 from switches.post import PostError, connect, post_records
 
 SEED = 3
@@ -121,7 +121,7 @@ def feed(settings: Settings, token: str, done: threading.Event, sent: dict[str, 
     """A switch's shipper: posts batches until they are acknowledged, and now and then loses an acknowledgement. Until it is `done`, and
     the attack has gone on for a while."""
     start_ms = round(time.time() * 1000) - 20 * 60_000
-    deliveries, truth = day(SEED, hours=0.3, calls_per_s=6.0, attack=True, start_ms=start_ms, place=world(SEED, switches=("sim1",)), outages=())
+    deliveries, truth = day(SEED, hours=0.3, calls_per_s=6.0, attack=True, start_ms=start_ms, world=make_world(SEED, switches=("sim1",)), outages=())
     client = connect(settings.collector_url, token)
     rng, batch = random.Random(SEED), list[bytes]()
 
@@ -169,7 +169,7 @@ def count_after_kills(home: Path, kills: int, journal_dsn: str = "") -> None:
         metrics_port=0, snapshot_s=1.0, orders_a_minute=1000, judges=len(JUDGES), _env_file=None,
     )  # fmt: skip
     first_start.lay(settings.installation)
-    place = world(SEED, switches=("sim1",))
+    place = make_world(SEED, switches=("sim1",))
     now_ms = round(time.time() * 1000)
     little = Caps(money_hour_nanos=3 * 10**9)
     ranges = tuple(Range(tenant=TENANT, b_range=str(digit), caps=little) for digit in range(1, 10))

@@ -94,9 +94,9 @@ ALL_AT_ONCE = {
         "trunk_groups: [{name: g, caps: {calls_per_second: 1}}]"
     ): [
         "carriers[0].buy_deck: no deck 'no'",
-        "carriers[0].caps.calls_per_second: counts how calls come in",
+        "carriers[0].caps.calls_per_second: counts incoming calls",
         "carriers[0].caps.money_day: 'lots' is not a decimal amount",
-        "trunk_groups[0].caps.calls_per_second: counts how calls come in",
+        "trunk_groups[0].caps.calls_per_second: counts incoming calls",
     ],
     "tenant: t1\naccounts: [{name: []}]\ntrunks: [{name: t, account: acme, carrier: omega}]": [
         "accounts[0].name: must be one value",

@@ -138,12 +138,12 @@ tenants:
     ("was", "wrong", "fault"),
     [
         ("parent: group", "parent: grup", "parties[1].parent: no party 'grup'"),
-        ("kinds: [reseller], sell_deck", "kinds: [customer], sell_deck", "parties[1].parent: party 'group' is no reseller"),
+        ("kinds: [reseller], sell_deck", "kinds: [customer], sell_deck", "parties[1].parent: party 'group' is not a reseller"),
         ("kinds: [reseller], sell_deck: wholesale", "kinds: [reseller]", "parties[1].parent: reseller 'group' has no agreement"),
         (
             "kinds: [reseller], sell_deck",
             "parent: shop, kinds: [reseller], sell_deck",
-            "parties[0].parent: the resellers go round in a circle: group > shop > group",
+            "parties[0].parent: the resellers form a circle: group > shop > group",
         ),
         ("agreement: shop}", "agreement: shoe}", "parties[1].agreement: no agreement 'shoe'"),
         ("role: sell, party: shop", "role: buy, party: shop", "parties[1].agreement: 'shop' is a buy agreement: name a sell agreement"),

@@ -35,7 +35,7 @@ from services import blocks, first_start
 from services.completeness import coverage
 from services.in_force import from_books
 from simulator.day import day
-from simulator.world import world
+from simulator.world import make_world
 from switches.loopback import Loopback
 from switches.post import PostError, connect, post_records
 from warehouse import ask, open_warehouse
@@ -145,13 +145,13 @@ def test_a_lost_home_comes_back_and_nothing_old_is_blocked_again(tmp_path: Path)
         snapshot_s=1.0, orders_a_minute=1000, order_share=1.0, _env_file=None,
     )  # fmt: skip
     first_start.lay(settings.installation)
-    place = world(SEED, switches=("sim1",))
+    place = make_world(SEED, switches=("sim1",))
     first_start.open_and_publish(settings.installation, first_start.Start(place.config, place.decks, place.currency, (TENANT,)), now_ms())
     secrets = load_or_make(settings.state_dir)
     first_start.connect_switch(settings.installation, secrets, "sim1", "loopback", settings.control_url, True, now_ms())
     table = Loopback()
     served = table.serve(control, secrets.control_token)
-    traffic, _ = day(SEED, hours=0.15, calls_per_s=3.0, attack=True, start_ms=now_ms() - 12 * 60_000, place=place, outages=())
+    traffic, _ = day(SEED, hours=0.15, calls_per_s=3.0, attack=True, start_ms=now_ms() - 12 * 60_000, world=place, outages=())
     switch = Switch(settings, secrets.collector_token, list(traffic))
     house = House(settings, tmp_path)
     journal, engine = open_journal(settings.journal_dsn), open_books(settings.books_dsn)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from collections import Counter, defaultdict
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from core.numbers import normalise
 from core.record import Record
 from simulator.day import START_MS, Delivery, Outage, attacked, day
 from simulator.truth import Truth
-from simulator.world import world
+from simulator.world import make_world
 
 
 def taken(seed: int, **how: object) -> tuple[list[Delivery], Truth]:
@@ -137,11 +136,11 @@ def test_the_mess_is_there_in_its_shares(attack_day: tuple[list[Delivery], Truth
 
 
 def test_what_an_account_dials_means_a_number_under_its_dial_plan() -> None:
-    place = world(4)
-    plans = {plan.name: plan for plan in place.config.dial_plans}
-    plan_of = {trunk.name: plans[trunk.dial_plan] for trunk in place.config.trunks}
+    world = make_world(4)
+    plans = {plan.name: plan for plan in world.config.dial_plans}
+    plan_of = {trunk.name: plans[trunk.dial_plan] for trunk in world.config.trunks}
     meant: dict[str, str] = {}
-    records, _ = day(4, hours=0.5, place=place, on_call=lambda call: meant.update({call.facts["dialog_id"]: call.b_number}))
+    records, _ = day(4, hours=0.5, world=world, on_call=lambda call: meant.update({call.facts["dialog_id"]: call.b_number}))
     setups = [one.record for one in records if one.record.event == "setup"]
     assert len(setups) > 500
     for one in setups:
@@ -248,17 +247,14 @@ def test_the_look_alike_starts_from_nothing_and_grows() -> None:
     span = truth.end_ms - truth.look_alike.start_ms
     first = sum(at < truth.look_alike.start_ms + span / 4 for at in setups)
     assert first < 0.2 * len(setups)
-    dear = {one.record.b_raw for one in deliveries if one.record.account == account} & {
-        one.record.b_raw for one in deliveries if one.record.b_raw.lstrip("+0").startswith(DEAR_CODES)
+    expensive = {one.record.b_raw for one in deliveries if one.record.account == account} & {
+        one.record.b_raw for one in deliveries if one.record.b_raw.lstrip("+0").startswith(EXPENSIVE_CODES)
     }
-    assert dear
+    assert expensive
 
 
-DEAR_CODES = ("53", "960", "252", "220", "224", "235", "269", "261", "675", "685", "679", "291", "228", "232")
+EXPENSIVE_CODES = ("53", "960", "252", "220", "224", "235", "269", "261", "675", "685", "679", "291", "228", "232")
 
 
-def test_twenty_days_fit_into_a_test() -> None:
-    start = time.perf_counter()
-    sizes = [sum(1 for _ in day(seed)[0]) for seed in range(4)]
-    assert all(10_000 < size < 35_000 for size in sizes)
-    assert (time.perf_counter() - start) / 4 * 20 < 60
+def test_a_day_has_the_size_of_a_test() -> None:
+    assert all(10_000 < sum(1 for _ in day(seed)[0]) < 35_000 for seed in range(4))

@@ -66,7 +66,7 @@ def test_the_cdr_file_has_a_row_an_attempt_and_its_money_is_the_truth(written: t
     assert sum((Decimal(row["sell_amount"]) for row in rows if row["call_id"] in guilty and row["sell_amount"]), Decimal(0)) > 0
 
 
-def test_the_mix_is_what_it_says() -> None:
+def test_the_mix_has_its_documented_shares() -> None:
     lines = bench_mix(60_000, seed=3)
     assert lines == bench_mix(60_000, seed=3)
     assert len(lines) == 60_000

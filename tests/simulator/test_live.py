@@ -107,7 +107,7 @@ def test_a_block_refuses_the_next_invites_of_the_guilty_account_alone() -> None:
     assert len({one.account for one in later}) > 5
 
 
-def test_in_shadow_the_call_passes_and_its_setup_says_what_would_have_been() -> None:
+def test_in_shadow_the_call_passes_and_its_setup_names_the_order() -> None:
     switch = Loopback(clock=lambda: 0.0)
     account = live_world(2).subscribers[0].name
     switch.apply([Change("shadow", f"demo|A|{account}||", "order-2", 3600)])

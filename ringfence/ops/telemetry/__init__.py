@@ -26,7 +26,7 @@ from ringfence.ops.telemetry.positions import Positions
 from ringfence.ops.telemetry.server import Answers, Server
 
 if TYPE_CHECKING:
-    from core.telling import Tell
+    from core.reporting import Report
     from journal import Journal
     from ringfence.settings import Settings
 
@@ -56,7 +56,7 @@ class Telemetry(NamedTuple):
     """Of a running part: its heartbeat, the function that it reports to, its read positions, and its HTTP server."""
 
     beat: Beat
-    report: Tell
+    report: Report
     positions: Positions
     server: Server
 
@@ -87,7 +87,7 @@ def start_telemetry(settings: Settings, name: str, part: Part) -> Telemetry:
     return Telemetry(beat, _safe(part.report, name), part.positions, server)
 
 
-def _safe(report: Tell, name: str) -> Tell:
+def _safe(report: Report, name: str) -> Report:
     """A fault while counting must not stop the part."""
 
     def safe(value: object) -> None:

@@ -168,7 +168,7 @@ def test_an_encoding_is_seen_or_said(encoding, said, tmp_path):
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
 def test_a_utf_16_file_without_a_mark_is_named(encoding, tmp_path):
-    assert f"say encoding: {encoding}" in refused(tmp_path, (HEAD + row(1)).encode(encoding))
+    assert f"set encoding: {encoding}" in refused(tmp_path, (HEAD + row(1)).encode(encoding))
 
 
 def test_a_byte_of_another_encoding_costs_the_row_only_where_it_is_money(tmp_path):
