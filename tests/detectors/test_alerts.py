@@ -57,7 +57,7 @@ def test_an_alert_starts_with_its_hit_and_has_the_highest_score():
     assert (running["name"].score, running["name"].last_ms, running["name"].first_ms) == (3.0, START_MS + 2000, START_MS)
 
 
-def test_an_alert_without_a_home_spans_accounts_and_remembers_nothing_of_another():
+def test_an_alert_without_a_home_spans_accounts_and_has_its_own_start():
     running: dict[str, Alert] = {}
     one, other = (alerts.episode(running, name, START_MS, 1.0, Policy(), ID) for name in "ab")
     one.start["nanos"] = 7
@@ -141,7 +141,7 @@ def test_an_order_lives_from_when_the_record_was_learned_of():
         (ACCOUNT, Protected(), Policy(order_ttl_ms=MAX_TTL_MS + 1), "at most 7 days"),
     ],
 )
-def test_a_safety_rule_forbids_an_order(key, protected, policy, rule):
+def test_a_safety_rule_can_forbid_an_order(key, protected, policy, rule):
     order, forbidden = alerts.order_for(key, Alert("finding-1", 1, 1, 1, 1.0), START_MS, START_MS, "why", policy, protected)
     assert order is None and rule in forbidden
 

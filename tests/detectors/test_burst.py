@@ -1,4 +1,4 @@
-"""What a burst is, in tables: who calls, where to, how often, and who is ordered against."""
+"""Bursts in tables: who calls where and how often, and whom the orders block."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ STORED = {
         (300, "4312345", 120, set()),
     ],
 )
-def test_a_burst_is_money_and_a_crowd(day_of, times, b_number, talk_s, ordered):
+def test_a_burst_needs_money_and_a_crowd(day_of, times, b_number, talk_s, ordered):
     day = day_of()
     day.calls(times, b_number, talk_s)
     assert day.ordered() == ordered
@@ -53,13 +53,13 @@ def test_a_withheld_caller_is_blocked_by_account_and_range_alone(day_of):
     assert day.ordered() == {"t1/account:acme/b:8821312"}
 
 
-def test_a_caller_without_an_account_is_an_alert_and_never_an_order(day_of):
+def test_a_caller_without_an_account_raises_an_alert_and_no_order(day_of):
     day = day_of(self_register=True, default_sell_deck="basic")
     day.calls(20, "8821312", account="")
     assert day.findings and not day.orders
 
 
-def test_a_prefix_that_the_deck_lacks_is_watched_by_its_minutes(day_of):
+def test_calls_to_a_prefix_without_a_rate_count_by_their_minutes(day_of):
     day = day_of()
     day.calls(40, "99890123", talk_s=1800)
     assert "at no known price" in day.findings[0].reason
@@ -67,13 +67,13 @@ def test_a_prefix_that_the_deck_lacks_is_watched_by_its_minutes(day_of):
 
 
 @pytest.mark.parametrize(("units", "blocked"), [({}, True), ({"IDR": 17_500.0}, False)])
-def test_floors_are_in_units_that_a_currency_is_measured_by(day_of, units, blocked):
+def test_floors_are_in_the_policy_s_units(day_of, units, blocked):
     day = day_of("IDR", policy=Policy(units=units))
     day.calls(8, "6281234")  # 8 times 2 minutes at 15,000 rupiah: 14 euro in all
     assert bool(day.orders) == blocked
 
 
-def test_an_order_comes_again_each_minute_while_its_condition_holds(day_of):
+def test_an_order_is_issued_again_each_minute_while_its_condition_holds(day_of):
     day = day_of()
     day.calls(130, "8821312")
     assert [order.created_at_ms for order in day.orders] == sorted({order.created_at_ms for order in day.orders})
@@ -82,7 +82,7 @@ def test_an_order_comes_again_each_minute_while_its_condition_holds(day_of):
     assert len({finding.finding_id for finding in day.findings if finding.subject_kind == "b_range"}) == 1
 
 
-def test_faded_callers_are_forgotten_at_the_hour_and_a_subject_with_a_past_is_not(day_of):
+def test_silent_callers_are_forgotten_at_the_hour_and_a_subject_with_a_history_is_not(day_of):
     day = day_of()
     day.tick()
     day.calls(60, "8821312", account="other")
@@ -96,7 +96,7 @@ def test_faded_callers_are_forgotten_at_the_hour_and_a_subject_with_a_past_is_no
     assert float(known["account"]["usual"][0]) > 0
 
 
-def test_money_has_its_currency_also_where_the_last_record_moved_none(day_of):
+def test_a_finding_has_a_currency_even_if_its_last_record_has_no_money(day_of):
     """A setup costs nothing: the money that its finding shows was spent before."""
     day = day_of()
     day.calls(12, "8821312")
@@ -165,7 +165,7 @@ def test_a_subject_s_long_average_raises_its_floor():
     assert faded["account_sums"].to_numpy()[-1, 1] == pytest.approx(4.2 / 2 / 8)
 
 
-def test_a_floor_of_nothing_is_still_a_number():
+def test_a_floor_of_0_gives_a_finite_score():
     nothing = Parameters(account_floor=0.0, a_number_floor=0.0, b_range_floor=0.0, unpriced_floor=0.0, baseline_factor=0.0)
     assert updated({}, parameters=nothing)["account_score"].to_list() == [0.0]
     assert updated({}, {}, parameters=nothing)["account_score"][-1] == pytest.approx(0.04e9)
@@ -229,7 +229,7 @@ def test_a_subject_may_be_forgotten_after_six_hours_of_silence(times, group, sta
     assert int(state[group]["until_ms"][0]) == T_MS + stays_ms
 
 
-def test_a_long_average_that_matters_stays_until_it_is_a_twentieth_of_that():
+def test_a_subject_with_a_high_long_average_is_remembered_for_longer():
     """4.2 euro on average over 8 s half-lives, 1 s of them at 8 times: 4.2 against a twentieth of a floor of 1."""
     parameters = Parameters(account_floor=1.0, half_life_s=10_000.0, baseline_half_life_s=80_000.0, baseline_factor=8.0)
     state = DETECTOR.new_state()
@@ -283,11 +283,11 @@ def test_an_episode_includes_what_its_windows_contain_when_it_begins():
         ("b_range", {"lead": 0.0}, 100),
     ],
 )
-def test_at_least_so_much_went_to_the_number_that_leads(kind, changes, share):
+def test_the_share_of_the_leading_number(kind, changes, share):
     assert facts_of(kind, **changes)[0].share_percent == share
 
 
-def test_the_destination_is_that_of_the_number_that_leads():
+def test_the_destination_is_that_of_the_leading_number():
     facts, _ = facts_of()
     assert (facts.b_range, facts.code, facts.country, facts.country_name, facts.number_kind) == ("4312345", "43", "AT", "Austria", "fixed line")
     facts, _ = facts_of(top=0, row={"b_kind": "invalid"})
@@ -312,7 +312,7 @@ def test_how_long_a_subject_was_silent_before(changes, account, quiet_ms):
     assert facts_of(account=account, **changes)[0].quiet_ms == quiet_ms
 
 
-def test_usual_spending_is_known_from_an_hour_of_past_on():
+def test_usual_spending_needs_an_hour_of_history():
     facts, _ = facts_of(began_ms=T_MS - HOUR_MS, since_ms=T_MS - 2 * HOUR_MS, account={"since_ms": T_MS - HOUR_MS})
     assert facts.usual_nanos == pytest.approx(7 * 10**9, rel=0.01), "7 euro in the hour before"
     assert facts.account_usual_nanos is None
@@ -327,7 +327,7 @@ def test_usual_spending_is_known_from_an_hour_of_past_on():
     ), "of an endless past a half-life counts"
 
 
-def test_the_defaults_are_those_that_policies_rely_on():
+def test_the_default_parameters():
     assert msgspec.to_builtins(Parameters()) == {
         "half_life_s": 900.0, "baseline_half_life_s": 604_800.0, "account_floor": 120.0, "a_number_floor": 80.0, "b_range_floor": 50.0,
         "unpriced_floor": 60.0, "baseline_factor": 6.0, "unpriced_per_min": 0.25, "unpriced_risk": 6.0,

@@ -1,4 +1,4 @@
-"""Lines that an operator drew for an account and for its destinations."""
+"""Caps of an account and of its destinations."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ STORED = {"account": COUNTED, "destination": COUNTED}
         (Caps(calls_per_second=0), "cap_calls_per_second", "acme has begun 1 call in one second; its cap is 0.", True),
     ],
 )
-def test_a_cap_is_a_line_that_the_operator_drew(day_of, caps, detector, words, ordered):
+def test_an_account_over_its_cap_is_reported_and_blocked(day_of, caps, detector, words, ordered):
     day = day_of(account={"caps": caps})
     day.calls(6, "37120123", talk_s=60)
     found = [finding for finding in day.findings if finding.detector == detector]
@@ -33,7 +33,7 @@ def test_a_cap_is_a_line_that_the_operator_drew(day_of, caps, detector, words, o
     assert (day.ordered() == {"t1/account:acme"}) == ordered
 
 
-def test_calls_at_once_count_from_answer_to_end(day_of):
+def test_concurrent_calls_count_from_answer_to_end(day_of):
     day = day_of(account={"caps": Caps(concurrent_calls=2)})
     for no, (event, call) in enumerate([("answer", 1), ("answer", 2), ("stop", 1), ("answer", 3), ("answer", 4)]):
         day.at_ms += 1000
@@ -54,7 +54,7 @@ def test_a_cap_of_one_destination_warns_and_counts_no_other(day_of):
     assert not day.orders and "this hour on calls to Latvia; its cap for one destination is 3.00 EUR." in finding.reason
 
 
-def test_an_hour_that_has_passed_is_over(day_of):
+def test_a_new_hour_starts_at_zero(day_of):
     day = day_of(account={"caps": Caps(money_hour_nanos=3 * 10**9)})
     for _ in range(4):
         day.calls(1, "37120123", talk_s=60)
@@ -73,12 +73,12 @@ def row(t_ms: int, **changes) -> pl.DataFrame:
     return pl.DataFrame([plain | facts], schema={name: FEATURES[name] for name in DETECTOR.needs})
 
 
-def test_an_account_with_calls_in_flight_is_never_forgotten_and_one_without_is_after_two_days():
+def test_an_account_is_forgotten_after_two_days_without_active_calls():
     state = DETECTOR.new_state()
     DETECTOR.update(state, row(100 * DAY_MS + 5, flying=1), None, LIMITS)
     state["account"].forget(0, 1000 * DAY_MS)
     (hit,) = DETECTOR.findings(DETECTOR.update(state, row(1001 * DAY_MS), None, LIMITS), None, LIMITS)
-    assert (hit.cap, hit.value, hit.limit, hit.score) == ("concurrent_calls", 1, 0, 1.0), "it is still in flight"
+    assert (hit.cap, hit.value, hit.limit, hit.score) == ("concurrent_calls", 1, 0, 1.0), "it is still active"
     DETECTOR.update(state, row(1001 * DAY_MS, flying=-1), None, LIMITS)
     state["account"].forget(0, 1004 * DAY_MS - 1)
     assert len(state["account"]) == 1, "a late row of that day must find what was spent in it"
@@ -86,7 +86,7 @@ def test_an_account_with_calls_in_flight_is_never_forgotten_and_one_without_is_a
     assert len(state["account"]) == 0
 
 
-def test_a_late_row_counts_for_no_later_hour_or_day():
+def test_a_late_row_is_not_added_to_a_later_hour_or_day():
     limits = Limits(caps={"account": {("t1", "acme"): Caps(money_hour_nanos=9, money_day_nanos=14)}})
     state = DETECTOR.new_state()
     found = [

@@ -34,7 +34,7 @@ def run(*rows: Row) -> list[dict]:
     return [dict(zip((*FLOATS, *INTS), (*some, *more), strict=True)) for some, more in zip(floats.tolist(), ints.tolist(), strict=True)]
 
 
-def test_a_first_row_is_all_there_is():
+def test_the_sums_after_a_first_row():
     assert run(Row(0, 6.0, 2 * EURO, 1, 500, 71)) == [
         {
             "weighted": 6.0, "usual": 0.0, "usual_money": 2.0, "calls": 1.0, "lead": 6.0, "sum_nanos": 2 * EURO, "sum_calls": 1, "sum_talk_ms": 500,
@@ -62,7 +62,7 @@ def test_a_first_row_is_all_there_is():
         ([Row(0), Row(50_000), Row(99_000)], {"sum_nanos": 3 * EURO, "sum_calls": 3, "sum_talk_ms": 30, "since_ms": T_MS}),
     ],
 )
-def test_what_a_row_has_of_its_subject(rows, expected):
+def test_the_sums_after_several_rows(rows, expected):
     found = run(*rows)[-1]
     assert {name: found[name] for name in expected} == pytest.approx(expected)
 
@@ -77,12 +77,12 @@ def test_what_a_row_has_of_its_subject(rows, expected):
         ([(7, 5.0), (8, 5.0), (9, 1.0)], 9, 1.0),
     ],
 )
-def test_the_number_that_leads_all_others_is_known(votes, top, lead):
+def test_the_leading_number_is_the_majority_vote(votes, top, lead):
     found = run(*(Row(0, weighted, number=number) for number, weighted in votes))[-1]
     assert (found["top"], found["lead"]) == (top, lead)
 
 
-def test_a_late_vote_counts_as_what_is_left_of_it():
+def test_a_late_row_votes_with_its_decayed_money():
     found = run(Row(1000, 5.0, number=7), Row(0, 4.0, number=8))[-1]
     assert (found["top"], found["lead"]) == (7, 3.0)
 
@@ -101,7 +101,7 @@ def test_a_late_vote_counts_as_what_is_left_of_it():
         ([1500, 0, 1600], 1500, 3),  # a late row belongs to the window that runs
     ],
 )
-def test_the_exact_sums_of_the_last_while_are_those_of_two_windows(after_ms, began, calls):
+def test_the_recent_sums_are_those_of_two_windows(after_ms, began, calls):
     found = run(*map(Row, after_ms))[-1]
     assert (found["began_ms"] - T_MS, found["now_calls"], found["now_nanos"], found["now_talk_ms"]) == (began, calls, calls * EURO, calls * 10)
 
@@ -120,7 +120,7 @@ def test_a_row_that_is_a_whole_call_begins_its_window_at_the_start_of_the_call(s
         ([(1000, 4), (0, 2), (2000, 0)], [4.0, 5.0, 2.5]),  # a late row has decayed already, and does not set the clock back
     ],
 )
-def test_a_count_fades_in_the_same_way(rows, counts):
+def test_a_count_decays_in_the_same_way(rows, counts):
     state, found = Columns(FADING), np.zeros(len(rows))
     after, calls = (np.asarray(column) for column in zip(*rows, strict=True))
     fade_rows(np.zeros(len(rows), np.int64), T_MS + after, calls, HALF_MS, state["t_ms"], state["calls"], found)

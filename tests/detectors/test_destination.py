@@ -34,7 +34,7 @@ from detectors.destination import REGIONS, WORLD, Destination, country_name, des
         ("1#2", "new", ("", "", "", "new")),
     ],
 )
-def test_what_a_number_is(b_number, b_kind, expected):
+def test_the_destination_of_a_number(b_number, b_kind, expected):
     assert destination(b_number, b_kind) == Destination(*expected)
 
 
@@ -50,7 +50,7 @@ def test_what_a_number_is(b_number, b_kind, expected):
         ("979", ("979", "", "", "international premium rate")),
     ],
 )
-def test_what_a_prefix_is(prefix, expected):
+def test_the_destination_of_a_prefix(prefix, expected):
     assert prefix_destination(prefix) == Destination(*expected)
 
 

@@ -81,7 +81,7 @@ def test_a_row_without_a_price_has_the_currency_of_its_account(usage_of, currenc
     assert finding.currency == expected
 
 
-def test_findings_come_in_the_order_of_rows_and_then_of_detectors_and_know_their_partition(usage_of):
+def test_findings_are_in_the_order_of_rows_and_detectors_and_have_their_partition(usage_of):
     caps = {"account": {ACME: Caps(concurrent_calls=0, calls_per_second=0), ("t2", "blue"): Caps(concurrent_calls=0)}}
     rows = [CALL | {"partition": 2, "flying": 1}, CALL | {"tenant": "t2", "account": "blue", "partition": 1, "flying": 1}]
     found = detect(DetectorState(b"s"), usage_of(*rows), [], settings(caps=caps, first_seen={ACME}))
@@ -91,7 +91,7 @@ def test_findings_come_in_the_order_of_rows_and_then_of_detectors_and_know_their
     assert len(found.orders) == 3 and len(found.places) == 4
 
 
-def test_a_protected_account_is_reported_and_not_ordered_against(usage_of):
+def test_a_protected_account_is_reported_and_not_blocked(usage_of):
     rules = settings(caps={"account": {ACME: Caps(concurrent_calls=0)}}, protected=Protected(accounts=frozenset({"acme"})))
     found = detect(DetectorState(b"s"), usage_of(CALL | {"flying": 1}), [], rules)
     assert not found.orders and "account acme is protected" in found.findings[0].facts.no_block
@@ -119,7 +119,7 @@ def test_a_finding_shows_what_was_dialled(usage_of, row, ticks, dialled):
     assert finding.subject_kind == UNPRICED and finding.facts.dialled == dialled
 
 
-def test_what_was_dialled_in_an_earlier_batch_is_shown_too(usage_of):
+def test_a_finding_shows_what_was_dialled_in_an_earlier_batch(usage_of):
     state, rules = DetectorState(b"s"), settings(unpriced_caps={ACME: UnpricedCaps(calls_hour=1)})
     row = CALL | {"b_kind": "invalid", "b_number": "", "call_key": "k1", "b_raw": "1#2"}
     assert not detect(state, usage_of(row), [], rules).findings
@@ -148,26 +148,26 @@ SILENT_MS = 6 * HOUR_MS
         ([T_MS + 9 * HOUR_MS, T_MS, T_MS + 8 * HOUR_MS], 1),  # a clock that went back begins no hour again
     ],
 )
-def test_the_silent_are_forgotten_when_an_hour_begins(usage_of, ticks, known):
+def test_silent_subjects_are_forgotten_when_an_hour_begins(usage_of, ticks, known):
     state = DetectorState(b"s")
     detect(state, usage_of(CALL), [tick(offset, at_ms) for offset, at_ms in enumerate(ticks, 1)], settings())
     assert ranges_known(state) == known and state.clocks == {0: max(ticks)}
 
 
-def test_the_first_hours_of_all_time_are_hours_too(usage_of):
+def test_the_first_hours_after_1970_are_hours_as_well(usage_of):
     state = DetectorState(b"s")
     detect(state, usage_of(CALL | {"t_ms": 1, "started_ms": 1}), [tick(1, HOUR_MS), tick(2, 8 * HOUR_MS)], settings())
     assert ranges_known(state) == 0
 
 
 @pytest.mark.parametrize(("offset", "known"), [(1, 0), (2, 1), (3, 1)])
-def test_only_rows_before_the_tick_are_there_to_be_forgotten(usage_of, offset, known):
+def test_a_tick_forgets_only_subjects_of_rows_before_it(usage_of, offset, known):
     state = DetectorState(b"s")
     detect(state, usage_of(CALL | {"offset": offset}), [tick(0, T_MS), tick(2, T_MS + SILENT_MS)], settings())
     assert ranges_known(state) == known
 
 
-def test_a_tick_forgets_in_its_own_partition(usage_of):
+def test_a_tick_forgets_only_in_its_own_partition(usage_of):
     state = DetectorState(b"s")
     rows = [CALL | {"partition": partition, "account": f"a{partition}"} for partition in (0, 1)]
     detect(state, usage_of(*rows), [tick(1, T_MS), tick(2, T_MS + SILENT_MS), tick(1, T_MS, 1)], settings())
@@ -190,6 +190,6 @@ def test_an_episode_is_remembered_for_two_days_of_the_slowest_partition(usage_of
     assert len(state.alerts) == known
 
 
-def test_nothing_is_found_in_nothing(usage_of):
+def test_an_empty_batch_has_no_findings(usage_of):
     found = detect(DetectorState(b"s"), usage_of(), [], settings())
     assert (found.findings, found.orders, found.places, found.sums.height) == ([], [], {}, 0)

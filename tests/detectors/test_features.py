@@ -33,7 +33,7 @@ ANSWER, END = {"answered": True}, {"answered": True, "final": True}
         ([{**ANSWER, "b_kind": "e164"}, END], [], [0, 1], [0, 0]),  # odd from its end on
     ],
 )
-def test_each_odd_call_is_one_answer_and_comes_and_goes_once(changes, ticks, answers, flying):
+def test_each_odd_call_counts_one_answer_one_start_and_one_end(changes, ticks, answers, flying):
     calls: dict[str, OddCall] = {}
     frame = rows(*changes, ticks={(0, offset) for _, offset in ticks}, calls=calls)
     assert frame["odd_answers"].to_list() == answers and frame["odd_flying"].to_list() == flying
@@ -50,7 +50,7 @@ def test_a_call_that_a_tick_ended_is_remembered_for_two_days():
     assert not calls
 
 
-def test_the_oldest_odd_call_goes_when_there_are_too_many(monkeypatch):
+def test_the_oldest_odd_call_is_dropped_when_there_are_too_many(monkeypatch):
     monkeypatch.setattr(features, "MOST_ODD_CALLS", 2)
     calls: dict[str, OddCall] = {}
     rows(*({"call_key": key} for key in "abc"), calls=calls)
@@ -67,13 +67,13 @@ def test_the_oldest_odd_call_goes_when_there_are_too_many(monkeypatch):
         ({"b_kind": "emergency", "b_number": "112"}, 1.0, 0, features.READABLE),
     ],
 )
-def test_a_destination_has_a_weight_where_it_can_be_read_or_has_a_price(changes, weight, code, odd):
+def test_a_destination_has_a_weight_if_it_is_readable_or_priced(changes, weight, code, odd):
     frame = rows(changes)
     assert (frame["weight"][0], frame["b_code"][0], frame["odd"][0]) == (weight, code, odd)
     assert (frame["k_unpriced"][0] != 0) == (odd != features.READABLE)
 
 
-def test_subjects_are_under_their_tenant_and_account():
+def test_subjects_belong_to_a_tenant_and_an_account():
     keys = ("k_account", "k_a_number", "k_b_range", "k_range", "k_destination")
     call = {"a_number": "4366", "a_kind": "e164", "b_kind": "e164", "b_number": "881612345678"}
     frame = rows(

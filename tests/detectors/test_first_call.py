@@ -24,14 +24,14 @@ def test_a_first_call_to_a_country_is_reported_once(day_of):
     assert day.findings[0].reason.startswith("acme calls Latvia for the first time: +371 20123…")
 
 
-def test_it_warns_and_orders_nothing(day_of):
+def test_it_warns_and_issues_no_order(day_of):
     day = day_of(account=WATCHED)
     day.calls(1, "37120123")
     (finding,) = day.findings
     assert not day.orders and finding.key is None and finding.reason.endswith("Not blocked: a first call to a country only warns.")
 
 
-def test_an_account_that_nobody_asked_for_is_not_watched(day_of):
+def test_an_account_without_the_option_is_not_watched(day_of):
     day = day_of()
     day.calls(1, "37120123")
     assert not day.findings
@@ -51,7 +51,7 @@ def rows(*changes: dict) -> pl.DataFrame:
         ([{"k_destination": 9, "account": "other"}], []),
     ],
 )
-def test_the_first_row_of_a_call_to_a_country_is_it(changes, first):
+def test_the_first_row_that_begins_a_call_to_a_country_is_the_hit(changes, first):
     limits, state = Limits(first_seen={("t1", "acme")}), DETECTOR.new_state()
     hits = DETECTOR.findings(DETECTOR.update(state, rows(*changes), None, limits), None, limits)
     assert [hit.row for hit in hits] == first
@@ -67,7 +67,7 @@ def test_the_first_row_of_a_call_to_a_country_is_it(changes, first):
         ({"country": "", "b_code": 0, "b_kind": "invalid"}, ("", "numbers that cannot be read", "", "", "")),
     ],
 )
-def test_its_facts_are_the_country_or_else_the_kind_of_number(row, expected):
+def test_its_facts_have_the_country_or_the_kind_of_number(row, expected):
     case = Case(Hit(0, "cap_first_seen", "destination", 1.0, cap="first_seen", value=1), rows(row).row(0, named=True), {}, "EUR", [])
     facts = DETECTOR.facts(case, None)
     assert (facts.country, facts.country_name, facts.code, facts.b_range, facts.number_kind) == expected

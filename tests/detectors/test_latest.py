@@ -43,7 +43,7 @@ def test_the_subject_that_came_first_goes_first(monkeypatch):
     assert list(state) == [6, 7]
 
 
-def test_fifty_thousand_subjects_have_room():
+def test_the_default_maximum_is_fifty_thousand_subjects():
     state: dict[int, Latest[str]] = {}
     Cursor(state, [New(key, key, 1, "a") for key in range(50_001)]).finish()
     assert len(state) == 50_000 and 0 not in state

@@ -1,4 +1,4 @@
-"""Each compiled loop is its uncompiled self, which says what it does."""
+"""Each compiled loop equals its uncompiled one, which is the model."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ LOOPS = {
 @pytest.mark.parametrize("name", LOOPS)
 @given(table=rows)
 @settings(max_examples=40, deadline=None)
-def test_the_compiled_loop_is_its_uncompiled_self(name, table):
+def test_the_compiled_loop_equals_the_uncompiled_one(name, table):
     run, loop, model, dtypes = LOOPS[name]
     compiled, plain = Columns(dtypes), Columns(dtypes)
     for found, expected in zip(run(loop, compiled, table), run(model, plain, table), strict=True):

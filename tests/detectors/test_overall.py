@@ -43,7 +43,7 @@ class Capped:
         return Found(*detect(self.state, frame, rules))
 
 
-def test_calls_at_once_are_those_of_every_currency():
+def test_concurrent_calls_count_over_all_currencies():
     carrier = Capped(concurrent_calls=3)
     assert not carrier.cut((0, "acme", "EUR", 0, 2, 2), (0, "blue", "USD", 0, 1, 1)).findings
     (finding,) = carrier.cut((1, "blue", "USD", 0, 1, 1)).findings
@@ -51,21 +51,21 @@ def test_calls_at_once_are_those_of_every_currency():
     assert "All accounts together have 4 calls at once over carrier alpha; its cap is 3." in finding.reason
 
 
-def test_a_call_that_ends_without_a_price_is_over_all_the_same():
+def test_a_call_that_ends_without_a_price_still_ends():
     """Its answer was priced in EUR; its stop could not be priced, so it has no currency."""
     carrier = Capped(concurrent_calls=1)
     for call in range(20):
         assert not carrier.cut((10 * call, "acme", "EUR", 5, 1, 1), (10 * call + 5, "acme", "", 0, 0, -1)).findings
 
 
-def test_calls_in_a_second_are_those_of_every_currency_and_of_a_later_cut_too():
+def test_calls_per_second_count_over_all_currencies_and_cuts():
     trunk = Capped("trunk", calls_per_second=3)
     assert not trunk.cut((7, "acme", "EUR", 0, 2, 0), (7, "blue", "", 0, 1, 0)).findings
     (finding,) = trunk.cut((7, "blue", "USD", 0, 1, 0)).findings
     assert finding.detector == "cap_calls_per_second" and finding.calls == 4
 
 
-def test_money_counts_by_currency_and_by_the_clock_hour():
+def test_money_counts_per_currency_and_clock_hour():
     carrier = Capped(money_hour_nanos=10 * 10**9)
     assert not carrier.cut((0, "acme", "EUR", 8 * 10**9, 1, 0), (0, "acme", "USD", 8 * 10**9, 1, 0)).findings
     assert not carrier.cut((3600, "acme", "EUR", 8 * 10**9, 1, 0)).findings, "another hour"
@@ -76,7 +76,7 @@ def test_money_counts_by_currency_and_by_the_clock_hour():
 
 
 @pytest.mark.parametrize("kind", ["carrier", "trunk_group", "trunk"])
-def test_only_a_range_orders(kind):
+def test_only_a_cap_of_a_range_issues_orders(kind):
     assert not Capped(kind, money_hour_nanos=1).cut((0, "acme", "EUR", 10, 1, 0)).orders
     over = Capped("range", money_hour_nanos=1).cut((0, "acme", "EUR", 1000, 1, 0), (0, "blue", "EUR", 10, 1, 0))
     assert [order.key.account for order in over.orders] == ["acme"], "blue did a hundredth of it"
@@ -90,7 +90,7 @@ def test_an_alert_is_written_again_each_minute_and_forgotten_after_two_days():
     assert not carrier.state.totals and not carrier.state.alerts
 
 
-def test_a_carrier_with_calls_in_flight_is_not_forgotten():
+def test_a_carrier_with_active_calls_is_not_forgotten():
     carrier = Capped(concurrent_calls=100)
     carrier.cut((0, "acme", "EUR", 5, 1, 1))
     forget(carrier.state, START_MS + 9 * 86_400_000)
@@ -116,7 +116,7 @@ def test_a_carrier_with_calls_in_flight_is_not_forgotten():
         ({"b": (50, 0), "a": (50, 0)}, ["a", "b"], {"a": 50, "b": 50}, 0),  # equal shares: by name
     ],
 )
-def test_who_has_a_twentieth_of_a_range_is_blocked_the_largest_first(shares, blocked, named, more):
+def test_accounts_with_a_twentieth_of_a_range_are_blocked_the_largest_first(shares, blocked, named, more):
     by_money = any(nanos for nanos, _ in shares.values())
     over = Capped("range", **({"money_hour_nanos": 0} if by_money else {"concurrent_calls": 0}))
     currency, flying = ("EUR", 0) if by_money else ("", 1)
@@ -138,7 +138,7 @@ def test_who_has_a_twentieth_of_a_range_is_blocked_the_largest_first(shares, blo
         ("carrier", Policy(), Protected(), "acme", False, "warns"),
     ],
 )
-def test_a_finding_says_why_nobody_is_blocked(kind, policy, protected, account, blocked, no_block):
+def test_a_finding_has_the_reason_why_nobody_is_blocked(kind, policy, protected, account, blocked, no_block):
     over = Capped(kind, policy=policy, protected=protected, money_hour_nanos=10)
     (finding,), orders = over.cut((0, account, "EUR", 20, 1, 0))
     assert finding.score == 2.0 and bool(orders) == blocked
@@ -192,13 +192,13 @@ def test_a_subject_is_forgotten_two_days_after_its_latest_hour(after_ms, known):
         ("range", "882", {"tenant": "t2", "b_number": "8821312"}, ""),
     ],
 )
-def test_a_row_is_of_the_subject_that_has_a_cap(usage_of, kind, capped, row, name):
+def test_a_row_counts_for_the_subject_with_a_cap(usage_of, kind, capped, row, name):
     limits = Limits(caps={kind: {("t1", capped): Caps()}})
     assert DETECTOR.sums[kind](usage_of({"tenant": "t1"} | row), limits).to_list() == [name]
     assert DETECTOR.sums[kind](usage_of({"tenant": "t1"} | row), Limits()) is None
 
 
-def test_the_longest_range_with_a_cap_counts(usage_of):
+def test_a_row_counts_for_the_longest_range_with_a_cap(usage_of):
     limits = Limits(caps={"range": {("t1", "882"): Caps(), ("t1", "88213"): Caps()}})
     rows = [{"tenant": "t1", "b_number": b_number} for b_number in ("8821312", "8829", "371")]
     assert DETECTOR.sums["range"](usage_of(*rows), limits).to_list() == ["88213", "882", ""]

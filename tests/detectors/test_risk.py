@@ -1,4 +1,4 @@
-"""The automaton says what the regular expressions of `phonenumbers` say, one by one."""
+"""The automaton gives the same results as the regular expressions of `phonenumbers`."""
 
 from __future__ import annotations
 
@@ -130,5 +130,5 @@ def test_text_that_is_no_number_is_unallocated(text):
         ("0043123456", Risk(UNALLOCATED, "", 3.0)),  # a prefix of a dial plan is no country code
     ],
 )
-def test_what_a_destination_is(number, risk):
+def test_the_risk_of_a_number(number, risk):
     assert risk_of(number) == risk

@@ -72,7 +72,7 @@ def test_subsets_merge_to_the_whole():
     assert merge([], b"first").secret == b"first"
 
 
-def test_what_a_stored_state_lacks_begins_empty_and_what_no_detector_has_goes():
+def test_a_stored_state_gains_new_columns_and_loses_unknown_ones():
     dtypes = next(one for one in detectors() if one.name == "caps").state["account"]
     older = Columns({name: dtype for name, dtype in dtypes.items() if name != "flying"} | {"gone": np.int64})
     older["day_nanos"][older.slots([11])] = 5

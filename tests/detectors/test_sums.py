@@ -91,19 +91,19 @@ def test_each_partition_has_epochs_of_its_own(usage_of):
 @pytest.mark.parametrize(
     "changes", [{"carrier": "beta"}, {"carrier": ""}, {"tenant": "t2"}], ids=["no cap of this carrier", "no carrier", "another tenant's"]
 )
-def test_what_is_not_watched_is_not_added_up(usage_of, changes):
+def test_rows_without_a_watched_subject_are_not_added(usage_of, changes):
     frame = usage_of(CALL | changes | {"calls": 1})
     assert list(epochs(gather({}, frame, ticks((0, 5)), LIMITS)).values()) == [[end()]]
 
 
-def test_an_epoch_ends_also_where_nothing_is_watched(usage_of):
+def test_an_epoch_ends_even_if_nothing_is_watched(usage_of):
     assert list(epochs(gather({}, usage_of(CALL), ticks((0, 5)), Limits())).values()) == [[end()]]
     nothing = gather({}, usage_of(CALL | {"calls": 1}), [], LIMITS)
     assert nothing.height == 0 and nothing.schema == SUMS, "without a tick no epoch ends"
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_no_cut_changes_an_epoch(usage_of, seed):
+def test_batch_boundaries_change_no_epoch(usage_of, seed):
     rng = random.Random(seed)
     log = [(offset, rng.random() < 0.2) for offset in range(60)]
     rows = {
