@@ -137,7 +137,7 @@ def _report(
     alert = alerts.episode(running, alert_name, t_ms, score, policy, (tenant, f"cap_{cap}", kind, name, currency))
     orders: list[BlockOrder] = []
     refusals: list[str] = [] if kind == "range" else ["warns"]
-    reason = observed_text(facts_of(subject, total, cap, value, limit, (), "", 0))
+    reason = observed_text(facts_of(subject, total, cap, value, limit, (), "", policy.order_ttl_ms))
     for account in _shares(total) if kind == "range" and score >= policy.order_score else ():
         key = Key(tenant=tenant, account=account, b_range=name)
         order, forbidden = alerts.order_for(key, alert, t_ms, total.learned_ms, reason, policy, protected, by="watch")

@@ -138,6 +138,7 @@ def test_only_a_crowd_has_weight():
     assert frame["range_calls"].to_list() == [1, 2, 3, 4, 5, 6, 7, 8]
     assert np.diff(frame["account_sums"].to_numpy()[:, 0]) == pytest.approx([0.04, 0.16, 0.36, 0.64, 1.0, 1.0, 1.0])
     assert frame["account_score"].to_list() == pytest.approx([0, 0.04, 0.2, 0.56, 1.2, 2.2, 3.2, 4.2])
+    assert updated({}, {"t_ms": T_MS + 900_000})["range_calls"].to_list() == pytest.approx([1.0, 1.5]), "a crowd decays"
 
 
 @pytest.mark.parametrize(
@@ -183,7 +184,7 @@ def test_a_floor_of_0_gives_a_finite_score():
 def test_each_level_over_its_floor_is_a_hit(changes, hits):
     found = DETECTOR.findings(updated(*[changes] * 5), PARAMETERS, Limits())
     assert [(hit.subject_kind, hit.no_block) for hit in found] == hits
-    assert {(hit.row, hit.detector, round(hit.score, 3)) for hit in found} == {(4, "burst", 1.2)}
+    assert {(hit.row, hit.detector, round(hit.score, 3), hit.cap, hit.value, hit.limit) for hit in found} == {(4, "burst", 1.2, "", 0, 0)}
     assert not DETECTOR.findings(updated(*[changes] * 4), PARAMETERS, Limits())
 
 
@@ -267,6 +268,7 @@ def test_an_episode_includes_what_its_windows_contain_when_it_begins():
     assert (start["nanos"], start["calls"], start["talk_ms"], start["began_ms"]) == (7 * 10**9, 2, 200, T_MS - HOUR_MS)
     later, _ = facts_of(start=start, row={"t_ms": T_MS + 5}, sum_nanos=20 * 10**9, sum_calls=9, sum_talk_ms=900, began_ms=T_MS, now_nanos=0)
     assert (later.nanos, later.calls, later.talk_ms, later.window_ms) == (13 * 10**9, 7, 700, HOUR_MS + 5)
+    assert facts_of(began_ms=T_MS)[0].window_ms == 0 == facts_of(began_ms=T_MS + 5)[0].window_ms, "a late row"
     nothing, _ = facts_of(sum_nanos=0, now_nanos=0)
     assert (nothing.nanos, nothing.currency) == (0, "")
 
@@ -279,6 +281,7 @@ def test_an_episode_includes_what_its_windows_contain_when_it_begins():
         ("a_number", {"lead": 0.0}, 50),
         ("a_number", {"lead": 5.0}, 100),
         ("a_number", {"lead": -5.0}, 0),
+        ("a_number", {"weighted": 0.5, "lead": 0.25}, 75),
         ("a_number", {"weighted": 0.0, "lead": 0.0}, 0),
         ("b_range", {"lead": 0.0}, 100),
     ],
@@ -313,8 +316,9 @@ def test_how_long_a_subject_was_silent_before(changes, account, quiet_ms):
 
 
 def test_usual_spending_needs_an_hour_of_history():
-    facts, _ = facts_of(began_ms=T_MS - HOUR_MS, since_ms=T_MS - 2 * HOUR_MS, account={"since_ms": T_MS - HOUR_MS})
+    facts, start = facts_of(began_ms=T_MS - HOUR_MS, since_ms=T_MS - 2 * HOUR_MS, account={"since_ms": T_MS - HOUR_MS})
     assert facts.usual_nanos == pytest.approx(7 * 10**9, rel=0.01), "7 euro in the hour before"
+    assert facts.usual_nanos == round(start["usual_per_ms"] * HOUR_MS * 1e9)
     assert facts.account_usual_nanos is None
     facts, _ = facts_of(began_ms=T_MS - HOUR_MS, since_ms=T_MS - 2 * HOUR_MS + 1)
     assert facts.usual_nanos is None and facts.account_usual_nanos == pytest.approx(3.5 * 10**9, rel=0.01), "7 euro in two hours"

@@ -53,8 +53,10 @@ def rows(*changes: dict) -> pl.DataFrame:
 )
 def test_the_first_row_that_begins_a_call_to_a_country_is_the_hit(changes, first):
     limits, state = Limits(first_seen={("t1", "acme")}), DETECTOR.new_state()
-    hits = DETECTOR.findings(DETECTOR.update(state, rows(*changes), None, limits), None, limits)
+    frame = DETECTOR.update(state, rows(*changes), None, limits)
+    hits = DETECTOR.findings(frame, None, limits)
     assert [hit.row for hit in hits] == first
+    assert not first or frame["first_call"].to_list() == [int(row in first) for row in range(len(changes))]
     assert all(hit == Hit(hit.row, "cap_first_seen", "destination", 1.0, "first call", "first_seen", 1, 0) for hit in hits)
     assert not DETECTOR.findings(DETECTOR.update(state, rows(*changes), None, limits), None, limits), "it is known from then on"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import msgspec
 import polars as pl
 import pytest
 
@@ -11,7 +12,7 @@ from core.config import Caps
 from core.orders import Key
 from core.policy import Policy
 from core.safety import Protected
-from detectors.overall import DETECTOR, Totals, detect, forget
+from detectors.overall import DETECTOR, Total, Totals, detect, forget
 from detectors.protocol import Limits, Settings
 
 START_MS = 1_790_000_000_000 // 3_600_000 * 3_600_000
@@ -112,6 +113,7 @@ def test_a_carrier_with_active_calls_is_not_forgotten():
         ({"acme": (0, 19), "blue": (0, 1)}, ["acme", "blue"], {"acme": 19, "blue": 1}, 0),  # no money: by calls
         ({"acme": (0, 20), "blue": (0, 1), "c": (0, 0)}, ["acme"], {"acme": 20}, 0),
         ({"acme": (0, 0)}, [], {}, 0),
+        ({"acme": (1, 1), "blue": (0, 30)}, ["acme"], {"acme": 1}, 0),  # any money counts before calls
         ({name: (20 + no, 0) for no, name in enumerate("abcde")}, ["e", "d", "c", "b", "a"], {"e": 24, "d": 23, "c": 22}, 2),
         ({"b": (50, 0), "a": (50, 0)}, ["a", "b"], {"a": 50, "b": 50}, 0),  # equal shares: by name
     ],
@@ -134,6 +136,7 @@ def test_accounts_with_a_twentieth_of_a_range_are_blocked_the_largest_first(shar
         ("range", Policy(order_score=2.0), Protected(), "acme", True, ""),  # twice the cap
         ("range", Policy(order_score=2.01), Protected(), "acme", False, "score"),
         ("range", Policy(), Protected(), "", False, "no account"),
+        ("range", Policy(order_score=2.0), Protected(), "", False, "no account"),
         ("range", Policy(), Protected(accounts=frozenset({"acme"})), "acme", False, "account acme is protected"),
         ("carrier", Policy(), Protected(), "acme", False, "warns"),
     ],
@@ -156,7 +159,7 @@ def test_a_finding_has_the_sums_of_its_hour_or_day_and_its_latest_calls():
     assert (finding.subject, finding.facts.name, finding.facts.b_range, finding.facts.limit) == ("alpha", "alpha", "", 12)
     hour = Capped(money_hour_nanos=6)
     (finding,) = hour.cut((0, "acme", "EUR", 7, 3, 0)).findings
-    assert (finding.exposure_nanos, finding.learned_ms) == (7, START_MS)
+    assert (finding.exposure_nanos, finding.learned_ms, finding.score) == (7, START_MS, 1.167)
     day = Capped(money_day_nanos=9)
     late = day.cut((86_400, "acme", "EUR", 5, 1, 0)), day.cut((1, "acme", "EUR", 5, 1, 0)), day.cut((2 * 86_400, "acme", "EUR", 5, 1, 0))
     assert not any(found.findings for found in late), "a second of a day that has passed is added to no later one"
@@ -202,3 +205,14 @@ def test_a_row_counts_for_the_longest_range_with_a_cap(usage_of):
     limits = Limits(caps={"range": {("t1", "882"): Caps(), ("t1", "88213"): Caps()}})
     rows = [{"tenant": "t1", "b_number": b_number} for b_number in ("8821312", "8829", "371")]
     assert DETECTOR.sums["range"](usage_of(*rows), limits).to_list() == ["88213", "882", ""]
+
+
+def test_a_second_that_is_too_old_is_not_checked_any_more():
+    trunk = Capped("trunk", calls_per_second=0)
+    assert not trunk.cut((61, "acme", "EUR", 0, 0, 0)).findings
+    assert not trunk.cut((0, "acme", "EUR", 0, 5, 0)).findings
+
+
+def test_a_new_subject_has_no_sums():
+    numbers = dict.fromkeys(("hour", "hour_nanos", "hour_calls", "day", "day_nanos", "flying", "learned_ms"), 0)
+    assert msgspec.to_builtins(Total()) == numbers | {"shares": {}, "seconds": {}, "examples": []}

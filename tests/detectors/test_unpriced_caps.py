@@ -13,6 +13,8 @@ from core.decode import Message
 from core.facts import UNPRICED
 from core.policy import Policy
 from core.record import TICK_KEY, Record, Tick, journal_key
+from detectors.caps import NOT_COUNTED
+from detectors.columns import FOR_EVER
 from detectors.features import FEATURES, NO_RATE, READABLE
 from detectors.protocol import Limits
 from detectors.unpriced_caps import DETECTOR
@@ -242,3 +244,45 @@ def test_talk_time_that_has_a_price_does_not_count():
     for odd, hits in ((READABLE, 0), (NO_RATE, 1)):
         frame = DETECTOR.update(state, pl.DataFrame([mine | {"odd": odd}], schema=schema), None, limits)
         assert len(DETECTOR.findings(frame, None, limits)) == hits
+
+
+LIMITS = Limits(unpriced_caps={("t1", "acme"): UnpricedCaps(calls_hour=9)})
+HOUR_MS = 3_600_000
+T_MS = 500_000 * HOUR_MS
+
+
+def rows(*changes: dict) -> pl.DataFrame:
+    plain = {name: "" if FEATURES[name] == pl.String else 0 for name in DETECTOR.needs}
+    call = plain | {"tenant": "t1", "account": "acme", "t_ms": T_MS, "k_unpriced": 7, "odd": NO_RATE}
+    return pl.DataFrame([call | one for one in changes], schema={name: FEATURES[name] for name in DETECTOR.needs})
+
+
+@pytest.mark.parametrize(
+    ("changes", "values"),
+    [
+        ([{"odd_answers": 1, "talk_ms": 5, "odd_flying": 1}], [1, 5, 1]),
+        ([{"odd_answers": 1, "talk_ms": 5}, {"odd_answers": 1, "talk_ms": 6, "odd_flying": -1}], [2, 11, -1]),
+        ([{"odd_answers": 1, "talk_ms": 5}, {"odd_answers": 1, "talk_ms": 6, "t_ms": T_MS + HOUR_MS - 1}], [2, 11, 0]),
+        ([{"odd_answers": 1, "talk_ms": 5, "odd_flying": 1}, {"odd_answers": 1, "talk_ms": 6, "t_ms": T_MS + HOUR_MS}], [1, 6, 1]),  # another hour
+        ([{"odd_answers": 1, "talk_ms": 5}, {"odd_answers": 1, "talk_ms": 6, "t_ms": T_MS - 1}], [1, 5, 0]),  # a late row
+        ([{"odd_answers": 1, "talk_ms": 5, "account": "other"}], [NOT_COUNTED] * 3),
+        ([{"odd_answers": 1, "talk_ms": 5, "k_unpriced": 0, "odd": READABLE}], [NOT_COUNTED] * 3),  # it has a price
+    ],
+)
+def test_answers_and_talk_time_count_per_clock_hour_and_active_calls_beside_them(changes, values):
+    frame = DETECTOR.update(DETECTOR.new_state(), rows({}, *changes), None, LIMITS)
+    assert frame["cap_unpriced"].to_list()[-1] == values
+
+
+def test_without_such_a_row_there_is_no_column():
+    for changes in ({"k_unpriced": 0}, {"account": "other"}):
+        state = DETECTOR.new_state()
+        assert "cap_unpriced" not in DETECTOR.update(state, rows(changes), None, LIMITS).columns
+        assert len(state[UNPRICED]) == 0
+
+
+@pytest.mark.parametrize(("flying", "until_ms"), [(0, T_MS + HOUR_MS + 2 * 86_400_000), (1, FOR_EVER), (-1, T_MS + HOUR_MS + 2 * 86_400_000)])
+def test_an_account_is_remembered_for_two_days_after_its_latest_hour_or_while_a_call_is_active(flying, until_ms):
+    state = DETECTOR.new_state()
+    DETECTOR.update(state, rows({"odd_flying": flying, "t_ms": T_MS + 5}), None, LIMITS)
+    assert int(state[UNPRICED]["until_ms"][0]) == until_ms
