@@ -102,7 +102,7 @@ class Automaton:
     def _make(self, before: int, digit: int) -> int:
         """The number of the state that a digit leads to. If the table is full, all states are dropped and `before` is made again."""
         state = self._states[before]
-        if len(self._states) >= self._capacity - 1:
+        if len(self._states) >= self._capacity:
             self._clear()
             before = self._number_of(state)
         number = self._number_of(self._successor(state, digit))

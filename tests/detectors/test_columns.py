@@ -61,4 +61,4 @@ def test_expired_subjects_of_one_partition_are_dropped():
     columns = filled([1, 2, 3])
     columns["partition"][:3], columns["until_ms"][:3] = [0, 1, 0], [100, 100, 101]
     columns.forget(0, 100)
-    assert columns.known() == [2, 3]
+    assert columns.known() == [2, 3] and [columns.find(key) for key in (1, 2, 3)] == [-1, 0, 1]

@@ -142,6 +142,7 @@ SILENT_MS = 6 * HOUR_MS
     [
         ([T_MS, T_MS + SILENT_MS], 0),  # an hour began: what was silent for six hours goes
         ([T_MS, T_MS + SILENT_MS - 1], 1),
+        ([T_MS, T_MS + SILENT_MS - 1, T_MS + SILENT_MS], 0),  # to the millisecond
         ([T_MS + SILENT_MS + 1], 1),  # a first tick begins no hour
         ([T_MS + SILENT_MS - HOUR_MS, T_MS + SILENT_MS + 1], 0),
         ([T_MS + SILENT_MS + 1, T_MS + SILENT_MS + 2], 1),  # the same hour

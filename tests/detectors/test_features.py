@@ -83,3 +83,15 @@ def test_subjects_belong_to_a_tenant_and_an_account():
         assert frame[name].n_unique() == (5 if name in ("k_a_number", "k_b_range") else 4)
     assert frame["a_number"].to_list() == ["4366"] * 4 + [""], "a block could not name it"
     assert frame["home"][0] == frame["home"][4] and frame["home"].n_unique() == 4
+
+
+def test_a_call_that_is_active_is_never_forgotten():
+    calls: dict[str, OddCall] = {}
+    rows(ANSWER, calls=calls)
+    forget_odd_calls(calls, 10**15)
+    assert list(calls) == ["c"] and calls["c"].flying
+
+
+@pytest.mark.parametrize(("b_number", "b_range"), [("", ""), ("43123456", ""), ("431234567", "43123"), ("8821312345678", "882131234")])
+def test_a_range_is_a_number_without_its_last_four_digits(b_number, b_range):
+    assert features.range_of(b_number) == b_range

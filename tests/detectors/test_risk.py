@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneMetadata, PhoneNumberType
 
 from detectors.risk import (
+    _AUTOMATON,
+    CAPACITY,
     LEADING,
     ORDINARY,
     PREMIUM,
@@ -92,6 +94,7 @@ def test_the_automaton_is_equal_to_the_patterns_of_every_region():
     expected = [risk_by_patterns(number) for number in numbers]
     assert {risk.kind for risk in expected} == set(WEIGHTS) and len({risk.country for risk in expected}) > 235
     assert [risk_of(number) for number in numbers] == expected
+    assert 5_000 < len(_AUTOMATON._states) < CAPACITY, "all states have room"
 
 
 @settings(max_examples=500, deadline=None)
