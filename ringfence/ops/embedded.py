@@ -75,10 +75,10 @@ def run(settings: Settings, switch: Simulated | RealSwitch | None, *, fresh: boo
                 print_addresses(terminal, settings, secrets, urls, switch)
                 if first_choice.pages_port not in (0, settings.pages_port):
                     taken = f"Port {first_choice.pages_port} (RINGFENCE_PAGES_PORT) is in use: the page is on port {settings.pages_port}."
-                    terminal.say(taken, "yellow")
+                    terminal.print(taken, "yellow")
                 if first_choice.metrics_port not in (0, settings.metrics_port):
                     taken = f"Ports from {first_choice.metrics_port} on (RINGFENCE_METRICS_PORT) are in use: "
-                    terminal.say(f"{taken}metrics are on {settings.metrics_port} and the ports after it.", "yellow")
+                    terminal.print(f"{taken}metrics are on {settings.metrics_port} and the ports after it.", "yellow")
                 supervise(terminal, settings, switch, stop)
         finally:
             endpoints.forget(settings.run_dir)
@@ -178,23 +178,23 @@ def print_addresses(
     terminal: Terminal, settings: Settings, secrets: Secrets, urls: Endpoints, switch: Simulated | RealSwitch | None
 ) -> None:
     """Print the addresses and tokens that a person needs."""
-    terminal.say(f"Ringfence in {settings.root}", "bold")
+    terminal.print(f"Ringfence in {settings.root}", "bold")
     code = codes.make(settings.pages_codes, time.time())
-    terminal.say(f"  page      {urls.pages_url}/enter?code={code}", "bold")
-    terminal.say("            this address works once, within an hour; `ringfence status` prints a new one")
-    terminal.say(f"            token to unblock there and to see whole numbers: {secrets.pages_act_token}")
-    terminal.say(
+    terminal.print(f"  page      {urls.pages_url}/enter?code={code}", "bold")
+    terminal.print("            this address works once, within an hour; `ringfence status` prints a new one")
+    terminal.print(f"            token to unblock there and to see whole numbers: {secrets.pages_act_token}")
+    terminal.print(
         f"  records   POST {urls.collector_url}/v1/records   (token: collector_token in {settings.state_dir / 'secrets.json'})"
     )
-    terminal.say(f"  SELECT    {urls.warehouse_url}   (ClickHouse's HTTP; user ringfence, password {secrets.warehouse_token})")
+    terminal.print(f"  SELECT    {urls.warehouse_url}   (ClickHouse's HTTP; user ringfence, password {secrets.warehouse_token})")
     if urls.sip:
-        terminal.say(f"  SIP       {urls.sip} -> {settings.carrier}   (Kamailio, in shadow unless made to enforce)")
+        terminal.print(f"  SIP       {urls.sip} -> {settings.carrier}   (Kamailio, in shadow unless made to enforce)")
     elif isinstance(switch, Simulated):
-        terminal.say(
+        terminal.print(
             f"  traffic   simulated, seed {switch.seed}, with an attack after {switch.attack_after_s:g} s; its switch refuses"
         )
-    terminal.say(f"  metrics   GET {urls.parts['collector']}/metrics, /health, /ready   (the other parts': ringfence status)")
-    terminal.say(f"  logs      {settings.run_dir}   Ctrl-C stops everything")
+    terminal.print(f"  metrics   GET {urls.parts['collector']}/metrics, /health, /ready   (the other parts': ringfence status)")
+    terminal.print(f"  logs      {settings.run_dir}   Ctrl-C stops everything")
 
 
 def supervise(terminal: Terminal, settings: Settings, switch: Simulated | RealSwitch | None, stop: threading.Event) -> None:
@@ -227,19 +227,19 @@ def supervise(terminal: Terminal, settings: Settings, switch: Simulated | RealSw
                 terminal.block(order)
             for event in blocks.read(now_ms):
                 report(event, "red")
-            terminal.line(counts, blocks.counts, supervisor.running(), now_ms, supervisor.silent())
+            terminal.update(counts, blocks.counts, supervisor.running(), now_ms, supervisor.silent())
             if counts.fault and not fault:
                 report(f"The journal cannot be read: {counts.fault}", "red")
             elif fault and not counts.fault:
                 report("The journal can be read again")
             fault = counts.fault
     finally:
-        terminal.say("Stopping ...", "dim")
+        terminal.print("Stopping ...", "dim")
         supervisor.stop()
         stored.close()
         counts.close()
         blocks.close()
-    terminal.say(f"Stopped. {counts.dispositions.total():,} records were judged; all data is in {settings.root}.")
+    terminal.print(f"Stopped. {counts.dispositions.total():,} records were judged; all data is in {settings.root}.")
 
 
 def commands(settings: Settings, switch: Simulated | RealSwitch | None) -> list[tuple[str, list[str]]]:

@@ -27,7 +27,7 @@ class Secrets(msgspec.Struct, frozen=True, kw_only=True):
 
 def secrets_of(settings: Settings) -> Secrets:
     """The secrets of an installation: from the settings, else those of its first start."""
-    configured = settings.given_secrets
+    configured = settings.configured_secrets
     if configured.keys() == set(SECRETS):
         return Secrets(**configured)
     return msgspec.structs.replace(load_or_make(settings.state_dir), **configured)

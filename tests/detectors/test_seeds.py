@@ -1,4 +1,4 @@
-"""Attacks of twenty days: found where they are, no order where there is none."""
+"""Twenty simulated days: attacks are found, and no honest account is blocked."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def blocked_accounts(seed: int) -> tuple[set[str], str]:
 
 
 @pytest.mark.slow
-def test_at_least_nine_of_ten_attacks_are_stopped_and_no_honest_account_is():
+def test_at_least_nine_of_ten_attacks_are_blocked_and_no_honest_account_is():
     found, missed, wrong = [], [], {}
     for seed in SEEDS:
         blocked, guilty = blocked_accounts(seed)

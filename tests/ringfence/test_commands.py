@@ -181,7 +181,7 @@ def test_a_switch_on_another_machine_is_added_in_shadow(house: House, tmp_path: 
         named = {one.name: one for one in switches.every(conn)}
         assert named["k2"].control_token == "a-long-enough-control-token" and switches.tenants_of(conn, "k2") == {"t1": False}
         assert audit.last(conn, verb="switch named")[0].why == "Vienna"
-    assert "never seen" in house.run("switch", "list")
+    assert "no contact yet" in house.run("switch", "list")
     assert "is not http://ADDRESS:PORT/RPC" in " ".join(house.run(*arguments, "192.0.2.1", exit_code=2).replace("│", " ").split())
     token.write_text("short")
     assert "can be guessed" in " ".join(house.run(*arguments, "http://192.0.2.1:1/RPC", exit_code=2).replace("│", " ").split())
@@ -237,7 +237,7 @@ def acts(house: House) -> list[str]:
 
 def test_without_a_dispatcher_there_is_a_warning(house: House):
     for output in acts(house):
-        assert "No dispatcher is running for k1" in output and "will be at the switch once one does" in output
+        assert "No dispatcher is running for k1" in output and "is delivered once one runs" in output
     assert "is protected in the books" in house.run("protect", "--number", "4314040", "--why", "hospital")
 
 
@@ -264,7 +264,7 @@ def test_a_switch_on_hold_or_missing_is_reported_too(house: House):
     with writing(house.engine) as conn:
         tenants.add(conn, "t2", NOW_MS)
     output = house.run("block", "--tenant", "t2", "--account", "blue", "--b-range", "88213", "--why", "pumped")
-    assert "The books name no switch for it" in output and "ringfence switch add" in output
+    assert "No switch is in the books for it" in output and "ringfence switch add" in output
 
 
 def test_a_home_without_books_is_an_error_with_its_path(tmp_path: Path):

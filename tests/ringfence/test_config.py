@@ -312,4 +312,4 @@ def test_the_file_on_the_page_is_right(tmp_path: Path):
     for deck in ("retail", "alpha"):
         (tmp_path / "decks" / f"{deck}.csv").write_text(DECK.format(price="0.06"))
     (tmp_path / "config.yaml").write_text(shown)
-    assert "is right" in ask(tmp_path / "home", "config", "check", str(tmp_path / "config.yaml"))
+    assert "is valid" in ask(tmp_path / "home", "config", "check", str(tmp_path / "config.yaml"))

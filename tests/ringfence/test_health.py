@@ -39,7 +39,7 @@ def health(*argv: str) -> tuple[int, str]:
 
 def test_without_a_name_all_running_parts_are_checked(first: int):
     code, output = health()
-    assert code == 0 and "judge: well" in output.splitlines()
+    assert code == 0 and "judge: healthy" in output.splitlines()
     WHY["alive"] = "its main loop has made no progress for 61 s"
     code, output = health()
     assert code == 1 and "its main loop has made no progress for 61 s" in output
@@ -47,13 +47,13 @@ def test_without_a_name_all_running_parts_are_checked(first: int):
 
 def test_alive_is_weaker_than_ready(first: int):
     WHY["ready"] = "the warehouse is away"
-    assert health("judge") == (0, "judge: well")
+    assert health("judge") == (0, "judge: healthy")
     assert health("judge", "--ready") == (1, "judge: the warehouse is away")
 
 
 def test_a_part_that_does_not_answer_is_unhealthy(first: int):
     code, output = health("judge", "store")
-    assert code == 1 and "judge: well" in output and "store: it is not running: nobody listens at http://127.0.0.1:" in output
+    assert code == 1 and "judge: healthy" in output and "store: it is not running: nobody listens at http://127.0.0.1:" in output
 
 
 def test_no_running_part_is_unhealthy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):

@@ -380,6 +380,6 @@ def test_a_killed_restore_is_detected_and_started_again(made: Path, tmp_path: Pa
     assert died.returncode == 9 and (new / RESTORING).exists() and (new / "journal").exists()
 
     found = CliRunner().invoke(app, ["status", "--home", str(new)])
-    assert found.exit_code == 1 and "is not whole" in found.output
+    assert found.exit_code == 1 and "the home is incomplete" in found.output
     assert put_back(made, new) == ["k1"]
     assert CliRunner().invoke(app, ["orders", "--home", str(new)]).exit_code == 0

@@ -188,7 +188,7 @@ def test_a_lost_home_comes_back_and_nothing_old_is_blocked_again(tmp_path: Path)
     table.restart()
 
     output = house.command("restore", "--from", str(tmp_path / "backup"))
-    assert "All blocks are held at sim1" in output
+    assert "All blocks are on hold at sim1" in output
     restored = sum(m.key != TICK_KEY for m in messages(journal, topics.CALLS))
     assert 0 < restored < lost
 

@@ -103,7 +103,7 @@ def test_apply_removes_what_is_old_and_read_beside_a_writer(settings: Settings) 
     journal.mark_read(CALLS, 0, "judge", 13)
     assert "journal: calls/0: offsets 6 to 11" in run(settings, "retention", "apply")
     assert journal.first_offset(CALLS, 0) == 12
-    assert "Nothing was over." in run(settings, "retention", "apply")
+    assert "No data has expired." in run(settings, "retention", "apply")
     assert writer.append([Entry(b"k", b"next", 1)]) == 20
     writer.close()
 
@@ -115,8 +115,8 @@ def test_a_person_can_forget_a_reader(settings: Settings) -> None:
     journal = open_journal(settings.journal_dsn)
     journal.mark_read(CALLS, 0, "judge", 20)
     journal.mark_read(CALLS, 0, "old-copy", 0)
-    assert "Nothing was over." in run(settings, "retention", "apply")
-    assert "Wait no longer for old-copy?" in run(settings, "retention", "apply", "--forget", "old-copy", code=1, answer="n\n")
+    assert "No data has expired." in run(settings, "retention", "apply")
+    assert "Stop waiting for old-copy?" in run(settings, "retention", "apply", "--forget", "old-copy", code=1, answer="n\n")
     assert journal.readers(CALLS, 0) == {"judge": 20, "old-copy": 0}
     assert "offsets 0 to 14" in run(settings, "retention", "apply", "--forget", "old-copy", "--yes")
     assert journal.readers(CALLS, 0) == {"judge": 20}
@@ -128,7 +128,7 @@ def test_only_a_person_removes_lines_of_the_audit(settings: Settings) -> None:
     with writing(engine) as conn:
         audit.note(conn, "ann", "blocked", "acme", "", 1)
     run(settings, "retention", "apply")
-    assert "older than 800 days, for good?" in run(settings, "retention", "apply", "--audit-days", "800", code=1, answer="n\n")
+    assert "older than 800 days, permanently?" in run(settings, "retention", "apply", "--audit-days", "800", code=1, answer="n\n")
     with reading(engine) as conn:
         assert "acme" in [entry.subject for entry in audit.last(conn)]
     assert "books: audit: 1 rows" in run(settings, "retention", "apply", "--audit-days", "800", "--yes", "--who", "ann")
@@ -197,7 +197,7 @@ def test_a_part_that_cannot_read_its_own_state_ends_with_one_line(settings: Sett
 
 def test_a_whole_journal_is_reported_as_such(settings: Settings) -> None:
     fill(settings)
-    assert "The journal is whole." in run(settings, "journal", "check")
+    assert "The journal is not damaged." in run(settings, "journal", "check")
     assert "nothing was changed" in run(settings, "journal", "repair", "--yes")
 
 
@@ -207,7 +207,7 @@ def test_damage_is_reported_given_up_by_a_person_and_shown(settings: Settings) -
     printed = run(settings, "journal", "check", code=1)
     assert f"calls/0: offset {base} cannot be read: {path} at byte 0 (" in printed and "a checksum is wrong" in printed
     before = path.read_bytes()
-    assert "Give up what is named above?" in run(settings, "journal", "repair", code=1, answer="n\n")
+    assert "Give up the records above?" in run(settings, "journal", "repair", code=1, answer="n\n")
     assert path.read_bytes() == before, "nothing is changed without a word"
     assert "ringfence journal repair" in run(settings, "backup", "--out", str(settings.root.parent / "b1"), code=1)
 

@@ -150,7 +150,7 @@ def test_blocks_are_keys_and_counted_alike_by_status_and_by_the_line_of_up(home:
     watched.read(now_ms)
     watched.close()
     out = io.StringIO()
-    Terminal(Console(file=out, width=500)).line(LiveCounts(open_journal(settings.journal_dsn)), watched.counts, {}, now_ms)
+    Terminal(Console(file=out, width=500)).update(LiveCounts(open_journal(settings.journal_dsn)), watched.counts, {}, now_ms)
     assert f"blocks {arguments}" in out.getvalue()
 
 
