@@ -257,11 +257,11 @@ USAGE = pl.Schema(
         "currency": pl.String,  # "" = the price is unknown
         "talk_ms": pl.Int64,
         "calls": pl.Int64,  # 1 on the first row of a call
-        "flying": pl.Int64,  # change of the number of active calls: +1 at the answer, -1 at the end
+        "active": pl.Int64,  # change of the number of active calls: +1 at the answer, -1 at the end
         "no_rate": pl.Boolean,  # answered, and its deck has no rate for its number
     }
 )
-"""The input of the detectors: what each row adds to its call (`nanos`, `talk_ms`, `calls` and `flying` are differences). Rows that add nothing,
+"""The input of the detectors: what each row adds to its call (`nanos`, `talk_ms`, `calls` and `active` are differences). Rows that add nothing,
 duplicates and conflicts are left out."""
 
 TABLES = {"records": JUDGED, "calls": CALLS, "attempts": ATTEMPTS, "charges": CHARGES}

@@ -28,7 +28,7 @@ COLUMNS: dict[str, Any] = {
     "day_nanos": np.int64,
     "second": np.int64,
     "second_calls": np.int64,
-    "flying": np.int64,
+    "active": np.int64,
 }
 
 WATCHED = ("account", "destination")
@@ -43,8 +43,8 @@ AnyCaps = TypeVar("AnyCaps")
 
 
 def count_rows(
-    slot: Any, t_ms: Any, nanos: Any, calls: Any, flying: Any,
-    s_hour: Any, s_hour_nanos: Any, s_day: Any, s_day_nanos: Any, s_second: Any, s_second_calls: Any, s_flying: Any, values: Any,
+    slot: Any, t_ms: Any, nanos: Any, calls: Any, active: Any,
+    s_hour: Any, s_hour_nanos: Any, s_day: Any, s_day_nanos: Any, s_second: Any, s_second_calls: Any, s_active: Any, values: Any,
 ) -> None:  # fmt: skip
     """Add rows to their subjects; `values` gets the values of `CAP_NAMES` of each row's subject, including that row."""
     for i in range(len(slot)):
@@ -62,8 +62,8 @@ def count_rows(
             s_second[p], s_second_calls[p] = second, 0
         if second == s_second[p]:
             s_second_calls[p] += calls[i]
-        s_flying[p] += flying[i]
-        values[i, 0], values[i, 1], values[i, 2], values[i, 3] = s_hour_nanos[p], s_day_nanos[p], s_flying[p], s_second_calls[p]
+        s_active[p] += active[i]
+        values[i, 0], values[i, 1], values[i, 2], values[i, 3] = s_hour_nanos[p], s_day_nanos[p], s_active[p], s_second_calls[p]
 
 
 count: Any = numba.njit(cache=True)(count_rows)
@@ -77,8 +77,8 @@ def update(state: dict[str, Columns], frame: pl.DataFrame, parameters: NoParamet
             continue
         columns, values = state[watched], np.zeros((len(rows), len(CAP_NAMES)), np.int64)
         slots = columns.enter(frame, f"k_{watched}", rows)
-        count(slots, *(frame[n].to_numpy()[rows] for n in ("t_ms", "nanos", "calls", "flying")), *(columns[n] for n in COLUMNS), values)
-        columns["until_ms"][slots] = np.where(columns["flying"][slots] > 0, FOR_EVER, (columns["day"][slots] + 1) * 86_400_000 + STAYS_MS)
+        count(slots, *(frame[n].to_numpy()[rows] for n in ("t_ms", "nanos", "calls", "active")), *(columns[n] for n in COLUMNS), values)
+        columns["until_ms"][slots] = np.where(columns["active"][slots] > 0, FOR_EVER, (columns["day"][slots] + 1) * 86_400_000 + STAYS_MS)
         frame = frame.hstack([column_of(f"cap_{watched}", frame.height, rows, values, NOT_COUNTED)])
     return frame
 
@@ -158,7 +158,7 @@ DETECTOR = Detector(
     about="an account, or its calls to one country, exceed a cap that the operator set: money per clock hour or day of UTC, concurrent "
     "calls, calls per second",
     needs=(
-        "tenant", "account", "ingress_trunk", "a_number", "country", "t_ms", "nanos", "calls", "flying", "k_account", "k_destination",
+        "tenant", "account", "ingress_trunk", "a_number", "country", "t_ms", "nanos", "calls", "active", "k_account", "k_destination",
         "partition", "home",
     ),
     state=dict.fromkeys(WATCHED, COLUMNS),

@@ -41,14 +41,14 @@ class Subject(NamedTuple):
 
 
 class Total(msgspec.Struct):
-    """The sums of a subject in one currency. `flying` and `seconds` are filled for currency "" only."""
+    """The sums of a subject in one currency. `active` and `seconds` are filled for currency "" only."""
 
     hour: int = 0
     hour_nanos: int = 0
     hour_calls: int = 0
     day: int = 0
     day_nanos: int = 0
-    flying: int = 0
+    active: int = 0
     learned_ms: int = 0
     shares: dict[str, list[int]] = {}  # of a range: account -> nanos and calls in the hour
     seconds: dict[int, int] = {}  # second -> calls that began in it
@@ -65,7 +65,7 @@ class Totals(msgspec.Struct):
 def detect(state: Totals, cut: pl.DataFrame, settings: Settings) -> tuple[list[Finding], list[BlockOrder]]:
     """Add one cut to the totals (in place), second by second, and check each capped subject after each of its seconds.
 
-    `cut`: columns tenant, kind, subject, account, second_ms, currency, nanos, calls, flying, learned_ms, call_id: one row per subject,
+    `cut`: columns tenant, kind, subject, account, second_ms, currency, nanos, calls, active, learned_ms, call_id: one row per subject,
     second and partition, in any order.
     """
     findings: list[Finding] = []
@@ -80,7 +80,7 @@ def detect(state: Totals, cut: pl.DataFrame, settings: Settings) -> tuple[list[F
             subject = Subject(tenant, kind, name, currency)
             total = state.totals.setdefault("\x1f".join(subject), Total())
             _add(total, t_ms, group, subject)
-            values = total.hour_nanos, total.day_nanos, total.flying, total.seconds.get(t_ms // 1000, 0)
+            values = total.hour_nanos, total.day_nanos, total.active, total.seconds.get(t_ms // 1000, 0)
             for cap, value, limit in exceeded(values, limits_of(caps)):
                 if report := _report(state.alerts, total, subject, t_ms, cap, value, limit, settings):
                     findings.append(report[0])
@@ -111,7 +111,7 @@ def _add(total: Total, t_ms: int, group: pl.DataFrame, subject: Subject) -> None
     if day == total.day:
         total.day_nanos += nanos
     if not subject.currency:
-        total.flying += _sum(group, "flying")
+        total.active += _sum(group, "active")
         total.seconds[second] = total.seconds.get(second, 0) + calls
         newest = max(total.seconds)
         for old in [s for s in total.seconds if s < newest - SECONDS]:
@@ -193,7 +193,7 @@ def forget(state: Totals, at_ms: int) -> None:
     """Drop the episodes and subjects that were silent for two days; a subject with active calls stays."""
     before_ms = at_ms - 2 * 86_400_000
     alerts.forget(state.alerts, before_ms)
-    for name in [name for name, total in state.totals.items() if not total.flying and total.hour * 3_600_000 < before_ms]:
+    for name in [name for name, total in state.totals.items() if not total.active and total.hour * 3_600_000 < before_ms]:
         del state.totals[name]
 
 

@@ -18,14 +18,14 @@ COLUMNS: dict[str, Any] = {
     "hour": np.int64,
     "hour_calls": np.int64,
     "hour_talk_ms": np.int64,
-    "flying": np.int64,
+    "active": np.int64,
 }
 
 CAP_NAMES = ("calls_hour", "minutes_hour", "concurrent_calls")
 
 
 def count_rows(
-    slot: Any, t_ms: Any, answers: Any, talk_ms: Any, flying: Any, s_hour: Any, s_hour_calls: Any, s_hour_talk_ms: Any, s_flying: Any, values: Any
+    slot: Any, t_ms: Any, answers: Any, talk_ms: Any, active: Any, s_hour: Any, s_hour_calls: Any, s_hour_talk_ms: Any, s_active: Any, values: Any
 ) -> None:
     """As `caps.count_rows`, for answered calls and their talk time."""
     for i in range(len(slot)):
@@ -36,8 +36,8 @@ def count_rows(
         if hour == s_hour[p]:
             s_hour_calls[p] += answers[i]
             s_hour_talk_ms[p] += talk_ms[i]
-        s_flying[p] += flying[i]
-        values[i, 0], values[i, 1], values[i, 2] = s_hour_calls[p], s_hour_talk_ms[p], s_flying[p]
+        s_active[p] += active[i]
+        values[i, 0], values[i, 1], values[i, 2] = s_hour_calls[p], s_hour_talk_ms[p], s_active[p]
 
 
 count: Any = numba.njit(cache=True)(count_rows)
@@ -51,10 +51,10 @@ def update(state: dict[str, Columns], frame: pl.DataFrame, parameters: NoParamet
         return frame
     columns, values = state[UNPRICED], np.zeros((len(rows), len(CAP_NAMES)), np.int64)
     slots = columns.enter(frame, "k_unpriced", rows)
-    t_ms, talk_ms, odd, answers, flying = (frame[n].to_numpy()[rows] for n in ("t_ms", "talk_ms", "odd", "odd_answers", "odd_flying"))
+    t_ms, talk_ms, odd, answers, active = (frame[n].to_numpy()[rows] for n in ("t_ms", "talk_ms", "odd", "odd_answers", "odd_active"))
     # A row that can be priced after all only ends its call here: its talk time is money like any other.
-    count(slots, t_ms, answers, talk_ms * (odd != 0), flying, *(columns[name] for name in COLUMNS), values)
-    columns["until_ms"][slots] = np.where(columns["flying"][slots] > 0, FOR_EVER, (columns["hour"][slots] + 1) * 3_600_000 + STAYS_MS)
+    count(slots, t_ms, answers, talk_ms * (odd != 0), active, *(columns[name] for name in COLUMNS), values)
+    columns["until_ms"][slots] = np.where(columns["active"][slots] > 0, FOR_EVER, (columns["hour"][slots] + 1) * 3_600_000 + STAYS_MS)
     return frame.hstack([column_of("cap_unpriced", frame.height, rows, values, NOT_COUNTED)])
 
 
@@ -77,7 +77,7 @@ DETECTOR = Detector(
     about="an account's calls to numbers that cannot be read or priced exceed a cap that the operator set: answered calls or minutes per "
     "clock hour of UTC, concurrent calls",
     needs=(
-        "tenant", "account", "ingress_trunk", "a_number", "t_ms", "talk_ms", "odd", "odd_answers", "odd_flying", "k_unpriced", "partition", "home",
+        "tenant", "account", "ingress_trunk", "a_number", "t_ms", "talk_ms", "odd", "odd_answers", "odd_active", "k_unpriced", "partition", "home",
     ),
     state={UNPRICED: COLUMNS},
     update=update,

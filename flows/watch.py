@@ -149,8 +149,8 @@ def _next_cut(state: State, now_ms: int, last: bool) -> list[Epoch]:
     return [state.waiting[partition].pop(0) for partition, epoch in sorted(heads.items()) if epoch.tick_ms == tick_ms]
 
 
-def run(journal: Journal, contracts_of: TermsOf, settings: Settings, tell: Report = ignore) -> None:
-    """Watch until stopped (or, with `until_idle`, until all is watched). `tell` hears each `Outcome` when it is written."""
+def run(journal: Journal, contracts_of: TermsOf, settings: Settings, report: Report = ignore) -> None:
+    """Watch until stopped (or, with `until_idle`, until all is watched). `report` is called with each `Outcome`, when it is written."""
     snapshots = of_watch(settings.state_file, partial(mark_all, journal))
     with ExitStack() as stack:
         stack.enter_context(snapshots.alone())
@@ -164,7 +164,7 @@ def run(journal: Journal, contracts_of: TermsOf, settings: Settings, tell: Repor
 
         def effects(outcome: Outcome) -> None:
             write(outcome, orders, findings, settings.partitions, wall_clock_ms())
-            tell(outcome)
+            report(outcome)
 
         ends = {p: journal.end_offset(topics.SUMS, p) for p in range(settings.partitions)} if settings.until_idle else None
         pace = Pace(settings.linger_ms, settings.snapshot_ms, every_ms=1_000, ends=ends)

@@ -1,6 +1,6 @@
 """What each call is sold for at every level, and what each of its attempts is bought for.
 
-`charge(states, assembled, values, terms)` prices the steps of a batch. A step that is not the last tells how much money is at risk so
+`charge(states, assembled, values, terms)` prices the steps of a batch. A step that is not the last has the money at risk so
 far; a last one leads to the rows of `core.schemas.CHARGES`. An attempt or egress leg that ends before its call is priced at once, by the
 rate of its own moment, and remembered until the call is sold.
 """
@@ -30,16 +30,16 @@ from rating.prefixes import Ints
 from rating.price import NO_RATE, OUT_OF_RANGE, REJECTED, Offer, Priced, PricedOne, Segment, by_row, price_by, price_one
 
 UNREADABLE = ("", "withheld", "invalid")
-"""Kinds of a b_number that says nothing: what was talked to it is money that nobody can tell, whoever rated it elsewhere."""
+"""Kinds of a b_number without a destination: the price of talk to it is unknown, whoever rated it elsewhere."""
 
 SELL, BUY = "sell", "buy"
 
 NOT_ROUNDED = "none"
-"""Of an amount that a feed said."""
+"""Of an amount from a feed."""
 
 
 class Purchase(msgspec.Struct, frozen=True):
-    """A charge of an attempt, or of an egress leg: columns of `core.schemas.CHARGES`. `fault`: why its money cannot be told."""
+    """A charge of an attempt, or of an egress leg: columns of `core.schemas.CHARGES`. `fault`: why it has no price."""
 
     attempt_no: int
     party: str
@@ -80,12 +80,12 @@ class Amounts:
     buy_nanos: Ints
     sell_currency: list[str]
     buy_currency: list[str]
-    fault: list[str]  # why its money cannot be told; "" = it can
+    fault: list[str]  # why it has no price; "" = it has one
     no_rate: npt.NDArray[np.bool_]  # answered, and no rate of the deck that would price it fits its number
 
 
 class Outcome(NamedTuple):
-    """`fates`: as they came, but for calls whose money cannot be told. `ended`: which steps ended calls that were sold."""
+    """`fates`: as they came, but for calls that have no price. `ended`: which steps ended calls that were sold."""
 
     amounts: Amounts
     fates: list[Fate]
@@ -234,7 +234,7 @@ class _Batch:
             amounts.fault[i] = str(wrong)
 
     def _fault(self, k: int, i: int) -> str:
-        """Why a step's money cannot be told, or ""."""
+        """Why a step has no price, or ""."""
         terms, account, trunk, carrier = self.terms, self.account[i], self.trunk[i], self.carrier[i]
         sold_by, bought_by = self.sold_by[k], self.bought_by[k]
         mend = "add it and publish a new config version"
@@ -260,9 +260,9 @@ class _Batch:
             return _unreadable("", number, kind, self._b_raw(i))
         if sold_by == NO_DECK and not self.amounts.sell_currency[i]:
             if not terms.self_register:
-                return f"account {account!r} has no sell deck and the record says no amount"
+                return f"account {account!r} has no sell deck and the record has no amount"
             if terms.sell_amount_expected:
-                return "answered, the row says no sell_amount, and no deck prices the call"
+                return "answered, the row has no sell_amount, and no deck prices the call"
         return ""
 
     def _b_raw(self, i: int) -> str:
@@ -271,7 +271,7 @@ class _Batch:
     # --- charges -----------------------------------------------------------------------------------------------------------------
 
     def purchases(self, i: int) -> list[Purchase]:
-        """The charges of the attempt or leg that a step says has ended."""
+        """The charges of the attempt or leg that ended with a step."""
         leg = self.leg[i]
         start_ms = leg.at_ms if leg.answered else None
         return self._bought(i, leg.attempt_no, (leg.carrier, leg.trunk_group, leg.egress_trunk), start_ms, self.amounts.fault[i])
@@ -415,7 +415,7 @@ def _unreadable(side: str, b_number: str, b_kind: str, b_raw: str) -> str:
 
 
 def _amount(name: str, text: str, currency: str) -> tuple[int, str]:
-    """An amount that a feed says, in nanos, and its currency: without one it would be left out of every sum.
+    """An amount of a feed, in nanos, and its currency: without one it would be left out of every sum.
 
     >>> _amount("sell_amount", "0.5", "EUR")
     (500000000, 'EUR')

@@ -44,12 +44,12 @@ from rating.window import day_of
 
 NO_DECK = -1  # the party is in the books and has no deck: amounts of a feed that was rated elsewhere stand
 UNKNOWN = -2  # the party is not in the books
-PLANNED = -3  # its plan says which deck, by the time
+PLANNED = -3  # its plan has the deck of each time
 
 DAY_MS = 86_400_000
 
 MOST_REMEMBERED = 32_768
-"""Answers that a version remembers of each question; then it begins anew."""
+"""Answers that a version caches per question; at more, the cache is cleared."""
 
 
 class Charged(NamedTuple):
@@ -150,7 +150,7 @@ ANY_PLAN = DialPlan()
 
 @dataclass(eq=False)
 class Terms:
-    """What a version says, as the stages of `judge` ask for it. Names are under their tenant. Made by `compile_parts`.
+    """A config version, as the stages of `judge` look it up. Names are under their tenant. Made by `compile_parts`.
 
     `sell_amount_expected`: a feed's rows name what each call was sold for, and an answered one that does not is unrated.
     """
@@ -361,7 +361,7 @@ def _protected(every: ProtectedNames, own: ProtectedNames) -> Protected:
 
 
 def compile_contracts(config: Config, decks: Mapping[str, Deck]) -> Terms:
-    """Check a version that is given as values, and make its look-ups. `decks`: by the keys of `config.decks`.
+    """Check a version and make its look-ups. `decks`: by the keys of `config.decks`.
 
     >>> from core.config import Account
     >>> compile_contracts(Config(version=3, accounts=(Account(tenant="t", name="a"),)), {}).sold("t", "a")

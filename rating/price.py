@@ -1,6 +1,6 @@
 """The price of a call: exact integers, one rounding, twice spelled.
 
-`price_all` prices columns; `price_one` is its scalar twin, kept for charging and for people; a property test holds the two together digit
+`price_all` prices columns; `price_one` is its scalar twin, for charging and for people; a property test holds the two together digit
 by digit, and both to a model in exact fractions.
 
     billable = talk time to whole seconds (half up, or as the agreement says; an answered call has at least one), else 0
@@ -33,7 +33,7 @@ from rating.tariff import NEVER_S, Tariff, TariffColumns
 NO_RATE = -1
 OUT_OF_RANGE = -2
 REJECTED = -3
-"""The row that fits says that no call may go there."""
+"""The row that fits allows no call there."""
 
 RULES = Rules()
 

@@ -267,7 +267,7 @@ def store(settings: Settings) -> None:
         reading=Reading(LOOPBACK, settings.warehouse_port, token) if embedded else None,
         pace=Pace(epoch_s=min(Pace.epoch_s, settings.snapshot_s)),
         watched=telemetry.watched,
-        tell=telemetry.report,
+        report=telemetry.report,
         days=warehouse_days(settings.installation.retention),
     )
 

@@ -80,7 +80,7 @@ def some(row: dict[str, Any], *names: str) -> tuple[Any, ...]:
 ANSWER, END = T0 + 10_000, T0 + 70_000
 STOP = {"event": "stop", "switch": "k1", "at_ms": END, "v": 2}
 NO_START = "a stop without a start: neither an answer time nor a duration nor a failure code is known"
-NO_LENGTH = "sip_code 200 says that the call was answered, and neither an answer time nor a duration says for how long"
+NO_LENGTH = "sip_code 200 means that the call was answered, and the record has neither an answer time nor a duration"
 
 
 @pytest.mark.parametrize(
@@ -222,7 +222,7 @@ def test_slices_add_up_and_the_one_that_completes_them_ends_the_call():
 def test_a_slice_has_a_duration_that_can_be_added(duration_ms, disposition):
     row = Log().add("partial", 60, part_no=4, duration_ms=duration_ms)
     assert row["disposition"] == disposition
-    assert row["reason"] == ("part 4 says no duration that can be added up" if disposition == "unrated" else "")
+    assert row["reason"] == ("part 4 has no duration that can be added up" if disposition == "unrated" else "")
 
 
 def test_slices_accrue_seven_days_at_most():
@@ -389,8 +389,8 @@ def test_a_note_on_a_record_follows_the_reason():
 def test_an_event_of_a_call_is_taken_once():
     log = Log()
     log.add("setup", 0)
-    assert some(log.add("setup", 0), "disposition", "reason") == ("duplicate", "this call's setup was seen before")
-    assert some(log.add("setup", 1), "disposition", "reason") == ("conflict", "this call's setup was seen before with other content")
+    assert some(log.add("setup", 0), "disposition", "reason") == ("duplicate", "this call's setup was received before")
+    assert some(log.add("setup", 1), "disposition", "reason") == ("conflict", "this call's setup was received before with other content")
     assert log.add("attempt", 1, attempt_no=1)["disposition"] == log.add("attempt", 1, attempt_no=2)["disposition"] == "event"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from core.decode import EARLIEST_MS, MAX_AHEAD_MS, MAX_KEPT_BYTES, Message, decode
+from core.decode import EARLIEST_MS, MAX_AHEAD_MS, MAX_REJECT_BYTES, Message, decode
 from core.record import MAX_BYTES, VERSION, Record, foreign_key, journal_key
 
 AT_MS = 1_795_000_000_000
@@ -24,8 +24,8 @@ def only_reject(key: bytes, **fields: str) -> tuple[str, str]:
     ("fields", "reason"),
     [
         ({"tenant": "t9"}, "the credential of switch 'k1' does not speak for tenant 't9'"),
-        ({}, "the record names no tenant, and the credential of switch 'k1' speaks for several"),
-        ({"switch": "k7", "tenant": "t9"}, "the body says switch 'k7', the credential is 'k1''s"),
+        ({}, "the record names no tenant, and the credential of switch 'k1' is for several tenants"),
+        ({"switch": "k7", "tenant": "t9"}, "the body has switch 'k7', the credential is 'k1''s"),
     ],
 )
 def test_a_record_outside_its_credential_is_a_reject_without_a_tenant(fields: dict[str, str], reason: str) -> None:
@@ -58,8 +58,8 @@ def test_a_record_has_a_longest_and_a_longer_one_keeps_its_beginning() -> None:
     assert decoded_one(padded(MAX_BYTES)).records.height == 1
     (reject,) = decoded_one(padded(MAX_BYTES + 1)).rejects
     assert reject.reason == "65537 bytes, more than the 65536 of a record" and (reject.partition, reject.offset) == (3, 7)
-    (huge,) = decoded_one(padded(MAX_KEPT_BYTES + 1)).rejects
-    assert len(huge.raw) == MAX_KEPT_BYTES == 262_144
+    (huge,) = decoded_one(padded(MAX_REJECT_BYTES + 1)).rejects
+    assert len(huge.raw) == MAX_REJECT_BYTES == 262_144
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_a_reject_has_its_reason(value: bytes, reason: str) -> None:
 
 def test_a_body_of_another_tenant_than_its_key_is_a_reject() -> None:
     (reject,) = decoded_one(msgspec.json.encode(Record(v=2, event="setup", switch="k1", at_ms=AT_MS, tenant="t2"))).rejects
-    assert reject.reason.startswith("the body says tenant 't2', its key 't1'")
+    assert reject.reason.startswith("the body has tenant 't2', its key 't1'")
     assert decoded_one(msgspec.json.encode(Record(v=2, event="setup", switch="k1", at_ms=AT_MS, tenant="t1"))).rejects == []
 
 

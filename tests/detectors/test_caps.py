@@ -12,7 +12,7 @@ from detectors.features import FEATURES
 from detectors.protocol import Case, Hit, Limits
 
 COUNTED = {
-    "hour": "int64", "hour_nanos": "int64", "day": "int64", "day_nanos": "int64", "second": "int64", "second_calls": "int64", "flying": "int64",
+    "hour": "int64", "hour_nanos": "int64", "day": "int64", "day_nanos": "int64", "second": "int64", "second_calls": "int64", "active": "int64",
 }  # fmt: skip
 STORED = {"account": COUNTED, "destination": COUNTED}
 
@@ -75,11 +75,11 @@ def row(t_ms: int, **changes) -> pl.DataFrame:
 
 def test_an_account_is_forgotten_after_two_days_without_active_calls():
     state = DETECTOR.new_state()
-    DETECTOR.update(state, row(100 * DAY_MS + 5, flying=1), None, LIMITS)
+    DETECTOR.update(state, row(100 * DAY_MS + 5, active=1), None, LIMITS)
     state["account"].forget(0, 1000 * DAY_MS)
     (hit,) = DETECTOR.findings(DETECTOR.update(state, row(1001 * DAY_MS), None, LIMITS), None, LIMITS)
     assert (hit.cap, hit.value, hit.limit, hit.score) == ("concurrent_calls", 1, 0, 1.0), "it is still active"
-    DETECTOR.update(state, row(1001 * DAY_MS, flying=-1), None, LIMITS)
+    DETECTOR.update(state, row(1001 * DAY_MS, active=-1), None, LIMITS)
     state["account"].forget(0, 1004 * DAY_MS - 1)
     assert len(state["account"]) == 1, "a late row of that day must find what was spent in it"
     state["account"].forget(0, 1004 * DAY_MS)
@@ -106,8 +106,8 @@ def test_a_late_row_is_not_added_to_a_later_hour_or_day():
         (Caps(money_hour_nanos=4), {"nanos": 6}, [("cap_money_hour", 1.5, 6, 4)]),
         (Caps(money_day_nanos=4), {"nanos": 8}, [("cap_money_day", 2.0, 8, 4)]),
         (Caps(calls_per_second=1), {"calls": 3}, [("cap_calls_per_second", 3.0, 3, 1)]),
-        (Caps(concurrent_calls=0), {"flying": 2}, [("cap_concurrent_calls", 1.0, 2, 0)]),
-        (Caps(), {"nanos": 9, "calls": 9, "flying": 9}, []),
+        (Caps(concurrent_calls=0), {"active": 2}, [("cap_concurrent_calls", 1.0, 2, 0)]),
+        (Caps(), {"nanos": 9, "calls": 9, "active": 9}, []),
     ],
 )
 def test_a_hit_is_a_value_over_its_limit(caps, changes, hits):

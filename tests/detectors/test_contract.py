@@ -112,7 +112,7 @@ def traffic(seed: int, rows: int = 240) -> Log:
             final = rng.random() < 0.6
             log.row(
                 call, answered=True, final=final, nanos=rng.randrange(10**9), talk_ms=rng.randrange(300_000), b_raw=call["b_number"] or "1#2",
-                flying=(not final) * (not answered) - final * answered, no_rate=call["no_rate"] or rng.random() < 0.2,
+                active=(not final) * (not answered) - final * answered, no_rate=call["no_rate"] or rng.random() < 0.2,
             )  # fmt: skip
             if not final:
                 running.append((call, True))
@@ -338,7 +338,7 @@ def test_its_state_survives_a_snapshot_and_is_forgotten(detector):
     state = detector.state()
     rows = [
         {"tenant": "t1", "kind": kind, "subject": "882", "account": "acme", "second_ms": START_MS + second, "currency": "EUR", "nanos": 10**9,
-         "calls": 2, "flying": 0, "learned_ms": START_MS, "call_id": "c1"} for kind in detector.sums for second in (0, 1000)
+         "calls": 2, "active": 0, "learned_ms": START_MS, "call_id": "c1"} for kind in detector.sums for second in (0, 1000)
     ]  # fmt: skip
     rules = Settings(lambda _: EAGER, lambda _: Protected(), lambda *_: "EUR", Limits(caps={kind: {("t1", "882"): CAPS} for kind in detector.sums}))
     findings, _ = detector.detect(state, pl.DataFrame(rows), rules)

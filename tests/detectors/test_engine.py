@@ -77,13 +77,13 @@ def test_a_row_that_begins_no_call_is_no_example(usage_of):
 @pytest.mark.parametrize(("currency", "expected"), [("EUR", "EUR"), ("", "t1/acme")])
 def test_a_row_without_a_price_has_the_currency_of_its_account(usage_of, currency, expected):
     limits = {"caps": {"account": {ACME: Caps(concurrent_calls=0)}}}
-    (finding,) = detect(DetectorState(b"s"), usage_of(CALL | {"flying": 1, "currency": currency}), [], settings(**limits)).findings
+    (finding,) = detect(DetectorState(b"s"), usage_of(CALL | {"active": 1, "currency": currency}), [], settings(**limits)).findings
     assert finding.currency == expected
 
 
 def test_findings_are_in_the_order_of_rows_and_detectors_and_have_their_partition(usage_of):
     caps = {"account": {ACME: Caps(concurrent_calls=0, calls_per_second=0), ("t2", "blue"): Caps(concurrent_calls=0)}}
-    rows = [CALL | {"partition": 2, "flying": 1}, CALL | {"tenant": "t2", "account": "blue", "partition": 1, "flying": 1}]
+    rows = [CALL | {"partition": 2, "active": 1}, CALL | {"tenant": "t2", "account": "blue", "partition": 1, "active": 1}]
     found = detect(DetectorState(b"s"), usage_of(*rows), [], settings(caps=caps, first_seen={ACME}))
     assert [(finding.tenant, finding.detector, found.places[finding.finding_id]) for finding in found.findings] == [
         ("t1", "cap_calls_per_second", 2), ("t1", "cap_concurrent_calls", 2), ("t1", "cap_first_seen", 2), ("t2", "cap_concurrent_calls", 1),
@@ -93,7 +93,7 @@ def test_findings_are_in_the_order_of_rows_and_detectors_and_have_their_partitio
 
 def test_a_protected_account_is_reported_and_not_blocked(usage_of):
     rules = settings(caps={"account": {ACME: Caps(concurrent_calls=0)}}, protected=Protected(accounts=frozenset({"acme"})))
-    found = detect(DetectorState(b"s"), usage_of(CALL | {"flying": 1}), [], rules)
+    found = detect(DetectorState(b"s"), usage_of(CALL | {"active": 1}), [], rules)
     assert not found.orders and "account acme is protected" in found.findings[0].facts.no_block
 
 

@@ -23,7 +23,7 @@ ANSWER, END = {"answered": True}, {"answered": True, "final": True}
 
 
 @pytest.mark.parametrize(
-    ("changes", "ticks", "answers", "flying"),
+    ("changes", "ticks", "answers", "active"),
     [
         ([{}, ANSWER, ANSWER, END], [], [0, 1, 0, 0], [0, 1, 0, -1]),  # setup, answer, an interim, the stop
         ([END], [], [1], [0]),  # one record for the whole call: it was never in flight
@@ -33,10 +33,10 @@ ANSWER, END = {"answered": True}, {"answered": True, "final": True}
         ([{**ANSWER, "b_kind": "e164"}, END], [], [0, 1], [0, 0]),  # odd from its end on
     ],
 )
-def test_each_odd_call_counts_one_answer_one_start_and_one_end(changes, ticks, answers, flying):
+def test_each_odd_call_counts_one_answer_one_start_and_one_end(changes, ticks, answers, active):
     calls: dict[str, OddCall] = {}
     frame = rows(*changes, ticks={(0, offset) for _, offset in ticks}, calls=calls)
-    assert frame["odd_answers"].to_list() == answers and frame["odd_flying"].to_list() == flying
+    assert frame["odd_answers"].to_list() == answers and frame["odd_active"].to_list() == active
     assert not calls or not changes[-1].get("final"), "what is over is not remembered"
     assert set(frame.columns) == set(FEATURES) - {"money"} and all(frame.schema[name] == FEATURES[name] for name in frame.columns)
 
@@ -45,7 +45,7 @@ def test_a_call_that_a_tick_ended_is_remembered_for_two_days():
     calls: dict[str, OddCall] = {}
     rows(ANSWER, END, ticks={(0, 1)}, calls=calls)
     forget_odd_calls(calls, 5_000 + 2 * 86_400_000)
-    assert calls["c"].answered and not calls["c"].flying
+    assert calls["c"].answered and not calls["c"].active
     forget_odd_calls(calls, 5_001 + 2 * 86_400_000)
     assert not calls
 
@@ -89,7 +89,7 @@ def test_a_call_that_is_active_is_never_forgotten():
     calls: dict[str, OddCall] = {}
     rows(ANSWER, calls=calls)
     forget_odd_calls(calls, 10**15)
-    assert list(calls) == ["c"] and calls["c"].flying
+    assert list(calls) == ["c"] and calls["c"].active
 
 
 @pytest.mark.parametrize(("b_number", "b_range"), [("", ""), ("43123456", ""), ("431234567", "43123"), ("8821312345678", "882131234")])

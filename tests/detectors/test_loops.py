@@ -45,16 +45,16 @@ def run_fade(loop, state: Columns, table):
 
 
 def run_count(loop, state: Columns, table):
-    subject, t_ms, nanos, calls, flying = (np.asarray([row[i] for row in table]) for i in (0, 1, 2, 5, 6))
+    subject, t_ms, nanos, calls, active = (np.asarray([row[i] for row in table]) for i in (0, 1, 2, 5, 6))
     out = np.zeros((len(table), len(caps.CAP_NAMES)), np.int64)
-    loop(state.slots(subject.tolist()), t_ms, nanos, calls, flying, *(state[name] for name in caps.COLUMNS), out)
+    loop(state.slots(subject.tolist()), t_ms, nanos, calls, active, *(state[name] for name in caps.COLUMNS), out)
     return (out,)
 
 
 def run_count_unpriced(loop, state: Columns, table):
-    subject, t_ms, talk_ms, answers, flying = (np.asarray([row[i] for row in table]) for i in (0, 1, 4, 5, 6))
+    subject, t_ms, talk_ms, answers, active = (np.asarray([row[i] for row in table]) for i in (0, 1, 4, 5, 6))
     out = np.zeros((len(table), len(unpriced_caps.CAP_NAMES)), np.int64)
-    loop(state.slots(subject.tolist()), t_ms, answers, talk_ms, flying, *(state[name] for name in unpriced_caps.COLUMNS), out)
+    loop(state.slots(subject.tolist()), t_ms, answers, talk_ms, active, *(state[name] for name in unpriced_caps.COLUMNS), out)
     return (out,)
 
 

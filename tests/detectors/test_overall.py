@@ -24,7 +24,7 @@ class Found(NamedTuple):
 
 
 class Capped:
-    """A carrier, trunk or range with a cap, second by second: `second account currency nanos calls flying`."""
+    """A carrier, trunk or range with a cap, second by second: `second account currency nanos calls active`."""
 
     def __init__(self, kind: str = "carrier", *, policy: Policy = Policy(), protected: Protected = Protected(), **caps: int) -> None:
         self.kind, self.name, self.policy, self.protected = kind, "882" if kind == "range" else "alpha", policy, protected
@@ -35,9 +35,9 @@ class Capped:
             [
                 {
                     "tenant": "t1", "kind": self.kind, "subject": self.name, "account": account, "second_ms": START_MS + 1000 * second,
-                    "currency": currency, "nanos": nanos, "calls": calls, "flying": flying, "learned_ms": START_MS, "call_id": f"c{second}",
+                    "currency": currency, "nanos": nanos, "calls": calls, "active": active, "learned_ms": START_MS, "call_id": f"c{second}",
                 }
-                for second, account, currency, nanos, calls, flying in rows
+                for second, account, currency, nanos, calls, active in rows
             ]
         )  # fmt: skip
         rules = Settings(lambda tenant: self.policy, lambda tenant: self.protected, lambda tenant, account: "EUR", Limits(self.caps))
@@ -95,7 +95,7 @@ def test_a_carrier_with_active_calls_is_not_forgotten():
     carrier = Capped(concurrent_calls=100)
     carrier.cut((0, "acme", "EUR", 5, 1, 1))
     forget(carrier.state, START_MS + 9 * 86_400_000)
-    assert sum(total.flying for total in carrier.state.totals.values()) == 1
+    assert sum(total.active for total in carrier.state.totals.values()) == 1
     carrier.cut((1, "acme", "EUR", 5, 0, -1))
     forget(carrier.state, START_MS + 9 * 86_400_000)
     assert not carrier.state.totals
@@ -121,8 +121,8 @@ def test_a_carrier_with_active_calls_is_not_forgotten():
 def test_accounts_with_a_twentieth_of_a_range_are_blocked_the_largest_first(shares, blocked, named, more):
     by_money = any(nanos for nanos, _ in shares.values())
     over = Capped("range", **({"money_hour_nanos": 0} if by_money else {"concurrent_calls": 0}))
-    currency, flying = ("EUR", 0) if by_money else ("", 1)
-    found = over.cut(*((0, account, currency, nanos, calls, flying) for account, (nanos, calls) in shares.items()))
+    currency, active = ("EUR", 0) if by_money else ("", 1)
+    found = over.cut(*((0, account, currency, nanos, calls, active) for account, (nanos, calls) in shares.items()))
     (finding,) = found.findings
     assert [order.key for order in found.orders] == [Key(tenant="t1", account=account, b_range="882") for account in blocked]
     assert ({share.account: share.value for share in finding.facts.shares}, finding.facts.more_accounts) == (named, more)
@@ -214,5 +214,5 @@ def test_a_second_that_is_too_old_is_not_checked_any_more():
 
 
 def test_a_new_subject_has_no_sums():
-    numbers = dict.fromkeys(("hour", "hour_nanos", "hour_calls", "day", "day_nanos", "flying", "learned_ms"), 0)
+    numbers = dict.fromkeys(("hour", "hour_nanos", "hour_calls", "day", "day_nanos", "active", "learned_ms"), 0)
     assert msgspec.to_builtins(Total()) == numbers | {"shares": {}, "seconds": {}, "examples": []}

@@ -74,12 +74,12 @@ def test_subsets_merge_to_the_whole():
 
 def test_a_stored_state_gains_new_columns_and_loses_unknown_ones():
     dtypes = next(one for one in detectors() if one.name == "caps").state["account"]
-    older = Columns({name: dtype for name, dtype in dtypes.items() if name != "flying"} | {"gone": np.int64})
+    older = Columns({name: dtype for name, dtype in dtypes.items() if name != "active"} | {"gone": np.int64})
     older["day_nanos"][older.slots([11])] = 5
     same = Columns(dtypes)
     state = DetectorState(b"s", {"caps": {"account": older, "destination": same, "gone": same}, "gone": {}})
     assert set(state.subjects) == {one.name for one in detectors()} and set(state.subjects["caps"]) == {"account", "destination"}
     account = state.subjects["caps"]["account"]
-    assert account.known() == [11] and account["day_nanos"][0] == 5 and account["flying"][0] == 0 and "gone" not in account.dtypes
+    assert account.known() == [11] and account["day_nanos"][0] == 5 and account["active"][0] == 0 and "gone" not in account.dtypes
     assert state.subjects["caps"]["destination"] is same
     assert len(list(state.columns())) == sum(len(one.state) for one in detectors())

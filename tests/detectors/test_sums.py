@@ -36,9 +36,9 @@ def end(rows: int = 0):
 
 def test_the_rows_of_one_second_add_up(usage_of):
     frame = usage_of(
-        CALL | {"nanos": 5, "calls": 1, "flying": 1},
-        CALL | {"nanos": 6, "calls": 1, "flying": 1, "t_ms": T_MS + 999, "learned_ms": T_MS + 3, "call_id": "c2"},
-        CALL | {"flying": -1, "currency": "", "learned_ms": 0, "call_id": ""},
+        CALL | {"nanos": 5, "calls": 1, "active": 1},
+        CALL | {"nanos": 6, "calls": 1, "active": 1, "t_ms": T_MS + 999, "learned_ms": T_MS + 3, "call_id": "c2"},
+        CALL | {"active": -1, "currency": "", "learned_ms": 0, "call_id": ""},
         CALL | {"nanos": 7, "t_ms": T_MS + 1000},
     )
     found = epochs(gather({}, frame, ticks((0, 5)), LIMITS))

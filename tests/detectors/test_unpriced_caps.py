@@ -26,7 +26,7 @@ from rating.decks import read_deck
 
 NOW_MS = 1_772_438_400_000
 DECK = b"prefix,price_per_min\n4,0.02\n371,2"
-STORED = {"unpriced": {"hour": "int64", "hour_calls": "int64", "hour_talk_ms": "int64", "flying": "int64"}}
+STORED = {"unpriced": {"hour": "int64", "hour_calls": "int64", "hour_talk_ms": "int64", "active": "int64"}}
 UNREADABLE = ["1234#8821312345", "0088213\x01\x0212345", "ACME Bank", "", "anonymous", "+999999999999999999999", "12%4188213", "+0882131234567"]
 
 
@@ -260,10 +260,10 @@ def rows(*changes: dict) -> pl.DataFrame:
 @pytest.mark.parametrize(
     ("changes", "values"),
     [
-        ([{"odd_answers": 1, "talk_ms": 5, "odd_flying": 1}], [1, 5, 1]),
-        ([{"odd_answers": 1, "talk_ms": 5}, {"odd_answers": 1, "talk_ms": 6, "odd_flying": -1}], [2, 11, -1]),
+        ([{"odd_answers": 1, "talk_ms": 5, "odd_active": 1}], [1, 5, 1]),
+        ([{"odd_answers": 1, "talk_ms": 5}, {"odd_answers": 1, "talk_ms": 6, "odd_active": -1}], [2, 11, -1]),
         ([{"odd_answers": 1, "talk_ms": 5}, {"odd_answers": 1, "talk_ms": 6, "t_ms": T_MS + HOUR_MS - 1}], [2, 11, 0]),
-        ([{"odd_answers": 1, "talk_ms": 5, "odd_flying": 1}, {"odd_answers": 1, "talk_ms": 6, "t_ms": T_MS + HOUR_MS}], [1, 6, 1]),  # another hour
+        ([{"odd_answers": 1, "talk_ms": 5, "odd_active": 1}, {"odd_answers": 1, "talk_ms": 6, "t_ms": T_MS + HOUR_MS}], [1, 6, 1]),  # another hour
         ([{"odd_answers": 1, "talk_ms": 5}, {"odd_answers": 1, "talk_ms": 6, "t_ms": T_MS - 1}], [1, 5, 0]),  # a late row
         ([{"odd_answers": 1, "talk_ms": 5, "account": "other"}], [NOT_COUNTED] * 3),
         ([{"odd_answers": 1, "talk_ms": 5, "k_unpriced": 0, "odd": READABLE}], [NOT_COUNTED] * 3),  # it has a price
@@ -281,8 +281,8 @@ def test_without_such_a_row_there_is_no_column():
         assert len(state[UNPRICED]) == 0
 
 
-@pytest.mark.parametrize(("flying", "until_ms"), [(0, T_MS + HOUR_MS + 2 * 86_400_000), (1, FOR_EVER), (-1, T_MS + HOUR_MS + 2 * 86_400_000)])
-def test_an_account_is_remembered_for_two_days_after_its_latest_hour_or_while_a_call_is_active(flying, until_ms):
+@pytest.mark.parametrize(("active", "until_ms"), [(0, T_MS + HOUR_MS + 2 * 86_400_000), (1, FOR_EVER), (-1, T_MS + HOUR_MS + 2 * 86_400_000)])
+def test_an_account_is_remembered_for_two_days_after_its_latest_hour_or_while_a_call_is_active(active, until_ms):
     state = DETECTOR.new_state()
-    DETECTOR.update(state, rows({"odd_flying": flying, "t_ms": T_MS + 5}), None, LIMITS)
+    DETECTOR.update(state, rows({"odd_active": active, "t_ms": T_MS + 5}), None, LIMITS)
     assert int(state[UNPRICED]["until_ms"][0]) == until_ms

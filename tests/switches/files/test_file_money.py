@@ -67,7 +67,7 @@ def test_an_answered_call_without_an_amount_is_unrated(nothing, tmp_path):
     summary, lines = replayed(tmp_path, content, mapping)
     assert (summary.rated, summary.unrated) == (2, 1)
     assert [(line["line"], line["reason"]) for line in lines["unrated.jsonl"]] == [
-        (2, "answered, the row says no sell_amount, and no deck prices the call")
+        (2, "answered, the row has no sell_amount, and no deck prices the call")
     ]
     summary, _ = replayed(tmp_path, content, mapping, DECK)
     assert (summary.rated, summary.sell) == (3, {"EUR": "1.2"})

@@ -1,4 +1,4 @@
-"""What judge and store tell of themselves: each batch once, when its effects are durable."""
+"""What judge and store report: each batch once, when its effects are durable."""
 
 from __future__ import annotations
 
@@ -53,12 +53,12 @@ def test_judge_and_store_tell_of_every_record_once(tmp_path: Path):
     journal, told = journal_of(tmp_path, log), []
     ends_when_told = []
 
-    def tell(value: object) -> None:
+    def report(value: object) -> None:
         told.append(value)
         ends_when_told.append(sum(journal.end_offset(JUDGED, partition) for partition in range(PARTITIONS)))
 
     settings = judge.Settings(tuple(range(PARTITIONS)), tmp_path / "judge.state", b"s" * 16, snapshot_ms=1, until_idle=True)
-    judge.run(journal, cache(contracts), settings, tell)
+    judge.run(journal, cache(contracts), settings, report)
     batches = [value for value in told if isinstance(value, Written)]
     assert [seen for value, seen in zip(told, ends_when_told, strict=True) if isinstance(value, Written) and not seen] == []
     assert any(isinstance(value, Copied) and 0 <= value.seconds < 60 for value in told)
@@ -73,7 +73,7 @@ def test_judge_and_store_tell_of_every_record_once(tmp_path: Path):
     stored: list[Stored] = []
     store.run(
         journal_dsn=f"files://{tmp_path}/journal", warehouse_dsn=f"chdb://{tmp_path}/warehouse", state_dir=tmp_path / "store",
-        until_end=True, tell=stored.append,  # type: ignore[arg-type]
+        until_end=True, report=stored.append,  # type: ignore[arg-type]
     )  # fmt: skip
     assert sum(one.rows["records"] for one in stored) == sum(len(one.learned_ms) for one in stored) == rows
     ends = {partition: journal.end_offset(JUDGED, partition) for partition in range(PARTITIONS)}
