@@ -6,8 +6,8 @@ one state. Numbers without a state (toll-free, another country, withheld) make a
 
 from __future__ import annotations
 
-NONE, INTERSTATE, INTRASTATE, INDETERMINATE = 0, 1, 2, 4
-ANY = 7
+INTERSTATE, INTRASTATE, INDETERMINATE, NONE = 1, 2, 4, 8  # bits: a row asks for a set of them
+ANY = 15
 """A row that asks for none."""
 
 NAMES = {"interstate": INTERSTATE, "intrastate": INTRASTATE, "indeterminate": INDETERMINATE}

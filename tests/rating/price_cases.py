@@ -29,6 +29,7 @@ rows = st.lists(
     st.fixed_dictionaries(
         {
             "prefix": st.sampled_from(["43", "431", "4316", "1"]), "origin": st.sampled_from(["", "", "49", "491"]),
+            "jurisdiction": st.sampled_from(["", "", "interstate", "intrastate", "indeterminate"]),
             "window": st.sampled_from([ALWAYS, ALWAYS, NIGHT, DAY, WEEKEND, HOLIDAY]), "weight": st.sampled_from([0, 0, 10]),
             "min_digits": st.sampled_from([0, 0, 6]), "from_ms": st.sampled_from([0, 0, CLOCKS_GO_BACK_MS, CLOCKS_GO_BACK_MS + 60_000]),
             "steps": steps(), "connect": nanos, "attempt": nanos, "surcharge": nanos, "surcharge_after_s": st.sampled_from([0, 60]),
@@ -37,7 +38,8 @@ rows = st.lists(
             "reject": st.sampled_from([False] * 9 + [True]),
         }
     ),
-    min_size=1, max_size=6, unique_by=lambda row: (row["prefix"], row["origin"], row["window"], row["weight"], row["min_digits"]),
+    min_size=1, max_size=6,
+    unique_by=lambda row: (row["prefix"], row["origin"], row["jurisdiction"], row["window"], row["weight"], row["min_digits"]),
 )  # fmt: skip
 
 rules = st.builds(
@@ -48,7 +50,8 @@ rules = st.builds(
 
 calls = st.lists(
     st.tuples(
-        st.sampled_from(["431", "4316", "43161", "431612345", "1202", "49"]), st.sampled_from(["", "49", "49123", "43"]),
+        st.sampled_from(["431", "4316", "43161", "431612345", "1202", "12125550123", "49"]),
+        st.sampled_from(["", "49", "49123", "43", "1315", "1201"]),
         st.one_of(st.integers(-3_700, 3_700), st.integers(-200_000, 200_000)), st.one_of(st.integers(0, 200), st.integers(0, 2000)), st.booleans(),
     ),
     min_size=1, max_size=6,
@@ -61,7 +64,7 @@ def quoted(cell: str) -> str:
 
 def deck_of(rows: list[dict[str, Any]]) -> bytes:
     head = (
-        "prefix,origin,window,weight,min_digits,effective_from,steps,connect_fee,attempt_fee,surcharge,surcharge_after_s,free_s,grace_s,min_s,"
+        "prefix,origin,jurisdiction,window,weight,min_digits,effective_from,steps,connect_fee,attempt_fee,surcharge,surcharge_after_s,free_s,grace_s,min_s,"
         "min_amount,max_amount,reject\n"
     )
     lines = []
@@ -70,7 +73,7 @@ def deck_of(rows: list[dict[str, Any]]) -> bytes:
         date = datetime.fromtimestamp(row["from_ms"] / 1000, UTC).isoformat() if row["from_ms"] else ""
         most = "" if row["max_nanos"] is None else to_text(max(row["max_nanos"], row["min_nanos"]))
         lines.append(
-            f"{row['prefix']},{row['origin']},{quoted(row['window'])},{row['weight']},{row['min_digits']},{date},{steps},{to_text(row['connect'])},"
+            f"{row['prefix']},{row['origin']},{row['jurisdiction']},{quoted(row['window'])},{row['weight']},{row['min_digits']},{date},{steps},{to_text(row['connect'])},"
             f"{to_text(row['attempt'])},{to_text(row['surcharge'])},{row['surcharge_after_s']},{row['free_s']},{row['grace_s']},{row['min_s']},"
             f"{to_text(row['min_nanos'])},{most},{'yes' if row['reject'] else ''}\n"
         )

@@ -42,12 +42,25 @@ def in_force_at(window: str, minute: int, zone: str) -> bool:
 BEGINS = {NIGHT: 21 * 60, DAY: 8 * 60, WEEKEND: 0, ALWAYS: 0, HOLIDAY: 0}
 
 
+STATES = {"1202": "DC", "1212": "NY", "1315": "NY", "1201": "NJ"}
+
+
+def jurisdiction_of(call: Call) -> str:
+    if not call.b_number.startswith("1"):
+        return "none"
+    caller, called = STATES.get(call.a_number[:4]), STATES.get(call.b_number[:4])
+    return "indeterminate" if not caller or not called else "intrastate" if caller == called else "interstate"
+
+
 def row_of(rows: list[dict[str, Any]], call: Call, at_ms: int, zone: str) -> dict[str, Any] | None:
     fitting = [
-        (len(row["prefix"]), len(row["origin"]), row["min_digits"] > 0, row["weight"], BEGINS[row["window"]], row["from_ms"], -at, row)
+        (
+            len(row["prefix"]), len(row["origin"]), row["jurisdiction"] != "", row["min_digits"] > 0, row["weight"], BEGINS[row["window"]],
+            row["from_ms"], -at, row,
+        )
         for at, row in enumerate(rows)
         if call.b_number.startswith(row["prefix"]) and call.a_number.startswith(row["origin"]) and row["from_ms"] <= at_ms
-        and len(call.b_number) >= row["min_digits"] and in_force(row["window"], at_ms, zone)
+        and row["jurisdiction"] in ("", jurisdiction_of(call)) and len(call.b_number) >= row["min_digits"] and in_force(row["window"], at_ms, zone)
     ]  # fmt: skip
     return max(fitting, key=lambda one: one[:-1])[-1] if fitting else None
 
