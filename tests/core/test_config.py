@@ -146,7 +146,7 @@ def test_a_fault_names_its_field(kind, row, fields):
         ("accounts", account(agreement="of top"), "'of top' is an agreement with party 'top', not with 'acme'"),
         ("parties", party(parent="shop"), "party 'shop' is not a reseller: add reseller to its kinds, or name another parent"),
         ("parties", FOUND["parties", T, "left"], "the resellers form a circle: left > right > left"),
-        ("agreements", agreement(span(None, None, "dollars")), "deck 'dollars' is in USD and the agreement in EUR: they must be the same"),
+        ("agreements", agreement(span(None, None, "dollars")), "deck 'dollars' is in USD and the agreement in EUR: add a rate USD-EUR to fx_rates"),
     ],
 )
 def test_a_fault_reports_the_contradiction(kind, row, fault):

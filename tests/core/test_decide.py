@@ -15,7 +15,7 @@ from core.decide import (
     TenantFacts,
     decide,
     decide_all,
-    reached,
+    limit_reached,
     subject,
 )
 from core.orders import BlockOrder, Key
@@ -106,7 +106,7 @@ def test_the_share_of_answered_calls_is_asked_for_every_key_that_is_blocked_by_t
 @pytest.mark.parametrize(("refused", "answered", "waits"), [(300, 1000, False), (301, 1000, True), (499, 499, False), (500, 500, True)])
 def test_a_share_of_answered_calls_at_its_limit_is_allowed_and_one_of_few_calls_does_not_count(refused: int, answered: int, waits: bool) -> None:
     key = Key(tenant="t1", account="acme")
-    assert bool(reached(Limits(), key, 0, set(), (refused, answered))) == waits
+    assert bool(limit_reached(Limits(), key, 0, set(), (refused, answered))) == waits
 
 
 def test_an_order_that_the_books_have_is_repeated_and_another_with_its_id_is_a_conflict() -> None:
