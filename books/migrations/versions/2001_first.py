@@ -112,6 +112,48 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", name=op.f("pk_counters")),
     )
     op.create_table(
+        "deck_activations",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("tenant", sa.Text(), nullable=False),
+        sa.Column("carrier", sa.Text(), nullable=False),
+        sa.Column("deck", sa.Text(), nullable=False),
+        sa.Column("from_at_ms", sa.BigInteger(), nullable=False),
+        sa.Column("plan_before", sa.Text(), nullable=False),
+        sa.Column("plan_after", sa.Text(), nullable=False),
+        sa.Column("config_version", sa.BigInteger(), nullable=False),
+        sa.Column("who", sa.Text(), nullable=False),
+        sa.Column("why", sa.Text(), nullable=False),
+        sa.Column("at_ms", sa.BigInteger(), nullable=False),
+        sa.Column("rolled_back_at_ms", sa.BigInteger(), server_default="0", nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_deck_activations")),
+    )
+    op.create_index("ix_deck_activations_carrier", "deck_activations", ["tenant", "carrier", "id"], unique=False)
+    op.create_table(
+        "deck_imports",
+        sa.Column("tenant", sa.Text(), nullable=False),
+        sa.Column("carrier", sa.Text(), nullable=False),
+        sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("deck_id", sa.Text(), nullable=False),
+        sa.Column("base", sa.Text(), nullable=False),
+        sa.Column("base_id", sa.Text(), nullable=False),
+        sa.Column("file_name", sa.Text(), nullable=False),
+        sa.Column("file_sha256", sa.Text(), nullable=False),
+        sa.Column("facts", sa.Text(), nullable=False),
+        sa.Column("findings", sa.Text(), nullable=False),
+        sa.Column("who", sa.Text(), nullable=False),
+        sa.Column("at_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "carrier", "number", name=op.f("pk_deck_imports")),
+    )
+    op.create_table(
+        "deck_profiles",
+        sa.Column("tenant", sa.Text(), nullable=False),
+        sa.Column("carrier", sa.Text(), nullable=False),
+        sa.Column("profile", sa.Text(), nullable=False),
+        sa.Column("who", sa.Text(), nullable=False),
+        sa.Column("at_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "carrier", name=op.f("pk_deck_profiles")),
+    )
+    op.create_table(
         "deck_versions",
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("currency", sa.Text(), nullable=False),

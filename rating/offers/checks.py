@@ -1,0 +1,103 @@
+"""What a deck looks like beside the numbering plans of the world and the decks of other carriers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+import numpy as np
+
+from core.money import to_text
+from core.numbering import country_code
+from core.numbering_data import COUNTRY_CODES
+from rating.decks import FOREVER_MS, Deck
+from rating.offers.compare import InForce, settled_ms
+from rating.offers.finding import Findings
+from rating.prefixes import encode_all
+
+FEWEST_OTHERS = 1
+
+
+def against_master(deck: Deck, full: bool, now_ms: int) -> Findings:
+    """Codes of no country, and of a whole A-Z the countries that it leaves out.
+
+    >>> from rating.decks import read_deck
+    >>> rows = "".join(f"{code},1\\n" for code in ("999", *COUNTRY_CODES) if code != "43")
+    >>> deck = read_deck(f"prefix,price_per_min\\n{rows}".encode(), "d", "EUR")
+    >>> [one.what for one in against_master(deck, True, 0)]
+    ['code 999 belongs to no country of the numbering plans', '1 country has no price, of 215: +43 Austria']
+    """
+    findings = Findings()
+    live = InForce(deck, settled_ms(deck, now_ms))
+    for code in sorted(live.row_of):
+        country = country_code(code)
+        if country not in COUNTRY_CODES and not any(known.startswith(code) for known in COUNTRY_CODES):
+            findings.add("no country", "warning", f"code {code} belongs to no country of the numbering plans", "ask the carrier what it is")
+    if full:
+        known = set(live.row_of)
+        begun = {code[:length] for code in known for length in range(1, len(code) + 1)}
+        absent = [
+            code for code in sorted(COUNTRY_CODES, key=lambda code: (code.ljust(4, "0"), code))
+            if code not in begun and not any(code[:length] in known for length in range(1, len(code)))
+        ]  # fmt: skip
+        if absent:
+            names = ", ".join(f"+{code} {COUNTRY_CODES[code]}".strip() for code in absent[:12]) + (f" and {len(absent) - 12} more" if len(absent) > 12 else "")
+            are = "country has" if len(absent) == 1 else "countries have"
+            findings.add("gap", "warning", f"{len(absent)} {are} no price, of {len(COUNTRY_CODES)}: {names}", "route them over another carrier, or ask for a price")
+    return findings
+
+
+def against_others(deck: Deck, others: Mapping[str, Deck], factor: float, now_ms: int) -> Findings:
+    """Prices that are `factor` times the median of the other carriers' for the same code or more, or a part of it.
+
+    >>> from rating.decks import read_deck
+    >>> decks = {name: read_deck(f"prefix,price_per_min\\n44,{price}\\n".encode(), name, "EUR") for name, price in (("a", "0.02"), ("b", "0.03"))}
+    >>> mine = read_deck(b"prefix,price_per_min\\n44,0.2\\n4477,0.02\\n", "mine", "EUR")
+    >>> [one.what for one in against_others(mine, decks, 3, 0)]
+    ['code 44 costs 0.2 a minute, 8.0 times the median of 2 other carriers (0.025)']
+    """
+    findings = Findings()
+    same = {name: other for name, other in others.items() if other.currency == deck.currency}
+    if not same:
+        return findings
+    at_ms = settled_ms(deck, now_ms)
+    mine = InForce(deck, at_ms)
+    codes = list(mine.row_of)
+    encoded = encode_all(codes)
+    theirs = np.full((len(same), len(codes)), np.nan)
+    for place, other in enumerate(same.values()):
+        live = InForce(other, at_ms)
+        rows = live.found(encoded)
+        theirs[place] = np.where(rows >= 0, live.column("per_min_nanos", rows).astype(np.float64), np.nan)
+    known = np.count_nonzero(~np.isnan(theirs), axis=0)
+    some = np.flatnonzero(known >= FEWEST_OTHERS)
+    median = np.full(len(codes), np.nan)
+    median[some] = np.nanmedian(theirs[:, some], axis=0)
+    price = mine.column("per_min_nanos", np.asarray([mine.row_of[code] for code in codes], np.int64)).astype(np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ratio = price / median
+    far = np.flatnonzero((median > 0) & ((ratio >= factor) | (ratio <= 1 / factor)))
+    for place in far[np.argsort(-np.abs(np.log(np.maximum(ratio[far], 1e-9))))].tolist():
+        carriers = "another carrier's" if known[place] == 1 else f"the median of {known[place]} other carriers"
+        times = f"{ratio[place]:.1f} times" if ratio[place] >= 1 else f"{ratio[place]:.2f} of"
+        findings.add(
+            "far price", "warning",
+            f"code {codes[place]} costs {to_text(int(price[place]))} a minute, {times} {carriers} ({to_text(round(median[place]))})",
+            "look for a slipped decimal or a premium range before it is in force",
+        )  # fmt: skip
+    return findings
+
+
+def of_dates(deck: Deck, dated: bool, now_ms: int, carried: int) -> Findings:
+    """Rows that say no date, and rows whose date has passed."""
+    findings = Findings()
+    if not dated:
+        findings.add("missing date", "warning", "no row says from when it is valid", "say it with --from, or with --at when it is activated")
+    past = np.flatnonzero((deck.from_ms > -FOREVER_MS) & (deck.from_ms < now_ms - 86_400_000))
+    if len(past) and len(past) > carried:
+        first = int(deck.from_ms[past].min())
+        findings.add(
+            "past date", "note", f"{len(past):,} rows are valid from a date that has passed, the earliest {datetime.fromtimestamp(first / 1000, UTC):%Y-%m-%d}",
+            "they are in force when the deck is: what was sold before keeps its price",
+        )  # fmt: skip
+    return findings

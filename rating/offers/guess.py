@@ -1,0 +1,401 @@
+"""What a carrier's file is, guessed from its headings and its values: a mapping with a reason per column, that a person can correct."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import islice
+
+from core.currencies import CURRENCIES
+from rating.offers.codes import BadCode, codes_of
+from rating.offers.finding import Findings, refused
+from rating.offers.headings import OTHER_PRICE, plain, said
+from rating.offers.mapping import CLOSED_WORDS, Mapping, clean_name
+from rating.offers.styles import (
+    CURRENCY_SIGNS,
+    DATE_FORMATS,
+    INCREMENTS,
+    ISO,
+    TIMES,
+    amount_style,
+    bare_amount,
+    date_ms,
+    date_style,
+    increments,
+)
+from rating.offers.table import Row, Table
+from rating.offers.xlsx import Number
+
+HEAD = 200
+"""Rows among which the headings are looked for."""
+DIFFERENT = 4_000
+"""Different values of a column that are looked at."""
+
+
+@dataclass(frozen=True)
+class Guess:
+    """`reasons`: (field or style, why it is taken for that). `findings`: what a person has to decide, and what was left aside.
+
+    `currency` and `valid_from` are what the file says of itself outside its rows, "" = nothing.
+    """
+
+    mapping: Mapping
+    reasons: tuple[tuple[str, str], ...]
+    findings: Findings
+    currency: str = ""
+    valid_from: str = ""
+
+
+@dataclass
+class Column:
+    """What a column holds, over the whole file."""
+
+    name: str
+    number: int  # from 1
+    filled: int = 0
+    values: dict[str, None] = field(default_factory=dict)  # different ones, in their order
+
+    def share(self, fits: object) -> float:
+        """How many of the different values fit a test."""
+        tested = list(islice(self.values, 500))
+        return sum(bool(fits(value)) for value in tested) / len(tested) if tested else 0.0  # type: ignore[operator]
+
+    @property
+    def label(self) -> str:
+        """As a mapping names it."""
+        return self.name or f"#{self.number}"
+
+
+# --- what a value looks like ---
+
+
+def is_code(value: str) -> bool:
+    """Whether a cell holds dial codes."""
+    try:
+        codes_of(value, "", "group")
+    except BadCode as wrong:
+        return "went through a float" in wrong.what
+    return True
+
+
+def is_amount(value: str) -> bool:
+    """Whether a cell is an amount of money."""
+    return type(value) is Number or bool(re.fullmatch(r"[+-]?[\d.,'’\s]*\d", bare_amount(value)[0]))
+
+
+def is_increments(value: str) -> bool:
+    """Whether a cell is increments."""
+    try:
+        increments(value)
+    except ValueError:
+        return bool(INCREMENTS.fullmatch(value))
+    return True
+
+
+def is_date(value: str) -> bool:
+    """Whether a cell is a date in some way of writing."""
+    if ISO.fullmatch(value):
+        return True
+    for form in DATE_FORMATS:
+        for time in TIMES:
+            try:
+                if date_ms(value, form + time, "UTC") is not None:
+                    return True
+            except ValueError:
+                continue
+    return bool(re.fullmatch(r"\d{1,2}[./-]\d{1,2}[./-]\d{2,4}", value))
+
+
+def is_text(value: str) -> bool:
+    """Whether a cell has letters in it."""
+    return any(letter.isalpha() for letter in value)
+
+
+FITS = {
+    "prefix": is_code, "country_code": is_code, "city_code": lambda value: is_code("9" + value.lstrip("0")), "destination": is_text,
+    "price_per_min": lambda value: is_amount(value) or value.casefold() in CLOSED_WORDS, "connect_fee": is_amount, "attempt_fee": is_amount,
+    "first_s": is_increments, "next_s": is_increments, "increments": is_increments, "effective_from": is_date, "effective_to": is_date,
+    "currency": lambda value: value.upper() in CURRENCIES, "change": is_text,
+}  # fmt: skip
+"""Field -> whether a value can be one of it."""
+
+
+# --- the guess ---
+
+
+def guess(table: Table) -> Guess:
+    """What the columns of a table mean. Raises `OfferError` where there is no column of codes or none of prices.
+
+    >>> from rating.offers.table import open_table
+    >>> found = guess(open_table(b"Destination;Dial Code;Rate EUR/min;Incr\\nUK;44;0,02;1/1\\nUK mobile;447;0,035;60/1\\n"))
+    >>> found.mapping.columns["prefix"], found.mapping.decimal, found.currency
+    ('Dial Code', ',', 'EUR')
+    """
+    head = list(islice((row for row in table.rows() if row.cells), HEAD))
+    if not head:
+        raise refused("empty file", "no row of the file can be read", "ask the carrier to send it again")
+    start, names, count = _headings(head)
+    columns = _survey(table, names, head[start - 1].number if start else 0)
+    findings = Findings()
+    meant, reasons = _by_heading(columns) if count else _by_values(columns)
+    for absent, what in (("prefix", "codes"), ("price_per_min", "prices")):
+        if absent not in meant and not (absent == "prefix" and ("country_code" in meant)):
+            shown = ", ".join(column.label for column in columns if column.filled) or "no columns"
+            raise refused(
+                "no such column", f"no column of {what} was found among {shown}",
+                f"say which it is: --write-mapping FILE writes the guess to correct, columns: {{{absent}: ...}}",
+            )  # fmt: skip
+    _two_columns(meant, reasons)
+    made, more, doubts = _styles(meant, count)
+    for kind, what in doubts:
+        findings.add(kind, "error", what)
+    _left_aside(columns, meant, findings)
+    above = head[: max(start - count, 0)]
+    currency, valid_from = _said_outside(above, meant)
+    fill = tuple(name for name in ("country_code", "destination") if name in meant and _has_gaps(table, meant, name, head[start - 1].number if start else 0))
+    if fill:
+        more.append(("fill_down", f"{', '.join(fill)}: an empty cell means what stands above it"))
+    mapping = Mapping(
+        columns={name: column.label for name, column in meant.items()},
+        header_rows=count, sheet=table.sheet, fill_down=fill, **made,  # type: ignore[arg-type]
+    )  # fmt: skip
+    return Guess(mapping, (*reasons.items(), *more), findings, currency, valid_from)
+
+
+def _headings(head: list[Row]) -> tuple[int, list[str], int]:
+    """How many rows of `head` lie above the first row of the table, the columns' names, and how many rows name them."""
+    best: tuple[int, int, list[str], int] = (0, 0, [], 0)
+    for at, row in enumerate(head):
+        if _has_values(row.cells):
+            continue
+        for count in (1, 2):
+            rows = head[at : at + count]
+            if len(rows) < count or (count == 2 and _has_values(rows[1].cells)):
+                continue
+            names = joined([one.cells for one in rows])
+            known = len({found[0].field for name in names if (found := said(name))})
+            worth = 10 * known - count
+            if known >= 2 and worth > best[0]:
+                best = (worth, at + count, names, count)
+    if best[0]:
+        return best[1], best[2], best[3]
+    return 0, [""] * max(len(row.cells) for row in head), 0
+
+
+def joined(rows: list[list[str]]) -> list[str]:
+    """The names of columns whose headings stand in one or two rows, one above the other.
+
+    >>> joined([["Country", "", "Rate"], ["Name", "Code", ""]])
+    ['Country Name', 'Code', 'Rate']
+    """
+    width = max(map(len, rows))
+    padded = [[*row, *[""] * (width - len(row))] for row in rows]
+    return [" ".join(dict.fromkeys(" ".join(part.split()) for part in parts if part)) for parts in zip(*padded, strict=True)]
+
+
+def _has_values(cells: list[str]) -> bool:
+    """Whether a row has what no heading has: a code and an amount."""
+    return sum(1 for cell in cells if cell and (type(cell) is Number or is_amount(cell) or is_code(cell))) >= 2
+
+
+def _survey(table: Table, names: list[str], after: int) -> list[Column]:
+    columns = [Column(name, number) for number, name in enumerate(names, 1)]
+    for row in table.rows():
+        if row.number <= after or row.fault:
+            continue
+        for column, cell in zip(columns, row.cells, strict=False):
+            if cell:
+                column.filled += 1
+                if len(column.values) < DIFFERENT:
+                    column.values[cell] = None
+    known: dict[str, int] = {}
+    for column in columns:
+        known[clean_name(column.name)] = known.get(clean_name(column.name), 0) + 1
+    for column in columns:
+        if known[clean_name(column.name)] > 1:
+            column.name = ""  # two of one name: by their number
+    return columns
+
+
+def _by_heading(columns: list[Column]) -> tuple[dict[str, Column], dict[str, str]]:
+    """Fields to columns, the surest pairs first; a heading that its values contradict counts for nothing."""
+    pairs = []
+    for column in columns:
+        for one in said(column.name):
+            share = column.share(FITS[one.field])
+            if column.filled and share < 0.5:
+                continue
+            pairs.append((one.weight + share, bool(column.filled), -column.number, one.field, column, share))
+    pairs.sort(key=lambda pair: pair[:3], reverse=True)
+    meant: dict[str, Column] = {}
+    reasons: dict[str, str] = {}
+    taken: set[int] = set()
+    for _, _, _, name, column, share in pairs:
+        if name in meant or column.number in taken:
+            continue
+        meant[name] = column
+        taken.add(column.number)
+        reasons[name] = f"column {column.number} {column.label!r}: its heading, and {share:.0%} of its values"
+    if ("prefix" not in meant and "country_code" not in meant) or "price_per_min" not in meant:
+        rest, why = _by_values([column for column in columns if column.number not in taken])
+        for name in ("prefix", "price_per_min"):
+            if name not in meant and name in rest and not (name == "prefix" and "country_code" in meant):
+                meant[name], reasons[name] = rest[name], why[name]
+    return meant, reasons
+
+
+def _by_values(columns: list[Column]) -> tuple[dict[str, Column], dict[str, str]]:
+    """Fields to columns where nothing names them: by their values alone."""
+    filled = [column for column in columns if column.filled]
+    meant: dict[str, Column] = {}
+    reasons: dict[str, str] = {}
+
+    def take(name: str, scores: list[tuple[float, Column]], what: str) -> None:
+        good = [(score, -column.number, column) for score, column in scores if score > 0.6 and column not in meant.values()]
+        if good:
+            meant[name] = max(good, key=lambda one: one[:2])[2]
+            reasons[name] = f"column {meant[name].number}: {what}"
+
+    take("increments", [(column.share(lambda value: bool(INCREMENTS.fullmatch(value)) and not is_date(value)), column) for column in filled], "pairs such as 60/1")
+    take("effective_from", [(column.share(lambda value: is_date(value) and not value.isdigit()), column) for column in filled], "dates")
+    take("price_per_min", [(column.share(lambda value: is_amount(value) and not value.isdigit()), column) for column in filled], "amounts with decimals")
+    take("prefix", [(column.share(is_code) * min(1.0, len(column.values) / max(1, min(column.filled, DIFFERENT))), column) for column in filled], "digits that differ from row to row")
+    take("destination", [(column.share(is_text), column) for column in filled], "names")
+    return meant, reasons
+
+
+def _two_columns(meant: dict[str, Column], reasons: dict[str, str]) -> None:
+    """A country code beside a column of codes: is that one whole, or the rest of one?"""
+    if "country_code" not in meant or "prefix" not in meant:
+        if "city_code" in meant and "country_code" not in meant:
+            if "prefix" not in meant:
+                meant["prefix"], reasons["prefix"] = meant.pop("city_code"), reasons.pop("city_code")
+            else:  # "Code" and "City Code": the first one is the country's
+                meant["country_code"], reasons["country_code"] = meant.pop("prefix"), reasons.pop("prefix")
+        return
+    countries = {value.lstrip("+0") for value in meant["country_code"].values}
+    whole = meant["prefix"].share(lambda value: any(value.lstrip("+0").startswith(code) for code in countries if code))
+    if whole > 0.9 or "city_code" in meant:
+        del meant["country_code"], reasons["country_code"]
+        meant.pop("city_code", None), reasons.pop("city_code", None)
+    else:
+        meant["city_code"], reasons["city_code"] = meant.pop("prefix"), reasons.pop("prefix") + ", beside a country code"
+
+
+def _styles(meant: dict[str, Column], count: int) -> tuple[dict[str, object], list[tuple[str, str]], list[tuple[str, str]]]:
+    """How amounts, dates and ranges are written; what was seen of it; and what a person has to decide."""
+    made: dict[str, object] = {}
+    reasons, doubts = [], []
+    money = [value for name in ("price_per_min", "connect_fee", "attempt_fee") if name in meant for value in meant[name].values if type(value) is not Number]
+    amounts = amount_style(value for value in money if is_amount(value))
+    made["decimal"], made["thousands"] = amounts.decimal, amounts.thousands
+    if amounts.doubt:
+        doubts.append(("decimal style", amounts.doubt))
+    elif money:
+        reasons.append(("decimal", f"{amounts.decimal!r}: {amounts.reason}"))
+    dates = [value for name in ("effective_from", "effective_to") if name in meant for value in meant[name].values]
+    if dates:
+        style = date_style(dates)
+        made["date_format"] = style.date_format
+        if style.doubt:
+            doubts.append(("date style", style.doubt))
+        else:
+            reasons.append(("date_format", f"{style.date_format}: {style.reason}"))
+    codes = meant.get("prefix") or meant.get("city_code")
+    dashed = [value for value in codes.values if re.search(r"\d\s*-\s*\d", value)] if codes else []
+    if dashed:
+        grouped = sum(_is_group(value) for value in dashed)
+        made["dash"] = "group" if grouped > 0.9 * len(dashed) else "range"
+        words = "only parts digits" if made["dash"] == "group" else "is a range"
+        reasons.append(("dash", f"in {dashed[0]!r} it {words}"))
+    if count and "price_per_min" in meant and re.search(r"(?:/|per |pro )\s*sec", plain(meant["price_per_min"].name)):
+        made["price_per"] = "second"
+        reasons.append(("price_per", f"second: the heading {meant['price_per_min'].name!r}"))
+    return made, reasons, doubts
+
+
+def _is_group(value: str) -> bool:
+    try:
+        codes_of(value)
+    except BadCode:
+        return True
+    return False
+
+
+def _left_aside(columns: list[Column], meant: dict[str, Column], findings: Findings) -> None:
+    taken = {column.number for column in meant.values()}
+    rest = [column for column in columns if column.number not in taken and column.filled]
+    for column in rest:
+        if any(one.field == "price_per_min" for one in said(column.name)) or (OTHER_PRICE.search(plain(column.name)) and column.share(is_amount) > 0.9):
+            findings.add(
+                "column left aside", "warning", f"has amounts and is not read; the price is taken from {meant['price_per_min'].label!r}",
+                "if it is another price, such as of the weekend, ask the carrier for a sheet with one price, or name it in the mapping",
+                column=column.label,
+            )  # fmt: skip
+    if names := [column.label for column in rest]:
+        findings.add("column left aside", "note", f"not read: {', '.join(map(repr, names))}")
+
+
+def _said_outside(above: list[Row], meant: dict[str, Column]) -> tuple[str, str]:
+    """The currency and the date of validity that the headings, or the lines above them, name."""
+    currency = _currency_in(meant["price_per_min"].name)
+    valid_from = ""
+    for row in above:
+        for at, cell in enumerate(row.cells):
+            if not cell:
+                continue
+            if not currency and re.search(r"curren|rate|price|tariff|w.hrung|preis", cell, re.IGNORECASE):
+                currency = _currency_in(" ".join(row.cells[at : at + 3]))
+            if not valid_from and re.search(r"effective|valid|g.ltig|start|\bfrom\b|\bab\b|date", cell, re.IGNORECASE):
+                near = [cell, *row.cells[at + 1 : at + 4]]
+                valid_from = next((found for one in near if (found := _date_in(one))), "")
+    if not currency:
+        signs = {bare_amount(value)[1] for value in islice(meant["price_per_min"].values, 200)} - {""}
+        currency = signs.pop() if len(signs) == 1 else ""
+    if not currency and "currency" in meant:
+        named = {value.upper() for value in meant["currency"].values}
+        currency = named.pop() if len(named) == 1 else ""
+    return currency, valid_from
+
+
+def _currency_in(text: str) -> str:
+    words: list[str] = re.findall(r"\b[A-Z]{3}\b", text.upper() if len(text) < 40 else text)
+    for word in words:
+        if word in CURRENCIES and word not in ("ALL", "TOP"):  # also words of English
+            return word
+    return next((code for sign, code in CURRENCY_SIGNS.items() if sign in text), "")
+
+
+DATE_IN_TEXT = re.compile(
+    r"\d{4}-\d{2}-\d{2}|\d{1,2}[./-]\d{1,2}[./-]\d{4}|\d{1,2}[ -][A-Za-z]{3,9}[ ,-]+\d{4}|[A-Za-z]{3,9} \d{1,2}, \d{4}"
+)
+
+
+def _date_in(text: str) -> str:
+    """The date in a text, as ISO; "" = none, or one that could be two."""
+    parts: list[str] = [text, *DATE_IN_TEXT.findall(text)]
+    for part in parts:
+        value = part.strip()
+        if ISO.fullmatch(value):
+            return value[:10]
+        style = date_style([value])
+        if not style.doubt and style.date_format != "iso":
+            at_ms = date_ms(value, style.date_format, "UTC")
+            if at_ms is not None:
+                return datetime.fromtimestamp(at_ms / 1000, UTC).date().isoformat()
+    return ""
+
+
+def _has_gaps(table: Table, meant: dict[str, Column], name: str, after: int) -> bool:
+    """Whether a column is filled in the first row of a group alone."""
+    column = meant[name]
+    at, price = column.number - 1, meant["price_per_min"].number - 1
+    empty = filled = 0
+    for row in islice((row for row in table.rows() if row.number > after and row.cells), 2_000):
+        if len(row.cells) > max(at, price) and row.cells[price]:
+            filled += bool(row.cells[at])
+            empty += not row.cells[at]
+            if not filled:
+                return False
+    return filled > 0 and empty > 0.3 * (filled + empty)

@@ -1,0 +1,146 @@
+"""The deck that an offer makes of the one before: what it changes is changed, what it leaves alone stays, each row with its dates.
+
+A row that is valid from a later date keeps the old price until then, so the deck can be put in force before that date.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Literal, NamedTuple
+
+from core.delimited import encoding_of, other_delimiter
+from core.money import to_text
+from rating.decks import COLUMNS, FOREVER_MS
+from rating.offers.rows import Rate
+from rating.offers.styles import NO_DATE
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Merged(NamedTuple):
+    """A deck as CSV in our spelling. `carried`: rows of the deck before that are in it; `missing`: its codes that the offer does not name."""
+
+    csv: bytes
+    carried: int
+    missing: list[str]
+
+
+class Base(NamedTuple):
+    """A deck as it is stored: the columns of its CSV and its rows of cells."""
+
+    columns: tuple[str, ...]
+    rows: list[list[str]]
+
+
+def base_of(content: bytes) -> Base:
+    """The cells of a deck that is in the books.
+
+    >>> base_of(b"prefix,price_per_min\\n44,0.02\\n")
+    Base(columns=('prefix', 'price_per_min'), rows=[['44', '0.02']])
+    """
+    text = content.decode(encoding_of(content[:4096]))
+    head = next((line for line in io.StringIO(text) if line.strip(" \t,;|\r\n")), "")
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=other_delimiter(head.strip("\r\n"), ("prefix", "price_per_min")) or ",")
+    rows = [[cell.strip() for cell in row] for row in lines if any(row)]
+    while rows and "prefix" not in rows[0]:
+        rows.pop(0)  # a table program's own first line
+    width = len(rows[0]) if rows else 0
+    return Base(tuple(rows[0]) if rows else (), [[*row[:width], *[""] * (width - len(row))] for row in rows[1:]])
+
+
+def missing_codes(base: Base | None, rates: Iterable[Rate], now_ms: int) -> list[str]:
+    """Codes of the deck before that are in force or to come, and that an offer does not name."""
+    if base is None:
+        return []
+    named = {rate.prefix for rate in rates}
+    prefix, end = base.columns.index("prefix"), _place(base, "effective_to")
+    return sorted({row[prefix] for row in base.rows if row[prefix].lstrip("+") not in named and _time(row, end, FOREVER_MS) > now_ms})
+
+
+def merge(
+    base: Base | None, rates: list[Rate], missing: Literal["closed", "unchanged"], valid_from_ms: int | None, now_ms: int
+) -> Merged:
+    """The deck that is to be in force. `missing`: what becomes of codes that the offer does not name; closed ones end at
+    `valid_from_ms` (None = when the deck comes into force). Rows that have ended by `now_ms` are left behind.
+
+    >>> base = base_of(b"prefix,price_per_min\\n44,0.02\\n49,0.01\\n")
+    >>> offer = [Rate(2, "44", "UK", 30_000_000, 0, 0, 1, 1, 86_400_000, FOREVER_MS, False)]
+    >>> print(merge(base, offer, "unchanged", None, 0).csv.decode())
+    prefix,destination,price_per_min,connect_fee,attempt_fee,first_s,next_s,effective_from,effective_to
+    44,,0.02,,,,,,1970-01-02T00:00:00+00:00
+    44,UK,0.03,0,0,1,1,1970-01-02T00:00:00+00:00,
+    49,,0.01,,,,,,
+    <BLANKLINE>
+    """
+    extras = tuple(name for name in (base.columns if base else ()) if name and name not in COLUMNS)
+    columns = (*COLUMNS, *extras)
+    starts: dict[str, int] = {}
+    for rate in rates:
+        starts[rate.prefix] = min(starts.get(rate.prefix, FOREVER_MS), rate.from_ms)
+    absent = sorted(missing_codes(base, rates, now_ms))
+    cut = -FOREVER_MS if valid_from_ms is None else valid_from_ms
+    if missing == "closed":
+        starts |= dict.fromkeys(absent, cut)
+    rows: list[tuple[str, int, list[str]]] = []
+    if base is not None:
+        rows = _kept(base, columns, starts, now_ms)
+    carried = len(rows)
+    blank = [""] * len(extras)
+    for rate in rates:
+        if rate.closed or rate.to_ms <= now_ms:
+            continue
+        money = (_text(rate.per_min_nanos), _text(rate.connect_nanos), _text(rate.attempt_nanos))
+        cells = [rate.prefix, rate.destination, *money, str(rate.first_s), str(rate.next_s), _iso(rate.from_ms), _iso(rate.to_ms), *blank]
+        rows.append((rate.prefix, rate.from_ms, cells))
+    rows.sort(key=lambda row: row[:2])
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(row for _, _, row in rows)
+    return Merged(text.getvalue().encode(), carried, absent)
+
+
+def _kept(base: Base, columns: tuple[str, ...], starts: dict[str, int], now_ms: int) -> list[tuple[str, int, list[str]]]:
+    """The rows of the deck before that stay, each ended where the offer begins."""
+    places = [base.columns.index(name) if name in base.columns else -1 for name in columns]
+    prefix, begin, end = base.columns.index("prefix"), _place(base, "effective_from"), _place(base, "effective_to")
+    at_end = columns.index("effective_to")
+    found = []
+    for row in base.rows:
+        code = row[prefix].lstrip("+")
+        start, last = _time(row, begin, -FOREVER_MS), _time(row, end, FOREVER_MS)
+        until = starts.get(code, FOREVER_MS)
+        if min(last, until) <= max(start, now_ms):
+            continue
+        cells = [row[place] if place >= 0 else "" for place in places]
+        cells[0] = code
+        if until < last:
+            cells[at_end] = _iso(until)
+        found.append((code, start, cells))
+    return found
+
+
+def _place(base: Base, name: str) -> int:
+    return base.columns.index(name) if name in base.columns else -1
+
+
+def _time(row: list[str], place: int, otherwise: int) -> int:
+    return otherwise if place < 0 or not row[place] or NO_DATE.fullmatch(row[place]) else _ms(row[place])
+
+
+@lru_cache(maxsize=65_536)
+def _ms(text: str) -> int:
+    when = datetime.fromisoformat(text)
+    return ((when if when.tzinfo else when.replace(tzinfo=UTC)) - EPOCH) // timedelta(milliseconds=1)
+
+
+@lru_cache(maxsize=65_536)
+def _iso(at_ms: int) -> str:
+    return "" if abs(at_ms) >= FOREVER_MS else (EPOCH + timedelta(milliseconds=at_ms)).isoformat()
+
+
+_text = lru_cache(maxsize=65_536)(to_text)
