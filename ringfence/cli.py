@@ -14,6 +14,7 @@ from ringfence.commands import (
     calls,
     config,
     credential,
+    decks,
     enforce,
     flow,
     health,
@@ -93,7 +94,7 @@ def main(
 
 PANELS = {
     "Run": (up, flow, simulate, replay),
-    "Say what is so": (config, switch, credential, protect, enforce),
+    "Say what is so": (config, decks, switch, credential, protect, enforce),
     "Blocks": (block, unblock, orders),
     "Look, and care": (calls, status, health, migrate, repartition, backup, restore, retention, journal),
 }
@@ -101,7 +102,7 @@ PANELS = {
 for panel, commands in PANELS.items():
     for command in commands:
         name = command.__name__.rpartition(".")[2]
-        if command in (config, credential, switch, retention, journal):  # commands of commands
+        if command in (config, credential, decks, switch, retention, journal):  # commands of commands
             app.add_typer(command.app, name=name, rich_help_panel=panel)
         else:
             app.command(name, epilog=command.EPILOG, rich_help_panel=panel)(getattr(command, name))

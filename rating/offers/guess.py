@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from itertools import islice
 
 from core.currencies import CURRENCIES
@@ -12,8 +11,8 @@ from rating.offers.codes import BadCode, codes_of
 from rating.offers.finding import Findings, refused
 from rating.offers.headings import OTHER_PRICE, plain, said
 from rating.offers.mapping import CLOSED_WORDS, Mapping, clean_name
+from rating.offers.places import HEAD, joined
 from rating.offers.styles import (
-    CURRENCY_SIGNS,
     DATE_FORMATS,
     INCREMENTS,
     ISO,
@@ -27,24 +26,17 @@ from rating.offers.styles import (
 from rating.offers.table import Row, Table
 from rating.offers.xlsx import Number
 
-HEAD = 200
-"""Rows among which the headings are looked for."""
 DIFFERENT = 4_000
 """Different values of a column that are looked at."""
 
 
 @dataclass(frozen=True)
 class Guess:
-    """`reasons`: (field or style, why it is taken for that). `findings`: what a person has to decide, and what was left aside.
-
-    `currency` and `valid_from` are what the file says of itself outside its rows, "" = nothing.
-    """
+    """`reasons`: (field or style, why it is taken for that). `findings`: what a person has to decide, and what was left aside."""
 
     mapping: Mapping
     reasons: tuple[tuple[str, str], ...]
     findings: Findings
-    currency: str = ""
-    valid_from: str = ""
 
 
 @dataclass
@@ -129,8 +121,8 @@ def guess(table: Table) -> Guess:
 
     >>> from rating.offers.table import open_table
     >>> found = guess(open_table(b"Destination;Dial Code;Rate EUR/min;Incr\\nUK;44;0,02;1/1\\nUK mobile;447;0,035;60/1\\n"))
-    >>> found.mapping.columns["prefix"], found.mapping.decimal, found.currency
-    ('Dial Code', ',', 'EUR')
+    >>> found.mapping.columns["prefix"], found.mapping.decimal, dict(found.reasons)["price_per_min"]
+    ('Dial Code', ',', "column 3 'Rate EUR/min': its heading, and 100% of its values")
     """
     head = list(islice((row for row in table.rows() if row.cells), HEAD))
     if not head:
@@ -151,16 +143,14 @@ def guess(table: Table) -> Guess:
     for kind, what in doubts:
         findings.add(kind, "error", what)
     _left_aside(columns, meant, findings)
-    above = head[: max(start - count, 0)]
-    currency, valid_from = _said_outside(above, meant)
     fill = tuple(name for name in ("country_code", "destination") if name in meant and _has_gaps(table, meant, name, head[start - 1].number if start else 0))
     if fill:
         more.append(("fill_down", f"{', '.join(fill)}: an empty cell means what stands above it"))
     mapping = Mapping(
         columns={name: column.label for name, column in meant.items()},
-        header_rows=count, sheet=table.sheet, fill_down=fill, **made,  # type: ignore[arg-type]
+        header_rows=count, fill_down=fill, **made,  # type: ignore[arg-type]
     )  # fmt: skip
-    return Guess(mapping, (*reasons.items(), *more), findings, currency, valid_from)
+    return Guess(mapping, (*reasons.items(), *more), findings)
 
 
 def _headings(head: list[Row]) -> tuple[int, list[str], int]:
@@ -181,17 +171,6 @@ def _headings(head: list[Row]) -> tuple[int, list[str], int]:
     if best[0]:
         return best[1], best[2], best[3]
     return 0, [""] * max(len(row.cells) for row in head), 0
-
-
-def joined(rows: list[list[str]]) -> list[str]:
-    """The names of columns whose headings stand in one or two rows, one above the other.
-
-    >>> joined([["Country", "", "Rate"], ["Name", "Code", ""]])
-    ['Country Name', 'Code', 'Rate']
-    """
-    width = max(map(len, rows))
-    padded = [[*row, *[""] * (width - len(row))] for row in rows]
-    return [" ".join(dict.fromkeys(" ".join(part.split()) for part in parts if part)) for parts in zip(*padded, strict=True)]
 
 
 def _has_values(cells: list[str]) -> bool:
@@ -335,56 +314,6 @@ def _left_aside(columns: list[Column], meant: dict[str, Column], findings: Findi
             )  # fmt: skip
     if names := [column.label for column in rest]:
         findings.add("column left aside", "note", f"not read: {', '.join(map(repr, names))}")
-
-
-def _said_outside(above: list[Row], meant: dict[str, Column]) -> tuple[str, str]:
-    """The currency and the date of validity that the headings, or the lines above them, name."""
-    currency = _currency_in(meant["price_per_min"].name)
-    valid_from = ""
-    for row in above:
-        for at, cell in enumerate(row.cells):
-            if not cell:
-                continue
-            if not currency and re.search(r"curren|rate|price|tariff|w.hrung|preis", cell, re.IGNORECASE):
-                currency = _currency_in(" ".join(row.cells[at : at + 3]))
-            if not valid_from and re.search(r"effective|valid|g.ltig|start|\bfrom\b|\bab\b|date", cell, re.IGNORECASE):
-                near = [cell, *row.cells[at + 1 : at + 4]]
-                valid_from = next((found for one in near if (found := _date_in(one))), "")
-    if not currency:
-        signs = {bare_amount(value)[1] for value in islice(meant["price_per_min"].values, 200)} - {""}
-        currency = signs.pop() if len(signs) == 1 else ""
-    if not currency and "currency" in meant:
-        named = {value.upper() for value in meant["currency"].values}
-        currency = named.pop() if len(named) == 1 else ""
-    return currency, valid_from
-
-
-def _currency_in(text: str) -> str:
-    words: list[str] = re.findall(r"\b[A-Z]{3}\b", text.upper() if len(text) < 40 else text)
-    for word in words:
-        if word in CURRENCIES and word not in ("ALL", "TOP"):  # also words of English
-            return word
-    return next((code for sign, code in CURRENCY_SIGNS.items() if sign in text), "")
-
-
-DATE_IN_TEXT = re.compile(
-    r"\d{4}-\d{2}-\d{2}|\d{1,2}[./-]\d{1,2}[./-]\d{4}|\d{1,2}[ -][A-Za-z]{3,9}[ ,-]+\d{4}|[A-Za-z]{3,9} \d{1,2}, \d{4}"
-)
-
-
-def _date_in(text: str) -> str:
-    """The date in a text, as ISO; "" = none, or one that could be two."""
-    parts: list[str] = [text, *DATE_IN_TEXT.findall(text)]
-    for part in parts:
-        value = part.strip()
-        if ISO.fullmatch(value):
-            return value[:10]
-        style = date_style([value])
-        if not style.doubt and style.date_format != "iso":
-            at_ms = date_ms(value, style.date_format, "UTC")
-            if at_ms is not None:
-                return datetime.fromtimestamp(at_ms / 1000, UTC).date().isoformat()
-    return ""
 
 
 def _has_gaps(table: Table, meant: dict[str, Column], name: str, after: int) -> bool:

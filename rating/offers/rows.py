@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Decimal
-from itertools import islice
 from typing import NamedTuple
 
 from core.currencies import CURRENCIES
@@ -14,8 +12,8 @@ from core.money import to_nanos
 from rating.decks import FOREVER_MS, MAX_PRICE
 from rating.offers.codes import BadCode, codes_of
 from rating.offers.finding import Findings, refused
-from rating.offers.guess import HEAD, joined
 from rating.offers.mapping import Mapping, clean_name
+from rating.offers.places import places_of
 from rating.offers.styles import bare_amount, date_ms, increments
 from rating.offers.table import Row, Table
 from rating.offers.xlsx import Number
@@ -61,7 +59,7 @@ def take(table: Table, mapping: Mapping, currency: str, valid_from_ms: int | Non
     >>> [(rate.prefix, rate.per_min_nanos, rate.first_s) for rate in offer.rates], [one.text() for one in offer.findings]
     ([('44', 20000000, 1), ('4477', 35000000, 60), ('4478', 35000000, 60)], ["row 4, column Price: 'abc' is not an amount: write a number"])
     """
-    after, places, names = _places(table, mapping)
+    after, places, names = places_of(table, mapping)
     findings = Findings()
     read = _Reader(mapping, currency, valid_from_ms, zone, places, names, findings)
     rates: list[Rate] = []
@@ -80,35 +78,6 @@ def take(table: Table, mapping: Mapping, currency: str, valid_from_ms: int | Non
     if not rates and not findings.has_errors:
         findings.add("empty file", "error", "no row of the file is a rate", "ask the carrier to send it again")
     return Offer(_in_order(rates, findings), findings, count, names)
-
-
-def _places(table: Table, mapping: Mapping) -> tuple[int, dict[str, int], dict[str, str]]:
-    """The number of the last row of headings; field -> place of its cell; field -> its column's name."""
-    numbered = {name: int(label[1:]) - 1 for name, label in mapping.columns.items() if re.fullmatch(r"#\d{1,3}", label)}
-    wanted = {name: clean_name(label) for name, label in mapping.columns.items() if name not in numbered}
-    names = dict(mapping.columns)
-    head = list(islice((row for row in table.rows() if row.cells), HEAD))
-    if not mapping.header_rows and not wanted:
-        return 0, numbered, names
-    best: set[str] = set()
-    shown = ""
-    for at, row in enumerate(head):
-        rows = head[at : at + mapping.header_rows]
-        headings = [clean_name(name) for name in joined([one.cells for one in rows])] if rows else []
-        have = {name for name, label in wanted.items() if label in headings}
-        if len(have) > len(best):
-            best, shown = have, ", ".join(repr(name) for name in headings if name)
-        if len(have) == len(wanted) and len(rows) == mapping.header_rows and (wanted or at + 1 >= mapping.header_rows):
-            last = rows[-1].number if rows else row.number
-            if twice := [mapping.columns[name] for name, label in wanted.items() if headings.count(label) > 1]:
-                raise refused("no such column", f"column {', '.join(map(repr, twice))} stands twice in row {last}", "name it by its number, such as #3")
-            return last, {**numbered, **{name: headings.index(label) for name, label in wanted.items()}}, names
-    absent = [mapping.columns[name] for name in wanted if name not in best]
-    one_cell = all(len(row.cells) == 1 for row in head)
-    words = f"no row of the file has the column {', '.join(map(repr, absent))} of the mapping" + (f"; the nearest has {shown}" if shown else "")
-    if one_cell:
-        words += f"; every row is one cell, so the delimiter {table.delimiter!r} is not this file's"
-    raise refused("no such column", words, "correct the mapping (--mapping), or have it guessed again (--guess)")
 
 
 class _Reader:
