@@ -9,7 +9,7 @@ import numpy as np
 
 from core.money import to_text
 from core.numbering import country_code
-from core.numbering_data import COUNTRY_CODES
+from core.numbering_data import COUNTRY_CODES, WORLD_CODES
 from rating.decks import FOREVER_MS, Deck
 from rating.offers.compare import InForce, settled_ms
 from rating.offers.finding import Findings
@@ -25,7 +25,7 @@ def against_master(deck: Deck, full: bool, now_ms: int) -> Findings:
     >>> rows = "".join(f"{code},1\\n" for code in ("999", *COUNTRY_CODES) if code != "43")
     >>> deck = read_deck(f"prefix,price_per_min\\n{rows}".encode(), "d", "EUR")
     >>> [one.what for one in against_master(deck, True, 0)]
-    ['code 999 belongs to no country of the numbering plans', '1 country has no price, of 215: +43 Austria']
+    ['code 999 belongs to no country of the numbering plans', '1 country has no price, of 206: +43 Austria']
     """
     findings = Findings()
     live = InForce(deck, settled_ms(deck, now_ms))
@@ -38,12 +38,12 @@ def against_master(deck: Deck, full: bool, now_ms: int) -> Findings:
         begun = {code[:length] for code in known for length in range(1, len(code) + 1)}
         absent = [
             code for code in sorted(COUNTRY_CODES, key=lambda code: (code.ljust(4, "0"), code))
-            if code not in begun and not any(code[:length] in known for length in range(1, len(code)))
+            if code not in begun and code not in WORLD_CODES and not any(code[:length] in known for length in range(1, len(code)))
         ]  # fmt: skip
         if absent:
             names = ", ".join(f"+{code} {COUNTRY_CODES[code]}".strip() for code in absent[:12]) + (f" and {len(absent) - 12} more" if len(absent) > 12 else "")
             are = "country has" if len(absent) == 1 else "countries have"
-            findings.add("gap", "warning", f"{len(absent)} {are} no price, of {len(COUNTRY_CODES)}: {names}", "route them over another carrier, or ask for a price")
+            findings.add("gap", "warning", f"{len(absent)} {are} no price, of {len(COUNTRY_CODES) - len(WORLD_CODES)}: {names}", "route them over another carrier, or ask for a price")
     return findings
 
 
@@ -77,12 +77,17 @@ def against_others(deck: Deck, others: Mapping[str, Deck], factor: float, now_ms
     with np.errstate(invalid="ignore", divide="ignore"):
         ratio = price / median
     far = np.flatnonzero((median > 0) & ((ratio >= factor) | (ratio <= 1 / factor)))
+    groups: dict[tuple[str, int], list[int]] = {}
     for place in far[np.argsort(-np.abs(np.log(np.maximum(ratio[far], 1e-9))))].tolist():
+        groups.setdefault((deck.destinations[mine.row_of[codes[place]]], int(price[place])), []).append(place)
+    for (name, nanos), places in groups.items():
+        place = places[0]
         carriers = "another carrier's" if known[place] == 1 else f"the median of {known[place]} other carriers"
         times = f"{ratio[place]:.1f} times" if ratio[place] >= 1 else f"{ratio[place]:.2f} of"
+        more = f" and {len(places) - 1:,} more of {name or 'the same price'}" if len(places) > 1 else f" ({name})" if name else ""
         findings.add(
             "far price", "warning",
-            f"code {codes[place]} costs {to_text(int(price[place]))} a minute, {times} {carriers} ({to_text(round(median[place]))})",
+            f"code {codes[place]}{more} costs {to_text(nanos)} a minute, {times} {carriers} ({to_text(round(median[place]))})",
             "look for a slipped decimal or a premium range before it is in force",
         )  # fmt: skip
     return findings

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from core.currencies import CURRENCIES
+from core.numbering import country_code
 from rating.offers.codes import BadCode, codes_of
 from rating.offers.finding import Findings, refused
 from rating.offers.headings import OTHER_PRICE, plain, said
@@ -28,6 +29,8 @@ from rating.offers.xlsx import Number
 
 DIFFERENT = 4_000
 """Different values of a column that are looked at."""
+SURVEYED = 50_000
+"""Rows that are looked at: what later ones write otherwise is found when they are read."""
 
 
 @dataclass(frozen=True)
@@ -180,7 +183,7 @@ def _has_values(cells: list[str]) -> bool:
 
 def _survey(table: Table, names: list[str], after: int) -> list[Column]:
     columns = [Column(name, number) for number, name in enumerate(names, 1)]
-    for row in table.rows():
+    for row in islice(table.rows(), SURVEYED):
         if row.number <= after or row.fault:
             continue
         for column, cell in zip(columns, row.cells, strict=False):
@@ -284,8 +287,8 @@ def _styles(meant: dict[str, Column], count: int) -> tuple[dict[str, object], li
     codes = meant.get("prefix") or meant.get("city_code")
     dashed = [value for value in codes.values if re.search(r"\d\s*-\s*\d", value)] if codes else []
     if dashed:
-        grouped = sum(_is_group(value) for value in dashed)
-        made["dash"] = "group" if grouped > 0.9 * len(dashed) else "range"
+        every = len(codes.values) if codes else 0
+        made["dash"] = "group" if all(map(_is_group, dashed)) and len(dashed) > 0.5 * every else "range"
         words = "only parts digits" if made["dash"] == "group" else "is a range"
         reasons.append(("dash", f"in {dashed[0]!r} it {words}"))
     if count and "price_per_min" in meant and re.search(r"(?:/|per |pro )\s*sec", plain(meant["price_per_min"].name)):
@@ -295,11 +298,14 @@ def _styles(meant: dict[str, Column], count: int) -> tuple[dict[str, object], li
 
 
 def _is_group(value: str) -> bool:
-    try:
-        codes_of(value)
-    except BadCode:
-        return True
-    return False
+    """Whether a dash parts a country code from the rest, and no range can be meant.
+
+    >>> _is_group("1-204"), _is_group("44-45"), _is_group("4479-4477")
+    (True, False, False)
+    """
+    first, _, rest = value.partition("-")
+    first = first.strip().lstrip("+")
+    return first.isdigit() and country_code(first) == first and len(rest.strip()) > len(first) and "-" not in rest
 
 
 def _left_aside(columns: list[Column], meant: dict[str, Column], findings: Findings) -> None:

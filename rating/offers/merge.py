@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from core.delimited import encoding_of, other_delimiter
-from core.money import to_text
+from core.money import to_nanos, to_text
 from rating.decks import COLUMNS, FOREVER_MS
 from rating.offers.rows import Rate
 from rating.offers.styles import NO_DATE
@@ -85,31 +85,54 @@ def merge(
     cut = -FOREVER_MS if valid_from_ms is None else valid_from_ms
     if missing == "closed":
         starts |= dict.fromkeys(absent, cut)
+    kept = _kept(base, columns, starts, now_ms) if base is not None else {}
     rows: list[tuple[str, int, list[str]]] = []
-    if base is not None:
-        rows = _kept(base, columns, starts, now_ms)
-    carried = len(rows)
     blank = [""] * len(extras)
     for rate in rates:
         if rate.closed or rate.to_ms <= now_ms:
             continue
+        start = rate.from_ms
         money = (_text(rate.per_min_nanos), _text(rate.connect_nanos), _text(rate.attempt_nanos))
-        cells = [rate.prefix, rate.destination, *money, str(rate.first_s), str(rate.next_s), _iso(rate.from_ms), _iso(rate.to_ms), *blank]
-        rows.append((rate.prefix, rate.from_ms, cells))
+        terms = [*money, str(rate.first_s), str(rate.next_s)]
+        before = kept.get(rate.prefix)
+        if before and len(before) == 1 and _goes_on(before[0], rate, terms):
+            start = kept.pop(rate.prefix)[0].from_ms
+        rows.append((rate.prefix, start, [rate.prefix, rate.destination, *terms, _iso(start), _iso(rate.to_ms), *blank]))
+    carried = [(one.cells[0], one.from_ms, one.cells) for own in kept.values() for one in own]
+    rows += carried
     rows.sort(key=lambda row: row[:2])
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
     writer.writerows(row for _, _, row in rows)
-    return Merged(text.getvalue().encode(), carried, absent)
+    return Merged(text.getvalue().encode(), len(carried), absent)
 
 
-def _kept(base: Base, columns: tuple[str, ...], starts: dict[str, int], now_ms: int) -> list[tuple[str, int, list[str]]]:
-    """The rows of the deck before that stay, each ended where the offer begins."""
+class _Kept(NamedTuple):
+    from_ms: int
+    until_ms: int
+    cells: list[str]
+
+
+def _goes_on(before: _Kept, rate: Rate, terms: list[str]) -> bool:
+    """Whether a row of the deck before ends where the offer's begins, and costs the same: then they are one."""
+    own = before.cells[2:7]
+    if before.until_ms != rate.from_ms or any(before.cells[len(COLUMNS) :]):
+        return False
+    defaults = ("0", "0", "0", "1", "1")
+    return all(_same(one or default, two) for one, two, default in zip(own, terms, defaults, strict=True))
+
+
+def _same(one: str, two: str) -> bool:
+    return one == two or to_nanos(one) == to_nanos(two)
+
+
+def _kept(base: Base, columns: tuple[str, ...], starts: dict[str, int], now_ms: int) -> dict[str, list[_Kept]]:
+    """The rows of the deck before that stay, by code, each ended where the offer begins."""
     places = [base.columns.index(name) if name in base.columns else -1 for name in columns]
     prefix, begin, end = base.columns.index("prefix"), _place(base, "effective_from"), _place(base, "effective_to")
     at_end = columns.index("effective_to")
-    found = []
+    found: dict[str, list[_Kept]] = {}
     for row in base.rows:
         code = row[prefix].lstrip("+")
         start, last = _time(row, begin, -FOREVER_MS), _time(row, end, FOREVER_MS)
@@ -120,7 +143,7 @@ def _kept(base: Base, columns: tuple[str, ...], starts: dict[str, int], now_ms: 
         cells[0] = code
         if until < last:
             cells[at_end] = _iso(until)
-        found.append((code, start, cells))
+        found.setdefault(code, []).append(_Kept(start, min(last, until), cells))
     return found
 
 
