@@ -16,6 +16,8 @@ from rating.offers.finding import Findings
 from rating.prefixes import encode_all
 
 FEWEST_OTHERS = 1
+MOST_SHOWN = 5_000
+"""Codes far from the others' that are put together by destination; the rest is counted."""
 
 
 def against_master(deck: Deck, full: bool, now_ms: int) -> Findings:
@@ -28,18 +30,15 @@ def against_master(deck: Deck, full: bool, now_ms: int) -> Findings:
     ['code 999 belongs to no country of the numbering plans', '1 country has no price, of 206: +43 Austria']
     """
     findings = Findings()
-    live = InForce(deck, settled_ms(deck, now_ms))
-    for code in sorted(live.row_of):
-        country = country_code(code)
-        if country not in COUNTRY_CODES and not any(known.startswith(code) for known in COUNTRY_CODES):
-            findings.add("no country", "warning", f"code {code} belongs to no country of the numbering plans", "ask the carrier what it is")
+    codes = InForce(deck, settled_ms(deck, now_ms)).row_of.keys()
+    heads = {code[:3] for code in codes}
+    strange = {head for head in heads if country_code(head) not in COUNTRY_CODES and not any(known.startswith(head) for known in COUNTRY_CODES)}
+    for code in sorted(code for code in codes if code[:3] in strange) if strange else ():
+        findings.add("no country", "warning", f"code {code} belongs to no country of the numbering plans", "ask the carrier what it is")
     if full:
-        known = set(live.row_of)
-        begun = {code[:length] for code in known for length in range(1, len(code) + 1)}
-        absent = [
-            code for code in sorted(COUNTRY_CODES, key=lambda code: (code.ljust(4, "0"), code))
-            if code not in begun and code not in WORLD_CODES and not any(code[:length] in known for length in range(1, len(code)))
-        ]  # fmt: skip
+        begun = {head[:length] for head in heads for length in range(1, len(head) + 1)}
+        countries = sorted(COUNTRY_CODES.keys() - WORLD_CODES, key=lambda code: code.ljust(4, "0"))
+        absent = [code for code in countries if code not in begun and not any(code[:length] in codes for length in range(1, len(code)))]
         if absent:
             names = ", ".join(f"+{code} {COUNTRY_CODES[code]}".strip() for code in absent[:12]) + (f" and {len(absent) - 12} more" if len(absent) > 12 else "")
             are = "country has" if len(absent) == 1 else "countries have"
@@ -78,7 +77,8 @@ def against_others(deck: Deck, others: Mapping[str, Deck], factor: float, now_ms
         ratio = price / median
     far = np.flatnonzero((median > 0) & ((ratio >= factor) | (ratio <= 1 / factor)))
     groups: dict[tuple[str, int], list[int]] = {}
-    for place in far[np.argsort(-np.abs(np.log(np.maximum(ratio[far], 1e-9))))].tolist():
+    farthest = far[np.argsort(-np.abs(np.log(np.maximum(ratio[far], 1e-9))))]
+    for place in farthest[:MOST_SHOWN].tolist():
         groups.setdefault((deck.destinations[mine.row_of[codes[place]]], int(price[place])), []).append(place)
     for (name, nanos), places in groups.items():
         place = places[0]
@@ -90,6 +90,8 @@ def against_others(deck: Deck, others: Mapping[str, Deck], factor: float, now_ms
             f"code {codes[place]}{more} costs {to_text(nanos)} a minute, {times} {carriers} ({to_text(round(median[place]))})",
             "look for a slipped decimal or a premium range before it is in force",
         )  # fmt: skip
+    if len(farthest) > MOST_SHOWN:
+        findings.count("far price", "warning", len(farthest) - MOST_SHOWN)
     return findings
 
 

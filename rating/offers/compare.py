@@ -7,13 +7,14 @@ will have, is that one's, as a call meets it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
 from rating.decks import FOREVER_MS, Deck
 from rating.offers.mapping import Notice
-from rating.prefixes import Ints, build, encode_all
+from rating.prefixes import Ints, PrefixIndex, build, encode_all
 
 Kind: TypeAlias = Literal["new", "increase", "decrease", "closed", "unchanged"]
 KINDS: tuple[Kind, ...] = ("new", "increase", "decrease", "closed", "unchanged")
@@ -49,7 +50,7 @@ class Change(NamedTuple):
 
 @dataclass(frozen=True)
 class Changes:
-    """All codes of two decks. `counts` and `late`: by kind."""
+    """What changes between two decks. `rows` has codes that stay as they are only where that was asked; `counts` and `late`: by kind."""
 
     rows: list[Change]
     counts: dict[str, int]
@@ -75,8 +76,11 @@ class InForce:
         self.rows: Ints = np.flatnonzero((deck.from_ms <= at_ms) & (at_ms < deck.to_ms)) if deck is not None else np.zeros(0, np.int64)
         self.prefixes: list[str] = [deck.prefixes[row] for row in self.rows.tolist()] if deck is not None else []
         self.row_of = dict(zip(self.prefixes, self.rows.tolist(), strict=True))
-        once = list(self.row_of.items())
-        self.index = build([prefix for prefix, _ in once], [row for _, row in once])
+
+    @cached_property
+    def index(self) -> PrefixIndex:
+        """Of the longest prefix; a deck with several rows of a code at a time has the last of them here."""
+        return build(list(self.row_of.keys()), list(self.row_of.values()))
 
     def found(self, codes: Ints) -> Ints:
         """The row that prices calls to each code, or -1."""
@@ -93,18 +97,18 @@ class InForce:
 COMPARED = ("per_min_nanos", "connect_nanos", "attempt_nanos", "first_s", "next_s")
 
 
-def compare(old: Deck | None, new: Deck, now_ms: int, start_ms: int, notice: Notice, old_at_ms: int | None = None) -> Changes:
-    """What changes from one deck, as it is at `old_at_ms` (else now), to another, as it is when all that it announces is in force.
+def compare(old: Deck | None, new: Deck, now_ms: int, start_ms: int, notice: Notice, unchanged: bool = False) -> Changes:
+    """What changes from one deck, as it is now, to another, as it is when all that it announces is in force.
 
-    `start_ms`: when the new one comes into force; a row with an earlier date changes then.
+    `start_ms`: when the new one comes into force; a row with an earlier date changes then. `unchanged`: rows of codes that stay as well.
 
     >>> from rating.decks import read_deck
     >>> one = read_deck(b"prefix,price_per_min\\n44,0.02\\n447,0.05\\n49,0.01\\n", "one", "EUR")
     >>> two = read_deck(b"prefix,price_per_min\\n44,0.02\\n4477,0.06\\n49,0.008\\n", "two", "EUR")
-    >>> [(row.kind, row.prefix, row.old_nanos, row.new_nanos) for row in compare(one, two, 0, 0, Notice()).rows]
+    >>> [(row.kind, row.prefix, row.old_nanos, row.new_nanos) for row in compare(one, two, 0, 0, Notice(), True).rows]
     [('unchanged', '44', 20000000, 20000000), ('closed', '447', 50000000, 20000000), ('new', '4477', 50000000, 60000000), ('decrease', '49', 10000000, 8000000)]
     """
-    before = InForce(old, now_ms if old_at_ms is None else old_at_ms)
+    before = InForce(old, now_ms)
     after = InForce(new, max(settled_ms(new, now_ms), start_ms))
     codes = sorted(before.row_of.keys() | after.row_of.keys())
     encoded = encode_all(codes)
@@ -138,7 +142,11 @@ def compare(old: Deck | None, new: Deck, now_ms: int, start_ms: int, notice: Not
         elif down:
             kind = "decrease"
         else:
+            counts["unchanged"] += 1
+            if not unchanged:
+                continue
             kind, from_ms = "unchanged", start_ms
+            counts["unchanged"] -= 1
         needed = 0 if kind == "unchanged" else getattr(notice, kind)
         if kind == "new" and old_row >= 0 and up:
             needed = max(needed, notice.increase)  # it was sold by a shorter code, for less
@@ -153,7 +161,7 @@ def compare(old: Deck | None, new: Deck, now_ms: int, start_ms: int, notice: Not
                 old_price if old_row >= 0 else None, new_price if new_row >= 0 else None,
                 old.prefixes[old_row] if old is not None and old_row >= 0 else "", new.prefixes[new_row] if new_row >= 0 else "",
                 old_step, new_step, from_ms, there, needed,
-            )  # fmt: skip
+            )
         )
     return Changes(rows, counts, late)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from core.numbering import country_code
 from rating.decks import Deck
 from rating.prefixes import Ints, encode_all
-from rating.price import price_all
+from rating.price import find_rates, price_all
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,31 +40,39 @@ class Line(NamedTuple):
     unpriced: dict[str, int]
 
 
-def cost(traffic: Traffic, decks: Mapping[str, Deck], named_by: Deck, at_ms: int) -> list[Line]:
-    """The traffic by destination, under each deck as it is at `at_ms`; the dearest under the last deck first.
+class AsOf(NamedTuple):
+    """A deck as it is at a time."""
 
-    Destinations are named by `named_by`, what it does not name by its digits. Seconds are of talk, not yet rounded to increments.
+    deck: Deck
+    at_ms: int
+
+
+def cost(traffic: Traffic, decks: Mapping[str, AsOf], named_by: Sequence[AsOf]) -> list[Line]:
+    """The traffic by destination under each deck; the longest first.
+
+    Destinations are named by the first deck of `named_by` that has the number, else by the country code. Seconds are of talk, not yet
+    rounded to increments.
 
     >>> from rating.decks import read_deck
-    >>> one = read_deck(b"prefix,destination,price_per_min\\n44,UK,0.06\\n", "one", "EUR")
-    >>> two = read_deck(b"prefix,destination,price_per_min\\n44,UK,0.03\\n", "two", "EUR")
+    >>> one = AsOf(read_deck(b"prefix,destination,price_per_min\\n44,UK,0.06\\n", "one", "EUR"), 0)
+    >>> two = AsOf(read_deck(b"prefix,destination,price_per_min\\n44,UK,0.03\\n", "two", "EUR"), 0)
     >>> traffic = Traffic(["441", "491"], np.array([60_000, 30_000]), np.array([True, True]), np.array([10, 1]))
-    >>> for line in cost(traffic, {"one": one, "two": two}, one, 0): print(line)
+    >>> for line in cost(traffic, {"one": one, "two": two}, [one]): print(line)
     Line(destination='UK', calls=10, seconds=600, cost_nanos={'one': 600000000, 'two': 300000000}, unpriced={'one': 0, 'two': 0})
     Line(destination='+49', calls=1, seconds=30, cost_nanos={'one': 0, 'two': 0}, unpriced={'one': 1, 'two': 1})
     """
-    codes, when = traffic.codes, np.full(len(traffic.count), at_ms, np.int64)
+    codes = traffic.codes
     if not len(codes):
         return []
-    named = price_all(named_by, codes, when, traffic.duration_ms, traffic.answered).rate
-    names = [_name(named_by, row, number) for row, number in zip(named.tolist(), traffic.b_numbers, strict=True)]
+    names = _names(traffic.b_numbers, codes, named_by)
     order = {name: place for place, name in enumerate(dict.fromkeys(names))}
     group = np.asarray([order[name] for name in names], np.int64)
     calls = _sums(group, np.where(traffic.answered, traffic.count, 0), len(order))
     seconds = _sums(group, np.where(traffic.answered, (traffic.duration_ms + 500) // 1000 * traffic.count, 0), len(order))
     costs: dict[str, list[int]] = {}
     unpriced: dict[str, list[int]] = {}
-    for name, deck in decks.items():
+    for name, (deck, at_ms) in decks.items():
+        when = np.full(len(codes), at_ms, np.int64)
         priced = price_all(deck, codes, when, traffic.duration_ms, traffic.answered)
         unpriced[name] = _sums(group, np.where((priced.rate < 0) & traffic.answered, traffic.count, 0), len(order))
         costs[name] = _money(group, priced.usage_nanos + priced.connect_nanos + priced.attempt_nanos, traffic.count, len(order))
@@ -72,14 +80,16 @@ def cost(traffic: Traffic, decks: Mapping[str, Deck], named_by: Deck, at_ms: int
         Line(name, calls[at], seconds[at], {one: costs[one][at] for one in decks}, {one: unpriced[one][at] for one in decks})
         for name, at in order.items()
     ]
-    last = [*decks, ""][len(decks) - 1 if decks else 0]
-    return sorted(lines, key=lambda line: (-line.cost_nanos.get(last, 0), -line.seconds, line.destination))
+    return sorted(lines, key=lambda line: (-line.seconds, line.destination))
 
 
-def _name(deck: Deck, row: int, number: str) -> str:
-    if row >= 0 and deck.destinations[row]:
-        return deck.destinations[row]
-    return f"+{country_code(number)}" if number else "no number"
+def _names(numbers: list[str], codes: Ints, named_by: Sequence[AsOf]) -> list[str]:
+    """The destination of each number."""
+    found = [""] * len(numbers)
+    for deck, at_ms in named_by:
+        rows = find_rates(deck, codes, np.full(len(codes), at_ms, np.int64)).tolist()
+        found = [name or (deck.destinations[row] if row >= 0 else "") for name, row in zip(found, rows, strict=True)]
+    return [name or f"+{country_code(number)}" for name, number in zip(found, numbers, strict=True)]
 
 
 def _sums(group: Ints, values: Ints, groups: int) -> list[int]:

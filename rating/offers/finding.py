@@ -69,6 +69,11 @@ class Findings:
         if count <= KEPT_PER_KIND:
             self._kept.append(Finding(kind=kind, level=level, what=what, do=do, row=row, column=column))
 
+    def count(self, kind: str, level: Level, more: int) -> None:
+        """Counts findings of a kind that has enough of them already."""
+        self.counts[kind] = self.counts.get(kind, 0) + more
+        self._errors += more * (level == "error")
+
     def take(self, others: Findings) -> None:
         """Adds what another part of the import found."""
         for kind, count in others.counts.items():

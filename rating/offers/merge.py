@@ -99,8 +99,9 @@ def merge(
             start = kept.pop(rate.prefix)[0].from_ms
         rows.append((rate.prefix, start, [rate.prefix, rate.destination, *terms, _iso(start), _iso(rate.to_ms), *blank]))
     carried = [(one.cells[0], one.from_ms, one.cells) for own in kept.values() for one in own]
-    rows += carried
-    rows.sort(key=lambda row: row[:2])
+    if carried:
+        rows += carried
+        rows.sort(key=lambda row: row[:2])
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)

@@ -94,7 +94,9 @@ class _Reader:
         self.closed_words = {word.casefold() for word in mapping.closed_words}
         self.above: dict[str, str] = {}
         self.headings = {clean_name(label) for label in names.values() if not label.startswith("#")}
-        self._prices: dict[tuple[type, str], int | str] = {}
+        self._prices: dict[str, int | str] = {}
+        self._numbers: dict[str, int | str] = {}  # the same digits may mean something else in a text
+        self._dates: dict[str, int | None] = {}
         self._steps: dict[str, tuple[int, int] | str] = {}
         at = places.get
         self.code, self.country, self.city = at("prefix"), at("country_code"), at("city_code")
@@ -146,6 +148,8 @@ class _Reader:
 
     def _is_no_rate(self, row: Row, cells: list[str], code: str, price: str, closed: bool) -> bool:
         """What stands between and below the rates: headings once more, lines of text, empty rows."""
+        if price and code and price[0].isdigit():
+            return False  # nearly all rows
         if not any(cells):
             return True
         if not price and not closed:
@@ -162,11 +166,13 @@ class _Reader:
 
     def _is_cut_in_two(self, row: Row) -> bool:
         """A decimal comma that is not quoted, in a file of commas: one cell more than in other rows."""
-        filled = len(row.cells)
-        while filled and not row.cells[filled - 1]:
-            filled -= 1
         if not self.known_width:
             self.known_width = max(len(row.cells), self.width)
+        filled = len(row.cells)
+        if filled <= self.known_width:
+            return False
+        while not row.cells[filled - 1]:
+            filled -= 1
         if filled <= self.known_width:
             return False
         hint = ""
@@ -192,10 +198,10 @@ class _Reader:
         return codes
 
     def _amount(self, row: int, name: str, text: str) -> int | None:
-        key = (type(text), text)
-        found = self._prices.get(key)
+        known = self._numbers if type(text) is Number else self._prices
+        found = known.get(text)
         if found is None:
-            found = self._prices[key] = self._nanos(text)
+            found = known[text] = self._nanos(text)
         if isinstance(found, int):
             if found == 0 and name == "price_per_min":
                 self.findings.add("free", "warning", "the price is 0", "ask the carrier whether the code is free, or closed", row, self.names[name])
@@ -271,8 +277,13 @@ class _Reader:
         return found
 
     def _date(self, row: int, name: str, text: str, otherwise: int) -> int | None:
+        if not text:
+            return otherwise
+        if text in self._dates:
+            found = self._dates[text]
+            return otherwise if found is None else found
         try:
-            found = date_ms(text, self.mapping.date_format, self.zone)
+            found = self._dates[text] = date_ms(text, self.mapping.date_format, self.zone)
         except ValueError as wrong:
             self.findings.add("date", "error", str(wrong), "correct it, or say date_format in the mapping", row, self.names[name])
             return None

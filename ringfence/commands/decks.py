@@ -178,7 +178,7 @@ def diff(
     if kind and kind not in KINDS:
         raise typer.BadParameter(f"--kind is one of {', '.join(KINDS)}")
     with books(options.settings_of(home).installation) as conn:
-        found = looking.diff(conn, tenant_of(conn, tenant), deck, other, wall_clock_ms())
+        found = looking.diff(conn, tenant_of(conn, tenant), deck, other, wall_clock_ms(), kind == "unchanged")
     rows = [row for row in found.changes.rows if (row.kind == kind if kind else row.kind != "unchanged")]
     if as_json:
         shown = [{**row._asdict(), "old": _price(row.old_nanos), "new": _price(row.new_nanos), "late": row.late, "from": _iso(row.from_ms)} for row in rows]

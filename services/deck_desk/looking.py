@@ -12,7 +12,7 @@ from books.offers import Import
 from core.config import limits
 from rating.decks import Deck
 from rating.offers.compare import Changes, compare, settled_ms
-from rating.offers.effect import Line, Traffic, cost, total
+from rating.offers.effect import AsOf, Line, Traffic, cost, total
 from rating.offers.mapping import Notice
 from services.deck_desk import plans
 from services.errors import BadArgument, UnknownName
@@ -63,8 +63,8 @@ class Difference:
     changes: Changes
 
 
-def diff(conn: Connection, tenant: str, one: str, other: str, now_ms: int) -> Difference:
-    """Two decks by their names; with one alone, the deck that it follows: for a version the one that it was made of."""
+def diff(conn: Connection, tenant: str, one: str, other: str, now_ms: int, unchanged: bool = False) -> Difference:
+    """Two decks by their names; with one alone, a version against the deck that it was made of. `unchanged`: rows of what stays as well."""
     view = View(conn)
     found = plans.split_name(one)
     old, new = one, other
@@ -83,7 +83,7 @@ def diff(conn: Connection, tenant: str, one: str, other: str, now_ms: int) -> Di
         told_ms = version_of_new.at_ms
         start_ms = max(version_of_new.facts.valid_from_ms or told_ms, told_ms)
     notice = profile.notice_days if profile else Notice()
-    return Difference(old, new, decks[new].currency, compare(decks.get(old), decks[new], told_ms, start_ms, notice))
+    return Difference(old, new, decks[new].currency, compare(decks.get(old), decks[new], told_ms, start_ms, notice, unchanged))
 
 
 @dataclass(frozen=True)
@@ -113,19 +113,11 @@ def simulate(conn: Connection, client: Warehouse, tenant: str, name: str, from_m
     at_ms = as_of_ms if as_of_ms is not None else settled_ms(decks[name], now_ms)
     frame = sent(client, tenant, from_ms, to_ms, version.carrier)
     # The deck in force is looked at as it is now, the new one as it will be.
-    lines = _two_times(_traffic(frame), decks, before, name, now_ms, at_ms)
+    seen = {one: AsOf(deck, at_ms if one == name else min(now_ms, at_ms)) for one, deck in decks.items()}
+    lines = cost(_traffic(frame), seen, [seen[name], *(one for key, one in seen.items() if key != name)])
+    if before and before != name:
+        lines.sort(key=lambda line: (-abs(line.cost_nanos[name] - line.cost_nanos[before]), -line.seconds, line.destination))
     return _effect(decks, lines, from_ms, to_ms, at_ms, {})
-
-
-def _two_times(traffic: Traffic, decks: Mapping[str, Deck], before: str, name: str, now_ms: int, at_ms: int) -> list[Line]:
-    new = {line.destination: line for line in cost(traffic, {name: decks[name]}, decks[name], at_ms)}
-    if not before or before == name:
-        return list(new.values())
-    old = {line.destination: line for line in cost(traffic, {before: decks[before]}, decks[name], now_ms if now_ms < at_ms else at_ms)}
-    found = [
-        line._replace(cost_nanos=old[key].cost_nanos | line.cost_nanos, unpriced=old[key].unpriced | line.unpriced) for key, line in new.items()
-    ]
-    return sorted(found, key=lambda line: (-abs(line.cost_nanos[name] - line.cost_nanos[before]), -line.seconds, line.destination))
 
 
 def compare_carriers(
@@ -152,11 +144,13 @@ def compare_carriers(
     if not decks:
         raise UnknownName("No carrier has a deck in force.")
     frame = sent(client, tenant, from_ms, to_ms)
-    lines = cost(_traffic(frame.group_by("b_number", "answered", "duration_ms").agg(pl.col("attempts").sum())), decks, next(iter(decks.values())), at_ms)
+    seen = {name: AsOf(deck, at_ms) for name, deck in decks.items()}
+    together = frame.group_by("b_number", "answered", "duration_ms").agg(pl.col("attempts").sum())
+    lines = cost(_traffic(together), seen, list(seen.values()))
     routed: dict[str, int] = {}
     for carrier, deck_of in in_force.items():
         own = frame.filter(pl.col("carrier") == carrier)
-        paid = total(cost(_traffic(own), {carrier: deck_of}, deck_of, at_ms), carrier)
+        paid = total(cost(_traffic(own), {carrier: AsOf(deck_of, at_ms)}, ()), carrier)
         routed[deck_of.currency] = routed.get(deck_of.currency, 0) + paid
     return _effect(decks, lines, from_ms, to_ms, at_ms, routed)
 
