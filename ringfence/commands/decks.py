@@ -92,7 +92,7 @@ def import_(
     """
     from services import files
     from services.deck_desk import importing
-    from services.installation import books, tenant_of
+    from services.installation import books, books_as_they_are, tenant_of
 
     if missing not in ("", "closed", "unchanged"):
         raise typer.BadParameter("--missing is closed or unchanged")
@@ -106,8 +106,12 @@ def import_(
         carrier, currency, scope, cast(Literal["", "closed", "unchanged"], missing), profile, sheet, valid_from, guess
     )
     store = not dry_run and write_mapping is None
-    with books(options.settings_of(home).installation) as conn:
-        done = importing.import_file(conn, tenant_of(conn, tenant), asked, content, file.name, options.login(who), wall_clock_ms(), store)
+    installation = options.settings_of(home).installation
+    with books_as_they_are(installation) as conn:
+        done = importing.read_file(conn, tenant_of(conn, tenant), asked, content, file.name, options.login(who), wall_clock_ms())
+    if store and done.version is not None:
+        with books(installation) as conn:
+            done = importing.keep(conn, done)
     if write_mapping is not None:
         _write_mapping(write_mapping, done)
     elif as_json:
@@ -128,9 +132,9 @@ def list_(
 
     from services.deck_desk import looking
     from services.deck_desk.activating import when
-    from services.installation import books, tenant_of
+    from services.installation import books_as_they_are, tenant_of
 
-    with books(options.settings_of(home).installation) as conn:
+    with books_as_they_are(options.settings_of(home).installation) as conn:
         found = looking.every(conn, tenant_of(conn, tenant), carrier, wall_clock_ms())
     if as_json:
         rows = [
@@ -173,11 +177,11 @@ def diff(
 
     from rating.offers.compare import KINDS
     from services.deck_desk import looking
-    from services.installation import books, tenant_of
+    from services.installation import books_as_they_are, tenant_of
 
     if kind and kind not in KINDS:
         raise typer.BadParameter(f"--kind is one of {', '.join(KINDS)}")
-    with books(options.settings_of(home).installation) as conn:
+    with books_as_they_are(options.settings_of(home).installation) as conn:
         found = looking.diff(conn, tenant_of(conn, tenant), deck, other, wall_clock_ms(), kind == "unchanged")
     rows = [row for row in found.changes.rows if (row.kind == kind if kind else row.kind != "unchanged")]
     if as_json:
@@ -227,12 +231,12 @@ def compare(
     """Carriers side by side: what all own traffic of a period would cost over each of them, by destination."""
     from services import reading
     from services.deck_desk import looking
-    from services.installation import books, tenant_of
+    from services.installation import books_as_they_are, tenant_of
 
     installation = options.settings_of(home).installation
     now_ms = wall_clock_ms()
     from_ms, to_ms = _period(start, end, now_ms)
-    with books(installation) as conn, reading.warehouse(installation) as client:
+    with books_as_they_are(installation) as conn, reading.warehouse(installation) as client:
         found = looking.compare_carriers(conn, client, tenant_of(conn, tenant), list(names or []), from_ms, to_ms, now_ms, _day(at) if at else None)
     if as_json:
         typer.echo(_effect_json(found))
@@ -251,12 +255,12 @@ def simulate(
     """What a version would have cost on the traffic that went over its carrier, beside the deck in force, by destination."""
     from services import reading
     from services.deck_desk import looking
-    from services.installation import books, tenant_of
+    from services.installation import books_as_they_are, tenant_of
 
     installation = options.settings_of(home).installation
     now_ms = wall_clock_ms()
     from_ms, to_ms = _period(start, end, now_ms)
-    with books(installation) as conn, reading.warehouse(installation) as client:
+    with books_as_they_are(installation) as conn, reading.warehouse(installation) as client:
         found = looking.simulate(conn, client, tenant_of(conn, tenant), version, from_ms, to_ms, now_ms, _day(at) if at else None)
     if as_json:
         typer.echo(_effect_json(found))

@@ -1,12 +1,12 @@
 """A carrier's file into a version of his deck: read, compared, checked, stored; or findings, and nothing stored.
 
-What a crash leaves behind: nothing, since all of it is one transaction. The same file again is the version that it made.
+What a crash leaves behind: nothing, since what is stored is one transaction. The same file again is the version that it made.
 """
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal, cast
 from zoneinfo import ZoneInfo
@@ -29,7 +29,7 @@ from rating.offers.places import Said, said_outside
 from rating.offers.rows import Offer, take
 from rating.offers.table import open_table
 from services.deck_desk import plans
-from services.errors import BadArgument
+from services.errors import BadArgument, ServiceError
 from services.in_force import View
 
 MOST_OTHERS = 16
@@ -64,6 +64,7 @@ class Imported:
     base: str = ""
     rows: int = 0
     known: bool = False  # the same file had made this version before
+    csv: bytes = field(default=b"", repr=False)  # of the version
 
 
 @dataclass
@@ -80,13 +81,34 @@ class _Work:
         return Imported(self.profile, self.reasons, self.findings, rows=self.offer.rows if self.offer else 0, **more)  # type: ignore[arg-type]
 
 
-def import_file(
-    conn: Connection, tenant: str, asked: Asked, content: bytes, file_name: str, who: str, now_ms: int, store: bool = True
-) -> Imported:
-    """Reads a carrier's file. Without an error among the findings the version is stored, and how the file was read is kept for the next.
+def import_file(conn: Connection, tenant: str, asked: Asked, content: bytes, file_name: str, who: str, now_ms: int) -> Imported:
+    """Reads a carrier's file and, where there is no error, stores the version: `read_file` and `keep` in one transaction."""
+    done = read_file(conn, tenant, asked, content, file_name, who, now_ms)
+    return keep(conn, done) if done.version is not None else done
 
-    With `store=False` nothing is written; the version is what would be.
-    """
+
+def keep(conn: Connection, done: Imported) -> Imported:
+    """Stores a version that was read, unless the books have it, and how the file was read for the next one. Raises `ServiceError` where the carrier's plan is another
+    by now. Reading half a million rows takes a while: whoever has a writing transaction then keeps everybody else waiting."""
+    assert done.version is not None
+    tenant, carrier = done.version.tenant, done.version.carrier
+    if done.known:
+        offers.keep_profile(conn, tenant, carrier, done.profile, done.version.who, done.version.at_ms)
+        return done
+    view = View(conn)
+    base = plans.plan_of(view, tenant, carrier).last()
+    if base != done.version.base or (base and view.decks(tenant).get(base) != done.version.base_id):
+        raise ServiceError(f"The plan of carrier {carrier} was changed while the file was read: import it again.")
+    number = offers.next_number(conn, tenant, carrier)
+    version = msgspec.structs.replace(done.version, number=number)
+    decks.add(conn, done.csv, version.facts.currency, version.who, version.at_ms)
+    offers.add(conn, version)
+    offers.keep_profile(conn, tenant, carrier, done.profile, version.who, version.at_ms)
+    return replace(done, version=version, csv=b"")
+
+
+def read_file(conn: Connection, tenant: str, asked: Asked, content: bytes, file_name: str, who: str, now_ms: int) -> Imported:
+    """Reads a carrier's file and writes nothing. `version` is what would be stored; None = an error among the findings says why not."""
     view = View(conn)
     plan = plans.plan_of(view, tenant, asked.carrier)
     number = offers.next_number(conn, tenant, asked.carrier)
@@ -130,11 +152,7 @@ def import_file(
     twin = next((one for one in offers.every(conn, tenant, asked.carrier) if _same(one, version)), None)
     if twin is not None:
         return work.result(version=twin, changes=changes, base=base_name, known=True)
-    if store:
-        decks.add(conn, merged.csv, work.profile.currency, who, now_ms)
-        offers.add(conn, version)
-        offers.keep_profile(conn, tenant, asked.carrier, work.profile, who, now_ms)
-    return work.result(version=version, changes=changes, base=base_name)
+    return work.result(version=version, changes=changes, base=base_name, csv=merged.csv)
 
 
 def _same(one: Import, other: Import) -> bool:
