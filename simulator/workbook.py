@@ -46,7 +46,8 @@ def workbook(sheets: Mapping[str, Sequence[Sequence[Cell]]]) -> bytes:
         "xl/workbook.xml": f'<workbook {MAIN} xmlns:r="{REL}"><sheets>{tabs}</sheets></workbook>',
         "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{package}/relationships">{links}</Relationships>',
         "xl/styles.xml": f'<styleSheet {MAIN}><fonts count="1"><font/></fonts><fills count="1"><fill/></fills><borders count="1"><border/></borders>'
-        '<cellStyleXfs count="1"><xf/></cellStyleXfs><cellXfs count="2"><xf numFmtId="0"/><xf numFmtId="14" applyNumberFormat="1"/></cellXfs></styleSheet>',
+        '<cellStyleXfs count="1"><xf/></cellStyleXfs><cellXfs count="2"><xf numFmtId="0"/><xf numFmtId="14" applyNumberFormat="1"/></cellXfs>'
+        "</styleSheet>",
         "xl/sharedStrings.xml": f'<sst {MAIN} count="{len(texts)}" uniqueCount="{len(texts)}">{shared}</sst>',
     } | {f"xl/worksheets/sheet{n}.xml": page for n, page in zip(numbers, pages, strict=True)}
     file = io.BytesIO()

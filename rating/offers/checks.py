@@ -32,7 +32,8 @@ def against_master(deck: Deck, full: bool, now_ms: int) -> Findings:
     findings = Findings()
     codes = InForce(deck, settled_ms(deck, now_ms)).row_of.keys()
     heads = {code[:3] for code in codes}
-    strange = {head for head in heads if country_code(head) not in COUNTRY_CODES and not any(known.startswith(head) for known in COUNTRY_CODES)}
+    begins = {code[:length] for code in COUNTRY_CODES for length in range(1, len(code) + 1)}
+    strange = {head for head in heads if country_code(head) not in begins}
     for code in sorted(code for code in codes if code[:3] in strange) if strange else ():
         findings.add("no country", "warning", f"code {code} belongs to no country of the numbering plans", "ask the carrier what it is")
     if full:
@@ -40,9 +41,11 @@ def against_master(deck: Deck, full: bool, now_ms: int) -> Findings:
         countries = sorted(COUNTRY_CODES.keys() - WORLD_CODES, key=lambda code: code.ljust(4, "0"))
         absent = [code for code in countries if code not in begun and not any(code[:length] in codes for length in range(1, len(code)))]
         if absent:
-            names = ", ".join(f"+{code} {COUNTRY_CODES[code]}".strip() for code in absent[:12]) + (f" and {len(absent) - 12} more" if len(absent) > 12 else "")
+            names = ", ".join(f"+{code} {COUNTRY_CODES[code]}" for code in absent[:12])
+            more = f" and {len(absent) - 12} more" if len(absent) > 12 else ""
             are = "country has" if len(absent) == 1 else "countries have"
-            findings.add("gap", "warning", f"{len(absent)} {are} no price, of {len(COUNTRY_CODES) - len(WORLD_CODES)}: {names}", "route them over another carrier, or ask for a price")
+            what = f"{len(absent)} {are} no price, of {len(countries)}: {names}{more}"
+            findings.add("gap", "warning", what, "route them over another carrier, or ask for a price")
     return findings
 
 
@@ -102,9 +105,9 @@ def of_dates(deck: Deck, dated: bool, now_ms: int, carried: int) -> Findings:
         findings.add("missing date", "warning", "no row says from when it is valid", "say it with --from, or with --at when it is activated")
     past = np.flatnonzero((deck.from_ms > -FOREVER_MS) & (deck.from_ms < now_ms - 86_400_000))
     if len(past) and len(past) > carried:
-        first = int(deck.from_ms[past].min())
+        first = datetime.fromtimestamp(int(deck.from_ms[past].min()) / 1000, UTC)
         findings.add(
-            "past date", "note", f"{len(past):,} rows are valid from a date that has passed, the earliest {datetime.fromtimestamp(first / 1000, UTC):%Y-%m-%d}",
+            "past date", "note", f"{len(past):,} rows are valid from a date that has passed, the earliest {first:%Y-%m-%d}",
             "they are in force when the deck is: what was sold before keeps its price",
         )  # fmt: skip
     return findings

@@ -105,8 +105,10 @@ def compare(old: Deck | None, new: Deck, now_ms: int, start_ms: int, notice: Not
     >>> from rating.decks import read_deck
     >>> one = read_deck(b"prefix,price_per_min\\n44,0.02\\n447,0.05\\n49,0.01\\n", "one", "EUR")
     >>> two = read_deck(b"prefix,price_per_min\\n44,0.02\\n4477,0.06\\n49,0.008\\n", "two", "EUR")
-    >>> [(row.kind, row.prefix, row.old_nanos, row.new_nanos) for row in compare(one, two, 0, 0, Notice(), True).rows]
-    [('unchanged', '44', 20000000, 20000000), ('closed', '447', 50000000, 20000000), ('new', '4477', 50000000, 60000000), ('decrease', '49', 10000000, 8000000)]
+    >>> for row in compare(one, two, 0, 0, Notice()).rows: print(row.kind, row.prefix, row.old_nanos, row.new_nanos)
+    closed 447 50000000 20000000
+    new 4477 50000000 60000000
+    decrease 49 10000000 8000000
     """
     before = InForce(old, now_ms)
     after = InForce(new, max(settled_ms(new, now_ms), start_ms))

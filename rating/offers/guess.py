@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -51,10 +52,10 @@ class Column:
     filled: int = 0
     values: dict[str, None] = field(default_factory=dict)  # different ones, in their order
 
-    def share(self, fits: object) -> float:
+    def share(self, fits: Callable[[str], object]) -> float:
         """How many of the different values fit a test."""
         tested = list(islice(self.values, 500))
-        return sum(bool(fits(value)) for value in tested) / len(tested) if tested else 0.0  # type: ignore[operator]
+        return sum(bool(fits(value)) for value in tested) / len(tested) if tested else 0.0
 
     @property
     def label(self) -> str:
@@ -131,7 +132,8 @@ def guess(table: Table) -> Guess:
     if not head:
         raise refused("empty file", "no row of the file can be read", "ask the carrier to send it again")
     start, names, count = _headings(head)
-    columns = _survey(table, names, head[start - 1].number if start else 0)
+    after = head[start - 1].number if start else 0
+    columns = _survey(table, names, after)
     findings = Findings()
     meant, reasons = _by_heading(columns) if count else _by_values(columns)
     for absent, what in (("prefix", "codes"), ("price_per_min", "prices")):
@@ -146,7 +148,7 @@ def guess(table: Table) -> Guess:
     for kind, what in doubts:
         findings.add(kind, "error", what)
     _left_aside(columns, meant, findings)
-    fill = tuple(name for name in ("country_code", "destination") if name in meant and _has_gaps(table, meant, name, head[start - 1].number if start else 0))
+    fill = tuple(name for name in ("country_code", "destination") if name in meant and _has_gaps(table, meant, name, after))
     if fill:
         more.append(("fill_down", f"{', '.join(fill)}: an empty cell means what stands above it"))
     mapping = Mapping(
@@ -239,11 +241,17 @@ def _by_values(columns: list[Column]) -> tuple[dict[str, Column], dict[str, str]
             meant[name] = max(good, key=lambda one: one[:2])[2]
             reasons[name] = f"column {meant[name].number}: {what}"
 
-    take("increments", [(column.share(lambda value: bool(INCREMENTS.fullmatch(value)) and not is_date(value)), column) for column in filled], "pairs such as 60/1")
-    take("effective_from", [(column.share(lambda value: is_date(value) and not value.isdigit()), column) for column in filled], "dates")
-    take("price_per_min", [(column.share(lambda value: is_amount(value) and not value.isdigit()), column) for column in filled], "amounts with decimals")
-    take("prefix", [(column.share(is_code) * min(1.0, len(column.values) / max(1, min(column.filled, DIFFERENT))), column) for column in filled], "digits that differ from row to row")
-    take("destination", [(column.share(is_text), column) for column in filled], "names")
+    def shares(fits: Callable[[str], object]) -> list[tuple[float, Column]]:
+        return [(column.share(fits), column) for column in filled]
+
+    def differs(column: Column) -> float:
+        return min(1.0, len(column.values) / max(1, min(column.filled, DIFFERENT)))
+
+    take("increments", shares(lambda value: INCREMENTS.fullmatch(value) and not is_date(value)), "pairs such as 60/1")
+    take("effective_from", shares(lambda value: is_date(value) and not value.isdigit()), "dates")
+    take("price_per_min", shares(lambda value: is_amount(value) and not value.isdigit()), "amounts with decimals")
+    take("prefix", [(share * differs(column), column) for share, column in shares(is_code)], "digits that differ from row to row")
+    take("destination", shares(is_text), "names")
     return meant, reasons
 
 
@@ -269,7 +277,8 @@ def _styles(meant: dict[str, Column], count: int) -> tuple[dict[str, object], li
     """How amounts, dates and ranges are written; what was seen of it; and what a person has to decide."""
     made: dict[str, object] = {}
     reasons, doubts = [], []
-    money = [value for name in ("price_per_min", "connect_fee", "attempt_fee") if name in meant for value in meant[name].values if type(value) is not Number]
+    priced = [meant[name] for name in ("price_per_min", "connect_fee", "attempt_fee") if name in meant]
+    money = [value for column in priced for value in column.values if type(value) is not Number]
     amounts = amount_style(value for value in money if is_amount(value))
     made["decimal"], made["thousands"] = amounts.decimal, amounts.thousands
     if amounts.doubt:
@@ -312,7 +321,8 @@ def _left_aside(columns: list[Column], meant: dict[str, Column], findings: Findi
     taken = {column.number for column in meant.values()}
     rest = [column for column in columns if column.number not in taken and column.filled]
     for column in rest:
-        if any(one.field == "price_per_min" for one in said(column.name)) or (OTHER_PRICE.search(plain(column.name)) and column.share(is_amount) > 0.9):
+        is_price = any(one.field == "price_per_min" for one in said(column.name)) or OTHER_PRICE.search(plain(column.name))
+        if is_price and column.share(is_amount) > 0.9:
             findings.add(
                 "column left aside", "warning", f"has amounts and is not read; the price is taken from {meant['price_per_min'].label!r}",
                 "if it is another price, such as of the weekend, ask the carrier for a sheet with one price, or name it in the mapping",

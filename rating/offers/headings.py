@@ -15,32 +15,95 @@ class Said(NamedTuple):
 
 
 _INCREMENT = r"(?:increment|interval|period|block|charge|billing|duration|sec|s\b|takt|unit)"
-WORDS: tuple[tuple[str, str, int], ...] = (
-    ("country_code", r"^(?:cc|country ?code|land(?:es)?(?:kennzahl|vorwahl|code)|codigo (?:de )?pais|indicatif pays|country dial(?:ing)? ?code)s?$", 9),
-    ("city_code", r"^(?:(?:city|area|region|local|national|operator|sub|ndc|npa|ortsnetz)[ -]*(?:codes?|kennzahl|vorwahl|prefix(?:es)?)|ndcs?|ac|subcodes?)$", 9),
-    ("city_code", r"\b(?:city|area) ?codes?\b", 7),
-    ("prefix", r"^(?:dial(?:l?ing|led)? ?)?(?:codes?|prefix(?:es)?|digits)$", 8),
-    ("prefix", r"\bdial(?:l?ing|led)? ?(?:codes?|prefix(?:es)?|digits)\b|\b(?:destination|breakout|e ?164|number|numbering) (?:codes?|prefix(?:es)?|ranges?)\b", 9),
-    ("prefix", r"\b(?:vorwahl(?:en)?|kennzahl(?:en)?|prefijos?|prefixes|codigos?|indicatifs?|rufnummernbereich|dialcodes?|prefix)\b", 7),
-    ("prefix", r"\bcodes?\b", 4),
-    ("price_per_min", r"^new (?:rate|price|tariff)\b|^neuer (?:preis|tarif)\b", 11),
-    ("price_per_min", r"\b(?:rate|price|tariff|preis|tarifa?|precio|prix|cost|tarif|minutenpreis)\b", 8),
-    ("price_per_min", r"(?:/|per |pro |por )\s*min(?:ute?|uto)?\b|\b(?:ppm|rpm)\b", 8),
-    ("connect_fee", r"\b(?:connect(?:ion)?|set ?up|call set ?up|verbindungsentgelt)\b(?!.*\bdate\b)", 10),
-    ("attempt_fee", r"\battempts?\b", 11),
-    ("increments", r"^(?:billing )?(?:increments?|intervals?|terms|rounding|pulse|taktung|takt|blocks?)\b|\b(?:billing|charging|rate) (?:increments?|intervals?|terms)\b|\btakt(?:ung)?\b|\bminimum ?/ ?increment\b", 9),
-    ("first_s", rf"\b(?:first|initial|minimum|min|1st|erste[rs]?|mindest\w*)\b.*{_INCREMENT}|^(?:minimum|min)$|^1st$", 10),
-    ("next_s", rf"\b(?:next|subsequent|additional|following|second|2nd|weitere[rs]?|folge\w*)\b.*{_INCREMENT}|^(?:next|subsequent|additional)$", 10),
-    ("effective_to", r"\b(?:valid|effective) (?:to|until|till|thru)\b|\b(?:end|expiry|expiration|expires|until|gultig bis|hasta)\b", 10),
-    ("effective_from", r"\b(?:effective|valid|start|gultig ab|vigencia|vigente|wef|en vigueur|activation|eff)\b|^(?:from|date|ab|from date|datum|desde|since)$", 9),
-    ("currency", r"^(?:currency|curr?|ccy|wahrung|waehrung|devise|moneda)$", 12),
-    ("change", r"\b(?:change|status|movement|indicator|action|anderung|cambio|evolution|trend)\b|^(?:remarks?|comments?|notes?|type)$", 6),
-    ("destination", r"^(?:destinations?|destination name|countries|country|zone|ziel|land|pays|pais|destino|name|description|network|location|area|region|country ?/ ?destination)\b(?!.*\bcode)", 7),
-    ("destination", r"\b(?:destination|country|zone|network|operator|breakout)\b.*\bname\b|\bdestination\b", 6),
+WORDS: tuple[tuple[str, int, tuple[str, ...]], ...] = (
+    (
+        "country_code", 9,
+        (
+            r"^(?:cc|country ?code|land(?:es)?(?:kennzahl|vorwahl|code)|codigo (?:de )?pais|indicatif pays)s?$",
+            r"^country dial(?:ing)? ?codes?$",
+        ),
+    ),
+    (
+        "city_code", 9,
+        (
+            r"^(?:city|area|region|local|national|operator|sub|ndc|npa|ortsnetz)[ -]*(?:codes?|kennzahl|vorwahl|prefix(?:es)?)$",
+            r"^(?:ndcs?|ac|subcodes?)$",
+        ),
+    ),
+    ("city_code", 7, (r"\b(?:city|area) ?codes?\b",)),
+    (
+        "prefix", 9,
+        (
+            r"\bdial(?:l?ing|led)? ?(?:codes?|prefix(?:es)?|digits)\b",
+            r"\b(?:destination|breakout|e ?164|number|numbering) (?:codes?|prefix(?:es)?|ranges?)\b",
+        ),
+    ),
+    ("prefix", 8, (r"^(?:dial(?:l?ing|led)? ?)?(?:codes?|prefix(?:es)?|digits)$",)),
+    ("prefix", 7, (r"\b(?:vorwahl(?:en)?|kennzahl(?:en)?|prefijos?|prefix(?:es)?|codigos?|indicatifs?|rufnummernbereich|dialcodes?)\b",)),
+    ("prefix", 4, (r"\bcodes?\b",)),
+    ("price_per_min", 11, (r"^new (?:rate|price|tariff)\b", r"^neuer (?:preis|tarif)\b")),
+    (
+        "price_per_min", 8,
+        (
+            r"\b(?:rate|price|tariff|preis|tarifa?|precio|prix|cost|tarif|minutenpreis)\b",
+            r"(?:/|per |pro |por )\s*min(?:ute?|uto)?\b|\b(?:ppm|rpm)\b",
+        ),
+    ),
+    ("connect_fee", 10, (r"\b(?:connect(?:ion)?|set ?up|call set ?up|verbindungsentgelt)\b(?!.*\bdate\b)",)),
+    ("attempt_fee", 11, (r"\battempts?\b",)),
+    (
+        "increments", 9,
+        (
+            r"^(?:billing )?(?:increments?|intervals?|terms|rounding|pulse|taktung|takt|blocks?)\b",
+            r"\b(?:billing|charging|rate) (?:increments?|intervals?|terms)\b|\btakt(?:ung)?\b|\bminimum ?/ ?increment\b",
+        ),
+    ),
+    ("first_s", 10, (rf"\b(?:first|initial|minimum|min|1st|erste[rs]?|mindest\w*)\b.*{_INCREMENT}", r"^(?:minimum|min|1st)$")),
+    (
+        "next_s", 10,
+        (
+            rf"\b(?:next|subsequent|additional|following|second|2nd|weitere[rs]?|folge\w*)\b.*{_INCREMENT}",
+            r"^(?:next|subsequent|additional)$",
+        ),
+    ),
+    (
+        "effective_to", 10,
+        (
+            r"\b(?:valid|effective) (?:to|until|till|thru)\b",
+            r"\b(?:end|expiry|expiration|expires|until|gultig bis|hasta)\b",
+        ),
+    ),
+    (
+        "effective_from", 9,
+        (
+            r"\b(?:effective|valid|start|gultig ab|vigencia|vigente|wef|en vigueur|activation|eff)\b",
+            r"^(?:from|date|ab|from date|datum|desde|since)$",
+        ),
+    ),
+    ("currency", 12, (r"^(?:currency|curr?|ccy|wahrung|waehrung|devise|moneda)$",)),
+    (
+        "change", 6,
+        (
+            r"\b(?:change|status|movement|indicator|action|anderung|cambio|evolution|trend)\b",
+            r"^(?:remarks?|comments?|notes?|type)$",
+        ),
+    ),
+    (
+        "destination", 7,
+        (
+            r"^(?:destinations?|destination name|countries|country|zone|network|location|area|region|country ?/ ?destination)\b(?!.*\bcode)",
+            r"^(?:ziel|land|pays|pais|destino|name|description)\b(?!.*\bcode)",
+        ),
+    ),
+    ("destination", 6, (r"\b(?:destination|country|zone|network|operator|breakout)\b.*\bname\b|\bdestination\b",)),
 )  # fmt: skip
+"""Field, weight, and what its heading matches."""
 
 OLD = re.compile(r"\b(?:old|previous|prior|current|present|last|alte?r?|bisher\w*|anterior|former)\b")
-OTHER_PRICE = re.compile(r"\b(?:off ?peak|peak|weekend|night|evening|day|flash|economy|inter ?state|intra ?state|indeterminate|local|%|percent|difference|diff|delta|change)\b")
+OTHER_PRICE = re.compile(
+    r"\b(?:off ?peak|peak|weekend|night|evening|day|flash|economy|inter ?state|intra ?state|indeterminate|local)\b"
+    r"|%|\b(?:percent|difference|diff|delta|change)\b"
+)
 
 
 def plain(heading: str) -> str:
@@ -63,8 +126,8 @@ def said(heading: str) -> list[Said]:
     """
     text = plain(heading)
     found: dict[str, int] = {}
-    for field, pattern, weight in WORDS:
-        if re.search(pattern, text):
+    for field, weight, patterns in WORDS:
+        if any(re.search(pattern, text) for pattern in patterns):
             found[field] = max(found.get(field, 0), weight)
     if "price_per_min" in found:
         if OLD.search(text):

@@ -56,7 +56,8 @@ def places_of(table: Table, mapping: Mapping) -> Places:
         if len(have) == len(wanted) and len(rows) == mapping.header_rows and (wanted or at + 1 >= mapping.header_rows):
             last = rows[-1].number if rows else row.number
             if twice := [mapping.columns[name] for name, label in wanted.items() if headings.count(label) > 1]:
-                raise refused("no such column", f"column {', '.join(map(repr, twice))} stands twice in row {last}", "name it by its number, such as #3")
+                words = f"column {', '.join(map(repr, twice))} stands twice in row {last}"
+                raise refused("no such column", words, "name it by its number, such as #3")
             return Places(last, {**numbered, **{name: headings.index(label) for name, label in wanted.items()}}, names)
     absent = [mapping.columns[name] for name in wanted if name not in best]
     one_cell = all(len(row.cells) == 1 for row in head)

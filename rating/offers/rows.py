@@ -144,7 +144,8 @@ class _Reader:
             return []
         if closed and end != FOREVER_MS and self.start is None:
             start = end
-        return [Rate(row.number, one, name, per_min, connect, attempt, first, following, start, FOREVER_MS if closed else end, closed) for one in codes]
+        end = FOREVER_MS if closed else end
+        return [Rate(row.number, one, name, per_min, connect, attempt, first, following, start, end, closed) for one in codes]
 
     def _is_no_rate(self, row: Row, cells: list[str], code: str, price: str, closed: bool) -> bool:
         """What stands between and below the rates: headings once more, lines of text, empty rows."""
@@ -292,8 +293,8 @@ class _Reader:
     def _other_currency(self, row: int, name: str, text: str) -> None:
         known = text.upper() if text.upper() in CURRENCIES else repr(text[:10])
         self.findings.add(
-            "currency", "error", f"the row is in {known}, and the deck in {self.currency}", "one deck has one currency: import the rows of each by themselves",
-            row, self.names[name],
+            "currency", "error", f"the row is in {known}, and the deck in {self.currency}",
+            "one deck has one currency: import the rows of each by themselves", row, self.names[name],
         )  # fmt: skip
 
 
@@ -317,7 +318,7 @@ def _in_order(rates: list[Rate], findings: Findings) -> list[Rate]:
             )  # fmt: skip
         else:
             findings.add(
-                "overlap", "error", f"code {rate.prefix} begins before its price in row {last.row} ends", "end the earlier one when the later one begins",
-                row=rate.row,
+                "overlap", "error", f"code {rate.prefix} begins before its price in row {last.row} ends",
+                "end the earlier one when the later one begins", row=rate.row,
             )  # fmt: skip
     return found

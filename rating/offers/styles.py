@@ -73,7 +73,8 @@ def amount_style(texts: Iterable[str]) -> Style:
             else:
                 only_point, point_sure = only_point or text, point_sure or (text if sure else "")
     if comma_sure and point_sure:
-        return Style(".", grouped, f"{point_sure!r}", f"some prices have a point ({point_sure!r}) and some a comma ({comma_sure!r}) before their decimals")
+        doubt = f"some prices have a point ({point_sure!r}) and some a comma ({comma_sure!r}) before their decimals"
+        return Style(".", grouped, f"{point_sure!r}", doubt)
     if comma_sure:
         return Style(",", grouped or ("." if only_point else ""), f"{comma_sure!r} has a comma before its decimals")
     if point_sure:

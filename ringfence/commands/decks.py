@@ -16,6 +16,7 @@ from ringfence import options
 from ringfence.options import Home, Json, Tenant, Who, Why
 
 if TYPE_CHECKING:
+    from rating.offers.compare import Change
     from rating.offers.finding import Findings
     from rating.offers.mapping import Profile
     from services.deck_desk.activating import Activated
@@ -50,7 +51,7 @@ app = typer.Typer(no_args_is_help=True, epilog=EPILOG)
 
 Carrier = Annotated[str, typer.Option("--carrier", help="The carrier, as the config names him.", show_default=False)]
 Version = Annotated[str, typer.Argument(help="A version, such as alpha@3 (`ringfence decks list`).", show_default=False)]
-From = Annotated[str, typer.Option("--from", help="The first day of the traffic, such as 2026-11-01 (UTC). Default: 30 days ago.", show_default=False)]
+From = Annotated[str, typer.Option("--from", help="First day of the traffic, as 2026-11-01 (UTC). Default: 30 days ago.", show_default=False)]
 To = Annotated[str, typer.Option("--to", help="Until before this day. Default: now.", show_default=False)]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=100_000, help="Lines that are shown.")]
 FILE_BYTES = 256 << 20
@@ -68,7 +69,9 @@ def decks() -> None:
 
 @app.command("import", epilog=EPILOG)
 def import_(
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The carrier's file: CSV, TSV or .xlsx, as it came.", show_default=False)],
+    file: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, help="The carrier's file: CSV, TSV or .xlsx, as it came.", show_default=False)
+    ],
     carrier: Carrier,
     currency: Annotated[str, typer.Option(help="Of the prices, where neither the agreement nor the file says it.", show_default=False)] = "",
     full: Annotated[bool | None, typer.Option("--full/--partial", help="The whole A-Z, or changes alone.", show_default=False)] = None,
@@ -78,7 +81,9 @@ def import_(
     mapping: Annotated[
         Path | None, typer.Option(exists=True, dir_okay=False, help="How the file is written, corrected by hand.", show_default=False)
     ] = None,
-    write_mapping: Annotated[Path | None, typer.Option(dir_okay=False, help="Write how the file was read to this file, and import nothing.", show_default=False)] = None,
+    write_mapping: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="Write how the file was read to this file, and import nothing.", show_default=False)
+    ] = None,
     guess: Annotated[bool, typer.Option("--guess", help="Guess the columns again, whatever was kept of earlier files.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be; store nothing.")] = False,
     as_json: Json = False,
@@ -185,23 +190,21 @@ def diff(
         found = looking.diff(conn, tenant_of(conn, tenant), deck, other, wall_clock_ms(), kind == "unchanged")
     rows = [row for row in found.changes.rows if (row.kind == kind if kind else row.kind != "unchanged")]
     if as_json:
-        shown = [{**row._asdict(), "old": _price(row.old_nanos), "new": _price(row.new_nanos), "late": row.late, "from": _iso(row.from_ms)} for row in rows]
-        for one in shown:
-            for field in ("old_nanos", "new_nanos", "from_ms"):
-                del one[field]
+        shown = [_change_json(row) for row in rows]
         result = {"old": found.old, "new": found.new, "currency": found.currency, "counts": found.changes.counts, "late": found.changes.late}
         typer.echo(msgspec.json.encode({**result, "rows": shown}).decode())
         return
     typer.echo(f"From {found.old or 'no deck'} to {found.new}: {_counts(found.changes.counts, found.changes.late)}")
     if rows:
-        typer.secho(_change("code", "destination", "what", f"old {found.currency}", f"new {found.currency}", "increments", "from", "notice"), dim=True)
+        prices = (f"old {found.currency}", f"new {found.currency}")
+        typer.secho(_change("code", "destination", "what", *prices, "increments", "from", "notice"), dim=True)
     rows.sort(key=lambda row: (KINDS.index(row.kind), not row.late, row.prefix))
     for row in rows[:limit]:
         steps = "{}/{}".format(*row.new_steps) if row.old_steps == row.new_steps else "{}/{} > {}/{}".format(*row.old_steps, *row.new_steps)
         old = _price(row.old_nanos) + (f" ({row.old_by})" if row.kind == "new" and row.old_by else "")
         new = _price(row.new_nanos) + (f" ({row.new_by})" if row.kind == "closed" and row.new_by else "")
         days = f"{max(row.notice_days, 0)} d" + ("*" if row.late else "")
-        typer.echo(_change(row.prefix, visible(row.destination), row.kind, old, new, steps, f"{datetime.fromtimestamp(row.from_ms / 1000, UTC):%Y-%m-%d}", days))
+        typer.echo(_change(row.prefix, visible(row.destination), row.kind, old, new, steps, _date(row.from_ms), days))
     if len(rows) > limit:
         typer.echo(f"... and {len(rows) - limit:,} more; --limit shows them, --kind some of them.")
     if found.old and any(row.kind in ("new", "closed") and (row.old_by or row.new_by) for row in rows[:limit]):
@@ -211,6 +214,17 @@ def diff(
 def _change(*cells: str) -> str:
     code, name, what, old, new, steps, start, days = cells
     return f"{code:12} {name:28.28} {what:9} {old:>16} {new:>16} {steps:>14}  {start:10} {days:>6}"
+
+
+def _change_json(row: Change) -> dict[str, Any]:
+    prices = {"old": to_text(row.old_nanos) if row.old_nanos is not None else None, "old_by": row.old_by, "old_increments": row.old_steps}
+    prices |= {"new": to_text(row.new_nanos) if row.new_nanos is not None else None, "new_by": row.new_by, "new_increments": row.new_steps}
+    dates = {"from": _iso(row.from_ms), "notice_days": row.notice_days, "needed_days": row.needed_days, "late": row.late}
+    return {"kind": row.kind, "prefix": row.prefix, "destination": row.destination, **prices, **dates}
+
+
+def _date(at_ms: int) -> str:
+    return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d}"
 
 
 def _price(nanos: int | None) -> str:
@@ -249,7 +263,9 @@ def compare(
 @app.command(epilog=EPILOG)
 def simulate(
     version: Version, start: From = "", end: To = "",
-    at: Annotated[str, typer.Option("--at", help="The version as it is on this day. Default: when all that it announces is in force.", show_default=False)] = "",
+    at: Annotated[
+        str, typer.Option("--at", help="The version as it is on this day. Default: when all that it announces is in force.", show_default=False)
+    ] = "",
     limit: Limit = 25, as_json: Json = False, tenant: Tenant = "", home: Home = None,
 ) -> None:  # fmt: skip
     """What a version would have cost on the traffic that went over its carrier, beside the deck in force, by destination."""
@@ -283,7 +299,13 @@ def _unpriced(found: Effect, version: str) -> str:
 @app.command(epilog=EPILOG)
 def activate(
     version: Version, why: Why,
-    at: Annotated[str, typer.Option("--at", help="From when, such as 2026-12-01 or 2026-12-01T06:00, in the agreement's time zone. Default: the version's date, or now.", show_default=False)] = "",
+    at: Annotated[
+        str,
+        typer.Option(
+            "--at", help="From when: 2026-12-01 or 2026-12-01T06:00, in the agreement's time zone. Default: the version's date, or now.",
+            show_default=False,
+        ),
+    ] = "",
     who: Who = "", tenant: Tenant = "", home: Home = None,
 ) -> None:  # fmt: skip
     """Put a version in force from a date, as the next version of the config. Calls that were answered before keep the deck of before."""
@@ -354,7 +376,8 @@ def _write_mapping(path: Path, done: Imported) -> None:
         options.give_up("No mapping was written: the file cannot be read so far.")
     head = "".join(f"# {field}: {visible(reason)}\n" for field, reason in done.reasons)
     body = msgspec.yaml.encode(msgspec.to_builtins(done.profile)).decode()
-    path.write_text(f"# How the carrier's file is read. Correct it, and import by it: ringfence decks import FILE --carrier C --mapping {path.name}\n{head}{body}")
+    what = f"# How the carrier's file is read. Correct it, and import by it: ringfence decks import FILE --carrier C --mapping {path.name}\n"
+    path.write_text(what + head + body)
     typer.echo(f"How the file is read is in {path}; nothing was imported.")
 
 
@@ -400,12 +423,12 @@ def _show_findings(findings: Findings) -> None:
 
 def _counts(counts: dict[str, int], late: dict[str, int]) -> str:
     words = {"new": "new", "increase": "dearer", "decrease": "cheaper", "closed": "closed", "unchanged": "unchanged"}
-    return ", ".join(f"{counts[kind]:,} {word}" + (f" ({late[kind]:,} with too little notice)" if late.get(kind) else "") for kind, word in words.items())
+    known = {kind: f" ({late[kind]:,} with too little notice)" if late.get(kind) else "" for kind in words}
+    return ", ".join(f"{counts[kind]:,} {word}{known[kind]}" for kind, word in words.items())
 
 
 def _show_effect(found: Effect, limit: int, head: str, cheapest: bool = False) -> None:
-    span = f"{datetime.fromtimestamp(found.from_ms / 1000, UTC):%Y-%m-%d} to {datetime.fromtimestamp(found.to_ms / 1000, UTC):%Y-%m-%d}"
-    typer.echo(f"{head} ({span}), at prices of {datetime.fromtimestamp(found.as_of_ms / 1000, UTC):%Y-%m-%d}")
+    typer.echo(f"{head} ({_date(found.from_ms)} to {_date(found.to_ms)}), at prices of {_date(found.as_of_ms)}")
     if not found.lines:
         typer.echo("There is no traffic in the period.")
         return
@@ -454,7 +477,8 @@ def _imported_json(done: Imported, store: bool) -> str:
 
     result: dict[str, Any] = {
         "version": done.version.name if done.version else None, "stored": store and done.version is not None and not done.known,
-        "base": done.base, "rows": done.rows, "profile": done.profile, "reasons": [{"field": field, "reason": reason} for field, reason in done.reasons],
+        "base": done.base, "rows": done.rows, "profile": done.profile,
+        "reasons": [{"field": field, "reason": reason} for field, reason in done.reasons],
         "finding_counts": done.findings.counts, "findings": list(done.findings),
         "changes": done.changes.counts if done.changes else None, "late": done.changes.late if done.changes else None,
     }  # fmt: skip

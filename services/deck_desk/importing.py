@@ -72,7 +72,7 @@ class _Work:
     """What is known of a file while it is read."""
 
     findings: Findings = field(default_factory=Findings)
-    profile: Profile = Profile()
+    profile: Profile = field(default_factory=Profile)
     reasons: tuple[tuple[str, str], ...] = ()
     offer: Offer | None = None
     valid_from_ms: int | None = None
@@ -81,15 +81,20 @@ class _Work:
         return Imported(self.profile, self.reasons, self.findings, rows=self.offer.rows if self.offer else 0, **more)  # type: ignore[arg-type]
 
 
-def import_file(conn: Connection, tenant: str, asked: Asked, content: bytes, file_name: str, who: str, now_ms: int) -> Imported:
+def import_file(
+    conn: Connection, tenant: str, asked: Asked, content: bytes, file_name: str, who: str, now_ms: int
+) -> Imported:
     """Reads a carrier's file and, where there is no error, stores the version: `read_file` and `keep` in one transaction."""
     done = read_file(conn, tenant, asked, content, file_name, who, now_ms)
     return keep(conn, done) if done.version is not None else done
 
 
 def keep(conn: Connection, done: Imported) -> Imported:
-    """Stores a version that was read, unless the books have it, and how the file was read for the next one. Raises `ServiceError` where the carrier's plan is another
-    by now. Reading half a million rows takes a while: whoever has a writing transaction then keeps everybody else waiting."""
+    """Stores a version that was read, unless the books have it, and how the file was read for the next one.
+
+    Raises `ServiceError` where the carrier's plan is another by now: reading half a million rows takes a while, and a writing transaction
+    around it would keep everybody else waiting.
+    """
     assert done.version is not None
     tenant, carrier = done.version.tenant, done.version.carrier
     if done.known:
@@ -140,7 +145,8 @@ def read_file(conn: Connection, tenant: str, asked: Asked, content: bytes, file_
     _check(work, conn, view, tenant, plan.carrier, deck, scope == "full", merged.carried, changes, now_ms)
     work.profile = msgspec.structs.replace(work.profile, scope=scope, missing=missing)
     facts = Facts(
-        currency=work.profile.currency, scope=scope, missing=missing, mapping=cast(Mapping, work.profile.mapping), valid_from_ms=work.valid_from_ms,
+        currency=work.profile.currency, scope=scope, missing=missing, mapping=cast(Mapping, work.profile.mapping),
+        valid_from_ms=work.valid_from_ms,
         rows=work.offer.rows, codes=len(set(deck.prefixes)), carried=merged.carried, left_out=len(merged.missing), changes=changes.counts,
         late=changes.late, finding_counts=work.findings.counts,
     )  # fmt: skip
@@ -193,13 +199,15 @@ def _read(work: _Work, plan: plans.Plan, asked: Asked, content: bytes) -> None:
 def _currency(work: _Work, plan: plans.Plan, asked: Asked, said: Said) -> None:
     currency = (asked.currency or work.profile.currency or plan.currency or said.currency).upper()
     if not currency:
-        work.findings.add("currency", "error", "neither the file nor the carrier's agreement says in which currency the prices are", "say it with --currency")
+        what = "neither the file nor the carrier's agreement says in which currency the prices are"
+        work.findings.add("currency", "error", what, "say it with --currency")
         return
     if currency not in CURRENCIES:
         work.findings.add("currency", "error", f"{currency!r} is not the code of a currency", "write three capitals such as EUR")
         return
     if said.currency and said.currency != currency and not asked.currency:
-        work.findings.add("currency", "error", f"the file says {said.currency}, and the carrier's decks are in {currency}", "say --currency if the file is wrong")
+        what = f"the file says {said.currency}, and the carrier's decks are in {currency}"
+        work.findings.add("currency", "error", what, "say --currency if the file is wrong")
     if plan.currency and plan.currency != currency:
         work.findings.add(
             "currency", "error", f"the deck is in {currency}, and the carrier's agreement in {plan.currency}",
@@ -250,7 +258,8 @@ def _scope(
         share = 1 - len(absent) / max(known, 1)
         if share < LIKELY_FULL:
             work.findings.add(
-                "full or partial", "error", f"the file names {known - len(absent):,} of the {known:,} codes of {base_name}, so it may be a list of changes",
+                "full or partial", "error",
+                f"the file names {known - len(absent):,} of the {known:,} codes of {base_name}, so it may be a list of changes",
                 "say --full or --partial; it is kept for the carrier",
             )  # fmt: skip
             return "", ""
@@ -290,7 +299,8 @@ def _check(
             first = next(row for row in changes.rows if row.kind == kind and row.late)
             work.findings.add(
                 "notice", "warning", f"{count:,} {WORDS[kind]} come with less notice than agreed, such as {first.prefix} {first.destination}: "
-                f"{max(first.notice_days, 0)} days, and {max(needed, first.needed_days)} are needed", "refuse the date, or accept it by activating the version",
+                f"{max(first.notice_days, 0)} days, and {max(needed, first.needed_days)} are needed",
+                "refuse the date, or accept it by activating the version",
             )  # fmt: skip
 
 

@@ -102,7 +102,9 @@ class Effect:
     routed_nanos: dict[str, int]  # by currency: what the decks in force say of the traffic as it was routed
 
 
-def simulate(conn: Connection, client: Warehouse, tenant: str, name: str, from_ms: int, to_ms: int, now_ms: int, as_of_ms: int | None = None) -> Effect:
+def simulate(
+    conn: Connection, client: Warehouse, tenant: str, name: str, from_ms: int, to_ms: int, now_ms: int, as_of_ms: int | None = None
+) -> Effect:
     """The traffic that went over a version's carrier in a period, under the deck in force and under the version, once all that it
     announces is in force (or at `as_of_ms`)."""
     view = View(conn)

@@ -29,7 +29,13 @@ from warehouse import migrate as migrate_warehouse
 DAY_MS = 86_400_000
 NOW = round(datetime(2026, 11, 20, tzinfo=UTC).timestamp() * 1000)
 DECEMBER = round(datetime(2026, 12, 1, tzinfo=UTC).timestamp() * 1000)
-OLD = b"prefix,destination,price_per_min,connect_fee,attempt_fee,first_s,next_s\n44,UK,0.02,,,1,1\n447,UK Mobile,0.05,,,1,1\n49,Germany,0.01,,,1,1\n1,USA,0.01,,,6,6\n"
+OLD = b"""\
+prefix,destination,price_per_min,connect_fee,attempt_fee,first_s,next_s
+44,UK,0.02,,,1,1
+447,UK Mobile,0.05,,,1,1
+49,Germany,0.01,,,1,1
+1,USA,0.01,,,6,6
+"""
 NEW = """\
 Destination;Code;Rate EUR;Increments;Effective
 UK;44;0,02;1/1;2026-01-01
@@ -306,7 +312,10 @@ def send(client: Warehouse, *calls: tuple[str, str, int], at_ms: int = NOW - DAY
     insert(client, "attempts", pl.DataFrame(rows, schema=schemas.ATTEMPTS).to_arrow())
 
 
-CALLS = [("alpha", "4479123", 60), ("alpha", "4479124", 30), ("alpha", "4930123", 600), ("alpha", "12125551212", 61), ("bravo", "442012", 120), ("alpha", "4479125", 0)]
+CALLS = [
+    ("alpha", "4479123", 60), ("alpha", "4479124", 30), ("alpha", "4930123", 600), ("alpha", "12125551212", 61), ("bravo", "442012", 120),
+    ("alpha", "4479125", 0),
+]  # fmt: skip
 
 
 def test_own_traffic_under_a_new_version(conn: Connection, client: Warehouse):
