@@ -86,6 +86,14 @@ class InForce:
         """The row that prices calls to each code, or -1."""
         return self.index.find(codes) if len(codes) else codes
 
+    def met(self, codes: list[str]) -> Ints:
+        """The row that prices calls to each code: its own, else that of the longest shorter one; -1 = none."""
+        rows = np.asarray([self.row_of.get(code, -1) for code in codes], np.int64)
+        absent = np.flatnonzero(rows < 0)
+        if len(absent) and self.row_of:
+            rows[absent] = self.index.find(encode_all([codes[at] for at in absent.tolist()]))
+        return rows
+
     def column(self, name: str, rows: Ints) -> Ints:
         """A column of the deck at rows; 0 where there is none."""
         if self.deck is None or not len(self.deck.prefixes):
@@ -113,8 +121,7 @@ def compare(old: Deck | None, new: Deck, now_ms: int, start_ms: int, notice: Not
     before = InForce(old, now_ms)
     after = InForce(new, max(settled_ms(new, now_ms), start_ms))
     codes = sorted(before.row_of.keys() | after.row_of.keys())
-    encoded = encode_all(codes)
-    was, will = before.found(encoded), after.found(encoded)
+    was, will = before.met(codes), after.met(codes)
     dearer, cheaper = np.zeros(len(codes), bool), np.zeros(len(codes), bool)
     for name in COMPARED:
         one, two = before.column(name, was), after.column(name, will)

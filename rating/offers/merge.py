@@ -45,11 +45,13 @@ def base_of(content: bytes) -> Base:
     text = content.decode(encoding_of(content[:4096]))
     head = next((line for line in io.StringIO(text) if line.strip(" \t,;|\r\n")), "")
     lines = csv.reader(io.StringIO(text, newline=""), delimiter=other_delimiter(head.strip("\r\n"), ("prefix", "price_per_min")) or ",")
-    rows = [[cell.strip() for cell in row] for row in lines if any(row)]
+    spaces = " " in text or "\t" in text
+    rows = [row for row in ([cell.strip() for cell in line] if spaces else line for line in lines) if any(row)]
     while rows and "prefix" not in rows[0]:
         rows.pop(0)  # a table program's own first line
     width = len(rows[0]) if rows else 0
-    return Base(tuple(rows[0]) if rows else (), [[*row[:width], *[""] * (width - len(row))] for row in rows[1:]])
+    whole = [row if len(row) == width else [*row[:width], *[""] * (width - len(row))] for row in rows[1:]]
+    return Base(tuple(rows[0]) if rows else (), whole)
 
 
 def missing_codes(base: Base | None, rates: Iterable[Rate], now_ms: int) -> list[str]:

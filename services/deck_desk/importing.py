@@ -29,6 +29,7 @@ from rating.offers.places import Said, said_outside
 from rating.offers.rows import Offer, take
 from rating.offers.table import open_table
 from services.deck_desk import plans
+from services.deck_desk.collector import paused_collector
 from services.errors import BadArgument, ServiceError
 from services.in_force import View
 
@@ -114,6 +115,11 @@ def keep(conn: Connection, done: Imported) -> Imported:
 
 def read_file(conn: Connection, tenant: str, asked: Asked, content: bytes, file_name: str, who: str, now_ms: int) -> Imported:
     """Reads a carrier's file and writes nothing. `version` is what would be stored; None = an error among the findings says why not."""
+    with paused_collector():
+        return _read_file(conn, tenant, asked, content, file_name, who, now_ms)
+
+
+def _read_file(conn: Connection, tenant: str, asked: Asked, content: bytes, file_name: str, who: str, now_ms: int) -> Imported:
     view = View(conn)
     plan = plans.plan_of(view, tenant, asked.carrier)
     number = offers.next_number(conn, tenant, asked.carrier)

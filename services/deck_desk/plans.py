@@ -11,6 +11,7 @@ from books import decks as deck_versions
 from books.decks import DeckVersion
 from core.config import Agreement, Carrier, DeckSpan, agreement_of, limits, party_of
 from rating.decks import Deck, read_deck
+from services.deck_desk.collector import paused_collector
 from services.errors import UnknownName
 from services.in_force import View
 
@@ -105,4 +106,5 @@ def stored(conn: Connection, view: View, tenant: str, name: str) -> DeckVersion:
 def read(conn: Connection, view: View, tenant: str, name: str) -> Deck:
     """A deck by its name in the config, or an imported version. Raises `UnknownName`."""
     found = stored(conn, view, tenant, name)
-    return read_deck(found.csv, name, found.currency)
+    with paused_collector():
+        return read_deck(found.csv, name, found.currency)
