@@ -208,7 +208,7 @@ def _by_heading(columns: list[Column]) -> tuple[dict[str, Column], dict[str, str
     for column in columns:
         for one in said(column.name):
             share = column.share(FITS[one.field])
-            if column.filled and share < 0.5:
+            if column.filled and share < (0.2 if one.weight >= 9 else 0.5):  # where the heading is sure, single values are the fault
                 continue
             pairs.append((one.weight + share, bool(column.filled), -column.number, one.field, column, share))
     pairs.sort(key=lambda pair: pair[:3], reverse=True)
@@ -222,11 +222,21 @@ def _by_heading(columns: list[Column]) -> tuple[dict[str, Column], dict[str, str
         taken.add(column.number)
         reasons[name] = f"column {column.number} {column.label!r}: its heading, and {share:.0%} of its values"
     if ("prefix" not in meant and "country_code" not in meant) or "price_per_min" not in meant:
-        rest, why = _by_values([column for column in columns if column.number not in taken])
+        found, why = _by_values([column for column in columns if column.number not in taken])
         for name in ("prefix", "price_per_min"):
-            if name not in meant and name in rest and not (name == "prefix" and "country_code" in meant):
-                meant[name], reasons[name] = rest[name], why[name]
+            if name not in meant and name in found and not (name == "prefix" and "country_code" in meant):
+                meant[name], reasons[name] = found[name], why[name]
+                taken.add(found[name].number)
+    rest = [column for column in columns if column.number not in taken]
+    if not {"increments", "first_s", "next_s"} & meant.keys():
+        found, why = _by_values([column for column in rest if column.share(_is_pair) > 0.8])
+        if "increments" in found:
+            meant["increments"], reasons["increments"] = found["increments"], why["increments"]
     return meant, reasons
+
+
+def _is_pair(value: str) -> bool:
+    return bool(INCREMENTS.fullmatch(value)) and not is_date(value)
 
 
 def _by_values(columns: list[Column]) -> tuple[dict[str, Column], dict[str, str]]:
@@ -247,7 +257,7 @@ def _by_values(columns: list[Column]) -> tuple[dict[str, Column], dict[str, str]
     def differs(column: Column) -> float:
         return min(1.0, len(column.values) / max(1, min(column.filled, DIFFERENT)))
 
-    take("increments", shares(lambda value: INCREMENTS.fullmatch(value) and not is_date(value)), "pairs such as 60/1")
+    take("increments", shares(_is_pair), "pairs such as 60/1")
     take("effective_from", shares(lambda value: is_date(value) and not value.isdigit()), "dates")
     take("price_per_min", shares(lambda value: is_amount(value) and not value.isdigit()), "amounts with decimals")
     take("prefix", [(share * differs(column), column) for share, column in shares(is_code)], "digits that differ from row to row")
@@ -327,6 +337,17 @@ def _left_aside(columns: list[Column], meant: dict[str, Column], findings: Findi
                 "column left aside", "warning", f"has amounts and is not read; the price is taken from {meant['price_per_min'].label!r}",
                 "if it is another price, such as of the weekend, ask the carrier for a sheet with one price, or name it in the mapping",
                 column=column.label,
+            )  # fmt: skip
+    for column in rest:
+        if column.share(lambda value: is_date(value) and not value.isdigit()) > 0.8:
+            findings.add(
+                "column left aside", "warning", "has dates and is not read",
+                "if they say from when a price is valid, name it in the mapping: columns: {effective_from: ...}", column=column.label,
+            )  # fmt: skip
+        if fields := [one.field for one in said(column.name) if one.weight >= 9 and one.field not in meant]:
+            findings.add(
+                "column left aside", "warning", f"is called as if it were {fields[0]}, but its values are not, such as {next(iter(column.values))[:40]!r}",
+                "look at the file; a field that has no column is at its default", column=column.label,
             )  # fmt: skip
     if names := [column.label for column in rest]:
         findings.add("column left aside", "note", f"not read: {', '.join(map(repr, names))}")

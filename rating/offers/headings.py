@@ -54,7 +54,7 @@ WORDS: tuple[tuple[str, int, tuple[str, ...]], ...] = (
     (
         "increments", 9,
         (
-            r"^(?:billing )?(?:increments?|intervals?|terms|rounding|pulse|taktung|takt|blocks?)\b",
+            r"^(?:billing )?(?:increments?|incr?|intervals?|terms|rounding|pulse|taktung|takt|blocks?)\b",
             r"\b(?:billing|charging|rate) (?:increments?|intervals?|terms)\b|\btakt(?:ung)?\b|\bminimum ?/ ?increment\b",
         ),
     ),

@@ -265,6 +265,19 @@ def test_an_increment_of_zero_is_no_increment(cell: str, fault: str):
     assert found.startswith("row 3, column Increments: ") and fault in found
 
 
+@pytest.mark.parametrize("heading", ["Incr", "Billing terms", "Rounding", "Whatever"])
+def test_increments_are_found_by_their_heading_or_by_their_values(heading: str):
+    offer = read(f"Code;Rate;{heading}\n44;0,02;60/1\n49;0,01;30/6\n")
+    assert [(rate.first_s, rate.next_s) for rate in offer.rates] == [(60, 1), (30, 6)]
+
+
+def test_a_column_whose_values_are_not_what_its_heading_says_is_told_of():
+    offer = read("Code;Rate;Billing increments;Since\n44;0,02;as agreed;01.12.2026\n49;0,01;as agreed;31.12.2026\n")
+    assert [one.column for one in offer.findings if one.level == "warning"] == ["Billing increments"]
+    dated = read("Code;Rate;Contract\n44;0,02;01.12.2026\n49;0,01;31.12.2026\n")
+    assert ["has dates and is not read" in one.what for one in dated.findings if one.level == "warning"] == [True]
+
+
 def test_a_table_program_that_made_a_date_of_1_1_is_understood_where_there_is_no_doubt():
     rows = [["Code", "Rate", "Increments"], ["44", 0.02, date(2026, 1, 1)], ["49", 0.01, "60/1"], ["1", 0.01, date(2026, 6, 1)]]
     offer = read(workbook({"R": rows}))
