@@ -6,9 +6,10 @@ will have, is that one's, as a call meets it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
@@ -57,6 +58,19 @@ class Changes:
     late: dict[str, int]
 
 
+class Rates(Protocol):
+    """What is compared of a deck: a place per rate (`rating.decks.Deck` has it, and `rating.offers.merge.columns_of`)."""
+
+    @property
+    def prefixes(self) -> Sequence[str]: ...
+    @property
+    def destinations(self) -> Sequence[str]: ...
+    @property
+    def from_ms(self) -> Ints: ...
+    @property
+    def to_ms(self) -> Ints: ...
+
+
 def settled_ms(deck: Deck, now_ms: int) -> int:
     """When everything that a deck announces is in force: the last beginning of a row, or now.
 
@@ -71,7 +85,7 @@ def settled_ms(deck: Deck, now_ms: int) -> int:
 class InForce:
     """The rows of a deck that are in force at a time."""
 
-    def __init__(self, deck: Deck | None, at_ms: int) -> None:
+    def __init__(self, deck: Rates | None, at_ms: int) -> None:
         self.deck = deck
         self.rows: Ints = np.flatnonzero((deck.from_ms <= at_ms) & (at_ms < deck.to_ms)) if deck is not None else np.zeros(0, np.int64)
         self.prefixes: list[str] = [deck.prefixes[row] for row in self.rows.tolist()] if deck is not None else []
@@ -105,7 +119,7 @@ class InForce:
 COMPARED = ("per_min_nanos", "connect_nanos", "attempt_nanos", "first_s", "next_s")
 
 
-def compare(old: Deck | None, new: Deck, now_ms: int, start_ms: int, notice: Notice, unchanged: bool = False) -> Changes:
+def compare(old: Rates | None, new: Deck, now_ms: int, start_ms: int, notice: Notice, unchanged: bool = False) -> Changes:
     """What changes from one deck, as it is now, to another, as it is when all that it announces is in force.
 
     `start_ms`: when the new one comes into force; a row with an earlier date changes then. `unchanged`: rows of codes that stay as well.
@@ -162,7 +176,7 @@ def compare(old: Deck | None, new: Deck, now_ms: int, start_ms: int, notice: Not
         there = (from_ms - now_ms) // DAY_MS
         counts[kind] += 1
         late[kind] += there < needed and kind != "unchanged"
-        deck = new if new_row >= 0 and code in after.row_of else old
+        deck: Rates | None = new if new_row >= 0 and code in after.row_of else old
         row = new_row if deck is new else old_row
         rows.append(
             Change(

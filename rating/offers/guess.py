@@ -346,7 +346,7 @@ def _left_aside(columns: list[Column], meant: dict[str, Column], findings: Findi
             )  # fmt: skip
         if fields := [one.field for one in said(column.name) if one.weight >= 9 and one.field not in meant]:
             findings.add(
-                "column left aside", "warning", f"is called as if it were {fields[0]}, but its values are not, such as {next(iter(column.values))[:40]!r}",
+                "column left aside", "warning", f"is called like {fields[0]}, but its values are none, such as {next(iter(column.values))[:40]!r}",
                 "look at the file; a field that has no column is at its default", column=column.label,
             )  # fmt: skip
     if names := [column.label for column in rest]:

@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Literal, NamedTuple
+
+import numpy as np
 
 from core.delimited import encoding_of, other_delimiter
 from core.money import to_nanos, to_text
 from rating.decks import COLUMNS, FOREVER_MS
 from rating.offers.rows import Rate
 from rating.offers.styles import NO_DATE
+from rating.prefixes import Ints
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -52,6 +56,53 @@ def base_of(content: bytes) -> Base:
     width = len(rows[0]) if rows else 0
     whole = [row if len(row) == width else [*row[:width], *[""] * (width - len(row))] for row in rows[1:]]
     return Base(tuple(rows[0]) if rows else (), whole)
+
+
+@dataclass(frozen=True, eq=False)
+class Columns:
+    """The rates of a deck that is in the books, as they are compared; a place per rate."""
+
+    prefixes: tuple[str, ...]
+    destinations: tuple[str, ...]
+    per_min_nanos: Ints
+    connect_nanos: Ints
+    attempt_nanos: Ints
+    first_s: Ints
+    next_s: Ints
+    from_ms: Ints
+    to_ms: Ints
+
+
+def columns_of(base: Base) -> Columns:
+    """The cells of a deck as columns of integers. It was checked when it came into the books: nothing is checked again.
+
+    >>> columns = columns_of(base_of(b"prefix,price_per_min,effective_to\\n44,0.02,1970-01-02\\n"))
+    >>> columns.prefixes, columns.per_min_nanos.tolist(), columns.first_s.tolist(), columns.to_ms.tolist()
+    (('44',), [20000000], [1], [86400000])
+    """
+    cells = dict(zip(base.columns, zip(*base.rows, strict=True), strict=True)) if base.rows else {}
+    count = len(base.rows)
+
+    def column(name: str, read: Callable[[str], int], otherwise: int) -> Ints:
+        if name not in cells:
+            return np.full(count, otherwise, np.int64)
+        known = {text: read(text) if text else otherwise for text in set(cells[name])}
+        return np.asarray([known[text] for text in cells[name]], np.int64)
+
+    def time(text: str, otherwise: int) -> int:
+        return otherwise if NO_DATE.fullmatch(text) else _ms(text)
+
+    return Columns(
+        prefixes=tuple(text.lstrip("+") for text in cells.get("prefix", ())),
+        destinations=cells.get("destination", ("",) * count),
+        per_min_nanos=column("price_per_min", to_nanos, 0),
+        connect_nanos=column("connect_fee", to_nanos, 0),
+        attempt_nanos=column("attempt_fee", to_nanos, 0),
+        first_s=column("first_s", int, 1),
+        next_s=column("next_s", int, 1),
+        from_ms=column("effective_from", lambda text: time(text, -FOREVER_MS), -FOREVER_MS),
+        to_ms=column("effective_to", lambda text: time(text, FOREVER_MS), FOREVER_MS),
+    )
 
 
 def missing_codes(base: Base | None, rates: Iterable[Rate], now_ms: int) -> list[str]:

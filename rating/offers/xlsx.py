@@ -22,7 +22,7 @@ from rating.offers.finding import refused
 MOST_PARTS = 2_000
 MOST_UNPACKED = 1 << 30
 """Bytes of XML: half a million rows of ten columns are 250 MB."""
-MOST_CELLS = 24_000_000
+MOST_CELLS = 26_000_000
 """Rows times columns that the sheet spans, filled or not: the reader has a place for each, 32 bytes."""
 PIECE = 4 << 20
 
@@ -74,7 +74,7 @@ def _check_size(content: bytes) -> None:
         raise refused("too large", f"the workbook has {len(parts):,} parts, and {MOST_PARTS:,} are read at most")
     left = MOST_UNPACKED
     for part in parts:
-        span = _Span()
+        span = _Span(exact=False)
         for piece in _pieces(content, part):
             left -= len(piece)
             if left < 0:
@@ -83,6 +83,10 @@ def _check_size(content: bytes) -> None:
                     "save the sheet with the prices alone, as CSV if it is that long",
                 )  # fmt: skip
             if part.filename.startswith("xl/worksheets/"):
+                span.add(piece)
+        if span.far:
+            span = _Span(exact=True)
+            for piece in _pieces(content, part):
                 span.add(piece)
         if span.cells > MOST_CELLS:
             raise refused(
@@ -121,32 +125,44 @@ def _pieces(content: bytes, part: zipfile.ZipInfo) -> Iterator[bytes]:
 
 
 _REFERENCE = re.compile(rb"""\sr\s*=\s*["']\$?([A-Za-z]{1,4})\$?(\d{1,9})["']""")
+_FAR = re.compile(rb"""\sr\s*=\s*["']\$?(?:[A-Za-z]{2}|[A-Za-z]\$?\d{7})""")
+"""An address beyond column Z or row 999,999: where there is none, 26 million cells are the most that there can be."""
 _CELLS = (b"<c ", b"<c>", b":c ", b":c>")
 
 
 class _Span:
     """How far a sheet reaches, by the addresses of its cells. A cell without an address stands beside the one before it: there the elements
-    of its row are counted."""
+    of its row are counted.
 
-    def __init__(self) -> None:
+    Unless `exact`, a piece is only looked through for an address that is far away: where there is none the sheet is small enough.
+    """
+
+    def __init__(self, exact: bool) -> None:
+        self.exact = exact
+        self.far = False  # the sheet has to be looked at exactly
         self.rows = self.columns = 1
         self._letters: set[bytes] = set()
         self._rows_met = 0
         self._tail = b""
 
     def add(self, piece: bytes) -> None:
-        self._rows_met += piece.count(b"<row") + piece.count(b":row")
         text = self._tail + piece
+        cut = text.rfind(b"<")  # what begins in this piece may end in the next
+        text, self._tail = text[:cut], text[cut:]
+        cells = sum(map(text.count, _CELLS))
+        if not self.exact:
+            self.far = self.far or cells != text.count(b'<c r="') or _FAR.search(text) is not None
+            return
+        self._rows_met += piece.count(b"<row") + piece.count(b":row")
         found = _REFERENCE.findall(text)
         if found:
             self.rows = max(self.rows, max(int(row) for _, row in found))
             fresh = {letters for letters, _ in found} - self._letters
             self._letters |= fresh
             self.columns = max([self.columns, *map(_column, fresh)])
-        if sum(map(text.count, _CELLS)) > len(found) + 8:
+        if cells > len(found) + 8:
             self.rows = max(self.rows, self._rows_met)
             self.columns = max(self.columns, *(sum(map(row.count, _CELLS)) for row in text.split(b"row")))
-        self._tail = text[-64:]
 
     @property
     def cells(self) -> int:

@@ -24,7 +24,7 @@ from rating.offers.compare import Changes, compare
 from rating.offers.finding import Findings, OfferError
 from rating.offers.guess import guess
 from rating.offers.mapping import Mapping, Profile
-from rating.offers.merge import Base, base_of, merge, missing_codes
+from rating.offers.merge import Base, base_of, columns_of, merge, missing_codes
 from rating.offers.places import Said, said_outside
 from rating.offers.rows import Offer, take
 from rating.offers.table import open_table
@@ -145,9 +145,8 @@ def _read_file(conn: Connection, tenant: str, asked: Asked, content: bytes, file
     except DeckError as wrong:
         work.findings.add("deck", "error", str(wrong))
         return work.result(base=base_name)
-    old = read_deck(base_version.csv, base_name, base_version.currency) if base_version else None
     start_ms = max(work.valid_from_ms or now_ms, now_ms)
-    changes = compare(old, deck, now_ms, start_ms, work.profile.notice_days)
+    changes = compare(columns_of(base) if base else None, deck, now_ms, start_ms, work.profile.notice_days)
     _check(work, conn, view, tenant, plan.carrier, deck, scope == "full", merged.carried, changes, now_ms)
     work.profile = msgspec.structs.replace(work.profile, scope=scope, missing=missing)
     facts = Facts(

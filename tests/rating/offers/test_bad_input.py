@@ -388,6 +388,17 @@ def test_two_cells_far_apart_do_not_fill_the_memory(cell: str):
     assert "spans 1,048,576 rows and 16,384 columns" in found
 
 
+def test_cells_without_addresses_are_counted():
+    rows = "<row r='1'/>" * 20_000 + '<row><c r="A900000"><v>1</v></c>' + "<c><v>1</v></c>" * 20_000 + "</row>"
+    (found,) = errors(read(bomb("xl/worksheets/sheet1.xml", f"<worksheet><sheetData>{rows}</sheetData></worksheet>".encode())))
+    assert "spans 900,000 rows and 20,001 columns" in found
+
+
+def test_a_wide_sheet_of_few_rows_is_read():
+    content = workbook({"R": [["Code", "Rate", *[""] * 40, "x"], *[[str(code), 0.02, *[""] * 40, "y"] for code in range(100, 200)]]})
+    assert len(read(content).rates) == 100
+
+
 def test_a_damaged_archive_is_refused():
     content = bytearray(workbook({"R": [["Code", "Rate"], *[[str(code), code / 7] for code in range(100, 400)]]}))
     at = content.find(b"xl/worksheets/sheet1.xml") + 200
