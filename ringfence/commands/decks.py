@@ -285,7 +285,8 @@ def simulate(
     if len(found.decks) == 2:
         before, after = (found.totals[name] for name in found.decks)
         share = f" ({(after - before) / before:+.1%})" if before else ""
-        typer.echo(f"{version} costs {_signed(after - before)} {found.currencies[version]}{share} than {found.decks[0]} on this traffic.")
+        less = "less" if after < before else "more"
+        typer.echo(f"{version} costs {_money(abs(after - before))} {found.currencies[version]} {less}{share} than {found.decks[0]} on this traffic.")
     lost = sum(line.unpriced[version] for line in found.lines)
     if lost:
         typer.secho(f"{lost:,} of the calls have no price under {version}: " + _unpriced(found, version), fg=typer.colors.YELLOW)
