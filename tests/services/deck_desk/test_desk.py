@@ -16,6 +16,7 @@ from books.engine import Engine
 from core import schemas
 from core.config import DeckSpan
 from rating.contracts import PLANNED
+from rating.deck import Call
 from rating.offers.mapping import Mapping, Notice, Profile
 from rating.price import price_one
 from services import in_force, publishing
@@ -198,9 +199,9 @@ def deck_at(engine: Engine, version: int, at_ms: int) -> tuple[str, str]:
     """The deck that a call over alpha is bought by, answered at a time, and the id of its version."""
     terms = in_force.from_books(engine)(version)
     charged = terms.bought("t1", "alpha")
-    spans = charged.plan if charged.deck == PLANNED else ((-(2**62), 2**62, charged.deck),)
+    spans = charged.plan if charged.offer == PLANNED else ((-(2**62), 2**62, charged.offer),)
     place = next((place for start, end, place in spans if start <= at_ms < end), None)
-    return ("", "") if place is None else (terms.decks[place].name, terms.decks[place].deck_id)
+    return ("", "") if place is None else (terms.offers[place].deck.name, terms.offers[place].deck.deck_id)
 
 
 def test_a_version_is_in_force_from_its_date_and_the_deck_before_it_until_then(engine: Engine):
@@ -220,7 +221,7 @@ def test_a_price_that_is_valid_later_than_the_deck_keeps_the_old_one_until_then(
         bring(conn, scope="full", missing="closed")
         done = activating.activate(conn, "t1", "alpha@1", "2026-11-21", "me", "w", NOW)
     deck = next(one for one in in_force.from_books(engine)(done.config_version).decks if one.name == "alpha@1")
-    assert [price_one(deck, "4479", at, 60_000, True).per_min_nanos for at in (DECEMBER - 1, DECEMBER)] == [50_000_000, 60_000_000]
+    assert [price_one(deck, Call("4479"), at, 60_000, True).per_min_nanos for at in (DECEMBER - 1, DECEMBER)] == [50_000_000, 60_000_000]
 
 
 def test_a_rollback_is_the_plan_of_before(engine: Engine):
