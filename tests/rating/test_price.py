@@ -61,11 +61,12 @@ def test_an_unanswered_call_costs_its_attempt_alone():
 
 
 ALLOWANCES = read_deck(
-    b"""prefix,price_per_min,first_s,next_s,connect_fee,surcharge,free_s,grace_s,min_s,min_amount,max_amount
-43,0.06,1,1,0.01,0,10,0,0,,
-44,0.06,1,1,0.01,0,0,3,0,,
-45,0.06,60,60,0.01,0,0,3,20,,
-46,0.06,1,1,0,0,0,3,0,0.005,0.02
+    b"""prefix,price_per_min,first_s,next_s,connect_fee,surcharge,surcharge_after_s,free_s,grace_s,min_s,min_amount,max_amount
+43,0.06,1,1,0.01,0,0,10,0,0,,
+44,0.06,1,1,0.01,0,0,0,3,0,,
+45,0.06,60,60,0.01,0,0,0,3,20,,
+46,0.06,1,1,0,0,0,0,3,0,0.005,0.02
+47,0.06,1,1,0,0.5,60,0,0,0,,
 """,
     "allowances",
     "EUR",
@@ -83,6 +84,8 @@ ALLOWANCES = read_deck(
         ("451234567", 1, 60, "0.07"), ("451234567", 61, 120, "0.13"),
         # the least and the most of a call; a call within the grace owes no least amount
         ("461234567", 3, 0, "0"), ("461234567", 4, 4, "0.005"), ("461234567", 6, 6, "0.006"), ("461234567", 3600, 3600, "0.02"),
+        # a surcharge on calls of more than a minute
+        ("471234567", 60, 60, "0.06"), ("471234567", 61, 61, "0.561"),
     ],
 )  # fmt: skip
 def test_free_seconds_grace_shortest_time_and_least_amount(b_number, talk_s, charged_s, price):
