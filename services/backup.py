@@ -30,6 +30,7 @@ from pathlib import Path
 
 import msgspec
 
+from books import BooksError, audit
 from books import copying as books_copy
 from core import topics
 from core.address import without_password
@@ -38,7 +39,7 @@ from journal import copying as journal_copy
 from journal.durable import replace_file, sync_directory, sync_tree
 from services import manifest
 from services.errors import ServiceError
-from services.installation import Installation
+from services.installation import Installation, books
 from services.manifest import Manifest
 from switches.tail import POSITION
 from warehouse import copying as warehouse_copy
@@ -85,7 +86,17 @@ def backup(installation: Installation, out: Path, now_ms: int, report: Report) -
     except BaseException:
         shutil.rmtree(draft)
         raise
+    _note(installation, out, now_ms, report)
     return made
+
+
+def _note(installation: Installation, out: Path, now_ms: int, report: Report) -> None:
+    """That there is a backup, in the audit log, where the page of health finds it. The backup is good without."""
+    try:
+        with books(installation) as conn:
+            audit.note(conn, "backup", "backed up", str(out), "", now_ms)
+    except BooksError as error:
+        report(f"it is not in the audit log: {error}")
 
 
 def _inside_of(installation: Installation, out: Path) -> Path | None:
