@@ -30,7 +30,6 @@ from pathlib import Path
 
 import msgspec
 
-from books import BooksError, audit
 from books import copying as books_copy
 from core import topics
 from core.address import without_password
@@ -39,7 +38,7 @@ from journal import copying as journal_copy
 from journal.durable import replace_file, sync_directory, sync_tree
 from services import manifest
 from services.errors import ServiceError
-from services.installation import Installation, books
+from services.installation import Installation
 from services.manifest import Manifest
 from switches.tail import POSITION
 from warehouse import copying as warehouse_copy
@@ -52,6 +51,7 @@ SWITCH_FILES = ("hold", "fence", "after-emergency")
 """Files in the run folder of our own Kamailio that survive its restart."""
 
 COLLECTOR = "collector"
+LAST_BACKUP = "last-backup.json"
 
 Report = Callable[[str], None]
 """Called with the name of each step as it begins."""
@@ -90,13 +90,27 @@ def backup(installation: Installation, out: Path, now_ms: int, report: Report) -
     return made
 
 
+class LastBackup(msgspec.Struct, frozen=True):
+    """The newest backup of a home, in its run folder, where the page of health finds it. The backup is good without."""
+
+    at_ms: int
+    out: str
+
+
 def _note(installation: Installation, out: Path, now_ms: int, report: Report) -> None:
-    """That there is a backup, in the audit log, where the page of health finds it. The backup is good without."""
     try:
-        with books(installation) as conn:
-            audit.note(conn, "backup", "backed up", str(out), "", now_ms)
-    except BooksError as error:
-        report(f"it is not in the audit log: {error}")
+        installation.run_dir.mkdir(exist_ok=True, mode=0o700)
+        replace_file(installation.run_dir / LAST_BACKUP, msgspec.json.encode(LastBackup(now_ms, str(out))))
+    except OSError as error:
+        report(f"the page of health does not know of it: {error.strerror or error}")
+
+
+def last_backup(run_dir: Path) -> LastBackup | None:
+    """The newest backup that was made of a home; None = none, or it is not known here."""
+    try:
+        return msgspec.json.decode((run_dir / LAST_BACKUP).read_bytes(), type=LastBackup)
+    except (OSError, msgspec.DecodeError):
+        return None
 
 
 def _inside_of(installation: Installation, out: Path) -> Path | None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
-from books import audit, configs, reading
+from books import configs, reading
 from core import record
 from core.text import span, visible
 from dashboards.layout import answered, facts, heading, quiet, title
@@ -18,6 +19,7 @@ from dashboards.tags import Safe, joined, tag
 from dashboards.tiles import table
 from dashboards.visit import Visit
 from services import part_metrics
+from services.backup import LastBackup, last_backup
 from services.status import SETTLED_MS, line
 from services.subjects import DAY_MS
 from warehouse import queries
@@ -94,11 +96,11 @@ def figures(visit: Visit) -> None:
 def versions(visit: Visit) -> None:
     """What runs, and when it was backed up."""
 
-    def read(ask: Any) -> tuple[int, str, int, audit.Entry | None]:
+    def read(ask: Any) -> tuple[int, str, int, LastBackup | None]:
         migrations = ask(("SELECT count() AS n FROM migrations", {}))[0]["n"]
         with reading(visit.sources.engine()) as conn:
             revision = str(conn.exec_driver_sql("select version_num from alembic_version").scalar())
-            return configs.latest(conn), revision, migrations, next(iter(audit.last(conn, 1, "backed up")), None)
+            return configs.latest(conn), revision, migrations, last_backup(Path(visit.sources.settings.home) / "run")
 
     latest = visit.sources.asked(("versions",), read, fresh_ms=20_000)
     heading("Versions and backup")
@@ -106,7 +108,8 @@ def versions(visit: Visit) -> None:
         return
     config, revision, migrations, backup = latest.value
     # The path may name a machine of the installation: it is for those who look after all of it.
-    backed_up = f"{utc(backup.at_ms, visit.now_ms)}{f', to {visible(backup.subject)}' if not visit.tenant else ''}" if backup else "never"
+    to = f", to {visible(backup.out)}" if backup and not visit.tenant else ""
+    backed_up = f"{utc(backup.at_ms, visit.now_ms)}{to}" if backup else "none that is known here"
     st.html(
         facts(
             {
