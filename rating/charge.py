@@ -23,6 +23,7 @@ from core.frames import Table, of_rows
 from core.money import to_nanos
 from core.numbers import E164_KINDS
 from core.record import Record
+from core.rows import own_attempt_no
 from core.schemas import CHARGES, RATED_DISPOSITION, UNRATED
 from rating.contracts import NO_DECK, PLANNED, UNKNOWN, Charged, Terms
 from rating.deck import Call, Calls
@@ -332,11 +333,11 @@ class _Batch:
 
         rows = [row(SELL, level, one) for level, sales in enumerate(self._sales(i, k, start_ms)) for one in sales]
         bought = list(remembered)
-        failed, attempts = max(at("failed")[i], at("failed_no")[i]), at("attempts")[i]
+        failed, failed_no, attempts = at("failed")[i], at("failed_no")[i], at("attempts")[i]
         # A failed call's last attempt has a record of its own where the switch writes one per attempt: it is not bought twice.
-        if not self.legs[i] and not self.buys[i] and (answered or failed < attempts) and (self.carrier[i] or (i, BUY) in self.amount):
+        if not self.legs[i] and not self.buys[i] and (answered or max(failed, failed_no) < attempts) and (self.carrier[i] or (i, BUY) in self.amount):
             route = self.carrier[i], at("trunk_group")[i], at("egress_trunk")[i]
-            bought += self._bought(i, max(attempts, at("failed")[i] + answered), route, start_ms)
+            bought += self._bought(i, own_attempt_no(attempts, failed, failed_no, answered), route, start_ms)
         # An attempt that costs nothing is a row of `attempts` alone.
         rows += [row(BUY, 0, one) for one in bought if one.start_ms is not None or one.attempt_nanos]
         return rows
