@@ -229,12 +229,12 @@ def _by_heading(columns: list[Column]) -> tuple[dict[str, Column], dict[str, str
                 taken.add(found[name].number)
     rest = [column for column in columns if column.number not in taken]
     if "increments" in meant and {"first_s", "next_s"} & meant.keys():  # "Min" and "Incr": the first and the following
-        one = "next_s" if "first_s" in meant else "first_s"
-        if one not in meant and not meant["increments"].share(_is_pair):
-            meant[one], reasons[one] = meant.pop("increments"), reasons.pop("increments")
+        other = "next_s" if "first_s" in meant else "first_s"
+        if other not in meant and not meant["increments"].share(_is_pair):
+            meant[other], reasons[other] = meant.pop("increments"), reasons.pop("increments")
         else:
-            for one in {"first_s", "next_s"} & meant.keys():
-                del meant[one], reasons[one]
+            for other in {"first_s", "next_s"} & meant.keys():
+                del meant[other], reasons[other]
     if not {"increments", "first_s", "next_s"} & meant.keys():
         found, why = _by_values([column for column in rest if column.share(_is_pair) > 0.8])
         if "increments" in found:
