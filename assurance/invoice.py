@@ -14,7 +14,7 @@ import msgspec
 
 from assurance.cycles import Period
 from assurance.rounding import RULE, allocated, decimals_of, to_minor, to_nanos
-from assurance.tax import Parties, TaxLine, taxes
+from assurance.tax import NoTax, Parties, TaxLine, taxes
 from core.billing import Fee, LegalEntity, TaxProfile, TaxTable, holds, percent_of
 from core.config import Agreement, Party
 from core.money import divide_half_up
@@ -32,6 +32,7 @@ class Usage:
     nanos: int
     fees_nanos: int = 0  # connect and attempt fees and surcharges, which are in `nanos`
     charges: int = 0
+    gross: bool = False  # its amounts include the tax
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,9 +91,31 @@ def build(terms: Terms, currency: str, period: Period, usage: Sequence[Usage]) -
     """The invoice of a period. Raises `assurance.tax.NoTax`."""
     lines = list(_lines(terms.agreement, period, usage))
     decimals = decimals_of(currency)
+    if not any(one.gross for one in usage):
+        return finished(terms, currency, period, _lines_of(lines, decimals))
+    # Gross prices: the tax is taken out of each line, and the total is what the gross amounts come to.
+    (tax, *others) = finished(terms, currency, period, []).taxes
+    if others:
+        raise NoTax("its prices include the tax, and its tax profile has several: have one tax, or `tax: exclusive` in the agreement")
+    share = Fraction(100) / (100 + Fraction(percent_of(tax.percent)))
+    net = [
+        (kind, _rounded(nanos * share) if not isinstance(source, Usage) or source.gross else nanos, source) for kind, nanos, source in lines
+    ]
+    made = finished(terms, currency, period, _lines_of(net, decimals))
+    if not made.taxes[0].amount:
+        return made
+    total = to_minor(sum(nanos for _, nanos, _ in lines), decimals)
+    kept = msgspec.structs.replace(made.taxes[0], amount=total - made.net)
+    return msgspec.structs.replace(made, taxes=(kept,), tax=kept.amount, total=total)
+
+
+def _rounded(value: Fraction) -> int:
+    return divide_half_up(value.numerator, value.denominator)
+
+
+def _lines_of(lines: Sequence[tuple[str, int, Usage | str]], decimals: int) -> list[Line]:
     amounts = allocated([nanos for _, nanos, _ in lines], decimals)
-    made = [_line(kind, nanos, amount, source) for (kind, nanos, source), amount in zip(lines, amounts, strict=True)]
-    return finished(terms, currency, period, made)
+    return [_line(kind, nanos, amount, source) for (kind, nanos, source), amount in zip(lines, amounts, strict=True)]
 
 
 def finished(
@@ -121,7 +144,7 @@ def _lines(agreement: Agreement, period: Period, usage: Sequence[Usage]) -> Iter
     for discount in how.discounts:
         if sold > 0 and sold >= discount.from_nanos:
             off = Fraction(sold) * Fraction(percent_of(discount.percent)) / 100
-            less = divide_half_up(off.numerator, off.denominator)
+            less = _rounded(off)
             sold -= less
             yield "discount", -less, discount.text
     if how.commitment_nanos is not None and sold < how.commitment_nanos:

@@ -145,7 +145,7 @@ def _usage(
         chain = Chain(row["party"], row["agreement"], row["currency"])
         one = Usage(
             row["destination"], int(row["per_min_nanos"]), bool(row["late"]), int(row["calls"]), int(row["charged_s"]), int(row["nanos"]),
-            int(row["fees_nanos"]), int(row["charges"]),
+            int(row["fees_nanos"]), int(row["charges"]), row["tax"] == "inclusive",
         )  # fmt: skip
         if chain in wanted and (one.nanos or one.calls or one.charged_s):
             found.setdefault(chain, []).append(one)

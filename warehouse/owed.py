@@ -38,7 +38,7 @@ _KEY = "tenant, partition, offset, revision, run, role, level, attempt_no, segme
 _CALL = "tenant, partition, offset"
 _COLUMNS = (
     f"{_KEY}, learned_ms, call_key, party, account, carrier, agreement, deck, prefix, destination, start_ms, end_ms, charged_s, per_min_nanos, "
-    "usage_nanos, connect_nanos, attempt_nanos, surcharge_nanos, nanos, currency"
+    "usage_nanos, connect_nanos, attempt_nanos, surcharge_nanos, nanos, currency, tax"
 )
 
 
@@ -108,7 +108,7 @@ def by_party(before: State, after: State, tenant: str = "") -> Query:
                 condition, params)  # fmt: skip
 
 
-LINE = "party, agreement, level, currency, destination, per_min_nanos, late"
+LINE = "party, agreement, level, currency, destination, per_min_nanos, tax, late"
 
 
 def lines(
@@ -117,7 +117,7 @@ def lines(
     """The lines of the invoices of some agreements ("" among them = parties without one): per party, destination and unit price, and whether they
     are of an earlier period (`late`: late calls, and corrections of what was invoiced)."""
     columns = (
-        "party, agreement, level, currency, destination, per_min_nanos, instant_ms < {from_ms:Int64} OR sign < 0 AS late, "
+        "party, agreement, level, currency, destination, per_min_nanos, tax, instant_ms < {from_ms:Int64} OR sign < 0 AS late, "
         "toInt64(sumIf(sign, segment = 0)) AS calls, "
         "toInt64(sum(sign * charged_s)) AS charged_s, sum(toInt128(nanos) * sign) AS nanos, "
         "sum(toInt128(connect_nanos + attempt_nanos + surcharge_nanos) * sign) AS fees_nanos, count() AS charges"
