@@ -31,7 +31,8 @@ SINGULAR = {
     "dial_plans": "dial plan",
     "route_plans": "route plan",
 }
-NAMES = {"account": "accounts", "carrier": "carriers", "dial_plan": "dial_plans", "route_plan": "route_plans", "then": "route_plans", "party": "parties", "parent": "parties",
+NAMES = {"account": "accounts", "carrier": "carriers", "dial_plan": "dial_plans", "party": "parties", "parent": "parties",
+         "route_plan": "route_plans", "then": "route_plans",
          "agreement": "agreements", "sell_deck": "decks", "buy_deck": "decks", "deck": "decks"}  # fmt: skip
 """Field -> the kind of row that it refers to."""
 
