@@ -28,6 +28,7 @@ from ringfence.commands import (
     replay,
     restore,
     retention,
+    route,
     simulate,
     status,
     switch,
@@ -98,7 +99,7 @@ PANELS = {
     "Run": (up, flow, simulate, replay),
     "Configure": (config, decks, switch, credential, protect, enforce),
     "Blocks": (block, unblock, orders),
-    "Inspect and maintain": (calls, quote, status, completeness, health, migrate, repartition, backup, restore, retention, journal),
+    "Inspect and maintain": (calls, quote, route, status, completeness, health, migrate, repartition, backup, restore, retention, journal),
 }
 
 for panel, commands in PANELS.items():

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from core.numbering import country_code
+
 MOST_BINS = 40
 MILLION = 1_000_000
 
@@ -102,3 +104,30 @@ class Durations(NamedTuple):
             if (found := self.profiles.get(digits[:length])) is not None:
                 return found
         return PRIOR
+
+
+LEAST_CALLS = 200
+"""Answered calls from which a prefix longer than the calling code has a profile of its own."""
+
+
+def observed(attempts: Iterable[tuple[str, int, int]]) -> Durations:
+    """The profiles of what was observed: (first digits of the number called, talk time in ms or 0, attempts). Each calling code has one, and
+    each longer beginning with enough answered calls.
+
+    >>> found = observed([("43664", 60_000, 900), ("43664", 0, 100), ("431", 30_000, 10)])
+    >>> sorted(found.profiles), found.of("43664123").failed, found.of("431555").answered
+    (['43', '43664'], 120, 930)
+    """
+    by: dict[str, tuple[dict[int, int], list[int]]] = {}
+    for digits, talk_ms, count in attempts:
+        for prefix in {country_code(digits), digits}:
+            talks, failed = by.setdefault(prefix, ({}, [0]))
+            if talk_ms > 0:
+                talks[talk_ms] = talks.get(talk_ms, 0) + count
+            else:
+                failed[0] += count
+    found = {}
+    for prefix, (talks, failed) in by.items():
+        if prefix and (prefix == country_code(prefix) or sum(talks.values()) >= LEAST_CALLS):
+            found[prefix] = profile(talks.items(), failed[0])
+    return Durations(found)

@@ -73,7 +73,7 @@ def quote(
     from services import quotes
 
     try:
-        asked = quotes.Asked(account or "any", to, from_, lrn, carrier, _moment(at), _talk_ms(duration))
+        asked = quotes.Asked(account or "any", to, from_, lrn, carrier, moment(at), _talk_ms(duration))
         if deck is not None:
             terms, whose = quotes.by_deck(deck, currency, asked.account), ""
         else:
@@ -102,7 +102,8 @@ def _lines(file: Path) -> Iterator[bytes]:
         options.give_up(f"{file}: {wrong.strerror}")
 
 
-def _moment(text: str) -> int:
+def moment(text: str) -> int:
+    """The time that an option --at means, in ms; now where it is left out. A `ValueError` says what to write."""
     if not text:
         return wall_clock_ms()
     try:
