@@ -25,8 +25,12 @@ BLOCKS, SHADOW = "blocks", "shadow"
 PROTECTED, DIAL_PLANS, SOURCES, CARRIERS = "protected", "dialplan", "sources", "carriers"
 """Tables whose rows do not expire: numbers that no block refuses, dial plans, networks of accounts, next hops."""
 
-TABLES = (PROTECTED, DIAL_PLANS, SOURCES, CARRIERS, BLOCKS, SHADOW)
-"""In the order in which they are filled: protected numbers before any block, a dial plan before the sources that name it."""
+GATEWAYS, ROUTES, ROUTE_PLANS = "gateways", "routes", "plans"
+"""Also: gateways, the gateways of each prefix of a view, and what a view does with them (`switches.routes`)."""
+
+TABLES = (PROTECTED, DIAL_PLANS, GATEWAYS, ROUTES, ROUTE_PLANS, SOURCES, CARRIERS, BLOCKS, SHADOW)
+"""In the order in which they are filled: protected numbers before any block, a dial plan before the sources that name it, and all routes of a
+view before its plan, without which it is not used."""
 
 
 class Delivery(NamedTuple):

@@ -98,6 +98,7 @@ class Coded(Calls):
     def __init__(self, codes: Ints, digits: int = 10) -> None:
         super().__init__(_Blank(len(codes)), _Blank(len(codes)), _Blank(len(codes)))
         self.__dict__["codes"] = codes
+        self.__dict__["by_lrn"] = self
         self.__dict__["digits"] = np.full(len(codes), digits, np.int64)
 
 

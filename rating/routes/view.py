@@ -59,7 +59,7 @@ def view_of(terms: Terms, tenant: str, account: str, at_ms: int, plan: str = "")
     found: RoutePlan | None = terms.find("route_plans", tenant, name) if name else None
     if found is None:
         return f"no route plan {name!r}" if name else f"account {account!r} has no route plan: its calls go to the egress trunks in their order"
-    return view(terms, tenant, found, offer_at(terms, terms.sold(tenant, account)[0], at_ms), at_ms)
+    return view(terms, tenant, found, sale_at(terms, tenant, account, at_ms), at_ms)
 
 
 def view(terms: Terms, tenant: str, plan: RoutePlan, sell: Offer | None, at_ms: int) -> View:
@@ -75,6 +75,11 @@ def view(terms: Terms, tenant: str, plan: RoutePlan, sell: Offer | None, at_ms: 
     currency = sell.currency if sell else next((e.offer.currency for e in entries if e.offer), "")
     converted = tuple(_converted(entry, currency, tenant, at_ms, terms) for entry in entries)
     return View(tenant, tuple(stages), converted, sell, currency, at_ms)
+
+
+def sale_at(terms: Terms, tenant: str, account: str, at_ms: int) -> Offer | None:
+    """By what we are paid for the calls of an account: by itself, or by the reseller that is furthest above it."""
+    return offer_at(terms, terms.sold(tenant, account)[-1], at_ms)
 
 
 def offer_at(terms: Terms, charged: Charged, at_ms: int) -> Offer | None:
