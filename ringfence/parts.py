@@ -162,6 +162,34 @@ def dispatcher(settings: Settings) -> None:
     ).run(stop)
 
 
+def router(settings: Settings) -> None:
+    """Keeps the routes that the switches should hold: from the config in force, the durations of calls and how carriers do."""
+    from core.clock import wall_clock_ms
+    from ringfence.ops.books_retry import open_when_ready, retry
+    from ringfence.ops.telemetry import start_telemetry
+    from ringfence.ops.telemetry.router import Router as RouterTelemetry
+    from services import routes
+    from services.in_force import from_books
+    from services.routing import Router
+
+    telemetry = start_telemetry(settings, "router", RouterTelemetry())
+    engine = open_when_ready(settings.books_dsn, telemetry.beat)
+    installation, stop = settings.installation, until_signalled()
+    one = Router(
+        engine,
+        from_books(engine, lambda ask: retry(ask, telemetry.beat)),
+        lambda tenant, now_ms: routes.durations_of(installation, tenant, now_ms),
+        lambda tenant: routes.live_of(installation, tenant),
+    )
+    while not stop.wait(ROUTER_S):
+        telemetry.beat()
+        telemetry.report(retry(lambda: one.round(wall_clock_ms()), telemetry.beat))
+
+
+ROUTER_S = 0.5
+"""Interval at which a changed config or standing is looked for."""
+
+
 def answered(settings: Settings, since_ms: int) -> list[Answered]:
     """The calls answered since a time, asked of the process that serves the warehouse; this process never opens it."""
     from services.reading import reader_dsn
@@ -323,6 +351,7 @@ PARTS: dict[str, Callable[[Settings], None]] = {
     "judge": judge,
     "kamailio": kamailio,
     "pages": pages,
+    "router": router,
     "store": store,
     "shipper": shipper,
     "watch": watch,

@@ -42,7 +42,7 @@ class Plan(msgspec.Struct, frozen=True):
     tries: int
     stop_codes: tuple[str, ...]
     go_on_codes: tuple[str, ...]
-    first: Literal["table", "weight", "load", "probe"] = "table"  # who goes first: as the rows say, drawn by weight, the least loaded; now and then another
+    first: Literal["table", "weight", "load", "probe"] = "table"  # who goes first: as the rows say; or drawn, the least loaded, now and then another
     weights: dict[str, int] = {}
     by_lrn: bool = False
 

@@ -4,8 +4,7 @@ A million numbers are one `searchsorted`. An interval lies within one prefix of 
 numbers have the same candidates. Left out is what only a single call knows: origin and jurisdiction of a price, bounds of the number's
 length (a number of 12 digits is assumed), and calls in progress; `rating.routes.choose` knows them.
 
-Tables are compiled per view in the time of its prefixes (8 carriers of 30,000: about a second), and again when a deck, a score or a window
-changes.
+A table is compiled when a deck, a list or a window changes, and arranged anew when the scores of carriers do.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from rating.prefixes import PLACES, Ints, build, encode, encode_all, ends_of
 from rating.price import Offer
 from rating.routes.choose import MILLION, applies, floor_ppm
 from rating.routes.durations import PRIOR, Durations, Profile
-from rating.routes.expected import NO_SUM, Coded, sums_of
+from rating.routes.expected import NO_SUM, Coded, Sums, sums_of
 from rating.routes.live import Live, Standing
 from rating.routes.view import Entry, View
 
@@ -76,38 +75,64 @@ class Table:
 
 def compile_table(view: View, live: Live, durations: Durations) -> Table:
     """The table of a view. Of `live`, standings and gateways that are down count."""
+    return arrange(prepare(view, durations), live)
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """What of a table depends on decks, lists and durations alone: when the scores of carriers change, only the rest is done again."""
+
+    view: View
+    starts: Ints
+    profiles: list[Profile]
+    which: Ints  # place in `profiles` of each interval
+    codes: Ints  # place in `CODES_AND_NONE`
+    sold: Sums | None
+    bought: dict[str, Sums]  # by carrier
+    denied: Bools  # entries x intervals
+
+
+def prepare(view: View, durations: Durations) -> Prepared:
+    """The expected money and the lists of a view."""
     starts = _starts(view, durations)
     profiles, which = _profiles(durations, starts)
-    codes = _codes(starts)
-    n, m = len(view.entries), len(starts)
-    cost, sell = np.full((n, m), NO_SUM, np.int64), np.full((n, m), NO_SUM, np.int64)
-    denied = np.zeros((n, m), np.bool_)
-    score, suspected = np.full((n, m), 0.5), np.zeros((n, m), np.bool_)
-    sell_rows = _rows(view.sell, starts, view.at_ms) if view.sell else np.full(m, -1, np.int64)
+    sell_rows = _rows(view.sell, starts, view.at_ms) if view.sell else np.full(len(starts), -1, np.int64)
     destinations = _destinations(view.sell, sell_rows)
+    bought: dict[str, Sums] = {}
+    for entry in view.entries:
+        if entry.offer is not None and entry.carrier not in bought:  # the gateways of a carrier have one price list
+            bought[entry.carrier] = sums_of(entry.offer, _rows(entry.offer, starts, view.at_ms), profiles, which)
+    denied = np.asarray([_denied(view, entry, starts, destinations) for entry in view.entries], np.bool_).reshape(-1, len(starts))
     sold = sums_of(view.sell, sell_rows, profiles, which) if view.sell else None
-    sums: dict[tuple[int, str], tuple[Ints, Ints, npt.NDArray[np.float64], Bools]] = {}
+    return Prepared(view, starts, profiles, which, _codes(starts), sold, bought, denied)
+
+
+def arrange(prepared: Prepared, live: Live) -> Table:
+    """The table of a view as carriers do now."""
+    view, codes = prepared.view, prepared.codes
+    n, m = len(view.entries), len(prepared.starts)
+    cost, sell = np.full((n, m), NO_SUM, np.int64), np.full((n, m), NO_SUM, np.int64)
+    score, suspected = np.full((n, m), 0.5), np.zeros((n, m), np.bool_)
+    sums: dict[str, tuple[Ints, Ints, npt.NDArray[np.float64], Bools]] = {}
     for place, entry in enumerate(view.entries):
         if entry.offer is None or entry.gateway in live.down:
             continue
-        key = (id(entry.offer.deck), entry.carrier)
-        if key not in sums:  # the gateways of a carrier have one price list
+        if entry.carrier not in sums:
             standing = [live.standing(entry.carrier, code) for code in CODES_AND_NONE]
-            failed = _failed(standing, profiles, codes, which)
-            own = sums_of(entry.offer, _rows(entry.offer, starts, view.at_ms), profiles, which).with_failed(failed)
+            failed = _failed(standing, prepared.profiles, codes, prepared.which)
+            sold = prepared.sold.with_failed(failed) if prepared.sold else np.full(m, NO_SUM, np.int64)
             scores = np.asarray([one.score for one in standing])[codes]
             suspects = np.asarray([bool(one.suspected) for one in standing])[codes]
-            sums[key] = own, sold.with_failed(failed) if sold else np.full(m, NO_SUM, np.int64), scores, suspects
-        cost[place], sell[place], score[place], suspected[place] = sums[key]
-        denied[place] = _denied(view, entry, starts, destinations)
-    ok = (cost != NO_SUM) & ~denied & _above_floor(view, cost, sell)
+            sums[entry.carrier] = prepared.bought[entry.carrier].with_failed(failed), sold, scores, suspects
+        cost[place], sell[place], score[place], suspected[place] = sums[entry.carrier]
+    ok = (cost != NO_SUM) & ~prepared.denied & _above_floor(view, cost, sell)
     entries, costs = _ordered(view, live, ok, cost, score, suspected)
     could = np.asarray([entry.offer is not None for entry in view.entries], np.bool_)
-    all_denied = denied[could].all(axis=0) if could.any() else np.zeros(m, np.bool_)
+    all_denied = prepared.denied[could].all(axis=0) if could.any() else np.zeros(m, np.bool_)
     outcome = np.where(ok.any(axis=0), OPEN, np.where(all_denied, DENIED, NO_ROUTE)).astype(np.int64)
     first = np.where(entries[:, 0] >= 0, entries[:, 0], 0)
     sold_first = sell[first, np.arange(m)] if n else np.full(m, NO_SUM, np.int64)
-    return Table(view, starts, entries, costs, sold_first, outcome)
+    return Table(view, prepared.starts, entries, costs, sold_first, outcome)
 
 
 CODES_AND_NONE = (*CODES, "")

@@ -22,7 +22,6 @@ from kamailio_calls import (
     scenario,
     talk,
 )
-from ports import free_port
 from raw_sip import Phone, reply
 from until import until
 
