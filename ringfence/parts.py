@@ -163,31 +163,45 @@ def dispatcher(settings: Settings) -> None:
 
 
 def router(settings: Settings) -> None:
-    """Keeps the routes that the switches should hold: from the config in force, the durations of calls and how carriers do."""
+    """Scores the carriers from their attempts, and keeps the routes that the switches should hold."""
     from core.clock import wall_clock_ms
+    from core.scores import Scores
+    from flows import scores
+    from journal import create_topics, open_journal
+    from rating.routes.live import Live
     from ringfence.ops.books_retry import open_when_ready, retry
     from ringfence.ops.telemetry import start_telemetry
     from ringfence.ops.telemetry.router import Router as RouterTelemetry
     from services import routes
     from services.in_force import from_books
+    from services.retention import journal_limits
     from services.routing import Router
 
     telemetry = start_telemetry(settings, "router", RouterTelemetry())
+    journal = open_journal(settings.journal_dsn, journal_limits(settings.installation.retention))
+    create_topics(journal, settings.partitions)
     engine = open_when_ready(settings.books_dsn, telemetry.beat)
-    installation, stop = settings.installation, until_signalled()
+    installation, known = settings.installation, dict[str, Live]()
+    latest = scores.last_scores(journal)
+
+    def live_of(tenant: str) -> Live:
+        now = routes.live(latest, routes.suspects(engine, tenant, wall_clock_ms()), tenant)
+        known[tenant] = routes.steady(known.get(tenant, Live()), now)
+        return known[tenant]
+
     one = Router(
         engine,
         from_books(engine, lambda ask: retry(ask, telemetry.beat)),
         lambda tenant, now_ms: routes.durations_of(installation, tenant, now_ms),
-        lambda tenant: routes.live_of(installation, tenant),
+        live_of,
     )
-    while not stop.wait(ROUTER_S):
-        telemetry.beat()
+
+    def after(found: object) -> None:
+        nonlocal latest
+        latest = found if isinstance(found, Scores) else latest
         telemetry.report(retry(lambda: one.round(wall_clock_ms()), telemetry.beat))
 
-
-ROUTER_S = 0.5
-"""Interval at which a changed config or standing is looked for."""
+    scores.run(telemetry.watched(journal), scores.Settings(settings.partitions, settings.scores_state), after)
 
 
 def answered(settings: Settings, since_ms: int) -> list[Answered]:

@@ -362,6 +362,10 @@ class Settings(BaseSettings):
         return self.state_dir / "watch.state"
 
     @property
+    def scores_state(self) -> Path:
+        return self.state_dir / "scores.state"
+
+    @property
     def spool_dir(self) -> Path:
         """The directory in which a switch that `up` starts writes its records."""
         return Path(self.switch_spool).absolute() if self.switch_spool else self.root / "spool"
