@@ -30,6 +30,7 @@ from ringfence.commands import (
     replay,
     restore,
     retention,
+    route,
     simulate,
     status,
     switch,
@@ -101,7 +102,7 @@ PANELS = {
     "Configure": (config, decks, switch, credential, protect, enforce),
     "Blocks": (block, unblock, orders),
     "Money": (books, invoices),
-    "Inspect and maintain": (calls, quote, status, completeness, health, migrate, repartition, backup, restore, retention, journal),
+    "Inspect and maintain": (calls, quote, route, status, completeness, health, migrate, repartition, backup, restore, retention, journal),
 }
 
 for panel, commands in PANELS.items():
