@@ -36,6 +36,7 @@ from ringfence.commands import (
     switch,
     unblock,
     up,
+    user,
 )
 
 EPILOG = """
@@ -99,7 +100,7 @@ def main(
 
 PANELS = {
     "Run": (up, flow, simulate, replay),
-    "Configure": (config, decks, switch, credential, protect, enforce),
+    "Configure": (config, decks, switch, credential, user, protect, enforce),
     "Blocks": (block, unblock, orders),
     "Money": (books, invoices),
     "Inspect and maintain": (calls, quote, route, status, completeness, health, migrate, repartition, backup, restore, retention, journal),
@@ -108,7 +109,7 @@ PANELS = {
 for panel, commands in PANELS.items():
     for command in commands:
         name = command.__name__.rpartition(".")[2]
-        if command in (books, invoices, config, credential, decks, switch, retention, journal):  # they have subcommands
+        if hasattr(command, "app"):  # it has subcommands
             app.add_typer(command.app, name=name, rich_help_panel=panel)
         else:
             app.command(name, epilog=command.EPILOG, rich_help_panel=panel)(getattr(command, name))
