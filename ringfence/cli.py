@@ -20,6 +20,7 @@ from ringfence.commands import (
     enforce,
     flow,
     health,
+    invoices,
     journal,
     migrate,
     orders,
@@ -29,6 +30,7 @@ from ringfence.commands import (
     replay,
     restore,
     retention,
+    route,
     simulate,
     status,
     switch,
@@ -100,8 +102,8 @@ PANELS = {
     "Run": (up, flow, simulate, replay),
     "Configure": (config, decks, switch, credential, user, protect, enforce),
     "Blocks": (block, unblock, orders),
-    "Money": (books,),
-    "Inspect and maintain": (calls, quote, status, completeness, health, migrate, repartition, backup, restore, retention, journal),
+    "Money": (books, invoices),
+    "Inspect and maintain": (calls, quote, route, status, completeness, health, migrate, repartition, backup, restore, retention, journal),
 }
 
 for panel, commands in PANELS.items():
