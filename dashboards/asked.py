@@ -57,7 +57,7 @@ class Asked:
         return entry.latest
 
     def forget(self, *prefix: Hashable) -> None:
-        """After a change: answers whose key begins so are asked for again."""
+        """After a change: answers whose key begins so are asked for again; without a key all."""
         with self._lock:
             for key in [one for one in self._known if isinstance(one, tuple) and one[: len(prefix)] == prefix]:
                 del self._known[key]

@@ -141,7 +141,9 @@ def buttons(visit: Visit, found: list[Queued], at: int) -> None:
         st.button("Next", key="rf_next", shortcut="N", on_click=open_alert, args=(after.finding.finding_id,))
         st.button("Previous", key="rf_previous", shortcut="P", on_click=open_alert, args=(before.finding.finding_id,))
     if key is not None:
-        kind, value = ("number", key.a_number) if key.a_number else ("account", key.account) if key.account else ("trunk", key.ingress_trunk)
+        kind, value = ("account", key.account) if key.account else ("trunk", key.ingress_trunk)
+        if key.a_number and visit.mask(key.a_number, ()) == key.a_number:  # an address shows no number that the page masks
+            kind, value = "number", key.a_number
         about = link(f"All about this {kind}", "subject", finding.tenant, kind=kind, of=value)
         st.html(tag("div", "A block refuses ", *key_text(key, visit.mask), ". ", about, cls="rf-note"))
 
