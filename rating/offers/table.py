@@ -13,7 +13,7 @@ from typing import NamedTuple
 from core.delimited import KEEP, Style, bad_byte, check_encoding, delimiter_of, encoding_of, label, read_lines, readable
 from rating.offers.finding import refused
 from rating.offers.headings import said
-from rating.offers.mapping import Mapping
+from rating.offers.mapping import PRICES, Mapping
 from rating.offers.xlsx import Number, read_sheet, sheet_names, text_of
 
 MOST_ROWS = 2_000_000
@@ -107,7 +107,7 @@ def _likely_sheet(content: bytes, names: tuple[str, ...]) -> tuple[str, str]:
 def _heads(row: list[object]) -> bool:
     """Whether cells name a column of codes and one of prices."""
     fields = {found[0].field for cell in row if isinstance(cell, str) and (found := said(cell))}
-    return "price_per_min" in fields and bool({"prefix", "country_code"} & fields)
+    return bool({*PRICES} & fields) and bool({"prefix", "country_code"} & fields)
 
 
 def _is_number(cell: object) -> bool:
