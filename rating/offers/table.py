@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple
 
-from core.delimited import KEEP, Style, bad_byte, check_encoding, delimiter_of, encoding_of, label, read_lines, readable
+from core.delimited import BAD, KEEP, Style, bad_byte, check_encoding, delimiter_of, encoding_of, label, read_lines, readable
 from rating.offers.finding import refused
 from rating.offers.headings import said
 from rating.offers.mapping import PRICES, Mapping
@@ -41,6 +41,8 @@ class Table:
     sheet: str = ""
     encoding: str = ""
     delimiter: str = ""
+    plain_text: str = ""  # the text of a file in which a line is its cells and delimiters: no quotes, no bytes that are invalid; "" = read `rows`
+    first_line: int = 1  # the number of its first line
 
 
 def open_table(content: bytes, mapping: Mapping | None = None) -> Table:
@@ -157,7 +159,9 @@ def _from_text(content: bytes, how: Mapping) -> Table:
             yield Row(line.line, [] if fault else [cell.strip() for cell in line.cells], readable(fault))
 
     words = {"\t": "tabs"}.get(delimiter, delimiter)
-    return Table(rows, (f"encoding {label(encoding)}: {why}", f"cells are separated by {words}: {reason}"), encoding=encoding, delimiter=delimiter)
+    reasons = (f"encoding {label(encoding)}: {why}", f"cells are separated by {words}: {reason}")
+    is_plain = (not quote or quote not in text) and (text.isascii() or not BAD.search(text))
+    return Table(rows, reasons, encoding=encoding, delimiter=delimiter, plain_text=text if is_plain else "", first_line=first)
 
 
 def _too_many(what: str, row: int = 0) -> Exception:
