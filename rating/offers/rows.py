@@ -144,12 +144,12 @@ class _Reader:
         codes = self._codes(row.number, code, country)
         more = self._more(row.number, cells) if self.more else ()
         own = cells[self.price] if self.has_price else ""
-        priced_otherwise = more is not None and any(name in ("steps", "price_per_increment") for name, _ in more)
-        needs_price = not closed and not priced_otherwise and (self.has_price or not self.states) and bool(own or not self.states)
+        priced_otherwise = bool(more) and any(name in ("steps", "price_per_increment") for name, _ in more or ())
+        needs_price = not closed and not priced_otherwise and bool(own or not self.states)
         per_min = self._amount(row.number, "price_per_min", own) if needs_price else 0
-        by_state = [] if closed else [
-            (kind, self._amount(row.number, name, cells[place])) for name, kind, place in self.states if cells[place]
-        ]  # fmt: skip
+        by_state: list[tuple[str, int | None]] = []
+        if self.states and not closed:
+            by_state = [(kind, self._amount(row.number, name, cells[place])) for name, kind, place in self.states if cells[place]]
         connect = self._amount(row.number, "connect_fee", cells[self.connect]) if self.connect is not None and cells[self.connect] else 0
         attempt = self._amount(row.number, "attempt_fee", cells[self.attempt]) if self.attempt is not None and cells[self.attempt] else 0
         first, following = self._increments(row.number, cells)

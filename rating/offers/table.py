@@ -14,7 +14,7 @@ from core.delimited import BAD, KEEP, Style, bad_byte, check_encoding, delimiter
 from rating.offers.finding import refused
 from rating.offers.headings import said
 from rating.offers.mapping import PRICES, Mapping
-from rating.offers.xlsx import Number, read_sheet, sheet_names, text_of
+from rating.offers.xlsx import read_sheet, sheet_names, text_of
 
 MOST_ROWS = 2_000_000
 MOST_LINES = 2 * MOST_ROWS
@@ -82,9 +82,9 @@ def _from_workbook(content: bytes, how: Mapping) -> Table:
 
     def rows() -> Iterator[Row]:
         for number, cells in enumerate(values, 1):
-            texts = [text if type(text) is str else text_of(text) for text in cells]
+            texts = [text.strip() if type(text) is str else text_of(text) for text in cells]
             if any(texts):
-                yield Row(number, [text if type(text) is Number else text.strip() for text in texts])
+                yield Row(number, texts)
 
     return Table(rows, (f"sheet {name!r}: {reason}",), sheet=name if len(names) > 1 else "")
 
