@@ -117,7 +117,8 @@ class Agreement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     time_zone: str = "UTC"
     rounding: Rounding = "half_up"  # of a call's amount, once
     decimals: int = 9  # of a call's amount
-    duration_rounding: Rounding = "half_up"  # of talk time, to whole seconds
+    duration_rounding: Rounding = "half_up"  # of talk time, to whole units
+    duration_unit_ms: int = 1000  # a second, or a part of one: an increment of 1 s of its decks is then such a unit
     price_change: Literal["call_start", "increment_start", "split"] = "call_start"  # what prices a call within which the price changes
     rating_instant: Literal["answer", "setup", "end"] = "answer"  # whose price list prices a call
     rated_number: Literal["dialled", "lrn"] = "dialled"  # whose prefix prices a call; a number that was not ported has no other
@@ -627,6 +628,8 @@ def _planned(row: Agreement, find: Find) -> Iterator[tuple[str, str]]:
             yield f"plan[{at}].deck", (
                 f"deck {span.deck!r} is in {currency} and the agreement in {row.currency}: add a rate {currency}-{row.currency} to fx_rates"
             )
+    if not 1 <= row.duration_unit_ms <= 1000 or 1000 % row.duration_unit_ms:
+        yield "duration_unit", "must be a second or a whole part of one, such as 500ms, 100ms or 1ms"
     if row.price_change != "call_start" and row.rating_instant != "answer":
         yield "price_change", f"{row.price_change} counts from the answer: it goes with rating_instant answer, or write call_start"
     spans = sorted((*limits(span), at) for at, span in enumerate(row.plan))

@@ -22,6 +22,7 @@ from ringfence.commands import (
     health,
     invoices,
     journal,
+    margins,
     migrate,
     orders,
     protect,
@@ -102,7 +103,7 @@ PANELS = {
     "Run": (up, flow, simulate, replay),
     "Configure": (config, decks, switch, credential, user, protect, enforce),
     "Blocks": (block, unblock, orders),
-    "Money": (books, invoices),
+    "Money": (books, invoices, margins),
     "Inspect and maintain": (calls, quote, route, status, completeness, health, migrate, repartition, backup, restore, retention, journal),
 }
 

@@ -64,6 +64,26 @@ def money(since_ms: int = 0, tenant: str = "") -> Query:
     )
 
 
+def margins(since_ms: int = 0, tenant: str = "") -> Query:
+    """What each reseller keeps: by tenant, level, party and the two currencies, the calls, what those below pay, what it pays itself, and the
+    difference (null across currencies)."""
+    source, params = _charges(since_ms, tenant, "role = 'sell'")
+    paid = (
+        "SELECT tenant, partition, offset, level, any(party) AS party, any(currency) AS currency, sum(amount) AS amount FROM ("
+        f"SELECT tenant, partition, offset, level, party, currency, {_AMOUNT} AS amount, (revision, run) AS version, "
+        f"max((revision, run)) OVER (PARTITION BY tenant, partition, offset) AS top FROM {source}) "
+        "WHERE version = top GROUP BY tenant, partition, offset, level"
+    )
+    return (
+        f"WITH paid AS ({paid}) SELECT above.tenant AS tenant, above.level AS level, above.party AS party, below.currency AS takes_currency, "
+        "above.currency AS pays_currency, count() AS calls, sum(below.amount) AS takes, sum(above.amount) AS pays, "
+        "if(takes_currency = pays_currency, takes - pays, NULL) AS keeps FROM paid AS above INNER JOIN paid AS below "
+        "ON above.tenant = below.tenant AND above.partition = below.partition AND above.offset = below.offset AND above.level = below.level + 1 "
+        "GROUP BY tenant, level, party, takes_currency, pays_currency ORDER BY tenant, level, party, takes_currency, pays_currency",
+        params,
+    )
+
+
 def records_a_second(since_ms: int = 0, tenant: str = "") -> Query:
     """Second in which records were received, and their number. The bound is on that time: a query for the last minutes reads no more."""
     source, params = _records("learned_ms", since_ms, tenant)
