@@ -23,6 +23,7 @@ from ringfence.commands import (
     journal,
     migrate,
     orders,
+    portability,
     protect,
     quote,
     repartition,
@@ -98,7 +99,7 @@ def main(
 
 PANELS = {
     "Run": (up, flow, simulate, replay),
-    "Configure": (config, decks, switch, credential, protect, enforce),
+    "Configure": (config, decks, portability, switch, credential, protect, enforce),
     "Blocks": (block, unblock, orders),
     "Money": (books,),
     "Inspect and maintain": (calls, quote, route, status, completeness, health, migrate, repartition, backup, restore, retention, journal),
@@ -107,7 +108,7 @@ PANELS = {
 for panel, commands in PANELS.items():
     for command in commands:
         name = command.__name__.rpartition(".")[2]
-        if command in (books, config, credential, decks, switch, retention, journal):  # they have subcommands
+        if command in (books, config, credential, decks, portability, switch, retention, journal):  # they have subcommands
             app.add_typer(command.app, name=name, rich_help_panel=panel)
         else:
             app.command(name, epilog=command.EPILOG, rich_help_panel=panel)(getattr(command, name))

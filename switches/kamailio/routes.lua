@@ -90,8 +90,10 @@ function begin_hunt(call, number, open)
   if call.view == "" or number == "" then return nil end
   local lrn = call.b_raw:match(";rn=%+?(%d+)")
   local plan = plan_of_view(call.view)
-  local digits = plan and plan.by_lrn and lrn or number
-  local names, code, why, _, prefix = route_of(call.tenant, call.view, digits)
+  local names, code, why, _, prefix = route_of(call.tenant, call.view, number)
+  if plan and plan.by_lrn and lrn and code ~= DENIED then
+    names, code, why, _, prefix = route_of(call.tenant, call.view, lrn)
+  end
   if names then
     set("$avp(rf_view)", call.view)
     set("$avp(rf_hunt)", table.concat(names, ","))
