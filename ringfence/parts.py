@@ -338,6 +338,7 @@ def kamailio(settings: Settings) -> None:
             control_listen=LOOPBACK,
             control_port=settings.control_port,
             refuse_unrecorded=settings.refuse_unrecorded,
+            ask=settings.ask,
         )
     )
     checked_s = 0.0

@@ -103,6 +103,7 @@ class Settings(BaseSettings):
     )
     api_port: int = Field(8475, ge=0, le=65535, description="The port of `flow api`, which switches ask for routes; 0: a free one.")
     redirect_port: int = Field(5070, ge=0, le=65535, description="The UDP port of `flow redirect`, which answers SIP calls with their routes.")
+    ask: str = Field("", description="HOST:PORT of the `flow redirect` that a Kamailio of `up` asks about numbers that may have been ported.")
     redirect_switches: str = Field(
         "127.0.0.0/8",
         description="Networks, separated by commas, whose X-Ringfence-Account the redirect believes: those of your own switches.",
