@@ -25,6 +25,7 @@ from ringfence.commands import (
     margins,
     migrate,
     orders,
+    portability,
     protect,
     quote,
     repartition,
@@ -101,7 +102,7 @@ def main(
 
 PANELS = {
     "Run": (up, flow, simulate, replay),
-    "Configure": (config, decks, switch, credential, user, protect, enforce),
+    "Configure": (config, decks, portability, switch, credential, user, protect, enforce),
     "Blocks": (block, unblock, orders),
     "Money": (books, invoices, margins),
     "Inspect and maintain": (calls, quote, route, status, completeness, health, migrate, repartition, backup, restore, retention, journal),
