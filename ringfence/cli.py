@@ -24,6 +24,7 @@ from ringfence.commands import (
     journal,
     migrate,
     orders,
+    payments,
     protect,
     quote,
     repartition,
@@ -100,14 +101,14 @@ PANELS = {
     "Run": (up, flow, simulate, replay),
     "Configure": (config, decks, switch, credential, protect, enforce),
     "Blocks": (block, unblock, orders),
-    "Money": (books, invoices),
+    "Money": (books, invoices, payments),
     "Inspect and maintain": (calls, quote, status, completeness, health, migrate, repartition, backup, restore, retention, journal),
 }
 
 for panel, commands in PANELS.items():
     for command in commands:
         name = command.__name__.rpartition(".")[2]
-        if command in (books, invoices, config, credential, decks, switch, retention, journal):  # they have subcommands
+        if command in (books, invoices, payments, config, credential, decks, switch, retention, journal):  # they have subcommands
             app.add_typer(command.app, name=name, rich_help_panel=panel)
         else:
             app.command(name, epilog=command.EPILOG, rich_help_panel=panel)(getattr(command, name))
