@@ -53,6 +53,18 @@ credentials = sa.Table(
     sa.Column("revoked_at_ms", Ms),
 )
 
+users = sa.Table(
+    "users",
+    METADATA,
+    *_key("name"),
+    *_text("password_hash"),  # argon2; "" = signs in elsewhere
+    *_ms("at_ms"),
+    *_ms("sessions_from_ms"),  # a session that began before is over
+    sa.Column("disabled_at_ms", Ms),
+)
+
+user_roles = sa.Table("user_roles", METADATA, *_key("name", "tenant", "role"))  # tenant "" = every tenant
+
 # --- what it costs, and the version that names it ---
 
 deck_versions = sa.Table(
@@ -189,6 +201,14 @@ alerts = sa.Table(
     *_ms("updated_ms"),
     *_text("facts", default=""),  # JSON of core.facts.Facts, "" = none
     sa.Index("ix_alerts_tenant", "tenant", "last_ms"),
+)
+
+alert_takes = sa.Table(  # who works on an alert
+    "alert_takes",
+    METADATA,
+    *_key("finding_id"),
+    *_text("who"),
+    *_ms("at_ms"),
 )
 
 block_orders = sa.Table(

@@ -57,6 +57,7 @@ def upgrade() -> None:
         *_int64("learned_ms", "opened_ms", "updated_ms"), *_text("facts", default=""),
     )  # fmt: skip
     op.create_index("ix_alerts_tenant", "alerts", ["tenant", "last_ms"])
+    _create("alert_takes", ["finding_id"], *_text("finding_id", "who"), *_int64("at_ms"))
     _create("audit", ["id"], sa.Column("id", SERIAL, nullable=False), *_int64("at_ms"), *_text("who", "verb", "subject", "why", "previous", "sha256"))
     op.create_index("ix_audit_at", "audit", ["at_ms"])
     _create(
@@ -103,6 +104,9 @@ def upgrade() -> None:
     _create("switch_states", ["switch"], *_text("switch"), *_text("boot", default=""), *counts, *_text("error", default=""))
     _create("switches", ["name"], *_text("name", "kind", "control_url", "control_token"), *_int64("at_ms"))
     _create("tenants", ["name"], *_text("name"), *_int64("at_ms"))
+    disabled = sa.Column("disabled_at_ms", sa.BigInteger())
+    _create("users", ["name"], *_text("name", "password_hash"), *_int64("at_ms", "sessions_from_ms"), disabled)
+    _create("user_roles", ["name", "tenant", "role"], *_text("name", "tenant", "role"))
     revoked = sa.Column("revoked_at_ms", sa.BigInteger())
     _create("credentials", ["token_sha256"], *_text("token_sha256", "tenants", "switch", "sources"), *_int64("at_ms"), revoked)
     _create(
