@@ -25,6 +25,7 @@ from ringfence.commands import (
     margins,
     migrate,
     orders,
+    payments,
     portability,
     protect,
     quote,
@@ -104,7 +105,7 @@ PANELS = {
     "Run": (up, flow, simulate, replay),
     "Configure": (config, decks, portability, switch, credential, user, protect, enforce),
     "Blocks": (block, unblock, orders),
-    "Money": (books, invoices, margins),
+    "Money": (books, invoices, payments, margins),
     "Inspect and maintain": (calls, quote, route, status, completeness, health, migrate, repartition, backup, restore, retention, journal),
 }
 
