@@ -67,11 +67,13 @@ def _episode(found: Found) -> Episode:
 
 
 def save(folder: Path, results: list[Result]) -> Path:
-    """Write the results of a seed; those of an earlier run of the same seed are replaced."""
+    """Write the results of a seed; those of an earlier run of the same opponent and seed are replaced."""
     folder.mkdir(parents=True, exist_ok=True)
     first = results[0]
     path = folder / f"{first.simulator}-{first.calls}-{first.seed}.json"
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(results), indent=1))
+    known = msgspec.json.decode(path.read_bytes(), type=list[Result]) if path.is_file() else []
+    every = {one.name: one for one in (*known, *results)}
+    path.write_bytes(msgspec.json.encode(sorted(every.values(), key=lambda one: not one.name.startswith("Ringfence"))) + b"\n")
     return path
 
 
