@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
+from threadpoolctl import threadpool_limits
 
 from evaluation import league, sichuan
 from evaluation.report import page
@@ -26,7 +27,7 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=100_000, help="honest calls per seed")
     parser.add_argument("--days", type=float, default=2.0)
     parser.add_argument("--seeds", default="1-2", help="1-20, or 7")
-    parser.add_argument("--feeds", default="answers", help="answers,stops: ours with each of these feeds (all, answers, stops)")
+    parser.add_argument("--feeds", default="answers", help="answers,stops: ours with each of these feeds (all, answers, stops); '' = without ours")
     parser.add_argument("--ours-only", action="store_true", help="no opponents")
     parser.add_argument("--validation", action="store_true", help="on the validation simulator: once, at the end")
     parser.add_argument("--sichuan", type=Path, default=SICHUAN, help="folder of Sichuan.zip")
@@ -34,11 +35,13 @@ def main() -> None:
     parser.add_argument("--report-only", action="store_true", help="only write the page from the results that are there")
     chosen = parser.parse_args()
     if not chosen.report_only:
-        run(chosen)
+        with threadpool_limits(1):  # models that wait for one another's threads are slower than one thread
+            run(chosen)
     real_file = RESULTS / "sichuan.json"
     if chosen.real_seeds and (chosen.sichuan / "Sichuan.zip").is_file():
         real_file.parent.mkdir(parents=True, exist_ok=True)
-        real_file.write_bytes(msgspec.json.encode(sichuan.measure(chosen.sichuan, chosen.real_seeds)))
+        with threadpool_limits(1):
+            real_file.write_bytes(msgspec.json.encode(sichuan.measure(chosen.sichuan, chosen.real_seeds)))
     real = msgspec.json.decode(real_file.read_bytes(), type=Real) if real_file.is_file() else None
     PAGE.write_text(page(list(load(RESULTS)), real, f"{datetime.now(UTC):%d %B %Y}"))
 
@@ -51,7 +54,7 @@ def run(chosen: argparse.Namespace) -> None:
     for seed in range(int(first), int(last or first) + 1):
         one = make(seed, chosen.calls, chosen.days)
         results, began = [], time.monotonic()
-        feeds = chosen.feeds.split(",")
+        feeds = [one for one in chosen.feeds.split(",") if one]
         scores = league.ours_alone(one, feeds) if trained is None else league.play(one, trained, feeds)
         for score in scores:
             seconds, began = time.monotonic() - began, time.monotonic()

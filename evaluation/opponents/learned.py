@@ -60,7 +60,7 @@ def oracle(training: list[pl.DataFrame], without: str = "") -> HistGradientBoost
     if without:
         rows = rows.filter(~pl.col("label").str.starts_with(f"{without}-"))
     fraud = (rows["label"] != "").to_numpy()
-    return HistGradientBoostingClassifier(max_iter=120, learning_rate=0.1, random_state=0).fit(table(rows), fraud)
+    return HistGradientBoostingClassifier(max_iter=80, learning_rate=0.1, random_state=0).fit(table(rows), fraud)
 
 
 def oracle_scores(model: HistGradientBoostingClassifier, rows: pl.DataFrame) -> Scores:
