@@ -38,7 +38,7 @@ def judged(records: pl.DataFrame, fates: list[Fate], rejects: list[Reject], vers
 
 
 def calls(steps: Table, ended: list[int], version: int) -> pl.DataFrame:
-    """A frame of CALLS from the steps (core.schemas.STEPS) of calls that ended and could be priced."""
+    """A frame of CALLS from the steps (core.schemas.STEPS) of calls that ended."""
     if not ended:
         return schemas.empty(CALLS)
     answered, duration_ms = steps["answered"], steps["duration_ms"]
@@ -73,18 +73,18 @@ def attempts(steps: Table, legs: list[LegEnd]) -> pl.DataFrame:
     ]
     if not own and not legs:
         return schemas.empty(ATTEMPTS)
-    heads, accounts, b_numbers = [steps[name] for name in _OF_CALL], steps["account"], steps["b_number"]
+    heads, accounts, b_numbers, b_kinds = [steps[name] for name in _OF_CALL], steps["account"], steps["b_number"], steps["b_kind"]
     rows: list[tuple[Any, ...]] = []
     for i, leg in zip(np.flatnonzero(steps.array("buys")).tolist() if legs else (), legs, strict=True):
         number, answered, at_ms, talk_ms, sip_code, q850, pdd_ms, *route = leg
         head = [values[i] for values in heads]
-        rows.append((*head, number, accounts[i], *route, b_numbers[i], at_ms, answered, talk_ms, pdd_ms, sip_code, q850))
+        rows.append((*head, number, accounts[i], *route, b_numbers[i], b_kinds[i], at_ms, answered, talk_ms, pdd_ms, sip_code, q850))
     routes, talks = [steps[name] for name in ("carrier", "trunk_group", "egress_trunk")], steps["duration_ms"]
-    answers, moments, ends = steps["answer_ms"], steps["t_ms"], [steps[name] for name in ("pdd_ms", "sip_code", "q850")]
+    answers, ended_ms, ends = steps["answer_ms"], steps["end_ms"], [steps[name] for name in ("pdd_ms", "sip_code", "q850")]
     for i, number in zip(own, _attempts_made(steps, own), strict=True):
-        answered, at_ms = steps["answered"][i], moments[i] if answers[i] is None else answers[i]
+        answered, at_ms = steps["answered"][i], ended_ms[i] if answers[i] is None else answers[i]
         head, route, how = [values[i] for values in heads], [values[i] for values in routes], [values[i] for values in ends]
-        rows.append((*head, number, accounts[i], *route, b_numbers[i], at_ms, answered, talks[i] if answered else 0, *how))
+        rows.append((*head, number, accounts[i], *route, b_numbers[i], b_kinds[i], at_ms, answered, talks[i] if answered else 0, *how))
     return of_rows(rows, ATTEMPTS)
 
 

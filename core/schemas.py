@@ -129,10 +129,13 @@ CALLS = pl.Schema(
         "release_side": pl.String,
         "suspected_hung": pl.Boolean,
         "suspected_duplicate": pl.Boolean,
+        "failed": pl.Int32,  # attempts that ended without an answer, each with its own record
+        "failed_no": pl.Int32,  # the highest number of such an attempt
+        "legs": pl.Int32,  # egress legs that have records of their own; 0 = one dialog for both sides
         "config_version": pl.Int64,
     }
 )
-"""A row of the table `calls`: one row per call and call revision, and no money in it."""
+"""A row of the table `calls`: one row per call and call revision, and no money in it: also of a call whose money could not be told."""
 
 RECORD, ACCRUAL, CLOSING, GONE = 0, 1, 2, 3  # kinds of a step
 
@@ -152,9 +155,6 @@ _STEPS: dict[str, Any] = {
     "buys": pl.Boolean,  # an attempt or an egress leg that ended by itself (core.calls.LegEnd)
     **{name: CALLS[name] for name in _ENDING},
     **{name: dtype for name, dtype in CALLS.items() if name not in (*_ENDING, "config_version")},
-    "failed": pl.Int32,  # attempts that ended without an answer, each with its own record
-    "failed_no": pl.Int32,  # the highest number of such an attempt
-    "legs": pl.Int32,  # egress legs that have records of their own; 0 = one dialog for both sides
     "continues": pl.Boolean,  # a later attempt of a call, in a file that writes a row per attempt
 }
 
@@ -177,7 +177,8 @@ ATTEMPTS = pl.Schema(
         "trunk_group": pl.String,
         "egress_trunk": pl.String,
         "b_number": pl.String,
-        "at_ms": pl.Int64,
+        "b_kind": pl.String,
+        "at_ms": pl.Int64,  # of its answer, else of its end: the moment whose rate it is bought by
         "answered": pl.Boolean,
         "duration_ms": pl.Int64,
         "pdd_ms": pl.Int64,

@@ -78,12 +78,14 @@ class Amounts:
 
 
 class Outcome(NamedTuple):
-    """`fates`: as they came, but for calls whose money cannot be told. `ended`: which steps ended calls that were sold."""
+    """`fates`: as they came, but for calls whose money cannot be told. `ended`: which steps ended calls that were sold; `unpriced`: which ended
+    calls whose money cannot be told."""
 
     amounts: Amounts
     fates: list[Fate]
     ended: list[int]
     charges: pl.DataFrame
+    unpriced: Sequence[int] = ()
 
 
 def charge(states: dict[int, Purchases], assembled: Assembled, values: Sequence[Record], terms: Terms) -> Outcome:
@@ -98,6 +100,7 @@ def charge(states: dict[int, Purchases], assembled: Assembled, values: Sequence[
     fates = list(fates)
     charges: list[tuple[Any, ...]] = []
     ended: list[int] = []
+    unpriced: list[int] = []
     partition = batch.list_of("record_partition")
     for i in batch.settled:
         key = batch.call_key[i]
@@ -114,6 +117,7 @@ def charge(states: dict[int, Purchases], assembled: Assembled, values: Sequence[
                 amounts.fault[i] = f"an earlier attempt: {faulty}"
             row = batch.row[i]
             if amounts.fault[i]:
+                unpriced.append(i)
                 if row >= 0 and fates[row].disposition == RATED_DISPOSITION:
                     fates[row] = fates[row]._replace(disposition=UNRATED, reason=amounts.fault[i])
             elif row < 0 or fates[row].disposition == RATED_DISPOSITION:
@@ -121,7 +125,7 @@ def charge(states: dict[int, Purchases], assembled: Assembled, values: Sequence[
                 charges += batch.charges(i, remembered)
         if batch.gone[i] and state.of:
             state.of.pop(key, None)
-    return Outcome(amounts, fates, ended, of_rows(charges, CHARGES))
+    return Outcome(amounts, fates, ended, of_rows(charges, CHARGES), unpriced)
 
 
 class _Batch:
@@ -162,9 +166,11 @@ class _Batch:
         codes = encode_all(numbers)
         sells = self._numpy("sells")
         answered, duration = self._numpy("answered") & sells, self._numpy("duration_ms")
-        # The rate of the moment of the answer prices the whole call; an attempt, of its own moment.
-        answers, moments = self.list_of("answer_ms"), self.list_of("t_ms")
-        at_ms = np.asarray([moments[i] if answers[i] is None else answers[i] for i in at], np.int64)
+        # The rate of the moment of the answer prices the whole call (where there was none, of its end); an attempt, of its own moment.
+        answers, moments, ends, final = self.list_of("answer_ms"), self.list_of("t_ms"), self.list_of("end_ms"), self.final
+        at_ms = np.asarray(
+            [((ends[i] if final[i] and self.sells[i] else moments[i]) if answers[i] is None else answers[i]) for i in at], np.int64
+        )
         leg_answered, leg_ms, leg_at_ms = answered.copy(), duration.copy(), at_ms.copy()
         for k, i in enumerate(at) if self.leg else ():
             if (leg := self.leg.get(i)) is not None:

@@ -173,7 +173,7 @@ def last_calls(limit: int = 20, account: str = "", tenant: str = "", since_ms: i
     priced = (
         f"SELECT {', '.join(f'call.{name} AS {name}' for name in facts.split(', '))}, money.billable_s AS billable_s, money.sell AS sell, "
         "money.sell_currency AS sell_currency, money.buy AS buy, money.buy_currency AS buy_currency, money.destination AS destination, "
-        f"'rated' AS disposition, '' AS reason FROM ({ended}) AS call LEFT JOIN {money} AS money USING (tenant, partition, offset)"
+        f"'rated' AS disposition, '' AS reason FROM ({ended}) AS call INNER JOIN {money} AS money USING (tenant, partition, offset)"
     )
     unpriced = (
         "SELECT tenant, account, ingress_trunk, carrier, if(a_number = '', a_raw, a_number), if(b_number = '', b_raw, b_number), "
@@ -265,7 +265,7 @@ def untold(answered_before_ms: int, since_ms: int = 0, tenant: str = "", limit: 
     """Calls that were answered before a time and have neither money nor an unrated end: still talking, or ended where nobody could price them."""
     answers, params = _records("event, disposition, account, switch, call_id, call_key, b_number, at_ms", since_ms, tenant)
     ends, _ = _records("event, disposition, call_key", since_ms, tenant)
-    rated, _ = _calls("call_key", since_ms, tenant)
+    rated, _ = _charges(since_ms, tenant)
     return (
         "SELECT tenant, switch, account, call_id, b_number, fromUnixTimestamp64Milli(at_ms, 'UTC') AS answered "
         f"FROM {answers} WHERE event = 'answer' AND disposition = 'event' AND at_ms < {{answered_before_ms:Int64}} "

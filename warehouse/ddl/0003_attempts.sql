@@ -16,6 +16,7 @@ CREATE TABLE IF NOT EXISTS attempts
     `trunk_group` LowCardinality(String),
     `egress_trunk` LowCardinality(String),
     `b_number` String CODEC(ZSTD(1)),
+    `b_kind` LowCardinality(String),
     `at_ms` Nullable(Int64) CODEC(Delta, ZSTD(1)),
     `answered` Bool CODEC(ZSTD(1)),
     `duration_ms` Nullable(Int64) CODEC(ZSTD(1)),

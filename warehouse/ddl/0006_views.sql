@@ -34,7 +34,7 @@ FROM
 )
 WHERE (revision, run) = top;
 
--- A call with its money beside its facts. `sell` is what the customer owes; where attempts were bought in several currencies, `buy`
+-- A priced call with its money beside its facts. `sell` is what the customer owes; where attempts were bought in several currencies, `buy`
 -- is null; what was not answered and cost nothing cost nothing in the currency in which it would have been sold.
 CREATE OR REPLACE VIEW priced_calls AS
 SELECT
@@ -45,7 +45,7 @@ SELECT
     charges.buy_destination AS buy_destination, charges.buy AS buy, charges.buy_attempt_fees AS buy_attempt_fees,
     charges.buy_currency AS buy_currency, if(charges.sell_currency = charges.buy_currency, charges.sell - charges.buy, NULL) AS margin
 FROM calls_latest
-LEFT JOIN
+INNER JOIN
 (
     SELECT
         tenant, partition, offset, max(run) AS run,
