@@ -219,10 +219,10 @@ class _Batch:
         record = self.values[row]
         try:
             if record.sell_amount and self.sold_by[k] < 0:
-                nanos, amounts.sell_currency[i] = _amount("sell_amount", record.sell_amount, record.currency)
+                nanos, amounts.sell_currency[i] = feed_amount("sell_amount", record.sell_amount, record.currency)
                 amounts.sell_nanos[i] = self.amount[i, SELL] = nanos
             if record.buy_amount and self.bought_by[k] < 0:
-                nanos, amounts.buy_currency[i] = _amount("buy_amount", record.buy_amount, record.buy_currency or record.currency)
+                nanos, amounts.buy_currency[i] = feed_amount("buy_amount", record.buy_amount, record.buy_currency or record.currency)
                 amounts.buy_nanos[i] = self.amount[i, BUY] = nanos
         except ValueError as wrong:
             amounts.fault[i] = str(wrong)
@@ -372,10 +372,10 @@ def _unreadable(side: str, b_number: str, b_kind: str, b_raw: str) -> str:
     return f"{side}{number} is {b_kind or 'empty'}{written}, not a number that a deck can price"
 
 
-def _amount(name: str, text: str, currency: str) -> tuple[int, str]:
+def feed_amount(name: str, text: str, currency: str) -> tuple[int, str]:
     """An amount that a feed says, in nanos, and its currency: without one it would be left out of every sum.
 
-    >>> _amount("sell_amount", "0.5", "EUR")
+    >>> feed_amount("sell_amount", "0.5", "EUR")
     (500000000, 'EUR')
     """
     if not is_code(currency):

@@ -1,0 +1,377 @@
+"""What stored calls would have cost: their facts in, the rows of `core.schemas.CHARGES` of a rating run out. In columns, no call by itself.
+
+`Rerater(terms)` holds what a version says in columns; calling it with the calls of one tenant and their attempts prices them. Under the terms that
+priced them live it gives the charges that stand, row for row: a property test holds the two together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from core import schemas
+from core.numbers import E164_KINDS
+from core.schemas import CHARGES
+from rating.charge import BUY, SELL, UNREADABLE, feed_amount
+from rating.contracts import NO_DECK, PLANNED, UNKNOWN, Charged, Terms
+from rating.prefixes import Ints, encode_all
+from rating.price import OUT_OF_RANGE, ROUNDING, Priced, price_by
+
+Bools = npt.NDArray[np.bool_]
+
+AMOUNTS = pl.Schema(
+    {
+        "record_partition": pl.Int32,  # with record_offset: of the record that says them
+        "record_offset": pl.Int64,
+        "sell_amount": pl.String,
+        "buy_amount": pl.String,
+        "currency": pl.String,
+        "buy_currency": pl.String,
+        "duration_ms": pl.Int64,  # as the record says it
+    }
+)
+"""What a feed says that a call cost. It stands where no deck of ours prices the party."""
+
+UNPRICED = pl.Schema({**{name: CHARGES[name] for name in ("partition", "offset", "revision", "tenant", "account", "carrier")}, "b_number": pl.String, "reason": pl.String})
+"""A call whose money these terms cannot tell, and why."""
+
+FACTS = (
+    "tenant", "partition", "offset", "revision", "record_partition", "record_offset", "learned_ms", "call_key", "account", "ingress_trunk",
+    "carrier", "trunk_group", "egress_trunk", "b_number", "b_kind", "answer_ms", "end_ms", "duration_ms", "attempts", "failed", "failed_no", "legs",
+)  # fmt: skip
+"""The columns of `core.schemas.CALLS` that are read."""
+
+OF_ATTEMPT = (
+    "partition", "offset", "revision", "call_key", "attempt_no", "carrier", "trunk_group", "egress_trunk", "b_number", "b_kind", "at_ms", "answered",
+    "duration_ms",
+)  # fmt: skip
+"""The columns of `core.schemas.ATTEMPTS` that are read, of calls with `failed` attempts or `legs` alone: the others say all in their own row."""
+
+_WHERE = ("partition", "offset", "revision", "record_partition", "record_offset", "learned_ms", "tenant", "call_key", "account", "end_ms")
+_ROUTE = ("carrier", "trunk_group", "egress_trunk")
+MEND = "add it and publish a new config version"
+
+
+class Rerated(NamedTuple):
+    """`charges`: core.schemas.CHARGES, all of each call that was priced. `unpriced`: a row of `UNPRICED` for each of the others."""
+
+    charges: pl.DataFrame
+    unpriced: pl.DataFrame
+
+
+class _Sides(NamedTuple):
+    """What is priced at one level, a place per call or attempt."""
+
+    places: Ints
+    priced: Priced
+    amount: Ints  # of the feed; it counts where `fed`
+    fed: Bools
+    fed_currency: pl.Series
+    wrong: Mapping[int, str]  # place -> what is wrong with the feed's amount
+
+
+class Rerater:
+    """Prices stored calls by one version's terms, under the number of a rating run.
+
+    >>> from core.config import Config
+    >>> from rating.contracts import compile_contracts
+    >>> Rerater(compile_contracts(Config(), {}), run=7)(schemas.empty(schemas.CALLS), schemas.empty(schemas.ATTEMPTS)).charges.shape[0]
+    0
+    """
+
+    def __init__(self, terms: Terms, run: int) -> None:
+        self.terms, self.run = terms, run
+        decks = terms.decks
+        sizes = [len(deck.prefixes) for deck in decks]
+        self._first = np.cumsum([0, *sizes])[:-1].astype(np.int64)  # where a deck's rates begin in the lists of all
+        self._prefixes = pl.Series([prefix for deck in decks for prefix in deck.prefixes], dtype=pl.String)
+        self._destinations = pl.Series([name for deck in decks for name in deck.destinations], dtype=pl.String)
+        self._names = pl.Series([*(deck.name for deck in decks), ""], dtype=pl.String)  # -1, no deck, is the last
+        self._ids = pl.Series([*(deck.deck_id for deck in decks), ""], dtype=pl.String)
+        self._currencies = pl.Series([*(deck.currency for deck in decks), ""], dtype=pl.String)
+
+    def __call__(self, calls: pl.DataFrame, attempts: pl.DataFrame, amounts: pl.DataFrame | None = None) -> Rerated:
+        """`calls`: `FACTS`, each call once, at the revision that counts. `attempts`: `OF_ATTEMPT` of those calls that have `failed` attempts
+        or `legs` (others, and repeats, are left aside). `amounts`: `AMOUNTS` of their records; None = the feed says none."""
+        found = [self._tenant(one, attempts, amounts) for one in calls.select(FACTS).partition_by("tenant", maintain_order=True)]
+        if not found:
+            return Rerated(schemas.empty(CHARGES), schemas.empty(UNPRICED))
+        return Rerated(pl.concat([one.charges for one in found]), pl.concat([one.unpriced for one in found]))
+
+    def needs_amounts(self, calls: pl.DataFrame) -> bool:
+        """Whether any of these calls is sold, or carried, by somebody for whom these terms have no deck: then the feed's amounts stand."""
+        accounts, carriers = (calls.select("tenant", name).unique().rows() for name in ("account", "carrier"))
+        return any(_deckless(self.terms.sold(*key)[0]) for key in accounts) or any(_deckless(self.terms.bought(*key)) for key in carriers if key[1])
+
+    def _tenant(self, calls: pl.DataFrame, attempts: pl.DataFrame, amounts: pl.DataFrame | None) -> Rerated:
+        terms, tenant = self.terms, str(calls["tenant"][0])
+        n = calls.height
+        answered = calls["answer_ms"].is_not_null().to_numpy()
+        at_ms = calls["answer_ms"].fill_null(calls["end_ms"]).fill_null(0).to_numpy()
+        duration_ms = calls["duration_ms"].fill_null(0).to_numpy()
+        numbers = _encoded(calls["b_number"], calls["b_kind"])
+        accounts, of_account = _codes(calls["account"])
+        chains = [terms.sold(tenant, account) for account in accounts]
+
+        def priced(charged: Sequence[Charged], codes: Ints, here: Ints, role: str) -> _Sides:
+            places = _places(charged, codes, at_ms[here])
+            sums = price_by(terms.decks, places, numbers[here], at_ms[here], duration_ms[here], answered[here])
+            at = calls.select("record_partition", "record_offset")
+            return self._fed(places, sums, at, amounts, role) if role else _Sides(places, sums, *_unfed(len(here)))
+
+        everybody = np.arange(n)
+        sale = priced([chain[0] for chain in chains], of_account, everybody, SELL)
+        bought = self._purchases(calls, attempts, amounts, answered, at_ms, duration_ms)
+        reasons = self._faults(calls, tenant, sale, bought, answered)
+        good = np.fromiter((row not in reasons for row in range(n)), bool, n) if reasons else np.ones(n, bool)
+
+        frames = []
+        for level in range(max(len(chain) for chain in chains)):
+            has = np.fromiter((len(chain) > level for chain in chains), bool, len(chains))
+            here = np.flatnonzero(has[of_account] & good)
+            by = [chain[level] if len(chain) > level else chain[0] for chain in chains]
+            if level:
+                sides = priced(by, of_account[here], here, "")
+            else:
+                sides = _taken(sale, here)
+            head = calls[here]
+            start_ms = pl.Series(at_ms[here]).set(pl.Series(~answered[here]), None)
+            zero = np.zeros(len(here), np.int64)
+            frame = self._rows(head, SELL, level, by, of_account[here], sides, start_ms, zero, zero)
+            if sides.fed.any():  # the seconds that the feed's own amount is for
+                seconds = self._fed_seconds(head, amounts)
+                frame = frame.with_columns(charged_s=pl.when(pl.Series(sides.fed)).then(seconds).otherwise("charged_s"))
+            frames.append(frame)
+        frames.append(self._bought_rows(calls, bought, good))
+        unpriced = calls[list(reasons)].select(name for name in UNPRICED if name != "reason")
+        return Rerated(
+            pl.concat(frames).select(CHARGES.names()),
+            unpriced.with_columns(reason=pl.Series(list(reasons.values()), dtype=pl.String)).select(UNPRICED.names()),
+        )
+
+    # --- purchases ---------------------------------------------------------------------------------------------------------------
+
+    def _purchases(
+        self, calls: pl.DataFrame, attempts: pl.DataFrame, amounts: pl.DataFrame | None, answered: Bools, at_ms: Ints, duration_ms: Ints
+    ) -> _Purchases:
+        """Each attempt and egress leg that is bought: those that have records of their own, and a proxy's last attempt, which ended with its call."""
+        tenant = str(calls["tenant"][0])
+        failed = calls.select(pl.max_horizontal("failed", "failed_no")).to_series().to_numpy()
+        own = (calls["legs"].to_numpy() == 0) & (answered | (failed < calls["attempts"].to_numpy()))
+        at = calls.select("record_partition", "record_offset")
+        carried = calls["carrier"].to_numpy() != ""
+        if amounts is not None:
+            says = at.join(amounts.filter(pl.col("buy_amount") != ""), on=at.columns, how="left", maintain_order="left")
+            carried |= says["buy_amount"].is_not_null().to_numpy()
+        rows = np.flatnonzero(own & carried)
+        head = calls[rows]
+        items = head.select(
+            pl.Series("row", rows), attempt_no=pl.col("attempts"), *_ROUTE, **{name: pl.col(name) for name in ("b_number", "b_kind", *at.columns)},
+        ).with_columns(at_ms=pl.Series(at_ms[rows]), answered=pl.Series(answered[rows]), duration_ms=pl.Series(duration_ms[rows]))
+        several = calls.with_row_index("row").filter((pl.col("failed") > 0) | (pl.col("legs") > 0))
+        if several.height and attempts.height:
+            of_call = several.select(
+                pl.col("row").cast(pl.Int64), "call_key", "record_partition", "record_offset", call_revision="revision", legs="legs"
+            )
+            mine = attempts.select(OF_ATTEMPT).unique(["partition", "offset", "call_key", "revision"], maintain_order=True)
+            mine = mine.join(of_call, on="call_key", how="inner", maintain_order="left").filter(pl.col("revision") <= pl.col("call_revision"))
+            # A proxy's last attempt is said by its call: its rows, also those of a closing that a late stop has corrected, are not bought again.
+            at_end = (pl.col("partition") == pl.col("record_partition")) & (pl.col("offset") == pl.col("record_offset"))
+            mine = mine.filter((pl.col("legs") > 0) | ~(pl.col("answered") | at_end))
+            mine = mine.with_columns(record_partition="partition", record_offset="offset", duration_ms=pl.col("duration_ms").fill_null(0))
+            items = pl.concat([items, mine.select(items.columns).cast(dict(items.schema))])
+        carriers, of_carrier = _codes(items["carrier"])
+        charged = [self.terms.bought(tenant, carrier) for carrier in carriers]
+        when = items["at_ms"].to_numpy()
+        places = _places(charged, of_carrier, when)
+        sums = price_by(
+            self.terms.decks, places, _encoded(items["b_number"], items["b_kind"]), when, items["duration_ms"].to_numpy(), items["answered"].to_numpy()
+        )
+        sides = self._fed(places, sums, items.select("record_partition", "record_offset"), amounts, BUY)
+        return _Purchases(items, charged, of_carrier, sides)
+
+    def _bought_rows(self, calls: pl.DataFrame, bought: _Purchases, good: Bools) -> pl.DataFrame:
+        items, charged, of_carrier, sides = bought
+        rows, talks = items["row"].to_numpy(), items["answered"].to_numpy()
+        # An attempt that costs nothing is a row of `attempts` alone.
+        here = np.flatnonzero(good[rows] & (talks | (np.where(sides.places >= 0, sides.priced.attempt_nanos, 0) > 0)))
+        mine, sides = items[here], _taken(sides, here)
+        head = calls[rows[here]].with_columns(mine.select(_ROUTE))
+        start_ms = mine["at_ms"].set(~mine["answered"], None)
+        numbers = mine["attempt_no"].cast(pl.Int64).to_numpy()
+        return self._rows(head, BUY, 0, charged, of_carrier[here], sides, start_ms, numbers, sides.priced.attempt_nanos)
+
+    # --- why a call's money cannot be told ------------------------------------------------------------------------------------------
+
+    def _faults(self, calls: pl.DataFrame, tenant: str, sale: _Sides, bought: _Purchases, answered: Bools) -> dict[int, str]:
+        """Row of `calls` -> the reason, in the order in which charging looks (`rating.charge`)."""
+        terms, found = self.terms, dict[int, str]()
+
+        def note(rows: npt.NDArray[Any], words: Callable[[int], str]) -> None:
+            for row in np.flatnonzero(rows).tolist():
+                found.setdefault(row, words(row))
+
+        accounts, trunks = calls["account"], calls["ingress_trunk"]
+        for row, words in sale.wrong.items():
+            found.setdefault(row, words)
+        note(
+            sale.places == UNKNOWN,
+            lambda row: f"account {accounts[row]!r} is not known: {MEND}" if accounts[row] else "no ingress account: the caller's address belongs to no trunk",
+        )
+        if not terms.self_register:
+            names, of_trunk = _codes(trunks)
+            strange = np.asarray([name != "" and (tenant, name) not in terms.trunks for name in names], bool)
+            note(strange[of_trunk], lambda row: f"ingress trunk {trunks[row]!r} is not known: {MEND}")
+        carriers, of_carrier = _codes(calls["carrier"])
+        unknown = np.asarray([terms.bought(tenant, carrier).deck == UNKNOWN for carrier in carriers], bool)
+        note(unknown[of_carrier] & (calls["legs"].to_numpy() == 0), lambda row: f"carrier {calls['carrier'][row]!r} is not known: {MEND}")
+        kinds = calls["b_kind"]
+        payable = answered & (kinds != "emergency").to_numpy()  # nobody pays for it
+        note(payable & (sale.places >= 0) & (sale.priced.rate < 0), lambda row: self._why(SELL, sale, row, kinds[row]))
+        items, _, _, sides = bought
+        rows = items["row"].to_numpy()
+        for item in np.flatnonzero(sides.places == UNKNOWN).tolist():
+            found.setdefault(int(rows[item]), f"carrier {items['carrier'][item]!r} is not known: {MEND}")
+        talks = items["answered"].to_numpy() & (items["b_kind"] != "emergency").to_numpy()
+        for item in np.flatnonzero(talks & (sides.places >= 0) & (sides.priced.rate < 0)).tolist():
+            found.setdefault(int(rows[item]), self._why(BUY, sides, item, items["b_kind"][item]))
+        for item, words in sides.wrong.items():
+            found.setdefault(int(rows[item]), words)
+        note(answered & kinds.is_in(UNREADABLE).to_numpy(), lambda row: f"b_number is {kinds[row] or 'empty'}, not a number that a deck can price")
+        if not terms.self_register or terms.sell_amount_expected:
+            note(
+                payable & (sale.places == NO_DECK) & ~sale.fed,
+                lambda row: f"account {accounts[row]!r} has no sell deck and the record says no amount",
+            )
+        return found
+
+    def _why(self, side: str, sides: _Sides, at: int, kind: str) -> str:
+        if sides.priced.rate[at] == OUT_OF_RANGE:
+            return f"{side}: the amount is beyond the range of one call's money"
+        if kind not in E164_KINDS:
+            return f"{side}: b_number is {kind or 'empty'}, not a number that a deck can price"
+        return f"{side}: no rate in deck {self.terms.decks[sides.places[at]].name}"
+
+    # --- amounts that a feed says ----------------------------------------------------------------------------------------------------
+
+    def _fed(self, places: Ints, priced: Priced, at: pl.DataFrame, amounts: pl.DataFrame | None, role: str) -> _Sides:
+        n = len(places)
+        if amounts is None or not amounts.height:
+            return _Sides(places, priced, *_unfed(n))
+        said = at.join(amounts, on=at.columns, how="left", maintain_order="left")
+        nanos, currencies, wrong = np.zeros(n, np.int64), [""] * n, {}
+        named = said[f"{role}_amount"].fill_null("")
+        fed = (named != "").to_numpy() & (places < 0)
+        for row in np.flatnonzero(fed).tolist():
+            one = said.row(row, named=True)
+            currency = one["currency"] if role == SELL else one["buy_currency"] or one["currency"]
+            try:
+                nanos[row], currencies[row] = feed_amount(f"{role}_amount", one[f"{role}_amount"], currency)
+            except ValueError as error:
+                wrong[row] = str(error)
+        return _Sides(places, priced, nanos, fed, pl.Series(currencies, dtype=pl.String), wrong)
+
+    def _fed_seconds(self, head: pl.DataFrame, amounts: pl.DataFrame | None) -> pl.Series:
+        assert amounts is not None
+        at = head.select("record_partition", "record_offset")
+        duration = at.join(amounts, on=at.columns, how="left", maintain_order="left")["duration_ms"].fill_null(0)
+        return -((-duration) // 1000)
+
+    # --- rows ------------------------------------------------------------------------------------------------------------------------
+
+    def _rows(
+        self, head: pl.DataFrame, role: str, level: int, by: Sequence[Charged], codes: Ints, sides: _Sides, start_ms: pl.Series, attempt_no: Ints,
+        attempt_nanos: Ints,
+    ) -> pl.DataFrame:  # fmt: skip
+        """Rows of CHARGES. `head`: their calls; `by[codes]`: who is charged."""
+        places, priced, nanos, fed, currency, _ = sides
+        ours = places >= 0
+        good = ours & (priced.rate >= 0)
+        at = np.where(good, self._first[np.maximum(places, 0)] + priced.rate, -1) if len(self._first) else np.full(len(places), -1)
+        deck = pl.Series(np.where(ours, places, len(self._names) - 1))
+        usage = np.where(fed, nanos, np.where(good, priced.usage_nanos, 0))
+        connect, attempt = np.where(good, priced.connect_nanos, 0), np.where(good, attempt_nanos, 0)
+        parties, agreements = pl.Series([one.party for one in by], dtype=pl.String), pl.Series([one.agreement for one in by], dtype=pl.String)
+        who = pl.Series(codes)
+        own = {
+            "run": pl.lit(self.run, pl.Int64), "role": pl.lit(role), "level": pl.lit(level, pl.Int32),
+            "attempt_no": pl.Series(attempt_no).cast(pl.Int32), "segment": pl.lit(0, pl.Int32),
+            "party": parties.gather(who), "agreement": agreements.gather(who),
+            "deck": self._names.gather(deck), "deck_id": self._ids.gather(deck),
+            "prefix": _text(self._prefixes, at), "destination": _text(self._destinations, at), "start_ms": start_ms.cast(pl.Int64),
+            "charged_s": pl.Series(np.where(good, priced.charged_s, 0)), "per_min_nanos": pl.Series(np.where(good, priced.per_min_nanos, 0)),
+            "usage_nanos": pl.Series(usage), "connect_nanos": pl.Series(connect), "attempt_nanos": pl.Series(attempt),
+            "surcharge_nanos": pl.lit(0, pl.Int64), "nanos": pl.Series(usage + connect + attempt),
+            "currency": self._currencies.gather(deck) if not fed.any() else self._currencies.gather(deck).zip_with(pl.Series(~fed), currency),
+            "rounding": pl.lit(ROUNDING), "config_version": pl.lit(self.terms.version, pl.Int64),
+        }  # fmt: skip
+        return head.select(*_WHERE, *_ROUTE).with_columns(**own).select(CHARGES.names()).cast(dict(CHARGES))
+
+
+class _Purchases(NamedTuple):
+    """`items`: a row per attempt that may be bought; `row`: of its call. `by[codes]`: who is paid."""
+
+    items: pl.DataFrame
+    by: list[Charged]
+    codes: Ints
+    sides: _Sides
+
+
+def _unfed(n: int) -> tuple[Ints, Bools, pl.Series, dict[int, str]]:
+    return np.zeros(n, np.int64), np.zeros(n, bool), pl.Series([""], dtype=pl.String).new_from_index(0, n), {}
+
+
+def _taken(sides: _Sides, here: Ints) -> _Sides:
+    priced = Priced(*(column[here] for column in sides.priced))
+    return _Sides(sides.places[here], priced, sides.amount[here], sides.fed[here], sides.fed_currency.gather(here), {})
+
+
+def _codes(values: pl.Series) -> tuple[list[str], Ints]:
+    """The different texts of a column, and the place in them of each row.
+
+    >>> _codes(pl.Series(["b", "a", "b"]))
+    (['b', 'a'], array([0, 1, 0]))
+    """
+    different = values.unique(maintain_order=True)
+    return different.to_list(), values.cast(pl.Enum(different)).to_physical().cast(pl.Int64).to_numpy()
+
+
+def _encoded(numbers: pl.Series, kinds: pl.Series) -> Ints:
+    """The codes by which rates are found. A short number is no prefix: 112 is not a call to the USA, 911 none to Delhi."""
+    if not kinds.is_in(E164_KINDS).all():
+        numbers = numbers.zip_with(kinds.is_in(E164_KINDS), pl.Series([""]).new_from_index(0, len(numbers)))
+    return encode_all(numbers.to_list())
+
+
+def _deckless(one: Charged) -> bool:
+    return one.deck in (NO_DECK, UNKNOWN, PLANNED)  # between the spans of a plan there is no deck
+
+
+def _places(by: Sequence[Charged], codes: Ints, at_ms: Ints) -> Ints:
+    """The deck of each call: that of its agreement, or of the agreement's plan at that time."""
+    places = np.asarray([one.deck for one in by], np.int64)[codes] if len(by) else np.empty(0, np.int64)
+    plans = list(dict.fromkeys(one.plan for one in by if one.deck == PLANNED))
+    if not plans:
+        return places
+    number = {plan: at for at, plan in enumerate(plans)}
+    which = np.asarray([number[one.plan] if one.deck == PLANNED else -1 for one in by], np.int64)[codes]
+    order = np.argsort(which, kind="stable")
+    ends = np.searchsorted(which[order], np.arange(-1, len(plans)), side="right")
+    for at, plan in enumerate(plans):
+        here = order[ends[at] : ends[at + 1]]
+        spans = np.asarray(plan, np.int64)
+        span = np.searchsorted(spans[:, 0], at_ms[here], side="right") - 1
+        inside = (span >= 0) & (at_ms[here] < spans[np.maximum(span, 0), 1])
+        places[here] = np.where(inside, spans[np.maximum(span, 0), 2], NO_DECK)
+    return places
+
+
+def _text(texts: pl.Series, at: Ints) -> pl.Series:
+    """The text at each place; "" at -1."""
+    if not len(texts):
+        return pl.Series([""], dtype=pl.String).new_from_index(0, len(at))
+    return texts.gather(pl.Series(np.where(at < 0, 0, at))).zip_with(pl.Series(at >= 0), pl.Series([""]).new_from_index(0, len(at)))
