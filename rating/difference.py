@@ -1,0 +1,196 @@
+"""What a rating run changes, against the charges that count now: by account, carrier and destination, and by cause.
+
+`difference(before, after)` compares charges of the same calls. The effects of the causes on a charge add up to its change, to the nano:
+
+    rate         the same prefix has another price per minute: the seconds that were charged before, at the new price
+    prefix       the same, where another prefix of the deck matches
+    increment    other seconds are charged: their difference, at the new price
+    connect fee, attempt fee, surcharge
+    deck         an amount that the feed said gives way to a deck's, or the other way round
+    currency     the old amount goes, in its currency, and the new one comes, in its own
+    reseller     a level of resellers is there that was not, or is there no more
+    was unrated  the call had no charges
+    rounding     what is left of the usage: the rounding, and steps of the price within a call
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from core.money import MAX_NANOS
+from rating.prefixes import Ints
+
+RATE, PREFIX, INCREMENT, CONNECT, ATTEMPT, SURCHARGE = "rate", "prefix", "increment", "connect fee", "attempt fee", "surcharge"
+DECK, CURRENCY, RESELLER, UNRATED_BEFORE, ROUNDING = "deck", "currency", "reseller", "was unrated", "rounding"
+CAUSES = (RATE, PREFIX, INCREMENT, CONNECT, ATTEMPT, SURCHARGE, DECK, CURRENCY, RESELLER, UNRATED_BEFORE, ROUNDING)
+
+DIMENSIONS = ("account", "carrier", "destination")
+ALL = "all"
+
+COMPARED = (
+    "partition", "offset", "role", "level", "attempt_no", "segment", "account", "carrier", "destination", "deck", "prefix", "charged_s",
+    "per_min_nanos", "usage_nanos", "connect_nanos", "attempt_nanos", "surcharge_nanos", "nanos", "currency",
+)  # fmt: skip
+"""The columns of `core.schemas.CHARGES` that are read."""
+
+_KEY = ["partition", "offset", "slot"]
+_OF_BOTH = ("deck", "prefix", "charged_s", "per_min_nanos", "usage_nanos", "connect_nanos", "attempt_nanos", "surcharge_nanos", "nanos", "currency")
+_GROUP = ("role", "level", "currency")
+
+
+class Sum(NamedTuple):
+    """Of which charges. `by`: a dimension, or "all"; `name`: within it."""
+
+    by: str
+    name: str
+    role: str
+    level: int
+    currency: str
+
+
+@dataclass
+class Difference:
+    """Sums over any number of calls: exact, in Python's own integers. `sums`: charges after, nanos before, nanos after; `causes`: charges, nanos."""
+
+    sums: dict[Sum, tuple[int, int, int]] = field(default_factory=dict)
+    causes: dict[tuple[Sum, str], tuple[int, int]] = field(default_factory=dict)
+
+    def add(self, other: Difference) -> None:
+        """Takes in the sums over other calls."""
+        for key, (charges, before, after) in other.sums.items():
+            own = self.sums.get(key, (0, 0, 0))
+            self.sums[key] = own[0] + charges, own[1] + before, own[2] + after
+        for of, (charges, nanos) in other.causes.items():
+            mine = self.causes.get(of, (0, 0))
+            self.causes[of] = mine[0] + charges, mine[1] + nanos
+
+    def of(self, by: str) -> Iterator[tuple[Sum, int, int, int, dict[str, tuple[int, int]]]]:
+        """The sums of a dimension, the largest change first: sum, charges, nanos before and after, and cause -> (charges, nanos)."""
+        found = [(key, *values) for key, values in self.sums.items() if key.by == by]
+        for key, charges, before, after in sorted(found, key=lambda one: (-abs(one[3] - one[2]), one[0])):
+            yield key, charges, before, after, {cause: self.causes[key, cause] for cause in CAUSES if (key, cause) in self.causes}
+
+
+def difference(before: pl.DataFrame, after: pl.DataFrame) -> Difference:
+    """The change from `before` to `after`, both with the columns of `COMPARED`, of one tenant. Calls that `after` does not have count in
+    neither: what stands of them stays.
+
+    >>> from core.schemas import CHARGES, empty
+    >>> difference(empty(CHARGES), empty(CHARGES)).sums
+    {}
+    """
+    if not after.height:
+        return Difference()
+    old, new = _slotted(before), _slotted(after)
+    calls = new.select("partition", "offset").unique()
+    old = old.join(calls, on=["partition", "offset"], how="semi")
+    priced_before = old.select("partition", "offset").unique().with_columns(known=True)
+    pairs = new.join(old, on=_KEY, how="full", suffix="_before", coalesce=True)
+    pairs = pairs.join(priced_before, on=["partition", "offset"], how="left")
+    is_new, is_gone = pairs["nanos_before"].is_null(), pairs["nanos"].is_null()
+    pairs = pairs.with_columns(
+        *(pl.coalesce(name, f"{name}_before").alias(name) for name in ("role", "level", *DIMENSIONS)),
+        *(pl.col(name).fill_null(0) for both in _OF_BOTH if both not in ("deck", "prefix", "currency") for name in (both, f"{both}_before")),
+        *(pl.col(name).fill_null("") for both in ("deck", "prefix", "currency") for name in (both, f"{both}_before")),
+        is_new=is_new, is_gone=is_gone, known=pl.col("known").fill_null(False),
+    )  # fmt: skip
+    # Nothing is the same in every currency.
+    pairs = pairs.with_columns(
+        currency=pl.when(pl.col("nanos") == 0, pl.col("currency_before") != "").then("currency_before").otherwise("currency"),
+    ).with_columns(currency_before=pl.when(pl.col("nanos_before") == 0).then("currency").otherwise("currency_before"))
+    same = pairs["currency"] == pairs["currency_before"]
+    found = _summed(_effects(pairs.filter(same)))
+    if not same.all():
+        moved = pairs.filter(~same)
+        gone = moved.with_columns(currency="currency_before", nanos=pl.lit(0, pl.Int64))
+        come = moved.with_columns(nanos_before=pl.lit(0, pl.Int64))
+        for one, charges in ((gone, 0), (come, 1)):
+            found.add(_summed(one.with_columns(pl.lit(charges).alias("charges"), (pl.col("nanos") - pl.col("nanos_before")).alias(_of(CURRENCY)))))
+    return found
+
+
+def _slotted(charges: pl.DataFrame) -> pl.DataFrame:
+    slot = (
+        (pl.col("role") == "buy").cast(pl.Int64) * 2**48 + pl.col("level").cast(pl.Int64) * 2**40 + pl.col("attempt_no").cast(pl.Int64) * 2**16
+        + pl.col("segment").cast(pl.Int64)
+    )  # fmt: skip
+    return charges.select(*COMPARED).with_columns(slot=slot)
+
+
+def _effects(pairs: pl.DataFrame) -> pl.DataFrame:
+    """A column per cause."""
+    n = pairs.height
+
+    def ints(name: str) -> Ints:
+        found: Ints = pairs[name].to_numpy()
+        return found
+
+    def flags(name: str) -> npt.NDArray[np.bool_]:
+        found: npt.NDArray[np.bool_] = pairs[name].to_numpy()
+        return found
+
+    effect = {cause: np.zeros(n, np.int64) for cause in CAUSES}
+    change = ints("nanos") - ints("nanos_before")
+    one_side = flags("is_new") | flags("is_gone")
+    of_feed = ((pairs["deck"] == "") != (pairs["deck_before"] == "")).to_numpy() & ~one_side
+    unrated = flags("is_new") & ~flags("known")
+    resold = one_side & ~unrated & (pairs["role"] == "sell").to_numpy()
+    attempt_only = one_side & ~unrated & ~resold
+    for cause, here in ((UNRATED_BEFORE, unrated), (RESELLER, resold), (ATTEMPT, attempt_only), (DECK, of_feed)):
+        effect[cause][here] = change[here]
+    both = np.flatnonzero(~(one_side | of_feed) & (change != 0))
+    if len(both):
+        price, old_price, seconds, old_seconds, usage, old_usage = (
+            ints(name)[both] for name in ("per_min_nanos", "per_min_nanos_before", "charged_s", "charged_s_before", "usage_nanos", "usage_nanos_before")
+        )
+        beyond = price.astype(np.float64) * old_seconds / 60 > MAX_NANOS * 0.999  # a price that no call of that length could have
+        between = np.where(beyond, usage, _usage(np.where(beyond, 0, price), old_seconds))
+        due, old_due = _usage(price, seconds), _usage(old_price, old_seconds)
+        same_prefix = (pairs["prefix"] == pairs["prefix_before"]).to_numpy()[both]
+        rate = between - np.where(beyond, old_usage, old_due)
+        effect[RATE][both] = np.where(same_prefix, rate, 0)
+        effect[PREFIX][both] = np.where(same_prefix, 0, rate)
+        effect[INCREMENT][both] = np.where(beyond, 0, due - between)
+        effect[ROUNDING][both] = np.where(beyond, 0, (usage - due) - (old_usage - old_due))
+        for cause, name in ((CONNECT, "connect_nanos"), (ATTEMPT, "attempt_nanos"), (SURCHARGE, "surcharge_nanos")):
+            effect[cause][both] = (ints(name) - ints(f"{name}_before"))[both]
+    moved = {cause: values for cause, values in effect.items() if values.any()}
+    return pairs.with_columns(
+        (~pl.col("is_gone")).cast(pl.Int64).alias("charges"), *(pl.Series(_of(cause), values) for cause, values in moved.items())
+    )
+
+
+def _of(cause: str) -> str:
+    """The column of a cause: `currency`, `deck` and `prefix` are columns of charges as well."""
+    return f"{cause} nanos"
+
+
+def _usage(per_min: Ints, seconds: Ints) -> Ints:
+    """As `rating.price` has it, of a price per minute: half up, once, in two products that fit."""
+    minutes, rest = np.divmod(seconds, 60)
+    found: Ints = per_min * minutes + (per_min * rest + 30) // 60
+    return found
+
+
+def _summed(rows: pl.DataFrame) -> Difference:
+    """Grouped by each dimension. Sums in 128 bits: those of many calls do not fit into 64."""
+    found = Difference()
+    causes = [cause for cause in CAUSES if _of(cause) in rows.columns]
+    wide = [pl.col(name).cast(pl.Int128).sum().alias(name) for name in ("nanos_before", "nanos", *map(_of, causes))]
+    counts = [(pl.col(_of(cause)) != 0).sum().alias(f"{cause} charges") for cause in causes]
+    finest = rows.group_by(*_GROUP, *DIMENSIONS).agg(pl.col("charges").sum(), *wide, *counts)
+    for by in (*DIMENSIONS, ALL):
+        keys = (*_GROUP, by) if by != ALL else _GROUP
+        for row in finest.group_by(keys).agg(pl.exclude(*_GROUP, *DIMENSIONS).sum()).iter_rows(named=True):
+            key = Sum(by, row[by] if by != ALL else "", row["role"], row["level"], row["currency"])
+            found.sums[key] = row["charges"], int(row["nanos_before"]), int(row["nanos"])
+            for cause in causes:
+                if row[f"{cause} charges"]:
+                    found.causes[key, cause] = row[f"{cause} charges"], int(row[_of(cause)])
+    return found
