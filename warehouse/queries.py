@@ -298,6 +298,9 @@ def answered(since_ms: int = 0, digits: int = 10) -> Query:
 
 _SECOND = "intDiv(learned_ms, 1000) * 1000"
 
+COUNTING = "(run = 0 OR run IN (SELECT run FROM rating_runs_counting))"
+"""Of a charge: whether its rating run counts."""
+
 _AMOUNT = "toDecimal128(nanos, 9) / 1000000000"
 
 _CALLS = "count() AS calls, countIf(answer_ms IS NOT NULL) AS answered, sum(billable_s) AS billable_s"
@@ -343,8 +346,8 @@ def _calls(columns: str, since_ms: int, tenant: str = "", account: str = "") -> 
 
 
 def _charges(since_ms: int, tenant: str = "", condition: str = "") -> Query:
-    """Every charge once, whatever has merged."""
-    where, params = _where("learned_ms >= {since_ms:Int64}" + (f" AND {condition}" if condition else ""), since_ms, tenant, "")
+    """Every charge of the runs that count, once, whatever has merged."""
+    where, params = _where(f"learned_ms >= {{since_ms:Int64}} AND {COUNTING}" + (f" AND {condition}" if condition else ""), since_ms, tenant, "")
     key = ", ".join(f"{name} DESC" for name in _OF_CHARGES.split(", "))
     return (
         f"(SELECT * FROM charges WHERE {where} ORDER BY tenant DESC, partition DESC, offset DESC, {key} "

@@ -18,6 +18,10 @@ FROM attempts
 ORDER BY tenant, call_key, attempt_no, revision DESC, partition DESC, offset DESC
 LIMIT 1 BY tenant, call_key, attempt_no;
 
+-- The rating runs that count; live, run 0, always does.
+CREATE OR REPLACE VIEW rating_runs_counting AS
+SELECT run FROM rating_runs GROUP BY run HAVING argMax(counts, set_ms);
+
 -- The charges that count: of each call those of the highest (revision, run), each once.
 CREATE OR REPLACE VIEW charges_counted AS
 SELECT * EXCEPT top
@@ -28,6 +32,7 @@ FROM
     (
         SELECT *, learned_at, start_at, end_at, amount
         FROM charges
+        WHERE run = 0 OR run IN (SELECT run FROM rating_runs_counting)
         ORDER BY tenant, partition, offset, revision, run, role, level, attempt_no, segment
         LIMIT 1 BY tenant, partition, offset, revision, run, role, level, attempt_no, segment
     )

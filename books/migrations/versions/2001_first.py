@@ -186,6 +186,21 @@ def upgrade() -> None:
     )
     op.create_index("ix_suppressions_until", "suppressions", ["until_ms"], unique=False)
     op.create_table(
+        "rating_runs",
+        sa.Column("run", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("spec", sa.Text(), nullable=False),
+        sa.Column("who", sa.Text(), nullable=False),
+        sa.Column("why", sa.Text(), nullable=False),
+        sa.Column("at_ms", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("state_who", sa.Text(), nullable=False),
+        sa.Column("state_why", sa.Text(), nullable=False),
+        sa.Column("state_at_ms", sa.BigInteger(), nullable=False),
+        sa.Column("found", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("run", name=op.f("pk_rating_runs")),
+    )
+    op.create_table(
         "switch_states",
         sa.Column("switch", sa.Text(), nullable=False),
         sa.Column("boot", sa.Text(), server_default="", nullable=False),

@@ -1,0 +1,153 @@
+"""Stored calls in slices of bounded size, for whoever prices them again: questions as values, each answered as one Arrow table.
+
+A slice is a run of offsets of one tenant and partition, which is the order of the tables' keys: the engine reads its granules and no others. A call
+keeps its offset through all of its revisions, so it is in one slice, once. Attempts stand under offsets of their own: they are asked for by the
+keys of those calls that have any beside their own end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import polars as pl
+
+from clickhouse_connect.driver.client import Client
+from warehouse.queries import COUNTING, DAY_MS, Query
+from warehouse.rows import arrow
+
+BAND = 50_000
+"""Offsets that are counted together."""
+
+MOST_CALLS = 200_000
+"""Calls in a slice, about: with their charges some 200 MB while they are priced."""
+
+
+class Period(NamedTuple):
+    """Which calls: those that were answered (else: ended) from `from_ms` to before `to_ms`; "" = every one."""
+
+    from_ms: int
+    to_ms: int
+    tenant: str = ""
+    account: str = ""
+    carrier: str = ""  # over which the call, or one of its attempts, went
+
+
+class Slice(NamedTuple):
+    """Offsets from `first` to before `end`."""
+
+    tenant: str
+    partition: int
+    first: int
+    end: int
+
+
+def bands(period: Period) -> Query:
+    """Tenant, partition, number of the band, and how many revisions of calls of the period it has."""
+    where, params = _period(period)
+    tenant = " AND tenant = {tenant:String}" if period.tenant else ""
+    return (
+        f"SELECT tenant, partition, intDiv(offset, {BAND}) AS band, count() AS calls FROM calls WHERE learned_ms >= {{since_ms:Int64}} AND {where}{tenant} "
+        "GROUP BY tenant, partition, band ORDER BY tenant, partition, band",
+        params,
+    )
+
+
+def slices(rows: Iterable[Mapping[str, Any]], most: int = MOST_CALLS) -> list[Slice]:
+    """The slices of what `bands` found: neighbours together, up to so many calls.
+
+    >>> slices([{"tenant": "t1", "partition": 0, "band": n, "calls": 40} for n in (0, 1, 5)], most=100)
+    [Slice(tenant='t1', partition=0, first=0, end=100000), Slice(tenant='t1', partition=0, first=250000, end=300000)]
+    """
+    found: list[Slice] = []
+    calls = 0
+    for row in rows:
+        tenant, partition, first = row["tenant"], int(row["partition"]), int(row["band"]) * BAND
+        last = found[-1] if found else None
+        if last and last.tenant == tenant and last.partition == partition and calls + row["calls"] <= most:
+            found[-1], calls = last._replace(end=first + BAND), calls + row["calls"]
+        else:
+            found.append(Slice(tenant, partition, first, first + BAND))
+            calls = row["calls"]
+    return found
+
+
+def calls(client: Client, of: Slice, period: Period, columns: Sequence[str]) -> pl.DataFrame:
+    """The facts of the slice's calls that lie in the period, at their highest revision."""
+    where, params = _period(period)
+    conditions = [where]
+    if period.account:
+        conditions.append("account = {account:String}")
+    if period.carrier:
+        asked = (
+            "SELECT call_key FROM attempts WHERE tenant = {tenant:String} AND carrier = {carrier:String} AND learned_ms >= {since_ms:Int64}"
+        )
+        conditions.append(f"(carrier = {{carrier:String}} OR ((failed > 0 OR legs > 0) AND call_key IN ({asked})))")
+    sql = (
+        f"SELECT {', '.join(columns)} FROM (SELECT * FROM calls WHERE {_SLICE} ORDER BY tenant DESC, partition DESC, offset DESC, revision DESC "
+        f"LIMIT 1 BY tenant, partition, offset) WHERE {' AND '.join(conditions)}"
+    )
+    return arrow(client, (sql, params | _params(of)))
+
+
+def attempts(client: Client, of: Slice, period: Period, found: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
+    """The attempts of those of the slice's calls (`found`, with `setup_ms`) that have any beside their own end."""
+    several = found.filter((pl.col("failed") > 0) | (pl.col("legs") > 0))
+    first = several.select(pl.coalesce("setup_ms", "answer_ms", "end_ms").min()).item() if several.height else 0
+    keys = f"SELECT call_key FROM calls WHERE {_SLICE} AND (failed > 0 OR legs > 0)"
+    sql = (
+        f"SELECT {', '.join(columns)} FROM attempts WHERE tenant = {{tenant:String}} AND learned_ms >= {{from_ms:Int64}} "
+        f"AND learned_ms <= {{to_ms:Int64}} AND call_key IN ({keys})"
+    )
+    # A clock that is ahead may say that a call began after we had learned of its attempt: a day of grace.
+    bounds = {"from_ms": first - DAY_MS, "to_ms": several["learned_ms"].max() if several.height else -1, "since_ms": period.from_ms - DAY_MS}
+    return arrow(client, (sql, _params(of) | bounds))
+
+
+def charges(client: Client, of: Slice, period: Period, columns: Sequence[str]) -> pl.DataFrame:
+    """The charges of the slice's calls that count now."""
+    key = "tenant, partition, offset, revision, run, role, level, attempt_no, segment"
+    wanted = dict.fromkeys([*columns, "revision", "run"])
+    sql = f"SELECT {', '.join(wanted)} FROM charges WHERE {_SLICE} AND {COUNTING} ORDER BY {key} LIMIT 1 BY {key}"
+    found = arrow(client, (sql, _params(of) | {"since_ms": period.from_ms - DAY_MS}))
+    if found.height and (found["revision"].max(), found["run"].max()) != (found["revision"].min(), found["run"].min()):
+        version = pl.struct("revision", "run")
+        found = found.filter(version == version.max().over("partition", "offset"))
+    return found
+
+
+def amounts(client: Client, of: Slice, found: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
+    """What the records of the slice's calls (`found`), and of their attempts, say that they cost, by `record_partition` and `record_offset`."""
+    first = found.select(pl.coalesce("setup_ms", "answer_ms", "end_ms").min()).item()
+    sql = (
+        f"SELECT partition AS record_partition, offset AS record_offset, {', '.join(columns)} FROM records WHERE tenant = {{tenant:String}} "
+        "AND offset <= {last:Int64} AND learned_ms >= {from_ms:Int64} AND learned_ms <= {to_ms:Int64} AND (sell_amount != '' OR buy_amount != '') "
+        "ORDER BY partition, offset, revision DESC LIMIT 1 BY partition, offset"
+    )
+    bounds = {"from_ms": first - DAY_MS, "to_ms": found["learned_ms"].max(), "last": found["record_offset"].max()}
+    return arrow(client, (sql, {"tenant": of.tenant} | bounds))
+
+
+def unrated(client: Client, of: Slice, found: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
+    """The records that ended the slice's calls (`found`) and are unrated, with their `revision`."""
+    sql = (
+        f"SELECT {', '.join(columns)}, revision FROM (SELECT * FROM records WHERE tenant = {{tenant:String}} AND offset >= {{first:Int64}} "
+        "AND offset <= {last:Int64} AND learned_ms >= {from_ms:Int64} AND learned_ms <= {to_ms:Int64} "
+        "ORDER BY partition, offset, revision DESC LIMIT 1 BY partition, offset) WHERE disposition = 'unrated' AND call_key != ''"
+    )
+    learned, offsets = found["learned_ms"], found["record_offset"]
+    bounds = {"from_ms": learned.min(), "to_ms": learned.max(), "first": offsets.min(), "last": offsets.max()}
+    return arrow(client, (sql, {"tenant": of.tenant} | bounds))
+
+
+_SLICE = "tenant = {tenant:String} AND partition = {partition:Int32} AND offset >= {first:Int64} AND offset < {end:Int64} AND learned_ms >= {since_ms:Int64}"
+
+
+def _params(of: Slice) -> dict[str, Any]:
+    return of._asdict()
+
+
+def _period(period: Period) -> Query:
+    # Of an answer we cannot learn before it was, but for a clock that is ahead: a day of grace.
+    params = period._asdict() | {"since_ms": period.from_ms - DAY_MS}
+    return "ifNull(answer_ms, end_ms) >= {from_ms:Int64} AND ifNull(answer_ms, end_ms) < {to_ms:Int64}", params
