@@ -15,7 +15,6 @@ import msgspec
 import sqlalchemy as sa
 
 from books import audit, tables
-from books.errors import BooksError
 
 Kind: TypeAlias = Literal["rerate", "recycle"]
 State: TypeAlias = Literal["computed", "counting", "counts", "void", "withdrawn"]
@@ -107,12 +106,10 @@ def become(conn: sa.Connection, run: int, state: State, who: str, why: str, now_
     audit.note(conn, who, f"rating run: {state}", str(run), why, now_ms)
 
 
-def find(conn: sa.Connection, run: int) -> Run:
-    """A run; `BooksError` where there is none of this number."""
+def find(conn: sa.Connection, run: int) -> Run | None:
+    """A run, if there is one of this number."""
     row = conn.execute(sa.select(tables.rating_runs).where(tables.rating_runs.c.run == run)).first()
-    if row is None:
-        raise BooksError(f"there is no rating run {run}: `ringfence runs` lists them")
-    return _run(row)
+    return None if row is None else _run(row)
 
 
 def every(conn: sa.Connection) -> list[Run]:

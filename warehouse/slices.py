@@ -111,7 +111,7 @@ def charges(client: Client, of: Slice, period: Period, columns: Sequence[str]) -
     sql = f"SELECT {', '.join(wanted)} FROM charges WHERE {_SLICE} AND {COUNTING} ORDER BY {key} LIMIT 1 BY {key}"
     found = arrow(client, (sql, _params(of) | {"since_ms": period.from_ms - DAY_MS}))
     if found.height and (found["revision"].max(), found["run"].max()) != (found["revision"].min(), found["run"].min()):
-        version = pl.struct("revision", "run")
+        version = pl.col("revision").cast(pl.Int64) * 2**40 + pl.col("run")
         found = found.filter(version == version.max().over("partition", "offset"))
     return found
 
@@ -128,16 +128,14 @@ def amounts(client: Client, of: Slice, found: pl.DataFrame, columns: Sequence[st
     return arrow(client, (sql, {"tenant": of.tenant} | bounds))
 
 
-def unrated(client: Client, of: Slice, found: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
-    """The records that ended the slice's calls (`found`) and are unrated, with their `revision`."""
+def unrated(client: Client, of: Slice, period: Period, columns: Sequence[str]) -> pl.DataFrame:
+    """The records that ended or corrected the slice's calls and are unrated, with their `revision`."""
+    ends = f"SELECT record_partition, record_offset FROM calls WHERE {_SLICE}"
     sql = (
-        f"SELECT {', '.join(columns)}, revision FROM (SELECT * FROM records WHERE tenant = {{tenant:String}} AND offset >= {{first:Int64}} "
-        "AND offset <= {last:Int64} AND learned_ms >= {from_ms:Int64} AND learned_ms <= {to_ms:Int64} "
-        "ORDER BY partition, offset, revision DESC LIMIT 1 BY partition, offset) WHERE disposition = 'unrated' AND call_key != ''"
+        f"SELECT {', '.join(columns)}, revision FROM (SELECT * FROM records WHERE tenant = {{tenant:String}} AND learned_ms >= {{since_ms:Int64}} "
+        f"AND (partition, offset) IN ({ends}) ORDER BY partition, offset, revision DESC LIMIT 1 BY partition, offset) WHERE disposition = 'unrated'"
     )
-    learned, offsets = found["learned_ms"], found["record_offset"]
-    bounds = {"from_ms": learned.min(), "to_ms": learned.max(), "first": offsets.min(), "last": offsets.max()}
-    return arrow(client, (sql, {"tenant": of.tenant} | bounds))
+    return arrow(client, (sql, _params(of) | {"since_ms": period.from_ms - DAY_MS}))
 
 
 _SLICE = "tenant = {tenant:String} AND partition = {partition:Int32} AND offset >= {first:Int64} AND offset < {end:Int64} AND learned_ms >= {since_ms:Int64}"
