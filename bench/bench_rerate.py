@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import os
 import resource
 import tempfile
 import threading
@@ -23,7 +24,7 @@ import psutil
 from stored_calls import fill
 
 from books import configs, decks, migrate, tenants
-from core.config import Account, Carrier, Config
+from core.config import Account, Carrier, Config, Trunk
 from rating.price import price_one
 from services import rerate
 from services.installation import Installation, books
@@ -53,6 +54,7 @@ def publish(installation: Installation, prefixes: int, carriers: int) -> dict[st
         config = Config(
             accounts=tuple(Account(tenant="t1", name=f"account-{n}", sell_deck="sell") for n in range(2000)),
             carriers=tuple(Carrier(tenant="t1", name=f"carrier-{n}", buy_deck=f"buy-{n}") for n in range(carriers)),
+            trunks=tuple(Trunk(tenant="t1", name=f"account-{n}-sbc", account=f"account-{n}") for n in range(2000)),
             decks=ids,
         )
         configs.publish(conn, config, "bench", "bench", 0)
@@ -79,6 +81,18 @@ def peak() -> Iterator[list[float]]:
         thread.join()
 
 
+def now() -> tuple[float, float]:
+    """Seconds by the clock, and of the processor."""
+    return time.perf_counter(), time.process_time()
+
+
+def told(what: str, calls: int, began_s: tuple[float, float], memory_mb: float = 0.0) -> None:
+    """A line of figures. On a machine that others use as well, the processor's seconds say more than the clock's."""
+    by_clock, by_processor = (one - began for one, began in zip(now(), began_s, strict=True))
+    memory = f"   {memory_mb:6,.0f} MB" if memory_mb else ""
+    print(f"  {what:40s} {calls / by_clock:10,.0f} calls/s   {calls / by_processor:10,.0f} calls per second of one core{memory}")
+
+
 def scalar(installation: Installation, count: int) -> None:
     """Sell and buy of one call at a time, without reading or comparing anything."""
     with books(installation) as conn:
@@ -88,12 +102,11 @@ def scalar(installation: Installation, count: int) -> None:
         period = slices.Period(spec.from_ms, spec.to_ms)
         one = slices.slices(rerate.ask(client, slices.bands(period)))[0]
         rows = slices.calls(client, one, period, ("account", "carrier", "b_number", "answer_ms", "duration_ms")).head(count).rows()
-    began_s = time.perf_counter()
+    began_s = now()
     for account, carrier, number, at_ms, duration_ms in rows:
         for by in (terms.sold("t1", account)[0], terms.bought("t1", carrier)):
             price_one(terms.decks[by.deck], number, at_ms, duration_ms, True)
-    seconds = time.perf_counter() - began_s
-    print(f"  one call at a time, priced alone:       {len(rows) / seconds:10,.0f} calls/s")
+    told("one call at a time, priced alone:", len(rows), began_s)
 
 
 def main() -> None:
@@ -125,17 +138,16 @@ def main() -> None:
         with books(installation) as conn:
             spec = rerate.spec_of(conn, UNTIL_MS - round(given.days * DAY_MS) - DAY_MS, UNTIL_MS + DAY_MS, price_lists=other)
         scalar(installation, 20_000)
-        began_s = time.perf_counter()
+        began_s = now()
         with peak() as memory:
             run = rerate.compute(installation, "rerate", spec, "bench", "bench", 0)
-        seconds = time.perf_counter() - began_s
-        print(f"  what-if: read, priced and compared:     {run.found.calls / seconds:10,.0f} calls/s   {memory[0]:6,.0f} MB")
+        told("what-if: read, priced and compared:", run.found.calls, began_s, memory[0])
         if given.count:
-            began_s = time.perf_counter()
+            began_s = now()
             with peak() as memory:
                 rerate.count(installation, run.run, "bench", "bench", 1)
-            seconds = time.perf_counter() - began_s
-            print(f"  counted: priced once more and written:  {run.found.calls / seconds:10,.0f} calls/s   {memory[0]:6,.0f} MB")
+            told("counted: priced once more and written:", run.found.calls, began_s, memory[0])
+        print(f"  load of the machine meanwhile: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
         print(f"  highest memory of the process {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:,.0f} MB, with the warehouse's engine in it")
 
 

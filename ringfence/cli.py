@@ -21,10 +21,13 @@ from ringfence.commands import (
     migrate,
     orders,
     protect,
+    recycle,
     repartition,
     replay,
+    rerate,
     restore,
     retention,
+    runs,
     simulate,
     status,
     switch,
@@ -94,6 +97,7 @@ def main(
 PANELS = {
     "Run": (up, flow, simulate, replay),
     "Say what is so": (config, switch, credential, protect, enforce),
+    "Price again": (rerate, recycle, runs),
     "Blocks": (block, unblock, orders),
     "Look, and care": (calls, status, health, migrate, repartition, backup, restore, retention, journal),
 }
@@ -101,7 +105,7 @@ PANELS = {
 for panel, commands in PANELS.items():
     for command in commands:
         name = command.__name__.rpartition(".")[2]
-        if command in (config, credential, switch, retention, journal):  # commands of commands
+        if command in (config, credential, switch, retention, journal, runs):  # commands of commands
             app.add_typer(command.app, name=name, rich_help_panel=panel)
         else:
             app.command(name, epilog=command.EPILOG, rich_help_panel=panel)(getattr(command, name))

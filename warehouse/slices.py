@@ -107,7 +107,7 @@ def attempts(client: Client, of: Slice, period: Period, found: pl.DataFrame, col
 def charges(client: Client, of: Slice, period: Period, columns: Sequence[str]) -> pl.DataFrame:
     """The charges of the slice's calls that count now."""
     key = "tenant, partition, offset, revision, run, role, level, attempt_no, segment"
-    wanted = dict.fromkeys([*columns, "revision", "run"])
+    wanted = dict.fromkeys([*columns, "partition", "offset", "revision", "run"])
     sql = f"SELECT {', '.join(wanted)} FROM charges WHERE {_SLICE} AND {COUNTING} ORDER BY {key} LIMIT 1 BY {key}"
     found = arrow(client, (sql, _params(of) | {"since_ms": period.from_ms - DAY_MS}))
     if found.height and (found["revision"].max(), found["run"].max()) != (found["revision"].min(), found["run"].min()):
