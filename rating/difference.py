@@ -15,9 +15,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -77,9 +77,13 @@ class Difference:
             yield key, charges, before, after, {cause: self.causes[key, cause] for cause in CAUSES if (key, cause) in self.causes}
 
 
+def of_same_calls(before: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame:
+    """The charges of `before` whose calls `after` has too, both of one partition: what stands of the others stays."""
+    return before.filter(pl.col("offset").is_in(after["offset"].unique().implode()))
+
+
 def difference(before: pl.DataFrame, after: pl.DataFrame) -> Difference:
-    """The change from `before` to `after`, both with the columns of `COMPARED`, of one tenant. Calls that `after` does not have count in
-    neither: what stands of them stays.
+    """The change from `before` to `after`: charges of the same calls (`of_same_calls`), both with the columns of `COMPARED`.
 
     >>> from core.schemas import CHARGES, empty
     >>> difference(empty(CHARGES), empty(CHARGES)).sums
@@ -88,31 +92,39 @@ def difference(before: pl.DataFrame, after: pl.DataFrame) -> Difference:
     if not after.height:
         return Difference()
     old, new = _slotted(before), _slotted(after)
-    calls = new.select("partition", "offset").unique()
-    old = old.join(calls, on=["partition", "offset"], how="semi")
-    priced_before = old.select("partition", "offset").unique().with_columns(known=True)
-    pairs = new.join(old, on=_KEY, how="full", suffix="_before", coalesce=True)
-    pairs = pairs.join(priced_before, on=["partition", "offset"], how="left")
-    is_new, is_gone = pairs["nanos_before"].is_null(), pairs["nanos"].is_null()
-    pairs = pairs.with_columns(
-        *(pl.coalesce(name, f"{name}_before").alias(name) for name in ("role", "level", *DIMENSIONS)),
-        *(pl.col(name).fill_null(0) for both in _OF_BOTH if both not in ("deck", "prefix", "currency") for name in (both, f"{both}_before")),
-        *(pl.col(name).fill_null("") for both in ("deck", "prefix", "currency") for name in (both, f"{both}_before")),
-        is_new=is_new, is_gone=is_gone, known=pl.col("known").fill_null(False),
-    )  # fmt: skip
+    pairs = new.join(old.select(*_KEY, *_OF_BOTH), on=_KEY, how="left", suffix="_before")
+    is_new = pairs["nanos_before"].is_null()
+    pairs = pairs.with_columns(is_new=is_new, is_gone=pl.lit(False), known=pl.lit(True))
+    if is_new.any():
+        known = pl.struct("partition", "offset").is_in(old.select(pl.struct("partition", "offset")).to_series().unique().implode())
+        pairs = pairs.with_columns(known=known, **_blank(pairs, "_before"))
+    if pairs.height - int(is_new.sum()) < old.height:
+        gone = old.join(new.select(_KEY), on=_KEY, how="anti")
+        gone = gone.with_columns(
+            *(pl.col(name).alias(f"{name}_before") for name in _OF_BOTH), is_new=pl.lit(False), is_gone=pl.lit(True), known=pl.lit(True)
+        ).with_columns(pl.lit("" if gone.schema[name] == pl.String else 0, gone.schema[name]).alias(name) for name in _OF_BOTH)
+        pairs = pl.concat([pairs, gone.select(pairs.columns)])
     # Nothing is the same in every currency.
+    moved = pairs["currency"] != pairs["currency_before"]
+    if not moved.any():
+        return _summed(_effects(pairs))
     pairs = pairs.with_columns(
         currency=pl.when(pl.col("nanos") == 0, pl.col("currency_before") != "").then("currency_before").otherwise("currency"),
     ).with_columns(currency_before=pl.when(pl.col("nanos_before") == 0).then("currency").otherwise("currency_before"))
-    same = pairs["currency"] == pairs["currency_before"]
-    found = _summed(_effects(pairs.filter(same)))
-    if not same.all():
-        moved = pairs.filter(~same)
-        gone = moved.with_columns(currency="currency_before", nanos=pl.lit(0, pl.Int64))
-        come = moved.with_columns(nanos_before=pl.lit(0, pl.Int64))
+    moved = pairs["currency"] != pairs["currency_before"]
+    found = _summed(_effects(pairs.filter(~moved)))
+    if moved.any():
+        pairs = pairs.filter(moved)
+        gone = pairs.with_columns(currency="currency_before", nanos=pl.lit(0, pl.Int64))
+        come = pairs.with_columns(nanos_before=pl.lit(0, pl.Int64))
         for one, charges in ((gone, 0), (come, 1)):
-            found.add(_summed(one.with_columns(pl.lit(charges).alias("charges"), (pl.col("nanos") - pl.col("nanos_before")).alias(_of(CURRENCY)))))
+            change = (pl.col("nanos") - pl.col("nanos_before")).alias(_of(CURRENCY))
+            found.add(_summed(one.with_columns(pl.lit(charges, pl.Int64).alias("charges"), change)))
     return found
+
+
+def _blank(pairs: pl.DataFrame, suffix: str) -> dict[str, pl.Expr]:
+    return {f"{name}{suffix}": pl.col(f"{name}{suffix}").fill_null("" if pairs.schema[name] == pl.String else 0) for name in _OF_BOTH}
 
 
 def _slotted(charges: pl.DataFrame) -> pl.DataFrame:
@@ -182,15 +194,23 @@ def _summed(rows: pl.DataFrame) -> Difference:
     """Grouped by each dimension. Sums in 128 bits: those of many calls do not fit into 64."""
     found = Difference()
     causes = [cause for cause in CAUSES if _of(cause) in rows.columns]
-    wide = [pl.col(name).cast(pl.Int128).sum().alias(name) for name in ("nanos_before", "nanos", *map(_of, causes))]
+    wide = [pl.col(name).cast(pl.Int128).sum() for name in ("nanos_before", "nanos")]
+    changed = rows.filter(pl.any_horizontal(pl.col(_of(cause)) != 0 for cause in causes)) if causes else rows.clear()
+    effects = [pl.col(_of(cause)).cast(pl.Int128).sum() for cause in causes]
     counts = [(pl.col(_of(cause)) != 0).sum().alias(f"{cause} charges") for cause in causes]
-    finest = rows.group_by(*_GROUP, *DIMENSIONS).agg(pl.col("charges").sum(), *wide, *counts)
     for by in (*DIMENSIONS, ALL):
         keys = (*_GROUP, by) if by != ALL else _GROUP
-        for row in finest.group_by(keys).agg(pl.exclude(*_GROUP, *DIMENSIONS).sum()).iter_rows(named=True):
-            key = Sum(by, row[by] if by != ALL else "", row["role"], row["level"], row["currency"])
-            found.sums[key] = row["charges"], int(row["nanos_before"]), int(row["nanos"])
-            for cause in causes:
-                if row[f"{cause} charges"]:
-                    found.causes[key, cause] = row[f"{cause} charges"], int(row[_of(cause)])
+        for *group, charges, before, after in rows.group_by(keys).agg(pl.col("charges").sum(), *wide).iter_rows():
+            key = _sum(by, group)
+            found.sums[key] = charges, int(before), int(after)
+        for row in changed.group_by(keys).agg(*effects, *counts).iter_rows() if causes else ():
+            key = _sum(by, row[: len(keys)])
+            for at, cause in enumerate(causes, len(keys)):
+                if row[at + len(causes)]:
+                    found.causes[key, cause] = row[at + len(causes)], int(row[at])
     return found
+
+
+def _sum(by: str, group: Sequence[Any]) -> Sum:
+    role, level, currency, *name = group
+    return Sum(by, name[0] if name else "", role, level, currency)

@@ -125,7 +125,7 @@ class Rerater:
 
         everybody = np.arange(n)
         sale = priced([chain[0] for chain in chains], of_account, everybody, SELL)
-        bought = self._purchases(calls, attempts, amounts, answered, at_ms, duration_ms)
+        bought = self._purchases(calls, attempts, amounts, answered, at_ms, duration_ms, numbers)
         reasons = self._faults(calls, tenant, sale, bought, answered)
         good = np.fromiter((row not in reasons for row in range(n)), bool, n) if reasons else np.ones(n, bool)
 
@@ -156,8 +156,9 @@ class Rerater:
     # --- purchases ---------------------------------------------------------------------------------------------------------------
 
     def _purchases(
-        self, calls: pl.DataFrame, attempts: pl.DataFrame, amounts: pl.DataFrame | None, answered: Bools, at_ms: Ints, duration_ms: Ints
-    ) -> _Purchases:
+        self, calls: pl.DataFrame, attempts: pl.DataFrame, amounts: pl.DataFrame | None, answered: Bools, at_ms: Ints, duration_ms: Ints,
+        numbers: Ints,
+    ) -> _Purchases:  # fmt: skip
         """Each attempt and egress leg that is bought: those that have records of their own, and a proxy's last attempt, which ended with its call."""
         tenant = str(calls["tenant"][0])
         failed = calls.select(pl.max_horizontal("failed", "failed_no")).to_series().to_numpy()
@@ -171,7 +172,7 @@ class Rerater:
         head = calls[rows]
         items = head.select(
             pl.Series("row", rows), attempt_no=pl.col("attempts"), *_ROUTE, **{name: pl.col(name) for name in ("b_number", "b_kind", *at.columns)},
-        ).with_columns(at_ms=pl.Series(at_ms[rows]), answered=pl.Series(answered[rows]), duration_ms=pl.Series(duration_ms[rows]))
+        ).with_columns(code=pl.Series(numbers[rows]), at_ms=pl.Series(at_ms[rows]), answered=pl.Series(answered[rows]), duration_ms=pl.Series(duration_ms[rows]))
         several = calls.with_row_index("row").filter((pl.col("failed") > 0) | (pl.col("legs") > 0))
         if several.height and attempts.height:
             of_call = several.select(
@@ -182,15 +183,16 @@ class Rerater:
             # A proxy's last attempt is said by its call: its rows, also those of a closing that a late stop has corrected, are not bought again.
             at_end = (pl.col("partition") == pl.col("record_partition")) & (pl.col("offset") == pl.col("record_offset"))
             mine = mine.filter((pl.col("legs") > 0) | ~(pl.col("answered") | at_end))
-            mine = mine.with_columns(record_partition="partition", record_offset="offset", duration_ms=pl.col("duration_ms").fill_null(0))
+            mine = mine.with_columns(
+                record_partition="partition", record_offset="offset", duration_ms=pl.col("duration_ms").fill_null(0),
+                code=pl.Series(_encoded(mine["b_number"], mine["b_kind"]), dtype=pl.Int64),
+            )  # fmt: skip
             items = pl.concat([items, mine.select(items.columns).cast(dict(items.schema))])
         carriers, of_carrier = _codes(items["carrier"])
         charged = [self.terms.bought(tenant, carrier) for carrier in carriers]
         when = items["at_ms"].to_numpy()
         places = _places(charged, of_carrier, when)
-        sums = price_by(
-            self.terms.decks, places, _encoded(items["b_number"], items["b_kind"]), when, items["duration_ms"].to_numpy(), items["answered"].to_numpy()
-        )
+        sums = price_by(self.terms.decks, places, items["code"].to_numpy(), when, items["duration_ms"].to_numpy(), items["answered"].to_numpy())
         sides = self._fed(places, sums, items.select("record_partition", "record_offset"), amounts, BUY)
         return _Purchases(items, charged, of_carrier, sides)
 

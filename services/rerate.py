@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -28,7 +29,7 @@ from core.config import path, split_path
 from core.schemas import CHARGES, JUDGED, RATED_DISPOSITION
 from rating.contracts import Terms
 from rating.decks import DeckError, read_deck
-from rating.difference import ALL, COMPARED, DIMENSIONS, Difference, difference
+from rating.difference import ALL, COMPARED, DIMENSIONS, Difference, difference, of_same_calls
 from rating.rerate import AMOUNTS, FACTS, OF_ATTEMPT, Rerater
 from services import files, in_force
 from services import reading as read
@@ -147,31 +148,53 @@ def _cut(client: Warehouse, period: Period) -> list[Slice]:
     return slices.slices(ask(client, slices.bands(period)))
 
 
-def _priced(client: Warehouse, kind: Kind, spec: Spec, rater: Rerater, progress: Progress) -> Iterator[Piece]:
+class _Read(NamedTuple):
+    """A slice, as it is stored."""
+
+    calls: pl.DataFrame
+    attempts: pl.DataFrame
+    amounts: pl.DataFrame | None
+    before: pl.DataFrame
+
+
+def _read(client: Warehouse, kind: Kind, spec: Spec, rater: Rerater, one: Slice) -> _Read | None:
     period = _period(spec)
-    every = _cut(client, period)
-    for done, one in enumerate(every):
-        progress(done, len(every))
-        calls = slices.calls(client, one, period, (*FACTS, "setup_ms"))
-        if not calls.height:
-            continue
-        before = slices.charges(client, one, period, COMPARED)
-        if kind == "recycle":
-            calls = calls.join(before, on=["partition", "offset"], how="anti")
-            if spec.reason:
-                ends = slices.unrated(client, one, period, ("call_key", "reason"))
-                calls = calls.join(ends.filter(pl.col("reason").str.to_lowercase().str.contains(spec.reason.lower(), literal=True)), on="call_key", how="semi")
-        if not calls.height:
-            continue
-        several = bool(calls.select((pl.col("failed") + pl.col("legs")).max()).item())
-        attempts = slices.attempts(client, one, period, calls, OF_ATTEMPT) if several else pl.DataFrame()
-        amounts = None
-        if rater.needs_amounts(calls):
-            amounts = slices.amounts(client, one, calls, [name for name in AMOUNTS if not name.startswith("record_")])
-        priced = rater(calls, attempts, amounts)
-        before = before.join(priced.charges.select("partition", "offset").unique(), on=["partition", "offset"], how="semi")
-        yield Piece(before.select(COMPARED), priced.charges, priced.unpriced)
-    progress(len(every), len(every))
+    calls = slices.calls(client, one, period, (*FACTS, "setup_ms"))
+    if not calls.height:
+        return None
+    before = slices.charges(client, one, period, COMPARED)
+    if kind == "recycle":
+        calls = calls.join(before, on=["partition", "offset"], how="anti")
+        if spec.reason:
+            ends = slices.unrated(client, one, period, ("call_key", "reason"))
+            says = pl.col("reason").str.to_lowercase().str.contains(spec.reason.lower(), literal=True)
+            calls = calls.join(ends.filter(says), on="call_key", how="semi")
+    if not calls.height:
+        return None
+    several = bool(calls.select((pl.col("failed") + pl.col("legs")).max()).item())
+    attempts = slices.attempts(client, one, period, calls, OF_ATTEMPT) if several else pl.DataFrame()
+    amounts = None
+    if rater.needs_amounts(calls):
+        amounts = slices.amounts(client, one, calls, [name for name in AMOUNTS if not name.startswith("record_")])
+    return _Read(calls, attempts, amounts, before)
+
+
+def _priced(client: Warehouse, kind: Kind, spec: Spec, rater: Rerater, progress: Progress) -> Iterator[Piece]:
+    """Slice by slice: while one is priced the next one is read, so two are in memory."""
+    every = _cut(client, _period(spec))
+    with ThreadPoolExecutor(1, "reader") as reader:
+        coming = [reader.submit(_read, client, kind, spec, rater, one) for one in every[:1]]
+        for done in range(len(every)):
+            progress(done, len(every))
+            found = coming.pop().result()
+            if done + 1 < len(every):
+                coming.append(reader.submit(_read, client, kind, spec, rater, every[done + 1]))
+            if found is None:
+                continue
+            calls, attempts, amounts, before = found
+            priced = rater(calls, attempts, amounts)
+            yield Piece(of_same_calls(before.select(COMPARED), priced.charges), priced.charges, priced.unpriced)
+        progress(len(every), len(every))
 
 
 @dataclass
@@ -187,7 +210,7 @@ class _Tally:
     examples: dict[str, str] = field(default_factory=dict)
 
     def take(self, piece: Piece, *, compared: bool = True) -> None:
-        self.calls += piece.after.select("partition", "offset").n_unique() if piece.after.height else 0
+        self.calls += piece.after["offset"].n_unique()
         self.charges += piece.after.height
         self.before = (self.before + _hash(piece.before, COMPARED)) % 2**64
         self.after = (self.after + _hash(piece.after, [name for name in CHARGES if name != "run"])) % 2**64
