@@ -148,7 +148,8 @@ def main() -> None:
                 rerate.count(installation, run.run, "bench", "bench", 1)
             told("counted: priced once more and written:", run.found.calls, began_s, memory[0])
         print(f"  load of the machine meanwhile: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
-        print(f"  highest memory of the process {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:,.0f} MB, with the warehouse's engine in it")
+        highest_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(f"  highest memory of the process {highest_mb:,.0f} MB, with the warehouse's engine in it")
 
 
 if __name__ == "__main__":

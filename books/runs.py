@@ -23,8 +23,8 @@ State: TypeAlias = Literal["computed", "counting", "counts", "void", "withdrawn"
 class Spec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Which calls a run prices, and by which terms: all that it takes to price them again.
 
-    Calls that were answered (else: ended) from `from_ms` to before `to_ms`; "" = of every tenant, account, carrier, reason. `decks`: of tenant/name, the
-    deck version that takes the place of the one that `config_version` has.
+    Calls that were answered (else: ended) from `from_ms` to before `to_ms`; "" = of every tenant, account, carrier, reason. `decks`: of tenant/name,
+    the deck version that takes the place of the one that `config_version` has.
     """
 
     from_ms: int

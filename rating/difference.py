@@ -159,7 +159,7 @@ def _effects(pairs: pl.DataFrame) -> pl.DataFrame:
     both = np.flatnonzero(~(one_side | of_feed) & (change != 0))
     if len(both):
         price, old_price, seconds, old_seconds, usage, old_usage = (
-            ints(name)[both] for name in ("per_min_nanos", "per_min_nanos_before", "charged_s", "charged_s_before", "usage_nanos", "usage_nanos_before")
+            ints(name)[both] for what in ("per_min_nanos", "charged_s", "usage_nanos") for name in (what, f"{what}_before")
         )
         beyond = price.astype(np.float64) * old_seconds / 60 > MAX_NANOS * 0.999  # a price that no call of that length could have
         between = np.where(beyond, usage, _usage(np.where(beyond, 0, price), old_seconds))

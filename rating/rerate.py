@@ -36,7 +36,10 @@ AMOUNTS = pl.Schema(
 )
 """What a feed says that a call cost. It stands where no deck of ours prices the party."""
 
-UNPRICED = pl.Schema({**{name: CHARGES[name] for name in ("partition", "offset", "revision", "tenant", "account", "carrier")}, "b_number": pl.String, "reason": pl.String})
+UNPRICED = pl.Schema(
+    [(name, CHARGES[name]) for name in ("partition", "offset", "revision", "tenant", "account", "carrier")]
+    + [("b_number", pl.String()), ("reason", pl.String())]
+)
 """A call whose money these terms cannot tell, and why."""
 
 FACTS = (
@@ -171,8 +174,10 @@ class Rerater:
         rows = np.flatnonzero(own & carried)
         head = calls[rows]
         items = head.select(
-            pl.Series("row", rows), attempt_no=pl.col("attempts"), *_ROUTE, **{name: pl.col(name) for name in ("b_number", "b_kind", *at.columns)},
-        ).with_columns(code=pl.Series(numbers[rows]), at_ms=pl.Series(at_ms[rows]), answered=pl.Series(answered[rows]), duration_ms=pl.Series(duration_ms[rows]))
+            pl.Series("row", rows), pl.col("attempts").alias("attempt_no"), *_ROUTE, "b_number", "b_kind", *at.columns,
+            pl.Series("code", numbers[rows]), pl.Series("at_ms", at_ms[rows]), pl.Series("answered", answered[rows]),
+            pl.Series("duration_ms", duration_ms[rows]),
+        )  # fmt: skip
         several = calls.with_row_index("row").filter((pl.col("failed") > 0) | (pl.col("legs") > 0))
         if several.height and attempts.height:
             of_call = several.select(
@@ -187,7 +192,7 @@ class Rerater:
                 record_partition="partition", record_offset="offset", duration_ms=pl.col("duration_ms").fill_null(0),
                 code=pl.Series(_encoded(mine["b_number"], mine["b_kind"]), dtype=pl.Int64),
             )  # fmt: skip
-            items = pl.concat([items, mine.select(items.columns).cast(dict(items.schema))])
+            items = pl.concat([items, mine.select(items.columns).cast(items.schema)])
         carriers, of_carrier = _codes(items["carrier"])
         charged = [self.terms.bought(tenant, carrier) for carrier in carriers]
         when = items["at_ms"].to_numpy()
@@ -220,10 +225,8 @@ class Rerater:
         accounts, trunks = calls["account"], calls["ingress_trunk"]
         for row, words in sale.wrong.items():
             found.setdefault(row, words)
-        note(
-            sale.places == UNKNOWN,
-            lambda row: f"account {accounts[row]!r} is not known: {MEND}" if accounts[row] else "no ingress account: the caller's address belongs to no trunk",
-        )
+        nobody = "no ingress account: the caller's address belongs to no trunk"
+        note(sale.places == UNKNOWN, lambda row: f"account {accounts[row]!r} is not known: {MEND}" if accounts[row] else nobody)
         if not terms.self_register:
             names, of_trunk = _codes(trunks)
             strange = np.asarray([name != "" and (tenant, name) not in terms.trunks for name in names], bool)
@@ -299,7 +302,7 @@ class Rerater:
         connect, attempt = np.where(good, priced.connect_nanos, 0), np.where(good, attempt_nanos, 0)
         parties, agreements = pl.Series([one.party for one in by], dtype=pl.String), pl.Series([one.agreement for one in by], dtype=pl.String)
         who = pl.Series(codes)
-        own = {
+        own: dict[str, pl.Expr | pl.Series] = {
             "run": pl.lit(self.run, pl.Int64), "role": pl.lit(role), "level": pl.lit(level, pl.Int32),
             "attempt_no": pl.Series(attempt_no).cast(pl.Int32), "segment": pl.lit(0, pl.Int32),
             "party": parties.gather(who), "agreement": agreements.gather(who),
@@ -311,7 +314,7 @@ class Rerater:
             "currency": self._currencies.gather(deck) if not fed.any() else self._currencies.gather(deck).zip_with(pl.Series(~fed), currency),
             "rounding": pl.lit(ROUNDING), "config_version": pl.lit(self.terms.version, pl.Int64),
         }  # fmt: skip
-        return head.select(*_WHERE, *_ROUTE).with_columns(**own).select(CHARGES.names()).cast(dict(CHARGES))
+        return head.select(*_WHERE, *_ROUTE).with_columns(**own).select(CHARGES.names()).cast(CHARGES)
 
 
 class _Purchases(NamedTuple):

@@ -67,8 +67,8 @@ def spec_of(
     conn: Connection, from_ms: int, to_ms: int, *, tenant: str = "", account: str = "", carrier: str = "", reason: str = "", version: int = 0,
     price_lists: Mapping[str, str] | None = None, who: str = "", now_ms: int = 0,
 ) -> Spec:  # fmt: skip
-    """The calls and the terms of a run. `version`: of the config, 0 = that in force. `price_lists`: name of a deck -> a CSV file in our own columns, or
-    the id of a version that the books have; it prices in the place of the deck of that name. Raises `ServiceError`.
+    """The calls and the terms of a run. `version`: of the config, 0 = that in force. `price_lists`: name of a deck -> a CSV file in our own columns,
+    or the id of a version that the books have; it prices in the place of the deck of that name. Raises `ServiceError`.
     """
     if from_ms >= to_ms:
         raise BadArgument("--to must be after --from: calls are taken from --from to before --to")
@@ -259,8 +259,9 @@ def compute(installation: Installation, kind: Kind, spec: Spec, who: str, why: s
 
 
 def count(
-    installation: Installation, number: int, who: str, why: str, now_ms: int, progress: Progress = nobody, done: Callable[[str], None] = lambda _: None
-) -> Run:
+    installation: Installation, number: int, who: str, why: str, now_ms: int, progress: Progress = nobody,
+    done: Callable[[str], None] = lambda _: None,
+) -> Run:  # fmt: skip
     """Makes a run count. Again is harmless, and goes on where a crash has cut it off. `done` hears of each effect.
 
     Raises `Changed` where the run would change something else than its what-if said: nothing counts then, and never will under this number.
@@ -337,7 +338,8 @@ def _later_runs(installation: Installation, run: Run) -> None:
         one, own = other.spec, run.spec
         meets = one.from_ms < own.to_ms and own.from_ms < one.to_ms and (not one.tenant or not own.tenant or one.tenant == own.tenant)
         if other.run > run.run and other.state in ("counts", "counting") and meets:
-            raise NotNow(f"Run {other.run} was made after run {run.run} and counts for calls of the same days: price the calls again, and count that run.")
+            later = f"Run {other.run} was made after run {run.run} and counts for calls of the same days"
+            raise NotNow(f"{later}: price the calls again, and count that run.")
 
 
 def _same(installation: Installation, run: Run, now: Found, who: str, now_ms: int) -> None:
@@ -354,7 +356,8 @@ def _same(installation: Installation, run: Run, now: Found, who: str, now_ms: in
         what.append("other charges that count now: a correction, or another run")
     words = "; ".join(what)
     _become(installation, run, "void", who, words, now_ms)
-    raise Changed(f"Run {run.run} is not what you saw ({words}). Nothing counts of it, and never will: price the calls again, look, and count that run.")
+    advice = "Nothing of it counts, and never will: price the calls again, look, and count that run."
+    raise Changed(f"Run {run.run} is not what you saw ({words}). {advice}")
 
 
 def _mended(client: Warehouse, run: Run) -> Iterator[pl.DataFrame]:
@@ -368,5 +371,5 @@ def _mended(client: Warehouse, run: Run) -> Iterator[pl.DataFrame]:
         ends = slices.unrated(client, one, period, JUDGED.names()).join(mine, on="call_key", how="semi")
         if ends.height:
             rated = {"disposition": pl.lit(RATED_DISPOSITION), "reason": pl.format("priced by rating run {}; was: {}", pl.lit(run.run), "reason")}
-            yield ends.with_columns(**rated, revision=pl.col("revision") + 1).cast({**JUDGED, "revision": pl.Int32})
+            yield ends.with_columns(**rated, revision=pl.col("revision") + 1).cast(pl.Schema([*JUDGED.items(), ("revision", pl.Int32())]))
 

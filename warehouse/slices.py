@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import polars as pl
-
 from clickhouse_connect.driver.client import Client
+
 from warehouse.queries import COUNTING, DAY_MS, Query
 from warehouse.rows import arrow
 
@@ -47,8 +47,8 @@ def bands(period: Period) -> Query:
     where, params = _period(period)
     tenant = " AND tenant = {tenant:String}" if period.tenant else ""
     return (
-        f"SELECT tenant, partition, intDiv(offset, {BAND}) AS band, count() AS calls FROM calls WHERE learned_ms >= {{since_ms:Int64}} AND {where}{tenant} "
-        "GROUP BY tenant, partition, band ORDER BY tenant, partition, band",
+        f"SELECT tenant, partition, intDiv(offset, {BAND}) AS band, count() AS calls FROM calls "
+        f"WHERE learned_ms >= {{since_ms:Int64}} AND {where}{tenant} GROUP BY tenant, partition, band ORDER BY tenant, partition, band",
         params,
     )
 
@@ -108,7 +108,8 @@ def attempts(client: Client, of: Slice, period: Period, found: pl.DataFrame, col
 def charges(client: Client, of: Slice, period: Period, columns: Sequence[str]) -> pl.DataFrame:
     """The charges of the slice's calls that count now. Repeats are left out here, as in `calls`."""
     wanted = [*dict.fromkeys([*columns, *_OF_CHARGE])]
-    found = arrow(client, (f"SELECT {', '.join(wanted)} FROM charges WHERE {_SLICE} AND {COUNTING}", _params(of) | {"since_ms": period.from_ms - DAY_MS}))
+    params = _params(of) | {"since_ms": period.from_ms - DAY_MS}
+    found = arrow(client, (f"SELECT {', '.join(wanted)} FROM charges WHERE {_SLICE} AND {COUNTING}", params))
     if found.select(_OF_CHARGE).hash_rows().n_unique() < found.height:
         found = found.unique(_OF_CHARGE, keep="any")
     if found.height and (found["revision"].max(), found["run"].max()) != (found["revision"].min(), found["run"].min()):
@@ -142,7 +143,10 @@ def unrated(client: Client, of: Slice, period: Period, columns: Sequence[str]) -
     return arrow(client, (sql, _params(of) | {"since_ms": period.from_ms - DAY_MS}))
 
 
-_SLICE = "tenant = {tenant:String} AND partition = {partition:Int32} AND offset >= {first:Int64} AND offset < {end:Int64} AND learned_ms >= {since_ms:Int64}"
+_SLICE = (
+    "tenant = {tenant:String} AND partition = {partition:Int32} AND offset >= {first:Int64} AND offset < {end:Int64} "
+    "AND learned_ms >= {since_ms:Int64}"
+)
 
 
 def _params(of: Slice) -> dict[str, Any]:

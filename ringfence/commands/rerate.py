@@ -25,13 +25,15 @@ October under another price list: `ringfence rerate --from 2025-10-01 --to 2025-
 One account, and what it changes counts if you agree: `ringfence rerate --from 2025-10-01 --to 2025-11-01 --account acme --commit --why "credit 4711"`
 """
 
+FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]
+
 From = Annotated[
-    datetime, typer.Option("--from", formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="Calls that were answered (else: ended) from then on (UTC).", show_default=False)
+    datetime, typer.Option("--from", formats=FORMATS, help="Calls that were answered (else: ended) from then on (UTC).", show_default=False)
 ]
-To = Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="To before then (UTC).", show_default=False)]
+To = Annotated[datetime, typer.Option("--to", formats=FORMATS, help="To before then (UTC).", show_default=False)]
 Deck = Annotated[
     list[str] | None,
-    typer.Option("--deck", metavar="NAME=FILE", help="Price by this file (or version) in the place of that deck; may be repeated.", show_default=False),
+    typer.Option("--deck", metavar="NAME=FILE", help="Price by this file, or version, in the place of that deck; repeatable.", show_default=False),
 ]
 Version = Annotated[int, typer.Option("--config-version", min=0, help="Price by this config version (else: that in force).", show_default=False)]
 Commit = Annotated[bool, typer.Option("--commit", help="Ask whether it counts, and make it count.")]
@@ -55,8 +57,8 @@ def rerate(
 ) -> None:
     """What calls of the past would have cost: the difference by account, carrier, destination and cause.
 
-    Every stored call of the period is priced again, under the config in force or another version, with other price lists where --deck names them. What a
-    feed says that a call cost stands where we have no deck. Calls that cannot be priced are named, and stay as they are.
+    Every stored call of the period is priced again, under the config in force or another version, with other price lists where --deck names them.
+    What a feed says that a call cost stands where we have no deck. Calls that cannot be priced are named, and stay as they are.
     """
     price_lists = {}
     for one in deck or []:
@@ -71,8 +73,9 @@ def rerate(
 
 
 def run(
-    kind: str, from_: datetime, to: datetime, *, commit: bool, yes: bool, why: str, who: str, as_json: bool, home: Path | None, wanted: dict[str, object]
-) -> None:
+    kind: str, from_: datetime, to: datetime, *, commit: bool, yes: bool, why: str, who: str, as_json: bool, home: Path | None,
+    wanted: dict[str, object],
+) -> None:  # fmt: skip
     """Computes a run, shows it, and makes it count where a person says so."""
     from services import rerate as service
     from services.installation import books

@@ -33,8 +33,12 @@ app = typer.Typer(no_args_is_help=True, epilog=EPILOG, rich_markup_mode="markdow
 Number = Annotated[int, typer.Argument(min=1, metavar="RUN", help="The number that the books gave it.", show_default=False)]
 
 STATES = {
-    "computed": "does not count", "counting": "was cut off: count it again", "counts": "counts", "void": "never counts", "withdrawn": "was taken back",
-}  # fmt: skip
+    "computed": "does not count",
+    "counting": "was cut off: count it again",
+    "counts": "counts",
+    "void": "never counts",
+    "withdrawn": "was taken back",
+}
 
 
 @app.command("list", epilog=EPILOG)
@@ -50,7 +54,8 @@ def list_(as_json: Json = False, home: Home = None) -> None:
         typer.echo("There is no rating run yet: `ringfence rerate` makes one.")
     for run in found:
         state = STATES[run.state] + (f" ({run.state_why})" if run.state == "void" else "")
-        typer.echo(f"{run.run:5}  {run.kind:8} {day(run.spec.from_ms)} to {day(run.spec.to_ms)}  {run.found.calls:12,} calls  {run.who:12} {run.why}   {state}")
+        days = f"{day(run.spec.from_ms)} to {day(run.spec.to_ms)}"
+        typer.echo(f"{run.run:5}  {run.kind:8} {days}  {run.found.calls:12,} calls  {run.who:12} {run.why}   {state}")
 
 
 @app.command(epilog=EPILOG)
@@ -117,7 +122,8 @@ def show_one(run: Run, as_json: bool) -> None:
         return
     spec = run.spec
     only = "".join(f", {what} {name}" for what, name in (("account", spec.account), ("carrier", spec.carrier), ("reason", spec.reason)) if name)
-    typer.echo(f"Run {run.run}: {day(spec.from_ms)} to {day(spec.to_ms)}{only}, config version {spec.config_version}: {run.found.calls:,} calls, {STATES[run.state]}")
+    head = f"Run {run.run}: {day(spec.from_ms)} to {day(spec.to_ms)}{only}, config version {spec.config_version}"
+    typer.echo(f"{head}: {run.found.calls:,} calls, {STATES[run.state]}")
     for name, deck_id in spec.decks.items():
         typer.echo(f"  deck {name} replaced by version {deck_id[:12]}")
     for by in ("all", "account", "carrier", "destination"):

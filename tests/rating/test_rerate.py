@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from itertools import pairwise
 from random import Random
 from typing import Any
 
@@ -77,7 +78,7 @@ def of_the_simulator(seed: int) -> tuple[list[Outcome], Terms]:
     log = list(messages(day(seed, hours=0.2, calls_per_s=1.0, attack=True, place=place)[0], "demo", partitions=2))
     state, rng = State(b"s" * 16), Random(seed)
     cuts = [0, *sorted(rng.sample(range(1, len(log)), 20)), len(log)]
-    return [judge(state, log[a:b], lambda _: terms) for a, b in zip(cuts, cuts[1:], strict=False)], terms
+    return [judge(state, log[a:b], lambda _: terms) for a, b in pairwise(cuts)], terms
 
 
 @pytest.mark.parametrize("seed", [3, 8])
@@ -90,7 +91,9 @@ def test_the_same_terms_give_the_same_charges_over_messy_traffic(seed):
 # --- calls as a carrier meets them, made by chance ----------------------------------------------------------------------------------
 
 DECKS = {
-    "t1/retail": read_deck(b"prefix,price_per_min,connect_fee,first_s,next_s\n43,0.0613,0.01,1,1\n436,0.13,0,30,6\n1,0.0077,0,60,60", "retail", "EUR"),
+    "t1/retail": read_deck(
+        b"prefix,price_per_min,connect_fee,first_s,next_s\n43,0.0613,0.01,1,1\n436,0.13,0,30,6\n1,0.0077,0,60,60", "retail", "EUR",
+    ),
     "t1/retail-2": read_deck(b"prefix,price_per_min,first_s,next_s\n43,0.12,1,1", "retail-2", "EUR"),
     "t1/wholesale": read_deck(b"prefix,price_per_min,connect_fee,first_s,next_s\n43,0.04,0.01,60,60", "wholesale", "EUR"),
     "t1/alpha": read_deck(
@@ -113,7 +116,8 @@ TERMS = compile_contracts(
             Account(tenant="t1", name="fed"),
         ),
         carriers=(
-            Carrier(tenant="t1", name="alpha", buy_deck="alpha"), Carrier(tenant="t1", name="beta", buy_deck="beta"), Carrier(tenant="t1", name="free"),
+            Carrier(tenant="t1", name="alpha", buy_deck="alpha"), Carrier(tenant="t1", name="beta", buy_deck="beta"),
+            Carrier(tenant="t1", name="free"),
         ),
         trunks=(Trunk(tenant="t1", name="in", account="acme", max_call_s=60),),
         decks={name: name for name in DECKS},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -53,16 +52,16 @@ class House:
                 decks=ids,
             )
             self.version = configs.publish(conn, config, "eve", "test", NOON)
-        self.terms = compile_contracts(
-            msgspec.structs.replace(config, version=self.version), {f"{self.tenant}/{name}": read_deck(csv, name, "EUR") for name, csv in self.decks.items()}
-        )
+        price_lists = {f"{self.tenant}/{name}": read_deck(csv, name, "EUR") for name, csv in self.decks.items()}
+        self.terms = compile_contracts(msgspec.structs.replace(config, version=self.version), price_lists)
 
     def calls(self, *wanted: tuple[str, str, int], store: bool = True, **more: Any) -> None:
         """(account, number, seconds) each; every call tries a carrier in vain before it is answered."""
         log = []
         for account, number, seconds in wanted:
             at_ms, name = NOON + 1000 * self.offset, f"c{self.offset}"
-            base = {"account": account, "ingress_trunk": "in", "b_raw": number, "a_raw": "4312345", "dialog_id": name, "call_id": name, "carrier": "alpha"}
+            base = {"account": account, "ingress_trunk": "in", "b_raw": number, "a_raw": "4312345", "carrier": "alpha"}
+            base |= {"dialog_id": name, "call_id": name}
             stop = {"event": "stop", "at_ms": at_ms + 1000 * seconds, "answer_ms": at_ms, "sip_code": 200, "attempt_no": 2}
             for fields in ({"event": "attempt", "at_ms": at_ms - 500, "attempt_no": 1, "sip_code": 503}, stop | more):
                 record = msgspec.convert({"v": 2, "switch": "k1", "boot_id": "b", "seq": self.offset + 1, **base, **fields}, Record)
@@ -92,17 +91,13 @@ class House:
 
     def money(self) -> dict[str, str]:
         with warehouse(self.at) as client:
-            [(sell, buy)] = [tuple(str(row[n]) for n in ("sell", "buy")) for row in totals(ask(client, queries.money_by_currency(tenant=self.tenant)))]
-        return {"sell": sell, "buy": buy}
+            rows = ask(client, queries.money_by_currency(tenant=self.tenant))
+        return {row["side"]: to_text(int(row["amount"] * 10**9)) for row in rows}
 
     def dispositions(self) -> dict[str, int]:
         with warehouse(self.at) as client:
             found = ask(client, queries.totals(tenant=self.tenant))[0]
         return {name: int(count) for name, count in found.items() if count}
-
-
-def totals(rows: list[dict[str, Any]]) -> list[dict[str, str]]:
-    return [{row["side"]: to_text(int(row["amount"] * 10**9)) for row in rows} or {"sell": "0", "buy": "0"}]
 
 
 def lines(run: Any, by: str = "all") -> list[str]:
@@ -285,7 +280,8 @@ def test_calls_without_a_price_get_one_after_a_fix_once_and_keep_their_offset(ho
     house.count(run.run)
     assert house.money()["sell"] == "0.36" and house.dispositions() == {"received": 10, "rated": 5, "events": 5}
     with warehouse(house.at) as client:
-        sold = client.query("SELECT account, offset, run FROM charges_counted WHERE role = 'sell' AND run > 0 AND tenant = {tenant:String} ORDER BY offset", {"tenant": house.tenant}).result_rows
+        sql = "SELECT account, offset, run FROM charges_counted WHERE role = 'sell' AND run > 0 AND tenant = {tenant:String} ORDER BY offset"
+        sold = client.query(sql, {"tenant": house.tenant}).result_rows
         assert sold == [("blue", 7, run.run), ("newcomer", 9, run.run)]
     assert house.compute("recycle").found.calls == 0, "charged once"
 
