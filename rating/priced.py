@@ -8,8 +8,10 @@ KEY = ("tenant", "partition", "offset", "revision")
 
 
 def priced(calls: pl.DataFrame, charges: pl.DataFrame) -> pl.DataFrame:
-    """The `calls` (core.schemas.CALLS) that were priced, with what its `charges` (core.schemas.CHARGES) of the highest run come to: `sell_nanos` is what
-    the customer owes, `buy_nanos` what the carriers get, null where they are paid in several currencies; `billable_s` are the seconds charged.
+    """The `calls` (core.schemas.CALLS) that were priced, with what their `charges` (core.schemas.CHARGES) of the highest run come to.
+
+    `sell_nanos` is what the customer owes, `buy_nanos` what the carriers get, null where they are paid in several currencies; `billable_s` are the
+    seconds charged.
 
     >>> from core.schemas import CALLS, CHARGES, empty
     >>> priced(empty(CALLS), empty(CHARGES)).columns[-4:]
