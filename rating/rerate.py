@@ -100,7 +100,10 @@ class Rerater:
     def __call__(self, calls: pl.DataFrame, attempts: pl.DataFrame, amounts: pl.DataFrame | None = None) -> Rerated:
         """`calls`: `FACTS`, each call once, at the revision that counts. `attempts`: `OF_ATTEMPT` of those calls that have `failed` attempts
         or `legs` (others, and repeats, are left aside). `amounts`: `AMOUNTS` of their records; None = the feed says none."""
-        found = [self._tenant(one, attempts, amounts) for one in calls.select(FACTS).partition_by("tenant", maintain_order=True)]
+        facts = calls.select(FACTS)
+        tenants = facts["tenant"].unique(maintain_order=True).to_list()
+        parts = [facts] if len(tenants) == 1 else [facts.filter(tenant=tenant) for tenant in tenants]
+        found = [self._tenant(one, attempts, amounts) for one in parts]
         if not found:
             return Rerated(schemas.empty(CHARGES), schemas.empty(UNPRICED))
         return Rerated(pl.concat([one.charges for one in found]), pl.concat([one.unpriced for one in found]))

@@ -88,7 +88,7 @@ def calls(client: Client, of: Slice, period: Period, columns: Sequence[str]) -> 
     found = found.filter((moment >= period.from_ms) & (moment < period.to_ms))
     if period.account:
         found = found.filter(pl.col("account") == period.account)
-    return (found.filter(pl.col("over_carrier")) if period.carrier else found).select(columns)
+    return (found.filter(pl.col("over_carrier").cast(pl.Boolean)) if period.carrier else found).select(columns)
 
 
 def attempts(client: Client, of: Slice, period: Period, found: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:

@@ -137,7 +137,7 @@ def show_one(run: Run, as_json: bool) -> None:
     if run.found.unpriced:
         typer.secho("cannot be priced, and stay as they are", dim=True)
         for one in run.found.unpriced[:MOST_LINES]:
-            typer.echo(f"  {one.calls:,} calls: {one.reason} (such as {one.example})")
+            typer.echo(f"  {one.calls:,} call{'s' * (one.calls != 1)}: {one.reason} (such as {one.example})")
     for note in run.found.notes:
         typer.echo(f"  {note}")
     if run.state == "computed" and run.found.calls:

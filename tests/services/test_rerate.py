@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from typer.testing import CliRunner
 
 from books import configs, decks, migrate, tenants
 from core.config import Account, Carrier, Config, Trunk
@@ -16,6 +19,7 @@ from core.schemas import TABLES
 from flows.step import State, judge
 from rating.contracts import compile_contracts
 from rating.decks import read_deck
+from ringfence.cli import app
 from services import rerate
 from services.errors import BadArgument, UnknownName
 from services.installation import Installation, books
@@ -41,12 +45,15 @@ class House:
         self.offset = 0
         self.publish(retail=RETAIL, alpha=BUY)
 
-    def publish(self, accounts: tuple[str, ...] = ("acme", "blue"), **price_lists: bytes) -> None:
+    def publish(self, accounts: tuple[str, ...] = ("acme", "blue"), without_deck: tuple[str, ...] = (), **price_lists: bytes) -> None:
         self.decks |= price_lists
         with books(self.at) as conn:
             ids = {f"{self.tenant}/{name}": decks.add(conn, csv, "EUR", "eve", NOON) for name, csv in self.decks.items()}
             config = Config(
-                accounts=tuple(Account(tenant=self.tenant, name=name, sell_deck="retail") for name in accounts),
+                accounts=(
+                    *(Account(tenant=self.tenant, name=name, sell_deck="retail") for name in accounts),
+                    *(Account(tenant=self.tenant, name=name) for name in without_deck),
+                ),
                 carriers=(Carrier(tenant=self.tenant, name="alpha", buy_deck="alpha"),),
                 trunks=(Trunk(tenant=self.tenant, name="in"),),
                 decks=ids,
@@ -170,6 +177,16 @@ def test_an_account_or_a_carrier_alone(house, wanted, calls, sell):
     assert run.found.calls == calls
     house.count(run.run)
     assert house.money()["sell"] == sell
+
+
+def test_what_a_feed_said_stands_where_no_deck_of_ours_prices_the_party(house):
+    house.publish(without_deck=("fed",))
+    house.calls(("fed", "43664999", 60), sell_amount="0.4", currency="EUR")
+    assert house.money()["sell"] == "0.65"
+    run = house.compute()
+    assert lines(run, "account") == [] and run.found.calls == 4 and lines(run)[-1] == "sell: 0.65 -> 0.65 ()"
+    house.publish(accounts=("acme", "blue", "fed"))
+    assert lines(house.compute(account="fed"), "account") == ["fed: 0.4 -> 0.06 (deck -0.34)"]
 
 
 class Killed(BaseException):
@@ -309,6 +326,46 @@ def test_a_recycling_that_is_killed_goes_on(house, at):
     assert house.money()["sell"] == "0.3" and house.dispositions() == {"received": 8, "rated": 4, "events": 4}
     with pytest.raises(rerate.NotNow, match="no price"):
         rerate.withdraw(house.at, run.run, "eve", "no", NOON)
+
+
+# --- the command ---------------------------------------------------------------------------------------------------------------------------
+
+DOCS = Path(__file__).parents[2] / "docs" / "rerate.md"
+
+
+def said(house: House, *words: str) -> str:
+    """What the command prints; the numbers of runs are those of the docs."""
+    result = CliRunner().invoke(app, [*words, "--home", str(house.root)])
+    assert result.exit_code == 0, result.output
+    output = re.sub(r"\b(Run|count|show|withdraw) \d+", r"\1 7", result.output)
+    return re.sub(r"config version \d+", "config version 1", output).replace(f"{house.tenant}/", "t1/")
+
+
+def test_the_example_of_the_docs(house):
+    """By the command itself, and back."""
+    day = ("--from", "2025-11-25", "--to", "2025-11-26", "--tenant", house.tenant)
+    shown = said(house, "rerate", *day, "--deck", f"retail={house.file(DEARER)}", "--why", "what if")
+    for line in shown.splitlines():
+        assert line in DOCS.read_text(), shown
+    number = str(rerate.every(house.at)[0].run)
+    assert said(house, "runs", "count", number, "--why", "agreed") == "Run 7 counts: 3 calls.\n" and house.money()["sell"] == "0.43"
+    assert said(house, "runs", "show", number).splitlines()[0].endswith("3 calls, counts")
+    assert msgspec.json.decode(said(house, "runs", "list", "--json"))[0]["lines"][0]["after"] == "0.43"
+    assert said(house, "runs", "withdraw", number, "--why", "the wrong list") == "Run 7 does not count any more.\n" and house.money()["sell"] == "0.25"
+    house.publish(retail=RETAIL + b"49,Germany,0.05,0,1,1\n")
+    recycled = said(house, "recycle", *day, "--commit", "--yes", "--why", "49 was missing")
+    assert "was unrated +0.05 in 1 charge" in recycled and recycled.endswith("Run 7 counts.\n") and house.money()["sell"] == "0.3"
+
+
+def test_the_command_says_what_is_wrong_with_what_was_typed(house):
+    for words, told in (
+        (["rerate", "--from", "2025-11-25", "--to", "2025-11-26", "--deck", "retail"], "write NAME=FILE"),
+        (["rerate", "--from", "yesterday", "--to", "2025-11-26"], "does not match the"),
+        (["recycle", "--from", "2025-11-25", "--to", "2025-11-26", "--commit"], "say --why"),
+        (["runs", "count", "999", "--why", "x"], "There is no rating run 999"),
+    ):
+        result = CliRunner().invoke(app, [*words, "--home", str(house.root)])
+        assert result.exit_code and (told in result.output or told in str(result.exception)), result.output
 
 
 # --- what cannot be asked for ------------------------------------------------------------------------------------------------------------
