@@ -86,11 +86,11 @@ def now() -> tuple[float, float]:
     return time.perf_counter(), time.process_time()
 
 
-def told(what: str, calls: int, began_s: tuple[float, float], memory_mb: float = 0.0) -> None:
+def told(what: str, count: int, began_s: tuple[float, float], memory_mb: float = 0.0, what_of: str = "calls") -> None:
     """A line of figures. On a machine that others use as well, the processor's seconds say more than the clock's."""
     by_clock, by_processor = (one - began for one, began in zip(now(), began_s, strict=True))
     memory = f"   {memory_mb:6,.0f} MB" if memory_mb else ""
-    print(f"  {what:40s} {calls / by_clock:10,.0f} calls/s   {calls / by_processor:10,.0f} calls per second of one core{memory}")
+    print(f"  {what:41s} {count / by_clock:9,.0f} {what_of}/s   {count / by_processor:9,.0f} per second of one core   {by_clock:5.1f} s{memory}")
 
 
 def scalar(installation: Installation, count: int) -> None:
@@ -137,6 +137,9 @@ def main() -> None:
         print(f"  {given.calls:,} calls over {given.days:g} days are stored in {time.perf_counter() - began_s:.0f} s")
         with books(installation) as conn:
             spec = rerate.spec_of(conn, UNTIL_MS - round(given.days * DAY_MS) - DAY_MS, UNTIL_MS + DAY_MS, price_lists=other)
+        began_s = now()
+        rates = sum(len(deck.prefixes) for deck in rerate.terms_of(installation, spec).decks)
+        told("price lists read, which is part of both:", rates, began_s, what_of="rates")
         scalar(installation, 20_000)
         began_s = now()
         with peak() as memory:

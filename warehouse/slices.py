@@ -23,6 +23,10 @@ MOST_CALLS = 150_000
 """Calls in a slice, about: with their charges some 150 MB while they are priced."""
 
 
+MOST_CHARGES = 600_000
+"""The same, of charges that count: with resellers and several runs a call has many, and the store answers with a million rows at most."""
+
+
 class Period(NamedTuple):
     """Which calls: those that were answered (else: ended) from `from_ms` to before `to_ms`; "" = every one."""
 
@@ -43,32 +47,35 @@ class Slice(NamedTuple):
 
 
 def bands(period: Period) -> Query:
-    """Tenant, partition, number of the band, and how many revisions of calls of the period it has."""
+    """Tenant, partition, number of the band, how many revisions of calls of the period it has, and how many charges."""
     where, params = _period(period)
-    tenant = " AND tenant = {tenant:String}" if period.tenant else ""
+    of = "learned_ms >= {since_ms:Int64}" + (" AND tenant = {tenant:String}" if period.tenant else "")
+    band = f"tenant, partition, intDiv(offset, {BAND}) AS band"
     return (
-        f"SELECT tenant, partition, intDiv(offset, {BAND}) AS band, count() AS calls FROM calls "
-        f"WHERE learned_ms >= {{since_ms:Int64}} AND {where}{tenant} GROUP BY tenant, partition, band ORDER BY tenant, partition, band",
+        f"SELECT tenant, partition, band, sum(n) AS calls, sum(m) AS charges FROM (SELECT {band}, 1 AS n, 0 AS m FROM calls WHERE {of} AND {where} "
+        f"UNION ALL SELECT {band}, 0 AS n, 1 AS m FROM charges WHERE {of} AND {COUNTING}) "
+        "GROUP BY tenant, partition, band HAVING calls > 0 ORDER BY tenant, partition, band",
         params,
     )
 
 
-def slices(rows: Iterable[Mapping[str, Any]], most: int = MOST_CALLS) -> list[Slice]:
-    """The slices of what `bands` found: neighbours together, up to so many calls.
+def slices(rows: Iterable[Mapping[str, Any]], most: int = MOST_CALLS, most_charges: int = MOST_CHARGES) -> list[Slice]:
+    """The slices of what `bands` found: neighbours together, up to so many calls, and charges.
 
-    >>> slices([{"tenant": "t1", "partition": 0, "band": n, "calls": 40} for n in (0, 1, 5)], most=100)
+    >>> slices([{"tenant": "t1", "partition": 0, "band": n, "calls": 40, "charges": 80} for n in (0, 1, 5)], most=100)
     [Slice(tenant='t1', partition=0, first=0, end=100000), Slice(tenant='t1', partition=0, first=250000, end=300000)]
     """
     found: list[Slice] = []
-    calls = 0
+    calls = charges = 0
     for row in rows:
         tenant, partition, first = row["tenant"], int(row["partition"]), int(row["band"]) * BAND
         last = found[-1] if found else None
-        if last and last.tenant == tenant and last.partition == partition and calls + row["calls"] <= most:
-            found[-1], calls = last._replace(end=first + BAND), calls + row["calls"]
+        calls, charges = calls + row["calls"], charges + row["charges"]
+        if last and last.tenant == tenant and last.partition == partition and calls <= most and charges <= most_charges:
+            found[-1] = last._replace(end=first + BAND)
         else:
             found.append(Slice(tenant, partition, first, first + BAND))
-            calls = row["calls"]
+            calls, charges = row["calls"], row["charges"]
     return found
 
 
