@@ -175,7 +175,7 @@ def _read(client: Warehouse, kind: Kind, spec: Spec, rater: Rerater, one: Slice)
     attempts = slices.attempts(client, one, period, calls, OF_ATTEMPT) if several else pl.DataFrame()
     amounts = None
     if rater.needs_amounts(calls):
-        amounts = slices.amounts(client, one, calls, [name for name in AMOUNTS if not name.startswith("record_")])
+        amounts = slices.amounts(client, one, period, calls, [name for name in AMOUNTS if not name.startswith("record_")])
     return _Read(calls, attempts, amounts, before)
 
 

@@ -19,11 +19,11 @@ from warehouse.rows import arrow
 BAND = 50_000
 """Offsets that are counted together."""
 
-MOST_CALLS = 150_000
-"""Calls in a slice, about: with their charges some 150 MB while they are priced."""
+MOST_CALLS = 75_000
+"""Calls in a slice, about: larger ones are no faster, and take more memory."""
 
 
-MOST_CHARGES = 600_000
+MOST_CHARGES = 400_000
 """The same, of charges that count: with resellers and several runs a call has many, and the store answers with a million rows at most."""
 
 
@@ -100,16 +100,18 @@ def calls(client: Client, of: Slice, period: Period, columns: Sequence[str]) -> 
 
 def attempts(client: Client, of: Slice, period: Period, found: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
     """The attempts of those of the slice's calls (`found`, with `setup_ms`) that have any beside their own end."""
+    where, params = _attempts(of, period, found)
+    return arrow(client, (f"SELECT {', '.join(columns)} FROM attempts WHERE {where}", params))
+
+
+def _attempts(of: Slice, period: Period, found: pl.DataFrame) -> Query:
     several = found.filter((pl.col("failed") > 0) | (pl.col("legs") > 0))
-    first = several.select(pl.coalesce("setup_ms", "answer_ms", "end_ms").min()).item() if several.height else 0
+    first, last = several.select(pl.coalesce("setup_ms", "answer_ms", "end_ms").min(), pl.col("learned_ms").max()).row(0)
     keys = f"SELECT call_key FROM calls WHERE {_SLICE} AND (failed > 0 OR legs > 0)"
-    sql = (
-        f"SELECT {', '.join(columns)} FROM attempts WHERE tenant = {{tenant:String}} AND learned_ms >= {{from_ms:Int64}} "
-        f"AND learned_ms <= {{to_ms:Int64}} AND call_key IN ({keys})"
-    )
     # A clock that is ahead may say that a call began after we had learned of its attempt: a day of grace.
-    bounds = {"from_ms": first - DAY_MS, "to_ms": several["learned_ms"].max() if several.height else -1, "since_ms": period.from_ms - DAY_MS}
-    return arrow(client, (sql, _params(of) | bounds))
+    bounds = {"from_ms": (first or 0) - DAY_MS, "to_ms": last or 0, "since_ms": period.from_ms - DAY_MS}
+    where = f"tenant = {{tenant:String}} AND learned_ms >= {{from_ms:Int64}} AND learned_ms <= {{to_ms:Int64}} AND call_key IN ({keys})"
+    return where, _params(of) | bounds
 
 
 def charges(client: Client, of: Slice, period: Period, columns: Sequence[str]) -> pl.DataFrame:
@@ -128,16 +130,18 @@ def charges(client: Client, of: Slice, period: Period, columns: Sequence[str]) -
 _OF_CHARGE = ("partition", "offset", "revision", "run", "role", "level", "attempt_no", "segment")
 
 
-def amounts(client: Client, of: Slice, found: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
+def amounts(client: Client, of: Slice, period: Period, found: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
     """What the records of the slice's calls (`found`), and of their attempts, say that they cost, by `record_partition` and `record_offset`."""
-    first = found.select(pl.coalesce("setup_ms", "answer_ms", "end_ms").min()).item()
+    where, params = _attempts(of, period, found)
+    ends = f"SELECT record_partition, record_offset FROM calls WHERE {_SLICE}"
+    several = found.select((pl.col("failed") + pl.col("legs")).max()).item()
+    tries = f" UNION ALL SELECT partition, offset FROM attempts WHERE {where}" if several else ""
     sql = (
         f"SELECT partition AS record_partition, offset AS record_offset, {', '.join(columns)} FROM records WHERE tenant = {{tenant:String}} "
-        "AND offset <= {last:Int64} AND learned_ms >= {from_ms:Int64} AND learned_ms <= {to_ms:Int64} AND (sell_amount != '' OR buy_amount != '') "
+        f"AND learned_ms >= {{since_ms:Int64}} AND (partition, offset) IN ({ends}{tries}) AND (sell_amount != '' OR buy_amount != '') "
         "ORDER BY partition, offset, revision DESC LIMIT 1 BY partition, offset"
     )
-    bounds = {"from_ms": first - DAY_MS, "to_ms": found["learned_ms"].max(), "last": found["record_offset"].max()}
-    return arrow(client, (sql, {"tenant": of.tenant} | bounds))
+    return arrow(client, (sql, params))
 
 
 def unrated(client: Client, of: Slice, period: Period, columns: Sequence[str]) -> pl.DataFrame:
