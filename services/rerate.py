@@ -21,6 +21,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
 import polars as pl
 
 from books import Connection, configs, decks, open_books, runs
@@ -43,6 +44,9 @@ MOST_LINES = 500
 """Of a dimension, the largest changes first: what the books keep of a what-if."""
 
 MOST_REASONS = 100
+
+SETTLED_MS = 4 * 3_600_000
+"""Calls of a period that ended so long ago have ended too, but for a few."""
 
 Progress = Callable[[int, int], None]
 """Slices done, and slices in all."""
@@ -253,8 +257,12 @@ def compute(installation: Installation, kind: Kind, spec: Spec, who: str, why: s
         for piece in _priced(client, kind, spec, rater, progress):
             tally.take(piece)
         above = int(ask(client, stored_runs.highest())[0]["run"])
+    found = tally.found()
+    if spec.to_ms > now_ms - SETTLED_MS:
+        words = "calls of this period may still be going on: each that ends changes what this run comes to, and then it cannot be counted"
+        found = msgspec.structs.replace(found, notes=(*found.notes, words))
     with books(installation) as conn:
-        number = runs.add(conn, kind, spec, tally.found(), above, who, why, now_ms)
+        number = runs.add(conn, kind, spec, found, above, who, why, now_ms)
     return run_of(installation, number)
 
 
