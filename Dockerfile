@@ -34,7 +34,7 @@ RUN PYTHONPATH=/build pip install --no-cache-dir --no-deps --no-build-isolation 
 
 FROM base
 LABEL org.opencontainers.image.title="Ringfence" \
-      org.opencontainers.image.description="Prices a carrier's calls as they happen, sees fraud, and blocks it at the switch" \
+      org.opencontainers.image.description="Prices a carrier's calls in real time, detects fraud, and blocks it at the switch" \
       org.opencontainers.image.licenses="Apache-2.0"
 
 # tini is process 1: the kernel gives SIGTERM to nobody who runs as process 1 and has no handler for it, and the dataflows have none

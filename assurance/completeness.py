@@ -1,7 +1,7 @@
-"""The control of the whole path: every offset of `calls` is a stored row or a tick, or the control names it. Pure: `services.completeness`
-reads the journal and the warehouse for it.
+"""The completeness control: every offset of `calls` is a stored row or a tick, or it is reported. Pure: `services.completeness` reads the
+journal and the warehouse for it.
 
-Offsets come as stretches: (first, last), both included.
+Offsets are stretches: (first, last), both included.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ Stretch = tuple[int, int]
 
 
 class Stored(NamedTuple):
-    """What the warehouse holds of a partition. `absent`: the stretches between its first and its last offset that have no row."""
+    """The rows of a partition in the warehouse. `absent`: the stretches without a row between the first and the last offset."""
 
     first_offset: int = 0
     last_offset: int = -1
@@ -23,24 +23,23 @@ class Stored(NamedTuple):
 
 
 class Coverage(NamedTuple):
-    """A partition of `calls`, from the first offset that the journal holds (or the first stored) up to `upto`: offsets = received + ticks +
-    lost + those in gaps. `lost` is empty, or something is wrong. `gaps`: stretches that no reader could read any more; what they held is
-    not known."""
+    """A partition of `calls`, from the first offset in the journal (or the first stored one) up to `upto`: offsets = received + ticks + lost +
+    those in gaps. `lost` is empty unless something is wrong. `gaps`: stretches that could no longer be read; their content is unknown."""
 
     partition: int
     first_offset: int
-    upto: int  # everything below was looked at
+    upto: int  # exclusive
     received: int
     ticks: int
-    lost: list[int]  # offsets that hold a record and have no row
-    unexplained: int  # rows whose disposition is none of the six: 0, always
-    gaps: list[Stretch] = []  # noqa: RUF012 - never changed
+    lost: list[int]  # offsets with a record in the journal and no row
+    unexplained: int  # rows whose disposition is none of the six; must be 0
+    gaps: list[Stretch] = []  # noqa: RUF012 - never modified
 
 
-def without_rows(stored: Stored, first_held: int, end: int) -> Iterator[Stretch]:
-    """The stretches below `end` that have no row. Where nothing is stored that is all of them, also what the journal holds no more.
+def missing_rows(stored: Stored, first_held: int, end: int) -> Iterator[Stretch]:
+    """The stretches without a row below `end`. Where no row is stored these are all offsets from 0, also those that the journal no longer has.
 
-    >>> list(without_rows(Stored(2, 9, 6, 0, ((4, 5),)), 0, 12)), list(without_rows(Stored(), 3, 5))
+    >>> list(missing_rows(Stored(2, 9, 6, 0, ((4, 5),)), 0, 12)), list(missing_rows(Stored(), 3, 5))
     ([(0, 1), (4, 5), (10, 11)], [(0, 4)])
     """
     for low, high in ((first_held, stored.first_offset - 1), *stored.absent, (stored.last_offset + 1, end - 1)):
@@ -49,7 +48,7 @@ def without_rows(stored: Stored, first_held: int, end: int) -> Iterator[Stretch]
 
 
 def overlaps(known: Iterable[Stretch], first: int, last: int) -> list[Stretch]:
-    """The parts of known stretches that lie in one, each once.
+    """The parts of the known stretches within one stretch, each once.
 
     >>> overlaps([(5, 9)], 0, 6), overlaps([(5, 9), (5, 9)], 7, 20), overlaps([(5, 9)], 10, 12)
     ([(5, 6)], [(7, 9)], [])
@@ -58,10 +57,10 @@ def overlaps(known: Iterable[Stretch], first: int, last: int) -> list[Stretch]:
     return sorted({(low, high) for low, high in found if low <= high})
 
 
-def joined(stretches: Iterable[Stretch]) -> list[Stretch]:
-    """Stretches of offsets, each offset in one of them.
+def merged(stretches: Iterable[Stretch]) -> list[Stretch]:
+    """The same offsets as the fewest stretches.
 
-    >>> joined([(5, 9), (1, 2), (3, 3), (7, 12)])
+    >>> merged([(5, 9), (1, 2), (3, 3), (7, 12)])
     [(1, 3), (5, 12)]
     """
     found: list[Stretch] = []

@@ -1,7 +1,7 @@
-"""How fast a fraud is stopped at a real Kamailio, and what leaks until then.
+"""How fast fraud is stopped at a real Kamailio, and how much money it costs until then.
 
-One attack after the other, each an account of its own that places ten dear calls a second into one range, beside twenty honest calls
-a second. `--full`: 200 attacks, about seven minutes; without it 15, under a minute.
+One attack after the other, each by its own account with ten expensive calls per second into one range, beside twenty honest calls
+per second. `--full`: 200 attacks, about seven minutes; without it 15, under a minute.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from books import open_books, reading
 from core.orders import BlockOrder
 from core.topics import BLOCK_ORDERS
 from journal import open_journal
-from switches.tail import Places, read_batch
+from switches.tail import Positions, read_batch
 
 HONEST, HONEST_PER_S = 20, 20
 ATTACK_PER_S, ATTACK_CALLS, ATTACK_TALK_MS = 10, 20, 3000
@@ -35,13 +35,13 @@ class Spool:
 
     def __init__(self, home: Path) -> None:
         self._home = home
-        self._places: Places = {}
+        self._positions: Positions = {}
         self.setups: dict[str, list[int]] = defaultdict(list)
         self.refused: dict[str, list[tuple[int, str]]] = defaultdict(list)
 
     def look(self) -> None:
-        batch = read_batch(self._home, self._places, max_bytes=1 << 24, torn_after_s=60, now_s=time.time())
-        self._places = batch.places
+        batch = read_batch(self._home, self._positions, max_bytes=1 << 24, torn_after_s=60, now_s=time.time())
+        self._positions = batch.positions
         for line in batch.lines:
             record = msgspec.json.decode(line)
             if record["event"] == "setup":
@@ -146,7 +146,7 @@ def run(chain: Chain, attacks: int) -> None:
             missed.append(who.account)
         else:
             stopped.append(one)
-        chain.mourn()
+        chain.check_alive()
     seconds = time.monotonic() - began
     after = use_of(chain)
     spool.look()

@@ -1,7 +1,7 @@
-"""Many blocks on a real Kamailio: how fast they arrive, what a compare costs, how soon they are back after a restart, what a look-up
-costs a call, and how long a person waits while orders flood in. Without Kamailio the loopback switch stands in, without calls.
+"""Many blocks on a real Kamailio: how fast they are delivered, the cost of a comparison, how soon they are back after a restart, the cost of a
+look-up per call, and how long a person's command waits during a flood of orders. Without Kamailio the loopback switch is used, without calls.
 
-.venv/bin/python bench/bench_blocks.py [--blocks 20000]        (100000 is what is promised)
+.venv/bin/python bench/bench_blocks.py [--blocks 20000]        (the design goal is 100000)
 """
 
 from __future__ import annotations
@@ -125,9 +125,9 @@ def looked_up(running: Running, control: Control) -> None:
     control.set_hold(False)
     for held, times in runs.items():
         times.sort()
-        word = "without look-ups (held)" if held else "with 128 look-ups, no match"
+        variant = "without look-ups (on hold)" if held else "with 128 look-ups, no match"
         print(
-            f"INVITE to final answer {word:<33} p50 {statistics.median(times):.3f} ms, p99 {times[int(0.99 * len(times))]:.3f} ms"
+            f"INVITE to final answer {variant:<33} p50 {statistics.median(times):.3f} ms, p99 {times[int(0.99 * len(times))]:.3f} ms"
         )
     print(
         f"a look-up costs a call {'':<33} {statistics.median(runs[False]) - statistics.median(runs[True]):.3f} ms (promise: under 1)"
@@ -209,7 +209,7 @@ def main(blocks: int) -> None:
         empty_mb = memory_mb(running) if running else 0.0
         timed("orders into the books", lambda: fill(engine, blocks), lambda took_s: f"{blocks / took_s:.0f}/s")
         dispatcher = Dispatcher(engine, journal, clock=wall_clock_ms, holder="bench", limits=PLENTY, pace=Pace(compare_ms=10**9))
-        dispatcher.keep_house()
+        dispatcher.maintain()
         timed("from the books to the switch", dispatcher.deliver_once, lambda took_s: f"{blocks / took_s:.0f}/s")
         assert len(control.entries("blocks")) == blocks
         comparing = Dispatcher(engine, journal, clock=wall_clock_ms, holder="bench", limits=PLENTY, pace=Pace(look_ms=0, compare_ms=0))

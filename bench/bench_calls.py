@@ -1,8 +1,8 @@
-"""Calls a second through Kamailio, shipper, collector, judge and store, until what is stored is not what SIPp measured any more.
+"""Calls per second through Kamailio, shipper, collector, judge and store, up to the rate at which stored calls differ from SIPp's measurements.
 
-At each rate: every call has its record and its money, its billed seconds are within 50 ms of what SIPp measured for that call, and none
-is refused by mistake. `--full`: 200 calls a second for five minutes, then more, a minute each, until that stops being true; without it
-200 a second for fifteen seconds. `--rate` and `--seconds` choose one round.
+At each rate every call must have its record and its money, its duration must be within 50 ms of SIPp's measurement, and none
+may be refused. `--full`: 200 calls per second for five minutes, then higher rates for a minute each, until that fails; without it
+200 per second for fifteen seconds. `--rate` and `--seconds` choose one round.
 """
 
 from __future__ import annotations
@@ -64,8 +64,8 @@ def caller() -> str:
     replaced = {
         ":[local_port]": "", ";branch=": ";rport;branch=", "[local_ip]": "[field0]", "[caller]": "[field1]", "[service]": "[field2]",
     }  # fmt: skip
-    for word, instead in replaced.items():
-        text = text.replace(word, instead)
+    for old, new in replaced.items():
+        text = text.replace(old, new)
     return text
 
 
@@ -120,7 +120,7 @@ def one_round(chain: Chain, known: list[Customer], rate: int, seconds: int) -> R
     )
     before, began = use_of(chain), time.monotonic()
     while sipp.process.poll() is None:
-        chain.mourn()
+        chain.check_alive()
         time.sleep(0.2)
     ended = time.monotonic()
     after = use_of(chain)

@@ -1,4 +1,4 @@
-"""A config of 100,000 accounts, each with an agreement: publishing one agreement, and what 64 versions over 8 decks take in a judge.
+"""A config of 100,000 accounts, each with an agreement: publishing one agreement, and the memory of 64 versions over 8 decks in a judge.
 
     python bench/bench_config.py [--accounts 100000] [--versions 64]
 """

@@ -1,5 +1,5 @@
-"""How fast records go into the journal and out of it, and through the collector: on files, and on Apache Kafka where this machine can
-start a broker (Java, Maven). About 20 seconds each."""
+"""Throughput of the journal and of the collector, on files, and on Apache Kafka if this machine can start a broker (Java, Maven).
+About 20 seconds each."""
 
 from __future__ import annotations
 
@@ -69,8 +69,8 @@ def bench_journal(journal: Journal) -> None:
         count += len(messages)
     assert count == total
     print(f"read, every one checked     {count / (time.perf_counter() - began):12,.0f} records/s")
-    seen = [visible(writer, reader) for _ in range(50)]
-    print(f"seen after it was synced    {statistics.median(seen) * 1000:12.1f} ms   longest {max(seen) * 1000:.1f} ms")
+    delays_s = [visible(writer, reader) for _ in range(50)]
+    print(f"readable after its fsync    {statistics.median(delays_s) * 1000:12.1f} ms   longest {max(delays_s) * 1000:.1f} ms")
     began = time.perf_counter()
     journal.reader("calls", 0, count - 1).read()
     print(f"find the last offset        {(time.perf_counter() - began) * 1000:12.1f} ms")

@@ -1,4 +1,4 @@
-"""Where the time of `judge` goes, on a fixed mix: 38 fields, 8 decks of 30,000 prefixes, 200,000 subjects, 30 % answered, 1.3 attempts a call.
+"""Processor time of `judge` per stage, on a fixed mix: 38 fields, 8 decks of 30,000 prefixes, 200,000 subjects, 30 % answered, 1.3 attempts per call.
 
     python bench/bench_judge.py [RECORDS]
 
@@ -54,16 +54,16 @@ def log_of(lines: list[bytes]) -> list[Message]:
     read = msgspec.json.Decoder(Envelope).decode
     offsets, messages, next_tick_ms = [0] * PARTITIONS, list[Message](), 0
     for line in lines:
-        seen = read(line)
-        if seen.at_ms >= next_tick_ms:
-            next_tick_ms = seen.at_ms + 5000
-            tick = Tick(at_ms=seen.at_ms, config_version=1, complete_to_ms={seen.switch: seen.at_ms})
+        record = read(line)
+        if record.at_ms >= next_tick_ms:
+            next_tick_ms = record.at_ms + 5000
+            tick = Tick(at_ms=record.at_ms, config_version=1, complete_to_ms={record.switch: record.at_ms})
             for partition in range(PARTITIONS):
-                messages.append(Message(partition, offsets[partition], seen.at_ms, TICK_KEY, msgspec.json.encode(tick)))
+                messages.append(Message(partition, offsets[partition], record.at_ms, TICK_KEY, msgspec.json.encode(tick)))
                 offsets[partition] += 1
-        key = journal_key(TENANT, seen.account, seen.ingress_trunk)
+        key = journal_key(TENANT, record.account, record.ingress_trunk)
         partition = partition_for(key, PARTITIONS)
-        messages.append(Message(partition, offsets[partition], seen.at_ms, key, line))
+        messages.append(Message(partition, offsets[partition], record.at_ms, key, line))
         offsets[partition] += 1
     return messages
 
@@ -112,21 +112,21 @@ def main(n_records: int) -> None:
     engine.features = timed(spent, "  features", engine.features)
     burst._level = timed(spent, "  decay", burst._level)
     burst._crowd = timed(spent, "  crowd", burst._crowd)
-    tell = timed(spent, "told (metrics)", Judge("", Path("judge.state")).report)
+    report = timed(spent, "metrics", Judge("", Path("judge.state")).report)
     gc.collect()
     gc.freeze()
     judged, pauses, begin = 0, list[float](), time.perf_counter()
     for start in range(warm, len(messages), BATCH):
         outcome = step.judge(state, messages[start : start + BATCH], lambda _: contracts)
         judged += outcome.records.height
-        tell(Written(outcome, outcome.records["learned_ms"].max() + 40, standing(state)))  # type: ignore[operator]
+        report(Written(outcome, outcome.records["learned_ms"].max() + 40, standing(state)))  # type: ignore[operator]
         if start // BATCH % 10 == 0:
             at = time.perf_counter()
             frozen = freeze(state)
             pauses.append(time.perf_counter() - at)
     elapsed = time.perf_counter() - begin - sum(pauses)
-    flying = sum(len(calls.active) for calls in state.calls.values())
-    print(f"records           {judged:,} of {len(lines[0])} bytes, in batches of {BATCH}; {flying:,} calls in flight at the end")
+    active = sum(len(calls.active) for calls in state.calls.values())
+    print(f"records           {judged:,} of {len(lines[0])} bytes, in batches of {BATCH}; {active:,} active calls at the end")
     print(f"judge             {judged / elapsed:,.0f} records/s, one process")
     for name, seconds in spent.most_common():
         print(f"  {name:<16}{seconds / judged * 1e6:6.1f} us per record")

@@ -1,10 +1,10 @@
-"""How soon the first page can be used with many calls stored, in a real Chromium, over a whole running installation.
+"""How soon the first page is usable with many stored calls, in a real Chromium, with a running installation.
 
 .venv/bin/python bench/bench_page.py [--calls 10000000] [--days 30] [--visits 5] [--home DIR]
 
-Prints the time from navigation to the first figures and to the first answer to a click, of a browser that has never been here; what each
-question of the page takes where it is answered, by one thread; and the memory of the page's process and of the store. Ten million calls are
-forty million records: some minutes to make them, and 2 GB of disk; with --home they are made once, and stay there.
+Prints the time from navigation to the first figures and to the first answer to a click, in a new browser; the time of each
+query of the page in the warehouse, with one thread; and the memory of the processes `pages` and `store`. Ten million calls are
+forty million records: they take some minutes to make, and 2 GB of disk; with --home they are made once and reused.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from warehouse import Warehouse, ask, migrate, open_warehouse, queries
 
 MINUTE_MS = 60_000
 SETTLE_S = 20.0
-"""After the start: eight processes have just read their programs."""
+"""Pause after the start of eight processes."""
 
 
 def store(home: Path, calls: int, days: float) -> None:
-    """Fills the warehouse of a home before anything runs there."""
+    """Fill the warehouse of a home before its parts start."""
     began_s = time.perf_counter()
     client = open_warehouse(f"chdb://{home}/warehouse")
     migrate(client)
@@ -44,24 +44,24 @@ def store(home: Path, calls: int, days: float) -> None:
 
 
 def visits(link: str, count: int) -> None:
-    """Browsers that have never been here, one after the other."""
-    figures: list[float] = []
+    """New browsers, one after the other."""
+    shown: list[float] = []
     answered: list[float] = []
     for _ in range(count):
         with new_page() as page:
             began_s = time.perf_counter()
             page.goto(link, wait_until="commit")
             page.wait_for_selector(".rf-tile b")
-            figures.append(1000 * (time.perf_counter() - began_s))
-            page.get_by_text("Act", exact=True).first.click()
+            shown.append(1000 * (time.perf_counter() - began_s))
+            page.get_by_text("Sign in", exact=True).first.click()
             page.get_by_label("Your name").wait_for()
             answered.append(1000 * (time.perf_counter() - began_s))
-    print_ms("navigation to figures", figures)
+    print_ms("navigation to figures", shown)
     print_ms("navigation to the first answer to a click (interactive)", answered)
 
 
-def questions(client: Warehouse) -> None:
-    """What the page asks, each a few times, at the server's own clock."""
+def page_queries(client: Warehouse) -> None:
+    """The queries of the page, a few times each, timed by the server."""
     now_ms = wall_clock_ms()
     days = [row["day"] for row in ask(client, queries.days())]
     asked = {
@@ -79,14 +79,14 @@ def questions(client: Warehouse) -> None:
     began_s = time.perf_counter()
     for day in days:
         ask(client, queries.dispositions_of_day(day))
-    print(f"  once: all {len(days)} days' dispositions in {time.perf_counter() - began_s:.1f} s, half a second at a turn")
+    print(f"  once: all {len(days)} days' dispositions in {time.perf_counter() - began_s:.1f} s, half a second per query")
 
 
 def memory(up: Up) -> None:
     for process in up.children():
-        words = process.cmdline()
-        if words[-2:-1] == ["flow"] and words[-1] in ("pages", "store", "judge"):
-            print(f"  memory of {words[-1]:6s} {process.memory_info().rss / 2**20:6.0f} MB")
+        command = process.cmdline()
+        if command[-2:-1] == ["flow"] and command[-1] in ("pages", "store", "judge"):
+            print(f"  memory of {command[-1]:6s} {process.memory_info().rss / 2**20:6.0f} MB")
 
 
 def main() -> None:
@@ -94,26 +94,26 @@ def main() -> None:
     options.add_argument("--calls", type=int, default=200_000)
     options.add_argument("--days", type=float, default=30)
     options.add_argument("--visits", type=int, default=5)
-    options.add_argument("--home", type=Path, help="a directory that stays; what is stored there already is taken as it is")
-    given = options.parse_args()
+    options.add_argument("--home", type=Path, help="a directory to keep; calls that are stored there already are reused")
+    arguments = options.parse_args()
     need("chromium")
     with tempfile.TemporaryDirectory() as place:
-        home = given.home or Path(place) / "home"
+        home = arguments.home or Path(place) / "home"
         if not (home / "warehouse").exists():
-            store(home, given.calls, given.days)
+            store(home, arguments.calls, arguments.days)
         up = Up(home, "--simulate", "--attack-after-s", "5")
         try:
-            link = up.until_said(r"page +(http\S+)")
-            up.until_said(r"rated [1-9]")
-            with new_page() as page:  # it is served last
+            link = up.until_output(r"page +(http\S+)")
+            up.until_output(r"rated [1-9]")
+            with new_page() as page:  # the page is served last
                 visit(page, link)
                 page.wait_for_selector(".rf-tile b")
             time.sleep(SETTLE_S)
-            visits(link, given.visits)
+            visits(link, arguments.visits)
             token = json.loads((home / "state" / "secrets.json").read_text())["warehouse_token"]
-            address = up.until_said(r"SELECT +http://(\S+)")
+            address = up.until_output(r"SELECT +http://(\S+)")
             client = open_warehouse(f"http://ringfence:{token}@{address}", timeout_s=60)
-            questions(client)
+            page_queries(client)
             client.close()
             memory(up)
             print(f"  load of the machine meanwhile: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")

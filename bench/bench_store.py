@@ -1,4 +1,4 @@
-"""How fast rows are stored: inserts alone, and the flow `store` from the journal to the warehouse. Prints rows per second, and processor
+"""Throughput of the warehouse: inserts alone, and the flow `store` from the journal to the warehouse. Prints rows per second, and processor
 time per row.
 
 .venv/bin/python bench/bench_store.py [ROWS]

@@ -1,9 +1,9 @@
-"""Records a second through everything: collector, judge and store, one process each, on the fixed mix of `bench_judge.py`.
+"""Records per second through collector, judge and store, one process each, on the fixed mix of `bench_judge.py`.
 
     python bench/bench_through.py [RECORDS]
 
-Beside it a plain loop over the same journal, in the same run: consume, JSON to a frame, insert. The ratio says what de-duplication, assembly,
-two prices, detection and a second log cost over doing nothing. Processor time and memory are the operating system's.
+For comparison a plain loop over the same journal in the same run: consume, JSON to a frame, insert. The ratio is the cost of de-duplication,
+assembly, two prices, detection and a second log. Processor time and memory are those of the operating system.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the benches on real calls share: the chain of the tests, percentiles, and how much memory and processor each part takes."""
+"""Shared by the benches on real calls: the chain of the tests, percentiles, and memory and processor time of each part."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ sys.path.insert(0, str(ROOT / "tests" / "ringfence" / "calls"))
 sys.path.insert(0, str(ROOT / "tests" / "switches" / "kamailio"))
 sys.path.insert(0, str(ROOT / "tests" / "servers"))
 
-for library in ("clickhouse_connect", "urllib3"):  # while the warehouse opens, it is asked in vain
+for library in ("clickhouse_connect", "urllib3"):  # failed queries while the warehouse opens
     logging.getLogger(library).setLevel(logging.CRITICAL)
 
 
 def need(*programs: str) -> None:
-    """Ends here, with a word, where a program is missing."""
+    """End with a message if a program is missing."""
     for program in programs:
         if not (shutil.which(program) or shutil.which(program, path="/usr/sbin:/usr/local/sbin")):
             print(f"{program} is not installed: no real calls here")

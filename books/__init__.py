@@ -1,7 +1,7 @@
-"""Where promises are kept: tenants, decks, config versions, lists, alerts, orders, suppressions, leases, audit.
+"""The database of tenants, decks, config versions, lists, alerts, orders, suppressions, leases and the audit log.
 
-Only this package speaks SQL to the books: SQLite in WAL with `synchronous=FULL`, or PostgreSQL, by their address. Every function
-takes a connection first; `writing(engine)` and `reading(engine)` open one, and a transaction with it.
+SQLite in WAL with `synchronous=FULL`, or PostgreSQL, by the address; SQL is written in this package alone. Each function takes a connection
+first; `writing(engine)` and `reading(engine)` open one, with a transaction.
 """
 
 from books.engine import MIGRATIONS, Connection, Engine, check, migrate, open_books, pending, reading, where, writing

@@ -1,4 +1,4 @@
-"""Alerts: a row a finding. A later message about the same finding replaces the earlier one."""
+"""Alerts: one row per finding. A later message about the same finding replaces the earlier one."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from core.facts import Facts
 from core.orders import Finding, Key
 
 FACTS_CHARACTERS = 8_000
-"""Ours have under a thousand; a message may have been written by anybody."""
+"""Findings of the detectors have under a thousand; a message may come from anybody."""
 INT64_MAX = 2**63 - 1
 NAME_CHARACTERS = 128
-"""Of what an index is over: PostgreSQL refuses a row whose part of an index is longer than 2,700 bytes."""
+"""Limit of an indexed column: PostgreSQL refuses an index entry longer than 2,700 bytes."""
 
 
 def upsert(conn: sa.Connection, finding: Finding, now_ms: int) -> None:
-    """Keeps what the finding says now; when the books first heard of it stays."""
+    """Stores the finding as it is now; `opened_ms`, when it first came, stays."""
     row: dict[str, Any] = {}
     for name in finding.__struct_fields__:
         value = getattr(finding, name)
@@ -30,7 +30,7 @@ def upsert(conn: sa.Connection, finding: Finding, now_ms: int) -> None:
     row["example_call_ids"] = msgspec.json.encode([clean(i) for i in finding.example_call_ids[:100]]).decode()
     row["key"] = clean(msgspec.json.encode(finding.key).decode()) if finding.key else ""
     facts = msgspec.json.encode(finding.facts).decode() if finding.facts else ""
-    row["facts"] = facts if len(facts) <= FACTS_CHARACTERS else ""  # a cut would be no JSON; the reason says it all the same
+    row["facts"] = facts if len(facts) <= FACTS_CHARACTERS else ""  # cut it would be no JSON; the reason has the same facts as text
     row |= {"opened_ms": now_ms, "updated_ms": now_ms}
     put(conn, tables.alerts, row, keep=("opened_ms",))
 

@@ -1,4 +1,4 @@
-"""Who did what, and why. Append only: the table itself refuses a change."""
+"""The audit log: who did what, and why. Append only: the table itself refuses a change."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from books import tables
 from books.upsert import put
 
 MAX_TEXT = 2_000
-"""Characters of one audited text. A hostile message is quoted, not swallowed whole."""
+"""Characters of one audited text. A longer message is quoted up to there."""
 
 
 class Entry(NamedTuple):
@@ -31,7 +31,7 @@ def clean(text: str, most: int = MAX_TEXT) -> str:
 
 
 def note(conn: sa.Connection, who: str, verb: str, subject: str, why: str, now_ms: int) -> None:
-    """One line of the audit, in the transaction of what it tells of."""
+    """Adds a line to the audit log, in the transaction of the change that it records."""
     row = {"at_ms": now_ms, "who": clean(who), "verb": clean(verb), "subject": clean(subject), "why": clean(why)}
     conn.execute(sa.insert(tables.audit).values(**row))
 
@@ -44,7 +44,7 @@ def last(conn: sa.Connection, count: int = 100, verb: str = "") -> list[Entry]:
 
 
 def count_up(conn: sa.Connection, name: str, by: int = 1) -> None:
-    """Adds to a named count of things that are kept in no table of their own."""
+    """Adds to a named counter of things that have no table of their own."""
     put(conn, tables.counters, {"name": name, "value": counted(conn, name) + by})
 
 

@@ -1,4 +1,4 @@
-"""Config versions: published once, never changed. The tick names one; the row keeps it.
+"""Config versions: published once, never changed. A tick names the version in force, and rated rows store it.
 
 A version is a list of hashes of parts (`core.parts`); a part is stored once, however many versions have it.
 """
@@ -21,7 +21,7 @@ MOST_AT_ONCE = 500
 
 
 class Version(NamedTuple):
-    """That a version was published, by whom and why."""
+    """A published version: by whom, why and when."""
 
     version: int
     who: str
@@ -30,7 +30,7 @@ class Version(NamedTuple):
 
 
 def publish(conn: sa.Connection, config: Config, who: str, why: str, now_ms: int) -> int:
-    """Stores `config` as the next version, whatever was in force before, and returns its number."""
+    """Stores `config` as the next version, whatever is in force, and returns its number."""
     contents = {slot: encode_part(content) for slot, content in split(config).items()}
     return add(conn, {slot: hash_of(data) for slot, data in contents.items()}, contents, who, why, now_ms)
 
@@ -38,7 +38,7 @@ def publish(conn: sa.Connection, config: Config, who: str, why: str, now_ms: int
 def add(
     conn: sa.Connection, parts: Mapping[Slot, str], contents: Mapping[Slot, bytes], who: str, why: str, now_ms: int
 ) -> int:
-    """Stores the next version and returns its number. `parts`: all of its hashes; `contents`: of those that may be new.
+    """Stores the next version and returns its number. `parts`: all of its hashes; `contents`: of the parts that may be new.
 
     Order: parts, then the version that names them, then the audit; all in the caller's transaction, so that a crash leaves nothing.
     """

@@ -1,4 +1,4 @@
-"""A copy of an SQLite file that others are writing to: one moment of it, whole."""
+"""A consistent copy of an SQLite file while other processes write to it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 
 class CopyFailed(Exception):
-    """The file could not be copied; the words say which and why."""
+    """The file could not be copied; the message names the file and the reason."""
 
 
 def sqlite_file(dsn: str) -> Path | None:
@@ -25,7 +25,7 @@ def sqlite_file(dsn: str) -> Path | None:
 
 
 def copy(source: Path, target: Path) -> None:
-    """SQLite's own online backup: a reader's view of one moment, which keeps no writer waiting. The copy is checked.
+    """SQLite's online backup: a snapshot that makes no writer wait. The copy is checked.
 
     >>> import tempfile
     >>> home = Path(tempfile.mkdtemp())
@@ -38,7 +38,7 @@ def copy(source: Path, target: Path) -> None:
     """
     target.touch(mode=0o600)
     try:
-        uri = f"file:{quote(str(source))}?mode=rw"  # never made where it is missing
+        uri = f"file:{quote(str(source))}?mode=rw"  # a missing file is not created
         with closing(sqlite3.connect(uri, uri=True, timeout=30)) as old, closing(sqlite3.connect(target)) as new:
             old.backup(new)
             found = new.execute("pragma integrity_check").fetchone()[0]

@@ -1,5 +1,5 @@
-"""Who may post records: a token names its switch, the tenants whose calls that switch carries, and the networks that it may come from.
-Only its hash is stored."""
+"""Who may post records: a token stands for a switch, the tenants whose calls that switch carries, and the networks it may post from. Only
+the hash of the token is stored."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from books import tables
 from books.upsert import put
 
 ID_DIGITS = 12
-"""Of a token's hash, enough to name it and too few to guess by."""
+"""Of a token's hash: enough to name the credential, too few to guess the token from."""
 
 
 class Credential(NamedTuple):
     tenants: tuple[str, ...]  # that it may speak for, by name
     switch: str
-    sources: tuple[str, ...]
+    sources: tuple[str, ...] = ()
 
     def allows(self, address: str) -> bool:
         """Whether records may come from this address.
@@ -39,7 +39,7 @@ class Credential(NamedTuple):
 
 
 class Listed(NamedTuple):
-    """A credential as a list shows it: never the token. `id` is the beginning of the token's hash."""
+    """A credential as lists show it, without the token. `id`: the first digits of the token's hash."""
 
     id: str
     tenants: tuple[str, ...]
@@ -50,8 +50,8 @@ class Listed(NamedTuple):
 
 
 def add(conn: sa.Connection, tenants: Sequence[str], switch: str, token: str, sources: Sequence[str], now_ms: int) -> None:
-    """A token for the records of a switch that carries calls of these tenants. `sources`: networks; none = from anywhere. The same
-    token again replaces what it stood for. A `ValueError` says what is wrong."""
+    """Adds a token for the records of a switch that carries calls of these tenants. `sources`: networks; none = from anywhere. Adding a
+    token again replaces its credential. A `ValueError` names the fault."""
     if not tenants:
         raise ValueError("a credential speaks for at least one tenant")
     if len(token) < 16:
@@ -63,7 +63,7 @@ def add(conn: sa.Connection, tenants: Sequence[str], switch: str, token: str, so
 
 
 def find(conn: sa.Connection, token: str) -> Credential | None:
-    """What a token stands for; None = nothing, or not any more."""
+    """The credential of a token; None = the token is unknown, or revoked."""
     t = tables.credentials.c
     query = sa.select(t.tenants, t.switch, t.sources).where(t.token_sha256 == _hash(token), t.revoked_at_ms.is_(None))
     row = conn.execute(query).first()
@@ -71,14 +71,14 @@ def find(conn: sa.Connection, token: str) -> Credential | None:
 
 
 def every(conn: sa.Connection) -> list[Listed]:
-    """All of them, those of the past too."""
+    """All credentials, with the revoked ones."""
     t = tables.credentials.c
     query = sa.select(t.token_sha256, t.tenants, t.switch, t.sources, t.at_ms, t.revoked_at_ms).order_by(t.at_ms, t.token_sha256)
     return [Listed(row[0][:ID_DIGITS], _names(row[1]), row[2], _names(row[3]), row[4], row[5]) for row in conn.execute(query)]
 
 
 def revoke(conn: sa.Connection, credential_id: str, now_ms: int) -> bool:
-    """Ends the one whose id this is. False = there is none, or it is ended already."""
+    """Revokes the credential of this id. False = there is none, or it is revoked already."""
     if len(credential_id) != ID_DIGITS:
         return False
     t = tables.credentials.c
@@ -89,7 +89,7 @@ def revoke(conn: sa.Connection, credential_id: str, now_ms: int) -> bool:
 
 
 def id_of(token: str) -> str:
-    """How a list names the credential of this token."""
+    """The id of the credential of this token."""
     return _hash(token)[:ID_DIGITS]
 
 

@@ -1,6 +1,6 @@
-"""Deck versions: the CSV in our spelling, under a hash of what it is. A version never changes; a new price list is a new version.
+"""Deck versions: the normalized CSV under the hash of its content. A version never changes; a new price list is a new version.
 
-What a deck is called is its tenant's affair and stands in the config: two tenants with the same price list share its version.
+The name of a deck belongs to the config of a tenant: two tenants with the same price list share its version.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from books.upsert import put_once
 
 
 class DeckVersion(NamedTuple):
-    """A price list as it is stored."""
+    """A stored price list."""
 
     currency: str
     csv: bytes
@@ -30,12 +30,12 @@ def add(conn: sa.Connection, csv: bytes, currency: str, who: str, now_ms: int) -
 
 
 def version_id(csv: bytes, currency: str) -> str:
-    """The id that a deck has in the books, whether or not it is there."""
+    """The id of a deck, whether or not it is stored."""
     return hashlib.sha256(currency.encode() + b"\n" + csv).hexdigest()
 
 
 def find(conn: sa.Connection, deck_id: str) -> DeckVersion | None:
-    """A version, if the books have it."""
+    """A version; None where the books do not have it."""
     t = tables.deck_versions.c
     row = conn.execute(sa.select(t.currency, t.content).where(t.id == deck_id)).first()
     return None if row is None else DeckVersion(row.currency, bytes(row.content))

@@ -1,10 +1,10 @@
-"""What the tables of each switch should hold, row by row, and what the switch has acknowledged.
+"""The rows that the tables of each switch should hold, and whether the switch has acknowledged them.
 
-A row has a name and a value; what they mean to a table is the same for every kind of switch (`switches.desired` says it, its drivers
-translate). Blocks end by themselves, at the switch too; rows of the other tables stand until they are removed.
+A row has a name and a value, which mean the same for every kind of switch (`switches.desired`); the driver of a switch translates them.
+Blocks expire by themselves, at the switch too; rows of the other tables stay until they are removed.
 
-`touch` is called in the transaction of whatever changes an order: it works out anew what the switches should hold for that key,
-and marks as due what differs. So a crash between the books and a switch leaves a row that is due, and it is sent again.
+`touch` is called in each transaction that changes an order: it computes the rows that the switches should hold for the order's key, and
+marks as due those that differ. So a crash between the books and a switch leaves a row that is due, and it is sent again.
 """
 
 from __future__ import annotations
@@ -20,15 +20,13 @@ from core.decide import LIVE
 from core.orders import Key
 
 BLOCKS, SHADOW = "blocks", "shadow"
-"""Tables of entry (`Key.entry`) -> order id, with an end."""
+"""Tables of entry (`Key.entry`) -> order id, whose rows expire."""
 
 PROTECTED, DIAL_PLANS, SOURCES, CARRIERS = "protected", "dialplan", "sources", "carriers"
-"""Tables without an end: what no block refuses, how numbers are read, whose calls come from where, and where they go."""
+"""Tables whose rows do not expire: numbers that no block refuses, dial plans, networks of accounts, next hops."""
 
 TABLES = (PROTECTED, DIAL_PLANS, SOURCES, CARRIERS, BLOCKS, SHADOW)
-"""In the order in which they are filled: protected numbers stand before any block, a dial plan before the sources that name it."""
-
-KEY_PARTS = ("tenant", "account", "ingress_trunk", "a_number", "b_range")
+"""In the order in which they are filled: protected numbers before any block, a dial plan before the sources that name it."""
 
 
 class Delivery(NamedTuple):
@@ -46,7 +44,7 @@ Row = tuple[str, str, int, int]
 
 
 def urgency(table: str, value: str) -> int:
-    """What is sent first: new rows in the order of `TABLES`, then what is removed, in the other order. 0 is for what the switch refused.
+    """The highest is sent first: new rows in the order of `TABLES`, then removals in the reverse order. 0 is for rows that the switch refused.
 
     >>> urgency(DIAL_PLANS, "{}") > urgency(SOURCES, "{}") > urgency(BLOCKS, "order-1") == urgency(BLOCKS, "")
     True
@@ -61,19 +59,19 @@ def urgency(table: str, value: str) -> int:
 
 def of_key(table: sa.Table) -> sa.ColumnElement[bool]:
     """The rows of exactly one key, whose parts are given as in `key_row`."""
-    return sa.and_(*(table.c[name] == sa.bindparam(name) for name in KEY_PARTS))
+    return sa.and_(*(table.c[name] == sa.bindparam(name) for name in tables.KEY))
 
 
 def row_key(row: Any) -> Key:
     """The key of a row that has a key's columns: the other way round of `key_row`."""
-    return Key(**{name: getattr(row, name) for name in KEY_PARTS})
+    return Key(**{name: getattr(row, name) for name in tables.KEY})
 
 
 def key_row(key: Key) -> dict[str, str]:
-    return {name: getattr(key, name) for name in KEY_PARTS}
+    return {name: getattr(key, name) for name in tables.KEY}
 
 
-# What `touch` asks for every order, built once: building a statement takes longer than running it.
+# The statements of `touch`, which runs for every order, are built once: building one takes longer than running it.
 _o, _s, _d = tables.block_orders.c, tables.switch_tenants.c, tables.deliveries.c
 _BEST = (
     sa.select(_o.order_id, _o.expires_at_ms)
@@ -93,8 +91,7 @@ _OF_ONE_KEY = sa.select(*_COLUMNS).where(*_THERE)
 
 
 def touch(conn: sa.Connection, key: Key, now_ms: int) -> None:
-    """Works out what every switch of the key's tenant should hold for it. An entry lives as long as the latest of its key's
-    live orders."""
+    """Computes the row of this key for every switch of its tenant. The row lives as long as the last of the key's live orders."""
     best = conn.execute(_BEST, {**key_row(key), "now_ms": now_ms}).first()
     serving = {name: bool(on) for name, on in conn.execute(_SERVING, {"tenant": key.tenant})}
     wanted = {(name, BLOCKS if on else SHADOW): best for name, on in serving.items()} if best else {}
@@ -106,8 +103,8 @@ def touch(conn: sa.Connection, key: Key, now_ms: int) -> None:
 
 
 def want(conn: sa.Connection, switch: str, table: str, wanted: Mapping[str, str], now_ms: int) -> int:
-    """Makes these the rows of a table without an end: what differs is due, what is not among them is to be removed. Returns how many
-    rows that changes."""
+    """Makes these the rows of a table whose rows do not expire: rows that differ are due, others are to be removed. Returns how many rows
+    that changes."""
     held = {name: value for name, value, _, _ in rows(conn, switch, table)}
     changed = {name: value for name, value in wanted.items() if held.get(name) != value}
     changed |= {name: "" for name, value in held.items() if value and name not in wanted}
@@ -121,17 +118,14 @@ def _due(switch: str, table: str, name: str, value: str, until_ms: int, now_ms: 
 
 
 def touch_tenant(conn: sa.Connection, tenant: str, now_ms: int) -> None:
-    """After a switch has begun to serve a tenant: its live orders are due there too. One key at a time: rare, and slow with
-    many."""
-    o = tables.block_orders.c
-    for row in conn.execute(
-        sa.select(o.account, o.ingress_trunk, o.a_number, o.b_range).where(o.tenant == tenant, o.status.in_(LIVE)).distinct()
-    ).all():
-        touch(conn, Key(tenant=tenant, **row._asdict()), now_ms)
+    """After a switch has begun to serve a tenant: the tenant's live orders are due there too. One key at a time: slow with many, but rare."""
+    live = sa.select(*(_o[name] for name in tables.KEY)).where(_o.tenant == tenant, _o.status.in_(LIVE)).distinct()
+    for row in conn.execute(live).all():
+        touch(conn, row_key(row), now_ms)
 
 
 def move(conn: sa.Connection, switch: str, tenant: str, to: str, now_ms: int) -> None:
-    """A tenant's entries at a switch go from one table to the other, in a few statements however many they are."""
+    """Moves the entries of a tenant at a switch from one table to the other, in a few statements however many they are."""
     d = tables.deliveries.c
     ours = sa.and_(d.switch == switch, sa.func.substr(d.name, 1, len(tenant) + 1) == f"{tenant}|")
     there = sa.and_(ours, d.table_name == (SHADOW if to == BLOCKS else BLOCKS))
@@ -145,17 +139,21 @@ def move(conn: sa.Connection, switch: str, tenant: str, to: str, now_ms: int) ->
     conn.execute(sa.update(tables.deliveries).where(there).values(gone))
 
 
+def live_status(conn: sa.Connection, tenant: str) -> str:
+    """Of the live orders of a tenant: `standing` where some switch enforces for it, else `shadow`."""
+    s = tables.switch_tenants.c
+    return "standing" if conn.execute(sa.select(s.switch).where(s.tenant == tenant, s.enforcing).limit(1)).first() else "shadow"
+
+
 def settle(conn: sa.Connection, tenant: str, now_ms: int) -> None:
-    """Live orders of a tenant are `standing` where some switch enforces for it, else `shadow`."""
-    o, s = tables.block_orders.c, tables.switch_tenants.c
-    enforced = bool(conn.execute(sa.select(s.switch).where(s.tenant == tenant, s.enforcing).limit(1)).first())
-    to = "standing" if enforced else "shadow"
-    other = sa.and_(o.tenant == tenant, o.status.in_(LIVE), o.status != to)
+    """Gives the live orders of a tenant their status after a switch has begun or ceased to enforce."""
+    to = live_status(conn, tenant)
+    other = sa.and_(_o.tenant == tenant, _o.status.in_(LIVE), _o.status != to)
     conn.execute(sa.update(tables.block_orders).where(other).values(status=to, status_at_ms=now_ms))
 
 
 def due(conn: sa.Connection, switch: str, most: int) -> list[Delivery]:
-    """What the switch has not acknowledged yet, the most urgent first, of those the newest change: while a table of many is filled anew,
+    """Rows that the switch has not acknowledged, the most urgent first, and of those the latest change: while a large table is filled again,
     the attack of this minute does not wait behind those of last week."""
     query = sa.select(*_COLUMNS).where(_d.switch == switch, _d.due.is_(True))
     return [_delivery(row) for row in conn.execute(query.order_by(_d.urgency.desc(), _d.changed_ms.desc()).limit(most))]
@@ -174,10 +172,10 @@ def held(conn: sa.Connection, now_ms: int) -> dict[tuple[str, str], int]:
 
 
 def learned(conn: sa.Connection, done: Sequence[Delivery]) -> dict[str, list[int]]:
-    """Table -> when we learned of the records that decided on these, where an automatic order has just come and is at the switch for
-    the first time. What was moved, repaired, approved or sent again says nothing of how long an order takes.
+    """Table -> when we learned of the records behind automatic orders that have just come and are at the switch for the first time. Rows that
+    were moved, repaired, approved or sent again do not measure how long an order takes.
 
-    Asked before `acknowledge`, in its transaction.
+    To be called before `acknowledge`, in its transaction.
     """
     fresh = {(one.switch, one.value) for one in done if one.value and one.until_ms and one.delivered_at_ms is None}
     found: dict[str, list[int]] = {}
@@ -198,7 +196,7 @@ def every(conn: sa.Connection, switch: str, table: str) -> list[Delivery]:
 
 
 def rows(conn: sa.Connection, switch: str, table: str) -> Sequence[Row]:
-    """The same, as plain as they come: a hundred thousand of them are read every few seconds."""
+    """The same as plain tuples: a hundred thousand of them are read every few seconds."""
     query = sa.select(_d.name, _d.value, _d.until_ms, sa.type_coerce(_d.due, sa.Integer))
     return cast(Sequence[Row], conn.execute(query.where(_d.switch == switch, _d.table_name == table)).all())
 
@@ -213,7 +211,7 @@ _THIS_STATE = sa.and_(*_THIS_ROW, _d.value == sa.bindparam("of_value"), _d.until
 
 
 def acknowledge(conn: sa.Connection, done: Sequence[Delivery], now_ms: int) -> None:
-    """The switch has these. A row that was changed meanwhile stays due; one that was to be removed is gone."""
+    """The switch has these rows. One that was changed meanwhile stays due; one that was to be removed is deleted."""
     if there := [_named(one) for one in done if one.value]:
         conn.execute(sa.update(tables.deliveries).where(_THIS_STATE).values(due=False, delivered_at_ms=now_ms), there)
     if gone := [_named(one) for one in done if not one.value]:
@@ -221,13 +219,13 @@ def acknowledge(conn: sa.Connection, done: Sequence[Delivery], now_ms: int) -> N
 
 
 def refused(conn: sa.Connection, some: Iterable[Delivery]) -> None:
-    """The switch does not take these: they are sent again behind all others."""
+    """The switch refused these rows: they are sent again after all others."""
     if again := [_named(one) for one in some]:
         conn.execute(sa.update(tables.deliveries).where(*_THIS_ROW).values(urgency=0), again)
 
 
 def make_due(conn: sa.Connection, switch: str, table: str, names: Iterable[str]) -> None:
-    """To be sent again, in their own order: the switch does not hold them."""
+    """Marks rows to be sent again, in their own order: the switch does not hold them."""
     if again := [{"of_switch": switch, "of_table_name": table, "of_name": name} for name in names]:
         conn.execute(sa.update(tables.deliveries).where(*_THIS_ROW).values(due=True), again)
 
@@ -239,7 +237,7 @@ def _named(one: Delivery) -> dict[str, Any]:
 
 
 def sweep(conn: sa.Connection, switch: str, expired_before_ms: int) -> int:
-    """Forgets entries that ended by their own time: the switch dropped them itself."""
+    """Deletes rows that expired before that time: the switch has dropped them itself."""
     over = _d.until_ms.between(1, expired_before_ms - 1)
     return conn.execute(sa.delete(tables.deliveries).where(_d.switch == switch, over)).rowcount
 

@@ -1,5 +1,4 @@
-"""Numbers that people dial when a life is at stake: emergency numbers by country from the `phonenumbers` metadata, and crisis
-lines."""
+"""Emergency numbers by country, from the metadata of `phonenumbers`, and crisis lines."""
 
 from __future__ import annotations
 
@@ -52,9 +51,9 @@ CRISIS_LINES = (
     ("CN", "12356", "mental health"),
 )
 """Sources: Commission Decision 2007/116/EC and its later amendments (the 116 range); FCC 20-100 (988) and 47 CFR 52 (N11); CRTC
-2022-234 (988, Canada); Ofcom, National Telephone Numbering Plan (101, 111, 116); for the rest what each line says of itself, and
-a test asks the phone number metadata whether it is a number of its country (five are not known there). A list by hand: what is
-missing belongs into the operator's own list (`books.lists.add`)."""
+2022-234 (988, Canada); Ofcom, National Telephone Numbering Plan (101, 111, 116); for the others the website of each line. A test looks each
+up in the phone number metadata of its country (five are unknown there). The list is maintained by people: a missing number belongs into the
+operator's own list (`books.lists.add`)."""
 
 _EU = "AT BE BG HR CY CZ DK EE FI FR DE GR HU IE IT LV LT LU MT NL PL PT RO SK SI ES SE IS LI NO CH"
 EU = frozenset(_EU.split())
@@ -82,7 +81,7 @@ def emergency_numbers(country: str) -> tuple[str, ...]:
 
 
 def _matching(form: re.Pattern[str], length: int) -> Iterable[str]:
-    """All digit strings of a length that the pattern takes."""
+    """All digit strings of a length that match the pattern."""
     return (digits for value in range(10**length) if form.fullmatch(digits := f"{value:0{length}d}"))
 
 
@@ -92,7 +91,7 @@ def countries() -> list[str]:
 
 
 def lifelines(wanted: Sequence[str]) -> dict[str, str]:
-    """Digits -> why, for these countries; what every phone may dial is always there.
+    """Digits -> why, for these countries, with the numbers that every phone may dial (`ALWAYS`).
 
     >>> lifelines(["US"])
     {'112': 'emergency', '911': 'emergency', '988': 'crisis line US: suicide and crisis lifeline', \

@@ -1,4 +1,4 @@
-"""Opening and migrating the books: SQLite in a file, or PostgreSQL, by their address alone."""
+"""Opening and migrating the books: SQLite in a file, or PostgreSQL, by the address."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def open_books(dsn: str) -> sa.Engine:
     try:
         url = sa.make_url(dsn)
     except (sa.exc.ArgumentError, ValueError):
-        raise _no_address(dsn) from None  # whose words hold the password
+        raise _no_address(dsn) from None  # the error's text has the password
     if url.get_backend_name() not in KINDS:
         raise _no_address(dsn)
     engine: sa.Engine = KINDS[url.get_backend_name()].engine_of(url)
@@ -69,27 +69,27 @@ def _no_address(dsn: str) -> BooksError:
 
 @contextmanager
 def writing(engine: sa.Engine, **options: Any) -> Iterator[sa.Connection]:
-    """One transaction: committed at the end, rolled back by an error. There is one writer at a time: nothing that is read in it
-    changes before it ends."""
+    """One transaction: committed at the end, rolled back by an error. There is one writer at a time: rows that are read in it do not change
+    before it ends."""
     with _explained(engine), engine.execution_options(**options).begin() as conn:
         yield conn
 
 
 @contextmanager
 def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
-    """One view of the books that waits for no writer and changes nothing."""
+    """A read-only snapshot of the books that waits for no writer."""
     with _explained(engine), engine.connect().execution_options(**_kind(engine).READS) as conn:
         yield conn
         conn.rollback()
 
 
 def where(engine: sa.Engine) -> str:
-    """The books' address as it may be shown."""
+    """The address of the books without the password."""
     return str(_kind(engine).where(engine.url))
 
 
 def check(engine: sa.Engine) -> None:
-    """Whether the books can be used by this release: raises `BooksError` where they cannot, `Unavailable` where not now."""
+    """Raises `BooksError` where this release cannot use the books, `Unavailable` where they are away."""
     scripts = ScriptDirectory.from_config(alembic_config())
     with reading(engine) as conn:
         found = conn.exec_driver_sql("select version_num from alembic_version").scalar()
@@ -123,18 +123,18 @@ def pending(engine: sa.Engine, scripts: Path = MIGRATIONS) -> list[str]:
     return [script.revision for script in directory.iterate_revisions("head", found)][::-1] if found else []
 
 
-def migrate(books: sa.Engine | str, revision: str = "head", scripts: Path = MIGRATIONS) -> None:
-    """Brings the tables to the newest revision, in one transaction that keeps others from writing. Harmless when they are there
-    already, and when several processes do it at once: the second one finds it done."""
+def migrate(books: sa.Engine | str, scripts: Path = MIGRATIONS) -> None:
+    """Brings the tables to the newest revision, in one transaction that keeps others from writing. Harmless where they have it already, and
+    when several processes migrate at once: the second one finds it done."""
     engine = open_books(books) if isinstance(books, str) else books
     directory = ScriptDirectory.from_config(alembic_config(scripts=scripts))
     with writing(engine, wait_ms=MIGRATION_MS) as conn:
         _refuse_other(engine, MigrationContext.configure(conn).get_current_revision(), directory)
-        command.upgrade(alembic_config(conn, scripts), revision)
+        command.upgrade(alembic_config(conn, scripts), "head")
 
 
 def alembic_config(conn: sa.Connection | None = None, scripts: Path = MIGRATIONS) -> Config:
-    """Alembic's settings, from inside the package: there is no ini file to lose."""
+    """Alembic's settings, without an ini file."""
     config = Config()
     config.set_main_option("script_location", str(scripts))
     config.attributes["connection"] = conn
@@ -147,7 +147,7 @@ def _kind(engine: sa.Engine) -> ModuleType:
 
 @contextmanager
 def _explained(engine: sa.Engine) -> Iterator[None]:
-    """The driver's errors as ours, where they say something about the books as a whole."""
+    """Translates errors of the driver that concern the books as a whole into `BooksError`."""
     try:
         yield
     except Exception as error:

@@ -1,4 +1,4 @@
-"""What can be wrong with the books as a whole. The words say where, what, and what a person can do; never a password."""
+"""Faults of the books as a whole. The message names the address, the fault, and what a person can do; never a password."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ class BooksError(Exception):
 
 
 class Unavailable(BooksError):
-    """The books cannot be read or written now: away, restarting, full, locked for too long. What the transaction was about to do
-    is not done (after a commit that was cut off: done whole, or not at all). Try again."""
+    """The books cannot be read or written now: away, restarting, full, locked for too long. The transaction is rolled back (where the
+    connection broke in a commit: committed whole, or not at all). Try again."""

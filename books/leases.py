@@ -1,5 +1,4 @@
-"""One holder of a name at a time, with a number that only rises: whoever hears a lower number than before is talking to a
-ghost."""
+"""Leases: one holder of a name at a time, with a fencing number that only rises, so that a command of an earlier holder can be refused."""
 
 from __future__ import annotations
 
@@ -19,10 +18,10 @@ class Lease(NamedTuple):
 
 
 def acquire(conn: sa.Connection, name: str, holder: str, ttl_ms: int, now_ms: int) -> Lease | None:
-    """The lease, taken or renewed; None = another one holds it. A new holder gets a new fencing number.
+    """Takes or renews the lease; None = another holder has it. A new holder gets a new fencing number.
 
-    It is not below the time, so that books that begin anew, or come back from a backup, are not behind what was heard of the old
-    ones."""
+    The number is at least the time in ms, so that new books, or books from a backup, are not behind a number that a switch was sent before.
+    """
     t = tables.leases.c
     row = conn.execute(sa.select(t.holder, t.fence, t.until_ms).where(t.name == name)).first()
     if row and row.holder != holder and row.until_ms > now_ms:
@@ -35,7 +34,7 @@ def acquire(conn: sa.Connection, name: str, holder: str, ttl_ms: int, now_ms: in
 
 
 def release(conn: sa.Connection, lease: Lease) -> None:
-    """Gives the lease up at once; its number stays used."""
+    """Ends the lease at once; its fencing number is not used again."""
     t = tables.leases.c
     mine = sa.and_(t.name == lease.name, t.holder == lease.holder, t.fence == lease.fence)
     conn.execute(sa.update(tables.leases).where(mine).values(until_ms=0))

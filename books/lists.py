@@ -1,8 +1,8 @@
 """Allow, deny and protected lists. They act at once, where orders are delivered.
 
-protected  numbers, accounts and trunks that no order may touch and that pass at the switch before any look-up
-allow      an automatic order that meets an entry waits for a person
-deny       a person has said already that this one may be blocked: an automatic order that names it is not held back by the limits
+protected  numbers, accounts and trunks that no order may block; their calls pass at the switch before any look-up
+allow      an automatic order that affects an entry waits for a person
+deny       a person has already approved that this entry is blocked: the limits do not apply to automatic orders that name it
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ def add(conn: sa.Connection, list_: List, kind: Kind, value: str, why: str, who:
     if not value or not why:
         raise ValueError("an entry needs a value and a reason")
     if len(value) > 128:
-        raise ValueError(f"{value[:40]!r}... is no name: at most 128 characters")
+        raise ValueError(f"{value[:40]!r}... is too long for a name: at most 128 characters")
     row = {"list": list_, "kind": kind, "tenant": tenant, "value": value, "why": why, "who": who, "at_ms": now_ms}
     put(conn, tables.lists, row)
     audit.note(conn, who, f"listed as {list_}", f"{kind} {value}" + (f" of {tenant}" if tenant else ""), why, now_ms)
 
 
 def remove(conn: sa.Connection, list_: List, kind: Kind, value: str, why: str, who: str, now_ms: int, tenant: str = "") -> bool:
-    """Takes an entry off; the audit keeps that it was there."""
+    """Removes an entry. False = it was not on the list."""
     t = tables.lists.c
     gone = conn.execute(
         sa.delete(tables.lists).where(t.list == list_, t.kind == kind, t.tenant == tenant, t.value == value)
@@ -61,20 +61,20 @@ def every(conn: sa.Connection, list_: str = "") -> list[Listed]:
     return [Listed(*row) for row in conn.execute(query.where(tables.lists.c.list == list_) if list_ else query)]
 
 
-def seed_emergency(conn: sa.Connection, wanted: Sequence[str], now_ms: int, who: str = "seed") -> int:
-    """Protects the emergency numbers and crisis lines of these countries ("*" = of every one). Returns how many are new; what a
-    person has written about a number stays."""
+def seed_emergency(conn: sa.Connection, wanted: Sequence[str], now_ms: int) -> int:
+    """Protects the emergency numbers and crisis lines of these countries ("*" = all). Returns how many are new; the reason that a person
+    has written for a number stays."""
     new = 0
     for digits, why in lifelines(countries() if "*" in wanted else wanted).items():
-        row = {"list": "protected", "kind": "number", "tenant": "", "value": digits, "why": why, "who": who, "at_ms": now_ms}
+        row = {"list": "protected", "kind": "number", "tenant": "", "value": digits, "why": why, "who": "seed", "at_ms": now_ms}
         new += put_once(conn, tables.lists, row)
     if new:
-        audit.note(conn, who, "protected emergency numbers", ", ".join(wanted), f"{new} numbers", now_ms)
+        audit.note(conn, "seed", "protected emergency numbers", ", ".join(wanted), f"{new} numbers", now_ms)
     return new
 
 
 def protected(conn: sa.Connection) -> Protected:
-    """What no order may touch."""
+    """The protected list, as the safety check reads it."""
     rows = every(conn, "protected")
     return Protected(
         numbers=tuple(row.value for row in rows if row.kind == "number"),

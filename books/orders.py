@@ -1,8 +1,8 @@
-"""Block orders: what was asked, what became of it, and what people do with them.
+"""Block orders: their content, their status, and the actions of people on them.
 
-standing    refused at the switches that enforce          waiting   for a person: a limit was reached, or it meets the allow list
-shadow      the switches only say what they would refuse  refused   by the safety validator
-lifted      a person ended it                             suppressed, stale, expired   as they say
+standing    in force at the switches that enforce           waiting   for a person: a limit was reached, or the allow list has its key
+shadow      the switches only mark the calls they would refuse    refused   by the safety check
+lifted      a person ended it                               suppressed, stale, expired   as the words mean
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ MANUAL_FINDING = "by-hand"
 
 
 class Refused(ValueError):
-    """What a person asked for must not be: the text says why."""
+    """An action of a person that is not allowed: the message is the reason."""
 
 
-class Kept(NamedTuple):
-    """An order as the books keep it."""
+class StoredOrder(NamedTuple):
+    """An order with its status."""
 
     order: BlockOrder
     automatic: bool
@@ -38,24 +38,23 @@ class Kept(NamedTuple):
     status_at_ms: int
     decided_by: str
     received_at_ms: int
-    facts_expire_at_ms: int  # as the order said: `order.expires_at_ms` may differ
+    facts_expire_at_ms: int  # of the order as it came: `order.expires_at_ms` may differ
 
 
 class Blocked(NamedTuple):
-    """A key that orders of one status name: the newest of them, since when, and until when they last."""
+    """A key with orders of one status: the newest of them, and from when until when they last."""
 
-    newest: Kept
+    newest: StoredOrder
     since_ms: int
     until_ms: int
 
 
 class Lifted(NamedTuple):
-    """What `lift` did: the orders that it ended, the suppression, and the orders of people that still cover some of the key's
-    calls."""
+    """The orders that `lift` ended, its suppression, and the orders of people that still cover some of the key's calls."""
 
     order_ids: list[str]
     suppression_id: int
-    still: list[Kept]
+    still: list[StoredOrder]
 
 
 # --- deciding ---
@@ -64,25 +63,24 @@ class Lifted(NamedTuple):
 def facts(
     conn: sa.Connection, orders: Sequence[BlockOrder], now_ms: int, *, automatic: bool, limits: Limits = Limits(), answered: Answered | None = None
 ) -> OrderFacts:
-    """What the decisions on these orders need, read once. What a person's order needs is less: it obeys what is protected, and nothing
-    else."""
-    named = {order.key.tenant for order in orders}
+    """The facts that the decisions on these orders need, read once. An order of a person needs fewer: only the protected list applies to it."""
+    concerned = {order.key.tenant for order in orders}
     if not automatic:
-        counted = {name: TenantFacts(live_status(conn, name)) for name in tenants.every(conn) if name in named}
+        counted = {name: TenantFacts(deliveries.live_status(conn, name)) for name in tenants.every(conn) if name in concerned}
         return OrderFacts(now_ms, automatic=False, protected=lists.protected(conn), tenants=counted)
     blocked = {key: approved for key in {order.key for order in orders} if (approved := standing_of(conn, key, now_ms)) is not None}
     new = {order.key.tenant for order in orders if order.key not in blocked}
     counted = {
         name: TenantFacts(
-            live_status(conn, name),
+            deliveries.live_status(conn, name),
             opened_since(conn, name, now_ms - 60_000),
             live_automatic_subjects(conn, name, now_ms),
             live_automatic_keys(conn, name, now_ms) if answered and name in new else frozenset(),  # they may be many
         )
         for name in tenants.every(conn)
-        if name in named
+        if name in concerned
     }
-    kept = {order.order_id: found for order in orders if (found := find(conn, order.order_id))}
+    stored = {order.order_id: found for order in orders if (found := find(conn, order.order_id))}
     return OrderFacts(
         now_ms,
         protected=lists.protected(conn),
@@ -92,14 +90,14 @@ def facts(
         denied=lists.every(conn, "deny"),
         limits=limits,
         answered=answered,
-        known={name: msgspec.structs.replace(one.order, expires_at_ms=one.facts_expire_at_ms) for name, one in kept.items()},
+        known={name: msgspec.structs.replace(one.order, expires_at_ms=one.facts_expire_at_ms) for name, one in stored.items()},
         blocked=blocked,
     )
 
 
 def write(conn: sa.Connection, order: BlockOrder, decision: Decision, now_ms: int, *, automatic: bool) -> None:
-    """Writes down what was decided on an order, and what the switches should hold because of it. Of an order that the books have
-    already (`repeated`, `conflict`) nothing changes."""
+    """Stores an order with the decision on it, and updates the rows that the switches should hold. An order that the books have already
+    (`repeated`, `conflict`) changes nothing."""
     if decision.status == "repeated":
         return
     if decision.status == "conflict":
@@ -131,14 +129,8 @@ def write(conn: sa.Connection, order: BlockOrder, decision: Decision, now_ms: in
         audit.note(conn, "dispatcher", decision.status, f"{order.order_id} {order.key.text()}", decision.why, now_ms)
 
 
-def live_status(conn: sa.Connection, tenant: str) -> str:
-    """`standing` where some switch enforces for the tenant, else `shadow`."""
-    s = tables.switch_tenants.c
-    return "standing" if conn.execute(sa.select(s.switch).where(s.tenant == tenant, s.enforcing).limit(1)).first() else "shadow"
-
-
 def expire(conn: sa.Connection, now_ms: int) -> int:
-    """Ends what has reached its time. The switches dropped their entries by themselves."""
+    """Ends orders that have expired. The switches have dropped their entries by themselves."""
     o = tables.block_orders.c
     over = sa.and_(o.status.in_((*LIVE, "waiting")), o.expires_at_ms <= now_ms)
     why = sa.case((o.status == "waiting", "no person decided in its time"), else_="its time to live is over")
@@ -154,38 +146,34 @@ def any_to_expire(conn: sa.Connection, now_ms: int) -> bool:
 
 
 def any_unsafe(conn: sa.Connection) -> bool:
-    """Whether `refuse_unsafe` would end any: asked without keeping others from writing."""
+    """Whether `refuse_unsafe` would end an order: a query that keeps nobody from writing."""
     protected = lists.protected(conn)
-    return any(unsafe(kept.order, protected, automatic=kept.automatic) for kept in select(conn, statuses=(*LIVE, "waiting")))
+    return any(unsafe(stored.order, protected, automatic=stored.automatic) for stored in select(conn, statuses=(*LIVE, "waiting")))
 
 
 def refuse_unsafe(conn: sa.Connection, now_ms: int) -> list[str]:
-    """After the lists have changed: live and waiting orders that now touch something protected end. Returns their ids."""
+    """After a change of the lists: ends live and waiting orders that now affect a protected number, account or trunk. Returns their ids."""
     protected = lists.protected(conn)
     ended = []
-    for kept in select(conn, statuses=(*LIVE, "waiting")):
-        if why := unsafe(kept.order, protected, automatic=kept.automatic):
-            _decide(conn, [kept.order.order_id], "refused", why, "safety", now_ms)
-            deliveries.touch(conn, kept.order.key, now_ms)
-            audit.note(conn, "safety", "refused a live order", kept.order.order_id, why, now_ms)
-            ended.append(kept.order.order_id)
+    for stored in select(conn, statuses=(*LIVE, "waiting")):
+        if why := unsafe(stored.order, protected, automatic=stored.automatic):
+            _decide(conn, [stored.order.order_id], "refused", why, "safety", now_ms)
+            deliveries.touch(conn, stored.order.key, now_ms)
+            audit.note(conn, "safety", "refused a live order", stored.order.order_id, why, now_ms)
+            ended.append(stored.order.order_id)
     return ended
 
 
 def unsafe(order: BlockOrder, protected: Any, *, automatic: bool) -> str:
-    """`core.safety.refusal` for an order whose life a person may have lengthened: its time to live is not judged again."""
-    lasting = BlockOrder(
-        order_id=order.order_id, key=order.key, action=order.action, created_at_ms=0, learned_ms=0, expires_at_ms=1,
-        finding_id=order.finding_id, reason=order.reason, by=order.by,
-    )  # fmt: skip
-    return refusal(lasting, protected, automatic=automatic)
+    """`core.safety.refusal` for an order that a person may have extended: its time to live is not checked again."""
+    return refusal(msgspec.structs.replace(order, created_at_ms=0, expires_at_ms=1), protected, automatic=automatic)
 
 
-# --- what people do ---
+# --- actions of people ---
 
 
 def block(conn: sa.Connection, key: Key, ttl_ms: int, who: str, why: str, now_ms: int) -> str:
-    """A person's own order. It obeys what is protected, and nothing else: no limit, no suppression, no allow list."""
+    """An order of a person. Only the protected list applies to it: no limit, no suppression, no allow list."""
     _signed("a block by hand", who, why)
     order = BlockOrder(
         order_id=derived_id("order", key.text(), MANUAL_FINDING, who, now_ms),
@@ -207,20 +195,20 @@ def block(conn: sa.Connection, key: Key, ttl_ms: int, who: str, why: str, now_ms
 
 
 def approve(conn: sa.Connection, order_id: str, who: str, why: str, now_ms: int) -> list[str]:
-    """A person lets a waiting order stand, and with it every waiting order of the same key. Its whole life starts now: it was
-    asked for while it waited. What is protected stays protected."""
+    """A person approves a waiting order, and with it each waiting order of the same key. Its time to live starts now, because it was issued
+    while it waited. The protected list still applies."""
     _signed("an approval", who, why)
     first = _waiting(conn, order_id)
     same = [
-        kept for kept in select(conn, statuses=("waiting",), tenant=first.order.key.tenant) if kept.order.key == first.order.key
+        stored for stored in select(conn, statuses=("waiting",), tenant=first.order.key.tenant) if stored.order.key == first.order.key
     ]
     if bad := unsafe(first.order, lists.protected(conn), automatic=False):
         raise Refused(bad)
-    status = live_status(conn, first.order.key.tenant)
-    ids = [kept.order.order_id for kept in same]
-    for kept in same:
-        ends = now_ms + (kept.facts_expire_at_ms - kept.order.created_at_ms)
-        update = sa.update(tables.block_orders).where(tables.block_orders.c.order_id == kept.order.order_id)
+    status = deliveries.live_status(conn, first.order.key.tenant)
+    ids = [stored.order.order_id for stored in same]
+    for stored in same:
+        ends = now_ms + (stored.facts_expire_at_ms - stored.order.created_at_ms)
+        update = sa.update(tables.block_orders).where(tables.block_orders.c.order_id == stored.order.order_id)
         conn.execute(update.values(expires_at_ms=ends))
     _decide(conn, ids, status, f"approved: {why}", who, now_ms)
     deliveries.touch(conn, first.order.key, now_ms)
@@ -228,32 +216,31 @@ def approve(conn: sa.Connection, order_id: str, who: str, why: str, now_ms: int)
     return ids
 
 
-def deny(conn: sa.Connection, order_id: str, who: str, why: str, now_ms: int, for_ms: int = suppressions.DEFAULT_MS) -> Lifted:
-    """A person says no to a waiting order. Its key is lifted, so that the next issue a minute later does not ask again."""
+def deny(conn: sa.Connection, order_id: str, who: str, why: str, now_ms: int) -> Lifted:
+    """A person denies a waiting order. Its key is lifted, so that the same order a minute later does not wait again."""
     _signed("a denial", who, why)
-    return lift(conn, _waiting(conn, order_id).order.key, who, f"denied: {why}", now_ms, for_ms)
+    return lift(conn, _waiting(conn, order_id).order.key, who, f"denied: {why}", now_ms)
 
 
 def lift(conn: sa.Connection, key: Key, who: str, why: str, now_ms: int, for_ms: int = suppressions.DEFAULT_MS) -> Lifted:
-    """Ends every automatic order that overlaps the key, and people's own orders that lie within it; suppresses the key for
-    `for_ms`.
+    """Ends each automatic order that overlaps the key, and orders of people that lie within it; suppresses the key for `for_ms`.
 
-    A person's wider order stays, and is named in the answer: it was not what was asked to be lifted.
+    A wider order of a person stays, and is returned in `still`.
     """
     _signed("lifting a block", who, why)
     if bad := fault(key):
         raise Refused(bad)
-    ended: list[Kept] = []
-    still: list[Kept] = []
-    for kept in _near(conn, key):
-        if overlaps(kept.order.key, key):
-            (ended if kept.automatic or _within(kept.order.key, key) else still).append(kept)
-    _decide(conn, [kept.order.order_id for kept in ended], "lifted", why, who, now_ms)
-    for each in {kept.order.key for kept in ended}:
+    ended: list[StoredOrder] = []
+    still: list[StoredOrder] = []
+    for stored in _near(conn, key):
+        if overlaps(stored.order.key, key):
+            (ended if stored.automatic or _within(stored.order.key, key) else still).append(stored)
+    _decide(conn, [stored.order.order_id for stored in ended], "lifted", why, who, now_ms)
+    for each in {stored.order.key for stored in ended}:
         deliveries.touch(conn, each, now_ms)
     suppression_id = suppressions.add(conn, key, now_ms + for_ms, who, why, now_ms)
     audit.note(conn, who, "lifted", key.text(), why, now_ms)
-    return Lifted([kept.order.order_id for kept in ended], suppression_id, still)
+    return Lifted([stored.order.order_id for stored in ended], suppression_id, still)
 
 
 def _signed(what: str, who: str, why: str) -> None:
@@ -261,8 +248,8 @@ def _signed(what: str, who: str, why: str) -> None:
         raise Refused(f"{what} needs who and why")
 
 
-def _near(conn: sa.Connection, key: Key) -> list[Kept]:
-    """Live and waiting orders that may overlap a key: a person's word must not wait while a hundred thousand are read."""
+def _near(conn: sa.Connection, key: Key) -> list[StoredOrder]:
+    """Live and waiting orders that may overlap a key: a person must not wait while a hundred thousand are read."""
     o = tables.block_orders.c
     near = [o.status.in_((*LIVE, "waiting")), o.tenant == key.tenant]
     near += [
@@ -271,11 +258,11 @@ def _near(conn: sa.Connection, key: Key) -> list[Kept]:
         if value
     ]
     query = sa.select(tables.block_orders).where(*near).order_by(o.received_at_ms.desc(), o.order_id)
-    return [_kept(row) for row in conn.execute(query)]
+    return [_stored(row) for row in conn.execute(query)]
 
 
 def _within(inner: Key, outer: Key) -> bool:
-    """Whether every call that `inner` refuses is refused by `outer` too."""
+    """Whether `outer` refuses each call that `inner` refuses."""
     return (
         inner.account == outer.account
         and inner.ingress_trunk == outer.ingress_trunk
@@ -284,11 +271,11 @@ def _within(inner: Key, outer: Key) -> bool:
     )
 
 
-def _waiting(conn: sa.Connection, order_id: str) -> Kept:
-    kept = find(conn, order_id)
-    if kept is None or kept.status != "waiting":
-        raise Refused(f"order {order_id} is not waiting" + (f": it is {kept.status}" if kept else ": the books do not have it"))
-    return kept
+def _waiting(conn: sa.Connection, order_id: str) -> StoredOrder:
+    stored = find(conn, order_id)
+    if stored is None or stored.status != "waiting":
+        raise Refused(f"order {order_id} is not waiting" + (f": it is {stored.status}" if stored else ": the books do not have it"))
+    return stored
 
 
 def _decide(conn: sa.Connection, order_ids: Sequence[str], status: str, why: str, who: str, now_ms: int) -> None:
@@ -298,15 +285,15 @@ def _decide(conn: sa.Connection, order_ids: Sequence[str], status: str, why: str
         conn.execute(sa.update(tables.block_orders).where(some).values(**values))
 
 
-# --- asking ---
+# --- queries ---
 
 
-# Asked for every order that comes in, so built once: building a statement takes longer than running it.
+# These run for every order that comes in and are built once: building a statement takes longer than running it.
 _o = tables.block_orders.c
 _FIND = sa.select(tables.block_orders).where(_o.order_id == sa.bindparam("order_id"))
 _NEWEST = sa.select(tables.block_orders).where(deliveries.of_key(tables.block_orders))
 _NEWEST = _NEWEST.order_by(_o.received_at_ms.desc(), _o.created_at_ms.desc(), _o.order_id).limit(1)
-# Not their maximum: for that SQLite would walk all of the tenant's orders, the newest first, until one is of the key.
+# Not their maximum: for that SQLite would read all orders of the tenant, the newest first, until one is of the key.
 _OPENED = sa.select(_o.received_at_ms).where(deliveries.of_key(tables.block_orders), _o.opened_key)
 _NEWEST_WITH = _NEWEST.where(_o.status == sa.bindparam("status"))
 _DECIDED = sa.select(_o.decided_by).where(
@@ -314,12 +301,12 @@ _DECIDED = sa.select(_o.decided_by).where(
 )
 
 
-def find(conn: sa.Connection, order_id: str) -> Kept | None:
+def find(conn: sa.Connection, order_id: str) -> StoredOrder | None:
     row = conn.execute(_FIND, {"order_id": order_id}).first()
-    return _kept(row) if row else None
+    return _stored(row) if row else None
 
 
-def select(conn: sa.Connection, statuses: Sequence[str] = (), tenant: str = "", count: int | None = None) -> list[Kept]:
+def select(conn: sa.Connection, statuses: Sequence[str] = (), tenant: str = "", count: int | None = None) -> list[StoredOrder]:
     """Orders, the newest first."""
     o = tables.block_orders.c
     query = sa.select(tables.block_orders).order_by(o.received_at_ms.desc(), o.order_id).limit(count)
@@ -327,19 +314,19 @@ def select(conn: sa.Connection, statuses: Sequence[str] = (), tenant: str = "", 
         query = query.where(o.status.in_(statuses))
     if tenant:
         query = query.where(o.tenant == tenant)
-    return [_kept(row) for row in conn.execute(query)]
+    return [_stored(row) for row in conn.execute(query)]
 
 
-def newest(conn: sa.Connection, key: Key) -> Kept | None:
-    """The newest order of exactly this key, whatever became of it."""
+def newest(conn: sa.Connection, key: Key) -> StoredOrder | None:
+    """The newest order of exactly this key, whatever its status."""
     row = conn.execute(_NEWEST, key_row(key)).first()
-    return _kept(row) if row else None
+    return _stored(row) if row else None
 
 
 def blocked_keys(conn: sa.Connection, now_ms: int, tenant: str = "", count: int = 100) -> list[Blocked]:
-    """Keys that live orders block and keys that wait for a person, those of the newest orders first. An order is issued again each minute,
-    and each ends by itself: a key is blocked since the one that found none live before it."""
-    parts = [_o[name] for name in deliveries.KEY_PARTS]
+    """Keys that live orders block and keys that wait for a person, those of the newest orders first. An order is issued again each minute and
+    expires by itself: a key is blocked since the order that found no other one live."""
+    parts = [_o[name] for name in tables.KEY]
     newest_ms = sa.func.max(_o.received_at_ms)
     query = sa.select(
         *parts,
@@ -357,24 +344,24 @@ def blocked_keys(conn: sa.Connection, now_ms: int, tenant: str = "", count: int 
     found = []
     for row in conn.execute(query).all():
         of_key = key_row(row_key(row))
-        kept = conn.execute(_NEWEST_WITH, {**of_key, "status": row.status}).one()
+        stored = conn.execute(_NEWEST_WITH, {**of_key, "status": row.status}).one()
         opened_ms = max(conn.execute(_OPENED, of_key).scalars(), default=row.since_ms)
-        found.append(Blocked(_kept(kept), min(row.since_ms, opened_ms), row.until_ms))
+        found.append(Blocked(_stored(stored), min(row.since_ms, opened_ms), row.until_ms))
     return found
 
 
-def of_findings(conn: sa.Connection, finding_ids: Sequence[str]) -> dict[str, Kept]:
+def of_findings(conn: sa.Connection, finding_ids: Sequence[str]) -> dict[str, StoredOrder]:
     """Finding -> its newest order that is live or waits for a person."""
     if not finding_ids:
         return {}
     query = sa.select(tables.block_orders).where(_o.status.in_((*LIVE, "waiting")), _o.finding_id.in_(finding_ids))
-    return {row.finding_id: _kept(row) for row in conn.execute(query.order_by(_o.received_at_ms, _o.order_id))}
+    return {row.finding_id: _stored(row) for row in conn.execute(query.order_by(_o.received_at_ms, _o.order_id))}
 
 
 def blocked_counts(conn: sa.Connection, now_ms: int, tenant: str = "") -> dict[str, int]:
-    """Status -> keys that live or waiting orders name now."""
+    """Status -> number of keys with live or waiting orders."""
     keys = (
-        sa.select(*(_o[name] for name in deliveries.KEY_PARTS), _o.status).where(*_blocked(now_ms, tenant)).distinct().subquery()
+        sa.select(*(_o[name] for name in tables.KEY), _o.status).where(*_blocked(now_ms, tenant)).distinct().subquery()
     )
     return {status: int(n) for status, n in conn.execute(sa.select(keys.c.status, sa.func.count()).group_by(keys.c.status))}
 
@@ -384,29 +371,29 @@ def _blocked(now_ms: int, tenant: str) -> list[sa.ColumnElement[bool]]:
 
 
 def standing_of(conn: sa.Connection, key: Key, now_ms: int) -> bool | None:
-    """Whether automatic orders block exactly this key now: None = none does, True = a person has approved one of them."""
+    """Whether a person has approved one of the automatic orders that block exactly this key now; None = there are no such orders."""
     decided = list(conn.execute(_DECIDED, {**key_row(key), "now_ms": now_ms}).scalars())
     return any(decided) if decided else None
 
 
 def live_automatic_keys(conn: sa.Connection, tenant: str, now_ms: int) -> set[Key]:
     """Keys of a tenant that automatic orders block now."""
-    o = tables.block_orders.c
-    query = sa.select(o.account, o.ingress_trunk, o.a_number, o.b_range).distinct()
-    query = query.where(o.tenant == tenant, o.status.in_(LIVE), o.automatic, o.expires_at_ms > now_ms)
-    return {Key(tenant=tenant, **row._asdict()) for row in conn.execute(query)}
+    return {row_key(row) for row in conn.execute(_live_automatic(tenant, now_ms, tables.KEY))}
 
 
 def live_automatic_subjects(conn: sa.Connection, tenant: str, now_ms: int) -> set[tuple[str, str, str]]:
-    """(account, trunk, a_number) that automatic orders block now, whatever they dial."""
-    o = tables.block_orders.c
-    query = sa.select(o.account, o.ingress_trunk, o.a_number).distinct()
-    query = query.where(o.tenant == tenant, o.status.in_(LIVE), o.automatic, o.expires_at_ms > now_ms)
+    """(account, trunk, a_number) that automatic orders block now, for whatever range."""
+    query = _live_automatic(tenant, now_ms, ("account", "ingress_trunk", "a_number"))
     return {(row.account, row.ingress_trunk, row.a_number) for row in conn.execute(query)}
 
 
+def _live_automatic(tenant: str, now_ms: int, columns: Sequence[str]) -> sa.Select[Any]:
+    live = sa.and_(_o.tenant == tenant, _o.status.in_(LIVE), _o.automatic, _o.expires_at_ms > now_ms)
+    return sa.select(*(_o[name] for name in columns)).where(live).distinct()
+
+
 def opened_since(conn: sa.Connection, tenant: str, since_ms: int) -> int:
-    """How many automatic orders of a tenant took effect since then on a key that none was live for."""
+    """How many automatic orders of a tenant have taken effect since then on a key without another live order."""
     o = tables.block_orders.c
     where = sa.and_(o.tenant == tenant, o.received_at_ms > since_ms, o.automatic, o.opened_key)
     return int(conn.execute(sa.select(sa.func.count()).where(where)).scalar() or 0)
@@ -418,7 +405,7 @@ def counts(conn: sa.Connection) -> dict[str, int]:
     return {status: int(n) for status, n in conn.execute(sa.select(o.status, sa.func.count()).group_by(o.status))}
 
 
-def _kept(row: sa.Row[Any]) -> Kept:
+def _stored(row: sa.Row[Any]) -> StoredOrder:
     order = BlockOrder(
         order_id=row.order_id,
         key=row_key(row),
@@ -430,13 +417,6 @@ def _kept(row: sa.Row[Any]) -> Kept:
         reason=row.reason,
         by=row.by,
     )
-    return Kept(
-        order,
-        bool(row.automatic),
-        row.status,
-        row.status_why,
-        row.status_at_ms,
-        row.decided_by,
-        row.received_at_ms,
-        row.facts_expire_at_ms,
+    return StoredOrder(
+        order, bool(row.automatic), row.status, row.status_why, row.status_at_ms, row.decided_by, row.received_at_ms, row.facts_expire_at_ms
     )

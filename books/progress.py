@@ -1,4 +1,4 @@
-"""How far a reader has come, kept in the transaction of what it read."""
+"""The offset up to which a reader has read a partition, stored in the transaction of the rows that it made of it."""
 
 from __future__ import annotations
 

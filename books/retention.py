@@ -1,7 +1,7 @@
-"""What goes from the books when it is old: alerts, orders that are over, suppressions that are over; and the audit, if a person says so.
+"""Removal of old rows: alerts, orders and suppressions that have ended; and the audit log, where a person asks for it.
 
-Nothing that acts is ever removed: orders that stand, are in shadow or wait for a person, and what a switch still holds because of an
-order. A message that is read again after its alert or order is gone makes an old alert, or a stale order; it blocks nobody.
+Rows with an effect are never removed: orders that stand, are in shadow or wait for a person, and orders whose entry a switch still holds.
+A message that is read again after its alert or order was removed makes an old alert, or a stale order; it blocks nobody.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from core.decide import LIVE
 
 DAY_MS = 86_400_000
 AT_ONCE = 2_000
-"""Rows a transaction: people and the dispatcher write in between."""
+"""Rows per transaction: people and the dispatcher write in between."""
 
 
 class Held(NamedTuple):
-    """A kind of rows: how many, and when the oldest is of."""
+    """How many rows there are of a kind, and the time of the oldest."""
 
     rows: int
     oldest_ms: int | None
 
 
 def held(conn: sa.Connection) -> dict[str, Held]:
-    """What the books hold of each kind that grows."""
+    """The kinds of rows that grow."""
     found = {}
     for name, column in (
         ("alerts", tables.alerts.c.updated_ms),
@@ -40,8 +40,8 @@ def held(conn: sa.Connection) -> dict[str, Held]:
 
 
 def newest_ms(conn: sa.Connection) -> int:
-    """When the books were last written to, by what they say; 0 for empty ones. Retention measures age up to there and no further: a clock
-    that leaps makes nothing old."""
+    """The newest time in the books; 0 where they are empty. Retention measures age up to this time, so that a clock which leaps makes no row
+    old."""
     found = [
         conn.execute(sa.select(sa.func.max(column))).scalar() for column in (tables.alerts.c.updated_ms, tables.audit.c.at_ms)
     ]
@@ -49,7 +49,7 @@ def newest_ms(conn: sa.Connection) -> int:
 
 
 def remove_old(conn: sa.Connection, now_ms: int, alerts_days: float, orders_days: float, most: int = AT_ONCE) -> dict[str, int]:
-    """Removes at most so many rows of each kind; 0 days = for ever. Call it until it removes nothing."""
+    """Removes at most `most` rows of each kind; 0 days = none. Call it until it returns {}."""
     gone = {}
     if alerts_days:
         t = tables.alerts
@@ -70,8 +70,8 @@ def remove_old(conn: sa.Connection, now_ms: int, alerts_days: float, orders_days
 
 
 def remove_audit(conn: sa.Connection, now_ms: int, days: float, who: str) -> int:
-    """Removes lines of the audit that are older than so many days, and says so in a line of its own. Only a person asks for it: the table
-    refuses deletion but in this transaction."""
+    """Removes lines of the audit log that are older than so many days, and adds a line that says so. Called for a person alone: the table
+    refuses deletion except in this transaction."""
     a = tables.audit
     old = a.c.at_ms < _before(now_ms, days)
     rows = int(conn.execute(sa.select(sa.func.count()).select_from(a).where(old)).scalar() or 0)

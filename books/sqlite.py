@@ -1,4 +1,4 @@
-"""Books in a file: SQLite in WAL. One writer at a time, readers wait for nobody."""
+"""Books in a file: SQLite in WAL. One writer at a time; readers wait for nobody."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from books.errors import BooksError, Unavailable
 
 BUSY_TIMEOUT_MS = 5_000
-"""How long a writer waits for another one before it is an error."""
+"""How long a writer waits for another one before it fails."""
 
 READS: dict[str, Any] = {"reads_only": True}
 """Options of a connection that only reads."""
 
 
 def engine_of(url: sa.URL) -> sa.Engine:
-    """Makes a missing file, readable by its owner alone: it holds the switches' control tokens.
+    """Creates a missing file, readable by its owner alone: it holds the switches' control tokens.
 
-    A file that is there is never opened here: closing any descriptor of it gives up all locks that this process holds on it (POSIX), those of
-    another engine's connections too. The next process that closes its last connection would then take the log away from under us:
-    what we wrote would be lost, and what we read would be of the past, until the file is damaged (https://sqlite.org/howtocorrupt.html, 2.2).
+    A file that exists is never opened here: closing any descriptor of it releases all locks that this process holds on it (POSIX), also those
+    of another engine's connections. The next process that closes its last connection would then delete the WAL in use: writes would be lost
+    and reads would be stale, until the file is damaged (https://sqlite.org/howtocorrupt.html, 2.2).
     """
     if not url.database or url.database == ":memory:":
         raise BooksError(f"{where(url)}: the books are a file, because several processes read them: sqlite:////absolute/file")
@@ -49,34 +49,34 @@ def where(url: sa.URL) -> str:
 
 
 def fault(url: sa.URL, error: BaseException) -> BooksError | None:
-    """What an error of the driver means; None = a bug of ours, which is told as it is."""
+    """The meaning of an error of the driver; None = a bug, which is raised as it is."""
     if not isinstance(error, sa.exc.DatabaseError):
         return None
-    words = str(error.orig)
-    if "not a database" in words or "malformed" in words:
-        return BooksError(f"{where(url)}: the file is no books, or is damaged ({words}); restore it from a backup")
+    text = str(error.orig)
+    if "not a database" in text or "malformed" in text:
+        return BooksError(f"{where(url)}: the file is not a database of the books, or is damaged ({text}); restore it from a backup")
     if not isinstance(error, sa.exc.OperationalError):
         return None
-    if re.match(r"no such (table|column)", words):
+    if re.match(r"no such (table|column)", text):
         return BooksError(
-            f"{where(url)}: its tables are not those of this release ({words}); `ringfence migrate` brings them there"
+            f"{where(url)}: its tables are not those of this release ({text}); `ringfence migrate` brings them there"
         )
-    if "readonly" in words:
+    if "readonly" in text:
         return BooksError(f"{where(url)}: the file is read-only; give this user the right to write it and its directory")
-    if "locked" in words:
-        return Unavailable(f"{where(url)}: another process has been writing for more than {BUSY_TIMEOUT_MS // 1000} s ({words})")
-    if "full" in words:
-        return Unavailable(f"{where(url)}: its disk is full ({words}); make room")
-    return Unavailable(f"{where(url)}: {words}")
+    if "locked" in text:
+        return Unavailable(f"{where(url)}: another process has been writing for more than {BUSY_TIMEOUT_MS // 1000} s ({text})")
+    if "full" in text:
+        return Unavailable(f"{where(url)}: its disk is full ({text}); make room")
+    return Unavailable(f"{where(url)}: {text}")
 
 
 def _prepare(connection: Any, _: ConnectionPoolEntry) -> None:
-    connection.isolation_level = None  # the driver begins no transaction of its own: `_begin` does
+    connection.isolation_level = None  # `_begin` starts the transactions, not the driver
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={BUSY_TIMEOUT_MS}"):
         connection.execute(f"pragma {pragma}")
 
 
 def _begin(conn: sa.Connection) -> None:
-    """A transaction that may write takes the write lock first. One that reads and then wants to write would fail at once when
-    another has written in between; the busy time-out does not help it."""
+    """A transaction that may write takes the write lock first. One that reads and then writes would fail at once where another process has
+    written in between: the busy time-out does not apply to it."""
     conn.exec_driver_sql("BEGIN" if conn.get_execution_options().get("reads_only") else "BEGIN IMMEDIATE")

@@ -1,4 +1,4 @@
-"""What a person has lifted stays lifted: while a suppression lasts, no automatic order that overlaps its key stands."""
+"""A block that a person has lifted stays lifted: while a suppression lasts, no automatic order that overlaps its key takes effect."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def add(conn: sa.Connection, key: Key, until_ms: int, who: str, why: str, now_ms
 
 
 def live(conn: sa.Connection, now_ms: int) -> list[Suppression]:
-    """Those that still hold, the longest first."""
+    """The suppressions in force, the longest first."""
     t = tables.suppressions.c
     query = sa.select(tables.suppressions).where(t.until_ms > now_ms).order_by(t.until_ms.desc())
     return [Suppression(row.id, row_key(row), row.until_ms, row.who, row.why) for row in conn.execute(query)]
 
 
 def end(conn: sa.Connection, suppression_id: int, who: str, why: str, now_ms: int) -> bool:
-    """Lets automatic orders against the key stand again."""
+    """Lets automatic orders against the key take effect again."""
     t = tables.suppressions.c
     update = sa.update(tables.suppressions).where(t.id == suppression_id, t.until_ms > now_ms).values(until_ms=now_ms)
     ended = bool(conn.execute(update).rowcount)

@@ -1,4 +1,4 @@
-"""Switches: where their control is, whose calls they carry, whether they enforce, and whether a person holds them."""
+"""Switches: the address of their control port, whose calls they carry, whether they enforce, and whether a person holds them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Hold(NamedTuple):
 
 
 class State(NamedTuple):
-    """What the dispatcher last saw at a switch."""
+    """The state of a switch at the dispatcher's last round."""
 
     switch: str
     boot: str = ""
@@ -37,7 +37,7 @@ class State(NamedTuple):
 
 
 def add(conn: sa.Connection, name: str, kind: str, control_url: str, control_token: str, now_ms: int) -> None:
-    """A switch, or its new address. It serves no tenant and enforces nothing until a person says so."""
+    """Adds a switch, or changes its address. It serves no tenant and enforces nothing until a person decides so."""
     row = {"name": name, "kind": kind, "control_url": control_url, "control_token": control_token, "at_ms": now_ms}
     put(conn, tables.switches, row)
 
@@ -54,13 +54,13 @@ def serve(conn: sa.Connection, switch: str, tenant: str, now_ms: int) -> None:
 
 
 def enforcing(conn: sa.Connection, switch: str, tenant: str) -> bool:
-    """Whether the switch refuses calls of this tenant. False = shadow: it only says what it would have refused."""
+    """Whether the switch refuses calls of this tenant. False = shadow: it only marks the calls that it would refuse."""
     t = tables.switch_tenants.c
     return bool(conn.execute(sa.select(t.enforcing).where(t.switch == switch, t.tenant == tenant)).scalar())
 
 
 def set_enforcing(conn: sa.Connection, switch: str, tenant: str, on: bool, who: str, why: str, now_ms: int) -> None:
-    """From shadow to enforcing or back, for one tenant at one switch. What is live moves to the other table."""
+    """From shadow to enforcing or back, for one tenant at one switch. Its live entries move to the other table."""
     serve(conn, switch, tenant, now_ms)
     was = enforcing(conn, switch, tenant)
     put(conn, tables.switch_tenants, {"switch": switch, "tenant": tenant, "enforcing": on})
@@ -77,7 +77,7 @@ def tenants_of(conn: sa.Connection, switch: str) -> dict[str, bool]:
 
 
 def hold(conn: sa.Connection, switch: str, who: str, why: str, now_ms: int) -> bool:
-    """Writes down that the switch is held. False = it was already."""
+    """Stores that the switch is held. False = it was already."""
     new = put_once(conn, tables.holds, {"switch": switch, "who": who, "why": why, "at_ms": now_ms})
     if new:
         audit.note(conn, who, "hold", switch, why, now_ms)
@@ -85,7 +85,7 @@ def hold(conn: sa.Connection, switch: str, who: str, why: str, now_ms: int) -> b
 
 
 def clear_hold(conn: sa.Connection, switch: str, who: str, why: str, now_ms: int) -> bool:
-    """A person lets orders through again. The flag at the switch is theirs to clear as well (`switches.hold.clear`)."""
+    """Lets orders through again. The flag at the switch must be cleared too (`switches.hold.clear`)."""
     gone = bool(conn.execute(sa.delete(tables.holds).where(tables.holds.c.switch == switch)).rowcount)
     if gone:
         audit.note(conn, who, "hold cleared", switch, why, now_ms)

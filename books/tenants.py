@@ -1,4 +1,4 @@
-"""Tenants: whose calls are judged. What belongs to them is in the config version in force (`books.configs`)."""
+"""Tenants: whose calls are judged. Their accounts, decks and trunks are in the config version in force (`books.configs`)."""
 
 from __future__ import annotations
 
@@ -9,10 +9,7 @@ from books.upsert import put_once
 
 
 def add(conn: sa.Connection, name: str, now_ms: int) -> None:
-    """A tenant. Its name is part of every block's entry at a switch, so it is letters, digits, `.`, `_` and `-` only.
-
-    A repeat is harmless.
-    """
+    """Adds a tenant, where it is not there yet. Its name is part of every block's entry at a switch: letters, digits, `.`, `_`, `-` only."""
     if not is_name(name):
         raise ValueError(f"{name!r} is no tenant's name: letters, digits, . _ -, at most 64")
     put_once(conn, tables.tenants, {"name": name, "at_ms": now_ms})

@@ -1,4 +1,4 @@
-"""Insert or replace, in the spelling that SQLite and PostgreSQL share."""
+"""Insert or replace, in the SQL that SQLite and PostgreSQL share."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 
 def put(conn: sa.Connection, table: sa.Table, row: Mapping[str, Any], keep: Iterable[str] = ()) -> None:
-    """The row is there afterwards, with these values; columns in `keep` keep what an earlier row had."""
+    """Inserts or replaces the row; the columns of `keep` are not changed in a row that exists."""
     conn.execute(_statement(conn.dialect.name, table, tuple(row), frozenset(keep), False), row)
 
 
 def put_all(conn: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    """All of these rows of the same columns are there afterwards."""
+    """Inserts or replaces rows of the same columns."""
     if rows:
         conn.execute(_statement(conn.dialect.name, table, tuple(rows[0]), frozenset(), False), list(rows))
 

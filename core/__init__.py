@@ -1,1 +1,1 @@
-"""What is a call? Schemas, numbers, money, time, ids and settings. Pure: nothing here reads a file, a socket or a clock."""
+"""What is a call? Schemas, numbers, money, time, ids and config. Pure but for `core.locks` and `core.clock`: no I/O, no clock."""

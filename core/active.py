@@ -1,6 +1,6 @@
-"""What a partition remembers of its calls: those in progress, those that a record may yet correct, and which ones have ended.
+"""The call state of a partition: active calls, calls that a later record may still correct, and the keys of calls that have ended.
 
-Plain fields, no objects inside of objects but for the legs: a compiled loop over record arrays can take their place.
+Plain fields, and no nested objects but the legs: a compiled loop over record arrays can replace them.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ LINGER_MS = 120_000
 """How long the end of a call is remembered, by its switch's own clock: longer than SIP resends a BYE (RFC 3261, timer F: 32 s)."""
 
 LEG_LINGER_MS = 600_000
-"""How long a call that has ended waits for the records of its egress legs; one that is known to talk on is waited for until it ends, or until
-its trunk's limit of silence."""
+"""How long a call that has ended waits for the records of its egress legs. A leg that has answered and not ended is waited for until it ends,
+at most `HORIZON_MS` after the end of its call."""
 
 HORIZON_MS = 24 * 3_600_000
-"""The same for feeds without a sequence, from when we learned of it, by our clock; and for a call closed as hung, which its stop may yet
-correct."""
+"""The same for feeds without a sequence, counted by our clock from when the record arrived; and for a call closed as hung, which its stop may
+still correct."""
 
 CLOSED = 1_000_000
-"""At most so many ends are remembered in a partition; the oldest is forgotten first."""
+"""The most ended calls that a partition remembers; the oldest is forgotten first."""
 
 LINGERING = 200_000
-"""At most so many calls wait for the records of their egress legs in a partition; the oldest is forgotten first."""
+"""The most calls of a partition that wait for the records of their egress legs; the oldest is forgotten first."""
 
 LATE_MS = 3_600_000
 """A switch whose shipper never reports how far it has delivered is taken to be complete an hour behind the tick."""
@@ -47,10 +47,10 @@ class Leg(msgspec.Struct):
 
 
 class ActiveCall(msgspec.Struct):
-    """A call and what its records have said of it so far. The first fields, to `continues`, are columns of `core.schemas.STEPS`."""
+    """The facts of a call from its records so far. The first fields, up to `continues`, are columns of `core.schemas.STEPS`."""
 
     partition: int
-    offset: int  # of the answer: where the call's money stands, whoever ends it; -1 = no record yet that says where
+    offset: int  # of the answer, and of the call's rows, whichever record ends it; -1 = not known yet
     revision: int
     tenant: str
     switch: str
@@ -65,6 +65,7 @@ class ActiveCall(msgspec.Struct):
     a_kind: str = ""
     b_number: str = ""
     b_kind: str = ""
+    lrn: str = ""
     setup_ms: int | None = None
     ringing_ms: int | None = None
     answer_ms: int | None = None
@@ -76,8 +77,8 @@ class ActiveCall(msgspec.Struct):
     failed: int = 0  # attempts that ended without an answer, each with its own record
     failed_no: int = 0  # the highest number of such an attempt
     legs: int = 0  # egress legs that have records of their own
-    continues: bool = False  # a later attempt of a call, in a file that writes a row per attempt
-    # How it is remembered.
+    continues: bool = False  # a later attempt of a call, in a file that writes one row per attempt
+    # Internal state.
     key: str = ""
     sequenced: bool = False
     last_ms: int = 0  # the last sign of life
@@ -86,8 +87,8 @@ class ActiveCall(msgspec.Struct):
     parts: dict[int, int] = {}  # part_no -> duration_ms
     last_part: int = -1
     leg: dict[str, Leg] = {}  # by the leg's own dialog
-    provisional: bool = False  # its numbers are those of an egress leg: the ingress leg has not come yet
-    # How it ended, for the revision that a later record of an egress leg makes.
+    provisional: bool = False  # its numbers are those of an egress leg: no record of the ingress leg has arrived
+    # The end of the call, for the revision that a later record of an egress leg makes.
     end_ms: int = 0
     duration_ms: int = 0
     duration_source: str = ""
@@ -95,7 +96,7 @@ class ActiveCall(msgspec.Struct):
 
     @property
     def waits(self) -> bool:
-        """Whether one of its egress legs is known to talk on."""
+        """Whether one of its egress legs has answered and not ended."""
         return any(leg.answer_ms is not None and not leg.ended for leg in self.leg.values())
 
 
@@ -112,21 +113,21 @@ class Partition:
     config_version: int = 0
     now_ms: int = 0  # of the last tick
     active: dict[str, ActiveCall] = field(default_factory=dict)
-    hung: dict[str, ActiveCall] = field(default_factory=dict)  # closed by us: a late stop corrects them
+    hung: dict[str, ActiveCall] = field(default_factory=dict)  # closed as hung: a late stop corrects them
     lingering: dict[str, ActiveCall] = field(default_factory=dict)  # ended: a late record of an egress leg corrects them
-    closed: dict[str, tuple[int, int, str, bool]] = field(default_factory=dict)  # key -> (stop's hash, when, switch, sequenced)
-    rows: dict[int, int] = field(default_factory=dict)  # equal rows without an id: hash -> when we learned of it
+    closed: dict[str, tuple[int, int, str, bool]] = field(default_factory=dict)  # key -> (hash of the stop, time, switch, sequenced)
+    rows: dict[int, int] = field(default_factory=dict)  # rows without an id: hash -> when it arrived
     deliveries: Deliveries = field(default_factory=Deliveries)
 
     @property
     def calls(self) -> Iterator[ActiveCall]:
-        """Every call of which more than its end is remembered."""
+        """Every call of which more is stored than its end."""
         for held in (self.active, self.hung, self.lingering):
             yield from held.values()
 
 
 def complete_to_ms(tick: Tick, switch: str) -> int:
-    """Up to when a switch has delivered everything, as a tick knows it.
+    """The time up to which a switch has delivered all its records, as of a tick.
 
     >>> complete_to_ms(Tick(at_ms=10_000_000, config_version=1, complete_to_ms={"k1": 9_000_000}), "k1")
     9000000
@@ -135,17 +136,17 @@ def complete_to_ms(tick: Tick, switch: str) -> int:
 
 
 def close(state: Partition, key: str, content: int, at_ms: int, switch: str, sequenced: bool) -> None:
-    """Remember that a call has ended, and by which stop."""
+    """Remember the end of a call and the hash of its stop."""
     state.closed[key] = (content, at_ms, switch, sequenced)
     if len(state.closed) > CLOSED:
         del state.closed[next(iter(state.closed))]
 
 
 def forget(state: Partition, tick: Tick) -> list[ActiveCall]:
-    """Forget what no record can correct any more; returns the calls that are gone for good.
+    """Forget what no record can correct any more; returns the calls that were removed.
 
-    Ends are kept in their order: forgetting goes from the front, each by the clock of its own switch, and by ours where no switch counts its
-    records. A switch that has fallen silent holds up the others for a day at most.
+    Ends are stored in the order of their arrival and removed from the front: each by the clock of its own switch, or by ours for a feed
+    without a sequence. A switch that delivers nothing delays the others by a day at most.
     """
     while state.closed:
         key = next(iter(state.closed))
@@ -172,7 +173,7 @@ def forget(state: Partition, tick: Tick) -> list[ActiveCall]:
             break
         del state.lingering[key]
         if call.waits and not crowded and until_ms - call.end_ms < HORIZON_MS:
-            call.ended_ms = max(until_ms, call.ended_ms)  # its leg talks on: it waits once more, behind the others
+            call.ended_ms = max(until_ms, call.ended_ms)  # its leg still talks: it waits again, behind the others
             state.lingering[key] = call
             continue
         gone.append(call)

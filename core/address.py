@@ -1,4 +1,4 @@
-"""Addresses as they may be shown: in a log, in a message, on a screen. Never with a password."""
+"""Addresses for logs, messages and pages: never with a password."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _SECRET = re.compile(r"(?i)([?&][^=&#]*(?:password|passwd|secret|token|credentia
 
 
 def without_password(address: str) -> str:
-    """The address, with its user and without its password; also one that is malformed, from a person who forgot to escape.
+    """The address with its user and without its password, also where the password contains characters that should have been escaped.
 
     >>> without_password("postgresql://ringfence:s3cret@db.example:5432/books?sslmode=verify-full")
     'postgresql://ringfence@db.example:5432/books?sslmode=verify-full'
@@ -17,7 +17,7 @@ def without_password(address: str) -> str:
     >>> without_password("sqlite:////srv/books.db")
     'sqlite:////srv/books.db'
     """
-    # Greedy to the last @: what stands before it may be part of a password with characters that should have been escaped.
+    # Greedy to the last @: a password may contain an @ that should have been escaped.
     shown = re.sub(r"^([\w+.-]*:/+)([^:@/?#]*)(?::.*)?@", _user, address, flags=re.DOTALL)
     return _SECRET.sub(r"\1...", shown)
 

@@ -1,16 +1,16 @@
-"""Whether a call is let in: the questions that a switch asks of its own tables, in the order that is the safety. Pure.
+"""Whether a switch admits a call, decided from the switch's own tables. The order of the rules is what makes blocking safe. Pure.
 
-1. **Emergency**: a number that means an emergency line, in any spelling, passes from anywhere.
+1. **Emergency**: a number that means an emergency line, in any spelling, passes from any source.
 2. **Protected**: a protected number, account or trunk passes; a protected caller only where the trunk is trusted for it.
 3. **After an emergency call** from a known source, for the account that placed it: calls to that line, and that line's calls in the
    country of its dial plan, or in its own where the trunk is trusted for the caller.
 4. The **hold** flag lets everything pass.
-5. A **block**: account before trunk, its caller before all of it, the longest range first. What means no number is looked up in
-   every reading of it, and is refused where none is blocked, unless the trunk takes such calls.
+5. A **block**: account before trunk, one caller before all callers, the longest range first. A text that means no number is looked up in
+   every possible reading; where none is blocked it is refused, unless the trunk accepts such calls.
 6. A call that would be refused passes after all if any reading of it is an emergency line or protected. It is then sent to that
-   reading, and not as it was dialled: a spelling that opens the door leads nowhere else.
+   reading, not as it was dialled: a spelling that passes reaches no other number.
 
-`switches/kamailio/blocks.lua` is the twin for Kamailio; `tests/vectors/admission.jsonl` runs through both and the loopback switch.
+`switches/kamailio/blocks.lua` implements the same rules in Kamailio; `tests/vectors/admission.jsonl` runs through both and the loopback switch.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from core.numbers import DialPlan, Number, normalise, readings
 from core.safety import SHORT
 
 BLOCKED, UNKNOWN_SOURCE, UNREADABLE = 603, 403, 484
-"""SIP codes of a refusal: by a block, an address that is no source, a called number that means none (RFC 3261, clause 21.4.22)."""
+"""SIP codes of a refusal: a block, an address that is no source, a text that is no number (RFC 3261, clause 21.4.22)."""
 
 EMERGENCY = "emergency"
 
 SHARED_CODES = ("1", "7")
-"""Country codes that several countries share: a plan with one of them names no country by itself."""
+"""Country codes that several countries share: a dial plan with one of them does not identify a country."""
 
 Table = Callable[[str, str], str]
-"""(table, key) -> value, "" = absent or expired. Tables: blocks, shadow, protected, after."""
+"""(table, key) -> value; "" = absent or expired. Tables: blocks, shadow, protected, after."""
 
 
-class Asked(NamedTuple):
-    """A call that asks to be let in, as the switch authenticated it. `tenant` "": from an address that is no source."""
+class Invite(NamedTuple):
+    """An incoming call as the switch authenticated it. `tenant` "": from an address that is no source."""
 
     tenant: str
     account: str
@@ -43,61 +43,52 @@ class Asked(NamedTuple):
     a_raw: str
     b_raw: str
     caller_ranges: tuple[str, ...] = ()  # numbers that the trunk is trusted for: prefixes of E.164 digits
-    accept_unreadable: bool = False  # of the trunk: what means no number is sent on as it came
+    accept_unreadable: bool = False  # of the trunk: a text that is no number is sent on unchanged
 
 
 class Admission(NamedTuple):
-    """What becomes of it. `code` 0 = it passes. `number`: what is sent instead of what was dialled, "" = what it means."""
+    """The decision. `code` 0 = the call passes. `number`: sent instead of the dialled number; "" = the number that it means."""
 
     code: int = 0
-    order_id: str = ""  # of the block that refuses it; "shadow:<id>" of one that would
+    order_id: str = ""  # of the block that refuses it; "shadow:<id>" of one that would refuse it
     number: str = ""
     opens: tuple[str, ...] = ()  # keys of `after` for the hours after an emergency call
 
 
-def admit(asked: Asked, plan: DialPlan, table: Table, *, held: bool = False, emergency: frozenset[str] = frozenset()) -> Admission:
-    """Decide on one call. `emergency`: numbers that pass whatever the dial plan says.
+def admit(invite: Invite, plan: DialPlan, table: Table, *, held: bool = False, emergency: frozenset[str] = frozenset()) -> Admission:
+    """Decide on one call. `emergency`: numbers that pass under every dial plan.
 
     >>> rows = {("blocks", "t1|A|acme||"): "order-1", ("protected", "4314040"): "hospital"}
-    >>> def ask(b_raw): return admit(Asked("t1", "acme", "", "4319990001", b_raw), DialPlan(), lambda *key: rows.get(key, ""))
+    >>> def ask(b_raw): return admit(Invite("t1", "acme", "", "4319990001", b_raw), DialPlan(), lambda *key: rows.get(key, ""))
     >>> ask("88213123456").code, ask("*31#112").code, ask("4314040*12").number, ask("*31#088213123456").order_id
     (603, 0, '431404012', 'order-1')
     """
-    a, b = normalise(asked.a_raw, plan), normalise(asked.b_raw, plan)
+    a, b = normalise(invite.a_raw, plan), normalise(invite.b_raw, plan)
     if _is_emergency(b, table, emergency):
-        return Admission(number=b.digits, opens=opened(asked, a, plan))
-    refused, shadow = _refusal(asked, a, b, plan, table, held)
-    if not refused and not shadow:
+        return Admission(number=b.digits, opens=opened(invite, a, plan))
+    code, order, shadow = _refusal(invite, a, b, plan, table, held)
+    if not code and not shadow:
         return Admission()
-    if line := _emergency_line(asked.b_raw, plan, table, emergency):
-        return Admission(number=line, opens=opened(asked, a, plan))
-    if asked.tenant:
-        for digits in readings(asked.b_raw, plan):
+    if line := _emergency_line(invite.b_raw, plan, table, emergency):
+        return Admission(number=line, opens=opened(invite, a, plan))
+    if invite.tenant:
+        for digits in readings(invite.b_raw, plan):
             if protected_number(digits, table):
                 return Admission(number=digits)
-    return Admission(refused.code, refused.order_id or (f"shadow:{shadow}" if shadow and not refused else ""))
+    return Admission(code, order) if code else Admission(order_id=f"shadow:{shadow}")
 
 
-class _Refusal(NamedTuple):
-    code: int = 0
-    order_id: str = ""
-
-    def __bool__(self) -> bool:
-        return self.code != 0
-
-
-def _refusal(asked: Asked, a: Number, b: Number, plan: DialPlan, table: Table, held: bool) -> tuple[_Refusal, str]:
-    """What refuses a call before anything is said for another reading of it, and the order that would in shadow."""
-    if not asked.tenant:
-        return _Refusal(UNKNOWN_SOURCE), ""
-    if _is_protected(asked, a, b, table) or _follows_emergency(asked, a, b, plan, table) or held:
-        return _Refusal(), ""
-    if order := _look_up("blocks", asked, a, b, plan, table):
-        return _Refusal(BLOCKED, order), ""
-    shadow = _look_up("shadow", asked, a, b, plan, table)
-    if not b.digits and not asked.accept_unreadable:
-        return _Refusal(UNREADABLE), shadow
-    return _Refusal(), shadow
+def _refusal(invite: Invite, a: Number, b: Number, plan: DialPlan, table: Table, held: bool) -> tuple[int, str, str]:
+    """The refusal of a call, before its other readings are considered: its code (0 = none), its order, and the order that would refuse it in
+    shadow."""
+    if not invite.tenant:
+        return UNKNOWN_SOURCE, "", ""
+    if _is_protected(invite, a, b, table) or _follows_emergency(invite, a, b, plan, table) or held:
+        return 0, "", ""
+    if order := _look_up("blocks", invite, a, b, plan, table):
+        return BLOCKED, order, ""
+    shadow = _look_up("shadow", invite, a, b, plan, table)
+    return 0 if b.digits or invite.accept_unreadable else UNREADABLE, "", shadow
 
 
 def _is_emergency(number: Number, table: Table, emergency: frozenset[str]) -> bool:
@@ -105,7 +96,7 @@ def _is_emergency(number: Number, table: Table, emergency: frozenset[str]) -> bo
 
 
 def _is_emergency_line(digits: str, table: Table, emergency: frozenset[str]) -> bool:
-    """An emergency number, or one that is protected as an emergency line: its reason begins so."""
+    """An emergency number, or one that is protected as an emergency line: its reason begins with `emergency`."""
     return digits in emergency or (bool(digits) and table("protected", digits).startswith(EMERGENCY))
 
 
@@ -118,62 +109,62 @@ def _emergency_line(raw: str, plan: DialPlan, table: Table, emergency: frozenset
 
 
 def protected_number(digits: str, table: Table) -> bool:
-    """A short number as it is dialled; a full one with its extensions (short ones have none: 911 protects no part of Delhi)."""
+    """A short number exactly; a full number with its extensions (a short one has none: 911 protects no part of Delhi, +91 11)."""
     if 0 < len(digits) <= SHORT:
         return bool(table("protected", digits))
     return any(table("protected", digits[:length]) for length in range(SHORT + 1, len(digits) + 1))
 
 
-def _is_protected(asked: Asked, a: Number, b: Number, table: Table) -> bool:
-    trusted = bool(a.digits) and a.digits.startswith(asked.caller_ranges or ("-",))
+def _is_protected(invite: Invite, a: Number, b: Number, table: Table) -> bool:
+    trusted = bool(a.digits) and a.digits.startswith(invite.caller_ranges or ("-",))
     return bool(
         protected_number(b.digits, table)
         or (trusted and protected_number(a.digits, table))
-        or (asked.account and (table("protected", f"A|{asked.account}") or table("protected", f"A|{asked.tenant}/{asked.account}")))
-        or (asked.trunk and (table("protected", f"T|{asked.trunk}") or table("protected", f"T|{asked.tenant}/{asked.trunk}")))
+        or (invite.account and (table("protected", f"A|{invite.account}") or table("protected", f"A|{invite.tenant}/{invite.account}")))
+        or (invite.trunk and (table("protected", f"T|{invite.trunk}") or table("protected", f"T|{invite.tenant}/{invite.trunk}")))
     )
 
 
 # --- after an emergency call ---
 
 
-def _who(asked: Asked) -> str:
-    return f"{asked.tenant}|{asked.account or 'trunk:' + asked.trunk}"
+def _who(invite: Invite) -> str:
+    return f"{invite.tenant}|{invite.account or 'trunk:' + invite.trunk}"
 
 
-def opened(asked: Asked, a: Number, plan: DialPlan) -> tuple[str, ...]:
-    """What an emergency call opens for two hours, only to the account that placed it: the line's calls, and calls to the line.
+def opened(invite: Invite, a: Number, plan: DialPlan) -> tuple[str, ...]:
+    """What an emergency call opens for two hours, for the account that placed it: calls from the line, and calls to the line.
 
-    >>> opened(Asked("t1", "acme", "", "", "112"), Number("4319990001", "e164"), DialPlan())
+    >>> opened(Invite("t1", "acme", "", "", "112"), Number("4319990001", "e164"), DialPlan())
     ('from|t1|acme|4319990001', 'to|t1|acme|4319990001')
-    >>> opened(Asked("", "", "", "", "112"), Number("4319990001", "e164"), DialPlan())
+    >>> opened(Invite("", "", "", "", "112"), Number("4319990001", "e164"), DialPlan())
     ()
     """
-    if not asked.tenant:
+    if not invite.tenant:
         return ()
     line = is_line(a.digits) and plan.country_code in ("", country_code(a.digits))
-    return (f"from|{_who(asked)}|{a.digits}", *([f"to|{_who(asked)}|{a.digits}"] if line else []))
+    return (f"from|{_who(invite)}|{a.digits}", *([f"to|{_who(invite)}|{a.digits}"] if line else []))
 
 
-def _country_of_caller(asked: Asked, a: Number, plan: DialPlan) -> str:
-    """The country whose lines a caller may call after an emergency call, "" = none: the plan's, for a caller in it or withheld; where the
-    plan names no country, that of a caller whom the trunk is trusted for. What a caller claims opens no country."""
+def _country_of_caller(invite: Invite, a: Number, plan: DialPlan) -> str:
+    """The country whose lines a caller may call after an emergency call; "" = none. It is the dial plan's, for a caller in it or withheld; where
+    the plan names no country, that of a caller whom the trunk is trusted for. A number that a caller merely claims opens no country."""
     home = country(a.digits) if is_line(a.digits) else ""
     if plan.country_code:
         if home and country_code(a.digits) == plan.country_code:
             return home
         return plan.country_code if not a.digits and plan.country_code not in SHARED_CODES else ""
-    return home if a.digits.startswith(asked.caller_ranges or ("-",)) else ""
+    return home if a.digits.startswith(invite.caller_ranges or ("-",)) else ""
 
 
-def _follows_emergency(asked: Asked, a: Number, b: Number, plan: DialPlan, table: Table) -> bool:
-    if b.digits and table("after", f"to|{_who(asked)}|{b.digits}"):
+def _follows_emergency(invite: Invite, a: Number, b: Number, plan: DialPlan, table: Table) -> bool:
+    if b.digits and table("after", f"to|{_who(invite)}|{b.digits}"):
         return True
-    if not b.digits or not table("after", f"from|{_who(asked)}|{a.digits}"):
+    if not b.digits or not table("after", f"from|{_who(invite)}|{a.digits}"):
         return False
     if b.kind in ("short", "service"):
         return True
-    return is_line(b.digits) and country(b.digits) == _country_of_caller(asked, a, plan)
+    return is_line(b.digits) and country(b.digits) == _country_of_caller(invite, a, plan)
 
 
 # --- blocks ---
@@ -195,10 +186,10 @@ def candidates(tenant: str, account: str, trunk: str, callers: tuple[str, ...], 
                     yield f"{tenant}|{letter}|{who}|{caller}|{digits[:length]}"
 
 
-def _look_up(name: str, asked: Asked, a: Number, b: Number, plan: DialPlan, table: Table) -> str:
-    callers = (a.digits,) if a.digits else readings(asked.a_raw, plan)
-    numbers = (b.digits,) if b.digits else readings(asked.b_raw, plan)
-    for entry in candidates(asked.tenant, asked.account, asked.trunk, callers, numbers):
+def _look_up(name: str, invite: Invite, a: Number, b: Number, plan: DialPlan, table: Table) -> str:
+    callers = (a.digits,) if a.digits else readings(invite.a_raw, plan)
+    numbers = (b.digits,) if b.digits else readings(invite.b_raw, plan)
+    for entry in candidates(invite.tenant, invite.account, invite.trunk, callers, numbers):
         if order := table(name, entry):
             return order
     return ""

@@ -56,7 +56,7 @@ class Assembled(NamedTuple):
 
 
 class Talk(NamedTuple):
-    """How long a call has talked, by which word of its records, and when it ended."""
+    """The talk time of a call, from which field of its records, and when it ended."""
 
     answered: bool
     duration_ms: int
@@ -97,25 +97,25 @@ def assemble(
     for partition, offset in [*((r.partition, r.offset) for r in decoded.rejects), *((p, -1) for p in ticks)]:
         state = states.setdefault(partition, Partition(partition))
         state.next_offset = max(state.next_offset, offset + 1)
-    walk = _Walk(silence, dedupe, unique_ids)
+    assembler = _Assembler(silence, dedupe, unique_ids)
     notes = decoded.notes
     for row, (position, record, numbers_of) in enumerate(zip(decoded.positions, decoded.values, numbers, strict=True)):
         partition, offset = position.partition, position.offset
         state = states.get(partition) or states.setdefault(partition, Partition(partition))
         pending = ticks.get(partition, [])
         while pending and pending[-1][0] < offset:
-            walk.tick(state, *pending.pop())
+            assembler.tick(state, *pending.pop())
         state.next_offset = max(state.next_offset, offset + 1)
-        walk.state, walk.row, walk.position, walk.at, walk.numbers = state, row, position, record, numbers_of
-        walk.note = notes.get((partition, offset), "") if notes else ""
-        walk.record()
+        assembler.state, assembler.row, assembler.position, assembler.at, assembler.numbers = state, row, position, record, numbers_of
+        assembler.note = notes.get((partition, offset), "") if notes else ""
+        assembler.record()
     for partition, pending in ticks.items():
         while pending:
-            walk.tick(states[partition], *pending.pop())
-    return Assembled(walk.fates, Table(walk.steps, schemas.STEPS), walk.legs)
+            assembler.tick(states[partition], *pending.pop())
+    return Assembled(assembler.fates, Table(assembler.steps, schemas.STEPS), assembler.legs)
 
 
-class _Walk:
+class _Assembler:
     """One pass over a batch. `state`, `row`, `position`, `at`, `numbers` and `note` are those of the record that is looked at."""
 
     __slots__ = ("at", "dedupe", "fates", "legs", "note", "numbers", "position", "row", "silence", "state", "steps", "unique_ids")
@@ -169,7 +169,7 @@ class _Walk:
             self.legs.append(leg)
 
     def so_far(self, call: ActiveCall, talk_ms: int) -> None:
-        """An event that tells how long the call has talked so far: accrued, not billed."""
+        """An event with the talk time of the call so far: accrued, not billed."""
         self.fate(schemas.EVENT, "", call)
         self.step(call, Talk(True, talk_ms))
 
@@ -280,9 +280,9 @@ class _Walk:
         before = call.seen.get(event)
         if before is not None and self.dedupe:
             if before == content:
-                self.fate(schemas.DUPLICATE, f"this call's {record.event} was seen before", call)
+                self.fate(schemas.DUPLICATE, f"this call's {record.event} was received before", call)
             else:
-                self.fate(schemas.CONFLICT, f"this call's {record.event} was seen before with other content", call)
+                self.fate(schemas.CONFLICT, f"this call's {record.event} was received before with other content", call)
             return None
         call.seen[event] = content
         return call, stage
@@ -314,18 +314,19 @@ class _Walk:
         return same_account and (not (call.b_number and b_number) or call.b_number == b_number)
 
     def _learn(self, call: ActiveCall) -> None:
-        """What a record says of its call. Who calls: the first word stays. Who carries it: the last word counts."""
+        """Adds the facts of a record to its call. Who calls: the first record counts. Who carries it: the last one."""
         record = self.at
         a_number, a_kind, b_number, b_kind = self.numbers
         call.call_id = call.call_id or record.call_id
         call.account = call.account or record.account
         call.ingress_trunk = call.ingress_trunk or record.ingress_trunk
-        if call.provisional:  # an egress leg came first: what the caller dialled is the ingress leg's to say
+        if call.provisional:  # an egress leg came first: the ingress leg has what the caller dialled
             call.provisional, call.a_kind, call.b_number, call.call_id = False, "", "", record.call_id or call.call_id
         if not call.a_kind or (call.a_kind == "withheld" and record.a_raw):
             call.a_number, call.a_kind = a_number, a_kind
         if not call.b_number and record.b_raw:
             call.b_number, call.b_kind = b_number, b_kind
+        call.lrn = call.lrn or record.lrn.removeprefix("+")
         if record.leg == "":
             call.carrier = record.carrier or call.carrier
             call.trunk_group = record.trunk_group or call.trunk_group
@@ -352,7 +353,7 @@ class _Walk:
         call.partition, call.offset = self.position.partition, self.position.offset
 
     def _answered(self, call: ActiveCall, talked_ms: int | None) -> None:
-        """A record of talk tells of an answer that we have not seen: a call that was talked on is never forgotten as unanswered."""
+        """A record of talk implies an answer, also if its record was lost: a call with talk never expires as unanswered."""
         record = self.at
         if call.answer_ms is not None:
             return
@@ -410,7 +411,7 @@ class _Walk:
         record = self.at
         self._learn(call)
         if record.duration_ms is None or not 0 <= record.duration_ms <= MAX_DURATION_MS:
-            self.fate(schemas.UNRATED, f"part {record.part_no} says no duration that can be added up", call)
+            self.fate(schemas.UNRATED, f"part {record.part_no} has no duration that can be added up", call)
             return self.step(call)
         call.parts[record.part_no] = record.duration_ms
         self._answered(call, record.duration_ms)
@@ -469,7 +470,7 @@ class _Walk:
     # --- egress legs -----------------------------------------------------------------------------------------------------------
 
     def _leg(self, call: ActiveCall) -> Leg:
-        """What the record says of its egress leg. The call is carried by the leg that answered, else by the last one."""
+        """Adds the facts of a record to its egress leg. The call is carried by the leg that answered, else by the last one."""
         record = self.at
         name = leg_of(record)
         leg = call.leg.get(name)
@@ -579,7 +580,7 @@ class _Walk:
             if call.answer_ms is None:
                 self._step(call, (schemas.CLOSING, -1, call.last_ms, "tick"), where, None, True, True)
                 continue
-            # It ended at its last sign of life, or at the session timer that ran from there: as its trunk's profile says.
+            # It ended at its last sign of life, or at the session timer that ran from there: as configured for its trunk.
             limit_ms, by_timer = self.silence(call.tenant, call.ingress_trunk)
             call.end_ms = call.last_ms + (limit_ms if by_timer else 0)
             call.duration_ms = max(call.end_ms - call.answer_ms, 0)
@@ -595,20 +596,20 @@ class _Walk:
 _COLUMNS = len(COLUMNS)
 
 REPEAT = "\x1f#"
-"""In the key of a call that bears the id of an earlier one, and says something else."""
+"""In the key of a call that has the id of an earlier one and other content."""
 
-EFFECTS: dict[str, Callable[[_Walk, ActiveCall, int], None]] = {
-    life.NOTE: _Walk._note,
-    life.ATTEMPT: _Walk._attempt,
-    life.ANSWER: _Walk._answer,
-    life.INTERIM: _Walk._interim,
-    life.PART: _Walk._part,
-    life.END: _Walk._stop,
-    life.REFUSE: _Walk._refuse,
-    life.LEG: _Walk._leg_noted,
-    life.LEG_ANSWER: _Walk._leg_answer,
-    life.LEG_END: _Walk._leg_end,
-    life.LEG_CORRECTION: _Walk._leg_correction,
+EFFECTS: dict[str, Callable[[_Assembler, ActiveCall, int], None]] = {
+    life.NOTE: _Assembler._note,
+    life.ATTEMPT: _Assembler._attempt,
+    life.ANSWER: _Assembler._answer,
+    life.INTERIM: _Assembler._interim,
+    life.PART: _Assembler._part,
+    life.END: _Assembler._stop,
+    life.REFUSE: _Assembler._refuse,
+    life.LEG: _Assembler._leg_noted,
+    life.LEG_ANSWER: _Assembler._leg_answer,
+    life.LEG_END: _Assembler._leg_end,
+    life.LEG_CORRECTION: _Assembler._leg_correction,
 }
 
 
@@ -637,7 +638,7 @@ def leg_of(record: Record) -> str:
 
 
 def content_of(record: Record, sequenced: bool) -> int:
-    """A hash of what a record says of its call: the same event again with other content is a conflict."""
+    """A hash of the facts of a record about its call: the same event again with other content is a conflict."""
     content: tuple[object, ...] = (
         record.at_ms, record.answer_ms, record.end_ms, record.duration_ms, record.sip_code, record.q850, record.a_raw, record.b_raw,
         record.account, record.carrier, record.egress_trunk, record.sell_amount, record.buy_amount,
@@ -651,14 +652,14 @@ def content_of(record: Record, sequenced: bool) -> int:
 def talk_of(
     record: Record, answer_ms: int | None, setup_ms: int | None, sip_code: int | None, sequenced: bool, duration_ms: int | None
 ) -> tuple[int, int | None, str, str]:
-    """Talk time, the time of the answer (None = there was none), which of the record's words that is, and what is wrong with it.
+    """Talk time, the time of the answer (None = there was none), from which field it is, and what is wrong with it.
 
-    `answer_ms`, `setup_ms`, `sip_code`: what earlier records said.
+    `answer_ms`, `setup_ms`, `sip_code`: from earlier records.
     """
     ended_ms = record.end_ms if record.end_ms is not None else record.at_ms
     answered_ms = record.answer_ms if record.answer_ms is not None else answer_ms
     talk_ms, source, fault = 0, "answer_to_end", ""
-    if duration_ms is not None:  # a duration that the feed says is the money, and its times only order
+    if duration_ms is not None:  # a duration of the feed is charged; its times only order the records
         talk_ms, source = duration_ms, "switch" if sequenced else "file"
         if duration_ms < 0:
             fault = f"duration_ms {duration_ms} is negative"
@@ -671,10 +672,10 @@ def talk_of(
         if talk_ms < 0:
             fault = f"end {ended_ms} lies before answer {answered_ms}"
     elif (record.sip_code or sip_code or 0) < 300 and (sequenced or setup_ms is None):
-        # A BYE ends a call that was answered, at a time that no record told us.
+        # A BYE ends a call that was answered, at a time that no record has.
         fault = "a stop without a start: neither an answer time nor a duration nor a failure code is known"
     elif (record.sip_code or 0) // 100 == 2 and not (record.sell_amount or record.buy_amount):
-        fault = f"sip_code {record.sip_code} says that the call was answered, and neither an answer time nor a duration says for how long"
+        fault = f"sip_code {record.sip_code} means that the call was answered, and the record has neither an answer time nor a duration"
     if not fault and answered_ms is not None and not _plausible(answered_ms, record.at_ms):
         fault = f"answer_ms {answered_ms} is not a time between 2000 and the stop"
     if not fault and talk_ms > MAX_DURATION_MS:

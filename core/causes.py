@@ -1,4 +1,4 @@
-"""What an error came from."""
+"""The chain of causes of an error."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:
-    """The error, then what caused it, and so on, as a traceback shows them: a cause that was hidden with `from None` is none.
+    """The error, its cause, and so on, as a traceback shows them; `from None` ends the chain.
 
     >>> try:
     ...     raise ValueError("the bug") from OSError("the disk")

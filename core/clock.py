@@ -1,4 +1,4 @@
-"""The wall clock. Functions of ours take a time or a clock as an argument; whoever starts a process hands this one in."""
+"""The wall clock. Functions take a time or a clock as an argument; only the start of a process passes this one."""
 
 from __future__ import annotations
 

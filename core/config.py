@@ -1,24 +1,28 @@
-"""What one config version holds: everything that decides what a record costs and when it is suspicious, together and immutable.
+"""A config version: all settings that decide what a record costs and when it is suspicious, immutable.
 
-Every row belongs to a tenant, and every name is a name within its tenant. A row whose tenant is "" is every tenant's, unless the tenant
-has one of that name itself: a replay without books prices tenants that nobody listed.
+Every row belongs to a tenant, and names are unique within their tenant. A row whose tenant is "" applies to every tenant that has no row of
+that name: a replay without books prices tenants that are not listed.
 
-The books keep a version as a list of hashes of parts (`core.parts`). Protected numbers are in it as they stood when it was published;
-lists, suppressions and protected numbers themselves act at once, where orders are delivered.
+The books store a version as a list of hashes of parts (`core.parts`). It contains the protected numbers as of its publication; where orders
+are delivered, the current lists, suppressions and protected numbers apply at once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import date
 from itertools import pairwise
 from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from core.currencies import is_code
+from core.money import to_nanos
 from core.numbers import DialPlan
 from core.policy import Policy
 
 Role: TypeAlias = Literal["sell", "buy"]
+Rounding: TypeAlias = Literal["half_up", "half_even", "up", "down"]
 FOREVER_MS = 2**62
 
 
@@ -45,20 +49,20 @@ class UnpricedCaps(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 class Party(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A company that is sold to or bought from. An account or carrier without a `party` belongs to a party of its own name.
 
-    `parent` is the reseller above it: each call of its accounts is charged to the reseller too, by the reseller's own `agreement`
-    (or `sell_deck`), and so on upwards.
+    `parent` is its reseller: each call of its accounts is also charged to the reseller, by the reseller's own `agreement` (or `sell_deck`),
+    and so on upwards.
     """
 
     tenant: str
     name: str
     kinds: tuple[Literal["customer", "carrier", "reseller"], ...] = ()
     parent: str = ""
-    agreement: str = ""  # what a reseller is charged by for the calls of those under it
-    sell_deck: str = ""  # the short form of an agreement: that deck, always
+    agreement: str = ""  # of a reseller: for the calls of the parties under it
+    sell_deck: str = ""  # short form of an agreement: that deck at all times
 
 
 class DeckSpan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The deck of an agreement from one time until another; None = without a limit."""
+    """The deck of an agreement from one time until another; None = unlimited."""
 
     deck: str
     from_at_ms: int | None = None
@@ -68,17 +72,21 @@ class DeckSpan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Agreement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a party pays (sell) or is paid (buy), and how it is invoiced.
 
-    Spans of `plan` do not overlap; between them nothing is priced. All its decks have its currency.
+    The spans of `plan` do not overlap; between them nothing is priced. A deck in another currency is converted by an `FxRate`.
     """
 
     tenant: str
     name: str
     role: Role
-    party: str = ""  # "" = whoever names this agreement
+    party: str = ""  # "" = any row that names this agreement
     plan: tuple[DeckSpan, ...] = ()
     currency: str = ""
     time_zone: str = "UTC"
-    rounding: Literal["half_up", "half_even", "up", "down"] = "half_up"
+    rounding: Rounding = "half_up"  # of a call's amount, once
+    decimals: int = 9  # of a call's amount
+    duration_rounding: Rounding = "half_up"  # of talk time, to whole seconds
+    price_change: Literal["call_start", "increment_start", "split"] = "call_start"  # what prices a call within which the price changes
+    rating_instant: Literal["answer", "setup", "end"] = "answer"  # whose price list prices a call
     tax_profile: str = ""
     cycle: Literal["daily", "weekly", "half_monthly", "monthly"] = "monthly"
     credit_limit_nanos: int | None = None
@@ -87,7 +95,7 @@ class Agreement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Who calls and is sold to: by an `agreement`, or, as its short form, always by one `sell_deck`."""
+    """Who calls and is sold to: by an `agreement`, or by its short form, one `sell_deck` at all times."""
 
     tenant: str
     name: str
@@ -101,38 +109,38 @@ class Account(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Carrier(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Who is bought from: by an `agreement`, or, as its short form, always by one `buy_deck`."""
+    """Who is bought from: by an `agreement`, or by its short form, one `buy_deck` at all times."""
 
     tenant: str
     name: str
     party: str = ""
     agreement: str = ""
     buy_deck: str = ""
-    caps: Caps = Caps()  # of all calls that go out over it, whoever's they are
+    caps: Caps = Caps()  # of the calls of all accounts that go out over it
 
 
 class Trunk(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A way in (or out). `sources`: addresses or networks that the switch takes as this trunk."""
+    """A way into or out of the switch. `sources`: addresses or networks that the switch identifies as this trunk."""
 
     tenant: str
     name: str
     account: str = ""  # of an ingress trunk
     carrier: str = ""  # of an egress trunk
     address: str = ""  # HOST:PORT of an egress trunk: where switches send its calls
-    prefix: str = ""  # of an egress trunk: what is put before the E.164 digits of the sent number
+    prefix: str = ""  # of an egress trunk: put before the E.164 digits of the sent number
     trunk_group: str = ""  # of an egress trunk
     dial_plan: str = "e164"
     sources: tuple[str, ...] = ()
     caller_ranges: tuple[str, ...] = ()  # numbers that it is trusted for as callers: prefixes of E.164 digits
-    keepalive: bool = False  # both ends of its calls are asked for a sign of life inside the call
-    accept_unreadable: bool = False  # its calls to what means no number are sent on as they came, instead of refused
+    keepalive: bool = False  # the switch sends keepalives to both ends of its calls
+    accept_unreadable: bool = False  # calls to a text that is no number are sent on unchanged, instead of refused
     caps: Caps = Caps()
-    max_call_s: int = 4 * 3600  # a call that sends nothing for this long is closed as suspected hung
-    hung_ends: Literal["sign_of_life", "timer"] = "sign_of_life"  # when it ended: then, or max_call_s later (the session timer's doing)
+    max_call_s: int = 4 * 3600  # a call without a record for this long is closed as suspected hung
+    hung_ends: Literal["sign_of_life", "timer"] = "sign_of_life"  # its end: its last record, or max_call_s later (by the session timer)
 
 
 class TrunkGroup(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A group of trunks to a carrier, as the switch names it; here only where it has caps."""
+    """A group of trunks to a carrier, by the switch's own name; listed only where it has caps."""
 
     tenant: str
     name: str
@@ -140,7 +148,7 @@ class TrunkGroup(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Range(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A range of numbers and what all accounts together may spend there. A call belongs to the longest one that its number begins with.
+    """A range of numbers with caps for all accounts together. A call belongs to the longest range that its number begins with.
 
     >>> Range(tenant="t1", b_range="88213").name
     '88213'
@@ -155,7 +163,26 @@ class Range(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.b_range
 
 
+class HolidayList(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Days on which windows of decks that name this list hold, or do not (`rating.window`). `dates`: ISO, as 2026-12-25."""
+
+    tenant: str
+    name: str
+    dates: tuple[str, ...] = ()
+
+
+class FxRate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a unit of one currency is worth in another: `name` is FROM-TO, as USD-EUR. Each rate counts from its day on (00:00 UTC)."""
+
+    tenant: str
+    name: str
+    source: str = ""
+    rates: dict[str, str] = {}  # ISO date -> decimal text
+
+
 ROWS: dict[str, type[msgspec.Struct]] = {
+    "holidays": HolidayList,
+    "fx_rates": FxRate,
     "parties": Party,
     "agreements": Agreement,
     "accounts": Account,
@@ -165,16 +192,18 @@ ROWS: dict[str, type[msgspec.Struct]] = {
     "ranges": Range,
     "dial_plans": DialPlan,
 }
-"""The kinds of rows, each with a tenant and a name, in the order in which a file has them."""
+"""The kinds of rows, each with a tenant and a name, in the order of the config file."""
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A whole version as values. Keys of `decks`, and protected accounts and trunks, are TENANT/NAME, or NAME for every tenant.
+    """A whole version as values. Keys of `decks`, protected accounts and protected trunks are TENANT/NAME, or NAME for every tenant.
 
-    `policies`: by tenant; `policy` is that of a tenant that has none of its own.
+    `policies`: by tenant; `policy` applies to a tenant without one.
     """
 
     version: int = 0
+    holidays: tuple[HolidayList, ...] = ()
+    fx_rates: tuple[FxRate, ...] = ()
     parties: tuple[Party, ...] = ()
     agreements: tuple[Agreement, ...] = ()
     accounts: tuple[Account, ...] = ()
@@ -183,19 +212,19 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     trunk_groups: tuple[TrunkGroup, ...] = ()
     ranges: tuple[Range, ...] = ()
     dial_plans: tuple[DialPlan, ...] = ()
-    decks: dict[str, str] = {}  # to the id of the deck version
+    decks: dict[str, str] = {}  # -> id of the deck version
     policies: dict[str, Policy] = {}
     policy: Policy = Policy()
-    protected_numbers: tuple[str, ...] = ()  # every tenant's
+    protected_numbers: tuple[str, ...] = ()  # for every tenant
     protected_accounts: tuple[str, ...] = ()
     protected_trunks: tuple[str, ...] = ()
-    self_register: bool = False  # replay without books: unknown accounts, trunks and carriers are taken as they come
+    self_register: bool = False  # replay without books: unknown accounts, trunks and carriers are accepted
     default_sell_deck: str = ""  # of accounts that registered themselves
     default_buy_deck: str = ""
 
 
 def path(tenant: str, name: str) -> str:
-    """A name under its tenant, in one text.
+    """A name qualified by its tenant.
 
     >>> path("t1", "retail"), path("", "retail"), split_path("t1/retail"), split_path("retail")
     ('t1/retail', 'retail', ('t1', 'retail'), ('', 'retail'))
@@ -204,17 +233,17 @@ def path(tenant: str, name: str) -> str:
 
 
 def split_path(text: str) -> tuple[str, str]:
-    """The tenant ("" = every tenant's) and the name that `path` put together."""
+    """The inverse of `path`: tenant ("" = every tenant) and name."""
     tenant, _, name = text.rpartition("/")
     return tenant, name
 
 
 Find: TypeAlias = Callable[[str, str, str], Any]
-"""(kind, tenant, name) -> the row, or None. Of the kind "decks": its currency."""
+"""(kind, tenant, name) -> the row, or None. For the kind "decks": the currency of the deck."""
 
 
 def agreement_of(row: Account | Carrier | Party, find: Find) -> Agreement | None:
-    """The agreement that a row names, or that its deck is short for; None = it has none, or that does not exist.
+    """The agreement that a row names, or that its deck stands for; None = none, or it does not exist.
 
     >>> agreement_of(Account(tenant="t1", name="acme", sell_deck="retail"), lambda kind, tenant, name: "EUR").plan[0].deck
     'retail'
@@ -236,31 +265,35 @@ def party_of(row: Account | Carrier | Party) -> str:
 
 
 def resellers(tenant: str, party: str, find: Find) -> Iterator[Party]:
-    """The resellers above a party, the nearest first; it ends where a chain would begin anew."""
-    met = {party}
+    """The resellers above a party, the nearest first; ends where the chain would repeat."""
+    visited = {party}
     row = find("parties", tenant, party)
-    while row is not None and row.parent and row.parent not in met:
-        met.add(row.parent)
+    while row is not None and row.parent and row.parent not in visited:
+        visited.add(row.parent)
         row = find("parties", tenant, row.parent)
         if row is not None:
             yield row
 
 
 def faults_of(kind: str, row: Any, find: Find) -> Iterator[tuple[str, str]]:
-    """Names in a row that lead nowhere, and what contradicts itself there: (field, what is wrong and what to do).
+    """Names in a row that do not exist, and contradictions between rows: (field, what is wrong and what to do).
 
-    What one value alone can have wrong is checked where it is read (`services.config_file`).
+    Single values are checked where the file is read (`services.config_file`).
 
     >>> trunk = Trunk(tenant="t1", name="in", account="acme")
     >>> list(faults_of("trunks", trunk, lambda kind, tenant, name: None))
     [('account', "no account 'acme'")]
     """
     if kind in ("carriers", "trunk_groups") and row.caps.calls_per_second is not None:
-        yield "caps.calls_per_second", "counts how calls come in, before that is chosen: set it on accounts, trunks or ranges"
+        yield "caps.calls_per_second", "counts incoming calls, before a carrier is chosen: set it on accounts, trunks or ranges"
     if kind in ("accounts", "carriers", "parties"):
         yield from _priced(row, find)
     elif kind == "agreements":
         yield from _planned(row, find)
+    elif kind == "holidays":
+        yield from ((f"dates[{at}]", f"{day!r} is no date: write 2026-12-25") for at, day in enumerate(row.dates) if not _is_date(day))
+    elif kind == "fx_rates":
+        yield from _rates(row)
     elif kind == "trunks":
         for field, of, what in (("account", "accounts", "account"), ("carrier", "carriers", "carrier")):
             name = getattr(row, field)
@@ -275,7 +308,7 @@ def _priced(row: Account | Carrier | Party, find: Find) -> Iterator[tuple[str, s
     role = "buy" if isinstance(row, Carrier) else "sell"
     deck = getattr(row, field)
     if row.agreement and deck:
-        yield field, "is short for an agreement of its own: give `agreement` or this, one of the two"
+        yield field, "is short for an agreement: set `agreement` or this, not both"
     if deck and find("decks", row.tenant, deck) is None:
         yield field, f"no deck {deck!r}"
     if row.agreement:
@@ -300,12 +333,35 @@ def _under(row: Party, find: Find) -> Iterator[tuple[str, str]]:
         yield "parent", f"no party {row.parent!r}"
         return
     if "reseller" not in parent.kinds:
-        yield "parent", f"party {row.parent!r} is no reseller: add reseller to its kinds, or name another parent"
+        yield "parent", f"party {row.parent!r} is not a reseller: add reseller to its kinds, or name another parent"
     elif not (parent.agreement or parent.sell_deck):
-        yield "parent", f"reseller {row.parent!r} has no agreement: name what it is charged by for the calls of those under it"
+        yield "parent", f"reseller {row.parent!r} has no agreement or sell_deck: set one, it is charged for the calls of the parties under it"
     chain = [row.name, row.parent, *(one.parent for one in resellers(row.tenant, row.name, find) if one.parent)]
     if chain[-1] in chain[:-1]:
-        yield "parent", f"the resellers go round in a circle: {' > '.join(chain)}"
+        yield "parent", f"the resellers form a circle: {' > '.join(chain)}"
+
+
+def _is_date(text: str) -> bool:
+    try:
+        return str(date.fromisoformat(text)) == text
+    except ValueError:
+        return False
+
+
+def _rates(row: FxRate) -> Iterator[tuple[str, str]]:
+    if not all(is_code(code) for code in (row.name.split("-") if row.name.count("-") == 1 else ("",))):
+        yield "name", f"{row.name!r} must be two currencies, as USD-EUR: what one unit of the first is worth in the second"
+    if not row.rates:
+        yield "rates", "is empty: write the rate of at least one day"
+    for day, rate in row.rates.items():
+        if not _is_date(day):
+            yield f"rates.{day}", "its day is no date: write 2026-12-25"
+        try:
+            fine = to_nanos(rate) > 0
+        except ValueError:
+            fine = False
+        if not fine:
+            yield f"rates.{day}", f"{rate!r} must be a decimal number > 0 with at most 9 decimals"
 
 
 def _planned(row: Agreement, find: Find) -> Iterator[tuple[str, str]]:
@@ -317,8 +373,10 @@ def _planned(row: Agreement, find: Find) -> Iterator[tuple[str, str]]:
         currency = find("decks", row.tenant, span.deck)
         if currency is None:
             yield f"plan[{at}].deck", f"no deck {span.deck!r}"
-        elif row.currency and currency and currency != row.currency:
-            yield f"plan[{at}].deck", f"deck {span.deck!r} is in {currency} and the agreement in {row.currency}: they must be the same"
+        elif row.currency and currency and currency != row.currency and find("fx_rates", row.tenant, f"{currency}-{row.currency}") is None:
+            yield f"plan[{at}].deck", (
+                f"deck {span.deck!r} is in {currency} and the agreement in {row.currency}: add a rate {currency}-{row.currency} to fx_rates"
+            )
     spans = sorted((*limits(span), at) for at, span in enumerate(row.plan))
     for start, end, at in spans:
         if start >= end:
@@ -329,6 +387,6 @@ def _planned(row: Agreement, find: Find) -> Iterator[tuple[str, str]]:
 
 
 def limits(span: DeckSpan) -> tuple[int, int]:
-    """When a span begins and, exclusive, ends."""
+    """Start and (exclusive) end of a span."""
     start = -FOREVER_MS if span.from_at_ms is None else span.from_at_ms
     return start, FOREVER_MS if span.until_at_ms is None else span.until_at_ms

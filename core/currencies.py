@@ -1,4 +1,4 @@
-"""Codes of currencies (ISO 4217, the active ones and a few that old exports still name)."""
+"""Currency codes of ISO 4217: the active ones, and a few old ones that exports still contain."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CURRENCIES = frozenset({
 
 
 def is_code(text: str) -> bool:
-    """Whether a text has the form of a currency's code: three capitals.
+    """Whether a text has the form of a currency code: three capitals.
 
     >>> is_code("EUR"), is_code("eur"), is_code("Euro!")
     (True, False, False)

@@ -1,6 +1,7 @@
-"""Who may be blocked: a decision per order, pure. Its facts are read once before a batch and written once after it.
+"""Whether a block order may take effect: one decision per order. Pure: the facts are read once before a batch and written once after it.
 
-Safety first, then age, then what people have said, then the limits. At a limit an order waits for a person: it is never dropped in silence.
+The order of the rules: safety, age, people's lists and suppressions, limits. At a limit an order waits for a person; it is never dropped
+silently.
 """
 
 from __future__ import annotations
@@ -15,17 +16,17 @@ from core.orders import BlockOrder, Key, overlaps
 from core.safety import Protected, refusal
 
 STALE_MS = 5 * 60_000
-"""An order older than this, since we learned of its record, is dropped: a replay must never block a phone."""
+"""An order whose record arrived longer ago than this is dropped: a replay must never block a phone."""
 
 AHEAD_MS = 60_000
-"""How far another machine's clock may be ahead of ours."""
+"""The most that another machine's clock may be ahead of ours."""
 
 LIVE = ("standing", "shadow")
-"""Statuses of an order that the switches hold: refused there, or only counted as what would have been refused."""
+"""Statuses of an order that the switches hold: `standing` refuses calls, `shadow` only counts those that it would have refused."""
 
 Answered = Callable[[str, Sequence[Key], int], "tuple[int, int] | None"]
-"""(tenant, keys, now_ms) -> (answered calls of the hour before now that the keys together would have refused, all answered
-calls); None = not known. It answers at once, from memory: it is asked while orders wait. It must not raise."""
+"""(tenant, keys, now_ms) -> (answered calls of the last hour that the keys together would have refused, all answered calls of the last hour);
+None = not known. Must answer at once, from memory, because orders wait for it; must not raise."""
 
 Subject = tuple[str, str, str]
 
@@ -43,7 +44,7 @@ class Listed(NamedTuple):
 
 
 class Suppression(NamedTuple):
-    """What a person has lifted: no automatic order that overlaps the key stands until `until_ms`."""
+    """A lifted block: until `until_ms` no automatic order that overlaps the key takes effect."""
 
     id: int
     key: Key
@@ -54,31 +55,30 @@ class Suppression(NamedTuple):
 
 @dataclass(frozen=True)
 class Limits:
-    """How much of one tenant may be blocked without a person. A new issue of an order that stands already is not counted: it blocks
-    nobody who is not blocked."""
+    """How much of one tenant may be blocked without a person. A new issue of a standing order is not counted: it blocks no additional caller."""
 
     orders_a_minute: int = 30
     distinct_subjects: int = 100  # callers blocked at once: account or trunk, with a_number
     answered_share: float = 0.3  # of the last hour's answered calls
-    answered_at_least: int = 500  # under so many answered calls in the hour a share says nothing
+    answered_at_least: int = 500  # below so many answered calls in the hour a share means nothing
 
 
 @dataclass(frozen=True)
 class TenantFacts:
-    """What the limits count of one tenant."""
+    """What the limits count for one tenant."""
 
-    stands: str = "shadow"  # what an order becomes that may take effect: `standing` where a switch enforces for the tenant
+    live_status: str = "shadow"  # the status of an order that takes effect: `standing` where a switch enforces for the tenant
     opened: int = 0  # automatic orders of the last minute on keys that were not blocked
     subjects: Set[Subject] = frozenset()  # that automatic orders block
-    keys: Set[Key] = frozenset()  # that automatic orders block; read only where the share of answered calls will be asked for
+    keys: Set[Key] = frozenset()  # that automatic orders block; filled only where `OrderFacts.answered` is set
 
 
 @dataclass(frozen=True)
 class OrderFacts:
-    """What the books say at the moment of a decision."""
+    """The facts from the books at the time of a decision."""
 
     now_ms: int
-    automatic: bool = True  # no person asked for it
+    automatic: bool = True  # not ordered by a person
     protected: Protected = field(default_factory=Protected)
     tenants: Mapping[str, TenantFacts] = field(default_factory=dict)  # every tenant that exists
     suppressed: Sequence[Suppression] = ()
@@ -86,17 +86,17 @@ class OrderFacts:
     denied: Sequence[Listed] = ()
     limits: Limits = Limits()
     answered: Answered | None = None
-    known: Mapping[str, BlockOrder] = field(default_factory=dict)  # by id, as they came: orders that the books have already
+    known: Mapping[str, BlockOrder] = field(default_factory=dict)  # orders that the books already have, by id, as they arrived
     blocked: Mapping[Key, bool] = field(default_factory=dict)  # keys that automatic orders block -> a person has approved one
 
 
 class Decision(NamedTuple):
-    """What becomes of an order. `repeated` and `conflict` (another order with a known id) change nothing in the books."""
+    """The decision on an order. `repeated` and `conflict` (another order with a known id) change nothing in the books."""
 
     status: str
     why: str = ""
     opened_key: bool = False  # it takes effect on a key that was not blocked before: the limits count it
-    expires_at_ms: int = 0  # by our clock, whatever the judge's says
+    expires_at_ms: int = 0  # by our clock, not the judge's
 
 
 def decide(order: BlockOrder, facts: OrderFacts) -> Decision:
@@ -110,7 +110,7 @@ def decide(order: BlockOrder, facts: OrderFacts) -> Decision:
     ("there is no tenant 't1'", 'stale')
     """
     if known := facts.known.get(order.order_id):
-        # Whether it waits for a person is its status in the books, not a part of the order.
+        # `ask` is the order's status in the books, not a part of its identity.
         return Decision("repeated" if msgspec.structs.replace(known, ask=order.ask) == order else "conflict", order.key.text())
     ends_ms = max(0, min(order.expires_at_ms, order.learned_ms + (order.expires_at_ms - order.created_at_ms)))
     status, why, opened = _decided(order, facts, ends_ms)
@@ -118,7 +118,7 @@ def decide(order: BlockOrder, facts: OrderFacts) -> Decision:
 
 
 def decide_all(orders: Sequence[BlockOrder], facts: OrderFacts) -> list[Decision]:
-    """Decide on the orders of a batch, in their order: each one sees what those before it have blocked."""
+    """Decide on the orders of a batch in their sequence: each decision includes what the orders before it have blocked."""
     known, blocked, tenants = dict(facts.known), dict(facts.blocked), dict(facts.tenants)
     subjects = {name: set(one.subjects) for name, one in tenants.items()}
     keys = {name: set(one.keys) for name, one in tenants.items()}
@@ -146,42 +146,42 @@ def _decided(order: BlockOrder, facts: OrderFacts, ends_ms: int) -> tuple[str, s
         return "refused", bad, False
     if (tenant := facts.tenants.get(key.tenant)) is None:
         return "refused", f"there is no tenant {key.tenant!r}", False
-    if not facts.automatic:  # a person's obeys what is protected, and nothing else
-        return tenant.stands, f"by hand: {order.reason}", False
+    if not facts.automatic:  # an order of a person is subject to the safety rules only
+        return tenant.live_status, f"ordered by a person: {order.reason}", False
     age_ms = facts.now_ms - order.learned_ms
     if age_ms > STALE_MS:
-        return "stale", f"we learned of its record {age_ms // 1000} s ago", False
+        return "stale", f"its record arrived {age_ms // 1000} s ago; orders older than {STALE_MS // 1000} s are dropped", False
     if age_ms < -AHEAD_MS:
-        return "refused", f"it claims to be from {-age_ms // 1000} s in the future", False
+        return "refused", f"its record is dated {-age_ms // 1000} s in the future", False
     if ends_ms <= facts.now_ms:
-        return "expired", "its time was over when it came", False
+        return "expired", "it had expired when it arrived", False
     for suppression in facts.suppressed:
         if overlaps(suppression.key, key):
             return "suppressed", f"{suppression.who} lifted {suppression.key.text()}: {suppression.why}", False
     if facts.blocked.get(key):
-        return tenant.stands, "issued again; a person has approved it", False
-    if row := met(facts.allowed, key):
+        return tenant.live_status, "issued again; a person has approved it", False
+    if row := listed_entry(facts.allowed, key):
         return "waiting", f"{row.kind} {row.value} is on the allow list: {row.why}", False
     if key in facts.blocked:
-        return tenant.stands, "issued again", False
-    if row := met(facts.denied, key):
-        return tenant.stands, f"{row.kind} {row.value} is on the deny list: {row.why}", True
+        return tenant.live_status, "issued again", False
+    if row := listed_entry(facts.denied, key):
+        return tenant.live_status, f"{row.kind} {row.value} is on the deny list: {row.why}", True
     if order.ask:
         return "waiting", "the policy leaves this block to a person (unpriced_blocks: ask)", False
-    if limit := reached(facts.limits, key, tenant.opened, tenant.subjects, None):
+    if limit := limit_reached(facts.limits, key, tenant.opened, tenant.subjects, None):
         return "waiting", limit, False
     if facts.answered is not None:
         answered = facts.answered(key.tenant, [*tenant.keys, key], facts.now_ms)
-        if limit := reached(facts.limits, key, tenant.opened, tenant.subjects, answered):
+        if limit := limit_reached(facts.limits, key, tenant.opened, tenant.subjects, answered):
             return "waiting", limit, False
-    return tenant.stands, "within the limits", True
+    return tenant.live_status, "within the limits", True
 
 
-def met(rows: Sequence[Listed], key: Key) -> Listed | None:
-    """The entry that a key meets: its account or trunk by name, or a number that its ranges contain or extend.
+def listed_entry(rows: Sequence[Listed], key: Key) -> Listed | None:
+    """The list entry that applies to a key: its account or trunk by name, or a number that its ranges contain or extend.
 
     >>> row = Listed("allow", "number", "", "4318123", "our test line", "ops", 0)
-    >>> met([row], Key(tenant="t", account="x", b_range="43")) is row, met([row], Key(tenant="t", account="x", b_range="44"))
+    >>> listed_entry([row], Key(tenant="t", account="x", b_range="43")) is row, listed_entry([row], Key(tenant="t", account="x", b_range="44"))
     (True, None)
     """
     for row in rows:
@@ -197,19 +197,19 @@ def met(rows: Sequence[Listed], key: Key) -> Listed | None:
 
 
 def subject(key: Key) -> Subject:
-    """Who is refused, whatever they dial."""
+    """The refused caller, whatever the destination."""
     return key.account, key.ingress_trunk, key.a_number
 
 
-def reached(limits: Limits, key: Key, opened_in_minute: int, blocked: Set[Subject], answered: tuple[int, int] | None) -> str:
-    """The limit that one more key would break, in words, or "". `blocked`: who is blocked already; `answered`: what those
-    blocks and this one together would have refused.
+def limit_reached(limits: Limits, key: Key, opened_in_minute: int, blocked: Set[Subject], answered: tuple[int, int] | None) -> str:
+    """The limit that one more key would exceed, as a text, or "". `blocked`: the subjects that are blocked already; `answered`: the answered
+    calls that their blocks and this one together would have refused.
 
     >>> few = Limits(orders_a_minute=2, distinct_subjects=1)
     >>> one, two = Key(tenant="t", account="x"), Key(tenant="t", account="y")
-    >>> reached(few, one, 0, set(), None), reached(few, one, 2, set(), None)
+    >>> limit_reached(few, one, 0, set(), None), limit_reached(few, one, 2, set(), None)
     ('', '2 new blocks were ordered in the last minute; more than 2 in a minute need a person')
-    >>> reached(few, two, 0, {subject(one)}, None), reached(few, one, 0, set(), (400, 1000))
+    >>> limit_reached(few, two, 0, {subject(one)}, None), limit_reached(few, one, 0, set(), (400, 1000))
     ('2 callers would be blocked at once; more than 1 need a person', \
 'all blocks together would have refused 400 of the 1,000 answered calls of the last hour (40 %); more than 30 % need a person')
     """

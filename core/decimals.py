@@ -1,4 +1,4 @@
-"""Numbers as people and their programs write them: a point or a comma before the decimals, and something between thousands."""
+"""Numbers as people and programs write them: a point or comma before the decimals, with or without a thousands separator."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ SPACES = " \u00a0\u2009\u202f"
 
 @lru_cache(maxsize=8)
 def _grouped(thousands: str, decimal: str) -> re.Pattern[str]:
-    """Groups of thousands. Nobody writes 0.025 for 25: the first group begins with 1 to 9, and what begins with 0 is ambiguous."""
+    """Groups of thousands. The first group begins with 1 to 9: nobody writes 0.025 for 25, so a leading 0 is ambiguous."""
     between = {" ": f"[{SPACES}]", "'": "['\u2019]"}.get(thousands, re.escape(thousands))
     return re.compile(rf"[+-]?[1-9]\d{{0,2}}(?:{between}\d{{3}})+(?:{re.escape(decimal)}\d*)?", re.ASCII)
 
 
 def plain(text: str) -> str:
-    """A text that is a number with a point before its decimals, as it stands. `Decimal` alone takes 1_000 and Arabic digits, too.
+    """The unchanged text, if it is a number with a point before its decimals. `Decimal` itself also accepts 1_000 and Arabic digits.
 
     >>> plain("1.5")
     '1.5'
@@ -28,8 +28,8 @@ def plain(text: str) -> str:
     return text
 
 
-def number(text: str, decimal: str = ".", thousands: str = "", says: str = "the mapping says") -> Decimal:
-    """The number in a text. What could be read in two ways is refused. `says`: who could say how numbers are written.
+def number(text: str, decimal: str = ".", thousands: str = "", source: str = "the mapping says") -> Decimal:
+    """The number in a text; an ambiguous one is refused. `source`: subject and verb of the hint on how to declare the format.
 
     >>> number("1.021,04", ",", "."), number("1 021,04", ",", " "), number("12.5")
     (Decimal('1021.04'), Decimal('1021.04'), Decimal('12.5'))
@@ -48,13 +48,13 @@ def number(text: str, decimal: str = ".", thousands: str = "", says: str = "the 
     if decimal == ",":
         if "." in written:
             grouped = not thousands and _grouped(".", ",").fullmatch(text)
-            hint = f'; where a point stands between thousands, {says} thousands: "."' if grouped else ""
-            raise ValueError(f"{text[:40]!r} has a point, where {says} that decimals follow a comma{hint}")
+            hint = f'; where a point stands between thousands, {source} thousands: "."' if grouped else ""
+            raise ValueError(f"{text[:40]!r} has a point, where {source} that decimals follow a comma{hint}")
         written = written.replace(",", ".", 1)
     try:
         value = Decimal(plain(written))
     except ValueError:
-        raise ValueError(f"{text[:40]!r} is not a number{_hint(text, decimal, thousands, says)}") from None
+        raise ValueError(f"{text[:40]!r} is not a number{_hint(text, decimal, thousands, source)}") from None
     if not value.is_finite() or abs(value) > 10**15:
         raise ValueError(f"{text[:40]!r} is out of range")
     return value
@@ -69,12 +69,12 @@ HINTS = (
 )
 
 
-def _hint(text: str, decimal: str, thousands: str, says: str) -> str:
-    """What the mapping would have to say. Never a reading that would make 1,500 into 1.5."""
+def _hint(text: str, decimal: str, thousands: str, source: str) -> str:
+    """The declaration that would make the text readable. Never one that would read 1,500 as 1.5."""
     if not thousands:
         for between, before, what, option in HINTS:
             if (before == decimal or "," in option) and _grouped(between, before).fullmatch(text):
-                return f"; where {what}, {says} {option}"
+                return f"; where {what}, {source} {option}"
     if decimal == "." and re.fullmatch(r"[+-]?\d*,\d+", text, re.ASCII) and thousands != ",":
-        return f'; where decimals follow a comma, {says} decimal: ","'
+        return f'; where decimals follow a comma, {source} decimal: ","'
     return ""

@@ -17,7 +17,7 @@ from core.message import Message
 from core.record import MAX_BYTES, TICK_KEY, VERSION, Record, Tick, poster_of, tenant_of
 from core.schemas import RECORDS
 
-MAX_KEPT_BYTES = 256 * 1024
+MAX_REJECT_BYTES = 256 * 1024
 """How much of a huge reject stands in its row; the whole is in the journal at its offset."""
 
 EARLIEST_MS = 946_684_800_000  # 2000-01-01: no switch that we read is older
@@ -50,7 +50,7 @@ class Position(NamedTuple):
 
 
 class Decoded(NamedTuple):
-    """`records`: core.schemas.RECORDS, in the order of the messages. `values` and `positions` are the same rows, for what walks them one by
+    """`records`: core.schemas.RECORDS, in the order of the messages. `values` and `positions` are the same rows, for stages that take them one by
     one."""
 
     records: pl.DataFrame
@@ -58,7 +58,7 @@ class Decoded(NamedTuple):
     positions: list[Position]
     rejects: list[Reject]
     ticks: list[tuple[int, int, Tick]]  # partition, offset, tick
-    notes: Mapping[tuple[int, int], str] = MappingProxyType({})  # partition, offset -> what of a record was not kept (core.mend)
+    notes: Mapping[tuple[int, int], str] = MappingProxyType({})  # partition, offset -> which fields of a record were dropped (core.mend)
 
 
 def decode(messages: Sequence[Message]) -> Decoded:
@@ -86,15 +86,15 @@ def decode(messages: Sequence[Message]) -> Decoded:
             try:
                 record = _decode(value)
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:  # ValidationError is a DecodeError
-                kept = _mended(value)
-                if kept is None:
+                repaired = _mended(value)
+                if repaired is None:
                     fault = _explain(value, wrong)
                 else:
-                    record, notes[partition, offset] = kept
+                    record, notes[partition, offset] = repaired
             fault = fault or _implausible(record, tenant, key, learned_ms)
         if fault:
             notes.pop((partition, offset), None)
-            rejects.append(Reject(partition, offset, learned_ms, tenant, fault, value[:MAX_KEPT_BYTES]))
+            rejects.append(Reject(partition, offset, learned_ms, tenant, fault, value[:MAX_REJECT_BYTES]))
             continue
         records.append(record)
         digest = hashlib.blake2b(value, digest_size=8).digest()
@@ -103,7 +103,7 @@ def decode(messages: Sequence[Message]) -> Decoded:
 
 
 def _mended(value: bytes) -> tuple[Record, str] | None:
-    """The record without what it says wrongly in fields that are not money, and a note of that; None where that does not help."""
+    """The record without its invalid fields that are not money, and a note of them; None if that does not make it valid."""
     try:
         loose = _decode_any(value)
         if not isinstance(loose, dict):
@@ -126,13 +126,13 @@ def _explain(value: bytes, wrong: Exception) -> str:
 
 def _implausible(record: Record, tenant: str, key: bytes, learned_ms: int) -> str:
     if (poster := poster_of(key)) and poster != record.switch:
-        return f"the body says switch {record.switch!r}, the credential is {poster!r}'s: post it with the switch's own credential"
+        return f"the body has switch {record.switch!r}, the credential is {poster!r}'s: post it with the switch's own credential"
     if poster and record.tenant:
         return f"the credential of switch {poster!r} does not speak for tenant {record.tenant!r}: add one that does (`ringfence credential add`)"
     if poster:
-        return f"the record names no tenant, and the credential of switch {poster!r} speaks for several: the switch must say whose call it is"
+        return f"the record names no tenant, and the credential of switch {poster!r} is for several tenants: the switch must name the call's tenant"
     if record.tenant and record.tenant != tenant:  # read from a torn line, and mended into another
-        return f"the body says tenant {record.tenant!r}, its key {tenant!r}: write it as plain text, once"
+        return f"the body has tenant {record.tenant!r}, its key {tenant!r}: write it as plain text, once"
     if record.leg and not record.root_id:
         return f"leg {record.leg!r} without a root_id: which call it belongs to is not known"
     if record.leg == "egress" and not (record.account or record.ingress_trunk):

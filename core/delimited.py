@@ -1,10 +1,10 @@
-"""Rows of delimited text (CSV and its kin): each physical line is read on its own, so that one lone quote costs one row and not the rest.
+"""Rows of delimited text such as CSV. Each physical line is parsed separately, so that an unpaired quote costs one row, not the rest of the file.
 
-Nothing here knows what a column means. Rate decks and files of calls are read by the same rules:
+Rate decks and files of calls are read by the same rules; the meaning of columns is not known here:
 
-- a quote that opens in a line and does not close in it is a fault of that line; the lines after it are read as if it were not there
-- where fields may hold line breaks (`line_breaks`), lines are joined only if the joined row has as many cells as the header
-- bytes that are not of the encoding stay in the text as U+DC00 plus the byte, and are named where a value with such a byte is used
+- a quote that is opened and not closed in a line is a fault of that line; the following lines are read as if it did not exist
+- where fields may contain line breaks (`line_breaks`), lines are joined only if the joined row has as many cells as the header
+- bytes that are invalid in the encoding stay in the text as U+DC00 plus the byte, and are reported where such a value is used
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 MAX_FIELD_LINES = 1000
-"""A field that holds more line breaks is taken for a lone quote."""
+"""A field with more line breaks is treated as an unpaired quote."""
 
 DELIMITERS = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "space": " "}
-"""Names of delimiters that are hard to write down."""
+"""Names of delimiters that are hard to type."""
 
 MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"), (codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )  # fmt: skip
-"""Byte order marks and what they say; the longest first."""
+"""Byte order marks and their encodings; the longest first."""
 
 PACKED = (
     (b"PK\x03\x04", "a spreadsheet or a zip archive"), (b"\xd0\xcf\x11\xe0", "a spreadsheet (.xls)"), (b"\x1f\x8b", "packed by gzip"),
@@ -38,7 +38,7 @@ NOT_TEXT = frozenset({"idna", "punycode", "raw_unicode_escape", "unicode_escape"
 
 
 class Style(NamedTuple):
-    """How a file separates and quotes its cells. `quote` "" = quotes are ordinary characters."""
+    """Delimiter and quote of a file. `quote` "" = quotes are ordinary characters."""
 
     delimiter: str = ","
     quote: str = '"'
@@ -46,7 +46,7 @@ class Style(NamedTuple):
 
 
 class Line(NamedTuple):
-    """One row: the number of its (first) line, its text as it stands there, its cells, and what is wrong with it ("" = nothing)."""
+    """One row: the number of its (first) line, its unchanged text, its cells, and its fault ("" = none)."""
 
     line: int
     text: str
@@ -55,7 +55,7 @@ class Line(NamedTuple):
 
 
 def read_lines(lines: Iterable[str], style: Style = Style(), first: int = 1, width: int = 0) -> Iterator[Line]:
-    """Every line that is not empty, in its order. `width`: how many cells joined lines must have; 0 = as many as the first row.
+    """Every line that is not empty. `width`: the number of cells of joined lines; 0 = as many as the first row.
 
     >>> for row in read_lines(['id,note,s', '1,"a, b",60', '2,"5 inch,60', '3,c,60']): print(row.line, row.cells or row.fault[:32])
     1 ['id', 'note', 's']
@@ -88,8 +88,8 @@ def read_lines(lines: Iterable[str], style: Style = Style(), first: int = 1, wid
             opened = number if odd and not opened else 0
         elif opened and odd:
             cells, fault = [], (
-                f"a quote that may close the one in line {opened}: the row cannot be told from the rest of that line; say quote: none where "
-                "quotes are ordinary characters"
+                f"a quote that may close the one in line {opened}: this line may be the rest of that row; set quote: none where quotes are "
+                "ordinary characters"
             )
             opened = 0
         width = width or len(cells)
@@ -101,7 +101,7 @@ def _next(ahead: deque[str], source: Iterator[str]) -> str | None:
 
 
 def _cells(text: str, style: Style) -> tuple[list[str], str]:
-    """The cells of one line, or what is wrong with it."""
+    """The cells of one line, and its fault."""
     if not style.quote or style.quote not in text:
         return text.split(style.delimiter), ""
     try:
@@ -111,16 +111,16 @@ def _cells(text: str, style: Style) -> tuple[list[str], str]:
     except (csv.Error, ValueError) as wrong:
         if "unexpected end of data" in str(wrong):
             return [], (
-                "a quote is opened and not closed in this line: close it, double one that is meant, or say quote: none where quotes are "
+                "a quote is opened and not closed in this line: close it, double a literal quote, or set quote: none where quotes are "
                 "ordinary characters"
             )
-        return [], f"text after a closing quote: double a quote that is meant, or say quote: none ({wrong})"
+        return [], f"text after a closing quote: double a literal quote, or set quote: none ({wrong})"
     return cells, ""
 
 
 def _joined(raw: str, ahead: deque[str], source: Iterator[str], style: Style, width: int) -> tuple[int, str, list[str]] | None:
-    """The row that begins with `raw` and goes over line breaks: how many more lines it has, its text and its cells. None: there is no
-    such row, and all lines but the first are back in `ahead`."""
+    """The row that begins with `raw` and contains line breaks: its number of further lines, its text and its cells. None: there is no such
+    row, and all lines but the first are back in `ahead`."""
     taken: list[str] = []
     odd = True
     while odd and len(taken) < MAX_FIELD_LINES and (line := _next(ahead, source)) is not None:
@@ -134,11 +134,11 @@ def _joined(raw: str, ahead: deque[str], source: Iterator[str], style: Style, wi
     return len(taken), text, cells
 
 
-def last_cell_of_all(lines: Iterable[Line], width: int) -> int:
-    """1 where every row has one cell more than the header, which is empty: some programs end rows with a delimiter. -1 where every row has
-    one cell less (they end the header so), else 0.
+def surplus_cells(lines: Iterable[Line], width: int) -> int:
+    """1 if every row has one more cell than the header, an empty one: some programs end rows with a delimiter. -1 if every row has one cell
+    less (they end the header with one), else 0.
 
-    >>> last_cell_of_all([Line(2, "", ["43", "1", ""], ""), Line(3, "", ["44", "2", ""], "")], 2)
+    >>> surplus_cells([Line(2, "", ["43", "1", ""], ""), Line(3, "", ["44", "2", ""], "")], 2)
     1
     """
     widths: set[int] = set()
@@ -152,7 +152,7 @@ def last_cell_of_all(lines: Iterable[Line], width: int) -> int:
 
 
 def delimiter_of(text: str) -> str:
-    """The delimiter that a person wrote: a character or its name. `ValueError` where it is none.
+    """The delimiter in a setting: a character or its name. Raises `ValueError` for any other text.
 
     >>> delimiter_of("tab"), delimiter_of(";"), delimiter_of("\\\\t")
     ('\\t', ';', '\\t')
@@ -164,7 +164,7 @@ def delimiter_of(text: str) -> str:
 
 
 def other_delimiter(text: str, wanted: Sequence[str], quote: str = '"') -> str:
-    """The delimiter by which a header has all of the wanted names; "" = none.
+    """The delimiter with which a header has all the wanted names; "" = none.
 
     >>> other_delimiter("prefix;price_per_min", ["prefix", "price_per_min"])
     ';'
@@ -176,19 +176,19 @@ def other_delimiter(text: str, wanted: Sequence[str], quote: str = '"') -> str:
     return ""
 
 
-def name_of(delimiter: str) -> str:
-    """How a delimiter is written in a mapping.
+def delimiter_name(delimiter: str) -> str:
+    """A delimiter as it is written in a mapping.
 
-    >>> name_of("\\t"), name_of(";")
+    >>> delimiter_name("\\t"), delimiter_name(";")
     ('tab', '";"')
     """
     return "tab" if delimiter == "\t" else f'"{delimiter}"'
 
 
-def twice(names: Iterable[str]) -> list[str]:
-    """Names that stand more than once.
+def repeated_names(names: Iterable[str]) -> list[str]:
+    """Names that occur more than once.
 
-    >>> twice(["id", "Duration", "Rate", "Duration"])
+    >>> repeated_names(["id", "Duration", "Rate", "Duration"])
     ['Duration']
     """
     seen: set[str] = set()
@@ -199,7 +199,7 @@ DATA = re.compile(r"(?:\D*\d){5}|@")
 
 
 def is_data(cells: Iterable[str]) -> bool:
-    """Whether cells look like values rather than names of columns: then they are shown to nobody, for they may be telephone numbers.
+    """Whether cells look like values rather than column names: then they may be telephone numbers and are never shown.
 
     >>> is_data(["acme", "436641110001"]), is_data(["src", "Q.850 cause"])
     (True, False)
@@ -210,44 +210,44 @@ def is_data(cells: Iterable[str]) -> bool:
 # --- bytes ---
 
 
-def encoding_of(head: bytes, said: str = "") -> str:
-    """The encoding of a file that begins with `head`: what its byte order mark says, else what a person `said`, else UTF-8.
+def encoding_of(head: bytes, declared: str = "") -> str:
+    """The encoding of a file that begins with `head`: by its byte order mark, else the `declared` one, else UTF-8.
 
     >>> encoding_of(b"\\xff\\xfea\\x00"), encoding_of(b"prefix"), encoding_of(b"prefix", "cp1252")
     ('utf-16', 'utf-8', 'cp1252')
     >>> encoding_of(b"a\\x00c\\x00c\\x00t\\x00")
     Traceback (most recent call last):
     ...
-    ValueError: every second byte is 0: this is UTF-16 without a byte order mark; say encoding: utf-16-le
+    ValueError: every second byte is 0: this is UTF-16 without a byte order mark; set encoding: utf-16-le
     """
     for mark, encoding in MARKS:
         if head.startswith(mark):
             return encoding
-    if said:
-        return _with_order(head, codecs.lookup(said).name)
+    if declared:
+        return _with_order(head, codecs.lookup(declared).name)
     for magic, what in PACKED:
         if head.startswith(magic):
             raise ValueError(f"this is {what}, not text; unpack it, or save it as CSV (UTF-8)")
     even, odd = head[0:64:2], head[1:64:2]
     for zeros, letters, encoding in ((odd, even, "utf-16-le"), (even, odd, "utf-16-be")):
         if len(zeros) > 1 and zeros.count(0) > 0.7 * len(zeros) and letters.count(0) == 0:
-            raise ValueError(f"every second byte is 0: this is UTF-16 without a byte order mark; say encoding: {encoding}")
+            raise ValueError(f"every second byte is 0: this is UTF-16 without a byte order mark; set encoding: {encoding}")
     return "utf-8"
 
 
 def _with_order(head: bytes, encoding: str) -> str:
-    """UTF-16 and UTF-32 without a byte order mark: their zeros tell the order of their bytes."""
+    """The byte order of UTF-16 and UTF-32 without a byte order mark, by the position of their zeros."""
     size = {"utf-16": 2, "utf-32": 4}.get(encoding, 0)
     if not size or not head:
         return encoding
-    most = {place: sum(byte == 0 for byte in head[place : 64 * size : size]) for place in range(size)}
-    if most[size - 1] != most[0]:
-        return f"{encoding}-{'le' if most[size - 1] > most[0] else 'be'}"
-    raise ValueError(f"encoding {encoding}: no byte order mark says in which order its bytes stand; say {encoding}-le or {encoding}-be")
+    first, last = (sum(byte == 0 for byte in head[at : 64 * size : size]) for at in (0, size - 1))
+    if first != last:
+        return f"{encoding}-{'le' if last > first else 'be'}"
+    raise ValueError(f"encoding {encoding}: the byte order is unknown without a byte order mark; set {encoding}-le or {encoding}-be")
 
 
 def check_encoding(name: str) -> str:
-    """The encoding that a person wrote. `ValueError` where there is no such one.
+    """The encoding in a setting. Raises `ValueError` where there is no such encoding.
 
     >>> check_encoding("Latin-1")
     'iso8859-1'
@@ -268,7 +268,7 @@ def _keep(error: UnicodeError) -> tuple[str, int]:
 
 
 KEEP = "ringfence.keep"
-"""Error handler of codecs: bytes that are not of the encoding stay in the text, one character each, for `bad_byte` to find."""
+"""Error handler of codecs: invalid bytes stay in the text, one character each, for `bad_byte` to find."""
 codecs.register_error(KEEP, _keep)
 
 
@@ -276,7 +276,7 @@ BAD = re.compile("[\udc00-\udcff]")
 
 
 def bad_byte(text: str, encoding: str = "utf-8") -> str:
-    """What is wrong with a text that holds bytes of another encoding; "" = nothing.
+    """The first byte of a text that is invalid in its encoding; "" = none.
 
     >>> bad_byte(b"M\\xfcnchen".decode("utf-8", KEEP))
     'character 2 is not UTF-8: byte 0xFC'
@@ -287,7 +287,7 @@ def bad_byte(text: str, encoding: str = "utf-8") -> str:
 
 
 def label(encoding: str) -> str:
-    """An encoding's name as people write it.
+    """The usual name of an encoding.
 
     >>> label("utf-8-sig"), label("cp1252")
     ('UTF-8', 'cp1252')
@@ -296,10 +296,10 @@ def label(encoding: str) -> str:
 
 
 def readable(text: str) -> str:
-    """Bytes that are not of the encoding as escapes, so that the text can be written and found again.
+    """The text with its invalid bytes as escapes, so that it can be written and searched for.
 
     >>> readable(b"M\\xfcnchen".decode("utf-8", KEEP))
     'M\\\\xfcnchen'
     """
-    kept = BAD.sub(lambda found: f"\\x{ord(found[0]) - 0xDC00:02x}", text)
-    return kept.encode("utf-8", "backslashreplace").decode("utf-8")
+    escaped = BAD.sub(lambda found: f"\\x{ord(found[0]) - 0xDC00:02x}", text)
+    return escaped.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -1,6 +1,6 @@
-"""Which deliveries a partition has had: the last sequence numbers of each boot of a switch, with a hash of each one's content.
+"""Deduplication of deliveries: the last sequence numbers of each boot of a switch, with a hash of the content of each.
 
-A sequence belongs to a switch, not to a tenant: one switch serves many. What repeats beyond the memory is `unrated`, never dropped.
+A sequence belongs to a switch, not to a tenant: one switch serves many. A number older than the memory is `unrated`, never dropped.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ import msgspec
 from core import schemas
 
 RING = 32_768
-"""How many sequence numbers of a boot are remembered in a partition, 16 bytes each."""
+"""The sequence numbers that a partition remembers per boot, 16 bytes each."""
 
 BOOTS = 16
-"""How many boots of a switch a partition remembers; the longest silent one of that switch is forgotten first."""
+"""The boots that a partition remembers per switch; of these the one that has been silent longest is forgotten first."""
 
 FORGOTTEN = 4096
-"""Of how many more boots the highest number is remembered: what one of them sends again up to there is `unrated`, never counted twice."""
+"""The further boots of which only the highest number is remembered: up to it their numbers are `unrated`, never counted twice."""
 
 FOLLOWERS = 8
-"""A sequence number that is more than a ring ahead of its boot's last one moves nothing until so many stand around it: one faulty number
-must not make all that follow it too old."""
+"""A sequence number more than a ring ahead of its boot's highest moves the ring only once so many numbers are near it: one faulty number must
+not make all later ones too old."""
 
 AHEAD = 64
-"""How many such numbers of a boot are remembered."""
+"""The most such numbers that are remembered per boot."""
 
 
 class Ring(msgspec.Struct):
@@ -40,15 +40,15 @@ class Ring(msgspec.Struct):
 
 @dataclass
 class Deliveries:
-    """Of one partition. A key is switch and boot id, with 0x1f between."""
+    """The deliveries of one partition. A key is switch and boot id, separated by 0x1f."""
 
     rings: dict[str, Ring] = field(default_factory=dict)
-    forgotten: dict[str, int] = field(default_factory=dict)  # boot -> the highest number of a ring that had to go
+    forgotten: dict[str, int] = field(default_factory=dict)  # boot -> the highest number of its removed ring
 
 
 def deliver(known: Deliveries, boot: str, seq: int, delivery: int) -> str:
-    """What a delivery is: new (""), new and far ahead ("leap"), a duplicate, a conflict, older than what is remembered ("old"), or one of
-    too many far ahead ("crowd"). `boot`: switch and boot id, with 0x1f between.
+    """Classify a delivery: new (""), new and far ahead ("leap"), a duplicate, a conflict, older than the memory ("old"), or one of too many
+    that are far ahead ("crowd"). `boot`: switch and boot id, separated by 0x1f.
 
     >>> known = Deliveries()
     >>> [deliver(known, "k1\x1fb1", seq, 7) for seq in (1, 2**40, 2, 2**40, 2)]
@@ -58,13 +58,13 @@ def deliver(known: Deliveries, boot: str, seq: int, delivery: int) -> str:
     if ring is None:
         ring = Ring(array("q", [-1]) * RING, array("q", [0]) * RING, ahead={})
         _make_room(known, boot)
-    known.rings[boot] = ring  # the one that delivered last stands last
+    known.rings[boot] = ring  # the last one is the one that delivered most recently
     if 0 <= ring.top < seq - RING:
         return _far_ahead(ring, seq, delivery)
     slot = seq % RING
     if ring.seqs[slot] == seq:
         return schemas.DUPLICATE if ring.hashes[slot] == delivery else schemas.CONFLICT
-    if (before := ring.ahead.pop(seq, None)) is not None:  # the boot has come to it by itself
+    if (before := ring.ahead.pop(seq, None)) is not None:  # the ring has reached it in the ordinary way
         _put(ring, seq, before)
         return schemas.DUPLICATE if before == delivery else schemas.CONFLICT
     if seq <= ring.top - RING or seq <= known.forgotten.get(boot, -1):
@@ -82,7 +82,7 @@ def _far_ahead(ring: Ring, seq: int, delivery: int) -> str:
     if seq in ring.ahead:
         return schemas.DUPLICATE if ring.ahead[seq] == delivery else schemas.CONFLICT
     around = sorted(other for other in ring.ahead if abs(other - seq) < RING // 2)
-    if len(around) + 1 >= FOLLOWERS:  # the boot has moved on: what lies between was lost, and its gap is seen in the warehouse
+    if len(around) + 1 >= FOLLOWERS:  # the boot has moved on: the numbers between were lost, a gap that the warehouse reports
         for other in (*around, seq):
             _put(ring, other, ring.ahead.pop(other, delivery))
         return "leap"
@@ -93,7 +93,7 @@ def _far_ahead(ring: Ring, seq: int, delivery: int) -> str:
 
 
 def _make_room(known: Deliveries, boot: str) -> None:
-    """No switch's boots push out another's: of each so many are remembered."""
+    """Remove a ring if the switch has `BOOTS` already; a switch never displaces the boots of another."""
     switch = boot.rpartition("\x1f")[0] + "\x1f"
     own = [other for other in known.rings if other.startswith(switch)]
     if len(own) < BOOTS:

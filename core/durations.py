@@ -1,4 +1,4 @@
-"""Lengths of time as people type them."""
+"""Durations as people type them."""
 
 from __future__ import annotations
 
@@ -17,9 +17,24 @@ def to_ms(text: str) -> Decimal:
     >>> to_ms("1 hour")
     Traceback (most recent call last):
     ...
-    ValueError: '1 hour' is not a length of time: write 90s, 30m, 1h or 1h30m
+    ValueError: '1 hour' is not a length of time: write 30s, 15m, 4h, 7d or 1h30m
     """
     parts = _PART.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
-        raise ValueError(f"{text!r} is not a length of time: write 90s, 30m, 1h or 1h30m")
+        raise ValueError(f"{text!r} is not a length of time: write 30s, 15m, 4h, 7d or 1h30m")
     return sum((Decimal(number) * UNITS_MS[unit] for number, unit in parts), Decimal(0))
+
+
+def text(ms: Decimal) -> str:
+    """A length of time as people write it, to the last digit: what `to_ms` reads.
+
+    >>> [text(Decimal(n)) for n in (0, 900_000, 5_400_000, 604_800_000, 500, 90_061_001)]
+    ['0s', '15m', '1h30m', '7d', '500ms', '1d1h1m1s1ms']
+    """
+    written = ""
+    for unit in ("d", "h", "m", "s"):
+        whole = int(ms // UNITS_MS[unit])
+        if whole:
+            written += f"{whole}{unit}"
+            ms -= whole * UNITS_MS[unit]
+    return written + (f"{ms.normalize():f}ms" if ms else "") or "0s"

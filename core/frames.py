@@ -38,7 +38,7 @@ def of_rows(rows: Sequence[tuple[Any, ...]], schema: Mapping[str, Any]) -> pl.Da
 
 
 class Table:
-    """Rows as named columns of Python's own values, for stages that walk them one by one; the frame and the arrays of the same columns are
+    """Rows as named columns of Python's own values, for stages that take them one by one; the frame and the arrays of the same columns are
     made when they are asked for.
 
     >>> table = Table([("acme", 1), ("blue", 2)], pl.Schema({"account": pl.String, "calls": pl.Int64}))

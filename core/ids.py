@@ -1,4 +1,4 @@
-"""Derived ids: a repeat of the same facts has the same id, so a repeat is harmless."""
+"""Derived ids: the same facts have the same id, so a repeat is harmless."""
 
 from __future__ import annotations
 

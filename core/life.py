@@ -14,7 +14,7 @@ A switch that writes a record per leg (a B2BUA) sells the ingress leg and buys e
 egress leg that ends before is remembered for then, one that ends after is the next revision. A proxy has one dialog for both, so its
 records are those of an ingress leg that also buys.
 
-ENDED calls with egress legs are kept a while for the late ones (`core.active.LEG_LINGER_MS`); of the others only the end is remembered.
+ENDED calls with egress legs stay for a while for late records (`core.active.LEG_LINGER_MS`); of the others only the end is remembered.
 
 `LIFE[state, event]` is the name of the effect; `core.calls` has a function for each. The state that follows is the effect's outcome: TALKING
 from when an answer is known, ENDED from a stop on.

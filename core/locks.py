@@ -1,6 +1,6 @@
-"""A lock file: the one way in which a process of ours takes a directory, a spool, a state or a partition for itself.
+"""Lock files: how a process reserves a directory, a spool, a state or a partition.
 
-The lock is the kernel's (flock): it ends with the process, however the process ends. The file stays, and so does what its holder wrote
+The lock is the kernel's (flock): it ends with the process, however the process ends. The file stays, with the text that its last holder wrote
 into it for people.
 
 >>> import tempfile
@@ -21,15 +21,14 @@ from pathlib import Path
 
 
 class LockTaken(Exception):
-    """Another holder has the lock; the text is what it wrote into the file, or ""."""
+    """Another process holds the lock; the text is what it wrote into the file, or ""."""
 
 
-def take(path: Path, *, wait: bool = False, mode: int = 0o640) -> int:
-    """The descriptor that holds the lock; closing it frees the lock. Raises `LockTaken` at once unless it waits, `OSError` where the file
-    cannot be opened."""
+def take(path: Path, *, mode: int = 0o640) -> int:
+    """The descriptor that holds the lock; closing it releases the lock. Raises `LockTaken`, or `OSError` where the file cannot be opened."""
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, mode)
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         holder = os.pread(fd, 500, 0).decode("utf-8", "replace").strip()
         os.close(fd)
@@ -41,15 +40,15 @@ def take(path: Path, *, wait: bool = False, mode: int = 0o640) -> int:
 
 
 def write_holder(fd: int, text: str) -> None:
-    """Who holds the lock, for people. Raises `OSError` on a full disk: the lock holds all the same."""
+    """Write the holder of the lock, for people. Raises `OSError` on a full disk; the lock is held regardless."""
     os.ftruncate(fd, 0)
     os.pwrite(fd, text.encode(), 0)
 
 
 @contextmanager
-def exclusive(path: Path, *, wait: bool = False, mode: int = 0o640) -> Iterator[None]:
-    """Holds the lock for a block. Raises as `take`."""
-    fd = take(path, wait=wait, mode=mode)
+def exclusive(path: Path) -> Iterator[None]:
+    """Hold the lock for a block. Raises as `take`."""
+    fd = take(path)
     try:
         with suppress(OSError):
             write_holder(fd, f"process {os.getpid()}")

@@ -1,4 +1,4 @@
-"""A field that is not money never costs its record: what cannot be kept of it is cut or left out, and noted.
+"""Repair of records: an invalid field that is not money is cut or left out, and noted, so that it never makes its record a reject.
 
 Money, identity and time stay strict: `v event switch tenant boot_id seq at_ms answer_ms end_ms duration_ms call_id dialog_id from_tag
 account ingress_trunk carrier b_raw sell_amount buy_amount currency buy_currency` and the numbers of attempts, interims and parts. A wrong
@@ -16,7 +16,7 @@ TEXTS = {
     "release_cause_text": TEXT_MOST, "src_ip": NAME_MOST, "attestation": NAME_MOST, "lrn": NAME_MOST, "order_id": NAME_MOST,
     "imei": NAME_MOST, "imsi": NAME_MOST, "cell": NAME_MOST,
 }  # fmt: skip
-"""Texts that may be cut, and the length that is kept."""
+"""Texts that may be cut, and the length to which they are cut."""
 
 CODES = {"sip_code": 999, "q850": 999}
 TIMES = ("setup_ms", "ringing_ms", "pdd_ms")
@@ -25,7 +25,7 @@ LATEST_MS = 2**53
 
 
 def mended(loose: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """The record without what its schema does not take in fields that are not money, and what was done, in words.
+    """The record without the values that its schema does not accept in fields that are not money, and a note of each change.
 
     >>> mended({"v": 2, "q850": 1000, "user_agent": "x" * 3000, "release_side": "both"})[1]
     ['user_agent was cut from 3000 to 2048 characters', 'q850 1000 was left out', "release_side 'both' was left out"]

@@ -1,4 +1,4 @@
-"""What is read from a journal: one record, tick or batch with its place."""
+"""A message of the journal: one record, tick or batch with its position."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Message(NamedTuple):
-    """`learned_ms`: when we learned of it, in ms of UTC."""
+    """`learned_ms`: when the journal received it, in ms of UTC."""
 
     partition: int
     offset: int

@@ -18,7 +18,7 @@ MAX_NANOS = 2**63 - 1
 
 
 def in_range(nanos: int) -> int:
-    """What an int64 can say of a sum: absurd amounts of a feed must not stop the flow.
+    """A sum limited to the range of an int64: absurd amounts of a feed must not stop the flow.
 
     >>> in_range(5), in_range(2**70)
     (5, 9223372036854775807)

@@ -1,6 +1,6 @@
-"""What numbering plans say of an E.164 number: its country, and whether it is somebody's line. Pure; the tables are data.
+"""Numbering plans: the country of an E.164 number, and whether it can be a subscriber's line. Pure; the tables are data.
 
-The same tables are compiled into a switch's script (`switches/kamailio/tables.py`), so that both read a number alike.
+The same tables are compiled into the script of a switch (`switches/kamailio/tables.py`), so that both interpret a number alike.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def country_code(digits: str) -> str:
 
 
 def country(digits: str) -> str:
-    """The country of a number: its code, and behind +1 and +7, which several share, its name. "" = of no country.
+    """The country of a number: its country code, or for +1 and +7, which several countries share, its ISO 3166 name. "" = none.
 
     >>> country("431234567"), country("12125551212"), country("18765551212"), country("77012345678"), country("88213123")
     ('43', 'US', 'JM', 'KZ', '')
@@ -39,7 +39,7 @@ def country(digits: str) -> str:
 
 
 def is_line(digits: str) -> bool:
-    """Whether a number can be a person's line: of a country, and neither premium rate nor shared cost.
+    """Whether a number can be a subscriber's line: of a country, and neither premium rate nor shared cost.
 
     >>> is_line("431234567"), is_line("43900123456"), is_line("19005551212"), is_line("979123456789"), is_line("")
     (True, False, False, False, False)
@@ -48,17 +48,11 @@ def is_line(digits: str) -> bool:
     return bool(digits) and bool(country(digits)) and not digits[len(code) :].startswith(_PREMIUM.get(code, ("-",)))
 
 
-def is_national(one: str, other: str) -> bool:
-    """Whether two numbers are lines of one country.
 
-    >>> is_national("4318123456", "43512345678"), is_national("12125551212", "18765551212"), is_national("", "4351234")
-    (True, False, False)
-    """
-    return is_line(one) and is_line(other) and country(one) == country(other)
 
 
 def without_trunk_zero(digits: str) -> str:
-    """E.164 digits without the trunk zeros that were left behind the country code; where a number may begin with 0 they stay.
+    """E.164 digits without trunk zeros after the country code; where national numbers may begin with 0 they stay.
 
     >>> without_trunk_zero("430664123"), without_trunk_zero("390612345"), without_trunk_zero("4400207946")
     ('43664123', '390612345', '44207946')
@@ -71,7 +65,7 @@ def without_trunk_zero(digits: str) -> str:
 
 
 def drops_trunk_zero(code: str) -> bool:
-    """Whether a 0 behind a country code is the trunk's, and no part of the number.
+    """Whether a 0 after a country code is a trunk prefix and not part of the number.
 
     >>> [drops_trunk_zero(code) for code in ("43", "34", "39", "1", "882")]
     [True, True, False, False, False]
@@ -80,7 +74,7 @@ def drops_trunk_zero(code: str) -> bool:
 
 
 def national_prefix(code: str) -> str:
-    """What is dialled before a national number of a country, as `(0)`, `(06)` or `(8)` in numbers that people write; "" = nothing.
+    """The national prefix of a country, which people write as `(0)`, `(06)` or `(8)`; "" = none.
 
     >>> national_prefix("43"), national_prefix("36"), national_prefix("34")
     ('0', '06', '')

@@ -11,9 +11,9 @@ from core.ids import derived_id
 
 
 class Key(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, order=True):
-    """Whom a block refuses: an ingress account or trunk, with optional a_number and b_number range.
+    """The calls that a block refuses: of an ingress account or trunk, with optional a_number and b_number range.
 
-    Account and trunk are what the switch authenticated (source address or digest), never what From claims.
+    Account and trunk are those that the switch authenticated (source address or digest), never what From claims.
     Exactly one of `account` and `ingress_trunk` is set. `b_range` is a prefix of 1 to 15 digits.
     """
 
@@ -24,7 +24,7 @@ class Key(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, order=T
     b_range: str = ""
 
     def text(self) -> str:
-        """As a person reads it and as it is stored.
+        """The readable form, which is also stored.
 
         >>> Key(tenant="t1", account="acme", b_range="88213").text()
         't1/account:acme/b:88213'
@@ -36,9 +36,8 @@ class Key(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, order=T
             + (f"/b:{self.b_range}" if self.b_range else "")
         )
 
-
     def entry(self) -> str:
-        """As tables of blocks name it. The parts are names and digits only (`core.safety.fault`), so `|` cannot come from inside.
+        """The name of the key in a switch's block table. Its parts are names and digits only (`core.safety.fault`), so they contain no `|`.
 
         >>> Key(tenant="t1", account="acme", b_range="88213").entry(), Key(tenant="t1", ingress_trunk="tg7", a_number="4318").entry()
         ('t1|A|acme||88213', 't1|T|tg7|4318|')
@@ -48,18 +47,18 @@ class Key(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, order=T
 
 
 def key_of_entry(entry: str) -> Key:
-    """The key that `Key.entry` spelled.
+    """The inverse of `Key.entry`.
 
     >>> key_of_entry("t1|A|acme||88213").text(), key_of_entry("t1|T|tg7|4318|").entry()
     ('t1/account:acme/b:88213', 't1|T|tg7|4318|')
     """
     tenant, letter, who, a_number, b_range = entry.split("|")
-    account, trunk = (who, "") if letter == "A" else ("", who)
-    return Key(tenant=tenant, account=account, ingress_trunk=trunk, a_number=a_number, b_range=b_range)
+    side = "account" if letter == "A" else "ingress_trunk"
+    return Key(tenant=tenant, a_number=a_number, b_range=b_range, **{side: who})
 
 
 def overlaps(one: Key, other: Key) -> bool:
-    """Whether some call is refused by both keys.
+    """Whether there is a call that both keys refuse.
 
     >>> a = Key(tenant="t", account="x", b_range="882")
     >>> overlaps(a, Key(tenant="t", account="x")), overlaps(a, Key(tenant="t", account="x", b_range="44"))
@@ -79,7 +78,7 @@ def overlaps(one: Key, other: Key) -> bool:
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """A subject crossed a detector's line. Folded: one finding_id a subject and episode; a later message replaces an earlier."""
+    """A subject exceeded a detector's threshold. One finding_id per subject and episode; a later message replaces an earlier one."""
 
     finding_id: str
     tenant: str
@@ -92,33 +91,33 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     calls: int
     exposure_nanos: int
     currency: str
-    score: float  # 1.0 = the line
-    reason: str  # the facts in words (core.alert_words): for whoever has only the row
+    score: float  # 1.0 = the threshold
+    reason: str  # the facts as a text (core.alert_text), for readers of this row alone
     example_call_ids: list[str]
-    key: Key | None = None  # what an order against it would name
+    key: Key | None = None  # of an order against the subject
     learned_ms: int = 0
     facts: Facts | None = None
 
 
 class BlockOrder(msgspec.Struct, frozen=True, kw_only=True):
-    """What a switch is asked to do. The action is `refuse`; whether it stands, waits or was lifted is its status in the books."""
+    """A request to a switch to refuse calls. Whether it stands, waits or was lifted is its status in the books."""
 
     order_id: str
     key: Key
     action: Literal["refuse"]
     created_at_ms: int  # event time of the deciding record
-    learned_ms: int  # when we learned of that record: an order much older than this is dropped, a replay never blocks a phone
+    learned_ms: int  # when that record arrived: an order whose record arrived long ago is dropped, a replay never blocks a phone
     expires_at_ms: int
     finding_id: str
     reason: str
-    by: str = "judge"  # or the person
-    ask: bool = False  # it waits until a person approves it: the policy leaves this kind of block to people
+    by: str = "judge"  # or the name of the person
+    ask: bool = False  # it waits until a person approves it, by the policy for this kind of block
 
 
 STATUSES = ("standing", "shadow", "waiting", "refused", "stale", "suppressed", "lifted", "expired")
-"""Of an order in the books. `waiting` = for a person (a limit was reached); `refused` = the safety validator's; `stale` = too old to act on."""
+"""Statuses of an order in the books. `waiting` = for a person (a limit was reached); `refused` = by a safety rule; `stale` = too old to act on."""
 
 
 def order_id(key: Key, finding_id: str, issue_no: int) -> str:
-    """The id of the n-th issue of an order for a finding: the same facts, the same order."""
+    """The id of the n-th issue of an order for a finding."""
     return derived_id("order", key.text(), finding_id, issue_no)

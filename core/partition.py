@@ -1,4 +1,4 @@
-"""Which partition a key belongs to: Kafka's own rule, so that a journal that moves to Kafka keeps every key where it is."""
+"""The partition of a key, by Kafka's own rule, so that a journal that moves to Kafka keeps every key in its partition."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def murmur2(data: bytes) -> int:
 
 @lru_cache(maxsize=262_144)
 def home_of(key: bytes) -> int:
-    """What decides a key's partition, however many there are: 31 bits that state keeps, so that it can move when they become more.
+    """The 31-bit hash that decides the partition of a key, whatever their number. State stores it, so that it can move to a new partition.
 
     >>> home_of(b"t1\x1facme") % 4
     1

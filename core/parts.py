@@ -1,7 +1,7 @@
-"""A config version in parts: what one change touches is one small part, and what it leaves alone is the same part in both versions.
+"""A config version as parts: a change makes one small new part, and versions share all parts that did not change.
 
-A part holds rows of one kind and one tenant, cut into buckets by a hash of their names, so that an agreement among 100,000 is stored with
-some hundreds of others. A part is known by the SHA-256 of its content (JSON with its rows in the order of their names).
+A part contains rows of one kind and one tenant, split into buckets by a hash of their names: one agreement of 100,000 is stored with some
+hundreds of others. A part is identified by the SHA-256 of its content (JSON with its rows sorted by name).
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from core.config import ROWS, Config, path, split_path
 from core.policy import Policy
 
 BUCKETS = 256
-"""Of a tenant's rows of one kind. Stored: another number would make every part another one."""
+"""Buckets of a tenant's rows of one kind. A storage format: another number would change every part."""
 
 
 class ProtectedNames(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What no order of a tenant may touch, as the lists stood."""
+    """What no order of a tenant may touch, as of the version's publication."""
 
     numbers: tuple[str, ...] = ()
     accounts: tuple[str, ...] = ()
@@ -29,7 +29,7 @@ class ProtectedNames(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
 
 
 class Slot(NamedTuple):
-    """Which part of a version: of a tenant ("" = every tenant's), of a kind, of a bucket."""
+    """The position of a part in a version: tenant ("" = every tenant), kind and bucket."""
 
     tenant: str
     kind: str  # a key of `TYPES`
@@ -42,7 +42,7 @@ TYPES: dict[str, Any] = {
     "policy": Policy,
     "protected": ProtectedNames,
 }
-"""Kind of a part -> the type of its content."""
+"""Kind of part -> type of its content."""
 
 _DECODERS = {kind: msgspec.json.Decoder(of) for kind, of in TYPES.items()}
 
@@ -57,24 +57,24 @@ def bucket_of(name: str) -> int:
 
 
 def slot_of(kind: str, row: Any) -> Slot:
-    """The part that a row belongs to."""
+    """The slot of the part that contains a row."""
     return Slot(row.tenant, kind, bucket_of(row.name))
 
 
 def encode_part(content: Any) -> bytes:
-    """The stored form of a part's content. Rows are put into the order of their names."""
+    """The stored form of a part's content, with its rows sorted by name."""
     if isinstance(content, (list, tuple)):
         content = sorted(content, key=lambda row: row.name)
     return msgspec.json.encode(content, order="deterministic")
 
 
 def decode_part(kind: str, data: bytes) -> Any:
-    """What `encode_part` was given: rows as a tuple, else the one value of its kind."""
+    """The inverse of `encode_part`: rows as a tuple, else the one value of its kind."""
     return _DECODERS[kind].decode(data)
 
 
 def hash_of(data: bytes) -> str:
-    """The name of a part: SHA-256, hex."""
+    """The id of a part: SHA-256 in hex."""
     return hashlib.sha256(data).hexdigest()
 
 
@@ -84,9 +84,9 @@ def rows_of(config: Config) -> Iterable[tuple[str, Any]]:
 
 
 def split(config: Config) -> dict[Slot, Any]:
-    """The contents of a config's parts: tuples of rows, and one value each of the other kinds. What is empty has no part.
+    """The contents of a config's parts: tuples of rows, and one value each of the other kinds. Empty content has no part.
 
-    Self-registration has none either: it belongs to a replay, and a version that is published does not have it.
+    Self-registration is in no part: only a replay uses it, never a published version.
 
     >>> from core.config import Account
     >>> list(split(Config(accounts=(Account(tenant="t1", name="acme"),), decks={"t1/retail": "3f"})))
@@ -114,7 +114,7 @@ def split(config: Config) -> dict[Slot, Any]:
 
 
 def join(version: int, parts: Mapping[Slot, Any]) -> Config:
-    """The config that `split` took apart; rows are in the order of tenant and name.
+    """The inverse of `split`; rows are sorted by tenant and name.
 
     >>> from core.config import Account
     >>> config = Config(version=3, accounts=(Account(tenant="t1", name="acme"), Account(tenant="t1", name="blue")))

@@ -1,4 +1,4 @@
-"""The policy of a tenant: what its detectors take for suspicious, and what is done about it."""
+"""The policy of a tenant: the parameters of its detectors, and how findings become alerts and block orders."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ UnpricedBlocks = Literal["ask", "automatic", "never"]
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Parameters of detectors by name, and how findings become alerts and orders.
+    """The settings of a tenant's detectors and orders.
 
     >>> Policy(detectors={"burst": {"account_floor": 60.0}}).order_score
     1.0
     """
 
     detectors: dict[str, dict[str, int | float | str | bool]] = {}
-    """Detector -> parameter -> value; what is absent is at the detector's default. `detectors.registry.faults` checks names and ranges."""
-    units: dict[str, float] = {}  # how much of a currency makes one unit of the floors: {"IDR": 17500}; a currency that is absent: 1
-    # A number that cannot be read cannot be blocked, only who dials it: the order against the account waits for a person (ask),
-    # is delivered (automatic), or is not made (never).
+    """Detector -> parameter -> value; an absent parameter has the detector's default. `detectors.registry.faults` checks names and ranges."""
+    units: dict[str, float] = {}  # how much of a currency is one unit of the detectors' floors: {"IDR": 17500}; absent = 1
+    # A number that cannot be read cannot be blocked, only the account that dials it: the order against the account waits for a person
+    # (ask), is delivered (automatic), or is not made (never).
     unpriced_blocks: UnpricedBlocks = "ask"
-    episode_ms: int = 3_600_000  # findings closer than this fold into one alert
+    episode_ms: int = 3_600_000  # findings closer than this are one alert
     order_ttl_ms: int = 3_600_000
     reissue_ms: int = 60_000
-    order_score: float = 1.0  # from which score a finding becomes an order
+    order_score: float = 1.0  # the lowest score at which a finding becomes an order
 
 
 def faults(policy: Policy) -> list[str]:
-    """What in a policy would stop the flows or silence orders, each with its place; [] = nothing. Parameters: `detectors.registry.faults`.
+    """Values of a policy that would stop the flows or suppress orders, each with its field. Parameters: `detectors.registry.faults`.
 
     >>> faults(Policy(reissue_ms=0, units={"IDR": 0}))
     ['policy.reissue_ms: must be > 0, is 0', 'policy.units.IDR: must be > 0, is 0']

@@ -1,17 +1,17 @@
 """A record: one event of one call as a switch wrote it, version 2 of the wire schema (`docs/schemas/record.v2.json`).
 
-Every value is what the switch knew; nothing is normalised here. Times are UTC epoch milliseconds.
+Values are as the switch reported them, not normalised. Times are UTC epoch milliseconds.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 VERSION = 2
 MAX_BYTES = 64 * 1024
-"""A larger record is a reject: no honest event of a call comes near it."""
+"""A larger record is a reject; a legitimate event of a call is far smaller."""
 
 Event = Literal[
     "setup", "ringing", "early_media", "answer", "interim", "partial", "attempt", "stop", "refused", "auth", "boot"
@@ -29,9 +29,9 @@ Ms = Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)]
 class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """One event of one call.
 
-    `boot_id` and `seq` name the delivery: the switch's start and its counter; a feed without a counter leaves both out.
-    `setup_boot_id`, `dialog_id`, `call_id` and `from_tag` name the call: the Call-ID alone is chosen by the caller. A switch that writes a
-    record per leg (FreeSWITCH, Asterisk) names the call by `root_id`, which all its legs share, and says which `leg` this one is.
+    `boot_id` and `seq` identify the delivery: the switch's start and its counter; a feed without a counter leaves both out.
+    `setup_boot_id`, `dialog_id`, `call_id` and `from_tag` identify the call: the caller chooses the Call-ID, so it is not enough. A switch that
+    writes one record per leg (FreeSWITCH, Asterisk) identifies the call by `root_id`, which all its legs share, and `leg` is the leg's side.
 
     >>> msgspec.json.decode(b'{"v":2,"event":"stop","switch":"k1","at_ms":1700000000000}', type=Record).event
     'stop'
@@ -48,8 +48,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=
     dialog_id: Name = ""
     call_id: Text = ""
     from_tag: Text = ""
-    root_id: Name = ""  # the call that this leg belongs to, as the switch names it
-    leg: Literal["", "ingress", "egress"] = ""  # "" = one dialog for both sides, as a proxy has it
+    root_id: Name = ""  # the switch's id of the call that this leg belongs to
+    leg: Literal["", "ingress", "egress"] = ""  # "" = one dialog for both sides, as at a proxy
     account: Name = ""  # the ingress account, as the switch authenticated it
     auth: Literal["", "source", "digest"] = ""  # how
     ingress_trunk: Name = ""
@@ -62,7 +62,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=
     diversion: Text = ""
     attestation: Name = ""
     lrn: Name = ""
-    attempt_no: Ordinal = 0  # counts from 1; 0 = not said
+    attempt_no: Ordinal = 0  # counts from 1; 0 = not reported
     carrier: Name = ""
     trunk_group: Name = ""
     egress_trunk: Name = ""
@@ -92,10 +92,10 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=
 
 
 class Tick(msgspec.Struct, frozen=True, kw_only=True):
-    """The collector's clock, written into every partition each 5 s.
+    """The collector's clock, written into every partition every 5 s.
 
-    `complete_to_ms`: for each switch, up to when its shipper has delivered everything.
-    Calls in flight accrue and hung calls are closed only up to there.
+    `complete_to_ms`: for each switch, the time up to which its shipper has delivered all records. Active calls accrue, and hung calls are
+    closed, only up to that time.
     """
 
     at_ms: int
@@ -104,7 +104,7 @@ class Tick(msgspec.Struct, frozen=True, kw_only=True):
 
 
 TICK_KEY = b"\x1ftick"
-"""The journal key of a tick. The collector composes every key, so no record can pose as one."""
+"""The journal key of a tick. The collector composes every key, so no record can imitate one."""
 
 KEY_SEPARATOR = b"\x1f"
 
@@ -119,8 +119,8 @@ def journal_key(tenant: str, account: str, ingress_trunk: str) -> bytes:
 
 
 def foreign_key(key: bytes, poster: str) -> bytes:
-    """The key of a record for which the credential of switch `poster` does not speak: it is a reject. The record names another switch, or
-    a tenant that is not the credential's, or (where the credential has several) none; then the key's tenant is "".
+    """The key of a record that the credential of switch `poster` is not valid for: it becomes a reject. The record names another switch, or a
+    tenant that the credential does not have, or (where the credential has several) none; then the tenant of the key is "".
 
     >>> foreign_key(b"t1\\x1facme", "k2")
     b't1\\x1facme\\x1fk2'
@@ -129,7 +129,7 @@ def foreign_key(key: bytes, poster: str) -> bytes:
 
 
 def poster_of(key: bytes) -> str:
-    """The switch whose credential posted a record for which it does not speak, "" = it does.
+    """The switch whose credential posted a record that it is not valid for; "" = it is valid.
 
     >>> poster_of(b"t1\\x1facme\\x1fk2"), poster_of(b"t1\\x1facme")
     ('k2', '')
@@ -139,13 +139,5 @@ def poster_of(key: bytes) -> str:
 
 
 def tenant_of(key: bytes) -> str:
-    """The tenant that the collector gave the record, of those that its credential speaks for; "" = none of them."""
+    """The tenant that the collector assigned, one of the credential's; "" = none."""
     return key.partition(KEY_SEPARATOR)[0].decode("utf-8", "replace")
-
-
-def json_schema() -> dict[str, Any]:
-    """The JSON schema of version 2, as published in `docs/schemas/record.v2.json`."""
-    schema = msgspec.json.schema(Record)
-    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-    schema["title"] = "Ringfence call record, version 2"
-    return schema

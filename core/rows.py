@@ -60,7 +60,7 @@ _OF_CALL = ("record_partition", "record_offset", "revision", "learned_ms", "tena
 
 
 def attempts(steps: Table, legs: list[LegEnd]) -> pl.DataFrame:
-    """A frame of ATTEMPTS: what each step of core.schemas.STEPS says of a route attempt that has ended. `legs`: of the steps that buy.
+    """A frame of ATTEMPTS: the route attempts that ended with each step of core.schemas.STEPS. `legs`: of the steps that buy.
 
     Of a proxy's call its end is that of its last attempt, but for a failed call whose last attempt has a record of its own.
     """

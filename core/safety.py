@@ -1,4 +1,4 @@
-"""A wrong block can kill: what no order may touch, whoever wrote it. Pure, and run twice: in `judge` and where orders are delivered."""
+"""What no block order may touch, whoever wrote it: a wrong block can kill. Pure; checked twice, in `judge` and where orders are delivered."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from core.numbers import is_range
 from core.orders import BlockOrder, Key
 
 SHORT = 6
-"""Protected numbers of at most so many digits are short numbers, dialled as they are."""
+"""Protected numbers of at most so many digits are short numbers, which are dialled without a prefix."""
 
 MAX_TTL_MS = 7 * 24 * 3_600_000
-"""The longest life of one order. An order lives on only by being issued again."""
+"""The longest time to live of an order. It is extended only by a new issue."""
 
 
 @dataclass(frozen=True)
 class Protected:
     """Numbers and trunks that always pass.
 
-    `numbers` are digits as the switch sees them after the dial plan: full E.164 numbers, or short ones (112, 116123).
-    `trunks` and `accounts` are the operator's own: NAME is every tenant's of that name, TENANT/NAME one tenant's.
+    `numbers` are digits after the dial plan was applied: full E.164 numbers, or short ones (112, 116123).
+    `trunks` and `accounts` are the operator's own: NAME for every tenant, TENANT/NAME for one.
 
     >>> p = Protected(numbers=("112", "4318123"))
     >>> p.meets("43181"), p.meets("4318123999"), p.meets("4320"), p.meets("1"), p.meets("1123456")
@@ -38,9 +38,9 @@ class Protected:
         object.__setattr__(self, "_exact", frozenset(self.numbers))
 
     def meets(self, digits: str) -> str:
-        """The protected number that a range of this prefix overlaps, or "".
+        """The protected number that the range of this prefix overlaps, or "".
 
-        A range overlaps when it contains a protected number, or lies inside a full one: a hospital's extensions are protected with it.
+        A range overlaps a number that it contains, or a full number whose extension it is: a hospital's extensions are protected with it.
         A short number has no extensions: 911 protects no part of Delhi (+91 11).
         """
         for length in range(SHORT + 1, len(digits) + 1):
@@ -52,17 +52,17 @@ class Protected:
         return ""
 
 
-def named(text: str) -> bool:
-    """Whether a text can be a name in a switch's tables: letters, digits, `. _ - @ +`, at most 64.
+def is_table_name(text: str) -> bool:
+    """Whether a text is valid as a name in a switch's tables: letters, digits and `. _ - @ +`, at most 64 characters.
 
-    >>> named("acme-sbc.1"), named("acme|x"), named("")
+    >>> is_table_name("acme-sbc.1"), is_table_name("acme|x"), is_table_name("")
     (True, False, False)
     """
     return 0 < len(text) <= 64 and all(c.isascii() and (c.isalnum() or c in "._-@+") for c in text)
 
 
 def fault(key: Key) -> str:
-    """What is malformed in a key, or "".
+    """The fault of a malformed key, or "".
 
     >>> fault(Key(tenant="t", account="x", b_range="88a"))
     "b_range '88a' is not 1 to 15 digits, or begins with 0, as no E.164 number does"
@@ -75,13 +75,13 @@ def fault(key: Key) -> str:
         if value and not is_range(value):
             return f"{name} {value!r} is not 1 to 15 digits, or begins with 0, as no E.164 number does"
     for name, value in (("account", key.account), ("ingress_trunk", key.ingress_trunk)):
-        if value and not named(value):
+        if value and not is_table_name(value):
             return f"{name} {value!r} is not a name (letters, digits, . _ - @ +, at most 64)"
     return ""
 
 
 def refusal(order: BlockOrder, protected: Protected, *, automatic: bool) -> str:
-    """Why this order must not be delivered, or "". `automatic` = no person asked for it.
+    """Why this order must not be delivered, or "". `automatic` = not ordered by a person.
 
     >>> o = BlockOrder(order_id="o", key=Key(tenant="t", account="x", b_range="11"), action="refuse", created_at_ms=0,
     ...                learned_ms=0, expires_at_ms=60_000, finding_id="f", reason="r")

@@ -1,8 +1,8 @@
-"""The batches on the arrows: Polars schemas by name.
+"""The Polars schemas of the batches between the stages.
 
-`RECORDS` comes out of decode; `JUDGED` is the row of the table `records`, one for every offset but ticks;
-`STEPS` comes out of assembly, `CALLS`, `ATTEMPTS` and `CHARGES` are the rows of the tables of these names, `USAGE` is what detectors read.
-Money is int64 nanos, times are UTC epoch milliseconds, "" is "not known" in text columns, null in numeric ones.
+`RECORDS` is the output of decode; `JUDGED` is the table `records`, one row for every offset but ticks; `STEPS` is the output of assembly;
+`CALLS`, `ATTEMPTS` and `CHARGES` are the tables of these names; `USAGE` is the input of the detectors.
+Money is int64 nanos, times are UTC epoch milliseconds; unknown is "" in text columns and null in numeric ones.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from typing import Any
 import polars as pl
 
 RATED_DISPOSITION = "rated"  # a stop that was priced
-UNRATED = "unrated"  # a call's money that we could not tell, with the reason
+UNRATED = "unrated"  # a call that could not be priced, with the reason
 EVENT = "event"  # accrued, not billed
-REJECT = "reject"  # not a record at all; its bytes are kept
-DUPLICATE = "duplicate"  # the same delivery or the same event again, same content
-CONFLICT = "conflict"  # the same again with other content; kept and named
+REJECT = "reject"  # not a valid record; its bytes are stored
+DUPLICATE = "duplicate"  # the same delivery or event again with the same content
+CONFLICT = "conflict"  # the same delivery or event again with other content
 DISPOSITIONS = (RATED_DISPOSITION, UNRATED, EVENT, REJECT, DUPLICATE, CONFLICT)
-"""Every record ends as exactly one of these. Received = their sum, always."""
+"""Every record has exactly one of these. Received = their sum, always."""
 
 POSITION = {
     "partition": pl.Int32,
@@ -91,7 +91,7 @@ JUDGED = pl.Schema(
         **NUMBERS,
         "disposition": pl.String,
         "reason": pl.String,  # why unrated / reject / duplicate / conflict; a sentence a person can act on
-        "suspected_duplicate": pl.Boolean,  # the id of an earlier row, or an equal row without an id: priced, never dropped
+        "suspected_duplicate": pl.Boolean,  # has the id of an earlier row, or equals a row without an id: priced, never dropped
         "raw": pl.Binary,  # a reject's bytes, else null
         "call_key": pl.String,  # hex of the call's identity, "" for a reject
         "config_version": pl.Int64,
@@ -100,9 +100,9 @@ JUDGED = pl.Schema(
 
 CALLS = pl.Schema(
     {
-        "partition": pl.Int32,  # with offset: of the call's answer, whoever ended it; of its first end where there was no answer
+        "partition": pl.Int32,  # with offset: of the call's answer, or of its first end if it was not answered
         "offset": pl.Int64,
-        "revision": pl.Int32,  # 1, and one more for each correction; judge alone counts it
+        "revision": pl.Int32,  # 1, and one more for each correction; numbered by judge only
         "record_partition": pl.Int32,  # with record_offset: of the record that ended or corrected it (or the tick that closed it)
         "record_offset": pl.Int64,
         "learned_ms": pl.Int64,
@@ -116,6 +116,7 @@ CALLS = pl.Schema(
         "trunk_group": pl.String,
         "egress_trunk": pl.String,
         **NUMBERS,
+        "lrn": pl.String,  # where the b_number was ported to, as the switch looked it up
         "setup_ms": pl.Int64,
         "ringing_ms": pl.Int64,
         "answer_ms": pl.Int64,
@@ -135,7 +136,7 @@ CALLS = pl.Schema(
         "config_version": pl.Int64,
     }
 )
-"""A row of the table `calls`: one row per call and call revision, and no money in it: also of a call whose money could not be told."""
+"""The table `calls`: one row per call and call revision, without money: also of a call that has no price."""
 
 RECORD, ACCRUAL, CLOSING, GONE = 0, 1, 2, 3  # kinds of a step
 
@@ -144,23 +145,23 @@ _ENDING = (
 )  # fmt: skip
 
 _STEPS: dict[str, Any] = {
-    "kind": pl.Int8,  # RECORD; ACCRUAL, CLOSING: by a tick; GONE: no step any more, whatever a stage remembers of the call can go
+    "kind": pl.Int8,  # RECORD; ACCRUAL, CLOSING: by a tick; GONE: the last row of a call, its state can be removed
     "row": pl.Int64,  # of the record in the decoded frame, -1 = a tick
     "t_ms": pl.Int64,  # event time
     "event": pl.String,
     "final": pl.Boolean,  # the call has ended with this row, or is corrected by it
-    "gone": pl.Boolean,  # as GONE, after this row
-    "sells": pl.Boolean,  # has talk to be sold: `answered` and `duration_ms` are of the whole call so far
+    "gone": pl.Boolean,  # no later row of the call follows: its state can be removed
+    "sells": pl.Boolean,  # has talk to sell: `answered` and `duration_ms` are of the whole call so far
     "answered": pl.Boolean,
-    "buys": pl.Boolean,  # an attempt or an egress leg that ended by itself (core.calls.LegEnd)
+    "buys": pl.Boolean,  # the end of an attempt or an egress leg (core.calls.LegEnd)
     **{name: CALLS[name] for name in _ENDING},
     **{name: dtype for name, dtype in CALLS.items() if name not in (*_ENDING, "config_version")},
-    "continues": pl.Boolean,  # a later attempt of a call, in a file that writes a row per attempt
+    "continues": pl.Boolean,  # a later attempt of a call, in a file that writes one row per attempt
 }
 
 STEPS = pl.Schema(_STEPS)
-"""What assembly makes of a batch: one row per record of a call, and one per call that a tick accrues, closes or forgets, with the facts
-of the call as they are at that row."""
+"""The output of assembly: one row per record of a call, and one per call that a tick accrues, closes or forgets, with the facts of the call as
+of that row."""
 
 ATTEMPTS = pl.Schema(
     {
@@ -186,14 +187,14 @@ ATTEMPTS = pl.Schema(
         "q850": pl.Int32,
     }
 )
-"""A row of the table `attempts`: one row per route attempt of a call. What carriers' quality is computed from."""
+"""The table `attempts`: one row per route attempt of a call, from which carriers' quality is computed."""
 
 CHARGES = pl.Schema(
     {
         "partition": pl.Int32,  # with offset: those of the call
         "offset": pl.Int64,
-        "revision": pl.Int32,  # of the call, counted by judge alone
-        "run": pl.Int64,  # the rating run that priced it, counted by the books alone; 0 = live
+        "revision": pl.Int32,  # of the call, numbered by judge only
+        "run": pl.Int64,  # the rating run that priced it, numbered by the books only; 0 = live
         "role": pl.String,  # sell | buy
         "level": pl.Int32,  # of a sale: 0 the customer, 1 and more the resellers above
         "attempt_no": pl.Int32,  # of a purchase: which attempt; 0 of a sale
@@ -204,12 +205,12 @@ CHARGES = pl.Schema(
         "tenant": pl.String,
         "call_key": pl.String,
         "party": pl.String,  # who owes it, or is owed: the account, the reseller, the carrier
-        "account": pl.String,  # whose call it is
-        "carrier": pl.String,  # of the attempt that is bought; of a sale, the one that carried the call; likewise the next two
+        "account": pl.String,  # of the call
+        "carrier": pl.String,  # of a purchase, that of the attempt; of a sale, the one that carried the call; likewise the next two
         "trunk_group": pl.String,
         "egress_trunk": pl.String,
         "agreement": pl.String,
-        "deck": pl.String,  # "" = an amount that the feed said
+        "deck": pl.String,  # "" = an amount from the feed
         "deck_id": pl.String,  # which version of it
         "prefix": pl.String,
         "destination": pl.String,
@@ -221,13 +222,14 @@ CHARGES = pl.Schema(
         "connect_nanos": pl.Int64,
         "attempt_nanos": pl.Int64,
         "surcharge_nanos": pl.Int64,
-        "nanos": pl.Int64,  # the sum of the four
+        "nanos": pl.Int64,  # the sum of the four; negative where the party is paid
         "currency": pl.String,
-        "rounding": pl.String,  # how the amount was rounded, once
+        "fx": pl.String,  # "" = in the deck's currency; else which rate converted it, of which day and source
+        "rounding": pl.String,  # the mode by which the amount was rounded, once
         "config_version": pl.Int64,
     }
 )
-"""A row of the table `charges`: what somebody owes for a call. The money that counts is that of the highest (revision, run) of the call."""
+"""The table `charges`: what a party owes for a call. The money that counts is that of the highest (revision, run) of the call."""
 
 USAGE = pl.Schema(
     {
@@ -245,7 +247,7 @@ USAGE = pl.Schema(
         "carrier": pl.String,
         "trunk_group": pl.String,
         "egress_trunk": pl.String,
-        "a_number": pl.String,  # "" where it is none that a block could name: withheld, short, invalid
+        "a_number": pl.String,  # "" for a caller that no block can name: withheld, short, invalid
         "a_kind": pl.String,
         "b_number": pl.String,
         "b_kind": pl.String,
@@ -253,22 +255,22 @@ USAGE = pl.Schema(
         "answered": pl.Boolean,
         "final": pl.Boolean,  # the call ends with this row
         "nanos": pl.Int64,  # sell, or buy where nothing is sold: the money at risk
-        "currency": pl.String,  # "" = no price is known
+        "currency": pl.String,  # "" = the price is unknown
         "talk_ms": pl.Int64,
         "calls": pl.Int64,  # 1 on the first row of a call
-        "flying": pl.Int64,  # +1 at the answer, -1 at the end
-        "no_rate": pl.Boolean,  # answered, and no rate of the deck that would price it fits its number
+        "active": pl.Int64,  # change of the number of active calls: +1 at the answer, -1 at the end
+        "no_rate": pl.Boolean,  # answered, and its deck has no rate for its number
     }
 )
-"""What each row adds to what is known of its call (`nanos`, `talk_ms`, `calls`, `flying` are differences): what the detectors read. Rows
-that add nothing are not in it; nor are duplicates and conflicts."""
+"""The input of the detectors: what each row adds to its call (`nanos`, `talk_ms`, `calls` and `active` are differences). Rows that add nothing,
+duplicates and conflicts are left out."""
 
 TABLES = {"records": JUDGED, "calls": CALLS, "attempts": ATTEMPTS, "charges": CHARGES}
-"""Warehouse table -> schema; also the journal key (as bytes) of an Arrow batch in `judged`."""
+"""Table of the warehouse -> schema. The name is also the journal key (as bytes) of its Arrow batches in `judged`."""
 
 
 def empty(schema: pl.Schema) -> pl.DataFrame:
-    """A frame of no rows.
+    """A frame without rows.
 
     >>> empty(CHARGES).height
     0

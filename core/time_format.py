@@ -1,4 +1,4 @@
-"""Formats of dates and times as strptime reads them: which of them can be meant. `strptime` itself takes formats that lose half of a time."""
+"""Validation of date and time formats for strptime, which itself accepts formats that lose half of a time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ HOURS = frozenset("HIcX")
 
 
 def check_time_format(how: str) -> str:
-    """The format that a person wrote. `ValueError` where a part of a time would be lost or read in two ways.
+    """The unchanged format. Raises `ValueError` where a part of a time would be lost or ambiguous.
 
     >>> check_time_format("%d.%m.%Y %H:%M:%S")
     '%d.%m.%Y %H:%M:%S'

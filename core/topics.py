@@ -9,14 +9,14 @@ BLOCK_ORDERS = "block_orders"
 TOPICS = (CALLS, JUDGED, SUMS, FINDINGS, BLOCK_ORDERS)
 
 CALLS_PARTITIONS = 4
-"""How many partitions of `calls` a new installation makes."""
+"""Partitions of `calls` in a new installation."""
 
 SPANNING = (FINDINGS, BLOCK_ORDERS)
-"""Written by every judge, each into the partitions that it reads, and by `watch` into one more: a partition has one writer."""
+"""Topics that every judge writes, into the partitions that it reads, and `watch` into one more: each partition has one writer."""
 
 
 def partitions_of(calls: int) -> dict[str, int]:
-    """How many partitions each topic has where `calls` has so many.
+    """The partitions of each topic for a number of partitions of `calls`.
 
     >>> partitions_of(4)
     {'calls': 4, 'judged': 4, 'sums': 4, 'findings': 5, 'block_orders': 5}

@@ -1,10 +1,10 @@
-"""Who may look and who may act: two tokens. To look, a browser shows a cookie that only this installation can sign; to act, a person says
-the second token and a name, which are kept on the server for as long as the session of that page lives.
+"""Two tokens: one to view, one to act. A viewer's browser has a cookie that only this installation can sign. To act, a person enters the
+second token and a name, which the server stores for the session of that page.
 
->>> cookie = look_cookie("the token to look", now_s=1_000)
->>> may_look("the token to look", cookie, now_s=1_000 + LOOK_S - 1), may_look("the token to look", cookie, now_s=1_000 + LOOK_S)
+>>> cookie = look_cookie("the view token", now_s=1_000)
+>>> may_look("the view token", cookie, now_s=1_000 + LOOK_S - 1), may_look("the view token", cookie, now_s=1_000 + LOOK_S)
 (True, False)
->>> may_look("another token", cookie, now_s=1_000), may_look("the token to look", "9999999999.0", now_s=1_000)
+>>> may_look("another token", cookie, now_s=1_000), may_look("the view token", "9999999999.0", now_s=1_000)
 (False, False)
 """
 
@@ -14,21 +14,21 @@ import hashlib
 import hmac
 
 LOOK_S = 12 * 3_600
-"""A browser is let in for a shift; then the token is asked for again."""
-MOST_NAME = 64
+"""A cookie is valid for one shift."""
+MAX_NAME = 64
 
 
-def same(said: str, token: str) -> bool:
-    """Whether somebody said the token, in a time that tells nothing about it. No token lets nobody in.
+def same(entered: str, token: str) -> bool:
+    """Compare an entered token in constant time. An empty token matches nothing.
 
     >>> same("s3cret", "s3cret"), same("s3cres", "s3cret"), same("", "")
     (True, False, False)
     """
-    return bool(token) and hmac.compare_digest(said.encode("utf-8", "surrogatepass"), token.encode("utf-8", "surrogatepass"))
+    return bool(token) and hmac.compare_digest(entered.encode("utf-8", "surrogatepass"), token.encode("utf-8", "surrogatepass"))
 
 
 def look_cookie(token: str, now_s: int) -> str:
-    """What a browser keeps once its person has said the token to look: until when, signed with the token, from which the token cannot be had."""
+    """The cookie of a viewer: its expiry, signed with the view token."""
     until_s = now_s + LOOK_S
     return f"{until_s}.{_signature(token, until_s)}"
 
@@ -41,15 +41,15 @@ def may_look(token: str, cookie: str, now_s: int) -> bool:
 
 
 def fault_of_name(name: str) -> str:
-    """What is wrong with the name of a person who wants to act, or "". It stands in the audit for ever.
+    """What is wrong with the name of a person who wants to act, or "". The name is stored in the audit log.
 
     >>> fault_of_name("anna.huber"), fault_of_name(" ")
-    ('', 'Say who you are: the audit keeps it.')
+    ('', 'Enter your name: it is recorded in the audit log.')
     """
     if not name.strip():
-        return "Say who you are: the audit keeps it."
-    if len(name) > MOST_NAME or not name.isprintable():
-        return f"A name is at most {MOST_NAME} letters that can be read."
+        return "Enter your name: it is recorded in the audit log."
+    if len(name) > MAX_NAME or not name.isprintable():
+        return f"A name has at most {MAX_NAME} printable characters."
     return ""
 
 

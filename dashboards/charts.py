@@ -1,4 +1,4 @@
-"""Two charts of the last minutes: money a second, and records a second. Times are UTC; nothing is fetched to draw them."""
+"""Two charts of the last minutes: money per second and records per second. Times are UTC; nothing is fetched from other hosts."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ _SECOND = alt.Tooltip("at:T", title="UTC", format="%H:%M:%S")
 
 
 def money_chart(traffic: Traffic, currency: str) -> alt.Chart:
-    """Sold, bought and margin a second, in one currency."""
+    """Sold, bought and margin per second, in one currency."""
     points = money_points(traffic, currency)
     sides = alt.Scale(domain=list(COLOURS), range=list(COLOURS.values()))
-    colour = alt.Color("side:N", scale=sides, legend=None)  # what the colours mean stands in the heading
+    colour = alt.Color("side:N", scale=sides, legend=None)  # the heading has the legend
     chart = alt.Chart(_frame(points, ["at", "side", "rate"])).mark_line(interpolate="step-after", strokeWidth=1.6).encode(
         x=_time(points),
         y=alt.Y("rate:Q", title=None, axis=alt.Axis(format=",~r", tickCount=4)),
         color=colour,
-        tooltip=[_SECOND, alt.Tooltip("side:N", title="side"), alt.Tooltip("rate:Q", title=f"{currency} a second", format=",.4f")],
+        tooltip=[_SECOND, alt.Tooltip("side:N", title="side"), alt.Tooltip("rate:Q", title=f"{currency} per second", format=",.4f")],
     )  # fmt: skip
     return _styled(chart)
 
 
 def records_chart(traffic: Traffic) -> alt.Chart:
-    """Records a second."""
+    """Records per second."""
     points = records_points(traffic)
     chart = alt.Chart(_frame(points, ["at", "rate"])).mark_area(**AREA).encode(
         x=_time(points),
         y=alt.Y("rate:Q", title=None, axis=alt.Axis(format=",~r", tickCount=4)),
-        tooltip=[_SECOND, alt.Tooltip("rate:Q", title="records a second", format=",.1f")],
+        tooltip=[_SECOND, alt.Tooltip("rate:Q", title="records per second", format=",.1f")],
     )  # fmt: skip
     return _styled(chart)
 
@@ -55,7 +55,7 @@ def _frame(points: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame:
 
 
 def _time(points: list[dict[str, Any]]) -> alt.X:
-    """A line a minute, or every other one."""
+    """A grid line per minute, or per two minutes."""
     minutes = (points[-1]["at"] - points[0]["at"]) // 60_000 if points else 1
     axis = alt.Axis(
         format="%H:%M",

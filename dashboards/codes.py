@@ -1,7 +1,7 @@
-"""Codes that open the page once: what `ringfence up` and `ringfence status` print stands in an address, and so in a browser's history.
+"""One-time codes: `ringfence up` and `ringfence status` print one in an address, and addresses stay in a browser's history.
 
-A code is a file of its owner's in the installation's run folder, named by the code's hash. Taking one removes it: of two who come with the
-same code one gets in, also over a restart of the page.
+A code is a file in the installation's run folder, named by the code's hash and readable only by its owner. Taking a code removes the file: of
+two browsers with the same code one gets in, even if the page restarts in between.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ import os
 import secrets
 from pathlib import Path
 
-LASTS_S = 3_600
-"""How long a code that nobody has used is good."""
-MOST = 4_096
-"""More than that, and the oldest are taken back: whoever asks for the status each second in a loop takes nobody's code away."""
+LIFE_S = 3_600
+"""Of an unused code."""
+MAX_CODES = 4_096
+"""Beyond that the oldest are removed. It is high enough for `ringfence status` once per second."""
 
 
 def make(folder: Path, now_s: float) -> str:
@@ -27,7 +27,7 @@ def make(folder: Path, now_s: float) -> str:
     (True, False, False)
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    _take_back(folder, now_s)
+    _remove_old(folder, now_s)
     code = secrets.token_urlsafe(18)
     path = folder / _name(code)
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
@@ -36,28 +36,28 @@ def make(folder: Path, now_s: float) -> str:
 
 
 def take(folder: Path, code: str, now_s: float) -> bool:
-    """Whether the code is good. It is not any more."""
+    """Whether the code is valid; it no longer is afterwards."""
     path = folder / _name(code)
     try:
         made_s = path.stat().st_mtime
         path.unlink()
     except FileNotFoundError:
         return False
-    return now_s - made_s <= LASTS_S
+    return now_s - made_s <= LIFE_S
 
 
-def _take_back(folder: Path, now_s: float) -> None:
-    """Removes what is too old, and the oldest of too many."""
-    kept: list[tuple[float, Path]] = []
+def _remove_old(folder: Path, now_s: float) -> None:
+    """Remove expired codes, and the oldest beyond the limit."""
+    found: list[tuple[float, Path]] = []
     for path in folder.iterdir():
         try:
-            kept.append((path.stat().st_mtime, path))
+            found.append((path.stat().st_mtime, path))
         except FileNotFoundError:
             continue  # taken meanwhile
-    kept.sort()
-    too_many = len(kept) - MOST + 1
-    for number, (made_s, path) in enumerate(kept):
-        if number < too_many or now_s - made_s > LASTS_S:
+    found.sort()
+    too_many = len(found) - MAX_CODES + 1
+    for number, (made_s, path) in enumerate(found):
+        if number < too_many or now_s - made_s > LIFE_S:
             path.unlink(missing_ok=True)
 
 

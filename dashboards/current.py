@@ -1,6 +1,6 @@
-"""What the page was given, and what it knows: one of each a process, whoever looks.
+"""The page's sources: one object per process, shared by all sessions.
 
-Nothing here belongs to a person or to a session: those keep theirs in Streamlit's session state.
+State of a person or session is in Streamlit's session state, never here.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ _lock = threading.Lock()
 _sources: Sources | None = None
 
 
-def install(given: PageSettings, clock: Callable[[], int] = wall_clock_ms) -> Sources:
-    """From now on the page shows this installation, by this clock."""
+def install(settings: PageSettings, clock: Callable[[], int] = wall_clock_ms) -> Sources:
+    """Make the page show this installation, with this clock."""
     global _sources
     with _lock:
-        before, _sources = _sources, Sources(given, clock)
+        before, _sources = _sources, Sources(settings, clock)
     if before is not None:
         before.close()
     return _sources
@@ -28,7 +28,7 @@ def install(given: PageSettings, clock: Callable[[], int] = wall_clock_ms) -> So
 
 def sources() -> Sources:
     if _sources is None:
-        raise RuntimeError("the page was given nothing: it is started by `ringfence up` or `ringfence flow pages`")
+        raise RuntimeError("the page has no settings: start it with `ringfence up` or `ringfence flow pages`")
     return _sources
 
 

@@ -1,32 +1,32 @@
-"""What became of every record, as a sum that a person can check: received = the six, always."""
+"""The dispositions of all records, as a sum that a person can check: received = the six."""
 
 from __future__ import annotations
 
-from core.words import span
+from core.text import span
 from dashboards.polled import Latest
 from dashboards.tags import Safe, tag
 from dashboards.totals import SIX, Totals, check
 
 
-def fates(seen: Latest[Totals], tenant: str, now_ms: int) -> Safe:
-    """One line, with its age; in red where the sum does not hold."""
-    if seen.value is None:
-        return tag("div", seen.error or "What became of every record is being counted.", cls="rf-fates")
-    counts = seen.value.of(tenant)
-    adds_up = check(counts)
-    terms: list[str] = ["Received ", tag("b", f"{adds_up.received:,}"), " = "]
-    for name, words in SIX.items():
-        words = words.removesuffix("s") if counts[name] == 1 else words
-        terms += [tag("b", f"{counts[name]:,}"), f" {words} + "]
+def dispositions_line(totals: Latest[Totals], tenant: str, now_ms: int) -> Safe:
+    """One line, with its age; in red if the sum is wrong."""
+    if totals.value is None:
+        return tag("div", totals.error or "Records are being counted.", cls="rf-dispositions")
+    counts = totals.value.of(tenant)
+    sum_check = check(counts)
+    terms: list[str] = ["Received ", tag("b", f"{sum_check.received:,}"), " = "]
+    for name, label in SIX.items():
+        label = label.removesuffix("s") if counts[name] == 1 else label
+        terms += [tag("b", f"{counts[name]:,}"), f" {label} + "]
     terms[-1] = terms[-1].removesuffix("+ ")
-    missing = adds_up.received - adds_up.explained
-    are = "record is" if missing == 1 else "records are"
-    said = "✓ the sum holds" if adds_up.holds else f"✗ THE SUM DOES NOT HOLD: {missing:,} {are} unaccounted for"
-    so_far = f" ({seen.value.counted} of {seen.value.days} days so far)" if seen.value.counted < seen.value.days else ""
+    missing = sum_check.received - sum_check.explained
+    records = "RECORD HAS" if missing == 1 else "RECORDS HAVE"
+    result = "✓ every record is accounted for" if sum_check.holds else f"✗ {missing:,} {records} NO DISPOSITION"
+    so_far = f" ({totals.value.counted} of {totals.value.days} days so far)" if totals.value.counted < totals.value.days else ""
     return tag(
         "div",
         tag("span", *terms),
-        tag("span", said, cls="good" if adds_up.holds else "bad"),
-        tag("small", f"of all time{so_far}, counted {span(now_ms - seen.at_ms)} ago"),
-        cls="rf-fates",
+        tag("span", result, cls="good" if sum_check.holds else "bad"),
+        tag("small", f"of all time{so_far}, counted {span(now_ms - totals.at_ms)} ago"),
+        cls="rf-dispositions",
     )

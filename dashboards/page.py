@@ -1,4 +1,4 @@
-"""The script that Streamlit runs for each person, at each turn."""
+"""The script that Streamlit runs for each session, on each interaction."""
 
 from dashboards import current
 from dashboards.first_page import first_page

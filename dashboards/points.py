@@ -1,4 +1,4 @@
-"""What is drawn: rates in steps of some seconds. Only here does money become a float, where a pixel is all that it decides."""
+"""The points of the charts: rates in steps of some seconds. Money becomes a float only here, for drawing."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 from dashboards.traffic import Pair, Sum, Traffic, by_currency, now
 
 STEP_MS = 5_000
-LEAST_MS = 180_000
-"""At least so much is drawn."""
+MIN_MS = 180_000
+"""The charts show at least this much time."""
 
 
 def records_points(traffic: Traffic, step_ms: int = STEP_MS) -> list[dict[str, Any]]:
-    """Records a second, a row a step; a step without records is a 0, not a gap. The last one is said twice, to have a width.
+    """Records per second, one row per step; a step without records is 0. The last row is repeated, so that its step has a width.
 
     >>> [(point["at"], point["rate"]) for point in records_points(Traffic(0, 13_000, {0: 10, 4_000: 5, 9_000: 1}), 5_000)]
     [(0, 3.0), (5000, 0.2), (10000, 0.2)]
@@ -25,7 +25,7 @@ def records_points(traffic: Traffic, step_ms: int = STEP_MS) -> list[dict[str, A
 
 
 def money_points(traffic: Traffic, currency: str, step_ms: int = STEP_MS) -> list[dict[str, Any]]:
-    """Money a second in one currency: a row a step and side."""
+    """Money per second in one currency: one row per step and side."""
     sums: dict[int, dict[Pair, Sum]] = {at: {} for at in steps(traffic, step_ms)}
     for (at, pair), one in traffic.money.items():
         if (step := at - at % step_ms) in sums and currency in pair:
@@ -40,13 +40,13 @@ def money_points(traffic: Traffic, currency: str, step_ms: int = STEP_MS) -> lis
 
 
 def _to_the_end(points: list[dict[str, Any]], at_once: int, step_ms: int) -> list[dict[str, Any]]:
-    """The last `at_once` points again, a step later."""
+    """Repeat the last `at_once` points one step later."""
     return points + [{**point, "at": point["at"] + step_ms} for point in points[-at_once:]]
 
 
 def steps(traffic: Traffic, step_ms: int) -> range:
-    """The whole steps that are stored: one that is still being written would look like a fall."""
+    """The complete steps: one that is still being stored would look like a drop."""
     end = now(traffic).to_ms
-    # A young installation has no past: the minutes before its first record are not drawn.
-    first = min(max(traffic.from_ms, min(traffic.records, default=0)), max(traffic.from_ms, end - LEAST_MS))
+    # Minutes before the first record of a new installation are not drawn.
+    first = min(max(traffic.from_ms, min(traffic.records, default=0)), max(traffic.from_ms, end - MIN_MS))
     return range(-(-first // step_ms) * step_ms, end - end % step_ms, step_ms)

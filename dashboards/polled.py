@@ -1,7 +1,7 @@
-"""The last good answer of a question, kept fresh by a thread of its own while somebody looks.
+"""The last good answer of a query, refreshed by a thread of its own while somebody views the page.
 
-The page never waits for a warehouse: it shows what is known, how old that is, and what was wrong since. However many people look, a
-question is asked once; when nobody looks, it is not asked.
+The page never waits for a query: it shows the last answer, its age, and the error since. However many people view it, a query runs once;
+when nobody does, it does not run.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from typing import Generic, NamedTuple, TypeVar
 Value = TypeVar("Value")
 
 IDLE_S = 30.0
-"""Nobody has looked for so long: the thread ends, and the next look starts another one."""
-PATIENCE_S = 6.0
-"""A question that is under way for longer counts as one that is not answered."""
+"""After this long without a viewer the thread ends; the next viewer starts another one."""
+TIMEOUT_S = 6.0
+"""A query that runs longer is shown as not answered."""
 SHARE = 0.2
-"""Of the time may go into asking: a question that takes long is asked less often."""
+"""Of the time that may be spent querying: a slow query runs less often."""
 
 
 class Latest(NamedTuple, Generic[Value]):
-    """What is known: the last good answer (None = there was none yet), when it was given, and what is wrong now ("" = nothing)."""
+    """The last good answer (None = none yet), its time, and the current error ("" = none)."""
 
     value: Value | None
     at_ms: int
@@ -30,7 +30,7 @@ class Latest(NamedTuple, Generic[Value]):
 
 
 class Polled(Generic[Value]):
-    """`ask` raises what is wrong, as one of `faults`; another error is a fault of ours and is shown as one, with its name."""
+    """`ask` runs the query. Whatever it raises is shown as the error."""
 
     def __init__(
         self,
@@ -44,48 +44,46 @@ class Polled(Generic[Value]):
         self._name, self._ask, self._clock, self._every_s, self._share, self._idle_s = name, ask, clock, every_s, share, idle_s
         self._turn = threading.Condition()
         self._thread: threading.Thread | None = None
-        self._looked_s = 0.0
+        self._viewed_s = 0.0
         self._asking_s: float | None = None
-        self._asked = 0  # answers so far, good or bad
-        self._slept_at = 0  # of them, when the thread last began: what was known then may be hours old
+        self._asked = 0  # queries so far, with or without an answer
+        self._slept_at = 0  # of them, when the thread last started: that answer may be hours old
         self._hurry = False
         self._closed = False
-        self._seen: Latest[Value] = Latest(None, 0, "")
+        self._latest: Latest[Value] = Latest(None, 0, "")
 
-    def seen(self, wait_s: float = 0.0) -> Latest[Value]:
-        """What is known now. Where nobody has looked for a while, a fresh answer is waited for, so long at most."""
+    def latest(self, wait_s: float = 0.0) -> Latest[Value]:
+        """The last answer. If nobody viewed the page for a while, wait at most `wait_s` for a fresh one."""
         with self._turn:
-            self._look()
+            self._keep_running()
             if self._asked == self._slept_at and wait_s:
                 self._turn.wait_for(lambda: self._asked > self._slept_at or self._closed, wait_s)
-            seen, asking_s = self._seen, self._asking_s
-        if not seen.error and asking_s is not None and time.monotonic() - asking_s > PATIENCE_S:
-            return seen._replace(error=f"no answer for {time.monotonic() - asking_s:.0f} s")
-        return seen
+            last, asking_s = self._latest, self._asking_s
+        if not last.error and asking_s is not None and time.monotonic() - asking_s > TIMEOUT_S:
+            return last._replace(error=f"no answer for {time.monotonic() - asking_s:.0f} s")
+        return last
 
     def renew(self, wait_s: float) -> Latest[Value]:
-        """After a change that should be seen at once: an answer to a question that was asked after this call, or what is known by then."""
+        """After a change: wait at most `wait_s` for the answer of a query that starts after this call."""
         with self._turn:
-            self._look()
-            wanted = self._asked + (
-                1 if self._asking_s is None else 2
-            )  # what is under way may have been answered before the change
+            self._keep_running()
+            wanted = self._asked + (1 if self._asking_s is None else 2)  # a running query may have read before the change
             self._hurry = True
             self._turn.notify_all()
             self._turn.wait_for(lambda: self._asked >= wanted or self._closed, wait_s)
-        return self.seen()
+        return self.latest()
 
     def close(self) -> None:
-        """The thread ends with what it is asking."""
+        """End the thread after its current query."""
         with self._turn:
             self._closed = True
             self._turn.notify_all()
 
-    def _look(self) -> None:
-        self._looked_s = time.monotonic()
+    def _keep_running(self) -> None:
+        self._viewed_s = time.monotonic()
         if self._thread is None and not self._closed:
             self._slept_at = self._asked
-            self._thread = threading.Thread(target=self._run, name=f"kept-{self._name}", daemon=True)
+            self._thread = threading.Thread(target=self._run, name=f"poll-{self._name}", daemon=True)
             self._thread.start()
 
     def _run(self) -> None:
@@ -95,15 +93,15 @@ class Polled(Generic[Value]):
             began_s = time.monotonic()
             try:
                 value, error = self._ask(), ""
-            except Exception as fault:  # noqa: BLE001 - whatever it is, the page shows it, and it is asked again
+            except Exception as fault:  # noqa: BLE001 - the page shows any error, and the query runs again
                 value, error = None, f"{fault}" or type(fault).__name__
             took_s = time.monotonic() - began_s
             with self._turn:
                 self._asking_s = None
                 self._asked += 1
-                self._seen = self._seen._replace(error=error) if error else Latest(value, self._clock(), "")
+                self._latest = self._latest._replace(error=error) if error else Latest(value, self._clock(), "")
                 self._turn.notify_all()
                 self._turn.wait_for(lambda: self._hurry or self._closed, max(self._every_s, took_s * (1 / self._share - 1)))
-                if self._closed or (time.monotonic() - self._looked_s > self._idle_s and not self._hurry):
+                if self._closed or (time.monotonic() - self._viewed_s > self._idle_s and not self._hurry):
                     self._thread = None
                     return

@@ -1,108 +1,113 @@
-"""Alerts and blocks as HTML: what, why, since when, at stake, and what became of it."""
+"""Alerts and blocks as HTML: what, why, since when, the money at risk, and the status."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
 
-from books.orders import Kept
-from core.alert_words import calls_of, range_text, what_of, who_of, words_of
+from books.orders import StoredOrder
+from core.alert_text import blocked_calls_text, caller_text, finding_text, observed_text, range_text
 from core.facts import UNPRICED
 from core.money import to_decimal
 from core.orders import Finding, Key
-from core.words import amount, masked, moment, span
+from core.text import amount, masked, moment, span
 from dashboards.books_view import Alert, AtSwitch, Block
 from dashboards.tags import Safe, tag
 
 Mask = Callable[[str, tuple[str, ...]], str]
 
 
-def whole(text: str, plain: tuple[str, ...] = ()) -> str:
-    """For a person who may see whole numbers."""
+def unmasked(text: str, plain: tuple[str, ...] = ()) -> str:
+    """For a person who may see full numbers."""
     return text
 
 
-def mask_of(may_see: bool) -> Mask:
-    return whole if may_see else masked
+def mask_of(may_act: bool) -> Mask:
+    return unmasked if may_act else masked
 
 
-BECAME = {
+STATUS_TEXT = {
     "standing": ("blocked", "stands"),
     "shadow": ("in shadow", "shadow"),
-    "waiting": ("waits for a person", "waits"),
+    "waiting": ("waits for approval", "waits"),
     "refused": ("not blocked: protected", "plain"),
     "stale": ("not blocked: too old", "plain"),
-    "suppressed": ("not blocked: lifted by a person", "plain"),
+    "suppressed": ("not blocked: unblocked before", "plain"),
     "lifted": ("lifted", "plain"),
-    "expired": ("block is over", "plain"),
+    "expired": ("block expired", "plain"),
 }
 
-RULES = {
-    "burst": "sudden spending", "cap_money_hour": "cap: money per hour", "cap_money_day": "cap: money per day",
-    "cap_concurrent_calls": "cap: calls at once", "cap_calls_per_second": "cap: calls per second", "cap_first_seen": "first call to a country",
+DETECTORS = {
+    "burst": "burst of money", "cap_money_hour": "cap: money per hour", "cap_money_day": "cap: money per day",
+    "cap_concurrent_calls": "cap: concurrent calls", "cap_calls_per_second": "cap: calls per second", "cap_first_seen": "first call to a country",
     "cap_calls_hour": "cap: calls per hour", "cap_minutes_hour": "cap: minutes per hour",
 }  # fmt: skip
-"""Detectors, as people call what they look for."""
+"""Names of detectors for people."""
 
 
-def became(order: Kept | None) -> Safe:
-    """What became of an alert, as a badge."""
+def status_badge(order: StoredOrder | None) -> Safe:
+    """The status of an alert's order, as a badge."""
     if order is None:
         return tag("span", "alert only", cls="rf-badge plain")
-    words, cls = BECAME.get(order.status, (order.status, "plain"))
+    label, cls = STATUS_TEXT.get(order.status, (order.status, "plain"))
     by = f" by {order.decided_by}" if order.status == "lifted" and order.decided_by else ""
-    return tag("span", f"{words}{by}", cls=f"rf-badge {cls}", title=order.status_why)
+    return tag("span", f"{label}{by}", cls=f"rf-badge {cls}", title=order.status_why)
 
 
-def words_now(finding: Finding, order: Kept | None, now_ms: int) -> str:
-    """A finding in words, with what the books say was done about it."""
+def alert_text(finding: Finding, order: StoredOrder | None, now_ms: int) -> str:
+    """A finding as text, with the status of its order."""
     facts = finding.facts
     if facts is None:
         return finding.reason
     if order is None:
-        return words_of(facts)
-    calls, until = calls_of(facts), moment(order.order.expires_at_ms, now_ms)
+        return finding_text(facts)
+    calls, until = blocked_calls_text(facts), utc(order.order.expires_at_ms, now_ms)
     why = f": {order.status_why}" if order.status_why else ""
     done = {
         "standing": f"{calls[:1].upper()}{calls[1:]} are refused until {until}.",
-        "shadow": f"In shadow, so nothing is refused: {calls} would be, until {until}.",
-        "waiting": f"Nothing is refused yet: the order waits for a person{why}.",
-        "lifted": f"Not refused any more: lifted{f' by {order.decided_by}' if order.decided_by else ''}.",
-        "expired": "The block is over.",
+        "shadow": f"Shadow mode, nothing is refused: {calls} would be, until {until}.",
+        "waiting": f"Nothing is refused yet: the order waits for approval{why}.",
+        "lifted": f"No longer refused: lifted{f' by {order.decided_by}' if order.decided_by else ''}.",
+        "expired": "The block has expired.",
     }.get(order.status, f"Not refused{why}.")
-    return f"{what_of(facts)} {done}"
+    return f"{observed_text(facts)} {done}"
 
 
 def alert(one: Alert, now_ms: int, mask: Mask) -> Safe:
     """One alert."""
     finding = one.finding
-    words = words_now(finding, one.order, now_ms)
-    plain = ranges_of(finding.subject, words)
+    text = alert_text(finding, one.order, now_ms)
+    plain = ranges_of(finding.subject, text)
     exposure = amount(to_decimal(finding.exposure_nanos)) if finding.exposure_nanos or finding.currency else "–"
     facts = (
         finding.tenant,
-        RULES.get(finding.detector, finding.detector.replace("_", " ")),
+        DETECTORS.get(finding.detector, finding.detector.replace("_", " ")),
         f"{finding.calls:,} call{'s' * (finding.calls != 1)}",
-        f"{finding.score:,.1f} times the line",
-        f"since {moment(finding.first_ms, now_ms)}, last {moment(finding.last_ms, now_ms)}",
+        f"{finding.score:,.1f} times the threshold",
+        f"since {utc(finding.first_ms, now_ms)}, last {utc(finding.last_ms, now_ms)}",
     )
     return tag(
         "article",
         tag(
             "header",
-            tag("time", moment(finding.detected_at_ms, now_ms)),
+            tag("time", utc(finding.detected_at_ms, now_ms)),
             tag("strong", mask(title_of(finding), plain)),
-            became(one.order),
+            status_badge(one.order),
             tag("span", tag("b", exposure), f" {finding.currency}", cls="money"),
         ),
-        tag("p", mask(words, plain)),
+        tag("p", mask(text, plain)),
         tag("footer", "  ·  ".join(facts)),
         cls="rf-card alert" + (" hot" if one.order is not None and one.order.status in ("standing", "waiting") else ""),
     )
 
 
+def utc(at_ms: int, now_ms: int) -> str:
+    """A time with its zone, and with its day if that is not today."""
+    return f"{moment(at_ms, now_ms)} UTC"
+
+
 def title_of(finding: Finding) -> str:
-    """Who, and where to.
+    """Who calls, and to where.
 
     >>> from core.facts import Facts
     >>> title_of(Finding(finding_id="f", tenant="t1", detector="burst", subject_kind="b_range", subject="acme/withheld>8821312",
@@ -114,15 +119,15 @@ def title_of(finding: Finding) -> str:
     if facts is None or facts.name or facts.subject_kind in ("range", "destination"):
         return finding.subject
     if facts.subject_kind == UNPRICED:
-        return f"{who_of(facts)}, to numbers that cannot be read or priced"
-    return who_of(facts) + (f", to {range_text(facts.b_range, facts.code)}" if facts.subject_kind == "b_range" else "")
+        return f"{caller_text(facts)}, to numbers that cannot be read or priced"
+    return caller_text(facts) + (f", to {range_text(facts.b_range, facts.code)}" if facts.subject_kind == "b_range" else "")
 
 
 _RANGE = re.compile(r">(\d{1,11})$|(?<!\d)(\d{1,11})…")
 
 
 def ranges_of(*texts: str) -> tuple[str, ...]:
-    """The ranges that a subject or a reason names: ten thousand numbers that begin alike, nobody's own. A reason writes … behind them.
+    """The ranges in a subject or reason, which are not masked: 10,000 numbers each, nobody's own. A reason writes … behind them.
 
     >>> ranges_of("acme/43664123456>8821312"), ranges_of("acme is sending 9 calls to +250 90067123… (Rwanda), +8821312…")
     (('8821312',), ('90067123', '8821312'))
@@ -131,43 +136,43 @@ def ranges_of(*texts: str) -> tuple[str, ...]:
 
 
 def block(one: Block, now_ms: int, mask: Mask) -> Safe:
-    """One block, and where it stands."""
+    """One block, and its state at each switch."""
     order = one.order.order
-    words, cls = BECAME[one.status]
-    title = {"standing": "refused", "shadow": "would be refused"}.get(one.status, words)
-    left = f"ends {moment(one.until_ms, now_ms)}, in {span(max(0, one.until_ms - now_ms))}"
-    who = "ordered by " + ("the rules" if one.order.automatic else order.by)
-    why = f"{order.reason} Waits for a person: {one.order.status_why}." if one.status == "waiting" else order.reason
+    label, cls = STATUS_TEXT[one.status]
+    title = {"standing": "refused", "shadow": "would be refused"}.get(one.status, label)
+    left = f"ends {utc(one.until_ms, now_ms)}, in {span(max(0, one.until_ms - now_ms))}"
+    who = "ordered automatically" if one.order.automatic else f"ordered by {order.by}"
+    why = f"{order.reason} Waits for approval: {one.order.status_why}." if one.status == "waiting" else order.reason
     reason = mask(why, (*ranges_of(why), one.key.b_range))
-    nowhere: Safe | str = "at no switch until a person decides" if one.status == "waiting" else "at no switch"
+    nowhere: Safe | str = "at no switch until it is approved" if one.status == "waiting" else "at no switch"
     return tag(
         "article",
-        tag("header", tag("strong", *key_words(one.key, mask)), tag("span", title, cls=f"rf-badge {cls}")),
+        tag("header", tag("strong", *key_text(one.key, mask)), tag("span", title, cls=f"rf-badge {cls}")),
         tag("p", reason, title=reason),
-        tag("footer", f"{one.key.tenant}  ·  {who}  ·  since {moment(one.since_ms, now_ms)}  ·  {left}"),
-        tag("footer", *(tuple(place(p, now_ms) for p in one.places) or (nowhere,))),
+        tag("footer", f"{one.key.tenant}  ·  {who}  ·  since {utc(one.since_ms, now_ms)}  ·  {left}"),
+        tag("footer", *(tuple(at_switch(state, now_ms) for state in one.at_switches) or (nowhere,))),
         cls=f"rf-card block {cls}",
     )
 
 
-def place(one: AtSwitch, now_ms: int) -> Safe:
-    """Whether a switch has it."""
-    if one.goes:
-        words, cls = "does not confirm yet that it lets these calls pass", "way"
+def at_switch(one: AtSwitch, now_ms: int) -> Safe:
+    """The state of a block at a switch."""
+    if one.removing:
+        text, cls = "has not confirmed the removal yet", "way"
     elif one.acknowledged_ms is None:
-        words, cls = "has not confirmed it yet", "way"
+        text, cls = "has not confirmed it yet", "way"
     else:
-        words, cls = f"{'refuses' if one.refuses else 'marks'}, confirmed {moment(one.acknowledged_ms, now_ms)}", "has"
-    return tag("span", tag("b", one.switch), f" {words}", cls=f"rf-place {cls}")
+        text, cls = f"{'refuses' if one.refuses else 'only marks'}, confirmed {utc(one.acknowledged_ms, now_ms)}", "has"
+    return tag("span", tag("b", one.switch), f" {text}", cls=f"rf-switch {cls}")
 
 
-def key_words(key: Key, mask: Mask) -> list[Safe | str]:
-    """Whom a block refuses.
+def key_text(key: Key, mask: Mask) -> list[Safe | str]:
+    """The calls that a block refuses.
 
-    >>> "".join(key_words(Key(tenant="t1", account="acme", a_number="436641234567", b_range="88213"), masked))
-    'account acme, caller 4366••••••67, to 88213…'
+    >>> "".join(key_text(Key(tenant="t1", account="acme", a_number="436641234567", b_range="88213"), masked))
+    'account acme, caller +4366••••••67, to +88213…'
     """
     who = f"account {key.account}" if key.account else f"trunk {key.ingress_trunk}"
-    caller = f", caller {mask(key.a_number, ())}" if key.a_number else ""
-    to = f", to {key.b_range}…" if key.b_range else ", to every number"
+    caller = f", caller {mask(f'+{key.a_number}', ())}" if key.a_number else ""
+    to = f", to +{key.b_range}…" if key.b_range else ", to every number"
     return [f"{who}{caller}{to}"]

@@ -1,4 +1,4 @@
-"""Streamlit in this process, behind the door, until SIGTERM or Ctrl-C."""
+"""Streamlit in this process, behind `AuthMiddleware`, until SIGTERM or Ctrl-C."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import structlog
 from starlette.middleware import Middleware
 
 from dashboards import current
-from dashboards.door import Door
+from dashboards.auth import AuthMiddleware
 from dashboards.page_settings import PageSettings
 from switches.gate import Gate, Server, config
 
@@ -23,7 +23,7 @@ BEAT_S = 0.5
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 OPTIONS: dict[str, Any] = {
-    "browser.gatherUsageStats": False,  # a closed network, and nobody else's business
+    "browser.gatherUsageStats": False,  # no data leaves the network
     "client.allowedOrigins": [],
     "client.showErrorDetails": "none",
     "client.showErrorLinks": False,
@@ -52,47 +52,45 @@ OPTIONS: dict[str, Any] = {
 }
 
 
-def serve(given: PageSettings, beat: Callable[[], None] = lambda: None) -> None:
-    """Serves the page at `given.host` and `given.port`. `beat` is called as the server's loop goes round."""
+def serve(settings: PageSettings, beat: Callable[[], None] = lambda: None) -> None:
+    """Serve the page at `settings.host` and `settings.port`. The server's loop calls `beat`."""
     from streamlit import App
     from streamlit.web import bootstrap
 
-    from dashboards import first_page  # noqa: F401 - now, and not when the first person waits for it
+    from dashboards import first_page  # noqa: F401 - loaded before the first viewer waits for it
 
-    current.install(given).begin("")
-    names = frozenset((*LOOPBACK, given.host.lower(), *(name.lower() for name in given.names)))
+    current.install(settings).begin("")
+    names = frozenset((*LOOPBACK, settings.host.lower(), *(name.lower() for name in settings.names)))
     bootstrap.load_config_options(
-        {**OPTIONS, "server.port": given.port, "server.address": given.host, "server.allowedHosts": sorted(names)}
+        {**OPTIONS, "server.port": settings.port, "server.address": settings.host, "server.allowedHosts": sorted(names)}
     )
 
     @asynccontextmanager
     async def beating(_: App) -> AsyncIterator[None]:
-        async def go_round() -> None:
+        async def beat_forever() -> None:
             while True:
                 beat()
                 await asyncio.sleep(BEAT_S)
 
-        task = asyncio.create_task(go_round())
+        task = asyncio.create_task(beat_forever())
         yield
         task.cancel()
         current.close()
 
     gate = Gate()
-    door = Middleware(
-        Door, token=given.look, names=names, cookie=f"ringfence_look_{given.port}", folder=given.codes,
+    auth = Middleware(
+        AuthMiddleware, token=settings.look, names=names, cookie=f"ringfence_look_{settings.port}", folder=settings.codes,
         trust=lambda scope, for_good: gate.trust(scope, for_good=for_good),
     )  # fmt: skip
-    app = App(PAGE, middleware=[door], lifespan=beating, on_script_error=report_fault)
-    served = config(app, gate, given.proxies, ws="websockets-sansio", lifespan="on", timeout_graceful_shutdown=2)
-    Server(served).run_at(given.host, given.port)
+    app = App(PAGE, middleware=[auth], lifespan=beating, on_script_error=report_fault)
+    served = config(app, gate, settings.proxies, ws="websockets-sansio", lifespan="on", timeout_graceful_shutdown=2)
+    Server(served).run_at(settings.host, settings.port)
 
 
 def report_fault(error: Exception) -> bool:
-    """A fault of ours goes into the log; the browser shows that there was one, and no more."""
+    """Log a bug; the browser only shows that there was one."""
     import streamlit as st
 
-    log.error("the page could not be made", exc_info=error)
-    st.error(
-        "The page could not be made: a fault of ours, which is in the log of `pages`. Blocks and calls are not touched by it."
-    )
+    log.error("the page could not be drawn", exc_info=error)
+    st.error("The page could not be drawn because of a bug; the traceback is in the log of `pages`. Calls and blocks are not affected.")
     return True

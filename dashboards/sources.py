@@ -1,6 +1,6 @@
-"""What the page knows of an installation, each thing asked by a thread of its own: a part that does not answer ages its own figures alone.
+"""The queries of the page, each in a thread of its own: one that is not answered only ages its own data.
 
-Shared by everybody who looks, and keyed by tenant: what one tenant's page shows is never what was asked for another.
+Shared by all viewers and keyed by tenant: a tenant's page never shows another tenant's answers.
 """
 
 from __future__ import annotations
@@ -14,74 +14,74 @@ from books import Engine, open_books, reading
 from core.clock import wall_clock_ms
 from dashboards import books_view
 from dashboards.books_view import BooksView
-from dashboards.lag import Behind, Lag
+from dashboards.lag import Lag, LagQuery
 from dashboards.page_settings import PageSettings
 from dashboards.polled import Latest, Polled
-from dashboards.totals import Count, Totals
-from dashboards.traffic import Traffic, Watch
+from dashboards.totals import Totals, TotalsQuery
+from dashboards.traffic import Traffic, TrafficQuery
 from dashboards.warehouse_client import WarehouseClient
 from services.part_health import Health, Part
 
 EVERY_S = 2.0
 TOTALS_EVERY_S, TOTALS_SHARE = 10.0, 0.1
-"""A count of a great day takes seconds: it is made again after nine times as long."""
+"""Counting a large day takes seconds: it is counted again after nine times as long."""
 FIRST_WAIT_S = 0.6
-"""How long the first look waits for figures: a page that shows them a moment later is better than one that shows none."""
+"""How long the first view waits for data: better a moment later than empty."""
 
 
 class Sources:
-    """Made once a process. `clock` is epoch milliseconds."""
+    """One per process. `clock` returns epoch milliseconds."""
 
-    def __init__(self, given: PageSettings, clock: Callable[[], int] = wall_clock_ms) -> None:
-        self.given, self.clock = given, clock
+    def __init__(self, settings: PageSettings, clock: Callable[[], int] = wall_clock_ms) -> None:
+        self.settings, self.clock = settings, clock
         self._lock = threading.Lock()
         self._engine: Engine | None = None
-        self._health = Health(given.parts)
+        self._health = Health(settings.parts)
         self._traffic: dict[str, Polled[Traffic]] = {}
-        self._promises: dict[str, Polled[BooksView]] = {}
-        count, behind = Count(WarehouseClient(given.warehouse, timeout_s=60)), Behind(WarehouseClient(given.warehouse), given.journal)
-        self._totals: Polled[Totals] = Polled("totals", count.ask, clock, TOTALS_EVERY_S, TOTALS_SHARE)
-        self._lag: Polled[Lag] = Polled("lag", lambda: behind.ask(clock()), clock, EVERY_S)
+        self._books: dict[str, Polled[BooksView]] = {}
+        totals, lag = TotalsQuery(WarehouseClient(settings.warehouse, timeout_s=60)), LagQuery(WarehouseClient(settings.warehouse), settings.journal)
+        self._totals: Polled[Totals] = Polled("totals", totals.ask, clock, TOTALS_EVERY_S, TOTALS_SHARE)
+        self._lag: Polled[Lag] = Polled("lag", lambda: lag.ask(clock()), clock, EVERY_S)
         self._parts: Polled[list[Part]] = Polled("parts", self._health.ask, clock, EVERY_S)
 
     def engine(self) -> Engine:
-        """The books, for what a person does."""
+        """The books, for a person's action."""
         with self._lock:
-            self._engine = self._engine or open_books(self.given.books)
+            self._engine = self._engine or open_books(self.settings.books)
             return self._engine
 
     def traffic(self, tenant: str) -> Latest[Traffic]:
-        return self._of(self._traffic, tenant, self._watch).seen()
+        return self._of(self._traffic, tenant, self._watch).latest()
 
-    def promises(self, tenant: str) -> Latest[BooksView]:
-        return self._of(self._promises, tenant, self._read).seen()
+    def books(self, tenant: str) -> Latest[BooksView]:
+        return self._of(self._books, tenant, self._read).latest()
 
-    def renew_promises(self, tenant: str) -> None:
-        """After a person's act: what the books say since then is shown at the next look."""
-        self._of(self._promises, tenant, self._read).renew(2.0)
+    def refresh_books(self, tenant: str) -> None:
+        """After a person's action: read the books again, so that the page shows it."""
+        self._of(self._books, tenant, self._read).renew(2.0)
 
     def totals(self) -> Latest[Totals]:
-        return self._totals.seen()
+        return self._totals.latest()
 
     def lag(self) -> Latest[Lag]:
-        return self._lag.seen()
+        return self._lag.latest()
 
     def parts(self) -> Latest[list[Part]]:
-        return self._parts.seen()
+        return self._parts.latest()
 
     def begin(self, tenant: str) -> None:
-        """Everything is asked for at once. Where nobody has looked for a while, answers are waited for, for `FIRST_WAIT_S` in all."""
-        everything = (
-            self._of(self._promises, tenant, self._read), self._of(self._traffic, tenant, self._watch), self._lag, self._parts, self._totals,
+        """Start all queries. If nobody viewed the page for a while, wait `FIRST_WAIT_S` in all for their answers."""
+        all_polled = (
+            self._of(self._books, tenant, self._read), self._of(self._traffic, tenant, self._watch), self._lag, self._parts, self._totals,
         )  # fmt: skip
-        for kept in everything:
-            kept.seen()
+        for one in all_polled:
+            one.latest()
         until_s = time.monotonic() + FIRST_WAIT_S
-        for kept in everything:
-            kept.seen(max(0.0, until_s - time.monotonic()))
+        for one in all_polled:
+            one.latest(max(0.0, until_s - time.monotonic()))
 
     def close(self) -> None:
-        polled: list[Polled[Any]] = [self._totals, self._lag, self._parts, *self._traffic.values(), *self._promises.values()]
+        polled: list[Polled[Any]] = [self._totals, self._lag, self._parts, *self._traffic.values(), *self._books.values()]
         for one in polled:
             one.close()
         self._health.close()
@@ -95,7 +95,7 @@ class Sources:
             return found[tenant]
 
     def _watch(self, tenant: str) -> Polled[Traffic]:
-        watch = Watch(WarehouseClient(self.given.warehouse), tenant)
+        watch = TrafficQuery(WarehouseClient(self.settings.warehouse), tenant)
         return Polled(f"traffic-{tenant}", lambda: watch.ask(self.clock()), self.clock, EVERY_S)
 
     def _read(self, tenant: str) -> Polled[BooksView]:
@@ -103,4 +103,4 @@ class Sources:
             with reading(self.engine()) as conn:
                 return books_view.read(conn, tenant, self.clock())
 
-        return Polled(f"promises-{tenant}", ask, self.clock, EVERY_S / 2)
+        return Polled(f"books-{tenant}", ask, self.clock, EVERY_S / 2)

@@ -1,4 +1,4 @@
-"""HTML from text, never from text as it came: whatever a caller or a customer wrote is shown as text.
+"""HTML with all text escaped: what a caller or a customer wrote is shown as text.
 
 >>> print(tag("b", "<script>", cls="x"))
 <b class="x">&lt;script&gt;</b>
@@ -10,21 +10,21 @@ from __future__ import annotations
 
 import html
 
-from core.words import visible
+from core.text import visible
 
 
 class Safe(str):
-    """HTML that may be shown: made by `tag`, so that nobody's text is in it unescaped."""
+    """HTML made by `tag` or `joined`: every text in it is escaped."""
 
     __slots__ = ()
 
 
 def tag(name: str, *children: str, cls: str = "", **attributes: str) -> Safe:
-    """An element. Children that are `Safe` are nested; any other text is escaped, and what hides in it is made visible."""
-    said = "".join(f' {key}="{html.escape(visible(value))}"' for key, value in {"class": cls, **attributes}.items() if value)
-    return Safe(f"<{name}{said}>{together(*children)}</{name}>")
+    """An element. `Safe` children are nested; other text is escaped, and invisible characters are shown."""
+    shown = "".join(f' {key}="{html.escape(visible(value))}"' for key, value in {"class": cls, **attributes}.items() if value)
+    return Safe(f"<{name}{shown}>{joined(*children)}</{name}>")
 
 
-def together(*children: str) -> Safe:
-    """Elements and texts after one another."""
+def joined(*children: str) -> Safe:
+    """Elements and texts, concatenated."""
     return Safe("".join(child if isinstance(child, Safe) else html.escape(visible(child)) for child in children))

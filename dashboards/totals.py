@@ -1,6 +1,6 @@
-"""What became of every record: received, and the six dispositions whose sum it is.
+"""Counts of all records by disposition.
 
-A day is counted again only when something was inserted into it, so that all time costs what today costs.
+A day is counted again only when rows were inserted into it, so counting all days costs as much as counting today.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ SIX = {
     "duplicate": "duplicates",
     "conflict": "conflicts",
 }
-"""As the warehouse spells them, and as people read them."""
+"""Disposition -> label for people."""
 BUDGET_S = 0.5
-"""Of counting at one turn: a long past is counted over several, the newest day first."""
+"""Per query: a long history is counted over several queries, the newest day first."""
 
 Counts = Mapping[tuple[str, str], int]
 """(tenant, disposition) -> records"""
@@ -30,14 +30,14 @@ Counts = Mapping[tuple[str, str], int]
 
 @dataclass(frozen=True)
 class Totals:
-    """`counted` of `days` were counted so far: before that it is not all time yet."""
+    """`counted` of `days` were counted so far."""
 
     by_tenant: Counts
     counted: int
     days: int
 
     def of(self, tenant: str = "") -> dict[str, int]:
-        """Disposition -> records, of one tenant or all; what is none of the six is under its own name.
+        """Disposition -> records, of one tenant or all; an unknown disposition is under its own name.
 
         >>> Totals({("t1", "rated"): 2, ("t2", "rated"): 1, ("t1", "odd"): 1}, 1, 1).of("t1")
         {'rated': 2, 'event': 0, 'unrated': 0, 'reject': 0, 'duplicate': 0, 'conflict': 0, 'odd': 1}
@@ -51,7 +51,7 @@ class Totals:
 
 @dataclass(frozen=True)
 class Check:
-    """Received, the sum of the six, and whether they are equal. Where they are not, records have a fate that has no name."""
+    """Received, and the sum of the six. If they differ, records have an unknown disposition."""
 
     received: int
     explained: int
@@ -69,27 +69,27 @@ def check(counts: Mapping[str, int]) -> Check:
     return Check(sum(counts.values()), sum(n for name, n in counts.items() if name in SIX))
 
 
-class Count:
-    """Counts days, and keeps them."""
+class TotalsQuery:
+    """Counts records per day and caches the counts."""
 
-    def __init__(self, line: WarehouseClient) -> None:
-        self._line = line
-        self._kept: dict[str, tuple[int, Counts]] = {}  # day -> its mark, and what was counted then
+    def __init__(self, client: WarehouseClient) -> None:
+        self._client = client
+        self._counted: dict[str, tuple[int, Counts]] = {}  # day -> its mark, and its counts
 
     def ask(self) -> Totals:
-        days = {row["day"]: row["mark"] for row in self._line.ask(queries.days())}
-        self._kept = {day: kept for day, kept in self._kept.items() if day in days}
+        days = {row["day"]: row["mark"] for row in self._client.ask(queries.days())}
+        self._counted = {day: counts for day, counts in self._counted.items() if day in days}
         until_s = time.monotonic() + BUDGET_S
         for day, mark in days.items():
-            if self._kept.get(day, (None,))[0] == mark:
+            if self._counted.get(day, (None,))[0] == mark:
                 continue
-            rows = self._line.ask(queries.dispositions_of_day(day))
-            # The mark is from before the count: what came between is counted again.
-            self._kept[day] = mark, {(row["tenant"], row["disposition"]): row["records"] for row in rows}
+            rows = self._client.ask(queries.dispositions_of_day(day))
+            # The mark is older than the count: rows inserted in between make the day be counted again.
+            self._counted[day] = mark, {(row["tenant"], row["disposition"]): row["records"] for row in rows}
             if time.monotonic() > until_s:
                 break
         sums: dict[tuple[str, str], int] = {}
-        for _, counts in self._kept.values():
+        for _, counts in self._counted.values():
             for key, n in counts.items():
                 sums[key] = sums.get(key, 0) + n
-        return Totals(sums, len(self._kept), len(days))
+        return Totals(sums, len(self._counted), len(days))

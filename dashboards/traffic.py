@@ -1,4 +1,4 @@
-"""Records and money a second, over the last minutes and now: exact sums, from rows a second."""
+"""Records and money per second, over the last minutes and now: exact sums."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from warehouse import queries
 WINDOW_MS = 15 * 60_000
 """What the charts show."""
 RECENT_MS = 60_000
-"""What is asked at each turn; older seconds are asked again once in `WHOLE_EVERY_MS`, for what was stored late."""
+"""Queried each time; older seconds are queried again every `WHOLE_EVERY_MS`, for rows that were stored late."""
 WHOLE_EVERY_MS = 60_000
 NOW_MS = 10_000
-"""What `now` is the mean of."""
+"""`now` is the mean over this time."""
 FLUSH_MS = 3_000
-"""The store writes once a second: the last seconds are not whole yet."""
+"""`store` writes once per second: the last seconds are not complete yet."""
 
 Pair = tuple[str, str]
 """Currency of the sale, currency of the purchase."""
@@ -26,7 +26,7 @@ Pair = tuple[str, str]
 
 @dataclass(frozen=True)
 class Sum:
-    """Calls, and what they were sold and bought for."""
+    """Calls, and their sell and buy amounts."""
 
     calls: int = 0
     sell: Decimal = Decimal(0)
@@ -38,7 +38,7 @@ class Sum:
 
 @dataclass(frozen=True)
 class Traffic:
-    """By second: records, and money by the two currencies. Known from `from_ms` to `asked_ms`."""
+    """Per second: records, and money by the two currencies, from `from_ms` to `asked_ms`."""
 
     from_ms: int
     asked_ms: int
@@ -47,13 +47,13 @@ class Traffic:
 
     @property
     def newest_ms(self) -> int | None:
-        """The last second that has a record."""
+        """The last second with a record."""
         return max(self.records, default=None)
 
 
 @dataclass(frozen=True)
 class Money:
-    """What calls brought in one currency. `margin` is of those that were sold and bought in it; `across` were bought in another one."""
+    """Amounts in one currency. `margin`: of calls that were sold and bought in it; `across`: calls that were bought in another one."""
 
     currency: str
     calls: int
@@ -63,13 +63,13 @@ class Money:
     across: int
 
     def by(self, seconds: int) -> Money:
-        """A second's share, exactly."""
+        """The exact share per second."""
         return Money(self.currency, self.calls, self.sell / seconds, self.buy / seconds, self.margin / seconds, self.across)
 
 
 @dataclass(frozen=True)
 class Now:
-    """Rates over the last whole seconds that are stored."""
+    """Rates over the last complete seconds."""
 
     records_s: Decimal
     money_s: tuple[Money, ...]
@@ -77,19 +77,19 @@ class Now:
     to_ms: int
 
 
-class Watch:
-    """Asks the warehouse; keeps the seconds that cannot change much."""
+class TrafficQuery:
+    """Queries the warehouse; caches the older seconds, which hardly change."""
 
-    def __init__(self, line: WarehouseClient, tenant: str) -> None:
-        self._line, self._tenant = line, tenant
+    def __init__(self, client: WarehouseClient, tenant: str) -> None:
+        self._client, self._tenant = client, tenant
         self._known: Traffic | None = None
         self._whole_ms = 0
 
     def ask(self, now_ms: int) -> Traffic:
         whole = self._known is None or now_ms - self._whole_ms >= WHOLE_EVERY_MS
         from_ms = second_of(now_ms - (WINDOW_MS if whole else RECENT_MS))
-        records = self._line.ask(queries.records_a_second(from_ms, self._tenant))
-        money = self._line.ask(queries.money_a_second(from_ms, self._tenant))
+        records = self._client.ask(queries.records_a_second(from_ms, self._tenant))
+        money = self._client.ask(queries.money_a_second(from_ms, self._tenant))
         fresh = read(records, money, from_ms, now_ms)
         self._known = fresh if self._known is None or whole else merged(self._known, fresh)
         self._whole_ms = now_ms if whole else self._whole_ms
@@ -101,7 +101,7 @@ def second_of(at_ms: int) -> int:
 
 
 def read(records: list[dict[str, Any]], money: list[dict[str, Any]], from_ms: int, now_ms: int) -> Traffic:
-    """The warehouse's rows as values."""
+    """The rows of the warehouse as `Traffic`."""
     return Traffic(
         from_ms,
         now_ms,
@@ -116,7 +116,7 @@ def read(records: list[dict[str, Any]], money: list[dict[str, Any]], from_ms: in
 
 
 def merged(known: Traffic, fresh: Traffic) -> Traffic:
-    """What is known, with the fresh seconds in the place of what was known of them; what is older than the window goes.
+    """The known seconds, replaced by the fresh ones; seconds older than the window are dropped.
 
     >>> old = Traffic(0, 2_000, {0: 5, 1_000: 1})
     >>> merged(old, Traffic(1_000, 3_000, {1_000: 4, 2_000: 3})).records
@@ -129,7 +129,7 @@ def merged(known: Traffic, fresh: Traffic) -> Traffic:
 
 
 def by_currency(sums: Mapping[Pair, Sum]) -> tuple[Money, ...]:
-    """Sums of pairs of currencies as one row a currency, the one with most calls first.
+    """Sums of pairs of currencies as one row per currency, the one with most calls first.
 
     >>> by_currency({("EUR", "EUR"): Sum(2, Decimal(5), Decimal(3)), ("EUR", "USD"): Sum(1, Decimal(1), Decimal(9))})[0]
     Money(currency='EUR', calls=3, sell=Decimal('6'), buy=Decimal('3'), margin=Decimal('2'), across=1)
@@ -159,7 +159,7 @@ def total(traffic: Traffic, from_ms: int, to_ms: int) -> tuple[int, tuple[Money,
 
 
 def now(traffic: Traffic) -> Now:
-    """The mean of the last ten whole seconds. While the store is behind, of the last ones that are stored; where nothing comes, it is 0.
+    """The mean of the last ten complete seconds. While `store` is behind, of the last stored ones; without traffic it is 0.
 
     >>> traffic = Traffic(0, 20_000, {at: 7 for at in range(0, 19_000, 1000)})
     >>> now(traffic).records_s, now(traffic).to_ms

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes the secrets of docker-compose.yml, once: deploy/secrets/, which only its owner may enter. A file that is there stays as it is,
-# so the script may be run again. The containers run as other users and read the files themselves, hence 0444 behind a closed door.
+# Generates the secrets of docker-compose.yml, once: deploy/secrets/, which only its owner may enter. Existing files are kept,
+# so the script may be run again. The containers run as other users and read the files themselves, hence 0444 in a directory of mode 0700.
 set -eu
 umask 077
 dir=${1:-$(dirname "$0")/secrets}
@@ -9,7 +9,7 @@ chmod 0700 "$dir"
 
 random() { head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \n'; }
 
-put() { # NAME: what comes in, if there is no such file yet; whole or not at all
+put() { # NAME: write stdin to it, unless it exists; complete or not at all
   if [ -e "$dir/$1" ]; then cat >/dev/null; echo "kept  $dir/$1"; return; fi
   cat >"$dir/.$1.new"
   chmod 0444 "$dir/.$1.new"
@@ -17,7 +17,7 @@ put() { # NAME: what comes in, if there is no such file yet; whole or not at all
   echo "made  $dir/$1"
 }
 
-# The address of a server holds its password: the two are made together, from the one that is kept.
+# The address of a server contains its password, so it is made from the stored password.
 random | put postgres_password
 printf 'postgresql://ringfence:%s@postgres:5432/ringfence' "$(cat "$dir/postgres_password")" | put ringfence_books
 

@@ -1,8 +1,7 @@
-"""From rows over a line to findings and block orders.
+"""From rows over a limit to findings and block orders.
 
-Hits of one detector about one subject fold into one alert per episode. While its condition holds an alert is written again each minute,
-and with it goes the order, so that a dropped one is not a lost block. What no order may touch is refused here, and again where orders are
-delivered.
+The hits of one detector on one subject fold into one alert per episode. While its condition holds, the alert and its order are written again
+each minute, so that a dropped order is not a lost block. An order that a safety rule forbids is refused here, and again at delivery.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from core.alert_words import what_of, words_of
+from core.alert_text import finding_text, observed_text
 from core.facts import UNPRICED, Facts
 from core.ids import derived_id
 from core.orders import BlockOrder, Finding, Key, order_id
@@ -22,7 +21,7 @@ from detectors.protocol import Hit
 
 
 class Alert(msgspec.Struct):
-    """An episode of a subject, while it lasts."""
+    """A running episode of a subject."""
 
     finding_id: str
     detected_at_ms: int
@@ -32,12 +31,12 @@ class Alert(msgspec.Struct):
     home: int = -1  # core.partition.home_of its subject; -1 = it spans accounts
     written_ms: int = 0
     issues: int = 0
-    ordered_to_ms: int = 0  # how long its last order lives
-    start: dict[str, int | float] = {}  # what its detector remembers of the beginning
+    ordered_to_ms: int = 0  # when its last order expires
+    start: dict[str, int | float] = {}  # what its detector recorded at the beginning
 
 
 def is_recent(alerts: dict[str, Alert], name: str, t_ms: int, score: float, policy: Policy) -> bool:
-    """Whether a hit belongs to an episode that was written less than `reissue_ms` ago; an episode that runs goes on with it."""
+    """Whether a hit belongs to an episode that was written less than `reissue_ms` ago. Extends a running episode to the hit."""
     alert = alerts.get(name)
     if alert is None or t_ms - alert.last_ms > policy.episode_ms:
         return False
@@ -48,9 +47,10 @@ def is_recent(alerts: dict[str, Alert], name: str, t_ms: int, score: float, poli
 def episode(
     alerts: dict[str, Alert], name: str, t_ms: int, score: float, policy: Policy, id_facts: tuple[str, ...], home: int = -1
 ) -> Alert:
-    """The episode of a hit that is due to be written: the one that runs, or a new one. Ask `is_recent` first.
+    """The running or new episode of a hit whose finding is due; call `is_recent` first.
 
-    `name`: of the alert in the state. `id_facts`: tenant, detector, subject kind and subject; with the time they make the finding's id.
+    `name`: the alert's key in the state. `id_facts`: tenant, detector, subject kind and subject; the finding's id is derived from them and
+    the time.
     """
     alert = alerts.get(name)
     if alert is None or t_ms - alert.last_ms > policy.episode_ms:
@@ -60,13 +60,13 @@ def episode(
 
 
 def forget(alerts: dict[str, Alert], before_ms: int) -> None:
-    """Drop episodes that ended before a time."""
+    """Drop the episodes that ended before `before_ms`."""
     for name in [name for name, alert in alerts.items() if alert.last_ms < before_ms]:
         del alerts[name]
 
 
 def subject_of(kind: str, row: Mapping[str, Any]) -> str:
-    """A subject as a person reads it.
+    """The text that identifies a subject in findings and on pages.
 
     >>> subject_of("b_range", {"account": "acme", "a_number": "", "b_range": "8821312"})
     'acme/withheld>8821312'
@@ -82,11 +82,11 @@ def subject_of(kind: str, row: Mapping[str, Any]) -> str:
         return f"{who}>numbers that cannot be read or priced"
     if kind == "destination":
         return f"{who}>{row['country'] or 'no country'}"
-    raise ValueError(f"a subject of kind {kind!r} has no name for people: add it to `detectors.alerts.subject_of`")
+    raise ValueError(f"subjects of kind {kind!r} have no text: add one to `detectors.alerts.subject_of`")
 
 
 def key_of(hit: Hit, row: Mapping[str, Any], policy: Policy) -> tuple[Key | None, str]:
-    """Whom a block against this hit would name; or nobody, and why (`core.alert_words.NO_BLOCK`)."""
+    """The key of a block against this hit; or None and the reason (`core.alert_text.NO_BLOCK`)."""
     kind = hit.subject_kind
     if not row["account"]:
         return None, "no account"
@@ -105,7 +105,7 @@ def key_of(hit: Hit, row: Mapping[str, Any], policy: Policy) -> tuple[Key | None
 def order_for(
     key: Key, alert: Alert, t_ms: int, learned_ms: int, reason: str, policy: Policy, protected: Protected, by: str = "judge", *, ask: bool = False
 ) -> tuple[BlockOrder | None, str]:
-    """The order of this issue of an alert; or none, and the safety rule that forbids it."""
+    """The block order of this issue of an alert; or None and the safety rule that forbids it."""
     order = BlockOrder(
         order_id=order_id(key, alert.finding_id, alert.issues), key=key, action="refuse", created_at_ms=t_ms, learned_ms=learned_ms,
         expires_at_ms=learned_ms + policy.order_ttl_ms, finding_id=alert.finding_id, reason=reason, by=by, ask=ask,
@@ -118,29 +118,29 @@ def report(
     hit: Hit, row: Mapping[str, Any], subject: str, facts: Facts, alert: Alert, examples: list[tuple[str, int]], policy: Policy,
     protected: Protected,
 ) -> tuple[Finding, BlockOrder | None]:  # fmt: skip
-    """The finding of a hit that is due to be written, and its order, if there is to be one. `examples`: call ids and starts."""
+    """The finding of a hit, and its block order if one is issued. `examples`: call ids and start times."""
     alert.first_ms = min(alert.first_ms, *(started for _, started in examples))
     key, no_block = key_of(hit, row, policy)
     order = None
     if key is not None:
         ask = hit.subject_kind == UNPRICED and policy.unpriced_blocks == "ask"
-        order, no_block = order_for(key, alert, row["t_ms"], row["learned_ms"], what_of(facts), policy, protected, ask=ask)
+        order, no_block = order_for(key, alert, row["t_ms"], row["learned_ms"], observed_text(facts), policy, protected, ask=ask)
     facts = _with_order(facts, order, alert, row["learned_ms"], no_block)
     return Finding(
         finding_id=alert.finding_id, tenant=row["tenant"], detector=hit.detector, subject_kind=hit.subject_kind,
         subject=subject, detected_at_ms=alert.detected_at_ms, first_ms=alert.first_ms, last_ms=alert.last_ms,
         calls=len(examples) if hit.cap else facts.calls, exposure_nanos=facts.nanos, currency=facts.currency, score=round(alert.score, 3),
-        reason=words_of(facts), example_call_ids=[call for call, _ in examples], key=order.key if order else None,
+        reason=finding_text(facts), example_call_ids=[call for call, _ in examples], key=order.key if order else None,
         learned_ms=row["learned_ms"], facts=facts,
     ), order  # fmt: skip
 
 
 def _with_order(facts: Facts, order: BlockOrder | None, alert: Alert, learned_ms: int, no_block: str) -> Facts:
-    """What is done about a finding; where nothing is done now, an earlier order of the episode may last."""
+    """The facts of a finding with what is done about it; where no order is issued, an earlier one of the episode may still be in force."""
     if order is not None and not order.ask:
         alert.ordered_to_ms = order.expires_at_ms
-    left_ms = alert.ordered_to_ms - learned_ms
-    action: Literal["", "block", "before", "ask"] = "before" if order is None and left_ms > 0 else ""
+    ttl_ms = alert.ordered_to_ms - learned_ms
+    action: Literal["", "block", "before", "ask"] = "before" if order is None and ttl_ms > 0 else ""
     if order is not None:
-        action, left_ms = "ask" if order.ask else "block", order.expires_at_ms - learned_ms
-    return msgspec.structs.replace(facts, action=action, ttl_ms=max(0, left_ms), no_block="" if action else no_block)
+        action, ttl_ms = "ask" if order.ask else "block", order.expires_at_ms - learned_ms
+    return msgspec.structs.replace(facts, action=action, ttl_ms=max(0, ttl_ms), no_block="" if action else no_block)

@@ -18,7 +18,7 @@ from core.policy import Policy
 from core.record import Tick
 from detectors import alerts, sums
 from detectors.features import UNREADABLE_KINDS, features, forget_odd_calls, values_of
-from detectors.latest import MOST_ITEMS, New, Walk
+from detectors.latest import MOST_ITEMS, Cursor, New
 from detectors.protocol import Case, Detector, Hit, Settings
 from detectors.registry import detectors, parameters_of
 from detectors.state import DetectorState
@@ -105,7 +105,7 @@ def _detect(
         frame = detector.update(state.subjects[detector.name], frame, parameters, settings.limits)
         hits += [(hit, detector, parameters) for hit in detector.findings(frame, parameters, settings.limits)]
     hits.sort(key=lambda one: (one[0].row, one[0].detector, one[0].subject_kind))
-    examples, dialled = Walk(state.examples, _crowded(frame)), Walk(state.dialled, _dialled(frame, ticks))
+    examples, dialled = Cursor(state.examples, _crowded(frame)), Cursor(state.dialled, _dialled(frame, ticks))
     times, found = frame["t_ms"].to_list(), []
     for hit, detector, parameters in hits:
         t_ms, kind = times[hit.row], hit.subject_kind

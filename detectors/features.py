@@ -35,7 +35,7 @@ ADDED = pl.Schema(
         "b_code": pl.Int64,  # an E.164 b_number as an integer: 1 and its digits; 0 = it is none
         "odd": pl.Int8,  # READABLE, NO_RATE or UNREADABLE
         "odd_answers": pl.Int64,  # of what is odd: 1 on the first answered row of a call
-        "odd_flying": pl.Int64,  # and +1, -1 as `flying`
+        "odd_active": pl.Int64,  # and +1, -1 as `active`
         "k_account": pl.UInt64,
         "k_a_number": pl.UInt64,  # under the account
         "k_b_range": pl.UInt64,  # under the a_number
@@ -58,7 +58,7 @@ class OddCall(msgspec.Struct):
     key: int  # of the account's numbers that cannot be read or priced
     home: int
     answered: bool = False
-    flying: bool = False
+    active: bool = False
     ended_ms: int = 0  # by a tick: its stop may yet come, and is no second answer
 
 
@@ -129,7 +129,7 @@ def features(usage: pl.DataFrame, odd_calls: dict[str, OddCall], ticks: Collecti
     weights = np.asarray([one[8] for one in found], np.float64)
     odd = np.where(usage["no_rate"].to_numpy(), np.int8(NO_RATE), np.int8(READABLE))
     odd[np.asarray([kind in UNREADABLE_KINDS for kind in kinds], np.bool_)] = UNREADABLE
-    k_unpriced, answers, flying = _count_odd(usage, odd, homes, odd_calls, ticks, secret)
+    k_unpriced, answers, active = _count_odd(usage, odd, homes, odd_calls, ticks, secret)
     # What cannot be read has no place among destinations: it is weighed by itself (`detectors.burst`), unless its feed knows its price.
     weights[(odd == UNREADABLE) & np.asarray([currency == "" for currency in currencies], np.bool_)] = 0.0
     codes = [int(f"1{b_number}") if kind in E164_KINDS else 0 for b_number, kind in zip(b_numbers, kinds, strict=True)]
@@ -140,7 +140,7 @@ def features(usage: pl.DataFrame, odd_calls: dict[str, OddCall], ticks: Collecti
         pl.Series("b_code", codes, pl.Int64),
         pl.Series("odd", odd),
         pl.Series("odd_answers", answers),
-        pl.Series("odd_flying", flying),
+        pl.Series("odd_active", active),
         *(pl.Series(f"k_{name}", keys[:, at]) for at, name in enumerate(("account", "a_number", "b_range", "range", "destination"))),
         pl.Series("k_unpriced", k_unpriced),
         pl.Series("home", homes),
@@ -157,7 +157,7 @@ def _count_odd(
 ) -> tuple[npt.NDArray[np.uint64], Ints, Ints]:
     """Of rows of calls that are odd, or were: the key of their subject, and what they add to answered calls and calls in flight."""
     n = usage.height
-    keys, answers, flying = np.zeros(n, np.uint64), np.zeros(n, np.int64), np.zeros(n, np.int64)
+    keys, answers, active = np.zeros(n, np.uint64), np.zeros(n, np.int64), np.zeros(n, np.int64)
     call_keys = usage["call_key"].to_list()
     strange = {call_keys[at] for at in np.flatnonzero(odd).tolist()}
     rows = [at for at, key in enumerate(call_keys) if key in strange or key in calls] if strange or calls else []
@@ -173,15 +173,15 @@ def _count_odd(
         keys[at] = call.key
         if odd[at] and answered and not call.answered:
             answers[at], call.answered = 1, True
-        if odd[at] and answered and not final and not call.flying:
-            flying[at], call.flying = 1, True
-        elif final and call.flying:
-            flying[at], call.flying = -1, False
+        if odd[at] and answered and not final and not call.active:
+            active[at], call.active = 1, True
+        elif final and call.active:
+            active[at], call.active = -1, False
         if final and (partition, offset) in ticks:
             call.ended_ms = t_ms
         elif final:
             del calls[call_keys[at]]
-    return keys, answers, flying
+    return keys, answers, active
 
 
 def values_of(frame: pl.DataFrame, names: Sequence[str], rows: Sequence[int]) -> list[tuple[Any, ...]]:

@@ -1,4 +1,4 @@
-"""First call: an account calls a country that it never called before, where its operator asked to hear of that. It only warns."""
+"""First call: an account calls a country for the first time, for accounts whose operator asked for this warning. It only warns."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from detectors.features import BLOCK_DIGITS
 from detectors.protocol import Case, Detector, Hit, Limits, NoParameters
 
 COLUMNS: dict[str, Any] = {"calls": np.int64}
-"""Calls ever. Never forgotten: at most as many slots per account as there are countries."""
+"""Calls so far. Never forgotten: an account has at most one slot per country."""
 
 
 def update(state: dict[str, Columns], frame: pl.DataFrame, parameters: NoParameters, limits: Limits) -> pl.DataFrame:
-    """Add `first_call`: 1 where the row is the first of an account to a country; no column where nobody asked."""
+    """Add `first_call`: 1 where the row is an account's first call to a country; no column where no such account is in the frame."""
     rows = rows_with(frame, limits.first_seen)
     rows = rows[frame["calls"].to_numpy()[rows] > 0]
     if not len(rows):
@@ -43,20 +43,20 @@ def findings(frame: pl.DataFrame, parameters: NoParameters, limits: Limits) -> l
 
 
 def facts(case: Case, parameters: NoParameters) -> Facts:
-    """Who called, and what is known of the number."""
+    """The caller and the called destination."""
     row, number = case.row, str(case.row["b_code"])[1:]
     to = destination(number, row["b_kind"])
     country = row["country"] if row["country"] != "001" else ""
     return Facts(
         subject_kind="destination", account=row["account"], trunk="" if row["account"] else row["ingress_trunk"], a_number=row["a_number"],
         cap=case.hit.cap, value=case.hit.value, currency=case.currency, b_range=number[:-BLOCK_DIGITS], code=to.code, country=country,
-        country_name=country_name(country) if country else to.kind, number_kind=to.kind if country else "",
+        country_name=country_name(country) or to.kind, number_kind=to.kind if country else "",
     )  # fmt: skip
 
 
 DETECTOR = Detector(
     name="first_call",
-    about="the first call of an account to a country that it never called, where its operator asked for that; it only warns",
+    about="an account's first call to a country, where its operator asked for that; it only warns",
     needs=(
         "tenant", "account", "ingress_trunk", "a_number", "b_kind", "b_code", "country", "calls", "k_destination", "partition", "home",
     ),

@@ -1,4 +1,4 @@
-"""The latest things of each subject: calls into a range that fills up, numbers as they were dialled. What an alert shows."""
+"""The latest items of each subject that an alert shows: calls into a range that fills up, numbers as they were dialled."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ import msgspec
 
 MOST_ITEMS = 5
 MOST_SUBJECTS = 50_000
-"""Subjects remembered at most; the one that came first goes first."""
+"""Maximum number of subjects; the one that was added first is dropped first."""
 
 Item = TypeVar("Item")
 
 
 class Latest(msgspec.Struct, Generic[Item]):
-    """The latest different items of a subject, the latest last."""
+    """The latest distinct items of a subject, oldest first."""
 
     home: int  # core.partition.home_of
     items: list[Item]
 
 
 class New(NamedTuple, Generic[Item]):
-    """An item that a row of a frame brings."""
+    """An item in a row of a frame."""
 
     row: int
     key: int
@@ -30,11 +30,11 @@ class New(NamedTuple, Generic[Item]):
     item: Item
 
 
-class Walk(Generic[Item]):
-    """Adds items to the state in step with whoever reads the frame, so that a row sees itself and earlier rows only.
+class Cursor(Generic[Item]):
+    """Adds the items of a frame to the state row by row, so that a finding shows items of its own and earlier rows only.
 
-    >>> walk = Walk({}, [New(0, 7, 1, "12#34"), New(2, 7, 1, "0x1"), New(3, 7, 1, "12#34")])
-    >>> walk.until(1, 7), walk.until(3, 7), walk.until(3, 8)
+    >>> cursor = Cursor({}, [New(0, 7, 1, "12#34"), New(2, 7, 1, "0x1"), New(3, 7, 1, "12#34")])
+    >>> cursor.until(1, 7), cursor.until(3, 7), cursor.until(3, 8)
     (['12#34'], ['0x1', '12#34'], [])
     """
 
@@ -42,7 +42,7 @@ class Walk(Generic[Item]):
         self.state, self._rows, self._next = state, rows, 0
 
     def until(self, row: int, key: int) -> list[Item]:
-        """The items of a subject as `row` sees them."""
+        """The items of a subject up to and including `row`."""
         while self._next < len(self._rows) and self._rows[self._next].row <= row:
             self._add(self._rows[self._next])
             self._next += 1
@@ -61,6 +61,6 @@ class Walk(Generic[Item]):
         del known.items[:-MOST_ITEMS]
 
     def finish(self) -> None:
-        """Add what is left of the frame."""
-        if self._rows:
-            self.until(self._rows[-1].row, 0)
+        """Add the remaining items of the frame."""
+        for new in self._rows[self._next :]:
+            self._add(new)

@@ -1,8 +1,8 @@
 """What a detector is: one module of this folder with a `DETECTOR`, found by `detectors.registry`.
 
 A detector reads one frame: `core.schemas.USAGE` with the columns that `detectors.features` adds, one row per change of a call. It groups
-the rows by its own subjects, updates its state, adds columns, and names the rows that are over a line. Its state is columns of numbers,
-one slot per subject: so snapshot, repartition, the check of stored names and the contract suite need to know nothing about it.
+the rows by its own subjects, updates its state, adds columns, and reports the rows that are over a limit. Its state is columns of numbers,
+one slot per subject, so that snapshot, repartition, the check of stored names and the contract suite work for every detector.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Owner = tuple[str, str]
 
 @dataclass(frozen=True)
 class Limits:
-    """The lines that an operator drew for single owners."""
+    """The limits that an operator set for single owners."""
 
     caps: Mapping[str, Mapping[Owner, Caps]] = field(default_factory=dict)  # account | destination | carrier | ... -> owner -> its caps
     unpriced_caps: Mapping[Owner, UnpricedCaps] = field(default_factory=dict)
@@ -36,7 +36,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Settings:
-    """What the detectors need of a config version. `currency_of`: tenant and account, where a row itself has no money."""
+    """The part of a config version that the detectors read. `currency_of` (tenant, account): for rows without money."""
 
     policy_of: Callable[[str], Policy]
     protected_of: Callable[[str], Protected]
@@ -45,36 +45,36 @@ class Settings:
 
 
 class Hit(NamedTuple):
-    """A row of the frame that is over a line, for one of its subjects."""
+    """A row of the frame that is over a limit, for one of its subjects."""
 
     row: int
     detector: str  # as findings are stored: "burst", "cap_money_hour"
     subject_kind: str  # its key is in the column `k_<subject_kind>`
-    score: float  # 1.0 = the line
-    no_block: str = ""  # why no block is proposed, a code of `core.alert_words.NO_BLOCK`; "" = one against the subject is
-    cap: str = ""  # which line of a cap, with its value and limit: nanos, calls or milliseconds
+    score: float  # 1.0 = the limit
+    no_block: str = ""  # why no block is proposed, a code of `core.alert_text.NO_BLOCK`; "" = one against the subject is
+    cap: str = ""  # which cap, with its value and limit in nanos, calls or milliseconds
     value: int = 0
     limit: int = 0
 
 
 class Case(NamedTuple):
-    """What the facts of a finding are made from. `start`: what the detector remembers of the episode's beginning; empty at its first row,
-    where the detector fills it."""
+    """The input for the facts of a finding. `start`: what the detector recorded at the episode's beginning; it fills the empty dict at the
+    first row of the episode."""
 
     hit: Hit
     row: dict[str, Any]
     start: dict[str, int | float]
     currency: str  # of the row, else of its account
-    dialled: list[str]  # of a subject that cannot be read or priced: what was dialled, the latest last
+    dialled: list[str]  # of numbers that cannot be read or priced: as they were dialled, the latest last
 
 
 class NoParameters(msgspec.Struct, frozen=True):
-    """Of a detector whose lines are all in `Limits`."""
+    """For a detector whose limits are all in `Limits`."""
 
 
 @dataclass(frozen=True)
 class Detector:
-    """One detector. `update` adds columns and must not change the others; a row sees itself and earlier rows only.
+    """One detector. `update` adds columns and must not change the others; what it adds to a row depends on that row and earlier ones only.
 
     >>> from detectors.registry import detectors
     >>> [detector.name for detector in detectors() if "burst" in detector.name]
@@ -97,12 +97,12 @@ class Detector:
 
 @dataclass(frozen=True)
 class Spanning:
-    """A detector of what spans partitions: it reads `detectors.sums`, cut by cut, in the one process that gets those of all partitions."""
+    """A detector of subjects that span partitions: it reads `detectors.sums` cut by cut, in the one process that gets all partitions' sums."""
 
     name: str
     about: str
     sums: Mapping[str, Callable[[pl.DataFrame, Limits], pl.Series | None]]
-    """Kind of subject -> its name in each row of `core.schemas.USAGE`; "" = not watched, None = no row is. What judge adds up for it."""
-    state: type[Any]  # a msgspec struct; empty where it is made without arguments
+    """The sums that judge gathers: kind of subject -> its name in each row of `core.schemas.USAGE`; "" = not watched, None = no row is."""
+    state: type[Any]  # a msgspec struct; without arguments it is the empty state
     detect: Callable[[Any, pl.DataFrame, Settings], tuple[list[Finding], list[BlockOrder]]]
     forget: Callable[[Any, int], None]

@@ -19,7 +19,7 @@ from detectors.protocol import Detector, Limits, Spanning
 
 
 @cache
-def _found() -> tuple[Detector | Spanning, ...]:
+def _registered() -> tuple[Detector | Spanning, ...]:
     modules = [import_module(f"{folder.__name__}.{found.name}") for found in pkgutil.iter_modules(folder.__path__)]
     found = [module.DETECTOR for module in modules if hasattr(module, "DETECTOR")]
     return tuple(sorted(found, key=lambda detector: detector.name))
@@ -27,24 +27,24 @@ def _found() -> tuple[Detector | Spanning, ...]:
 
 @cache
 def detectors() -> tuple[Detector, ...]:
-    """Those that judge runs over each account's calls, by name."""
-    return tuple(one for one in _found() if isinstance(one, Detector))
+    """The detectors that judge runs over each account's calls, by name."""
+    return tuple(one for one in _registered() if isinstance(one, Detector))
 
 
 @cache
 def spanning() -> tuple[Spanning, ...]:
-    """Those that watch runs over what spans partitions, by name."""
-    return tuple(one for one in _found() if isinstance(one, Spanning))
+    """The detectors that watch runs over subjects that span partitions, by name."""
+    return tuple(one for one in _registered() if isinstance(one, Spanning))
 
 
 @cache
 def summed() -> Mapping[str, Callable[[pl.DataFrame, Limits], pl.Series | None]]:
-    """The kinds of sums that judge gathers: those that a detector declares."""
+    """The kinds of sums that judge gathers: all that a detector declares."""
     return {kind: names for detector in spanning() for kind, names in detector.sums.items()}
 
 
 def parameters_of(detector: Detector, policy: Policy) -> Any:
-    """A detector's parameters under a policy; raises `ValueError` with the place where one is out of its range.
+    """A detector's parameters under a policy. Raises `ValueError` with the path of a parameter that is out of its range.
 
     >>> parameters_of(detectors()[0], Policy()) == detectors()[0].parameters()
     True
@@ -56,7 +56,7 @@ def parameters_of(detector: Detector, policy: Policy) -> Any:
 
 
 def faults(policy: Policy) -> list[str]:
-    """What a policy asks of detectors that they do not have, each with its place; [] = nothing.
+    """The detectors and parameters in a policy that do not exist or are out of range, each with its path; [] = none.
 
     >>> for fault in faults(Policy(detectors={"burst": {"half_life_s": 0, "account_flor": 1}, "bursts": {}})): print(fault)
     policy.detectors.burst.half_life_s: must be a number > 0, is 0
@@ -65,22 +65,22 @@ def faults(policy: Policy) -> list[str]:
     """
     known, found = {detector.name: detector for detector in detectors()}, []
     for name, values in policy.detectors.items():
-        place = f"policy.detectors.{name}"
+        path = f"policy.detectors.{name}"
         if name not in known:
-            found.append(f"{place}: there is no such detector; {_near(name, list(known))}")
+            found.append(f"{path}: there is no such detector; {_suggestion(name, list(known))}")
             continue
         types = {one.name: one.type for one in msgspec.structs.fields(known[name].parameters)}
         for parameter, value in values.items():
             if parameter not in types:
-                found.append(f"{place}.{parameter}: there is no such parameter; {_near(parameter, list(types))}")
-            elif wrong := _fault(types[parameter], value):
-                found.append(f"{place}.{parameter}: {wrong}")
+                found.append(f"{path}.{parameter}: there is no such parameter; {_suggestion(parameter, list(types))}")
+            elif fault := _fault(types[parameter], value):
+                found.append(f"{path}.{parameter}: {fault}")
     return found
 
 
-def _near(name: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(name, known, 1)
-    return f"{near[0]}?" if near else f"there are {', '.join(known) or 'none'}"
+def _suggestion(name: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(name, known, 1)
+    return f"{close[0]}?" if close else f"there are {', '.join(known) or 'none'}"
 
 
 def _fault(wanted: Any, value: Any) -> str:

@@ -1,6 +1,6 @@
-"""What the detectors remember, as plain values: columns per detector, and small values that each carry the home of their subject.
+"""The state of the detectors as plain values: columns per detector, and small values that each carry the home of their subject.
 
-So it is copied, stored, split over more partitions and put together again without knowing any detector.
+Snapshots and repartitioning copy, store, split and merge it without knowing any single detector.
 """
 
 from __future__ import annotations
@@ -33,35 +33,37 @@ class DetectorState:
     clocks: dict[int, int] = field(default_factory=dict)  # partition -> time of its last tick
 
     def __post_init__(self) -> None:
-        """What a stored state lacks of the detectors that there are begins empty."""
+        """Groups and columns that a stored state lacks begin empty; those of detectors that no longer exist are dropped."""
         stored, self.subjects = self.subjects, {}
         for detector in detectors():
-            known, mine = stored.get(detector.name, {}), detector.new_state()
-            self.subjects[detector.name] = {group: matching(known[group], new) if group in known else new for group, new in mine.items()}
+            groups = stored.get(detector.name, {})
+            self.subjects[detector.name] = {
+                group: _with_dtypes(groups[group], empty) if group in groups else empty for group, empty in detector.new_state().items()
+            }
 
     def columns(self) -> Iterable[Columns]:
-        """Those of all detectors."""
+        """The columns of all detectors."""
         return (columns for groups in self.subjects.values() for columns in groups.values())
 
 
-def matching(stored: Columns, new: Columns) -> Columns:
-    return stored if stored.dtypes == new.dtypes else Columns.restore(new.dtypes, stored.copy())
+def _with_dtypes(stored: Columns, empty: Columns) -> Columns:
+    return stored if stored.dtypes == empty.dtypes else Columns.restore(empty.dtypes, stored.copy())
 
 
 BY_HOME = ("alerts", "examples", "dialled", "odd_calls")
 
 
 def merge(states: Iterable[DetectorState], secret: bytes) -> DetectorState:
-    """The states of processes over disjoint partitions as one. Their subjects are disjoint too: an account is in one partition."""
-    whole = DetectorState(secret)
+    """The states of processes over disjoint partitions as one. Their subjects are disjoint as well: an account is in one partition."""
+    merged = DetectorState(secret)
     for state in states:
-        whole.secret = state.secret
+        merged.secret = state.secret
         for name in (*BY_HOME, "clocks", "gathered"):
-            getattr(whole, name).update(getattr(state, name))
+            getattr(merged, name).update(getattr(state, name))
         for name, groups in state.subjects.items():
             for group, columns in groups.items():
-                _add(whole.subjects[name][group], columns)
-    return whole
+                _add(merged.subjects[name][group], columns)
+    return merged
 
 
 def _add(to: Columns, columns: Columns) -> None:
@@ -71,25 +73,25 @@ def _add(to: Columns, columns: Columns) -> None:
         to[name][slots] = columns[name][:n]
 
 
-def share(whole: DetectorState, partitions: int, mine: Collection[int]) -> DetectorState:
-    """What of a state belongs to some of so many partitions.
+def subset(whole: DetectorState, partitions: int, selected: Collection[int]) -> DetectorState:
+    """The state of the subjects whose home is in the selected ones of so many partitions.
 
     >>> alert = Alert("finding-1", 1, 1, 1, 1.0, home=6)
-    >>> [len(share(DetectorState(b"", alerts={"a": alert}), 4, [p]).alerts) for p in range(4)]
+    >>> [len(subset(DetectorState(b"", alerts={"a": alert}), 4, [p]).alerts) for p in range(4)]
     [0, 0, 1, 0]
     """
     state = DetectorState(whole.secret)
     for name in BY_HOME:
         values: dict[Any, Any] = getattr(whole, name)
-        setattr(state, name, {key: value for key, value in values.items() if value.home % partitions in mine})
-    state.gathered = {p: sums for p, sums in whole.gathered.items() if p in mine}
+        setattr(state, name, {key: value for key, value in values.items() if value.home % partitions in selected})
+    state.gathered = {p: sums for p, sums in whole.gathered.items() if p in selected}
     latest_ms = max(whole.clocks.values(), default=0)
-    state.clocks = {p: whole.clocks.get(p, latest_ms) for p in mine} if latest_ms else {}
+    state.clocks = {p: whole.clocks.get(p, latest_ms) for p in selected} if latest_ms else {}
     for name, groups in whole.subjects.items():
         for group, columns in groups.items():
             copied = columns.copy()
-            here = np.isin(copied["home"] % partitions, list(mine))
-            part = Columns.restore(columns.dtypes, {column: values[here] for column, values in copied.items()})
+            belongs = np.isin(copied["home"] % partitions, list(selected))
+            part = Columns.restore(columns.dtypes, {column: values[belongs] for column, values in copied.items()})
             part["partition"][: len(part)] = part["home"][: len(part)] % partitions
             state.subjects[name][group] = part
     return state

@@ -37,7 +37,7 @@ _KEY = {
 _SUM = {
     "nanos": pl.Int64,
     "calls": pl.Int64,
-    "flying": pl.Int64,  # answered less ended
+    "active": pl.Int64,  # answered less ended
     "learned_ms": pl.Int64,  # the latest
     "call_id": pl.String,  # of the last row
 }
@@ -58,7 +58,7 @@ class Sum(msgspec.Struct):
 
     nanos: int = 0
     calls: int = 0
-    flying: int = 0
+    active: int = 0
     learned_ms: int = 0
     call_id: str = ""
 
@@ -80,7 +80,7 @@ def gather(gathered: Gathered, usage: pl.DataFrame, placed: Sequence[tuple[int, 
     ended: dict[int, list[tuple[Any, ...]]] = {partition: [] for partition in ticks}
     if usage.height and watched:
         columns = [usage.get_column(name).to_list() for name in COLUMNS]
-        for at, (partition, offset, tenant, account, t_ms, currency, nanos, calls, flying, learned_ms, call_id) in enumerate(
+        for at, (partition, offset, tenant, account, t_ms, currency, nanos, calls, active, learned_ms, call_id) in enumerate(
             zip(*columns, strict=True)
         ):
             waiting = ticks.get(partition)
@@ -94,7 +94,7 @@ def gather(gathered: Gathered, usage: pl.DataFrame, placed: Sequence[tuple[int, 
                 known = mine.get(key) or mine.setdefault(key, Sum())
                 known.nanos += nanos
                 known.calls += calls
-                known.flying += flying
+                known.active += active
                 known.learned_ms, known.call_id = max(known.learned_ms, learned_ms), call_id
     for partition, waiting in ticks.items():
         while waiting:
@@ -103,7 +103,7 @@ def gather(gathered: Gathered, usage: pl.DataFrame, placed: Sequence[tuple[int, 
     return pl.DataFrame(rows, schema=SUMS, orient="row") if rows else NO_SUMS
 
 
-COLUMNS = ("partition", "offset", "tenant", "account", "t_ms", "currency", "nanos", "calls", "flying", "learned_ms", "call_id")
+COLUMNS = ("partition", "offset", "tenant", "account", "t_ms", "currency", "nanos", "calls", "active", "learned_ms", "call_id")
 
 
 def _epoch(sums: dict[Key, Sum], partition: int, offset: int, tick: Tick) -> Iterator[tuple[Any, ...]]:
@@ -111,5 +111,5 @@ def _epoch(sums: dict[Key, Sum], partition: int, offset: int, tick: Tick) -> Ite
     of = (partition, offset, tick.at_ms, tick.config_version)
     for key in sorted(sums):
         one = sums[key]
-        yield (*of, *key, in_range(one.nanos), one.calls, one.flying, one.learned_ms, one.call_id)
+        yield (*of, *key, in_range(one.nanos), one.calls, one.active, one.learned_ms, one.call_id)
     yield (*of, "", TICK, "", "", 0, "", 0, len(sums), 0, 0, "")

@@ -1,7 +1,7 @@
-"""The picture of the house, drawn from the flows themselves: `python docs/picture.py README.md docs/flow.md`.
+"""Generates the flow picture from the running flows: `python docs/picture.py README.md docs/flow.md`.
 
-Each flow is run once on an empty journal, which notes what was opened: topics that are read and written are not written down here a
-second time. The steps are those of the `Dataflow` that was run. Only what is no dataflow has its lines in `AROUND`.
+Each flow runs once on an empty journal that records which topics it opens, so the topics are not listed here again. The steps are those
+of the `Dataflow` that ran. Only what is not a dataflow is listed in `AROUND`.
 """
 
 from __future__ import annotations
@@ -37,32 +37,31 @@ AROUND = (
     ("books", "", "pages"),
     ("dispatcher", "blocks", "switch"),
 )
-"""What is no dataflow: from, a word, to."""
+"""Edges outside of the dataflows: source, label, target."""
 
-SAYS = {
-    "shipper": "posts what the switch wrote",
-    "collector": "acknowledges after the fsync",
-    "judge": "prices each call, sees fraud",
-    "watch": "sees what spans accounts",
-    "store": "keeps every row once",
-    "dispatcher": "delivers, limits, expires, repairs",
-    "pages": "for people",
+LABELS = {
+    "shipper": "posts the switch's records",
+    "collector": "acknowledges after fsync",
+    "judge": "prices calls, detects fraud",
+    "watch": "detects fraud across partitions",
+    "store": "inserts rows",
+    "dispatcher": "limits, delivers, repairs blocks",
+    "pages": "dashboard, unblock",
 }
-"""A few words for each."""
 
 SHAPES = {"switch": "([switch])", store.SINK_STEP: "[(warehouse)]", "books": "[(books)]"}
 LOOKS = (
     "classDef topic fill:#fff3bf,stroke:#b08900,color:#333",
     "classDef flow fill:#d0ebff,stroke:#1971c2,color:#123,stroke-width:2px",
-    "classDef kept fill:#e9ecef,stroke:#495057,color:#222",
+    "classDef database fill:#e9ecef,stroke:#495057,color:#222",
     "classDef part fill:#ffffff,stroke:#868e96,color:#222",
     "classDef outside fill:#ffe3e3,stroke:#c92a2a,color:#222",
 )
 
 
 @dataclass
-class Noting:
-    """A journal that notes which topics are read and which are written."""
+class RecordingJournal:
+    """A journal that records which topics are read and which are written."""
 
     journal: Journal
     read: set[str] = field(default_factory=set)
@@ -81,8 +80,8 @@ class Noting:
 
 
 @dataclass(frozen=True)
-class Ran:
-    """A flow that was run: what it is made of, and the topics that it opened."""
+class Flow:
+    """A flow that ran: its dataflow and the topics that it opened."""
 
     dataflow: Dataflow
     reads: tuple[str, ...]
@@ -94,55 +93,42 @@ class Ran:
 
     @property
     def steps(self) -> list[str]:
-        """Its own steps; where a key is put on is plumbing."""
+        """Its own steps, without those that only set a key."""
         return [step.step_name for step in to_rendered(self.dataflow).substeps if step.op_type != "key_on"]
 
 
-def run_all(home: Path) -> list[Ran]:
-    """Every flow, once, on an empty journal in `home`: each ends at its end."""
+def run_all(home: Path) -> list[Flow]:
+    """Run every flow once on an empty journal in `home`, to its end."""
     dsn = f"files://{home / 'journal'}"
     journal = open_journal(dsn)
     create_topics(journal, PARTITIONS)
+    warehouse_dsn, state_dir = f"chdb://{home / 'warehouse'}", home / "store"
+    judge_settings = judge.Settings((0,), home / "j", b"", until_idle=True)
+    watch_settings = watch.Settings(PARTITIONS, home / "w", until_idle=True)
     return [
-        _ran(
-            judge,
-            journal,
-            lambda noting: judge.run(noting, _no_contracts, judge.Settings((0,), home / "j", b"", until_idle=True)),
-        ),
-        _ran(
-            watch,
-            journal,
-            lambda noting: watch.run(noting, _no_contracts, watch.Settings(PARTITIONS, home / "w", until_idle=True)),
-        ),
-        _ran(
-            store,
-            journal,
-            lambda noting: store.run(
-                journal_dsn=dsn,
-                warehouse_dsn=f"chdb://{home / 'warehouse'}",
-                state_dir=home / "store",
-                until_end=True,
-                watched=lambda _: noting,
-            ),
-        ),
-    ]
+        _run(judge, journal, lambda recording: judge.run(recording, _no_contracts, judge_settings)),
+        _run(watch, journal, lambda recording: watch.run(recording, _no_contracts, watch_settings)),
+        _run(store, journal, lambda recording: store.run(
+            journal_dsn=dsn, warehouse_dsn=warehouse_dsn, state_dir=state_dir, until_end=True, watched=lambda _: recording,
+        )),
+    ]  # fmt: skip
 
 
 def _no_contracts(version: int) -> Any:
     raise AssertionError("an empty journal has nothing to price")
 
 
-def _ran(module: Any, journal: Journal, run: Callable[[Any], None]) -> Ran:
-    noting = Noting(journal)
-    with _seen(module) as flows:
-        run(noting)
+def _run(module: Any, journal: Journal, run: Callable[[Any], None]) -> Flow:
+    recording = RecordingJournal(journal)
+    with _captured(module) as flows:
+        run(recording)
     (dataflow,) = flows
-    return Ran(dataflow, *(tuple(t for t in TOPICS if t in seen) for seen in (noting.read, noting.written)))
+    return Flow(dataflow, *(tuple(t for t in TOPICS if t in opened) for opened in (recording.read, recording.written)))
 
 
 @contextmanager
-def _seen(module: Any) -> Iterator[list[Dataflow]]:
-    """The dataflows that a module gives to the engine."""
+def _captured(module: Any) -> Iterator[list[Dataflow]]:
+    """The dataflows that a module passes to Bytewax."""
     flows: list[Dataflow] = []
 
     def run(flow: Dataflow, **rest: Any) -> None:
@@ -153,50 +139,50 @@ def _seen(module: Any) -> Iterator[list[Dataflow]]:
         yield flows
 
 
-def house(ran: list[Ran]) -> str:
-    """Mermaid of the whole: who hands what to whom."""
+def overview(flows: list[Flow]) -> str:
+    """Mermaid of all processes and the data between them."""
     edges = list(AROUND[:3])
-    for flow in ran:
+    for flow in flows:
         edges += [(topic, "", flow.name) for topic in flow.reads] + [(flow.name, "", topic) for topic in flow.writes]
         if not flow.writes:
             edges.append((flow.name, "", flow.steps[-1]))
     edges += AROUND[3:]
-    kinds = dict.fromkeys(TOPICS, "topic") | {flow.name: "flow" for flow in ran}
-    kinds |= {store.SINK_STEP: "kept", "books": "kept", "switch": "outside"}
+    kinds = dict.fromkeys(TOPICS, "topic") | {flow.name: "flow" for flow in flows}
+    kinds |= {store.SINK_STEP: "database", "books": "database", "switch": "outside"}
     lines = ["flowchart TB"]
     for name in dict.fromkeys(end for a, _, b in edges for end in (a, b)):
-        shape = SHAPES.get(name) or (f"[/{name}/]" if name in TOPICS else f'["{_label(name, ran)}"]')
+        shape = SHAPES.get(name) or (f"[/{name}/]" if name in TOPICS else f'["{_label(name, flows)}"]')
         lines.append(f"  {name}{shape}:::{kinds.get(name, 'part')}")
-    lines += [f"  {a} -->{f'|{word}|' if word else ''} {b}" for a, word, b in edges]
+    lines += [f"  {a} -->{f'|{label}|' if label else ''} {b}" for a, label, b in edges]
     return "\n".join([*lines, *(f"  {look}" for look in LOOKS)])
 
 
-def _label(name: str, ran: list[Ran]) -> str:
-    steps = [" → ".join(flow.steps) for flow in ran if flow.name == name]
-    return "<br/>".join([f"<b>{name}</b>", SAYS[name], *(f"<i>{line}</i>" for line in steps)])
+def _label(name: str, flows: list[Flow]) -> str:
+    steps = [" → ".join(flow.steps) for flow in flows if flow.name == name]
+    return "<br/>".join([f"<b>{name}</b>", LABELS[name], *(f"<i>{line}</i>" for line in steps)])
 
 
-def put(text: str, *pictures: str) -> str:
-    """A page with these pictures in the place of those that it has.
+def replaced(text: str, *pictures: str) -> str:
+    """A page with its pictures replaced by these.
 
-    >>> put(f"before\\n{BEGIN}\\nold\\n{END}\\nafter", "flowchart TB") == f"before\\n{BEGIN}\\n```mermaid\\nflowchart TB\\n```\\n{END}\\nafter"
+    >>> replaced(f"before\\n{BEGIN}\\nold\\n{END}\\nafter", "flowchart TB") == f"before\\n{BEGIN}\\n```mermaid\\nflowchart TB\\n```\\n{END}\\nafter"
     True
     """
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise ValueError(f"the page has no place for the picture: {BEGIN} and {END}")
+        raise ValueError(f"the page has no markers for the picture: {BEGIN} and {END}")
     return "\n".join([before + BEGIN, *(f"```mermaid\n{picture.strip()}\n```" for picture in pictures), END + after])
 
 
-def drawn(readme: str, docs: str, ran: list[Ran]) -> tuple[str, str]:
-    """Both pages as they should be: the first has the house, the second the flows as their engine draws them, too."""
-    return put(readme, house(ran)), put(docs, house(ran), *(to_mermaid(flow.dataflow) for flow in ran))
+def generated(readme: str, docs: str, flows: list[Flow]) -> tuple[str, str]:
+    """Both pages with current pictures: the README has the overview, `docs` also Bytewax's picture of each flow."""
+    return replaced(readme, overview(flows)), replaced(docs, overview(flows), *(to_mermaid(flow.dataflow) for flow in flows))
 
 
 def main(readme: Path, docs: Path) -> None:
     with tempfile.TemporaryDirectory() as home:
-        pages = drawn(readme.read_text(), docs.read_text(), run_all(Path(home)))
+        pages = generated(readme.read_text(), docs.read_text(), run_all(Path(home)))
     for path, text in zip((readme, docs), pages, strict=True):
         path.write_text(text)
 

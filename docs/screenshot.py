@@ -1,4 +1,4 @@
-"""The picture of the first page in the README: simulated traffic, an attack, its alerts and blocks, in a real Chromium. `make screenshot`.
+"""Makes the screenshot of the first page for the README: simulated traffic, an attack, its alerts and blocks, in a real Chromium. `make screenshot`.
 
 .venv/bin/python docs/screenshot.py [--minutes 16] [--out docs/images/first-page.png]
 """
@@ -18,7 +18,7 @@ from running_up import Up
 
 OUT = Path(__file__).parent / "images" / "first-page.png"
 ATTACK_S = 180
-"""How long the attack has lasted when the picture is taken."""
+"""How long the attack has run when the screenshot is taken."""
 
 
 def take(link: str, minutes: float, out: Path) -> None:
@@ -33,14 +33,14 @@ def take(link: str, minutes: float, out: Path) -> None:
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--minutes", type=float, default=16, help="of traffic before the picture; the last three are under attack")
+    options.add_argument("--minutes", type=float, default=16, help="of traffic before the screenshot; the last three are under attack")
     options.add_argument("--out", type=Path, default=OUT)
-    given = options.parse_args()
-    with tempfile.TemporaryDirectory() as place:
-        attack_after_s = max(5, given.minutes * 60 - ATTACK_S)
-        up = Up(Path(place) / "demo", "--simulate", "--attack-after-s", str(attack_after_s))
+    arguments = options.parse_args()
+    with tempfile.TemporaryDirectory() as directory:
+        attack_after_s = max(5, arguments.minutes * 60 - ATTACK_S)
+        up = Up(Path(directory) / "demo", "--simulate", "--attack-after-s", str(attack_after_s))
         try:
-            take(up.until_said(r"page +(http\S+)"), given.minutes, given.out)
+            take(up.until_output(r"page +(http\S+)"), arguments.minutes, arguments.out)
         finally:
             up.close()
 

@@ -16,7 +16,7 @@ from flows.missed import mark, open_reader
 from journal import Journal, JournalError, Reader
 
 MARK_S = 10.0
-"""Between two words to retention: each is a file that is synced."""
+"""Between two reports to retention: each is a file that is synced."""
 
 
 class Chunk(NamedTuple):
@@ -101,8 +101,8 @@ class JournalPartition(StatefulSourcePartition[Chunk, int]):
         return self._awake
 
     def snapshot(self) -> int:
-        """The engine takes the next one only when the one before is stored with everything that it stands for: that one is told to
-        retention."""
+        """The engine takes the next message only when the one before is stored with its effects: retention learns of that one. What was read
+        from this one on is not stored yet."""
         stored, self._snapshot_before = self._snapshot_before, self._reader.offset
         if stored > self._marked and time.monotonic() - self._marked_at_s >= MARK_S:
             self._mark_read(stored)

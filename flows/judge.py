@@ -20,8 +20,8 @@ from bytewax.run import cli_main
 
 from core import topics
 from core.clock import wall_clock_ms
+from core.reporting import Report, ignore
 from core.schemas import TABLES
-from core.telling import Tell, nobody
 from detectors.sums import EPOCH
 from flows import live
 from flows.batches import to_values
@@ -47,7 +47,7 @@ class Settings:
     snapshot_ms: int = 10_000
     dedupe: bool = True
     calls_partitions: int = 0  # of all processes together; 0 = as many as the topic has
-    until_idle: bool = False  # stop when everything in the journal is judged: replays and tests
+    until_idle: bool = False  # stop when the whole journal is judged: replays and tests
 
 
 class Standing(NamedTuple):
@@ -59,7 +59,7 @@ class Standing(NamedTuple):
 
 
 class Written(NamedTuple):
-    """What is told of a batch when all its effects are in the journal."""
+    """What is reported of a batch, when all its effects are in the journal."""
 
     outcome: Outcome
     at_ms: int
@@ -67,13 +67,13 @@ class Written(NamedTuple):
 
 
 class Copied(NamedTuple):
-    """What is told of a snapshot: how long records waited for it."""
+    """What is reported of a snapshot: how long records waited for it."""
 
     seconds: float
 
 
-def run(journal: Journal, contracts_of: TermsOf, settings: Settings, tell: Tell = nobody) -> None:
-    """Judge until stopped (or, with `until_idle`, until all is judged). `tell` hears `Written` and `Copied`."""
+def run(journal: Journal, contracts_of: TermsOf, settings: Settings, report: Report = ignore) -> None:
+    """Judge until stopped (or, with `until_idle`, until all is judged). `report` is called with each `Written` and `Copied`."""
     # State is many small objects that live for long and make no cycles: the collector's rounds over all of them are pauses for nothing.
     gc.set_threshold(100_000, 50, 100)
     snapshots = of_judge(settings.state_file, partial(mark_all, journal))
@@ -87,12 +87,12 @@ def run(journal: Journal, contracts_of: TermsOf, settings: Settings, tell: Tell 
 
         def effects(outcome: Outcome) -> None:
             write(outcome, writers, wall_clock_ms())
-            tell(Written(outcome, wall_clock_ms(), standing(state)))
+            report(Written(outcome, wall_clock_ms(), standing(state)))
 
         def copied() -> Frozen:
             began_s = time.monotonic()
             frozen = freeze(state)
-            tell(Copied(time.monotonic() - began_s))
+            report(Copied(time.monotonic() - began_s))
             return frozen
 
         flow = live.flow(

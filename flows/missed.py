@@ -5,7 +5,7 @@
 Three things make a gap: the flow has no state and the journal begins behind offset 0; the journal begins behind the offset in the state;
 a person has let a damaged place go (`ringfence journal repair`). `ringfence status` and `services.completeness` show what stands here.
 
-Where a reader stands is told to the journal as well (`Journal.mark_read`), whose retention waits for it.
+The position of a reader is reported to the journal as well (`Journal.mark_read`), whose retention waits for it.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Missed(msgspec.Struct, frozen=True, kw_only=True):
     at_ms: int
 
     def line(self) -> str:
-        """In words.
+        """As text.
 
         >>> Missed(reader="judge", topic="calls", partition=3, first=12, last=40, why=TRIMMED, at_ms=0).line()
         'judge has not read offsets 12 to 40 of calls/3 (29): removed from the journal before they were read'
@@ -120,15 +120,15 @@ def open_reader(journal: Journal, name: str, topic: str, partition: int, offset:
 
 
 def mark(journal: Journal, name: str, topic: str, partition: int, offset: int) -> None:
-    """Tells retention how far a reader has come. Where that cannot be written the old mark stands, and more is kept."""
+    """Reports to retention how far a reader has come. If that cannot be written, the old mark stays, and retention deletes less."""
     try:
         journal.mark_read(topic, partition, name, offset)
     except JournalError as error:
-        _log.warning("retention is not told how far %s has come, and keeps more than it must: %s", name, error)
+        _log.warning("the position of %s could not be reported to retention, which deletes less than it could: %s", name, error)
 
 
 class Noting:
-    """A reader whose gaps are written down before anything behind them is given."""
+    """A reader whose gaps are recorded before a message after them is returned."""
 
     def __init__(self, reader: Reader, name: str, topic: str, partition: int, file: Path) -> None:
         self._reader, self._name, self._topic, self._partition, self._file = reader, name, topic, partition, file

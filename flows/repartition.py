@@ -157,7 +157,7 @@ def spread(whole: State, partitions: int, judges: int) -> list[State]:
         state = State(whole.detectors.secret, partitions=partitions)
         state.calls = {p: calls[p] for p in mine}
         state.purchases, state.accrued = {p: purchases[p] for p in mine}, {p: accrued[p] for p in mine}
-        state.detectors = detectors.share(whole.detectors, partitions, mine)
+        state.detectors = detectors.subset(whole.detectors, partitions, mine)
         states.append(state)
     return states
 

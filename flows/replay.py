@@ -30,7 +30,7 @@ from core.orders import BlockOrder, Finding
 from core.record import TICK_KEY, Tick, journal_key
 from flows.step import State, judge
 from rating.contracts import NO_DECK, UNKNOWN, Terms, compile_contracts
-from rating.decks import Deck
+from rating.deck import Deck
 from rating.priced import priced
 from switches.files.mapping import Mapping, MappingError
 from switches.files.records import Row, read_rows
@@ -62,7 +62,7 @@ SECRET = b"replay"  # keys the state's hashes: no caller can aim at a process th
 
 @dataclass(frozen=True)
 class Summary:
-    """What `summary.json` says. Money: decimal text by currency."""
+    """The content of `summary.json`. Money: decimal text by currency."""
 
     received: int
     rated: int
@@ -82,7 +82,7 @@ class Summary:
 
 
 def self_registering(deck: Deck | None) -> Terms:
-    """Terms without books: parties are taken as they come; one deck, where given, sells to all of them."""
+    """Terms without books: parties register themselves; one deck, if there is one, sells to all of them."""
     decks = {deck.name: deck} if deck else {}
     config = Config(version=1, self_register=True, decks={d.name: d.deck_id for d in decks.values()}, default_sell_deck=deck.name if deck else "")
     return compile_contracts(config, decks)
@@ -90,7 +90,7 @@ def self_registering(deck: Deck | None) -> Terms:
 
 @contextmanager
 def _without_full_collections() -> Iterator[None]:
-    """Python's collector walks over all rows again and again, and they are in no cycle: a sixth of the time. Young objects are collected
+    """Python's collector looks at all rows again and again, and they are in no cycle: a sixth of the time. Young objects are collected
     after each batch."""
     enabled = gc.isenabled()
     gc.disable()
@@ -182,7 +182,7 @@ def _judge_rows(
                     reasons.add(row.fault)
                     _line(files[FATES[schemas.REJECT]], {"line": row.line, "reason": row.fault, "raw": readable(row.text)})
                     continue
-                if row.record.sell_amount and terms.sold(row.tenant, row.record.account)[0].deck not in (NO_DECK, UNKNOWN):
+                if row.record.sell_amount and terms.sold(row.tenant, row.record.account)[0].offer not in (NO_DECK, UNKNOWN):
                     notes.add(SET_ASIDE)
                 for note in row.notes:
                     notes.add(note)

@@ -34,12 +34,13 @@ from core.address import without_password
 from core.causes import causes
 from core.clock import wall_clock_ms
 from core.message import Message
+from core.reporting import Report, ignore
 from core.schemas import TABLES
-from core.telling import Tell, nobody
 from core.topics import JUDGED
 from flows.flusher import Flusher, Stalled
 from flows.journal_source import Chunk, JournalSource
 from flows.missed import file_of
+from flows.warehouse_server import serve
 from journal import Journal, JournalError, open_journal
 from journal.durable import replace_file
 from warehouse import (
@@ -55,7 +56,7 @@ from warehouse import (
     open_warehouse,
     set_days,
 )
-from warehouse.server import Limits, serve
+from warehouse.server import Limits
 
 log = logging.getLogger("ringfence.store")
 
@@ -83,7 +84,7 @@ WANTED, APPLIED = "retention.wanted", "retention.applied"
 
 
 class StoreError(Exception):
-    """The flow cannot go on; the words say why and what a person can do. Nothing is lost: a restart reads on."""
+    """The flow cannot go on; its text says why and what a person can do. Nothing is lost: a restart reads on."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ class Pace:
 
 
 class Stored(NamedTuple):
-    """What is told of an insertion, when it is durable. `learned_ms`: of each record; `next_offset`: of `judged`, by partition."""
+    """What is reported of an insertion, when it is durable. `learned_ms`: of each record; `next_offset`: of `judged`, by partition."""
 
     rows: dict[str, int]
     learned_ms: npt.NDArray[np.int64]
@@ -129,14 +130,14 @@ def run(
     until_end: bool = False,
     on_ready: Callable[[str], None] | None = None,
     watched: Callable[[Journal], Journal] = lambda journal: journal,
-    tell: Tell = nobody,
+    report: Report = ignore,
     days: Mapping[str, int] | None = None,
 ) -> None:
     """Runs until it is stopped (or to the present end of `judged`, with `until_end`). Raises `StoreError` when it cannot go on.
 
     `reading`: serve SELECT there; only for an embedded warehouse. `on_ready(url)` is called when the warehouse is open,
     migrated and served; the url is "" where nothing is served. `watched`: the journal as somebody sees it who counts our looks.
-    `tell` hears `Stored`. `days`: how long tables are kept, by their names; None: as the warehouse itself says.
+    `report` is called with each `Stored`. `days`: for how many days each table is stored, by name; None: as the warehouse has it.
     """
     with _explained(warehouse_dsn, state_dir), ExitStack() as stack:
         journal = watched(open_journal(journal_dsn))
@@ -164,7 +165,7 @@ def run(
             taker.start()
             stack.callback(taker.join, timeout=5.0)
         stack.callback(stop.set)
-        sink = WarehouseSink(warehouse_dsn, pace, tell)
+        sink = WarehouseSink(warehouse_dsn, pace, report)
         stack.callback(sink.abandon)
         ends = {p: journal.end_offset(JUDGED, p) for p in partitions} if until_end else None
         if on_ready is not None:
@@ -187,8 +188,8 @@ def store_flow(source: JournalSource, sink: WarehouseSink) -> Dataflow:
 class WarehouseSink(FixedPartitionedSink[Chunk, None]):
     """The warehouse as one sink partition: one writer, one order."""
 
-    def __init__(self, dsn: str, pace: Pace, tell: Tell = nobody) -> None:
-        self._dsn, self._pace, self._tell = dsn, pace, tell
+    def __init__(self, dsn: str, pace: Pace, report: Report = ignore) -> None:
+        self._dsn, self._pace, self._report = dsn, pace, report
         self._parts: list[WarehousePart] = []
 
     def list_parts(self) -> list[str]:
@@ -198,7 +199,7 @@ class WarehouseSink(FixedPartitionedSink[Chunk, None]):
         return 0
 
     def build_part(self, step_id: str, for_part: str, resume_state: None) -> WarehousePart:
-        part = WarehousePart(self._dsn, self._pace, self._tell)
+        part = WarehousePart(self._dsn, self._pace, self._report)
         self._parts.append(part)
         return part
 
@@ -211,8 +212,8 @@ class WarehouseSink(FixedPartitionedSink[Chunk, None]):
 class WarehousePart(StatefulSinkPartition[Chunk, None]):
     """Hands chunks to the flusher; a snapshot waits until they are durable."""
 
-    def __init__(self, dsn: str, pace: Pace, tell: Tell = nobody) -> None:
-        storing = Storing(dsn, pace, tell)
+    def __init__(self, dsn: str, pace: Pace, report: Report = ignore) -> None:
+        storing = Storing(dsn, pace, report)
         self._flusher = Flusher(
             storing, full_bytes=pace.full_bytes, linger_s=pace.linger_s, stall_s=pace.stall_s, finish=storing.close
         )
@@ -237,15 +238,15 @@ class WarehousePart(StatefulSinkPartition[Chunk, None]):
 class Storing:
     """Writes chunks into the warehouse, in the flusher's thread, with a client of that thread; tries again while it is down."""
 
-    def __init__(self, dsn: str, pace: Pace, tell: Tell = nobody) -> None:
-        self._dsn, self._pace, self._tell = dsn, pace, tell
+    def __init__(self, dsn: str, pace: Pace, report: Report = ignore) -> None:
+        self._dsn, self._pace, self._report = dsn, pace, report
         self._client: Warehouse | None = None
 
     def __call__(self, chunks: list[Chunk]) -> None:
         rows = tables_of(chunks)
         began_s = time.monotonic()
         _patiently(lambda: self._insert(rows), self._dsn, self._pace)
-        self._tell(stored(chunks, rows, time.monotonic() - began_s, wall_clock_ms()))
+        self._report(stored(chunks, rows, time.monotonic() - began_s, wall_clock_ms()))
 
     def close(self) -> None:
         client, self._client = self._client, None
@@ -296,7 +297,7 @@ def _patiently(work: Callable[[], Result], dsn: str, pace: Pace) -> Result:
 
 
 def stored(chunks: list[Chunk], rows: dict[str, pa.Table], seconds: float, at_ms: int) -> Stored:
-    """What there is to tell of an insertion."""
+    """The report of an insertion."""
     records = rows.get("records")
     learned_ms = np.empty(0, np.int64) if records is None else records["learned_ms"].to_numpy()
     ends = {chunk.partition: chunk.messages[-1].offset + 1 for chunk in chunks}
@@ -360,7 +361,7 @@ def _keep_house(dsn: str, pace: Pace, stop: threading.Event, place: Path, days: 
             client = open_warehouse(dsn, timeout_s=pace.answer_s)
             try:
                 for table in set_days(client, days, "settings", "as the settings say"):
-                    log.info("%s is kept for %s now", table, f"{days[table]} days" if days[table] else "ever")
+                    log.info("table %s is stored for %s from now on", table, f"{days[table]} days" if days[table] else "ever")
                 dropped = apply_retention(client, now_ms if wanted else min(now_ms, lived_ms))
             finally:
                 client.close()

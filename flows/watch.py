@@ -22,7 +22,7 @@ from core import topics
 from core.clock import wall_clock_ms
 from core.message import Message
 from core.orders import BlockOrder, Finding
-from core.telling import Tell, nobody
+from core.reporting import Report, ignore
 from detectors.registry import spanning
 from detectors.sums import BY, EPOCH, TICK
 from flows import live
@@ -149,8 +149,8 @@ def _next_cut(state: State, now_ms: int, last: bool) -> list[Epoch]:
     return [state.waiting[partition].pop(0) for partition, epoch in sorted(heads.items()) if epoch.tick_ms == tick_ms]
 
 
-def run(journal: Journal, contracts_of: TermsOf, settings: Settings, tell: Tell = nobody) -> None:
-    """Watch until stopped (or, with `until_idle`, until all is watched). `tell` hears each `Outcome` when it is written."""
+def run(journal: Journal, contracts_of: TermsOf, settings: Settings, report: Report = ignore) -> None:
+    """Watch until stopped (or, with `until_idle`, until all is watched). `report` is called with each `Outcome`, when it is written."""
     snapshots = of_watch(settings.state_file, partial(mark_all, journal))
     with ExitStack() as stack:
         stack.enter_context(snapshots.alone())
@@ -164,7 +164,7 @@ def run(journal: Journal, contracts_of: TermsOf, settings: Settings, tell: Tell 
 
         def effects(outcome: Outcome) -> None:
             write(outcome, orders, findings, settings.partitions, wall_clock_ms())
-            tell(outcome)
+            report(outcome)
 
         ends = {p: journal.end_offset(topics.SUMS, p) for p in range(settings.partitions)} if settings.until_idle else None
         pace = Pace(settings.linger_ms, settings.snapshot_ms, every_ms=1_000, ends=ends)

@@ -1,4 +1,4 @@
-"""How records travel: one log in two spellings, files and Apache Kafka."""
+"""How records travel: one log, in files or on Apache Kafka."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ __all__ = [
 def open_journal(dsn: str, limits: Limits = Limits()) -> Journal:
     """The journal at an address: `files:///absolute/directory`, or `kafka://` and `kafka+ssl://` (journal/kafka/address.py).
 
-    Nothing is asked of it yet. A directory is made when the first topic is.
+    Nothing is opened yet. The directory is made with the first topic.
 
     >>> open_journal("files://host/dir")
     Traceback (most recent call last):
@@ -68,12 +68,12 @@ def open_journal(dsn: str, limits: Limits = Limits()) -> Journal:
     if plain:
         return FileJournal(Path(unquote(parts.path)), limits)
     shown = (
-        f"{scheme}:{'//' if rest.startswith('//') else ''}{rest.rpartition('@')[2].removeprefix('//')}"  # no password of any kind
+        f"{scheme}:{'//' if rest.startswith('//') else ''}{rest.rpartition('@')[2].removeprefix('//')}"  # without a password
     )
     raise JournalError(f"{shown} is not a journal's address: expected files:///absolute/directory, kafka:// or kafka+ssl://")
 
 
 def create_topics(journal: Journal, calls: int = CALLS_PARTITIONS) -> None:
-    """Makes every topic of `core.topics`, or checks that it has its number of partitions. `calls`: how many `calls` has."""
+    """Makes every topic of `core.topics`, or checks its number of partitions. `calls`: the partitions of `calls`."""
     for topic, partitions in partitions_of(calls).items():
         journal.create(topic, partitions)

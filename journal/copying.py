@@ -1,8 +1,8 @@
-"""A copy of topics that are being written to: each partition up to the end that was synced when its turn came.
+"""Copies topics while they are written to: each partition up to its synced end at the time it is copied.
 
-Segments are only ever appended to, so what lies below that end changes no more. Every frame is checked on the way: a copy of a
-damaged segment would be found out on the day it is needed. The copy has no writer's lock, no marks of readers, and its files are new:
-retention, which goes by the age of files, begins anew where it is put back, and readers mark where they are when they start.
+Segments are append-only, so what lies below that end no longer changes. Every frame is checked on the way: otherwise a copy of a
+damaged segment would be found on the day it is needed. The copy has no writer's lock and no marks of readers, and its files are new:
+retention, which goes by the age of files, starts again after a restore, and readers set their marks when they start.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from journal.protocol import REPAIR, JournalError, Torn
 
 
 def directory_of(dsn: str) -> Path | None:
-    """The directory of a journal of files, or None for one that is elsewhere.
+    """The directory of a file journal, or None for another kind.
 
     >>> directory_of("files:///srv/ringfence/journal"), directory_of("kafka://broker:9092")
     (PosixPath('/srv/ringfence/journal'), None)
@@ -50,10 +50,10 @@ def _copy_partition(part: Path, target: Path, end: int) -> None:
     copied: list[Path] = []
     for base in _bases(part):
         if base >= end and (copied or base > end):
-            break  # begun since; without any before it, an empty one says where the offsets stand
+            break  # begun since; an empty segment without any before it still holds the next offset
         try:
             data = _segment(part, base).read_bytes()
-        except FileNotFoundError:  # retention was here first; what lies before it is cut off from the rest
+        except FileNotFoundError:  # retention removed it meanwhile; the segments before it no longer join the rest
             for path in copied:
                 path.unlink()
             copied.clear()
@@ -61,14 +61,14 @@ def _copy_partition(part: Path, target: Path, end: int) -> None:
         path = _segment(target, base)
         path.write_bytes(_sound(data, base, end, _segment(part, base)))
         copied.append(path)
-    if (part / "damaged").is_dir():  # what repairs have put aside, and what they say is lost
+    if (part / "damaged").is_dir():  # what repairs moved there, and their record of what is lost
         shutil.copytree(part / "damaged", target / "damaged")
     replace_file(target / "synced", end.to_bytes(8, sys.byteorder))
     sync_directory(target)
 
 
 def _sound(data: bytes, base: int, end: int, path: Path) -> memoryview:
-    """The bytes of a segment below `end`, each frame of them whole."""
+    """The bytes of a segment below `end`, all frames whole."""
     found = frames.extent(data, base)
     if found.end < end and found.fault:
         raise Torn(

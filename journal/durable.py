@@ -1,4 +1,4 @@
-"""Small files that are either the old or the new one, also after a power cut."""
+"""Small files that hold either the old or the new content, also after a power cut; durable directories."""
 
 from __future__ import annotations
 
@@ -13,6 +13,16 @@ def sync_directory(path: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def sync_tree(root: Path) -> None:
+    """Makes every file and directory below `root` durable, and `root` itself."""
+    for path in [*root.rglob("*"), root]:
+        fd = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
 
 
 def replace_file(path: Path, content: bytes) -> None:

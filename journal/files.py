@@ -1,15 +1,15 @@
-"""The journal as files: nothing but a directory, and nothing lost that was acknowledged.
+"""The journal in files of one directory. Nothing that was acknowledged is lost.
 
     DIR/TOPIC/topic.json                   {"format": 2, "partitions": 4}
-    DIR/TOPIC/3/00000000000000000000.log   a segment: frames (journal/frames.py), named by its first offset; only ever appended to
-    DIR/TOPIC/3/synced                     8 bytes, mapped into memory: the end, written after each fsync; readers stop there
+    DIR/TOPIC/3/00000000000000000000.log   a segment: frames (journal/frames.py); its name is its first offset; append-only
+    DIR/TOPIC/3/synced                     8 bytes, mapped into memory: the end offset, written after each fsync; readers stop there
     DIR/TOPIC/3/lock                       held (flock) by the one writer, with its process id for people
-    DIR/TOPIC/3/readers/judge              how far this reader has come (journal/marks.py): retention waits for it
-    DIR/TOPIC/3/damaged/                   what a repair has put aside, and losses.json, which names it (journal/repair.py)
+    DIR/TOPIC/3/readers/judge              the reader's next offset (journal/marks.py): retention waits for it
+    DIR/TOPIC/3/damaged/                   what a repair moved there, and losses.json, its record of what is lost (journal/repair.py)
 
-Any other file whose name ends in .log is refused with its path: nobody could tell what it is. Others are left alone and never read.
+Any other file whose name ends in .log is refused with its path: its content would be unknown. Other files are ignored.
 
-There is no index: to find an offset, the headers of one segment are walked, once a reader (24 ms where a segment is full).
+There is no index: to find an offset, each reader scans the headers of one segment once (24 ms for a full segment).
 """
 
 from __future__ import annotations
@@ -52,21 +52,21 @@ FORMAT = 2
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _CHUNK = 1 << 20
 _CHECKING = "checking"
-_LOCK_TURNS = 50  # of 20 ms
-_NAMED = 5  # stretches of lost offsets that one error names
-_LEAP_MS = 3_600_000  # so far the wall clock may be from the time of the partition and still date a segment
+_LOCK_ATTEMPTS = 50  # of 20 ms
+_SHOWN = 5  # stretches of lost offsets that one error lists
+_LEAP_MS = 3_600_000  # a wall clock that is further from the time of the partition does not date a segment
 _SEGMENT = re.compile(r"[0-9]{20}\.log")
 
 _log = logging.getLogger(__name__)
 
 
 def monotonic_ms() -> int:
-    """What passes while the process runs; no step of the wall clock moves it."""
+    """The monotonic clock: no step of the wall clock moves it."""
     return time.monotonic_ns() // 1_000_000
 
 
 class FileJournal:
-    """A journal in a directory. It holds nothing open itself: any number of processes may have one on the same directory."""
+    """A journal in a directory. It holds nothing open: any number of processes may have one on the same directory."""
 
     def __init__(
         self,
@@ -80,7 +80,7 @@ class FileJournal:
         self._clocks = (now_ms, passed_ms)
 
     def create(self, topic: str, partitions: int) -> None:
-        """Makes a topic, all of it or nothing. Of one that exists, each partition without a writer has its torn tail cut."""
+        """Makes a topic, all of it or nothing. In an existing one, the torn tail of each partition without a writer is cut."""
         check_topic(topic, partitions)
         target = self._home / topic
         if not (target / "topic.json").exists():
@@ -113,7 +113,7 @@ class FileJournal:
         sync_directory(self._home)
 
     def grow(self, topic: str, partitions: int) -> None:
-        """More partitions of a topic that exists. A crash before the last step leaves directories that nobody looks at; again makes
+        """Adds partitions to an existing topic. A crash before the last step leaves directories that nothing reads; the next call makes
         them anew."""
         there = self.partitions(topic)
         check_grows(topic, there, partitions)
@@ -169,16 +169,16 @@ class FileJournal:
 
 
 def no_directory(part: Path) -> str:
-    """What to do about a partition whose directory is gone, or is something else."""
+    """The error text for a partition whose directory is gone, or is something else."""
     return (
         f"{part}, the directory of this partition, {'is something else now' if part.exists() else 'is gone'}, and all its records with it. "
-        "Stop everything and put the directory back from a backup (`ringfence restore`). `ringfence journal repair` cannot make it anew: "
-        "nothing else says which offsets were given out, and none may be given out twice. Without a backup, begin in a new --home"
+        "Stop all parts and put the directory back from a backup (`ringfence restore`). `ringfence journal repair` cannot make it anew: "
+        "the offsets that were used are recorded nowhere else, and none may be used twice. Without a backup, begin in a new --home"
     )
 
 
 class FileWriter:
-    """The one writer of a partition. Of one thread."""
+    """The only writer of a partition. For one thread."""
 
     def __init__(
         self, part: Path, limits: Limits, now_ms: Callable[[], int], passed_ms: Callable[[], int], *, checking: bool = False
@@ -238,7 +238,7 @@ class FileWriter:
         return first
 
     def trim(self, before: int) -> None:
-        """Removes every segment that lies wholly below an offset: for whoever keeps a log only until it is consumed."""
+        """Removes every segment that lies wholly below an offset: for a log that is only needed until it is consumed."""
         if before >= self._end and self._size:
             self._roll()
         bases = [*self._sizes, self._base]
@@ -269,10 +269,10 @@ class FileWriter:
                 raise TooLarge(f"{self._name}: entry {number} of {len(entries)} has {size} bytes, the limit is {limit}")
 
     def _recover(self) -> None:
-        """Finds the end. A tail that is not whole was never acknowledged, and is cut; damage below the synced end is `Torn`."""
+        """Finds the end. An incomplete tail was never acknowledged, and is cut; damage below the synced end is `Torn`."""
         bases = _bases(self._part)
         self._check_chain(bases)
-        there = retention.segments_of(self._part, bases, bases[-1] if bases else 0)  # retention may be at work beside us
+        there = retention.segments_of(self._part, bases, bases[-1] if bases else 0)  # another process may apply retention meanwhile
         self._sizes = {segment.base: segment.size_bytes for segment in there if segment.base != bases[-1]}
         self._base = bases[-1] if bases else 0
         path = _segment(self._part, self._base)
@@ -287,7 +287,7 @@ class FileWriter:
             if sound.size < len(data):
                 _log.warning("%s: cut a torn tail of %d bytes (%s)", self._name, len(data) - sound.size, sound.fault)
                 os.ftruncate(self._fd, sound.size)
-            os.fsync(self._fd)  # what a killed writer left whole may never have been synced
+            os.fsync(self._fd)  # whole appends of a killed writer may never have been synced
         except BaseException:
             os.close(self._fd)
             self._fd = -1
@@ -302,18 +302,18 @@ class FileWriter:
         self._leapt = bool(written_ms) and written_ms[-1] > opened_ms + _LEAP_MS
 
     def _check_chain(self, bases: list[int]) -> None:
-        """That the newest segment begins where the one before it ends: a stray file must not say where the writer goes on."""
+        """Checks that the newest segment begins where the one before it ends: a stray file must not set the next offset."""
         if len(bases) < 2:
             return
         before, newest = bases[-2:]
         try:
             data = _segment(self._part, before).read_bytes()
         except FileNotFoundError:
-            return  # retention took it at this moment: the newest one is the first now
+            return  # retention removed it meanwhile: the newest one is the first now
         if frames.position_of(data, before, newest) == len(data):
             return
         if (sound := frames.extent(data, before)).fault:
-            return  # where it is damaged its readers say so
+            return  # its readers report the damage
         raise JournalError(
             f"{self._name}: {_segment(self._part, newest)} begins at offset {newest}, and {_segment(self._part, before).name} before it ends at "
             f"offset {sound.end}. If the newer file does not belong there, move it out of the journal; else: {REPAIR}"
@@ -327,13 +327,13 @@ class FileWriter:
         return self._ahead_ms + self._passed_ms()
 
     def _date(self) -> None:
-        """Dates the segment that is written to by the time of the partition where the wall clock has said another."""
+        """Sets the modification time of the current segment to the time of the partition if the wall clock leapt."""
         if self._leapt:
             os.utime(self._fd, ns=(self._partition_ms() * 1_000_000,) * 2)
         self._leapt = False
 
     def _make_room(self, size: int) -> None:
-        """Where a partition is over its bound by a segment: what can go, goes; where readers still need the rest, `Full`."""
+        """Applies retention to a partition that is over its bound by a segment; `Full` if readers still need the rest."""
         limits = self._limits
         if limits.retention_bytes is None or self.size_bytes + size <= limits.retention_bytes + limits.segment_bytes:
             return
@@ -347,11 +347,11 @@ class FileWriter:
         reader, offset = min(behind.items(), key=lambda one: one[1])
         raise Full(
             f"{self._name} is full: it holds {self.size_bytes:,} bytes, its bound is {limits.retention_bytes:,}, and {reader} has read only up "
-            f"to offset {offset:,} of {self._end:,}. Nothing of this append was kept. Start {reader}, or raise RINGFENCE_JOURNAL_PARTITION_GB"
+            f"to offset {offset:,} of {self._end:,}. Nothing of this append was stored. Start {reader}, or raise RINGFENCE_JOURNAL_PARTITION_GB"
         )
 
     def _roll(self) -> None:
-        """Begins a new segment, then lets retention take old ones. A crash between leaves an empty one, or an old one more."""
+        """Begins a new segment, then applies retention. A crash in between leaves an empty segment, or an old one too many."""
         path = _segment(self._part, self._end)
         try:
             self._date()
@@ -360,7 +360,7 @@ class FileWriter:
                 sync_directory(self._part)
             except OSError:
                 os.close(fd)
-                path.unlink()  # else readers would look into it for what still goes into the segment before
+                path.unlink()  # else readers would open it for entries that still go into the segment before
                 raise
         except OSError as error:
             raise _explained(error, f"{self._name}: cannot begin {path.name}") from error
@@ -370,7 +370,7 @@ class FileWriter:
         self._retain()
 
     def _retain(self) -> None:
-        """Removes what `retention` lets go. Another process may do the same at this moment: what is gone is gone."""
+        """Removes what `retention` allows. Another process may do the same meanwhile."""
         bases = _bases(self._part)
         found = retention.segments_of(self._part, bases, self._end)
         now_ms = self._partition_ms()
@@ -378,7 +378,7 @@ class FileWriter:
         going = retention.removable(found, self._limits, now_ms, read_to)
         if read_to is not None and (unread := [segment for segment in going if segment.end > read_to]):
             _log.error(
-                "%s: offsets %d to %d are removed unread, because the partition is over its bound and is set to drop (RINGFENCE_JOURNAL_UNREAD)",
+                "%s: offsets %d to %d are removed unread, because the partition is over its bound and RINGFENCE_JOURNAL_UNREAD allows it",
                 self._name, max(read_to, unread[0].base), unread[-1].end - 1,
             )  # fmt: skip
         retention.remove(self._part, going)
@@ -401,8 +401,8 @@ class FileWriter:
             raise _explained(error, f"{self._name}: cannot append {len(data)} bytes") from error
 
     def _undo(self, error: OSError) -> None:
-        """Cuts off what a failed append left. Where that fails too, or the fault is not one of room, the writer stops for good:
-        after a failed fsync nobody knows what is on the disk, and only reading it again tells."""
+        """Cuts off what a failed append left. If that fails too, or the fault is not lack of room, the writer stops for good:
+        after a failed fsync the content of the disk is unknown until it is read again."""
         if error.errno not in _NO_ROOM:
             self._broken = str(error)
         try:
@@ -413,9 +413,9 @@ class FileWriter:
 
 
 class FileReader:
-    """A place in a partition. Reads with `pread` what is synced, and checks every frame.
+    """A position in a partition. Reads synced bytes with `pread`, and checks every frame.
 
-    It keeps nothing of what it has not handed out: bytes beyond the synced end may still be cut and written anew.
+    It buffers nothing: bytes beyond the synced end may still be cut and written anew.
     """
 
     def __init__(self, part: Path, offset: int) -> None:
@@ -448,7 +448,7 @@ class FileReader:
             except JournalError:
                 if not out:
                     raise
-                break  # hand out what is sound; the next call meets the fault again
+                break  # return the sound messages; the next call meets the fault again
             if got is None:
                 break
             out += got
@@ -456,15 +456,14 @@ class FileReader:
         return out
 
     def _step(self, end: int, max_messages: int, max_bytes: int, *, first: bool) -> list[Message] | None:
-        """Some messages, or none where only lost offsets were stepped over; None when the next one is over `max_bytes` and is not the
-        `first`."""
+        """Some messages, or none if only lost offsets were skipped; None if the next one is over `max_bytes` and is not the `first`."""
         chunk = _CHUNK
         while True:
             if self._fd < 0:
                 self._seek()
             data = os.pread(self._fd, chunk, self._at)
             if not data and self.offset > self._base:
-                self._leave()  # the end of this segment; the next is named by our offset
+                self._leave()  # the end of this segment; our offset is the name of the next
                 continue
             got = frames.decode(data, self.offset, end, max_messages, max_bytes, self._partition)
             if got.messages or got.lost:
@@ -483,12 +482,12 @@ class FileReader:
             chunk = got.need
 
     def _step_over(self, lost: list[tuple[int, str]]) -> None:
-        """Notes offsets whose entries are lost, as one gap each stretch."""
+        """Adds offsets whose entries are lost to `gaps`, one gap per stretch."""
         for offset, why in lost:
             if self.gaps and self.gaps[-1].last == offset - 1 and self.gaps[-1].why == why:
                 self.gaps[-1] = self.gaps[-1]._replace(last=offset)
                 continue
-            _log.warning("%s: offset %d and what follows is lost and is stepped over: %s", self._name, offset, why)
+            _log.warning("%s: offset %d and what follows is lost and is skipped: %s", self._name, offset, why)
             self.gaps.append(Gap(offset, offset, why))
 
     def close(self) -> None:
@@ -500,7 +499,7 @@ class FileReader:
             raise ahead(self._name, end, self.offset)
 
     def _seek(self) -> None:
-        """Opens the segment that holds our offset. Retention may remove it between listing and opening: then we look again."""
+        """Opens the segment that holds our offset. Retention may remove it between listing and opening: then it lists again."""
         for _ in range(100):
             below = [base for base in _bases(self._part) if base <= self.offset]
             if not below:
@@ -511,17 +510,17 @@ class FileReader:
                 continue
             self._fd, self._base, self._at = fd, below[-1], 0
             if self.offset > self._base:
-                at = self._walk(fd)
+                at = self._position(fd)
                 size = os.fstat(fd).st_size
                 if at is None or at >= size:  # were our offset the first of the next segment, that one would have been opened
                     fault = self._torn(size, "the file ends")
-                    self._leave()  # who reads again looks again
+                    self._leave()  # the next read opens it again
                     raise fault
                 self._at = at
             return
-        raise JournalError(f"{self._name}: its oldest segments go faster than they can be opened")
+        raise JournalError(f"{self._name}: retention removes its oldest segments faster than they can be opened")
 
-    def _walk(self, fd: int) -> int | None:
+    def _position(self, fd: int) -> int | None:
         if not os.fstat(fd).st_size:
             return None
         with mmap.mmap(fd, 0, access=mmap.ACCESS_READ) as data, memoryview(data) as view:
@@ -545,13 +544,13 @@ class FileReader:
 def _synced_anew(part: Path) -> str:
     if any(part.glob("*.log")):
         return "`ringfence journal repair` makes it anew from the segments"
-    return "There are no segments either: `ringfence journal check` says what to do"
+    return "There are no segments either: `ringfence journal check` shows what to do"
 
 
 class _Synced:
-    """The end that readers may see: one aligned 64-bit cell, which is stored and loaded in one piece.
+    """The end of what readers may read: one aligned 64-bit cell, which is stored and loaded atomically.
 
-    It is never ahead of what is on the disk. After a power cut it may be behind; then the next writer (or `create`) mends it.
+    It is never ahead of the disk. After a power cut it may be behind; then the next writer (or `create`) corrects it.
     """
 
     def __init__(self, part: Path, *, writable: bool = False) -> None:
@@ -563,7 +562,7 @@ class _Synced:
                 os.close(fd)
         except (OSError, ValueError) as error:
             raise JournalError(
-                f"cannot read {part / 'synced'}, which says how far {part.parent.name}/{part.name} is synced: {error}. "
+                f"cannot read {part / 'synced'}, which holds the synced end of {part.parent.name}/{part.name}: {error}. "
                 + _synced_anew(part)
             ) from error
         self._view = memoryview(self._map)
@@ -590,7 +589,7 @@ class _Synced:
 
 
 def damage(data: bytes, base: int, end: int) -> str:
-    """Where a segment that should go up to `end` is damaged first, and all that is lost in it.
+    """Where a segment that should reach `end` is damaged first, and all offsets that are lost in it.
 
     >>> whole = frames.encode([Entry(b"", b"a", 1)] * 4, 7)
     >>> damage(whole[:40] + b"!" + whole[41:-1] + b"!", 7, 11)
@@ -600,10 +599,10 @@ def damage(data: bytes, base: int, end: int) -> str:
     lost = [one for one in damaged if one.end > one.first]
     if not lost:
         return f"at byte {damaged[0].at if damaged else len(data)}: its last append is not whole"
-    named = [f"{one.first} to {one.end - 1}" if one.end - one.first > 1 else f"{one.first}" for one in lost]
-    if len(named) > _NAMED:
-        named = [*named[:_NAMED], f"{len(named) - _NAMED} more stretches"]
-    offsets = " and ".join([", ".join(named[:-1]), named[-1]] if len(named) > 1 else named)
+    shown = [f"{one.first} to {one.end - 1}" if one.end - one.first > 1 else f"{one.first}" for one in lost]
+    if len(shown) > _SHOWN:
+        shown = [*shown[:_SHOWN], f"{len(shown) - _SHOWN} more stretches"]
+    offsets = " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
     count = sum(one.end - one.first for one in lost)
     return (
         f"at byte {damaged[0].at} ({damaged[0].fault}): {'offset' if count == 1 else 'offsets'} {offsets} "
@@ -616,12 +615,12 @@ def _about(partitions: int) -> bytes:
 
 
 def _partitions(path: Path, content: bytes) -> int:
-    """What a topic.json says.
+    """The number of partitions in a topic.json.
 
     >>> _partitions(Path("/j/calls/topic.json"), b'{"format": 2, "partitions": "4"}')
     Traceback (most recent call last):
     ...
-    journal.protocol.JournalError: /j/calls/topic.json does not say how many partitions the topic has: put it back from a backup
+    journal.protocol.JournalError: /j/calls/topic.json does not hold the number of partitions: put it back from a backup
     """
     try:
         about = json.loads(content)
@@ -638,7 +637,7 @@ def _partitions(path: Path, content: bytes) -> int:
     if "format" not in found or type(count) is not int or not 1 <= count <= MOST_PARTITIONS:
         there = sum(one.is_dir() and one.name.isdecimal() for one in path.parent.iterdir()) if path.parent.is_dir() else 0
         raise JournalError(
-            f"{path} does not say how many partitions the topic has: put it back from a backup"
+            f"{path} does not hold the number of partitions: put it back from a backup"
             + (f", or write {_about(there).decode()} into it: there are {there} directories of partitions" if there else "")
         )
     return count
@@ -654,7 +653,7 @@ def _segment(part: Path, base: int) -> Path:
 
 
 def _bases(part: Path) -> list[int]:
-    """The first offsets of the segments that are there."""
+    """The first offset of each segment, in order."""
     try:
         with os.scandir(part) as entries:
             files = [
@@ -668,7 +667,7 @@ def _bases(part: Path) -> list[int]:
     for name, is_file in files:
         if not is_file or not _SEGMENT.fullmatch(name):
             raise JournalError(
-                f"{part / name} is no segment of this partition (a segment is a file named by its first offset in 20 digits): "
+                f"{part / name} is no segment of this partition (the name of a segment is its first offset in 20 digits): "
                 "move it out of the journal"
             )
         found.append(int(name[:-4]))
@@ -681,15 +680,15 @@ def _first_offset(part: Path) -> int:
 
 
 def _lock(part: Path, name: str, *, checking: bool) -> int:
-    """Takes the partition. Waits for `create`, which holds it only as long as it checks the tail; never for another writer."""
-    for turn in itertools.count():
+    """Locks the partition. Waits for `create`, which holds the lock only while it checks the tail; never for another writer."""
+    for attempt in itertools.count():
         try:
             fd = locks.take(part / "lock")
             break
         except locks.LockTaken as taken:
             holder = str(taken)
-            # The first turns are for a holder that has not written its name yet.
-            if checking or turn >= (_LOCK_TURNS if holder in ("", _CHECKING) else 2):
+            # The first attempts are for a holder that has not written its name yet.
+            if checking or attempt >= (_LOCK_ATTEMPTS if holder in ("", _CHECKING) else 2):
                 raise Locked(f"{name} has a writer already: process {holder or 'unknown'}") from None
             time.sleep(0.02)
         except OSError as error:
@@ -697,12 +696,12 @@ def _lock(part: Path, name: str, *, checking: bool) -> int:
     try:
         locks.write_holder(fd, _CHECKING if checking else str(os.getpid()))
     except OSError as error:
-        _log.warning("%s: the lock file does not name its holder: %s", name, error)  # a full disk; the lock itself holds
+        _log.warning("%s: the lock file does not hold its holder's process id: %s", name, error)  # a full disk; the lock itself holds
     return fd
 
 
 def _explained(error: OSError, what: str) -> JournalError:
-    """The same fault in words, as `Full` where room is what is missing."""
+    """The fault as an error of the journal: `Full` if the disk has no room."""
     if error.errno in _NO_ROOM:
-        return Full(f"{what}: no room ({error.strerror}). Nothing of it was kept; free some space and it goes on")
+        return Full(f"{what}: no room ({error.strerror}). Nothing of it was stored; free some space and it goes on")
     return JournalError(f"{what}: {error}")

@@ -1,13 +1,13 @@
-"""How an entry lies in a segment file: a header of 28 bytes, the key, the value. Pure.
+"""The layout of an entry in a segment file: a header of 28 bytes, the key, the value. Pure.
 
     crc      u32   CRC-32 of everything after it
     size     u32   bytes of key and value
     offset   i64
     time     i64   UTC epoch ms
-    key      u32   bytes of the key; the highest bit says that the next frame belongs to the same append, the second highest
-                   that what stood at this offset is lost (journal/repair.py): the value says why, and readers step over it
+    key      u32   bytes of the key; the highest bit: the next frame belongs to the same append; the second highest: the entry at
+                   this offset is lost (journal/repair.py), the value holds the reason, and readers skip it
 
-An append is whole when its last frame is: what a crash left of half an append is cut away with it.
+An append is whole when its last frame is: the rest of an append that a crash cut short is removed with it.
 """
 
 from __future__ import annotations
@@ -63,14 +63,14 @@ def encode_lost(first: int, last: int, why: str, at_ms: int) -> bytes:
 
 
 class Decoded(NamedTuple):
-    """What a stretch of bytes held. `fault` is "" when the bytes only came to their end."""
+    """The content of a stretch of bytes. `fault` is "" when the bytes simply ended."""
 
     messages: list[Message]
     used: int  # bytes of whole, sound frames
     need: int  # bytes that the next frame has, when it is known and not all there; else 0
     fault: str
     next_offset: int  # behind the last whole, sound frame
-    lost: list[tuple[int, str]]  # offsets that frames stand for whose content is lost, and why
+    lost: list[tuple[int, str]]  # offsets whose content is lost, and why
 
 
 def decode(data: bytes, offset: int, end: int, max_messages: int, max_bytes: int, partition: int = 0) -> Decoded:
@@ -124,7 +124,7 @@ class Extent(NamedTuple):
 
 
 def extent(data: bytes | memoryview, base: int) -> Extent:
-    """Walks a segment whose first offset is `base`, checking every frame.
+    """Checks every frame of a segment whose first offset is `base`.
 
     >>> two = encode([Entry(b"", b"a", 1), Entry(b"", b"b", 1)], 0)
     >>> extent(two, 0), extent(two + b"torn", 0).fault
@@ -181,8 +181,8 @@ class Stretch(NamedTuple):
 def stretches(data: bytes | memoryview, base: int, end: int) -> list[Stretch]:
     """All of a segment that should hold the offsets `base` to below `end`, as sound and damaged stretches in turn.
 
-    Behind a damaged place the next frame is found by its checksum and by an offset that may stand there. Half an append is sound here:
-    below the synced end all of it was acknowledged. A frame at `end` or above is none of ours.
+    Behind a damaged stretch the next frame is found by its checksum and by an offset that is possible there. Half an append is sound here:
+    below the synced end all of it was acknowledged. A frame at `end` or above does not belong here.
 
     >>> whole = encode([Entry(b"", b"a", 1), Entry(b"", b"b", 1), Entry(b"", b"c", 1)], 4)
     >>> [(s.sound, s.first, s.end) for s in stretches(whole[:40] + b"!" + whole[41:], 4, 7)]
@@ -234,10 +234,10 @@ def _next_frame(view: memoryview, start: int, above: int, end: int) -> tuple[int
     at = start
     while at + HEADER <= size:
         if quick:
-            place = data.find(b"\0\0\0", at + 13)
-            if place < 0:
+            zeros = data.find(b"\0\0\0", at + 13)
+            if zeros < 0:
                 return None
-            at = place - 13
+            at = zeros - 13
             if at + HEADER > size:
                 return None
         crc, length, found, _, _ = _HEADER.unpack_from(view, at)

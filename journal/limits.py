@@ -1,4 +1,4 @@
-"""What a partition may hold, and for how long: the same words for every spelling of the journal."""
+"""What a partition may hold, and for how long: the same limits for files and for Kafka."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ _TOPIC = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}")
 
 @dataclass(frozen=True)
 class Limits:
-    """Retention looks at whole segments: when a partition is opened for writing, when a new segment is begun (the last is full, or
-    older than `roll_ms`), and when a person asks. The oldest goes while the partition is over `retention_bytes`, or the segment
-    ended longer than `retention_ms` ago; never what a reader of ours still has to read (`journal.marks`).
+    """Retention checks whole segments: when a partition is opened for writing, when a new segment is begun (the last is full, or
+    older than `roll_ms`), and when a person asks. It removes the oldest segment while the partition is over `retention_bytes`, or if
+    it ended longer than `retention_ms` ago; never one that a reader of ours still has to read (`journal.marks`).
 
     Where unread entries keep a partition over `retention_bytes` by more than a segment, the writers of the topics in `refuse_when_full`
-    get `Full`, and other topics grow on; with `drop_unread` the oldest unread segments go instead, and their readers name the gap.
+    get `Full`, and other topics keep growing; with `drop_unread` the oldest unread segments are removed instead, and their readers report
+    the gap.
     See docs/decisions/retention-waits-for-readers.md.
 
-    Files: age is counted by the monotonic clock while a writer lives, not by what entries or the wall clock say (`journal.retention`). Kafka:
-    these are the settings with which topics are made, and age is the newest `timestamp_ms` in a segment
-    (docs/decisions/kafka-is-the-same-log.md).
+    Files: age is counted by the monotonic clock while a writer lives, not by the times of entries or by the wall clock (`journal.retention`). Kafka:
+    topics are made with these settings, and age is the newest `timestamp_ms` in a segment
+    (docs/decisions/kafka-gives-same-guarantees.md).
     """
 
     record_bytes: int = 1 << 20
@@ -37,7 +38,7 @@ class Limits:
 
 
 def check_topic(topic: str, partitions: int) -> None:
-    """A name and a number that every spelling can make.
+    """Checks that a name and a number of partitions suit files and Kafka alike.
 
     >>> check_topic("calls", 4)
     >>> check_topic("../calls", 4)
@@ -52,7 +53,7 @@ def check_topic(topic: str, partitions: int) -> None:
 
 
 def check_same(topic: str, there: int, asked: int) -> None:
-    """Of a topic that exists, that it has as many partitions as were asked for.
+    """Checks that an existing topic has the number of partitions that was asked for.
 
     >>> check_same("calls", 2, 4)
     Traceback (most recent call last):
@@ -68,7 +69,7 @@ def check_same(topic: str, there: int, asked: int) -> None:
 
 
 def check_grows(topic: str, there: int, asked: int) -> None:
-    """That a topic does not lose partitions, and with them what they hold.
+    """Checks that a topic does not lose partitions, and the records in them.
 
     >>> check_grows("calls", 4, 2)
     Traceback (most recent call last):

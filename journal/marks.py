@@ -1,11 +1,11 @@
-"""How far each reader of a partition has come: a small file a reader beside the segments. Retention removes nothing that one of them
+"""The next offset of each reader of a partition: one small file per reader beside the segments. Retention removes nothing that one of them
 still has to read.
 
     DIR/TOPIC/3/readers/judge     the offset from which this reader would read on after a crash, in decimal digits
 
-A reader writes its mark after its own state is durable, so a mark is never ahead of what the reader can still need. A reader that has
-never run has no mark, and nothing is kept for it. A mark that cannot be read counts as 0: nothing is removed until its reader has
-written it anew, or a person has removed it.
+A reader writes its mark after its own state is durable, so a mark is never ahead of what the reader may still need. A reader that has
+never run has no mark, and retention does not wait for it. A mark that cannot be read counts as 0: nothing is removed until its reader
+writes it again, or a person removes it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def directory(part: Path) -> Path:
 
 
 def set_mark(part: Path, reader: str, offset: int) -> None:
-    """Says that `reader` needs nothing below `offset` any more.
+    """Records that `reader` needs nothing below `offset` any more.
 
     >>> import tempfile
     >>> part = Path(tempfile.mkdtemp())
@@ -48,7 +48,7 @@ def set_mark(part: Path, reader: str, offset: int) -> None:
 
 
 def remove_mark(part: Path, reader: str) -> bool:
-    """Forgets a reader; whether it had a mark."""
+    """Removes the mark of a reader; returns whether it had one."""
     try:
         (directory(part) / reader).unlink()
     except FileNotFoundError:
@@ -67,7 +67,7 @@ def marks(part: Path) -> dict[str, int]:
     found = {}
     for name in names:
         if not _READER.fullmatch(name):
-            continue  # a draft that a crash left, or a stray file: no reader has this name
+            continue  # a temporary file that a crash left, or a stray file
         path = directory(part) / name
         try:
             text = path.read_bytes()
@@ -75,10 +75,10 @@ def marks(part: Path) -> dict[str, int]:
             continue  # a person has removed it meanwhile
         except OSError as error:
             text = b""
-            _log.warning("%s cannot be read, so retention keeps everything for this reader: %s", path, error)
+            _log.warning("%s cannot be read, so retention waits for this reader: %s", path, error)
         if re.fullmatch(rb"\d{1,18}", text):
             found[name] = int(text)
         else:
             found[name] = 0
-            _log.warning("%s holds no offset, so retention keeps everything for this reader until it has written it again", path)
+            _log.warning("%s holds no offset, so retention waits for this reader until it has written it again", path)
     return found

@@ -1,6 +1,6 @@
-"""What a journal is, whichever way it is spelled: topics of numbered partitions, each a log that only grows.
+"""The interface of a journal: topics of numbered partitions, each an append-only log.
 
-The addressing is Kafka's: (topic, partition, offset). `tests/journal/test_contract.py` holds every spelling to this page.
+The addressing is Kafka's: (topic, partition, offset). `tests/journal/test_contract.py` tests every implementation against it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from core.message import Message
 
 
 class Entry(NamedTuple):
-    """What is appended. `timestamp_ms` is when we learned of it, in ms of UTC, from 1 on (Kafka has no other)."""
+    """An entry to append. `timestamp_ms`: when it was received, in ms of UTC, >= 1 (Kafka takes no other)."""
 
     key: bytes
     value: bytes
@@ -20,7 +20,7 @@ class Entry(NamedTuple):
 
 
 class Gap(NamedTuple):
-    """Offsets from `first` to `last` whose entries are lost, with what is known of why. A person has let them go
+    """Offsets from `first` to `last` whose entries are lost, and the reason as far as it is known. A person gave them up
     (`ringfence journal repair`)."""
 
     first: int
@@ -29,7 +29,7 @@ class Gap(NamedTuple):
 
 
 class JournalError(Exception):
-    """Something is wrong with the journal; the words say what and where."""
+    """A fault of the journal; the message names the fault and the place."""
 
 
 class NoTopic(JournalError):
@@ -41,35 +41,35 @@ class Locked(JournalError):
 
 
 class Full(JournalError):
-    """No room: nothing of this append was kept, and the next may be tried on the same writer."""
+    """No room: nothing of this append was stored. The same writer may try again."""
 
 
 class TooLarge(JournalError):
-    """An entry, or all the entries of one append together, are over the limit. Nothing of the append was kept."""
+    """An entry, or all the entries of one append together, are over the limit. Nothing of the append was stored."""
 
 
 class OffsetTrimmed(JournalError):
-    """The reader's offset is older than what retention has kept. Never a silent jump: whoever reads must decide."""
+    """Retention has removed the reader's offset. The reader never jumps by itself: its caller decides."""
 
 
 class OffsetAhead(JournalError):
-    """The reader's offset is beyond the end: this is not the journal that it was reading before."""
+    """The reader's offset is beyond the end: this is not the journal that it read before."""
 
 
 class Torn(JournalError):
-    """Bytes that were acknowledged cannot be read back. Never repaired in silence."""
+    """Acknowledged bytes cannot be read back. Only `ringfence journal repair` gives them up."""
 
 
 class Unacknowledged(JournalError):
-    """Nobody knows what became of an append: it may be there, or its first entries, or nothing; it may even come to be there later,
-    behind what is appended next. Append it again: every reader of ours knows a repeat (docs/decisions/kafka-is-the-same-log.md)."""
+    """The outcome of an append is unknown: all of it, its first entries or nothing may be stored; it may even appear later, behind the next
+    append. Append it again: each of our readers recognises a repeat (docs/decisions/kafka-gives-same-guarantees.md)."""
 
 
 def trimmed(name: str, first: int, at: int) -> OffsetTrimmed:
     return OffsetTrimmed(f"{name} begins at {first}, the reader is at {at}: retention removed what was between")
 
 
-REPAIR = "`ringfence journal check` shows what is damaged, `ringfence journal repair` writes the loss down and goes on"
+REPAIR = "`ringfence journal check` shows what is damaged, `ringfence journal repair` records the loss and goes on"
 
 
 def ahead(name: str, end: int, at: int) -> OffsetAhead:
@@ -80,27 +80,27 @@ class Writer(Protocol):
     """The one writer of a partition."""
 
     def append(self, entries: Sequence[Entry]) -> int:
-        """The offset of the first entry. Returns only when all are safe: synced to the disk, or on as many brokers as must have them.
-        All or nothing; `Unacknowledged` alone leaves that open. After a fault other than `Full` or `TooLarge`, open a new writer."""
+        """Returns the offset of the first entry, when all entries are durable: synced to the disk, or on all brokers that must have them.
+        All or nothing; only `Unacknowledged` leaves that open. After a fault other than `Full` or `TooLarge`, open a new writer."""
         ...
 
     def close(self) -> None:
-        """Gives the partition free for another writer."""
+        """Releases the partition for another writer."""
         ...
 
 
 class Reader(Protocol):
-    """A place in a partition. Readers take no lock and may be many."""
+    """A position in a partition. Any number of readers; they take no lock."""
 
     offset: int
     """Of the next message."""
 
     gaps: list[Gap]
-    """What this reader has stepped over so far. Whoever reads looks at it and writes it down: nothing is passed over in silence."""
+    """The lost offsets that this reader has skipped so far. Its caller checks and records them: nothing is skipped silently."""
 
     def read(self, max_messages: int = 4096, max_bytes: int = 8 << 20) -> list[Message]:
-        """What comes next, in order; never waits for what is not there. `[]` means nothing new yet: at least all that was there when
-        the reader was opened has been given by then. At least one message is given, however large."""
+        """Returns the next messages, in order; never waits for messages that do not exist yet. `[]` means nothing new yet: all messages
+        that existed when the reader was opened have been returned by then. Returns at least one message if there is one, however large."""
         ...
 
     def close(self) -> None: ...
@@ -110,17 +110,17 @@ class Journal(Protocol):
     """Topics and their partitions."""
 
     def create(self, topic: str, partitions: int) -> None:
-        """Makes a topic. Again with the same number does nothing; with another number it is refused: keys would move."""
+        """Makes a topic. If it exists with the same number of partitions, does nothing; another number is refused: keys would move."""
         ...
 
     def grow(self, topic: str, partitions: int) -> None:
-        """Gives a topic that exists more partitions, whole or not at all; again does nothing. Only for who moves keys and state, too."""
+        """Adds partitions to an existing topic, all or none; repeating it does nothing. Only for callers that also move keys and state."""
         ...
 
     def partitions(self, topic: str) -> int: ...
 
     def writer(self, topic: str, partition: int) -> Writer:
-        """The one writer; a second one is `Locked`: at once, or when both have written."""
+        """The only writer; a second one is `Locked`: at once, or when both have written."""
         ...
 
     def reader(self, topic: str, partition: int, offset: int) -> Reader:
@@ -128,7 +128,7 @@ class Journal(Protocol):
         ...
 
     def first_offset(self, topic: str, partition: int) -> int:
-        """The oldest offset that retention has kept."""
+        """The oldest offset that retention has not removed."""
         ...
 
     def end_offset(self, topic: str, partition: int) -> int:
@@ -136,8 +136,8 @@ class Journal(Protocol):
         ...
 
     def mark_read(self, topic: str, partition: int, reader: str, offset: int) -> None:
-        """Says that this reader, by its own durable state, needs nothing below `offset`. Files: retention keeps the rest for it.
-        Kafka: nothing; there the broker removes what is old."""
+        """Records that this reader, by its own durable state, needs nothing below `offset`. Files: retention keeps the rest for it.
+        Kafka: does nothing; there the broker removes old records."""
         ...
 
     def readers(self, topic: str, partition: int) -> dict[str, int]:

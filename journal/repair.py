@@ -1,15 +1,14 @@
-"""What is damaged in a journal of files, and how it goes on without it.
+"""Finds damage in a file journal, and repairs it by giving up what cannot be read.
 
-`check` changes nothing and may run beside everything. `repair` takes the writer's lock of each damaged partition, and in this order:
+`check` changes nothing and may run while all parts run. `repair` takes the writer's lock of each damaged partition, and in this order:
 
 1. the damaged bytes go into `damaged/` beside the segments        a crash: they are copied again, under the same name
-2. `damaged/losses.json` names the loss                            a crash: it is named again, once
+2. the loss is recorded in `damaged/losses.json`                   a crash: the next run finds it there
 3. the segment is replaced whole (written beside, synced, renamed) a crash: it is the old one or the new one
 4. `synced` is set                                                 a crash: the next writer sets it
 
-In the new segment the lost offsets are frames that say so (`frames.LOST`), so every offset keeps its place; readers step over them and
-say that they did. Sound records behind the damaged place are kept. What cannot be known is not made up: a lost offset may have been
-a record or a tick.
+In the new segment the lost offsets are frames with the flag `frames.LOST`, so every other offset stays the same; readers skip and report
+them. Sound records behind the damage are kept. Whether a lost offset was a record or a tick is unknown.
 """
 
 from __future__ import annotations
@@ -37,11 +36,11 @@ ASIDE = "damaged"
 LOSSES = "losses.json"
 _ANY_OFFSET = (1 << 40) - 1
 _NOTHING_LEFT = (
-    "{part} holds neither a segment nor `synced`, so nothing says which offsets were given out, and a repair cannot know what is lost. Stop "
-    "everything and put the directory back from a backup (`ringfence restore`); without a backup, begin in a new --home"
+    "{part} holds neither a segment nor `synced`, so the offsets that were used are unknown, and a repair cannot know what is lost. Stop "
+    "all parts and put the directory back from a backup (`ringfence restore`); without a backup, begin in a new --home"
 )
 _AT_ONCE = 1_000_000
-"""Lost offsets in a row that are believed. More, and the file that says how far the partition is synced is what is wrong."""
+"""Consecutive lost offsets that are plausible. If there are more, the file `synced` is wrong."""
 
 
 class Loss(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,7 +60,7 @@ class Loss(msgspec.Struct, frozen=True, kw_only=True):
     noted: bool = False
 
     def line(self) -> str:
-        """In words.
+        """The loss as a line for people.
 
         >>> Loss(topic="calls", partition=3, first=7, last=7, segment="a.log", byte=40, bytes=29, why="a checksum is wrong",
         ...      kept="/j/damaged/a.log.byte-40", at_ms=0).line()
@@ -76,10 +75,10 @@ class Loss(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class Damage:
-    """What is wrong with a partition. `lost`: damaged stretches of its segments (one that loses no offset only has bytes too many).
+    """The damage of a partition. `lost`: damaged stretches of its segments (a stretch that loses no offset is surplus bytes).
     `aside`: files that do not belong there and hold nothing that was acknowledged. `notes`: what a repair leaves to a person.
-    `synced_to`: what `synced` should say where that is another number; -1 = it is right. `plan`: the segments to write anew.
-    `begins_at`: where the partition begins anew because all its segments are gone; -1 = they are not."""
+    `synced_to`: the right content of `synced` if it is wrong; -1 = it is right. `plan`: the segments to write anew.
+    `begins_at`: the new first offset of a partition whose segments are all gone; -1 = they are not."""
 
     topic: str
     partition: int
@@ -98,7 +97,7 @@ class Damage:
         return bool(self.lost or self.aside or self.synced_to >= 0)
 
     def lines(self) -> list[str]:
-        """What a person reads: topic, partition, file, byte, offsets."""
+        """The damage as lines for people: topic, partition, file, byte, offsets."""
         place = f"{self.topic}/{self.partition}"
         found = []
         for path, one in self.lost:
@@ -108,19 +107,19 @@ class Damage:
         found += [f"{place}: {path} does not belong there and holds nothing that was acknowledged" for path in self.aside]
         if self.synced_to >= 0:
             found.append(
-                f"{place}: `synced` does not say where the partition ends; by its segments that is offset {self.synced_to}"
+                f"{place}: `synced` does not hold the end of the partition; by its segments that is offset {self.synced_to}"
             )
         return found + [f"{place}: {note}" for note in self.notes]
 
 
 def check(home: Path, topic: str) -> list[Damage]:
-    """What is wrong with a topic, a `Damage` for each partition that has any. `topic.json` that cannot be read is a `JournalError`."""
+    """The damage of a topic, one `Damage` per damaged partition. `topic.json` that cannot be read is a `JournalError`."""
     found = (_look(home / topic / str(number), topic, number) for number in range(FileJournal(home).partitions(topic)))
     return [damage for damage in found if damage]
 
 
 def without_about(home: Path) -> list[str]:
-    """Directories that hold partitions, and no topic.json that says so: no topic is seen there, nor checked."""
+    """Directories that hold partitions but no topic.json, and so are neither a topic nor checked."""
     found = []
     for folder in sorted(home.iterdir()) if home.is_dir() else []:
         parts = sum(one.is_dir() and one.name.isdecimal() for one in folder.iterdir()) if folder.is_dir() else 0
@@ -133,13 +132,13 @@ def without_about(home: Path) -> list[str]:
 
 
 def repair(home: Path, damage: Damage, now_ms: int) -> list[Loss]:
-    """Mends one partition and returns what it has lost. `Locked` where its writer runs."""
+    """Repairs one partition and returns what it has lost. `Locked` if its writer runs."""
     part = home / damage.topic / str(damage.partition)
     if not part.is_dir():
         raise JournalError(f"{damage.topic}/{damage.partition}: {no_directory(part)}")
     lock = _lock(part, f"{damage.topic}/{damage.partition}", checking=False)
     try:
-        damage = _look(part, damage.topic, damage.partition)  # as it is now that nobody writes
+        damage = _look(part, damage.topic, damage.partition)  # again, now that nobody writes
         found = []
         for path, one in damage.lost:
             kept = _keep_bytes(part, path, one)
@@ -164,19 +163,17 @@ def repair(home: Path, damage: Damage, now_ms: int) -> list[Loss]:
 
 
 def losses(home: Path) -> list[Loss]:
-    """Every loss that repairs have written down in the topics of a directory."""
+    """Every loss that repairs have recorded in the topics of a directory."""
     found = []
     for topic in topics_in(home):
-        with contextlib.suppress(
-            JournalError
-        ):  # a topic.json that cannot be read is somebody else's to report: nothing is known of it
+        with contextlib.suppress(JournalError):  # whoever opens the topic reports a topic.json that cannot be read
             for number in range(FileJournal(home).partitions(topic)):
                 found += _losses(home / topic / str(number))
     return found
 
 
 def set_noted(home: Path, noted: list[Loss]) -> None:
-    """Says of losses that they are in the audit now."""
+    """Marks losses as written into the audit."""
     for topic, partition in sorted({(loss.topic, loss.partition) for loss in noted}):
         part = home / topic / str(partition)
         kept = [msgspec.structs.replace(loss, noted=loss.noted or loss in noted) for loss in _losses(part)]
@@ -212,7 +209,7 @@ def _look(part: Path, topic: str, partition: int) -> Damage:
         try:
             data = path.read_bytes()
         except FileNotFoundError:
-            continue  # retention was here first
+            continue  # retention removed it meanwhile
         held = _held(path, base, data)
         if not chain or base == chain[-1].end:
             chain.append(held)
@@ -245,7 +242,7 @@ def _look(part: Path, topic: str, partition: int) -> Damage:
         synced_to = _last_whole(chain[-1])  # nobody has ever read so far
     elif synced - end > _AT_ONCE:
         notes.append(
-            f"offsets {end} to {synced - 1} are missing, too many to be named one by one: put their segments back from a backup"
+            f"offsets {end} to {synced - 1} are missing, too many to be recorded one by one: put their segments back from a backup"
         )
     elif synced > end:
         chain[-1] = _until(chain[-1], synced)
@@ -280,12 +277,12 @@ def _last_whole(held: _Held) -> int:
 
 
 def _end(part: Path) -> tuple[int, str]:
-    """Where the partition is synced to, and why that cannot be believed, or ""."""
+    """The synced end of the partition, and why it is wrong, or ""."""
     try:
         end = _synced(part)
     except JournalError as error:
         return 0, str(error)
-    return (end, "") if end >= 0 else (0, f"it says {end}")
+    return (end, "") if end >= 0 else (0, f"it holds {end}")
 
 
 def _synced(part: Path) -> int:
@@ -301,11 +298,11 @@ def _strays(part: Path) -> Iterator[str]:
     for reader, offset in marks.marks(part).items():
         with contextlib.suppress(JournalError):
             if offset > _synced(part) >= 0:
-                yield f"{reader} says that it has read to {offset}, beyond the end: it read another journal before"
+                yield f"the mark of {reader} is {offset}, beyond the end: it read another journal before"
 
 
 def _set_synced(part: Path, end: int) -> None:
-    """In place: readers that run have this very file mapped."""
+    """In place: running readers have this very file mapped."""
     fd = os.open(part / "synced", os.O_RDWR | os.O_CREAT, 0o640)
     try:
         os.pwrite(fd, end.to_bytes(8, sys.byteorder), 0)
@@ -343,7 +340,7 @@ def _make_aside(part: Path) -> None:
 
 
 def _free(part: Path, name: str, content: bytes) -> Path:
-    """A name in `damaged/` that nothing else has; the same one again for the same content."""
+    """A free name in `damaged/`; the same name again for the same content."""
     _make_aside(part)
     for number in itertools.count(1):
         target = part / ASIDE / (name if number == 1 else f"{name}-{number}")
@@ -374,7 +371,7 @@ def _losses(part: Path) -> list[Loss]:
     except FileNotFoundError:
         return []
     except (OSError, msgspec.DecodeError) as error:
-        raise JournalError(f"{path} cannot be read ({error}): it names what repairs have lost. Move it away to go on") from error
+        raise JournalError(f"{path} cannot be read ({error}): it records what repairs have lost. Move it away to go on") from error
 
 
 def _note(part: Path, fresh: list[Loss]) -> None:
@@ -388,7 +385,7 @@ def _note(part: Path, fresh: list[Loss]) -> None:
 
 
 def _mended(path: Path, stretches: list[Stretch], now_ms: int) -> bytes:
-    """The segment with every offset in its place: sound frames as they were, the others as lost."""
+    """The segment with all its offsets: sound frames as they were, the others as lost."""
     data = path.read_bytes()
     parts = []
     for one in stretches:

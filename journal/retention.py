@@ -1,13 +1,12 @@
-"""What of a partition may be removed: by age, by size, and never what a reader still has to read.
+"""Which segments of a partition may be removed: by age, by size, and never one that a reader still has to read.
 
-**Age is not what the clock says.** A clock that leaps, or stands wrong when a process starts, would make everything look old. While
-a writer lives, time passes for its partition as the machine's monotonic clock counts it, and a segment that was written to under
-another wall clock is dated so when it ends (the file's time of modification). When a writer opens, its time goes on from what the
-segments attest, and the wall clock is believed only where it is ahead of that by no more than a segment lasts (`roll_ms` and an hour):
-a longer stop, or a leap, counts for nothing. So segments may be kept longer, by as long as no writer ran; they are never removed younger.
+**Age does not follow the wall clock.** A clock that leaps, or is wrong when a process starts, would make all segments look old. While
+a writer lives, the time of its partition advances by the machine's monotonic clock, and a segment that was written under a wrong wall
+clock gets its modification time from it when it ends. When a writer opens, the time of the partition continues from the newest segment;
+the wall clock is used only if it is ahead of that by no more than a segment lasts (`roll_ms` and an hour): a longer stop, or a leap,
+counts as no time. So segments may stay longer, by as long as no writer ran; they are never removed early.
 
-Removal goes from the oldest segment on, and each is gone from the disk before the next is touched: whatever kills it leaves a
-partition that begins a little later.
+Segments are removed from the oldest on, each durably before the next: a crash leaves a partition that begins a little later.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ _HOUR_MS = 3_600_000
 
 
 class Segment(NamedTuple):
-    """A file of a partition: its first offset, the first offset of the next one (or the end), its size, when it was last written to."""
+    """A file of a partition: its first offset, the first offset of the next one (or the end), its size, and when it was last written."""
 
     base: int
     end: int
@@ -35,7 +34,7 @@ class Segment(NamedTuple):
 
 
 def in_order(written_ms: list[int]) -> list[int]:
-    """When segments were last written to, in their own order: none later than what follows it.
+    """When segments were last written, in their order: none later than the one after it.
 
     >>> in_order([5, 90, 7, 8])
     [5, 7, 7, 8]
@@ -44,10 +43,10 @@ def in_order(written_ms: list[int]) -> list[int]:
 
 
 def plausible_ms(written_ms: list[int], roll_ms: int) -> int:
-    """The newest time that segments attest, given when each was last written to, in their order; 0 for none.
+    """The newest plausible time among those at which segments were last written, in their order; 0 for none.
 
-    Those before the last were dated right when they ended. The last one may have been dated by a clock that leapt, in a process that was
-    killed: it is believed as far as a segment can last.
+    The times before the last were set when the segments ended. The last one may come from a clock that leapt, in a process that was
+    killed: it counts only if it is no further ahead than a segment can last.
 
     >>> day = 86_400_000
     >>> plausible_ms([1 * day, 2 * day, 3 * day], day) == 3 * day, plausible_ms([1 * day, 2 * day, 30 * day], day) == 2 * day
@@ -62,7 +61,7 @@ def plausible_ms(written_ms: list[int], roll_ms: int) -> int:
 
 
 def opened_ms(written_ms: list[int], wall_ms: int, roll_ms: int) -> int:
-    """The time of a partition when its writer opens: what its segments attest, or the wall clock where that is plausible.
+    """The time of a partition when its writer opens: the newest time of its segments, or the wall clock if that is plausible.
 
     >>> day = 86_400_000
     >>> opened_ms([], 5 * day, day) == 5 * day, opened_ms([1 * day, 2 * day], 3 * day, day) == 3 * day
@@ -78,13 +77,13 @@ def _within(time_ms: int, later_ms: int, roll_ms: int) -> int:
 
 
 def removable(segments: list[Segment], limits: Limits, now_ms: int, read_to: int | None) -> list[Segment]:
-    """The oldest of the closed segments that may go; the last of `segments` is the one that is written to, and stays.
+    """The oldest closed segments that may be removed; the last of `segments` is the one that is written to, and stays.
 
     `read_to`: the lowest offset that a reader still needs; None = there is no reader.
     """
     found = []
     left_bytes = sum(segment.size_bytes for segment in segments)
-    # A segment was ended before the next one was: a later time was a wrong clock's.
+    # A segment ended before the next one did: a later time came from a wrong clock.
     for segment, written_ms in zip(segments[:-1], in_order([segment.written_ms for segment in segments]), strict=False):
         over = limits.retention_bytes is not None and left_bytes > limits.retention_bytes
         old = limits.retention_ms is not None and written_ms < now_ms - limits.retention_ms
@@ -102,14 +101,14 @@ def read_to(part: Path) -> int | None:
 
 
 def remove(part: Path, segments: list[Segment]) -> None:
-    """Removes segments, the oldest first, each for good before the next."""
+    """Removes segments, the oldest first, each durably before the next."""
     for segment in segments:
         segment.path.unlink(missing_ok=True)
         sync_directory(part)
 
 
 def segments_of(part: Path, bases: list[int], end: int) -> list[Segment]:
-    """Those that are still there: another process may be removing some."""
+    """The segments that still exist: another process may be removing some."""
     found: list[Segment] = []
     for base, following in zip(bases, [*bases[1:], end], strict=False):
         path = part / f"{base:020d}.log"

@@ -1,4 +1,4 @@
-"""The records of a partition that nobody has taken yet. Ticks are not records: whoever waits for records does not wait for them."""
+"""The records of a partition that have not been taken yet. Ticks are not records and are not counted."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from core.record import TICK_KEY
 from journal.protocol import Journal
 
 MOST = 100_000
-"""Messages that are read to find the first record among ticks: days of them."""
+"""Messages that are read to find the first record among ticks: days of ticks."""
 COUNTED = 256
-"""From the first record on, so many messages are told from ticks; beyond them every message counts as a record."""
+"""From the first record on, so many messages are checked for ticks; every message beyond them counts as a record."""
 
 
 class Waiting(NamedTuple):
-    """`offset`: of the first record that waits, or where the next look begins. `oldest_ms`: when we learned of it."""
+    """`offset`: of the first record that waits, or where the next look begins. `oldest_ms`: when that record was received."""
 
     offset: int
     records: int
@@ -23,7 +23,7 @@ class Waiting(NamedTuple):
 
 
 def waiting(journal: Journal, topic: str, partition: int, taken_to: int, counted: int = COUNTED) -> Waiting:
-    """The records at offset `taken_to` and beyond. Pass the answer's `offset` next time: ticks that were stepped over need not be read again."""
+    """The records at offset `taken_to` and beyond. Pass the answer's `offset` next time: then skipped ticks are not read again."""
     end = journal.end_offset(topic, partition)
     at = max(taken_to, journal.first_offset(topic, partition))
     if end <= at:
@@ -47,7 +47,7 @@ def waiting(journal: Journal, topic: str, partition: int, taken_to: int, counted
 
 
 def records_behind(journal: Journal, topic: str, stored_to: Mapping[int, int]) -> int:
-    """Records of a topic above what is stored; up to `MOST` messages of each partition are told from ticks.
+    """Records of a topic above what is stored; up to `MOST` messages of each partition are checked for ticks.
 
     `stored_to`: partition -> its highest stored offset; a partition that is not in it has none.
     """

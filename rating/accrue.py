@@ -24,7 +24,7 @@ class Reported(msgspec.Struct):
     talk_ms: int = 0
     nanos: int = 0
     counted: bool = False  # as a call
-    flying: bool = False  # as one in progress
+    active: bool = False  # as one in progress
 
 
 @dataclass
@@ -42,7 +42,7 @@ def accrue(
     `values`: the records that `row` of a step points into. `currency_of`: of (tenant, account), for a step that moves no money.
     """
     n = steps.height
-    nanos, talk_ms, calls, flying = ([0] * n for _ in range(4))
+    nanos, talk_ms, calls, active = ([0] * n for _ in range(4))
     names = ("record_partition", "call_key", "final", "gone", "sells", "answered", "duration_ms", "continues", "kind")
     sell, buy, sold_in = amounts.sell_nanos.tolist(), amounts.buy_nanos.tolist(), amounts.sell_currency
     moved: list[int] = []
@@ -66,11 +66,11 @@ def accrue(
                     # From one end of the range to the other is more than a difference can hold.
                     nanos[i] = max(-MAX_NANOS, min(so_far - known.nanos, MAX_NANOS))
                     known.nanos += nanos[i]
-            if answered and not final and not known.flying:
-                known.flying, flying[i] = True, 1
-            elif final and known.flying:
-                known.flying, flying[i] = False, -1
-            if nanos[i] or talk_ms[i] or calls[i] or flying[i]:
+            if answered and not final and not known.active:
+                known.active, active[i] = True, 1
+            elif final and known.active:
+                known.active, active[i] = False, -1
+            if nanos[i] or talk_ms[i] or calls[i] or active[i]:
                 moved.append(i)
         if gone:
             del state.of[key]
@@ -92,7 +92,7 @@ def accrue(
         ],
         "talk_ms": [talk_ms[i] for i in moved],
         "calls": [calls[i] for i in moved],
-        "flying": [flying[i] for i in moved],
+        "active": [active[i] for i in moved],
     }
     own = {name: column(name, found, USAGE[name]) for name, found in values_of.items()}
     own["no_rate"] = pl.Series("no_rate", amounts.no_rate[np.asarray(moved)])

@@ -1,13 +1,13 @@
 """What each call is sold for at every level, and what each of its attempts is bought for.
 
-`charge(states, assembled, values, terms)` prices the steps of a batch. A step that is not the last tells how much money is at risk so
+`charge(states, assembled, values, terms)` prices the steps of a batch. A step that is not the last has the money at risk so
 far; a last one leads to the rows of `core.schemas.CHARGES`. An attempt or egress leg that ends before its call is priced at once, by the
 rate of its own moment, and remembered until the call is sold.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -25,18 +25,21 @@ from core.numbers import E164_KINDS
 from core.record import Record
 from core.schemas import CHARGES, RATED_DISPOSITION, UNRATED
 from rating.contracts import NO_DECK, PLANNED, UNKNOWN, Charged, Terms
-from rating.decks import Deck
-from rating.prefixes import Ints, encode_all
-from rating.price import NO_RATE, OUT_OF_RANGE, ROUNDING, Priced, price_by, price_one
+from rating.deck import Call, Calls
+from rating.prefixes import Ints
+from rating.price import NO_RATE, OUT_OF_RANGE, REJECTED, Offer, Priced, PricedOne, Segment, by_row, price_by, price_one
 
 UNREADABLE = ("", "withheld", "invalid")
-"""Kinds of a b_number that says nothing: what was talked to it is money that nobody can tell, whoever rated it elsewhere."""
+"""Kinds of a b_number without a destination: the price of talk to it is unknown, whoever rated it elsewhere."""
 
 SELL, BUY = "sell", "buy"
 
+NOT_ROUNDED = "none"
+"""Of an amount from a feed."""
+
 
 class Purchase(msgspec.Struct, frozen=True):
-    """A charge of an attempt, or of an egress leg: columns of `core.schemas.CHARGES`. `fault`: why its money cannot be told."""
+    """A charge of an attempt, or of an egress leg: columns of `core.schemas.CHARGES`. `fault`: why it has no price."""
 
     attempt_no: int
     party: str
@@ -55,7 +58,11 @@ class Purchase(msgspec.Struct, frozen=True):
     per_min_nanos: int = 0
     usage_nanos: int = 0
     connect_nanos: int = 0
+    surcharge_nanos: int = 0
     attempt_nanos: int = 0
+    segment: int = 0
+    fx: str = ""
+    rounding: str = NOT_ROUNDED
 
 
 @dataclass
@@ -73,13 +80,13 @@ class Amounts:
     buy_nanos: Ints
     sell_currency: list[str]
     buy_currency: list[str]
-    fault: list[str]  # why its money cannot be told; "" = it can
+    fault: list[str]  # why it has no price; "" = it has one
     no_rate: npt.NDArray[np.bool_]  # answered, and no rate of the deck that would price it fits its number
 
 
 class Outcome(NamedTuple):
-    """`fates`: as they came, but for calls whose money cannot be told. `ended`: which steps ended calls that were sold; `unpriced`: which ended
-    calls whose money cannot be told."""
+    """`fates`: as they came, but for calls that have no price. `ended`: which steps ended calls that were sold; `unpriced`: which ended calls that
+    have no price."""
 
     amounts: Amounts
     fates: list[Fate]
@@ -106,11 +113,12 @@ def charge(states: dict[int, Purchases], assembled: Assembled, values: Sequence[
         key = batch.call_key[i]
         state = states.get(partition[i]) or states.setdefault(partition[i], Purchases())
         if batch.buys[i]:
-            purchase = batch.purchase(i)
-            if not (purchase.fault and batch.sells[i]):  # a late leg that cannot be priced does not take back what was sold
-                state.of.setdefault(key, []).append(purchase)
-            if purchase.fault and not amounts.fault[i]:
-                amounts.fault[i] = purchase.fault
+            purchases = batch.purchases(i)
+            fault = purchases[0].fault
+            if not (fault and batch.sells[i]):  # a late leg that cannot be priced does not take back what was sold
+                state.of.setdefault(key, []).extend(purchases)
+            if fault and not amounts.fault[i]:
+                amounts.fault[i] = fault
         remembered = state.of.get(key, ()) if state.of else ()
         if batch.final[i] and batch.sells[i]:
             if not amounts.fault[i] and (faulty := next((p.fault for p in remembered if p.fault), "")):
@@ -138,6 +146,7 @@ class _Batch:
         self.sells, self.buys, self.legs = column("sells"), column("buys"), column("legs")
         self.tenant, self.account, self.trunk = column("tenant"), column("account"), column("ingress_trunk")
         self.b_number, self.b_kind, self.answered = column("b_number"), column("b_kind"), column("answered")
+        self.a_number, self.a_kind, self.lrn = column("a_number"), column("a_kind"), column("lrn")
         sells, buys, final, gone = (steps.array(name) for name in ("sells", "buys", "final", "gone"))
         self.rows = np.flatnonzero(sells | buys)
         self.settled = np.flatnonzero(buys | gone | (final & sells)).tolist()
@@ -163,10 +172,11 @@ class _Batch:
         kinds = [self.b_kind[i] for i in at]
         # A short number is no prefix: 112 is not a call to the USA, 911 none to Delhi.
         numbers = [self.b_number[i] if kind in E164_KINDS else "" for i, kind in zip(at, kinds, strict=True)]
-        codes = encode_all(numbers)
+        calls = Calls(numbers, [self.a_number[i] if self.a_kind[i] in E164_KINDS else "" for i in at], [self.lrn[i] for i in at])
         sells = self._numpy("sells")
         answered, duration = self._numpy("answered") & sells, self._numpy("duration_ms")
-        # The rate of the moment of the answer prices the whole call (where there was none, of its end); an attempt, of its own moment.
+        # A call is priced by the price list of its answer (where there was none, of its end), or of the moment that its agreement names; an
+        # attempt, of its own.
         answers, moments, ends, final = self.list_of("answer_ms"), self.list_of("t_ms"), self.list_of("end_ms"), self.final
         at_ms = np.asarray(
             [((ends[i] if final[i] and self.sells[i] else moments[i]) if answers[i] is None else answers[i]) for i in at], np.int64
@@ -175,10 +185,13 @@ class _Batch:
         for k, i in enumerate(at) if self.leg else ():
             if (leg := self.leg.get(i)) is not None:
                 leg_answered[k], leg_ms[k], leg_at_ms[k] = leg.answered, leg.talk_ms, leg.at_ms
-        sold_by = _places([chain[0] for chain in self.sold], at_ms)
-        bought_by = _places(self.bought, leg_at_ms)
-        sell = price_by(terms.decks, np.where(sells, sold_by, NO_DECK), codes, at_ms, duration, answered)
-        buy = price_by(terms.decks, bought_by, codes, leg_at_ms, leg_ms, leg_answered)
+        setup_ms = [self.list_of("setup_ms")[i] for i in at]
+        customers = [chain[0] for chain in self.sold]
+        sell_ms = _moments(customers, at_ms, setup_ms, at_ms + duration)
+        buy_ms = _moments(self.bought, leg_at_ms, setup_ms, leg_at_ms + leg_ms)
+        sold_by, bought_by = _places(customers, sell_ms), _places(self.bought, buy_ms)
+        sell, self.sell_segments = price_by(terms.offers, np.where(sells, sold_by, NO_DECK), calls, sell_ms, duration, answered)
+        buy, self.buy_segments = price_by(terms.offers, bought_by, calls, buy_ms, leg_ms, leg_answered)
         amounts.sell_nanos[self.rows], amounts.buy_nanos[self.rows] = sell.nanos, buy.nanos
         no_rate = (answered & (sold_by >= 0) & (sell.rate < 0)) | (leg_answered & (bought_by >= 0) & (buy.rate < 0))
         suspicious = no_rate | (sold_by == UNKNOWN) | (bought_by == UNKNOWN)
@@ -187,7 +200,7 @@ class _Batch:
         self.sold_by, self.bought_by = sold_by.tolist(), bought_by.tolist()
         self.at_ms, self.leg_at_ms, self.leg_answered, self.duration = at_ms.tolist(), leg_at_ms.tolist(), leg_answered.tolist(), duration.tolist()
         self.place = dict(zip(at, range(len(at)), strict=True))
-        currencies = [*(deck.currency for deck in terms.decks), ""]  # -1, no deck, is the last
+        currencies = [*(offer.currency for offer in terms.offers), ""]  # -1, no deck, is the last
         for i, sell_place, buy_place in zip(at, self.sold_by, self.bought_by, strict=True):
             amounts.sell_currency[i] = currencies[sell_place if sell_place >= 0 else -1]
             amounts.buy_currency[i] = currencies[buy_place if buy_place >= 0 else -1]
@@ -228,7 +241,7 @@ class _Batch:
             amounts.fault[i] = str(wrong)
 
     def _fault(self, k: int, i: int) -> str:
-        """Why a step's money cannot be told, or ""."""
+        """Why a step has no price, or ""."""
         terms, account, trunk, carrier = self.terms, self.account[i], self.trunk[i], self.carrier[i]
         sold_by, bought_by = self.sold_by[k], self.bought_by[k]
         mend = "add it and publish a new config version"
@@ -247,16 +260,16 @@ class _Batch:
             (SELL, sold_by, self.sell, self.answered[i]), (BUY, bought_by, self.buy, self.leg_answered[k])
         ):  # fmt: skip
             if talks and place >= 0 and priced.rate[k] < 0:
-                return _why(side, terms.decks[place].name, number, kind, self._b_raw(i), priced.rate[k])
+                return _why(side, terms.offers[place].deck.name, number, kind, self._b_raw(i), priced.rate[k])
         if not (self.final[i] and self.answered[i]):
             return ""
         if kind in UNREADABLE:
             return _unreadable("", number, kind, self._b_raw(i))
         if sold_by == NO_DECK and not self.amounts.sell_currency[i]:
             if not terms.self_register:
-                return f"account {account!r} has no sell deck and the record says no amount"
+                return f"account {account!r} has no sell deck and the record has no amount"
             if terms.sell_amount_expected:
-                return "answered, the row says no sell_amount, and no deck prices the call"
+                return "answered, the row has no sell_amount, and no deck prices the call"
         return ""
 
     def _b_raw(self, i: int) -> str:
@@ -264,21 +277,21 @@ class _Batch:
 
     # --- charges -----------------------------------------------------------------------------------------------------------------
 
-    def purchase(self, i: int) -> Purchase:
-        """The charge of the attempt or leg that a step says has ended."""
+    def purchases(self, i: int) -> list[Purchase]:
+        """The charges of the attempt or leg that ended with a step."""
         leg = self.leg[i]
         start_ms = leg.at_ms if leg.answered else None
-        return self._purchase(i, leg.attempt_no, (leg.carrier, leg.trunk_group, leg.egress_trunk), start_ms, self.amounts.fault[i])
+        return self._bought(i, leg.attempt_no, (leg.carrier, leg.trunk_group, leg.egress_trunk), start_ms, self.amounts.fault[i])
 
-    def _purchase(self, i: int, attempt_no: int, route: tuple[str, str, str], start_ms: int | None, fault: str = "") -> Purchase:
+    def _bought(self, i: int, attempt_no: int, route: tuple[str, str, str], start_ms: int | None, fault: str = "") -> list[Purchase]:
         k = self.place[i]
         by, place, amount = self.bought[k], self.bought_by[k], self.amount.get((i, BUY))
-        columns: tuple[Any, ...] = ()
+        head = Purchase(attempt_no, by.party, by.agreement, *route, start_ms, self.amounts.buy_currency[i], fault)
         if amount is not None:
-            columns = ("", "", "", "", 0, 0, amount)
-        elif place >= 0 and not fault:
-            columns = (*_of_rate(self.terms.decks[place], self.buy, k), self.buy.attempt_nanos[k])
-        return Purchase(attempt_no, by.party, by.agreement, *route, start_ms, self.amounts.buy_currency[i], fault, *columns)
+            return [msgspec.structs.replace(head, usage_nanos=amount)]
+        if place < 0 or fault:
+            return [head]
+        return charged(head, self.terms.offers[place], one_of(self.buy, k, self.buy_segments), True)
 
     def charges(self, i: int, remembered: Sequence[Purchase]) -> list[tuple[Any, ...]]:
         """The rows of CHARGES of a call that has ended."""
@@ -289,72 +302,108 @@ class _Batch:
         start_ms = self.at_ms[k] if answered else None
 
         def row(role: str, level: int, one: Purchase) -> tuple[Any, ...]:
+            nanos = one.usage_nanos + one.connect_nanos + one.attempt_nanos + one.surcharge_nanos
             return (
-                *head, role, level, one.attempt_no, 0, *where, one.party, account, one.carrier, one.trunk_group, one.egress_trunk,
+                *head, role, level, one.attempt_no, one.segment, *where, one.party, account, one.carrier, one.trunk_group, one.egress_trunk,
                 one.agreement, one.deck, one.deck_id, one.prefix, one.destination, one.start_ms, end_ms, one.charged_s, one.per_min_nanos,
-                one.usage_nanos, one.connect_nanos, one.attempt_nanos, 0, one.usage_nanos + one.connect_nanos + one.attempt_nanos,
-                one.currency, ROUNDING, version,
+                one.usage_nanos, one.connect_nanos, one.attempt_nanos, one.surcharge_nanos, nanos, one.currency, one.fx, one.rounding, version,
             )  # fmt: skip
 
-        rows = [row(SELL, level, one) for level, one in enumerate(self._sales(i, k, start_ms))]
+        rows = [row(SELL, level, one) for level, sales in enumerate(self._sales(i, k, start_ms)) for one in sales]
         bought = list(remembered)
         failed, attempts = max(at("failed")[i], at("failed_no")[i]), at("attempts")[i]
         # A failed call's last attempt has a record of its own where the switch writes one per attempt: it is not bought twice.
         if not self.legs[i] and not self.buys[i] and (answered or failed < attempts) and (self.carrier[i] or (i, BUY) in self.amount):
             route = self.carrier[i], at("trunk_group")[i], at("egress_trunk")[i]
-            bought.append(self._purchase(i, max(attempts, at("failed")[i] + answered), route, start_ms))
+            bought += self._bought(i, max(attempts, at("failed")[i] + answered), route, start_ms)
         # An attempt that costs nothing is a row of `attempts` alone.
         rows += [row(BUY, 0, one) for one in bought if one.start_ms is not None or one.attempt_nanos]
         return rows
 
-    def _sales(self, i: int, k: int, start_ms: int | None) -> list[Purchase]:
+    def _sales(self, i: int, k: int, start_ms: int | None) -> list[list[Purchase]]:
         """What each level owes, the customer first."""
         sales, at = [], self.list_of
         route = at("carrier")[i], at("trunk_group")[i], at("egress_trunk")[i], start_ms
+        was_sent = bool(self.carrier[i] or self.legs[i])  # to a carrier: only then is an attempt paid for
         for level, by in enumerate(self.sold[k]):
+            head = Purchase(0, by.party, by.agreement, *route)
             if not level:
                 place, amount, currency = self.sold_by[k], self.amount.get((i, SELL)), self.amounts.sell_currency[i]
+                head = msgspec.structs.replace(head, currency=currency)
                 if amount is not None:
                     charged_s = -(-(self.values[self.row[i]].duration_ms or 0) // 1000)
-                    sales.append(Purchase(0, by.party, by.agreement, *route, currency, charged_s=charged_s, usage_nanos=amount))
+                    sales.append([msgspec.structs.replace(head, charged_s=charged_s, usage_nanos=amount)])
                 elif place >= 0:
-                    sales.append(Purchase(0, by.party, by.agreement, *route, currency, "", *_of_rate(self.terms.decks[place], self.sell, k)))
+                    sales.append(charged(head, self.terms.offers[place], one_of(self.sell, k, self.sell_segments), was_sent))
                 else:
-                    sales.append(Purchase(0, by.party, by.agreement, *route, currency))
-            elif (place := int(_places([by], np.asarray([self.at_ms[k]]))[0])) >= 0:
-                deck = self.terms.decks[place]
-                number = self.b_number[i] if self.b_kind[i] in E164_KINDS else ""
-                priced = price_one(deck, number, self.at_ms[k], self.duration[k], self.answered[i])
-                columns = _of_rate(deck, Priced(*(np.asarray([value]) for value in priced)), 0)
-                sales.append(Purchase(0, by.party, by.agreement, *route, deck.currency, "", *columns))
-            else:
-                sales.append(Purchase(0, by.party, by.agreement, *route, ""))
+                    sales.append([head])
+                continue
+            answer_ms, duration_ms = self.at_ms[k], self.duration[k]
+            moment = _moments([by], np.asarray([answer_ms]), [at("setup_ms")[i]], np.asarray([answer_ms + duration_ms]))
+            if (place := int(_places([by], moment)[0])) < 0:
+                sales.append([head])
+                continue
+            offer, number = self.terms.offers[place], self.b_number[i] if self.b_kind[i] in E164_KINDS else ""
+            call = Call(number, self.a_number[i] if self.a_kind[i] in E164_KINDS else "", self.lrn[i])
+            priced = price_one(offer.deck, call, int(moment[0]), duration_ms, self.answered[i], offer.rules)
+            sales.append(charged(msgspec.structs.replace(head, currency=offer.currency), offer, priced, was_sent))
         return sales
 
 
-def _of_rate(deck: Deck, priced: Priced, k: int) -> tuple[Any, ...]:
-    """Deck and version, prefix and destination, seconds charged, price per minute, usage and connect fee: fields of `Purchase`, in order."""
-    rate: int = priced.rate[k]
-    if rate < 0:
-        return deck.name, deck.deck_id, "", "", 0, 0, 0, 0
-    return (
-        deck.name, deck.deck_id, deck.prefixes[rate], deck.destinations[rate], priced.charged_s[k], priced.per_min_nanos[k],
-        priced.usage_nanos[k], priced.connect_nanos[k],
-    )  # fmt: skip
+def one_of(priced: Priced, k: int, segments: Mapping[int, tuple[Segment, ...]]) -> PricedOne:
+    """The price in one place."""
+    rate, charged_s, per_min, nanos, connect, attempt, surcharge = [int(column[k]) for column in priced]
+    return PricedOne(rate, charged_s, per_min, nanos, connect, attempt, surcharge, segments.get(k, ()))
+
+
+def charged(head: Purchase, offer: Offer, priced: PricedOne, attempts: bool) -> list[Purchase]:
+    """The charges of a price: one, or one for each row of the deck that the call was charged by. `attempts`: with its attempt fee."""
+    deck = offer.deck
+    if priced.rate < 0:
+        return [msgspec.structs.replace(head, deck=deck.name, deck_id=deck.deck_id)]
+    found = []
+    for segment, (start_s, one) in enumerate(by_row(deck, priced)):
+        purchase = msgspec.structs.replace(
+            head, start_ms=None if head.start_ms is None else head.start_ms + 1000 * start_s, deck=deck.name, deck_id=deck.deck_id,
+            prefix=deck.prefixes[one.rate], destination=deck.destinations[one.rate], charged_s=one.charged_s, per_min_nanos=one.per_min_nanos,
+            usage_nanos=one.usage_nanos, connect_nanos=one.connect_nanos, surcharge_nanos=one.surcharge_nanos,
+            attempt_nanos=one.attempt_nanos if attempts else 0, segment=segment, fx=offer.rules.fx_source, rounding=offer.rules.rounding,
+        )  # fmt: skip
+        found.append(purchase)
+    return found
 
 
 def _places(by: Sequence[Charged], at_ms: Ints) -> Ints:
-    """The deck of each call: the one of its agreement, or of the agreement's plan at that time."""
-    places = np.fromiter((one.deck for one in by), np.int64, len(by))
+    """The offer of each call: the one of its agreement, or of the agreement's plan at that time."""
+    places = np.fromiter((one.offer for one in by), np.int64, len(by))
+    planned: dict[Charged, list[int]] = {}
     for k in np.flatnonzero(places == PLANNED).tolist():
-        moment = int(at_ms[k])
-        places[k] = next((place for from_ms, until_ms, place in by[k].plan if from_ms <= moment < until_ms), NO_DECK)
+        planned.setdefault(by[k], []).append(k)
+    for charged, rows in planned.items():
+        begins, ends, offers = (np.asarray(column, np.int64) for column in zip(*charged.plan, strict=True))
+        at = np.searchsorted(begins, at_ms[rows], side="right") - 1
+        places[rows] = np.where((at >= 0) & (at_ms[rows] < ends[at]), offers[at], NO_DECK)
     return places
+
+
+def _moments(by: Sequence[Charged], answer_ms: Ints, setup_ms: Sequence[int | None], end_ms: Ints) -> Ints:
+    """When the price list of each call's agreement is looked at."""
+    if all(one.instant == "answer" for one in by):
+        return answer_ms
+    found = answer_ms.copy()
+    for k, one in enumerate(by):
+        if one.instant == "end":
+            found[k] = end_ms[k]
+        elif one.instant == "setup" and (at_ms := setup_ms[k]) is not None:
+            found[k] = at_ms
+    return found
 
 
 def _why(side: str, deck: str, b_number: str, b_kind: str, b_raw: str, rate: int) -> str:
     if rate == OUT_OF_RANGE:
         return f"{side}: the amount is beyond the range of one call's money"
+    if rate == REJECTED:
+        return f"{side}: deck {deck} says that no call may go to {b_number}"
     assert rate == NO_RATE
     if not b_number or b_kind not in E164_KINDS:
         return _unreadable(f"{side}: ", b_number, b_kind, b_raw)
@@ -373,7 +422,7 @@ def _unreadable(side: str, b_number: str, b_kind: str, b_raw: str) -> str:
 
 
 def feed_amount(name: str, text: str, currency: str) -> tuple[int, str]:
-    """An amount that a feed says, in nanos, and its currency: without one it would be left out of every sum.
+    """An amount of a feed, in nanos, and its currency: without one it would be left out of every sum.
 
     >>> feed_amount("sell_amount", "0.5", "EUR")
     (500000000, 'EUR')

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from functools import lru_cache
+from threading import Lock
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from core.config import (
@@ -19,6 +21,7 @@ from core.config import (
     Carrier,
     Config,
     Find,
+    FxRate,
     Party,
     Trunk,
     UnpricedCaps,
@@ -35,14 +38,19 @@ from core.parts import BUCKETS, ProtectedNames, Slot, bucket_of, rows_of, split
 from core.policy import Policy
 from core.policy import faults as policy_faults
 from core.safety import Protected
-from rating.decks import Deck
+from rating.deck import FOREVER_MS, Deck
+from rating.price import Offer
+from rating.rules import Instant, Rules
+from rating.window import day_of
 
 NO_DECK = -1  # the party is in the books and has no deck: amounts of a feed that was rated elsewhere stand
 UNKNOWN = -2  # the party is not in the books
-PLANNED = -3  # its plan says which deck, by the time
+PLANNED = -3  # its plan has the deck of each time
+
+DAY_MS = 86_400_000
 
 MOST_REMEMBERED = 32_768
-"""Answers that a version remembers of each question; then it begins anew."""
+"""Answers that a version caches per question; at more, the cache is cleared."""
 
 
 class Charged(NamedTuple):
@@ -51,8 +59,9 @@ class Charged(NamedTuple):
     level: int  # 0 the customer or the carrier; 1 the reseller above the customer, and so on
     party: str
     agreement: str  # "" = the short form, an account or carrier with a deck
-    deck: int  # the place in `Terms.decks`, or NO_DECK, UNKNOWN, PLANNED
-    plan: tuple[tuple[int, int, int], ...] = ()  # of PLANNED: (from_ms, until_ms, place in `Terms.decks`)
+    offer: int  # the place in `Terms.offers`, or NO_DECK, UNKNOWN, PLANNED
+    plan: tuple[tuple[int, int, int], ...] = ()  # of PLANNED: (from_ms, until_ms, place in `Terms.offers`)
+    instant: Instant = "answer"  # whose price list prices the call
 
 
 Value = TypeVar("Value")
@@ -142,7 +151,7 @@ ANY_PLAN = DialPlan()
 
 @dataclass(eq=False)
 class Terms:
-    """What a version says, as the stages of `judge` ask for it. Names are under their tenant. Made by `compile_parts`.
+    """A config version, as the stages of `judge` look it up. Names are under their tenant. Made by `compile_parts`.
 
     `sell_amount_expected`: a feed's rows name what each call was sold for, and an answered one that does not is unrated.
     """
@@ -163,7 +172,20 @@ class Terms:
     sell_amount_expected: bool = False
 
     def __post_init__(self) -> None:
+        self.offers: list[Offer] = []
+        self._places: dict[tuple[int, Rules], int] = {}
+        self._lock = Lock()
         self.forget()
+
+    def offer(self, deck: int, rules: Rules) -> int:
+        """The place in `offers` of a deck (a place in `decks`) by an agreement's rules; it is made at the first question."""
+        place = self._places.get((deck, rules))
+        if place is None:
+            with self._lock:  # a re-rating asks from two threads
+                if (place := self._places.get((deck, rules))) is None:
+                    self.offers.append(Offer(self.decks[deck], rules))
+                    place = self._places[deck, rules] = len(self.offers) - 1
+        return place
 
     def forget(self) -> None:
         """Drop the answers that were remembered: they are found again."""
@@ -210,8 +232,8 @@ class Terms:
     def currency_of(self, tenant: str, account: str) -> str:
         """Of what is sold to an account; "" where no deck of ours prices it."""
         charged = self.sold(tenant, account)[0]
-        place = charged.plan[0][2] if charged.deck == PLANNED else charged.deck
-        return self.decks[place].currency if place >= 0 else ""
+        place = charged.plan[0][2] if charged.offer == PLANNED else charged.offer
+        return self.offers[place].currency if place >= 0 else ""
 
     def policy_of(self, tenant: str) -> Policy:
         """The policy of a tenant."""
@@ -224,7 +246,7 @@ class Terms:
     def _find_sold(self, tenant: str, name: str) -> tuple[Charged, ...]:
         account: Account | None = self.find("accounts", tenant, name)
         if account is None:
-            return (Charged(0, name, "", self.default_sell if self.self_register else UNKNOWN),)
+            return (Charged(0, name, "", self._default(self.default_sell)),)
         above = resellers(tenant, party_of(account), self.find)
         chain: tuple[Account | Party, ...] = (account, *above)
         return tuple(self._charged(level, tenant, row) for level, row in enumerate(chain))
@@ -232,7 +254,7 @@ class Terms:
     def _find_bought(self, tenant: str, name: str) -> Charged:
         carrier: Carrier | None = self.find("carriers", tenant, name) if name else None
         if carrier is None:
-            return Charged(0, name, "", NO_DECK if not name else self.default_buy if self.self_register else UNKNOWN)
+            return Charged(0, name, "", NO_DECK if not name else self._default(self.default_buy))
         return self._charged(0, tenant, carrier)
 
     def _charged(self, level: int, tenant: str, row: Account | Carrier | Party) -> Charged:
@@ -240,19 +262,55 @@ class Terms:
         party = party_of(row)
         if agreement is None or not agreement.plan:
             return Charged(level, party, row.agreement, NO_DECK)
-        plan = self._plan(tenant, agreement)
-        if len(agreement.plan) == 1 and agreement.plan[0].from_at_ms is None and agreement.plan[0].until_at_ms is None:
-            return Charged(level, party, agreement.name, plan[0][2])
-        return Charged(level, party, agreement.name, PLANNED, plan)
+        plan, instant = self._plan(tenant, agreement), agreement.rating_instant
+        if len(plan) == 1 and plan[0][:2] == (-FOREVER_MS, FOREVER_MS):
+            return Charged(level, party, agreement.name, plan[0][2], instant=instant)
+        return Charged(level, party, agreement.name, PLANNED, plan, instant)
+
+    def _default(self, deck: int) -> int:
+        """The offer of a party that registered itself."""
+        if not self.self_register:
+            return UNKNOWN
+        return self.offer(deck, Rules()) if deck >= 0 else deck
 
     def _plan(self, tenant: str, agreement: Agreement) -> tuple[tuple[int, int, int], ...]:
-        spans = []
+        rules, spans = self._rules(tenant, agreement), []
         for span in agreement.plan:
             place = self.place_of(tenant, span.deck)
             if place is None:
                 raise ConfigError(f"config {self.version}: agreement {path(tenant, agreement.name)} names deck {span.deck!r}, which it has not")
-            spans.append((*limits(span), place))
+            start, end = limits(span)
+            for from_ms, until_ms, converted in self._converted(tenant, rules, self.decks[place].currency, agreement.currency):
+                if max(start, from_ms) < min(end, until_ms):
+                    spans.append((max(start, from_ms), min(end, until_ms), self.offer(place, converted)))
         return tuple(sorted(spans))
+
+    def _rules(self, tenant: str, agreement: Agreement) -> Rules:
+        """How an agreement applies its decks, in their own currency."""
+        lists = {**self._holidays(""), **self._holidays(tenant)}
+        return Rules(
+            time_zone=agreement.time_zone, holidays=tuple(sorted(lists.items())), change=agreement.price_change,
+            rating_instant=agreement.rating_instant, seconds=agreement.duration_rounding, rounding_mode=agreement.rounding,
+            decimals=agreement.decimals,
+        )  # fmt: skip
+
+    def _holidays(self, tenant: str) -> dict[str, tuple[int, ...]]:
+        rows = self.rows["holidays"]
+        return {name.lower(): tuple(sorted(map(day_of, rows[of, name].dates))) for of, name in rows if of == tenant}
+
+    def _converted(self, tenant: str, rules: Rules, currency: str, wanted: str) -> Iterator[tuple[int, int, Rules]]:
+        """The rules with each rate of the day, from and until when they are in force. Before the first rate nothing is priced."""
+        if currency == wanted or not wanted or not currency:
+            yield -FOREVER_MS, FOREVER_MS, rules
+            return
+        found: FxRate | None = self.find("fx_rates", tenant, f"{currency}-{wanted}")
+        days = sorted(found.rates) if found else []
+        for day, following in zip(days, [*days[1:], ""], strict=True):
+            assert found is not None
+            rate = Decimal(found.rates[day]).as_integer_ratio()
+            text = " ".join(filter(None, (currency, found.rates[day], day, found.source)))
+            until_ms = DAY_MS * day_of(following) if following else FOREVER_MS
+            yield DAY_MS * day_of(day), until_ms, replace(rules, fx=rate, fx_source=text, currency=wanted)
 
     def _find_silence(self, tenant: str, trunk: str) -> tuple[int, bool]:
         known = self.trunks.get((tenant, trunk), ANY_TRUNK)
@@ -307,11 +365,11 @@ def _protected(every: ProtectedNames, own: ProtectedNames) -> Protected:
 
 
 def compile_contracts(config: Config, decks: Mapping[str, Deck]) -> Terms:
-    """Check a version that is given as values, and make its look-ups. `decks`: by the keys of `config.decks`.
+    """Check a version and make its look-ups. `decks`: by the keys of `config.decks`.
 
     >>> from core.config import Account
     >>> compile_contracts(Config(version=3, accounts=(Account(tenant="t", name="a"),)), {}).sold("t", "a")
-    (Charged(level=0, party='a', agreement='', deck=-1, plan=()),)
+    (Charged(level=0, party='a', agreement='', offer=-1, plan=(), instant='answer'),)
     """
     parts = {slot: compile_part(slot.kind, content) for slot, content in split(config).items()}
     terms = compile_parts(config.version, parts, {split_path(name): deck for name, deck in decks.items()})

@@ -7,10 +7,10 @@ import hashlib
 import io
 import re
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from array import array
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import pairwise
 from typing import Literal
 
@@ -25,20 +25,30 @@ from core.delimited import (
     delimiter_of,
     encoding_of,
     label,
-    last_cell_of_all,
     other_delimiter,
     read_lines,
-    twice,
+    repeated_names,
+    surplus_cells,
 )
 from core.money import MAX_NANOS, to_nanos, to_text
 from core.time_format import check_time_format
-from rating.prefixes import Ints, PrefixIndex, build
+from rating.deck import FOREVER_MS, LONGEST, NO_CONDITION, Condition, Deck
+from rating.jurisdiction import ANY, NAMES
+from rating.prefixes import Ints, encode_all
+from rating.tariff import Step, Tariff, check_steps, parse_steps, per_minute, steps_text
+from rating.window import DAY_S
+from rating.window import parse as parse_window
 
 COLUMNS = (
     "prefix", "destination", "price_per_min", "connect_fee", "attempt_fee", "first_s", "next_s", "effective_from", "effective_to",
 )  # fmt: skip
-PRICES = ("price_per_min", "connect_fee", "attempt_fee")
-FOREVER_MS = 2**62
+"""Of every deck; the others are for what a deck needs besides."""
+TARIFF_COLUMNS = (
+    "price_per_min", "connect_fee", "attempt_fee", "first_s", "next_s", "price_per_increment", "steps", "first_is_minimum", "free_s", "grace_s",
+    "min_s", "min_amount", "max_amount", "surcharge", "surcharge_after_s", "reverse", "reject",
+)  # fmt: skip
+CONDITION_COLUMNS = ("min_digits", "max_digits", "origin", "jurisdiction", "window", "weight")
+ALL_COLUMNS = tuple(dict.fromkeys((*COLUMNS, *TARIFF_COLUMNS, *CONDITION_COLUMNS)))
 OPTIONS = "the deck's options (decks.NAME.written in the config file, deck in a replay's mapping) say"
 MAX_PRICE = MAX_NANOS // 60  # a minute's price times 59 seconds stays inside int64
 
@@ -56,42 +66,6 @@ class DeckFormat(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 class DeckError(ValueError):
     """A deck that cannot be read: names the line and what to do."""
-
-
-@dataclass(frozen=True, eq=False)
-class Deck:
-    """One version of a deck. Arrays have a place a rate; prices are nanos of `currency`, times UTC epoch ms, `to_ms` exclusive."""
-
-    name: str
-    deck_id: str  # SHA-256 of the CSV and how it is read: the same file is the same version
-    currency: str
-    prefixes: tuple[str, ...]
-    destinations: tuple[str, ...]
-    per_min_nanos: Ints
-    connect_nanos: Ints
-    attempt_nanos: Ints
-    first_s: Ints
-    next_s: Ints
-    from_ms: Ints
-    to_ms: Ints
-    borders_ms: Ints  # where the set of effective rates changes
-    _indexes: dict[int, PrefixIndex] = field(default_factory=dict, compare=False, repr=False)
-
-    def index_at(self, epoch: int) -> PrefixIndex:
-        """The prefixes in force between two borders (`epoch` from `epochs`); built at the first use."""
-        index = self._indexes.get(epoch)
-        if index is None:
-            at = int(self.borders_ms[epoch - 1]) if epoch else -FOREVER_MS
-            live = np.flatnonzero((self.from_ms <= at) & (at < self.to_ms))
-            index = build([self.prefixes[i] for i in live], live.tolist())
-            if len(self._indexes) >= 16:  # a bound: re-rating a year walks through many epochs, a live day through two
-                self._indexes.clear()
-            self._indexes[epoch] = index
-        return index
-
-    def epochs(self, at_ms: Ints) -> Ints:
-        """Which epoch each time lies in."""
-        return np.searchsorted(self.borders_ms, at_ms, side="right").astype(np.int64)
 
 
 def check_format(form: DeckFormat) -> None:
@@ -113,13 +87,13 @@ def check_format(form: DeckFormat) -> None:
 
 
 def read_deck(content: bytes, name: str, currency: str, form: DeckFormat = DeckFormat()) -> Deck:
-    """A deck from CSV with the columns of `COLUMNS`; all but `prefix` and `price_per_min` may be absent or empty.
+    """A deck from CSV with columns of `ALL_COLUMNS`; all but `prefix` and a price (or `steps`) may be absent or empty.
 
     Dates are ISO (a date is its midnight UTC); `effective_to` is exclusive. The same prefix twice over the same time is an error, and so
     is a row that can be read in two ways: a deck is taken whole or not at all. Rows without a filled cell are skipped.
 
     >>> deck = read_deck(b"prefix,price_per_min,first_s,next_s\\n43,0.02,1,1\\n436,0.05,60,1\\n", "basic", "EUR")
-    >>> deck.prefixes, deck.per_min_nanos.tolist(), deck.first_s.tolist()
+    >>> deck.prefixes, deck.per_min_nanos.tolist(), [tariff.steps[0].increment_s for tariff in deck.tariffs]
     (('43', '436'), [20000000, 50000000], [1, 60])
     """
     try:
@@ -129,39 +103,78 @@ def read_deck(content: bytes, name: str, currency: str, form: DeckFormat = DeckF
     lines = _lines(content, name, form)
     columns = _columns(next((line for line in lines if line.fault or any(map(str.strip, line.cells))), None), name)
     rest = list(lines)
-    surplus = last_cell_of_all(rest, len(columns))
+    surplus = surplus_cells(rest, len(columns))
     columns = [*columns, ""] if surplus > 0 else columns[:-1] if surplus < 0 and not columns[-1] else columns
-    prefixes: list[str] = []
-    destinations: list[str] = []
-    places: list[int] = []
-    numbers: list[tuple[int, int, int, int, int, int, int]] = []
+    rows = _Rows(columns, form)
     for line, _, cells, fault in rest:
         if not fault and not any(map(str.strip, cells)):
             continue  # what table programs leave below and between their rows
         try:
             if fault:
                 raise ValueError(fault)
-            row = _row(cells, columns)
-            prefixes.append(sys.intern(_prefix(row["prefix"])))  # the next price list has mostly the same
-            numbers.append(_rate(row, form))
+            rows.add(line, cells)
         except ValueError as wrong:
             raise DeckError(f"deck {name}, line {line}: {wrong}") from None
-        destinations.append(sys.intern(row.get("destination", "")))
-        places.append(line)
-    if not prefixes:
+    if not rows.prefixes:
         raise DeckError(f"deck {name}: no rate in it")
     spelled = msgspec.json.encode(form) if form != DeckFormat() else b""
-    table = np.asarray(numbers, np.int64).T.copy()
-    _no_overlap(name, prefixes, places, table[5], table[6])
-    borders = np.unique(np.concatenate([table[5], table[6]]))
-    per_min_nanos, connect_nanos, attempt_nanos, first_s, next_s, from_ms, to_ms = table
+    tariff_of, condition_of, from_ms, to_ms = np.frombuffer(rows.numbers, np.int64).reshape(-1, 4).T.copy()
+    _no_overlap(name, rows.prefixes, rows.lines, condition_of, from_ms, to_ms)
     return Deck(
         name=name, deck_id=hashlib.sha256(content + spelled).hexdigest(), currency=currency,
-        prefixes=tuple(prefixes), destinations=tuple(destinations),
-        per_min_nanos=per_min_nanos, connect_nanos=connect_nanos, attempt_nanos=attempt_nanos,
-        first_s=first_s, next_s=next_s, from_ms=from_ms, to_ms=to_ms,
-        borders_ms=borders[(borders > -FOREVER_MS) & (borders < FOREVER_MS)],
+        prefixes=tuple(rows.prefixes), destinations=tuple(rows.destinations), tariffs=tuple(rows.tariffs), tariff=tariff_of,
+        from_ms=from_ms, to_ms=to_ms, conditions=tuple(rows.conditions), condition=condition_of if len(rows.conditions) > 1 else None,
     )  # fmt: skip
+
+
+class _Rows:
+    """The rows of a deck, as they are read: text once, numbers in one array, so that a million of them stay small."""
+
+    def __init__(self, columns: list[str], form: DeckFormat) -> None:
+        self.form, self.columns = form, columns
+        at = {column: place for place, column in enumerate(columns) if column}
+        self._prefix, self._destination = at["prefix"], at.get("destination")
+        self._dates = [at.get(column) for column in ("effective_from", "effective_to")]
+        self._nameless = columns.index("") if "" in columns else None
+        # A deck says few tariffs and conditions many times: a row's cells of their columns are looked up as they stand.
+        self._of_tariff = [(column, at[column]) for column in TARIFF_COLUMNS if column in at]
+        self._of_condition = [(column, at[column]) for column in CONDITION_COLUMNS if column in at]
+        self._known_tariffs: dict[tuple[str, ...], int] = {}
+        self._known_conditions: dict[tuple[str, ...], tuple[int, ...]] = {}
+        self.prefixes: list[str] = []
+        self.destinations: list[str] = []
+        self.tariffs: dict[Tariff, int] = {}
+        self.conditions: dict[Condition, int] = {NO_CONDITION: 0}
+        self.lines, self.numbers = array("q"), array("q")  # of each row: tariff, condition, from, to
+
+    def add(self, line: int, cells: list[str]) -> None:
+        """A row; `ValueError` with what is wrong in it."""
+        if len(cells) != len(self.columns):
+            raise ValueError(_cells_fault(cells, self.columns))
+        cells = [cell.strip() for cell in cells]
+        if self._nameless is not None and cells[self._nameless]:
+            raise ValueError("a cell is filled in a column without a name")
+        prefix = sys.intern(_prefix(cells[self._prefix]))  # the next price list has mostly the same
+        written = tuple([cells[place] for _, place in self._of_tariff])
+        tariff = self._known_tariffs.get(written)
+        if tariff is None:
+            named = {column: cells[place] for column, place in self._of_tariff}
+            found = _tariff(tuple([named.get(column, "") for column in TARIFF_COLUMNS]), self.form)
+            tariff = self._known_tariffs[written] = self.tariffs.setdefault(found, len(self.tariffs))
+        asked = tuple([cells[place] for _, place in self._of_condition])
+        conditions = self._known_conditions.get(asked)
+        if conditions is None:
+            named = {column: cells[place] for column, place in self._of_condition}
+            every = _conditions(tuple([named.get(column, "") for column in CONDITION_COLUMNS])) if any(asked) else (NO_CONDITION,)
+            conditions = self._known_conditions[asked] = tuple([self.conditions.setdefault(one, len(self.conditions)) for one in every])
+        start, end = ("" if place is None else cells[place] for place in self._dates)
+        from_ms, to_ms = _dates(start, end, self.form)
+        destination = "" if self._destination is None else sys.intern(cells[self._destination])
+        for condition in conditions:
+            self.prefixes.append(prefix)
+            self.destinations.append(destination)
+            self.lines.append(line)
+            self.numbers.extend((tariff, condition, from_ms, to_ms))
 
 
 def _lines(content: bytes, name: str, form: DeckFormat) -> Iterator[Line]:
@@ -194,29 +207,28 @@ def _columns(header: Line | None, name: str) -> list[str]:
     columns = [cell.strip() for cell in header.cells] if header else []
     if header and header.fault:
         raise DeckError(f"deck {name}, line {header.line}: {header.fault}")
-    if missing := {"prefix", "price_per_min"} - set(columns):
+    missing = {"prefix"} - set(columns)
+    if not {"price_per_min", "price_per_increment", "steps"} & set(columns):
+        missing.add("price_per_min")
+    if missing:
         raise DeckError(f"deck {name}: no column {', '.join(sorted(missing))} in the first line; {expected}")
-    if unknown := set(columns) - {*COLUMNS, ""}:
-        raise DeckError(f"deck {name}: unknown column {', '.join(sorted(unknown))}; {expected}")
-    if double := twice(column for column in columns if column):
+    if unknown := set(columns) - {*ALL_COLUMNS, ""}:
+        others = ",".join(column for column in ALL_COLUMNS if column not in COLUMNS)
+        raise DeckError(f"deck {name}: unknown column {', '.join(sorted(unknown))}; {expected}, and for what needs them {others}")
+    if double := repeated_names(column for column in columns if column):
         raise DeckError(f"deck {name}: column {', '.join(double)} stands twice in the first line: which of them is meant?")
     return columns
 
 
-def _row(cells: list[str], columns: list[str]) -> dict[str, str]:
-    """The cells of a row by column, each filled or absent."""
-    if len(cells) != len(columns):
-        hint = ""
-        if len(cells) > len(columns):
-            hint = "; a cell that holds the delimiter must be quoted"
-            pairs = (f"{one.strip()}.{other.strip()}" for one, other in pairwise(cells[1:]) if (one + other).replace(" ", "").isdigit())
-            if (price := next(pairs, "")) and len(price) < 12:
-                hint += f"; a decimal comma that is not quoted cuts a price in two: write {price}"
-        raise ValueError(f"{len(cells)} cells where the first line has {len(columns)}{hint}")
-    row = {column: cell.strip() for column, cell in zip(columns, cells, strict=True) if cell.strip()}
-    if "" in row:
-        raise ValueError("a cell is filled in a column without a name")
-    return {"prefix": "", "price_per_min": ""} | row
+def _cells_fault(cells: list[str], columns: list[str]) -> str:
+    """What is wrong with a row that has another number of cells than the first line."""
+    hint = ""
+    if len(cells) > len(columns):
+        hint = "; a cell that holds the delimiter must be quoted"
+        pairs = (f"{one.strip()}.{other.strip()}" for one, other in pairwise(cells[1:]) if (one + other).replace(" ", "").isdigit())
+        if (price := next(pairs, "")) and len(price) < 12:
+            hint += f"; a decimal comma that is not quoted cuts a price in two: write {price}"
+    return f"{len(cells)} cells where the first line has {len(columns)}{hint}"
 
 
 def _prefix(text: str) -> str:
@@ -236,25 +248,92 @@ def _prefix(text: str) -> str:
     return prefix
 
 
-def _rate(row: dict[str, str], form: DeckFormat) -> tuple[int, int, int, int, int, int, int]:
-    """Price, fees, increments and dates of a row."""
-    if not row["price_per_min"]:
+@lru_cache(maxsize=65_536)  # a deck says few tariffs many times
+def _tariff(cells: tuple[str, ...], form: DeckFormat) -> Tariff:
+    """The tariff of a row, from the cells of `TARIFF_COLUMNS`."""
+    row = dict(zip(TARIFF_COLUMNS, cells, strict=True))
+
+    def money(column: str) -> int:
+        nanos = _price(row[column] or "0", column, form)
+        if nanos < 0:
+            raise ValueError("a price is negative" if column in PRICES else f"{column} is negative")
+        return nanos
+
+    def seconds(column: str, otherwise: str, least: int, most: int) -> int:
+        text = row[column] or otherwise
+        if not (re.fullmatch(r"\d{1,6}", text, re.ASCII) and least <= int(text) <= most):
+            if column in ("first_s", "next_s"):
+                raise ValueError(f"increments first_s and next_s must be 1 to 3600 seconds, and {column} is {text!r}")
+            raise ValueError(f"{column} must be {least} to {most} seconds, and is {text!r}")
+        return int(text)
+
+    reject = _yes(row["reject"], "reject")
+    priced = [column for column in ("price_per_min", "price_per_increment", "steps") if row[column]]
+    if not priced and not reject:
         raise ValueError("price_per_min is empty")
-    per_min, connect, attempt = (_price(row.get(column, "0"), column, form) for column in PRICES)
-    if min(per_min, connect, attempt) < 0:
-        raise ValueError("a price is negative")
-    if per_min > MAX_PRICE:
-        raise ValueError(f"price_per_min {row['price_per_min']} is beyond the range of a price")
-    steps: list[int] = []
-    for column in ("first_s", "next_s"):
-        text = row.get(column, "1")
-        if not (re.fullmatch(r"\d{1,4}", text, re.ASCII) and 1 <= int(text) <= 3600):
-            raise ValueError(f"increments first_s and next_s must be 1 to 3600 seconds, and {column} is {text!r}")
-        steps.append(int(text))
-    start, end = _date(row.get("effective_from"), -FOREVER_MS, form), _date(row.get("effective_to"), FOREVER_MS, form)
-    if start >= end:
+    if len(priced) > 1:
+        raise ValueError(f"{' and '.join(priced)} are filled: a row has one of them")
+    first_s, next_s = seconds("first_s", "1", 1, 3600), seconds("next_s", "1", 1, 3600)
+    if row["steps"]:
+        if row["first_s"] or row["next_s"]:
+            raise ValueError("first_s and next_s belong to price_per_min: steps have their own increments")
+        steps = parse_steps(row["steps"], partial(_price, column="steps", form=form))
+    elif row["price_per_increment"]:
+        price = money("price_per_increment")
+        steps = (Step(0, price, first_s, first_s),)
+        steps += (Step(first_s, price, next_s, next_s),) if first_s != next_s else ()
+    else:
+        per_min = money("price_per_min")
+        if per_min > MAX_PRICE:
+            raise ValueError(f"price_per_min {row['price_per_min']} is beyond the range of a price")
+        steps = per_minute(per_min, first_s, next_s).steps
+    most = money("max_amount") if row["max_amount"] else None
+    if most is not None and most < money("min_amount"):
+        raise ValueError("max_amount is less than min_amount")
+    return Tariff(
+        check_steps(steps), money("connect_fee"), money("attempt_fee"), _yes(row["first_is_minimum"], "first_is_minimum"),
+        seconds("free_s", "0", 0, DAY_S), seconds("grace_s", "0", 0, DAY_S), seconds("min_s", "0", 0, DAY_S), money("min_amount"), most,
+        money("surcharge"), seconds("surcharge_after_s", "0", 0, DAY_S), _yes(row["reverse"], "reverse"), reject,
+    )  # fmt: skip
+
+
+PRICES = ("price_per_min", "connect_fee", "attempt_fee")
+
+
+def _yes(text: str, column: str) -> bool:
+    if text.lower() not in ("", "yes", "no"):
+        raise ValueError(f"{column} is {text!r}: write yes or no")
+    return text.lower() == "yes"
+
+
+@lru_cache(maxsize=4096)
+def _conditions(cells: tuple[str, ...]) -> tuple[Condition, ...]:
+    """What a row asks of a call, from the cells of `CONDITION_COLUMNS`: once for each prefix of its origin."""
+    row = dict(zip(CONDITION_COLUMNS, cells, strict=True))
+
+    def whole(column: str, otherwise: int, most: int) -> int:
+        text = row[column]
+        if text and not (re.fullmatch(r"\d{1,4}", text, re.ASCII) and int(text) <= most):
+            raise ValueError(f"{column} must be 0 to {most}, and is {text!r}")
+        return int(text or otherwise)
+
+    fewest, most = whole("min_digits", 0, LONGEST), whole("max_digits", LONGEST, LONGEST)
+    if fewest > most:
+        raise ValueError(f"min_digits {fewest} is more than max_digits {most}: no number fits")
+    origins = [_prefix(origin) for origin in row["origin"].split()] or [""]
+    kind = row["jurisdiction"].lower()
+    if kind and kind not in NAMES:
+        raise ValueError(f"jurisdiction is {kind!r}: write {', '.join(NAMES)} or nothing")
+    window, weight = parse_window(row["window"]), whole("weight", 0, 9999)
+    return tuple(Condition(fewest, most, origin, NAMES.get(kind, ANY), window, weight) for origin in origins)
+
+
+@lru_cache(maxsize=4096)
+def _dates(start: str, end: str, form: DeckFormat) -> tuple[int, int]:
+    from_ms, to_ms = _date(start, -FOREVER_MS, form), _date(end, FOREVER_MS, form)
+    if from_ms >= to_ms:
         raise ValueError("effective_to is not after effective_from")
-    return per_min, connect, attempt, steps[0], steps[1], start, end
+    return from_ms, to_ms
 
 
 @lru_cache(maxsize=65_536)  # a deck says few prices many times
@@ -290,25 +369,59 @@ def to_csv(deck: Deck) -> bytes:
     >>> to_csv(read_deck(b"prefix;price_per_min;effective_from\\n43;0,02;01.01.2026", "d", "EUR", form)).decode().splitlines()[1]
     '43,,0.02,0,0,1,1,2026-01-01T00:00:00+00:00,'
     """
+    tariffs, conditions = [_tariff_cells(tariff) for tariff in deck.tariffs], [_condition_cells(asked) for asked in deck.conditions]
+    others = [column for column in ALL_COLUMNS if column not in COLUMNS and any(column in cells for cells in (*tariffs, *conditions))]
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    money = (deck.per_min_nanos, deck.connect_nanos, deck.attempt_nanos)
-    for i, (prefix, destination) in enumerate(zip(deck.prefixes, deck.destinations, strict=True)):
-        dates = (_iso(int(deck.from_ms[i])), _iso(int(deck.to_ms[i])))
-        writer.writerow([prefix, destination, *(to_text(int(column[i])) for column in money), deck.first_s[i], deck.next_s[i], *dates])
+    writer = csv.DictWriter(text, (*COLUMNS, *others), "", lineterminator="\n")
+    writer.writeheader()
+    places = deck.condition.tolist() if deck.condition is not None else [0] * len(deck.prefixes)
+    for i, (prefix, destination, tariff, condition) in enumerate(
+        zip(deck.prefixes, deck.destinations, deck.tariff.tolist(), places, strict=True)
+    ):
+        dates = {"effective_from": _iso(int(deck.from_ms[i])), "effective_to": _iso(int(deck.to_ms[i]))}
+        writer.writerow({"prefix": prefix, "destination": destination, **tariffs[tariff], **dates, **conditions[condition]})
     return text.getvalue().encode()
+
+
+def _tariff_cells(tariff: Tariff) -> dict[str, object]:
+    cells: dict[str, object] = {"connect_fee": to_text(tariff.connect_nanos), "attempt_fee": to_text(tariff.attempt_nanos)}
+    first, last = tariff.steps[0], tariff.steps[-1]
+    if Tariff(tariff.steps).is_plain and (len(tariff.steps) == 1 or first.increment_s != last.increment_s):
+        cells |= {"price_per_min": to_text(first.price_nanos), "first_s": first.increment_s, "next_s": last.increment_s}
+    else:
+        cells |= {"steps": steps_text(tariff.steps)}
+    for column, value in (
+        ("first_is_minimum", tariff.first_is_minimum), ("free_s", tariff.free_s), ("grace_s", tariff.grace_s), ("min_s", tariff.min_s),
+        ("surcharge_after_s", tariff.surcharge_after_s), ("reverse", tariff.reverse), ("reject", tariff.reject),
+    ):  # fmt: skip
+        cells |= {column: "yes" if value is True else value} if value else {}
+    for column, nanos in (("min_amount", tariff.min_nanos), ("surcharge", tariff.surcharge_nanos)):
+        cells |= {column: to_text(nanos)} if nanos else {}
+    return cells | ({"max_amount": to_text(tariff.max_nanos)} if tariff.max_nanos is not None else {})
+
+
+def _condition_cells(asked: Condition) -> dict[str, object]:
+    found: dict[str, object] = {
+        "min_digits": asked.min_digits, "max_digits": asked.max_digits if asked.max_digits != LONGEST else 0, "origin": asked.origin,
+        "jurisdiction": next((name for name, kind in NAMES.items() if kind == asked.jurisdiction), ""), "window": asked.window.text,
+        "weight": asked.weight,
+    }  # fmt: skip
+    return {column: value for column, value in found.items() if value}
 
 
 def _iso(at_ms: int) -> str:
     return "" if abs(at_ms) >= FOREVER_MS else (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=at_ms)).isoformat()
 
 
-def _no_overlap(name: str, prefixes: list[str], places: list[int], start: Ints, end: Ints) -> None:
-    order = sorted(range(len(prefixes)), key=lambda i: (prefixes[i], int(start[i])))
-    for one, other in pairwise(order):
-        if prefixes[one] == prefixes[other] and start[other] < end[one]:
-            raise DeckError(
-                f"deck {name}: prefix {prefixes[one]} has two rates for the same time (lines {places[one]} and {places[other]}); "
-                "end the first with effective_to or remove one"
-            )
+def _no_overlap(name: str, prefixes: list[str], lines: Sequence[int], condition: Ints, start: Ints, end: Ints) -> None:
+    """Refuse two rows of one prefix and condition for the same time."""
+    codes = encode_all(prefixes)
+    order = np.lexsort((start, condition, codes))
+    one, other = order[:-1], order[1:]
+    clash = np.flatnonzero((codes[one] == codes[other]) & (condition[one] == condition[other]) & (start[other] < end[one]))
+    if len(clash):
+        first, second = sorted((int(one[clash[0]]), int(other[clash[0]])))
+        raise DeckError(
+            f"deck {name}: prefix {prefixes[first]} has two rates for the same time (lines {lines[first]} and {lines[second]}); "
+            "end the first with effective_to or remove one"
+        )

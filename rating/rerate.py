@@ -16,10 +16,11 @@ import polars as pl
 from core import schemas
 from core.numbers import E164_KINDS
 from core.schemas import CHARGES
-from rating.charge import BUY, SELL, UNREADABLE, feed_amount
+from rating.charge import BUY, NOT_ROUNDED, SELL, UNREADABLE, Purchase, charged, feed_amount, one_of
 from rating.contracts import NO_DECK, PLANNED, UNKNOWN, Charged, Terms
-from rating.prefixes import Ints, encode_all
-from rating.price import OUT_OF_RANGE, ROUNDING, Priced, price_by
+from rating.deck import Calls
+from rating.prefixes import Ints
+from rating.price import OUT_OF_RANGE, REJECTED, Priced, Segment, price_by
 
 Bools = npt.NDArray[np.bool_]
 
@@ -44,7 +45,8 @@ UNPRICED = pl.Schema(
 
 FACTS = (
     "tenant", "partition", "offset", "revision", "record_partition", "record_offset", "learned_ms", "call_key", "account", "ingress_trunk",
-    "carrier", "trunk_group", "egress_trunk", "b_number", "b_kind", "answer_ms", "end_ms", "duration_ms", "attempts", "failed", "failed_no", "legs",
+    "carrier", "trunk_group", "egress_trunk", "a_number", "a_kind", "b_number", "b_kind", "lrn", "setup_ms", "answer_ms", "end_ms", "duration_ms",
+    "attempts", "failed", "failed_no", "legs",
 )  # fmt: skip
 """The columns of `core.schemas.CALLS` that are read."""
 
@@ -56,6 +58,10 @@ OF_ATTEMPT = (
 
 _WHERE = ("partition", "offset", "revision", "record_partition", "record_offset", "learned_ms", "tenant", "call_key", "account", "end_ms")
 _ROUTE = ("carrier", "trunk_group", "egress_trunk")
+_OF_CALLER = ("a_number", "a_kind", "lrn", "setup_ms")
+_OF_SEGMENT = (
+    "segment", "start_ms", "prefix", "destination", "charged_s", "per_min_nanos", "usage_nanos", "connect_nanos", "surcharge_nanos", "attempt_nanos",
+)  # fmt: skip
 MEND = "add it and publish a new config version"
 
 
@@ -69,8 +75,9 @@ class Rerated(NamedTuple):
 class _Sides(NamedTuple):
     """What is priced at one level, a place per call or attempt."""
 
-    places: Ints
+    places: Ints  # in `Terms.offers`
     priced: Priced
+    segments: Mapping[int, tuple[Segment, ...]]  # of those within which the price changed
     amount: Ints  # of the feed; it counts where `fed`
     fed: Bools
     fed_currency: pl.Series
@@ -93,9 +100,8 @@ class Rerater:
         self._first = np.cumsum([0, *sizes])[:-1].astype(np.int64)  # where a deck's rates begin in the lists of all
         self._prefixes = pl.Series([prefix for deck in decks for prefix in deck.prefixes], dtype=pl.String)
         self._destinations = pl.Series([name for deck in decks for name in deck.destinations], dtype=pl.String)
-        self._names = pl.Series([*(deck.name for deck in decks), ""], dtype=pl.String)  # -1, no deck, is the last
-        self._ids = pl.Series([*(deck.deck_id for deck in decks), ""], dtype=pl.String)
-        self._currencies = pl.Series([*(deck.currency for deck in decks), ""], dtype=pl.String)
+        self._place_of = {id(deck): place for place, deck in enumerate(decks)}
+        self._of_offers = self._offers()
 
     def __call__(self, calls: pl.DataFrame, attempts: pl.DataFrame, amounts: pl.DataFrame | None = None) -> Rerated:
         """`calls`: `FACTS`, each call once, at the revision that counts. `attempts`: `OF_ATTEMPT` of those calls that have `failed` attempts
@@ -108,6 +114,20 @@ class Rerater:
             return Rerated(schemas.empty(CHARGES), schemas.empty(UNPRICED))
         return Rerated(pl.concat([one.charges for one in found]), pl.concat([one.unpriced for one in found]))
 
+    def _offers(self) -> _Offers:
+        """The offers that the terms have made by now."""
+        offers = list(self.terms.offers)
+
+        def texts(values: list[str], none: str) -> pl.Series:
+            return pl.Series([*values, none], dtype=pl.String)  # -1, no deck, is the last
+
+        return _Offers(
+            len(offers), self._first[[self._place_of[id(offer.deck)] for offer in offers]] if offers else np.empty(0, np.int64),
+            texts([offer.deck.name for offer in offers], ""), texts([offer.deck.deck_id for offer in offers], ""),
+            texts([offer.currency for offer in offers], ""), texts([offer.rules.fx_source for offer in offers], ""),
+            texts([offer.rules.rounding for offer in offers], NOT_ROUNDED),
+        )  # fmt: skip
+
     def needs_amounts(self, calls: pl.DataFrame) -> bool:
         """Whether any of these calls is sold, or carried, by somebody for whom these terms have no deck: then the feed's amounts stand."""
         accounts, carriers = (calls.select("tenant", name).unique().rows() for name in ("account", "carrier"))
@@ -119,39 +139,35 @@ class Rerater:
         answered = calls["answer_ms"].is_not_null().to_numpy()
         at_ms = calls["answer_ms"].fill_null(calls["end_ms"]).fill_null(0).to_numpy()
         duration_ms = calls["duration_ms"].fill_null(0).to_numpy()
-        numbers = _encoded(calls["b_number"], calls["b_kind"])
+        numbers = Calls(_numbers(calls, "b_number"), _numbers(calls, "a_number"), calls["lrn"].to_list())
+        moments = _Moments(at_ms, calls["setup_ms"].fill_null(pl.Series(at_ms)).to_numpy(), at_ms + duration_ms)
         accounts, of_account = _codes(calls["account"])
         chains = [terms.sold(tenant, account) for account in accounts]
 
-        def priced(charged: Sequence[Charged], codes: Ints, here: Ints, role: str) -> _Sides:
-            places = _places(charged, codes, at_ms[here])
-            sums = price_by(terms.decks, places, numbers[here], at_ms[here], duration_ms[here], answered[here])
-            at = calls.select("record_partition", "record_offset")
-            return self._fed(places, sums, at, amounts, role) if role else _Sides(places, sums, *_unfed(len(here)))
+        def priced(by: Sequence[Charged], here: Bools | None = None) -> tuple[Ints, Priced, dict[int, tuple[Segment, ...]]]:
+            when = moments.of(by, of_account)
+            places = _places(by, of_account, when)
+            asked = places if here is None else np.where(here, places, NO_DECK)
+            return places, *price_by(terms.offers, asked, numbers, when, duration_ms, answered)
 
-        everybody = np.arange(n)
-        sale = priced([chain[0] for chain in chains], of_account, everybody, SELL)
-        bought = self._purchases(calls, attempts, amounts, answered, at_ms, duration_ms, numbers)
+        sale = self._fed(*priced([chain[0] for chain in chains]), calls.select("record_partition", "record_offset"), amounts, SELL)
+        bought = self._purchases(calls, attempts, amounts, answered, duration_ms, moments, numbers)
+        was_sent = (calls["carrier"] != "").to_numpy() | (calls["legs"] > 0).to_numpy()  # only then is an attempt paid for
         reasons = self._faults(calls, tenant, sale, bought, answered)
         good = np.fromiter((row not in reasons for row in range(n)), bool, n) if reasons else np.ones(n, bool)
 
         frames = []
         for level in range(max(len(chain) for chain in chains)):
             has = np.fromiter((len(chain) > level for chain in chains), bool, len(chains))
-            here = np.flatnonzero(has[of_account] & good)
+            wanted = has[of_account] & good
+            here = np.flatnonzero(wanted)
             by = [chain[level] if len(chain) > level else chain[0] for chain in chains]
-            if level:
-                sides = priced(by, of_account[here], here, "")
-            else:
-                sides = _taken(sale, here)
+            sides = _taken(self._fed(*priced(by, wanted), calls, None, SELL) if level else sale, here)
             head = calls[here]
             start_ms = pl.Series(at_ms[here]).set(pl.Series(~answered[here]), None)
+            seconds = self._fed_seconds(head, amounts) if sides.fed.any() else None
             zero = np.zeros(len(here), np.int64)
-            frame = self._rows(head, SELL, level, by, of_account[here], sides, start_ms, zero, zero)
-            if sides.fed.any():  # the seconds that the feed's own amount is for
-                seconds = self._fed_seconds(head, amounts)
-                frame = frame.with_columns(charged_s=pl.when(pl.Series(sides.fed)).then(seconds).otherwise("charged_s"))
-            frames.append(frame)
+            frames.append(self._rows(head, SELL, level, by, of_account[here], sides, start_ms, zero, was_sent[here], seconds))
         frames.append(self._bought_rows(calls, bought, good))
         unpriced = calls[list(reasons)].select(name for name in UNPRICED if name != "reason")
         return Rerated(
@@ -162,58 +178,76 @@ class Rerater:
     # --- purchases ---------------------------------------------------------------------------------------------------------------
 
     def _purchases(
-        self, calls: pl.DataFrame, attempts: pl.DataFrame, amounts: pl.DataFrame | None, answered: Bools, at_ms: Ints, duration_ms: Ints,
-        numbers: Ints,
+        self, calls: pl.DataFrame, attempts: pl.DataFrame, amounts: pl.DataFrame | None, answered: Bools, duration_ms: Ints, moments: _Moments,
+        numbers: Calls,
     ) -> _Purchases:  # fmt: skip
         """Each attempt and egress leg that is bought: those that have records of their own, and a proxy's last attempt, which ended with its call."""
         tenant = str(calls["tenant"][0])
         failed = calls.select(pl.max_horizontal("failed", "failed_no")).to_series().to_numpy()
         own = (calls["legs"].to_numpy() == 0) & (answered | (failed < calls["attempts"].to_numpy()))
         at = calls.select("record_partition", "record_offset")
-        carried = calls["carrier"].to_numpy() != ""
+        carried, says_amount = calls["carrier"].to_numpy() != "", np.zeros(calls.height, bool)
         if amounts is not None:
             says = at.join(amounts.filter(pl.col("buy_amount") != ""), on=at.columns, how="left", maintain_order="left")
-            carried |= says["buy_amount"].is_not_null().to_numpy()
+            says_amount = says["buy_amount"].is_not_null().to_numpy()
+            carried |= says_amount
         rows = np.flatnonzero(own & carried)
         head = calls[rows]
         items = head.select(
-            pl.Series("row", rows), pl.col("attempts").alias("attempt_no"), *_ROUTE, "b_number", "b_kind", *at.columns,
-            pl.Series("code", numbers[rows]), pl.Series("at_ms", at_ms[rows]), pl.Series("answered", answered[rows]),
-            pl.Series("duration_ms", duration_ms[rows]),
+            pl.Series("row", rows),
+            pl.max_horizontal("attempts", pl.col("failed") + pl.Series(answered[rows]).cast(pl.Int32)).alias("attempt_no"),
+            *_ROUTE, "b_number", "b_kind", *_OF_CALLER, *at.columns, pl.Series("at_ms", moments.answer_ms[rows]),
+            pl.Series("answered", answered[rows]), pl.Series("duration_ms", duration_ms[rows]),
         )  # fmt: skip
         several = calls.with_row_index("row").filter((pl.col("failed") > 0) | (pl.col("legs") > 0))
         if several.height and attempts.height:
             of_call = several.select(
-                pl.col("row").cast(pl.Int64), "call_key", "record_partition", "record_offset", call_revision="revision", legs="legs"
+                pl.col("row").cast(pl.Int64), "call_key", "record_partition", "record_offset", "legs", *_OF_CALLER, call_revision="revision"
             )
             mine = attempts.select(OF_ATTEMPT).unique(["partition", "offset", "call_key", "revision"], maintain_order=True)
             mine = mine.join(of_call, on="call_key", how="inner", maintain_order="left").filter(pl.col("revision") <= pl.col("call_revision"))
             # A proxy's last attempt is said by its call: its rows, also those of a closing that a late stop has corrected, are not bought again.
             at_end = (pl.col("partition") == pl.col("record_partition")) & (pl.col("offset") == pl.col("record_offset"))
             mine = mine.filter((pl.col("legs") > 0) | ~(pl.col("answered") | at_end))
-            mine = mine.with_columns(
-                record_partition="partition", record_offset="offset", duration_ms=pl.col("duration_ms").fill_null(0),
-                code=pl.Series(_encoded(mine["b_number"], mine["b_kind"]), dtype=pl.Int64),
-            )  # fmt: skip
+            mine = mine.with_columns(record_partition="partition", record_offset="offset", duration_ms=pl.col("duration_ms").fill_null(0))
             items = pl.concat([items, mine.select(items.columns).cast(items.schema)])
         carriers, of_carrier = _codes(items["carrier"])
-        charged = [self.terms.bought(tenant, carrier) for carrier in carriers]
-        when = items["at_ms"].to_numpy()
-        places = _places(charged, of_carrier, when)
-        sums = price_by(self.terms.decks, places, items["code"].to_numpy(), when, items["duration_ms"].to_numpy(), items["answered"].to_numpy())
-        sides = self._fed(places, sums, items.select("record_partition", "record_offset"), amounts, BUY)
-        return _Purchases(items, charged, of_carrier, sides)
+        by = [self.terms.bought(tenant, carrier) for carrier in carriers]
+        at_ms, talk_ms = items["at_ms"].to_numpy(), items["duration_ms"].to_numpy()
+        when = _Moments(at_ms, items["setup_ms"].fill_null(items["at_ms"]).to_numpy(), at_ms + talk_ms).of(by, of_carrier)
+        places = _places(by, of_carrier, when)
+        of_items = numbers
+        if items.height != calls.height or several.height:
+            of_items = Calls(_numbers(items, "b_number"), _numbers(items, "a_number"), items["lrn"].to_list())
+        sums = price_by(self.terms.offers, places, of_items, when, talk_ms, items["answered"].to_numpy())
+        sides = self._fed(places, *sums, items.select("record_partition", "record_offset"), amounts, BUY)
+        others = np.flatnonzero(says_amount & ~own)
+        wrong = self._wrong_buys(calls[others], others, moments, items, amounts) if len(others) else {}
+        return _Purchases(items, by, of_carrier, sides, wrong)
+
+    def _wrong_buys(
+        self, calls: pl.DataFrame, rows: Ints, moments: _Moments, items: pl.DataFrame, amounts: pl.DataFrame | None
+    ) -> dict[int, str]:  # fmt: skip
+        """What is wrong with amounts by which nothing is bought: other records than the call's last one say what was."""
+        at = calls.select("record_partition", "record_offset")
+        carrier = calls.select(pl.when(legs=0).then("carrier").otherwise(pl.lit(""))).to_series()
+        names, of_name = _codes(carrier)
+        by = [self.terms.bought(str(calls["tenant"][0]), name) for name in names]
+        places = _places(by, of_name, _Moments(*(column[rows] for column in moments)).of(by, of_name))
+        found = self._fed(places, Priced(*np.zeros((7, 0), np.int64)), {}, at, amounts, BUY).wrong
+        bought_by = set(items.select(at.columns).rows()) if found else set()
+        return {int(rows[place]): text for place, text in found.items() if at.row(place) not in bought_by}
 
     def _bought_rows(self, calls: pl.DataFrame, bought: _Purchases, good: Bools) -> pl.DataFrame:
-        items, charged, of_carrier, sides = bought
+        items, by, of_carrier, sides, _ = bought
         rows, talks = items["row"].to_numpy(), items["answered"].to_numpy()
         # An attempt that costs nothing is a row of `attempts` alone.
-        here = np.flatnonzero(good[rows] & (talks | (np.where(sides.places >= 0, sides.priced.attempt_nanos, 0) > 0)))
+        here = np.flatnonzero(good[rows] & (talks | (np.where(sides.places >= 0, sides.priced.attempt_nanos, 0) != 0)))
         mine, sides = items[here], _taken(sides, here)
         head = calls[rows[here]].with_columns(mine.select(_ROUTE))
         start_ms = mine["at_ms"].set(~mine["answered"], None)
         numbers = mine["attempt_no"].cast(pl.Int64).to_numpy()
-        return self._rows(head, BUY, 0, charged, of_carrier[here], sides, start_ms, numbers, sides.priced.attempt_nanos)
+        return self._rows(head, BUY, 0, by, of_carrier[here], sides, start_ms, numbers, np.ones(len(here), bool))
 
     # --- why a call's money cannot be told ------------------------------------------------------------------------------------------
 
@@ -235,12 +269,12 @@ class Rerater:
             strange = np.asarray([name != "" and (tenant, name) not in terms.trunks for name in names], bool)
             note(strange[of_trunk], lambda row: f"ingress trunk {trunks[row]!r} is not known: {MEND}")
         carriers, of_carrier = _codes(calls["carrier"])
-        unknown = np.asarray([terms.bought(tenant, carrier).deck == UNKNOWN for carrier in carriers], bool)
+        unknown = np.asarray([terms.bought(tenant, carrier).offer == UNKNOWN for carrier in carriers], bool)
         note(unknown[of_carrier] & (calls["legs"].to_numpy() == 0), lambda row: f"carrier {calls['carrier'][row]!r} is not known: {MEND}")
         kinds = calls["b_kind"]
         payable = answered & (kinds != "emergency").to_numpy()  # nobody pays for it
         note(payable & (sale.places >= 0) & (sale.priced.rate < 0), lambda row: self._why(SELL, sale, row, kinds[row]))
-        items, _, _, sides = bought
+        items, _, _, sides, wrong = bought
         rows = items["row"].to_numpy()
         for item in np.flatnonzero(sides.places == UNKNOWN).tolist():
             found.setdefault(int(rows[item]), f"carrier {items['carrier'][item]!r} is not known: {MEND}")
@@ -249,6 +283,8 @@ class Rerater:
             found.setdefault(int(rows[item]), self._why(BUY, sides, item, items["b_kind"][item]))
         for item, words in sides.wrong.items():
             found.setdefault(int(rows[item]), words)
+        for row, words in wrong.items():
+            found.setdefault(row, words)
         note(answered & kinds.is_in(UNREADABLE).to_numpy(), lambda row: f"b_number is {kinds[row] or 'empty'}, not a number that a deck can price")
         if not terms.self_register or terms.sell_amount_expected:
             note(
@@ -260,16 +296,21 @@ class Rerater:
     def _why(self, side: str, sides: _Sides, at: int, kind: str) -> str:
         if sides.priced.rate[at] == OUT_OF_RANGE:
             return f"{side}: the amount is beyond the range of one call's money"
+        deck = self.terms.offers[sides.places[at]].deck.name
+        if sides.priced.rate[at] == REJECTED:
+            return f"{side}: deck {deck} allows no call to such a number"
         if kind not in E164_KINDS:
             return f"{side}: b_number is {kind or 'empty'}, not a number that a deck can price"
-        return f"{side}: no rate in deck {self.terms.decks[sides.places[at]].name}"
+        return f"{side}: no rate in deck {deck}"
 
     # --- amounts that a feed says ----------------------------------------------------------------------------------------------------
 
-    def _fed(self, places: Ints, priced: Priced, at: pl.DataFrame, amounts: pl.DataFrame | None, role: str) -> _Sides:
+    def _fed(
+        self, places: Ints, priced: Priced, segments: Mapping[int, tuple[Segment, ...]], at: pl.DataFrame, amounts: pl.DataFrame | None, role: str
+    ) -> _Sides:  # fmt: skip
         n = len(places)
         if amounts is None or not amounts.height:
-            return _Sides(places, priced, *_unfed(n))
+            return _Sides(places, priced, segments, *_unfed(n))
         said = at.join(amounts, on=at.columns, how="left", maintain_order="left")
         nanos, currencies, wrong = np.zeros(n, np.int64), [""] * n, {}
         named = said[f"{role}_amount"].fill_null("")
@@ -281,7 +322,7 @@ class Rerater:
                 nanos[row], currencies[row] = feed_amount(f"{role}_amount", one[f"{role}_amount"], currency)
             except ValueError as error:
                 wrong[row] = str(error)
-        return _Sides(places, priced, nanos, fed, pl.Series(currencies, dtype=pl.String), wrong)
+        return _Sides(places, priced, segments, nanos, fed, pl.Series(currencies, dtype=pl.String), wrong)
 
     def _fed_seconds(self, head: pl.DataFrame, amounts: pl.DataFrame | None) -> pl.Series:
         assert amounts is not None
@@ -293,40 +334,90 @@ class Rerater:
 
     def _rows(
         self, head: pl.DataFrame, role: str, level: int, by: Sequence[Charged], codes: Ints, sides: _Sides, start_ms: pl.Series, attempt_no: Ints,
-        attempt_nanos: Ints,
+        was_sent: Bools, fed_seconds: pl.Series | None = None,
     ) -> pl.DataFrame:  # fmt: skip
-        """Rows of CHARGES. `head`: their calls; `by[codes]`: who is charged."""
-        places, priced, nanos, fed, currency, _ = sides
+        """Rows of CHARGES. `head`: their calls; `by[codes]`: who is charged; `was_sent`: which with their attempt fee; `fed_seconds`: those that
+        the feed's own amount is for."""
+        places, priced, segments, nanos, fed, currency, _ = sides
+        if len(self.terms.offers) != self._of_offers.n:
+            self._of_offers = self._offers()
+        offers = self._of_offers
         ours = places >= 0
         good = ours & (priced.rate >= 0)
-        at = np.where(good, self._first[np.maximum(places, 0)] + priced.rate, -1) if len(self._first) else np.full(len(places), -1)
-        deck = pl.Series(np.where(ours, places, len(self._names) - 1))
+        at = np.where(good, offers.first[np.maximum(places, 0)] + priced.rate, -1) if offers.n else np.full(len(places), -1)
+        offer, applied = pl.Series(np.where(ours, places, offers.n)), pl.Series(np.where(good, places, offers.n))
         usage = np.where(fed, nanos, np.where(good, priced.usage_nanos, 0))
-        connect, attempt = np.where(good, priced.connect_nanos, 0), np.where(good, attempt_nanos, 0)
+        connect, surcharge = np.where(good, priced.connect_nanos, 0), np.where(good, priced.surcharge_nanos, 0)
+        attempt = np.where(good & was_sent, priced.attempt_nanos, 0)
+        seconds = pl.Series(np.where(good, priced.charged_s, 0))
         parties, agreements = pl.Series([one.party for one in by], dtype=pl.String), pl.Series([one.agreement for one in by], dtype=pl.String)
-        who = pl.Series(codes)
+        who, currencies = pl.Series(codes), offers.currencies.gather(offer)
         own: dict[str, pl.Expr | pl.Series] = {
             "run": pl.lit(self.run, pl.Int64), "role": pl.lit(role), "level": pl.lit(level, pl.Int32),
             "attempt_no": pl.Series(attempt_no).cast(pl.Int32), "segment": pl.lit(0, pl.Int32),
             "party": parties.gather(who), "agreement": agreements.gather(who),
-            "deck": self._names.gather(deck), "deck_id": self._ids.gather(deck),
+            "deck": offers.names.gather(offer), "deck_id": offers.ids.gather(offer),
             "prefix": _text(self._prefixes, at), "destination": _text(self._destinations, at), "start_ms": start_ms.cast(pl.Int64),
-            "charged_s": pl.Series(np.where(good, priced.charged_s, 0)), "per_min_nanos": pl.Series(np.where(good, priced.per_min_nanos, 0)),
+            "charged_s": seconds if fed_seconds is None else fed_seconds.zip_with(pl.Series(fed), seconds),
+            "per_min_nanos": pl.Series(np.where(good, priced.per_min_nanos, 0)),
             "usage_nanos": pl.Series(usage), "connect_nanos": pl.Series(connect), "attempt_nanos": pl.Series(attempt),
-            "surcharge_nanos": pl.lit(0, pl.Int64), "nanos": pl.Series(usage + connect + attempt),
-            "currency": self._currencies.gather(deck) if not fed.any() else self._currencies.gather(deck).zip_with(pl.Series(~fed), currency),
-            "rounding": pl.lit(ROUNDING), "config_version": pl.lit(self.terms.version, pl.Int64),
+            "surcharge_nanos": pl.Series(surcharge), "nanos": pl.Series(usage + connect + attempt + surcharge),
+            "currency": currencies if not fed.any() else currencies.zip_with(pl.Series(~fed), currency),
+            "fx": offers.fx.gather(applied), "rounding": offers.roundings.gather(applied),
+            "config_version": pl.lit(self.terms.version, pl.Int64),
         }  # fmt: skip
-        return head.select(*_WHERE, *_ROUTE).with_columns(**own).select(CHARGES.names()).cast(CHARGES)
+        rows = head.select(*_WHERE, *_ROUTE).with_columns(**own).select(CHARGES.names()).cast(CHARGES)
+        changing = [place for place in segments if good[place]]
+        if not changing:
+            return rows
+        parts = []
+        for place in changing:
+            row = rows.row(place, named=True)
+            whole = Purchase(row["attempt_no"], row["party"], row["agreement"], start_ms=row["start_ms"])
+            for one in charged(whole, self.terms.offers[places[place]], one_of(priced, place, segments), bool(was_sent[place])):
+                own_part = {name: getattr(one, name) for name in _OF_SEGMENT}
+                parts.append(row | own_part | {"nanos": one.usage_nanos + one.connect_nanos + one.attempt_nanos + one.surcharge_nanos})
+        whole_ones = np.ones(rows.height, bool)
+        whole_ones[changing] = False
+        return pl.concat([rows.filter(pl.Series(whole_ones)), pl.DataFrame(parts, schema=CHARGES)])
+
+
+class _Offers(NamedTuple):
+    """The first `n` of `Terms.offers` in columns, with a last place for none. `first`: where the rates of each begin in the lists of all."""
+
+    n: int
+    first: Ints
+    names: pl.Series
+    ids: pl.Series
+    currencies: pl.Series
+    fx: pl.Series
+    roundings: pl.Series
+
+
+class _Moments(NamedTuple):
+    """The moments of calls, or attempts, whose price list an agreement may name."""
+
+    answer_ms: Ints
+    setup_ms: Ints
+    end_ms: Ints
+
+    def of(self, by: Sequence[Charged], codes: Ints) -> Ints:
+        """That of each agreement."""
+        if all(one.instant == "answer" for one in by):
+            return self.answer_ms
+        which = np.asarray([("answer", "setup", "end").index(one.instant) for one in by], np.int64)[codes]
+        found: Ints = np.choose(which, self)
+        return found
 
 
 class _Purchases(NamedTuple):
-    """`items`: a row per attempt that may be bought; `row`: of its call. `by[codes]`: who is paid."""
+    """`items`: a row per attempt that may be bought; `row`: of its call. `by[codes]`: who is paid. `wrong`: call -> what is wrong with its amount."""
 
     items: pl.DataFrame
     by: list[Charged]
     codes: Ints
     sides: _Sides
+    wrong: Mapping[int, str]
 
 
 def _unfed(n: int) -> tuple[Ints, Bools, pl.Series, dict[int, str]]:
@@ -334,8 +425,11 @@ def _unfed(n: int) -> tuple[Ints, Bools, pl.Series, dict[int, str]]:
 
 
 def _taken(sides: _Sides, here: Ints) -> _Sides:
-    priced = Priced(*(column[here] for column in sides.priced))
-    return _Sides(sides.places[here], priced, sides.amount[here], sides.fed[here], sides.fed_currency.gather(here), {})
+    priced, segments = Priced(*(column[here] for column in sides.priced)), {}
+    if sides.segments:
+        changing = np.flatnonzero(np.isin(here, list(sides.segments)))
+        segments = {place: sides.segments[was] for place, was in zip(changing.tolist(), here[changing].tolist(), strict=True)}
+    return _Sides(sides.places[here], priced, segments, sides.amount[here], sides.fed[here], sides.fed_currency.gather(here), {})
 
 
 def _codes(values: pl.Series) -> tuple[list[str], Ints]:
@@ -348,25 +442,26 @@ def _codes(values: pl.Series) -> tuple[list[str], Ints]:
     return different.to_list(), values.cast(pl.Enum(different)).to_physical().cast(pl.Int64).to_numpy()
 
 
-def _encoded(numbers: pl.Series, kinds: pl.Series) -> Ints:
-    """The codes by which rates are found. A short number is no prefix: 112 is not a call to the USA, 911 none to Delhi."""
-    if not kinds.is_in(E164_KINDS).all():
-        numbers = numbers.zip_with(kinds.is_in(E164_KINDS), pl.Series([""]).new_from_index(0, len(numbers)))
-    return encode_all(numbers.to_list())
+def _numbers(calls: pl.DataFrame, name: str) -> list[str]:
+    """The numbers by which rates are found. A short number is no prefix: 112 is not a call to the USA, 911 none to Delhi."""
+    numbers, fits = calls[name], calls[name.replace("number", "kind")].is_in(E164_KINDS)
+    if not fits.all():
+        numbers = numbers.zip_with(fits, pl.Series([""]).new_from_index(0, len(numbers)))
+    return numbers.to_list()
 
 
 def _deckless(one: Charged) -> bool:
-    return one.deck in (NO_DECK, UNKNOWN, PLANNED)  # between the spans of a plan there is no deck
+    return one.offer in (NO_DECK, UNKNOWN, PLANNED)  # between the spans of a plan there is no deck
 
 
 def _places(by: Sequence[Charged], codes: Ints, at_ms: Ints) -> Ints:
-    """The deck of each call: that of its agreement, or of the agreement's plan at that time."""
-    places = np.asarray([one.deck for one in by], np.int64)[codes] if len(by) else np.empty(0, np.int64)
-    plans = list(dict.fromkeys(one.plan for one in by if one.deck == PLANNED))
+    """The offer of each call: that of its agreement, or of the agreement's plan at that time."""
+    places = np.asarray([one.offer for one in by], np.int64)[codes] if len(by) else np.empty(0, np.int64)
+    plans = list(dict.fromkeys(one.plan for one in by if one.offer == PLANNED))
     if not plans:
         return places
     number = {plan: at for at, plan in enumerate(plans)}
-    which = np.asarray([number[one.plan] if one.deck == PLANNED else -1 for one in by], np.int64)[codes]
+    which = np.asarray([number[one.plan] if one.offer == PLANNED else -1 for one in by], np.int64)[codes]
     order = np.argsort(which, kind="stable")
     ends = np.searchsorted(which[order], np.arange(-1, len(plans)), side="right")
     for at, plan in enumerate(plans):

@@ -1,4 +1,4 @@
-"""The command's table of contents. What a command needs is imported when it runs, so that `--help` answers at once."""
+"""The `ringfence` command. Each subcommand imports what it needs when it runs, so that `--help` is fast."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from ringfence.commands import (
     backup,
     block,
     calls,
+    completeness,
     config,
     credential,
     enforce,
@@ -21,6 +22,7 @@ from ringfence.commands import (
     migrate,
     orders,
     protect,
+    quote,
     recycle,
     repartition,
     replay,
@@ -38,15 +40,15 @@ from ringfence.commands import (
 EPILOG = """
 **The first minutes**
 
-`ringfence up --simulate` prices simulated calls, sees an attack and blocks it, all in this terminal. In a second one,
+`ringfence up --simulate` prices simulated calls, detects an attack and blocks it, all in this terminal. In a second terminal,
 `ringfence calls --last 20` shows the newest calls and `ringfence status` whether anything is missing.
 
-Settings come from the environment or from `.env` (every one is in `.env.example`); `--home` goes before both.
+Settings come from the environment or from `.env` (all are in `.env.example`); `--home` takes precedence over both.
 """
 
 
 class Commands(TyperGroup):
-    """Where an outside part cannot be used, a command says so in one line that names the setting."""
+    """Reports an outside part that cannot be used in one line that names its setting."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -61,7 +63,7 @@ class Commands(TyperGroup):
             if isinstance(error, BadArgument):
                 raise typer.BadParameter(str(error)) from None
 
-            with faults.named(options.settings_of(None)):
+            with faults.explained(options.settings_of(None)):
                 raise
 
 
@@ -86,26 +88,26 @@ def version(show: bool) -> None:
 
 @app.callback(epilog=EPILOG)
 def main(
-    _: Annotated[bool, typer.Option("--version", help="Say which version this is.", callback=version, is_eager=True)] = False,
+    _: Annotated[bool, typer.Option("--version", help="Print the version.", callback=version, is_eager=True)] = False,
 ) -> None:
-    """Prices a carrier's calls as they happen, sees fraud, and blocks it at the switch."""
+    """Prices a carrier's calls as they happen, detects fraud, and blocks it at the switch."""
     from services import homes
 
-    homes.restrict_umask()  # what a command writes tells who calls whom: it is its owner's alone
+    homes.restrict_umask()  # the files of a command show who calls whom: only their owner may read them
 
 
 PANELS = {
     "Run": (up, flow, simulate, replay),
-    "Say what is so": (config, switch, credential, protect, enforce),
+    "Configure": (config, switch, credential, protect, enforce),
     "Price again": (rerate, recycle, runs),
     "Blocks": (block, unblock, orders),
-    "Look, and care": (calls, status, health, migrate, repartition, backup, restore, retention, journal),
+    "Inspect and maintain": (calls, quote, status, completeness, health, migrate, repartition, backup, restore, retention, journal),
 }
 
 for panel, commands in PANELS.items():
     for command in commands:
         name = command.__name__.rpartition(".")[2]
-        if command in (config, credential, switch, retention, journal, runs):  # commands of commands
+        if command in (config, credential, switch, retention, journal, runs):  # they have subcommands
             app.add_typer(command.app, name=name, rich_help_panel=panel)
         else:
             app.command(name, epilog=command.EPILOG, rich_help_panel=panel)(getattr(command, name))

@@ -1,4 +1,4 @@
-"""Options that several commands share, and how people write lengths of time."""
+"""Options and checks that several commands share."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ Home = Annotated[
     Path | None,
     typer.Option("--home", help="Where the embedded parts live (else RINGFENCE_HOME, else ./var).", show_default=False),
 ]
-Json = Annotated[bool, typer.Option("--json", help="For programs: JSON instead of a table.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs, instead of a table.")]
 Tenant = Annotated[str, typer.Option(help="The tenant; may be left out where there is only one.", show_default=False)]
 Account = Annotated[str, typer.Option(help="The ingress account, as the switch authenticated it.", show_default=False)]
 Trunk = Annotated[str, typer.Option(help="An ingress trunk instead of an account.", show_default=False)]
 ANumber = Annotated[str, typer.Option("--a-number", help="Only this caller, with its country code.", show_default=False)]
 BRange = Annotated[
-    str, typer.Option("--b-range", help="Only called numbers that begin so, from the country code on.", show_default=False)
+    str, typer.Option("--b-range", help="Only called numbers with this prefix, which begins with the country code.", show_default=False)
 ]
-Why = Annotated[str, typer.Option(help="The reason, for whoever reads the audit.", show_default=False)]
-Who = Annotated[str, typer.Option(help="Whose decision it is (else the login name).", show_default=False)]
+Why = Annotated[str, typer.Option(help="The reason, for the audit log.", show_default=False)]
+Who = Annotated[str, typer.Option(help="The person who decides (default: the login name).", show_default=False)]
 
 
-def settings_of(home: Path | None, **given: object) -> Settings:
-    """As `any_settings`, for a home that is whole."""
-    settings = any_settings(home, **given)
+def settings_of(home: Path | None, **options: object) -> Settings:
+    """As `any_settings`; refuses a home with an unfinished restore."""
+    settings = any_settings(home, **options)
     if (settings.root / RESTORING).exists():
-        give_up(f"A restore into {settings.root} was cut off or runs: what is there is not whole. Run `ringfence restore` (again).")
+        give_up(f"A restore into {settings.root} is running or was interrupted: the home is incomplete. Run `ringfence restore` (again).")
     return settings
 
 
-def any_settings(home: Path | None, **given: object) -> Settings:
-    """The settings, with what the command line gave above the environment; None = not given."""
+def any_settings(home: Path | None, **options: object) -> Settings:
+    """The settings, with the options of the command line before the environment; None = the option was not used."""
     try:
-        return Settings(**{name: value for name, value in {"home": home, **given}.items() if value is not None})  # type: ignore[arg-type]
+        return Settings(**{name: value for name, value in {"home": home, **options}.items() if value is not None})  # type: ignore[arg-type]
     except ValidationError as error:
         give_up("\n".join(f"{PREFIX}{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()))
     except SettingsError as error:
@@ -52,15 +52,7 @@ def any_settings(home: Path | None, **given: object) -> Settings:
 
 
 def duration_ms(text: str) -> int:
-    """A length of time as people write it, in whole milliseconds.
-
-    >>> duration_ms("90s"), duration_ms("1h30m"), duration_ms("7d")
-    (90000, 5400000, 604800000)
-    >>> duration_ms("1 hour")  # doctest: +IGNORE_EXCEPTION_DETAIL
-    Traceback (most recent call last):
-    ...
-    BadParameter: '1 hour' is not a length of time: write 90s, 30m, 1h or 1h30m
-    """
+    """An option's length of time (`core.durations`); a wrong one is an error of usage."""
     try:
         return int(durations.to_ms(text))
     except ValueError as error:
@@ -68,14 +60,14 @@ def duration_ms(text: str) -> int:
 
 
 def login(who: str = "") -> str:
-    """Who is at the keyboard."""
+    """`who`, or the login name of the person at the keyboard."""
     return who or pwd.getpwuid(os.getuid()).pw_name
 
 
 def key_of(tenant: str, account: str, trunk: str, a_number: str, b_range: str, plan: DialPlan = DialPlan()) -> Key:
-    """The key that the options name, with its numbers as they are meant. What else is malformed is said where the order is checked."""
+    """The key that the options name, its numbers normalised by the dial plan. Other faults of a key are found where the order is checked."""
     if bool(account) == bool(trunk):
-        raise typer.BadParameter("name an --account or a --trunk, one of the two")
+        raise typer.BadParameter("use either --account or --trunk, one of the two")
     try:
         caller = number_of(a_number, plan) if a_number else ""
         called = range_of(b_range, plan) if b_range else ""
@@ -85,6 +77,6 @@ def key_of(tenant: str, account: str, trunk: str, a_number: str, b_range: str, p
 
 
 def give_up(message: str) -> NoReturn:
-    """One line on stderr, exit code 1."""
+    """Print an error on stderr and end with exit code 1."""
     typer.secho(message, err=True, fg=typer.colors.RED)
     raise typer.Exit(1)

@@ -1,4 +1,4 @@
-"""The parts that run, each in a process of its own: built from the settings, and nothing but that."""
+"""The parts of an installation. Each runs in a process of its own and is configured by the settings alone."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
 
 def collector(settings: Settings) -> None:
-    """Takes records over HTTP and appends them to `calls`; acknowledges after the fsync."""
+    """Receives records over HTTP and appends them to `calls`; acknowledges after the fsync."""
     from books import configs, credentials, reading
     from journal import open_journal
-    from ringfence.ops.patience import opened
+    from ringfence.ops.books_retry import open_when_ready
     from ringfence.ops.telemetry import start_telemetry
     from ringfence.ops.telemetry.collector import Collector
     from services.retention import journal_limits
     from switches.collector import Limits, serve
 
     telemetry = start_telemetry(settings, "collector", Collector(settings.journal_dsn))
-    engine = opened(settings.books_dsn, telemetry.beat)
+    engine = open_when_ready(settings.books_dsn, telemetry.beat)
 
     def find_credential(token: str) -> credentials.Credential | None:
         with reading(engine) as conn:
@@ -41,16 +41,16 @@ def collector(settings: Settings) -> None:
         spool=settings.state_dir / "collector",
         find_credential=find_credential,
         partitions=settings.partitions,
-        config_version=telemetry.beat.around(config_version),  # asked for at each tick, and before it
+        config_version=telemetry.beat.around(config_version),  # called at each tick
         host=settings.host,
         port=settings.collector_port,
-        tell=telemetry.report,
+        report=telemetry.report,
         trusted_proxies=settings.proxies,
     )
 
 
 def shipper(settings: Settings) -> None:
-    """Posts what a switch on this machine has written to its spool, and to its log where the spool did not take it."""
+    """Posts the records that a switch on this machine wrote to its spool, or to its log while the spool was full."""
     from core.clock import wall_clock_ms
     from ringfence.ops.secrets import secrets_of
     from ringfence.ops.telemetry import start_telemetry
@@ -68,16 +68,16 @@ def shipper(settings: Settings) -> None:
         log=SwitchLog(settings.switch_log_file, secrets.dialog_secret.encode()),
         pace=Pace(keep_s=settings.switch_spool_hours * 3600, keep_bytes=round(settings.switch_spool_gb * 1e9) or None),
         now_ms=telemetry.beat.around(wall_clock_ms),
-        tell=telemetry.report,
+        report=telemetry.report,
     )
 
 
 def judge(settings: Settings, number: int = 1) -> None:
-    """Prices and judges its share of the partitions of `calls`; writes to the journal alone. `number` of `settings.judges`, from 1."""
+    """Prices calls and detects fraud in its share of the partitions of `calls`; writes to the journal alone. `number`: 1 to `settings.judges`."""
     from flows import judge
     from flows.repartition import check_states, partitions_of_judge
     from journal import create_topics, open_journal
-    from ringfence.ops.patience import opened, patiently
+    from ringfence.ops.books_retry import open_when_ready, retry
     from ringfence.ops.secrets import secrets_of
     from ringfence.ops.telemetry import start_telemetry
     from ringfence.ops.telemetry.judge import Judge
@@ -90,7 +90,7 @@ def judge(settings: Settings, number: int = 1) -> None:
     check_states(settings.state_dir, settings.installation.judge_states)
     judge.run(
         telemetry.watched(journal),
-        from_books(opened(settings.books_dsn, telemetry.beat), lambda ask: patiently(ask, telemetry.beat)),
+        from_books(open_when_ready(settings.books_dsn, telemetry.beat), lambda ask: retry(ask, telemetry.beat)),
         judge.Settings(
             partitions=partitions_of_judge(number, settings.judges, settings.partitions),
             state_file=settings.installation.judge_state(number),
@@ -103,10 +103,10 @@ def judge(settings: Settings, number: int = 1) -> None:
 
 
 def watch(settings: Settings) -> None:
-    """Sees what spans partitions, in what the judges sum up; writes to the journal alone."""
+    """Detects fraud that spans partitions, in the sums that the judges write; writes to the journal alone."""
     from flows import watch
     from journal import create_topics, open_journal
-    from ringfence.ops.patience import opened, patiently
+    from ringfence.ops.books_retry import open_when_ready, retry
     from ringfence.ops.telemetry import start_telemetry
     from ringfence.ops.telemetry.watch import Watch
     from services.in_force import from_books
@@ -117,7 +117,7 @@ def watch(settings: Settings) -> None:
     create_topics(journal, settings.partitions)
     watch.run(
         telemetry.watched(journal),
-        from_books(opened(settings.books_dsn, telemetry.beat), lambda ask: patiently(ask, telemetry.beat)),
+        from_books(open_when_ready(settings.books_dsn, telemetry.beat), lambda ask: retry(ask, telemetry.beat)),
         watch.Settings(
             partitions=settings.partitions,
             state_file=settings.watch_state,
@@ -129,21 +129,21 @@ def watch(settings: Settings) -> None:
 
 
 def dispatcher(settings: Settings) -> None:
-    """Takes orders and alerts into the books, and delivers what the switches' tables should hold."""
+    """Writes orders and alerts to the books, and delivers the switches' tables."""
     from books import open_books
     from core.clock import wall_clock_ms
     from core.decide import Limits
     from journal import open_journal
-    from ringfence.ops.patience import wait_for
+    from ringfence.ops.books_retry import wait_for_books
     from ringfence.ops.telemetry import start_telemetry
-    from ringfence.ops.telemetry.dispatcher import Dispatcher as Figures
+    from ringfence.ops.telemetry.dispatcher import Dispatcher as DispatcherTelemetry
     from services.retention import keep_books
     from switches.answered import AnsweredHour, keep_fetching
     from switches.dispatcher import Dispatcher
 
     engine = open_books(settings.books_dsn)
-    telemetry = start_telemetry(settings, "dispatcher", Figures(settings.journal_dsn, engine, wall_clock_ms))
-    wait_for(engine, telemetry.beat)
+    telemetry = start_telemetry(settings, "dispatcher", DispatcherTelemetry(settings.journal_dsn, engine, wall_clock_ms))
+    wait_for_books(engine, telemetry.beat)
     limits = Limits(
         orders_a_minute=settings.orders_a_minute, distinct_subjects=settings.order_subjects, answered_share=settings.order_share
     )
@@ -158,12 +158,12 @@ def dispatcher(settings: Settings) -> None:
         limits=limits,
         answered=hour,
         next_hops={KAMAILIO: settings.carrier},
-        tell=telemetry.report,
+        report=telemetry.report,
     ).run(stop)
 
 
 def answered(settings: Settings, since_ms: int) -> list[Answered]:
-    """The answered calls since then, from whoever holds the warehouse; it is asked as a client, never opened."""
+    """The calls answered since a time, asked of the process that serves the warehouse; this process never opens it."""
     from services.reading import reader_dsn
     from switches.answered import Answered
     from warehouse import ask, open_warehouse, queries
@@ -176,20 +176,20 @@ def answered(settings: Settings, since_ms: int) -> list[Answered]:
 
 
 def kamailio(settings: Settings) -> None:
-    """A Kamailio with our configuration and its spool. What its tables hold is the dispatcher's to deliver, and outlives a restart."""
+    """A Kamailio with our configuration and its spool. The dispatcher fills its tables, which survive a restart."""
     import time
 
     from ringfence.ops import logs
     from ringfence.ops.secrets import secrets_of
     from ringfence.ops.telemetry import start_telemetry
     from ringfence.ops.telemetry.kamailio import Answered
-    from ringfence.ops.telemetry.kamailio import Kamailio as Figures
+    from ringfence.ops.telemetry.kamailio import Kamailio as KamailioTelemetry
     from ringfence.settings import LOOPBACK
     from switches.kamailio import process
     from switches.kamailio.settings import Settings as Kamailio
     from switches.tail import delivered
 
-    telemetry = start_telemetry(settings, "kamailio", Figures())
+    telemetry = start_telemetry(settings, "kamailio", KamailioTelemetry())
     secrets = secrets_of(settings)
     stop = until_signalled()
     running = process.start(
@@ -207,25 +207,25 @@ def kamailio(settings: Settings) -> None:
             refuse_unrecorded=settings.refuse_unrecorded,
         )
     )
-    looked_s = 0.0
+    checked_s = 0.0
     while not stop.wait(0.5):
         if (code := running.process.poll()) is not None:
             running.kill()
-            raise SystemExit(f"kamailio ended with {code}; its log is {running.log}")
-        if time.monotonic() - looked_s < LOOK_S:
+            raise SystemExit(f"kamailio ended with exit code {code}; its log is {running.log}")
+        if time.monotonic() - checked_s < CHECK_S:
             continue
-        looked_s = time.monotonic()
+        checked_s = time.monotonic()
         if process.answers_options(settings.host, settings.sip_port, 1.0):
             telemetry.beat()
             telemetry.report(Answered())
-        if delivered(settings.spool_dir, running.log):  # what is in it are records too
-            logs.bound(running.log, SWITCH_LOG_BYTES)
+        if delivered(settings.spool_dir, running.log):  # the log may contain records that the spool did not take
+            logs.rotate(running.log, SWITCH_LOG_BYTES)
     running.stop()
 
 
 def own_tenant(settings: Settings) -> str:
-    """Whose a switch's record is that is no tenant's: the installation's own, or the first one where that has no books. While the books
-    are away it is taken to be the installation's own: a switch does not wait for them."""
+    """The tenant of a switch's records that name none: `settings.tenant`, or the first one in the books if they do not have it. While the
+    books cannot be reached it is `settings.tenant`: a switch does not wait for them."""
     from books import BooksError, open_books, reading, tenants
 
     engine = open_books(settings.books_dsn)
@@ -239,16 +239,16 @@ def own_tenant(settings: Settings) -> str:
     return settings.tenant if settings.tenant in every or not every else every[0]
 
 
-LOOK_S = 2.0
-"""Between two looks at a switch: whether it answers."""
+CHECK_S = 2.0
+"""Interval at which a switch is checked with an OPTIONS request."""
 SWITCH_LOG_BYTES = 64 << 20
 
 KAMAILIO = "k1"
-"""The name of a Kamailio that `up` starts."""
+"""The name of the Kamailio that `up` starts."""
 
 
 def store(settings: Settings) -> None:
-    """Writes what was judged to the warehouse, and answers SELECT while it holds an embedded one."""
+    """Writes judged records to the warehouse, and answers SELECT if the warehouse is embedded."""
     from flows.store import Pace, Reading, run
     from ringfence.ops.secrets import secrets_of
     from ringfence.ops.telemetry import start_telemetry
@@ -257,7 +257,7 @@ def store(settings: Settings) -> None:
     from services.retention import warehouse_days
     from warehouse import embedded_directory
 
-    telemetry = start_telemetry(settings, "store", Store(settings.journal_dsn, lambda: ask_anything(settings)))
+    telemetry = start_telemetry(settings, "store", Store(settings.journal_dsn, lambda: check_warehouse(settings)))
     embedded = embedded_directory(settings.warehouse_dsn) is not None
     token = secrets_of(settings).warehouse_token
     run(
@@ -267,13 +267,13 @@ def store(settings: Settings) -> None:
         reading=Reading(LOOPBACK, settings.warehouse_port, token) if embedded else None,
         pace=Pace(epoch_s=min(Pace.epoch_s, settings.snapshot_s)),
         watched=telemetry.watched,
-        tell=telemetry.report,
+        report=telemetry.report,
         days=warehouse_days(settings.installation.retention),
     )
 
 
-def ask_anything(settings: Settings) -> None:
-    """Whether the warehouse answers those who read; a `WarehouseError` says why not."""
+def check_warehouse(settings: Settings) -> None:
+    """Raises `WarehouseError` if the warehouse does not answer a query within 5 s."""
     from services.reading import reader_dsn
     from warehouse import ask, open_warehouse
 
@@ -285,16 +285,16 @@ def ask_anything(settings: Settings) -> None:
 
 
 def pages(settings: Settings) -> None:
-    """What happens now, in the browser; and what a person can do about it."""
+    """The page in the browser: what happens now, and what a person can do about it."""
     from dashboards.page_settings import PageSettings
     from dashboards.serve import serve
     from ringfence.ops.secrets import secrets_of
-    from ringfence.ops.telemetry import Plain, start_telemetry
+    from ringfence.ops.telemetry import Part, start_telemetry
     from services import endpoints
     from services.reading import reader_dsn
 
     refuse_other_release(settings)
-    telemetry, secrets = start_telemetry(settings, "pages", Plain()), secrets_of(settings)
+    telemetry, secrets = start_telemetry(settings, "pages", Part()), secrets_of(settings)
     running = endpoints.running(settings.run_dir)
     names = ("collector", *settings.judge_names, "watch", "store", "dispatcher")
     known = running.parts if running else {name: settings.part_url(name) for name in names}
@@ -330,20 +330,20 @@ PARTS: dict[str, Callable[[Settings], None]] = {
 
 
 def run(name: str, settings: Settings) -> None:
-    """Runs a part until SIGTERM or Ctrl-C. Where an outside part cannot be used, one line names its setting, and the exit code is 1."""
+    """Run a part until SIGTERM or Ctrl-C. If an outside part cannot be used, one line names its setting, and the exit code is 1."""
     from ringfence import options
     from ringfence.ops import faults, logs
     from services import homes
 
     homes.restrict_umask()
-    logs.speak(settings.log_level, settings.log_format)
+    logs.configure(settings.log_level, settings.log_format)
     if settings.root.exists():
         try:
             homes.make_private(settings.root)
         except homes.NotAHome as refused:
             options.give_up(str(refused))
     part, _, number = name.partition("-")
-    with faults.named(settings):
+    with faults.explained(settings):
         if number:
             judge(settings, int(number))
         else:
@@ -351,9 +351,8 @@ def run(name: str, settings: Settings) -> None:
 
 
 def refuse_other_release(settings: Settings) -> None:
-    """Books of another release are an error, for a part that does not wait for books that are away (`patience.wait_for` looks at both):
-    who read them by guess would guess wrong on the day after an upgrade.
-    """
+    """Raises `BooksError` if the books are those of another release, which this one could misread. Books that cannot be reached are no
+    error here: the pages start without them."""
     from books import Unavailable, check, open_books
 
     engine = open_books(settings.books_dsn)
@@ -366,12 +365,12 @@ def refuse_other_release(settings: Settings) -> None:
 
 
 def names(settings: Settings) -> list[str]:
-    """What `run` knows by these settings: one of several judges has a number."""
+    """The names that `run` accepts; with several judges they are numbered."""
     return sorted([*(PARTS.keys() - {"judge"}), *settings.judge_names])
 
 
 def until_signalled(*more: signal.Signals) -> threading.Event:
-    """An event that SIGTERM and Ctrl-C set, and `more`."""
+    """An event that is set by SIGTERM, Ctrl-C and the signals in `more`."""
     stop = threading.Event()
     reader, writer = os.pipe()
 
@@ -379,8 +378,8 @@ def until_signalled(*more: signal.Signals) -> threading.Event:
         os.read(reader, 1)
         stop.set()
 
-    # A handler runs in the middle of whatever the main thread does. If that is a look at `stop`, which takes its lock, `set` in
-    # the handler would wait for that lock for ever. So the handler only writes a byte, and this thread sets the event.
+    # A signal handler interrupts the main thread anywhere. If it interrupted `stop.wait`, which holds the event's lock, `stop.set` in the
+    # handler would wait for that lock for ever. So the handler only writes a byte, and this thread sets the event.
     threading.Thread(target=watch, name="until-signalled", daemon=True).start()
     for signum in (signal.SIGTERM, signal.SIGINT, *more):
         signal.signal(signum, lambda *_: os.write(writer, b"."))

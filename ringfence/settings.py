@@ -1,6 +1,6 @@
-"""Every setting, and the only place that reads the environment (or a `.env` file). Others get values handed in.
+"""All settings; the only module that reads the environment or a `.env` file.
 
-`.env.example` is `example()`: each option with its sentence and its default.
+`.env.example` is the text of `example()`: each setting with its description and its default.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ if TYPE_CHECKING:
 PREFIX = "RINGFENCE_"
 LOOPBACK = "127.0.0.1"
 SECRETS_DIR = Path("/run/secrets")
-"""Where containers find theirs."""
+"""The default of RINGFENCE_SECRETS_DIR: where container engines mount secrets."""
 
 SECRETS = (
     "collector_token", "warehouse_token", "control_token", "hash_secret", "dialog_secret", "pages_look_token", "pages_act_token",
 )  # fmt: skip
-"""Settings that are made by the first start where nobody sets them."""
+"""Settings that the first start generates if they are not set."""
 
 
 def _secret(description: str) -> Any:
-    return Field("", pattern=r"^(\S{16,})?$", repr=False, description=f"{description} Empty: made at the first start, in home/state.")
+    return Field("", pattern=r"^(\S{16,})?$", repr=False, description=f"{description} Empty: generated at the first start, in home/state.")
 
 
 class Settings(BaseSettings):
-    """What an installation may choose. An empty address means: embedded, under `home`.
+    """The settings of an installation. An empty address means: embedded, under `home`.
 
     >>> Settings(home=Path("/srv/rf")).journal_dsn
     'files:///srv/rf/journal'
@@ -46,17 +46,17 @@ class Settings(BaseSettings):
         env_prefix=PREFIX,
         env_file=".env",
         env_file_encoding="utf-8",
-        env_ignore_empty=True,  # nothing said: a secret file, or the default
-        hide_input_in_errors=True,  # it may be an address with a password
+        env_ignore_empty=True,  # an empty variable: a secret file, or the default
+        hide_input_in_errors=True,  # the value may be an address with a password
         extra="ignore",
         frozen=True,
     )
 
-    home: Path = Field(Path("var"), description="Where everything embedded lives: journal, warehouse, books, state, spool, run.")
+    home: Path = Field(Path("var"), description="The directory of all embedded storage: journal, warehouse, books, state, spool, run.")
     secrets_dir: str = Field(
         "",
-        description="A directory of files that each hold one setting, named like its variable in lower case (ringfence_books): for "
-        "addresses with passwords. The environment and .env go before. Empty: /run/secrets, where that exists.",
+        description="A directory with one file per setting, named like its variable in lower case (ringfence_books): for addresses with "
+        "passwords. The environment and .env take precedence. Empty: /run/secrets, if it exists.",
     )
     journal: str = Field(
         "",
@@ -79,99 +79,99 @@ class Settings(BaseSettings):
 
     host: str = Field(
         "127.0.0.1",
-        description="The address that the collector listens on: loopback or a management network.",
+        description="The address on which the collector listens: loopback or a management network.",
     )
     trusted_proxies: str = Field(
         "",
-        description="Proxies before the collector or the page, addresses or networks with commas: from them alone X-Forwarded-For says whom "
-        "a request comes from, and X-Forwarded-Proto by what scheme. Empty: nobody is believed.",
+        description="Proxies in front of the collector or the page: addresses or networks, separated by commas. X-Forwarded-For and "
+        "X-Forwarded-Proto are believed from these alone. Empty: from nobody.",
     )
-    collector_port: int = Field(8470, ge=0, le=65535, description="The collector's port; 0 takes a free one.")
+    collector_port: int = Field(8470, ge=0, le=65535, description="The collector's port; 0: a free one.")
     warehouse_port: int = Field(
-        8471, ge=0, le=65535, description="The port on loopback for SELECT over ClickHouse's HTTP interface; 0 takes a free one."
+        8471, ge=0, le=65535, description="The port on loopback for SELECT over ClickHouse's HTTP interface; 0: a free one."
     )
     control_port: int = Field(
         8472,
         ge=0,
         le=65535,
-        description="The control port on loopback of a switch that `up` starts; 0 takes a free one.",
+        description="The control port on loopback of a switch that `up` starts; 0: a free one.",
     )
 
     pages_host: str = Field(
         "127.0.0.1",
-        description="The address that the page listens on. It speaks plain HTTP: for other machines put a proxy with TLS before it.",
+        description="The address on which the page listens, with plain HTTP: for other machines put a proxy with TLS in front of it.",
     )
-    pages_port: int = Field(8473, ge=0, le=65535, description="The page's port; 0 takes a free one.")
+    pages_port: int = Field(8473, ge=0, le=65535, description="The page's port; 0: a free one.")
     pages_names: str = Field(
         "",
-        description="Host names, with commas, under which a browser may reach the page besides loopback: those of the proxy before it.",
+        description="Host names, separated by commas, under which a browser may reach the page besides loopback: those of the proxy.",
     )
     pages_parts: str = Field(
         "",
         pattern=r"^(https?://[^\s]+)?$",
-        description="Where the page asks whether a part lives, with {part} and {port} in it: http://{part}:{port}. Empty: on this machine.",
+        description="The URL at which the page checks whether a part is alive, with {part} and {port}: http://{part}:{port}. Empty: on this "
+        "machine.",
     )
 
     metrics_host: str = Field(
-        "127.0.0.1", description="The address on which each part serves its metrics, health and readiness, to whoever asks: nothing secret."
+        "127.0.0.1", description="The address on which each part serves its metrics, health and readiness, without a password: nothing secret."
     )
     metrics_port: int = Field(
         8480,
         ge=0,
         le=65000,
-        description="The first port for them; each part adds its number: collector 0, store 1, dispatcher 2, watch 3, pages 4, shipper 5, "
-        "kamailio 6, simulator 7, judge 10 (judge-2: 11, ...). 0 takes free ones.",
+        description="The first port for metrics; each part adds its number: collector 0, store 1, dispatcher 2, watch 3, pages 4, shipper 5, "
+        "kamailio 6, simulator 7, judge 10 (judge-2: 11, ...). 0: free ones.",
     )
 
     sip_port: int = Field(5060, ge=1, le=65535, description="The SIP port of a Kamailio that `up` starts.")
     carrier: str = Field("127.0.0.1:5080", description="HOST:PORT of the next hop of a Kamailio that `up` starts.")
     switch_log: str = Field(
         "",
-        description="The log of the switch whose spool is shipped: what a full disk kept out of the spool is a record there. "
-        "Empty: that of a Kamailio that `up` starts.",
+        description="The log of the switch whose spool is shipped: it has the records that a full disk kept out of the spool. Empty: the log of "
+        "the Kamailio that `up` starts.",
     )
 
     switch_spool: str = Field(
         "",
-        description="Where a Kamailio that `up` starts writes its records, and the shipper reads them: best a disk of its own, so that a full "
-        "home keeps none of them out. Empty: spool under home.",
+        description="The directory in which a Kamailio that `up` starts writes its records and from which the shipper reads them: best on a disk "
+        "of its own, so that a full home does not stop them. Empty: spool under home.",
     )
     refuse_unrecorded: bool = Field(
         False,
-        description="true: a Kamailio that `up` starts lets no call in, but emergency calls, while its spool takes no records (they stand in "
-        "its log alone). false: calls go on.",
+        description="true: a Kamailio that `up` starts refuses all calls but emergency calls while it cannot write to its spool (records are then "
+        "in its log alone). false: calls go on.",
     )
 
-    tenant: str = Field("t1", pattern=r"^[A-Za-z0-9._@+-]{1,64}$", description="The tenant that a first start makes.")
+    tenant: str = Field("t1", pattern=r"^[A-Za-z0-9._@+-]{1,64}$", description="The tenant that the first start creates.")
     countries: str = Field(
         "*",
-        description="ISO codes, with commas: a first start protects the emergency and crisis lines of these countries; * = all.",
+        description="ISO codes, separated by commas: the first start protects the emergency and crisis lines of these countries; * = all.",
     )
 
     partitions: int = Field(
         CALLS_PARTITIONS,
         ge=1,
         le=1023,
-        description="How many partitions `calls` has: made so at the first start, and checked at every other. `ringfence repartition` "
-        "changes it.",
+        description="Number of partitions of `calls`: set at the first start, checked at every other one. `ringfence repartition` changes it.",
     )
     judges: int = Field(
         1,
         ge=1,
         le=64,
-        description="How many judge processes share the partitions, one a core. `ringfence repartition` changes it.",
+        description="Number of judge processes that share the partitions, one per core. `ringfence repartition` changes it.",
     )
 
     snapshot_s: float = Field(
         10.0,
         gt=0,
         le=600,
-        description="How often the flows take a snapshot of their state, in seconds. A crash replays what came since.",
+        description="Interval of the snapshots of the flows' state, in seconds. After a crash the records since the last one are read again.",
     )
-    linger_ms: int = Field(20, ge=0, le=1000, description="How long judge waits for more records before it works on a batch.")
-    orders_a_minute: int = Field(30, ge=0, description="More automatic orders than this in a minute wait for a person.")
+    linger_ms: int = Field(20, ge=0, le=1000, description="How long judge waits for more records before it processes a batch.")
+    orders_a_minute: int = Field(30, ge=0, description="Automatic orders beyond this number per minute wait for a person.")
     order_subjects: int = Field(
-        100, ge=0, description="More distinct callers than this under automatic blocks: the next orders wait for a person."
+        100, ge=0, description="While more distinct callers than this are under automatic blocks, further orders wait for a person."
     )
     order_share: float = Field(
         0.3,
@@ -184,61 +184,59 @@ class Settings(BaseSettings):
         7.0,
         ge=0,
         le=36_500,
-        description="The embedded journal keeps what all its readers have read for so many days; 0: for ever. What one of them has not read "
-        "stays, however old. Kafka: the retention with which topics are made.",
+        description="Days for which the embedded journal keeps records that all its readers have read; 0: for ever. Unread records stay, "
+        "however old. Kafka: the retention with which topics are created.",
     )
     journal_partition_gb: float = Field(
         0.0,
         ge=0,
-        description="A bound on each partition of the embedded journal, in GB (and 64 MB more); 0: none. What is read goes, the oldest first, "
-        "until it fits; RINGFENCE_JOURNAL_UNREAD says what happens with the rest.",
+        description="Maximum size of each partition of the embedded journal, in GB (and 64 MB more); 0: none. Read records are removed, oldest "
+        "first, until it fits; RINGFENCE_JOURNAL_UNREAD decides about the others.",
     )
     journal_unread: str = Field(
         "keep",
         pattern="^(keep|drop)$",
-        description="What happens at that bound with records that judge has not read. keep: `calls` takes no more, and records wait in the "
-        "collector's spool and at the switches. drop: the oldest go, and the gap is named.",
+        description="What happens at that size with records that judge has not read. keep: `calls` takes no more, and records wait in the "
+        "collector's spool and at the switches. drop: the oldest are removed, and the gap is reported.",
     )
     collector_spool_gb: float = Field(
-        4.0, gt=0, description="A bound on the collector's spool, which fills while the journal takes nothing, in GB: then posts get 503."
+        4.0, gt=0, description="Maximum size in GB of the collector's spool, which fills while the journal is unavailable: then posts get 503."
     )
     switch_spool_hours: float = Field(
         24.0,
         ge=0,
-        description="The shipper keeps delivered files of the switch's spool for so many hours, for a restore. What is not delivered stays.",
+        description="Hours for which the shipper keeps delivered files of the switch's spool, for a restore. Undelivered files stay.",
     )
     switch_spool_gb: float = Field(
-        0.0, ge=0, description="Delivered files of the switch's spool that are more than this, in GB, go before their time; 0: no bound."
+        0.0, ge=0, description="Maximum size in GB of these delivered files: beyond it the oldest are removed early; 0: no limit."
     )
     records_days: int = Field(
-        400, ge=0, le=36_500, description="The warehouse keeps `records` (what became of each) and `attempts` for so many days; 0: for ever."
+        400, ge=0, le=36_500, description="Days for which the warehouse keeps `records` (with their dispositions) and `attempts`; 0: for ever."
     )
     calls_days: int = Field(
-        0, ge=0, le=36_500, description="The warehouse keeps `calls` and `charges` (the money of each call) for so many days; 0: for ever."
+        0, ge=0, le=36_500, description="Days for which the warehouse keeps `calls` and `charges` (the money of each call); 0: for ever."
     )
-    alerts_days: float = Field(400.0, ge=0, le=36_500, description="The books keep alerts for so many days; 0: for ever.")
+    alerts_days: float = Field(400.0, ge=0, le=36_500, description="Days for which the books keep alerts; 0: for ever.")
     orders_days: float = Field(
         400.0,
         ge=0,
         le=36_500,
-        description="The books keep block orders and suppressions for so many days after they are over; 0: for ever. The audit is removed by "
-        "`ringfence retention apply --audit-days` alone.",
+        description="Days for which the books keep block orders and suppressions after their end; 0: for ever. Only `ringfence retention "
+        "apply --audit-days` removes lines of the audit log.",
     )
 
-    collector_token: str = _secret("With this a switch's shipper on this machine posts its records.")
-    warehouse_token: str = _secret("The password of the embedded warehouse's SELECT.")
-    control_token: str = _secret("The control port of a switch that `up` starts takes orders with this.")
-    hash_secret: str = _secret("Keys the state of judge: it stays the same for the life of that state.")
-    dialog_secret: str = _secret("Signs what a switch writes into calls under way: it stays the same over restarts.")
+    collector_token: str = _secret("The token with which the shipper on this machine posts records.")
+    warehouse_token: str = _secret("The password for SELECT on the embedded warehouse.")
+    control_token: str = _secret("The token for the control port of a switch that `up` starts.")
+    hash_secret: str = _secret("The key of the hashes in judge's state: it must not change while that state exists.")
+    dialog_secret: str = _secret("The key that signs what a switch writes into active calls: it must not change at a restart.")
 
-    pages_look_token: str = _secret("With this a person sees the page, its telephone numbers masked.")
-    pages_act_token: str = _secret("With this a person acts on the page, and sees whole numbers.")
+    pages_look_token: str = _secret("The token to see the page, with telephone numbers masked.")
+    pages_act_token: str = _secret("The token to act on the page, and to see whole numbers.")
 
-    log_level: str = Field(
-        "info", pattern="^(debug|info|warning|error)$", description="How much the processes say in home/run/*.log."
-    )
+    log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="The lowest level that is logged in home/run/*.log.")
     log_format: str = Field(
-        "text", pattern="^(text|json)$", description="How they say it: text, or json, an object a line, for a machine that gathers logs."
+        "text", pattern="^(text|json)$", description="The format of the logs: text, or json with one object per line, for log collectors."
     )
 
     @classmethod
@@ -250,7 +248,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """In this order: what is given, the environment, `.env`, secret files."""
+        """In this order: arguments, the environment, `.env`, secret files."""
         return init_settings, env_settings, dotenv_settings, _SecretFiles(settings_cls)
 
     @field_validator("trusted_proxies")
@@ -270,8 +268,8 @@ class Settings(BaseSettings):
         return proxies_in(self.trusted_proxies)
 
     @property
-    def given_secrets(self) -> dict[str, str]:
-        """Those that somebody has set."""
+    def configured_secrets(self) -> dict[str, str]:
+        """The secrets that are set."""
         return {name: value for name in SECRETS if (value := getattr(self, name))}
 
     @property
@@ -285,11 +283,11 @@ class Settings(BaseSettings):
 
     @property
     def pages_url(self) -> str:
-        """Where a browser on this machine finds the page."""
+        """The page's URL for a browser on this machine."""
         return ports.url(self.pages_host, self.pages_port)
 
     def part_url(self, name: str) -> str:
-        """Where a part answers whether it lives and does its work.
+        """The URL of a part's health, readiness and metrics.
 
         >>> own, apart = Settings(metrics_port=8480), Settings(metrics_port=8480, pages_parts="http://{part}:{port}")
         >>> own.part_url("store"), apart.part_url("judge-2")
@@ -300,7 +298,7 @@ class Settings(BaseSettings):
 
     @property
     def control_url(self) -> str:
-        """Where a switch that `up` starts takes orders."""
+        """The control port of a switch that `up` starts."""
         return f"http://{LOOPBACK}:{self.control_port}/RPC"
 
     @cached_property
@@ -321,12 +319,12 @@ class Settings(BaseSettings):
 
     @property
     def state_dir(self) -> Path:
-        """Snapshots of the flows, and our secrets."""
+        """Snapshots of the flows, and generated secrets."""
         return self.root / "state"
 
     @property
     def installation(self) -> Installation:
-        """These settings as the services take them.
+        """These settings in the form that services use.
 
         >>> Settings(home=Path("/srv/rf"), judges=3).installation.judge_state(2)
         PosixPath('/srv/rf/state/judge-2-of-3.state')
@@ -352,7 +350,7 @@ class Settings(BaseSettings):
 
     @property
     def judge_names(self) -> list[str]:
-        """The judge processes by the names of their parts.
+        """The part names of the judge processes.
 
         >>> Settings(judges=2).judge_names, Settings().judge_names
         (['judge-1', 'judge-2'], ['judge'])
@@ -365,22 +363,22 @@ class Settings(BaseSettings):
 
     @property
     def spool_dir(self) -> Path:
-        """Where a switch that `up` starts writes its records."""
+        """The directory in which a switch that `up` starts writes its records."""
         return Path(self.switch_spool).absolute() if self.switch_spool else self.root / "spool"
 
     @property
     def run_dir(self) -> Path:
-        """Logs, and the addresses of what runs."""
+        """Logs, and the addresses of running parts."""
         return self.root / "run"
 
     @property
     def pages_codes(self) -> Path:
-        """The codes that open the page once."""
+        """The one-time codes that open the page."""
         return self.run_dir / "codes"
 
     @property
     def switch_log_file(self) -> Path:
-        """Where the switch logs whose spool is shipped."""
+        """The log of the switch whose spool is shipped."""
         return Path(self.switch_log) if self.switch_log else self.run_dir / "kamailio" / "kamailio.log"
 
     def environment(self) -> dict[str, str]:
@@ -398,27 +396,27 @@ def proxies_in(text: str) -> tuple[str, ...]:
 
 
 class _SecretFiles(SecretsSettingsSource):
-    """Files of the directory that the sources before have named."""
+    """Files of the directory that RINGFENCE_SECRETS_DIR names in the sources before this one."""
 
     def __call__(self) -> dict[str, Any]:
-        named = str(self.current_state.get("secrets_dir") or "")
-        directory = Path(named) if named else SECRETS_DIR
+        configured = str(self.current_state.get("secrets_dir") or "")
+        directory = Path(configured) if configured else SECRETS_DIR
         if not directory.is_dir():
-            if named:
-                raise SettingsError(f"{PREFIX}SECRETS_DIR: there is no directory {directory}; make it, or name another")
+            if configured:
+                raise SettingsError(f"{PREFIX}SECRETS_DIR: there is no directory {directory}; create it, or name another")
             return {}
         self.secrets_dir = directory
         try:
             return super().__call__()
-        except (OSError, SettingsError) as error:  # the second says which field, and what it is made of says why
+        except (OSError, SettingsError) as error:  # a SettingsError names the field, its cause the reason
             cause = error if isinstance(error, OSError) else error.__cause__
-            place = getattr(cause, "filename", None) or directory
-            reason = getattr(cause, "strerror", None) or f"{error}; its files are text"
-            raise SettingsError(f"{PREFIX}SECRETS_DIR: {place} cannot be read: {reason}") from None
+            path = getattr(cause, "filename", None) or directory
+            reason = getattr(cause, "strerror", None) or f"{error}; its files must be text"
+            raise SettingsError(f"{PREFIX}SECRETS_DIR: {path} cannot be read: {reason}") from None
 
 
 def inherited() -> dict[str, str]:
-    """The environment that a child process starts from: ours."""
+    """The environment of this process, for its child processes."""
     return dict(os.environ)
 
 

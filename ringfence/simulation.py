@@ -1,4 +1,4 @@
-"""The simulator and its switch: calls go through the switch's block table, and their records into its spool."""
+"""The simulator and its switch: calls pass the switch's block table, and their records go to its spool."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ SWITCH = simulator.SWITCH
 
 
 def live(settings: Settings, seed: int, calls_per_s: float, attack_after_s: float | None, for_s: float | None) -> None:
-    """Makes traffic until SIGTERM or Ctrl-C. The truth is written where no flow reads it."""
-    logs.speak(settings.log_level, settings.log_format)
+    """Makes traffic until SIGTERM or Ctrl-C. The true labels are written to a file that no flow reads."""
+    logs.configure(settings.log_level, settings.log_format)
     stop = until_signalled()
     telemetry = start_telemetry(settings, "simulator", Simulator())
     secrets = secrets_of(settings)
@@ -46,7 +46,7 @@ def live(settings: Settings, seed: int, calls_per_s: float, attack_after_s: floa
                 stop=stop,
                 for_s=for_s,
                 boot_id=boot_id,
-                place=simulator.live_world(seed, (settings.tenant,)),
+                world=simulator.live_world(seed, (settings.tenant,)),
                 on_progress=telemetry.report,
             )
     finally:

@@ -1,22 +1,22 @@
-"""A backup of what is ours, while everything runs.
+"""Backs up an installation while it runs.
 
-Nothing stops, so the parts are copied in an order in which each copy is older than what it leans on; a restored installation then
-finds itself as after a kill, and heals by replay. In this order, with what the distance to the next copy means:
+Nothing stops, so each part is copied before the parts that it depends on; a restored installation is then in the state of one that was
+killed, and recovers by replay. The order, and the effect of what happens between two copies:
 
-1. spools       the switch's place before its records, then the collector's own spool. What came into `calls` meanwhile is there
-                twice: judge knows it by boot and number, and counts it as a duplicate.
-2. state        of judge, watch and store, each with its offsets inside. Whatever they did since is done again: the same rows, ids
-                and sums, which collapse.
+1. spools       the switch's position before its records, then the collector's own spool. A record that reached `calls` meanwhile is
+                there twice: judge recognises it by boot and number, and counts it as a duplicate.
+2. state        of judge, watch and store, each with its offsets inside. They repeat what they did since: the same rows, ids and
+                sums, which collapse.
 3. warehouse    has every row below the store's offset, and some above, which are stored again.
 4. judged, sums end behind the offsets of 2.
-5. calls        ends behind everything that was judged of it: no row of 3 or 4 stands under an offset that a new record will get.
-6. books        know each config version that a tick in 5 names, and each order that they took from 7.
+5. calls        ends behind every record that was judged: no row of 3 or 4 has an offset that a new record will get.
+6. books        have each config version that a tick in 5 refers to, and each order that they took from 7.
 7. findings,    end behind the books' progress. An order in here that is older than a few minutes when it is read is dropped:
    block_orders a restore blocks nobody.
-8. manifest     the hash of each file; then the directory gets its name. A backup without a name was not finished.
+8. manifest     the hash of each file; then the directory gets its name. A backup without a name is unfinished.
 
-What is lost with a restore is what came after 5, and every word of a person after 6. What a switch still has in its spool is
-delivered again when its place there is removed.
+A restore loses what arrived after 5, and every decision of a person after 6. What a switch still has in its spool is delivered again
+when its position there is removed.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from core import topics
 from core.address import without_password
 from flows.snapshot import LAYOUT
 from journal import copying as journal_copy
-from journal.durable import replace_file, sync_directory
+from journal.durable import replace_file, sync_directory, sync_tree
 from services import manifest
 from services.errors import ServiceError
 from services.installation import Installation
@@ -45,28 +45,29 @@ from warehouse import copying as warehouse_copy
 from warehouse import embedded_directory
 
 LAST = (topics.FINDINGS, topics.BLOCK_ORDERS)
-"""Topics that are copied behind the books; the others but `calls` before them."""
+"""Topics that are copied after the books; all others before them."""
 
 SWITCH_FILES = ("hold", "fence", "after-emergency")
-"""What a Kamailio of ours keeps over its restart, in its run folder."""
+"""Files in the run folder of our own Kamailio that survive its restart."""
 
 COLLECTOR = "collector"
 
-Say = Callable[[str], None]
+Report = Callable[[str], None]
+"""Called with the name of each step as it begins."""
 
 
 class NotBackedUp(ServiceError):
-    """Nothing was made; the words say why."""
+    """No backup was made; the message has the reason."""
 
 
-def backup(installation: Installation, out: Path, now_ms: int, say: Say) -> Manifest:
+def backup(installation: Installation, out: Path, now_ms: int, report: Report) -> Manifest:
     """Makes `out`, whole or not at all."""
     try:
-        out = out.resolve()  # where it really is: not in the home by another name for it
-    except (OSError, RuntimeError) as error:  # links in a circle are the second
+        out = out.resolve()  # the real place: `out` may lead into the home by another name
+    except (OSError, RuntimeError) as error:  # RuntimeError: a cycle of links
         raise NotBackedUp(f"{out} leads nowhere: {error}") from None
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise NotBackedUp(f"{out} is there already, and not empty: name a new directory")
+        raise NotBackedUp(f"{out} exists already, and is not empty: name a new directory")
     if not installation.state_dir.is_dir():
         raise NotBackedUp(f"{installation.root} is not a home of Ringfence: there is nothing to back up")
     if mine := _inside_of(installation, out):
@@ -75,8 +76,8 @@ def backup(installation: Installation, out: Path, now_ms: int, say: Say) -> Mani
     draft = out.with_name(f".{out.name}.{uuid.uuid4().hex[:8]}")
     draft.mkdir(mode=0o700)
     try:
-        made = _fill(installation, draft, now_ms, say)
-        _sync(draft)
+        made = _fill(installation, draft, now_ms, report)
+        sync_tree(draft)
         if out.exists():
             out.rmdir()
         draft.rename(out)
@@ -88,7 +89,7 @@ def backup(installation: Installation, out: Path, now_ms: int, say: Say) -> Mani
 
 
 def _inside_of(installation: Installation, out: Path) -> Path | None:
-    """The directory of ours in which `out` would lie, by name or by what a link or a mount shows under another name."""
+    """The directory of ours in which `out` would lie, by its name or by way of a link or a mount."""
     embedded = (embedded_directory(installation.warehouse_dsn), journal_copy.directory_of(installation.journal_dsn))
     roots = [installation.root, *(directory for directory in embedded if directory is not None)]
     mine = {(at.st_dev, at.st_ino): root for root in roots if root.is_dir() for at in _identities(root)}
@@ -103,29 +104,29 @@ def _inside_of(installation: Installation, out: Path) -> Path | None:
 
 
 def _identities(root: Path) -> Iterator[os.stat_result]:
-    """Of a directory and of those directly in it: either may be mounted somewhere else as well."""
+    """Those of a directory and of its direct subdirectories: each may also be mounted elsewhere."""
     yield root.stat()
     for path in root.iterdir():
         if path.is_dir():
             yield path.stat()
 
 
-def _fill(installation: Installation, draft: Path, now_ms: int, say: Say) -> Manifest:
+def _fill(installation: Installation, draft: Path, now_ms: int, report: Report) -> Manifest:
     ends: dict[str, dict[int, int]] = {}
     elsewhere: dict[str, str] = {}
 
-    say("spools")
+    report("spools")
     _spool(installation, draft)
     _collector_spool(installation.state_dir / COLLECTOR, draft / "state" / COLLECTOR)
 
-    say("state")
+    report("state")
     _state(installation.state_dir, draft / "state")
 
     directory = embedded_directory(installation.warehouse_dsn)
     if directory is None:
         elsewhere["warehouse"] = without_password(installation.warehouse_dsn)
     elif directory.is_dir():
-        say("warehouse")
+        report("warehouse")
         _take(warehouse_copy.copy(directory, f"backup-{uuid.uuid4().hex[:8]}"), draft / "warehouse")
 
     journal = journal_copy.directory_of(installation.journal_dsn)
@@ -134,7 +135,7 @@ def _fill(installation: Installation, draft: Path, now_ms: int, say: Say) -> Man
     def copy_topics(*names: str) -> None:
         for topic in names:
             if journal is not None:
-                say(f"journal: {topic}")
+                report(f"journal: {topic}")
                 ends[topic] = journal_copy.copy_topic(journal, topic, draft / "journal")
 
     copy_topics(*early, topics.CALLS)
@@ -142,13 +143,13 @@ def _fill(installation: Installation, draft: Path, now_ms: int, say: Say) -> Man
     if file is None:
         elsewhere["books"] = without_password(installation.books_dsn)
     elif file.exists():
-        say("books")
+        report("books")
         books_copy.copy(file, draft / "books.db")
     copy_topics(*LAST)
     if journal is None:
         elsewhere["journal"] = without_password(installation.journal_dsn)
 
-    say("hashes")
+    report("hashes")
     made = Manifest(
         ringfence=version("ringfence"),
         layout=LAYOUT,
@@ -163,7 +164,7 @@ def _fill(installation: Installation, draft: Path, now_ms: int, say: Say) -> Man
 
 
 def _spool(installation: Installation, draft: Path) -> None:
-    """Places first: what is delivered between the two copies is delivered twice, and not never."""
+    """The position first: a record that is delivered between the two copies is delivered twice rather than never."""
     target = draft / "spool"
     target.mkdir()
     for path in [installation.spool_dir / POSITION, *sorted(installation.spool_dir.glob("rec-*.jl"))]:
@@ -176,7 +177,7 @@ def _spool(installation: Installation, draft: Path) -> None:
 
 
 def _collector_spool(source: Path, target: Path) -> None:
-    """Places first, as above; the log behind them is a journal of its own."""
+    """The positions first, as above; the log behind them is a journal of its own."""
     if not source.is_dir():
         return
     target.mkdir(parents=True)
@@ -187,13 +188,13 @@ def _collector_spool(source: Path, target: Path) -> None:
 
 
 def _state(source: Path, target: Path) -> None:
-    """Files that are replaced whole are read whole; databases by their own backup; drafts are nobody's."""
+    """Copies files that are replaced whole, and databases by their own backup; skips temporary files."""
     for path in sorted(source.rglob("*")):
         inside = path.relative_to(source)
         if not path.is_file() or inside.parts[0] == COLLECTOR or any(part.startswith(".") for part in inside.parts):
             continue
         if path.name.endswith(("-wal", "-shm", ".lock")):
-            continue  # of a database, whose backup has what is in them; of a process
+            continue  # a database's backup contains the first two; a lock belongs to a process
         (target / inside).parent.mkdir(parents=True, exist_ok=True)
         if path.suffix == ".sqlite3":
             books_copy.copy(path, target / inside)
@@ -210,7 +211,7 @@ def _copy_if_there(source: Path, target: Path) -> None:
 
 
 def _take(source: Path, target: Path) -> None:
-    """The warehouse's copy to ours, also on another disk."""
+    """Moves the warehouse's copy into the backup, also across disks."""
     try:
         try:
             source.rename(target)
@@ -218,12 +219,3 @@ def _take(source: Path, target: Path) -> None:
             shutil.copytree(source, target)
     finally:
         shutil.rmtree(source, ignore_errors=True)
-
-
-def _sync(root: Path) -> None:
-    for path in [*root.rglob("*"), root]:
-        fd = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)

@@ -1,4 +1,4 @@
-"""What a person does about blocks: block, unblock, approve, refuse, hold. Commands and pages call these, with the same audit."""
+"""A person's actions on blocks: block, unblock, approve, deny, hold. Commands and pages call these, with the same audit."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from services.in_force import View
 from switches import hold as at_switches
 
 LEASE_MS = 6_000
-"""A dispatcher whose switch does not answer asks for its lease again after at most so long."""
+"""A dispatcher whose switch does not answer renews its lease after at most so long."""
 
 
 class Blocked(NamedTuple):
-    """A person's own order. `known`: whether the config in force has such an account or trunk; a block of another name refuses nobody."""
+    """A person's own order. `known`: whether the config in force has such an account or trunk; a block of an unknown name refuses nobody."""
 
     order_id: str
     status: str
@@ -25,8 +25,8 @@ class Blocked(NamedTuple):
 
 
 class Undelivered(NamedTuple):
-    """Why a switch does not act on a change now. `switches`: how many the books name for it, `unattended`: those without a dispatcher,
-    `held`: those at which a person has turned all blocks off."""
+    """Why a change does not take effect now. `switches`: the number in the books, `unattended`: those without a dispatcher,
+    `held`: those on hold, with all blocks off."""
 
     switches: int
     unattended: tuple[str, ...]
@@ -37,7 +37,7 @@ class Undelivered(NamedTuple):
 
 
 def block(conn: Connection, key: Key, ttl_ms: int, who: str, why: str, now_ms: int) -> Blocked:
-    """Orders a block. Raises `ValueError` where the key is protected or malformed; the text says why."""
+    """Orders a block. Raises `ValueError` if the key is protected or malformed; the message has the reason."""
     order_id = orders.block(conn, key, ttl_ms, who, why, now_ms)
     stored = orders.find(conn, order_id)
     assert stored is not None
@@ -45,24 +45,24 @@ def block(conn: Connection, key: Key, ttl_ms: int, who: str, why: str, now_ms: i
 
 
 def unblock(conn: Connection, key: Key, who: str, why: str, now_ms: int, for_ms: int = suppressions.DEFAULT_MS) -> orders.Lifted:
-    """Lifts every automatic order that overlaps a key, and keeps new ones from standing for `for_ms`. Raises `ValueError` as `block`."""
+    """Lifts every automatic order that overlaps a key, and suppresses new ones for `for_ms`. Raises `ValueError` as `block`."""
     return orders.lift(conn, key, who, why, now_ms, for_ms)
 
 
 def approve(conn: Connection, order_id: str, who: str, why: str, now_ms: int) -> list[str]:
-    """Lets an order that waits stand, and with it every order of its key; their ids. Raises `orders.Refused`."""
+    """Approves a waiting order, and with it every order of its key; returns their ids. Raises `orders.Refused`."""
     return orders.approve(conn, order_id, who, why, now_ms)
 
 
 def deny(conn: Connection, order_id: str, who: str, why: str, now_ms: int) -> list[str]:
-    """Refuses an order that waits; its key stays lifted for a day. The ids. Raises `orders.Refused`."""
+    """Denies a waiting order; its key stays lifted for a day. Returns the ids. Raises `orders.Refused`."""
     return orders.deny(conn, order_id, who, why, now_ms).order_ids
 
 
 def undelivered(conn: Connection, now_ms: int, tenant: str = "") -> Undelivered:
-    """Whether the switches of a tenant ("" = all) learn of a change now.
+    """The switches of a tenant ("" = all) at which a change does not take effect now.
 
-    A dispatcher that works holds the lease of its switch; one that was stopped has given it back, one that was killed loses it.
+    A working dispatcher holds the lease of its switch; a stopped one has released it, a killed one loses it.
     """
     names = [one.name for one in switches.every(conn) if not tenant or tenant in switches.tenants_of(conn, one.name)]
     holds = switches.holds(conn)
@@ -74,23 +74,23 @@ def undelivered(conn: Connection, now_ms: int, tenant: str = "") -> Undelivered:
 
 
 def plan(conn: Connection, account: str = "", trunk: str = "") -> DialPlan:
-    """The dial plan by which a person's numbers are read: that of the trunk or of the account's trunks, else of every trunk, where it is
-    one and the same; else the plan that takes a number with its country code only."""
+    """The dial plan for numbers that a person types: that of the trunk or of the account's trunks, else of all trunks, if it is
+    the same for all; else the plan that takes a number with its country code only."""
     view = View(conn)
-    ways_in = [one for one in view.every(("trunks",)) if one.account]
-    mine = [one for one in ways_in if (trunk and one.name == trunk) or (account and one.account == account)]
-    named = {(one.tenant, one.dial_plan) for one in mine or ways_in}
-    found = {msgspec.structs.replace(view.find("dial_plans", *key) or DialPlan(), tenant="", name="") for key in named}
+    ingress = [one for one in view.every(("trunks",)) if one.account]
+    mine = [one for one in ingress if (trunk and one.name == trunk) or (account and one.account == account)]
+    keys = {(one.tenant, one.dial_plan) for one in mine or ingress}
+    found = {msgspec.structs.replace(view.find("dial_plans", *key) or DialPlan(), tenant="", name="") for key in keys}
     return found.pop() if len(found) == 1 else DialPlan()
 
 
 def known(conn: Connection, key: Key) -> bool:
-    """Whether the version in force has the account or the trunk of a key; True where none was published."""
+    """Whether the version in force has the account or the trunk of a key; True if none was published."""
     view = View(conn)
     kind, name = ("accounts", key.account) if key.account else ("trunks", key.ingress_trunk)
     return not view.version or view.find(kind, key.tenant, name) is not None
 
 
 def hold(engine: Engine, on: bool, who: str, why: str, now_ms: int) -> at_switches.HoldResult:
-    """Turns all blocks off at every switch, or on again. Needs the books alone: the addresses of the switches are in there."""
+    """Turns all blocks off at every switch, or on again. Needs only the books, which have the addresses of the switches."""
     return (at_switches.hold_all if on else at_switches.clear)(engine, who, why, now_ms)

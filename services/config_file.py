@@ -1,6 +1,6 @@
-"""The file in which an operator writes who calls, who carries, what it costs and when it is suspicious.
+"""The config file: accounts, carriers, trunks, decks and policy.
 
-One model reads it, checks it and writes it. Its fields are those of `core.config`, spelled for people: money is decimal text, lengths of
+One model reads, checks and writes it. Its fields are those of `core.config`, spelled for people: money is decimal text, lengths of
 time have units, a time is a date. Which field is which follows from its name there: `money_hour_nanos` is `money_hour: "500"` in the
 file, `max_call_s` is `max_call: 4h`, `from_at_ms` is `from: 2026-01-31`. YAML's own guesses are not used: `00` stays `00`, `no` stays `no`.
 """
@@ -27,6 +27,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidat
 from pydantic_core import ErrorDetails
 
 from books.tenants import is_name
+from core import durations
 from core.config import ROWS, Agreement, Config, DeckSpan
 from core.currencies import is_code
 from core.money import to_nanos, to_text
@@ -34,7 +35,7 @@ from core.numbers import DialPlan, is_range
 from core.parts import rows_of
 from core.policy import Policy
 from core.policy import faults as policy_faults
-from core.safety import named
+from core.safety import is_table_name
 from detectors.registry import detectors, parameters_of
 from detectors.registry import faults as parameter_faults
 from rating.decks import DeckFormat
@@ -45,13 +46,12 @@ HEAD = """\
 # Ringfence: who calls, who carries, what it costs, and when it is suspicious. `ringfence config publish FILE --why TEXT` puts it in force.
 # Money is decimal, in the currency of the deck; lengths of time are 30s, 15m, 4h, 7d. What is absent is at its default.
 """
-UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 DEEPEST = 32
-"""Lists and mappings in each other; a right file has seven."""
+"""Levels of nested lists and mappings; a valid file has seven."""
 
 
 class DeckEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """A deck in the file: a CSV beside it, or a version that the books have. `written`: how the CSV is, where it is not plain."""
+    """A deck in the file: a CSV beside it, or a version in the books. `written`: the format of the CSV, if it is not ours."""
 
     currency: str
     file: str = ""
@@ -60,7 +60,7 @@ class DeckEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Wrong(Exception):
-    """What is wrong with a file: one line per fault, with its place."""
+    """The faults of a file: one line each, with its place."""
 
     def __init__(self, faults: list[str]) -> None:
         super().__init__("\n".join(faults))
@@ -68,12 +68,12 @@ class Wrong(Exception):
 
 
 class Contents(NamedTuple):
-    """What a file has, tenant by tenant. `config.decks` is empty: which version a deck is, the books know."""
+    """The content of a file, by tenant. `config.decks` is empty: only the books know the versions of decks."""
 
     config: Config
     decks: dict[tuple[str, str], DeckEntry]  # by tenant and name
-    tenants: dict[str, str]  # name -> where its part of the file is: "", or "tenants.NAME."
-    places: dict[tuple[str, int], str]  # kind and position in `config` -> where the row is
+    tenants: dict[str, str]  # name -> the place of its part of the file: "", or "tenants.NAME."
+    places: dict[tuple[str, int], str]  # kind and position in `config` -> the place of the row
     unread: set[str]  # places whose value could not be read
 
 
@@ -81,43 +81,12 @@ class Contents(NamedTuple):
 
 
 def shown(name: str) -> str:
-    """A field's name as the file has it: the unit is in the value.
+    """A field's name in the file: the unit is in the value.
 
     >>> shown("money_hour_nanos"), shown("max_call_s"), shown("from_at_ms"), shown("sell_deck")
     ('money_hour', 'max_call', 'from', 'sell_deck')
     """
     return re.sub(r"_(nanos|at_ms|ms|s)$", "", name)
-
-
-def span_ms(text: str) -> Decimal:
-    """A length of time in milliseconds.
-
-    >>> span_ms("1h30m"), span_ms("0.5s")
-    (Decimal('5400000'), Decimal('500.0'))
-    >>> span_ms("90")
-    Traceback (most recent call last):
-    ...
-    ValueError: '90' is not a length of time: write 30s, 15m, 4h, 7d or 1h30m
-    """
-    parts = re.findall(r"(\d{1,12}(?:\.\d{1,9})?)(ms|s|m|h|d)", text)
-    if not parts or "".join(n + unit for n, unit in parts) != text:
-        raise ValueError(f"{text!r} is not a length of time: write 30s, 15m, 4h, 7d or 1h30m")
-    return sum((Decimal(n) * UNITS_MS[unit] for n, unit in parts), Decimal(0))
-
-
-def span_text(ms: Decimal) -> str:
-    """A length of time as people write it, to the last digit.
-
-    >>> [span_text(Decimal(n)) for n in (0, 900_000, 5_400_000, 604_800_000, 500, 90_061_001)]
-    ['0s', '15m', '1h30m', '7d', '500ms', '1d1h1m1s1ms']
-    """
-    text = ""
-    for unit in ("d", "h", "m", "s"):
-        whole = int(ms // UNITS_MS[unit])
-        if whole:
-            text += f"{whole}{unit}"
-            ms -= whole * UNITS_MS[unit]
-    return text + (f"{ms.normalize():f}ms" if ms else "") or "0s"
 
 
 def _text(value: Any) -> str:
@@ -139,7 +108,7 @@ def _tenant(value: Any) -> str:
 
 
 def _name(value: Any) -> str:
-    if not named(_text(value)):
+    if not is_table_name(_text(value)):
         raise ValueError(f"{value!r} is not a name (letters, digits, . _ - @ +, at most 64)")
     return str(value)
 
@@ -205,7 +174,7 @@ def _money(value: Any) -> int:
 
 
 def _span(value: Any, unit_ms: int, whole: bool) -> Any:
-    exact = span_ms(_text(value)) / unit_ms
+    exact = durations.to_ms(_text(value)) / unit_ms
     if exact <= 0:
         raise ValueError("must be > 0")
     if not whole:
@@ -222,6 +191,12 @@ def _when(value: Any) -> datetime:
         raise ValueError(f"{value!r} is not a date such as 2026-01-31 or 2026-01-31T18:00") from None
 
 
+def _decimals(value: Any) -> int:
+    if not 0 <= (decimals := _whole(value)) <= 9:
+        raise ValueError(f"must be 0 to 9 decimals, and is {value!r}")
+    return decimals
+
+
 def _choice(value: Any, among: tuple[Any, ...]) -> Any:
     if _text(value) not in among:
         raise ValueError(f"{value!r} is none of {', '.join(map(str, among))}")
@@ -229,7 +204,7 @@ def _choice(value: Any, among: tuple[Any, ...]) -> Any:
 
 
 def _of_plan(value: Any, field: str, what: str, many: bool) -> str:
-    """A value of a dial plan, as the switches' tables take it."""
+    """A value of a dial plan, checked by the rules of the switches' tables."""
     text = _nonempty(value) if many else _text(value)
     try:
         dial_plan_row(msgspec.structs.replace(DialPlan(), **{field: (text,) if many else text}))
@@ -239,7 +214,7 @@ def _of_plan(value: Any, field: str, what: str, many: bool) -> str:
 
 
 def _type(read: Callable[[Any], Any], write: Callable[[Any], Any] | None = None) -> Any:
-    """A type of the model. None is what could not be read and was reported: it passes."""
+    """A type of the model. None passes: it stands for a value that could not be read and was reported."""
     validator = PlainValidator(lambda value: None if value is None else read(value))
     return Annotated[Any, validator, PlainSerializer(write)] if write else Annotated[Any, validator]
 
@@ -252,6 +227,7 @@ FIELDS: dict[str, Any] = {
     "sources": tuple[_type(_network), ...],  # type: ignore[misc]
     "time_zone": _type(_zone),
     "currency": _type(_currency),
+    "decimals": _type(_decimals),
     "country_code": _type(partial(_of_plan, field="country_code", what="country code", many=False)),
     "international_prefix": _type(partial(_of_plan, field="international_prefix", what="international prefix", many=False)),
     "trunk_prefix": _type(partial(_of_plan, field="trunk_prefix", what="trunk prefix", many=False)),
@@ -259,7 +235,7 @@ FIELDS: dict[str, Any] = {
     "emergency": tuple[_type(partial(_of_plan, field="emergency", what="emergency number", many=True)), ...],  # type: ignore[misc]
     "service": tuple[_type(partial(_of_plan, field="service", what="service number", many=True)), ...],  # type: ignore[misc]
 }
-"""Fields whose name says what they may be."""
+"""Fields whose type follows from their name."""
 
 
 def _field_type(name: str, kind: Any) -> Any:
@@ -283,7 +259,7 @@ def _field_type(name: str, kind: Any) -> Any:
         return _type(_when, datetime.isoformat)
     if name.endswith(("_ms", "_s")):
         unit_ms = 1 if name.endswith("_ms") else 1000
-        return _type(partial(_span, unit_ms=unit_ms, whole=kind is int), lambda value: span_text(Decimal(repr(value)) * unit_ms))
+        return _type(partial(_span, unit_ms=unit_ms, whole=kind is int), lambda value: durations.text(Decimal(repr(value)) * unit_ms))
     return {bool: _type(_yes), int: _type(_whole), float: _type(_number), str: TEXT}[kind]
 
 
@@ -291,14 +267,14 @@ def _field_type(name: str, kind: Any) -> Any:
 
 
 class Row(BaseModel):
-    """What is in the file as a mapping; a key that is no field is a fault."""
+    """A mapping of the file; an unknown key is a fault."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 @cache
 def model_of(struct: type[msgspec.Struct]) -> type[Row]:
-    """The model of a struct: the same fields without `tenant`, in the file's spelling."""
+    """The model of a struct: its fields except `tenant`, under their names in the file."""
     hints = get_type_hints(struct)
     fields: dict[str, Any] = {}
     for field in msgspec.structs.fields(struct):
@@ -310,13 +286,13 @@ def model_of(struct: type[msgspec.Struct]) -> type[Row]:
 
 
 def _parameters() -> type[Row]:
-    """The model of a policy's parameters: of each detector that has any, its own."""
+    """The model of a policy's parameters: one field per detector that has any."""
     fields: dict[str, Any] = {one.name: (model_of(one.parameters), Field(None)) for one in detectors() if one.parameters.__struct_fields__}
     return pydantic.create_model("Detectors", __base__=Row, **fields)
 
 
 def _row_type(struct: type[msgspec.Struct]) -> Any:
-    """A row in a list; None is one that could not be read and was reported."""
+    """A row in a list; None stands for one that could not be read and was reported."""
     return Annotated[model_of(struct), WrapValidator(lambda value, check: None if value is None else check(value))]
 
 
@@ -327,13 +303,13 @@ _PARTS: dict[str, Any] = {
 }
 _TENANT = _type(_tenant)
 OwnPart: type[Row] = pydantic.create_model("OwnPart", __base__=Row, **_PARTS)
-"""What a file has of one tenant."""
+"""The part of a file for one tenant."""
 OneTenant: type[Row] = pydantic.create_model("OneTenant", __base__=Row, tenant=(_TENANT, ...), **_PARTS)
 ManyTenants: type[Row] = pydantic.create_model("ManyTenants", __base__=Row, tenants=(dict[_TENANT, OwnPart], ...))  # type: ignore[valid-type]
 
 
 def read(text: str) -> tuple[Contents, list[str]]:
-    """What can be read of a file, and every fault that can be found in it alone. What cannot be read is at its default, or empty.
+    """The content of a file, and every fault that can be found in it alone. A value that cannot be read is at its default, or empty.
 
     >>> contents, faults = read("tenant: t1\\naccounts:\\n- {name: acme, caps: {money_hour: lots, money_day: 9}, sel_deck: x}")
     >>> for fault in faults: print(fault)
@@ -352,13 +328,13 @@ def read(text: str) -> tuple[Contents, list[str]]:
             break
         except ValidationError as error:
             fresh = [one for one in error.errors() if _place(one["loc"]) not in unread]
-            if not fresh:  # without it there is nothing to read on with
+            if not fresh:  # nothing more can be read
                 raise Wrong(faults) from None
             for one in fresh:
                 place = _place(one["loc"])
-                faults.append(f"{place}: {_words(one, model)}" if place else _words(one, model))
+                faults.append(f"{place}: {_text_of(one, model)}" if place else _text_of(one, model))
             unread |= {_place(one["loc"]) for one in fresh}
-            # What was reported goes, so that the rest can be read and checked as well.
+            # Remove what was reported, so that the rest can be read and checked as well.
             for one in reversed(error.errors()):
                 _prune(loose, one)
     found: Any = made
@@ -388,7 +364,7 @@ def _contents(parts: Mapping[str, Any], tenants: dict[str, str], unread: set[str
 
 
 def _struct(struct: type[msgspec.Struct], model: Row, tenant: str = "") -> Any:
-    """The struct of a model that was read. A field that must be there and could not be read is ""."""
+    """The struct of a model that was read. A required field that could not be read is ""."""
     values: dict[str, Any] = {"tenant": tenant} if "tenant" in struct.__struct_fields__ else {}
     zone = ZoneInfo(getattr(model, "time_zone", None) or "UTC")
     types_of = get_type_hints(struct)
@@ -411,17 +387,17 @@ def _struct(struct: type[msgspec.Struct], model: Row, tenant: str = "") -> Any:
         if value is not None:
             values[field.name] = value
         elif field.required:
-            values[field.name] = ""  # every field that must be there is a text
+            values[field.name] = ""  # every required field is a text
     return struct(**values)
 
 
 def _parameters_of(model: Row) -> dict[str, dict[str, Any]]:
-    """Detector -> parameter -> value, of those that are not at their defaults."""
+    """Detector -> parameter -> value, of the parameters that are not at their defaults."""
     found = {}
     for one in detectors():
-        if (given := getattr(model, one.name, None)) is not None:
-            values, usual = msgspec.structs.asdict(_struct(one.parameters, given)), msgspec.structs.asdict(one.parameters())
-            found[one.name] = {name: value for name, value in values.items() if value != usual[name]}
+        if (own := getattr(model, one.name, None)) is not None:
+            values, defaults = msgspec.structs.asdict(_struct(one.parameters, own)), msgspec.structs.asdict(one.parameters())
+            found[one.name] = {name: value for name, value in values.items() if value != defaults[name]}
     return {name: values for name, values in found.items() if values}
 
 
@@ -433,7 +409,7 @@ def _span_of(span: Any, zone: ZoneInfo) -> Any:
 
 
 def _more_faults(contents: Contents) -> list[str]:
-    """What comes twice, a policy that would stop the detectors, and an address that would be two trunks."""
+    """Duplicate names, a policy that would stop the detectors, and an address of two trunks."""
     faults = []
     met: set[tuple[str, str, str]] = set()
     positions = dict.fromkeys(ROWS, -1)
@@ -447,24 +423,24 @@ def _more_faults(contents: Contents) -> list[str]:
         if kind == "dial_plans" and len(plan_name(row.tenant, row.name)) > 64:
             faults.append(f"{place}.name: with the tenant's name it is longer than the 64 characters that a switch takes")
         if kind == "trunks":
-            faults += [f"{place}.sources: {words}" for words in shared_sources(row, taken)]
+            faults += [f"{place}.sources: {fault}" for fault in shared_sources(row, taken)]
     for tenant, policy in contents.config.policies.items():
         for fault in (*policy_faults(policy), *parameter_faults(policy)):
-            field, _, words = fault.partition(": ")
-            faults.append(f"{contents.tenants[tenant]}{'.'.join(map(shown, field.split('.')))}: {words}")
+            field, _, reason = fault.partition(": ")
+            faults.append(f"{contents.tenants[tenant]}{'.'.join(map(shown, field.split('.')))}: {reason}")
     for (tenant, name), deck in contents.decks.items():
         place = f"{contents.tenants[tenant]}decks.{name}"
-        if not named(name):
+        if not is_table_name(name):
             faults.append(f"{place}: {name!r} is not a name (letters, digits, . _ - @ +, at most 64)")
         if bool(deck.file) == bool(deck.version) and not any(one.startswith(place) for one in contents.unread):
             faults.append(f"{place}: name a file (its CSV, relative to this file) or a version (of the books), one of the two")
         if deck.version and deck.written:
-            faults.append(f"{place}.written: is about a file: what the books have is in our own spelling")
+            faults.append(f"{place}.written: is for a file: decks in the books are in our own format")
     return faults
 
 
 def shared_sources(trunk: Any, taken: dict[Any, str]) -> Iterator[str]:
-    """Networks of a trunk that are another's already; `taken` (network -> trunk) gets its own."""
+    """Faults for networks of a trunk that belong to another already; adds its own to `taken` (network -> trunk)."""
     for source in trunk.sources:
         network = ipaddress.ip_network(source)
         if network in taken:
@@ -473,7 +449,7 @@ def shared_sources(trunk: Any, taken: dict[Any, str]) -> Iterator[str]:
 
 
 def row_faults(row: msgspec.Struct) -> list[str]:
-    """What a row that no file named has wrong in itself, by the same model.
+    """The faults of a single row that is not from a file, by the same model.
 
     >>> from core.config import Trunk
     >>> row_faults(Trunk(tenant="t1", name="in", max_call_s=0, caller_ranges=("+43",)))
@@ -482,7 +458,7 @@ def row_faults(row: msgspec.Struct) -> list[str]:
     try:
         model_of(type(row)).model_validate(_as_texts(_dumped(row)))
     except ValidationError as error:
-        return [f"{_place(one['loc'])}: {_words(one, model_of(type(row)))}" for one in error.errors()]
+        return [f"{_place(one['loc'])}: {_text_of(one, model_of(type(row)))}" for one in error.errors()]
     except (KeyError, ValueError) as error:
         return [str(error)]
     return []
@@ -496,11 +472,11 @@ def _as_texts(value: Any) -> Any:
     return ("yes" if value else "no") if isinstance(value, bool) else str(value)
 
 
-# --- faults in words ---
+# --- the text of faults ---
 
 
 def _place(loc: tuple[int | str, ...]) -> str:
-    """Where a fault is, as `accounts[0].caps.money_hour`."""
+    """The place of a fault, such as `accounts[0].caps.money_hour`."""
     place = ""
     for at in loc:
         if at != "[key]":
@@ -508,7 +484,7 @@ def _place(loc: tuple[int | str, ...]) -> str:
     return place
 
 
-def _words(error: ErrorDetails, model: type[Row]) -> str:
+def _text_of(error: ErrorDetails, model: type[Row]) -> str:
     kind = error["type"]
     if kind == "missing":
         return "is missing"
@@ -525,7 +501,7 @@ def _words(error: ErrorDetails, model: type[Row]) -> str:
 
 
 def _keys_at(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
-    """The keys that a mapping at a place may have."""
+    """The keys that a mapping at this place may have."""
     found: Any = model
     for at in loc:
         if isinstance(found, type) and issubclass(found, BaseModel):
@@ -540,7 +516,7 @@ def _keys_at(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
 
 
 def _prune(loose: Any, error: ErrorDetails) -> None:
-    """Take away what an error is about: one value becomes None, which passes; a key with the wrong kind of value goes."""
+    """Removes the subject of an error: a value becomes None, which passes; a key with the wrong kind of value is removed."""
     *way, last = [at for at in error["loc"] if at != "[key]"]
     for at in way:
         loose = loose[at]
@@ -554,7 +530,7 @@ def _prune(loose: Any, error: ErrorDetails) -> None:
 
 
 def _loose(text: str) -> dict[str, Any]:
-    """The file as mappings, lists and texts; what is empty is left out."""
+    """The file as mappings, lists and texts, without empty values."""
     try:
         loose = yaml.load(text, _Plain)
     except yaml.YAMLError as error:
@@ -576,14 +552,14 @@ def _filled(value: Any) -> Any:
 
 
 class _Plain(yaml.BaseLoader):
-    """Texts as they are; an empty value is None; a key that comes twice is a fault, and so is what is deeper than `DEEPEST`."""
+    """All scalars stay texts; an empty value is None; a duplicate key is a fault, and so is nesting deeper than `DEEPEST`."""
 
     _depth = 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self._depth >= DEEPEST:
             mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
-            raise yaml.composer.ComposerError(None, None, f"lists and mappings lie more than {DEEPEST} deep in each other", mark)
+            raise yaml.composer.ComposerError(None, None, f"lists and mappings are nested more than {DEEPEST} deep", mark)
         self._depth += 1
         try:
             return super().compose_node(parent, index)
@@ -595,21 +571,21 @@ class _Plain(yaml.BaseLoader):
         return None if node.style is None and value in ("", "~", "null") else value
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        met = set()
+        keys = set()
         for key, _ in node.value:
             if not isinstance(key, yaml.ScalarNode):
-                raise yaml.constructor.ConstructorError(None, None, "a key must be a word", key.start_mark)
-            if key.value in met:
+                raise yaml.constructor.ConstructorError(None, None, "a key must be a text", key.start_mark)
+            if key.value in keys:
                 raise yaml.constructor.ConstructorError(None, None, f"the key {key.value} comes twice", key.start_mark)
-            met.add(key.value)
+            keys.add(key.value)
         return super().construct_mapping(node, deep)
 
 
 # --- writing ---
 
 
-def render(config: Config, decks: Mapping[tuple[str, str], DeckEntry], tenants: list[str], head: str = HEAD) -> str:
-    """A config as a file that `read` reads to the same.
+def render(config: Config, decks: Mapping[tuple[str, str], DeckEntry], tenants: list[str]) -> str:
+    """A config as a file; `read` returns the same config.
 
     >>> from core.config import Account
     >>> text = render(Config(accounts=(Account(tenant="t1", name="acme", sell_deck="basic"),)), {}, ["t1"])
@@ -617,13 +593,13 @@ def render(config: Config, decks: Mapping[tuple[str, str], DeckEntry], tenants: 
     'basic'
     """
     if len(tenants) == 1:
-        return head + f"\ntenant: {tenants[0]}\n\n" + _part(config, decks, tenants[0])
+        return HEAD + f"\ntenant: {tenants[0]}\n\n" + _part(config, decks, tenants[0])
     parts = (f"  {tenant}:\n{indent(_part(config, decks, tenant), '    ')}" for tenant in tenants)
-    return head + "\ntenants:\n" + "\n".join(parts)
+    return HEAD + "\ntenants:\n" + "\n".join(parts)
 
 
 def _part(config: Config, decks: Mapping[tuple[str, str], DeckEntry], tenant: str) -> str:
-    """What a file has of one tenant: one line per row, and one per field of the policy."""
+    """The part of a file for one tenant: one line per row, and one per field of the policy."""
     part: dict[str, Any] = {"decks": {name: _dumped(deck) for (owner, name), deck in decks.items() if owner == tenant}}
     for kind in ROWS:
         part[kind] = [_dumped(row) for row in getattr(config, kind) if row.tenant == tenant]
@@ -639,7 +615,7 @@ def _part(config: Config, decks: Mapping[tuple[str, str], DeckEntry], tenant: st
 
 
 class _Dumper(yaml.SafeDumper):
-    """Lists are set in under their key; a tuple is a list."""
+    """Lists are indented under their key; a tuple is a list."""
 
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
         return super().increase_indent(flow, False)
@@ -649,7 +625,7 @@ _Dumper.add_representer(tuple, yaml.SafeDumper.represent_list)
 
 
 def _dumped(struct: msgspec.Struct, whole: bool = False) -> dict[str, Any]:
-    """What differs from the defaults (with `whole`: every field), in the file's spelling."""
+    """The fields that differ from their defaults (with `whole`: all), under their names in the file."""
     found: dict[str, Any] = _model(struct, whole).model_dump(by_alias=True, exclude_unset=True)
     return found
 

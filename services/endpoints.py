@@ -1,4 +1,4 @@
-"""Where the parts of a running `up` listen: written by it, read by the other commands."""
+"""The addresses of the parts of a running `up`, which writes them for the other commands."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ class Endpoints(msgspec.Struct, frozen=True, kw_only=True):
     warehouse_url: str
     control_url: str = ""
     sip: str = ""
-    parts: dict[str, str] = {}  # name -> where it serves /metrics, /health and /ready
+    parts: dict[str, str] = {}  # name -> base URL of /metrics, /health and /ready
 
 
 def free_port(host: str) -> int:
-    """A port that nobody listens on."""
+    """A free port."""
     with socket.socket() as probe:
         probe.bind((host, 0))
         return int(probe.getsockname()[1])
 
 
 def taken(host: str, port: int) -> bool:
-    """Whether somebody listens there already."""
+    """Whether the port is taken."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -50,7 +50,7 @@ def forget(run_dir: Path) -> None:
 
 
 def running(run_dir: Path) -> Endpoints | None:
-    """The endpoints of a supervisor that is alive, else None."""
+    """The endpoints of a living supervisor, else None."""
     try:
         found = msgspec.json.decode((run_dir / "endpoints.json").read_bytes(), type=Endpoints)
         os.kill(found.pid, 0)

@@ -1,22 +1,22 @@
-"""What a service answers where it cannot do what was asked for."""
+"""Errors of the services."""
 
 from __future__ import annotations
 
 
 class ServiceError(Exception):
-    """Nothing was changed; the text is for a person: what is wrong, where, and what to do. Services raise kinds of it."""
+    """Nothing was changed; the text is for a person: what is wrong, where, and what to do. The base of all errors of the services."""
 
 
 class BadArgument(ServiceError):
-    """What was given is malformed."""
+    """An argument is malformed."""
 
 
 class NoInstallation(ServiceError):
-    """There is nothing at this home yet."""
+    """There is no installation at this home yet."""
 
 
 class InUse(ServiceError):
-    """A part or another command works in this home."""
+    """A part or another command is using this home."""
 
 
 class UnknownName(ServiceError):

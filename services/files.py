@@ -1,4 +1,4 @@
-"""What a person names is read whole: a regular file of a bounded size. Anything else is an error of one line, and nothing waits for it."""
+"""Reads files that a person names: regular ones of a bounded size, whole. Anything else is an error of one line, without waiting."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ KINDS = {
     stat.S_IFDIR: "a directory",
 }
 CONFIG_BYTES = 64 << 20
-"""Of a configuration or a mapping: a hundred thousand accounts are 10 MB."""
+"""Limit of a configuration or a mapping: a hundred thousand accounts are 10 MB."""
 DECK_BYTES = 256 << 20
-"""Of a rate deck: a million prefixes are 30 MB."""
+"""Limit of a rate deck: a million prefixes are 30 MB."""
 
 
 class NotAFile(OSError):
-    """Not a regular file, or larger than what is read whole. `strerror` says which."""
+    """Not a regular file, or larger than the limit. `strerror` has the reason."""
 
 
 def checked(path: Path, most: int | None = None) -> Path:
-    """The path, where it is a regular file. A pipe or a device would be waited for, or never end.
+    """The path if it is a regular file; else raises `NotAFile`. A pipe or a device might block, or never end.
 
     >>> checked(Path("/dev/zero"))
     Traceback (most recent call last):
@@ -36,7 +36,7 @@ def checked(path: Path, most: int | None = None) -> Path:
 
 
 def read(path: Path, most: int) -> bytes:
-    """All of a regular file. More than `most` bytes are a fault, also where they come while it is read."""
+    """The content of a regular file. More than `most` bytes are an error, also if they are added while it is read."""
     with open(_open(path, most), "rb") as file:
         content = file.read(most + 1)
     if len(content) > most:
@@ -45,7 +45,7 @@ def read(path: Path, most: int) -> bytes:
 
 
 def _open(path: Path, most: int | None) -> int:
-    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe without a writer is opened at once, not waited for
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # opening a pipe without a writer must not block
     try:
         there = os.fstat(fd)
         if not stat.S_ISREG(there.st_mode):

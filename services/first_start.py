@@ -1,13 +1,12 @@
-"""Before anything runs: directories, topics, the books at their newest revision, and at the first start something to work with.
+"""Prepares a home before a start: directories, topics, the books at their newest revision, and at the first start a config.
 
-Every step may be repeated; a start that was cut off is finished by the next one.
+Every step may be repeated; the next start finishes one that was interrupted.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import resources
 from typing import Protocol
 
 import msgspec
@@ -25,7 +24,7 @@ WHO = "first start"
 
 @dataclass(frozen=True)
 class Start:
-    """What a first start puts into the books: who calls, what it costs, and which switches there are."""
+    """What a first start puts into the books: config, decks, currency and tenants."""
 
     config: Config
     decks: Mapping[str, bytes]
@@ -34,8 +33,11 @@ class Start:
 
 
 def starter(tenant: str) -> Start:
-    """For a switch on this machine: whoever calls from here is the account `local`, what answers is the carrier `next-hop`."""
-    names = ("sell-business", "buy-alpha")
+    """For a switch on this machine: callers on it are the account `local`, the next hop is the carrier `next-hop`. The decks are two of the
+    simulator's, which cover every country."""
+    from simulator.decks import CURRENCY, deck_csv
+
+    decks = {name: deck_csv(name) for name in ("sell-business", "buy-alpha")}
     config = Config(
         accounts=(Account(tenant=tenant, name="local", sell_deck="sell-business"),),
         carriers=(Carrier(tenant=tenant, name="next-hop", buy_deck="buy-alpha"),),
@@ -44,7 +46,7 @@ def starter(tenant: str) -> Start:
             Trunk(tenant=tenant, name="out", carrier="next-hop"),
         ),
     )
-    return Start(config, {name: (resources.files("services") / f"starter-{name}.csv").read_bytes() for name in names}, "EUR", (tenant,))
+    return Start(config, decks, CURRENCY, (tenant,))
 
 
 def simulated(seed: int, tenant: str) -> Start:
@@ -67,7 +69,7 @@ def lay(installation: Installation) -> None:
 
 
 def open_and_publish(installation: Installation, start: Start, now_ms: int) -> int:
-    """The books, migrated; at the first start with `start` in them. Returns the config version in force."""
+    """Opens and migrates the books; at the first start publishes `start`. Returns the config version in force."""
     engine = open_books(installation.books_dsn)
     try:
         migrate(engine)
@@ -77,14 +79,14 @@ def open_and_publish(installation: Installation, start: Start, now_ms: int) -> i
                 for tenant in start.tenants:
                     tenants.add(conn, tenant, now_ms)
                 lists.seed_emergency(conn, installation.countries, now_ms)
-                kept = {name: decks.add(conn, csv, start.currency, WHO, now_ms) for name, csv in start.decks.items()}
+                deck_ids = {name: decks.add(conn, csv, start.currency, WHO, now_ms) for name, csv in start.decks.items()}
                 protected = lists.protected(conn)
                 config = msgspec.structs.replace(
                     start.config,
                     dial_plans=tuple(
                         msgspec.structs.replace(plan, tenant=tenant) for tenant in start.tenants for plan in start.config.dial_plans
                     ),
-                    decks={path(tenant, name): deck_id for tenant in start.tenants for name, deck_id in kept.items()},
+                    decks={path(tenant, name): deck_id for tenant in start.tenants for name, deck_id in deck_ids.items()},
                     policies=dict.fromkeys(start.tenants, start.config.policy),
                     policy=Policy(),
                     protected_numbers=protected.numbers,
@@ -98,7 +100,7 @@ def open_and_publish(installation: Installation, start: Start, now_ms: int) -> i
 
 
 class Tokens(Protocol):
-    """Of a switch that `up` starts."""
+    """The tokens of a switch that `up` starts."""
 
     @property
     def control_token(self) -> str: ...
@@ -109,7 +111,7 @@ class Tokens(Protocol):
 def connect_switch(
     installation: Installation, tokens: Tokens, name: str, kind: str, control_url: str, enforcing: bool | None, now_ms: int
 ) -> None:
-    """A switch that `up` starts: its address, its credential, and the tenants that it serves: all of them. `enforcing` None = as it was."""
+    """Puts a switch that `up` starts into the books: its address, its credential, and all tenants. `enforcing` None = unchanged."""
     engine = open_books(installation.books_dsn)
     try:
         with writing(engine) as conn:

@@ -1,4 +1,4 @@
-"""A home is its owner's alone: nobody else of this machine lists it or reads in it."""
+"""A home belongs to its owner alone: no other user of the machine may list or read it."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from core.locks import LockTaken, exclusive
 from services.errors import InUse, ServiceError
 
 MARKER = ".ringfence"
-"""A file in every home of ours, with the number of its form: `up --fresh` removes nothing that has it not."""
+"""A file in every home, with the number of its format: `up --fresh` removes no directory without it."""
 FORM = b"2\n"
 """Release 0.1 left the file empty."""
 LOCK = ".ringfence.lock"
 RESTORING = ".restoring"
-"""In a home while a backup is put back into it: what is there is not whole, and every other command refuses it."""
+"""In a home while a backup is restored into it: the home is incomplete, and every other command refuses it."""
 OURS = (MARKER, "state", "books.db", "journal", "warehouse", "spool", "run", LOCK, RESTORING)
-"""What shows that a directory is a home: of one that has none of it and holds other things, the mode is not ours to change."""
+"""Entries of a home. A directory that has other entries and none of these is not a home: its mode is not changed."""
 OTHERS = 0o077
 
 
 class NotAHome(ServiceError):
-    """Why a directory cannot be a home; nothing was changed."""
+    """The directory cannot be a home; nothing was changed."""
 
 
 def restrict_umask() -> None:
-    """What this process and its children make is their owner's alone."""
+    """Files of this process and its children are readable by their owner only."""
     os.umask(OTHERS)
 
 
 def make_private(root: Path) -> None:
-    """Makes the home, or takes others' rights to it away. Only the directory itself: for what is in it see `restrict_contents`.
+    """Makes the home, or removes the rights of others to it. Only the directory itself: for its content see `restrict_contents`.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as place:
@@ -46,7 +46,7 @@ def make_private(root: Path) -> None:
     """
     try:
         link = root.lstat()
-    except OSError:  # not there; whatever else it is, making or opening it says
+    except OSError:  # absent; any other fault appears when it is made or opened
         link = None
     if link is not None and stat.S_ISLNK(link.st_mode) and link.st_uid not in (os.geteuid(), 0):
         raise NotAHome(
@@ -59,7 +59,7 @@ def make_private(root: Path) -> None:
     except OSError as error:
         raise NotAHome(f"{root} cannot be a home: {error.strerror}. Name another --home") from None
     try:
-        _take_away(fd, root)
+        _remove_rights(fd, root)
     finally:
         os.close(fd)
     try:
@@ -73,7 +73,7 @@ def make_private(root: Path) -> None:
         )
 
 
-def _take_away(fd: int, root: Path) -> None:
+def _remove_rights(fd: int, root: Path) -> None:
     there = os.fstat(fd)
     if there.st_uid != os.geteuid():
         me = _name(os.geteuid())
@@ -86,8 +86,8 @@ def _take_away(fd: int, root: Path) -> None:
     inside = {name for name in os.listdir(fd) if name != "lost+found"}
     if inside and not inside & set(OURS):
         raise NotAHome(
-            f"{root} cannot be a home: others may look into it (its mode is {stat.S_IMODE(there.st_mode):o}), and it holds what is not "
-            f"ours ({min(inside)}). Name a directory of its own, or make it private: chmod 700 {root}"
+            f"{root} cannot be a home: others may look into it (its mode is {stat.S_IMODE(there.st_mode):o}), and it holds "
+            f"other files ({min(inside)}). Name a directory of its own, or make it private: chmod 700 {root}"
         )
     try:
         os.fchmod(fd, 0o700)
@@ -98,9 +98,8 @@ def _take_away(fd: int, root: Path) -> None:
 
 
 def restrict_contents(root: Path) -> int:
-    """Takes others' rights to what an earlier release, or another umask, has left in a home. How many files and directories.
-
-    Links are not followed: what they lead to is not in the home.
+    """Removes the rights of others to the content of a home, which an earlier release or another umask left. Returns the number of files
+    and directories. Links are not followed.
     """
     changed = 0
     for folder, names, files in os.walk(root):
@@ -112,12 +111,12 @@ def restrict_contents(root: Path) -> int:
                     os.chmod(path, stat.S_IMODE(mode) & ~OTHERS)
                     changed += 1
             except FileNotFoundError:
-                continue  # a part has removed it meanwhile
+                continue  # a part removed it meanwhile
     return changed
 
 
 def mark(root: Path) -> None:
-    """Writes the marker: this is a home of ours, in the form of this release."""
+    """Writes the marker: this is a home in the format of this release."""
     (root / MARKER).write_bytes(FORM)
 
 

@@ -1,9 +1,8 @@
-"""What is in force: the rows of the newest version, and versions compiled: each part once per hash, each deck once per deck version."""
+"""The config in force: the rows of the newest version, and compiled versions: each part once per hash, each deck once per deck version."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from functools import lru_cache
 from typing import Any, TypeAlias, TypeVar
 from weakref import WeakSet, WeakValueDictionary
@@ -12,17 +11,18 @@ from books import Connection, Engine, configs, decks, reading
 from core.config import ROWS
 from core.parts import Slot, bucket_of, decode_part
 from rating.contracts import Part, Terms, compile_part, compile_parts
-from rating.decks import Deck, read_deck
+from rating.deck import Deck
+from rating.decks import read_deck
 
 VERSIONS = 64
-"""Versions that stay compiled: a record is judged by the last one or two, a replay by more."""
+"""Compiled versions in memory: live records need the last one or two, a replay more."""
 
 Value = TypeVar("Value")
 Wait: TypeAlias = Callable[[Callable[[], Any]], Any]
 
 
 class View:
-    """The rows of the newest version, read part by part as they are asked for. `rows` may be changed: `find` and `every` have it so."""
+    """The rows of the newest version, read part by part on demand. `rows` may be changed: `find` and `every` then return the change."""
 
     def __init__(self, conn: Connection) -> None:
         self.conn = conn
@@ -55,20 +55,20 @@ class View:
     def _currencies(self, tenant: str) -> dict[str, str]:
         slot = Slot(tenant, "decks")
         if slot not in self._rows:
-            named = configs.decoded(self.conn, {slot: self.hashes[slot]})[slot] if slot in self.hashes else {}
-            currencies = decks.currencies(self.conn, named.values())
-            self._rows[slot] = {name: currencies[deck_id] for name, deck_id in named.items()}
+            ids = configs.decoded(self.conn, {slot: self.hashes[slot]})[slot] if slot in self.hashes else {}
+            currencies = decks.currencies(self.conn, ids.values())
+            self._rows[slot] = {name: currencies[deck_id] for name, deck_id in ids.items()}
         return self._rows[slot]
 
 
 def at_once(work: Callable[[], Value]) -> Value:
-    """Does the work; books that are away are an error."""
+    """Calls `work` once: if the books do not answer, that is an error."""
     return work()
 
 
 def from_books(engine: Engine, patiently: Wait = at_once) -> Callable[[int], Terms]:
-    """What a version says, by its number. Version 0 is what was in force before the first one: nothing. `patiently` does what is asked of
-    the books, and may wait for them.
+    """The contracts of a version, by its number. Version 0, before the first one, has none. `patiently` calls a query of the books, and may
+    wait for them.
 
     Parts and decks are released with the last of `VERSIONS` versions that has them.
     """
@@ -99,7 +99,7 @@ def from_books(engine: Engine, patiently: Wait = at_once) -> Callable[[int], Ter
         if found is None:
             twin = next((one for (other, _), one in price_lists.items() if other == deck_id), None)
             if twin is not None:
-                found = replace(twin, name=name)  # the arrays are the same
+                found = twin.renamed(name)
             else:
                 stored = ask(lambda conn: decks.content(conn, deck_id))
                 found = read_deck(stored.csv, name, stored.currency)
@@ -109,15 +109,15 @@ def from_books(engine: Engine, patiently: Wait = at_once) -> Callable[[int], Ter
     @lru_cache(maxsize=VERSIONS)
     def terms_of(version: int) -> Terms:
         wanted = parts_of(ask(lambda conn: configs.parts(conn, version)))
-        named = {
+        priced = {
             (slot.tenant, name): deck(name, deck_id)
             for slot, content in wanted.items()
             if slot.kind == "decks"
             for name, deck_id in content.items()
         }
         for older in compiled:
-            older.forget()  # so that only versions in use remember answers
-        terms = compile_parts(version, wanted, named)
+            older.forget()  # so that only versions in use cache answers
+        terms = compile_parts(version, wanted, priced)
         compiled.add(terms)
         return terms
 

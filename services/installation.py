@@ -1,4 +1,4 @@
-"""One installation as the services see it: where its stores are and what it keeps. `ringfence.settings` builds it; tests build it by hand."""
+"""One installation for the services: the addresses of its stores and their retention. `ringfence.settings` builds it."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from services.errors import NoInstallation, UnknownName
 
 @dataclass(frozen=True)
 class Retention:
-    """How long each store keeps what it holds. 0 = for ever, or without a bound."""
+    """How long each store keeps its rows. 0 = for ever, or without a bound."""
 
     journal_days: float = 7.0
     journal_partition_gb: float = 0.0
-    drop_unread: bool = False  # at the bound of a partition: unread records go, instead of new ones being refused
+    drop_unread: bool = False  # at the bound of a partition: remove unread records instead of refusing new ones
     collector_spool_gb: float = 4.0
     switch_spool_hours: float = 24.0
     switch_spool_gb: float = 0.0
@@ -31,7 +31,7 @@ class Retention:
 
 @dataclass(frozen=True)
 class Installation:
-    """Addresses may hold passwords, so none of them is shown.
+    """`repr` shows no address, because it may hold a password.
 
     >>> Installation.embedded(Path("/srv/rf"))
     Installation(root=PosixPath('/srv/rf'), partitions=4, judges=1)
@@ -42,15 +42,13 @@ class Installation:
     warehouse_dsn: str = field(repr=False)
     books_dsn: str = field(repr=False)
     spool_dir: Path = field(repr=False)  # where a switch on this machine writes its records
-    warehouse_url: str = field(
-        default="http://127.0.0.1:8471", repr=False
-    )  # where the embedded warehouse answers, unless `up` chose a port
-    warehouse_token: Callable[[], str] = field(
-        default=lambda: "", repr=False
-    )  # asked when it is needed: the first start makes it
+    # Where the embedded warehouse answers, unless `up` chose a port.
+    warehouse_url: str = field(default="http://127.0.0.1:8471", repr=False)
+    # Called when it is needed: the first start makes the token.
+    warehouse_token: Callable[[], str] = field(default=lambda: "", repr=False)
     partitions: int = CALLS_PARTITIONS
     judges: int = 1
-    tenant: str = field(default="t1", repr=False)  # that a first start makes
+    tenant: str = field(default="t1", repr=False)  # the one that a first start makes
     countries: tuple[str, ...] = field(default=("*",), repr=False)  # whose emergency lines a first start protects; "*" = all
     retention: Retention = field(default=Retention(), repr=False)
 
@@ -66,7 +64,7 @@ class Installation:
 
     @property
     def run_dir(self) -> Path:
-        """Logs, and the addresses of what runs."""
+        """Logs, and the addresses of running parts."""
         return self.root / "run"
 
     def judge_state(self, number: int) -> Path:
@@ -84,14 +82,14 @@ class Installation:
 
     @property
     def has_books(self) -> bool:
-        """Whether an installation was ever started here. Books on a server are taken to be there."""
+        """Whether an installation was ever started here. Books on a server are assumed to exist."""
         file = sqlite_file(self.books_dsn)
         return file is None or file.exists()
 
 
 @contextmanager
 def books(installation: Installation) -> Iterator[Connection]:
-    """The books of an installation, in one transaction. Raises `NoInstallation` where there are none."""
+    """The books of an installation, in one transaction. Raises `NoInstallation` if there are none."""
     if not installation.has_books:
         raise NoInstallation(f"There are no books under {installation.root}: start `ringfence up` once, or name the --home.")
     engine = open_books(installation.books_dsn)
@@ -103,7 +101,7 @@ def books(installation: Installation) -> Iterator[Connection]:
 
 
 def tenant_of(conn: Connection, name: str) -> str:
-    """The tenant of this name, or for "" the only one. Raises `UnknownName`."""
+    """The tenant of this name; for "" the only one. Raises `UnknownName`."""
     known = tenants.every(conn)
     if name and name not in known:
         raise UnknownName(f"There is no tenant {name!r}; there are: {', '.join(known) or 'none'}.")

@@ -1,4 +1,4 @@
-"""Damage of the embedded journal: found, given up, and written into the audit."""
+"""Checks and repairs of the embedded journal, with the losses written into the audit."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from services.installation import Installation, books
 
 
 class Found(NamedTuple):
-    """`damages`: each with the directory of its journal. `broken`: topics of which not even the damage can be read, a line each."""
+    """`damages`: each with the directory of its journal. `broken`: topics that cannot even be checked, one line each."""
 
     damages: list[tuple[Path, Damage]]
     broken: list[str]
 
 
 def homes(installation: Installation) -> dict[str, Path]:
-    """The directories of this installation that are journals of files: name -> directory."""
+    """The file journals of this installation: name -> directory."""
     found = {
         "journal": journal_copy.directory_of(installation.journal_dsn),
         "collector's spool": installation.state_dir / "collector",
@@ -45,7 +45,7 @@ def check(installation: Installation) -> Found:
 
 
 def give_up(home: Path, damage: Damage, now_ms: int) -> list[Loss]:
-    """Copies the damaged bytes aside and records which offsets are lost; readers go on after them. Raises `JournalError`."""
+    """Copies the damaged bytes aside and records the lost offsets; readers skip them. Raises `JournalError`."""
     try:
         return repair.repair(home, damage, now_ms)
     except Locked as error:
@@ -53,14 +53,14 @@ def give_up(home: Path, damage: Damage, now_ms: int) -> list[Loss]:
 
 
 def audit_losses(installation: Installation, who: str, now_ms: int) -> list[str]:
-    """Writes losses into the audit that are not in it yet, of this repair or of one that was cut off. What keeps them out of it, in lines."""
+    """Writes losses into the audit that are not in it yet, of this repair or of an interrupted one. Returns lines on what prevented it."""
     for home in homes(installation).values():
         try:
             fresh = [loss for loss in repair.losses(home) if not loss.noted]
             if not fresh:
                 continue
             if not installation.has_books:
-                return ["There are no books to write the loss into: it is written down beside the journal alone."]
+                return ["There are no books to write the loss into: it is recorded beside the journal only."]
             with books(installation) as conn:
                 for loss in fresh:
                     audit.note(conn, who, "journal repair", f"{loss.topic}/{loss.partition}", loss.line(), now_ms)
@@ -68,6 +68,6 @@ def audit_losses(installation: Installation, who: str, now_ms: int) -> list[str]
             repair.set_noted(home, fresh)
         except (BooksError, JournalError) as error:
             return [
-                f"The loss is written down beside the journal, and not in the audit yet; `ringfence journal repair` does it again: {error}"
+                f"The loss is recorded beside the journal, and not in the audit yet; `ringfence journal repair` tries again: {error}"
             ]
     return []

@@ -1,4 +1,4 @@
-"""What a backup says of itself: which release made it, what is in it, and the hash of every file."""
+"""The manifest of a backup: the release that made it, its content, and the hash of every file."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ FORMAT = 2
 
 
 class WrongBackup(ServiceError):
-    """The directory is no backup, or not the one that was made; the words say what is wrong with it."""
+    """The directory is no backup, or was changed since; the message has the reason."""
 
 
 class File(msgspec.Struct, frozen=True):
-    """What a file must be."""
+    """The size and hash of a file."""
 
     bytes: int
     sha256: str
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """`elsewhere`: part -> its address, of parts that this backup does not hold. `ends`: topic -> the end of each partition, of a journal
-    that it does hold."""
+    """`elsewhere`: part -> address, of the parts that are not in this backup. `ends`: topic -> the end of each partition, if the journal
+    is in it."""
 
     format: int = FORMAT
     ringfence: str
-    layout: int  # of judge's state, as that release writes it
+    layout: int  # version of the layout of judge's state
     made_ms: int
     home: str
     elsewhere: dict[str, str]
@@ -40,7 +40,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def about(root: Path) -> dict[str, File]:
-    """Every file below `root` but the manifest, by its path.
+    """Every file below `root` except the manifest, by its path.
 
     >>> import tempfile
     >>> root = Path(tempfile.mkdtemp())
@@ -58,7 +58,7 @@ def about(root: Path) -> dict[str, File]:
 
 
 def read(root: Path) -> Manifest:
-    """The manifest of a backup that this release can put back."""
+    """The manifest of a backup that this release can restore."""
     try:
         data = files.read(root / NAME, files.CONFIG_BYTES)
     except FileNotFoundError:
@@ -75,7 +75,7 @@ def read(root: Path) -> Manifest:
 
 
 def compare(root: Path, manifest: Manifest) -> None:
-    """Every file as it was made, none missing and none besides."""
+    """Raises `WrongBackup` if a file was changed, is missing or was added."""
     there = about(root)
     for name, file in manifest.files.items():
         if name not in there:
@@ -84,4 +84,4 @@ def compare(root: Path, manifest: Manifest) -> None:
             what = f"has {there[name].bytes} bytes, not {file.bytes}" if there[name].bytes != file.bytes else "has another hash"
             raise WrongBackup(f"{root / name} {what}: it was changed or damaged since the backup was made")
     if more := sorted(there.keys() - manifest.files.keys()):
-        raise WrongBackup(f"{root / more[0]} was not part of the backup ({len(more)} such files): take them away")
+        raise WrongBackup(f"{root / more[0]} was not part of the backup ({len(more)} such files): move them away")

@@ -1,18 +1,17 @@
-"""The stored forms of an installation, brought to this release.
+"""Migrates the stores of an installation to this release.
 
 In this order, with what a crash leaves behind:
 
-1. every store is asked what it lacks; one of a newer release ends it here    nothing was written
+1. the pending migrations of every store; a store of a newer release ends it  nothing was written
 2. directories and topics                                                     each may be repeated
-3. a backup, where a store holds something and lacks something                an unfinished backup has no name; the next run makes another
-4. `HOME/.migrating` names that backup                                        the next run goes on from here, without a second backup
+3. a backup, if a store with content has pending migrations                   an unfinished backup has no name; the next run makes another
+4. `HOME/.migrating` with the path of that backup                             the next run goes on from here, without a second backup
 5. the warehouse, then the books: each may be repeated                        the next run goes on with what is still pending
 6. `.migrating` is removed                                                    done
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,18 +20,18 @@ import books
 import warehouse
 from journal.durable import replace_file
 from services import first_start
-from services.backup import backup
+from services.backup import Report, backup
 from services.errors import InUse
 from services.installation import Installation
 from warehouse.migrations import DDL, migrations
 
 MARKER = ".migrating"
-"""In a home while it is migrated: the path of the backup from before."""
+"""In a home during a migration: the path of the backup."""
 
 
 @dataclass(frozen=True)
 class Scripts:
-    """Where the migrations of the books and of the warehouse stand."""
+    """The directories of the migrations."""
 
     books: Path = books.MIGRATIONS
     warehouse: Path = DDL
@@ -40,7 +39,7 @@ class Scripts:
 
 @dataclass(frozen=True)
 class Migrated:
-    """What was applied, by name. `backup`: the one from before; None = nothing was stored, or nothing was pending."""
+    """The migrations that were applied, by name. `backup`: the one made before; None = nothing was stored, or nothing was pending."""
 
     books: list[str]
     warehouse: list[str]
@@ -50,14 +49,14 @@ class Migrated:
 def migrate(
     installation: Installation,
     now_ms: int,
-    say: Callable[[str], None] = lambda _: None,
+    report: Report = lambda _: None,
     scripts: Scripts = Scripts(),
     backup_first: bool = True,
 ) -> Migrated:
-    """Migrates books and warehouse, and makes what a first start makes. Again does nothing.
+    """Migrates books and warehouse, and makes what a first start makes. Repeating it does nothing.
 
-    The backup stands beside the home. Raises `InUse` where a process holds the warehouse, `BooksError` or `WarehouseError` for a store of a
-    newer release (nothing was written then), and what `services.backup.backup` raises.
+    The backup is made beside the home. Raises `InUse` if a process holds the warehouse, `BooksError` or `WarehouseError` for a store of a
+    newer release (nothing was written then), and the errors of `services.backup.backup`.
     """
     directory = warehouse.embedded_directory(installation.warehouse_dsn)
     has_books, has_warehouse = installation.has_books, directory is None or directory.exists()
@@ -71,7 +70,7 @@ def migrate(
         if backup_first and made is None and (for_books or for_warehouse):
             at = datetime.fromtimestamp(now_ms / 1000, UTC)
             made = installation.root.with_name(f"{installation.root.name}-before-{at:%Y%m%dT%H%M%S}")
-            backup(installation, made, now_ms, say)
+            backup(installation, made, now_ms, report)
             replace_file(marker, str(made).encode())
         client = _open(installation)
         try:
@@ -94,7 +93,7 @@ def _open(installation: Installation) -> warehouse.Warehouse:
 
 
 def _pending_in_warehouse(installation: Installation, scripts: Scripts) -> list[str]:
-    """What tables that are there lack; a warehouse without any has nothing to lose."""
+    """The pending migrations of a warehouse with tables; an empty one needs no backup."""
     client = _open(installation)
     try:
         found = warehouse.pending(client, scripts.warehouse)

@@ -1,4 +1,4 @@
-"""Whether each part lives and does its work: asked of its own `/health` and `/ready`."""
+"""Whether each part is alive and ready, by its own `/health` and `/ready`."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ import httpx2
 import msgspec
 
 TIMEOUT_S = 1.5
+ONCE_S = 3.0
+"""For a single question of a command."""
 MOST_WHY = 200
 
 
 @dataclass(frozen=True)
 class Part:
-    """`why` is "" where it is alive and ready."""
+    """`why` is "" if it is alive and ready."""
 
     name: str
     alive: bool
@@ -25,21 +27,21 @@ class Part:
     why: str = ""
 
 
-def ask_all(parts: Mapping[str, str], timeout_s: float = 3.0) -> dict[str, Part]:
-    """Name -> base URL of each part; what each answers.
+def ask_all(parts: Mapping[str, str]) -> dict[str, Part]:
+    """The health of each part; `parts`: name -> base URL.
 
     >>> ask_all({"judge": "http://127.0.0.1:1"})["judge"].alive
     False
     """
-    health = Health(parts, timeout_s)
+    health = Health(parts, ONCE_S)
     try:
         return {part.name: part for part in health.ask()}
     finally:
         health.close()
 
 
-def listening(parts: Mapping[str, str], timeout_s: float = 3.0) -> dict[str, str]:
-    """Those of the parts at whose port somebody listens.
+def listening(parts: Mapping[str, str]) -> dict[str, str]:
+    """The parts whose port accepts connections.
 
     >>> listening({"judge": "http://127.0.0.1:1"})
     {}
@@ -48,7 +50,7 @@ def listening(parts: Mapping[str, str], timeout_s: float = 3.0) -> dict[str, str
     for name, url in parts.items():
         address = urlsplit(url)
         try:
-            with socket.create_connection((address.hostname or "", address.port or 0), timeout_s):
+            with socket.create_connection((address.hostname or "", address.port or 0), ONCE_S):
                 found[name] = url
         except OSError:
             continue
@@ -56,7 +58,7 @@ def listening(parts: Mapping[str, str], timeout_s: float = 3.0) -> dict[str, str
 
 
 class Health:
-    """Asks every part, all at once. One that does not answer costs the others nothing."""
+    """Asks all parts at the same time. One that does not answer does not delay the others."""
 
     def __init__(self, parts: Mapping[str, str], timeout_s: float = TIMEOUT_S) -> None:
         self._parts = dict(parts)
@@ -75,17 +77,17 @@ class Health:
             alive = self._client.get(f"{url}/health")
             ready = self._client.get(f"{url}/ready")
         except httpx2.HTTPError as error:
-            return Part(name, False, False, words_of(error, url))
+            return Part(name, False, False, reason_of(error, url))
         if alive.status_code != 200:
-            return Part(name, False, False, "it is there and does nothing: " + why_of(alive.content, alive.status_code))
+            return Part(name, False, False, "it is running and does not work: " + why_of(alive.content, alive.status_code))
         if ready.status_code != 200:
             return Part(name, True, False, why_of(ready.content, ready.status_code))
         return Part(name, True, True)
 
 
-def words_of(error: Exception, url: str) -> str:
+def reason_of(error: Exception, url: str) -> str:
     """
-    >>> words_of(httpx2.ConnectError("refused"), "http://127.0.0.1:1"), words_of(httpx2.ReadTimeout("timed out"), "http://127.0.0.1:1")
+    >>> reason_of(httpx2.ConnectError("refused"), "http://127.0.0.1:1"), reason_of(httpx2.ReadTimeout("timed out"), "http://127.0.0.1:1")
     ('it is not running: nobody listens at http://127.0.0.1:1', 'no answer at http://127.0.0.1:1')
     """
     if isinstance(error, httpx2.ConnectError):
@@ -100,8 +102,8 @@ def why_of(content: bytes, status: int) -> str:
     ('the books do not answer', 'it answers with 502')
     """
     try:
-        said = msgspec.json.decode(content)
+        answer = msgspec.json.decode(content)
     except msgspec.DecodeError:
-        said = None
-    why = said.get("why") if isinstance(said, dict) else None
+        answer = None
+    why = answer.get("why") if isinstance(answer, dict) else None
     return str(why)[:MOST_WHY] if why else f"it answers with {status}"

@@ -1,4 +1,4 @@
-"""The list of what no order may touch."""
+"""The list of numbers, accounts and trunks that no order may block."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ Kind = Literal["number", "account", "trunk"]
 
 
 def change(conn: Connection, kind: Kind, typed: str, remove: bool, who: str, why: str, now_ms: int, tenant: str = "") -> str:
-    """Puts a number, an account or a trunk on the list, or takes it off; the value as it is stored (a number: its digits, read by the dial
-    plan). `tenant` "" = every tenant's of that name. Orders that touch it end at once. Raises `UnknownName` for what is not on the list,
-    `ServiceError` for what is malformed."""
+    """Adds a number, an account or a trunk to the list, or removes it; returns the value as stored (a number: its digits, read by the dial
+    plan). `tenant` "" = those of every tenant. Orders that overlap it end at once. Raises `UnknownName` if a value to remove is not on
+    the list, `ServiceError` for a malformed one."""
     try:
         value = number_of(typed, blocks.plan(conn)) if kind == "number" else typed
         if not remove:

@@ -1,4 +1,4 @@
-"""Config versions: from a checked file, or a few changed rows, to a version in the books, and back from a version to a file."""
+"""Config versions: publishes a checked file, or a few changed rows, as a version in the books, and writes a version as a file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from services import files
 from services.config_file import Contents, DeckEntry, Wrong, read, render, row_faults, shared_sources, shown
 from services.in_force import View
 
-WORDS = {
+SINGULAR = {
     "parties": "party",
     "agreements": "agreement",
     "accounts": "account",
@@ -32,11 +32,11 @@ WORDS = {
 }
 NAMES = {"account": "accounts", "carrier": "carriers", "dial_plan": "dial_plans", "party": "parties", "parent": "parties",
          "agreement": "agreements", "sell_deck": "decks", "buy_deck": "decks", "deck": "decks"}  # fmt: skip
-"""Field -> the kind of what it names."""
+"""Field -> the kind of row that it refers to."""
 
 @dataclass(frozen=True)
 class Checked:
-    """A file that may be published: the whole of the tenants that it names."""
+    """A file that may be published: the complete config of its tenants."""
 
     config: Config  # without its decks
     decks: Mapping[tuple[str, str], DeckVersion]  # by tenant and name
@@ -50,7 +50,7 @@ class Checked:
 
 @dataclass(frozen=True)
 class Published:
-    """`version` is in force. `changes`: how it differs from the one before; none = it is that one."""
+    """`version` is in force. `changes`: how it differs from the one before; none = it is the same."""
 
     version: int
     changes: list[str] = field(default_factory=list)
@@ -70,9 +70,9 @@ class Name(NamedTuple):
 
 
 def check(file: Path, conn: Connection | None = None) -> Checked:
-    """Reads a file and the price lists that it names; nothing is written. `Wrong` has every fault with its place.
+    """Reads a file and its price lists; writes nothing. `Wrong` has every fault with its place.
 
-    Without books there are no deck versions that a file could name, and no other tenants whose addresses it could take.
+    Without books, deck versions and the addresses of other tenants are unknown.
     """
     try:
         text = files.read(file, files.CONFIG_BYTES).decode("utf-8-sig")
@@ -87,10 +87,13 @@ def check(file: Path, conn: Connection | None = None) -> Checked:
         if any(one == place or one.startswith(f"{place}.") for one in contents.unread) or bool(entry.file) == bool(entry.version):
             continue
         try:
-            priced[tenant, name] = _price_list(name, entry, file.parent, conn)
+            found = priced[tenant, name] = _price_list(name, entry, file.parent, conn)
+            known = {one.name.lower() for one in contents.config.holidays if one.tenant in ("", tenant)}
+            absent = sorted(_holiday_lists(name, found) - known)
+            faults += [f"{place}: a window names the holiday list {one!r}, which is not in holidays" for one in absent]
         except DeckError as error:
-            words = str(error).removeprefix(f"deck {name}: ").removeprefix(f"deck {name}, ")
-            faults.append(f"{place} ({entry.file or entry.version}): {words}")
+            reason = str(error).removeprefix(f"deck {name}: ").removeprefix(f"deck {name}, ")
+            faults.append(f"{place} ({entry.file or entry.version}): {reason}")
         except OSError as error:
             faults.append(f"{place}.file: {file.parent / entry.file}: {error.strerror}")
         except ValueError as error:  # also a NUL in the name of a file
@@ -99,7 +102,7 @@ def check(file: Path, conn: Connection | None = None) -> Checked:
     if conn is not None:
         taken = _taken(View(conn), lambda trunk: trunk.tenant not in contents.tenants)
         for at, trunk in enumerate(contents.config.trunks if taken else ()):
-            faults += [f"{contents.places['trunks', at]}.sources: {words}" for words in shared_sources(trunk, taken)]
+            faults += [f"{contents.places['trunks', at]}.sources: {fault}" for fault in shared_sources(trunk, taken)]
     if faults:
         raise Wrong(faults)
     return Checked(contents.config, priced, tuple(contents.tenants))
@@ -115,11 +118,18 @@ def _price_list(name: str, entry: DeckEntry, beside: Path, conn: Connection | No
         return found
     csv = files.read(beside / entry.file, files.DECK_BYTES)
     deck = read_deck(csv, name, entry.currency, entry.written or DeckFormat())
-    return DeckVersion(entry.currency, to_csv(deck) if entry.written else csv)  # the books have decks in one spelling
+    return DeckVersion(entry.currency, to_csv(deck) if entry.written else csv)  # the books have all decks in one format
+
+
+def _holiday_lists(name: str, version: DeckVersion) -> set[str]:
+    """The holiday lists that the windows of a deck name."""
+    if not re.search(rb"(?i)(holiday|workday):", version.csv.replace(b"\0", b"")):
+        return set()
+    return {window.holidays for window in read_deck(version.csv, name, version.currency).windows if window.holidays}
 
 
 def _references(contents: Contents) -> list[str]:
-    """Names that lead nowhere. Where a name could not be read, it may be the one that is meant."""
+    """References to missing rows. If a name could not be read, a reference may mean that one and is not reported."""
     config, unread = contents.config, contents.unread
     known = {(kind, row.tenant, row.name): row for kind, row in rows_of(config)}
     currencies = {key: deck.currency for key, deck in contents.decks.items()}
@@ -135,9 +145,9 @@ def _references(contents: Contents) -> list[str]:
     for kind, row in rows_of(config):
         positions[kind] += 1
         place = contents.places[kind, positions[kind]]
-        for name, words in faults_of(kind, row, find):
-            if f"{place}.{name}" not in unread and not (words.startswith("no ") and NAMES[name.rpartition(".")[2]] in unsure):
-                faults.append(f"{place}.{name}: {words}")
+        for name, fault in faults_of(kind, row, find):
+            if f"{place}.{name}" not in unread and not (fault.startswith("no ") and NAMES[name.rpartition(".")[2]] in unsure):
+                faults.append(f"{place}.{name}: {fault}")
     return faults
 
 
@@ -145,7 +155,7 @@ def _references(contents: Contents) -> list[str]:
 
 
 def publish(conn: Connection, checked: Checked, who: str, why: str, now_ms: int) -> Published:
-    """Makes a file the whole of the tenants that it names, as the next version, unless it is that already. Other tenants stay."""
+    """Publishes a file as the next version: it replaces the config of its tenants. Does nothing if it is in force already."""
     for deck in checked.decks.values():
         decks.add(conn, deck.csv, deck.currency, who, now_ms)
     known = tenants.every(conn)
@@ -158,7 +168,7 @@ def publish(conn: Connection, checked: Checked, who: str, why: str, now_ms: int)
         if tenant not in known
     ]
     notes += [
-        f"Tenant {tenant} has nobody in it: what its switches post from now on is unrated."
+        f"Tenant {tenant} has no accounts or trunks: what its switches post from now on is unrated."
         for tenant in checked.tenants
         if done.changes and tenant not in {row.tenant for _, row in rows_of(checked.config)}
     ]
@@ -166,7 +176,7 @@ def publish(conn: Connection, checked: Checked, who: str, why: str, now_ms: int)
 
 
 def would_change(conn: Connection, checked: Checked) -> list[str]:
-    """How a file differs from what is in force."""
+    """How a file differs from the config in force."""
     before, after, contents = _whole(conn, checked)
     _with_lists(conn, after, contents)
     return _differences(conn, before, after, contents)
@@ -175,8 +185,8 @@ def would_change(conn: Connection, checked: Checked) -> list[str]:
 def change(conn: Connection, rows: Iterable[Any], removed: Iterable[Name], who: str, why: str, now_ms: int) -> Published:
     """Puts and removes a few rows of the config in force, as the next version; `Wrong` has every fault.
 
-    Only the parts of these rows are read and written, so that one agreement among 100,000 accounts is published in the time of one; what
-    is removed is looked for in the whole of its tenant.
+    Only the parts of these rows are read and written, so that one agreement among 100,000 accounts is published in the time of one.
+    References to a removed row are checked in all rows of its tenant.
     """
     put, gone = list(rows), list(removed)
     view = View(conn)
@@ -190,14 +200,14 @@ def change(conn: Connection, rows: Iterable[Any], removed: Iterable[Name], who: 
         touched.setdefault(Slot(name.tenant, name.kind, bucket_of(name.name)), {})[name.name] = None
         if view.find(*name) is None:
             faults.append(f"{name.kind} {path(name.tenant, name.name)}: there is none")
-    for slot, named in touched.items():
-        view.rows(slot).update(named)
+    for slot, changed in touched.items():
+        view.rows(slot).update(changed)
     asked: list[Any] = put if not gone else view.every(ROWS, {name.tenant for name in gone})
-    if faults:  # a row that is wrong in itself is not asked where it leads
+    if faults:  # the references of an invalid row are not checked
         raise Wrong(faults)
     for row in asked:
         kind = kind_of(row)
-        faults += [f"{kind} {path(row.tenant, row.name)}: {name}: {words}" for name, words in faults_of(kind, row, view.find)]
+        faults += [f"{kind} {path(row.tenant, row.name)}: {name}: {fault}" for name, fault in faults_of(kind, row, view.find)]
     faults += _sources(view, [row for row in put if isinstance(row, Trunk)])
     for tenant in {slot.tenant for slot in touched} - set(tenants.every(conn)):
         faults.append(f"there is no tenant {tenant!r}")
@@ -218,11 +228,11 @@ def _sources(view: View, trunks: list[Trunk]) -> list[str]:
         return []
     put = {(trunk.tenant, trunk.name) for trunk in trunks}
     taken = _taken(view, lambda trunk: (trunk.tenant, trunk.name) not in put)
-    return [f"trunks {path(row.tenant, row.name)}: sources: {words}" for row in trunks for words in shared_sources(row, taken)]
+    return [f"trunks {path(row.tenant, row.name)}: sources: {fault}" for row in trunks for fault in shared_sources(row, taken)]
 
 
 def _taken(view: View, counts: Callable[[Trunk], bool]) -> dict[Any, str]:
-    """Which networks are a trunk's, over all tenants: an address is one trunk's alone, since a switch knows a caller by nothing else."""
+    """Network -> trunk, over all tenants: an address belongs to one trunk, since it is all by which a switch identifies a caller."""
     taken: dict[Any, str] = {}
     for trunk in filter(counts, view.every(("trunks",))):
         list(shared_sources(trunk, taken))
@@ -242,7 +252,7 @@ Hashes = dict[Slot, str]
 
 
 def _whole(conn: Connection, checked: Checked) -> tuple[Hashes, Hashes, dict[Slot, bytes]]:
-    """The parts in force, those that a file makes of them, and the contents of what is new."""
+    """The parts in force, the parts after a file is published, and the contents of the new ones."""
     before = configs.parts(conn, configs.latest(conn))
     contents = {slot: encode_part(content) for slot, content in checked.parts().items()}
     hashes = {slot: hash_of(data) for slot, data in contents.items()}
@@ -251,7 +261,7 @@ def _whole(conn: Connection, checked: Checked) -> tuple[Hashes, Hashes, dict[Slo
 
 
 def _with_lists(conn: Connection, after: Hashes, contents: dict[Slot, bytes]) -> None:
-    """The protected lists as they stand now."""
+    """Puts the current protected lists into the parts."""
     for slot in [slot for slot in after if slot.kind == "protected"]:
         del after[slot]
     protected = lists.protected(conn)
@@ -277,7 +287,7 @@ def _publish(
     return Published(number, changes, [], len(new))
 
 
-# --- what is different ---
+# --- differences ---
 
 
 def _differences(conn: Connection, before: Hashes, after: Hashes, contents: dict[Slot, bytes]) -> list[str]:
@@ -288,7 +298,7 @@ def _differences(conn: Connection, before: Hashes, after: Hashes, contents: dict
 
 
 def differences(old: Config, new: Config) -> list[str]:
-    """How one config differs from another, one line each: + is new, - is gone, ~ is another.
+    """How one config differs from another, one line each: + is new, - is gone, ~ is changed.
 
     >>> from core.config import Account
     >>> acme, blue = Account(tenant="t1", name="acme"), Account(tenant="t1", name="blue", sell_deck="basic")
@@ -296,9 +306,9 @@ def differences(old: Config, new: Config) -> list[str]:
     ['+ account t1/blue', '- account t1/acme']
     """
     found = []
-    for kind, word in WORDS.items():
+    for kind, singular in SINGULAR.items():
         rows = ({path(row.tenant, row.name): row for row in getattr(config, kind)} for config in (old, new))
-        found += _compared(word, *rows)
+        found += _compared(singular, *rows)
     found += [f"+ deck {name}" for name in new.decks if name not in old.decks]
     found += [f"- deck {name}" for name in old.decks if name not in new.decks]
     found += [f"~ deck {name}: another price list" for name in new.decks if old.decks.get(name, new.decks[name]) != new.decks[name]]
@@ -313,13 +323,13 @@ def differences(old: Config, new: Config) -> list[str]:
     return found
 
 
-def _compared(word: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    found = [f"+ {word} {name}" for name in new if name not in old]
-    found += [f"- {word} {name}" for name in old if name not in new]
+def _compared(singular: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    found = [f"+ {singular} {name}" for name in new if name not in old]
+    found += [f"- {singular} {name}" for name in old if name not in new]
     for name, row in new.items():
         if name in old and old[name] != row:
             fields = [one for one in row.__struct_fields__ if getattr(old[name], one) != getattr(row, one)]
-            found.append(f"~ {word} {name}: " + ", ".join(map(shown, fields)))
+            found.append(f"~ {singular} {name}: " + ", ".join(map(shown, fields)))
     return found
 
 
@@ -327,7 +337,7 @@ def _compared(word: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> list
 
 
 def as_file(conn: Connection, version: int, out: Path | None = None) -> str:
-    """A version as a file. With `out`: the file and its decks are written there; else decks are named by the versions in the books."""
+    """A version as a file. With `out`, the file and its decks are written there; else it refers to deck versions in the books."""
     config = configs.load(conn, version)
     owners = {row.tenant for _, row in rows_of(config)} | config.policies.keys()
     entries: dict[tuple[str, str], DeckEntry] = {}

@@ -1,4 +1,4 @@
-"""A client that reads the warehouse, through whichever process holds it."""
+"""A client that reads the warehouse, through the process that holds it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from warehouse import Warehouse, WarehouseHeld, embedded_directory, open_warehou
 
 @contextmanager
 def warehouse(installation: Installation) -> Iterator[Warehouse]:
-    """A client of the process that holds the embedded warehouse, or of its directory where nobody does. Raises `NoInstallation`."""
+    """A client of the process that holds the embedded warehouse, or of its directory if none does. Raises `NoInstallation`."""
     directory = embedded_directory(installation.warehouse_dsn)
     if directory is not None and not directory.exists():
         raise NoInstallation(f"There is no warehouse in {directory}: start `ringfence up` once, or name the --home.")
@@ -34,7 +34,7 @@ def _open(installation: Installation, embedded: bool) -> Warehouse:
 
 
 def reader_dsn(installation: Installation) -> str:
-    """The address at which the warehouse answers SELECT to other processes than the one that holds it."""
+    """The address at which other processes may query the warehouse."""
     if embedded_directory(installation.warehouse_dsn) is None:
         return installation.warehouse_dsn
     running = endpoints.running(installation.run_dir)

@@ -1,4 +1,4 @@
-"""More partitions of `calls`, or another number of judge processes: the state of judge moves with its accounts, while nothing runs."""
+"""More partitions of `calls`, or another number of judge processes: moves the state of judge with its accounts, while nothing runs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from services.errors import InUse, ServiceError
 from services.installation import Installation
 
 STILL_S = 11.0
-"""Two ticks of a collector, and a little."""
+"""Slightly more than two ticks of a collector."""
 
 
 def repartition(
@@ -26,7 +26,7 @@ def repartition(
 ) -> Moved:
     """Judges the journal to its end, then moves the state. An interrupted run is completed by the next one; no part starts in between.
 
-    `contracts_of`: config version -> contracts; `secret`: the hash secret of the state. Raises `InUse` where a part runs, `ServiceError`,
+    `contracts_of`: config version -> contracts; `secret`: the hash secret of the state. Raises `InUse` if a part runs, `ServiceError`,
     `SnapshotError` and `JournalError`, with the text for a person.
     """
     if endpoints.running(installation.run_dir):
@@ -50,14 +50,14 @@ def repartition(
             for partition in range(journal.partitions(CALLS)):
                 stopped.callback(journal.writer(CALLS, partition).close)
             if installation.journal_dsn.startswith("kafka") and not stands_still(journal):
-                raise InUse("Somebody writes to `calls`, as a collector does: stop all parts first.")
+                raise InUse("Another process writes to `calls`, as a collector does: stop all parts first.")
             return move(journal, installation.state_dir, secret, partitions, old, wanted.judge_states, drain)
     except Locked as error:
         raise InUse(f"A collector is running ({error}): stop all parts first.") from error
 
 
 def stands_still(journal: Journal, for_s: float = STILL_S) -> bool:
-    """Whether nobody writes to `calls`. Kafka has no lock that shows it; a collector that runs writes a tick each 5 s."""
+    """Whether nobody writes to `calls`. Kafka has no lock that would show it; a running collector writes a tick every 5 s."""
 
     def ends() -> list[int]:
         return [journal.end_offset(CALLS, partition) for partition in range(journal.partitions(CALLS))]

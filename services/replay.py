@@ -1,4 +1,4 @@
-"""A replay: a file of calls priced and judged as if they came live, by a deck, by the file's own amounts or by the config in force."""
+"""A replay: prices and judges a file of calls as if they came live, by a deck, by the file's own amounts or by the config in force."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from books import BooksError, Engine, configs, reading
 from core.config import path
 from flows import replay as flow
 from rating.contracts import ConfigError, Terms, compile_contracts
-from rating.decks import Deck, DeckError, DeckFormat, read_deck
+from rating.deck import Deck
+from rating.decks import DeckError, DeckFormat, read_deck
 from services import files
 from switches.files.mapping import MappingError, read_mapping
 
 WRONG = (BooksError, MappingError, ConfigError, DeckError, KeyError, OSError, UnicodeDecodeError)
-"""What is wrong with what was asked for; the text of each is one line for a person."""
+"""Errors of the arguments and files; the text of each is one line for a person."""
 
 NO_CURRENCY = "XXX"
-"""Of a deck where the mapping names none (ISO 4217: no currency is known): money without a name would be left out of the sums."""
+"""The currency of a deck if the mapping has none (ISO 4217: no currency): money without one would be left out of the sums."""
 
 
 def replay(
@@ -32,8 +33,8 @@ def replay(
 ) -> flow.Summary:
     """Judges the file and writes the results below `out`. Raises the errors of `WRONG`; no order reaches a switch.
 
-    `show`: rows done and rows in all (0 = not known yet), now and then. `contracts_with`: the contracts that price the calls, by a deck that
-    sells all of them or None; by default accounts register themselves.
+    `show` is called now and then with the rows done and the total (0 = not known yet). `contracts_with`: the contracts that price the calls,
+    by a deck that sells all of them or None; by default accounts register themselves.
     """
     files.checked(calls)
     try:
@@ -41,7 +42,7 @@ def replay(
     except UnicodeDecodeError as wrong:
         raise MappingError(f"{mapping_file.name}: byte {wrong.start} is not UTF-8: save the mapping as UTF-8") from None
     except RecursionError:
-        raise MappingError(f"{mapping_file.name}: lists and mappings lie in each other too deeply to be read") from None
+        raise MappingError(f"{mapping_file.name}: lists and mappings are nested too deeply") from None
     deck = None
     if deck_file:
         content = files.read(deck_file, files.DECK_BYTES)
@@ -50,7 +51,7 @@ def replay(
 
 
 def in_force(engine: Engine, contracts_of: Callable[[int], Terms], deck: Deck | None) -> Terms:
-    """The contracts of the newest config version; with a deck, that one sells to every account."""
+    """The contracts of the newest config version; with a deck, every account is sold by it."""
     with reading(engine) as conn:
         version = configs.latest(conn)
         config = configs.load(conn, version)

@@ -163,7 +163,7 @@ class _Read(NamedTuple):
 
 def _read(client: Warehouse, kind: Kind, spec: Spec, rater: Rerater, one: Slice) -> _Read | None:
     period = _period(spec)
-    calls = slices.calls(client, one, period, (*FACTS, "setup_ms"))
+    calls = slices.calls(client, one, period, FACTS)
     if not calls.height:
         return None
     before = slices.charges(client, one, period, COMPARED)

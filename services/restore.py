@@ -1,19 +1,18 @@
-"""A backup put back: into an empty home, every hash checked before, whole or not at all.
+"""Restores a backup into an empty home: every hash is checked first, and the restore is whole or not at all.
 
     1. read the backup, compare every file with its hash, and the addresses with what it holds   nothing is written yet
-    2. `HOME/.restoring`      from here on every command refuses the home; the next restore clears it and begins anew
+    2. `HOME/.restoring`      from here on every command refuses the home; the next restore clears it and starts again
     3. the files, the warehouse by the engine's own RESTORE, books and warehouse brought to this release (one that is newer is
        refused), a hold on every switch that the books name
     4. everything synced, and `.restoring` removed                                            the home can be used
 
-The hold is there because the books are older than the world: a person may have lifted since what they still want. A held switch
-gets nothing from us and refuses nothing; `ringfence unblock --clear-hold` ends it when somebody has looked through the orders.
+The hold is necessary because the books are old: a person may since have lifted a block that they still have. A switch on hold
+gets nothing from us and refuses nothing; `ringfence unblock --clear-hold` ends the hold when a person has looked through the orders.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,29 +24,29 @@ from books import migrate as migrate_books
 from flows.snapshot import LAYOUT
 from journal import JournalError, open_journal
 from journal import copying as journal_copy
-from journal.durable import replace_file, sync_directory
+from journal.durable import replace_file, sync_directory, sync_tree
 from services import homes, manifest
-from services.backup import Say
+from services.backup import Report
 from services.errors import ServiceError
 from services.homes import LOCK, MARKER, RESTORING, alone
 from services.installation import Installation
 from services.manifest import Manifest, WrongBackup
-from switches.tail import POSITION, Place, load_places, store_places
+from switches.tail import POSITION, Position, load_positions, store_positions
 from warehouse import WarehouseError, embedded_directory, migrate, open_warehouse
 from warehouse import copying as warehouse_copy
 
 WHO = "restore"
 OURS = frozenset({MARKER, LOCK, RESTORING, "lost+found"})
-"""What an empty home may hold; the last is an empty disk's own."""
+"""Entries that an empty home may have; the last is that of an empty disk."""
 
 
 class NotRestored(ServiceError):
-    """The home is as empty as before; the words say why."""
+    """The home is as empty as before; the message has the reason."""
 
 
 @dataclass(frozen=True)
 class Restored:
-    """What was put back. `held`: switches that wait for a person; `elsewhere`: parts that this backup did not hold."""
+    """What was restored. `held`: switches on hold; `elsewhere`: part -> address, of the parts that were not in the backup."""
 
     made_at: datetime
     files: int
@@ -58,7 +57,7 @@ class Restored:
 
 @dataclass(frozen=True)
 class Targets:
-    """Where the parts of a backup go. None = that part is not in it."""
+    """The target of each part of a backup. None = the part is not in it."""
 
     journal: Path | None
     warehouse: Path | None
@@ -72,15 +71,15 @@ class Targets:
         return [path for path in found if path is not None]
 
 
-def restore(installation: Installation, source: Path, *, hold: bool, now_ms: int, say: Say) -> Restored:
-    """Puts a backup back. Raises `WrongBackup` or `NotRestored` with everything as it was."""
+def restore(installation: Installation, source: Path, *, hold: bool, now_ms: int, report: Report) -> Restored:
+    """Restores a backup. Raises `WrongBackup` or `NotRestored`; then nothing has changed."""
     made = manifest.read(source)
     if made.layout > LAYOUT:
         raise WrongBackup(
             f"{source} was made by Ringfence {made.ringfence}, which is newer than this one: restore it with that release"
         )
     targets = targets_of(installation, made)
-    say("hashes")
+    report("hashes")
     manifest.compare(source, made)
     homes.restrict_umask()
     try:
@@ -88,12 +87,12 @@ def restore(installation: Installation, source: Path, *, hold: bool, now_ms: int
     except homes.NotAHome as refused:
         raise NotRestored(str(refused)) from None
     with alone(installation.root):
-        _clear_what_was_cut_off(installation.root)
-        _refuse_what_is_there(installation.root, targets)
+        _clear_interrupted(installation.root)
+        _check_empty(installation.root, targets)
         marker = installation.root / RESTORING
         replace_file(marker, json.dumps([str(path) for path in targets.every()]).encode())
         try:
-            held = _put(installation, source, made, targets, hold, now_ms, say)
+            held = _put(installation, source, made, targets, hold, now_ms, report)
             _sync(targets)
         except (OSError, BooksError, JournalError, WarehouseError, books_copy.CopyFailed) as error:
             _remove(targets.every(), marker)
@@ -108,13 +107,13 @@ def restore(installation: Installation, source: Path, *, hold: bool, now_ms: int
 
 
 def targets_of(installation: Installation, made: Manifest) -> Targets:
-    """Where everything goes, by the addresses in force; refused where the backup holds what these addresses keep elsewhere."""
+    """The targets by the addresses in force. Refused if the backup holds a part whose address is on a server, or the other way round."""
     tops = {name.split("/", 1)[0] for name in made.files}
 
     def target(part: str, setting: str, dsn: str, path: Path | None) -> Path | None:
         if part in tops and path is None:
             raise WrongBackup(
-                f"the backup holds {part}, and {setting} names another kind of place ({dsn.split('://', 1)[0]}://...): "
+                f"the backup holds {part}, and {setting} names another kind of store ({dsn.split('://', 1)[0]}://...): "
                 f"restore with {setting} unset, or with an address of its kind"
             )
         if part not in tops and part.split(".")[0] in made.elsewhere and path is not None:
@@ -138,7 +137,7 @@ def targets_of(installation: Installation, made: Manifest) -> Targets:
     )
 
 
-def _refuse_what_is_there(root: Path, targets: Targets) -> None:
+def _check_empty(root: Path, targets: Targets) -> None:
     for path in [root, *targets.every()]:
         names = {p.name for p in path.iterdir()} - OURS if path.is_dir() else {path.name} if path.exists() else set()
         if names:
@@ -147,8 +146,8 @@ def _refuse_what_is_there(root: Path, targets: Targets) -> None:
             )
 
 
-def _clear_what_was_cut_off(root: Path) -> None:
-    """A restore that was killed has left its marker: everything that it names was empty before it began."""
+def _clear_interrupted(root: Path) -> None:
+    """Clears what a killed restore has left: every path in its marker was empty before it began."""
     marker = root / RESTORING
     if marker.exists():
         _remove([Path(path) for path in json.loads(marker.read_bytes())], marker)
@@ -157,7 +156,7 @@ def _clear_what_was_cut_off(root: Path) -> None:
 def _remove(paths: list[Path], marker: Path) -> None:
     for path in paths:
         if path.is_dir():
-            for inside in path.iterdir():  # the directory itself may be a disk of its own
+            for inside in path.iterdir():  # the directory itself may be a mount point
                 if inside.name not in OURS:
                     shutil.rmtree(inside) if inside.is_dir() else inside.unlink()
             if path.is_relative_to(marker.parent):
@@ -176,25 +175,25 @@ def _remove_empty(path: Path, root: Path) -> None:
 
 
 def _put(
-    installation: Installation, source: Path, made: Manifest, targets: Targets, hold: bool, now_ms: int, say: Say
+    installation: Installation, source: Path, made: Manifest, targets: Targets, hold: bool, now_ms: int, report: Report
 ) -> list[str]:
     for directory in (targets.state, targets.spool, targets.run):
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     tops = {"journal": targets.journal, "state": targets.state, "spool": targets.spool, "switch": targets.run / "kamailio"}
-    say("files")
+    report("files")
     for name in made.files:
         top, _, inside = name.partition("/")
         if inside and (below := tops.get(top)):
             _copy(source / name, below / inside)
         elif name == "books.db" and targets.books:
             _copy(source / name, targets.books)
-    _renew_places(targets.spool)
+    _renew_positions(targets.spool)
     if targets.journal:
         journal = open_journal(installation.journal_dsn)
         for topic in made.ends:
-            journal.create(topic, journal.partitions(topic))  # looks at every tail
+            journal.create(topic, journal.partitions(topic))  # checks every tail
     if targets.warehouse:
-        say("warehouse")
+        report("warehouse")
         warehouse_copy.put_back(targets.warehouse, source / "warehouse")
         client = open_warehouse(installation.warehouse_dsn)
         try:
@@ -223,25 +222,21 @@ def _copy(source: Path, target: Path) -> None:
     target.chmod(0o600)
 
 
-def _renew_places(spool: Path) -> None:
-    """The files are new ones: each place names the new file, so that what was delivered is not delivered again."""
+def _renew_positions(spool: Path) -> None:
+    """Points each position to the new file, so that delivered records are not delivered again."""
     path = spool / POSITION
-    places = {
-        name: Place((spool / name).stat().st_ino, place.offset)
-        for name, place in load_places(path).items()
+    positions = {
+        name: Position((spool / name).stat().st_ino, position.offset)
+        for name, position in load_positions(path).items()
         if (spool / name).exists()
     }
     if path.exists():
-        store_places(path, places)
+        store_positions(path, positions)
 
 
 def _sync(targets: Targets) -> None:
     for target in targets.every():
-        for path in [target, *target.rglob("*")] if target.exists() else []:
-            fd = os.open(path, os.O_RDONLY)
-            try:
-                os.fsync(fd)
-            finally:
-                os.close(fd)
+        if target.exists():
+            sync_tree(target)
     for parent in {target.parent for target in targets.every() if target.parent.is_dir()}:
         sync_directory(parent)

@@ -1,7 +1,7 @@
-"""What an installation keeps, where, since when, for how long, and who still has to read it.
+"""What an installation stores, where, since when, for how long, and which readers still need it.
 
-Each part removes what is its own while it runs: who writes to the journal, its old segments; `store`, old days of the warehouse;
-`dispatcher`, old rows of the books; collector and shipper, what they have handed on. `ringfence retention apply` does the same at once.
+Each part removes its own old data while it runs: writers of the journal, old segments; `store`, old days of the warehouse;
+`dispatcher`, old rows of the books; collector and shipper, delivered records. `ringfence retention apply` does the same at once.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ log = structlog.get_logger("services.retention")
 
 HOUR_S = 3600.0
 ANSWER_S = 30.0
-"""So long a store that runs may take to apply the retention."""
+"""How long a running store may take to apply the retention."""
 GB = 1_000_000_000
 DAY_MS = 86_400_000
 
 
 class Kept(NamedTuple):
-    """One kind of thing that grows. `since_ms`: of the oldest; None = there is none, or it is not known. `rule`: how long it is kept.
-    `readers`: who still has to read how many entries."""
+    """One kind of data that grows. `since_ms`: time of the oldest; None = none, or unknown. `rule`: how long it is kept.
+    `readers`: reader -> number of entries that it still has to read."""
 
     where: str
     what: str
@@ -48,14 +48,14 @@ class Kept(NamedTuple):
 
 
 class NotApplied(ServiceError):
-    """The retention could not be applied somewhere; the words say why."""
+    """The retention could not be applied; the message has the place and the reason."""
 
 
 # --- the installation, as each part takes them ---
 
 
 def journal_limits(keep: Retention) -> Limits:
-    """Of the embedded journal, and of topics that are made on Kafka.
+    """The limits of the embedded journal, and of new topics on Kafka.
 
     >>> found = journal_limits(Retention(journal_days=2, journal_partition_gb=1.5, drop_unread=True))
     >>> found.retention_ms, found.retention_bytes, found.drop_unread
@@ -76,7 +76,7 @@ def warehouse_days(keep: Retention) -> dict[str, int]:
 
 
 def days(count: float) -> str:
-    """How long something is kept, in words.
+    """A number of days as text.
 
     >>> days(0), days(1), days(7.5)
     ('for ever', '1 day', '7.5 days')
@@ -88,7 +88,7 @@ def days(count: float) -> str:
 
 
 def look(installation: Installation) -> list[Kept]:
-    """Everything that grows in an installation. What cannot be asked now says so in its note."""
+    """All data that grows in an installation. If a store does not answer, the note has the reason."""
     return [*_journal(installation), *_warehouse(installation), *_books(installation), *_files(installation)]
 
 
@@ -97,16 +97,8 @@ def _journal(installation: Installation) -> list[Kept]:
 
     home = journal_copy.directory_of(installation.journal_dsn)
     if home is None:
-        return [
-            Kept(
-                "journal",
-                "topics",
-                None,
-                None,
-                "as the brokers are set",
-                note="RINGFENCE_JOURNAL is Kafka: see retention.ms of each topic",
-            )
-        ]
+        note = "RINGFENCE_JOURNAL is Kafka: see retention.ms of each topic"
+        return [Kept("journal", "topics", None, None, "as the brokers are set", note=note)]
     rule = days(installation.retention.journal_days)
     if installation.retention.journal_partition_gb:
         rest = "what is unread stays" if not installation.retention.drop_unread else "also what is unread"
@@ -153,20 +145,10 @@ def _warehouse(installation: Installation) -> list[Kept]:
     found = []
     for table in tables:
         since = datetime.strptime(f"{table.oldest}+0000", "%Y%m%d%z").timestamp() * 1000 if table.oldest else None
-        note = (
-            ""
-            if table.days == wanted.get(table.table, table.days)
-            else f"the store has {days(table.days)} in force, and takes the setting within an hour"
-        )
+        wanted_days = wanted.get(table.table, table.days)
+        note = "" if table.days == wanted_days else f"the store has {days(table.days)} in force, and takes the setting within an hour"
         found.append(
-            Kept(
-                "warehouse",
-                table.table,
-                table.size_bytes,
-                None if since is None else round(since),
-                days(wanted.get(table.table, table.days)),
-                note=note,
-            )
+            Kept("warehouse", table.table, table.size_bytes, None if since is None else round(since), days(wanted_days), note=note)
         )
     return found
 
@@ -194,7 +176,7 @@ def _books(installation: Installation) -> list[Kept]:
     }
     found = [Kept("books", name, None, one.oldest_ms, rules[name], note=f"{one.rows:,} rows") for name, one in held.items()]
     if file is not None:
-        found.insert(0, Kept("books", file.name, _size(file), None, "room that rows leave is used again"))
+        found.insert(0, Kept("books", file.name, _size(file), None, "the space of removed rows is used again"))
     return found
 
 
@@ -212,11 +194,11 @@ def _files(installation: Installation) -> list[Kept]:
     ]
 
 
-def _size(path: Path, but: str = "") -> int:
-    """Bytes of a file, or of all files below a directory; what goes meanwhile counts nothing."""
+def _size(path: Path, without: str = "") -> int:
+    """Bytes of a file, or of all files below a directory; a file that is removed meanwhile does not count."""
     total = 0
     for one in path.rglob("*") if path.is_dir() else [path]:
-        if but and one.relative_to(path).parts[0] == but:
+        if without and one.relative_to(path).parts[0] == without:
             continue
         try:
             about = one.lstat()
@@ -236,24 +218,24 @@ def _oldest_ms(directory: Path) -> int | None:
     return min(found, default=None)
 
 
-def room(installation: Installation) -> int:
-    """Bytes that are free where the home is."""
+def free_bytes(installation: Installation) -> int:
+    """Free bytes on the disk of the home."""
     return shutil.disk_usage(installation.root).free
 
 
-# --- applying, at once ---
+# --- applying it at once ---
 
 
 def apply_journal(installation: Installation, now_ms: int, forget: str = "") -> list[str]:
-    """Removes old segments of the embedded journal, also while it is written to: whoever writes or reads copes with a segment that is gone.
-    `forget`: a reader that is waited for no longer."""
+    """Removes old segments of the embedded journal, also while it is written to: writers and readers tolerate it. Returns one line per
+    partition. `forget`: a reader that retention need no longer wait for."""
     from journal import marks
 
     home = journal_copy.directory_of(installation.journal_dsn)
     if home is None:
         return ["journal: the brokers apply the retention of their topics"]
     limits = journal_limits(installation.retention)
-    said, forgotten = [], False
+    lines, forgotten = [], False
     for topic in journal_copy.topics_in(home):
         journal = FileJournal(home)
         for partition in range(journal.partitions(topic)):
@@ -262,20 +244,20 @@ def apply_journal(installation: Installation, now_ms: int, forget: str = "") -> 
                 forgotten |= marks.remove_mark(part, forget)
             found = retention.segments_of(part, _bases(part), journal.end_offset(topic, partition))
             plausible_ms = retention.opened_ms([segment.written_ms for segment in found], now_ms, limits.roll_ms)
-            going = retention.removable(found, limits, min(now_ms, plausible_ms), retention.read_to(part))
-            retention.remove(part, going)
-            if going:
-                size = sum(segment.size_bytes for segment in going)
-                said.append(
-                    f"journal: {topic}/{partition}: offsets {going[0].base} to {going[-1].end - 1} ({size / 1e6:,.1f} MB)"
+            old = retention.removable(found, limits, min(now_ms, plausible_ms), retention.read_to(part))
+            retention.remove(part, old)
+            if old:
+                size = sum(segment.size_bytes for segment in old)
+                lines.append(
+                    f"journal: {topic}/{partition}: offsets {old[0].base} to {old[-1].end - 1} ({size / 1e6:,.1f} MB)"
                 )
     if forget and not forgotten:
         raise NotApplied(f"no topic has a reader {forget!r}: nothing was forgotten")
-    return said
+    return lines
 
 
 def apply_warehouse(installation: Installation, now_ms: int) -> list[str]:
-    """Drops old days: here where nobody holds the warehouse, or it is a server; else the store that runs is asked to."""
+    """Drops old days of the warehouse: by this process if no other holds it, or if it is a server; else asks the running store."""
     from flows.store import APPLIED, WANTED
     from warehouse import WarehouseHeld, apply_retention, embedded_directory, open_warehouse, set_days
 
@@ -299,16 +281,16 @@ def _ask_store(wanted: Path, applied: Path) -> list[str]:
     until_s = time.monotonic() + ANSWER_S
     while time.monotonic() < until_s:
         if applied.exists():
-            said = applied.read_text().splitlines()
+            lines = applied.read_text().splitlines()
             applied.unlink()
-            return [f"warehouse: {line.replace(' ', ': ')}" for line in said]
+            return [f"warehouse: {line.replace(' ', ': ')}" for line in lines]
         time.sleep(0.2)
     wanted.unlink(missing_ok=True)
-    raise NotApplied(f"the store that holds the warehouse has not answered in {ANSWER_S:g} s: look into its log")
+    raise NotApplied(f"the store that holds the warehouse has not answered in {ANSWER_S:g} s: check its log")
 
 
 def apply_books(installation: Installation, now_ms: int, audit_days: float = 0.0, who: str = "") -> list[str]:
-    """Removes old rows; the audit only where a person says how old."""
+    """Removes old rows of the books; of the audit only if a person states the age."""
     from books import copying, open_books, writing
     from books import retention as books_retention
 
@@ -327,7 +309,7 @@ def apply_books(installation: Installation, now_ms: int, audit_days: float = 0.0
 
 
 def clean_books(engine: Engine, keep: Retention, now_ms: int) -> dict[str, int]:
-    """Removes old rows of the books, some a transaction; table -> rows."""
+    """Removes old rows of the books, in small transactions; table -> rows."""
     from books import retention as books_retention
     from books import writing
 
@@ -342,28 +324,28 @@ def clean_books(engine: Engine, keep: Retention, now_ms: int) -> dict[str, int]:
 
 
 def _aged_to(conn: Connection, now_ms: int) -> int:
-    """Up to when age is measured: a day after the books were last written to, at most."""
+    """The time from which age is measured: at most a day after the last write to the books."""
     from books import retention as books_retention
 
     return min(now_ms, books_retention.newest_ms(conn) + DAY_MS)
 
 
 def keep_books(engine: Engine, keep: Retention, clock: Callable[[], int], stop: threading.Event) -> threading.Thread:
-    """A thread that removes old rows of the books every hour. It removes what was over an hour ago as well: a clock that leaps for less
+    """Starts a thread that removes old rows of the books every hour. A row must also have been old an hour ago: a clock that leaps for less
     removes nothing."""
 
     def run() -> None:
-        seen_ms, seen_s = clock(), time.monotonic()
+        last_ms, last_s = clock(), time.monotonic()
         while not stop.wait(HOUR_S):
             now_ms, now_s = clock(), time.monotonic()
             try:
-                gone = clean_books(engine, keep, min(now_ms, seen_ms + round((now_s - seen_s) * 1000)))
+                gone = clean_books(engine, keep, min(now_ms, last_ms + round((now_s - last_s) * 1000)))
             except Exception as error:  # noqa: BLE001 - the books may be away in any way; the next hour tries again
                 log.warning("the retention of the books was not applied, and will be in an hour", error=str(error)[:200])
             else:
                 if gone:
-                    log.info("removed from the books: their retention is over", **gone)
-            seen_ms, seen_s = now_ms, now_s
+                    log.info("removed expired rows from the books", **gone)
+            last_ms, last_s = now_ms, now_s
 
     thread = threading.Thread(target=run, name="keep-books", daemon=True)
     thread.start()
@@ -374,7 +356,7 @@ def keep_books(engine: Engine, keep: Retention, clock: Callable[[], int], stop: 
 
 
 def gaps(installation: Installation) -> list[str]:
-    """What was lost or never read, a line each: by the flows' own word, and by repairs of the journal."""
+    """What was lost or never read, one line each: as recorded by the flows, and by repairs of the journal."""
     from flows import missed
     from journal import repair
     from services import journal_care

@@ -18,11 +18,11 @@ COUNTS = ("received", "rated", "unrated", "events", "rejected", "duplicates", "c
 
 
 SETTLED_MS = 30_000
-"""A number may be on its way while later ones are there already; a gap that old is a loss."""
+"""A record may arrive after later ones; a gap that is so old is a loss."""
 
 
 class Lost(NamedTuple):
-    """Numbers of switches' boots that never came: how many, of how many boots, and a line for the latest boots."""
+    """Sequence numbers that never arrived: how many, of how many boots, and one line per boot for the latest."""
 
     records: int
     boots: int
@@ -30,7 +30,7 @@ class Lost(NamedTuple):
 
 
 def lost(installation: Installation, now_ms: int) -> Lost:
-    """What is missing from the sequences of the switches."""
+    """The numbers that are missing from the sequences of the switches."""
     with read.warehouse(installation) as client:
         rows = ask(client, queries.lost(now_ms - SETTLED_MS))
     if not rows:
@@ -38,25 +38,25 @@ def lost(installation: Installation, now_ms: int) -> Lost:
     return Lost(int(rows[0]["lost_in_all"]), int(rows[0]["boots"]), [line(row) for row in rows])
 
 
-UNTOLD_MS = 6 * 3_600_000
-"""A call that was answered that long ago has ended, whatever its trunk's profile says of silence (four hours unless it says otherwise)."""
+UNFINISHED_MS = 6 * 3_600_000
+"""A call that was answered so long ago has ended, whatever its trunk's profile allows without an event (by default four hours)."""
 
 
-class Loose(NamedTuple):
-    """Ends that a person should tie: stops that name no account beside calls of their Call-ID, answered calls that nobody priced, and calls
-    that were corrected after a rating run priced them again."""
+class LooseEnds(NamedTuple):
+    """What a person should look at: stops without an account whose Call-ID has calls, answered calls without a price, and calls that were
+    corrected after a rating run priced them again."""
 
     orphans: int
-    untold: int
+    unfinished: int
     corrected: int
 
 
-def loose(installation: Installation, now_ms: int) -> Loose:
-    """How many, at most a thousand of each."""
+def loose_ends(installation: Installation, now_ms: int) -> LooseEnds:
+    """How many of each, at most a thousand."""
     with read.warehouse(installation) as client:
         stops = {(row["partition"], row["offset"]) for row in ask(client, queries.orphans())}
-        untold, corrected = ask(client, queries.untold(now_ms - UNTOLD_MS)), ask(client, queries.corrected_after_run())
-        return Loose(len(stops), len(untold), len(corrected))
+        unfinished, corrected = ask(client, queries.unfinished(now_ms - UNFINISHED_MS)), ask(client, queries.corrected_after_run())
+        return LooseEnds(len(stops), len(unfinished), len(corrected))
 
 
 def line(row: dict[str, Any]) -> str:
@@ -68,20 +68,20 @@ def line(row: dict[str, Any]) -> str:
     't1/k1 boot 17: 5 lost: 3-5, 9, ...'
     """
     numbers = [f"{first}" if first == last else f"{first}-{last}" for first, last in row["numbers"]]
-    named = sum(last - first + 1 for first, last in row["numbers"])
-    rest = ["..."] if row["lost"] > named else []
+    listed = sum(last - first + 1 for first, last in row["numbers"])
+    rest = ["..."] if row["lost"] > listed else []
     return f"{row['tenant']}/{row['switch']} boot {row['boot_id']}: {row['lost']:,} lost: {', '.join([*numbers, *rest])}"
 
 
 BLOCKS = ("standing", "shadow", "waiting")
-"""What an order may be that counts: the switch refuses; it marks what it would refuse; nothing happens before a person says so."""
+"""The statuses that count: the switch refuses; it marks what it would refuse; nothing happens until a person approves."""
 
 
 def block_counts(conn: Connection, now_ms: int) -> dict[str, int]:
-    """Status -> keys (an account, perhaps with a caller and a range) that are blocked now, or that an order waits for.
+    """Status -> number of keys (an account, perhaps with a caller and a range) that are blocked now, or wait for approval.
 
-    `status`, the line of `up` and the page all count by this. A key counts once, though an order of it is issued again each minute; one
-    whose order has ended does not count; what a switch has confirmed, `ringfence orders` says.
+    `status`, the line of `up` and the page use this count. A key counts once, though its order is issued again each minute; a key whose
+    order has ended does not count. `ringfence orders` shows what a switch has confirmed.
     """
     counts = orders.blocked_counts(conn, now_ms)
     return {status: counts.get(status, 0) for status in BLOCKS}

@@ -1,4 +1,4 @@
-"""Switches that take orders, and the tokens with which switches post their records."""
+"""Switches that take orders, and the tokens with which they post their records."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from books import Connection, audit, credentials, switches
-from core.safety import named
+from core.safety import is_table_name
 from services.errors import BadArgument, UnknownName
 
 LEAST_TOKEN = 16
@@ -16,7 +16,7 @@ LEAST_TOKEN = 16
 
 
 class Issued(NamedTuple):
-    """A new token, which is not stored anywhere. `known`: whether the books have an address for the switch."""
+    """A new token; the books have only its hash. `known`: whether the books have an address for the switch."""
 
     token: str
     credential: str
@@ -24,15 +24,15 @@ class Issued(NamedTuple):
 
 
 def check_name(name: str) -> None:
-    """Raises `BadArgument` for what no switch can be called."""
-    if not named(name):
+    """Raises `BadArgument` for an invalid name of a switch."""
+    if not is_table_name(name):
         raise BadArgument(f"{name!r} is no switch's name: letters, digits, . _ - @ +, at most 64")
 
 
 def add(conn: Connection, name: str, control_url: str, token: str, tenant: str, who: str, why: str, now_ms: int) -> bool:
-    """Names a switch for a tenant, or gives it a new address; whether it enforces for that tenant. A new one is in shadow.
+    """Adds a switch for a tenant, or changes its address; returns whether it enforces for that tenant. A new one is in shadow.
 
-    Raises `BadArgument` where the name, the address (http://ADDRESS:PORT/RPC) or the token is not one.
+    Raises `BadArgument` if the name, the address (http://ADDRESS:PORT/RPC) or the token is invalid.
     """
     check_name(name)
     parts = urlsplit(control_url)
@@ -47,7 +47,7 @@ def add(conn: Connection, name: str, control_url: str, token: str, tenant: str, 
 
 
 def enforce(conn: Connection, name: str, tenant: str, on: bool, who: str, why: str, now_ms: int) -> None:
-    """Makes a switch refuse the calls that a tenant's blocks name, or puts it back in shadow. Raises `UnknownName`."""
+    """Makes a switch refuse the calls of a tenant's blocks, or puts it back in shadow. Raises `UnknownName`."""
     known = [one.name for one in switches.every(conn)]
     if name not in known:
         raise UnknownName(f"There is no switch {name!r}; there are: {', '.join(known) or 'none'}.")
@@ -55,9 +55,9 @@ def enforce(conn: Connection, name: str, tenant: str, on: bool, who: str, why: s
 
 
 def issue(conn: Connection, switch: str, tenants: Sequence[str], sources: Sequence[str], who: str, why: str, now_ms: int) -> Issued:
-    """A new token for a switch that posts records of these tenants. `sources`: addresses or networks that it may come from; () = anywhere.
+    """A new token for a switch that posts records of these tenants. `sources`: addresses or networks it may come from; () = anywhere.
 
-    Raises `BadArgument` where the name or a source is not one.
+    Raises `BadArgument` if the name or a source is invalid.
     """
     check_name(switch)
     token = secrets.token_urlsafe(32)

@@ -1,11 +1,11 @@
-"""Traffic with known answers: legitimate callers, the mess of real records, one labelled attack and one honest look-alike.
+"""Traffic with known answers: legitimate callers, the faults of real records, one labelled attack and one legitimate look-alike.
 
-Nothing here knows how fraud is found: whoever makes the attacks must not. Chance is a seed, time is an argument; the same seed
-gives the same bytes. What is an attack stands in the truth alone, never in a record.
+Nothing here knows how fraud is detected. Randomness is a seed and time is an argument; the same seed gives the same bytes. The truth labels
+the attack; a record never does.
 
-- `world.world(seed)`: tenants, accounts with habits, carriers, trunks, decks and the config that names them.
+- `world.make_world(seed)`: tenants, accounts with habits, carriers, trunks, decks and their config.
 - `day.day(seed, ...)`: some hours of records and their truth. `day.attacked(seed)`: whether there is an attack (odd seeds).
-- `live.run(...)`: the same traffic as the clock goes, through a switch's block table, into its spool.
+- `live.run(...)`: the same traffic in real time, through a switch's block table, into its spool.
 - `write.write(directory, ...)`: the same as files.
-- `mix.bench_mix(n, seed)`: a fixed mix to measure with.
+- `mix.bench_mix(n, seed)`: a fixed mix for benchmarks.
 """

@@ -1,4 +1,4 @@
-"""One call as it will go: planned whole when it is made, told as events while it happens."""
+"""One call: planned as a whole when it is created, then reported as events while it runs."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from simulator.shape import talk_ms
 from simulator.world import EMERGENCY, Caller, Contact, Subscriber, World, new_contact, pick_contact, write_number
 
 LEGITIMATE, LOOK_ALIKE, ATTACK = "legitimate", "look-alike", "attack"
-"""Why a call is made. It stands in the truth and never in a record."""
+"""Why a call is made: in the truth only, never in a record."""
 
-INTERIM_MS = 300_000  # how often a switch tells that a call is still there
-PART_MS = 900_000  # how long a slice is, where long calls are written in slices
-KEEP_ALIVE_MS = 44_000  # until a switch finds out that the other end is gone
+INTERIM_MS = 300_000  # between interim records of an active call
+PART_MS = 900_000  # length of a slice, where long calls are written in slices
+KEEP_ALIVE_MS = 44_000  # until a switch detects that the other end is gone
 
 
 class Attempt(NamedTuple):
-    """A route attempt: who, and how it ended (`sip_code` 200 = answered)."""
+    """A route attempt and its end (`sip_code` 200 = answered)."""
 
     carrier: str
     trunk_group: str
@@ -33,7 +33,7 @@ class Attempt(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class Call:
-    """A call and how it will go. Times of `ring_ms` and `talk_ms` are lengths; `talk_ms` None = nobody answers."""
+    """A call and its planned course. `ring_ms` and `talk_ms` are durations; `talk_ms` None = not answered."""
 
     at_ms: int
     why: str
@@ -41,32 +41,32 @@ class Call:
     switch: str
     account: str
     trunk: str
-    a_number: str  # E.164 digits as the switch reads them, "" = withheld or no number
+    a_number: str  # E.164 digits after the dial plan, "" = withheld or no number
     b_number: str
-    facts: dict[str, Any]  # of every record of it
+    facts: dict[str, Any]  # the fields of all its records
     attempts: list[Attempt]
     ring_ms: int
     talk_ms: int | None
     end: tuple[int, int, str, str]  # sip_code, q850, text, side
     early_media: bool = False
-    lost_stop: str = ""  # "" | "hung" (found by the switch later) | "never"
+    lost_stop: str = ""  # "" | "hung" (the switch detects it later) | "never"
     second_stop_ms: int = 0
     parts: bool = False
     reused_call_id: bool = False
-    boot_id: str = ""  # of its setup, written by the switch
-    order_id: str = ""  # of the order that refused it, or would have ("shadow:<id>")
+    boot_id: str = ""  # of its setup, set by the switch
+    order_id: str = ""  # of the order that refused it, or would have refused it ("shadow:<id>")
     refused: bool = False
-    answered_ms: int = 0  # written as it happens
+    answered_ms: int = 0  # set when it is answered
     route: dict[str, Any] = field(default_factory=dict)
 
 
 def answer_ms(call: Call) -> int:
-    """When it is answered, if it is, by the true clock."""
+    """The time of its answer by the true clock, if it is answered."""
     return call.at_ms + sum(one.pdd_ms for one in call.attempts) + call.ring_ms
 
 
-def told_ms(call: Call) -> int:
-    """How long it lasts by its own stop: until it was found hung, and no time at all where no stop was ever written."""
+def reported_ms(call: Call) -> int:
+    """Its duration by its stop: until it was detected as hung; 0 if no stop is ever written."""
     if call.talk_ms is None or call.lost_stop == "never":
         return 0
     return call.talk_ms + (KEEP_ALIVE_MS if call.lost_stop else 0)
@@ -74,7 +74,7 @@ def told_ms(call: Call) -> int:
 
 ANSWERED = (200, 16, "Normal call clearing", "caller")
 UNANSWERED = (
-    # how likely, sip_code, q850, text, side, rings first
+    # weight, sip_code, q850, text, side, rings first
     (40, 487, 19, "Request Terminated", "caller", True),
     (24, 486, 17, "User busy", "callee", False),
     (16, 480, 18, "No user responding", "callee", True),
@@ -83,7 +83,7 @@ UNANSWERED = (
     (3, 484, 28, "Invalid number format", "callee", False),
 )
 ROUTE_FAILURES = ((46, 503, 34, 180), (26, 503, 38, 260), (14, 500, 41, 320), (8, 502, 27, 400), (6, 408, 102, 5000))
-"""How likely, sip_code, q850, how long until then: what makes a switch try the next carrier."""
+"""Weight, sip_code, q850, delay in ms: the failures after which a switch tries the next carrier."""
 ROUTE_FAILS = 0.16
 
 
@@ -92,7 +92,7 @@ def plan(
     why: str = LEGITIMATE, median_s: float | None = None, answered: float | None = None, talk: int | None = None, ip: str = "",
     user_agent: str = "",
 ) -> Call:  # fmt: skip
-    """A call of a subscriber. What is not said (talk time, share of answers, address) follows its habits."""
+    """A call of a subscriber. Parameters that are not set (talk time, share of answers, address) follow its habits."""
     attempts, routed = _attempts(rng, world, one, contact)
     if answered is None:
         answered = COUNTRIES[contact.region].answered if contact.region else 0.55
@@ -123,7 +123,7 @@ def plan(
 
 
 def _attempts(rng: Random, world: World, one: Subscriber, contact: Contact) -> tuple[list[Attempt], bool]:
-    """The carriers that are tried, and whether one of them took the call."""
+    """The attempts, and whether one of the carriers accepted the call."""
     found: list[Attempt] = []
     for carrier, group, trunk, prefix in rng.sample(world.routes[one.tenant], 3):
         fails = rng.random() < ROUTE_FAILS
@@ -138,7 +138,7 @@ def _attempts(rng: Random, world: World, one: Subscriber, contact: Contact) -> t
 
 
 def _facts(rng: Random, one: Subscriber, caller: Caller, b_number: str, ip: str, user_agent: str) -> dict[str, Any]:
-    a_raw = write_number(caller.number, one.dial_plan, "plus" if one.spelling == "plus" else one.spelling)
+    a_raw = write_number(caller.number, one.dial_plan, one.spelling)
     facts = {
         "tenant": one.tenant,
         "dialog_id": f"{rng.getrandbits(12)}:{rng.getrandbits(31)}",
@@ -161,7 +161,7 @@ def _facts(rng: Random, one: Subscriber, caller: Caller, b_number: str, ip: str,
             del facts["pai"]
     elif one.alpha and draw > 0.6:
         facts |= {"a_raw": one.alpha, "from_raw": f'"{one.alpha}" <sip:{one.alpha.replace(" ", "")}@{ip}>'}
-    elif draw > 0.98 and one.habit in ("office", "home"):  # forwarded: the caller is somebody from outside
+    elif draw > 0.98 and one.habit in ("office", "home"):  # forwarded: an external caller
         facts["diversion"] = f"<sip:+{caller.number}@{one.trunk}>;reason=unconditional"
     if one.region == "US":
         facts["attestation"] = rng.choices(("A", "B", "C"), (7, 2, 1))[0]
@@ -171,13 +171,13 @@ def _facts(rng: Random, one: Subscriber, caller: Caller, b_number: str, ip: str,
 
 
 def honest_call(rng: Random, world: World, one: Subscriber, at_ms: int, why: str = LEGITIMATE) -> Call:
-    """A call of somebody of an account to somebody, with what goes wrong in life."""
+    """A legitimate call of a subscriber to a contact, with the usual faults."""
     callers = one.callers
     caller = callers[int(len(callers) * rng.random() ** 1.5)]
     if rng.random() < 0.0004:
         return _emergency(rng, world, one, caller, at_ms)
     contact = new_contact(rng, one) if one.habit == "callcentre" else pick_contact(rng, one, caller)
-    return soil(rng, plan(rng, world, one, caller, contact, at_ms, why=why))
+    return add_faults(rng, plan(rng, world, one, caller, contact, at_ms, why=why))
 
 
 def _emergency(rng: Random, world: World, one: Subscriber, caller: Caller, at_ms: int) -> Call:
@@ -189,11 +189,11 @@ def _emergency(rng: Random, world: World, one: Subscriber, caller: Caller, at_ms
 
 
 LOST_STOP, NEVER_STOPS, SECOND_STOP, REUSED_CALL_ID = 0.004, 0.3, 0.002, 0.003
-"""Shares: answered calls whose BYE is lost; of these, the ones that nobody ever ends; stops told twice; Call-IDs used again."""
+"""Shares: answered calls whose BYE is lost; of these, calls that never end; stops written twice; reused Call-IDs."""
 
 
-def soil(rng: Random, call: Call) -> Call:
-    """Add what goes wrong on the way between two telephones, whoever calls."""
+def add_faults(rng: Random, call: Call) -> Call:
+    """Add signalling faults to a call, alike for legitimate and attack calls."""
     if call.talk_ms is None:
         return call
     draw = rng.random()
@@ -205,15 +205,15 @@ def soil(rng: Random, call: Call) -> Call:
 
 
 class Event(NamedTuple):
-    """What a switch will write about a call, `at_ms` by the true clock. `gone`: the call ends and no record says so."""
+    """An event of a call, `at_ms` by the true clock. `gone`: the call ends without a record."""
 
     at_ms: int
     event: str
     fields: dict[str, Any]
 
 
-def events(call: Call, skew_ms: int = 0) -> Iterator[Event]:
-    """Everything that follows the setup of a call that is let through. Times are by the switch's clock: true + `skew_ms`."""
+def events(call: Call, skew_ms: int) -> Iterator[Event]:
+    """The events after the setup of an admitted call. Times in the fields are by the switch's clock: true + `skew_ms`."""
     now = call.at_ms
     times: dict[str, Any] = {"setup_ms": now + skew_ms}
     last = len(call.attempts)
@@ -235,36 +235,36 @@ def events(call: Call, skew_ms: int = 0) -> Iterator[Event]:
     code, q850, text, side = call.end
     why = {"sip_code": code, "q850": q850, "release_cause_text": text, "release_side": side}
     if call.talk_ms is None:
-        # A switch says the last route in the stop as well; nothing was talked.
+        # A stop also names the last route; there was no talk.
         yield Event(now + 2, "stop", route | times | why | {"end_ms": now + 2 + skew_ms})
         return
     answer = now
     times["answer_ms"] = answer + skew_ms
     yield Event(answer, "answer", route | times | {"sip_code": 200})
     end = answer + call.talk_ms
-    told = route | times
+    fields = route | times
     step = PART_MS if call.parts else INTERIM_MS
-    part = 0  # slices count from 0, signs of life from 1
+    part = 0  # slices count from 0, interims from 1
     while answer + step * (part + 1) < end:
         at = answer + step * (part + 1)
         if call.parts:
-            yield Event(at, "partial", told | {"part_no": part, "end_ms": at + skew_ms, "duration_ms": step})
+            yield Event(at, "partial", fields | {"part_no": part, "end_ms": at + skew_ms, "duration_ms": step})
         else:
-            yield Event(at, "interim", told | {"interim_no": part + 1, "duration_ms": step * (part + 1)})
+            yield Event(at, "interim", fields | {"interim_no": part + 1, "duration_ms": step * (part + 1)})
         part += 1
     if call.lost_stop == "never":
         yield Event(end, "gone", {})
         return
     if call.lost_stop:
-        # The switch finds the other end dead by its keep-alive, some time later; nobody knows when the talk really ended.
+        # The switch detects by its keepalive, some time later, that the other end is gone; when the talk really ended is unknown.
         end += KEEP_ALIVE_MS
         why = {"sip_code": 408, "q850": 102, "release_cause_text": "Keep-alive failed", "release_side": "switch"}
         why["suspected_hung"] = True
     if call.parts and part:
         done = {"part_no": part, "last": True, "end_ms": end + skew_ms, "duration_ms": end - answer - step * part}
-        yield Event(end, "partial", told | why | done)
+        yield Event(end, "partial", fields | why | done)
         return
-    stop = told | why | {"end_ms": end + skew_ms, "duration_ms": end - answer}
+    stop = fields | why | {"end_ms": end + skew_ms, "duration_ms": end - answer}
     yield Event(end, "stop", stop)
     if call.second_stop_ms:
         again = call.second_stop_ms

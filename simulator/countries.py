@@ -1,6 +1,6 @@
-"""The countries: what a minute to them costs to buy, in EUR, fixed, mobile and premium, and how often a call is answered.
+"""The countries: the buy price of a minute in EUR, fixed, mobile and premium, and the share of answered calls.
 
-Round figures of the size that wholesale decks of recent years show; no one's real prices. Names are those of `phonenumbers`.
+Round figures in the order of magnitude of recent wholesale decks; not real prices. Names are those of `phonenumbers`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 
 class Country(NamedTuple):
-    """What a minute costs (EUR) and the share of calls that are answered."""
+    """Buy prices of a minute in EUR, and the share of answered calls."""
 
     name: str
     fixed: float

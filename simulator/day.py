@@ -1,4 +1,4 @@
-"""Some hours of traffic at once, with their truth: for tests, for files, for trying a rule."""
+"""Some hours of traffic with their truth, made at once: for tests, for files, for trying a rule."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import NamedTuple
 from core.record import Record
 from simulator import attack as irsf
 from simulator.calls import Call
-from simulator.exchange import Exchange, Pen, Written
+from simulator.exchange import Exchange, RecordWriter, Written
 from simulator.traffic import legitimate, newcomer, ramp
-from simulator.truth import Keeper, LookAlike, Truth, of_attack
-from simulator.world import World, world
+from simulator.truth import LookAlike, Truth, TruthRecorder, of_attack
+from simulator.world import World, make_world
 
 START_MS = 1_772_438_400_000
 """Monday, 2 March 2026, 08:00 UTC."""
@@ -23,7 +23,7 @@ HOUR_MS = 3_600_000
 
 
 class Outage(NamedTuple):
-    """A switch whose records do not arrive for a while; then they come all at once, in order."""
+    """A period in which no records of a switch arrive; afterwards they arrive all at once, in order."""
 
     switch: str
     start_ms: int
@@ -31,9 +31,9 @@ class Outage(NamedTuple):
 
 
 class Delivery(NamedTuple):
-    """A record as it reaches us.
+    """A record as it arrives.
 
-    `learned_ms` never goes back. `complete_to_ms`: with this record its switch has delivered everything up to then, by its clock.
+    `learned_ms` never decreases. `complete_to_ms`: with this record the switch has delivered all its records up to then, by its clock.
     """
 
     learned_ms: int
@@ -56,15 +56,14 @@ def day(
     calls_per_s: float = 0.35,
     start_ms: int = START_MS,
     attack: bool | None = None,
-    place: World | None = None,
+    world: World | None = None,
     outages: Iterable[Outage] | None = None,
     on_call: Callable[[Call], None] | None = None,
 ) -> tuple[Iterator[Delivery], Truth]:
-    """The records of some hours, in the order in which they reach us, and the truth about them.
+    """The records of some hours, in the order of their arrival, and the truth about them.
 
-    New calls come for `hours`; what is under way then goes on to its end. `attack` None = as `attacked(seed)` says. `place` is
-    the world of the seed unless another is given; `outages` are drawn unless given; `on_call` is handed each call at its setup.
-    The truth is complete when the last record has been taken.
+    New calls begin for `hours`; calls that are active then run to their end. `attack` None = `attacked(seed)`, `world` None = that of the seed,
+    `outages` None = at random. `on_call` is called with each call at its setup. The truth is complete after the last record.
 
     >>> records, truth = day(2, hours=0.1)
     >>> first = next(records).record
@@ -73,47 +72,47 @@ def day(
     """
     rng = Random(f"day {seed}")
     end_ms = start_ms + int(hours * HOUR_MS)
-    place = place or world(seed)
+    world = world or make_world(seed)
     ramp_ms = start_ms + int((end_ms - start_ms) * rng.uniform(0.1, 0.5))
     streams = [
-        legitimate(place, seed, start_ms, calls_per_s, end_ms - start_ms, end_ms),
-        ramp(place, seed, ramp_ms, min(0.25, 0.4 * calls_per_s), int(rng.uniform(4, 12) * 60_000), end_ms),
+        legitimate(world, seed, start_ms, calls_per_s, end_ms - start_ms, end_ms),
+        ramp(world, seed, ramp_ms, min(0.25, 0.4 * calls_per_s), int(rng.uniform(4, 12) * 60_000), end_ms),
     ]
-    one = newcomer(place, seed)
+    one = newcomer(world, seed)
     truth = Truth(
         seed=seed, start_ms=start_ms, end_ms=end_ms, look_alike=LookAlike(tenant=one.tenant, account=one.name, start_ms=ramp_ms)
     )
     if attacked(seed) if attack is None else attack:
-        plan = irsf.draw(place, seed, start_ms, end_ms)
+        plan = irsf.draw(world, seed, start_ms, end_ms)
         truth.attack = of_attack(plan)
-        streams.append(irsf.burst(place, seed, plan))
-    skews_ms = {switch: round(rng.gauss(0, 1500)) for switch in place.switches}
+        streams.append(irsf.burst(world, seed, plan))
+    skews_ms = {switch: round(rng.gauss(0, 1500)) for switch in world.switches}
     calls = heapq.merge(*streams, key=lambda call: call.at_ms)
-    exchange = Exchange(calls, skews_ms, cut=frozenset(place.switches[1:2]))
+    exchange = Exchange(calls, skews_ms, cut=frozenset(world.switches[1:2]))
     if outages is None:
-        outages = _outages(rng, place, start_ms, end_ms)
-    restart = (rng.choice(place.switches), rng.randint(start_ms, end_ms)) if rng.random() < 0.25 else None
-    return _deliver(exchange, place, truth, tuple(outages), restart, on_call), truth
+        outages = _outages(rng, world, start_ms, end_ms)
+    restart = (rng.choice(world.switches), rng.randint(start_ms, end_ms)) if rng.random() < 0.25 else None
+    return _deliver(exchange, world, truth, tuple(outages), restart, on_call), truth
 
 
-def _outages(rng: Random, place: World, start_ms: int, end_ms: int) -> list[Outage]:
+def _outages(rng: Random, world: World, start_ms: int, end_ms: int) -> list[Outage]:
     if rng.random() < 0.5:
         return []
     begin = rng.randint(start_ms, end_ms)
-    return [Outage(rng.choice(place.switches), begin, begin + int(rng.uniform(2, 10) * 60_000))]
+    return [Outage(rng.choice(world.switches), begin, begin + int(rng.uniform(2, 10) * 60_000))]
 
 
 REPEATED, SHUFFLED = 0.002, 0.01
-"""Shares: records after which a batch comes again, because its acknowledgement was lost; lines that two workers wrote across."""
+"""Shares: records after which a batch is posted again, because its acknowledgement was lost; lines that two workers wrote in swapped order."""
 
 
 def _deliver(
-    exchange: Exchange, place: World, truth: Truth, outages: tuple[Outage, ...], restart: tuple[str, int] | None,
+    exchange: Exchange, world: World, truth: Truth, outages: tuple[Outage, ...], restart: tuple[str, int] | None,
     on_call: Callable[[Call], None] | None,
 ) -> Iterator[Delivery]:  # fmt: skip
     start_ms = truth.start_ms
-    keeper = Keeper(truth, place)
-    posts = {switch: _Post(switch, truth.seed, start_ms, exchange.skews_ms[switch], outages) for switch in place.switches}
+    recorder = TruthRecorder(truth, world)
+    posts = {switch: _Shipper(switch, truth.seed, start_ms, exchange.skews_ms[switch], outages) for switch in world.switches}
     waiting: list[tuple[int, int, Delivery]] = []
     number = 0
 
@@ -135,7 +134,7 @@ def _deliver(
             take(posts[restart[0]].boot(restart[1]))
             restart = None
         if written.event in ("setup", "refused"):
-            keeper.take(written.call)
+            recorder.add(written.call)
             if on_call:
                 on_call(written.call)
         take(posts[written.call.switch].write(written))
@@ -147,12 +146,12 @@ def _deliver(
     truth.mess = dict(sorted(counts.items()))
 
 
-class _Post:
-    """From one switch's file to us: a little late, in order, sometimes twice, sometimes much later."""
+class _Shipper:
+    """The deliveries of one switch: a little late, in order, sometimes twice, after an outage much later."""
 
     def __init__(self, switch: str, seed: int, start_ms: int, skew_ms: int, outages: tuple[Outage, ...]) -> None:
         self._rng = Random(f"post {seed} {switch}")
-        self._pen = Pen(switch, "", skew_ms)
+        self._writer = RecordWriter(switch, "", skew_ms)
         self._outages = [one for one in outages if one.switch == switch]
         self._learned_ms = start_ms
         self._last_ms = start_ms
@@ -161,15 +160,15 @@ class _Post:
         self.counts: Counter[str] = Counter()
 
     def boot(self, at_ms: int) -> list[Delivery]:
-        """A start of the switch: a new boot id, and the sequence begins again."""
+        """A start of the switch: a new boot id, and a new sequence."""
         fresh = self.flush()
-        self._pen = Pen(self._pen.switch, f"{at_ms // 1000}.{self._rng.randrange(10**6):06d}", self._pen.skew_ms)
+        self._writer = RecordWriter(self._writer.switch, f"{at_ms // 1000}.{self._rng.randrange(10**6):06d}", self._writer.skew_ms)
         self.counts["boots"] += 1
-        return [*fresh, *self._send(at_ms, self._pen.boot(at_ms))]
+        return [*fresh, *self._send(at_ms, self._writer.boot(at_ms))]
 
     def write(self, written: Written) -> list[Delivery]:
-        """The next line of the file, and what it takes with it."""
-        record = self._pen.write(written)
+        """Write the next line; returns the deliveries that are due with it."""
+        record = self._writer.write(written)
         if self._held is None and self._rng.random() < SHUFFLED:
             self._held = (written.at_ms, record)
             self.counts["lines out of order"] += 1
@@ -177,11 +176,11 @@ class _Post:
         held, self._held = self._held, None
         if held is None:
             return self._send(written.at_ms, record)
-        # The later line stands first: with it, everything is there up to the earlier one only.
+        # The later line is delivered first: with it the switch is complete only up to the earlier one.
         return self._send(written.at_ms, record, before_ms=held[0]) + self._send(written.at_ms, held[1])
 
     def flush(self) -> list[Delivery]:
-        """The line that is still held back."""
+        """The line that is still delayed."""
         held, self._held = self._held, None
         return self._send(self._last_ms, held[1]) if held else []
 
@@ -193,7 +192,7 @@ class _Post:
                 learned_ms = outage.end_ms
                 self.counts["late, after an outage"] += 1
         self._learned_ms, self._last_ms = learned_ms, at_ms
-        complete_to_ms = (at_ms if before_ms is None else before_ms) + self._pen.skew_ms - 1
+        complete_to_ms = (at_ms if before_ms is None else before_ms) + self._writer.skew_ms - 1
         found = [Delivery(learned_ms, complete_to_ms, record)]
         self._recent = [*self._recent[-19:], record]
         if rng.random() < REPEATED:

@@ -1,6 +1,6 @@
 """Rate decks as carriers send them: CSV with a few thousand prefixes.
 
-The decks belong to the operator, not to the seed of a day: all worlds have the same, so that what is read from them can be kept.
+The decks do not depend on the seed: all worlds have the same ones, so that the parsed decks can be cached.
 """
 
 from __future__ import annotations
@@ -9,16 +9,17 @@ from functools import lru_cache
 from random import Random
 from typing import NamedTuple
 
-from rating.decks import COLUMNS, Deck, read_deck
+from rating.deck import Deck
+from rating.decks import COLUMNS, read_deck
 from simulator.destinations import Destination, table
 
 CURRENCY = "EUR"
 NEW_PRICES_FROM = "2026-03-09"
-"""The day (UTC) from which some prefixes cost something else: two rows, one ends where the other begins."""
+"""The day (UTC) from which some prefixes have another price: two rows, one ends where the other begins."""
 
 
 class Offer(NamedTuple):
-    """What sets a deck apart from what its minutes cost: cost x `markup`, fees, and increments of its ordinary destinations."""
+    """The terms of a deck: price = cost x `markup`, fees, and the increments of ordinary destinations."""
 
     markup: float
     connect_fee: str
@@ -35,10 +36,10 @@ OFFERS = {
     "buy-bravo": Offer(1.06, "", "", 1, 1),
     "buy-charlie": Offer(0.97, "", "0.0004", 30, 6),
 }
-"""Deck name -> offer. Sell decks stay above every buy deck on ordinary routes; a few rows do not, as in life."""
+"""Deck name -> offer. Sell decks are above every buy deck on ordinary routes, with a few exceptions, as in practice."""
 
 MINUTES_ONLY = frozenset({"MX", "CU", "SO", "GM", "TO"})
-"""Countries sold by the whole minute whatever the deck says."""
+"""Countries sold by the whole minute in every deck."""
 
 
 @lru_cache(maxsize=16)
@@ -52,7 +53,7 @@ def deck_csv(name: str) -> bytes:
     by_country: dict[str, float] = {}
     lines = [",".join(COLUMNS)]
     for one in table():
-        # A carrier is dear or cheap by country; single prefixes stray a little.
+        # A carrier is expensive or cheap by country; single prefixes vary a little.
         whole = by_country.setdefault(one.region or one.prefix, noise.uniform(0.94, 1.07))
         price = one.cost * offer.markup * whole * noise.choice((1.0, 1.0, 1.0, 0.99, 1.02))
         lines += _rows(one, offer, price, noise)
@@ -79,5 +80,5 @@ def _rows(one: Destination, offer: Offer, price: float, noise: Random) -> list[s
 
 @lru_cache(maxsize=16)
 def deck(name: str) -> Deck:
-    """The same deck, read."""
+    """The parsed deck."""
     return read_deck(deck_csv(name), name, CURRENCY)

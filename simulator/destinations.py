@@ -1,6 +1,6 @@
-"""Destinations: prefixes by country and number type out of the metadata of `phonenumbers`, and numbers drawn from them.
+"""Destinations: prefixes by country and number type from the metadata of `phonenumbers`, and random numbers in them.
 
-What a country's numbers look like comes from the numbering plans; what a minute costs from `countries.py`.
+The form of a country's numbers comes from the numbering plans, the cost of a minute from `countries.py`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from simulator.patterns import Node, beginnings, compact, draw, parse
 
 
 class Destination(NamedTuple):
-    """A prefix of a deck. `region` is ISO 3166 ("" beyond countries); `cost` is what a minute costs to buy, in EUR."""
+    """A prefix of a deck. `region` is ISO 3166 ("" = no country); `cost` is the buy price of a minute in EUR."""
 
     prefix: str
     name: str
@@ -62,7 +62,7 @@ _TYPES = (
 
 
 def cost(country: Country, kind: str) -> float:
-    """What a minute to a number type of a country costs to buy, in EUR."""
+    """The buy price of a minute to a number type of a country, in EUR."""
     if kind in ("fixed", "mobile", "premium"):
         return float(getattr(country, kind))
     return {"shared": 0.08, "personal": 0.3, "corporate": 0.05, "voip": 0.01, "tollfree": 0.005}[kind] + country.fixed
@@ -76,7 +76,7 @@ def table() -> tuple[Destination, ...]:
     ['Austria', 'Cuba', 'Satellite Thuraya']
     """
     found: dict[str, Destination] = {}
-    # Countries that own a code come first: their whole code is one prefix, and those that share it carve out their own.
+    # The main country of a code comes first: its prefix is the whole code, and the others that share the code have longer ones.
     regions = sorted(COUNTRIES, key=lambda region: (not _main(region), region))
     for region in regions:
         for one in _of_region(region):
@@ -122,7 +122,7 @@ def _of_region(region: str) -> list[Destination]:
         node = _pattern(region, kind)
         if node is None:
             continue
-        # Where two types share a beginning (mobiles in North America), the deck does not tell them apart.
+        # Where two types share a prefix (mobiles in North America), the deck has one row for both.
         own = frozenset(one for one in beginnings(node, depth) if one and one not in taken)
         taken |= _all_cuts(own)
         for one in sorted(compact(own)):
@@ -134,27 +134,8 @@ def _all_cuts(prefixes: frozenset[str]) -> frozenset[str]:
     return frozenset(one[:cut] for one in prefixes for cut in range(1, len(one) + 1))
 
 
-@lru_cache(maxsize=1)
-def by_prefix() -> dict[str, Destination]:
-    """`table()` by prefix."""
-    return {one.prefix: one for one in table()}
-
-
-def find(digits: str) -> Destination | None:
-    """The destination of an E.164 number: its longest prefix.
-
-    >>> find("447400123456").name, find("0")
-    ('United Kingdom Mobile', None)
-    """
-    known = by_prefix()
-    for length in range(min(len(digits), 10), 0, -1):
-        if one := known.get(digits[:length]):
-            return one
-    return None
-
-
 def number(region: str, kind: str, rng: Random) -> str:
-    """An E.164 number of a country that its numbering plan allows; kinds that it does not have become fixed, then mobile.
+    """A valid E.164 number of a country; a kind that the country does not have becomes fixed, or else mobile.
 
     >>> number("AT", "mobile", Random(1))[:3]
     '436'
@@ -165,7 +146,7 @@ def number(region: str, kind: str, rng: Random) -> str:
     code = str(_code(region))
     for attempt in range(1000):
         digits = code + draw(node, rng)
-        # Plans of variable length allow very short ones, that a person hardly meets and that read as short numbers when dialled.
+        # Plans of variable length allow very short numbers, which are rare and would be read as short numbers.
         if (10 if attempt < 8 else 7) <= len(digits) <= 15:
             return digits
     raise ValueError(f"{region} {kind} draws no number of 7 to 15 digits")

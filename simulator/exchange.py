@@ -1,6 +1,6 @@
-"""A switch that exists in numbers only: it takes calls in the order of time and writes records as a real one would.
+"""A simulated switch: it takes calls by time and writes records as a real one would.
 
-A heap of what comes next. No clock of its own: whoever drives it says up to when it may go.
+An event heap without a clock: the caller advances it to a time.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from core.record import Record
 from simulator.calls import Call, Event, events
 
 LookUp = Callable[[str, str, str, str, str], str]
-"""tenant, account, trunk, a_number, b_number -> the order that refuses, "shadow:<id>" when it only would have, "" to let pass."""
+"""tenant, account, trunk, a_number, b_number -> the order that refuses the call, "shadow:<id>" if it only would refuse it, "" = admitted."""
 
 
 class Written(NamedTuple):
-    """An event of a call, due for the file, not yet numbered."""
+    """An event of a call, to be written, without its sequence number."""
 
     at_ms: int
     call: Call
@@ -26,32 +26,32 @@ class Written(NamedTuple):
     fields: dict[str, Any]
 
 
-def let_pass(tenant: str, account: str, trunk: str, a_number: str, b_number: str) -> str:
-    """The look-up of a switch that blocks nobody."""
+def no_blocks(tenant: str, account: str, trunk: str, a_number: str, b_number: str) -> str:
+    """The look-up of a switch without blocks."""
     return ""
 
 
 class Exchange:
-    """Calls in, events out, in order. `calls` must come by time; `now_ms` only goes forward.
+    """Calls in, events out, by time. `calls` must be sorted by time; time only advances.
 
-    `skews_ms`: how far each switch's clock is ahead. `cut`: the switches that write long calls in parts.
+    `skews_ms`: how far the clock of each switch is ahead. `cut`: the switches that write long calls in slices.
     """
 
     def __init__(
-        self, calls: Iterator[Call], skews_ms: dict[str, int], look_up: LookUp = let_pass, cut: frozenset[str] = frozenset()
+        self, calls: Iterator[Call], skews_ms: dict[str, int], look_up: LookUp = no_blocks, cut: frozenset[str] = frozenset()
     ) -> None:
         self.calls = calls
         self.skews_ms = skews_ms
         self.look_up = look_up
         self.cut = cut
-        self.active: dict[Call, None] = {}  # set up and not ended, oldest first
+        self.active: dict[Call, None] = {}  # the oldest first
         self.counts: Counter[str] = Counter()
         self._heap: list[tuple[int, int, Call, Event]] = []
         self._number = 0
         self._next = next(calls, None)
 
     def advance(self, to_ms: int) -> Iterator[Written]:
-        """Everything that happens up to `to_ms`, in order."""
+        """The events up to `to_ms`, by time."""
         while True:
             due = self._heap[0][0] if self._heap else None
             if self._next is not None and (due is None or self._next.at_ms <= due):
@@ -75,11 +75,11 @@ class Exchange:
                 return
 
     def advance_all(self) -> Iterator[Written]:
-        """Every call to its end."""
+        """The events of all calls to their end."""
         return self.advance(2**62)
 
     def hang_up(self, now_ms: int) -> Iterator[Written]:
-        """End every call that is under way, now: the switch goes down in good order."""
+        """End all active calls now: an orderly shutdown of the switch."""
         self._next, self._heap = None, []
         for call in list(self.active):
             skew = self.skews_ms[call.switch]
@@ -93,7 +93,7 @@ class Exchange:
         self.active.clear()
 
     def _invite(self, call: Call) -> Written:
-        """A call comes in: the block table is asked before anything else happens."""
+        """Admit or refuse an incoming call: the block table is looked up first."""
         skew = self.skews_ms[call.switch]
         self.counts["calls"] += 1
         order_id = self.look_up(call.tenant, call.account, call.trunk, call.a_number, call.b_number)
@@ -127,19 +127,19 @@ class Exchange:
             self.counts[name] += true
 
 
-class Pen:
-    """Numbers what one switch writes: boot id and sequence."""
+class RecordWriter:
+    """Makes the records of one switch, with its boot id and sequence numbers."""
 
     def __init__(self, switch: str, boot_id: str, skew_ms: int = 0) -> None:
         self.switch, self.boot_id, self.skew_ms, self.seq = switch, boot_id, skew_ms, 0
 
     def boot(self, at_ms: int) -> Record:
-        """The first record of a start: nothing is known of calls."""
+        """The first record after a start."""
         self.seq = 1
         return Record(v=2, event="boot", switch=self.switch, at_ms=at_ms + self.skew_ms, boot_id=self.boot_id, seq=1)
 
     def write(self, one: Written) -> Record:
-        """The record of an event, with the next number."""
+        """The record of an event, with the next sequence number."""
         self.seq += 1
         call = one.call
         if not call.boot_id:

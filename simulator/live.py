@@ -1,4 +1,4 @@
-"""Traffic as the clock goes: through a switch's block table, into the switch's spool, as busy in the first second as later."""
+"""Traffic in real time, through a switch's block table into the switch's spool; as busy in the first second as later."""
 
 from __future__ import annotations
 
@@ -7,43 +7,34 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from simulator import attack as irsf
+from simulator import attack
 from simulator.day import attacked
-from simulator.exchange import Exchange, Pen, Written
+from simulator.exchange import Exchange, RecordWriter, Written
 from simulator.traffic import legitimate, newcomer, ramp
-from simulator.truth import Keeper, LookAlike, Truth, of_attack
-from simulator.world import World, world
+from simulator.truth import LookAlike, Truth, TruthRecorder, of_attack
+from simulator.world import World, make_world
+
+if TYPE_CHECKING:
+    from switches.loopback import Loopback
 
 SWITCH = "sim1"
 WARM_UP_MS = 600_000
-"""How long the world has been calling when the clock starts: what is still under way then is told first."""
+"""How long the traffic has been running when the clock starts: the calls that are active then are written first."""
+
+STEP_S = 0.05
+"""Between two writes."""
 
 ATTACK_AFTER_S = (15.0, 40.0)
-"""When a seed begins its attack, if nobody says when."""
-
-
-class Verdict(Protocol):
-    """What becomes of an INVITE; `order_id` is what its record says ("shadow:<id>" when it only would have been refused)."""
-
-    @property
-    def refused(self) -> bool: ...
-    @property
-    def order_id(self) -> str: ...
-
-
-class BlockTable(Protocol):
-    """What a switch asks before it lets an INVITE pass, protected numbers first: `switches.loopback.Loopback` is one."""
-
-    def verdict(self, tenant: str, account: str, trunk: str, a_number: str, b_number: str) -> Verdict: ...
+"""When a seed begins its attack, unless `attack_after_s` is set."""
 
 
 @dataclass
 class Progress:
-    """What a terminal shows; written by the loop, read by whoever likes."""
+    """The progress of a run, updated by its loop; may be read at any time."""
 
     truth: Truth
     calls: int = 0
@@ -53,71 +44,65 @@ class Progress:
     ended: bool = False
 
 
-def live_world(seed: int, tenants: tuple[str, ...] = ("demo",), switch: str = SWITCH) -> World:
-    """The world of a live run: one switch. Its config and decks are what the books must know before the first record."""
-    return world(seed, tenants=tenants, switches=(switch,))
+def live_world(seed: int, tenants: tuple[str, ...] = ("demo",)) -> World:
+    """The world of a live run, with one switch. The books must have its config and decks before the first record."""
+    return make_world(seed, tenants=tenants, switches=(SWITCH,))
 
 
 def run(
     write: Callable[[Sequence[bytes]], None],
-    switch: BlockTable,
+    switch: Loopback,
     seed: int,
     calls_per_s: float,
     clock: Callable[[], int],
     attack_after_s: float | None = None,
     *,
-    attack: bool | None = None,
-    invites_per_s: float = 1.5,
     stop: threading.Event | None = None,
     for_s: float | None = None,
-    name: str = SWITCH,
     boot_id: str = "",
-    place: World | None = None,
-    step_s: float = 0.05,
+    world: World | None = None,
     wait: Callable[[float], object] | None = None,
     repeat_batch: float = 0.002,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Progress:
-    """Makes traffic until `stop` is set (or for `for_s`), then ends the calls under way.
+    """Make traffic until `stop` is set (or for `for_s`), then end the active calls.
 
-    `write` takes lines, a record each, every `step_s`: `simulator.spool.Spool.write`. `attack` None = as the seed decides (`attacked`), unless
-    `attack_after_s` is given: then there is one, so long after the start. `repeat_batch`: the chance that lines are written twice.
-    `clock` is epoch milliseconds; `wait` sleeps and may be replaced together with it.
+    `write` is called every `STEP_S` with lines, one record each: `simulator.spool.Spool.write`. The attack begins `attack_after_s` after the
+    start; None = at random, if `attacked(seed)`. `repeat_batch`: the probability that lines are written twice. `clock` is epoch milliseconds;
+    `wait` sleeps and may be replaced together with it.
     """
     stop = stop or threading.Event()
     wait = wait or stop.wait
-    place = place or live_world(seed, switch=name)
+    world = world or live_world(seed)
     rng = Random(f"live {seed}")
     start_ms = clock()
-    if attack is None:
-        attack = attack_after_s is not None or attacked(seed)
     after_s = attack_after_s if attack_after_s is not None else rng.uniform(*ATTACK_AFTER_S)
     skew_ms = rng.randint(-150, 150)
 
-    one = newcomer(place, seed)
+    one = newcomer(world, seed)
     ramp_ms = start_ms + rng.randint(5_000, 15_000)
     truth = Truth(
         seed=seed, start_ms=start_ms, end_ms=start_ms, look_alike=LookAlike(tenant=one.tenant, account=one.name, start_ms=ramp_ms)
     )
     streams = [
-        legitimate(place, seed, start_ms - WARM_UP_MS, calls_per_s, WARM_UP_MS * 2),
-        ramp(place, seed, ramp_ms, min(0.5, 0.15 * calls_per_s), 6_000),
+        legitimate(world, seed, start_ms - WARM_UP_MS, calls_per_s, WARM_UP_MS * 2),
+        ramp(world, seed, ramp_ms, min(0.5, 0.15 * calls_per_s), 6_000),
     ]
-    if attack:
-        plan = irsf.draw_loud(place, seed, start_ms + int(after_s * 1000), invites_per_s)
+    if attack_after_s is not None or attacked(seed):
+        plan = attack.draw_loud(world, seed, start_ms + int(after_s * 1000))
         truth.attack = of_attack(plan)
-        streams.append(irsf.burst(place, seed, plan))
-    exchange = Exchange(heapq.merge(*streams, key=lambda call: call.at_ms), dict.fromkeys(place.switches, skew_ms))
-    keeper = Keeper(truth, place)
-    pen = Pen(name, boot_id or f"{start_ms // 1000}.{start_ms % 1000:03d}000", skew_ms)
+        streams.append(attack.burst(world, seed, plan))
+    exchange = Exchange(heapq.merge(*streams, key=lambda call: call.at_ms), dict.fromkeys(world.switches, skew_ms))
+    recorder = TruthRecorder(truth, world)
+    writer = RecordWriter(SWITCH, boot_id or f"{start_ms // 1000}.{start_ms % 1000:03d}000", skew_ms)
     progress = Progress(truth)
 
     def lines(written: Iterable[Written]) -> list[bytes]:
         found = []
         for each in written:
             if each.event in ("setup", "refused"):
-                keeper.take(each.call)
-            found.append(msgspec.json.encode(pen.write(each)))
+                recorder.add(each.call)
+            found.append(msgspec.json.encode(writer.write(each)))
         truth.records += len(found)
         return found
 
@@ -131,11 +116,11 @@ def run(
         if on_progress:
             on_progress(progress)
 
-    # The past: only what is still under way is written, so that every stop has its start.
+    # The past: only calls that are still active are written, so that every stop has its start.
     past = list(exchange.advance(start_ms))
     exchange.counts.clear()
     exchange.look_up = lambda *invite: switch.verdict(*invite).order_id
-    put([msgspec.json.encode(pen.boot(start_ms - WARM_UP_MS))])
+    put([msgspec.json.encode(writer.boot(start_ms - WARM_UP_MS))])
     put(lines(each for each in past if each.call in exchange.active))
     while not stop.is_set() and (for_s is None or clock() < start_ms + for_s * 1000):
         fresh = lines(exchange.advance(clock()))
@@ -143,11 +128,11 @@ def run(
         if fresh and rng.random() < repeat_batch:  # as if the acknowledgement had been lost
             put(fresh)
         report()
-        wait(step_s)
+        wait(STEP_S)
     now_ms = clock()
     fresh = lines(exchange.advance(now_ms))
     for call in exchange.active:
-        keeper.cut(call, now_ms)
+        recorder.cut_short(call, now_ms)
     fresh += lines(exchange.hang_up(now_ms))
     truth.end_ms, truth.mess = now_ms, dict(sorted(exchange.counts.items()))
     put(fresh)

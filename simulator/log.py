@@ -1,4 +1,4 @@
-"""Deliveries as the collector would have written them: journal messages of `calls`, ticks included."""
+"""Deliveries as the collector would have written them: the journal messages of `calls`, with ticks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TICK_MS = 5_000
 def messages(
     deliveries: Iterable[Delivery], tenant: str, config_version: int = 1, partitions: int = 1, tail_ms: int = 600_000
 ) -> Iterator[Message]:
-    """The log of a day. A tick comes before every record whose time it is; after the last record the clock ticks on for `tail_ms`.
+    """The log of a day. A tick precedes every record at or after its time; ticks go on for `tail_ms` after the last record.
 
     >>> from simulator.day import day
     >>> [m.key for m in messages(day(2, hours=0.01)[0], "demo", tail_ms=0)][:2]

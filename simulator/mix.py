@@ -1,8 +1,6 @@
-"""A fixed mix to measure with.
+"""A fixed mix for benchmarks: 38 fields per record, 8 decks of 30,000 prefixes, 200,000 subjects, 30 % answered, 1.3 attempts per call.
 
-38 fields a record, 8 decks of 30,000 prefixes, 200,000 subjects, 30 % answered, 1.3 attempts a call.
-
-Not traffic with an answer: nobody attacks, nobody has habits. The same seed gives the same bytes.
+It has no attacks and no habits. The same seed gives the same bytes.
 """
 
 from __future__ import annotations
@@ -22,7 +20,7 @@ ACCOUNTS, A_NUMBERS = 2_000, 100  # each account has so many a_numbers: 200,000 
 PREFIXES = 30_000
 SELL_DECKS, BUY_DECKS = 4, 4
 FIELDS = 38
-ANSWERED, FAILOVERS = 0.3, 0.3
+ANSWERED, FAILOVERS, CALLS_PER_S = 0.3, 0.3, 100.0
 RECORDS_PER_CALL = 3.3  # setup, the failed attempts, answer of 30 %, stop
 START_MS = 1_772_438_400_000
 
@@ -85,7 +83,7 @@ _STOP = _ROUTE + '"ringing_ms":%d,"pdd_ms":%d,"sip_code":%d,"q850":%d,%s,"end_ms
 """The 13 fields that are an event's own, beside 7 of the delivery and 18 of the call."""
 
 
-def bench_mix(n_records: int, seed: int = 1, calls_per_s: float = 100.0) -> list[bytes]:
+def bench_mix(n_records: int, seed: int = 1) -> list[bytes]:
     """Records of the mix, as a switch would post them, in order of time.
 
     >>> lines = bench_mix(1000)
@@ -95,9 +93,9 @@ def bench_mix(n_records: int, seed: int = 1, calls_per_s: float = 100.0) -> list
     """
     rng = np.random.default_rng(seed)
     calls = int(n_records / (RECORDS_PER_CALL * 0.94)) + 200
-    setup = START_MS + np.cumsum(rng.exponential(1000 / calls_per_s, calls)).astype(np.int64)
+    setup = START_MS + np.cumsum(rng.exponential(1000 / CALLS_PER_S, calls)).astype(np.int64)
     answered = rng.random(calls) < ANSWERED
-    failed = (rng.random(calls) < FAILOVERS).astype(np.int64)  # carriers that were tried in vain before the last one
+    failed = (rng.random(calls) < FAILOVERS).astype(np.int64)  # attempts that failed before the last one
     pdd = rng.integers(200, 3000, calls)
     ring = rng.integers(1000, 20_000, calls)
     u = rng.random(calls).clip(1e-6, 1 - 1e-6)
@@ -114,7 +112,7 @@ def bench_mix(n_records: int, seed: int = 1, calls_per_s: float = 100.0) -> list
     when = np.concatenate([setup, setup[vain] + 300, answer, end])
     order = np.lexsort((what, when))[:n_records]
 
-    same = _same(rng, calls)
+    same = _call_fields(rng, calls)
     carrier = rng.integers(0, BUY_DECKS, calls)
     columns = [one.tolist() for one in (setup, ringing, answer, end, pdd, answered, carrier, failed)]
     lines: list[bytes] = []
@@ -143,8 +141,8 @@ def bench_mix(n_records: int, seed: int = 1, calls_per_s: float = 100.0) -> list
     return lines
 
 
-def _same(rng: np.random.Generator, calls: int) -> list[str]:
-    """The part of every record of a call that stays the same: 18 fields."""
+def _call_fields(rng: np.random.Generator, calls: int) -> list[str]:
+    """The 18 fields that all records of a call share."""
     subject = rng.permutation(ACCOUNTS * A_NUMBERS)
     which = subject[np.arange(calls) % len(subject)].tolist()
     heads = prefixes()

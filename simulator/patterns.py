@@ -1,6 +1,6 @@
-"""Number patterns: the signs of regular expressions that numbering plans use, to list beginnings and to draw numbers.
+"""Number patterns: the subset of regular expressions that numbering plans use, to list prefixes and to draw random numbers.
 
-Digits, `\\d`, `[2-57]`, groups with `|`, `?` and `{m,n}`: `phonenumbers` uses no others.
+Digits, `\\d`, `[2-57]`, groups with `|`, `?` and `{m,n}`: `phonenumbers` uses no other syntax.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Node(NamedTuple):
 
 @lru_cache(maxsize=4096)
 def parse(pattern: str) -> Node:
-    """The tree of a pattern; a sign that numbering plans do not use is a `ValueError`.
+    """The tree of a pattern. Raises `ValueError` for other syntax.
 
     >>> parse("[2-4]").digits
     '234'
@@ -51,20 +51,20 @@ def _alternatives(text: str, at: int) -> tuple[Node, int]:
 
 
 def _atom(text: str, at: int) -> tuple[Node, int]:
-    sign = text[at]
-    if sign in DIGITS:
-        return Node("set", sign), at + 1
+    char = text[at]
+    if char in DIGITS:
+        return Node("set", char), at + 1
     if text.startswith("\\d", at):
         return Node("set", DIGITS), at + 2
-    if sign == "[":
+    if char == "[":
         end = text.index("]", at)
         return Node("set", _members(text[at + 1 : end])), end + 1
-    if sign == "(":
+    if char == "(":
         node, at = _alternatives(text, at + (3 if text.startswith("(?:", at) else 1))
         if at >= len(text):
             raise ValueError(f"{text!r}: a bracket is not closed")
         return node, at + 1
-    raise ValueError(f"{text!r}: cannot read {sign!r} at {at}")
+    raise ValueError(f"{text!r}: cannot read {char!r} at {at}")
 
 
 def _members(inside: str) -> str:
@@ -109,7 +109,7 @@ def draw(node: Node, rng: Random) -> str:
 
 
 def beginnings(node: Node, depth: int) -> frozenset[str]:
-    """The first `depth` digits that numbers of the pattern may have.
+    """The possible first `depth` digits of numbers of the pattern.
 
     >>> sorted(beginnings(parse("7[1-3]\\\\d{4}|80?"), 2))
     ['71', '72', '73', '8', '80']
@@ -141,10 +141,10 @@ def compact(prefixes: frozenset[str]) -> frozenset[str]:
     >>> sorted(compact(frozenset(DIGITS[i] + d for i in (1, 2) for d in DIGITS if i == 1 or d != "9")))[:3]
     ['1', '20', '21']
     """
-    kept = set(prefixes)
-    for length in range(max((len(one) for one in kept), default=0), 1, -1):
-        for parent in {one[:-1] for one in kept if len(one) == length}:
+    found = set(prefixes)
+    for length in range(max((len(one) for one in found), default=0), 1, -1):
+        for parent in {one[:-1] for one in found if len(one) == length}:
             children = {parent + digit for digit in DIGITS}
-            if children <= kept:
-                kept = (kept - children) | {parent}
-    return frozenset(one for one in kept if not any(one[:cut] in kept for cut in range(1, len(one))))
+            if children <= found:
+                found = (found - children) | {parent}
+    return frozenset(one for one in found if not any(one[:cut] in found for cut in range(1, len(one))))

@@ -1,4 +1,4 @@
-"""The shapes of honest traffic: how long people talk, when they call, how often someone answers."""
+"""The distributions of legitimate traffic: how long people talk and when they call."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import math
 from random import Random
 
 ONE_SECOND_SHARE = 0.06
-"""Of answered calls that end after a second: a wrong number, a mailbox, a machine that hangs up."""
+"""The share of answered calls that end after a second: a wrong number, a mailbox, a machine that hangs up."""
 
 LONGEST_S = 2 * 3600
 
 SHAPE = 1.7
-"""Of the log-logistic law: its tail. The mean is 1.9 times the median."""
+"""The shape of the log-logistic distribution, hence its tail. The mean is 1.9 times the median."""
 
 
-def talk_ms(rng: Random, median_s: float, shape: float = SHAPE) -> int:
-    """How long an answered call lasts: log-logistic, with a point mass at one second.
+def talk_ms(rng: Random, median_s: float) -> int:
+    """The duration of an answered call: log-logistic, with a point mass at one second.
 
     >>> sorted(talk_ms(Random(i), 80) // 60_000 for i in range(9))
     [0, 0, 1, 2, 2, 3, 3, 7, 8]
@@ -23,7 +23,7 @@ def talk_ms(rng: Random, median_s: float, shape: float = SHAPE) -> int:
     if rng.random() < ONE_SECOND_SHARE:
         return 1000 + int(rng.random() * 400) - 200
     u = min(max(rng.random(), 1e-9), 1 - 1e-9)
-    return int(1000 * min(max(median_s * (u / (1 - u)) ** (1 / shape), 1.0), LONGEST_S))
+    return int(1000 * min(max(median_s * (u / (1 - u)) ** (1 / SHAPE), 1.0), LONGEST_S))
 
 
 def _bump(hour: float, centre: float, width: float) -> float:
@@ -32,7 +32,7 @@ def _bump(hour: float, centre: float, width: float) -> float:
 
 
 def busyness(habit: str, hour_of_week: float) -> float:
-    """How busy a kind of account is at an hour of its own week (0 = Monday, midnight); no unit, only ratios mean something.
+    """The activity of a kind of account at an hour of its own week (0 = Monday, midnight), without a unit: only ratios have a meaning.
 
     >>> busyness("office", 10) > 20 * busyness("office", 3), busyness("office", 10) > 5 * busyness("office", 5 * 24 + 10)
     (True, True)

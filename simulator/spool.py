@@ -1,4 +1,4 @@
-"""The spool of the simulator's switch: a file of lines, as Kamailio's workers write theirs. A shipper posts them (`switches.shipper`)."""
+"""The spool of the simulated switch: a file of lines, as Kamailio's workers write it. The shipper posts them (`switches.shipper`)."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Self
 
 FILE_BYTES = 64 << 20
-"""Then the next file begins: what is delivered can be removed."""
+"""Size at which the next file begins, so that delivered files can be removed."""
 
 
 class Spool:
-    """Appends lines below `home`; each lies between newlines, so that a torn line never runs into the next one. For one thread.
+    """Appends lines to files in `home`, each between two newlines, so that a torn line never joins the next one. For one thread.
 
     >>> import tempfile
     >>> home = Path(tempfile.mkdtemp())

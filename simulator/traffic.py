@@ -1,6 +1,6 @@
-"""Streams of honest calls, in the order of time: everyday traffic, and a new account that ramps up steeply.
+"""Streams of legitimate calls, by time: everyday traffic, and a new account that ramps up steeply.
 
-Each stream has a chance of its own, so that an attack beside it changes nothing in it.
+Each stream has its own random generator, so that an attack beside it changes nothing in it.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ def _rates(everyone: list[Subscriber], at_ms: int) -> list[float]:
 def legitimate(
     world: World, seed: int, start_ms: int, calls_per_s: float, mean_over_ms: int, end_ms: int | None = None
 ) -> Iterator[Call]:
-    """The calls of the world's subscribers from `start_ms` on, shaped by their weeks; without `end_ms` it never ends.
+    """The calls of the world's subscribers from `start_ms` on, shaped by their weeks; endless without `end_ms`.
 
-    `calls_per_s` is the mean over the first `mean_over_ms`, whatever hour it is: a night is as large as a day, but others call.
+    `calls_per_s` is the mean over the first `mean_over_ms` at any hour: a night has as many calls as a day, from other subscribers.
     """
     rng = Random(f"legitimate {seed}")
     everyone = world.subscribers
@@ -59,7 +59,7 @@ def legitimate(
 
 
 def _reuse(rng: Random, latest: dict[str, str], call: Call) -> Call:
-    """Some devices take a Call-ID twice: another dialog, another tag, another call."""
+    """Some devices use a Call-ID twice: another dialog, another tag, another call."""
     if call.account in latest and rng.random() < REUSED_CALL_ID:
         call.facts["call_id"], call.reused_call_id = latest[call.account], True
     latest[call.account] = call.facts["call_id"]
@@ -73,14 +73,13 @@ def ramp(
     calls_per_s: float,
     doubling_ms: int,
     end_ms: int | None = None,
-    tenant: str | None = None,
 ) -> Iterator[Call]:
-    """A new account that starts from nothing and doubles every `doubling_ms` until it makes `calls_per_s`.
+    """A new account that starts at 3 % of `calls_per_s` and doubles every `doubling_ms` until it reaches it.
 
-    Nothing is wrong with it: people of a new customer, with contacts, no-answers and the usual talk times. It also calls some far
-    and dear countries, because its people have family or business there.
+    It is legitimate: the people of a new customer, with contacts, unanswered calls and the usual talk times. It also calls some expensive
+    countries, where its people have family or business.
     """
-    one = newcomer(world, seed, tenant)
+    one = newcomer(world, seed)
     rng = Random(f"ramp {seed}")
     at = float(start_ms)
     while end_ms is None or at < end_ms:
@@ -90,22 +89,22 @@ def ramp(
             yield honest_call(rng, world, one, int(at), LOOK_ALIKE)
 
 
-DEAR_SHARE = (0.04, 0.12)
-"""Of the newcomer's contacts that live where a minute costs a carrier 0.3 EUR and more: drawn from here."""
+EXPENSIVE_SHARE = (0.04, 0.12)
+"""The range of the share of the new account's contacts in countries with a buy price of 0.3 EUR per minute and more."""
 
 
-def newcomer(world: World, seed: int, tenant: str | None = None) -> Subscriber:
-    """The account of the ramp, with the dear countries that it also calls."""
-    one = world.newcomers[tenant or world.tenants()[0]]
+def newcomer(world: World, seed: int) -> Subscriber:
+    """The new account of `ramp`, with the expensive countries that it also calls."""
+    one = next(iter(world.newcomers.values()))
     rng = Random(f"newcomer {seed}")
-    share = rng.uniform(*DEAR_SHARE)
-    ordinary = [(region, kind, weight) for region, kind, weight in one.partners if region not in DEAR]
+    share = rng.uniform(*EXPENSIVE_SHARE)
+    ordinary = [(region, kind, weight) for region, kind, weight in one.partners if region not in EXPENSIVE]
     weight = sum(weight for *_, weight in ordinary) or 1.0
     abroad = max(one.abroad, 2.5 * share)
-    dear = weight * share / (abroad - share) / 2
-    one.partners = [*ordinary, *((region, "mobile", dear) for region in rng.sample(DEAR, 2))]
+    expensive = weight * share / (abroad - share) / 2
+    one.partners = [*ordinary, *((region, "mobile", expensive) for region in rng.sample(EXPENSIVE, 2))]
     one.abroad = abroad
     return one
 
 
-DEAR = ("CU", "MV", "SO", "GM", "GN", "TD", "KM", "MG", "PG", "WS", "FJ", "ER", "TG", "SL")
+EXPENSIVE = ("CU", "MV", "SO", "GM", "GN", "TD", "KM", "MG", "PG", "WS", "FJ", "ER", "TG", "SL")

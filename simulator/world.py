@@ -1,4 +1,4 @@
-"""The world that calls happen in: tenants, accounts with habits, carriers, trunks with dial plans, decks, and the config."""
+"""The world of the traffic: tenants, accounts with habits, carriers, trunks with dial plans, decks, and the config."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ NAMES = (
     "taxi-central", "print-works", "garden-centre", "shipyard", "city-library", "dairy", "quarry", "brewery", "opticians",
     "ski-lift", "tile-factory", "book-club", "hardware-store", "vineyard", "pharmacy-group", "ferry-line", "saw-mill",
 )  # fmt: skip
-"""Names of accounts. What an account does to us is never in its name."""
+"""Names of accounts. They never reveal the role of an account."""
 
 USER_AGENTS = (
     "Asterisk PBX 18.9",
@@ -48,7 +48,7 @@ USER_AGENTS = (
 
 @dataclass(frozen=True)
 class Contact:
-    """Somebody who is called: an E.164 number, its country ("" beyond) and number type."""
+    """A called party: an E.164 number, its country ("" = none) and number type."""
 
     number: str
     region: str
@@ -65,7 +65,7 @@ class Caller:
 
 @dataclass
 class Subscriber:
-    """An account with its habits: who calls, when, where to, and in which spelling."""
+    """An account with its habits: who calls, when, where to, and in which number format."""
 
     tenant: str
     name: str
@@ -80,10 +80,10 @@ class Subscriber:
     switch: str
     weight: float
     callers: list[Caller]
-    partners: list[tuple[str, str, float]]  # country, number type, weight: where else it calls
-    abroad: float  # share of contacts there
+    partners: list[tuple[str, str, float]]  # country, number type, weight of its destinations abroad
+    abroad: float  # share of contacts abroad
     faithful: float  # share of calls to a known contact
-    circle: int  # how many contacts a caller has in the end
+    circle: int  # the most contacts of a caller
     median_s: float
     spelling: str  # of called numbers: national | plus | zeros | bare
     withheld: float
@@ -92,7 +92,7 @@ class Subscriber:
 
 @dataclass
 class World:
-    """What a day happens in. `decks`: name -> CSV. `newcomer` has never called before this day."""
+    """The world of a day. `decks`: name -> CSV. `newcomers` have never called before this day."""
 
     seed: int
     config: Config
@@ -101,25 +101,24 @@ class World:
     subscribers: list[Subscriber]
     newcomers: dict[str, Subscriber]  # of each tenant
     switches: tuple[str, ...]
-    routes: dict[str, list[tuple[str, str, str, str]]]  # tenant -> carrier, trunk group, egress trunk, prefix that it wants sent
+    routes: dict[str, list[tuple[str, str, str, str]]]  # tenant -> carrier, trunk group, egress trunk, prefix of sent numbers
 
     def tenants(self) -> list[str]:
         """The tenants, in order."""
         return list(self.newcomers)
 
 
-def world(
+def make_world(
     seed: int,
     tenants: tuple[str, ...] = (TENANT,),
     accounts: int = 14,
     switches: tuple[str, ...] = ("sim1", "sim2"),
-    version: int = 1,
 ) -> World:
     """The world of a seed.
 
-    `accounts` a tenant, 4 to 24, besides the newcomer. Each account's trunk stands at one of the `switches`.
+    `accounts` per tenant: 4 to 24, besides the new one. Each account's trunk is at one of the `switches`.
 
-    >>> w = world(1)
+    >>> w = make_world(1)
     >>> len(w.subscribers), w.config.accounts[0].tenant, len(w.config.trunks), sorted(w.decks)[0]
     (14, 'demo', 18, 'buy-alpha')
     """
@@ -150,7 +149,7 @@ def world(
     decks = {name: deck_csv(name) for name in OFFERS}
     everyone = sorted([*subscribers, *newcomers.values()], key=lambda one: (one.tenant, one.name))
     config = Config(
-        version=version,
+        version=1,
         accounts=tuple(
             Account(tenant=one.tenant, name=one.name, sell_deck=_sell_deck(one.habit)) for one in everyone
         ),
@@ -213,7 +212,7 @@ def _callers(rng: Random, region: str, habit: str, size: int) -> list[Caller]:
 
 
 def _partners(rng: Random, region: str, habit: str) -> list[tuple[str, str, float]]:
-    """Where an account calls abroad: mostly near and cheap, some far; a call shop's people have family in a few far countries."""
+    """The destinations abroad of an account: mostly near and cheap, some far; a call shop's customers call a few far countries."""
     far = {"callshop": 5, "wholesale": 40, "home": 4}.get(habit, 3)
     near = {"callshop": 2, "wholesale": 30, "home": 6}.get(habit, 8)
     heavy = 3.0 if habit == "callshop" else 0.35
@@ -226,11 +225,11 @@ def _partners(rng: Random, region: str, habit: str) -> list[tuple[str, str, floa
 
 
 ODD = 0.003
-"""Share of new contacts that are premium or satellite although nothing is wrong: a television vote, a ship, a hotline."""
+"""Share of new contacts that are premium or satellite in legitimate traffic: a television vote, a ship, a hotline."""
 
 
 def new_contact(rng: Random, one: Subscriber) -> Contact:
-    """Somebody that a subscriber has not called before."""
+    """A random new contact of a subscriber."""
     if rng.random() < ODD:
         if rng.random() < 0.3:
             prefix = rng.choice(("8707", "8816", "88216"))
@@ -244,7 +243,7 @@ def new_contact(rng: Random, one: Subscriber) -> Contact:
 
 
 def pick_contact(rng: Random, one: Subscriber, caller: Caller) -> Contact:
-    """Whom a caller calls now: mostly one of its few contacts, the first ones most often."""
+    """The contact of the next call: mostly one of the caller's few contacts, the first ones most often."""
     known = caller.contacts
     if known and (rng.random() < one.faithful or len(known) >= one.circle * 3):
         return known[int(len(known) * rng.random() ** 2)]
@@ -255,7 +254,7 @@ def pick_contact(rng: Random, one: Subscriber, caller: Caller) -> Contact:
 
 
 def write_number(number: str, plan: DialPlan, spelling: str, tech: str = "") -> str:
-    """A number as an account on a dial plan dials it: the other way round of `core.numbers.normalise`.
+    """A number as an account on a dial plan dials it: the inverse of `core.numbers.normalise`.
 
     >>> write_number("43123456", DIAL_PLANS[1], "national"), write_number("8821699", DIAL_PLANS[1], "national")
     ('0123456', '008821699')

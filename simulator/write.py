@@ -10,18 +10,18 @@ from typing import Any
 import msgspec
 
 from core.money import to_text
-from simulator.calls import Call, told_ms
+from simulator.calls import Call, reported_ms
 from simulator.day import START_MS, day
 from simulator.decks import CURRENCY
 from simulator.truth import Ledger, Truth
-from simulator.world import world
+from simulator.world import make_world
 
 COLUMNS = (
     "tenant", "call_id", "attempt_no", "account", "ingress_trunk", "carrier", "egress_trunk", "a_number", "b_number",
     "setup", "ringing", "answer", "end", "duration_s", "sell_amount", "buy_amount",
     "sip_code", "q850", "release_cause_text", "release_side", "src_ip", "user_agent", "lrn", "attestation",
 )  # fmt: skip
-"""Of `calls.csv`: a row a route attempt, all attempts of a call under its id, numbers as E.164 digits, money as decimals."""
+"""Columns of `calls.csv`: one row per route attempt, all attempts of a call with its id, numbers as E.164 digits, money as decimals."""
 
 MAPPING = (
     f"""\
@@ -42,24 +42,24 @@ columns:
 def write(
     out_dir: Path, seed: int, hours: float = 3.0, calls_per_s: float = 0.35, start_ms: int = START_MS, attack: bool | None = None
 ) -> Truth:
-    """Write the day of a seed into a directory and say the truth about it.
+    """Write the day of a seed into a directory; returns its truth.
 
-    `records.jsonl` (as a switch posts them), `truth.json`, `config.json`, `decks/NAME.csv`, `calls.csv`, `mapping.yaml`.
-    The truth stands in its own file alone.
+    `records.jsonl` (as a switch posts them), `truth.json`, `config.json`, `decks/NAME.csv`, `calls.csv`, `mapping.yaml`. Only `truth.json`
+    contains the truth.
     """
-    place = world(seed)
+    world = make_world(seed)
     (out_dir / "decks").mkdir(parents=True, exist_ok=True)
-    for name, content in place.decks.items():
+    for name, content in world.decks.items():
         (out_dir / "decks" / f"{name}.csv").write_bytes(content)
-    (out_dir / "config.json").write_bytes(msgspec.json.format(msgspec.json.encode(place.config), indent=2) + b"\n")
+    (out_dir / "config.json").write_bytes(msgspec.json.format(msgspec.json.encode(world.config), indent=2) + b"\n")
     (out_dir / "mapping.yaml").write_text(MAPPING, encoding="utf-8")
     calls: list[Call] = []
-    records, truth = day(seed, hours, calls_per_s, start_ms, attack, place, on_call=calls.append)
+    records, truth = day(seed, hours, calls_per_s, start_ms, attack, world, on_call=calls.append)
     encode = msgspec.json.Encoder().encode
     with (out_dir / "records.jsonl").open("wb") as file:
         for one in records:
             file.write(encode(one.record) + b"\n")
-    ledger = Ledger(place)
+    ledger = Ledger(world)
     rows = [row for call in calls for row in _rows(call, ledger)]
     rows.sort(key=lambda row: row["end"])  # a switch writes a row when it is over
     with (out_dir / "calls.csv").open("w", encoding="utf-8", newline="") as file:
@@ -71,14 +71,14 @@ def write(
 
 
 def _rows(call: Call, ledger: Ledger) -> list[dict[str, Any]]:
-    """The attempts of a call. What a switch never saw the end of has no row."""
+    """The attempts of a call. A call without a stop has no row."""
     if call.lost_stop == "never":
         return []
     facts = call.facts
     same = {
         name: facts.get(name, "") for name in ("tenant", "account", "ingress_trunk", "src_ip", "user_agent", "lrn", "attestation")
     }
-    # A device may take a Call-ID twice; a switch's own id, which stands in a CDR file, it cannot.
+    # A device may use a Call-ID twice; a CDR file has the switch's own id, which is unique.
     same["call_id"] = facts["call_id"] + (f"#{facts['from_tag']}" if call.reused_call_id else "")
     same["a_number"], same["b_number"] = call.a_number or facts["a_raw"], call.b_number
     found = []
@@ -98,7 +98,7 @@ def _rows(call: Call, ledger: Ledger) -> list[dict[str, Any]]:
                 now += call.ring_ms
             if call.talk_ms is not None:
                 row["answer"] = _iso(now)
-                talk_ms = told_ms(call)
+                talk_ms = reported_ms(call)
             row["sell_amount"] = to_text(ledger.sell_nanos(call, talk_ms))
         bought = ledger.attempt_nanos(call, attempt.carrier) + (ledger.buy_nanos(call, talk_ms) if last else 0)
         row |= {"end": _iso(now + talk_ms), "duration_s": f"{talk_ms / 1000:.3f}", "buy_amount": to_text(bought)}

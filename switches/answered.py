@@ -1,5 +1,5 @@
-"""The last hour's answered calls, in memory: what a block would have refused. The dispatcher asks it while orders wait, so it
-never asks anybody itself; a thread of its own fetches the hour now and then, from a warehouse that may hang."""
+"""The answered calls of the last hour, in memory, to count those that a block would have refused. The dispatcher reads it while orders wait;
+a thread of its own loads the hour from the warehouse, which may hang."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from switches.once import Once
 HOUR_MS = 3_600_000
 
 OLD_MS = 10 * 60_000
-"""An hour that was fetched longer ago says nothing about now."""
+"""An hour that was loaded longer ago is not used."""
 
 log = structlog.get_logger(__name__)
 
 
 class Answered(NamedTuple):
-    """Answered calls with these facts in common."""
+    """A count of answered calls that have these fields in common."""
 
     tenant: str
     account: str
     ingress_trunk: str
     a_number: str
-    b_number: str  # or as much of it as the longest range that orders name
+    b_number: str  # or its first digits, as many as the longest range of an order has
     calls: int
 
 
@@ -37,7 +37,7 @@ Fetch = Callable[[int, int], Iterable[Answered]]
 
 
 class AnsweredHour:
-    """Counts the calls that keys together would have refused.
+    """Counts the calls that a set of keys would have refused.
 
     >>> hour, acme = AnsweredHour(), Answered("t1", "acme", "tg1", "43181", "88213", 3)
     >>> hour.take([acme, Answered("t1", "blue", "tg2", "43182", "4351", 7)], at_ms=1000)
@@ -53,14 +53,14 @@ class AnsweredHour:
         self._by_who: dict[tuple[str, str, str], list[Answered]] = {}  # (tenant, "A" or "T", name)
 
     def take(self, rows: Iterable[Answered], at_ms: int) -> None:
-        """Replaces the hour. The new one is built beside the old one: who asks meanwhile gets the old one."""
-        everything: dict[str, int] = defaultdict(int)
+        """Replaces the hour. The new one is built beside the old one, which is read meanwhile."""
+        every: dict[str, int] = defaultdict(int)
         by_who: dict[tuple[str, str, str], list[Answered]] = defaultdict(list)
         for row in rows:
-            everything[row.tenant] += row.calls
+            every[row.tenant] += row.calls
             by_who[row.tenant, "A", row.account].append(row)
             by_who[row.tenant, "T", row.ingress_trunk].append(row)
-        self._all, self._by_who, self._at_ms = dict(everything), dict(by_who), at_ms
+        self._all, self._by_who, self._at_ms = dict(every), dict(by_who), at_ms
 
     def __call__(self, tenant: str, keys: Sequence[Key], now_ms: int) -> tuple[int, int] | None:
         if self._at_ms is None or now_ms - self._at_ms > OLD_MS:
@@ -77,8 +77,7 @@ class AnsweredHour:
 def keep_fetching(
     hour: AnsweredHour, fetch: Fetch, clock: Callable[[], int], stop: threading.Event, every_s: float = 30.0
 ) -> threading.Thread:
-    """A thread that fetches the hour again and again until `stop`. While that fails the hour grows old, and then it is not
-    known."""
+    """A thread that loads the hour each `every_s` until `stop`. While that fails the hour grows old, and then it is not used."""
 
     away = Once(log.warning)
 
@@ -87,10 +86,10 @@ def keep_fetching(
             now_ms = clock()
             try:
                 hour.take(fetch(now_ms - HOUR_MS, now_ms), now_ms)
-            except Exception as error:  # noqa: BLE001 - the warehouse may be down in any way it likes
-                away.begins(f"the last hour's answered calls could not be fetched: {type(error).__name__}: {error}")
+            except Exception as error:  # noqa: BLE001 - the warehouse may be down in any way
+                away.begins(f"the answered calls of the last hour could not be loaded: {type(error).__name__}: {error}")
             else:
-                away.ends("the last hour's answered calls are fetched again")
+                away.ends("the answered calls of the last hour are loaded again")
             stop.wait(every_s)
 
     thread = threading.Thread(target=run, name="answered-hour", daemon=True)

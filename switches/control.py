@@ -1,11 +1,11 @@
-"""What the deliverer asks of a switch: one small protocol per kind of switch, and what its drivers share.
+"""The commands of the deliverer to a switch: one small protocol, and the code that its drivers share.
 
-The rows of a table are `books.deliveries`'; a driver translates their names and values into its switch's own. Every command may be
-repeated; every failure is a `ControlError`.
+The rows of a table are those of `books.deliveries`; a driver translates their names and values for its switch. Each command may be
+repeated; each failure is a `ControlError`.
 
 Headers of a request: `X-Ringfence-Token` (the switch's control token) and `X-Ringfence-Fence` (the number of the deliverer's lease; a
-switch that was sent a higher one answers 409; without it a command is a person's). The hold flag needs no fence: a person turns it,
-whoever holds the lease.
+switch that was sent a higher one answers 409; a command without it comes from a person). The hold flag needs no fence: a person sets
+it, whoever has the lease.
 """
 
 from __future__ import annotations
@@ -19,22 +19,21 @@ import httpx2
 TOKEN_HEADER, FENCE_HEADER = "X-Ringfence-Token", "X-Ringfence-Fence"
 
 TIMEOUT_S = 3.0
-"""Of one command, from the first byte sent to the last one read. A switch that drips its answer is as good as one that hangs."""
+"""Of one command, from the first byte sent to the last one read. A switch that sends its answer in drops counts as one that hangs."""
 
 MAX_ANSWER_BYTES = 16 << 20
 
 
 class ControlError(Exception):
-    """The switch did not do what was asked, or we cannot know whether it did: ask again, every command is harmless when
-    repeated."""
+    """The switch did not execute the command, or we cannot know whether it did: send it again, a repeat is harmless."""
 
 
 class Unreachable(ControlError):
-    """No answer, or one that cannot be read: it would be the same for any other command."""
+    """No answer, or one that cannot be read: other commands would fail too."""
 
 
 class Fenced(ControlError):
-    """A later deliverer has written to the switch: this one must stop."""
+    """A deliverer with a higher fence has written to the switch: this one must stop."""
 
 
 class Denied(ControlError):
@@ -42,7 +41,7 @@ class Denied(ControlError):
 
 
 class Change(NamedTuple):
-    """One row to be set or (value "") removed. `ttl_s`: how long it lives; 0 only in tables without an end."""
+    """One row to be set or (value "") removed. `ttl_s`: its time to live; 0 in tables whose rows do not expire, and only there."""
 
     table: str
     name: str
@@ -51,17 +50,17 @@ class Change(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """A row as the books have it. Not `certain`: it may be at the switch or not (on its way there, about to end, being removed)."""
+    """A row as the books have it. Not `certain`: the switch may have it or not (it is being sent or removed, or about to expire)."""
 
     value: str
     certain: bool
 
 
 class Drift(NamedTuple):
-    """Names that are certainly missing or have another value, and names that the books do not have."""
+    """Names that are missing at the switch or have another value there, and names that the books do not have."""
 
     missing: list[str]
-    strangers: list[str]
+    surplus: list[str]
 
 
 class Control(Protocol):
@@ -70,19 +69,19 @@ class Control(Protocol):
     fence: int
 
     def identity(self) -> str:
-        """The switch's present run: another one after every restart. What it lost with the restart is sent again."""
+        """The boot id of the switch: another one after each restart, and then the rows that it lost are sent again."""
 
     def apply(self, changes: Sequence[Change]) -> None:
-        """All of these, in order. After an error some of them may be done: all may be sent again."""
+        """Applies all changes, in order. After an error some of them may be applied: all may be sent again."""
 
     def entries(self, table: str) -> dict[str, str]:
-        """Name -> value, as the switch spells them: the whole table."""
+        """The whole table: name -> value, as the switch writes them."""
 
     def compare(self, table: str, rows: Mapping[str, Wanted]) -> Drift:
-        """The table against the books': by a digest where the switch can give one, else by `drift` over `entries`."""
+        """Compares the table with the books: by a digest where the switch has one, else by `drift` over `entries`."""
 
     def hold(self) -> bool:
-        """Whether a person has turned all our blocks off. It survives the switch's restart."""
+        """Whether a person has turned all blocks off at the switch. The flag survives a restart of the switch."""
 
     def set_hold(self, on: bool) -> None: ...
 
@@ -93,7 +92,7 @@ def drift(held: Mapping[str, str], rows: Mapping[str, Wanted]) -> Drift:
     """How the rows of a switch differ from the books'.
 
     >>> drift({"a": "1", "x": "1"}, {"a": Wanted("2", True), "b": Wanted("1", True), "c": Wanted("1", False)})
-    Drift(missing=['a', 'b'], strangers=['x'])
+    Drift(missing=['a', 'b'], surplus=['x'])
     """
     return Drift(
         [name for name, (value, certain) in rows.items() if certain and held.get(name) != value],
@@ -102,8 +101,8 @@ def drift(held: Mapping[str, str], rows: Mapping[str, Wanted]) -> Drift:
 
 
 def seconds_left(until_ms: int, now_ms: int) -> int:
-    """The life to give an entry, so that it ends at its time and at most a second later. Switches count in whole seconds of the
-    clock, and an entry of n seconds lives until the end of the n-th after this one.
+    """The time to live with which an entry ends at its time, or at most a second later. Switches count in whole seconds of the clock:
+    an entry of n seconds lives until the end of the n-th second after the present one.
 
     >>> seconds_left(10_000, 4_900), seconds_left(10_001, 4_900), seconds_left(5_000, 4_900)
     (5, 6, 1)
@@ -112,20 +111,20 @@ def seconds_left(until_ms: int, now_ms: int) -> int:
 
 
 class Connection:
-    """One HTTP connection to a control port, with bounds on time and size and one reading of its refusals."""
+    """One HTTP connection to a control port, with limits on time and size; its error statuses become `ControlError`s."""
 
     def __init__(self, url: str, token: str, timeout_s: float = TIMEOUT_S) -> None:
         self._token = token
         self._timeout_s = timeout_s
         limits = httpx2.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=60)
-        # trust_env=False: a proxy in the environment must never stand between us and the switch.
+        # trust_env=False: no proxy of the environment between us and the switch.
         self._http = httpx2.Client(base_url=url, timeout=timeout_s, limits=limits, trust_env=False, follow_redirects=False)
 
     def close(self) -> None:
         self._http.close()
 
     def ask(self, what: str, method: str, path: str, body: bytes, fence: int, timeout_s: float = 0.0) -> bytes:
-        """The body of a good answer; `what` names the command in errors. `timeout_s`: of a command that takes longer than others."""
+        """The body of a 200; `what` names the command in errors. `timeout_s`: of a command that takes longer than others."""
         timeout_s = max(timeout_s, self._timeout_s) if timeout_s else self._timeout_s
         headers = {TOKEN_HEADER: self._token, "Content-Type": "application/json"} | ({FENCE_HEADER: str(fence)} if fence else {})
         deadline = time.monotonic() + timeout_s

@@ -1,7 +1,7 @@
-"""What a switch's tables should hold of the config in force and of the protected list: a pure function per table.
+"""The rows that the tables of a switch should hold of the config in force and the protected list: one pure function per table.
 
-Names and values are the same for every kind of switch; a driver translates them into its own. A value is JSON (`Source`, `Carrier`,
-`core.numbers.DialPlan`), but in `protected`, where it is the reason.
+Names and values are the same for every kind of switch; a driver translates them. A value is JSON (`Source`, `Carrier`,
+`core.numbers.DialPlan`), except in `protected`, where it is the reason.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ Rows = dict[str, str]
 
 
 class Source(msgspec.Struct, frozen=True):
-    """Whose calls come from a network: the only way to be an account, whatever From says."""
+    """The account and trunk of calls from a network. Only the source address makes a call an account's, whatever From claims."""
 
     tenant: str
     account: str = ""
     trunk: str = ""
     dial_plan: str = "e164"
-    max_call_s: int = 4 * 3600  # a call that is longer is ended and marked as suspected hung
-    keepalive: bool = False  # ask both sides for a sign of life inside the call (OPTIONS)
-    caller_ranges: tuple[str, ...] = ()  # numbers that it is trusted for: prefixes of digits; only they call "from a protected number"
-    accept_unreadable: bool = False  # calls to what means no number are sent on as they came, instead of refused with 484
+    max_call_s: int = 4 * 3600  # a longer call is ended and marked as suspected hung
+    keepalive: bool = False  # send OPTIONS to both sides inside the call
+    caller_ranges: tuple[str, ...] = ()  # prefixes of caller numbers that the trunk is trusted for; only they may call "from a protected number"
+    accept_unreadable: bool = False  # calls to an unreadable number are sent on unchanged, instead of refused with 484
 
 
 class Carrier(msgspec.Struct, frozen=True):
-    """A next hop. `prefix` is put before the E.164 digits of the sent number."""
+    """A next hop. `prefix` goes before the E.164 digits of the sent number."""
 
     name: str
     address: str  # HOST:PORT
@@ -44,7 +44,7 @@ class Carrier(msgspec.Struct, frozen=True):
 
 
 def tables(config: Config, listed: Iterable[Listed], tenants: Sequence[str], next_hop: str = "") -> dict[str, Rows]:
-    """The rows of every table without an end, for a switch that carries these tenants. `next_hop`: see `carriers`."""
+    """The rows of all tables whose rows do not expire, for a switch that carries these tenants. `next_hop`: see `carriers`."""
     return {
         PROTECTED: protected(listed),
         DIAL_PLANS: dial_plans(config),
@@ -54,8 +54,8 @@ def tables(config: Config, listed: Iterable[Listed], tenants: Sequence[str], nex
 
 
 def protected(listed: Iterable[Listed]) -> Rows:
-    """Digits, `A|account` or `T|trunk` (`A|tenant/account`, where it is one tenant's) -> why. The reason is cut to plain letters:
-    switches read no quotes.
+    """Digits, `A|account` or `T|trunk` (`A|tenant/account` where the entry is of one tenant) -> the reason, without characters that
+    switches cannot hold, such as quotes.
 
     >>> protected([Listed("protected", "trunk", "", "tg1", 'our "own" line', "ops", 0)])
     {'T|tg1': 'our own line'}
@@ -65,7 +65,7 @@ def protected(listed: Iterable[Listed]) -> Rows:
 
 
 def dial_plans(config: Config) -> Rows:
-    """Name at the switch (`plan_name`) -> the plan; `e164` is always there.
+    """Name at the switch (`plan_name`) -> the plan; with `e164` always.
 
     >>> plans = dial_plans(Config(dial_plans=(DialPlan("at", tenant="t1"),)))
     >>> list(plans), plans["e164"][:33]
@@ -86,7 +86,7 @@ def plan_name(tenant: str, name: str) -> str:
 
 
 def sources(config: Config, tenants: Sequence[str]) -> Rows:
-    """Network (`192.0.2.7/32`) -> whose calls come from there.
+    """Network (`192.0.2.7/32`) -> account and trunk of the calls from there.
 
     >>> from core.config import Trunk
     >>> trunk = Trunk(tenant="t1", name="in", account="acme", sources=("192.0.2.7",))
@@ -109,10 +109,10 @@ def sources(config: Config, tenants: Sequence[str]) -> Rows:
 
 
 def carriers(config: Config, tenants: Sequence[str], next_hop: str = "") -> Rows:
-    """`tenant|n` -> the n-th next hop of the tenant's calls, in the order of its egress trunks. An emergency call from an address that is
-    nobody's (`|n`) goes where the first tenant's calls go.
+    """`tenant|n` -> the n-th next hop of the tenant's calls, in the order of its egress trunks. `|n` are those of emergency calls from unknown
+    addresses: the next hops of the first tenant.
 
-    `next_hop` (HOST:PORT) is where a tenant's calls go that has no egress trunk with an address: to its first egress trunk's carrier.
+    `next_hop` (HOST:PORT) is used for a tenant without an egress trunk that has an address, as the address of its first egress trunk.
 
     >>> from core.config import Trunk
     >>> out = Trunk(tenant="t1", name="out", carrier="blue")
@@ -134,7 +134,7 @@ def carriers(config: Config, tenants: Sequence[str], next_hop: str = "") -> Rows
 
 
 def _json(value: msgspec.Struct) -> str:
-    return msgspec.json.encode(msgspec.structs.asdict(value)).decode()  # every field: the same facts are always the same text
+    return msgspec.json.encode(msgspec.structs.asdict(value)).decode()  # with all fields: equal values are equal text
 
 
 def _plain(text: str) -> str:

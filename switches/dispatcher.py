@@ -1,12 +1,11 @@
-"""Orders out: from the journal into the books, and from the books to the switches.
+"""Orders from the journal into the books, and from the books to the switches.
 
-The dispatcher sees every order of the installation, and no order reaches a switch but through it. The effects, in this order,
-each with what a crash after it leaves:
+Each order of the installation goes through the dispatcher. Its steps, in this order, each with what a crash after it leaves:
 
 1. read       nothing: the progress is in the books
-2. write      one transaction with the orders, what the switches should hold (`deliveries.due`) and the progress: all of it, or
-none 3. deliver    `switches.deliver`: what is due is sent until it is acknowledged
-4. expire     an order that is over is still `standing` in the books; its entry ends at the switch by itself, even with us dead
+2. write      one transaction with the orders, the rows that the switches should hold (`deliveries.due`) and the progress: all or none
+3. deliver    `switches.deliver`: a row that is due is sent until the switch has acknowledged it
+4. expire     an expired order is still `standing` in the books; its entry ends at the switch by itself, also with the dispatcher dead
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field
 from typing import NamedTuple
 
 import structlog
@@ -39,7 +39,7 @@ from core.config import Config
 from core.decide import Answered, Limits, Listed, decide_all
 from core.message import Message
 from core.orders import BlockOrder, Key
-from core.telling import Tell, nobody
+from core.reporting import Report, ignore
 from core.topics import BLOCK_ORDERS, FINDINGS
 from journal import Journal, JournalError, OffsetTrimmed, Reader
 from switches import desired
@@ -52,23 +52,23 @@ READER = "dispatcher"
 """Its name in `progress`. Stored: it never changes."""
 
 BATCH = 128
-"""Messages a transaction: a burst of orders must not keep a person's own writing out of the books for long."""
+"""Messages per transaction: a burst of orders must not keep people from writing to the books for long."""
 
 MARK_S = 10.0
-"""Between two words to the journal's retention: each is a file that is synced."""
+"""Between two reports of the progress to the journal's retention: each syncs a file."""
 
-BREATH_MOST_S = 0.2
-"""After a transaction the books are left to others for as long as it took, and at most so long: who waits for them is not first
-in a queue, and a loop that writes without a pause keeps people's words and acknowledgements out for minutes."""
+YIELD_MOST_S = 0.2
+"""After a transaction the dispatcher yields the writer lock for as long as the transaction took, at most so long. The lock has no queue:
+a loop that writes without a pause keeps people's decisions and acknowledgements out of the books for minutes."""
 
 STEPS = ("read", "written", "committed")
-"""Where `fault` is called, beside those of `switches.deliver`."""
+"""Where `fault` is called, besides those of `switches.deliver`."""
 
 log = structlog.get_logger(__name__)
 
 
 class Read(NamedTuple):
-    """What one reading took in. `orders`: status -> how many, with `malformed`, `repeated` and `conflict`."""
+    """What one `read_once` took from the journal. `orders`: status -> how many, with `malformed`, `repeated` and `conflict`."""
 
     orders: Counter[str]
     findings: int
@@ -78,40 +78,28 @@ class Read(NamedTuple):
         return sum(self.orders.values()) + self.findings
 
 
+@dataclass(eq=False)
 class Dispatcher:
-    """`step()` is one turn of everything in the caller's thread; `run()` gives each switch a thread of its own."""
+    """`step()` does all steps once in the caller's thread; `run()` gives each switch a thread of its own."""
 
-    def __init__(
-        self,
-        engine: Engine,
-        journal: Journal,
-        *,
-        clock: Callable[[], int],
-        holder: str,
-        limits: Limits = Limits(),
-        answered: Answered | None = None,
-        pace: Pace = Pace(),
-        connect: Connect = connect,
-        next_hops: Mapping[str, str] = {},
-        fault: Callable[[str], None] = no_fault,
-        tell: Tell = nobody,
-    ) -> None:
-        """`next_hops`: switch -> where its calls go that no egress trunk with an address takes (`switches.desired.carriers`)."""
-        self._engine = engine
-        self._journal = journal
-        self._clock = clock
-        self._holder = holder
-        self._limits = limits
-        self._answered = answered
-        self._pace = pace
-        self._connect = connect
-        self._next_hops = next_hops
-        self._fault = fault
-        self._tell = tell
+    engine: Engine
+    journal: Journal
+    _: KW_ONLY
+    clock: Callable[[], int]
+    holder: str
+    limits: Limits = field(default_factory=Limits)
+    answered: Answered | None = None
+    pace: Pace = field(default_factory=Pace)
+    connect: Connect = connect
+    next_hops: Mapping[str, str] = field(default_factory=dict)  # switch -> where its calls go without an egress trunk (`switches.desired.carriers`)
+    fault: Callable[[str], None] = no_fault
+    report: Report = ignore
+
+    def __post_init__(self) -> None:
         self._readers: dict[tuple[str, int], Reader] = {}
         self._counts: dict[str, int] = {}
-        self._gaps: dict[tuple[str, int], int] = {}  # how many of a reader's gaps are in the audit
-        self._marked: dict[tuple[str, int], tuple[float, int]] = {}  # when retention was told, and what
+        self._gaps: dict[tuple[str, int], int] = {}  # how many gaps of a reader are in the audit log
+        self._marked: dict[tuple[str, int], tuple[float, int]] = {}  # when the progress was reported to retention, and its offset
         self._listed: list[Listed] | None = None
         self._wanted: object = None  # what the switches' tables were last computed from
         self._deliverers: dict[Switch, Deliverer] = {}
@@ -119,56 +107,56 @@ class Dispatcher:
     # --- journal to books ---
 
     def read_once(self) -> Read:
-        """Takes what is new in both topics into the books, one transaction with the progress."""
+        """Writes the new messages of both topics to the books, with the progress in the same transaction."""
         taken = sum((self._read(BLOCK_ORDERS, partition) for partition in self._partitions(BLOCK_ORDERS)), Counter[str]())
         findings = sum(self._read(FINDINGS, partition).total() for partition in self._partitions(FINDINGS))
         return Read(taken, findings)
 
     def _partitions(self, topic: str) -> range:
-        """Their number is for life, as long as this process lives."""
+        """Their number does not change while this process runs."""
         if topic not in self._counts:
-            self._counts[topic] = self._journal.partitions(topic)
+            self._counts[topic] = self.journal.partitions(topic)
         return range(self._counts[topic])
 
     def _read(self, topic: str, partition: int) -> Counter[str]:
-        """One transaction a partition. The orders of an account are in the partition of its calls, in their order; those of `watch`
-        are in one of their own, and whoever comes second to a key finds it ordered."""
-        place = topic, partition
+        """One transaction per partition. The orders of an account are in the partition of its calls, in their order; those of `watch`
+        are in a partition of their own, and the second order for a key finds the key blocked."""
+        source = topic, partition
         try:
-            if place not in self._readers:
-                self._readers[place] = self._open(topic, partition)
-            reader = self._readers[place]
+            if source not in self._readers:
+                self._readers[source] = self._open(topic, partition)
+            reader = self._readers[source]
             messages = reader.read(BATCH)
         except OffsetTrimmed:
             self._skip_to_first(topic, partition)
             return Counter()
-        gaps = reader.gaps[self._gaps.get(place, 0) :]
+        gaps = reader.gaps[self._gaps.get(source, 0) :]
         if not messages and not gaps:
             self._mark_when_due(topic, partition, reader.offset)
             return Counter()
-        self._fault("read")
+        self.fault("read")
         try:
-            with writing(self._engine) as conn:
+            with writing(self.engine) as conn:
                 take_in = self._take_orders if topic == BLOCK_ORDERS else self._take_findings
                 counts = take_in(conn, partition, messages)
                 for gap in gaps:
                     why = f"offsets {gap.first} to {gap.last} are lost in the journal: {gap.why}"
-                    audit.note(conn, "dispatcher", "skipped", f"{topic}/{partition}", why, self._clock())
+                    audit.note(conn, "dispatcher", "skipped", f"{topic}/{partition}", why, self.clock())
                     audit.count_up(conn, f"{topic} skipped", gap.last - gap.first + 1)
                 progress.store(conn, READER, topic, partition, reader.offset)
-                self._fault("written")
+                self.fault("written")
         except BaseException:
-            self._readers.pop(place).close()  # it is ahead of the books: the next one starts from their progress
+            self._readers.pop(source).close()  # it is ahead of the books: the next reader starts from their progress
             raise
-        self._fault("committed")
-        self._gaps[place] = len(reader.gaps)
+        self.fault("committed")
+        self._gaps[source] = len(reader.gaps)
         self._mark_when_due(topic, partition, reader.offset)
         return counts
 
     def _open(self, topic: str, partition: int) -> Reader:
-        with reading(self._engine) as conn:
+        with reading(self.engine) as conn:
             offset = progress.load(conn, READER, topic, partition)
-        reader = self._journal.reader(topic, partition, self._journal.first_offset(topic, partition) if offset is None else offset)
+        reader = self.journal.reader(topic, partition, self.journal.first_offset(topic, partition) if offset is None else offset)
         self._gaps[topic, partition] = 0
         self._mark(topic, partition, reader.offset)
         return reader
@@ -179,26 +167,20 @@ class Dispatcher:
             self._mark(topic, partition, offset)
 
     def _mark(self, topic: str, partition: int, offset: int) -> None:
-        """Tells the journal's retention what the books have. Where that cannot be written, more is kept than must be."""
+        """Reports the progress of the books to the journal's retention. Where that fails, the journal stores more than it must."""
         try:
-            self._journal.mark_read(topic, partition, READER, offset)
+            self.journal.mark_read(topic, partition, READER, offset)
         except JournalError as error:
-            log.warning("the journal's retention is not told how far the dispatcher has read", error=str(error))
+            log.warning("the dispatcher's progress could not be reported to the journal's retention", error=str(error))
         self._marked[topic, partition] = time.monotonic(), offset
 
     def _skip_to_first(self, topic: str, partition: int) -> None:
-        """Retention was faster than we were: what is gone is days old and would be stale. It is written down, not passed over."""
-        first = self._journal.first_offset(topic, partition)
-        with writing(self._engine) as conn:
+        """Retention removed offsets before they were read: orders so old would be stale. The audit log names the offsets."""
+        first = self.journal.first_offset(topic, partition)
+        with writing(self.engine) as conn:
             was = progress.load(conn, READER, topic, partition) or 0
-            audit.note(
-                conn,
-                "dispatcher",
-                "skipped",
-                f"{topic}/{partition}",
-                f"offsets {was} to {first - 1} are not in the journal any more",
-                self._clock(),
-            )
+            why = f"offsets {was} to {first - 1} are not in the journal any more"
+            audit.note(conn, "dispatcher", "skipped", f"{topic}/{partition}", why, self.clock())
             audit.count_up(conn, f"{topic} skipped", first - was)
             progress.store(conn, READER, topic, partition, first)
         if reader := self._readers.pop((topic, partition), None):
@@ -213,9 +195,9 @@ class Dispatcher:
             except Malformed as error:
                 counts["malformed"] += 1
                 self._malformed(conn, f"{BLOCK_ORDERS}/{partition}", message, error)
-        now_ms = self._clock()
-        share = self._share if self._answered else None
-        facts = orders.facts(conn, batch, now_ms, automatic=True, limits=self._limits, answered=share)
+        now_ms = self.clock()
+        share = self._share if self.answered else None
+        facts = orders.facts(conn, batch, now_ms, automatic=True, limits=self.limits, answered=share)
         for order, decision in zip(batch, decide_all(batch, facts), strict=True):
             orders.write(conn, order, decision, now_ms, automatic=True)
             counts[decision.status] += 1
@@ -225,18 +207,18 @@ class Dispatcher:
         return counts
 
     def _share(self, tenant: str, keys: Sequence[Key], now_ms: int) -> tuple[int, int] | None:
-        """Whoever counts calls must not be able to stop orders: where it fails the share is not known, and the other limits hold."""
+        """A fault in the counting of calls must not stop orders: the share is then not known, and the other limits hold."""
         try:
-            return self._answered(tenant, keys, now_ms) if self._answered else None
+            return self.answered(tenant, keys, now_ms) if self.answered else None
         except Exception:
-            log.exception("the share of answered calls is not known")
+            log.exception("the share of answered calls that a block would refuse could not be computed: this limit is not applied")
             return None
 
     def _take_findings(self, conn: Connection, partition: int, messages: list[Message]) -> Counter[str]:
         counts: Counter[str] = Counter()
         for message in messages:
             try:
-                alerts.upsert(conn, decode_finding(message.value), self._clock())
+                alerts.upsert(conn, decode_finding(message.value), self.clock())
                 counts["kept"] += 1
             except Malformed as error:
                 counts["malformed"] += 1
@@ -247,15 +229,15 @@ class Dispatcher:
 
     def _malformed(self, conn: Connection, place: str, message: Message, error: Malformed) -> None:
         text = message.value[:500].decode("utf-8", "replace")
-        audit.note(conn, "dispatcher", "malformed", f"{place}/{message.offset}", f"{error}: {text}", self._clock())
+        audit.note(conn, "dispatcher", "malformed", f"{place}/{message.offset}", f"{error}: {text}", self.clock())
 
-    # --- the books by themselves ---
+    # --- within the books ---
 
-    def keep_house(self) -> None:
-        """Ends what is over, and what a change of the protected list has made unsafe; works out what the switches' tables should hold."""
-        now_ms = self._clock()
-        with reading(self._engine) as conn:
-            over = orders.any_to_expire(conn, now_ms)
+    def maintain(self) -> None:
+        """Ends orders that have expired or that a change of the protected list has made unsafe; updates the rows that switches should hold."""
+        now_ms = self.clock()
+        with reading(self.engine) as conn:
+            expired = orders.any_to_expire(conn, now_ms)
             listed = lists.every(conn, "protected")
             unsafe = listed != self._listed and orders.any_unsafe(conn)
             carried = {switch.name: sorted(switches.tenants_of(conn, switch.name)) for switch in switches.every(conn)}
@@ -263,51 +245,51 @@ class Dispatcher:
             wanted = version, listed, carried
             config = configs.load(conn, version) if version and wanted != self._wanted else Config(version=0)
         if unsafe:
-            with writing(self._engine) as conn:
+            with writing(self.engine) as conn:
                 orders.refuse_unsafe(conn, now_ms)
         self._listed = listed
         if wanted != self._wanted:
             self._want(config, listed, carried, now_ms)
             self._wanted = wanted
-        if over:
-            with writing(self._engine) as conn:
+        if expired:
+            with writing(self.engine) as conn:
                 orders.expire(conn, now_ms)
 
     def _want(self, config: Config, listed: list[Listed], carried: Mapping[str, list[str]], now_ms: int) -> None:
-        """Without a config version, what the switches hold of one is left alone."""
+        """Without a config version, the tables that are made from one are left alone."""
         try:
             tables = {
-                switch: desired.tables(config, listed, tenants, self._next_hops.get(switch, ""))
+                switch: desired.tables(config, listed, tenants, self.next_hops.get(switch, ""))
                 if config.version
                 else {deliveries.PROTECTED: desired.protected(listed)}
                 for switch, tenants in carried.items()
             }
-        except ValueError as error:  # what publishing has let through must not stop orders
-            log.error("a config version cannot be written into the switches: the one before stays", version=config.version, error=str(error))
+        except ValueError as error:  # an error that publishing did not find must not stop orders
+            log.error("the config version cannot be written to the switches: the previous one stays there", version=config.version, error=str(error))
             return
-        with writing(self._engine) as conn:
+        with writing(self.engine) as conn:
             changed = {name: sum(deliveries.want(conn, name, table, rows, now_ms) for table, rows in of.items()) for name, of in tables.items()}
-        log.info("what the switches' tables should hold has changed", version=config.version, rows=changed)
+        log.info("the rows that the switches should hold have changed", version=config.version, rows=changed)
 
     # --- books to switches ---
 
     def deliver_once(self) -> dict[str, Round]:
-        """One round at each switch, one after the other: for tests and for catching up by hand."""
-        with reading(self._engine) as conn:
+        """One round at each switch, one after the other: for tests."""
+        with reading(self.engine) as conn:
             known = switches.every(conn)
         return {switch.name: self._deliverer(switch).round() for switch in known}
 
     def _deliverer(self, switch: Switch) -> Deliverer:
         if switch not in self._deliverers:
             self._deliverers[switch] = Deliverer(
-                self._engine, switch.name, self._connect(switch), self._clock, self._holder, self._pace, self._fault, self._tell
+                self.engine, switch.name, self.connect(switch), self.clock, self.holder, self.pace, self.fault, self.report
             )
         return self._deliverers[switch]
 
     def step(self) -> Read:
-        """One turn of everything."""
+        """All steps once."""
         read = self.read_once()
-        self.keep_house()
+        self.maintain()
         self.deliver_once()
         return read
 
@@ -319,32 +301,32 @@ class Dispatcher:
         self._readers.clear()
         self._deliverers.clear()
 
-    # --- for good ---
+    # --- until stopped ---
 
     def run(self, stop: threading.Event, idle_s: float = 0.02, watch_s: float = 0.1) -> None:
-        """Until `stop`. A switch that hangs keeps only its own thread waiting; a fault of ours ends the run, with its error."""
+        """Until `stop`. A switch that hangs delays only its own thread; a bug ends the run, with its error."""
         threads: dict[Switch, _Thread] = {}
-        house_at_ms = 0
+        maintain_at_ms = 0
         away = Once(log.warning)
         try:
             while not stop.is_set():
                 began_s = time.monotonic()
                 try:
                     read = self.read_once()
-                    if self._clock() >= house_at_ms:
-                        house_at_ms = self._clock() + 1_000
-                        self.keep_house()
-                        self._attend(threads, watch_s)
-                        away.ends("the books answer again: orders are read")  # not each turn asks them
+                    if self.clock() >= maintain_at_ms:
+                        maintain_at_ms = self.clock() + 1_000
+                        self.maintain()
+                        self._match_threads(threads, watch_s)
+                        away.ends("the books answer again: orders are read")  # here, because not each turn reads the books
                 except Unavailable as error:
                     away.begins(f"orders wait in the journal while the books are away: {error}")
                     stop.wait(0.5)
                     continue
                 if read.total:
-                    self._tell(read)
+                    self.report(read)
                     for thread in threads.values():
                         thread.wake.set()
-                    stop.wait(min(BREATH_MOST_S, time.monotonic() - began_s))
+                    stop.wait(min(YIELD_MOST_S, time.monotonic() - began_s))
                 else:
                     stop.wait(idle_s)
                 for thread in threads.values():
@@ -357,21 +339,21 @@ class Dispatcher:
                 thread.join()
             self.close()
 
-    def _attend(self, threads: dict[Switch, _Thread], watch_s: float) -> None:
-        """A thread for each switch that the books name, with the address that they name."""
-        with reading(self._engine) as conn:
+    def _match_threads(self, threads: dict[Switch, _Thread], watch_s: float) -> None:
+        """One thread for each switch in the books, with the address that they have now."""
+        with reading(self.engine) as conn:
             known = set(switches.every(conn))
         for switch in threads.keys() - known:
-            gone = threads.pop(switch)
-            gone.end()
-            gone.join()
+            thread = threads.pop(switch)
+            thread.end()
+            thread.join()
             self._deliverers.pop(switch).close()
         for switch in known - threads.keys():
             threads[switch] = _Thread(self._deliverer(switch), watch_s)
 
 
 class _Thread:
-    """Rounds at one switch, at once when woken, else each `watch_s`: people write to the books without waking anybody."""
+    """Rounds at one switch: at once when woken, else each `watch_s`, because what people write to the books wakes nobody."""
 
     def __init__(self, deliverer: Deliverer, watch_s: float) -> None:
         self._deliverer = deliverer

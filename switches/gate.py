@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -38,6 +39,7 @@ class Places:
     of_source: int = 128  # of those, from one address (IPv6: one /64)
     stranger_s: float = 10.0  # without a token, from its begin or its last request: then it is cut
     trusted: int = 256  # with a token; one more is not trusted, and is answered 503 by who asks
+    shut_when_full: bool = False  # while there are so many with a token, a new connection is cut at once
     trust_s: float = 120.0  # from a good request on; then it is a stranger again
     stalled_s: float = 30.0  # who does not read an answer for so long is cut
 
@@ -80,6 +82,9 @@ class Gate:
 
     def arrived(self, transport: asyncio.Transport) -> None:
         """A new connection, a stranger."""
+        if self._places.shut_when_full and self._full():
+            transport.abort()
+            return
         peer = _peer(transport)
         self._lines[peer] = _Line(transport)
         self._admit(peer)
@@ -103,7 +108,7 @@ class Gate:
         line = self._lines.get(peer) if peer is not None else None
         if peer is None or line is None:
             return True  # it has ended already, or is no connection of this gate's
-        if line.trusted_to_s is None and len(self._lines) - len(self._strangers) >= self._places.trusted:
+        if line.trusted_to_s is None and self._full():
             return False
         self._strangers.leave(peer)
         line.trusted_to_s = float("inf") if for_good else self._now_s() + self._places.trust_s
@@ -116,6 +121,9 @@ class Gate:
         if peer is not None and line is not None and line.trusted_to_s is not None:
             line.trusted_to_s = None
             self._admit(peer)
+
+    def _full(self) -> bool:
+        return len(self._lines) - len(self._strangers) >= self._places.trusted
 
     def _admit(self, peer: Peer) -> None:
         evicted = self._strangers.arrive(peer, peer.address, self._now_s())
@@ -258,3 +266,24 @@ class Server(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         return await super().on_tick(counter) or self._stop()
+
+
+class Background:
+    """A server in a thread of its own, which listens when the constructor returns. `close()` or `closing` stops it."""
+
+    def __init__(
+        self, name: str, app: ASGIApp, gate: Gate, listener: socket.socket, closing: threading.Event, drain_s: int = 1, **more: Any
+    ) -> None:
+        """`drain_s`: how long running requests may take after the stop; idle connections end at once. `more`: arguments of `config`."""
+        self._closing, self._socket, self._drain_s = closing, listener, drain_s
+        listening = threading.Event()
+        served = config(app, gate, ws="none", lifespan="off", timeout_graceful_shutdown=drain_s, **more)
+        server = Server(served, closing.is_set, lambda _: listening.set())
+        self._thread = threading.Thread(target=server.run, args=([listener],), name=name, daemon=True)
+        self._thread.start()
+        listening.wait(10)
+
+    def close(self) -> None:
+        self._closing.set()
+        self._thread.join(self._drain_s + 4)
+        self._socket.close()

@@ -1,6 +1,6 @@
 """From a posted body to journal entries. Pure.
 
-Nothing is dropped: a line that is no record becomes an entry too, and `judge` says why.
+No line is dropped: one that is not a record becomes an entry too, and `judge` rejects it with the reason.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from core.record import KEY_SEPARATOR, foreign_key, journal_key
 from journal import Entry, partition_for
 
 NAME_MAX = 128
-"""As `core.record.Name`: a longer account or trunk is a reject, and its key needs no more of it."""
+"""As `core.record.Name`: a record with a longer account or trunk is a reject."""
 
 
 MOST_MEMBERS = 10_000
-"""Of one gzip body. An empty member has 20 bytes and costs as much time as a small one: a body of nothing else would hold 200,000."""
+"""Of one gzip body. An empty member has 20 bytes and takes as much time as a small one: a body of empty ones would have 200,000."""
 
 
 class _Who(msgspec.Struct):
@@ -37,7 +37,7 @@ _TRUNK = re.compile(rb'"ingress_trunk"\s*:\s*"([^"\\\x00-\x1f]*)"')
 
 
 class NotGzip(ValueError):
-    """The body is no gzip, or not all of it is."""
+    """The body, or a part of it, is not gzip."""
 
 
 class TooLong(ValueError):
@@ -49,9 +49,9 @@ class TooManyMembers(ValueError):
 
 
 def unpacked(body: bytes, limit: int) -> bytes:
-    """A gzip body, all of its members (RFC 1952, 2.2), at most `limit` bytes of them together. Zero bytes behind a member are padding.
+    """A gzip body, all of its members (RFC 1952, 2.2), at most `limit` bytes of them together. Zero bytes after a member are padding.
 
-    The work grows with the length of the body, whatever is in it: what is behind a member is never copied as a whole.
+    The work is linear in the length of the body, whatever its content: the rest after a member is never copied as a whole.
 
     >>> from gzip import compress
     >>> unpacked(compress(b"one\\n") + compress(b"") + compress(b"two\\n") + bytes(512), 8)
@@ -64,7 +64,7 @@ def unpacked(body: bytes, limit: int) -> bytes:
     plain, at, member = bytearray(), 0, 0
     view = memoryview(body)
     while True:
-        if member:  # padding, and perhaps one more member behind it
+        if member:  # padding, and perhaps one more member after it
             found = _NOT_PADDING.search(body, at)
             if found is None:
                 return bytes(plain)
@@ -75,7 +75,7 @@ def unpacked(body: bytes, limit: int) -> bytes:
                 raise TooManyMembers(
                     f"the gzip body has more than {MOST_MEMBERS:,} members: compress several records into one member, or post fewer at once"
                 )
-        size = 512  # small at first: what is behind the member is copied each time
+        size = 512  # small at first: the rest after the member is copied each time
         unpacker = zlib.decompressobj(wbits=31)
         while not unpacker.eof:
             piece = view[at : at + size]
@@ -94,7 +94,7 @@ def unpacked(body: bytes, limit: int) -> bytes:
 
 
 def check_tenant(tenant: str) -> None:
-    """A tenant's name goes into every key: an empty one could make a key that reads as a tick's.
+    """A tenant's name is in every key: with an empty one a key could equal a tick's.
 
     >>> check_tenant("")
     Traceback (most recent call last):
@@ -106,10 +106,10 @@ def check_tenant(tenant: str) -> None:
 
 
 def key_of(tenants: Collection[str], switch: str, line: bytes) -> bytes:
-    """The journal key of a line that a switch's credential posted: from its fields, or from what can be read of them in a torn one.
+    """The journal key of a line that was posted for a switch: from its fields, or from the readable part of a torn line.
 
-    A record that names one of the credential's `tenants` has that tenant's key; one that names none has the only one's. The key of any
-    other record has no tenant, and names the credential's switch: `judge` rejects it. So does that of a record of another switch.
+    A record that names one of the credential's `tenants` has that tenant's key; one without a tenant has the key of the only tenant. The key
+    of any other record has no tenant, and names the credential's switch: `judge` rejects it. So does the key of a record of another switch.
 
     >>> key_of(["t1"], "k1", b'{"switch":"k1","account":"acme","ingress_trunk":"tg7"}')
     b't1\\x1facme'
@@ -135,9 +135,9 @@ def _found(pattern: re.Pattern[bytes], line: bytes) -> str:
 
 
 def lines_of(body: bytes, line_bytes: int) -> list[bytes]:
-    """The lines that hold something, exactly as posted; a longer one than `line_bytes` is cut there.
+    """The lines that are not blank, exactly as posted; one longer than `line_bytes` is cut there.
 
-    That is far beyond `core.record.MAX_BYTES`, so what is cut is a reject whether or not it was cut.
+    That is far above `core.record.MAX_BYTES`: a line that is cut is a reject anyway.
 
     >>> lines_of(b'\\n{"v":2}\\n\\n  \\n{"v', 100), lines_of(b"abcdef", 4)
     ([b'{"v":2}', b'{"v'], [b'abcd'])

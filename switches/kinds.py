@@ -1,4 +1,4 @@
-"""The kinds of switches, each with its driver: a new kind is a driver that keeps `switches.control.Control`, and a line here."""
+"""The kinds of switches, each with its driver. A new kind is a driver with the protocol `switches.control.Control`, and a line here."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from switches.loopback import LoopbackControl
 Connect = Callable[[Switch], Control]
 
 DRIVERS: dict[str, Callable[[str, str], Control]] = {"kamailio": KamailioControl, "loopback": LoopbackControl}
-"""Kind -> a driver for a control port's address and token."""
+"""Kind -> driver, which takes the address and the token of a control port."""
 
 
 def connect(switch: Switch) -> Control:

@@ -1,6 +1,6 @@
-"""A switch of our own, in process: the tables and rules of `kamailio.cfg`, without the telephony.
+"""A simulated switch: the tables and rules of `kamailio.cfg`, without the telephony.
 
-The simulator's calls ask it, tests drive the dispatcher against it. Who is let in: `core.admission`.
+The simulator places its calls through it, and tests deliver orders to it. Which calls are admitted: `core.admission`.
 
 >>> switch = Loopback(clock=lambda: 1000.0)
 >>> switch.apply([Change("blocks", "t1|A|acme||882", "order-1", 60), Change("protected", "112", "emergency", 0)])
@@ -27,7 +27,7 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route
 
 from books.deliveries import BLOCKS, SHADOW, TABLES
-from core.admission import Admission, Asked, admit
+from core.admission import Admission, Invite, admit
 from core.numbers import DialPlan
 from switches.control import (
     FENCE_HEADER,
@@ -42,13 +42,13 @@ from switches.control import (
     Wanted,
     drift,
 )
-from switches.gate import Gate, Server, bound, config
+from switches.gate import Background, Gate, bound
 
 CALLBACK_S = 2 * 3600
-"""How long a line that has called an emergency number can be called back, and call on in its country."""
+"""How long a line that has called an emergency number can be called back, and can call numbers of its country."""
 
 SWEEP_S = 5.0
-"""Between two looks for expired entries."""
+"""Between two removals of expired entries."""
 
 MAX_LINES = 100_000
 
@@ -56,14 +56,14 @@ T = TypeVar("T")
 
 
 class State(NamedTuple):
-    """What it answers of itself."""
+    """The answer to `GET /state`."""
 
     boot: str
     hold: bool
 
 
 class Verdict(NamedTuple):
-    """What becomes of a call: `order_id` as its record carries it (`shadow:<id>` when it only would have been refused)."""
+    """Whether a call is refused, and `order_id` as its record has it (`shadow:<id>` where it would have been refused)."""
 
     refused: bool
     order_id: str
@@ -77,12 +77,12 @@ class _Item(NamedTuple):
 class Loopback:
     """The tables and the rules. `clock` gives seconds."""
 
-    def __init__(self, clock: Callable[[], float] = time.time, plan: DialPlan = DialPlan(), emergency: tuple[str, ...] = ()) -> None:
+    def __init__(self, clock: Callable[[], float] = time.time, emergency: tuple[str, ...] = ()) -> None:
         self._clock = clock
-        self._emergency = frozenset(emergency)  # beside the dial plan's
-        self.plan = plan  # of calls that name none; its emergency numbers pass whether or not a dispatcher has ever been here
+        self._emergency = frozenset(emergency)  # besides those of the dial plan
+        self.plan = DialPlan()  # of calls without one; its emergency numbers pass also before any dispatcher has delivered
         self._lock = threading.RLock()
-        self._after: dict[str, float] = {}  # what an emergency call has opened -> until when
+        self._after: dict[str, float] = {}  # lines that an emergency call has opened -> until when
         self._fence = 0
         self.held = False
         self.trouble = ""  # for tests: "hang", "nonsense" or "error"
@@ -94,20 +94,20 @@ class Loopback:
     # --- a call ---
 
     def lookup(self, tenant: str, account: str, trunk: str, a_number: str, b_number: str) -> str:
-        """The order that refuses this call, or "": it passes."""
+        """The order that refuses this call, or "" where it passes."""
         verdict = self.verdict(tenant, account, trunk, a_number, b_number)
         return verdict.order_id if verdict.refused else ""
 
     def verdict(self, tenant: str, account: str, trunk: str, a_number: str, b_number: str) -> Verdict:
-        """What becomes of a call of a trunk that takes every number, with what its record says about it."""
-        found = self.admit(Asked(tenant, account, trunk, a_number, b_number, accept_unreadable=True), self.plan)
+        """The verdict on a call of a trunk that accepts unreadable numbers."""
+        found = self.admit(Invite(tenant, account, trunk, a_number, b_number, accept_unreadable=True), self.plan)
         return Verdict(found.code != 0, found.order_id)
 
-    def admit(self, asked: Asked, plan: DialPlan) -> Admission:
-        """What becomes of a call; an emergency call opens its hours."""
+    def admit(self, invite: Invite, plan: DialPlan) -> Admission:
+        """Admits or refuses a call; an emergency call opens its line for `CALLBACK_S`."""
         now_s = self._clock()
         with self._lock:
-            found = admit(asked, plan, lambda table, key: self._value(table, key, now_s), held=self.held, emergency=self._emergency)
+            found = admit(invite, plan, lambda table, key: self._value(table, key, now_s), held=self.held, emergency=self._emergency)
             if len(self._after) >= MAX_LINES:
                 self._after = {name: until for name, until in self._after.items() if until > now_s}
             if len(self._after) < MAX_LINES:
@@ -126,13 +126,13 @@ class Loopback:
         with self._lock:
             return {k: i.value for k, i in self.tables[table].items() if i.ends_s is None or i.ends_s > now_s}
 
-    # --- its control ---
+    # --- control port ---
 
     def apply(self, changes: Sequence[Change], fence: int = 0) -> None:
-        """As `ringfence.set` of Kamailio: all changes, or none where one makes no sense; a fence older than the newest is refused."""
+        """As `ringfence.set` of Kamailio: all changes, or none where one is invalid; a fence below the highest is refused."""
         with self._lock:
-            if not all(_makes_sense(change) for change in changes):
-                raise ControlError("changes that make no sense")
+            if not all(_is_valid(change) for change in changes):
+                raise ControlError("invalid changes")
             self._take_fence(fence)
             self._sweep()
             for table, name, value, ttl_s in changes:
@@ -148,7 +148,7 @@ class Loopback:
             self.tables |= {table: {k: i for k, i in self.tables[table].items() if (i.ends_s or 0) > now_s} for table in (BLOCKS, SHADOW)}
 
     def _take_fence(self, fence: int) -> None:
-        """A command without a fence is a person's."""
+        """A command without a fence comes from a person."""
         if fence and fence < self._fence:
             raise Fenced(f"fence {fence} is older than {self._fence}")
         self._fence = max(fence, self._fence)
@@ -157,7 +157,7 @@ class Loopback:
         self.held = on
 
     def restart(self) -> None:
-        """As after a crash: blocks and open lines are gone; the hold flag, the newest fence and the tables without an end are not."""
+        """As after a crash: blocks and opened lines are lost; the hold flag, the highest fence and the tables that do not expire are not."""
         with self._lock:
             self.boot = f"{self._clock():.6f}-{secrets.token_hex(3)}"
             self.tables |= {BLOCKS: {}, SHADOW: {}}
@@ -168,17 +168,17 @@ class Loopback:
         return Served(self, port, token)
 
 
-def _makes_sense(change: Change) -> bool:
-    """As `changes_of` in many.lua: only of our tables, and no block without an end."""
+def _is_valid(change: Change) -> bool:
+    """As `changes_of` in many.lua: of a known table, and no block without an end."""
     table, name, value, ttl_s = change
     return table in TABLES and bool(name) and ttl_s >= 0 and (not value or (ttl_s > 0) == (table in (BLOCKS, SHADOW)))
 
 
 class LoopbackControl:
-    """The driver of `switches.control` for it: plain JSON over HTTP, and the whole table where another kind has a digest."""
+    """The driver of `switches.control` for it: plain JSON over HTTP; a comparison reads the whole table."""
 
-    def __init__(self, url: str, token: str, *, fence: int = 0, timeout_s: float = TIMEOUT_S) -> None:
-        self.fence = fence
+    def __init__(self, url: str, token: str, *, timeout_s: float = TIMEOUT_S) -> None:
+        self.fence = 0
         self._connection = Connection(url, token, timeout_s)
 
     def close(self) -> None:
@@ -211,25 +211,14 @@ class LoopbackControl:
             raise Unreachable(f"{method} {path}: the answer cannot be read: {error}") from error
 
 
-class Served:
-    """A switch that listens; `url` is what the books say of it. `close()` stops it."""
+class Served(Background):
+    """A switch that listens; `url` is its control address in the books. `close()` stops it."""
 
     def __init__(self, switch: Loopback, port: int, token: str) -> None:
         self.switch = switch
-        self._closing = threading.Event()
-        self._socket = bound("127.0.0.1", port)
-        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/RPC"  # as `ringfence.settings` says it of any switch of ours
-        listening = threading.Event()
-        served = config(_app(switch, token, self._closing), Gate(), ws="none", timeout_graceful_shutdown=1)
-        server = Server(served, self._closing.is_set, lambda _: listening.set())
-        self._thread = threading.Thread(target=server.run, args=([self._socket],), name="loopback-switch", daemon=True)
-        self._thread.start()
-        listening.wait(10)
-
-    def close(self) -> None:
-        self._closing.set()
-        self._thread.join(5)
-        self._socket.close()
+        closing, listener = threading.Event(), bound("127.0.0.1", port)
+        self.url = f"http://127.0.0.1:{listener.getsockname()[1]}/RPC"  # as `ringfence.settings` writes it for each of our switches
+        super().__init__("loopback-switch", _app(switch, token, closing), Gate(), listener, closing)
 
 
 def _app(switch: Loopback, token: str, closing: threading.Event) -> Starlette:

@@ -1,7 +1,6 @@
-"""Orders and findings from the journal: bytes that anybody may have written, read into values that can be stored.
+"""Decodes orders and findings from the journal: bytes that anybody may have written become values that can be stored.
 
-Whatever comes out of the journal is automatic, even when it says that a person wrote it: people's orders go into the books
-directly.
+An order from the journal is automatic, even where it names a person: orders of people go into the books directly.
 """
 
 from __future__ import annotations
@@ -23,11 +22,11 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 
 class Malformed(ValueError):
-    """The message is no order (or no finding): counted and audited, and the next one is read."""
+    """The message is not an order (or not a finding): it is counted and audited, and the next one is read."""
 
 
 def decode_order(value: bytes) -> BlockOrder:
-    """The order in a message. What comes out can be stored: its texts are clean, its numbers in range.
+    """The order in a message. It can be stored: its texts are clean, its numbers in range.
 
     >>> decode_order(b'{"order_id":"x"')
     Traceback (most recent call last):

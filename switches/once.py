@@ -1,4 +1,4 @@
-"""A trouble is said when it begins and when it is over, not in each round between."""
+"""A fault that lasts is logged when it begins and when it is over, not in each round between."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 
 class Once:
-    """For one thread, or for several that share a trouble: said twice at worst.
+    """For one thread, or for several that meet the same fault: then logged twice at worst.
 
     >>> once = Once(print)
     >>> once.begins("the books are away"); once.begins("the books are away"); once.ends("the books answer again"); once.ends("again")
@@ -14,16 +14,16 @@ class Once:
     the books answer again
     """
 
-    def __init__(self, say: Callable[[str], object]) -> None:
-        self._say = say
-        self._told = False
+    def __init__(self, log: Callable[[str], object]) -> None:
+        self._log = log
+        self._lasts = False
 
-    def begins(self, words: str) -> None:
-        if not self._told:
-            self._told = True
-            self._say(words)
+    def begins(self, message: str) -> None:
+        if not self._lasts:
+            self._lasts = True
+            self._log(message)
 
-    def ends(self, words: str) -> None:
-        if self._told:
-            self._told = False
-            self._say(words)
+    def ends(self, message: str) -> None:
+        if self._lasts:
+            self._lasts = False
+            self._log(message)

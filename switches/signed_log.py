@@ -1,7 +1,7 @@
-"""Records in a switch's log: what its spool did not take (a full disk) stands there as `SPOOL MAC {...}`, and is a record too.
+"""Records in a switch's log: one that its spool did not take (a full disk) is written there, as `SPOOL MAC {...}`.
 
-Anybody's text gets into such a log: a message that the switch cannot parse is printed whole, line breaks included. So only what
-carries the switch's MAC is a record, and what claims to be one without it is counted.
+Text of anybody gets into such a log: a message that the switch cannot parse is printed whole, with its line breaks. So only a line with
+the switch's MAC is a record, and a line that claims to be one without it is counted.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ _CLAIM = re.compile(rb"SPOOL ([A-Za-z0-9_=-]{1,64}) (?=\{)")
 
 @dataclass(frozen=True)
 class SwitchLog:
-    """Where a switch logs, and the secret that it signs with."""
+    """The log of a switch, and the secret that it signs with."""
 
     path: Path
     secret: bytes = field(repr=False)
 
 
 class Found(NamedTuple):
-    """Records, as the switch would have written them into its spool, and how many claims were not the switch's."""
+    """Records, as they would stand in the spool, and how many lines claimed to be records and were not signed by the switch."""
 
     lines: list[bytes]
     forged: int
@@ -42,7 +42,7 @@ def mac_of(record: bytes, secret: bytes) -> bytes:
 
 
 def signed_records(log: bytes, secret: bytes) -> Found:
-    """The records of some whole lines of a log.
+    """The records in whole lines of a log.
 
     >>> good = b'ERROR: SPOOL ' + mac_of(b'{"v":2}', b"a secret") + b' {"v":2}'
     >>> signed_records(good + b'\\nINFO: nothing\\nERROR: SPOOL AAAA {"v":2}\\n', b"a secret")
@@ -50,7 +50,7 @@ def signed_records(log: bytes, secret: bytes) -> Found:
     """
     lines, forged = [], 0
     for line in log.split(b"\n"):
-        # Each claim in turn: before the switch's own, its log prefix may show a stranger's.
+        # Each claim in turn: the log prefix may show a stranger's claim before the switch's own.
         claims = list(_CLAIM.finditer(line))
         for claim in claims:
             record = line[claim.end() :]

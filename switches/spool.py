@@ -1,6 +1,6 @@
-"""Where one partition's records wait while the journal cannot take them: a file log of the same kind, of the collector's own.
+"""Where the records of one partition wait while the journal cannot take them: a file log of the same kind, beside the collector.
 
-What a crash leaves behind: entries that were handed on, but whose position was not yet written, are handed on again. Never fewer.
+What a crash leaves: entries that are in the journal while their position was not yet written are appended again. None is lost.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _log = logging.getLogger(__name__)
 
 TOPIC = "spool"
 LIMITS = Limits(segment_bytes=16 << 20, retention_bytes=None, retention_ms=None)
-"""Nothing goes by age or size: only what was handed on is removed, a segment at a time."""
+"""Nothing is removed by age or size: only segments whose entries are all in the journal."""
 
 
 class Spool:
@@ -32,12 +32,12 @@ class Spool:
         self._writer: FileWriter | None = self._journal.writer(TOPIC, partition)
         self._reader: FileReader | None = None
         self._position = self._journal.first_offset(TOPIC, partition)
-        if (stored := self._stored_position()) <= self._writer.end:  # else the log was made anew since: all of it waits
+        if (stored := self._stored_position()) <= self._writer.end:  # else the log was created again since: all of it waits
             self._position = max(self._position, stored)
 
     @property
     def waiting(self) -> int:
-        """Entries not handed on yet."""
+        """Entries that are not in the journal yet."""
         end = self._writer.end if self._writer else self._journal.end_offset(TOPIC, self._partition)
         return end - self._position
 
@@ -47,7 +47,7 @@ class Spool:
         return self._writer.size_bytes if self._writer else 0
 
     def append(self, entries: Sequence[Entry]) -> None:
-        """Keeps entries, synced when it returns."""
+        """Stores entries; they are synced when it returns."""
         if self._writer is None:
             self._writer = self._journal.writer(TOPIC, self._partition)
         try:
@@ -55,12 +55,12 @@ class Spool:
         except Full:
             raise
         except JournalError:
-            self._writer.close()  # after such a fault the files must be read anew
+            self._writer.close()  # after such a fault the files must be read again from their start
             self._writer = None
             raise
 
     def peek(self, max_messages: int, max_bytes: int) -> list[Message]:
-        """The oldest entries that wait; the same again until they are `done`."""
+        """The oldest entries that wait: the same ones until they are `done`."""
         if self._reader is not None and self._reader.offset != self._position:
             self._reader.close()
             self._reader = None
@@ -69,15 +69,15 @@ class Spool:
         return self._reader.read(max_messages, max_bytes)
 
     def done(self, position: int) -> None:
-        """Everything below `position` is safe elsewhere: forget it."""
+        """Entries below `position` are in the journal: they are removed here."""
         self._position = position
         try:
             if self._writer is not None:
                 self._writer.trim(position)
             replace_file(self._position_file, str(position).encode())
         except (JournalError, OSError) as error:
-            # A full disk. What was handed on must not be handed on again and again: we go on from memory, and after a crash
-            # some of it is handed on once more.
+            # A full disk. The position in memory counts, so that the same entries are not appended again and again; after a crash
+            # some of them are appended once more.
             _log.error("partition %d: the spool cannot store its position: %s", self._partition, error)
 
     def close(self) -> None:

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
@@ -22,6 +23,8 @@ from postgresql_server import PostgreSQL
 from books import migrate, open_books
 from switches.kamailio import packages
 
+hypothesis.settings.register_profile("no-deadline", deadline=None)  # a shared machine may stop for longer than the default of 200 ms
+hypothesis.settings.load_profile("no-deadline")
 os.environ.setdefault("RINGFENCE_METRICS_PORT", "0")  # parts that tests start beside each other each take a free one
 
 HOW_TO_GET = {

@@ -1,6 +1,6 @@
 """Do the tests notice? One-token faults are put into the rules, one at a time, and the tests of their own room must fail.
 
-    python tests/mutants.py [FILE ...] [--count 200] [--seed 1] [--minutes 30] [--since REVISION] [--workers 2]
+    python tests/mutants.py [FILE or FOLDER ...] [--count 200] [--seed 1] [--minutes 30] [--since REVISION] [--workers 2]
 
 A sample by seed, files that changed since a revision first. A fault is another comparison, `and` for `or`, a constant and one more, another
 arithmetic, a `not` less, or a `return` of nothing. A fault that no test notices becomes a test, or its line goes; one that changes nothing
@@ -87,12 +87,14 @@ def faults_of(file: str, source: bytes) -> list[Fault]:
 
 
 def _rules(node: ast.AST) -> Iterator[ast.AST]:
-    """The nodes that decide something: no types, no decorators, no words of an error, no texts."""
+    """The nodes that decide something: no types, no decorators, no words of an error, no texts, no assertions (`strict=` is one)."""
     for field, value in ast.iter_fields(node):
         if field in ("annotation", "returns", "decorator_list", "type_params", "bases") or (isinstance(node, ast.ClassDef) and field == "keywords"):
             continue
         for child in value if isinstance(value, list) else [value]:
             if isinstance(child, ast.Raise | ast.JoinedStr | ast.Import | ast.ImportFrom | ast.Assert) or not isinstance(child, ast.AST):
+                continue
+            if isinstance(child, ast.keyword) and child.arg == "strict":
                 continue
             yield child
             yield from _rules(child)
@@ -266,9 +268,11 @@ def tried(fault: Fault, trees: SimpleQueue[tuple[Path, Iterator[int]]], slow: Ma
             code, took_s, words = run_tests(tree, tests, LIMIT_S, left_out)
         finally:
             put(tree, fault.file, source, clock)
-        if code not in (-1, 0, 1, 2):
+        if code == 4 and "while loading conftest" in words:
+            code = 2  # the fault keeps the package from being imported at all
+        if code not in (-1, 0, 1, 2, 5):
             raise SystemExit(f"pytest ended with {code} for {fault}:\n{words[-3000:]}")
-        return Outcome(fault, code, took_s, words[-1500:])
+        return Outcome(fault, 0 if code == 5 else code, took_s, words[-1500:])  # 5: the file has no test at all
     finally:
         trees.put((tree, clock))
 
@@ -311,7 +315,7 @@ def sample(faults: list[Fault], first: set[str], count: int, seed: int) -> list[
 
 def main() -> int:
     about = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
-    about.add_argument("files", nargs="*", help="relative to the repository; without any: all rooms")
+    about.add_argument("files", nargs="*", help="files and folders with rules, relative to the repository; without any: all rooms")
     about.add_argument("--count", type=int, default=200)
     about.add_argument("--seed", type=int, default=1)
     about.add_argument("--minutes", type=float, default=30.0)
@@ -327,7 +331,8 @@ def main() -> int:
         for number in range(1, asked.workers):
             trees.put((Path(shutil.copytree(tree, Path(directory) / str(number))), seconds()))
         known = equivalents(tree)
-        possible = [fault for file in asked.files or files_with_rules(tree) for fault in faults_in(tree, file) if fault.place() not in known]
+        chosen = [file for file in files_with_rules(tree) if not asked.files or any(Path(file).is_relative_to(one) for one in asked.files)]
+        possible = [fault for file in chosen for fault in faults_in(tree, file) if fault.place() not in known]
         faults = sample(possible, changed_since(asked.since), asked.count, asked.seed)
         slow = {room: slow_tests(tree, room) for room in sorted({fault.file.partition("/")[0] for fault in faults})}
         outcomes = list[Outcome]()

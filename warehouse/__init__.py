@@ -1,4 +1,4 @@
-"""Where records are kept: ClickHouse, embedded in the process that inserts or behind HTTP, by one address."""
+"""Where records are stored: ClickHouse, embedded in the process that inserts or behind HTTP, by one address."""
 
 from __future__ import annotations
 

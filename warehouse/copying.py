@@ -1,14 +1,14 @@
-"""The embedded warehouse copied and put back, by the engine's own BACKUP and RESTORE.
+"""Copies and restores the embedded warehouse, by the engine's own BACKUP and RESTORE.
 
-Only the process that holds the directory can do it. Another one asks it through files in `DIR/backups`, which only who may write
-the directory can make; the server for SELECT stays one for SELECT:
+Only the process that holds the directory can do it. Another process asks it through files in `DIR/backups`, which only a user with write
+access to the directory can make; the read-only server stays read-only:
 
     NAME.wanted -> NAME.taken -> NAME.copy, then NAME.done (or NAME.failed, with the reason)
 
-Neither is believed: on a disk that is full the engine (26.9) says BACKUP_CREATED and leaves files cut short. So each file of a copy is held
-against the list that the engine makes of them, and what was put back is read with its checksums.
+The engine's success is not trusted: on a full disk it (26.9) reports BACKUP_CREATED and leaves truncated files. So each file of a copy is
+compared with the engine's own list, and restored tables are read with their checksums.
 
-The engine writes nowhere else than there. What a holder that died has left is removed when the next one starts.
+The engine writes only there. What a holder that died has left is removed when the next one starts.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from clickhouse_connect.driver.client import Client
 from warehouse import lock
 from warehouse.errors import WarehouseDown, WarehouseError, WarehouseHeld
 from warehouse.faults import explained
-from warehouse.opening import DATABASE, PLACE, open_warehouse
+from warehouse.opening import BACKUPS, DATABASE, open_warehouse
 
 LIST = ".backup"
-"""The engine's own list of what is in a copy."""
+"""The engine's own list of the files in a copy."""
 
 LOOK_S = 0.5
 ANSWER_S = 20.0
@@ -39,9 +39,9 @@ UNCLAIMED_S = 3600.0
 
 
 def copy(directory: Path, name: str) -> Path:
-    """A copy of the whole database as a folder below `DIR/backups`, which is the caller's to take away.
+    """A copy of the whole database as a folder below `DIR/backups`; the caller moves it away.
 
-    Made here if nobody holds the directory, else by whoever does.
+    Made by this process if no other holds the directory, else by the holder.
     """
     try:
         client = open_warehouse(f"chdb://{directory}")
@@ -55,8 +55,8 @@ def copy(directory: Path, name: str) -> Path:
 
 
 def make(client: Client, directory: Path, name: str) -> Path:
-    """By the process that holds it. Rows that come meanwhile may be in it or not."""
-    target = directory.resolve() / PLACE / f"{name}.copy"
+    """Makes the copy, in the process that holds the directory. Rows that are stored meanwhile may be in it or not."""
+    target = directory.resolve() / BACKUPS / f"{name}.copy"
     target.parent.mkdir(exist_ok=True, mode=0o700)
     try:
         with explained(client.uri):
@@ -69,7 +69,7 @@ def make(client: Client, directory: Path, name: str) -> Path:
 
 
 def _whole(copy: Path) -> None:
-    """Whether every file that the engine lists is there to its last byte. A file that is like another is kept once, under its name."""
+    """Raises unless every file of the engine's list is there in full size. Identical files are stored once, under one name."""
     try:
         listed = ElementTree.parse(copy / LIST).iterfind("contents/file")
         sizes = {file.findtext("data_file") or file.findtext("name") or "": int(file.findtext("size") or 0) for file in listed}
@@ -86,7 +86,7 @@ def _whole(copy: Path) -> None:
 def put_back(directory: Path, copy: Path) -> None:
     """A new warehouse in `directory`, from a copy."""
     _whole(copy)
-    inside = directory.resolve() / PLACE / "restore.copy"
+    inside = directory.resolve() / BACKUPS / "restore.copy"
     inside.parent.mkdir(parents=True, mode=0o700)
     shutil.copytree(copy, inside, copy_function=_link_or_copy)
     client = open_warehouse(f"chdb://{directory}")
@@ -114,8 +114,8 @@ def _check(client: Client) -> None:
 
 
 def clear(directory: Path) -> None:
-    """Removes what a process that held the directory before has left half made."""
-    for path in (directory / PLACE).glob("*"):
+    """Removes unfinished copies of a previous holder."""
+    for path in (directory / BACKUPS).glob("*"):
         if path.suffix == ".copy":
             shutil.rmtree(path)
         elif path.suffix in (".taken", ".done", ".failed"):
@@ -123,15 +123,15 @@ def clear(directory: Path) -> None:
 
 
 def answer(directory: Path, stop: threading.Event) -> None:
-    """What the holder does for others until `stop`: makes the copies that they ask for, with a client of its own thread."""
-    place = directory / PLACE
+    """Makes the copies that other processes ask for, until `stop`. For a thread of the holder, with a client of its own."""
+    folder = directory / BACKUPS
     clear(directory)
     while not stop.wait(LOOK_S):
-        for path in place.glob("*.done"):
-            if time.time() - path.stat().st_mtime > UNCLAIMED_S:  # who asked for it is gone
+        for path in folder.glob("*.done"):
+            if time.time() - path.stat().st_mtime > UNCLAIMED_S:  # the process that asked for it is gone
                 shutil.rmtree(path.with_suffix(".copy"), ignore_errors=True)
                 path.unlink(missing_ok=True)
-        for wanted in sorted(place.glob("*.wanted")):
+        for wanted in sorted(folder.glob("*.wanted")):
             taken = wanted.with_suffix(".taken")
             try:
                 wanted.rename(taken)
@@ -144,14 +144,14 @@ def answer(directory: Path, stop: threading.Event) -> None:
                 finally:
                     client.close()
             except (WarehouseError, OSError) as error:
-                _say(taken.with_suffix(".failed"), str(error))
+                _put(taken.with_suffix(".failed"), str(error))
             else:
-                _say(taken.with_suffix(".done"), "")
+                _put(taken.with_suffix(".done"), "")
             taken.unlink(missing_ok=True)
 
 
 def _ask(directory: Path, name: str) -> Path:
-    base = directory / PLACE / name
+    base = directory / BACKUPS / name
     wanted, taken, done, failed = (base.with_suffix(s) for s in (".wanted", ".taken", ".done", ".failed"))
     base.parent.mkdir(exist_ok=True, mode=0o700)
     wanted.touch()
@@ -162,11 +162,11 @@ def _ask(directory: Path, name: str) -> Path:
             done.unlink()
             return base.with_suffix(".copy")
         if failed.exists():
-            words = failed.read_text()
+            text = failed.read_text()
             failed.unlink()
-            raise WarehouseError(words)
-        if not wanted.exists() and not taken.exists() and not done.exists() and not failed.exists():
-            raise WarehouseDown(f"whoever held the warehouse in {directory} ended while it made the copy: try again")
+            raise WarehouseError(text)
+        if not any(path.exists() for path in (wanted, taken, done, failed)):
+            raise WarehouseDown(f"the process that held the warehouse in {directory} ended while it made the copy: try again")
         if wanted.exists() and time.monotonic() > give_up:
             wanted.unlink(missing_ok=True)
             raise WarehouseHeld(
@@ -175,10 +175,10 @@ def _ask(directory: Path, name: str) -> Path:
             )
 
 
-def _say(path: Path, words: str) -> None:
-    """Whole or not at all: whoever waits reads it the moment it is there."""
+def _put(path: Path, text: str) -> None:
+    """Writes the file whole or not at all: the waiting process reads it as soon as it exists."""
     draft = path.with_suffix(path.suffix + ".new")
-    draft.write_text(words)
+    draft.write_text(text)
     draft.rename(path)
 
 

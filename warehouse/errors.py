@@ -1,10 +1,10 @@
-"""What can be wrong with the warehouse. The words say what, where, and what a person can do."""
+"""Errors of the warehouse. The message names the fault, the place, and what a person can do."""
 
 from __future__ import annotations
 
 
 class WarehouseError(Exception):
-    """Something is wrong with the warehouse."""
+    """A fault of the warehouse."""
 
 
 class WarehouseHeld(WarehouseError):
@@ -16,8 +16,8 @@ class WarehouseDown(WarehouseError):
 
 
 class Refused(WarehouseError):
-    """A question that is not a plain SELECT. `code` is ClickHouse's number for it."""
+    """A request that the read-only server does not answer. `code` is ClickHouse's error number."""
 
-    def __init__(self, words: str, code: int) -> None:
-        super().__init__(words)
+    def __init__(self, text: str, code: int) -> None:
+        super().__init__(text)
         self.code = code

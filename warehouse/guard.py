@@ -1,8 +1,8 @@
-"""What the read-only server lets through: one SELECT, SHOW, DESCRIBE, EXPLAIN or EXISTS that reads our tables, nothing else.
+"""Which statements the read-only server runs: one SELECT, SHOW, DESCRIBE, EXPLAIN or EXISTS that reads our tables, nothing else.
 
 The engine's own parser decides, not a pattern: the text goes through `formatQuerySingleLine` (one statement, no comments, one
-way to quote), the formatted text through `EXPLAIN AST`, and the tree is walked. What is run afterwards is the formatted text.
-The engine's `readonly` is the second wall; by itself it lets INTO OUTFILE and `file()` through, and at level 2 even
+way to quote), the formatted text through `EXPLAIN AST`, and every node of the tree is checked. The formatted text is what runs.
+The engine's `readonly` is the second barrier; by itself it allows INTO OUTFILE and `file()`, and at level 2 even
 INSERT INTO FUNCTION file().
 """
 
@@ -18,14 +18,14 @@ from warehouse.opening import DATABASE
 READONLY, ACCESS_DENIED, SETTING_REFUSED = 164, 497, 452  # ClickHouse's numbers
 
 DATABASES = frozenset({DATABASE, "system", "information_schema", "INFORMATION_SCHEMA"})
-"""`default` is not among them: there the embedded engine reads any file of this machine by its name as a table's."""
+"""Without `default`: there the embedded engine reads any file of this machine as the table of that name."""
 
 SYSTEM_TABLES_REFUSED = frozenset({"stack_trace", "zookeeper", "zookeeper_connection", "remote_data_paths"})
 
 TABLE_FUNCTIONS = frozenset(
     {"numbers", "numbers_mt", "zeros", "zeros_mt", "values", "null", "generate_series", "generateseries", "primes"}
 )
-"""The table functions that may be used: they make rows out of nothing. Every other one, also one to come, is refused."""
+"""The allowed table functions: they generate rows. Every other one, also a future one, is refused."""
 
 FUNCTIONS_REFUSED = frozenset(
     {
@@ -48,7 +48,7 @@ SETTINGS = re.compile(
     r"|format_csv_delimiter|use_client_time_zone|prefer_column_name_to_alias|enable_analyzer|allow_experimental_analyzer"
     r"|low_cardinality_allow_in_native_format|cast_string_to_\w+|log_comment|union_default_mode|limit|offset|count_distinct_implementation|readonly"
 )
-"""What a client may set for its question. The limits among them are lowered to ours, never raised."""
+"""The settings that a client may set for its query. Limits among them are lowered to ours, never raised."""
 
 _ROOT = re.compile(r"(SelectWithUnionQuery|SelectIntersectExceptQuery|SelectQuery|Show\w+|DescribeQuery|Exists\w+|Explain)\b")
 _ACTS = re.compile(
@@ -59,7 +59,7 @@ _QUOTED = re.compile(r"'(?:[^'\\]|\\.|'')*'|`(?:[^`\\]|\\.|``)*`|\"(?:[^\"\\]|\\
 
 
 class Statement(NamedTuple):
-    """A question that may be run."""
+    """A statement that may run."""
 
     sql: str
     format: str  # of its own FORMAT clause, or ""
@@ -69,14 +69,14 @@ class Statement(NamedTuple):
 def check(
     sql: str, ask: Callable[[str, dict[str, str]], str], params: dict[str, str], table_functions: frozenset[str]
 ) -> Statement:
-    """The statement to run, or `Refused`. `ask(sql, params)` runs a statement of ours and gives its TabSeparatedRaw text.
+    """The statement to run, or `Refused`. `ask(sql, params)` runs a statement of ours and returns its TabSeparatedRaw text.
 
-    `table_functions` are all that the engine has, in lower case.
+    `table_functions`: all of the engine, in lower case.
     """
     formatted = ask("SELECT formatQuerySingleLine({ringfence_sql:String})", {"ringfence_sql": _escaped(sql)}).removesuffix("\n")
     verb = formatted.lstrip("( ").partition(" ")[0].upper()
     if verb not in _VERBS:
-        raise _not_a_question(verb or "an empty query")
+        raise _not_a_query(verb or "an empty query")
     plain = _QUOTED.sub("?", formatted)
     if re.search(r"\bINTO OUTFILE\b", plain):
         raise Refused("INTO OUTFILE is refused: this server writes nothing", READONLY)
@@ -89,7 +89,7 @@ def check(
 
 
 def check_setting(name: str) -> None:
-    """`Refused` for a setting that a question may not bring.
+    """Raises `Refused` for a setting that a query may not set.
 
     >>> check_setting("max_threads")
     >>> check_setting("format_schema")
@@ -101,14 +101,14 @@ def check_setting(name: str) -> None:
         raise Refused(f"the setting {name[:100]} may not be changed on this server", SETTING_REFUSED)
 
 
-def _not_a_question(what: str) -> Refused:
+def _not_a_query(what: str) -> Refused:
     return Refused(f"{what} is refused: this server answers SELECT, SHOW, DESCRIBE, EXPLAIN and EXISTS only", READONLY)
 
 
 def _check_root(tree: list[str]) -> None:
     root = _ROOT.match(tree[0])
     if not root:
-        raise _not_a_question(tree[0].split(" ")[0])
+        raise _not_a_query(tree[0].split(" ")[0])
     if root[1] == "Explain":
         children = [line.strip() for line in tree[1:] if re.match(r" \S", line)]
         inner = next((child for child in children if child != "Set"), "")
@@ -125,7 +125,7 @@ def _check_nodes(tree: list[str], table_functions: frozenset[str]) -> None:
         parent[depth] = kind
         name = re.sub(r" \((?:alias|children) .*$", "", rest)
         if _ACTS.fullmatch(kind):
-            raise _not_a_question(kind)
+            raise _not_a_query(kind)
         if kind == "Function":
             _check_function(name, parent.get(depth - 1, "") == "TableExpression", table_functions)
         elif kind in ("TableIdentifier", "Identifier"):
@@ -153,7 +153,7 @@ def _check_settings(tree: list[str], plain: str, *, explain: bool) -> bool:
     if not nodes:
         return False
     clauses = [plain[m.end() :] for m in re.finditer(r"\bSETTINGS ", plain)]
-    if len(clauses) < nodes - explain:  # EXPLAIN writes its own options without the word
+    if len(clauses) < nodes - explain:  # EXPLAIN formats its own options without SETTINGS
         raise Refused("a SETTINGS clause that cannot be read is refused", SETTING_REFUSED)
     for clause in clauses:
         names = _names_of(clause)
@@ -167,7 +167,7 @@ def _check_settings(tree: list[str], plain: str, *, explain: bool) -> bool:
 
 
 def _names_of(clause: str) -> list[str]:
-    """Every name that could be set in a clause: more is refused rather than less seen.
+    """Every name that a clause might set: too many are refused rather than one missed.
 
     >>> _names_of("max_threads = 1, final = 1) WHERE a = 2 AND b = ?")
     ['max_threads', 'final']
@@ -185,5 +185,5 @@ def _names_of(clause: str) -> list[str]:
 
 
 def _escaped(text: str) -> str:
-    """A value as a server-side parameter carries it: TSV's escapes."""
+    """A value as a server-side parameter: with TSV's escapes."""
     return text.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r").replace("\0", "\\0")

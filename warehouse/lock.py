@@ -1,6 +1,6 @@
-"""Who holds an embedded warehouse: a lock file of our own, because the engine's refusal does not say.
+"""The lock of an embedded warehouse: a file of our own, because the engine's refusal does not name the holder.
 
-The lock is the kernel's (flock), so it ends with the process, however that ends; what is written in the file is only for people.
+The lock is the kernel's (flock), so it ends with the process, however that ends; the content of the file is only for people.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from warehouse.errors import WarehouseHeld
 NAME = "ringfence.lock"
 
 _mutex = threading.Lock()
-_held: dict[Path, tuple[int, int]] = {}  # directory -> (descriptor, how many clients of this process)
+_held: dict[Path, tuple[int, int]] = {}  # directory -> (descriptor, number of clients in this process)
 
 
 def hold(directory: Path) -> None:
-    """Takes the directory for this process, or counts one more client of it. `release` as often."""
+    """Locks the directory for this process, or counts one more client of it. Call `release` as often."""
     directory = directory.resolve()
     with _mutex:
         if directory in _held:
@@ -47,7 +47,7 @@ def hold(directory: Path) -> None:
 
 
 def release(directory: Path) -> None:
-    """One client less; the last one gives the directory free."""
+    """Counts one client less; the last one unlocks the directory."""
     directory = directory.resolve()
     with _mutex:
         fd, clients = _held.get(directory, (-1, 0))
@@ -55,7 +55,7 @@ def release(directory: Path) -> None:
             _held[directory] = (fd, clients - 1)
         elif clients == 1:
             del _held[directory]
-            with contextlib.suppress(OSError):  # the name is for people; the lock below is what counts
+            with contextlib.suppress(OSError):  # the content is for people; closing the file unlocks it
                 os.ftruncate(fd, 0)
             os.close(fd)
 

@@ -1,4 +1,4 @@
-"""The numbered files of `ddl/`, each applied once, in order, and remembered with its hash in the table `migrations`."""
+"""The numbered files of `ddl/`, each applied once, in order, and recorded with its hash in the table `migrations`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Migration(NamedTuple):
 
 
 def migrations(directory: Path = DDL) -> list[Migration]:
-    """What the package carries, in order.
+    """The migrations of the package, in order.
 
     >>> [m.version for m in migrations()][:4]
     [1, 2, 3, 4]
@@ -42,7 +42,7 @@ def migrations(directory: Path = DDL) -> list[Migration]:
 
 
 def pending(client: Client, directory: Path = DDL) -> list[Migration]:
-    """What `migrate` would apply. Raises `WarehouseError` where a newer release has written it, or a file was changed after it was applied."""
+    """What `migrate` would apply. Raises `WarehouseError` if a newer release wrote the warehouse, or a file changed after it was applied."""
     with explained(client.uri):
         if not int(str(client.command(f"EXISTS TABLE {DATABASE}.migrations", use_database=False))):
             return migrations(directory)
@@ -66,12 +66,12 @@ def pending(client: Client, directory: Path = DDL) -> list[Migration]:
 
 
 def migrate(client: Client, directory: Path = DDL) -> list[str]:
-    """Brings the warehouse to the newest form; returns the names of what was applied. Again does nothing. Raises as `pending`.
+    """Applies the pending migrations; returns their names. Repeating it does nothing. Raises as `pending`.
 
-    A crash between a statement and its note repeats that file: each statement must bear it (IF NOT EXISTS, OR REPLACE).
+    A crash between a statement and its record repeats that file: each statement must allow it (IF NOT EXISTS, OR REPLACE).
     """
     with explained(client.uri):
-        # Asked first: a user of a database that somebody else has made need not have the right to make one.
+        # Checked first: the user of an existing database may have no right to make one.
         if not int(str(client.command(f"EXISTS DATABASE {DATABASE}", use_database=False))):
             client.command(f"CREATE DATABASE IF NOT EXISTS {DATABASE}", use_database=False)
         client.command(

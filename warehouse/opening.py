@@ -19,14 +19,14 @@ from warehouse.faults import explained
 
 DATABASE = "ringfence"
 
-PLACE = "backups"
-"""The folder in an embedded warehouse's directory to which the engine may write copies, and the only one."""
+BACKUPS = "backups"
+"""The only folder in an embedded warehouse's directory to which the engine may write copies."""
 
 
 def open_warehouse(dsn: str, *, timeout_s: float = 30.0) -> Client:
-    """A client of the warehouse at an address; one client a thread. Close it: the last one of a process gives the directory free.
+    """A client of the warehouse at an address; one client per thread. Close it: the last one of a process unlocks the directory.
 
-    `timeout_s` is how long an answer over HTTP may take; the embedded engine has no line that could hang.
+    `timeout_s`: how long an answer over HTTP may take; the embedded engine has no connection that could hang.
 
     >>> open_warehouse("mysql://somewhere")
     Traceback (most recent call last):
@@ -39,7 +39,7 @@ def open_warehouse(dsn: str, *, timeout_s: float = 30.0) -> Client:
     if _is_http(dsn):
         _check_file_of_authority(dsn)
         with explained(without_password(dsn)):
-            # The driver reads TLS off the port, not off the scheme: with https and another port than 8443 it would speak in the clear.
+            # The driver takes TLS from the port, not from the scheme: with https and another port than 8443 it would not encrypt.
             client = clickhouse_connect.get_client(
                 dsn=dsn, interface=urlsplit(dsn).scheme, connect_timeout=min(10, int(timeout_s) or 1), send_receive_timeout=max(1, int(timeout_s)),
                 autogenerate_session_id=False,
@@ -56,12 +56,12 @@ def _is_http(dsn: str) -> bool:
     try:
         parts = urlsplit(dsn)
         return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != -1  # which reads it
-    except ValueError:  # its words may hold a piece of the password
+    except ValueError:  # its message may hold a part of the password
         return False
 
 
 def _check_file_of_authority(dsn: str) -> None:
-    """The driver takes a file that is not there for a line that broke."""
+    """The driver reports a missing file as a broken connection."""
     for name, path in parse_qsl(urlsplit(dsn).query):
         if name in ("ca_cert", "client_cert", "client_cert_key") and path != "certifi" and not Path(path).is_file():
             raise WarehouseError(f"the warehouse at {without_password(dsn)}: there is no file {path} for {name}")
@@ -102,20 +102,20 @@ def _open_embedded(directory: Path) -> Client:
 def _engine(directory: Path) -> Client:
     try:
         where = directory.resolve()
-        options: dict[str, Any] = {"interface": "chdb", "path": str(where), "chdb_options": {"backups.allowed_path": str(where / PLACE)}}
+        options: dict[str, Any] = {"interface": "chdb", "path": str(where), "chdb_options": {"backups.allowed_path": str(where / BACKUPS)}}
         client = clickhouse_connect.get_client(**options)
     except ClickHouseError as error:
-        words = str(error)
-        if other := re.search(r"already initialized with path '([^']*)'", words):
+        text = str(error)
+        if other := re.search(r"already initialized with path '([^']*)'", text):
             raise WarehouseError(
                 f"the warehouse in {directory} cannot be opened: this process has the one in {other[1]} open, "
-                "and a process has one embedded engine. Close every client of that one first"
+                "and a process can have one embedded engine only. Close every client of that one first"
             ) from error
-        if "EmbeddedServer" in words or "lock file" in words:
+        if "EmbeddedServer" in text or "lock file" in text:
             raise WarehouseHeld(
-                f"the warehouse in {directory} is open in another process, one that is not ours: the engine says {words[:300]}"
+                f"the warehouse in {directory} is open in another process, which is not Ringfence: the engine reports {text[:300]}"
             ) from error
-        raise WarehouseError(f"the warehouse in {directory} cannot be opened: {words[:600]}") from error
+        raise WarehouseError(f"the warehouse in {directory} cannot be opened: {text[:600]}") from error
     client.command(f"CREATE DATABASE IF NOT EXISTS {DATABASE}")
     client.database = DATABASE
     return client

@@ -1,9 +1,8 @@
-"""Questions to the warehouse, as values: `(sql, params)`. Run one with `warehouse.ask`.
+"""Queries of the warehouse, as values: `(sql, params)`. Run one with `warehouse.ask`.
 
-`tenant=""` and `account=""` mean all. `since_ms` is a lower bound on when we learned of a row: it lets the engine skip whole
-days, and it is safe on the inside of "the highest revision", because a later revision is never learned of earlier. An upper
-bound would not be.
-Money comes as exact Decimal(38, 9).
+`tenant=""` and `account=""` mean all. `since_ms` is a lower bound on when a row was received: it lets the engine skip whole
+days, and it is safe inside "the highest revision", because a later revision is never received earlier. An upper bound would not be.
+Money is exact, as Decimal(38, 9).
 """
 
 from __future__ import annotations
@@ -13,11 +12,9 @@ from typing import Any
 
 Query = tuple[str, dict[str, Any]]
 
-DAY_MS = 86_400_000
-
 
 def totals(since_ms: int = 0, tenant: str = "") -> Query:
-    """Received, and what became of it: one row, with the names that `status` shows.
+    """Records received, and their dispositions: one row, with the names that `status` shows.
 
     >>> sql, params = totals(tenant="t1")
     >>> params
@@ -33,7 +30,7 @@ def totals(since_ms: int = 0, tenant: str = "") -> Query:
 
 
 def dispositions_below(ends: Mapping[int, int]) -> Query:
-    """Disposition, records, of those offsets of each partition that lie below its end.
+    """Disposition and number of records, of the offsets of each partition below its end.
 
     >>> dispositions_below({0: 7, 1: 9})[1]
     {'since_ms': 0, 'partitions': [0, 1], 'ends': [7, 9]}
@@ -46,9 +43,9 @@ def dispositions_below(ends: Mapping[int, int]) -> Query:
     )
 
 
-def reasons(since_ms: int = 0, tenant: str = "", limit: int = 20) -> Query:
-    """Why records were not rated, the most frequent first: what a person should look at."""
-    source, params = _records("disposition, reason, learned_ms", since_ms, tenant)
+def reasons(limit: int = 20) -> Query:
+    """Why records were not rated, the most frequent first."""
+    source, params = _records("disposition, reason, learned_ms", 0)
     return (
         "SELECT disposition, reason, count() AS records, fromUnixTimestamp64Milli(max(learned_ms), 'UTC') AS last_learned "
         f"FROM {source} WHERE disposition IN ('unrated', 'reject', 'conflict') "
@@ -57,9 +54,9 @@ def reasons(since_ms: int = 0, tenant: str = "", limit: int = 20) -> Query:
     )
 
 
-def money(since_ms: int = 0, tenant: str = "", account: str = "") -> Query:
+def money(since_ms: int = 0, tenant: str = "") -> Query:
     """By tenant, account and the two currencies: calls, answered, seconds billed, sell, buy, margin (null across currencies)."""
-    source, params = _priced("account, sell_currency, buy_currency, answer_ms, billable_s, sell, buy", since_ms, tenant, account)
+    source, params = _priced("account, sell_currency, buy_currency, answer_ms, billable_s, sell, buy", since_ms, tenant)
     return (
         f"SELECT tenant, account, sell_currency, buy_currency, {_CALLS}, {_MONEY} FROM {source} AS money "
         "GROUP BY tenant, account, sell_currency, buy_currency ORDER BY tenant, account, sell_currency, buy_currency",
@@ -67,52 +64,16 @@ def money(since_ms: int = 0, tenant: str = "", account: str = "") -> Query:
     )
 
 
-def money_by_currency(since_ms: int = 0, tenant: str = "") -> Query:
-    """`side` (sell or buy), currency, calls, amount: the sums that a ledger must show. What the customers owe, and what the carriers get."""
-    source, params = _charges(since_ms, tenant)
-    return (
-        f"SELECT role AS side, currency, uniqExact(partition, offset) AS calls, sum({_AMOUNT}) AS amount "
-        f"FROM (SELECT *, max((revision, run)) OVER (PARTITION BY tenant, partition, offset) AS top FROM {source}) "
-        "WHERE (revision, run) = top AND level = 0 GROUP BY side, currency ORDER BY side DESC, currency",
-        params,
-    )
-
-
-def margin_by_route(since_ms: int = 0, tenant: str = "", limit: int = 100) -> Query:
-    """By carrier, trunk group, egress trunk and destination bought: what each route earns, the worst first."""
-    columns = "carrier, trunk_group, egress_trunk, buy_destination, sell_currency, buy_currency, answer_ms, billable_s, sell, buy"
-    source, params = _priced(columns, since_ms, tenant)
-    keys = "tenant, carrier, trunk_group, egress_trunk, buy_destination, sell_currency, buy_currency"
-    return (
-        f"SELECT {keys}, {_CALLS}, {_MONEY} FROM {source} AS money GROUP BY {keys} "
-        f"ORDER BY margin ASC NULLS LAST, {keys} LIMIT {{limit:UInt32}}",
-        {**params, "limit": limit},
-    )
-
-
-def money_per_second(from_ms: int, to_ms: int, tenant: str = "") -> Query:
-    """Second of the call's end, currency, calls and sell in it, from `from_ms` to before `to_ms`: the line that lives."""
-    # A call's end cannot be learned of before it happened, but for a clock that is ahead: a day of grace.
-    source, params = _priced("end_ms, sell_currency, sell", from_ms - DAY_MS, tenant)
-    return (
-        "SELECT intDiv(end_ms, 1000) * 1000 AS second_ms, sell_currency AS currency, count() AS calls, "
-        f"sum(money.sell) AS sell FROM {source} AS money "
-        "WHERE end_ms >= {from_ms:Int64} AND end_ms < {to_ms:Int64} "
-        "GROUP BY second_ms, currency ORDER BY second_ms, currency",
-        {**params, "from_ms": from_ms, "to_ms": to_ms},
-    )
-
-
 def records_a_second(since_ms: int = 0, tenant: str = "") -> Query:
-    """Second in which we learned of them, records. Bounded by when we learned: a look at the last minutes reads the last minutes."""
+    """Second in which records were received, and their number. The bound is on that time: a query for the last minutes reads no more."""
     source, params = _records("learned_ms", since_ms, tenant)
     return f"SELECT {_SECOND} AS second_ms, count() AS records FROM {source} GROUP BY second_ms ORDER BY second_ms", params
 
 
 def money_a_second(since_ms: int = 0, tenant: str = "") -> Query:
-    """Second in which we learned of the calls' ends, the two currencies, calls, sell and buy. First revisions alone: a correction is no new
-    sale, so what is shown here as it happens may differ from the bill."""
-    source, params = _priced("learned_ms, sell_currency, buy_currency, sell, buy", since_ms, tenant, "", "revision = 1 AND run = 0")
+    """Second in which the ends of calls were received, the two currencies, calls, sell and buy. First revisions only: a correction is no new
+    sale, so these live figures may differ from the bill."""
+    source, params = _priced("learned_ms, sell_currency, buy_currency, sell, buy", since_ms, tenant, "revision = 1 AND run = 0")
     return (
         f"SELECT {_SECOND} AS second_ms, sell_currency, buy_currency, count() AS calls, sum(money.sell) AS sell, sum(money.buy) AS buy "
         f"FROM {source} AS money GROUP BY second_ms, sell_currency, buy_currency ORDER BY second_ms, sell_currency, buy_currency",
@@ -121,7 +82,7 @@ def money_a_second(since_ms: int = 0, tenant: str = "") -> Query:
 
 
 def stored_to(since_ms: int = 0) -> Query:
-    """Partition, its highest offset, and when we learned of its newest record: of partitions that got a record since then."""
+    """Partition, its highest offset, and when its newest record was received: of partitions with a record since then."""
     return (
         "SELECT partition, max(offset) AS last_offset, max(learned_ms) AS newest_ms FROM records WHERE learned_ms >= {since_ms:Int64} "
         "GROUP BY partition ORDER BY partition",
@@ -152,8 +113,8 @@ def dispositions_of_day(day: str) -> Query:
 
 
 def last_calls(limit: int = 20, account: str = "", tenant: str = "", since_ms: int = 0) -> Query:
-    """The calls that we learned the end of last, newest first, priced or not: who, to whom, how long, how much, and why not."""
-    # Cut each side to `limit` before they meet. A later revision is learned of no earlier, so the newest row is the highest.
+    """The calls whose end was received last, newest first, priced or not: caller, called number, duration, money, and why not priced."""
+    # Cut each side to `limit` before the join. A later revision is received no earlier, so the newest row is the highest.
     where, params = _where("learned_ms >= {since_ms:Int64}", since_ms, tenant, account)
     newest = "ORDER BY learned_ms DESC, revision DESC LIMIT 1 BY tenant, partition, offset LIMIT {limit:UInt32}"
     shown = (
@@ -167,7 +128,7 @@ def last_calls(limit: int = 20, account: str = "", tenant: str = "", since_ms: i
     )
     ended = f"SELECT {facts} FROM calls WHERE {where} {newest}"
     money, _ = _priced(
-        "billable_s, sell, sell_currency, buy, buy_currency, destination", since_ms, tenant, "",
+        "billable_s, sell, sell_currency, buy, buy_currency, destination", since_ms, tenant,
         f"(tenant, partition, offset) IN (SELECT tenant, partition, offset FROM ({ended}))",
     )  # fmt: skip
     priced = (
@@ -188,46 +149,46 @@ def last_calls(limit: int = 20, account: str = "", tenant: str = "", since_ms: i
     )
 
 
-def corrected_after_run(since_ms: int = 0, tenant: str = "", limit: int = 1000) -> Query:
-    """Calls that were corrected after a rating run priced them again: what the run made of them does not count any more. Tenant, call,
+def corrected_after_run() -> Query:
+    """Calls that were corrected after a rating run priced them again: the run's charges for them no longer count. Tenant, call,
     the revision and run that it priced, the revision that counts."""
-    source, params = _charges(since_ms, tenant)
+    source, params = _charges(0)
     return (
         "SELECT tenant, call_key, tupleElement(counted, 1) AS revision, tupleElement(counted, 2) AS run, "
         "tupleElement(priced_again, 1) AS run_revision, tupleElement(priced_again, 2) AS last_run FROM ("
         "SELECT tenant, partition, offset, call_key, max((revision, run)) AS counted, maxIf((revision, run), run > 0) AS priced_again "
         f"FROM {source} GROUP BY tenant, partition, offset, call_key) "
-        "WHERE last_run > 0 AND counted > priced_again ORDER BY tenant, partition, offset LIMIT {limit:UInt32}",
-        {**params, "limit": limit},
+        "WHERE last_run > 0 AND counted > priced_again ORDER BY tenant, partition, offset LIMIT 1000",
+        params,
     )
 
 
 def completeness() -> Query:
-    """A row a partition: first and last offset, received, the dispositions, `unexplained` (0, always), `absent` (ticks, lost)."""
+    """One row per partition: first and last offset, received, the dispositions, `unexplained` (must be 0), `absent` (ticks, lost)."""
     return "SELECT * FROM completeness", {}
 
 
-def absent_offsets(partition: int, from_offset: int = 0, limit: int = 10_000) -> Query:
+def absent_offsets(partition: int) -> Query:
     """Runs of offsets of a partition that have no row: each must be a tick in the journal, or it is lost."""
     return (
-        "SELECT first_absent, last_absent, absent FROM absent_offsets WHERE partition = {partition:Int32} "
-        "AND first_absent >= {from_offset:Int64} ORDER BY first_absent LIMIT {limit:UInt32}",
-        {"partition": partition, "from_offset": from_offset, "limit": limit},
+        "SELECT first_absent, last_absent, absent FROM absent_offsets WHERE partition = {partition:Int32} ORDER BY first_absent",
+        {"partition": partition},
     )
 
 
-def gaps(tenant: str = "", limit: int = 1000) -> Query:
-    """Sequence numbers that never came: tenant, switch, boot, first and last missing, how many, and between which moments."""
+def gaps(learned_before_ms: int = 2**53, limit: int = 1000) -> Query:
+    """Sequence numbers that never arrived: tenant, switch, boot, first and last missing, their number, and between which times.
+    `learned_before_ms`: as in `lost`."""
     return (
-        "SELECT * FROM sequence_gaps WHERE {tenant:String} IN ('', tenant) ORDER BY learned_after DESC, tenant, switch, boot_id, "
-        "first_missing LIMIT {limit:UInt32}",
-        {"tenant": tenant, "limit": limit},
+        "SELECT * FROM sequence_gaps WHERE learned_after < fromUnixTimestamp64Milli({learned_before_ms:Int64}, 'UTC') "
+        "ORDER BY learned_after DESC, tenant, switch, boot_id, first_missing LIMIT {limit:UInt32}",
+        {"limit": limit, "learned_before_ms": learned_before_ms},
     )
 
 
 def lost(learned_before_ms: int, limit: int = 20, runs: int = 5) -> Query:
-    """By boot: how many numbers never came, and the first of them as runs (first, last); the latest gap first. Also how many in all,
-    and over how many boots. `learned_before_ms`: what follows a gap was learned of before then; later ones may still be closed."""
+    """Per boot: how many numbers never arrived, and the first of them as runs (first, last); the latest gap first. Also the total, and the
+    number of boots. `learned_before_ms`: the record behind a gap was received before then; later gaps may still be filled."""
     return (
         "SELECT tenant, switch, boot_id, sum(missing) AS lost, arraySlice(arraySort(groupArray((first_missing, last_missing))), 1, "
         "{runs:UInt8}) AS numbers, max(learned_after) AS last_learned, sum(lost) OVER () AS lost_in_all, count() OVER () AS boots "
@@ -238,15 +199,15 @@ def lost(learned_before_ms: int, limit: int = 20, runs: int = 5) -> Query:
 
 
 def twins(limit: int = 1000) -> Query:
-    """Sequence numbers that came in two partitions."""
+    """Sequence numbers that arrived in two partitions."""
     return "SELECT * FROM sequence_twins LIMIT {limit:UInt32}", {"limit": limit}
 
 
-def orphans(since_ms: int = 0, tenant: str = "", limit: int = 1000) -> Query:
-    """Stops that name no account, beside the calls of the same Call-ID that do: whose money they would be. For a person, because a Call-ID is
-    chosen by the caller: `candidates` says how many calls it fits."""
-    stops, params = _records("partition, offset, event, disposition, account, switch, call_id, at_ms, reason", since_ms, tenant)
-    calls, _ = _records("event, account, switch, call_id, call_key, ingress_trunk, b_number, at_ms", since_ms, tenant)
+def orphans() -> Query:
+    """Stops without an account, with the calls of the same Call-ID that have one: who might owe for them. A person decides, because the caller
+    chooses the Call-ID: `candidates` is the number of calls that it fits."""
+    stops, params = _records("partition, offset, event, disposition, account, switch, call_id, at_ms, reason", 0)
+    calls, _ = _records("event, account, switch, call_id, call_key, ingress_trunk, b_number, at_ms", 0)
     return (
         "SELECT s.tenant AS tenant, s.switch AS switch, s.partition AS partition, s.offset AS offset, s.call_id AS call_id, "
         "fromUnixTimestamp64Milli(s.at_ms, 'UTC') AS ended, s.reason AS reason, c.account AS account, c.ingress_trunk AS ingress_trunk, "
@@ -256,39 +217,29 @@ def orphans(since_ms: int = 0, tenant: str = "", limit: int = 1000) -> Query:
         "JOIN (SELECT tenant, call_id, call_key, max(account) AS account, max(ingress_trunk) AS ingress_trunk, max(b_number) AS b_number, "
         f"maxIf(at_ms, event = 'answer') AS answered_ms FROM {calls} WHERE call_id != '' "
         "GROUP BY tenant, call_id, call_key HAVING account != '') AS c ON s.tenant = c.tenant AND s.call_id = c.call_id "
-        "ORDER BY tenant, partition, offset, account LIMIT {limit:UInt32}",
-        {**params, "limit": limit},
+        "ORDER BY tenant, partition, offset, account LIMIT 1000",
+        params,
     )
 
 
-def untold(answered_before_ms: int, since_ms: int = 0, tenant: str = "", limit: int = 1000) -> Query:
-    """Calls that were answered before a time and have neither money nor an unrated end: still talking, or ended where nobody could price them."""
-    answers, params = _records("event, disposition, account, switch, call_id, call_key, b_number, at_ms", since_ms, tenant)
-    ends, _ = _records("event, disposition, call_key", since_ms, tenant)
-    rated, _ = _charges(since_ms, tenant)
+def unfinished(answered_before_ms: int) -> Query:
+    """Calls that were answered before a time and have neither a price nor an unrated end: still in progress, or their end never arrived."""
+    answers, params = _records("event, disposition, account, switch, call_id, call_key, b_number, at_ms", 0)
+    ends, _ = _records("event, disposition, call_key", 0)
+    rated, _ = _charges(0)
     return (
         "SELECT tenant, switch, account, call_id, b_number, fromUnixTimestamp64Milli(at_ms, 'UTC') AS answered "
         f"FROM {answers} WHERE event = 'answer' AND disposition = 'event' AND at_ms < {{answered_before_ms:Int64}} "
         f"AND call_key NOT IN (SELECT call_key FROM {rated}) "
         f"AND call_key NOT IN (SELECT call_key FROM {ends} WHERE event IN ('stop', 'partial') AND disposition = 'unrated') "
-        "ORDER BY at_ms, call_id LIMIT {limit:UInt32}",
-        {**params, "answered_before_ms": answered_before_ms, "limit": limit},
-    )
-
-
-def versions(since_ms: int = 0) -> Query:
-    """Which config versions priced how many calls, and when last."""
-    source, params = _calls("config_version, learned_ms", since_ms)
-    return (
-        "SELECT config_version, count() AS calls, fromUnixTimestamp64Milli(max(learned_ms), 'UTC') AS last_learned "
-        f"FROM {source} GROUP BY config_version ORDER BY config_version DESC",
-        params,
+        "ORDER BY at_ms, call_id LIMIT 1000",
+        {**params, "answered_before_ms": answered_before_ms},
     )
 
 
 def answered(since_ms: int = 0, digits: int = 10) -> Query:
     """Answered calls that ended since then, by tenant, account, ingress trunk, a_number and the first digits of the b_number."""
-    source, params = _calls("account, ingress_trunk, a_number, b_number, answer_ms, learned_ms", since_ms)
+    source, params = _latest("calls", "account, ingress_trunk, a_number, b_number, answer_ms, learned_ms", since_ms)
     return (
         "SELECT tenant, account, ingress_trunk, a_number, substring(b_number, 1, {digits:UInt8}) AS b_number, count() AS calls "
         f"FROM {source} WHERE answer_ms IS NOT NULL GROUP BY tenant, account, ingress_trunk, a_number, b_number",
@@ -305,9 +256,7 @@ _AMOUNT = "toDecimal128(nanos, 9) / 1000000000"
 
 _CALLS = "count() AS calls, countIf(answer_ms IS NOT NULL) AS answered, sum(billable_s) AS billable_s"
 
-_MONEY = (
-    "sum(money.sell) AS sell, sum(money.buy) AS buy, if(sell_currency = buy_currency, sell - buy, NULL) AS margin"
-)
+_MONEY = "sum(money.sell) AS sell, sum(money.buy) AS buy, if(sell_currency = buy_currency, sell - buy, NULL) AS margin"
 
 _OF_CHARGES = "revision, run, role, level, attempt_no, segment"
 """With tenant, partition and offset: the key of a charge."""
@@ -316,37 +265,28 @@ _SOLD, _BOUGHT = "role = 'sell' AND level = 0", "role = 'buy'"
 
 _PRICED = {
     "account": "any(account)",
-    "carrier": f"anyIf(carrier, {_SOLD})",
-    "trunk_group": f"anyIf(trunk_group, {_SOLD})",
-    "egress_trunk": f"anyIf(egress_trunk, {_SOLD})",
     "answer_ms": f"minIf(start_ms, {_SOLD})",
-    "end_ms": "any(end_ms)",
     "learned_ms": "any(learned_ms)",
     "billable_s": f"sumIf(charged_s, {_SOLD})",
     "destination": f"anyIf(destination, {_SOLD})",
     "sell": f"sumIf({_AMOUNT}, {_SOLD})",
     "sell_currency": f"anyIf(currency, {_SOLD})",
-    "buy_destination": f"argMaxIf(destination, (charged_s, attempt_no), {_BOUGHT})",
     "buy": f"if(uniqExactIf(currency, {_BOUGHT}) > 1, NULL, sumIf({_AMOUNT}, {_BOUGHT}))",
     "buy_currency": (
         f"multiIf(uniqExactIf(currency, {_BOUGHT}) > 1, 'several', countIf({_BOUGHT}) = 0 AND countIf({_SOLD} AND start_ms IS NOT NULL) = 0, "
         f"anyIf(currency, {_SOLD}), anyIf(currency, {_BOUGHT}))"
     ),
 }
-"""What the charges of a call say of it, as one row per call. Attempts that were bought in several currencies have no one sum; a call that
-was not answered and cost nothing cost nothing in the currency in which it would have been sold."""
+"""Columns of one row per call, from its charges. Attempts bought in several currencies have no single sum; a call that was not answered and
+cost nothing cost nothing in the currency in which it would have been sold."""
 
 
 def _records(columns: str, since_ms: int, tenant: str = "") -> Query:
-    return _latest("records", columns, since_ms, tenant, "")
-
-
-def _calls(columns: str, since_ms: int, tenant: str = "", account: str = "") -> Query:
-    return _latest("calls", columns, since_ms, tenant, account)
+    return _latest("records", columns, since_ms, tenant)
 
 
 def _charges(since_ms: int, tenant: str = "", condition: str = "") -> Query:
-    """Every charge of the runs that count, once, whatever has merged."""
+    """Every charge of the runs that count, once, merged or not."""
     where, params = _where(f"learned_ms >= {{since_ms:Int64}} AND {COUNTING}" + (f" AND {condition}" if condition else ""), since_ms, tenant, "")
     key = ", ".join(f"{name} DESC" for name in _OF_CHARGES.split(", "))
     return (
@@ -356,34 +296,29 @@ def _charges(since_ms: int, tenant: str = "", condition: str = "") -> Query:
     )
 
 
-def _priced(columns: str, since_ms: int, tenant: str = "", account: str = "", condition: str = "") -> Query:
+def _priced(columns: str, since_ms: int, tenant: str = "", condition: str = "") -> Query:
     """One row per call: the money that counts, and `columns` of `_PRICED`."""
     source, params = _charges(since_ms, tenant, condition)
     wanted = ", ".join(f"{_PRICED[name]} AS `{name}`" for name in columns.split(", "))
     # The inner names are the outer ones, so the aggregates must not see their own aliases.
-    priced = (
-        f"SELECT charge.tenant AS tenant, charge.partition AS partition, charge.offset AS offset, {wanted} FROM {source} AS charge "
+    return (
+        f"(SELECT charge.tenant AS tenant, charge.partition AS partition, charge.offset AS offset, {wanted} FROM {source} AS charge "
         "GROUP BY tenant, partition, offset, revision, run "
-        "ORDER BY tenant DESC, partition DESC, offset DESC, revision DESC, run DESC LIMIT 1 BY tenant, partition, offset"
+        "ORDER BY tenant DESC, partition DESC, offset DESC, revision DESC, run DESC LIMIT 1 BY tenant, partition, offset "
+        "SETTINGS prefer_column_name_to_alias = 1)",
+        params,
     )
-    if not account:
-        return f"({priced} SETTINGS prefer_column_name_to_alias = 1)", params
-    # A correction may move a call to another account: the filter stands outside.
-    return f"(SELECT * FROM ({priced} SETTINGS prefer_column_name_to_alias = 1) WHERE account = {{account:String}})", {**params, "account": account}
 
 
-def _latest(table: str, columns: str, since_ms: int, tenant: str, account: str) -> Query:
-    """The highest revisions, as the views have them, with the filter inside, where it saves reading."""
+def _latest(table: str, columns: str, since_ms: int, tenant: str = "") -> Query:
+    """The highest revisions, as in the views, with the filter inside, where it saves reading."""
     where, params = _where("learned_ms >= {since_ms:Int64}", since_ms, tenant, "")
     columns = columns if "tenant" in columns.split(", ") else f"tenant, {columns}"
-    latest = (
-        f"SELECT {columns} FROM {table} WHERE {where} "
-        "ORDER BY tenant DESC, partition DESC, offset DESC, revision DESC LIMIT 1 BY tenant, partition, offset"
+    return (
+        f"(SELECT {columns} FROM {table} WHERE {where} "
+        "ORDER BY tenant DESC, partition DESC, offset DESC, revision DESC LIMIT 1 BY tenant, partition, offset)",
+        params,
     )
-    if not account:
-        return f"({latest})", params
-    # A correction may move a call to another account: the filter stands outside.
-    return f"(SELECT * FROM ({latest}) WHERE account = {{account:String}})", {**params, "account": account}
 
 
 def _where(condition: str, since_ms: int, tenant: str, account: str) -> Query:

@@ -1,4 +1,4 @@
-"""How long rows are kept: a table says it, and whole days are dropped. What a day is, is when we learned of a row."""
+"""How long rows are kept: by a table of settings; whole days are dropped. A row belongs to the day on which it was received."""
 
 from __future__ import annotations
 
@@ -21,13 +21,12 @@ DAY_MS = 86_400_000
 
 def kept_days(client: Client) -> dict[str, int]:
     """Table -> days, as in force; 0 = for ever."""
-    with explained(client.uri):
-        rows = client.query("SELECT table, argMax(days, set_ms) FROM retention GROUP BY table ORDER BY table").result_rows
-    return {table: int(days) for table, days in rows}
+    sql = "SELECT table, argMax(days, set_ms) AS days FROM retention GROUP BY table ORDER BY table"
+    return {row["table"]: int(row["days"]) for row in ask(client, (sql, {}))}
 
 
 def keep_days(client: Client, table: str, days: int, who: str, why: str, now_ms: int | None = None) -> None:
-    """Says how long a table is kept. It takes effect the next time `apply_retention` runs."""
+    """Sets how long a table is kept. It takes effect when `apply_retention` runs next."""
     if table not in TABLES:
         raise WarehouseError(f"there is no table {table!r} with a retention; there are {', '.join(TABLES)}")
     if days < 0:
@@ -38,9 +37,9 @@ def keep_days(client: Client, table: str, days: int, who: str, why: str, now_ms:
 
 
 def apply_retention(client: Client, now_ms: int) -> list[tuple[str, str]]:
-    """Drops the days that are over; returns (table, day) of each. A day that a replay stores again goes with the next run.
+    """Drops expired days; returns (table, day) of each. A day that a replay stores again is dropped by the next run.
 
-    Age is measured up to the day after the newest day that is stored, and no further: a clock that stands ahead drops nothing.
+    Age is measured at most up to the day after the newest stored day: a clock that is ahead drops nothing.
     """
     dropped = []
     now_ms = min(now_ms, _newest_ms(client) + 2 * DAY_MS)
@@ -61,7 +60,7 @@ def apply_retention(client: Client, now_ms: int) -> list[tuple[str, str]]:
 
 
 class Held(NamedTuple):
-    """What a table holds: rows, bytes on the disk, the oldest and the newest day ("" = none), and how many days are kept (0 = for ever)."""
+    """The content of a table: rows, bytes on the disk, the oldest and the newest day ("" = none), and how many days are kept (0 = for ever)."""
 
     table: str
     rows: int
@@ -76,15 +75,13 @@ HELD: Query = (
     "FROM system.parts WHERE active AND database = currentDatabase() AND has({tables:Array(String)}, table) GROUP BY table ORDER BY table",
     {"tables": list(TABLES)},
 )
-"""What is stored where; through whoever holds the warehouse."""
-
-KEPT: Query = ("SELECT table, argMax(days, set_ms) AS days FROM retention GROUP BY table ORDER BY table", {})
+"""Also answered by the read-only server."""
 
 
 def held(client: Client) -> list[Held]:
-    """What each table with a retention holds."""
+    """The content of each table with a retention."""
     there = {row["table"]: row for row in ask(client, HELD)}
-    days = {row["table"]: int(row["days"]) for row in ask(client, KEPT)}
+    days = kept_days(client)
     nothing = {"rows": 0, "size_bytes": 0, "oldest": "", "newest": ""}
     found = []
     for table in TABLES:
@@ -96,7 +93,7 @@ def held(client: Client) -> list[Held]:
 
 
 def set_days(client: Client, wanted: Mapping[str, int], who: str, why: str) -> list[str]:
-    """Says how long tables are kept, where that is news; the tables for which it was."""
+    """Sets how long tables are kept; returns the tables for which that is a change."""
     now = kept_days(client)
     changed = [table for table, days in wanted.items() if now.get(table) != days]
     for table in changed:
@@ -105,7 +102,7 @@ def set_days(client: Client, wanted: Mapping[str, int], who: str, why: str) -> l
 
 
 def _newest_ms(client: Client) -> int:
-    """The newest day of which rows are stored, as its midnight; 0 where there are none."""
+    """The midnight of the newest day with stored rows; 0 if there are none."""
     with explained(client.uri):
         rows = client.query(
             "SELECT max(toUInt32OrZero(partition)) FROM system.parts "
@@ -117,8 +114,8 @@ def _newest_ms(client: Client) -> int:
 
 
 def _whole_days(client: Client) -> dict[str, int]:
-    """A server keeps whoever types from dropping more than 50 GB at once. A day of a large carrier is more, and is meant."""
-    name = "max_partition_size_to_drop"  # beside a question since ClickHouse 23.12
+    """By default a server refuses to drop more than 50 GB at once. A day of a large carrier is more."""
+    name = "max_partition_size_to_drop"  # allowed beside a query since ClickHouse 23.12
     return {name: 0} if name in client.server_settings else {}
 
 

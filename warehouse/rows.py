@@ -1,6 +1,6 @@
-"""Rows in and rows out: Arrow tables straight into a table, and the answer to a query as dicts.
+"""Inserts Arrow tables into a table, and returns the answer to a query as dicts.
 
-An Arrow table enters in one of two ways. The embedded engine reads its buffers in this process (the table function `Python`): no
+The embedded engine reads the buffers of an Arrow table in this process (the table function `Python`): no
 copy, no cast, no temporary file, half of the processor time. A server gets it over HTTP.
 """
 
@@ -35,16 +35,16 @@ HTTP_SETTINGS = {
 EMBEDDED_SETTINGS = {
     "max_partitions_per_insert_block": 0,
     "insert_null_as_default": 1,
-    "optimize_on_insert": 0,  # repeats inside one insert stay until a merge; the views read each once, as they do across inserts
+    "optimize_on_insert": 0,  # repeats inside one insert stay until a merge; the views read each once, as across inserts
     "max_threads": 1,  # the other cores belong to the calls
     "max_insert_threads": 1,
-    "min_insert_block_size_rows": 0,  # one insert is one part per day, up to as many bytes as the next line says
+    "min_insert_block_size_rows": 0,  # one insert is one part per day, up to the bytes of the next line
     "min_insert_block_size_bytes": 1 << 30,
 }
 
 
 def insert(client: Client, table: str, rows: pa.Table) -> int:
-    """Stores an Arrow table in one of `SCHEMAS`; returns how many rows. Durable when it returns.
+    """Stores an Arrow table in one of `SCHEMAS`; returns the number of rows. Durable when it returns.
 
     A column that the table does not have, or of another type, is refused; one that the rows do not have gets its default (a batch that
     was written before the column existed). The same rows again are harmless: the table's key collapses them, and the views read them once.
@@ -62,7 +62,7 @@ def insert(client: Client, table: str, rows: pa.Table) -> int:
 
 
 def _check_types(table: str, found: pa.Schema) -> None:
-    """The engine casts what it is given, in silence: a text that is no number, or a number that is too large, would be stored as 0.
+    """The engine casts silently: a text that is no number, or a number that is too large, would be stored as 0.
 
     >>> _check_types("records", pa.schema([("offset", pa.int32())]))
     Traceback (most recent call last):
@@ -79,7 +79,7 @@ def _check_types(table: str, found: pa.Schema) -> None:
 
 
 def _insert_in_process(directory: str, table: str, rows: pa.Table) -> None:
-    """By a connection of its own (0.2 ms): clickhouse-connect's has no way to the table function, and writes a file per insert."""
+    """By a connection of its own (0.2 ms): clickhouse-connect cannot use the table function, and writes a file per insert."""
     rows = rows.combine_chunks()  # one block for the engine instead of one per batch: half of its processor time
     columns = ", ".join(quote_identifier(name) for name in rows.column_names)
     settings = ", ".join(f"{name} = {value}" for name, value in EMBEDDED_SETTINGS.items())
@@ -110,7 +110,7 @@ def arrow(client: Client, query: Query) -> pl.DataFrame:
 
 
 def _plain(rows: pa.Table) -> pa.Table:
-    """Every text and byte column in the one form that every reader of Arrow knows."""
+    """Every text and byte column in the form that every reader of Arrow knows."""
     schema = pa.schema([field.with_type(_plain_type(field.type)) for field in rows.schema])
     return rows if schema == rows.schema else rows.cast(schema)
 

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import polars as pl
 from clickhouse_connect.driver.client import Client
 
-from warehouse.queries import COUNTING, DAY_MS, Query
+from warehouse.queries import COUNTING, Query
+from warehouse.retention import DAY_MS
 from warehouse.rows import arrow
 
 BAND = 50_000

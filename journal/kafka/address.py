@@ -1,4 +1,4 @@
-"""The address of a Kafka cluster, and what it says of the topics there. Pure.
+"""The address of a Kafka cluster, with its options for the topics there. Pure.
 
     kafka://HOST:PORT[,HOST:PORT...]                            no encryption; with user:password@ a SCRAM login
     kafka+ssl://[user:password@]HOST:PORT[,HOST:PORT...]        TLS; the password may be sent plain (mechanism=PLAIN), too
@@ -27,7 +27,7 @@ _PREFIX = re.compile(r"[A-Za-z0-9._-]{0,40}")
 
 @dataclass(frozen=True)
 class Address:
-    """Where the brokers are, who we are there, and how topics are made."""
+    """The brokers, our login, and the settings for new topics."""
 
     brokers: str
     tls: bool = False
@@ -39,7 +39,7 @@ class Address:
     key: str = ""
     prefix: str = "ringfence."
     replication: int = 3
-    retention_ms: int | None = None  # None: what the limits say; -1: for ever
+    retention_ms: int | None = None  # None: that of the limits; -1: for ever
     timeout_ms: int = 10_000
 
     def __repr__(self) -> str:
@@ -55,7 +55,7 @@ class Address:
 
     @property
     def min_insync(self) -> int:
-        """Copies that an acknowledged record has.
+        """Replicas that an acknowledged record has.
 
         >>> [Address("h:1", replication=n).min_insync for n in (1, 2, 3, 5)]
         [1, 1, 2, 4]
@@ -63,17 +63,17 @@ class Address:
         return max(1, self.replication - 1)
 
     def client(self) -> dict[str, str]:
-        """What every client of the cluster is told (names of librdkafka)."""
+        """The settings of every client of the cluster (names of librdkafka)."""
         protocol = ("SASL_" if self.user else "") + ("SSL" if self.tls else "PLAINTEXT")
         config = {"bootstrap.servers": self.brokers, "security.protocol": protocol}
         if self.user:
             config |= {"sasl.mechanism": self.mechanism, "sasl.username": self.user, "sasl.password": self.password}
-        named = {"ssl.ca.location": self.ca, "ssl.certificate.location": self.cert, "ssl.key.location": self.key}
-        return config | {name: value for name, value in named.items() if value}
+        files = {"ssl.ca.location": self.ca, "ssl.certificate.location": self.cert, "ssl.key.location": self.key}
+        return config | {name: path for name, path in files.items() if path}
 
 
 def parse(dsn: str) -> Address:
-    """The address in a DSN; a JournalError that never holds the password where it is none.
+    """The address in a DSN. The `JournalError` for a malformed one never holds the password.
 
     >>> parse("kafka://a:9092,b:9092?replication=1&timeout_ms=3000").brokers
     'a:9092,b:9092'
@@ -97,26 +97,26 @@ def parse(dsn: str) -> Address:
         raise JournalError(f"{shown} is not a journal's address: {error}. Expected {SHAPE}") from None
 
 
-def _address(tls: bool, brokers: str, user: str, password: str, given: dict[str, str]) -> Address:
+def _address(tls: bool, brokers: str, user: str, password: str, options: dict[str, str]) -> Address:
     for broker in brokers.split(","):
         if not (found := _BROKER.fullmatch(broker)) or not 0 < int(found[2]) < 65536:
             raise ValueError(f"{broker!r} is not HOST:PORT")
-    mechanism = given.get("mechanism", Address.mechanism)
+    mechanism = options.get("mechanism", Address.mechanism)
     if bool(user) != bool(password):
         raise ValueError("a user needs a password, and a password a user")
-    if "mechanism" in given and not user:
+    if "mechanism" in options and not user:
         raise ValueError("a mechanism needs user:password@")
     if mechanism not in MECHANISMS:
         raise ValueError(f"mechanism={mechanism} is none of {', '.join(MECHANISMS)}")
     if mechanism == "PLAIN" and not tls:
         raise ValueError("mechanism=PLAIN would send the password readable: it needs kafka+ssl://")
-    files = {name: given.get(name, "") for name in ("ca", "cert", "key")}
+    files = {name: options.get(name, "") for name in ("ca", "cert", "key")}
     for name, path in files.items():
         if path and not tls:
             raise ValueError(f"{name} needs kafka+ssl://")
         if path and not Path(path).is_file():
             raise ValueError(f"{name}={path} is no file")
-    if not _PREFIX.fullmatch(prefix := given.get("prefix", Address.prefix)):
+    if not _PREFIX.fullmatch(prefix := options.get("prefix", Address.prefix)):
         raise ValueError(f"prefix={prefix} has other characters than letters, digits, . _ -, or more than 40")
     return Address(
         brokers=brokers,
@@ -126,31 +126,31 @@ def _address(tls: bool, brokers: str, user: str, password: str, given: dict[str,
         mechanism=mechanism,
         **files,
         prefix=prefix,
-        replication=_number(given, "replication", Address.replication, 1, 32),
-        retention_ms=_number(given, "retention_ms", -1, -1, 2**53) if "retention_ms" in given else None,
-        timeout_ms=_number(given, "timeout_ms", Address.timeout_ms, 1000, 300_000),
+        replication=_number(options, "replication", Address.replication, 1, 32),
+        retention_ms=_number(options, "retention_ms", -1, -1, 2**53) if "retention_ms" in options else None,
+        timeout_ms=_number(options, "timeout_ms", Address.timeout_ms, 1000, 300_000),
     )
 
 
 def _options(query: str) -> dict[str, str]:
-    given: dict[str, str] = {}
+    options: dict[str, str] = {}
     for name, value in parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query)):
         if name not in OPTIONS:
             raise ValueError(f"there is no option {name} (there are {', '.join(OPTIONS)})")
-        if name in given:
-            raise ValueError(f"the option {name} is given twice")
-        given[name] = value
-    return given
+        if name in options:
+            raise ValueError(f"the option {name} appears twice")
+        options[name] = value
+    return options
 
 
-def _number(given: dict[str, str], name: str, default: int, least: int, most: int) -> int:
+def _number(options: dict[str, str], name: str, default: int, least: int, most: int) -> int:
     """
     >>> _number({"replication": "x"}, "replication", 3, 1, 32)
     Traceback (most recent call last):
     ...
     ValueError: replication=x is not a whole number from 1 to 32
     """
-    text = given.get(name)
+    text = options.get(name)
     if text is None:
         return default
     if not re.fullmatch(r"-?[0-9]{1,16}", text) or not least <= int(text) <= most:

@@ -1,4 +1,4 @@
-"""The connection to a cluster: one admin client and one producer a journal, and what is known of the cluster's health."""
+"""The connection to a cluster: one admin client and one producer per journal, and the health of the cluster as far as it is known."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 from confluent_kafka.admin import AdminClient
 
 from journal.kafka.address import Address
+from journal.kafka.faults import AWAY, DISCARDED, MOVING, UNKNOWN, code_of, explained, hopeless, why
 from journal.kafka.handles import held
-from journal.kafka.words import AWAY, MOVING, THROWN_AWAY, UNKNOWN, code_of, explained, hopeless, why
 from journal.protocol import JournalError
 
 ANSWER_S = 8.0
@@ -27,24 +27,24 @@ TRY_S = 3.0
 OFFSETS_S = 1.5
 LOOK_S = 0.05
 GIVE_UP_S = 2.0
-"""After this of "all brokers are down" nobody waits longer. librdkafka says so also where it has only not tried the others yet."""
+"""After "all brokers are down" for so long, callers stop waiting. librdkafka reports it also when it has only not tried the others yet."""
 LINGER_MS = 1
 FETCH_WAIT_MS = 100
-"""A partition that is added to a consumer waits for the running fetch, so that is short. Data end it at once."""
+"""A partition that is added to a consumer waits for the running fetch, so that is short. Arriving data ends it at once."""
 PREFETCH_KB = 16 << 10
 OVERHEAD_BYTES = 64 << 10
 """What Kafka adds to an entry, at most."""
 
 _log = logging.getLogger(__name__)
 _mute = logging.Logger("librdkafka", logging.CRITICAL + 1)
-"""What librdkafka would print is told by its errors."""
+"""librdkafka would print what its errors already report."""
 
 Question = Callable[[AdminClient, float], Iterable[Future[Any]]]
-"""Asks something of the admin client, to be answered within so many seconds."""
+"""Sends a request by the admin client, to be answered within so many seconds."""
 
 
 class Cluster:
-    """Clients are made when they are first needed, and live as long as this. Of any thread."""
+    """Makes clients when they are first needed; they live as long as this object. For any thread."""
 
     def __init__(self, address: Address, record_bytes: int) -> None:
         self.address = address
@@ -54,10 +54,10 @@ class Cluster:
         self._asker: Consumer | None = None
         self._producer: Sender | None = None
         self._trouble: KafkaError | None = None
-        self._heard_s = 0.0
+        self._error_s = 0.0
         self._down_since_s: float | None = None
         self._probe: Future[Any] | None = None
-        self._told = False
+        self._reported = False
 
     # --- clients ---------------------------------------------------------------------------------------------------------------
 
@@ -69,7 +69,7 @@ class Cluster:
             return self._admin
 
     def sender(self) -> Sender:
-        """The producer; a new one where the last has failed for good."""
+        """The producer; a new one if the last has failed for good."""
         with self._lock:
             if self._producer is None or self._producer.spent:
                 timeout_ms = self.address.timeout_ms
@@ -92,7 +92,7 @@ class Cluster:
             Consumer(
                 self._config()
                 | {
-                    "group.id": f"{self.address.prefix}readers",  # named because it must be; no group is ever joined, nothing committed
+                    "group.id": f"{self.address.prefix}readers",  # librdkafka requires one; no group is ever joined, nothing committed
                     "enable.auto.commit": False,
                     "enable.auto.offset.store": False,
                     "auto.offset.reset": "error",  # never a silent jump
@@ -108,17 +108,17 @@ class Cluster:
         )
 
     def _config(self) -> dict[str, Any]:
-        # A method bound to self would be a ring through C that nothing ever frees.
+        # A method bound to self would be a reference cycle through C that is never freed.
         myself = weakref.ref(self)
 
-        def heard(error: KafkaError) -> None:
+        def on_error(error: KafkaError) -> None:
             if (cluster := myself()) is not None:
-                cluster.heard(error)
+                cluster.on_error(error)
 
         return {
             **self.address.client(),
             "client.id": "ringfence",
-            "error_cb": heard,
+            "error_cb": on_error,
             "logger": _mute,
             "socket.timeout.ms": self.address.timeout_ms,
             "socket.connection.setup.timeout.ms": 5000,
@@ -129,26 +129,26 @@ class Cluster:
 
     # --- health ----------------------------------------------------------------------------------------------------------------
 
-    def heard(self, error: KafkaError) -> None:
-        """librdkafka tells what it meets, from whichever client."""
-        everyone = error.code() == KafkaError._ALL_BROKERS_DOWN
-        if not everyone:  # that one has no reason in it
+    def on_error(self, error: KafkaError) -> None:
+        """The error callback of all clients."""
+        all_down = error.code() == KafkaError._ALL_BROKERS_DOWN
+        if not all_down:  # that error has no reason in it
             self._trouble = error
-        self._heard_s = time.monotonic()
-        if everyone or hopeless(error):
-            self._down_since_s = self._down_since_s or self._heard_s
+        self._error_s = time.monotonic()
+        if all_down or hopeless(error):
+            self._down_since_s = self._down_since_s or self._error_s
         elif error.code() not in AWAY and not hopeless(error):
             _log.warning("%s: %s", self.address, why(error))
 
     def answered(self) -> None:
-        """It is there."""
-        if self._told:
+        """A broker has answered."""
+        if self._reported:
             _log.warning("%s: it answers again", self.address)
-        self._trouble, self._down_since_s, self._probe, self._told = None, None, None, False
+        self._trouble, self._down_since_s, self._probe, self._reported = None, None, None, False
 
     def down_s(self) -> float:
-        """For how long no broker has answered; 0.0 = as far as is known, they do. Never waits. To be asked again and again: an idle
-        consumer is not told that its broker is back, so while it is down it is probed here, in the background."""
+        """Seconds for which no broker has answered; 0.0 = as far as is known, they answer. Never waits. Call it regularly: an idle consumer
+        does not notice that its broker is back, so this probes a cluster that is down, in the background."""
         if self._down_since_s is None:
             return 0.0
         since_s = self._down_since_s
@@ -156,32 +156,32 @@ class Cluster:
             self._probe = self.admin.describe_cluster(request_timeout=DOWN_ANSWER_S)
         elif self._probe.done():
             failed, self._probe = self._probe.exception(), None
-            if failed is None:  # what was heard was old, or it is back
+            if failed is None:  # the error was old, or the cluster is back
                 self.answered()
                 return 0.0
-            if not self._told:
-                self._told = True
+            if not self._reported:
+                self._reported = True
                 _log.error("%s", self.away())
         return time.monotonic() - since_s
 
     def away(self, what: str = "") -> JournalError:
-        """That nobody answers, and why, as far as was heard."""
+        """The error that no broker answers, with the reason if one is known."""
         trouble = self._trouble
-        words = f"{self.address}: {what + ': ' if what else ''}"
+        head = f"{self.address}: {what + ': ' if what else ''}"
         if trouble is not None and hopeless(trouble):
-            return JournalError(words + why(trouble))
+            return JournalError(head + why(trouble))
         if trouble is None and not self.address.tls:
             return JournalError(
-                f"{words}no broker answers. Check the address, that the brokers run, and whether they want TLS (kafka+ssl://)"
+                f"{head}no broker answers. Check the address, that the brokers run, and whether they want TLS (kafka+ssl://)"
             )
         because = f" ({why(trouble)})" if trouble is not None else ""
-        return JournalError(f"{words}no broker answers{because}. Check the address, and that the brokers run")
+        return JournalError(f"{head}no broker answers{because}. Check the address, and that the brokers run")
 
     # --- questions -------------------------------------------------------------------------------------------------------------
 
     def ask(self, question: Question, what: str, *, again: frozenset[int] = MOVING) -> list[Any]:
-        """The answers to what is asked of the admin client. Asks again, a fresh client, while the cluster is moving something (one of
-        `again`) or whoever was asked does not answer: a client goes on asking the broker that it remembers, also when that is the dead one.
+        """The answers of the admin client. Asks again by a new client while the error is one of `again` or the broker does not answer: a
+        client keeps asking the broker that it remembers, even if that one is dead.
         """
         began_s = time.monotonic()
         end_s = began_s + (ANSWER_S if self._down_since_s is None else DOWN_ANSWER_S)
@@ -202,7 +202,7 @@ class Cluster:
             time.sleep(LOOK_S)
 
     def _outcome(self, admin: AdminClient, future: Future[Any], began_s: float, end_s: float, what: str) -> BaseException | None:
-        """The fault of an answer, or None. Raises where waiting would not help."""
+        """The fault of an answer, or None. Raises if waiting is useless."""
         while not future.done():
             admin.poll(0)
             try:
@@ -215,15 +215,15 @@ class Cluster:
         return future.exception()
 
     def _given_up(self, began_s: float) -> bool:
-        """That it was heard since then that nobody is there, or that nobody lets us in."""
-        if self._down_since_s is None or self._heard_s < began_s:
+        """Whether an error since then means that no broker is there, or that our login is refused."""
+        if self._down_since_s is None or self._error_s < began_s:
             return False
         if self._trouble is not None and hopeless(self._trouble):
             return True
         return self._down_since_s >= began_s and time.monotonic() - self._down_since_s > GIVE_UP_S
 
     def fault(self, error: BaseException, what: str) -> JournalError:
-        """A failed operation in words."""
+        """A failed operation as an error of the journal."""
         if not isinstance(error, KafkaException):
             return JournalError(f"{self.address}: {what}: {error}")
         reason: KafkaError = error.args[0]
@@ -235,10 +235,10 @@ class Cluster:
         return explained(reason, f"{self.address}: {what}")
 
     def offsets(self, name: str, partition: int) -> tuple[int, int]:
-        """The first offset that a partition keeps, and its end.
+        """The first offset of a partition, and its end.
 
-        Asked of a consumer that consumes nothing: the admin client's own question aborts the process (librdkafka 2.16) when a broker comes back
-        at the wrong moment.
+        By a consumer that consumes nothing: the admin client's request for them aborts the process (librdkafka 2.16) when a broker comes
+        back at the wrong moment.
         """
         what = f"cannot ask for the offsets of {name}/{partition}"
         began_s = time.monotonic()
@@ -249,7 +249,7 @@ class Cluster:
             try:
                 first, end = asker.get_watermark_offsets(TopicPartition(name, partition), OFFSETS_S)
             except KafkaException as error:
-                asker.consume(1, 0)  # hears of errors
+                asker.consume(1, 0)  # calls the error callback
                 if self._given_up(began_s):
                     raise self.away(what) from error
                 if code_of(error) not in MOVING | AWAY | UNKNOWN or time.monotonic() > end_s:
@@ -263,33 +263,33 @@ class Cluster:
 
 
 class Sender:
-    """A producer, and the thread that hears of its deliveries: several threads may append at the same time."""
+    """A producer, and the thread that polls its delivery reports: several threads may append at the same time."""
 
     def __init__(self, config: dict[str, Any]) -> None:
         self.spent = False
-        self.fatal: KafkaError | None = None  # then it delivers nothing more, and reports on nothing
+        self.fatal: KafkaError | None = None  # then it delivers and reports nothing more
         self.producer = held(Producer(config))
         stop = threading.Event()
         thread = threading.Thread(
-            target=_hear, args=(self.producer, stop, weakref.ref(self)), name="kafka-deliveries", daemon=True
+            target=_poll, args=(self.producer, stop, weakref.ref(self)), name="kafka-deliveries", daemon=True
         )
         thread.start()
-        _hearing[thread] = stop
+        _polling[thread] = stop
         weakref.finalize(self, stop.set).atexit = False
 
     def reason(self, error: KafkaError) -> KafkaError:
-        """The fault itself, where an entry was only thrown away with the others: it is heard a moment later."""
+        """The fatal fault, if an entry was only discarded because of it: that fault arrives a moment later."""
         end_s = time.monotonic() + 1.0
-        while error.code() in THROWN_AWAY and self.fatal is None and time.monotonic() < end_s:
+        while error.code() in DISCARDED and self.fatal is None and time.monotonic() < end_s:
             time.sleep(0.01)
         return self.fatal or error
 
-    def look(self, name: str) -> None:
-        """Asks for the topic anew: a producer remembers how many partitions it had."""
+    def refresh(self, name: str) -> None:
+        """Fetches the topic's metadata again: a producer remembers its old number of partitions."""
         try:
             self.producer.list_topics(name, ANSWER_S)
         except KafkaException as error:
-            _log.warning("the producer knows nothing new of %s: %s", name, why(error.args[0]))  # whoever appends hears more
+            _log.warning("the producer could not refresh %s: %s", name, why(error.args[0]))  # an append reports more
 
     def send(self, name: str, partition: int, key: bytes, value: bytes, timestamp_ms: int, report: Callable[..., None]) -> None:
         try:
@@ -299,7 +299,7 @@ class Sender:
             raise
 
 
-def _hear(producer: Producer, stop: threading.Event, of: weakref.ref[Sender]) -> None:
+def _poll(producer: Producer, stop: threading.Event, of: weakref.ref[Sender]) -> None:
     while not stop.is_set():
         try:
             producer.poll(0.2)
@@ -308,13 +308,13 @@ def _hear(producer: Producer, stop: threading.Event, of: weakref.ref[Sender]) ->
                 sender.fatal, sender.spent = error.args[0], True
 
 
-def _stop_hearing() -> None:
+def _stop_polling() -> None:
     """A thread inside librdkafka must not outlive the interpreter."""
-    for stop in list(_hearing.values()):
+    for stop in list(_polling.values()):
         stop.set()
-    for thread in list(_hearing):
+    for thread in list(_polling):
         thread.join(1.0)
 
 
-_hearing: weakref.WeakKeyDictionary[threading.Thread, threading.Event] = weakref.WeakKeyDictionary()
-atexit.register(_stop_hearing)
+_polling: weakref.WeakKeyDictionary[threading.Thread, threading.Event] = weakref.WeakKeyDictionary()
+atexit.register(_stop_polling)

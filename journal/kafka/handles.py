@@ -1,8 +1,8 @@
-"""Clients of librdkafka end in a thread of ours.
+"""Destroys clients of librdkafka in a thread of ours.
 
-librdkafka calls into Python from threads of its own, to complete an answer. When the garbage collector happens to run there and meets
-a client that nobody uses any more (an old traceback had held it), destroying it there aborts the whole process. So every client is
-held here from its making on, and is let go by one thread, when nobody else holds it.
+librdkafka calls into Python from its own threads, to complete an answer. If the garbage collector runs there and finds an unreferenced
+client (an old traceback had held it), destroying it there aborts the whole process. So this module holds a reference to every client
+and drops it in one thread, when it is the last.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TypeVar
 
 LOOK_S = 1.0
 OURS = 3
-"""References of a client that only this module knows: the list, the name in the loop over it, the argument of `getrefcount`."""
+"""References to a client that only this module holds: the list, the loop variable, the argument of `getrefcount`."""
 
 Client = TypeVar("Client")
 _held: list[object] = []
@@ -23,7 +23,7 @@ _reaper: threading.Thread | None = None
 
 
 def held(client: Client) -> Client:
-    """The client, which will end in the right thread.
+    """The client, which will be destroyed in the right thread.
 
     >>> class Client: ...
     >>> used = held(Client())
@@ -34,20 +34,20 @@ def held(client: Client) -> Client:
     with _lock:
         _held.append(client)
         if _reaper is None:
-            _reaper = threading.Thread(target=_let_go, name="kafka-reaper", daemon=True)
+            _reaper = threading.Thread(target=_reap, name="kafka-reaper", daemon=True)
             _reaper.start()
     return client
 
 
-def _let_go() -> None:
+def _reap() -> None:
     while True:
         time.sleep(LOOK_S)
         unused = _unused()
-        del unused  # with the last reference to each: they end here
+        del unused  # the last references: the clients are destroyed here
 
 
 def _unused() -> list[object]:
-    """Takes out those that nobody holds but this module."""
+    """Removes and returns the clients that only this module holds."""
     with _lock:
         unused = [client for client in _held if sys.getrefcount(client) <= OURS]
         if unused:

@@ -1,7 +1,7 @@
-"""One consumer for the readers of many partitions: what arrives is sorted into a lane a partition.
+"""One consumer for the readers of many partitions: arriving messages are sorted into one lane per partition.
 
-A consumer has four threads and a connection a broker, so one a partition would be a hundred threads for a dispatcher of sixteen
-partitions. A partition that two readers read at once needs two intakes.
+A consumer has four threads and a connection per broker: one consumer per partition would be a hundred threads for a dispatcher of
+sixteen partitions. A partition that two readers read at once needs two intakes.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from journal.kafka.cluster import Cluster
 PUMP = 4096
 HIGH_BYTES, LOW_BYTES = 16 << 20, 4 << 20
 HIGH_MESSAGES, LOW_MESSAGES = 32_768, 4096
-"""A lane that its reader leaves full is not fetched for, until it is nearly empty."""
+"""A lane over the high mark is paused until it is below the low mark."""
 
 
 class Lane:
-    """What has arrived for one reader, in order, none missing."""
+    """Messages that have arrived for one reader, in order, without a gap."""
 
     def __init__(self, name: str, partition: int, offset: int) -> None:
         self.name, self.partition = name, partition
-        self.next = offset  # the one that must arrive next
+        self.next = offset  # the offset that must arrive next
         self.messages: deque[Message] = deque()
         self.bytes = 0
         self.paused = False
@@ -35,11 +35,11 @@ class Lane:
         self.gap_at = -1  # what arrived instead of `next`
 
     @property
-    def place(self) -> TopicPartition:
+    def topic_partition(self) -> TopicPartition:
         return TopicPartition(self.name, self.partition)
 
     def is_stopped(self) -> bool:
-        """That a fault stands before what comes next."""
+        """Whether a fault precedes the next message."""
         return self.error is not None or self.gap_at >= 0
 
     def is_full(self) -> bool:
@@ -49,7 +49,7 @@ class Lane:
         return self.bytes < LOW_BYTES and len(self.messages) < LOW_MESSAGES
 
     def take(self, max_messages: int, max_bytes: int) -> list[Message]:
-        """The oldest, at least one if there is one, however large."""
+        """The oldest messages, at least one if there is one, however large."""
         out: list[Message] = []
         messages = self.messages
         while messages and len(out) < max_messages:
@@ -63,16 +63,16 @@ class Lane:
 
 
 class Intake:
-    """A consumer and its lanes. Of any thread."""
+    """A consumer and its lanes. For any thread."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         self._consumer: Consumer = cluster.consumer()
-        self._lock = threading.RLock()  # a reader that is thrown away closes wherever the thread stands
+        self._lock = threading.RLock()  # the garbage collector may close a reader while the thread holds the lock
         self._lanes: dict[tuple[str, int], Lane] = {}
 
     def add(self, name: str, partition: int, offset: int) -> Lane | None:
-        """A lane from `offset` on; None where this intake has one of that partition."""
+        """A lane from `offset` on; None if this intake already has one of that partition."""
         with self._lock:
             if (name, partition) in self._lanes:
                 return None
@@ -84,10 +84,10 @@ class Intake:
         with self._lock:
             if self._lanes.get((lane.name, lane.partition)) is lane:
                 del self._lanes[lane.name, lane.partition]
-                self._consumer.incremental_unassign([lane.place])
+                self._consumer.incremental_unassign([lane.topic_partition])
 
     def pump(self, wait_s: float = 0.0) -> int:
-        """Sorts what has arrived; waits for a first message so long where none has. How many."""
+        """Sorts arrived messages; waits up to `wait_s` for a first one. Returns their number."""
         with self._lock:
             got = self._consumer.consume(PUMP, 0)
             if not got and wait_s:
@@ -103,15 +103,15 @@ class Intake:
             out = lane.take(max_messages, max_bytes)
             if lane.paused and lane.is_low():
                 lane.paused = False
-                self._consumer.resume([lane.place])
+                self._consumer.resume([lane.topic_partition])
             return out
 
     def _sort(self, got: Sequence[Any]) -> None:
-        lanes, message, heard = self._lanes, Message._make, False
+        lanes, message, received = self._lanes, Message._make, False
         for m in got:
             lane = lanes.get((m.topic(), m.partition()))
             if lane is None:
-                continue  # of a reader that is closed
+                continue  # its reader is closed
             if (error := m.error()) is not None:
                 lane.error = error
                 continue
@@ -119,15 +119,15 @@ class Intake:
             if offset != lane.next:
                 if offset > lane.next and lane.gap_at < 0:
                     lane.gap_at = offset
-                continue  # one below is a repeat of what was handed on
+                continue  # a lower offset is a repeat
             key, value = m.key() or b"", m.value() or b""
             lane.messages.append(message((lane.partition, offset, m.timestamp()[1], key, value)))
             lane.bytes += len(key) + len(value)
             lane.next = offset + 1
-            heard = True
-        if heard:
+            received = True
+        if received:
             self._cluster.answered()
         for lane in lanes.values():
             if not lane.paused and lane.is_full():
                 lane.paused = True
-                self._consumer.pause([lane.place])
+                self._consumer.pause([lane.topic_partition])

@@ -1,4 +1,4 @@
-"""A place in a partition of Kafka."""
+"""A position in a partition of Kafka."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from confluent_kafka import KafkaError
 
 from core.message import Message
 from journal.kafka.cluster import Cluster
+from journal.kafka.faults import explained
 from journal.kafka.intake import Intake, Lane
-from journal.kafka.words import explained
 from journal.protocol import Gap, JournalError, Torn, ahead, trimmed
 
 SLICE_S = 0.02
 PATIENCE_S = 30.0
-"""A reader that has come to the end goes on while brokers are away for a moment; longer, and its process had better say so and end."""
+"""A reader at the end of its partition tolerates brokers that are away for so long; after that it fails, and its process ends."""
 
 
 class KafkaReader:
-    """What was there when it was opened is waited for (as a file waits for its disk); what comes later is never waited for.
+    """Waits for messages that existed when it was opened (as a file waits for its disk); never for later ones.
 
-    So `[]` is never given before the end that was found at the opening: whoever reads until `[]` has read all of it.
+    So `read` never returns `[]` before the end that was found at the opening: a caller who reads until `[]` has read all of it.
     """
 
     def __init__(self, cluster: Cluster, intakes: list[Intake], topic: str, partition: int, offset: int) -> None:
         self._cluster, self._name = cluster, f"{topic}/{partition}"
         self.offset = offset
-        self.gaps: list[Gap] = []  # a broker has none: what is missing there is `Torn`
+        self.gaps: list[Gap] = []  # always empty: what is missing on a broker is `Torn`
         place = cluster.address.prefix + topic
         first, self._there = cluster.offsets(place, partition)
         self._check_between(first, self._there)
@@ -50,7 +50,7 @@ class KafkaReader:
             self.close()
 
     def _wait(self, count: int, size: int) -> None:
-        """Until so much of what is known to be there has come, or a fault stands before it."""
+        """Waits until so many of the known messages have arrived, or for a fault before them."""
         lane, end_s = self._lane, time.monotonic() + self._cluster.address.timeout_ms / 1000
         while len(lane.messages) < count and lane.bytes < size and not lane.is_stopped():
             if self._intake.pump(SLICE_S):
@@ -58,10 +58,10 @@ class KafkaReader:
             elif time.monotonic() > end_s:
                 if lane.messages:
                     return
-                raise self._cluster.away(f"{self._name}: offset {self.offset} is there and does not come")
+                raise self._cluster.away(f"{self._name}: offset {self.offset} exists and does not arrive")
 
     def _check(self) -> None:
-        """Why nothing comes, where that is a fault."""
+        """Raises if nothing arrives because of a fault."""
         lane = self._lane
         if lane.error is not None:
             raise self._fault(lane.error)
@@ -91,7 +91,7 @@ class KafkaReader:
 
 
 def _lane(cluster: Cluster, intakes: list[Intake], name: str, partition: int, offset: int) -> tuple[Intake, Lane]:
-    """Of the first intake that does not serve this partition yet."""
+    """A lane of the first intake that does not serve this partition yet."""
     for intake in intakes:
         if (lane := intake.add(name, partition, offset)) is not None:
             return intake, lane

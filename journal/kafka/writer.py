@@ -10,16 +10,16 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException
 
 from journal.kafka.cluster import Cluster, Sender
-from journal.kafka.words import AWAY, MOVING, explained, why
+from journal.kafka.faults import AWAY, MOVING, explained, why
 from journal.protocol import Entry, JournalError, Locked, TooLarge, Unacknowledged
 
 SLICE_S = 0.1
 GRACE_S = 5.0
-"""librdkafka gives its own word on each message within the timeout; so much later it is asked no more."""
+"""librdkafka reports on each message within its timeout; so much later the writer gives up."""
 
 
 class _Delivery:
-    """What was heard of the entries of one append. Reports may come from any thread: it only appends."""
+    """The delivery reports of one append. They may come from another thread: this only appends."""
 
     def __init__(self, count: int) -> None:
         self._left = count
@@ -32,15 +32,15 @@ class _Delivery:
             self.offsets.append(message.offset())
         else:
             self.errors.append(error)
-        self._left -= 1  # one thread hears the reports
+        self._left -= 1  # all reports come from one thread
         if not self._left:
             self.complete.set()
 
 
 class KafkaWriter:
-    """See `journal.protocol.Writer`. Of one thread.
+    """See `journal.protocol.Writer`. For one thread.
 
-    Kafka takes no lock: whether another writes too is seen by the offsets of what was acknowledged. `closed` is called at the end.
+    Kafka takes no lock: the offsets of acknowledged entries show whether another process writes too. `closed` is called at the end.
     """
 
     def __init__(
@@ -58,9 +58,9 @@ class KafkaWriter:
         self._record_bytes, self._diagnosis, self._closed = record_bytes, diagnosis, closed
         self._broken = ""
         self._fresh = True
-        _, self._end = cluster.offsets(self._topic, partition)  # fails within seconds where nobody is there
+        _, self._end = cluster.offsets(self._topic, partition)  # fails within seconds if no broker answers
         self._sender: Sender = cluster.sender()
-        self._sender.look(self._topic)
+        self._sender.refresh(self._topic)
 
     @property
     def end(self) -> int:
@@ -68,7 +68,7 @@ class KafkaWriter:
         return self._end
 
     def append(self, entries: Sequence[Entry]) -> int:
-        """Returns after every copy that must be in sync has every entry. After any fault the writer is to be opened anew."""
+        """Returns when every replica that must be in sync has every entry. After any fault, open a new writer."""
         if self._broken:
             raise JournalError(f"{self._name}: the writer stopped at an earlier fault and must be opened anew: {self._broken}")
         if not entries:
@@ -89,7 +89,7 @@ class KafkaWriter:
                 raise self._broke(self._failed(self._sender.fatal, len(entries), time.monotonic() - began_s))
             if time.monotonic() > end_s:
                 self._sender.spent = True
-                raise self._broke(self._unacknowledged(len(entries), time.monotonic() - began_s, "librdkafka says nothing"))
+                raise self._broke(self._unacknowledged(len(entries), time.monotonic() - began_s, "librdkafka reports nothing"))
         if delivery.errors:
             raise self._broke(self._failed(self._sender.reason(delivery.errors[0]), len(entries), time.monotonic() - began_s))
         return self._acknowledged(delivery.offsets)
@@ -105,13 +105,13 @@ class KafkaWriter:
             if (size := len(entry.key) + len(entry.value)) > limit:
                 raise TooLarge(f"{self._name}: entry {number} of {len(entries)} has {size} bytes, the limit is {limit}")
             if entry.timestamp_ms < 1:
-                raise ValueError(f"{self._name}: entry {number} has the time {entry.timestamp_ms}: Kafka knows none before 1")
+                raise ValueError(f"{self._name}: entry {number} has the time {entry.timestamp_ms}: Kafka takes none before 1")
 
     def _acknowledged(self, offsets: list[int]) -> int:
-        """The first offset. Where others stand between, somebody else writes here too: which is harmless and must not stay unseen."""
+        """The first offset. Other entries in between mean a second writer: harmless, but it must be reported."""
         first, last = min(offsets), max(offsets)
         alone = first == self._end and last - first + 1 == len(offsets)
-        # What a killed predecessor had under way may arrive between our look at the end and our first append.
+        # Entries that a killed predecessor had sent may arrive between our query of the end and our first append.
         fresh, self._fresh, expected = self._fresh, False, self._end
         self._end = last + 1
         if not alone and not fresh:
@@ -125,7 +125,7 @@ class KafkaWriter:
 
     def _refused(self, error: Exception, sent: int) -> JournalError:
         if isinstance(error, BufferError):
-            reason = "more waits to be sent than memory is given for"
+            reason = "the queue of unsent entries is full"
         else:
             reason = why(self._sender.reason(error.args[0]))
         if not sent:

@@ -1,4 +1,4 @@
-"""`ringfence backup`: everything that is ours, to a new directory, while it runs."""
+"""`ringfence backup`: copies an installation to a new directory while it runs."""
 
 from __future__ import annotations
 

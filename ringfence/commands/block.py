@@ -1,4 +1,4 @@
-"""`ringfence block`: a person asks for a block."""
+"""`ringfence block`: a person blocks calls."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ def block(
 ) -> None:
     """Refuse the calls of an account (or trunk), optionally of one caller, optionally to one range.
 
-    The block ends by itself. What is protected (emergency and crisis lines, the operator's own list) is never blocked.
-    At a switch in shadow the calls go on, and are marked as what would have been refused.
+    The block ends by itself. Protected numbers (emergency and crisis lines, the operator's own list) are never blocked.
+    A switch in shadow lets the calls pass, and marks their records as calls that would have been refused.
     """
-    from ringfence import words
+    from ringfence import messages
     from services import blocks
     from services.installation import books, tenant_of
 
@@ -50,12 +50,12 @@ def block(
             blocked = blocks.block(conn, key, options.duration_ms(ttl), options.login(who), why, now_ms)
         except ValueError as refused:
             options.give_up(f"Not blocked: {refused}")
-        later = words.undelivered(blocks.undelivered(conn, now_ms, key.tenant), "the block")
+        later = messages.undelivered(blocks.undelivered(conn, now_ms, key.tenant), "the block")
     typer.echo(f"{key.text()} is blocked for {ttl} ({blocked.status}, {blocked.order_id}).")
     if not blocked.known:
         name = f"account {key.account!r}" if key.account else f"trunk {key.ingress_trunk!r}"
-        typer.echo(f"Mind: there is no {name} of tenant {key.tenant} in force; calls of that name only are refused.")
+        typer.echo(f"Warning: no {name} of tenant {key.tenant} is configured; only calls with exactly that name are refused.")
     if later:
         typer.echo(later)
     if blocked.status == "shadow":
-        typer.echo("No switch enforces for this tenant: calls go on, and what would have been refused is marked.")
+        typer.echo("No switch enforces for this tenant: calls go on, and those that would have been refused are marked.")

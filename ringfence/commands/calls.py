@@ -29,7 +29,7 @@ def calls(
     tenant: Tenant = "",
     home: Home = None,
 ) -> None:
-    """The calls that ended last, newest first: number, duration, sell, buy, disposition."""
+    """Show the calls that ended last, newest first: number, duration, sell, buy, disposition."""
     from services import reading
     from warehouse import ask, queries
 
@@ -44,7 +44,7 @@ def calls(
 
 
 def line(row: dict[str, Any]) -> str:
-    """A call as JSON, what matters first. Money is decimal text, times are ISO 8601 in UTC.
+    """A call as JSON, the main fields first. Money is decimal text, times are ISO 8601 in UTC.
 
     >>> line({"account": "acme", "b_number": "431234567", "duration_ms": 2004, "sell": Decimal("0.0200"), "buy": None,
     ...       "disposition": "unrated", "answer_at": datetime(2026, 1, 1)})
@@ -67,7 +67,7 @@ def _plain(value: object) -> object:
 
 
 def show(rows: list[dict[str, Any]]) -> None:
-    """A table for people, as wide as a terminal of 80 columns; a reason runs on beyond it."""
+    """Print a table of 80 columns; a reason may run beyond them."""
     units = {side: sorted({row[f"{side}_currency"] for row in rows} - {""}) for side in ("sell", "buy")}
     heads = [f"{side} {found[0]}" if len(found) == 1 else side for side, found in units.items()]
     typer.secho(_line("ended", "account", "number", "seconds", *heads, "disposition"), dim=True)

@@ -1,15 +1,14 @@
-"""`ringfence config`: who calls, who carries, what it costs, and when it is suspicious: as a file, and back."""
+"""`ringfence config`: accounts, carriers, prices and fraud policy as a file: show, check, publish."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from core.clock import wall_clock_ms
-from ringfence import options
+from ringfence import messages, options
 from ringfence.options import Home, Who, Why
 
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 EPILOG = """
 **Examples**
 
-Take what is in force as a file with its decks, change it, see whether it is right, and put it in force:
+Write the version in force to a file with its decks, change it, check it, and put it in force:
 
 `ringfence config show --out mine/`
 
@@ -39,16 +38,16 @@ File = Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The fil
 
 @app.callback()
 def config() -> None:
-    """What is in force: accounts, carriers, trunks, dial plans, decks and policy, as one file.
+    """Accounts, carriers, trunks, dial plans, decks and policy as one file.
 
-    Every record is judged by one immutable version. A new one is taken by the running parts at the next tick, within seconds.
+    Every record is judged by one immutable version. The running parts use a new version from the next tick on, within 5 s.
     """
 
 
 @app.command(epilog=EPILOG)
 def show(
-    version: Annotated[int | None, typer.Option(min=1, help="Another version than that in force.", show_default=False)] = None,
-    list_: Annotated[bool, typer.Option("--list", help="Which versions there are, by whom and why.")] = False,
+    version: Annotated[int | None, typer.Option(min=1, help="Show another version than the one in force.", show_default=False)] = None,
+    list_: Annotated[bool, typer.Option("--list", help="List the versions with their authors and reasons.")] = False,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -57,9 +56,9 @@ def show(
     ] = None,
     home: Home = None,
 ) -> None:
-    """The version in force as a file that `publish` takes.
+    """Show the version in force as a file that `publish` accepts.
 
-    Without --out the decks are named by the versions that the books have; with it their price lists are written beside the file.
+    Without --out the file refers to the decks by their versions in the books; with --out their price lists are written beside it.
     """
     from books import configs
     from services import publishing
@@ -69,8 +68,8 @@ def show(
         newest = configs.latest(conn)
         if list_:
             for one in configs.every(conn):
-                at = f"{datetime.fromtimestamp(one.at_ms / 1000, UTC):%Y-%m-%d %H:%M:%S}"
-                typer.echo(f"{one.version:6}  {at}  {one.who:16} {one.why}{'   (in force)' if one.version == newest else ''}")
+                current = "   (in force)" if one.version == newest else ""
+                typer.echo(f"{one.version:6}  {messages.date_time(one.at_ms)}  {one.who:16} {one.why}{current}")
             return
         number = version or newest
         if not 0 < number <= newest:
@@ -78,14 +77,14 @@ def show(
                 f"There is no version {number}; " + (f"the newest is {newest}." if newest else "none was published yet.")
             )
         if out is not None and out.exists() and any(out.iterdir()):
-            options.give_up(f"{out} is not empty: nothing is written over.")
+            options.give_up(f"{out} is not empty: name a new or empty directory.")
         text = publishing.as_file(conn, number, out)
     typer.echo(f"Version {number} is in {out / 'config.yaml'}." if out else text, nl=out is not None)
 
 
 @app.command(epilog=EPILOG)
 def check(file: File, home: Home = None) -> None:
-    """Check a file, and show what it would change. Every fault is listed with its place; nothing is written."""
+    """Check a file, and show what it would change. Every fault is listed with its path; nothing is written."""
     from books import configs
     from services import publishing
     from services.installation import books as installed_books
@@ -93,7 +92,7 @@ def check(file: File, home: Home = None) -> None:
     settings = options.settings_of(home)
     if not settings.installation.has_books:
         _checked(file)
-        typer.echo(f"{file} is right. There are no books in {settings.root} to compare it with.")
+        typer.echo(f"{file} is valid. There are no books in {settings.root} to compare it with.")
         return
     with installed_books(settings.installation) as conn:
         checked = _checked(file, conn)
@@ -102,15 +101,15 @@ def check(file: File, home: Home = None) -> None:
     for change in changes:
         typer.echo(f"  {change}")
     typer.echo(
-        f"{file} is right. " + (f"It would be version {number + 1}." if changes else f"It is version {number}, in force now.")
+        f"{file} is valid. " + (f"It would be version {number + 1}." if changes else f"It is version {number}, in force now.")
     )
 
 
 @app.command(epilog=EPILOG)
 def publish(file: File, why: Why, who: Who = "", home: Home = None) -> None:
-    """Put a file in force as the next version. It is the whole of the tenants that it names: what it leaves out is removed.
+    """Put a file in force as the next version. It replaces the whole configuration of each tenant in it: what it leaves out is removed.
 
-    Everything is read and compiled before anything is written, and all is written in one transaction. The same again changes nothing.
+    The file is read and compiled before anything is written, and written in one transaction. Publishing the same file again changes nothing.
     """
     from books import configs, lists, migrate
     from services import first_start, publishing
@@ -118,9 +117,9 @@ def publish(file: File, why: Why, who: Who = "", home: Home = None) -> None:
 
     settings, now_ms = options.settings_of(home), wall_clock_ms()
     if not why.strip():
-        raise typer.BadParameter("say --why: it goes into the audit")
+        raise typer.BadParameter("--why is needed: the reason is written to the audit log")
     if not settings.installation.has_books:
-        _checked(file)  # a home is made only for a file that is right
+        _checked(file)  # a home is made only for a valid file
         first_start.lay(settings.installation)
         migrate(settings.books_dsn)
     with installed_books(settings.installation) as conn:
@@ -129,11 +128,11 @@ def publish(file: File, why: Why, who: Who = "", home: Home = None) -> None:
             lists.seed_emergency(conn, settings.countries.split(","), now_ms)
         done = publishing.publish(conn, checked, options.login(who), why, now_ms)
     if not done.changes:
-        typer.echo(f"Nothing changed: version {done.version} is in force, and says the same.")
+        typer.echo(f"Nothing changed: version {done.version} is in force and equal to the file.")
         return
     for change in done.changes:
         typer.echo(f"  {change}")
-    typer.echo(f"Version {done.version} is in force: what runs takes it at its next tick, within 5 s.")
+    typer.echo(f"Version {done.version} is in force: the running parts use it from the next tick on, within 5 s.")
     for note in done.notes:
         typer.echo(note)
 
@@ -150,5 +149,5 @@ def _checked(file: Path, conn: Connection | None = None) -> Checked:
         more = len(wrong.faults) - MOST_FAULTS
         lines = [*wrong.faults[:MOST_FAULTS], *([f"... and {more} more"] if more > 0 else [])]
         options.give_up(
-            f"{file} is not right, and nothing was written (rows are counted from 0):\n" + "\n".join(f"  {fault}" for fault in lines)
+            f"{file} is not valid, and nothing was written (rows are counted from 0):\n" + "\n".join(f"  {fault}" for fault in lines)
         )

@@ -1,20 +1,20 @@
-"""`ringfence credential`: who may post records."""
+"""`ringfence credential`: tokens with which switches post records."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
 from core.clock import wall_clock_ms
 from ringfence import options
+from ringfence.messages import day
 from ringfence.options import Home, Json, Who, Why
 
 EPILOG = """
-A switch on another machine posts its records with a token of its own: `Authorization: Bearer TOKEN`, to the collector's
-`/v1/records`. The token names the tenants whose calls the switch may post. A record says which of them it belongs to; one that
-names none belongs to the only one. A record of another tenant is stored as a reject, with the reason.
+A switch on another machine posts its records to the collector's `/v1/records` with a token of its own: `Authorization: Bearer TOKEN`.
+The token is valid for one or more tenants. A record names its tenant; one that names none belongs to the token's only tenant. A record
+of another tenant is stored as a reject, with the reason.
 
 **Examples**
 
@@ -37,22 +37,22 @@ def credential() -> None:
 
 @app.command(epilog=EPILOG)
 def add(
-    switch: Annotated[str, typer.Option(help="The switch that will post with it.", show_default=False)],
+    switch: Annotated[str, typer.Option(help="The switch that uses the token.", show_default=False)],
     tenant: Annotated[
         list[str] | None,
-        typer.Option(help="A tenant whose calls the switch posts; may be repeated. Without: the only one.", show_default=False),
+        typer.Option(help="A tenant whose calls the switch posts; may be repeated. Default: the only tenant.", show_default=False),
     ] = None,
     source: Annotated[
         list[str] | None,
         typer.Option(
-            help="An address or a network that it may come from; may be repeated. Without: from anywhere.", show_default=False
+            help="An address or network from which the token is accepted; may be repeated. Default: any.", show_default=False
         ),
     ] = None,
     why: Why = "",
     who: Who = "",
     home: Home = None,
 ) -> None:
-    """A new token. It is shown once, and only its hash is kept."""
+    """Make a new token. It is shown once; only its hash is stored."""
     from services import switches
     from services.installation import books, tenant_of
 
@@ -67,13 +67,13 @@ def add(
     )
     if not issued.known:
         typer.echo(
-            f"The books have no address of a switch {switch}: its records are taken, and no order is delivered to it.", err=True
+            f"No switch {switch} is in the books: its records are accepted, but no order is delivered to it (`ringfence switch add`).", err=True
         )
 
 
 @app.command("list", epilog=EPILOG)
 def list_(as_json: Json = False, home: Home = None) -> None:
-    """List who may post, from where, and since when. Tokens cannot be shown: only their hashes are stored."""
+    """List the credentials: switch, tenants, since when, from where. Tokens cannot be shown: only their hashes are stored."""
     import msgspec
 
     from books import credentials
@@ -85,8 +85,8 @@ def list_(as_json: Json = False, home: Home = None) -> None:
         typer.echo(msgspec.json.encode([one._asdict() for one in every]).decode())
         return
     for one in every:
-        ended = f"   revoked {_day(one.revoked_at_ms)}" if one.revoked_at_ms is not None else ""
-        since = _day(one.at_ms)
+        ended = f"   revoked {day(one.revoked_at_ms)}" if one.revoked_at_ms is not None else ""
+        since = day(one.at_ms)
         typer.echo(f"{one.id}  {one.switch:12} {', '.join(one.tenants):12} since {since}  from {', '.join(one.sources) or 'anywhere'}{ended}")
 
 
@@ -97,19 +97,10 @@ def revoke(
     who: Who = "",
     home: Home = None,
 ) -> None:
-    """End a token. What it posts is refused within a few seconds."""
+    """Revoke a token. The collector refuses it within a few seconds."""
     from services import switches
     from services.installation import books
 
     with books(options.settings_of(home).installation) as conn:
         switches.revoke(conn, credential, options.login(who), why, wall_clock_ms())
-    typer.echo(f"{credential} is revoked: what it posts is refused within a few seconds.")
-
-
-def _day(at_ms: int) -> str:
-    """A day, UTC.
-
-    >>> _day(1_700_000_000_000)
-    '2023-11-14'
-    """
-    return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d}"
+    typer.echo(f"{credential} is revoked: the collector refuses it within a few seconds.")

@@ -1,4 +1,4 @@
-"""`ringfence enforce`: whether a switch refuses, or only says what it would refuse."""
+"""`ringfence enforce`: whether a switch refuses blocked calls, or only marks them (shadow mode)."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ orders that are live now: orders in shadow are enforced from then on, and the ot
 
 **Examples**
 
-Which switch does what:
+Show the mode of each switch:
 
 `ringfence enforce`
 
-After a week of reading what would have been refused:
+After a week of checking which calls would have been refused:
 
 `ringfence enforce --switch k1 --why "a week in shadow, no honest call marked"`
 
@@ -29,7 +29,7 @@ Back to shadow: `ringfence enforce --switch k1 --off --why "a new trunk is being
 
 
 def enforce(
-    switch: Annotated[str, typer.Option(help="The switch; without it, what each switch does is shown.", show_default=False)] = "",
+    switch: Annotated[str, typer.Option(help="The switch; without it, the mode of each switch is shown.", show_default=False)] = "",
     off: Annotated[bool, typer.Option("--off", help="Back to shadow.")] = False,
     why: Why = "",
     tenant: Tenant = "",
@@ -38,7 +38,7 @@ def enforce(
 ) -> None:
     """Make a switch refuse the calls of a tenant's blocks, or put it back in shadow."""
     from books import switches
-    from ringfence import words
+    from ringfence import messages
     from services import blocks
     from services import switches as service
     from services.installation import books, tenant_of
@@ -47,7 +47,7 @@ def enforce(
         known = [one.name for one in switches.every(conn)]
         if switch:
             if not why:
-                raise typer.BadParameter("say --why: it goes into the audit")
+                raise typer.BadParameter("--why is needed: the reason is written to the audit log")
             owner = tenant_of(conn, tenant)
             service.enforce(conn, switch, owner, not off, options.login(who), why, wall_clock_ms())
         held = switches.holds(conn)
@@ -55,5 +55,5 @@ def enforce(
             for name, on in sorted(switches.tenants_of(conn, one).items()):
                 hold = f"   HELD by {held[one].who}: {held[one].why}" if one in held else ""
                 typer.echo(f"{one:12} {name:12} {'enforcing' if on else 'shadow'}{hold}")
-        if switch and (later := words.undelivered(blocks.undelivered(conn, wall_clock_ms(), owner), "this")):
+        if switch and (later := messages.undelivered(blocks.undelivered(conn, wall_clock_ms(), owner), "this")):
             typer.echo(later)

@@ -13,11 +13,10 @@ from ringfence.parts import PARTS
 EPILOG = """
 **Parts**
 
-`collector` takes records over HTTP and appends them to the journal. `judge` prices and judges them; where RINGFENCE_JUDGES says that
-several share the work they are `judge-1`, `judge-2` and so on. `watch` detects what spans their partitions.
-`store` writes what was judged to the warehouse and answers SELECT. `dispatcher` delivers block orders to the switches.
-`shipper` posts what a switch on this machine has written to its spool. `kamailio` runs a Kamailio with our configuration.
-`pages` is the first page, in the browser.
+`collector` receives records over HTTP and appends them to the journal. `judge` prices calls and detects fraud; with RINGFENCE_JUDGES > 1 the
+processes are `judge-1`, `judge-2` and so on. `watch` detects fraud that spans their partitions. `store` writes the results to the warehouse
+and answers SELECT. `dispatcher` delivers block orders to the switches. `shipper` posts the records in the spool of a switch on this machine.
+`kamailio` runs a Kamailio with our configuration. `pages` is the page in the browser.
 
 **Examples**
 
@@ -36,5 +35,5 @@ def flow(
 
     settings = options.settings_of(home)
     if name not in (known := parts.names(settings)):
-        raise typer.BadParameter(f"there is no part {name!r}: it is one of {', '.join(known)}")
+        raise typer.BadParameter(f"there is no part {name!r}; the parts are {', '.join(known)}")
     parts.run(name, settings)

@@ -1,4 +1,4 @@
-"""`ringfence health`: whether what runs here is well, for whoever restarts it."""
+"""`ringfence health`: whether the parts on this machine are healthy, for a supervisor that restarts them."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ def health(
         list[str] | None, typer.Argument(metavar="[NAME]...", help="Parts, as `ringfence flow` names them.", show_default=False)
     ] = None,
     ready: Annotated[
-        bool, typer.Option("--ready", help="Check that it does its work, not only that its main loop makes progress.")
+        bool, typer.Option("--ready", help="Check that a part does its work, not only that its main loop makes progress.")
     ] = False,
     home: Home = None,
 ) -> None:
-    """Ask the parts on this machine whether they are alive (or, with --ready, at work)."""
+    """Check whether the parts on this machine are alive (or, with --ready, at work)."""
     from ringfence.ops import ports
     from services import endpoints, part_health
 
@@ -41,15 +41,13 @@ def health(
         every = [*(ports.NUMBERS.keys() - {"judge"}), *settings.judge_names]
         known = {name: ports.url(settings.metrics_host, ports.port(settings.metrics_port, name)) for name in every}
     if unknown := sorted({*(names or ())} - known.keys()):
-        raise typer.BadParameter(f"there is no part {unknown[0]!r} here: it is one of {', '.join(sorted(known))}")
+        raise typer.BadParameter(f"there is no part {unknown[0]!r} here; the parts are {', '.join(sorted(known))}")
     found = part_health.ask_all({name: url for name, url in known.items() if name in names} if names else part_health.listening(known))
     if not found:
         options.give_up(
-            f"No part answers on this machine: looked at {min(known.values())} and the ports after it (RINGFENCE_METRICS_PORT)."
+            f"No part answers on this machine: tried {min(known.values())} and the ports after it (RINGFENCE_METRICS_PORT)."
         )
-    well = True
-    for name, sign in sorted(found.items()):
-        good = sign.ready if ready else sign.alive
-        well = well and good
-        typer.echo(f"{name}: {'well' if good else sign.why}")
-    raise typer.Exit(0 if well else 1)
+    healthy = {name: status.ready if ready else status.alive for name, status in found.items()}
+    for name, status in sorted(found.items()):
+        typer.echo(f"{name}: {'healthy' if healthy[name] else status.why}")
+    raise typer.Exit(0 if all(healthy.values()) else 1)

@@ -1,4 +1,4 @@
-"""`ringfence journal`: whether the embedded journal is whole, and how it goes on where it is not."""
+"""`ringfence journal`: checks the embedded journal for damage, and repairs it."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ app = typer.Typer(
 
 @app.command(epilog=EPILOG)
 def check(home: Home = None) -> None:
-    """Read the whole journal, and list what is damaged: topic, partition, file, byte, offsets. Changes nothing; all parts may run meanwhile."""
+    """Read the whole journal, and list the damage: topic, partition, file, byte, offsets. Changes nothing; all parts may run meanwhile."""
     found, broken = _check(options.settings_of(home).installation)
     for line in broken:
         typer.echo(line)
     if found or broken:
-        mendable = any(damage.repairable for _, damage in found)
-        rest = bool(broken) or any(damage.notes for _, damage in found)
-        words = ["The journal is damaged."]
-        words += ["`ringfence journal repair` goes on without what is lost."] if mendable else []
-        words += [f"{'The rest of it' if mendable else 'It'} is for a person to mend, as said above; a repair cannot."] if rest else []
-        options.give_up(" ".join(words))
-    typer.echo("The journal is whole.")
+        repairable = any(damage.repairable for _, damage in found)
+        others = bool(broken) or any(damage.notes for _, damage in found)
+        sentences = ["The journal is damaged."]
+        sentences += ["`ringfence journal repair` lets readers continue without the lost records."] if repairable else []
+        sentences += [f"{'The rest' if repairable else 'It'} must be restored by a person, as described above."] if others else []
+        options.give_up(" ".join(sentences))
+    typer.echo("The journal is not damaged.")
 
 
 @app.command(epilog=EPILOG)
@@ -56,17 +56,17 @@ def repair(
     who: Who = "",
     home: Home = None,
 ) -> None:
-    """Give up what cannot be read: keep its bytes in a file, record the loss, and let readers continue."""
+    """Give up records that cannot be read: copy their bytes to a file, record the loss, and let readers continue."""
     from journal import JournalError
     from services import journal_care
 
     installation = options.settings_of(home).installation
     found, broken = _check(installation)
-    mendable = [(path, damage) for path, damage in found if damage.repairable]
-    if mendable and not yes:
-        typer.confirm("Give up what is named above? Its bytes are kept in a file, and the loss is written down.", abort=True)
+    repairable = [(path, damage) for path, damage in found if damage.repairable]
+    if repairable and not yes:
+        typer.confirm("Give up the records above? Their bytes are copied to a file, and the loss is written to the audit log.", abort=True)
     failed = list(broken)
-    for path, damage in mendable:
+    for path, damage in repairable:
         try:
             for loss in journal_care.give_up(path, damage, wall_clock_ms()):
                 typer.echo(f"lost: {loss.line()}")
@@ -77,8 +77,8 @@ def repair(
     failed += journal_care.audit_losses(installation, options.login(who), wall_clock_ms())
     if failed:
         options.give_up("\n".join(failed))
-    if not mendable:
-        typer.echo("The journal is whole: nothing was changed.")
+    if not repairable:
+        typer.echo("The journal is not damaged: nothing was changed.")
 
 
 def _check(installation: Installation) -> Found:
@@ -87,7 +87,7 @@ def _check(installation: Installation) -> Found:
 
     found = journal_care.check(installation)
     if journal_copy.directory_of(installation.journal_dsn) is None:
-        typer.echo("RINGFENCE_JOURNAL is Kafka: its brokers check what they keep. Here only the collector's spool is looked at.")
+        typer.echo("RINGFENCE_JOURNAL is Kafka, whose brokers check their own data: only the collector's spool is checked here.")
     for _, damage in found.damages:
         for line in damage.lines():
             typer.echo(line)

@@ -1,4 +1,4 @@
-"""`ringfence migrate`: the stored forms, brought to this release."""
+"""`ringfence migrate`: brings stored data to the formats of this release."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ EPILOG = """
 
 `ringfence migrate --home /srv/ringfence`
 
-Where something stored changes its form, a backup is made first, beside the home; remove it when the new release has proved itself. Stores on your
-own servers are not in it: back them up before. A run that was cut off is completed by the next one. Running it again changes nothing.
+If stored data changes its format, a backup is made first, beside the home; remove it when the new release has proved itself. Data on your own
+servers is not in it: back it up before. If a run is interrupted, the next one completes it. Running it again changes nothing.
 """
 
 
 def migrate(
-    backup: Annotated[bool, typer.Option("--backup/--no-backup", help="Make a backup where something changes its form.")] = True,
+    backup: Annotated[bool, typer.Option("--backup/--no-backup", help="Make a backup if a format changes.")] = True,
     home: Home = None,
 ) -> None:
-    """Make the journal's topics, and migrate books and warehouse to this release."""
+    """Create the journal's topics, and migrate books and warehouse to this release."""
     from core.clock import wall_clock_ms
     from services.migrate import migrate as bring_up
 
@@ -33,6 +33,6 @@ def migrate(
     )
     if done.backup:
         typer.echo(f"backup     {done.backup}")
-    typer.echo("journal    every topic is there")
+    typer.echo("journal    all topics exist")
     typer.echo(f"books      {'applied ' + ', '.join(done.books) if done.books else 'at the newest revision'}")
     typer.echo(f"warehouse  {'applied ' + ', '.join(done.warehouse) if done.warehouse else 'at the newest migration'}")

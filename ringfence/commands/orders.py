@@ -1,4 +1,4 @@
-"""`ringfence orders`: what was ordered, and a person's word on what waits."""
+"""`ringfence orders`: the block orders, and a person's decision on those that wait."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ringfence.options import Home, Who, Why
 
 EPILOG = """
 An order waits for a person when a limit is reached (orders per minute, distinct callers, share of the last hour's calls), when it
-meets the allow list, or when the policy leaves it to people: calls to numbers that cannot be read or priced (`unpriced_blocks: ask`).
+overlaps the allow list, or when the policy leaves it to a person: calls to numbers that cannot be read or priced (`unpriced_blocks: ask`).
 It is never dropped silently, and never enforced without that person's approval.
 
 **Examples**
@@ -26,20 +26,20 @@ It is never dropped silently, and never enforced without that person's approval.
 
 
 def orders(
-    waiting: Annotated[bool, typer.Option("--waiting", help="Only those that wait for a person.")] = False,
+    waiting: Annotated[bool, typer.Option("--waiting", help="Show only those that wait for a person.")] = False,
     last: Annotated[int, typer.Option(min=1, max=10_000, help="How many.")] = 20,
     approve: Annotated[
-        str, typer.Option(metavar="ORDER", help="Let a waiting order, and all of its key, stand.", show_default=False)
+        str, typer.Option(metavar="ORDER", help="Approve a waiting order and the others of its key.", show_default=False)
     ] = "",
-    deny: Annotated[str, typer.Option(metavar="ORDER", help="Lift it; its key stays lifted for a day.", show_default=False)] = "",
+    deny: Annotated[str, typer.Option(metavar="ORDER", help="Lift a waiting order; its key stays lifted for a day.", show_default=False)] = "",
     why: Why = "",
     who: Who = "",
     home: Home = None,
 ) -> None:
-    """The newest block orders and what became of each; or approve or deny one that waits."""
-    from books import orders as kept_orders
-    from core.alert_words import counted
-    from ringfence import words
+    """Show the newest block orders with their status; or approve or deny one that waits."""
+    from books import orders as stored_orders
+    from core.alert_text import counted
+    from ringfence import messages
     from services import blocks
     from services.installation import books
 
@@ -47,35 +47,22 @@ def orders(
     with books(settings.installation) as conn:
         if approve or deny:
             if not why or (approve and deny):
-                raise typer.BadParameter("--approve ORDER or --deny ORDER, one of the two, and --why")
+                raise typer.BadParameter("use either --approve ORDER or --deny ORDER, with --why")
             try:
                 if approve:
                     done = blocks.approve(conn, approve, options.login(who), why, now_ms)
                 else:
                     done = blocks.deny(conn, deny, options.login(who), why, now_ms)
-            except kept_orders.Refused as refused:
+            except stored_orders.Refused as refused:
                 options.give_up(str(refused))
             stands = "stands" if len(done) == 1 else "stand"
             typer.echo(f"{counted(len(done), 'order')} {stands if approve else 'lifted'}.")
-            if done and (later := words.undelivered(blocks.undelivered(conn, now_ms), "this")):
+            if done and (later := messages.undelivered(blocks.undelivered(conn, now_ms), "this")):
                 typer.echo(later)
             return
-        found = kept_orders.select(conn, statuses=("waiting",) if waiting else (), count=last)
+        found = stored_orders.select(conn, statuses=("waiting",) if waiting else (), count=last)
         if not found:
-            typer.echo("No order waits for a person." if waiting else "Nothing was ordered yet.")
-        for kept in found:
-            typer.echo(
-                f"{kept.order.order_id}  {kept.status:10} {kept.order.key.text()}  until {_time(kept.order.expires_at_ms)}"
-            )
-            typer.echo(f"    {kept.order.reason}" + (f"\n    {kept.status}: {kept.status_why}" if kept.status_why else ""))
-
-
-def _time(at_ms: int) -> str:
-    """A moment, UTC.
-
-    >>> _time(1_700_000_000_000)
-    '2023-11-14 22:13:20'
-    """
-    from datetime import UTC, datetime
-
-    return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d %H:%M:%S}"
+            typer.echo("No order waits for a person." if waiting else "There are no block orders yet.")
+        for one in found:
+            typer.echo(f"{one.order.order_id}  {one.status:10} {one.order.key.text()}  until {messages.date_time(one.order.expires_at_ms)}")
+            typer.echo(f"    {one.order.reason}" + (f"\n    {one.status}: {one.status_why}" if one.status_why else ""))

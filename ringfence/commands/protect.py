@@ -1,4 +1,4 @@
-"""`ringfence protect`: what no order may touch."""
+"""`ringfence protect`: numbers, accounts and trunks that are never blocked."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from ringfence import options
 from ringfence.options import Home, Json, Who, Why
 
 EPILOG = """
-Emergency and crisis lines are on the list from the first start. The operator's own belong there too: hospitals, regulators, its
-own lines and trunks. It acts at once: orders that touch the entry end, and the switches let its calls pass before any look-up.
+Emergency and crisis lines are on the list from the first start. Add the operator's own: hospitals, regulators, its own lines and trunks.
+A change takes effect at once: orders that overlap the entry end, and the switches let its calls pass before any look-up.
 
 **Examples**
 
@@ -30,19 +30,19 @@ def protect(
     ] = "",
     account: Annotated[str, typer.Option(help="An account.", show_default=False)] = "",
     trunk: Annotated[str, typer.Option(help="A trunk.", show_default=False)] = "",
-    tenant: Annotated[str, typer.Option(help="One tenant's account or trunk alone.", show_default="every tenant's of that name")] = "",
+    tenant: Annotated[str, typer.Option(help="Only this tenant's account or trunk.", show_default="every tenant's of that name")] = "",
     remove: Annotated[bool, typer.Option("--remove", help="Take it off the list.")] = False,
     why: Why = "",
     who: Who = "",
     as_json: Json = False,
     home: Home = None,
 ) -> None:
-    """Numbers, accounts and trunks whose calls always pass."""
+    """Show or change the numbers, accounts and trunks whose calls always pass."""
     import msgspec
 
     from books import lists
     from core.config import path
-    from ringfence import words
+    from ringfence import messages
     from services import blocks, protected
     from services.installation import books
 
@@ -57,12 +57,12 @@ def protect(
                     typer.echo(f"{entry.kind:8} {path(entry.tenant, entry.value):16} {entry.why}")
             return
         if len(named) > 1 or not why:
-            raise typer.BadParameter("one of --number, --account and --trunk, and --why")
+            raise typer.BadParameter("use one of --number, --account and --trunk, with --why")
         ((kind, typed),) = named.items()
         now_ms = wall_clock_ms()
         value = protected.change(conn, kind, typed, remove, options.login(who), why, now_ms, tenant)  # type: ignore[arg-type]
-        later = words.undelivered(blocks.undelivered(conn, now_ms), "this")
-    read = words.as_read(typed, value) if kind == "number" else ""
-    typer.echo(f"{kind} {value}{read} is {'not protected any more' if remove else 'protected'}{' in the books' if later else ''}.")
+        later = messages.undelivered(blocks.undelivered(conn, now_ms), "this")
+    read = messages.as_read(typed, value) if kind == "number" else ""
+    typer.echo(f"{kind} {value}{read} is {'no longer protected' if remove else 'protected'}{' in the books' if later else ''}.")
     if later:
         typer.echo(later)

@@ -17,21 +17,21 @@ The number of partitions can grow, never shrink. Stop all parts first; then
 
 `ringfence repartition --partitions 12 --judges 3`
 
-Set RINGFENCE_PARTITIONS and RINGFENCE_JUDGES as it says, and start again. The journal is judged to its end before any
-state moves. If a run is interrupted, the next one completes it; no part starts in between.
+Then set RINGFENCE_PARTITIONS and RINGFENCE_JUDGES as printed, and start the parts again. The journal is judged to its end before any state
+moves. If a run is interrupted, the next one completes it; no part starts in between.
 """
 
 
 def repartition(
     partitions: Annotated[
-        int | None, typer.Option(min=1, max=1023, help="How many partitions `calls` shall have.", show_default=False)
+        int | None, typer.Option(min=1, max=1023, help="The new number of partitions of `calls`.", show_default=False)
     ] = None,
     judges: Annotated[
-        int | None, typer.Option(min=1, max=64, help="How many judge processes shall share them.", show_default=False)
+        int | None, typer.Option(min=1, max=64, help="The new number of judge processes.", show_default=False)
     ] = None,
     home: Home = None,
 ) -> None:
-    """Move what judge remembers to more partitions, or to another number of processes. Everything must be stopped."""
+    """Move the state of judge to more partitions, or to another number of processes. All parts must be stopped."""
     from books import open_books
     from flows.snapshot import SnapshotError
     from journal import JournalError
@@ -51,5 +51,5 @@ def repartition(
     except (SnapshotError, JournalError) as error:
         options.give_up(str(error))
     typer.echo(f"calls has {moved.partitions} partitions, shared by {moved.judges} judge{'s' * (moved.judges != 1)}.")
-    typer.echo(f"{moved.active} calls in progress and {moved.subjects} subjects have moved with their accounts.")
+    typer.echo(f"{moved.active} active calls and {moved.subjects} subjects were moved with their accounts.")
     typer.echo(f"Set RINGFENCE_PARTITIONS={moved.partitions} and RINGFENCE_JUDGES={moved.judges} before anything is started.")

@@ -1,15 +1,16 @@
-"""`ringfence replay`: the same steps over a file."""
+"""`ringfence replay`: prices and judges a file of calls."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from ringfence.messages import date_time
 
 if TYPE_CHECKING:
     from flows.replay import Summary
@@ -35,16 +36,15 @@ columns: {account: Kunde, b_number: Nach, answer: Beginn, duration_s: Sekunden, 
 ```
 
 **It writes** `alerts.jsonl`, `block_orders.jsonl` (what would have been ordered), `calls.parquet`, `charges.parquet`,
-`summary.json`, and every row that is not
-simply priced, with its line, its reason and its money: `rejects.jsonl`, `unrated.jsonl`, `conflicts.jsonl`, `duplicates.jsonl`,
-`suspected_duplicates.jsonl` and `notes.jsonl` (what was left out of a row).
+`summary.json`, and every row that is not simply priced, with its line, its reason and its money: `rejects.jsonl`, `unrated.jsonl`,
+`conflicts.jsonl`, `duplicates.jsonl`, `suspected_duplicates.jsonl` and `notes.jsonl` (fields of a row that were ignored).
 
 **Examples**
 
 `ringfence replay --calls june.csv --mapping mapping.yaml --out june/`
 
-With a price list. It sells every call: the file's own sell amounts are set aside, and the summary says how many. A call that it has no rate for
-is unrated, with the file's amount beside the reason:
+With a price list, which prices every call: the file's own sell amounts are ignored, and the summary counts them. A call without a rate in it is
+unrated, with the file's amount beside the reason:
 
 `ringfence replay --calls june.csv --mapping mapping.yaml --deck prices.csv --out june/`
 """
@@ -54,12 +54,12 @@ def replay(
     calls: Annotated[
         Path, typer.Option(exists=True, dir_okay=False, help="The file of calls: CSV or JSON.", show_default=False)
     ],
-    mapping: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="What its columns mean (YAML).", show_default=False)],
+    mapping: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="The mapping of its columns (YAML).", show_default=False)],
     out: Annotated[Path, typer.Option(file_okay=False, help="The directory for the results.", show_default=False)],
     deck: Annotated[
         Path | None,
         typer.Option(
-            exists=True, dir_okay=False, help="A rate deck (CSV) that sells every call; sell amounts of the file are set aside.",
+            exists=True, dir_okay=False, help="A rate deck (CSV) that prices every call; sell amounts of the file are ignored.",
             show_default=False,
         ),
     ] = None,
@@ -70,7 +70,7 @@ def replay(
         ),
     ] = "",
 ) -> None:
-    """Price and judge a file of calls, as if they came live. No order ever reaches a switch."""
+    """Price and judge a file of calls as if they were live. No order ever reaches a switch."""
     from functools import partial
 
     from books import open_books
@@ -90,13 +90,13 @@ def replay(
     finally:
         if engine:
             engine.dispose()
-    for line in closing(out, summary):
+    for line in summary_lines(out, summary):
         typer.echo(line)
 
 
 @contextmanager
 def _progress(calls: Path) -> Iterator[Callable[[int, int], None]]:
-    """A bar on stderr, fed with the rows that are done and those in all."""
+    """A progress bar on stderr; the yielded function takes the number of rows done and the total."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -113,38 +113,37 @@ def _progress(calls: Path) -> Iterator[Callable[[int, int], None]]:
         yield show
 
 
-FEW = 5
-"""Alerts and reasons that are printed at the end; the files have all."""
-REASON = 160
-"""Characters of a reason."""
+SHOWN = 5
+"""How many alerts and reasons are printed at the end; the files have all of them."""
+REASON_CHARS = 160
 
 
-def closing(out: Path, summary: Summary) -> list[str]:
-    """What a person wants to know when it is done."""
+def summary_lines(out: Path, summary: Summary) -> list[str]:
+    """The text that is printed at the end."""
     import msgspec
 
     from flows.replay import OUTPUTS, SUSPECTED
 
-    lines = [f"{summary.received:,} records, {summary.records_per_s:,.0f} a second"]
-    fates = ("rated", "unrated", "events", "rejected", "duplicates", "conflicts")
-    lines += [f"  {name:12} {getattr(summary, name):>12,}" for name in fates if getattr(summary, name) or name == "rated"]
-    lines += [f"    {count:,} x {reason[:REASON]}" for reason, count in list(summary.reasons.items())[:FEW]]
+    lines = [f"{summary.received:,} records, {summary.records_per_s:,.0f} per second"]
+    dispositions = ("rated", "unrated", "events", "rejected", "duplicates", "conflicts")
+    lines += [f"  {name:12} {getattr(summary, name):>12,}" for name in dispositions if getattr(summary, name) or name == "rated"]
+    lines += [f"    {count:,} x {reason[:REASON_CHARS]}" for reason, count in list(summary.reasons.items())[:SHOWN]]
     if summary.suspected_duplicates:
         lines.append(
-            f"  {summary.suspected_duplicates:>12,} rows have the id of an earlier one, or equal one: suspected duplicates, counted and priced "
-            f"({SUSPECTED})"
+            f"  {summary.suspected_duplicates:>12,} rows have the id of an earlier row, or are equal to one: suspected duplicates, counted and "
+            f"priced ({SUSPECTED})"
         )
-    lines += [f"  {count:>12,} rows were read without a part: {note[:REASON]}" for note, count in list(summary.notes.items())[:FEW]]
-    for word, amounts in (("sold", summary.sell), ("bought", summary.buy)):
-        lines.append(f"{word:14} " + (", ".join(f"{amount} {currency}" for currency, amount in amounts.items()) or "nothing"))
+    notes = list(summary.notes.items())[:SHOWN]
+    lines += [f"  {count:>12,} rows were read without a field: {note[:REASON_CHARS]}" for note, count in notes]
+    for side, amounts in (("sold", summary.sell), ("bought", summary.buy)):
+        lines.append(f"{side:14} " + (", ".join(f"{amount} {currency}" for currency, amount in amounts.items()) or "nothing"))
     lines.append(f"alerts         {summary.alerts:,}")
     with (out / "alerts.jsonl").open("rb") as alerts:
-        for line in islice(alerts, FEW):
+        for line in islice(alerts, SHOWN):
             alert = msgspec.json.decode(line)
-            at = datetime.fromtimestamp(alert["detected_at_ms"] / 1000, UTC)
-            lines.append(f"  {at:%Y-%m-%d %H:%M:%S}  {alert['tenant']}: {alert['reason']}")
-    if summary.alerts > FEW:
-        lines.append(f"  ... and {summary.alerts - FEW:,} more in alerts.jsonl")
-    lines.append(f"block orders   {summary.block_orders:,} that would have been; none has reached a switch")
+            lines.append(f"  {date_time(alert['detected_at_ms'])}  {alert['tenant']}: {alert['reason']}")
+    if summary.alerts > SHOWN:
+        lines.append(f"  ... and {summary.alerts - SHOWN:,} more in alerts.jsonl")
+    lines.append(f"block orders   {summary.block_orders:,} would have been issued; a replay sends none to a switch")
     lines.append(f"results        {out}: {', '.join(OUTPUTS)}")
     return lines

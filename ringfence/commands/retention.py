@@ -1,4 +1,4 @@
-"""`ringfence retention`: what is kept where, for how long, and who still has to read it."""
+"""`ringfence retention`: what is stored where, for how long, and which readers have not read it yet."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from core.clock import wall_clock_ms
-from ringfence import options
+from ringfence import messages, options
 from ringfence.options import Home, Json, Who
 
 if TYPE_CHECKING:
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from ringfence.settings import Settings
 
 EPILOG = """
-Each part removes data that is over its limit by itself, every hour or when a segment is full. `apply` does it now. Both follow the settings
-(RINGFENCE_JOURNAL_DAYS, RINGFENCE_RECORDS_DAYS and others; every one is in `.env.example`), and neither removes from the journal what a
+Each part removes expired data by itself, every hour or when a segment is full. `apply` does it now. Both follow the settings
+(RINGFENCE_JOURNAL_DAYS, RINGFENCE_RECORDS_DAYS and others; all are in `.env.example`), and neither removes from the journal what a
 reader has not read.
 
 **Examples**
@@ -36,13 +36,13 @@ app = typer.Typer(
     no_args_is_help=False,
     epilog=EPILOG,
     rich_markup_mode="markdown",
-    help="What is kept where, for how long, and who still has to read it.",
+    help="What is stored where, for how long, and which readers have not read it yet.",
 )
 
 
 @app.callback(invoke_without_command=True)
 def retention(context: typer.Context, as_json: Json = False, home: Home = None) -> None:
-    """Show what is kept where, how much, since when, and who still has to read it."""
+    """Show what is stored where, how much, since when, and which readers have not read it yet."""
     if context.invoked_subcommand is not None:
         return
     import msgspec
@@ -53,17 +53,17 @@ def retention(context: typer.Context, as_json: Json = False, home: Home = None) 
 
     settings = _home(home)
     found = service.look(settings.installation)
-    free = service.room(settings.installation)
+    free = service.free_bytes(settings.installation)
     if as_json:
         typer.echo(msgspec.json.encode({"kept": [one._asdict() for one in found], "free_bytes": free}).decode())
         return
-    table = Table("where", "what", "MB", "since (UTC)", "kept for", "still to be read", "", box=None, pad_edge=False)
+    table = Table("where", "what", "MB", "since (UTC)", "kept for", "unread", "", box=None, pad_edge=False)
     for one in found:
         table.add_row(
             one.where,
             one.what,
             "" if one.size_bytes is None else f"{one.size_bytes / 1e6:,.1f}",
-            _day(one.since_ms),
+            "" if one.since_ms is None else messages.day(one.since_ms),
             one.rule,
             ", ".join(f"{reader} {left:,}" for reader, left in one.readers.items()),
             one.note,
@@ -77,19 +77,18 @@ def apply(
     audit_days: Annotated[
         float,
         typer.Option(
-            "--audit-days", min=0, help="Remove lines of the audit that are older; asked about first.", show_default=False
+            "--audit-days", min=0, help="Remove lines of the audit log that are older; asks first.", show_default=False
         ),
     ] = 0.0,
     forget: Annotated[
-        str, typer.Option("--forget", metavar="READER", help="Wait no longer for this reader of the journal.", show_default=False)
+        str, typer.Option("--forget", metavar="READER", help="Stop waiting for this reader of the journal; asks first.", show_default=False)
     ] = "",
-    yes: Annotated[bool, typer.Option("--yes", help="Ask nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     who: Who = "",
     home: Home = None,
 ) -> None:
-    """Remove now what is over, in journal, warehouse and books. It may run beside everything: where only a part that runs can do it, that one is
-    asked. What a switch and the collector have in their spools is theirs to remove."""
-
+    """Remove expired data from journal, warehouse and books now. All parts may run meanwhile; what only a running part can remove, it is asked
+    to remove. The spools of a switch and of the collector are not touched."""
     from books import BooksError
     from journal import JournalError
     from services import retention as service
@@ -97,28 +96,25 @@ def apply(
 
     settings = _home(home)
     if audit_days and not yes:
-        typer.confirm(f"Remove every line of the audit that is older than {audit_days:g} days, for good?", abort=True)
+        typer.confirm(f"Remove all lines of the audit log that are older than {audit_days:g} days, permanently?", abort=True)
     if forget and not yes:
-        typer.confirm(
-            f"Wait no longer for {forget}? What it has not read may be removed, and it names the gap when it comes back.",
-            abort=True,
-        )
+        typer.confirm(f"Stop waiting for {forget}? Records that it has not read may be removed; it reports the gap when it returns.", abort=True)
     now_ms = wall_clock_ms()
     failed, removed = [], 0
-    acts: tuple[Callable[[], list[str]], ...] = (
+    actions: tuple[Callable[[], list[str]], ...] = (
         lambda: service.apply_journal(settings.installation, now_ms, forget),
         lambda: service.apply_warehouse(settings.installation, now_ms),
         lambda: service.apply_books(settings.installation, now_ms, audit_days, options.login(who)),
     )
-    for act in acts:
+    for action in actions:
         try:
-            for line in act():
+            for line in action():
                 typer.echo(f"  {line}")
                 removed += 1
         except (service.NotApplied, JournalError, WarehouseError, BooksError) as error:
             failed.append(str(error))
     if not removed and not failed:
-        typer.echo("Nothing was over.")
+        typer.echo("No data has expired.")
     if failed:
         options.give_up("\n".join(failed))
 
@@ -128,9 +124,3 @@ def _home(home: Path | None) -> Settings:
     if not settings.state_dir.is_dir():
         options.give_up(f"{settings.root} is not a home of Ringfence: name the --home.")
     return settings
-
-
-def _day(at_ms: int | None) -> str:
-    from datetime import UTC, datetime
-
-    return "" if at_ms is None else f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d}"

@@ -1,4 +1,4 @@
-"""`ringfence simulate`: traffic with known answers, as the clock goes."""
+"""`ringfence simulate`: simulated traffic with labelled attacks, in real time or as files."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ The seed decides who calls, when, and whether there is an attack: odd seeds have
 
 **Examples**
 
-Into the spool of the home, from where `ringfence flow shipper` posts it to a collector that runs (`ringfence up --simulate` starts all of them):
+Write to the spool of the home, from where `ringfence flow shipper` posts to a running collector (`ringfence up --simulate` starts all of them):
 
 `ringfence simulate --seed 7 --calls-per-s 20`
 
-The same traffic as files, with the truth beside them, to replay or to look at:
+The same traffic as files, with the true labels beside them:
 
 `ringfence simulate --seed 7 --hours 24 --out day7/`
 """
@@ -39,9 +39,9 @@ def simulate(
     ] = None,
     home: Home = None,
 ) -> None:
-    """Make legitimate calls, the mess of real records, and one labelled attack.
+    """Make legitimate calls, the faults of real records, and one labelled attack.
 
-    A switch of the simulator's own takes the blocks: it speaks the same commands as Kamailio.
+    The simulator's own switch refuses blocked calls: it implements the same control commands as Kamailio.
     """
     settings = options.settings_of(home)
     if out is not None:

@@ -1,4 +1,4 @@
-"""`ringfence up`: everything, in one terminal."""
+"""`ringfence up`: runs a whole installation in one terminal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ringfence.options import Home
 EPILOG = """
 **Examples**
 
-A look at it, with simulated traffic and a switch that is allowed to refuse (`make demo`):
+A demonstration with simulated traffic and a switch that refuses blocked calls (`make demo`):
 
 `ringfence up --simulate --fresh --home var/demo`
 
@@ -26,31 +26,31 @@ For switches of your own, which post to the collector: `ringfence up`
 
 def up(
     simulate: Annotated[
-        bool, typer.Option("--simulate", help="With simulated traffic, and a switch of its own that refuses.")
+        bool, typer.Option("--simulate", help="Add simulated traffic, and a switch that refuses blocked calls.")
     ] = False,
     kamailio: Annotated[
-        bool, typer.Option("--kamailio", help="With a Kamailio on this machine, in shadow until told otherwise.")
+        bool, typer.Option("--kamailio", help="Add a Kamailio on this machine, in shadow until `ringfence enforce`.")
     ] = False,
     sip_port: Annotated[int | None, typer.Option(help="Kamailio's SIP port.  [default: 5060]", show_default=False)] = None,
     carrier: Annotated[
         str | None, typer.Option(metavar="HOST:PORT", help="Kamailio's next hop.  [default: 127.0.0.1:5080]", show_default=False)
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the simulated traffic.")] = 1,
+    seed: Annotated[int, typer.Option(help="Seed of the simulated traffic.")] = 1,
     calls_per_s: Annotated[float, typer.Option(min=0.01, max=2_000, help="Simulated legitimate calls per second.")] = 5.0,
-    attack_after_s: Annotated[float, typer.Option(min=0, help="When the simulated attack begins.")] = 20.0,
+    attack_after_s: Annotated[float, typer.Option(min=0, help="When the simulated attack begins, in seconds.")] = 20.0,
     fresh: Annotated[
-        bool, typer.Option("--fresh", help="Start from nothing: what an earlier run left in the home is removed.")
+        bool, typer.Option("--fresh", help="Start with an empty home: the data of earlier runs is removed.")
     ] = False,
     home: Home = None,
 ) -> None:
-    """Run everything embedded in this terminal, until Ctrl-C.
+    """Run all parts in this terminal, with embedded storage, until Ctrl-C.
 
-    Each part is a process of its own: the collector, judge, watch, store, the dispatcher, the page, and a switch if asked for. One
-    that dies is started again. The first line is the page's address, for a browser. Above the line that lives, alerts are told with
-    their reason, and blocks as they are ordered. Logs: home/run.
+    Each part is a process of its own: the collector, judge, watch, store, the dispatcher, the page, and a switch on request. A part that
+    dies is started again. The page's address is printed first. Alerts with their reasons and block orders are printed as they
+    occur, above a status line. Logs: home/run.
     """
     if simulate and kamailio:
-        raise typer.BadParameter("--simulate or --kamailio, one of the two")
+        raise typer.BadParameter("use either --simulate or --kamailio")
     from ringfence.ops import embedded
 
     settings = options.settings_of(home, sip_port=sip_port, carrier=carrier)

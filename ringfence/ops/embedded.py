@@ -1,4 +1,4 @@
-"""`up`: prepares an installation, starts its parts, prints what happens, and stops them all."""
+"""`up`: prepares an installation, starts its parts, prints alerts and blocks, and stops the parts."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from dashboards import codes
 from journal import open_journal
 from ringfence import options, parts, simulation
 from ringfence.ops import heartbeat, logs, ports
-from ringfence.ops.block_news import Blocks
-from ringfence.ops.earlier import Earlier, asked_of_warehouse
+from ringfence.ops.block_events import BlockEvents
 from ringfence.ops.live_counts import LiveCounts
 from ringfence.ops.secrets import Secrets, secrets_of
+from ringfence.ops.stored_counts import StoredCounts, warehouse_query
 from ringfence.ops.supervisor import Child, Supervisor
 from ringfence.settings import LOOPBACK, Settings, inherited
 from ringfence.terminal import Terminal
@@ -44,11 +44,11 @@ class Simulated:
 
 @dataclass(frozen=True)
 class RealSwitch:
-    """A Kamailio beside us, in shadow until a person makes it enforce."""
+    """A Kamailio on this machine, in shadow until a person makes it enforce."""
 
 
 def run(settings: Settings, switch: Simulated | RealSwitch | None, *, fresh: bool = False) -> None:
-    """Runs until SIGINT or SIGTERM. Returns when every process has ended."""
+    """Run until SIGINT or SIGTERM. Returns when every process has ended."""
     stop = parts.until_signalled(signal.SIGHUP)  # the terminal was closed
     if isinstance(switch, RealSwitch) and (fault := packages.fault()):
         options.give_up(f"{fault}. Nothing was started.")
@@ -66,27 +66,26 @@ def run(settings: Settings, switch: Simulated | RealSwitch | None, *, fresh: boo
         migrate(settings)
         first_start.lay(settings.installation)
         secrets = secrets_of(settings)
-        wanted, wanted_page = settings.metrics_port, settings.pages_port
+        first_choice = settings
         settings = with_ports(settings)
-        where = prepare(settings, secrets, switch)
-        endpoints.write(settings.run_dir, where)
+        urls = prepare(settings, secrets, switch)
+        endpoints.write(settings.run_dir, urls)
         try:
             with Terminal(Console()) as terminal:
-                greet(terminal, settings, secrets, where, switch)
-                if wanted_page not in (0, settings.pages_port):
-                    terminal.say(f"Port {wanted_page} (RINGFENCE_PAGES_PORT) is taken: the page is at {settings.pages_port}.", "yellow")
-                if wanted not in (0, settings.metrics_port):
-                    terminal.say(
-                        f"Some of the ports from {wanted} (RINGFENCE_METRICS_PORT) are taken: metrics are at {settings.metrics_port} and after it.",
-                        "yellow",
-                    )
+                print_addresses(terminal, settings, secrets, urls, switch)
+                if first_choice.pages_port not in (0, settings.pages_port):
+                    taken = f"Port {first_choice.pages_port} (RINGFENCE_PAGES_PORT) is in use: the page is on port {settings.pages_port}."
+                    terminal.print(taken, "yellow")
+                if first_choice.metrics_port not in (0, settings.metrics_port):
+                    taken = f"Ports from {first_choice.metrics_port} on (RINGFENCE_METRICS_PORT) are in use: "
+                    terminal.print(f"{taken}metrics are on {settings.metrics_port} and the ports after it.", "yellow")
                 supervise(terminal, settings, switch, stop)
         finally:
             endpoints.forget(settings.run_dir)
 
 
 def migrate(settings: Settings) -> None:
-    """Brings what an earlier release has stored to this one, in a process of its own: it loads the warehouse's engine, and gives it back."""
+    """Migrate an installation of an earlier release, in a process of its own: its memory for the warehouse's engine is freed at its end."""
     if not settings.installation.has_books:
         return
     command = [sys.executable, "-P", "-m", "ringfence", "migrate"]
@@ -96,26 +95,26 @@ def migrate(settings: Settings) -> None:
 
 
 def clear(settings: Settings) -> None:
-    """Removes an earlier home, if it is one."""
+    """Remove the contents of an earlier home, if it is one."""
     root = settings.root
     if not root.exists() or not any(root.iterdir()):
         return
     if not (root / MARKER).exists():
-        options.give_up(f"{root} is not a home of Ringfence (it has no {MARKER}): nothing is removed.")
+        options.give_up(f"{root} is not a home of Ringfence (it has no {MARKER}): nothing was removed.")
     with alone(root):
         for path in root.iterdir():
             if path.name not in (MARKER, LOCK):
                 shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
-        homes.mark(root)  # also where an earlier release had made it
+        homes.mark(root)  # an earlier release may have made it
 
 
 def with_ports(settings: Settings) -> Settings:
-    """The same settings with real ports: free ones for 0. A port that is taken is said before anything starts."""
+    """The settings with actual ports: free ones for 0. Gives up before anything starts if a port is in use."""
     chosen: dict[str, int] = {}
     for name, host in (("collector_port", settings.host), ("warehouse_port", LOOPBACK), ("control_port", LOOPBACK)):
         port: int = getattr(settings, name)
         if port and endpoints.taken(host, port):
-            options.give_up(f"Port {port} of {host} is taken: set RINGFENCE_{name.upper()} to another one, or to 0 for any.")
+            options.give_up(f"Port {port} of {host} is in use: set RINGFENCE_{name.upper()} to another port, or to 0 for any free one.")
         while not port or port in chosen.values():
             port = endpoints.free_port(host)
         chosen[name] = port
@@ -125,7 +124,7 @@ def with_ports(settings: Settings) -> Settings:
 
 
 def pages_port(settings: Settings, others: set[int]) -> int:
-    """The page's port, or a free one where that is taken: for want of a page nothing is kept from protecting calls."""
+    """The page's port, or a free one if that is in use: a missing page must not stop the parts that block fraud."""
     port = settings.pages_port
     while not port or port in others or endpoints.taken(settings.pages_host, port):
         port = endpoints.free_port(settings.pages_host)
@@ -133,8 +132,8 @@ def pages_port(settings: Settings, others: set[int]) -> int:
 
 
 def metrics_port(settings: Settings, others: set[int]) -> int:
-    """The first of the ports for metrics: the one that is set, or where some of them are taken, others in a row. For want of a port
-    nothing is kept from protecting calls; `greet` says where they are."""
+    """The first of the ports for metrics: the configured one, or if some of them are in use, the first of a free row. A missing port must not
+    stop the parts that block fraud."""
     numbers = {ports.number(name) for name in (*ports.NUMBERS, *settings.judge_names)}
 
     def free(first: int) -> bool:
@@ -146,11 +145,14 @@ def metrics_port(settings: Settings, others: set[int]) -> int:
         if first and free(first):
             return first
         first = endpoints.free_port(settings.metrics_host)
-    options.give_up(f"There are no {len(numbers)} free ports in a row on {settings.metrics_host}: set RINGFENCE_METRICS_PORT to the first of some.")
+    options.give_up(
+        f"No row of free ports for metrics was found on {settings.metrics_host}: set RINGFENCE_METRICS_PORT to a port with {max(numbers)} free "
+        "ports after it."
+    )
 
 
 def prepare(settings: Settings, secrets: Secrets, switch: Simulated | RealSwitch | None) -> Endpoints:
-    """The books, and in them the switch."""
+    """Make the books with the starter config and the switch. Returns the addresses of the parts."""
     now_ms = wall_clock_ms()
     if isinstance(switch, Simulated):
         start = first_start.simulated(switch.seed, settings.tenant)
@@ -172,89 +174,83 @@ def prepare(settings: Settings, secrets: Secrets, switch: Simulated | RealSwitch
     )
 
 
-def greet(
-    terminal: Terminal, settings: Settings, secrets: Secrets, where: Endpoints, switch: Simulated | RealSwitch | None
+def print_addresses(
+    terminal: Terminal, settings: Settings, secrets: Secrets, urls: Endpoints, switch: Simulated | RealSwitch | None
 ) -> None:
-    """What a person needs to know to look further."""
-    terminal.say(f"Ringfence in {settings.root}", "bold")
+    """Print the addresses and tokens that a person needs."""
+    terminal.print(f"Ringfence in {settings.root}", "bold")
     code = codes.make(settings.pages_codes, time.time())
-    terminal.say(f"  page      {where.pages_url}/enter?code={code}", "bold")
-    terminal.say("            this address opens it once, within an hour; `ringfence status` prints a new one")
-    terminal.say(f"            to act there, and to see whole numbers: {secrets.pages_act_token}")
-    terminal.say(
-        f"  records   POST {where.collector_url}/v1/records   (token: collector_token in {settings.state_dir / 'secrets.json'})"
+    terminal.print(f"  page      {urls.pages_url}/enter?code={code}", "bold")
+    terminal.print("            this address works once, within an hour; `ringfence status` prints a new one")
+    terminal.print(f"            token to unblock there and to see whole numbers: {secrets.pages_act_token}")
+    terminal.print(
+        f"  records   POST {urls.collector_url}/v1/records   (token: collector_token in {settings.state_dir / 'secrets.json'})"
     )
-    terminal.say(f"  SELECT    {where.warehouse_url}   (ClickHouse's HTTP; user ringfence, password {secrets.warehouse_token})")
-    if where.sip:
-        terminal.say(f"  SIP       {where.sip} -> {settings.carrier}   (Kamailio, in shadow unless made to enforce)")
+    terminal.print(f"  SELECT    {urls.warehouse_url}   (ClickHouse's HTTP; user ringfence, password {secrets.warehouse_token})")
+    if urls.sip:
+        terminal.print(f"  SIP       {urls.sip} -> {settings.carrier}   (Kamailio, in shadow unless made to enforce)")
     elif isinstance(switch, Simulated):
-        terminal.say(
+        terminal.print(
             f"  traffic   simulated, seed {switch.seed}, with an attack after {switch.attack_after_s:g} s; its switch refuses"
         )
-    terminal.say(f"  metrics   GET {where.parts['collector']}/metrics, /health, /ready   (the other parts': ringfence status)")
-    terminal.say(f"  logs      {settings.run_dir}   Ctrl-C stops everything")
+    terminal.print(f"  metrics   GET {urls.parts['collector']}/metrics, /health, /ready   (the other parts': ringfence status)")
+    terminal.print(f"  logs      {settings.run_dir}   Ctrl-C stops everything")
 
 
 def supervise(terminal: Terminal, settings: Settings, switch: Simulated | RealSwitch | None, stop: threading.Event) -> None:
-    """Starts the parts in order, prints what happens until `stop`, stops them in the opposite order."""
-    diary = settings.run_dir / "up.log"
+    """Start the parts in order, print what happens until `stop`, and stop them in reverse order."""
+    up_log = settings.run_dir / "up.log"
 
-    def say(text: str, style: str = "") -> None:
+    def report(text: str, style: str = "") -> None:
         terminal.event(text, style)
-        logs.append(diary, text)
+        logs.append(up_log, text)
 
-    supervisor = Supervisor(say)
+    supervisor = Supervisor(report)
     counts = LiveCounts(open_journal(settings.journal_dsn))
-    blocks = Blocks(settings.books_dsn)
-    earlier = Earlier(counts.began_at, asked_of_warehouse(settings, counts.began_at))
+    blocks = BlockEvents(settings.books_dsn)
+    stored = StoredCounts(counts.start_offsets, warehouse_query(settings, counts.start_offsets))
     env = inherited() | settings.environment()
-    was_away = ""
+    fault = ""
     try:
         for name, argv in commands(settings, switch):
             log, beat = settings.run_dir / f"{name}.log", heartbeat.path_of(settings.run_dir, name)
-            # -P: who stands in the home has a folder `journal` before him, which is no package.
+            # -P: the home has a folder `journal`, which must not be imported if it is the current directory.
             supervisor.start(Child(name, [sys.executable, "-P", "-m", "ringfence", *argv], log, env, beat))
         while not stop.wait(STEP_S):
             now_ms = wall_clock_ms()
             supervisor.check(time.monotonic())
             counts.read(now_ms)
-            counts.earlier = earlier.counts
+            counts.earlier = stored.counts
             for finding in counts.alerts:
                 terminal.alert(finding)
             for order in counts.orders:
                 terminal.block(order)
-            for news in blocks.read(now_ms):
-                say(news, "red")
-            terminal.line(counts, blocks.counts, supervisor.running(), now_ms, supervisor.silent())
-            if counts.away and not was_away:
-                say(f"The journal cannot be read: {counts.away}", "red")
-            elif was_away and not counts.away:
-                say("The journal can be read again")
-            was_away = counts.away
+            for event in blocks.read(now_ms):
+                report(event, "red")
+            terminal.update(counts, blocks.counts, supervisor.running(), now_ms, supervisor.silent())
+            if counts.fault and not fault:
+                report(f"The journal cannot be read: {counts.fault}", "red")
+            elif fault and not counts.fault:
+                report("The journal can be read again")
+            fault = counts.fault
     finally:
-        terminal.say("Stopping ...", "dim")
+        terminal.print("Stopping ...", "dim")
         supervisor.stop()
-        earlier.close()
+        stored.close()
         counts.close()
         blocks.close()
-    terminal.say(f"Stopped. {counts.dispositions.total():,} records were judged; all of it is in {settings.root}.")
+    terminal.print(f"Stopped. {counts.dispositions.total():,} records were judged; all data is in {settings.root}.")
 
 
 def commands(settings: Settings, switch: Simulated | RealSwitch | None) -> list[tuple[str, list[str]]]:
-    """The parts and their command lines, in the order in which they start: what is read from, before who writes to it."""
+    """The parts and their command lines, in the order of their start: readers of a topic before its writers."""
     first = ("store", "watch", *settings.judge_names, "dispatcher", "collector")
     found = [(name, ["flow", name]) for name in first]
     if isinstance(switch, Simulated):
-        options_ = [
-            "--seed",
-            str(switch.seed),
-            "--calls-per-s",
-            str(switch.calls_per_s),
-            "--attack-after-s",
-            str(switch.attack_after_s),
-        ]
-        found += [("shipper", ["flow", "shipper"]), ("simulator", ["simulate", *options_])]
+        traffic = {"--seed": switch.seed, "--calls-per-s": switch.calls_per_s, "--attack-after-s": switch.attack_after_s}
+        arguments = [text for name, value in traffic.items() for text in (name, str(value))]
+        found += [("shipper", ["flow", "shipper"]), ("simulator", ["simulate", *arguments])]
     elif isinstance(switch, RealSwitch):
         found += [("kamailio", ["flow", "kamailio"]), ("shipper", ["flow", "shipper"])]
-    # Last: who looks can wait a moment longer than who protects.
+    # The pages come last: detection and blocking start first.
     return [*found, ("pages", ["flow", "pages"])]

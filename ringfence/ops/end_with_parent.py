@@ -1,7 +1,7 @@
-"""Ties a program to the process that starts it: `python end_with_parent.py PARENT_PID PROGRAM ARGS...` becomes PROGRAM.
+"""Ends a program together with its parent: `python end_with_parent.py PARENT_PID PROGRAM ARGS...` becomes PROGRAM.
 
-The kernel sends it SIGTERM when its parent dies, however the parent died, so that nothing of ours is ever left running alone.
-Uses the standard library only and is run as a file, so that it costs a few milliseconds.
+The kernel sends PROGRAM SIGTERM when its parent dies, however that happened, so that no part is left running alone.
+Uses only the standard library and runs as a file, so it takes a few milliseconds.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ PR_SET_PDEATHSIG = 1
 
 
 def end_with(parent: int) -> None:
-    """From now on this process ends with `parent`; at once, where that is gone already."""
+    """Make this process end with `parent`; at once, if that has ended already."""
     if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
     if os.getppid() != parent:
-        sys.exit("the process that started this one is gone")
+        sys.exit("the process that started this one has ended")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A part that cannot be reached, in one line: the setting that names it, its address without password, what is wrong, what to do."""
+"""An unusable journal, books or warehouse as one line: its setting, its address without the password, what is wrong, what to do."""
 
 from __future__ import annotations
 
@@ -15,40 +15,40 @@ from services.errors import ServiceError
 from warehouse import WarehouseError
 
 SETTING_OF: dict[type[Exception], str] = {BooksError: "books", JournalError: "journal", WarehouseError: "warehouse"}
-"""Whose error it is -> the setting that has its address."""
+"""Error of a store -> the setting with its address."""
 
 
 @contextmanager
-def named(settings: Settings | None = None) -> Iterator[None]:
-    """Ends the process with one line and exit code 1 where one of the outside parts is at fault; a bug of ours keeps its traceback."""
+def explained(settings: Settings | None = None) -> Iterator[None]:
+    """End the process with one line and exit code 1 on an error of a store; a bug of ours keeps its traceback."""
     try:
         yield
     except Exception as error:
-        if words := text_of(error, settings):
-            options.give_up(words)
+        if message := message_of(error, settings):
+            options.give_up(message)
         raise
 
 
-def text_of(error: BaseException, settings: Settings | None = None) -> str:
-    """The line, or "" for a fault that is nobody's but ours.
+def message_of(error: BaseException, settings: Settings | None = None) -> str:
+    """The line, or "" for a bug of ours.
 
-    >>> text_of(BooksError("postgresql://rf@db:5432/books: the password is refused"))
+    >>> message_of(BooksError("postgresql://rf@db:5432/books: the password is refused"))
     'RINGFENCE_BOOKS: postgresql://rf@db:5432/books: the password is refused'
-    >>> text_of(ValueError("a bug"))
+    >>> message_of(ValueError("a bug"))
     ''
     """
     if isinstance(error, ServiceError):
         return str(error)
     links = list(causes(error))
     setting = next((name for link in reversed(links) for kind, name in SETTING_OF.items() if isinstance(link, kind)), "")
-    words = next((str(link) for link in links if isinstance(link, _ours())), "")
-    if not words or not setting:
-        return words
+    message = next((str(link) for link in links if isinstance(link, _own_errors())), "")
+    if not message or not setting:
+        return message
     embedded = settings is not None and not getattr(settings, setting)
-    return f"RINGFENCE_{'HOME' if embedded else setting.upper()}: {words}"
+    return f"RINGFENCE_{'HOME' if embedded else setting.upper()}: {message}"
 
 
-def _ours() -> tuple[type[Exception], ...]:
-    # A flow's own error says more than what it is made of. Where no flow was loaded there is none.
+def _own_errors() -> tuple[type[Exception], ...]:
+    # A flow's own error is more specific than its cause. If no flow module is loaded there is none.
     own = (("flows.store", "StoreError"), ("flows.snapshot", "SnapshotError"), ("flows.missed", "MissedError"))
     return (*SETTING_OF, *(getattr(sys.modules[module], name) for module, name in own if module in sys.modules))

@@ -1,4 +1,4 @@
-"""A heartbeat: a part's main loop touches a file as it goes round. A process that is alive and silent hangs."""
+"""Heartbeats: a part's main loop touches a file. A process that is alive but does not touch it hangs."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from journal import Journal, Reader
 
 EVERY_S = 1.0
 HANGS_S = 60.0
-"""A part without a heartbeat for so long hangs."""
+"""A part without a heartbeat for this long hangs. It is reported, and a person restarts it, who may want to inspect it first."""
 Value = TypeVar("Value")
 
 
 def path_of(run_dir: Path, name: str) -> Path:
-    """The file that a part of this name touches.
+    """The heartbeat file of a part.
 
     >>> path_of(Path("/run"), "judge")
     PosixPath('/run/judge.beat')
@@ -26,7 +26,7 @@ def path_of(run_dir: Path, name: str) -> Path:
 
 
 class Beat:
-    """Called as often as one likes; touches the file once a second at most."""
+    """Call it as often as you like; it touches the file at most once per second."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -42,14 +42,14 @@ class Beat:
         try:
             self._path.touch()
         except OSError:
-            pass  # no room for a file: the supervisor reports that there is no heartbeat
+            pass  # a full disk: the supervisor reports the missing heartbeat
 
     def silent_s(self) -> float:
-        """Since the last one, give or take a second."""
+        """Seconds since the last heartbeat, to a second."""
         return time.monotonic() - self._at_s
 
     def around(self, function: Callable[..., Value]) -> Callable[..., Value]:
-        """The function, with a beat at each call: for a loop that calls what it was handed."""
+        """The function, with a heartbeat at each call."""
 
         def beating(*args: Any) -> Value:
             self()
@@ -58,7 +58,7 @@ class Beat:
         return beating
 
     def at(self, journal: Journal) -> Journal:
-        """The journal, with a beat at each look for something new."""
+        """The journal, with a heartbeat at each read."""
         return _Watched(journal, self)
 
 

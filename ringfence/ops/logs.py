@@ -1,5 +1,5 @@
-"""How our processes speak: one line an event on stderr, which `up` sends to home/run/NAME.log. No log grows without a bound, a disk that
-is full never stops who speaks, and no line tells a whole telephone number, a password or a token."""
+"""Logs of our processes: one line per event on stderr, which `up` sends to HOME/run/NAME.log. Logs are bounded in size, a full disk never stops
+a process, and no line contains a whole telephone number, a password or a token."""
 
 from __future__ import annotations
 
@@ -18,39 +18,27 @@ import structlog
 
 from ringfence.ops import redaction
 
-MOST_BYTES = 16 << 20
-"""Of a log; then it becomes NAME.log.1, and the one of that name before is gone."""
+MAX_BYTES = 16 << 20
+"""Of a log; then it becomes NAME.log.1, which replaces the one before."""
+
+OUR_PACKAGES = (
+    "core", "rating", "detectors", "journal", "warehouse", "books", "switches", "flows", "dashboards", "simulator", "services", "ringfence",
+)  # fmt: skip
+"""Logged from the configured level on; libraries from warnings on."""
 
 
-OURS = (
-    "core",
-    "rating",
-    "detectors",
-    "journal",
-    "warehouse",
-    "books",
-    "switches",
-    "flows",
-    "dashboards",
-    "simulator",
-    "services",
-    "ringfence",
-)
-"""Whose words are heard from the level that is set; a library is heard from its warnings on."""
-
-
-def speak(level: str, form: str = "text") -> None:
-    """From now on what is at least of this level is written: structlog's lines, the standard library's, what is printed to stderr, and the
-    last words of a process; all of it masked (`ringfence.ops.redaction`). `form`: text, or json, an object a line."""
+def configure(level: str, form: str = "text") -> None:
+    """Send structlog, the standard library's logging, stderr and uncaught exceptions to one masked log (`ringfence.ops.redaction`).
+    `form`: text, or json, one object per line."""
     number = logging.getLevelNamesMapping()[level.upper()]
     sys.stderr.flush()
-    out = Steady(sys.stderr.fileno())
+    out = LossyStream(sys.stderr.fileno())
     handler = _Handler(out)
     handler.setFormatter(_formatter(form))
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(max(number, logging.WARNING))
-    for name in OURS:
+    for name in OUR_PACKAGES:
         logging.getLogger(name).setLevel(number)
     logging.captureWarnings(True)
     structlog.configure(
@@ -59,10 +47,10 @@ def speak(level: str, form: str = "text") -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
-    sys.stderr = Printed(out, logging.getLogger("stderr") if form == "json" else None)
+    sys.stderr = MaskedStderr(out, logging.getLogger("stderr") if form == "json" else None)
     if form == "json":
-        sys.excepthook = _last_words
-        threading.excepthook = lambda fault: _last_words(fault.exc_type, fault.exc_value, fault.exc_traceback)
+        sys.excepthook = _log_uncaught
+        threading.excepthook = lambda fault: _log_uncaught(fault.exc_type, fault.exc_value, fault.exc_traceback)
 
 
 _STAMPS: tuple[Any, ...] = (
@@ -82,26 +70,23 @@ def _formatter(form: str) -> logging.Formatter:
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=_STAMPS,
         processors=[
-            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            structlog.processors.format_exc_info,
-            _masked,
-            renderer,
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta, structlog.processors.format_exc_info, _masked, renderer,
         ],
-    )
+    )  # fmt: skip
 
 
 def _masked(_: Any, __: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
-    """The last thing that happens to a line: nothing is added behind it."""
+    """The last processor before the renderer, so that nothing is added unmasked."""
     first = {name: event.pop(name, None) for name in ("timestamp", "level")}
     return first | redaction.record({name: event[name] for name in ("event", "logger") if name in event} | dict(event))
 
 
-def _last_words(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
-    """A fault that nobody caught, as a line like any other."""
+def _log_uncaught(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
+    """Log an uncaught exception as a line like any other."""
     if issubclass(kind, KeyboardInterrupt):
         return
     fault = (kind, error or kind(), trace)
-    logging.getLogger("ringfence").critical("ended by a fault that nobody caught: %s", kind.__name__, exc_info=fault)
+    logging.getLogger("ringfence").critical("ended by an uncaught exception: %s", kind.__name__, exc_info=fault)
 
 
 _OWN = "ringfence.ops.logs"
@@ -109,28 +94,28 @@ _OWN = "ringfence.ops.logs"
 
 class _Handler(logging.StreamHandler[Any]):
     def handleError(self, record: logging.LogRecord) -> None:
-        """A line that cannot be formed. The library would print its arguments as they are."""
+        """Report a line that cannot be formatted; the library would print its arguments unmasked."""
         kind = sys.exc_info()[0]
         if record.name != _OWN:
-            what = "a line of %s, %s:%d, could not be formed: %s"
-            logging.getLogger(_OWN).error(what, record.name, record.filename, record.lineno, kind and kind.__name__)
+            text = "a log line of %s, %s:%d, could not be formatted: %s"
+            logging.getLogger(_OWN).error(text, record.name, record.filename, record.lineno, kind and kind.__name__)
 
 
-class Printed:
-    """What is printed to stderr, a traceback for one: masked, a line at a time."""
+class MaskedStderr:
+    """What is printed to stderr, for example a traceback: masked line by line."""
 
     encoding, errors = "utf-8", "backslashreplace"
 
-    def __init__(self, out: Steady, logger: logging.Logger | None) -> None:
+    def __init__(self, out: LossyStream, logger: logging.Logger | None) -> None:
         self._out, self._logger = out, logger
         self._lock = threading.RLock()
-        self._begun = ""
+        self._partial = ""
 
     def write(self, text: str) -> int:
         with self._lock:
-            *lines, self._begun = (self._begun + text).split("\n")
-            if len(self._begun) > redaction.MOST:
-                lines, self._begun = [*lines, self._begun], ""
+            *lines, self._partial = (self._partial + text).split("\n")
+            if len(self._partial) > redaction.MAX_CHARS:
+                lines, self._partial = [*lines, self._partial], ""
             for line in lines:
                 if self._logger is None:
                     self._out.write(redaction.text(line) + "\n")
@@ -139,7 +124,7 @@ class Printed:
         return len(text)
 
     def flush(self) -> None:
-        """A line that has no end yet waits for it: half of it would hide half of a number."""
+        """A partial line is not written: masking half a line would mask half a number."""
 
     def isatty(self) -> bool:
         return False
@@ -151,31 +136,31 @@ class Printed:
         return self._out.fileno()
 
 
-class Steady:
-    """A file to print to that raises nothing: what the disk does not take is counted, and reported when it takes something again."""
+class LossyStream:
+    """A file to write to that never raises: lines that the disk does not take are counted, and reported once it takes some again."""
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
         self._lock = threading.Lock()
-        self._begun = ""
+        self._partial = ""
         self.lost = 0
 
     def write(self, text: str) -> int:
         with self._lock:
-            lines, newline, self._begun = (self._begun + text).rpartition("\n")
+            lines, newline, self._partial = (self._partial + text).rpartition("\n")
             if newline:
                 self._put(lines + newline)
         return len(text)
 
     def flush(self) -> None:
-        """A line that has no end yet waits for it."""
+        """A partial line waits for its end."""
 
     def fileno(self) -> int:
         return self._fd
 
     def _put(self, lines: str) -> None:
-        word = f"{self.lost} lines of this log are lost: its disk was full\n" if self.lost else ""
-        left = (word + lines).encode("utf-8", "replace")
+        notice = f"{self.lost} lines of this log are lost: its disk was full\n" if self.lost else ""
+        left = (notice + lines).encode("utf-8", "replace")
         try:
             while left:
                 left = left[os.write(self._fd, left) :]
@@ -184,13 +169,13 @@ class Steady:
             self.lost += lines.count("\n")
 
 
-def bound(log: Path, most: int = MOST_BYTES) -> bool:
-    """Keeps a log that processes hold open (for appending) below its bound: its text is copied to NAME.log.1, and it begins anew.
+def rotate(log: Path, max_bytes: int = MAX_BYTES) -> bool:
+    """Copy a log above its limit to NAME.log.1 and truncate it: processes have it open for appending. True = it was truncated.
 
-    What is written between the two is lost; where the copy finds no room, all of it is. True = it was cut.
+    Lines written between the two steps are lost, and the whole log where there is no room for the copy.
     """
     try:
-        if log.stat().st_size <= most:
+        if log.stat().st_size <= max_bytes:
             return False
     except FileNotFoundError:
         return False
@@ -198,16 +183,16 @@ def bound(log: Path, most: int = MOST_BYTES) -> bool:
     try:
         shutil.copyfile(log, old)
     except OSError:
-        old.unlink(missing_ok=True)  # half of it, and no room for the other
+        old.unlink(missing_ok=True)  # a partial copy: there is no room for the rest
     os.truncate(log, 0)
     return True
 
 
 def append(log: Path, text: str) -> None:
-    """A line with the time, that the terminal shows as well: a full disk is nothing to raise then."""
+    """Append a line with the time. The terminal shows it as well, so a full disk is no error here."""
     try:
-        bound(log)
+        rotate(log)
         with log.open("a", encoding="utf-8") as out:
             out.write(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {redaction.text(text.strip())}\n")
     except OSError:
-        pass  # the terminal has it
+        pass  # the terminal shows it

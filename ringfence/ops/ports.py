@@ -1,4 +1,4 @@
-"""Where each part answers for its metrics, health and readiness: the first port is a setting, and each part adds its own number."""
+"""The port of each part for metrics, health and readiness: RINGFENCE_METRICS_PORT plus the part's number."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ NUMBERS = {
     "simulator": 7,
     "judge": 10,
 }
-"""Part -> its number. Several judges count on: `judge-1` is 10, `judge-2` is 11."""
+"""Part -> its number. With several judges: `judge-1` is 10, `judge-2` is 11, ..."""
 
 
 def number(part: str) -> int:
-    """What a part adds to the first port.
+    """The number of a part.
 
     >>> number("store"), number("judge"), number("judge-1"), number("judge-3")
     (1, 10, 10, 12)
@@ -27,7 +27,7 @@ def number(part: str) -> int:
 
 
 def port(first: int, part: str) -> int:
-    """A part's port; 0 stays 0: any free one.
+    """The port of a part; 0 stays 0: any free one.
 
     >>> port(8480, "dispatcher"), port(0, "dispatcher")
     (8482, 0)
@@ -36,7 +36,7 @@ def port(first: int, part: str) -> int:
 
 
 def url(host: str, port: int) -> str:
-    """The address at which somebody on this machine finds it.
+    """The URL of a port, for clients on this machine.
 
     >>> url("127.0.0.1", 8480), url("0.0.0.0", 8480), url("::1", 8480)
     ('http://127.0.0.1:8480', 'http://127.0.0.1:8480', 'http://[::1]:8480')

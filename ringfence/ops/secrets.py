@@ -1,4 +1,4 @@
-"""Our own secrets: made once, at the first start, readable by their owner alone."""
+"""Our own secrets: generated at the first start, readable only by their owner."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from services.errors import ServiceError
 
 
 class Secrets(msgspec.Struct, frozen=True, kw_only=True):
-    """`hash_secret` keys the in-memory state, `dialog_secret` signs what travels in Record-Route: both must survive a restart."""
+    """`hash_secret` keys the state of judge, `dialog_secret` signs the mark in Record-Route: both must survive a restart."""
 
     collector_token: str
     warehouse_token: str
@@ -26,13 +26,15 @@ class Secrets(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def secrets_of(settings: Settings) -> Secrets:
-    """The secrets of an installation: those that were set, and for the rest those of its first start."""
-    given = settings.given_secrets
-    return Secrets(**given) if given.keys() == set(SECRETS) else msgspec.structs.replace(load_or_make(settings.state_dir), **given)
+    """The secrets of an installation: from the settings, else those of its first start."""
+    configured = settings.configured_secrets
+    if configured.keys() == set(SECRETS):
+        return Secrets(**configured)
+    return msgspec.structs.replace(load_or_make(settings.state_dir), **configured)
 
 
 def load_or_make(state_dir: Path) -> Secrets:
-    """The secrets of an installation. Two first starts at once agree: the second one reads what the first one wrote."""
+    """The generated secrets. Of two first starts at once, the second reads what the first wrote."""
     path = state_dir / "secrets.json"
     if not path.exists():
         state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -43,7 +45,7 @@ def load_or_make(state_dir: Path) -> Secrets:
             file.flush()
             os.fsync(file.fileno())
         try:
-            os.link(draft, path)  # refuses to replace
+            os.link(draft, path)  # fails if the file exists
         except FileExistsError:
             pass
         finally:
@@ -51,4 +53,4 @@ def load_or_make(state_dir: Path) -> Secrets:
     try:
         return msgspec.json.decode(path.read_bytes(), type=Secrets)
     except msgspec.DecodeError as error:
-        raise ServiceError(f"{path} is damaged ({error}): put it back from a backup, or move it away to have new secrets made.") from None
+        raise ServiceError(f"{path} is damaged ({error}): restore it from a backup, or move it away to generate new secrets.") from None

@@ -1,4 +1,4 @@
-"""What a mapping says of a file of calls: which of its columns is which of our fields, and how values are written.
+"""The mapping of a file of calls: the column of each of our fields, and how values are written.
 
 ```yaml
 format: csv                # csv, jsonl (an object per line) or json (one array, or objects, over any number of lines)
@@ -6,19 +6,19 @@ delimiter: ";"             # or tab, comma, semicolon, pipe
 quote: '"'                 # none where quotes are ordinary characters
 line_breaks_in_fields: no  # yes: a quoted field may go over several lines
 encoding: utf-8            # utf-16, latin-1, cp1252 ...; a byte order mark is believed first
-header: first              # none: columns are numbers from 1; or the names, where the file has none: [account, src, dst]
+header: first              # none: columns are numbers from 1; or the names, for a file without a header: [account, src, dst]
 skip_lines: 0              # before the header
 rows: data.calls           # json: where the array is, inside the object
-timezone: Europe/Vienna    # of times that name none
-zones: {IST: Asia/Kolkata} # what a zone's abbreviation in a time means, where it has several meanings
+timezone: Europe/Vienna    # of times without a zone
+zones: {IST: Asia/Kolkata} # the zone of an abbreviation in a time, where it is ambiguous
 repeated_hour: earlier     # when clocks go back: earlier, later, or reject
 time_format: "%d.%m.%Y %H:%M:%S"   # strptime's, or iso, epoch_s, epoch_ms, epoch_us
 time_precision: s          # ms, s or min
-duration_format: s         # s (and h:mm:ss, which is never anything else), ms, min, mm:ss or hh:mm
-nothing: ["-1", "never"]   # what stands for no value, besides the usual (empty, 0000-00-00, 1970-01-01, \\N, NULL ...)
-currency: EUR              # of the deck, and of amounts where no column names one
-decimal: ","               # what stands before the decimals of amounts and durations; a point where it is not said
-thousands: "."             # what stands between thousands
+duration_format: s         # s (and h:mm:ss, which is unambiguous), ms, min, mm:ss or hh:mm
+nothing: ["-1", "never"]   # texts for "no value", besides the usual (empty, 0000-00-00, 1970-01-01, \\N, NULL ...)
+currency: EUR              # of the deck, and of amounts without a currency column
+decimal: ","               # the decimal mark of amounts and durations; by default a point
+thousands: "."             # the thousands separator
 amounts: negated           # a minus is money that left the account; signed: a minus is a credit
 percent_encoded: no        # yes: %2B43... is +43...
 call_ids: repeat           # rows of one call_id are calls of their own, suspected; unique: one id is one call, the rest conflicts
@@ -50,13 +50,13 @@ FIELDS = (
 TIMES = ("setup", "ringing", "answer", "end")
 AMOUNTS = ("sell_amount", "buy_amount")
 CURRENCIES = {"sell_amount": "sell_currency", "buy_amount": "buy_currency"}
-"""The field that names the currency of an amount alone; `currency` names it of both."""
+"""The field with the currency of one amount; `currency` is for both."""
 EPOCHS = {"epoch_s": 1_000_000, "epoch_ms": 1000, "epoch_us": 1}
 """Time formats that count from 1970, and how many microseconds their unit has."""
 
 
 class MappingError(ValueError):
-    """A mapping or a file that cannot be read at all: names the place and what to do."""
+    """A mapping or a file that cannot be read at all. The message names the place in it and what to do."""
 
 
 Column = str | int
@@ -133,7 +133,7 @@ def zone_of(text: str) -> tzinfo:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML in which a key stands once: of two, the last would win in silence."""
+    """YAML that refuses a key which comes twice: the last one would win in silence."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [key for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
@@ -189,9 +189,9 @@ def _check(mapping: Mapping, name: str) -> None:
             if isinstance(part, int) and (part < 1 or mapping.format != "csv"):
                 raise MappingError(f"{name}: columns.{field}: {part} is not a column's number, which counts from 1, in a CSV file")
             if isinstance(part, str) and mapping.header == "none":
-                raise MappingError(f"{name}: columns.{field}: the file has no header (header: none), so say the column's number, not {part!r}")
+                raise MappingError(f"{name}: columns.{field}: the file has no header (header: none), so name the column by its number, not {part!r}")
     if isinstance(mapping.header, str) and mapping.header not in ("first", "none"):
-        raise MappingError(f"{name}: header: say first, none, or the list of the columns' names")
+        raise MappingError(f"{name}: header: expected first, none, or the list of the columns' names")
     if mapping.skip_lines < 0:
         raise MappingError(f"{name}: skip_lines: {mapping.skip_lines} is negative")
     try:
@@ -211,15 +211,15 @@ def _check(mapping: Mapping, name: str) -> None:
         except ValueError as wrong:
             raise MappingError(f"{name}: encoding: {wrong}") from None
     if mapping.thousands and mapping.thousands == mapping.decimal:
-        raise MappingError(f"{name}: thousands: {mapping.thousands!r} stands before the decimals already; say decimal, too")
+        raise MappingError(f"{name}: thousands: {mapping.thousands!r} is the decimal mark already; set decimal, too")
     if mapping.format == "csv" and mapping.quote == "none" and delimiter in (mapping.decimal, mapping.thousands):
-        raise MappingError(f"{name}: delimiter: {delimiter!r} stands inside of amounts, too, and nothing is quoted")
+        raise MappingError(f"{name}: delimiter: {delimiter!r} is in amounts too, and no cell is quoted")
     for amount in AMOUNTS:
         if amount in mapping.columns and not mapping.currency and not {"currency", CURRENCIES[amount]} & mapping.columns.keys():
-            raise MappingError(f"{name}: currency: say the currency of sell_amount and buy_amount, or map the column that names it")
+            raise MappingError(f"{name}: currency: set the currency of sell_amount and buy_amount, or map the column that has it")
     if not {"answer", "duration_s", *AMOUNTS} & mapping.columns.keys():
         raise MappingError(
-            f"{name}: columns: map answer, duration_s or an amount: with neither, nothing says which calls were answered, and all would be free"
+            f"{name}: columns: map answer, duration_s or an amount: without them it is not known which calls were answered, and all would be free"
         )
     if mapping.currency and not is_code(mapping.currency):
         raise MappingError(f"{name}: currency: {mapping.currency!r} is not a code of three letters such as EUR")

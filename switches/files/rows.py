@@ -1,4 +1,4 @@
-"""A file of calls as raw rows: where each stands, its text, and the cells that the mapping names."""
+"""A file of calls as raw rows: the line of each, its text, and the cells that the mapping names."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from core.delimited import (
     KEEP,
     Line,
     bad_byte,
+    delimiter_name,
     encoding_of,
     is_data,
-    last_cell_of_all,
-    name_of,
     other_delimiter,
     read_lines,
-    twice,
+    repeated_names,
+    surplus_cells,
 )
 from switches.files.mapping import Column, Mapping, MappingError, parts
 
 SAMPLE = 200
-"""Rows of a file without a header that say how many cells a row has."""
+"""So many first rows of a file without a header decide how many cells a row has."""
 
 
 class Raw(NamedTuple):
-    """A row before it is read: its line, its text, its cells by column, and why it cannot be read ("" = it can)."""
+    """A row before it is interpreted: its line, its text, its cells by column, and why it cannot be read ("" = it can)."""
 
     line: int
     text: str
@@ -40,7 +40,7 @@ class Raw(NamedTuple):
 
 
 class JsonNumber(str):
-    """A number as the JSON wrote it: no float is made of it on the way."""
+    """A number as text, as the JSON has it: it never becomes a float."""
 
     __slots__ = ()
 
@@ -60,7 +60,7 @@ def _rows(path: Path, encoding: str, mapping: Mapping) -> Iterator[Raw]:
     try:
         yield from _decoded(path, encoding, mapping)
     except UnicodeError as wrong:
-        raise MappingError(f"{path.name}: it cannot be read as {encoding}: {wrong}; say its encoding") from None
+        raise MappingError(f"{path.name}: it cannot be read as {encoding}: {wrong}; set encoding in the mapping") from None
 
 
 def _decoded(path: Path, encoding: str, mapping: Mapping) -> Iterator[Raw]:
@@ -93,7 +93,7 @@ def _csv(file: Iterable[str], mapping: Mapping, name: str, first: int, encoding:
     width = len(header)
     sample = list(islice(lines, SAMPLE))
     lines = chain(sample, lines)
-    surplus = last_cell_of_all(sample, width) if width else 0
+    surplus = surplus_cells(sample, width) if width else 0
     ends_empty = surplus > 0
     if ends_empty or (surplus < 0 and not header[-1]):
         width += surplus
@@ -117,7 +117,7 @@ def _csv(file: Iterable[str], mapping: Mapping, name: str, first: int, encoding:
 
 
 def _header(line: Line | None, mapping: Mapping, name: str, encoding: str) -> list[str]:
-    """The names in the first line. A line of values is not shown: they may be telephone numbers."""
+    """The names in the first line. An error does not show a line of values: they may be telephone numbers."""
     if line is None:
         raise MappingError(f"{name}: the file is empty")
     if line.fault:
@@ -127,24 +127,24 @@ def _header(line: Line | None, mapping: Mapping, name: str, encoding: str) -> li
     if not (missing := sorted(wanted - set(header))):
         return header
     if line.text.lower().startswith("sep="):
-        raise MappingError(f"{name}: the first line is a table program's ({line.text[:8]}): the mapping says skip_lines: {line.line}")
+        raise MappingError(f"{name}: the first line is of a table program ({line.text[:8]}): set skip_lines: {line.line} in the mapping")
     if line.text.lstrip().startswith(("{", "[")):
-        raise MappingError(f"{name}: this looks like JSON: the mapping says format: jsonl (an object per line) or format: json (one array)")
+        raise MappingError(f"{name}: this looks like JSON: set format: jsonl (an object per line) or format: json (one array) in the mapping")
     if other := other_delimiter(line.text, sorted(wanted)):
-        raise MappingError(f"{name}: no column {', '.join(missing)} in the first line; with delimiter: {name_of(other)} it has all of them")
+        raise MappingError(f"{name}: no column {', '.join(missing)} in the first line; with delimiter: {delimiter_name(other)} it has all of them")
     if is_data(header):
         raise MappingError(
             f"{name}: no column {', '.join(missing)} in the first line, which looks like a row of values ({len(header)} cells), not like names. "
-            "For a file without a header the mapping says header: none and numbers (columns: {account: 1, b_number: 3 ...}), "
+            "For a file without a header set header: none and numbers in the mapping (columns: {account: 1, b_number: 3 ...}), "
             "or the names: header: [account, src, dst ...]"
         )
-    damaged = next((f"; {bad_byte(cell, encoding)}, so say the file's encoding" for cell in header if BAD.search(cell)), "")
+    damaged = next((f"; {bad_byte(cell, encoding)}, so set encoding in the mapping" for cell in header if BAD.search(cell)), "")
     shown = ", ".join(BAD.sub("?", cell) for cell in header) or "nothing"
     raise MappingError(f"{name}: no column {', '.join(missing)} in the first line; it has {shown}{damaged}")
 
 
 CURRENCY = frozenset({"currency", "curr", "ccy", "cur", "priceunit", "währung", "waehrung", "devise", "moneda", "valuta"})
-"""How columns of currencies are called: a whole word of their name."""
+"""Words in the names of columns of currencies."""
 WORDS = re.compile(r"[A-ZÄÖÜ]?[a-zäöüß]+|[A-ZÄÖÜ]+(?![a-zäöüß])")
 
 
@@ -159,9 +159,9 @@ def names_currency(column: str) -> bool:
 
 
 def _places(header: list[str], mapping: Mapping, name: str) -> dict[Column, int]:
-    """Where the columns are that the mapping names, and those that seem to name a currency."""
+    """The positions of the columns that the mapping names, and of those that seem to name a currency."""
     wanted: dict[Column, None] = dict.fromkeys(part for column in mapping.columns.values() for part in parts(column))
-    if ambiguous := [column for column in twice(header) if column in wanted]:
+    if ambiguous := [column for column in repeated_names(header) if column in wanted]:
         numbers = {column: [str(n) for n, cell in enumerate(header, 1) if cell == column] for column in ambiguous}
         words = "; ".join(f"column {column} stands in {' and '.join(places)}" for column, places in numbers.items())
         raise MappingError(f"{name}: {words}: which of them is meant? Map it by its number, such as {numbers[ambiguous[0]][0]}")
@@ -185,7 +185,7 @@ def _places(header: list[str], mapping: Mapping, name: str) -> dict[Column, int]
 
 
 class Twice(NamedTuple):
-    """Two values of one name in an object: nobody can say which is meant."""
+    """Two values of one name in an object: it is not known which is meant."""
 
     name: str
 
@@ -193,7 +193,7 @@ class Twice(NamedTuple):
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) != len(pairs):
-        value |= {name: Twice(name) for name in twice(name for name, _ in pairs)}
+        value |= {name: Twice(name) for name in repeated_names(name for name, _ in pairs)}
     return value
 
 
@@ -211,7 +211,7 @@ def _why(wrong: Exception) -> str:
 
 
 def _is_one_json(file: TextIOWrapper, skip_lines: int) -> bool:
-    """Whether a file of JSON lines is in truth one array, or objects over several lines. The file is left where it was."""
+    """Whether a file of JSON lines is really one array, or objects over several lines. The position in the file does not change."""
     line = next((line for line in file if line.strip()), "").strip()
     one = False
     if line.startswith(("[", "{")):
@@ -250,7 +250,7 @@ def _json_lines(file: Iterable[str], mapping: Mapping, first: int) -> Iterator[R
 
 
 RECORD_SEPARATOR = "\x1e\ufeff"
-"""What stands before each object of a JSON text sequence (RFC 7464), and a byte order mark where files were put together."""
+"""The separator of a JSON text sequence (RFC 7464), and a byte order mark where files were concatenated."""
 
 
 KINDS = {list: "an array", str: "a text", JsonNumber: "a number", bool: "true or false", type(None): "null"}
@@ -281,7 +281,7 @@ def _closing(text: str, at: int) -> int:
 
 
 def _next_object(text: str, at: int, beyond: int, mapping: Mapping) -> int:
-    """Where the object after a damaged one begins, which began at `at`: behind its own last brace, unless a row begins before that; else
+    """Where the object after a damaged one begins, which began at `at`: after its own last brace, unless a row begins before that; else
     the next that stands as far in from the left as it did."""
     if not text.startswith("{", at):
         found_at = text.find("{", beyond)
@@ -344,7 +344,7 @@ def _envelope(cells: dict[str, Any], mapping: Mapping) -> str:
     if mapping.rows or _has_columns(cells, mapping):
         return ""
     inside = [key for key, value in cells.items() if isinstance(value, list) and value and isinstance(value[0], dict)]
-    return f"this object holds the rows in an array: the mapping says rows: {inside[0]}" if inside else ""
+    return f"this object has the rows in an array: set rows: {inside[0]} in the mapping" if inside else ""
 
 
 # --- JSON whose rows lie inside ---
@@ -355,8 +355,8 @@ BETWEEN = re.compile("[ \\t\\r\\n\ufeff\x1e,]*")
 
 
 class Inside:
-    """A walk through the documents of a file along the path of `rows`, such as data.calls. Pages of an export lie one behind the other, or
-    are the elements of an array: each of their arrays is read, and what cannot be read is a row with a fault."""
+    """Parses the documents of a file along the path of `rows`, such as data.calls. The pages of an export come one after the other, or are the
+    elements of an array: each of their arrays is read, and a part that cannot be read is a row with a fault."""
 
     def __init__(self, text: str, mapping: Mapping, first: int) -> None:
         self.text, self.mapping = text, mapping
@@ -364,15 +364,15 @@ class Inside:
         self.path = tuple(mapping.rows.split("."))
         self.array = re.compile(rf'"{re.escape(self.path[-1])}"\s*:\s*\[')
         self.arrays = 0
-        self.trouble = ""
+        self.first_fault = ""
 
     def space(self, at: int, *, commas: bool = False) -> int:
         return (BETWEEN if commas else SPACE).match(self.text, at).end()  # type: ignore[union-attr]
 
-    def fault(self, at: int, end: int, words: str) -> Raw:
-        self.trouble = self.trouble or words
+    def fault(self, at: int, end: int, why: str) -> Raw:
+        self.first_fault = self.first_fault or why
         self.line, self.counted = self.line + self.text.count("\n", self.counted, at), at
-        return Raw(self.line, self.text[at:end].rstrip(), {}, words)
+        return Raw(self.line, self.text[at:end].rstrip(), {}, why)
 
     def documents(self) -> Iterator[Raw]:
         at = self.space(0, commas=True)
@@ -388,7 +388,7 @@ class Inside:
             at = self.space(end, commas=True)
 
     def value(self, at: int, path: tuple[str, ...]) -> Generator[Raw, None, int]:
-        """Read the value that begins here, and say where it ends."""
+        """Reads the value that begins here, and returns where it ends."""
         letter = self.text[at : at + 1]
         if letter == "[" and not path:
             return (yield from self.rows(at + 1))
@@ -430,7 +430,7 @@ class Inside:
         raise Lost(at, "not JSON: an object does not close: the file is cut off")
 
     def rows(self, at: int) -> Generator[Raw, None, int]:
-        """The rows of an array. Behind a damaged one the next is looked for, which may lie in the array of the next page."""
+        """The rows of an array. After a damaged row the next one is looked for, which may be in the array of the next page."""
         self.arrays += 1
         depth = 1
         while (at := self.space(at, commas=True)) < len(self.text):
@@ -453,35 +453,36 @@ class Inside:
             at = end
         raise Lost(at, f"not JSON: the array {self.mapping.rows} does not close: the file is cut off")
 
-    def resume(self, at: int, words: str) -> Generator[Raw, None, int]:
-        """Go on behind a damaged place: in the next array of the path's last name. What lies before it is one row with a fault."""
+    def resume(self, at: int, why: str) -> Generator[Raw, None, int]:
+        """Goes on after a damaged part: in the next array with the last name of the path. The text before it is one row with a fault."""
         while True:
             found = self.array.search(self.text, at)
-            yield self.fault(at, found.start() if found else len(self.text), words)
+            yield self.fault(at, found.start() if found else len(self.text), why)
             if found is None:
                 return len(self.text)
             try:
                 return self.closed((yield from self.rows(found.end())))
             except Lost as lost:
-                at, words = lost.at, str(lost)
+                at, why = lost.at, str(lost)
 
     def closed(self, at: int) -> int:
-        """Where the next document begins, behind an array whose own was damaged."""
+        """Where the next document begins, after an array whose own document was damaged."""
         while (at := self.space(at, commas=True)) < len(self.text) and self.text[at] in "}]":
             at += 1
         return at
 
 
 class Lost(ValueError):
-    """The walk cannot go on here."""
+    """The parser cannot go on here."""
 
-    def __init__(self, at: int, words: str) -> None:
-        super().__init__(words)
+    def __init__(self, at: int, why: str) -> None:
+        super().__init__(why)
         self.at = at
 
 
 def _rows_inside(text: str, mapping: Mapping, name: str, first: int) -> Iterator[Raw]:
-    walk = Inside(text, mapping, first)
-    yield from walk.documents()
-    if not walk.arrays:
-        raise MappingError(f"{name}: rows: there is no {mapping.rows} in the file{f' ({walk.trouble})' if 'not JSON' in walk.trouble else ''}")
+    parser = Inside(text, mapping, first)
+    yield from parser.documents()
+    if not parser.arrays:
+        why = f" ({parser.first_fault})" if "not JSON" in parser.first_fault else ""
+        raise MappingError(f"{name}: rows: there is no {mapping.rows} in the file{why}")

@@ -1,6 +1,6 @@
-"""Values as files of calls write them: times, durations, amounts, telephone numbers, and what stands for nothing.
+"""Values in files of calls: times, durations, amounts, telephone numbers, and texts for "no value".
 
-Every function takes the text of a cell and names what is wrong with it; the caller names the column.
+Each function takes the text of a cell and raises a `ValueError` that names the fault; the caller adds the column.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from switches.files.mapping import EPOCHS, zone_of
 
 NANO = Decimal("1e-9")
 LATEST_MS = 2**53  # of a record
-EARLIEST_MS = 946_684_800_000  # 2000: an earlier answer is what a system writes for "never"
-NEVER_MS = 4_102_444_800_000  # 2100: so is a later one
+EARLIEST_MS = 946_684_800_000  # 2000: some systems write an earlier time for "never"
+NEVER_MS = 4_102_444_800_000  # 2100: or a later one
 
 EPOCH_MS = 86_400_000
 
 NULLS = frozenset({"", "\\n", "null", "(null)", "<null>", "nil", "undefined"})
-"""What stands for no value in any column, in lower case."""
+"""Texts for "no value" in any column, in lower case."""
 BLANKS = NULLS | {"-", "--", "n/a", "na", "nat", "none", "never", "?"}
-"""The same where only a number or a time can stand."""
+"""The same in columns of numbers and times."""
 LONGEST_NOTHING = max(map(len, BLANKS))
 ZEROS = re.compile(r"[0\s:./T+Z-]*")
-"""0, 0.0, 0000-00-00 00:00:00, 00:00:00 and their like, where a time can stand."""
+"""0, 0.0, 0000-00-00 00:00:00, 00:00:00 and the like, in columns of times."""
 
 OFFSETS_M = {
     "UTC": 0, "GMT": 0, "UT": 0, "Z": 0, "WET": 0, "WEST": 60, "CET": 60, "CEST": 120, "MEZ": 60, "MESZ": 120, "MET": 60, "MEST": 120,
@@ -36,7 +36,7 @@ OFFSETS_M = {
     "NPT": 345, "WIB": 420, "WITA": 480, "WIT": 540, "ICT": 420, "HKT": 480, "SGT": 480, "AWST": 480, "JST": 540, "KST": 540,
     "ACST": 570, "ACDT": 630, "AEST": 600, "AEDT": 660, "NZST": 720, "NZDT": 780,
 }  # fmt: skip
-"""Abbreviations of zones that mean one offset wherever they are used, in minutes."""
+"""Unambiguous abbreviations of zones, and their offset in minutes."""
 
 MOST_OFFSET_M = 14 * 60
 
@@ -45,14 +45,14 @@ MANY = frozenset({"IST", "CST", "CDT", "BST", "AST", "ADT", "GST", "MST", "MDT",
 
 
 class NoTime(ValueError):
-    """A time that no call can have, such as 0001-01-01: what some systems write for "never"."""
+    """A time that no call can have, such as 0001-01-01, which some systems write for "never"."""
 
 
-# --- nothing ---
+# --- no value ---
 
 
 def is_nothing(text: str, *, number: bool = False, more: frozenset[str] = frozenset()) -> bool:
-    """Whether a cell stands for no value. `more`: what else the mapping says does.
+    """Whether a text means "no value". `more`: such texts of the mapping.
 
     >>> [is_nothing(text) for text in ("", "\\\\N", "NULL", "-", "acme")]
     [True, True, True, False, False]
@@ -66,7 +66,7 @@ def is_nothing(text: str, *, number: bool = False, more: frozenset[str] = frozen
 
 
 def is_no_time(text: str, how: str, more: frozenset[str] = frozenset()) -> bool:
-    """Whether a cell of a time stands for no time.
+    """Whether the text of a time means "no time".
 
     >>> [is_no_time(text, "iso") for text in ("0000-00-00 00:00:00", "0", "N/A", "2026-03-02")]
     [True, True, True, False]
@@ -81,7 +81,7 @@ def is_no_time(text: str, how: str, more: frozenset[str] = frozenset()) -> bool:
 
 
 def time_ms(text: str, how: str, zone: str, repeated_hour: Literal["earlier", "later", "reject"], zones: dict[str, str]) -> int:
-    """The time in a text, by the format `how`; 0 = none. `zone`: of times that name none. `NoTime`: one that no call can have.
+    """The time in a text, by the format `how`; 0 = no time. `zone`: of times without one. `NoTime`: a time that no call can have.
 
     >>> time_ms("2026-03-02 00:30:00 CET", "%Y-%m-%d %H:%M:%S %Z", "Europe/Vienna", "earlier", {})
     1772407800000
@@ -116,7 +116,7 @@ EPOCH, MILLISECOND = datetime(1970, 1, 1), timedelta(milliseconds=1)
 
 @lru_cache(maxsize=4096)
 def _offsets(minute: datetime, zone: str) -> tuple[timedelta, timedelta]:
-    """How far a zone is from UTC in a minute of its clocks, and how far when that minute comes again; other zones change with the minute.
+    """The offset of a zone from UTC in a minute of its local time, and the offset when that minute comes again after a clock change.
 
     >>> [str(offset) for offset in _offsets(datetime(2026, 10, 25, 2, 30), "Europe/Vienna")]
     ['2:00:00', '1:00:00']
@@ -128,7 +128,7 @@ def _offsets(minute: datetime, zone: str) -> tuple[timedelta, timedelta]:
 
 
 def _of_a_call(ms: int, text: str) -> int:
-    """A time that a call can have, or the zero of some clock, in whatever zone it was written: then 0."""
+    """Checks that a call can have the time. The zero of the epoch, in whatever zone, is 0."""
     if abs(ms) <= EPOCH_MS:
         return 0
     if not EARLIEST_MS <= ms < NEVER_MS:  # 0001-01-01 or 9999-12-31: what some systems write for "never"
@@ -141,7 +141,7 @@ CLOCK_CODES = re.compile("%[HIcXsT]")
 
 
 def has_clock(text: str, how: str) -> bool:
-    """Whether a time says more than its day.
+    """Whether a time has more than a date.
 
     >>> has_clock("2026-03-02", "iso"), has_clock("2026-03-02 09:00", "iso"), has_clock("02.03.2026", "%d.%m.%Y")
     (False, True, False)
@@ -161,7 +161,7 @@ ISO_OFFSET = re.compile(r"(.*\d)\s+([+-]\d\d:?\d\d)")
 
 
 def _parsed(text: str, how: str) -> tuple[datetime, str]:
-    """The time in a text, without a zone where the text names one by an abbreviation, which stands beside it."""
+    """The time in a text, and the abbreviation of its zone, "" where there is none: with one, the time has no zone yet."""
     hint = "; a count from 1970 is time_format: epoch_s, epoch_ms or epoch_us" if COUNT.fullmatch(text) else ""
     fault = ValueError(f"{text[:40]!r} is not a time in the format {how}{hint}")
     if how == "iso":
@@ -181,14 +181,14 @@ def _parsed(text: str, how: str) -> tuple[datetime, str]:
             return _strptime(text, how), ""
         except ValueError:
             raise fault from None
-    # strptime knows few zones by name, and forgets which it read: each word of the text is tried as the one that %Z stands for.
+    # strptime knows few zones by name, and does not return the name: each word of the text is tried as the one for %Z.
     has_offset = "%z" in how
     for word in (*reversed(list(WORD.finditer(text))), *(WORDS.finditer(text) if has_offset else ())):
         try:
             when = datetime.strptime(f"{text[: word.start()]}UTC{text[word.end() :]}", how)
         except ValueError:
             continue
-        return (when, "") if has_offset else (when.replace(tzinfo=None), word[0])  # an offset says more than a name
+        return (when, "") if has_offset else (when.replace(tzinfo=None), word[0])  # an offset is more exact than a name
     raise fault
 
 
@@ -196,7 +196,7 @@ DIGITS = {"%Y": r"(\d{4})", "%m": r"(\d\d)", "%d": r"(\d\d)", "%H": r"(\d\d)", "
 
 
 def _strptime(text: str, how: str) -> datetime:
-    """`datetime.strptime`, four times as fast where the format is digits alone and the text has all of them.
+    """`datetime.strptime`, four times as fast where format and text consist of full-width digits.
 
     >>> _strptime("02.03.2026 07:05", "%d.%m.%Y %H:%M"), _strptime("2.3.2026 7:05", "%d.%m.%Y %H:%M")
     (datetime.datetime(2026, 3, 2, 7, 5), datetime.datetime(2026, 3, 2, 7, 5))
@@ -211,7 +211,7 @@ def _strptime(text: str, how: str) -> datetime:
 
 @lru_cache(maxsize=64)
 def _all_digits(how: str) -> tuple[re.Pattern[str] | None, list[int]]:
-    """A pattern for a format of digits alone, and where in it stand year, month, day and then what there is of the clock."""
+    """A pattern for a format of digits alone, and the positions in it of year, month, day, and of hour, minute and second where it has them."""
     parts = re.findall(r"%.|[^%]", how)
     codes = [part for part in parts if part.startswith("%")]
     wanted = [code for code in DIGITS if code in codes]
@@ -221,7 +221,7 @@ def _all_digits(how: str) -> tuple[re.Pattern[str] | None, list[int]]:
 
 
 def _in_zone(text: str, when: datetime, named: str, zone: str, zones: dict[str, str]) -> datetime:
-    """A time in the zone that its text names: by the mapping's table, else as the mapping's time zone calls itself then, else by ours."""
+    """A time in the zone of its text: by the mapping's table, else by the abbreviation of the mapping's time zone at that time, else by ours."""
     if named in zones:
         return when.replace(tzinfo=zone_of(zones[named]))
     if offset := UTC_OFFSET.fullmatch(named.upper()):
@@ -241,7 +241,7 @@ def _in_zone(text: str, when: datetime, named: str, zone: str, zones: dict[str, 
             pass
     several = "has several meanings" if named.upper() in MANY else "is not known"
     raise ValueError(
-        f"{text[:40]!r}: the zone {named!r} {several}; the mapping can say it: zones: {{{named}: Asia/Kolkata}} or an offset such as +05:30"
+        f"{text[:40]!r}: the zone {named!r} {several}; set zones: {{{named}: Asia/Kolkata}} in the mapping, or an offset such as +05:30"
     )
 
 
@@ -249,9 +249,9 @@ def _in_zone(text: str, when: datetime, named: str, zone: str, zones: dict[str, 
 
 
 def amount(text: str, decimal: str, thousands: str, signs: Literal["", "negated", "signed"], talked: bool) -> str:
-    """A file's amount to the nano, half up: a binary fraction's noise (0.30000000000000004) is no reason to lose it.
+    """An amount rounded half up to the nano, which removes the noise of binary fractions (0.30000000000000004).
 
-    A minus is a credit where nobody talked. Of a call that `talked` it is either that or money that left the account: `signs` says it.
+    A minus is a credit where nobody talked. Of a call that `talked` it is a credit, or money that left the account: `signs` decides.
 
     >>> amount("-0.0850", ".", "", "negated", True), amount("0.30000000000000004", ".", "", "", True)
     ('0.0850', '0.300000000')
@@ -259,8 +259,8 @@ def amount(text: str, decimal: str, thousands: str, signs: Literal["", "negated"
     value = number(text, decimal, thousands)
     if value < 0 and talked and not signs:
         raise ValueError(
-            f"{text[:40]!r} is negative: the mapping says amounts: negated where money that left the account has a minus, "
-            "amounts: signed where a minus is a credit"
+            f"{text[:40]!r} is negative: set amounts in the mapping, to negated where money that left the account has a minus, "
+            "to signed where a minus is a credit"
         )
     if signs == "negated":
         value = -value if value else value
@@ -274,14 +274,14 @@ UNITS_MS = {"s": 1000, "hh:mm:ss": 1000, "mm:ss": 1000, "ms": 1, "min": 60_000}
 
 
 def duration_ms(text: str, how: str, decimal: str = ".", thousands: str = "") -> int:
-    """A duration in ms. `how`: the mapping's duration_format. 1:15 is read only where the mapping says which.
+    """A duration in ms. `how`: the mapping's duration_format, which decides what 1:15 is.
 
     >>> duration_ms("00:01:15.5", "s"), duration_ms("1:15", "mm:ss"), duration_ms("1:15", "hh:mm"), duration_ms("75", "s")
     (75500, 75000, 4500000, 75000)
     >>> duration_ms("1:15", "s")
     Traceback (most recent call last):
     ...
-    ValueError: '1:15' can be minutes and seconds or hours and minutes: the mapping says duration_format: "mm:ss" or "hh:mm"
+    ValueError: '1:15' can be minutes and seconds or hours and minutes: set duration_format: "mm:ss" or "hh:mm" in the mapping
     """
     clock = text.replace(",", ".") if decimal == "," else text
     if found := CLOCK.fullmatch(clock):
@@ -294,7 +294,7 @@ def duration_ms(text: str, how: str, decimal: str = ".", thousands: str = "") ->
         if how == "hh:mm" and fraction is None:
             return _clock(text, sign, int(first), 0, int(second), None, 60_000)
         raise ValueError(
-            f'{text[:40]!r} can be minutes and seconds or hours and minutes: the mapping says duration_format: "mm:ss" or "hh:mm"'
+            f'{text[:40]!r} can be minutes and seconds or hours and minutes: set duration_format: "mm:ss" or "hh:mm" in the mapping'
         )
     if ":" in text or how == "hh:mm":
         raise ValueError(f"{text[:40]!r} is not a duration in the format {how}")
@@ -312,7 +312,7 @@ FLOAT = re.compile(r"(\+?\d{1,15})[.,]0{1,2}", re.ASCII)
 SPACED_FLOAT = re.compile(r"(\+?\d{7,15})[.,]0+", re.ASCII)
 SPACES_AND_DASHES = re.compile(r"[\s\-\u2010-\u2015\u2212]")
 TEXT_MARK = re.compile(r'="([^"]*)"|=\'([^\']*)\'|\'(\+?[\d\s().-]+)\'?')
-"""How table programs keep digits as text: ="43664111222" and '43664111222."""
+"""How table programs mark digits as text: ="43664111222" and '43664111222."""
 LABEL = re.compile(r"(?:e\.?164|msisdn|phone|number)\s*[:=]\s*(?=\+?\d)", re.IGNORECASE)
 PARTY_POWER = re.compile(r"\d+[.,]\d+[eE][+-]?\d+|\dE\+\d+", re.ASCII)
 POWER = re.compile(r"\+?\d+(?:[.,]\d+)?[eE][+-]?\d+", re.ASCII)
@@ -320,7 +320,7 @@ CUT = re.compile(r"\+?\d{7,}\.\d{1,2}", re.ASCII)
 
 
 def telephone(text: str) -> str:
-    """A number as it was dialled. One that a table program has made a float of is the integer that it was, where that is exact.
+    """A number as it was dialled. One that a table program has turned into a float is the original integer, where that is exact.
 
     >>> telephone("43664111222.0"), telephone("+43 664 111222")
     ('43664111222', '+43 664 111222')
@@ -351,7 +351,7 @@ def unmarked(text: str) -> str:
 
 
 def party(text: str) -> str:
-    """An account or an id. One that a table program made a float of is nobody's: 4.3155E+11 stands for a million accounts.
+    """An account or an id. One that a table program has turned into a float is refused: 4.3155E+11 could be a million accounts.
 
     >>> party("acme"), party("'0043155"), party("1772442000.0")
     ('acme', '0043155', '1772442000.0')

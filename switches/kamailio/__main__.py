@@ -1,6 +1,6 @@
-"""python -m switches.kamailio SETTINGS.json: writes one switch's configuration, lets Kamailio check it, says how to start it.
+"""python -m switches.kamailio SETTINGS.json: writes the configuration of one switch, has Kamailio check it, prints how to start it.
 
-The file has the fields of `switches.kamailio.settings.Settings`; what is left out has its default.
+The file has the fields of `switches.kamailio.settings.Settings`; a field that is left out has its default.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ def read_settings(text: bytes) -> Settings:
     unknown = set(fields) - set(Settings.__dataclass_fields__)
     if unknown:
         raise msgspec.ValidationError(f"Object contains unknown field `{sorted(unknown)[0]}`")
-    return msgspec.convert(fields, Settings, dec_hook=_as_given)
+    return msgspec.convert(fields, Settings, dec_hook=_path_of_text)
 
 
-def _as_given(kind: type, value: object) -> object:
+def _path_of_text(kind: type, value: object) -> object:
     return Path(value) if kind is Path and isinstance(value, str) else value
 
 
@@ -41,10 +41,10 @@ def main(arguments: list[str]) -> int:
         return 2
     try:
         file = Path(arguments[0])
-        if file.exists() and not file.is_file():  # a pipe would be waited for
+        if file.exists() and not file.is_file():  # reading a pipe would wait
             raise ValueError(f"{file} is not a file")
         settings = read_settings(file.read_bytes())
-        start_with = command(settings)  # before anything is written: it says which package is missing
+        start_with = command(settings)  # before anything is written: its error names a missing package
         write_files(settings)
     except (OSError, ValueError, RuntimeError) as error:
         sys.stderr.write(f"{error}\n")

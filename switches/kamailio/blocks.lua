@@ -1,19 +1,21 @@
--- Who is let in: the twin of core/admission.py, which says the rules and their order; tests/vectors/admission.jsonl runs through
--- both. Whatever fails in here lets the call pass.
+-- Which calls are admitted: the twin of core/admission.py, which has the rules and their order; tests/vectors/admission.jsonl runs
+-- through both. An error in here lets the call pass.
 
--- Functions, because Kamailio loads scripts in no promised order.
+-- Functions, because the order in which Kamailio loads scripts is not defined.
 local function hold_path() return SITE.run .. "/hold" end
 local function after_path() return SITE.run .. "/after-emergency" end
 
 local BLOCKED, UNKNOWN_SOURCE, UNREADABLE = 603, 403, 484
-local MOST_AFTER = 100 -- lines that an account can open in two hours
+local MOST_AFTER = 100 -- lines that one account can open in two hours
 
-function hold_is_on()
-  if tostring(KSR.htable.sht_get("ctl", "hold") or "0") == "1" then return true end
-  local file = io.open(hold_path(), "r") -- `touch` works at once, with everything else dead
+local function hold_file_exists()
+  local file = io.open(hold_path(), "r")
   if file then file:close() end
   return file ~= nil
 end
+
+-- The file counts too, so that `touch` works at once without the control port.
+function hold_is_on() return tostring(KSR.htable.sht_get("ctl", "hold") or "0") == "1" or hold_file_exists() end
 
 function set_hold(on)
   if on then
@@ -26,16 +28,12 @@ function set_hold(on)
   KSR.htable.sht_sets("ctl", "hold", on and "1" or "0")
 end
 
--- The file is the truth; the table shows it to whoever asks over the control port. Each second.
-function sync_hold()
-  local file = io.open(hold_path(), "r")
-  if file then file:close() end
-  KSR.htable.sht_sets("ctl", "hold", file and "1" or "0")
-end
+-- Each second: copies the state of the file, which decides, to the table, which the control port reads.
+function sync_hold() KSR.htable.sht_sets("ctl", "hold", hold_file_exists() and "1" or "0") end
 
 local function protected(key) return tostring(KSR.htable.sht_get("protected", key) or "") end
 
--- A short number as it is dialled; a full one with its extensions (short ones have none: 911 protects no part of Delhi).
+-- A short number exactly; a full number with its extensions. (A short number has no extensions: 911 does not protect numbers in Delhi.)
 local function protected_number(digits)
   if digits == "" then return false end
   if #digits < 7 then return protected(digits) ~= "" end
@@ -66,7 +64,7 @@ end
 local function is_protected(call)
   if protected_number(call.b_number) then return true end
   if call.a_number ~= "" then
-    for _, range in ipairs(call.caller_ranges) do -- a claimed caller opens nothing, but where the trunk is trusted for it
+    for _, range in ipairs(call.caller_ranges) do -- a caller number counts only where the trunk is trusted for it
       if call.a_number:sub(1, #range) == range and protected_number(call.a_number) then return true end
     end
   end
@@ -81,12 +79,12 @@ local function remember(key, seconds)
   if KSR.htable.sht_get("after", key) then return KSR.htable.sht_setxs("after", key, "1", seconds) end
   KSR.htable.sht_setxs("after", key, "1", seconds)
   local file = io.open(after_path(), "a")
-  if not file then return KSR.err("the file " .. after_path() .. " cannot be written: a restart forgets the emergency call\n") end
+  if not file then return KSR.err("the file " .. after_path() .. " cannot be written: after a restart the emergency call does not open its line\n") end
   file:write(("%.0f\t%s\n"):format(os.time() + seconds, key))
   file:close()
 end
 
--- An emergency call from a known source opens two hours to the account that placed it: the line's calls, and calls to the line.
+-- An emergency call from a known source opens, for two hours and for its account, the calls of the line and calls to the line.
 local function after_emergency_begins(call, plan)
   if call.tenant == "" then return end
   local from = "from|" .. who(call) .. "|" .. call.a_number
@@ -97,7 +95,7 @@ local function after_emergency_begins(call, plan)
   end
 end
 
--- At start: what a restart must not forget.
+-- At the start: the lines that emergency calls have opened before it.
 function load_after_emergency()
   local now, alive = os.time(), {}
   local file = io.open(after_path(), "r")
@@ -119,8 +117,8 @@ function load_after_emergency()
   end
 end
 
--- The country whose lines a caller may call after an emergency call, "" = none: the plan's, for a caller in it or withheld; where the plan
--- names no country, that of a caller whom the trunk is trusted for. What a caller claims opens no country.
+-- The country whose lines a caller may call after an emergency call, "-" = none: the plan's, for a caller in it or withheld; with a plan
+-- without a country, that of a caller number that the trunk is trusted for. A claimed number opens no country.
 local function country_of_caller(call, plan)
   local home = is_line(call.a_number) and country_of(call.a_number) or ""
   local code = plan.country_code
@@ -144,7 +142,7 @@ end
 
 -- --- blocks ---
 
--- The order id of the longest key that refuses the call, or nil. Account before trunk, its a_number before all of it.
+-- The order id of the most specific key that refuses the call, or nil: account before trunk, a key with an a_number before one without.
 local function look_up(name, call, callers, numbers)
   local get = KSR.htable.sht_get
   local subjects = {}
@@ -164,7 +162,7 @@ local function look_up(name, call, callers, numbers)
   return nil
 end
 
--- code, order: what refuses the call before anything is said for another reading of it; and the order that would in shadow.
+-- code, order, shadow: the refusal of the call as dialled, before other readings of the number; and the order that would refuse it in shadow.
 local function refusal(call, plan)
   if call.tenant == "" then
     if SITE.accept_unknown then return nil end
@@ -181,8 +179,8 @@ local function refusal(call, plan)
   return nil, nil, shadow
 end
 
--- What becomes of a call: { code = 603 | 403 | 484 or nil, order, shadow, number (sent instead of what was dialled), emergency }.
--- `safe`: the configuration's own pattern has seen an emergency number.
+-- The verdict on a call: { code = 603 | 403 | 484 or nil, order, shadow, number (sent instead of the dialled one), emergency }.
+-- `safe`: the pattern in the configuration has matched an emergency number.
 function admit(call, plan, safe)
   local line = (call.b_kind == "emergency" or is_emergency_line(call.b_number, plan)) and call.b_number
   local code, order, shadow

@@ -1,8 +1,8 @@
--- Who calls, and what the message says of the call: everything that is read once, at the setup.
+-- The caller, and the fields of the INVITE: all that is read once, at the setup.
 
 local function pv(name) return KSR.pv.get(name) end
 
--- The names under which the call is known, in each of its records.
+-- The fields that identify the call in each of its records.
 function identity(call)
   return (call.boot ~= boot_id() and name_field("setup_boot_id", call.boot) or "")
     .. name_field("dialog_id", call.dialog) .. text_field("call_id", call.call_id) .. text_field("from_tag", call.from_tag)
@@ -11,7 +11,7 @@ function identity(call)
     .. number_field("setup_ms", call.setup_ms)
 end
 
--- Whose address this is: the row of the longest network that holds it, or nil.
+-- The source of an address: the row of the longest network that contains it, or nil.
 function source_of(address)
   local get = KSR.htable.sht_get
   local function try(version, groups, bits, base, separator)
@@ -30,7 +30,7 @@ function source_of(address)
   local groups = {}
   if address:find(":", 1, true) then
     local left, right = address:match("^(.-)::(.*)$")
-    if left then -- :: stands for as many zeros as are missing
+    if left then -- :: is as many zeros as are missing
       local _, written = (left .. ":" .. right):gsub("%x+", "")
       address = left .. (":0"):rep(8 - written) .. ":" .. right
     end
@@ -45,7 +45,7 @@ local function plan_named(name)
   return plan_of(tostring(KSR.htable.sht_get("dialplan", name) or "||||1|6||"))
 end
 
--- The number of a URI as it was written, without scheme and host; with its phone-context, which a local number means nothing without.
+-- The number of a URI as written, without scheme and host; with its phone-context, without which a local number has no meaning.
 function user_of(uri)
   if not uri then return "" end
   local scheme, rest = uri:match("^%s*<?%s*(%a+):([^>]*)")
@@ -57,7 +57,7 @@ function user_of(uri)
   return user .. (context or "")
 end
 
--- Who calls: the first P-Asserted-Identity if the trunk sends one, else From. Only ever a number under the account, never the account.
+-- The caller number: the first P-Asserted-Identity where the trunk sends one, else From. It never decides the account.
 local function caller_of(pai)
   local plain = (pai or ""):gsub('"[^"]*"', "")
   local first = plain:match("<([^<>]+)>") or plain:match("([%a]+:[^,;%s]+)")
@@ -65,15 +65,15 @@ local function caller_of(pai)
   return asserted ~= "" and asserted or user_of(pv("$fu"))
 end
 
--- The claim of a STIR PASSporT (or of the header that a verifier before us wrote), as claimed: nothing here verifies it.
+-- The attestation of a STIR PASSporT (or of the header of a verifier before us), as claimed: it is not verified here.
 local function attestation()
-  local said = (pv("$hdr(P-Attestation-Indicator)") or ""):match("^%s*([ABC])%s*$")
-  if said then return said end
+  local level = (pv("$hdr(P-Attestation-Indicator)") or ""):match("^%s*([ABC])%s*$")
+  if level then return level end
   local claims = pv("$hdr(Identity)") and pv("$(hdr(Identity){s.select,1,.}{s.decode.base64url})")
   return claims and claims:match('"attest"%s*:%s*"([ABC])"') or ""
 end
 
--- The call of an INVITE, and its dial plan. `asked`: inside a call, whose it is: what `pack_call` kept, or the call of a mark.
+-- The call of an INVITE, and its dial plan. `asked`: for a request inside a call, the result of `pack_call`, or the call of a mark.
 function read_call(asked)
   local uri = pv("$ru") or ""
   local user = pv("$(ru{s.unescape.user})")
@@ -112,7 +112,7 @@ end
 local function hex(text) return (text:gsub(".", function(c) return ("%02x"):format(c:byte()) end)) end
 function unhex(text) return (text:gsub("%x%x", function(pair) return string.char(tonumber(pair, 16)) end)) end
 
--- Whose a call is and what it asked for, for the requests inside it.
+-- Account and numbers of a call as text, for the requests inside it.
 function pack_call(call)
   return table.concat({
     call.tenant, call.account, call.trunk, call.plan_name, table.concat(call.caller_ranges, ","), hex(call.a_raw), hex(call.b_raw),

@@ -1,17 +1,18 @@
--- A call's life, event by event, as records. What a transaction knows is in $avp(rf_...), what a dialog must still know at its end
--- is in $dlg_var(rf_...): both are fragments of JSON that were built once, at the setup.
+-- The events of a call as records. The state of a transaction is in $avp(rf_...), the state that a dialog needs until its end is in
+-- $dlg_var(rf_...): mostly fragments of JSON that are built once, at the setup.
 
 local function pv(name) return KSR.pv.get(name) end
 local function set(name, value) KSR.pv.sets(name, value) end
 local function ms(value) return ("%.0f"):format(value) end
 
+-- Runs `body`; an error is logged under `name`, and the call goes on.
 function guarded(name, body)
   local ok, problem = pcall(body)
   if not ok then KSR.err("ringfence " .. name .. ": " .. tostring(problem) .. "\n") end
   return ok
 end
 
--- A refusal of ours, stated before the reply is sent.
+-- Writes the record of a refusal, before the reply is sent.
 function emit_refused(call, code, why, order)
   local seq = next_seq()
   call.dialog = ms(seq)
@@ -21,8 +22,8 @@ end
 
 local REASONS = { [403] = "unknown source address", [484] = "the called number means no number", [603] = "blocked" }
 
--- An INVITE that opens a call. `safe` = "1": an emergency number by the pattern in the configuration, nothing may stop it.
--- Leaves $var(rf_code) = "" (go on) or the refusal's code, and in $avp(rf_...) what the call's later events need.
+-- An INVITE that opens a call. `safe` = "1": an emergency number by the pattern in the configuration, which always passes.
+-- Sets $var(rf_code) to "" (go on) or the code of the refusal, and the $avp(rf_...) that later events of the call need.
 function setup(safe)
   set("$var(rf_code)", "")
   guarded("setup", function()
@@ -39,12 +40,12 @@ function setup(safe)
     local numbers = text_field("a_raw", call.a_raw) .. text_field("b_raw", call.b_raw)
     local shadow = verdict.shadow and name_field("order_id", "shadow:" .. verdict.shadow) or ""
     local kept = emit("setup", call.setup_ms, names .. facts(call) .. shadow, seq)
-    if not kept and SITE.refuse_unrecorded and not verdict.emergency then -- in the log alone: the disk is full
+    if not kept and SITE.refuse_unrecorded and not verdict.emergency then -- the record is in the log alone: the disk is full
       emit("stop", call.setup_ms, names .. numbers .. number_field("end_ms", call.setup_ms) .. number_field("sip_code", 503)
         .. ',"release_side":"switch"' .. text_field("release_cause_text", "records cannot be kept"))
       return set("$var(rf_code)", "503")
     end
-    local number = verdict.number -- a reading of what was dialled: the call goes there, and not as it was dialled
+    local number = verdict.number -- another reading of the dialled number: the call goes to that one
     if number == "" and call.b_kind ~= "withheld" then number = call.b_number end
     local full = number ~= "" and (verdict.number ~= "" and #number > 6 or call.b_kind == "e164" or call.b_kind == "national")
     set("$avp(rf_tenant)", call.tenant)
@@ -55,13 +56,13 @@ function setup(safe)
     set("$avp(rf_dialog)", call.dialog)
     set("$avp(rf_attempt)", "0")
     set("$var(rf_mark)", make_mark(call))
-    if call.max_call_s ~= "" then KSR.pv.seti("$avp(rf_timeout)", tonumber(call.max_call_s) + 1) end -- its timer ticks in whole seconds
+    if call.max_call_s ~= "" then KSR.pv.seti("$avp(rf_timeout)", tonumber(call.max_call_s) + 1) end -- its timer counts whole seconds
     set("$var(rf_keepalive)", call.keepalive)
-    if hides_caller(call.b_raw, plan) then KSR.hdr.append("Privacy: id\r\n") end -- the code itself is not sent on
+    if hides_caller(call.b_raw, plan) then KSR.hdr.append("Privacy: id\r\n") end -- the dialled code itself is not sent on
   end)
 end
 
--- After dlg_manage(): the dialog keeps what its requests and its end must say.
+-- After dlg_manage(): stores in the dialog what records of later requests and of its end need.
 function keep_call()
   guarded("keep", function()
     set("$dlg_var(rf_call)", pv("$avp(rf_call)"))
@@ -76,7 +77,7 @@ function is_source()
   guarded("source", function() set("$var(rf_known)", source_of(pv("$si")) and "1" or "0") end)
 end
 
--- The source sends more than the limit: one record for the second, the rest is dropped.
+-- A source that sends more than the limit: one record per second, the other INVITEs are dropped.
 function over_limit(limit)
   guarded("limit", function()
     local call = read_call()
@@ -84,10 +85,10 @@ function over_limit(limit)
   end)
 end
 
--- Emergency calls above the limit of an address: refused with an answer. One record for the second, with how many came so far.
+-- Emergency calls above the limit of an address are answered with a refusal. One record per second, with the count so far.
 function emergency_over_limit(count)
   guarded("limit", function()
-    if tonumber(KSR.htable.sht_inc("rate", "told:" .. pv("$si") .. ":" .. os.time())) > 1 then return end
+    if tonumber(KSR.htable.sht_inc("rate", "logged:" .. pv("$si") .. ":" .. os.time())) > 1 then return end
     emit_refused(read_call(), 503, "emergency calls: " .. count .. " in a second from this address", nil)
   end)
 end
@@ -125,7 +126,7 @@ function next_carrier()
   end)
 end
 
--- A cause of Q.850 has seven bits; what is no cause is left out (the header's text is in release_cause_text).
+-- A cause of Q.850 has seven bits; any other value is left out (the header is in release_cause_text).
 function q850_of(reason)
   local cause = reason and reason:lower():match("q%.850.-cause%s*=%s*(%d+)") or nil
   return cause and #cause <= 3 and tonumber(cause) <= 127 and cause or nil
@@ -141,7 +142,7 @@ function on_reply()
   guarded("reply", function()
     local code, now = tonumber(pv("$rs")), now_ms()
     if code <= 100 then return end
-    -- A carrier that was left, or a call that has had its final answer: what comes from there is no sign of this call.
+    -- A reply of an earlier carrier, or after the final answer, is not an event of this call.
     local branch = tonumber(pv("$T_branch_idx") or "")
     local sent = tonumber(pv("$avp(rf_attempt)") or "0") - tonumber(pv("$avp(rf_unsent)") or "0")
     if (pv("$avp(rf_over)") or "") ~= "" or (branch and branch + 1 < sent) then return end
@@ -149,15 +150,14 @@ function on_reply()
       set("$avp(rf_pdd)", ms(math.max(0, now - tonumber(pv("$avp(rf_began)") or now))))
     end
     if code < 200 then
-      fork_heard("e")
+      fork_replied("e")
       if (pv("$avp(rf_answered)") or "") ~= "" then return end -- overtaken by the answer in another worker
       local media = (tonumber(pv("$bs")) or 0) > 0
-      local told = media and "$avp(rf_media)" or "$avp(rf_rang)"
       if (pv("$avp(rf_rang)") or "") == "" then
         set("$avp(rf_rang)", ms(now))
         if not media then emit("ringing", now, attempt_fields() .. number_field("sip_code", code)) end
       end
-      if media and (pv(told) or "") == "" then
+      if media and (pv("$avp(rf_media)") or "") == "" then
         set("$avp(rf_media)", ms(now))
         emit("early_media", now, attempt_fields() .. number_field("sip_code", code))
       end
@@ -169,12 +169,12 @@ function on_reply()
       remember_callee()
       KSR.htable.sht_sets("live", pv("$avp(rf_dialog)"), ms(now) .. answered)
     elseif code < 300 and pv("$tt") ~= pv("$dlg_var(rf_callee_tag)") then
-      fork_heard("0")
+      fork_replied("0")
     end
   end)
 end
 
--- A final answer of a carrier that is not the end of the call (or is): a record of the attempt.
+-- The final answer of a carrier, with which the call ends or not: a record of the attempt.
 function attempt_failed()
   guarded("attempt", function()
     local now, reason = now_ms(), pv("$T_rpl($hdr(Reason))")
@@ -186,7 +186,7 @@ function attempt_failed()
   end)
 end
 
--- An attempt that could not even be sent: no such host, no socket.
+-- An attempt that could not be sent: no such host, no socket.
 function attempt_unsent()
   guarded("attempt", function()
     local now = now_ms()
@@ -209,7 +209,7 @@ function ended_unanswered(side)
   end)
 end
 
--- The dialog ended without a BYE of theirs: it expired, a keepalive failed, or we were asked to end it.
+-- The dialog ended without a BYE of an end: it expired, a keepalive failed, or the operator ended it.
 function dialog_ended()
   guarded("dialog end", function()
     if pv("$dlg_var(rf_stopped)") then return end
@@ -241,7 +241,7 @@ function late_reply()
   end)
 end
 
--- Each interval: a record of each call that is under way, with the interval's own number.
+-- Each interval: a record of each active call, with the number of the interval.
 function interim()
   guarded("interim", function()
     local count, now = tonumber(KSR.htable.sht_inc("ctl", "interim")), now_ms()
@@ -251,7 +251,7 @@ function interim()
     KSR.htable.sht_iterator_end("rf_live")
     for _, value in ipairs(calls) do
       local answer, known = tostring(value):match("^(%d+)(.*)$")
-      if answer and not is_up(known) then -- its dialog is gone without a word: it ends at this sign of life
+      if answer and not is_up(known) then -- its dialog is gone without an event: the call ends now
         forget_call(known:match('"dialog_id":"(%d+)"') or "")
         emit("stop", now, known .. number_field("end_ms", now) .. ',"release_side":"switch","suspected_hung":true')
       elseif answer then
@@ -261,7 +261,7 @@ function interim()
   end)
 end
 
--- The first word of a boot.
+-- The first record of a boot.
 function booted()
   guarded("tables", load_tables)
   KSR.htable.sht_sets("ctl", "loaded", "1")

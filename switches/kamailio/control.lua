@@ -1,11 +1,11 @@
--- The gate before JSON-RPC: the token, then a strict reading of the command, then a short list of what may be asked.
--- The grammar is narrow on purpose (one flat object, each key once, no escapes in names): what passes here cannot be read as
--- something else by the parser behind it.
+-- The checks before JSON-RPC: the token, then a strict grammar of the command, then a short list of allowed commands.
+-- The grammar is narrow on purpose (one flat object, each key once, no escapes in names): Kamailio's own parser cannot read a command
+-- that passes here in another way.
 
 local TABLES = { blocks = true, shadow = true, protected = true, sources = true, dialplan = true, carriers = true }
 local READ = { ["htable.get"] = true }
 local CLEARABLE = { blocks = true, shadow = true }
-local WRITE = { ["htable.sets"] = true, ["htable.setxs"] = true, ["htable.seti"] = true, ["htable.delete"] = true } -- of tables whose rows end
+local WRITE = { ["htable.sets"] = true, ["htable.setxs"] = true, ["htable.seti"] = true, ["htable.delete"] = true } -- of tables whose rows expire
 local CTL_READ = { emergency_refused = true, strangers_closed = true, boot = true, seq = true, hold = true, fence = true }
 local CTL_WRITE = { hold = true }
 
@@ -63,7 +63,7 @@ local function may(command)
   if method == "htable.stats" then return true end
   if method:match("^dlg%.[%w_]+$") then return method ~= "dlg.dump_file" end -- it writes a file of any name
   local name, key = params[1], params[2]
-  if method == "ringfence.set" then return true end -- it looks at each of its entries itself
+  if method == "ringfence.set" then return true end -- its entries are checked in many.lua
   if method == "ringfence.digest" or method == "ringfence.list" then return TABLES[name] == true end
   if method == "htable.dump" then return TABLES[name] == true end
   if method == "htable.flush" then return CLEARABLE[name] == true end
@@ -73,7 +73,7 @@ local function may(command)
   return READ[method] and TABLES[name] == true or CLEARABLE[name] == true
 end
 
--- Compared without a shortcut, so that the time says nothing about how far it was right.
+-- Compared in constant time.
 local function same(one, other)
   local difference = #one == #other and 0 or 1
   for i = 1, #one do
@@ -89,10 +89,10 @@ end
 
 local function fence_path() return SITE.run .. "/fence" end
 
--- Kept beside the switch: after a restart, a deliverer from before must not be the first that is heard.
+-- In a file: after a restart, the switch must still refuse an earlier deliverer.
 local function remember_fence(number)
   local file = io.open(fence_path() .. ".new", "w")
-  if not file then return KSR.err("the file " .. fence_path() .. " cannot be written: a restart forgets the newest lease\n") end
+  if not file then return KSR.err("the file " .. fence_path() .. " cannot be written: after a restart an earlier deliverer is not refused\n") end
   file:write(("%.0f\n"):format(number))
   file:close()
   os.rename(fence_path() .. ".new", fence_path())
@@ -106,7 +106,7 @@ function load_fence()
   if number then KSR.htable.sht_sets("ctl", "fence", number) end
 end
 
--- A delivery carries the fencing number of its lease; one from before the last that was seen is refused.
+-- A delivery has the fencing number of its lease; one below the highest so far is refused.
 local function fenced_off()
   local number = tonumber((KSR.pv.get("$hdr(X-Ringfence-Fence)") or ""):match("^%d+$"))
   if not number then return false end
@@ -119,7 +119,7 @@ local function fenced_off()
   return false
 end
 
--- /normalise/PLAN/HEX: what this switch makes of a raw number, for the operator and for the vectors.
+-- /normalise/PLAN/HEX: how this switch reads a raw number, for the operator and for the test vectors.
 local function answer_number(path)
   local plan, hex = path:match("^/normalise/([%w._@+-]+)/(%x*)$")
   local row = plan and KSR.htable.sht_get("dialplan", plan)
@@ -130,7 +130,7 @@ local function answer_number(path)
   reply(200, "OK", ('{"digits":"%s","kind":"%s","readings":[%s]}'):format(digits, kind, #others > 0 and '"' .. table.concat(others, '","') .. '"' or ""))
 end
 
--- /source/ADDRESS: whose calls come from there.
+-- /source/ADDRESS: the account and trunk of calls from there.
 local function answer_source(path)
   local row = source_of(path:match("^/source/([%x.:]+)$") or "")
   if not row then return reply(404, "Not Found", "") end
@@ -138,7 +138,7 @@ local function answer_source(path)
   reply(200, "OK", ('{"tenant":"%s","account":"%s","trunk":"%s","dial_plan":"%s"}'):format(f[1], f[2], f[3], f[4]))
 end
 
--- $var(rf_http) = "dispatch": the command may run. Else it was answered here.
+-- $var(rf_http) = "dispatch": the command may run. Else it has been answered here.
 function control()
   local ok, problem = pcall(function()
     local token = KSR.pv.get("$hdr(X-Ringfence-Token)") or (KSR.pv.get("$hdr(Authorization)") or ""):match("^Bearer (.+)$")
@@ -147,22 +147,22 @@ function control()
     if KSR.pv.get("$rm") == "GET" and path:match("^/normalise/") then return answer_number(path) end
     if KSR.pv.get("$rm") == "GET" and path:match("^/source/") then return answer_source(path) end
     local command = parse_command(KSR.pv.get("$rb") or "")
-    if not command then return reply(400, "Bad Request", "one flat JSON-RPC command, each key once, is taken here\n") end
+    if not command then return reply(400, "Bad Request", "expected one flat JSON-RPC command, each key once\n") end
     local params = command.params or {}
-    if not may(command) then return reply(403, "Forbidden", "this method or table is not open\n") end
+    if not may(command) then return reply(403, "Forbidden", "this method or table is not allowed\n") end
     local writes = WRITE[command.method] or command.method == "htable.flush" or command.method == "ringfence.set"
-    local hold = WRITE[command.method] and params[1] == "ctl" and params[2] == "hold" -- a person turns it, whoever holds the lease
+    local hold = WRITE[command.method] and params[1] == "ctl" and params[2] == "hold" -- a person sets it, whoever has the lease
     if writes and not hold and fenced_off() then
-      return reply(409, "Conflict", "a newer lease has written to this switch\n")
+      return reply(409, "Conflict", "a deliverer with a higher fence has written to this switch\n")
     end
     if hold then set_hold(command.method ~= "htable.delete" and params[3] ~= "0") end
     if MANY[command.method] then
       local result = MANY[command.method](params)
-      if not result then return reply(400, "Bad Request", "parameters that make no sense\n") end
+      if not result then return reply(400, "Bad Request", "invalid parameters\n") end
       return reply(200, "OK", ('{"jsonrpc":"2.0","result":%s,"id":%s}'):format(result, (command.id or ""):match("^%d+$") or "null"))
     end
     if command.method == "dlg.terminate_dlg" or command.method == "dlg.end_dlg" then
-      -- remembered for a minute, so that the stop of that dialog is not taken for a hung call
+      -- stored for a minute, so that the stop of that dialog does not count as a hung call
       local dialog = command.method == "dlg.terminate_dlg" and params[1] or (params[1] or "") .. ":" .. (params[2] or "")
       KSR.htable.sht_sets("ended", dialog or "", "1")
     end

@@ -1,8 +1,8 @@
-"""Kamailio's tables over JSON-RPC: the driver of `switches.control` for it.
+"""The driver of `switches.control` for Kamailio: its tables over JSON-RPC.
 
-Tables are those of `books.deliveries`, each an `htable` whose entries `switches.kamailio.tables` spells, and `ctl` (boot, hold, fence).
+Tables are those of `books.deliveries`, each an `htable` with entries as `switches.kamailio.tables` writes them, and `ctl` (boot, hold, fence).
 Many entries go in one command (`ringfence.set`), and a table is compared by its digest (`switches.kamailio.digest`): the switch's own
-script answers both, behind the same token, fence and grammar.
+script answers both, after the same checks of token, fence and grammar.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from books.deliveries import BLOCKS, SHADOW
-from switches.control import TIMEOUT_S, Change, Connection, ControlError, Drift, Unreachable, Wanted
-from switches.kamailio.digest import BUCKETS, explains, mark, unspell
+from switches.control import Change, Connection, ControlError, Drift, Unreachable, Wanted
+from switches.kamailio.digest import BUCKETS, explains, mark, parse
 from switches.kamailio.tables import spell, spell_name
 
 CTL = "ctl"
@@ -26,11 +26,11 @@ DIGEST_TIMEOUT_S = 15.0
 """Of a command that reads a whole table: a million entries take two seconds."""
 
 LISTED = 5_000
-"""About so many entries are asked for in one `ringfence.list`."""
+"""About so many entries are requested with one `ringfence.list`."""
 
 
 class Digest(NamedTuple):
-    """What a table holds, by bucket, with what has expired and is not swept yet."""
+    """The content of a table by bucket, with entries that have expired and are not yet removed."""
 
     entries: int
     sums: dict[int, int]
@@ -39,10 +39,10 @@ class Digest(NamedTuple):
 class KamailioControl:
     """One connection. Not for several threads at once."""
 
-    def __init__(self, url: str, token: str, *, fence: int = 0, timeout_s: float = TIMEOUT_S) -> None:
-        self.fence = fence
+    def __init__(self, url: str, token: str) -> None:
+        self.fence = 0
         self._call_no = 0
-        self._connection = Connection(url, token, timeout_s)
+        self._connection = Connection(url, token)
 
     def close(self) -> None:
         self._connection.close()
@@ -58,7 +58,7 @@ class KamailioControl:
         self._call("htable.seti", CTL, "hold", int(on))
 
     def apply(self, changes: Sequence[Change]) -> None:
-        """In as few commands as their bytes allow. A row that Kamailio cannot hold is a `ControlError`, and none is sent."""
+        """In as few commands as their size allows. A row that Kamailio cannot hold is a `ControlError`, and no row is sent."""
         try:
             spelled = [change._replace(name=name, value=value) for change in changes for name, value in [spell(*change[:3])]]
         except ValueError as error:
@@ -67,14 +67,14 @@ class KamailioControl:
             self._call("ringfence.set", *(part for change in some for part in change))
 
     def entries(self, table: str) -> dict[str, str]:
-        """Expired ones are in it until swept."""
+        """Also expired entries, until they are removed."""
         summed = self.digest(table)
         return self.listed(table, summed.sums, summed.entries)
 
     def compare(self, table: str, rows: Mapping[str, Wanted]) -> Drift:
-        """Exact at any size: the switch sums up its own table, and only the buckets whose sums differ from the books' are listed."""
+        """Exact at any size: the switch computes the digest of its table, and only buckets whose sums differ from the books' are listed."""
         spelled, names = _spelled(table, rows)
-        seen = self.digest(table)
+        found = self.digest(table)
         sure: dict[int, int] = {}
         unsure: dict[int, list[int]] = {}
         for name, (value, certain) in spelled.items():
@@ -85,27 +85,27 @@ class KamailioControl:
                 unsure.setdefault(bucket, []).append(one)
         odd = {
             bucket
-            for bucket in sure.keys() | seen.sums.keys()
-            if not explains(seen.sums.get(bucket, 0), sure.get(bucket, 0), unsure.get(bucket, []))
+            for bucket in sure.keys() | found.sums.keys()
+            if not explains(found.sums.get(bucket, 0), sure.get(bucket, 0), unsure.get(bucket, []))
         }
         if not odd:
             return Drift([], [])
-        held = self.listed(table, sorted(odd & seen.sums.keys()), seen.entries)
+        held = self.listed(table, sorted(odd & found.sums.keys()), found.entries)
         missing = [
             names.get(name, name)
             for name, (value, certain) in spelled.items()
             if certain and held.get(name) != value and mark(name, value)[0] in odd
         ]
-        strangers = [name for name in held if name not in spelled]
-        if table in (BLOCKS, SHADOW):  # an expired entry is listed until it is swept; asked for by name it is gone
-            strangers = [name for name in strangers if self._value(table, name)]
-        return Drift(missing, strangers)
+        surplus = [name for name in held if name not in spelled]
+        if table in (BLOCKS, SHADOW):  # an expired entry is listed until it is removed, but is not found by its name
+            surplus = [name for name in surplus if self._value(table, name)]
+        return Drift(missing, surplus)
 
     def digest(self, table: str) -> Digest:
-        """The table in sums; it is read from end to end for this (100,000 entries: 0.15 s of the switch's control worker)."""
+        """The digest of a table. The switch reads all of it for this (100,000 entries: 0.15 s of its control worker)."""
         answer = self._call("ringfence.digest", table, timeout_s=DIGEST_TIMEOUT_S)
         try:
-            return Digest(int(answer["count"]), unspell(answer["marks"]))
+            return Digest(int(answer["count"]), parse(answer["marks"]))
         except (KeyError, TypeError, ValueError) as error:
             raise Unreachable(f"ringfence.digest of {table} answered another shape: {error!r}") from error
 
@@ -118,7 +118,7 @@ class KamailioControl:
             flat = self._call("ringfence.list", table, *wanted[start : start + at_once], timeout_s=DIGEST_TIMEOUT_S)
             if not isinstance(flat, list) or len(flat) % 2 or not all(isinstance(text, str) for text in flat):
                 raise Unreachable(f"ringfence.list of {table} answered another shape")
-            # JSON has no bytes: each travels as the letter of its number.
+            # JSON has no bytes: each is sent as the character of its number.
             texts = [text.encode("latin-1", "replace").decode("utf-8", "replace") for text in flat]
             found.update(zip(texts[::2], texts[1::2], strict=True))
         return found
@@ -153,8 +153,8 @@ class KamailioControl:
 
 
 def _spelled(table: str, rows: Mapping[str, Wanted]) -> tuple[Mapping[str, Wanted], dict[str, str]]:
-    """The rows as Kamailio has them, and the name of each in the books where it is another. One that it cannot hold is not certain: it
-    was refused when it was sent, and stays due."""
+    """The rows as Kamailio writes them, and their names in the books where they differ. A row that it cannot hold is not certain: it was
+    refused when it was sent, and stays due."""
     if table in (BLOCKS, SHADOW):
         return rows, {}
     spelled: dict[str, Wanted] = {}
@@ -170,7 +170,7 @@ def _spelled(table: str, rows: Mapping[str, Wanted]) -> tuple[Mapping[str, Wante
 
 
 def _commands(changes: Sequence[Change]) -> Iterator[list[Change]]:
-    """As many changes as one command takes.
+    """The changes in groups that one command takes.
 
     >>> [len(some) for some in _commands([Change("blocks", "t1|A|acme||88213", "order-1", 60)] * 500)]
     [235, 235, 30]

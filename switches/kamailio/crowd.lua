@@ -1,15 +1,15 @@
--- Connections over TCP share one table, whoever they are. Strangers may come, but never so many that a source, an emergency call or control
--- finds no place: each second the oldest that are too many are closed. A stranger is an address that no source names.
+-- All TCP connections share one table of Kamailio. So that sources, emergency calls and the control port always get a connection, the oldest
+-- connections of strangers above a limit are closed each second. A stranger is an address that is not a source.
 
 local function field(entry, name) return entry:match('"' .. name .. '":%s*"?([^",\n}]*)') end
 
--- { id, address, age } of every stranger's connection to the SIP port, the oldest first.
+-- { id, address } of each connection of a stranger to the SIP port, the oldest first.
 local function strangers(list)
   local found = {}
   for entry in list:gmatch("{([^{}]*)}") do
     local id, address, port = tonumber(field(entry, "id")), field(entry, "src_ip"), field(entry, "dst_port")
     if id and address and tonumber(port) ~= SITE.control_port and not source_of(address) then
-      found[#found + 1] = { id = id, address = address, left = tonumber(field(entry, "timeout")) or 0 }
+      found[#found + 1] = { id = id, address = address }
     end
   end
   table.sort(found, function(one, other) return one.id < other.id end)
@@ -17,7 +17,7 @@ local function strangers(list)
 end
 
 function crowd()
-  local ok, problem = pcall(function()
+  guarded("crowd", function()
     if KSR.jsonrpcs.exec('{"jsonrpc":"2.0","method":"core.tcp_list","id":1}') < 0 then return end
     local list = tostring(KSR.pv.get("$jsonrpl(body)") or "")
     local found = strangers(list)
@@ -32,5 +32,4 @@ function crowd()
     end
     if closed > 0 then KSR.htable.sht_sets("ctl", "strangers_closed", ("%.0f"):format(tonumber(KSR.htable.sht_get("ctl", "strangers_closed") or 0) + closed)) end
   end)
-  if not ok then KSR.err("ringfence crowd: " .. tostring(problem) .. "\n") end
 end

@@ -1,23 +1,17 @@
--- Requests inside a call: whose they are, where they go, and what ends the call.
+-- Requests inside a call: to which call they belong, where they go, and which of them end it.
 --
--- A call that is up is known by its dialog, by both tags. Each request goes to the other end's remote target, over the route set that
--- was recorded: what the sender writes into Request-URI and Route is not asked. A BYE is looked at when it is answered: only one that
--- the other end has taken (2xx), or for which it has no call (481, or no answer at all), ends the call, at the time when it came.
+-- An answered call is found by its dialog, by both tags. Each request goes to the other end's remote target, over the recorded route set:
+-- the sender's Request-URI and Route are ignored. A BYE counts when it is answered: it ends the call, at the time when it came, if the other
+-- end has accepted it (2xx), or does not have the call (481, or no answer at all).
 --
--- One INVITE may be answered by several forks. Each that the caller confirms is open until its own BYE is taken; the last one that
--- closes ends the call. Table forks: `dialog||first` = the tags of the first, `dialog` = how many were confirmed beside it,
--- `dialog||closed` = how many have closed, `dialog|tag` = e rings,
--- 0 answered, 1 confirmed, 2 closed, with its target and routes.
+-- One INVITE may be answered by several forks. Each fork that the caller confirms is open until its own BYE is accepted; the last one that
+-- closes ends the call. Table forks: `dialog||first` = the tags of the first, `dialog` = how many more were confirmed,
+-- `dialog||closed` = how many have closed, `dialog|tag` = the state of a fork (e ringing, 0 answered, 1 confirmed, 2 closed), its target
+-- and its routes.
 
 local function pv(name) return KSR.pv.get(name) end
 local function set(name, value) KSR.pv.sets(name, value) end
 local function ms(value) return ("%.0f"):format(value) end
-
-local function guarded(name, body)
-  local ok, problem = pcall(body)
-  if not ok then KSR.err("ringfence " .. name .. ": " .. tostring(problem) .. "\n") end
-  return ok
-end
 
 function route_headers(name)
   local all = {}
@@ -29,24 +23,23 @@ function route_headers(name)
   return table.concat(all, ",")
 end
 
--- Record-Route entries in the order of the message: those before ours, and those behind.
-local function recorded_routes()
-  local before, behind, seen_ours = {}, {}, false
+-- Record-Route entries before ours, in the order of the message.
+local function routes_before_ours()
+  local before = {}
   for entry in route_headers("Record-Route"):gmatch("<[^<>]+>[^,]*") do
-    if entry:find(";rf=", 1, true) then seen_ours = true
-    elseif seen_ours then behind[#behind + 1] = entry
-    else before[#before + 1] = entry end
+    if entry:find(";rf=", 1, true) then break end
+    before[#before + 1] = entry
   end
-  return before, behind, seen_ours
+  return before
 end
 
 local function uri_of(contact)
   if not contact then return nil end
-  local plain = contact:gsub('"[^"]*"', "") -- a display name is no address
+  local plain = contact:gsub('"[^"]*"', "") -- a display name is not an address
   return plain:match("<([^<>]+)>") or plain:match("^%s*([^%s;,]+)")
 end
 
--- Where a message came from, for an end that names no Contact.
+-- The source address of a message, for an end without a Contact.
 local function sent_from()
   local address = pv("$si") or ""
   if address:find(":", 1, true) then address = "[" .. address .. "]" end
@@ -58,24 +51,24 @@ local function host_of(uri)
   return host:match("^%[([^%]]+)%]") or host:match("^([^:;>?]+)")
 end
 
--- The caller's end, as its INVITE names it. Before record_route(): every entry is of a proxy before us.
+-- Stores the caller's end, as in its INVITE. Called before record_route(): every entry is of a proxy before us.
 function remember_caller()
-  local before = recorded_routes()
+  local before = routes_before_ours()
   set("$dlg_var(rf_caller)", uri_of(pv("$hdr(Contact)")) or sent_from())
   set("$dlg_var(rf_caller_ip)", pv("$si") or "")
   set("$dlg_var(rf_caller_routes)", table.concat(before, ","))
   set("$dlg_var(rf_caller_tag)", pv("$ft") or "")
 end
 
--- The proxies behind us stand before our entry in a 2xx, the farthest first.
+-- The proxies after us are before our entry in a 2xx, the farthest first.
 local function routes_to_callee()
-  local before = recorded_routes()
+  local before = routes_before_ours()
   local routes = {}
   for at = #before, 1, -1 do routes[#routes + 1] = before[at] end
   return routes
 end
 
--- The callee's end, as the first 2xx names it.
+-- Stores the callee's end, as in the first 2xx.
 function remember_callee()
   set("$dlg_var(rf_callee)", uri_of(pv("$hdr(Contact)")) or sent_from())
   set("$dlg_var(rf_callee_ip)", pv("$si") or "")
@@ -87,7 +80,7 @@ end
 
 local function sender() return pv("$ft") == pv("$dlg_var(rf_caller_tag)") and "caller" or "callee" end
 
--- Whether an address belongs to the account whose call it is.
+-- Whether an address is a source of the account and trunk.
 local function of_account(address, tenant, account, trunk)
   local row = source_of(address)
   if not row then return false end
@@ -95,7 +88,7 @@ local function of_account(address, tenant, account, trunk)
   return f[1] == tenant and f[2] == account and f[3] == trunk
 end
 
--- Whether an address is that of a carrier of the tenant's calls.
+-- Whether an address is that of a carrier of the tenant.
 local function of_carrier(address, tenant)
   for at = 1, 64 do
     local row = KSR.htable.sht_get("carriers", tenant .. "|" .. ms(at))
@@ -107,7 +100,7 @@ end
 
 local function longest_call_ms() return 1000 * math.max(14400, tonumber(KSR.htable.sht_get("ctl", "longest_call_s")) or 0) end
 
--- Whether a request comes from where the end that it names can be: tags travel in the clear, and either end knows both.
+-- Whether a request comes from an address of the end whose tag it has: tags are sent in the clear, and each end knows both.
 local function comes_from(side)
   local address = pv("$si") or ""
   if address == pv("$dlg_var(rf_" .. side .. "_ip)") or address == host_of(pv("$dlg_var(rf_" .. side .. ")")) then return true end
@@ -117,7 +110,7 @@ local function comes_from(side)
   return of_account(address, f[1], f[2], f[3])
 end
 
--- Sends the request to the other end. `$dlg_var`s are those of its dialog; `target` and `routes` of a further fork stand before them.
+-- Directs the request to the other end, by the `$dlg_var`s of its dialog, or by `target` and `routes` of a further fork.
 local function point_to(other, target, routes)
   target = target or pv("$dlg_var(rf_" .. other .. ")")
   routes = routes or pv("$dlg_var(rf_" .. other .. "_routes)") or ""
@@ -127,7 +120,7 @@ local function point_to(other, target, routes)
   if first then set("$du", first) else KSR.pv.unset("$du") end
 end
 
--- The mark of a request inside a call, and which side sent it: the caller's tag is in From or in To.
+-- The call of the mark of a request, and which side sent it: the caller's tag is in From or in To.
 function marked_call()
   local headers, call_id = route_headers("Route"), pv("$ci") or ""
   local from, to = pv("$ft") or "", pv("$tt") or ""
@@ -137,7 +130,7 @@ function marked_call()
   return call, call and "callee" or nil
 end
 
--- The host that a request goes to behind us: of the first Route that is not ours, else of the Request-URI.
+-- The next host of a request after us: of the first Route that is not ours, else of the Request-URI.
 local function next_hop()
   for entry in route_headers("Route"):gmatch("<[^<>]+>[^,]*") do
     if not entry:find(";rf=", 1, true) then return host_of(uri_of(entry)) end
@@ -145,10 +138,10 @@ local function next_hop()
   return host_of(pv("$ru"))
 end
 
--- The callee's tag, from the side of the one who sends.
+-- The callee's tag in a request of `side`.
 local function fork_tag(side) return (side == "caller" and pv("$tt") or pv("$ft")) or "" end
 
--- state, target, routes of a further fork: "" = none has answered with this tag.
+-- state, target, routes of a further fork; state "" = no fork has answered with this tag.
 local function fork_of(dialog, tag)
   local state, target, routes = tostring(KSR.htable.sht_get("forks", dialog .. "|" .. tag) or ""):match("^([%de])\t(.-)\t(.*)$")
   return state or "", target, routes
@@ -158,9 +151,9 @@ local function set_fork(dialog, tag, state, target, routes)
   KSR.htable.sht_sets("forks", dialog .. "|" .. tag, state .. "\t" .. (target or "") .. "\t" .. (routes or ""))
 end
 
--- A reply of a fork with a To tag: where its requests go. `state` e: it rings, and requests before the answer (PRACK, UPDATE) may go
--- there; 0: it has answered beside another, and may be confirmed now.
-function fork_heard(state)
+-- Stores a fork that has replied with a To tag. `state` e: it rings, and may get requests before the answer (PRACK, UPDATE);
+-- 0: it has answered after another fork, and may be confirmed.
+function fork_replied(state)
   local dialog, tag = pv("$avp(rf_dialog)"), pv("$tt") or ""
   if not dialog or tag == "" then return end
   local before = fork_of(dialog, tag)
@@ -169,7 +162,7 @@ function fork_heard(state)
   end
 end
 
--- An ACK: of a known call it goes to the other end; of a further fork it confirms that one. What has ended is not acknowledged.
+-- An ACK of a known call goes to the other end; one of a further fork confirms that fork. A call that has ended gets no ACK.
 function acknowledged(known)
   guarded("ack", function()
     if known == "1" then
@@ -181,7 +174,7 @@ function acknowledged(known)
     local call, side = marked_call()
     if not call then return end
     if call.boot ~= boot_id() then
-      set("$var(rf_way)", "mark") -- the only thing that it can do is to end the resending of a 200
+      set("$var(rf_way)", "mark") -- all that it can do is to end the retransmission of a 200
       return
     end
     local state, target, routes = fork_of(call.dialog, fork_tag(side))
@@ -190,14 +183,14 @@ function acknowledged(known)
     if KSR.dialog.dlg_get(pv("$ci"), caller_tag, callee_tag) < 0 then return end
     set("$var(rf_way)", "dialog")
     point_to("callee", target, routes)
-    if state == "0" then -- from now on it is one more that must be hung up
+    if state == "0" then -- from now on its BYE is needed too
       set_fork(call.dialog, fork_tag(side), "1", target, routes)
       KSR.htable.sht_inc("forks", call.dialog)
     end
   end)
 end
 
--- Whether a request inside a call goes on ($var(rf_way): "dialog", "mark" or ""), and an INVITE that a block refuses ($var(rf_code)).
+-- Sets $var(rf_way): how a request inside a call goes on ("dialog", "mark", or "" = refused), and $var(rf_code) for an INVITE that a block refuses.
 function in_call(known)
   set("$var(rf_way)", "")
   guarded("in call", function()
@@ -205,10 +198,10 @@ function in_call(known)
     if method == "INVITE" or method == "UPDATE" then set("$avp(rf_contact)", uri_of(pv("$hdr(Contact)")) or "") end
     if known == "1" then
       local side = sender()
-      if not comes_from(side) then return end -- whoever says that it is the other end
+      if not comes_from(side) then return end -- from an address that is not this end's
       if (pv("$dlg_var(rf_stopped)") or "") == "1" and method ~= "BYE" then return end
       local answered, asked_uri = pv("$dlg_var(rf_answered)") or "", pv("$ru")
-      if answered == "" then -- before the answer: only to a fork that rings, and no second call inside of the first
+      if answered == "" then -- before the answer: only to a fork that rings, and no second INVITE
         if method == "INVITE" then return end
         if side == "caller" then
           local state, target, routes = fork_of(pv("$dlg_var(rf_dialog)") or "", fork_tag(side))
@@ -234,8 +227,8 @@ function in_call(known)
     end
     local call, side = marked_call()
     if not call then
-      -- No dialog and no mark of ours: nothing ends by it here, but where it came through us the other end must hear of it. If it is
-      -- taken, its stop names the call as the message does, and no account.
+      -- No dialog and no mark of ours: it ends no call here, but where it came through us it must get to the other end. If that accepts it,
+      -- the stop record has the Call-ID and tag of the message, and no account.
       if method == "BYE" and pv("$hdr(Route)") then
         set("$var(rf_way)", "mark")
         set("$avp(rf_ends)", "")
@@ -245,7 +238,7 @@ function in_call(known)
     end
     if call.boot == boot_id() then
       local state, target, routes = fork_of(call.dialog, fork_tag(side))
-      if (state == "" or state == "e") and method ~= "BYE" then return end -- a tag that no fork of this call has answered with
+      if (state == "" or state == "e") and method ~= "BYE" then return end -- no fork of this call has answered with this tag
       local caller_tag, callee_tag = tags_of(call.dialog)
       if not caller_tag or KSR.dialog.dlg_get(pv("$ci"), caller_tag, callee_tag) < 0 then return end -- it has ended
       if not comes_from(side) then return end
@@ -262,8 +255,8 @@ function in_call(known)
       end
       return
     end
-    -- A call of the boot before: its dialog is gone, and the mark is what is left of it. It may be hung up, from where its end can be to
-    -- where the other can be; anything else could go anywhere, and unseen.
+    -- A call of the boot before: its dialog is gone, and only the mark is left. It may be hung up, from an address of one end to an address
+    -- of the other; any other request could go anywhere, unrecorded.
     if method ~= "BYE" or now_ms() - call.setup_ms > longest_call_ms() then return end
     local function caller_at(address) return of_account(address, call.tenant, call.account, call.trunk) end
     local function carrier_at(address) return of_carrier(address, call.tenant) end
@@ -276,8 +269,8 @@ function in_call(known)
   end)
 end
 
--- An INVITE inside a call obeys the blocks as the call would now: for the number that was called, and for one that it asks for instead (it
--- does not get there). It is a sign of life of the call; one that is refused is a call of its own that was refused.
+-- The blocks apply to an INVITE inside a call as to a new call: to the called number, and to another number in its Request-URI (where it
+-- does not go). It shows that the call is alive, so an interim record is written; a refused one is recorded as a refused call.
 function invite_in_call(side, asked_uri)
   if side == "caller" then
     local call, plan = read_call(pv("$dlg_var(rf_asked)"))
@@ -299,7 +292,7 @@ function invite_in_call(side, asked_uri)
     .. (answer and number_field("duration_ms", now - answer) or ""))
 end
 
--- What the stop of the call will say, if the other end takes this BYE.
+-- Stores the fields of the stop record, for the case that the other end accepts this BYE.
 function remember_bye(known, side)
   set("$avp(rf_bye_at)", ms(now_ms()))
   set("$avp(rf_bye_known)", known or "")
@@ -307,7 +300,7 @@ function remember_bye(known, side)
     .. text_field("release_cause_text", pv("$hdr(Reason)")))
 end
 
--- A BYE was taken. $var(rf_last) = "1": it was the last of the call's forks, and the stop is written.
+-- A BYE was accepted. $var(rf_last) = "1": it was of the last open fork, and the stop record is written.
 function bye_taken()
   guarded("bye", function()
     local dialog, known = pv("$avp(rf_ends)") or "", pv("$avp(rf_bye_known)") or ""
@@ -319,7 +312,7 @@ function bye_taken()
     end
     local forks, tag = KSR.htable, pv("$avp(rf_end_tag)") or ""
     local fork = pv("$avp(rf_fork)") or "1"
-    if fork ~= "1" then return end -- a fork that nobody confirmed was never open; one that is closed has ended already
+    if fork ~= "1" then return end -- a fork that was not confirmed was never open; a closed one has ended already
     if fork_of(dialog, tag) == "2" then return end
     local further = tonumber(forks.sht_get("forks", dialog) or 0)
     if further > 0 then
@@ -337,10 +330,10 @@ function bye_taken()
   end)
 end
 
--- The tags of a call that is up: the caller's, and the first answer's.
+-- The tags of an answered call: the caller's, and that of the first answer.
 function tags_of(dialog) return tostring(KSR.htable.sht_get("forks", dialog .. "||first") or ""):match("^(.-)\t(.*)$") end
 
--- Whether a call that is kept as up has a dialog. `known`: the beginning of its records.
+-- Whether a call in the table `live` has a dialog. `known`: the first fields of its records.
 function is_up(known)
   local dialog = known:match('"dialog_id":"(%d+)"')
   local caller_tag, callee_tag = tags_of(dialog or "")
@@ -348,13 +341,13 @@ function is_up(known)
   return caller_tag ~= nil and call_id ~= nil and KSR.dialog.dlg_get(tostring(call_id), caller_tag, callee_tag) > 0
 end
 
--- What is kept of a call that is up, by its number.
+-- Removes the stored state of a call.
 function forget_call(dialog)
   for _, key in ipairs({ dialog, dialog .. "||first", dialog .. "||id", dialog .. "||closed" }) do KSR.htable.sht_rm("forks", key) end
   KSR.htable.sht_rm("live", dialog)
 end
 
--- The 2xx of an INVITE or UPDATE inside a call: both ends may have moved (RFC 3261, clause 12.2.1.2).
+-- The 2xx of an INVITE or UPDATE inside a call: both targets may have changed (RFC 3261, clause 12.2.1.2).
 function target_changed()
   guarded("target", function()
     local side = sender()

@@ -1,24 +1,24 @@
--- Many entries in one command, what a table holds, read from the table itself, and what of it a restart must not forget.
+-- Commands for many entries at once, the digest of a table, and the file of the tables that must survive a restart.
 --
---   ringfence.set     [table, entry, order id, seconds,  table, entry, ...]   order id "" = take it off; seconds 0 = for good
---   ringfence.digest  [table]               how many entries, and for each of 4,096 buckets the sum of its entries' marks
+--   ringfence.set     [table, entry, order id, seconds,  table, entry, ...]   order id "" = remove it; seconds 0 = no expiry
+--   ringfence.digest  [table]               the number of entries, and for each of 4,096 buckets the sum of its entries' marks
 --   ringfence.list    [table, bucket, ...]  the entries of these buckets
 --
--- An entry's MD5 (of entry=order id) gives its bucket (3 hex digits) and its mark (the next 12). Two tables whose sums are equal
--- hold the same; where a sum differs, that bucket alone is listed. switches/digest.py does the same with the books.
+-- An entry's MD5 (of entry=order id) gives its bucket (3 hex digits) and its mark (the next 12). Two tables with equal sums hold
+-- the same entries; only a bucket whose sums differ is listed. switches/kamailio/digest.py does the same with the books.
 
 local MODULUS = 2 ^ 48
 local MOST = 2000        -- changes in one command
 local MOST_LISTED = 50000
-local MOST_APPENDED = 100000 -- lines of the tables' file before it is written anew
+local MOST_APPENDED = 100000 -- lines appended to the tables' file before it is rewritten
 local WITH_LIFE = { blocks = true, shadow = true }
-LASTING = { "protected", "dialplan", "sources", "carriers" } -- without an end: a restart keeps them
+LASTING = { "protected", "dialplan", "sources", "carriers" } -- their rows do not expire, and survive a restart
 local lasting = {}
 for _, name in ipairs(LASTING) do lasting[name] = true end
 
 local function tables_path() return SITE.run .. "/tables" end
 
--- Entries that have expired are among them until they are swept. The iterator holds a lock, which nothing may leave behind.
+-- Visits all entries, also expired ones until Kamailio removes them. The iterator holds a lock, which must be released in any case.
 local function walk(name, visit)
   local get = KSR.pv.get
   KSR.htable.sht_iterator_start("walk", name)
@@ -64,7 +64,7 @@ local function list(name, wanted)
   return "[" .. table.concat(found, ",") .. "]"
 end
 
--- Read to the end before the first of them is done: all of them, or none.
+-- All changes are checked before the first is applied: all of them, or none.
 local function changes_of(params)
   if #params == 0 or #params % 4 ~= 0 or #params > 4 * MOST then return nil end
   local changes = {}
@@ -78,7 +78,7 @@ local function changes_of(params)
   return changes
 end
 
--- Which prefix lengths occur among the sources, the longest first, and how long the longest of their calls may last.
+-- Stores which prefix lengths occur among the sources, the longest first, and the longest call that one of them allows.
 local function note_source(key, value)
   local which, length = "lengths" .. (key:find(":", 1, true) and "6" or "4"), tonumber(key:match("/(%d+)$"))
   local all, known = {}, tostring(KSR.htable.sht_get("ctl", which) or "")
@@ -102,16 +102,16 @@ local function put(name, key, value, seconds)
   if seconds > 0 then h.sht_setxs(name, key, value, seconds) else h.sht_sets(name, key, value) end
 end
 
--- The file of the tables without an end: a line per change, TABLE TAB KEY TAB VALUE TAB ., the last one of a key counts; value "" = taken
--- off; without the full stop it is torn. A start reads it; written anew it has each row once.
+-- The file of the tables whose rows do not expire: one line per change, TABLE TAB KEY TAB VALUE TAB ., of which the last one of a key counts;
+-- value "" = removed; a line without the full stop is torn. A start reads it; rewritten it has each row once.
 local appended = 0
 
 local function line_of(name, key, value) return table.concat({ name, key, value, "." }, "\t") end
 
-local function write_anew()
+local function rewrite()
   local path = tables_path()
   local file = io.open(path .. ".new", "w")
-  if not file then return KSR.err("the file " .. path .. " cannot be written: a restart forgets what was delivered since\n") end
+  if not file then return KSR.err("the file " .. path .. " cannot be written: a restart loses the rows that were delivered since\n") end
   for _, name in ipairs(LASTING) do
     walk(name, function(key, value) file:write(line_of(name, key, value), "\n") end)
   end
@@ -123,12 +123,12 @@ end
 local function remember(lines)
   if #lines == 0 then return end
   local file = io.open(tables_path(), "a")
-  -- a newline before it as well: a torn line (disk full) must not swallow the next one
+  -- a newline before it as well: a torn line (disk full) must not run into the next one
   if not (file and file:write("\n", table.concat(lines, "\n"), "\n") and file:close()) then
-    return KSR.err("the file " .. tables_path() .. " cannot be written: a restart forgets what was delivered since\n")
+    return KSR.err("the file " .. tables_path() .. " cannot be written: a restart loses the rows that were delivered since\n")
   end
   appended = appended + #lines
-  if appended > MOST_APPENDED then write_anew() end
+  if appended > MOST_APPENDED then rewrite() end
 end
 
 function load_tables()
@@ -144,7 +144,7 @@ function load_tables()
     local name, key = where:match("^(%l+)\t(.+)$")
     if value ~= "" then put(name, key, value, 0) end
   end
-  write_anew()
+  rewrite()
 end
 
 local function set(changes)
@@ -158,7 +158,7 @@ local function set(changes)
   return tostring(#changes)
 end
 
--- method -> what it does with its parameters: the result as JSON, or nil where they make no sense.
+-- method -> a function of its parameters: the result as JSON, or nil where they are invalid.
 MANY = {
   ["ringfence.digest"] = function(params) return #params == 1 and digest(params[1]) or nil end,
   ["ringfence.list"] = function(params)

@@ -1,6 +1,6 @@
--- What a call carries with it in Record-Route, so that its BYE finds it and its account after the switch was killed:
--- ;rf=BOOT~DIALOG~TENANT~ACCOUNT~TRUNK~SETUP_MS~MAC. The MAC binds it to the Call-ID and the caller's tag: a mark that was
--- seen in one call is worth nothing in another.
+-- The mark of a call in Record-Route, by which its BYE finds the call and its account after the switch was killed:
+-- ;rf=BOOT~DIALOG~TENANT~ACCOUNT~TRUNK~SETUP_MS~MAC. The MAC binds it to the Call-ID and the caller's tag: a mark of one call
+-- is not valid in another.
 
 local function hmac(text)
   KSR.crypto.hmac_sha256(text, SITE.secret, "$var(rf_mac)")
@@ -22,7 +22,7 @@ function make_mark(call)
   return body .. "~" .. sealed(body, call.call_id, call.from_tag)
 end
 
--- The call of a mark in these Route (or Record-Route) headers, or nil. A stranger's marks are stepped over.
+-- The call of a mark in these Route (or Record-Route) headers, or nil. Marks of others are skipped.
 function read_mark(headers, call_id, from_tag)
   for value in (headers or ""):gmatch(";rf=([^;>,%s]+)") do
     local body, mac = value:match("^(.*)~([^~]*)$")

@@ -1,4 +1,4 @@
-"""The numbering tables of `core` as the switch's script reads them: one Lua table, rendered beside the configuration."""
+"""The numbering tables of `core` as one Lua table, rendered beside the configuration for the switch's script."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from core.numbers import CALLER_CODES, HIDING_CODES, INTERNATIONAL_PREFIXES, STA
 
 
 def lua() -> str:
-    """`NUMBERING = {...}`. Digits and names of countries alone: nothing in it needs an escape.
+    """`NUMBERING = {...}`. It has digits and country names alone, so that no text needs an escape.
 
     >>> lua().splitlines()[0]
     'NUMBERING = {'

@@ -1,5 +1,5 @@
--- What a raw number means on the trunk that it came from, and what else it could be taken for: the twin of core/numbers.py and
--- core/numbering.py, held to them by tests/vectors/numbers.jsonl. NUMBERING, the tables of both, is in the file that Python renders.
+-- How a raw number is read by the dial plan of its trunk, and its other possible readings: the twin of core/numbers.py and
+-- core/numbering.py; tests/vectors/numbers.jsonl runs through both. NUMBERING, the tables of both, is in the file that Python renders.
 
 local WITHHELD = {
   anonymous = true, restricted = true, withheld = true, unavailable = true, unknown = true, private = true, asserted = true,
@@ -22,7 +22,7 @@ local function set_of(text)
   return set
 end
 
-local plans = {} -- by the text of the row, so that a changed row is another plan
+local plans = {} -- by the text of the row, so that a changed row is parsed again
 
 local function parse_plan(row)
   local f = split(row, "|")
@@ -55,7 +55,7 @@ function country_code(digits)
   return digits:sub(1, 3)
 end
 
--- Its code, and behind +1 and +7, which several share, its name; "" = of no country.
+-- The country code, or the country's name for +1 and +7, which several countries share; "" = of no country.
 function country_of(digits)
   local code = country_code(digits)
   if code == "1" then return NUMBERING.areas[digits:sub(2, 4)] or "" end
@@ -84,15 +84,18 @@ end
 
 local function unescaped(text) return (text:gsub("%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end)) end
 
--- Separators that people and programs write, in ASCII and in UTF-8 (no-break and zero-width spaces, hyphens, marks of direction).
-local function without_separators(text)
-  text = text:gsub("[ %-%.%(%)/\t]", "")
+-- Separators that people and programs write: in UTF-8 no-break and zero-width spaces, hyphens, marks of direction; and those of ASCII.
+local function without_utf8_separators(text)
   if not text:find("[\194\226\227\239]") then return text end
   text = text:gsub("\194[\160\173]", ""):gsub("\226\128[\128-\149]", ""):gsub("\226\128[\168-\175]", "")
   return (text:gsub("\226\129[\160-\164]", ""):gsub("\226\136\146", ""):gsub("\227\128\128", ""):gsub("\239\187\191", ""))
 end
 
--- +36 (06) 1 234 is +36 1 234: what is dialled before a national number stands in brackets there, and is no part of it.
+local function without_separators(text)
+  return without_utf8_separators((text:gsub("[ %-%.%(%)/\t]", "")))
+end
+
+-- +36 (06) 1 234 is +36 1 234: the bracket has the national prefix, which is not part of the number.
 local function without_bracket(text)
   local head, inside, tail = text:match("^(%+?[ %-%./]*%d[%d %-%./]*)%((%d+)%)(.*)$")
   if not head then return text end
@@ -103,16 +106,15 @@ local function without_bracket(text)
 end
 
 local function is_float(text)
-  text = text:gsub("[%s%-\28-\31]", ""):gsub("\194[\160\173]", ""):gsub("\226\128[\128-\149]", ""):gsub("\226\128[\168-\175]", "")
-  text = text:gsub("\226\129[\160-\164]", ""):gsub("\226\136\146", ""):gsub("\227\128\128", ""):gsub("\239\187\191", "")
+  text = without_utf8_separators((text:gsub("[%s%-\28-\31]", "")))
   return (text:match("^%+?(%d+)%.0+$") or ""):len() >= 7 or text:match("^%d+[eE][+-]?%d+$") ~= nil
     or text:match("^%d+[%.,]%d*[eE][+-]?%d+$") ~= nil
 end
 
 local function trimmed(text) return text:match("^[%s\28-\31]*(.-)[%s\28-\31]*$") end
 
--- What was dialled, out of a URI or a header: text, the digits of a global phone-context, whether it went through a float, and the
--- text with what stands in brackets.
+-- The dialled number in a URI or header: its text, the digits of a global phone-context, whether a program has turned it into a float, and
+-- the text with the part in brackets.
 local function unpacked(raw)
   local text = trimmed(raw)
   local inside = text:match(".*<([^<>]*)>")
@@ -125,7 +127,7 @@ local function unpacked(raw)
   local user = text:match("^([^@]*)@")
   if user then text = user:match("^[^:]*") end
   text = text:match("^[^;]*"):match("^[^?]*")
-  for _ = 1, 3 do -- an escape of an escape is one too
+  for _ = 1, 3 do -- an escape may be escaped itself
     local plain = unescaped(text)
     if plain == text then break end
     text = plain
@@ -134,9 +136,9 @@ local function unpacked(raw)
   return plain(without_bracket(text)), context, is_float(trimmed(text)), plain(text)
 end
 
--- --- what it means ---
+-- --- the meaning of a number ---
 
--- Without what is sent as tones after the number, and without the end-of-dialling sign.
+-- Without tones after the number, and without the end-of-dialling sign.
 local function dialled(text)
   local number, rest = text:match("^(%+?%d%d+)(.*)$")
   if number and rest ~= "" and (rest:match("^[%*#]+$") or rest:match("^[,;pPwW][%d%*#,;pPwW]*$")) then return number end
@@ -150,14 +152,14 @@ local function without_tech_prefix(text, plan)
   return text
 end
 
--- Whether a text without + may be a number in full, where such are dialled: then its beginning is no code. +1 has eleven digits.
+-- Whether a text without + may be a full E.164 number, where the plan allows such: then it does not begin with a code. +1 has eleven digits.
 local function could_be_e164(text, plan)
   if not plan.bare or not text:match("^[1-9]%d*$") then return false end
   if text:sub(1, 1) == "1" then return #text == 11 end
   return #text <= 11
 end
 
--- Without what is dialled to hide or show the caller's own number, where a number follows it.
+-- Without the code that hides or shows the caller's number, where a number follows it.
 local function without_caller_code(text, plan)
   for _ = 1, 3 do
     local code, rest = text:match("^[%*#][%*#]?(%d%d)[%*#]([%+%d].*)$")
@@ -180,8 +182,8 @@ local function without_caller_code(text, plan)
   return text
 end
 
--- Whether what was dialled asks that the caller's number be hidden. *31# and #31# mean opposite things from one network to the next:
--- in doubt the number is hidden.
+-- Whether the dialled text has a code that hides the caller's number. *31# and #31# have opposite meanings in different networks: in doubt
+-- the number is hidden.
 function hides_caller(raw, plan)
   local text = dialled(without_tech_prefix((unpacked(raw)), plan))
   local rest = without_caller_code(text, plan)
@@ -190,7 +192,7 @@ function hides_caller(raw, plan)
   return NUMBERING.hiding[code] == true
 end
 
--- E.164, clause 6: at most 15 digits, and no country code starts with 0. A trunk zero behind the country code is dropped.
+-- E.164, clause 6: at most 15 digits, and no country code starts with 0. A trunk zero after the country code is removed.
 local function e164(digits, kind, plan)
   digits = without_trunk_zero(digits)
   local short = digits:sub(#country_code(digits) + 1)
@@ -199,7 +201,7 @@ local function e164(digits, kind, plan)
   return digits, kind
 end
 
--- digits, kind. Never fails: what is no number is "", "invalid".
+-- digits, kind. Never fails: a text that is not a number is "", "invalid".
 function normalise(raw, plan)
   local text, context, float = unpacked(raw)
   if text == "" or WITHHELD[text:lower()] then return "", "withheld" end
@@ -228,7 +230,7 @@ function normalise(raw, plan)
   return e164(digits, "e164", plan)
 end
 
--- --- what else it could be taken for ---
+-- --- other readings ---
 
 local function ascii_digits(text)
   if not text:find("[\128-\255]") then return text end
@@ -237,7 +239,7 @@ local function ascii_digits(text)
   return (text:gsub("\219([\176-\185])", function(c) return string.char(c:byte() - 176 + 48) end))
 end
 
--- What of a text may be the number: all of it, without what follows it, and without what is dialled before it.
+-- The parts of a text that may be the number: all of it, without suffixes, and without prefixes.
 local function dial_texts(text, plan)
   text = ascii_digits(text):gsub("[%a;\128-\255]", ","):gsub("[^%+%d%*#,]", ""):gsub("^,+", ""):gsub(",+$", "")
   local texts, seen = {}, {}
@@ -268,7 +270,7 @@ local function dial_texts(text, plan)
   return texts
 end
 
--- Every number that some lenient carrier could route a raw one by, what it means first. Digits alone, none twice.
+-- Every number by which some lenient carrier could route a raw one, its proper meaning first. Digits only, without repeats.
 function readings(raw, plan)
   local found, seen = {}, { [""] = true }
   local function add(digits)

@@ -1,7 +1,7 @@
-"""Debian's packages for a Kamailio with our configuration: the one list, made of what the configuration loads.
+"""Debian's packages for a Kamailio with our configuration: the one list, made from the modules that the configuration loads.
 
-`python3 switches/kamailio/packages.py` prints it, for scripts: it needs nothing but Python. The README, docs/operators.md and the tests'
-words are held to it by a test.
+`python3 switches/kamailio/packages.py` prints it for scripts; it needs Python alone. A test compares the README, docs/operators.md and the
+messages of tests with it.
 """
 
 from __future__ import annotations
@@ -51,12 +51,12 @@ def packages_of(names: Iterable[str]) -> list[str]:
 
 
 def packages() -> list[str]:
-    """What our configuration needs."""
+    """The packages of our configuration."""
     return packages_of(modules(CONFIGURATION.read_text(encoding="utf-8")))
 
 
 def install() -> str:
-    """The command that a person types.
+    """The command that installs them.
 
     >>> install().startswith("apt-get install kamailio kamailio-")
     True
@@ -65,14 +65,14 @@ def install() -> str:
 
 
 def program() -> str | None:
-    """Where Kamailio is."""
+    """The path of Kamailio."""
     return shutil.which("kamailio") or shutil.which("kamailio", path="/usr/sbin:/usr/local/sbin")
 
 
 def module_folders(kamailio: str) -> list[Path]:
-    """Where a Kamailio looks for modules, by its own word; none where it does not say."""
-    said = subprocess.run([kamailio, "-I"], capture_output=True, text=True, timeout=20, check=False)
-    found = re.search(r"^\s*Default paths? to modules:\s*(\S.*)$", said.stdout + said.stderr, re.M)
+    """The folders in which a Kamailio looks for modules; none where its -I does not print them."""
+    printed = subprocess.run([kamailio, "-I"], capture_output=True, text=True, timeout=20, check=False)
+    found = re.search(r"^\s*Default paths? to modules:\s*(\S.*)$", printed.stdout + printed.stderr, re.M)
     return [Path(folder) for folder in found[1].strip().split(":")] if found else []
 
 
@@ -91,7 +91,7 @@ def fault(cfg: str = "") -> str:
         return f"kamailio is not installed; on Debian: {install()}"
     folders = module_folders(kamailio)
     if not folders:
-        return ""  # it does not say where it looks: its own check of the configuration does
+        return ""  # not known: Kamailio's own check of the configuration finds a missing module
     wanted = modules(cfg or CONFIGURATION.read_text(encoding="utf-8"))
     absent = missing(wanted, folders)
     if not absent:

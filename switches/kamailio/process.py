@@ -1,4 +1,4 @@
-"""A Kamailio of ours: its configuration rendered, the process started beside us, and gone when we are gone.
+"""Renders the configuration of a Kamailio and runs it as a child that ends with this process.
 
 switch = start(settings)
 ...
@@ -24,27 +24,27 @@ HERE = Path(__file__).parent
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True)
 BOOT = "$TV(Sn)"
-"""The boot id as the configuration makes it: the start's time in microseconds."""
+"""The boot id in the configuration: the time of the start in microseconds."""
 
 
 class KamailioError(RuntimeError):
-    """Kamailio is missing, or did not come up; the message holds the end of its log."""
+    """Kamailio is missing, or did not start; the message has the end of its log."""
 
 
 _PLACE = re.compile(r"@\{([a-z_0-9]+)\}")
-"""Where a setting stands in kamailio.cfg: @{name}. Kamailio's own variables begin with a dollar."""
+"""The placeholder of a setting in kamailio.cfg: @{name}. Kamailio's own variables begin with a dollar."""
 
 
 @dataclass(frozen=True)
 class Rendered:
-    """The two files that belong together."""
+    """The two files of one rendering."""
 
     cfg: str
     site_lua: str
 
 
 def render(settings: Settings) -> Rendered:
-    """The configuration and the script's constants. Pure; a value that could break out of its place is a `ValueError`.
+    """The configuration and the constants of the script. Pure; a value with a character that its place does not allow is a `ValueError`.
 
     >>> settings = Settings(switch="k1", spool_dir=Path("/s"), run_dir=Path("/r"), control_token="t", secret="s")
     >>> "listen=udp:127.0.0.1:5060" in render(settings).cfg
@@ -121,7 +121,7 @@ def _path(path: Path) -> str:
 
 
 def _quoted(value: str) -> str:
-    """A Lua string of any text.
+    """Any text as a Lua string.
 
     >>> print(_quoted('a"b'))
     "a\\034b"
@@ -131,7 +131,7 @@ def _quoted(value: str) -> str:
 
 @dataclass
 class Running:
-    """A Kamailio that answers."""
+    """A running Kamailio."""
 
     settings: Settings
     process: subprocess.Popen[bytes]
@@ -139,11 +139,11 @@ class Running:
 
     @property
     def control_url(self) -> str:
-        """Where JSON-RPC is taken."""
+        """The address of its JSON-RPC."""
         return f"http://{_host(self.settings.control_listen)}:{self.settings.control_port}/RPC"
 
     def stop(self, timeout_s: float = 10.0) -> None:
-        """An orderly end; the whole group is killed if it does not come."""
+        """Ends it in order; kills the whole process group after `timeout_s`."""
         if self.process.poll() is None:
             self.process.terminate()
             try:
@@ -163,7 +163,7 @@ class Running:
 
 def write_files(settings: Settings) -> Path:
     """The run and spool directories with the configuration in them; returns the path of kamailio.cfg."""
-    for directory in (settings.run_dir, settings.spool_dir):  # what is in them holds whole numbers and secrets
+    for directory in (settings.run_dir, settings.spool_dir):  # their files have whole numbers and secrets
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     rendered = render(settings)
     for name, text in (("site.lua", rendered.site_lua), ("kamailio.cfg", rendered.cfg)):
@@ -175,7 +175,7 @@ def write_files(settings: Settings) -> Path:
 
 
 def command(settings: Settings) -> list[str]:
-    """How Kamailio is run in the foreground with the files that `write_files` wrote."""
+    """The command that runs Kamailio in the foreground with the files of `write_files`."""
     fault, program = packages.fault(), packages.program()
     if fault or program is None:
         raise KamailioError(fault)
@@ -184,10 +184,12 @@ def command(settings: Settings) -> list[str]:
             "-w", str(run), "-m", str(settings.shm_mb), "-M", "16"]  # fmt: skip
 
 
-def start(settings: Settings, *, ready_within_s: float = 15.0) -> Running:
-    """Run Kamailio in the foreground as our child and wait until it answers an OPTIONS. It ends when we end, however we end.
+READY_S = 15.0
 
-    "We" is the thread that calls this, as Linux counts it: call it from one that lives as long as the process.
+
+def start(settings: Settings) -> Running:
+    """Runs Kamailio as a child and waits until it answers an OPTIONS. It ends when the calling thread ends, in whatever way, because Linux
+    signals the death of that thread: call this from one that lives as long as the process.
     """
     line = command(settings)
     _end_leftovers(settings.run_dir)
@@ -197,7 +199,7 @@ def start(settings: Settings, *, ready_within_s: float = 15.0) -> Running:
 
     def die_with_parent() -> None:
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:  # it ended between fork and prctl
+        if os.getppid() != parent:  # the parent ended between fork and prctl
             os._exit(1)
 
     with log.open("ab") as out:
@@ -205,31 +207,29 @@ def start(settings: Settings, *, ready_within_s: float = 15.0) -> Running:
             line, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, preexec_fn=die_with_parent
         )
     running = Running(settings, process, log)
-    deadline = time.monotonic() + ready_within_s
+    deadline = time.monotonic() + READY_S
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise KamailioError(f"kamailio ended with {process.returncode}:\n{_tail(log)}")
         if answers_options(settings.listen, settings.sip_port):
             return running
     running.kill()
-    raise KamailioError(f"kamailio did not answer an OPTIONS within {ready_within_s:.0f} s:\n{_tail(log)}")
+    raise KamailioError(f"kamailio did not answer an OPTIONS within {READY_S:.0f} s:\n{_tail(log)}")
 
 
 def _end_leftovers(run_dir: Path) -> None:
-    """Workers outlive a main process that was killed, and would take half of the packets beside a new one: end them first.
-
-    Only processes whose command names this very configuration are ours.
-    """
+    """Kills workers that have outlived a killed main process: they would receive half of the packets of a new one. Only processes whose
+    command names this configuration are killed."""
     ours = str(run_dir / "kamailio.cfg").encode()
     for proc in Path("/proc").iterdir():
         if not proc.name.isdigit() or int(proc.name) == os.getpid():
             continue
         try:
-            words = (proc / "cmdline").read_bytes().split(b"\0")
-            if ours in words and words[0].rsplit(b"/", 1)[-1] == b"kamailio":
+            arguments = (proc / "cmdline").read_bytes().split(b"\0")
+            if ours in arguments and arguments[0].rsplit(b"/", 1)[-1] == b"kamailio":
                 os.kill(int(proc.name), signal.SIGKILL)
         except (FileNotFoundError, ProcessLookupError, PermissionError):
-            continue  # it ended meanwhile, or is another user's
+            continue  # it has ended meanwhile, or is of another user
 
 
 def answers_options(host: str, port: int, timeout_s: float = 0.2) -> bool:
@@ -247,7 +247,7 @@ def answers_options(host: str, port: int, timeout_s: float = 0.2) -> bool:
             )
             sock.send(request.encode())
             return sock.recv(4096).startswith(b"SIP/2.0 200")
-        except OSError:  # refused or silent: it is not up yet
+        except OSError:  # refused, or no answer: it is not up yet
             time.sleep(0.05)
             return False
 

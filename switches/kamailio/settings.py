@@ -1,4 +1,4 @@
-"""What one Kamailio needs to know, as frozen values: who may call in, where calls go out, where records are written."""
+"""The settings of one Kamailio: addresses, limits, and where records are written."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 EMERGENCY = ("112", "911", "999", "110", "113", "115", "117", "118", "119", "000", "108", "122", "133", "144", "190", "193")
-"""Numbers that pass by a pattern in the configuration itself, before any table or script: what no fault of ours can take away."""
+"""Numbers that pass by a pattern in the configuration itself, before any table or script, so that no fault in those can block them."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """One switch, without what its tables hold: that is delivered to it. Paths are absolute; `secret` signs what travels in Record-Route and
-    must survive a restart."""
+    """One switch, without the content of its tables, which is delivered to it. Paths are absolute; `secret` signs the marks in Record-Route
+    and must survive a restart."""
 
     switch: str
     spool_dir: Path
     run_dir: Path
     control_token: str
     secret: str
-    tenant: str = ""  # whose what is nobody's is: boots, calls from addresses that are no source; needed where the switch carries several
+    tenant: str = ""  # of records without a tenant: boots, calls from unknown addresses; needed where the switch carries several
     emergency: tuple[str, ...] = EMERGENCY
     listen: str = "127.0.0.1"
     sip_port: int = 5060
@@ -27,15 +27,15 @@ class Settings:
     control_port: int = 5090
     workers: int = 4
     shm_mb: int = 128
-    max_invites_per_s: int = 500  # from one source address; what is above is dropped for the rest of the second
-    max_emergency_per_s: int = 50  # emergency calls from an address that is no source: above it 503; from a source max_invites_per_s
+    max_invites_per_s: int = 500  # from one source address; more are dropped for the rest of the second
+    max_emergency_per_s: int = 50  # emergency calls from an unknown address: more get a 503; from a source the limit is max_invites_per_s
     max_connections: int = 4096  # over TCP
-    max_strangers: int = 512  # of them, from addresses that are no source; at most so many stay
+    max_strangers: int = 512  # of them, from unknown addresses; the oldest of more are closed
     max_per_stranger: int = 16  # from one of those addresses
-    refuse_unrecorded: bool = False  # no call but an emergency is let in while the spool takes no records
-    answer_within_ms: int = 5_000  # a carrier that says nothing for so long is left for the next
+    refuse_unrecorded: bool = False  # only emergency calls are admitted while the spool takes no records
+    answer_within_ms: int = 5_000  # after so long without an answer the next carrier is tried
     ring_within_s: int = 180
-    bye_within_ms: int = 32_000  # an end that has not answered a BYE by then has no call (RFC 3261, timer F)
+    bye_within_ms: int = 32_000  # an end that has not answered a BYE by then does not have the call (RFC 3261, timer F)
     interim_s: int = 60
     keepalive_s: int = 30  # Kamailio refuses less than 30
     after_emergency_s: int = 7_200

@@ -1,5 +1,5 @@
--- Records: JSON lines appended to the spool file of the hour, one write(2) each; all workers append to one file.
--- SITE (switch, spool, span, ...) is set by the file that Python renders beside the configuration.
+-- Records: JSON lines appended to the spool file of the hour, one write(2) per record; all workers append to the same file.
+-- SITE (switch, spool, span, ...) is in the file that Python renders beside the configuration.
 
 local TEXT = 2048 -- longest text of a record's field
 local NAME = 128
@@ -30,7 +30,7 @@ local function escaped(text)
   return table.concat(out)
 end
 
--- A JSON string of any bytes. What is too long is cut: a record above 64 kB would be a reject.
+-- A JSON string of any bytes. A text that is too long is cut: a record above 64 kB would be a reject.
 function json_text(value, limit)
   local text = tostring(value)
   limit = limit or TEXT
@@ -46,7 +46,7 @@ function json_text(value, limit)
   return '"' .. text .. '"'
 end
 
--- ,"key":"value" or nothing: a field that is not known is left out.
+-- ,"key":"value", or "" for a field without a value.
 function text_field(key, value)
   if value == nil or value == "" then return "" end
   return ',"' .. key .. '":' .. json_text(value)
@@ -57,7 +57,7 @@ function name_field(key, value)
   return ',"' .. key .. '":' .. json_text(value, NAME)
 end
 
--- An integer that JSON can carry; anything else is left out, and costs no other field.
+-- An integer that JSON can hold; any other value is left out, and affects no other field.
 function number_field(key, value)
   local number = tonumber(value)
   if not number or number ~= number or number < -9007199254740992 or number > 9007199254740992 then return "" end
@@ -83,8 +83,8 @@ end
 
 local file, span
 
--- What the file does not take goes to the log, and is a record there too: SPOOL MAC {...}. Strangers' text gets into a log (a message
--- that cannot be parsed is printed whole), so a record there is signed.
+-- A record that the file does not take (disk full) goes to the log, as SPOOL MAC {...}. Text of strangers gets into a log (a message that
+-- cannot be parsed is printed whole), so a record there is signed.
 local function to_log(line)
   local ok, mac = pcall(function()
     KSR.crypto.hmac_sha256("SPOOL " .. line, SITE.secret, "$var(rf_spool_mac)")
@@ -101,7 +101,7 @@ local function write(line)
     if file then file:setvbuf("full", 131072) end
     span = current
   end
-  -- A newline before it as well: a torn line (disk full) must not swallow the next one.
+  -- A newline before it as well: a torn line (disk full) must not run into the next one.
   if not (file and file:write("\n", line, "\n") and file:flush()) then
     to_log(line)
     if file then file:close() end
@@ -111,8 +111,8 @@ local function write(line)
   return true
 end
 
--- One record. `fields` is a fragment that starts with a comma. `seq` is handed in where it names the dialog as well.
--- Whether the spool took it; else it is in the log.
+-- Writes a record; `fields` is a fragment that starts with a comma, `seq` is a parameter where it also names the dialog.
+-- Returns whether the spool took it; else it is in the log.
 function emit(event, at_ms, fields, seq)
   return write(('{"v":2,"event":"%s","switch":%s,"boot_id":"%s","seq":%.0f,"at_ms":%.0f%s}'):format(
     event, json_text(SITE.switch, NAME), boot_id(), seq or next_seq(), at_ms, fields))

@@ -1,6 +1,6 @@
-"""Rows of a switch's tables as Kamailio's `htable`s hold them: plain text keys and values that the Lua beside this file reads.
+"""Rows of a switch's tables as Kamailio's `htable`s hold them: keys and values as text, which the Lua beside this file reads.
 
-Values are checked against what they may contain; a bad one is a `ValueError` before it is sent, never a broken switch.
+Values are checked before they are sent: a bad one is a `ValueError` here, and never breaks the switch.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _ADDRESS = re.compile(r"(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}")
 
 
 def checked(value: str, pattern: re.Pattern[str], what: str) -> str:
-    """The value, if it is made of what its place in the configuration allows.
+    """The value, if it has only characters that its column allows.
 
     >>> checked('a"b', _NAME, "account")
     Traceback (most recent call last):
@@ -35,7 +35,7 @@ def checked(value: str, pattern: re.Pattern[str], what: str) -> str:
 
 
 def network_key(network: str) -> str:
-    """A network as the switch's look-up writes it: IPv6 without `::`.
+    """A network as the look-up of the switch writes it: IPv6 without `::`.
 
     >>> network_key("192.0.2.7"), network_key("2001:db8::/32")
     ('192.0.2.7/32', '2001:db8:0:0:0:0:0:0/32')
@@ -110,13 +110,13 @@ def spell_name(table: str, name: str) -> str:
         return name
     try:
         return network_key(name)
-    except ValueError:  # whatever stands there is to be removed by the name that it has
+    except ValueError:  # not a network: it is removed by its name
         return name
 
 
 @lru_cache(200_000)
 def spell(table: str, name: str, value: str) -> tuple[str, str]:
-    """Key and value of a row of `books.deliveries` in its `htable`; a `ValueError` says what Kamailio cannot hold.
+    """Key and value of a row of `books.deliveries` in its `htable`; a `ValueError` where Kamailio cannot hold it.
 
     >>> spell("sources", "2001:db8::/32", '{"tenant":"t1","account":"acme"}')
     ('2001:db8:0:0:0:0:0:0/32', 't1|acme||e164|14400|0||0')

@@ -1,4 +1,4 @@
-"""What a page shows of the books: the keys that are blocked, by whom, since when, and where."""
+"""The blocked keys as a page shows them: by whom, since when, and at which switches."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def issue(conn, number: int, status: str, account: str = "acme", tenant: str = "
     return order
 
 
-def test_a_key_that_is_ordered_each_minute_is_one_block_since_its_first_order(conn):
+def test_orders_of_each_minute_are_one_block_since_the_first(conn):
     for number in range(5):
         issue(conn, number, "standing", at_ms=NOW + number * MINUTE)
     (blocked,) = orders.blocked_keys(conn, NOW + 5 * MINUTE)
@@ -45,7 +45,7 @@ def test_a_key_that_is_ordered_each_minute_is_one_block_since_its_first_order(co
     assert orders.blocked_counts(conn, NOW) == {"standing": 1}
 
 
-def test_a_block_of_hours_began_with_the_order_that_found_none_before_it(conn):
+def test_a_long_block_begins_with_the_order_that_opened_its_key(conn):
     issue(conn, 0, "standing", opened_key=True)
     for number in range(1, 180):
         issue(conn, number, "standing", at_ms=NOW + number * MINUTE)
@@ -54,7 +54,7 @@ def test_a_block_of_hours_began_with_the_order_that_found_none_before_it(conn):
     assert blocked.since_ms == NOW
 
 
-def test_a_finding_has_the_newest_of_its_orders_that_lives(conn):
+def test_a_finding_has_its_newest_live_order(conn):
     issue(conn, 1, "standing")
     issue(conn, 2, "standing", at_ms=NOW + 1)
     assert orders.of_findings(conn, ["finding-1", "finding-2"])["finding-1"].order.order_id == "order-2"
@@ -62,7 +62,7 @@ def test_a_finding_has_the_newest_of_its_orders_that_lives(conn):
     assert orders.of_findings(conn, ["finding-1"]) == orders.of_findings(conn, []) == {}
 
 
-def test_the_newest_comes_first_of_one_tenant_or_all_and_what_is_over_is_gone(conn):
+def test_blocked_keys_are_sorted_newest_first_without_expired_ones(conn):
     issue(conn, 1, "standing")
     issue(conn, 2, "waiting", account="blue", at_ms=NOW + 1)
     issue(conn, 3, "shadow", account="acme", tenant="t2", at_ms=NOW + 2)
@@ -80,7 +80,7 @@ def test_the_newest_comes_first_of_one_tenant_or_all_and_what_is_over_is_gone(co
     assert [one.newest.order.key.account for one in orders.blocked_keys(conn, NOW, count=1)] == ["acme"]
 
 
-def test_the_newest_order_of_a_key_tells_what_became_of_it(conn):
+def test_the_newest_order_of_a_key_has_its_status(conn):
     key = issue(conn, 1, "standing").key
     assert orders.newest(conn, key).status == "standing"
     orders.lift(conn, key, "anna", "customer called", NOW + 1)
@@ -88,7 +88,7 @@ def test_the_newest_order_of_a_key_tells_what_became_of_it(conn):
     assert orders.newest(conn, Key(tenant="t1", account="nobody")) is None
 
 
-def test_where_a_block_stands(conn):
+def test_at_which_switches_a_block_is(conn):
     key = issue(conn, 1, "standing").key
     (row,) = deliveries.of_one_key(conn, key)
     assert (row.switch, row.table, row.due, row.delivered_at_ms) == ("k1", deliveries.SHADOW, True, None)
@@ -98,7 +98,7 @@ def test_where_a_block_stands(conn):
 
 
 @pytest.mark.parametrize(("who", "why"), [("", "why"), ("anna", ""), (" ", "why"), ("anna", " ")])
-def test_what_a_person_does_has_a_name_and_a_reason(conn, who: str, why: str):
+def test_an_action_of_a_person_needs_a_name_and_a_reason(conn, who: str, why: str):
     key, waiting = issue(conn, 1, "standing").key, issue(conn, 2, "waiting", account="blue").order_id
     for act in (
         lambda: orders.lift(conn, key, who, why, NOW),

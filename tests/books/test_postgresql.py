@@ -1,4 +1,4 @@
-"""What SQLite gives for nothing and PostgreSQL does not: one writer, one view, and words for what is wrong with the server."""
+"""PostgreSQL: one writer, one snapshot for readers, and messages for the faults of the server."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def engine(dsn: str) -> Iterator[Engine]:
 
 
 def together(engines: list[Engine], work, times: int) -> list[object]:
-    """Each engine is a process of its own to the server; all at once, and again and again."""
+    """Runs the work concurrently and repeatedly; each engine is a process of its own to the server."""
     start = threading.Barrier(len(engines))
 
     def one(engine: Engine) -> list[object]:
@@ -66,7 +66,7 @@ def together(engines: list[Engine], work, times: int) -> list[object]:
 # --- one writer ---
 
 
-def test_versions_and_audit_are_numbered_without_a_gap_or_a_twin_by_four_who_write_at_once(dsn):
+def test_four_concurrent_writers_number_versions_and_audit_without_gaps_or_duplicates(dsn):
     engines = [open_books(dsn) for _ in range(4)]
 
     def publish(engine: Engine) -> int:
@@ -81,8 +81,8 @@ def test_versions_and_audit_are_numbered_without_a_gap_or_a_twin_by_four_who_wri
         engine.dispose()
 
 
-def test_what_is_counted_before_it_is_written_is_never_over_the_limit(dsn):
-    """As the dispatcher counts the orders of a minute: the count is still true when the order is written."""
+def test_concurrent_writers_never_exceed_a_limit_that_they_count_first(dsn):
+    """As the dispatcher counts the orders of a minute: the count is still true when the order is stored."""
     engines = [open_books(dsn) for _ in range(4)]
     with writing(engines[0]) as conn:
         tenants.add(conn, "t1", NOW)
@@ -100,7 +100,7 @@ def test_what_is_counted_before_it_is_written_is_never_over_the_limit(dsn):
         engine.dispose()
 
 
-def test_a_lease_goes_to_one_of_those_who_ask_at_once(dsn):
+def test_a_lease_goes_to_one_of_concurrent_holders(dsn):
     engines = [open_books(dsn) for _ in range(5)]
 
     def ask(engine: Engine) -> int:
@@ -116,7 +116,7 @@ def test_a_lease_goes_to_one_of_those_who_ask_at_once(dsn):
         engine.dispose()
 
 
-def test_a_writer_waits_for_the_one_before_it_and_is_told_when_that_takes_too_long(dsn, engine, monkeypatch):
+def test_a_writer_waits_for_the_previous_one_and_fails_after_the_lock_timeout(dsn, engine, monkeypatch):
     monkeypatch.setattr(books.postgresql, "LOCK_TIMEOUT_MS", 300)
     other = open_books(dsn)
     with writing(engine) as conn:
@@ -130,7 +130,7 @@ def test_a_writer_waits_for_the_one_before_it_and_is_told_when_that_takes_too_lo
     other.dispose()
 
 
-def test_a_writer_that_stands_still_keeps_the_others_out_for_a_while_only(dsn, engine, monkeypatch):
+def test_a_frozen_writer_blocks_others_only_until_its_session_timeout(dsn, engine, monkeypatch):
     monkeypatch.setattr(books.postgresql, "FROZEN_MS", 300)
     frozen = open_books(dsn)
     with pytest.raises(Unavailable, match="stood still"), writing(frozen) as conn:  # noqa: PT012 - the end of the block is what raises
@@ -146,7 +146,7 @@ def test_a_writer_that_stands_still_keeps_the_others_out_for_a_while_only(dsn, e
     frozen.dispose()
 
 
-def test_a_reading_has_one_view_of_everything(dsn, engine):
+def test_a_reading_sees_one_snapshot(dsn, engine):
     other = open_books(dsn)
     with writing(engine) as conn:
         tenants.add(conn, "t1", NOW)
@@ -159,7 +159,7 @@ def test_a_reading_has_one_view_of_everything(dsn, engine):
     other.dispose()
 
 
-def test_processes_that_migrate_at_once_agree(postgresql):
+def test_concurrent_migrations_agree(postgresql):
     dsn = postgresql.fresh()
     engines = [open_books(dsn) for _ in range(4)]
     together(engines, migrate, 1)
@@ -199,7 +199,7 @@ def test_times_of_today_and_the_largest_money_fit(engine):
         assert audit.counted(conn, "large") == 2**63 - 1
 
 
-def test_what_is_committed_survives_though_the_server_is_told_to_be_quick(postgresql, dsn):
+def test_commits_are_synchronous_though_the_server_default_is_off(postgresql, dsn):
     postgresql.admin(f"ALTER DATABASE {dsn.rpartition('/')[2]} SET synchronous_commit = off")
     engine = open_books(dsn)
     with reading(engine) as conn:
@@ -221,7 +221,7 @@ def words_of(dsn: str) -> tuple[type[BooksError], str]:
     raise AssertionError("nothing is wrong")
 
 
-def test_each_fault_of_an_address_has_its_words(postgresql, dsn):
+def test_each_fault_of_an_address_has_its_message(postgresql, dsn):
     name = dsn.rpartition("/")[2]
     at = f"127.0.0.1:{postgresql.port}"
     empty = postgresql.fresh()
@@ -256,13 +256,13 @@ def test_each_fault_of_an_address_has_its_words(postgresql, dsn):
     "address",
     ["postgresql://ringfence:{}@db", "postgresql://ringfence:{}/x@db:a/books", "mysql://u:{}@db/books", "postgresql:/u:{}@db/b"],
 )
-def test_an_address_that_is_none_is_told_without_its_password(address):
+def test_an_invalid_address_is_reported_without_its_password(address):
     with pytest.raises(BooksError) as refusal:
         open_books(address.format(PASSWORD))
     assert PASSWORD not in str(refusal.value)
 
 
-def test_a_standby_is_named(postgresql, dsn):
+def test_a_standby_is_reported_as_read_only(postgresql, dsn):
     postgresql.admin(f"ALTER DATABASE {dsn.rpartition('/')[2]} SET default_transaction_read_only = on")
     engine = open_books(dsn)
     with pytest.raises(BooksError, match="name the primary"), writing(engine) as conn:
@@ -270,7 +270,7 @@ def test_a_standby_is_named(postgresql, dsn):
     engine.dispose()
 
 
-def test_a_user_without_the_right_is_told(postgresql, dsn):
+def test_a_user_without_the_right_to_create_tables_is_reported(postgresql, dsn):
     postgresql.admin("CREATE ROLE reader LOGIN PASSWORD 'reader'")
     engine = open_books(postgresql.dsn(dsn.rpartition("/")[2], "reader", "reader"))
     with pytest.raises(BooksError, match="has not the right"), reading(engine) as conn:
@@ -306,7 +306,7 @@ def test_the_parts_run_with_fewer_rights_than_the_owner_and_cannot_open_the_audi
     postgresql.admin("DROP ROLE ringfence_run")
 
 
-def test_of_two_hosts_the_one_that_writes_is_taken(postgresql, dsn):
+def test_of_two_hosts_the_primary_is_used(postgresql, dsn):
     name = dsn.rpartition("/")[2]
     query = f"?host=127.0.0.1,127.0.0.1&port=1,{postgresql.port}&target_session_attrs=read-write"
     engine = open_books(f"postgresql://ringfence:{PASSWORD}@/{name}{query}")
@@ -316,7 +316,7 @@ def test_of_two_hosts_the_one_that_writes_is_taken(postgresql, dsn):
     assert found is Unavailable and "127.0.0.1,127.0.0.1" in words and "nobody listens there" in words and PASSWORD not in words
 
 
-def test_a_server_out_of_connections_is_waited_for(postgresql, dsn, engine):
+def test_a_server_without_free_connections_is_unavailable(postgresql, dsn, engine):
     postgresql.admin("ALTER ROLE ringfence CONNECTION LIMIT 1")
     try:
         other = open_books(dsn)
@@ -329,7 +329,7 @@ def test_a_server_out_of_connections_is_waited_for(postgresql, dsn, engine):
         assert tenants.every(conn) == []
 
 
-def test_threads_beyond_our_own_connections_wait_and_then_are_told(dsn, monkeypatch):
+def test_threads_wait_for_a_pooled_connection_and_then_fail(dsn, monkeypatch):
     monkeypatch.setattr(books.postgresql, "CONNECTIONS", 1)
     monkeypatch.setattr(books.postgresql, "WAIT_S", 0.3)
     engine = open_books(dsn)
@@ -343,14 +343,14 @@ def test_threads_beyond_our_own_connections_wait_and_then_are_told(dsn, monkeypa
 
 @pytest.fixture
 def own_server(need) -> Iterator[PostgreSQL]:
-    """A server that nobody else waits for."""
+    """A server for one test alone."""
     need("postgresql")
     server = PostgreSQL()
     yield server
     server.close()
 
 
-def test_the_server_crashes_in_the_middle_of_a_transaction_and_nothing_of_it_is_there(own_server):
+def test_a_server_crash_within_a_transaction_rolls_it_back(own_server):
     engine = open_books(own_server.fresh(migrated=True))
     with writing(engine) as conn:
         tenants.add(conn, "kept", NOW)
@@ -368,7 +368,7 @@ def test_the_server_crashes_in_the_middle_of_a_transaction_and_nothing_of_it_is_
     engine.dispose()
 
 
-def test_tls_is_asked_for_and_a_certificate_of_another_name_is_refused(own_server):
+def test_tls_is_used_and_a_certificate_of_another_name_is_refused(own_server):
     import trustme
 
     authority, stranger = trustme.CA(), trustme.CA()

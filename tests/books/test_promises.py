@@ -1,4 +1,4 @@
-"""What the books keep: config versions, decks, credentials, tenants, lists, leases, progress."""
+"""Config versions, decks, credentials, tenants, lists, leases and progress in the books."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_a_config_that_names_an_unknown_deck_is_refused(conn):
         configs.publish(conn, Config(decks={"t1/retail": "0" * 64}), "ann", "typo", NOW)
 
 
-def test_the_same_price_list_is_the_same_version_whatever_it_is_called(conn):
+def test_equal_price_lists_are_one_version_under_any_name(conn):
     csv = b"prefix,rate\n43,0.01\n"
     one = decks.add(conn, csv, "EUR", "ann", NOW)
     assert decks.add(conn, csv, "EUR", "bob", NOW + 1) == one
@@ -106,7 +106,7 @@ def test_shadow_is_the_default_for_every_switch_and_tenant(conn):
     assert switches.enforcing(conn, "k1", "t1") and not switches.enforcing(conn, "k1", "t2")
 
 
-def test_emergency_numbers_are_seeded_and_a_persons_word_stays(conn):
+def test_seeding_emergency_numbers_keeps_a_persons_reason(conn):
     lists.add(conn, "protected", "number", "112", "our own word", "ann", NOW)
     assert lists.seed_emergency(conn, ["AT", "US"], NOW) > 5
     assert lists.seed_emergency(conn, ["AT", "US"], NOW) == 0
@@ -136,7 +136,7 @@ def test_crisis_lines_are_numbers_of_their_country():
         assert known_in or (country, digits) in unknown, (country, digits)
 
 
-def test_a_protected_name_may_be_one_tenants_and_a_number_is_every_tenants(conn):
+def test_a_protected_name_may_be_of_one_tenant_and_a_number_is_of_all(conn):
     lists.add(conn, "protected", "trunk", "own", "our own line", "ann", NOW)
     assert lists.protected(conn).trunks == {"own"}
     lists.add(conn, "protected", "account", "acme", "ours", "ann", NOW, "t1")
@@ -149,7 +149,7 @@ def test_a_protected_name_may_be_one_tenants_and_a_number_is_every_tenants(conn)
     assert not lists.protected(conn).accounts
 
 
-def test_a_later_word_about_a_finding_replaces_the_earlier(conn):
+def test_a_later_message_of_a_finding_replaces_the_earlier(conn):
     def finding(calls: int, **more: object) -> Finding:
         return Finding(
             finding_id="finding-1", tenant="t1", detector="burst", subject_kind="account", subject="acme", detected_at_ms=NOW,
@@ -179,14 +179,14 @@ def test_a_lease_has_one_holder_and_its_number_only_rises(conn):
     assert third and third.fence == second.fence + 1
 
 
-def test_progress_is_kept_by_reader_topic_and_partition(conn):
+def test_progress_is_stored_by_reader_topic_and_partition(conn):
     assert progress.load(conn, "dispatcher", "findings", 0) is None
     progress.store(conn, "dispatcher", "findings", 0, 7)
     progress.store(conn, "dispatcher", "findings", 1, 8)
     assert progress.load(conn, "dispatcher", "findings", 0) == 7
 
 
-def test_what_is_asked_for_every_order_finds_its_rows_by_an_index(conn):
+def test_queries_of_each_order_use_an_index(conn):
     asked = []
     sa.event.listen(conn, "before_cursor_execute", lambda _c, _u, text, values, _x, _m: asked.append((text, values)))
     key = Key(tenant="t1", account="acme", b_range="88213")

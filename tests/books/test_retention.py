@@ -1,4 +1,4 @@
-"""What goes from the books, and what never does."""
+"""Rows that retention removes from the books, and rows that it never removes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def alert(conn, finding_id: str, days_ago: float) -> None:
     alerts.upsert(conn, finding, at_ms)
 
 
-def test_old_alerts_and_orders_that_are_over_go_and_what_acts_stays(engine):
+def test_old_alerts_and_ended_orders_are_removed_and_live_ones_stay(engine):
     with writing(engine) as conn:
         for n, days_ago in enumerate((500, 401, 399, 0)):
             alert(conn, f"alert-{n}", days_ago)
@@ -64,14 +64,14 @@ def test_an_order_that_a_switch_still_holds_stays(engine):
         assert remove_old(conn, NOW_MS, 400, 400) == {}
 
 
-def test_some_at_once_so_that_others_can_write(engine):
+def test_retention_removes_a_limited_number_at_once(engine):
     with writing(engine) as conn:
         for n in range(25):
             alert(conn, f"alert-{n}", 500)
         assert [remove_old(conn, NOW_MS, 400, 400, most=10) for _ in range(4)] == [{"alerts": 10}, {"alerts": 10}, {"alerts": 5}, {}]
 
 
-def test_the_audit_goes_by_a_persons_word_and_says_so(engine):
+def test_removal_of_audit_lines_is_itself_audited(engine):
     with writing(engine) as conn:
         for days_ago in (900, 801, 799, 1):
             audit.note(conn, "ann", "blocked", "acme", "", NOW_MS - days_ago * DAY_MS)

@@ -1,4 +1,4 @@
-"""The tables are what the migrations make, on SQLite and on PostgreSQL."""
+"""The migrations create the tables of the code, on SQLite and on PostgreSQL."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def file(tmp_path):
     engine.dispose()
 
 
-def test_the_migrations_make_the_tables_that_the_code_speaks_of(engine):
+def test_the_migrations_create_the_tables_of_the_code(engine):
     with writing(engine) as conn:
         assert compare_metadata(MigrationContext.configure(conn), METADATA) == []
 
@@ -72,7 +72,7 @@ def test_the_audit_cannot_be_changed(engine):
         assert audit.last(conn)[0].who == "ops"
 
 
-def test_a_reading_changes_nothing_and_sees_one_moment(engine):
+def test_a_reading_is_read_only_and_sees_one_snapshot(engine):
     with reading(engine) as reader:
         before = audit.last(reader)
         with writing(engine) as writer:
@@ -98,8 +98,8 @@ def test_the_migrations_can_be_printed_for_a_database_administrator():
         CreateTable(table).compile(dialect=postgresql.dialect())
 
 
-def test_opening_the_books_again_gives_up_no_lock_of_this_process(file, tmp_path):
-    """Closing any descriptor of the file would: another process would take the log away, and what was written after it would be lost."""
+def test_opening_the_books_again_releases_no_lock_of_this_process(file, tmp_path):
+    """Closing any descriptor of the file would release them: another process would delete the WAL, and later writes would be lost."""
     path = tmp_path / "books.db"
     other = "import sys; from books import audit, open_books, writing\nengine = open_books(sys.argv[1])\n"
     other += "with writing(engine) as conn: audit.note(conn, 'other', 'wrote', 'it', '', 1)\nengine.dispose()"

@@ -1,4 +1,4 @@
-"""Who is let in: the table of cases, and spellings and plans that nobody thought of."""
+"""Admission: the shared table of cases, and properties over random spellings and dial plans."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from admission_cases import CASES, PARTIES, PLANS
 
-from core.admission import Admission, Asked, admit, candidates
+from core.admission import Admission, Invite, admit, candidates
 from core.numbers import CALLER_CODES, DialPlan, normalise
 from switches.kamailio.settings import EMERGENCY
 
@@ -26,10 +26,10 @@ class World:
 
     def call(self, who: str, a_raw: str, b_raw: str) -> Admission:
         party = PARTIES[who]
-        asked = Asked(
+        invite = Invite(
             "t1" if party.account else "", party.account, party.trunk, a_raw, b_raw, party.caller_ranges, party.accept_unreadable
         )
-        found = admit(asked, PLANS[party.plan], lambda table, key: self.tables[table].get(key, ""), emergency=frozenset(EMERGENCY))
+        found = admit(invite, PLANS[party.plan], lambda table, key: self.tables[table].get(key, ""), emergency=frozenset(EMERGENCY))
         self.tables["after"].update(dict.fromkeys(found.opens, "1"))
         return found
 
@@ -72,8 +72,8 @@ LIFE = World(blocks={"t1|A|acme||": "o-1"}, protected={"4314040": "hospital", "1
 
 
 def ask(b_raw: str, plan: DialPlan, tables: dict[str, dict[str, str]] = LIFE, tenant: str = "t1") -> Admission:
-    asked = Asked(tenant, "acme" if tenant else "", "", "4319990001", b_raw)
-    return admit(asked, plan, lambda table, key: tables[table].get(key, ""), emergency=frozenset(EMERGENCY))
+    invite = Invite(tenant, "acme" if tenant else "", "", "4319990001", b_raw)
+    return admit(invite, plan, lambda table, key: tables[table].get(key, ""), emergency=frozenset(EMERGENCY))
 
 
 @settings(max_examples=4000, deadline=None)
@@ -127,19 +127,19 @@ def test_a_refusal_names_its_order_and_one_in_shadow_names_the_one_that_would():
     assert ask("88213123456", DialPlan(), both) == Admission(603, "o-1"), "an order that stands is what refuses"
 
 
-def test_what_means_no_number_is_refused_unless_its_trunk_may_send_it_and_shadow_is_still_named():
+def test_text_that_is_no_number_is_refused_unless_the_trunk_accepts_it_and_shadow_is_reported():
     tables = World(shadow={"t1|A|acme||": "o-2"}).tables
-    asked = Asked("t1", "acme", "", "4319990001", "nobody")
+    invite = Invite("t1", "acme", "", "4319990001", "nobody")
     for accept, found in ((False, Admission(484)), (True, Admission(0, "shadow:o-2"))):
-        got = admit(asked._replace(accept_unreadable=accept), DialPlan(), lambda table, key: tables[table].get(key, ""))
+        got = admit(invite._replace(accept_unreadable=accept), DialPlan(), lambda table, key: tables[table].get(key, ""))
         assert got == found
 
 
 def test_a_hold_lets_every_call_of_a_source_pass():
     tables = World(blocks={"t1|A|acme||": "o-1"}, shadow={"t1|A|acme||": "o-2"}).tables
     for tenant, code in (("t1", 0), ("", 403)):
-        asked = Asked(tenant, "acme", "", "4319990001", "88213123456")
-        got = admit(asked, DialPlan(), lambda table, key: tables[table].get(key, ""), held=True)
+        invite = Invite(tenant, "acme", "", "4319990001", "88213123456")
+        got = admit(invite, DialPlan(), lambda table, key: tables[table].get(key, ""), held=True)
         assert got == Admission(code)
 
 
@@ -148,11 +148,11 @@ def test_after_an_emergency_call_a_blocked_caller_reaches_short_and_service_numb
     world = World(blocks={"t1|A|acme||": "o-1"})
     numbers = ("116117", "0800123456", "0664 1234567", "+88213123456")
     assert [ask(number, plan, world.tables).code for number in numbers] == [603] * 4
-    opens = admit(Asked("t1", "acme", "", "+4319990001", "112"), plan, lambda *_: "", emergency=frozenset(EMERGENCY)).opens
+    opens = admit(Invite("t1", "acme", "", "+4319990001", "112"), plan, lambda *_: "", emergency=frozenset(EMERGENCY)).opens
     world.tables["after"].update(dict.fromkeys(opens, "1"))
 
     def code(a_raw: str, b_raw: str) -> int:
-        return admit(Asked("t1", "acme", "", a_raw, b_raw), plan, lambda table, key: world.tables[table].get(key, "")).code
+        return admit(Invite("t1", "acme", "", a_raw, b_raw), plan, lambda table, key: world.tables[table].get(key, "")).code
 
     assert [code("+4319990001", number) for number in numbers] == [0, 0, 0, 603]
     assert [code("+4319990002", number) for number in numbers] == [603] * 4, "another caller has called nobody"

@@ -1,11 +1,23 @@
-"""Who may be blocked: what comes first where two rules meet, and what an order of a batch sees of those before it."""
+"""Decisions on block orders: which rule wins, and how the orders of a batch affect those after them."""
 
 from __future__ import annotations
 
 import msgspec
 import pytest
 
-from core.decide import AHEAD_MS, STALE_MS, Limits, Listed, OrderFacts, Suppression, TenantFacts, decide, decide_all, subject
+from core.decide import (
+    AHEAD_MS,
+    STALE_MS,
+    Limits,
+    Listed,
+    OrderFacts,
+    Suppression,
+    TenantFacts,
+    decide,
+    decide_all,
+    limit_reached,
+    subject,
+)
 from core.orders import BlockOrder, Key
 from core.safety import Protected
 
@@ -35,7 +47,7 @@ OLD, FUTURE = {"learned_ms": NOW_MS - STALE_MS - 1}, {"learned_ms": NOW_MS + AHE
 
 
 @pytest.mark.parametrize(
-    ("said", "known", "status", "opened"),
+    ("fields", "known", "status", "opened"),
     [
         ({}, {}, "standing", True),
         ({}, {"tenants": {"t1": TenantFacts()}}, "shadow", True),
@@ -63,8 +75,8 @@ OLD, FUTURE = {"learned_ms": NOW_MS - STALE_MS - 1}, {"learned_ms": NOW_MS + AHE
         ({}, {"automatic": False, "protected": PROTECTED}, "refused", False),
     ],
 )
-def test_which_rule_comes_first(said: dict[str, object], known: dict[str, object], status: str, opened: bool) -> None:
-    decision = decide(order(**said), facts(**known))
+def test_which_rule_comes_first(fields: dict[str, object], known: dict[str, object], status: str, opened: bool) -> None:
+    decision = decide(order(**fields), facts(**known))
     assert (decision.status, decision.opened_key) == (status, opened), decision.why
     assert decision.why
 
@@ -91,13 +103,25 @@ def test_the_share_of_answered_calls_is_asked_for_every_key_that_is_blocked_by_t
     assert asked == [("t1", {third, ACME}, NOW_MS), ("t1", {third, ACME, other}, NOW_MS)]
 
 
+@pytest.mark.parametrize(("refused", "answered", "waits"), [(300, 1000, False), (301, 1000, True), (499, 499, False), (500, 500, True)])
+def test_a_share_of_answered_calls_at_its_limit_is_allowed_and_one_of_few_calls_does_not_count(refused: int, answered: int, waits: bool) -> None:
+    key = Key(tenant="t1", account="acme")
+    assert bool(limit_reached(Limits(), key, 0, set(), (refused, answered))) == waits
+
+
 def test_an_order_that_the_books_have_is_repeated_and_another_with_its_id_is_a_conflict() -> None:
     known = facts(known={"o": order()})
     assert decide(order(ask=True), known).status == "repeated"
     assert decide(order(reason="another"), known).status == "conflict"
 
 
-def test_an_order_lasts_as_long_as_it_says_by_our_clock() -> None:
+def test_an_order_expires_by_our_clock() -> None:
     in_2100 = 4_102_444_800_000
     wrong = msgspec.structs.replace(order(), created_at_ms=in_2100, expires_at_ms=in_2100 + HOUR_MS)
     assert decide(wrong, facts()).expires_at_ms == NOW_MS + HOUR_MS
+
+
+def test_documented_limits() -> None:
+    assert (STALE_MS, AHEAD_MS) == (300_000, 60_000)
+    assert Limits() == Limits(orders_a_minute=30, distinct_subjects=100, answered_share=0.3, answered_at_least=500)
+    assert TenantFacts() == TenantFacts("shadow", 0, frozenset(), frozenset())

@@ -1,4 +1,4 @@
-"""Numbers as people and programs write them: read one way, or refused with the way to say it."""
+"""Numbers as people and programs write them: read in one way only, or refused with a hint."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from core.decimals import number, plain
 
 
 @pytest.mark.parametrize("text", ["0", "1.", ".5", "-1.5", "+7", "1e-9999", "1E+4", "007"])
-def test_a_plain_number_stays_as_it_stands(text: str):
+def test_a_plain_number_is_unchanged(text: str):
     assert plain(text) == text
 
 
 @pytest.mark.parametrize("text", ["", ".", "1_000", "١", "1.5.2", "0x1", " 1", "1 ", "nan", "inf", "e5", "1e12345", "--1", "1,5"])
-def test_what_decimal_alone_would_take_or_nobody_would_is_no_number(text: str):
+def test_what_only_decimal_accepts_is_no_number(text: str):
     with pytest.raises(ValueError, match="is not a number"):
         plain(text)
 
@@ -41,7 +41,7 @@ def test_what_decimal_alone_would_take_or_nobody_would_is_no_number(text: str):
         ("-1000000000000000", ".", "", "-1000000000000000"),
     ],
 )
-def test_a_number_is_read_as_the_mapping_says(text: str, decimal: str, thousands: str, value: str):
+def test_a_number_is_read_by_the_declared_format(text: str, decimal: str, thousands: str, value: str):
     assert number(text, decimal, thousands) == Decimal(value)
 
 
@@ -58,7 +58,7 @@ def test_a_number_is_read_as_the_mapping_says(text: str, decimal: str, thousands
         ("1’021.5", ".", ","),
     ],
 )
-def test_what_could_be_read_in_two_ways_is_refused(text: str, decimal: str, thousands: str):
+def test_an_ambiguous_number_is_refused(text: str, decimal: str, thousands: str):
     with pytest.raises(ValueError, match="is not a number"):
         number(text, decimal, thousands)
 
@@ -76,7 +76,7 @@ def test_what_could_be_read_in_two_ways_is_refused(text: str, decimal: str, thou
         ("1.500", ",", 'that decimals follow a comma; where a point stands between thousands, the mapping says thousands: "."'),
     ],
 )
-def test_a_refusal_says_what_the_mapping_would_have_to_say(text: str, decimal: str, hint: str):
+def test_a_refusal_shows_the_declaration_that_would_help(text: str, decimal: str, hint: str):
     with pytest.raises(ValueError, match=re.escape(hint) + "$"):
         number(text, decimal)
 
@@ -87,9 +87,9 @@ def test_no_hint_where_nothing_would_help():
             number(text, decimal, thousands)
 
 
-def test_who_could_say_it_is_named():
+def test_the_hint_names_its_source():
     with pytest.raises(ValueError, match="the deck says thousands"):
-        number("1,500", says="the deck says")
+        number("1,500", source="the deck says")
 
 
 @pytest.mark.parametrize("text", ["1000000000000000.1", "-1000000000000001", "1e16", "1e9999"])

@@ -1,4 +1,4 @@
-"""One lone quote costs one row; bytes of another encoding are found again; what a file is, its first bytes say."""
+"""Delimited text: an unpaired quote costs one row, invalid bytes are reported, the first bytes decide the encoding."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from core.delimited import (
     Style,
     bad_byte,
     check_encoding,
+    delimiter_name,
     delimiter_of,
     encoding_of,
     is_data,
     label,
-    last_cell_of_all,
-    name_of,
     other_delimiter,
     read_lines,
     readable,
-    twice,
+    repeated_names,
+    surplus_cells,
 )
 
 BREAKS = Style(line_breaks=True)
@@ -55,7 +55,7 @@ def test_a_quote_that_may_close_an_earlier_one_is_no_row_of_its_own():
     assert found[4].cells == ['b"', "c", "x"], "the first was closed: this one closes nothing"
 
 
-def test_text_behind_a_closing_quote_is_named():
+def test_text_after_a_closing_quote_is_a_fault():
     (found,) = read_lines(['"a"b,c'])
     assert found.fault.startswith("text after a closing quote")
 
@@ -103,11 +103,11 @@ def line(*cells: str, fault: str = "") -> Line:
     ],
 )
 def test_programs_that_end_each_row_with_a_delimiter(lines: list[Line], cells: int):
-    assert last_cell_of_all(lines, 2) == cells
+    assert surplus_cells(lines, 2) == cells
 
 
 @pytest.mark.parametrize("text", ["", ",,", "a", "5", '"', "'", "\n", "\r"])
-def test_what_is_no_delimiter(text: str):
+def test_invalid_delimiters(text: str):
     with pytest.raises(ValueError, match="is not a delimiter"):
         delimiter_of(text)
 
@@ -116,17 +116,17 @@ def test_delimiters_by_name_and_found_in_a_header():
     assert [delimiter_of(text) for text in ("TAB", "pipe", " ", "|")] == ["\t", "|", " ", "|"]
     assert [other_delimiter(text, ["a", "b"]) for text in ("a,b", "a; b ;c", "a\tb", "a|b", "a b")] == [",", ";", "\t", "|", ""]
     assert other_delimiter("a", ["a"]) == "", "one cell has been divided by nothing"
-    assert other_delimiter("a,b", []) == "," and name_of("\t") == "tab" and name_of(";") == '";"'
-    assert twice("abcab") == ["a", "b"] and twice("abc") == []
+    assert other_delimiter("a,b", []) == "," and delimiter_name("\t") == "tab" and delimiter_name(";") == '";"'
+    assert repeated_names("abcab") == ["a", "b"] and repeated_names("abc") == []
 
 
-def test_values_are_told_from_names():
+def test_values_are_distinguished_from_column_names():
     assert is_data(["x", "12345"]) and is_data(["1-2-3-4-5"]) and is_data(["a@b"])
     assert not is_data(["1234", "Q.850", "sip_code"])
 
 
 @pytest.mark.parametrize(
-    ("head", "said", "encoding"),
+    ("head", "declared", "encoding"),
     [
         (b"\xef\xbb\xbfa", "latin-1", "utf-8-sig"),  # the mark says more than a person
         (b"\xfe\xff\x00a", "", "utf-16"),
@@ -140,28 +140,31 @@ def test_values_are_told_from_names():
         (b"a\x00", "", "utf-8"),  # one character is too little to go by
     ],
 )
-def test_the_encoding_of_a_file(head: bytes, said: str, encoding: str):
-    assert encoding_of(head, said) == encoding
+def test_the_encoding_of_a_file(head: bytes, declared: str, encoding: str):
+    assert encoding_of(head, declared) == encoding
 
 
 @pytest.mark.parametrize(
-    ("head", "said", "fault"),
+    ("head", "declared", "fault"),
     [
         (b"PK\x03\x04", "", "a spreadsheet or a zip archive"),
         (b"\x1f\x8b", "", "packed by gzip"),
-        (b"a\x00b\x00c\x00", "", "say encoding: utf-16-le"),
-        (b"\x00a\x00b\x00c", "", "say encoding: utf-16-be"),
-        (b"\x01\x02\x03\x04", "utf-16", "say utf-16-le or utf-16-be"),
+        (b"a\x00b\x00c\x00", "", "set encoding: utf-16-le"),
+        (b"\x00a\x00b\x00c", "", "set encoding: utf-16-be"),
+        (b"\x01\x02\x03\x04", "utf-16", "set utf-16-le or utf-16-be"),
     ],
 )
-def test_what_cannot_be_read_says_what_to_do(head: bytes, said: str, fault: str):
+def test_a_file_that_cannot_be_read_is_refused_with_a_hint(head: bytes, declared: str, fault: str):
     with pytest.raises(ValueError, match=fault):
-        encoding_of(head, said)
+        encoding_of(head, declared)
 
 
 def test_zeros_here_and_there_are_not_utf_16():
     assert encoding_of(b"a\x00b\x00c\x00" + b"defghijklm" * 2) == "utf-8"
     assert encoding_of(b"\x00\x00\x00\x00") == "utf-8"
+    assert encoding_of(b"a\x00" * 7 + b"bc" * 3) == "utf-8", "70 % of zeros are not enough"
+    with pytest.raises(ValueError, match="utf-16-le"):
+        encoding_of(b"a\x00" * 8 + b"bc" * 2)
 
 
 def test_encodings_that_a_person_may_name():
@@ -171,7 +174,7 @@ def test_encodings_that_a_person_may_name():
             check_encoding(name)
 
 
-def test_a_byte_of_another_encoding_is_kept_named_and_shown():
+def test_an_invalid_byte_stays_in_the_text_and_is_reported():
     text = b"a\xc3\xbc\xfc\xff".decode("utf-8", KEEP)
     assert bad_byte(text) == "character 3 is not UTF-8: byte 0xFC" and readable(text) == "aü\\xfc\\xff"
     assert bad_byte("aü") == bad_byte("") == "" and bad_byte(text, "cp1252") == "character 3 is not cp1252: byte 0xFC"

@@ -1,4 +1,4 @@
-"""The table of a call's life has a row for every state and event, and an effect for each of its names."""
+"""The table of a call's life has a row for every state and event, and a function for each effect."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is no money never costs its record; what is money, identity or time is never mended."""
+"""Repair of records: a field that is not money never costs its record; money, identity and time are never repaired."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_lengths_are_those_of_the_record():
 
 
 @pytest.mark.parametrize("value", [None, 5, 0.5, True])
-def test_what_is_no_text_is_left_out(value: object):
+def test_a_value_that_is_no_text_is_left_out(value: object):
     assert mended({"user_agent": value}) == ({}, [f"user_agent {value} was left out"])
 
 
@@ -56,7 +56,7 @@ def test_choices_and_flags():
     assert notes == ["release_side 'both' was left out", "auth 'none' was left out", "suspected_hung 'no' was left out"]
 
 
-def test_a_long_value_is_shown_by_its_beginning_and_the_record_given_is_as_it_was():
+def test_a_note_shows_the_beginning_of_a_long_value_and_the_argument_is_unchanged():
     given = {"q850": "9" * 60}
     assert mended(given) == ({}, [f"q850 '{'9' * 39}... was left out"]) and given == {"q850": "9" * 60}
     assert mended({"q850": "9" * 38})[1] == [f"q850 '{'9' * 38}' was left out"]

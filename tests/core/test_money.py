@@ -58,7 +58,7 @@ def test_nothing_is_divided_by_nothing():
 @pytest.mark.parametrize(
     "text", ["", "abc", "1,5", "NaN", "Infinity", "-inf", "1e400", "9223372036.854775808", "0.0000000001", "1e31", "--1", "0x10"]
 )
-def test_what_is_not_an_amount_is_said(text: str):
+def test_what_is_not_an_amount_is_refused(text: str):
     with pytest.raises(ValueError, match=r"amount|decimals"):
         to_nanos(text)
 

@@ -40,25 +40,22 @@ def test_every_country_has_lines_and_its_premium_numbers_are_none(region: str):
 
 
 @given(st.from_regex(r"1[2-9][0-9]{9}", fullmatch=True), st.from_regex(r"1[2-9][0-9]{9}", fullmatch=True))
-def test_numbers_behind_1_are_of_one_country_as_the_metadata_says(one: str, other: str):
+def test_the_country_of_a_number_after_1_is_that_of_the_metadata(one: str, other: str):
     regions = [phonenumbers.region_code_for_number(phonenumbers.parse("+" + digits)) for digits in (one, other)]
     if None in regions or not (numbering.is_line(one) and numbering.is_line(other)):
         return
-    assert numbering.is_national(one, other) == (regions[0] == regions[1])
+    assert (numbering.country(one) == numbering.country(other)) == (regions[0] == regions[1])
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "national"),
+    ("digits", "country", "is_line"),
     [
-        ("12125551212", "13105551212", True),
-        ("12125551212", "18765551212", False),
-        ("14165551212", "16045551212", True),
-        ("12125551212", "14165551212", False),
-        ("74951234567", "79161234567", True),
-        ("74951234567", "77272345678", False),
-        ("431234567", "43900123456", False),
-        ("431234567", "882131234567", False),
+        ("12125551212", "US", True), ("13105551212", "US", True), ("18765551212", "JM", True), ("14165551212", "CA", True),
+        ("16045551212", "CA", True),
+        ("74951234567", "RU", True), ("79161234567", "RU", True), ("77272345678", "KZ", True), ("76272345678", "KZ", True),
+        ("78272345678", "RU", True),
+        ("431234567", "43", True), ("43900123456", "43", False), ("882131234567", "", False), ("", "", False),
     ],
-)
-def test_national(one: str, other: str, national: bool):
-    assert numbering.is_national(one, other) is national
+)  # fmt: skip
+def test_the_country_of_a_number_and_whether_it_is_a_line(digits: str, country: str, is_line: bool):
+    assert (numbering.country(digits), numbering.is_line(digits)) == (country, is_line)

@@ -1,4 +1,4 @@
-"""What a raw number means on the trunk that it came from."""
+"""The meaning of a raw number on the trunk that it came from."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.numbering import country_code, without_trunk_zero
-from core.numbers import MOST_ZEROS, DialPlan, normalise, number_of, readings, unpacked
+from core.numbers import CALLER_CODES, MOST_ZEROS, DialPlan, normalise, number_of, readings, unpacked
 
 E164 = DialPlan()
 VIENNA = DialPlan(
@@ -49,6 +49,9 @@ VECTORS = [
     (E164, "+", "", "invalid"),
     (E164, "\u0661\u0662\u0663\u0664\u0665\u0666\u0667", "", "alpha"),  # digits, but not the telephone's
     (E164, "4312345\x00", "", "invalid"),
+    (E164, "bob\x7f", "", "invalid"),
+    (E164, "bob\x80", "", "alpha"),
+    (VIENNA, "00+43 664 1234567", "436641234567", "e164"),
     (E164, "%2B43%201%20234567", "431234567", "e164"),
     (E164, "%252B431234567", "431234567", "e164"),
     (E164, "<sip:+431234567@host;user=phone>", "431234567", "e164"),
@@ -137,6 +140,7 @@ READINGS = [
     (E164, "43144", "144"),
     (E164, "+43116123", "116123"),
     (E164, "sip:112@", "112"),
+    (E164, "1234#430664123456", "43664123456"),
     (LONDON, "1410088213123456", "88213123456"),
     (VIENNA, "*31*088213123456", "4388213123456"),
 ]
@@ -148,7 +152,7 @@ def test_a_raw_number_could_be_routed_by(plan: DialPlan, raw: str, digits: str):
 
 
 @given(st.text(max_size=40), st.sampled_from([E164, VIENNA, LONDON, NEW_YORK, MOSCOW]))
-def test_readings_are_digits_none_twice_and_begin_with_what_is_meant(raw: str, plan: DialPlan):
+def test_readings_are_distinct_digits_and_begin_with_the_meant_number(raw: str, plan: DialPlan):
     found = readings(raw, plan)
     assert all(digits.isascii() and digits.isdigit() for digits in found) and len(set(found)) == len(found)
     meant = normalise(raw, plan).digits
@@ -205,12 +209,20 @@ def test_a_person_may_type_a_number_as_it_is_written(typed: str, digits: str):
 
 
 @pytest.mark.parametrize("typed", ["0043", "+1", "+0112", "01 50500 88", "alpha"])
-def test_a_person_is_told_how_to_write_what_means_no_number(typed: str):
+def test_text_that_is_no_number_is_refused_with_how_to_write_one(typed: str):
     with pytest.raises(ValueError, match="write it with its country code"):
         number_of(typed, E164)
 
 
-def test_what_is_dialled_before_a_national_number_stands_in_brackets_behind_its_country():
+@pytest.mark.parametrize("country", CALLER_CODES)
+def test_a_callers_code_precedes_a_whole_number_only(country: str):
+    plan = DialPlan(country_code=country, bare_is_e164=False)
+    for code in CALLER_CODES[country].digits:
+        assert normalise(f"{code}5", plan) == (f"{code}5", "short")
+        assert normalise(f"{code}112", plan) == ("112", "emergency")
+
+
+def test_a_national_prefix_in_brackets_is_dropped():
     for raw in ("+36 (06) 1 2345678", "0036 (06) 1 2345678", "+36(06)12345678"):
         assert normalise(raw, E164) == ("3612345678", "e164"), raw
     assert normalise("+43 (1) 2345678", E164) == ("4312345678", "e164"), "an area code stays"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from core.ids import derived_id, hash64
-from core.orders import Key, order_id, overlaps
+from core.orders import BlockOrder, Finding, Key, order_id, overlaps
 
 
 @pytest.mark.parametrize(
@@ -54,3 +54,7 @@ def test_a_key_of_state_depends_on_the_installation_and_on_each_fact():
     assert len({hash64(b"k", "t1", "acme"), hash64(b"j", "t1", "acme"), hash64(b"k", "t2", "acme"), hash64(b"k", "t1", "acme", "")}) == 4
     assert hash64(b"k", "\udcff") < 2**64, "what a caller sends need not be UTF-8"
     assert hash64(b"k" * 64 + b"x", "a") == hash64(b"k" * 64, "a"), "64 bytes of a secret are used"
+
+
+def test_values_that_older_messages_lack():
+    assert Finding.__struct_defaults__ == (None, 0, None) and BlockOrder.__struct_defaults__ == ("judge", False)

@@ -1,4 +1,4 @@
-"""What a policy may not be, each with its place."""
+"""Faults of a policy, each with its field."""
 
 from __future__ import annotations
 
@@ -30,10 +30,16 @@ def test_the_default_policy_has_no_fault():
         ({"units": {"IDR": math.inf}}, "policy.units.IDR: must be > 0, is inf"),
     ],
 )
-def test_a_fault_names_its_place(changes, fault):
+def test_a_fault_names_its_field(changes, fault):
     assert faults(Policy(**changes)) == [fault]
 
 
 @pytest.mark.parametrize("changes", [{"order_ttl_ms": MAX_TTL_MS}, {"order_score": 0.0}, {"episode_ms": 1}, {"units": {"IDR": 1e-9}}])
 def test_the_bounds_themselves_are_allowed(changes):
     assert faults(Policy(**changes)) == []
+
+
+def test_documented_defaults():
+    policy = Policy()
+    assert (policy.episode_ms, policy.order_ttl_ms, policy.reissue_ms, policy.order_score) == (3_600_000, 3_600_000, 60_000, 1.0)
+    assert policy.unpriced_blocks == "ask" and MAX_TTL_MS == 7 * 86_400_000

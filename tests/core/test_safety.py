@@ -35,14 +35,14 @@ def model_meets(numbers: list[str], prefix: str) -> bool:
 @example(["911"], "9111")  # 911 protects no part of Delhi
 @example(["4318123"], "4318123999")  # a hospital's extensions are protected with it
 @example(["112"], "1")
-def test_a_range_meets_a_protected_number_as_the_model_says(numbers: list[str], prefix: str):
+def test_a_range_overlaps_a_protected_number_as_in_the_model(numbers: list[str], prefix: str):
     hit = Protected(numbers=tuple(numbers)).meets(prefix)
     assert bool(hit) == model_meets(numbers, prefix)
     assert hit == "" or hit in numbers
 
 
 @given(st.lists(few_digits, max_size=8), name, name, few_digits | st.just(""), few_digits | st.just(""), st.booleans())
-def test_no_order_overlaps_what_is_protected(numbers: list[str], account: str, trunk: str, a: str, b: str, automatic: bool):
+def test_no_delivered_order_overlaps_a_protected_number(numbers: list[str], account: str, trunk: str, a: str, b: str, automatic: bool):
     key = Key(tenant="t1", account=account, ingress_trunk=trunk, a_number=a, b_range=b)
     protected = Protected(numbers=tuple(numbers), accounts=frozenset({"bolt"}), trunks=frozenset({"bolt"}))
     allowed = refusal(order(key), protected, automatic=automatic) == ""
@@ -78,7 +78,7 @@ def test_a_key_names_one_tenant_and_one_of_account_and_trunk():
     assert "one of the two" in why(Key(tenant="t1", account="acme", ingress_trunk="tg7"))
 
 
-def test_what_is_no_number_or_no_name_never_reaches_a_table():
+def test_an_invalid_number_or_name_never_reaches_a_table():
     for bad in ("0088213", "0664", "88a", "+88", "8" * 16, "%", "8|8", " 8", "\u0661"):
         assert "not 1 to 15 digits" in fault(Key(tenant="t1", account="acme", b_range=bad))
         assert "not 1 to 15 digits" in fault(Key(tenant="t1", account="acme", a_number=bad))
@@ -160,3 +160,12 @@ def test_a_tenants_own_name_protects_no_other_tenants(tenant: str, refused: bool
 
 def test_a_name_has_at_most_64_characters():
     assert fault(Key(tenant="t1", account="x" * 64)) == "" and "not a name" in fault(Key(tenant="t1", account="x" * 65))
+
+
+@pytest.mark.parametrize(("ttl_ms", "is_refused"), [(0, True), (1, False), (MAX_TTL_MS, False), (MAX_TTL_MS + 1, True)])
+def test_an_order_lives_from_1_ms_to_7_days(ttl_ms: int, is_refused: bool):
+    order = BlockOrder(
+        order_id="o", key=Key(tenant="t1", account="acme"), action="refuse", created_at_ms=5, learned_ms=5, expires_at_ms=5 + ttl_ms,
+        finding_id="f", reason="r",
+    )  # fmt: skip
+    assert bool(refusal(order, Protected(), automatic=True)) is is_refused

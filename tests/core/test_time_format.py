@@ -1,4 +1,4 @@
-"""A format that loses half of a time, or says it twice, is refused where a person writes it."""
+"""Formats that lose half of a time, or are ambiguous, are refused."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_a_format_with_a_whole_date_is_taken_as_it_is(how: str):
 
 
 @pytest.mark.parametrize(
-    ("how", "said"),
+    ("how", "reason"),
     [
         ("%Q %Y-%m-%d", "%Q is none of strptime's directives"),
         ("%Y-%m-%d %", "% is none of strptime's directives"),
@@ -44,6 +44,6 @@ def test_a_format_with_a_whole_date_is_taken_as_it_is(how: str):
         ("%G-%m-%d", "has not the whole date"),
     ],
 )
-def test_a_format_that_cannot_be_meant_is_refused(how: str, said: str):
-    with pytest.raises(ValueError, match=re.escape(said)):
+def test_a_lossy_or_ambiguous_format_is_refused(how: str, reason: str):
+    with pytest.raises(ValueError, match=re.escape(reason)):
         check_time_format(how)

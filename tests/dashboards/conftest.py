@@ -1,4 +1,4 @@
-"""An installation that the page shows: a real warehouse behind its real server, real books, real HTTP servers for the parts."""
+"""An installation for the page: a real warehouse behind its server, real books, HTTP servers for the parts."""
 
 from __future__ import annotations
 
@@ -22,21 +22,22 @@ from core.orders import BlockOrder, Finding, Key
 from dashboards import current
 from dashboards.page_settings import PageSettings
 from dashboards.serve import PAGE
+from flows.warehouse_server import serve
 from journal import create_topics, open_journal
-from warehouse import Warehouse, insert, open_warehouse, server
+from warehouse import Warehouse, insert, open_warehouse
 from warehouse import migrate as migrate_warehouse
 
 LOOK, ACT = "the-token-to-look-at-it", "the-token-to-act-on-it"
 
 
 class House:
-    """One installation in a directory, with what a test puts into it."""
+    """One installation in a directory."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
         self.warehouse: Warehouse = open_warehouse(f"chdb://{home}/warehouse")
         migrate_warehouse(self.warehouse)
-        self.server = server.serve(home / "warehouse", "127.0.0.1", 0, LOOK)
+        self.server = serve(home / "warehouse", "127.0.0.1", 0, LOOK)
         self.books = f"sqlite:///{home}/books.db"
         self.engine: Engine = open_books(self.books)
         migrate(self.engine)
@@ -48,13 +49,13 @@ class House:
             switches.add(conn, "k1", "loopback", "http://127.0.0.1:9/RPC", "secret", 0)
             switches.set_enforcing(conn, "k1", "t1", True, "test", "test", 0)
 
-    def given(self, **other: Any) -> PageSettings:
+    def settings(self, **other: Any) -> PageSettings:
         address = f"http://reader:{LOOK}@127.0.0.1:{self.server.port}"
         made = PageSettings(home=str(self.home), warehouse=address, books=self.books, journal=self.journal, look=LOOK, act=ACT)
         return replace(made, **other)
 
     def records(self, *dispositions: str, ago_ms: int = 20_000, tenant: str = "t1") -> None:
-        """Records that were learned of so long ago, a row a disposition."""
+        """Records received `ago_ms` ago, one per disposition."""
         rows = []
         for disposition in dispositions:
             self.offset += 1
@@ -76,7 +77,7 @@ class House:
         insert(self.warehouse, "charges", table(schemas.CHARGES, charges))
 
     def attack(self, status: str = "standing", number: int = 1, **key: str) -> Key:
-        """A finding, its order in this state, and the switch's word for it where it is live."""
+        """A finding, its order with this status, and the switch's acknowledgement if it is live."""
         now_ms = wall_clock_ms() - 60_000
         of = Key(**({"tenant": "t1", "account": "acme", "a_number": "436641234567", "b_range": "88213001"} | key))
         subject = f"{of.account}/{of.a_number}>{of.b_range}"
@@ -97,7 +98,7 @@ class House:
         return of
 
     def close(self) -> None:
-        self.server.close(drain_s=0)
+        self.server.close()
         self.warehouse.close()
         self.engine.dispose()
 
@@ -115,10 +116,10 @@ def house(tmp_path: Path) -> Iterator[House]:
 
 
 class Page:
-    """The page as one person's browser has it: its texts, and its widgets."""
+    """The page in one session: its texts and its widgets."""
 
-    def __init__(self, given: PageSettings, clock: Callable[[], int]) -> None:
-        current.install(given, clock)
+    def __init__(self, settings: PageSettings, clock: Callable[[], int]) -> None:
+        current.install(settings, clock)
         self.at = AppTest.from_file(str(PAGE), default_timeout=30)
 
     def run(self) -> Page:
@@ -127,10 +128,10 @@ class Page:
         return self
 
     def refreshed(self) -> Page:
-        """As the page is after everything was asked anew."""
+        """The page after all queries have run again."""
         known = current.sources()
-        for kept in (known._totals, known._lag, known._parts, *known._traffic.values(), *known._promises.values()):
-            kept.renew(15)
+        for polled in (known._totals, known._lag, known._parts, *known._traffic.values(), *known._books.values()):
+            polled.renew(15)
         return self.run()
 
     @property
@@ -152,13 +153,13 @@ class Page:
 
 @pytest.fixture
 def page(house: House) -> Iterator[Callable[..., Page]]:
-    """`page()` opens it; arguments replace what it is given, and its clock."""
-    yield lambda clock=wall_clock_ms, **other: Page(house.given(**other), clock).run()
+    """`page()` opens it; arguments replace its settings and its clock."""
+    yield lambda clock=wall_clock_ms, **other: Page(house.settings(**other), clock).run()
     current.close()
 
 
 class Answering:
-    """A part that answers /health and /ready as told."""
+    """A part whose answers to /health and /ready the test sets."""
 
     def __init__(self) -> None:
         self.alive, self.why = True, ""
@@ -174,7 +175,7 @@ class Answering:
                 self.wfile.write(body)
 
             def log_message(self, format: str, *args: Any) -> None:
-                """Quiet."""
+                """No log."""
 
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._http.server_port}"

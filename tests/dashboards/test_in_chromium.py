@@ -1,4 +1,4 @@
-"""The page in a real browser, over a whole running installation: it shows money, an alert and a block, and unblock lets the calls pass."""
+"""The page in a real browser, with a running installation: it shows money, an alert and a block, and Unblock lets the calls pass."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from chromium import new_page, visit
 from playwright.sync_api import Page, Route, expect
 from running_up import Up
 
-PATIENCE_MS = 60_000
+TIMEOUT_MS = 60_000
 
 
 @pytest.fixture(scope="module")
@@ -25,8 +25,8 @@ def up(tmp_path_factory: pytest.TempPathFactory, need: Callable[[str], None]) ->
 
 @pytest.fixture
 def browser(up: Up) -> Iterator[Page]:
-    """A browser that may speak to this machine alone; what it asked of others, and what went wrong in it, fails the test."""
-    with new_page(PATIENCE_MS / 1000) as page:
+    """A browser with access to this machine only; requests to other hosts and errors fail the test."""
+    with new_page(TIMEOUT_MS / 1000) as page:
         outside: list[str] = []
         wrong: list[str] = []
 
@@ -46,7 +46,7 @@ def browser(up: Up) -> Iterator[Page]:
 
 
 def refreshed_in_place(browser: Page) -> bool:
-    """Whether both charts stay what they are over a refresh. A window that is opened, or a machine that is slow, may draw them anew."""
+    """Whether both charts survive a refresh. A dialog that opens, or a slow machine, may redraw them."""
     browser.evaluate("for (const one of document.querySelectorAll('svg.marks')) one.dataset.mine = 'yes'")
     time_before = browser.locator(".rf-live time").inner_text()
     expect(browser.locator(".rf-live time")).not_to_have_text(time_before)
@@ -54,47 +54,47 @@ def refreshed_in_place(browser: Page) -> bool:
 
 
 @pytest.mark.slow
-def test_an_attack_is_seen_and_a_person_unblocks_it(up: Up, browser: Page):
-    expect.set_options(timeout=PATIENCE_MS)
-    link, act = up.until_said(r"page +(http\S+)"), up.until_said(r"whole numbers: (\S+)")
+def test_an_attack_is_detected_and_a_person_unblocks_it(up: Up, browser: Page):
+    expect.set_options(timeout=TIMEOUT_MS)
+    link, act = up.until_output(r"page +(http\S+)"), up.until_output(r"whole numbers: (\S+)")
     visit(browser, link)
 
-    # What it shows.
+    # Content.
     assert "look=" not in browser.url, "the token does not stay in the address"
     expect(browser.locator(".rf-tile", has_text="Sold").locator("b").first).to_have_text(re.compile(r"^0\.0*[1-9]|^[1-9]"))
     expect(browser.locator(".rf-card.alert").first).to_contain_text("is sending")
     expect(browser.locator(".rf-pill")).to_contain_text("live")
     block = browser.locator("[class*=st-key-rf_block_]").first
     expect(block).to_contain_text("sim1 refuses, confirmed")
-    expect(browser.locator(".rf-fates")).to_contain_text("the sum holds")
+    expect(browser.locator(".rf-dispositions")).to_contain_text("accounted for")
     expect(browser.get_by_text("Deploy")).to_have_count(0)
     masked = block.locator("strong").inner_text()
     assert "•" in masked
 
-    # It refreshes in place, and nothing that is being typed is lost.
+    # It refreshes in place, and nothing typed is lost.
     time_before = browser.locator(".rf-live time").inner_text()
     expect(browser.locator("svg.marks")).to_have_count(2)
-    browser.get_by_text("Act", exact=True).first.click()
+    browser.get_by_text("Sign in", exact=True).first.click()
     browser.get_by_label("Your name").fill("ann")
     expect(browser.locator(".rf-live time")).not_to_have_text(time_before)
     time.sleep(3)
     browser.get_by_label("Your name").press_sequentially("a")
     expect(browser.get_by_label("Your name")).to_have_value("anna")
-    assert any(refreshed_in_place(browser) for _ in range(10)), "a refresh does not draw the charts anew"
-    browser.get_by_label("Token to act").fill(act)
-    browser.get_by_label("Token to act").press("Enter")
-    expect(browser.get_by_text("You may act")).to_be_visible()
+    assert any(refreshed_in_place(browser) for _ in range(10)), "a refresh does not redraw the charts"
+    browser.get_by_label("Action token").fill(act)
+    browser.get_by_label("Action token").press("Enter")
+    expect(browser.get_by_text("Signed in")).to_be_visible()
     expect(block.locator("strong")).not_to_contain_text("•")
 
     # Unblock.
     whom = block.locator("strong").inner_text()
     mine = browser.locator("[class*=st-key-rf_block_]", has=browser.locator("strong", has_text=re.compile(f"^{re.escape(whom)}$")))
     mine.get_by_role("button", name="Unblock").click()
-    why = browser.get_by_label("Why")
+    why = browser.get_by_label("Reason")
     why.fill("customer called")
     time.sleep(3)
     expect(why).to_have_value("customer called")
     browser.get_by_role("dialog").get_by_role("button", name="Unblock").click()
-    expect(browser.locator(".rf-said.good")).to_contain_text("lifted")
+    expect(browser.locator(".rf-message.good")).to_contain_text("lifted")
     expect(mine).to_have_count(0)
-    up.until_said(r"lets (t1/account:\S+) pass again")
+    up.until_output(r"lets (t1/account:\S+) pass again")

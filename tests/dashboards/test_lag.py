@@ -1,4 +1,4 @@
-"""How far behind live the figures are: by the records that wait in the journal. Ticks are none."""
+"""The lag is computed from the records that wait in the journal, without ticks."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import pytest
 
 from core.record import TICK_KEY
 from core.topics import CALLS
-from dashboards.lag import Behind
+from dashboards.lag import LagQuery
 from journal import Entry, create_topics, open_journal
 
 NOW = 1_795_000_000_000
 
 
 class Stored:
-    """The highest stored offset of partitions, as the warehouse says it."""
+    """The highest stored offset per partition, as the warehouse answers it."""
 
     def __init__(self) -> None:
         self.to: dict[int, int] = {}
@@ -31,9 +31,9 @@ def stored() -> Stored:
 
 
 @pytest.fixture
-def behind(tmp_path: Path, stored: Stored) -> Behind:
+def query(tmp_path: Path, stored: Stored) -> LagQuery:
     create_topics(open_journal(f"files://{tmp_path}/journal"))
-    return Behind(stored, f"files://{tmp_path}/journal")  # type: ignore[arg-type]
+    return LagQuery(stored, f"files://{tmp_path}/journal")  # type: ignore[arg-type]
 
 
 def append(tmp_path: Path, partition: int, *entries: tuple[bytes, int]) -> None:
@@ -42,27 +42,27 @@ def append(tmp_path: Path, partition: int, *entries: tuple[bytes, int]) -> None:
     writer.close()
 
 
-def test_ticks_alone_are_live(behind: Behind, tmp_path: Path):
+def test_ticks_alone_are_live(query: LagQuery, tmp_path: Path):
     for _ in range(3):
-        append(tmp_path, 0, *((TICK_KEY, NOW) for _ in range(3_000)))  # as after a night in which nobody looked
-        lag = behind.ask(NOW + 60_000)
+        append(tmp_path, 0, *((TICK_KEY, NOW) for _ in range(3_000)))  # as after a night without viewers
+        lag = query.ask(NOW + 60_000)
         assert (lag.records, lag.behind_ms) == (0, 0)
     append(tmp_path, 0, (b"a", NOW + 1))
-    assert behind.ask(NOW + 5_001).behind_ms == 5_000
+    assert query.ask(NOW + 5_001).behind_ms == 5_000
 
 
-def test_a_record_that_waits_is_how_far_behind_it_is(behind: Behind, stored: Stored, tmp_path: Path):
+def test_the_lag_is_the_age_of_the_oldest_waiting_record(query: LagQuery, stored: Stored, tmp_path: Path):
     append(tmp_path, 1, (b"a", NOW), (TICK_KEY, NOW + 1), (b"a", NOW + 2_000), (b"a", NOW + 3_000))
-    lag = behind.ask(NOW + 5_000)
+    lag = query.ask(NOW + 5_000)
     assert (lag.records, lag.behind_ms) == (3, 5_000)
     stored.to = {1: 0}
-    lag = behind.ask(NOW + 5_000)
+    lag = query.ask(NOW + 5_000)
     assert (lag.records, lag.behind_ms) == (2, 3_000)
     stored.to = {1: 3}
-    assert behind.ask(NOW + 5_000).records == 0
+    assert query.ask(NOW + 5_000).records == 0
 
 
-def test_a_long_backlog_is_told_without_being_read(behind: Behind, tmp_path: Path):
+def test_a_long_backlog_is_counted_without_reading_it(query: LagQuery, tmp_path: Path):
     append(tmp_path, 2, *((b"a", NOW + n) for n in range(5_000)))
-    lag = behind.ask(NOW + 60_000)
+    lag = query.ask(NOW + 60_000)
     assert (lag.records, lag.behind_ms) == (5_000, 60_000)

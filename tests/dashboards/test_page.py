@@ -1,4 +1,4 @@
-"""What the page shows, and what a person can do on it, in each state that an installation can be in."""
+"""What the page shows and what a person can do on it, in each state of an installation."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SIX = ("rated", "event", "unrated", "reject", "duplicate", "conflict")
 
 
 def text(html: str) -> str:
-    """What a person reads."""
+    """The text without tags."""
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html))
 
 
@@ -35,54 +35,55 @@ def act_as(page, name: str = "anna", token: str = ACT):
 # --- states ---
 
 
-def test_an_empty_installation_says_that_there_is_nothing(page):
+def test_an_empty_installation_has_empty_states(page):
     html = page().refreshed().html
     shown = text(html)
-    assert "No record in the last minutes." in shown and "No alert so far." in shown and "No block stands and none waits." in shown
-    assert "✓ the sum holds" in shown and "live" in shown and 'class="rf-trouble' not in html
+    assert "No records in the last 15 minutes." in shown and "No alerts yet." in shown
+    assert "No active blocks, and none waiting for approval." in shown
+    assert "✓ every record is accounted for" in shown and "live" in shown and 'class="rf-problem' not in html
 
 
-def test_traffic_is_shown_exactly_a_second_and_as_sums(page, house):
+def test_traffic_is_shown_exactly_per_second_and_as_sums(page, house):
     now_ms = wall_clock_ms()
     house.calls(("EUR", "EUR", 3_000_000_001, 1_000_000_000), ("EUR", "USD", 1_000_000_000, 7_000_000_000), ago_ms=9_000)
     house.records(*SIX, "rated", ago_ms=9_000)
     shown = text(page(clock=lambda: now_ms).refreshed().html)
-    assert "Sold 0.4000 EUR a second" in shown, "4.000000001 EUR over ten seconds"
+    assert "Sold 0.4000 EUR per second" in shown, "4.000000001 EUR over ten seconds"
     assert "4.00 EUR in 15 min" in shown and "7.00 USD in 15 min" in shown
-    assert "2.00 EUR in 15 min, without 1 call across currencies" in shown, "no margin is made of two currencies"
+    assert "2.00 EUR in 15 min, without 1 call bought in another currency" in shown, "there is no margin across currencies"
     money = current.sources().traffic("").value.money
     assert sorted(one.sell for one in money.values()) == [Decimal("1"), Decimal("3.000000001")]
 
 
-def test_what_became_of_every_record_adds_up_and_is_counted_by_day(page, house):
+def test_dispositions_add_up_and_are_counted_by_day(page, house):
     house.records(*SIX)
     house.records(*SIX, "rated", ago_ms=3 * 86_400_000)
     shown = text(page().refreshed().html)
-    six = "rated + 2 events + 2 unrated + 2 rejected + 2 duplicates + 2 conflicts ✓ the sum holds"
+    six = "rated + 2 events + 2 unrated + 2 rejected + 2 duplicates + 2 conflicts ✓ every record is accounted for"
     assert f"Received 13 = 3 {six}" in shown
     house.records("rated")
     assert f"Received 14 = 4 {six}" in text(page().refreshed().html)
 
 
-def test_a_record_without_a_fate_is_told_aloud(page, house):
+def test_a_record_without_a_disposition_is_shown_in_red(page, house):
     house.records("rated", "mislaid")
-    assert "THE SUM DOES NOT HOLD: 1 record is unaccounted for" in text(page().refreshed().html)
+    assert "✗ 1 RECORD HAS NO DISPOSITION" in text(page().refreshed().html)
 
 
-def test_an_alert_and_its_block_are_told_with_reason_exposure_and_switch(page, house):
+def test_an_alert_and_its_block_are_shown_with_reason_exposure_and_switch(page, house):
     house.attack()
     shown = text(page().refreshed().html)
-    assert "blocked 1,234,567.89 EUR" in shown and "1.5 times the line" in shown
-    assert "account acme, caller 4366••••••67, to 88213001… refused" in shown
-    assert re.search(r"k1 refuses, confirmed \d\d", shown)
+    assert "blocked 1,234,567.89 EUR" in shown and "1.5 times the threshold" in shown
+    assert "account acme, caller +4366••••••67, to +88213001… refused" in shown
+    assert re.search(r"k1 refuses, confirmed .*\d\d UTC", shown)
 
 
-def test_a_block_that_no_switch_has_confirmed_is_told_as_one_on_its_way(page, house):
-    with_order = house.attack()
+def test_a_block_without_a_switchs_confirmation_is_shown_as_pending(page, house):
+    key = house.attack()
     from books import deliveries, writing
 
     with writing(house.engine) as conn:
-        deliveries.make_due(conn, "k1", deliveries.BLOCKS, [one.name for one in deliveries.of_one_key(conn, with_order)])
+        deliveries.make_due(conn, "k1", deliveries.BLOCKS, [one.name for one in deliveries.of_one_key(conn, key)])
     shown = text(page().refreshed().html)
     assert "k1 has not confirmed it yet" in shown and "1" in shown
 
@@ -91,46 +92,46 @@ def test_a_warehouse_that_is_down_leaves_the_last_figures_and_the_blocks(page, h
     house.records("rated", ago_ms=9_000)
     house.calls(("EUR", "EUR", 5_000_000_000, 1), ago_ms=9_000)
     key = house.attack()
-    looking = page().refreshed()
-    house.server.close(drain_s=0)
-    shown = text(looking.refreshed().html)
-    assert "The warehouse does not answer (RINGFENCE_WAREHOUSE)" in shown and re.search(r"the last good ones, [\d.]+ \w+ old", shown)
-    assert "the-token" not in looking.html
-    assert "5.00 EUR in 15 min" in shown, "the last good figure stays"
-    act_as(looking).press(f"rf_unblock_{key.text()}")
-    looking.fill("rf_decide", why="customer called")
-    looking.press("rf_do")
+    view = page().refreshed()
+    house.server.close()
+    shown = text(view.refreshed().html)
+    assert "The warehouse does not answer (RINGFENCE_WAREHOUSE)" in shown and re.search(r"below are [\d.]+ \w+ old", shown)
+    assert "the-token" not in view.html
+    assert "5.00 EUR in 15 min" in shown, "the last good answer stays"
+    act_as(view).press(f"rf_unblock_{key.text()}")
+    view.fill("rf_decide", why="customer called")
+    view.press("rf_do")
     assert [one[0] for one in audited(house, "lifted")] == ["anna"]
 
 
-def test_a_warehouse_that_hangs_does_not_keep_the_page_waiting(page, house):
+def test_a_warehouse_that_hangs_does_not_delay_the_page(page, house):
     key = house.attack()
     with socket.create_server(("127.0.0.1", 0)) as hanging:
-        looking = page(warehouse=f"http://reader:secret@127.0.0.1:{hanging.getsockname()[1]}")
-        assert f"rf_unblock_{key.text()}" in {button.key for button in looking.run().at.button}
-        assert "1 standing" in text(looking.html)
+        view = page(warehouse=f"http://reader:secret@127.0.0.1:{hanging.getsockname()[1]}")
+        assert f"rf_unblock_{key.text()}" in {button.key for button in view.run().at.button}
+        assert "1 active" in text(view.html)
 
 
-def test_books_that_do_not_answer_are_told_with_what_still_works(page, house):
+def test_unreachable_books_are_shown_with_what_still_works(page, house):
     shown = text(page(books="postgresql://rf:geheim@127.0.0.1:1/books").refreshed().html)
     assert "The books do not answer (RINGFENCE_BOOKS)" in shown and "Nothing was read yet" in shown
     assert "geheim" not in shown
 
 
-def test_a_part_that_is_down_is_told_in_red_with_what_still_works(page, part):
+def test_a_part_that_is_down_is_shown_in_red_with_what_still_works(page, part):
     judge, store, gone = part(), part(), part()
     store.why = "the warehouse has refused a batch"
     gone.close()
-    looking = page(parts={"judge": judge.url, "store": store.url, "dispatcher": gone.url})
-    html, shown = looking.refreshed().html, text(looking.html)
+    view = page(parts={"judge": judge.url, "store": store.url, "dispatcher": gone.url})
+    html, shown = view.refreshed().html, text(view.html)
     assert "dispatcher is down: it is not running" in shown and "ringfence unblock --all" in shown
     assert "store is not ready: the warehouse has refused a batch" in shown
     assert 'class="rf-chip green" title="ready"><b>judge</b>' in html and 'class="rf-chip red"' in html
     judge.alive = False
-    assert "judge is down: it is there and does nothing" in text(looking.refreshed().html)
+    assert "judge is down: it is running and does not work" in text(view.refreshed().html)
 
 
-def test_a_switch_that_is_held_is_told(page, house):
+def test_a_switch_on_hold_is_shown(page, house):
     from books import switches, writing
 
     with writing(house.engine) as conn:
@@ -138,30 +139,30 @@ def test_a_switch_that_is_held_is_told(page, house):
     assert "Switch k1 is held by anna: wrong blocks. No block of ours acts there." in text(page().refreshed().html)
 
 
-# --- who may ---
+# --- rights ---
 
 
 def test_numbers_are_masked_until_a_person_may_act(page, house):
     house.attack()
-    looking = page().refreshed()
-    assert "436641234567" not in looking.html and "4366••••••67" in looking.html and "88213001" in looking.html
-    act_as(looking)
-    assert "436641234567" in looking.html and "4366••••••67" not in looking.html
-    looking.press("rf_leave")
-    assert "436641234567" not in looking.html
+    view = page().refreshed()
+    assert "436641234567" not in view.html and "4366••••••67" in view.html and "88213001" in view.html
+    act_as(view)
+    assert "436641234567" in view.html and "4366••••••67" not in view.html
+    view.press("rf_leave")
+    assert "436641234567" not in view.html
 
 
 @pytest.mark.parametrize(
-    ("name", "token", "said"), [("anna", "guessed", "not the token"), ("", ACT, "Say who you are"), ("a\x00b", ACT, "can be read")]
+    ("name", "token", "message"), [("anna", "guessed", "token is wrong"), ("", ACT, "Enter your name"), ("a\x00b", ACT, "printable characters")]
 )
-def test_a_wrong_token_or_no_name_opens_nothing(page, house, name: str, token: str, said: str):
+def test_a_wrong_token_or_no_name_opens_nothing(page, house, name: str, token: str, message: str):
     house.attack()
-    looking = act_as(page().refreshed(), name, token)
-    assert said in text(looking.html) and "436641234567" not in looking.html
-    assert "rf_leave" not in {button.key for button in looking.at.button}
+    view = act_as(page().refreshed(), name, token)
+    assert message in text(view.html) and "436641234567" not in view.html
+    assert "rf_leave" not in {button.key for button in view.at.button}
 
 
-def test_what_one_person_may_see_another_one_does_not(page, house):
+def test_a_session_does_not_share_its_rights(page, house):
     house.attack()
     anna = act_as(page().refreshed())
     from streamlit.testing.v1 import AppTest
@@ -173,61 +174,61 @@ def test_what_one_person_may_see_another_one_does_not(page, house):
     assert not any("436641234567" in element.proto.body for element in other.get("html"))
 
 
-# --- what a person does ---
+# --- actions ---
 
 
 def test_unblock_acts_in_the_name_of_the_person_and_is_in_the_audit(page, house):
     key = house.attack()
-    looking = page().refreshed().press(f"rf_unblock_{key.text()}")
-    assert "Calls pass again at once" in text(looking.html)
-    looking.fill("rf_decide", "anna", ACT, "customer called, ticket 4711")
-    looking.press("rf_do")
+    view = page().refreshed().press(f"rf_unblock_{key.text()}")
+    assert "Calls pass again at once" in text(view.html)
+    view.fill("rf_decide", "anna", ACT, "customer called, ticket 4711")
+    view.press("rf_do")
     assert audited(house, "lifted") == [("anna", key.text(), "customer called, ticket 4711")]
     with reading(house.engine) as conn:
         assert orders.blocked_keys(conn, 0) == [] and orders.find(conn, "order-1").decided_by == "anna"
-    shown = text(looking.html)
-    assert "No block stands and none waits." in shown and "1 order lifted" in shown and "lifted by anna" in shown
-    assert "rf_do" not in {button.key for button in looking.at.button}, "the window is closed"
+    shown = text(view.html)
+    assert "No active blocks, and none waiting for approval." in shown and "1 order lifted" in shown and "lifted by anna" in shown
+    assert "rf_do" not in {button.key for button in view.at.button}, "the dialog is closed"
 
 
-@pytest.mark.parametrize(("token", "why", "said"), [("guessed", "why", "not the token"), (ACT, " ", "Say why")])
-def test_nothing_is_done_without_the_token_and_a_reason(page, house, token: str, why: str, said: str):
+@pytest.mark.parametrize(("token", "why", "message"), [("guessed", "why", "token is wrong"), (ACT, " ", "Enter a reason")])
+def test_nothing_is_done_without_the_token_and_a_reason(page, house, token: str, why: str, message: str):
     key = house.attack()
-    looking = page().refreshed().press(f"rf_unblock_{key.text()}")
-    looking.fill("rf_decide", "anna", token, why)
-    looking.press("rf_do")
-    assert said in text(looking.html) and audited(house, "lifted") == []
+    view = page().refreshed().press(f"rf_unblock_{key.text()}")
+    view.fill("rf_decide", "anna", token, why)
+    view.press("rf_do")
+    assert message in text(view.html) and audited(house, "lifted") == []
     with reading(house.engine) as conn:
         assert orders.find(conn, "order-1").status == "standing"
 
 
-def test_an_order_that_waits_is_let_through_or_refused_by_a_person(page, house):
+def test_a_waiting_order_is_approved_or_denied_by_a_person(page, house):
     first, second = house.attack("waiting", 1), house.attack("waiting", 2, account="blue")
-    looking = act_as(page().refreshed())
-    assert "waits for a person" in text(looking.html) and "a limit was reached" in text(looking.html)
-    looking.press(f"rf_approve_{first.text()}").fill("rf_decide", why="confirmed with the customer")
-    looking.press("rf_do")
-    looking.press(f"rf_refuse_{second.text()}").fill("rf_decide", why="their yearly campaign")
-    looking.press("rf_do")
+    view = act_as(page().refreshed())
+    assert "waits for approval" in text(view.html) and "a limit was reached" in text(view.html)
+    view.press(f"rf_approve_{first.text()}").fill("rf_decide", why="confirmed with the customer")
+    view.press("rf_do")
+    view.press(f"rf_deny_{second.text()}").fill("rf_decide", why="their yearly campaign")
+    view.press("rf_do")
     assert audited(house, "approved") == [("anna", first.text(), "confirmed with the customer")]
     assert audited(house, "lifted") == [("anna", second.text(), "denied: their yearly campaign")]
     with reading(house.engine) as conn:
         assert [orders.find(conn, f"order-{n}").status for n in (1, 2)] == ["standing", "lifted"]
 
 
-def test_what_somebody_else_has_decided_meanwhile_is_said(page, house):
+def test_a_decision_that_somebody_else_made_first_is_shown(page, house):
     key = house.attack("waiting")
-    looking = act_as(page().refreshed()).press(f"rf_approve_{key.text()}")
+    view = act_as(page().refreshed()).press(f"rf_approve_{key.text()}")
     from books import writing
 
     with writing(house.engine) as conn:
         orders.deny(conn, "order-1", "ben", "I was first", 1)
-    looking.fill("rf_decide", why="confirmed")
-    looking.press("rf_do")
-    assert "Not done: order order-1 is not waiting: it is lifted." in text(looking.html)
+    view.fill("rf_decide", why="confirmed")
+    view.press("rf_do")
+    assert "Not done: order order-1 is not waiting: it is lifted." in text(view.html)
 
 
-# --- whose ---
+# --- tenants ---
 
 
 def test_each_tenant_is_shown_alone_or_all_together(page, house):
@@ -241,17 +242,17 @@ def test_each_tenant_is_shown_alone_or_all_together(page, house):
     house.calls(("GBP", "GBP", 6_000_000_000, 0), ago_ms=9_000, tenant="t2")
     house.attack(number=1, account="acme")
     house.attack(number=2, account="blue", tenant="t2")
-    looking = page().refreshed()
-    assert looking.at.selectbox(key="rf_tenant").options == ["all tenants", "t1", "t2"]
-    assert "acme" in looking.html and "blue" in looking.html and "GBP" in looking.html and "EUR" in looking.html
-    looking.at.selectbox(key="rf_tenant").select("t2")
-    looking.run().refreshed()
-    assert "blue" in looking.html and "acme" not in looking.html
-    assert "GBP" in looking.html and "5.00 EUR" not in text(looking.html)
-    assert "Received 1 = 0 rated + 1 event" in text(looking.html)
+    view = page().refreshed()
+    assert view.at.selectbox(key="rf_tenant").options == ["all tenants", "t1", "t2"]
+    assert "acme" in view.html and "blue" in view.html and "GBP" in view.html and "EUR" in view.html
+    view.at.selectbox(key="rf_tenant").select("t2")
+    view.run().refreshed()
+    assert "blue" in view.html and "acme" not in view.html
+    assert "GBP" in view.html and "5.00 EUR" not in text(view.html)
+    assert "Received 1 = 0 rated + 1 event" in text(view.html)
 
 
-# --- strangers' text ---
+# --- hostile text ---
 
 HOSTILE = '</p><script>alert(1)</script><img src=x onerror=alert(2)> **bold** [link](https://evil.example) $x$ :red[x] \u202egnp.exe'
 
@@ -267,13 +268,13 @@ def test_hostile_text_is_shown_as_text(page, house):
     with writing(house.engine) as conn:
         alerts.upsert(conn, finding, 1)
         orders.block(conn, Key(tenant="t1", account="acme"), 3_600_000, HOSTILE[:50], HOSTILE, 2_000_000_000_000)
-    looking = page().refreshed()
-    assert "<script" not in looking.html and "<img" not in looking.html and "<b>burst" not in looking.html and "<i>" not in looking.html
-    assert "&lt;script&gt;alert(1)" in looking.html and "\u202e" not in looking.html
-    assert not looking.at.markdown, "no text of a stranger is read as Markdown"
+    view = page().refreshed()
+    assert "<script" not in view.html and "<img" not in view.html and "<b>burst" not in view.html and "<i>" not in view.html
+    assert "&lt;script&gt;alert(1)" in view.html and "\u202e" not in view.html
+    assert not view.at.markdown, "no text from outside is rendered as Markdown"
 
 
 def test_a_hostile_name_of_a_person_is_shown_as_text(page, house):
-    looking = act_as(page().refreshed(), "<b>anna</b> :red[x]")
-    assert [element.value for element in looking.at.text] == ["You act as <b>anna</b> :red[x], and see whole numbers."]
-    assert not looking.at.markdown
+    view = act_as(page().refreshed(), "<b>anna</b> :red[x]")
+    assert [element.value for element in view.at.text] == ["You act as <b>anna</b> :red[x] and see full numbers."]
+    assert not view.at.markdown

@@ -1,4 +1,4 @@
-"""Rates and sums of the last minutes are exact, also where records are stored late or come in pieces."""
+"""Rates and sums of the last minutes are exact, even if records are stored late or in pieces."""
 
 from __future__ import annotations
 
@@ -7,14 +7,25 @@ from random import Random
 from typing import Any
 
 from dashboards.points import money_points, records_points
-from dashboards.traffic import RECENT_MS, WHOLE_EVERY_MS, WINDOW_MS, Sum, Traffic, Watch, by_currency, now, second_of, total
+from dashboards.traffic import (
+    RECENT_MS,
+    WHOLE_EVERY_MS,
+    WINDOW_MS,
+    Sum,
+    Traffic,
+    TrafficQuery,
+    by_currency,
+    now,
+    second_of,
+    total,
+)
 from warehouse import Query
 
 NOW = 1_795_000_000_000
 
 
 class Store:
-    """Answers as the warehouse does, from rows that came until now."""
+    """Answers like the warehouse."""
 
     def __init__(self) -> None:
         self.records: list[int] = []
@@ -42,26 +53,26 @@ class Store:
         ]
 
 
-def test_what_is_asked_in_pieces_is_what_would_be_asked_at_once():
+def test_incremental_queries_equal_one_query():
     rng, store = Random(1), Store()
-    watch = Watch(store, "")  # type: ignore[arg-type]
+    query = TrafficQuery(store, "")  # type: ignore[arg-type]
     for step in range(0, WINDOW_MS + 120_000, 2_000):
         for _ in range(rng.randint(0, 5)):
             late_ms = rng.choice((100, 1_500, 20_000))
             store.records.append(NOW + step - late_ms)
             store.calls.append((NOW + step - late_ms, rng.choice(("EUR", "USD")), "EUR", Decimal(rng.randint(1, 10**9)).scaleb(-9), Decimal(1)))
-        seen = watch.ask(NOW + step)
+        traffic = query.ask(NOW + step)
         if step % 100_000 == 0:
-            from_ms = seen.from_ms
-            assert sum(seen.records.values()) == sum(at >= from_ms for at in store.records)
-            assert sum(one.sell for one in seen.money.values()) == sum(call[3] for call in store.calls if call[0] >= from_ms)
+            from_ms = traffic.from_ms
+            assert sum(traffic.records.values()) == sum(at >= from_ms for at in store.records)
+            assert sum(one.sell for one in traffic.money.values()) == sum(call[3] for call in store.calls if call[0] >= from_ms)
 
 
 def test_the_whole_window_is_asked_once_a_minute_and_else_the_last_one():
     store = Store()
-    watch = Watch(store, "")  # type: ignore[arg-type]
+    query = TrafficQuery(store, "")  # type: ignore[arg-type]
     for step in range(0, WHOLE_EVERY_MS + 2_000, 2_000):
-        watch.ask(NOW + step)
+        query.ask(NOW + step)
     spans = [NOW + 2_000 * at - from_ms for at, from_ms in enumerate(store.asked_from)]
     assert spans[0] == spans[-1] == WINDOW_MS and set(spans[1:-1]) == {RECENT_MS}
 
@@ -71,7 +82,7 @@ def test_traffic_that_has_stopped_is_no_traffic():
     assert now(traffic).records_s == 0
 
 
-def test_currencies_are_never_added_and_a_margin_across_them_is_not_made():
+def test_currencies_are_never_added_and_there_is_no_margin_across_them():
     eur, usd = by_currency({("EUR", "EUR"): Sum(2, Decimal("0.000000003"), Decimal("0.000000001")), ("EUR", "USD"): Sum(1, Decimal(1), Decimal(2))})
     assert (eur.currency, eur.sell, eur.buy, eur.margin, eur.across) == ("EUR", Decimal("1.000000003"), Decimal("0.000000001"), Decimal("2E-9"), 1)
     assert (usd.currency, usd.sell, usd.buy, usd.margin, usd.across) == ("USD", Decimal(0), Decimal(2), Decimal(0), 0)
@@ -83,7 +94,7 @@ def test_a_total_takes_the_seconds_that_were_asked_for():
     assert total(traffic, 3_000, 4_000) == (4, ())
 
 
-def test_what_is_drawn_is_what_came():
+def test_charts_show_the_stored_sums():
     seconds = range(0, 597_000, 1000)
     money = {(at, ("EUR", "EUR")): Sum(1, Decimal(2), Decimal(1)) for at in seconds}
     traffic = Traffic(0, 600_000, dict.fromkeys(seconds, 3), money)

@@ -58,7 +58,7 @@ def ours(services: dict[str, Any]) -> dict[str, Any]:
     return {name: service for name, service in services.items() if service["image"].startswith("ringfence:")}
 
 
-def test_every_part_of_the_grown_house_is_there(services: dict[str, Any]):
+def test_every_part_has_a_service(services: dict[str, Any]):
     assert SERVERS | ONE_SHOTS | {"collector", "judge", "watch", "store", "dispatcher", "pages"} == services.keys()
 
 
@@ -81,7 +81,7 @@ def test_several_judges_take_the_place_of_the_one():
     assert {s["environment"]["RINGFENCE_JUDGES"] for s in ours(three).values()} == {"3"}
 
 
-def test_every_setting_that_is_used_is_one(services: dict[str, Any]):
+def test_every_setting_used_exists(services: dict[str, Any]):
     for name, service in ours(services).items():
         for variable in service["environment"]:
             assert variable.removeprefix(PREFIX).lower() in Settings.model_fields, f"{name}: {variable}"
@@ -122,13 +122,13 @@ def test_ports_are_open_on_loopback_alone(services: dict[str, Any]):
             assert port.get("host_ip") == "127.0.0.1", f"{name}: {port}"
 
 
-def test_servers_and_what_reads_only_the_journal_have_no_way_out(house: dict[str, Any]):
+def test_servers_and_journal_only_parts_have_no_way_out(house: dict[str, Any]):
     assert house["networks"]["back"]["internal"]
     for name in ("kafka", "clickhouse", "postgres", "judge", "watch", "store", "migrate"):
         assert house["services"][name]["networks"].keys() == {"back"}, name
 
 
-def test_everything_has_its_bounds(services: dict[str, Any]):
+def test_every_service_has_limits(services: dict[str, Any]):
     for name, service in services.items():
         assert int(service["deploy"]["resources"]["limits"]["memory"]) <= 4 << 30, name
         assert service["pids_limit"], name
@@ -136,7 +136,7 @@ def test_everything_has_its_bounds(services: dict[str, Any]):
         assert service["restart"] == {"migrate": "on-failure:5", "ringfence": "no"}.get(name, "unless-stopped"), name
 
 
-def test_everything_that_stays_is_asked_for_its_health(services: dict[str, Any]):
+def test_every_long_running_service_has_a_health_check(services: dict[str, Any]):
     for name in services.keys() - ONE_SHOTS:
         assert services[name]["healthcheck"]["test"][0] in ("CMD", "CMD-SHELL"), name
     for name in ours(services).keys() - ONE_SHOTS:
@@ -145,7 +145,7 @@ def test_everything_that_stays_is_asked_for_its_health(services: dict[str, Any])
     assert "PLAINTEXT://:9092" in services["kafka"]["environment"]["KAFKA_LISTENERS"]
 
 
-def test_parts_start_when_the_migration_is_done_and_it_when_the_servers_are_well(services: dict[str, Any]):
+def test_parts_start_after_the_migration_and_the_migration_after_healthy_servers(services: dict[str, Any]):
     for name in ours(services).keys() - {"migrate"}:
         assert services[name]["depends_on"]["migrate"]["condition"] == "service_completed_successfully", name
     assert {n: d["condition"] for n, d in services["migrate"]["depends_on"].items()} == dict.fromkeys(
@@ -153,7 +153,7 @@ def test_parts_start_when_the_migration_is_done_and_it_when_the_servers_are_well
     )
 
 
-def test_what_is_mounted_from_here_is_here(house: dict[str, Any]):
+def test_mounted_files_exist(house: dict[str, Any]):
     for name, service in house["services"].items():
         for mount in service.get("volumes", []):
             if mount["type"] == "bind":
@@ -192,7 +192,7 @@ def test_secrets_are_made_and_fit_together(house: dict[str, Any], tmp_path: Path
     assert kafka["KAFKA_ADVERTISED_LISTENERS"] == f"PLAINTEXT://{urlsplit(made['ringfence_journal']).netloc}"
 
 
-def test_secrets_are_no_two_the_same_and_made_once(tmp_path: Path):
+def test_secrets_differ_and_are_made_once(tmp_path: Path):
     one, two = make_secrets(tmp_path / "one"), make_secrets(tmp_path / "two")
     assert one["postgres_password"] != two["postgres_password"] != two["clickhouse_password"]
     (tmp_path / "one" / "ringfence_books").unlink()

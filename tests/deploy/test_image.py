@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 
 
-def test_hadolint_has_nothing_to_say():
+def test_hadolint_finds_nothing():
     hadolint = Path(sys.executable).parent / "hadolint"
     if not hadolint.exists() and os.environ.get("RINGFENCE_REQUIRE") != "all":
         pytest.skip("hadolint is not installed: make setup")
@@ -29,7 +29,7 @@ def test_the_base_is_one_exact_release_that_the_project_supports():
     assert re.fullmatch(r"python:3\.1[12]\.\d+-slim-bookworm(@sha256:[0-9a-f]{64})?", base)
 
 
-def test_libraries_come_by_their_hashes_and_the_user_is_a_number():
+def test_libraries_are_installed_by_hash_and_the_user_is_numeric():
     installs = re.findall(r"pip install .*", DOCKERFILE)
     assert installs and all("--require-hashes" in line or "--no-index" in line for line in installs)
     users = re.findall(r"^USER (\d+):(\d+)", DOCKERFILE, re.MULTILINE)
@@ -55,7 +55,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     return zipfile.ZipFile(built)
 
 
-def test_what_the_builder_is_given_is_whole(wheel: zipfile.ZipFile):
+def test_the_build_context_is_complete(wheel: zipfile.ZipFile):
     """Every file of every package: a table definition or a script that is left out is missed on the first day in production."""
     packed = set(wheel.namelist())
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\n")

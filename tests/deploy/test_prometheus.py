@@ -17,16 +17,16 @@ FIRST = 8480
 RULES = [rule for group in yaml.safe_load((HERE / "rules.yml").read_text())["groups"] for rule in group["rules"]]
 
 
-def promtool(*words: str) -> str:
-    done = subprocess.run(["promtool", *words], capture_output=True, text=True, timeout=60, cwd=ROOT / "tests/deploy")
+def promtool(*arguments: str) -> str:
+    done = subprocess.run(["promtool", *arguments], capture_output=True, text=True, timeout=60, cwd=ROOT / "tests/deploy")
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
 def test_prometheus_takes_the_configuration(need):
     need("promtool")
-    said = promtool("check", "config", str(HERE / "prometheus.yml"))
-    assert f"SUCCESS: {len(RULES)} rules found" in said
+    output = promtool("check", "config", str(HERE / "prometheus.yml"))
+    assert f"SUCCESS: {len(RULES)} rules found" in output
 
 
 def test_each_alert_fires_when_it_should_and_only_then(need):
@@ -36,7 +36,7 @@ def test_each_alert_fires_when_it_should_and_only_then(need):
     assert fired == {rule["alert"] for rule in RULES}
 
 
-def test_the_alerts_ask_for_metrics_that_there_are():
+def test_the_alerts_use_existing_metrics():
     known = {metric.name for metric in CATALOG}
     known |= {f"{metric.name}_{end}" for metric in CATALOG if metric.kind == "histogram" for end in ("bucket", "sum", "count")}
     for rule in RULES:
@@ -45,7 +45,7 @@ def test_the_alerts_ask_for_metrics_that_there_are():
         assert rule["labels"]["severity"] in ("page", "ticket") and rule["annotations"].keys() == {"summary", "action"}
 
 
-def test_each_part_of_the_compose_file_is_asked_at_its_port():
+def test_each_part_of_the_compose_file_is_scraped_at_its_port():
     targets = {row["labels"]["part"]: row["targets"] for row in yaml.safe_load((HERE / "targets/ringfence.yml").read_text())}
     services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
     flows = {name for name, service in services.items() if service.get("command", [""])[0] == "flow"}

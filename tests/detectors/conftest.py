@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import msgspec
+import polars as pl
 import pytest
 
 from core.config import Account, Config, Trunk
 from core.decode import Message
 from core.record import TICK_KEY, Record, Tick, journal_key
+from core.schemas import USAGE
 from flows.step import State, judge
 from rating.contracts import compile_contracts
 from rating.decks import read_deck
@@ -66,3 +68,10 @@ def day_of():
         return Day(contracts(currency, **changes))
 
     return made
+
+
+@pytest.fixture
+def usage_of():
+    """Makes a frame of USAGE from the columns that matter of each row; the others are 0, "" or false."""
+    blank = {name: 0 if dtype.is_integer() else False if dtype == pl.Boolean else "" for name, dtype in USAGE.items()}
+    return lambda *rows: pl.DataFrame([{**blank, **row} for row in rows], schema=USAGE)

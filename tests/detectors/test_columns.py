@@ -18,7 +18,7 @@ def filled(keys: list[int]) -> Columns:
 
 
 @given(st.lists(st.lists(st.integers(1, 2**64 - 1), max_size=40), max_size=6), st.integers(2, 5))
-def test_each_subject_keeps_its_values_whoever_comes_and_goes(rounds, nth):
+def test_each_subject_keeps_its_values_while_others_come_and_go(rounds, nth):
     columns, model = filled([]), dict[int, float]()
     for keys in rounds:
         columns["money"][columns.slots(keys)] = np.asarray(keys, np.float64) / 2
@@ -42,7 +42,7 @@ def test_columns_grow_with_zeros_in_new_slots():
     assert columns["money"][slot] == 0.0 and columns["money"][LEAST - 1] == 7.0
 
 
-def test_a_copy_is_written_into_the_memory_of_the_one_before_when_that_is_handed_back():
+def test_a_copy_reuses_the_memory_of_a_returned_copy():
     columns = filled(list(range(1, 100)))
     first = columns.copy()
     second = columns.copy()
@@ -57,8 +57,8 @@ def test_a_copy_is_written_into_the_memory_of_the_one_before_when_that_is_handed
     assert len(columns.copy()["money"]) == 4999, "memory that has become too small is replaced"
 
 
-def test_what_may_be_forgotten_goes_in_its_partition_alone():
+def test_expired_subjects_of_one_partition_are_dropped():
     columns = filled([1, 2, 3])
     columns["partition"][:3], columns["until_ms"][:3] = [0, 1, 0], [100, 100, 101]
     columns.forget(0, 100)
-    assert columns.known() == [2, 3]
+    assert columns.known() == [2, 3] and [columns.find(key) for key in (1, 2, 3)] == [-1, 0, 1]

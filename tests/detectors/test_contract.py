@@ -1,4 +1,4 @@
-"""One suite over every detector of the folder, found by reflection: a new one is held to it without a line here."""
+"""One suite over every detector of the folder, found by reflection: it covers a new detector without a change here."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from core.alert_words import words_of
+from core.alert_text import finding_text
 from core.config import Caps, UnpricedCaps
 from core.facts import Facts
 from core.partition import partition_for
@@ -25,7 +25,7 @@ from detectors.engine import detect
 from detectors.features import FEATURES, features
 from detectors.protocol import Case, Detector, Limits, Settings
 from detectors.registry import detectors, faults, parameters_of, spanning, summed
-from detectors.state import BY_HOME, DetectorState, merge, share
+from detectors.state import BY_HOME, DetectorState, merge, subset
 from flows import snapshot
 from flows.step import State
 
@@ -41,7 +41,7 @@ CAPS = Caps(money_hour_nanos=10**9, money_day_nanos=2 * 10**9, concurrent_calls=
 
 
 def settings(policies: dict[str, Policy] | None = None) -> Settings:
-    """Lines that are crossed all the time, for every account."""
+    """Limits that are exceeded all the time, for every account."""
     caps = {kind: dict.fromkeys(OWNERS, CAPS) for kind in ("account", "destination")}
     unpriced = dict.fromkeys(OWNERS, UnpricedCaps(calls_hour=2, minutes_hour=3, concurrent_calls=1))
     return Settings(
@@ -102,7 +102,7 @@ class Log:
 
 
 def traffic(seed: int, rows: int = 240) -> Log:
-    """Calls with and without answers, in flight and over, to all kinds of numbers; ticks between, some of them hours later."""
+    """Calls with and without answers, active and ended, to all kinds of numbers; ticks in between, some of them hours later."""
     rng, log, running = random.Random(seed), Log(), []
     log.tick()
     for _ in range(rows):
@@ -112,7 +112,7 @@ def traffic(seed: int, rows: int = 240) -> Log:
             final = rng.random() < 0.6
             log.row(
                 call, answered=True, final=final, nanos=rng.randrange(10**9), talk_ms=rng.randrange(300_000), b_raw=call["b_number"] or "1#2",
-                flying=(not final) * (not answered) - final * answered, no_rate=call["no_rate"] or rng.random() < 0.2,
+                active=(not final) * (not answered) - final * answered, no_rate=call["no_rate"] or rng.random() < 0.2,
             )  # fmt: skip
             if not final:
                 running.append((call, True))
@@ -143,8 +143,8 @@ def judged(state: DetectorState, *batches, rules: Settings | None = None):
     return sorted(map(msgspec.json.encode, findings)), sorted(map(msgspec.json.encode, orders))
 
 
-def remembered(state: DetectorState, but: tuple[str, ...] = ()):
-    """All that is known of each subject, wherever its slot is."""
+def state_of(state: DetectorState, but: tuple[str, ...] = ()):
+    """The state of each subject, whatever its slot is."""
     columns = [
         {key: [columns[name][columns.find(key)] for name in columns.dtypes if name not in but] for key in columns.known()}
         for columns in state.columns()
@@ -164,19 +164,19 @@ def frame_of(log: Log, start: int = 0, end: int | None = None) -> pl.DataFrame:
 @EACH
 @pytest.mark.parametrize("seed", [1, 2, 3])
 @pytest.mark.usefixtures("alone")
-def test_no_cut_changes_what_is_found_or_remembered(detector, seed):
+def test_batch_boundaries_change_neither_findings_nor_state(detector, seed):
     log, whole, cut = traffic(seed), DetectorState(b"s"), DetectorState(b"s")
     expected = judged(whole, log.batch())
-    assert expected[0], "this traffic crosses each detector's line"
+    assert expected[0], "this traffic exceeds a limit of each detector"
     cuts = sorted(random.Random(seed).sample(range(1, len(log.entries)), 30))
     assert judged(cut, *(log.batch(a, b) for a, b in zip([0, *cuts], [*cuts, None], strict=True))) == expected
-    assert remembered(cut) == remembered(whole)
+    assert state_of(cut) == state_of(whole)
 
 
 @EACH
 @pytest.mark.parametrize("seed", [1, 2])
 @pytest.mark.usefixtures("alone")
-def test_no_restart_changes_what_is_found(detector, seed):
+def test_restarts_change_no_finding(detector, seed):
     log = traffic(seed)
     expected = judged(DetectorState(b"s"), log.batch())
     state, found = State(b"s"), ([], [])
@@ -196,7 +196,7 @@ def test_subjects_move_with_their_accounts(detector, partitions, shares):
     half, moved = len(log.entries) // 2, log.over(partitions)
     stays = DetectorState(b"s")
     judged(stays, log.batch(0, half))
-    states = [share(merge([deepcopy(stays)], b"?"), partitions, mine) for mine in shares]
+    states = [subset(merge([deepcopy(stays)], b"?"), partitions, mine) for mine in shares]
     for state, mine in zip(states, shares, strict=True):  # the next tick begins an hour, or does not, as it would have
         assert state.clocks == {p: stays.clocks.get(p, max(stays.clocks.values())) for p in mine}
     at = sum(1 for p, _, what in log.entries[:half] if isinstance(what, dict)) + partitions * sum(
@@ -206,15 +206,15 @@ def test_subjects_move_with_their_accounts(detector, partitions, shares):
     found = [judged(state, moved.batch(at, None, mine)) for state, mine in zip(states, shares, strict=True)]
     assert tuple(sorted(a + b) for a, b in zip(*found, strict=True)) == expected
     assert expected[0]
-    assert remembered(merge(states, b"?"), but=("partition",)) == remembered(stays, but=("partition",))
+    assert state_of(merge(states, b"?"), but=("partition",)) == state_of(stays, but=("partition",))
 
 
 @EACH
-def test_a_row_sees_itself_and_earlier_rows_only(detector):
+def test_columns_and_hits_depend_on_a_row_and_earlier_rows_only(detector):
     log, parameters, limits = traffic(5), parameters_of(detector, EAGER), settings().limits
     whole = frame_of(log)
     seen = detector.update(detector.new_state(), whole, parameters, limits)
-    assert seen.select(whole.columns).equals(whole), "what others wrote stays as it is"
+    assert seen.select(whole.columns).equals(whole), "the other columns are unchanged"
     for rows in (1, 17, 80, whole.height - 1):
         early = detector.update(detector.new_state(), whole.head(rows), parameters, limits)
         assert early.equals(seen.head(rows).select(early.columns))
@@ -223,7 +223,7 @@ def test_a_row_sees_itself_and_earlier_rows_only(detector):
 
 
 @EACH
-def test_it_reads_what_it_needs_and_no_more(detector):
+def test_it_reads_only_the_columns_that_it_declares(detector):
     frame, parameters, limits = frame_of(traffic(6)), parameters_of(detector, EAGER), settings().limits
     assert set(detector.needs) <= set(FEATURES)
     found = detector.update(detector.new_state(), frame.select(detector.needs), parameters, limits)
@@ -243,7 +243,7 @@ def test_a_frame_without_rows_changes_nothing(detector):
 
 @EACH
 @pytest.mark.usefixtures("alone")
-def test_memory_is_not_the_callers_to_fill(detector):
+def test_callers_cannot_fill_the_memory(detector):
     """Ten thousand callers to ten thousand ranges of one country; weeks later what is left is of accounts and countries."""
     log, state = Log(1), DetectorState(b"s")
     log.tick()
@@ -256,7 +256,7 @@ def test_memory_is_not_the_callers_to_fill(detector):
     assert not state.odd_calls and not state.alerts
 
 
-def test_tenants_with_policies_of_their_own_are_judged_as_if_they_were_alone():
+def test_tenants_with_different_policies_are_judged_independently():
     log, strict = traffic(7), Policy(order_score=3.0, reissue_ms=1, detectors={"burst": {"half_life_s": 60.0, "b_range_floor": 0.5}})
     rules = settings({"t2": strict})
     usage, ticks = log.batch()
@@ -271,13 +271,13 @@ def test_tenants_with_policies_of_their_own_are_judged_as_if_they_were_alone():
 
 @EACH
 @pytest.mark.usefixtures("alone")
-def test_its_facts_are_numbers_that_survive_and_make_a_sentence(detector):
+def test_its_facts_survive_json_and_make_the_reason(detector):
     findings = detect(DetectorState(b"s"), *traffic(8).batch(), settings()).findings
     assert findings
     for finding in findings:
         assert msgspec.json.decode(msgspec.json.encode(finding.facts), type=Facts) == finding.facts
         assert finding.facts.subject_kind == finding.subject_kind
-        assert words_of(finding.facts) == finding.reason and finding.reason.endswith((".", ")"))
+        assert finding_text(finding.facts) == finding.reason and finding.reason.endswith((".", ")"))
 
 
 def golden_of(name: str) -> object:
@@ -292,7 +292,7 @@ def golden_of(name: str) -> object:
 
 
 @EACH
-def test_its_stored_names_are_what_they_were(detector):
+def test_its_stored_names_are_unchanged(detector):
     """Names in a snapshot are a format; a state without a group or a column begins there with nothing."""
     stored = {group: {name: np.dtype(dtype).name for name, dtype in columns.items()} for group, columns in detector.state.items()}
     assert golden_of(detector.name) == stored
@@ -312,11 +312,11 @@ def test_its_parameters_have_defaults_and_ranges(detector):
 def test_a_detector_that_a_stored_state_lacks_begins_empty():
     state = State(b"s")
     judged(state.detectors, traffic(9).batch())
-    whole = remembered(state.detectors)
+    whole = state_of(state.detectors)
     del state.detectors.subjects["burst"]["range"], state.detectors.subjects["caps"]
     again = snapshot.unpack(snapshot.pack(snapshot.freeze(state))).detectors
     assert len(again.subjects["burst"]["range"]) == 0 == len(again.subjects["caps"]["account"])
-    assert len(again.subjects["burst"]["account"]) > 0 and remembered(again)[1:] == whole[1:]
+    assert len(again.subjects["burst"]["account"]) > 0 and state_of(again)[1:] == whole[1:]
 
 
 # --- those that span partitions ---
@@ -325,7 +325,7 @@ SPANNING = pytest.mark.parametrize("detector", spanning(), ids=lambda detector: 
 
 
 @SPANNING
-def test_its_kinds_of_sums_are_gathered_where_somebody_is_watched(detector):
+def test_its_kinds_of_sums_are_gathered_if_a_subject_has_a_cap(detector):
     usage, _ = traffic(1).batch()
     for kind, names in detector.sums.items():
         assert summed()[kind] is names
@@ -334,11 +334,11 @@ def test_its_kinds_of_sums_are_gathered_where_somebody_is_watched(detector):
 
 
 @SPANNING
-def test_its_state_survives_and_is_forgotten(detector):
+def test_its_state_survives_a_snapshot_and_is_forgotten(detector):
     state = detector.state()
     rows = [
         {"tenant": "t1", "kind": kind, "subject": "882", "account": "acme", "second_ms": START_MS + second, "currency": "EUR", "nanos": 10**9,
-         "calls": 2, "flying": 0, "learned_ms": START_MS, "call_id": "c1"} for kind in detector.sums for second in (0, 1000)
+         "calls": 2, "active": 0, "learned_ms": START_MS, "call_id": "c1"} for kind in detector.sums for second in (0, 1000)
     ]  # fmt: skip
     rules = Settings(lambda _: EAGER, lambda _: Protected(), lambda *_: "EUR", Limits(caps={kind: {("t1", "882"): CAPS} for kind in detector.sums}))
     findings, _ = detector.detect(state, pl.DataFrame(rows), rules)

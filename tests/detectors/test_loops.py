@@ -1,4 +1,4 @@
-"""Each compiled loop is its uncompiled self, which says what it does."""
+"""Each compiled loop equals its uncompiled one, which is the model."""
 
 from __future__ import annotations
 
@@ -45,16 +45,16 @@ def run_fade(loop, state: Columns, table):
 
 
 def run_count(loop, state: Columns, table):
-    subject, t_ms, nanos, calls, flying = (np.asarray([row[i] for row in table]) for i in (0, 1, 2, 5, 6))
-    out = np.zeros((len(table), len(caps.LINES)), np.int64)
-    loop(state.slots(subject.tolist()), t_ms, nanos, calls, flying, *(state[name] for name in caps.COLUMNS), out)
+    subject, t_ms, nanos, calls, active = (np.asarray([row[i] for row in table]) for i in (0, 1, 2, 5, 6))
+    out = np.zeros((len(table), len(caps.CAP_NAMES)), np.int64)
+    loop(state.slots(subject.tolist()), t_ms, nanos, calls, active, *(state[name] for name in caps.COLUMNS), out)
     return (out,)
 
 
 def run_count_unpriced(loop, state: Columns, table):
-    subject, t_ms, talk_ms, answers, flying = (np.asarray([row[i] for row in table]) for i in (0, 1, 4, 5, 6))
-    out = np.zeros((len(table), len(unpriced_caps.LINES)), np.int64)
-    loop(state.slots(subject.tolist()), t_ms, answers, talk_ms, flying, *(state[name] for name in unpriced_caps.COLUMNS), out)
+    subject, t_ms, talk_ms, answers, active = (np.asarray([row[i] for row in table]) for i in (0, 1, 4, 5, 6))
+    out = np.zeros((len(table), len(unpriced_caps.CAP_NAMES)), np.int64)
+    loop(state.slots(subject.tolist()), t_ms, answers, talk_ms, active, *(state[name] for name in unpriced_caps.COLUMNS), out)
     return (out,)
 
 
@@ -69,7 +69,7 @@ LOOPS = {
 @pytest.mark.parametrize("name", LOOPS)
 @given(table=rows)
 @settings(max_examples=40, deadline=None)
-def test_the_compiled_loop_is_its_uncompiled_self(name, table):
+def test_the_compiled_loop_equals_the_uncompiled_one(name, table):
     run, loop, model, dtypes = LOOPS[name]
     compiled, plain = Columns(dtypes), Columns(dtypes)
     for found, expected in zip(run(loop, compiled, table), run(model, plain, table), strict=True):

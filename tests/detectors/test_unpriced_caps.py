@@ -13,6 +13,8 @@ from core.decode import Message
 from core.facts import UNPRICED
 from core.policy import Policy
 from core.record import TICK_KEY, Record, Tick, journal_key
+from detectors.caps import NOT_COUNTED
+from detectors.columns import FOR_EVER
 from detectors.features import FEATURES, NO_RATE, READABLE
 from detectors.protocol import Limits
 from detectors.unpriced_caps import DETECTOR
@@ -24,7 +26,7 @@ from rating.decks import read_deck
 
 NOW_MS = 1_772_438_400_000
 DECK = b"prefix,price_per_min\n4,0.02\n371,2"
-STORED = {"unpriced": {"hour": "int64", "hour_calls": "int64", "hour_talk_ms": "int64", "flying": "int64"}}
+STORED = {"unpriced": {"hour": "int64", "hour_calls": "int64", "hour_talk_ms": "int64", "active": "int64"}}
 UNREADABLE = ["1234#8821312345", "0088213\x01\x0212345", "ACME Bank", "", "anonymous", "+999999999999999999999", "12%4188213", "+0882131234567"]
 
 
@@ -37,7 +39,7 @@ def contracts(policy: Policy = Policy(), **account):
 
 
 class Log:
-    """Messages of calls, and of the answers of calls in flight."""
+    """Messages of ended calls, and of the answers of active calls."""
 
     def __init__(self) -> None:
         self.messages: list[Message] = []
@@ -76,7 +78,7 @@ def judged(log: Log, rules, cuts=(), restart: bool = False):
 
 
 @pytest.mark.parametrize("b_raw", UNREADABLE)
-def test_what_cannot_be_read_is_an_alert_and_an_order_that_waits(b_raw):
+def test_unreadable_numbers_raise_an_alert_and_an_order_that_waits(b_raw):
     log = Log()
     log.calls(150, b_raw)
     findings, orders = judged(log, contracts())
@@ -90,7 +92,7 @@ def test_what_cannot_be_read_is_an_alert_and_an_order_that_waits(b_raw):
 
 
 @pytest.mark.parametrize("b_raw", ["+99890123456", "+88213123456", "+9609001234567", "+5312345678", "12345"])
-def test_what_no_deck_prices_counts_too(b_raw):
+def test_numbers_without_a_rate_raise_an_alert(b_raw):
     log = Log()
     log.calls(150, b_raw)
     findings, _ = judged(log, contracts())
@@ -99,14 +101,14 @@ def test_what_no_deck_prices_counts_too(b_raw):
 
 
 @pytest.mark.parametrize("b_raw", ["+4312345678", "+37120123456", "112"])
-def test_what_is_priced_or_an_emergency_is_never_of_this_subject(b_raw):
+def test_priced_and_emergency_calls_do_not_count(b_raw):
     log = Log()
     log.calls(150, b_raw)
     findings, _ = judged(log, contracts(unpriced_caps=UnpricedCaps(calls_hour=0, minutes_hour=0, concurrent_calls=0)))
     assert not [f for f in findings if f.subject_kind == UNPRICED]
 
 
-def test_numbers_that_all_differ_are_one_subject():
+def test_different_numbers_are_one_subject():
     log = Log()
     log.calls(60, *(f"{no}#88213{no:06d}" for no in range(60)))
     findings, _ = judged(log, contracts())
@@ -115,7 +117,7 @@ def test_numbers_that_all_differ_are_one_subject():
 
 
 @pytest.mark.parametrize(("blocks", "asked", "key"), [("ask", [True], True), ("automatic", [False], True), ("never", [], False)])
-def test_the_policy_says_who_decides(blocks, asked, key):
+def test_the_policy_decides_whether_an_order_waits(blocks, asked, key):
     log = Log()
     log.calls(20, "1#2")
     findings, orders = judged(log, contracts(Policy(unpriced_blocks=blocks, reissue_ms=3_600_000)))
@@ -124,7 +126,7 @@ def test_the_policy_says_who_decides(blocks, asked, key):
     assert "Not blocked: the policy sets" in mine[0].reason or key
 
 
-def test_a_few_misdialled_calls_are_nobody_s_alarm():
+def test_a_few_misdialled_calls_raise_no_alert():
     log = Log()
     for _ in range(20):
         log.calls(1, "1#2", talk_s=30)
@@ -133,7 +135,7 @@ def test_a_few_misdialled_calls_are_nobody_s_alarm():
     assert judged(log, contracts()) == ([], [])
 
 
-def test_the_unreadable_of_one_account_is_not_another_one_s():
+def test_each_account_has_its_own_unreadable_calls():
     log = Log()
     log.calls(40, "1#2")
     log.calls(2, "1#2", account="blue")
@@ -158,7 +160,7 @@ def test_caps_of_the_hour(caps, detector, words):
     assert "“1#2”, “+99890123456”" in findings[0].reason and [o.ask for o in orders] == [True]
 
 
-def test_a_cap_of_the_hour_begins_anew_with_the_hour():
+def test_a_cap_per_hour_starts_again_each_hour():
     log = Log()
     for _ in range(4):
         log.calls(5, "1#2", talk_s=60)
@@ -167,7 +169,7 @@ def test_a_cap_of_the_hour_begins_anew_with_the_hour():
 
 
 @pytest.mark.parametrize("b_raw", ["1#2", "+99890123456"])
-def test_calls_at_once_count_from_answer_to_end(b_raw):
+def test_concurrent_calls_count_from_answer_to_end(b_raw):
     log = Log()
     for event, call in [("answer", 1), ("answer", 2), ("stop", 1), ("answer", 3), ("stop", 2), ("stop", 3), ("answer", 4), ("answer", 5)]:
         log.add(event, f"c{call}", b_raw)
@@ -180,7 +182,7 @@ def test_calls_at_once_count_from_answer_to_end(b_raw):
     assert "acme has 3 calls at once to numbers that cannot be read or priced" in finding.reason
 
 
-def test_a_call_that_a_new_deck_prices_before_it_ends_is_over_all_the_same():
+def test_a_call_that_a_new_deck_prices_before_its_end_still_ends():
     rules, later = contracts(unpriced_caps=UnpricedCaps(concurrent_calls=1)), None
     deck = read_deck(DECK + b"\n998,1", "basic", "EUR")
     config = Config(
@@ -211,7 +213,7 @@ def mixed(seed: int) -> Log:
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_no_cut_and_no_restart_changes_a_word(seed):
+def test_batch_boundaries_and_restarts_change_no_finding(seed):
     log, rules = mixed(seed), contracts(unpriced_caps=UnpricedCaps(calls_hour=20, minutes_hour=50, concurrent_calls=5))
     whole = judged(log, rules)
     assert {f.detector for f in whole[0]} >= {"burst", "cap_calls_hour", "cap_minutes_hour", "cap_concurrent_calls"}
@@ -220,7 +222,7 @@ def test_no_cut_and_no_restart_changes_a_word(seed):
         assert judged(log, rules, cuts, restart) == whole
 
 
-def test_what_was_dialled_moves_with_its_account():
+def test_dialled_numbers_move_with_their_account():
     log, rules = mixed(1), contracts(unpriced_caps=UnpricedCaps(calls_hour=20))
     half = len(log.messages) // 2
     outcomes = []
@@ -234,7 +236,7 @@ def test_what_was_dialled_moves_with_its_account():
     assert any(f.facts.dialled for f in outcomes[0].findings)
 
 
-def test_talk_that_has_a_price_after_all_is_money_like_any_other():
+def test_talk_time_that_has_a_price_does_not_count():
     limits, state = Limits(unpriced_caps={("t1", "acme"): UnpricedCaps(minutes_hour=0)}), DETECTOR.new_state()
     plain = {name: "" if FEATURES[name] == pl.String else 0 for name in DETECTOR.needs}
     mine = plain | {"tenant": "t1", "account": "acme", "t_ms": NOW_MS, "k_unpriced": 7, "talk_ms": 60_000}
@@ -242,3 +244,45 @@ def test_talk_that_has_a_price_after_all_is_money_like_any_other():
     for odd, hits in ((READABLE, 0), (NO_RATE, 1)):
         frame = DETECTOR.update(state, pl.DataFrame([mine | {"odd": odd}], schema=schema), None, limits)
         assert len(DETECTOR.findings(frame, None, limits)) == hits
+
+
+LIMITS = Limits(unpriced_caps={("t1", "acme"): UnpricedCaps(calls_hour=9)})
+HOUR_MS = 3_600_000
+T_MS = 500_000 * HOUR_MS
+
+
+def rows(*changes: dict) -> pl.DataFrame:
+    plain = {name: "" if FEATURES[name] == pl.String else 0 for name in DETECTOR.needs}
+    call = plain | {"tenant": "t1", "account": "acme", "t_ms": T_MS, "k_unpriced": 7, "odd": NO_RATE}
+    return pl.DataFrame([call | one for one in changes], schema={name: FEATURES[name] for name in DETECTOR.needs})
+
+
+@pytest.mark.parametrize(
+    ("changes", "values"),
+    [
+        ([{"odd_answers": 1, "talk_ms": 5, "odd_active": 1}], [1, 5, 1]),
+        ([{"odd_answers": 1, "talk_ms": 5}, {"odd_answers": 1, "talk_ms": 6, "odd_active": -1}], [2, 11, -1]),
+        ([{"odd_answers": 1, "talk_ms": 5}, {"odd_answers": 1, "talk_ms": 6, "t_ms": T_MS + HOUR_MS - 1}], [2, 11, 0]),
+        ([{"odd_answers": 1, "talk_ms": 5, "odd_active": 1}, {"odd_answers": 1, "talk_ms": 6, "t_ms": T_MS + HOUR_MS}], [1, 6, 1]),  # another hour
+        ([{"odd_answers": 1, "talk_ms": 5}, {"odd_answers": 1, "talk_ms": 6, "t_ms": T_MS - 1}], [1, 5, 0]),  # a late row
+        ([{"odd_answers": 1, "talk_ms": 5, "account": "other"}], [NOT_COUNTED] * 3),
+        ([{"odd_answers": 1, "talk_ms": 5, "k_unpriced": 0, "odd": READABLE}], [NOT_COUNTED] * 3),  # it has a price
+    ],
+)
+def test_answers_and_talk_time_count_per_clock_hour_and_active_calls_beside_them(changes, values):
+    frame = DETECTOR.update(DETECTOR.new_state(), rows({}, *changes), None, LIMITS)
+    assert frame["cap_unpriced"].to_list()[-1] == values
+
+
+def test_without_such_a_row_there_is_no_column():
+    for changes in ({"k_unpriced": 0}, {"account": "other"}):
+        state = DETECTOR.new_state()
+        assert "cap_unpriced" not in DETECTOR.update(state, rows(changes), None, LIMITS).columns
+        assert len(state[UNPRICED]) == 0
+
+
+@pytest.mark.parametrize(("active", "until_ms"), [(0, T_MS + HOUR_MS + 2 * 86_400_000), (1, FOR_EVER), (-1, T_MS + HOUR_MS + 2 * 86_400_000)])
+def test_an_account_is_remembered_for_two_days_after_its_latest_hour_or_while_a_call_is_active(active, until_ms):
+    state = DETECTOR.new_state()
+    DETECTOR.update(state, rows({"odd_active": active, "t_ms": T_MS + 5}), None, LIMITS)
+    assert int(state[UNPRICED]["until_ms"][0]) == until_ms

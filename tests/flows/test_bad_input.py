@@ -82,7 +82,7 @@ GOOD = json.dumps(stop()).encode()
         (stop(at_ms=0, end_ms=0), "reject", "1970-01-01"),
         (stop(at_ms=4_102_444_800_000), "reject", "2100-01-01"),
         (stop(user_agent="x" * 1_000_000), "reject", f"more than the {MAX_BYTES} of a record"),
-        (stop(tenant="t2"), "reject", "the body says tenant 't2', its key 't1'"),
+        (stop(tenant="t2"), "reject", "the body has tenant 't2', its key 't1'"),
         (stop(b_raw="1" * 5000), "reject", "$.b_raw"),
         (stop(attempt_no=2**40), "reject", "$.attempt_no"),
         # what is a record whose money cannot be told
@@ -374,7 +374,7 @@ def test_what_is_money_or_identity_or_no_text_at_all_is_a_reject(wrong: dict[str
 
 def test_a_switch_that_never_says_how_far_it_delivered_is_taken_to_be_an_hour_behind():
     _, state = judged(stop(event="answer", switch="mute", at_ms=NOW_MS - 60_000, answer_ms=None, end_ms=None))
-    for at_ms, flying in ((NOW_MS + HOUR_MS, 1), (NOW_MS + 8 * HOUR_MS, 0)):
+    for at_ms, active in ((NOW_MS + HOUR_MS, 1), (NOW_MS + 8 * HOUR_MS, 0)):
         tick = msgspec.json.encode(Tick(at_ms=at_ms, config_version=1))
         judge(state, [Message(0, at_ms, at_ms, TICK_KEY, tick)], lambda _: CONTRACTS)
-        assert len(state.calls[0].active) == flying
+        assert len(state.calls[0].active) == active

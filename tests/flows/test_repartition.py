@@ -22,7 +22,7 @@ from rating.contracts import compile_contracts
 from rating.decks import read_deck
 from simulator.day import day
 from simulator.log import messages
-from simulator.world import world
+from simulator.world import make_world
 
 SECRET = b"s" * 16
 
@@ -30,8 +30,8 @@ SECRET = b"s" * 16
 @pytest.fixture(scope="module")
 def busy():
     """A third of a busy hour with an attack, over four partitions, and what prices it."""
-    place = world(9)
-    log = list(messages(day(9, hours=0.35, calls_per_s=0.8, attack=True, place=place)[0], "demo", partitions=4))
+    place = make_world(9)
+    log = list(messages(day(9, hours=0.35, calls_per_s=0.8, attack=True, world=place)[0], "demo", partitions=4))
     decks = {name: read_deck(content, name, place.currency) for name, content in place.decks.items()}
     agreed = compile_contracts(msgspec.structs.replace(place.config, version=1), decks)
     return log, (lambda _: agreed)

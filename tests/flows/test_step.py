@@ -17,14 +17,14 @@ from rating.contracts import Terms, compile_contracts
 from rating.decks import read_deck
 from simulator.day import day
 from simulator.log import messages
-from simulator.world import world
+from simulator.world import make_world
 
 SECRET = b"s" * 16
 
 
 @cache
 def contracts_of_world(seed: int) -> dict[int, Terms]:
-    place = world(seed)
+    place = make_world(seed)
     decks = {name: read_deck(content, name, place.currency) for name, content in place.decks.items()}
     stricter = msgspec.structs.replace(place.config.policy, detectors={"burst": {"b_range_floor": 20.0}})
     return {
@@ -37,8 +37,8 @@ def contracts_of_world(seed: int) -> dict[int, Terms]:
 @cache
 def log_of(seed: int, partitions: int = 3) -> list[Message]:
     """A third of a busy hour with an attack, over several partitions; the second half under another config version."""
-    log = list(messages(day(seed, hours=0.35, calls_per_s=0.8, attack=True, place=world(seed))[0], "demo", partitions=partitions))
-    later = list(messages(day(seed, hours=0.35, calls_per_s=0.8, attack=True, place=world(seed))[0], "demo", 2, partitions=partitions))
+    log = list(messages(day(seed, hours=0.35, calls_per_s=0.8, attack=True, world=make_world(seed))[0], "demo", partitions=partitions))
+    later = list(messages(day(seed, hours=0.35, calls_per_s=0.8, attack=True, world=make_world(seed))[0], "demo", 2, partitions=partitions))
     half = log[len(log) // 2].learned_ms
     return [late if late.learned_ms > half else early for early, late in zip(log, later, strict=True)]
 

@@ -1,4 +1,4 @@
-"""A writer process for the kill tests: appends numbered entries in groups, and says each group's end once it is acknowledged."""
+"""A writer process for the kill tests: appends numbered entries in groups, and prints each group's end when it is acknowledged."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import pytest
 from journal import Journal, Limits, open_journal
 
 FOR_EVER = Limits(retention_ms=None)
-"""The suite's entries say that they are of 1970, which Kafka's retention believes."""
+"""The suite's entries have times of 1970, and Kafka's retention goes by them."""
 
 
 def files(request: pytest.FixtureRequest) -> Journal:

@@ -70,7 +70,7 @@ def test_a_reader_starts_at_any_offset_also_at_the_end(journal: Journal) -> None
         assert [m.offset for m in journal.reader("calls", 0, offset).read()] == list(range(offset, 10))
 
 
-def test_a_reader_beyond_the_end_is_told(journal: Journal) -> None:
+def test_a_reader_beyond_the_end_is_refused(journal: Journal) -> None:
     journal.create("calls", 1)
     journal.writer("calls", 0).append(entries(3))
     with pytest.raises(OffsetAhead, match="ends at 3"):
@@ -173,7 +173,7 @@ def test_readers_share_a_partition_and_none_takes_anothers_messages(journal: Jou
     assert [m.offset for m in journal.reader("calls", 0, 19).read()] == [19]
 
 
-def test_a_reader_that_is_left_alone_keeps_its_place_and_holds_up_nobody(journal: Journal) -> None:
+def test_an_idle_reader_keeps_its_offset_and_delays_no_other(journal: Journal) -> None:
     journal.create("calls", 2)
     slow, quick = journal.reader("calls", 0, 0), journal.reader("calls", 1, 0)
     lazy, busy = journal.writer("calls", 0), journal.writer("calls", 1)
@@ -185,7 +185,7 @@ def test_a_reader_that_is_left_alone_keeps_its_place_and_holds_up_nobody(journal
     assert [m.offset for m in soon(slow, 40)] == list(range(40))
 
 
-def test_what_is_not_there_is_named(journal: Journal) -> None:
+def test_a_missing_topic_or_partition_is_an_error_with_its_name(journal: Journal) -> None:
     with pytest.raises(JournalError, match="no topic nothing"):
         journal.partitions("nothing")
     journal.create("calls", 2)

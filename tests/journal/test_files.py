@@ -58,29 +58,29 @@ def test_a_reader_stops_at_the_synced_end_whatever_stands_behind_it(tmp_path: Pa
 
 @settings(max_examples=60, deadline=None)
 @given(
-    kept=st.lists(st.binary(max_size=40), min_size=1, max_size=4),
+    stored=st.lists(st.binary(max_size=40), min_size=1, max_size=4),
     torn=st.lists(st.binary(max_size=40), min_size=1, max_size=4),
     data=st.data(),
 )
-def test_a_torn_tail_is_cut_and_the_partition_goes_on(kept: list[bytes], torn: list[bytes], data: st.DataObject) -> None:
+def test_a_torn_tail_is_cut_and_the_partition_goes_on(stored: list[bytes], torn: list[bytes], data: st.DataObject) -> None:
     with tempfile.TemporaryDirectory() as home:
         journal = open_small(Path(home))
         writer = journal.writer("calls", 0)
-        writer.append([Entry(b"k", value, 0) for value in kept])
+        writer.append([Entry(b"k", value, 0) for value in stored])
         writer.close()
-        tail = frames.encode([Entry(b"k", value, 0) for value in torn], len(kept))
+        tail = frames.encode([Entry(b"k", value, 0) for value in torn], len(stored))
         tail = tail[: data.draw(st.integers(0, len(tail) - 1), "bytes that reached the disk")]
         tail += bytes(data.draw(st.integers(0, 64), "zeros that a power cut left"))
         with open(segments(Path(home))[0], "ab") as file:
             file.write(tail)
         writer = journal.writer("calls", 0)
         whole = values(journal)
-        assert whole in (kept, kept + torn)  # zeros may complete a frame whose value ends in zeros
+        assert whole in (stored, stored + torn)  # zeros may complete a frame whose value ends in zeros
         writer.append(one(b"next"))
         assert values(journal) == [*whole, b"next"]
 
 
-def test_an_append_that_a_kill_left_whole_is_kept(tmp_path: Path) -> None:
+def test_a_whole_append_of_a_killed_writer_survives(tmp_path: Path) -> None:
     journal = open_small(tmp_path)
     journal.writer("calls", 0).close()
     with open(segments(tmp_path)[0], "ab") as file:
@@ -89,7 +89,7 @@ def test_an_append_that_a_kill_left_whole_is_kept(tmp_path: Path) -> None:
     assert values(journal) == [b"a", b"b"]
 
 
-def test_damage_below_the_synced_end_is_named_and_never_repaired_in_silence(tmp_path: Path) -> None:
+def test_damage_below_the_synced_end_is_reported_and_not_repaired(tmp_path: Path) -> None:
     journal = open_small(tmp_path)
     writer = journal.writer("calls", 0)
     writer.append([*one(b"first"), *one(b"second"), *one(b"third")])
@@ -117,7 +117,7 @@ def test_damage_below_the_synced_end_is_named_and_never_repaired_in_silence(tmp_
 # --- segments and retention ----------------------------------------------------------------------------------------------------
 
 
-def test_segments_are_named_by_their_first_offset_and_read_as_one(tmp_path: Path) -> None:
+def test_segments_have_their_first_offset_as_name_and_read_as_one(tmp_path: Path) -> None:
     journal = open_small(tmp_path)
     writer = journal.writer("calls", 0)
     for n in range(30):
@@ -140,7 +140,7 @@ def test_one_append_is_never_cut_over_two_segments(tmp_path: Path) -> None:
     assert len(values(journal)) == 3
 
 
-def test_size_retention_takes_the_oldest_segments_and_a_reader_below_is_told(tmp_path: Path) -> None:
+def test_size_retention_removes_the_oldest_segments_and_a_reader_below_gets_an_error(tmp_path: Path) -> None:
     journal = open_small(tmp_path, Limits(segment_bytes=4096, retention_bytes=8192, retention_ms=None))
     writer = journal.writer("calls", 0)
     slow = journal.reader("calls", 0, 0)
@@ -157,7 +157,7 @@ def test_size_retention_takes_the_oldest_segments_and_a_reader_below_is_told(tmp
         slow.read()
 
 
-def test_age_retention_goes_by_the_files_and_not_by_what_records_say(tmp_path: Path) -> None:
+def test_age_retention_goes_by_the_files_and_not_by_the_times_of_records(tmp_path: Path) -> None:
     day_ms = 24 * 3_600_000
     now_ms = 1_700_000_000_000
     journal = open_small(tmp_path, Limits(segment_bytes=4096, retention_ms=7 * day_ms, roll_ms=10**15), now_ms)
@@ -206,7 +206,7 @@ def no_file_over(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_a_full_disk_is_said_and_leaves_the_partition_readable_and_appendable(tmp_path: Path) -> None:
+def test_a_full_disk_is_an_error_and_leaves_the_partition_readable_and_appendable(tmp_path: Path) -> None:
     journal = open_small(tmp_path, Limits())
     writer = journal.writer("calls", 0)
     writer.append(one(b"before"))
@@ -235,26 +235,26 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
 
 def fill(writer: Writer) -> int:
     """Appends until there is no room; how many went in."""
-    for kept in range(10_000):
+    for stored in range(10_000):
         try:
-            writer.append(one(b"%d" % kept + b"x" * 5000))
+            writer.append(one(b"%d" % stored + b"x" * 5000))
         except Full:
-            return kept
+            return stored
     raise AssertionError("the disk never filled")
 
 
 def test_a_really_full_disk(tiny_disk: Path) -> None:
     journal = open_small(tiny_disk, Limits(segment_bytes=64 << 10, retention_ms=None))
     writer = journal.writer("calls", 0)
-    kept = fill(writer)
-    assert len(values(journal)) == kept > 100
+    stored = fill(writer)
+    assert len(values(journal)) == stored > 100
     with pytest.raises(Full):
         journal.create("another", 4)
     segments(tiny_disk)[0].unlink()  # an operator makes room
-    assert writer.append(one(b"goes on")) == kept
-    assert values(journal, kept) == [b"goes on"]
+    assert writer.append(one(b"goes on")) == stored
+    assert values(journal, stored) == [b"goes on"]
     writer.close()
-    assert journal.writer("calls", 0).append(one(b"x")) == kept + 1
+    assert journal.writer("calls", 0).append(one(b"x")) == stored + 1
 
 
 def test_after_a_failed_fsync_the_writer_stops_until_the_files_are_read_anew(

@@ -35,26 +35,26 @@ def count_after_kills(dsn: str, rounds: int) -> None:
     journal = open_journal(dsn, FOR_EVER)
     journal.create("calls", 1)
     reader = journal.reader("calls", 0, 0)
-    seen: list[Message] = []
+    received: list[Message] = []
     chance = random.Random(7)
     acknowledged = 0
     for round_no in range(rounds):
-        acknowledged = max(acknowledged, _write_until_killed(dsn, round_no, chance.uniform(0.02, 0.25), reader, seen))
+        acknowledged = max(acknowledged, _write_until_killed(dsn, round_no, chance.uniform(0.02, 0.25), reader, received))
         assert journal.end_offset("calls", 0) >= acknowledged
     journal.create("calls", 1)
     end = journal.end_offset("calls", 0)
     until_s = time.monotonic() + 20
     while reader.offset < end and time.monotonic() < until_s:
-        seen += reader.read()
+        received += reader.read()
     again = _all(journal.reader("calls", 0, 0))
     assert [m.offset for m in again] == list(range(len(again)))
     assert [int(m.value.split()[0]) for m in again] == list(range(len(again)))
-    assert seen == again
+    assert received == again
     assert len(again) >= acknowledged > rounds
 
 
-def _write_until_killed(dsn: str, seed: int, life_s: float, reader: Reader, seen: list[Message]) -> int:
-    """How far the writer said that it had come. The reader reads beside it."""
+def _write_until_killed(dsn: str, seed: int, life_s: float, reader: Reader, received: list[Message]) -> int:
+    """The last acknowledged number that the writer printed. The reader reads meanwhile."""
     process = subprocess.Popen(
         [sys.executable, str(Path(__file__).with_name("append_for_ever.py")), dsn, str(seed)],
         stdout=subprocess.PIPE,
@@ -65,12 +65,12 @@ def _write_until_killed(dsn: str, seed: int, life_s: float, reader: Reader, seen
     assert first, "the writer did not start"
     until = time.monotonic() + life_s
     while time.monotonic() < until:
-        seen += reader.read(max_messages=50)
+        received += reader.read(max_messages=50)
         time.sleep(0.001)
     process.kill()
-    said = (first + process.stdout.read()).decode().splitlines()
+    output = (first + process.stdout.read()).decode().splitlines()
     process.wait()
-    return int(said[-1])
+    return int(output[-1])
 
 
 def _all(reader: Reader) -> list[Message]:

@@ -1,4 +1,4 @@
-"""A damaged journal: what is lost is named and kept aside, what is sound is read, and the partition goes on."""
+"""A damaged journal: what is lost is recorded and moved aside, what is sound is read, and the partition goes on."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def segments(home: Path) -> list[Path]:
 
 
 def mend(home: Path) -> list[int]:
-    """Repairs everything; the offsets that are lost. A second look finds nothing."""
+    """Repairs all damage; returns the lost offsets. A second check finds nothing."""
     lost = [loss for damage in check(home, "calls") for loss in repair(home, damage, 1_000)]
     assert check(home, "calls") == []
     return [offset for loss in lost for offset in range(loss.first, loss.last + 1)]
@@ -89,7 +89,7 @@ DAMAGES: dict[str, Callable[[bytearray, random.Random], bytes]] = {
 
 @pytest.mark.parametrize("which", [0, 2, -1], ids=["oldest", "middle", "newest"])
 @pytest.mark.parametrize("kind", DAMAGES)
-def test_every_kind_of_damage_is_named_and_stepped_over(tmp_path: Path, kind: str, which: int) -> None:
+def test_every_kind_of_damage_is_reported_and_skipped(tmp_path: Path, kind: str, which: int) -> None:
     before = filled(tmp_path)
     path = segments(tmp_path)[which]
     content = path.read_bytes()
@@ -106,8 +106,8 @@ def test_every_kind_of_damage_is_named_and_stepped_over(tmp_path: Path, kind: st
     assert [offset for gap in gaps for offset in range(gap.first, gap.last + 1)] == lost
     if kind in ("one bit", "the first byte", "the last byte"):
         assert len(lost) == 1
-    kept = b"".join(p.read_bytes() for p in (tmp_path / "calls" / "0" / ASIDE).glob("*.byte-*"))
-    assert kept or kind in ("nothing left", "bytes cut out", "the end cut off")
+    aside = b"".join(p.read_bytes() for p in (tmp_path / "calls" / "0" / ASIDE).glob("*.byte-*"))
+    assert aside or kind in ("nothing left", "bytes cut out", "the end cut off")
     goes_on(tmp_path, sound, COUNT)
 
 
@@ -158,7 +158,7 @@ def test_a_partition_that_has_lost_all_its_segments_goes_on_at_its_end(tmp_path:
     goes_on(tmp_path, [], end)
 
 
-def test_an_end_that_a_reader_has_come_to_is_believed(tmp_path: Path) -> None:
+def test_an_end_that_a_reader_has_reached_is_plausible(tmp_path: Path) -> None:
     before = filled(tmp_path)
     FileJournal(tmp_path).mark_read("calls", 0, "judge", 4_000_000)
     (tmp_path / "calls" / "0" / "synced").write_bytes((5_000_000).to_bytes(8, "little"))
@@ -169,7 +169,7 @@ def test_an_end_that_a_reader_has_come_to_is_believed(tmp_path: Path) -> None:
     goes_on(tmp_path, before, COUNT)
 
 
-def test_a_reader_that_met_the_damage_says_what_to_do(tmp_path: Path) -> None:
+def test_the_error_of_a_reader_at_damage_names_the_command(tmp_path: Path) -> None:
     filled(tmp_path)
     path = segments(tmp_path)[1]
     path.write_bytes(flip(bytearray(path.read_bytes()), 50))
@@ -179,7 +179,7 @@ def test_a_reader_that_met_the_damage_says_what_to_do(tmp_path: Path) -> None:
         copy_topic(tmp_path, "calls", tmp_path / "copy")
 
 
-def test_a_loss_is_written_down_once_and_said_in_words(tmp_path: Path) -> None:
+def test_a_loss_is_recorded_once_and_has_a_line_for_people(tmp_path: Path) -> None:
     filled(tmp_path)
     path = segments(tmp_path)[1]
     path.write_bytes(flip(bytearray(path.read_bytes()), 50))
@@ -225,11 +225,11 @@ def test_a_reader_gives_no_more_than_was_asked_for_behind_a_gap(tmp_path: Path) 
 @pytest.mark.parametrize(
     "content", [b"", b"\0", b"x" * 7, b"x" * 8, b"\xff" * 8, (2**40).to_bytes(8, "little"), b"nine bytes"], ids=lambda c: c[:4].hex() + f"-{len(c)}"
 )
-def test_a_synced_that_cannot_be_believed_is_made_anew(tmp_path: Path, content: bytes) -> None:
+def test_an_implausible_synced_is_made_anew(tmp_path: Path, content: bytes) -> None:
     before = filled(tmp_path)
     (tmp_path / "calls" / "0" / "synced").write_bytes(content)
     if len(content) < 8:
-        with pytest.raises(JournalError, match=r"says how far calls/0 is synced: .*`ringfence journal repair` makes it anew"):
+        with pytest.raises(JournalError, match=r"holds the synced end of calls/0: .*`ringfence journal repair` makes it anew"):
             FileJournal(tmp_path, SMALL).end_offset("calls", 0)
     if content == b"nine bytes":
         content = content[:8]
@@ -261,7 +261,7 @@ def test_a_stray_log_is_refused_with_its_path(tmp_path: Path, name: str) -> None
 @pytest.mark.parametrize(
     "name", ["00000000000000000000.log~", ".00000000000000000000.log.swp", "#1.log#", "notes.txt", "00000000000000000006.log.bak", "core"]
 )
-def test_other_strays_move_nobody_and_are_named(tmp_path: Path, name: str) -> None:
+def test_other_stray_files_change_nothing_and_are_reported(tmp_path: Path, name: str) -> None:
     before = filled(tmp_path)
     (tmp_path / "calls" / "0" / name).write_bytes(b"x")
     (tmp_path / "calls" / "0" / "folder").mkdir()
@@ -270,7 +270,7 @@ def test_other_strays_move_nobody_and_are_named(tmp_path: Path, name: str) -> No
 
 
 @pytest.mark.parametrize("where", ["00000000000000099999.log", "00000000000000000060.log.d/../00000000000000000200.log"])
-def test_a_directory_that_is_named_like_a_segment_is_refused(tmp_path: Path, where: str) -> None:
+def test_a_directory_with_the_name_of_a_segment_is_refused(tmp_path: Path, where: str) -> None:
     filled(tmp_path)
     (tmp_path / "calls" / "0" / Path(where).name).mkdir()
     with pytest.raises(JournalError, match="is no segment of this partition"):
@@ -306,7 +306,7 @@ def test_a_stray_segment_inside_another_is_put_aside_and_costs_nothing(tmp_path:
      b'{"format":2,"partitions":1e9}', b'{"partitions":1}', b"[" * 100_000],
     ids=lambda c: c[:30].decode("latin1"),
 )  # fmt: skip
-def test_a_topic_json_that_says_nothing_is_refused_with_what_to_write(tmp_path: Path, content: bytes) -> None:
+def test_an_unreadable_topic_json_is_refused_with_what_to_write(tmp_path: Path, content: bytes) -> None:
     before = filled(tmp_path)
     path = tmp_path / "calls" / "topic.json"
     good = path.read_bytes()
@@ -320,7 +320,7 @@ def test_a_topic_json_that_says_nothing_is_refused_with_what_to_write(tmp_path: 
     goes_on(tmp_path, before, COUNT)
 
 
-def test_a_losses_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+def test_an_unreadable_losses_file_is_an_error_with_its_path(tmp_path: Path) -> None:
     filled(tmp_path)
     (tmp_path / "calls" / "0" / ASIDE).mkdir()
     (tmp_path / "calls" / "0" / ASIDE / LOSSES).write_bytes(b"{")
@@ -334,7 +334,7 @@ def test_a_losses_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("flips", "words"),
+    ("flips", "text"),
     [
         ([0], r"at byte 0 \(a checksum is wrong\): offset 0 was"),
         ([4], r"at byte 116 \(a checksum is wrong\): offset 4 was"),
@@ -344,7 +344,7 @@ def test_a_losses_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         ([0, 2, 3, 7], r"at byte 0 \(a checksum is wrong\): offsets 0, 2 to 3 and 7 were"),
     ],
 )
-def test_a_writer_names_the_offsets_that_are_lost_and_no_others(tmp_path: Path, flips: list[int], words: str) -> None:
+def test_a_writers_error_lists_the_lost_offsets_and_no_others(tmp_path: Path, flips: list[int], text: str) -> None:
     """All of them are of one append, of which the sound records stay."""
     journal = FileJournal(tmp_path, SMALL)
     journal.create("calls", 1)
@@ -355,9 +355,9 @@ def test_a_writer_names_the_offsets_that_are_lost_and_no_others(tmp_path: Path, 
     for n in flips:
         flip(data, 29 * n + 28)
     segments(tmp_path)[0].write_bytes(data)
-    with pytest.raises(Torn, match=words + " acknowledged and cannot be read"):
+    with pytest.raises(Torn, match=text + " acknowledged and cannot be read"):
         journal.writer("calls", 0)
-    with pytest.raises(Torn, match=words):
+    with pytest.raises(Torn, match=text):
         copy_topic(tmp_path, "calls", tmp_path / "copy")
     assert mend(tmp_path) == flips
 
@@ -393,7 +393,7 @@ def keep_strays(part: Path) -> None:
 
 
 @pytest.mark.parametrize("harm", [remove_directory, put_a_file, put_a_link_to_nowhere, empty_directory, keep_the_lock, keep_strays])
-def test_what_nothing_can_bring_back_is_told_with_what_to_do_and_never_repaired_to_nothing(tmp_path: Path, harm: Callable[[Path], None]) -> None:
+def test_a_partition_beyond_repair_is_an_error_with_what_to_do_and_never_made_empty(tmp_path: Path, harm: Callable[[Path], None]) -> None:
     filled(tmp_path)
     harm(tmp_path / "calls" / "0")
     (damage,) = check(tmp_path, "calls")
@@ -401,9 +401,10 @@ def test_what_nothing_can_bring_back_is_told_with_what_to_do_and_never_repaired_
     assert any("put the directory back from a backup (`ringfence restore`)" in line and "new --home" in line for line in damage.lines())
     journal = FileJournal(tmp_path, SMALL)
     for ask in (lambda: journal.create("calls", 1), lambda: journal.writer("calls", 0), lambda: journal.reader("calls", 0, 0)):
-        with pytest.raises(JournalError) as told:
+        with pytest.raises(JournalError) as raised:
             ask()
-        assert "repair` makes it anew" not in str(told.value) and ("restore" in str(told.value) or "`ringfence journal check`" in str(told.value))
+        message = str(raised.value)
+        assert "repair` makes it anew" not in message and ("restore" in message or "`ringfence journal check`" in message)
     if (tmp_path / "calls" / "0").is_dir():
         assert repair(tmp_path, damage, 1) == []
     else:
@@ -426,7 +427,7 @@ def test_where_synced_is_gone_what_a_reader_has_read_was_acknowledged(tmp_path: 
     goes_on(tmp_path, before[:there], max(there, read_to))
 
 
-def test_a_topic_json_that_is_gone_is_named(tmp_path: Path) -> None:
+def test_a_missing_topic_json_is_reported(tmp_path: Path) -> None:
     filled(tmp_path)
     (tmp_path / "calls" / "topic.json").unlink()
     (line,) = without_about(tmp_path)
@@ -443,9 +444,9 @@ def test_a_reader_that_met_a_missing_segment_names_the_same_place_again(tmp_path
     with suppress(Torn):
         while reader.offset < there:
             reader.read()
-    said = []
+    texts = []
     for _ in range(3):
         with pytest.raises(Torn) as torn:
             reader.read()
-        said.append(str(torn.value))
-    assert len(set(said)) == 1 and f"at byte {segments(tmp_path)[0].stat().st_size}: the file ends" in said[0]
+        texts.append(str(torn.value))
+    assert len(set(texts)) == 1 and f"at byte {segments(tmp_path)[0].stat().st_size}: the file ends" in texts[0]

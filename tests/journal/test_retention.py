@@ -1,4 +1,4 @@
-"""Retention never removes what a reader still has to read, whatever the clock says, and is bounded by age and by size."""
+"""Retention never removes what a reader still has to read, whatever the clock shows, and is bounded by age and by size."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_what_is_old_and_read_goes_and_what_is_old_and_unread_stays(tmp_path: Pa
 
 
 def test_a_house_that_stood_still_for_weeks_loses_nothing_unread_and_retention_goes_on_as_it_runs(tmp_path: Path) -> None:
-    """Weeks that nobody lived through may be a wrong clock's: they do not count, days of running do."""
+    """Weeks without a writer may come from a wrong clock: they do not count, days of running do."""
     append(tmp_path, 20)
     FileJournal(tmp_path).mark_read("calls", 0, "judge", 10)
     age(tmp_path, 30)
@@ -231,7 +231,7 @@ def test_nothing_unread_is_ever_removable(sizes: list[int], written: list[int], 
 BOUNDED = Limits(segment_bytes=4096, retention_bytes=8192, retention_ms=None)
 
 
-def test_a_bound_that_meets_unread_entries_is_full_and_says_who_has_to_read(tmp_path: Path) -> None:
+def test_a_partition_full_of_unread_entries_is_an_error_with_the_reader(tmp_path: Path) -> None:
     journal = FileJournal(tmp_path, BOUNDED)
     journal.create("calls", 1)
     journal.mark_read("calls", 0, "judge", 1)
@@ -244,13 +244,13 @@ def test_a_bound_that_meets_unread_entries_is_full_and_says_who_has_to_read(tmp_
 
     with pytest.raises(Full, match=r"calls/0 is full: it holds [\d,]+ bytes, its bound is 8,192, and judge has read only up to offset 1 ") as full:
         until_full()
-    kept = writer.end
-    assert 8 < kept <= 12 and "Start judge, or raise RINGFENCE_JOURNAL_PARTITION_GB" in str(full.value)
-    assert journal.first_offset("calls", 0) == 0 and len(journal.reader("calls", 0, 0).read()) == kept
+    stored = writer.end
+    assert 8 < stored <= 12 and "Start judge, or raise RINGFENCE_JOURNAL_PARTITION_GB" in str(full.value)
+    assert journal.first_offset("calls", 0) == 0 and len(journal.reader("calls", 0, 0).read()) == stored
     with pytest.raises(Full):
         writer.append([Entry(b"k", b"x" * 1000, 1)])
-    journal.mark_read("calls", 0, "judge", kept)
-    assert writer.append([Entry(b"k", b"x" * 1000, 1)]) == kept, "the same writer goes on when judge has read"
+    journal.mark_read("calls", 0, "judge", stored)
+    assert writer.append([Entry(b"k", b"x" * 1000, 1)]) == stored, "the same writer goes on when judge has read"
     assert journal.first_offset("calls", 0) > 0
 
 
@@ -267,7 +267,7 @@ def test_what_judge_writes_is_never_refused_for_the_bound(tmp_path: Path, topic:
 
 
 @pytest.mark.parametrize("topic", ["calls", "judged"])
-def test_who_would_rather_lose_the_oldest_says_so_and_it_is_logged(tmp_path: Path, topic: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_drop_unread_removes_the_oldest_and_logs_it(tmp_path: Path, topic: str, caplog: pytest.LogCaptureFixture) -> None:
     journal = FileJournal(tmp_path, Limits(segment_bytes=4096, retention_bytes=8192, drop_unread=True))
     journal.create(topic, 1)
     journal.mark_read(topic, 0, "judge", 1)
@@ -295,14 +295,14 @@ def test_another_process_may_remove_at_the_same_time(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"-1", b"seven", b"7\n", b"1" * 40, b"\xff\xfe7", b"0x10"])
-def test_a_mark_that_cannot_be_read_keeps_everything(tmp_path: Path, content: bytes, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unreadable_mark_stops_retention(tmp_path: Path, content: bytes, caplog: pytest.LogCaptureFixture) -> None:
     append(tmp_path, 20)
     age(tmp_path, 9, slice(0, 5))
     age(tmp_path, 0.5, slice(5, None))
     FileJournal(tmp_path).mark_read("calls", 0, "judge", 20)
     (tmp_path / "calls" / "0" / "readers" / "judge").write_bytes(content)
     assert append(tmp_path, 0) == 0
-    assert "retention keeps everything for this reader" in caplog.text
+    assert "retention waits for this reader" in caplog.text
 
 
 @pytest.mark.parametrize("reader", ["", "Judge", "../judge", "a/b", "judge ", "1st", "x" * 64, "j\n"])
@@ -312,7 +312,7 @@ def test_a_name_that_is_none_is_refused(tmp_path: Path, reader: str) -> None:
         FileJournal(tmp_path).mark_read("calls", 0, reader, 1)
 
 
-def test_strays_beside_the_marks_are_nobodys(tmp_path: Path) -> None:
+def test_stray_files_beside_the_marks_are_ignored(tmp_path: Path) -> None:
     append(tmp_path, 1)
     part = tmp_path / "calls" / "0"
     marks.set_mark(part, "judge", 5)

@@ -7,7 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.money import to_text
+from rating.deck import Call
 from rating.decks import DeckError, DeckFormat, read_deck, to_csv
+from rating.price import RULES
 
 HEAD = "prefix,destination,price_per_min\n"
 
@@ -141,11 +143,10 @@ def test_a_price_leaves_room_for_59_seconds_of_it():
     assert "line 2" in refused(HEAD + "43,Austria,153722868\n")
 
 
-def test_a_deck_of_many_borders_keeps_few_indexes():
+def test_each_day_has_its_own_price():
     lines = [f"43,Austria,0.0{n},2026-01-{n:02},2026-01-{n + 1:02}\n" for n in range(1, 29)]
     head = "prefix,destination,price_per_min,effective_from,effective_to\n"
     deck = read_deck((head + "".join(lines)).encode(), "d", "EUR", DeckFormat())
-    for epoch in range(len(deck.borders_ms) + 1):
-        found = deck.index_at(epoch).find_one("431")
-        assert found == -1 if epoch in (0, len(deck.borders_ms)) else to_text(int(deck.per_min_nanos[found])) == f"0.0{epoch}".rstrip("0")
-    assert len(deck._indexes) <= 16
+    first_ms = int(deck.borders_ms[0])
+    rows = [deck.find(Call("431"), first_ms + 86_400_000 * day, RULES) for day in range(-1, 29)]
+    assert rows == [-1, *range(28), -1]

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.money import to_text
+from rating.deck import Call, Calls
 from rating.decks import COLUMNS, DeckError, read_deck
-from rating.prefixes import build, encode_all
 from rating.price import NO_RATE, OUT_OF_RANGE, price_all, price_one
 
 DECK = read_deck(
@@ -51,19 +51,19 @@ MARCH_MS = 1_772_323_200_000  # 2026-03-01T00:00Z
     ],
 )
 def test_price_of_a_call(b_number, talk_ms, at_ms, charged_s, price):
-    one = price_one(DECK, b_number, at_ms, talk_ms, True)
+    one = price_one(DECK, Call(b_number), at_ms, talk_ms, True)
     assert (one.charged_s, to_text(one.nanos)) == (charged_s, price)
 
 
 def test_an_unanswered_call_costs_its_attempt_alone():
-    one = price_one(DECK, "431234567", MARCH_MS, 30_000, False)
+    one = price_one(DECK, Call("431234567"), MARCH_MS, 30_000, False)
     assert (one.charged_s, one.nanos, to_text(one.attempt_nanos)) == (0, 0, "0.0005")
 
 
 def test_no_prefix_no_price_and_too_much_is_said():
-    assert price_one(DECK, "998901234567", MARCH_MS, 1000, True).rate == NO_RATE
+    assert price_one(DECK, Call("998901234567"), MARCH_MS, 1000, True).rate == NO_RATE
     dear = read_deck(b"prefix,price_per_min,first_s\n1,153000000,3600", "dear", "EUR")
-    assert price_one(dear, "1202", MARCH_MS, 7 * 24 * 3_600_000, True).rate == OUT_OF_RANGE
+    assert price_one(dear, Call("1202"), MARCH_MS, 7 * 24 * 3_600_000, True).rate == OUT_OF_RANGE
 
 
 numbers = st.one_of(st.sampled_from(["43", "436", "4366", "1", "6281", ""]), st.text("0123456789", max_size=15)).flatmap(
@@ -77,12 +77,9 @@ numbers = st.one_of(st.sampled_from(["43", "436", "4366", "1", "6281", ""]), st.
 @settings(max_examples=150, deadline=None)
 def test_the_columns_and_the_scalar_twin_agree_digit_by_digit(calls):
     b_numbers, talk_ms, at_ms, answered = ([c[i] for c in calls] for i in range(4))
-    found = price_all(
-        DECK, encode_all(b_numbers), np.asarray(at_ms, np.int64), np.asarray(talk_ms, np.int64),
-        np.asarray(answered, bool),
-    )  # fmt: skip
+    found, _ = price_all(DECK, Calls(b_numbers), np.asarray(at_ms, np.int64), np.asarray(talk_ms, np.int64), np.asarray(answered, bool))
     for i, call in enumerate(calls):
-        assert price_one(DECK, call[0], call[2], call[1], call[3]) == tuple(int(column[i]) for column in found)
+        assert price_one(DECK, Call(call[0]), call[2], call[1], call[3])[:7] == tuple(int(column[i]) for column in found)
 
 
 @given(st.integers(0, 10**17), st.integers(0, 10**16), st.integers(1, 3600), st.integers(1, 3600), st.integers(0, 10**7))
@@ -95,22 +92,11 @@ def test_the_price_is_the_decimal_model_s(per_min_nanos, connect_nanos, first_s,
     while charged < seconds:
         charged += first_s if charged == 0 else next_s
     amount = (Decimal(per_min_nanos) * charged / 60).quantize(Decimal(1), ROUND_HALF_UP) + connect_nanos
-    one = price_one(deck, "441", 0, talk_ms, True)
+    one = price_one(deck, Call("441"), 0, talk_ms, True)
     if one.rate == OUT_OF_RANGE:
         assert amount > 9.1e18
     else:
         assert (one.charged_s, one.nanos) == (charged, int(amount))
-
-
-@given(st.sets(st.text("0123456789", min_size=1, max_size=6), min_size=1, max_size=40), st.lists(st.text("0123456789", max_size=8), max_size=40))
-@settings(max_examples=200, deadline=None)
-def test_the_longest_prefix_wins(prefixes, dialled):
-    owned = sorted(prefixes)
-    index = build(owned, list(range(len(owned))))
-    found = index.find(encode_all(dialled))
-    for number, row in zip(dialled, found.tolist(), strict=True):
-        matches = [p for p in owned if number.startswith(p)]
-        assert row == (owned.index(max(matches, key=len)) if matches else -1)
 
 
 @pytest.mark.parametrize(

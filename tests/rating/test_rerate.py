@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.config import Account, Agreement, Carrier, Config, DeckSpan, Party, Trunk
+from core.config import Account, Agreement, Carrier, Config, DeckSpan, FxRate, Party, Trunk
 from core.message import Message
 from core.record import TICK_KEY, Record, Tick, journal_key
 from core.schemas import CHARGES
@@ -23,7 +23,7 @@ from rating.decks import read_deck
 from rating.rerate import AMOUNTS, Rerater
 from simulator.day import day
 from simulator.log import messages
-from simulator.world import world
+from simulator.world import make_world
 
 T0 = 1_772_438_400_000
 KEY = ("tenant", "partition", "offset")
@@ -61,7 +61,7 @@ def assert_same(outcomes: list[Outcome], terms: Terms) -> tuple[pl.DataFrame, pl
 
 @cache
 def of_the_simulator(seed: int) -> tuple[list[Outcome], Terms]:
-    place = world(seed)
+    place = make_world(seed)
     decks = {name: read_deck(content, name, place.currency) for name, content in place.decks.items()}
     config = place.config
     # Two resellers above every second account, and one carrier that nobody listed: all of it is in the mess.
@@ -75,7 +75,7 @@ def of_the_simulator(seed: int) -> tuple[list[Outcome], Terms]:
     trunks = tuple(trunk for trunk in config.trunks if trunk.carrier != gone)
     config = msgspec.structs.replace(config, version=1, parties=parties, accounts=accounts, carriers=config.carriers[:-1], trunks=trunks)
     terms = compile_contracts(config, decks)
-    log = list(messages(day(seed, hours=0.2, calls_per_s=1.0, attack=True, place=place)[0], "demo", partitions=2))
+    log = list(messages(day(seed, hours=0.2, calls_per_s=1.0, attack=True)[0], "demo", partitions=2))
     state, rng = State(b"s" * 16), Random(seed)
     cuts = [0, *sorted(rng.sample(range(1, len(log)), 20)), len(log)]
     return [judge(state, log[a:b], lambda _: terms) for a, b in pairwise(cuts)], terms
@@ -100,8 +100,17 @@ DECKS = {
         b"prefix,price_per_min,attempt_fee,first_s,next_s,effective_from,effective_to\n43,0.03,0.001,1,1,,2026-03-02T08:10:00Z\n"
         b"43,0.05,0.002,1,1,2026-03-02T08:10:00Z,\n1,0.001,0,1,1,,\n", "alpha", "EUR",
     ),
+    "t1/windowed": read_deck(
+        b"prefix,destination,price_per_min,connect_fee,first_s,next_s,attempt_fee,window,reject,surcharge,jurisdiction\n"
+        b"43,Austria,0.60,0.02,30,6,0.001,,,0.5,\n43,Austria later,0.30,0,60,60,0.002,08:12-08:14,,0.25,\n999,Satellite,,,,,,,yes,,\n"
+        b"1,USA,0.03,0,1,1,,,,,\n1,USA interstate,0.01,0,1,1,,,,,interstate\n1,USA intrastate,0.02,0,1,1,,,,,intrastate\n", "windowed", "EUR",
+    ),
+    "t1/abroad": read_deck(
+        b"prefix,price_per_min,attempt_fee,connect_fee,window\n4,0.20,0.01,0.003,\n4,0.10,0,0,08:13-\n1,0.002,0,0,\n", "abroad", "USD",
+    ),
     "t1/beta": read_deck(b"prefix,price_per_min,attempt_fee\n43,0.04,0.003\n1,150000000,0", "beta", "USD"),
 }  # fmt: skip
+WINDOWED, ABROAD = (DeckSpan(deck="windowed"),), (DeckSpan(deck="abroad"),)
 PLAN = (DeckSpan(deck="retail", until_at_ms=T0 + 600_000), DeckSpan(deck="retail-2", from_at_ms=T0 + 900_000))
 TERMS = compile_contracts(
     Config(
@@ -109,15 +118,27 @@ TERMS = compile_contracts(
         parties=(
             Party(tenant="t1", name="root", kinds=("reseller",), sell_deck="wholesale"),
             Party(tenant="t1", name="shop", kinds=("customer",), parent="root"),
+            Party(tenant="t1", name="above", kinds=("reseller",), agreement="dear"),
+            Party(tenant="t1", name="below", kinds=("customer",), parent="above"),
         ),
-        agreements=(Agreement(tenant="t1", name="planned", role="sell", plan=PLAN, currency="EUR"),),
+        fx_rates=(FxRate(tenant="t1", name="USD-EUR", source="ECB", rates={"2026-03-01": "0.9137", "2026-03-03": "0.95"}),),
+        agreements=(
+            Agreement(tenant="t1", name="planned", role="sell", plan=PLAN, currency="EUR"),
+            Agreement(tenant="t1", name="split", role="sell", plan=WINDOWED, currency="EUR", price_change="split", time_zone="Europe/London"),
+            Agreement(
+                tenant="t1", name="dear", role="sell", plan=ABROAD, currency="EUR", price_change="increment_start", decimals=4, rating_instant="end",
+            ),
+            Agreement(tenant="t1", name="abroad", role="buy", plan=ABROAD, currency="EUR", decimals=5, rounding="up", price_change="split"),
+            Agreement(tenant="t1", name="early", role="buy", plan=WINDOWED, currency="EUR", rating_instant="setup"),
+        ),
         accounts=(
             Account(tenant="t1", name="acme", sell_deck="retail"), Account(tenant="t1", name="shop", party="shop", agreement="planned"),
-            Account(tenant="t1", name="fed"),
+            Account(tenant="t1", name="fed"), Account(tenant="t1", name="split", agreement="split"), Account(tenant="t1", name="below", party="below", agreement="split"),
         ),
         carriers=(
             Carrier(tenant="t1", name="alpha", buy_deck="alpha"), Carrier(tenant="t1", name="beta", buy_deck="beta"),
-            Carrier(tenant="t1", name="free"),
+            Carrier(tenant="t1", name="free"), Carrier(tenant="t1", name="abroad", agreement="abroad"),
+            Carrier(tenant="t1", name="early", agreement="early"),
         ),
         trunks=(Trunk(tenant="t1", name="in", account="acme", max_call_s=60),),
         decks={name: name for name in DECKS},
@@ -126,7 +147,7 @@ TERMS = compile_contracts(
 )  # fmt: skip
 
 NUMBERS = ("432222222", "4366412345", "12025550123", "9991234567", "112", "", "43x")
-CARRIERS = ("alpha", "beta", "free", "", "stranger")
+CARRIERS = ("alpha", "beta", "free", "", "stranger", "abroad", "abroad", "early")
 
 
 @st.composite
@@ -134,10 +155,11 @@ def dialogs(draw: st.DrawFn, root: str) -> list[dict[str, Any]]:
     """The records of one call, of a proxy or with a record per leg, ended or left hanging."""
     start_ms = T0 + draw(st.integers(500_000, 1_000_000))
     answered, talk_ms = draw(st.booleans()), draw(st.integers(0, 200_000))
-    account = draw(st.sampled_from(["acme", "acme", "shop", "fed", "nobody"]))
+    account = draw(st.sampled_from(["acme", "shop", "fed", "nobody", "split", "split", "below"]))
     base = {
         "account": account, "ingress_trunk": draw(st.sampled_from(["in", "in", "in", "", "odd"])), "b_raw": draw(st.sampled_from(NUMBERS)),
-        "a_raw": "431111111", "call_id": root, "dialog_id": root,
+        "a_raw": draw(st.sampled_from(["431111111", "12125550123", ""])), "lrn": draw(st.sampled_from(["", "", "+13155550199"])),
+        "setup_ms": draw(st.sampled_from([None, start_ms - 9_000])), "call_id": root, "dialog_id": root,
     }  # fmt: skip
     if draw(st.booleans()):
         base |= {"sell_amount": draw(st.sampled_from(["", "0.5", "1e9", "-2.25"])), "currency": draw(st.sampled_from(["EUR", "EUR", "x"]))}
@@ -163,7 +185,7 @@ def dialogs(draw: st.DrawFn, root: str) -> list[dict[str, Any]]:
     legs = []
     for no in range(failures + 1):
         up = answered and no == failures
-        own = {"leg": "egress", "dialog_id": f"{root}-{no}", "carrier": draw(st.sampled_from(CARRIERS[:3])), "event": "stop", "attempt_no": no + 1}
+        own = {"leg": "egress", "dialog_id": f"{root}-{no}", "carrier": draw(st.sampled_from(["alpha", "beta", "free", "abroad", "early"])), "event": "stop", "attempt_no": no + 1}
         legs.append(base | (talk | stop if up else {"at_ms": start_ms - 3_000 + no, "sip_code": 503}) | own)
     ingress = base | talk | stop | {"leg": "ingress", "dialog_id": f"{root}-in", "attempt_no": 0}
     return draw(st.permutations([*legs, ingress]))
@@ -188,3 +210,18 @@ def logs(draw: st.DrawFn) -> list[Message]:
 @settings(max_examples=200, deadline=None)
 def test_legs_failed_attempts_hung_calls_plans_resellers_and_amounts_of_a_feed(log):
     assert_same([judge(State(b"s" * 16), log, lambda _: TERMS)], TERMS)
+
+
+def test_a_charge_per_price_on_both_sides_and_at_each_level_and_the_rate_of_the_day():
+    answer_ms = T0 + 720_000 - 30_000  # half a minute before the window of `windowed` begins, and a minute and a half before that of `abroad`
+    record = Record(
+        v=2, event="stop", switch="k1", boot_id="b", seq=1, dialog_id="d", call_id="c", account="below", ingress_trunk="in", a_raw="431111111",
+        b_raw="432222222", answer_ms=answer_ms, at_ms=answer_ms + 180_000, carrier="abroad", attempt_no=1, sip_code=200,
+    )  # fmt: skip
+    message = Message(0, 0, T0 + 10**7, journal_key("t1", "below", "in"), msgspec.json.encode(record))
+    charges, _ = assert_same([judge(State(b"s" * 16), [message], lambda _: TERMS)], TERMS)
+    parts = charges.group_by("role", "level", maintain_order=True).agg(pl.len(), pl.col("fx", "rounding").first()).rows()
+    fx = "USD 0.9137 2026-03-01 ECB"
+    assert sorted(parts) == [
+        ("buy", 0, 2, fx, "up to 5 decimals"), ("sell", 0, 3, "", "half up at 1e-9"), ("sell", 1, 1, fx, "half up to 4 decimals"),
+    ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""By address alone: the same records lead to the same dispositions, money, findings and orders, embedded and on the servers."""
+"""The same records lead to the same dispositions, money, findings and orders, embedded and on servers."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from services import first_start
 from services.in_force import from_books
 from simulator.day import day
 from simulator.log import messages
-from simulator.world import world
+from simulator.world import make_world
 from switches.dispatcher import READER, Dispatcher
 from warehouse import open_warehouse
 
 SECRET = b"the same one in both houses"
-PLACE = world(9)
+PLACE = make_world(9)
 TOTALS = (
     "SELECT disposition, count() FROM records_latest GROUP BY disposition ORDER BY disposition",
     "SELECT role, currency, sum(toInt128(nanos)) FROM charges_counted GROUP BY 1, 2 ORDER BY 1, 2",
@@ -39,15 +39,15 @@ TOTALS = (
 
 @pytest.fixture(scope="module")
 def log() -> list[Message]:
-    """Twenty minutes with an attack, its mess included; the deliveries of one switch over four partitions. Of today: Kafka keeps records
-    for as long as they say that they are young."""
+    """Twenty minutes with an attack and irregular records, from one switch, over four partitions. With current times, because Kafka's
+    retention uses them."""
     start_ms = round(time.time() * 1000) - 3_600_000
-    deliveries, _ = day(9, hours=0.35, calls_per_s=0.8, attack=True, start_ms=start_ms, place=PLACE)
+    deliveries, _ = day(9, hours=0.35, calls_per_s=0.8, attack=True, start_ms=start_ms, world=PLACE)
     return list(messages(deliveries, "demo", partitions=4))
 
 
 def start() -> first_start.Start:
-    """The simulator's world, where all accounts together may spend little in a country and over a carrier."""
+    """The simulator's config, with low caps for all accounts together in a country and over a carrier."""
     little = Caps(money_hour_nanos=20 * 10**9)
     config = msgspec.structs.replace(
         PLACE.config,
@@ -58,7 +58,7 @@ def start() -> first_start.Start:
 
 
 def run(settings: Settings, log: list[Message]) -> dict[str, object]:
-    """The whole path over what the collector would have written, and all that it left behind."""
+    """Run all flows on what the collector would have written; return everything that they wrote."""
     now_ms = log[-1].learned_ms
     first_start.lay(settings.installation)
     first_start.open_and_publish(settings.installation, start(), log[0].learned_ms)
@@ -79,7 +79,7 @@ def run(settings: Settings, log: list[Message]) -> dict[str, object]:
         state_dir=settings.state_dir / "store",
         until_end=True,
     )
-    limits = Limits(orders_a_minute=10**6, distinct_subjects=10**6)  # which order a limit meets first is chance
+    limits = Limits(orders_a_minute=10**6, distinct_subjects=10**6)  # otherwise it is random which order reaches a limit first
     dispatcher = Dispatcher(engine, journal, clock=lambda: now_ms, holder="test", limits=limits)
     wanted = {(topic, p): journal.end_offset(topic, p) for topic in topics.SPANNING for p in range(5)}
     while {place: came_to(engine, *place) for place in wanted} != wanted:

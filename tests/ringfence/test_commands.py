@@ -1,4 +1,4 @@
-"""The commands as a person types them, on books of their own; the switch is the loopback one."""
+"""The commands, on books of their own; the switch is the loopback one."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class House:
 
     books_dsn: str
 
-    def run(self, *words: str, exit_code: int = 0) -> str:
-        result = CliRunner().invoke(app, [*words, "--home", str(self.home)], env={"RINGFENCE_BOOKS": self.books_dsn})
+    def run(self, *arguments: str, exit_code: int = 0) -> str:
+        result = CliRunner().invoke(app, [*arguments, "--home", str(self.home)], env={"RINGFENCE_BOOKS": self.books_dsn})
         assert result.exit_code == exit_code, result.output
         return result.output
 
@@ -54,22 +54,22 @@ def house(tmp_path: Path, books_dsn: str) -> Iterator[House]:
     served.close()
 
 
-def test_a_block_by_hand_stands_in_the_books(house: House):
-    said = house.run("block", "--account", "local", "--b-range", "88213", "--ttl", "1h", "--why", "pumped", "--who", "ops")
-    assert "t1/account:local/b:88213 is blocked for 1h (standing" in said
+def test_a_manual_block_is_in_the_books(house: House):
+    output = house.run("block", "--account", "local", "--b-range", "88213", "--ttl", "1h", "--why", "pumped", "--who", "ops")
+    assert "t1/account:local/b:88213 is blocked for 1h (standing" in output
     with reading(house.engine) as conn:
-        (kept,) = orders.select(conn, statuses=("standing",))
-    assert (kept.order.by, kept.order.reason, kept.automatic) == ("ops", "pumped", False)
-    assert kept.order.expires_at_ms - kept.order.created_at_ms == 3_600_000
+        (stored,) = orders.select(conn, statuses=("standing",))
+    assert (stored.order.by, stored.order.reason, stored.automatic) == ("ops", "pumped", False)
+    assert stored.order.expires_at_ms - stored.order.created_at_ms == 3_600_000
 
 
 def test_a_block_over_an_emergency_number_is_refused_for_people_too(house: House):
-    said = house.run("block", "--account", "local", "--b-range", "11", "--why", "typo", exit_code=1)
-    assert "overlaps the protected number 112" in said
+    output = house.run("block", "--account", "local", "--b-range", "11", "--why", "typo", exit_code=1)
+    assert "overlaps the protected number 112" in output
 
 
 @pytest.mark.parametrize(
-    ("words", "why"),
+    ("arguments", "why"),
     [
         (["--account", "local", "--trunk", "loopback", "--why", "w"], "one of the two"),
         (["--why", "w"], "one of the two"),
@@ -77,12 +77,12 @@ def test_a_block_over_an_emergency_number_is_refused_for_people_too(house: House
         (["--account", "local"], "--why"),
     ],
 )
-def test_a_block_that_is_not_clear_is_not_guessed(house: House, words: list[str], why: str):
-    said = house.run("block", *words, exit_code=2)
-    assert why in " ".join(said.replace("│", " ").split())
+def test_an_ambiguous_block_is_refused(house: House, arguments: list[str], why: str):
+    output = house.run("block", *arguments, exit_code=2)
+    assert why in " ".join(output.replace("│", " ").split())
 
 
-def test_what_is_no_number_is_refused_with_the_reason(house: House):
+def test_an_invalid_number_is_refused_with_the_reason(house: House):
     for wrong in ("88%", "0664", "alice", "", "+", "1234567890123456"):
         if wrong:
             assert "means no range" in house.run("block", "--account", "local", "--b-range", wrong, "--why", "w", exit_code=1)
@@ -95,15 +95,15 @@ def test_what_is_no_number_is_refused_with_the_reason(house: House):
 @pytest.mark.parametrize(
     ("typed", "b_range"), [("+88213", "88213"), ("0088213", "88213"), ("+88 2-13", "88213"), ("00 43 (0)664", "43664"), ("88213", "88213")]
 )
-def test_a_range_is_read_as_a_call_is_and_shown_as_it_was_understood(house: House, typed: str, b_range: str):
+def test_a_range_is_interpreted_as_in_a_call_and_shown(house: House, typed: str, b_range: str):
     assert f"/b:{b_range} is blocked" in house.run("block", "--account", "local", "--b-range", typed, "--why", "w")
     house.run("unblock", "--account", "local", "--b-range", typed, "--why", "w")
     with reading(house.engine) as conn:
-        assert {(kept.order.key.b_range, kept.status) for kept in orders.select(conn)} == {(b_range, "lifted")}
+        assert {(stored.order.key.b_range, stored.status) for stored in orders.select(conn)} == {(b_range, "lifted")}
 
 
 @pytest.mark.parametrize(
-    ("typed", "listed", "said"),
+    ("typed", "listed", "expected"),
     [
         ("0043 1 505-00-99", "4315050099", "number 4315050099 (read as +4315050099) is protected"),
         ("+43(0)15050099", "4315050099", "(read as +4315050099)"),
@@ -114,8 +114,8 @@ def test_a_range_is_read_as_a_call_is_and_shown_as_it_was_understood(house: Hous
         ("0112", "0112", "number 0112 is protected"),
     ],
 )
-def test_a_protected_number_is_read_as_a_call_is_and_shown_as_it_was_understood(house: House, typed: str, listed: str, said: str):
-    assert said in house.run("protect", "--number", typed, "--why", "w")
+def test_a_protected_number_is_interpreted_as_in_a_call_and_shown(house: House, typed: str, listed: str, expected: str):
+    assert expected in house.run("protect", "--number", typed, "--why", "w")
     with reading(house.engine) as conn:
         assert [row.value for row in lists.every(conn, "protected") if row.why == "w"] == [listed]
     house.run("protect", "--remove", "--number", typed, "--why", "w")
@@ -128,15 +128,15 @@ def test_a_number_that_protects_nothing_is_refused(house: House):
 
 def test_unblock_lifts_the_key_and_suppresses_it(house: House):
     house.run("block", "--account", "local", "--b-range", "88213", "--why", "pumped")
-    said = house.run("unblock", "--account", "local", "--b-range", "88213", "--why", "theirs", "--who", "ops")
-    assert "1 order lifted" in said and "for 24h" in said
+    output = house.run("unblock", "--account", "local", "--b-range", "88213", "--why", "theirs", "--who", "ops")
+    assert "1 order lifted" in output and "for 24h" in output
     with reading(house.engine) as conn:
-        assert [kept.status for kept in orders.select(conn)] == ["lifted"]
+        assert [stored.status for stored in orders.select(conn)] == ["lifted"]
         assert [s.why for s in suppressions.live(conn, NOW_MS)] == ["theirs"]
         assert "lifted" in [entry.verb for entry in audit.last(conn)]
 
 
-def test_unblock_all_holds_the_switch_with_everything_else_dead(house: House):
+def test_unblock_all_holds_the_switch_with_all_parts_dead(house: House):
     assert not house.switch.held
     assert "held: all blocks are off" in house.run("unblock", "--all", "--why", "wrong calls refused")
     assert house.switch.held
@@ -146,10 +146,10 @@ def test_unblock_all_holds_the_switch_with_everything_else_dead(house: House):
     assert not house.switch.held
 
 
-def test_a_switch_that_does_not_answer_is_said(house: House):
+def test_a_switch_that_does_not_answer_is_reported(house: House):
     house.switch.trouble = "close"
-    said = house.run("unblock", "--all", "--why", "w", exit_code=1)
-    assert "k1:" in said and "held: all blocks are off" not in said
+    output = house.run("unblock", "--all", "--why", "w", exit_code=1)
+    assert "k1:" in output and "held: all blocks are off" not in output
 
 
 def test_the_first_start_makes_an_installation_once(house: House):
@@ -172,22 +172,22 @@ def test_a_new_switch_is_in_shadow(house: House):
         assert switches.enforcing(conn, "k1", "t1") and not switches.enforcing(conn, "k2", "t1")
 
 
-def test_a_switch_elsewhere_is_named_and_takes_orders_in_shadow(house: House, tmp_path: Path):
+def test_a_switch_on_another_machine_is_added_in_shadow(house: House, tmp_path: Path):
     token = tmp_path / "k2.token"
     token.write_text("a-long-enough-control-token\n")
-    words = ("switch", "add", "k2", "--control-token-file", str(token), "--why", "Vienna", "--control-url")
-    assert "k2 takes orders of tenant t1 at http://192.0.2.1:5090/RPC, in shadow" in house.run(*words, "http://192.0.2.1:5090/RPC")
+    arguments = ("switch", "add", "k2", "--control-token-file", str(token), "--why", "Vienna", "--control-url")
+    assert "k2 takes orders of tenant t1 at http://192.0.2.1:5090/RPC, in shadow" in house.run(*arguments, "http://192.0.2.1:5090/RPC")
     with reading(house.engine) as conn:
         named = {one.name: one for one in switches.every(conn)}
         assert named["k2"].control_token == "a-long-enough-control-token" and switches.tenants_of(conn, "k2") == {"t1": False}
         assert audit.last(conn, verb="switch named")[0].why == "Vienna"
-    assert "never seen" in house.run("switch", "list")
-    assert "is not http://ADDRESS:PORT/RPC" in " ".join(house.run(*words, "192.0.2.1", exit_code=2).replace("│", " ").split())
+    assert "no contact yet" in house.run("switch", "list")
+    assert "is not http://ADDRESS:PORT/RPC" in " ".join(house.run(*arguments, "192.0.2.1", exit_code=2).replace("│", " ").split())
     token.write_text("short")
-    assert "can be guessed" in " ".join(house.run(*words, "http://192.0.2.1:1/RPC", exit_code=2).replace("│", " ").split())
+    assert "can be guessed" in " ".join(house.run(*arguments, "http://192.0.2.1:1/RPC", exit_code=2).replace("│", " ").split())
 
 
-def test_an_order_that_waits_is_approved_or_denied_by_a_person(house: House):
+def test_a_waiting_order_is_approved_or_denied_by_a_person(house: House):
     with writing(house.engine) as conn:
         for number in ("1", "2"):
             key = Key(tenant="t1", account="local", a_number=f"43664{number}")
@@ -203,11 +203,11 @@ def test_an_order_that_waits_is_approved_or_denied_by_a_person(house: House):
     assert "order-1  standing" in house.run("orders")
 
 
-def test_a_switch_enforces_when_a_person_says_so(house: House):
+def test_a_switch_enforces_after_the_command_enforce(house: House):
     assert "enforcing" in house.run("enforce")
     assert "shadow" in house.run("enforce", "--switch", "k1", "--off", "--why", "a new trunk")
-    said = house.run("block", "--account", "local", "--b-range", "88213", "--why", "pumped")
-    assert "(shadow" in said and "calls go on" in said
+    output = house.run("block", "--account", "local", "--b-range", "88213", "--why", "pumped")
+    assert "(shadow" in output and "calls go on" in output
     house.run("enforce", "--switch", "k1", "--why", "tried")
     with reading(house.engine) as conn:
         assert orders.counts(conn) == {"standing": 1}, "what was in shadow stands now"
@@ -225,7 +225,7 @@ def test_a_protected_number_cannot_be_blocked(house: House):
 
 
 def acts(house: House) -> list[str]:
-    """What each command says that a switch must be told of."""
+    """The output of each command that changes a switch."""
     return [
         house.run("protect", "--number", "4314040", "--why", "hospital"),
         house.run("block", "--account", "local", "--b-range", "88213", "--why", "pumped"),
@@ -235,18 +235,18 @@ def acts(house: House) -> list[str]:
     ]
 
 
-def test_while_no_dispatcher_runs_it_is_said_that_no_switch_knows_yet(house: House):
-    for said in acts(house):
-        assert "No dispatcher is running for k1" in said and "will be at the switch once one does" in said
+def test_without_a_dispatcher_there_is_a_warning(house: House):
+    for output in acts(house):
+        assert "No dispatcher is running for k1" in output and "is delivered once one runs" in output
     assert "is protected in the books" in house.run("protect", "--number", "4314040", "--why", "hospital")
 
 
-def test_while_a_dispatcher_runs_nothing_of_the_kind_is_said(house: House):
+def test_with_a_running_dispatcher_there_is_no_warning(house: House):
     now_ms = time.time_ns() // 1_000_000
     with writing(house.engine) as conn:
         lease = leases.acquire(conn, "switch k1", "a dispatcher", 600_000, now_ms)
-    for said in acts(house):
-        assert "dispatcher" not in said and "in the books" not in said
+    for output in acts(house):
+        assert "dispatcher" not in output and "in the books" not in output
     assert lease is not None
     with writing(house.engine) as conn:
         leases.release(conn, lease)  # it was stopped
@@ -256,18 +256,18 @@ def test_while_a_dispatcher_runs_nothing_of_the_kind_is_said(house: House):
     assert "No dispatcher" in house.run("block", "--account", "local", "--b-range", "88213", "--why", "pumped")
 
 
-def test_a_switch_that_is_held_or_missing_is_said_too(house: House):
+def test_a_switch_on_hold_or_missing_is_reported_too(house: House):
     with writing(house.engine) as conn:
         leases.acquire(conn, "switch k1", "a dispatcher", 600_000, time.time_ns() // 1_000_000)
         switches.hold(conn, "k1", "ann", "a test", NOW_MS)
     assert "k1 is held: no block acts there" in house.run("block", "--account", "local", "--b-range", "88213", "--why", "pumped")
     with writing(house.engine) as conn:
         tenants.add(conn, "t2", NOW_MS)
-    said = house.run("block", "--tenant", "t2", "--account", "blue", "--b-range", "88213", "--why", "pumped")
-    assert "The books name no switch for it" in said and "ringfence switch add" in said
+    output = house.run("block", "--tenant", "t2", "--account", "blue", "--b-range", "88213", "--why", "pumped")
+    assert "No switch is in the books for it" in output and "ringfence switch add" in output
 
 
-def test_a_home_without_books_is_named(tmp_path: Path):
+def test_a_home_without_books_is_an_error_with_its_path(tmp_path: Path):
     result = CliRunner().invoke(app, ["block", "--account", "a", "--why", "w", "--home", str(tmp_path)])
     assert result.exit_code == 1 and "There are no books" in result.output
 
@@ -279,7 +279,7 @@ def test_a_home_without_books_is_named(tmp_path: Path):
         "status", "migrate",
     ],
 )
-def test_every_command_explains_itself_with_an_example(name: str):
+def test_every_command_has_help_with_an_example(name: str):
     result = CliRunner().invoke(app, [name, "--help"])
     assert result.exit_code == 0
     assert f"ringfence {name}" in " ".join(result.output.replace("│", " ").split())

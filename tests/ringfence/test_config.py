@@ -1,4 +1,4 @@
-"""An operator's own config: a file that is checked whole, published in one go, and taken by what runs."""
+"""An operator's config file: checked as a whole, published in one transaction, and used by running parts."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ policy: {unpriced_blocks: automatic, detectors: {burst: {half_life: 10m, account
 DECK = "prefix,price_per_min,first_s,next_s\n43,{price},1,1\n"
 
 
-def ask(home: Path, *words: str, exit_code: int = 0) -> str:
-    result = CliRunner().invoke(app, [*words, "--home", str(home)], env={"COLUMNS": "200"})
+def ask(home: Path, *arguments: str, exit_code: int = 0) -> str:
+    result = CliRunner().invoke(app, [*arguments, "--home", str(home)], env={"COLUMNS": "200"})
     assert result.exit_code == exit_code, result.output
     return result.output
 
@@ -73,7 +73,7 @@ def home(tmp_path: Path) -> Path:
     return tmp_path / "home"
 
 
-def kept(home: Path, version: int):
+def stored(home: Path, version: int):
     engine = open_books(f"{home}/books.db")
     try:
         with reading(engine) as conn:
@@ -83,9 +83,9 @@ def kept(home: Path, version: int):
 
 
 def test_a_file_becomes_the_version_in_force_with_money_in_nanos_and_digits_as_written(mine: Path, home: Path):
-    said = ask(home, "config", "publish", str(mine), "--why", "contract 2217", "--who", "ops")
-    assert "+ account acme-tel/bakery" in said and "Version 1 is in force" in said
-    config = kept(home, 1)
+    output = ask(home, "config", "publish", str(mine), "--why", "contract 2217", "--who", "ops")
+    assert "+ account acme-tel/bakery" in output and "Version 1 is in force" in output
+    config = stored(home, 1)
     assert config.accounts[0].caps.money_hour_nanos == 120_500_000_000 and config.accounts[0].first_seen_destination
     assert config.trunks[0].max_call_s == 7200 and config.policies["acme-tel"].detectors["burst"] == {"half_life_s": 600.0, "account_floor": 60.0}
     plan = config.dial_plans[0]
@@ -99,13 +99,13 @@ def test_a_file_becomes_the_version_in_force_with_money_in_nanos_and_digits_as_w
     engine.dispose()
 
 
-def test_the_same_again_changes_nothing(mine: Path, home: Path):
+def test_publishing_the_same_file_again_changes_nothing(mine: Path, home: Path):
     ask(home, "config", "publish", str(mine), "--why", "first")
     assert "Nothing changed: version 1" in ask(home, "config", "publish", str(mine), "--why", "again")
     assert "It is version 1, in force now" in ask(home, "config", "check", str(mine))
 
 
-def test_what_is_shown_can_be_published(mine: Path, home: Path, tmp_path: Path):
+def test_config_show_can_be_published(mine: Path, home: Path, tmp_path: Path):
     ask(home, "config", "publish", str(mine), "--why", "first")
     shown = tmp_path / "shown.yaml"
     shown.write_text(ask(home, "config", "show"))
@@ -114,7 +114,7 @@ def test_what_is_shown_can_be_published(mine: Path, home: Path, tmp_path: Path):
     assert (tmp_path / "taken" / "decks" / "basic.csv").read_bytes() == (mine.parent / "decks" / "basic.csv").read_bytes()
     elsewhere = tmp_path / "elsewhere"
     ask(elsewhere, "config", "publish", str(tmp_path / "taken" / "config.yaml"), "--why", "moved")
-    assert kept(elsewhere, 1) == kept(home, 1)
+    assert stored(elsewhere, 1) == stored(home, 1)
 
 
 def test_a_deck_is_stored_once_and_a_new_price_list_is_a_new_version_of_it(mine: Path, home: Path):
@@ -131,16 +131,16 @@ def test_a_deck_is_stored_once_and_a_new_price_list_is_a_new_version_of_it(mine:
     assert "half_life: 10m" in ask(home, "config", "show", "--version", "1")
 
 
-def test_who_is_gone_is_said(mine: Path, home: Path):
+def test_a_part_that_is_gone_is_reported(mine: Path, home: Path):
     ask(home, "config", "publish", str(mine), "--why", "first")
     mine.write_text(MINE.replace("  - {name: out, carrier: alpha}\n", "").replace("- {name: alpha}", "- {name: beta}"))
-    said = ask(home, "config", "publish", str(mine), "--why", "alpha left")
-    assert "- carrier acme-tel/alpha" in said and "- trunk acme-tel/out" in said and "+ carrier acme-tel/beta" in said
-    assert [carrier.name for carrier in kept(home, 2).carriers] == ["beta"]
+    output = ask(home, "config", "publish", str(mine), "--why", "alpha left")
+    assert "- carrier acme-tel/alpha" in output and "- trunk acme-tel/out" in output and "+ carrier acme-tel/beta" in output
+    assert [carrier.name for carrier in stored(home, 2).carriers] == ["beta"]
 
 
 @pytest.mark.parametrize(
-    ("was", "wrong", "told"),
+    ("was", "wrong", "message"),
     [
         ("sell_deck: basic", "sell_deck: x", "accounts[0].sell_deck: no deck 'x'"),
         ("sell_deck: basic", "sel_deck: basic", "accounts[0].sel_deck: there is no such key; sell_deck?"),
@@ -173,11 +173,11 @@ def test_who_is_gone_is_said(mine: Path, home: Path):
         ("tenant: acme-tel", "", "tenant: is missing"),
     ],
 )
-def test_a_fault_is_told_with_its_place_and_nothing_is_written(mine: Path, home: Path, was: str, wrong: str, told: str):
+def test_an_error_names_its_place_and_nothing_is_written(mine: Path, home: Path, was: str, wrong: str, message: str):
     assert was in MINE
     mine.write_text(MINE.replace(was, wrong))
-    assert told in ask(home, "config", "check", str(mine), exit_code=1)
-    assert told in ask(home, "config", "publish", str(mine), "--why", "w", exit_code=1)
+    assert message in ask(home, "config", "check", str(mine), exit_code=1)
+    assert message in ask(home, "config", "publish", str(mine), "--why", "w", exit_code=1)
     assert not home.exists()
 
 
@@ -186,14 +186,14 @@ def test_a_deck_with_a_bad_line_names_the_file_and_the_line(mine: Path, home: Pa
     assert "decks.basic (decks/basic.csv): line 3: prefix '4x'" in ask(home, "config", "check", str(mine), exit_code=1)
 
 
-def test_what_a_person_protects_is_in_the_next_version(mine: Path, home: Path):
+def test_a_protected_number_is_in_the_next_version(mine: Path, home: Path):
     ask(home, "config", "publish", str(mine), "--why", "first")
     ask(home, "protect", "--number", "4314040", "--why", "hospital")
     assert "protected numbers" in ask(home, "config", "publish", str(mine), "--why", "with the hospital")
-    assert "4314040" in kept(home, 2).protected_numbers
+    assert "4314040" in stored(home, 2).protected_numbers
 
 
-def test_a_number_that_a_person_took_off_stays_off(mine: Path, home: Path):
+def test_a_number_removed_from_the_protected_list_stays_removed(mine: Path, home: Path):
     ask(home, "config", "publish", str(mine), "--why", "first")
     ask(home, "protect", "--remove", "--number", "116123", "--why", "ours to decide")
     mine.write_text(MINE.replace("10m", "20m"))
@@ -312,4 +312,4 @@ def test_the_file_on_the_page_is_right(tmp_path: Path):
     for deck in ("retail", "alpha"):
         (tmp_path / "decks" / f"{deck}.csv").write_text(DECK.format(price="0.06"))
     (tmp_path / "config.yaml").write_text(shown)
-    assert "is right" in ask(tmp_path / "home", "config", "check", str(tmp_path / "config.yaml"))
+    assert "is valid" in ask(tmp_path / "home", "config", "check", str(tmp_path / "config.yaml"))

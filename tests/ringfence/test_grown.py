@@ -1,4 +1,4 @@
-"""Books on PostgreSQL and the warehouse behind HTTP, by address alone: both are killed while calls come in, and nothing is lost."""
+"""Books on PostgreSQL and the warehouse behind HTTP: both are killed under load, and no record is lost."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from ringfence.ops.secrets import secrets_of
 from ringfence.settings import Settings
 from services import first_start
 from simulator.day import day
-from simulator.world import world
+from simulator.world import make_world
 from switches.loopback import Loopback
 from switches.post import PostError, connect, post_records
 
@@ -42,7 +42,7 @@ PARTS = ("store", "watch", "judge", "dispatcher", "collector")
 
 
 class Grown:
-    """Five parts, which know their servers from files alone, a switch, and what feeds them."""
+    """Five parts with the addresses of their servers in secret files, a switch, and a load generator."""
 
     def __init__(self, home: Path, books: PostgreSQL, warehouse: ClickHouse) -> None:
         self.books, self.warehouse = books, warehouse
@@ -56,7 +56,7 @@ class Grown:
             _env_file=None,
         )  # fmt: skip
         first_start.lay(self.settings.installation)
-        place, now_ms = world(SEED, switches=("sim1",)), time.time_ns() // 1_000_000
+        place, now_ms = make_world(SEED, switches=("sim1",)), time.time_ns() // 1_000_000
         first_start.open_and_publish(self.settings.installation, first_start.Start(place.config, place.decks, place.currency, (TENANT,)), now_ms)
         self.secrets = secrets_of(self.settings)
         self.switch = Loopback()
@@ -68,9 +68,9 @@ class Grown:
 
     @property
     def env(self) -> dict[str, str]:
-        """As the parts have it: where the files are, and no address."""
-        said = {name: value for name, value in self.settings.environment().items() if name not in ("RINGFENCE_BOOKS", "RINGFENCE_WAREHOUSE")}
-        return os.environ | said
+        """The environment of the parts: the directory of the secret files, without addresses."""
+        variables = {name: value for name, value in self.settings.environment().items() if name not in ("RINGFENCE_BOOKS", "RINGFENCE_WAREHOUSE")}
+        return os.environ | variables
 
     def start(self) -> None:
         for name in PARTS:
@@ -81,18 +81,18 @@ class Grown:
     def log(self, name: str) -> Path:
         return self.settings.run_dir / f"{name}.log"
 
-    def mourn(self) -> None:
-        """No part dies of a server that is away."""
+    def check_alive(self) -> None:
+        """No part ends because a server is down."""
         for name, part in self.running.items():
             assert part.poll() is None, f"{name} ended with {part.poll()}: {self.log(name).read_text()[-3000:]}"
 
     def until(self, true: Callable[[], object], what: str, within_s: float = 120.0) -> None:
-        until(true, within_s, what, meanwhile=self.mourn)
+        until(true, within_s, what, meanwhile=self.check_alive)
 
     def feed(self) -> None:
-        """Posts batches until they are acknowledged."""
+        """Post batches until they are acknowledged."""
         start_ms = time.time_ns() // 1_000_000 - 20 * 60_000
-        deliveries_, _ = day(SEED, hours=0.3, calls_per_s=6.0, attack=True, start_ms=start_ms, place=world(SEED, switches=("sim1",)), outages=())
+        deliveries_, _ = day(SEED, hours=0.3, calls_per_s=6.0, attack=True, start_ms=start_ms, world=make_world(SEED, switches=("sim1",)), outages=())
         client, batch = connect(self.settings.collector_url, self.secrets.collector_token), list[bytes]()
 
         def post(complete_to_ms: int) -> None:
@@ -120,8 +120,8 @@ class Grown:
                 yield from batch
             reader.close()
 
-    def ask(self, *words: str) -> str:
-        command = [sys.executable, "-m", "ringfence", *words]
+    def ask(self, *arguments: str) -> str:
+        command = [sys.executable, "-m", "ringfence", *arguments]
         return subprocess.run(command, env=self.env, capture_output=True, text=True, check=True, timeout=120).stdout
 
     def close(self) -> None:
@@ -157,15 +157,15 @@ def test_books_and_warehouse_are_killed_and_every_record_and_every_order_is_ther
     for _ in range(2):
         grown.books.stop("immediate")
         time.sleep(3)
-        grown.mourn()
+        grown.check_alive()
         grown.books.start()
         time.sleep(2)
         grown.warehouse.kill()
         time.sleep(3)
-        grown.mourn()
+        grown.check_alive()
         grown.warehouse.start()
         time.sleep(2)
-    grown.warehouse.freeze()  # alive, and silent
+    grown.warehouse.freeze()  # alive, but without answers
     time.sleep(3)
     grown.warehouse.freeze(False)
     feeding.join(300)
@@ -184,19 +184,19 @@ def test_books_and_warehouse_are_killed_and_every_record_and_every_order_is_ther
     assert sum(status[fate] for fate in fates) == received
     assert len(json.loads(grown.ask("calls", "--last", "20", "--json"))) == 20
 
-    # Each order of the journal is in the books once, and the switch holds those that stand.
+    # Each order of the journal is in the books once, and the switch has the active ones.
     ordered = {msgspec.json.decode(m.value, type=BlockOrder).order_id for m in grown.messages(topics.BLOCK_ORDERS)}
     assert ordered
     engine = open_books(grown.settings.books_dsn)
     try:
         with reading(engine) as conn:
-            assert {kept.order.order_id for kept in orders.select(conn)} == ordered
+            assert {stored.order.order_id for stored in orders.select(conn)} == ordered
 
         def delivered() -> bool:
             with reading(engine) as conn:
-                ends = [(kept.order.expires_at_ms, kept.order) for kept in orders.select(conn, statuses=LIVE)]
+                ends = [(stored.order.expires_at_ms, stored.order) for stored in orders.select(conn, statuses=LIVE)]
                 due = deliveries.due_count(conn, "sim1")
-            # Of a key's orders (it is issued again while its condition holds) the one that lasts longest.
+            # The order of a key that lasts longest: it is issued again while its condition holds.
             wanted = {order.key.entry(): order.expires_at_ms for _, order in sorted(ends, key=lambda pair: pair[0])}
             held = {order.order_id: order for _, order in ends}
             there = {name: held[order_id].expires_at_ms for name, order_id in grown.switch.live().items()}
@@ -207,9 +207,9 @@ def test_books_and_warehouse_are_killed_and_every_record_and_every_order_is_ther
         engine.dispose()
 
     for name in PARTS:
-        said = grown.log(name).read_text()
-        assert "Traceback" not in said, said[-3000:]
-        assert BOOKS_PASSWORD not in said and WAREHOUSE_PASSWORD not in said and "s3ntinel" not in said
+        output = grown.log(name).read_text()
+        assert "Traceback" not in output, output[-3000:]
+        assert BOOKS_PASSWORD not in output and WAREHOUSE_PASSWORD not in output and "s3ntinel" not in output
     assert 2 <= grown.log("dispatcher").read_text().count("orders wait in the journal while the books are away") <= 4
     assert grown.log("dispatcher").read_text().count("nothing is delivered to sim1 while the books are away") <= 4
     assert grown.log("collector").read_text().count("stays in force") <= 4

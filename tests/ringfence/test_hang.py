@@ -19,7 +19,7 @@ from core.record import Record
 from ringfence.ops.secrets import load_or_make
 from ringfence.settings import Settings
 from services import first_start
-from simulator.world import world
+from simulator.world import make_world
 from switches.loopback import Loopback
 from switches.post import PostError, connect, post_records
 
@@ -33,7 +33,7 @@ def test_no_order_waits_for_a_warehouse_that_hangs(tmp_path: Path):
         home=tmp_path, tenant=TENANT, collector_port=free_port(), warehouse_port=free_port(), control_port=free_port(), _env_file=None
     )  # fmt: skip
     first_start.lay(settings.installation)
-    place, now_ms = world(2), round(time.time() * 1000)
+    place, now_ms = make_world(2), round(time.time() * 1000)
     first_start.open_and_publish(settings.installation, first_start.Start(place.config, place.decks, place.currency, (TENANT,)), now_ms)
     secrets = load_or_make(settings.state_dir)
     switch = Loopback(time.time)
@@ -59,7 +59,7 @@ def test_no_order_waits_for_a_warehouse_that_hangs(tmp_path: Path):
             waited.append(time.monotonic() - began)
             time.sleep(max(0.0, stopped + no * HANG_S / ATTACKS - time.monotonic()))
         assert time.monotonic() - stopped >= HANG_S
-        # Each stood at the switch while the warehouse hung; the median tells a wait in the path from a slow moment of the machine.
+        # Each block was at the switch while the warehouse hung. A wait in the path would raise the median; a slow moment of the machine does not.
         assert statistics.median(waited) < 3.0, waited
 
         parts["store"].send_signal(signal.SIGCONT)

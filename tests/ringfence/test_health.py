@@ -1,4 +1,4 @@
-"""`ringfence health`, as a container's health check asks it."""
+"""`ringfence health`, as used by a container's health check."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WHY = {"alive": "", "ready": ""}
 
 @pytest.fixture
 def first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[int]:
-    """A judge serves here, and says what `WHY` says; nobody else does."""
+    """Only a judge serves here, with the reasons in `WHY`."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -37,28 +37,28 @@ def health(*argv: str) -> tuple[int, str]:
     return found.exit_code, found.output.strip()
 
 
-def test_without_a_name_whoever_runs_here_is_asked(first: int):
-    code, said = health()
-    assert code == 0 and "judge: well" in said.splitlines()
-    WHY["alive"] = "its loop has not gone round for 61 s"
-    code, said = health()
-    assert code == 1 and "its loop has not gone round for 61 s" in said
+def test_without_a_name_all_running_parts_are_checked(first: int):
+    code, output = health()
+    assert code == 0 and "judge: healthy" in output.splitlines()
+    WHY["alive"] = "its main loop has made no progress for 61 s"
+    code, output = health()
+    assert code == 1 and "its main loop has made no progress for 61 s" in output
 
 
-def test_being_alive_is_less_than_being_at_work(first: int):
+def test_alive_is_weaker_than_ready(first: int):
     WHY["ready"] = "the warehouse is away"
-    assert health("judge") == (0, "judge: well")
+    assert health("judge") == (0, "judge: healthy")
     assert health("judge", "--ready") == (1, "judge: the warehouse is away")
 
 
-def test_a_part_that_does_not_answer_is_not_well(first: int):
-    code, said = health("judge", "store")
-    assert code == 1 and "judge: well" in said and "store: it is not running: nobody listens at http://127.0.0.1:" in said
+def test_a_part_that_does_not_answer_is_unhealthy(first: int):
+    code, output = health("judge", "store")
+    assert code == 1 and "judge: healthy" in output and "store: it is not running: nobody listens at http://127.0.0.1:" in output
 
 
-def test_nobody_at_all_is_not_well(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+def test_no_running_part_is_unhealthy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setenv("RINGFENCE_METRICS_PORT", "1")
     monkeypatch.setenv("RINGFENCE_HOME", str(tmp_path))
-    code, said = health()
-    assert code == 1 and "RINGFENCE_METRICS_PORT" in said
+    code, output = health()
+    assert code == 1 and "RINGFENCE_METRICS_PORT" in output
     assert health("nobody")[0] == 2

@@ -1,4 +1,4 @@
-"""Settings: one file reads the environment, and what it knows is written down."""
+"""Settings: one file reads the environment, and .env.example documents every setting."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_the_example_names_every_setting():
 
 
 def test_the_example_is_the_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """What it shows commented out is what holds when nothing is set."""
+    """The commented values are the defaults."""
     env = tmp_path / ".env"
     env.write_text("".join(line.removeprefix("# ") for line in example().splitlines(True) if line.startswith("# RINGFENCE_")))
     monkeypatch.chdir(tmp_path)
@@ -35,7 +35,7 @@ def test_a_child_gets_the_same_settings(tmp_path: Path, monkeypatch: pytest.Monk
     assert Settings(_env_file=None) == settings  # type: ignore[call-arg]
 
 
-def test_a_setting_out_of_range_is_named(monkeypatch: pytest.MonkeyPatch):
+def test_a_setting_out_of_range_is_an_error_with_its_name(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("RINGFENCE_COLLECTOR_PORT", "99999")
     with pytest.raises(ValueError, match="collector_port"):
         Settings()
@@ -46,11 +46,11 @@ def test_secrets_are_made_once_and_are_their_owners(tmp_path: Path):
     assert load_or_make(tmp_path / "state") == first
     assert stat.S_IMODE((tmp_path / "state" / "secrets.json").stat().st_mode) == 0o600
     assert len({*[getattr(first, name) for name in first.__struct_fields__]}) == len(SECRETS)
-    assert set(first.__struct_fields__) == set(SECRETS), "each of them may be set, and so be a file"
+    assert set(first.__struct_fields__) == set(SECRETS), "each may be set, and so be a file"
 
 
 def test_first_starts_at_once_agree_on_the_secrets(tmp_path: Path):
-    with ThreadPoolExecutor(8) as pool:  # every part of an `up` may be the first to look
+    with ThreadPoolExecutor(8) as pool:  # any part of an `up` may be the first
         made = set(pool.map(lambda _: load_or_make(tmp_path / "state"), range(16)))
     path = tmp_path / "state" / "secrets.json"
     assert made == {load_or_make(tmp_path / "state")}
@@ -63,16 +63,16 @@ def test_damaged_secrets_are_never_replaced(tmp_path: Path):
     path.write_bytes(path.read_bytes()[:20])
     with pytest.raises(ServiceError, match=r"secrets\.json is damaged"):
         load_or_make(tmp_path / "state")
-    assert len(path.read_bytes()) == 20, "the state of judge is keyed with what is in there"
+    assert len(path.read_bytes()) == 20, "it contains the key of judge's state"
 
 
-def test_an_address_may_be_a_file_and_what_the_environment_says_goes_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_an_address_may_be_a_file_and_the_environment_takes_precedence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "ringfence_books").write_text("postgresql://ringfence:s3ntinel@db/books\n")
     (tmp_path / "ringfence_dialog_secret").write_text("a-secret-of-a-file-and-long\n")
     (tmp_path / "ringfence_tenant").write_text("acme\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("RINGFENCE_SECRETS_DIR", str(tmp_path))
-    monkeypatch.setenv("RINGFENCE_BOOKS", "")  # as a compose file passes on what nobody has set
+    monkeypatch.setenv("RINGFENCE_BOOKS", "")  # as a compose file passes an unset variable
     settings = Settings()
     assert (settings.books_dsn, settings.tenant) == ("postgresql://ringfence:s3ntinel@db/books", "acme")
     assert "s3ntinel" not in repr(settings) and "a-secret" not in str(settings)
@@ -90,7 +90,7 @@ def test_the_directory_of_secrets_may_be_named_in_the_env_file(tmp_path: Path, m
     assert Settings().journal_dsn == "files:///srv/journal"
 
 
-def test_without_a_word_the_directory_of_containers_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_default_directory_of_secrets_is_that_of_containers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "ringfence_warehouse").write_text("https://rf:s3ntinel@ch:8443")
     monkeypatch.setattr("ringfence.settings.SECRETS_DIR", tmp_path)
     assert Settings(_env_file=None).warehouse_dsn == "https://rf:s3ntinel@ch:8443"  # type: ignore[call-arg]
@@ -98,7 +98,7 @@ def test_without_a_word_the_directory_of_containers_is_read(tmp_path: Path, monk
     assert Settings(_env_file=None).warehouse == ""  # type: ignore[call-arg]
 
 
-def test_a_directory_of_secrets_that_is_wrong_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_wrong_directory_of_secrets_is_an_error_with_its_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("RINGFENCE_SECRETS_DIR", str(tmp_path / "none"))
     with pytest.raises(SettingsError, match="RINGFENCE_SECRETS_DIR: there is no directory"):
         Settings(_env_file=None)  # type: ignore[call-arg]
@@ -108,7 +108,7 @@ def test_a_directory_of_secrets_that_is_wrong_is_named(tmp_path: Path, monkeypat
         Settings(_env_file=None)  # type: ignore[call-arg]
 
 
-def test_what_is_wrong_with_a_secret_is_told_without_it(monkeypatch: pytest.MonkeyPatch):
+def test_an_error_about_a_secret_does_not_contain_it(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("RINGFENCE_HASH_SECRET", "too-s3ntinel")
     with pytest.raises(ValueError, match="hash_secret") as refusal:
         Settings(_env_file=None)  # type: ignore[call-arg]

@@ -1,4 +1,4 @@
-"""Everything in one terminal: an attack is seen and blocked, the counts add up, and nothing is left behind."""
+"""`ringfence up`: an attack is detected and blocked, the counts add up, and no process is left behind."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ KEYS = ["received", *FATES, "alerts", "blocks", "lag", "versions"]
 
 
 def gone(processes: list[psutil.Process], within_s: float = 15.0) -> list[str]:
-    """The command lines of those that are still there."""
+    """The command lines of processes that are still running."""
     _, alive = psutil.wait_procs(processes, timeout=within_s)
     return [" ".join(process.cmdline()) for process in alive if process.status() != psutil.STATUS_ZOMBIE]
 
 
 @pytest.mark.slow
-def test_an_attack_is_told_and_blocked_and_nothing_is_lost_or_left(tmp_path: Path):
+def test_an_attack_is_reported_and_blocked_and_no_record_or_process_is_left(tmp_path: Path):
     up = Up(tmp_path / "home", "--simulate", "--seed", "1", "--attack-after-s", "5", "--calls-per-s", "5")
     try:
-        victim = up.until_said(r"switch sim1 refuses t1/account:([^/\s]+)")
-        assert " ALERT " in up.said() and " ORDER " in up.said()
+        victim = up.until_output(r"switch sim1 refuses t1/account:([^/\s]+)")
+        assert " ALERT " in up.output() and " ORDER " in up.output()
 
         calls = json.loads(up.ask("calls", "--last", "5", "--json"))
         assert len(calls) == 5
@@ -37,12 +37,12 @@ def test_an_attack_is_told_and_blocked_and_nothing_is_lost_or_left(tmp_path: Pat
         assert "disposition" in up.ask("calls", "--last", "3")
 
         up.ask("unblock", "--account", victim, "--why", "a test")
-        up.until_said(f"lets t1/account:{re.escape(victim)}", 30)
+        up.until_output(f"lets t1/account:{re.escape(victim)}", 30)
 
         children = up.children()
         assert len(children) == 8  # store, watch, judge, dispatcher, collector, shipper, simulator, pages
         up.process.send_signal(signal.SIGINT)
-        assert up.process.wait(60) == 0, up.said()
+        assert up.process.wait(60) == 0, up.output()
         assert gone(children) == []
     finally:
         up.process.kill()
@@ -53,10 +53,10 @@ def test_an_attack_is_told_and_blocked_and_nothing_is_lost_or_left(tmp_path: Pat
 
 
 @pytest.mark.slow
-def test_a_killed_supervisor_leaves_nothing_and_the_next_one_goes_on(tmp_path: Path):
+def test_a_killed_up_leaves_no_process_and_the_next_one_continues(tmp_path: Path):
     up = Up(tmp_path / "home", "--simulate", "--attack-after-s", "100000")
     try:
-        up.until_said(r"rated [1-9]")
+        up.until_output(r"rated [1-9]")
         children = up.children()
         up.process.send_signal(signal.SIGKILL)
         up.process.wait()
@@ -66,13 +66,13 @@ def test_a_killed_supervisor_leaves_nothing_and_the_next_one_goes_on(tmp_path: P
     again = Up(tmp_path / "home", "--simulate", "--attack-after-s", "100000")
     try:
         judge = "ringfence flow judge"
-        again.until_said(r"rated [1-9]")
+        again.until_output(r"rated [1-9]")
         (dying,) = [process for process in again.children() if judge in " ".join(process.cmdline())]
         dying.kill()
-        again.until_said("judge: started again", 20)
+        again.until_output("judge was restarted", 20)
         again.until(lambda: json.loads(again.ask("status", "--json"))["lag"] < 50, 40)
         again.process.send_signal(signal.SIGTERM)
-        assert again.process.wait(60) == 0, again.said()
+        assert again.process.wait(60) == 0, again.output()
     finally:
         again.process.kill()
     status = json.loads(again.ask("status", "--json"))
@@ -87,7 +87,7 @@ def test_a_home_that_is_not_ours_is_never_cleared(tmp_path: Path):
     assert (tmp_path / "thesis.txt").read_text() == "three years of work"
 
 
-def test_a_port_that_is_taken_is_said_before_anything_starts(tmp_path: Path):
+def test_a_port_in_use_is_reported_before_anything_starts(tmp_path: Path):
     import socket
 
     with socket.socket() as taken:

@@ -1,4 +1,4 @@
-"""Everything in one terminal over Apache Kafka, by its address alone; the broker is killed meanwhile, and nothing is lost."""
+"""`ringfence up` on Apache Kafka: the broker is killed meanwhile, and no record is lost."""
 
 from __future__ import annotations
 
@@ -40,34 +40,34 @@ def messages(journal: Journal, topic: str) -> list[tuple[int, Message]]:
     return found
 
 
-def test_a_broker_that_dies_under_everything_is_told_and_what_was_taken_meanwhile_comes_after(
+def test_a_broker_outage_is_reported_and_records_received_meanwhile_are_caught_up(
     tmp_path: Path, broker: Broker, prefix: str
 ) -> None:
     dsn = broker.dsn(prefix=prefix, timeout_ms=3000)
     up = Up(tmp_path / "home", *CALM, JOURNAL=dsn)
     try:
-        up.until_said(r"rated [1-9]")
+        up.until_output(r"rated [1-9]")
         broker.kill()
-        up.until_said("The journal cannot be read", 60)
+        up.until_output("The journal cannot be read", 60)
         collector = up.endpoints()["collector_url"]
         up.until(lambda: spooling(collector), 60)
         without = up.run("status")
         assert without.returncode == 1 and "RINGFENCE_JOURNAL: kafka://" in without.stderr and "no broker answers" in without.stderr
         assert "Traceback" not in without.stderr
         broker.start()
-        up.until_said("The journal can be read again", 60)
+        up.until_output("The journal can be read again", 60)
         up.until(lambda: not spooling(collector), 90)
         up.until(lambda: json.loads(up.run("status", "--json").stdout or '{"lag": 99}')["lag"] < 50, 120)
         up.process.send_signal(signal.SIGINT)
-        assert up.process.wait(90) == 0, up.said()
+        assert up.process.wait(90) == 0, up.output()
     finally:
         up.process.kill()
         if broker.process is None:
             broker.start()
-    assert "Traceback" not in up.said()
+    assert "Traceback" not in up.output()
     status = json.loads(up.ask("status", "--json"))
     assert status["received"] == sum(status[fate] for fate in FATES) > 100
-    # Every offset that holds a record has its row, but those that came after judge had stopped.
+    # Every record has its row, except those that came after judge had stopped.
     journal = open_journal(dsn)
     rows = {
         (partition, offset)
@@ -88,14 +88,14 @@ def spooling(url: str) -> bool:
     return bool(httpx2.get(f"{url}/v1/health", timeout=30.0, trust_env=False).json()["spooling"])
 
 
-def test_without_a_broker_nothing_is_started_and_the_setting_is_named(tmp_path: Path) -> None:
+def test_without_a_broker_nothing_starts_and_the_error_names_the_setting(tmp_path: Path) -> None:
     up = Up(tmp_path / "home", *CALM, JOURNAL="kafka://127.0.0.1:1?replication=1")
     assert up.process.wait(60) == 1
-    assert "RINGFENCE_JOURNAL: kafka://127.0.0.1:1: " in up.said() and "no broker answers" in up.said()
-    assert "Traceback" not in up.said()
+    assert "RINGFENCE_JOURNAL: kafka://127.0.0.1:1: " in up.output() and "no broker answers" in up.output()
+    assert "Traceback" not in up.output()
 
 
-def test_partitions_become_more_by_the_command_and_not_while_a_collector_writes(tmp_path: Path, broker: Broker, prefix: str) -> None:
+def test_repartition_adds_partitions_and_is_refused_while_a_collector_writes(tmp_path: Path, broker: Broker, prefix: str) -> None:
     settings = Settings(home=tmp_path / "home", journal=broker.dsn(prefix=prefix), _env_file=None)
     first_start.lay(settings.installation)
     first_start.open_and_publish(settings.installation, first_start.starter("t1"), 1)

@@ -1,4 +1,4 @@
-"""One real call all the way round, started by the command; and a block all the way back."""
+"""`ringfence up --kamailio`: a real call from the switch to the warehouse, and a block back to the switch."""
 
 from __future__ import annotations
 
@@ -65,14 +65,14 @@ Content-Length: 0
 
 
 def call(sip_port: int, number: str, scenario: Path) -> bool:
-    """Whether a call to this number went through."""
+    """Whether a call to this number was answered."""
     command = ["sipp", f"127.0.0.1:{sip_port}", "-sf", str(scenario), "-s", number, "-i", "127.0.0.1"]
     command += ["-p", str(free_port()), "-m", "1", "-nostdin", "-timeout", "20s", "-timeout_error"]
     return subprocess.run(command, cwd=scenario.parent, capture_output=True, timeout=40).returncode == 0
 
 
 def figures(up: Up, part: str) -> dict[str, float]:
-    """What a part shows of ours; of several values of one metric, the last."""
+    """Our metrics of a part; of several values of one metric, the last."""
     with httpx2.Client(timeout=10, trust_env=False) as client:
         families = text_string_to_metric_families(client.get(f"{up.endpoints()['parts'][part]}/metrics").raise_for_status().text)
         return {s.name: s.value for family in families for s in family.samples if s.name.startswith("ringfence_")}
@@ -80,7 +80,7 @@ def figures(up: Up, part: str) -> dict[str, float]:
 
 @pytest.fixture
 def house(tmp_path: Path, need: Callable[[str], None]) -> Iterator[tuple[Up, int]]:
-    """All parts with a Kamailio before a carrier, and the port where it hears SIP."""
+    """All parts with a Kamailio and a carrier, and Kamailio's SIP port."""
     need("kamailio")
     need("sipp")
     sip_port, carrier_port = free_ports(2)
@@ -88,7 +88,7 @@ def house(tmp_path: Path, need: Callable[[str], None]) -> Iterator[tuple[Up, int
     carrier = subprocess.Popen(callee, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     up = Up(tmp_path / "home", "--kamailio", "--sip-port", str(sip_port), "--carrier", f"127.0.0.1:{carrier_port}")
     try:
-        up.until_said("received 1")  # its boot record has come all the way
+        up.until_output("received 1")  # its boot record is judged
         yield up, sip_port
         assert up.close() == 0
     finally:
@@ -120,13 +120,13 @@ def test_a_real_call_is_billed_what_it_talked_and_a_blocked_one_is_refused(house
 
     key = ("--account", "local", "--b-range", "88213")
     up.ask("block", *key, "--why", "a test")
-    up.until_said("switch k1 is in shadow")
-    assert call(sip_port, "88213000111", scenario), "in shadow the call goes on"
+    up.until_output("switch k1 is in shadow")
+    assert call(sip_port, "88213000111", scenario), "in shadow the call passes"
 
     up.ask("enforce", "--switch", "k1", "--why", "a test")
-    up.until_said("switch k1 refuses")
+    up.until_output("switch k1 refuses")
     assert not call(sip_port, "88213000111", scenario)
-    assert call(sip_port, "88214000111", scenario), "a blocked range does not catch its neighbour"
+    assert call(sip_port, "88214000111", scenario), "a block does not cover the next range"
 
     up.ask("unblock", "--all", "--why", "a test")
     assert call(sip_port, "88213000111", scenario), "held: no block acts"
@@ -134,7 +134,7 @@ def test_a_real_call_is_billed_what_it_talked_and_a_blocked_one_is_refused(house
     up.ask("unblock", "--clear-hold", "--why", "a test")
     assert not call(sip_port, "88213000111", scenario)
     up.ask("unblock", *key, "--why", "a test")
-    up.until_said("lets t1/account:local/b:88213 pass again")
+    up.until_output("lets t1/account:local/b:88213 pass again")
     assert call(sip_port, "88213000111", scenario)
     for log in (up.home / "run").glob("*.log"):
         text = log.read_text()

@@ -1,4 +1,4 @@
-"""A real Chromium, which asks nobody outside for anything of its own accord."""
+"""A real Chromium, without background requests of its own."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ ARGS = (
 
 
 @contextmanager
-def new_page(patience_s: float = 60.0) -> Iterator[Page]:
-    """A page of a browser that has never been anywhere."""
+def new_page(timeout_s: float = 60.0) -> Iterator[Page]:
+    """A page of a new browser without any stored data."""
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=list(ARGS))
         page = browser.new_page(viewport={"width": 1440, "height": 1000})
-        page.set_default_timeout(1000 * patience_s)
+        page.set_default_timeout(1000 * timeout_s)
         yield page
         browser.close()
 
 
 def visit(page: Page, link: str, within_s: float = 120.0) -> None:
-    """Opens what may not be served yet."""
+    """Open an address that may not be served yet."""
 
     def opened() -> bool:
         try:

@@ -96,8 +96,8 @@ class ClickHouse:
 class Fault(Exception):
     """An error as ClickHouse numbers it."""
 
-    def __init__(self, code: int, words: str) -> None:
-        super().__init__(words)
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(text)
         self.code = code
 
 
@@ -133,8 +133,8 @@ class Handler(BaseHTTPRequestHandler):
         except Fault as fault:
             from warehouse.server import STATUS_OF
 
-            words = str(fault) if str(fault).startswith("Code:") else f"Code: {fault.code}. DB::Exception: {fault}"
-            self.reply(STATUS_OF.get(fault.code, 500), words.encode(), {"X-ClickHouse-Exception-Code": str(fault.code)})
+            text = str(fault) if str(fault).startswith("Code:") else f"Code: {fault.code}. DB::Exception: {fault}"
+            self.reply(STATUS_OF.get(fault.code, 500), text.encode(), {"X-ClickHouse-Exception-Code": str(fault.code)})
 
     def body(self) -> bytes:
         if "chunked" not in self.headers.get("Transfer-Encoding", ""):
@@ -201,9 +201,9 @@ def answering(directory: str, readonly: bool) -> Callable[[dict[str, str], bytes
         try:
             return engine.query(sql, fmt, params=params or {})
         except ChdbError as error:
-            words = str(error)[max(0, str(error).find("Code: ")) :]
-            code = re.match(r"Code: (\d+)", words)
-            raise Fault(int(code[1]) if code else 1000, words) from None
+            text = str(error)[max(0, str(error).find("Code: ")) :]
+            code = re.match(r"Code: (\d+)", text)
+            raise Fault(int(code[1]) if code else 1000, text) from None
 
     def answer(arguments: dict[str, str], body: bytes) -> tuple[bytes, dict[str, str]]:
         params = {name.removeprefix("param_"): value for name, value in arguments.items() if name.startswith("param_")}
@@ -245,16 +245,16 @@ def main() -> None:
     parser.add_argument("user")
     parser.add_argument("--readonly", action="store_true")
     parser.add_argument("--certificate")
-    given = parser.parse_args()
-    given.directory.mkdir(parents=True, exist_ok=True)
+    options = parser.parse_args()
+    options.directory.mkdir(parents=True, exist_ok=True)
     os.environ["TZ"] = "UTC"
     time.tzset()
-    Handler.user, Handler.password = given.user, os.environ.pop("CLICKHOUSE_PASSWORD")
-    Handler.answer = staticmethod(answering(str(given.directory), given.readonly))
-    server = Server(("127.0.0.1", given.port), Handler)
-    if given.certificate:
+    Handler.user, Handler.password = options.user, os.environ.pop("CLICKHOUSE_PASSWORD")
+    Handler.answer = staticmethod(answering(str(options.directory), options.readonly))
+    server = Server(("127.0.0.1", options.port), Handler)
+    if options.certificate:
         server.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        server.tls.load_cert_chain(given.certificate)
+        server.tls.load_cert_chain(options.certificate)
     server.serve_forever()
 
 

@@ -3,7 +3,7 @@
     with Broker(Path("a/directory")) as broker:
         open_journal(broker.dsn())
 
-It has three doors: one without a password, whose guests may do everything; one with TLS and SASL, behind an authorizer; and one
+It has three listeners: one without a password, where every client may do everything; one with TLS and SASL, behind an authorizer; and one
 whose certificate is of another host. `kill`, `pause` and `start` do to it what happens to brokers.
 """
 
@@ -39,7 +39,7 @@ QUICK = ("-Xms128m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 
 
 class Missing(Exception):
-    """What this machine has not; the words say how to get it."""
+    """This machine lacks something; the text says how to get it."""
 
 
 def libs() -> Path:
@@ -102,14 +102,14 @@ class Broker:
         return f"{HOST}:{self.port}"
 
     def dsn(self, **options: object) -> str:
-        """The address of a journal on it, through the open door."""
+        """The address of a journal on it, through the listener without a password."""
         query = "&".join(f"{name}={value}" for name, value in {"replication": 1, **options}.items())
         return f"kafka://{self.address}?{query}"
 
     def secure_dsn(
         self, user: str = USER, password: str = PASSWORD, *, port: int = 0, ca: Path | None = None, **options: object
     ) -> str:
-        """The same through the door with TLS and a password."""
+        """The same through the listener with TLS and a password."""
         query = "&".join(f"{name}={value}" for name, value in {"replication": 1, "ca": ca or self.ca, **options}.items())
         return f"kafka+ssl://{user}:{quote(password, safe='')}@{HOST}:{port or self.secure_port}?{query}"
 
@@ -123,20 +123,20 @@ class Broker:
         end = time.monotonic() + START_S
         while time.monotonic() < end:
             if self.process.poll() is not None:
-                raise RuntimeError(f"the broker ended with {self.process.returncode}: {self.words()}")
+                raise RuntimeError(f"the broker ended with {self.process.returncode}: {self.log_end()}")
             # "Kafka Server started" comes after the listeners are open and the metadata are loaded.
-            if b"Kafka Server started" in self.log.read_bytes()[self._said :]:
+            if b"Kafka Server started" in self.log.read_bytes()[self._log_start :]:
                 return
             time.sleep(0.05)
-        raise RuntimeError(f"the broker is not up after {START_S:g} s: {self.words()}")
+        raise RuntimeError(f"the broker is not up after {START_S:g} s: {self.log_end()}")
 
     def kill(self) -> None:
-        """SIGKILL: no farewell, no flush."""
+        """SIGKILL: no flush, no closing of connections."""
         if self.process is not None:
             self.process.kill()
             self.process.wait()
             self.process = None
-            self._said = self.log.stat().st_size
+            self._log_start = self.log.stat().st_size
 
     def pause(self) -> None:
         """SIGSTOP: connections stay open and nothing answers."""
@@ -151,7 +151,7 @@ class Broker:
     def log(self) -> Path:
         return self.home / "server.log"
 
-    def words(self) -> str:
+    def log_end(self) -> str:
         """The end of its log."""
         return self.log.read_text(errors="replace")[-2000:]
 
@@ -170,8 +170,8 @@ class Broker:
             (self.home / f"{name}.pem").write_bytes(b"".join(chain))
 
     def _configure(self) -> None:
-        doors = {"OPEN": self.port, "SECURE": self.secure_port, "STRANGE": self.strange_port, "CONTROLLER": self._controller}
-        listeners = {name: f"{name}://{HOST}:{port}" for name, port in doors.items()}
+        listeners = {"OPEN": self.port, "SECURE": self.secure_port, "STRANGE": self.strange_port, "CONTROLLER": self._controller}
+        listeners = {name: f"{name}://{HOST}:{port}" for name, port in listeners.items()}
         if self.beside is not None:
             del listeners["CONTROLLER"]
         lines = [
@@ -199,16 +199,16 @@ class Broker:
             *self.more,
         ]
         login = "org.apache.kafka.common.security"
-        for door, certificate in (("secure", "right"), ("strange", "strange")):
+        for listener, certificate in (("secure", "right"), ("strange", "strange")):
             lines += [
-                f"listener.name.{door}.ssl.keystore.type=PEM",
-                f"listener.name.{door}.ssl.keystore.location={self.home / f'{certificate}.pem'}",
-                f"listener.name.{door}.scram-sha-512.sasl.jaas.config={login}.scram.ScramLoginModule required;",
-                f"listener.name.{door}.plain.sasl.jaas.config={login}.plain.PlainLoginModule required "
+                f"listener.name.{listener}.ssl.keystore.type=PEM",
+                f"listener.name.{listener}.ssl.keystore.location={self.home / f'{certificate}.pem'}",
+                f"listener.name.{listener}.scram-sha-512.sasl.jaas.config={login}.scram.ScramLoginModule required;",
+                f"listener.name.{listener}.plain.sasl.jaas.config={login}.plain.PlainLoginModule required "
                 f'user_{USER}="{PASSWORD}" user_{GUEST}="{GUEST_PASSWORD}";',
             ]
         (self.home / "server.properties").write_text("\n".join(lines) + "\n")
-        self._said = 0
+        self._log_start = 0
         fresh = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "a")
         self.cluster: str = self.beside.cluster if self.beside else fresh
         scram = [

@@ -1,4 +1,4 @@
-"""Ports that nobody uses at this moment, and that no client is given as its own."""
+"""Free ports outside of the range that Linux assigns to clients."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import socket
 from contextlib import ExitStack
 
 OF_SERVERS = range(12_000, 32_000)
-"""Below those that Linux gives to clients: a server that was killed finds its port free again when it comes back."""
+"""Below the range that Linux assigns to clients, so a restarted server finds its port free."""
 
-_given: set[int] = set()
+_used: set[int] = set()
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of this machine, never one that was given before, free for TCP and for UDP on every address of it.
+    """Ports of this machine, never one that was returned before, free for TCP and for UDP on every address of it.
 
     >>> len({*free_ports(3)})
     3
@@ -22,7 +22,7 @@ def free_ports(count: int) -> list[int]:
         found: list[int] = []
         while len(found) < count:
             port = random.SystemRandom().choice(OF_SERVERS)  # not of the seed of a test: two processes would choose the same
-            if port in _given:
+            if port in _used:
                 continue
             try:
                 for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
@@ -30,7 +30,7 @@ def free_ports(count: int) -> list[int]:
             except OSError:
                 continue
             found.append(port)
-            _given.add(port)
+            _used.add(port)
         return found
 
 

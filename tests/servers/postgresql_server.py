@@ -1,4 +1,4 @@
-"""A PostgreSQL of one test session: initdb, a free port on loopback, a database a test, and an end by any of its manners."""
+"""A PostgreSQL for one test session: initdb, a free port on loopback, one database per test, and several ways to stop it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from books import migrate, open_books
 
 BIN = Path("/usr/lib/postgresql/15/bin")
 PASSWORD = "s3ntinel-of-the-books"
-"""Of every user. It is in no log and no message: tests look for it."""
+"""Of every user. Tests check that it is in no log and no message."""
 
 CONF = """
 listen_addresses = '127.0.0.1'
@@ -31,7 +31,7 @@ logging_collector = off
 
 
 class PostgreSQL:
-    """`fresh()` gives the address of an empty database, `fresh(migrated=True)` of one with the tables of this release."""
+    """`fresh()` returns the address of an empty database, `fresh(migrated=True)` of one with the tables of this release."""
 
     def __init__(self, conf: str = "") -> None:
         # PostgreSQL refuses root, so its process belongs to nobody, and so does its directory.
@@ -78,7 +78,7 @@ class PostgreSQL:
         return name
 
     def drop(self, dsn: str) -> None:
-        """Makes room; whoever is still connected is not any more."""
+        """Drop a database and close its connections."""
         self.admin(f"DROP DATABASE IF EXISTS {dsn.rpartition('/')[2].partition('?')[0]} WITH (FORCE)")
 
     # --- life ---

@@ -1,4 +1,4 @@
-"""Connections of strangers to an HTTP server of ours: what they send, and that they stay as long as they are let."""
+"""Unauthenticated connections to an HTTP server of ours that stay open as long as it lets them."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ SHAPES: list[Callable[[int], bytes]] = [
 
 @contextmanager
 def strangers(port: int, count: int, shape: Callable[[int], bytes], trickle_s: float = 0.2) -> Iterator[list[socket.socket]]:
-    """So many connections, none of which reads anything. Each sends a byte more now and then, so that no pause of it is long."""
+    """`count` connections that read nothing. Each sends a byte now and then, so that none is idle for long."""
     lines: list[socket.socket] = []
     ended = threading.Event()
 

@@ -1,4 +1,4 @@
-"""Waiting for something to come true."""
+"""Wait for a condition."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Found = TypeVar("Found")
 def until(
     look: Callable[[], Found], within_s: float = 10.0, what: str | Callable[[], str] = "it", *, meanwhile: Callable[[], object] | None = None
 ) -> Found:
-    """Looks again and again until what it finds is true, and gives that. `meanwhile` raises where it can no longer come true.
+    """Call `look` until its result is true, and return it. `meanwhile` raises if that can no longer happen.
 
     >>> answers = iter([None, None, "here"])
     >>> until(lambda: next(answers))

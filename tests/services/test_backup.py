@@ -26,7 +26,7 @@ from ringfence.settings import Settings
 from services import blocks, first_start, manifest
 from services.backup import NotBackedUp, backup
 from services.restore import NotRestored, restore
-from switches.tail import POSITION, load_places, read_batch, store_places
+from switches.tail import POSITION, load_positions, read_batch, store_positions
 from warehouse import ask, migrate, open_warehouse
 
 NOW_MS = 1_795_000_000_000
@@ -63,7 +63,7 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     client.close()
     (settings.spool_dir / "rec-1.jl").write_text('\n{"seq":1}\n\n{"seq":2}\n')
     batch = read_batch(settings.spool_dir, {}, max_bytes=1 << 20, torn_after_s=1, now_s=0)
-    store_places(settings.spool_dir / POSITION, batch.places)
+    store_positions(settings.spool_dir / POSITION, batch.positions)
     backup(settings.installation, where / "backup", NOW_MS, quietly)
     return where
 
@@ -79,7 +79,7 @@ def made(once: Path, tmp_path: Path) -> Path:
 
 
 def put_back(source: Path, home: Path, *, hold: bool = True) -> list[str]:
-    return restore(settings_of(home), source, hold=hold, now_ms=NOW_MS + 1, say=quietly).held
+    return restore(settings_of(home), source, hold=hold, now_ms=NOW_MS + 1, report=quietly).held
 
 
 @contextmanager
@@ -95,21 +95,21 @@ def no_file_over(size: int) -> Iterator[None]:
         signal.signal(signal.SIGXFSZ, handler)
 
 
-def everything(home: Path) -> dict[str, bytes]:
+def content_of(home: Path) -> dict[str, bytes]:
     return {path.relative_to(home).as_posix(): path.read_bytes() for path in home.rglob("*") if path.is_file()}
 
 
 # --- there and back ----------------------------------------------------------------------------------------------------------
 
 
-def test_everything_comes_back(once: Path, made: Path, tmp_path: Path):
+def test_a_restored_home_is_the_same(once: Path, made: Path, tmp_path: Path):
     assert put_back(made, tmp_path / "new") == ["k1"]
     settings = settings_of(tmp_path / "new")
     reader = open_journal(settings.journal_dsn).reader("calls", 0, 0)
     assert [message.value for message in reader.read()] == [b"{}"]
     reader.close()
     with reading(open_books(settings.books_dsn)) as conn:
-        assert [kept.key.b_range for kept in suppressions.live(conn, NOW_MS)] == ["25090"]
+        assert [one.key.b_range for one in suppressions.live(conn, NOW_MS)] == ["25090"]
         assert switches.holds(conn)["k1"].who == "restore"
     client = open_warehouse(settings.warehouse_dsn)
     assert ask(client, ("SELECT days FROM retention WHERE who = 'ann'", {})) == [{"days": 77}]
@@ -130,7 +130,7 @@ def test_what_the_spool_has_delivered_is_not_delivered_again(made: Path, tmp_pat
     """The files are new ones on another disk: the places name them."""
     put_back(made, tmp_path / "new")
     spool = tmp_path / "new" / "spool"
-    batch = read_batch(spool, load_places(spool / POSITION), max_bytes=1 << 20, torn_after_s=1, now_s=0)
+    batch = read_batch(spool, load_positions(spool / POSITION), max_bytes=1 << 20, torn_after_s=1, now_s=0)
     assert batch.lines == [] and (spool / "rec-1.jl").exists()
 
 
@@ -153,7 +153,7 @@ def test_without_a_hold_it_is_left_to_the_books(made: Path, tmp_path: Path):
         assert switches.holds(conn) == {}
 
 
-def test_what_is_elsewhere_is_said_and_need_not_answer(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_parts_elsewhere_are_listed_and_need_not_answer(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """State and secrets are backed up also while the servers are away: they are what only we have."""
     for name, address in {
         "JOURNAL": "kafka://127.0.0.1:1",
@@ -161,14 +161,14 @@ def test_what_is_elsewhere_is_said_and_need_not_answer(home: Path, tmp_path: Pat
         "BOOKS": "postgresql://ringfence:s3cret@127.0.0.1:1/books",
     }.items():
         monkeypatch.setenv(f"RINGFENCE_{name}", address)
-    told = CliRunner().invoke(app, ["backup", "--home", str(home), "--out", str(tmp_path / "out")]).output
-    assert "Not in it: the journal at kafka://127.0.0.1:1" in told and "Not in it: the books at postgresql://ringfence@" in told
-    kept = manifest.read(tmp_path / "out")
-    assert {name.split("/")[0] for name in kept.files} == {"state", "spool"}
+    printed = CliRunner().invoke(app, ["backup", "--home", str(home), "--out", str(tmp_path / "out")]).output
+    assert "Not in it: the journal at kafka://127.0.0.1:1" in printed and "Not in it: the books at postgresql://ringfence@" in printed
+    written = manifest.read(tmp_path / "out")
+    assert {name.split("/")[0] for name in written.files} == {"state", "spool"}
 
     found = CliRunner().invoke(app, ["restore", "--from", str(tmp_path / "out"), "--home", str(tmp_path / "new")])
     assert found.exit_code == 0 and "ringfence unblock --all" in found.output
-    assert "s3cret" not in told + found.output + (tmp_path / "out" / "manifest.json").read_text()
+    assert "s3cret" not in printed + found.output + (tmp_path / "out" / "manifest.json").read_text()
     assert load_or_make(tmp_path / "new" / "state") == load_or_make(home / "state")
 
     monkeypatch.setenv("RINGFENCE_BOOKS", "")
@@ -182,8 +182,8 @@ def test_what_is_elsewhere_is_said_and_need_not_answer(home: Path, tmp_path: Pat
 def test_nothing_is_written_over_and_nothing_into_itself(home: Path, tmp_path: Path):
     (tmp_path / "there").mkdir()
     (tmp_path / "there" / "mine").touch()
-    for out, words in ((tmp_path / "there", "not empty"), (home / "backup", "inside of the home")):
-        with pytest.raises(NotBackedUp, match=words):
+    for out, reason in ((tmp_path / "there", "not empty"), (home / "backup", "inside of the home")):
+        with pytest.raises(NotBackedUp, match=reason):
             backup(settings_of(home), out, NOW_MS, quietly)
     with pytest.raises(NotBackedUp, match="not a home"):
         backup(settings_of(tmp_path / "nowhere"), tmp_path / "out", NOW_MS, quietly)
@@ -205,15 +205,15 @@ def test_no_spelling_leads_a_backup_into_the_home(home: Path, tmp_path: Path, sp
     assert sorted(home.rglob("*")) == before
 
 
-def test_a_home_that_is_named_by_a_link_is_the_same_home(home: Path, tmp_path: Path):
+def test_a_home_by_way_of_a_link_is_the_same_home(home: Path, tmp_path: Path):
     (tmp_path / "link").symlink_to(home)
-    for named, out in ((tmp_path / "link", home / "backup"), (tmp_path / "link", tmp_path / "link" / "backup"), (home, tmp_path / "link" / "b")):
+    for where_home, out in ((tmp_path / "link", home / "backup"), (tmp_path / "link", tmp_path / "link" / "backup"), (home, tmp_path / "link" / "b")):
         with pytest.raises(NotBackedUp, match="inside of the home"):
-            backup(settings_of(named), out, NOW_MS, quietly)
+            backup(settings_of(where_home), out, NOW_MS, quietly)
 
 
 def test_a_mount_of_the_home_elsewhere_is_the_home(home: Path, tmp_path: Path):
-    """A mount shows the same directory under another name; what tells is its identity."""
+    """A mount shows the same directory under another name; its device and inode identify it."""
     elsewhere = tmp_path / "mounted"
     elsewhere.mkdir()
     for shown in (home, home / "state"):
@@ -233,7 +233,7 @@ def test_a_journal_that_is_not_in_the_home_takes_no_backup_either(home: Path, tm
         backup(settings.installation, tmp_path / "disk" / "backup", NOW_MS, quietly)
 
 
-def test_links_in_a_circle_are_told_and_a_link_elsewhere_is_followed(home: Path, tmp_path: Path):
+def test_a_cycle_of_links_is_an_error_and_a_link_elsewhere_is_followed(home: Path, tmp_path: Path):
     (tmp_path / "a").symlink_to(tmp_path / "b")
     (tmp_path / "b").symlink_to(tmp_path / "a")
     with pytest.raises(NotBackedUp, match="leads nowhere"):
@@ -258,7 +258,7 @@ def test_a_disk_that_gets_full_leaves_nothing(home: Path, tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("damage", "words"),
+    ("damage", "reason"),
     [
         (lambda made: (made / "state" / "secrets.json").write_text("{}"), "secrets.json has 2 bytes, not"),
         (lambda made: _flip(made / "books.db"), "books.db has another hash"),
@@ -270,9 +270,9 @@ def test_a_disk_that_gets_full_leaves_nothing(home: Path, tmp_path: Path):
         (lambda made: _change(made, layout=999, ringfence="9.0.0"), "made by Ringfence 9.0.0, which is newer"),
     ],
 )
-def test_a_backup_that_is_not_what_was_made_is_refused_before_anything_is_written(made: Path, tmp_path: Path, damage, words: str):
+def test_a_backup_that_is_not_what_was_made_is_refused_before_anything_is_written(made: Path, tmp_path: Path, damage, reason: str):
     damage(made)
-    with pytest.raises(manifest.WrongBackup, match=words):
+    with pytest.raises(manifest.WrongBackup, match=reason):
         put_back(made, tmp_path / "new")
     assert not (tmp_path / "new").exists()
     found = CliRunner().invoke(app, ["restore", "--from", str(made), "--home", str(tmp_path / "new")])
@@ -291,18 +291,18 @@ def _change(made: Path, **changes: object) -> None:
 
 
 def test_a_home_that_is_in_use_is_not_touched(made: Path, home: Path):
-    before = everything(home)
+    before = content_of(home)
     with pytest.raises(NotRestored, match="is not empty"):
         put_back(made, home)
-    after = everything(home)
+    after = content_of(home)
     after.pop(".ringfence.lock", None)
     assert after == before
 
 
 def test_a_backup_does_not_go_where_other_addresses_are_set(made: Path, tmp_path: Path):
     settings = settings_of(tmp_path / "new").model_copy(update={"books": "postgresql://ringfence:s3cret@db/books"})
-    with pytest.raises(manifest.WrongBackup, match="RINGFENCE_BOOKS names another kind of place") as refused:
-        restore(settings.installation, made, hold=True, now_ms=NOW_MS, say=quietly)
+    with pytest.raises(manifest.WrongBackup, match="RINGFENCE_BOOKS names another kind of store") as refused:
+        restore(settings.installation, made, hold=True, now_ms=NOW_MS, report=quietly)
     assert "s3cret" not in str(refused.value)
 
 
@@ -323,15 +323,15 @@ def test_what_a_newer_release_wrote_is_not_migrated_downwards(home: Path, newer)
     assert isinstance(found.exception, SystemExit), "told in a line, not with a traceback"
 
 
-@pytest.mark.parametrize(("revision", "words"), [("9999", "of a newer release"), ("0004", "books of Ringfence 0.1")])
-def test_a_part_does_not_start_on_books_of_another_release(home: Path, revision: str, words: str):
+@pytest.mark.parametrize(("revision", "reason"), [("9999", "of a newer release"), ("0004", "books of Ringfence 0.1")])
+def test_a_part_does_not_start_on_books_of_another_release(home: Path, revision: str, reason: str):
     _sql(home, f"update alembic_version set version_num = '{revision}'")
     env = {name: value for name, value in os.environ.items() if not name.startswith("RINGFENCE_")} | {
         "RINGFENCE_METRICS_PORT": "0"
     }
     flow = [sys.executable, "-m", "ringfence", "flow", "judge", "--home", home]
     found = subprocess.run(flow, env=env, cwd=home.parent, capture_output=True, text=True, timeout=60)
-    assert found.returncode == 1 and words in found.stderr and "RINGFENCE_HOME" in found.stderr
+    assert found.returncode == 1 and reason in found.stderr and "RINGFENCE_HOME" in found.stderr
     assert "Traceback" not in found.stderr
 
 
@@ -373,13 +373,13 @@ app(["restore", "--from", sys.argv[1], "--home", sys.argv[2]])
 """
 
 
-def test_a_restore_that_was_killed_is_seen_and_begun_anew(made: Path, tmp_path: Path):
+def test_a_killed_restore_is_detected_and_started_again(made: Path, tmp_path: Path):
     new = tmp_path / "new"
     env = {name: value for name, value in os.environ.items() if not name.startswith("RINGFENCE_")}
     died = subprocess.run([sys.executable, "-c", KILLED, made, new], env=env, cwd=tmp_path, capture_output=True, timeout=60)
     assert died.returncode == 9 and (new / RESTORING).exists() and (new / "journal").exists()
 
     found = CliRunner().invoke(app, ["status", "--home", str(new)])
-    assert found.exit_code == 1 and "is not whole" in found.output
+    assert found.exit_code == 1 and "the home is incomplete" in found.output
     assert put_back(made, new) == ["k1"]
     assert CliRunner().invoke(app, ["orders", "--home", str(new)]).exit_code == 0

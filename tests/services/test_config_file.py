@@ -10,7 +10,7 @@ from services import publishing
 from services.config_file import Wrong, read, render
 
 
-def test_a_deck_that_is_written_otherwise_is_kept_in_our_own_spelling(tmp_path: Path):
+def test_a_deck_in_another_format_is_stored_in_our_own(tmp_path: Path):
     (tmp_path / "d.csv").write_bytes("prefix;destination;price_per_min;effective_from\n43;Österreich;0,06;01.01.2026\n".encode("cp1252"))
     written = '{decimal: ",", date_format: "%d.%m.%Y", encoding: cp1252}'
     file = tmp_path / "config.yaml"
@@ -94,9 +94,9 @@ ALL_AT_ONCE = {
         "trunk_groups: [{name: g, caps: {calls_per_second: 1}}]"
     ): [
         "carriers[0].buy_deck: no deck 'no'",
-        "carriers[0].caps.calls_per_second: counts how calls come in",
+        "carriers[0].caps.calls_per_second: counts incoming calls",
         "carriers[0].caps.money_day: 'lots' is not a decimal amount",
-        "trunk_groups[0].caps.calls_per_second: counts how calls come in",
+        "trunk_groups[0].caps.calls_per_second: counts incoming calls",
     ],
     "tenant: t1\naccounts: [{name: []}]\ntrunks: [{name: t, account: acme, carrier: omega}]": [
         "accounts[0].name: must be one value",
@@ -106,15 +106,15 @@ ALL_AT_ONCE = {
 
 
 @pytest.mark.parametrize("text", ALL_AT_ONCE)
-def test_faults_of_form_and_of_content_are_told_together_each_once(tmp_path: Path, text: str):
+def test_faults_of_form_and_of_content_are_reported_together_each_once(tmp_path: Path, text: str):
     (tmp_path / "config.yaml").write_text(text)
     (tmp_path / "basic.csv").write_text("prefix,price_per_min\n43,0.025\n")
     with pytest.raises(Wrong) as wrong:
         publishing.check(tmp_path / "config.yaml")
-    told = wrong.value.faults
-    for words in ALL_AT_ONCE[text]:
-        assert sum(fault.startswith(words) for fault in told) == 1, (words, told)
-    left = [fault for fault in told if not any(fault.startswith(words) for words in ALL_AT_ONCE[text])]
+    reported = wrong.value.faults
+    for start in ALL_AT_ONCE[text]:
+        assert sum(fault.startswith(start) for fault in reported) == 1, (start, reported)
+    left = [fault for fault in reported if not any(fault.startswith(start) for start in ALL_AT_ONCE[text])]
     assert [fault for fault in left if ".tenant: is missing" not in fault] == []
 
 
@@ -161,7 +161,46 @@ def test_a_fault_of_one_of_several_tenants_has_its_place(was: str, wrong: str, f
 
 
 @pytest.mark.parametrize("text", ["- a", "a", "", "tenants: {}", "tenants: [t1]", "tenant: [t1]", "tenant:"])
-def test_a_file_of_nobody_is_refused(text: str, tmp_path: Path):
+def test_a_file_without_a_tenant_is_refused(text: str, tmp_path: Path):
     (tmp_path / "config.yaml").write_text(text)
     with pytest.raises(Wrong):
         publishing.check(tmp_path / "config.yaml")
+
+
+RATING = """\
+tenant: t1
+decks:
+  retail: {file: d.csv, currency: EUR}
+  alpha: {file: d.csv, currency: USD}
+holidays: [{name: at, dates: [2026-12-25, 2026-12-26]}]
+fx_rates: [{name: USD-EUR, source: ECB, rates: {2026-11-27: "0.95"}}]
+agreements:
+  - {name: a, role: sell, currency: EUR, time_zone: Europe/Vienna, rounding: up, decimals: 4, price_change: split, rating_instant: setup,
+     duration_rounding: up, plan: [{deck: retail}]}
+  - {name: b, role: buy, currency: EUR, plan: [{deck: alpha}]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes", "fault"),
+    [
+        ("", "", None),
+        ("name: at,", "name: de,", r"decks\.(retail|alpha): a window names the holiday list 'at', which is not in holidays"),
+        ("2026-12-25,", "25.12.,", r"holidays\[0\]\.dates\[0\]: '25\.12\.' is no date: write 2026-12-25"),
+        ("USD-EUR", "USD-GBP", r"deck 'alpha' is in USD and the agreement in EUR: add a rate USD-EUR to fx_rates"),
+        ("USD-EUR", "dollars", r"fx_rates\[0\]\.name: 'dollars' must be two currencies, as USD-EUR"),
+        ('"0.95"', '"-1"', r"fx_rates\[0\]\.rates\.2026-11-27: '-1' must be a decimal number > 0"),
+        ("decimals: 4", "decimals: 10", r"agreements\[0\]\.decimals: must be 0 to 9 decimals"),
+        ("price_change: split", "price_change: never", r"agreements\[0\]\.price_change: 'never' is none of call_start, increment_start, split"),
+    ],
+)
+def test_how_an_agreement_applies_its_decks(tmp_path: Path, was: str, becomes: str, fault: str | None):
+    (tmp_path / "d.csv").write_text("prefix,price_per_min,window\n43,0.06,holiday:AT\n")
+    file = tmp_path / "config.yaml"
+    file.write_text(RATING.replace(was, becomes))
+    if fault is None:
+        agreements = publishing.check(file).config.agreements
+        assert (agreements[0].decimals, agreements[0].price_change, agreements[0].rating_instant) == (4, "split", "setup")
+        return
+    with pytest.raises(Wrong, match=fault):
+        publishing.check(file)

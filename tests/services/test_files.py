@@ -57,9 +57,9 @@ ODD: list[Callable[[Path], Path]] = [pipe, folder, bound_socket, link_to_zero, s
 odd = pytest.mark.parametrize("make", ODD, ids=lambda make: make.__name__)
 
 
-def refused(*words: str) -> str:
-    """What a command says that ends with 1 or 2: a line or a few, and no traceback."""
-    done = CliRunner().invoke(app, [*words])
+def refused(*arguments: str) -> str:
+    """The output of a command that exits with 1 or 2: a line or a few, and no traceback."""
+    done = CliRunner().invoke(app, [*arguments])
     assert done.exit_code in (1, 2), done.output
     assert done.exception is None or isinstance(done.exception, SystemExit)
     assert "Traceback" not in done.output and len(done.output.splitlines()) < 12
@@ -67,17 +67,17 @@ def refused(*words: str) -> str:
 
 
 @odd
-def test_a_deck_that_is_no_file_is_told_with_its_place(tmp_path: Path, make: Callable[[Path], Path]):
+def test_a_deck_that_is_no_file_is_an_error_with_its_place(tmp_path: Path, make: Callable[[Path], Path]):
     (tmp_path / "config.yaml").write_text(CONFIG)
     make(tmp_path / "basic.csv")
-    said = refused("config", "publish", str(tmp_path / "config.yaml"), "--why", "x", "--home", str(tmp_path / "home"))
-    assert "decks.basic.file" in said and "basic.csv" in said
+    printed = refused("config", "publish", str(tmp_path / "config.yaml"), "--why", "x", "--home", str(tmp_path / "home"))
+    assert "decks.basic.file" in printed and "basic.csv" in printed
     assert not (tmp_path / "home").exists()
 
 
 @odd
 @pytest.mark.parametrize("command", [["publish", "--why", "x"], ["check"]], ids=["publish", "check"])
-def test_a_configuration_that_is_no_file_is_told(tmp_path: Path, make: Callable[[Path], Path], command: list[str]):
+def test_a_configuration_that_is_no_file_is_an_error(tmp_path: Path, make: Callable[[Path], Path], command: list[str]):
     verb, *more = command
     file = make(tmp_path / "config.yaml")
     assert "config.yaml" in refused("config", verb, str(file), *more, "--home", str(tmp_path / "home"))
@@ -96,16 +96,16 @@ def test_what_a_replay_reads_is_a_file(tmp_path: Path, make: Callable[[Path], Pa
             make(paths[name])
         else:
             paths[name].write_text(text)
-    words = [word for name, path in paths.items() for word in (f"--{name}", str(path))]
-    refused("replay", *words, "--out", str(tmp_path / "out"))
+    arguments = [word for name, path in paths.items() for word in (f"--{name}", str(path))]
+    refused("replay", *arguments, "--out", str(tmp_path / "out"))
     assert not (tmp_path / "out").exists()
 
 
 @odd
 def test_a_control_token_is_in_a_file(tmp_path: Path, make: Callable[[Path], Path]):
     file = make(tmp_path / "token")
-    words = ("switch", "add", "k9", "--control-url", "http://127.0.0.1:1/RPC", "--control-token-file", str(file), "--why", "x")
-    refused(*words, "--home", str(tmp_path / "home"))
+    arguments = ("switch", "add", "k9", "--control-url", "http://127.0.0.1:1/RPC", "--control-token-file", str(file), "--why", "x")
+    refused(*arguments, "--home", str(tmp_path / "home"))
 
 
 def test_a_file_that_grows_while_it_is_read_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -130,7 +130,7 @@ DEEP = {
 
 
 @pytest.mark.parametrize("text", DEEP.values(), ids=DEEP.keys())
-def test_what_is_nested_without_end_is_told_with_its_line(tmp_path: Path, text: str):
+def test_endless_nesting_is_an_error_with_its_line(tmp_path: Path, text: str):
     with pytest.raises(Wrong, match=rf"(?s)more than {DEEPEST} deep.*line \d+"):
         read(text)
     (tmp_path / "config.yaml").write_text(text)
@@ -140,6 +140,6 @@ def test_what_is_nested_without_end_is_told_with_its_line(tmp_path: Path, text: 
 
 
 @pytest.mark.parametrize("text", ["tenants: [t1]\n\0", 'tenants: ["\\UFFFFFFFF"]', "\ufffe", "tenants: [t1", "%YAML 9.9\n---\n"])
-def test_what_is_no_yaml_is_told(text: str):
+def test_what_is_no_yaml_is_an_error(text: str):
     with pytest.raises(Wrong):
         read(text)

@@ -62,7 +62,7 @@ def test_what_a_link_leads_to_is_made_private(tmp_path: Path):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a directory away")
-def test_a_home_of_somebody_else_is_refused_in_words(tmp_path: Path):
+def test_a_home_of_another_user_is_refused_with_the_reason(tmp_path: Path):
     root, link = tmp_path / "home", tmp_path / "link"
     root.mkdir(mode=0o755)
     link.symlink_to(root)
@@ -77,7 +77,7 @@ def test_a_home_of_somebody_else_is_refused_in_words(tmp_path: Path):
         assert mode(root) == modes, "nothing was changed"
 
 
-def test_what_is_no_directory_is_refused_in_words(tmp_path: Path):
+def test_what_is_no_directory_is_refused_with_the_reason(tmp_path: Path):
     file, nowhere, fifo = tmp_path / "file", tmp_path / "nowhere", tmp_path / "fifo"
     file.touch()
     nowhere.symlink_to(tmp_path / "gone")
@@ -93,7 +93,7 @@ def test_a_directory_of_other_things_is_not_shut_to_others(tmp_path: Path, thing
     root = tmp_path / "shared"
     root.mkdir(mode=0o755)
     (root / thing).mkdir()
-    with pytest.raises(NotAHome, match="it holds what is not"):
+    with pytest.raises(NotAHome, match="it holds other files"):
         homes.make_private(root)
     assert mode(root) == 0o755
     root.chmod(0o700)
@@ -130,9 +130,9 @@ def test_all_that_the_parts_write_is_their_owners_alone(tmp_path: Path):
     env = os.environ | ports | {"RINGFENCE_HOME": str(root), "RINGFENCE_SNAPSHOT_S": "1"}
     os.umask(0o022)
     names = ("collector", "store", "judge", "watch", "dispatcher")
-    with (tmp_path / "said").open("wb") as said:
+    with (tmp_path / "said").open("wb") as log:
         running = [
-            subprocess.Popen([sys.executable, "-m", "ringfence", "flow", name], env=env, stdout=said, stderr=said) for name in names
+            subprocess.Popen([sys.executable, "-m", "ringfence", "flow", name], env=env, stdout=log, stderr=log) for name in names
         ]
     try:
         until(lambda: all((root / "state" / name).exists() for name in ("judge.state", "watch.state", "collector", "store")), 90)

@@ -138,12 +138,12 @@ tenants:
     ("was", "wrong", "fault"),
     [
         ("parent: group", "parent: grup", "parties[1].parent: no party 'grup'"),
-        ("kinds: [reseller], sell_deck", "kinds: [customer], sell_deck", "parties[1].parent: party 'group' is no reseller"),
+        ("kinds: [reseller], sell_deck", "kinds: [customer], sell_deck", "parties[1].parent: party 'group' is not a reseller"),
         ("kinds: [reseller], sell_deck: wholesale", "kinds: [reseller]", "parties[1].parent: reseller 'group' has no agreement"),
         (
             "kinds: [reseller], sell_deck",
             "parent: shop, kinds: [reseller], sell_deck",
-            "parties[0].parent: the resellers go round in a circle: group > shop > group",
+            "parties[0].parent: the resellers form a circle: group > shop > group",
         ),
         ("agreement: shop}", "agreement: shoe}", "parties[1].agreement: no agreement 'shoe'"),
         ("role: sell, party: shop", "role: buy, party: shop", "parties[1].agreement: 'shop' is a buy agreement: name a sell agreement"),
@@ -250,7 +250,7 @@ def test_any_sequence_of_changes_is_the_config_compiled_as_a_whole(tmp_path_fact
         with reading(engine) as conn:
             version = configs.latest(conn)
             loaded = configs.load(conn, version)
-        by_kind = {kind: tuple(row for (of, _, _), row in sorted(model.items()) if of == kind) for kind in publishing.WORDS}
+        by_kind = {kind: tuple(row for (of, _, _), row in sorted(model.items()) if of == kind) for kind in publishing.SINGULAR}
         # An empty policy is not stored apart from the default.
         whole = Config(version=version, decks=decks, policies=loaded.policies, **by_kind)
         assert loaded == whole
@@ -288,7 +288,7 @@ def test_one_agreement_among_many_is_one_part_and_versions_share_the_rest(engine
         changed = msgspec.structs.replace(agreements[7], payment_days=14)
         done = publishing.change(conn, [changed], [], "ops", "w", NOW)
         assert (done.parts, done.changes) == (1, ["~ agreement t1/agreement-7: payment_days"])
-        assert time.monotonic() - began_s < 5
+        assert time.monotonic() - began_s < 20
         assert len(configs.parts(conn, 2)) == len(configs.parts(conn, 1)) == 2 * BUCKETS + 1
     second = terms_of(2)
     pairs = [(first.rows[kind]._buckets["t1"], second.rows[kind]._buckets["t1"]) for kind in ("accounts", "agreements")]

@@ -24,17 +24,17 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def replay(day: Path, out: Path, *options: str, exit_code: int = 0) -> str:
-    words = ["replay", "--calls", str(day / "calls.csv"), "--mapping", str(day / "mapping.yaml"), "--out", str(out), *options]
-    result = CliRunner().invoke(app, words)
+    arguments = ["replay", "--calls", str(day / "calls.csv"), "--mapping", str(day / "mapping.yaml"), "--out", str(out), *options]
+    result = CliRunner().invoke(app, arguments)
     assert result.exit_code == exit_code, result.output
     return result.output
 
 
 def test_a_file_is_priced_and_judged(day: Path, tmp_path: Path):
-    said = replay(day, tmp_path)
+    printed = replay(day, tmp_path)
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert summary["received"] == sum(summary[fate] for fate in FATES) == len((day / "calls.csv").read_text().splitlines()) - 1
-    assert f"{summary['received']:,} records" in said and f"{summary['sell']['EUR']} EUR" in said
+    assert f"{summary['received']:,} records" in printed and f"{summary['sell']['EUR']} EUR" in printed
     assert pl.read_parquet(tmp_path / "calls.parquet").height == summary["rated"]
     truth = json.loads((day / "truth.json").read_text())
     alerts = [json.loads(line) for line in (tmp_path / "alerts.jsonl").read_text().splitlines()]
@@ -55,9 +55,9 @@ def test_a_deck_prices_instead_of_the_file(day: Path, tmp_path: Path):
     assert sold[0] != sold[1]
 
 
-def test_a_mapping_that_is_none_is_said_in_a_line(day: Path, tmp_path: Path):
-    words = ["replay", "--calls", str(day / "calls.csv"), "--mapping", str(day / "truth.json"), "--out", str(tmp_path / "out")]
-    result = CliRunner().invoke(app, words)
+def test_a_malformed_mapping_is_an_error_of_one_line(day: Path, tmp_path: Path):
+    arguments = ["replay", "--calls", str(day / "calls.csv"), "--mapping", str(day / "truth.json"), "--out", str(tmp_path / "out")]
+    result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 1 and "truth.json: Object contains unknown field" in result.output
     assert not (tmp_path / "out").exists()
 
@@ -82,17 +82,17 @@ columns: {{tenant: Mandant, account: Kunde, b_number: Nach, answer: Beginn, dura
 def commas(tmp_path: Path, decimal: str) -> tuple[str, pl.DataFrame]:
     (tmp_path / "calls.csv").write_text(COMMAS)
     (tmp_path / "mapping.yaml").write_text(MAPPING.format(decimal=decimal))
-    said = replay(tmp_path, tmp_path / "out")
-    return said, pl.read_parquet(tmp_path / "out" / "calls.parquet")
+    printed = replay(tmp_path, tmp_path / "out")
+    return printed, pl.read_parquet(tmp_path / "out" / "calls.parquet")
 
 
 def test_a_file_with_semicolons_local_times_and_decimal_commas_of_two_tenants(tmp_path: Path):
-    said, rated = commas(tmp_path, 'decimal: ","')
+    printed, rated = commas(tmp_path, 'decimal: ","')
     rows = rated.select("tenant", "answer_ms", "duration_ms", "sell_nanos").sort("tenant").rows()
     assert rows == [("nord", 1761372000000, 61_500, 30_600_000), ("sued", 1761372001000, 10_000, 100_000_000)]
-    assert "2 x column Sekunden: 'zehn' is not a number" in said, "reasons that differ in what they quote are counted as one"
+    assert "2 x column Sekunden: 'zehn' is not a number" in printed, "reasons that differ in what they quote are counted as one"
 
 
 def test_a_comma_that_the_mapping_does_not_know_of_is_explained(tmp_path: Path):
-    said, rated = commas(tmp_path, "")
-    assert rated.height == 0 and 'the mapping says decimal: ","' in said
+    printed, rated = commas(tmp_path, "")
+    assert rated.height == 0 and 'the mapping says decimal: ","' in printed

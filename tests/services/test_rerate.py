@@ -98,7 +98,8 @@ class House:
 
     def money(self) -> dict[str, str]:
         with warehouse(self.at) as client:
-            rows = ask(client, queries.money_by_currency(tenant=self.tenant))
+            sums = "SELECT role AS side, sum(amount) AS amount FROM charges_counted WHERE tenant = {tenant:String} AND level = 0 GROUP BY side"
+            rows = ask(client, (sums, {"tenant": self.tenant}))
         return {row["side"]: to_text(int(row["amount"] * 10**9)) for row in rows}
 
     def dispositions(self) -> dict[str, int]:
@@ -241,7 +242,8 @@ def test_a_correction_after_the_run_counts_and_is_named(house):
     sale = house.outcome.charges.filter(role="sell", account="acme").head(1)
     corrected = sale.with_columns(revision=sale["revision"] + 1, usage_nanos=sale["usage_nanos"] * 0, nanos=sale["nanos"] * 0)
     insert(client, "charges", corrected.to_arrow())
-    assert [(row["run_revision"], row["last_run"]) for row in ask(client, queries.corrected_after_run(tenant=house.tenant))] == [(1, run.run)]
+    corrected = [row for row in ask(client, queries.corrected_after_run()) if row["tenant"] == house.tenant]
+    assert [(row["run_revision"], row["last_run"]) for row in corrected] == [(1, run.run)]
     client.close()
     assert house.money()["sell"] == "0.31", "0.43 without the first call"
 

@@ -1,4 +1,4 @@
-"""Back up while everything runs, lose the home, restore, start: what an operator does on a bad day, with real processes and traffic."""
+"""Back up while all parts run, lose the home, restore, start: what an operator does on a bad day, with real processes and traffic."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from services import blocks, first_start
 from services.completeness import coverage
 from services.in_force import from_books
 from simulator.day import day
-from simulator.world import world
+from simulator.world import make_world
 from switches.loopback import Loopback
 from switches.post import PostError, connect, post_records
 from warehouse import ask, open_warehouse
@@ -88,7 +88,7 @@ class House:
 
 @dataclass
 class Switch:
-    """A switch that lives on: it has kept all that it wrote, and delivers it from the beginning when it is told to."""
+    """A switch that survives: it still has all that it wrote, and delivers it from the beginning on request."""
 
     settings: Settings
     token: str
@@ -145,13 +145,13 @@ def test_a_lost_home_comes_back_and_nothing_old_is_blocked_again(tmp_path: Path)
         snapshot_s=1.0, orders_a_minute=1000, order_share=1.0, _env_file=None,
     )  # fmt: skip
     first_start.lay(settings.installation)
-    place = world(SEED, switches=("sim1",))
+    place = make_world(SEED, switches=("sim1",))
     first_start.open_and_publish(settings.installation, first_start.Start(place.config, place.decks, place.currency, (TENANT,)), now_ms())
     secrets = load_or_make(settings.state_dir)
     first_start.connect_switch(settings.installation, secrets, "sim1", "loopback", settings.control_url, True, now_ms())
     table = Loopback()
     served = table.serve(control, secrets.control_token)
-    traffic, _ = day(SEED, hours=0.15, calls_per_s=3.0, attack=True, start_ms=now_ms() - 12 * 60_000, place=place, outages=())
+    traffic, _ = day(SEED, hours=0.15, calls_per_s=3.0, attack=True, start_ms=now_ms() - 12 * 60_000, world=place, outages=())
     switch = Switch(settings, secrets.collector_token, list(traffic))
     house = House(settings, tmp_path)
     journal, engine = open_journal(settings.journal_dsn), open_books(settings.books_dsn)
@@ -170,8 +170,8 @@ def test_a_lost_home_comes_back_and_nothing_old_is_blocked_again(tmp_path: Path)
         until(lambda: of_judge(settings.installation.judge_state(1)).load() is not None, 120, "judge writes its first snapshot")  # it compiles first
 
         meanwhile.start()
-        told = house.command("backup", "--out", str(tmp_path / "backup"))
-        assert "every hash is in manifest.json" in told
+        output = house.command("backup", "--out", str(tmp_path / "backup"))
+        assert "every hash is in manifest.json" in output
         meanwhile.join(60)
         switch.deliver(0.8, 0.9)  # nothing of this is in the backup
         house.mourn()
@@ -187,8 +187,8 @@ def test_a_lost_home_comes_back_and_nothing_old_is_blocked_again(tmp_path: Path)
     shutil.rmtree(settings.root)
     table.restart()
 
-    told = house.command("restore", "--from", str(tmp_path / "backup"))
-    assert "All blocks are held at sim1" in told
+    output = house.command("restore", "--from", str(tmp_path / "backup"))
+    assert "All blocks are on hold at sim1" in output
     restored = sum(m.key != TICK_KEY for m in messages(journal, topics.CALLS))
     assert 0 < restored < lost
 
@@ -220,7 +220,7 @@ def test_a_lost_home_comes_back_and_nothing_old_is_blocked_again(tmp_path: Path)
         until(lambda: any(dairy.b_range in entry for entry in live(table)), 60, "a block that stands is back")
         books = open_books(settings.books_dsn)
         with reading(books) as conn:
-            assert [kept.key for kept in suppressions.live(conn, now_ms())] == [lifted]
+            assert [one.key for one in suppressions.live(conn, now_ms())] == [lifted]
         assert not [entry for entry in live(table) if gone.b_range in entry or "dairy||25090" in entry]
         books.dispose()
 

@@ -42,9 +42,9 @@ def settings(tmp_path: Path) -> Settings:
     return settings
 
 
-def run(settings: Settings, *words: str, code: int = 0, answer: str = "") -> str:
+def run(settings: Settings, *arguments: str, code: int = 0, answer: str = "") -> str:
     env = {"RINGFENCE_PARTITIONS": "2"}
-    result = CliRunner().invoke(app, [*words, "--home", str(settings.home)], input=answer, env=env)
+    result = CliRunner().invoke(app, [*arguments, "--home", str(settings.home)], input=answer, env=env)
     assert result.exit_code == code, result.output
     return result.output
 
@@ -75,7 +75,7 @@ def damage(part: Path, which: int = 1) -> Path:
 # --- retention -------------------------------------------------------------------------------------------------------------------
 
 
-def test_what_is_kept_where_and_who_still_has_to_read_it(settings: Settings) -> None:
+def test_retention_lists_stores_sizes_rules_and_readers(settings: Settings) -> None:
     fill(settings)
     journal = open_journal(settings.journal_dsn)
     journal.mark_read(CALLS, 0, "judge", 7)
@@ -87,8 +87,8 @@ def test_what_is_kept_where_and_who_still_has_to_read_it(settings: Settings) -> 
     assert found["warehouse", "records"]["rule"] == "400 days" and found["warehouse", "charges"]["rule"] == "for ever"
     assert found["books", "audit"]["rule"] == "for ever, unless a person removes it" and found["books", "books.db"]["size_bytes"] > 0
     assert {("spool", "collector"), ("spool", "switch"), ("state", "snapshots"), ("logs", "run")} <= found.keys()
-    said = run(settings, "retention")
-    assert "judge 13" in said and "GB are free at" in said
+    printed = run(settings, "retention")
+    assert "judge 13" in printed and "GB are free at" in printed
 
 
 def test_apply_removes_what_is_old_and_read_beside_a_writer(settings: Settings) -> None:
@@ -103,32 +103,32 @@ def test_apply_removes_what_is_old_and_read_beside_a_writer(settings: Settings) 
     journal.mark_read(CALLS, 0, "judge", 13)
     assert "journal: calls/0: offsets 6 to 11" in run(settings, "retention", "apply")
     assert journal.first_offset(CALLS, 0) == 12
-    assert "Nothing was over." in run(settings, "retention", "apply")
+    assert "No data has expired." in run(settings, "retention", "apply")
     assert writer.append([Entry(b"k", b"next", 1)]) == 20
     writer.close()
 
 
-def test_a_reader_that_will_not_come_back_is_forgotten_by_a_persons_word(settings: Settings) -> None:
+def test_a_person_can_forget_a_reader(settings: Settings) -> None:
     part = fill(settings)
     age(part, 9, slice(0, 5))
     age(part, 0.5, slice(5, None))
     journal = open_journal(settings.journal_dsn)
     journal.mark_read(CALLS, 0, "judge", 20)
     journal.mark_read(CALLS, 0, "old-copy", 0)
-    assert "Nothing was over." in run(settings, "retention", "apply")
-    assert "Wait no longer for old-copy?" in run(settings, "retention", "apply", "--forget", "old-copy", code=1, answer="n\n")
+    assert "No data has expired." in run(settings, "retention", "apply")
+    assert "Stop waiting for old-copy?" in run(settings, "retention", "apply", "--forget", "old-copy", code=1, answer="n\n")
     assert journal.readers(CALLS, 0) == {"judge": 20, "old-copy": 0}
     assert "offsets 0 to 14" in run(settings, "retention", "apply", "--forget", "old-copy", "--yes")
     assert journal.readers(CALLS, 0) == {"judge": 20}
     assert "no topic has a reader 'old-copy'" in run(settings, "retention", "apply", "--forget", "old-copy", "--yes", code=1)
 
 
-def test_the_audit_goes_by_a_persons_word_alone(settings: Settings) -> None:
+def test_only_a_person_removes_lines_of_the_audit(settings: Settings) -> None:
     engine = open_books(settings.books_dsn)
     with writing(engine) as conn:
         audit.note(conn, "ann", "blocked", "acme", "", 1)
     run(settings, "retention", "apply")
-    assert "older than 800 days, for good?" in run(settings, "retention", "apply", "--audit-days", "800", code=1, answer="n\n")
+    assert "older than 800 days, permanently?" in run(settings, "retention", "apply", "--audit-days", "800", code=1, answer="n\n")
     with reading(engine) as conn:
         assert "acme" in [entry.subject for entry in audit.last(conn)]
     assert "books: audit: 1 rows" in run(settings, "retention", "apply", "--audit-days", "800", "--yes", "--who", "ann")
@@ -156,7 +156,7 @@ def test_a_store_that_holds_the_warehouse_is_asked(settings: Settings, monkeypat
     assert not list(settings.state_dir.glob("retention.*"))
 
 
-def test_a_store_that_does_not_answer_is_named(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_does_not_answer_is_an_error(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retention, "ANSWER_S", 0.3)
     with pytest.raises(retention.NotApplied, match="has not answered in"):
         retention._ask_store(settings.state_dir / store.WANTED, settings.state_dir / store.APPLIED)
@@ -174,20 +174,20 @@ def test_a_store_that_does_not_answer_is_named(settings: Settings, monkeypatch: 
         ("ALERTS_DAYS", "1e9"),
     ],
 )
-def test_a_setting_that_cannot_be_is_named(settings: Settings, monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
+def test_an_impossible_setting_is_an_error_with_its_name(settings: Settings, monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
     monkeypatch.setenv(f"RINGFENCE_{variable}", value)
     assert f"RINGFENCE_{variable}:" in run(settings, "retention", code=1)
 
 
-@pytest.mark.parametrize("words", [("retention",), ("retention", "apply"), ("journal", "check"), ("journal", "repair", "--yes")], ids=" ".join)
-def test_a_directory_that_is_no_home_is_said_to_be_none(tmp_path: Path, words: tuple[str, ...]) -> None:
-    said = run(Settings(home=tmp_path / "nothing"), *words, code=1)
-    assert "name the --home." in said and not (tmp_path / "nothing").exists()
+@pytest.mark.parametrize("arguments", [("retention",), ("retention", "apply"), ("journal", "check"), ("journal", "repair", "--yes")], ids=" ".join)
+def test_a_directory_that_is_no_home_is_an_error(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    printed = run(Settings(home=tmp_path / "nothing"), *arguments, code=1)
+    assert "name the --home." in printed and not (tmp_path / "nothing").exists()
 
 
 @pytest.mark.parametrize("error", [SnapshotError("judge.state cannot be read"), MissedError("judge.missed.json cannot be read")], ids=type)
 def test_a_part_that_cannot_read_its_own_state_ends_with_one_line(settings: Settings, error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(typer.Exit) as ended, faults.named(settings):
+    with pytest.raises(typer.Exit) as ended, faults.explained(settings):
         raise error
     assert ended.value.exit_code == 1 and capsys.readouterr().err.strip() == str(error)
 
@@ -195,24 +195,24 @@ def test_a_part_that_cannot_read_its_own_state_ends_with_one_line(settings: Sett
 # --- journal ---------------------------------------------------------------------------------------------------------------------
 
 
-def test_a_journal_that_is_whole_is_said_to_be(settings: Settings) -> None:
+def test_a_whole_journal_is_reported_as_such(settings: Settings) -> None:
     fill(settings)
-    assert "The journal is whole." in run(settings, "journal", "check")
+    assert "The journal is not damaged." in run(settings, "journal", "check")
     assert "nothing was changed" in run(settings, "journal", "repair", "--yes")
 
 
-def test_a_damaged_place_is_named_given_up_by_a_persons_word_and_shown(settings: Settings) -> None:
+def test_damage_is_reported_given_up_by_a_person_and_shown(settings: Settings) -> None:
     path = damage(fill(settings))
     base = int(path.name[:20])
-    said = run(settings, "journal", "check", code=1)
-    assert f"calls/0: offset {base} cannot be read: {path} at byte 0 (" in said and "a checksum is wrong" in said
+    printed = run(settings, "journal", "check", code=1)
+    assert f"calls/0: offset {base} cannot be read: {path} at byte 0 (" in printed and "a checksum is wrong" in printed
     before = path.read_bytes()
-    assert "Give up what is named above?" in run(settings, "journal", "repair", code=1, answer="n\n")
+    assert "Give up the records above?" in run(settings, "journal", "repair", code=1, answer="n\n")
     assert path.read_bytes() == before, "nothing is changed without a word"
     assert "ringfence journal repair" in run(settings, "backup", "--out", str(settings.root.parent / "b1"), code=1)
 
-    said = run(settings, "journal", "repair", "--yes", "--who", "ann")
-    assert f"lost: calls/0: offset {base} (1 entry)" in said and "calls/0 is repaired." in said
+    printed = run(settings, "journal", "repair", "--yes", "--who", "ann")
+    assert f"lost: calls/0: offset {base} (1 entry)" in printed and "calls/0 is repaired." in printed
     (loss,) = losses(settings.root / "journal")
     assert loss.noted and Path(loss.kept).exists()
     engine = open_books(settings.books_dsn)
@@ -225,13 +225,13 @@ def test_a_damaged_place_is_named_given_up_by_a_persons_word_and_shown(settings:
     run(settings, "backup", "--out", str(settings.root.parent / "b2"))
 
 
-def test_a_writer_that_runs_is_named_and_nothing_is_changed(settings: Settings) -> None:
+def test_a_running_writer_is_an_error_and_nothing_is_changed(settings: Settings) -> None:
     path = damage(fill(settings))
     before = path.read_bytes()
     writer = FileJournal(settings.root / "journal", SMALL).writer(CALLS, 0)
-    said = run(settings, "journal", "repair", "--yes", code=1)
+    printed = run(settings, "journal", "repair", "--yes", code=1)
     writer.close()
-    assert "calls/0 has a writer already: process" in said and "stop it first; nothing of calls/0 was changed" in said
+    assert "calls/0 has a writer already: process" in printed and "stop it first; nothing of calls/0 was changed" in printed
     assert path.read_bytes() == before
 
 
@@ -244,16 +244,16 @@ def test_the_collectors_spool_is_looked_at_too(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"partitions": 2}', "null"])
-def test_a_topic_json_that_is_garbage_is_named_by_every_command(settings: Settings, content: str) -> None:
+def test_every_command_reports_a_garbled_topic_json(settings: Settings, content: str) -> None:
     path = settings.root / "journal" / JUDGED / "topic.json"
     path.write_text(content)
-    for words in (("journal", "check"), ("journal", "repair", "--yes"), ("backup", "--out", str(settings.root.parent / "b"))):
-        said = run(settings, *words, code=1)
-        assert str(path) in said.replace("\n", "") and '{"format": 2, "partitions": 2}' in said
-    assert "does not say how many partitions" in json.dumps(json.loads(run(settings, "retention", "--json")))
+    for arguments in (("journal", "check"), ("journal", "repair", "--yes"), ("backup", "--out", str(settings.root.parent / "b"))):
+        printed = run(settings, *arguments, code=1)
+        assert str(path) in printed.replace("\n", "") and '{"format": 2, "partitions": 2}' in printed
+    assert "does not hold the number of partitions" in json.dumps(json.loads(run(settings, "retention", "--json")))
 
 
-def test_a_loss_that_a_cut_off_repair_kept_from_the_audit_comes_into_it(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_loss_of_an_interrupted_repair_is_written_into_the_audit_later(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     damage(fill(settings))
     monkeypatch.setattr("services.journal_care.audit_losses", lambda *_: [])
     run(settings, "journal", "repair", "--yes")
@@ -266,6 +266,6 @@ def test_a_loss_that_a_cut_off_repair_kept_from_the_audit_comes_into_it(settings
 def test_status_shows_what_a_reader_missed(settings: Settings) -> None:
     gap = Missed(reader="judge", topic=CALLS, partition=0, first=12, last=40, why=TRIMMED, at_ms=1)
     note(file_of(settings.installation.judge_state(1)), gap)
-    said = run(settings, "status")
-    assert "judge has not read offsets 12 to 40 of calls/0 (29): removed from the journal before they were read" in said.replace("\n", " ")
+    printed = run(settings, "status")
+    assert "judge has not read offsets 12 to 40 of calls/0 (29): removed from the journal before they were read" in printed.replace("\n", " ")
     assert json.loads(run(settings, "status", "--json"))["gaps"] == [gap.line()]

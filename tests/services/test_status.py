@@ -1,4 +1,4 @@
-"""What `status` says of records that never came."""
+"""What `status` shows of records that never arrived."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from core.orders import BlockOrder, Key
 from core.topics import CALLS
 from journal import Entry, open_journal
 from ringfence.cli import app
-from ringfence.ops.block_news import Blocks
-from ringfence.ops.earlier import Earlier
+from ringfence.ops.block_events import BlockEvents
 from ringfence.ops.live_counts import LiveCounts
+from ringfence.ops.stored_counts import StoredCounts
 from ringfence.settings import Settings
 from ringfence.terminal import Terminal
 from services import first_start
@@ -61,17 +61,17 @@ def store(home: Path, *seqs: int, boot_id: str = "1763", learned_ms: int = MINUT
         client.close()
 
 
-def status(home: Path, *words: str) -> str:
-    result = CliRunner().invoke(app, ["status", "--home", str(home), *words])
+def status(home: Path, *arguments: str) -> str:
+    result = CliRunner().invoke(app, ["status", "--home", str(home), *arguments])
     assert result.exit_code == 0, result.output
     return result.output
 
 
-def test_records_that_never_came_are_counted_and_named_by_boot(home: Path):
+def test_records_that_never_arrived_are_counted_and_listed_by_boot(home: Path):
     store(home, 3, 4, 8, 10)
-    said = status(home)
-    assert "6 of 1 boots" in said
-    assert "t1/k1 boot 1763: 6 lost: 1-2, 5-7, 9" in said
+    shown = status(home)
+    assert "6 of 1 boots" in shown
+    assert "t1/k1 boot 1763: 6 lost: 1-2, 5-7, 9" in shown
     assert "lost" not in json.loads(status(home, "--json")), "the keys for programs stay what they are"
 
 
@@ -80,17 +80,17 @@ def test_normal_running_shows_none(home: Path):
     assert re.search(r"^lost +none", status(home), re.M)
 
 
-def test_what_may_still_be_on_its_way_is_not_called_lost(home: Path):
+def test_a_recent_gap_is_not_counted_as_lost(home: Path):
     store(home, 1, 5, learned_ms=time.time_ns() // 1_000_000)
     assert re.search(r"^lost +none", status(home), re.M)
 
 
-def test_ends_that_nobody_tied_are_counted(home: Path):
+def test_loose_ends_are_counted(home: Path):
     store(home, 1, event="answer", account="acme", call_id="c1", call_key="k1", learned_ms=MINUTE_AGO_MS - 8 * 3_600_000)
     store(home, 2, event="stop", disposition="unrated", account="", call_id="c1", call_key="k2")
-    said = " ".join(status(home).split())
-    assert "orphans 1 stops name no account and share a Call-ID with a call that does" in said
-    assert "untold 1 calls were answered hours ago and have no price and no end" in said
+    shown = " ".join(status(home).split())
+    assert "orphans 1 stops name no account and share a Call-ID with a call that does" in shown
+    assert "unfinished 1 calls were answered hours ago and have no price and no end" in shown
 
 
 def test_the_line_of_up_counts_what_came_before_as_status_does(home: Path):
@@ -106,12 +106,12 @@ def test_the_line_of_up_counts_what_came_before_as_status_does(home: Path):
     finally:
         client.close()
     assert found == {"rated": 4, "reject": 1}
-    said = json.loads(status(home, "--json"))
-    assert (said["received"], said["rated"], said["rejected"]) == (6, 4, 2)
+    shown = json.loads(status(home, "--json"))
+    assert (shown["received"], shown["rated"], shown["rejected"]) == (6, 4, 2)
 
 
 def test_who_asks_for_what_was_before_goes_on_until_all_of_it_is_stored(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("ringfence.ops.earlier.FIRST_S", 0.001)
+    monkeypatch.setattr("ringfence.ops.stored_counts.FIRST_S", 0.001)
     answers = iter([WarehouseError("not up yet"), (Counter(rated=1), {0: 1}), (Counter(rated=3), {0: 4, 1: 8}), AssertionError("one too many")])
 
     def question() -> tuple[Counter[str], dict[int, int]]:
@@ -120,10 +120,10 @@ def test_who_asks_for_what_was_before_goes_on_until_all_of_it_is_stored(monkeypa
             raise answer
         return answer
 
-    earlier = Earlier({0: 5, 1: 9}, question)
+    earlier = StoredCounts({0: 5, 1: 9}, question)
     until(lambda: earlier.counts == {"rated": 3}, 20)
     earlier.close()
-    assert Earlier({0: 0}, question).counts == {}, "nothing was before: nothing is asked"
+    assert StoredCounts({0: 0}, question).counts == {}, "nothing was before: nothing is asked"
 
 
 def test_blocks_are_keys_and_counted_alike_by_status_and_by_the_line_of_up(home: Path):
@@ -143,15 +143,15 @@ def test_blocks_are_keys_and_counted_alike_by_status_and_by_the_line_of_up(home:
     finally:
         engine.dispose()
     store(home, 0, 1)
-    words = "6 standing, 1 in shadow, 2 waiting for a person"
-    assert re.search(rf"^blocks +{words} *$", status(home), re.M)
+    arguments = "6 standing, 1 in shadow, 2 waiting for a person"
+    assert re.search(rf"^blocks +{arguments} *$", status(home), re.M)
     assert json.loads(status(home, "--json"))["blocks"] == 6
-    watched = Blocks(settings.books_dsn)
+    watched = BlockEvents(settings.books_dsn)
     watched.read(now_ms)
     watched.close()
     out = io.StringIO()
-    Terminal(Console(file=out, width=500)).line(LiveCounts(open_journal(settings.journal_dsn)), watched.counts, {}, now_ms)
-    assert f"blocks {words}" in out.getvalue()
+    Terminal(Console(file=out, width=500)).update(LiveCounts(open_journal(settings.journal_dsn)), watched.counts, {}, now_ms)
+    assert f"blocks {arguments}" in out.getvalue()
 
 
 def keep(conn: Connection, order_id: str, key: Key, status: str, at_ms: int, until_ms: int) -> None:

@@ -1,4 +1,4 @@
-"""Traffic as files, and the mix to measure with."""
+"""Traffic as files, and the fixed mix for benchmarks."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Truth]:
     return out, write(out, seed=3, hours=0.7)
 
 
-def test_a_day_is_written_with_its_truth_beside_it(written: tuple[Path, Truth], tmp_path: Path) -> None:
+def test_a_day_is_written_with_its_truth(written: tuple[Path, Truth], tmp_path: Path) -> None:
     out, truth = written
     assert {one.name for one in out.iterdir()} == {
         "records.jsonl",
@@ -47,7 +47,7 @@ def test_a_day_is_written_with_its_truth_beside_it(written: tuple[Path, Truth], 
         assert (tmp_path / name).read_bytes() == (out / name).read_bytes()
 
 
-def test_the_cdr_file_has_a_row_an_attempt_and_its_money_is_the_truth(written: tuple[Path, Truth]) -> None:
+def test_the_cdr_file_has_one_row_per_attempt_and_the_money_of_the_truth(written: tuple[Path, Truth]) -> None:
     out, truth = written
     mapping = yaml.safe_load((out / "mapping.yaml").read_text())
     with (out / "calls.csv").open(newline="") as file:
@@ -66,7 +66,7 @@ def test_the_cdr_file_has_a_row_an_attempt_and_its_money_is_the_truth(written: t
     assert sum((Decimal(row["sell_amount"]) for row in rows if row["call_id"] in guilty and row["sell_amount"]), Decimal(0)) > 0
 
 
-def test_the_mix_is_what_it_says() -> None:
+def test_the_mix_has_its_documented_shares() -> None:
     lines = bench_mix(60_000, seed=3)
     assert lines == bench_mix(60_000, seed=3)
     assert len(lines) == 60_000

@@ -1,4 +1,4 @@
-"""Live traffic: through the switch's own block table, to the real collector, nothing lost on the way."""
+"""Live traffic: through the switch's block table to the real collector, without a lost record."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_the_first_seconds_are_as_busy_as_later_ones() -> None:
     assert 0.6 < early / late < 1.6
 
 
-def test_an_attack_is_visible_soon_and_worth_stopping() -> None:
+def test_an_attack_is_loud_from_its_first_seconds() -> None:
     progress, records = minute(3, attack_after_s=10)
     attack = progress.truth.attack
     assert attack is not None
@@ -84,7 +84,7 @@ def test_no_attack_where_the_seed_has_none() -> None:
     assert minute(3)[0].truth.attack is not None
 
 
-def test_a_block_refuses_the_next_invites_of_the_guilty_account_alone() -> None:
+def test_a_block_refuses_the_next_invites_of_the_attacked_account_only() -> None:
     clock_switch = Loopback(clock=lambda: 0.0)
     blocked_from: list[int] = []
 
@@ -107,7 +107,7 @@ def test_a_block_refuses_the_next_invites_of_the_guilty_account_alone() -> None:
     assert len({one.account for one in later}) > 5
 
 
-def test_in_shadow_the_call_passes_and_its_setup_says_what_would_have_been() -> None:
+def test_in_shadow_the_call_passes_and_its_setup_names_the_order() -> None:
     switch = Loopback(clock=lambda: 0.0)
     account = live_world(2).subscribers[0].name
     switch.apply([Change("shadow", f"demo|A|{account}||", "order-2", 3600)])
@@ -117,7 +117,7 @@ def test_in_shadow_the_call_passes_and_its_setup_says_what_would_have_been() -> 
     assert {(one.event, one.account, one.order_id) for one in marked} == {("setup", account, "shadow:order-2")}
 
 
-def test_a_file_of_the_spool_ends_and_the_next_one_goes_on(tmp_path: Path) -> None:
+def test_the_spool_continues_in_the_next_file(tmp_path: Path) -> None:
     with Spool(tmp_path, "1700000000.000000", file_bytes=100) as spool:
         for n in range(30):
             spool.write([b"%d" % n] * 3)
@@ -135,7 +135,7 @@ class Credential:
         return address == "127.0.0.1"
 
 
-def test_it_all_arrives_in_the_journal_through_the_shipper_and_the_collector(tmp_path: Path) -> None:
+def test_all_records_arrive_in_the_journal(tmp_path: Path) -> None:
     journal = open_journal(f"files://{tmp_path}/journal")
     ports: list[int] = []
     listening, stop, shipped = threading.Event(), threading.Event(), threading.Event()

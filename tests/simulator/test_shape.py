@@ -1,4 +1,4 @@
-"""How people talk and call: the facts that a distribution promises."""
+"""The distributions of talk times and calls."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from simulator.shape import ONE_SECOND_SHARE, SHAPE, busyness, talk_ms
 from simulator.traffic import hour_of_week, legitimate
-from simulator.world import world
+from simulator.world import make_world
 
 
 def test_talk_times_are_log_logistic_with_a_point_mass_at_one_second() -> None:
@@ -24,7 +24,7 @@ def test_talk_times_are_log_logistic_with_a_point_mass_at_one_second() -> None:
     assert high / low == pytest.approx(9 ** (1 / SHAPE), rel=0.05)  # of a log-logistic law: 3 to the power of 2 / shape
 
 
-def test_weeks_have_nights_and_weekends() -> None:
+def test_activity_falls_at_night_and_at_weekends() -> None:
     for habit in ("office", "callcentre", "callshop", "home", "wholesale"):
         week = [busyness(habit, hour) for hour in range(168)]
         assert min(week) > 0
@@ -34,11 +34,11 @@ def test_weeks_have_nights_and_weekends() -> None:
         busyness("robot", 0)
 
 
-def test_legitimate_traffic_has_the_rate_it_was_asked_for_and_the_shape_of_the_day() -> None:
+def test_legitimate_traffic_has_its_rate_and_the_shape_of_the_day() -> None:
     monday = 1_772_409_600_000
     assert hour_of_week(monday) == 0
     day_ms = 24 * 3_600_000
-    calls = list(legitimate(world(1), 1, monday, 0.05, day_ms, monday + day_ms))
+    calls = list(legitimate(make_world(1), 1, monday, 0.05, day_ms, monday + day_ms))
     assert len(calls) == pytest.approx(0.05 * 86_400, rel=0.08)
     by_hour = [0] * 24
     for one in calls:
@@ -47,11 +47,11 @@ def test_legitimate_traffic_has_the_rate_it_was_asked_for_and_the_shape_of_the_d
     assert all(one.at_ms <= other.at_ms for one, other in pairwise(calls))
 
 
-def test_people_mostly_call_their_few_contacts() -> None:
+def test_callers_mostly_call_known_contacts() -> None:
     start = 1_772_438_400_000
-    place = world(3)
-    calls = list(legitimate(place, 3, start, 1.0, 7_200_000, start + 7_200_000))
-    habits = {one.name: one.habit for one in place.subscribers}
+    world = make_world(3)
+    calls = list(legitimate(world, 3, start, 1.0, 7_200_000, start + 7_200_000))
+    habits = {one.name: one.habit for one in world.subscribers}
     pairs: dict[str, list[tuple[str, str]]] = {"office": [], "callcentre": [], "home": []}
     for one in calls:
         if habits[one.account] in pairs and one.a_number:

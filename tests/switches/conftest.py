@@ -1,4 +1,4 @@
-"""A switch of our own, the books and the journal around it, and a clock that stands until it is moved."""
+"""A simulated switch, books, a journal, and a clock that the tests advance."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Clock:
 
 @dataclass
 class House:
-    """Everything that an order goes through, with the clock in hand."""
+    """All parts that an order goes through, with one clock."""
 
     home: object
     books_dsn: str
@@ -114,7 +114,7 @@ def house(tmp_path, books_dsn) -> Iterator[House]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """A switch does not know which books there are: Kamailio is asked with one kind, our own with both."""
+    """Tests on Kamailio run with one kind of books, tests on the simulated switch with both: a switch does not depend on the books."""
     params = {item: getattr(getattr(item, "callspec", None), "params", {}) for item in items}
     twice = [
         item for item, of in params.items()

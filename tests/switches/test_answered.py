@@ -1,4 +1,4 @@
-"""What a block would have refused in the last hour is counted without asking a warehouse that may hang."""
+"""The calls of the last hour that a block would have refused are counted in memory: the warehouse may hang."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The dispatcher is killed at each step of a delivery. Afterwards the switch holds what the books want: no more, no less."""
+"""The dispatcher is killed at each step of a delivery. Afterwards the switch holds exactly the rows of the books."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(["books", "journal", "switches.dispatcher"])
 
 KILLS = [
-    *[("read", 1), ("written", 1), ("committed", 1), ("lease", 1), ("hold", 1), ("anew", 1), ("send", 1), ("send", 5)],
-    *[("sent", 1), ("sent", 4), ("acknowledge", 1), ("acknowledge", 2), ("acknowledged", 1), ("anew", 1), ("compare", 1)],
-    *[("send", 3), ("sent", 7), ("acknowledged", 2), ("anew", 1), ("sent", 2)],
+    *[("read", 1), ("written", 1), ("committed", 1), ("lease", 1), ("hold", 1), ("resync", 1), ("send", 1), ("send", 5)],
+    *[("sent", 1), ("sent", 4), ("acknowledge", 1), ("acknowledge", 2), ("acknowledged", 1), ("resync", 1), ("compare", 1)],
+    *[("send", 3), ("sent", 7), ("acknowledged", 2), ("resync", 1), ("sent", 2)],
 ]
 
 
@@ -43,7 +43,7 @@ def test_killed_at_each_step_of_a_delivery(house):
             if number % 3 == 2:
                 orders.lift(conn, key(4 * number - 2), "ann", "a mistake", now_ms())
             orders.block(conn, Key(tenant="t1", account=f"by-hand-{number}"), 3_600_000, "ann", "fraud", now_ms())
-        if step == "anew" or number % 5 == 4:
+        if step == "resync" or number % 5 == 4:
             house.switch.restart()
         child = FORKS.Process(
             target=dispatch, args=(house.books_dsn, f"files://{house.home}/journal", f"child-{number}", step, nth), daemon=True

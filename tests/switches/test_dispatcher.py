@@ -1,4 +1,4 @@
-"""Orders from the journal to the switch: what stands, what waits, what is lifted, and what a switch holds after all that."""
+"""Orders from the journal to the switch: live, waiting and lifted ones, and the rows that the switch holds."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ RANGE = Key(tenant="t1", account="acme", b_range="88213")
 CALLER = Key(tenant="t1", account="acme", a_number="4318123456")
 
 
-def test_an_order_stands_in_the_books_and_at_the_switch(house):
+def test_an_order_gets_into_the_books_and_to_the_switch(house):
     order = house.order(RANGE)
     house.dispatcher().step()
     assert house.status(order.order_id) == "standing" and house.due() == 0
@@ -37,7 +37,7 @@ def test_an_order_stands_in_the_books_and_at_the_switch(house):
     assert house.switch.lookup("t1", "other", "", "4318123456", "88213999000") == ""
 
 
-def test_a_switch_is_in_shadow_until_a_person_says_otherwise(house):
+def test_a_switch_is_in_shadow_until_a_person_enforces(house):
     with writing(house.engine) as conn:
         switches.set_enforcing(conn, "k1", "t1", False, "ann", "first a week of watching", house.clock())
     order = house.order(RANGE)
@@ -59,8 +59,8 @@ def test_a_switch_is_in_shadow_until_a_person_says_otherwise(house):
     assert house.switch.live() == {} and house.switch.live("shadow") == {"t1|A|acme||88213": order.order_id}
 
 
-def test_offsets_that_are_gone_or_lost_are_skipped_by_name_and_the_next_order_stands(house):
-    """The journal begins behind the books' progress; then a place in it is lost. Neither stops the dispatcher, and both are in the audit."""
+def test_removed_or_damaged_offsets_are_audited_and_the_next_order_is_delivered(house):
+    """The journal begins after the books' progress; then a part of it is damaged. Neither stops the dispatcher, and both are audited."""
     first = house.order(RANGE)
     dispatcher = house.dispatcher()
     dispatcher.step()
@@ -90,7 +90,7 @@ def test_offsets_that_are_gone_or_lost_are_skipped_by_name_and_the_next_order_st
     assert house.journal.readers(BLOCK_ORDERS, 0)["dispatcher"] <= 4
 
 
-def test_a_switch_that_joins_gets_what_stands_already(house):
+def test_a_new_switch_gets_the_live_orders(house):
     order = house.order(RANGE)
     dispatcher = house.dispatcher()
     dispatcher.step()
@@ -162,7 +162,7 @@ def test_no_block_outlives_its_time_by_a_wrong_clock(house):
         Key(tenant="t1", account="a|b"),
     ],
 )
-def test_the_safety_stands_here_too(house, key):
+def test_the_dispatcher_applies_the_safety_check(house, key):
     with writing(house.engine) as conn:
         lists.add(conn, "protected", "number", "4315000000", "hospital", "ann", house.clock())
         lists.add(conn, "protected", "account", "hospital", "hospital", "ann", house.clock())
@@ -174,14 +174,14 @@ def test_the_safety_stands_here_too(house, key):
     assert house.switch.live() == {}
 
 
-def test_a_message_cannot_pose_as_a_person(house):
+def test_an_order_from_the_journal_is_automatic_whatever_it_claims(house):
     dispatcher = house.dispatcher()
     dispatcher.step()
     house.order(Key(tenant="t1", ingress_trunk="tg7"), by="ann")
     assert dispatcher.step().orders == {"refused": 1}
 
 
-def test_a_number_that_becomes_protected_is_freed(house):
+def test_protecting_a_number_ends_the_orders_against_it(house):
     order = house.order(RANGE)
     dispatcher = house.dispatcher()
     dispatcher.step()
@@ -238,7 +238,7 @@ def test_at_the_limit_of_a_minute_an_order_waits_for_a_person(house):
     assert house.status("order-4") == "standing", "a minute later there is room"
 
 
-def test_an_order_that_asks_waits_for_a_person_and_stands_once_it_is_approved(house):
+def test_an_order_with_ask_waits_for_approval(house):
     dispatcher = house.dispatcher()
     asked = house.order(ACME, "one", ask=True)
     dispatcher.step()
@@ -257,7 +257,7 @@ def test_an_order_that_asks_waits_for_a_person_and_stands_once_it_is_approved(ho
 
 
 @pytest.mark.parametrize("first", [{}, {"ask": False}])
-def test_an_order_that_asks_is_no_step_back_where_its_key_is_blocked_already(house, first):
+def test_an_order_with_ask_does_not_unblock_a_blocked_key(house, first):
     dispatcher = house.dispatcher()
     house.order(ACME, "one", **first)
     house.order(ACME, "two", ask=True)
@@ -265,7 +265,7 @@ def test_an_order_that_asks_is_no_step_back_where_its_key_is_blocked_already(hou
     assert house.status("one") == "standing" == house.status("two")
 
 
-def test_a_denied_order_that_asks_does_not_ask_again(house):
+def test_a_denied_order_with_ask_does_not_wait_again(house):
     dispatcher = house.dispatcher()
     house.order(ACME, "one", ask=True)
     dispatcher.step()
@@ -323,7 +323,7 @@ def test_the_allow_list_makes_orders_wait_and_the_deny_list_spares_them_the_limi
     assert house.status("bad") == "standing"
 
 
-def test_a_denied_order_does_not_ask_again(house):
+def test_a_denied_order_does_not_wait_again(house):
     dispatcher = house.dispatcher(limits=Limits(orders_a_minute=0))
     house.order(ACME, "one")
     dispatcher.step()
@@ -349,7 +349,7 @@ def test_a_waiting_order_that_nobody_decides_expires(house):
 # --- people ---
 
 
-def test_what_is_lifted_stays_lifted_whichever_detector_comes_next(house):
+def test_a_lifted_key_stays_lifted_for_every_detector(house):
     dispatcher = house.dispatcher()
     house.order(RANGE, "one")
     house.order(CALLER, "caller")
@@ -407,7 +407,7 @@ def test_lifting_within_a_persons_wider_block_names_it(house):
     assert house.switch.live() == {}
 
 
-def test_every_word_of_a_person_is_in_the_audit(house):
+def test_every_action_of_a_person_is_audited(house):
     with writing(house.engine) as conn:
         orders.block(conn, ACME, HOUR_MS, "ann", "fraud", house.clock())
         orders.lift(conn, ACME, "bob", "no fraud", house.clock())
@@ -419,7 +419,7 @@ def test_every_word_of_a_person_is_in_the_audit(house):
 # --- time ---
 
 
-def test_an_entry_lives_as_long_as_the_latest_of_its_keys_live_orders(house):
+def test_an_entry_lives_as_long_as_the_last_live_order_of_its_key(house):
     dispatcher = house.dispatcher()
     house.order(RANGE, "long")
     house.order(RANGE, "short", expires_at_ms=house.clock() + MINUTE_MS)
@@ -434,7 +434,7 @@ def test_an_entry_lives_as_long_as_the_latest_of_its_keys_live_orders(house):
     assert house.switch.live() == {"t1|A|acme||88213": "longer"}
 
 
-def test_a_block_ends_on_time_with_everything_of_ours_dead(house):
+def test_a_block_expires_at_the_switch_without_a_dispatcher(house):
     house.order(RANGE)
     house.dispatcher().step()
     house.clock.now_ms += HOUR_MS - 1
@@ -446,7 +446,7 @@ def test_a_block_ends_on_time_with_everything_of_ours_dead(house):
 # --- hold ---
 
 
-def test_hold_turns_everything_off_and_only_a_person_turns_it_on_again(house):
+def test_hold_turns_all_blocks_off_until_a_person_clears_it(house):
     dispatcher = house.dispatcher()
     house.order(RANGE, "one")
     dispatcher.step()
@@ -468,13 +468,13 @@ def test_hold_needs_nothing_but_the_books_file(house):
     with writing(house.engine):  # somebody keeps the books from being written to
         done = hold.hold_all(house.engine, "ann", "an outage", house.clock())
     assert house.switch.held and [held.error for held in done.switches] == [""]
-    assert "not in the books" in done.books_error
+    assert "could not be stored in the books" in done.books_error
     house.dispatcher().step()
     with reading(house.engine) as conn:
-        assert switches.holds(conn)["k1"].why == "the hold flag was seen at the switch"
+        assert switches.holds(conn)["k1"].why == "the hold flag was set at the switch itself"
 
 
-def test_a_hold_by_hand_at_the_switch_is_obeyed_and_written_down(house):
+def test_a_hold_set_at_the_switch_is_obeyed_and_stored(house):
     house.switch.set_hold(True)
     house.order(RANGE)
     dispatcher = house.dispatcher()
@@ -493,7 +493,7 @@ def test_a_switch_that_was_away_is_held_when_it_answers(house):
     assert house.switch.held
 
 
-def test_a_hold_that_is_cleared_while_the_dispatcher_looks_stays_cleared(house):
+def test_a_hold_cleared_during_a_round_stays_cleared(house):
     def clear_in_between(step):
         if step == "hold" and not house.switch.held:
             hold.clear(house.engine, "ann", "over", house.clock())
@@ -524,7 +524,7 @@ def test_a_hold_in_the_middle_of_a_long_delivery_is_obeyed(house):
 # --- drift ---
 
 
-def test_after_a_restart_of_the_switch_everything_is_sent_again(house):
+def test_after_a_restart_of_the_switch_all_rows_are_sent_again(house):
     dispatcher = house.dispatcher()
     house.order(RANGE, "one")
     dispatcher.step()
@@ -535,7 +535,7 @@ def test_after_a_restart_of_the_switch_everything_is_sent_again(house):
     assert "112" in house.switch.tables["protected"]
 
 
-def test_one_missing_beside_one_stranger_is_drift_not_a_match(house):
+def test_one_missing_and_one_surplus_row_are_drift(house):
     dispatcher = house.dispatcher()
     house.order(RANGE, "one")
     dispatcher.step()
@@ -549,7 +549,7 @@ def test_one_missing_beside_one_stranger_is_drift_not_a_match(house):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_whatever_drifts_is_repaired_and_nothing_else_is_touched(house, seed):
+def test_any_drift_is_repaired_and_other_rows_are_not_sent(house, seed):
     chance = random.Random(seed)
     dispatcher = house.dispatcher()
     with writing(house.engine) as conn:
@@ -572,18 +572,19 @@ def test_whatever_drifts_is_repaired_and_nothing_else_is_touched(house, seed):
     assert dispatcher.deliver_once()["k1"] == (0, 0, 0, ""), "and then there is nothing left to do"
 
 
-def test_two_dispatchers_have_one_voice_at_the_switch(house):
+def test_of_two_dispatchers_one_writes_to_the_switch(house):
     first, second = house.dispatcher(), house.dispatcher()
     first.step()
     house.order(RANGE, "one")
-    assert second.deliver_once()["k1"].word == "another holds the lease"
+    assert second.deliver_once()["k1"].result == "another holds the lease"
     house.clock.now_ms += 5_000  # the first is frozen; the second takes over
     second.step()
     assert house.switch.live() == {"t1|A|acme||88213": "one"}
-    ghost = LoopbackControl(house.served.url, house.token, fence=1)
+    former = LoopbackControl(house.served.url, house.token)
+    former.fence = 1
     with pytest.raises(Fenced, match="later than 1"):
-        ghost.apply([Change("blocks", "t1|A|acme||88213", "", 0)])
-    ghost.close()
+        former.apply([Change("blocks", "t1|A|acme||88213", "", 0)])
+    former.close()
     assert house.switch.live() == {"t1|A|acme||88213": "one"}
 
 
@@ -591,7 +592,7 @@ def test_two_dispatchers_have_one_voice_at_the_switch(house):
 
 
 @pytest.mark.parametrize("trouble", ["nonsense", "error", "hang"])
-def test_a_switch_in_trouble_gets_its_orders_when_it_is_well(house, trouble):
+def test_a_failing_switch_gets_its_orders_when_it_answers_again(house, trouble):
     house.switch.trouble = trouble
     dispatcher = house.dispatcher(connect=lambda switch: LoopbackControl(switch.control_url, switch.control_token, timeout_s=0.2))
     house.order(RANGE, "one")
@@ -607,7 +608,32 @@ def test_a_switch_in_trouble_gets_its_orders_when_it_is_well(house, trouble):
         assert switches.state(conn, "k1").error == ""
 
 
-def test_a_wrong_token_is_said_and_nothing_is_lost(house):
+def test_a_switch_that_is_away_is_tried_again_later_each_time(house):
+    pace = Pace(look_ms=0, compare_ms=0, lease_ms=60_000, retry_ms=250, retry_most_ms=1_000)
+    dispatcher = house.dispatcher(pace=pace)
+    house.switch.trouble = "error"
+    assert dispatcher.deliver_once()["k1"].result.startswith("away: ")
+    for pause_ms in (250, 500, 1_000, 1_000):
+        house.clock.now_ms += pause_ms - 1
+        assert dispatcher.deliver_once()["k1"].result == "away"  # it is not asked yet
+        house.clock.now_ms += 1
+        assert dispatcher.deliver_once()["k1"].result.startswith("away: ")
+    house.switch.trouble = ""
+    house.clock.now_ms += 1_000
+    assert dispatcher.deliver_once()["k1"].result == ""
+    house.switch.trouble = "error"
+    assert dispatcher.deliver_once()["k1"].result.startswith("away: ")
+    house.clock.now_ms += 250
+    assert dispatcher.deliver_once()["k1"].result.startswith("away: "), "the pauses begin again with the shortest"
+
+
+def test_a_round_at_an_idle_switch_sends_and_repairs_nothing(house):
+    dispatcher = house.dispatcher(pace=Pace(look_ms=60_000))
+    dispatcher.deliver_once()
+    assert dispatcher.deliver_once()["k1"] == (0, 0, 0, "")
+
+
+def test_a_wrong_control_token_is_reported_and_orders_stay_due(house):
     with writing(house.engine) as conn:
         switches.add(conn, "k1", "loopback", house.served.url, "another-token", house.clock())
     house.order(RANGE, "one")
@@ -666,8 +692,8 @@ def test_findings_become_alerts_and_a_later_one_replaces_an_earlier(house):
         assert audit.counted(conn, "findings malformed") == 1
 
 
-def test_names_too_long_for_an_index_keep_nobody_waiting(house):
-    """They are of text that does not shrink: a database that refused one would be asked the same again and again."""
+def test_names_too_long_for_an_index_do_not_stop_the_dispatcher(house):
+    """Incompressible text: a database that refused such a row would stop the dispatcher."""
     chance = random.Random(1)
 
     def long() -> str:
@@ -686,7 +712,7 @@ def test_names_too_long_for_an_index_keep_nobody_waiting(house):
     "value",
     [b"", b"{", b"null", b"[]", b'"order"', b"\xff\xfe", b"{}", b'{"order_id":1}', b"[" * 100_000, b"x" * 200_000],
 )
-def test_what_is_no_order_is_counted_and_audited_and_the_next_is_read(house, value):
+def test_a_malformed_order_is_counted_and_audited_and_the_next_is_read(house, value):
     house.write(value)
     order = house.order(RANGE)
     assert house.dispatcher().step().orders == {"malformed": 1, "standing": 1}

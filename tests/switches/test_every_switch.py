@@ -1,4 +1,4 @@
-"""What the dispatcher needs of a switch: our own on loopback and a real Kamailio pass the same tests."""
+"""The tests of the switch protocol, for the simulated switch and for a real Kamailio."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Kamailio:
 def block(switch, name, table="blocks"):
     """The order that an entry names now, "" = there is none: an expired one may be listed until it is swept."""
     found = switch.control.compare(table, {})
-    return switch.control.entries(table)[name] if name in found.strangers else ""
+    return switch.control.entries(table)[name] if name in found.surplus else ""
 
 
 @pytest.fixture(params=[OurOwn, pytest.param(Kamailio, marks=pytest.mark.kamailio)])
@@ -91,7 +91,7 @@ def switch(request, house, need):
     switch.close()
 
 
-def test_a_block_goes_there_and_comes_back_after_a_restart_and_ends_when_lifted(house, switch):
+def test_a_block_is_delivered_restored_after_a_restart_and_removed_when_lifted(house, switch):
     dispatcher = house.dispatcher(pace=FAST)
     house.order(RANGE, "one")
     dispatcher.step()
@@ -158,7 +158,7 @@ def test_protected_numbers_arrive_before_blocks_whatever_their_reason_says(house
     assert {"112", "116123", "4315000000", "T|tg-own"} <= there.keys() and block(switch, ENTRY) == "one"
 
 
-def test_many_blocks_are_compared_one_by_one_and_come_back_newest_first(house, switch):
+def test_many_blocks_are_compared_exactly_and_restored_newest_first(house, switch):
     dispatcher = house.dispatcher(pace=FAST)
     with writing(house.engine) as conn:
         for n in range(1_000):
@@ -191,11 +191,11 @@ def stop_after_one_chunk(step):
 
 
 def test_of_two_dispatchers_only_one_writes_whichever_is_frozen_when(house, switch):
-    """Each believes for a while that the lease is its own; what the switch takes comes from the newer one alone."""
+    """Each believes for a while that it has the lease; the switch accepts commands of the newer one alone."""
     lease_ms, ahead_ms = 60_000, 0
 
     def clock() -> int:
-        """It goes with the switch's own, and jumps where a lease is to run out: however slow this machine is, none does by itself."""
+        """The clock of the switch, with jumps where a lease must expire: on a slow machine none expires by itself."""
         return now_ms() + ahead_ms
 
     house.clock = clock
@@ -224,11 +224,11 @@ def test_of_two_dispatchers_only_one_writes_whichever_is_frozen_when(house, swit
         ghost.apply([Change("blocks", "t1|A|honest||", "ghost", 60)])
     ghost.close()
     first.deliver_once()
-    assert first.deliver_once()["k1"].word == "another holds the lease"
+    assert first.deliver_once()["k1"].result == "another holds the lease"
     ahead_ms += lease_ms + 1
     house.order(Key(tenant="t1", account="red"), "three")
     first.step()
-    assert block(switch, "t1|A|red||") == "three" and first.deliver_once()["k1"].word == ""
+    assert block(switch, "t1|A|red||") == "three" and first.deliver_once()["k1"].result == ""
     ghost = DRIVERS[switch.kind](switch.url, house.token)
     ghost.fence = newest  # of the second, which is not the newest any more
     with pytest.raises(Fenced):
@@ -236,7 +236,7 @@ def test_of_two_dispatchers_only_one_writes_whichever_is_frozen_when(house, swit
     ghost.close()
 
 
-def test_an_entry_lives_as_long_as_the_latest_of_its_keys_live_orders_and_then_ends_with_everything_dead(house, switch):
+def test_an_entry_lives_as_long_as_the_last_live_order_of_its_key_and_expires_without_a_dispatcher(house, switch):
     dispatcher = house.dispatcher(pace=FAST)
     began = time.time()
     house.order(RANGE, "long", expires_at_ms=now_ms() + 3_500)
@@ -270,7 +270,7 @@ def test_a_protected_number_that_the_switch_lost_is_set_again_and_its_own_stay(h
         assert switches.state(conn, "k1").missing == 4
 
 
-def test_a_new_config_version_is_at_a_switch_that_runs_and_outlives_its_restart(house, switch):
+def test_a_new_config_version_reaches_a_running_switch_and_survives_its_restart(house, switch):
     def publish(*trunks: Trunk, plans: tuple[DialPlan, ...] = (DialPlan(),)) -> None:
         with writing(house.engine) as conn:
             configs.publish(conn, Config(version=0, trunks=trunks, dial_plans=plans), "ann", "a test", now_ms())
@@ -306,7 +306,7 @@ def test_a_new_config_version_is_at_a_switch_that_runs_and_outlives_its_restart(
     assert len(names("sources")) == 1 and names("dialplan") == {"e164", "at"}
 
 
-def test_a_row_that_a_switch_cannot_hold_keeps_no_other_waiting(house, switch):
+def test_a_row_that_a_switch_refuses_does_not_delay_others(house, switch):
     bad = Trunk(tenant="t1", name="in", account="a|b", sources=("192.0.2.7",))
     good = Trunk(tenant="t1", name="in-2", account="acme", sources=("192.0.2.8",))
     with writing(house.engine) as conn:

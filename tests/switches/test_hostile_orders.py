@@ -1,4 +1,4 @@
-"""Whoever can write into the topic `block_orders` can write anything. The switch's table stays clean."""
+"""A writer of the topic `block_orders` can write any bytes: the table of the switch stays valid."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def keys() -> st.SearchStrategy[object]:
 
 
 def plausible_keys() -> st.SearchStrategy[object]:
-    """As a judge would write them, with any range."""
+    """Orders as judge writes them, with any range."""
     facts = {"tenant": st.just("t1"), "account": st.sampled_from(["acme", "other", "hospital"])}
     return st.fixed_dictionaries(
         facts, optional={"b_range": st.text("0123456789", max_size=15), "a_number": st.sampled_from(DIGITS)}

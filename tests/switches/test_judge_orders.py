@@ -1,4 +1,4 @@
-"""Hypothesis drives the whole of judge, with every price far over the line: what comes out at the switch never touches what is protected."""
+"""Property test of judge with every price far above the limits: its orders never block a protected number at the switch."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ calls = st.lists(
 )
 
 
-def test_what_judge_orders_never_touches_what_is_protected(house):
+def test_orders_of_judge_never_affect_protected_numbers(house):
     with writing(house.engine) as conn:
         lists.add(conn, "protected", "number", HOSPITAL, "hospital", "ann", house.clock())
         lists.add(conn, "protected", "account", "hospital", "hospital", "ann", house.clock())
@@ -85,7 +85,7 @@ def test_what_judge_orders_never_touches_what_is_protected(house):
 
 
 def touched(digits: str, numbers: tuple[str, ...]) -> bool:
-    """The obviously right model: the block's digits begin a protected number, or lie inside a full one."""
+    """The model: the digits of the block are a prefix of a protected number, or extend a full one."""
     return bool(digits) and any(n.startswith(digits) or (len(n) > 6 and digits.startswith(n)) for n in numbers)
 
 

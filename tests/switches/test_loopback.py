@@ -1,4 +1,4 @@
-"""The switch of our own lets in whom Kamailio lets in."""
+"""The simulated switch admits the same calls as Kamailio."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "core"))
 
 from admission_cases import CASES, PARTIES, PLANS
 
-from core.admission import Asked
+from core.admission import Invite
 from core.numbers import normalise
 from switches.control import Change, ControlError
 from switches.kamailio.settings import EMERGENCY
@@ -28,8 +28,8 @@ def test_the_table_of_cases(case):
         party = PARTIES[call["from"]]
         plan = PLANS[party.plan]
         tenant = "t1" if party.account else ""
-        asked = Asked(tenant, party.account, party.trunk, call["a"], call["b"], party.caller_ranges, party.accept_unreadable)
-        found = switch.admit(asked, plan)
+        invite = Invite(tenant, party.account, party.trunk, call["a"], call["b"], party.caller_ranges, party.accept_unreadable)
+        found = switch.admit(invite, plan)
         sent = found.number or normalise(call["b"], plan).digits or call["b"]
         assert (found.code, None if found.code else sent) == (call["code"], call["sent"]), call
 
@@ -41,8 +41,8 @@ def test_the_table_of_cases(case):
         ("ctl", "hold", "1", 0),
     ],
 )  # fmt: skip
-def test_of_many_rows_with_a_bad_one_none_is_taken(change):
+def test_of_many_rows_with_an_invalid_one_none_is_applied(change):
     switch = Loopback()
-    with pytest.raises(ControlError, match="no sense"):
+    with pytest.raises(ControlError, match="invalid changes"):
         switch.apply([Change("blocks", "t1|A|good||", "o", 60), Change(*change)])
     assert not any(switch.live(table) for table in switch.tables)

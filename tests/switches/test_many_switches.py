@@ -1,4 +1,4 @@
-"""Several switches and several tenants: each pair enforces or is in shadow by its own setting, changed while everything runs."""
+"""Several switches and tenants: each pair enforces or is in shadow by its own setting, which is changed while the parts run."""
 
 from __future__ import annotations
 
@@ -91,8 +91,8 @@ def test_each_switch_and_tenant_by_its_own_setting_while_everything_runs(house, 
         served.close()
 
 
-def test_a_person_is_heard_while_orders_flood_in(house, running):
-    """5,000 orders at once; each of a person's words is in the books and at the switch within its bound."""
+def test_a_person_can_write_during_a_flood_of_orders(house, running):
+    """With 5,000 orders at once, each action of a person is in the books and at the switch in time."""
     running()
     with writing(house.engine) as conn:
         for n in range(10):

@@ -18,7 +18,7 @@ DAY_MS = 86_400_000
 
 
 def table(schema: pl.Schema, rows: list[dict[str, Any]]) -> pa.Table:
-    """Rows as the arrows carry them: what is not said is "" in text and null in numbers."""
+    """Rows as Arrow: a missing value is "" in text and null in numbers."""
     blank = {name: "" if dtype == pl.String else None for name, dtype in schema.items()}
     return pl.DataFrame([blank | row for row in rows], schema=schema).to_arrow()
 

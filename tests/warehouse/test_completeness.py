@@ -17,7 +17,7 @@ def test_received_is_the_sum_of_the_dispositions(client, rows):
     assert ask(client, queries.completeness())[0]["unexplained"] == 1
 
 
-def test_absent_offsets_are_named(client, rows):
+def test_absent_offsets_are_listed(client, rows):
     insert(client, "records", rows.records(*(rows.record(n) for n in (1, 2, 5, 6, 9))))
     insert(client, "records", rows.records(rows.record(3, partition=2)))
     first, second = ask(client, queries.completeness())
@@ -26,13 +26,12 @@ def test_absent_offsets_are_named(client, rows):
     assert [(r["first_absent"], r["last_absent"]) for r in ask(client, queries.absent_offsets(0))] == [(3, 4), (7, 8)]
 
 
-def test_a_gap_in_a_switchs_sequence_is_named(client, rows):
+def test_a_gap_in_a_switchs_sequence_is_listed(client, rows):
     insert(client, "records", rows.records(*(rows.record(n, seq=s) for n, s in enumerate((1, 2, 2, 6, 7, 9)))))
     insert(client, "records", rows.records(rows.record(20, seq=1, boot_id="b2"), rows.record(21, seq=2, boot_id="b2")))
     insert(client, "records", rows.records(rows.record(30, seq=None), rows.record(31, seq=500, boot_id="")))
     found = [(r["boot_id"], r["first_missing"], r["last_missing"], r["missing"]) for r in ask(client, queries.gaps())]
     assert sorted(found) == [("b1", 3, 5, 3), ("b1", 8, 8, 1)]
-    assert ask(client, queries.gaps(tenant="t2")) == []
 
 
 def test_a_number_that_leaps_further_than_a_switch_counts_is_no_gap(client, rows):
@@ -78,7 +77,7 @@ def test_records_that_come_late_close_the_gap(client, rows):
     assert ask(client, queries.gaps()) == []
 
 
-def test_one_number_in_two_partitions_is_named(client, rows):
+def test_one_number_in_two_partitions_is_listed(client, rows):
     insert(
         client,
         "records",
@@ -112,21 +111,9 @@ def test_answered_calls_are_counted_by_who_and_where_to(client, rows):
     assert ask(client, queries.answered(rows.NOON + 5)) == []
 
 
-def test_money_per_second_takes_the_second_of_the_end(client, rows):
-    ends = (rows.NOON - 1, rows.NOON, rows.NOON + 999, rows.NOON + 1000, rows.NOON + 2000)
-    rows.sell(client, *(rows.call(n, 1_000_000_000, end_ms=end) for n, end in enumerate(ends)))
-    found = ask(client, queries.money_per_second(rows.NOON, rows.NOON + 2000))
-    assert [(r["second_ms"] - rows.NOON, r["calls"], int(r["sell"])) for r in found] == [(0, 2, 2), (1000, 1, 1)]
-
-
-def test_routes_show_the_worst_first(client, rows):
-    rows.sell(client, rows.call(1, 10, carrier="good"), rows.call(2, 10, carrier="bad", buy_nanos=11))
-    assert [r["carrier"] for r in ask(client, queries.margin_by_route())] == ["bad", "good"]
-
-
 def test_every_query_answers_on_an_empty_warehouse_and_for_one_tenant(client):
-    needed = {"absent_offsets": {"partition": 0}, "money_per_second": {"from_ms": 0, "to_ms": 10}, "lost": {"learned_before_ms": 10}}
-    needed |= {"untold": {"answered_before_ms": 10}, "dispositions_of_day": {"day": "20251125"}, "dispositions_below": {"ends": {0: 5}}}
+    needed = {"absent_offsets": {"partition": 0}, "lost": {"learned_before_ms": 10}}
+    needed |= {"unfinished": {"answered_before_ms": 10}, "dispositions_of_day": {"day": "20251125"}, "dispositions_below": {"ends": {0: 5}}}
     for name, query in inspect.getmembers(queries, inspect.isfunction):
         if not name.startswith("_"):
             rows = ask(client, query(**needed.get(name, {})))

@@ -43,19 +43,19 @@ def held(directory: Path, how: str) -> Iterator[None]:
 
 
 def left(directory: Path) -> list[str]:
-    return [path.name for path in (directory / copying.PLACE).iterdir()]
+    return [path.name for path in (directory / copying.BACKUPS).iterdir()]
 
 
 def test_a_copy_put_back_has_the_same_rows(client, directory: Path, rows, tmp_path: Path):
     insert(client, "records", rows.records(*(rows.record(offset) for offset in range(500))))
     rows.sell(client, *(rows.call(offset, 1_000_000 + offset) for offset in range(200)))
     before = [ask(client, (f"SELECT * FROM {table} ORDER BY partition, offset", {})) for table in ("records", "calls", "charges")]
-    kept = copying.make(client, directory, "one").rename(tmp_path / "kept")
+    copied = copying.make(client, directory, "one").rename(tmp_path / "kept")
     assert left(directory) == []
     insert(client, "records", rows.records(rows.record(500)))  # after the copy
     client.close()
 
-    copying.put_back(tmp_path / "new", kept)
+    copying.put_back(tmp_path / "new", copied)
     other = open_warehouse(f"chdb://{tmp_path / 'new'}")
     assert [
         ask(other, (f"SELECT * FROM {table} ORDER BY partition, offset", {})) for table in ("records", "calls", "charges")
@@ -71,7 +71,7 @@ def test_the_process_that_holds_it_makes_the_copy(directory: Path, tmp_path: Pat
     copying.put_back(tmp_path / "new", tmp_path / "kept")
 
 
-def test_one_that_makes_no_copies_is_named(directory: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_error_for_a_holder_that_makes_no_copies_names_it(directory: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(copying, "ANSWER_S", 0.5)
     with held(directory, "is a notebook"):
         with pytest.raises(WarehouseHeld, match=r"(?s)is open in process \d+ .* makes no copies for others"):
@@ -79,7 +79,7 @@ def test_one_that_makes_no_copies_is_named(directory: Path, monkeypatch: pytest.
         assert left(directory) == [], "a request that was withdrawn is not fulfilled later"
 
 
-def test_why_a_copy_failed_is_told_to_whoever_asked(directory: Path):
+def test_the_process_that_asked_gets_the_reason_of_a_failed_copy(directory: Path):
     with held(directory, "has no room"):
         with pytest.raises(WarehouseError, match=r"is not whole .* is the disk full"):
             copying.copy(directory, "asked")
@@ -87,7 +87,7 @@ def test_why_a_copy_failed_is_told_to_whoever_asked(directory: Path):
 
 
 def test_what_a_dead_holder_left_goes_with_the_next(directory: Path):
-    place = directory / copying.PLACE
+    place = directory / copying.BACKUPS
     place.mkdir(parents=True)
     (place / "half.copy" / "data").mkdir(parents=True)
     for name in ("half.taken", "old.done"):
@@ -97,24 +97,24 @@ def test_what_a_dead_holder_left_goes_with_the_next(directory: Path):
 
 
 def test_a_copy_that_the_engine_cut_short_is_not_put_back(client, directory: Path, rows, tmp_path: Path):
-    """On a full disk it says BACKUP_CREATED all the same."""
+    """On a full disk it reports BACKUP_CREATED all the same."""
     insert(client, "records", rows.records(*(rows.record(offset) for offset in range(500))))
-    kept = copying.make(client, directory, "one").rename(tmp_path / "kept")
+    copied = copying.make(client, directory, "one").rename(tmp_path / "kept")
     client.close()
-    data = max((path for path in kept.rglob("*.bin")), key=lambda path: path.stat().st_size)
+    data = max((path for path in copied.rglob("*.bin")), key=lambda path: path.stat().st_size)
     data.write_bytes(data.read_bytes()[:-1])
     with pytest.raises(WarehouseError, match=r"data\.bin has"):
-        copying.put_back(tmp_path / "new", kept)
+        copying.put_back(tmp_path / "new", copied)
     assert not (tmp_path / "new").exists()
 
 
-def test_what_the_engine_put_back_is_read_before_it_is_believed(client, directory: Path, rows, tmp_path: Path):
+def test_restored_tables_are_read_and_checked(client, directory: Path, rows, tmp_path: Path):
     insert(client, "records", rows.records(*(rows.record(offset) for offset in range(500))))
-    kept = copying.make(client, directory, "one").rename(tmp_path / "kept")
+    copied = copying.make(client, directory, "one").rename(tmp_path / "kept")
     client.close()
-    data = max((path for path in kept.rglob("*.bin")), key=lambda path: path.stat().st_size)
+    data = max((path for path in copied.rglob("*.bin")), key=lambda path: path.stat().st_size)
     damaged = bytearray(data.read_bytes())
     damaged[len(damaged) // 2] ^= 1
     data.write_bytes(damaged)  # as long as it was
     with pytest.raises(WarehouseError):
-        copying.put_back(tmp_path / "new", kept)
+        copying.put_back(tmp_path / "new", copied)

@@ -1,4 +1,4 @@
-"""One process opens an embedded warehouse; a second one is told who holds it."""
+"""One process opens an embedded warehouse; the error of a second one names the holder."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ def holder(directory: Path):
     child.stdout.close()
 
 
-def test_a_second_process_is_told_who_holds_the_directory(directory, holder):
+def test_the_error_of_a_second_process_names_the_holder(directory, holder):
     with pytest.raises(WarehouseHeld) as refusal:
         open_warehouse(f"chdb://{directory}")
-    words = str(refusal.value)
-    assert f"process {holder.pid} " in words and str(directory) in words and "http" in words
+    message = str(refusal.value)
+    assert f"process {holder.pid} " in message and str(directory) in message and "http" in message
 
 
 def test_a_killed_holder_leaves_nothing_behind(directory, holder):
@@ -91,7 +91,7 @@ def test_a_process_has_one_embedded_warehouse(client, tmp_path):
     assert client.query("SELECT 1").first_row == (1,)
 
 
-def test_an_address_without_an_answer_is_explained_without_its_password():
+def test_the_error_of_an_address_without_an_answer_has_no_password():
     with pytest.raises(WarehouseDown) as down:
         open_warehouse("http://reader:secret@127.0.0.1:9", timeout_s=2)
     assert "127.0.0.1:9" in str(down.value) and "secret" not in str(down.value)

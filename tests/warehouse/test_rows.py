@@ -154,7 +154,7 @@ def test_an_engine_that_cannot_now_is_tried_again_and_one_that_never_will_is_not
     with pytest.raises(WarehouseDown, match="more parts than it can merge"):
         insert(client, "records", rows.records(rows.record(2)))
     client.command("DROP TABLE calls")
-    with pytest.raises(WarehouseError, match=r"insert of 1 rows into calls.*it has not our tables") as refused:
+    with pytest.raises(WarehouseError, match=r"insert of 1 rows into calls.*it does not have our tables") as refused:
         rows.sell(client, rows.call(1, 1))
     assert not isinstance(refused.value, WarehouseDown)
 

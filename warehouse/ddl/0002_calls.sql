@@ -29,6 +29,7 @@ CREATE TABLE IF NOT EXISTS calls
     `a_kind` LowCardinality(String),
     `b_number` String CODEC(ZSTD(1)),
     `b_kind` LowCardinality(String),
+    `lrn` String CODEC(ZSTD(1)),
     `setup_ms` Nullable(Int64) CODEC(Delta, ZSTD(1)),
     `ringing_ms` Nullable(Int64) CODEC(Delta, ZSTD(1)),
     `answer_ms` Nullable(Int64) CODEC(Delta, ZSTD(1)),

@@ -43,6 +43,7 @@ CREATE TABLE IF NOT EXISTS charges
     `surcharge_nanos` Int64 CODEC(ZSTD(1)),
     `nanos` Int64 CODEC(ZSTD(1)),
     `currency` LowCardinality(String),
+    `fx` LowCardinality(String),
     `rounding` LowCardinality(String),
     `config_version` Int64 CODEC(ZSTD(1)),
     `learned_at` DateTime64(3, 'UTC') ALIAS fromUnixTimestamp64Milli(learned_ms, 'UTC'),

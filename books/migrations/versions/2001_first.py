@@ -1,5 +1,7 @@
 """The first tables of release 0.2. Its revisions begin at 2001: those of 0.1 were 0001 to 0004, and are refused."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -19,231 +21,79 @@ APPEND_ONLY = {
         "CREATE TRIGGER audit_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit EXECUTE FUNCTION audit_is_append_only()",
     ],
 }
+KEY = ("tenant", "account", "ingress_trunk", "a_number", "b_range")
+SERIAL = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
-    op.create_table(
-        "alerts",
-        sa.Column("finding_id", sa.Text(), nullable=False),
-        sa.Column("tenant", sa.Text(), nullable=False),
-        sa.Column("detector", sa.Text(), nullable=False),
-        sa.Column("subject_kind", sa.Text(), nullable=False),
-        sa.Column("subject", sa.Text(), nullable=False),
-        sa.Column("detected_at_ms", sa.BigInteger(), nullable=False),
-        sa.Column("first_ms", sa.BigInteger(), nullable=False),
-        sa.Column("last_ms", sa.BigInteger(), nullable=False),
-        sa.Column("calls", sa.BigInteger(), nullable=False),
-        sa.Column("exposure_nanos", sa.BigInteger(), nullable=False),
-        sa.Column("currency", sa.Text(), nullable=False),
-        sa.Column("score", sa.Double(), nullable=False),
-        sa.Column("reason", sa.Text(), nullable=False),
-        sa.Column("example_call_ids", sa.Text(), nullable=False),
-        sa.Column("key", sa.Text(), nullable=False),
-        sa.Column("learned_ms", sa.BigInteger(), nullable=False),
-        sa.Column("opened_ms", sa.BigInteger(), nullable=False),
-        sa.Column("updated_ms", sa.BigInteger(), nullable=False),
-        sa.Column("facts", sa.Text(), server_default="", nullable=False),
-        sa.PrimaryKeyConstraint("finding_id", name=op.f("pk_alerts")),
-    )
-    op.create_index("ix_alerts_tenant", "alerts", ["tenant", "last_ms"], unique=False)
-    op.create_table(
-        "audit",
-        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("at_ms", sa.BigInteger(), nullable=False),
-        sa.Column("who", sa.Text(), nullable=False),
-        sa.Column("verb", sa.Text(), nullable=False),
-        sa.Column("subject", sa.Text(), nullable=False),
-        sa.Column("why", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_audit")),
-    )
-    op.create_index("ix_audit_at", "audit", ["at_ms"], unique=False)
-    op.create_table(
-        "block_orders",
-        sa.Column("order_id", sa.Text(), nullable=False),
-        sa.Column("finding_id", sa.Text(), nullable=False),
-        sa.Column("tenant", sa.Text(), nullable=False),
-        sa.Column("account", sa.Text(), nullable=False),
-        sa.Column("ingress_trunk", sa.Text(), nullable=False),
-        sa.Column("a_number", sa.Text(), nullable=False),
-        sa.Column("b_range", sa.Text(), nullable=False),
-        sa.Column("action", sa.Text(), nullable=False),
-        sa.Column("created_at_ms", sa.BigInteger(), nullable=False),
-        sa.Column("learned_ms", sa.BigInteger(), nullable=False),
-        sa.Column("expires_at_ms", sa.BigInteger(), nullable=False),
-        sa.Column("reason", sa.Text(), nullable=False),
-        sa.Column("by", sa.Text(), nullable=False),
-        sa.Column("automatic", sa.Boolean(), server_default=sa.false(), nullable=False),
-        sa.Column("opened_key", sa.Boolean(), server_default=sa.false(), nullable=False),
-        sa.Column("status", sa.Text(), nullable=False),
-        sa.Column("status_why", sa.Text(), server_default="", nullable=False),
-        sa.Column("status_at_ms", sa.BigInteger(), nullable=False),
-        sa.Column("decided_by", sa.Text(), server_default="", nullable=False),
-        sa.Column("received_at_ms", sa.BigInteger(), nullable=False),
-        sa.Column("facts_expire_at_ms", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("order_id", name=op.f("pk_block_orders")),
-    )
-    op.create_index(
-        "ix_block_orders_key",
-        "block_orders",
-        ["tenant", "account", "ingress_trunk", "a_number", "b_range", "status"],
-        unique=False,
-    )
-    op.create_index("ix_block_orders_received", "block_orders", ["tenant", "received_at_ms"], unique=False)
-    op.create_index("ix_block_orders_status", "block_orders", ["status", "expires_at_ms"], unique=False)
-    op.create_table(
-        "config_parts",
-        sa.Column("hash", sa.Text(), nullable=False),
-        sa.Column("content", sa.LargeBinary(), nullable=False),
-        sa.PrimaryKeyConstraint("hash", name=op.f("pk_config_parts")),
-    )
-    op.create_table(
-        "config_versions",
-        sa.Column("version", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
-        sa.Column("parts", sa.Text(), nullable=False),
-        sa.Column("who", sa.Text(), nullable=False),
-        sa.Column("why", sa.Text(), nullable=False),
-        sa.Column("at_ms", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("version", name=op.f("pk_config_versions")),
-    )
-    op.create_table(
-        "counters",
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("value", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("name", name=op.f("pk_counters")),
-    )
-    op.create_table(
-        "deck_versions",
-        sa.Column("id", sa.Text(), nullable=False),
-        sa.Column("currency", sa.Text(), nullable=False),
-        sa.Column("content", sa.LargeBinary(), nullable=False),
-        sa.Column("who", sa.Text(), nullable=False),
-        sa.Column("at_ms", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_deck_versions")),
-    )
-    op.create_table(
-        "deliveries",
-        sa.Column("switch", sa.Text(), nullable=False),
-        sa.Column("table_name", sa.Text(), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("value", sa.Text(), nullable=False),
-        sa.Column("until_ms", sa.BigInteger(), nullable=False),
-        sa.Column("due", sa.Boolean(), server_default=sa.false(), nullable=False),
-        sa.Column("urgency", sa.Integer(), nullable=False),
-        sa.Column("changed_ms", sa.BigInteger(), nullable=False),
-        sa.Column("delivered_at_ms", sa.BigInteger(), nullable=True),
-        sa.PrimaryKeyConstraint("switch", "table_name", "name", name=op.f("pk_deliveries")),
-    )
-    op.create_index("ix_deliveries_due", "deliveries", ["switch", "due", "urgency", "changed_ms"], unique=False)
-    op.create_index("ix_deliveries_until", "deliveries", ["switch", "until_ms"], unique=False)
-    op.create_table(
-        "holds",
-        sa.Column("switch", sa.Text(), nullable=False),
-        sa.Column("who", sa.Text(), nullable=False),
-        sa.Column("why", sa.Text(), nullable=False),
-        sa.Column("at_ms", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("switch", name=op.f("pk_holds")),
-    )
-    op.create_table(
-        "leases",
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("holder", sa.Text(), nullable=False),
-        sa.Column("fence", sa.BigInteger(), nullable=False),
-        sa.Column("until_ms", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("name", name=op.f("pk_leases")),
-    )
-    op.create_table(
-        "lists",
-        sa.Column("list", sa.Text(), nullable=False),
-        sa.Column("kind", sa.Text(), nullable=False),
-        sa.Column("tenant", sa.Text(), nullable=False),
-        sa.Column("value", sa.Text(), nullable=False),
-        sa.Column("why", sa.Text(), nullable=False),
-        sa.Column("who", sa.Text(), nullable=False),
-        sa.Column("at_ms", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("list", "kind", "tenant", "value", name=op.f("pk_lists")),
-    )
-    op.create_table(
-        "progress",
-        sa.Column("reader", sa.Text(), nullable=False),
-        sa.Column("topic", sa.Text(), nullable=False),
-        sa.Column("partition", sa.Integer(), nullable=False),
-        sa.Column("next_offset", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("reader", "topic", "partition", name=op.f("pk_progress")),
-    )
-    op.create_table(
-        "suppressions",
-        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("tenant", sa.Text(), nullable=False),
-        sa.Column("account", sa.Text(), nullable=False),
-        sa.Column("ingress_trunk", sa.Text(), nullable=False),
-        sa.Column("a_number", sa.Text(), nullable=False),
-        sa.Column("b_range", sa.Text(), nullable=False),
-        sa.Column("until_ms", sa.BigInteger(), nullable=False),
-        sa.Column("who", sa.Text(), nullable=False),
-        sa.Column("why", sa.Text(), nullable=False),
-        sa.Column("at_ms", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_suppressions")),
-    )
-    op.create_index("ix_suppressions_until", "suppressions", ["until_ms"], unique=False)
-    op.create_table(
-        "rating_runs",
-        sa.Column("run", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
-        sa.Column("kind", sa.Text(), nullable=False),
-        sa.Column("spec", sa.Text(), nullable=False),
-        sa.Column("who", sa.Text(), nullable=False),
-        sa.Column("why", sa.Text(), nullable=False),
-        sa.Column("at_ms", sa.BigInteger(), nullable=False),
-        sa.Column("state", sa.Text(), nullable=False),
-        sa.Column("state_who", sa.Text(), nullable=False),
-        sa.Column("state_why", sa.Text(), nullable=False),
-        sa.Column("state_at_ms", sa.BigInteger(), nullable=False),
-        sa.Column("found", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint("run", name=op.f("pk_rating_runs")),
-    )
-    op.create_table(
-        "switch_states",
-        sa.Column("switch", sa.Text(), nullable=False),
-        sa.Column("boot", sa.Text(), server_default="", nullable=False),
-        sa.Column("seen_ms", sa.BigInteger(), server_default="0", nullable=False),
-        sa.Column("compared_ms", sa.BigInteger(), server_default="0", nullable=False),
-        sa.Column("missing", sa.BigInteger(), server_default="0", nullable=False),
-        sa.Column("strangers", sa.BigInteger(), server_default="0", nullable=False),
-        sa.Column("error", sa.Text(), server_default="", nullable=False),
-        sa.PrimaryKeyConstraint("switch", name=op.f("pk_switch_states")),
-    )
-    op.create_table(
-        "switches",
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("kind", sa.Text(), nullable=False),
-        sa.Column("control_url", sa.Text(), nullable=False),
-        sa.Column("control_token", sa.Text(), nullable=False),
-        sa.Column("at_ms", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("name", name=op.f("pk_switches")),
-    )
-    op.create_table(
-        "tenants",
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("at_ms", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("name", name=op.f("pk_tenants")),
-    )
-    op.create_table(
-        "credentials",
-        sa.Column("token_sha256", sa.Text(), nullable=False),
-        sa.Column("tenants", sa.Text(), nullable=False),
-        sa.Column("switch", sa.Text(), nullable=False),
-        sa.Column("sources", sa.Text(), nullable=False),
-        sa.Column("at_ms", sa.BigInteger(), nullable=False),
-        sa.Column("revoked_at_ms", sa.BigInteger(), nullable=True),
-        sa.PrimaryKeyConstraint("token_sha256", name=op.f("pk_credentials")),
-    )
-    op.create_table(
-        "switch_tenants",
-        sa.Column("switch", sa.Text(), nullable=False),
-        sa.Column("tenant", sa.Text(), nullable=False),
-        sa.Column("enforcing", sa.Boolean(), server_default=sa.false(), nullable=False),
+    _create(
+        "alerts", ["finding_id"], *_text("finding_id", "tenant", "detector", "subject_kind", "subject"),
+        *_int64("detected_at_ms", "first_ms", "last_ms", "calls", "exposure_nanos"), *_text("currency"),
+        sa.Column("score", sa.Double(), nullable=False), *_text("reason", "example_call_ids", "key"),
+        *_int64("learned_ms", "opened_ms", "updated_ms"), *_text("facts", default=""),
+    )  # fmt: skip
+    op.create_index("ix_alerts_tenant", "alerts", ["tenant", "last_ms"])
+    _create("audit", ["id"], sa.Column("id", SERIAL, nullable=False), *_int64("at_ms"), *_text("who", "verb", "subject", "why"))
+    op.create_index("ix_audit_at", "audit", ["at_ms"])
+    _create(
+        "block_orders", ["order_id"], *_text("order_id", "finding_id", *KEY, "action"), *_int64("created_at_ms", "learned_ms", "expires_at_ms"),
+        *_text("reason", "by"), *_flag("automatic", "opened_key"), *_text("status"), *_text("status_why", default=""),
+        *_int64("status_at_ms"), *_text("decided_by", default=""), *_int64("received_at_ms", "facts_expire_at_ms"),
+    )  # fmt: skip
+    op.create_index("ix_block_orders_key", "block_orders", [*KEY, "status"])
+    op.create_index("ix_block_orders_received", "block_orders", ["tenant", "received_at_ms"])
+    op.create_index("ix_block_orders_status", "block_orders", ["status", "expires_at_ms"])
+    _create("config_parts", ["hash"], *_text("hash"), sa.Column("content", sa.LargeBinary(), nullable=False))
+    version = sa.Column("version", SERIAL, autoincrement=False, nullable=False)
+    _create("config_versions", ["version"], version, *_text("parts", "who", "why"), *_int64("at_ms"))
+    _create("counters", ["name"], *_text("name"), *_int64("value"))
+    content = sa.Column("content", sa.LargeBinary(), nullable=False)
+    _create("deck_versions", ["id"], *_text("id", "currency"), content, *_text("who"), *_int64("at_ms"))
+    _create(
+        "deliveries", ["switch", "table_name", "name"], *_text("switch", "table_name", "name", "value"), *_int64("until_ms"), *_flag("due"),
+        sa.Column("urgency", sa.Integer(), nullable=False), *_int64("changed_ms"), sa.Column("delivered_at_ms", sa.BigInteger()),
+    )  # fmt: skip
+    op.create_index("ix_deliveries_due", "deliveries", ["switch", "due", "urgency", "changed_ms"])
+    op.create_index("ix_deliveries_until", "deliveries", ["switch", "until_ms"])
+    _create("holds", ["switch"], *_text("switch", "who", "why"), *_int64("at_ms"))
+    _create("leases", ["name"], *_text("name", "holder"), *_int64("fence", "until_ms"))
+    _create("lists", ["list", "kind", "tenant", "value"], *_text("list", "kind", "tenant", "value", "why", "who"), *_int64("at_ms"))
+    partition = sa.Column("partition", sa.Integer(), nullable=False)
+    _create("progress", ["reader", "topic", "partition"], *_text("reader", "topic"), partition, *_int64("next_offset"))
+    suppression = sa.Column("id", SERIAL, nullable=False)
+    _create("suppressions", ["id"], suppression, *_text(*KEY), *_int64("until_ms"), *_text("who", "why"), *_int64("at_ms"))
+    op.create_index("ix_suppressions_until", "suppressions", ["until_ms"])
+    run = sa.Column("run", SERIAL, autoincrement=False, nullable=False)
+    _create(
+        "rating_runs", ["run"], run, *_text("kind", "spec", "who", "why"), *_int64("at_ms"), *_text("state", "state_who", "state_why"),
+        *_int64("state_at_ms"), *_text("found"),
+    )  # fmt: skip
+    counts = _int64("seen_ms", "compared_ms", "missing", "strangers", default="0")
+    _create("switch_states", ["switch"], *_text("switch"), *_text("boot", default=""), *counts, *_text("error", default=""))
+    _create("switches", ["name"], *_text("name", "kind", "control_url", "control_token"), *_int64("at_ms"))
+    _create("tenants", ["name"], *_text("name"), *_int64("at_ms"))
+    revoked = sa.Column("revoked_at_ms", sa.BigInteger())
+    _create("credentials", ["token_sha256"], *_text("token_sha256", "tenants", "switch", "sources"), *_int64("at_ms"), revoked)
+    _create(
+        "switch_tenants", ["switch", "tenant"], *_text("switch", "tenant"), *_flag("enforcing"),
         sa.ForeignKeyConstraint(["switch"], ["switches.name"], name=op.f("fk_switch_tenants_switch")),
         sa.ForeignKeyConstraint(["tenant"], ["tenants.name"], name=op.f("fk_switch_tenants_tenant")),
-        sa.PrimaryKeyConstraint("switch", "tenant", name=op.f("pk_switch_tenants")),
-    )
+    )  # fmt: skip
     for statement in APPEND_ONLY.get(op.get_context().dialect.name, []):
         op.execute(statement)
+
+
+def _create(table: str, key: list[str], *columns: Any) -> None:
+    op.create_table(table, *columns, sa.PrimaryKeyConstraint(*key, name=op.f(f"pk_{table}")))
+
+
+def _text(*names: str, default: str | None = None) -> list[sa.Column[str]]:
+    return [sa.Column(name, sa.Text(), server_default=default, nullable=False) for name in names]
+
+
+def _int64(*names: str, default: str | None = None) -> list[sa.Column[int]]:
+    return [sa.Column(name, sa.BigInteger(), server_default=default, nullable=False) for name in names]
+
+
+def _flag(*names: str) -> list[sa.Column[bool]]:
+    return [sa.Column(name, sa.Boolean(), server_default=sa.false(), nullable=False) for name in names]

@@ -1,6 +1,6 @@
-"""Every figure that a part of ours shows to machines, in one table: `docs/metrics.md` is made from it, and a test holds the parts to it.
+"""Every metric of our parts: `docs/metrics.md` is generated from this table, and a test compares the running parts with it.
 
-Units are seconds and bytes. A label has few values: a switch, a status, a partition; never an account, a number or a key.
+Units are seconds and bytes. A label has few values (a switch, a status, a partition), never an account, a number or a key.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ PAUSE_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1.0, 2.5, 5.0
 
 @dataclass(frozen=True)
 class Metric:
-    """One figure. `parts`: who shows it; () = every part.
+    """One metric. `parts`: the parts that have it; () = every part.
 
     >>> Metric("ringfence_received_total", "counter", "Records.").family
     'ringfence_received'
@@ -29,256 +29,164 @@ class Metric:
 
     @property
     def family(self) -> str:
-        """The name without what the kind adds."""
+        """The name without `_total`."""
         return self.name.removesuffix("_total")
 
 
+# fmt: off
 # --- every part ---
 
 BUILD = Metric("ringfence_build_info", "gauge", "1, with the release as a label.", ("version",))
-READY = Metric("ringfence_ready", "gauge", "1 while the part does its work, 0 while /ready answers 503; /ready says why.")
+READY = Metric("ringfence_ready", "gauge", "1 while the part does its work, 0 while /ready answers 503; /ready has the reason.")
 SILENT = Metric(
-    "ringfence_loop_age_seconds", "gauge", "Since the part's main loop went round. Over 60: it hangs, and /health answers 503."
+    "ringfence_loop_age_seconds", "gauge",
+    "Seconds since the part's main loop made progress. Over 60 the part hangs, and /health answers 503.",
 )
 LOOK_AGE = Metric(
-    "ringfence_look_age_seconds",
-    "gauge",
-    "How old the figures are that are looked up elsewhere (journal, books, ...) when they are asked for; -1 = none yet.",
-    ("look",),
-    ("collector", "judge", "watch", "store", "dispatcher"),
+    "ringfence_look_age_seconds", "gauge",
+    "Age of the metrics that are read from elsewhere (journal, books, ...) at a scrape; -1 = not read yet.",
+    ("look",), ("collector", "judge", "watch", "store", "dispatcher"),
 )
 LAG = Metric(
-    "ringfence_lag_messages",
-    "gauge",
-    "Messages of the journal that the part has not read yet (store: not stored): in calls a record or a tick, in judged a batch of rows.",
-    ("topic", "partition"),
-    ("judge", "watch", "store", "dispatcher"),
+    "ringfence_lag_messages", "gauge",
+    "Messages of the journal that the part has not read (store: not stored) yet: in calls a record or tick, in judged a batch of rows.",
+    ("topic", "partition"), ("judge", "watch", "store", "dispatcher"),
 )
 END = Metric(
-    "ringfence_journal_end_offset",
-    "gauge",
-    "The offset that the next message of a partition gets, as its writer or reader sees it.",
-    ("topic", "partition"),
-    ("collector", "judge", "watch", "store", "dispatcher"),
+    "ringfence_journal_end_offset", "gauge", "Next offset of a partition, as its writer or reader sees it.",
+    ("topic", "partition"), ("collector", "judge", "watch", "store", "dispatcher"),
 )
 CONFIG = Metric(
-    "ringfence_config_version",
-    "gauge",
-    "The config version that the part works with; in judge the oldest of its partitions.",
-    (),
-    ("collector", "judge"),
+    "ringfence_config_version", "gauge", "Config version in use; in judge the oldest of its partitions.", (), ("collector", "judge"),
 )
 END_TO_END = Metric(
-    "ringfence_end_to_end_seconds",
-    "histogram",
-    "From when the collector learned of a record until its row was in the journal (stage judged) or in the warehouse (stage stored).",
-    ("stage",),
-    ("judge", "store"),
-    QUICK_S,
+    "ringfence_end_to_end_seconds", "histogram",
+    "From the time when the collector received a record until its row was in the journal (stage judged) or in the warehouse (stage stored).",
+    ("stage",), ("judge", "store"), QUICK_S,
 )
 
 # --- collector ---
 
 RECEIVED = Metric(
-    "ringfence_received_total",
-    "counter",
-    "Records that were acknowledged, each after its fsync. The six of ringfence_records_total add up to it.",
-    (),
-    ("collector",),
+    "ringfence_received_total", "counter",
+    "Records acknowledged, each after its fsync. The six dispositions of ringfence_records_total add up to it.", (), ("collector",),
 )
-POSTS = Metric("ringfence_posts_total", "counter", "Answers to posts of records, by HTTP status.", ("status",), ("collector",))
-TICKS = Metric(
-    "ringfence_ticks_total", "counter", "Ticks written: one into every partition each five seconds.", (), ("collector",)
-)
+POSTS = Metric("ringfence_posts_total", "counter", "Posts of records, by HTTP status of the answer.", ("status",), ("collector",))
+TICKS = Metric("ringfence_ticks_total", "counter", "Ticks written: one per partition every five seconds.", (), ("collector",))
 SPOOL_BYTES = Metric(
-    "ringfence_spool_bytes",
-    "gauge",
-    "What the collector's spool takes on the disk while the journal is away.",
-    (),
-    ("collector",),
+    "ringfence_spool_bytes", "gauge", "Disk usage of the collector's spool, which fills while the journal is down.", (), ("collector",),
 )
 SPOOL_RECORDS = Metric(
-    "ringfence_spool_records",
-    "gauge",
-    "Records and ticks that wait in the collector's spool for the journal.",
-    (),
-    ("collector",),
+    "ringfence_spool_records", "gauge", "Records and ticks in the collector's spool that wait for the journal.", (), ("collector",),
 )
 
 # --- judge ---
 
 RECORDS = Metric(
-    "ringfence_records_total",
-    "counter",
-    "Records judged, each as exactly one of six. After a crash the last seconds are judged again and counted again; the warehouse is exact.",
-    ("disposition",),
-    ("judge",),
+    "ringfence_records_total", "counter",
+    "Records judged, each with one of six dispositions. After a crash the last seconds are judged and counted again; the warehouse is exact.",
+    ("disposition",), ("judge",),
 )
 MONEY = Metric(
-    "ringfence_money_total",
-    "counter",
-    "Money of calls that ended, in units of the currency, at their first price. A float, for graphs: finance reads the warehouse.",
-    ("side", "currency"),
-    ("judge",),
+    "ringfence_money_total", "counter",
+    "Money of calls that ended, in units of the currency, at their first price. A float, for graphs: for accounting query the warehouse.",
+    ("side", "currency"), ("judge",),
 )
 FINDINGS = Metric(
-    "ringfence_findings_total",
-    "counter",
-    "Findings written, by detector; while its condition holds an episode is told again.",
-    ("detector",),
-    ("judge", "watch"),
+    "ringfence_findings_total", "counter", "Findings written, by detector; repeated while the condition holds.",
+    ("detector",), ("judge", "watch"),
 )
 ISSUED = Metric("ringfence_orders_issued_total", "counter", "Block orders written, repeats included.", (), ("judge", "watch"))
-FLYING = Metric(
-    "ringfence_calls_in_flight", "gauge", "Calls that have begun and have not ended, as judge knows them.", (), ("judge",)
-)
+ACTIVE_CALLS = Metric("ringfence_calls_in_flight", "gauge", "Calls that have started and not ended, as judge knows them.", (), ("judge",))
 TICK_AGE = Metric(
-    "ringfence_tick_age_seconds",
-    "gauge",
-    "Since the time of the last tick that was judged: how far behind live.",
-    ("partition",),
-    ("judge",),
+    "ringfence_tick_age_seconds", "gauge", "Seconds since the time of the last tick that was judged: the lag behind live.",
+    ("partition",), ("judge",),
 )
-SNAPSHOT_BYTES = Metric("ringfence_snapshot_bytes", "gauge", "The state on the disk.", (), ("judge", "watch"))
+SNAPSHOT_BYTES = Metric("ringfence_snapshot_bytes", "gauge", "Size of the state file.", (), ("judge", "watch"))
 SNAPSHOT_AGE = Metric(
-    "ringfence_snapshot_age_seconds",
-    "gauge",
-    "Since the state was last durable: a crash judges anew what came since.",
-    (),
-    ("judge", "watch"),
+    "ringfence_snapshot_age_seconds", "gauge", "Seconds since the state was last durable: what came since is judged again after a crash.",
+    (), ("judge", "watch"),
 )
 SNAPSHOT_PAUSE = Metric(
-    "ringfence_snapshot_pause_seconds",
-    "histogram",
-    "How long records waited while the state was copied.",
-    (),
-    ("judge",),
-    PAUSE_S,
+    "ringfence_snapshot_pause_seconds", "histogram", "How long records waited while the state was copied.", (), ("judge",), PAUSE_S,
 )
 
 # --- store ---
 
-STORED = Metric(
-    "ringfence_stored_rows_total", "counter", "Rows inserted, repeats after a crash included.", ("table",), ("store",)
-)
-INSERT = Metric(
-    "ringfence_insert_seconds", "histogram", "One insertion into the warehouse, all its tables.", (), ("store",), QUICK_S
-)
+STORED = Metric("ringfence_stored_rows_total", "counter", "Rows inserted, repeats after a crash included.", ("table",), ("store",))
+INSERT = Metric("ringfence_insert_seconds", "histogram", "Duration of one insert into all tables of the warehouse.", (), ("store",), QUICK_S)
 ANSWERED_AGE = Metric(
-    "ringfence_warehouse_answer_age_seconds",
-    "gauge",
-    "Since the warehouse last answered, to an insertion or to a look.",
-    (),
-    ("store",),
+    "ringfence_warehouse_answer_age_seconds", "gauge", "Seconds since the warehouse last answered an insert or a query.", (), ("store",),
 )
 
 # --- dispatcher ---
 
 ORDERS = Metric("ringfence_orders", "gauge", "Orders in the books, by status.", ("status",), ("dispatcher",))
 ORDERS_READ = Metric(
-    "ringfence_orders_read_total",
-    "counter",
-    "Orders read from the journal, by what became of them: a status, or malformed, repeated, conflict.",
-    ("result",),
-    ("dispatcher",),
+    "ringfence_orders_read_total", "counter", "Orders read from the journal, by result: a status, or malformed, repeated, conflict.",
+    ("result",), ("dispatcher",),
 )
-ALERTS_READ = Metric(
-    "ringfence_alerts_read_total", "counter", "Findings taken into the books, repeats included.", (), ("dispatcher",)
-)
+ALERTS_READ = Metric("ringfence_alerts_read_total", "counter", "Findings written to the books, repeats included.", (), ("dispatcher",))
 BLOCK_LATENCY = Metric(
-    "ringfence_block_latency_seconds",
-    "histogram",
-    "From when we learned of the record that decided on an automatic order until the switch had acknowledged its block.",
-    ("table",),
-    ("dispatcher",),
-    QUICK_S,
+    "ringfence_block_latency_seconds", "histogram",
+    "From the time when we received the record that caused an automatic order until the switch acknowledged its block.",
+    ("table",), ("dispatcher",), QUICK_S,
 )
 HELD = Metric(
-    "ringfence_blocks_held",
-    "gauge",
-    "Entries that a switch has acknowledged and that have not expired; table blocks refuses, table shadow only says so.",
-    ("switch", "table"),
-    ("dispatcher",),
+    "ringfence_blocks_held", "gauge",
+    "Entries that a switch has acknowledged and that have not expired. Table blocks refuses calls; table shadow only marks records.",
+    ("switch", "table"), ("dispatcher",),
 )
 DUE = Metric("ringfence_blocks_due", "gauge", "Changes that a switch has not acknowledged yet.", ("switch",), ("dispatcher",))
 DRIFT = Metric(
-    "ringfence_drift_entries_total",
-    "counter",
-    "Entries in which a switch differed from the books: missing there, or strangers to us. Each was repaired.",
-    ("switch", "kind"),
-    ("dispatcher",),
+    "ringfence_drift_entries_total", "counter",
+    "Entries in which a switch differed from the books: missing there, or unknown to us (stranger). Each was repaired.",
+    ("switch", "kind"), ("dispatcher",),
 )
 COMPARE_AGE = Metric(
-    "ringfence_compare_age_seconds",
-    "gauge",
-    "Since a switch's table was last compared with the books; -1 = never.",
-    ("switch",),
-    ("dispatcher",),
+    "ringfence_compare_age_seconds", "gauge", "Seconds since a switch's table was last compared with the books; -1 = never.",
+    ("switch",), ("dispatcher",),
 )
 SWITCH_AGE = Metric(
-    "ringfence_switch_answer_age_seconds",
-    "gauge",
-    "Since a switch last answered the dispatcher; -1 = not since this process started.",
-    ("switch",),
-    ("dispatcher",),
+    "ringfence_switch_answer_age_seconds", "gauge",
+    "Seconds since a switch last answered the dispatcher; -1 = not since this process started.", ("switch",), ("dispatcher",),
 )
 HOLD = Metric(
-    "ringfence_switch_on_hold",
-    "gauge",
-    "1 while a person holds the switch: all our blocks are off there.",
-    ("switch",),
-    ("dispatcher",),
+    "ringfence_switch_on_hold", "gauge", "1 while a person holds the switch: all our blocks are off there.", ("switch",), ("dispatcher",),
 )
 
 # --- shipper, kamailio, simulator ---
 
 SHIPPED = Metric("ringfence_shipped_total", "counter", "Records that the collector has acknowledged.", (), ("shipper",))
 SHIP_FAILURES = Metric(
-    "ringfence_ship_failures_total",
-    "counter",
-    "Posts that were not acknowledged; they are posted again.",
-    (),
-    ("shipper",),
+    "ringfence_ship_failures_total", "counter", "Posts that were not acknowledged; they are repeated.", (), ("shipper",),
 )
 SWITCH_LOG = Metric(
-    "ringfence_switch_log_records_total",
-    "counter",
-    "Records that the switch's spool did not take and that were found in its log.",
-    (),
-    ("shipper",),
+    "ringfence_switch_log_records_total", "counter", "Records read from the switch's log, because its spool could not be written.",
+    (), ("shipper",),
 )
 FORGED = Metric(
-    "ringfence_forged_lines_total",
-    "counter",
-    "Lines of the switch's log that claim to be records and are not signed by it.",
-    (),
-    ("shipper",),
+    "ringfence_forged_lines_total", "counter", "Lines of the switch's log that look like records but lack its signature.", (), ("shipper",),
 )
-BACKLOG_BYTES = Metric(
-    "ringfence_backlog_bytes", "gauge", "What stands in the switch's spool and log and is not delivered.", (), ("shipper",)
-)
+BACKLOG_BYTES = Metric("ringfence_backlog_bytes", "gauge", "Undelivered bytes in the switch's spool and log.", (), ("shipper",))
 SIMULATED = Metric("ringfence_simulated_total", "counter", "Records that the simulator wrote to its spool.", (), ("simulator",))
 BACKLOG_AGE = Metric(
-    "ringfence_backlog_seconds",
-    "gauge",
-    "Since the moment up to which everything is delivered; -1 = not known yet.",
-    (),
-    ("shipper",),
+    "ringfence_backlog_seconds", "gauge", "Seconds since the time up to which all records are delivered; -1 = not known yet.",
+    (), ("shipper",),
 )
-SIP_AGE = Metric(
-    "ringfence_sip_answer_age_seconds", "gauge", "Since Kamailio last answered OPTIONS; -1 = never.", (), ("kamailio",)
-)
+SIP_AGE = Metric("ringfence_sip_answer_age_seconds", "gauge", "Seconds since Kamailio last answered OPTIONS; -1 = never.", (), ("kamailio",))
+# fmt: on
 
 CATALOG: tuple[Metric, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Metric))
 LABELS = {
     "version", "look", "topic", "partition", "stage", "status", "disposition", "side", "currency", "detector", "table", "result",
     "switch", "kind",
 }  # fmt: skip
-"""Every label that may be: each has few values."""
+"""Every label that is allowed: each has few values."""
 
 
 def of(part: str) -> list[Metric]:
-    """What a part shows. `judge-2` is a judge.
+    """The metrics of a part. `judge-2` is a judge.
 
     >>> "ringfence_received_total" in [metric.name for metric in of("collector")]
     True
@@ -290,10 +198,10 @@ def of(part: str) -> list[Metric]:
 PREFACE = """\
 # Metrics
 
-Each part answers `GET /metrics` on a port of its own, in Prometheus' text format or as OpenMetrics, whichever is asked for. This page is
-made from `ringfence/ops/telemetry/catalog.py`, and a test holds the running parts to it. Besides these, each part shows the figures of its process
-(`process_*`) and of Python's garbage collector (`python_gc_*`). Counters begin at 0 with each process. `ringfence/ops/telemetry/__init__.py` says
-how a figure gets here, [operators.md](operators.md) what to watch, and `deploy/prometheus/` has the alerts.
+Each part answers `GET /metrics` on a port of its own, in Prometheus' text format or as OpenMetrics, as requested. Besides the metrics below, each
+part has those of its process (`process_*`) and of Python's garbage collector (`python_gc_*`). Counters start at 0 with each process.
+[Connect a Kamailio](operators.md#10-monitoring) says what to watch, and `deploy/prometheus/` has the alerts. This page is generated from
+`ringfence/ops/telemetry/catalog.py`; a test compares the running parts with it.
 """
 
 
@@ -301,7 +209,7 @@ def page() -> str:
     """`docs/metrics.md`: `python -m ringfence.ops.telemetry.catalog > docs/metrics.md`."""
     lines = [PREFACE.rstrip()]
     for parts in dict.fromkeys(metric.parts for metric in CATALOG):
-        lines += ["", f"## {_title(parts)}", "", "| metric | kind | labels | what it is |", "| --- | --- | --- | --- |"]
+        lines += ["", f"## {_title(parts)}", "", "| metric | kind | labels | meaning |", "| --- | --- | --- | --- |"]
         for metric in (one for one in CATALOG if one.parts == parts):
             lines.append(f"| `{metric.name}` | {metric.kind} | {', '.join(metric.labels) or '-'} | {metric.help} |")
     return "\n".join(lines) + "\n"

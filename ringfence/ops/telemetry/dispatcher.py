@@ -1,4 +1,4 @@
-"""What the dispatcher shows."""
+"""Metrics and readiness of the dispatcher."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import NamedTuple
 
 from books import Engine, deliveries, orders, reading, switches
 from core.orders import STATUSES
-from ringfence.ops.telemetry import Figures, Polled, Positions, Sample, age_s, catalog
+from ringfence.ops.telemetry import Part, Polled, Sample, age_s, catalog
 from ringfence.ops.telemetry.lags import Lags
 from switches.deliver import Acknowledged, Drifted, Reached, Standby
 from switches.dispatcher import Read
 
-LAG_MOST = 1_000
-"""Orders and findings that are not in the books yet."""
+MAX_LAG = 1_000
+"""Orders and findings that are not in the books yet. With more, blocks are late."""
 SILENT_S = 30.0
 """A switch that has not answered for so long gets no block."""
 BOOKS_S = 30.0
@@ -22,7 +22,7 @@ TABLES = (deliveries.BLOCKS, deliveries.SHADOW)
 
 
 class Switch(NamedTuple):
-    """What the books say of one switch."""
+    """One switch, as the books have it."""
 
     held: dict[str, int]  # table -> entries
     due: int
@@ -31,42 +31,42 @@ class Switch(NamedTuple):
     error: str
 
 
-class Dispatcher:
-    """Told of each reading, each round at a switch and each acknowledgement; the rest is in the books."""
+class Dispatcher(Part):
+    """The dispatcher reports each read of the journal, each round at a switch and each acknowledgement; the rest is read from the books."""
 
     def __init__(self, journal_dsn: str, engine: Engine, clock: Callable[[], int]) -> None:
-        self.figures, self.positions = Figures(), Positions()
+        super().__init__()
         self._engine, self._clock = engine, clock
         self._lags = Lags(journal_dsn, self.positions.reached)
         self._books = Polled("books", self._read_books)
         self._began_s = time.monotonic()
         self._answered_s: dict[str, float] = {}
-        self._standby: set[str] = set()  # where another one delivers: ours waits to take over, which is its work
-        self.figures.add(catalog.ALERTS_READ, 0)
+        self._standby: set[str] = set()  # switches to which another dispatcher delivers: this one is ready while it waits to take over
+        self.metrics.add(catalog.ALERTS_READ, 0)
         for result in (*STATUSES, "malformed", "repeated", "conflict"):
-            self.figures.add(catalog.ORDERS_READ, 0, result)
+            self.metrics.add(catalog.ORDERS_READ, 0, result)
         for table in TABLES:
-            self.figures.spread(catalog.BLOCK_LATENCY, (), table)
+            self.metrics.observe(catalog.BLOCK_LATENCY, (), table)
 
     def report(self, value: object) -> None:
         match value:
             case Read(orders=by_result, findings=findings):
                 for result, n in by_result.items():
-                    self.figures.add(catalog.ORDERS_READ, n, result)
-                self.figures.add(catalog.ALERTS_READ, findings)
+                    self.metrics.add(catalog.ORDERS_READ, n, result)
+                self.metrics.add(catalog.ALERTS_READ, findings)
             case Reached(switch):
                 self._answered_s[switch] = time.monotonic()
                 self._standby.discard(switch)
             case Standby(switch):
                 self._standby.add(switch)
             case Acknowledged(table, seconds):
-                self.figures.spread(catalog.BLOCK_LATENCY, seconds, table)
+                self.metrics.observe(catalog.BLOCK_LATENCY, seconds, table)
             case Drifted(switch, missing, strangers):
-                self.figures.add(catalog.DRIFT, missing, switch, "missing")
-                self.figures.add(catalog.DRIFT, strangers, switch, "stranger")
+                self.metrics.add(catalog.DRIFT, missing, switch, "missing")
+                self.metrics.add(catalog.DRIFT, strangers, switch, "stranger")
 
     def _read_books(self) -> tuple[dict[str, int], dict[str, Switch]]:
-        """Orders by status, and what there is to say of each switch."""
+        """Orders by status, and the state of each switch."""
         with reading(self._engine) as conn:
             held = deliveries.held(conn, self._clock())
             holds = switches.holds(conn)
@@ -84,13 +84,13 @@ class Dispatcher:
             }
             return dict.fromkeys(STATUSES, 0) | orders.counts(conn), by_switch
 
-    def look(self) -> Iterator[Sample]:
+    def samples(self) -> Iterator[Sample]:
         yield from self._lags.samples()
-        seen = self._books.value()
+        read = self._books.value()
         yield Sample(catalog.LOOK_AGE, self._books.age_s(), (self._books.name,))
-        if seen is None:
+        if read is None:
             return
-        by_status, by_switch = seen
+        by_status, by_switch = read
         for status, n in by_status.items():
             yield Sample(catalog.ORDERS, n, (status,))
         for name, switch in by_switch.items():
@@ -102,12 +102,12 @@ class Dispatcher:
             yield Sample(catalog.COMPARE_AGE, max(0, since_ms) / 1000 if switch.compared_ms else -1.0, (name,))
             yield Sample(catalog.SWITCH_AGE, age_s(self._answered_s.get(name)), (name,))
 
-    def why_not(self) -> str:
-        seen = self._books.value()
-        if seen is None or self._books.age_s() > BOOKS_S:
+    def not_ready_reason(self) -> str:
+        read = self._books.value()
+        if read is None or self._books.age_s() > BOOKS_S:
             return f"the books cannot be read (RINGFENCE_BOOKS): {self._books.fault or 'they are being opened'}"
-        for name, switch in seen[1].items():
+        for name, switch in read[1].items():
             silent_s = time.monotonic() - self._answered_s.get(name, self._began_s)
             if silent_s > SILENT_S and name not in self._standby:
-                return f"switch {name} has not answered for {silent_s:.0f} s: {switch.error or 'no word why'}"
-        return self._lags.why_not(LAG_MOST)
+                return f"switch {name} has not answered for {silent_s:.0f} s: {switch.error or 'no reason known'}"
+        return self._lags.not_ready_reason(MAX_LAG)

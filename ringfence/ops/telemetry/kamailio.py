@@ -1,4 +1,4 @@
-"""What a Kamailio of ours shows, by the process that runs it."""
+"""Metrics and readiness of a Kamailio that the part `kamailio` runs."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ringfence.ops.telemetry import Figures, Positions, Sample, age_s, catalog
+from ringfence.ops.telemetry import Part, Sample, age_s, catalog
 
 SILENT_S = 10.0
 
 
 class Answered(NamedTuple):
-    """It has answered OPTIONS."""
+    """Kamailio has answered OPTIONS."""
 
 
-class Kamailio:
-    """Told of each answer."""
+class Kamailio(Part):
+    """The part reports each answer."""
 
     def __init__(self) -> None:
-        self.figures, self.positions = Figures(), Positions()
+        super().__init__()
         self._answered_s: float | None = None
 
     def report(self, value: object) -> None:
@@ -27,10 +27,10 @@ class Kamailio:
             case Answered():
                 self._answered_s = time.monotonic()
 
-    def look(self) -> Iterator[Sample]:
+    def samples(self) -> Iterator[Sample]:
         yield Sample(catalog.SIP_AGE, age_s(self._answered_s))
 
-    def why_not(self) -> str:
+    def not_ready_reason(self) -> str:
         silent_s = age_s(self._answered_s)
         if silent_s < 0:
             return "it has not answered OPTIONS yet"

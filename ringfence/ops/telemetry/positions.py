@@ -1,4 +1,4 @@
-"""Where a part's readers stand in the journal: taken from the readers themselves, the part reports nothing."""
+"""The offsets of a part's readers in the journal, taken from the readers themselves: the part reports nothing."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ Partition = tuple[str, int]
 
 
 class Positions:
-    """`of(journal)` is that journal, whose readers are remembered."""
+    """`of(journal)` is that journal; its readers are recorded."""
 
     def __init__(self) -> None:
         self._readers: dict[Partition, tuple[int, Reader]] = {}
 
     def of(self, journal: Journal) -> Journal:
-        return _Remembering(journal, self._readers)
+        return _Recording(journal, self._readers)
 
     def reached(self) -> dict[Partition, int]:
-        """The offset that comes next, of each partition that is read."""
+        """The next offset of each partition that is read."""
         return {place: reader.offset for place, (_, reader) in list(self._readers.items())}
 
     def began(self) -> dict[Partition, int]:
-        """The offset at which the reading began."""
+        """The first offset that was read, per partition."""
         return {place: offset for place, (offset, _) in list(self._readers.items())}
 
 
-class _Remembering:
+class _Recording:
     def __init__(self, journal: Journal, readers: dict[Partition, tuple[int, Reader]]) -> None:
         self._journal, self._readers = journal, readers
 

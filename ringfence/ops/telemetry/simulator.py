@@ -1,29 +1,24 @@
-"""The figures of the simulator."""
+"""Metrics and readiness of the simulator."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from ringfence.ops.telemetry import Figures, Positions, Sample, catalog
+from ringfence.ops.telemetry import Part, catalog
 from simulator.live import Progress
 
 
-class Simulator:
-    """Counts its progress."""
+class Simulator(Part):
+    """The simulator reports its progress."""
 
     def __init__(self) -> None:
-        self.figures, self.positions = Figures(), Positions()
+        super().__init__()
         self._written = 0
-        self.figures.add(catalog.SIMULATED, 0)
+        self.metrics.add(catalog.SIMULATED, 0)
 
     def report(self, value: object) -> None:
         match value:
             case Progress(written=written):
-                self.figures.add(catalog.SIMULATED, written - self._written)
+                self.metrics.add(catalog.SIMULATED, written - self._written)
                 self._written = written
 
-    def look(self) -> Iterator[Sample]:
-        yield from ()
-
-    def why_not(self) -> str:
+    def not_ready_reason(self) -> str:
         return "" if self._written else "it has written nothing yet"

@@ -1,4 +1,4 @@
-"""A flow's snapshot, as its file says: how large, and how old."""
+"""Size and age of a flow's snapshot file."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ringfence.ops.telemetry import catalog
-from ringfence.ops.telemetry.figures import Sample
+from ringfence.ops.telemetry.metrics import Sample
 
 
 def samples(state_file: Path) -> Iterator[Sample]:
-    """Nothing where there is no snapshot yet."""
+    """Size and age; nothing if there is no snapshot yet."""
     try:
         about = state_file.stat()
     except FileNotFoundError:

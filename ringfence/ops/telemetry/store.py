@@ -1,4 +1,4 @@
-"""What the store shows."""
+"""Metrics and readiness of `store`."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ import numpy as np
 from core.schemas import TABLES
 from core.topics import JUDGED
 from flows.store import Stored
-from ringfence.ops.telemetry import Figures, Polled, Positions, Sample, age_s, catalog
+from ringfence.ops.telemetry import Part, Polled, Sample, age_s, catalog
 from ringfence.ops.telemetry.lags import Lags
 
-LAG_MOST = 2_000
-"""Batches of `judged`: pages are this late."""
+MAX_LAG = 2_000
+"""Batches of `judged`. With more, the pages are late."""
 SILENT_S = 60.0
 
 
-class Store:
-    """Told of each insertion. `ask`: any question to the warehouse, for when there is nothing to insert."""
+class Store(Part):
+    """Store reports each insert. `ask`: any query of the warehouse, for times without inserts."""
 
     def __init__(self, journal_dsn: str, ask: Callable[[], object]) -> None:
-        self.figures, self.positions = Figures(), Positions()
+        super().__init__()
         self._stored: dict[tuple[str, int], int] = {}
         self._lags = Lags(journal_dsn, self._reached)
         self._answer = Polled("warehouse", ask, fresh_s=10.0)
         self._stored_s: float | None = None
         for table in TABLES:
-            self.figures.add(catalog.STORED, 0, table)
-        self.figures.spread(catalog.END_TO_END, (), "stored")
-        self.figures.spread(catalog.INSERT, ())
+            self.metrics.add(catalog.STORED, 0, table)
+        self.metrics.observe(catalog.END_TO_END, (), "stored")
+        self.metrics.observe(catalog.INSERT, ())
 
     def _reached(self) -> dict[tuple[str, int], int]:
-        """What is stored; what is only read waits in a buffer and would be read again after a crash."""
+        """The offsets that are stored. Rows that are only read wait in a buffer and are read again after a crash."""
         return {**self.positions.began(), **self._stored}
 
     def report(self, value: object) -> None:
@@ -43,23 +43,23 @@ class Store:
                 for partition, offset in next_offset.items():
                     self._stored[JUDGED, partition] = offset
                 for table, n in rows.items():
-                    self.figures.add(catalog.STORED, n, table)
-                self.figures.spread(catalog.INSERT, [seconds])
-                self.figures.spread(catalog.END_TO_END, (at_ms - np.asarray(learned_ms)) / 1000, "stored")
+                    self.metrics.add(catalog.STORED, n, table)
+                self.metrics.observe(catalog.INSERT, [seconds])
+                self.metrics.observe(catalog.END_TO_END, (at_ms - np.asarray(learned_ms)) / 1000, "stored")
 
     def _answered_s(self) -> float:
         ages = [age for age in (age_s(self._stored_s), self._answer.age_s()) if age >= 0]
         return min(ages, default=-1.0)
 
-    def look(self) -> Iterator[Sample]:
+    def samples(self) -> Iterator[Sample]:
         self._answer.value()
         yield Sample(catalog.ANSWERED_AGE, self._answered_s())
         yield from self._lags.samples()
 
-    def why_not(self) -> str:
+    def not_ready_reason(self) -> str:
         self._answer.value()
         silent_s = self._answered_s()
         if silent_s < 0 or silent_s > SILENT_S:
             since = f"for {silent_s:.0f} s" if silent_s >= 0 else "yet"
             return f"the warehouse has not answered {since} (RINGFENCE_WAREHOUSE): {self._answer.fault or 'it is being opened'}"
-        return self._lags.why_not(LAG_MOST)
+        return self._lags.not_ready_reason(MAX_LAG)

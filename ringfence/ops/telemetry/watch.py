@@ -1,4 +1,4 @@
-"""What `watch` shows."""
+"""Metrics and readiness of `watch`."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from flows.watch import Outcome
-from ringfence.ops.telemetry import Figures, Positions, Sample, catalog, snapshots
+from ringfence.ops.telemetry import Part, Sample, catalog, snapshots
 from ringfence.ops.telemetry.lags import Lags
 
-LAG_MOST = 2_000
-"""Messages of `sums`: each holds what a batch of records added."""
+MAX_LAG = 2_000
+"""Messages of `sums`, each with the sums of one batch."""
 
 
-class Watch:
-    """Told of each outcome when it is written."""
+class Watch(Part):
+    """Watch reports each outcome when it is written."""
 
     def __init__(self, journal_dsn: str, state_file: Path) -> None:
-        self.figures, self.positions = Figures(), Positions()
+        super().__init__()
         self._lags = Lags(journal_dsn, self.positions.reached)
         self._state_file = state_file
-        self.figures.add(catalog.ISSUED, 0)
+        self.metrics.add(catalog.ISSUED, 0)
 
     def report(self, value: object) -> None:
         match value:
             case Outcome(findings=findings, orders=orders):
                 for detector, n in Counter(finding.detector for finding in findings).items():
-                    self.figures.add(catalog.FINDINGS, n, detector)
-                self.figures.add(catalog.ISSUED, len(orders))
+                    self.metrics.add(catalog.FINDINGS, n, detector)
+                self.metrics.add(catalog.ISSUED, len(orders))
 
-    def look(self) -> Iterator[Sample]:
+    def samples(self) -> Iterator[Sample]:
         yield from self._lags.samples()
         yield from snapshots.samples(self._state_file)
 
-    def why_not(self) -> str:
-        return self._lags.why_not(LAG_MOST)
+    def not_ready_reason(self) -> str:
+        return self._lags.not_ready_reason(MAX_LAG)

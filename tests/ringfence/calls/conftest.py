@@ -1,4 +1,4 @@
-"""One chain for all tests of this folder: started by the first, ended when the last has run."""
+"""One chain for all tests of this folder: started by the first, ended after the last."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _chain: list[Chain] = []
 
 @pytest.fixture
 def chain(tmp_path_factory: pytest.TempPathFactory, need: Callable[[str], None]) -> Chain:
-    """The chain, with every part up."""
+    """The chain, with every part running."""
     need("kamailio")
     need("sipp")
     if not _chain:
@@ -29,6 +29,6 @@ def chain(tmp_path_factory: pytest.TempPathFactory, need: Callable[[str], None])
 
 
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
-    """It is not left running beside the tests of other folders."""
+    """End the chain before the tests of other folders."""
     if _chain and (nextitem is None or HERE not in nextitem.path.parents):
         _chain.pop().close()

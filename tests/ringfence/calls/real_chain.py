@@ -1,4 +1,4 @@
-"""The whole way of a call: SIPp, Kamailio, shipper, collector, judge, store and dispatcher, each its own process on loopback.
+"""The whole path of a call: SIPp, Kamailio, shipper, collector, judge, store and dispatcher, each its own process on loopback.
 
 Every customer has an address of its own (127.0.1.N), so tests that share a chain do not disturb each other's money.
 """
@@ -53,7 +53,7 @@ from warehouse import WarehouseDown, ask, open_warehouse, queries
 
 TENANT, SWITCH = "t1", "k1"
 PARTS = ("store", "judge", "dispatcher", "collector", "shipper")
-"""In the order in which they start."""
+"""In the order of their start."""
 
 HEAD = "prefix,destination,price_per_min,connect_fee,attempt_fee,first_s,next_s,effective_from,effective_to\n"
 PREMIUM = "88213"
@@ -66,7 +66,7 @@ DECKS = {
 }
 
 NO_CIRCUIT, EARLY_MEDIA, REINVITE, CROSSING = "43503", "43183", "43222", "43487"
-"""Called numbers that start like this get that from carrier alpha; others are picked up. The last four digits: ms of ringing."""
+"""Prefix of the called number -> answer of carrier alpha; other numbers are answered with 200. The last four digits: ms of ringing."""
 
 
 class Customer(NamedTuple):
@@ -76,12 +76,12 @@ class Customer(NamedTuple):
 
 
 def customers(count: int) -> list[Customer]:
-    """So many, each with an address of its own."""
+    """Customers, each with an address of its own."""
     return [Customer(f"c{n}", f"in-c{n}", f"127.0.{1 + n // 200}.{1 + n % 200}") for n in range(count)]
 
 
 def config_of(known: list[Customer], ports: dict[str, int]) -> Config:
-    """`ports`: carrier -> where it listens on loopback, in the order of trying."""
+    """`ports`: carrier -> its port on loopback, in the order in which they are tried."""
     return Config(
         version=0,
         accounts=tuple(Account(tenant=TENANT, name=c.account, sell_deck="sell") for c in known),
@@ -106,7 +106,7 @@ def config_of(known: list[Customer], ports: dict[str, int]) -> Config:
 
 
 def callee(carrier: str) -> str:
-    """A carrier's side; what it does is in the called number."""
+    """A carrier; the called number says what it does."""
     full = NO_CIRCUIT if carrier == "alpha" else "no such number"
     branches = {"is_full": full, "is_early": EARLY_MEDIA, "is_reinvite": REINVITE, "is_crossing": CROSSING}
     find = "".join(
@@ -138,7 +138,7 @@ def callee(carrier: str) -> str:
 
 
 def talk_or_refused(talk_ms: int) -> str:
-    """A caller who talks if it is let through, and takes a 603 for an answer."""
+    """A caller that talks if the call passes, and accepts a 603."""
     provisional = "".join(expect(code, optional=True) for code in (100, 180, 183))
     return scenario(
         invite(), provisional, '<recv response="603" optional="true" next="refused"/>', expect(200, rrs=True), ack(),
@@ -148,7 +148,7 @@ def talk_or_refused(talk_ms: int) -> str:
 
 
 def never_hangs_up() -> str:
-    """A caller whose BYE is lost; the switch's own ends the call."""
+    """A caller whose BYE is lost; the switch's BYE ends the call."""
     provisional = "".join(expect(code, optional=True) for code in (100, 180, 183))
     return scenario(invite(), provisional, expect(200, rrs=True), ack(), receive("BYE", timeout_ms=20_000), ok_in_call())
 
@@ -176,7 +176,7 @@ class Chain:
                 self.running[name] = subprocess.Popen(argv, env=os.environ | self.settings.environment(), stdout=log, stderr=log)
 
     def start_all(self) -> None:
-        """Returns when they answer."""
+        """Start parts; returns when they answer."""
         self.start()
         self.until(self._answers, 40, "the warehouse")
 
@@ -191,8 +191,8 @@ class Chain:
             self.running[name].kill()
             self.running[name].wait()
 
-    def mourn(self) -> None:
-        """Nobody dies but by our hand."""
+    def check_alive(self) -> None:
+        """No part ends but by our kills."""
         for name, part in self.running.items():
             if (code := part.poll()) not in (None, -signal.SIGKILL):
                 raise AssertionError(f"{name} ended with {code}: {self.log(name)[-3000:]}")
@@ -201,24 +201,24 @@ class Chain:
         return (self.settings.run_dir / f"{name}.log").read_text()
 
     def until(self, true: Callable[[], Any], within_s: float = 60.0, what: str | Callable[[], str] = "it") -> Any:
-        return until(true, within_s, what, meanwhile=self.mourn)
+        return until(true, within_s, what, meanwhile=self.check_alive)
 
     def close(self) -> None:
         for name in self.running:
             self.kill(name)
         self.bench.close()
 
-    # --- who, and what a person does ---
+    # --- customers and commands ---
 
     def customer(self) -> Customer:
-        """One that no test has had before."""
+        """A customer that no test has used."""
         self.handed_out += 1
         return self.known[self.handed_out - 1]
 
-    def ask(self, *words: str) -> str:
-        """A command, as a person types it."""
+    def ask(self, *arguments: str) -> str:
+        """Run a command."""
         env = os.environ | self.settings.environment()
-        command = [sys.executable, "-m", "ringfence", *words]
+        command = [sys.executable, "-m", "ringfence", *arguments]
         done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stderr + done.stdout
         return done.stdout
@@ -226,7 +226,7 @@ class Chain:
     def call(self, who: Customer, number: str, xml: str, *, calls: int = 1, rate: float = 10, timeout_s: int = 60) -> Sipp:
         return self.bench.caller(xml, number, source=who.address, calls=calls, rate=rate, timeout_s=timeout_s)
 
-    # --- what came of it ---
+    # --- results ---
 
     def query(self, query: tuple[str, dict[str, Any]]) -> list[dict[str, Any]]:
         token = load_or_make(self.settings.state_dir).warehouse_token
@@ -237,7 +237,7 @@ class Chain:
             client.close()
 
     def rated(self, who: Customer) -> list[dict[str, Any]]:
-        """The calls of a customer as they stand now, in the order of their setup."""
+        """The current calls of a customer, in the order of their setup."""
         money = ", ".join(f"toInt64({side} * 1000000000) AS {side}_nanos" for side in ("sell", "buy", "buy_attempt_fees"))
         sql = f"SELECT *, {money} FROM priced_calls WHERE account = {{account:String}} ORDER BY setup_ms"
         return self.query((sql, {"account": who.account}))
@@ -252,7 +252,7 @@ class Chain:
         return self.query((sql, {"account": who.account, "event": event}))
 
     def journalled(self) -> Iterator[tuple[int, Message]]:
-        """What is in `calls` but ticks: partition, message."""
+        """The messages of `calls` without ticks: partition, message."""
         journal = open_journal(self.settings.journal_dsn)
         for partition in range(journal.partitions(CALLS)):
             reader = journal.reader(CALLS, partition, 0)
@@ -261,11 +261,11 @@ class Chain:
             reader.close()
 
     def held(self, who: Customer, b_range: str = "", table: str = "blocks") -> str:
-        """The order that the switch holds against a customer, or ""."""
+        """The order at the switch against a customer, or ""."""
         return self.control().entries(table).get(f"{TENANT}|A|{who.account}||{b_range}", "")
 
     def held_any(self, who: Customer) -> dict[str, str]:
-        """All that the switch holds against a customer."""
+        """All entries at the switch against a customer."""
         entries = {**self.control().entries("blocks"), **self.control().entries("shadow")}
         return {key: order for key, order in entries.items() if key.split("|")[2] == who.account}
 
@@ -273,7 +273,7 @@ class Chain:
         return KamailioControl(self.settings.control_url, load_or_make(self.settings.state_dir).control_token)
 
     def written(self) -> set[tuple[str, int]]:
-        """(boot, sequence) of every record that the switch wrote, into its spool or into its log."""
+        """(boot, sequence) of every record that the switch wrote to its spool or its log."""
         log = self.bench.running.log.read_bytes()
         lines = [*self.bench.lines(), *signed_records(log, self.bench.running.settings.secret.encode()).lines]
         return {(r["boot_id"], r["seq"]) for r in map(msgspec.json.decode, lines)}
@@ -340,7 +340,7 @@ def build(directory: Path, *, count: int = 40, callees: tuple[str, str] | None =
 
 @contextmanager
 def enforcing(chain: Chain) -> Iterator[None]:
-    """The switch refuses; afterwards it is in shadow again, as it was."""
+    """Make the switch enforce; afterwards it is in shadow again."""
     enforce(chain, True)
     try:
         yield
@@ -349,7 +349,7 @@ def enforcing(chain: Chain) -> Iterator[None]:
 
 
 def enforce(chain: Chain, on: bool) -> None:
-    """Whether the switch refuses what the books hold against somebody."""
+    """Whether the switch enforces the blocks in the books."""
     engine = open_books(chain.settings.books_dsn)
     with writing(engine) as conn:
         switches.set_enforcing(conn, SWITCH, TENANT, on, "a test", "a test", time.time_ns() // 1_000_000)

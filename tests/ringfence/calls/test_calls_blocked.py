@@ -1,4 +1,4 @@
-"""From an attack to its refusal and back, the whole way round: seen, ordered, delivered, refused, lifted."""
+"""From an attack to its block and back: detected, ordered, delivered, refused, lifted."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from real_chain import PREMIUM, Chain, Customer, enforcing, talk_or_refused
 pytestmark = [pytest.mark.kamailio, pytest.mark.slow]
 
 RANGE = f"{PREMIUM}777"
-"""What an attacker calls."""
+"""The number that the attacker calls."""
 
 
 def burst(chain: Chain, who: Customer, calls: int = 40) -> Sipp:
-    """Revenue share fraud: dear calls into one range, ten a second."""
+    """Revenue share fraud: expensive calls into one range, ten per second."""
     return chain.call(who, f"{RANGE}0100", talk_or_refused(2500), calls=calls, rate=10)
 
 
@@ -43,7 +43,7 @@ def test_a_burst_gets_603_while_others_call_and_passes_after_a_person_lifts_it(c
     assert status["alerts"] >= 1
 
 
-def test_in_shadow_a_burst_goes_on_and_the_records_say_what_would_have_been_refused(chain: Chain) -> None:
+def test_in_shadow_a_burst_goes_on_and_the_records_are_marked(chain: Chain) -> None:
     guilty = chain.customer()
     burst(chain, guilty).finish(30)
     marked = [r for r in chain.bench.records("setup", account=guilty.account) if "order_id" in r]
@@ -69,5 +69,5 @@ def test_a_persons_block_ends_at_its_time_and_never_stands_before_112(chain: Cha
         for sipp in going:
             sipp.finish()
         chain.call(whole, "112", talk(200)).finish()
-        time.sleep(max(0.0, asked_s + 6 - time.monotonic()))  # its entry may stand in the table until it is swept; it refuses nobody
+        time.sleep(max(0.0, asked_s + 6 - time.monotonic()))  # the expired entry may stay in the table until it is swept, but refuses nobody
         chain.call(brief, "436993450100", talk(200)).finish()

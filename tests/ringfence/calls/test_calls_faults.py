@@ -1,4 +1,4 @@
-"""What breaks while calls go on, and what is still true when it is mended: every record, every second, every block."""
+"""Faults during calls lose no record, no second and no block."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def assert_paid_once(chain: Chain, who: Customer, calls: int, talk_ms: int) -> l
     return rows
 
 
-def test_the_collector_killed_and_away_for_20_s_under_load_loses_nothing(chain: Chain) -> None:
+def test_the_collector_killed_and_down_for_20_s_under_load_loses_nothing(chain: Chain) -> None:
     one, two = chain.customer(), chain.customer()
     going = [load(chain, one, 230), load(chain, two, 230)]
     time.sleep(1.5)
@@ -51,13 +51,13 @@ def test_the_collector_killed_and_away_for_20_s_under_load_loses_nothing(chain: 
     chain.assert_nothing_is_lost()
 
 
-def test_the_journal_away_for_20_s_is_spooled_and_caught_up_in_order(chain: Chain) -> None:
+def test_a_journal_outage_of_20_s_is_spooled_and_caught_up_in_order(chain: Chain) -> None:
     who = chain.customer()
     chain.kill("collector")
     journal = open_journal(chain.settings.journal_dsn)
     going = load(chain, who, 200)
     with ExitStack() as stack:
-        for partition in range(journal.partitions(CALLS)):  # somebody else has it, as a broker that is away
+        for partition in range(journal.partitions(CALLS)):  # another writer has it, as if the broker were down
             stack.callback(chain.until(lambda p=partition: taken(journal, p), 5).close)
         chain.start("collector")
         time.sleep(AWAY_S)
@@ -78,7 +78,7 @@ def test_the_journal_away_for_20_s_is_spooled_and_caught_up_in_order(chain: Chai
 def taken(journal: Journal, partition: int) -> Writer | None:
     try:
         return journal.writer(CALLS, partition)
-    except Locked:  # the collector that was killed has not let go yet
+    except Locked:  # the killed collector has not released it yet
         return None
 
 
@@ -88,7 +88,7 @@ def test_kamailio_killed_under_load_has_its_blocks_back_and_bills_nothing_twice(
         chain.ask("block", "--account", blocked.account, "--b-range", "43699", "--why", "a test")
         chain.until(lambda: chain.held(blocked, "43699"), 30, "the block")
         going = load(chain, talking, 60, talk_ms=6000, rate=30)
-        time.sleep(3)  # all are talking
+        time.sleep(3)  # all calls are answered
         chain.bench.restart()
         began = time.monotonic()
         chain.until(lambda: chain.held(blocked, "43699"), 30, "the block once more")
@@ -100,7 +100,7 @@ def test_kamailio_killed_under_load_has_its_blocks_back_and_bills_nothing_twice(
     chain.assert_nothing_is_lost()
 
 
-def test_with_all_of_ours_killed_calls_go_on_and_a_block_ends_on_time(chain: Chain) -> None:
+def test_with_all_parts_killed_calls_go_on_and_a_block_ends_on_time(chain: Chain) -> None:
     honest, blocked = chain.customer(), chain.customer()
     with enforcing(chain):
         chain.ask("block", "--account", blocked.account, "--b-range", "43699", "--ttl", "8s", "--why", "a test")
@@ -122,7 +122,7 @@ def test_with_the_spools_disk_full_records_come_in_from_the_log_and_nobody_can_f
     who = chain.customer()
     settings = chain.bench.running.settings
     span = int(time.time()) // settings.spool_span_s
-    full = [settings.spool_dir / f"rec-{span + n:010}.jl" for n in (1, 2)]  # the next two files have no room
+    full = [settings.spool_dir / f"rec-{span + n:010}.jl" for n in (1, 2)]  # the next two files cannot be written
     forged = f'SPOOL unsigned {{"v":2,"event":"stop","switch":"k1","account":"{who.account}","call_id":"forged"}}'
     for path in full:
         path.symlink_to("/dev/full")
@@ -133,7 +133,7 @@ def test_with_the_spools_disk_full_records_come_in_from_the_log_and_nobody_can_f
             stranger.send(b"INVITE sip:1@x SIP/2.0\r\nVia: nonsense\r\n\r\n" + forged.encode() + b"\r\n", chain.bench.address)
         going.finish(30)
     finally:
-        for path in full:  # nobody may read them to their end: they have none
+        for path in full:  # these device files have no end and must not be read
             path.unlink()
     log = chain.bench.running.log.read_bytes()
     assert log.count(b"SPOOL ") >= 150

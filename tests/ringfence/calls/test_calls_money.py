@@ -1,4 +1,4 @@
-"""What a call costs when it has gone the whole way: the rows in the warehouse, not only the switch's records."""
+"""The money of real calls, as stored in the warehouse."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from real_chain import CROSSING, EARLY_MEDIA, NO_CIRCUIT, REINVITE, Chain, Custo
 pytestmark = [pytest.mark.kamailio, pytest.mark.slow]
 
 SLOW_S = 90.0
-"""From the switch into the warehouse it takes a second or two, and on a machine that has other work, a minute."""
+"""From the switch to the warehouse: a second or two, on a busy machine a minute."""
 
 Placed = dict[str, Customer]
 
 
 @cache
 def place(chain: Chain) -> Placed:
-    """All calls of this file at once, each of a customer of its own."""
+    """All calls of this file at the same time, each of its own customer."""
     who = {name: chain.customer() for name in ("rings_long", "early", "two_carriers", "reinvite", "crossing")}
     who["lost_bye"] = chain.known[0]
     reinvite = scenario(
@@ -44,7 +44,7 @@ def place(chain: Chain) -> Placed:
 
 
 def cross(chain: Chain, who: Customer, talk_ms: int = 1200) -> None:
-    """A CANCEL that meets the 200 on its way; the caller takes the call, and hangs up later."""
+    """A CANCEL that crosses the 200; the caller accepts the call and hangs up later."""
     switch = chain.bench.address
     with Phone(who.address) as caller:
         request = caller.invite(f"{CROSSING}450100", to=switch, branch="crossing")
@@ -86,14 +86,14 @@ def test_five_seconds_of_ringing_and_two_of_talk_bill_two_seconds(chain: Chain) 
     assert (Decimal(shown["sell"]), Decimal(shown["buy"])) == (sold(2), bought(2) + Decimal("0.001"))
 
 
-def test_early_media_without_an_answer_costs_nothing_but_its_attempt(chain: Chain) -> None:
+def test_early_media_without_an_answer_costs_only_the_attempt(chain: Chain) -> None:
     row = only(chain, "early")
     assert row["end_ms"] - row["setup_ms"] >= 800
     assert (row["answer_ms"], row["duration_ms"], row["billable_s"], row["sell"]) == (None, 0, 0, 0)
     assert (row["sip_code"], row["buy"]) == (480, Decimal("0.001"))
 
 
-def test_a_says_503_and_b_completes_two_attempts_are_stored_and_the_buy_is_bs_and_the_fees(chain: Chain) -> None:
+def test_after_a_503_of_alpha_two_attempts_are_stored_and_the_buy_is_betas_plus_fees(chain: Chain) -> None:
     row = only(chain, "two_carriers")
     assert (row["attempts"], row["carrier"], row["egress_trunk"]) == (2, "beta", "out-beta")
     assert row["buy_attempt_fees_nanos"] == 1_000_000 + 2_000_000
@@ -107,19 +107,19 @@ def test_a_says_503_and_b_completes_two_attempts_are_stored_and_the_buy_is_bs_an
     assert [(r["attempt_no"], r["carrier"]) for r in answered] == [(2, "beta")]
 
 
-def test_a_reinvite_changes_nothing_in_the_money(chain: Chain) -> None:
+def test_a_reinvite_does_not_change_the_money(chain: Chain) -> None:
     row = only(chain, "reinvite")
     assert abs(row["duration_ms"] - 1400) < 100 and row["revision"] == 1
     assert (row["attempts"], row["sell"]) == (1, sold(row["billable_s"]))
 
 
-def test_a_cancel_that_crosses_the_answer_is_paid_for_its_real_length(chain: Chain) -> None:
+def test_a_call_whose_cancel_crossed_the_answer_costs_its_real_length(chain: Chain) -> None:
     row = only(chain, "crossing")
     assert abs(row["duration_ms"] - 1200) < 100
     assert (row["sell"], row["buy"]) == (sold(row["billable_s"]), bought(row["billable_s"]) + Decimal("0.001"))
 
 
-def test_a_lost_bye_is_paid_once_to_the_trunks_limit_and_marked(chain: Chain) -> None:
+def test_a_call_with_a_lost_bye_costs_the_trunks_limit_once_and_is_marked(chain: Chain) -> None:
     row = only(chain, "lost_bye")
     who = place(chain)["lost_bye"]
     written = chain.bench.records

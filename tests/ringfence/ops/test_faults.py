@@ -1,4 +1,4 @@
-"""What is wrong with an outside part is one line that names its setting, at every command and in every part; never a password."""
+"""A fault of the journal, books or warehouse is one line with its setting, in every command and part; never with a password."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from typer.testing import CliRunner
 
 from books import BooksError, Unavailable, open_books, reading, switches, writing
 from ringfence.cli import app
-from ringfence.ops import patience
-from ringfence.ops.block_news import Blocks
-from ringfence.ops.faults import text_of
+from ringfence.ops import books_retry
+from ringfence.ops.block_events import BlockEvents
+from ringfence.ops.faults import message_of
 from ringfence.settings import Settings
 from services import first_start
 from services.in_force import from_books
@@ -30,13 +30,13 @@ from switches.loopback import Loopback
 from warehouse import open_warehouse
 
 LAST_TABLE = "retention"
-"""The migrations make it behind all others."""
+"""The table that the migrations create last."""
 NOWHERE = "no-such-host.invalid"
 SECRETS = (BOOKS_PASSWORD, WAREHOUSE_PASSWORD, "s3ntinel")
 
 
 def settled(home: Path, books: str = "") -> Settings:
-    """An installation that has been started once."""
+    """An installation after its first start."""
     settings = Settings(home=home, books=books, countries="AT", _env_file=None)  # type: ignore[call-arg]
     first_start.lay(settings.installation)
     first_start.open_and_publish(settings.installation, first_start.starter("t1"), 1_700_000_000_000)
@@ -44,14 +44,14 @@ def settled(home: Path, books: str = "") -> Settings:
 
 
 def one_line(text: str, setting: str, meaning: str) -> None:
-    """The last line names the setting and says what is wrong; nothing says a password or shows our code."""
+    """The last line has the setting and the fault; no password and no traceback is in the text."""
     assert "Traceback" not in text and not any(secret in text for secret in SECRETS), text
     last = text.strip().splitlines()[-1]
     assert last.startswith(f"RINGFENCE_{setting}: ") and re.search(meaning, last), text
 
 
-def command(env: dict[str, str], *words: str) -> str:
-    result = CliRunner().invoke(app, list(words), env=env)
+def command(env: dict[str, str], *arguments: str) -> str:
+    result = CliRunner().invoke(app, list(arguments), env=env)
     assert result.exit_code == 1 and (result.exception is None or isinstance(result.exception, SystemExit)), result.output
     assert len(result.output.strip().splitlines()) <= 3, result.output
     return result.output
@@ -72,21 +72,21 @@ EVERY_COMMAND = [
 ]
 
 
-@pytest.mark.parametrize("words", EVERY_COMMAND, ids=" ".join)
-def test_every_command_names_the_setting_of_the_books(tmp_path, words):
+@pytest.mark.parametrize("arguments", EVERY_COMMAND, ids=" ".join)
+def test_every_command_names_the_setting_of_the_books(tmp_path, arguments):
     books = f"postgresql://ringfence:{BOOKS_PASSWORD}@127.0.0.1:1/books"
     env = {"RINGFENCE_BOOKS": books, "RINGFENCE_HOME": str(tmp_path)}
-    one_line(command(env, *words), "BOOKS", r"postgresql://ringfence@127\.0\.0\.1:1/books: nobody listens there")
+    one_line(command(env, *arguments), "BOOKS", r"postgresql://ringfence@127\.0\.0\.1:1/books: nobody listens there")
 
 
-def test_whoever_wants_all_blocks_off_is_told_how_without_the_books(tmp_path):
+def test_unblock_all_without_the_books_names_the_hold_file(tmp_path):
     books = f"postgresql://ringfence:{BOOKS_PASSWORD}@127.0.0.1:1/books"
-    said = command({"RINGFENCE_BOOKS": books, "RINGFENCE_HOME": str(tmp_path)}, "unblock", "--all", "--why", "x")
-    assert "touch RUN/hold" in said
+    output = command({"RINGFENCE_BOOKS": books, "RINGFENCE_HOME": str(tmp_path)}, "unblock", "--all", "--why", "x")
+    assert "touch RUN/hold" in output
 
 
 @pytest.mark.postgresql
-def test_what_is_wrong_with_the_books_is_told_in_a_persons_words(tmp_path, postgresql: PostgreSQL):
+def test_each_fault_of_the_books_has_a_clear_text(tmp_path, postgresql: PostgreSQL):
     empty = postgresql.fresh()
     at = f"127.0.0.1:{postgresql.port}/{empty.rpartition('/')[2]}"
     for books, meaning in (
@@ -105,8 +105,8 @@ def test_what_is_wrong_with_the_books_is_told_in_a_persons_words(tmp_path, postg
         postgresql.admin("ALTER ROLE ringfence CONNECTION LIMIT -1")
 
 
-@pytest.mark.parametrize("words", [("calls",), ("status",), ("migrate",)], ids=" ".join)
-def test_what_is_wrong_with_the_warehouse_is_told_by_who_reads_it(tmp_path, words):
+@pytest.mark.parametrize("arguments", [("calls",), ("status",), ("migrate",)], ids=" ".join)
+def test_commands_that_read_the_warehouse_name_its_setting(tmp_path, arguments):
     settled(tmp_path)
     for warehouse, meaning in (
         (f"http://{USER}:s3ntinel@127.0.0.1:1", r"http://\w*@?127\.0\.0\.1:1: nobody listens there"),
@@ -114,26 +114,27 @@ def test_what_is_wrong_with_the_warehouse_is_told_by_who_reads_it(tmp_path, word
         (f"ftp://{USER}:s3ntinel@db", "is not a warehouse's address"),
     ):
         env = {"RINGFENCE_WAREHOUSE": warehouse, "RINGFENCE_HOME": str(tmp_path)}
-        one_line(command(env, *words), "WAREHOUSE", meaning)
+        one_line(command(env, *arguments), "WAREHOUSE", meaning)
 
 
-def test_a_journal_that_is_none_is_named(tmp_path):
+def test_a_wrong_journal_address_names_its_setting(tmp_path):
     env = {"RINGFENCE_JOURNAL": "amqp://u:s3ntinel@broker", "RINGFENCE_HOME": str(tmp_path)}
     one_line(command(env, "migrate"), "JOURNAL", "is not a journal's address")
 
 
-def test_the_embedded_parts_are_named_by_their_home(tmp_path):
+def test_faults_of_embedded_parts_name_the_home(tmp_path):
     settings = settled(tmp_path)
     (tmp_path / "books.db").write_bytes(b"not a database, and longer than its header would be" * 99)
-    one_line(command({"RINGFENCE_HOME": str(tmp_path), "RINGFENCE_BOOKS": ""}, "orders"), "HOME", "the file is no books, or is damaged")
+    found = command({"RINGFENCE_HOME": str(tmp_path), "RINGFENCE_BOOKS": ""}, "orders")
+    one_line(found, "HOME", "the file is not a database of the books, or is damaged")
     assert settings.books == ""
 
 
 def test_a_bug_of_ours_keeps_its_traceback():
-    assert text_of(ValueError("a bug")) == "" and text_of(KeyError("x")) == ""
+    assert message_of(ValueError("a bug")) == "" and message_of(KeyError("x")) == ""
     wrapped = RuntimeError("the engine says")
     wrapped.__cause__ = BooksError("postgresql://db/books: the password is refused")
-    assert text_of(wrapped) == "RINGFENCE_BOOKS: postgresql://db/books: the password is refused"
+    assert message_of(wrapped) == "RINGFENCE_BOOKS: postgresql://db/books: the password is refused"
 
 
 # --- parts ---
@@ -159,9 +160,9 @@ class Part:
             self.stop()
         return self.log.read_text()
 
-    def until_said(self, words: str, within_s: float = 90.0) -> None:
+    def until_output(self, arguments: str, within_s: float = 90.0) -> None:
         end = time.monotonic() + within_s
-        while not re.search(words, self.log.read_text()):
+        while not re.search(arguments, self.log.read_text()):
             assert self.process.poll() is None and time.monotonic() < end, self.log.read_text()
             time.sleep(0.1)
 
@@ -188,14 +189,14 @@ def clickhouse(tmp_path: Path) -> Iterator[ClickHouse]:
 
 def test_store_ends_with_one_line_at_a_wrong_password_and_at_a_read_only_server(tmp_path, clickhouse):
     settings = settled(tmp_path)
-    said = Part("store", settings, RINGFENCE_WAREHOUSE=clickhouse.dsn(password="s3ntinel")).ends()
-    one_line(said, "WAREHOUSE", "the user or the password is refused; set the right ones")
+    output = Part("store", settings, RINGFENCE_WAREHOUSE=clickhouse.dsn(password="s3ntinel")).ends()
+    one_line(output, "WAREHOUSE", "the user or the password is refused; set the right ones")
     clickhouse.kill()
     clickhouse.readonly = True
     clickhouse.start()
     one_line(Part("store", settings, RINGFENCE_WAREHOUSE=clickhouse.dsn()).ends(), "WAREHOUSE", "is read-only; name a user who may write")
     clickhouse.kill()
-    clickhouse.readonly = False  # somebody mends it, and the part goes on
+    clickhouse.readonly = False  # corrected: the part continues
     clickhouse.start()
     part = Part("store", settings, RINGFENCE_WAREHOUSE=clickhouse.dsn(), RINGFENCE_LOG_LEVEL="info")
     try:
@@ -218,52 +219,52 @@ def test_store_ends_with_one_line_at_a_certificate_of_another(tmp_path):
     server = ClickHouse(tmp_path / "clickhouse", certificate=tmp_path / "server.pem")
     server.start()
     try:
-        said = Part("store", settings, RINGFENCE_WAREHOUSE=server.dsn("127.0.0.1", query=f"?ca_cert={tmp_path}/ca.pem")).ends()
+        output = Part("store", settings, RINGFENCE_WAREHOUSE=server.dsn("127.0.0.1", query=f"?ca_cert={tmp_path}/ca.pem")).ends()
     finally:
         server.kill()
-    one_line(said, "WAREHOUSE", "the server's certificate is not what was asked for; see the host's name, and ca_cert")
+    one_line(output, "WAREHOUSE", "the server's certificate is not accepted; check the host's name, and ca_cert")
 
 
 @pytest.mark.postgresql
-def test_a_part_waits_for_a_server_without_connections_says_so_once_and_goes_on(tmp_path, postgresql: PostgreSQL):
+def test_a_part_waits_for_a_server_without_free_connections_and_logs_it_once(tmp_path, postgresql: PostgreSQL):
     dsn = postgresql.fresh()
     settings = settled(tmp_path, dsn)
     postgresql.admin("ALTER ROLE ringfence CONNECTION LIMIT 0")
     try:
         part = Part("dispatcher", settings, RINGFENCE_BOOKS=dsn)
         try:
-            part.until_said("waiting for the books: postgresql://ringfence@.*no connection left")
+            part.until_output("waiting for the books: postgresql://ringfence@.*no connection left")
             time.sleep(2)
             postgresql.admin("ALTER ROLE ringfence CONNECTION LIMIT -1")
-            part.until_said("the books answer again")
+            part.until_output("the books answer again")
         finally:
             part.stop()
     finally:
         postgresql.admin("ALTER ROLE ringfence CONNECTION LIMIT -1")
-    said = part.log.read_text()
-    assert said.count("waiting for the books") == 1 and "Traceback" not in said and BOOKS_PASSWORD not in said
+    output = part.log.read_text()
+    assert output.count("waiting for the books") == 1 and "Traceback" not in output and BOOKS_PASSWORD not in output
     postgresql.drop(dsn)
 
 
 @pytest.mark.postgresql
-def test_whoever_watches_says_once_that_the_books_are_away_and_once_that_they_are_back(postgresql: PostgreSQL):
+def test_an_outage_of_the_books_is_reported_once_and_its_end_once(postgresql: PostgreSQL):
     dsn = postgresql.fresh(migrated=True)
-    blocks, now_ms = Blocks(dsn), 1_800_000_000_000
+    blocks, now_ms = BlockEvents(dsn), 1_800_000_000_000
     assert blocks.read(now_ms) == []
     postgresql.admin("ALTER ROLE ringfence CONNECTION LIMIT 0")
     try:
         postgresql.admin("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'ringfence'")
-        said = [blocks.read(now_ms + 1_000 * n) for n in range(1, 5)]
+        events = [blocks.read(now_ms + 1_000 * n) for n in range(1, 5)]
     finally:
         postgresql.admin("ALTER ROLE ringfence CONNECTION LIMIT -1")
-    assert len(said[0]) == 1 and "The books are away: postgresql://ringfence@" in said[0][0] and said[1:] == [[], [], []]
+    assert len(events[0]) == 1 and "The books are down: postgresql://ringfence@" in events[0][0] and events[1:] == [[], [], []]
     assert [blocks.read(now_ms + 1_000 * n) for n in (6, 7)] == [["The books answer again."], []]
     blocks.close()
     postgresql.drop(dsn)
 
 
 @pytest.mark.postgresql
-def test_a_hold_at_the_switches_is_told_though_the_books_take_no_writing(postgresql: PostgreSQL):
+def test_a_hold_at_the_switches_is_reported_if_the_books_cannot_be_written(postgresql: PostgreSQL):
     dsn = postgresql.fresh(migrated=True)
     switch = Loopback()
     served = switch.serve(0, "a-control-token-of-the-tests")
@@ -274,45 +275,45 @@ def test_a_hold_at_the_switches_is_told_though_the_books_take_no_writing(postgre
     postgresql.admin("REVOKE INSERT ON holds FROM ringfence", dsn.rpartition("/")[2])
     result = CliRunner().invoke(app, ["unblock", "--all", "--why", "x"], env={"RINGFENCE_BOOKS": dsn})
     assert result.exit_code == 1 and switch.held
-    assert "k1: held: all blocks are off" in result.output and "not in the books" in result.output and "No switch is held" not in result.output
+    assert "k1: held: all blocks are off" in result.output and "not in the books" in result.output and "No switch is on hold" not in result.output
     served.close()
     postgresql.drop(dsn)
 
 
-def test_judge_waits_for_a_version_that_it_has_not_read_and_goes_on(tmp_path, monkeypatch):
+def test_judge_waits_for_the_books_with_an_unread_version(tmp_path, monkeypatch):
     engine, left, beats = open_books(settled(tmp_path).books_dsn), [1, 2, 3], []
 
-    def away_for_a_while(engine):
+    def down_for_a_while(engine):
         if left and left.pop():
             raise Unavailable("postgresql://db/books: the server is starting or stopping")
         return reading(engine)
 
-    monkeypatch.setattr("services.in_force.reading", away_for_a_while)
-    contracts_of = from_books(engine, lambda ask: patience.patiently(ask, lambda: beats.append(1)))
-    assert contracts_of(1).decks and not left and len(beats) > 3, "a sign of life at each try"
+    monkeypatch.setattr("services.in_force.reading", down_for_a_while)
+    contracts_of = from_books(engine, lambda ask: books_retry.retry(ask, lambda: beats.append(1)))
+    assert contracts_of(1).decks and not left and len(beats) > 3, "a heartbeat at each try"
     engine.dispose()
 
 
-def test_a_replay_with_books_that_cannot_be_used_says_so(tmp_path):
+def test_a_replay_with_unusable_books_names_them(tmp_path):
     (tmp_path / "calls.csv").write_text("at,to\n2026-01-01T00:00:00Z,43\n")
     (tmp_path / "mapping.yaml").write_text("columns: {b_number: to, answer: at}\n")
     books = f"postgresql://ringfence:{BOOKS_PASSWORD}@127.0.0.1:1/books"
-    words = ["replay", "--calls", tmp_path / "calls.csv", "--mapping", tmp_path / "mapping.yaml", "--out", tmp_path / "out", "--books", books]
-    result = CliRunner().invoke(app, [str(word) for word in words])
+    arguments = ["replay", "--calls", tmp_path / "calls.csv", "--mapping", tmp_path / "mapping.yaml", "--out", tmp_path / "out", "--books", books]
+    result = CliRunner().invoke(app, [str(word) for word in arguments])
     assert result.exit_code == 1 and BOOKS_PASSWORD not in result.output
     assert "postgresql://ringfence@127.0.0.1:1/books: nobody listens there" in " ".join(result.output.split())
 
 
-def test_at_its_start_a_part_waits_for_so_long_and_not_for_ever():
+def test_at_its_start_a_part_waits_for_a_bounded_time():
     tries, beats = [], []
 
-    def away() -> None:
+    def down() -> None:
         tries.append(1)
         raise Unavailable("postgresql://db/books: the server is starting or stopping")
 
     began = time.monotonic()
     with pytest.raises(Unavailable, match="starting"):
-        patience.patiently(away, lambda: beats.append(1), for_s=1.0)
+        books_retry.retry(down, lambda: beats.append(1), for_s=1.0)
     assert len(tries) == len(beats) > 2 and time.monotonic() - began < 30
     with pytest.raises(BooksError, match="refused"):
-        patience.patiently(lambda: (_ for _ in ()).throw(BooksError("refused")), lambda: None)
+        books_retry.retry(lambda: (_ for _ in ()).throw(BooksError("refused")), lambda: None)

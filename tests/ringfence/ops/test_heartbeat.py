@@ -1,4 +1,4 @@
-"""What hangs is told, what speaks has a bound, and a full disk stops nobody from working."""
+"""Hanging parts are reported, logs are rotated, and a full disk does not stop a part."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,25 +14,11 @@ from core.topics import CALLS
 from journal import Entry, create_topics, open_journal
 from ringfence.ops import logs
 from ringfence.ops.heartbeat import Beat
-from ringfence.ops.logs import Steady
+from ringfence.ops.logs import LossyStream
 from ringfence.ops.supervisor import Child, Supervisor
 
 
-@pytest.fixture
-def said() -> list[str]:
-    return []
-
-
-@pytest.fixture
-def supervisor(said: list[str]) -> Iterator[Supervisor]:
-    made = Supervisor(said.append)
-    yield made
-    made.stop()
-
-
-def test_a_part_that_is_alive_and_does_nothing_is_told_and_left_to_a_person(
-    supervisor: Supervisor, said: list[str], tmp_path: Path
-):
+def test_a_part_without_a_heartbeat_is_reported_and_not_killed(supervisor: Supervisor, reports: list[str], tmp_path: Path):
     beat = tmp_path / "judge.beat"
     command = ["bash", "-c", "echo thinking; sleep 300"]
     child = Child("judge", command, tmp_path / "judge.log", dict(os.environ), beat)
@@ -41,24 +26,24 @@ def test_a_part_that_is_alive_and_does_nothing_is_told_and_left_to_a_person(
     began_s = child.started_s
     time.sleep(0.3)
     supervisor.check(began_s + 59)
-    assert not said and supervisor.silent() == []
+    assert not reports and supervisor.silent() == []
     supervisor.check(began_s + 61)
     supervisor.check(began_s + 62)
-    assert len(said) == 1 and said[0].startswith("judge hangs: alive, and no heartbeat for 60 s")
-    assert f"kill -9 {child.process.pid}" in said[0] and "thinking" in said[0]  # type: ignore[union-attr]
+    assert len(reports) == 1 and reports[0].startswith("judge hangs: alive, but no heartbeat for 60 s")
+    assert f"kill -9 {child.process.pid}" in reports[0] and "thinking" in reports[0]  # type: ignore[union-attr]
     assert supervisor.silent() == ["judge"] and supervisor.running() == {"judge": True}
     beat.touch()
     supervisor.check(began_s + 70)
-    assert said[1] == "judge is at work again" and supervisor.silent() == []
+    assert reports[1] == "judge works again" and supervisor.silent() == []
 
 
-def test_a_part_without_a_file_is_only_asked_to_be_alive(supervisor: Supervisor, said: list[str], tmp_path: Path):
+def test_a_part_without_a_heartbeat_file_never_hangs(supervisor: Supervisor, reports: list[str], tmp_path: Path):
     supervisor.start(Child("other", ["sleep", "300"], tmp_path / "other.log", dict(os.environ)))
     supervisor.check(supervisor.children[0].started_s + 1e6)
-    assert not said
+    assert not reports
 
 
-def test_every_look_into_the_journal_is_a_sign_of_life(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_every_read_of_the_journal_is_a_heartbeat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("ringfence.ops.heartbeat.EVERY_S", 0.0)
     journal = open_journal(f"files://{tmp_path / 'journal'}")
     create_topics(journal)
@@ -75,32 +60,32 @@ def test_every_look_into_the_journal_is_a_sign_of_life(tmp_path: Path, monkeypat
     reader.close()
 
 
-def test_a_log_is_cut_at_its_bound_and_what_is_written_goes_on(supervisor: Supervisor, tmp_path: Path):
+def test_a_log_is_rotated_while_a_process_writes_to_it(supervisor: Supervisor, tmp_path: Path):
     log = tmp_path / "talker.log"
     supervisor.start(Child("talker", ["bash", "-c", "while :; do echo line; sleep 0.01; done"], log, dict(os.environ)))
     end = time.monotonic() + 10
     while not log.stat().st_size:
         assert time.monotonic() < end
         time.sleep(0.01)
-    assert not logs.bound(log, 1 << 20)
-    assert logs.bound(log, 1)
+    assert not logs.rotate(log, 1 << 20)
+    assert logs.rotate(log, 1)
     assert log.with_name("talker.log.1").read_text().startswith("line\n")
     time.sleep(0.3)
-    assert log.read_bytes().startswith(b"line\n"), "it begins anew at its start, not behind a hole"
+    assert log.read_bytes().startswith(b"line\n"), "it starts at offset 0, not behind a hole"
 
 
-def test_a_log_that_is_none_yet_has_no_bound(tmp_path: Path):
-    assert not logs.bound(tmp_path / "none.log", 1)
+def test_a_log_that_does_not_exist_is_not_rotated(tmp_path: Path):
+    assert not logs.rotate(tmp_path / "none.log", 1)
 
 
-def test_a_full_disk_stops_nobody_who_speaks():
-    """/dev/full takes nothing, as a full disk does."""
+def test_a_full_disk_does_not_stop_a_process_that_logs():
+    """/dev/full refuses every write, as a full disk does."""
     program = """
 import logging, os, sys, structlog
 from ringfence.ops import logs
-logs.speak("info")
-structlog.get_logger("a").warning("structlog says")
-logging.getLogger("b").error("logging says")
+logs.configure("info")
+structlog.get_logger("a").warning("from structlog")
+logging.getLogger("b").error("from logging")
 print("worked", flush=True)
 """
     with open("/dev/full", "wb") as full:
@@ -108,9 +93,9 @@ print("worked", flush=True)
     assert (done.returncode, done.stdout) == (0, "worked\n")
 
 
-def test_how_much_was_lost_is_told_when_there_is_room_again(tmp_path: Path):
+def test_the_number_of_lost_lines_is_logged_once_there_is_room(tmp_path: Path):
     full = os.open("/dev/full", os.O_WRONLY)
-    out = Steady(full)
+    out = LossyStream(full)
     out.write("one\ntwo\n")
     out.write("three\n")
     assert out.lost == 3

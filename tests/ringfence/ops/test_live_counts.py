@@ -1,4 +1,4 @@
-"""What is going on, read from the journal alone."""
+"""The counts of the status line, read only from the journal."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def records(*rows: dict[str, object]) -> tuple[bytes, bytes]:
     return b"records", frame(schemas.JUDGED, *rows)
 
 
-def test_money_and_calls_are_told(journal: Journal):
+def test_records_active_calls_and_money_are_counted(journal: Journal):
     counts = LiveCounts(journal)
     write(
         journal,
@@ -58,7 +58,7 @@ def test_money_and_calls_are_told(journal: Journal):
         ),
     )
     counts.read(10_000)
-    assert (counts.received, counts.in_flight, counts.refused) == (4, 1, 1)
+    assert (counts.received, counts.active_calls, counts.refused) == (4, 1, 1)
     assert counts.rates(15_000) == (0.8, {"EUR": 1_000_000_000.0})
 
 
@@ -67,10 +67,10 @@ def test_a_correction_is_no_new_sale(journal: Journal):
     one = {"role": "sell", "nanos": 5, "currency": "EUR", "call_key": "a"}
     write(journal, topics.JUDGED, 0, (b"charges", frame(schemas.CHARGES, {**one, "revision": 1}, {**one, "revision": 2})))
     counts.read(0)
-    assert counts.sell_nanos == {"EUR": 5}
+    assert counts.rates(1_000)[1] == {"EUR": 5.0}
 
 
-def test_lag_counts_records_and_no_ticks(journal: Journal):
+def test_lag_counts_records_without_ticks(journal: Journal):
     counts = LiveCounts(journal)
     tick = (TICK_KEY, msgspec.json.encode(Tick(at_ms=1, config_version=1)))
     write(journal, topics.CALLS, 0, tick, tick, (b"t1\x1facme", b"{}"), tick, (b"t1\x1facme", b"{}"))
@@ -83,8 +83,8 @@ def test_lag_counts_records_and_no_ticks(journal: Journal):
     assert counts.lag() == 0
 
 
-def test_what_is_judged_again_is_no_new_record(journal: Journal):
-    """After a crash, or a full disk, judge does again what came since its snapshot: the same offsets, in frames that are cut otherwise."""
+def test_a_record_that_is_judged_again_is_counted_once(journal: Journal):
+    """After a crash or a full disk, judge repeats what came since its snapshot: the same offsets in other frames."""
     write(journal, topics.CALLS, 0, *[(b"t1\x1facme", b"{}")] * 3)
     counts = LiveCounts(journal)
     counts.earlier["rated"] = 3
@@ -98,7 +98,7 @@ def test_what_is_judged_again_is_no_new_record(journal: Journal):
     assert counts.lag() == 0
 
 
-def test_an_alert_is_told_once_and_a_block_once(journal: Journal):
+def test_an_alert_and_a_block_are_new_once(journal: Journal):
     counts = LiveCounts(journal)
     finding = Finding(
         finding_id="f1",

@@ -1,4 +1,4 @@
-"""Our processes speak through one pipeline, as text or JSON: structlog, the standard library, what is printed, and last words."""
+"""All log output goes through one pipeline, as text or JSON: structlog, the standard library, stderr and uncaught exceptions."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ PROGRAM = f"""
 import logging, sys, threading, warnings
 import structlog
 from ringfence.ops import logs
-logs.speak("info", sys.argv[1])
+logs.configure("info", sys.argv[1])
 structlog.get_logger("switches.deliver").warning("structlog of {NUMBER}", a_number="{NUMBER}", offset=12345678901, raw=b"{NUMBER}")
 logging.getLogger("switches.shipper").info("ours of %s", "{NUMBER}")
-logging.getLogger("uvicorn.error").info("a library's info is not heard")
+logging.getLogger("uvicorn.error").info("a library's info is not logged")
 logging.getLogger("uvicorn.error").error("a library of %s, Bearer {TOKEN}", "{NUMBER}")
-logging.getLogger("alembic").error("%d cannot be formed", "{NUMBER}")
+logging.getLogger("alembic").error("%d cannot be formatted", "{NUMBER}")
 warnings.warn("warned of {NUMBER}")
 sys.stderr.write("printed of ")
 sys.stderr.write("{NUMBER[:6]}")
@@ -33,18 +33,18 @@ except ValueError:
 thread = threading.Thread(target=lambda: int("of {NUMBER}"))
 thread.start()
 thread.join()
-raise RuntimeError("last words of " + "{NUMBER}")
+raise RuntimeError("uncaught of " + "{NUMBER}")
 """
-SAID = ("structlog of", "ours of", "a library of", "warned of", "printed of", "caught", "last words of")
+LOGGED = ("structlog of", "ours of", "a library of", "warned of", "printed of", "caught", "uncaught of")
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_whoever_speaks_is_masked(form: str):
+def test_every_way_to_log_is_masked(form: str):
     done = subprocess.run([sys.executable, "-c", PROGRAM, form], capture_output=True, text=True, timeout=60)
     assert done.returncode == 1 and done.stdout == ""
-    for words in SAID:
-        assert words in done.stderr, words
-    assert NUMBER not in done.stderr and TOKEN not in done.stderr and "not heard" not in done.stderr
+    for text in LOGGED:
+        assert text in done.stderr, text
+    assert NUMBER not in done.stderr and TOKEN not in done.stderr and "not logged" not in done.stderr
     assert "43664*******" in done.stderr and "12345678901" in done.stderr
     if form == "json":
         events = [json.loads(line) for line in done.stderr.splitlines()]
@@ -54,21 +54,24 @@ def test_whoever_speaks_is_masked(form: str):
         assert first["offset"] == 12345678901 and first["raw"] == "12 bytes"
         assert "RuntimeError" in events[-1]["exception"] and events[-1]["level"] == "critical"
         (odd,) = [event for event in events if event["logger"] == "ringfence.ops.logs"]
-        assert odd["event"] == "a line of alembic, <string>:10, could not be formed: TypeError"
+        assert odd["event"] == "a log line of alembic, <string>:10, could not be formatted: TypeError"
 
 
-def test_giving_up_is_a_line_like_any_other():
-    program = f"from ringfence import options; from ringfence.ops import logs; logs.speak('info', 'json'); options.give_up('no room for {NUMBER}')"
+def test_give_up_logs_a_line_like_any_other():
+    program = (
+        "from ringfence import options; from ringfence.ops import logs; "
+        f"logs.configure('info', 'json'); options.give_up('no room for {NUMBER}')"
+    )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     event = json.loads(done.stderr.splitlines()[0])
     assert (event["level"], event["event"]) == ("error", "no room for 43664*******")
 
 
-def test_what_json_cannot_say_is_said_all_the_same():
+def test_values_without_a_json_form_are_logged_as_text():
     program = r"""
 import structlog
 from ringfence.ops import logs
-logs.speak("info", "json")
+logs.configure("info", "json")
 structlog.get_logger("ringfence").info("odd \udcff \x00", far=2**80, no=float("nan"), path=__import__("pathlib").Path("/x"), deep=[{1: {2}}])
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
@@ -76,7 +79,7 @@ structlog.get_logger("ringfence").info("odd \udcff \x00", far=2**80, no=float("n
     assert event["far"] == str(2**80) and event["no"] == "nan" and event["path"] == "/x" and event["deep"] == [{"1": [2]}]
 
 
-def test_what_up_writes_down_is_masked_too(tmp_path: Path):
+def test_the_log_of_up_is_masked_too(tmp_path: Path):
     from ringfence.ops import logs
 
     logs.append(tmp_path / "up.log", f"switch sim1 refuses t1/account:acme/a:{NUMBER}")

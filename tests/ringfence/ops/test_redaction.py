@@ -1,4 +1,4 @@
-"""No log tells a whole telephone number, a password or a token; and what only looks like a number keeps its digits."""
+"""No log contains a whole telephone number, a password or a token; other digits stay."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ HIDDEN = [
     ("a star dialled behind it", '"b_raw":"sip:8821312345*99@h"', '"b_raw":"sip:88213******99@h"'),
     ("a tel URI", "tel:+1-202-555-0123;phone-context=x", "tel:+1-202-5**-****;phone-context=x"),
     ("JSON", '{"a_number":"436641234567","seq":12345678}', '{"a_number":"43664*******","seq":12345678}'),
-    ("few digits under a telling key", '{"b_number": "12345"}', '{"b_number": "1234*"}'),
+    ("few digits under a personal key", '{"b_number": "12345"}', '{"b_number": "1234*"}'),
     ("a repr", "Call(b_number='436641234567', at_ms=1700000000000)", "Call(b_number='43664*******', at_ms=1700000000000)"),
     ("a block's key", "t1/account:acme/a:436641234567/b:88213", "t1/account:acme/a:43664*******/b:88213"),
     ("a switch's entry", "t1|A|acme|436641234567|8821312345", "t1|A|acme|43664*******|88213*****"),
@@ -66,26 +66,26 @@ KEPT = [
 ]
 
 
-@pytest.mark.parametrize(("line", "told"), [case[1:] for case in HIDDEN], ids=[case[0] for case in HIDDEN])
-def test_what_is_hidden(line: str, told: str):
-    assert redaction.text(line) == told
+@pytest.mark.parametrize(("line", "masked"), [case[1:] for case in HIDDEN], ids=[case[0] for case in HIDDEN])
+def test_personal_data_and_secrets_are_masked(line: str, masked: str):
+    assert redaction.text(line) == masked
 
 
 @pytest.mark.parametrize("line", KEPT)
-def test_what_is_kept(line: str):
+def test_other_digits_stay(line: str):
     assert redaction.text(line) == line
 
 
-def test_a_record_leaves_nothing_of_itself():
+def test_of_a_record_only_the_length_is_logged():
     record = Record(v=2, event="stop", switch="k1", at_ms=1, account="acme", a_raw="436641234567", from_raw='"Zoe" <sip:1@x>')
-    line = msgspec.json.encode(record)
-    for told in (
-        f"reject: {line!r}",
-        f"reject: {line.decode()}",
-        f"reject: {json.dumps(line.decode())}",
-        f"cut: {line[:-30].decode()}",
+    encoded = msgspec.json.encode(record)
+    for line in (
+        f"reject: {encoded!r}",
+        f"reject: {encoded.decode()}",
+        f"reject: {json.dumps(encoded.decode())}",
+        f"cut: {encoded[:-30].decode()}",
     ):
-        masked = redaction.text(told)
+        masked = redaction.text(line)
         assert "acme" not in masked and "Zoe" not in masked and "43664" not in masked, masked
         assert "characters of a record" in masked
 
@@ -110,12 +110,12 @@ numbers = st.from_regex(r"[2-9][0-9]{6,14}", fullmatch=True)
 
 
 @given(number=numbers, other=numbers)
-def test_a_number_is_hidden_wherever_it_stands(number: str, other: str):
+def test_a_number_is_masked_in_every_context(number: str, other: str):
     record = Record(
         v=2, event="stop", switch="k1", at_ms=1, account=number, a_raw=number, b_raw=f"sip:+{other}@h", call_id=f"{number}@pbx"
     )
     key = Key(tenant="t1", account=number, a_number=other, b_range=number)
-    said = [
+    lines = [
         f"{number} calls {other}",
         f"({number}), [{other}]; {number}: {other}\n{number}",
         f"<sip:{number}@h>;tag=1 tel:+{other} sip:0{number};x=1@h",
@@ -133,20 +133,20 @@ def test_a_number_is_hidden_wherever_it_stands(number: str, other: str):
         f"number {number}, number={other}",
         f"Traceback: KeyError: '{number}'",
     ]
-    for line in said:
-        told = redaction.text(line)
-        assert number not in told and other not in told, (line, told)
-        assert redaction.text(told) == told, "masked again, nothing more is hidden"
+    for line in lines:
+        masked = redaction.text(line)
+        assert number not in masked and other not in masked, (line, masked)
+        assert redaction.text(masked) == masked, "masked again, nothing more is hidden"
 
 
 @given(st.text(max_size=300))
-def test_any_text_is_masked_in_its_length(line: str):
-    told = redaction.text(line)
-    assert isinstance(told, str)
-    assert not redaction._LOOK.search(told) or len(told) <= len(line) + 30
+def test_masking_keeps_the_length(line: str):
+    masked = redaction.text(line)
+    assert isinstance(masked, str)
+    assert not redaction._LOOK.search(masked) or len(masked) <= len(line) + 30
 
 
-def test_a_text_without_an_end_is_cut_and_takes_no_time():
+def test_an_endless_text_is_cut_and_takes_no_time():
     for long in (
         "a_" * 200_000,
         "sip:" * 100_000,
@@ -156,5 +156,5 @@ def test_a_text_without_an_end_is_cut_and_takes_no_time():
         "9" * 400_000,
         "password" * 40_000,
     ):
-        told = redaction.text(long)
-        assert len(told) < redaction.MOST + 100 and told.endswith("characters")
+        masked = redaction.text(long)
+        assert len(masked) < redaction.MAX_CHARS + 100 and masked.endswith("characters")

@@ -1,4 +1,4 @@
-"""Processes that are kept running, and never outlive their supervisor."""
+"""Supervised processes are restarted, and never outlive their supervisor."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -17,34 +16,22 @@ from until import until
 from ringfence.ops.supervisor import Child, Supervisor
 
 
-@pytest.fixture
-def said() -> list[str]:
-    return []
-
-
-@pytest.fixture
-def supervisor(said: list[str]) -> Iterator[Supervisor]:
-    made = Supervisor(said.append)
-    yield made
-    made.stop()
-
-
 def child(name: str, script: str, tmp_path: Path) -> Child:
     return Child(name, ["bash", "-c", script], tmp_path / f"{name}.log", dict(os.environ))
 
 
-def test_what_dies_is_said_and_started_again_after_a_wait(supervisor: Supervisor, said: list[str], tmp_path: Path):
+def test_a_process_that_dies_is_reported_and_restarted_after_a_pause(supervisor: Supervisor, reports: list[str], tmp_path: Path):
     supervisor.start(child("flaky", "echo the disk is full >&2; exit 3", tmp_path))
     until(lambda: supervisor.children[0].process.poll() is not None)  # type: ignore[union-attr]
     supervisor.check(100.0)
-    assert said == ["flaky ended (exit code 3); again in 0.5 s. Its last words:\nthe disk is full"]
+    assert reports == ["flaky ended (exit code 3); restart in 0.5 s. The end of its log:\nthe disk is full"]
     supervisor.check(100.4)
     assert supervisor.running() == {"flaky": False}
     supervisor.check(100.5)
-    assert said[-1] == "flaky: started again"
+    assert reports[-1] == "flaky was restarted"
 
 
-def test_each_death_in_a_row_waits_longer(supervisor: Supervisor, said: list[str], tmp_path: Path):
+def test_the_pause_doubles_with_each_failure_in_a_row(supervisor: Supervisor, reports: list[str], tmp_path: Path):
     supervisor.start(child("flaky", "exit 1", tmp_path))
     now_s = 100.0
     for _ in range(4):
@@ -52,10 +39,10 @@ def test_each_death_in_a_row_waits_longer(supervisor: Supervisor, said: list[str
         supervisor.check(now_s)
         now_s += 60
         supervisor.check(now_s)
-    assert [line.split("again in ")[1].split(" s.")[0] for line in said if "ended" in line] == ["0.5", "1", "2", "4"]
+    assert [line.split("restart in ")[1].split(" s.")[0] for line in reports if "ended" in line] == ["0.5", "1", "2", "4"]
 
 
-def test_all_are_stopped_the_last_one_first(supervisor: Supervisor, tmp_path: Path):
+def test_processes_are_stopped_in_reverse_order(supervisor: Supervisor, tmp_path: Path):
     trap = "trap 'echo {} >> {}; exit 0' TERM; while :; do sleep 0.05; done"
     order = tmp_path / "order"
     for name in ("first", "second"):
@@ -65,19 +52,19 @@ def test_all_are_stopped_the_last_one_first(supervisor: Supervisor, tmp_path: Pa
     assert order.read_text().split() == ["second", "first"]
 
 
-def test_what_ignores_the_signal_is_killed_with_all_it_started(
-    supervisor: Supervisor, said: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_process_that_ignores_sigterm_is_killed_with_its_children(
+    supervisor: Supervisor, reports: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("ringfence.ops.supervisor.TERM_S", 0.5)
     supervisor.start(child("deaf", "trap '' TERM; sleep 300 & echo $! > " + str(tmp_path / "pid") + "; wait", tmp_path))
     until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text().strip())
     grandchild = int((tmp_path / "pid").read_text())
     supervisor.stop()
-    assert said == ["deaf does not end by itself: killed"]
+    assert reports == ["deaf did not end within 0.5 s of SIGTERM: killed"]
     until(lambda: not psutil.pid_exists(grandchild) or psutil.Process(grandchild).status() == psutil.STATUS_ZOMBIE)
 
 
-def test_a_supervisor_that_is_killed_leaves_nothing_behind(tmp_path: Path):
+def test_no_process_outlives_a_killed_supervisor(tmp_path: Path):
     program = f"""
 import os, time
 from pathlib import Path
@@ -97,7 +84,7 @@ time.sleep(300)
     until(lambda: not orphan.is_running() or orphan.status() == psutil.STATUS_ZOMBIE)
 
 
-def test_a_signal_stops_a_part_in_whatever_moment_it_comes():
+def test_a_signal_stops_a_part_at_any_moment():
     program = (
         "import os, signal; from ringfence.parts import until_signalled; stop = until_signalled()\n"
         "with stop._cond: os.kill(os.getpid(), signal.SIGTERM)  # as in the middle of `stop.wait`\n"

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(not CASES.is_dir(), reason="the cases are not he
 
 
 class Result:
-    """What a replay of a case wrote."""
+    """The files that a replay of a case wrote."""
 
     def __init__(self, out: Path) -> None:
         self.summary = json.loads((out / "summary.json").read_text())
@@ -32,7 +32,7 @@ class Result:
         assert len(self.lines["suspected_duplicates.jsonl"]) == self.summary["suspected_duplicates"]
 
     def sold(self) -> dict[str, str]:
-        """Call -> what it was sold for."""
+        """Call -> its sell amount."""
         return {row["call_id"]: f"{row['sell_nanos'] / 1e9:.6g}" for row in self.rated.iter_rows(named=True)}
 
     def reasons(self, name: str) -> dict[int, str]:
@@ -41,7 +41,7 @@ class Result:
 
 
 def run(name: str, tmp_path: Path, **changes: Any) -> Result:
-    """Replays a case; `changes`: what the mapping says besides."""
+    """Replays a case; `changes`: further fields of the mapping."""
     case = tmp_path / name
     if not case.exists():
         shutil.copytree(next(CASES.glob(f"{name}-*")), case)

@@ -1,4 +1,4 @@
-"""What decides money in a file of calls: amounts and their currencies, durations that do not fit, floats of table programs, formats."""
+"""The money in a file of calls: amounts and currencies, contradicting durations, floats of table programs, formats."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_an_answered_call_without_an_amount_is_unrated(nothing, tmp_path):
     summary, lines = replayed(tmp_path, content, mapping)
     assert (summary.rated, summary.unrated) == (2, 1)
     assert [(line["line"], line["reason"]) for line in lines["unrated.jsonl"]] == [
-        (2, "answered, the row says no sell_amount, and no deck prices the call")
+        (2, "answered, the row has no sell_amount, and no deck prices the call")
     ]
     summary, _ = replayed(tmp_path, content, mapping, DECK)
     assert (summary.rated, summary.sell) == (3, {"EUR": "1.2"})
@@ -319,9 +319,9 @@ def test_utf_16_and_32_are_read_without_a_mark_too(encoding, name, tmp_path):
     (found,) = rows(tmp_path, content.encode(encoding), f"encoding: {name}\n" + mapping)
     assert found.record.b_raw == NUMBER
     assert read_deck(DECK.decode().encode(encoding), "d", "EUR", DeckFormat(encoding=name)).prefixes == ("43",)
-    with pytest.raises(MappingError, match="no byte order mark"):
+    with pytest.raises(MappingError, match="without a byte order mark"):
         rows(tmp_path, content, f"encoding: {name}\n" + mapping)
-    with pytest.raises(DeckError, match="no byte order mark"):
+    with pytest.raises(DeckError, match="without a byte order mark"):
         read_deck(DECK, "d", "EUR", DeckFormat(encoding=name))
 
 

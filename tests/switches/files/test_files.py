@@ -1,4 +1,4 @@
-"""Files as switches, databases and spreadsheets write them: every row is read right or named with its line."""
+"""Files as switches, databases and spreadsheets write them: each row is read correctly or reported with its line."""
 
 from __future__ import annotations
 
@@ -168,14 +168,14 @@ def test_an_encoding_is_seen_or_said(encoding, said, tmp_path):
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
 def test_a_utf_16_file_without_a_mark_is_named(encoding, tmp_path):
-    assert f"say encoding: {encoding}" in refused(tmp_path, (HEAD + row(1)).encode(encoding))
+    assert f"set encoding: {encoding}" in refused(tmp_path, (HEAD + row(1)).encode(encoding))
 
 
 def test_a_byte_of_another_encoding_costs_the_row_only_where_it_is_money(tmp_path):
     content = (HEAD + row(1).replace("acme", "Müller") + row(2, "Müller") + row(3)).encode("latin-1")
     found = rows(tmp_path, content)
     assert found[0].fault == (
-        "column acct: character 2 is not UTF-8: byte 0xFC; where the file is not UTF-8, the mapping says encoding: cp1252, latin-1 ..."
+        "column acct: character 2 is not UTF-8: byte 0xFC; where the file is not UTF-8, set encoding: cp1252, latin-1 ... in the mapping"
     )
     assert [one.record.call_id for one in found[1:]] == ["c-2", "c-3"]
     agent = rows(tmp_path, content, COLUMNS.replace("secs}", "secs, user_agent: note}"))
@@ -219,7 +219,7 @@ def test_an_array_inside_an_object_is_found_where_the_mapping_says(tmp_path):
     text = json.dumps({"page": 1, "data": {"calls": OBJECTS}, "next": [{"a": 1}]}, indent=1)
     assert len(rows(tmp_path, text, "format: json\nrows: data.calls\n" + COLUMNS)) == 3
     flat = json.dumps({"page": 1, "calls": OBJECTS})
-    assert read(rows(tmp_path, flat, "format: json\n" + COLUMNS)) == [(1, "this object holds the rows in an array: the mapping says rows: calls")]
+    assert read(rows(tmp_path, flat, "format: json\n" + COLUMNS)) == [(1, "this object has the rows in an array: set rows: calls in the mapping")]
     assert "there is no calls" in refused(tmp_path, "{}", "format: json\nrows: calls\n" + COLUMNS)
 
 
@@ -515,15 +515,16 @@ def test_money_and_parties_still_cost_the_row(cells, where, tmp_path):
     ("text", "said"),
     [
         ("columns: {account: [a, b], answer: t}", "columns.account: only a time may be joined"),
-        ("columns: {answer: t}\nheader: none", "columns.answer: the file has no header (header: none), so say the column's number"),
-        ("columns: {answer: 0}", "columns.answer: 0 is not a column's number"), ("columns: {answer: t}\nheader: maybe", "header: say first, none"),
+        ("columns: {answer: t}\nheader: none", "columns.answer: the file has no header (header: none), so name the column by its number"),
+        ("columns: {answer: 0}", "columns.answer: 0 is not a column's number"),
+        ("columns: {answer: t}\nheader: maybe", "header: expected first, none"),
         ("columns: {answer: t}\nquote: '|'", "quote: '|' is neither"),
         ("columns: {answer: t}\ndelimiter: '\"'", "delimiter: '\"' is not a delimiter"),
-        ("columns: {answer: t}\nthousands: '.'", "thousands: '.' stands before the decimals already"),
-        ("columns: {answer: t, sell_amount: p}", "currency: say the currency"), ("columns: {answer: t}\ncurrency: Euro", "currency: 'Euro' is not"),
+        ("columns: {answer: t}\nthousands: '.'", "thousands: '.' is the decimal mark already"),
+        ("columns: {answer: t, sell_amount: p}", "currency: set the currency"), ("columns: {answer: t}\ncurrency: Euro", "currency: 'Euro' is not"),
         ("columns: {answer: t}\nzones: {IST: Bombay}", "zones.IST: 'Bombay' is not an IANA time zone"), ("columns: {answer: []}", "columns.answer"),
         ("columns: {answer: t}\nskip_lines: -1", "skip_lines: -1 is negative"), ("columns: {a: b}", "a is no field of ours"), ("[1", "not YAML"),
-        ("columns: {answer: t}\nquote: none\ndecimal: ','", "delimiter: ',' stands inside of amounts"),
+        ("columns: {answer: t}\nquote: none\ndecimal: ','", "delimiter: ',' is in amounts too"),
     ],
 )  # fmt: skip
 def test_a_mapping_that_cannot_be_meant_is_refused(text, said):
@@ -552,7 +553,7 @@ damage = st.lists(st.tuples(st.integers(0, 7), st.integers(0, 60), st.booleans()
 @example([(0, 12, True, '"')], "utf-8", False, "\n")
 @settings(max_examples=120, deadline=None)
 def test_however_a_file_is_damaged_every_row_is_right_or_named(tmp_path_factory, changes, encoding, over_lines, end):
-    """`received` = physical rows = the sum of what became of them; and a row that nobody touched is read as if nothing had happened."""
+    """`received` = physical rows = the sum of the dispositions; and a row that was not changed is read as before."""
     lines = [row(n).rstrip("\n") for n in range(8)]
     touched = set()
     for n, at, insert, text in changes:
@@ -585,7 +586,7 @@ braces = st.sampled_from(['"', "{", "}", "[", "]", ",", ":", "\n", "\\", "x", " 
 @given(st.lists(st.tuples(st.integers(1, 3), st.integers(0, 90), st.booleans(), braces), max_size=4), st.sampled_from(["jsonl", "array", "indented"]))
 @settings(max_examples=150, deadline=None)
 def test_however_json_is_damaged_the_objects_around_it_are_read(tmp_path_factory, changes, layout):
-    """Of five objects the first and the last are whole: they are read, and what stands between is right or named, however many rows it is."""
+    """Of five objects the first and the last are whole: they are read, and those between are read correctly or reported."""
     objects = [json.dumps(OBJECTS[0] | {"id": f"c-{n}"}, indent=1 if layout == "indented" else None) for n in range(5)]
     for n, at, insert, text in changes:
         objects[n] = objects[n][:at] + text + objects[n][at if insert else at + 1 :]

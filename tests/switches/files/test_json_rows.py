@@ -1,4 +1,4 @@
-"""JSON exports: pages, arrays inside, and damage. Every object is read or named, and `received` is never smaller than what is there."""
+"""JSON exports: pages, nested arrays, and damage. Each object is read or reported, and `received` is never smaller than the number of objects."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_rows_that_lie_inside_are_named_where_the_mapping_does_not_say_it(tmp_pa
     text = f'{{"page":0,"calls":[{C[0]}]}}\n{{"page":1,"calls":[{C[1]}]}}\n'
     for how in ("json", "jsonl"):
         assert {row.fault for row in rows(tmp_path, text, f"format: {how}\n")} == {
-            "this object holds the rows in an array: the mapping says rows: calls"
+            "this object has the rows in an array: set rows: calls in the mapping"
         }
 
 

@@ -1,4 +1,4 @@
-"""A file's rows as records: times, amounts and what cannot be one."""
+"""Rows of a file as records: times, amounts and faults."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A telephone of bare bytes, for what SIPp would never send."""
+"""A SIP client that sends raw bytes, for messages that SIPp cannot send."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def shown(address: str) -> str:
 
 
 class Phone:
-    """A UDP socket that speaks SIP as it is told to, right or wrong."""
+    """A UDP socket that sends any SIP message, valid or not."""
 
     def __init__(self, address: str, port: int = 0) -> None:
         self.sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
@@ -61,7 +61,7 @@ class Phone:
         return self.sock.recvfrom(65535)
 
     def wait_for(self, start: bytes, timeout_s: float = 6) -> tuple[bytes, tuple[str, int]]:
-        """The next message that starts like this; others are stepped over."""
+        """The next message that starts like this; others are skipped."""
         for _ in range(50):
             message, sender = self.receive(timeout_s)
             if message.startswith(start):
@@ -112,7 +112,7 @@ def header(message: bytes, name: str) -> list[bytes]:
 
 @dataclass(frozen=True)
 class Side:
-    """One end of a call that is up: what its requests inside the call must carry."""
+    """One end of an answered call: the fields that its requests inside the call need."""
 
     phone: Phone
     target: bytes
@@ -158,7 +158,7 @@ def callee_side(phone: Phone, invite: bytes, tag: str = "callee") -> Side:
 
 @dataclass(frozen=True)
 class Call:
-    """A call that is up, both ends in our hands."""
+    """An answered call with both its ends."""
 
     caller: Side
     callee: Side

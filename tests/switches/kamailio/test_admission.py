@@ -1,4 +1,4 @@
-"""The table of cases of who is let in, by real INVITEs through Kamailio."""
+"""The table of admission cases, with real INVITEs through Kamailio."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_the_table_of_cases_is_kept_by_kamailio(new_bench: Callable[..., Bench])
 
 
 def fill(bench: Bench, case: dict[str, dict[str, str]]) -> None:
-    """The switch's tables become those of the case."""
+    """Sets the switch's tables to those of the case."""
     control = bench.control()
     for table in ("blocks", "shadow", "protected"):
         control.apply([Change(table, name, "", 0) for name in control.entries(table)])

@@ -1,4 +1,4 @@
-"""Who is refused, who never is, and what turns it off."""
+"""Calls that blocks refuse, calls that always pass, and the hold."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ IN_AUSTRIA = {
 
 
 def code_of(bench: Bench, number: str | bytes, *, source: str = ACME, caller: str = "4319990001", **more: object) -> int:
-    """The final answer to one INVITE. 200 is not acknowledged: what comes after it is no question here."""
+    """The final answer to one INVITE. A 200 gets no ACK: the rest of the call is not tested here."""
     settings = bench.running.settings
     to = (settings.listen, settings.sip_port)
     with Phone(source) as phone:

@@ -1,4 +1,4 @@
-"""The control port: a token, a narrow grammar, and a short list of what may be asked."""
+"""The control port: its token, its narrow grammar, and its short list of allowed commands."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from raw_sip import Phone
 
 from switches.control import Change, Denied, Drift, Fenced, Wanted
 from switches.kamailio.control import KamailioControl
-from switches.kamailio.digest import digest
+from switches.kamailio.digest import mark
 
 pytestmark = pytest.mark.kamailio
 NewBench = Callable[..., Bench]
@@ -95,12 +95,12 @@ def test_of_many_entries_with_a_bad_one_none_is_taken(driven: tuple[Bench, Kamai
     assert control.digest("blocks").entries == 0 and control.hold() is False
 
 
-def test_what_is_in_a_table_is_told_whatever_it_is(driven: tuple[Bench, KamailioControl]) -> None:
+def test_any_entry_of_a_table_is_listed(driven: tuple[Bench, KamailioControl]) -> None:
     _, control = driven
     there = {"t1|A|acme||1": "order-1", "t1|A|a'b||": "ü$(x){s.md5}%s", "x" * 300: "y" * 3000}
     control.apply([Change("shadow", name, value, 60) for name, value in there.items()])
     summed = control.digest("shadow")
-    assert summed == (3, digest(there.items())) and control.listed("shadow", summed.sums, summed.entries) == there
+    assert summed == (3, dict(mark(*entry) for entry in there.items())) and control.listed("shadow", summed.sums, summed.entries) == there
     control.apply([Change("shadow", name, "", 0) for name in [*there, "t1|A|never||"]])
     assert control.digest("shadow") == (0, {}) and control.digest("blocks") == (0, {})
 

@@ -1,4 +1,4 @@
-"""Crowds at the door: strangers' connections, floods of emergency calls and of everything else. A place is kept free."""
+"""Floods: connections of strangers, emergency calls and other requests. Sources, emergency calls and control still get through."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NewBench = Callable[..., Bench]
 
 @contextmanager
 def connections(bench: Bench, addresses: list[str], each: int) -> Iterator[list[socket.socket]]:
-    """Connections to the SIP port that say nothing. Where the switch has no place it closes them at once."""
+    """Silent connections to the SIP port. Above its limit the switch closes them at once."""
     with ExitStack() as stack:
         held = []
         for address in addresses:

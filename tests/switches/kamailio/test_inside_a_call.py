@@ -1,4 +1,4 @@
-"""Requests inside a call: from whom they are taken, where they go, and what they can never do."""
+"""Requests inside a call: their allowed senders, their targets, and what they cannot do."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NewBench = Callable[..., Bench]
 
 
 def silent(phone: Phone, within_s: float = 0.5) -> bool:
-    """Whether no request comes (the ACK of the beginning is none of these)."""
+    """Whether no request comes (the ACK of the INVITE does not count)."""
     end_s = time.monotonic() + within_s
     while (left_s := end_s - time.monotonic()) > 0:
         try:

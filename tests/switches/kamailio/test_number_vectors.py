@@ -1,4 +1,4 @@
-"""One file of raw numbers and what they mean, through Python and through the switch."""
+"""One file of raw numbers and their readings, checked in Python and in the switch."""
 
 from __future__ import annotations
 

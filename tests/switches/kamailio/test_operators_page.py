@@ -1,4 +1,4 @@
-"""What docs/operators.md shows is what the code takes."""
+"""The examples of docs/operators.md are accepted by the code."""
 
 from __future__ import annotations
 

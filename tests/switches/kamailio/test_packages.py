@@ -1,4 +1,4 @@
-"""The one list of Debian packages: what the configuration loads decides it, and whoever names packages is held to it."""
+"""The one list of Debian packages is made from the modules that the configuration loads, and all other texts agree with it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_what_the_configuration_loads_is_read_whole() -> None:
 
 @pytest.mark.parametrize("module", sorted({*LOADED, *packages.PACKAGE_OF}))
 def test_each_module_is_in_the_package_that_is_named(module: str) -> None:
-    """As dpkg has it, where it has that package: on a machine without it there is nothing to ask."""
+    """The package of a file by dpkg, where the package is installed."""
     package = packages.packages_of([module])[-1]
     if not shutil.which("dpkg-query"):
         pytest.skip("there is no dpkg on this machine")

@@ -1,4 +1,4 @@
-"""Starting, stopping, and never outliving whoever started it."""
+"""Kamailio starts, stops, and ends with the process that started it."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def config_of() -> Config:
 
 
 def journalled(home: Path, lines: list[bytes]) -> list[Message]:
-    """What a real collector writes of these lines, with its ticks."""
+    """The journal entries that a real collector writes for these lines, with its ticks."""
     journal, stop, port, up = open_journal(f"files://{home}/journal"), threading.Event(), [0], threading.Event()
 
     def listening(number: int) -> None:

@@ -1,21 +1,13 @@
-"""A collector in a process of its own, for the tests that kill it. Says its port on the first line."""
+"""A collector in a process of its own, for the tests that kill it. Prints its port as the first line."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import NamedTuple
 
+from books.credentials import Credential
 from journal import open_journal
 from switches.collector import serve
-
-
-class Credential(NamedTuple):
-    tenants: tuple[str, ...]
-    switch: str
-
-    def allows(self, address: str) -> bool:
-        return True
 
 
 def listening(port: int) -> None:

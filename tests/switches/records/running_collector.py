@@ -1,4 +1,4 @@
-"""A collector that runs, in this process or in one that can be killed, and how to look at what it wrote."""
+"""A running collector, in this process or in one that can be killed, and readers of its journal."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx2
 
+from books.credentials import Credential
 from core.message import Message
 from core.record import TICK_KEY
 from journal import Journal
@@ -20,20 +21,8 @@ ROOT = Path(__file__).parents[3]
 TOKEN = "a-token-of-the-switch-k1"
 
 
-@dataclass(frozen=True)
-class Credential:
-    """As the books give it."""
-
-    tenants: tuple[str, ...]
-    switch: str
-    source: str = "127.0.0.1"
-
-    def allows(self, address: str) -> bool:
-        return address == self.source
-
-
 def find_credential(token: str) -> Credential | None:
-    return Credential(("t1",), "k1") if token == TOKEN else None
+    return Credential(("t1",), "k1", ("127.0.0.1",)) if token == TOKEN else None
 
 
 def read_all(journal: Journal, partition: int) -> list[Message]:
@@ -55,7 +44,7 @@ class Running:
     stop: Callable[[], None]
 
     def records(self) -> list[bytes]:
-        """All that is in the journal but ticks, partition by partition."""
+        """All entries of the journal without ticks, partition by partition."""
         return [m.value for partition in range(4) for m in read_all(self.journal, partition) if m.key != TICK_KEY]
 
     def ticks(self, partition: int = 0) -> list[bytes]:

@@ -1,4 +1,4 @@
-"""The collector: what it takes, what it refuses, and what it does while the journal is away."""
+"""The collector: posts that it accepts and refuses, and spooling while the journal is away."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from threading import Event
 import httpx2
 import msgspec
 import pytest
-from running_collector import TOKEN, CollectorProcess, Credential, Running, find_credential, read_all
+from running_collector import TOKEN, CollectorProcess, Running, find_credential, read_all
 from until import until
 
+from books.credentials import Credential
 from core.record import TICK_KEY, Tick
 from journal import Entry, Journal, Locked, Reader, Writer, create_topics, open_journal, partition_for
 from journal import files as journal_files
@@ -29,6 +30,7 @@ from switches.intake import unpacked
 from switches.post import Away, Busy, Denied, TooMuch, connect, post_records
 
 Start = Callable[..., Running]
+GZIP = {"Content-Encoding": "gzip"}
 
 
 def record(seq: int, account: str = "acme", **more: object) -> bytes:
@@ -63,7 +65,7 @@ def test_a_tick_comes_first_in_every_partition(start_collector: Start) -> None:
         assert msgspec.json.decode(messages[0].value, type=Tick).config_version == 1
 
 
-def test_no_record_is_taken_before_the_config_version_is_known(start_collector: Start) -> None:
+def test_no_record_is_accepted_before_the_config_version_is_known(start_collector: Start) -> None:
     known: list[int] = []
 
     def config_version() -> int:
@@ -80,7 +82,7 @@ def test_no_record_is_taken_before_the_config_version_is_known(start_collector: 
     assert ticks_of(one)[0].config_version == 7 and one.records() == [record(1)]
 
 
-def test_ticks_say_the_version_in_force_and_outlive_the_books(start_collector: Start) -> None:
+def test_ticks_have_the_version_in_force_also_while_the_books_are_away(start_collector: Start) -> None:
     answers: list[int | Exception] = [3]
 
     def config_version() -> int:
@@ -99,7 +101,7 @@ def test_ticks_say_the_version_in_force_and_outlive_the_books(start_collector: S
     assert [tick.at_ms for tick in ticks_of(one)] == sorted(tick.at_ms for tick in ticks_of(one))
 
 
-def test_ticks_carry_how_far_each_switch_has_delivered(start_collector: Start) -> None:
+def test_ticks_have_complete_to_of_each_switch(start_collector: Start) -> None:
     one = start_collector(tick_s=0.05)
     now_ms = int(time.time() * 1000)
     assert ticks_of(one)[-1].complete_to_ms == {}
@@ -115,7 +117,7 @@ def test_ticks_carry_how_far_each_switch_has_delivered(start_collector: Start) -
     until(lambda: now_ms - 4000 < ticks_of(one)[-1].complete_to_ms["k1"] < now_ms + 60_000)
 
 
-def test_a_tick_stands_behind_the_records_that_it_calls_complete(start_collector: Start) -> None:
+def test_a_tick_comes_after_the_records_that_it_reports_complete(start_collector: Start) -> None:
     one = start_collector(tick_s=0.02)
     partition = partition_for(b"t1\x1facme", 4)
     for seq in range(50):
@@ -143,7 +145,7 @@ BAD = {
 }
 
 
-def test_a_line_that_is_no_record_is_kept_as_it_is(start_collector: Start) -> None:
+def test_a_line_that_is_not_a_record_is_stored_unchanged(start_collector: Start) -> None:
     one = start_collector()
     posted: list[bytes] = []
     for name, bad in BAD.items():
@@ -162,7 +164,7 @@ def test_a_torn_record_goes_to_the_partition_of_its_account(start_collector: Sta
     assert read_all(one.journal, partition_for(b"t1\x1facme", 4))[-1].value == torn
 
 
-def test_a_line_over_the_limit_is_cut_there_and_kept(start_collector: Start) -> None:
+def test_a_line_over_the_limit_is_cut_there_and_stored(start_collector: Start) -> None:
     one = start_collector()
     long = record(1, user_agent="x" * (1 << 20))
     assert post_records(one.client, [long, record(2)]) == 2
@@ -175,9 +177,10 @@ def test_empty_lines_are_no_records(start_collector: Start) -> None:
     assert post_records(one.client, []) == 0
 
 
-def test_gzip_is_understood(start_collector: Start) -> None:
+def test_gzip_is_accepted(start_collector: Start) -> None:
     one = start_collector()
-    assert post_records(one.client, [record(n) for n in range(1000)], compress=True) == 1000
+    body = gzip.compress(b"\n".join(record(n) for n in range(1000)))
+    assert one.client.post("/v1/records", content=body, headers=GZIP).json() == {"accepted": 1000}
     assert len(one.records()) == 1000
 
 
@@ -190,7 +193,7 @@ def member(data: bytes, level: int = 6) -> bytes:
 
 
 def named_member(data: bytes) -> bytes:
-    """As gzip and pigz write it: with the file's name, a comment and the header's own checksum."""
+    """A member as gzip and pigz write it: with file name, comment and header checksum."""
     head = b"\x1f\x8b\x08" + bytes([2 | 8 | 16]) + bytes(4) + b"\x00\x03" + b"cdr-2026.jl\0" + b"of k1\0"
     return head + (zlib.crc32(head) & 0xFFFF).to_bytes(2, "little") + member(data)[10:]
 
@@ -212,13 +215,13 @@ def named_member(data: bytes) -> bytes:
 )
 def test_every_member_of_a_gzip_body_is_read(start_collector: Start, body: bytes, count: int) -> None:
     one = start_collector()
-    answer = one.client.post("/v1/records", content=body, headers={"Content-Encoding": "gzip"})
+    answer = one.client.post("/v1/records", content=body, headers=GZIP)
     assert (answer.status_code, answer.json()) == (200, {"accepted": count})
     assert len(one.records()) == count
 
 
 @pytest.mark.parametrize("coding", ["gzip", "GZIP", "x-gzip"])
-def test_gzip_has_its_names(start_collector: Start, coding: str) -> None:
+def test_gzip_has_several_names(start_collector: Start, coding: str) -> None:
     one = start_collector()
     assert one.client.post("/v1/records", content=member(ONE), headers={"Content-Encoding": coding}).json() == {"accepted": 1}
 
@@ -239,7 +242,7 @@ def test_gzip_has_its_names(start_collector: Start, coding: str) -> None:
 )
 def test_of_a_gzip_body_that_is_not_whole_nothing_is_accepted(start_collector: Start, body: bytes, words: str) -> None:
     one = start_collector()
-    answer = one.client.post("/v1/records", content=body, headers={"Content-Encoding": "gzip"})
+    answer = one.client.post("/v1/records", content=body, headers=GZIP)
     assert answer.status_code == 400 and words in answer.json()["error"]
     assert one.records() == []
 
@@ -256,18 +259,18 @@ def test_of_a_gzip_body_that_is_not_whole_nothing_is_accepted(start_collector: S
 )
 def test_the_limit_holds_over_all_members_together(start_collector: Start, body: bytes) -> None:
     one = start_collector()
-    answer = one.client.post("/v1/records", content=body, headers={"Content-Encoding": "gzip"})
+    answer = one.client.post("/v1/records", content=body, headers=GZIP)
     assert answer.status_code == 413 and "unpacked too" in answer.json()["error"]
     assert one.records() == []
 
 
-def test_more_members_than_the_bound_are_refused_in_words(start_collector: Start) -> None:
+def test_more_gzip_members_than_the_limit_are_refused(start_collector: Start) -> None:
     one = start_collector()
-    answer = one.client.post("/v1/records", content=(member(b"") + b"\0") * 10_001, headers={"Content-Encoding": "gzip"})
+    answer = one.client.post("/v1/records", content=(member(b"") + b"\0") * 10_001, headers=GZIP)
     assert answer.status_code == 413 and "more than 10,000 members" in answer.json()["error"]
 
 
-def test_a_body_is_unpacked_beside_the_other_posts_and_the_ticks(start_collector: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unpacking_a_body_delays_no_other_post_or_tick(start_collector: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     """Unpacking waits here until another post has been answered and a tick has been written."""
     go_on, begun = Event(), Event()
 
@@ -279,17 +282,17 @@ def test_a_body_is_unpacked_beside_the_other_posts_and_the_ticks(start_collector
     monkeypatch.setattr("switches.collector.unpacked", slow)
     one = start_collector(tick_s=0.05)
     with ThreadPoolExecutor(1) as pool, connect(str(one.client.base_url), TOKEN) as other:
-        packed = pool.submit(post_records, one.client, [record(1)], compress=True)
+        packed = pool.submit(one.client.post, "/v1/records", content=gzip.compress(record(1)), headers=GZIP)
         assert begun.wait(30)
         ticks = len(ticks_of(one))
         assert post_records(other, [record(2)]) == 1
         until(lambda: len(ticks_of(one)) > ticks)
         go_on.set()
-        assert packed.result(30) == 1
+        assert packed.result(30).json() == {"accepted": 1}
     assert len(one.records()) == 2
 
 
-def test_two_codings_are_none_that_is_understood(start_collector: Start) -> None:
+def test_two_content_codings_are_refused(start_collector: Start) -> None:
     one = start_collector()
     for headers in ([("Content-Encoding", "identity"), ("Content-Encoding", "gzip")], [("Content-Encoding", "gzip, gzip")]):
         assert one.client.post("/v1/records", content=member(ONE), headers=headers).status_code == 415
@@ -297,7 +300,7 @@ def test_two_codings_are_none_that_is_understood(start_collector: Start) -> None
 
 
 @pytest.mark.parametrize("line", [b"1", b"x", b"{}", b'"', b"\0"])
-def test_a_post_of_too_many_tiny_lines_is_refused_in_words_and_one_below_is_taken(start_collector: Start, line: bytes) -> None:
+def test_a_post_of_too_many_tiny_lines_is_refused_and_one_below_is_accepted(start_collector: Start, line: bytes) -> None:
     one = start_collector(limits=Limits(post_records=1_000))
     answer = one.client.post("/v1/records", content=(line + b"\n") * 1_001)
     assert answer.status_code == 413 and "1000 records" in answer.json()["error"]
@@ -311,7 +314,7 @@ def test_by_default_two_million_lines_are_refused_and_nothing_stops(start_collec
     assert post_records(one.client, [record(1)]) == 1
 
 
-def test_what_the_journal_does_not_take_at_once_goes_in_pieces(start_collector: Start, tmp_path: Path) -> None:
+def test_a_post_too_large_for_one_append_is_written_in_parts(start_collector: Start, tmp_path: Path) -> None:
     small = FileJournal(tmp_path / "small", journal_files.Limits(segment_bytes=4096, record_bytes=1024))
     one = start_collector(journal=small)
     lines = [record(n) for n in range(200)]
@@ -319,7 +322,7 @@ def test_what_the_journal_does_not_take_at_once_goes_in_pieces(start_collector: 
     assert one.records() == lines
 
 
-def test_one_record_that_the_journal_does_not_take_refuses_its_own_post_alone(start_collector: Start, tmp_path: Path) -> None:
+def test_a_record_that_the_journal_refuses_fails_its_own_post_alone(start_collector: Start, tmp_path: Path) -> None:
     small = FileJournal(tmp_path / "small", journal_files.Limits(record_bytes=1024))
     one = start_collector(journal=small)
     with ThreadPoolExecutor(8) as pool:
@@ -335,7 +338,7 @@ def test_one_record_that_the_journal_does_not_take_refuses_its_own_post_alone(st
 
 def test_a_token_that_is_missing_unknown_or_from_elsewhere_is_refused(start_collector: Start) -> None:
     one = start_collector(
-        find_credential=lambda token: {TOKEN: Credential(("t1",), "k1"), "far": Credential(("t1",), "k2", "192.0.2.1")}.get(token)
+        find_credential=lambda token: {TOKEN: Credential(("t1",), "k1"), "far": Credential(("t1",), "k2", ("192.0.2.1",))}.get(token)
     )
     assert httpx2.post(f"{one.url}/v1/records", content=record(1)).status_code == 401
     with connect(one.url, "guessed") as client, pytest.raises(Denied, match="401: the token is not known"):
@@ -345,7 +348,7 @@ def test_a_token_that_is_missing_unknown_or_from_elsewhere_is_refused(start_coll
     assert one.records() == []
 
 
-def test_a_withdrawn_token_ends_soon_and_the_books_away_do_not_end_one(start_collector: Start) -> None:
+def test_a_revoked_token_ends_soon_and_a_cached_one_outlives_the_books(start_collector: Start) -> None:
     answers: list[Credential | Exception | None] = [Credential(("t1",), "k1")]
 
     def find(token: str) -> Credential | None:
@@ -384,12 +387,11 @@ def test_a_tenant_whose_name_could_forge_a_tick_is_refused(start_collector: Star
         post_records(one.client, [b'{"account":"tick"}'])
 
 
-def test_a_post_over_the_limit_is_refused_also_when_it_is_only_large_unpacked(start_collector: Start) -> None:
+def test_a_post_over_the_limit_is_refused_packed_or_unpacked(start_collector: Start) -> None:
     one = start_collector(limits=Limits(body_bytes=10_000))
     with pytest.raises(TooMuch, match="413"):
         post_records(one.client, [b"x" * 10_001])
-    with pytest.raises(TooMuch, match="413"):
-        post_records(one.client, [b"x" * 10_001], compress=True)
+    assert one.client.post("/v1/records", content=gzip.compress(b"x" * 10_001), headers=GZIP).status_code == 413
     assert post_records(one.client, [record(1)] * 50) == 50
     assert len(one.records()) == 50
 
@@ -404,7 +406,7 @@ def test_a_post_over_the_limit_is_refused_also_when_it_is_only_large_unpacked(st
         (record(1), {"X-Complete-To-Ms": "-5"}, 400),
     ],
 )
-def test_a_post_that_cannot_be_read_is_refused_in_words(
+def test_an_unreadable_post_is_refused_with_the_reason(
     start_collector: Start, body: bytes, headers: dict[str, str], status: int
 ) -> None:
     one = start_collector()
@@ -428,7 +430,7 @@ def test_a_post_that_never_ends_is_cut_off(start_collector: Start) -> None:
 def test_more_records_than_the_rate_wait(start_collector: Start) -> None:
     one = start_collector(limits=Limits(records_per_s=100, burst_records=200))
     assert post_records(one.client, [record(n) for n in range(250)]) == 250  # the burst, and a debt of 50
-    with pytest.raises(Busy, match="429: k1 posts more than 100 records a second") as refused:
+    with pytest.raises(Busy, match="429: k1 posts more than 100 records per second") as refused:
         post_records(one.client, [record(1)])
     assert refused.value.retry_s >= 1
     time.sleep(0.6)
@@ -439,7 +441,7 @@ def test_more_records_than_the_rate_wait(start_collector: Start) -> None:
 
 
 class SlowJournal:
-    """A real journal on a slow disk, which counts what is asked of it."""
+    """A real journal on a slow disk, which counts the appends."""
 
     def __init__(self, inner: Journal, delay_s: float) -> None:
         self._inner = inner
@@ -481,7 +483,7 @@ class SlowWriter:
 
 
 def post_many(one: Running, posts: int, at_once: int) -> list[str]:
-    """Posts of one record each, from many clients; the words of those that were refused."""
+    """Posts of one record each, from many clients; returns the errors of those that were refused."""
 
     def post(numbers: range) -> list[str]:
         refused: list[str] = []
@@ -504,11 +506,11 @@ def test_posts_that_come_while_the_disk_is_busy_share_the_next_fsync(start_colle
     one = start_collector(journal=slow, tick_s=60)
     slow.appends.clear()
     assert post_many(one, posts=40, at_once=20) == []
-    assert sum(slow.appends) == 40 and len(slow.appends) <= 8
+    assert sum(slow.appends) == 40 and len(slow.appends) <= 20  # each post apart would be 40
     assert sorted(json.loads(value)["seq"] for value in one.records()) == list(range(40))
 
 
-def test_more_than_the_disk_takes_is_refused_for_now(start_collector: Start, tmp_path: Path) -> None:
+def test_more_than_the_disk_takes_is_answered_busy(start_collector: Start, tmp_path: Path) -> None:
     slow = SlowJournal(open_journal(f"files://{tmp_path}/journal"), 0.3)
     one = start_collector(journal=slow, tick_s=60, limits=Limits(queue_bytes=300))
     refused = post_many(one, posts=12, at_once=12)
@@ -520,7 +522,7 @@ def test_more_than_the_disk_takes_is_refused_for_now(start_collector: Start, tmp
 
 
 def hold(journal: Journal) -> list[Writer]:
-    """Takes every partition, as a broker that is away would."""
+    """Locks every partition, so that the journal is away."""
     return [journal.writer("calls", partition) for partition in range(4)]
 
 
@@ -550,7 +552,7 @@ def test_while_the_journal_is_away_records_are_spooled_and_caught_up_in_order(st
     assert one.health()["spool_bytes"] == 0
 
 
-def test_at_the_spools_bound_a_post_is_refused_in_words_and_nothing_is_lost(start_collector: Start, tmp_path: Path) -> None:
+def test_at_the_spools_limit_a_post_is_refused_and_nothing_is_lost(start_collector: Start, tmp_path: Path) -> None:
     journal = open_journal(f"files://{tmp_path}/journal")
     create_topics(journal)
     held = hold(journal)
@@ -558,7 +560,7 @@ def test_at_the_spools_bound_a_post_is_refused_in_words_and_nothing_is_lost(star
     accepted = 0
     while one.health()["spool_bytes"] < 19_800:
         accepted += post_records(one.client, [record(accepted)])
-    with pytest.raises(Busy, match=r"503: full: calls/\d: the journal is away \(.*\) and the spool is at its bound"):
+    with pytest.raises(Busy, match=r"503: full: calls/\d: the journal is away \(.*\) and the spool is at its limit"):
         post_records(one.client, [record(accepted)] * 3)
     assert accepted > 50
     for writer in held:
@@ -568,7 +570,7 @@ def test_at_the_spools_bound_a_post_is_refused_in_words_and_nothing_is_lost(star
     assert [json.loads(value)["seq"] for value in one.records()] == list(range(accepted))
 
 
-def test_what_was_spooled_outlives_the_collector(start_collector: Start, tmp_path: Path) -> None:
+def test_spooled_records_outlive_the_collector(start_collector: Start, tmp_path: Path) -> None:
     journal = open_journal(f"files://{tmp_path}/journal")
     create_topics(journal)
     held = hold(journal)
@@ -612,7 +614,7 @@ def test_a_spool_that_another_collector_holds_is_refused_at_start(start_collecto
         serve(journal=one.journal, spool=tmp_path / "spool", find_credential=find_credential, config_version=lambda: 1)
 
 
-def test_a_bug_of_ours_ends_the_collector_and_acknowledges_nothing(
+def test_a_bug_ends_the_collector_and_acknowledges_nothing(
     start_collector: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = start_collector()

@@ -1,4 +1,4 @@
-"""Strangers at the collector's door never crowd out whoever has a token; and where a post comes from is no matter of headers."""
+"""Connections without a token never crowd out those with one; and headers do not change the source address of a post."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from collections.abc import Callable
 
 import httpx2
 import pytest
-from running_collector import TOKEN, Credential, Running
+from running_collector import TOKEN, Running
 from starlette.applications import Starlette
 from strangers import SHAPES, cut_off, nothing, strangers
 from until import until
 
+from books.credentials import Credential
 from core.newcomers import plain_address
 from switches.collector import Limits
 from switches.gate import Gate, Places, Server, bound, config
@@ -23,7 +24,7 @@ from switches.post import connect, post_records
 Start = Callable[..., Running]
 RECORD = json.dumps({"v": 2, "event": "stop", "switch": "k1", "at_ms": 1, "boot_id": "b", "seq": 1, "account": "acme"}).encode()
 FEW = Limits(places=Places(strangers=64, of_source=64, stranger_s=600))
-"""Strangers stay until somebody needs their place: no time limit helps."""
+"""A limit without a timeout: strangers stay until another connection replaces them."""
 
 
 def port_of(one: Running) -> int:
@@ -31,7 +32,7 @@ def port_of(one: Running) -> int:
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)
-def test_strangers_that_fill_every_place_keep_no_token_waiting(start_collector: Start, shape: Callable[[int], bytes]) -> None:
+def test_strangers_on_all_connections_do_not_delay_a_token(start_collector: Start, shape: Callable[[int], bytes]) -> None:
     one = start_collector(limits=FEW)
     with strangers(port_of(one), 200, shape):
         for _ in range(3):  # a new connection each time
@@ -42,7 +43,7 @@ def test_strangers_that_fill_every_place_keep_no_token_waiting(start_collector: 
     assert len(one.records()) == 4
 
 
-def test_by_default_two_thousand_silent_connections_keep_nobody_waiting(start_collector: Start) -> None:
+def test_by_default_two_thousand_silent_connections_delay_nobody(start_collector: Start) -> None:
     one = start_collector()
     with strangers(port_of(one), 2_000, nothing) as lines:
         with connect(one.url, TOKEN) as client:
@@ -51,14 +52,14 @@ def test_by_default_two_thousand_silent_connections_keep_nobody_waiting(start_co
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)
-def test_who_shows_no_token_in_time_is_cut_off_whatever_it_does(start_collector: Start, shape: Callable[[int], bytes]) -> None:
+def test_a_connection_without_a_token_is_closed_in_time(start_collector: Start, shape: Callable[[int], bytes]) -> None:
     one = start_collector(limits=Limits(places=Places(stranger_s=0.5)))
     with strangers(port_of(one), 8, shape) as lines:
         until(lambda: all(map(cut_off, lines)), 20)
 
 
-def test_who_has_shown_a_token_is_not_cut_off_for_strangers(start_collector: Start) -> None:
-    """One connection, open over the whole storm: the next post goes through it."""
+def test_a_connection_with_a_token_is_not_closed_for_strangers(start_collector: Start) -> None:
+    """One connection that stays open: the next post uses it."""
     one = start_collector(limits=FEW)
     with socket.create_connection(("127.0.0.1", port_of(one))) as good:
         head = (
@@ -71,7 +72,7 @@ def test_who_has_shown_a_token_is_not_cut_off_for_strangers(start_collector: Sta
             assert good.recv(4096).startswith(b"HTTP/1.1 200")
 
 
-def test_one_who_reads_no_answers_is_cut_off_with_a_token_too(start_collector: Start) -> None:
+def test_a_client_that_reads_no_answers_is_closed_also_with_a_token(start_collector: Start) -> None:
     one = start_collector(limits=Limits(places=Places(stalled_s=0.5), records_per_s=1e9))
     request = f"POST /v1/records HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\nContent-Length: 0\r\n\r\n".encode()
     with socket.socket() as deaf:
@@ -93,7 +94,7 @@ def test_one_who_reads_no_answers_is_cut_off_with_a_token_too(start_collector: S
     assert post_records(one.client, [RECORD]) == 1
 
 
-def test_a_credential_has_its_share_of_the_places_and_no_more(start_collector: Start) -> None:
+def test_a_credential_has_a_limit_of_concurrent_posts(start_collector: Start) -> None:
     other = "a-token-of-the-switch-k2"
     tokens = {TOKEN: Credential(("t1",), "k1"), other: Credential(("t1",), "k2")}
     one = start_collector(find_credential=tokens.get, limits=Limits(credential_requests=2, requests=3))
@@ -108,12 +109,12 @@ def test_a_credential_has_its_share_of_the_places_and_no_more(start_collector: S
                 while piece := line.recv(4096):
                     answer += piece
         assert (
-            answer.startswith(b"HTTP/1.1 503") and b"posts of k2 are under way" in answer and b"retry-after" in answer.lower()
+            answer.startswith(b"HTTP/1.1 503") and b"posts of k2 are in progress" in answer and b"retry-after" in answer.lower()
         )
         assert post_records(one.client, [RECORD]) == 1
 
 
-def test_guesses_that_wait_for_the_books_keep_a_known_token_not_waiting(start_collector: Start) -> None:
+def test_guessed_tokens_that_wait_for_the_books_do_not_delay_a_known_one(start_collector: Start) -> None:
     """The books are slow: a look-up takes as long as this test lets it."""
     released = threading.Event()
 
@@ -150,18 +151,18 @@ LIES = [
 
 @pytest.mark.parametrize("lie", LIES, ids=lambda lie: ",".join(lie))
 @pytest.mark.parametrize("allowed", [None, "*", "127.0.0.1"])
-def test_no_header_moves_a_post_to_another_address(
+def test_no_header_changes_the_source_address_of_a_post(
     start_collector: Start, monkeypatch: pytest.MonkeyPatch, lie: dict[str, str], allowed: str | None
 ) -> None:
     if allowed:
         monkeypatch.setenv("FORWARDED_ALLOW_IPS", allowed)
-    one = start_collector(find_credential=lambda _: Credential(("t1",), "k1", "192.0.2.10"))
+    one = start_collector(find_credential=lambda _: Credential(("t1",), "k1", ("192.0.2.10",)))
     assert one.client.post("/v1/records", content=RECORD, headers=lie).status_code == 403
     assert one.records() == []
 
 
-def test_a_header_of_a_proxy_that_the_operator_trusts_counts_and_its_last_word_alone(start_collector: Start) -> None:
-    one = start_collector(find_credential=lambda _: Credential(("t1",), "k1", "192.0.2.10"), trusted_proxies=("127.0.0.0/8",))
+def test_of_a_trusted_proxys_header_the_last_address_counts(start_collector: Start) -> None:
+    one = start_collector(find_credential=lambda _: Credential(("t1",), "k1", ("192.0.2.10",)), trusted_proxies=("127.0.0.0/8",))
     for header, status in [
         ("192.0.2.10", 200),
         ("203.0.113.9, 192.0.2.10", 200),
@@ -177,7 +178,7 @@ def test_a_header_of_a_proxy_that_the_operator_trusts_counts_and_its_last_word_a
 
 
 def test_a_proxy_at_another_address_than_the_trusted_one_is_not_believed(start_collector: Start) -> None:
-    one = start_collector(find_credential=lambda _: Credential(("t1",), "k1", "192.0.2.10"), trusted_proxies=("10.0.0.1",))
+    one = start_collector(find_credential=lambda _: Credential(("t1",), "k1", ("192.0.2.10",)), trusted_proxies=("10.0.0.1",))
     assert one.client.post("/v1/records", content=RECORD, headers={"X-Forwarded-For": "192.0.2.10"}).status_code == 403
 
 
@@ -187,14 +188,14 @@ def test_an_ipv4_address_is_one_also_where_ipv6_carries_it() -> None:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-def test_a_port_that_is_taken_is_told_in_a_line(host: str) -> None:
+def test_a_port_in_use_is_reported_in_one_line(host: str) -> None:
     with bound(host, 0) as taken:
         taken.listen()
         with pytest.raises(SystemExit, match="cannot be listened on: Address already in use"):
             Server(config(Starlette(), Gate())).run_at(host, taken.getsockname()[1])
 
 
-def test_a_port_is_to_be_had_again_while_its_last_connections_end() -> None:
+def test_a_port_can_be_bound_again_while_its_last_connections_end() -> None:
     with bound("127.0.0.1", 0) as first:
         first.listen()
         port = first.getsockname()[1]

@@ -1,4 +1,4 @@
-"""Unpacking a gzip body costs work in proportion to the body, whatever is in it. Work is counted, not timed."""
+"""The work of unpacking a gzip body is linear in its length, whatever its content. Work is counted, not timed."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Counted(bytes):
 
 @pytest.fixture
 def fed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The sizes of what is handed to zlib, which copies what it does not use."""
+    """The sizes of the inputs of zlib, which copies the part that it does not use."""
     sizes: list[int] = []
     made = zlib.decompressobj
 
@@ -65,7 +65,7 @@ def fed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     ],
     ids=["a zero byte each", "a hundred each", "none", "padding alone", "much padding", "members of text", "a last byte of zero"],
 )
-def test_the_work_grows_with_the_body_whatever_is_in_it(body: bytes, fed: list[int]) -> None:
+def test_the_work_is_linear_in_the_length_of_the_body(body: bytes, fed: list[int]) -> None:
     counted = Counted(body)
     members = body.count(b"\x1f\x8b\x08")
     unpacked(counted, LIMIT)
@@ -75,7 +75,7 @@ def test_the_work_grows_with_the_body_whatever_is_in_it(body: bytes, fed: list[i
 
 @pytest.mark.parametrize("between", [b"", b"\0", bytes(20)])
 @pytest.mark.parametrize("content", [b"", b"\n"])
-def test_the_number_of_members_is_bounded(between: bytes, content: bytes) -> None:
+def test_the_number_of_members_is_limited(between: bytes, content: bytes) -> None:
     one = gzip.compress(content, mtime=0) + between
     assert unpacked(one * MOST_MEMBERS, LIMIT) == content * MOST_MEMBERS
     with pytest.raises(TooManyMembers, match=r"more than 10,000 members: compress several records into one"):
@@ -85,7 +85,7 @@ def test_the_number_of_members_is_bounded(between: bytes, content: bytes) -> Non
 
 
 @given(parts=st.lists(st.tuples(st.binary(max_size=40), st.integers(0, 9), st.integers(0, 700)), min_size=1, max_size=20))
-def test_what_was_packed_is_what_is_read(parts: list[tuple[bytes, int, int]]) -> None:
+def test_unpacking_restores_what_was_packed(parts: list[tuple[bytes, int, int]]) -> None:
     body = b"".join(gzip.compress(data, level, mtime=0) + bytes(padding) for data, level, padding in parts)
     plain = b"".join(data for data, _, _ in parts)
     assert unpacked(body, len(plain)) == plain

@@ -1,4 +1,4 @@
-"""One partition's way into the journal, while the journal comes and goes and the collector is killed: in order, none lost."""
+"""Entries of one partition get into the journal in order and none is lost, while the journal fails and recovers and the collector is killed."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ STEPS = st.sampled_from(["append", "append", "append", "away", "full", "fine", "
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(STEPS, max_size=40))
-def test_whatever_the_weather_all_arrives_in_order(steps: list[str]) -> None:
+def test_all_entries_arrive_in_order_through_any_faults(steps: list[str]) -> None:
     with tempfile.TemporaryDirectory() as name:
         home = Path(name)
         journal = open_journal(f"files://{home}/journal")

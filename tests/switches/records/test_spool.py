@@ -13,7 +13,7 @@ def entries(first: int, count: int) -> list[Entry]:
     return [Entry(b"k", b"%d" % n, n) for n in range(first, first + count)]
 
 
-def test_the_oldest_is_given_again_until_it_is_done(tmp_path: Path) -> None:
+def test_the_oldest_entries_are_returned_until_they_are_done(tmp_path: Path) -> None:
     spool = Spool(tmp_path, 0, 1)
     spool.append(entries(0, 5))
     assert [m.value for m in spool.peek(2, 1000)] == [m.value for m in spool.peek(2, 1000)] == [b"0", b"1"]
@@ -29,7 +29,7 @@ def test_the_oldest_is_given_again_until_it_is_done(tmp_path: Path) -> None:
     again.close()
 
 
-def test_a_spool_made_anew_is_not_taken_for_one_that_was_handed_on(tmp_path: Path) -> None:
+def test_a_recreated_spool_is_read_from_its_start(tmp_path: Path) -> None:
     spool = Spool(tmp_path, 0, 1)
     spool.append(entries(0, 5))
     spool.done(5)
@@ -41,7 +41,7 @@ def test_a_spool_made_anew_is_not_taken_for_one_that_was_handed_on(tmp_path: Pat
     anew.close()
 
 
-def test_a_disk_that_cannot_store_the_position_does_not_hand_on_again_and_again(tmp_path: Path) -> None:
+def test_with_a_full_disk_entries_are_not_returned_again(tmp_path: Path) -> None:
     spool = Spool(tmp_path, 0, 1)
     spool.append(entries(0, 5))
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)

@@ -15,12 +15,12 @@ def first_free() -> int:
     return embedded.metrics_port(settings, set())
 
 
-def test_the_ports_that_are_set_are_taken_where_they_are_free(tmp_path: Path):
+def test_the_configured_ports_are_used_if_they_are_free(tmp_path: Path):
     first = first_free()
     assert embedded.metrics_port(Settings(metrics_port=first, judges=3), set()) == first
 
 
-def test_where_one_is_taken_all_move():
+def test_all_ports_move_if_one_is_in_use():
     first = first_free()
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", ports.port(first, "dispatcher")))
@@ -30,7 +30,7 @@ def test_where_one_is_taken_all_move():
         assert not any(endpoints.taken("127.0.0.1", ports.port(other, name)) for name in ports.NUMBERS)
 
 
-def test_no_port_of_another_service_of_ours_is_taken():
+def test_the_ports_of_our_other_services_are_left_free():
     first = first_free()
     assert embedded.metrics_port(Settings(metrics_port=first), {ports.port(first, "judge")}) != first
 

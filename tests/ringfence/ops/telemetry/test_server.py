@@ -18,28 +18,28 @@ from strangers import SHAPES, cut_off, half_a_head, strangers
 from until import until
 
 from ringfence.ops.heartbeat import HANGS_S
-from ringfence.ops.telemetry import Figures, Polled, Positions, Sample, catalog, start_telemetry
-from ringfence.ops.telemetry.server import MOST_AT_ONCE, Answers, Server
+from ringfence.ops.telemetry import Metrics, Polled, Positions, Sample, catalog, start_telemetry
+from ringfence.ops.telemetry.server import MAX_CONNECTIONS, Answers, Server
 from ringfence.settings import Settings
 
 RELEASE = version("ringfence")
 
 
-class Odd:
-    """A part that is told strings, and looks at what the test hands it."""
+class StubPart:
+    """A part that counts reported strings and has the samples that the test sets."""
 
     def __init__(self, why: str = "") -> None:
-        self.figures, self.positions, self.why = Figures(), Positions(), why
-        self.samples: list[Sample] = []
+        self.metrics, self.positions, self.why = Metrics(), Positions(), why
+        self.current: list[Sample] = []
 
     def report(self, value: object) -> None:
         assert isinstance(value, str)
-        self.figures.add(catalog.RECORDS, 1, value)
+        self.metrics.add(catalog.RECORDS, 1, value)
 
-    def look(self) -> Iterable[Sample]:
-        return self.samples
+    def samples(self) -> Iterable[Sample]:
+        return self.current
 
-    def why_not(self) -> str:
+    def not_ready_reason(self) -> str:
         return self.why
 
 
@@ -52,13 +52,13 @@ def get(url: str, **headers: str) -> httpx2.Response:
         return client.get(url, headers=headers)
 
 
-def test_alive_ready_and_figures(tmp_path: Path):
-    part = Odd()
+def test_health_readiness_and_metrics(tmp_path: Path):
+    part = StubPart()
     telemetry = start_telemetry(settings(tmp_path), "judge", part)
     telemetry.report("rated")
     telemetry.report("rated")
     with pytest.raises(ValueError, match="ringfence_records_total has the labels"):
-        part.figures.add(catalog.RECORDS, 1)
+        part.metrics.add(catalog.RECORDS, 1)
     try:
         assert get(telemetry.server.url + "/health").json() == {"alive": True, "why": ""}
         assert get(telemetry.server.url + "/ready").json() == {"ready": True, "why": ""}
@@ -68,9 +68,9 @@ def test_alive_ready_and_figures(tmp_path: Path):
         assert f'ringfence_build_info{{version="{RELEASE}"}} 1.0' in text.text and "ringfence_ready 1.0" in text.text
         assert "process_resident_memory_bytes" in text.text and "python_gc_collections_total" in text.text
 
-        part.why = "the journal is away"
+        part.why = "the journal is down"
         answer = get(telemetry.server.url + "/ready")
-        assert (answer.status_code, answer.json()) == (503, {"ready": False, "why": "the journal is away"})
+        assert (answer.status_code, answer.json()) == (503, {"ready": False, "why": "the journal is down"})
         assert "ringfence_ready 0.0" in get(telemetry.server.url + "/metrics").text
         assert get(telemetry.server.url + "/health").status_code == 200
 
@@ -81,8 +81,8 @@ def test_alive_ready_and_figures(tmp_path: Path):
         telemetry.server.close()
 
 
-def test_openmetrics_is_given_to_who_asks_for_it(tmp_path: Path):
-    telemetry = start_telemetry(settings(tmp_path), "judge", Odd())
+def test_openmetrics_is_served_on_request(tmp_path: Path):
+    telemetry = start_telemetry(settings(tmp_path), "judge", StubPart())
     telemetry.report("event")
     try:
         answer = get(telemetry.server.url + "/metrics", accept="application/openmetrics-text; version=1.0.0")
@@ -93,21 +93,21 @@ def test_openmetrics_is_given_to_who_asks_for_it(tmp_path: Path):
     assert families["ringfence_records"].samples[0].value == 1 and answer.text.endswith("# EOF\n")
 
 
-def test_a_loop_that_does_not_go_round_is_not_alive_and_not_ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    telemetry = start_telemetry(settings(tmp_path), "judge", Odd())
+def test_a_loop_without_progress_is_neither_alive_nor_ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    telemetry = start_telemetry(settings(tmp_path), "judge", StubPart())
     try:
         monkeypatch.setattr(telemetry.beat, "silent_s", lambda: HANGS_S + 5)
         for path in ("/health", "/ready"):
             answer = get(telemetry.server.url + path)
-            assert answer.status_code == 503 and answer.json()["why"] == "its loop has not gone round for 65 s"
+            assert answer.status_code == 503 and answer.json()["why"] == "its main loop has made no progress for 65 s"
         monkeypatch.undo()
         assert get(telemetry.server.url + "/health").status_code == 200
     finally:
         telemetry.server.close()
 
 
-def test_what_is_told_wrongly_is_logged_and_stops_nobody(tmp_path: Path):
-    telemetry = start_telemetry(settings(tmp_path), "judge", Odd())
+def test_a_wrong_report_is_logged_and_does_not_stop_the_part(tmp_path: Path):
+    telemetry = start_telemetry(settings(tmp_path), "judge", StubPart())
     try:
         telemetry.report(7)
         telemetry.report("rated")
@@ -116,35 +116,35 @@ def test_what_is_told_wrongly_is_logged_and_stops_nobody(tmp_path: Path):
         telemetry.server.close()
 
 
-def test_a_fault_of_ours_while_figures_are_told_is_an_answer(tmp_path: Path):
-    part = Odd()
+def test_a_bug_while_metrics_are_collected_is_an_http_500(tmp_path: Path):
+    part = StubPart()
     telemetry = start_telemetry(settings(tmp_path), "judge", part)
     try:
-        part.samples = [Sample(catalog.SPOOL_BYTES, 1, ("a label too many",))]
+        part.current = [Sample(catalog.SPOOL_BYTES, 1, ("a label too many",))]
         assert get(telemetry.server.url + "/metrics").status_code == 500
-        part.samples = []
+        part.current = []
         assert get(telemetry.server.url + "/metrics").status_code == 200
     finally:
         telemetry.server.close()
 
 
-def test_a_port_that_is_taken_is_tried_until_it_is_free(tmp_path: Path):
+def test_a_port_in_use_is_tried_until_it_is_free(tmp_path: Path):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        answers = Answers(Figures(), lambda: "", lambda: "")  # type: ignore[arg-type]
-        server = Server("127.0.0.1", port, answers, again_s=0.05)
+        answers = Answers(Metrics(), lambda: "", lambda: "")  # type: ignore[arg-type]
+        server = Server("127.0.0.1", port, answers, retry_s=0.05)
         assert server.url == "", "the part goes on without"
     until(lambda: server.url, 15)
     assert get(f"http://127.0.0.1:{port}/ready").status_code == 200
     server.close()
 
 
-def test_one_who_says_nothing_keeps_nobody_waiting(tmp_path: Path):
-    telemetry = start_telemetry(settings(tmp_path), "judge", Odd())
+def test_silent_connections_do_not_delay_others(tmp_path: Path):
+    telemetry = start_telemetry(settings(tmp_path), "judge", StubPart())
     port = int(telemetry.server.url.rpartition(":")[2])
-    silent = [socket.create_connection(("127.0.0.1", port)) for _ in range(MOST_AT_ONCE - 1)]
+    silent = [socket.create_connection(("127.0.0.1", port)) for _ in range(MAX_CONNECTIONS - 1)]
     try:
         until(lambda: get(telemetry.server.url + "/health").status_code == 200, 15)
     finally:
@@ -154,26 +154,26 @@ def test_one_who_says_nothing_keeps_nobody_waiting(tmp_path: Path):
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)
-def test_strangers_that_fill_every_place_keep_nobody_waiting(tmp_path: Path, shape: Callable[[int], bytes]):
-    telemetry = start_telemetry(settings(tmp_path), "judge", Odd())
-    with strangers(int(telemetry.server.url.rpartition(":")[2]), 4 * MOST_AT_ONCE, shape):
+def test_strangers_at_the_connection_limit_do_not_delay_others(tmp_path: Path, shape: Callable[[int], bytes]):
+    telemetry = start_telemetry(settings(tmp_path), "judge", StubPart())
+    with strangers(int(telemetry.server.url.rpartition(":")[2]), 4 * MAX_CONNECTIONS, shape):
         for path in ("/health", "/ready", "/metrics"):
             assert get(telemetry.server.url + path).status_code == 200
     telemetry.server.close()
 
 
-def test_a_byte_now_and_then_keeps_no_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("ringfence.ops.telemetry.server.LIFE_S", 0.5)
-    telemetry = start_telemetry(settings(tmp_path), "judge", Odd())
+def test_a_connection_that_sends_a_byte_now_and_then_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("ringfence.ops.telemetry.server.CONNECTION_LIFE_S", 0.5)
+    telemetry = start_telemetry(settings(tmp_path), "judge", StubPart())
     with strangers(int(telemetry.server.url.rpartition(":")[2]), 4, half_a_head) as lines:
         until(lambda: all(map(cut_off, lines)), 20)
     telemetry.server.close()
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
-def test_the_port_is_to_be_had_again_at_once(host: str):
+def test_the_port_can_be_opened_again_at_once(host: str):
     """Who has answered and ended holds its port in TIME_WAIT; the part that is started again serves on it all the same."""
-    answers = Answers(Figures(), lambda: "", lambda: "")  # type: ignore[arg-type]
+    answers = Answers(Metrics(), lambda: "", lambda: "")  # type: ignore[arg-type]
     try:
         first = Server(host, 0, answers)
         assert first.url
@@ -183,12 +183,12 @@ def test_the_port_is_to_be_had_again_at_once(host: str):
     for _ in range(3):
         assert get(f"{first.url}/ready").status_code == 200  # the server ends the connection: its side waits
         first.close()
-        first = Server(host, port, answers, again_s=600)
+        first = Server(host, port, answers, retry_s=600)
         assert first.url, "at once, not at the next try"
     first.close()
 
 
-def test_a_process_that_was_killed_leaves_its_port_to_the_next(tmp_path: Path):
+def test_the_port_of_a_killed_process_is_free(tmp_path: Path):
     program = (
         "import time, sys\nfrom prometheus_client import CollectorRegistry\nfrom ringfence.ops.telemetry.server import Answers, Server\n"
         "one = Server('127.0.0.1', int(sys.argv[1]), Answers(CollectorRegistry(), lambda: '', lambda: ''))\n"
@@ -215,10 +215,10 @@ def test_it_answers_while_the_part_is_busy(tmp_path: Path):
     program = f"""
 import sys
 sys.path[:0] = {[str(Path(__file__).parent), *sys.path]!r}
-from test_server import Odd, settings
+from test_server import StubPart, settings
 from pathlib import Path
 from ringfence.ops.telemetry import start_telemetry
-telemetry = start_telemetry(settings(Path({str(tmp_path)!r})), "judge", Odd())
+telemetry = start_telemetry(settings(Path({str(tmp_path)!r})), "judge", StubPart())
 print(telemetry.server.url, flush=True)
 while True:
     sum(range(10_000))
@@ -236,7 +236,7 @@ while True:
         busy.stdout.close()
 
 
-def test_a_look_that_hangs_is_waited_for_once_and_its_last_answer_has_an_age():
+def test_a_read_that_hangs_is_waited_for_once_and_the_last_value_has_an_age():
     hang = threading.Event()
     answers = iter([1, 2, 3])
 
@@ -245,24 +245,24 @@ def test_a_look_that_hangs_is_waited_for_once_and_its_last_answer_has_an_age():
         return next(answers)
 
     hang.set()
-    look = Polled("books", slow, fresh_s=0.0, wait_s=0.2)
-    assert look.value() == 1 and not look.fault
+    books = Polled("books", slow, fresh_s=0.0, wait_s=0.2)
+    assert books.value() == 1 and not books.fault
     hang.clear()
     began = time.monotonic()
-    assert look.value() == 1 and look.fault == "no answer for 0.2 s"
-    assert time.monotonic() - began < 5 and look.age_s() > 0
-    assert look.value() == 1 and sum(thread.name == "look-books" for thread in threading.enumerate()) == 1
+    assert books.value() == 1 and books.fault == "no answer for 0.2 s"
+    assert time.monotonic() - began < 5 and books.age_s() > 0
+    assert books.value() == 1 and sum(thread.name == "poll-books" for thread in threading.enumerate()) == 1
     hang.set()
-    until(lambda: look.value() >= 2, 15)
-    assert not look.fault
+    until(lambda: books.value() >= 2, 15)
+    assert not books.fault
 
 
-def test_a_look_is_shared_while_it_is_fresh():
-    looks = []
-    look = Polled("journal", lambda: looks.append(1), fresh_s=60)
-    threads = [threading.Thread(target=look.value) for _ in range(8)]
+def test_a_fresh_value_is_shared():
+    reads = []
+    journal = Polled("journal", lambda: reads.append(1), fresh_s=60)
+    threads = [threading.Thread(target=journal.value) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(10)
-    assert len(looks) == 1
+    assert len(reads) == 1

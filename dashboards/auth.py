@@ -1,0 +1,261 @@
+"""Authentication of browsers, in front of Streamlit, for HTTP and the page's WebSocket; and the security headers of every answer.
+
+A browser without the cookie costs a few bytes and opens no session. A browser sends the cookie along for pages of other sites too, even of
+other ports of this machine: so the WebSocket opens only for the page's own Origin, and an HTTP request from another Origin is refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from http.cookies import CookieError, SimpleCookie
+from pathlib import Path
+from urllib.parse import parse_qs
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from dashboards import codes
+from dashboards.access import LOOK_S, look_cookie, may_look, same
+from dashboards.throttle import Throttle
+
+MAX_BODY = 4_096
+OPEN = ("/_stcore/health",)
+"""Reveals nothing, and is queried by monitoring."""
+CLOSED = (
+    "/_stcore/agent",
+    "/_stcore/metrics",
+    "/_stcore/upload_file",
+    "/_stcore/script-health-check",
+    "/oauth2callback",
+    "/auth/",
+)
+"""Paths of Streamlit that this page does not need."""
+
+POLICY = (
+    "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
+    "font-src 'self' data:; connect-src 'self'; worker-src 'self' blob:; manifest-src 'self'; frame-ancestors 'none'; base-uri 'none'; "
+    "form-action 'self'; object-src 'none'"
+)
+"""The browser fetches nothing from other hosts, whatever text the page shows. Streamlit's page has one inline script."""
+
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+FORM = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Ringfence</title>
+<style>body{{background:#0b0f14;color:#dde5ee;font:16px/1.5 system-ui,sans-serif;display:grid;place-items:center;min-height:95vh;margin:0}}
+form{{width:min(24rem,90vw)}}h1{{font-size:1.3rem}}label{{display:block;color:#93a1b1}}input,button{{font:inherit;width:100%;box-sizing:border-box;
+padding:.6rem .8rem;border-radius:.4rem;border:1px solid #2b3744;background:#121922;color:inherit;margin-top:.4rem}}
+button{{background:#2f81f7;border-color:#2f81f7;color:#fff;cursor:pointer}}p{{color:#93a1b1}}.wrong{{color:#ff7b72}}</style>
+<form method="post" action="/enter"><h1>Ringfence</h1>{message}<label>View token
+<input name="look" type="password" autocomplete="off" autofocus required></label><button>Sign in</button>
+<p>The token is <code>pages_look_token</code> in <code>state/secrets.json</code>. <code>ringfence status</code> prints an address that needs no
+token.</p></form></html>"""
+WRONG = '<p class="wrong">This token is wrong.</p>'
+SPENT = (
+    '<p class="wrong">The code in this address was used already, or is older than an hour. '
+    "<code>ringfence status</code> prints a new address.</p>"
+)
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+PORT_OF = {"http": "80", "https": "443"}
+MAX_DELAYED = 64
+"""Answers to wrong tokens that are delayed at the same time; beyond that, the answer is 429 at once."""
+
+
+def always(scope: Scope, for_good: bool) -> bool:
+    """No connection limit."""
+    return True
+
+
+class AuthMiddleware:
+    """ASGI middleware. `trust` is called with each authenticated connection; `folder`: the one-time codes (`dashboards.codes`)."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        token: str,
+        names: frozenset[str],
+        cookie: str,
+        clock_s: Callable[[], float] = time.time,
+        folder: Path | None = None,
+        trust: Callable[[Scope, bool], bool] = always,
+    ) -> None:
+        self._app, self._token, self._names, self._cookie, self._clock_s = app, token, names, cookie, clock_s
+        self._folder, self._trust = folder, trust
+        self._throttle = Throttle()
+        self._delayed = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        hosts, origins = headers.getlist("host"), headers.getlist("origin")
+        is_socket = scope["type"] == "websocket"
+        inside = may_look(self._token, cookies_of(headers).get(self._cookie, ""), int(self._clock_s()))
+        if len(hosts) != 1 or host_of(hosts[0]) not in self._names:
+            # A foreign name that resolves to this machine: DNS rebinding.
+            refusal = PlainTextResponse("This host name is not served here. RINGFENCE_PAGES_NAMES lists those that are.", 421)
+            await refuse(refusal, scope, receive, send)
+        elif closed(scope["path"]):
+            await refuse(PlainTextResponse("Not found.", 404), scope, receive, send)
+        elif not is_socket and scope["path"] == "/enter":  # a token may be entered from any site
+            await (await self._enter(Request(scope, receive), inside))(scope, receive, with_headers(send))
+        elif (is_socket or origins) and not (len(origins) == 1 and own_origin(origins[0], hosts[0], scope)):
+            await refuse(PlainTextResponse("Requests from pages of other sites are refused.", 403), scope, receive, send)
+        elif inside and not self._trust(scope, is_socket):
+            await refuse(PlainTextResponse("Too many open browsers: close a page.", 503), scope, receive, send)
+        elif inside or scope["path"] in OPEN:
+            await self._app(scope, receive, with_headers(send))
+        elif not is_socket and scope["path"] == "/":
+            await RedirectResponse("/enter", 303)(scope, receive, with_headers(send))
+        else:
+            await refuse(PlainTextResponse("Sign in first, at /enter.", 401), scope, receive, send)
+
+    async def _enter(self, request: Request, inside: bool) -> Response:
+        code = ""
+        if request.method == "POST":
+            entered = look_of((await bounded_body(request)).decode("utf-8", "replace"))
+        else:
+            entered, code = request.query_params.get("look", ""), request.query_params.get("code", "")
+        address = request.client.host if request.client else ""
+        right = same(entered, self._token) or (bool(code) and self._folder is not None and codes.take(self._folder, code, self._clock_s()))
+        if not right and inside and not entered:
+            return RedirectResponse("/", 303)  # already signed in: back to the page
+        if not right:
+            if not (entered or code):
+                return HTMLResponse(FORM.format(message=""))
+            return await self._wrong(address, WRONG if entered else SPENT)
+        self._throttle.right(address)
+        answer = RedirectResponse("/", 303)
+        now_s = int(self._clock_s())
+        answer.set_cookie(
+            self._cookie,
+            look_cookie(self._token, now_s),
+            max_age=LOOK_S,
+            httponly=True,
+            samesite="lax",
+            secure=request.url.scheme == "https",
+        )
+        return answer
+
+    async def _wrong(self, address: str, message: str) -> Response:
+        wait_s = self._throttle.wrong(address, self._clock_s())
+        if wait_s and self._delayed >= MAX_DELAYED:
+            return HTMLResponse(FORM.format(message=message), 429, {"Retry-After": str(max(1, round(wait_s)))})
+        self._delayed += 1
+        try:
+            await asyncio.sleep(wait_s)
+        finally:
+            self._delayed -= 1
+        return HTMLResponse(FORM.format(message=message), 401)
+
+
+def own_origin(origin: str, host: str, scope: Scope) -> bool:
+    """Whether an Origin is the page's own: scheme, name and port as in the Host header.
+
+    >>> direct = {"scheme": "ws", "server": ("127.0.0.1", 8473)}
+    >>> [own_origin(o, "127.0.0.1:8473", direct) for o in ("http://127.0.0.1:8473", "http://127.0.0.1:9999", "https://127.0.0.1:8473")]
+    [True, False, False]
+    >>> own_origin("http://localhost:8473", "127.0.0.1:8473", direct), own_origin("null", "127.0.0.1:8473", direct)
+    (False, False)
+    >>> own_origin("https://pages.example.net", "pages.example.net", direct)  # behind a proxy with TLS
+    True
+    """
+    scheme, _, authority = origin.lower().partition("://")
+    if scheme not in PORT_OF or with_port(authority, scheme) != with_port(host.lower(), scheme):
+        return False
+    own = "https" if scope["scheme"] in ("https", "wss") else "http"
+    if scheme == own:
+        return own == "https" or host_of(host) in LOOPBACK or port_of(host) == str((scope.get("server") or ("", 0))[1])
+    # A proxy that is not among those whose X-Forwarded-Proto counts: then it is the one with TLS that a name other than loopback has.
+    return scheme == "https" and host_of(host) not in LOOPBACK
+
+
+def port_of(host: str) -> str:
+    """The port in a Host header, or "".
+
+    >>> port_of("127.0.0.1:8473"), port_of("[::1]:8473"), port_of("[::1]"), port_of("pages.example.net")
+    ('8473', '8473', '', '')
+    """
+    _, colon, port = host.rpartition(":")
+    return port if colon and port.isascii() and port.isdigit() else ""
+
+
+def with_port(host: str, scheme: str) -> str:
+    """A name with its port, even if that is the scheme's default."""
+    return host if port_of(host) else f"{host}:{PORT_OF[scheme]}"
+
+
+def host_of(header: str) -> str:
+    """The name in a Host header, without the port.
+
+    >>> host_of("127.0.0.1:8473"), host_of("[::1]:8473"), host_of("Pages.Example.net")
+    ('127.0.0.1', '::1', 'pages.example.net')
+    """
+    name = header.rpartition(":")[0] if header.rpartition(":")[2].isdigit() and not header.endswith("]") else header
+    return name.strip("[]").rstrip(".").lower()
+
+
+def closed(path: str) -> bool:
+    """Whether a path is not served, however many slashes it begins with.
+
+    >>> closed("/_stcore/agent/v1"), closed("//_stcore/metrics"), closed("/_stcore/stream")
+    (True, True, False)
+    """
+    plain = "/" + path.lstrip("/")
+    return any(plain.startswith(one) for one in CLOSED)
+
+
+def look_of(form: str) -> str:
+    """The token in a posted form.
+
+    >>> look_of("look=s3cret&x=1"), look_of("x=1")
+    ('s3cret', '')
+    """
+    return parse_qs(form, max_num_fields=10).get("look", [""])[0]
+
+
+def cookies_of(headers: Headers) -> Mapping[str, str]:
+    try:
+        return {name: morsel.value for name, morsel in SimpleCookie(headers.get("cookie", "")).items()}
+    except CookieError:
+        return {}
+
+
+async def bounded_body(request: Request) -> bytes:
+    body = b""
+    async for piece in request.stream():
+        body += piece
+        if len(body) > MAX_BODY:
+            return b""
+    return body
+
+
+async def refuse(answer: Response, scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": 4403})
+    else:
+        await answer(scope, receive, with_headers(send))
+
+
+def with_headers(send: Send) -> Send:
+    """Add the security headers to an answer."""
+
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            for name, value in HEADERS.items():
+                headers[name] = value
+        await send(message)
+
+    return sending

@@ -1,0 +1,165 @@
+"""`ringfence quote`: what a call costs, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from core.clock import wall_clock_ms
+from ringfence import options
+from ringfence.options import Home, Json, Tenant
+
+EPILOG = """
+The price of a call is that of the contracts in force, with its derivation: the agreement and deck, the row that fits, each step with its
+increments, the fees, and the one rounding. With `--deck` a price list is enough, and no installation is needed.
+
+With `--money` it says how long a call that money buys: every fee, step and change of the price within the call counts, and it is never a
+second too many.
+
+A FILE has cases, one JSON object per line (docs/rating.md says what each can hold); each is answered by one line of JSON: `id`, `kind`,
+`result` and `explain`, or `id` and `error`.
+
+**Examples**
+
+`ringfence quote --account acme --to +43664123456 --duration 61`
+
+`ringfence quote --carrier alpha --to +43664123456 --duration 2m --at 2026-11-27T18:30+01:00`
+
+`ringfence quote --account acme --to +43664123456 --money 5`
+
+`ringfence quote --deck prices.csv --to +43664123456 --duration 61 --json`
+
+`ringfence quote cases.jsonl`
+"""
+
+
+def quote(
+    cases: Annotated[
+        Path | None, typer.Argument(metavar="FILE", help="Cases to price, one per line; - reads standard input.", show_default=False)
+    ] = None,
+    account: Annotated[str, typer.Option(help="Who calls and is sold to.", show_default=False)] = "",
+    carrier: Annotated[str, typer.Option(help="Who is bought from, instead of an account.", show_default=False)] = "",
+    to: Annotated[str, typer.Option("--to", help="The number called, with its country code.", show_default=False)] = "",
+    from_: Annotated[str, typer.Option("--from", help="The caller's number, where a deck asks for the origin.", show_default=False)] = "",
+    lrn: Annotated[str, typer.Option(help="Where the number called was ported to.", show_default=False)] = "",
+    duration: Annotated[str, typer.Option(help="Talk time: 61 (seconds), 90s, 2m.")] = "60",
+    at: Annotated[str, typer.Option(help="When it is answered: 2026-11-27T18:30+01:00 (else UTC); now, if left out.", show_default=False)] = "",
+    money: Annotated[str, typer.Option(help="Instead of a duration: how long a call this much money buys.", show_default=False)] = "",
+    deck: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="A price list (CSV) instead of the contracts in force.", show_default=False)
+    ] = None,
+    currency: Annotated[str, typer.Option(help="Of the --deck.")] = "EUR",
+    tenant: Tenant = "",
+    as_json: Json = False,
+    home: Home = None,
+) -> None:
+    """What a call costs and why, or what the cases in a file cost."""
+    import json
+
+    if cases is not None:
+        from services.quote_cases import answers
+
+        for answer in answers(_lines(cases)):
+            typer.echo(json.dumps(answer))
+        return
+    if not to or not (account or carrier or deck):
+        raise typer.BadParameter("name who calls with --account (or --carrier, or a price list with --deck) and the number called with --to")
+    from core.money import to_nanos
+    from rating.decks import DeckError
+    from services import quotes
+
+    try:
+        asked = quotes.Asked(account or "any", to, from_, lrn, carrier, _moment(at), _talk_ms(duration))
+        if deck is not None:
+            terms, whose = quotes.by_deck(deck, currency, asked.account), ""
+        else:
+            terms, whose = quotes.in_force(options.settings_of(home).installation, tenant)
+        seconds, found = quotes.buys(terms, whose, asked, to_nanos(money)) if money else (None, quotes.ask(terms, whose, asked))
+    except (DeckError, ValueError) as wrong:
+        options.give_up(str(wrong))
+    if as_json:
+        typer.echo(json.dumps(_as_json(found, seconds)))
+    else:
+        _show(found, asked, seconds, money)
+    if found.why_not:
+        raise typer.Exit(1)
+
+
+def _lines(file: Path) -> Iterator[bytes]:
+    import sys
+
+    if str(file) == "-":
+        yield from sys.stdin.buffer
+        return
+    try:
+        with file.open("rb") as lines:
+            yield from lines
+    except OSError as wrong:
+        options.give_up(f"{file}: {wrong.strerror}")
+
+
+def _moment(text: str) -> int:
+    if not text:
+        return wall_clock_ms()
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"--at {text!r} is no time: write 2026-11-27T18:30+01:00") from None
+    return round((when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+def _talk_ms(text: str) -> int:
+    return int(text) * 1000 if text.isascii() and text.isdigit() and len(text) < 8 else options.duration_ms(text)
+
+
+def _as_json(found: Any, seconds: int | None) -> dict[str, Any]:
+    import msgspec
+
+    from core.money import to_text
+
+    if found.why_not:
+        return {"error": found.why_not}
+    answer = {"amount": to_text(found.nanos), "currency": found.offer.currency, "charged_s": found.priced.charged_s, "party": found.party}
+    if seconds is not None:
+        answer["seconds"] = seconds
+    return answer | {"explain": msgspec.to_builtins(found.explanation)}
+
+
+def _show(found: Any, asked: Any, seconds: int | None, money: str) -> None:
+    """The price and its derivation, for a person."""
+    from core.money import to_text
+
+    who = f"carrier {asked.carrier}" if asked.carrier else f"account {asked.account}"
+    if found.why_not:
+        typer.echo(f"No price for {asked.b_number} and {who}: {found.why_not}.", err=True)
+        return
+    why = found.explanation
+    if seconds is not None:
+        typer.echo(f"{money} {why.amount_currency} buys {seconds} s of a call to {asked.b_number}.")
+        if not seconds:
+            return
+    verb = "takes" if asked.carrier else "pays"
+    typer.echo(f"{who[0].upper()}{who[1:]} {verb} {why.amount} {why.amount_currency} for {found.talk_ms / 1000:g} s to {asked.b_number}.")
+    rows = [
+        ("deck", f"{why.deck} in {why.currency}" + (f", agreement {why.agreement}" if why.agreement else "")),
+        ("version", why.deck_version[:16]),
+        ("row", " ".join(filter(None, (f"prefix {why.prefix}", why.destination, *(f"{name} {text}" for name, text in why.conditions.items()))))),
+        ("price list of", why.at),
+        ("billable", f"{why.billable_s} s" + (f", less {why.free_s} s free" if why.free_s else "") + f" ({why.talk_rounding.replace('_', ' ')})"),
+    ]
+    for part in why.parts:
+        per = f"{part.price} per {part.per_s} s" if part.per_s != 60 else f"{part.price} per minute"
+        other = "" if part.prefix == why.prefix else f", prefix {part.prefix}"
+        window = f", {part.window}" if part.window and part.window != why.conditions.get("window") else ""
+        rows.append((f"from {part.from_s} s", f"{part.increments} x {part.increment_s} s = {part.seconds} s at {per}{other}{window}"))
+    fees = (("connect fee", why.connect_fee), ("surcharge", why.surcharge), ("attempt fee", why.attempt_fee), ("at least", why.at_least))
+    rows += [(name, text) for name, text in (*fees, ("at most", why.at_most)) if text not in ("", "0")]
+    rows += [("converted", why.fx)] if why.fx else []
+    rows.append(("rounded", f"once, {found.offer.rules.rounding}"))
+    for name, text in rows:
+        typer.echo(f"  {name:<14}{text}")
+    typer.echo(f"  {'amount':<14}{to_text(found.nanos)} {why.amount_currency}")
