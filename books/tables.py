@@ -65,6 +65,51 @@ deck_versions = sa.Table(
     *_ms("at_ms"),
 )
 
+deck_profiles = sa.Table(  # how a carrier writes his files, and what was agreed on with him
+    "deck_profiles",
+    METADATA,
+    sa.Column("tenant", sa.Text, primary_key=True),
+    sa.Column("carrier", sa.Text, primary_key=True),
+    *_text("profile"),  # JSON of rating.offers.mapping.Profile
+    *_text("who"),
+    *_ms("at_ms"),
+)
+
+deck_imports = sa.Table(  # the versions of a carrier's deck, numbered from 1; never changed
+    "deck_imports",
+    METADATA,
+    sa.Column("tenant", sa.Text, primary_key=True),
+    sa.Column("carrier", sa.Text, primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    *_text("deck_id"),  # of deck_versions: what it prices by
+    *_text("base"),  # the name of the deck that it was made of, "" = none
+    *_text("base_id"),
+    *_text("file_name"),
+    *_text("file_sha256"),
+    *_text("facts"),  # JSON of books.offers.Facts
+    *_text("findings"),  # JSON list of rating.offers.finding.Finding
+    *_text("who"),
+    *_ms("at_ms"),
+)
+
+deck_activations = sa.Table(  # when a version was put in force, or taken back
+    "deck_activations",
+    METADATA,
+    sa.Column("id", Serial, primary_key=True),
+    *_text("tenant"),
+    *_text("carrier"),
+    *_text("deck"),  # CARRIER@NUMBER
+    *_ms("from_at_ms"),
+    *_text("plan_before"),  # JSON list of core.config.DeckSpan
+    *_text("plan_after"),
+    *_ms("config_version"),
+    *_text("who"),
+    *_text("why"),
+    *_ms("at_ms"),
+    *_ms("rolled_back_at_ms", default="0"),  # 0 = it stands
+    sa.Index("ix_deck_activations_carrier", "tenant", "carrier", "id"),
+)
+
 config_parts = sa.Table(
     "config_parts",
     METADATA,

@@ -250,10 +250,30 @@ class Deck:
 
     # --- its prices, for people and reports --------------------------------------------------------------------------------------
 
-    @cached_property
+    @property
     def per_min_nanos(self) -> Ints:
         """The price per minute of each row, by its first step."""
-        return np.asarray([tariff.per_min_nanos for tariff in self.tariffs], np.int64)[self.tariff]
+        return self.tariff_columns.per_min[self.tariff]
+
+    @property
+    def connect_nanos(self) -> Ints:
+        """The connect fee of each row."""
+        return self.tariff_columns.connect[self.tariff]
+
+    @property
+    def attempt_nanos(self) -> Ints:
+        """The attempt fee of each row."""
+        return self.tariff_columns.attempt[self.tariff]
+
+    @property
+    def first_s(self) -> Ints:
+        """The increment of the first step of each row."""
+        return self.tariff_columns.first_s[self.tariff]
+
+    @property
+    def next_s(self) -> Ints:
+        """The increment of the last step of each row."""
+        return self.tariff_columns.next_s[self.tariff]
 
 
 class Columns:

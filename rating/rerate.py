@@ -197,7 +197,7 @@ class Rerater:
             pl.Series("row", rows),
             pl.max_horizontal("attempts", pl.col("failed") + pl.Series(answered[rows]).cast(pl.Int32)).alias("attempt_no"),
             *_ROUTE, "b_number", "b_kind", *_OF_CALLER, *at.columns, pl.Series("at_ms", moments.answer_ms[rows]),
-            pl.Series("answered", answered[rows]), pl.Series("duration_ms", duration_ms[rows]),
+            pl.Series("answered", answered[rows]), pl.Series("duration_ms", duration_ms[rows]), pl.lit(False).alias("is_late"),
         )  # fmt: skip
         several = calls.with_row_index("row").filter((pl.col("failed") > 0) | (pl.col("legs") > 0))
         if several.height and attempts.height:
@@ -209,7 +209,10 @@ class Rerater:
             # A proxy's last attempt is said by its call: its rows, also those of a closing that a late stop has corrected, are not bought again.
             at_end = (pl.col("partition") == pl.col("record_partition")) & (pl.col("offset") == pl.col("record_offset"))
             mine = mine.filter((pl.col("legs") > 0) | ~(pl.col("answered") | at_end))
-            mine = mine.with_columns(record_partition="partition", record_offset="offset", duration_ms=pl.col("duration_ms").fill_null(0))
+            mine = mine.with_columns(
+                record_partition="partition", record_offset="offset", duration_ms=pl.col("duration_ms").fill_null(0),
+                is_late=(pl.col("revision") > 0) & (pl.col("revision") < pl.col("call_revision")),
+            )  # fmt: skip
             items = pl.concat([items, mine.select(items.columns).cast(items.schema)])
         carriers, of_carrier = _codes(items["carrier"])
         by = [self.terms.bought(tenant, carrier) for carrier in carriers]
@@ -221,6 +224,14 @@ class Rerater:
             of_items = Calls(_numbers(items, "b_number"), _numbers(items, "a_number"), items["lrn"].to_list())
         sums = price_by(self.terms.offers, places, of_items, when, talk_ms, items["answered"].to_numpy())
         sides = self._fed(places, *sums, items.select("record_partition", "record_offset"), amounts, BUY)
+        # A late leg that has no price takes nothing back: a later correction of its call is priced without it.
+        talks = items["answered"].to_numpy() & (items["b_kind"] != "emergency").to_numpy()
+        faulty = (places == UNKNOWN) | (talks & (places >= 0) & (sums[0].rate < 0))
+        faulty[list(sides.wrong)] = True
+        kept = np.flatnonzero(~(faulty & items["is_late"].to_numpy()))
+        if len(kept) < items.height:
+            wrong_of = {new: sides.wrong[was] for new, was in enumerate(kept.tolist()) if was in sides.wrong}
+            items, of_carrier, sides = items[kept], of_carrier[kept], _taken(sides, kept)._replace(wrong=wrong_of)
         others = np.flatnonzero(says_amount & ~own)
         wrong = self._wrong_buys(calls[others], others, moments, items, amounts) if len(others) else {}
         return _Purchases(items, by, of_carrier, sides, wrong)

@@ -15,6 +15,7 @@ from ringfence.commands import (
     completeness,
     config,
     credential,
+    decks,
     enforce,
     flow,
     health,
@@ -98,7 +99,7 @@ def main(
 
 PANELS = {
     "Run": (up, flow, simulate, replay),
-    "Configure": (config, switch, credential, protect, enforce),
+    "Configure": (config, decks, switch, credential, protect, enforce),
     "Price again": (rerate, recycle, runs),
     "Blocks": (block, unblock, orders),
     "Inspect and maintain": (calls, quote, status, completeness, health, migrate, repartition, backup, restore, retention, journal),
@@ -107,7 +108,7 @@ PANELS = {
 for panel, commands in PANELS.items():
     for command in commands:
         name = command.__name__.rpartition(".")[2]
-        if command in (config, credential, switch, retention, journal, runs):  # they have subcommands
+        if command in (config, credential, decks, switch, retention, journal, runs):  # they have subcommands
             app.add_typer(command.app, name=name, rich_help_panel=panel)
         else:
             app.command(name, epilog=command.EPILOG, rich_help_panel=panel)(getattr(command, name))

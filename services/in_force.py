@@ -52,12 +52,21 @@ class View:
         found = configs.decoded(self.conn, {slot: self.hashes[slot] for slot in absent if slot in self.hashes})
         self._rows |= {slot: {row.name: row for row in found.get(slot, ())} for slot in absent}
 
+    def decks(self, tenant: str) -> dict[str, str]:
+        """The decks of a tenant: name -> id of the version in the books."""
+        slot = Slot(tenant, "decks")
+        found: dict[str, str] = configs.decoded(self.conn, {slot: self.hashes[slot]})[slot] if slot in self.hashes else {}
+        return dict(found)
+
+    def put_decks(self, tenant: str, ids: dict[str, str]) -> None:
+        """From now on `find` answers for these decks of a tenant."""
+        currencies = decks.currencies(self.conn, ids.values())
+        self._rows[Slot(tenant, "decks")] = {name: currencies[deck_id] for name, deck_id in ids.items()}
+
     def _currencies(self, tenant: str) -> dict[str, str]:
         slot = Slot(tenant, "decks")
         if slot not in self._rows:
-            ids = configs.decoded(self.conn, {slot: self.hashes[slot]})[slot] if slot in self.hashes else {}
-            currencies = decks.currencies(self.conn, ids.values())
-            self._rows[slot] = {name: currencies[deck_id] for name, deck_id in ids.items()}
+            self.put_decks(tenant, self.decks(tenant))
         return self._rows[slot]
 
 

@@ -182,8 +182,12 @@ def would_change(conn: Connection, checked: Checked) -> list[str]:
     return _differences(conn, before, after, contents)
 
 
-def change(conn: Connection, rows: Iterable[Any], removed: Iterable[Name], who: str, why: str, now_ms: int) -> Published:
-    """Puts and removes a few rows of the config in force, as the next version; `Wrong` has every fault.
+def change(
+    conn: Connection, rows: Iterable[Any], removed: Iterable[Name], who: str, why: str, now_ms: int,
+    named: Mapping[tuple[str, str], str | None] = {},
+) -> Published:  # fmt: skip
+    """Puts and removes a few rows of the config in force, as the next version; `Wrong` has every fault. `named`: decks by tenant and name,
+    each with the id of its version in the books, None = the name is no longer used.
 
     Only the parts of these rows are read and written, so that one agreement among 100,000 accounts is published in the time of one.
     References to a removed row are checked in all rows of its tenant.
@@ -202,6 +206,7 @@ def change(conn: Connection, rows: Iterable[Any], removed: Iterable[Name], who: 
             faults.append(f"{name.kind} {path(name.tenant, name.name)}: there is none")
     for slot, changed in touched.items():
         view.rows(slot).update(changed)
+    lists_of_decks = {tenant: _decks_with(view, tenant, named) for tenant in {tenant for tenant, _ in named}}
     asked: list[Any] = put if not gone else view.every(ROWS, {name.tenant for name in gone})
     if faults:  # the references of an invalid row are not checked
         raise Wrong(faults)
@@ -220,7 +225,25 @@ def change(conn: Connection, rows: Iterable[Any], removed: Iterable[Name], who: 
         if left:
             contents[slot] = encode_part(left)
             after[slot] = hash_of(contents[slot])
+    for tenant, ids in lists_of_decks.items():
+        slot = Slot(tenant, "decks")
+        after.pop(slot, None)
+        if ids:
+            contents[slot] = encode_part(ids)
+            after[slot] = hash_of(contents[slot])
     return _publish(conn, view.hashes, after, contents, who, why, now_ms)
+
+
+def _decks_with(view: View, tenant: str, named: Mapping[tuple[str, str], str | None]) -> dict[str, str]:
+    """The decks of a tenant with the named ones changed; rows that are checked from now on find them so."""
+    ids = view.decks(tenant)
+    for (owner, name), deck_id in named.items():
+        if owner == tenant and deck_id is None:
+            ids.pop(name, None)
+        elif owner == tenant and deck_id is not None:
+            ids[name] = deck_id
+    view.put_decks(tenant, ids)
+    return ids
 
 
 def _sources(view: View, trunks: list[Trunk]) -> list[str]:

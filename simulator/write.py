@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from core.money import to_text
 from simulator.calls import Call, reported_ms
 from simulator.day import START_MS, day
 from simulator.decks import CURRENCY
+from simulator.rate_sheet import rate_sheet
 from simulator.truth import Ledger, Truth
 from simulator.world import make_world
 
@@ -40,17 +41,21 @@ columns:
 
 
 def write(
-    out_dir: Path, seed: int, hours: float = 3.0, calls_per_s: float = 0.35, start_ms: int = START_MS, attack: bool | None = None
-) -> Truth:
+    out_dir: Path, seed: int, hours: float = 3.0, calls_per_s: float = 0.35, start_ms: int = START_MS, attack: bool | None = None,
+    sheet_from: date | None = None,
+) -> Truth:  # fmt: skip
     """Write the day of a seed into a directory; returns its truth.
 
-    `records.jsonl` (as a switch posts them), `truth.json`, `config.json`, `decks/NAME.csv`, `calls.csv`, `mapping.yaml`. Only `truth.json`
-    contains the truth.
+    `records.jsonl` (as a switch posts them), `truth.json`, `config.json`, `decks/NAME.csv`, `calls.csv`, `mapping.yaml`, and the next rate
+    sheet of a carrier, `rate-sheets/alpha.xlsx`, valid from `sheet_from` (else a month after the day). Only `truth.json` contains the truth.
     """
     world = make_world(seed)
     (out_dir / "decks").mkdir(parents=True, exist_ok=True)
     for name, content in world.decks.items():
         (out_dir / "decks" / f"{name}.csv").write_bytes(content)
+    (out_dir / "rate-sheets").mkdir(exist_ok=True)
+    month_later = datetime.fromtimestamp(start_ms / 1000, UTC).date() + timedelta(days=30)
+    (out_dir / "rate-sheets" / "alpha.xlsx").write_bytes(rate_sheet("buy-alpha", sheet_from or month_later))
     (out_dir / "config.json").write_bytes(msgspec.json.format(msgspec.json.encode(world.config), indent=2) + b"\n")
     (out_dir / "mapping.yaml").write_text(MAPPING, encoding="utf-8")
     calls: list[Call] = []

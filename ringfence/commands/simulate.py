@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -20,7 +21,7 @@ Write to the spool of the home, from where `ringfence flow shipper` posts to a r
 
 `ringfence simulate --seed 7 --calls-per-s 20`
 
-The same traffic as files, with the true labels beside them:
+The same traffic as files, with the true labels beside them, and the next rate sheet of a carrier (`rate-sheets/`):
 
 `ringfence simulate --seed 7 --hours 24 --out day7/`
 """
@@ -47,7 +48,9 @@ def simulate(
     if out is not None:
         from simulator.write import write
 
-        truth = write(out, seed, hours, calls_per_s)
+        in_ten_days = datetime.now(UTC).date() + timedelta(days=10)
+        next_month = (in_ten_days.replace(day=1) + timedelta(days=32)).replace(day=1)
+        truth = write(out, seed, hours, calls_per_s, sheet_from=next_month)
         attack = truth.attack
         what = f"an attack on {attack.account} with {len(attack.call_ids)} calls" if attack else "no attack"
         typer.echo(f"{truth.records} records in {out}, {what} (truth.json)")

@@ -13,6 +13,7 @@ from typing import Any
 
 import phonenumbers
 from phonenumbers import COUNTRY_CODE_TO_REGION_CODE as REGIONS
+from phonenumbers.geocoder import _region_display_name
 from phonenumbers.phonemetadata import PhoneMetadata
 
 TARGET = Path(__file__).parents[2] / "core" / "numbering_data.py"
@@ -145,6 +146,22 @@ def _table(name: str, table: dict[str, list[str]], what: str) -> str:
     return f'{name} = {{\n{body}\n}}\n"""{what}"""\n'
 
 
+def country_names() -> dict[str, str]:
+    """Country code -> the English name of its (first) country."""
+    names = {"800": "international freephone", "808": "shared cost", "870": "Inmarsat", "878": "universal personal numbers", "979": "premium rate"}
+    named = {"881": "satellite", "882": "international networks", "883": "international networks", "888": "disaster relief"}
+    found = {}
+    for code, regions in sorted(REGIONS.items()):
+        region = regions[0]
+        found[str(code)] = _region_display_name(region, "en") if region != "001" else {**names, **named}.get(str(code), "")
+    return found
+
+
+def _names(name: str, values: dict[str, str], what: str) -> str:
+    body = "\n".join(f'    "{key}": "{value}",' for key, value in values.items())
+    return f'{name} = {{\n{body}\n}}\n"""{what}"""\n'
+
+
 def text() -> str:
     codes = [str(code) for code in sorted(REGIONS) if len(str(code)) < 3]
     world = [str(code) for code, regions in sorted(REGIONS.items()) if regions == ("001",)]
@@ -160,6 +177,7 @@ def text() -> str:
             _words("ZERO_FIRST", zero_first(), "Countries where a number in full may begin with 0 behind the country code."),
             _table("NATIONAL_PREFIXES", prefixes, "What is dialled before a national number -> country codes."),
             _table("NANP", nanp(), "Country -> its area codes behind +1."),
+            _names("COUNTRY_CODES", country_names(), "Every country code that is given out -> the name of its first country, or of its network."),
             _table("PREMIUM", premium(), "Country code -> what premium-rate and shared-cost numbers begin with behind it."),
         ]
     )  # fmt: skip

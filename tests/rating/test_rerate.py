@@ -133,7 +133,8 @@ TERMS = compile_contracts(
         ),
         accounts=(
             Account(tenant="t1", name="acme", sell_deck="retail"), Account(tenant="t1", name="shop", party="shop", agreement="planned"),
-            Account(tenant="t1", name="fed"), Account(tenant="t1", name="split", agreement="split"), Account(tenant="t1", name="below", party="below", agreement="split"),
+            Account(tenant="t1", name="fed"), Account(tenant="t1", name="split", agreement="split"),
+            Account(tenant="t1", name="below", party="below", agreement="split"),
         ),
         carriers=(
             Carrier(tenant="t1", name="alpha", buy_deck="alpha"), Carrier(tenant="t1", name="beta", buy_deck="beta"),
@@ -185,7 +186,8 @@ def dialogs(draw: st.DrawFn, root: str) -> list[dict[str, Any]]:
     legs = []
     for no in range(failures + 1):
         up = answered and no == failures
-        own = {"leg": "egress", "dialog_id": f"{root}-{no}", "carrier": draw(st.sampled_from(["alpha", "beta", "free", "abroad", "early"])), "event": "stop", "attempt_no": no + 1}
+        carrier = draw(st.sampled_from(["alpha", "beta", "free", "abroad", "early"]))
+        own = {"leg": "egress", "dialog_id": f"{root}-{no}", "carrier": carrier, "event": "stop", "attempt_no": no + 1}
         legs.append(base | (talk | stop if up else {"at_ms": start_ms - 3_000 + no, "sip_code": 503}) | own)
     ingress = base | talk | stop | {"leg": "ingress", "dialog_id": f"{root}-in", "attempt_no": 0}
     return draw(st.permutations([*legs, ingress]))

@@ -6,8 +6,9 @@ import hashlib
 
 import pytest
 
-from rating.charge import price_one
+from rating.deck import Call
 from rating.decks import read_deck
+from rating.price import price_one
 from services import first_start
 from simulator.destinations import table
 
@@ -27,5 +28,5 @@ def test_every_destination_of_the_numbering_data_is_priced_by_both():
     start = first_start.starter("t1")
     buy, sell = (read_deck(start.decks[name], name, start.currency) for name in DECKS)
     for one in table():
-        prices = [price_one(deck, one.prefix.ljust(10, "7"), 1_772_438_400_000, 60_000, True) for deck in (buy, sell)]
+        prices = [price_one(deck, Call(one.prefix.ljust(10, "7")), 1_772_438_400_000, 60_000, True) for deck in (buy, sell)]
         assert all(price.nanos > 0 for price in prices), one

@@ -83,18 +83,23 @@ def test_an_account_is_sold_by_its_agreement_and_the_resellers_above_it_by_their
     with writing(engine) as conn:
         publish(conn, tmp_path / "one", ONE)
     terms = in_force.from_books(engine)(1)
-    retail, wholesale = (terms.place_of("t1", name) for name in ("retail", "wholesale"))
     forever = 2**62
-    assert terms.sold("t1", "pbx") == (
-        Charged(0, "bakery", "bakery", PLANNED, ((-forever, JULY_MS, retail), (JULY_MS, forever, wholesale))),
-        Charged(1, "shop", "shop", wholesale),
-        Charged(2, "group", "", wholesale),
-    )
-    assert terms.sold("t1", "own") == (Charged(0, "own", "", retail),)
+
+    def by_deck(charged: Charged) -> tuple:
+        plan = [(start, end, terms.offers[place].deck.name) for start, end, place in charged.plan]
+        return (*charged[:3], plan or (terms.offers[charged.offer].deck.name if charged.offer >= 0 else charged.offer))
+
+    assert [by_deck(one) for one in terms.sold("t1", "pbx")] == [
+        (0, "bakery", "bakery", [(-forever, JULY_MS, "retail"), (JULY_MS, forever, "wholesale")]),
+        (1, "shop", "shop", "wholesale"),
+        (2, "group", "", "wholesale"),
+    ]
+    assert terms.sold("t1", "pbx")[0].offer == PLANNED
+    assert [by_deck(one) for one in terms.sold("t1", "own")] == [(0, "own", "", "retail")]
     assert terms.sold("t1", "feed") == (Charged(0, "feed", "", NO_DECK),)
-    assert terms.sold("t1", "nobody")[0].deck == terms.sold("t2", "own")[0].deck == UNKNOWN
-    assert terms.bought("t1", "alpha") == Charged(0, "alpha", "", wholesale)
-    assert terms.bought("t1", "").deck == NO_DECK and terms.bought("t1", "omega").deck == UNKNOWN
+    assert terms.sold("t1", "nobody")[0].offer == terms.sold("t2", "own")[0].offer == UNKNOWN
+    assert by_deck(terms.bought("t1", "alpha")) == (0, "alpha", "", "wholesale")
+    assert terms.bought("t1", "").offer == NO_DECK and terms.bought("t1", "omega").offer == UNKNOWN
     assert terms.currency_of("t1", "pbx") == "EUR" and terms.currency_of("t1", "feed") == ""
 
 
@@ -118,7 +123,7 @@ tenants:
         config = configs.load(conn, 2)
         parts = split(msgspec.structs.replace(config, protected_accounts=("t1/acme",), protected_trunks=("everyones",)))
     terms = in_force.from_books(engine)(2)
-    prices = {tenant: terms.decks[terms.sold(tenant, "acme")[0].deck].per_min_nanos.tolist() for tenant in ("t1", "t2")}
+    prices = {tenant: terms.offers[terms.sold(tenant, "acme")[0].offer].deck.per_min_nanos.tolist() for tenant in ("t1", "t2")}
     assert prices == {"t1": [100_000_000], "t2": [60_000_000]}
     assert [terms.plan_of(tenant, "in").country_code for tenant in ("t1", "t2")] == ["43", "49"]
     assert [terms.policy_of(tenant).order_score for tenant in ("t1", "t2")] == [100.0, 200.0]

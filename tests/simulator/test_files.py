@@ -35,6 +35,7 @@ def test_a_day_is_written_with_its_truth(written: tuple[Path, Truth], tmp_path: 
         "decks",
         "calls.csv",
         "mapping.yaml",
+        "rate-sheets",
     }
     records = [msgspec.json.decode(line, type=Record) for line in (out / "records.jsonl").read_bytes().splitlines()]
     assert len(records) == truth.records

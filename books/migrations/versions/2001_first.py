@@ -47,6 +47,18 @@ def upgrade() -> None:
     version = sa.Column("version", SERIAL, autoincrement=False, nullable=False)
     _create("config_versions", ["version"], version, *_text("parts", "who", "why"), *_int64("at_ms"))
     _create("counters", ["name"], *_text("name"), *_int64("value"))
+    _create(
+        "deck_activations", ["id"], sa.Column("id", SERIAL, nullable=False), *_text("tenant", "carrier", "deck"), *_int64("from_at_ms"),
+        *_text("plan_before", "plan_after"), *_int64("config_version"), *_text("who", "why"), *_int64("at_ms"),
+        *_int64("rolled_back_at_ms", default="0"),
+    )  # fmt: skip
+    op.create_index("ix_deck_activations_carrier", "deck_activations", ["tenant", "carrier", "id"])
+    number = sa.Column("number", sa.Integer(), autoincrement=False, nullable=False)
+    _create(
+        "deck_imports", ["tenant", "carrier", "number"], *_text("tenant", "carrier"), number,
+        *_text("deck_id", "base", "base_id", "file_name", "file_sha256", "facts", "findings", "who"), *_int64("at_ms"),
+    )  # fmt: skip
+    _create("deck_profiles", ["tenant", "carrier"], *_text("tenant", "carrier", "profile", "who"), *_int64("at_ms"))
     content = sa.Column("content", sa.LargeBinary(), nullable=False)
     _create("deck_versions", ["id"], *_text("id", "currency"), content, *_text("who"), *_int64("at_ms"))
     _create(
