@@ -4,12 +4,14 @@
 
     rate         the same prefix has another price per minute: the seconds that were charged before, at the new price
     prefix       the same, where another prefix of the deck matches
+    exchange     another rate of the day converts the same price
     increment    other seconds are charged: their difference, at the new price
     connect fee, attempt fee, surcharge
     deck         an amount that the feed said gives way to a deck's, or the other way round
     currency     the old amount goes, in its currency, and the new one comes, in its own
     reseller     a level of resellers is there that was not, or is there no more
     was unrated  the call had no charges
+    price change a part of the call has a charge of its own, as the price changes within it, or has none any more
     rounding     what is left of the usage: the rounding, and steps of the price within a call
 """
 
@@ -28,19 +30,22 @@ from rating.prefixes import Ints
 
 RATE, PREFIX, INCREMENT, CONNECT, ATTEMPT, SURCHARGE = "rate", "prefix", "increment", "connect fee", "attempt fee", "surcharge"
 DECK, CURRENCY, RESELLER, UNRATED_BEFORE, ROUNDING = "deck", "currency", "reseller", "was unrated", "rounding"
-CAUSES = (RATE, PREFIX, INCREMENT, CONNECT, ATTEMPT, SURCHARGE, DECK, CURRENCY, RESELLER, UNRATED_BEFORE, ROUNDING)
+EXCHANGE, PRICE_CHANGE = "exchange", "price change"
+CAUSES = (RATE, PREFIX, EXCHANGE, INCREMENT, CONNECT, ATTEMPT, SURCHARGE, DECK, CURRENCY, RESELLER, UNRATED_BEFORE, PRICE_CHANGE, ROUNDING)
 
 DIMENSIONS = ("account", "carrier", "destination")
 ALL = "all"
 
 COMPARED = (
     "partition", "offset", "role", "level", "attempt_no", "segment", "account", "carrier", "destination", "deck", "prefix", "charged_s",
-    "per_min_nanos", "usage_nanos", "connect_nanos", "attempt_nanos", "surcharge_nanos", "nanos", "currency",
+    "per_min_nanos", "usage_nanos", "connect_nanos", "attempt_nanos", "surcharge_nanos", "nanos", "currency", "fx",
 )  # fmt: skip
 """The columns of `core.schemas.CHARGES` that are read."""
 
 _KEY = ["partition", "offset", "slot"]
-_OF_BOTH = ("deck", "prefix", "charged_s", "per_min_nanos", "usage_nanos", "connect_nanos", "attempt_nanos", "surcharge_nanos", "nanos", "currency")
+_OF_BOTH = (
+    "deck", "prefix", "charged_s", "per_min_nanos", "usage_nanos", "connect_nanos", "attempt_nanos", "surcharge_nanos", "nanos", "currency", "fx",
+)  # fmt: skip
 _GROUP = ("role", "level", "currency")
 
 
@@ -152,9 +157,10 @@ def _effects(pairs: pl.DataFrame) -> pl.DataFrame:
     one_side = flags("is_new") | flags("is_gone")
     of_feed = ((pairs["deck"] == "") != (pairs["deck_before"] == "")).to_numpy() & ~one_side
     unrated = flags("is_new") & ~flags("known")
-    resold = one_side & ~unrated & (pairs["role"] == "sell").to_numpy()
-    attempt_only = one_side & ~unrated & ~resold
-    for cause, here in ((UNRATED_BEFORE, unrated), (RESELLER, resold), (ATTEMPT, attempt_only), (DECK, of_feed)):
+    part = one_side & ~unrated & (pairs["segment"] > 0).to_numpy()
+    resold = one_side & ~unrated & ~part & (pairs["role"] == "sell").to_numpy()
+    attempt_only = one_side & ~unrated & ~part & ~resold
+    for cause, here in ((UNRATED_BEFORE, unrated), (PRICE_CHANGE, part), (RESELLER, resold), (ATTEMPT, attempt_only), (DECK, of_feed)):
         effect[cause][here] = change[here]
     both = np.flatnonzero(~(one_side | of_feed) & (change != 0))
     if len(both):
@@ -170,6 +176,18 @@ def _effects(pairs: pl.DataFrame) -> pl.DataFrame:
         effect[PREFIX][both] = np.where(same_prefix, 0, rate)
         effect[INCREMENT][both] = np.where(beyond, 0, due - between)
         effect[ROUNDING][both] = np.where(beyond, 0, (usage - due) - (old_usage - old_due))
+        converted = np.flatnonzero(((pairs["fx"] != "") | (pairs["fx_before"] != "")).to_numpy()[both])
+        if len(converted):  # prices are in the deck's currency, amounts are not: by the share of the seconds
+            now, was, seconds, old_seconds = usage[converted], old_usage[converted], seconds[converted], old_seconds[converted]
+            divisor = np.maximum(seconds, 1)
+            each, rest = np.divmod(now, divisor)
+            unlike = (seconds == 0) | (np.abs(each.astype(np.float64)) * old_seconds > MAX_NANOS * 0.999)
+            between = np.where(unlike, now, np.where(unlike, 0, each) * old_seconds + rest * old_seconds // divisor)
+            same, at = same_prefix[converted], both[converted]
+            as_before = price[converted] == old_price[converted]
+            for cause, here in ((PREFIX, ~same), (RATE, same & ~as_before), (EXCHANGE, same & as_before)):
+                effect[cause][at] = np.where(here, between - was, 0)
+            effect[INCREMENT][at], effect[ROUNDING][at] = now - between, 0
         for cause, name in ((CONNECT, "connect_nanos"), (ATTEMPT, "attempt_nanos"), (SURCHARGE, "surcharge_nanos")):
             effect[cause][both] = (ints(name) - ints(f"{name}_before"))[both]
     moved = {cause: values for cause, values in effect.items() if values.any()}

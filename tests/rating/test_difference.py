@@ -64,6 +64,19 @@ CASES = {
         [charge()], [charge(), charge(role="buy", attempt_no=1, charged_s=0, connect_nanos=0, attempt_nanos=to_nanos("0.001"))],
         ["buy EUR 0 -> 0.001: attempt fee 0.001", "sell EUR 0.071 -> 0.071: "],
     ),
+    "another rate of the day": (
+        [charge(fx="USD 0.9", usage_nanos=54_900_000)], [charge(fx="USD 0.8", usage_nanos=48_800_000)],
+        ["sell EUR 0.0649 -> 0.0588: exchange -0.0061"],
+    ),
+    "a dearer minute in another currency, in whole ones": (
+        [charge(fx="USD 0.5", usage_nanos=30_500_000)], [charge(fx="USD 0.5", charged_s=120, per_min_nanos=to_nanos("0.12"))
+         | {"usage_nanos": 120_000_000, "nanos": 130_000_000}],
+        ["sell EUR 0.0405 -> 0.13: rate 0.0305, increment 0.059"],
+    ),
+    "a price that changes within the call": (
+        [charge()], [charge(charged_s=30), charge(segment=1, charged_s=31, connect_nanos=0, per_min_nanos=to_nanos("0.03"))],
+        ["sell EUR 0.071 -> 0.0555: increment -0.031, price change 0.0155"],
+    ),
     "another rounding": ([charge(usage_nanos=60_999_999)], [charge()], ["sell EUR 0.070999999 -> 0.071: rounding 0.000000001"]),
     "a call that is not priced again stays": ([charge(), charge(2)], [charge()], ["sell EUR 0.071 -> 0.071: "]),
 }  # fmt: skip
@@ -100,7 +113,7 @@ charges = st.builds(
     account=st.sampled_from(["acme", "blue"]), destination=st.sampled_from(["Austria", "Spain"]), prefix=st.sampled_from(["43", "431"]),
     deck=st.sampled_from(["", "retail"]), charged_s=st.integers(0, 10_000), per_min_nanos=st.integers(-(10**9), 10**14),
     usage_nanos=st.integers(-(10**12), 10**12), connect_nanos=st.integers(0, 10**9), attempt_nanos=st.integers(0, 10**9),
-    currency=st.sampled_from(["EUR", "EUR", "USD", ""]),
+    currency=st.sampled_from(["EUR", "EUR", "USD", ""]), fx=st.sampled_from(["", "", "USD 0.9"]), segment=st.sampled_from([0, 0, 1]),
 )  # fmt: skip
 
 
@@ -108,7 +121,7 @@ charges = st.builds(
 @settings(max_examples=150, deadline=None)
 def test_the_causes_add_up_to_the_change_and_the_change_to_the_charges(before, after):
     def place(row):
-        return row["offset"], row["role"], row["level"], row["attempt_no"]
+        return row["offset"], row["role"], row["level"], row["attempt_no"], row["segment"]
 
     before, after = ([*{place(row): row for row in rows}.values()] for rows in (before, after))
     found = of(before, after)
