@@ -224,6 +224,12 @@ class Rerater:
             of_items = Calls(_numbers(items, "b_number"), _numbers(items, "a_number"), items["lrn"].to_list())
         sums = price_by(self.terms.offers, places, of_items, when, talk_ms, items["answered"].to_numpy())
         sides = self._fed(places, *sums, items.select("record_partition", "record_offset"), amounts, BUY)
+        if amounts is not None and items.height > len(rows):  # a record of an attempt may say a sale as well, which must be right all the same
+            accounts, of_account = _codes(calls["account"][items["row"]])
+            sold = [self.terms.sold(tenant, account)[0] for account in accounts]
+            sell_ms = _Moments(at_ms, items["setup_ms"].fill_null(items["at_ms"]).to_numpy(), at_ms + talk_ms).of(sold, of_account)
+            said = self._fed(_places(sold, of_account, sell_ms), sums[0], {}, items.select(at.columns), amounts, SELL).wrong
+            sides = sides._replace(wrong={item: text for item, text in said.items() if item >= len(rows)} | dict(sides.wrong))
         # A late leg that has no price takes nothing back: a later correction of its call is priced without it.
         talks = items["answered"].to_numpy() & (items["b_kind"] != "emergency").to_numpy()
         faulty = (places == UNKNOWN) | (talks & (places >= 0) & (sums[0].rate < 0))
