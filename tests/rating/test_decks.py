@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -130,7 +132,7 @@ def test_a_deck_that_cannot_be_meant_is_refused(content, said):
 def test_whatever_stands_in_a_row_a_deck_is_whole_or_refused(text):
     """No rate gets lost: either every line with a filled cell is a rate, or the deck is refused."""
     content = f"{HEAD}1,USA,0.01\n{text}\n7,Russia,0.05\n"
-    filled = [line for line in content.splitlines()[1:] if line.replace('""', "").strip(" ,")]
+    filled = [line for line in content.splitlines()[1:] if re.sub('" *"', "", line).strip(" ,")]
     try:
         deck = read_deck(content.encode(), "d", "EUR")
     except DeckError:
