@@ -241,7 +241,7 @@ def test_each_fault_of_an_address_has_its_message(postgresql, dsn):
             BooksError,
             "the server's certificate|the server speaks no TLS",
         ),
-        (f"{dsn}?colour=blue", BooksError, "not understood"),
+        (f"{dsn}?colour=blue", BooksError, "has an option that is not known"),
         (f"postgresql://ringfence:{PASSWORD}@/{name}?host=/nowhere", Unavailable, "no socket there"),
         (f"postgresql://ringfence:{PASSWORD}@{at}/ascii", BooksError, "encoding is SQL_ASCII"),
         (empty, BooksError, "`ringfence migrate`"),

@@ -214,7 +214,7 @@ def test_of_two_dispatchers_only_one_writes_whichever_is_frozen_when(house, swit
     first = house.dispatcher(pace=pace, holder="d0", fault=frozen)
     house.order(RANGE, "one")
     first.step()
-    newest = second._deliverers[Switch("k1", switch.kind, switch.url, house.token)]._control.fence
+    newest = second._deliverers[Switch("k1", switch.kind, switch.url, house.token)].control.fence
     with reading(house.engine) as conn:
         assert leases.acquire(conn, "switch k1", "d0", lease_ms, clock()) is None
     assert switch.control.entries("blocks") == {ENTRY: "one", "t1|A|blue||": "two"}
