@@ -126,7 +126,9 @@ def last_calls(limit: int = 20, account: str = "", tenant: str = "", since_ms: i
         "tenant, account, ingress_trunk, carrier, a_number, b_number, learned_ms, learned_at, answer_at, end_at, duration_ms, "
         "suspected_hung, revision, call_id, call_key, partition, offset"
     )
-    ended = f"SELECT {facts} FROM calls WHERE {where} {newest}"
+    # Chosen by their charges: the facts of a call are stored before its charges, and those of a call without a price have none.
+    sold = f"SELECT tenant, partition, offset FROM charges WHERE {where} AND role = 'sell' AND level = 0 AND {COUNTING} {newest}"
+    ended = f"SELECT {facts} FROM calls WHERE {where} AND (tenant, partition, offset) IN ({sold}) {newest}"
     money, _ = _priced(
         "billable_s, sell, sell_currency, buy, buy_currency, destination", since_ms, tenant,
         f"(tenant, partition, offset) IN (SELECT tenant, partition, offset FROM ({ended}))",
