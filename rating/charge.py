@@ -376,11 +376,11 @@ def charged(head: Purchase, offer: Offer, priced: PricedOne, attempts: bool) -> 
 def _places(by: Sequence[Charged], at_ms: Ints) -> Ints:
     """The offer of each call: the one of its agreement, or of the agreement's plan at that time."""
     places = np.fromiter((one.offer for one in by), np.int64, len(by))
-    planned: dict[Charged, list[int]] = {}
+    planned: dict[int, list[int]] = {}  # by identity: to hash a plan with a rate of exchange per day costs more than to look it up
     for k in np.flatnonzero(places == PLANNED).tolist():
-        planned.setdefault(by[k], []).append(k)
-    for charged, rows in planned.items():
-        begins, ends, offers = (np.asarray(column, np.int64) for column in zip(*charged.plan, strict=True))
+        planned.setdefault(id(by[k]), []).append(k)
+    for rows in planned.values():
+        begins, ends, offers = (np.asarray(column, np.int64) for column in zip(*by[rows[0]].plan, strict=True))
         at = np.searchsorted(begins, at_ms[rows], side="right") - 1
         places[rows] = np.where((at >= 0) & (at_ms[rows] < ends[at]), offers[at], NO_DECK)
     return places

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from books import Connection, open_books, reading, tenants, writing
+from books import Connection, Engine, open_books, reading, tenants, writing
 from books.copying import sqlite_file
 from core.topics import CALLS_PARTITIONS
 from services.errors import NoInstallation, UnknownName
@@ -88,29 +88,29 @@ class Installation:
 
 
 @contextmanager
-def books(installation: Installation) -> Iterator[Connection]:
-    """The books of an installation, in one transaction. Raises `NoInstallation` if there are none."""
+def opened_books(installation: Installation) -> Iterator[Engine]:
+    """The books of an installation, opened. Raises `NoInstallation` if there are none."""
     if not installation.has_books:
         raise NoInstallation(f"There are no books under {installation.root}: start `ringfence up` once, or name the --home.")
     engine = open_books(installation.books_dsn)
     try:
-        with writing(engine) as conn:
-            yield conn
+        yield engine
     finally:
         engine.dispose()
 
 
 @contextmanager
+def books(installation: Installation) -> Iterator[Connection]:
+    """The books of an installation, in one transaction. Raises `NoInstallation` if there are none."""
+    with opened_books(installation) as engine, writing(engine) as conn:
+        yield conn
+
+
+@contextmanager
 def books_as_they_are(installation: Installation) -> Iterator[Connection]:
     """As `books`, for reading alone: one view of them that waits for no writer, and that no writer waits for, however long it takes."""
-    if not installation.has_books:
-        raise NoInstallation(f"There are no books under {installation.root}: start `ringfence up` once, or name the --home.")
-    engine = open_books(installation.books_dsn)
-    try:
-        with reading(engine) as conn:
-            yield conn
-    finally:
-        engine.dispose()
+    with opened_books(installation) as engine, reading(engine) as conn:
+        yield conn
 
 
 def tenant_of(conn: Connection, name: str) -> str:

@@ -5,15 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from books import configs, open_books, reading
+from books import configs, reading
 from core.config import Account, Config
 from rating.contracts import Terms, compile_contracts
 from rating.decks import read_deck
 from rating.quote import Quote, quote, seconds_for
 from services import files
-from services.errors import NoInstallation
 from services.in_force import from_books
-from services.installation import Installation, tenant_of
+from services.installation import Installation, opened_books, tenant_of
 
 
 class Asked(NamedTuple):
@@ -30,14 +29,8 @@ class Asked(NamedTuple):
 
 def in_force(installation: Installation, tenant: str) -> tuple[Terms, str]:
     """The newest config version, and the tenant that is meant. Raises `NoInstallation`, `UnknownName`."""
-    if not installation.has_books:
-        raise NoInstallation(f"There are no books under {installation.root}: start `ringfence up` once, name the --home, or a --deck.")
-    engine = open_books(installation.books_dsn)
-    try:
-        with reading(engine) as conn:
-            return from_books(engine)(configs.latest(conn)), tenant_of(conn, tenant)
-    finally:
-        engine.dispose()
+    with opened_books(installation) as engine, reading(engine) as conn:
+        return from_books(engine)(configs.latest(conn)), tenant_of(conn, tenant)
 
 
 def by_deck(file: Path, currency: str, account: str) -> Terms:

@@ -306,7 +306,7 @@ def test_a_topic_with_a_shorter_retention_than_ours_is_logged_at_the_start(
     for dsn, asked in ((broker.dsn(prefix=prefix), "168.0 hours"), (broker.dsn(prefix=prefix, retention_ms=-1), "for ever")):
         caplog.clear()
         open_journal(dsn).create("calls", 1)
-        assert f"{prefix}calls keeps records for 1.0 hours, and our setting is {asked}" in caplog.text
+        assert f"{prefix}calls keeps records for 1.0 hours, our setting is {asked}" in caplog.text
 
 
 def test_a_reader_whose_offset_is_deleted_meanwhile_gets_an_error(broker: Broker, prefix: str, journal: Journal) -> None:
@@ -528,7 +528,7 @@ def test_tls_and_no_tls_do_not_meet(broker: Broker) -> None:
         ("kafka://one:9092/topic", "another shape"),
         ("kafka://one:9092?replicas=3", "no option replicas"),
         ("kafka://one:9092?replication=0", "replication=0 is not a whole number from 1 to 32"),
-        ("kafka://one:9092?replication=1&replication=2", "given twice"),
+        ("kafka://one:9092?replication=1&replication=2", "appears twice"),
         ("kafka://one:9092?prefix=a/b", "prefix=a/b has other characters"),
         ("kafka://one:9092?ca=/no/such/ca.pem", "ca needs kafka+ssl://"),
         ("kafka+ssl://one:9092?ca=/no/such/ca.pem", "ca=/no/such/ca.pem is no file"),
