@@ -56,6 +56,7 @@ def _attempts_made(steps: Table, rows: list[int]) -> list[int]:
     return [max(attempts[i], failed[i] + answered[i]) for i in rows]
 
 
+_NUMBERS = ("a_number", "a_kind", "b_number", "b_kind", "lrn", "setup_ms")
 _OF_CALL = ("record_partition", "record_offset", "revision", "learned_ms", "tenant", "switch", "call_key")
 
 
@@ -73,18 +74,19 @@ def attempts(steps: Table, legs: list[LegEnd]) -> pl.DataFrame:
     ]
     if not own and not legs:
         return schemas.empty(ATTEMPTS)
-    heads, accounts, b_numbers, b_kinds = [steps[name] for name in _OF_CALL], steps["account"], steps["b_number"], steps["b_kind"]
+    heads, accounts, numbers = [steps[name] for name in _OF_CALL], steps["account"], [steps[name] for name in _NUMBERS]
     rows: list[tuple[Any, ...]] = []
     for i, leg in zip(np.flatnonzero(steps.array("buys")).tolist() if legs else (), legs, strict=True):
         number, answered, at_ms, talk_ms, sip_code, q850, pdd_ms, *route = leg
-        head = [values[i] for values in heads]
-        rows.append((*head, number, accounts[i], *route, b_numbers[i], b_kinds[i], at_ms, answered, talk_ms, pdd_ms, sip_code, q850))
+        head, facts = [values[i] for values in heads], [values[i] for values in numbers]
+        rows.append((*head, number, accounts[i], *route, *facts, at_ms, answered, talk_ms, pdd_ms, sip_code, q850))
     routes, talks = [steps[name] for name in ("carrier", "trunk_group", "egress_trunk")], steps["duration_ms"]
-    answers, ended_ms, ends = steps["answer_ms"], steps["end_ms"], [steps[name] for name in ("pdd_ms", "sip_code", "q850")]
+    answers, moments, ends = steps["answer_ms"], steps["t_ms"], [steps[name] for name in ("pdd_ms", "sip_code", "q850")]
     for i, number in zip(own, _attempts_made(steps, own), strict=True):
-        answered, at_ms = steps["answered"][i], ended_ms[i] if answers[i] is None else answers[i]
+        answered, at_ms = steps["answered"][i], moments[i] if answers[i] is None else answers[i]
         head, route, how = [values[i] for values in heads], [values[i] for values in routes], [values[i] for values in ends]
-        rows.append((*head, number, accounts[i], *route, b_numbers[i], b_kinds[i], at_ms, answered, talks[i] if answered else 0, *how))
+        facts = [values[i] for values in numbers]
+        rows.append((*head, number, accounts[i], *route, *facts, at_ms, answered, talks[i] if answered else 0, *how))
     return of_rows(rows, ATTEMPTS)
 
 

@@ -177,9 +177,10 @@ ATTEMPTS = pl.Schema(
         "carrier": pl.String,
         "trunk_group": pl.String,
         "egress_trunk": pl.String,
-        "b_number": pl.String,
-        "b_kind": pl.String,
-        "at_ms": pl.Int64,  # of its answer, else of its end: the moment whose rate it is bought by
+        **NUMBERS,  # as the call had them when the attempt ended; likewise the next two: what it takes to price it again
+        "lrn": pl.String,
+        "setup_ms": pl.Int64,
+        "at_ms": pl.Int64,  # of its answer, else when it ended
         "answered": pl.Boolean,
         "duration_ms": pl.Int64,
         "pdd_ms": pl.Int64,

@@ -51,8 +51,8 @@ FACTS = (
 """The columns of `core.schemas.CALLS` that are read."""
 
 OF_ATTEMPT = (
-    "partition", "offset", "revision", "call_key", "attempt_no", "carrier", "trunk_group", "egress_trunk", "b_number", "b_kind", "at_ms", "answered",
-    "duration_ms",
+    "partition", "offset", "revision", "call_key", "attempt_no", "carrier", "trunk_group", "egress_trunk", "a_number", "a_kind", "b_number", "b_kind",
+    "lrn", "setup_ms", "at_ms", "answered", "duration_ms",
 )  # fmt: skip
 """The columns of `core.schemas.ATTEMPTS` that are read, of calls with `failed` attempts or `legs` alone: the others say all in their own row."""
 
@@ -202,7 +202,7 @@ class Rerater:
         several = calls.with_row_index("row").filter((pl.col("failed") > 0) | (pl.col("legs") > 0))
         if several.height and attempts.height:
             of_call = several.select(
-                pl.col("row").cast(pl.Int64), "call_key", "record_partition", "record_offset", "legs", *_OF_CALLER, call_revision="revision"
+                pl.col("row").cast(pl.Int64), "call_key", "record_partition", "record_offset", "legs", call_revision="revision"
             )
             mine = attempts.select(OF_ATTEMPT).unique(["partition", "offset", "call_key", "revision"], maintain_order=True)
             mine = mine.join(of_call, on="call_key", how="inner", maintain_order="left").filter(pl.col("revision") <= pl.col("call_revision"))

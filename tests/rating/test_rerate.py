@@ -150,6 +150,9 @@ TERMS = compile_contracts(
 NUMBERS = ("432222222", "4366412345", "12025550123", "9991234567", "112", "", "43x")
 CARRIERS = ("alpha", "beta", "free", "", "stranger", "abroad", "abroad", "early")
 
+OTHERWISE = ({}, {"lrn": "+12125550188"}, {"a_raw": "13155550111"}, {"setup_ms": T0 + 400_000}, {"setup_ms": T0 + 720_000})
+"""What the record of an attempt may report otherwise than its call does in the end: each attempt is bought by its own."""
+
 
 @st.composite
 def dialogs(draw: st.DrawFn, root: str) -> list[dict[str, Any]]:
@@ -172,6 +175,7 @@ def dialogs(draw: st.DrawFn, root: str) -> list[dict[str, Any]]:
     if draw(st.booleans()):  # a proxy
         found = [
             base | {"event": "attempt", "at_ms": start_ms - 5_000 + no, "attempt_no": no, "carrier": draw(st.sampled_from(CARRIERS)), "sip_code": 503}
+            | draw(st.sampled_from(OTHERWISE))
             for no in range(1, failures + 1)
         ]  # fmt: skip
         if answered:
@@ -188,7 +192,7 @@ def dialogs(draw: st.DrawFn, root: str) -> list[dict[str, Any]]:
         up = answered and no == failures
         carrier = draw(st.sampled_from(["alpha", "beta", "free", "abroad", "early"]))
         own = {"leg": "egress", "dialog_id": f"{root}-{no}", "carrier": carrier, "event": "stop", "attempt_no": no + 1}
-        legs.append(base | (talk | stop if up else {"at_ms": start_ms - 3_000 + no, "sip_code": 503}) | own)
+        legs.append(base | (talk | stop if up else {"at_ms": start_ms - 3_000 + no, "sip_code": 503}) | own | draw(st.sampled_from(OTHERWISE)))
     ingress = base | talk | stop | {"leg": "ingress", "dialog_id": f"{root}-in", "attempt_no": 0}
     return draw(st.permutations([*legs, ingress]))
 
