@@ -25,6 +25,7 @@ from stored_calls import fill
 
 from books import configs, decks, migrate, tenants
 from core.config import Account, Carrier, Config, Trunk
+from rating.deck import Call
 from rating.price import price_one
 from services import rerate
 from services.installation import Installation, books
@@ -105,7 +106,8 @@ def scalar(installation: Installation, count: int) -> None:
     began_s = now()
     for account, carrier, number, at_ms, duration_ms in rows:
         for by in (terms.sold("t1", account)[0], terms.bought("t1", carrier)):
-            price_one(terms.decks[by.deck], number, at_ms, duration_ms, True)
+            offer = terms.offers[by.offer]
+            price_one(offer.deck, Call(number), at_ms, duration_ms, True, offer.rules)
     told("one call at a time, priced alone:", len(rows), began_s)
 
 

@@ -103,7 +103,8 @@ DECKS = {
     "t1/windowed": read_deck(
         b"prefix,destination,price_per_min,connect_fee,first_s,next_s,attempt_fee,window,reject,surcharge,jurisdiction\n"
         b"43,Austria,0.60,0.02,30,6,0.001,,,0.5,\n43,Austria later,0.30,0,60,60,0.002,08:12-08:14,,0.25,\n999,Satellite,,,,,,,yes,,\n"
-        b"1,USA,0.03,0,1,1,,,,,\n1,USA interstate,0.01,0,1,1,,,,,interstate\n1,USA intrastate,0.02,0,1,1,,,,,intrastate\n", "windowed", "EUR",
+        b"1,USA,0.03,0,1,1,0.003,,,,\n1,USA interstate,0.01,0,1,1,0.001,,,,interstate\n1,USA intrastate,0.02,0,1,1,0.002,,,,intrastate\n",
+        "windowed", "EUR",
     ),
     "t1/abroad": read_deck(
         b"prefix,price_per_min,attempt_fee,connect_fee,window\n4,0.20,0.01,0.003,\n4,0.10,0,0,08:13-\n1,0.002,0,0,\n", "abroad", "USD",
