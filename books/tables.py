@@ -254,6 +254,60 @@ suppressions = sa.Table(
     sa.Index("ix_suppressions_until", "until_ms"),
 )
 
+# --- money ---
+
+
+def _nanos(name: str = "") -> list[sa.Column[int]]:
+    """An amount of up to 128 bits of nanos: `units` * 10**9 + `nanos`, with 0 <= nanos < 10**9 (books.ledger.split)."""
+    return _ms(f"{name}units", f"{name}nanos")
+
+
+ledger_accounts = sa.Table(
+    "ledger_accounts",
+    METADATA,
+    *_key("id"),  # TENANT/KIND/PARTY/AGREEMENT/CURRENCY
+    *_text("tenant", "kind", "party", "agreement", "currency"),
+    *_ms("at_ms"),
+    sa.Index("ix_ledger_accounts_party", "tenant", "party"),
+)
+
+ledger_transfers = sa.Table(  # append only: triggers refuse anything else; likewise the entries
+    "ledger_transfers",
+    METADATA,
+    *_key("id"),  # derived from what it is for: a repeat is the same transfer
+    *_text("tenant", "kind", "reference", "source", "target", "currency"),
+    *_nanos(),  # > 0
+    *_ms("at_ms"),
+    sa.Index("ix_ledger_transfers_reference", "tenant", "kind", "reference"),
+)
+
+ledger_entries = sa.Table(  # two of each transfer: less at its source, more at its target
+    "ledger_entries",
+    METADATA,
+    sa.Column("account", sa.Text, sa.ForeignKey("ledger_accounts.id"), primary_key=True),
+    sa.Column("number", sa.BigInteger, primary_key=True, autoincrement=False),  # of the account's entries, from 1, without a gap
+    sa.Column("transfer", sa.Text, sa.ForeignKey("ledger_transfers.id"), nullable=False),
+    *_nanos(),
+    *_nanos("balance_"),  # of the account after it
+    sa.Index("ix_ledger_entries_transfer", "transfer"),
+)
+
+ledger_balances = sa.Table(  # what the entries come to: who posts to an account locks its row
+    "ledger_balances",
+    METADATA,
+    sa.Column("account", sa.Text, sa.ForeignKey("ledger_accounts.id"), primary_key=True),
+    *_ms("number"),  # of the last entry
+    *_nanos(),
+)
+
+posting_batches = sa.Table(  # which charges of the warehouse the ledger has, batch after batch
+    "posting_batches",
+    METADATA,
+    sa.Column("number", sa.BigInteger, primary_key=True, autoincrement=False),
+    *_text("posted"),  # JSON of core.posted.Posted: all charges that are posted since this batch
+    *_ms("charges", "at_ms"),
+)
+
 # --- audit and progress ---
 
 audit = sa.Table(  # append only: triggers refuse anything else
@@ -262,6 +316,7 @@ audit = sa.Table(  # append only: triggers refuse anything else
     sa.Column("id", Serial, primary_key=True),
     *_ms("at_ms"),
     *_text("who", "verb", "subject", "why"),
+    *_text("previous", "sha256"),  # of the line before, and of this one with it: a chain, see books.audit
     sa.Index("ix_audit_at", "at_ms"),
 )
 

@@ -9,7 +9,7 @@ are delivered, the current lists, suppressions and protected numbers apply at on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from itertools import pairwise
 from typing import Any, Literal, TypeAlias
@@ -69,10 +69,24 @@ class DeckSpan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     until_at_ms: int | None = None  # exclusive
 
 
+class Markup(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a party pays more than its reseller does: each price of the reseller's decks, raised by a percentage and an amount per minute.
+
+    `percent_nanos` is 1e-9 of a percent: 12.5 % is 12_500_000_000. It applies to fees and bounds as well, the amount to prices alone. Each raised
+    price is rounded once, to `decimals`.
+    """
+
+    percent_nanos: int = 0
+    per_minute_nanos: int = 0
+    rounding: Rounding = "half_up"
+    decimals: int = 9
+
+
 class Agreement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a party pays (sell) or is paid (buy), and how it is invoiced.
 
-    The spans of `plan` do not overlap; between them nothing is priced. A deck in another currency is converted by an `FxRate`.
+    The spans of `plan` do not overlap; between them nothing is priced. A deck in another currency is converted by an `FxRate`. With a `markup`
+    the plan is that of the reseller above the party.
     """
 
     tenant: str
@@ -80,6 +94,7 @@ class Agreement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     role: Role
     party: str = ""  # "" = any row that names this agreement
     plan: tuple[DeckSpan, ...] = ()
+    markup: Markup | None = None  # instead of a plan
     currency: str = ""
     time_zone: str = "UTC"
     rounding: Rounding = "half_up"  # of a call's amount, once
@@ -87,6 +102,8 @@ class Agreement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     duration_rounding: Rounding = "half_up"  # of talk time, to whole seconds
     price_change: Literal["call_start", "increment_start", "split"] = "call_start"  # what prices a call within which the price changes
     rating_instant: Literal["answer", "setup", "end"] = "answer"  # whose price list prices a call
+    rated_number: Literal["dialled", "lrn"] = "dialled"  # whose prefix prices a call; a number that was not ported has no other
+    tax: Literal["exclusive", "inclusive"] = "exclusive"  # inclusive: the prices of the decks are gross
     tax_profile: str = ""
     cycle: Literal["daily", "weekly", "half_monthly", "monthly"] = "monthly"
     credit_limit_nanos: int | None = None
@@ -275,6 +292,34 @@ def resellers(tenant: str, party: str, find: Find) -> Iterator[Party]:
             yield row
 
 
+def chain_of(row: Account | Party, find: Find) -> tuple[Account | Party, ...]:
+    """Who is charged for the calls of an account: the account itself, then the resellers above it, the nearest first."""
+    return (row, *resellers(row.tenant, party_of(row), find))
+
+
+def plan_of(chain: Sequence[Account | Carrier | Party], find: Find) -> tuple[tuple[DeckSpan, ...], tuple[Markup, ...]]:
+    """The decks that price a row, and the mark-ups that raise them, in the order in which they apply. `chain`: the row, and the resellers above.
+
+    >>> rows = {
+    ...     "root": Agreement(tenant="t1", name="root", role="sell", plan=(DeckSpan(deck="wholesale"),)),
+    ...     "shop": Agreement(tenant="t1", name="shop", role="sell", markup=Markup(percent_nanos=10**10)),
+    ... }
+    >>> chain = Account(tenant="t1", name="acme", agreement="shop"), Party(tenant="t1", name="north", agreement="root")
+    >>> plan, markups = plan_of(chain, lambda kind, tenant, name: rows[name])
+    >>> plan[0].deck, len(markups)
+    ('wholesale', 1)
+    """
+    markups: tuple[Markup, ...] = ()
+    for row in chain:
+        agreement = agreement_of(row, find)
+        if agreement is None:
+            break
+        if agreement.markup is None:
+            return agreement.plan, markups
+        markups = (agreement.markup, *markups)
+    return (), markups
+
+
 def faults_of(kind: str, row: Any, find: Find) -> Iterator[tuple[str, str]]:
     """Names in a row that do not exist, and contradictions between rows: (field, what is wrong and what to do).
 
@@ -319,10 +364,31 @@ def _priced(row: Account | Carrier | Party, find: Find) -> Iterator[tuple[str, s
             yield "agreement", f"{row.agreement!r} is a {agreement.role} agreement: name a {role} agreement"
         elif agreement.party and agreement.party != party_of(row):
             yield "agreement", f"{row.agreement!r} is an agreement with party {agreement.party!r}, not with {party_of(row)!r}"
+        elif agreement.markup is not None and not isinstance(row, Carrier):
+            yield from _marked_up(row, agreement, find)
     if isinstance(row, Party):
         yield from _under(row, find)
     elif row.party and find("parties", row.tenant, row.party) is None:
         yield "party", f"no party {row.party!r}"
+
+
+def _marked_up(row: Account | Party, agreement: Agreement, find: Find) -> Iterator[tuple[str, str]]:
+    """A mark-up needs somebody above whose decks it raises, and rates of exchange into its currency."""
+    chain, name = chain_of(row, find), row.agreement
+    if len(chain) == 1:
+        above = "set its parent" if find("parties", row.tenant, party_of(row)) else "list it among the parties, with a parent"
+        yield "agreement", f"{name!r} is a mark-up over the deck of a reseller, and party {party_of(row)!r} has no reseller above it: {above}"
+        return
+    assert agreement.markup is not None
+    for span in plan_of(chain, find)[0]:
+        currency = find("decks", row.tenant, span.deck)
+        if not currency or not agreement.currency or currency == agreement.currency:
+            continue
+        what = f"{name!r} is a mark-up over deck {span.deck!r} in {currency}, and is in {agreement.currency}"
+        if agreement.markup.per_minute_nanos:
+            yield "agreement", f"{what}: its markup.per_minute would be in {currency}; set a percentage alone, or agree in {currency}"
+        if find("fx_rates", row.tenant, f"{currency}-{agreement.currency}") is None:
+            yield "agreement", f"{what}: add a rate {currency}-{agreement.currency} to fx_rates"
 
 
 def _under(row: Party, find: Find) -> Iterator[tuple[str, str]]:
@@ -367,8 +433,12 @@ def _rates(row: FxRate) -> Iterator[tuple[str, str]]:
 def _planned(row: Agreement, find: Find) -> Iterator[tuple[str, str]]:
     if row.party and find("parties", row.tenant, row.party) is None:
         yield "party", f"no party {row.party!r}"
-    if row.plan and not row.currency:
+    if (row.plan or row.markup) and not row.currency:
         yield "currency", "is missing: an agreement has the currency of its decks"
+    if row.markup and row.plan:
+        yield "markup", "raises the decks of the reseller above: set it or `plan`, not both"
+    if row.markup and row.role == "buy":
+        yield "markup", "is for what is sold: a carrier is paid by a plan of decks"
     for at, span in enumerate(row.plan):
         currency = find("decks", row.tenant, span.deck)
         if currency is None:
@@ -377,6 +447,8 @@ def _planned(row: Agreement, find: Find) -> Iterator[tuple[str, str]]:
             yield f"plan[{at}].deck", (
                 f"deck {span.deck!r} is in {currency} and the agreement in {row.currency}: add a rate {currency}-{row.currency} to fx_rates"
             )
+    if row.price_change != "call_start" and row.rating_instant != "answer":
+        yield "price_change", f"{row.price_change} counts from the answer: it goes with rating_instant answer, or write call_start"
     spans = sorted((*limits(span), at) for at, span in enumerate(row.plan))
     for start, end, at in spans:
         if start >= end:

@@ -227,6 +227,7 @@ CHARGES = pl.Schema(
         "currency": pl.String,
         "fx": pl.String,  # "" = in the deck's currency; else which rate converted it, of which day and source
         "rounding": pl.String,  # the mode by which the amount was rounded, once
+        "tax": pl.String,  # inclusive: the amount is gross; "" = tax comes on top of it
         "config_version": pl.Int64,
     }
 )

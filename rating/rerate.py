@@ -84,6 +84,14 @@ class _Sides(NamedTuple):
     wrong: Mapping[int, str]  # place -> what is wrong with the feed's amount
 
 
+class _Level(NamedTuple):
+    """Who pays at one level, per account, which of the calls have it, and what it comes to."""
+
+    by: list[Charged]
+    has: Bools
+    sides: _Sides
+
+
 class Rerater:
     """Prices stored calls by one version's terms, under the number of a rating run.
 
@@ -100,7 +108,7 @@ class Rerater:
         self._first = np.cumsum([0, *sizes])[:-1].astype(np.int64)  # where a deck's rates begin in the lists of all
         self._prefixes = pl.Series([prefix for deck in decks for prefix in deck.prefixes], dtype=pl.String)
         self._destinations = pl.Series([name for deck in decks for name in deck.destinations], dtype=pl.String)
-        self._place_of = {id(deck): place for place, deck in enumerate(decks)}
+        self._place_of = {id(deck.prefixes): place for place, deck in enumerate(decks)}  # a mark-up shares them
         self._of_offers = self._offers()
 
     def __call__(self, calls: pl.DataFrame, attempts: pl.DataFrame, amounts: pl.DataFrame | None = None) -> Rerated:
@@ -122,10 +130,10 @@ class Rerater:
             return pl.Series([*values, none], dtype=pl.String)  # -1, no deck, is the last
 
         return _Offers(
-            len(offers), self._first[[self._place_of[id(offer.deck)] for offer in offers]] if offers else np.empty(0, np.int64),
+            len(offers), self._first[[self._place_of[id(offer.deck.prefixes)] for offer in offers]] if offers else np.empty(0, np.int64),
             texts([offer.deck.name for offer in offers], ""), texts([offer.deck.deck_id for offer in offers], ""),
             texts([offer.currency for offer in offers], ""), texts([offer.rules.fx_source for offer in offers], ""),
-            texts([offer.rules.rounding for offer in offers], NOT_ROUNDED),
+            texts([offer.rules.rounding for offer in offers], NOT_ROUNDED), texts([offer.rules.tax for offer in offers], ""),
         )  # fmt: skip
 
     def needs_amounts(self, calls: pl.DataFrame) -> bool:
@@ -153,16 +161,18 @@ class Rerater:
         sale = self._fed(*priced([chain[0] for chain in chains]), calls.select("record_partition", "record_offset"), amounts, SELL)
         bought = self._purchases(calls, attempts, amounts, answered, duration_ms, moments, numbers)
         was_sent = (calls["carrier"] != "").to_numpy() | (calls["legs"] > 0).to_numpy()  # only then is an attempt paid for
-        reasons = self._faults(calls, tenant, sale, bought, answered)
+        levels = [_Level([chain[0] for chain in chains], np.ones(n, bool), sale)]
+        for level in range(1, max(len(chain) for chain in chains)):
+            has = np.fromiter((len(chain) > level for chain in chains), bool, len(chains))[of_account]
+            by = [chain[level] if len(chain) > level else chain[0] for chain in chains]
+            levels.append(_Level(by, has, self._fed(*priced(by, has), calls, None, SELL)))
+        reasons = self._faults(calls, tenant, levels, of_account, bought, answered)
         good = np.fromiter((row not in reasons for row in range(n)), bool, n) if reasons else np.ones(n, bool)
 
         frames = []
-        for level in range(max(len(chain) for chain in chains)):
-            has = np.fromiter((len(chain) > level for chain in chains), bool, len(chains))
-            wanted = has[of_account] & good
-            here = np.flatnonzero(wanted)
-            by = [chain[level] if len(chain) > level else chain[0] for chain in chains]
-            sides = _taken(self._fed(*priced(by, wanted), calls, None, SELL) if level else sale, here)
+        for level, (by, has, of_level) in enumerate(levels):
+            here = np.flatnonzero(has & good)
+            sides = _taken(of_level, here)
             head = calls[here]
             start_ms = pl.Series(at_ms[here]).set(pl.Series(~answered[here]), None)
             seconds = self._fed_seconds(head, amounts) if sides.fed.any() else None
@@ -195,7 +205,7 @@ class Rerater:
         head = calls[rows]
         items = head.select(
             pl.Series("row", rows),
-            pl.max_horizontal("attempts", pl.col("failed") + pl.Series(answered[rows]).cast(pl.Int32)).alias("attempt_no"),
+            pl.max_horizontal("attempts", pl.max_horizontal("failed", "failed_no") + pl.Series(answered[rows]).cast(pl.Int32)).alias("attempt_no"),
             *_ROUTE, "b_number", "b_kind", *_OF_CALLER, *at.columns, pl.Series("at_ms", moments.answer_ms[rows]),
             pl.Series("answered", answered[rows]), pl.Series("duration_ms", duration_ms[rows]), pl.lit(False).alias("is_late"),
         )  # fmt: skip
@@ -268,9 +278,11 @@ class Rerater:
 
     # --- why a call's money cannot be told ------------------------------------------------------------------------------------------
 
-    def _faults(self, calls: pl.DataFrame, tenant: str, sale: _Sides, bought: _Purchases, answered: Bools) -> dict[int, str]:
+    def _faults(
+        self, calls: pl.DataFrame, tenant: str, levels: Sequence[_Level], of_account: Ints, bought: _Purchases, answered: Bools
+    ) -> dict[int, str]:  # fmt: skip
         """Row of `calls` -> the reason, in the order in which charging looks (`rating.charge`)."""
-        terms, found = self.terms, dict[int, str]()
+        terms, found, sale = self.terms, dict[int, str](), levels[0].sides
 
         def note(rows: npt.NDArray[Any], words: Callable[[int], str]) -> None:
             for row in np.flatnonzero(rows).tolist():
@@ -307,6 +319,13 @@ class Rerater:
             note(
                 payable & (sale.places == NO_DECK) & ~sale.fed,
                 lambda row: f"account {accounts[row]!r} has no sell deck and the record says no amount",
+            )
+        for by, has, sides in levels[1:]:
+            above, due = [one.party for one in by], payable & has
+            note(due & (sides.places < 0), lambda row, above=above: f"reseller {above[of_account[row]]!r} has no deck at this moment")
+            note(
+                due & (sides.priced.rate < 0),
+                lambda row, above=above, sides=sides: f"reseller {above[of_account[row]]!r}: {self._why(SELL, sides, row, kinds[row])}",
             )
         return found
 
@@ -380,7 +399,7 @@ class Rerater:
             "usage_nanos": pl.Series(usage), "connect_nanos": pl.Series(connect), "attempt_nanos": pl.Series(attempt),
             "surcharge_nanos": pl.Series(surcharge), "nanos": pl.Series(usage + connect + attempt + surcharge),
             "currency": currencies if not fed.any() else currencies.zip_with(pl.Series(~fed), currency),
-            "fx": offers.fx.gather(applied), "rounding": offers.roundings.gather(applied),
+            "fx": offers.fx.gather(applied), "rounding": offers.roundings.gather(applied), "tax": offers.taxes.gather(applied),
             "config_version": pl.lit(self.terms.version, pl.Int64),
         }  # fmt: skip
         rows = head.select(*_WHERE, *_ROUTE).with_columns(**own).select(CHARGES.names()).cast(CHARGES)
@@ -409,6 +428,7 @@ class _Offers(NamedTuple):
     currencies: pl.Series
     fx: pl.Series
     roundings: pl.Series
+    taxes: pl.Series
 
 
 class _Moments(NamedTuple):

@@ -11,6 +11,7 @@ from typer.exceptions import TyperException
 from ringfence.commands import (
     backup,
     block,
+    books,
     calls,
     completeness,
     config,
@@ -102,13 +103,14 @@ PANELS = {
     "Configure": (config, decks, switch, credential, protect, enforce),
     "Price again": (rerate, recycle, runs),
     "Blocks": (block, unblock, orders),
+    "Money": (books,),
     "Inspect and maintain": (calls, quote, status, completeness, health, migrate, repartition, backup, restore, retention, journal),
 }
 
 for panel, commands in PANELS.items():
     for command in commands:
         name = command.__name__.rpartition(".")[2]
-        if command in (config, credential, decks, switch, retention, journal, runs):  # they have subcommands
+        if command in (books, config, credential, decks, switch, retention, journal, runs):  # they have subcommands
             app.add_typer(command.app, name=name, rich_help_panel=panel)
         else:
             app.command(name, epilog=command.EPILOG, rich_help_panel=panel)(getattr(command, name))

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.config import Account, Agreement, Carrier, Config, DeckSpan, FxRate, Party, Trunk
+from core.config import Account, Agreement, Carrier, Config, DeckSpan, FxRate, Markup, Party, Trunk
 from core.message import Message
 from core.record import TICK_KEY, Record, Tick, journal_key
 from core.schemas import CHARGES
@@ -124,11 +124,12 @@ TERMS = compile_contracts(
         ),
         fx_rates=(FxRate(tenant="t1", name="USD-EUR", source="ECB", rates={"2026-03-01": "0.9137", "2026-03-03": "0.95"}),),
         agreements=(
-            Agreement(tenant="t1", name="planned", role="sell", plan=PLAN, currency="EUR"),
+            Agreement(tenant="t1", name="planned", role="sell", plan=PLAN, currency="EUR", rating_instant="end"),
             Agreement(tenant="t1", name="split", role="sell", plan=WINDOWED, currency="EUR", price_change="split", time_zone="Europe/London"),
             Agreement(
-                tenant="t1", name="dear", role="sell", plan=ABROAD, currency="EUR", price_change="increment_start", decimals=4, rating_instant="end",
+                tenant="t1", name="dear", role="sell", plan=ABROAD, currency="EUR", price_change="increment_start", decimals=4, tax="inclusive",
             ),
+            Agreement(tenant="t1", name="raised", role="sell", currency="EUR", markup=Markup(percent_nanos=12_500_000_000), rated_number="lrn"),
             Agreement(tenant="t1", name="abroad", role="buy", plan=ABROAD, currency="EUR", decimals=5, rounding="up", price_change="split"),
             Agreement(tenant="t1", name="early", role="buy", plan=WINDOWED, currency="EUR", rating_instant="setup"),
         ),
@@ -136,6 +137,7 @@ TERMS = compile_contracts(
             Account(tenant="t1", name="acme", sell_deck="retail"), Account(tenant="t1", name="shop", party="shop", agreement="planned"),
             Account(tenant="t1", name="fed"), Account(tenant="t1", name="split", agreement="split"),
             Account(tenant="t1", name="below", party="below", agreement="split"),
+            Account(tenant="t1", name="raised", party="below", agreement="raised"),
         ),
         carriers=(
             Carrier(tenant="t1", name="alpha", buy_deck="alpha"), Carrier(tenant="t1", name="beta", buy_deck="beta"),
@@ -160,7 +162,7 @@ def dialogs(draw: st.DrawFn, root: str) -> list[dict[str, Any]]:
     """The records of one call, of a proxy or with a record per leg, ended or left hanging."""
     start_ms = T0 + draw(st.integers(500_000, 1_000_000))
     answered, talk_ms = draw(st.booleans()), draw(st.integers(0, 200_000))
-    account = draw(st.sampled_from(["acme", "shop", "fed", "nobody", "split", "split", "below"]))
+    account = draw(st.sampled_from(["acme", "shop", "fed", "nobody", "split", "split", "below", "raised"]))
     base = {
         "account": account, "ingress_trunk": draw(st.sampled_from(["in", "in", "in", "", "odd"])), "b_raw": draw(st.sampled_from(NUMBERS)),
         "a_raw": draw(st.sampled_from(["431111111", "12125550123", ""])), "lrn": draw(st.sampled_from(["", "", "+13155550199"])),
@@ -230,5 +232,5 @@ def test_a_charge_per_price_on_both_sides_and_at_each_level_and_the_rate_of_the_
     parts = charges.group_by("role", "level", maintain_order=True).agg(pl.len(), pl.col("fx", "rounding").first()).rows()
     fx = "USD 0.9137 2026-03-01 ECB"
     assert sorted(parts) == [
-        ("buy", 0, 2, fx, "up to 5 decimals"), ("sell", 0, 3, "", "half up at 1e-9"), ("sell", 1, 1, fx, "half up to 4 decimals"),
+        ("buy", 0, 2, fx, "up to 5 decimals"), ("sell", 0, 3, "", "half up at 1e-9"), ("sell", 1, 2, fx, "half up to 4 decimals"),
     ]  # fmt: skip
