@@ -228,6 +228,7 @@ CHARGES = pl.Schema(
         "fx": pl.String,  # "" = in the deck's currency; else which rate converted it, of which day and source
         "rounding": pl.String,  # the mode by which the amount was rounded, once
         "tax": pl.String,  # inclusive: the amount is gross; "" = tax comes on top of it
+        "package": pl.String,  # what of the agreement's package covered it, and for how many seconds; "" = nothing, as in every live charge
         "config_version": pl.Int64,
     }
 )

@@ -335,7 +335,7 @@ class _Batch:
                 *head, role, level, one.attempt_no, one.segment, *where, one.party, account, one.carrier, one.trunk_group, one.egress_trunk,
                 one.agreement, one.deck, one.deck_id, one.prefix, one.destination, one.start_ms, end_ms, one.charged_s, one.per_min_nanos,
                 one.usage_nanos, one.connect_nanos, one.attempt_nanos, one.surcharge_nanos, nanos, one.currency, one.fx, one.rounding, one.tax,
-                version,
+                "", version,
             )  # fmt: skip
 
         rows = [row(SELL, level, one) for level, sales in enumerate(self._sales(i, k, start_ms)) for one in sales]

@@ -11,6 +11,7 @@
     currency     the old amount goes, in its currency, and the new one comes, in its own
     reseller     a level of resellers is there that was not, or is there no more
     was unrated  the call had no charges
+    package      the agreement's package covers the call, or covers other seconds of it
     price change a part of the call has a charge of its own, as the price changes within it, or has none any more
     rounding     what is left of the usage: the rounding, and steps of the price within a call
 """
@@ -30,8 +31,10 @@ from rating.prefixes import Ints
 
 RATE, PREFIX, INCREMENT, CONNECT, ATTEMPT, SURCHARGE = "rate", "prefix", "increment", "connect fee", "attempt fee", "surcharge"
 DECK, CURRENCY, RESELLER, UNRATED_BEFORE, ROUNDING = "deck", "currency", "reseller", "was unrated", "rounding"
-EXCHANGE, PRICE_CHANGE = "exchange", "price change"
-CAUSES = (RATE, PREFIX, EXCHANGE, INCREMENT, CONNECT, ATTEMPT, SURCHARGE, DECK, CURRENCY, RESELLER, UNRATED_BEFORE, PRICE_CHANGE, ROUNDING)
+EXCHANGE, PRICE_CHANGE, PACKAGE = "exchange", "price change", "package"
+CAUSES = (
+    RATE, PREFIX, EXCHANGE, INCREMENT, CONNECT, ATTEMPT, SURCHARGE, DECK, CURRENCY, RESELLER, UNRATED_BEFORE, PRICE_CHANGE, PACKAGE, ROUNDING,
+)  # fmt: skip
 
 DIMENSIONS = ("account", "carrier", "destination")
 ALL = "all"
@@ -39,12 +42,14 @@ ALL = "all"
 COMPARED = (
     "partition", "offset", "role", "level", "attempt_no", "segment", "account", "carrier", "destination", "deck", "prefix", "charged_s",
     "per_min_nanos", "usage_nanos", "connect_nanos", "attempt_nanos", "surcharge_nanos", "nanos", "currency", "fx",
+    "package",
 )  # fmt: skip
 """The columns of `core.schemas.CHARGES` that are read."""
 
 _KEY = ["partition", "offset", "slot"]
 _OF_BOTH = (
     "deck", "prefix", "charged_s", "per_min_nanos", "usage_nanos", "connect_nanos", "attempt_nanos", "surcharge_nanos", "nanos", "currency", "fx",
+    "package",
 )  # fmt: skip
 _GROUP = ("role", "level", "currency")
 
@@ -188,6 +193,12 @@ def _effects(pairs: pl.DataFrame) -> pl.DataFrame:
             for cause, here in ((PREFIX, ~same), (RATE, same & ~as_before), (EXCHANGE, same & as_before)):
                 effect[cause][at] = np.where(here, between - was, 0)
             effect[INCREMENT][at], effect[ROUNDING][at] = now - between, 0
+        packaged = ((pairs["package"] != "") | (pairs["package_before"] != "")).to_numpy()[both]
+        if packaged.any():
+            at = both[packaged]
+            effect[PACKAGE][at] = (usage - old_usage)[packaged]
+            for cause in (RATE, PREFIX, EXCHANGE, INCREMENT, ROUNDING):
+                effect[cause][at] = 0
         for cause, name in ((CONNECT, "connect_nanos"), (ATTEMPT, "attempt_nanos"), (SURCHARGE, "surcharge_nanos")):
             effect[cause][both] = (ints(name) - ints(f"{name}_before"))[both]
     moved = {cause: values for cause, values in effect.items() if values.any()}

@@ -321,12 +321,11 @@ class Rerater:
                 lambda row: f"account {accounts[row]!r} has no sell deck and the record says no amount",
             )
         for by, has, sides in levels[1:]:
-            above, due = [one.party for one in by], payable & has
-            note(due & (sides.places < 0), lambda row, above=above: f"reseller {above[of_account[row]]!r} has no deck at this moment")
-            note(
-                due & (sides.priced.rate < 0),
-                lambda row, above=above, sides=sides: f"reseller {above[of_account[row]]!r}: {self._why(SELL, sides, row, kinds[row])}",
-            )
+            due = payable & has
+            for row in np.flatnonzero(due & ((sides.places < 0) | (sides.priced.rate < 0))).tolist():
+                words = "has no deck at this moment" if sides.places[row] < 0 else self._why(SELL, sides, row, kinds[row])
+                joint = " " if sides.places[row] < 0 else ": "
+                found.setdefault(row, f"reseller {by[of_account[row]].party!r}{joint}{words}")
         return found
 
     def _why(self, side: str, sides: _Sides, at: int, kind: str) -> str:
@@ -399,7 +398,7 @@ class Rerater:
             "usage_nanos": pl.Series(usage), "connect_nanos": pl.Series(connect), "attempt_nanos": pl.Series(attempt),
             "surcharge_nanos": pl.Series(surcharge), "nanos": pl.Series(usage + connect + attempt + surcharge),
             "currency": currencies if not fed.any() else currencies.zip_with(pl.Series(~fed), currency),
-            "fx": offers.fx.gather(applied), "rounding": offers.roundings.gather(applied), "tax": offers.taxes.gather(applied),
+            "fx": offers.fx.gather(applied), "rounding": offers.roundings.gather(applied), "tax": offers.taxes.gather(applied), "package": pl.lit(""),
             "config_version": pl.lit(self.terms.version, pl.Int64),
         }  # fmt: skip
         rows = head.select(*_WHERE, *_ROUTE).with_columns(**own).select(CHARGES.names()).cast(CHARGES)

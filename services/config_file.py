@@ -381,7 +381,8 @@ def _struct(struct: type[msgspec.Struct], model: Row, tenant: str = "") -> Any:
             of = next(one for one in (of, *get_args(of)) if isinstance(one, type) and issubclass(one, msgspec.Struct))
             value = _struct(of, value)
         elif isinstance(value, (tuple, list)):
-            value = tuple(one for one in value if one is not None)
+            inner = get_args(types_of[field.name])[0]
+            value = tuple(_struct(inner, one) if isinstance(one, Row) else one for one in value if one is not None)
         elif isinstance(value, dict):
             value = {key: one for key, one in value.items() if one is not None}
         if value is not None:

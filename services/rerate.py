@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,11 +24,14 @@ from typing import NamedTuple
 import msgspec
 import polars as pl
 
+from assurance.cycles import Period as Cycle
+from assurance.cycles import period_of
 from books import Connection, configs, decks, open_books, runs
 from books.runs import Found, Kind, Line, Run, Spec, Unpriced
 from core.config import path, split_path
 from core.schemas import CHARGES, JUDGED, RATED_DISPOSITION
-from rating.contracts import Terms
+from rating import packages
+from rating.contracts import Charged, Terms
 from rating.decks import DeckError, read_deck
 from rating.difference import ALL, COMPARED, DIMENSIONS, Difference, difference, of_same_calls
 from rating.rerate import AMOUNTS, FACTS, OF_ATTEMPT, Rerater
@@ -152,16 +155,25 @@ def _cut(client: Warehouse, period: Period) -> list[Slice]:
     return slices.slices(ask(client, slices.bands(period)))
 
 
-class _Read(NamedTuple):
-    """A slice, as it is stored."""
+class _Facts(NamedTuple):
+    """Calls of a slice, with all that it takes to price them again."""
 
     calls: pl.DataFrame
     attempts: pl.DataFrame
     amounts: pl.DataFrame | None
-    before: pl.DataFrame
 
 
-def _read(client: Warehouse, kind: Kind, spec: Spec, rater: Rerater, one: Slice) -> _Read | None:
+def _facts(client: Warehouse, one: Slice, period: Period, rater: Rerater, calls: pl.DataFrame) -> _Facts:
+    several = bool(calls.select((pl.col("failed") + pl.col("legs")).max()).item())
+    attempts = slices.attempts(client, one, period, calls, OF_ATTEMPT) if several else pl.DataFrame()
+    amounts = None
+    if rater.needs_amounts(calls):
+        amounts = slices.amounts(client, one, period, calls, [name for name in AMOUNTS if not name.startswith("record_")])
+    return _Facts(calls, attempts, amounts)
+
+
+def _read(client: Warehouse, kind: Kind, spec: Spec, rater: Rerater, one: Slice) -> tuple[_Facts, pl.DataFrame] | None:
+    """What a slice has to price, and the charges that count now."""
     period = _period(spec)
     calls = slices.calls(client, one, period, FACTS)
     if not calls.height:
@@ -175,17 +187,64 @@ def _read(client: Warehouse, kind: Kind, spec: Spec, rater: Rerater, one: Slice)
             calls = calls.join(ends.filter(says), on="call_key", how="semi")
     if not calls.height:
         return None
-    several = bool(calls.select((pl.col("failed") + pl.col("legs")).max()).item())
-    attempts = slices.attempts(client, one, period, calls, OF_ATTEMPT) if several else pl.DataFrame()
-    amounts = None
-    if rater.needs_amounts(calls):
-        amounts = slices.amounts(client, one, period, calls, [name for name in AMOUNTS if not name.startswith("record_")])
-    return _Read(calls, attempts, amounts, before)
+    return _facts(client, one, period, rater, calls), before
+
+
+def _covered(client: Warehouse, spec: Spec, rater: Rerater) -> pl.DataFrame:
+    """What packages make of the charges of a run (`rating.packages.COVERED`). They cover whole cycles, and all calls of a party: so all of the
+    cycles that the period touches are priced here, whichever of their calls the run is about."""
+    deals = {key: deal for key, deal in packages.deals_of(rater.terms).items() if not spec.tenant or key[0] == spec.tenant}
+    if not deals:
+        return pl.DataFrame(schema=packages.COVERED)
+    agreements = [rater.terms.rows["agreements"][key] for key in deals]
+    from_ms = min(period_of(one, spec.from_ms).from_ms for one in agreements)
+    to_ms = max(period_of(one, spec.to_ms - 1).until_ms for one in agreements)
+    period = Period(from_ms, to_ms, spec.tenant)
+    began, found = _cycles(rater.terms), []
+    for one in _cut(client, period):
+        calls = _under_packages(slices.calls(client, one, period, FACTS), rater.terms, deals)
+        if calls.height:
+            charges = rater(*_facts(client, one, period, rater, calls)).charges
+            found.append(packages.usage_of(charges, calls, deals, began))
+    if not found:
+        return pl.DataFrame(schema=packages.COVERED)
+    return packages.covered(pl.concat(found), lambda tenant, name: deals[tenant, name])
+
+
+def _under_packages(calls: pl.DataFrame, terms: Terms, deals: Mapping[tuple[str, str], packages.Deal]) -> pl.DataFrame:
+    """Those calls that may be sold or bought by an agreement with a package."""
+
+    def agreed(tenant: str, charged: Iterable[Charged]) -> bool:
+        return any((tenant, one.agreement) in deals for one in charged)
+
+    tenant = str(calls["tenant"][0]) if calls.height else ""
+    accounts = [name for name in calls["account"].unique() if agreed(tenant, terms.sold(tenant, name))]
+    carriers = [name for name in calls["carrier"].unique() if agreed(tenant, (terms.bought(tenant, name),))]
+    wanted = pl.col("account").is_in(accounts) | pl.col("carrier").is_in(carriers)
+    if any(terms.rows["agreements"][key].role == "buy" for key in deals):  # an attempt may have gone to such a carrier
+        wanted |= (pl.col("failed") > 0) | (pl.col("legs") > 0)
+    return calls.filter(wanted)
+
+
+def _cycles(terms: Terms) -> Callable[[str, str, int], int]:
+    """When the cycle of (tenant, agreement) began that a moment is in."""
+    known: dict[tuple[str, str], list[Cycle]] = {}
+
+    def began(tenant: str, name: str, at_ms: int) -> int:
+        cycles = known.setdefault((tenant, name), [])
+        for cycle in cycles:
+            if cycle.from_ms <= at_ms < cycle.until_ms:
+                return cycle.from_ms
+        cycles.append(period_of(terms.rows["agreements"][tenant, name], at_ms))
+        return cycles[-1].from_ms
+
+    return began
 
 
 def _priced(client: Warehouse, kind: Kind, spec: Spec, rater: Rerater, progress: Progress) -> Iterator[Piece]:
     """Slice by slice: while one is priced the next one is read, so two are in memory."""
     every = _cut(client, _period(spec))
+    covered = _covered(client, spec, rater)
     with ThreadPoolExecutor(1, "reader") as reader:
         coming = [reader.submit(_read, client, kind, spec, rater, one) for one in every[:1]]
         for done in range(len(every)):
@@ -195,9 +254,12 @@ def _priced(client: Warehouse, kind: Kind, spec: Spec, rater: Rerater, progress:
                 coming.append(reader.submit(_read, client, kind, spec, rater, every[done + 1]))
             if found is None:
                 continue
-            calls, attempts, amounts, before = found
-            priced = rater(calls, attempts, amounts)
-            yield Piece(of_same_calls(before.select(COMPARED), priced.charges), priced.charges, priced.unpriced)
+            facts, before = found
+            charges, unpriced = rater(*facts)
+            if covered.height:
+                here = covered.filter(pl.col("partition") == every[done].partition, pl.col("offset").is_between(*every[done][2:], closed="left"))
+                charges = packages.applied(charges, here)
+            yield Piece(of_same_calls(before.select(COMPARED), charges), charges, unpriced)
         progress(len(every), len(every))
 
 

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from books import configs, decks, migrate, tenants
-from core.config import Account, Carrier, Config, Trunk
+from core.config import Account, Agreement, Allowance, Carrier, Config, DeckSpan, Package, Trunk
 from core.message import Message
 from core.money import to_text
 from core.record import Record, journal_key
@@ -45,12 +45,18 @@ class House:
         self.offset = 0
         self.publish(retail=RETAIL, alpha=BUY)
 
-    def publish(self, accounts: tuple[str, ...] = ("acme", "blue"), without_deck: tuple[str, ...] = (), **price_lists: bytes) -> None:
+    def publish(
+        self, accounts: tuple[str, ...] = ("acme", "blue"), without_deck: tuple[str, ...] = (), package: Package | None = None, **price_lists: bytes
+    ) -> None:  # fmt: skip
         self.decks |= price_lists
         with books(self.at) as conn:
             ids = {f"{self.tenant}/{name}": decks.add(conn, csv, "EUR", "eve", NOON) for name, csv in self.decks.items()}
+            plan = (DeckSpan(deck="retail"),)
+            bundle = Agreement(tenant=self.tenant, name="bundle", role="sell", plan=plan, currency="EUR", package=package, cycle="daily")
             config = Config(
+                agreements=(bundle,) if package else (),
                 accounts=(
+                    *((Account(tenant=self.tenant, name="pack", agreement="bundle"),) if package else ()),
                     *(Account(tenant=self.tenant, name=name, sell_deck="retail") for name in accounts),
                     *(Account(tenant=self.tenant, name=name) for name in without_deck),
                 ),
@@ -402,3 +408,34 @@ def test_an_empty_period_and_a_backward_one(house):
     assert rerate.compute(house.at, "rerate", spec, "eve", "", NOON).found.calls == 0
     with pytest.raises(UnknownName, match="no rating run 77"):
         house.count(77)
+
+
+# --- packages ---------------------------------------------------------------------------------------------------------------------------
+
+BUNDLE = Package(allowances=(Allowance(name="local", prefixes=("43",), included_s=90),))
+
+
+def test_a_package_is_applied_by_a_run_and_a_late_call_moves_the_others_when_the_cycle_is_run_again(house):
+    house.publish(package=BUNDLE)
+    house.calls(("pack", "4312345", 60), ("pack", "4412345", 60), ("pack", "4312345", 60))
+    assert house.money()["sell"] == "0.41"  # 0.16 of it are these: live each call is priced by its deck
+    run = house.compute(account="pack")
+    assert sorted(lines(run)) == ["buy: 0.066 -> 0.066 ()", "sell: 0.16 -> 0.07 (package -0.09)"]
+    house.count(run.run)
+    assert house.money()["sell"] == "0.32"
+    assert sorted(lines(house.compute(account="pack"))) == ["buy: 0.066 -> 0.066 ()", "sell: 0.07 -> 0.07 ()"]
+
+    # Three seconds of the day are priced by what the whole day comes to.
+    last_ms = NOON + 1000 * (house.offset - 2)
+    with books(house.at) as conn:
+        part = rerate.spec_of(conn, last_ms - 1_000, last_ms + 1_000, tenant=house.tenant, account="pack")
+    assert sorted(lines(rerate.compute(house.at, "rerate", part, "eve", "a part", NOON + DAY))) == ["buy: 0.022 -> 0.022 ()", "sell: 0.03 -> 0.03 ()"]
+
+    house.calls(("pack", "4312345", 60), answer_ms=NOON - 10_000, at_ms=NOON + 50_000)  # comes in last, and is the first of the day
+    assert house.money()["sell"] == "0.38"
+    late = house.compute(account="pack")
+    assert sorted(lines(late)) == ["buy: 0.088 -> 0.088 ()", "sell: 0.13 -> 0.13 (package 0)"]
+    house.count(late.run)
+    with warehouse(house.at) as client:
+        words = "SELECT package FROM charges_counted WHERE tenant = {tenant:String} AND role = 'sell' AND account = 'pack' ORDER BY start_ms"
+        assert [row["package"] for row in ask(client, (words, {"tenant": house.tenant}))] == ["local 60 s", "local 30 s", "", ""]
