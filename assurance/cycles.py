@@ -33,7 +33,7 @@ def period_of(agreement: Agreement, at_ms: int) -> Period:
     """
     zone = ZoneInfo(agreement.time_zone)
     day = datetime.fromtimestamp(at_ms / 1000, UTC).astimezone(zone).date()
-    first, until = bounds(agreement.cycle, "", 0, day)
+    first, until = bounds(agreement.cycle, agreement.invoicing.first_day, agreement.invoicing.cycle_days, day)
     return Period(first, until, midnight_ms(first, zone), midnight_ms(until, zone))
 
 

@@ -20,6 +20,7 @@ from ringfence.commands import (
     enforce,
     flow,
     health,
+    invoices,
     journal,
     migrate,
     orders,
@@ -31,12 +32,14 @@ from ringfence.commands import (
     rerate,
     restore,
     retention,
+    route,
     runs,
     simulate,
     status,
     switch,
     unblock,
     up,
+    user,
 )
 
 EPILOG = """
@@ -100,17 +103,17 @@ def main(
 
 PANELS = {
     "Run": (up, flow, simulate, replay),
-    "Configure": (config, decks, switch, credential, protect, enforce),
+    "Configure": (config, decks, switch, credential, user, protect, enforce),
     "Price again": (rerate, recycle, runs),
     "Blocks": (block, unblock, orders),
-    "Money": (books,),
-    "Inspect and maintain": (calls, quote, status, completeness, health, migrate, repartition, backup, restore, retention, journal),
+    "Money": (books, invoices),
+    "Inspect and maintain": (calls, quote, route, status, completeness, health, migrate, repartition, backup, restore, retention, journal),
 }
 
 for panel, commands in PANELS.items():
     for command in commands:
         name = command.__name__.rpartition(".")[2]
-        if command in (books, config, credential, decks, switch, retention, journal, runs):  # they have subcommands
+        if hasattr(command, "app"):  # it has subcommands
             app.add_typer(command.app, name=name, rich_help_panel=panel)
         else:
             app.command(name, epilog=command.EPILOG, rich_help_panel=panel)(getattr(command, name))

@@ -99,14 +99,12 @@ def ask(client: Client, query: Query) -> list[dict[str, Any]]:
     return list(result.named_results())
 
 
-def arrow(client: Client, query: Query) -> pl.DataFrame:
-    """The rows that answer a query, as a frame: for many rows."""
+def frame(client: Client, query: Query) -> pl.DataFrame:
+    """The answer as a frame, for results of many rows."""
     sql, params = query
     with explained(client.uri):
-        found = client.query_arrow(sql, parameters=params, use_strings=True)
-    frame = pl.from_arrow(found)
-    assert isinstance(frame, pl.DataFrame)
-    return frame
+        table = client.query_arrow(sql, parameters=params, use_strings=True)
+    return pl.DataFrame(pl.from_arrow(table))
 
 
 def _plain(rows: pa.Table) -> pa.Table:
