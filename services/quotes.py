@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -86,19 +87,25 @@ def derivation(found: Quote) -> list[tuple[str, str]]:
     why = found.explanation
     if why is None or found.offer is None or found.why_not:
         return []
+
+    def time(units: int) -> str:
+        return f"{Decimal(units * why.unit_ms) / 1000:f}"
+
+    free = f", less {time(why.free_s)} s free" if why.free_s else ""
     rows = [
         ("deck", f"{why.deck} in {why.currency}" + (f", agreement {why.agreement}" if why.agreement else "")),
         ("version", why.deck_version[:16]),
         *(("mark-up", text) for text in why.markups),
         ("row", " ".join(filter(None, (f"prefix {why.prefix}", why.destination, *(f"{name} {text}" for name, text in why.conditions.items()))))),
         ("price list of", why.at),
-        ("billable", f"{why.billable_s} s" + (f", less {why.free_s} s free" if why.free_s else "") + f" ({why.talk_rounding.replace('_', ' ')})"),
+        ("billable", f"{time(why.billable_s)} s{free} ({why.talk_rounding.replace('_', ' ')})"),
     ]
     for part in why.parts:
-        per = f"{part.price} per {part.per_s} s" if part.per_s != 60 else f"{part.price} per minute"
+        per = f"{part.price} per {time(part.per_s)} s" if part.per_s * why.unit_ms != 60_000 else f"{part.price} per minute"
         other = "" if part.prefix == why.prefix else f", prefix {part.prefix}"
         window = f", {part.window}" if part.window and part.window != why.conditions.get("window") else ""
-        rows.append((f"from {part.from_s} s", f"{part.increments} x {part.increment_s} s = {part.seconds} s at {per}{other}{window}"))
+        increments = f"{part.increments} x {time(part.increment_s)} s = {time(part.seconds)} s"
+        rows.append((f"from {time(part.from_s)} s", f"{increments} at {per}{other}{window}"))
     fees = (("connect fee", why.connect_fee), ("surcharge", why.surcharge), ("attempt fee", why.attempt_fee), ("at least", why.at_least))
     rows += [(name, text) for name, text in (*fees, ("at most", why.at_most)) if text not in ("", "0")]
     rows += [("converted", why.fx)] if why.fx else []

@@ -70,6 +70,26 @@ def money(since_ms: int = 0, tenant: str = "") -> Query:
     )
 
 
+def margins(since_ms: int = 0, tenant: str = "") -> Query:
+    """What each reseller keeps: by tenant, level, party and the two currencies, the calls, what those below pay, what it pays itself, and the
+    difference (null across currencies)."""
+    source, params = _charges(since_ms, tenant, "role = 'sell'")
+    paid = (
+        "SELECT tenant, partition, offset, level, any(party) AS party, any(currency) AS currency, sum(amount) AS amount FROM ("
+        f"SELECT tenant, partition, offset, level, party, currency, {_AMOUNT} AS amount, (revision, run) AS version, "
+        f"max((revision, run)) OVER (PARTITION BY tenant, partition, offset) AS top FROM {source}) "
+        "WHERE version = top GROUP BY tenant, partition, offset, level"
+    )
+    return (
+        f"WITH paid AS ({paid}) SELECT above.tenant AS tenant, above.level AS level, above.party AS party, below.currency AS takes_currency, "
+        "above.currency AS pays_currency, count() AS calls, sum(below.amount) AS takes, sum(above.amount) AS pays, "
+        "if(takes_currency = pays_currency, takes - pays, NULL) AS keeps FROM paid AS above INNER JOIN paid AS below "
+        "ON above.tenant = below.tenant AND above.partition = below.partition AND above.offset = below.offset AND above.level = below.level + 1 "
+        "GROUP BY tenant, level, party, takes_currency, pays_currency ORDER BY tenant, level, party, takes_currency, pays_currency",
+        params,
+    )
+
+
 def records_a_second(since_ms: int = 0, tenant: str = "") -> Query:
     """Second in which records were received, and their number. The bound is on that time: a query for the last minutes reads no more."""
     source, params = _records("learned_ms", since_ms, tenant)
@@ -134,7 +154,11 @@ def last_calls(limit: int = 20, account: str = "", tenant: str = "", since_ms: i
         "tenant, account, ingress_trunk, carrier, a_number, b_number, learned_ms, learned_at, answer_at, end_at, duration_ms, "
         "suspected_hung, revision, call_id, call_key, partition, offset"
     )
-    ended = f"SELECT {facts} FROM calls WHERE {where} {newest}"
+    # Chosen by their charges: the facts of a call are stored before its charges, and those of a call without a price have none. A further
+    # condition asks for columns that charges do not have; a call whose charges are not stored yet then takes a place for a moment.
+    sold = f"SELECT tenant, partition, offset FROM charges WHERE {where} AND role = 'sell' AND level = 0 AND {COUNTING} {newest}"
+    priced_only = "" if also[0] else f"AND (tenant, partition, offset) IN ({sold}) "
+    ended = f"SELECT {facts} FROM calls WHERE {where} {priced_only}{newest}"
     money, _ = priced(
         "billable_s, sell, sell_currency, buy, buy_currency, destination", since_ms, tenant,
         f"(tenant, partition, offset) IN (SELECT tenant, partition, offset FROM ({ended}))",
@@ -142,7 +166,7 @@ def last_calls(limit: int = 20, account: str = "", tenant: str = "", since_ms: i
     with_price = (
         f"SELECT {', '.join(f'call.{name} AS {name}' for name in facts.split(', '))}, money.billable_s AS billable_s, money.sell AS sell, "
         "money.sell_currency AS sell_currency, money.buy AS buy, money.buy_currency AS buy_currency, money.destination AS destination, "
-        f"'rated' AS disposition, '' AS reason FROM ({ended}) AS call LEFT JOIN {money} AS money USING (tenant, partition, offset)"
+        f"'rated' AS disposition, '' AS reason FROM ({ended}) AS call INNER JOIN {money} AS money USING (tenant, partition, offset)"
     )
     unpriced = (
         "SELECT tenant, account, ingress_trunk, carrier, if(a_number = '', a_raw, a_number), if(b_number = '', b_raw, b_number), "
@@ -234,7 +258,7 @@ def unfinished(answered_before_ms: int) -> Query:
     """Calls that were answered before a time and have neither a price nor an unrated end: still in progress, or their end never arrived."""
     answers, params = _records("event, disposition, account, switch, call_id, call_key, b_number, at_ms", 0)
     ends, _ = _records("event, disposition, call_key", 0)
-    rated, _ = latest("calls", "call_key", 0)
+    rated, _ = _charges(0)
     return (
         "SELECT tenant, switch, account, call_id, b_number, fromUnixTimestamp64Milli(at_ms, 'UTC') AS answered "
         f"FROM {answers} WHERE event = 'answer' AND disposition = 'event' AND at_ms < {{answered_before_ms:Int64}} "
@@ -269,6 +293,9 @@ def durations(since_ms: int = 0, tenant: str = "", digits: int = 5) -> Query:
 
 
 _SECOND = "intDiv(learned_ms, 1000) * 1000"
+
+COUNTING = "(run = 0 OR run IN (SELECT run FROM rating_runs_counting))"
+"""Of a charge: whether its rating run counts."""
 
 _AMOUNT = "toDecimal128(nanos, 9) / 1000000000"
 
@@ -305,8 +332,8 @@ def _records(columns: str, since_ms: int, tenant: str = "") -> Query:
 
 
 def _charges(since_ms: int, tenant: str = "", condition: str = "") -> Query:
-    """Every charge once, merged or not."""
-    where, params = _where("learned_ms >= {since_ms:Int64}" + (f" AND {condition}" if condition else ""), since_ms, tenant, "")
+    """Every charge of the runs that count, once, merged or not."""
+    where, params = _where(f"learned_ms >= {{since_ms:Int64}} AND {COUNTING}" + (f" AND {condition}" if condition else ""), since_ms, tenant, "")
     key = ", ".join(f"{name} DESC" for name in _OF_CHARGES.split(", "))
     return (
         f"(SELECT * FROM charges WHERE {where} ORDER BY tenant DESC, partition DESC, offset DESC, {key} "
