@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import lru_cache
+from threading import Lock
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from core.config import (
@@ -186,14 +187,17 @@ class Terms:
     def __post_init__(self) -> None:
         self.offers: list[Offer] = []
         self._places: dict[tuple[int, Rules], int] = {}
+        self._lock = Lock()
         self.forget()
 
     def offer(self, deck: int, rules: Rules) -> int:
         """The place in `offers` of a deck (a place in `decks`) by an agreement's rules; it is made at the first question."""
         place = self._places.get((deck, rules))
         if place is None:
-            place = self._places[deck, rules] = len(self.offers)
-            self.offers.append(offer_of(self.decks[deck], rules))
+            with self._lock:  # a re-rating asks from two threads
+                if (place := self._places.get((deck, rules))) is None:
+                    self.offers.append(offer_of(self.decks[deck], rules))
+                    place = self._places[deck, rules] = len(self.offers) - 1
         return place
 
     def forget(self) -> None:

@@ -25,13 +25,18 @@ from ringfence.commands import (
     margins,
     migrate,
     orders,
+    payments,
+    portability,
     protect,
     quote,
+    recycle,
     repartition,
     replay,
+    rerate,
     restore,
     retention,
     route,
+    runs,
     simulate,
     status,
     switch,
@@ -101,9 +106,10 @@ def main(
 
 PANELS = {
     "Run": (up, flow, simulate, replay),
-    "Configure": (config, decks, switch, credential, user, protect, enforce),
+    "Configure": (config, decks, portability, switch, credential, user, protect, enforce),
+    "Price again": (rerate, recycle, runs),
     "Blocks": (block, unblock, orders),
-    "Money": (books, invoices, margins),
+    "Money": (books, invoices, payments, margins),
     "Inspect and maintain": (calls, quote, route, status, completeness, health, migrate, repartition, backup, restore, retention, journal),
 }
 
