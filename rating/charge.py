@@ -382,9 +382,9 @@ def charged(head: Purchase, offer: Offer, priced: PricedOne, attempts: bool) -> 
     if priced.rate < 0:
         return [msgspec.structs.replace(head, deck=deck.name, deck_id=deck.deck_id)]
     found = []
-    for segment, (start_s, one) in enumerate(by_row(deck, priced)):
+    for segment, (start_ms, one) in enumerate(by_row(deck, priced, offer.rules.unit_ms)):
         purchase = msgspec.structs.replace(
-            head, start_ms=None if head.start_ms is None else head.start_ms + 1000 * start_s, deck=deck.name, deck_id=deck.deck_id,
+            head, start_ms=None if head.start_ms is None else head.start_ms + start_ms, deck=deck.name, deck_id=deck.deck_id,
             prefix=deck.prefixes[one.rate], destination=deck.destinations[one.rate], charged_s=one.charged_s, per_min_nanos=one.per_min_nanos,
             usage_nanos=one.usage_nanos, connect_nanos=one.connect_nanos, surcharge_nanos=one.surcharge_nanos,
             attempt_nanos=one.attempt_nanos if attempts else 0, segment=segment, fx=offer.rules.fx_source, rounding=offer.rules.rounding,

@@ -22,8 +22,11 @@ from ringfence.commands import (
     health,
     invoices,
     journal,
+    margins,
     migrate,
     orders,
+    payments,
+    portability,
     protect,
     quote,
     recycle,
@@ -103,10 +106,10 @@ def main(
 
 PANELS = {
     "Run": (up, flow, simulate, replay),
-    "Configure": (config, decks, switch, credential, user, protect, enforce),
+    "Configure": (config, decks, portability, switch, credential, user, protect, enforce),
     "Price again": (rerate, recycle, runs),
     "Blocks": (block, unblock, orders),
-    "Money": (books, invoices),
+    "Money": (books, invoices, payments, margins),
     "Inspect and maintain": (calls, quote, route, status, completeness, health, migrate, repartition, backup, restore, retention, journal),
 }
 

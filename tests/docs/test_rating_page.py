@@ -13,9 +13,9 @@ import pytest
 
 from core.config import Markup
 from core.money import to_nanos, to_text
+from rating.contracts import offer_of
 from rating.deck import Call
 from rating.decks import read_deck
-from rating.markup import marked_up
 from rating.packages import USAGE, Deal, covered
 from rating.price import NO_RATE, REJECTED, price_one
 from rating.rules import Rules
@@ -36,14 +36,16 @@ def rules_of(options: str) -> Rules:
     percent, per_minute = to_nanos(said.pop("markup_percent", "0")), to_nanos(said.pop("markup_per_minute", "0"))
     markup = Markup(percent_nanos=percent, per_minute_nanos=per_minute, decimals=int(said.pop("markup_decimals", "9")))
     by_lrn = said.pop("rated_number", "") == "lrn"
+    unit_ms = int(said.pop("duration_unit_ms", "1000"))
     others = {SPELLED.get(name, name): value for name, value in said.items()}
-    return Rules(decimals=decimals, fx=fx, markups=(markup,) if percent or per_minute else (), by_lrn=by_lrn, **others)
+    markups = (markup,) if percent or per_minute else ()
+    return Rules(decimals=decimals, fx=fx, markups=markups, by_lrn=by_lrn, unit_ms=unit_ms, **others)
 
 
 @pytest.mark.parametrize(("options", "csv", "calls"), EXAMPLES, ids=lambda text: text.splitlines()[0] if text else "plain")
 def test_the_page_says_what_calls_cost(options, csv, calls):
     rules = rules_of(options)
-    deck = marked_up(read_deck(csv.encode(), "page", "EUR"), rules.markups)
+    deck = offer_of(read_deck(csv.encode(), "page", "EUR"), rules).deck
     for line in calls.splitlines():
         found = LINE.fullmatch(line.strip())
         assert found, line
