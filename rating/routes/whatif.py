@@ -37,7 +37,8 @@ def what_if(
     >>> config = Config(
     ...     accounts=(Account(tenant="t", name="acme", sell_deck="s", route_plan="p"),), route_plans=(RoutePlan(tenant="t", name="p"),),
     ...     carriers=(Carrier(tenant="t", name="a", buy_deck="a"), Carrier(tenant="t", name="b", buy_deck="b")),
-    ...     trunks=tuple(Trunk(tenant="t", name=n, carrier=n, address="192.0.2.1:5060") for n in "ab"), decks={k: d.deck_id for k, d in decks.items()})
+    ...     trunks=tuple(Trunk(tenant="t", name=n, carrier=n, address="192.0.2.1:5060") for n in "ab"),
+    ...     decks={name: deck.deck_id for name, deck in decks.items()})
     >>> table = compile_table(view_of(compile_contracts(config, decks), "t", "acme", 0), Live(), Durations())
     >>> what_if(table, ["431", "1"], ["", ""], np.zeros(2, np.int64), np.asarray([30_000, 30_000]), np.ones(2, np.bool_)).rows()
     [('b', 0, 300000000, 30000000, ''), ('', 2, 0, 0, '')]
