@@ -17,6 +17,20 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from core.billing import (
+    Commission,
+    Exemption,
+    Invoicing,
+    Legal,
+    LegalEntity,
+    TaxProfile,
+    TaxTable,
+    faults_of_days,
+    faults_of_legal,
+    faults_of_percents,
+    faults_of_table,
+    is_day,
+)
 from core.currencies import is_code
 from core.money import to_nanos
 from core.numbers import DialPlan
@@ -60,6 +74,9 @@ class Party(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     parent: str = ""
     agreement: str = ""  # of a reseller: for the calls of the parties under it
     sell_deck: str = ""  # short form of an agreement: that deck at all times
+    legal: Legal = Legal()
+    exemptions: tuple[Exemption, ...] = ()
+    commission: Commission | None = None  # of a reseller
 
 
 class DeckSpan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -106,10 +123,11 @@ class Agreement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     rated_number: Literal["dialled", "lrn"] = "dialled"  # whose prefix prices a call; a number that was not ported has no other
     tax: Literal["exclusive", "inclusive"] = "exclusive"  # inclusive: the prices of the decks are gross
     tax_profile: str = ""
-    cycle: Literal["daily", "weekly", "half_monthly", "monthly"] = "monthly"
+    cycle: Literal["daily", "weekly", "half_monthly", "monthly", "custom"] = "monthly"
     credit_limit_nanos: int | None = None
     payment_days: int = 30
     dispute_days: int = 30
+    invoicing: Invoicing = Invoicing()
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -273,6 +291,9 @@ class FxRate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 ROWS: dict[str, type[msgspec.Struct]] = {
     "holidays": HolidayList,
     "fx_rates": FxRate,
+    "legal_entities": LegalEntity,
+    "tax_tables": TaxTable,
+    "tax_profiles": TaxProfile,
     "parties": Party,
     "agreements": Agreement,
     "accounts": Account,
@@ -296,6 +317,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     version: int = 0
     holidays: tuple[HolidayList, ...] = ()
     fx_rates: tuple[FxRate, ...] = ()
+    legal_entities: tuple[LegalEntity, ...] = ()
+    tax_tables: tuple[TaxTable, ...] = ()
+    tax_profiles: tuple[TaxProfile, ...] = ()
     parties: tuple[Party, ...] = ()
     agreements: tuple[Agreement, ...] = ()
     accounts: tuple[Account, ...] = ()
@@ -418,6 +442,14 @@ def faults_of(kind: str, row: Any, find: Find) -> Iterator[tuple[str, str]]:
         yield from ((f"dates[{at}]", f"{day!r} is no date: write 2026-12-25") for at, day in enumerate(row.dates) if not _is_date(day))
     elif kind == "fx_rates":
         yield from _rates(row)
+    elif kind == "legal_entities":
+        yield from ((f"legal.{field}", fault) for field, fault in faults_of_legal(row.legal))
+    elif kind == "tax_tables":
+        yield from faults_of_table(row)
+    elif kind == "tax_profiles":
+        for at, one in enumerate(row.stack):
+            if find("tax_tables", row.tenant, one.tax) is None:
+                yield f"stack[{at}].tax", f"no tax table {one.tax!r}"
     elif kind == "trunks":
         for field, of, what in (("account", "accounts", "account"), ("carrier", "carriers", "carrier")):
             name = getattr(row, field)
@@ -539,6 +571,11 @@ def _priced(row: Account | Carrier | Party, find: Find) -> Iterator[tuple[str, s
             yield from _marked_up(row, agreement, find)
     if isinstance(row, Party):
         yield from _under(row, find)
+        yield from ((f"legal.{field}", fault) for field, fault in faults_of_legal(row.legal))
+        yield from faults_of_days(row.exemptions, "exemptions")
+        for at, one in enumerate(row.exemptions):
+            if find("tax_tables", row.tenant, one.tax) is None:
+                yield f"exemptions[{at}].tax", f"no tax table {one.tax!r}"
     elif row.party and find("parties", row.tenant, row.party) is None:
         yield "party", f"no party {row.party!r}"
 
@@ -604,6 +641,7 @@ def _rates(row: FxRate) -> Iterator[tuple[str, str]]:
 def _planned(row: Agreement, find: Find) -> Iterator[tuple[str, str]]:
     if row.party and find("parties", row.tenant, row.party) is None:
         yield "party", f"no party {row.party!r}"
+    yield from _invoiced(row, find)
     if (row.plan or row.markup) and not row.currency:
         yield "currency", "is missing: an agreement has the currency of its decks"
     if row.markup and row.plan:
@@ -627,6 +665,20 @@ def _planned(row: Agreement, find: Find) -> Iterator[tuple[str, str]]:
     for (_, end, _), (start, _, at) in pairwise(spans):
         if start < end:
             yield f"plan[{at}]", "overlaps another deck of the plan: end that one with `until` or begin this one later"
+
+
+def _invoiced(row: Agreement, find: Find) -> Iterator[tuple[str, str]]:
+    how = row.invoicing
+    if row.tax_profile and find("tax_profiles", row.tenant, row.tax_profile) is None:
+        yield "tax_profile", f"no tax profile {row.tax_profile!r}"
+    if how.issuer and find("legal_entities", row.tenant, how.issuer) is None:
+        yield "invoicing.issuer", f"no legal entity {how.issuer!r}"
+    if how.first_day and not is_day(how.first_day):
+        yield "invoicing.first_day", f"{how.first_day!r} is no date: write 2026-12-25"
+    if row.cycle == "custom" and not (how.first_day and how.cycle_days > 0):
+        yield "cycle", "custom needs `first_day` and `cycle_days` > 0 in `invoicing`"
+    yield from faults_of_days(how.fees, "invoicing.fees")
+    yield from faults_of_percents(how.discounts, "invoicing.discounts")
 
 
 def limits(span: DeckSpan) -> tuple[int, int]:

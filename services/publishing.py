@@ -21,6 +21,9 @@ from services.config_file import Contents, DeckEntry, Wrong, read, render, row_f
 from services.in_force import View
 
 SINGULAR = {
+    "legal_entities": "legal entity",
+    "tax_tables": "tax table",
+    "tax_profiles": "tax profile",
     "parties": "party",
     "agreements": "agreement",
     "accounts": "account",
@@ -34,7 +37,8 @@ SINGULAR = {
 }
 NAMES = {"account": "accounts", "carrier": "carriers", "dial_plan": "dial_plans", "party": "parties", "parent": "parties",
          "route_plan": "route_plans", "then": "route_plans", "portability": "portability",
-         "agreement": "agreements", "sell_deck": "decks", "buy_deck": "decks", "deck": "decks"}  # fmt: skip
+         "agreement": "agreements", "sell_deck": "decks", "buy_deck": "decks", "deck": "decks",
+         "tax_profile": "tax_profiles", "issuer": "legal_entities", "tax": "tax_tables"}  # fmt: skip
 """Field -> the kind of row that it refers to."""
 
 @dataclass(frozen=True)
