@@ -61,7 +61,10 @@ def _next(client: Warehouse, before: Posted, a_batch: int) -> Posted:
         of, first, end = (int(row[name]) for name in ("partition", "first_offset", "next_offset"))
         ends[of] = min(max(ends.get(of, 0), first) + a_batch, max(end, ends.get(of, 0)))
         behind |= ends[of] < end
-    return Posted(ends, before.runs if behind else tuple(int(row["run"]) for row in ask(client, owed.runs())))
+    if behind:
+        return Posted(ends, before.runs)
+    counting = owed.runs_counting() if ask(client, owed.decides_runs()) else owed.runs()
+    return Posted(ends, tuple(int(row["run"]) for row in ask(client, counting)))
 
 
 def _transfers(batch: int, rows: list[dict[str, Any]]) -> Iterator[Transfer]:
