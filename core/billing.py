@@ -84,8 +84,8 @@ class Invoicing(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Commission(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a reseller earns by the parties under it, when they are invoiced or when they have paid: percent of the revenue, of the margin (less what
-    the carriers got), or of the difference between their prices and its own."""
+    """What a reseller earns by the parties under it, when they are invoiced or when they have paid: percent of the revenue, of the margin (less
+    what the carriers got), or of the difference between their prices and its own."""
 
     percent: str
     of: Literal["revenue", "margin", "difference"] = "revenue"

@@ -81,7 +81,8 @@ def stored_names() -> dict[str, object]:
         "ledger_kinds": list(get_args(ledger.Kind)),
         "ledger_account": ledger.Account("t1", "unbilled", "EUR", "acme", "retail").id,
         "ledger_transfer": [
-            one.id for one in ledger.transfer("usage", "7", ledger.Account("t1", "revenue", "EUR"), ledger.Account("t1", "unbilled", "EUR", "acme"), 1)
+            one.id
+            for one in ledger.transfer("usage", "7", ledger.Account("t1", "revenue", "EUR"), ledger.Account("t1", "unbilled", "EUR", "acme"), 1)
         ],
         "posted": Posted({0: 120}, (3,)).to_json(),
         "invoice": invoices.invoice_id("t1", "acme", "retail", "EUR", 1),

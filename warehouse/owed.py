@@ -96,21 +96,6 @@ def ends() -> Query:
     return "SELECT partition, min(offset) AS first_offset, max(offset) + 1 AS next_offset FROM records GROUP BY partition ORDER BY partition", {}
 
 
-def runs() -> Query:
-    """Rating runs whose charges are stored."""
-    return "SELECT DISTINCT run FROM charges WHERE run > 0 ORDER BY run", {}
-
-
-def runs_counting() -> Query:
-    """Rating runs of which a person has said that they count (the view is there with the runs)."""
-    return "SELECT run FROM rating_runs_counting ORDER BY run", {}
-
-
-def decides_runs() -> Query:
-    """Whether the warehouse tells runs that count from those that are only stored: one row, or none."""
-    return "SELECT name FROM system.tables WHERE database = currentDatabase() AND name = 'rating_runs_counting'", {}
-
-
 def by_party(before: State, after: State, tenant: str = "") -> Query:
     """What a step comes to per tenant, role, level, party, agreement and currency: charges and nanos, exact."""
     condition, params = ("tenant = {tenant:String}", {"tenant": tenant}) if tenant else ("1", {})
