@@ -25,7 +25,7 @@ BUSINESS = (OFFICE, CALLCENTRE, CALLSHOP, WHOLESALE)
 SHARES = (0.26, 0.07, 0.04, 0.02, 0.31, 0.30)
 """Of all calls, by habit."""
 
-CALLS_A_DAY = (70.0, 2.5, 600.0, 90.0, 4000.0, 5.0)
+CALLS_PER_DAY = (70.0, 2.5, 600.0, 90.0, 4000.0, 5.0)
 """Of one account, by habit: offices and homes as small providers see them, a subscriber's outgoing calls as in published mobile data."""
 
 CALLERS = ((4, 60), (1, 2), (1, 4), (1, 4), (2000, 9000), (1, 1))
@@ -95,7 +95,7 @@ def make_town(seed: int, calls: int, start_ms: int, days: float) -> Town:
     rng = generator(seed, "town")
     counts = [
         max(int(calls * part / days / per_day) + 1, 16 if habit in BUSINESS else 40)
-        for habit, (part, per_day) in enumerate(zip(SHARES, CALLS_A_DAY, strict=True))
+        for habit, (part, per_day) in enumerate(zip(SHARES, CALLS_PER_DAY, strict=True))
     ]
     habit = np.repeat(np.arange(len(HABITS)), counts)
     n = len(habit)
