@@ -77,7 +77,7 @@ def update(state: dict[str, Columns], frame: pl.DataFrame, parameters: Parameter
     rows = np.flatnonzero(frame["odd"].to_numpy() != READABLE)
     if len(rows):
         frame = frame.hstack(_unpriced(state, frame, rows, parameters))
-    calls = _crowd(state["range"], frame, "k_range", frame["calls"].to_numpy(), parameters)
+    calls = _crowd(state["range"], frame, "k_account_range", frame["calls"].to_numpy(), parameters)
     weight = frame["weight"].to_numpy() * _concentration(calls)
     added = [pl.Series("range_calls", calls)]
     for level in LEVELS:
@@ -221,7 +221,7 @@ DETECTOR = Detector(
     "the same for an account's calls to numbers that cannot be read or priced",
     needs=(
         "t_ms", "started_ms", "nanos", "money", "currency", "talk_ms", "calls", "weight", "b_code", "b_kind", "b_range", "a_number", "odd",
-        "odd_answers", "k_account", "k_a_number", "k_b_range", "k_range", "k_unpriced", "partition", "home", "account", "ingress_trunk",
+        "odd_answers", "k_account", "k_a_number", "k_b_range", "k_account_range", "k_unpriced", "partition", "home", "account", "ingress_trunk",
     ),
     state={**dict.fromkeys((*LEVELS, UNPRICED), STATE), "range": FADING, "unpriced_crowd": FADING},
     update=update,

@@ -15,7 +15,7 @@ import polars as pl
 
 import detectors as folder
 from core.policy import Policy
-from detectors.protocol import Detector, Limits, Spanning
+from detectors.protocol import Detector, Feature, Limits, Spanning
 
 
 @cache
@@ -23,6 +23,13 @@ def _registered() -> tuple[Detector | Spanning, ...]:
     modules = [import_module(f"{folder.__name__}.{found.name}") for found in pkgutil.iter_modules(folder.__path__)]
     found = [module.DETECTOR for module in modules if hasattr(module, "DETECTOR")]
     return tuple(sorted(found, key=lambda detector: detector.name))
+
+
+@cache
+def features() -> tuple[Feature, ...]:
+    """What detectors share, by name: each module that has a `FEATURE`."""
+    modules = [import_module(f"{folder.__name__}.{found.name}") for found in pkgutil.iter_modules(folder.__path__)]
+    return tuple(sorted((module.FEATURE for module in modules if hasattr(module, "FEATURE")), key=lambda feature: feature.name))
 
 
 @cache

@@ -1,0 +1,1 @@
+STORED: dict[str, dict[str, str]] = {}
