@@ -220,7 +220,7 @@ def spread(rows: Rows) -> Part:
 def spread_of_day(rows: Rows) -> Part:
     """The same over a day."""
     of_all = rows.of("account_zone", "day_new_ranges") / np.maximum(rows.of("account_zone", "day_calls"), 1e-9)
-    return Part("spread", np.clip(5.0 * (of_all - 0.4), 0.0, 2.5) * trust(rows), of_all, np.full_like(of_all, 0.4))
+    return Part("spread", np.clip(5.0 * (of_all - 0.4), -2.0, 2.5), of_all, np.full_like(of_all, 0.4))
 
 
 def price_of_day(rows: Rows, kind: str) -> Part:
@@ -305,7 +305,7 @@ def talk(rows: Rows, kind: str, least_min: float = 0.5) -> Part:
     """Minutes per answered call: people talk."""
     minutes = rows.of(kind, "day_talk_min") / np.maximum(rows.of(kind, "day_answers"), 0.5)
     asr = rows.of(kind, "day_answers") / np.maximum(rows.of(kind, "day_calls"), 1e-9)
-    return Part("talk", np.where((minutes >= least_min) & (asr > 0.25), 2.0, -2.0), minutes, np.full_like(minutes, least_min))
+    return Part("talk", np.where((minutes >= least_min) & (asr > 0.25), 2.0, -4.0), minutes, np.full_like(minutes, least_min))
 
 
 def devices(rows: Rows) -> Part:

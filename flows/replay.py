@@ -52,7 +52,10 @@ SUSPECTED = "suspected_duplicates.jsonl"
 """Rows that were priced although an earlier row has their id or equals them."""
 NOTES = "notes.jsonl"
 """Rows of which something that is no money was cut or left out."""
-OUTPUTS = ("alerts.jsonl", "block_orders.jsonl", *FATES.values(), SUSPECTED, NOTES, "calls.parquet", "charges.parquet", "summary.json")
+OUTPUTS = (
+    "alerts.jsonl", "block_orders.jsonl", "waiting_orders.jsonl", *FATES.values(), SUSPECTED, NOTES, "calls.parquet", "charges.parquet",
+    "summary.json",
+)  # fmt: skip
 
 SET_ASIDE = "sell_amount: set aside, the deck prices the call"
 """Counted, and without a line of its own: it can be every row."""
@@ -175,6 +178,7 @@ def _judge_rows(
     with (
         ExitStack() as stack,
         (out / "block_orders.jsonl").open("wb") as block_orders,
+        (out / "waiting_orders.jsonl").open("wb") as waiting,
         pyarrow.parquet.ParquetWriter(out / "calls.parquet", PRICED.to_arrow().schema) as calls,
         pyarrow.parquet.ParquetWriter(out / "charges.parquet", schemas.empty(schemas.CHARGES).to_arrow().schema) as charges,
     ):
@@ -219,8 +223,8 @@ def _judge_rows(
                     totals.update(_totals(outcome.charges, role))
             found = _spanning(watched, outcome.sums, settings_of(terms))
             for order in (*outcome.orders, *found.orders):
-                orders += 1
-                _line(block_orders, _order(order))
+                orders += not order.ask
+                _line(waiting if order.ask else block_orders, _order(order))
             alerts.update((finding.finding_id, finding) for finding in (*outcome.findings, *found.findings))
             gc.collect(1)
             progress(start + len(batch), len(rows))
