@@ -165,6 +165,7 @@ DETECTOR = Spanning(
     about="Wangiri calls back: calls of all accounts to a block of foreign numbers that rang many subscribers briefly",
     sums={"rung": _rung, "abroad": _abroad},
     by_account=("abroad",),
+    fields=("a_raw", "setup_ms", "end_ms"),
     state=State,
     detect=detect,
     forget=forget,

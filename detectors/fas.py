@@ -191,6 +191,7 @@ DETECTOR = Spanning(
     name="fas",
     about="false answer supervision: a carrier answers calls to a destination more often, sooner or more briefly than the other carriers there",
     sums={"route": _route},
+    fields=("carrier", "setup_ms", "answer_ms"),
     state=State,
     detect=detect,
     forget=forget,

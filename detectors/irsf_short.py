@@ -67,4 +67,5 @@ DETECTOR = Detector(
     findings=findings,
     facts=case_facts,
     parameters=Parameters,
+    fields=("answer_ms", "end_ms"),
 )

@@ -57,4 +57,5 @@ DETECTOR = Detector(
     findings=findings,
     facts=case_facts,
     parameters=Parameters,
+    fields=("a_raw", "setup_ms"),
 )

@@ -95,6 +95,7 @@ class Detector:
     findings: Callable[[pl.DataFrame, Any, Limits], list[Hit]]
     facts: Callable[[Case, Any], Facts]
     parameters: type[msgspec.Struct] = NoParameters  # frozen, with defaults; ranges as `msgspec.Meta`
+    fields: tuple[str, ...] = ()  # of `core.record.Record`, beside account and b_number: without them it cannot see its fraud
 
     def new_state(self) -> dict[str, Columns]:
         """Empty columns per group of subjects."""
@@ -129,4 +130,5 @@ class Spanning:
     detect: Callable[[Any, pl.DataFrame, Settings], tuple[list[Finding], list[BlockOrder]]]
     forget: Callable[[Any, int], None]
     by_account: tuple[str, ...] = ()  # kinds that are summed account by account
+    fields: tuple[str, ...] = ()  # as a detector's
     capped: bool = False  # only subjects for which the operator set a cap are watched

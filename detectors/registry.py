@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cache
 from importlib import import_module
 from typing import Any
@@ -83,6 +83,18 @@ def faults(policy: Policy) -> list[str]:
             elif fault := _fault(types[parameter], value):
                 found.append(f"{path}.{parameter}: {fault}")
     return found
+
+
+def not_observable(fields: Collection[str]) -> dict[str, tuple[str, ...]]:
+    """The detectors that cannot see their fraud in records with these fields, each with the fields that are missing. Their silence says
+    nothing: it is never "clean".
+
+    >>> not_observable(["a_raw", "setup_ms", "answer_ms", "end_ms", "carrier"])
+    {'sim_box': ('imei', 'imsi', 'cell')}
+    """
+    everyone: list[Detector | Spanning] = [*detectors(), *spanning()]
+    missing = {one.name: tuple(field for field in one.fields if field not in fields) for one in everyone}
+    return {name: absent for name, absent in sorted(missing.items()) if absent}
 
 
 def _suggestion(name: str, known: list[str]) -> str:

@@ -63,4 +63,5 @@ DETECTOR = Detector(
     findings=findings,
     facts=case_facts,
     parameters=Parameters,
+    fields=("a_raw", "imei", "imsi", "cell"),
 )

@@ -112,4 +112,5 @@ DETECTOR = Detector(
     findings=findings,
     facts=case_facts,
     parameters=Parameters,
+    fields=("a_raw",),
 )

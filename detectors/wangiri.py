@@ -65,4 +65,5 @@ DETECTOR = Detector(
     findings=findings,
     facts=case_facts,
     parameters=Parameters,
+    fields=("a_raw", "setup_ms", "end_ms"),
 )
