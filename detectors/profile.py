@@ -399,10 +399,10 @@ def facts(case: Case, kind: str) -> Facts:
     began_ms = row["t_ms"] - int(now["window_ms"])
     if began_ms > start["seen_ms"] > 0:
         for name in ("calls", "nanos", "talk_ms"):
-            start[name] = int(start[name]) + max(0, int(start[f"seen_{name}"]) - int(now[f"window_{name}"]))
+            start[name] = in_range(int(start[name]) + max(0, int(start[f"seen_{name}"]) - int(now[f"window_{name}"])))
     start["seen_ms"] = began_ms
     for name in ("calls", "nanos", "talk_ms"):
-        start[f"seen_{name}"] = int(now[f"window_{name}"])
+        start[f"seen_{name}"] = in_range(int(now[f"window_{name}"]))
     window_ms = max(0, row["t_ms"] - int(start["began_ms"]))
     nanos = in_range(int(start["nanos"]) + int(now["window_nanos"]))
     usual = None if start["usual_per_ms"] < 0 else in_range(round(start["usual_per_ms"] * window_ms))
