@@ -42,7 +42,7 @@ test-real: setup  ## whole installations, Kamailio with real calls, PostgreSQL, 
 test-kafka: setup  ## the rest of it (Java, Maven: the broker's jars are fetched once)
 	@$(BIN)/python -m pytest $(AGAIN) -m kafka $(ARGS)
 
-bench: setup  ## the figures: records a second, where the time goes, kills, the order's way
+bench: setup  ## the figures: records per second, where the time goes, kills, the way of an order
 	@for b in bench/bench_*.py; do echo "== $$b"; $(BIN)/python "$$b" || exit 1; done
 
 docs: setup  ## the docs as a site, in build/site

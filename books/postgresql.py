@@ -4,6 +4,7 @@
 that it reads (the orders of the last minute, the newest version's number, the holder of a lease) are still true when it writes, and the order
 of row locks does not matter. The isolation is READ COMMITTED on purpose: each statement sees all that was committed before it, and so all
 of the previous writer. A REPEATABLE READ snapshot would be as old as the first statement, which is the one that waits for the lock.
+The ledger alone has many writers: its transactions (`writing(engine, row_locks=True)`) lock the rows of the accounts that they post to.
 
 *One snapshot for readers.* REPEATABLE READ READ ONLY: the statements of one reading see the same moment and wait for nobody, and the
 server refuses a write.
@@ -97,6 +98,8 @@ def _begin(conn: sa.Connection) -> None:
         return
     if wait_ms := conn.get_execution_options().get("wait_ms"):
         conn.exec_driver_sql(f"SET LOCAL lock_timeout = {int(wait_ms)}")
+    if conn.get_execution_options().get("row_locks"):
+        return
     conn.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITER})")
 
 

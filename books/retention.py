@@ -77,6 +77,7 @@ def remove_audit(conn: sa.Connection, now_ms: int, days: float, who: str) -> int
     rows = int(conn.execute(sa.select(sa.func.count()).select_from(a).where(old)).scalar() or 0)
     if not rows:
         return 0
+    newest = conn.execute(sa.select(a.c.sha256).where(old).order_by(a.c.id.desc()).limit(1)).scalar()
     if conn.dialect.name == "sqlite":
         ((trigger,),) = conn.exec_driver_sql(
             "SELECT sql FROM sqlite_master WHERE type = 'trigger' AND name = 'audit_no_delete'"
@@ -88,7 +89,7 @@ def remove_audit(conn: sa.Connection, now_ms: int, days: float, who: str) -> int
         conn.exec_driver_sql("ALTER TABLE audit DISABLE TRIGGER audit_append_only")
         conn.execute(sa.delete(a).where(old))
         conn.exec_driver_sql("ALTER TABLE audit ENABLE TRIGGER audit_append_only")
-    audit.note(conn, who, "removed", "audit", f"{rows} lines older than {days:g} days", now_ms)
+    audit.note(conn, who, "removed", "audit", f"{rows} lines older than {days:g} days, up to {newest}", now_ms)
     return rows
 
 

@@ -37,3 +37,9 @@ def _statement(dialect: str, table: sa.Table, names: tuple[str, ...], keep: froz
         # Without the option psycopg's count is read when its cursor is closed already, and is -1 for a row that was there.
         return insert.on_conflict_do_nothing(index_elements=primary).execution_options(preserve_rowcount=True)
     return insert.on_conflict_do_update(index_elements=primary, set_=changed)
+
+
+def insert_once(conn: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Inserts the rows (of the same columns) whose primary key is not taken."""
+    if rows:
+        conn.execute(_statement(conn.dialect.name, table, tuple(rows[0]), frozenset(), True), list(rows))

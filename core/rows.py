@@ -56,6 +56,16 @@ def _attempts_made(steps: Table, rows: list[int]) -> list[int]:
     return [max(attempts[i], failed[i] + answered[i]) for i in rows]
 
 
+def own_attempt_no(attempts: int, failed: int, failed_no: int, answered: bool) -> int:
+    """The number of the attempt whose end is the end of its call. A switch that gives every attempt the same number, or whose answering attempt
+    is not its last one, must not put two attempts of a call under one key.
+
+    >>> own_attempt_no(attempts=1, failed=0, failed_no=0, answered=True), own_attempt_no(attempts=2, failed=1, failed_no=2, answered=True)
+    (1, 3)
+    """
+    return max(attempts, max(failed, failed_no) + answered)
+
+
 _OF_CALL = ("record_partition", "record_offset", "revision", "learned_ms", "tenant", "switch", "call_key")
 
 
@@ -81,7 +91,9 @@ def attempts(steps: Table, legs: list[LegEnd]) -> pl.DataFrame:
         rows.append((*head, number, accounts[i], *route, b_numbers[i], at_ms, answered, talk_ms, pdd_ms, sip_code, q850))
     routes, talks = [steps[name] for name in ("carrier", "trunk_group", "egress_trunk")], steps["duration_ms"]
     answers, moments, ends = steps["answer_ms"], steps["t_ms"], [steps[name] for name in ("pdd_ms", "sip_code", "q850")]
-    for i, number in zip(own, _attempts_made(steps, own), strict=True):
+    counts = [steps[name] for name in ("attempts", "failed", "failed_no", "answered")]
+    for i in own:
+        number = own_attempt_no(*(values[i] for values in counts))
         answered, at_ms = steps["answered"][i], moments[i] if answers[i] is None else answers[i]
         head, route, how = [values[i] for values in heads], [values[i] for values in routes], [values[i] for values in ends]
         rows.append((*head, number, accounts[i], *route, b_numbers[i], at_ms, answered, talks[i] if answered else 0, *how))

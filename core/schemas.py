@@ -78,6 +78,8 @@ FACTS = {
     "imsi": pl.String,
     "cell": pl.String,
     "buy_currency": pl.String,
+    "route": pl.String,
+    "route_rank": pl.Int32,
 }
 
 NUMBERS = {"a_number": pl.String, "a_kind": pl.String, "b_number": pl.String, "b_kind": pl.String}
@@ -225,6 +227,7 @@ CHARGES = pl.Schema(
         "currency": pl.String,
         "fx": pl.String,  # "" = in the deck's currency; else which rate converted it, of which day and source
         "rounding": pl.String,  # the mode by which the amount was rounded, once
+        "tax": pl.String,  # inclusive: the amount is gross; "" = tax comes on top of it
         "config_version": pl.Int64,
     }
 )

@@ -108,7 +108,7 @@ def gather(gathered: Gathered, usage: pl.DataFrame, placed: Sequence[tuple[int, 
                 key = (tenant, kind, subject, account if kind in by_account else "", t_ms // 1000 * 1000, currency)
                 mine = gathered.get(partition) or gathered.setdefault(partition, {})
                 known = mine.get(key) or mine.setdefault(key, Sum())
-                known.nanos += nanos
+                known.nanos = in_range(known.nanos + nanos)
                 known.calls += calls
                 known.active += active
                 known.learned_ms, known.call_id = max(known.learned_ms, learned_ms), call_id

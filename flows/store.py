@@ -253,8 +253,9 @@ class Storing:
         if self._client is None:
             self._client = open_warehouse(self._dsn, timeout_s=self._pace.answer_s)
         try:
-            for table, arrow in rows.items():
-                insert(self._client, table, arrow)
+            for table in reversed(TABLES):  # `records` last, as judge wrote them: see warehouse.owed.ends
+                if table in rows:
+                    insert(self._client, table, rows[table])
         except WarehouseDown:
             self.close()  # a line that broke is not used again
             raise

@@ -23,6 +23,7 @@ from core.frames import Table, of_rows
 from core.money import to_nanos
 from core.numbers import E164_KINDS
 from core.record import Record
+from core.rows import own_attempt_no
 from core.schemas import CHARGES, RATED_DISPOSITION, UNRATED
 from rating.contracts import NO_DECK, PLANNED, UNKNOWN, Charged, Terms
 from rating.deck import Call, Calls
@@ -63,6 +64,7 @@ class Purchase(msgspec.Struct, frozen=True):
     segment: int = 0
     fx: str = ""
     rounding: str = NOT_ROUNDED
+    tax: str = ""
 
 
 @dataclass
@@ -198,6 +200,7 @@ class _Batch:
             amounts.sell_currency[i] = currencies[sell_place if sell_place >= 0 else -1]
             amounts.buy_currency[i] = currencies[buy_place if buy_place >= 0 else -1]
         self.amount: dict[tuple[int, str], int] = {}  # (step, side) -> the feed's own amount
+        self._above: dict[int, list[tuple[Charged, Offer | None, PricedOne]]] = {}
         if any(record.sell_amount or record.buy_amount for record in self.values):
             for i in at:
                 self._feed_amounts(i)
@@ -212,6 +215,8 @@ class _Batch:
             suspicious |= answered & self._numpy("final") & np.asarray(unreadable, bool)
         if no_rate.any():  # nobody pays for an emergency call
             amounts.no_rate[self.rows] = no_rate & np.asarray([kind != "emergency" for kind in kinds], bool)
+        if any(len(chain) > 1 for chain in self.sold):
+            suspicious |= answered & self._numpy("final") & np.asarray([len(chain) > 1 for chain in self.sold], bool)
         for k in np.flatnonzero(suspicious).tolist():
             i = at[k]
             if not amounts.fault[i]:
@@ -263,7 +268,30 @@ class _Batch:
                 return f"account {account!r} has no sell deck and the record has no amount"
             if terms.sell_amount_expected:
                 return "answered, the row has no sell_amount, and no deck prices the call"
+        for by, offer, one in self._resellers(i, k):
+            if offer is None:
+                return f"reseller {by.party!r} has no deck at this moment"
+            if one.rate < 0:
+                return f"reseller {by.party!r}: {_why(SELL, offer.deck.name, number, kind, self._b_raw(i), one.rate)}"
         return ""
+
+    def _resellers(self, i: int, k: int) -> list[tuple[Charged, Offer | None, PricedOne]]:
+        """What each level above the customer pays; an offer of None: it has no deck at this moment."""
+        if (known := self._above.get(k)) is not None:
+            return known
+        found = self._above[k] = []
+        number, caller = self.b_number[i] if self.b_kind[i] in E164_KINDS else "", self.a_number[i] if self.a_kind[i] in E164_KINDS else ""
+        answer_ms, duration_ms = self.at_ms[k], self.duration[k]
+        for by in self.sold[k][1:]:
+            moment = _moments([by], np.asarray([answer_ms]), [self.list_of("setup_ms")[i]], np.asarray([answer_ms + duration_ms]))
+            place = int(_places([by], moment)[0])
+            if place < 0:
+                found.append((by, None, PricedOne(NO_RATE)))
+                continue
+            offer = self.terms.offers[place]
+            priced = price_one(offer.deck, Call(number, caller, self.lrn[i]), int(moment[0]), duration_ms, self.answered[i], offer.rules)
+            found.append((by, offer, priced))
+        return found
 
     def _b_raw(self, i: int) -> str:
         return self.values[self.row[i]].b_raw if self.row[i] >= 0 else ""
@@ -299,47 +327,39 @@ class _Batch:
             return (
                 *head, role, level, one.attempt_no, one.segment, *where, one.party, account, one.carrier, one.trunk_group, one.egress_trunk,
                 one.agreement, one.deck, one.deck_id, one.prefix, one.destination, one.start_ms, end_ms, one.charged_s, one.per_min_nanos,
-                one.usage_nanos, one.connect_nanos, one.attempt_nanos, one.surcharge_nanos, nanos, one.currency, one.fx, one.rounding, version,
+                one.usage_nanos, one.connect_nanos, one.attempt_nanos, one.surcharge_nanos, nanos, one.currency, one.fx, one.rounding, one.tax,
+                version,
             )  # fmt: skip
 
         rows = [row(SELL, level, one) for level, sales in enumerate(self._sales(i, k, start_ms)) for one in sales]
         bought = list(remembered)
-        failed, attempts = max(at("failed")[i], at("failed_no")[i]), at("attempts")[i]
+        failed, failed_no, attempts = at("failed")[i], at("failed_no")[i], at("attempts")[i]
         # A failed call's last attempt has a record of its own where the switch writes one per attempt: it is not bought twice.
-        if not self.legs[i] and not self.buys[i] and (answered or failed < attempts) and (self.carrier[i] or (i, BUY) in self.amount):
+        if not self.legs[i] and not self.buys[i] and (answered or max(failed, failed_no) < attempts) and (self.carrier[i] or (i, BUY) in self.amount):
             route = self.carrier[i], at("trunk_group")[i], at("egress_trunk")[i]
-            bought += self._bought(i, max(attempts, at("failed")[i] + answered), route, start_ms)
+            bought += self._bought(i, own_attempt_no(attempts, failed, failed_no, answered), route, start_ms)
         # An attempt that costs nothing is a row of `attempts` alone.
         rows += [row(BUY, 0, one) for one in bought if one.start_ms is not None or one.attempt_nanos]
         return rows
 
     def _sales(self, i: int, k: int, start_ms: int | None) -> list[list[Purchase]]:
         """What each level owes, the customer first."""
-        sales, at = [], self.list_of
+        at = self.list_of
         route = at("carrier")[i], at("trunk_group")[i], at("egress_trunk")[i], start_ms
         was_sent = bool(self.carrier[i] or self.legs[i])  # to a carrier: only then is an attempt paid for
-        for level, by in enumerate(self.sold[k]):
-            head = Purchase(0, by.party, by.agreement, *route)
-            if not level:
-                place, amount, currency = self.sold_by[k], self.amount.get((i, SELL)), self.amounts.sell_currency[i]
-                head = msgspec.structs.replace(head, currency=currency)
-                if amount is not None:
-                    charged_s = -(-(self.values[self.row[i]].duration_ms or 0) // 1000)
-                    sales.append([msgspec.structs.replace(head, charged_s=charged_s, usage_nanos=amount)])
-                elif place >= 0:
-                    sales.append(charged(head, self.terms.offers[place], _one(self.sell, k, self.sell_segments), was_sent))
-                else:
-                    sales.append([head])
-                continue
-            answer_ms, duration_ms = self.at_ms[k], self.duration[k]
-            moment = _moments([by], np.asarray([answer_ms]), [at("setup_ms")[i]], np.asarray([answer_ms + duration_ms]))
-            if (place := int(_places([by], moment)[0])) < 0:
-                sales.append([head])
-                continue
-            offer, number = self.terms.offers[place], self.b_number[i] if self.b_kind[i] in E164_KINDS else ""
-            call = Call(number, self.a_number[i] if self.a_kind[i] in E164_KINDS else "", self.lrn[i])
-            priced = price_one(offer.deck, call, int(moment[0]), duration_ms, self.answered[i], offer.rules)
-            sales.append(charged(msgspec.structs.replace(head, currency=offer.currency), offer, priced, was_sent))
+        customer = self.sold[k][0]
+        head = Purchase(0, customer.party, customer.agreement, *route, self.amounts.sell_currency[i])
+        place, amount = self.sold_by[k], self.amount.get((i, SELL))
+        if amount is not None:
+            charged_s = -(-(self.values[self.row[i]].duration_ms or 0) // 1000)
+            sales = [[msgspec.structs.replace(head, charged_s=charged_s, usage_nanos=amount)]]
+        elif place >= 0:
+            sales = [charged(head, self.terms.offers[place], _one(self.sell, k, self.sell_segments), was_sent)]
+        else:
+            sales = [[head]]
+        for by, offer, priced in self._resellers(i, k) if len(self.sold[k]) > 1 else ():
+            head = Purchase(0, by.party, by.agreement, *route, offer.currency if offer else "")
+            sales.append(charged(head, offer, priced, was_sent) if offer else [head])
         return sales
 
 
@@ -361,6 +381,7 @@ def charged(head: Purchase, offer: Offer, priced: PricedOne, attempts: bool) -> 
             prefix=deck.prefixes[one.rate], destination=deck.destinations[one.rate], charged_s=one.charged_s, per_min_nanos=one.per_min_nanos,
             usage_nanos=one.usage_nanos, connect_nanos=one.connect_nanos, surcharge_nanos=one.surcharge_nanos,
             attempt_nanos=one.attempt_nanos if attempts else 0, segment=segment, fx=offer.rules.fx_source, rounding=offer.rules.rounding,
+            tax=offer.rules.tax,
         )  # fmt: skip
         found.append(purchase)
     return found

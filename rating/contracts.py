@@ -6,7 +6,7 @@ its parts. A look-up goes to the bucket of its name, so that a version over 100,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import lru_cache
@@ -19,17 +19,20 @@ from core.config import (
     Caps,
     Carrier,
     Config,
+    DeckSpan,
     Find,
     FxRate,
+    Markup,
     Party,
     Trunk,
     UnpricedCaps,
     agreement_of,
+    chain_of,
     faults_of,
     limits,
     party_of,
     path,
-    resellers,
+    plan_of,
     split_path,
 )
 from core.numbers import DialPlan
@@ -38,6 +41,7 @@ from core.policy import Policy
 from core.policy import faults as policy_faults
 from core.safety import Protected
 from rating.deck import FOREVER_MS, Deck
+from rating.markup import marked_up
 from rating.price import Offer
 from rating.rules import Instant, Rules
 from rating.window import day_of
@@ -180,7 +184,7 @@ class Terms:
         place = self._places.get((deck, rules))
         if place is None:
             place = self._places[deck, rules] = len(self.offers)
-            self.offers.append(Offer(self.decks[deck], rules))
+            self.offers.append(Offer(marked_up(self.decks[deck], rules.markups), rules))
         return place
 
     def forget(self) -> None:
@@ -243,22 +247,22 @@ class Terms:
         account: Account | None = self.find("accounts", tenant, name)
         if account is None:
             return (Charged(0, name, "", self._default(self.default_sell)),)
-        above = resellers(tenant, party_of(account), self.find)
-        chain: tuple[Account | Party, ...] = (account, *above)
-        return tuple(self._charged(level, tenant, row) for level, row in enumerate(chain))
+        chain = chain_of(account, self.find)
+        return tuple(self._charged(level, tenant, chain[level:]) for level in range(len(chain)))
 
     def _find_bought(self, tenant: str, name: str) -> Charged:
         carrier: Carrier | None = self.find("carriers", tenant, name) if name else None
         if carrier is None:
             return Charged(0, name, "", NO_DECK if not name else self._default(self.default_buy))
-        return self._charged(0, tenant, carrier)
+        return self._charged(0, tenant, (carrier,))
 
-    def _charged(self, level: int, tenant: str, row: Account | Carrier | Party) -> Charged:
-        agreement = agreement_of(row, self.find)
-        party = party_of(row)
-        if agreement is None or not agreement.plan:
+    def _charged(self, level: int, tenant: str, chain: Sequence[Account | Carrier | Party]) -> Charged:
+        """What the first of a chain pays."""
+        row = chain[0]
+        agreement, (spans, markups), party = agreement_of(row, self.find), plan_of(chain, self.find), party_of(row)
+        if agreement is None or not spans:
             return Charged(level, party, row.agreement, NO_DECK)
-        plan, instant = self._plan(tenant, agreement), agreement.rating_instant
+        plan, instant = self._plan(tenant, agreement, spans, markups), agreement.rating_instant
         if len(plan) == 1 and plan[0][:2] == (-FOREVER_MS, FOREVER_MS):
             return Charged(level, party, agreement.name, plan[0][2], instant=instant)
         return Charged(level, party, agreement.name, PLANNED, plan, instant)
@@ -269,9 +273,11 @@ class Terms:
             return UNKNOWN
         return self.offer(deck, Rules()) if deck >= 0 else deck
 
-    def _plan(self, tenant: str, agreement: Agreement) -> tuple[tuple[int, int, int], ...]:
-        rules, spans = self._rules(tenant, agreement), []
-        for span in agreement.plan:
+    def _plan(
+        self, tenant: str, agreement: Agreement, plan: Sequence[DeckSpan], markups: tuple[Markup, ...]
+    ) -> tuple[tuple[int, int, int], ...]:
+        rules, spans = replace(self._rules(tenant, agreement), markups=markups), []
+        for span in plan:
             place = self.place_of(tenant, span.deck)
             if place is None:
                 raise ConfigError(f"config {self.version}: agreement {path(tenant, agreement.name)} names deck {span.deck!r}, which it has not")
@@ -287,7 +293,7 @@ class Terms:
         return Rules(
             time_zone=agreement.time_zone, holidays=tuple(sorted(lists.items())), change=agreement.price_change,
             rating_instant=agreement.rating_instant, seconds=agreement.duration_rounding, rounding_mode=agreement.rounding,
-            decimals=agreement.decimals,
+            decimals=agreement.decimals, by_lrn=agreement.rated_number == "lrn", tax="inclusive" if agreement.tax == "inclusive" else "",
         )  # fmt: skip
 
     def _holidays(self, tenant: str) -> dict[str, tuple[int, ...]]:

@@ -72,6 +72,13 @@ class Calls:
         return np.fromiter(map(len, self.b_numbers), np.int64, len(self.b_numbers))
 
     @cached_property
+    def by_lrn(self) -> Calls:
+        """The same calls to where their numbers were ported to."""
+        if not any(self.lrns):
+            return self
+        return Calls([lrn or b_number for b_number, lrn in zip(self.b_numbers, self.lrns, strict=True)], self.a_numbers, self.lrns)
+
+    @cached_property
     def jurisdictions(self) -> Ints:
         """A bit each."""
         numbers = zip(self.a_numbers, self.b_numbers, self.lrns, strict=True)
@@ -168,10 +175,20 @@ class Deck:
         object.__setattr__(twin, "name", name)
         return twin
 
+    def with_tariffs(self, tariffs: tuple[Tariff, ...]) -> Deck:
+        """The same rows with other tariffs, each in the place of the one that it stands for: all else is shared."""
+        _ = self.index
+        twin = copy(self)
+        twin.__dict__.pop("tariff_columns", None)
+        object.__setattr__(twin, "tariffs", tariffs)
+        return twin
+
     # --- one call ----------------------------------------------------------------------------------------------------------------
 
     def find(self, call: Call, at_ms: int, rules: Rules) -> int:
         """The row that prices a call at a moment, or -1."""
+        if rules.by_lrn and call.lrn:
+            call = call._replace(b_number=call.lrn)
         row = self.index.find_one(call.b_number)
         if not self.is_dated and self.condition is None:
             return row
@@ -209,6 +226,7 @@ class Deck:
 
     def find_all(self, calls: Calls, at: npt.NDArray[np.int64], moments: Moments) -> Ints:
         """As `find`, of those `calls` whose places are `at`. `moments`: of these, in their order."""
+        calls = calls.by_lrn if moments.rules.by_lrn else calls
         rows = self.index.find(calls.codes[at])
         if self.condition is None and not self.is_dated:
             return rows

@@ -14,6 +14,7 @@ import msgspec
 from core.money import NANOS, to_text
 from rating.deck import FOREVER_MS, LONGEST
 from rating.jurisdiction import ANY, NAMES
+from rating.markup import words
 from rating.price import NO_RATE, OUT_OF_RANGE, REJECTED, Offer, PricedOne
 from rating.rules import MILLION, Mode, rounded, whole_seconds
 
@@ -58,6 +59,8 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     at_least: str = ""
     at_most: str = ""
     paid_to_the_party: bool = False
+    markups: tuple[str, ...] = ()  # that the prices below have in them already, each over the one before
+    tax: str = ""  # inclusive: the amount is gross
     fx: str = ""
     fx_numerator: int = 1
     fx_denominator: int = 1
@@ -110,7 +113,8 @@ def explain(offer: Offer, one: PricedOne, at_ms: int, talk_ms: int, answered: bo
         connect_fee=to_text(0 if is_free or continued else tariff.connect_nanos),
         surcharge=to_text(tariff.surcharge_nanos if not is_free and billable > tariff.surcharge_after_s else 0),
         attempt_fee=to_text(tariff.attempt_nanos), at_least="" if is_free or not tariff.min_nanos else to_text(tariff.min_nanos),
-        at_most="" if is_free or tariff.max_nanos is None else to_text(tariff.max_nanos), paid_to_the_party=tariff.reverse, fx=rules.fx_source,
+        at_most="" if is_free or tariff.max_nanos is None else to_text(tariff.max_nanos), paid_to_the_party=tariff.reverse,
+        markups=tuple(map(words, rules.markups)), tax=rules.tax, fx=rules.fx_source,
         fx_numerator=rules.fx[0], fx_denominator=rules.fx[1], tax_ppm=rules.tax_ppm, rounding=rules.rounding_mode, decimals=rules.decimals,
         amount=to_text(sign * abs(one.nanos + one.attempt_nanos)), amount_currency=offer.currency,
     )  # fmt: skip

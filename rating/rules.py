@@ -8,11 +8,13 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
+from core.config import Markup
 from rating.window import Holidays, Ints, Zone, zone
 
 Mode: TypeAlias = Literal["half_up", "half_even", "up", "down"]
 Change: TypeAlias = Literal["call_start", "increment_start", "split"]
 Instant: TypeAlias = Literal["setup", "answer", "end"]
+Tax: TypeAlias = Literal["", "inclusive"]
 MILLION = 1_000_000
 
 
@@ -32,10 +34,13 @@ class Rules:
     seconds: Mode = "half_up"  # how talk time becomes whole seconds
     rounding_mode: Mode = "half_up"
     decimals: int = 9
+    by_lrn: bool = False  # a ported number is priced by its LRN, not as it was dialled
+    tax: Tax = ""  # whether the amount is gross
     tax_ppm: int = 0  # added to the amount; 0 in every agreement whose invoices add the tax
     fx: tuple[int, int] = (1, 1)  # the amount in the agreement's currency is that of the deck's times the first by the second
     fx_source: str = ""  # whose rate, and of which day
     currency: str = ""  # that it is converted to; "" = the deck's own
+    markups: tuple[Markup, ...] = ()  # that raise the deck's prices, in this order
 
     @cached_property
     def zone(self) -> Zone:

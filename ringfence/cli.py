@@ -11,6 +11,7 @@ from typer.exceptions import TyperException
 from ringfence.commands import (
     backup,
     block,
+    books,
     calls,
     completeness,
     config,
@@ -19,6 +20,7 @@ from ringfence.commands import (
     enforce,
     flow,
     health,
+    invoices,
     journal,
     migrate,
     orders,
@@ -28,11 +30,13 @@ from ringfence.commands import (
     replay,
     restore,
     retention,
+    route,
     simulate,
     status,
     switch,
     unblock,
     up,
+    user,
 )
 
 EPILOG = """
@@ -96,15 +100,16 @@ def main(
 
 PANELS = {
     "Run": (up, flow, simulate, replay),
-    "Configure": (config, decks, switch, credential, protect, enforce),
+    "Configure": (config, decks, switch, credential, user, protect, enforce),
     "Blocks": (block, unblock, orders),
-    "Inspect and maintain": (calls, quote, status, completeness, health, migrate, repartition, backup, restore, retention, journal),
+    "Money": (books, invoices),
+    "Inspect and maintain": (calls, quote, route, status, completeness, health, migrate, repartition, backup, restore, retention, journal),
 }
 
 for panel, commands in PANELS.items():
     for command in commands:
         name = command.__name__.rpartition(".")[2]
-        if command in (config, credential, decks, switch, retention, journal):  # they have subcommands
+        if hasattr(command, "app"):  # it has subcommands
             app.add_typer(command.app, name=name, rich_help_panel=panel)
         else:
             app.command(name, epilog=command.EPILOG, rich_help_panel=panel)(getattr(command, name))

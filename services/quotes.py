@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,7 +10,7 @@ from books import configs, reading
 from core.config import Account, Config
 from rating.contracts import Terms, compile_contracts
 from rating.decks import read_deck
-from rating.quote import Quote, quote, seconds_for
+from rating.quote import Quote, above, quote, seconds_for
 from services import files
 from services.in_force import from_books
 from services.installation import Installation, opened_books, tenant_of
@@ -25,6 +26,7 @@ class Asked(NamedTuple):
     carrier: str = ""
     at_ms: int = 0
     talk_ms: int = 60_000
+    setup_ms: int | None = None
 
 
 def in_force(installation: Installation, tenant: str) -> tuple[Terms, str]:
@@ -43,15 +45,37 @@ def by_deck(file: Path, currency: str, account: str) -> Terms:
 def ask(terms: Terms, tenant: str, asked: Asked) -> Quote:
     """The price of a call."""
     return quote(
-        terms, tenant, asked.account, asked.a_number, asked.b_number, asked.at_ms, asked.talk_ms, lrn=asked.lrn, carrier=asked.carrier
+        terms, tenant, asked.account, asked.a_number, asked.b_number, asked.at_ms, asked.talk_ms, lrn=asked.lrn, carrier=asked.carrier,
+        setup_ms=asked.setup_ms,
     )  # fmt: skip
+
+
+def resellers(terms: Terms, tenant: str, asked: Asked) -> list[Quote]:
+    """What each reseller above the account pays for the same call, the nearest first."""
+    if asked.carrier:
+        return []
+    return above(
+        terms, tenant, asked.account, asked.a_number, asked.b_number, asked.at_ms, asked.talk_ms, lrn=asked.lrn, setup_ms=asked.setup_ms
+    )  # fmt: skip
+
+
+def margins(levels: list[Quote]) -> list[int | None]:
+    """What each party of `levels` keeps of a call that the one before it pays for, in nanos: of every level but the first. None = they pay in two
+    currencies, or one of them has no price."""
+    return [
+        below.nanos - above.nanos
+        if below.offer and above.offer and not (below.why_not or above.why_not) and below.offer.currency == above.offer.currency
+        else None
+        for below, above in pairwise(levels)
+    ]
 
 
 def buys(terms: Terms, tenant: str, asked: Asked, money_nanos: int) -> tuple[int, Quote]:
     """How many seconds of a call some money buys, and the price of a call of that length."""
-    found = ask(terms, tenant, asked)
+    found = ask(terms, tenant, asked._replace(talk_ms=1))  # the offer of the answer, also where the end chooses it
     if found.offer is None or found.why_not:
         return 0, found
-    seconds = seconds_for(found.offer, found.call, asked.at_ms, money_nanos)
+    at_ms = asked.at_ms if found.offer.rules.rating_instant == "end" else found.at_ms
+    seconds = seconds_for(found.offer, found.call, at_ms, money_nanos, found.until_ms)
     return seconds, ask(terms, tenant, asked._replace(talk_ms=1000 * seconds))
 

@@ -44,6 +44,37 @@ class LookAlike(msgspec.Struct, kw_only=True):
     sold: Decimal = Decimal(0)
 
 
+class Episode(msgspec.Struct, kw_only=True):
+    """An attack of a family (`simulator.episodes`). `loss`: what it costs its victim if nobody stops it."""
+
+    id: str
+    family: str
+    stealth: int
+    slow: bool
+    tenant: str
+    account: str  # the one that is used, or brings the traffic in
+    accounts: list[str]  # all whose calls belong to it, the first 200
+    a_numbers: list[str]  # likewise
+    carriers: list[str]  # where a carrier does it
+    start_ms: int
+    end_ms: int
+    calls: int
+    answered: int
+    loss: Decimal = Decimal(0)
+    currency: str = "EUR"
+
+
+class Subject(msgspec.Struct):
+    """An honest subject that resembles an attack (`simulator.look_alikes`)."""
+
+    kind: str
+    id: str
+    tenant: str
+    account: str
+    start_ms: int
+    end_ms: int
+
+
 class Truth(msgspec.Struct, kw_only=True):
     """The answers. Complete after the last record."""
 
@@ -51,12 +82,14 @@ class Truth(msgspec.Struct, kw_only=True):
     start_ms: int
     end_ms: int
     attack: Attack | None = None
-    look_alike: LookAlike
+    look_alike: LookAlike | None = None
     calls: int = 0
     records: int = 0
     sold: Decimal = Decimal(0)  # of the real talk time, attack included
     told: Decimal = Decimal(0)  # of the talk time in the stops: hung calls until they were detected, calls without a stop not at all
     mess: dict[str, int] = {}
+    episodes: list[Episode] = []
+    look_alikes: list[Subject] = []
 
     def json(self) -> bytes:
         """The content of the file `truth.json`."""
@@ -114,7 +147,8 @@ class TruthRecorder:
         if attack:
             attack.call_ids.append(call.facts["call_id"])
             attack.refused += call.refused
-        self.truth.look_alike.calls += call.why == LOOK_ALIKE
+        if self.truth.look_alike:
+            self.truth.look_alike.calls += call.why == LOOK_ALIKE
         if call.talk_ms and not call.refused:
             self._money(call, call.talk_ms, reported_ms(call), 1)
 
@@ -133,5 +167,5 @@ class TruthRecorder:
         if call.why == ATTACK and self.truth.attack:
             self.truth.attack.exposure += sold
             self.truth.attack.cost += sign * to_decimal(self._ledger.buy_nanos(call, talk_ms))
-        elif call.why == LOOK_ALIKE:
+        elif call.why == LOOK_ALIKE and self.truth.look_alike:
             self.truth.look_alike.sold += sold

@@ -96,7 +96,7 @@ def said_outside(table: Table, mapping: Mapping) -> Said:
             if not currency and re.search(r"curren|rate|price|tariff|w.hrung|preis", cell, re.IGNORECASE):
                 currency = _currency_in(" ".join(row.cells[at : at + 3]))
             if not valid_from and re.search(r"effective|valid|g.ltig|start|\bfrom\b|\bab\b|date", cell, re.IGNORECASE):
-                valid_from = next((found for one in row.cells[at : at + 4] if (found := _date_in(one))), "")
+                valid_from = next((found for one in row.cells[at : at + 4] if (found := date_in(one))), "")
     below = [row.cells for row in head if row.number > after]
     if not currency:
         currency = _only(bare_amount(cells[place])[1] for cells in below if len(cells) > place)
@@ -124,7 +124,7 @@ DATE_IN_TEXT = re.compile(
 )
 
 
-def _date_in(text: str) -> str:
+def date_in(text: str) -> str:
     """The date in a text, as ISO; "" = none, or one that could be two."""
     parts: list[str] = [text, *DATE_IN_TEXT.findall(text)]
     for part in parts:

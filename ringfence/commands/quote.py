@@ -15,7 +15,8 @@ from ringfence.options import Home, Json, Tenant
 
 EPILOG = """
 The price of a call is that of the contracts in force, with its derivation: the agreement and deck, the row that fits, each step with its
-increments, the fees, and the one rounding. With `--deck` a price list is enough, and no installation is needed.
+increments, the fees, and the one rounding. Where the account belongs to a reseller, it says what each level pays and keeps. With `--deck` a price
+list is enough, and no installation is needed.
 
 With `--money` it says how long a call that money buys: every fee, step and change of the price within the call counts, and it is never a
 second too many.
@@ -48,6 +49,9 @@ def quote(
     lrn: Annotated[str, typer.Option(help="Where the number called was ported to.", show_default=False)] = "",
     duration: Annotated[str, typer.Option(help="Talk time: 61 (seconds), 90s, 2m.")] = "60",
     at: Annotated[str, typer.Option(help="When it is answered: 2026-11-27T18:30+01:00 (else UTC); now, if left out.", show_default=False)] = "",
+    setup: Annotated[
+        str, typer.Option(help="When it was set up, where the agreement goes by that; else as --at.", show_default=False)
+    ] = "",
     money: Annotated[str, typer.Option(help="Instead of a duration: how long a call this much money buys.", show_default=False)] = "",
     deck: Annotated[
         Path | None, typer.Option(exists=True, dir_okay=False, help="A price list (CSV) instead of the contracts in force.", show_default=False)
@@ -73,19 +77,22 @@ def quote(
     from services import quotes
 
     try:
-        asked = quotes.Asked(account or "any", to, from_, lrn, carrier, _moment(at), _talk_ms(duration))
+        at_ms = moment(at, "--at")
+        asked = quotes.Asked(account or "any", to, from_, lrn, carrier, at_ms, _talk_ms(duration), moment(setup, "--setup") if setup else None)
         if deck is not None:
             terms, whose = quotes.by_deck(deck, currency, asked.account), ""
         else:
             terms, whose = quotes.in_force(options.settings_of(home).installation, tenant)
         seconds, found = quotes.buys(terms, whose, asked, to_nanos(money)) if money else (None, quotes.ask(terms, whose, asked))
+        levels = [found, *quotes.resellers(terms, whose, asked._replace(talk_ms=found.talk_ms))]
     except (DeckError, ValueError) as wrong:
         options.give_up(str(wrong))
+    margins = quotes.margins(levels)
     if as_json:
-        typer.echo(json.dumps(_as_json(found, seconds)))
+        typer.echo(json.dumps(_as_json(levels, margins, seconds)))
     else:
-        _show(found, asked, seconds, money)
-    if found.why_not:
+        _show(levels, margins, asked, seconds, money)
+    if any(one.why_not for one in levels):
         raise typer.Exit(1)
 
 
@@ -102,13 +109,14 @@ def _lines(file: Path) -> Iterator[bytes]:
         options.give_up(f"{file}: {wrong.strerror}")
 
 
-def _moment(text: str) -> int:
+def moment(text: str, option: str = "--at") -> int:
+    """The time that an option means, in ms; now where it is left out. A `ValueError` says what to write."""
     if not text:
         return wall_clock_ms()
     try:
         when = datetime.fromisoformat(text)
     except ValueError:
-        raise ValueError(f"--at {text!r} is no time: write 2026-11-27T18:30+01:00") from None
+        raise ValueError(f"{option} {text!r} is no time: write 2026-11-27T18:30+01:00") from None
     return round((when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
@@ -116,23 +124,35 @@ def _talk_ms(text: str) -> int:
     return int(text) * 1000 if text.isascii() and text.isdigit() and len(text) < 8 else options.duration_ms(text)
 
 
-def _as_json(found: Any, seconds: int | None) -> dict[str, Any]:
+def _as_json(levels: list[Any], margins: list[int | None], seconds: int | None) -> dict[str, Any]:
     import msgspec
 
     from core.money import to_text
 
-    if found.why_not:
-        return {"error": found.why_not}
-    answer = {"amount": to_text(found.nanos), "currency": found.offer.currency, "charged_s": found.priced.charged_s, "party": found.party}
+    def one(found: Any) -> dict[str, Any]:
+        if found.why_not:
+            return {"error": found.why_not}
+        return {"amount": to_text(found.nanos), "currency": found.offer.currency, "charged_s": found.priced.charged_s, "party": found.party}
+
+    answer = one(levels[0])
+    if levels[0].why_not:
+        return answer
     if seconds is not None:
         answer["seconds"] = seconds
-    return answer | {"explain": msgspec.to_builtins(found.explanation)}
+    if len(levels) > 1:
+        answer["resellers"] = [
+            one(found) | {"level": found.level, "party": found.party, "margin": None if margin is None else to_text(margin)}
+            | ({} if found.why_not else {"explain": msgspec.to_builtins(found.explanation)})
+            for found, margin in zip(levels[1:], margins, strict=True)
+        ]  # fmt: skip
+    return answer | {"explain": msgspec.to_builtins(levels[0].explanation)}
 
 
-def _show(found: Any, asked: Any, seconds: int | None, money: str) -> None:
-    """The price and its derivation, for a person."""
+def _show(levels: list[Any], margins: list[int | None], asked: Any, seconds: int | None, money: str) -> None:
+    """What each level pays and keeps, and the derivations, for a person."""
     from core.money import to_text
 
+    found = levels[0]
     who = f"carrier {asked.carrier}" if asked.carrier else f"account {asked.account}"
     if found.why_not:
         typer.echo(f"No price for {asked.b_number} and {who}: {found.why_not}.", err=True)
@@ -144,9 +164,25 @@ def _show(found: Any, asked: Any, seconds: int | None, money: str) -> None:
             return
     verb = "takes" if asked.carrier else "pays"
     typer.echo(f"{who[0].upper()}{who[1:]} {verb} {why.amount} {why.amount_currency} for {found.talk_ms / 1000:g} s to {asked.b_number}.")
+    _show_derivation(found)
+    for above, margin in zip(levels[1:], margins, strict=True):
+        if above.why_not:
+            typer.echo(f"No price for {asked.b_number} and reseller {above.party}: {above.why_not}.", err=True)
+            continue
+        paid = f"{above.explanation.amount} {above.offer.currency}"
+        keeps = f" and keeps {to_text(margin)} {above.offer.currency} of it" if margin is not None else ""
+        typer.echo(f"Reseller {above.party} pays {paid} for it{keeps}.")
+        _show_derivation(above)
+
+
+def _show_derivation(found: Any) -> None:
+    from core.money import to_text
+
+    why = found.explanation
     rows = [
         ("deck", f"{why.deck} in {why.currency}" + (f", agreement {why.agreement}" if why.agreement else "")),
         ("version", why.deck_version[:16]),
+        *(("mark-up", text) for text in why.markups),
         ("row", " ".join(filter(None, (f"prefix {why.prefix}", why.destination, *(f"{name} {text}" for name, text in why.conditions.items()))))),
         ("price list of", why.at),
         ("billable", f"{why.billable_s} s" + (f", less {why.free_s} s free" if why.free_s else "") + f" ({why.talk_rounding.replace('_', ' ')})"),
@@ -162,4 +198,5 @@ def _show(found: Any, asked: Any, seconds: int | None, money: str) -> None:
     rows.append(("rounded", f"once, {found.offer.rules.rounding}"))
     for name, text in rows:
         typer.echo(f"  {name:<14}{text}")
-    typer.echo(f"  {'amount':<14}{to_text(found.nanos)} {why.amount_currency}")
+    gross = ", tax included" if why.tax else ""
+    typer.echo(f"  {'amount':<14}{to_text(found.nanos)} {why.amount_currency}{gross}")

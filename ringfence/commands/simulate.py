@@ -24,6 +24,15 @@ Write to the spool of the home, from where `ringfence flow shipper` posts to a r
 The same traffic as files, with the true labels beside them, and the next rate sheet of a carrier (`rate-sheets/`):
 
 `ringfence simulate --seed 7 --hours 24 --out day7/`
+
+A hundred thousand calls of three kinds of operators (retail, wholesale, mobile) with an attack of every family and honest look-alikes, labelled in
+`truth.json` and `labels.csv`; about 50,000 calls per second:
+
+`ringfence simulate --seed 7 --calls 100000 --days 2 --out town7/`
+
+Two attacks of two families, and the records for a collector as well:
+
+`ringfence simulate --seed 7 --calls 100000 --family irsf_burst --family wangiri --rounds 2 --records --out town7/`
 """
 
 
@@ -38,6 +47,16 @@ def simulate(
     out: Annotated[
         Path | None, typer.Option(help="Write files to this directory instead of the spool.", show_default=False)
     ] = None,
+    calls: Annotated[
+        int | None,
+        typer.Option(min=1000, max=20_000_000, help="With --out: so many honest calls, and all families of fraud.", show_default=False),
+    ] = None,
+    days: Annotated[float, typer.Option(min=1, max=62, help="With --calls: in so many days.")] = 2.0,
+    family: Annotated[
+        list[str] | None, typer.Option(help="With --calls: only attacks of this family; may be repeated.", show_default=False)
+    ] = None,
+    rounds: Annotated[int, typer.Option(min=1, max=50, help="With --calls: attacks of each family.")] = 1,
+    records: Annotated[bool, typer.Option("--records", help="With --calls: write records.jsonl as well.")] = False,
     home: Home = None,
 ) -> None:
     """Make legitimate calls, the faults of real records, and one labelled attack.
@@ -45,7 +64,21 @@ def simulate(
     The simulator's own switch refuses blocked calls: it implements the same control commands as Kamailio.
     """
     settings = options.settings_of(home)
-    if out is not None:
+    if calls is not None:
+        if out is None:
+            options.give_up("--calls writes files: name the directory with --out")
+        from simulator.episodes import traffic
+        from simulator.write_traffic import write_traffic
+
+        try:
+            found = traffic(seed, calls, days, families=tuple(family or ()), rounds=rounds)
+        except ValueError as wrong:
+            options.give_up(str(wrong))
+        written = write_traffic(out, found, records=records)
+        typer.echo(
+            f"{written.calls:,} calls in {out}, {len(written.episodes)} attacks and {len(written.look_alikes)} look-alikes (truth.json, labels.csv)"
+        )
+    elif out is not None:
         from simulator.write import write
 
         in_ten_days = datetime.now(UTC).date() + timedelta(days=10)

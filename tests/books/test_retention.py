@@ -81,7 +81,7 @@ def test_removal_of_audit_lines_is_itself_audited(engine):
         assert remove_audit(conn, NOW_MS, 800, "ann") == 0
     with reading(engine) as conn:
         said = audit.last(conn)
-        assert [entry.verb for entry in said] == ["removed", "blocked", "blocked"] and said[0].why == "2 lines older than 800 days"
+        assert [entry.verb for entry in said] == ["removed", "blocked", "blocked"] and said[0].why.startswith("2 lines older than 800 days, up to ")
         assert held(conn)["audit"].rows == 3 and newest_ms(conn) == NOW_MS
     for change in (tables.audit.delete(), tables.audit.update().values(who="eve")):
         with pytest.raises(Exception, match="the audit is append only"), writing(engine) as conn:

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from core.money import to_text
+from core.config import Markup
+from core.money import to_nanos, to_text
 from rating.deck import Call
 from rating.decks import read_deck
+from rating.markup import marked_up
 from rating.price import NO_RATE, REJECTED, price_one
 from rating.rules import Rules
 
@@ -25,12 +27,17 @@ def rules_of(options: str) -> Rules:
     said = dict(option.split("=") for option in options.split())
     fx = Decimal(said.pop("fx", "1")).as_integer_ratio()
     decimals = int(said.pop("decimals", "9"))
-    return Rules(decimals=decimals, fx=fx, **{SPELLED.get(name, name): value for name, value in said.items()})
+    percent, per_minute = to_nanos(said.pop("markup_percent", "0")), to_nanos(said.pop("markup_per_minute", "0"))
+    markup = Markup(percent_nanos=percent, per_minute_nanos=per_minute, decimals=int(said.pop("markup_decimals", "9")))
+    by_lrn = said.pop("rated_number", "") == "lrn"
+    others = {SPELLED.get(name, name): value for name, value in said.items()}
+    return Rules(decimals=decimals, fx=fx, markups=(markup,) if percent or per_minute else (), by_lrn=by_lrn, **others)
 
 
 @pytest.mark.parametrize(("options", "csv", "calls"), EXAMPLES, ids=lambda text: text.splitlines()[0] if text else "plain")
 def test_the_page_says_what_calls_cost(options, csv, calls):
-    deck, rules = read_deck(csv.encode(), "page", "EUR"), rules_of(options)
+    rules = rules_of(options)
+    deck = marked_up(read_deck(csv.encode(), "page", "EUR"), rules.markups)
     for line in calls.splitlines():
         found = LINE.fullmatch(line.strip())
         assert found, line

@@ -7,6 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from core.config import Markup
 from core.money import to_text
 from rating.rules import Rules
 from rating.window import day_of
@@ -42,10 +43,16 @@ rows = st.lists(
     unique_by=lambda row: (row["prefix"], row["origin"], row["jurisdiction"], row["window"], row["weight"], row["min_digits"]),
 )  # fmt: skip
 
+markup = st.builds(
+    Markup, percent_nanos=st.sampled_from([0, 10**10, 12_345_678_901]), per_minute_nanos=st.sampled_from([0, 1, 10_000_000]),
+    rounding=st.sampled_from(["half_up", "half_even", "up", "down"]), decimals=st.sampled_from([9, 9, 4]),
+)  # fmt: skip
+
 rules = st.builds(
     Rules, time_zone=st.sampled_from(["UTC", "Europe/Vienna", "Asia/Kathmandu"]), holidays=st.just(HOLIDAYS),
     change=st.sampled_from(["call_start", "increment_start", "split"]), rounding_mode=st.sampled_from(["half_up", "half_even", "up", "down"]),
-    decimals=st.sampled_from([9, 9, 6, 4, 2, 0]), tax_ppm=st.sampled_from([0, 0, 230_000]), fx=st.sampled_from([(1, 1), (1, 1), (1, 3), (16_250, 1)]),
+    markups=st.lists(markup, max_size=2).map(tuple), decimals=st.sampled_from([9, 9, 6, 4, 2, 0]),
+    tax_ppm=st.sampled_from([0, 0, 230_000]), fx=st.sampled_from([(1, 1), (1, 1), (1, 3), (16_250, 1)]),
 )  # fmt: skip
 
 calls = st.lists(

@@ -166,6 +166,22 @@ def test_the_failed_attempts_of_a_call_cost_their_fees_whoever_reports_them():
     assert book.money() == {"sell acme": "0.06", "buy beta": "0.002", "buy alpha": "0.031"}
 
 
+@pytest.mark.parametrize(
+    ("failed", "own"),
+    [((), 1), ((1,), 1), ((1,), 2), ((2,), 1), ((2,), 2), ((1, 2), 1), ((1, 2), 3), ((1, 3), 2), ((3,), 3), ((0, 1), 0)],
+)
+def test_no_two_attempts_of_a_call_have_one_key_however_their_switch_numbers_them(failed, own):
+    book, proxy = Book(), {"root_id": "", "dialog_id": "d", "call_id": "c"}
+    book.take(
+        *(record(n, "", "attempt", n, carrier="beta", attempt_no=no, sip_code=503, **proxy) for n, no in enumerate(failed, start=1)),
+        record(9, "", "stop", 70, carrier="alpha", attempt_no=own, answer_ms=T0 + 10_000, end_ms=T0 + 70_000, **proxy),
+    )
+    bought = pl.concat(book.charges).filter(pl.col("role") == "buy")
+    assert sorted(bought["party"].to_list()) == ["alpha", *["beta"] * len(failed)]
+    for frame in (bought, pl.concat(book.attempts)):
+        assert frame["attempt_no"].n_unique() == len(failed) + 1, frame
+
+
 def test_the_same_leg_again_is_a_duplicate_and_with_other_content_a_conflict():
     book = Book()
     book.take(*TWO_LEGS)

@@ -60,6 +60,42 @@ def test_an_unanswered_call_costs_its_attempt_alone():
     assert (one.charged_s, one.nanos, to_text(one.attempt_nanos)) == (0, 0, "0.0005")
 
 
+ALLOWANCES = read_deck(
+    b"""prefix,price_per_min,first_s,next_s,connect_fee,surcharge,surcharge_after_s,free_s,grace_s,min_s,min_amount,max_amount
+43,0.06,1,1,0.01,0,0,10,0,0,,
+44,0.06,1,1,0.01,0,0,0,3,0,,
+45,0.06,60,60,0.01,0,0,0,3,20,,
+46,0.06,1,1,0,0,0,0,3,0,0.005,0.02
+47,0.06,1,1,0,0.5,60,0,0,0,,
+""",
+    "allowances",
+    "EUR",
+)
+
+
+@pytest.mark.parametrize(
+    ("b_number", "talk_s", "charged_s", "price"),
+    [
+        # ten seconds are free: they are deducted, and the connect fee is owed all the same
+        ("431234567", 9, 0, "0.01"), ("431234567", 10, 0, "0.01"), ("431234567", 11, 1, "0.011"), ("431234567", 70, 60, "0.07"),
+        # calls of up to three seconds cost nothing at all; longer ones are charged from their first second
+        ("441234567", 3, 0, "0"), ("441234567", 4, 4, "0.014"),
+        # a shortest charged time beats the grace
+        ("451234567", 1, 60, "0.07"), ("451234567", 61, 120, "0.13"),
+        # the least and the most of a call; a call within the grace owes no least amount
+        ("461234567", 3, 0, "0"), ("461234567", 4, 4, "0.005"), ("461234567", 6, 6, "0.006"), ("461234567", 3600, 3600, "0.02"),
+        # a surcharge on calls of more than a minute
+        ("471234567", 60, 60, "0.06"), ("471234567", 61, 61, "0.561"),
+    ],
+)  # fmt: skip
+def test_free_seconds_grace_shortest_time_and_least_amount(b_number, talk_s, charged_s, price):
+    one = price_one(ALLOWANCES, Call(b_number), MARCH_MS, 1000 * talk_s, True)
+    assert (one.charged_s, to_text(one.nanos)) == (charged_s, price)
+    found, _ = price_all(ALLOWANCES, Calls([b_number]), np.asarray([MARCH_MS]), np.asarray([1000 * talk_s]), np.asarray([True]))
+    assert one[:7] == tuple(int(column[0]) for column in found)
+
+
+
 def test_no_prefix_no_price_and_too_much_is_said():
     assert price_one(DECK, Call("998901234567"), MARCH_MS, 1000, True).rate == NO_RATE
     dear = read_deck(b"prefix,price_per_min,first_s\n1,153000000,3600", "dear", "EUR")

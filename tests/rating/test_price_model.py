@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from functools import cache
+from math import lcm
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -13,9 +14,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from price_cases import ALWAYS, CLOCKS_GO_BACK_MS, DAY, HOLIDAY, NIGHT, WEEKEND, calls, deck_of, rows, rules
 
+from core.config import Markup
 from core.money import to_text
 from rating.deck import Call, Calls
 from rating.decks import read_deck, to_csv
+from rating.markup import marked_up
 from rating.price import NO_RATE, OUT_OF_RANGE, REJECTED, by_row, price_all, price_one
 from rating.rules import Rules
 
@@ -65,8 +68,31 @@ def row_of(rows: list[dict[str, Any]], call: Call, at_ms: int, zone: str) -> dic
     return max(fitting, key=lambda one: one[:-1])[-1] if fitting else None
 
 
+def rounded(exact: Fraction, mode: str) -> int:
+    whole, rest = divmod(exact, 1)
+    up = {"up": rest > 0, "down": False, "half_up": rest >= Fraction(1, 2), "half_even": rest > Fraction(1, 2) or (rest * 2 == 1 and whole % 2)}
+    return whole + up[mode]
+
+
+def with_markup(row: dict[str, Any], markup: Markup) -> dict[str, Any]:
+    """A row of the reseller's deck, as the party below pays it: each price, of whole minutes where an amount per minute is added, rounded once."""
+    unit, share, per_minute = 10 ** (9 - markup.decimals), 1 + Fraction(markup.percent_nanos, 100 * 10**9), markup.per_minute_nanos
+
+    def of(exact: Fraction) -> int:
+        return rounded(exact / unit, markup.rounding) * unit
+
+    steps = []
+    for start, price, per, increment in row["steps"]:
+        stated = per if per_minute * per % 60 == 0 else lcm(per, 60)
+        steps.append((start, of(Fraction(price, per) * stated * share + Fraction(per_minute * stated, 60)), stated, increment))
+    fees = {name: of(row[name] * share) for name in ("connect", "attempt", "surcharge", "min_nanos")}
+    return row | fees | {"steps": steps, "max_nanos": None if row["max_nanos"] is None else of(row["max_nanos"] * share)}
+
+
 def model(rows: list[dict[str, Any]], rules: Rules, call: Call, at_ms: int, talk_s: int, answered: bool) -> tuple[int, Fraction] | int:
     """Charged seconds and the amount with its attempt fee in nanos, rounded; or why there is none."""
+    for markup in rules.markups:
+        rows = [with_markup(row, markup) for row in rows]
     known: dict[int, dict[str, Any] | None] = {}
 
     def row_at_ms(moment_ms: int) -> dict[str, Any] | None:  # every border of these decks is a whole minute
@@ -106,9 +132,7 @@ def model(rows: list[dict[str, Any]], rules: Rules, call: Call, at_ms: int, talk
         amount = max(amount, first["min_nanos"])
         amount = amount if first["max_nanos"] is None else min(amount, first["max_nanos"])
     exact = (amount + first["attempt"]) * Fraction(*rules.fx) * Fraction(1_000_000 + rules.tax_ppm, 1_000_000) / rules.unit_nanos
-    whole, rest = divmod(exact, 1)
-    up = {"up": rest > 0, "down": False, "half_up": rest >= Fraction(1, 2), "half_even": rest > Fraction(1, 2) or (rest * 2 == 1 and whole % 2)}
-    return at, (whole + up[rules.rounding_mode]) * rules.unit_nanos
+    return at, rounded(exact, rules.rounding_mode) * rules.unit_nanos
 
 
 @given(rows, rules, calls)
@@ -116,7 +140,7 @@ def model(rows: list[dict[str, Any]], rules: Rules, call: Call, at_ms: int, talk
 def test_columns_scalar_and_model_agree_to_the_nano(rows, rules, calls):
     for row in rows:
         row["max_nanos"] = row["max_nanos"] and max(row["max_nanos"], row["min_nanos"])
-    deck = read_deck(deck_of(rows), "any", "EUR")
+    deck = marked_up(read_deck(deck_of(rows), "any", "EUR"), rules.markups)
     at_ms = [CLOCKS_GO_BACK_MS + 1000 * second for _, _, second, _, _ in calls]
     found, segments = price_all(
         deck, Calls([b for b, *_ in calls], [a for _, a, *_ in calls]), np.asarray(at_ms, np.int64),

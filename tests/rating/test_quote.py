@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -9,12 +10,14 @@ from price_cases import CLOCKS_GO_BACK_MS, calls, deck_of, rows, rules
 
 from core.config import Account, Agreement, Carrier, Config, DeckSpan, FxRate, HolidayList, Party
 from core.money import to_nanos, to_text
-from rating.contracts import ConfigError, compile_contracts
-from rating.deck import Call
+from rating.contracts import ConfigError, Terms, compile_contracts
+from rating.deck import Call, Calls
 from rating.decks import read_deck
 from rating.explain import amount_of, explain
-from rating.price import Offer, price_one
+from rating.markup import marked_up
+from rating.price import Offer, price_by, price_one
 from rating.quote import LONGEST_S, quote, seconds_for
+from services import quotes
 
 RETAIL = read_deck(
     b"prefix,price_per_min,first_s,next_s,window,origin\n43,0.06,1,1,,\n43,0.03,1,1,18:00-,\n43,0.01,1,1,holiday:at,\n43,0.12,1,1,,1\n",
@@ -102,7 +105,7 @@ def test_a_deck_in_a_currency_without_a_rate_is_refused():
 @given(rows, rules, calls)
 @settings(max_examples=200, deadline=None)
 def test_the_explanation_alone_gives_the_price(rows, rules, calls):
-    deck = read_deck(deck_of(rows), "any", "EUR")
+    deck = marked_up(read_deck(deck_of(rows), "any", "EUR"), rules.markups)
     for b_number, a_number, second, talk_s, answered in calls:
         at_ms = CLOCKS_GO_BACK_MS + 1000 * second
         one = price_one(deck, Call(b_number, a_number), at_ms, 1000 * talk_s, answered, rules)
@@ -130,3 +133,63 @@ def test_the_answer_to_how_long_does_not_pass_what_a_minimum_costs():
     deck = read_deck(b"prefix,price_per_min,connect_fee,first_s,next_s,grace_s\n43,0.60,0.10,30,6,0\n", "d", "EUR")
     offer = Offer(deck)
     assert [seconds_for(offer, Call("431"), 0, to_nanos(money)) for money in ("0.39", "0.40", "0.45", "0.46")] == [0, 30, 30, 36]
+
+
+# --- what the agreement names --------------------------------------------------------------------------------------------------------------
+
+
+def agreed(deck: bytes, **rules: object) -> Terms:
+    config = Config(
+        agreements=(Agreement(tenant="t1", name="a", role="sell", currency="EUR", plan=(DeckSpan(deck="d"),), **rules),),  # type: ignore[arg-type]
+        accounts=(Account(tenant="t1", name="acme", agreement="a"),), decks={"t1/d": "x"},
+    )  # fmt: skip
+    return compile_contracts(config, {"t1/d": read_deck(deck, "d", "EUR")})
+
+
+SIX = b"prefix,price_per_min,window\n43,0.60,\n43,0.30,18:00-\n"
+
+
+@pytest.mark.parametrize(
+    ("instant", "setup", "answered", "talk_s", "price"),
+    [
+        ("answer", "17:59:40", "17:59:50", 60, "0.6"), ("setup", "17:59:40", "18:00:10", 60, "0.6"), ("setup", "", "18:00:10", 60, "0.3"),
+        ("end", "17:59:00", "17:59:40", 19, "0.19"), ("end", "17:59:00", "17:59:40", 20, "0.1"),
+    ],
+)  # fmt: skip
+def test_the_price_list_is_that_of_the_moment_that_the_agreement_names(instant, setup, answered, talk_s, price):
+    day = "2026-11-27T{}+00:00"
+    found = quote(
+        agreed(SIX, rating_instant=instant), "t1", "acme", "", "+4312345678", at(day.format(answered)), 1000 * talk_s,
+        setup_ms=at(day.format(setup)) if setup else None,
+    )  # fmt: skip
+    assert to_text(found.nanos) == price and found.explanation is not None and amount_of(found.explanation) == found.nanos
+
+
+@pytest.mark.parametrize(
+    ("money", "seconds"),
+    [("0.10", 10), ("0.18", 18), ("0.19", 38), ("0.30", 60)],  # a call that ends at 18:00 costs half: 19 s until then have to be paid for
+)
+def test_what_money_buys_where_the_end_of_the_call_chooses_the_price_list(money, seconds):
+    terms = agreed(SIX, rating_instant="end")
+    asked = quotes.Asked("acme", "+4312345678", at_ms=at("2026-11-27T17:59:40+00:00"))
+    assert quotes.buys(terms, "t1", asked, to_nanos(money))[0] == seconds
+
+
+@pytest.mark.parametrize(
+    ("rated_number", "lrn", "price"),
+    [("dialled", "", "0.06"), ("dialled", "13155550199", "0.06"), ("lrn", "", "0.06"), ("lrn", "13155550199", "0.02")],
+)
+def test_a_ported_number_is_priced_as_dialled_or_by_its_lrn(rated_number, lrn, price):
+    terms = agreed(b"prefix,price_per_min\n1212,0.06\n1315,0.02\n", rated_number=rated_number)
+    found = quote(terms, "t1", "acme", "", "+12125550123", 0, 60_000, lrn=lrn)
+    assert to_text(found.nanos) == price
+    offer = found.offer
+    assert offer is not None
+    both, zeros = Calls(["12125550123"] * 2, (), [lrn, ""]), np.zeros(2, np.int64)
+    columns, _ = price_by([offer], zeros, both, zeros, np.full(2, 60_000), np.ones(2, bool))
+    assert [to_text(int(nanos)) for nanos in columns.nanos] == [price, "0.06"]
+
+
+def test_a_change_within_the_call_counts_from_its_answer():
+    with pytest.raises(ConfigError, match="price_change: split counts from the answer: it goes with rating_instant answer"):
+        agreed(SIX, rating_instant="setup", price_change="split")

@@ -175,8 +175,8 @@ decks:
 holidays: [{name: at, dates: [2026-12-25, 2026-12-26]}]
 fx_rates: [{name: USD-EUR, source: ECB, rates: {2026-11-27: "0.95"}}]
 agreements:
-  - {name: a, role: sell, currency: EUR, time_zone: Europe/Vienna, rounding: up, decimals: 4, price_change: split, rating_instant: setup,
-     duration_rounding: up, plan: [{deck: retail}]}
+  - {name: a, role: sell, currency: EUR, time_zone: Europe/Vienna, rounding: up, decimals: 4, price_change: split, rated_number: lrn,
+     duration_rounding: up, tax: inclusive, plan: [{deck: retail}]}
   - {name: b, role: buy, currency: EUR, plan: [{deck: alpha}]}
 """
 
@@ -200,7 +200,7 @@ def test_how_an_agreement_applies_its_decks(tmp_path: Path, was: str, becomes: s
     file.write_text(RATING.replace(was, becomes))
     if fault is None:
         agreements = publishing.check(file).config.agreements
-        assert (agreements[0].decimals, agreements[0].price_change, agreements[0].rating_instant) == (4, "split", "setup")
+        assert (agreements[0].decimals, agreements[0].price_change, agreements[0].rated_number) == (4, "split", "lrn")
         return
     with pytest.raises(Wrong, match=fault):
         publishing.check(file)

@@ -44,6 +44,7 @@ CREATE TABLE IF NOT EXISTS charges
     `currency` LowCardinality(String),
     `fx` LowCardinality(String),
     `rounding` LowCardinality(String),
+    `tax` LowCardinality(String),
     `config_version` Int64 CODEC(ZSTD(1)),
     `learned_at` DateTime64(3, 'UTC') ALIAS fromUnixTimestamp64Milli(learned_ms, 'UTC'),
     `start_at` Nullable(DateTime64(3, 'UTC')) ALIAS fromUnixTimestamp64Milli(start_ms, 'UTC'),

@@ -10,17 +10,41 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
-APPEND_ONLY = {
-    "sqlite": [
-        "CREATE TRIGGER audit_no_update BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'the audit is append only'); END",
-        "CREATE TRIGGER audit_no_delete BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'the audit is append only'); END",
-    ],
-    "postgresql": [
-        "CREATE FUNCTION audit_is_append_only() RETURNS trigger LANGUAGE plpgsql AS "
-        "$$ BEGIN RAISE EXCEPTION 'the audit is append only'; END $$",
-        "CREATE TRIGGER audit_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit EXECUTE FUNCTION audit_is_append_only()",
-    ],
-}
+
+
+def _append_only(table: str, what: str) -> dict[str, list[str]]:
+    """Triggers that refuse every change of a row that stands."""
+    return {
+        "sqlite": [
+            f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} BEGIN SELECT RAISE(ABORT, '{what} is append only'); END"
+            for verb in ("UPDATE", "DELETE")
+        ],
+        "postgresql": [
+            f"CREATE FUNCTION {table}_is_append_only() RETURNS trigger LANGUAGE plpgsql AS "
+            f"$$ BEGIN RAISE EXCEPTION '{what} is append only'; END $$",
+            f"CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} EXECUTE FUNCTION {table}_is_append_only()",
+        ],
+    }
+
+
+APPEND_ONLY = (
+    _append_only("audit", "the audit"), _append_only("ledger_transfers", "the ledger"), _append_only("ledger_entries", "the ledger"),
+    _append_only("posting_batches", "the ledger"), _append_only("payments", "the list of payments"),
+    _append_only("allocations", "the list of allocations"),
+    {
+        "sqlite": [
+            f"CREATE TRIGGER invoices_no_{verb.lower()} BEFORE {verb} ON invoices WHEN OLD.status = 'issued' "
+            "BEGIN SELECT RAISE(ABORT, 'an issued invoice is never changed'); END"
+            for verb in ("UPDATE", "DELETE")
+        ],
+        "postgresql": [
+            "CREATE FUNCTION issued_invoice_is_final() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$ BEGIN RAISE EXCEPTION 'an issued invoice is never changed'; END $$",
+            "CREATE TRIGGER invoices_final BEFORE UPDATE OR DELETE ON invoices FOR EACH ROW WHEN (OLD.status = 'issued') "
+            "EXECUTE FUNCTION issued_invoice_is_final()",
+        ],
+    },
+)  # fmt: skip
 KEY = ("tenant", "account", "ingress_trunk", "a_number", "b_range")
 SERIAL = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
@@ -33,7 +57,8 @@ def upgrade() -> None:
         *_int64("learned_ms", "opened_ms", "updated_ms"), *_text("facts", default=""),
     )  # fmt: skip
     op.create_index("ix_alerts_tenant", "alerts", ["tenant", "last_ms"])
-    _create("audit", ["id"], sa.Column("id", SERIAL, nullable=False), *_int64("at_ms"), *_text("who", "verb", "subject", "why"))
+    _create("alert_takes", ["finding_id"], *_text("finding_id", "who"), *_int64("at_ms"))
+    _create("audit", ["id"], sa.Column("id", SERIAL, nullable=False), *_int64("at_ms"), *_text("who", "verb", "subject", "why", "previous", "sha256"))
     op.create_index("ix_audit_at", "audit", ["at_ms"])
     _create(
         "block_orders", ["order_id"], *_text("order_id", "finding_id", *KEY, "action"), *_int64("created_at_ms", "learned_ms", "expires_at_ms"),
@@ -79,6 +104,9 @@ def upgrade() -> None:
     _create("switch_states", ["switch"], *_text("switch"), *_text("boot", default=""), *counts, *_text("error", default=""))
     _create("switches", ["name"], *_text("name", "kind", "control_url", "control_token"), *_int64("at_ms"))
     _create("tenants", ["name"], *_text("name"), *_int64("at_ms"))
+    disabled = sa.Column("disabled_at_ms", sa.BigInteger())
+    _create("users", ["name"], *_text("name", "password_hash"), *_int64("at_ms", "sessions_from_ms"), disabled)
+    _create("user_roles", ["name", "tenant", "role"], *_text("name", "tenant", "role"))
     revoked = sa.Column("revoked_at_ms", sa.BigInteger())
     _create("credentials", ["token_sha256"], *_text("token_sha256", "tenants", "switch", "sources"), *_int64("at_ms"), revoked)
     _create(
@@ -86,8 +114,65 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["switch"], ["switches.name"], name=op.f("fk_switch_tenants_switch")),
         sa.ForeignKeyConstraint(["tenant"], ["tenants.name"], name=op.f("fk_switch_tenants_tenant")),
     )  # fmt: skip
-    for statement in APPEND_ONLY.get(op.get_context().dialect.name, []):
-        op.execute(statement)
+    _money()
+    for triggers in APPEND_ONLY:
+        for statement in triggers.get(op.get_context().dialect.name, []):
+            op.execute(statement)
+
+
+def _money() -> None:
+    """The ledger, and what is posted to it."""
+    _create("ledger_accounts", ["id"], *_text("id", "tenant", "kind", "party", "agreement", "currency"), *_int64("at_ms"))
+    op.create_index("ix_ledger_accounts_party", "ledger_accounts", ["tenant", "party"])
+    _create(
+        "ledger_transfers", ["id"], *_text("id", "tenant", "kind", "reference", "source", "target", "currency"),
+        *_int64("units", "nanos", "at_ms"),
+    )  # fmt: skip
+    op.create_index("ix_ledger_transfers_reference", "ledger_transfers", ["tenant", "kind", "reference"])
+    _create(
+        "ledger_entries", ["account", "number"], *_text("account"), sa.Column("number", sa.BigInteger(), autoincrement=False, nullable=False),
+        *_text("transfer"), *_int64("units", "nanos", "balance_units", "balance_nanos"),
+        sa.ForeignKeyConstraint(["account"], ["ledger_accounts.id"], name=op.f("fk_ledger_entries_account")),
+        sa.ForeignKeyConstraint(["transfer"], ["ledger_transfers.id"], name=op.f("fk_ledger_entries_transfer")),
+    )  # fmt: skip
+    op.create_index("ix_ledger_entries_transfer", "ledger_entries", ["transfer"])
+    _create(
+        "ledger_balances", ["account"], *_text("account"), *_int64("number", "units", "nanos"),
+        sa.ForeignKeyConstraint(["account"], ["ledger_accounts.id"], name=op.f("fk_ledger_balances_account")),
+    )  # fmt: skip
+    batch = sa.Column("number", sa.BigInteger(), autoincrement=False, nullable=False)
+    _create("posting_batches", ["number"], batch, *_text("posted"), *_int64("charges", "at_ms"))
+    _create(
+        "invoice_runs", ["id"], *_text("id", "tenant", "until_day"), *_int64("batch"), *_text("state"), *_int64("due", "made"),
+        *_text("findings", "who"), *_int64("at_ms"),
+    )  # fmt: skip
+    _create(
+        "invoices", ["id"], *_text("id", "tenant", "party", "agreement", "currency"), *_int64("place"),
+        *_text("kind", "status", "issuer", "number", "run"), *_int64("before_batch", "before_until_ms", "batch", "until_ms"),
+        *_text("instant", "from_day", "until_day", "document"), *_int64("net", "tax", "total"), *_text("credits", "who"),
+        *_int64("at_ms", "due_ms", "issued_at_ms"),
+    )  # fmt: skip
+    op.create_index("ix_invoices_chain", "invoices", ["tenant", "party", "agreement", "currency", "place"])
+    op.create_index("ix_invoices_number", "invoices", ["tenant", "number"])
+    op.create_index("ix_invoices_run", "invoices", ["run", "status"])
+    year = sa.Column("year", sa.Integer(), autoincrement=False, nullable=False)
+    _create("invoice_numbers", ["tenant", "issuer", "year"], *_text("tenant", "issuer"), year, *_int64("last"))
+    _create(
+        "invoice_mails", ["invoice", "address"], *_text("invoice", "address", "message_id", "state", "error"), *_int64("at_ms"),
+    )  # fmt: skip
+    _create(
+        "payments", ["id"], *_text("id", "tenant", "party", "currency", "kind"), *_int64("units", "nanos"),
+        *_text("reference", "value_day", "source", "who"), *_int64("at_ms"),
+    )  # fmt: skip
+    op.create_index("ix_payments_party", "payments", ["tenant", "party"])
+    _create("allocations", ["id"], *_text("id", "tenant", "invoice", "payment"), *_int64("amount", "at_ms"))
+    op.create_index("ix_allocations_invoice", "allocations", ["invoice"])
+    op.create_index("ix_allocations_payment", "allocations", ["payment"])
+    _create(
+        "bank_entries", ["id"], *_text("id", "tenant", "file", "account", "currency", "text", "name", "iban", "value_day"),
+        *_int64("units", "nanos"), *_text("state", "why", "payment"), *_int64("at_ms"),
+    )  # fmt: skip
+    op.create_index("ix_bank_entries_state", "bank_entries", ["tenant", "state"])
 
 
 def _create(table: str, key: list[str], *columns: Any) -> None:

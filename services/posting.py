@@ -1,0 +1,144 @@
+"""Posting: what the warehouse's charges come to is moved into the ledger, batch after batch, each charge once.
+
+A batch is a step from one posted set to the next (`warehouse.owed`): new charges, and the difference where a revision or a rating run changed
+what counts. Order: the ledger's transfers and the batch that names the new set, in one transaction. A crash before its end leaves nothing, and the
+next job computes the same step again; after it, the next job goes on from there. Two jobs at once: one of them finds the other's batch and stops.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from books import Connection, ledger, postings, reading, writing
+from books.ledger import Account, Transfer
+from core.money import to_text
+from core.posted import Posted
+from services import reading as warehouse_reading
+from services.installation import Installation, opened_books
+from warehouse import Warehouse, ask, owed
+from warehouse.owed import State
+
+A_BATCH = 2_000_000
+"""Offsets of a partition in one batch."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """A batch that was posted: its number, the charges that count anew or no longer, and its transfers."""
+
+    number: int
+    charges: int
+    transfers: int
+
+
+def post(installation: Installation, now_ms: int, a_batch: int = A_BATCH, before_commit: Callable[[], None] = lambda: None) -> list[Done]:
+    """Posts all charges that are stored and not posted yet. `before_commit` is called in each transaction, before its end."""
+    with warehouse_reading.warehouse(installation) as client, opened_books(installation) as engine:
+        done: list[Done] = []
+        while True:
+            with reading(engine) as conn:
+                before = postings.last(conn)
+            after = _next(client, before.posted, a_batch)
+            if after == before.posted:
+                return done
+            rows = ask(client, owed.by_party(State(before.posted), State(after)))
+            transfers = list(_transfers(before.number + 1, rows))
+            changes = sum(int(row["changes"]) for row in rows)
+            with writing(engine, row_locks=True) as conn:
+                if not postings.add(conn, before.number + 1, after, changes, now_ms):
+                    return done
+                new = ledger.post(conn, transfers, now_ms)
+                before_commit()
+            done.append(Done(before.number + 1, changes, new))
+
+
+def _next(client: Warehouse, before: Posted, a_batch: int) -> Posted:
+    """The next posted set: a piece of the live charges, and once all are posted whatever rating runs count now."""
+    ends, behind = dict(before.ends), False
+    for row in ask(client, owed.ends()):
+        of, first, end = (int(row[name]) for name in ("partition", "first_offset", "next_offset"))
+        ends[of] = min(max(ends.get(of, 0), first) + a_batch, max(end, ends.get(of, 0)))
+        behind |= ends[of] < end
+    return Posted(ends, before.runs if behind else tuple(int(row["run"]) for row in ask(client, owed.runs())))
+
+
+def _transfers(batch: int, rows: list[dict[str, Any]]) -> Iterator[Transfer]:
+    """A batch's transfers: one per party, agreement and currency of each role and level."""
+    for row in rows:
+        party, own = accounts_of(row["tenant"], row["role"], row["level"], row["party"], row["agreement"], row["currency"])
+        nanos = int(row["nanos"]) * (1 if row["role"] == "sell" else -1)
+        yield from ledger.transfer("usage", str(batch), own, party, nanos, f"{row['role']}{row['level']}")
+
+
+def accounts_of(tenant: str, role: str, level: int, party: str, agreement: str, currency: str) -> tuple[Account, Account]:
+    """The party's account that a charge is posted to, and ours on the other side.
+
+    >>> [one.id for one in accounts_of("t1", "buy", 0, "alpha", "wholesale", "EUR")]
+    ['t1/unpaid/alpha/wholesale/EUR', 't1/cost///EUR']
+    """
+    if role == "sell":
+        return Account(tenant, "unbilled", currency, party, agreement), Account(tenant, "revenue", currency, f"level{level}" if level else "")
+    return Account(tenant, "unpaid", currency, party, agreement), Account(tenant, "cost", currency)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One party's money in one currency: what its charges that count come to, and what its entries do. Nanos, as we see them."""
+
+    tenant: str
+    party: str
+    agreement: str
+    currency: str
+    charges: int
+    entries: int
+
+
+@dataclass(frozen=True)
+class Proof:
+    """`faults`: what differs, in words; none = the ledger is proven up to the batch. `unposted`: stored charges that are not posted yet."""
+
+    batch: int
+    charges: int
+    compared: list[Compared]
+    faults: list[str]
+    unposted: int
+
+
+def prove(installation: Installation) -> Proof:
+    """Compares the charges of the warehouse, as posted, with the ledger: per tenant, party, agreement and currency."""
+    with warehouse_reading.warehouse(installation) as client, opened_books(installation) as engine:
+        with reading(engine) as conn:
+            batch = postings.last(conn)
+            faults = ledger.faults(conn)
+            entries = ledger.sums(conn, "usage", ("unbilled", "unpaid"))
+            faults += _unbalanced(conn)
+        wanted: dict[Account, int] = {}
+        charges = 0
+        for row in ask(client, owed.by_party(owed.EMPTY, State(batch.posted))):
+            account, _ = accounts_of(row["tenant"], row["role"], row["level"], row["party"], row["agreement"], row["currency"])
+            wanted[account] = wanted.get(account, 0) + int(row["nanos"]) * (1 if row["role"] == "sell" else -1)
+            charges += int(row["charges"])
+        ahead = Posted({int(row["partition"]): int(row["next_offset"]) for row in ask(client, owed.ends())}, batch.posted.runs)
+        unposted = sum(int(row["changes"]) for row in ask(client, owed.by_party(State(batch.posted), State(ahead))))
+    compared = [
+        Compared(one.tenant, one.party, one.agreement, one.currency, wanted.get(one, 0), entries.get(one, 0))
+        for one in sorted(wanted.keys() | entries.keys(), key=lambda one: one.id)
+    ]
+    faults += [
+        f"{one.tenant}, {one.party}{', ' + one.agreement if one.agreement else ''}: the charges come to {to_text(one.charges)} {one.currency}, "
+        f"the ledger has {to_text(one.entries)}, a difference of {to_text(one.entries - one.charges)}"
+        for one in compared
+        if one.charges != one.entries
+    ]
+    return Proof(batch.number, charges, compared, faults, unposted)
+
+
+def _unbalanced(conn: Connection) -> list[str]:
+    """Tenants and currencies whose balances do not come to zero."""
+    totals: dict[tuple[str, str], int] = {}
+    for account, nanos in ledger.balances(conn):
+        key = account.tenant, account.currency
+        totals[key] = totals.get(key, 0) + nanos
+    return [f"{tenant}, {currency}: the balances come to {nanos} nanos, not to 0" for (tenant, currency), nanos in totals.items() if nanos]
