@@ -25,6 +25,7 @@ from ringfence.commands import (
     orders,
     protect,
     quote,
+    reconcile,
     repartition,
     replay,
     restore,
@@ -99,7 +100,7 @@ PANELS = {
     "Run": (up, flow, simulate, replay),
     "Configure": (config, decks, switch, credential, protect, enforce),
     "Blocks": (block, unblock, orders),
-    "Money": (books,),
+    "Money": (books, reconcile),
     "Inspect and maintain": (calls, quote, status, completeness, health, migrate, repartition, backup, restore, retention, journal),
 }
 

@@ -1,0 +1,82 @@
+"""A home whose warehouse holds October's calls: bought from the carrier `alpha`, sold to the account `acme`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+
+from core import schemas
+from core.config import Account, Agreement, Carrier, Config, DeckSpan
+from ringfence.settings import Settings
+from services import first_start
+from services.installation import Installation
+from simulator.billing.own import deck_csv, offer, priced
+from warehouse import Warehouse, insert, migrate, open_warehouse
+
+MARK_UP = "1.25"
+
+
+def config(tenant: str = "t1") -> Config:
+    """One carrier and one account, by agreements in Vienna's time."""
+    def agreement(name: str, role: str, deck: str) -> Agreement:
+        return Agreement(tenant=tenant, name=name, role=role, plan=(DeckSpan(deck=deck),), currency="EUR",
+            time_zone="Europe/Vienna")  # type: ignore[arg-type]
+
+    return Config(
+        agreements=(agreement("alpha-buy", "buy", "wholesale"), agreement("acme-sell", "sell", "retail")),
+        carriers=(Carrier(tenant=tenant, name="alpha", agreement="alpha-buy"),), accounts=(
+            Account(tenant=tenant, name="acme", agreement="acme-sell"),),
+    )  # fmt: skip
+
+
+def lay(home: Path, ours: pl.DataFrame, now_ms: int = 1_794_000_000_000) -> Installation:
+    """The home, with the calls of `simulator.billing.own.own_calls` (or what a bill left of them) as if they had been stored live."""
+    settings = Settings(home=home, tenant="t1", countries="AT")
+    installation = settings.installation
+    first_start.lay(installation)
+    decks = {"wholesale": deck_csv(), "retail": deck_csv(MARK_UP)}
+    first_start.open_and_publish(installation, first_start.Start(config(), decks, "EUR", ("t1",)), now_ms)
+    client = open_warehouse(installation.warehouse_dsn)
+    migrate(client)
+    store(client, ours)
+    client.close()
+    return installation
+
+
+def blank(schema: pl.Schema, frame: pl.DataFrame, **constant: object) -> pl.DataFrame:
+    """A frame of a table: "" and null where nothing is known."""
+    found = frame.with_columns(**{name: pl.lit(value) for name, value in constant.items()})
+    more = {
+        name: pl.lit("") if dtype == pl.String else pl.lit(False) if dtype == pl.Boolean else pl.lit(None, dtype)
+        for name, dtype in schema.items() if name not in found.columns
+    }  # fmt: skip
+    return found.with_columns(**more).select(*schema).cast(schema)  # type: ignore[arg-type]
+
+
+def store(client: Warehouse, ours: pl.DataFrame) -> None:
+    """Calls, attempts and charges."""
+    base = ours.drop("place", strict=False).with_row_index("offset").with_columns(
+        pl.col("offset").cast(pl.Int64), (pl.col("at_ms") + pl.col("duration_ms")).alias("end_ms"), (
+            pl.col("at_ms") + pl.col("duration_ms") + 200).alias("learned_ms"),
+        pl.col("at_ms").alias("answer_ms"), pl.col("at_ms").alias("start_ms"),
+    )  # fmt: skip
+    facts = {"partition": 0, "revision": 1, "record_partition": 0, "tenant": "t1", "account": "acme", "carrier": "alpha", "config_version": 1}
+    base = base.with_columns((pl.col("offset") * 2).alias("record_offset"))
+    calls = blank(schemas.CALLS, base, **facts, switch="k1", a_kind="e164", b_kind="e164", attempts=1, sip_code=200, duration_source="answer_to_end")
+    insert(client, "calls", calls.to_arrow())
+    attempts = blank(schemas.ATTEMPTS, base.drop("attempt_no").with_columns(pl.col("end_ms").alias("at_ms")), **facts, switch="k1",
+        attempt_no=1, answered=True)
+    insert(client, "attempts", attempts.to_arrow())
+    zeros = {"run": 0, "level": 0, "segment": 0, "connect_nanos": 0, "attempt_nanos": 0, "surcharge_nanos": 0, "currency": "EUR"}
+    bought = base.with_columns(pl.col("nanos").alias("usage_nanos"))
+    rows = blank(schemas.CHARGES, bought.drop("attempt_no"), **facts, **zeros, role="buy", attempt_no=1, party="alpha",
+        agreement="alpha-buy", deck="wholesale")
+    insert(client, "charges", rows.to_arrow())
+    sale = priced(ours.select("a_number", "b_number", "at_ms", "duration_ms"), offer(False, MARK_UP))
+    sold = base.drop("charged_s", "per_min_nanos", "nanos", "prefix", "destination").hstack(
+        sale.select("charged_s", "per_min_nanos", "nanos", "prefix", "destination", pl.col("nanos").alias("usage_nanos"))
+    )  # fmt: skip
+    rows = blank(schemas.CHARGES, sold.drop("attempt_no"), **facts, **zeros, role="sell", attempt_no=0, party="acme", agreement="acme-sell",
+        deck="retail")
+    insert(client, "charges", rows.to_arrow())
