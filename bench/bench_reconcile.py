@@ -61,7 +61,8 @@ def main() -> None:
         found = reconcile(ours, theirs, invoice, plan, (FROM_MS, UNTIL_MS))
         all_s, cpu_s = time.perf_counter() - start_s, time.process_time() - cpu_s
         memory_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
-        print(f"{ours.height:,} calls of ours, {rows:,} rows of theirs: {all_s:.1f} s (reading {read_s:.1f} s), {cpu_s:.1f} s of processors, {memory_mb:,} MB")
+        seconds = f"{all_s:.1f} s (reading {read_s:.1f} s), {cpu_s:.1f} s of processors"
+        print(f"{ours.height:,} calls of ours, {rows:,} rows of theirs: {seconds}, {memory_mb:,} MB")
         adds_up = int(found.entries["nanos"].sum()) == found.difference_nanos
         print(f"difference {found.difference_nanos / 1e9:,.9f} EUR, the causes add up to it: {adds_up}")
         calls = found.entries.filter(pl.col("level") == "call")

@@ -59,7 +59,8 @@ def test_each_cause_is_found_and_nothing_else_is_named(world: str):
         exact = abs(one.nanos - one.found_nanos) < 10_000_000
         least = 0.98 if converted else 1.0  # an amount that was rounded and exchanged shows neither
         if one.recall < least or one.precision < 0.98 or (not exact and not converted):
-            wrong.append(f"{one.cause}: recall {one.recall:.3f}, precision {one.precision:.3f}, {one.nanos / 1e9:.4f} and {one.found_nanos / 1e9:.4f}")
+            money = f"{one.nanos / 1e9:.4f} and {one.found_nanos / 1e9:.4f}"
+            wrong.append(f"{one.cause}: recall {one.recall:.3f}, precision {one.precision:.3f}, {money}")
     assert not wrong, wrong
 
 

@@ -96,7 +96,8 @@ def test_a_total_that_is_not_the_sum_and_a_negative_line_are_findings_and_add_up
 def test_local_time_over_a_change_of_the_clocks_is_told(installation: Installation):
     lines = [f"25.10.2026 {hour:02d}:{minute:02d}:00;43112345{minute:02d};61;0.0123" for hour in (1, 2, 3) for minute in range(0, 60, 5)]
     text = ("Call Start;Called No;Talk (s);Amount\n" + "\n".join(lines)).encode()
-    done = run(installation, "", Asked("alpha", "2026-10-25", cdrs=text, zone="Europe/Vienna", guess_again=True, replace=True), "ops", NOW_MS, keep=False)
+    one = Asked("alpha", "2026-10-25", cdrs=text, zone="Europe/Vienna", guess_again=True, replace=True)
+    done = run(installation, "", one, "ops", NOW_MS, keep=False)
     assert [one.kind for one in done.reconciled.findings if "twice" in one.what] == ["repeated hour"]
 
 
