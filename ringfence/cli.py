@@ -9,14 +9,17 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from ringfence.commands import (
+    assure,
     backup,
     block,
     books,
     calls,
     completeness,
     config,
+    controls,
     credential,
     decks,
+    disputes,
     enforce,
     flow,
     health,
@@ -100,14 +103,14 @@ PANELS = {
     "Run": (up, flow, simulate, replay),
     "Configure": (config, decks, switch, credential, protect, enforce),
     "Blocks": (block, unblock, orders),
-    "Money": (books, reconcile),
+    "Money": (books, reconcile, disputes, controls, assure),
     "Inspect and maintain": (calls, quote, status, completeness, health, migrate, repartition, backup, restore, retention, journal),
 }
 
 for panel, commands in PANELS.items():
     for command in commands:
         name = command.__name__.rpartition(".")[2]
-        if command in (books, config, credential, decks, switch, retention, journal):  # they have subcommands
+        if command in (books, config, credential, decks, disputes, switch, retention, journal):  # they have subcommands
             app.add_typer(command.app, name=name, rich_help_panel=panel)
         else:
             app.command(name, epilog=command.EPILOG, rich_help_panel=panel)(getattr(command, name))

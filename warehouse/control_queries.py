@@ -31,7 +31,8 @@ def frame(client: Client, query: Query) -> pl.DataFrame:
     """The answer to a question."""
     sql, params = query
     with explained(client.uri):
-        table = client.query_arrow(sql, parameters=params, use_strings=True)
+        # Aggregates have the names of their columns: they must not see their own aliases.
+        table = client.query_arrow(sql, parameters=params, settings={"prefer_column_name_to_alias": 1}, use_strings=True)
     return pl.DataFrame(pl.from_arrow(table))
 
 
@@ -41,9 +42,9 @@ def _params(tenant: str, from_ms: int, to_ms: int) -> dict[str, object]:
 
 def _calls(columns: str) -> str:
     """The calls of the period in their highest revision."""
-    inner = f"SELECT {columns}, tenant, partition, offset, learned_ms, end_ms FROM calls WHERE {_MINE} " if "end_ms" not in columns else ""
-    inner = inner or f"SELECT {columns}, tenant, partition, offset, learned_ms FROM calls WHERE {_MINE} "
-    return f"(SELECT * FROM ({inner}ORDER BY tenant DESC, partition DESC, offset DESC, revision DESC LIMIT 1 BY tenant, partition, offset) WHERE {_INSIDE})"
+    inner = f"SELECT {columns}, tenant, partition, offset, learned_ms, end_ms FROM calls WHERE {_MINE} "
+    highest = "ORDER BY tenant DESC, partition DESC, offset DESC, revision DESC LIMIT 1 BY tenant, partition, offset"
+    return f"(SELECT * FROM ({inner}{highest}) WHERE {_INSIDE})"
 
 
 def _money() -> str:
@@ -53,10 +54,12 @@ def _money() -> str:
         "(SELECT tenant, partition, offset, any(call_key) AS call_key, any(account) AS account, revision, run, any(record_offset) AS record_offset, "
         "anyIf(carrier, carrier != '') AS carrier, any(end_ms) AS end_ms, any(learned_ms) AS learned_ms, min(start_ms) AS start_ms, "
         f"sumIf(nanos, {_SOLD}) AS sell, anyIf(currency, {_SOLD}) AS sell_currency, anyIf(destination, {_SOLD}) AS destination, "
-        f"sumIf(charged_s, {_SOLD}) AS sell_s, anyIf(per_min_nanos, {_SOLD}) AS sell_rate, countIf({_SOLD}) AS sales, anyIf(deck, {_SOLD}) AS sell_deck, "
+        f"sumIf(charged_s, {_SOLD}) AS sell_s, anyIf(per_min_nanos, {_SOLD}) AS sell_rate, countIf({_SOLD}) AS sales, anyIf(deck, {_SOLD}) AS "
+        f"sell_deck, "
         f"sumIf(nanos, {_BOUGHT}) AS buy, anyIf(currency, {_BOUGHT}) AS buy_currency, sumIf(charged_s, {_BOUGHT}) AS buy_s, "
         f"anyIf(per_min_nanos, {_BOUGHT} AND start_ms IS NOT NULL) AS buy_rate, countIf({_BOUGHT} AND start_ms IS NOT NULL) AS purchases, "
-        f"countIf({_BOUGHT} AND start_ms IS NOT NULL AND (deck != '' OR nanos != 0)) AS priced_purchases FROM (SELECT * FROM ({each}) WHERE {_INSIDE}) "
+        f"countIf({_BOUGHT} AND start_ms IS NOT NULL AND (deck != '' OR nanos != 0)) AS priced_purchases FROM (SELECT * FROM ({each}) WHERE "
+        f"{_INSIDE}) "
         "GROUP BY tenant, partition, offset, revision, run ORDER BY tenant DESC, partition DESC, offset DESC, revision DESC, run DESC "
         "LIMIT 1 BY tenant, partition, offset)"
     )
@@ -76,7 +79,7 @@ _RECORDS = (
     "WHERE tenant IN ({tenant:String}, '') AND learned_ms >= {from_ms:Int64} AND learned_ms < {to_ms:Int64} "
     "ORDER BY tenant DESC, partition DESC, offset DESC, revision DESC LIMIT 1 BY tenant, partition, offset)"
 )
-_ANSWERED = _calls("call_key, account, switch, ingress_trunk, carrier, a_number, b_number, answer_ms, duration_ms, suspected_hung, end_ms")
+_ANSWERED = _calls("call_key, account, switch, ingress_trunk, carrier, a_number, b_number, answer_ms, duration_ms, suspected_hung")
 _GROUPED = "toInt64(count()) AS calls"
 
 
@@ -112,8 +115,10 @@ QUESTIONS: dict[str, Question] = {
     "charges": _asked(f"SELECT toInt64(count()) AS charges FROM (SELECT * FROM charges WHERE {_MINE}) WHERE {_INSIDE}"),
     "switches": _asked(
         f"SELECT r.switch AS switch, toInt64(any(r.records)) AS records, any(m.nanos) AS nanos, any(m.currency) AS currency FROM "
-        f"(SELECT switch, count() AS records FROM {_RECORDS} GROUP BY switch) AS r LEFT JOIN (SELECT c.switch AS switch, {_nanos('p.sell')} AS nanos, "
-        f"any(p.sell_currency) AS currency FROM {_ANSWERED} AS c JOIN {_money()} AS p ON c.partition = p.partition AND c.offset = p.offset GROUP BY switch) AS m "
+        f"(SELECT switch, count() AS records FROM {_RECORDS} GROUP BY switch) AS r LEFT JOIN (SELECT c.switch AS switch, {_nanos('p.sell')} AS "
+        f"nanos, "
+        f"any(p.sell_currency) AS currency FROM {_ANSWERED} AS c JOIN {_money()} AS p ON c.partition = p.partition AND c.offset = p.offset "
+        f"GROUP BY switch) AS m "
         "ON r.switch = m.switch GROUP BY switch"
     ),
     "gaps": _asked(
@@ -136,7 +141,8 @@ QUESTIONS: dict[str, Question] = {
     )),
     "late": _asked(
         f"SELECT c.switch AS switch, toString(toDate(fromUnixTimestamp64Milli(assumeNotNull(c.end_ms), 'UTC'))) AS day, {_GROUPED}, "
-        f"toInt64(max(intDiv(c.learned_ms - c.end_ms, 3600000))) AS hours, {_nanos('m.sell')} AS nanos, any(m.sell_currency) AS currency FROM {_ANSWERED} AS c "
+        f"toInt64(max(intDiv(c.learned_ms - c.end_ms, 3600000))) AS hours, {_nanos('m.sell')} AS nanos, any(m.sell_currency) AS currency FROM "
+        f"{_ANSWERED} AS c "
         "LEFT JOIN " + _money() + f" AS m ON c.partition = m.partition AND c.offset = m.offset WHERE c.learned_ms - c.end_ms > {_LATE_MS} "
         "GROUP BY switch, day ORDER BY day, switch"
     ),
@@ -146,18 +152,21 @@ QUESTIONS: dict[str, Question] = {
         "GROUP BY ingress_trunk, carrier ORDER BY nanos DESC"
     ),
     "rejects": _asked(
-        f"SELECT switch, disposition, reason, toInt64(count()) AS records, {_TIME.format('min(learned_ms)')} AS oldest, toInt64(0) AS nanos, '' AS currency "
+        f"SELECT switch, disposition, reason, toInt64(count()) AS records, {_TIME.format('min(learned_ms)')} AS oldest, toInt64(0) AS nanos, '' "
+        f"AS currency "
         f"FROM {_RECORDS} WHERE disposition IN ('reject', 'conflict') GROUP BY switch, disposition, reason ORDER BY records DESC LIMIT {AT_MOST}"
     ),
     "unrated": _asked(
         f"SELECT r.account AS account, r.reason AS reason, toInt64(count()) AS records, {_TIME.format('min(r.learned_ms)')} AS oldest, "
         "toInt64(sum(ifNull(r.duration_ms, 0)) / 1000 * any(a.per_s)) AS nanos, any(a.currency) AS currency "
-        f"FROM {_RECORDS} AS r LEFT JOIN (SELECT account, sum(sell) / greatest(sum(sell_s), 1) AS per_s, any(sell_currency) AS currency FROM {_money()} "
+        f"FROM {_RECORDS} AS r LEFT JOIN (SELECT account, sum(sell) / greatest(sum(sell_s), 1) AS per_s, any(sell_currency) AS currency FROM "
+        f"{_money()} "
         "GROUP BY account) AS a ON r.account = a.account WHERE r.disposition = 'unrated' AND r.event IN ('stop', 'partial') "
         f"GROUP BY account, reason ORDER BY records DESC LIMIT {AT_MOST}"
     ),
     "orphan_stops": _asked(
-        f"SELECT switch, toInt64(count()) AS records, {_TIME.format('min(learned_ms)')} AS oldest, toInt64(0) AS nanos, '' AS currency FROM {_RECORDS} "
+        f"SELECT switch, toInt64(count()) AS records, {_TIME.format('min(learned_ms)')} AS oldest, toInt64(0) AS nanos, '' AS currency FROM "
+        f"{_RECORDS} "
         "WHERE event = 'stop' AND disposition = 'unrated' AND account = '' GROUP BY switch"
     ),
     "unsold": _asked(
@@ -166,7 +175,8 @@ QUESTIONS: dict[str, Question] = {
         "WHERE c.answer_ms IS NOT NULL AND m.sales = 0 GROUP BY account, ingress_trunk ORDER BY calls DESC"
     ),
     "zero_rated": _asked(
-        f"SELECT m.account AS account, m.destination AS destination, {_GROUPED}, {_nanos('m.buy')} AS nanos, any(m.buy_currency) AS currency FROM {_money()} AS m "
+        f"SELECT m.account AS account, m.destination AS destination, {_GROUPED}, {_nanos('m.buy')} AS nanos, any(m.buy_currency) AS currency "
+        f"FROM {_money()} AS m "
         "WHERE m.sales > 0 AND m.sell = 0 AND m.start_ms IS NOT NULL GROUP BY account, destination ORDER BY nanos DESC, calls DESC"
     ),
     "one_sided": _asked(
@@ -175,9 +185,14 @@ QUESTIONS: dict[str, Question] = {
         "GROUP BY carrier, destination ORDER BY nanos DESC"
     ),
     "losses": _asked(
-        f"SELECT m.account AS account, m.carrier AS carrier, m.destination AS destination, {_CAUSE} AS cause, {_GROUPED}, {_nanos('m.buy - m.sell')} AS nanos, "
+        f"SELECT m.account AS account, m.carrier AS carrier, m.destination AS destination, {_CAUSE} AS cause, {_GROUPED}, "
+        f"{_nanos('m.buy - m.sell')} AS nanos, "
         f"any(m.sell_currency) AS currency FROM {_money()} AS m WHERE m.sell_currency = m.buy_currency AND m.buy > m.sell AND m.sales > 0 "
         "AND m.sell != 0 GROUP BY account, carrier, destination, cause ORDER BY nanos DESC"
+    ),
+    "carriers": _asked(
+        f"SELECT m.carrier AS carrier, {_nanos('m.buy')} AS nanos, any(m.buy_currency) AS currency FROM {_money()} AS m WHERE m.purchases > 0 "
+        "GROUP BY carrier ORDER BY nanos DESC"
     ),
     "corrected": _asked(
         "SELECT last_run AS run, toInt64(count()) AS calls, toInt64(0) AS nanos, '' AS currency FROM ("
@@ -186,24 +201,29 @@ QUESTIONS: dict[str, Question] = {
         "WHERE last_run > 0 AND counted > priced_again GROUP BY run"
     ),
     "views": _asked(
-        "SELECT b.role AS role, b.currency AS currency, accurateCast(v.nanos - b.nanos, 'Int64') AS nanos, toString(v.nanos / 1000000000) AS view_text, "
+        "SELECT b.role AS role, b.currency AS currency, accurateCast(v.nanos - b.nanos, 'Int64') AS nanos, toString(v.nanos / 1000000000) AS "
+        "view_text, "
         "toString(b.nanos / 1000000000) AS base_text FROM (SELECT role, currency, sum(toInt128(nanos)) AS nanos FROM charges_counted "
         f"WHERE {_MINE} AND {_INSIDE} GROUP BY role, currency) AS v FULL JOIN (SELECT role, currency, sum(toInt128(nanos)) AS nanos FROM ("
         "SELECT tenant, partition, offset, revision, run, role, level, attempt_no, segment, any(nanos) AS nanos, any(currency) AS currency, "
-        f"any(end_ms) AS end_ms, any(learned_ms) AS learned_ms FROM charges WHERE {_MINE} GROUP BY {_KEY}) AS c WHERE {_INSIDE} AND (partition, offset, "
+        f"any(end_ms) AS end_ms, any(learned_ms) AS learned_ms FROM charges WHERE {_MINE} GROUP BY {_KEY}) AS c WHERE {_INSIDE} AND (partition, "
+        f"offset, "
         f"(revision, run)) IN (SELECT partition, offset, max((revision, run)) FROM charges WHERE {_MINE} GROUP BY partition, offset) "
         "GROUP BY role, currency) AS b ON v.role = b.role AND v.currency = b.currency WHERE v.nanos != b.nanos"
     ),
     "charged": _asked(
         "SELECT h.role AS role, h.level AS level, h.account AS account, h.carrier AS carrier, h.attempt_no AS attempt_no, h.run AS run, "
-        "h.config_version AS config_version, h.call_key AS call_key, h.start_ms AS start_ms, h.end_ms AS end_ms, h.nanos AS nanos, h.currency AS currency, "
+        "h.config_version AS config_version, h.call_key AS call_key, h.start_ms AS start_ms, h.end_ms AS end_ms, h.nanos AS nanos, h.currency "
+        "AS currency, "
         "h.deck AS deck, c.a_number AS a_number, c.b_number AS b_number, c.lrn AS lrn, c.setup_ms AS setup_ms, c.duration_ms AS duration_ms, "
-        "c.legs AS legs FROM (SELECT tenant, partition, offset, role, level, attempt_no, any(account) AS account, any(carrier) AS carrier, any(run) AS run, "
+        "c.legs AS legs FROM (SELECT tenant, partition, offset, role, level, attempt_no, any(account) AS account, any(carrier) AS carrier, "
+        "any(run) AS run, "
         "any(config_version) AS config_version, any(call_key) AS call_key, min(start_ms) AS start_ms, any(end_ms) AS end_ms, sum(nanos) AS nanos, "
-        "any(currency) AS currency, any(deck) AS deck FROM (SELECT *, max((revision, run)) OVER (PARTITION BY tenant, partition, offset) AS top FROM ("
+        "any(currency) AS currency, any(deck) AS deck FROM (SELECT *, max((revision, run)) OVER (PARTITION BY tenant, partition, offset) AS top "
+        "FROM ("
         f"SELECT * FROM charges WHERE {_MINE} ORDER BY {_KEY} LIMIT 1 BY {_KEY})) WHERE (revision, run) = top AND {_INSIDE} AND level = 0 "
         "GROUP BY tenant, partition, offset, role, level, attempt_no) AS h JOIN "
-        + _calls("call_key, a_number, b_number, lrn, setup_ms, answer_ms, duration_ms, attempts AS legs, end_ms")
+        + _calls("call_key, a_number, b_number, lrn, setup_ms, answer_ms, duration_ms, attempts AS legs")
         + " AS c ON h.partition = c.partition AND h.offset = c.offset WHERE h.start_ms IS NOT NULL AND h.deck != ''"
     ),
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from assurance.controls.protocol import Control, Facts, Item, rows
+from assurance.controls.protocol import Control, Facts, Item, rows, total
 
 
 def find(facts: Facts) -> tuple[int, Iterator[Item]]:
@@ -13,7 +13,7 @@ def find(facts: Facts) -> tuple[int, Iterator[Item]]:
         Item(f"{row['subject']}: {row['alerts']} alerts of {row['detector']}", row["alerts"], row["nanos"],
             row["currency"]) for row in rows(facts, "alerts")
     )
-    return int(facts.frames["alert_reader"]["looked"].sum()), items
+    return total(facts, "records", "records"), items
 
 
 CONTROL = Control(
@@ -24,6 +24,6 @@ CONTROL = Control(
     schedule="daily",
     money="the exposure when it was found; what is written off is decided by a person",
     remedy="dispute it with the carrier as fraud, write it off, or charge it",
-    needs=("alerts", "alert_reader"),
+    needs=("alerts", "records"),
     find=find,
 )

@@ -9,14 +9,24 @@ from assurance.controls.protocol import Control, Facts, Item, rows, total
 
 def find(facts: Facts) -> tuple[int, Iterator[Item]]:
     """`losses`: see `warehouse.control_queries`."""
-    items = (Item(f"account {row['account']} over {row['carrier']} to {row['destination'] or '(no destination)'}: {row['calls']} calls at a loss, because of the {row['cause']}", row["calls"], row["nanos"], row["currency"]) for row in rows(facts, "losses"))
+    items = (
+        Item(
+            f"account {row['account']} over {row['carrier']} to {row['destination'] or '(no destination)'}: {row['calls']} calls at a "
+            f"loss, because of the {row['cause']}",
+            row["calls"], row["nanos"], row["currency"],
+        )
+        for row in rows(facts, "losses")
+    )  # fmt: skip
     return total(facts, "looked", "calls"), items
 
 
 CONTROL = Control(
     name="negative_margin",
     asks="no call is sold below what it costs",
-    formula="calls of one currency whose purchase is dearer than their sale, by account, carrier, destination and cause: price per minute, charged seconds, fees",
+    formula=(
+        "calls of one currency whose purchase is dearer than their sale, by account, carrier, destination and cause: price per minute, "
+        "charged seconds, fees"
+    ),
     tolerance="none",
     schedule="daily",
     money="purchase less sale",

@@ -22,7 +22,8 @@ def find(facts: Facts) -> tuple[int, Iterator[Item]]:
 
     def found() -> Iterator[Item]:
         for row in groups.iter_rows(named=True):
-            words = f"{row['role']}, {row['party']}, deck {row['deck']}: {row['calls']:,} charges are not what the deck gives, the first of call {row['call_key']}"
+            whose = f"{row['role']}, {row['party']}, deck {row['deck']}"
+            words = f"{whose}: {row['calls']:,} charges are not what the deck gives, the first of call {row['call_key']}"
             yield Item(words, row["calls"], row["nanos"], row["currency"])
         if priced.height > known.height:
             yield Item("charges that cannot be computed again: their config version or agreement has no price for them now",

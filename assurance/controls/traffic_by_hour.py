@@ -8,7 +8,6 @@ from statistics import median
 
 from assurance.controls.protocol import Control, Facts, Item, rows
 
-
 WEEK_H = 168
 LEAST = 40
 
@@ -47,7 +46,10 @@ def find(facts: Facts) -> tuple[int, Iterator[Item]]:
 CONTROL = Control(
     name="traffic_by_hour",
     asks="each switch and trunk sends as many calls as is normal for the hour of the week",
-    formula="calls of an hour against the median of the same hour of the four weeks before; found below half of it by more than five times the square root of it",
+    formula=(
+        "calls of an hour against the median of the same hour of the four weeks before; found below half of it by more than five times the "
+        "square root of it"
+    ),
     tolerance="hours that normally have fewer than 40 calls are left out",
     schedule="hourly",
     money="calls missing x the average sale per call of the trunk, an estimate",

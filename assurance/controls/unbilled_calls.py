@@ -9,7 +9,14 @@ from assurance.controls.protocol import Control, Facts, Item, rows, total
 
 def find(facts: Facts) -> tuple[int, Iterator[Item]]:
     """`unsold`: see `warehouse.control_queries`."""
-    items = (Item(f"account {row['account'] or '(none)'}, trunk {row['ingress_trunk'] or '(none)'}: {row['calls']} answered calls were sold to nobody", row["calls"], row["nanos"], row["currency"]) for row in rows(facts, "unsold"))
+    items = (
+        Item(
+            f"account {row['account'] or '(none)'}, trunk {row['ingress_trunk'] or '(none)'}: {row['calls']} answered calls were sold to "
+            f"nobody",
+            row["calls"], row["nanos"], row["currency"],
+        )
+        for row in rows(facts, "unsold")
+    )  # fmt: skip
     return total(facts, "looked", "calls"), items
 
 

@@ -11,7 +11,7 @@ def find(facts: Facts) -> tuple[int, Iterator[Item]]:
     """`views`: see `warehouse.control_queries`."""
     items = (Item(f"{row['role']}: the view says {row['view_text']} {row['currency']}, the table {row['base_text']}", 1, row["nanos"],
         row["currency"]) for row in rows(facts, "views"))
-    return total(facts, "views", "charges"), items
+    return total(facts, "charges", "charges"), items
 
 
 CONTROL = Control(
@@ -22,6 +22,6 @@ CONTROL = Control(
     schedule="daily",
     money="the difference",
     remedy="`ringfence migrate` makes the views again; tell us if it stays",
-    needs=("views",),
+    needs=("views", "charges"),
     find=find,
 )

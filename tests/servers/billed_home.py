@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
@@ -12,9 +13,10 @@ from ringfence.settings import Settings
 from services import first_start
 from services.installation import Installation
 from simulator.billing.own import deck_csv, offer, priced
-from warehouse import Warehouse, insert, migrate, open_warehouse
+from warehouse import insert, migrate, open_warehouse
 
 MARK_UP = "1.25"
+Leak = Callable[[dict[str, pl.DataFrame]], dict[str, pl.DataFrame]]
 
 
 def config(tenant: str = "t1") -> Config:
@@ -30,8 +32,9 @@ def config(tenant: str = "t1") -> Config:
     )  # fmt: skip
 
 
-def lay(home: Path, ours: pl.DataFrame, now_ms: int = 1_794_000_000_000) -> Installation:
-    """The home, with the calls of `simulator.billing.own.own_calls` (or what a bill left of them) as if they had been stored live."""
+def lay(home: Path, ours: pl.DataFrame, now_ms: int = 1_794_000_000_000, leak: Leak = lambda found: found) -> Installation:
+    """The home, with the calls of `simulator.billing.own.own_calls` (or what a bill left of them) as if they had been stored live. `leak`
+    changes what is stored."""
     settings = Settings(home=home, tenant="t1", countries="AT")
     installation = settings.installation
     first_start.lay(installation)
@@ -39,7 +42,8 @@ def lay(home: Path, ours: pl.DataFrame, now_ms: int = 1_794_000_000_000) -> Inst
     first_start.open_and_publish(installation, first_start.Start(config(), decks, "EUR", ("t1",)), now_ms)
     client = open_warehouse(installation.warehouse_dsn)
     migrate(client)
-    store(client, ours)
+    for name, frame in leak(tables(ours)).items():
+        insert(client, name, frame.to_arrow())
     client.close()
     return installation
 
@@ -54,29 +58,32 @@ def blank(schema: pl.Schema, frame: pl.DataFrame, **constant: object) -> pl.Data
     return found.with_columns(**more).select(*schema).cast(schema)  # type: ignore[arg-type]
 
 
-def store(client: Warehouse, ours: pl.DataFrame) -> None:
-    """Calls, attempts and charges."""
+def tables(ours: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """Calls, attempts and charges, by their tables."""
     base = ours.drop("place", strict=False).with_row_index("offset").with_columns(
         pl.col("offset").cast(pl.Int64), (pl.col("at_ms") + pl.col("duration_ms")).alias("end_ms"), (
             pl.col("at_ms") + pl.col("duration_ms") + 200).alias("learned_ms"),
         pl.col("at_ms").alias("answer_ms"), pl.col("at_ms").alias("start_ms"),
     )  # fmt: skip
     facts = {"partition": 0, "revision": 1, "record_partition": 0, "tenant": "t1", "account": "acme", "carrier": "alpha", "config_version": 1}
-    base = base.with_columns((pl.col("offset") * 2).alias("record_offset"))
+    base = base.with_columns(pl.col("offset").alias("record_offset"))
     calls = blank(schemas.CALLS, base, **facts, switch="k1", a_kind="e164", b_kind="e164", attempts=1, sip_code=200, duration_source="answer_to_end")
-    insert(client, "calls", calls.to_arrow())
     attempts = blank(schemas.ATTEMPTS, base.drop("attempt_no").with_columns(pl.col("end_ms").alias("at_ms")), **facts, switch="k1",
         attempt_no=1, answered=True)
-    insert(client, "attempts", attempts.to_arrow())
     zeros = {"run": 0, "level": 0, "segment": 0, "connect_nanos": 0, "attempt_nanos": 0, "surcharge_nanos": 0, "currency": "EUR"}
     bought = base.with_columns(pl.col("nanos").alias("usage_nanos"))
-    rows = blank(schemas.CHARGES, bought.drop("attempt_no"), **facts, **zeros, role="buy", attempt_no=1, party="alpha",
+    bought = blank(schemas.CHARGES, bought.drop("attempt_no"), **facts, **zeros, role="buy", attempt_no=1, party="alpha",
         agreement="alpha-buy", deck="wholesale")
-    insert(client, "charges", rows.to_arrow())
     sale = priced(ours.select("a_number", "b_number", "at_ms", "duration_ms"), offer(False, MARK_UP))
     sold = base.drop("charged_s", "per_min_nanos", "nanos", "prefix", "destination").hstack(
         sale.select("charged_s", "per_min_nanos", "nanos", "prefix", "destination", pl.col("nanos").alias("usage_nanos"))
     )  # fmt: skip
-    rows = blank(schemas.CHARGES, sold.drop("attempt_no"), **facts, **zeros, role="sell", attempt_no=0, party="acme", agreement="acme-sell",
+    sold = blank(schemas.CHARGES, sold.drop("attempt_no"), **facts, **zeros, role="sell", attempt_no=0, party="acme", agreement="acme-sell",
         deck="retail")
-    insert(client, "charges", rows.to_arrow())
+    stops = base.drop("offset", "attempt_no").with_columns(
+        pl.col("record_offset").alias("offset"), pl.col("record_offset").alias("seq"), pl.col("end_ms").alias("at_ms")
+    )
+    records = blank(schemas.JUDGED, stops, **facts, switch="k1", boot_id="b1", event="stop", disposition="rated", attempt_no=1,
+        interim_no=0, part_no=0)
+    records = records.with_columns(pl.lit(None, pl.Binary).alias("raw"))
+    return {"records": records, "calls": calls, "attempts": attempts, "charges": pl.concat([bought, sold])}
