@@ -1,6 +1,8 @@
-"""What pricing costs: columns (sell and buy over 8 carriers of 30,000 prefixes, plain and with windows, steps and origins), and one by one.
+"""What pricing costs: columns (sell and buy over 8 carriers of 30,000 prefixes, plain and with windows, steps and origins), and one by one; and
+what a deck of a million prefixes takes to be read and to be held.
 
     python bench/bench_price.py [CALLS]
+    python bench/bench_price.py deck
 
 Two sides in one run: plain decks beside decks with every kind of condition, and a call of ten seconds beside one of three hours.
 """
@@ -9,11 +11,15 @@ from __future__ import annotations
 
 import random
 import resource
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
+import psutil
 
 from rating.deck import Call, Calls, Deck
 from rating.decks import read_deck
@@ -39,6 +45,34 @@ def decks(seed: int, rich: bool) -> list[Deck]:
                 lines.append(f"{prefix},{price},{chance.choice(('1', '60'))},{chance.choice(('1', '6'))}")
         found.append(read_deck("\n".join(lines).encode(), f"carrier-{carrier}", "EUR"))
     return found
+
+
+def million(count: int = 1_000_000) -> None:
+    """A deck of a million prefixes with 60,000 different tariffs; in a process of its own, so that its memory is its own."""
+    chance, codes = random.Random(7), dict[str, None]()
+    while len(codes) < count:
+        codes[chance.choice(("1", "44", "49", "43", "33", "7", "86", "91", "55", "20")) + str(chance.randrange(10 ** chance.randrange(3, 7)))] = None
+    rows = (f"{c},Country {c[:3]} Mobile,0.{chance.randrange(20_000):05d},0,{chance.choice(('1,1', '60,60', '60,1'))},2026-12-01\n" for c in codes)
+    content = ("prefix,destination,price_per_min,connect_fee,first_s,next_s,effective_from\n" + "".join(rows)).encode()
+    del codes
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(content)
+        file.flush()
+        del content
+        subprocess.run([sys.executable, __file__, "deck", file.name], check=True)
+
+
+def hold(file: Path) -> None:
+    """Read a deck and say what that took."""
+    before_mb, wall_s, begin_s = psutil.Process().memory_info().rss >> 20, time.perf_counter(), time.process_time()
+    deck = read_deck(file.read_bytes(), "million", "EUR")
+    assert deck.index.find_one("44") < len(deck.prefixes) and deck.tariff_columns.per_min.size
+    wall_s, took_s = time.perf_counter() - wall_s, time.process_time() - begin_s
+    most_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+    print(
+        f"deck of {len(deck.prefixes):,}           {took_s:10.1f} s of a processor ({wall_s:.1f} s) to read and index; the process holds "
+        f"{psutil.Process().memory_info().rss >> 20:,} MB ({before_mb} before), {most_mb:,} MB at most"
+    )
 
 
 def per_second(function: Callable[[], object], calls: int) -> float:
@@ -86,4 +120,11 @@ def main(n: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000)
+    match sys.argv[1:]:
+        case ["deck"]:
+            million()
+        case ["deck", file]:
+            hold(Path(file))
+        case other:
+            main(int(other[0]) if other else 1_000_000)
+            million()

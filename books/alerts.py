@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -40,6 +41,13 @@ def last(conn: sa.Connection, count: int = 100, tenant: str = "") -> list[Findin
     t = tables.alerts.c
     query = sa.select(tables.alerts).order_by(t.last_ms.desc(), t.finding_id).limit(count)
     return [_finding(row) for row in conn.execute(query.where(t.tenant == tenant) if tenant else query)]
+
+
+def about(conn: sa.Connection, tenant: str, kinds: Sequence[str], since_ms: int) -> list[Finding]:
+    """Alerts about subjects of some kinds whose last record is not older, the oldest first."""
+    t = tables.alerts.c
+    query = sa.select(tables.alerts).where(t.tenant == tenant, t.subject_kind.in_(kinds), t.last_ms >= since_ms).order_by(t.last_ms, t.finding_id)
+    return [_finding(row) for row in conn.execute(query)]
 
 
 def find(conn: sa.Connection, finding_id: str) -> Finding | None:

@@ -25,8 +25,12 @@ BLOCKS, SHADOW = "blocks", "shadow"
 PROTECTED, DIAL_PLANS, SOURCES, CARRIERS = "protected", "dialplan", "sources", "carriers"
 """Tables whose rows do not expire: numbers that no block refuses, dial plans, networks of accounts, next hops."""
 
-TABLES = (PROTECTED, DIAL_PLANS, SOURCES, CARRIERS, BLOCKS, SHADOW)
-"""In the order in which they are filled: protected numbers before any block, a dial plan before the sources that name it."""
+GATEWAYS, ROUTES, ROUTE_PLANS = "gateways", "routes", "plans"
+"""Also: gateways, the gateways of each prefix of a view, and what a view does with them (`switches.routes`)."""
+
+TABLES = (PROTECTED, DIAL_PLANS, GATEWAYS, ROUTES, ROUTE_PLANS, SOURCES, CARRIERS, BLOCKS, SHADOW)
+"""In the order in which they are filled: protected numbers before any block, a dial plan before the sources that name it, and all routes of a
+view before its plan, without which it is not used."""
 
 
 class Delivery(NamedTuple):
@@ -105,11 +109,21 @@ def touch(conn: sa.Connection, key: Key, now_ms: int) -> None:
 def want(conn: sa.Connection, switch: str, table: str, wanted: Mapping[str, str], now_ms: int) -> int:
     """Makes these the rows of a table whose rows do not expire: rows that differ are due, others are to be removed. Returns how many rows
     that changes."""
+    changed = differences(conn, switch, table, wanted)
+    change(conn, switch, table, changed, now_ms)
+    return len(changed)
+
+
+def differences(conn: sa.Connection, switch: str, table: str, wanted: Mapping[str, str]) -> dict[str, str]:
+    """The rows of a table whose rows do not expire that are not as wanted: name -> value, "" = to be removed."""
     held = {name: value for name, value, _, _ in rows(conn, switch, table)}
     changed = {name: value for name, value in wanted.items() if held.get(name) != value}
-    changed |= {name: "" for name, value in held.items() if value and name not in wanted}
+    return changed | {name: "" for name, value in held.items() if value and name not in wanted}
+
+
+def change(conn: sa.Connection, switch: str, table: str, changed: Mapping[str, str], now_ms: int) -> None:
+    """Makes rows of `differences` due; a table of many is changed part by part, so that others can write to the books in between."""
     put_all(conn, tables.deliveries, [_due(switch, table, name, value, 0, now_ms) for name, value in changed.items()])
-    return len(changed)
 
 
 def _due(switch: str, table: str, name: str, value: str, until_ms: int, now_ms: int) -> dict[str, Any]:

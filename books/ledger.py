@@ -4,7 +4,7 @@ transfer, and the balances of each currency, come to zero. Nothing is updated or
 Balances are seen from us: what others owe us is positive, what we owe them is negative.
 
     unbilled     what a customer's calls came to since his last invoice        revenue     where his calls, fees and discounts come from
-    receivable   what his invoices came to, less what he paid                   cost        where carriers' calls and commissions go
+    receivable   what a party's invoices came to, less what it paid             cost        where carriers' calls and commissions go
     unpaid       what carriers' calls came to, less what we paid them           tax         what we collect for the tax office
     commission   what resellers earned                                          rounding    what invoices round away
     cash         what came in and went out of our banks                         written_off what nobody will pay

@@ -53,6 +53,18 @@ credentials = sa.Table(
     sa.Column("revoked_at_ms", Ms),
 )
 
+users = sa.Table(
+    "users",
+    METADATA,
+    *_key("name"),
+    *_text("password_hash"),  # argon2; "" = signs in elsewhere
+    *_ms("at_ms"),
+    *_ms("sessions_from_ms"),  # a session that began before is over
+    sa.Column("disabled_at_ms", Ms),
+)
+
+user_roles = sa.Table("user_roles", METADATA, *_key("name", "tenant", "role"))  # tenant "" = every tenant
+
 # --- what it costs, and the version that names it ---
 
 deck_versions = sa.Table(
@@ -191,6 +203,14 @@ alerts = sa.Table(
     sa.Index("ix_alerts_tenant", "tenant", "last_ms"),
 )
 
+alert_takes = sa.Table(  # who works on an alert
+    "alert_takes",
+    METADATA,
+    *_key("finding_id"),
+    *_text("who"),
+    *_ms("at_ms"),
+)
+
 block_orders = sa.Table(
     "block_orders",
     METADATA,
@@ -290,6 +310,89 @@ posting_batches = sa.Table(  # which charges of the warehouse the ledger has, ba
     sa.Column("number", sa.BigInteger, primary_key=True, autoincrement=False),
     *_text("posted"),  # JSON of core.posted.Posted: all charges that are posted since this batch
     *_ms("charges", "at_ms"),
+)
+
+invoice_runs = sa.Table(  # a run makes the drafts of all periods of a tenant that have ended by a day; it reads what was posted when it began
+    "invoice_runs",
+    METADATA,
+    *_key("id"),  # derived from tenant and day: whoever starts it twice starts the same run
+    *_text("tenant", "until_day"),
+    *_ms("batch"),  # of posting_batches
+    *_text("state"),  # running | done
+    *_ms("due", "made"),
+    *_text("findings"),  # JSON list: what could not be invoiced, and why
+    *_text("who"),
+    *_ms("at_ms"),
+)
+
+invoices = sa.Table(  # draft -> approved -> issued; an issued one is never changed: triggers refuse it
+    "invoices",
+    METADATA,
+    *_key("id"),  # derived from the tenant, party, agreement, currency and place in their chain
+    *_text("tenant", "party", "agreement", "currency"),
+    *_ms("place"),  # in the chain of invoices of this party, agreement and currency, from 1; of a credit note 0
+    *_text("kind", "status", "issuer", "number"),  # number: "" until it is issued
+    *_text("run"),
+    *_ms("before_batch", "before_until_ms", "batch", "until_ms"),  # its calls are the step from the first state to the second (warehouse.owed)
+    *_text("instant"),
+    *_text("from_day", "until_day"),
+    *_text("document"),  # JSON of assurance.invoice.Document
+    *_ms("net", "tax", "total"),  # in the currency's smallest unit
+    *_text("credits"),  # of a credit note: the id of its invoice
+    *_text("who"),
+    *_ms("at_ms", "due_ms", "issued_at_ms"),  # 0 until it is issued
+    sa.Index("ix_invoices_chain", "tenant", "party", "agreement", "currency", "place"),
+    sa.Index("ix_invoices_number", "tenant", "number"),
+    sa.Index("ix_invoices_run", "run", "status"),
+)
+
+invoice_numbers = sa.Table(  # the last number of a legal entity and year: without a gap, because it rises in the transaction that issues
+    "invoice_numbers",
+    METADATA,
+    *_key("tenant", "issuer"),
+    sa.Column("year", sa.Integer, primary_key=True, autoincrement=False),
+    *_ms("last"),
+)
+
+invoice_mails = sa.Table(  # an invoice is mailed once to an address: the row stands before the mail is sent, and says when it was accepted
+    "invoice_mails",
+    METADATA,
+    *_key("invoice", "address"),
+    *_text("message_id", "state"),  # sending | sent | failed
+    *_text("error"),
+    *_ms("at_ms"),
+)
+
+payments = sa.Table(  # append only, and so are the allocations
+    "payments",
+    METADATA,
+    *_key("id"),  # derived from where it comes from: a bank's file twice is the same payments
+    *_text("tenant", "party", "currency", "kind"),
+    *_nanos(),  # < 0 = paid back
+    *_text("reference", "value_day", "source", "who"),
+    *_ms("at_ms"),
+    sa.Index("ix_payments_party", "tenant", "party"),
+)
+
+allocations = sa.Table(
+    "allocations",
+    METADATA,
+    *_key("id"),
+    *_text("tenant", "invoice", "payment"),  # the payment, credit note or write-off that pays
+    *_ms("amount", "at_ms"),  # in the currency's smallest unit
+    sa.Index("ix_allocations_invoice", "invoice"),
+    sa.Index("ix_allocations_payment", "payment"),
+)
+
+bank_entries = sa.Table(  # of a bank's files: which payment each became, or why none
+    "bank_entries",
+    METADATA,
+    *_key("id"),  # derived from the account, statement and entry
+    *_text("tenant", "file", "account", "currency", "text", "name", "iban", "value_day"),
+    *_nanos(),
+    *_text("state", "why", "payment"),  # matched | unmatched
+    *_ms("at_ms"),
+    sa.Index("ix_bank_entries_state", "tenant", "state"),
 )
 
 # --- audit and progress ---

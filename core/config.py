@@ -9,13 +9,28 @@ are delivered, the current lists, suppressions and protected numbers apply at on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
 from itertools import pairwise
 from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from core.billing import (
+    Commission,
+    Exemption,
+    Invoicing,
+    Legal,
+    LegalEntity,
+    TaxProfile,
+    TaxTable,
+    faults_of_days,
+    faults_of_legal,
+    faults_of_percents,
+    faults_of_table,
+    is_day,
+)
 from core.currencies import is_code
 from core.money import to_nanos
 from core.numbers import DialPlan
@@ -59,6 +74,9 @@ class Party(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     parent: str = ""
     agreement: str = ""  # of a reseller: for the calls of the parties under it
     sell_deck: str = ""  # short form of an agreement: that deck at all times
+    legal: Legal = Legal()
+    exemptions: tuple[Exemption, ...] = ()
+    commission: Commission | None = None  # of a reseller
 
 
 class DeckSpan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -105,10 +123,11 @@ class Agreement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     rated_number: Literal["dialled", "lrn"] = "dialled"  # whose prefix prices a call; a number that was not ported has no other
     tax: Literal["exclusive", "inclusive"] = "exclusive"  # inclusive: the prices of the decks are gross
     tax_profile: str = ""
-    cycle: Literal["daily", "weekly", "half_monthly", "monthly"] = "monthly"
+    cycle: Literal["daily", "weekly", "half_monthly", "monthly", "custom"] = "monthly"
     credit_limit_nanos: int | None = None
     payment_days: int = 30
     dispute_days: int = 30
+    invoicing: Invoicing = Invoicing()
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -123,6 +142,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     destination_caps: Caps = Caps()  # for each destination under it
     unpriced_caps: UnpricedCaps = UnpricedCaps()  # of all numbers together that cannot be read or priced
     first_seen_destination: bool = False  # alert when it calls a country for the first time
+    route_plan: str = ""  # "" = its calls go to the egress trunks in their order
 
 
 class Carrier(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -154,6 +174,63 @@ class Trunk(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     caps: Caps = Caps()
     max_call_s: int = 4 * 3600  # a call without a record for this long is closed as suspected hung
     hung_ends: Literal["sign_of_life", "timer"] = "sign_of_life"  # its end: its last record, or max_call_s later (by the session timer)
+    # Of a gateway: an egress trunk with an address.
+    capacity_calls: int | None = None  # calls at the same time; one more goes to the next gateway
+    capacity_calls_per_second: int | None = None
+    probe: bool = False  # switches send it OPTIONS, and pass it over while it does not answer
+    out_of_service: bool = False  # a person has taken it out: no call goes to it
+
+
+class RouteCarrier(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A carrier of a route plan: its place where the plan orders by priority (the lowest first), its share where it orders by weight."""
+
+    carrier: str
+    priority: int = 1
+    weight: int = 1
+
+
+class RouteRule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A line of a route plan's lists. It applies where everything that it names fits; the first line that applies decides, and where none
+    does the candidate is allowed."""
+
+    action: Literal["allow", "deny"]
+    b_range: str = ""  # numbers that begin so; "" = every number
+    destination: str = ""  # as the price list of the account names it
+    carrier: str = ""
+    window: str = ""  # when, as price lists write it (`rating.window`), in the plan's time zone
+    why: str = ""
+
+
+class BlendWeights(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How much counts what, where a plan orders by `blend`."""
+
+    cost: float = 0.0
+    quality: float = 0.0
+    load: float = 0.0
+
+
+Order: TypeAlias = Literal["lcr", "quality", "priority", "weight", "load", "blend"]
+MOST_CANDIDATES = 8
+"""Gateways that a call may be tried over."""
+
+
+class RoutePlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How calls of the accounts that name it are routed (`rating.routes`)."""
+
+    tenant: str
+    name: str
+    order: Order = "lcr"
+    carriers: tuple[RouteCarrier, ...] = ()  # () = every carrier that has a gateway and a price
+    weights: BlendWeights = BlendWeights()
+    rules: tuple[RouteRule, ...] = ()
+    tries: int = 4  # gateways that a call is tried over at most
+    stop_codes: tuple[str, ...] = ("404", "410", "484", "486", "600", "603", "604", "606")  # the called person, or the number, has decided
+    go_on_codes: tuple[str, ...] = ("402", "403", "407", "408", "480", "487", "5xx")  # x stands for any digit
+    margin_floor_percent: float | None = None  # of what the call is expected to be sold for; None = any loss is allowed
+    below_floor: Literal["drop", "allow"] = "drop"
+    portability: Literal["none", "lrn"] = "none"  # whether the look-up is by the LRN of a ported number
+    time_zone: str = "UTC"
+    then: str = ""  # the plan whose candidates follow
 
 
 class TrunkGroup(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -200,6 +277,9 @@ class FxRate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 ROWS: dict[str, type[msgspec.Struct]] = {
     "holidays": HolidayList,
     "fx_rates": FxRate,
+    "legal_entities": LegalEntity,
+    "tax_tables": TaxTable,
+    "tax_profiles": TaxProfile,
     "parties": Party,
     "agreements": Agreement,
     "accounts": Account,
@@ -208,6 +288,7 @@ ROWS: dict[str, type[msgspec.Struct]] = {
     "trunk_groups": TrunkGroup,
     "ranges": Range,
     "dial_plans": DialPlan,
+    "route_plans": RoutePlan,
 }
 """The kinds of rows, each with a tenant and a name, in the order of the config file."""
 
@@ -221,6 +302,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     version: int = 0
     holidays: tuple[HolidayList, ...] = ()
     fx_rates: tuple[FxRate, ...] = ()
+    legal_entities: tuple[LegalEntity, ...] = ()
+    tax_tables: tuple[TaxTable, ...] = ()
+    tax_profiles: tuple[TaxProfile, ...] = ()
     parties: tuple[Party, ...] = ()
     agreements: tuple[Agreement, ...] = ()
     accounts: tuple[Account, ...] = ()
@@ -229,6 +313,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     trunk_groups: tuple[TrunkGroup, ...] = ()
     ranges: tuple[Range, ...] = ()
     dial_plans: tuple[DialPlan, ...] = ()
+    route_plans: tuple[RoutePlan, ...] = ()
     decks: dict[str, str] = {}  # -> id of the deck version
     policies: dict[str, Policy] = {}
     policy: Policy = Policy()
@@ -333,12 +418,22 @@ def faults_of(kind: str, row: Any, find: Find) -> Iterator[tuple[str, str]]:
         yield "caps.calls_per_second", "counts incoming calls, before a carrier is chosen: set it on accounts, trunks or ranges"
     if kind in ("accounts", "carriers", "parties"):
         yield from _priced(row, find)
+        if kind == "accounts" and row.route_plan and find("route_plans", row.tenant, row.route_plan) is None:
+            yield "route_plan", f"no route plan {row.route_plan!r}"
     elif kind == "agreements":
         yield from _planned(row, find)
     elif kind == "holidays":
         yield from ((f"dates[{at}]", f"{day!r} is no date: write 2026-12-25") for at, day in enumerate(row.dates) if not _is_date(day))
     elif kind == "fx_rates":
         yield from _rates(row)
+    elif kind == "legal_entities":
+        yield from ((f"legal.{field}", fault) for field, fault in faults_of_legal(row.legal))
+    elif kind == "tax_tables":
+        yield from faults_of_table(row)
+    elif kind == "tax_profiles":
+        for at, one in enumerate(row.stack):
+            if find("tax_tables", row.tenant, one.tax) is None:
+                yield f"stack[{at}].tax", f"no tax table {one.tax!r}"
     elif kind == "trunks":
         for field, of, what in (("account", "accounts", "account"), ("carrier", "carriers", "carrier")):
             name = getattr(row, field)
@@ -346,6 +441,85 @@ def faults_of(kind: str, row: Any, find: Find) -> Iterator[tuple[str, str]]:
                 yield field, f"no {what} {name!r}"
         if row.dial_plan != "e164" and find("dial_plans", row.tenant, row.dial_plan) is None:
             yield "dial_plan", f"no dial plan {row.dial_plan!r}"
+        yield from _gateway(row)
+    elif kind == "route_plans":
+        yield from _routed(row, find)
+
+
+def _gateway(row: Trunk) -> Iterator[tuple[str, str]]:
+    for field in ("capacity_calls", "capacity_calls_per_second", "probe", "out_of_service"):
+        if getattr(row, field) not in (None, False) and not (row.carrier and row.address):
+            yield field, "is of a gateway: set the trunk's `carrier` and `address` as well"
+        if getattr(row, field) == 0 and not isinstance(getattr(row, field), bool):
+            yield field, "must be > 0; to send it no call, set out_of_service"
+
+
+CODE = re.compile(r"[3-6]([0-9][0-9]|[0-9]x|xx)")
+"""A SIP code of a failure, or several of one kind: 503, 50x, 5xx."""
+
+
+def _routed(row: RoutePlan, find: Find) -> Iterator[tuple[str, str]]:
+    """Whether the carriers of a plan have gateways is checked where all trunks are at hand (`faults_of_routes`)."""
+    names = [one.carrier for one in row.carriers]
+    for at, one in enumerate(row.carriers):
+        if find("carriers", row.tenant, one.carrier) is None:
+            yield f"carriers[{at}].carrier", f"no carrier {one.carrier!r}"
+        if one.carrier in names[:at]:
+            yield f"carriers[{at}].carrier", f"{one.carrier!r} is in the list already"
+    for at, rule in enumerate(row.rules):
+        if rule.carrier and find("carriers", row.tenant, rule.carrier) is None:
+            yield f"rules[{at}].carrier", f"no carrier {rule.carrier!r}"
+    if row.order == "weight" and not sum(one.weight for one in row.carriers):
+        yield "carriers", "order is by weight, and the weights of the carriers sum to nothing: give at least one a weight > 0"
+    weights = row.weights
+    if row.order == "blend" and not weights.cost + weights.quality + weights.load > 0:
+        yield "weights", "order is by blend, and the weights sum to nothing: give cost, quality or load a weight > 0"
+    for name in ("cost", "quality", "load"):
+        if getattr(weights, name) < 0:
+            yield f"weights.{name}", "must be >= 0"
+    if not 1 <= row.tries <= MOST_CANDIDATES:
+        yield "tries", f"must be 1 to {MOST_CANDIDATES} gateways, and is {row.tries}"
+    if row.margin_floor_percent is not None and not -1000 <= row.margin_floor_percent < 100:
+        yield "margin_floor_percent", f"must be -1000 to less than 100 percent of the sale, and is {row.margin_floor_percent:g}"
+    for field in ("stop_codes", "go_on_codes"):
+        for at, code in enumerate(getattr(row, field)):
+            if not CODE.fullmatch(code):
+                yield f"{field}[{at}]", f"{code!r} is no code of a failure such as 503, 50x or 5xx"
+    if row.then and find("route_plans", row.tenant, row.then) is None:
+        yield "then", f"no route plan {row.then!r}"
+    elif row.then:
+        chain = [plan.name for plan in plans_of(row, find)]
+        if (following := find("route_plans", row.tenant, chain[-1])) is not None and following.then in chain:
+            yield "then", f"the route plans form a circle: {' > '.join([*chain, following.then])}"
+
+
+def plans_of(plan: RoutePlan, find: Find) -> Iterator[RoutePlan]:
+    """A plan and those that follow it; ends where the chain would repeat."""
+    visited: set[str] = set()
+    row: RoutePlan | None = plan
+    while row is not None and row.name not in visited:
+        visited.add(row.name)
+        yield row
+        row = find("route_plans", plan.tenant, row.then) if row.then else None
+
+
+def is_gateway(trunk: Trunk) -> bool:
+    """Whether calls can be sent to a trunk."""
+    return bool(trunk.carrier and trunk.address)
+
+
+def faults_of_routes(plans: Iterable[RoutePlan], trunks: Iterable[Trunk]) -> Iterator[tuple[RoutePlan, str, str]]:
+    """Carriers of route plans that have no gateway: (plan, field, what is wrong). `trunks`: of all tenants that the plans are of.
+
+    >>> plan = RoutePlan(tenant="t1", name="p", carriers=(RouteCarrier(carrier="blue"),))
+    >>> [fault[1:] for fault in faults_of_routes([plan], [Trunk(tenant="t1", name="out", carrier="blue")])]
+    [('carriers[0].carrier', "carrier 'blue' has no gateway: give it a trunk with an address, or leave it out")]
+    """
+    reached = {(trunk.tenant, trunk.carrier) for trunk in trunks if is_gateway(trunk)}
+    for plan in plans:
+        for at, one in enumerate(plan.carriers):
+            if one.carrier and (plan.tenant, one.carrier) not in reached:
+                yield plan, f"carriers[{at}].carrier", f"carrier {one.carrier!r} has no gateway: give it a trunk with an address, or leave it out"
 
 
 def _priced(row: Account | Carrier | Party, find: Find) -> Iterator[tuple[str, str]]:
@@ -368,6 +542,11 @@ def _priced(row: Account | Carrier | Party, find: Find) -> Iterator[tuple[str, s
             yield from _marked_up(row, agreement, find)
     if isinstance(row, Party):
         yield from _under(row, find)
+        yield from ((f"legal.{field}", fault) for field, fault in faults_of_legal(row.legal))
+        yield from faults_of_days(row.exemptions, "exemptions")
+        for at, one in enumerate(row.exemptions):
+            if find("tax_tables", row.tenant, one.tax) is None:
+                yield f"exemptions[{at}].tax", f"no tax table {one.tax!r}"
     elif row.party and find("parties", row.tenant, row.party) is None:
         yield "party", f"no party {row.party!r}"
 
@@ -433,6 +612,7 @@ def _rates(row: FxRate) -> Iterator[tuple[str, str]]:
 def _planned(row: Agreement, find: Find) -> Iterator[tuple[str, str]]:
     if row.party and find("parties", row.tenant, row.party) is None:
         yield "party", f"no party {row.party!r}"
+    yield from _invoiced(row, find)
     if (row.plan or row.markup) and not row.currency:
         yield "currency", "is missing: an agreement has the currency of its decks"
     if row.markup and row.plan:
@@ -456,6 +636,20 @@ def _planned(row: Agreement, find: Find) -> Iterator[tuple[str, str]]:
     for (_, end, _), (start, _, at) in pairwise(spans):
         if start < end:
             yield f"plan[{at}]", "overlaps another deck of the plan: end that one with `until` or begin this one later"
+
+
+def _invoiced(row: Agreement, find: Find) -> Iterator[tuple[str, str]]:
+    how = row.invoicing
+    if row.tax_profile and find("tax_profiles", row.tenant, row.tax_profile) is None:
+        yield "tax_profile", f"no tax profile {row.tax_profile!r}"
+    if how.issuer and find("legal_entities", row.tenant, how.issuer) is None:
+        yield "invoicing.issuer", f"no legal entity {how.issuer!r}"
+    if how.first_day and not is_day(how.first_day):
+        yield "invoicing.first_day", f"{how.first_day!r} is no date: write 2026-12-25"
+    if row.cycle == "custom" and not (how.first_day and how.cycle_days > 0):
+        yield "cycle", "custom needs `first_day` and `cycle_days` > 0 in `invoicing`"
+    yield from faults_of_days(how.fees, "invoicing.fees")
+    yield from faults_of_percents(how.discounts, "invoicing.discounts")
 
 
 def limits(span: DeckSpan) -> tuple[int, int]:

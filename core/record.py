@@ -89,6 +89,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=
     imsi: Name = ""
     cell: Name = ""
     buy_currency: Name = ""  # of buy_amount, where it is not `currency`
+    route: Name = ""  # of an attempt: the row of the routes at the switch by which its gateway was chosen
+    route_rank: Ordinal = 0  # and the gateway's place in it, from 1
 
 
 class Tick(msgspec.Struct, frozen=True, kw_only=True):

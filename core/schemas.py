@@ -78,6 +78,8 @@ FACTS = {
     "imsi": pl.String,
     "cell": pl.String,
     "buy_currency": pl.String,
+    "route": pl.String,
+    "route_rank": pl.Int32,
 }
 
 NUMBERS = {"a_number": pl.String, "a_kind": pl.String, "b_number": pl.String, "b_kind": pl.String}

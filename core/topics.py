@@ -5,8 +5,9 @@ JUDGED = "judged"
 SUMS = "sums"
 FINDINGS = "findings"
 BLOCK_ORDERS = "block_orders"
+SCORES = "scores"
 
-TOPICS = (CALLS, JUDGED, SUMS, FINDINGS, BLOCK_ORDERS)
+TOPICS = (CALLS, JUDGED, SUMS, FINDINGS, BLOCK_ORDERS, SCORES)
 
 CALLS_PARTITIONS = 4
 """Partitions of `calls` in a new installation."""
@@ -19,6 +20,6 @@ def partitions_of(calls: int) -> dict[str, int]:
     """The partitions of each topic for a number of partitions of `calls`.
 
     >>> partitions_of(4)
-    {'calls': 4, 'judged': 4, 'sums': 4, 'findings': 5, 'block_orders': 5}
+    {'calls': 4, 'judged': 4, 'sums': 4, 'findings': 5, 'block_orders': 5, 'scores': 1}
     """
-    return {topic: calls + (topic in SPANNING) for topic in TOPICS}
+    return {topic: 1 if topic == SCORES else calls + (topic in SPANNING) for topic in TOPICS}

@@ -11,15 +11,16 @@ import time
 from collections.abc import Callable, Mapping
 from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, quote
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dashboards import codes
-from dashboards.access import LOOK_S, look_cookie, may_look, same
+from dashboards.access import MAX_NAME, SESSION_S, own_path, same, session_cookie, session_of
+from dashboards.sign_in_form import NO_BOOKS, NOT_KNOWN, SPENT, WRONG, page_of_form
 from dashboards.throttle import Throttle
 
 MAX_BODY = 4_096
@@ -28,7 +29,6 @@ OPEN = ("/_stcore/health",)
 CLOSED = (
     "/_stcore/agent",
     "/_stcore/metrics",
-    "/_stcore/upload_file",
     "/_stcore/script-health-check",
     "/oauth2callback",
     "/auth/",
@@ -51,22 +51,10 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 
-FORM = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Ringfence</title>
-<style>body{{background:#0b0f14;color:#dde5ee;font:16px/1.5 system-ui,sans-serif;display:grid;place-items:center;min-height:95vh;margin:0}}
-form{{width:min(24rem,90vw)}}h1{{font-size:1.3rem}}label{{display:block;color:#93a1b1}}input,button{{font:inherit;width:100%;box-sizing:border-box;
-padding:.6rem .8rem;border-radius:.4rem;border:1px solid #2b3744;background:#121922;color:inherit;margin-top:.4rem}}
-button{{background:#2f81f7;border-color:#2f81f7;color:#fff;cursor:pointer}}p{{color:#93a1b1}}.wrong{{color:#ff7b72}}</style>
-<form method="post" action="/enter"><h1>Ringfence</h1>{message}<label>View token
-<input name="look" type="password" autocomplete="off" autofocus required></label><button>Sign in</button>
-<p>The token is <code>pages_look_token</code> in <code>state/secrets.json</code>. <code>ringfence status</code> prints an address that needs no
-token.</p></form></html>"""
-WRONG = '<p class="wrong">This token is wrong.</p>'
-SPENT = (
-    '<p class="wrong">The code in this address was used already, or is older than an hour. '
-    "<code>ringfence status</code> prints a new address.</p>"
-)
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 PORT_OF = {"http": "80", "https": "443"}
+MAX_CHECKED = 2
+"""Passwords that are checked at the same time: each takes 64 MB and 50 ms of a processor."""
 MAX_DELAYED = 64
 """Answers to wrong tokens that are delayed at the same time; beyond that, the answer is 429 at once."""
 
@@ -76,19 +64,28 @@ def always(scope: Scope, for_good: bool) -> bool:
     return True
 
 
+def nobody(name: str, password: str) -> bool:
+    """No users."""
+    return False
+
+
 class AuthMiddleware:
-    """ASGI middleware. `trust` is called with each authenticated connection; `folder`: the one-time codes (`dashboards.codes`)."""
+    """ASGI middleware. `trust` is called with each authenticated connection; `folder`: the one-time codes (`dashboards.codes`); `key` signs
+    the sessions. `check`: whether a password is a user's; it runs in a thread, and what it raises is shown as books that do not answer."""
 
     def __init__(
         self,
         app: ASGIApp,
         token: str,
+        key: bytes,
         names: frozenset[str],
         cookie: str,
         clock_s: Callable[[], float] = time.time,
         folder: Path | None = None,
         trust: Callable[[Scope, bool], bool] = always,
+        check: Callable[[str, str], bool] = nobody,
     ) -> None:
+        self._key, self._check, self._checking = key, check, asyncio.Semaphore(MAX_CHECKED)
         self._app, self._token, self._names, self._cookie, self._clock_s = app, token, names, cookie, clock_s
         self._folder, self._trust = folder, trust
         self._throttle = Throttle()
@@ -101,7 +98,7 @@ class AuthMiddleware:
         headers = Headers(scope=scope)
         hosts, origins = headers.getlist("host"), headers.getlist("origin")
         is_socket = scope["type"] == "websocket"
-        inside = may_look(self._token, cookies_of(headers).get(self._cookie, ""), int(self._clock_s()))
+        inside = session_of(self._key, cookies_of(headers).get(self._cookie, ""), int(self._clock_s())) is not None
         if len(hosts) != 1 or host_of(hosts[0]) not in self._names:
             # A foreign name that resolves to this machine: DNS rebinding.
             refusal = PlainTextResponse("This host name is not served here. RINGFENCE_PAGES_NAMES lists those that are.", 421)
@@ -110,54 +107,81 @@ class AuthMiddleware:
             await refuse(PlainTextResponse("Not found.", 404), scope, receive, send)
         elif not is_socket and scope["path"] == "/enter":  # a token may be entered from any site
             await (await self._enter(Request(scope, receive), inside))(scope, receive, with_headers(send))
+        elif not is_socket and scope["path"] == "/leave":
+            left = RedirectResponse("/enter", 303)
+            left.delete_cookie(self._cookie, httponly=True, samesite="lax")
+            await left(scope, receive, with_headers(send))
         elif (is_socket or origins) and not (len(origins) == 1 and own_origin(origins[0], hosts[0], scope)):
             await refuse(PlainTextResponse("Requests from pages of other sites are refused.", 403), scope, receive, send)
         elif inside and not self._trust(scope, is_socket):
             await refuse(PlainTextResponse("Too many open browsers: close a page.", 503), scope, receive, send)
         elif inside or scope["path"] in OPEN:
             await self._app(scope, receive, with_headers(send))
-        elif not is_socket and scope["path"] == "/":
-            await RedirectResponse("/enter", 303)(scope, receive, with_headers(send))
+        elif not is_socket and page_path(scope["path"]):
+            query = scope["query_string"].decode("latin-1")
+            after = "" if scope["path"] == "/" and not query else "?next=" + quote(scope["path"] + (f"?{query}" if query else ""), safe="")
+            await RedirectResponse(f"/enter{after}", 303)(scope, receive, with_headers(send))
         else:
             await refuse(PlainTextResponse("Sign in first, at /enter.", 401), scope, receive, send)
 
     async def _enter(self, request: Request, inside: bool) -> Response:
-        code = ""
+        code, form = "", {}
         if request.method == "POST":
-            entered = look_of((await bounded_body(request)).decode("utf-8", "replace"))
+            form = fields_of((await bounded_body(request)).decode("utf-8", "replace"))
+            entered, after = form.get("look", ""), own_path(form.get("next", ""))
         else:
-            entered, code = request.query_params.get("look", ""), request.query_params.get("code", "")
+            entered, after = request.query_params.get("look", ""), own_path(request.query_params.get("next", ""))
+            code = request.query_params.get("code", "")
+        name, password = form.get("name", "").strip(), form.get("password", "")
         address = request.client.host if request.client else ""
+        user = ""
         right = same(entered, self._token) or (bool(code) and self._folder is not None and codes.take(self._folder, code, self._clock_s()))
-        if not right and inside and not entered:
-            return RedirectResponse("/", 303)  # already signed in: back to the page
+        if not right and password and 0 < len(name) <= MAX_NAME:
+            try:
+                async with self._checking:
+                    right = await asyncio.to_thread(self._check, name, password)
+            except Exception:  # noqa: BLE001 - whatever the books raise, nobody gets in and a person is told why
+                return page_of_form(NO_BOOKS, after, 503)
+            user = name if right else ""
+        if not right and inside and not (entered or password):
+            return RedirectResponse(after, 303)  # already signed in: back to the page
         if not right:
-            if not (entered or code):
-                return HTMLResponse(FORM.format(message=""))
-            return await self._wrong(address, WRONG if entered else SPENT)
+            if not (entered or code or password or name):
+                return page_of_form("", after)
+            return await self._wrong(address, WRONG if entered else SPENT if code else NOT_KNOWN, after)
         self._throttle.right(address)
-        answer = RedirectResponse("/", 303)
-        now_s = int(self._clock_s())
+        answer = RedirectResponse(after, 303)
         answer.set_cookie(
             self._cookie,
-            look_cookie(self._token, now_s),
-            max_age=LOOK_S,
+            session_cookie(self._key, user, int(self._clock_s())),
+            max_age=SESSION_S,
             httponly=True,
             samesite="lax",
             secure=request.url.scheme == "https",
         )
         return answer
 
-    async def _wrong(self, address: str, message: str) -> Response:
+    async def _wrong(self, address: str, message: str, after: str) -> Response:
         wait_s = self._throttle.wrong(address, self._clock_s())
         if wait_s and self._delayed >= MAX_DELAYED:
-            return HTMLResponse(FORM.format(message=message), 429, {"Retry-After": str(max(1, round(wait_s)))})
+            answer = page_of_form(message, after, 429)
+            answer.headers["Retry-After"] = str(max(1, round(wait_s)))
+            return answer
         self._delayed += 1
         try:
             await asyncio.sleep(wait_s)
         finally:
             self._delayed -= 1
-        return HTMLResponse(FORM.format(message=message), 401)
+        return page_of_form(message, after, 401)
+
+
+def page_path(path: str) -> bool:
+    """Whether a path is that of a page: one name, as in the address that a person sends to another.
+
+    >>> page_path("/"), page_path("/alerts"), page_path("/static/js/index.js"), page_path("/_stcore/health"), page_path("/favicon.png")
+    (True, True, False, False, False)
+    """
+    return all(c.isascii() and (c.isalnum() or c == "-") for c in path.removeprefix("/")) and len(path) <= 64
 
 
 def own_origin(origin: str, host: str, scope: Scope) -> bool:
@@ -216,13 +240,16 @@ def closed(path: str) -> bool:
     return any(plain.startswith(one) for one in CLOSED)
 
 
-def look_of(form: str) -> str:
-    """The token in a posted form.
+def fields_of(form: str) -> dict[str, str]:
+    """The fields of a posted form.
 
-    >>> look_of("look=s3cret&x=1"), look_of("x=1")
-    ('s3cret', '')
+    >>> fields_of("look=s3cret&x="), fields_of("a=1&" * 50)
+    ({'look': 's3cret'}, {})
     """
-    return parse_qs(form, max_num_fields=10).get("look", [""])[0]
+    try:
+        return {name: values[0] for name, values in parse_qs(form, max_num_fields=10).items()}
+    except ValueError:
+        return {}
 
 
 def cookies_of(headers: Headers) -> Mapping[str, str]:

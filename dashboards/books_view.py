@@ -63,7 +63,6 @@ class Switch:
 
 @dataclass(frozen=True)
 class BooksView:
-    tenants: tuple[str, ...]
     alerts: tuple[Alert, ...]
     alert_count: int
     blocks: tuple[Block, ...]
@@ -82,12 +81,11 @@ def read(conn: Connection, tenant: str, now_ms: int) -> BooksView:
         for one in orders.blocked_keys(conn, now_ms, tenant, MAX_BLOCKS)
     ]
     return BooksView(
-        tuple(every),
         tuple(sorted((Alert(one, ordered.get(one.finding_id) or before(conn, one)) for one in findings), key=alert_order)),
         alerts.count(conn, tenant),
         tuple(sorted(found, key=block_order)),
         orders.blocked_counts(conn, now_ms, tenant),
-        tuple(switch(conn, one.name) for one in switches.every(conn)),
+        tuple(found for found in (switch(conn, one.name, tenant) for one in switches.every(conn)) if not tenant or found.enforcing),
     )
 
 
@@ -126,7 +124,9 @@ def states(rows: list[Delivery]) -> tuple[AtSwitch, ...]:
     )
 
 
-def switch(conn: Connection, name: str) -> Switch:
+def switch(conn: Connection, name: str, tenant: str) -> Switch:
+    """A switch, with the mode of one tenant or ("") of all."""
     state, held = switches.state(conn, name), switches.holds(conn).get(name)
+    modes = {name: on for name, on in switches.tenants_of(conn, name).items() if tenant in ("", name)}
     by = f"{held.who}: {held.why}" if held else ""
-    return Switch(name, by, state.error, deliveries.due_count(conn, name), switches.tenants_of(conn, name))
+    return Switch(name, by, state.error, deliveries.due_count(conn, name), modes)

@@ -16,11 +16,11 @@ _lock = threading.Lock()
 _sources: Sources | None = None
 
 
-def install(settings: PageSettings, clock: Callable[[], int] = wall_clock_ms) -> Sources:
-    """Make the page show this installation, with this clock."""
+def install(settings: PageSettings, clock: Callable[[], int] = wall_clock_ms, cookie: Callable[[], str] | None = None) -> Sources:
+    """Make the page show this installation, with this clock. `cookie`: in tests, which have no browser."""
     global _sources
     with _lock:
-        before, _sources = _sources, Sources(settings, clock)
+        before, _sources = _sources, Sources(settings, clock, cookie)
     if before is not None:
         before.close()
     return _sources

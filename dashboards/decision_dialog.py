@@ -1,30 +1,32 @@
-"""The dialog in which a person unblocks, approves or denies: who they are, the reason, and the action.
+"""The dialog in which a person unblocks, approves or denies: the reason and the action; of an operator, the name and the token too.
 
 It is outside of the part that refreshes, so that nothing typed is lost.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import streamlit as st
 import structlog
 
-from books import Connection, Unavailable, writing
+from books import Connection, Unavailable
 from books.orders import Refused
 from core.alert_text import counted
 from core.orders import Key
+from core.roles import Right
 from core.text import span
-from dashboards.access import fault_of_name, same
-from dashboards.rendering import key_text, mask_of
-from dashboards.sources import Sources
+from dashboards.identity import sign_in, sign_in_fields
+from dashboards.rendering import key_text
 from dashboards.tags import tag
+from dashboards.visit import Visit, person
 from services import blocks
 
 log = structlog.get_logger("ringfence.pages")
 
-CHOSEN, ACTING, MESSAGE = "rf_chosen", "rf_acting", "rf_message"
-"""Session state: the open decision, who is signed in, and the last message."""
+CHOSEN, MESSAGE = "rf_chosen", "rf_message"
+"""Session state: the open decision, and the last message."""
 
 HOURS = {"1 hour": 3_600_000, "24 hours": 86_400_000, "7 days": 604_800_000}
 
@@ -55,6 +57,9 @@ ACTIONS = {
 }
 
 
+RIGHT: dict[str, Right] = {"unblock": "block", "approve": "approve", "deny": "approve"}
+
+
 def _done(conn: Connection, choice: Choice, who: str, why: str, now_ms: int, for_ms: int) -> str:
     """Do it; returns a message. Raises `Refused`."""
     if choice.verb == "approve":
@@ -78,52 +83,37 @@ def close() -> None:
     st.session_state.pop(CHOSEN, None)
 
 
-def acting() -> str:
-    """Who is signed in to act in this session; "" = nobody."""
-    return str(st.session_state.get(ACTING, ""))
+def last_message(visit: Visit) -> None:
+    """The result of the last action."""
+    message = st.session_state.get(MESSAGE)
+    if isinstance(message, Message):
+        st.html(tag("div", visit.mask(message.text, ()), cls="rf-message " + ("good" if message.done else "bad")))
 
 
-def sign_in(sources: Sources, name: str, token: str) -> str:
-    """Sign in with the action token, under the entered name. Returns what is wrong, or ""."""
-    if bad := fault_of_name(name):
-        return bad
-    if not same(token, sources.settings.act):
-        log.warning("a wrong action token was entered")
-        return "This action token is wrong. It is pages_act_token in state/secrets.json."
-    st.session_state[ACTING] = name.strip()
-    return ""
-
-
-def sign_in_fields(prefix: str) -> tuple[str, str]:
-    """The fields for name and token."""
-    name = st.text_input("Your name", key=f"{prefix}_name", max_chars=64, placeholder="as it will appear in the audit log")
-    token = st.text_input("Action token", key=f"{prefix}_token", type="password", autocomplete="off")
-    return name, token
-
-
-def decide(sources: Sources) -> None:
+def decide(visit: Visit) -> None:
     """Show the dialog while a decision is open."""
     choice = st.session_state.get(CHOSEN)
     if isinstance(choice, Choice):
         title = ACTIONS[choice.verb][0]
-        st.dialog(title, on_dismiss=close)(_window)(sources, choice)
+        st.dialog(title, on_dismiss=close)(_window)(visit, choice)
 
 
-def _window(sources: Sources, choice: Choice) -> None:
+def _window(visit: Visit, choice: Choice) -> None:
     title, what = ACTIONS[choice.verb]
-    whom = tag("strong", *key_text(choice.key, mask_of(bool(acting()))))
+    whom = tag("strong", *key_text(choice.key, visit.mask))
     st.html(tag("div", whom, tag("div", f"tenant {choice.key.tenant}"), tag("p", what), cls="rf-window"))
     with st.form("rf_decide", border=False):
-        name, token = (acting(), "") if acting() else sign_in_fields("rf_decide")
+        name, token = (visit.person.name, "") if visit.person.name else sign_in_fields("rf_decide")
         why = st.text_input("Reason", key="rf_why", max_chars=500, placeholder="for the audit log: a ticket, who called")
         hours = (
             st.selectbox("No automatic block for", list(HOURS), index=1, key="rf_for") if choice.verb == "unblock" else "24 hours"
         )
         if st.form_submit_button(title, key="rf_do", type="primary", width="stretch"):
-            bad = "" if acting() else sign_in(sources, name, token)
+            bad = "" if visit.person.name else sign_in(visit.sources, name, token)
             bad = bad or ("" if why.strip() else "Enter a reason: it is recorded in the audit log.")
             if not bad:
-                bad = do(sources, choice, why.strip(), HOURS[hours])
+                # The rights of now: an operator has just entered the token, a role may have been taken meanwhile.
+                bad = do(replace(visit, person=person(visit.sources)), choice, why.strip(), HOURS[hours])
             if bad:
                 st.html(tag("div", bad, cls="rf-message bad"))
             else:
@@ -131,12 +121,12 @@ def _window(sources: Sources, choice: Choice) -> None:
                 st.rerun()
 
 
-def do(sources: Sources, choice: Choice, why: str, for_ms: int) -> str:
+def do(visit: Visit, choice: Choice, why: str, for_ms: int) -> str:
     """Do it, and store the message for the page. Returns what is wrong, or ""."""
     try:
-        with writing(sources.engine()) as conn:
-            done = _done(conn, choice, acting(), why, sources.clock(), for_ms)
-    except Refused as refused:
+        with visit.books(RIGHT[choice.verb], choice.key.tenant) as conn:
+            done = _done(conn, choice, visit.person.name, why, visit.now_ms, for_ms)
+    except (Refused, PermissionError) as refused:
         return f"Not done: {refused}."
     except Unavailable as error:
         log.warning("the books cannot be written", error=str(error)[:200])
@@ -145,6 +135,6 @@ def do(sources: Sources, choice: Choice, why: str, for_ms: int) -> str:
             "`ringfence unblock --all`."
         )
     st.session_state[MESSAGE] = Message(f"{ACTIONS[choice.verb][0]}, {choice.key.text()}: {done}", True)
-    sources.refresh_books("")
-    sources.refresh_books(choice.key.tenant)
+    visit.sources.refresh_books("")
+    visit.sources.refresh_books(choice.key.tenant)
     return ""

@@ -1,7 +1,7 @@
 """The script that Streamlit runs for each session, on each interaction."""
 
 from dashboards import current
-from dashboards.first_page import first_page
+from dashboards.desk import desk
 
 if __name__ == "__main__":  # that is how Streamlit runs it
-    first_page(current.sources())
+    desk(current.sources())

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from dashboards.access import session_key
+
 
 @dataclass(frozen=True)
 class PageSettings:
@@ -27,6 +29,16 @@ class PageSettings:
     proxies: tuple[str, ...] = ()  # whose X-Forwarded-For and -Proto are trusted
     codes: Path | None = None  # the folder of one-time codes
     names: tuple[str, ...] = ()  # host names under which the page is served, besides loopback
+
+    @property
+    def cookie(self) -> str:
+        """The name of the session's cookie. Browsers send cookies to every port of a machine, so each installation has its own."""
+        return f"ringfence_look_{self.port}"
+
+    @property
+    def key(self) -> bytes:
+        """What signs the sessions."""
+        return session_key(self.look, self.act)
 
     def __repr__(self) -> str:
         return f"PageSettings(home={self.home!r}, parts={dict(self.parts)!r}, port={self.port})"

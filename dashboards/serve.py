@@ -57,9 +57,10 @@ def serve(settings: PageSettings, beat: Callable[[], None] = lambda: None) -> No
     from streamlit import App
     from streamlit.web import bootstrap
 
-    from dashboards import first_page  # noqa: F401 - loaded before the first viewer waits for it
+    from dashboards import desk  # noqa: F401 - loaded before the first viewer waits for it
 
-    current.install(settings).begin("")
+    sources = current.install(settings)
+    sources.begin("")
     names = frozenset((*LOOPBACK, settings.host.lower(), *(name.lower() for name in settings.names)))
     bootstrap.load_config_options(
         {**OPTIONS, "server.port": settings.port, "server.address": settings.host, "server.allowedHosts": sorted(names)}
@@ -79,8 +80,8 @@ def serve(settings: PageSettings, beat: Callable[[], None] = lambda: None) -> No
 
     gate = Gate()
     auth = Middleware(
-        AuthMiddleware, token=settings.look, names=names, cookie=f"ringfence_look_{settings.port}", folder=settings.codes,
-        trust=lambda scope, for_good: gate.trust(scope, for_good=for_good),
+        AuthMiddleware, token=settings.look, key=settings.key, names=names, cookie=settings.cookie, folder=settings.codes,
+        trust=lambda scope, for_good: gate.trust(scope, for_good=for_good), check=sources.check_password,
     )  # fmt: skip
     app = App(PAGE, middleware=[auth], lifespan=beating, on_script_error=report_fault)
     served = config(app, gate, settings.proxies, ws="websockets-sansio", lifespan="on", timeout_graceful_shutdown=2)

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
-from books import Engine, open_books, reading
+from books import Engine, open_books, reading, tenants
+from books.users import User
 from core.clock import wall_clock_ms
 from dashboards import books_view
 from dashboards.books_view import BooksView
@@ -20,6 +21,7 @@ from dashboards.polled import Latest, Polled
 from dashboards.totals import Totals, TotalsQuery
 from dashboards.traffic import Traffic, TrafficQuery
 from dashboards.warehouse_client import WarehouseClient
+from services import people
 from services.part_health import Health, Part
 
 EVERY_S = 2.0
@@ -27,13 +29,23 @@ TOTALS_EVERY_S, TOTALS_SHARE = 10.0, 0.1
 """Counting a large day takes seconds: it is counted again after nine times as long."""
 FIRST_WAIT_S = 0.6
 """How long the first view waits for data: better a moment later than empty."""
+DIRECTORY_WAIT_S = 3.0
+"""The first view of a user waits for the roles."""
+
+
+class Directory(NamedTuple):
+    """Who may sign in, and the tenants that there are."""
+
+    users: Mapping[str, User]
+    tenants: tuple[str, ...]
 
 
 class Sources:
-    """One per process. `clock` returns epoch milliseconds."""
+    """One per process. `clock` returns epoch milliseconds; `cookie` the session's cookie of the browser whose script runs."""
 
-    def __init__(self, settings: PageSettings, clock: Callable[[], int] = wall_clock_ms) -> None:
+    def __init__(self, settings: PageSettings, clock: Callable[[], int] = wall_clock_ms, cookie: Callable[[], str] | None = None) -> None:
         self.settings, self.clock = settings, clock
+        self.cookie = cookie or self._cookie
         self._lock = threading.Lock()
         self._engine: Engine | None = None
         self._health = Health(settings.parts)
@@ -42,6 +54,7 @@ class Sources:
         totals, lag = TotalsQuery(WarehouseClient(settings.warehouse, timeout_s=60)), LagQuery(WarehouseClient(settings.warehouse), settings.journal)
         self._totals: Polled[Totals] = Polled("totals", totals.ask, clock, TOTALS_EVERY_S, TOTALS_SHARE)
         self._lag: Polled[Lag] = Polled("lag", lambda: lag.ask(clock()), clock, EVERY_S)
+        self._directory: Polled[Directory] = Polled("directory", self._people, clock, EVERY_S)
         self._parts: Polled[list[Part]] = Polled("parts", self._health.ask, clock, EVERY_S)
 
     def engine(self) -> Engine:
@@ -49,6 +62,14 @@ class Sources:
         with self._lock:
             self._engine = self._engine or open_books(self.settings.books)
             return self._engine
+
+    def check_password(self, name: str, password: str) -> bool:
+        """Whether a password is a user's. Raises `Unavailable`."""
+        return people.sign_in(self.engine(), name, password, self.clock())
+
+    def directory(self) -> Latest[Directory]:
+        """Users and tenants, at most some seconds old."""
+        return self._directory.latest(DIRECTORY_WAIT_S)
 
     def traffic(self, tenant: str) -> Latest[Traffic]:
         return self._of(self._traffic, tenant, self._watch).latest()
@@ -81,7 +102,7 @@ class Sources:
             one.latest(max(0.0, until_s - time.monotonic()))
 
     def close(self) -> None:
-        polled: list[Polled[Any]] = [self._totals, self._lag, self._parts, *self._traffic.values(), *self._books.values()]
+        polled: list[Polled[Any]] = [self._directory, self._totals, self._lag, self._parts, *self._traffic.values(), *self._books.values()]
         for one in polled:
             one.close()
         self._health.close()
@@ -93,6 +114,15 @@ class Sources:
             if tenant not in found:
                 found[tenant] = make(tenant)
             return found[tenant]
+
+    def _cookie(self) -> str:
+        import streamlit as st
+
+        return str(st.context.cookies.get(self.settings.cookie, ""))
+
+    def _people(self) -> Directory:
+        with reading(self.engine()) as conn:
+            return Directory({user.name: user for user in people.every(conn)}, tuple(tenants.every(conn)))
 
     def _watch(self, tenant: str) -> Polled[Traffic]:
         watch = TrafficQuery(WarehouseClient(self.settings.warehouse), tenant)

@@ -19,8 +19,8 @@ from bytewax.dataflow import Dataflow
 from bytewax.run import cli_main
 from bytewax.visualize import to_mermaid, to_rendered
 
-from core.topics import BLOCK_ORDERS, CALLS, FINDINGS, TOPICS
-from flows import judge, store, watch
+from core.topics import BLOCK_ORDERS, CALLS, FINDINGS, SCORES, TOPICS
+from flows import judge, scores, store, watch
 from journal import Journal, Reader, Writer, create_topics, open_journal
 
 BEGIN, END = "<!-- the flow: made by `make picture` -->", "<!-- the flow ends -->"
@@ -33,9 +33,11 @@ AROUND = (
     (store.SINK_STEP, "SELECT", "pages"),
     (FINDINGS, "", "dispatcher"),
     (BLOCK_ORDERS, "", "dispatcher"),
+    (SCORES, "", "router"),
+    ("router", "routes", "books"),
     ("dispatcher", "", "books"),
     ("books", "", "pages"),
-    ("dispatcher", "blocks", "switch"),
+    ("dispatcher", "blocks, routes", "switch"),
 )
 """Edges outside of the dataflows: source, label, target."""
 
@@ -44,7 +46,9 @@ LABELS = {
     "collector": "acknowledges after fsync",
     "judge": "prices calls, detects fraud",
     "watch": "detects fraud across partitions",
+    "scores": "scores carriers",
     "store": "inserts rows",
+    "router": "keeps the switches' routes",
     "dispatcher": "limits, delivers, repairs blocks",
     "pages": "dashboard, unblock",
 }
@@ -108,6 +112,7 @@ def run_all(home: Path) -> list[Flow]:
     return [
         _run(judge, journal, lambda recording: judge.run(recording, _no_contracts, judge_settings)),
         _run(watch, journal, lambda recording: watch.run(recording, _no_contracts, watch_settings)),
+        _run(scores, journal, lambda recording: scores.run(recording, scores.Settings(PARTITIONS, home / "s", until_idle=True))),
         _run(store, journal, lambda recording: store.run(
             journal_dsn=dsn, warehouse_dsn=warehouse_dsn, state_dir=state_dir, until_end=True, watched=lambda _: recording,
         )),

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import hashlib
 import io
 import re
 import sys
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache, partial
-from itertools import pairwise
+from itertools import chain, pairwise
+from operator import itemgetter
 from typing import Literal
 
 import msgspec
@@ -100,15 +102,16 @@ def read_deck(content: bytes, name: str, currency: str, form: DeckFormat = DeckF
         check_format(form)
     except DeckError as wrong:
         raise DeckError(f"deck {name}: {wrong}") from None
-    lines = _lines(content, name, form)
-    columns = _columns(next((line for line in lines if line.fault or any(map(str.strip, line.cells))), None), name)
-    rest = list(lines)
-    surplus = surplus_cells(rest, len(columns))
-    columns = [*columns, ""] if surplus > 0 else columns[:-1] if surplus < 0 and not columns[-1] else columns
+    lines = _filled(_opened(content, name, form))
+    columns = _columns(next(lines, None), name)
+    first = next(lines, None)
+    if first is not None and len(first.cells) != len(columns):  # rows that all end with a delimiter, or a header that does: looked for in all
+        every = _filled(_opened(content, name, form))
+        next(every)
+        surplus = surplus_cells(every, len(columns))
+        columns = [*columns, ""] if surplus > 0 else columns[:-1] if surplus < 0 and not columns[-1] else columns
     rows = _Rows(columns, form)
-    for line, _, cells, fault in rest:
-        if not fault and not any(map(str.strip, cells)):
-            continue  # what table programs leave below and between their rows
+    for line, _, cells, fault in chain((first,), lines) if first is not None else ():
         try:
             if fault:
                 raise ValueError(fault)
@@ -117,18 +120,27 @@ def read_deck(content: bytes, name: str, currency: str, form: DeckFormat = DeckF
             raise DeckError(f"deck {name}, line {line}: {wrong}") from None
     if not rows.prefixes:
         raise DeckError(f"deck {name}: no rate in it")
-    spelled = msgspec.json.encode(form) if form != DeckFormat() else b""
-    tariff_of, condition_of, from_ms, to_ms = np.frombuffer(rows.numbers, np.int64).reshape(-1, 4).T.copy()
+    deck_id = hashlib.sha256(content)
+    deck_id.update(msgspec.json.encode(form) if form != DeckFormat() else b"")
+    tariff_of, condition_of, from_ms, to_ms = (np.frombuffer(column, np.int64) for column in rows.numbers)
     _no_overlap(name, rows.prefixes, rows.lines, condition_of, from_ms, to_ms)
     return Deck(
-        name=name, deck_id=hashlib.sha256(content + spelled).hexdigest(), currency=currency,
+        name=name, deck_id=deck_id.hexdigest(), currency=currency,
         prefixes=tuple(rows.prefixes), destinations=tuple(rows.destinations), tariffs=tuple(rows.tariffs), tariff=tariff_of,
         from_ms=from_ms, to_ms=to_ms, conditions=tuple(rows.conditions), condition=condition_of if len(rows.conditions) > 1 else None,
     )  # fmt: skip
 
 
+def _filled(lines: Iterable[Line]) -> Iterator[Line]:
+    """Without what table programs leave below and between their rows."""
+    for line in lines:
+        cells = line.cells
+        if line.fault or cells[0].strip() or any(map(str.strip, cells)):
+            yield line
+
+
 class _Rows:
-    """The rows of a deck, as they are read: text once, numbers in one array, so that a million of them stay small."""
+    """The rows of a deck, as they are read: text once, numbers in arrays, so that a million of them stay small."""
 
     def __init__(self, columns: list[str], form: DeckFormat) -> None:
         self.form, self.columns = form, columns
@@ -139,49 +151,71 @@ class _Rows:
         # A deck says few tariffs and conditions many times: a row's cells of their columns are looked up as they stand.
         self._of_tariff = [(column, at[column]) for column in TARIFF_COLUMNS if column in at]
         self._of_condition = [(column, at[column]) for column in CONDITION_COLUMNS if column in at]
-        self._known_tariffs: dict[tuple[str, ...], int] = {}
-        self._known_conditions: dict[tuple[str, ...], tuple[int, ...]] = {}
+        self._tariff_cells, self._condition_cells = (_cells_of([place for _, place in of]) for of in (self._of_tariff, self._of_condition))
+        self._known_tariffs: dict[Sequence[str], int] = {}
+        self._known_conditions: dict[Sequence[str], tuple[int, ...]] = {}
         self.prefixes: list[str] = []
         self.destinations: list[str] = []
         self.tariffs: dict[Tariff, int] = {}
         self.conditions: dict[Condition, int] = {NO_CONDITION: 0}
-        self.lines, self.numbers = array("q"), array("q")  # of each row: tariff, condition, from, to
+        self.lines = array("q")
+        self.numbers = array("q"), array("q"), array("q"), array("q")  # tariff, condition, from, to
 
     def add(self, line: int, cells: list[str]) -> None:
         """A row; `ValueError` with what is wrong in it."""
         if len(cells) != len(self.columns):
             raise ValueError(_cells_fault(cells, self.columns))
-        cells = [cell.strip() for cell in cells]
-        if self._nameless is not None and cells[self._nameless]:
+        if self._nameless is not None and cells[self._nameless].strip():
             raise ValueError("a cell is filled in a column without a name")
-        prefix = sys.intern(_prefix(cells[self._prefix]))  # the next price list has mostly the same
-        written = tuple([cells[place] for _, place in self._of_tariff])
+        prefix = sys.intern(_prefix(cells[self._prefix].strip()))  # the next price list has mostly the same
+        written = self._tariff_cells(cells)
         tariff = self._known_tariffs.get(written)
         if tariff is None:
-            named = {column: cells[place] for column, place in self._of_tariff}
+            named = {column: cells[place].strip() for column, place in self._of_tariff}
             found = _tariff(tuple([named.get(column, "") for column in TARIFF_COLUMNS]), self.form)
             tariff = self._known_tariffs[written] = self.tariffs.setdefault(found, len(self.tariffs))
-        asked = tuple([cells[place] for _, place in self._of_condition])
+        asked = self._condition_cells(cells)
         conditions = self._known_conditions.get(asked)
         if conditions is None:
-            named = {column: cells[place] for column, place in self._of_condition}
-            every = _conditions(tuple([named.get(column, "") for column in CONDITION_COLUMNS])) if any(asked) else (NO_CONDITION,)
+            named = {column: cells[place].strip() for column, place in self._of_condition}
+            every = _conditions(tuple([named.get(column, "") for column in CONDITION_COLUMNS])) if any(named.values()) else (NO_CONDITION,)
             conditions = self._known_conditions[asked] = tuple([self.conditions.setdefault(one, len(self.conditions)) for one in every])
-        start, end = ("" if place is None else cells[place] for place in self._dates)
-        from_ms, to_ms = _dates(start, end, self.form)
-        destination = "" if self._destination is None else sys.intern(cells[self._destination])
+        begin, end = self._dates
+        from_ms, to_ms = _dates("" if begin is None else cells[begin].strip(), "" if end is None else cells[end].strip(), self.form)
+        destination = "" if self._destination is None else sys.intern(cells[self._destination].strip())
+        tariffs, places, begins, ends = self.numbers
         for condition in conditions:
             self.prefixes.append(prefix)
             self.destinations.append(destination)
             self.lines.append(line)
-            self.numbers.extend((tariff, condition, from_ms, to_ms))
+            tariffs.append(tariff)
+            places.append(condition)
+            begins.append(from_ms)
+            ends.append(to_ms)
 
 
-def _lines(content: bytes, name: str, form: DeckFormat) -> Iterator[Line]:
-    """The rows of a deck's text, the header first. The delimiter is the one by which the header has the columns that every deck has."""
+def _cells_of(places: list[int]) -> Callable[[list[str]], Sequence[str]]:
+    """The cells of some columns, as the key of what was made of them: one cell is a text, which is one as well."""
+    return itemgetter(*places) if places else lambda _: ""
+
+
+PIECE = 1 << 20
+
+
+def _opened(content: bytes, name: str, form: DeckFormat) -> Iterator[Line]:
+    """The rows of a deck's text, the header first. The delimiter is the one by which the header has the columns that every deck has.
+
+    The text is decoded as it is read: whole, a million rows of it would take 200 MB beside their bytes.
+    """
     try:
         encoding = encoding_of(content[:4096], check_encoding(form.encoding) if form.encoding else "")
-        text = content.decode(encoding)
+        decoder = codecs.getincrementaldecoder(encoding)()
+        try:
+            for start in range(0, len(content), PIECE):
+                decoder.decode(content[start : start + PIECE])
+            decoder.decode(b"", final=True)
+        except UnicodeDecodeError:
+            content.decode(encoding)  # says where in the file
         delimiter = delimiter_of(form.delimiter) if form.delimiter else ""
     except UnicodeDecodeError as wrong:
         byte, line = content[wrong.start : wrong.start + 1].hex().upper(), content.count(b"\n", 0, wrong.start) + 1
@@ -192,14 +226,17 @@ def _lines(content: bytes, name: str, form: DeckFormat) -> Iterator[Line]:
     except (ValueError, UnicodeError) as wrong:
         raise DeckError(f"deck {name}: {wrong}") from None
     quote = "" if form.quote == "none" else form.quote
-    said = re.match(r"\ufeff?sep=(.)(?:\r\n|\r|\n)", text, re.IGNORECASE)  # a table program's own line
+    text = io.TextIOWrapper(io.BytesIO(content), encoding, newline=None)
+    ahead = [text.readline()]
+    said = re.match(r"\ufeff?sep=(.)\n", ahead[0], re.IGNORECASE)  # a table program's own line
     first = 1
     if said:
-        text, first, delimiter = text[said.end() :], 2, delimiter or said[1]
+        ahead, first, delimiter = [], 2, delimiter or said[1]
     if not delimiter:
-        head = next((line for line in io.StringIO(text, newline=None) if line.strip(" \t,;|\r\n")), "")
-        delimiter = other_delimiter(head.strip("\r\n"), ("prefix", "price_per_min"), quote) or ","
-    return read_lines(io.StringIO(text, newline=None), Style(delimiter, quote), first)
+        while not (ahead and ahead[-1].strip(" \t,;|\r\n")) and (another := text.readline()):
+            ahead.append(another)
+        delimiter = other_delimiter(ahead[-1].strip("\r\n") if ahead else "", ("prefix", "price_per_min"), quote) or ","
+    return read_lines(chain(ahead, text), Style(delimiter, quote), first)
 
 
 def _columns(header: Line | None, name: str) -> list[str]:
@@ -233,6 +270,8 @@ def _cells_fault(cells: list[str], columns: list[str]) -> str:
 
 def _prefix(text: str) -> str:
     """The digits of a prefix. E.164 has no number that begins with 0, so a prefix that does would never price a call."""
+    if text.isdecimal() and text.isascii() and text[0] != "0" and len(text) <= 15:
+        return text  # nearly all of them
     prefix = text.removeprefix("+")
     if not (prefix.isascii() and prefix.isdigit() and len(prefix) <= 15):
         hint = ""
@@ -260,7 +299,9 @@ def _tariff(cells: tuple[str, ...], form: DeckFormat) -> Tariff:
         return nanos
 
     def seconds(column: str, otherwise: str, least: int, most: int) -> int:
-        text = row[column] or otherwise
+        text = row[column]
+        if not text:
+            return int(otherwise)
         if not (re.fullmatch(r"\d{1,6}", text, re.ASCII) and least <= int(text) <= most):
             if column in ("first_s", "next_s"):
                 raise ValueError(f"increments first_s and next_s must be 1 to 3600 seconds, and {column} is {text!r}")

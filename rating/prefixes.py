@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
+BLOCK = 32_768
+"""Numbers that are taken apart into digits at a time: all of a long deck would be 300 MB."""
 PLACES = 18  # 11**18 < 2**63; E.164 needs 15
 _WEIGHTS = 11 ** np.arange(PLACES - 1, -1, -1, dtype=np.int64)
 
@@ -32,16 +34,20 @@ def encode(digits: str) -> int:
     return int(digits[:PLACES].translate(_TO_BASE_11).ljust(PLACES, "0"), 11)
 
 
-def encode_all(numbers: Iterable[str]) -> Ints:
+def encode_all(numbers: Sequence[str]) -> Ints:
     """The integers of many strings of digits ("" is 0, which lies before every prefix).
 
     >>> encode_all(["560328", ""]).tolist() == [encode("560328"), 0]
     True
     """
-    raw = np.frombuffer("".join([number[:PLACES].ljust(PLACES, "\0") for number in numbers]).encode("ascii"), np.uint8)
-    digits = raw.reshape(-1, PLACES).astype(np.int64) - 47  # "0" is 1
-    digits[digits < 0] = 0
-    return digits @ _WEIGHTS
+    found = np.empty(len(numbers), np.int64)
+    for at in range(0, len(numbers), BLOCK):
+        block = numbers[at : at + BLOCK]
+        raw = np.frombuffer("".join([number[:PLACES].ljust(PLACES, "\0") for number in block]).encode("ascii"), np.uint8)
+        digits = raw.reshape(-1, PLACES).astype(np.int64) - 47  # "0" is 1
+        digits[digits < 0] = 0
+        np.matmul(digits, _WEIGHTS, out=found[at : at + BLOCK])
+    return found
 
 
 def ends_of(prefixes: Sequence[str], begins: Ints) -> Ints:
@@ -97,10 +103,9 @@ def build(prefixes: Sequence[str], *ranks: Ints) -> PrefixIndex:
     heads = order[is_first]  # the first row of each prefix
     tails = order[np.append(is_first[1:], True)] if len(order) else heads
     ends = ends_of(prefixes, begins)
-    starts, owners = [0], [-1]
+    starts, owners, parents = array("q", [0]), array("q", [-1]), array("q")
     around: list[tuple[int, int]] = []  # (end, row) of the prefixes that we stand inside, outermost first
-    parents: list[int] = []
-    for start, end, row in zip(begins[heads].tolist(), ends[heads].tolist(), heads.tolist(), strict=True):
+    for start, end, row in zip(*(array("q", column.tobytes()) for column in (begins[heads], ends[heads], heads)), strict=True):
         while around and around[-1][0] <= start:
             left, _ = around.pop()
             starts.append(left)
@@ -113,8 +118,8 @@ def build(prefixes: Sequence[str], *ranks: Ints) -> PrefixIndex:
         left, _ = around.pop()
         starts.append(left)
         owners.append(around[-1][1] if around else -1)
-    following[tails] = parents
+    following[tails] = np.frombuffer(parents, np.int64)
     # Where several ranges begin at one place, the last written is the innermost.
-    at = np.asarray(starts, np.int64)
+    at = np.frombuffer(starts, np.int64)
     last = np.append(at[1:] != at[:-1], True)
-    return PrefixIndex(at[last], np.asarray(owners, np.int64)[last], following)
+    return PrefixIndex(at[last], np.frombuffer(owners, np.int64)[last], following)

@@ -23,6 +23,7 @@ from ringfence.commands import (
     enforce,
     flow,
     health,
+    invoices,
     journal,
     migrate,
     orders,
@@ -33,11 +34,13 @@ from ringfence.commands import (
     replay,
     restore,
     retention,
+    route,
     simulate,
     status,
     switch,
     unblock,
     up,
+    user,
 )
 
 EPILOG = """
@@ -101,16 +104,16 @@ def main(
 
 PANELS = {
     "Run": (up, flow, simulate, replay),
-    "Configure": (config, decks, switch, credential, protect, enforce),
+    "Configure": (config, decks, switch, credential, user, protect, enforce),
     "Blocks": (block, unblock, orders),
-    "Money": (books, reconcile, disputes, controls, assure),
-    "Inspect and maintain": (calls, quote, status, completeness, health, migrate, repartition, backup, restore, retention, journal),
+    "Money": (books, invoices, reconcile, disputes, controls, assure),
+    "Inspect and maintain": (calls, quote, route, status, completeness, health, migrate, repartition, backup, restore, retention, journal),
 }
 
 for panel, commands in PANELS.items():
     for command in commands:
         name = command.__name__.rpartition(".")[2]
-        if command in (books, config, credential, decks, disputes, switch, retention, journal):  # they have subcommands
+        if hasattr(command, "app"):  # it has subcommands
             app.add_typer(command.app, name=name, rich_help_panel=panel)
         else:
             app.command(name, epilog=command.EPILOG, rich_help_panel=panel)(getattr(command, name))

@@ -162,6 +162,48 @@ def dispatcher(settings: Settings) -> None:
     ).run(stop)
 
 
+def router(settings: Settings) -> None:
+    """Scores the carriers from their attempts, and keeps the routes that the switches should hold."""
+    from core.clock import wall_clock_ms
+    from core.scores import Scores
+    from flows import scores
+    from journal import create_topics, open_journal
+    from rating.routes.live import Live
+    from ringfence.ops.books_retry import open_when_ready, retry
+    from ringfence.ops.telemetry import start_telemetry
+    from ringfence.ops.telemetry.router import Router as RouterTelemetry
+    from services import routes
+    from services.in_force import from_books
+    from services.retention import journal_limits
+    from services.routing import Router
+
+    telemetry = start_telemetry(settings, "router", RouterTelemetry())
+    journal = open_journal(settings.journal_dsn, journal_limits(settings.installation.retention))
+    create_topics(journal, settings.partitions)
+    engine = open_when_ready(settings.books_dsn, telemetry.beat)
+    installation, known = settings.installation, dict[str, Live]()
+    latest = scores.last_scores(journal)
+
+    def live_of(tenant: str) -> Live:
+        now = routes.live(latest, routes.suspects(engine, tenant, wall_clock_ms()), tenant)
+        known[tenant] = routes.steady(known.get(tenant, Live()), now)
+        return known[tenant]
+
+    one = Router(
+        engine,
+        from_books(engine, lambda ask: retry(ask, telemetry.beat)),
+        lambda tenant, now_ms: routes.durations_of(installation, tenant, now_ms),
+        live_of,
+    )
+
+    def after(found: object) -> None:
+        nonlocal latest
+        latest = found if isinstance(found, Scores) else latest
+        telemetry.report(retry(lambda: one.round(wall_clock_ms()), telemetry.beat))
+
+    scores.run(telemetry.watched(journal), scores.Settings(settings.partitions, settings.scores_state), after)
+
+
 def answered(settings: Settings, since_ms: int) -> list[Answered]:
     """The calls answered since a time, asked of the process that serves the warehouse; this process never opens it."""
     from services.reading import reader_dsn
@@ -323,6 +365,7 @@ PARTS: dict[str, Callable[[Settings], None]] = {
     "judge": judge,
     "kamailio": kamailio,
     "pages": pages,
+    "router": router,
     "store": store,
     "shipper": shipper,
     "watch": watch,

@@ -121,7 +121,7 @@ class Settings(BaseSettings):
         ge=0,
         le=65000,
         description="The first port for metrics; each part adds its number: collector 0, store 1, dispatcher 2, watch 3, pages 4, shipper 5, "
-        "kamailio 6, simulator 7, judge 10 (judge-2: 11, ...). 0: free ones.",
+        "kamailio 6, simulator 7, router 8, judge 10 (judge-2: 11, ...). 0: free ones.",
     )
 
     sip_port: int = Field(5060, ge=1, le=65535, description="The SIP port of a Kamailio that `up` starts.")
@@ -360,6 +360,10 @@ class Settings(BaseSettings):
     @property
     def watch_state(self) -> Path:
         return self.state_dir / "watch.state"
+
+    @property
+    def scores_state(self) -> Path:
+        return self.state_dir / "scores.state"
 
     @property
     def spool_dir(self) -> Path:

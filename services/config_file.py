@@ -28,7 +28,7 @@ from pydantic_core import ErrorDetails
 
 from books.tenants import is_name
 from core import durations
-from core.config import ROWS, Agreement, Config, DeckSpan
+from core.config import ROWS, Agreement, Config, DeckSpan, faults_of_routes
 from core.currencies import is_code
 from core.money import to_nanos, to_text
 from core.numbers import DialPlan, is_range
@@ -38,6 +38,7 @@ from core.policy import faults as policy_faults
 from core.safety import is_table_name
 from detectors.registry import detectors, parameters_of
 from detectors.registry import faults as parameter_faults
+from rating import window
 from rating.decks import DeckFormat
 from switches.desired import plan_name
 from switches.kamailio.tables import dial_plan_row
@@ -191,6 +192,11 @@ def _when(value: Any) -> datetime:
         raise ValueError(f"{value!r} is not a date such as 2026-01-31 or 2026-01-31T18:00") from None
 
 
+def _window(value: Any) -> str:
+    window.parse(_nonempty(value))
+    return str(value)
+
+
 def _decimals(value: Any) -> int:
     if not 0 <= (decimals := _whole(value)) <= 9:
         raise ValueError(f"must be 0 to 9 decimals, and is {value!r}")
@@ -234,6 +240,7 @@ FIELDS: dict[str, Any] = {
     "tech_prefixes": tuple[_type(partial(_of_plan, field="tech_prefixes", what="tech prefix", many=True)), ...],  # type: ignore[misc]
     "emergency": tuple[_type(partial(_of_plan, field="emergency", what="emergency number", many=True)), ...],  # type: ignore[misc]
     "service": tuple[_type(partial(_of_plan, field="service", what="service number", many=True)), ...],  # type: ignore[misc]
+    "window": _type(_window),
 }
 """Fields whose type follows from their name."""
 
@@ -381,7 +388,8 @@ def _struct(struct: type[msgspec.Struct], model: Row, tenant: str = "") -> Any:
             of = next(one for one in (of, *get_args(of)) if isinstance(one, type) and issubclass(one, msgspec.Struct))
             value = _struct(of, value)
         elif isinstance(value, (tuple, list)):
-            value = tuple(one for one in value if one is not None)
+            of = next(iter(get_args(types_of[field.name])), msgspec.Struct)
+            value = tuple(_struct(of, one) if isinstance(one, Row) else one for one in value if one is not None)
         elif isinstance(value, dict):
             value = {key: one for key, one in value.items() if one is not None}
         if value is not None:
@@ -424,6 +432,9 @@ def _more_faults(contents: Contents) -> list[str]:
             faults.append(f"{place}.name: with the tenant's name it is longer than the 64 characters that a switch takes")
         if kind == "trunks":
             faults += [f"{place}.sources: {fault}" for fault in shared_sources(row, taken)]
+    plans = {(plan.tenant, plan.name): contents.places["route_plans", at] for at, plan in enumerate(contents.config.route_plans)}
+    for plan, field, reason in faults_of_routes(contents.config.route_plans, contents.config.trunks):
+        faults.append(f"{plans[plan.tenant, plan.name]}.{field}: {reason}")
     for tenant, policy in contents.config.policies.items():
         for fault in (*policy_faults(policy), *parameter_faults(policy)):
             field, _, reason = fault.partition(": ")

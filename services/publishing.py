@@ -12,7 +12,7 @@ import msgspec
 
 from books import Connection, configs, decks, lists, tenants
 from books.decks import DeckVersion
-from core.config import ROWS, Config, Trunk, faults_of, path
+from core.config import ROWS, Config, RoutePlan, Trunk, faults_of, faults_of_routes, path
 from core.parts import Slot, bucket_of, decode_part, encode_part, hash_of, join, rows_of, slot_of, split
 from core.policy import Policy
 from rating.decks import DeckError, DeckFormat, read_deck, to_csv
@@ -21,6 +21,9 @@ from services.config_file import Contents, DeckEntry, Wrong, read, render, row_f
 from services.in_force import View
 
 SINGULAR = {
+    "legal_entities": "legal entity",
+    "tax_tables": "tax table",
+    "tax_profiles": "tax profile",
     "parties": "party",
     "agreements": "agreement",
     "accounts": "account",
@@ -29,9 +32,12 @@ SINGULAR = {
     "trunk_groups": "trunk group",
     "ranges": "range",
     "dial_plans": "dial plan",
+    "route_plans": "route plan",
 }
 NAMES = {"account": "accounts", "carrier": "carriers", "dial_plan": "dial_plans", "party": "parties", "parent": "parties",
-         "agreement": "agreements", "sell_deck": "decks", "buy_deck": "decks", "deck": "decks"}  # fmt: skip
+         "route_plan": "route_plans", "then": "route_plans",
+         "agreement": "agreements", "sell_deck": "decks", "buy_deck": "decks", "deck": "decks",
+         "tax_profile": "tax_profiles", "issuer": "legal_entities", "tax": "tax_tables"}  # fmt: skip
 """Field -> the kind of row that it refers to."""
 
 @dataclass(frozen=True)
@@ -214,6 +220,7 @@ def change(
         kind = kind_of(row)
         faults += [f"{kind} {path(row.tenant, row.name)}: {name}: {fault}" for name, fault in faults_of(kind, row, view.find)]
     faults += _sources(view, [row for row in put if isinstance(row, Trunk)])
+    faults += _gateways(view, {row.tenant for row in put if isinstance(row, (RoutePlan, Trunk))} | {name.tenant for name in gone})
     for tenant in {slot.tenant for slot in touched} - set(tenants.every(conn)):
         faults.append(f"there is no tenant {tenant!r}")
     if faults:
@@ -252,6 +259,13 @@ def _sources(view: View, trunks: list[Trunk]) -> list[str]:
     put = {(trunk.tenant, trunk.name) for trunk in trunks}
     taken = _taken(view, lambda trunk: (trunk.tenant, trunk.name) not in put)
     return [f"trunks {path(row.tenant, row.name)}: sources: {fault}" for row in trunks for fault in shared_sources(row, taken)]
+
+
+def _gateways(view: View, of: set[str]) -> list[str]:
+    """Carriers of the route plans of some tenants that have no gateway."""
+    plans = view.every(("route_plans",), of)
+    found = faults_of_routes(plans, view.every(("trunks",), of)) if plans else ()
+    return [f"route_plans {path(plan.tenant, plan.name)}: {field}: {reason}" for plan, field, reason in found]
 
 
 def _taken(view: View, counts: Callable[[Trunk], bool]) -> dict[Any, str]:

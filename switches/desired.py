@@ -1,4 +1,5 @@
-"""The rows that the tables of a switch should hold of the config in force and the protected list: one pure function per table.
+"""The rows that the tables of a switch should hold of the config in force and the protected list: one pure function per table. Routes are
+made apart from them, by the router (`switches.routes`).
 
 Names and values are the same for every kind of switch; a driver translates them. A value is JSON (`Source`, `Carrier`,
 `core.numbers.DialPlan`), except in `protected`, where it is the reason.
@@ -11,10 +12,11 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from books.deliveries import CARRIERS, DIAL_PLANS, PROTECTED, SOURCES
-from core.config import Config, Trunk, path
+from books.deliveries import CARRIERS, DIAL_PLANS, GATEWAYS, PROTECTED, SOURCES
+from core.config import Config, RoutePlan, Trunk, path
 from core.decide import Listed
 from core.numbers import DialPlan
+from switches import routes
 
 Rows = dict[str, str]
 """name -> value"""
@@ -31,6 +33,7 @@ class Source(msgspec.Struct, frozen=True):
     keepalive: bool = False  # send OPTIONS to both sides inside the call
     caller_ranges: tuple[str, ...] = ()  # prefixes of caller numbers that the trunk is trusted for; only they may call "from a protected number"
     accept_unreadable: bool = False  # calls to an unreadable number are sent on unchanged, instead of refused with 484
+    view: str = ""  # by which its calls are routed (`switches.routes`); "" = to the carriers in their order
 
 
 class Carrier(msgspec.Struct, frozen=True):
@@ -48,6 +51,7 @@ def tables(config: Config, listed: Iterable[Listed], tenants: Sequence[str], nex
     return {
         PROTECTED: protected(listed),
         DIAL_PLANS: dial_plans(config),
+        GATEWAYS: routes.gateways(config, tenants),
         SOURCES: sources(config, tenants),
         CARRIERS: carriers(config, tenants, next_hop),
     }
@@ -94,12 +98,19 @@ def sources(config: Config, tenants: Sequence[str]) -> Rows:
     '{"tenant":"t1","account":"acme","trunk":"in","d'
     """
     plans = {(plan.tenant, plan.name) for plan in config.dial_plans}
+    accounts = {(account.tenant, account.name): account for account in config.accounts if account.route_plan}
+    route_plans = {(plan.tenant, plan.name): plan for plan in config.route_plans}
+
+    def find(kind: str, tenant: str, name: str) -> RoutePlan | None:
+        return route_plans.get((tenant, name))
+
     return {
         str(ipaddress.ip_network(network, strict=False)): _json(
             Source(
                 trunk.tenant, trunk.account, trunk.name,
                 plan_name(trunk.tenant if (trunk.tenant, trunk.dial_plan) in plans else "", trunk.dial_plan), trunk.max_call_s, trunk.keepalive,
                 caller_ranges=trunk.caller_ranges, accept_unreadable=trunk.accept_unreadable,
+                view=routes.view_of_account(accounts.get((trunk.tenant, trunk.account)), find),
             )
         )
         for trunk in config.trunks

@@ -10,9 +10,10 @@ import msgspec
 import numpy as np
 
 from core import active, delivery, orders, record, schemas, topics
-from detectors import alerts, columns, features, latest, overall, state
+from core.scores import Score
+from detectors import alerts, columns, features, latest, overall, quality, state
 from detectors.sums import EPOCH, SUMS, Sum
-from flows import judge, snapshot, store, watch
+from flows import judge, scores, snapshot, store, watch
 from rating import accrue, charge
 
 GOLDEN = Path(__file__).parent / "stored_names.json"
@@ -64,6 +65,14 @@ def stored_names() -> dict[str, object]:
             "totals": fields(overall.Totals),
             "total": fields(overall.Total),
         },
+        "scores": {
+            "layout": scores.LAYOUT,
+            "names": list(scores.NAMES),
+            "kept": fields(scores.Kept),
+            "stored": fields(quality.Stored),
+            "sums": fields(quality.Sums),
+        },
+        "score": fields(Score),
         "tables": {table: {name: str(dtype) for name, dtype in schema.items()} for table, schema in schemas.TABLES.items()},
     }
 

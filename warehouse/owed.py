@@ -38,7 +38,7 @@ _KEY = "tenant, partition, offset, revision, run, role, level, attempt_no, segme
 _CALL = "tenant, partition, offset"
 _COLUMNS = (
     f"{_KEY}, learned_ms, call_key, party, account, carrier, agreement, deck, prefix, destination, start_ms, end_ms, charged_s, per_min_nanos, "
-    "usage_nanos, connect_nanos, attempt_nanos, surcharge_nanos, nanos, currency"
+    "usage_nanos, connect_nanos, attempt_nanos, surcharge_nanos, nanos, currency, tax"
 )
 
 
@@ -108,7 +108,7 @@ def by_party(before: State, after: State, tenant: str = "") -> Query:
                 condition, params)  # fmt: skip
 
 
-LINE = "party, agreement, level, currency, destination, per_min_nanos, late"
+LINE = "party, agreement, level, currency, destination, per_min_nanos, tax, late"
 
 
 def lines(
@@ -117,8 +117,8 @@ def lines(
     """The lines of the invoices of some agreements ("" among them = parties without one): per party, destination and unit price, and whether they
     are of an earlier period (`late`: late calls, and corrections of what was invoiced)."""
     columns = (
-        "party, agreement, level, currency, destination, per_min_nanos, instant_ms < {from_ms:Int64} OR sign < 0 AS late, "
-        "uniqExactIf((partition, offset), sign > 0) AS calls, "
+        "party, agreement, level, currency, destination, per_min_nanos, tax, instant_ms < {from_ms:Int64} OR sign < 0 AS late, "
+        "toInt64(sumIf(sign, segment = 0)) AS calls, "
         "toInt64(sum(sign * charged_s)) AS charged_s, sum(toInt128(nanos) * sign) AS nanos, "
         "sum(toInt128(connect_nanos + attempt_nanos + surcharge_nanos) * sign) AS fees_nanos, count() AS charges"
     )
@@ -127,15 +127,25 @@ def lines(
     return step(before, after, columns, LINE, condition, params, instant)
 
 
-def annex(before: State, after: State, tenant: str, role: str, party: str, agreement: str, instant: str, limit: int = 10_000_000) -> Query:
-    """The calls behind one invoice: a row per charge of its step, in the order in which they happened."""
+def annex(
+    before: State, after: State, tenant: str, role: str, party: str, agreement: str, currency: str, instant: str, limit: int = 10_000_000
+) -> Query:
+    """The calls behind one invoice: a row per charge of its step, in the order in which they happened, with the numbers of the call."""
     columns = (
-        "instant_ms, call_key, partition, offset, revision, run, role, level, attempt_no, segment, account, carrier, deck, prefix, destination, "
-        "start_ms, end_ms, charged_s, per_min_nanos, nanos, currency, sign"
+        "partition, offset, revision, instant_ms, call_key, segment, account, prefix, destination, charged_s, per_min_nanos, nanos, currency, sign"
     )
-    params = {"tenant": tenant, "role": role, "party": party, "agreement": agreement}
+    params = {"tenant": tenant, "role": role, "party": party, "agreement": agreement, "currency": currency}
     condition = (
-        "tenant = {tenant:String} AND role = {role:String} AND party = {party:String} AND agreement = {agreement:String}"
+        "tenant = {tenant:String} AND role = {role:String} AND party = {party:String} AND agreement = {agreement:String} "
+        "AND currency = {currency:String}"
     )
-    sql, bound = step(before, after, columns, "", condition, params, instant, order_by="instant_ms, partition, offset, segment, sign")
-    return f"{sql} LIMIT {int(limit)}", bound
+    sql, bound = step(before, after, columns, "", condition, params, instant)
+    numbers = (
+        "SELECT partition, offset, revision, any(a_number) AS a_number, any(b_number) AS b_number FROM calls WHERE tenant = {tenant:String} "
+        f"AND (partition, offset) IN (SELECT partition, offset FROM ({sql})) GROUP BY partition, offset, revision"
+    )
+    return (
+        f"SELECT charge.*, calls.a_number AS a_number, calls.b_number AS b_number FROM ({sql}) AS charge LEFT JOIN ({numbers}) AS calls "
+        f"USING (partition, offset, revision) ORDER BY instant_ms, partition, offset, segment, sign LIMIT {int(limit)}",
+        bound,
+    )

@@ -247,6 +247,19 @@ def answered(since_ms: int = 0, digits: int = 10) -> Query:
     )
 
 
+def durations(since_ms: int = 0, tenant: str = "", digits: int = 5) -> Query:
+    """Attempts by the first digits of the number called and by their talk time in ms, in steps that get longer with it (1 s up to two minutes,
+    then 10 s); 0 = not answered."""
+    where, params = _where("learned_ms >= {since_ms:Int64}", since_ms, tenant, "")
+    return (
+        "SELECT substring(b_number, 1, {digits:UInt8}) AS digits, "
+        "if(answered AND duration_ms > 0, if(duration_ms <= 120000, intDiv(duration_ms + 999, 1000), intDiv(duration_ms + 9999, 10000) * 10), 0) "
+        "* 1000 AS talk_ms, count() AS attempts FROM (SELECT b_number, answered, duration_ms FROM attempts "
+        f"WHERE {where} AND revision = 1) WHERE b_number != '' GROUP BY digits, talk_ms",
+        {**params, "digits": digits},
+    )
+
+
 _SECOND = "intDiv(learned_ms, 1000) * 1000"
 
 _AMOUNT = "toDecimal128(nanos, 9) / 1000000000"

@@ -93,6 +93,14 @@ def ask(client: Client, query: Query) -> list[dict[str, Any]]:
     return list(result.named_results())
 
 
+def frame(client: Client, query: Query) -> pl.DataFrame:
+    """The answer as a frame, for results of many rows."""
+    sql, params = query
+    with explained(client.uri):
+        table = client.query_arrow(sql, parameters=params, use_strings=True)
+    return pl.DataFrame(pl.from_arrow(table))
+
+
 def _plain(rows: pa.Table) -> pa.Table:
     """Every text and byte column in the form that every reader of Arrow knows."""
     schema = pa.schema([field.with_type(_plain_type(field.type)) for field in rows.schema])

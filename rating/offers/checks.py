@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from fractions import Fraction
+from typing import NamedTuple
 
 import numpy as np
 
@@ -49,28 +51,38 @@ def against_master(deck: Deck, full: bool, now_ms: int) -> Findings:
     return findings
 
 
-def against_others(deck: Deck, others: Mapping[str, Deck], factor: float, now_ms: int) -> Findings:
-    """Prices that are `factor` times the median of the other carriers' for the same code or more, or a part of it.
+class Other(NamedTuple):
+    """A carrier's deck, and what a unit of its currency is worth in that of the deck that it is compared with."""
+
+    deck: Deck
+    rate: Fraction = Fraction(1)
+
+
+def against_others(deck: Deck, others: Mapping[str, Other], factor: float, now_ms: int, sells: bool = False) -> Findings:
+    """Prices that are `factor` times the median of the other carriers' for the same code or more, or a part of it. `sells`: the deck is what
+    customers pay; then the carriers' is what it costs, and a price below it is a finding as well.
 
     >>> from rating.decks import read_deck
-    >>> decks = {name: read_deck(f"prefix,price_per_min\\n44,{price}\\n".encode(), name, "EUR") for name, price in (("a", "0.02"), ("b", "0.03"))}
+    >>> prices = ("a", "0.02"), ("b", "0.03")
+    >>> decks = {name: Other(read_deck(f"prefix,price_per_min\\n44,{price}\\n".encode(), name, "EUR")) for name, price in prices}
     >>> mine = read_deck(b"prefix,price_per_min\\n44,0.2\\n4477,0.02\\n", "mine", "EUR")
     >>> [one.what for one in against_others(mine, decks, 3, 0)]
     ['code 44 costs 0.2 a minute, 8.0 times the median of 2 other carriers (0.025)']
+    >>> [one.what for one in against_others(mine, decks, 9, 0, sells=True)]
+    ['1 code is sold below what it costs, such as 4477: 0.02 a minute, and the median of 2 carriers is 0.025']
     """
     findings = Findings()
-    same = {name: other for name, other in others.items() if other.currency == deck.currency}
-    if not same:
+    if not others:
         return findings
     at_ms = settled_ms(deck, now_ms)
     mine = InForce(deck, at_ms)
     codes = list(mine.row_of)
     encoded = encode_all(codes)
-    theirs = np.full((len(same), len(codes)), np.nan)
-    for place, other in enumerate(same.values()):
+    theirs = np.full((len(others), len(codes)), np.nan)
+    for place, (other, rate) in enumerate(others.values()):
         live = InForce(other, at_ms)
         rows = live.found(encoded)
-        theirs[place] = np.where(rows >= 0, live.column("per_min_nanos", rows).astype(np.float64), np.nan)
+        theirs[place] = np.where(rows >= 0, live.column("per_min_nanos", rows).astype(np.float64) * float(rate), np.nan)
     known = np.count_nonzero(~np.isnan(theirs), axis=0)
     some = np.flatnonzero(known >= FEWEST_OTHERS)
     median = np.full(len(codes), np.nan)
@@ -85,13 +97,22 @@ def against_others(deck: Deck, others: Mapping[str, Deck], factor: float, now_ms
         groups.setdefault((deck.destinations[mine.row_of[codes[place]]], int(price[place])), []).append(place)
     for (name, nanos), places in groups.items():
         place = places[0]
-        carriers = "another carrier's" if known[place] == 1 else f"the median of {known[place]} other carriers"
+        one, more = ("a carrier's", "carriers") if sells else ("another carrier's", "other carriers")
+        carriers = one if known[place] == 1 else f"the median of {known[place]} {more}"
         times = f"{ratio[place]:.1f} times" if ratio[place] >= 1 else f"{ratio[place]:.2f} of"
-        more = f" and {len(places) - 1:,} more of {name or 'the same price'}" if len(places) > 1 else f" ({name})" if name else ""
+        beside = f" and {len(places) - 1:,} more of {name or 'the same price'}" if len(places) > 1 else f" ({name})" if name else ""
         findings.add(
             "far price", "warning",
-            f"code {codes[place]}{more} costs {to_text(nanos)} a minute, {times} {carriers} ({to_text(round(median[place]))})",
+            f"code {codes[place]}{beside} costs {to_text(nanos)} a minute, {times} {carriers} ({to_text(round(median[place]))})",
             "look for a slipped decimal or a premium range before it is in force",
+        )  # fmt: skip
+    below = np.flatnonzero(price < median) if sells else np.zeros(0, np.int64)
+    if len(below):
+        place = int(below[np.argmin(ratio[below])])
+        are = "code is" if len(below) == 1 else "codes are"
+        findings.add(
+            "below cost", "warning", f"{len(below):,} {are} sold below what it costs, such as {codes[place]}: {to_text(int(price[place]))} a minute, "
+            f"and the median of {known[place]} carriers is {to_text(round(median[place]))}", "raise it, or route it over a cheaper carrier",
         )  # fmt: skip
     if len(farthest) > MOST_SHOWN:
         findings.count("far price", "warning", len(farthest) - MOST_SHOWN)

@@ -13,6 +13,7 @@ from core.numbering import country_code
 from rating.deck import Calls, Deck, Moments
 from rating.prefixes import Ints
 from rating.price import RULES, price_all
+from rating.rules import Rules
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,10 +37,11 @@ class Line(NamedTuple):
 
 
 class AsOf(NamedTuple):
-    """A deck as it is at a time."""
+    """A deck as it is at a time, and the rules by which it prices: its currency and rounding."""
 
     deck: Deck
     at_ms: int
+    rules: Rules = RULES
 
 
 def cost(traffic: Traffic, decks: Mapping[str, AsOf], named_by: Sequence[AsOf]) -> list[Line]:
@@ -66,9 +68,9 @@ def cost(traffic: Traffic, decks: Mapping[str, AsOf], named_by: Sequence[AsOf]) 
     seconds = _sums(group, np.where(traffic.answered, (traffic.duration_ms + 500) // 1000 * traffic.count, 0), len(order))
     costs: dict[str, list[int]] = {}
     unpriced: dict[str, list[int]] = {}
-    for name, (deck, at_ms) in decks.items():
+    for name, (deck, at_ms, rules) in decks.items():
         when = np.full(len(names), at_ms, np.int64)
-        priced, _ = price_all(deck, called, when, traffic.duration_ms, traffic.answered)
+        priced, _ = price_all(deck, called, when, traffic.duration_ms, traffic.answered, rules)
         unpriced[name] = _sums(group, np.where((priced.rate < 0) & traffic.answered, traffic.count, 0), len(order))
         costs[name] = _money(group, priced.nanos + priced.attempt_nanos, traffic.count, len(order))
     lines = [
@@ -82,7 +84,7 @@ def _names(calls: Calls, named_by: Sequence[AsOf]) -> list[str]:
     """The destination of each number."""
     numbers, every = calls.b_numbers, np.arange(len(calls.b_numbers))
     found = [""] * len(numbers)
-    for deck, at_ms in named_by:
+    for deck, at_ms, _ in named_by:
         rows = deck.find_all(calls, every, Moments(np.full(len(every), at_ms, np.int64), RULES)).tolist()
         found = [name or (deck.destinations[row] if row >= 0 else "") for name, row in zip(found, rows, strict=True)]
     return [name or f"+{country_code(number)}" for name, number in zip(found, numbers, strict=True)]

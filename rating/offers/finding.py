@@ -22,6 +22,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     level: Level
     what: str
     do: str = ""
+    sheet: str = ""  # of a workbook with several
     row: int = 0  # of the file, counted from 1; 0 = the file as a whole
     column: str = ""  # as the file calls it
 
@@ -31,7 +32,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         >>> Finding(kind="zero increment", level="error", row=7, column="Incr", what="'0/1' has an increment of 0", do="write 1/1").text()
         "row 7, column Incr: '0/1' has an increment of 0: write 1/1"
         """
-        place = ", ".join(([f"row {self.row}"] if self.row else []) + ([f"column {self.column}"] if self.column else []))
+        named = ("sheet", self.sheet), ("row", self.row), ("column", self.column)
+        place = ", ".join(f"{name} {value}" for name, value in named if value)
         return f"{place}: " * bool(place) + self.what + f": {self.do}" * bool(self.do)
 
 
@@ -59,6 +61,7 @@ class Findings:
     """
 
     counts: dict[str, int] = field(default_factory=dict)
+    sheet: str = ""  # of whose rows findings tell
     _kept: list[Finding] = field(default_factory=list)
     _errors: int = 0
 
@@ -67,7 +70,8 @@ class Findings:
         count = self.counts[kind] = self.counts.get(kind, 0) + 1
         self._errors += level == "error"
         if count <= KEPT_PER_KIND:
-            self._kept.append(Finding(kind=kind, level=level, what=what, do=do, row=row, column=column))
+            sheet = self.sheet if row or column else ""
+            self._kept.append(Finding(kind=kind, level=level, what=what, do=do, sheet=sheet, row=row, column=column))
 
     def count(self, kind: str, level: Level, more: int) -> None:
         """Counts findings of a kind that has enough of them already."""

@@ -134,7 +134,7 @@ def guess(table: Table) -> Guess:
     start, names, count = _headings(head)
     after = head[start - 1].number if start else 0
     columns = _survey(table, names, after)
-    findings = Findings()
+    findings = Findings(sheet=table.sheet)
     meant, reasons = _by_heading(columns) if count else _by_values(columns)
     for absent, what in (("prefix", "codes"), ("price_per_min", "prices")):
         if absent not in meant and not (absent == "prefix" and ("country_code" in meant)):
@@ -208,7 +208,7 @@ def _by_heading(columns: list[Column]) -> tuple[dict[str, Column], dict[str, str
     for column in columns:
         for one in said(column.name):
             share = column.share(FITS[one.field])
-            if column.filled and share < (0.2 if one.weight >= 9 else 0.5):  # where the heading is sure, single values are the fault
+            if column.filled and share < (0.2 if one.weight >= 8 else 0.5):  # where the heading is sure, single values are the fault
                 continue
             pairs.append((one.weight + share, bool(column.filled), -column.number, one.field, column, share))
     pairs.sort(key=lambda pair: pair[:3], reverse=True)
@@ -228,6 +228,13 @@ def _by_heading(columns: list[Column]) -> tuple[dict[str, Column], dict[str, str
                 meant[name], reasons[name] = found[name], why[name]
                 taken.add(found[name].number)
     rest = [column for column in columns if column.number not in taken]
+    if "increments" in meant and {"first_s", "next_s"} & meant.keys():  # "Min" and "Incr": the first and the following
+        other = "next_s" if "first_s" in meant else "first_s"
+        if other not in meant and not meant["increments"].share(_is_pair):
+            meant[other], reasons[other] = meant.pop("increments"), reasons.pop("increments")
+        else:
+            for other in {"first_s", "next_s"} & meant.keys():
+                del meant[other], reasons[other]
     if not {"increments", "first_s", "next_s"} & meant.keys():
         found, why = _by_values([column for column in rest if column.share(_is_pair) > 0.8])
         if "increments" in found:

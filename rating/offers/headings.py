@@ -70,7 +70,7 @@ WORDS: tuple[tuple[str, int, tuple[str, ...]], ...] = (
         "effective_to", 10,
         (
             r"\b(?:valid|effective) (?:to|until|till|thru)\b",
-            r"\b(?:end|expiry|expiration|expires|until|gultig bis|hasta)\b",
+            r"\b(?:end|expiry|expiration|expires|until|gultig bis|hasta)\b|^(?:to|till|bis|thru|to date)$",
         ),
     ),
     (

@@ -61,8 +61,9 @@ def take(table: Table, mapping: Mapping, currency: str, valid_from_ms: int | Non
     ([('44', 20000000, 1), ('4477', 35000000, 60), ('4478', 35000000, 60)], ["row 4, column Price: 'abc' is not an amount: write a number"])
     """
     after, places, names = places_of(table, mapping)
-    findings = Findings()
-    read = _Reader(mapping, currency, valid_from_ms, zone, places, names, findings)
+    findings = Findings(sheet=table.sheet)
+    headed = next((len(row.cells) for row in table.rows() if row.number == after), 0) if after else 0
+    read = _Reader(mapping, currency, valid_from_ms, zone, places, names, findings, headed, table.delimiter == ",")
     rates: list[Rate] = []
     count = 0
     for row in table.rows():
@@ -86,7 +87,7 @@ class _Reader:
 
     def __init__(
         self, mapping: Mapping, currency: str, valid_from_ms: int | None, zone: str, places: dict[str, int], names: dict[str, str],
-        findings: Findings,
+        findings: Findings, headed: int, comma: bool,
     ) -> None:  # fmt: skip
         self.mapping, self.currency, self.zone, self.names, self.findings = mapping, currency, zone, names, findings
         self.start_ms = -FOREVER_MS if valid_from_ms is None else valid_from_ms
@@ -105,7 +106,7 @@ class _Reader:
         self.connect, self.attempt = at("connect_fee"), at("attempt_fee")
         self.first, self.next, self.both = at("first_s"), at("next_s"), at("increments")
         self.start, self.end = at("effective_from"), at("effective_to")
-        self.known_width = 0
+        self.known_width = headed if comma else 0
 
     def __call__(self, row: Row) -> list[Rate]:
         cells = row.cells
@@ -183,7 +184,7 @@ class _Reader:
             if one.isdigit() and two.isdigit() and len(one) <= 4:
                 hint = f": {one} and {two} may be {one},{two}, cut in two"
         self.findings.add(
-            "too many cells", "error", f"{filled} cells where the first rate has {self.known_width}{hint}",
+            "too many cells", "error", f"{filled} cells where there are {self.known_width} columns{hint}",
             "a cell with the delimiter in it must be quoted: ask for the file with semicolons, or as a workbook", row.number,
         )  # fmt: skip
         return True

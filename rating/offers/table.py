@@ -12,10 +12,13 @@ from typing import NamedTuple
 
 from core.delimited import BAD, KEEP, Style, bad_byte, check_encoding, delimiter_of, encoding_of, label, read_lines, readable
 from rating.offers.finding import refused
+from rating.offers.headings import said
 from rating.offers.mapping import Mapping
 from rating.offers.xlsx import Number, read_sheet, sheet_names, text_of
 
 MOST_ROWS = 2_000_000
+MOST_LINES = 2 * MOST_ROWS
+"""Of a text, with its empty lines: more are refused before any is read."""
 MOST_COLUMNS = 500
 MOST_CELL = 100_000
 DELIMITERS = (";", "\t", ",", "|")
@@ -75,7 +78,7 @@ def _from_workbook(content: bytes, how: Mapping) -> Table:
         name, reason = (names[0], "the only one") if len(names) == 1 else _likely_sheet(content, names)
     _, values = read_sheet(content, name)
     if len(values) > MOST_ROWS:
-        raise _too_many()
+        raise _too_many(f"{len(values):,} rows")
 
     def rows() -> Iterator[Row]:
         for number, cells in enumerate(values, 1):
@@ -83,22 +86,30 @@ def _from_workbook(content: bytes, how: Mapping) -> Table:
             if any(texts):
                 yield Row(number, [text if type(text) is Number else text.strip() for text in texts])
 
-    return Table(rows, (f"sheet {name!r}: {reason}",), sheet=name)
+    return Table(rows, (f"sheet {name!r}: {reason}",), sheet=name if len(names) > 1 else "")
 
 
 def _likely_sheet(content: bytes, names: tuple[str, ...]) -> tuple[str, str]:
-    """The one sheet that has rows with a code and a price. Several such sheets: a person says which."""
-    filled = {}
+    """The one sheet that has rows with a code and a price; of several, the one whose headings are those of codes and prices. Several such sheets:
+    a person says which."""
+    filled, headed = [], []
     for name in names:
         _, values = read_sheet(content, name)
-        count = sum(sum(map(_is_number, row)) >= 2 for row in islice(values, 5000))
-        if count:
-            filled[name] = count
+        if any(sum(map(_is_number, row)) >= 2 for row in islice(values, 5000)):
+            filled.append(name)
+            headed += [name] if any(_heads(row) for row in islice(values, 200)) else []
     if len(filled) == 1:
-        (name,) = filled
-        return name, f"the only one of {len(names)} with codes and prices in its rows"
-    among = ", ".join(filled or names)
+        return filled[0], f"the only one of {len(names)} with codes and prices in its rows"
+    if len(headed) == 1:
+        return headed[0], f"the only one of {len(names)} with headings of codes and prices"
+    among = ", ".join(headed or filled or names)
     raise refused("which sheet", f"the workbook has several sheets that could be meant: {among}", "name one with --sheet")
+
+
+def _heads(row: list[object]) -> bool:
+    """Whether cells name a column of codes and one of prices."""
+    fields = {found[0].field for cell in row if isinstance(cell, str) and (found := said(cell))}
+    return "price_per_min" in fields and bool({"prefix", "country_code"} & fields)
 
 
 def _is_number(cell: object) -> bool:
@@ -118,6 +129,8 @@ def looks_numeric(text: str) -> bool:
 
 
 def _from_text(content: bytes, how: Mapping) -> Table:
+    if (lines := max(content.count(b"\n"), content.count(b"\r"))) > MOST_LINES:
+        raise _too_many(f"{lines:,} lines")
     encoding, why = _encoding(content, how.encoding)
     text = content.decode(encoding, KEEP)
     first = 1
@@ -139,7 +152,7 @@ def _from_text(content: bytes, how: Mapping) -> Table:
     def rows() -> Iterator[Row]:
         for count, line in enumerate(read_lines(io.StringIO(text, newline=None), style, first), 1):
             if count > MOST_ROWS:
-                raise _too_many()
+                raise _too_many("more rows", line.line)
             fault = line.fault or ("" if line.text.isascii() else bad_byte(line.text, encoding))
             if len(line.cells) > MOST_COLUMNS or len(line.text) > MOST_CELL:
                 fault = f"the row has {len(line.cells):,} cells and {len(line.text):,} characters: it is no row of a rate sheet"
@@ -151,8 +164,9 @@ def _from_text(content: bytes, how: Mapping) -> Table:
     return Table(rows, reasons, encoding=encoding, delimiter=delimiter, plain_text=text if is_plain else "", first_line=first)
 
 
-def _too_many() -> Exception:
-    return refused("too many rows", f"the file has more than {MOST_ROWS:,} rows, the most that is imported", "split it, or leave out what is no rate")
+def _too_many(what: str, row: int = 0) -> Exception:
+    words = f"the file has {what}, and {MOST_ROWS:,} rows are imported at most"
+    return refused("too many rows", words, "split it, or leave out what is no rate", row)
 
 
 def _encoding(content: bytes, said: str) -> tuple[str, str]:
@@ -170,7 +184,8 @@ def _encoding(content: bytes, said: str) -> tuple[str, str]:
     if encoding != "utf-8":
         return encoding, "its byte order mark says so"
     if b"\0" in head:
-        raise refused("not a table", "the file has zero bytes: it is neither text nor a workbook", "ask the carrier for CSV or .xlsx")
+        line = content.count(b"\n", 0, content.index(b"\0")) + 1
+        raise refused("not a table", "the file has zero bytes: it is neither text nor a workbook", "ask the carrier for CSV or .xlsx", row=line)
     try:
         content.decode("utf-8")
     except UnicodeDecodeError as wrong:

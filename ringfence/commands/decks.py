@@ -16,6 +16,7 @@ from ringfence import options
 from ringfence.options import Home, Json, Tenant, Who, Why
 
 if TYPE_CHECKING:
+    from books import Connection
     from rating.offers.compare import Change
     from rating.offers.finding import Findings
     from rating.offers.mapping import Profile
@@ -50,6 +51,9 @@ In force from a date, and back:
 app = typer.Typer(no_args_is_help=True, epilog=EPILOG)
 
 Carrier = Annotated[str, typer.Option("--carrier", help="The carrier, as the config names him.", show_default=False)]
+SoldTo = Annotated[
+    str, typer.Option("--sold-to", help="Instead of a carrier: an account, a reseller or a sell agreement, whose deck it is.", show_default=False)
+]
 Version = Annotated[str, typer.Argument(help="A version, such as alpha@3 (`ringfence decks list`).", show_default=False)]
 From = Annotated[str, typer.Option("--from", help="First day of the traffic, as 2026-11-01 (UTC). Default: 30 days ago.", show_default=False)]
 To = Annotated[str, typer.Option("--to", help="Until before this day. Default: now.", show_default=False)]
@@ -72,7 +76,8 @@ def import_(
     file: Annotated[
         Path, typer.Argument(exists=True, dir_okay=False, help="The carrier's file: CSV, TSV or .xlsx, as it came.", show_default=False)
     ],
-    carrier: Carrier,
+    carrier: Carrier = "",
+    sold_to: SoldTo = "",
     currency: Annotated[str, typer.Option(help="Of the prices, where neither the agreement nor the file says it.", show_default=False)] = "",
     full: Annotated[bool | None, typer.Option("--full/--partial", help="The whole A-Z, or changes alone.", show_default=False)] = None,
     missing: Annotated[str, typer.Option(help="What a code means that a full file leaves out: closed or unchanged.", show_default=False)] = "",
@@ -99,6 +104,7 @@ def import_(
     from services.deck_desk import importing
     from services.installation import books, books_as_they_are, tenant_of
 
+    _one_of(carrier, sold_to)
     if missing not in ("", "closed", "unchanged"):
         raise typer.BadParameter("--missing is closed or unchanged")
     try:
@@ -107,12 +113,11 @@ def import_(
         options.give_up(f"{file} cannot be read: {error.strerror}")
     scope: Literal["", "full", "partial"] = "" if full is None else "full" if full else "partial"
     profile = _profile(mapping) if mapping else None
-    asked = importing.Asked(
-        carrier, currency, scope, cast(Literal["", "closed", "unchanged"], missing), profile, sheet, valid_from, guess
-    )
     store = not dry_run and write_mapping is None
     installation = options.settings_of(home).installation
     with books_as_they_are(installation) as conn:
+        owner = _owner(conn, tenant_of(conn, tenant), carrier, sold_to)
+        asked = importing.Asked(owner, currency, scope, cast(Literal["", "closed", "unchanged"], missing), profile, sheet, valid_from, guess)
         done = importing.read_file(conn, tenant_of(conn, tenant), asked, content, file.name, options.login(who), wall_clock_ms())
     if store and done.version is not None:
         with books(installation) as conn:
@@ -129,10 +134,10 @@ def import_(
 
 @app.command("list", epilog=EPILOG)
 def list_(
-    carrier: Annotated[str, typer.Option("--carrier", help="Only this carrier.", show_default=False)] = "", as_json: Json = False,
-    tenant: Tenant = "", home: Home = None,
+    carrier: Annotated[str, typer.Option("--carrier", help="Only this carrier.", show_default=False)] = "", sold_to: SoldTo = "",
+    as_json: Json = False, tenant: Tenant = "", home: Home = None,
 ) -> None:  # fmt: skip
-    """The decks of each carrier: which is in force, which is planned, which was only imported."""
+    """The decks of each carrier, and sell decks that were imported: which is in force, which is planned, which was only imported."""
     import msgspec
 
     from services.deck_desk import looking
@@ -140,7 +145,8 @@ def list_(
     from services.installation import books_as_they_are, tenant_of
 
     with books_as_they_are(options.settings_of(home).installation) as conn:
-        found = looking.every(conn, tenant_of(conn, tenant), carrier, wall_clock_ms())
+        owner = _owner(conn, tenant_of(conn, tenant), carrier, sold_to) if carrier or sold_to else ""
+        found = looking.every(conn, tenant_of(conn, tenant), owner, wall_clock_ms())
     if as_json:
         rows = [
             {
@@ -192,9 +198,12 @@ def diff(
     if as_json:
         shown = [_change_json(row) for row in rows]
         result = {"old": found.old, "new": found.new, "currency": found.currency, "counts": found.changes.counts, "late": found.changes.late}
+        result |= {"rate": found.rate} if found.rate else {}
         typer.echo(msgspec.json.encode({**result, "rows": shown}).decode())
         return
     typer.echo(f"From {found.old or 'no deck'} to {found.new}: {_counts(found.changes.counts, found.changes.late)}")
+    if found.rate:
+        typer.echo(f"The prices of {found.old} are converted at {found.rate}.")
     if rows:
         prices = (f"old {found.currency}", f"new {found.currency}")
         typer.secho(_change("code", "destination", "what", *prices, "increments", "from", "notice"), dim=True)
@@ -237,6 +246,7 @@ def compare(
     start: From = "",
     end: To = "",
     at: Annotated[str, typer.Option("--at", help="Prices of this day. Default: now.", show_default=False)] = "",
+    currency: Annotated[str, typer.Option("--in", help="The currency of the amounts. Default: that of the first.", show_default=False)] = "",
     limit: Limit = 25,
     as_json: Json = False,
     tenant: Tenant = "",
@@ -251,7 +261,8 @@ def compare(
     now_ms = wall_clock_ms()
     from_ms, to_ms = _period(start, end, now_ms)
     with books_as_they_are(installation) as conn, reading.warehouse(installation) as client:
-        found = looking.compare_carriers(conn, client, tenant_of(conn, tenant), list(names or []), from_ms, to_ms, now_ms, _day(at) if at else None)
+        as_of_ms = _day(at) if at else None
+        found = looking.compare_carriers(conn, client, tenant_of(conn, tenant), list(names or []), from_ms, to_ms, now_ms, as_of_ms, currency.upper())
     if as_json:
         typer.echo(_effect_json(found))
         return
@@ -268,7 +279,7 @@ def simulate(
     ] = "",
     limit: Limit = 25, as_json: Json = False, tenant: Tenant = "", home: Home = None,
 ) -> None:  # fmt: skip
-    """What a version would have cost on the traffic that went over its carrier, beside the deck in force, by destination."""
+    """What a version would have cost on the traffic that went over its carrier, or that was sold by it, beside the deck in force, by destination."""
     from services import reading
     from services.deck_desk import looking
     from services.installation import books_as_they_are, tenant_of
@@ -281,12 +292,13 @@ def simulate(
     if as_json:
         typer.echo(_effect_json(found))
         return
-    _show_effect(found, limit, f"{found.calls:,} answered calls, {found.seconds / 60:,.0f} minutes over the carrier")
+    _show_effect(found, limit, f"{found.calls:,} answered calls, {found.seconds / 60:,.0f} minutes {'sold' if found.sells else 'over the carrier'}")
     if len(found.decks) == 2:
         before, after = (found.totals[name] for name in found.decks)
         share = f" ({(after - before) / before:+.1%})" if before else ""
         less = "less" if after < before else "more"
-        typer.echo(f"{version} costs {_money(abs(after - before))} {found.currencies[version]} {less}{share} than {found.decks[0]} on this traffic.")
+        verb = "brings" if found.sells else "costs"
+        typer.echo(f"{version} {verb} {_money(abs(after - before))} {found.currencies[version]} {less}{share} than {found.decks[0]} on this traffic.")
     lost = sum(line.unpriced[version] for line in found.lines)
     if lost:
         typer.secho(f"{lost:,} of the calls have no price under {version}: " + _unpriced(found, version), fg=typer.colors.YELLOW)
@@ -322,16 +334,31 @@ def activate(
 
 
 @app.command(epilog=EPILOG)
-def rollback(carrier: Carrier, why: Why, who: Who = "", tenant: Tenant = "", home: Home = None) -> None:
-    """Take the last activation of a carrier back: the deck of before is in force again, as if nothing had been."""
+def rollback(why: Why, carrier: Carrier = "", sold_to: SoldTo = "", who: Who = "", tenant: Tenant = "", home: Home = None) -> None:
+    """Take the last activation of a carrier's deck, or of a sell deck, back: the deck of before is in force again, as if nothing had been."""
     from services.deck_desk import activating
     from services.installation import books, tenant_of
 
     _say_why(why)
+    _one_of(carrier, sold_to)
     with books(options.settings_of(home).installation) as conn:
-        done = activating.rollback(conn, tenant_of(conn, tenant), carrier, options.login(who), why, wall_clock_ms())
+        owner = _owner(conn, tenant_of(conn, tenant), carrier, sold_to)
+        done = activating.rollback(conn, tenant_of(conn, tenant), owner, options.login(who), why, wall_clock_ms())
     typer.echo(f"{done.before} is taken back, and {done.deck} is in force again (config version {done.config_version}).")
     _show_plan(done)
+
+
+def _one_of(carrier: str, sold_to: str) -> None:
+    if bool(carrier) == bool(sold_to):
+        raise typer.BadParameter("name the --carrier, or with --sold-to the account, reseller or agreement whose deck it is")
+
+
+def _owner(conn: Connection, tenant: str, carrier: str, sold_to: str) -> str:
+    """Under which name the versions of a deck are kept."""
+    from services.deck_desk import plans
+    from services.in_force import View
+
+    return carrier or plans.sold_to(View(conn), tenant, sold_to)
 
 
 # --- words ---
@@ -450,6 +477,8 @@ def _show_effect(found: Effect, limit: int, head: str, cheapest: bool = False) -
     if two:
         cells.append(_signed(found.totals[found.decks[1]] - found.totals[found.decks[0]]))
     typer.echo(f"{'together':28} {found.calls:>8,} {found.seconds / 60:>9,.1f} " + " ".join(f"{cell:>{wide}}" for cell in cells))
+    for name, rate in found.rates.items():
+        typer.echo(f"{name} is converted at {rate}.")
     if any(count for line in found.lines for count in line.unpriced.values()):
         typer.echo("!: some of these calls have no price by that deck.")
 
@@ -497,6 +526,7 @@ def _effect_json(found: Effect) -> str:
         for line in found.lines
     ]  # fmt: skip
     result = {
+        "rates": found.rates,
         "from": _iso(found.from_ms), "to": _iso(found.to_ms), "as_of": _iso(found.as_of_ms), "currencies": found.currencies, "calls": found.calls,
         "seconds": found.seconds, "totals": {name: to_text(nanos) for name, nanos in found.totals.items()},
         "as_routed": {currency: to_text(nanos) for currency, nanos in found.routed_nanos.items()}, "destinations": lines,

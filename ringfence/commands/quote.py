@@ -77,8 +77,8 @@ def quote(
     from services import quotes
 
     try:
-        at_ms = _moment(at, "--at")
-        asked = quotes.Asked(account or "any", to, from_, lrn, carrier, at_ms, _talk_ms(duration), _moment(setup, "--setup") if setup else None)
+        at_ms = moment(at, "--at")
+        asked = quotes.Asked(account or "any", to, from_, lrn, carrier, at_ms, _talk_ms(duration), moment(setup, "--setup") if setup else None)
         if deck is not None:
             terms, whose = quotes.by_deck(deck, currency, asked.account), ""
         else:
@@ -109,7 +109,8 @@ def _lines(file: Path) -> Iterator[bytes]:
         options.give_up(f"{file}: {wrong.strerror}")
 
 
-def _moment(text: str, option: str) -> int:
+def moment(text: str, option: str = "--at") -> int:
+    """The time that an option means, in ms; now where it is left out. A `ValueError` says what to write."""
     if not text:
         return wall_clock_ms()
     try:

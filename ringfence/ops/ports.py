@@ -11,6 +11,7 @@ NUMBERS = {
     "shipper": 5,
     "kamailio": 6,
     "simulator": 7,
+    "router": 8,
     "judge": 10,
 }
 """Part -> its number. With several judges: `judge-1` is 10, `judge-2` is 11, ..."""

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from books import Connection, offers
-from core.config import DeckSpan, limits
+from core.config import Agreement, DeckSpan, limits
 from services import publishing
 from services.config_file import Wrong
 from services.deck_desk import plans
@@ -56,19 +56,22 @@ def activate(conn: Connection, tenant: str, name: str, at: str, who: str, why: s
         raise Refused(f"{name} is in force from then on already: nothing was changed.")
     _check_base(view, tenant, version, plan)
     spans = (*_until(before, from_at_ms, now_ms), DeckSpan(deck=name, from_at_ms=from_at_ms))
-    agreement, carrier = plans.agreement_with(view, plan, spans, version.facts.currency)
+    agreement, *rows = plans.agreement_with(view, plan, spans, version.facts.currency)
+    assert isinstance(agreement, Agreement)
     unused = _unused(view, tenant, before, spans, agreement.name)
     named: dict[tuple[str, str], str | None] = {(tenant, name): version.deck_id, **dict.fromkeys(((tenant, one) for one in unused), None)}
     try:
-        done = publishing.change(conn, [agreement, carrier], [], who, why, now_ms, named)
+        done = publishing.change(conn, [agreement, *rows], [], who, why, now_ms, named)
     except Wrong as wrong:
         raise Refused("The config would contradict itself: " + "; ".join(wrong.faults)) from None
     offers.activated(conn, tenant, version.carrier, name, from_at_ms, (before, spans), done.version, who, why, now_ms)
     notes = []
     if plan.shared_with:
-        notes.append(f"Agreement {agreement.name} is also that of {', '.join(plan.shared_with)}: they are paid by {name} as well.")
-    if not carrier.buy_deck and plan.carrier.buy_deck:
-        notes.append(f"Carrier {carrier.name} has an agreement {agreement.name} now, with what was its deck {plan.carrier.buy_deck} before.")
+        what = "they pay" if plan.sells else "they are paid"
+        whose = "is that of" if plan.row is None else "is also that of"
+        notes.append(f"Agreement {agreement.name} {whose} {', '.join(plan.shared_with)}: {what} by {name}{' as well' * (plan.row is not None)}.")
+    if rows and last:
+        notes.append(f"{plan.who[0].upper()}{plan.who[1:]} has an agreement {agreement.name} now, with what was its deck {last} before.")
     gone = [span.deck for span in before if limits(span)[0] >= from_at_ms]
     if gone:
         notes.append(f"{', '.join(gone)} was planned from then on, and is not any more.")
@@ -83,14 +86,14 @@ def rollback(conn: Connection, tenant: str, carrier: str, who: str, why: str, no
     plan = plans.plan_of(view, tenant, carrier)
     last = next((one for one in offers.activations(conn, tenant, carrier) if not one.rolled_back_at_ms), None)
     if last is None:
-        raise Refused(f"No version of carrier {carrier} was activated here: there is nothing to roll back.")
+        raise Refused(f"No version of {plan.who} was activated here: there is nothing to roll back.")
     if sorted(plan.spans, key=limits) != sorted(last.plan_after, key=limits):
         raise Refused(
             f"The agreement of {carrier} was changed since {last.deck} was activated (config version {last.config_version}): "
             "`ringfence config show --list` says by whom; activate the version that you want."
         )
     if not last.plan_before:
-        raise Refused(f"Before {last.deck} carrier {carrier} had no deck: calls over it would have no price. Activate another version instead.")
+        raise Refused(f"Before {last.deck} {plan.who} had no deck: its calls would have no price. Activate another version instead.")
     known = view.decks(tenant)
     named: dict[tuple[str, str], str | None] = {}
     for span in last.plan_before:
@@ -108,7 +111,7 @@ def rollback(conn: Connection, tenant: str, carrier: str, who: str, why: str, no
     notes = []
     if last.from_at_ms <= now_ms:
         notes.append(f"Calls that {last.deck} has charged keep their charges until they are rated again.")
-    now_in_force = plans.Plan(plan.carrier, agreement)
+    now_in_force = plans.Plan(plan.name, plan.row, agreement)
     return Activated(now_in_force.last(), last.deck, now_ms, done.version, words_of(last.plan_before, plan.zone), notes)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from fractions import Fraction
 from typing import Literal, cast
 from zoneinfo import ZoneInfo
 
@@ -15,7 +16,6 @@ import msgspec
 
 from books import Connection, decks, offers
 from books.offers import Facts, Import
-from core.config import Carrier
 from core.currencies import CURRENCIES
 from core.safety import is_table_name
 from rating.deck import Deck
@@ -25,11 +25,11 @@ from rating.offers.compare import Changes, compare
 from rating.offers.finding import Findings, OfferError
 from rating.offers.guess import guess
 from rating.offers.mapping import Mapping, Profile
-from rating.offers.merge import Base, base_of, columns_of, merge, missing_codes
+from rating.offers.merge import Base, Columns, base_of, columns_of, merge, missing_codes
 from rating.offers.places import Said, said_outside
 from rating.offers.rows import Offer, take
 from rating.offers.table import open_table
-from services.deck_desk import plans
+from services.deck_desk import exchange, plans
 from services.deck_desk.collector import paused_collector
 from services.errors import BadArgument, ServiceError
 from services.in_force import View
@@ -129,12 +129,17 @@ def _read_file(conn: Connection, tenant: str, asked: Asked, content: bytes, file
     kept = offers.profile(conn, tenant, asked.carrier)
     work = _Work()
     work.profile = asked.profile or kept or Profile()
-    _read(work, plan, asked, content)
+    _read(work, view, tenant, plan, asked, content)
     if work.offer is None or work.findings.has_errors:
         return work.result()
     base_name = plan.last()
     base_version = plans.stored(conn, view, tenant, base_name) if base_name else None
     base = base_of(base_version.csv) if base_version else None
+    before = columns_of(base) if base else None
+    if before is not None and base_version is not None and base_version.currency != work.profile.currency:
+        base, before = None, _other_currency(work, view, tenant, asked, before, base_name, base_version.currency, now_ms)
+        if work.findings.has_errors:
+            return work.result(base=base_name)
     scope, missing = _scope(work, asked, base, base_name, now_ms)
     if work.findings.has_errors:
         return work.result(base=base_name)
@@ -147,8 +152,8 @@ def _read_file(conn: Connection, tenant: str, asked: Asked, content: bytes, file
         work.findings.add("deck", "error", str(wrong))
         return work.result(base=base_name)
     start_ms = max(work.valid_from_ms or now_ms, now_ms)
-    changes = compare(columns_of(base) if base else None, deck, now_ms, start_ms, work.profile.notice_days)
-    _check(work, conn, view, tenant, plan.carrier, deck, scope == "full", merged.carried, changes, now_ms)
+    changes = compare(before, deck, now_ms, start_ms, work.profile.notice_days)
+    _check(work, conn, view, tenant, plan, deck, scope == "full", merged.carried, changes, now_ms)
     work.profile = msgspec.structs.replace(work.profile, scope=scope, missing=missing)
     facts = Facts(
         currency=work.profile.currency, scope=scope, missing=missing, mapping=cast(Mapping, work.profile.mapping),
@@ -171,7 +176,7 @@ def _same(one: Import, other: Import) -> bool:
     return (one.file_sha256, one.deck_id, one.base_id) == (other.file_sha256, other.deck_id, other.base_id)
 
 
-def _read(work: _Work, plan: plans.Plan, asked: Asked, content: bytes) -> None:
+def _read(work: _Work, view: View, tenant: str, plan: plans.Plan, asked: Asked, content: bytes) -> None:
     """The rates of the file, by the mapping that a person gave, or that was kept, or that is guessed."""
     mapping = work.profile.mapping
     if asked.sheet and mapping is not None:
@@ -191,7 +196,7 @@ def _read(work: _Work, plan: plans.Plan, asked: Asked, content: bytes) -> None:
             work.reasons += tuple((name, f"column {label!r}: {what}") for name, label in mapping.columns.items())
         work.profile = msgspec.structs.replace(work.profile, mapping=mapping)
         said = said_outside(table, mapping)
-        _currency(work, plan, asked, said)
+        _currency(work, view, tenant, plan, asked, said)
         _valid_from(work, plan, asked, said)
         if not work.profile.currency or any(one.kind in ("decimal style", "date style") for one in work.findings):
             return
@@ -202,7 +207,7 @@ def _read(work: _Work, plan: plans.Plan, asked: Asked, content: bytes) -> None:
             work.findings.add(one.kind, one.level, one.what, one.do, one.row, one.column)
 
 
-def _currency(work: _Work, plan: plans.Plan, asked: Asked, said: Said) -> None:
+def _currency(work: _Work, view: View, tenant: str, plan: plans.Plan, asked: Asked, said: Said) -> None:
     currency = (asked.currency or work.profile.currency or plan.currency or said.currency).upper()
     if not currency:
         what = "neither the file nor the carrier's agreement says in which currency the prices are"
@@ -214,10 +219,10 @@ def _currency(work: _Work, plan: plans.Plan, asked: Asked, said: Said) -> None:
     if said.currency and said.currency != currency and not asked.currency:
         what = f"the file says {said.currency}, and the carrier's decks are in {currency}"
         work.findings.add("currency", "error", what, "say --currency if the file is wrong")
-    if plan.currency and plan.currency != currency:
+    if plan.currency and plan.currency != currency and view.find("fx_rates", tenant, f"{currency}-{plan.currency}") is None:
         work.findings.add(
-            "currency", "error", f"the deck is in {currency}, and the carrier's agreement in {plan.currency}",
-            "an agreement has one currency: change it in the config file first",
+            "currency", "error", f"the deck is in {currency}, and the agreement in {plan.currency}",
+            f"add a rate {currency}-{plan.currency} to fx_rates in the config file",
         )  # fmt: skip
     if not asked.currency and currency == said.currency:
         work.reasons += (("currency", f"{currency}: the file says so"),)
@@ -247,6 +252,21 @@ def local_ms(text: str, zone: str) -> int:
     except ValueError:
         raise ValueError(f"{text!r} is not a date such as 2026-12-01 or 2026-12-01T06:00") from None
     return round((when if when.tzinfo else when.replace(tzinfo=ZoneInfo(zone))).timestamp() * 1000)
+
+
+def _other_currency(
+    work: _Work, view: View, tenant: str, asked: Asked, before: Columns, name: str, currency: str, now_ms: int
+) -> Columns | None:
+    """The deck before in the currency of the file, to be compared with; none of its rows can be in the version."""
+    at = exchange.rate(view, tenant, currency, work.profile.currency, now_ms)
+    how = f"it is compared at {at.text}" if at else f"without a rate {currency}-{work.profile.currency} it is not compared"
+    is_partial = (asked.scope or work.profile.scope) == "partial"
+    work.findings.add(
+        "currency", "error" if is_partial else "warning",
+        f"{name} is in {currency}, and the file in {work.profile.currency}: no row of it is taken over, and {how}",
+        "the file has to be the whole A-Z: a code that it leaves out has no price",
+    )  # fmt: skip
+    return exchange.converted(before, at) if at else None
 
 
 def _scope(
@@ -285,7 +305,7 @@ def _scope(
 
 
 def _check(
-    work: _Work, conn: Connection, view: View, tenant: str, carrier: Carrier, deck: Deck, full: bool, carried: int, changes: Changes, now_ms: int
+    work: _Work, conn: Connection, view: View, tenant: str, plan: plans.Plan, deck: Deck, full: bool, carried: int, changes: Changes, now_ms: int
 ) -> None:
     """What a person should see before the deck is in force."""
     assert work.offer is not None
@@ -293,12 +313,15 @@ def _check(
     dated = work.valid_from_ms is not None or "effective_from" in mapping.columns
     work.findings.take(checks.of_dates(deck, dated, now_ms, carried))
     work.findings.take(checks.against_master(deck, full, now_ms))
-    others: dict[str, Deck] = {}
+    others: dict[str, checks.Other] = {}
     for row in view.every(("carriers",), {tenant}):
-        name = plans.plan_of(view, tenant, row.name).at(now_ms) if row.name != carrier.name else ""
+        name = plans.plan_of(view, tenant, row.name).at(now_ms) if row.name != plan.name else ""
         if name and len(others) < MOST_OTHERS:
-            others[row.name] = plans.read(conn, view, tenant, name)
-    work.findings.take(checks.against_others(deck, others, work.profile.far_factor, now_ms))
+            other = plans.read(conn, view, tenant, name)
+            at = exchange.rate(view, tenant, other.currency, deck.currency, now_ms) if other.currency != deck.currency else None
+            if at or other.currency == deck.currency:
+                others[row.name] = checks.Other(other, at.value if at else Fraction(1))
+    work.findings.take(checks.against_others(deck, others, work.profile.far_factor, now_ms, plan.sells))
     for kind, count in changes.late.items():
         if count:
             needed = getattr(work.profile.notice_days, kind)

@@ -79,7 +79,7 @@ function read_call(asked)
   local user = pv("$(ru{s.unescape.user})")
   local call = {
     boot = boot_id(), setup_ms = now_ms(), call_id = pv("$ci") or "", from_tag = pv("$ft") or "",
-    tenant = "", account = "", trunk = "", max_call_s = "", keepalive = "0", caller_ranges = {}, accept_unreadable = false,
+    tenant = "", account = "", trunk = "", max_call_s = "", keepalive = "0", view = "", caller_ranges = {}, accept_unreadable = false,
     b_raw = "", pai = pv("$hdr(P-Asserted-Identity)"),
   }
   call.b_raw = user_of(user or uri)
@@ -92,6 +92,7 @@ function read_call(asked)
     call.tenant, call.account, call.trunk, plan_name, call.max_call_s, call.keepalive = f[1], f[2], f[3], f[4], f[5], f[6]
     if f[7] ~= "" then call.caller_ranges = split(f[7], ",") end
     call.accept_unreadable = f[8] == "1"
+    call.view = f[9] or ""
   end
   if type(asked) == "string" then
     local f = split(asked, "|")

@@ -20,6 +20,12 @@ function emit_refused(call, code, why, order)
     .. text_field("release_cause_text", why) .. ',"release_side":"switch"' .. number_field("end_ms", call.setup_ms), seq)
 end
 
+-- The refusal of a call that no gateway can carry, or that the lists of its route plan deny.
+local function refuse_route(call, code, why)
+  emit_refused(call, code, why, nil)
+  set("$var(rf_code)", ms(code))
+end
+
 local REASONS = { [403] = "unknown source address", [484] = "the called number means no number", [603] = "blocked" }
 
 -- An INVITE that opens a call. `safe` = "1": an emergency number by the pattern in the configuration, which always passes.
@@ -34,6 +40,12 @@ function setup(safe)
       emit_refused(call, verdict.code, REASONS[verdict.code], verdict.order)
       return set("$var(rf_code)", ms(verdict.code))
     end
+    local number = verdict.number -- another reading of the dialled number: the call goes to that one
+    if number == "" and call.b_kind ~= "withheld" then number = call.b_number end
+    local full = number ~= "" and (verdict.number ~= "" and #number > 6 or call.b_kind == "e164" or call.b_kind == "national")
+    local code, why
+    guarded("route", function() code, why = begin_hunt(call, full and number or "", verdict.emergency or verdict.number ~= "") end)
+    if code then return refuse_route(call, code, why) end
     local seq = next_seq()
     call.dialog = ms(seq)
     local names = identity(call)
@@ -45,9 +57,6 @@ function setup(safe)
         .. ',"release_side":"switch"' .. text_field("release_cause_text", "records cannot be kept"))
       return set("$var(rf_code)", "503")
     end
-    local number = verdict.number -- another reading of the dialled number: the call goes to that one
-    if number == "" and call.b_kind ~= "withheld" then number = call.b_number end
-    local full = number ~= "" and (verdict.number ~= "" and #number > 6 or call.b_kind == "e164" or call.b_kind == "national")
     set("$avp(rf_tenant)", call.tenant)
     set("$avp(rf_number)", full and number or "")
     set("$avp(rf_short)", full and "" or number)
@@ -103,9 +112,19 @@ function next_carrier()
   set("$var(rf_next)", "0")
   guarded("next carrier", function()
     local attempt = tonumber(pv("$avp(rf_attempt)") or "0") + 1
-    local row = KSR.htable.sht_get("carriers", (pv("$avp(rf_tenant)") or "") .. "|" .. ms(attempt))
-    if not row then return end
-    local f = split(tostring(row), "|")
+    local tenant, f, route = pv("$avp(rf_tenant)") or "", nil, ""
+    set("$var(rf_gateway)", "")
+    if (pv("$avp(rf_view)") or "") ~= "" then
+      local row, name, rank = next_gateway(tenant)
+      if not row then return end
+      f = { row[1], row[2], name, row[3], row[4] }
+      route = name_field("route", pv("$avp(rf_view)") .. "|" .. (pv("$avp(rf_prefix)") or "")) .. number_field("route_rank", rank)
+      set("$var(rf_gateway)", tenant .. "|" .. name)
+    else
+      local row = KSR.htable.sht_get("carriers", tenant .. "|" .. ms(attempt))
+      if not row then return end
+      f = split(tostring(row), "|")
+    end
     local number, short = pv("$avp(rf_number)") or "", pv("$avp(rf_short)") or ""
     local sent
     if number ~= "" then sent = f[5] .. number elseif short ~= "" then sent = short end
@@ -121,7 +140,7 @@ function next_carrier()
     set("$avp(rf_media)", "")
     set("$avp(rf_pdd)", "")
     set("$avp(rf_route)", number_field("attempt_no", attempt) .. name_field("carrier", f[1]) .. name_field("trunk_group", f[2])
-      .. name_field("egress_trunk", f[3]) .. text_field("sent_number", sent))
+      .. name_field("egress_trunk", f[3]) .. text_field("sent_number", sent) .. route)
     set("$var(rf_next)", "1")
   end)
 end
@@ -205,7 +224,8 @@ function ended_unanswered(side)
     set("$avp(rf_over)", "1")
     forget_call(pv("$avp(rf_dialog)") or "")
     emit("stop", now, attempt_fields() .. number_field("end_ms", now) .. number_field("sip_code", pv("$avp(rf_code)") or 503)
-      .. number_field("q850", pv("$avp(rf_q850)")) .. (',"release_side":"%s"'):format(side))
+      .. number_field("q850", pv("$avp(rf_q850)")) .. text_field("release_cause_text", pv("$avp(rf_cause)"))
+      .. (',"release_side":"%s"'):format(side))
   end)
 end
 

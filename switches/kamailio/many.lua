@@ -12,7 +12,7 @@ local MOST = 2000        -- changes in one command
 local MOST_LISTED = 50000
 local MOST_APPENDED = 100000 -- lines appended to the tables' file before it is rewritten
 local WITH_LIFE = { blocks = true, shadow = true }
-LASTING = { "protected", "dialplan", "sources", "carriers" } -- their rows do not expire, and survive a restart
+LASTING = { "protected", "dialplan", "gateways", "routes", "plans", "sources", "carriers" } -- their rows do not expire, and survive a restart
 local lasting = {}
 for _, name in ipairs(LASTING) do lasting[name] = true end
 

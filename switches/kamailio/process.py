@@ -61,6 +61,8 @@ def render(settings: Settings) -> Rendered:
         "control_port": str(int(settings.control_port)),
         "workers": str(int(settings.workers)),
         "answer_within_ms": str(int(settings.answer_within_ms)),
+        "progress_within_ms": str(int(settings.progress_within_ms)),
+        "probe_s": str(int(settings.probe_s)),
         "bye_within_ms": str(int(settings.bye_within_ms)),
         "ring_within_ms": str(int(settings.ring_within_s * 1000)),
         "max_inv_lifetime_ms": str(int((settings.ring_within_s + 60) * 1000)),

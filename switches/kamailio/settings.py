@@ -35,6 +35,8 @@ class Settings:
     refuse_unrecorded: bool = False  # only emergency calls are admitted while the spool takes no records
     answer_within_ms: int = 5_000  # after so long without an answer the next carrier is tried
     ring_within_s: int = 180
+    progress_within_ms: int = 10_000  # after so long with nothing but a 100 the next carrier is tried
+    probe_s: int = 5  # interval of the OPTIONS to probed gateways
     bye_within_ms: int = 32_000  # an end that has not answered a BYE by then does not have the call (RFC 3261, timer F)
     interim_s: int = 60
     keepalive_s: int = 30  # Kamailio refuses less than 30

@@ -11,13 +11,16 @@ from functools import lru_cache
 
 import msgspec
 
-from books.deliveries import CARRIERS, DIAL_PLANS, SOURCES
+from books.deliveries import CARRIERS, DIAL_PLANS, GATEWAYS, ROUTE_PLANS, ROUTES, SOURCES
 from core.numbers import DialPlan
 from switches.desired import Carrier, Source
+from switches.routes import Gateway, Plan, Route
 
 _NAME = re.compile(r"[A-Za-z0-9._@+-]{0,64}")
 _DIGITS = re.compile(r"[0-9]{0,15}")
 _TECH = re.compile(r"[A-Za-z0-9*#+]{1,16}")
+_VIEW = re.compile(r"[A-Za-z0-9._@+-]{1,200}")
+_CODE = re.compile(r"[0-9x]{3}")
 _ADDRESS = re.compile(r"(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}")
 
 
@@ -48,10 +51,10 @@ def network_key(network: str) -> str:
 
 
 def source_row(source: Source) -> str:
-    """tenant|account|trunk|dial plan|longest call in s|keepalive 0/1|ranges of trusted callers|accepts unreadable numbers 0/1.
+    """tenant|account|trunk|dial plan|longest call in s|keepalive 0/1|ranges of trusted callers|accepts unreadable numbers 0/1|view of routes.
 
-    >>> source_row(Source("t1", "acme", "in-1", caller_ranges=("4314040",)))
-    't1|acme|in-1|e164|14400|0|4314040|0'
+    >>> source_row(Source("t1", "acme", "in-1", caller_ranges=("4314040",), view="best@t1"))
+    't1|acme|in-1|e164|14400|0|4314040|0|best@t1'
     """
     names = [
         checked(value, _NAME, what)
@@ -64,7 +67,8 @@ def source_row(source: Source) -> str:
     ]
     ranges = ",".join(checked(digits, _DIGITS, "range of callers") for digits in source.caller_ranges if digits)
     flags = ["1" if flag else "0" for flag in (source.keepalive, source.accept_unreadable)]
-    return "|".join([*names, str(int(source.max_call_s)), flags[0], ranges, flags[1]])
+    view = source.view and checked(source.view, _VIEW, "view of routes")
+    return "|".join([*names, str(int(source.max_call_s)), flags[0], ranges, flags[1], view])
 
 
 def dial_plan_row(plan: DialPlan) -> str:
@@ -104,6 +108,37 @@ def carrier_row(carrier: Carrier) -> str:
     )
 
 
+def gateway_row(gateway: Gateway) -> str:
+    """carrier|trunk group|HOST:PORT|prefix|capacity in calls|calls per second|probed 0/1.
+
+    >>> gateway_row(Gateway("blue", "192.0.2.1:5060", capacity_calls=30, probe=True))
+    'blue||192.0.2.1:5060||30||1'
+    """
+    head = carrier_row(Carrier(gateway.carrier, gateway.address, gateway.trunk_group, "", gateway.prefix)).split("|")
+    bounds = ["" if bound is None else str(int(bound)) for bound in (gateway.capacity_calls, gateway.calls_per_second)]
+    return "|".join([head[0], head[1], head[3], head[4], *bounds, "1" if gateway.probe else "0"])
+
+
+def route_row(route: Route) -> str:
+    """GATEWAY,GATEWAY,... or !denied, !no_route.
+
+    >>> route_row(Route(("a", "b"))), route_row(Route(refuse="denied"))
+    ('a,b', '!denied')
+    """
+    return ",".join(checked(name, _NAME, "gateway") for name in route.gateways) or f"!{route.refuse or 'no_route'}"
+
+
+def route_plan_row(plan: Plan) -> str:
+    """tries|stop codes|go-on codes|who goes first|GATEWAY:WEIGHT,...|by LRN 0/1.
+
+    >>> route_plan_row(Plan(4, ("486",), ("5xx",), "weight", {"a": 3, "b": 1}))
+    '4|486|5xx|weight|a:3,b:1|0'
+    """
+    codes = [",".join(checked(code, _CODE, "code") for code in codes) for codes in (plan.stop_codes, plan.go_on_codes)]
+    weights = ",".join(f"{checked(name, _NAME, 'gateway')}:{int(weight)}" for name, weight in plan.weights.items())
+    return "|".join([str(int(plan.tries)), *codes, plan.first, weights, "1" if plan.by_lrn else "0"])
+
+
 def spell_name(table: str, name: str) -> str:
     """The key of a row in its `htable`."""
     if table != SOURCES:
@@ -114,12 +149,15 @@ def spell_name(table: str, name: str) -> str:
         return name
 
 
+_ROUTE = msgspec.json.Decoder(Route)
+
+
 @lru_cache(200_000)
 def spell(table: str, name: str, value: str) -> tuple[str, str]:
     """Key and value of a row of `books.deliveries` in its `htable`; a `ValueError` where Kamailio cannot hold it.
 
     >>> spell("sources", "2001:db8::/32", '{"tenant":"t1","account":"acme"}')
-    ('2001:db8:0:0:0:0:0:0/32', 't1|acme||e164|14400|0||0')
+    ('2001:db8:0:0:0:0:0:0/32', 't1|acme||e164|14400|0||0|')
     >>> spell("blocks", "t1|A|acme||88213", "order-1"), spell("carriers", "t1|1", "")
     (('t1|A|acme||88213', 'order-1'), ('t1|1', ''))
     """
@@ -129,6 +167,13 @@ def spell(table: str, name: str, value: str) -> tuple[str, str]:
         return network_key(name), source_row(msgspec.json.decode(value, type=Source))
     if table == CARRIERS:
         return name, carrier_row(msgspec.json.decode(value, type=Carrier))
+    if table == GATEWAYS:
+        return name, gateway_row(msgspec.json.decode(value, type=Gateway))
+    if table == ROUTES:
+        view, _, prefix = name.rpartition("|")
+        return f"{checked(view, _VIEW, 'view of routes')}|{checked(prefix, _DIGITS, 'prefix')}", route_row(_ROUTE.decode(value))
+    if table == ROUTE_PLANS:
+        return checked(name, _VIEW, "view of routes"), route_plan_row(msgspec.json.decode(value, type=Plan))
     if table == DIAL_PLANS:
         return checked(name, _NAME, "dial plan"), dial_plan_row(msgspec.json.decode(value, type=DialPlan))
     return name, value

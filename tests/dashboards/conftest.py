@@ -13,6 +13,7 @@ from typing import Any
 import polars as pl
 import pytest
 from streamlit.testing.v1 import AppTest
+from streamlit.util import calc_hash
 
 from books import Engine, alerts, deliveries, migrate, open_books, orders, switches, tenants, writing
 from core import schemas
@@ -20,6 +21,8 @@ from core.clock import wall_clock_ms
 from core.decide import Decision
 from core.orders import BlockOrder, Finding, Key
 from dashboards import current
+from dashboards.access import session_cookie
+from dashboards.desk import PAGES
 from dashboards.page_settings import PageSettings
 from dashboards.serve import PAGE
 from flows.warehouse_server import serve
@@ -118,9 +121,17 @@ def house(tmp_path: Path) -> Iterator[House]:
 class Page:
     """The page in one session: its texts and its widgets."""
 
-    def __init__(self, settings: PageSettings, clock: Callable[[], int]) -> None:
-        current.install(settings, clock)
+    def __init__(self, settings: PageSettings, clock: Callable[[], int], user: str = "") -> None:
+        self.user, self.session_s = user, clock() // 1000
+        current.install(settings, clock, lambda: session_cookie(settings.key, self.user, self.session_s))
         self.at = AppTest.from_file(str(PAGE), default_timeout=30)
+
+    def open(self, path: str, **query: str) -> Page:
+        """Go to a page, as a person who types its address."""
+        self.at._page_hash = calc_hash("" if path == PAGES[0].path else path)
+        for name, value in query.items():
+            self.at.query_params[name] = value
+        return self.run()
 
     def run(self) -> Page:
         self.at.run()
@@ -130,7 +141,7 @@ class Page:
     def refreshed(self) -> Page:
         """The page after all queries have run again."""
         known = current.sources()
-        for polled in (known._totals, known._lag, known._parts, *known._traffic.values(), *known._books.values()):
+        for polled in (known._directory, known._totals, known._lag, known._parts, *known._traffic.values(), *known._books.values()):
             polled.renew(15)
         return self.run()
 
@@ -154,7 +165,7 @@ class Page:
 @pytest.fixture
 def page(house: House) -> Iterator[Callable[..., Page]]:
     """`page()` opens it; arguments replace its settings and its clock."""
-    yield lambda clock=wall_clock_ms, **other: Page(house.settings(**other), clock).run()
+    yield lambda clock=wall_clock_ms, user="", **other: Page(house.settings(**other), clock, user).run()
     current.close()
 
 

@@ -23,12 +23,25 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from dashboards import codes, throttle
-from dashboards.access import LOOK_S, look_cookie
+from dashboards.access import SESSION_S, session_cookie, session_key, session_of
 from dashboards.auth import AuthMiddleware
 from dashboards.throttle import Throttle
 from switches.gate import Gate, Places, Server, config
 
 LOOK = "the-token-to-look-at-it"
+KEY = session_key(LOOK, "the-token-to-act-on-it")
+PASSWORD = "correct horse battery"
+
+
+def cookie_of(now_s: float, name: str = "", key: bytes = KEY) -> str:
+    return session_cookie(key, name, int(now_s))
+
+
+def check(name: str, password: str) -> bool:
+    """The books of these tests have one user."""
+    if name == "broken":
+        raise ConnectionError("the books do not answer")
+    return (name, password) == ("anna", PASSWORD)
 
 
 class Clock:
@@ -58,8 +71,8 @@ def port(clock: Clock, tmp_path: Path) -> Iterator[int]:
 
     gate = Gate(Places(strangers=64, of_source=64, stranger_s=600))
     auth = Middleware(
-        AuthMiddleware, token=LOOK, names=frozenset({"127.0.0.1", "localhost", "::1", "pages.example.net"}), cookie="look", clock_s=clock,
-        folder=tmp_path / "codes", trust=lambda scope, for_good: gate.trust(scope, for_good=for_good),
+        AuthMiddleware, token=LOOK, key=KEY, check=check, names=frozenset({"127.0.0.1", "localhost", "::1", "pages.example.net"}),
+        cookie="look", clock_s=clock, folder=tmp_path / "codes", trust=lambda scope, for_good: gate.trust(scope, for_good=for_good),
     )  # fmt: skip
     app = Starlette(routes=[WebSocketRoute("/_stcore/stream", socket_inside), Route("/{path:path}", inside)], middleware=[auth])
     listens, port = threading.Event(), [0]
@@ -97,20 +110,59 @@ def test_the_token_lets_in_for_a_shift_and_is_in_no_cookie(port: int, clock: Clo
     (morsel,) = SimpleCookie(answer.headers["set-cookie"]).values()
     assert LOOK not in morsel.value and morsel["httponly"] and morsel["samesite"] == "lax"
     assert get(port, "/", morsel.value).text == "inside"
-    clock.now_s += LOOK_S + 1
+    clock.now_s += SESSION_S + 1
     assert get(port, "/", morsel.value).status_code == 303
 
 
 def test_a_posted_token_signs_in_and_a_wrong_one_is_refused(port: int):
-    posted = httpx2.post(f"http://127.0.0.1:{port}/enter", data={"look": LOOK}, follow_redirects=False)
-    assert posted.status_code == 303 and "set-cookie" in posted.headers
-    wrong = httpx2.post(f"http://127.0.0.1:{port}/enter", data={"look": "guessed"}, follow_redirects=False)
+    right = posted(port, look=LOOK)
+    assert right.status_code == 303 and "set-cookie" in right.headers
+    wrong = posted(port, look="guessed")
     assert wrong.status_code == 401 and "This token is wrong" in wrong.text and "set-cookie" not in wrong.headers
     endless = httpx2.post(f"http://127.0.0.1:{port}/enter", content=b"look=" + b"x" * 100_000, follow_redirects=False)
     assert "set-cookie" not in endless.headers
 
 
-@pytest.mark.parametrize("cookie", ["", "1", "9999999999.deadbeef", look_cookie("another token", 1_795_000_000), "x" * 5_000, "9" * 100 + ".x"])
+def posted(port: int, **fields: str) -> httpx2.Response:
+    return httpx2.post(f"http://127.0.0.1:{port}/enter", data=fields, follow_redirects=False)
+
+
+def test_a_user_signs_in_with_a_password_and_comes_back_to_the_address_that_was_asked_for(port: int, clock: Clock):
+    first = get(port, "/alerts?tenant=t1")
+    assert (first.status_code, first.headers["location"]) == (303, "/enter?next=%2Falerts%3Ftenant%3Dt1")
+    form = get(port, "/enter?next=%2Falerts%3Ftenant%3Dt1%22%3E").text
+    assert 'value="/alerts?tenant=t1&quot;&gt;"' in form
+    answer = posted(port, name="anna", password=PASSWORD, next="/alerts?tenant=t1")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/alerts?tenant=t1")
+    (morsel,) = SimpleCookie(answer.headers["set-cookie"]).values()
+    found = session_of(KEY, morsel.value, int(clock()))
+    assert found is not None and found.name == "anna" and get(port, "/alerts", morsel.value).text == "inside"
+
+
+@pytest.mark.parametrize(("name", "password"), [("anna", "guessed"), ("ben", PASSWORD), ("%'; --", "' OR 1=1 --"), ("a" * 500, PASSWORD)])
+def test_a_wrong_password_lets_nobody_in(port: int, name: str, password: str):
+    answer = posted(port, name=name, password=password)
+    assert answer.status_code == 401 and "Name or password is wrong" in answer.text and "set-cookie" not in answer.headers
+
+
+def test_while_the_books_are_down_the_form_says_so_and_the_token_works(port: int):
+    answer = posted(port, name="broken", password=PASSWORD)
+    assert answer.status_code == 503 and "The books do not answer" in answer.text
+    assert posted(port, look=LOOK).status_code == 303
+
+
+def test_a_sign_in_leads_to_no_other_site(port: int):
+    for other in ("//evil.example/", "https://evil.example/", "/" + chr(92) + "evil.example", "evil"):
+        assert posted(port, look=LOOK, next=other).headers["location"] == "/"
+
+
+FORGED = [
+    "", "1", "9999999999.deadbeef", cookie_of(1_795_000_000, "anna", session_key(LOOK, "another action token")),
+    cookie_of(1_795_000_000)[:-1] + "0", "x" * 5_000, "9" * 100 + ".x",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("cookie", FORGED)
 def test_a_forged_cookie_opens_nothing(port: int, cookie: str):
     assert get(port, "/", cookie).status_code == 303
 
@@ -128,7 +180,7 @@ def test_the_pages_websocket_needs_the_cookie_too(port: int, clock: Clock):
     own = [f"http://127.0.0.1:{port}"]
     with pytest.raises(InvalidStatus, match="403"):
         through_the_socket(port, "1.x", own)
-    assert through_the_socket(port, look_cookie(LOOK, int(clock.now_s)), own) == "inside"
+    assert through_the_socket(port, cookie_of(clock()), own) == "inside"
 
 
 FOREIGN = [
@@ -162,7 +214,7 @@ FOREIGN = [
 @pytest.mark.parametrize("origin", FOREIGN)
 def test_the_pages_socket_opens_for_no_other_origin(port: int, clock: Clock, origin: str):
     """The browser sends the cookie along from every page: another port of this machine is the same site to it."""
-    cookie = look_cookie(LOOK, int(clock.now_s))
+    cookie = cookie_of(clock())
     with pytest.raises(InvalidStatus, match="403"):
         through_the_socket(port, cookie, [origin.format(port=port)])
     if origin:
@@ -170,7 +222,7 @@ def test_the_pages_socket_opens_for_no_other_origin(port: int, clock: Clock, ori
 
 
 def test_the_pages_socket_opens_for_no_origin_and_for_no_two(port: int, clock: Clock):
-    cookie, own = look_cookie(LOOK, int(clock.now_s)), f"http://127.0.0.1:{port}"
+    cookie, own = cookie_of(clock()), f"http://127.0.0.1:{port}"
     for origins in ([], [own, own], [own, "http://evil.example"], ["http://evil.example", own]):
         with pytest.raises(InvalidStatus, match=r"40[03]"):
             through_the_socket(port, cookie, origins)
@@ -191,7 +243,7 @@ def test_the_pages_socket_opens_for_no_origin_and_for_no_two(port: int, clock: C
     ],
 )
 def test_the_pages_own_origin_opens_it_under_each_of_its_names(port: int, clock: Clock, host: str, origin: str):
-    cookie = look_cookie(LOOK, int(clock.now_s))
+    cookie = cookie_of(clock())
     host, origin = host.format(port=port), origin.format(port=port)
     line = f"GET /x HTTP/1.1\r\nHost: {host}\r\nOrigin: {origin}\r\nCookie: look={cookie}\r\nConnection: close\r\n\r\n"
     with socket.create_connection(("127.0.0.1", port)) as one:
@@ -273,14 +325,14 @@ def test_a_right_token_is_never_throttled(port: int, monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)
 def test_strangers_at_the_connection_limit_keep_no_browser_out(port: int, clock: Clock, shape: Callable[[int], bytes]):
-    cookie = look_cookie(LOOK, int(clock.now_s))
+    cookie = cookie_of(clock())
     with strangers(port, 200, shape):
         assert get(port, "/", cookie).text == "inside"
         assert through_the_socket(port, cookie, [f"http://127.0.0.1:{port}"]) == "inside"
 
 
 def test_an_open_websocket_stays_open_whoever_connects(port: int, clock: Clock):
-    headers = [("cookie", f"look={look_cookie(LOOK, int(clock.now_s))}"), ("origin", f"http://127.0.0.1:{port}")]
+    headers = [("cookie", f"look={cookie_of(clock())}"), ("origin", f"http://127.0.0.1:{port}")]
 
     async def over_the_storm() -> str:
         async with connect(f"ws://127.0.0.1:{port}/_stcore/stream", additional_headers=headers) as line:
@@ -295,14 +347,14 @@ def test_an_open_websocket_stays_open_whoever_connects(port: int, clock: Clock):
 
 def test_an_unknown_host_name_is_refused(port: int, clock: Clock):
     """DNS rebinding: the name of another site that resolves to this machine."""
-    cookie = look_cookie(LOOK, int(clock.now_s))
+    cookie = cookie_of(clock())
     assert get(port, "/", cookie, host="evil.example:8473").status_code == 421
     assert get(port, "/", cookie, host="pages.example.net").text == "inside"
 
 
-@pytest.mark.parametrize("path", ["/_stcore/agent/openapi.json", "/_stcore/metrics", "//_stcore/metrics", "/_stcore/upload_file/x"])
+@pytest.mark.parametrize("path", ["/_stcore/agent/openapi.json", "/_stcore/metrics", "//_stcore/metrics", "/oauth2callback", "/auth/login"])
 def test_unused_paths_of_streamlit_are_closed(port: int, clock: Clock, path: str):
-    assert get(port, path, look_cookie(LOOK, int(clock.now_s))).status_code == 404
+    assert get(port, path, cookie_of(clock())).status_code == 404
 
 
 def test_the_content_security_policy_allows_no_other_host(port: int):

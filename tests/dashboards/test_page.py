@@ -243,9 +243,9 @@ def test_each_tenant_is_shown_alone_or_all_together(page, house):
     house.attack(number=1, account="acme")
     house.attack(number=2, account="blue", tenant="t2")
     view = page().refreshed()
-    assert view.at.selectbox(key="rf_tenant").options == ["all tenants", "t1", "t2"]
+    assert view.at.selectbox(key="tenant").options == ["all tenants", "t1", "t2"]
     assert "acme" in view.html and "blue" in view.html and "GBP" in view.html and "EUR" in view.html
-    view.at.selectbox(key="rf_tenant").select("t2")
+    view.at.selectbox(key="tenant").select("t2")
     view.run().refreshed()
     assert "blue" in view.html and "acme" not in view.html
     assert "GBP" in view.html and "5.00 EUR" not in text(view.html)

@@ -46,4 +46,5 @@ def test_the_topics_of_each_flow_are_recorded_as_it_runs(flows: list[picture.Flo
     opened = {flow.name: (flow.reads, flow.writes) for flow in flows}
     assert opened["judge"] == (("calls",), ("judged", "sums", "findings", "block_orders"))
     assert opened["watch"] == (("sums",), ("findings", "block_orders"))
+    assert opened["scores"] == (("judged",), ("scores",))
     assert opened["store"] == (("judged",), ())

@@ -168,7 +168,7 @@ def test_it_is_served_while_it_is_stored(house):
         house.judge(1, 1)  # a lone call, and then silence
         started = time.monotonic()
         while sum(row["calls"] for row in ask(reader, queries.money())) < 11:  # the table that is written last
-            assert time.monotonic() - started < 5, "a lone record waits no longer than the linger"
+            assert time.monotonic() - started < 30, "a lone record is stored without others after it"
             time.sleep(0.02)
         reader.close()
         with pytest.raises(WarehouseHeld, match=f"process {child.pid} "):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tracemalloc
 
 import pytest
 from hypothesis import given, settings
@@ -152,3 +153,15 @@ def test_each_day_has_its_own_price():
     first_ms = int(deck.borders_ms[0])
     rows = [deck.find(Call("431"), first_ms + 86_400_000 * day, RULES) for day in range(-1, 29)]
     assert rows == [-1, *range(28), -1]
+
+
+def test_a_long_deck_is_read_as_it_streams():
+    """A row costs what is kept of it (its prefix and some integers), not its text, its cells and their list as well."""
+    rows = 60_000
+    content = ("prefix,destination,price_per_min\n" + "".join(f"{10**8 + n},Somewhere far away,0.0{n % 50 + 10}\n" for n in range(rows))).encode()
+    read_deck(content[:1000].rpartition(b"\n")[0], "d", "EUR")
+    tracemalloc.start()
+    deck = read_deck(content, "d", "EUR")
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(deck.prefixes) == rows and most < 450 * rows  # 313 when it was written; all rows as lists would be 840

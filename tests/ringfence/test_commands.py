@@ -290,3 +290,20 @@ def test_migrate_may_be_repeated(tmp_path: Path):
         result = CliRunner().invoke(app, ["migrate", "--home", str(tmp_path)])
         assert result.exit_code == 0, result.output
         assert applied in result.output
+
+
+def test_users_are_added_listed_and_changed(house: House):
+    assert "There are no users" in house.run("user", "list")
+    added = CliRunner().invoke(
+        app, ["user", "add", "anna", "--role", "analyst", "--password-stdin", "--why", "new", "--who", "ops", "--home", str(house.home)],
+        input="correct horse battery\n", env={"RINGFENCE_BOOKS": house.books_dsn},
+    )  # fmt: skip
+    assert added.exit_code == 0 and "anna may sign in: analyst for t1." in added.output and "correct" not in added.output
+    assert "analyst for t1" in house.run("user", "list") and '"sessions_from_ms"' in house.run("user", "list", "--json")
+    assert "has the role fraud-lead for every tenant" in house.run("user", "role", "anna", "--add", "fraud-lead", "--every-tenant", "--why", "w")
+    assert "did not have the role finance" in house.run("user", "role", "anna", "--remove", "finance", "--why", "w")
+    assert "there is no role 'king'" in house.run("user", "role", "anna", "--add", "king", "--why", "w", exit_code=1)
+    assert "anna is disabled" in house.run("user", "disable", "anna", "--why", "left", "--who", "ops")
+    assert "disabled" in house.run("user", "list") and "there is no user 'ben'" in house.run("user", "disable", "ben", "--why", "w", exit_code=1)
+    with reading(house.engine) as conn:
+        assert [line.who for line in audit.last(conn, 1, "disabled a user")] == ["ops"]

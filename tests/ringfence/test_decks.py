@@ -42,7 +42,7 @@ def test_every_fault_of_a_file_has_its_row_and_column_and_nothing_is_stored(home
     done = run(home, "import", str(home / "bad.csv"), "--carrier", "alpha")
     assert done.exit_code == 1
     for fault in (
-        "row 3: 6 cells where the first rate has 5: 0 and 035 may be 0,035, cut in two",
+        "row 3: 6 cells where there are 5 columns: 0 and 035 may be 0,035, cut in two",
         "row 4, column Code: '4.47E+11' went through a float",
         "row 4, column Incr: '0/1' has an increment of 0 s",
         "row 4, column From: '31/02/2030' is no date of the calendar",

@@ -69,6 +69,8 @@ CREATE TABLE IF NOT EXISTS records
     `imsi` String CODEC(ZSTD(1)),
     `cell` LowCardinality(String),
     `buy_currency` LowCardinality(String),
+    `route` LowCardinality(String),
+    `route_rank` Int32 CODEC(ZSTD(1)),
     `a_number` String CODEC(ZSTD(1)),
     `a_kind` LowCardinality(String),
     `b_number` String CODEC(ZSTD(1)),

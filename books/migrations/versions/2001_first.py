@@ -29,7 +29,22 @@ def _append_only(table: str, what: str) -> dict[str, list[str]]:
 
 APPEND_ONLY = (
     _append_only("audit", "the audit"), _append_only("ledger_transfers", "the ledger"), _append_only("ledger_entries", "the ledger"),
-    _append_only("posting_batches", "the ledger"), _append_only("dispute_events", "the history of a dispute"),
+    _append_only("posting_batches", "the ledger"), _append_only("payments", "the list of payments"),
+    _append_only("dispute_events", "the history of a dispute"),
+    _append_only("allocations", "the list of allocations"),
+    {
+        "sqlite": [
+            f"CREATE TRIGGER invoices_no_{verb.lower()} BEFORE {verb} ON invoices WHEN OLD.status = 'issued' "
+            "BEGIN SELECT RAISE(ABORT, 'an issued invoice is never changed'); END"
+            for verb in ("UPDATE", "DELETE")
+        ],
+        "postgresql": [
+            "CREATE FUNCTION issued_invoice_is_final() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$ BEGIN RAISE EXCEPTION 'an issued invoice is never changed'; END $$",
+            "CREATE TRIGGER invoices_final BEFORE UPDATE OR DELETE ON invoices FOR EACH ROW WHEN (OLD.status = 'issued') "
+            "EXECUTE FUNCTION issued_invoice_is_final()",
+        ],
+    },
 )  # fmt: skip
 KEY = ("tenant", "account", "ingress_trunk", "a_number", "b_range")
 SERIAL = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
@@ -43,6 +58,7 @@ def upgrade() -> None:
         *_int64("learned_ms", "opened_ms", "updated_ms"), *_text("facts", default=""),
     )  # fmt: skip
     op.create_index("ix_alerts_tenant", "alerts", ["tenant", "last_ms"])
+    _create("alert_takes", ["finding_id"], *_text("finding_id", "who"), *_int64("at_ms"))
     _create("audit", ["id"], sa.Column("id", SERIAL, nullable=False), *_int64("at_ms"), *_text("who", "verb", "subject", "why", "previous", "sha256"))
     op.create_index("ix_audit_at", "audit", ["at_ms"])
     _create(
@@ -89,6 +105,9 @@ def upgrade() -> None:
     _create("switch_states", ["switch"], *_text("switch"), *_text("boot", default=""), *counts, *_text("error", default=""))
     _create("switches", ["name"], *_text("name", "kind", "control_url", "control_token"), *_int64("at_ms"))
     _create("tenants", ["name"], *_text("name"), *_int64("at_ms"))
+    disabled = sa.Column("disabled_at_ms", sa.BigInteger())
+    _create("users", ["name"], *_text("name", "password_hash"), *_int64("at_ms", "sessions_from_ms"), disabled)
+    _create("user_roles", ["name", "tenant", "role"], *_text("name", "tenant", "role"))
     revoked = sa.Column("revoked_at_ms", sa.BigInteger())
     _create("credentials", ["token_sha256"], *_text("token_sha256", "tenants", "switch", "sources"), *_int64("at_ms"), revoked)
     _create(
@@ -151,6 +170,37 @@ def _money() -> None:
     )  # fmt: skip
     batch = sa.Column("number", sa.BigInteger(), autoincrement=False, nullable=False)
     _create("posting_batches", ["number"], batch, *_text("posted"), *_int64("charges", "at_ms"))
+    _create(
+        "invoice_runs", ["id"], *_text("id", "tenant", "until_day"), *_int64("batch"), *_text("state"), *_int64("due", "made"),
+        *_text("findings", "who"), *_int64("at_ms"),
+    )  # fmt: skip
+    _create(
+        "invoices", ["id"], *_text("id", "tenant", "party", "agreement", "currency"), *_int64("place"),
+        *_text("kind", "status", "issuer", "number", "run"), *_int64("before_batch", "before_until_ms", "batch", "until_ms"),
+        *_text("instant", "from_day", "until_day", "document"), *_int64("net", "tax", "total"), *_text("credits", "who"),
+        *_int64("at_ms", "due_ms", "issued_at_ms"),
+    )  # fmt: skip
+    op.create_index("ix_invoices_chain", "invoices", ["tenant", "party", "agreement", "currency", "place"])
+    op.create_index("ix_invoices_number", "invoices", ["tenant", "number"])
+    op.create_index("ix_invoices_run", "invoices", ["run", "status"])
+    year = sa.Column("year", sa.Integer(), autoincrement=False, nullable=False)
+    _create("invoice_numbers", ["tenant", "issuer", "year"], *_text("tenant", "issuer"), year, *_int64("last"))
+    _create(
+        "invoice_mails", ["invoice", "address"], *_text("invoice", "address", "message_id", "state", "error"), *_int64("at_ms"),
+    )  # fmt: skip
+    _create(
+        "payments", ["id"], *_text("id", "tenant", "party", "currency", "kind"), *_int64("units", "nanos"),
+        *_text("reference", "value_day", "source", "who"), *_int64("at_ms"),
+    )  # fmt: skip
+    op.create_index("ix_payments_party", "payments", ["tenant", "party"])
+    _create("allocations", ["id"], *_text("id", "tenant", "invoice", "payment"), *_int64("amount", "at_ms"))
+    op.create_index("ix_allocations_invoice", "allocations", ["invoice"])
+    op.create_index("ix_allocations_payment", "allocations", ["payment"])
+    _create(
+        "bank_entries", ["id"], *_text("id", "tenant", "file", "account", "currency", "text", "name", "iban", "value_day"),
+        *_int64("units", "nanos"), *_text("state", "why", "payment"), *_int64("at_ms"),
+    )  # fmt: skip
+    op.create_index("ix_bank_entries_state", "bank_entries", ["tenant", "state"])
 
 
 def _create(table: str, key: list[str], *columns: Any) -> None:

@@ -174,6 +174,9 @@ BACKLOG_AGE = Metric(
     "ringfence_backlog_seconds", "gauge", "Seconds since the time up to which all records are delivered; -1 = not known yet.",
     (), ("shipper",),
 )
+ROUTES_CHANGED = Metric(
+    "ringfence_routes_changed_total", "counter", "Rows of routes and route plans that became due.", ("switch",), ("router",),
+)
 SIP_AGE = Metric("ringfence_sip_answer_age_seconds", "gauge", "Seconds since Kamailio last answered OPTIONS; -1 = never.", (), ("kamailio",))
 # fmt: on
 

@@ -184,7 +184,7 @@ def test_an_amount_that_can_be_read_in_two_ways_is_asked():
 def test_a_decimal_comma_that_is_not_quoted_in_a_file_of_commas_is_named_row_by_row():
     offer = read("Code,Destination,Rate\n44,UK,0.02\n447,UK Mobile,0,035\n49,Germany,0.01\n")
     (found,) = errors(offer)
-    assert found.startswith("row 3: 4 cells where the first rate has 3: 0 and 035 may be 0,035, cut in two")
+    assert found.startswith("row 3: 4 cells where there are 3 columns: 0 and 035 may be 0,035, cut in two")
 
 
 def test_the_noise_of_a_float_is_no_price():
@@ -351,9 +351,9 @@ def test_a_closed_code_needs_no_price():
 def test_more_rows_than_are_imported_are_refused(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(tables, "MOST_ROWS", 1000)
     rows = "".join(f"{code};0,02\n" for code in range(10_000, 11_200))
-    assert errors(read("Code;Rate\n" + rows))[-1].startswith("the file has more than 1,000 rows")
+    assert errors(read("Code;Rate\n" + rows))[-1].startswith("row 1001: the file has more rows")
     content = workbook({"R": [["Code", "Rate"], *[[str(code), 0.02] for code in range(10_000, 11_200)]]})
-    assert errors(read(content))[-1].startswith("the file has more than 1,000 rows")
+    assert errors(read(content))[-1].startswith("the file has 1,201 rows, and 1,000 rows are imported")
 
 
 def bomb(part: str, content: bytes, lie: int | None = None) -> bytes:
@@ -418,3 +418,58 @@ def test_several_sheets_of_prices_are_asked():
 def test_a_hundred_thousand_wrong_rows_are_one_kind_of_finding():
     offer = read("Code;Rate\n44;0,02\n" + "".join(f"{code};zero\n" for code in range(100_000, 120_000)))
     assert offer.findings.counts["price"] == 20_000 and len(errors(offer)) == 50
+
+
+@pytest.mark.parametrize(
+    ("content", "faults"),
+    [
+        # every row is cut in two, so that the headings alone say how many cells there are
+        (
+            "Code,Destination,Rate\n44,UK,0,035\n49,DE,0,01\n",
+            ["row 2: 4 cells where there are 3 columns: 0 and 035 may be 0,035, cut in two", "row 3: 4 cells where there are 3 columns"],
+        ),
+        (
+            "Code,Destination,Rate\n44A,UK,0.02\n447,UK M,0.03\nO49,DE,0.02\n",
+            ["row 2, column Code: '44A' has 'A' in it", "row 4, column Code: 'O49'"],
+        ),
+        (
+            "Code,Rate,From,To\n44,0.02,2030-01-01,2030-03-01\n44,0.03,2030-02-01,2030-04-01\n",
+            ["row 3: code 44 begins before its price in row 2 ends"],
+        ),
+        (
+            "Code,Rate,Min,Incr\n44,0.02,0,1\n447,0.03,60,0\n49,0.1,60,60\n",
+            ["row 2, column Min: '0' has an increment of 0 s", "row 3, column Incr: '0'"],
+        ),
+        ("Code,Rate\n44,0.02\n49,0.0\0001\n", ["row 3: the file has zero bytes"]),
+    ],
+)  # fmt: skip
+def test_faults_that_stand_in_most_rows_are_named_row_by_row(content, faults):
+    found = errors(read(content))
+    assert len(found) == len(faults) and all(one.startswith(what) for one, what in zip(found, faults, strict=True)), found
+
+
+def test_ten_million_rows_are_refused_before_any_is_read():
+    (found,) = errors(read(b"Code,Rate\n" + b"\n" * 10_000_000))
+    assert found.startswith("the file has 10,000,001 lines, and 2,000,000 rows are imported at most")
+
+
+# --- workbooks with several sheets ---
+
+TABLE = [["Code", "Destination", "Rate"], ["44", "UK", 0.02], ["447", "UK Mobile", -1]]
+COUNTS = [["Region", "Countries", "Average"], *([f"Region {n}", n, 0.5] for n in range(50))]
+CODES = [["Code", "Destination"], ["44", "UK"], ["447", "UK Mobile"]]
+
+
+@pytest.mark.parametrize(
+    ("sheets", "chosen"),
+    [
+        ({"Cover": [["Rates of ACME"]], "A-Z": TABLE}, "A-Z"), ({"Summary": COUNTS, "Rates": TABLE}, "Rates"),
+        ({"Codes": CODES, "Prices": TABLE}, "Prices"), ({"New": TABLE, "Old": [*TABLE, ["49", "DE", 0.01]]}, ""),
+    ],
+)  # fmt: skip
+def test_the_sheet_is_chosen_by_what_it_has_and_findings_name_it(sheets, chosen):
+    found = errors(read(workbook(sheets)))
+    if chosen:
+        assert len(found) == 1 and found[0].startswith(f"sheet {chosen}, row 3, column Rate: '-1' is negative"), found
+    else:
+        assert found == ["the workbook has several sheets that could be meant: New, Old: name one with --sheet"]

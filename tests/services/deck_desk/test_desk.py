@@ -20,9 +20,9 @@ from rating.deck import Call
 from rating.offers.mapping import Mapping, Notice, Profile
 from rating.price import price_one
 from services import in_force, publishing
-from services.deck_desk import activating, importing, looking
+from services.deck_desk import activating, importing, looking, plans
 from services.deck_desk.importing import Asked, Imported
-from services.errors import UnknownName
+from services.errors import ServiceError, UnknownName
 from simulator.workbook import workbook
 from warehouse import Warehouse, insert, open_warehouse
 from warehouse import migrate as migrate_warehouse
@@ -49,10 +49,26 @@ tenant: t1
 decks:
   alpha: {file: alpha.csv, currency: EUR}
   bravo: {file: bravo.csv, currency: EUR}
+  retail: {file: alpha.csv, currency: EUR}
+  dollars: {file: alpha.csv, currency: USD}
 carriers:
 - {name: alpha, buy_deck: alpha}
 - {name: bravo, buy_deck: bravo}
 - {name: fresh}
+- {name: dollars, buy_deck: dollars}
+fx_rates:
+- {name: USD-EUR, source: ECB, rates: {2026-11-01: "0.9", 2026-11-21: "0.5"}}
+parties:
+- {name: north, kinds: [reseller], sell_deck: retail}
+- {name: shop, parent: north}
+agreements:
+- {name: retail-2026, role: sell, currency: EUR, plan: [{deck: retail}]}
+- {name: shop, role: sell, currency: EUR, markup: {percent: 10}}
+accounts:
+- {name: acme, agreement: retail-2026}
+- {name: small, agreement: retail-2026}
+- {name: till, party: shop, agreement: shop}
+- {name: plain, sell_deck: retail}
 """
 
 
@@ -168,7 +184,7 @@ def test_how_a_carrier_writes_is_kept_and_can_be_corrected(conn: Connection):
     ("text", "asked", "fault"),
     [
         ("Code;Rate USD\n44;0,02\n", {}, "the file says USD, and the carrier's decks are in EUR: say --currency if the file is wrong"),
-        ("Code;Rate USD\n44;0,02\n", {"currency": "USD"}, "the deck is in USD, and the carrier's agreement in EUR"),
+        ("Code;Rate\n44;0,02\n", {"currency": "GBP"}, "the deck is in GBP, and the agreement in EUR: add a rate GBP-EUR to fx_rates"),
         ("Code;Rate\n44;0,02\n", {"carrier": "fresh"}, "neither the file nor the carrier's agreement says in which currency"),
         ("Code;Rate\n44;0,02\n", {"carrier": "fresh", "currency": "EURO"}, "'EURO' is not the code of a currency"),
     ],
@@ -178,14 +194,16 @@ def test_a_deck_is_in_the_currency_of_its_agreement(conn: Connection, text: str,
 
 
 def test_a_carrier_that_nobody_knows_is_named(conn: Connection):
-    with pytest.raises(UnknownName, match="no carrier 'alfa'; there are: alpha, bravo, fresh"):
+    with pytest.raises(UnknownName, match="no carrier 'alfa'; there are: alpha, bravo, dollars, fresh"):
         bring(conn, carrier="alfa")
 
 
 def test_what_a_person_should_see_before_it_is_in_force(conn: Connection):
     done = bring(conn, NEW.replace("0,06", "0,60").replace("2026-12-01", "2026-11-22"), scope="full", missing="closed")
     warnings = {one.kind: one.what for one in reversed(list(done.findings)) if one.level == "warning"}  # the first of each kind
-    assert warnings["far price"] == "code 447 (UK Mobile) costs 0.6 a minute, 20.0 times another carrier's (0.03)"
+    assert warnings["far price"] == (  # of 0.03 EUR and 0.05 USD
+        "code 447 (UK Mobile) costs 0.6 a minute, 16.0 times the median of 2 other carriers (0.0375)"
+    )
     assert warnings["notice"] == "3 new codes come with less notice than agreed, such as 4915 Germany Mobile: 2 days, and 7 are needed"
     assert done.findings.counts["notice"] == 3 and "countries have no price" in warnings["gap"]
     undated = bring(conn, "Code;Rate EUR\n44;0,02\n", scope="partial", guess_again=True)
@@ -275,7 +293,7 @@ def test_a_carrier_without_a_deck_gets_one(engine: Engine):
     with writing(engine) as conn:
         bring(conn, NEW, carrier="fresh")
         done = activating.activate(conn, "t1", "fresh@1", "2026-12-01", "me", "w", NOW)
-        with pytest.raises(activating.Refused, match="had no deck: calls over it would have no price"):
+        with pytest.raises(activating.Refused, match="had no deck: its calls would have no price"):
             activating.rollback(conn, "t1", "fresh", "me", "w", NOW)
     terms = in_force.from_books(engine)(done.config_version)
     assert terms.bought("t1", "fresh").plan[0][0] == DECEMBER
@@ -333,7 +351,7 @@ def test_own_traffic_under_a_new_version(conn: Connection, client: Warehouse):
 
 def test_carriers_side_by_side(conn: Connection, client: Warehouse):
     send(client, *CALLS)
-    found = looking.compare_carriers(conn, client, "t1", [], NOW - 30 * DAY_MS, NOW, NOW)
+    found = looking.compare_carriers(conn, client, "t1", ["alpha", "bravo"], NOW - 30 * DAY_MS, NOW, NOW)
     assert found.decks == ("alpha", "bravo") and found.calls == 5
     assert {line.destination: tuple(line.cost_nanos.values()) for line in found.lines} == {
         "UK Mobile": (75_000_000, 45_000_000), "Germany": (100_000_000, 100_000_000), "USA": (11_000_000, 11_000_000), "UK": (40_000_000, 80_000_000),
@@ -359,3 +377,103 @@ def test_a_difference_goes_against_the_deck_that_a_version_was_made_of(conn: Con
     assert (rows["447"].kind, rows["447"].notice_days, rows["447"].late) == ("increase", 11, False)
     assert (rows["4915"].kind, rows["4915"].old_by, rows["4915"].old_nanos) == ("new", "49", 10_000_000)
     assert looking.diff(conn, "t1", "bravo", "alpha", NOW).changes.counts == {"new": 0, "increase": 1, "decrease": 1, "closed": 0, "unchanged": 2}
+
+
+# --- two currencies ---
+
+
+def test_a_carrier_in_another_currency_stands_beside_the_others_at_the_rate_of_the_day_which_is_shown(conn: Connection, client: Warehouse):
+    send(client, *CALLS, ("dollars", "4479999", 60))
+    found = looking.compare_carriers(conn, client, "t1", ["alpha", "dollars"], NOW - 30 * DAY_MS, NOW, NOW)
+    assert found.currencies == {"alpha": "EUR", "dollars": "EUR"} and found.rates == {"dollars": "USD-EUR 0.9 of 2026-11-01 ECB"}
+    assert {line.destination: tuple(line.cost_nanos.values()) for line in found.lines} == {
+        "UK Mobile": (125_000_000, 112_500_000), "Germany": (100_000_000, 90_000_000), "USA": (11_000_000, 9_900_000),
+        "UK": (40_000_000, 36_000_000),
+    }  # fmt: skip
+    assert found.routed_nanos == {"EUR": 186_000_000 + 80_000_000 + 45_000_000}
+    other = looking.compare_carriers(conn, client, "t1", ["alpha", "dollars"], NOW - 30 * DAY_MS, NOW, NOW, currency="USD")
+    assert other.rates == {"alpha": "USD-EUR 0.9 of 2026-11-01 ECB (the inverse)"} and set(other.currencies.values()) == {"USD"}
+
+
+def test_decks_of_two_currencies_are_compared_at_the_rate_which_is_shown(conn: Connection):
+    found = looking.diff(conn, "t1", "dollars", "alpha", NOW)
+    assert (found.currency, found.rate) == ("EUR", "USD-EUR 0.9 of 2026-11-01 ECB")
+    assert {row.prefix: (row.kind, row.old_nanos, row.new_nanos) for row in found.changes.rows}["44"] == ("increase", 18_000_000, 20_000_000)
+
+
+def test_a_file_in_another_currency_than_the_deck_before_takes_no_row_of_it_over(conn: Connection):
+    offer = "Code;Rate USD\n44;0,02\n447;0,05\n49;0,01\n"
+    partial = bring(conn, offer, currency="USD", scope="partial")
+    assert errors(partial) == [
+        "alpha is in EUR, and the file in USD: no row of it is taken over, and it is compared at USD-EUR 0.9 of 2026-11-01 ECB (the inverse): the "
+        "file has to be the whole A-Z: a code that it leaves out has no price"
+    ]
+    done = bring(conn, offer, currency="USD", scope="full")
+    assert not errors(done) and rates(conn, done) == ["44,,0.02,0,0,1,1,,", "447,,0.05,0,0,1,1,,", "49,,0.01,0,0,1,1,,"]
+    assert done.version is not None and done.version.facts.changes == {"new": 0, "increase": 0, "decrease": 3, "closed": 1, "unchanged": 0}
+    activating.activate(conn, "t1", "alpha@1", "2026-12-01", "me", "w", NOW)
+    view = in_force.View(conn)
+    assert view.find("agreements", "t1", "alpha").currency == "EUR"  # its amounts stay in euros, converted at the rate of the day
+
+
+# --- sell decks ---
+
+
+@pytest.mark.parametrize(
+    ("name", "owner", "shared"),
+    [("acme", "retail-2026", ("acme", "small")), ("retail-2026", "retail-2026", ("acme", "small")), ("plain", "plain", ()), ("north", "north", ())],
+)
+def test_a_sell_deck_goes_from_its_file_into_force_and_back(conn: Connection, name: str, owner: str, shared: tuple[str, ...]):
+    found = plans.sold_to(in_force.View(conn), "t1", name)
+    assert found == owner
+    done = bring(conn, carrier=found, scope="full", missing="closed", valid_from="2026-12-01")
+    assert not errors(done) and done.version is not None and done.version.name == f"{owner}@1" and done.base == "retail"
+    active = activating.activate(conn, "t1", done.version.name, "", "me", "new prices", NOW)
+    assert active.plan == ["retail until 2026-12-01", f"{owner}@1 from 2026-12-01"]
+    view = in_force.View(conn)
+    row = view.find("accounts", "t1", name) or view.find("parties", "t1", name)
+    assert row is None or (row.agreement, row.sell_deck) == (owner, "")
+    assert [one.name for one in looking.every(conn, "t1", owner, NOW)] == [f"{owner}@1", "retail"]
+    assert looking.diff(conn, "t1", f"{owner}@1", "", NOW).changes.counts["increase"] == 1
+    assert shared == () or any("is that of acme, small: they pay by" in note for note in active.notes)
+    activating.rollback(conn, "t1", owner, "me", "w", NOW)
+    assert [span.deck for span in plans.plan_of(in_force.View(conn), "t1", owner).spans] == ["retail"]
+
+
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        ("nobody", "has no account, reseller or agreement 'nobody'"),
+        ("till", "Agreement shop is a mark-up over the decks of the reseller above: import the deck of that one"),
+    ],
+)
+def test_whose_sell_deck_it_cannot_be_is_said(conn: Connection, name: str, fault: str):
+    with pytest.raises(ServiceError, match=fault):
+        plans.sold_to(in_force.View(conn), "t1", name)
+
+
+def test_a_sell_deck_is_looked_at_beside_what_calls_cost(conn: Connection):
+    done = bring(conn, "Code;Rate\n44;0,01\n447;0,06\n49;0,01\n1;0,02\n", carrier="plain", scope="full")
+    assert [one.text() for one in done.findings if one.kind == "below cost"] == [
+        "1 code is sold below what it costs, such as 44: 0.01 a minute, and the median of 3 carriers is 0.02: raise it, or route it over a cheaper "
+        "carrier"
+    ]
+
+
+def test_calls_that_were_sold_under_a_new_sell_deck(conn: Connection, client: Warehouse):
+    blank = {name: "" if dtype == pl.String else None for name, dtype in schemas.CALLS.items()}
+    calls = [("acme", 60), ("small", 30), ("plain", 600), ("acme", 0)]
+    rows = [
+        blank
+        | {
+            "partition": 0, "offset": at, "revision": 1, "learned_ms": NOW - DAY_MS, "tenant": "t1", "call_key": f"{at:032x}", "account": account,
+            "b_number": "4479123", "answer_ms": NOW - DAY_MS if seconds else None, "end_ms": NOW - DAY_MS, "duration_ms": 1000 * seconds,
+        }
+        for at, (account, seconds) in enumerate(calls)
+    ]  # fmt: skip
+    insert(client, "calls", pl.DataFrame(rows, schema=schemas.CALLS).to_arrow())
+    bring(conn, carrier="retail-2026", scope="full", missing="closed", valid_from="2026-12-01")
+    found = looking.simulate(conn, client, "t1", "retail-2026@1", NOW - 30 * DAY_MS, NOW, NOW)
+    assert found.sells and found.calls == 2 and found.totals == {"retail": 75_000_000, "retail-2026@1": 90_000_000}
+    bring(conn, carrier="north", scope="full", missing="closed", valid_from="2026-12-01")  # nobody under it has called
+    assert looking.simulate(conn, client, "t1", "north@1", NOW - 30 * DAY_MS, NOW, NOW).calls == 0

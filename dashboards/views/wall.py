@@ -1,102 +1,53 @@
-"""The first page: current traffic, problems, alerts and blocks, and the actions of a person."""
+"""The wall: current traffic, problems, alerts and blocks, and the actions of a person."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import streamlit as st
 
-from core.text import clock, masked, span
-from dashboards.books_view import Block
+from core.text import clock, span
+from dashboards.block_buttons import block_buttons
 from dashboards.charts import COLOURS, money_chart, records_chart
-from dashboards.decision_dialog import ACTING, MESSAGE, Choice, Message, acting, choose, decide, sign_in, sign_in_fields
+from dashboards.decision_dialog import decide, last_message
 from dashboards.dispositions import dispositions_line
-from dashboards.rendering import Mask, alert, block, mask_of
+from dashboards.rendering import Mask, alert, block
 from dashboards.sources import Sources
 from dashboards.state import STALE_MS, health, pill, problems, switch_table
 from dashboards.tags import joined, tag
 from dashboards.tiles import table, tiles
 from dashboards.traffic import total
+from dashboards.visit import Visit
 
-STYLE = Path(__file__).parent / "style.css"
 EVERY_S = 2.0
-ALL = "all tenants"
 SHOWN_ALERTS = 12
 SHOWN_BLOCKS = 25
 
 
-def first_page(sources: Sources) -> None:
-    st.set_page_config(page_title="Ringfence", layout="wide")
-    st.html(STYLE)
-    sources.begin("")
-    tenant = head(sources)
-    last_message()
-    live(sources, tenant)
-    decide(sources)
-
-
-# --- static ---
-
-
-def head(sources: Sources) -> str:
-    """Name, tenant selection and sign-in. Returns the tenant, "" = all."""
-    known = sources.books("").value
-    name, which, who = st.columns([5, 2, 2], vertical_alignment="center")
-    with name:
-        st.html(
-            tag("div", tag("b", "Ringfence"), tag("span", Path(sources.settings.home).name, title=sources.settings.home), cls="rf-name")
-        )
-    with which:
-        options = [ALL, *(known.tenants if known else ())]
-        chosen = st.selectbox("Tenant", options, key="rf_tenant", label_visibility="collapsed")
-    with who:
-        sign_in_box(sources)
-    return "" if chosen == ALL else chosen
-
-
-def sign_in_box(sources: Sources) -> None:
-    """Who is signed in, or the form to sign in."""
-    if name := acting():
-        # A label is Markdown, so the name is a text of its own.
-        with st.popover("Signed in", width="stretch"):
-            st.text(f"You act as {name} and see full numbers.")
-            if st.button("Sign out", key="rf_leave", width="stretch"):
-                del st.session_state[ACTING]
-                st.rerun()
+def wall(visit: Visit) -> None:
+    if not visit.allowed("look"):
         return
-    with st.popover("Sign in", width="stretch"), st.form("rf_enter", border=False):
-        st.text("Until you sign in, numbers are masked and nothing can be unblocked.")
-        entered = sign_in_fields("rf_enter")
-        if st.form_submit_button("Sign in", key="rf_enter_do", type="primary", width="stretch"):
-            if bad := sign_in(sources, *entered):
-                st.html(tag("div", bad, cls="rf-message bad"))
-            else:
-                st.rerun()
-
-
-def last_message() -> None:
-    """The result of the last action."""
-    message = st.session_state.get(MESSAGE)
-    if isinstance(message, Message):
-        text = message.text if acting() else masked(message.text)
-        st.html(tag("div", text, cls="rf-message " + ("good" if message.done else "bad")))
+    visit.sources.begin(visit.tenant)
+    last_message(visit)
+    live(visit)
+    decide(visit)
 
 
 # --- refreshed every 2 s ---
 
 
 @st.fragment(run_every=EVERY_S)
-def live(sources: Sources, tenant: str) -> None:
+def live(visit: Visit) -> None:
     """All live data. Each part shows the last answers and waits for no query."""
+    sources, tenant = visit.sources, visit.tenant
     sources.begin(tenant)
-    mask = mask_of(bool(acting()))
     top(sources, tenant)
     charts(sources, tenant)
+    if not visit.may("fraud"):
+        return
     left, right = st.columns([3, 2], gap="medium")
     with left:
-        alerts(sources, tenant, mask)
+        alerts(sources, tenant, visit.mask)
     with right:
-        blocks(sources, tenant, mask)
+        blocks(visit)
         switches(sources, tenant)
 
 
@@ -147,9 +98,9 @@ def alerts(sources: Sources, tenant: str, mask: Mask) -> None:
     st.html(joined(*body))
 
 
-def blocks(sources: Sources, tenant: str, mask: Mask) -> None:
+def blocks(visit: Visit) -> None:
     """Active and waiting blocks, and their buttons."""
-    books, now_ms = sources.books(tenant), sources.clock()
+    books, now_ms, mask = visit.sources.books(visit.tenant), visit.now_ms, visit.mask
     found = books.value.blocks if books.value else ()
     first = found[:SHOWN_BLOCKS]
     more = sum(books.value.block_counts.values()) - len(first) if books.value else 0
@@ -162,23 +113,7 @@ def blocks(sources: Sources, tenant: str, mask: Mask) -> None:
         # The keys name the block, not the order: an order is issued again each minute, and a press must not be lost by that.
         with st.container(key=f"rf_block_{one.status}_{one.key.text()}"):
             st.html(block(one, now_ms, mask))
-            buttons(one)
-
-
-def buttons(one: Block) -> None:
-    """The actions on a block. The dialog asks for name and reason."""
-    with st.container(horizontal=True, horizontal_alignment="right", gap="small"):
-        if one.status == "waiting":
-            action("Approve", "approve", one)
-            action("Deny", "deny", one)
-        else:
-            action("Unblock", "unblock", one)
-
-
-def action(label: str, verb: str, one: Block) -> None:
-    choice = Choice(verb, one.key, one.order.order.order_id)
-    if st.button(label, key=f"rf_{verb}_{one.key.text()}", on_click=choose, args=(choice,)):
-        st.rerun()
+            block_buttons(visit, one)
 
 
 def switches(sources: Sources, tenant: str) -> None:

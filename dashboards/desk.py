@@ -1,0 +1,52 @@
+"""The app: its pages, in the order of the menu. A page that a person may not open is not in the menu, and refuses by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import streamlit as st
+
+from core.roles import Right
+from dashboards.identity import side
+from dashboards.sources import Sources
+from dashboards.views.wall import wall
+from dashboards.visit import Visit, person
+
+STYLE = Path(__file__).parent / "style.css"
+
+
+class Entry(NamedTuple):
+    """A page. `path`: its address; `right`: what a person needs to open it."""
+
+    path: str
+    title: str
+    section: str
+    right: Right
+    draw: Callable[[Visit], None]
+
+
+PAGES = (
+    Entry("wall", "Wall", "Watch", "look", wall),
+)  # fmt: skip
+
+
+def desk(sources: Sources) -> None:
+    """Draws the page of the address."""
+    st.set_page_config(page_title="Ringfence", layout="wide")
+    st.html(STYLE)
+    someone = person(sources)
+    visit = side(sources, someone)
+    menu: dict[str, list[st.Page]] = {}
+    for entry in PAGES:
+        menu.setdefault(entry.section, []).append(_page(entry, visit))
+    st.navigation(menu).run()
+
+
+def _page(entry: Entry, visit: Visit) -> st.Page:
+    def draw() -> None:
+        entry.draw(visit)
+
+    visibility: Literal["visible", "hidden"] = "visible" if visit.may(entry.right) or visit.person.operator else "hidden"
+    return st.Page(draw, title=entry.title, url_path=entry.path, default=entry is PAGES[0], visibility=visibility)

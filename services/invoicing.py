@@ -1,0 +1,185 @@
+"""Invoices: drafts of all periods that have ended, and what a person does with them.
+
+Order of a run: 1. the run, with the posting batch that it reads (a run that is resumed reads the same); 2. drafts, some hundreds in a transaction,
+each once by its id; 3. the run is done. A crash after 1 or within 2: whoever starts the run again makes what is missing. Order of issuing: number,
+invoice and its transfers, in one transaction: a crash leaves an approved invoice, and no number is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from assurance import invoice as assurance_invoice
+from assurance.cycles import Period, midnight_ms
+from assurance.invoice import BeyondInvoice, Document, Terms
+from assurance.tax import NoTax
+from books import Connection, audit, invoices, leases, ledger, postings, reading, writing
+from books.invoices import Invoice
+from books.ledger import Account
+from core.ids import derived_id
+from services import reading as warehouse_reading
+from services.errors import BadArgument, UnknownName
+from services.installation import Installation, opened_books, tenant_of
+from services.invoice_drafts import Chain, Progress, Refused, TermsInForce, drafts
+
+A_TRANSACTION = 200
+"""Drafts of one transaction: people and the dispatcher write in between."""
+LEASE_MS = 120_000
+
+
+def run(
+    installation: Installation, tenant: str, until_day: str, who: str, now_ms: int, report: Callable[[int, int], None] = lambda made, due: None,
+    after_commit: Callable[[], None] = lambda: None,
+) -> Progress:  # fmt: skip
+    """Makes the drafts of all periods that have ended by `until_day` (ISO, local to each agreement), of what is posted now. A run that was begun
+    is gone on with, one that is done is shown. `report(made, due)` is called after each transaction."""
+    with warehouse_reading.warehouse(installation) as client, opened_books(installation) as engine:
+        with writing(engine) as conn:
+            tenant = tenant_of(conn, tenant)
+            until = _day(until_day)
+            if midnight_ms(until, ZoneInfo("UTC")) - 14 * 3_600_000 > now_ms:
+                raise BadArgument(f"{until_day} has not begun anywhere yet: an invoice is made of a period that has ended")
+            begun = invoices.begin(conn, tenant, until_day, postings.last(conn).number, who, now_ms)
+            lease = leases.acquire(conn, f"invoices {begun.id}", derived_id("holder", now_ms, id(client)), LEASE_MS, now_ms)
+        if begun.state == "done":
+            with reading(engine) as conn:
+                return Progress(begun, invoices.every(conn, tenant, run=begun.id), msgspec.json.decode(begun.findings))
+        if lease is None:
+            raise Refused(f"The run of {until_day} is going on elsewhere: look at it with `ringfence invoices runs`, or wait two minutes.")
+        with reading(engine) as conn:
+            before = invoices.every(conn, tenant, run=begun.id)  # of whoever began it
+            progress = drafts(conn, client, tenant, until, begun.batch, begun.id, who, now_ms)
+        due, made = len(before) + len(progress.drafts), len(before)
+        for start in range(0, max(len(progress.drafts), 1), A_TRANSACTION):
+            some = progress.drafts[start : start + A_TRANSACTION]
+            made += len(some)
+            with writing(engine) as conn:
+                invoices.add(conn, some)
+                found = msgspec.json.encode(progress.findings).decode()
+                invoices.progressed(conn, begun.id, due=due, made=made, findings=found, state="done" if made == due else "running")
+            after_commit()
+            report(made, due)
+        with writing(engine) as conn:
+            leases.release(conn, lease)
+            return Progress(invoices.run_of(conn, begun.id), before + progress.drafts, progress.findings)
+
+
+def preview(installation: Installation, tenant: str, until_day: str, now_ms: int) -> Progress:
+    """What a run would make, of what is posted now; nothing is stored."""
+    with warehouse_reading.warehouse(installation) as client, opened_books(installation) as engine, reading(engine) as conn:
+        return drafts(conn, client, tenant_of(conn, tenant), _day(until_day), postings.last(conn).number, "", "", now_ms)
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise BadArgument(f"{text!r} is no date: write 2026-12-01") from None
+
+
+def approve(conn: Connection, tenant: str, names: Iterable[str], who: str, why: str, now_ms: int) -> int:
+    """Approves drafts by id; no names = all drafts of the tenant."""
+    tenant = tenant_of(conn, tenant)
+    wanted = [_found(conn, tenant, name).id for name in names] or [one.id for one in invoices.every(conn, tenant, status=("draft",))]
+    return invoices.approve(conn, wanted, who, why, now_ms)
+
+
+def issue(conn: Connection, tenant: str, names: Iterable[str], who: str, now_ms: int, most: int = A_TRANSACTION) -> list[Invoice]:
+    """Issues approved invoices, at most so many of them; no names = all that are approved. Those that are issued already stay as they are. Call it
+    until it returns [] (each call a transaction)."""
+    tenant = tenant_of(conn, tenant)
+    wanted = [_found(conn, tenant, name) for name in names] or invoices.every(conn, tenant, status=("approved",))
+    done = []
+    for one in [one for one in wanted if one.status != "issued"][:most]:
+        document = one.read()
+        if one.status != "approved":  # before a number is taken
+            raise Refused(f"{one.party}'s invoice until {one.until_day} is {one.status}: approve it first.")
+        year = datetime.fromtimestamp(now_ms / 1000, UTC).year
+        number = invoices.next_number(conn, tenant, one.issuer, document.issuer.number_prefix, year)
+        due_ms = now_ms + document.payment_days * 86_400_000
+        done.append(invoices.issue(conn, one, number, due_ms, now_ms))
+        ledger.post(conn, list(_transfers(one, document)), now_ms)
+        if one.kind == "credit_note":
+            from services.payments import settle_credit
+
+            settle_credit(conn, done[-1], now_ms)
+    if done:
+        audit.note(conn, who, "issued invoices", f"{done[0].number} to {done[-1].number}", f"{len(done)} of tenant {tenant}", now_ms)
+    return done
+
+
+def _transfers(one: Invoice, document: Document) -> Iterator[ledger.Transfer]:
+    receivable = Account(one.tenant, "receivable", one.currency, one.party)
+    for what, nanos in assurance_invoice.postings(document).items():
+        kind, _, name = what.partition(":")
+        source = {
+            "usage": Account(one.tenant, "unbilled", one.currency, one.party, one.agreement),
+            "revenue": Account(one.tenant, "revenue", one.currency),
+            "tax": Account(one.tenant, "tax", one.currency, name),
+            "rounding": Account(one.tenant, "rounding", one.currency),
+        }[kind]
+        yield from ledger.transfer("invoice", one.id, source, receivable, nanos, what)
+
+
+def _found(conn: Connection, tenant: str, name: str) -> Invoice:
+    found = invoices.find(conn, tenant, name)
+    if found is None:
+        raise UnknownName(f"There is no invoice {name!r} of tenant {tenant}: `ringfence invoices list` shows them.")
+    return found
+
+
+def find(conn: Connection, tenant: str, name: str) -> Invoice:
+    """An invoice by its number or id. Raises `UnknownName`."""
+    return _found(conn, tenant_of(conn, tenant), name)
+
+
+def credit(conn: Connection, tenant: str, name: str, amount: str, who: str, why: str, now_ms: int) -> Invoice:
+    """A credit note of an issued invoice: of all that is left of it, or of a net `amount` in its currency ("" = all). It is approved, and issued like
+    an invoice. The same credit again is the same credit note."""
+    from assurance.rounding import to_minor
+    from core.money import to_nanos
+
+    tenant = tenant_of(conn, tenant)
+    invoice = _found(conn, tenant, name)
+    if invoice.kind != "invoice" or invoice.status != "issued":
+        raise Refused(f"{name} is {'a credit note' if invoice.kind != 'invoice' else invoice.status}: an issued invoice can be credited.")
+    document = invoice.read()
+    earlier = invoices.every(conn, tenant, credits=invoice.id)
+    try:
+        nanos = to_nanos(amount) if amount else None
+    except ValueError as wrong:
+        raise BadArgument(str(wrong)) from None
+    minor = None if nanos is None else to_minor(nanos, document.decimals)
+    credited = -sum(one.net for one in earlier)
+    identity = derived_id("invoice", "credit", invoice.id, minor if minor is not None else "all", credited, why)
+    for one in earlier:
+        if one.who == audit.clean(who) and one.read().why == why and (minor is None or one.net == -minor) and one.status != "issued":
+            return one
+    first, until = date.fromisoformat(document.from_day), date.fromisoformat(document.until_day)
+    terms = TermsInForce(conn, tenant)
+    chain = Chain(invoice.party, invoice.agreement, invoice.currency)
+    mine = terms.of(chain)
+    mine = Terms(mine.agreement, document.party, document.issuer, mine.profile, mine.tables)
+    try:
+        made = assurance_invoice.credit(document, invoice.number, minor, credited, mine, Period(first, until, 0, 0), why)
+    except (BeyondInvoice, NoTax) as wrong:
+        raise Refused(str(wrong)) from None
+    note = invoice._replace(
+        id=identity, place=0, kind="credit_note", status="approved", number="", run="", document=msgspec.json.encode(made).decode(), net=made.net,
+        tax=made.tax, total=made.total, credits=invoice.id, who=audit.clean(who), at_ms=now_ms, due_ms=0, issued_at_ms=0,
+    )  # fmt: skip
+    invoices.add(conn, [note])
+    audit.note(conn, who, "credited an invoice", invoice.number, why, now_ms)
+    return note
+
+
+def discard(conn: Connection, tenant: str, name: str, who: str, why: str, now_ms: int) -> None:
+    """Removes a draft; the next run makes it again."""
+    try:
+        invoices.discard(conn, _found(conn, tenant_of(conn, tenant), name), who, why, now_ms)
+    except invoices.Refused as refused:
+        raise Refused(f"{refused}.") from None

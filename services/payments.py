@@ -1,0 +1,200 @@
+"""Payments: recorded by hand or from a bank's file, allocated to invoices, and what is open.
+
+Order: the payment, its transfer and its allocations, in one transaction; each once by its id, so that the same file or the same command again changes
+nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from assurance.rounding import decimals_of, to_minor
+from assurance.rounding import to_nanos as minor_to_nanos
+from books import Connection, audit, invoices, ledger, payments, postings
+from books.invoices import Invoice
+from books.ledger import Account
+from books.payments import Allocation, Payment
+from core.ids import derived_id
+from core.money import to_nanos, to_text
+from services.errors import BadArgument, ServiceError, UnknownName
+from services.installation import tenant_of
+from warehouse import Warehouse, ask, owed
+from warehouse.owed import State
+
+
+class Refused(ServiceError):
+    """It cannot be recorded; the text says why. Nothing was changed."""
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A payment, what of it went to which invoice (number, smallest unit), and what is left of it. `new`: False = it was recorded before."""
+
+    payment: Payment
+    allocated: list[tuple[str, int]]
+    left: int
+    new: bool
+
+
+def record(
+    conn: Connection, tenant: str, party: str, amount: str, currency: str, reference: str, value_day: str, who: str, now_ms: int,
+    numbers: Sequence[str] = (), source: str = "hand", prepaid: bool = False,
+) -> Recorded:  # fmt: skip
+    """Records what a party paid: allocated to the invoices that are named (`numbers`), else to the oldest open ones. What is left stays open, for the
+    next invoice. `reference` identifies it: the same party, reference, day and amount again is the same payment."""
+    tenant = tenant_of(conn, tenant)
+    nanos = _amount(amount)
+    if nanos <= 0:
+        raise BadArgument(f"{amount} is no payment: it must be > 0; a refund has a command of its own")
+    known = _currencies(conn, tenant, party)
+    if not known and not prepaid:
+        raise UnknownName(f"Nothing was ever sold to {party!r}, so it owes nothing. Is it a prepayment? Then say so.")
+    if currency not in known and not prepaid:
+        raise Refused(f"{party} owes in {', '.join(sorted(known))}, not in {currency}: change the money first, or record it as a prepayment.")
+    wanted = [_open_invoice(conn, tenant, party, currency, number) for number in numbers]
+    payment = Payment(
+        derived_id("payment", tenant, source, party, reference, value_day, currency, nanos), tenant, party, currency, "payment", nanos, reference,
+        value_day, source, audit.clean(who), now_ms,
+    )  # fmt: skip
+    if not payments.add(conn, payment):
+        return Recorded(payment, [], left_of(conn, payment), False)
+    receivable, cash = Account(tenant, "receivable", currency, party), Account(tenant, "cash", currency)
+    ledger.post(conn, ledger.transfer("payment", payment.id, receivable, cash, nanos), now_ms)
+    done = allocate(conn, payment, wanted or open_invoices(conn, tenant, party, currency), now_ms)
+    audit.note(conn, who, "recorded a payment", f"{tenant} {party}", f"{amount} {currency}, {reference}", now_ms)
+    return Recorded(payment, done, left_of(conn, payment), True)
+
+
+def _amount(text: str) -> int:
+    try:
+        return to_nanos(text)
+    except ValueError as wrong:
+        raise BadArgument(str(wrong)) from None
+
+
+def _currencies(conn: Connection, tenant: str, party: str) -> set[str]:
+    return {one.account.currency for one in ledger.balances(conn, tenant, party, ("receivable", "unbilled"))}
+
+
+def _open_invoice(conn: Connection, tenant: str, party: str, currency: str, number: str) -> Invoice:
+    found = invoices.find(conn, tenant, number)
+    if found is None or found.status != "issued":
+        raise UnknownName(f"There is no issued invoice {number!r}.")
+    if (found.party, found.currency) != (party, currency):
+        raise Refused(f"Invoice {number} is {found.party}'s, in {found.currency}: a payment of {party} in {currency} cannot pay it.")
+    return found
+
+
+def allocate(conn: Connection, payment: Payment, among: Sequence[Invoice], now_ms: int) -> list[tuple[str, int]]:
+    """Allocates what is left of a payment to invoices, in their order, each up to what is open of it."""
+    left, done = left_of(conn, payment), []
+    open_of = payments.open_amounts(conn, [one.id for one in among])
+    for one in among:
+        part = min(left, one.total + open_of.get(one.id, 0))
+        if part > 0:
+            payments.allocate(conn, Allocation(derived_id("allocation", payment.id, one.id), payment.tenant, one.id, payment.id, part, now_ms))
+            done.append((one.number, part))
+            left -= part
+    return done
+
+
+def left_of(conn: Connection, payment: Payment) -> int:
+    """What of a payment is allocated to no invoice, in the smallest unit."""
+    return to_minor(payment.nanos, decimals_of(payment.currency)) - payments.allocated_of(conn, payment.id)
+
+
+def open_invoices(conn: Connection, tenant: str, party: str = "", currency: str = "") -> list[Invoice]:
+    """Issued invoices that are not paid in full, oldest first."""
+    issued = [
+        one for one in invoices.every(conn, tenant, party, status=("issued",)) if one.kind == "invoice" and currency in ("", one.currency)
+    ]  # fmt: skip
+    open_of = payments.open_amounts(conn, [one.id for one in issued])
+    return sorted((one for one in issued if one.total + open_of.get(one.id, 0) > 0), key=lambda one: (one.issued_at_ms, one.number))
+
+
+def settle_credit(conn: Connection, note: Invoice, now_ms: int) -> None:
+    """A credit note that was issued pays its invoice, as far as that is open."""
+    invoice = invoices.find(conn, note.tenant, note.credits)
+    if invoice is None:
+        return
+    open_of = payments.open_amounts(conn, [invoice.id])
+    part = min(-note.total, max(invoice.total + open_of.get(invoice.id, 0), 0))
+    if part > 0:
+        payments.allocate(conn, Allocation(derived_id("allocation", note.id, invoice.id), note.tenant, invoice.id, note.id, part, now_ms))
+
+
+def refund(conn: Connection, tenant: str, party: str, amount: str, currency: str, reference: str, who: str, now_ms: int) -> Payment:
+    """Records money that was paid back to a party: at most what it has paid too much."""
+    tenant = tenant_of(conn, tenant)
+    nanos = _amount(amount)
+    owed_to = -ledger.balance(conn, Account(tenant, "receivable", currency, party))
+    payment = Payment(
+        derived_id("payment", tenant, "refund", party, reference, currency, nanos), tenant, party, currency, "refund", -nanos, reference, "", "hand",
+        audit.clean(who), now_ms,
+    )  # fmt: skip
+    if payments.find(conn, payment.id):
+        return payment
+    if nanos <= 0 or nanos > owed_to:
+        raise Refused(f"{party} has {to_text(max(owed_to, 0))} {currency} too much with us: {amount} cannot be paid back.")
+    payments.add(conn, payment)
+    ledger.post(
+        conn, ledger.transfer("refund", payment.id, Account(tenant, "cash", currency), Account(tenant, "receivable", currency, party), nanos), now_ms
+    )
+    audit.note(conn, who, "recorded a refund", f"{tenant} {party}", f"{amount} {currency}, {reference}", now_ms)
+    return payment
+
+
+def write_off(conn: Connection, tenant: str, number: str, who: str, why: str, now_ms: int) -> int:
+    """Gives up what is open of an invoice, and returns it in the smallest unit; again, nothing is left to give up."""
+    tenant = tenant_of(conn, tenant)
+    invoice = invoices.find(conn, tenant, number)
+    if invoice is None or invoice.status != "issued" or invoice.kind != "invoice":
+        raise UnknownName(f"There is no issued invoice {number!r}.")
+    open_minor = invoice.total + payments.open_amounts(conn, [invoice.id]).get(invoice.id, 0)
+    if open_minor <= 0:
+        return 0
+    nanos = minor_to_nanos(open_minor, decimals_of(invoice.currency))
+    what = derived_id("write-off", invoice.id)
+    receivable, lost = Account(tenant, "receivable", invoice.currency, invoice.party), Account(tenant, "written_off", invoice.currency)
+    ledger.post(conn, ledger.transfer("write_off", what, receivable, lost, nanos), now_ms)
+    payments.allocate(conn, Allocation(derived_id("allocation", what, invoice.id), tenant, invoice.id, what, open_minor, now_ms))
+    audit.note(conn, who, "wrote off an invoice", f"{tenant} {number}", why, now_ms)
+    return open_minor
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """What a party may cost us in one currency, in nanos: issued and open, posted and not invoiced, stored and not posted, and in flight."""
+
+    receivable: int
+    unbilled: int
+    unposted: int
+    in_flight: int
+    limit: int | None
+
+    @property
+    def total(self) -> int:
+        return self.receivable + self.unbilled + self.unposted + self.in_flight
+
+    @property
+    def exceeded(self) -> bool:
+        return self.limit is not None and self.total > self.limit
+
+
+def exposure(
+    conn: Connection, client: Warehouse | None, tenant: str, party: str, currency: str, limit_nanos: int | None = None, in_flight_nanos: int = 0
+) -> Exposure:
+    """The one answer to "how much does it owe us": charging and the desks ask it. `client` None = what is not posted is left out;
+    `in_flight_nanos`: what calls that are still going on have come to, which charging knows."""
+    receivable = ledger.balance(conn, Account(tenant, "receivable", currency, party))
+    unbilled = sum(one.nanos for one in ledger.balances(conn, tenant, party, ("unbilled",)) if one.account.currency == currency)
+    unposted = 0
+    if client is not None:
+        before = postings.last(conn).posted
+        after = type(before)({int(row["partition"]): int(row["next_offset"]) for row in ask(client, owed.ends())}, before.runs)
+        condition = "tenant = {tenant:String} AND role = 'sell' AND party = {party:String} AND currency = {currency:String}"
+        query = owed.step(State(before), State(after), "sum(toInt128(nanos) * sign) AS nanos", "", condition,
+                          {"tenant": tenant, "party": party, "currency": currency})  # fmt: skip
+        unposted = sum(int(row["nanos"]) for row in ask(client, query))
+    return Exposure(receivable, unbilled, unposted, in_flight_nanos, limit_nanos)

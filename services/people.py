@@ -1,0 +1,65 @@
+"""Who may sign in to the pages, and with which roles. Commands and pages call these, with the same audit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from books import Connection, Engine, audit, reading, users, writing
+from books.users import User
+from services.errors import ServiceError
+
+
+def add(
+    conn: Connection, name: str, password: str, roles: Sequence[str], tenant: str, who: str, why: str, now_ms: int
+) -> None:
+    """Adds a user with roles for a tenant ("" = every tenant). Raises `ServiceError`; then nothing was added."""
+    try:
+        users.add(conn, name, password, who, why, now_ms)
+        for role in roles:
+            users.set_role(conn, name, tenant, role, True, who, why, now_ms)
+    except ValueError as wrong:
+        raise ServiceError(f"User {name} was not added: {wrong}.") from None
+
+
+def set_role(conn: Connection, name: str, tenant: str, role: str, on: bool, who: str, why: str, now_ms: int) -> bool:
+    """Gives or takes a role; False = it was so already. Raises `ServiceError`."""
+    try:
+        return users.set_role(conn, name, tenant, role, on, who, why, now_ms)
+    except ValueError as wrong:
+        raise ServiceError(f"Nothing was changed: {wrong}.") from None
+
+
+def set_password(conn: Connection, name: str, password: str, who: str, why: str, now_ms: int) -> None:
+    """A new password; the user's sessions end. Raises `ServiceError`."""
+    try:
+        users.set_password(conn, name, password, who, why, now_ms)
+    except ValueError as wrong:
+        raise ServiceError(f"Nothing was changed: {wrong}.") from None
+
+
+def set_disabled(conn: Connection, name: str, disabled: bool, who: str, why: str, now_ms: int) -> None:
+    """Disables a user, whose sessions end within seconds, or enables one again. Raises `ServiceError`."""
+    try:
+        users.set_disabled(conn, name, disabled, who, why, now_ms)
+    except ValueError as wrong:
+        raise ServiceError(f"Nothing was changed: {wrong}.") from None
+
+
+def every(conn: Connection) -> list[User]:
+    return users.every(conn)
+
+
+def sign_in(engine: Engine, name: str, password: str, now_ms: int) -> bool:
+    """Whether a password is a user's; a right one is noted in the audit log. The password is verified outside of any transaction."""
+    with reading(engine) as conn:
+        stored = users.stored_hash(conn, name)
+    if not users.fits(stored, password):
+        return False
+    with writing(engine) as conn:
+        audit.note(conn, name, "signed in", "pages", "with a password", now_ms)
+    return True
+
+
+def noted(conn: Connection, who: str, what: str, subject: str, now_ms: int) -> None:
+    """That a person saw whole numbers, or took rows out."""
+    audit.note(conn, who, what, subject, "", now_ms)
