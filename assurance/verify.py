@@ -11,7 +11,7 @@ from rating.contracts import PLANNED, Charged, Terms
 from rating.deck import Call, Calls, Moments
 from rating.prefixes import Ints
 from rating.price import Offer, price_one
-from rating.rules import whole_seconds_all
+from rating.rules import whole_units_all
 
 
 def recomputed(charges: pl.DataFrame, tenant: str, terms_of: Callable[[int], Terms]) -> pl.DataFrame:
@@ -61,7 +61,7 @@ def _prices(charges: pl.DataFrame, moments: Ints, offer: Offer) -> tuple[Ints, n
     calls = Calls(numbers[1], numbers[0], numbers[2])
     duration_ms = charges["duration_ms"].fill_null(0).to_numpy()
     row = deck.find_all(calls, np.arange(charges.height), Moments(moments, rules))
-    seconds = whole_seconds_all(duration_ms, rules.seconds)
+    seconds = whole_units_all(duration_ms, rules.seconds, rules.unit_ms)
     # Where the price may change within a call each is priced by itself; else calls of one row and length cost the same.
     alone = rules.change != "call_start" and (deck.is_dated or deck.clock_s is not None)
     key = np.arange(charges.height) if alone else row * 10_000_000 + np.clip(seconds, 0, 9_999_999)

@@ -138,6 +138,22 @@ config_versions = sa.Table(
     *_ms("at_ms"),
 )
 
+# --- what calls would have cost ---
+
+rating_runs = sa.Table(  # never removed: a number that was given out is not given out again
+    "rating_runs",
+    METADATA,
+    sa.Column("run", Serial, primary_key=True, autoincrement=False),
+    *_text("kind"),  # rerate | recycle
+    *_text("spec"),  # JSON of books.runs.Spec: which calls, and by which terms
+    *_text("who", "why"),
+    *_ms("at_ms"),
+    *_text("state"),  # computed | counting | counts | void | withdrawn
+    *_text("state_who", "state_why"),
+    *_ms("state_at_ms"),
+    *_text("found"),  # JSON of books.runs.Found: what the what-if came to
+)
+
 # --- switches ---
 
 switches = sa.Table("switches", METADATA, *_key("name"), *_text("kind", "control_url", "control_token"), *_ms("at_ms"))

@@ -15,7 +15,7 @@ from assurance.controls.registry import controls
 from assurance.verify import recomputed
 from books import BooksError, Engine, alerts, control_results, disputes, ledger, reading, reconciliations, writing
 from core.config import agreement_of, party_of
-from services import posting
+from services import invoice_proof, posting
 from services.errors import ServiceError
 from services.in_force import View, from_books
 from services.installation import Installation, opened_books, tenant_of
@@ -96,6 +96,12 @@ def _ledger_faults(installation: Installation, _: Engine, tenant: str, __: tuple
     return pl.DataFrame(rows, schema=pl.Schema({"what": pl.String, "nanos": pl.Int64, "currency": pl.String}), orient="row")
 
 
+def _invoice_faults(installation: Installation, _: Engine, tenant: str, __: tuple[int, int], frames: dict[str, pl.DataFrame]) -> pl.DataFrame:
+    proof = invoice_proof.prove(installation, tenant)
+    frames["invoices"] = pl.DataFrame({"invoices": [proof.invoices]})
+    return pl.DataFrame({"what": proof.faults}, schema={"what": pl.String})
+
+
 def _exposure(_: Installation, engine: Engine, tenant: str, __: tuple[int, int], ___: dict[str, pl.DataFrame]) -> pl.DataFrame:
     rows = []
     with reading(engine) as conn:
@@ -132,7 +138,7 @@ def _open_disputes(_: Installation, engine: Engine, tenant: str, __: tuple[int, 
 
 
 SOURCES: dict[str, Source] = {
-    "alerts": _alerts, "ledger_faults": _ledger_faults, "exposure": _exposure, "reconciled": _reconciled,
+    "alerts": _alerts, "ledger_faults": _ledger_faults, "invoice_faults": _invoice_faults, "exposure": _exposure, "reconciled": _reconciled,
     "open_disputes": _open_disputes,
 }  # fmt: skip
 """Frames that are made from the books."""

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from pathlib import Path
 from typing import Any
 
-TEMPLATES = Path(__file__).parent / "templates"
+import msgspec
+import typst
+
+from services.invoice_pdf import TEMPLATES, NotPrinted, fonts
 
 
 def pdf(template: str, data: dict[str, Any]) -> bytes:
-    """The PDF of a template (`NAME.typ`) with its data."""
-    import typst
-
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "page.typ").write_text((TEMPLATES / f"{template}.typ").read_text())
-        (folder / "data.json").write_text(json.dumps(data, ensure_ascii=False))
-        found: bytes = typst.compile(str(folder / "page.typ"), root=str(folder), format="pdf", timestamp=0)
-        return found
+    """The PDF of a template (`NAME.typ`) with its data. Raises `NotPrinted`."""
+    with tempfile.TemporaryDirectory(prefix="ringfence-page-") as name:
+        root = Path(name)
+        (root / "page.typ").write_bytes((TEMPLATES / f"{template}.typ").read_bytes())
+        (root / "data.json").write_bytes(msgspec.json.encode(data))
+        try:
+            made: Any = typst.Compiler(str(root / "page.typ"), root=str(root), font_paths=fonts()).compile(format="pdf", timestamp=0)
+        except typst.TypstError as wrong:
+            raise NotPrinted(f"The PDF cannot be made: {wrong}") from None
+        return bytes(made)

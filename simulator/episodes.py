@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from core.config import Config
 from core.money import to_decimal
 from simulator.columns import generator
 from simulator.day import START_MS
 from simulator.honest import honest
 from simulator.plan import Family, LookAlike, Plan, all_families, all_look_alikes
-from simulator.prices import priced
+from simulator.prices import config, priced
 from simulator.town import BUSINESS, SUBSCRIBER, TENANT_OF, TENANTS, Town, make_town
 from simulator.truth import Episode, Subject
 
@@ -31,7 +32,7 @@ class Traffic:
     seed: int
     start_ms: int
     end_ms: int
-    town: Town
+    config: Config
     frame: pl.DataFrame
     episodes: list[Episode]
     look_alikes: list[Subject]
@@ -65,10 +66,11 @@ def traffic(
     for like, plan in likes:
         frames.append(like.make(generator(seed, plan.name), town, plan).with_columns(look_alike=pl.lit(plan.name)))
     frame = pl.concat(frames).filter(pl.col("setup_ms") < town.end_ms).sort("setup_ms", maintain_order=True)
-    frame = priced(town, frame).with_columns(call_id=pl.lit(f"{seed:x}-") + pl.int_range(pl.len(), dtype=pl.Int64).cast(pl.String))
+    prices = config(town)
+    frame = priced(frame, prices).with_columns(call_id=pl.lit(f"{seed:x}-") + pl.int_range(pl.len(), dtype=pl.Int64).cast(pl.String))
     by_episode = frame.filter(pl.col("episode") != "").partition_by("episode", as_dict=True)
     return Traffic(
-        seed, town.start_ms, town.end_ms, town, frame,
+        seed, town.start_ms, town.end_ms, prices, frame,
         [_episode(town, family, plan, by_episode[(plan.name,)]) for family, plan in attacks if (plan.name,) in by_episode],
         [Subject(like.name, plan.name, _tenant(town, plan), town.names[plan.account], plan.start_ms, plan.end_ms) for like, plan in likes],
     )  # fmt: skip

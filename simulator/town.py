@@ -35,6 +35,11 @@ FAITHFUL = (0.82, 0.9, 0.02, 0.4, 0.7, 0.85)
 CIRCLE = (16, 10, 60, 50, 6, 14)
 PARTNERS = (10, 8, 6, 6, 60, 6)
 MEDIAN_S = (75.0, 110.0, 40.0, 170.0, 75.0, 60.0)
+DIASPORAS = (
+    "TR", "RS", "BA", "RO", "PL", "SY", "AF", "NG", "PK", "IN", "BD", "PH", "MA", "EG", "UA", "RU", "CN", "VN", "GH", "SO", "ET", "ER", "IQ",
+    "IR", "LB", "TN", "DZ", "CU", "DO", "MX", "CO", "BR", "PE", "JM", "KE", "ZW", "XK", "AL", "MK", "LK", "SN", "GM",
+)  # fmt: skip
+"""Where migrants' calls go (the larger corridors of the World Bank's bilateral migration matrix)."""
 REGIONS = ("AT", "DE", "GB", "US")
 UTC_OFFSET_H = (1, 1, 0, -5)
 
@@ -139,7 +144,8 @@ def _partners(seed: int, where: Places, habit: Ints, region: Ints) -> Ints:
     abroad = np.array([where.of[one, kind] for one in COUNTRIES for kind in ("fixed", "mobile")])
     near = np.array([COUNTRIES[where.regions[one]].fixed < 0.03 for one in abroad])
     popular = rng.lognormal(0, 1.2, len(abroad)) * np.where(near, 1.0, 0.06)
-    far = rng.lognormal(0, 1.2, len(abroad)) * np.where(near, 0.25, 0.25)
+    is_home = np.isin([where.regions[one] for one in abroad], DIASPORAS)
+    far = rng.lognormal(0, 1.2, len(abroad)) * np.where(is_home, 10.0, np.where(near, 0.5, 0.1))
     ladders = np.cumsum([popular / popular.sum(), far / far.sum()], axis=1)
     draws = rng.random((len(habit), max(PARTNERS)))
     is_far = np.isin(habit, (CALLSHOP,))[:, None] | (np.isin(habit, (WHOLESALE,))[:, None] & (draws < 0.4))

@@ -64,6 +64,8 @@ class Rates(Protocol):
     @property
     def prefixes(self) -> Sequence[str]: ...
     @property
+    def labels(self) -> Sequence[str]: ...
+    @property
     def destinations(self) -> Sequence[str]: ...
     @property
     def from_ms(self) -> Ints: ...
@@ -98,25 +100,35 @@ class InForce:
     def __init__(self, deck: Rates | None, at_ms: int) -> None:
         self.deck = deck
         self.rows: Ints = np.flatnonzero((deck.from_ms <= at_ms) & (at_ms < deck.to_ms)) if deck is not None else np.zeros(0, np.int64)
-        self.prefixes: list[str] = [deck.prefixes[row] for row in self.rows.tolist()] if deck is not None else []
-        self.row_of = dict(zip(self.prefixes, self.rows.tolist(), strict=True))
+        rows = self.rows.tolist()
+        self.prefixes: list[str] = [deck.prefixes[row] for row in rows] if deck is not None else []
+        self.row_of = dict(zip(self.prefixes, rows, strict=True))  # by code; a row with a condition has it behind its code
+        labels = deck.labels if deck is not None else ()
+        if any(labels):
+            pairs = [(prefix, labels[row], row) for prefix, row in zip(self.prefixes, rows, strict=True)]
+            self.row_of = {f"{prefix} {label}".rstrip(): row for prefix, label, row in pairs}
 
     @cached_property
     def index(self) -> PrefixIndex:
-        """Of the longest prefix; a deck with several rows of a code at a time has the last of them here. Its rows are places in `row_of`."""
-        return build(list(self.row_of))
+        """Of the longest prefix, over rows without a condition. Its rows are places in `plain`."""
+        return build(list(self.plain))
+
+    @cached_property
+    def plain(self) -> dict[str, int]:
+        """Codes to rows without a condition."""
+        return {code: row for code, row in self.row_of.items() if " " not in code}
 
     def found(self, codes: Ints) -> Ints:
         """The row that prices calls to each code, or -1."""
-        rows = np.asarray([*self.row_of.values(), -1], np.int64)  # no place is -1, which is the last
+        rows = np.asarray([*self.plain.values(), -1], np.int64)  # no place is -1, which is the last
         return rows[self.index.find(codes)] if len(codes) else codes
 
     def met(self, codes: list[str]) -> Ints:
         """The row that prices calls to each code: its own, else that of the longest shorter one; -1 = none."""
         rows = np.asarray([self.row_of.get(code, -1) for code in codes], np.int64)
         absent = np.flatnonzero(rows < 0)
-        if len(absent) and self.row_of:
-            rows[absent] = self.found(encode_all([codes[at] for at in absent.tolist()]))
+        if len(absent) and self.plain:
+            rows[absent] = self.found(encode_all([codes[at].partition(" ")[0] for at in absent.tolist()]))
         return rows
 
     def column(self, name: str, rows: Ints) -> Ints:
@@ -168,7 +180,7 @@ def compare(old: Rates | None, new: Deck, now_ms: int, start_ms: int, notice: No
         kind: Kind
         from_ms = max(begin, start_ms)
         if code not in after.row_of:
-            kind, from_ms = "closed", max(ends.get(code, start_ms), start_ms)
+            kind, from_ms = "closed", max(ends.get(code.partition(" ")[0], start_ms), start_ms)
         elif code not in before.row_of:
             kind = "new"
         elif up:  # also where the price falls and an increment grows: whoever has to give notice of one has to of both

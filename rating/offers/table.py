@@ -13,8 +13,8 @@ from typing import NamedTuple
 from core.delimited import BAD, KEEP, Style, bad_byte, check_encoding, delimiter_of, encoding_of, label, read_lines, readable
 from rating.offers.finding import refused
 from rating.offers.headings import said
-from rating.offers.mapping import Mapping
-from rating.offers.xlsx import Number, read_sheet, sheet_names, text_of
+from rating.offers.mapping import PRICES, Mapping
+from rating.offers.xlsx import read_sheet, sheet_names, text_of
 
 MOST_ROWS = 2_000_000
 MOST_LINES = 2 * MOST_ROWS
@@ -82,9 +82,9 @@ def _from_workbook(content: bytes, how: Mapping) -> Table:
 
     def rows() -> Iterator[Row]:
         for number, cells in enumerate(values, 1):
-            texts = [text if type(text) is str else text_of(text) for text in cells]
+            texts = [text.strip() if type(text) is str else text_of(text) for text in cells]
             if any(texts):
-                yield Row(number, [text if type(text) is Number else text.strip() for text in texts])
+                yield Row(number, texts)
 
     return Table(rows, (f"sheet {name!r}: {reason}",), sheet=name if len(names) > 1 else "")
 
@@ -109,7 +109,7 @@ def _likely_sheet(content: bytes, names: tuple[str, ...]) -> tuple[str, str]:
 def _heads(row: list[object]) -> bool:
     """Whether cells name a column of codes and one of prices."""
     fields = {found[0].field for cell in row if isinstance(cell, str) and (found := said(cell))}
-    return "price_per_min" in fields and bool({"prefix", "country_code"} & fields)
+    return bool({*PRICES} & fields) and bool({"prefix", "country_code"} & fields)
 
 
 def _is_number(cell: object) -> bool:

@@ -33,6 +33,10 @@ A hundred thousand calls of three kinds of operators (retail, wholesale, mobile)
 Two attacks of two families, and the records for a collector as well:
 
 `ringfence simulate --seed 7 --calls 100000 --family irsf_burst --family wangiri --rounds 2 --records --out town7/`
+
+A new home to practise on, and the bill that its carrier sends, with every fault and the key:
+
+`ringfence simulate --bill bill/ --home practice/`
 """
 
 
@@ -57,6 +61,9 @@ def simulate(
     ] = None,
     rounds: Annotated[int, typer.Option(min=1, max=50, help="With --calls: attacks of each family.")] = 1,
     records: Annotated[bool, typer.Option("--records", help="With --calls: write records.jsonl as well.")] = False,
+    bill: Annotated[
+        Path | None, typer.Option(help="Lay a new home to practise on, and write a carrier's bill with faults here.", show_default=False)
+    ] = None,
     home: Home = None,
 ) -> None:
     """Make legitimate calls, the faults of real records, and one labelled attack.
@@ -64,7 +71,14 @@ def simulate(
     The simulator's own switch refuses blocked calls: it implements the same control commands as Kamailio.
     """
     settings = options.settings_of(home)
-    if calls is not None:
+    if bill is not None:
+        from core.clock import wall_clock_ms
+        from services.rehearsal import rehearse
+
+        faults = rehearse(settings.installation, bill, calls or 5_000, seed, wall_clock_ms())
+        typer.echo(f"{settings.root} has October 2026, bought from carrier alpha; its invoice and calls are in {bill}.")
+        typer.echo(f"They have {faults:,} faults: key.csv lists them.")
+    elif calls is not None:
         if out is None:
             options.give_up("--calls writes files: name the directory with --out")
         from simulator.episodes import traffic

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from billed_home import lay
 from leaks import LEAKS, Tables, leaking
 from typer.testing import CliRunner
 
@@ -14,14 +13,23 @@ from assurance.controls.protocol import Result
 from assurance.controls.registry import controls
 from books import control_results, open_books, reading
 from ringfence.cli import app
+from ringfence.settings import Settings
 from services import controlling, periods, posting
 from services.installation import Installation
+from services.rehearsal import Leak, lay
 from simulator.billing.own import offer, own_calls
 
 NOW_MS = 1_794_000_000_000
 MONTH = periods.period_ms("2026-10", "UTC")
 MONEY = tuple(sorted({control for control, _ in LEAKS.values()} | {"views_against_base"}))
 CALLS = 1_500
+
+
+def laid(home: Path, ours: pl.DataFrame, leak: Leak = lambda found: found) -> Installation:
+    """A home with these calls."""
+    installation = Settings(home=home, tenant="t1", countries="AT").installation
+    lay(installation, ours, NOW_MS, leak)
+    return installation
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +42,7 @@ def ask(installation: Installation, only: tuple[str, ...] = ()) -> dict[str, Res
 
 
 def test_a_clean_month_raises_nothing_and_what_was_not_looked_at_is_not_green(tmp_path: Path, calls: pl.DataFrame):
-    installation = lay(tmp_path / "home", calls)
+    installation = laid(tmp_path / "home", calls)
     posting.post(installation, NOW_MS)
     found = ask(installation)
     assert {name for name, one in found.items() if one.status == "found"} == {"carriers_reconciled"}  # no bill was compared yet
@@ -58,13 +66,13 @@ def test_each_leak_is_found_by_its_control(tmp_path: Path, calls: pl.DataFrame):
             tables = leaking(tables, leak, 0.002, seed)
         return tables
 
-    found = ask(lay(tmp_path / "home", calls, leak=all_of_them), MONEY)
+    found = ask(laid(tmp_path / "home", calls, leak=all_of_them), MONEY)
     silent = {leak for leak, (control, _) in LEAKS.items() if found[control].status != "found" or not found[control].money}
     assert not silent, found
 
 
 def test_without_a_warehouse_nothing_is_green(tmp_path: Path, calls: pl.DataFrame):
-    installation = lay(tmp_path / "home", calls)
+    installation = laid(tmp_path / "home", calls)
     (tmp_path / "home" / "warehouse").rename(tmp_path / "elsewhere")
     found = ask(installation)
     assert {one.status for one in found.values()} == {"not_looked"}

@@ -7,8 +7,8 @@ import io
 import zipfile
 from pathlib import Path
 
+import polars as pl
 import pytest
-from billed_home import lay
 from typer.testing import CliRunner
 
 from assurance.disputes.life import DAY_MS
@@ -16,10 +16,13 @@ from books import Connection, Engine, disputes, ledger, open_books, reading, wri
 from books.ledger import Account
 from core.money import to_nanos
 from ringfence.cli import app
+from ringfence.settings import Settings
 from services import disputing
 from services.disputing import NotNow
 from services.errors import BadArgument
+from services.installation import Installation
 from services.reconciling import Asked, run
+from services.rehearsal import Leak, lay
 from simulator.billing.faults import bill_of
 from simulator.billing.files import cdr_file, invoice_file
 from simulator.billing.own import offer, own_calls
@@ -31,9 +34,16 @@ NOW_MS = 1_794_000_000_000
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("disputed")
     bill = bill_of(own_calls(2_000, 1, offer()), offer(), 2, share=0.005)
-    installation = lay(path, bill.ours)
+    installation = laid(path, bill.ours)
     run(installation, "", Asked("alpha", "2026-10", "buy", invoice_file(bill), cdr_file(bill, 3)), "ops", NOW_MS)
     return path
+
+
+def laid(home: Path, ours: pl.DataFrame, leak: Leak = lambda found: found) -> Installation:
+    """A home with these calls."""
+    installation = Settings(home=home, tenant="t1", countries="AT").installation
+    lay(installation, ours, NOW_MS, leak)
+    return installation
 
 
 @pytest.fixture

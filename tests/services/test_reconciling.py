@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import polars as pl
 import pytest
-from billed_home import lay
 from typer.testing import CliRunner
 
 from books import open_books, reading, reconciliations
 from ringfence.cli import app
+from ringfence.settings import Settings
 from services.errors import ServiceError
 from services.installation import Installation
 from services.reconciling import Asked, Refused, run
+from services.rehearsal import Leak, lay
 from simulator.billing.faults import Bill, bill_of
 from simulator.billing.files import cdr_file, invoice_file
 from simulator.billing.own import offer, own_calls
@@ -20,6 +22,13 @@ from simulator.billing.own import offer, own_calls
 NOW_MS = 1_794_000_000_000
 CALLS = 3_000
 SWAPPED = b"Setup time;Answer time;Called No;Talk (s);Amount\n" + b"2026-10-02 08:00:09;2026-10-02 08:00:01;4311234567;61;0.0123\n" * 9
+
+
+def laid(home: Path, ours: pl.DataFrame, leak: Leak = lambda found: found) -> Installation:
+    """A home with these calls."""
+    installation = Settings(home=home, tenant="t1", countries="AT").installation
+    lay(installation, ours, NOW_MS, leak)
+    return installation
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +39,7 @@ def bill() -> Bill:
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory, bill: Bill) -> Path:
     path = tmp_path_factory.mktemp("billed")
-    lay(path, bill.ours)
+    laid(path, bill.ours)
     return path
 
 

@@ -101,6 +101,11 @@ def upgrade() -> None:
     suppression = sa.Column("id", SERIAL, nullable=False)
     _create("suppressions", ["id"], suppression, *_text(*KEY), *_int64("until_ms"), *_text("who", "why"), *_int64("at_ms"))
     op.create_index("ix_suppressions_until", "suppressions", ["until_ms"])
+    run = sa.Column("run", SERIAL, autoincrement=False, nullable=False)
+    _create(
+        "rating_runs", ["run"], run, *_text("kind", "spec", "who", "why"), *_int64("at_ms"), *_text("state", "state_who", "state_why"),
+        *_int64("state_at_ms"), *_text("found"),
+    )  # fmt: skip
     counts = _int64("seen_ms", "compared_ms", "missing", "strangers", default="0")
     _create("switch_states", ["switch"], *_text("switch"), *_text("boot", default=""), *counts, *_text("error", default=""))
     _create("switches", ["name"], *_text("name", "kind", "control_url", "control_token"), *_int64("at_ms"))
