@@ -37,6 +37,10 @@ A month of the past for a new home, to invoice it (`ringfence up` then prices it
 Two attacks of two families, and the records for a collector as well:
 
 `ringfence simulate --seed 7 --calls 100000 --family irsf_burst --family wangiri --rounds 2 --records --out town7/`
+
+A new home to practise on, and the bill that its carrier sends, with every fault and the key:
+
+`ringfence simulate --bill bill/ --home practice/`
 """
 
 
@@ -65,6 +69,9 @@ def simulate(
         int | None,
         typer.Option(min=1, max=62, help="Write past traffic to a new home, from the first of the month so many days ago.", show_default=False),
     ] = None,
+    bill: Annotated[
+        Path | None, typer.Option(help="Lay a new home to practise on, and write a carrier's bill with faults here.", show_default=False)
+    ] = None,
     home: Home = None,
 ) -> None:
     """Make legitimate calls, the faults of real records, and one labelled attack.
@@ -81,6 +88,13 @@ def simulate(
         version = first_start.open_and_publish(installation, first_start.simulated(seed, installation.tenant), now_ms)
         count = history.write(installation, installation.tenant, seed, past_days, min(calls_per_s, 0.05), now_ms - 3_600_000, version)
         typer.echo(f"{count:,} records and ticks of the last {past_days} days: `ringfence up --home {installation.root}` prices and stores them.")
+    elif bill is not None:
+        from core.clock import wall_clock_ms
+        from services.rehearsal import rehearse
+
+        faults = rehearse(settings.installation, bill, calls or 5_000, seed, wall_clock_ms())
+        typer.echo(f"{settings.root} has October 2026, bought from carrier alpha; its invoice and calls are in {bill}.")
+        typer.echo(f"They have {faults:,} faults: key.csv lists them.")
     elif calls is not None:
         if out is None:
             options.give_up("--calls writes files: name the directory with --out")
