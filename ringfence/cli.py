@@ -9,14 +9,17 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from ringfence.commands import (
+    assure,
     backup,
     block,
     books,
     calls,
     completeness,
     config,
+    controls,
     credential,
     decks,
+    disputes,
     enforce,
     flow,
     health,
@@ -29,6 +32,7 @@ from ringfence.commands import (
     portability,
     protect,
     quote,
+    reconcile,
     recycle,
     repartition,
     replay,
@@ -109,7 +113,7 @@ PANELS = {
     "Configure": (config, decks, portability, switch, credential, user, protect, enforce),
     "Price again": (rerate, recycle, runs),
     "Blocks": (block, unblock, orders),
-    "Money": (books, invoices, payments, margins),
+    "Money": (books, invoices, payments, margins, reconcile, disputes, controls, assure),
     "Inspect and maintain": (calls, quote, route, status, completeness, health, migrate, repartition, backup, restore, retention, journal),
 }
 
