@@ -37,7 +37,8 @@ Role = Literal["buy", "sell"]
 MARGIN_MS = 36 * 3_600_000
 """How far beyond the period our calls are read: a file in the zone of another continent reaches so far."""
 NOISE = ("rounding", "within_tolerance")
-"""Causes whose calls are not kept one by one: every call of a file that rounds to cents has one."""
+"""Causes whose calls are not kept one by one where they cost little: every call of a file that rounds has one."""
+SMALL_NANOS = 1_000_000
 MOST_KEPT = 2_000_000
 
 
@@ -229,7 +230,8 @@ def _check_others(
 
 def _kept_calls(found: Reconciled) -> bytes:
     """The calls that differ, as Parquet: what a dispute is made of."""
-    calls = found.calls().filter(~pl.col("cause").is_in(NOISE)).head(MOST_KEPT)
+    is_noise = pl.col("cause").is_in(NOISE) & (pl.col("difference_nanos").abs() < SMALL_NANOS)
+    calls = found.calls().filter(~is_noise).head(MOST_KEPT)
     out = io.BytesIO()
     calls.write_parquet(out, compression="zstd")
     return out.getvalue()

@@ -40,6 +40,7 @@ A customer who disputes our invoice, by the customer's own calls:
 FILE_BYTES = 1 << 30
 Struct = TypeVar("Struct")
 SHOWN = 12
+EXAMPLES = 3
 
 
 def reconcile(
@@ -101,9 +102,14 @@ def _show(done: Outcome, dry_run: bool) -> None:
         typer.secho(f"{what}: {visible(reason)}", dim=True)
     for words in found.clock.words():
         typer.secho(words[:1].upper() + words[1:] + ".", fg=typer.colors.YELLOW)
+    shown: dict[str, int] = {}
     for finding in found.findings:
-        if finding.level != "note":
+        shown[finding.kind] = shown.get(finding.kind, 0) + 1
+        if finding.level != "note" and shown[finding.kind] <= EXAMPLES:
             typer.secho(visible(finding.text()), fg=typer.colors.YELLOW)
+    for kind, count in found.findings.counts.items():
+        if count > EXAMPLES and kind in shown:
+            typer.secho(f"{count - EXAMPLES:,} more of this kind ({kind}).", fg=typer.colors.YELLOW)
     more = found.difference_nanos
     typer.echo(f"They charge {_money(found.theirs_nanos)} {unit}, and our calls cost {_money(found.ours_nanos)} {unit}: "
                f"{_money(abs(more))} {unit} {'more' if more >= 0 else 'less'}.")  # fmt: skip

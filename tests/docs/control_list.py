@@ -17,7 +17,8 @@ def listed() -> str:
 
 def section(control: Control) -> str:
     rows = [
-        ("computed", control.formula), ("let pass", control.tolerance), ("money", control.money), ("asked", control.schedule), ("then", control.remedy),
+        ("computed", control.formula), ("let pass", control.tolerance), ("money", control.money), ("asked", control.schedule),
+        ("then", control.remedy),
     ]  # fmt: skip
     table = "\n".join(f"| {name} | {text} |" for name, text in rows)
     return f"### {control.name}\n\nAsks whether {control.asks}.\n\n| | |\n| --- | --- |\n{table}\n"
