@@ -16,15 +16,16 @@ import sqlalchemy as sa
 
 from books import audit, tables
 
-Kind: TypeAlias = Literal["rerate", "recycle"]
+Kind: TypeAlias = Literal["rerate", "recycle", "rejects"]
 State: TypeAlias = Literal["computed", "counting", "counts", "void", "withdrawn"]
 
 
 class Spec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Which calls a run prices, and by which terms: all that it takes to price them again.
 
-    Calls that were answered (else: ended) from `from_ms` to before `to_ms`; "" = of every tenant, account, carrier, reason. `decks`: of tenant/name,
-    the deck version that takes the place of the one that `config_version` has.
+    Calls that were answered (else: ended), of `rejects` records that arrived, from `from_ms` to before `to_ms`; "" = of every tenant, account,
+    carrier, reason. `decks`: of tenant/name, the deck version that takes the place of the one that `config_version` has. `zone`: in which the period
+    was given.
     """
 
     from_ms: int
@@ -35,6 +36,7 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     reason: str = ""
     config_version: int
     decks: dict[str, str] = {}
+    zone: str = "UTC"
 
 
 class Line(msgspec.Struct, frozen=True, array_like=True):

@@ -12,6 +12,7 @@ premium rate). Ordered for 1 hour: refuse new calls of ACME.
 
 from __future__ import annotations
 
+import math
 from decimal import ROUND_HALF_UP, Decimal
 
 import msgspec
@@ -25,12 +26,22 @@ NO_BLOCK = {
     "a_number": "the alert about the one caller has a block of its own, which is narrower",
     "b_range": "the alert about the one caller and range has a block of its own, which is narrower",
     "destination": "a cap of one destination only warns",
-    "warns": "this cap only warns",
     "first call": "a first call to a country only warns",
     "policy": "the policy sets `unpriced_blocks: never`",
+    "uncertain": "it is not certain enough (policy.block_probability)",
+    "cost": "the block would cost more than the expected loss (policy.block_loss, policy.refused_call_cost)",
+    "regular": "it is a regular destination of the account, on several earlier days; a person decides",
+    "wide": "a block would refuse the account's ordinary calls as well; a person decides",
+    "warns": "this kind of finding only warns",
+    "callers": "a block of callers cannot be refused by one key; a person decides",
+    "disputed": "traffic pumping is disputed and re-rated; a person decides",
     "score": "the score is under the policy's `order_score`",
 }  # fmt: skip
 """Code -> why a finding has no order. Any other text is the safety rule that forbids the order, and is shown unchanged."""
+
+
+ZONES = ("account_range", "account_zone")
+"""Kinds of subject that are an account's calls to a prefix, whoever calls."""
 
 
 def finding_text(facts: Facts) -> str:
@@ -47,13 +58,111 @@ def observed_text(facts: Facts) -> str:
         return _cap(facts)
     if facts.subject_kind == UNPRICED:
         return _unpriced(facts)
-    return f"{caller_text(facts)} {_verb(facts)} {counted(facts.calls, 'call')}{_to(facts)}: {_spent(facts)}{_against(facts)}.{_mostly(facts)}"
+    if facts.fraud == "callbacks":
+        to = f"{range_text(facts.b_range, facts.code)}{place_text(facts)}"
+        spent = f", {money_text(facts.nanos, facts.currency)}" if facts.nanos else ""
+        return f"{facts.value:,} numbers were rung briefly from {to}; {counted(facts.calls, 'call')} back so far{spent}.{why_text(facts)}"
+    if facts.measured:
+        return _route(facts) + why_text(facts)
+    text = f"{caller_text(facts)} {_verb(facts)} {counted(facts.calls, 'call')}{_to(facts)}: {_spent(facts)}{_against(facts)}.{_mostly(facts)}"
+    return text + why_text(facts)
+
+
+FRAUDS = {
+    "irsf": "revenue share fraud: calls pumped into a range that pays the caller's side",
+    "irsf_block": "revenue share fraud over a block of numbers: many ranges of one destination",
+    "irsf_slow": "revenue share fraud, slow and spread: few calls to each of many ranges",
+    "irsf_short": "revenue share fraud with short calls, each charged a whole first increment",
+    "takeover": "a stolen account or a hacked PBX: money goes to destinations that are new to the account",
+    "test_calls": "test calls before a revenue share fraud: short calls to many new destinations",
+    "subscription": "subscription or credit fraud: a new account that spends at once on expensive destinations",
+    "sim_box": "a SIM box: one SIM that calls many different numbers all day and is never called",
+    "wangiri": "Wangiri: numbers are rung briefly so that they call back",
+    "callbacks": "Wangiri: numbers are rung briefly so that they call back",
+    "fas": "false answer supervision: calls are charged that nobody answered",
+    "robocalls": "robocalls: one caller to very many numbers, hardly any conversation",
+    "flash_calls": "flash calls: many calls that are given up before anybody could answer",
+    "pumping": "traffic pumping: long calls at the same time to few numbers",
+    "looping": "call looping: the same call comes back again and again",
+    "spoofing": "false caller numbers: many calls from numbers that do not exist or cannot come in on this account",
+}
+"""Code -> what a finding looks like."""
+
+EVIDENCE = {
+    "rate": "calls now",
+    "rate_day": "answered calls in a day",
+    "new_zone": "hours since the first call to this destination, with new ones per day",
+    "new_range": "hours since the first call into this range, with new ones per day",
+    "price": "money per answered call",
+    "risk": "risk of this kind of number",
+    "share": "share of the account's calls",
+    "spending": "money per hour, with the account's",
+    "fresh_day": "money in a day to new destinations, with the account's",
+    "overlap": "answered calls at once",
+    "conversation": "one number again and again, one call after the other",
+    "off_hours": "how usual this hour is",
+    "answered": "share of answered calls",
+    "shorts": "share of very short calls",
+    "regular": "earlier days with calls there",
+    "spread": "share of calls into a range that was new",
+    "distinct": "different numbers per call",
+    "fresh": "money per hour to new destinations, with the account's",
+    "zones": "new destinations now",
+    "volume": "calls",
+    "rings": "share of calls given up at once",
+    "callers": "different callers",
+    "one_b": "answered calls to one number at once",
+    "talk": "minutes per answered call",
+    "repeats": "the same call again within 5 s",
+    "age": "days since the account's first call",
+    "sequential": "share of calls to the next number",
+    "bad_cli": "share of calls from numbers that do not exist",
+    "own_cli": "share of calls from the called country's own numbers",
+    "imei": "SIMs in one device",
+    "cells": "cells",
+    "incoming": "calls received",
+    "known": "a known range of fraud",
+}
+"""Code of a contribution -> what its number is; it is followed by the normal."""
+
+MOST_EVIDENCE = 5
+
+
+def why_text(facts: Facts) -> str:
+    """What it looks like, why, how likely that is, and what waiting costs.
+
+    >>> from core.facts import Contribution
+    >>> evidence = [Contribution("rate", 4.0, 42.0, 0.3), Contribution("overlap", 3.0, 5.2, 0.0), Contribution("risk", 5.5, 6.0, 1.0)]
+    >>> print(why_text(Facts(subject_kind="account_range", fraud="irsf", prior=-10.0, loss=12.3, evidence=evidence)).strip())
+    It looks like revenue share fraud: calls pumped into a range that pays the caller's side. Probability 92.4 %: calls now 42, normal 0.3 \
+(+4.0); answered calls at once 5.2, normal 0 (+3.0); risk of this kind of number 6, normal 1 (+5.5). The next 15 minutes would cost about \
+12.30.
+    """
+    if not facts.fraud:
+        return ""
+    odds = facts.prior + sum(one.points for one in facts.evidence)
+    likely = 100 / (1 + math.exp(-odds))
+    most = facts.evidence[:MOST_EVIDENCE]
+    listed = "; ".join(f"{EVIDENCE[one.code]} {one.value:,.4g}, normal {one.normal:,.4g} ({one.points:+.1f})" for one in most)
+    why = f" Probability {min(likely, 99.9):.3g} %: {listed}." if listed else ""
+    waiting = f" The next 15 minutes would cost about {facts.loss:,.2f}." if facts.loss >= 0.01 else ""
+    return f" It looks like {FRAUDS[facts.fraud]}.{why}{waiting}"
 
 
 def _verb(facts: Facts) -> str:
     """`is` for one account or caller, `are` for several."""
-    is_one = facts.account and (facts.a_number or facts.subject_kind in ("account", UNPRICED, "destination"))
+    is_one = facts.account and (facts.a_number or facts.subject_kind in ("account", UNPRICED, "destination", *ZONES))
     return "is sending" if is_one or (facts.a_number and facts.subject_kind != "account") else "are sending"
+
+
+def _route(facts: Facts) -> str:
+    """A carrier to a destination against the others."""
+    asr, peers_asr, delay_s, peers_delay_s, shorts, peers_shorts = facts.measured
+    to = f"{range_text(facts.b_range, facts.code)}{place_text(facts)}"
+    return (
+        f"Carrier {visible(facts.name)} answers {asr:.0%} of {counted(facts.calls, 'call')} to {to} in a day, after {delay_s:.2g} s; the other "
+        f"carriers {peers_asr:.0%}, after {peers_delay_s:.2g} s. Very short: {shorts:.0%}, theirs {peers_shorts:.0%}."
+    ).replace("%", " %")
 
 
 def _unpriced(facts: Facts) -> str:
@@ -78,8 +187,10 @@ def caller_text(facts: Facts) -> str:
     if not facts.account:
         who = f"Callers without an account on trunk {visible(facts.trunk)}" if facts.trunk else "Callers without an account"
         return f"Caller +{facts.a_number} without an account" if facts.a_number and facts.subject_kind != "account" else who
-    if facts.subject_kind == "account" or facts.subject_kind == UNPRICED:
+    if facts.subject_kind in ("account", UNPRICED) or (facts.subject_kind in ZONES and not facts.a_number):
         return visible(facts.account)
+    if facts.subject_kind == "a_range":
+        return f"Callers of {visible(facts.account)} from {range_text(facts.a_number[:-4])}"
     if facts.a_number:
         return f"Caller +{facts.a_number} of {visible(facts.account)}"
     return f"Withheld callers of {visible(facts.account)}"
@@ -107,7 +218,7 @@ def place_text(facts: Facts) -> str:
 
 def _to(facts: Facts) -> str:
     """The destination, where all calls go to one range or to one kind of number."""
-    if facts.subject_kind == "b_range":
+    if facts.subject_kind in ("b_range", *ZONES):
         return f" to {range_text(facts.b_range, facts.code)}{place_text(facts)}"
     return f" to {_a(facts.number_kind)}" if facts.number_kind and not facts.b_range else ""
 
@@ -118,7 +229,7 @@ def _mostly(facts: Facts) -> str:
     >>> _mostly(Facts(subject_kind="account", b_range="882131", code="882", number_kind="international networks", share_percent=97))
     ' The suspicious ones go to +882 131… (international networks).'
     """
-    if facts.subject_kind == "b_range" or not facts.b_range or facts.share_percent <= 0:
+    if facts.subject_kind in ("b_range", *ZONES) or not facts.b_range or facts.share_percent <= 0:
         return ""
     to = f"{range_text(facts.b_range, facts.code)}{place_text(facts)}"
     if facts.share_percent >= 95:
@@ -149,7 +260,7 @@ def _against(facts: Facts) -> str:
     ...                account_usual_nanos=160_000_000))
     '; the first calls there in at least 6 hours. All calls of acme together usually come to 0.16 EUR in 6 minutes'
     """
-    there = " there" if facts.subject_kind == "b_range" else ""
+    there = " there" if facts.subject_kind in ("b_range", *ZONES) else ""
     text = ""
     if facts.nanos and facts.usual_nanos:
         text = f", {times_text(facts.nanos, facts.usual_nanos)} its normal ({money_text(facts.usual_nanos, facts.currency)})"
@@ -294,11 +405,13 @@ def blocked_calls_text(facts: Facts) -> str:
     >>> blocked_calls_text(Facts(subject_kind="b_range", account="acme", b_range="8821312", code="882"))
     'new calls of acme to +882 1312…'
     """
-    to = f" to {range_text(facts.b_range, facts.code)}" if facts.subject_kind in ("b_range", "range") else ""
+    to = f" to {range_text(facts.b_range, facts.code)}" if facts.subject_kind in ("b_range", "range", *ZONES) else ""
+    if facts.fraud == "callbacks":
+        return f"new calls of {counted(facts.more_accounts, 'account')}{to}"
     if facts.subject_kind == "range":
         more = f" and {facts.more_accounts:,} more" if facts.more_accounts else ""
         return f"new calls of {', '.join(visible(one.account) for one in facts.shares)}{more}{to}"
-    caller = f"caller +{facts.a_number} of " if facts.a_number and facts.subject_kind in ("a_number", "b_range") else ""
+    caller = f"caller +{facts.a_number} of " if facts.a_number and facts.subject_kind in ("a_number", "b_range", *ZONES) else ""
     return f"new calls of {caller}{visible(facts.account)}{to}"
 
 

@@ -20,6 +20,15 @@ class Share(NamedTuple):
     value: int
 
 
+class Contribution(NamedTuple):
+    """What one number adds to the log-odds of fraud, beside its normal. `code`: of `core.alert_text.EVIDENCE`."""
+
+    code: str
+    points: float
+    value: float
+    normal: float
+
+
 class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The facts of one finding. None, "" and 0 = not known.
 
@@ -27,7 +36,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     average spending in the same length of time before the episode; None = its past is too short.
     """
 
-    subject_kind: str  # account | a_number | b_range | unpriced | destination | carrier | trunk_group | trunk | range
+    subject_kind: str  # account | a_number | a_range | b_range | account_range | account_zone | unpriced | destination | carrier | ...
     name: str = ""  # of a carrier, a trunk group, a trunk or a range
     account: str = ""
     trunk: str = ""  # where the switch authenticated no account
@@ -56,6 +65,12 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     shares: list[Share] = []  # of a range: the accounts with the largest shares
     shares_are_money: bool = True
     more_accounts: int = 0  # with a share, and not listed
+
+    fraud: str = ""  # a code of `core.alert_text.FRAUDS`: what it looks like
+    evidence: list[Contribution] = []  # contributions to the log-odds of fraud, the largest first
+    prior: float = 0.0  # the log-odds without them
+    measured: list[float] = []  # of a route: ASR, that of its peers, seconds to the answer, theirs, share of very short calls, theirs
+    loss: float = 0.0  # expected in the next 15 minutes, in the policy's units
 
     # An order to refuse, one that was made before and is still valid (both for `ttl_ms`), one that waits for a person, or none.
     action: Literal["", "block", "before", "ask"] = ""

@@ -29,6 +29,22 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     order_ttl_ms: int = 3_600_000
     reissue_ms: int = 60_000
     order_score: float = 1.0  # the lowest score at which a finding becomes an order
+    # A block must save money: the expected loss of the next 15 minutes against this, and against the honest calls that it would refuse if
+    # it is wrong. In the units of the detectors' floors.
+    block_probability: float = 0.9  # below it a finding is an alert only
+    block_loss: float = 0.5
+    refused_call_cost: float = 0.5  # what refusing one honest call costs: its margin, and the customer's trouble
+
+
+def is_worth_it(policy: Policy, probability: float, loss: float, good_calls: float) -> str:
+    """Why a block does not pay, a code of `core.alert_text.NO_BLOCK`; "" = it does.
+
+    >>> is_worth_it(Policy(), 0.95, 8.0, 2.0), is_worth_it(Policy(), 0.8, 80.0, 0.0), is_worth_it(Policy(), 0.9, 8.0, 400.0)
+    ('', 'uncertain', 'cost')
+    """
+    if probability < policy.block_probability:
+        return "uncertain"
+    return "" if loss >= policy.block_loss + (1 - probability) * good_calls * policy.refused_call_cost else "cost"
 
 
 def faults(policy: Policy) -> list[str]:
@@ -45,6 +61,11 @@ def faults(policy: Policy) -> list[str]:
         found.append("policy.order_ttl_ms: must be at most 7 days: no order lives longer, so each of them would be refused")
     if not 0 <= policy.order_score < math.inf:
         found.append(f"policy.order_score: must be a number >= 0, is {policy.order_score}")
+    if not 0 <= policy.block_probability <= 1:
+        found.append(f"policy.block_probability: must be a number from 0 to 1, is {policy.block_probability}")
+    for name in ("block_loss", "refused_call_cost"):
+        if not 0 <= getattr(policy, name) < math.inf:
+            found.append(f"policy.{name}: must be a number >= 0, is {getattr(policy, name)}")
     if policy.unpriced_blocks not in get_args(UnpricedBlocks):
         found.append(f"policy.unpriced_blocks: {policy.unpriced_blocks!r} is none of {', '.join(get_args(UnpricedBlocks))}")
     for currency, unit in policy.units.items():

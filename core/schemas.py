@@ -265,6 +265,17 @@ USAGE = pl.Schema(
         "calls": pl.Int64,  # 1 on the first row of a call
         "active": pl.Int64,  # change of the number of active calls: +1 at the answer, -1 at the end
         "no_rate": pl.Boolean,  # answered, and its deck has no rate for its number
+        "ringing_ms": pl.Int64,
+        "answer_ms": pl.Int64,
+        "duration_ms": pl.Int64,  # of the whole call so far
+        "pdd_ms": pl.Int64,
+        "sip_code": pl.Int32,
+        # As the switch wrote them; "" where it did not, or where a tick reports the call.
+        "src_ip": pl.String,
+        "attestation": pl.String,
+        "imei": pl.String,
+        "imsi": pl.String,
+        "cell": pl.String,
     }
 )
 """The input of the detectors: what each row adds to its call (`nanos`, `talk_ms`, `calls` and `active` are differences). Rows that add nothing,

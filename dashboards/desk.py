@@ -16,7 +16,9 @@ from dashboards.views.blocks import blocks_and_lists
 from dashboards.views.calls import calls
 from dashboards.views.decks import decks
 from dashboards.views.health import health
+from dashboards.views.invoices import invoices_page
 from dashboards.views.quote import quote
+from dashboards.views.routes import routes_and_margin
 from dashboards.views.subject import subject
 from dashboards.views.wall import wall
 from dashboards.visit import Visit, person
@@ -41,8 +43,10 @@ PAGES = (
     Entry("blocks", "Blocks and lists", "Watch", "fraud", blocks_and_lists),
     Entry("subject", "Subject", "Look up", "look", subject),
     Entry("calls", "Calls", "Look up", "look", calls),
+    Entry("routes", "Routes and margin", "Rates", "rates", routes_and_margin),
     Entry("quote", "Quote", "Rates", "rates", quote),
     Entry("decks", "Decks", "Rates", "rates", decks),
+    Entry("invoices", "Invoices", "Money", "money", invoices_page),
     Entry("health", "Health", "Run", "look", health),
 )  # fmt: skip
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Hashable, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from books import Engine, open_books, reading, tenants
@@ -25,6 +26,7 @@ from dashboards.warehouse_client import WarehouseClient
 from rating.contracts import Terms
 from services import people
 from services.in_force import from_books
+from services.installation import Installation
 from services.part_health import Health, Part
 from services.subjects import Ask
 from warehouse import Query
@@ -111,6 +113,12 @@ class Sources:
         if not hasattr(self._own, "client"):
             self._own.client = WarehouseClient(self.settings.warehouse, timeout_s=ASKED_TIMEOUT_S)
         return self._own.client  # type: ignore[no-any-return]
+
+    @property
+    def installation(self) -> Installation:
+        """For services that open the stores by themselves."""
+        known, home = self.settings, Path(self.settings.home)
+        return Installation(home, known.journal, known.warehouse, known.books, home / "spool")
 
     def terms(self, version: int) -> Terms:
         """The contracts of a config version, compiled; with it what was compiled before."""

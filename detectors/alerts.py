@@ -15,8 +15,9 @@ from core.alert_text import finding_text, observed_text
 from core.facts import UNPRICED, Facts
 from core.ids import derived_id
 from core.orders import BlockOrder, Finding, Key, order_id
-from core.policy import Policy
+from core.policy import Policy, is_worth_it
 from core.safety import Protected, refusal
+from detectors.features import BLOCK_DIGITS
 from detectors.protocol import Hit
 
 
@@ -80,6 +81,12 @@ def subject_of(kind: str, row: Mapping[str, Any]) -> str:
         return f"{who}/{row['a_number'] or 'withheld'}>{row['b_range']}"
     if kind == UNPRICED:
         return f"{who}>numbers that cannot be read or priced"
+    if kind == "account_range":
+        return f"{who}>{row['b_range']}"
+    if kind == "account_zone":
+        return f"{who}>{row['zone']}"
+    if kind == "a_range":
+        return f"{who}/{row['a_number'][:-BLOCK_DIGITS]}…"
     if kind == "destination":
         return f"{who}>{row['country'] or 'no country'}"
     raise ValueError(f"subjects of kind {kind!r} have no text: add one to `detectors.alerts.subject_of`")
@@ -96,10 +103,13 @@ def key_of(hit: Hit, row: Mapping[str, Any], policy: Policy) -> tuple[Key | None
         return None, "policy"
     if hit.score < policy.order_score:
         return None, "score"
+    if why := is_worth_it(policy, hit.probability, hit.loss, hit.good_calls):
+        return None, why
     if kind in ("account", UNPRICED):
         return Key(tenant=row["tenant"], account=row["account"]), ""
-    b_range = row["b_range"] if kind == "b_range" else ""
-    return Key(tenant=row["tenant"], account=row["account"], a_number=row["a_number"], b_range=b_range), ""
+    b_range = row["zone"] if kind == "account_zone" else row["b_range"] if kind in ("b_range", "account_range") else ""
+    a_number = row["a_number"] if hit.one_caller or kind in ("b_range", "a_number") else ""
+    return Key(tenant=row["tenant"], account=row["account"], a_number=a_number, b_range=b_range), ""
 
 
 def order_for(

@@ -27,14 +27,19 @@ import polars as pl
 
 from core.facts import UNPRICED, Facts
 from core.money import in_range
+from detectors import irsf_range
 from detectors.columns import Columns, column_of
 from detectors.decay import DECAYED, FADING, FLOATS, INTS, STATE, decay, fade
 from detectors.destination import destination
+from detectors.evidence import REGULAR_DAYS, Rows, log_odds, probability
 from detectors.features import BLOCK_DIGITS, READABLE, UNREADABLE
+from detectors.profile import seen
 from detectors.protocol import Case, Detector, Hit, Limits
 
 LEVELS = ("account", "a_number", "b_range")
 CROWD = 6.0
+RISKY = 3.0
+"""From this risk on a crowd is enough for a block: unallocated, satellite and premium numbers."""
 MIN_FLOOR = 1e-9
 """Replaces a floor of 0, so that a score is always finite."""
 
@@ -77,7 +82,7 @@ def update(state: dict[str, Columns], frame: pl.DataFrame, parameters: Parameter
     rows = np.flatnonzero(frame["odd"].to_numpy() != READABLE)
     if len(rows):
         frame = frame.hstack(_unpriced(state, frame, rows, parameters))
-    calls = _crowd(state["range"], frame, "k_range", frame["calls"].to_numpy(), parameters)
+    calls = _crowd(state["range"], frame, "k_account_range", frame["calls"].to_numpy(), parameters)
     weight = frame["weight"].to_numpy() * _concentration(calls)
     added = [pl.Series("range_calls", calls)]
     for level in LEVELS:
@@ -135,7 +140,10 @@ def _unpriced(state: dict[str, Columns], frame: pl.DataFrame, rows: npt.NDArray[
 
 
 def findings(frame: pl.DataFrame, parameters: Parameters, limits: Limits) -> list[Hit]:
-    """The rows whose score reaches 1 on a level. Where a narrower level reaches it as well, the block is left to that one."""
+    """The rows whose score reaches 1 on a level. Where a narrower level reaches it as well, the block is left to that one.
+
+    Only a caller's calls into one range are blocked: money alone is no reason to refuse a whole account, or all calls of a caller. A range that
+    the account called on several days stays open; one of ordinary numbers is blocked if fraud is likely (`irsf_range`)."""
     found: list[Hit] = []
     if f"{UNPRICED}_score" in frame.columns:
         scores = frame[f"{UNPRICED}_score"].to_numpy()
@@ -147,11 +155,24 @@ def findings(frame: pl.DataFrame, parameters: Parameters, limits: Limits) -> lis
     # A withheld caller and a short number are not subjects of their own.
     for level in ("a_number", "b_range"):
         over[level] = over[level] & (frame[level] != "").to_numpy()
+    likely = _likely(frame, over["b_range"])
+    days = seen(frame, "account_range", "days")
     for at, level in enumerate(LEVELS):
         for row in np.flatnonzero(over[level]).tolist():
-            narrower = next((n for n in reversed(LEVELS[at + 1 :]) if over[n][row]), "")
-            found.append(Hit(row, "burst", level, float(score[level][row]), narrower))
+            why = next((n for n in reversed(LEVELS[at + 1 :]) if over[n][row]), "")
+            why = why or ("wide" if level != "b_range" else "regular" if days[row] >= REGULAR_DAYS else "")
+            found.append(Hit(row, "burst", level, float(score[level][row]), why, probability=likely.get(row, 1.0)))
     return found
+
+
+def _likely(frame: pl.DataFrame, over: npt.NDArray[np.bool_]) -> dict[int, float]:
+    """How likely fraud is in the rows that are over, by what `irsf_range` weighs; 1 where the destination's kind is risky in itself."""
+    rows = np.flatnonzero(over)
+    if not len(rows):
+        return {}
+    likely = probability(log_odds(irsf_range.parts(Rows.of_frame(frame, rows))))
+    likely = np.where(frame["weight"].to_numpy()[rows] >= RISKY, 1.0, likely)
+    return dict(zip(rows.tolist(), likely.tolist(), strict=True))
 
 
 def facts(case: Case, parameters: Parameters) -> Facts:
@@ -221,7 +242,8 @@ DETECTOR = Detector(
     "the same for an account's calls to numbers that cannot be read or priced",
     needs=(
         "t_ms", "started_ms", "nanos", "money", "currency", "talk_ms", "calls", "weight", "b_code", "b_kind", "b_range", "a_number", "odd",
-        "odd_answers", "k_account", "k_a_number", "k_b_range", "k_range", "k_unpriced", "partition", "home", "account", "ingress_trunk",
+        "odd_answers", "k_account", "k_a_number", "k_b_range", "k_account_range", "k_unpriced", "partition", "home", "account", "ingress_trunk",
+        "unit", "p_account", "p_account_range", "p_account_zone",
     ),
     state={**dict.fromkeys((*LEVELS, UNPRICED), STATE), "range": FADING, "unpriced_crowd": FADING},
     update=update,

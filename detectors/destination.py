@@ -88,6 +88,16 @@ def prefix_destination(prefix: str) -> Destination:
     return Destination(code, main, country_name(main), "")
 
 
+@lru_cache(maxsize=65_536)
+def code_of(number: str) -> str:
+    """The country calling code of E.164 digits; "" = there is none such.
+
+    >>> code_of("4366012345"), code_of("18765551234"), code_of("99912345678"), code_of("")
+    ('43', '1', '', '')
+    """
+    return next((number[:n] for n in (1, 2, 3) if number[:n] in REGIONS), "")
+
+
 def country_name(country: str) -> str:
     """The English name of a country; its ISO code where the data has no name.
 

@@ -5,7 +5,7 @@ What is found in a row depends on that row and earlier ones of its partition alo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,10 +17,12 @@ from core.orders import BlockOrder, Finding
 from core.policy import Policy
 from core.record import Tick
 from detectors import alerts, sums
+from detectors.columns import Columns
 from detectors.features import UNREADABLE_KINDS, features, forget_odd_calls, values_of
 from detectors.latest import MOST_ITEMS, Cursor, New
 from detectors.protocol import Case, Detector, Hit, Settings
 from detectors.registry import detectors, parameters_of
+from detectors.registry import features as shared
 from detectors.state import DetectorState
 
 HOUR_MS = 3_600_000
@@ -68,6 +70,7 @@ def _by_hour(state: DetectorState, usage: pl.DataFrame, ticks: Sequence[PlacedTi
     for partition, offset, tick in ticks:
         before_ms = state.clocks.get(partition, 0)
         state.clocks[partition] = max(before_ms, tick.at_ms)
+        state.began.setdefault(partition, tick.at_ms)
         if not tick.at_ms // HOUR_MS > before_ms // HOUR_MS > 0:
             continue
         before = (pl.col("partition") == partition) & (pl.col("offset") < offset)
@@ -91,14 +94,35 @@ def _by_policy(frame: pl.DataFrame, settings: Settings) -> Iterable[tuple[pl.Dat
     return [(frame.filter(pl.col("tenant").is_in([t for t in policies if policies[t] == policy])), policy) for policy in different]
 
 
+def prepared(
+    subjects: dict[str, dict[str, Columns]], frame: pl.DataFrame, policy: Policy, secret: bytes, began: Mapping[int, int]
+) -> pl.DataFrame:
+    """A frame of features with the money in the policy's units, and what the shared features add; `subjects`, their state, is updated.
+    `began`: since when each partition has been watched."""
+    unit = np.ones(frame.height)
+    if policy.units:
+        unit = 1.0 / np.asarray([policy.units.get(currency, 1.0) for currency in frame["currency"].to_list()])
+    money, watched_ms = frame["nanos"].to_numpy() * 1e-9 * unit, _watched_ms(frame, began)
+    frame = frame.hstack([pl.Series("money", money), pl.Series("watched_ms", watched_ms), pl.Series("unit", unit)])
+    for feature in shared():
+        frame = feature.update(subjects[feature.name], frame, secret)
+    return frame
+
+
+def _watched_ms(frame: pl.DataFrame, began: Mapping[int, int]) -> np.ndarray[Any, Any]:
+    partitions, t_ms = frame["partition"].to_numpy(), frame["t_ms"].to_numpy()
+    watched = np.zeros(frame.height, np.int64)
+    for partition, began_ms in began.items():
+        mine = partitions == partition
+        watched[mine] = np.maximum(t_ms[mine] - began_ms, 0)
+    return watched
+
+
 def _detect(
     state: DetectorState, frame: pl.DataFrame, policy: Policy, settings: Settings, ticks: set[tuple[int, int]]
 ) -> list[tuple[int, Finding, BlockOrder | None]]:
     """Partition, finding and order of each hit that is due to be written, in the order of the rows."""
-    money = frame["nanos"].to_numpy() * 1e-9
-    if policy.units:
-        money = money / np.asarray([policy.units.get(currency, 1.0) for currency in frame["currency"].to_list()])
-    frame = frame.hstack([pl.Series("money", money)])
+    frame = prepared(state.subjects, frame, policy, state.secret, state.began)
     hits: list[tuple[Hit, Detector, Any]] = []
     for detector in detectors():
         parameters = parameters_of(detector, policy)
@@ -118,7 +142,7 @@ def _detect(
         alert = alerts.episode(state.alerts, name, t_ms, hit.score, policy, (row["tenant"], hit.detector, kind, subject), row["home"])
         currency = row["currency"] or settings.currency_of(row["tenant"], row["account"])
         case = Case(hit, row, alert.start, currency, dialled.until(hit.row, key) if kind == UNPRICED else [])
-        shown = [*examples.until(hit.row, row["k_range"]), (row["call_id"], row["started_ms"])]
+        shown = [*examples.until(hit.row, row["k_account_range"]), (row["call_id"], row["started_ms"])]
         shown = list(dict.fromkeys(shown))[-MOST_ITEMS:]
         protected = settings.protected_of(row["tenant"])
         finding, order = alerts.report(hit, row, subject, detector.facts(case, parameters), alert, shown, policy, protected)
@@ -133,7 +157,7 @@ def _crowded(frame: pl.DataFrame) -> list[New[tuple[str, int]]]:
     if "range_calls" not in frame.columns:
         return []
     rows = np.flatnonzero((frame["calls"].to_numpy() > 0) & (frame["range_calls"].to_numpy() > 1.0)).tolist()
-    by = values_of(frame, ("k_range", "home", "call_id", "started_ms"), rows)
+    by = values_of(frame, ("k_account_range", "home", "call_id", "started_ms"), rows)
     return [New(row, key, home, (call_id, started_ms)) for row, (key, home, call_id, started_ms) in zip(rows, by, strict=True)]
 
 

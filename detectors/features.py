@@ -18,6 +18,7 @@ from core.numbers import E164_KINDS
 from core.partition import home_of
 from core.record import journal_key
 from core.schemas import USAGE
+from detectors.destination import REGIONS
 from detectors.risk import risk_of
 
 READABLE, NO_RATE, UNREADABLE = 0, 1, 2
@@ -31,6 +32,7 @@ ADDED = pl.Schema(
     {
         "b_range": pl.String,
         "country": pl.String,
+        "zone": pl.String,  # `zone_of` the b_number
         "weight": pl.Float64,  # risk of the destination
         "b_code": pl.Int64,  # an E.164 b_number as an integer: 1 and its digits; 0 = it is none
         "odd": pl.Int8,  # READABLE, NO_RATE or UNREADABLE
@@ -39,11 +41,15 @@ ADDED = pl.Schema(
         "k_account": pl.UInt64,
         "k_a_number": pl.UInt64,  # under the account
         "k_b_range": pl.UInt64,  # under the a_number
-        "k_range": pl.UInt64,  # the range under the account, whoever of it calls
+        "k_account_range": pl.UInt64,  # the range under the account, whoever of it calls
         "k_destination": pl.UInt64,  # the country under the account
+        "k_account_zone": pl.UInt64,  # the zone under the account
+        "k_a_range": pl.UInt64,  # the block of numbers around the a_number under the account
         "k_unpriced": pl.UInt64,  # the account's numbers that cannot be read or priced; 0 = this call's can
         "home": pl.Int64,  # core.partition.home_of: the partition of all of these subjects, however many there are
-        "money": pl.Float64,  # in the policy's units (`detectors.engine` adds it)
+        "money": pl.Float64,  # in the policy's units (`detectors.engine` adds it and the next)
+        "watched_ms": pl.Int64,  # how long the row's partition has been watched
+        "unit": pl.Float64,  # what a unit of the row's currency is in the policy's
     }
 )
 
@@ -67,6 +73,12 @@ MOST_ODD_CALLS = 262_144
 ENDED_MS = 2 * 86_400_000
 """How long one that a tick ended is remembered; its stop comes within a day or is no revision any more."""
 
+AREA_DIGITS = {"1": 3, "7": 1, "44": 1}
+"""How many digits after a calling code name a country or an area, where countries share the code: +1 264 is Anguilla."""
+
+KEYS = ("account", "a_number", "b_range", "account_range", "destination", "account_zone", "a_range")
+"""Kinds of subject that every row has, each with its key in the column `k_<kind>`."""
+
 MEMO = 65_536
 """Calls whose subjects are remembered: most calls have several rows, and five keyed hashes cost 6 us."""
 
@@ -78,6 +90,25 @@ def range_of(b_number: str) -> str:
     ('8821312', '')
     """
     return b_number[:-BLOCK_DIGITS] if len(b_number) >= 9 else ""
+
+
+@lru_cache(maxsize=MEMO)
+def zone_of(b_number: str) -> str:
+    """The digits that a zone begins with: the country calling code and what usually tells mobile from fixed and premium numbers, one digit;
+    after +1 the area. A zone is a key of a block, so it is a prefix. "" for short numbers.
+
+    >>> zone_of("37190012345"), zone_of("18765551234"), zone_of("447911123456"), zone_of("25261123456"), zone_of("112")
+    ('3719', '1876', '447', '2526', '')
+    """
+    if len(b_number) < 9:
+        return ""
+    code = next((b_number[:n] for n in (1, 2, 3) if b_number[:n] in REGIONS), b_number[:2])
+    return b_number[: len(code) + AREA_DIGITS.get(code, 1)]
+
+
+@lru_cache(maxsize=65_536)
+def _zone_key(secret: bytes, tenant: str, account: str, zone: str) -> int:
+    return hash64(secret, tenant, "account_zone", account, zone)
 
 
 @lru_cache(maxsize=16_384)
@@ -94,28 +125,31 @@ def _destination_key(secret: bytes, tenant: str, account: str, country: str) -> 
 
 @lru_cache(maxsize=MEMO)
 def subjects(secret: bytes, tenant: str, account: str, trunk: str, a_number: str, b_number: str) -> tuple[Any, ...]:
-    """Of a call: the keys of account, a_number, b_range, range and destination, their home, then range, country and risk weight.
+    """Of a call: the keys of `KEYS`, their home, then range, country, risk weight and zone.
 
-    >>> subjects(b"k", "t1", "acme", "in", "4366", "881612345678")[5:]
-    (1645371153, '88161234', '001', 4.0)
+    >>> subjects(b"k", "t1", "acme", "in", "4366", "881612345678")[7:]
+    (1645371153, '88161234', '001', 4.0, '8816')
     """
     named, k_account, home = _account_key(secret, tenant, account, trunk)
-    b_range, risk = range_of(b_number), risk_of(b_number)
+    b_range, zone, risk = range_of(b_number), zone_of(b_number), risk_of(b_number)
     return (
         k_account,
         hash64(secret, tenant, "a_number", named, a_number),
         hash64(secret, tenant, "b_range", named, a_number, b_range),
         hash64(secret, tenant, "range", named, b_range),
         _destination_key(secret, tenant, named, risk.country),
+        _zone_key(secret, tenant, named, zone),
+        hash64(secret, tenant, "a_range", named, a_number[:-BLOCK_DIGITS]),
         home,
         b_range,
         risk.country,
         risk.weight,
+        zone,
     )
 
 
 def features(usage: pl.DataFrame, odd_calls: dict[str, OddCall], ticks: Collection[tuple[int, int]], secret: bytes) -> pl.DataFrame:
-    """Rows of USAGE with the columns of ADDED but `money`. `odd_calls` is updated in place: by `call_key`.
+    """Rows of USAGE with the columns of ADDED but the last three. `odd_calls` is updated in place: by `call_key`.
 
     `ticks`: partition and offset of the rows' ticks. A row that a tick made is told from a record's by them.
     """
@@ -124,9 +158,10 @@ def features(usage: pl.DataFrame, odd_calls: dict[str, OddCall], ticks: Collecti
     )
     a_numbers = [number if kind in E164_KINDS else "" for number, kind in zip(a_numbers, a_kinds, strict=True)]
     found = list(map(subjects, repeat(secret), tenants, accounts, trunks, a_numbers, b_numbers))
-    keys = np.asarray([one[:5] for one in found], np.uint64).reshape(-1, 5)
-    homes = np.asarray([one[5] for one in found], np.int64)
-    weights = np.asarray([one[8] for one in found], np.float64)
+    n = len(KEYS)
+    keys = np.asarray([one[:n] for one in found], np.uint64).reshape(-1, n)
+    homes = np.asarray([one[n] for one in found], np.int64)
+    weights = np.asarray([one[n + 3] for one in found], np.float64)
     odd = np.where(usage["no_rate"].to_numpy(), np.int8(NO_RATE), np.int8(READABLE))
     odd[np.asarray([kind in UNREADABLE_KINDS for kind in kinds], np.bool_)] = UNREADABLE
     k_unpriced, answers, active = _count_odd(usage, odd, homes, odd_calls, ticks, secret)
@@ -134,14 +169,15 @@ def features(usage: pl.DataFrame, odd_calls: dict[str, OddCall], ticks: Collecti
     weights[(odd == UNREADABLE) & np.asarray([currency == "" for currency in currencies], np.bool_)] = 0.0
     codes = [int(f"1{b_number}") if kind in E164_KINDS else 0 for b_number, kind in zip(b_numbers, kinds, strict=True)]
     added = [
-        pl.Series("b_range", [one[6] for one in found], pl.String),
-        pl.Series("country", [one[7] for one in found], pl.String),
+        pl.Series("b_range", [one[n + 1] for one in found], pl.String),
+        pl.Series("country", [one[n + 2] for one in found], pl.String),
+        pl.Series("zone", [one[n + 4] for one in found], pl.String),
         pl.Series("weight", weights),
         pl.Series("b_code", codes, pl.Int64),
         pl.Series("odd", odd),
         pl.Series("odd_answers", answers),
         pl.Series("odd_active", active),
-        *(pl.Series(f"k_{name}", keys[:, at]) for at, name in enumerate(("account", "a_number", "b_range", "range", "destination"))),
+        *(pl.Series(f"k_{name}", keys[:, at]) for at, name in enumerate(KEYS)),
         pl.Series("k_unpriced", k_unpriced),
         pl.Series("home", homes),
     ]

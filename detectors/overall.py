@@ -71,7 +71,7 @@ def detect(state: Totals, cut: pl.DataFrame, settings: Settings) -> tuple[list[F
     findings: list[Finding] = []
     orders: list[BlockOrder] = []
     by = ("second_ms", "tenant", "kind", "subject")
-    rows = cut.sort(*by, "currency", "account", "call_id")
+    rows = cut.filter(pl.col("kind").is_in(list(DETECTOR.sums))).sort(*by, "currency", "account", "call_id")
     for group in rows.partition_by(by, maintain_order=True):
         t_ms, tenant, kind, name = group.select(by).row(0)
         if (caps := settings.limits.caps.get(kind, {}).get((tenant, name))) is None:
@@ -229,6 +229,8 @@ DETECTOR = Spanning(
         "trunk": _of_column("trunk", "ingress_trunk"),
         "range": _of_ranges,
     },
+    by_account=("range",),
+    capped=True,
     state=Totals,
     detect=detect,
     forget=forget,

@@ -7,6 +7,7 @@ one slot per subject, so that snapshot, repartition, the check of stored names a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -55,6 +56,11 @@ class Hit(NamedTuple):
     cap: str = ""  # which cap, with its value and limit in nanos, calls or milliseconds
     value: int = 0
     limit: int = 0
+    # What decides about a block (`core.policy`): of a hard limit, 1 and infinite.
+    probability: float = 1.0  # of fraud
+    loss: float = math.inf  # expected in the next 15 minutes, in the policy's units
+    good_calls: float = 0.0  # honest calls in 15 minutes that the block would refuse if it is wrong
+    one_caller: bool = False  # the block may name the a_number as well: hardly anybody else calls there
 
 
 class Case(NamedTuple):
@@ -89,6 +95,23 @@ class Detector:
     findings: Callable[[pl.DataFrame, Any, Limits], list[Hit]]
     facts: Callable[[Case, Any], Facts]
     parameters: type[msgspec.Struct] = NoParameters  # frozen, with defaults; ranges as `msgspec.Meta`
+    fields: tuple[str, ...] = ()  # of `core.record.Record`, beside account and b_number: without them it cannot see its fraud
+
+    def new_state(self) -> dict[str, Columns]:
+        """Empty columns per group of subjects."""
+        return {group: Columns(dtypes) for group, dtypes in self.state.items()}
+
+
+@dataclass(frozen=True)
+class Feature:
+    """Columns that several detectors read, one module of this folder with a `FEATURE`. `update` obeys the rules of a detector's."""
+
+    name: str
+    about: str
+    needs: tuple[str, ...]
+    adds: Mapping[str, Mapping[str, str]]  # column with an array of numbers -> their names, in order, each with what it is
+    state: Mapping[str, Mapping[str, Any]]
+    update: Callable[[dict[str, Columns], pl.DataFrame, bytes], pl.DataFrame]  # the last: what keys the hashes of subjects
 
     def new_state(self) -> dict[str, Columns]:
         """Empty columns per group of subjects."""
@@ -106,3 +129,6 @@ class Spanning:
     state: type[Any]  # a msgspec struct; without arguments it is the empty state
     detect: Callable[[Any, pl.DataFrame, Settings], tuple[list[Finding], list[BlockOrder]]]
     forget: Callable[[Any, int], None]
+    by_account: tuple[str, ...] = ()  # kinds that are summed account by account
+    fields: tuple[str, ...] = ()  # as a detector's
+    capped: bool = False  # only subjects for which the operator set a cap are watched

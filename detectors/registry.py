@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cache
 from importlib import import_module
 from typing import Any
@@ -15,7 +15,7 @@ import polars as pl
 
 import detectors as folder
 from core.policy import Policy
-from detectors.protocol import Detector, Limits, Spanning
+from detectors.protocol import Detector, Feature, Limits, Spanning
 
 
 @cache
@@ -23,6 +23,13 @@ def _registered() -> tuple[Detector | Spanning, ...]:
     modules = [import_module(f"{folder.__name__}.{found.name}") for found in pkgutil.iter_modules(folder.__path__)]
     found = [module.DETECTOR for module in modules if hasattr(module, "DETECTOR")]
     return tuple(sorted(found, key=lambda detector: detector.name))
+
+
+@cache
+def features() -> tuple[Feature, ...]:
+    """What detectors share, by name: each module that has a `FEATURE`."""
+    modules = [import_module(f"{folder.__name__}.{found.name}") for found in pkgutil.iter_modules(folder.__path__)]
+    return tuple(sorted((module.FEATURE for module in modules if hasattr(module, "FEATURE")), key=lambda feature: feature.name))
 
 
 @cache
@@ -76,6 +83,18 @@ def faults(policy: Policy) -> list[str]:
             elif fault := _fault(types[parameter], value):
                 found.append(f"{path}.{parameter}: {fault}")
     return found
+
+
+def not_observable(fields: Collection[str]) -> dict[str, tuple[str, ...]]:
+    """The detectors that cannot see their fraud in records with these fields, each with the fields that are missing. Their silence says
+    nothing: it is never "clean".
+
+    >>> not_observable(["a_raw", "setup_ms", "answer_ms", "end_ms", "carrier"])
+    {'sim_box': ('imei', 'imsi', 'cell')}
+    """
+    everyone: list[Detector | Spanning] = [*detectors(), *spanning()]
+    missing = {one.name: tuple(field for field in one.fields if field not in fields) for one in everyone}
+    return {name: absent for name, absent in sorted(missing.items()) if absent}
 
 
 def _suggestion(name: str, known: list[str]) -> str:

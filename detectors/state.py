@@ -15,7 +15,8 @@ from detectors.alerts import Alert
 from detectors.columns import Columns
 from detectors.features import OddCall
 from detectors.latest import Latest
-from detectors.registry import detectors
+from detectors.protocol import Detector, Feature
+from detectors.registry import detectors, features
 from detectors.sums import Gathered
 
 
@@ -24,18 +25,20 @@ class DetectorState:
     """`secret` keys the 64-bit hashes of subjects in this installation."""
 
     secret: bytes
-    subjects: dict[str, dict[str, Columns]] = field(default_factory=dict)  # detector -> group -> columns
+    subjects: dict[str, dict[str, Columns]] = field(default_factory=dict)  # feature or detector -> group -> columns
     alerts: dict[str, Alert] = field(default_factory=dict)
     examples: dict[int, Latest[tuple[str, int]]] = field(default_factory=dict)  # range under an account -> call id and start
     dialled: dict[int, Latest[str]] = field(default_factory=dict)  # account's numbers that cannot be read or priced -> as dialled
     odd_calls: dict[str, OddCall] = field(default_factory=dict)  # call_key -> what was counted
     gathered: Gathered = field(default_factory=dict)  # since the last tick
     clocks: dict[int, int] = field(default_factory=dict)  # partition -> time of its last tick
+    began: dict[int, int] = field(default_factory=dict)  # partition -> time of its first tick
 
     def __post_init__(self) -> None:
         """Groups and columns that a stored state lacks begin empty; those of detectors that no longer exist are dropped."""
         stored, self.subjects = self.subjects, {}
-        for detector in detectors():
+        everyone: list[Feature | Detector] = [*features(), *detectors()]
+        for detector in everyone:
             groups = stored.get(detector.name, {})
             self.subjects[detector.name] = {
                 group: _with_dtypes(groups[group], empty) if group in groups else empty for group, empty in detector.new_state().items()
@@ -58,7 +61,7 @@ def merge(states: Iterable[DetectorState], secret: bytes) -> DetectorState:
     merged = DetectorState(secret)
     for state in states:
         merged.secret = state.secret
-        for name in (*BY_HOME, "clocks", "gathered"):
+        for name in (*BY_HOME, "clocks", "began", "gathered"):
             getattr(merged, name).update(getattr(state, name))
         for name, groups in state.subjects.items():
             for group, columns in groups.items():
@@ -87,6 +90,8 @@ def subset(whole: DetectorState, partitions: int, selected: Collection[int]) -> 
     state.gathered = {p: sums for p, sums in whole.gathered.items() if p in selected}
     latest_ms = max(whole.clocks.values(), default=0)
     state.clocks = {p: whole.clocks.get(p, latest_ms) for p in selected} if latest_ms else {}
+    earliest_ms = min(whole.began.values(), default=0)
+    state.began = {p: whole.began.get(p, earliest_ms) for p in selected} if earliest_ms else {}
     for name, groups in whole.subjects.items():
         for group, columns in groups.items():
             copied = columns.copy()

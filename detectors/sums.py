@@ -16,8 +16,9 @@ import polars as pl
 
 from core.money import in_range
 from core.record import Tick
+from detectors.profile import RING_MS, SHORT_MS
 from detectors.protocol import Limits
-from detectors.registry import summed
+from detectors.registry import spanning, summed
 
 EPOCH = b"epoch"
 """The key of a value of `sums`."""
@@ -28,9 +29,9 @@ other rows the epoch has: a reader knows when it has them all."""
 
 _KEY = {
     "tenant": pl.String,
-    "kind": pl.String,  # carrier | trunk_group | trunk | range | TICK
+    "kind": pl.String,  # carrier | trunk_group | trunk | range | rung | abroad | route | TICK
     "subject": pl.String,
-    "account": pl.String,  # of a range: whose calls
+    "account": pl.String,  # of the kinds that a detector declares so (`Spanning.by_account`): whose calls
     "second_ms": pl.Int64,  # event time
     "currency": pl.String,
 }
@@ -40,6 +41,13 @@ _SUM = {
     "active": pl.Int64,  # answered less ended
     "learned_ms": pl.Int64,  # the latest
     "call_id": pl.String,  # of the last row
+    # Of calls that ended: how many, how many of them were answered, and of those: very short ones, talk, time until the answer.
+    "ends": pl.Int64,
+    "rings": pl.Int64,  # given up at once, not answered
+    "answers": pl.Int64,
+    "shorts": pl.Int64,
+    "talk_ms": pl.Int64,
+    "delay_ms": pl.Int64,
 }
 _EPOCH = {"partition": pl.Int32, "tick_offset": pl.Int64, "tick_ms": pl.Int64, "config_version": pl.Int64}
 SUMS = pl.Schema(_EPOCH | _KEY | _SUM)
@@ -61,6 +69,12 @@ class Sum(msgspec.Struct):
     active: int = 0
     learned_ms: int = 0
     call_id: str = ""
+    ends: int = 0
+    rings: int = 0
+    answers: int = 0
+    shorts: int = 0
+    talk_ms: int = 0
+    delay_ms: int = 0
 
 
 Gathered = dict[int, dict[Key, Sum]]
@@ -80,6 +94,8 @@ def gather(gathered: Gathered, usage: pl.DataFrame, placed: Sequence[tuple[int, 
     ended: dict[int, list[tuple[Any, ...]]] = {partition: [] for partition in ticks}
     if usage.height and watched:
         columns = [usage.get_column(name).to_list() for name in COLUMNS]
+        ended_calls = _ended(usage)
+        by_account = {kind for detector in spanning() for kind in detector.by_account}
         for at, (partition, offset, tenant, account, t_ms, currency, nanos, calls, active, learned_ms, call_id) in enumerate(
             zip(*columns, strict=True)
         ):
@@ -89,13 +105,18 @@ def gather(gathered: Gathered, usage: pl.DataFrame, placed: Sequence[tuple[int, 
             for kind, names in watched:
                 if not (subject := names[at]):
                     continue
-                key = (tenant, kind, subject, account if kind == "range" else "", t_ms // 1000 * 1000, currency)
+                key = (tenant, kind, subject, account if kind in by_account else "", t_ms // 1000 * 1000, currency)
                 mine = gathered.get(partition) or gathered.setdefault(partition, {})
                 known = mine.get(key) or mine.setdefault(key, Sum())
-                known.nanos += nanos
+                known.nanos = in_range(known.nanos + nanos)
                 known.calls += calls
                 known.active += active
                 known.learned_ms, known.call_id = max(known.learned_ms, learned_ms), call_id
+                if end := ended_calls[at]:
+                    answered, short, talk_ms, delay_ms, ring = end
+                    known.ends, known.answers, known.shorts = known.ends + 1, known.answers + answered, known.shorts + short
+                    known.rings += ring
+                    known.talk_ms, known.delay_ms = known.talk_ms + talk_ms, known.delay_ms + delay_ms
     for partition, waiting in ticks.items():
         while waiting:
             ended[partition] += _epoch(gathered.pop(partition, {}), partition, *waiting.popleft())
@@ -106,10 +127,27 @@ def gather(gathered: Gathered, usage: pl.DataFrame, placed: Sequence[tuple[int, 
 COLUMNS = ("partition", "offset", "tenant", "account", "t_ms", "currency", "nanos", "calls", "active", "learned_ms", "call_id")
 
 
+def _ended(usage: pl.DataFrame) -> list[tuple[int, int, int, int, int] | None]:
+    """Of each row that ends a call: answered, and then whether it was short, its talk, the time until the answer, and
+    whether it was given up at once; None = it ends none."""
+    found: list[tuple[int, int, int, int, int] | None] = []
+    by = ("final", "answered", "duration_ms", "answer_ms", "started_ms", "t_ms")
+    for final, answered, duration_ms, answer_ms, started_ms, t_ms in zip(*(usage[name].to_list() for name in by), strict=True):
+        if not final:
+            found.append(None)
+        elif not answered:
+            found.append((0, 0, 0, 0, int(t_ms - started_ms <= RING_MS)))
+        else:
+            talk_ms = duration_ms or 0
+            found.append((1, int(talk_ms <= SHORT_MS), talk_ms, max(0, (answer_ms or started_ms) - started_ms), 0))
+    return found
+
+
 def _epoch(sums: dict[Key, Sum], partition: int, offset: int, tick: Tick) -> Iterator[tuple[Any, ...]]:
     """Rows of SUMS in an order that does not depend on how the log was cut, and the row that ends the epoch."""
     of = (partition, offset, tick.at_ms, tick.config_version)
     for key in sorted(sums):
         one = sums[key]
-        yield (*of, *key, in_range(one.nanos), one.calls, one.active, one.learned_ms, one.call_id)
-    yield (*of, "", TICK, "", "", 0, "", 0, len(sums), 0, 0, "")
+        yield (*of, *key, in_range(one.nanos), one.calls, one.active, one.learned_ms, one.call_id,
+               one.ends, one.rings, one.answers, one.shorts, one.talk_ms, one.delay_ms)  # fmt: skip
+    yield (*of, "", TICK, "", "", 0, "", 0, len(sums), 0, 0, "", 0, 0, 0, 0, 0, 0)

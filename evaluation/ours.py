@@ -8,7 +8,8 @@ that wait for a person, or that a safety rule refuses, block nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Sequence, Set
 
 import msgspec
 import numpy as np
@@ -65,7 +66,8 @@ def ours(traffic: Traffic, feed: str = "answers", name: str = "Ringfence") -> Ve
         for finding in found:
             findings.setdefault(finding.finding_id, finding)
         table.apply(orders)
-    return Verdict(name, [_alert(one) for one in findings.values()], table.refused)
+    accounts, carriers = set(traffic.frame["account"].unique()), set(traffic.frame["carrier"].unique())
+    return Verdict(name, [alert_of(one, accounts, carriers) for one in findings.values()], table.refused)
 
 
 def spans(found: Events) -> Iterator[tuple[int, int, Events]]:
@@ -141,10 +143,11 @@ class Table:
                 )
 
 
-def _alert(finding: Finding) -> Alert:
-    kind = finding.subject_kind
-    account = finding.key.account if finding.key else finding.subject if kind == "account" else finding.subject.partition(" ")[0]
+def alert_of(finding: Finding, accounts: Set[str], carriers: Set[str]) -> Alert:
+    """A finding as an alert: its account is that of its block, else the first account that its subject names; likewise its carrier."""
+    words = re.split(r"[/ >|]", finding.subject)
+    account = finding.key.account if finding.key else next((word for word in words if word in accounts), "")
     return Alert(
-        finding.detected_at_ms, finding.tenant, f"{kind} {finding.subject}", account if kind in ("account", "a_number", "b_range") else "",
-        finding.subject if kind == "carrier" else "", finding.detector, tuple(finding.example_call_ids),
+        finding.detected_at_ms, finding.tenant, f"{finding.subject_kind} {finding.subject}", account,
+        "" if account else next((word for word in words if word in carriers), ""), finding.detector, tuple(finding.example_call_ids),
     )  # fmt: skip

@@ -28,7 +28,11 @@ from core.message import Message
 from core.money import to_text
 from core.orders import BlockOrder, Finding
 from core.record import TICK_KEY, Tick, journal_key
-from flows.step import State, judge
+from detectors.protocol import Settings
+from detectors.registry import spanning
+from detectors.sums import TICK
+from flows import watch
+from flows.step import State, judge, settings_of
 from rating.contracts import NO_DECK, UNKNOWN, Terms, compile_contracts
 from rating.deck import Deck
 from rating.priced import priced
@@ -36,7 +40,8 @@ from switches.files.mapping import Mapping, MappingError
 from switches.files.records import Row, read_rows
 
 BATCH = 8192
-TICK_MS = 3_600_000
+TICK_MS = 60_000
+"""How often the detectors that span accounts look, by the time of the calls."""
 REASONS = 20
 FATES = {
     schemas.REJECT: "rejects.jsonl", schemas.UNRATED: "unrated.jsonl", schemas.CONFLICT: "conflicts.jsonl",
@@ -47,7 +52,10 @@ SUSPECTED = "suspected_duplicates.jsonl"
 """Rows that were priced although an earlier row has their id or equals them."""
 NOTES = "notes.jsonl"
 """Rows of which something that is no money was cut or left out."""
-OUTPUTS = ("alerts.jsonl", "block_orders.jsonl", *FATES.values(), SUSPECTED, NOTES, "calls.parquet", "charges.parquet", "summary.json")
+OUTPUTS = (
+    "alerts.jsonl", "block_orders.jsonl", "waiting_orders.jsonl", *FATES.values(), SUSPECTED, NOTES, "calls.parquet", "charges.parquet",
+    "summary.json",
+)  # fmt: skip
 
 SET_ASIDE = "sell_amount: set aside, the deck prices the call"
 """Counted, and without a line of its own: it can be every row."""
@@ -164,11 +172,13 @@ def _judge_rows(
     first_lines: dict[tuple[str, str], int] = {}  # of each call_id
     twins = orders = 0
     alerts: dict[str, Finding] = {}
+    watched: dict[str, Any] = {detector.name: detector.state() for detector in spanning()}
     money: dict[str, Counter[str]] = {"sell": Counter(), "buy": Counter()}
     next_tick_ms = 0
     with (
         ExitStack() as stack,
         (out / "block_orders.jsonl").open("wb") as block_orders,
+        (out / "waiting_orders.jsonl").open("wb") as waiting,
         pyarrow.parquet.ParquetWriter(out / "calls.parquet", PRICED.to_arrow().schema) as calls,
         pyarrow.parquet.ParquetWriter(out / "charges.parquet", schemas.empty(schemas.CHARGES).to_arrow().schema) as charges,
     ):
@@ -211,10 +221,11 @@ def _judge_rows(
                 charges.write_table(outcome.charges.to_arrow().cast(charges.schema))
                 for role, totals in money.items():
                     totals.update(_totals(outcome.charges, role))
-            for order in outcome.orders:
-                orders += 1
-                _line(block_orders, _order(order))
-            alerts.update((finding.finding_id, finding) for finding in outcome.findings)
+            found = _spanning(watched, outcome.sums, settings_of(terms))
+            for order in (*outcome.orders, *found.orders):
+                orders += not order.ask
+                _line(waiting if order.ask else block_orders, _order(order))
+            alerts.update((finding.finding_id, finding) for finding in (*outcome.findings, *found.findings))
             gc.collect(1)
             progress(start + len(batch), len(rows))
     with (out / "alerts.jsonl").open("wb") as file:
@@ -234,6 +245,18 @@ def _judge_rows(
         raise AssertionError(f"{summary.received} rows were read and {sum(counts.values())} have a disposition: {counts}")
     (out / "summary.json").write_bytes(msgspec.json.format(msgspec.json.encode(summary), indent=2) + b"\n")
     return summary
+
+
+def _spanning(states: dict[str, Any], sums: pl.DataFrame, settings: Settings) -> watch.Outcome:
+    """What the detectors that span accounts find in the epochs of a batch."""
+    found = watch.Outcome([], [])
+    for epoch in sums.partition_by("tick_offset", maintain_order=True):
+        rows, tick_ms = epoch.filter(pl.col("kind") != TICK), int(epoch["tick_ms"][0])
+        if rows.height:
+            one = watch.judge_cut(states, rows, tick_ms, settings)
+            found.findings.extend(one.findings)
+            found.orders.extend(one.orders)
+    return found
 
 
 def _totals(charges: pl.DataFrame, role: str) -> dict[str, int]:

@@ -23,6 +23,7 @@ from core.clock import wall_clock_ms
 from core.message import Message
 from core.orders import BlockOrder, Finding
 from core.reporting import Report, ignore
+from detectors.protocol import Settings as DetectorSettings
 from detectors.registry import spanning
 from detectors.sums import BY, EPOCH, TICK
 from flows import live
@@ -101,15 +102,23 @@ def watch(state: State, messages: Sequence[Message], contracts_of: TermsOf, now_
             _take(state, message)
     while cut := _next_cut(state, now_ms, last):
         settings = settings_of(contracts_of(cut[0].version))
-        rows = pl.concat([epoch.rows for epoch in cut])
-        for detector in spanning():
-            findings, orders = detector.detect(state.stored.detectors[detector.name], rows, settings)
-            outcome.findings.extend(findings)
-            outcome.orders.extend(orders)
-            detector.forget(state.stored.detectors[detector.name], cut[0].tick_ms)
+        found = judge_cut(state.stored.detectors, pl.concat([epoch.rows for epoch in cut]), cut[0].tick_ms, settings)
+        outcome.findings.extend(found.findings)
+        outcome.orders.extend(found.orders)
         for epoch in cut:
             state.stored.ticks[epoch.partition] = epoch.tick_offset
             state.stored.next_offset[epoch.partition] = epoch.next_offset
+    return outcome
+
+
+def judge_cut(states: dict[str, Any], rows: pl.DataFrame, tick_ms: int, settings: DetectorSettings) -> Outcome:
+    """Run the detectors that span partitions over one cut; `states`, by detector, is updated in place."""
+    outcome = Outcome([], [])
+    for detector in spanning():
+        findings, orders = detector.detect(states[detector.name], rows, settings)
+        outcome.findings.extend(findings)
+        outcome.orders.extend(orders)
+        detector.forget(states[detector.name], tick_ms)
     return outcome
 
 

@@ -17,6 +17,9 @@ from core.record import Record
 from core.schemas import GONE, USAGE
 from rating.charge import Amounts
 
+WRITTEN = ("b_raw", "src_ip", "attestation", "imei", "imsi", "cell")
+"""Fields of the record itself."""
+
 
 class Reported(msgspec.Struct):
     """Of a call in progress: what its earlier steps added."""
@@ -85,7 +88,7 @@ def accrue(
         "started_ms": [answer if setup_ms[i] is None else setup_ms[i] for i, answer in zip(moved, answered_ms, strict=True)],
         "a_number": [numbers[i] if kinds[i] in E164_KINDS else "" for i in moved],
         "call_id": [call_ids[i] or call_keys[i] for i in moved],
-        "b_raw": [values[rows[i]].b_raw if rows[i] >= 0 else "" for i in moved],
+        **{name: [getattr(values[rows[i]], name) if rows[i] >= 0 else "" for i in moved] for name in WRITTEN},
         "nanos": [nanos[i] for i in moved],
         "currency": [
             "" if amounts.fault[i] else amounts.sell_currency[i] or amounts.buy_currency[i] or currency_of(tenants[i], accounts[i]) for i in moved

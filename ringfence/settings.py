@@ -241,6 +241,9 @@ class Settings(BaseSettings):
     pages_look_token: str = _secret("The token to see the page, with telephone numbers masked.")
     pages_act_token: str = _secret("The token to act on the page, and to see whole numbers.")
 
+    smtp_url: str = Field("", repr=False, description="The server that mails invoices: smtp://user:password@host:587, or smtps://.")
+    mail_from: str = Field("", description="The address that invoices are mailed from.")
+
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="The lowest level that is logged in home/run/*.log.")
     log_format: str = Field(
         "text", pattern="^(text|json)$", description="The format of the logs: text, or json with one object per line, for log collectors."

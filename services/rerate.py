@@ -7,7 +7,7 @@ and what a crash between two of them leaves:
     1. the books say `counting`                   nothing has changed; count it again
     2. the charges of the run, slice by slice     rows that count nowhere; the same rows again collapse with them
     3. the row that makes them count              they count, all at once; the books still say `counting`: count it again, and it goes on from here
-    4. of a recycling: its records become rated   some still say `unrated`: as above
+    4. of a recycling: its records become rated   some still say `unrated`, or `reject`: as above
     5. the books say `counts`
 """
 
@@ -20,6 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 import msgspec
 import polars as pl
@@ -29,17 +30,17 @@ from assurance.cycles import period_of
 from books import Connection, configs, decks, open_books, runs
 from books.runs import Found, Kind, Line, Run, Spec, Unpriced
 from core.config import path, split_path
-from core.schemas import CHARGES, JUDGED, RATED_DISPOSITION
+from core.schemas import CHARGES, JUDGED, RATED_DISPOSITION, REJECT, UNRATED, empty
 from rating import packages
 from rating.contracts import Charged, Terms
 from rating.decks import DeckError, read_deck
 from rating.difference import ALL, COMPARED, DIMENSIONS, Difference, difference, of_same_calls
 from rating.rerate import AMOUNTS, FACTS, OF_ATTEMPT, Rerater
-from services import files, in_force
+from services import files, in_force, rejects
 from services import reading as read
 from services.errors import BadArgument, ServiceError, UnknownName
 from services.installation import Installation, books, tenant_of
-from warehouse import Warehouse, ask, handing, slices
+from warehouse import Warehouse, ask, handing, mending, slices
 from warehouse import runs as stored_runs
 from warehouse.slices import Period, Slice
 
@@ -50,6 +51,9 @@ MOST_REASONS = 100
 
 SETTLED_MS = 4 * 3_600_000
 """Calls of a period that ended so long ago have ended too, but for a few."""
+
+ARRIVAL_MS = 30 * 86_400_000
+"""How long before its record arrived a call of rejects may have been."""
 
 Progress = Callable[[int, int], None]
 """Slices done, and slices in all."""
@@ -72,7 +76,7 @@ class NotNow(ServiceError):
 
 def spec_of(
     conn: Connection, from_ms: int, to_ms: int, *, tenant: str = "", account: str = "", carrier: str = "", reason: str = "", version: int = 0,
-    price_lists: Mapping[str, str] | None = None, who: str = "", now_ms: int = 0,
+    price_lists: Mapping[str, str] | None = None, who: str = "", now_ms: int = 0, zone: str = "UTC",
 ) -> Spec:  # fmt: skip
     """The calls and the terms of a run. `version`: of the config, 0 = that in force. `price_lists`: name of a deck -> a CSV file in our own columns,
     or the id of a version that the books have; it prices in the place of the deck of that name. Raises `ServiceError`.
@@ -96,8 +100,23 @@ def spec_of(
             raise UnknownName(f"Config version {version} has no deck {name!r} for {tenant}; it has: {', '.join(there) or 'none'}.")
         ids[key] = _price_list(conn, name, where, decks.content(conn, view[key]).currency, who, now_ms)
     return Spec(
-        from_ms=from_ms, to_ms=to_ms, tenant=tenant, account=account, carrier=carrier, reason=reason, config_version=version, decks=ids
-    )
+        from_ms=from_ms, to_ms=to_ms, tenant=tenant, account=account, carrier=carrier, reason=reason, config_version=version, decks=ids, zone=zone,
+    )  # fmt: skip
+
+
+def zone_of(conn: Connection, tenant: str, name: str) -> str:
+    """The time zone of that name, or of the agreement of that name. Raises `BadArgument`."""
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        pass
+    else:
+        return name
+    tenant = tenant_of(conn, tenant)
+    found = [one.time_zone for one in configs.load(conn, configs.latest(conn)).agreements if (one.tenant, one.name) == (tenant, name)]
+    if not found:
+        raise BadArgument(f"--zone {name}: neither a time zone, such as Europe/Vienna, nor an agreement of {tenant}")
+    return found[0]
 
 
 def _price_list(conn: Connection, name: str, where: str, currency: str, who: str, now_ms: int) -> str:
@@ -145,6 +164,7 @@ class Piece(NamedTuple):
     before: pl.DataFrame
     after: pl.DataFrame
     unpriced: pl.DataFrame
+    of_rejects: rejects.Mended | None = None
 
 
 def _period(spec: Spec) -> Period:
@@ -181,8 +201,11 @@ def _read(client: Warehouse, kind: Kind, spec: Spec, rater: Rerater, one: Slice)
     before = slices.charges(client, one, period, COMPARED)
     if kind == "recycle":
         calls = calls.join(before, on=["partition", "offset"], how="anti")
+        # What a run made of rejects, and was taken back, waits for such a run.
+        rejected = slices.ended_by(client, one, period, ("partition", "offset"), REJECT)
+        calls = calls.join(rejected, left_on=["record_partition", "record_offset"], right_on=["partition", "offset"], how="anti")
         if spec.reason:
-            ends = slices.unrated(client, one, period, ("call_key", "reason"))
+            ends = slices.ended_by(client, one, period, ("call_key", "reason"), UNRATED)
             says = pl.col("reason").str.to_lowercase().str.contains(spec.reason.lower(), literal=True)
             calls = calls.join(ends.filter(says), on="call_key", how="semi")
     if not calls.height:
@@ -243,6 +266,10 @@ def _cycles(terms: Terms) -> Callable[[str, str, int], int]:
 
 def _priced(client: Warehouse, kind: Kind, spec: Spec, rater: Rerater, progress: Progress) -> Iterator[Piece]:
     """Slice by slice: while one is priced the next one is read, so two are in memory."""
+    if kind == "rejects":
+        made = rejects.mended(client, spec, rater.terms, rater.run)
+        yield Piece(empty(CHARGES).select(COMPARED), made.charges, made.unpriced, made)
+        return
     every = _cut(client, _period(spec))
     covered = _covered(client, spec, rater)
     with ThreadPoolExecutor(1, "reader") as reader:
@@ -273,6 +300,7 @@ class _Tally:
     after: int = 0
     change: Difference = field(default_factory=Difference)
     reasons: Counter[str] = field(default_factory=Counter)
+    read: Counter[str] = field(default_factory=Counter)  # dispositions of rejects that can be read now
     examples: dict[str, str] = field(default_factory=dict)
 
     def take(self, piece: Piece, *, compared: bool = True) -> None:
@@ -282,12 +310,16 @@ class _Tally:
         self.after = (self.after + _hash(piece.after, [name for name in CHARGES if name != "run"])) % 2**64
         if compared:
             self.change.add(difference(piece.before, piece.after))
+        if piece.of_rejects is not None:
+            self.read.update(piece.of_rejects.records["disposition"].to_list())
         for account, number, reason in piece.unpriced.select("account", "b_number", "reason").iter_rows():
             self.reasons[reason] += 1
             self.examples.setdefault(reason, f"{account} to {number}" if number else account)
 
     def found(self) -> Found:
         lines, notes = [], []
+        if self.read:
+            notes.append("rejects that can be read now: " + ", ".join(f"{count:,} {what}" for what, count in sorted(self.read.items())))
         for by in (ALL, *DIMENSIONS):
             rows = [row for row in self.change.of(by) if by == ALL or row[4]]
             if len(rows) > MOST_LINES:
@@ -343,7 +375,10 @@ def count(
         raise NotNow(f"Run {number} is {run.state} ({run.state_why}): price the calls again, and count that run.")
     if run.state == "counts":
         return run
-    _later_runs(installation, run)
+    if later := _later_run(installation, run):  # it wins wherever both price a call: this one would change only what that one left
+        raise NotNow(
+            f"Run {later} was made after run {number} and counts for calls of the same days: price the calls again, and count that run."
+        )
     _become(installation, run, "counting", who, why, now_ms)
     done("counting")
     with read.warehouse(installation) as client:
@@ -363,21 +398,33 @@ def count(
                 for rows in _mended(client, run):
                     insert("records", rows.to_arrow())
                     done("records")
+            if run.kind == "rejects":
+                made = rejects.mended(client, run.spec, terms_of(installation, run.spec), number)
+                for table, rows in (("attempts", made.attempts), ("calls", made.calls), ("records", made.records)):
+                    if rows.height:
+                        insert(table, rows.to_arrow())
+                    done(table)
     _become(installation, run, "counts", who, why, now_ms)
     return run_of(installation, number)
 
 
 def withdraw(installation: Installation, number: int, who: str, why: str, now_ms: int) -> Run:
-    """Takes back a re-rating that counts: what counted before it counts again, at once."""
+    """Takes back a run that counts: what counted before it counts again, at once. Effects in their order: the row that makes it count no more; of a
+    recycling, its records become what they were before (a crash before that leaves them `rated`, without charges: withdraw it again); the books.
+    """
     if not why.strip():
         raise BadArgument("say --why: it goes into the audit")
     run = run_of(installation, number)
-    if run.kind == "recycle":
-        raise NotNow(f"Run {number} priced calls that had no price: to take money back from them, price them again with a deck that says 0.")
     if run.state not in ("counts", "counting", "withdrawn"):
         raise NotNow(f"Run {number} is {run.state}: there is nothing to take back.")
-    with handing.inserting(installation.warehouse_dsn) as insert:
+    if run.kind != "rerate" and (later := _later_run(installation, run)):
+        raise NotNow(f"Run {later} was made after run {number} and counts for calls of the same days: withdraw that one first.")
+    with read.warehouse(installation) as client, handing.inserting(installation.warehouse_dsn) as insert:
         insert("rating_runs", stored_runs.row(number, False, max(now_ms, run.state_at_ms + 1), who, why))
+        if run.kind != "rerate":
+            before = mending.undone(client, _begins(run))
+            if before.height:
+                insert("records", before.to_arrow())
     _become(installation, run, "withdrawn", who, why, now_ms)
     return run_of(installation, number)
 
@@ -402,14 +449,16 @@ def _become(installation: Installation, run: Run, state: runs.State, who: str, w
         runs.become(conn, run.run, state, who, why, now_ms)
 
 
-def _later_runs(installation: Installation, run: Run) -> None:
-    """A run with a higher number wins wherever both price a call: a lower one that counted after it would change only what that one left."""
+def _later_run(installation: Installation, run: Run) -> int:
+    """The number of a run above this one that counts for calls of the same days; 0 = there is none."""
     for other in every(installation):
         one, own = other.spec, run.spec
         meets = one.from_ms < own.to_ms and own.from_ms < one.to_ms and (not one.tenant or not own.tenant or one.tenant == own.tenant)
+        # Rejects are chosen by their arrival, which may be days behind their calls.
+        meets = meets or (run.kind == "rejects" and own.from_ms - one.to_ms < ARRIVAL_MS and (one.tenant in ("", own.tenant) or not own.tenant))
         if other.run > run.run and other.state in ("counts", "counting") and meets:
-            later = f"Run {other.run} was made after run {run.run} and counts for calls of the same days"
-            raise NotNow(f"{later}: price the calls again, and count that run.")
+            return other.run
+    return 0
 
 
 def _same(installation: Installation, run: Run, now: Found, who: str, now_ms: int) -> None:
@@ -430,6 +479,11 @@ def _same(installation: Installation, run: Run, now: Found, who: str, now_ms: in
     raise Changed(f"Run {run.run} is not what you saw ({words}). {advice}")
 
 
+def _begins(run: Run) -> str:
+    """How the reason of a record begins that a run has mended; what follows is the reason before it."""
+    return rejects.begins(run.run) if run.kind == "rejects" else f"priced by rating run {run.run}; was: "
+
+
 def _mended(client: Warehouse, run: Run) -> Iterator[pl.DataFrame]:
     """The records that ended the calls of a recycling, as rated: each keeps its offset, and is its next revision."""
     period = _period(run.spec)
@@ -438,8 +492,8 @@ def _mended(client: Warehouse, run: Run) -> Iterator[pl.DataFrame]:
         mine = charged.filter(pl.col("run") == run.run)
         if not mine.height:
             continue
-        ends = slices.unrated(client, one, period, JUDGED.names()).join(mine, on="call_key", how="semi")
+        ends = slices.ended_by(client, one, period, JUDGED.names(), UNRATED).join(mine, on="call_key", how="semi")
         if ends.height:
-            rated = {"disposition": pl.lit(RATED_DISPOSITION), "reason": pl.format("priced by rating run {}; was: {}", pl.lit(run.run), "reason")}
+            rated = {"disposition": pl.lit(RATED_DISPOSITION), "reason": pl.format("{}{}", pl.lit(_begins(run)), "reason")}
             yield ends.with_columns(**rated, revision=pl.col("revision") + 1).cast(pl.Schema([*JUDGED.items(), ("revision", pl.Int32())]))
 

@@ -1,4 +1,4 @@
-"""A party's account: its statement, what is open and how old it is, what two sides of one party net to, and what a reseller earned."""
+"""A party's account: its statement, what is open and how old it is, what its two sides net to, and what a reseller earned."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def bucket(overdue_days: float) -> int:
 
 @dataclass(frozen=True)
 class Netted:
-    """A party that is sold to and bought from, in one currency: what it owes us, what we owe it (both usually >= 0), the difference."""
+    """A party that is sold to and bought from, in one currency: what it owes us, what we owe it, and the difference. Nanos."""
 
     party: str
     currency: str

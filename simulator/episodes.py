@@ -85,18 +85,22 @@ class _Free:
         self.fresh: set[int] = set()
 
     def take(self, habits: tuple[int, ...], fresh: bool) -> int:
-        """One account of a habit drawn at random (the busier ones more often), or a fresh one with its neighbours."""
+        """One account of a habit drawn at random (the busier ones more often), or a fresh one: a newcomer, or SIM cards with adjacent numbers."""
         town = self._town
         habit = int(self._rng.choice(habits))
-        mine = np.array([one for one in town.accounts(habit).tolist() if one not in self._used] or town.accounts(habit).tolist())
-        if fresh:
-            many = SUBSCRIPTION if habit == SUBSCRIBER else 1
-            account = int(mine[self._rng.integers(0, max(len(mine) - many, 1))])
-            taken = range(account, min(account + many, len(town.names)))
-            self.fresh.update(one for one in taken if town.habit[one] == habit)
+        every = town.accounts(habit)
+        mine = np.array([one for one in every.tolist() if one not in self._used] or every.tolist())
+        newcomers = mine[town.weight[mine] == 0]
+        if fresh and habit == SUBSCRIBER:
+            account = int(mine[self._rng.integers(0, max(len(mine) - SUBSCRIPTION, 1))])
+            taken = range(account, min(account + SUBSCRIPTION, len(town.names)))
+            self.fresh.update(taken)
+        elif fresh and len(newcomers):
+            account = int(newcomers[0])
+            taken = range(account, account + 1)
         else:
-            weight = town.weight[mine] / town.weight[mine].sum()
-            account = int(self._rng.choice(mine, p=weight))
+            callers = mine[town.weight[mine] > 0] if len(newcomers) < len(mine) else every[town.weight[every] > 0]
+            account = int(self._rng.choice(callers, p=town.weight[callers] / town.weight[callers].sum()))
             taken = range(account, account + 1)
         self._used.update(taken)
         return account

@@ -21,11 +21,13 @@ OFFICE, HOME, CALLCENTRE, CALLSHOP, WHOLESALE, SUBSCRIBER = range(6)
 TENANTS = ("retail", "wholesale", "mobile")
 TENANT_OF = np.array([0, 0, 0, 0, 1, 2])  # of a habit
 BUSINESS = (OFFICE, CALLCENTRE, CALLSHOP, WHOLESALE)
+NEWCOMERS = (OFFICE, WHOLESALE)
+"""Habits with some accounts that make no everyday calls (their weight is 0): they are there for new customers."""
 
 SHARES = (0.26, 0.07, 0.04, 0.02, 0.31, 0.30)
 """Of all calls, by habit."""
 
-CALLS_A_DAY = (70.0, 2.5, 600.0, 90.0, 4000.0, 5.0)
+CALLS_PER_DAY = (70.0, 2.5, 600.0, 90.0, 4000.0, 5.0)
 """Of one account, by habit: offices and homes as small providers see them, a subscriber's outgoing calls as in published mobile data."""
 
 CALLERS = ((4, 60), (1, 2), (1, 4), (1, 4), (2000, 9000), (1, 1))
@@ -89,17 +91,19 @@ def make_town(seed: int, calls: int, start_ms: int, days: float) -> Town:
     """The town of a seed, as large as so many calls in so many days need.
 
     >>> town = make_town(1, 20_000, 0, 2)
-    >>> len(town.accounts(WHOLESALE)), len(town.subscribers) > 500
+    >>> int((town.weight[town.accounts(WHOLESALE)] > 0).sum()), len(town.subscribers) > 500
     (16, True)
     """
     rng = generator(seed, "town")
     counts = [
         max(int(calls * part / days / per_day) + 1, 16 if habit in BUSINESS else 40)
-        for habit, (part, per_day) in enumerate(zip(SHARES, CALLS_A_DAY, strict=True))
+        for habit, (part, per_day) in enumerate(zip(SHARES, CALLS_PER_DAY, strict=True))
     ]
-    habit = np.repeat(np.arange(len(HABITS)), counts)
+    reserve = 2 + sum(counts[one] for one in BUSINESS) // 36
+    ordinary = [np.arange(count + (reserve if habit in NEWCOMERS else 0)) < count for habit, count in enumerate(counts)]
+    habit, calls_at_all = np.repeat(np.arange(len(HABITS)), [len(one) for one in ordinary]), np.concatenate(ordinary)
     n = len(habit)
-    weight = rng.lognormal(0, np.where(habit == SUBSCRIBER, 0.9, 0.6))
+    weight = rng.lognormal(0, np.where(habit == SUBSCRIBER, 0.9, 0.6)) * calls_at_all
     for kind, part in enumerate(SHARES):  # the weights of a habit add up to its share
         mine = habit == kind
         weight[mine] *= part / weight[mine].sum()

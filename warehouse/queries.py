@@ -314,6 +314,7 @@ _PRICED = {
     "learned_ms": "any(learned_ms)",
     "billable_s": f"sumIf(charged_s, {_SOLD})",
     "destination": f"anyIf(destination, {_SOLD})",
+    "carrier": f"argMaxIf(carrier, (charged_s, attempt_no), {_BOUGHT})",
     "sell": f"sumIf({_AMOUNT}, {_SOLD})",
     "sell_currency": f"anyIf(currency, {_SOLD})",
     "buy": f"if(uniqExactIf(currency, {_BOUGHT}) > 1, NULL, sumIf({_AMOUNT}, {_BOUGHT}))",

@@ -145,14 +145,15 @@ def amounts(client: Client, of: Slice, period: Period, found: pl.DataFrame, colu
     return frame(client, (sql, params))
 
 
-def unrated(client: Client, of: Slice, period: Period, columns: Sequence[str]) -> pl.DataFrame:
-    """The records that ended or corrected the slice's calls and are unrated, with their `revision`."""
+def ended_by(client: Client, of: Slice, period: Period, columns: Sequence[str], disposition: str) -> pl.DataFrame:
+    """The records that ended or corrected the slice's calls and have that disposition, with their `revision`."""
     ends = f"SELECT record_partition, record_offset FROM calls WHERE {_SLICE}"
     sql = (
         f"SELECT {', '.join(columns)}, revision FROM (SELECT * FROM records WHERE tenant = {{tenant:String}} AND learned_ms >= {{since_ms:Int64}} "
-        f"AND (partition, offset) IN ({ends}) ORDER BY partition, offset, revision DESC LIMIT 1 BY partition, offset) WHERE disposition = 'unrated'"
+        f"AND (partition, offset) IN ({ends}) ORDER BY partition, offset, revision DESC LIMIT 1 BY partition, offset) "
+        "WHERE disposition = {disposition:String}"
     )
-    return frame(client, (sql, _params(of) | {"since_ms": period.from_ms - DAY_MS}))
+    return frame(client, (sql, _params(of) | {"since_ms": period.from_ms - DAY_MS, "disposition": disposition}))
 
 
 _SLICE = (

@@ -126,3 +126,36 @@ def _money(columns: str, subject: Mapping[str, str], tenant: str, from_ms: int, 
     source, params = priced(columns, from_ms, tenant, where)
     found: dict[str, Any] = {**params, **values, "to_ms": to_ms}
     return source, found
+
+
+def margins(tenant: str, from_ms: int, to_ms: int, limit: int = 40) -> Query:
+    """By destination, carrier and the two currencies: calls, seconds that were sold, sell, buy; what loses most first."""
+    source, params = priced("destination, carrier, learned_ms, sell_currency, buy_currency, sell, buy, billable_s", from_ms, tenant)
+    return (
+        "SELECT destination, carrier, sell_currency, buy_currency, count() AS calls, sum(billable_s) AS billable_s, sum(money.sell) AS sell, "
+        f"sum(money.buy) AS buy FROM {source} AS money WHERE learned_ms < {{to_ms:Int64}} AND (sell != 0 OR buy != 0) "
+        "GROUP BY destination, carrier, sell_currency, buy_currency "
+        "ORDER BY if(sell_currency = buy_currency, sell - buy, 0), calls DESC, destination, carrier LIMIT {limit:UInt32}",
+        {**params, "to_ms": to_ms, "limit": limit},
+    )
+
+
+def quality(tenant: str, from_ms: int, to_ms: int, limit: int = 40) -> Query:
+    """By carrier: attempts, answered, talk, and the median post-dial delay."""
+    source, params = attempts_latest(tenant, from_ms)
+    return (
+        "SELECT carrier, count() AS attempts, countIf(answered) AS answered, toInt64(sumIf(ifNull(duration_ms, 0), answered)) AS talk_ms, "
+        f"quantileIf(0.5)(pdd_ms, pdd_ms IS NOT NULL) AS pdd_ms FROM {source} WHERE learned_ms < {{to_ms:Int64}} AND carrier != '' "
+        "GROUP BY carrier ORDER BY attempts DESC, carrier LIMIT {limit:UInt32}",
+        {**params, "to_ms": to_ms, "limit": limit},
+    )
+
+
+def attempts_latest(tenant: str, from_ms: int) -> Query:
+    """Each attempt once, as it was corrected last."""
+    of_tenant = " AND tenant = {tenant:String}" if tenant else ""
+    return (
+        f"(SELECT * FROM attempts WHERE learned_ms >= {{since_ms:Int64}}{of_tenant} "
+        "ORDER BY tenant, call_key, attempt_no, revision DESC, partition DESC, offset DESC LIMIT 1 BY tenant, call_key, attempt_no)",
+        {"since_ms": from_ms, **({"tenant": tenant} if tenant else {})},
+    )

@@ -2,8 +2,8 @@
 
 Sources: CFCA Fraud Loss Survey 2023; Europol IOCTA 2023 and the Cyber-Telecom Crime Report 2019; ITU-T Technical Report on CLI spoofing (2021); GSMA
 "SIM box" and "Wangiri" briefings; Elagib, Hashim and Olanrewaju, "SIMBOX fraud detection using data mining techniques" (ICCNEEE 2015: SIM cards
-with 50 to 400 calls a day to distinct numbers from one cell); Tu, Doupe, Zhao and Ahn, "SoK: everyone hates robocalls" (IEEE S&P 2016: up to
-hundreds of calls a second per campaign, short ones); Ofcom and ARCEP on spoofed national numbers; the FCC's reports on access arbitrage (2019).
+with 50 to 400 calls per day to distinct numbers from one cell); Tu, Doupe, Zhao and Ahn, "SoK: everyone hates robocalls" (IEEE S&P 2016: up to
+hundreds of calls per second and campaign, short ones); Ofcom and ARCEP on spoofed national numbers; the FCC's reports on access arbitrage (2019).
 """
 
 from __future__ import annotations

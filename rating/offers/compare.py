@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
-from rating.deck import FOREVER_MS, Deck
+from rating.deck import FOREVER_MS, LONGEST, Deck
 from rating.offers.mapping import Notice
 from rating.prefixes import Ints, PrefixIndex, build, encode_all
 
@@ -125,11 +125,20 @@ class InForce:
 
     def met(self, codes: list[str]) -> Ints:
         """The row that prices calls to each code: its own, else that of the longest shorter one; -1 = none."""
-        rows = np.asarray([self.row_of.get(code, -1) for code in codes], np.int64)
+        rows = self.own(codes)
         absent = np.flatnonzero(rows < 0)
         if len(absent) and self.plain:
-            rows[absent] = self.found(encode_all([codes[at].partition(" ")[0] for at in absent.tolist()]))
+            bare = [codes[at].partition(" ")[0] for at in absent.tolist()]
+            few = len(bare) * LONGEST < len(self.plain)  # an index is not worth it
+            rows[absent] = [self._longest(code) for code in bare] if few else self.found(encode_all(bare))
         return rows
+
+    def own(self, codes: list[str]) -> Ints:
+        """The row of each code itself; -1 = it has none."""
+        return np.asarray([self.row_of.get(code, -1) for code in codes], np.int64)
+
+    def _longest(self, code: str) -> int:
+        return next((self.plain[code[:length]] for length in range(len(code), 0, -1) if code[:length] in self.plain), -1)
 
     def column(self, name: str, rows: Ints) -> Ints:
         """A column of the deck at rows; 0 where there is none."""
@@ -167,11 +176,19 @@ def compare(old: Rates | None, new: Deck, now_ms: int, start_ms: int, notice: No
     prices = before.column("per_min_nanos", was), after.column("per_min_nanos", will)
     begins = after.column("from_ms", will)
     ends = _ends(new, max(start_ms, now_ms))
-    old_steps = [before.column(name, was).tolist() for name in ("first_s", "next_s")]
-    new_steps = [after.column(name, will).tolist() for name in ("first_s", "next_s")]
     rows: list[Change] = []
     counts: dict[str, int] = dict.fromkeys(KINDS, 0)
     late: dict[str, int] = dict.fromkeys(KINDS, 0)
+    # Most codes stay as they are: only the others are looked at one by one.
+    stays = (before.own(codes) >= 0) & (after.own(codes) >= 0) & ~dearer & ~cheaper
+    if not unchanged:
+        counts["unchanged"] = int(stays.sum())
+        left = np.flatnonzero(~stays)
+        codes = [codes[at] for at in left.tolist()]
+        was, will, dearer, cheaper, begins = was[left], will[left], dearer[left], cheaper[left], begins[left]
+        prices = prices[0][left], prices[1][left]
+    old_steps = [before.column(name, was).tolist() for name in ("first_s", "next_s")]
+    new_steps = [after.column(name, will).tolist() for name in ("first_s", "next_s")]
     columns = zip(
         codes, was.tolist(), will.tolist(), dearer.tolist(), cheaper.tolist(), prices[0].tolist(), prices[1].tolist(), begins.tolist(),
         zip(*old_steps, strict=True), zip(*new_steps, strict=True), strict=True,
@@ -188,11 +205,7 @@ def compare(old: Rates | None, new: Deck, now_ms: int, start_ms: int, notice: No
         elif down:
             kind = "decrease"
         else:
-            counts["unchanged"] += 1
-            if not unchanged:
-                continue
             kind, from_ms = "unchanged", start_ms
-            counts["unchanged"] -= 1
         needed = 0 if kind == "unchanged" else getattr(notice, kind)
         if kind == "new" and old_row >= 0 and up:
             needed = max(needed, notice.increase)  # it was sold by a shorter code, for less

@@ -287,6 +287,8 @@ class _Reader:
                 value = number(bare.replace(" ", " ").strip(), self.mapping.decimal, self.mapping.thousands)
         except ValueError as wrong:
             words = str(wrong)
+            if "out of range" in words:
+                return f"{text[:40]!r} is beyond the range of a price|ask the carrier what he means"
             return f"{text[:40]!r} is not an amount|" + (words.partition("; ")[2] or (words if "where the mapping" in words else "write a number"))
         if value < 0:
             return f"{text[:40]!r} is negative|ask the carrier what he means; a code that is closed is named so in a column of changes"

@@ -35,7 +35,8 @@ decimal: ","
 columns: {account: Kunde, b_number: Nach, answer: Beginn, duration_s: Sekunden, sell_amount: Preis}
 ```
 
-**It writes** `alerts.jsonl`, `block_orders.jsonl` (what would have been ordered), `calls.parquet`, `charges.parquet`,
+**It writes** `alerts.jsonl`, `block_orders.jsonl` (what would have been ordered), `waiting_orders.jsonl` (what a person would have to approve),
+`calls.parquet`, `charges.parquet`,
 `summary.json`, and every row that is not simply priced, with its line, its reason and its money: `rejects.jsonl`, `unrated.jsonl`,
 `conflicts.jsonl`, `duplicates.jsonl`, `suspected_duplicates.jsonl` and `notes.jsonl` (fields of a row that were ignored).
 

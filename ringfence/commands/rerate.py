@@ -28,9 +28,10 @@ One account, and what it changes counts if you agree: `ringfence rerate --from 2
 FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]
 
 From = Annotated[
-    datetime, typer.Option("--from", formats=FORMATS, help="Calls that were answered (else: ended) from then on (UTC).", show_default=False)
+    datetime, typer.Option("--from", formats=FORMATS, help="Calls that were answered (else: ended) from then on.", show_default=False)
 ]
-To = Annotated[datetime, typer.Option("--to", formats=FORMATS, help="To before then (UTC).", show_default=False)]
+To = Annotated[datetime, typer.Option("--to", formats=FORMATS, help="To before then.", show_default=False)]
+Zone = Annotated[str, typer.Option("--zone", help="Of --from and --to: a time zone such as Europe/Vienna, or an agreement, whose own it is.")]
 Deck = Annotated[
     list[str] | None,
     typer.Option("--deck", metavar="NAME=FILE", help="Price by this file, or version, in the place of that deck; repeatable.", show_default=False),
@@ -44,6 +45,7 @@ def rerate(
     from_: From,
     to: To,
     deck: Deck = None,
+    zone: Zone = "UTC",
     config_version: Version = 0,
     account: Annotated[str, typer.Option(help="Only calls of this account.", show_default=False)] = "",
     carrier: Annotated[str, typer.Option(help="Only calls that went over this carrier, or tried to.", show_default=False)] = "",
@@ -67,13 +69,13 @@ def rerate(
             raise typer.BadParameter(f"--deck {one}: write NAME=FILE, the name of a deck in force and a CSV file")
         price_lists[name] = where if len(where) == 64 and not Path(where).exists() else str(Path(where))
     run(
-        "rerate", from_, to, commit=commit, yes=yes, why=why, who=who, as_json=as_json, home=home,
+        "rerate", from_, to, zone, commit=commit, yes=yes, why=why, who=who, as_json=as_json, home=home,
         wanted={"account": account, "carrier": carrier, "price_lists": price_lists, "version": config_version, "tenant": tenant},
     )  # fmt: skip
 
 
 def run(
-    kind: str, from_: datetime, to: datetime, *, commit: bool, yes: bool, why: str, who: str, as_json: bool, home: Path | None,
+    kind: str, from_: datetime, to: datetime, zone: str, *, commit: bool, yes: bool, why: str, who: str, as_json: bool, home: Path | None,
     wanted: dict[str, object],
 ) -> None:  # fmt: skip
     """Computes a run, shows it, and makes it count where a person says so."""
@@ -84,10 +86,12 @@ def run(
         raise typer.BadParameter("say --why: it goes into the audit")
     installation, now_ms, name = options.settings_of(home).installation, wall_clock_ms(), options.login(who)
     with books(installation) as conn:
-        spec = service.spec_of(conn, runs.to_ms(from_), runs.to_ms(to), who=name, now_ms=now_ms, **wanted)  # type: ignore[arg-type]
+        zone = service.zone_of(conn, str(wanted.get("tenant", "")), zone)
+        period = runs.to_ms(from_, zone), runs.to_ms(to, zone)
+        spec = service.spec_of(conn, *period, who=name, now_ms=now_ms, zone=zone, **wanted)  # type: ignore[arg-type]
     computed = service.compute(installation, kind, spec, name, why, now_ms, runs.progress)  # type: ignore[arg-type]
     runs.show_one(computed, as_json)
-    if not commit or not computed.found.calls:
+    if not commit or not (computed.found.calls or computed.found.notes):
         return
     if not yes:
         typer.confirm(f"Shall run {computed.run} count?", abort=True)

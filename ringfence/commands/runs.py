@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -54,7 +55,7 @@ def list_(as_json: Json = False, home: Home = None) -> None:
         typer.echo("There is no rating run yet: `ringfence rerate` makes one.")
     for run in found:
         state = STATES[run.state] + (f" ({run.state_why})" if run.state == "void" else "")
-        days = f"{day(run.spec.from_ms)} to {day(run.spec.to_ms)}"
+        days = f"{day(run.spec.from_ms, run.spec.zone)} to {day(run.spec.to_ms, run.spec.zone)}"
         typer.echo(f"{run.run:5}  {run.kind:8} {days}  {run.found.calls:12,} calls  {run.who:12} {run.why}   {state}")
 
 
@@ -80,7 +81,7 @@ def count(run: Number, why: Why, who: Who = "", home: Home = None) -> None:
 
 @app.command(epilog=EPILOG)
 def withdraw(run: Number, why: Why, who: Who = "", home: Home = None) -> None:
-    """Take back a re-rating that counts: what counted before it counts again."""
+    """Take back a run that counts: what counted before it counts again, and records become what they were."""
     from services import rerate
 
     rerate.withdraw(options.settings_of(home).installation, run, options.login(who), why, wall_clock_ms())
@@ -90,19 +91,23 @@ def withdraw(run: Number, why: Why, who: Who = "", home: Home = None) -> None:
 # --- words -------------------------------------------------------------------------------------------------------------------------
 
 
-def to_ms(when: datetime) -> int:
-    """A time that a person typed, which is UTC.
+def to_ms(when: datetime, zone: str = "UTC") -> int:
+    """A time that a person typed, in a time zone.
 
-    >>> to_ms(datetime(1970, 1, 2))
-    86400000
+    >>> to_ms(datetime(1970, 1, 2)), to_ms(datetime(1970, 1, 2), "Europe/Vienna")
+    (86400000, 82800000)
     """
-    return round(when.replace(tzinfo=UTC).timestamp() * 1000)
+    return round(when.replace(tzinfo=ZoneInfo(zone)).timestamp() * 1000)
 
 
-def day(at_ms: int) -> str:
-    """A time as people read it; its midnight is the day alone."""
-    when = datetime.fromtimestamp(at_ms / 1000, UTC)
-    return f"{when:%Y-%m-%d}" if at_ms % 86_400_000 == 0 else f"{when:%Y-%m-%d %H:%M:%S}"
+def day(at_ms: int, zone: str = "UTC") -> str:
+    """A time as people read it; its midnight is the day alone.
+
+    >>> day(82_800_000, "Europe/Vienna"), day(82_800_000)
+    ('1970-01-02', '1970-01-01 23:00:00')
+    """
+    when = datetime.fromtimestamp(at_ms / 1000, ZoneInfo(zone))
+    return f"{when:%Y-%m-%d}" if (when.hour, when.minute, when.second) == (0, 0, 0) else f"{when:%Y-%m-%d %H:%M:%S}"
 
 
 def progress(done: int, all_of: int) -> None:
@@ -122,7 +127,8 @@ def show_one(run: Run, as_json: bool) -> None:
         return
     spec = run.spec
     only = "".join(f", {what} {name}" for what, name in (("account", spec.account), ("carrier", spec.carrier), ("reason", spec.reason)) if name)
-    head = f"Run {run.run}: {day(spec.from_ms)} to {day(spec.to_ms)}{only}, config version {spec.config_version}"
+    zone = "" if spec.zone == "UTC" else f" {spec.zone}"
+    head = f"Run {run.run}: {day(spec.from_ms, spec.zone)} to {day(spec.to_ms, spec.zone)}{zone}{only}, config version {spec.config_version}"
     typer.echo(f"{head}: {run.found.calls:,} calls, {STATES[run.state]}")
     for name, deck_id in spec.decks.items():
         typer.echo(f"  deck {name} replaced by version {deck_id[:12]}")
@@ -140,7 +146,7 @@ def show_one(run: Run, as_json: bool) -> None:
             typer.echo(f"  {one.calls:,} call{'s' * (one.calls != 1)}: {one.reason} (such as {one.example})")
     for note in run.found.notes:
         typer.echo(f"  {note}")
-    if run.state == "computed" and run.found.calls:
+    if run.state == "computed" and (run.found.calls or run.kind == "rejects"):
         typer.echo(f'`ringfence runs count {run.run} --why "..."` makes it count.')
 
 

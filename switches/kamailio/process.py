@@ -189,7 +189,8 @@ def command(settings: Settings) -> list[str]:
             "-w", str(run), "-m", str(settings.shm_mb), "-M", "16"]  # fmt: skip
 
 
-READY_S = 15.0
+READY_S = 60.0
+"""A start with 300,000 routes takes ten to twenty seconds."""
 
 
 def start(settings: Settings) -> Running:

@@ -21,10 +21,11 @@ from core.record import Tick, journal_key
 from core.safety import Protected
 from core.schemas import USAGE, empty
 from detectors import engine
-from detectors.engine import detect
+from detectors.engine import detect, prepared
 from detectors.features import FEATURES, features
 from detectors.protocol import Case, Detector, Limits, Settings
 from detectors.registry import detectors, faults, parameters_of, spanning, summed
+from detectors.registry import features as shared
 from detectors.state import BY_HOME, DetectorState, merge, subset
 from flows import snapshot
 from flows.step import State
@@ -36,7 +37,14 @@ NUMBERS = [
     ("e164", "8821312{:04d}"), ("e164", "37120123{:03d}"), ("e164", "4312345{:04d}"), ("e164", "9989012{:04d}"), ("invalid", ""), ("withheld", ""),
     ("emergency", "112"),
 ]  # fmt: skip
-EAGER = Policy(detectors={"burst": {"account_floor": 1.0, "a_number_floor": 1.0, "b_range_floor": 1.0, "unpriced_floor": 1.0}})
+LEAST = {
+    one.name: {field.name: 0.0 for field in msgspec.structs.fields(one.parameters) if field.name.startswith("least_")} for one in detectors()
+}  # fmt: skip
+EAGER = Policy(
+    detectors=LEAST | {"burst": {"account_floor": 1.0, "a_number_floor": 1.0, "b_range_floor": 1.0, "unpriced_floor": 1.0}},
+    block_probability=0.0, block_loss=0.0,
+)  # fmt: skip
+"""Every limit is exceeded all the time."""
 CAPS = Caps(money_hour_nanos=10**9, money_day_nanos=2 * 10**9, concurrent_calls=2, calls_per_second=1)
 
 
@@ -66,7 +74,7 @@ class Log:
 
     def row(self, call: dict, **changes) -> None:
         of = (call["tenant"], call["account"], call["ingress_trunk"])
-        zero = {name: 0 if dtype == pl.Int64 else False if dtype == pl.Boolean else "" for name, dtype in USAGE.items()}
+        zero = {name: 0 if dtype.is_integer() else False if dtype == pl.Boolean else "" for name, dtype in USAGE.items()}
         self._add(partition_for(journal_key(*of), self.partitions), {**zero, "t_ms": self.at_ms, "learned_ms": self.at_ms, **call, **changes})
 
     def call(self, number: tuple[str, str], owner: tuple[str, str], a_number: str) -> dict:
@@ -154,8 +162,10 @@ def state_of(state: DetectorState, but: tuple[str, ...] = ()):
 
 def frame_of(log: Log, start: int = 0, end: int | None = None) -> pl.DataFrame:
     usage, ticks = log.batch(start, end)
-    frame = features(usage, {}, {(p, o) for p, o, _ in ticks}, b"s")
-    return frame.with_columns((pl.col("nanos") * 1e-9).alias("money"))
+    return prepared(DetectorState(b"s").subjects, features(usage, {}, {(p, o) for p, o, _ in ticks}, b"s"), EAGER, b"s", {0: START_MS})
+
+
+COLUMNS = {*FEATURES, *(name for feature in shared() for name in feature.adds), "answers", "shorts", "rings", "misses", "per_min", "devices", "cells"}
 
 
 # --- the stream ---
@@ -225,7 +235,7 @@ def test_columns_and_hits_depend_on_a_row_and_earlier_rows_only(detector):
 @EACH
 def test_it_reads_only_the_columns_that_it_declares(detector):
     frame, parameters, limits = frame_of(traffic(6)), parameters_of(detector, EAGER), settings().limits
-    assert set(detector.needs) <= set(FEATURES)
+    assert set(detector.needs) <= COLUMNS
     found = detector.update(detector.new_state(), frame.select(detector.needs), parameters, limits)
     hits = detector.findings(found, parameters, limits)
     assert hits
@@ -235,7 +245,7 @@ def test_it_reads_only_the_columns_that_it_declares(detector):
 
 @EACH
 def test_a_frame_without_rows_changes_nothing(detector):
-    frame, state = pl.DataFrame(schema=FEATURES), detector.new_state()
+    frame, state = frame_of(traffic(5)).head(0), detector.new_state()
     found = detector.update(state, frame, parameters_of(detector, EAGER), settings().limits)
     assert found.height == 0 and not any(len(columns) for columns in state.values())
     assert detector.findings(found, parameters_of(detector, EAGER), settings().limits) == []

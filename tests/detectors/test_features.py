@@ -38,7 +38,8 @@ def test_each_odd_call_counts_one_answer_one_start_and_one_end(changes, ticks, a
     frame = rows(*changes, ticks={(0, offset) for _, offset in ticks}, calls=calls)
     assert frame["odd_answers"].to_list() == answers and frame["odd_active"].to_list() == active
     assert not calls or not changes[-1].get("final"), "what is over is not remembered"
-    assert set(frame.columns) == set(FEATURES) - {"money"} and all(frame.schema[name] == FEATURES[name] for name in frame.columns)
+    assert set(frame.columns) == set(FEATURES) - {"money", "unit", "watched_ms"}
+    assert all(frame.schema[name] == FEATURES[name] for name in frame.columns)
 
 
 def test_a_call_that_a_tick_ended_is_remembered_for_two_days():
@@ -74,7 +75,7 @@ def test_a_destination_has_a_weight_if_it_is_readable_or_priced(changes, weight,
 
 
 def test_subjects_belong_to_a_tenant_and_an_account():
-    keys = ("k_account", "k_a_number", "k_b_range", "k_range", "k_destination")
+    keys = ("k_account", "k_a_number", "k_b_range", "k_account_range", "k_destination")
     call = {"a_number": "4366", "a_kind": "e164", "b_kind": "e164", "b_number": "881612345678"}
     frame = rows(
         call, {**call, "tenant": "t2"}, {**call, "account": "blue"}, {**call, "account": "", "ingress_trunk": "in"}, {**call, "a_kind": "alpha"}

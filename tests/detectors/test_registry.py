@@ -6,14 +6,18 @@ import pytest
 
 from core.policy import Policy
 from detectors.protocol import Detector, Spanning
-from detectors.registry import detectors, faults, parameters_of, spanning, summed
+from detectors.registry import detectors, faults, features, parameters_of, spanning, summed
 
 
 def test_each_module_with_a_detector_is_found_once_in_the_order_of_names():
-    assert [one.name for one in detectors()] == ["burst", "caps", "first_call", "unpriced_caps"]
-    assert [one.name for one in spanning()] == ["overall_caps"]
+    assert [one.name for one in detectors()] == [
+        "burst", "caps", "first_call", "flash_calls", "irsf_block", "irsf_range", "irsf_short", "irsf_spread", "looping", "probing", "pumping",
+        "robocalls", "sim_box", "spoofing", "subscription", "takeover", "unpriced_caps", "wangiri",
+    ]  # fmt: skip
+    assert [one.name for one in spanning()] == ["callbacks", "fas", "overall_caps"]
+    assert [one.name for one in features()] == ["mobile", "profile"]
     assert all(isinstance(one, Detector) for one in detectors()) and all(isinstance(one, Spanning) for one in spanning())
-    assert set(summed()) == {"carrier", "trunk_group", "trunk", "range"}
+    assert set(summed()) == {"carrier", "trunk_group", "trunk", "range", "rung", "abroad", "route"}
 
 
 @pytest.mark.parametrize(
@@ -27,7 +31,7 @@ def test_each_module_with_a_detector_is_found_once_in_the_order_of_names():
         ({"burst": {"account_flor": 1}}, "policy.detectors.burst.account_flor: there is no such parameter; account_floor?"),
         ({"caps": {"xyzzy": 1}}, "policy.detectors.caps.xyzzy: there is no such parameter; there are none"),
         ({"bursts": {}}, "policy.detectors.bursts: there is no such detector; burst?"),
-        ({"xyzzy": {}}, "policy.detectors.xyzzy: there is no such detector; there are burst, caps, first_call, unpriced_caps"),
+        ({"xyzzy": {}}, f"policy.detectors.xyzzy: there is no such detector; there are {', '.join(one.name for one in detectors())}"),
     ],
 )
 def test_a_fault_in_a_policy_has_its_path_and_what_would_be_right(parameters, fault):

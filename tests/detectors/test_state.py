@@ -9,7 +9,7 @@ from detectors.alerts import Alert
 from detectors.columns import Columns
 from detectors.features import OddCall
 from detectors.latest import Latest
-from detectors.registry import detectors
+from detectors.registry import detectors, features
 from detectors.state import DetectorState, merge, subset
 from detectors.sums import Sum
 
@@ -78,8 +78,8 @@ def test_a_stored_state_gains_new_columns_and_loses_unknown_ones():
     older["day_nanos"][older.slots([11])] = 5
     same = Columns(dtypes)
     state = DetectorState(b"s", {"caps": {"account": older, "destination": same, "gone": same}, "gone": {}})
-    assert set(state.subjects) == {one.name for one in detectors()} and set(state.subjects["caps"]) == {"account", "destination"}
+    assert set(state.subjects) == {one.name for one in (*features(), *detectors())} and set(state.subjects["caps"]) == {"account", "destination"}
     account = state.subjects["caps"]["account"]
     assert account.known() == [11] and account["day_nanos"][0] == 5 and account["active"][0] == 0 and "gone" not in account.dtypes
     assert state.subjects["caps"]["destination"] is same
-    assert len(list(state.columns())) == sum(len(one.state) for one in detectors())
+    assert len(list(state.columns())) == sum(len(one.state) for one in (*features(), *detectors()))

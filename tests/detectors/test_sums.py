@@ -22,10 +22,10 @@ def ticks(*places: tuple[int, int]):
 
 
 def epochs(frame):
-    """(partition, offset of the tick, its time, config version) -> its rows without them."""
+    """(partition, offset of the tick, its time, config version) -> its rows without them and without what is counted of ended calls."""
     found: dict = {}
     for row in frame.rows():
-        found.setdefault(row[:4], []).append(row[4:])
+        found.setdefault(row[:4], []).append(row[4:15])
     return found
 
 

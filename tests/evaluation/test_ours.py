@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from core.orders import BlockOrder, Key
-from evaluation.ours import DELIVERY_MS, Table, ours
+import pytest
+
+from core.orders import BlockOrder, Finding, Key
+from evaluation.ours import DELIVERY_MS, Table, alert_of, ours
 from simulator.columns import calls
 from simulator.episodes import traffic
 from simulator.record_lines import events
@@ -43,6 +45,26 @@ def test_calls_of_the_span_that_led_to_an_order_are_refused_after_it() -> None:
     table.admitted(events(frame))
     table.apply([order(Key(tenant="t", account="a", b_range="88"), 3000)])
     assert table.refused.tolist() == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("kind", "subject", "key", "account", "carrier"),
+    [
+        ("account", "a1", Key(tenant="t", account="a1"), "a1", ""),
+        ("b_range", "a1/431>88213", None, "a1", ""),
+        ("a_number", "a1/431", None, "a1", ""),
+        ("carrier", "echo", None, "", "echo"),
+        ("route", "echo/234", None, "", "echo"),
+        ("range", "88213", None, "", ""),
+    ],
+)
+def test_a_finding_names_its_account_or_carrier(kind: str, subject: str, key: Key | None, account: str, carrier: str) -> None:
+    finding = Finding(
+        finding_id="f", tenant="t", detector="d", subject_kind=kind, subject=subject, detected_at_ms=5, first_ms=1, last_ms=5, calls=1,
+        exposure_nanos=1, currency="EUR", score=1.0, reason="r", example_call_ids=["c"], key=key,
+    )  # fmt: skip
+    found = alert_of(finding, {"a1", "a2"}, {"echo", "alpha"})
+    assert (found.account, found.carrier, found.calls) == (account, carrier, ("c",))
 
 
 def test_a_loud_burst_is_found_and_honest_calls_pass() -> None:

@@ -146,7 +146,7 @@ def model(rows: list[dict[str, Any]], rules: Rules, call: Call, at_ms: int, talk
 
 def talk_ms(talk_s: int, rules: Rules) -> int:
     """Odd lengths, so that they are rounded; short ones where every unit of the model is a turn of a loop."""
-    return 1000 * talk_s + 500 * (talk_s % 2) if rules.unit_ms > 1 else 17 * talk_s
+    return 1000 * talk_s + 500 * (talk_s % 2) if rules.unit_ms == 1000 else 50 * talk_s
 
 
 @given(rows, rules, calls)
@@ -198,3 +198,15 @@ def test_no_price_drifts_with_the_length_of_the_call(price_nanos, minutes):
     """0.0035 a minute is 0.0035 for one minute and 0.035 for ten: the price of an increment is never rounded by itself."""
     deck = read_deck(f"prefix,price_per_min\n43,{to_text(price_nanos)}".encode(), "d", "EUR")
     assert price_one(deck, Call("431"), 0, 60_000 * minutes, True).nanos == price_nanos * minutes
+
+
+@given(st.integers(1, 10_800_000), st.integers(0, 10**13))
+@settings(deadline=None)
+@example(10_800_000, 15_000 * 10**9)
+def test_a_call_charged_by_the_millisecond_costs_its_share_of_a_minute(talk_ms, price_nanos):
+    rules = Rules(unit_ms=1)
+    deck = offer_of(read_deck(f"prefix,price_per_min\n43,{to_text(price_nanos)}".encode(), "d", "IDR"), rules).deck
+    one = price_one(deck, Call("431"), 0, talk_ms, True, rules)
+    columns, _ = price_all(deck, Calls(["431"]), np.zeros(1, np.int64), np.asarray([talk_ms]), np.ones(1, bool), rules)
+    expected = rounded(Fraction(price_nanos * talk_ms, 60_000), "half_up")
+    assert (one.nanos, int(columns.nanos[0]), one.charged_s) == (expected, expected, -(-talk_ms // 1000))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -408,6 +410,132 @@ def test_an_empty_period_and_a_backward_one(house):
     assert rerate.compute(house.at, "rerate", spec, "eve", "", NOON).found.calls == 0
     with pytest.raises(UnknownName, match="no rating run 77"):
         house.count(77)
+
+
+# --- taking back, and rejects --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_recycling_is_taken_back_and_can_be_done_again(house):
+    before = house.dispositions()
+    house.publish(retail=RETAIL + b"49,Germany,0.05,0,1,1\n")
+    run = house.compute("recycle")
+    house.count(run.run)
+    assert house.money()["sell"] == "0.3" and house.dispositions() != before
+    for _ in range(2):  # a repeat is harmless
+        assert rerate.withdraw(house.at, run.run, "eve", "too early", NOON + 2 * DAY).state == "withdrawn"
+        assert house.money()["sell"] == "0.25" and house.dispositions() == before
+    with warehouse(house.at) as client:
+        reasons = "SELECT reason FROM records_latest WHERE tenant = {tenant:String} AND disposition = 'unrated'"
+        assert "no rate for 4930123" in ask(client, (reasons, {"tenant": house.tenant}))[0]["reason"]
+    house.count(house.compute("recycle").run)
+    assert house.money()["sell"] == "0.3"
+
+
+def test_a_recycling_below_a_later_run_is_not_taken_back(house):
+    house.publish(retail=RETAIL + b"49,Germany,0.05,0,1,1\n")
+    run = house.compute("recycle")
+    house.count(run.run)
+    later = house.compute()
+    house.count(later.run)
+    with pytest.raises(rerate.NotNow, match=f"Run {later.run} was made after run {run.run} and counts for calls of the same days: withdraw that"):
+        rerate.withdraw(house.at, run.run, "eve", "too early", NOON + 2 * DAY)
+
+
+@contextmanager
+def an_older_release() -> Iterator[None]:
+    """It cannot read a stop."""
+
+    def read(value: bytes) -> Record:
+        if b'"stop"' in value:
+            raise msgspec.DecodeError("unexpected")
+        return msgspec.json.decode(value, type=Record)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("core.decode._decode", read)
+        yield
+
+
+def an_unreadable_stop(house: House) -> tuple[int, bytes]:
+    """A call of a minute whose answer is stored, and whose stop is a reject: the offset of its answer, and the stop."""
+    first, at_ms = house.offset, NOON + 1000 * house.offset
+    base = {"v": 2, "switch": "k1", "boot_id": "b", "account": "acme", "ingress_trunk": "in", "b_raw": "43664111", "a_raw": "4312345"}
+    base |= {"carrier": "alpha", "dialog_id": "x", "call_id": "x", "attempt_no": 1}
+    stop = msgspec.json.encode(base | {"event": "stop", "seq": first + 2, "at_ms": at_ms + 60_000, "sip_code": 200})
+    answer = msgspec.json.encode(base | {"event": "answer", "seq": first + 1, "at_ms": at_ms})
+    key = journal_key(house.tenant, "acme", "in")
+    with an_older_release():
+        store(house, [Message(0, first + n, at_ms + HOUR, key, body) for n, body in enumerate((answer, stop))])
+    house.offset += 2
+    return first, stop
+
+
+def store(house: House, log: list[Message]) -> None:
+    outcome = judge(State(b"s" * 16), log, lambda _: house.terms)
+    client = open_warehouse(house.at.warehouse_dsn)
+    for table in TABLES:
+        insert(client, table, outcome.table(table).to_arrow())
+    client.close()
+
+
+def rejects_of(house: House) -> Any:
+    with books(house.at) as conn:
+        spec = rerate.spec_of(conn, NOON, NOON + DAY, tenant=house.tenant)
+    return rerate.compute(house.at, "rejects", spec, "eve", "the decoder reads them now", NOON + DAY)
+
+
+def test_a_reject_that_can_be_read_is_charged_once_under_its_calls_first_offset(house):
+    (first, _), before, sold = an_unreadable_stop(house), house.dispositions(), house.money()["sell"]
+    with an_older_release():
+        assert before["rejected"] == 1 and rejects_of(house).found.calls == 0
+    run = rejects_of(house)
+    assert lines(run) == ["sell: 0 -> 0.06 (was unrated 0.06)", "buy: 0 -> 0.021 (was unrated 0.021)"]
+    assert run.found.notes[0] == "rejects that can be read now: 1 rated"
+    house.count(run.run)
+    after = house.dispositions()
+    assert (after["received"], after.get("rejected", 0), after["rated"]) == (before["received"], 0, before["rated"] + 1)
+    with warehouse(house.at) as client:
+        rows = "SELECT DISTINCT offset, record_offset, run FROM charges_counted WHERE tenant = {tenant:String} AND run > 0"
+        assert [tuple(row.values()) for row in ask(client, (rows, {"tenant": house.tenant}))] == [(first, first + 1, run.run)]
+    assert rejects_of(house).found.calls == 0 and house.count(run.run).state == "counts", "charged once"
+
+    rerate.withdraw(house.at, run.run, "eve", "not yet", NOON + 2 * DAY)
+    assert house.dispositions() == before and house.money()["sell"] == sold
+    assert house.compute("recycle").found.calls == 0  # its record is a reject: only a run of rejects takes it
+    house.count(rejects_of(house).run)
+    assert house.dispositions() == after
+
+
+@pytest.mark.parametrize("effect", ["charges", "counts", "attempts", "calls", "records"])
+def test_a_run_of_rejects_that_is_killed_goes_on(house, effect):
+    an_unreadable_stop(house)
+    run = rejects_of(house)
+
+    def die(done: str) -> None:
+        if done == effect:
+            raise Killed
+
+    with pytest.raises(Killed):
+        house.count(run.run, done=die)
+    house.count(run.run)
+    assert house.money()["sell"] == "0.31" and house.dispositions().get("rejected", 0) == 0
+
+
+def test_a_reject_whose_call_ended_otherwise_is_left_as_it_is(house):
+    first, stop = an_unreadable_stop(house)
+    body = msgspec.json.encode(msgspec.json.decode(stop) | {"answer_ms": NOON + 1000 * first})
+    store(house, [Message(0, house.offset, NOON + 2 * HOUR, journal_key(house.tenant, "acme", "in"), body)])
+    run = rejects_of(house)
+    assert run.found.calls == 0 and [one.reason for one in run.found.unpriced] == ["its call ended otherwise, and is left as it is"]
+
+
+def test_the_clock_of_a_period(house):
+    house.publish(package=BUNDLE)
+    with books(house.at) as conn:
+        assert [rerate.zone_of(conn, house.tenant, name) for name in ("UTC", "Europe/Vienna", "bundle")] == ["UTC", "Europe/Vienna", "UTC"]
+        with pytest.raises(BadArgument, match="--zone Vienna: neither a time zone, such as Europe/Vienna, nor an agreement of t"):
+            rerate.zone_of(conn, house.tenant, "Vienna")
+    shown = said(house, "rerate", "--from", "2025-11-25", "--to", "2025-11-26", "--zone", "Europe/Vienna", "--tenant", house.tenant)
+    assert shown.splitlines()[0].split(": ")[1].startswith("2025-11-25 to 2025-11-26 Europe/Vienna")
 
 
 # --- packages ---------------------------------------------------------------------------------------------------------------------------

@@ -64,6 +64,16 @@ def test_no_attack_before_there_is_a_past(town: Traffic) -> None:
     assert [one.id for one in town.episodes if one.start_ms < first_ms and one.family not in nights] == []
 
 
+def test_honest_calls_are_as_many_as_asked_for(town: Traffic) -> None:
+    everyday = town.frame.filter(pl.col("episode") == "", pl.col("look_alike") == "").height
+    assert 0.93 * 20_000 < everyday <= 20_000
+
+
+def test_a_new_customer_has_never_called_before(town: Traffic) -> None:
+    new = town.frame.filter(pl.col("look_alike").str.starts_with("new_customer"))["account"].unique().implode()
+    assert town.frame.filter(pl.col("account").is_in(new), pl.col("look_alike") == "", pl.col("episode") == "").height == 0
+
+
 @pytest.mark.parametrize("family", [one.name for one in all_families() if one.fresh])
 def test_a_fresh_account_has_never_called_before(town: Traffic, family: str) -> None:
     accounts = calls_of(town, family)["account"].unique().implode()

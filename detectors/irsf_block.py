@@ -1,0 +1,71 @@
+"""IRSF over a block of numbers: a machine dials through many ranges of one destination, few calls to each.
+
+No range fills up, so the rule of a single range does not see it; the zone (country code and kind of number) does. Many calls at once, most of
+them the account's first into their range, often number after number.
+
+Source: GSMA FS.21 (number blocks and sequential dialling in IRSF); i3Forum fraud classification. The block is for the account and the zone,
+and never for a zone that the account calls on several days: it would refuse its ordinary calls.
+
+>>> from core.policy import Policy
+>>> from detectors.registry import parameters_of
+>>> parameters_of(DETECTOR, Policy(detectors={"irsf_block": {"least_calls": 20.0}})).least_calls
+20.0
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+import polars as pl
+
+from core.facts import Facts
+from detectors import evidence as of
+from detectors.evidence import Part, Rows
+from detectors.profile import seen
+from detectors.protocol import Case, Detector, Hit, Limits
+from detectors.scored import READS, NotNegative, Probability, facts, hits, unchanged
+
+KIND = "account_zone"
+
+
+class Parameters(msgspec.Struct, frozen=True, kw_only=True):
+    """Money is in the policy's units."""
+
+    least_probability: Probability = 0.6  # of fraud, for an alert
+    least_loss: NotNegative = 2.0  # expected in the next 15 minutes, for an alert
+    least_calls: NotNegative = 4.5  # answered calls to the zone now
+
+
+def parts(rows: Rows) -> Sequence[Part]:
+    return (
+        of.rate(rows, KIND), of.new_zone(rows), of.price(rows, KIND), of.risk(rows), of.share(rows, KIND), of.spending(rows, KIND),
+        of.overlap(rows, KIND), of.conversation(rows, KIND), of.off_hours(rows), of.answered(rows, KIND), of.spread(rows),
+        of.sequential(rows, KIND), of.regular(rows, KIND, -4.0),
+    )  # fmt: skip
+
+
+def findings(frame: pl.DataFrame, parameters: Parameters, limits: Limits) -> list[Hit]:
+    """The rows with calls to a zone that are more likely fraud than not, and cost enough."""
+    candidates = (
+        (seen(frame, KIND, "answers") >= parameters.least_calls)
+        & (seen(frame, KIND, "money") * frame["unit"].to_numpy() >= parameters.least_loss)
+        & (frame["zone"] != "").to_numpy()
+    )
+    return hits(frame, DETECTOR.name, KIND, candidates, parts, parameters.least_probability, parameters.least_loss)
+
+
+def case_facts(case: Case, parameters: Parameters) -> Facts:
+    return facts(case, KIND, "irsf_block", parts)
+
+
+DETECTOR = Detector(
+    name="irsf_block",
+    about="international revenue share fraud over many ranges of one destination at the same time",
+    needs=READS,
+    state={},
+    update=unchanged,
+    findings=findings,
+    facts=case_facts,
+    parameters=Parameters,
+)

@@ -1,0 +1,72 @@
+"""IRSF into a range: calls pumped into a block of numbers whose owner shares the termination fee.
+
+A stolen line or SIM calls numbers of one block, at once and answered nearly always, mostly where the account never called before. Ordinary
+mobile ranges are used as well as premium, satellite and unallocated ones, so the kind of number is one contribution of several.
+
+Source: GSMA FS.21 and i3Forum, "International Revenue Share Fraud" (hot ranges, simultaneous calls, off-hours); CFCA Fraud Loss Survey 2023
+(IRSF 6.2 billion USD a year). The block is for the caller and the range where one caller makes the calls, else for the account and the range.
+
+>>> from core.policy import Policy
+>>> from detectors.registry import parameters_of
+>>> parameters_of(DETECTOR, Policy(detectors={"irsf_range": {"least_loss": 5.0}})).least_loss
+5.0
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+import polars as pl
+
+from core.facts import Facts
+from detectors import evidence as of
+from detectors.evidence import Part, Rows
+from detectors.profile import seen
+from detectors.protocol import Case, Detector, Hit, Limits
+from detectors.scored import READS, NotNegative, Probability, facts, hits, unchanged
+
+KIND = "account_range"
+
+
+class Parameters(msgspec.Struct, frozen=True, kw_only=True):
+    """Money is in the policy's units."""
+
+    least_probability: Probability = 0.6  # of fraud, for an alert
+    least_loss: NotNegative = 2.0  # expected in the next 15 minutes, for an alert
+    least_calls: NotNegative = 2.5  # answered calls into the range now
+
+
+def parts(rows: Rows) -> Sequence[Part]:
+    return (
+        of.rate(rows, KIND), of.new_zone(rows), of.new_range(rows), of.price(rows, KIND), of.risk(rows), of.share(rows, KIND),
+        of.spending(rows, KIND), of.overlap(rows, KIND), of.conversation(rows, KIND), of.off_hours(rows), of.answered(rows, KIND),
+        of.sequential(rows, KIND),
+        of.regular(rows, KIND, -4.0), of.regular(rows, "account_zone", -1.0),
+    )  # fmt: skip
+
+
+def findings(frame: pl.DataFrame, parameters: Parameters, limits: Limits) -> list[Hit]:
+    """The rows with calls into a range that are more likely fraud than not, and cost enough."""
+    candidates = (
+        (seen(frame, KIND, "answers") >= parameters.least_calls)
+        & (seen(frame, KIND, "money") * frame["unit"].to_numpy() >= parameters.least_loss)
+        & (frame["b_range"] != "").to_numpy()
+    )
+    return hits(frame, DETECTOR.name, KIND, candidates, parts, parameters.least_probability, parameters.least_loss)
+
+
+def case_facts(case: Case, parameters: Parameters) -> Facts:
+    return facts(case, KIND, "irsf", parts)
+
+
+DETECTOR = Detector(
+    name="irsf_range",
+    about="international revenue share fraud into one range: many calls at once to a range that the account does not usually call",
+    needs=READS,
+    state={},
+    update=unchanged,
+    findings=findings,
+    facts=case_facts,
+    parameters=Parameters,
+)

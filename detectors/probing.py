@@ -1,0 +1,68 @@
+"""Test calls before a fraud: a fraudster tries which ranges can be reached before the traffic is sent there.
+
+Short or unanswered calls to several destinations that the account never called, expensive ones, within minutes, each once.
+
+Source: GSMA FS.21; Merve Sahin et al., "SoK: Fraud in Telephony Networks" (test numbers and IRSF); providers of ranges publish test numbers.
+It only warns: nothing is lost yet. Calls to a known range of fraud say more (`known_ranges`).
+
+>>> from core.policy import Policy
+>>> from detectors.registry import parameters_of
+>>> parameters_of(DETECTOR, Policy(detectors={"probing": {"least_new_zones": 3.0}})).least_new_zones
+3.0
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+import polars as pl
+
+from core.facts import Facts
+from detectors import evidence as of
+from detectors.evidence import Part, Rows
+from detectors.profile import seen
+from detectors.protocol import Case, Detector, Hit, Limits
+from detectors.scored import READS, NotNegative, Probability, facts, hits, unchanged
+
+KIND = "account"
+
+
+class Parameters(msgspec.Struct, frozen=True, kw_only=True):
+    """Money is in the policy's units."""
+
+    least_probability: Probability = 0.6  # of fraud, for an alert
+    least_new_zones: NotNegative = 2.5  # first calls to a zone now
+
+
+def parts(rows: Rows) -> Sequence[Part]:
+    return (
+        of.zones(rows, 7.0), of.brief(rows, KIND), of.risk(rows), of.price_of_zone(rows), of.off_hours(rows), of.conversation(rows, KIND),
+        of.busy(rows),
+    )  # fmt: skip
+
+
+def findings(frame: pl.DataFrame, parameters: Parameters, limits: Limits) -> list[Hit]:
+    """The rows of accounts that try one new destination after the other."""
+    candidates = (
+        (seen(frame, KIND, "new_zones") >= parameters.least_new_zones)
+        & (seen(frame, "account_zone", "sum_calls") <= 2)
+        & (frame["zone"] != "").to_numpy()
+    )
+    return hits(frame, DETECTOR.name, KIND, candidates, parts, parameters.least_probability, 0.0, no_block="warns")
+
+
+def case_facts(case: Case, parameters: Parameters) -> Facts:
+    return facts(case, KIND, "test_calls", parts)
+
+
+DETECTOR = Detector(
+    name="probing",
+    about="test calls before a fraud: short calls to many destinations that the account never called",
+    needs=READS,
+    state={},
+    update=unchanged,
+    findings=findings,
+    facts=case_facts,
+    parameters=Parameters,
+)

@@ -1,0 +1,81 @@
+"""From contributions to hits and facts, for the detectors whose verdict is a probability and an expected loss (`detectors.evidence`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from core.facts import Facts
+from detectors import profile
+from detectors.evidence import DAY_H, PRIOR, QUARTER, REGULAR_DAYS, Part, Rows, contributions, log_odds, probability
+from detectors.protocol import Case, Hit
+
+NotNegative = Annotated[float, msgspec.Meta(ge=0)]
+Probability = Annotated[float, msgspec.Meta(ge=0, le=1)]
+PartsOf = Callable[[Rows], Sequence[Part]]
+
+PROFILE = tuple(f"p_{kind}" for kind in profile.KINDS)
+READS = (
+    "t_ms", "b_number", "b_code", "b_kind", "b_range", "zone", "a_number", "account", "ingress_trunk", "weight", "unit", "calls", "answers", "shorts",
+    "rings", "misses", *PROFILE,
+)  # fmt: skip
+"""What every such detector reads."""
+
+ONE_CALLER = 0.7
+"""A subject whose calls one a_number leads by this share is blocked for that a_number alone."""
+
+
+def burn(rows: Rows, kind: str, over_a_day: bool = False) -> npt.NDArray[np.float64]:
+    """Money that a subject spends in the next 15 minutes if it goes on as it does, in the policy's units."""
+    if not over_a_day:
+        return np.asarray(rows.of(kind, "money") * QUARTER * rows["unit"])
+    hours = np.clip(rows.of(kind, "age_ms") / profile.HOUR_MS, 1.0, DAY_H)
+    return np.asarray(rows.of(kind, "day_money") * rows["unit"] * 0.25 / hours)
+
+
+def hits(
+    frame: pl.DataFrame, name: str, kind: str, candidates: npt.NDArray[np.bool_], parts_of: PartsOf, least_probability: float, least_loss: float,
+    *, over_a_day: bool = False, no_block: str = "",
+) -> list[Hit]:  # fmt: skip
+    """The candidates whose probability and expected loss reach their least values. `least_loss` = 0: money is not what it is about."""
+    rows = np.flatnonzero(candidates)
+    if not len(rows):
+        return []
+    view = Rows.of_frame(frame, rows)
+    likely = probability(log_odds(parts_of(view)))
+    loss = likely * burn(view, kind, over_a_day)
+    over = (likely >= least_probability) & (loss >= least_loss)
+    is_regular = view.of(kind, "days") >= REGULAR_DAYS
+    alone = view.of(kind, "lead") >= ONE_CALLER
+    good = view.of(kind, "normal_calls") * 0.25
+    callers = frame["a_number"].to_list()
+    found = []
+    for at in np.flatnonzero(over).tolist():
+        row = int(rows[at])
+        why = no_block or ("regular" if is_regular[at] else "")
+        score = float(likely[at] / max(least_probability, 1e-9))
+        found.append(
+            Hit(row, name, kind, round(score, 6), why, probability=float(likely[at]), loss=float(loss[at]), good_calls=float(good[at]),
+                one_caller=bool(alone[at] and callers[row]))
+        )  # fmt: skip
+    return found
+
+
+def facts(case: Case, kind: str, fraud: str, parts_of: PartsOf) -> Facts:
+    """The facts of an episode, with the contributions of the row that it is about."""
+    parts = parts_of(Rows.of_case(case.row))
+    found = profile.facts(case, kind)
+    a_number = case.row["a_number"] if case.hit.one_caller else found.a_number
+    return msgspec.structs.replace(
+        found, fraud=fraud, a_number=a_number, evidence=contributions(parts), prior=PRIOR, loss=round(case.hit.loss, 2),
+    )  # fmt: skip
+
+
+def unchanged(state: Any, frame: pl.DataFrame, parameters: Any, limits: Any) -> pl.DataFrame:
+    """The update of a detector that needs no state of its own: the shared features have it."""
+    return frame

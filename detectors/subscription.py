@@ -1,0 +1,73 @@
+"""Subscription and credit fraud: an account opened with a false identity, or for a refused credit card, spends all it can before the first bill.
+
+It is new (not only to us: its operator was watched before), expensive destinations are most of its money from the first day, and it talks at
+many times the rate of an ordinary new customer. A new customer's ramp goes to ordinary destinations at ordinary prices.
+
+Source: CFCA Fraud Loss Survey (subscription fraud, the most frequent method); GSMA FS.21. The block is for the account and the expensive zone.
+
+>>> from core.policy import Policy
+>>> from detectors.registry import parameters_of
+>>> parameters_of(DETECTOR, Policy(detectors={"subscription": {"least_day_money": 100.0}})).least_day_money
+100.0
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+import polars as pl
+
+from core.facts import Facts
+from detectors import evidence as of
+from detectors.evidence import Part, Rows
+from detectors.profile import DAY_MS, HOUR_MS, seen
+from detectors.protocol import Case, Detector, Hit, Limits
+from detectors.scored import READS, NotNegative, Probability, facts, hits, unchanged
+
+KIND = "account_zone"
+YOUNG_MS = 7 * DAY_MS
+
+
+class Parameters(msgspec.Struct, frozen=True, kw_only=True):
+    """Money is in the policy's units."""
+
+    least_probability: Probability = 0.6  # of fraud, for an alert
+    least_loss: NotNegative = 0.5  # expected in the next 15 minutes, for an alert
+    least_day_money: NotNegative = 30.0  # money of the account in a day
+    least_watched_h: NotNegative = 24.0  # how long its partition was watched before its first call: else it may be an old account
+
+
+def parts(rows: Rows) -> Sequence[Part]:
+    return (
+        of.age(rows), of.dear(rows), of.volume(rows, "account", "day_money", 30.0, 3.5), of.risk(rows), of.overlap(rows, "account"),
+        of.share_of_day(rows, KIND), of.off_hours(rows),
+    )  # fmt: skip
+
+
+def findings(frame: pl.DataFrame, parameters: Parameters, limits: Limits) -> list[Hit]:
+    """The rows of new accounts that spend as no new customer does."""
+    candidates = (
+        (seen(frame, "account", "day_money") * frame["unit"].to_numpy() >= parameters.least_day_money)
+        & (seen(frame, "account", "age_ms") < YOUNG_MS)
+        & (frame["watched_ms"].to_numpy() - seen(frame, "account", "age_ms") >= parameters.least_watched_h * HOUR_MS)
+        & (seen(frame, KIND, "money") > 0)
+        & (frame["zone"] != "").to_numpy()
+    )
+    return hits(frame, DETECTOR.name, KIND, candidates, parts, parameters.least_probability, parameters.least_loss)
+
+
+def case_facts(case: Case, parameters: Parameters) -> Facts:
+    return facts(case, KIND, "subscription", parts)
+
+
+DETECTOR = Detector(
+    name="subscription",
+    about="subscription or credit fraud: a new account that spends at once, and on expensive destinations",
+    needs=(*READS, "watched_ms"),
+    state={},
+    update=unchanged,
+    findings=findings,
+    facts=case_facts,
+    parameters=Parameters,
+)
