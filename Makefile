@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
 
-.PHONY: help setup demo test test-real test-kafka bench docs picture screenshot lint mutants ci lock clean
+.PHONY: help setup demo test test-real test-kafka bench evaluate docs picture screenshot lint mutants ci lock clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
@@ -44,6 +44,10 @@ test-kafka: setup  ## the rest of it (Java, Maven: the broker's jars are fetched
 
 bench: setup  ## the figures: records per second, where the time goes, kills, the way of an order
 	@for b in bench/bench_*.py; do echo "== $$b"; $(BIN)/python "$$b" || exit 1; done
+
+# One process at a time: VALIDATION=1 opens the validation simulator, ARGS="--calls 3000000 --days 7 --seeds 1-20" makes the large run.
+evaluate: setup  ## docs/evaluation.md: the detectors and their opponents on simulated attacks, and on real users where the data is there
+	@$(BIN)/python -m evaluation --real-seeds 10 $(if $(VALIDATION),--validation) $(ARGS)
 
 docs: setup  ## the docs as a site, in build/site
 	@$(BIN)/python tests/docs/decisions.py

@@ -60,6 +60,21 @@ def count(conn: sa.Connection, tenant: str = "") -> int:
     return int(conn.execute(query.where(tables.alerts.c.tenant == tenant) if tenant else query).scalar() or 0)
 
 
+def exposures(conn: sa.Connection, tenant: str, from_ms: int, to_ms: int) -> list[tuple[str, str, int, int, str]]:
+    """Subject, detector, alerts, their exposure in nanos and its currency, of alerts that were found in a stretch of time."""
+    t = tables.alerts.c
+    rows = conn.execute(
+        sa.select(t.subject_kind, t.subject, t.detector, t.exposure_nanos, t.currency)
+        .where(t.tenant == tenant, t.detected_at_ms >= from_ms, t.detected_at_ms < to_ms)
+        .order_by(t.subject, t.detector)
+    )
+    found: dict[tuple[str, str, str], tuple[int, int]] = {}
+    for kind, subject, detector, nanos, currency in rows:
+        count, total = found.get((f"{kind} {subject}", detector, currency), (0, 0))
+        found[f"{kind} {subject}", detector, currency] = count + 1, _within(total + nanos)
+    return [(subject, detector, *sums, currency) for (subject, detector, currency), sums in found.items()]
+
+
 def _finding(row: sa.Row[Any]) -> Finding:
     values = row._asdict()
     values["example_call_ids"] = msgspec.json.decode(values["example_call_ids"], type=list[str])

@@ -133,16 +133,16 @@ def last_of_chains(conn: sa.Connection, tenant: str) -> dict[tuple[str, str, str
 
 
 def every(
-    conn: sa.Connection, tenant: str, party: str = "", status: Iterable[str] = (), run: str = "", credits: str = ""
+    conn: sa.Connection, tenant: str, party: str = "", status: Iterable[str] = (), run: str = "", credits: str = "", most: int | None = None
 ) -> list[Invoice]:
-    """Invoices and credit notes, oldest first."""
+    """Invoices and credit notes, oldest first; at most so many."""
     t = tables.invoices.c
     query = sa.select(tables.invoices).where(t.tenant == tenant).order_by(t.until_ms, t.party, t.agreement, t.currency, t.at_ms, t.id)
     for column, value in ((t.party, party), (t.run, run), (t.credits, credits)):
         query = query.where(column == value) if value else query
     if wanted := list(status):
         query = query.where(t.status.in_(wanted))
-    return [Invoice(*row) for row in conn.execute(query)]
+    return [Invoice(*row) for row in conn.execute(query.limit(most))]
 
 
 def find(conn: sa.Connection, tenant: str, name: str) -> Invoice | None:
@@ -183,23 +183,23 @@ def discard(conn: sa.Connection, invoice: Invoice, who: str, why: str, now_ms: i
     audit.note(conn, who, "discarded a draft invoice", f"{invoice.tenant} {invoice.party} {invoice.until_day}", why, now_ms)
 
 
-def next_number(conn: sa.Connection, tenant: str, issuer: str, prefix: str, year: int) -> str:
-    """The next number of a legal entity and year. Its transaction issues the invoice as well, so that none is lost or used twice."""
+def next_numbers(conn: sa.Connection, tenant: str, issuer: str, prefix: str, year: int, count: int) -> list[str]:
+    """The next numbers of a legal entity and year. Their transaction issues the invoices as well, so that none is lost or used twice."""
     t = tables.invoice_numbers
     put_once(conn, t, {"tenant": tenant, "issuer": issuer, "year": year, "last": 0})
     mine = sa.and_(t.c.tenant == tenant, t.c.issuer == issuer, t.c.year == year)
-    number = int(conn.execute(sa.select(t.c.last).where(mine).with_for_update()).scalar_one()) + 1
-    conn.execute(sa.update(t).where(mine).values(last=number))
-    return f"{prefix + '-' if prefix else ''}{year}-{number:06d}"
+    last = int(conn.execute(sa.select(t.c.last).where(mine).with_for_update()).scalar_one())
+    conn.execute(sa.update(t).where(mine).values(last=last + count))
+    return [f"{prefix + '-' if prefix else ''}{year}-{number:06d}" for number in range(last + 1, last + count + 1)]
 
 
-def issue(conn: sa.Connection, invoice: Invoice, number: str, due_ms: int, now_ms: int) -> Invoice:
-    """approved -> issued, under a number, for ever."""
+def issue(conn: sa.Connection, issued: Sequence[Invoice]) -> None:
+    """approved -> issued, under their numbers, for ever."""
     t = tables.invoices
-    values = {"status": "issued", "number": number, "due_ms": due_ms, "issued_at_ms": now_ms}
-    done = conn.execute(sa.update(t).where(t.c.id == invoice.id, t.c.status == "approved").values(**values))
-    assert done.rowcount == 1, f"invoice {invoice.id} is not approved"
-    return invoice._replace(status="issued", number=number, due_ms=due_ms, issued_at_ms=now_ms)
+    names = ("status", "number", "due_ms", "issued_at_ms")
+    mine = t.c.id == sa.bindparam("of"), t.c.status == "approved"
+    statement = sa.update(t).where(*mine).values({name: sa.bindparam(f"new_{name}") for name in names})
+    conn.execute(statement, [{"of": one.id, **{f"new_{name}": getattr(one, name) for name in names}} for one in issued])
 
 
 def gaps(conn: sa.Connection) -> list[str]:

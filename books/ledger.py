@@ -243,3 +243,10 @@ def faults(conn: sa.Connection) -> list[str]:
                 f"and its {entries} entries come to {total}"
             )
     return found
+
+
+def transfers(conn: sa.Connection, kind: str, source: Account) -> list[tuple[int, int]]:
+    """When and how much, in nanos, was moved from an account by transfers of one kind, oldest first."""
+    t = tables.ledger_transfers.c
+    query = sa.select(t.at_ms, t.units, t.nanos).where(t.tenant == source.tenant, t.kind == kind, t.source == source.id).order_by(t.at_ms, t.id)
+    return [(int(row.at_ms), joined(row.units, row.nanos)) for row in conn.execute(query)]

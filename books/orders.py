@@ -358,6 +358,15 @@ def of_findings(conn: sa.Connection, finding_ids: Sequence[str]) -> dict[str, St
     return {row.finding_id: _stored(row) for row in conn.execute(query.order_by(_o.received_at_ms, _o.order_id))}
 
 
+def keys_of(conn: sa.Connection, order_ids: Sequence[str]) -> dict[str, tuple[Key, str]]:
+    """Order -> its key and its finding, of those that the books have."""
+    found: dict[str, tuple[Key, str]] = {}
+    for start in range(0, len(order_ids), 500):  # a statement takes only so many variables
+        query = sa.select(_o.order_id, _o.finding_id, *(_o[name] for name in tables.KEY)).where(_o.order_id.in_(order_ids[start : start + 500]))
+        found |= {row.order_id: (row_key(row), row.finding_id) for row in conn.execute(query)}
+    return found
+
+
 def blocked_counts(conn: sa.Connection, now_ms: int, tenant: str = "") -> dict[str, int]:
     """Status -> number of keys with live or waiting orders."""
     keys = (

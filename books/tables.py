@@ -138,6 +138,22 @@ config_versions = sa.Table(
     *_ms("at_ms"),
 )
 
+# --- what calls would have cost ---
+
+rating_runs = sa.Table(  # never removed: a number that was given out is not given out again
+    "rating_runs",
+    METADATA,
+    sa.Column("run", Serial, primary_key=True, autoincrement=False),
+    *_text("kind"),  # rerate | recycle
+    *_text("spec"),  # JSON of books.runs.Spec: which calls, and by which terms
+    *_text("who", "why"),
+    *_ms("at_ms"),
+    *_text("state"),  # computed | counting | counts | void | withdrawn
+    *_text("state_who", "state_why"),
+    *_ms("state_at_ms"),
+    *_text("found"),  # JSON of books.runs.Found: what the what-if came to
+)
+
 # --- switches ---
 
 switches = sa.Table("switches", METADATA, *_key("name"), *_text("kind", "control_url", "control_token"), *_ms("at_ms"))
@@ -417,3 +433,65 @@ progress = sa.Table(
 
 # of what has no table of its own: malformed messages, repeats
 counters = sa.Table("counters", METADATA, *_key("name"), *_ms("value"))
+
+# --- assurance ---
+
+party_files = sa.Table(  # how a party writes its calls and invoices, and what its names of destinations are with us
+    "party_files",
+    METADATA,
+    *_key("tenant", "role", "party"),  # role: buy | sell
+    *_text("profile"),  # JSON of books.reconciliations.FileProfile
+    *_text("who"),
+    *_ms("at_ms"),
+)
+
+reconciliations = sa.Table(
+    "reconciliations",
+    METADATA,
+    *_key("id"),  # derived from the party, the period and the files
+    *_text("tenant", "role", "party"),
+    *_ms("from_ms", "to_ms"),
+    *_text("invoice_no", "invoice_sha256", "cdrs_sha256", "currency"),
+    *_text("theirs", "ours"),  # decimal text
+    *_text("summary"),  # JSON of books.reconciliations.Summary
+    sa.Column("calls", sa.LargeBinary, nullable=False),  # Parquet: the calls that differ, one row per part
+    *_text("who"),
+    *_ms("at_ms"),
+    sa.Index("ix_reconciliations_party", "tenant", "role", "party", "from_ms"),
+)
+
+disputes = sa.Table(
+    "disputes",
+    METADATA,
+    *_key("id"),  # RECONCILIATION-CAUSE
+    *_text("tenant", "role", "party", "reconciliation", "cause", "state", "currency"),
+    *_text("amount"),  # decimal text: what is disputed
+    *_text("agreed", default=""),  # decimal text: what was agreed on, "" = nothing yet
+    *_text("credit_note", default=""),  # its number
+    *_ms("calls"),
+    *_ms("due_ms", default="0"),  # by when the next step has to be taken, 0 = never
+    *_ms("at_ms"),
+    sa.Index("ix_disputes_state", "tenant", "state", "due_ms"),
+)
+
+dispute_events = sa.Table(  # append only: what happened to a dispute
+    "dispute_events",
+    METADATA,
+    sa.Column("id", Serial, primary_key=True),
+    *_text("dispute", "event", "state", "amount", "who", "why"),
+    *_ms("at_ms"),
+    sa.Index("ix_dispute_events_dispute", "dispute", "id"),
+)
+
+control_results = sa.Table(
+    "control_results",
+    METADATA,
+    sa.Column("id", Serial, primary_key=True),  # the last one of a control and a period is in force
+    *_text("tenant", "control", "period"),  # period: FROM..TO in epoch ms
+    *_text("status"),  # passed | found | not_looked
+    *_ms("checked", "count"),
+    *_text("money"),  # JSON: currency -> decimal text
+    *_text("result"),  # JSON of assurance.controls.protocol.Result
+    *_ms("at_ms"),
+    sa.Index("ix_control_results_period", "tenant", "period", "control", "id"),
+)

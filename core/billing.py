@@ -84,10 +84,11 @@ class Invoicing(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Commission(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a reseller earns: percent of the revenue or of the margin of the parties under it, when it is invoiced or when it is paid."""
+    """What a reseller earns by the parties under it, when they are invoiced or when they have paid: percent of the revenue, of the margin (less
+    what the carriers got), or of the difference between their prices and its own."""
 
     percent: str
-    of: Literal["revenue", "margin"] = "revenue"
+    of: Literal["revenue", "margin", "difference"] = "revenue"
     on: Literal["issued", "paid"] = "issued"
 
 

@@ -100,6 +100,37 @@ class Markup(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     decimals: int = 9
 
 
+class Allowance(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Seconds of a cycle that a package charges at a price of its own: 0 = included. No `included_s`: without end. No `prefixes`: to any number."""
+
+    name: str
+    prefixes: tuple[str, ...] = ()
+    included_s: int | None = None
+    per_minute_nanos: int = 0
+
+
+class VolumeTier(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The price per minute of all seconds of a volume, where they are more than `above_s` in a cycle."""
+
+    above_s: int = 0
+    per_minute_nanos: int = 0
+
+
+class Volume(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A price that follows from the sum of a cycle. Below the lowest tier the deck's prices stay."""
+
+    name: str
+    prefixes: tuple[str, ...] = ()
+    tiers: tuple[VolumeTier, ...] = ()
+
+
+class Package(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What an agreement charges otherwise than its decks, by the sum of a cycle (`rating.packages`)."""
+
+    allowances: tuple[Allowance, ...] = ()
+    volumes: tuple[Volume, ...] = ()
+
+
 class Agreement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a party pays (sell) or is paid (buy), and how it is invoiced.
 
@@ -113,11 +144,13 @@ class Agreement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     party: str = ""  # "" = any row that names this agreement
     plan: tuple[DeckSpan, ...] = ()
     markup: Markup | None = None  # instead of a plan
+    package: Package | None = None
     currency: str = ""
     time_zone: str = "UTC"
     rounding: Rounding = "half_up"  # of a call's amount, once
     decimals: int = 9  # of a call's amount
-    duration_rounding: Rounding = "half_up"  # of talk time, to whole seconds
+    duration_rounding: Rounding = "half_up"  # of talk time, to whole units
+    duration_unit_ms: int = 1000  # a second, or a part of one: an increment of 1 s of its decks is then such a unit
     price_change: Literal["call_start", "increment_start", "split"] = "call_start"  # what prices a call within which the price changes
     rating_instant: Literal["answer", "setup", "end"] = "answer"  # whose price list prices a call
     rated_number: Literal["dialled", "lrn"] = "dialled"  # whose prefix prices a call; a number that was not ported has no other
@@ -214,6 +247,20 @@ MOST_CANDIDATES = 8
 """Gateways that a call may be tried over."""
 
 
+class Portability(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Who knows where numbers were ported to. `fails`: whether a call goes on as dialled, or is refused, where that cannot be found out."""
+
+    tenant: str
+    name: str
+    kind: Literal["local", "http", "enum"] = "local"
+    url: str = ""  # of http, with {number} in it
+    zone: str = ""  # of enum, as e164.arpa
+    server: str = ""  # of enum: HOST:PORT of the name server; "" = the machine's own
+    timeout_ms: int = 200
+    cache_s: int = 3600
+    fails: Literal["open", "closed"] = "open"
+
+
 class RoutePlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How calls of the accounts that name it are routed (`rating.routes`)."""
 
@@ -228,7 +275,7 @@ class RoutePlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     go_on_codes: tuple[str, ...] = ("402", "403", "407", "408", "480", "487", "5xx")  # x stands for any digit
     margin_floor_percent: float | None = None  # of what the call is expected to be sold for; None = any loss is allowed
     below_floor: Literal["drop", "allow"] = "drop"
-    portability: Literal["none", "lrn"] = "none"  # whether the look-up is by the LRN of a ported number
+    portability: str = ""  # of ported numbers: routes are those of the LRN; "" = nobody is asked
     time_zone: str = "UTC"
     then: str = ""  # the plan whose candidates follow
 
@@ -288,6 +335,7 @@ ROWS: dict[str, type[msgspec.Struct]] = {
     "trunk_groups": TrunkGroup,
     "ranges": Range,
     "dial_plans": DialPlan,
+    "portability": Portability,
     "route_plans": RoutePlan,
 }
 """The kinds of rows, each with a tenant and a name, in the order of the config file."""
@@ -313,6 +361,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     trunk_groups: tuple[TrunkGroup, ...] = ()
     ranges: tuple[Range, ...] = ()
     dial_plans: tuple[DialPlan, ...] = ()
+    portability: tuple[Portability, ...] = ()
     route_plans: tuple[RoutePlan, ...] = ()
     decks: dict[str, str] = {}  # -> id of the deck version
     policies: dict[str, Policy] = {}
@@ -442,6 +491,8 @@ def faults_of(kind: str, row: Any, find: Find) -> Iterator[tuple[str, str]]:
         if row.dial_plan != "e164" and find("dial_plans", row.tenant, row.dial_plan) is None:
             yield "dial_plan", f"no dial plan {row.dial_plan!r}"
         yield from _gateway(row)
+    elif kind == "portability":
+        yield from _dipped(row)
     elif kind == "route_plans":
         yield from _routed(row, find)
 
@@ -452,6 +503,15 @@ def _gateway(row: Trunk) -> Iterator[tuple[str, str]]:
             yield field, "is of a gateway: set the trunk's `carrier` and `address` as well"
         if getattr(row, field) == 0 and not isinstance(getattr(row, field), bool):
             yield field, "must be > 0; to send it no call, set out_of_service"
+
+
+def _dipped(row: Portability) -> Iterator[tuple[str, str]]:
+    if row.kind == "http" and not (row.url.startswith(("http://", "https://")) and "{number}" in row.url):
+        yield "url", f"{row.url!r} must be an address with {{number}} in it, as https://mnp.example/{{number}}"
+    if row.kind == "enum" and not row.zone:
+        yield "zone", "is missing: the zone of the numbers, as e164.arpa"
+    if row.server and not re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[0-9.]+):[0-9]{1,5}", row.server):
+        yield "server", f"{row.server!r} must be IP:PORT of a name server"
 
 
 CODE = re.compile(r"[3-6]([0-9][0-9]|[0-9]x|xx)")
@@ -485,6 +545,8 @@ def _routed(row: RoutePlan, find: Find) -> Iterator[tuple[str, str]]:
         for at, code in enumerate(getattr(row, field)):
             if not CODE.fullmatch(code):
                 yield f"{field}[{at}]", f"{code!r} is no code of a failure such as 503, 50x or 5xx"
+    if row.portability and find("portability", row.tenant, row.portability) is None:
+        yield "portability", f"no portability {row.portability!r}"
     if row.then and find("route_plans", row.tenant, row.then) is None:
         yield "then", f"no route plan {row.then!r}"
     elif row.then:
@@ -619,6 +681,8 @@ def _planned(row: Agreement, find: Find) -> Iterator[tuple[str, str]]:
         yield "markup", "raises the decks of the reseller above: set it or `plan`, not both"
     if row.markup and row.role == "buy":
         yield "markup", "is for what is sold: a carrier is paid by a plan of decks"
+    if row.package is not None:
+        yield from _packaged(row.package)
     for at, span in enumerate(row.plan):
         currency = find("decks", row.tenant, span.deck)
         if currency is None:
@@ -627,6 +691,8 @@ def _planned(row: Agreement, find: Find) -> Iterator[tuple[str, str]]:
             yield f"plan[{at}].deck", (
                 f"deck {span.deck!r} is in {currency} and the agreement in {row.currency}: add a rate {currency}-{row.currency} to fx_rates"
             )
+    if not 1 <= row.duration_unit_ms <= 1000 or 1000 % row.duration_unit_ms:
+        yield "duration_unit", "must be a second or a whole part of one, such as 500ms, 100ms or 1ms"
     if row.price_change != "call_start" and row.rating_instant != "answer":
         yield "price_change", f"{row.price_change} counts from the answer: it goes with rating_instant answer, or write call_start"
     spans = sorted((*limits(span), at) for at, span in enumerate(row.plan))
@@ -636,6 +702,35 @@ def _planned(row: Agreement, find: Find) -> Iterator[tuple[str, str]]:
     for (_, end, _), (start, _, at) in pairwise(spans):
         if start < end:
             yield f"plan[{at}]", "overlaps another deck of the plan: end that one with `until` or begin this one later"
+
+
+def _packaged(package: Package) -> Iterator[tuple[str, str]]:
+    """Names that stand twice, volumes without a tier, and prices that no call could have."""
+    names: set[str] = set()
+    kinds: tuple[tuple[str, Sequence[Allowance | Volume]], ...] = (("allowances", package.allowances), ("volumes", package.volumes))
+    for kind, rows in kinds:
+        for at, row in enumerate(rows):
+            place = f"package.{kind}[{at}]"
+            if row.name in names:
+                yield f"{place}.name", f"{row.name!r} is in the package already: charges name what covered them"
+            names.add(row.name)
+            for digits in row.prefixes:
+                if not (digits.isascii() and digits.isdigit()):
+                    yield f"{place}.prefixes", f"{digits!r} is no prefix: write digits from the country code on, as 4366"
+            prices = [("per_minute", row.per_minute_nanos)] if isinstance(row, Allowance) else []
+            if isinstance(row, Volume):
+                prices = [(f"tiers[{n}].per_minute", tier.per_minute_nanos) for n, tier in enumerate(row.tiers)]
+                if not row.tiers:
+                    yield f"{place}.tiers", "is missing: a volume has at least one tier, as {above: 1000m, per_minute: 0.018}"
+                if len({tier.above_s for tier in row.tiers}) < len(row.tiers):
+                    yield f"{place}.tiers", "two tiers begin above the same sum: leave one"
+            for field, nanos in prices:
+                if nanos > MOST_PER_MINUTE:
+                    yield f"{place}.{field}", "must be at most 1000000"
+
+
+MOST_PER_MINUTE = 1_000_000 * 10**9
+"""A price per minute of a package: a call of days at it is still within the range of one call's money."""
 
 
 def _invoiced(row: Agreement, find: Find) -> Iterator[tuple[str, str]]:

@@ -124,6 +124,10 @@ def _explain(value: bytes, wrong: Exception) -> str:
     return f"not a version {VERSION} record: {wrong}"
 
 
+FOREIGN = ("the body has switch ", "the credential of switch ", "the record names no tenant")
+"""How the reasons begin of what a credential was not valid for: its bytes may be a good record, and are never read again."""
+
+
 def _implausible(record: Record, tenant: str, key: bytes, learned_ms: int) -> str:
     if (poster := poster_of(key)) and poster != record.switch:
         return f"the body has switch {record.switch!r}, the credential is {poster!r}'s: post it with the switch's own credential"

@@ -69,10 +69,16 @@ def read_lines(lines: Iterable[str], style: Style = Style(), first: int = 1, wid
     csv.field_size_limit(1 << 26)
     source, ahead = iter(lines), deque[str]()
     number, opened = first - 1, 0
+    quote, delimiter = style.quote, style.delimiter
     while (raw := _next(ahead, source)) is not None:
         number += 1
         text = raw.rstrip("\r\n")
-        if not text.strip(" \t") and (not width or style.delimiter not in text):
+        if not text.strip(" \t") and (not width or delimiter not in text):
+            continue
+        if not quote or quote not in text:  # nearly all lines
+            cells = text.split(delimiter)
+            width = width or len(cells)
+            yield Line(number, text, cells, "")
             continue
         cells, fault = _cells(text, style)
         odd = bool(style.quote) and text.count(style.quote) % 2 == 1

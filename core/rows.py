@@ -38,7 +38,7 @@ def judged(records: pl.DataFrame, fates: list[Fate], rejects: list[Reject], vers
 
 
 def calls(steps: Table, ended: list[int], version: int) -> pl.DataFrame:
-    """A frame of CALLS from the steps (core.schemas.STEPS) of calls that ended and could be priced."""
+    """A frame of CALLS from the steps (core.schemas.STEPS) of calls that ended."""
     if not ended:
         return schemas.empty(CALLS)
     answered, duration_ms = steps["answered"], steps["duration_ms"]
@@ -66,6 +66,7 @@ def own_attempt_no(attempts: int, failed: int, failed_no: int, answered: bool) -
     return max(attempts, max(failed, failed_no) + answered)
 
 
+_NUMBERS = ("a_number", "a_kind", "b_number", "b_kind", "lrn", "setup_ms")
 _OF_CALL = ("record_partition", "record_offset", "revision", "learned_ms", "tenant", "switch", "call_key")
 
 
@@ -83,12 +84,12 @@ def attempts(steps: Table, legs: list[LegEnd]) -> pl.DataFrame:
     ]
     if not own and not legs:
         return schemas.empty(ATTEMPTS)
-    heads, accounts, b_numbers = [steps[name] for name in _OF_CALL], steps["account"], steps["b_number"]
+    heads, accounts, numbers = [steps[name] for name in _OF_CALL], steps["account"], [steps[name] for name in _NUMBERS]
     rows: list[tuple[Any, ...]] = []
     for i, leg in zip(np.flatnonzero(steps.array("buys")).tolist() if legs else (), legs, strict=True):
         number, answered, at_ms, talk_ms, sip_code, q850, pdd_ms, *route = leg
-        head = [values[i] for values in heads]
-        rows.append((*head, number, accounts[i], *route, b_numbers[i], at_ms, answered, talk_ms, pdd_ms, sip_code, q850))
+        head, facts = [values[i] for values in heads], [values[i] for values in numbers]
+        rows.append((*head, number, accounts[i], *route, *facts, at_ms, answered, talk_ms, pdd_ms, sip_code, q850))
     routes, talks = [steps[name] for name in ("carrier", "trunk_group", "egress_trunk")], steps["duration_ms"]
     answers, moments, ends = steps["answer_ms"], steps["t_ms"], [steps[name] for name in ("pdd_ms", "sip_code", "q850")]
     counts = [steps[name] for name in ("attempts", "failed", "failed_no", "answered")]
@@ -96,7 +97,8 @@ def attempts(steps: Table, legs: list[LegEnd]) -> pl.DataFrame:
         number = own_attempt_no(*(values[i] for values in counts))
         answered, at_ms = steps["answered"][i], moments[i] if answers[i] is None else answers[i]
         head, route, how = [values[i] for values in heads], [values[i] for values in routes], [values[i] for values in ends]
-        rows.append((*head, number, accounts[i], *route, b_numbers[i], at_ms, answered, talks[i] if answered else 0, *how))
+        facts = [values[i] for values in numbers]
+        rows.append((*head, number, accounts[i], *route, *facts, at_ms, answered, talks[i] if answered else 0, *how))
     return of_rows(rows, ATTEMPTS)
 
 

@@ -132,10 +132,13 @@ CALLS = pl.Schema(
         "release_side": pl.String,
         "suspected_hung": pl.Boolean,
         "suspected_duplicate": pl.Boolean,
+        "failed": pl.Int32,  # attempts that ended without an answer, each with its own record
+        "failed_no": pl.Int32,  # the highest number of such an attempt
+        "legs": pl.Int32,  # egress legs that have records of their own; 0 = one dialog for both sides
         "config_version": pl.Int64,
     }
 )
-"""The table `calls`: one row per call and call revision, without money."""
+"""The table `calls`: one row per call and call revision, without money: also of a call that has no price."""
 
 RECORD, ACCRUAL, CLOSING, GONE = 0, 1, 2, 3  # kinds of a step
 
@@ -155,9 +158,6 @@ _STEPS: dict[str, Any] = {
     "buys": pl.Boolean,  # the end of an attempt or an egress leg (core.calls.LegEnd)
     **{name: CALLS[name] for name in _ENDING},
     **{name: dtype for name, dtype in CALLS.items() if name not in (*_ENDING, "config_version")},
-    "failed": pl.Int32,  # attempts that ended without an answer, each with its own record
-    "failed_no": pl.Int32,  # the highest number of such an attempt
-    "legs": pl.Int32,  # egress legs that have records of their own; 0 = one dialog for both sides
     "continues": pl.Boolean,  # a later attempt of a call, in a file that writes one row per attempt
 }
 
@@ -179,8 +179,10 @@ ATTEMPTS = pl.Schema(
         "carrier": pl.String,
         "trunk_group": pl.String,
         "egress_trunk": pl.String,
-        "b_number": pl.String,
-        "at_ms": pl.Int64,
+        **NUMBERS,  # as the call had them when the attempt ended; likewise the next two: what it takes to price it again
+        "lrn": pl.String,
+        "setup_ms": pl.Int64,
+        "at_ms": pl.Int64,  # of its answer, else when it ended
         "answered": pl.Boolean,
         "duration_ms": pl.Int64,
         "pdd_ms": pl.Int64,
@@ -228,6 +230,7 @@ CHARGES = pl.Schema(
         "fx": pl.String,  # "" = in the deck's currency; else which rate converted it, of which day and source
         "rounding": pl.String,  # the mode by which the amount was rounded, once
         "tax": pl.String,  # inclusive: the amount is gross; "" = tax comes on top of it
+        "package": pl.String,  # what of the agreement's package covered it, and for how many seconds; "" = nothing, as in every live charge
         "config_version": pl.Int64,
     }
 )

@@ -11,12 +11,13 @@ from typing import NamedTuple
 import streamlit as st
 import structlog
 
-from books import Connection, Unavailable
+from books import Connection, Unavailable, orders
 from books.orders import Refused
 from core.alert_text import counted
+from core.decide import LIVE
 from core.orders import Key
 from core.roles import Right
-from core.text import span
+from core.text import moment, span
 from dashboards.identity import sign_in, sign_in_fields
 from dashboards.rendering import key_text
 from dashboards.tags import tag
@@ -32,11 +33,12 @@ HOURS = {"1 hour": 3_600_000, "24 hours": 86_400_000, "7 days": 604_800_000}
 
 
 class Choice(NamedTuple):
-    """The button that was pressed: unblock (a key), approve or deny (a waiting order)."""
+    """The button that was pressed: block or unblock (a key), approve or deny (a waiting order). `why`: a reason to begin with."""
 
     verb: str
     key: Key
-    order_id: str
+    order_id: str = ""
+    why: str = ""
 
 
 class Message(NamedTuple):
@@ -45,6 +47,7 @@ class Message(NamedTuple):
 
 
 ACTIONS = {
+    "block": ("Block", "New calls of this key are refused at every switch that enforces, until the time below is over. Protected numbers pass."),
     "unblock": (
         "Unblock",
         "Calls pass again at once. Every automatic order that overlaps this key is lifted, and none blocks it again for the time below.",
@@ -57,11 +60,19 @@ ACTIONS = {
 }
 
 
-RIGHT: dict[str, Right] = {"unblock": "block", "approve": "approve", "deny": "approve"}
+RIGHT: dict[str, Right] = {"block": "block", "unblock": "block", "approve": "approve", "deny": "approve"}
 
 
 def _done(conn: Connection, choice: Choice, who: str, why: str, now_ms: int, for_ms: int) -> str:
     """Do it; returns a message. Raises `Refused`."""
+    if choice.verb == "block":
+        live = orders.newest(conn, choice.key)
+        if live is not None and live.status in LIVE and not live.automatic and live.order.expires_at_ms > now_ms:
+            raise Refused(f"{live.order.by} has blocked it already, until {moment(live.order.expires_at_ms, now_ms)} UTC")
+        blocked = blocks.block(conn, choice.key, for_ms, who, why, now_ms)
+        unknown = "" if blocked.known else " The config in force has no such account: no call can match."
+        mode = "refused" if blocked.status == "standing" else "marked only, because no switch enforces"
+        return f"its new calls are {mode} for {span(for_ms)}.{unknown}"
     if choice.verb == "approve":
         approved = counted(len(blocks.approve(conn, choice.order_id, who, why, now_ms)), "order")
         return f"{approved} approved: the block is delivered to the switches now."
@@ -104,11 +115,10 @@ def _window(visit: Visit, choice: Choice) -> None:
     st.html(tag("div", whom, tag("div", f"tenant {choice.key.tenant}"), tag("p", what), cls="rf-window"))
     with st.form("rf_decide", border=False):
         name, token = (visit.person.name, "") if visit.person.name else sign_in_fields("rf_decide")
-        why = st.text_input("Reason", key="rf_why", max_chars=500, placeholder="for the audit log: a ticket, who called")
-        hours = (
-            st.selectbox("No automatic block for", list(HOURS), index=1, key="rf_for") if choice.verb == "unblock" else "24 hours"
-        )
-        if st.form_submit_button(title, key="rf_do", type="primary", width="stretch"):
+        why = st.text_input("Reason", choice.why, key="rf_why", max_chars=500, placeholder="for the audit log: a ticket, who called")
+        label = {"unblock": "No automatic block for", "block": "For"}.get(choice.verb)
+        hours = st.selectbox(label, list(HOURS), index=1 if choice.verb == "unblock" else 0, key="rf_for") if label else "24 hours"
+        if st.form_submit_button(title, key="rf_do", type="primary", width="stretch", shortcut="Enter"):
             bad = "" if visit.person.name else sign_in(visit.sources, name, token)
             bad = bad or ("" if why.strip() else "Enter a reason: it is recorded in the audit log.")
             if not bad:
@@ -137,4 +147,6 @@ def do(visit: Visit, choice: Choice, why: str, for_ms: int) -> str:
     st.session_state[MESSAGE] = Message(f"{ACTIONS[choice.verb][0]}, {choice.key.text()}: {done}", True)
     visit.sources.refresh_books("")
     visit.sources.refresh_books(choice.key.tenant)
+    visit.sources.forget("alerts")
+    visit.sources.forget("blocks")
     return ""

@@ -11,9 +11,19 @@ import streamlit as st
 from core.roles import Right
 from dashboards.identity import side
 from dashboards.sources import Sources
+from dashboards.views.alerts import alerts
+from dashboards.views.blocks import blocks_and_lists
+from dashboards.views.calls import calls
+from dashboards.views.decks import decks
+from dashboards.views.health import health
+from dashboards.views.invoices import invoices_page
+from dashboards.views.quote import quote
+from dashboards.views.routes import routes_and_margin
+from dashboards.views.subject import subject
 from dashboards.views.wall import wall
 from dashboards.visit import Visit, person
 
+SIDE_PX = 210
 STYLE = Path(__file__).parent / "style.css"
 
 
@@ -29,12 +39,21 @@ class Entry(NamedTuple):
 
 PAGES = (
     Entry("wall", "Wall", "Watch", "look", wall),
+    Entry("alerts", "Alerts", "Watch", "fraud", alerts),
+    Entry("blocks", "Blocks and lists", "Watch", "fraud", blocks_and_lists),
+    Entry("subject", "Subject", "Look up", "look", subject),
+    Entry("calls", "Calls", "Look up", "look", calls),
+    Entry("routes", "Routes and margin", "Rates", "rates", routes_and_margin),
+    Entry("quote", "Quote", "Rates", "rates", quote),
+    Entry("decks", "Decks", "Rates", "rates", decks),
+    Entry("invoices", "Invoices", "Money", "money", invoices_page),
+    Entry("health", "Health", "Run", "look", health),
 )  # fmt: skip
 
 
 def desk(sources: Sources) -> None:
     """Draws the page of the address."""
-    st.set_page_config(page_title="Ringfence", layout="wide")
+    st.set_page_config(page_title="Ringfence", layout="wide", initial_sidebar_state=SIDE_PX)
     st.html(STYLE)
     someone = person(sources)
     visit = side(sources, someone)

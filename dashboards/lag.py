@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from core.text import span
 from core.topics import CALLS
@@ -21,12 +22,21 @@ LATE_MS = 15_000
 """A larger lag is shown in red."""
 
 
+class PartitionLag(NamedTuple):
+    """Of one partition; `behind_ms` 0 = no record waits."""
+
+    partition: int
+    records: int
+    behind_ms: int
+
+
 @dataclass(frozen=True)
 class Lag:
     """`records`: in the journal and not in the warehouse; `behind_ms`: how long the oldest has waited, 0 = none waits."""
 
     records: int
     behind_ms: int
+    partitions: tuple[PartitionLag, ...] = ()
 
 
 class LagQuery:
@@ -47,13 +57,13 @@ class LagQuery:
             if all(partition in self._next_offset for partition in partitions):
                 break
         self._known = True
-        records, oldest = 0, []
+        found = []
         for partition in partitions:
             one = waiting(self._journal, CALLS, partition, self._next_offset.get(partition, 0))
             self._next_offset[partition] = one.offset
-            records += one.records
-            oldest += [one.oldest_ms] if one.oldest_ms is not None else []
-        return Lag(records, max(0, now_ms - min(oldest, default=now_ms)))
+            behind_ms = max(0, now_ms - one.oldest_ms) if one.oldest_ms is not None else 0
+            found.append(PartitionLag(partition, one.records, behind_ms))
+        return Lag(sum(one.records for one in found), max((one.behind_ms for one in found), default=0), tuple(found))
 
 
 def lag_text(behind_ms: int, records: int) -> str:

@@ -135,8 +135,8 @@ def ranges_of(*texts: str) -> tuple[str, ...]:
     return tuple(one or two for text in texts for one, two in _RANGE.findall(text))
 
 
-def block(one: Block, now_ms: int, mask: Mask) -> Safe:
-    """One block, and its state at each switch."""
+def block(one: Block, now_ms: int, mask: Mask, caught: str = "") -> Safe:
+    """One block, its state at each switch, and what it has caught."""
     order = one.order.order
     label, cls = STATUS_TEXT[one.status]
     title = {"standing": "refused", "shadow": "would be refused"}.get(one.status, label)
@@ -150,6 +150,7 @@ def block(one: Block, now_ms: int, mask: Mask) -> Safe:
         tag("header", tag("strong", *key_text(one.key, mask)), tag("span", title, cls=f"rf-badge {cls}")),
         tag("p", reason, title=reason),
         tag("footer", f"{one.key.tenant}  ·  {who}  ·  since {utc(one.since_ms, now_ms)}  ·  {left}"),
+        tag("footer", caught) if caught else "",
         tag("footer", *(tuple(at_switch(state, now_ms) for state in one.at_switches) or (nowhere,))),
         cls=f"rf-card block {cls}",
     )

@@ -10,10 +10,15 @@ from typing import Any
 
 import structlog
 from starlette.middleware import Middleware
+from starlette.responses import FileResponse
+from starlette.routing import Route
 
 from dashboards import current
-from dashboards.auth import AuthMiddleware
+from dashboards.auth import AuthMiddleware, page_path
+from dashboards.index_page import IndexPage
 from dashboards.page_settings import PageSettings
+from dashboards.theme import THEME
+from dashboards.world import LAND_URL, MAP
 from switches.gate import Gate, Server, config
 
 log = structlog.get_logger("ringfence.pages")
@@ -21,6 +26,9 @@ log = structlog.get_logger("ringfence.pages")
 PAGE = Path(__file__).parent / "page.py"
 BEAT_S = 0.5
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+MAX_UPLOAD_MB = 64
+"""Of a carrier's file on the page; `ringfence decks import` takes larger ones."""
 
 OPTIONS: dict[str, Any] = {
     "browser.gatherUsageStats": False,  # no data leaves the network
@@ -39,15 +47,8 @@ OPTIONS: dict[str, Any] = {
     "server.fileWatcherType": "none",
     "server.headless": True,
     "server.maxMessageSize": 20,
-    "server.maxUploadSize": 1,
+    "server.maxUploadSize": MAX_UPLOAD_MB,
     "server.showEmailPrompt": False,
-    "theme.base": "dark",
-    "theme.primaryColor": "#2f81f7",
-    "theme.backgroundColor": "#0b0f14",
-    "theme.secondaryBackgroundColor": "#121922",
-    "theme.textColor": "#dde5ee",
-    "theme.borderColor": "#243040",
-    "theme.baseRadius": "small",
     "ui.hideTopBar": True,
 }
 
@@ -63,7 +64,7 @@ def serve(settings: PageSettings, beat: Callable[[], None] = lambda: None) -> No
     sources.begin("")
     names = frozenset((*LOOPBACK, settings.host.lower(), *(name.lower() for name in settings.names)))
     bootstrap.load_config_options(
-        {**OPTIONS, "server.port": settings.port, "server.address": settings.host, "server.allowedHosts": sorted(names)}
+        {**OPTIONS, **THEME, "server.port": settings.port, "server.address": settings.host, "server.allowedHosts": sorted(names)}
     )
 
     @asynccontextmanager
@@ -83,7 +84,8 @@ def serve(settings: PageSettings, beat: Callable[[], None] = lambda: None) -> No
         AuthMiddleware, token=settings.look, key=settings.key, names=names, cookie=settings.cookie, folder=settings.codes,
         trust=lambda scope, for_good: gate.trust(scope, for_good=for_good), check=sources.check_password,
     )  # fmt: skip
-    app = App(PAGE, middleware=[auth], lifespan=beating, on_script_error=report_fault)
+    land = Route(LAND_URL, lambda _: FileResponse(MAP / "land.json", headers={"Cache-Control": "private, max-age=86400"}))
+    app = App(PAGE, routes=[land], middleware=[auth, Middleware(IndexPage, is_page=page_path)], lifespan=beating, on_script_error=report_fault)
     served = config(app, gate, settings.proxies, ws="websockets-sansio", lifespan="on", timeout_graceful_shutdown=2)
     Server(served).run_at(settings.host, settings.port)
 

@@ -7,7 +7,7 @@ from html import escape
 from starlette.responses import HTMLResponse
 
 FORM = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Ringfence</title>
-<style>
+<link rel="icon" href="data:,"><style>
 :root {{ color-scheme: light dark }}
 body {{ background: light-dark(#f6f8fa, #0b0f14); color: light-dark(#1f2933, #dde5ee); font: 16px/1.5 system-ui, sans-serif; margin: 0;
   display: grid; place-items: center; min-height: 95vh }}

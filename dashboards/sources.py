@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Hashable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
 
 from books import Engine, open_books, reading, tenants
 from books.users import User
 from core.clock import wall_clock_ms
 from dashboards import books_view
+from dashboards.asked import FRESH_MS, Asked
 from dashboards.books_view import BooksView
 from dashboards.lag import Lag, LagQuery
 from dashboards.page_settings import PageSettings
@@ -21,14 +23,22 @@ from dashboards.polled import Latest, Polled
 from dashboards.totals import Totals, TotalsQuery
 from dashboards.traffic import Traffic, TrafficQuery
 from dashboards.warehouse_client import WarehouseClient
+from rating.contracts import Terms
 from services import people
+from services.in_force import from_books
+from services.installation import Installation
 from services.part_health import Health, Part
+from services.subjects import Ask
+from warehouse import Query
+
+Value = TypeVar("Value")
 
 EVERY_S = 2.0
 TOTALS_EVERY_S, TOTALS_SHARE = 10.0, 0.1
 """Counting a large day takes seconds: it is counted again after nine times as long."""
 FIRST_WAIT_S = 0.6
 """How long the first view waits for data: better a moment later than empty."""
+ASKED_WAIT_S, ASKED_TIMEOUT_S = 1.5, 30.0
 DIRECTORY_WAIT_S = 3.0
 """The first view of a user waits for the roles."""
 
@@ -46,8 +56,11 @@ class Sources:
     def __init__(self, settings: PageSettings, clock: Callable[[], int] = wall_clock_ms, cookie: Callable[[], str] | None = None) -> None:
         self.settings, self.clock = settings, clock
         self.cookie = cookie or self._cookie
+        self._asked, self._own = Asked(clock), threading.local()
         self._lock = threading.Lock()
         self._engine: Engine | None = None
+        self._compiling = threading.Lock()
+        self._terms: Callable[[int], Terms] | None = None
         self._health = Health(settings.parts)
         self._traffic: dict[str, Polled[Traffic]] = {}
         self._books: dict[str, Polled[BooksView]] = {}
@@ -81,6 +94,40 @@ class Sources:
         """After a person's action: read the books again, so that the page shows it."""
         self._of(self._books, tenant, self._read).renew(2.0)
 
+    def asked(
+        self, key: tuple[Hashable, ...], question: Callable[[Ask], Value], wait_s: float = ASKED_WAIT_S, fresh_ms: int = FRESH_MS
+    ) -> Latest[Value]:
+        """The answer of a question with arguments. `key`: the question, the tenant, the arguments."""
+        return self._asked.of(key, lambda: question(self.ask), wait_s, fresh_ms)
+
+    def forget(self, *key: Hashable) -> None:
+        """After a change: answers whose key begins so are asked for again."""
+        self._asked.forget(*key)
+
+    def ask(self, query: Query) -> list[dict[str, Any]]:
+        """Run a query of the warehouse in this thread, with a client of its own. Raises `WarehouseError`."""
+        return self.client().ask(query)
+
+    def client(self) -> WarehouseClient:
+        """The warehouse client of this thread."""
+        if not hasattr(self._own, "client"):
+            self._own.client = WarehouseClient(self.settings.warehouse, timeout_s=ASKED_TIMEOUT_S)
+        return self._own.client  # type: ignore[no-any-return]
+
+    @property
+    def installation(self) -> Installation:
+        """For services that open the stores by themselves."""
+        known, home = self.settings, Path(self.settings.home)
+        return Installation(home, known.journal, known.warehouse, known.books, home / "spool")
+
+    def terms(self, version: int) -> Terms:
+        """The contracts of a config version, compiled; with it what was compiled before."""
+        engine = self.engine()
+        with self._compiling:
+            if self._terms is None:
+                self._terms = from_books(engine)
+            return self._terms(version)
+
     def totals(self) -> Latest[Totals]:
         return self._totals.latest()
 
@@ -105,6 +152,7 @@ class Sources:
         polled: list[Polled[Any]] = [self._directory, self._totals, self._lag, self._parts, *self._traffic.values(), *self._books.values()]
         for one in polled:
             one.close()
+        self._asked.close()
         self._health.close()
         if self._engine is not None:
             self._engine.dispose()

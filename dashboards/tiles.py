@@ -12,8 +12,8 @@ from dashboards.traffic import Money, Traffic, now, total
 MAX_CURRENCIES = 3
 
 
-def tiles(traffic: Traffic | None, alerts: int | None, block_counts: Mapping[str, int] | None) -> Safe:
-    """A row of tiles; an unknown value is a dash."""
+def tiles(traffic: Traffic | None, alerts: int | None, block_counts: Mapping[str, int] | None, more: Safe = Safe()) -> Safe:
+    """A row of tiles; an unknown value is a dash. `more`: further tiles."""
     if traffic is None:
         rates = [tile(name, "–") for name in ("Records", "Sold", "Bought", "Margin")]
     else:
@@ -25,7 +25,7 @@ def tiles(traffic: Traffic | None, alerts: int | None, block_counts: Mapping[str
         for name, side in (("Sold", "sell"), ("Bought", "buy"), ("Margin", "margin")):
             rates.append(money_tile(name, side, rate.money_s, money, past))
     count = "–" if alerts is None else f"{alerts:,}"
-    return tag("div", *rates, tile("Alerts", count, "", "in all"), blocks_tile(block_counts), cls="rf-tiles")
+    return tag("div", *rates, tile("Alerts", count, "", "in all"), blocks_tile(block_counts), more, cls="rf-tiles")
 
 
 def blocks_tile(counts: Mapping[str, int] | None) -> Safe:

@@ -90,7 +90,8 @@ def person(sources: Sources) -> Person:
 
 
 def _over(text: str) -> NoReturn:
-    st.html(tag("div", tag("b", text), " ", tag("a", "Sign in", href="/enter", target="_self"), cls="rf-problem amber"))
+    # By way of /leave: at /enter a browser with a cookie that is signed is sent back to the page.
+    st.html(tag("div", tag("b", text), " ", tag("a", "Sign in", href="/leave", target="_self"), cls="rf-problem amber"))
     st.stop()
 
 

@@ -18,11 +18,16 @@ class WarehouseClient:
 
     def ask(self, query: Query) -> list[dict[str, Any]]:
         """The rows; after an error the next query uses a new connection. Raises `WarehouseError`."""
-        if self._client is None:
-            self._client = open_warehouse(self._dsn, timeout_s=self._timeout_s)
         try:
-            return ask(self._client, query)
+            return ask(self.connected(), query)
         except BaseException:
             client, self._client = self._client, None
-            client.close()
+            if client is not None:
+                client.close()
             raise
+
+    def connected(self) -> Warehouse:
+        """The connection, for a service that asks by itself. Raises `WarehouseError`."""
+        if self._client is None:
+            self._client = open_warehouse(self._dsn, timeout_s=self._timeout_s)
+        return self._client

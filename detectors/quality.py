@@ -189,15 +189,16 @@ def _shares(one: Faded, towards: Shares) -> Shares:
 
 
 def score_of(shares: Shares) -> float:
-    """One number for how a carrier does: half of it is ASR, a fifth each are NER and ACD (in full from three minutes on), a tenth is PDD
-    (nothing left at ten seconds); short calls reduce it by up to a half.
+    """One number for how a carrier does: ASR counts 60 %, NER 30 %, PDD 10 % (nothing is left of it at ten seconds). An answer is worth what comes
+    of it: ASR and NER count by ACD where that is below a minute, and less the share of short calls. Whoever answers falsely answers always,
+    and for seconds.
 
-    >>> round(score_of((0.6, 0.9, 180_000.0, 2_000.0, 0.0)), 2), round(score_of((0.6, 0.9, 4_000.0, 200.0, 1.0)), 2)
-    (0.76, 0.29)
+    >>> round(score_of((0.6, 0.9, 180_000.0, 2_000.0, 0.1)), 2), round(score_of((1.0, 1.0, 7_500.0, 200.0, 0.3)), 2)
+    (0.65, 0.18)
     """
     asr, ner, acd_ms, pdd_ms, short = shares
-    whole = 0.5 * asr + 0.2 * ner + 0.2 * min(acd_ms / 180_000.0, 1.0) + 0.1 * max(1.0 - pdd_ms / 10_000.0, 0.0)
-    return whole * (1.0 - 0.5 * short)
+    worth = min(acd_ms / 60_000.0, 1.0) * (1.0 - short)
+    return (0.6 * asr + 0.3 * ner) * worth + 0.1 * max(1.0 - pdd_ms / 10_000.0, 0.0)
 
 
 def _score(tenant: str, carrier: str, code: str, attempts: float, shares: Shares) -> Score:

@@ -230,7 +230,7 @@ def _judge_rows(
                 first = _first_line(first_lines, row)
                 if name := SUSPECTED if twin and fate == schemas.RATED_DISPOSITION else FATES.get(fate):
                     _line(files[name], _described(row, reason, first))
-            if outcome.calls.height:
+            if outcome.charges.height:
                 calls.write_table(outcome.priced.to_arrow().cast(calls.schema))
                 charges.write_table(outcome.charges.to_arrow().cast(charges.schema))
                 for role, totals in money.items():

@@ -53,7 +53,7 @@ class Outcome:
     """What a batch leads to, each a frame or values of `core`."""
 
     records: pl.DataFrame  # core.schemas.JUDGED: a row for every offset but ticks
-    calls: pl.DataFrame  # core.schemas.CALLS
+    calls: pl.DataFrame  # core.schemas.CALLS, also of calls whose money could not be told: they have no charges
     attempts: pl.DataFrame  # core.schemas.ATTEMPTS
     charges: pl.DataFrame  # core.schemas.CHARGES
     sums: pl.DataFrame  # detectors.sums.SUMS: the epochs that ended
@@ -136,7 +136,7 @@ def _judge(state: State, piece: Piece, terms: Terms, dedupe: bool, unique_ids: b
     detected = detect(state.detectors, usage, decoded.ticks, settings_of(terms))
     return Outcome(
         records=rows.judged(records, outcome.fates, decoded.rejects, terms.version),
-        calls=rows.calls(assembled.steps, outcome.ended, terms.version),
+        calls=rows.calls(assembled.steps, sorted([*outcome.ended, *outcome.unpriced]), terms.version),
         attempts=rows.attempts(assembled.steps, assembled.legs),
         charges=outcome.charges,
         sums=detected.sums,

@@ -50,6 +50,7 @@ from warehouse import (
     apply_retention,
     copying,
     embedded_directory,
+    handing,
     insert,
     migrate,
     open_warehouse,
@@ -160,6 +161,9 @@ def run(
             copier = threading.Thread(target=copying.answer, args=(directory, stop), name="copies", daemon=True)
             copier.start()
             stack.callback(copier.join, timeout=5.0)
+            taker = threading.Thread(target=handing.take, args=(directory, stop), name="handed", daemon=True)
+            taker.start()
+            stack.callback(taker.join, timeout=5.0)
         stack.callback(stop.set)
         sink = WarehouseSink(warehouse_dsn, pace, report)
         stack.callback(sink.abandon)

@@ -87,12 +87,14 @@ class Amounts:
 
 
 class Outcome(NamedTuple):
-    """`fates`: as they came, but for calls that have no price. `ended`: which steps ended calls that were sold."""
+    """`fates`: as they came, but for calls that have no price. `ended`: which steps ended calls that were sold; `unpriced`: which ended calls that
+    have no price."""
 
     amounts: Amounts
     fates: list[Fate]
     ended: list[int]
     charges: pl.DataFrame
+    unpriced: Sequence[int] = ()
 
 
 def charge(states: dict[int, Purchases], assembled: Assembled, values: Sequence[Record], terms: Terms) -> Outcome:
@@ -107,6 +109,7 @@ def charge(states: dict[int, Purchases], assembled: Assembled, values: Sequence[
     fates = list(fates)
     charges: list[tuple[Any, ...]] = []
     ended: list[int] = []
+    unpriced: list[int] = []
     partition = batch.list_of("record_partition")
     for i in batch.settled:
         key = batch.call_key[i]
@@ -124,6 +127,7 @@ def charge(states: dict[int, Purchases], assembled: Assembled, values: Sequence[
                 amounts.fault[i] = f"an earlier attempt: {faulty}"
             row = batch.row[i]
             if amounts.fault[i]:
+                unpriced.append(i)
                 if row >= 0 and fates[row].disposition == RATED_DISPOSITION:
                     fates[row] = fates[row]._replace(disposition=UNRATED, reason=amounts.fault[i])
             elif row < 0 or fates[row].disposition == RATED_DISPOSITION:
@@ -131,7 +135,7 @@ def charge(states: dict[int, Purchases], assembled: Assembled, values: Sequence[
                 charges += batch.charges(i, remembered)
         if batch.gone[i] and state.of:
             state.of.pop(key, None)
-    return Outcome(amounts, fates, ended, of_rows(charges, CHARGES))
+    return Outcome(amounts, fates, ended, of_rows(charges, CHARGES), unpriced)
 
 
 class _Batch:
@@ -173,9 +177,12 @@ class _Batch:
         calls = Calls(numbers, [self.a_number[i] if self.a_kind[i] in E164_KINDS else "" for i in at], [self.lrn[i] for i in at])
         sells = self._numpy("sells")
         answered, duration = self._numpy("answered") & sells, self._numpy("duration_ms")
-        # A call is priced by the price list of its answer, or of the moment that its agreement names; an attempt, of its own.
-        answers, moments = self.list_of("answer_ms"), self.list_of("t_ms")
-        at_ms = np.asarray([moments[i] if answers[i] is None else answers[i] for i in at], np.int64)
+        # A call is priced by the price list of its answer (where there was none, of its end), or of the moment that its agreement names; an
+        # attempt, of its own.
+        answers, moments, ends, final = self.list_of("answer_ms"), self.list_of("t_ms"), self.list_of("end_ms"), self.final
+        at_ms = np.asarray(
+            [((ends[i] if final[i] and self.sells[i] else moments[i]) if answers[i] is None else answers[i]) for i in at], np.int64
+        )
         leg_answered, leg_ms, leg_at_ms = answered.copy(), duration.copy(), at_ms.copy()
         for k, i in enumerate(at) if self.leg else ():
             if (leg := self.leg.get(i)) is not None:
@@ -230,10 +237,10 @@ class _Batch:
         record = self.values[row]
         try:
             if record.sell_amount and self.sold_by[k] < 0:
-                nanos, amounts.sell_currency[i] = _amount("sell_amount", record.sell_amount, record.currency)
+                nanos, amounts.sell_currency[i] = feed_amount("sell_amount", record.sell_amount, record.currency)
                 amounts.sell_nanos[i] = self.amount[i, SELL] = nanos
             if record.buy_amount and self.bought_by[k] < 0:
-                nanos, amounts.buy_currency[i] = _amount("buy_amount", record.buy_amount, record.buy_currency or record.currency)
+                nanos, amounts.buy_currency[i] = feed_amount("buy_amount", record.buy_amount, record.buy_currency or record.currency)
                 amounts.buy_nanos[i] = self.amount[i, BUY] = nanos
         except ValueError as wrong:
             amounts.fault[i] = str(wrong)
@@ -312,7 +319,7 @@ class _Batch:
             return [msgspec.structs.replace(head, usage_nanos=amount)]
         if place < 0 or fault:
             return [head]
-        return charged(head, self.terms.offers[place], _one(self.buy, k, self.buy_segments), True)
+        return charged(head, self.terms.offers[place], one_of(self.buy, k, self.buy_segments), True)
 
     def charges(self, i: int, remembered: Sequence[Purchase]) -> list[tuple[Any, ...]]:
         """The rows of CHARGES of a call that has ended."""
@@ -328,7 +335,7 @@ class _Batch:
                 *head, role, level, one.attempt_no, one.segment, *where, one.party, account, one.carrier, one.trunk_group, one.egress_trunk,
                 one.agreement, one.deck, one.deck_id, one.prefix, one.destination, one.start_ms, end_ms, one.charged_s, one.per_min_nanos,
                 one.usage_nanos, one.connect_nanos, one.attempt_nanos, one.surcharge_nanos, nanos, one.currency, one.fx, one.rounding, one.tax,
-                version,
+                "", version,
             )  # fmt: skip
 
         rows = [row(SELL, level, one) for level, sales in enumerate(self._sales(i, k, start_ms)) for one in sales]
@@ -354,7 +361,7 @@ class _Batch:
             charged_s = -(-(self.values[self.row[i]].duration_ms or 0) // 1000)
             sales = [[msgspec.structs.replace(head, charged_s=charged_s, usage_nanos=amount)]]
         elif place >= 0:
-            sales = [charged(head, self.terms.offers[place], _one(self.sell, k, self.sell_segments), was_sent)]
+            sales = [charged(head, self.terms.offers[place], one_of(self.sell, k, self.sell_segments), was_sent)]
         else:
             sales = [[head]]
         for by, offer, priced in self._resellers(i, k) if len(self.sold[k]) > 1 else ():
@@ -363,7 +370,7 @@ class _Batch:
         return sales
 
 
-def _one(priced: Priced, k: int, segments: Mapping[int, tuple[Segment, ...]]) -> PricedOne:
+def one_of(priced: Priced, k: int, segments: Mapping[int, tuple[Segment, ...]]) -> PricedOne:
     """The price in one place."""
     rate, charged_s, per_min, nanos, connect, attempt, surcharge = [int(column[k]) for column in priced]
     return PricedOne(rate, charged_s, per_min, nanos, connect, attempt, surcharge, segments.get(k, ()))
@@ -375,9 +382,9 @@ def charged(head: Purchase, offer: Offer, priced: PricedOne, attempts: bool) -> 
     if priced.rate < 0:
         return [msgspec.structs.replace(head, deck=deck.name, deck_id=deck.deck_id)]
     found = []
-    for segment, (start_s, one) in enumerate(by_row(deck, priced)):
+    for segment, (start_ms, one) in enumerate(by_row(deck, priced, offer.rules.unit_ms)):
         purchase = msgspec.structs.replace(
-            head, start_ms=None if head.start_ms is None else head.start_ms + 1000 * start_s, deck=deck.name, deck_id=deck.deck_id,
+            head, start_ms=None if head.start_ms is None else head.start_ms + start_ms, deck=deck.name, deck_id=deck.deck_id,
             prefix=deck.prefixes[one.rate], destination=deck.destinations[one.rate], charged_s=one.charged_s, per_min_nanos=one.per_min_nanos,
             usage_nanos=one.usage_nanos, connect_nanos=one.connect_nanos, surcharge_nanos=one.surcharge_nanos,
             attempt_nanos=one.attempt_nanos if attempts else 0, segment=segment, fx=offer.rules.fx_source, rounding=offer.rules.rounding,
@@ -435,10 +442,10 @@ def _unreadable(side: str, b_number: str, b_kind: str, b_raw: str) -> str:
     return f"{side}{number} is {b_kind or 'empty'}{written}, not a number that a deck can price"
 
 
-def _amount(name: str, text: str, currency: str) -> tuple[int, str]:
+def feed_amount(name: str, text: str, currency: str) -> tuple[int, str]:
     """An amount of a feed, in nanos, and its currency: without one it would be left out of every sum.
 
-    >>> _amount("sell_amount", "0.5", "EUR")
+    >>> feed_amount("sell_amount", "0.5", "EUR")
     (500000000, 'EUR')
     """
     if not is_code(currency):

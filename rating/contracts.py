@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import lru_cache
+from threading import Lock
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from core.config import (
@@ -44,6 +45,7 @@ from rating.deck import FOREVER_MS, Deck
 from rating.markup import marked_up
 from rating.price import Offer
 from rating.rules import Instant, Rules
+from rating.tariff import in_units
 from rating.window import day_of
 
 NO_DECK = -1  # the party is in the books and has no deck: amounts of a feed that was rated elsewhere stand
@@ -144,6 +146,14 @@ class Remembered(dict[tuple[str, str], Value]):
         return found
 
 
+def offer_of(deck: Deck, rules: Rules) -> Offer:
+    """A deck as an agreement applies it: with its mark-ups, in its units of time. All but the tariffs is shared with the deck."""
+    raised = marked_up(deck, rules.markups)
+    if rules.unit_ms == 1000:
+        return Offer(raised, rules)
+    return Offer(raised.with_tariffs(tuple(in_units(tariff, 1000 // rules.unit_ms) for tariff in raised.tariffs)), rules)
+
+
 class ConfigError(ValueError):
     """A config version that contradicts itself."""
 
@@ -177,14 +187,17 @@ class Terms:
     def __post_init__(self) -> None:
         self.offers: list[Offer] = []
         self._places: dict[tuple[int, Rules], int] = {}
+        self._lock = Lock()
         self.forget()
 
     def offer(self, deck: int, rules: Rules) -> int:
         """The place in `offers` of a deck (a place in `decks`) by an agreement's rules; it is made at the first question."""
         place = self._places.get((deck, rules))
         if place is None:
-            place = self._places[deck, rules] = len(self.offers)
-            self.offers.append(Offer(marked_up(self.decks[deck], rules.markups), rules))
+            with self._lock:  # a re-rating asks from two threads
+                if (place := self._places.get((deck, rules))) is None:
+                    self.offers.append(offer_of(self.decks[deck], rules))
+                    place = self._places[deck, rules] = len(self.offers) - 1
         return place
 
     def forget(self) -> None:
@@ -292,7 +305,8 @@ class Terms:
         lists = {**self._holidays(""), **self._holidays(tenant)}
         return Rules(
             time_zone=agreement.time_zone, holidays=tuple(sorted(lists.items())), change=agreement.price_change,
-            rating_instant=agreement.rating_instant, seconds=agreement.duration_rounding, rounding_mode=agreement.rounding,
+            rating_instant=agreement.rating_instant, seconds=agreement.duration_rounding,
+            unit_ms=agreement.duration_unit_ms, rounding_mode=agreement.rounding,
             decimals=agreement.decimals, by_lrn=agreement.rated_number == "lrn", tax="inclusive" if agreement.tax == "inclusive" else "",
         )  # fmt: skip
 

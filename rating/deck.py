@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from rating.jurisdiction import ANY, jurisdiction
+from rating.jurisdiction import ANY, NAMES, jurisdiction
 from rating.prefixes import Ints, PrefixIndex, build, encode, encode_all, ends_of
 from rating.rules import Rules
 from rating.tariff import Tariff, TariffColumns
@@ -36,6 +36,20 @@ class Condition(NamedTuple):
     jurisdiction: int = ANY  # a set of `rating.jurisdiction`'s, as bits
     window: Window = ALWAYS
     weight: int = 0
+
+    @property
+    def text(self) -> str:
+        """For a person; "" = it asks nothing.
+
+        >>> NO_CONDITION.text, NO_CONDITION._replace(origin="49", min_digits=8).text
+        ('', 'min_digits 8 origin 49')
+        """
+        kind = next((name for name, bits in NAMES.items() if bits == self.jurisdiction != ANY), "")
+        parts = (
+            ("min_digits", self.min_digits), ("max_digits", self.max_digits if self.max_digits != LONGEST else 0), ("origin", self.origin),
+            ("jurisdiction", kind), ("window", self.window.text), ("weight", self.weight),
+        )  # fmt: skip
+        return " ".join(f"{name} {value}" for name, value in parts if value)
 
 
 NO_CONDITION = Condition()
@@ -267,6 +281,12 @@ class Deck:
         return first
 
     # --- its prices, for people and reports --------------------------------------------------------------------------------------
+
+    @property
+    def labels(self) -> Sequence[str]:
+        """What each row asks of a call, for a person; "" = nothing."""
+        texts = [condition.text for condition in self.conditions]
+        return ("",) * len(self.prefixes) if self.condition is None else [texts[place] for place in self.condition.tolist()]
 
     @property
     def per_min_nanos(self) -> Ints:

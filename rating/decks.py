@@ -338,6 +338,25 @@ def _tariff(cells: tuple[str, ...], form: DeckFormat) -> Tariff:
     )  # fmt: skip
 
 
+@lru_cache(maxsize=65_536)
+def check_cells(named: tuple[tuple[str, str], ...]) -> None:
+    """`ValueError` with what is wrong in the cells of a row, by their columns: of prices, fees and bounds, or of what a call is asked for.
+
+    >>> check_cells((("price_per_min", "0.1"), ("free_s", "x")))
+    Traceback (most recent call last):
+    ...
+    ValueError: free_s must be 0 to 86400 seconds, and is 'x'
+    """
+    cells = dict(named)
+    _conditions(tuple([cells.get(column, "") for column in CONDITION_COLUMNS]))
+    _tariff(tuple([cells.get(column, "") for column in TARIFF_COLUMNS]), DeckFormat())
+
+
+def conditions_of(cells: tuple[str, ...]) -> str:
+    """What a row asks of a call, for a person, from its cells of `CONDITION_COLUMNS`. Of several origins the first is named."""
+    return _conditions(cells)[0].text if any(cells) else ""
+
+
 PRICES = ("price_per_min", "connect_fee", "attempt_fee")
 
 

@@ -16,11 +16,12 @@ from rating.deck import FOREVER_MS, LONGEST
 from rating.jurisdiction import ANY, NAMES
 from rating.markup import words
 from rating.price import NO_RATE, OUT_OF_RANGE, REJECTED, Offer, PricedOne
-from rating.rules import MILLION, Mode, rounded, whole_seconds
+from rating.rules import MILLION, Mode, rounded, whole_units
 
 
 class Part(msgspec.Struct, frozen=True):
-    """Seconds of the call at one price. `from_s` counts in the charged time, which begins after the free seconds."""
+    """Seconds of the call at one price. `from_s` counts in the charged time, which begins after the free seconds. Of an agreement with a finer
+    unit of time (`Explanation.unit_ms`) all times are in that unit, and the price is per so many of them."""
 
     from_s: int
     seconds: int
@@ -47,6 +48,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     conditions: dict[str, str] = {}
     talk_ms: int = 0
     talk_rounding: Mode = "half_up"
+    unit_ms: int = 1000  # of the times below: a second, or a part of one
     billable_s: int = 0
     shortest_s: int = 0
     grace_s: int = 0
@@ -95,13 +97,14 @@ def explain(offer: Offer, one: PricedOne, at_ms: int, talk_ms: int, answered: bo
         }
         return Explanation(**common, why_not=reasons[one.rate])
     tariff = deck.tariffs[deck.tariff[one.rate]]
-    billable = max(whole_seconds(talk_ms, rules.seconds), 1) if answered else 0
+    billable = max(whole_units(talk_ms, rules.seconds, rules.unit_ms), 1) if answered else 0
     is_free = billable == 0 or (not tariff.min_s and billable <= tariff.grace_s)
     sign = -1 if tariff.reverse else 1
     return Explanation(
         **common, prefix=deck.prefixes[one.rate], destination=deck.destinations[one.rate],
         effective_from=_iso(int(deck.from_ms[one.rate])), effective_to=_iso(int(deck.to_ms[one.rate])), conditions=_conditions(offer, one.rate),
-        talk_ms=talk_ms, talk_rounding=rules.seconds, billable_s=billable, shortest_s=tariff.min_s, grace_s=tariff.grace_s, free_s=tariff.free_s,
+        talk_ms=talk_ms, talk_rounding=rules.seconds, unit_ms=rules.unit_ms,
+        billable_s=billable, shortest_s=tariff.min_s, grace_s=tariff.grace_s, free_s=tariff.free_s,
         price_change=rules.change,
         parts=tuple(
             Part(

@@ -27,7 +27,7 @@ import numpy.typing as npt
 from core.money import MAX_NANOS
 from rating.deck import FOREVER_MS, Call, Calls, Deck, Moments
 from rating.prefixes import Ints
-from rating.rules import MILLION, Rules, rounded, whole_seconds, whole_seconds_all
+from rating.rules import MILLION, Rules, rounded, whole_units, whole_units_all
 from rating.tariff import NEVER_S, Tariff, TariffColumns
 
 NO_RATE = -1
@@ -39,7 +39,7 @@ RULES = Rules()
 
 
 class Segment(NamedTuple):
-    """Seconds of a call that one step of one row of a deck charges."""
+    """Seconds of a call that one step of one row of a deck charges; of an agreement with a finer unit of time, all times are in that unit."""
 
     row: int
     step: int
@@ -109,7 +109,7 @@ def price_one(
     tariff = deck.tariff_of(row)
     if tariff.reject:
         return PricedOne(REJECTED)
-    billable = max(whole_seconds(duration_ms, rules.seconds), 1) if answered else 0
+    billable = max(whole_units(duration_ms, rules.seconds, rules.unit_ms), 1) if answered else 0
     is_free = billable == 0 or (not tariff.min_s and billable <= tariff.grace_s)
     to_charge = 0 if is_free else max(max(billable, tariff.min_s) - tariff.free_s, 0)
     if rules.change == "call_start" or not to_charge:
@@ -128,6 +128,7 @@ def amount_of(parts: PricedOne, least: int, most: int | None, tariff: Tariff, ru
     for segment in parts.segments:
         talk += segment.price_nanos * segment.seconds * (below // segment.per_s)
         charged_s += segment.seconds
+    charged_s = _seconds(charged_s, rules.unit_ms)
     talk = max(talk + (parts.connect_nanos + parts.surcharge_nanos) * below, least * below)
     if most is not None:
         talk = min(talk, most * below)
@@ -153,8 +154,13 @@ def _denominator(segments: tuple[Segment, ...]) -> int:
     return pers.pop() if len(pers) == 1 else lcm(*pers)
 
 
-def by_row(deck: Deck, one: PricedOne) -> list[tuple[int, PricedOne]]:
-    """A price in parts, one for each row of the deck that the call was charged by in turn, with the second at which it begins. The parts' sum
+def _seconds(units: int, unit_ms: int) -> int:
+    """Whole seconds of some units of time, a begun one as well."""
+    return units if unit_ms == 1000 else -(-units * unit_ms // 1000)
+
+
+def by_row(deck: Deck, one: PricedOne, unit_ms: int = 1000) -> list[tuple[int, PricedOne]]:
+    """A price in parts, one for each row of the deck that the call was charged by in turn, with the ms at which it begins. The parts' sum
     is the price: usage is handed out by what each part alone would cost, rounded down, and the last part has the rest."""
     groups: list[list[Segment]] = []
     for segment in one.segments:
@@ -172,8 +178,9 @@ def by_row(deck: Deck, one: PricedOne) -> list[tuple[int, PricedOne]]:
     for group, usage in zip(groups, usages, strict=True):
         tariff = deck.tariff_of(group[0].row)
         fees = (0, 0, 0) if found else (one.connect_nanos, one.attempt_nanos, one.surcharge_nanos)
-        seconds = sum(s.seconds for s in group)
-        found.append((group[0].start_s, PricedOne(group[0].row, seconds, tariff.per_min_nanos, usage + fees[0] + fees[2], *fees, tuple(group))))
+        start, end = group[0].start_s, group[-1].start_s + group[-1].seconds
+        seconds = _seconds(end, unit_ms) - (_seconds(start, unit_ms) if found else 0)
+        found.append((unit_ms * start, PricedOne(group[0].row, seconds, tariff.per_min_nanos, usage + fees[0] + fees[2], *fees, tuple(group))))
     return found
 
 
@@ -207,7 +214,7 @@ def in_changes(deck: Deck, call: Call, rules: Rules, row: int, at_ms: int, to_ch
     found: list[Segment] = []
 
     def row_at(second: int) -> int:
-        changed = deck.find(call, at_ms + 1000 * (first.free_s + second), rules)
+        changed = deck.find(call, at_ms + rules.unit_ms * (first.free_s + second), rules)
         return changed if changed >= 0 and not deck.tariff_of(changed).reject else row
 
     row = row_at(0) if first.free_s else row
@@ -245,9 +252,9 @@ def _append(found: list[Segment], one: Segment) -> None:
 
 
 def _border_s(deck: Deck, rules: Rules, at_ms: int, free_s: int, after_s: int) -> int:
-    """The first whole second of the charged time that begins at or behind the next change, after such a second."""
-    border_ms = deck.next_border_ms(at_ms + 1000 * (free_s + after_s), rules)
-    return FOREVER_MS if border_ms >= FOREVER_MS else -(-(border_ms - at_ms) // 1000) - free_s
+    """The first whole second (or unit) of the charged time that begins at or behind the next change, after such a second."""
+    border_ms = deck.next_border_ms(at_ms + rules.unit_ms * (free_s + after_s), rules)
+    return FOREVER_MS if border_ms >= FOREVER_MS else -(-(border_ms - at_ms) // rules.unit_ms) - free_s
 
 
 # --- many calls ------------------------------------------------------------------------------------------------------------------------
@@ -302,7 +309,7 @@ def _price(
     tariffs = deck.tariff_columns
     tariff = deck.tariff[rows]
     talks = answered[here]
-    billable = np.where(talks, np.maximum(whole_seconds_all(duration_ms[here], rules.seconds), 1), 0)
+    billable = np.where(talks, np.maximum(whole_units_all(duration_ms[here], rules.seconds, rules.unit_ms), 1), 0)
     if tariffs.all_plain:
         charged, whole, rest, below = _plain(tariffs, tariff, billable)
         attempt, surcharge = tariffs.attempt[tariff], np.zeros(len(here), np.int64)
@@ -329,7 +336,8 @@ def _price(
         nanos = whole + (2 * rest >= below)
     else:
         nanos, connect, attempt, surcharge = _converted(rules, whole, rest, below, connect, attempt, surcharge)
-    columns = (rows, charged, tariffs.per_min[tariff], nanos, connect, attempt, surcharge)
+    charged_s = charged if rules.unit_ms == 1000 else -(-charged * rules.unit_ms // 1000)
+    columns = (rows, charged_s, tariffs.per_min[tariff], nanos, connect, attempt, surcharge)
     for target, values in zip(priced, columns, strict=True):
         target[here] = values
     if sign is not None and (sign < 0).any():
@@ -342,7 +350,7 @@ def _price(
     again = dear if reject is None else dear & ~reject
     if rules.change != "call_start" and (deck.is_dated or deck.clock_s is not None):
         free_s = tariffs.free_s[tariff]
-        lasts = at_ms[here] + 1000 * (charged + free_s)
+        lasts = at_ms[here] + rules.unit_ms * (charged + free_s)
         again = again | (talks & (deck.next_borders_ms(moments) < lasts) & (priced.rate[here] >= 0))
     for i in here[again].tolist():
         call = Call(calls.b_numbers[i], calls.a_numbers[i], calls.lrns[i])

@@ -8,8 +8,10 @@ KEY = ("tenant", "partition", "offset", "revision")
 
 
 def priced(calls: pl.DataFrame, charges: pl.DataFrame) -> pl.DataFrame:
-    """`calls` (core.schemas.CALLS) with what its `charges` (core.schemas.CHARGES) of the highest run come to: `sell_nanos` is what the customer
-    owes, `buy_nanos` what the carriers get, null where they are paid in several currencies; `billable_s` are the seconds charged.
+    """The `calls` (core.schemas.CALLS) that were priced, with what their `charges` (core.schemas.CHARGES) of the highest run come to.
+
+    `sell_nanos` is what the customer owes, `buy_nanos` what the carriers get, null where they are paid in several currencies; `billable_s` are the
+    seconds charged.
 
     >>> from core.schemas import CALLS, CHARGES, empty
     >>> priced(empty(CALLS), empty(CHARGES)).columns[-4:]
@@ -34,7 +36,7 @@ def priced(calls: pl.DataFrame, charges: pl.DataFrame) -> pl.DataFrame:
     # What was not answered and cost nothing cost nothing in the currency in which it would have been sold.
     currency = pl.coalesce("buy_currency", pl.when(pl.col("answer_ms").is_null()).then("sell_currency").otherwise(pl.lit("")))
     none = {"buy_nanos": 0, "buy_attempt_fees_nanos": 0, "buy_deck": "", "buy_prefix": "", "buy_destination": ""}
-    joined = calls.join(sales, on=KEY, how="left").join(purchases, on=KEY, how="left")
+    joined = calls.join(sales, on=KEY, how="inner", maintain_order="left").join(purchases, on=KEY, how="left")
     return joined.with_columns(
         *(pl.when(pl.col("buy_currency").is_null()).then(pl.lit(value)).otherwise(name).alias(name) for name, value in none.items()),
         currency.alias("buy_currency"),

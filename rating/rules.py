@@ -31,7 +31,8 @@ class Rules:
     holidays: tuple[tuple[str, tuple[int, ...]], ...] = ()  # (list, its days since 1970-01-01)
     change: Change = "call_start"
     rating_instant: Instant = "answer"  # whose price list prices the call
-    seconds: Mode = "half_up"  # how talk time becomes whole seconds
+    seconds: Mode = "half_up"  # how talk time becomes whole units
+    unit_ms: int = 1000  # in which talk time is counted: a second, or a part of one
     rounding_mode: Mode = "half_up"
     decimals: int = 9
     by_lrn: bool = False  # a ported number is priced by its LRN, not as it was dialled
@@ -84,23 +85,25 @@ def rounded(numerator: int, denominator: int, unit: int, mode: Mode) -> int:
     return (quotient if numerator >= 0 else -quotient) * unit
 
 
-def whole_seconds(duration_ms: int, mode: Mode) -> int:
-    """Talk time in whole seconds.
+def whole_units(duration_ms: int, mode: Mode, unit_ms: int = 1000) -> int:
+    """Talk time in whole units: seconds, or parts of one.
 
-    >>> [whole_seconds(2500, mode) for mode in ("half_up", "half_even", "up", "down")]
-    [3, 2, 3, 2]
+    >>> [whole_units(2500, mode) for mode in ("half_up", "half_even", "up", "down")], whole_units(2449, "half_up", 100)
+    ([3, 2, 3, 2], 24)
     """
-    return (duration_ms + 500) // 1000 if mode == "half_up" and duration_ms >= 0 else rounded(duration_ms, 1000, 1, mode)
+    if mode == "half_up" and duration_ms >= 0:
+        return (2 * duration_ms + unit_ms) // (2 * unit_ms)
+    return rounded(duration_ms, unit_ms, 1, mode)
 
 
-def whole_seconds_all(duration_ms: Ints, mode: Mode) -> Ints:
-    """As `whole_seconds`, of many."""
-    seconds, rest = np.divmod(duration_ms, 1000)
+def whole_units_all(duration_ms: Ints, mode: Mode, unit_ms: int = 1000) -> Ints:
+    """As `whole_units`, of many."""
+    seconds, rest = np.divmod(duration_ms, unit_ms)
     if mode == "up":
         more = rest > 0
     elif mode == "down":
         more = np.zeros(len(rest), np.bool_)
     else:
-        more = (rest > 500) | ((rest == 500) & ((mode == "half_up") | (seconds % 2 == 1)))
+        more = (2 * rest > unit_ms) | ((2 * rest == unit_ms) & ((mode == "half_up") | (seconds % 2 == 1)))
     found: Ints = seconds + more
     return found

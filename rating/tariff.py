@@ -8,6 +8,7 @@ An increment is charged whole, at the price of the step in which it begins. Seco
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -54,11 +55,12 @@ class Tariff(NamedTuple):
     surcharge_after_s: int = 0
     reverse: bool = False  # the party is paid
     reject: bool = False  # no call may go there: whoever asks is told so, and one that went there all the same is not priced
+    units_per_s: int = 1  # its times are in seconds, or in parts of them (`in_units`)
 
     @property
     def per_min_nanos(self) -> int:
         """The first step's price per minute, where it is a whole number of nanos; else the nearest below."""
-        return self.steps[0].price_nanos * 60 // self.steps[0].per_s
+        return self.steps[0].price_nanos * 60 * self.units_per_s // self.steps[0].per_s
 
     @property
     def is_plain(self) -> bool:
@@ -126,6 +128,19 @@ def check_steps(steps: Sequence[Step]) -> tuple[Step, ...]:
     return tuple(steps)
 
 
+def in_units(tariff: Tariff, per_s: int) -> Tariff:
+    """A tariff with its times in units of which a second has `per_s`. An increment of a second, the least that a deck can say, is then one unit.
+
+    >>> in_units(per_minute(60, 30, 1), 10).steps
+    (Step(start_s=0, price_nanos=60, per_s=600, increment_s=300), Step(start_s=300, price_nanos=60, per_s=600, increment_s=1))
+    """
+    steps = tuple(Step(s.start_s * per_s, s.price_nanos, s.per_s * per_s, s.increment_s * per_s if s.increment_s > 1 else 1) for s in tariff.steps)
+    return tariff._replace(
+        steps=steps, free_s=tariff.free_s * per_s, grace_s=tariff.grace_s * per_s, min_s=tariff.min_s * per_s,
+        surcharge_after_s=tariff.surcharge_after_s * per_s, units_per_s=per_s,
+    )  # fmt: skip
+
+
 def steps_text(steps: Sequence[Step]) -> str:
     """As `parse_steps` reads them.
 
@@ -133,6 +148,13 @@ def steps_text(steps: Sequence[Step]) -> str:
     '0:0.06/60:60 60:0.03/60:1'
     """
     return " ".join(f"{step.start_s}:{to_text(step.price_nanos)}/{step.per_s}:{step.increment_s}" for step in steps)
+
+
+def _dearest(tariff: Tariff) -> float:
+    """The highest price per second; infinite where products of the tariff would not fit 64 bits, so that its calls are priced one by one."""
+    if lcm(*(step.per_s for step in tariff.steps)) > MAX_DENOMINATOR or any(s.price_nanos > MAX_NANOS // s.per_s for s in tariff.steps):
+        return math.inf
+    return max(step.price_nanos / step.per_s for step in tariff.steps)
 
 
 class TariffColumns:
@@ -147,7 +169,7 @@ class TariffColumns:
         self.connect, self.attempt = ints([tariff.connect_nanos for tariff in tariffs]), ints([tariff.attempt_nanos for tariff in tariffs])
         self.first_s = ints([tariff.steps[0].increment_s for tariff in tariffs])
         self.next_s = ints([tariff.steps[-1].increment_s for tariff in tariffs])
-        self.dearest = np.asarray([max(step.price_nanos / step.per_s for step in tariff.steps) for tariff in tariffs])
+        self.dearest = np.asarray([_dearest(tariff) for tariff in tariffs])
         self.free_s = ints([tariff.free_s for tariff in tariffs])
         if self.all_plain:
             return

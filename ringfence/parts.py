@@ -10,7 +10,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from books.credentials import Credential
     from ringfence.settings import Settings
+    from services.asking import Asking
     from switches.answered import Answered
 
 
@@ -204,6 +206,95 @@ def router(settings: Settings) -> None:
     scores.run(telemetry.watched(journal), scores.Settings(settings.partitions, settings.scores_state), after)
 
 
+def asking(settings: Settings, name: str) -> tuple[Asking, Callable[[str], Credential | None], threading.Event]:
+    """What answers switches that ask, kept up to date by a thread; the credential of a token; and the end."""
+    from books import credentials, reading
+    from core.clock import wall_clock_ms
+    from flows.scores import last_scores
+    from journal import JournalError, open_journal
+    from rating.routes.live import Live
+    from ringfence.ops.books_retry import open_when_ready, retry
+    from ringfence.ops.telemetry import Part, start_telemetry
+    from services import routes
+    from services.asking import Asking
+    from services.in_force import from_books
+
+    telemetry = start_telemetry(settings, name, Part())
+    engine, journal, stop = open_when_ready(settings.books_dsn, telemetry.beat), open_journal(settings.journal_dsn), until_signalled()
+    known: dict[str, Live] = {}
+    one = Asking(
+        engine,
+        from_books(engine, lambda ask: retry(ask, telemetry.beat)),
+        lambda tenant, now_ms: routes.durations_of(settings.installation, tenant, now_ms),
+        lambda tenant: known.setdefault(tenant, Live()),
+        settings.state_dir,
+        wall_clock_ms,
+    )
+
+    def look() -> None:
+        one.refresh()
+        try:
+            found = last_scores(journal)
+        except JournalError:
+            return  # the standings of before count
+        for tenant in [*known]:
+            known[tenant] = routes.steady(known[tenant], routes.live(found, routes.suspects(engine, tenant, wall_clock_ms()), tenant))
+
+    def keep() -> None:
+        while not stop.wait(0.5):
+            retry(look, telemetry.beat)
+
+    one.refresh()
+    threading.Thread(target=keep, name="asking", daemon=True).start()
+
+    def find(token: str) -> Credential | None:
+        with reading(engine) as conn:
+            return credentials.find(conn, token)
+
+    return one, find, stop
+
+
+def api(settings: Settings) -> None:
+    """Answers switches that ask over HTTP: where a call goes, and whether it may go at all."""
+    import uvicorn
+
+    from api.app import app
+
+    one, find, stop = asking(settings, "api")
+    served = uvicorn.Server(
+        uvicorn.Config(app(one, find), settings.host, settings.api_port, log_level="warning", access_log=False, timeout_graceful_shutdown=5)
+    )
+
+    def end() -> None:
+        stop.wait()
+        served.should_exit = True
+
+    threading.Thread(target=end, name="end", daemon=True).start()
+    threading.Thread(target=served.run, name="http").start()  # outside the main thread uvicorn leaves signals to `until_signalled`
+
+
+def redirect(settings: Settings) -> None:
+    """Answers switches that ask over SIP, by sending the call on its way (302)."""
+    import asyncio
+
+    from services.redirecting import Redirecting
+    from switches.redirect import Redirect
+
+    one, _, stop = asking(settings, "redirect")
+    networks = tuple(text.strip() for text in settings.redirect_switches.split(",") if text.strip())
+
+    async def serve() -> None:
+        loop = asyncio.get_running_loop()
+        answers = Redirecting(one)
+        transport, _ = await loop.create_datagram_endpoint(
+            lambda: Redirect(answers.ask, networks), local_addr=(settings.host, settings.redirect_port)
+        )
+        await loop.run_in_executor(None, stop.wait)
+        transport.close()
+
+    asyncio.run(serve())
+
+
 def answered(settings: Settings, since_ms: int) -> list[Answered]:
     """The calls answered since a time, asked of the process that serves the warehouse; this process never opens it."""
     from services.reading import reader_dsn
@@ -247,6 +338,7 @@ def kamailio(settings: Settings) -> None:
             control_listen=LOOPBACK,
             control_port=settings.control_port,
             refuse_unrecorded=settings.refuse_unrecorded,
+            ask=settings.ask,
         )
     )
     checked_s = 0.0
@@ -360,11 +452,13 @@ def pages(settings: Settings) -> None:
 
 
 PARTS: dict[str, Callable[[Settings], None]] = {
+    "api": api,
     "collector": collector,
     "dispatcher": dispatcher,
     "judge": judge,
     "kamailio": kamailio,
     "pages": pages,
+    "redirect": redirect,
     "router": router,
     "store": store,
     "shipper": shipper,

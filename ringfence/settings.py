@@ -101,6 +101,13 @@ class Settings(BaseSettings):
         "127.0.0.1",
         description="The address on which the page listens, with plain HTTP: for other machines put a proxy with TLS in front of it.",
     )
+    api_port: int = Field(8475, ge=0, le=65535, description="The port of `flow api`, which switches ask for routes; 0: a free one.")
+    redirect_port: int = Field(5070, ge=0, le=65535, description="The UDP port of `flow redirect`, which answers SIP calls with their routes.")
+    ask: str = Field("", description="HOST:PORT of the `flow redirect` that a Kamailio of `up` asks about numbers that may have been ported.")
+    redirect_switches: str = Field(
+        "127.0.0.0/8",
+        description="Networks, separated by commas, whose X-Ringfence-Account the redirect believes: those of your own switches.",
+    )
     pages_port: int = Field(8473, ge=0, le=65535, description="The page's port; 0: a free one.")
     pages_names: str = Field(
         "",
@@ -121,7 +128,7 @@ class Settings(BaseSettings):
         ge=0,
         le=65000,
         description="The first port for metrics; each part adds its number: collector 0, store 1, dispatcher 2, watch 3, pages 4, shipper 5, "
-        "kamailio 6, simulator 7, router 8, judge 10 (judge-2: 11, ...). 0: free ones.",
+        "kamailio 6, simulator 7, router 8, api 9, redirect 90, judge 10 (judge-2: 11, ...). 0: free ones.",
     )
 
     sip_port: int = Field(5060, ge=1, le=65535, description="The SIP port of a Kamailio that `up` starts.")
@@ -233,6 +240,9 @@ class Settings(BaseSettings):
 
     pages_look_token: str = _secret("The token to see the page, with telephone numbers masked.")
     pages_act_token: str = _secret("The token to act on the page, and to see whole numbers.")
+
+    smtp_url: str = Field("", repr=False, description="The server that mails invoices: smtp://user:password@host:587, or smtps://.")
+    mail_from: str = Field("", description="The address that invoices are mailed from.")
 
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="The lowest level that is logged in home/run/*.log.")
     log_format: str = Field(

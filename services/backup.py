@@ -51,6 +51,7 @@ SWITCH_FILES = ("hold", "fence", "after-emergency")
 """Files in the run folder of our own Kamailio that survive its restart."""
 
 COLLECTOR = "collector"
+LAST_BACKUP = "last-backup.json"
 
 Report = Callable[[str], None]
 """Called with the name of each step as it begins."""
@@ -85,7 +86,31 @@ def backup(installation: Installation, out: Path, now_ms: int, report: Report) -
     except BaseException:
         shutil.rmtree(draft)
         raise
+    _note(installation, out, now_ms, report)
     return made
+
+
+class LastBackup(msgspec.Struct, frozen=True):
+    """The newest backup of a home, in its run folder, where the page of health finds it. The backup is good without."""
+
+    at_ms: int
+    out: str
+
+
+def _note(installation: Installation, out: Path, now_ms: int, report: Report) -> None:
+    try:
+        installation.run_dir.mkdir(exist_ok=True, mode=0o700)
+        replace_file(installation.run_dir / LAST_BACKUP, msgspec.json.encode(LastBackup(now_ms, str(out))))
+    except OSError as error:
+        report(f"the page of health does not know of it: {error.strerror or error}")
+
+
+def last_backup(run_dir: Path) -> LastBackup | None:
+    """The newest backup that was made of a home; None = none, or it is not known here."""
+    try:
+        return msgspec.json.decode((run_dir / LAST_BACKUP).read_bytes(), type=LastBackup)
+    except (OSError, msgspec.DecodeError):
+        return None
 
 
 def _inside_of(installation: Installation, out: Path) -> Path | None:

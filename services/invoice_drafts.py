@@ -186,6 +186,10 @@ def _draft(
     )  # fmt: skip
 
 
+DEFAULT_PROFILE = "default"
+"""The tax profile of agreements that name none, and of parties without one; where there is no such profile, they have no tax."""
+
+
 class TermsInForce:
     """The rows of the config in force that invoices are made by."""
 
@@ -212,7 +216,7 @@ class TermsInForce:
     def of(self, chain: Chain) -> Terms:
         agreement = self.agreement(chain)
         party = self._parties.get(chain.party) or Party(tenant=self.tenant, name=chain.party)
-        return Terms(agreement, party, self._issuer(agreement), self._profiles.get(agreement.tax_profile), self._tables)
+        return Terms(agreement, party, self._issuer(agreement), self._profiles.get(agreement.tax_profile or DEFAULT_PROFILE), self._tables)
 
     def _issuer(self, agreement: Agreement) -> LegalEntity:
         name = agreement.invoicing.issuer

@@ -83,7 +83,7 @@ def _words(language: str) -> dict[str, Any]:
 
 
 @lru_cache
-def _fonts() -> typst.Fonts:
+def fonts() -> typst.Fonts:
     """All fonts, read once."""
     found: list[str] = []
     for package, folder in FONTS.items():
@@ -120,7 +120,7 @@ def render(data: dict[str, Any], style: Style, image: bool = False) -> bytes:
 
 
 def _compiler(root: Path) -> Any:
-    return typst.Compiler(str(root / "invoice.typ"), root=str(root), font_paths=_fonts())
+    return typst.Compiler(str(root / "invoice.typ"), root=str(root), font_paths=fonts())
 
 
 def _plain(text: str) -> str:

@@ -16,19 +16,23 @@ import msgspec
 from assurance import invoice as assurance_invoice
 from assurance.cycles import Period, midnight_ms
 from assurance.invoice import BeyondInvoice, Document, Terms
+from assurance.rounding import to_minor
 from assurance.tax import NoTax
 from books import Connection, audit, invoices, leases, ledger, postings, reading, writing
 from books.invoices import Invoice
 from books.ledger import Account
 from core.ids import derived_id
+from core.money import to_nanos
 from services import reading as warehouse_reading
 from services.errors import BadArgument, UnknownName
 from services.installation import Installation, opened_books, tenant_of
 from services.invoice_drafts import Chain, Progress, Refused, TermsInForce, drafts
+from services.payments import settle_credit
 
 A_TRANSACTION = 200
 """Drafts of one transaction: people and the dispatcher write in between."""
 LEASE_MS = 120_000
+DAY_MS = 86_400_000
 
 
 def run(
@@ -92,23 +96,28 @@ def issue(conn: Connection, tenant: str, names: Iterable[str], who: str, now_ms:
     """Issues approved invoices, at most so many of them; no names = all that are approved. Those that are issued already stay as they are. Call it
     until it returns [] (each call a transaction)."""
     tenant = tenant_of(conn, tenant)
-    wanted = [_found(conn, tenant, name) for name in names] or invoices.every(conn, tenant, status=("approved",))
-    done = []
-    for one in [one for one in wanted if one.status != "issued"][:most]:
-        document = one.read()
-        if one.status != "approved":  # before a number is taken
+    wanted = [_found(conn, tenant, name) for name in names] or invoices.every(conn, tenant, status=("approved",), most=most)
+    wanted = list({one.id: one for one in wanted if one.status != "issued"}.values())[:most]
+    for one in wanted:  # before a number is taken
+        if one.status != "approved":
             raise Refused(f"{one.party}'s invoice until {one.until_day} is {one.status}: approve it first.")
-        year = datetime.fromtimestamp(now_ms / 1000, UTC).year
-        number = invoices.next_number(conn, tenant, one.issuer, document.issuer.number_prefix, year)
-        due_ms = now_ms + document.payment_days * 86_400_000
-        done.append(invoices.issue(conn, one, number, due_ms, now_ms))
-        ledger.post(conn, list(_transfers(one, document)), now_ms)
+    year = datetime.fromtimestamp(now_ms / 1000, UTC).year
+    documents = {one.id: one.read() for one in wanted}
+    done: list[Invoice] = []
+    for issuer in dict.fromkeys(one.issuer for one in wanted):
+        mine = [one for one in wanted if one.issuer == issuer]
+        prefix = documents[mine[0].id].issuer.number_prefix
+        for one, number in zip(mine, invoices.next_numbers(conn, tenant, issuer, prefix, year, len(mine)), strict=True):
+            due_ms = now_ms + documents[one.id].payment_days * DAY_MS
+            done.append(one._replace(status="issued", number=number, due_ms=due_ms, issued_at_ms=now_ms))
+    if not done:
+        return []
+    invoices.issue(conn, done)
+    ledger.post(conn, [transfer for one in done for transfer in _transfers(one, documents[one.id])], now_ms)
+    for one in done:
         if one.kind == "credit_note":
-            from services.payments import settle_credit
-
-            settle_credit(conn, done[-1], now_ms)
-    if done:
-        audit.note(conn, who, "issued invoices", f"{done[0].number} to {done[-1].number}", f"{len(done)} of tenant {tenant}", now_ms)
+            settle_credit(conn, one, now_ms)
+    audit.note(conn, who, "issued invoices", f"{done[0].number} to {done[-1].number}", f"{len(done)} of tenant {tenant}", now_ms)
     return done
 
 
@@ -140,9 +149,6 @@ def find(conn: Connection, tenant: str, name: str) -> Invoice:
 def credit(conn: Connection, tenant: str, name: str, amount: str, who: str, why: str, now_ms: int) -> Invoice:
     """A credit note of an issued invoice: of all that is left of it, or of a net `amount` in its currency ("" = all). It is approved, and issued like
     an invoice. The same credit again is the same credit note."""
-    from assurance.rounding import to_minor
-    from core.money import to_nanos
-
     tenant = tenant_of(conn, tenant)
     invoice = _found(conn, tenant, name)
     if invoice.kind != "invoice" or invoice.status != "issued":

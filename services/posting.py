@@ -18,6 +18,7 @@ from core.posted import Posted
 from services import reading as warehouse_reading
 from services.installation import Installation, opened_books
 from warehouse import Warehouse, ask, owed
+from warehouse import runs as stored_runs
 from warehouse.owed import State
 
 A_BATCH = 2_000_000
@@ -61,7 +62,7 @@ def _next(client: Warehouse, before: Posted, a_batch: int) -> Posted:
         of, first, end = (int(row[name]) for name in ("partition", "first_offset", "next_offset"))
         ends[of] = min(max(ends.get(of, 0), first) + a_batch, max(end, ends.get(of, 0)))
         behind |= ends[of] < end
-    return Posted(ends, before.runs if behind else tuple(int(row["run"]) for row in ask(client, owed.runs())))
+    return Posted(ends, before.runs if behind else tuple(int(row["run"]) for row in ask(client, stored_runs.counting())))
 
 
 def _transfers(batch: int, rows: list[dict[str, Any]]) -> Iterator[Transfer]:

@@ -32,10 +32,11 @@ SINGULAR = {
     "trunk_groups": "trunk group",
     "ranges": "range",
     "dial_plans": "dial plan",
+    "portability": "portability",
     "route_plans": "route plan",
 }
 NAMES = {"account": "accounts", "carrier": "carriers", "dial_plan": "dial_plans", "party": "parties", "parent": "parties",
-         "route_plan": "route_plans", "then": "route_plans",
+         "route_plan": "route_plans", "then": "route_plans", "portability": "portability",
          "agreement": "agreements", "sell_deck": "decks", "buy_deck": "decks", "deck": "decks",
          "tax_profile": "tax_profiles", "issuer": "legal_entities", "tax": "tax_tables"}  # fmt: skip
 """Field -> the kind of row that it refers to."""

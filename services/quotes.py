@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
 from books import configs, reading
 from core.config import Account, Config
+from core.money import to_text
 from rating.contracts import Terms, compile_contracts
 from rating.decks import read_deck
 from rating.quote import Quote, above, quote, seconds_for
@@ -79,3 +81,35 @@ def buys(terms: Terms, tenant: str, asked: Asked, money_nanos: int) -> tuple[int
     seconds = seconds_for(found.offer, found.call, at_ms, money_nanos, found.until_ms)
     return seconds, ask(terms, tenant, asked._replace(talk_ms=1000 * seconds))
 
+
+def derivation(found: Quote) -> list[tuple[str, str]]:
+    """Why a call costs what it costs, as names and texts for a person, from the deck to the amount. [] = it has no price."""
+    why = found.explanation
+    if why is None or found.offer is None or found.why_not:
+        return []
+
+    def time(units: int) -> str:
+        return f"{Decimal(units * why.unit_ms) / 1000:f}"
+
+    free = f", less {time(why.free_s)} s free" if why.free_s else ""
+    rows = [
+        ("deck", f"{why.deck} in {why.currency}" + (f", agreement {why.agreement}" if why.agreement else "")),
+        ("version", why.deck_version[:16]),
+        *(("mark-up", text) for text in why.markups),
+        ("row", " ".join(filter(None, (f"prefix {why.prefix}", why.destination, *(f"{name} {text}" for name, text in why.conditions.items()))))),
+        ("price list of", why.at),
+        ("billable", f"{time(why.billable_s)} s{free} ({why.talk_rounding.replace('_', ' ')})"),
+    ]
+    for part in why.parts:
+        per = f"{part.price} per {time(part.per_s)} s" if part.per_s * why.unit_ms != 60_000 else f"{part.price} per minute"
+        other = "" if part.prefix == why.prefix else f", prefix {part.prefix}"
+        window = f", {part.window}" if part.window and part.window != why.conditions.get("window") else ""
+        increments = f"{part.increments} x {time(part.increment_s)} s = {time(part.seconds)} s"
+        rows.append((f"from {time(part.from_s)} s", f"{increments} at {per}{other}{window}"))
+    fees = (("connect fee", why.connect_fee), ("surcharge", why.surcharge), ("attempt fee", why.attempt_fee), ("at least", why.at_least))
+    rows += [(name, text) for name, text in (*fees, ("at most", why.at_most)) if text not in ("", "0")]
+    rows += [("converted", why.fx)] if why.fx else []
+    rows.append(("rounded", f"once, {found.offer.rules.rounding}"))
+    gross = ", tax included" if why.tax else ""
+    rows.append(("amount", f"{to_text(found.nanos)} {why.amount_currency}{gross}"))
+    return rows

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from core.config import Config
 from core.money import to_decimal
 from simulator.columns import generator
 from simulator.day import START_MS
 from simulator.honest import honest
 from simulator.plan import Family, LookAlike, Plan, all_families, all_look_alikes
-from simulator.prices import priced
+from simulator.prices import config, priced
 from simulator.town import BUSINESS, SUBSCRIBER, TENANT_OF, TENANTS, Town, make_town
 from simulator.truth import Episode, Subject
 
@@ -31,7 +32,7 @@ class Traffic:
     seed: int
     start_ms: int
     end_ms: int
-    town: Town
+    config: Config
     frame: pl.DataFrame
     episodes: list[Episode]
     look_alikes: list[Subject]
@@ -65,10 +66,11 @@ def traffic(
     for like, plan in likes:
         frames.append(like.make(generator(seed, plan.name), town, plan).with_columns(look_alike=pl.lit(plan.name)))
     frame = pl.concat(frames).filter(pl.col("setup_ms") < town.end_ms).sort("setup_ms", maintain_order=True)
-    frame = priced(town, frame).with_columns(call_id=pl.lit(f"{seed:x}-") + pl.int_range(pl.len(), dtype=pl.Int64).cast(pl.String))
+    prices = config(town)
+    frame = priced(frame, prices).with_columns(call_id=pl.lit(f"{seed:x}-") + pl.int_range(pl.len(), dtype=pl.Int64).cast(pl.String))
     by_episode = frame.filter(pl.col("episode") != "").partition_by("episode", as_dict=True)
     return Traffic(
-        seed, town.start_ms, town.end_ms, town, frame,
+        seed, town.start_ms, town.end_ms, prices, frame,
         [_episode(town, family, plan, by_episode[(plan.name,)]) for family, plan in attacks if (plan.name,) in by_episode],
         [Subject(like.name, plan.name, _tenant(town, plan), town.names[plan.account], plan.start_ms, plan.end_ms) for like, plan in likes],
     )  # fmt: skip
@@ -83,18 +85,22 @@ class _Free:
         self.fresh: set[int] = set()
 
     def take(self, habits: tuple[int, ...], fresh: bool) -> int:
-        """One account of a habit drawn at random (the busier ones more often), or a fresh one with its neighbours."""
+        """One account of a habit drawn at random (the busier ones more often), or a fresh one: a newcomer, or SIM cards with adjacent numbers."""
         town = self._town
         habit = int(self._rng.choice(habits))
-        mine = np.array([one for one in town.accounts(habit).tolist() if one not in self._used] or town.accounts(habit).tolist())
-        if fresh:
-            many = SUBSCRIPTION if habit == SUBSCRIBER else 1
-            account = int(mine[self._rng.integers(0, max(len(mine) - many, 1))])
-            taken = range(account, min(account + many, len(town.names)))
-            self.fresh.update(one for one in taken if town.habit[one] == habit)
+        every = town.accounts(habit)
+        mine = np.array([one for one in every.tolist() if one not in self._used] or every.tolist())
+        newcomers = mine[town.weight[mine] == 0]
+        if fresh and habit == SUBSCRIBER:
+            account = int(mine[self._rng.integers(0, max(len(mine) - SUBSCRIPTION, 1))])
+            taken = range(account, min(account + SUBSCRIPTION, len(town.names)))
+            self.fresh.update(taken)
+        elif fresh and len(newcomers):
+            account = int(newcomers[0])
+            taken = range(account, account + 1)
         else:
-            weight = town.weight[mine] / town.weight[mine].sum()
-            account = int(self._rng.choice(mine, p=weight))
+            callers = mine[town.weight[mine] > 0] if len(newcomers) < len(mine) else every[town.weight[every] > 0]
+            account = int(self._rng.choice(callers, p=town.weight[callers] / town.weight[callers].sum()))
             taken = range(account, account + 1)
         self._used.update(taken)
         return account

@@ -15,9 +15,9 @@ TICK_MS = 5_000
 
 
 def messages(
-    deliveries: Iterable[Delivery], tenant: str, config_version: int = 1, partitions: int = 1, tail_ms: int = 600_000
+    deliveries: Iterable[Delivery], tenant: str, config_version: int = 1, partitions: int = 1, tail_ms: int = 600_000, tick_ms: int = TICK_MS
 ) -> Iterator[Message]:
-    """The log of a day. A tick precedes every record at or after its time; ticks go on for `tail_ms` after the last record.
+    """The log of a day. A tick precedes every record at or after its time; ticks, each `tick_ms`, go on for `tail_ms` after the last record.
 
     >>> from simulator.day import day
     >>> [m.key for m in messages(day(2, hours=0.01)[0], "demo", tail_ms=0)][:2]
@@ -38,13 +38,13 @@ def messages(
         next_ms = next_ms or last_ms
         while next_ms <= last_ms:
             yield from ticks(next_ms)
-            next_ms += TICK_MS
+            next_ms += tick_ms
         key = journal_key(tenant, record.account, record.ingress_trunk)
         partition = partition_for(key, partitions)
         yield Message(partition, offsets[partition], last_ms, key, msgspec.json.encode(record))
         offsets[partition] += 1
         complete[record.switch] = delivery.complete_to_ms
     while next_ms < last_ms + tail_ms:
-        complete = {switch: max(until, next_ms - TICK_MS) for switch, until in complete.items()}
+        complete = {switch: max(until, next_ms - tick_ms) for switch, until in complete.items()}
         yield from ticks(next_ms)
-        next_ms += TICK_MS
+        next_ms += tick_ms

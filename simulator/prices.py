@@ -32,13 +32,19 @@ def config(town: Town) -> Config:
     )  # fmt: skip
 
 
-def priced(town: Town, frame: pl.DataFrame) -> pl.DataFrame:
-    """The frame with `sell_nanos`, `buy_nanos` and `loss_nanos`: the price of the call, unless the family set another loss."""
+def priced(frame: pl.DataFrame, prices: Config) -> pl.DataFrame:
+    """The frame with `sell_nanos`, `buy_nanos` and `loss_nanos`: the price of the call, unless the family set another loss.
+
+    Accounts that the config does not name are sold by its default deck.
+    """
     talks = frame["talk_ms"].is_not_null().to_numpy()
     rows = frame.filter(pl.Series(talks))
-    habits = pl.DataFrame({"account": town.names, "sold": [SELL[HABITS[habit]] for habit in town.habit.tolist()]})
-    sold = rows.select("account").join(habits, on="account", how="left", maintain_order="left")["sold"]
-    bought = rows["carrier"].replace_strict(BUY)
+    named = pl.DataFrame(
+        [(one.tenant, one.name, one.sell_deck) for one in prices.accounts], schema=("tenant", "account", "sold"), orient="row"
+    )
+    sold = rows.select("tenant", "account").join(named, on=["tenant", "account"], how="left", maintain_order="left")["sold"]
+    sold = sold.fill_null(prices.default_sell_deck)
+    bought = rows["carrier"].replace_strict({one.name: one.buy_deck for one in prices.carriers})
     numbers = Calls(rows["b_number"].to_list())
     answer_ms = rows.select(pl.col("setup_ms") + pl.col("pdd_ms") + pl.col("ring_ms")).to_series().to_numpy()
     columns = []

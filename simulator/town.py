@@ -21,11 +21,13 @@ OFFICE, HOME, CALLCENTRE, CALLSHOP, WHOLESALE, SUBSCRIBER = range(6)
 TENANTS = ("retail", "wholesale", "mobile")
 TENANT_OF = np.array([0, 0, 0, 0, 1, 2])  # of a habit
 BUSINESS = (OFFICE, CALLCENTRE, CALLSHOP, WHOLESALE)
+NEWCOMERS = (OFFICE, WHOLESALE)
+"""Habits with some accounts that make no everyday calls (their weight is 0): they are there for new customers."""
 
 SHARES = (0.26, 0.07, 0.04, 0.02, 0.31, 0.30)
 """Of all calls, by habit."""
 
-CALLS_A_DAY = (70.0, 2.5, 600.0, 90.0, 4000.0, 5.0)
+CALLS_PER_DAY = (70.0, 2.5, 600.0, 90.0, 4000.0, 5.0)
 """Of one account, by habit: offices and homes as small providers see them, a subscriber's outgoing calls as in published mobile data."""
 
 CALLERS = ((4, 60), (1, 2), (1, 4), (1, 4), (2000, 9000), (1, 1))
@@ -35,6 +37,11 @@ FAITHFUL = (0.82, 0.9, 0.02, 0.4, 0.7, 0.85)
 CIRCLE = (16, 10, 60, 50, 6, 14)
 PARTNERS = (10, 8, 6, 6, 60, 6)
 MEDIAN_S = (75.0, 110.0, 40.0, 170.0, 75.0, 60.0)
+DIASPORAS = (
+    "TR", "RS", "BA", "RO", "PL", "SY", "AF", "NG", "PK", "IN", "BD", "PH", "MA", "EG", "UA", "RU", "CN", "VN", "GH", "SO", "ET", "ER", "IQ",
+    "IR", "LB", "TN", "DZ", "CU", "DO", "MX", "CO", "BR", "PE", "JM", "KE", "ZW", "XK", "AL", "MK", "LK", "SN", "GM",
+)  # fmt: skip
+"""Where migrants' calls go (the larger corridors of the World Bank's bilateral migration matrix)."""
 REGIONS = ("AT", "DE", "GB", "US")
 UTC_OFFSET_H = (1, 1, 0, -5)
 
@@ -84,17 +91,19 @@ def make_town(seed: int, calls: int, start_ms: int, days: float) -> Town:
     """The town of a seed, as large as so many calls in so many days need.
 
     >>> town = make_town(1, 20_000, 0, 2)
-    >>> len(town.accounts(WHOLESALE)), len(town.subscribers) > 500
+    >>> int((town.weight[town.accounts(WHOLESALE)] > 0).sum()), len(town.subscribers) > 500
     (16, True)
     """
     rng = generator(seed, "town")
     counts = [
         max(int(calls * part / days / per_day) + 1, 16 if habit in BUSINESS else 40)
-        for habit, (part, per_day) in enumerate(zip(SHARES, CALLS_A_DAY, strict=True))
+        for habit, (part, per_day) in enumerate(zip(SHARES, CALLS_PER_DAY, strict=True))
     ]
-    habit = np.repeat(np.arange(len(HABITS)), counts)
+    reserve = 2 + sum(counts[one] for one in BUSINESS) // 36
+    ordinary = [np.arange(count + (reserve if habit in NEWCOMERS else 0)) < count for habit, count in enumerate(counts)]
+    habit, calls_at_all = np.repeat(np.arange(len(HABITS)), [len(one) for one in ordinary]), np.concatenate(ordinary)
     n = len(habit)
-    weight = rng.lognormal(0, np.where(habit == SUBSCRIBER, 0.9, 0.6))
+    weight = rng.lognormal(0, np.where(habit == SUBSCRIBER, 0.9, 0.6)) * calls_at_all
     for kind, part in enumerate(SHARES):  # the weights of a habit add up to its share
         mine = habit == kind
         weight[mine] *= part / weight[mine].sum()
@@ -139,7 +148,8 @@ def _partners(seed: int, where: Places, habit: Ints, region: Ints) -> Ints:
     abroad = np.array([where.of[one, kind] for one in COUNTRIES for kind in ("fixed", "mobile")])
     near = np.array([COUNTRIES[where.regions[one]].fixed < 0.03 for one in abroad])
     popular = rng.lognormal(0, 1.2, len(abroad)) * np.where(near, 1.0, 0.06)
-    far = rng.lognormal(0, 1.2, len(abroad)) * np.where(near, 0.25, 0.25)
+    is_home = np.isin([where.regions[one] for one in abroad], DIASPORAS)
+    far = rng.lognormal(0, 1.2, len(abroad)) * np.where(is_home, 10.0, np.where(near, 0.5, 0.1))
     ladders = np.cumsum([popular / popular.sum(), far / far.sum()], axis=1)
     draws = rng.random((len(habit), max(PARTNERS)))
     is_far = np.isin(habit, (CALLSHOP,))[:, None] | (np.isin(habit, (WHOLESALE,))[:, None] & (draws < 0.4))

@@ -22,7 +22,7 @@ from typing import NamedTuple
 import structlog
 
 from books import BooksError, Engine, Unavailable, audit, deliveries, leases, reading, switches, writing
-from books.deliveries import PROTECTED, TABLES, Delivery
+from books.deliveries import PROTECTED, ROUTES, TABLES, Delivery
 from core.backoff import backoff
 from core.reporting import Report, ignore
 from switches.control import Change, Control, ControlError, Denied, Drift, Fenced, Unreachable, Wanted, seconds_left
@@ -40,6 +40,7 @@ class Pace:
 
     look_ms: int = 1_000  # an idle switch is asked for its hold flag and boot so often
     compare_ms: int = 5_000
+    compare_routes_ms: int = 600_000  # a digest of 300,000 rows holds up the switch's control worker, and with it blocks, for seconds
     chunk: int = 500  # rows between two reads of the hold flag
     lease_ms: int = 4_000  # after a crash of its holder, the next deliverer waits so long
     swept_ms: int = 60_000  # the switch may list an expired entry for so long
@@ -102,7 +103,7 @@ class Deliverer:
 
     def __post_init__(self) -> None:
         self._lease: leases.Lease | None = None
-        self._looked_ms = self._compared_ms = -(10**15)
+        self._looked_ms = self._compared_ms = self._routes_compared_ms = -(10**15)
         self._failures = 0
         self._retry_at_ms = 0
         self._books_away = Once(log.warning)
@@ -208,6 +209,7 @@ class Deliverer:
     def _resync(self, boot: str) -> None:
         """The switch has restarted, or is new: the rows that it does not hold are due, in their own order."""
         lost = {table: self._drift(table).missing for table in TABLES}
+        self._routes_compared_ms = self.clock()
         self.fault("resync")
         self._make_due(lost)
         with writing(self.engine) as conn:
@@ -280,7 +282,11 @@ class Deliverer:
     def _compare(self) -> tuple[int, int]:
         """Compares what the switch holds with the books: missing rows are due again, surplus rows are removed, both are counted."""
         self.fault("compare")
-        found = {table: self._drift(table) for table in TABLES}
+        now_ms = self.clock()
+        with_routes = now_ms - self._routes_compared_ms >= self.pace.compare_routes_ms
+        if with_routes:
+            self._routes_compared_ms = now_ms
+        found = {table: self._drift(table) for table in TABLES if with_routes or table != ROUTES}
         surplus = [Change(table, name, "", 0) for table, one in found.items() for name in one.surplus]
         self.control.apply(surplus)
         missing = sum(len(one.missing) for one in found.values())

@@ -110,7 +110,7 @@ def plan_row(plan: RoutePlan, entries: Iterable[tuple[str, int]]) -> str:
     """The row of a plan. `entries`: gateways and their weights."""
     weights = dict(entries) if plan.order == "weight" else {}
     first = _FIRST.get(plan.order, "table")
-    return _json(Plan(plan.tries, plan.stop_codes, plan.go_on_codes, first, weights, plan.portability == "lrn"))
+    return _json(Plan(plan.tries, plan.stop_codes, plan.go_on_codes, first, weights, bool(plan.portability)))
 
 
 def _json(value: msgspec.Struct) -> str:

@@ -49,6 +49,8 @@ def test_the_layers_hold():
         ("services/__init__.py", "import dashboards"),
         ("services/__init__.py", "import prometheus_client"),
         ("flows/__init__.py", "import services"),
+        ("services/__init__.py", "import fastapi"),
+        ("dashboards/__init__.py", "import api"),
         ("simulator/__init__.py", "import services"),
     ],
 )

@@ -5,11 +5,16 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import get_args
 
 import msgspec
 import numpy as np
 
+from assurance.invoice import Document, Line
+from assurance.tax import TaxLine
+from books import invoices, ledger
 from core import active, delivery, orders, record, schemas, topics
+from core.posted import Posted
 from core.scores import Score
 from detectors import alerts, columns, features, latest, overall, quality, state
 from detectors.sums import EPOCH, SUMS, Sum
@@ -73,6 +78,17 @@ def stored_names() -> dict[str, object]:
             "sums": fields(quality.Sums),
         },
         "score": fields(Score),
+        "ledger_kinds": list(get_args(ledger.Kind)),
+        "ledger_account": ledger.Account("t1", "unbilled", "EUR", "acme", "retail").id,
+        "ledger_transfer": [
+            one.id
+            for one in ledger.transfer("usage", "7", ledger.Account("t1", "revenue", "EUR"), ledger.Account("t1", "unbilled", "EUR", "acme"), 1)
+        ],
+        "posted": Posted({0: 120}, (3,)).to_json(),
+        "invoice": invoices.invoice_id("t1", "acme", "retail", "EUR", 1),
+        "document": fields(Document),
+        "invoice_line": fields(Line),
+        "tax_line": fields(TaxLine),
         "tables": {table: {name: str(dtype) for name, dtype in schema.items()} for table, schema in schemas.TABLES.items()},
     }
 

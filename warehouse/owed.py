@@ -96,11 +96,6 @@ def ends() -> Query:
     return "SELECT partition, min(offset) AS first_offset, max(offset) + 1 AS next_offset FROM records GROUP BY partition ORDER BY partition", {}
 
 
-def runs() -> Query:
-    """Rating runs whose charges are stored."""
-    return "SELECT DISTINCT run FROM charges WHERE run > 0 ORDER BY run", {}
-
-
 def by_party(before: State, after: State, tenant: str = "") -> Query:
     """What a step comes to per tenant, role, level, party, agreement and currency: charges and nanos, exact."""
     condition, params = ("tenant = {tenant:String}", {"tenant": tenant}) if tenant else ("1", {})

@@ -43,9 +43,9 @@ def dispositions_below(ends: Mapping[int, int]) -> Query:
     )
 
 
-def reasons(limit: int = 20) -> Query:
+def reasons(limit: int = 20, since_ms: int = 0, tenant: str = "") -> Query:
     """Why records were not rated, the most frequent first."""
-    source, params = _records("disposition, reason, learned_ms", 0)
+    source, params = _records("disposition, reason, learned_ms", since_ms, tenant)
     return (
         "SELECT disposition, reason, count() AS records, fromUnixTimestamp64Milli(max(learned_ms), 'UTC') AS last_learned "
         f"FROM {source} WHERE disposition IN ('unrated', 'reject', 'conflict') "
@@ -54,12 +54,38 @@ def reasons(limit: int = 20) -> Query:
     )
 
 
+def rejects(limit: int = 50, since_ms: int = 0, tenant: str = "") -> Query:
+    """The newest rejects with their bytes as they came: when, where, whose, why."""
+    source, params = latest("records", "learned_ms, switch, partition, offset, reason, raw, disposition", since_ms, tenant, "disposition = 'reject'")
+    return f"SELECT * FROM {source} ORDER BY learned_ms DESC, partition, offset LIMIT {{limit:UInt32}}", {**params, "limit": limit}
+
+
 def money(since_ms: int = 0, tenant: str = "") -> Query:
     """By tenant, account and the two currencies: calls, answered, seconds billed, sell, buy, margin (null across currencies)."""
-    source, params = _priced("account, sell_currency, buy_currency, answer_ms, billable_s, sell, buy", since_ms, tenant)
+    source, params = priced("account, sell_currency, buy_currency, answer_ms, billable_s, sell, buy", since_ms, tenant)
     return (
         f"SELECT tenant, account, sell_currency, buy_currency, {_CALLS}, {_MONEY} FROM {source} AS money "
         "GROUP BY tenant, account, sell_currency, buy_currency ORDER BY tenant, account, sell_currency, buy_currency",
+        params,
+    )
+
+
+def margins(since_ms: int = 0, tenant: str = "") -> Query:
+    """What each reseller keeps: by tenant, level, party and the two currencies, the calls, what those below pay, what it pays itself, and the
+    difference (null across currencies)."""
+    source, params = _charges(since_ms, tenant, "role = 'sell'")
+    paid = (
+        "SELECT tenant, partition, offset, level, any(party) AS party, any(currency) AS currency, sum(amount) AS amount FROM ("
+        f"SELECT tenant, partition, offset, level, party, currency, {_AMOUNT} AS amount, (revision, run) AS version, "
+        f"max((revision, run)) OVER (PARTITION BY tenant, partition, offset) AS top FROM {source}) "
+        "WHERE version = top GROUP BY tenant, partition, offset, level"
+    )
+    return (
+        f"WITH paid AS ({paid}) SELECT above.tenant AS tenant, above.level AS level, above.party AS party, below.currency AS takes_currency, "
+        "above.currency AS pays_currency, count() AS calls, sum(below.amount) AS takes, sum(above.amount) AS pays, "
+        "if(takes_currency = pays_currency, takes - pays, NULL) AS keeps FROM paid AS above INNER JOIN paid AS below "
+        "ON above.tenant = below.tenant AND above.partition = below.partition AND above.offset = below.offset AND above.level = below.level + 1 "
+        "GROUP BY tenant, level, party, takes_currency, pays_currency ORDER BY tenant, level, party, takes_currency, pays_currency",
         params,
     )
 
@@ -73,7 +99,7 @@ def records_a_second(since_ms: int = 0, tenant: str = "") -> Query:
 def money_a_second(since_ms: int = 0, tenant: str = "") -> Query:
     """Second in which the ends of calls were received, the two currencies, calls, sell and buy. First revisions only: a correction is no new
     sale, so these live figures may differ from the bill."""
-    source, params = _priced("learned_ms, sell_currency, buy_currency, sell, buy", since_ms, tenant, "revision = 1 AND run = 0")
+    source, params = priced("learned_ms, sell_currency, buy_currency, sell, buy", since_ms, tenant, "revision = 1 AND run = 0")
     return (
         f"SELECT {_SECOND} AS second_ms, sell_currency, buy_currency, count() AS calls, sum(money.sell) AS sell, sum(money.buy) AS buy "
         f"FROM {source} AS money GROUP BY second_ms, sell_currency, buy_currency ORDER BY second_ms, sell_currency, buy_currency",
@@ -112,10 +138,12 @@ def dispositions_of_day(day: str) -> Query:
     )
 
 
-def last_calls(limit: int = 20, account: str = "", tenant: str = "", since_ms: int = 0) -> Query:
-    """The calls whose end was received last, newest first, priced or not: caller, called number, duration, money, and why not priced."""
+def last_calls(limit: int = 20, account: str = "", tenant: str = "", since_ms: int = 0, also: Query = ("", {})) -> Query:
+    """The calls whose end was received last, newest first, priced or not: caller, called number, duration, money, and why not priced.
+    `also`: a further condition, on columns that `calls` and `records` both have."""
     # Cut each side to `limit` before the join. A later revision is received no earlier, so the newest row is the highest.
-    where, params = _where("learned_ms >= {since_ms:Int64}", since_ms, tenant, account)
+    where, params = _where("learned_ms >= {since_ms:Int64}" + (f" AND {also[0]}" if also[0] else ""), since_ms, tenant, account)
+    params |= also[1]
     newest = "ORDER BY learned_ms DESC, revision DESC LIMIT 1 BY tenant, partition, offset LIMIT {limit:UInt32}"
     shown = (
         "tenant, account, ingress_trunk, carrier, a_number, b_number, learned_at, answer_at, end_at, duration_ms, billable_s, "
@@ -126,15 +154,19 @@ def last_calls(limit: int = 20, account: str = "", tenant: str = "", since_ms: i
         "tenant, account, ingress_trunk, carrier, a_number, b_number, learned_ms, learned_at, answer_at, end_at, duration_ms, "
         "suspected_hung, revision, call_id, call_key, partition, offset"
     )
-    ended = f"SELECT {facts} FROM calls WHERE {where} {newest}"
-    money, _ = _priced(
+    # Chosen by their charges: the facts of a call are stored before its charges, and those of a call without a price have none. A further
+    # condition asks for columns that charges do not have; a call whose charges are not stored yet then takes a place for a moment.
+    sold = f"SELECT tenant, partition, offset FROM charges WHERE {where} AND role = 'sell' AND level = 0 AND {COUNTING} {newest}"
+    priced_only = "" if also[0] else f"AND (tenant, partition, offset) IN ({sold}) "
+    ended = f"SELECT {facts} FROM calls WHERE {where} {priced_only}{newest}"
+    money, _ = priced(
         "billable_s, sell, sell_currency, buy, buy_currency, destination", since_ms, tenant,
         f"(tenant, partition, offset) IN (SELECT tenant, partition, offset FROM ({ended}))",
     )  # fmt: skip
-    priced = (
+    with_price = (
         f"SELECT {', '.join(f'call.{name} AS {name}' for name in facts.split(', '))}, money.billable_s AS billable_s, money.sell AS sell, "
         "money.sell_currency AS sell_currency, money.buy AS buy, money.buy_currency AS buy_currency, money.destination AS destination, "
-        f"'rated' AS disposition, '' AS reason FROM ({ended}) AS call LEFT JOIN {money} AS money USING (tenant, partition, offset)"
+        f"'rated' AS disposition, '' AS reason FROM ({ended}) AS call INNER JOIN {money} AS money USING (tenant, partition, offset)"
     )
     unpriced = (
         "SELECT tenant, account, ingress_trunk, carrier, if(a_number = '', a_raw, a_number), if(b_number = '', b_raw, b_number), "
@@ -143,7 +175,7 @@ def last_calls(limit: int = 20, account: str = "", tenant: str = "", since_ms: i
         f"FROM records WHERE {where} AND disposition = 'unrated' AND event IN ('stop', 'partial') {newest}"
     )
     return (
-        f"SELECT {shown} FROM ({priced} UNION ALL {unpriced}) "
+        f"SELECT {shown} FROM ({with_price} UNION ALL {unpriced}) "
         "ORDER BY learned_ms DESC, tenant, partition, offset DESC LIMIT {limit:UInt32}",
         {**params, "limit": limit},
     )
@@ -226,7 +258,7 @@ def unfinished(answered_before_ms: int) -> Query:
     """Calls that were answered before a time and have neither a price nor an unrated end: still in progress, or their end never arrived."""
     answers, params = _records("event, disposition, account, switch, call_id, call_key, b_number, at_ms", 0)
     ends, _ = _records("event, disposition, call_key", 0)
-    rated, _ = _latest("calls", "call_key", 0)
+    rated, _ = _charges(0)
     return (
         "SELECT tenant, switch, account, call_id, b_number, fromUnixTimestamp64Milli(at_ms, 'UTC') AS answered "
         f"FROM {answers} WHERE event = 'answer' AND disposition = 'event' AND at_ms < {{answered_before_ms:Int64}} "
@@ -239,7 +271,7 @@ def unfinished(answered_before_ms: int) -> Query:
 
 def answered(since_ms: int = 0, digits: int = 10) -> Query:
     """Answered calls that ended since then, by tenant, account, ingress trunk, a_number and the first digits of the b_number."""
-    source, params = _latest("calls", "account, ingress_trunk, a_number, b_number, answer_ms, learned_ms", since_ms)
+    source, params = latest("calls", "account, ingress_trunk, a_number, b_number, answer_ms, learned_ms", since_ms)
     return (
         "SELECT tenant, account, ingress_trunk, a_number, substring(b_number, 1, {digits:UInt8}) AS b_number, count() AS calls "
         f"FROM {source} WHERE answer_ms IS NOT NULL GROUP BY tenant, account, ingress_trunk, a_number, b_number",
@@ -262,6 +294,9 @@ def durations(since_ms: int = 0, tenant: str = "", digits: int = 5) -> Query:
 
 _SECOND = "intDiv(learned_ms, 1000) * 1000"
 
+COUNTING = "(run = 0 OR run IN (SELECT run FROM rating_runs_counting))"
+"""Of a charge: whether its rating run counts."""
+
 _AMOUNT = "toDecimal128(nanos, 9) / 1000000000"
 
 _CALLS = "count() AS calls, countIf(answer_ms IS NOT NULL) AS answered, sum(billable_s) AS billable_s"
@@ -279,6 +314,7 @@ _PRICED = {
     "learned_ms": "any(learned_ms)",
     "billable_s": f"sumIf(charged_s, {_SOLD})",
     "destination": f"anyIf(destination, {_SOLD})",
+    "carrier": f"argMaxIf(carrier, (charged_s, attempt_no), {_BOUGHT})",
     "sell": f"sumIf({_AMOUNT}, {_SOLD})",
     "sell_currency": f"anyIf(currency, {_SOLD})",
     "buy": f"if(uniqExactIf(currency, {_BOUGHT}) > 1, NULL, sumIf({_AMOUNT}, {_BOUGHT}))",
@@ -292,12 +328,12 @@ cost nothing cost nothing in the currency in which it would have been sold."""
 
 
 def _records(columns: str, since_ms: int, tenant: str = "") -> Query:
-    return _latest("records", columns, since_ms, tenant)
+    return latest("records", columns, since_ms, tenant)
 
 
 def _charges(since_ms: int, tenant: str = "", condition: str = "") -> Query:
-    """Every charge once, merged or not."""
-    where, params = _where("learned_ms >= {since_ms:Int64}" + (f" AND {condition}" if condition else ""), since_ms, tenant, "")
+    """Every charge of the runs that count, once, merged or not."""
+    where, params = _where(f"learned_ms >= {{since_ms:Int64}} AND {COUNTING}" + (f" AND {condition}" if condition else ""), since_ms, tenant, "")
     key = ", ".join(f"{name} DESC" for name in _OF_CHARGES.split(", "))
     return (
         f"(SELECT * FROM charges WHERE {where} ORDER BY tenant DESC, partition DESC, offset DESC, {key} "
@@ -306,7 +342,7 @@ def _charges(since_ms: int, tenant: str = "", condition: str = "") -> Query:
     )
 
 
-def _priced(columns: str, since_ms: int, tenant: str = "", condition: str = "") -> Query:
+def priced(columns: str, since_ms: int, tenant: str = "", condition: str = "") -> Query:
     """One row per call: the money that counts, and `columns` of `_PRICED`."""
     source, params = _charges(since_ms, tenant, condition)
     wanted = ", ".join(f"{_PRICED[name]} AS `{name}`" for name in columns.split(", "))
@@ -320,9 +356,9 @@ def _priced(columns: str, since_ms: int, tenant: str = "", condition: str = "") 
     )
 
 
-def _latest(table: str, columns: str, since_ms: int, tenant: str = "") -> Query:
-    """The highest revisions, as in the views, with the filter inside, where it saves reading."""
-    where, params = _where("learned_ms >= {since_ms:Int64}", since_ms, tenant, "")
+def latest(table: str, columns: str, since_ms: int, tenant: str = "", condition: str = "") -> Query:
+    """The highest revisions, as in the views, with the filter inside, where it saves reading. `condition`: on what no revision changes."""
+    where, params = _where("learned_ms >= {since_ms:Int64}" + (f" AND {condition}" if condition else ""), since_ms, tenant, "")
     columns = columns if "tenant" in columns.split(", ") else f"tenant, {columns}"
     return (
         f"(SELECT {columns} FROM {table} WHERE {where} "

@@ -20,6 +20,12 @@ from warehouse.faults import explained
 from warehouse.opening import DATABASE
 from warehouse.queries import Query
 
+RATING_RUNS = pl.Schema({"run": pl.Int64, "counts": pl.Boolean, "set_ms": pl.Int64, "who": pl.String, "why": pl.String})
+"""A row of the table `rating_runs`: from now on a run counts, or it does not."""
+
+SCHEMAS = {**TABLES, "rating_runs": RATING_RUNS}
+"""The tables that rows can be inserted into."""
+
 HTTP_SETTINGS = {
     "async_insert": 0,  # success means stored
     "max_partitions_per_insert_block": 0,  # a file of a year is one batch of 365 days
@@ -38,13 +44,13 @@ EMBEDDED_SETTINGS = {
 
 
 def insert(client: Client, table: str, rows: pa.Table) -> int:
-    """Stores an Arrow table in one of `core.schemas.TABLES`; returns the number of rows. Durable when it returns.
+    """Stores an Arrow table in one of `SCHEMAS`; returns the number of rows. Durable when it returns.
 
     A column that the table does not have, or of another type, is refused; one that the rows do not have gets its default (a batch that
     was written before the column existed). The same rows again are harmless: the table's key collapses them, and the views read them once.
     """
-    if table not in TABLES:
-        raise WarehouseError(f"there is no table {table!r} to insert into; there are {', '.join(TABLES)}")
+    if table not in SCHEMAS:
+        raise WarehouseError(f"there is no table {table!r} to insert into; there are {', '.join(SCHEMAS)}")
     _check_types(table, rows.schema)
     if rows.num_rows:
         with explained(f"{client.uri} (insert of {rows.num_rows} rows into {table})"):
@@ -63,7 +69,7 @@ def _check_types(table: str, found: pa.Schema) -> None:
     ...
     warehouse.errors.WarehouseError: rows for records have the column 'offset' as int32: int64 was expected
     """
-    expected = pl.DataFrame(schema=TABLES[table]).to_arrow().schema
+    expected = pl.DataFrame(schema=SCHEMAS[table]).to_arrow().schema
     for field in found:
         if field.name not in expected.names or pa.types.is_null(field.type):
             continue

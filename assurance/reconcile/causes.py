@@ -27,7 +27,7 @@ CAUSES: dict[str, Cause] = {
     "rounding": Cause("round the amount of each call", "agree on how amounts are rounded, or accept it", True),
     "line_arithmetic": Cause("write an amount that is not what its own seconds and price give", "ask for a corrected invoice", True),
     "minutes": Cause("charge for another length of the call", "dispute it with our records of answer and end"),
-    "suspected_hung": Cause("charge up to a timer: the end of the call did not reach them", "dispute it with our record of the end"),
+    "suspected_hung": Cause("charge up to a timer, as if no end of the call had come", "dispute it with our record of the end"),
     "missing_theirs": Cause("do not charge a call that we have", "nothing to dispute: expect it on a later invoice"),
     "unreadable": Cause("list a call in a row that cannot be read", "ask for the file again"),
     "missing_ours": Cause("charge a call that we do not have", "dispute it, and look for lost records of the switch"),

@@ -13,7 +13,7 @@ from assurance.reconcile.sides import LINES
 from core.currencies import CURRENCIES
 from core.decimals import number
 from core.money import to_nanos
-from rating.offers.finding import Findings, refused
+from rating.offers.finding import Findings, OfferError, refused
 from rating.offers.places import date_in, places_of
 from rating.offers.styles import bare_amount
 from rating.offers.table import Row, Table
@@ -84,6 +84,8 @@ def read_invoice(table: Table, layout: Layout) -> Invoice:
             findings.add("negative line", "warning", f"{first[:40]!r} is negative: {text}", "a credit is checked by itself: it is no call",
                 row.number)
         rows.append(_line(row.number, cells, places, nanos, layout, findings, names))
+    if not rows and findings.has_errors:
+        raise OfferError(*(one for one in findings if one.level == "error"))
     if not rows:
         raise refused("empty file", "no row of the file is a line of an invoice", "look at the layout: which row has the headings?")
     lines = pl.DataFrame(rows, schema=LINES)

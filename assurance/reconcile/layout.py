@@ -20,7 +20,7 @@ Kind = Literal["calls", "invoice"]
 HEAD = 60
 SURVEYED = 20_000
 DIFFERENT = 4_000
-LOOKED_AT = 400
+LOOKED_AT = 100
 
 WORDS: tuple[tuple[str, int, str], ...] = (
     ("b_number", 9,

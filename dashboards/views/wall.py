@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import streamlit as st
 
-from core.text import clock, span
+from books import reading
+from core.text import amount, clock, span
+from dashboards import money_at_risk
 from dashboards.block_buttons import block_buttons
-from dashboards.charts import COLOURS, money_chart, records_chart
+from dashboards.charts import money_chart, records_chart, sides
 from dashboards.decision_dialog import decide, last_message
 from dashboards.dispositions import dispositions_line
+from dashboards.money_at_risk import Risk, risk_tiles
 from dashboards.rendering import Mask, alert, block
 from dashboards.sources import Sources
 from dashboards.state import STALE_MS, health, pill, problems, switch_table
-from dashboards.tags import joined, tag
+from dashboards.tags import Safe, joined, tag
+from dashboards.theme import colours
 from dashboards.tiles import table, tiles
 from dashboards.traffic import total
 from dashboards.visit import Visit
+from dashboards.world import world
+from services.subjects import Ask
 
 EVERY_S = 2.0
 SHOWN_ALERTS = 12
@@ -39,10 +47,14 @@ def live(visit: Visit) -> None:
     """All live data. Each part shows the last answers and waits for no query."""
     sources, tenant = visit.sources, visit.tenant
     sources.begin(tenant)
-    top(sources, tenant)
+    may_fraud = visit.may("fraud")
+    risk = sources.asked(("risk", tenant), _risk(visit), wait_s=0.2, fresh_ms=5_000).value if may_fraud else None
+    top(sources, tenant, risk_tiles(risk) if may_fraud else Safe())
     charts(sources, tenant)
-    if not visit.may("fraud"):
+    if not may_fraud:
         return
+    if risk is not None and risk.at_risk:
+        where(risk)
     left, right = st.columns([3, 2], gap="medium")
     with left:
         alerts(sources, tenant, visit.mask)
@@ -51,13 +63,37 @@ def live(visit: Visit) -> None:
         switches(sources, tenant)
 
 
-def top(sources: Sources, tenant: str) -> None:
+def _risk(visit: Visit) -> Callable[[Ask], Risk]:
+    def ask(warehouse: Ask) -> Risk:
+        with reading(visit.sources.engine()) as conn:
+            return money_at_risk.read(warehouse, conn, visit.tenant, visit.now_ms)
+
+    return ask
+
+
+def where(risk: Risk) -> None:
+    """Where the money of alerted calls goes: a map, and the same as a table."""
+    note = "of the alerts of the last 24 hours; red: something passes, blue: all of it is blocked"
+    st.html(tag("h3", "Money at risk by destination", tag("small", note)))
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        picture = world(risk.at_risk, colours(st.context.theme.type))
+        st.altair_chart(picture, theme=None, width="stretch", key="rf_world", alt="A map of the world with a circle for each country")
+    with right:
+        rows: list[tuple[str | Safe, ...]] = [
+            (one.name, "some passes" if one.passes else "blocked", f"{one.alerts:,}", f"{amount(one.money)} {one.currency}")
+            for one in risk.at_risk[:7]
+        ]
+        st.html(table(("destination", "calls", "alerts", "money"), rows, numbers_from=2))
+
+
+def top(sources: Sources, tenant: str, more: Safe) -> None:
     """Lag, health of the parts, problems, tiles, and the dispositions of all records."""
     now_ms = sources.clock()
     traffic, state, lag, books = sources.traffic(tenant), sources.parts(), sources.lag(), sources.books(tenant)
     view = books.value
     line = tag("div", pill(lag, now_ms), health(state), tag("time", f"{clock(now_ms)} UTC"), cls="rf-live")
-    numbers = tiles(traffic.value, view.alert_count if view else None, view.block_counts if view else None)
+    numbers = tiles(traffic.value, view.alert_count if view else None, view.block_counts if view else None, more)
     found = problems(traffic, books, state, lag, now_ms)
     st.html(joined(line, *found, numbers, dispositions_line(sources.totals(), tenant, now_ms)))
 
@@ -71,16 +107,16 @@ def charts(sources: Sources, tenant: str) -> None:
         return
     old = f", {span(now_ms - traffic.at_ms)} old" if now_ms - traffic.at_ms > STALE_MS else ""
     _, money = total(traffic.value, traffic.value.from_ms, traffic.value.asked_ms)
-    currencies = [one.currency for one in money][:2]
+    currencies, colour = [one.currency for one in money][:2], colours(st.context.theme.type)
     columns = st.columns([3] * len(currencies) + [2], gap="medium")
     for column, currency in zip(columns, currencies, strict=False):
         with column:
-            sides = [tag("span", side, style=f"color: {colour}") for side, colour in COLOURS.items()]
-            st.html(tag("h3", f"{currency} per second", tag("small", *sides, f"by the time when the end of a call was received, UTC{old}")))
-            st.altair_chart(money_chart(traffic.value, currency), theme=None, width="stretch", key=f"rf_money_{currency}")
+            legend = [tag("span", side, style=f"color: {shade}") for side, shade in sides(colour).items()]
+            st.html(tag("h3", f"{currency} per second", tag("small", *legend, f"by the time when the end of a call was received, UTC{old}")))
+            st.altair_chart(money_chart(traffic.value, currency, colour), theme=None, width="stretch", key=f"rf_money_{currency}")
     with columns[-1]:
         st.html(tag("h3", "Records per second", tag("small", f"UTC{old}")))
-        st.altair_chart(records_chart(traffic.value), theme=None, width="stretch", key="rf_records")
+        st.altair_chart(records_chart(traffic.value, colour), theme=None, width="stretch", key="rf_records")
 
 
 def alerts(sources: Sources, tenant: str, mask: Mask) -> None:

@@ -32,7 +32,7 @@ def against_master(deck: Deck, full: bool, now_ms: int) -> Findings:
     ['code 999 belongs to no country of the numbering plans', '1 country has no price, of 206: +43 Austria']
     """
     findings = Findings()
-    codes = InForce(deck, settled_ms(deck, now_ms)).row_of.keys()
+    codes = {code.partition(" ")[0] for code in InForce(deck, settled_ms(deck, now_ms)).row_of}
     heads = {code[:3] for code in codes}
     begins = {code[:length] for code in COUNTRY_CODES for length in range(1, len(code) + 1)}
     strange = {head for head in heads if country_code(head) not in begins}
@@ -76,7 +76,7 @@ def against_others(deck: Deck, others: Mapping[str, Other], factor: float, now_m
         return findings
     at_ms = settled_ms(deck, now_ms)
     mine = InForce(deck, at_ms)
-    codes = list(mine.row_of)
+    codes = list(mine.plain)
     encoded = encode_all(codes)
     theirs = np.full((len(others), len(codes)), np.nan)
     for place, (other, rate) in enumerate(others.values()):

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
-from rating.deck import FOREVER_MS, Deck
+from rating.deck import FOREVER_MS, LONGEST, Deck
 from rating.offers.mapping import Notice
 from rating.prefixes import Ints, PrefixIndex, build, encode_all
 
@@ -64,6 +64,8 @@ class Rates(Protocol):
     @property
     def prefixes(self) -> Sequence[str]: ...
     @property
+    def labels(self) -> Sequence[str]: ...
+    @property
     def destinations(self) -> Sequence[str]: ...
     @property
     def from_ms(self) -> Ints: ...
@@ -98,26 +100,45 @@ class InForce:
     def __init__(self, deck: Rates | None, at_ms: int) -> None:
         self.deck = deck
         self.rows: Ints = np.flatnonzero((deck.from_ms <= at_ms) & (at_ms < deck.to_ms)) if deck is not None else np.zeros(0, np.int64)
-        self.prefixes: list[str] = [deck.prefixes[row] for row in self.rows.tolist()] if deck is not None else []
-        self.row_of = dict(zip(self.prefixes, self.rows.tolist(), strict=True))
+        rows = self.rows.tolist()
+        self.prefixes: list[str] = [deck.prefixes[row] for row in rows] if deck is not None else []
+        self.row_of = dict(zip(self.prefixes, rows, strict=True))  # by code; a row with a condition has it behind its code
+        labels = deck.labels if deck is not None else ()
+        if any(labels):
+            pairs = [(prefix, labels[row], row) for prefix, row in zip(self.prefixes, rows, strict=True)]
+            self.row_of = {f"{prefix} {label}".rstrip(): row for prefix, label, row in pairs}
 
     @cached_property
     def index(self) -> PrefixIndex:
-        """Of the longest prefix; a deck with several rows of a code at a time has the last of them here. Its rows are places in `row_of`."""
-        return build(list(self.row_of))
+        """Of the longest prefix, over rows without a condition. Its rows are places in `plain`."""
+        return build(list(self.plain))
+
+    @cached_property
+    def plain(self) -> dict[str, int]:
+        """Codes to rows without a condition."""
+        return {code: row for code, row in self.row_of.items() if " " not in code}
 
     def found(self, codes: Ints) -> Ints:
         """The row that prices calls to each code, or -1."""
-        rows = np.asarray([*self.row_of.values(), -1], np.int64)  # no place is -1, which is the last
+        rows = np.asarray([*self.plain.values(), -1], np.int64)  # no place is -1, which is the last
         return rows[self.index.find(codes)] if len(codes) else codes
 
     def met(self, codes: list[str]) -> Ints:
         """The row that prices calls to each code: its own, else that of the longest shorter one; -1 = none."""
-        rows = np.asarray([self.row_of.get(code, -1) for code in codes], np.int64)
+        rows = self.own(codes)
         absent = np.flatnonzero(rows < 0)
-        if len(absent) and self.row_of:
-            rows[absent] = self.found(encode_all([codes[at] for at in absent.tolist()]))
+        if len(absent) and self.plain:
+            bare = [codes[at].partition(" ")[0] for at in absent.tolist()]
+            few = len(bare) * LONGEST < len(self.plain)  # an index is not worth it
+            rows[absent] = [self._longest(code) for code in bare] if few else self.found(encode_all(bare))
         return rows
+
+    def own(self, codes: list[str]) -> Ints:
+        """The row of each code itself; -1 = it has none."""
+        return np.asarray([self.row_of.get(code, -1) for code in codes], np.int64)
+
+    def _longest(self, code: str) -> int:
+        return next((self.plain[code[:length]] for length in range(len(code), 0, -1) if code[:length] in self.plain), -1)
 
     def column(self, name: str, rows: Ints) -> Ints:
         """A column of the deck at rows; 0 where there is none."""
@@ -155,11 +176,19 @@ def compare(old: Rates | None, new: Deck, now_ms: int, start_ms: int, notice: No
     prices = before.column("per_min_nanos", was), after.column("per_min_nanos", will)
     begins = after.column("from_ms", will)
     ends = _ends(new, max(start_ms, now_ms))
-    old_steps = [before.column(name, was).tolist() for name in ("first_s", "next_s")]
-    new_steps = [after.column(name, will).tolist() for name in ("first_s", "next_s")]
     rows: list[Change] = []
     counts: dict[str, int] = dict.fromkeys(KINDS, 0)
     late: dict[str, int] = dict.fromkeys(KINDS, 0)
+    # Most codes stay as they are: only the others are looked at one by one.
+    stays = (before.own(codes) >= 0) & (after.own(codes) >= 0) & ~dearer & ~cheaper
+    if not unchanged:
+        counts["unchanged"] = int(stays.sum())
+        left = np.flatnonzero(~stays)
+        codes = [codes[at] for at in left.tolist()]
+        was, will, dearer, cheaper, begins = was[left], will[left], dearer[left], cheaper[left], begins[left]
+        prices = prices[0][left], prices[1][left]
+    old_steps = [before.column(name, was).tolist() for name in ("first_s", "next_s")]
+    new_steps = [after.column(name, will).tolist() for name in ("first_s", "next_s")]
     columns = zip(
         codes, was.tolist(), will.tolist(), dearer.tolist(), cheaper.tolist(), prices[0].tolist(), prices[1].tolist(), begins.tolist(),
         zip(*old_steps, strict=True), zip(*new_steps, strict=True), strict=True,
@@ -168,7 +197,7 @@ def compare(old: Rates | None, new: Deck, now_ms: int, start_ms: int, notice: No
         kind: Kind
         from_ms = max(begin, start_ms)
         if code not in after.row_of:
-            kind, from_ms = "closed", max(ends.get(code, start_ms), start_ms)
+            kind, from_ms = "closed", max(ends.get(code.partition(" ")[0], start_ms), start_ms)
         elif code not in before.row_of:
             kind = "new"
         elif up:  # also where the price falls and an increment grows: whoever has to give notice of one has to of both
@@ -176,11 +205,7 @@ def compare(old: Rates | None, new: Deck, now_ms: int, start_ms: int, notice: No
         elif down:
             kind = "decrease"
         else:
-            counts["unchanged"] += 1
-            if not unchanged:
-                continue
             kind, from_ms = "unchanged", start_ms
-            counts["unchanged"] -= 1
         needed = 0 if kind == "unchanged" else getattr(notice, kind)
         if kind == "new" and old_row >= 0 and up:
             needed = max(needed, notice.increase)  # it was sold by a shorter code, for less

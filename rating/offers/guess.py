@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 
 from core.currencies import CURRENCIES
 from core.numbering import country_code
+from rating.decks import check_cells
 from rating.offers.codes import BadCode, codes_of
 from rating.offers.finding import Findings, refused
 from rating.offers.headings import OTHER_PRICE, plain, said
-from rating.offers.mapping import CLOSED_WORDS, Mapping, clean_name
+from rating.offers.mapping import BY_STATE, CLOSED_WORDS, MORE, PRICES, Mapping, clean_name
 from rating.offers.places import HEAD, joined
 from rating.offers.styles import (
     DATE_FORMATS,
@@ -108,11 +110,23 @@ def is_text(value: str) -> bool:
     return any(letter.isalpha() for letter in value)
 
 
-FITS = {
+def is_own(name: str, value: str) -> bool:
+    """Whether a cell can stand in a column of our own decks."""
+    if name in ("price_per_increment", "min_amount", "max_amount", "surcharge"):
+        return is_amount(value)
+    try:
+        check_cells(((name, value.lower()), ("price_per_min", "0" if name != "steps" else "")))
+    except ValueError:
+        return False
+    return True
+
+
+FITS: dict[str, Callable[[str], object]] = {
     "prefix": is_code, "country_code": is_code, "city_code": lambda value: is_code("9" + value.lstrip("0")), "destination": is_text,
     "price_per_min": lambda value: is_amount(value) or value.casefold() in CLOSED_WORDS, "connect_fee": is_amount, "attempt_fee": is_amount,
     "first_s": is_increments, "next_s": is_increments, "increments": is_increments, "effective_from": is_date, "effective_to": is_date,
     "currency": lambda value: value.upper() in CURRENCIES, "change": is_text,
+    **dict.fromkeys(BY_STATE, is_amount), **{name: partial(is_own, name) for name in MORE},
 }  # fmt: skip
 """Field -> whether a value can be one of it."""
 
@@ -137,7 +151,7 @@ def guess(table: Table) -> Guess:
     findings = Findings(sheet=table.sheet)
     meant, reasons = _by_heading(columns) if count else _by_values(columns)
     for absent, what in (("prefix", "codes"), ("price_per_min", "prices")):
-        if absent not in meant and not (absent == "prefix" and ("country_code" in meant)):
+        if absent not in meant and not (absent == "prefix" and ("country_code" in meant)) and not (what == "prices" and meant.keys() & set(PRICES)):
             shown = ", ".join(column.label for column in columns if column.filled) or "no columns"
             raise refused(
                 "no such column", f"no column of {what} was found among {shown}",
@@ -221,10 +235,11 @@ def _by_heading(columns: list[Column]) -> tuple[dict[str, Column], dict[str, str
         meant[name] = column
         taken.add(column.number)
         reasons[name] = f"column {column.number} {column.label!r}: its heading, and {share:.0%} of its values"
-    if ("prefix" not in meant and "country_code" not in meant) or "price_per_min" not in meant:
+    priced = bool(meant.keys() & set(PRICES))
+    if ("prefix" not in meant and "country_code" not in meant) or not priced:
         found, why = _by_values([column for column in columns if column.number not in taken])
         for name in ("prefix", "price_per_min"):
-            if name not in meant and name in found and not (name == "prefix" and "country_code" in meant):
+            if name not in meant and name in found and not (name == "prefix" and "country_code" in meant) and not (name != "prefix" and priced):
                 meant[name], reasons[name] = found[name], why[name]
                 taken.add(found[name].number)
     rest = [column for column in columns if column.number not in taken]
@@ -294,7 +309,8 @@ def _styles(meant: dict[str, Column], count: int) -> tuple[dict[str, object], li
     """How amounts, dates and ranges are written; what was seen of it; and what a person has to decide."""
     made: dict[str, object] = {}
     reasons, doubts = [], []
-    priced = [meant[name] for name in ("price_per_min", "connect_fee", "attempt_fee") if name in meant]
+    amounts_in = ("price_per_min", "connect_fee", "attempt_fee", *BY_STATE, "price_per_increment", "min_amount", "max_amount", "surcharge")
+    priced = [meant[name] for name in amounts_in if name in meant]
     money = [value for column in priced for value in column.values if type(value) is not Number]
     amounts = amount_style(value for value in money if is_amount(value))
     made["decimal"], made["thousands"] = amounts.decimal, amounts.thousands
@@ -340,8 +356,9 @@ def _left_aside(columns: list[Column], meant: dict[str, Column], findings: Findi
     for column in rest:
         is_price = any(one.field == "price_per_min" for one in said(column.name)) or OTHER_PRICE.search(plain(column.name))
         if is_price and column.share(is_amount) > 0.9:
+            price = next(meant[name] for name in PRICES if name in meant)
             findings.add(
-                "column left aside", "warning", f"has amounts and is not read; the price is taken from {meant['price_per_min'].label!r}",
+                "column left aside", "warning", f"has amounts and is not read; the price is taken from {price.label!r}",
                 "if it is another price, such as of the weekend, ask the carrier for a sheet with one price, or name it in the mapping",
                 column=column.label,
             )  # fmt: skip
@@ -363,7 +380,7 @@ def _left_aside(columns: list[Column], meant: dict[str, Column], findings: Findi
 def _has_gaps(table: Table, meant: dict[str, Column], name: str, after: int) -> bool:
     """Whether a column is filled in the first row of a group alone."""
     column = meant[name]
-    at, price = column.number - 1, meant["price_per_min"].number - 1
+    at, price = column.number - 1, next(meant[one] for one in PRICES if one in meant).number - 1
     empty = filled = 0
     for row in islice((row for row in table.rows() if row.number > after and row.cells), 2_000):
         if len(row.cells) > max(at, price) and row.cells[price]:

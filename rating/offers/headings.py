@@ -6,6 +6,8 @@ import re
 import unicodedata
 from typing import NamedTuple
 
+from rating.offers.mapping import BY_STATE, MORE
+
 
 class Said(NamedTuple):
     """A field that a heading may mean, and how sure that is: a column goes to the field that is surest."""
@@ -41,6 +43,21 @@ WORDS: tuple[tuple[str, int, tuple[str, ...]], ...] = (
     ("prefix", 8, (r"^(?:dial(?:l?ing|led)? ?)?(?:codes?|prefix(?:es)?|digits)$",)),
     ("prefix", 7, (r"\b(?:vorwahl(?:en)?|kennzahl(?:en)?|prefijos?|prefix(?:es)?|codigos?|indicatifs?|rufnummernbereich|dialcodes?)\b",)),
     ("prefix", 4, (r"\bcodes?\b",)),
+    ("price_interstate", 12, (r"\binter ?state\b",)),
+    ("price_intrastate", 12, (r"\bintra ?state\b",)),
+    ("price_indeterminate", 12, (r"\bindeterminate\b",)),
+    ("price_per_increment", 12, (r"\b(?:rate|price|tariff)(?: per | ?/ ?)(?:increment|pulse|unit)\b",)),
+    ("origin", 12, (r"^orig(?:in(?:ation|ating)?)?(?: (?:dial )?(?:codes?|prefix(?:es)?|zones?|numbers?))?$",)),
+    ("jurisdiction", 9, (r"^jurisdiction$",)),
+    ("window", 9, (r"^(?:time )?(?:windows?|bands?)$",)),
+    ("min_digits", 12, (r"^min(?:imum)? (?:digits|length)$",)),
+    ("max_digits", 12, (r"^max(?:imum)? (?:digits|length)$",)),
+    ("free_s", 12, (r"\bfree (?:seconds?|secs?)\b",)),
+    ("grace_s", 12, (r"\bgrace\b",)),
+    ("min_amount", 12, (r"^min(?:imum)? amount\b",)),
+    ("max_amount", 12, (r"^max(?:imum)? amount\b|\bprice cap\b",)),
+    ("surcharge", 12, (r"\bsurcharge\b(?!.*\b(?:after|from|seconds?)\b)",)),
+    ("surcharge_after_s", 12, (r"\bsurcharge\b.*\b(?:after|from|seconds?)\b",)),
     ("price_per_min", 11, (r"^new (?:rate|price|tariff)\b", r"^neuer (?:preis|tarif)\b")),
     (
         "price_per_min", 8,
@@ -99,6 +116,7 @@ WORDS: tuple[tuple[str, int, tuple[str, ...]], ...] = (
 )  # fmt: skip
 """Field, weight, and what its heading matches."""
 
+MORE_THAN_PRICES = {"connect_fee", "attempt_fee", "first_s", "next_s", "increments", "effective_from", "effective_to", *BY_STATE, *MORE}
 OLD = re.compile(r"\b(?:old|previous|prior|current|present|last|alte?r?|bisher\w*|anterior|former)\b")
 OTHER_PRICE = re.compile(
     r"\b(?:off ?peak|peak|weekend|night|evening|day|flash|economy|inter ?state|intra ?state|indeterminate|local)\b"
@@ -129,11 +147,13 @@ def said(heading: str) -> list[Said]:
     for field, weight, patterns in WORDS:
         if any(re.search(pattern, text) for pattern in patterns):
             found[field] = max(found.get(field, 0), weight)
+    if (own := text.replace(" ", "_")) in MORE:
+        found[own] = 13
     if "price_per_min" in found:
         if OLD.search(text):
             found["price_per_min"] -= 6
         if OTHER_PRICE.search(text):
             found["price_per_min"] -= 3
-    if any(field in found for field in ("connect_fee", "attempt_fee", "first_s", "next_s", "increments", "effective_from", "effective_to")):
+    if MORE_THAN_PRICES & found.keys():
         found.pop("price_per_min", None)  # "Rate effective from", "Setup charge"
     return sorted((Said(field, weight) for field, weight in found.items() if weight > 0), key=lambda one: -one.weight)

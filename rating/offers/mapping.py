@@ -23,8 +23,36 @@ FIELDS = {
     "effective_to": "until when the row is valid",
     "change": "what the carrier says of the row, such as Increase or Closed",
     "currency": "the currency of the row",
+    "price_interstate": "the price of calls within North America from one state to another",
+    "price_intrastate": "the price of calls within North America inside a state",
+    "price_indeterminate": "the price of calls within North America where a state is not known",
+    "price_per_increment": "the price of an increment",
+    "steps": "prices and increments by the second of the call, such as 0:0.06/60:60 60:0.03/60:1",
+    "first_is_minimum": "yes: the first step is charged whole",
+    "free_s": "seconds that are deducted from the call",
+    "grace_s": "a call up to so many seconds costs nothing",
+    "min_s": "the shortest time charged, in seconds",
+    "min_amount": "the least that an answered call costs",
+    "max_amount": "the most that an answered call costs",
+    "surcharge": "a fee for a call that lasts longer",
+    "surcharge_after_s": "than so many seconds",
+    "reverse": "yes: the party is paid",
+    "reject": "yes: no call may go there",
+    "origin": "what the caller's number begins with",
+    "jurisdiction": "interstate, intrastate or indeterminate",
+    "window": "when the row is in force, such as mon-fri 08:00-18:00",
+    "weight": "which of two rows in force counts: the higher",
+    "min_digits": "the fewest digits of the number called",
+    "max_digits": "the most digits of the number called",
 }
 """What a column can mean."""
+
+BY_STATE = {"price_interstate": "interstate", "price_intrastate": "intrastate", "price_indeterminate": "indeterminate"}
+"""Columns of a price each, for calls of one jurisdiction."""
+MORE = ("price_per_increment", *tuple(FIELDS)[tuple(FIELDS).index("steps") :])
+"""Columns that are the deck's own, by the same name; what they may hold, `rating.decks` checks."""
+PRICES = ("price_per_min", "price_per_increment", "steps", *BY_STATE)
+"""A row has one of these."""
 
 CLOSED_WORDS = (
     "closed", "close", "closing", "closure", "delete", "deleted", "removed", "remove", "discontinued", "blocked", "block", "withdrawn",
@@ -83,7 +111,7 @@ def faults(mapping: Mapping) -> list[str]:
         found.append("columns: no column for prefix, the dial code")
     if "prefix" in have and "city_code" in have:
         found.append("columns: prefix is a whole code and city_code the rest of one: name country_code and city_code, or prefix")
-    if "price_per_min" not in have:
+    if not have & set(PRICES):
         found.append("columns: no column for price_per_min, the price")
     if "increments" in have and ("first_s" in have or "next_s" in have):
         found.append("columns: increments says both first_s and next_s: name it or them")

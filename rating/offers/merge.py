@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -18,10 +18,11 @@ import numpy as np
 from core.delimited import encoding_of, other_delimiter
 from core.money import to_nanos, to_text
 from rating.deck import FOREVER_MS
-from rating.decks import COLUMNS
+from rating.decks import ALL_COLUMNS, COLUMNS, CONDITION_COLUMNS, conditions_of
 from rating.offers.rows import Rate
 from rating.offers.styles import NO_DATE
 from rating.prefixes import Ints
+from rating.tariff import parse_steps
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -72,6 +73,7 @@ class Columns:
     next_s: Ints
     from_ms: Ints
     to_ms: Ints
+    labels: Sequence[str]  # what a row asks of a call; "" = nothing
 
 
 def columns_of(base: Base) -> Columns:
@@ -93,10 +95,15 @@ def columns_of(base: Base) -> Columns:
     def time(text: str, otherwise: int) -> int:
         return otherwise if NO_DATE.fullmatch(text) else _ms(text)
 
+    asked = [cells.get(name, ("",) * count) for name in CONDITION_COLUMNS] if any(name in cells for name in CONDITION_COLUMNS) else None
+    prices = column("price_per_min", to_nanos, 0)
+    if "steps" in cells or "price_per_increment" in cells:
+        prices = np.where(prices == 0, _first_prices(cells, count), prices)
     return Columns(
         prefixes=tuple(text.lstrip("+") for text in cells.get("prefix", ())),
+        labels=[conditions_of(one) for one in zip(*asked, strict=True)] if asked else ("",) * count,
         destinations=cells.get("destination", ("",) * count),
-        per_min_nanos=column("price_per_min", to_nanos, 0),
+        per_min_nanos=prices,
         connect_nanos=column("connect_fee", to_nanos, 0),
         attempt_nanos=column("attempt_fee", to_nanos, 0),
         first_s=column("first_s", int, 1),
@@ -104,6 +111,21 @@ def columns_of(base: Base) -> Columns:
         from_ms=column("effective_from", lambda text: time(text, -FOREVER_MS), -FOREVER_MS),
         to_ms=column("effective_to", lambda text: time(text, FOREVER_MS), FOREVER_MS),
     )
+
+
+def _first_prices(cells: dict[str, tuple[str, ...]], count: int) -> Ints:
+    """The price per minute of the first step of rows that have no price per minute, 0 = the row has one."""
+    blank = ("",) * count
+    found = np.zeros(count, np.int64)
+    for at, (steps, price, first_s) in enumerate(
+        zip(cells.get("steps", blank), cells.get("price_per_increment", blank), cells.get("first_s", blank), strict=True)
+    ):
+        if steps:
+            first = parse_steps(steps)[0]
+            found[at] = first.price_nanos * 60 // first.per_s
+        elif price:
+            found[at] = to_nanos(price) * 60 // int(first_s or 1)
+    return found
 
 
 def missing_codes(base: Base | None, rates: Iterable[Rate], now_ms: int) -> list[str]:
@@ -130,7 +152,9 @@ def merge(
     49,,0.01,,,,,,
     <BLANKLINE>
     """
+    named = {name for rate in rates for name, _ in rate.more} if any(rate.more for rate in rates) else set()
     extras = tuple(name for name in (base.columns if base else ()) if name and name not in COLUMNS)
+    extras += tuple(name for name in ALL_COLUMNS if name in named and name not in extras)
     columns = (*COLUMNS, *extras)
     starts: dict[str, int] = {}
     for rate in rates:
@@ -146,12 +170,19 @@ def merge(
         if rate.closed or rate.to_ms <= now_ms:
             continue
         start = rate.from_ms
-        money = (_text(rate.per_min_nanos), _text(rate.connect_nanos), _text(rate.attempt_nanos))
-        terms = [*money, str(rate.first_s), str(rate.next_s)]
+        fees, steps = (_text(rate.connect_nanos), _text(rate.attempt_nanos)), (str(rate.first_s), str(rate.next_s))
+        terms, others = [_text(rate.per_min_nanos), *fees, *steps], blank
         before = kept.get(rate.prefix)
+        if rate.more:
+            said = dict(rate.more)
+            others, before = [said.get(name, "") for name in extras], None
+            if "steps" in said:
+                terms = ["", *fees, "", ""]
+            elif "price_per_increment" in said:
+                terms = ["", *fees, *steps]
         if before and len(before) == 1 and _goes_on(before[0], rate, terms):
             start = kept.pop(rate.prefix)[0].from_ms
-        rows.append((rate.prefix, start, [rate.prefix, rate.destination, *terms, _iso(start), _iso(rate.to_ms), *blank]))
+        rows.append((rate.prefix, start, [rate.prefix, rate.destination, *terms, _iso(start), _iso(rate.to_ms), *others]))
     carried = [(one.cells[0], one.from_ms, one.cells) for own in kept.values() for one in own]
     if carried:
         rows += carried

@@ -8,18 +8,19 @@ from typing import NamedTuple
 
 from core.currencies import CURRENCIES
 from core.decimals import number
-from core.money import to_nanos
+from core.money import to_nanos, to_text
 from rating.deck import FOREVER_MS
-from rating.decks import MAX_PRICE
+from rating.decks import CONDITION_COLUMNS, MAX_PRICE, check_cells
 from rating.offers.codes import BadCode, codes_of
 from rating.offers.finding import Findings, refused
-from rating.offers.mapping import Mapping, clean_name
+from rating.offers.mapping import BY_STATE, MORE, PRICES, Mapping, clean_name
 from rating.offers.places import places_of
 from rating.offers.styles import bare_amount, date_ms, increments
 from rating.offers.table import Row, Table
 from rating.offers.xlsx import Number
 
 MOST_RATES = 3_000_000
+MONEY = ("price_per_increment", "min_amount", "max_amount", "surcharge")
 
 
 class Rate(NamedTuple):
@@ -36,6 +37,12 @@ class Rate(NamedTuple):
     from_ms: int  # -FOREVER_MS = from when the deck is in force
     to_ms: int
     closed: bool
+    more: tuple[tuple[str, str], ...] = ()  # cells of the deck's other columns, as it writes them
+
+    @property
+    def condition(self) -> tuple[tuple[str, str], ...]:
+        """What the row asks of a call: rates of one code with different conditions are in force at the same time."""
+        return tuple(cell for cell in self.more if cell[0] in CONDITION_COLUMNS) if self.more else ()
 
 
 @dataclass(frozen=True)
@@ -102,7 +109,12 @@ class _Reader:
         self._steps: dict[str, tuple[int, int] | str] = {}
         at = places.get
         self.code, self.country, self.city = at("prefix"), at("country_code"), at("city_code")
-        self.name, self.price, self.change, self.unit = at("destination"), places["price_per_min"], at("change"), at("currency")
+        self.priced = [places[name] for name in PRICES if name in places]
+        self.name, self.price, self.change, self.unit = at("destination"), self.priced[0], at("change"), at("currency")
+        self.states = [(name, kind, places[name]) for name, kind in BY_STATE.items() if name in places]
+        self.more = [(name, places[name]) for name in MORE if name in places]
+        self.has_price = "price_per_min" in places
+        self._wrong: dict[tuple[tuple[str, str], ...], str] = {}
         self.connect, self.attempt = at("connect_fee"), at("attempt_fee")
         self.first, self.next, self.both = at("first_s"), at("next_s"), at("increments")
         self.start, self.end = at("effective_from"), at("effective_to")
@@ -119,7 +131,7 @@ class _Reader:
             elif cells[self.price]:
                 cells = cells.copy()
                 cells[place] = self.above.get(name, "")
-        price = cells[self.price]
+        price = cells[self.price] or next((cells[place] for place in self.priced if cells[place]), "")
         change = cells[self.change].casefold() if self.change is not None else ""
         closed = change in self.closed_words or price.casefold() in self.closed_words
         code = cells[self.code] if self.code is not None else cells[self.city] if self.city is not None else ""
@@ -130,7 +142,14 @@ class _Reader:
             return []
         errors = self.findings
         codes = self._codes(row.number, code, country)
-        per_min = 0 if closed else self._amount(row.number, "price_per_min", price)
+        more = self._more(row.number, cells) if self.more else ()
+        own = cells[self.price] if self.has_price else ""
+        priced_otherwise = bool(more) and any(name in ("steps", "price_per_increment") for name, _ in more or ())
+        needs_price = not closed and not priced_otherwise and bool(own or not self.states)
+        per_min = self._amount(row.number, "price_per_min", own) if needs_price else 0
+        by_state: list[tuple[str, int | None]] = []
+        if self.states and not closed:
+            by_state = [(kind, self._amount(row.number, name, cells[place])) for name, kind, place in self.states if cells[place]]
         connect = self._amount(row.number, "connect_fee", cells[self.connect]) if self.connect is not None and cells[self.connect] else 0
         attempt = self._amount(row.number, "attempt_fee", cells[self.attempt]) if self.attempt is not None and cells[self.attempt] else 0
         first, following = self._increments(row.number, cells)
@@ -142,12 +161,50 @@ class _Reader:
         if self.unit is not None and cells[self.unit] and cells[self.unit].upper() != self.currency:
             self._other_currency(row.number, "currency", cells[self.unit])
         name = cells[self.name] if self.name is not None else ""
+        if more is None or any(nanos is None for _, nanos in by_state):
+            return []
         if not codes or per_min is None or connect is None or attempt is None or first is None or following is None or start is None or end is None:
             return []
         if closed and end != FOREVER_MS and self.start is None:
             start = end
         end = FOREVER_MS if closed else end
-        return [Rate(row.number, one, name, per_min, connect, attempt, first, following, start, end, closed) for one in codes]
+        if not by_state:
+            return [Rate(row.number, one, name, per_min, connect, attempt, first, following, start, end, closed, more) for one in codes]
+        found = [((("jurisdiction", kind), *more), nanos or 0) for kind, nanos in by_state]
+        found += [(more, per_min)] if needs_price or priced_otherwise else []
+        return [
+            Rate(row.number, one, name, nanos, connect, attempt, first, following, start, end, closed, asked)
+            for one in codes
+            for asked, nanos in found
+        ]
+
+    def _more(self, row: int, cells: list[str]) -> tuple[tuple[str, str], ...] | None:
+        """The cells of the deck's own columns, checked by its rules; None = there is a finding."""
+        found = []
+        for name, place in self.more:
+            text = cells[place]
+            if not text:
+                continue
+            if name in MONEY:
+                nanos = self._amount(row, name, text)
+                if nanos is None:
+                    return None
+                text = to_text(nanos)
+            found.append((name, text.lower() if name in ("jurisdiction", "reverse", "reject", "first_is_minimum") else text))
+        made = tuple(found)
+        wrong = self._wrong.get(made)
+        if wrong is None:
+            wrong, priced = "", any(name in ("steps", "price_per_increment") for name, _ in made)
+            try:
+                check_cells(made if priced else (*made, ("price_per_min", "0")))
+            except ValueError as fault:
+                wrong = str(fault)
+            self._wrong[made] = wrong
+        if wrong:
+            column = next((name for name, _ in made if name in wrong or name.split("_")[0] in wrong), made[0][0])
+            self.findings.add("deck column", "error", wrong, "docs/rating.md says what the column may hold", row, self.names[column])
+            return None
+        return made
 
     def _is_no_rate(self, row: Row, cells: list[str], code: str, price: str, closed: bool) -> bool:
         """What stands between and below the rates: headings once more, lines of text, empty rows."""
@@ -230,6 +287,8 @@ class _Reader:
                 value = number(bare.replace(" ", " ").strip(), self.mapping.decimal, self.mapping.thousands)
         except ValueError as wrong:
             words = str(wrong)
+            if "out of range" in words:
+                return f"{text[:40]!r} is beyond the range of a price|ask the carrier what he means"
             return f"{text[:40]!r} is not an amount|" + (words.partition("; ")[2] or (words if "where the mapping" in words else "write a number"))
         if value < 0:
             return f"{text[:40]!r} is negative|ask the carrier what he means; a code that is closed is named so in a column of changes"
@@ -301,12 +360,12 @@ class _Reader:
 
 
 def _in_order(rates: list[Rate], findings: Findings) -> list[Rate]:
-    """In the order of codes and times, each code once at a time. A later price ends an earlier one that has no end of its own."""
-    rates.sort(key=lambda rate: (rate.prefix, rate.from_ms, rate.row))
+    """In the order of codes, conditions and times, each once at a time. A later price ends an earlier one that has no end of its own."""
+    rates.sort(key=lambda rate: (rate.prefix, rate.condition, rate.from_ms, rate.row))
     found: list[Rate] = []
     for rate in rates:
         last = found[-1] if found else None
-        if last is None or last.prefix != rate.prefix or last.to_ms <= rate.from_ms:
+        if last is None or last.prefix != rate.prefix or last.to_ms <= rate.from_ms or last.condition != rate.condition:
             found.append(rate)
         elif last[3:] == rate[3:]:
             findings.add("duplicate", "note", f"code {rate.prefix} stands in row {last.row} with the same price already", row=rate.row)

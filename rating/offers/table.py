@@ -13,8 +13,8 @@ from typing import NamedTuple
 from core.delimited import BAD, KEEP, Style, bad_byte, check_encoding, delimiter_of, encoding_of, label, read_lines, readable
 from rating.offers.finding import refused
 from rating.offers.headings import said
-from rating.offers.mapping import Mapping
-from rating.offers.xlsx import Number, read_sheet, sheet_names, text_of
+from rating.offers.mapping import PRICES, Mapping
+from rating.offers.xlsx import Workbook, open_workbook, read_sheet, sheet_names, text_of
 
 MOST_ROWS = 2_000_000
 MOST_LINES = 2 * MOST_ROWS
@@ -68,33 +68,34 @@ def open_table(content: bytes, mapping: Mapping | None = None) -> Table:
 
 
 def _from_workbook(content: bytes, how: Mapping) -> Table:
-    names = sheet_names(content)
+    workbook = open_workbook(content)
+    names = sheet_names(workbook)
     if how.sheet and how.sheet not in names:
         raise refused("which sheet", f"the workbook has no sheet {how.sheet!r}; it has {', '.join(names) or 'none'}", "name one with --sheet")
     if not names:
         raise refused("which sheet", "the workbook has no visible sheet")
     name, reason = how.sheet, "as it is named"
     if not name:
-        name, reason = (names[0], "the only one") if len(names) == 1 else _likely_sheet(content, names)
-    _, values = read_sheet(content, name)
+        name, reason = (names[0], "the only one") if len(names) == 1 else _likely_sheet(workbook, names)
+    _, values = read_sheet(workbook, name)
     if len(values) > MOST_ROWS:
         raise _too_many(f"{len(values):,} rows")
 
     def rows() -> Iterator[Row]:
         for number, cells in enumerate(values, 1):
-            texts = [text if type(text) is str else text_of(text) for text in cells]
+            texts = [text.strip() if type(text) is str else text_of(text) for text in cells]
             if any(texts):
-                yield Row(number, [text if type(text) is Number else text.strip() for text in texts])
+                yield Row(number, texts)
 
     return Table(rows, (f"sheet {name!r}: {reason}",), sheet=name if len(names) > 1 else "")
 
 
-def _likely_sheet(content: bytes, names: tuple[str, ...]) -> tuple[str, str]:
+def _likely_sheet(workbook: Workbook, names: tuple[str, ...]) -> tuple[str, str]:
     """The one sheet that has rows with a code and a price; of several, the one whose headings are those of codes and prices. Several such sheets:
     a person says which."""
     filled, headed = [], []
     for name in names:
-        _, values = read_sheet(content, name)
+        _, values = read_sheet(workbook, name)
         if any(sum(map(_is_number, row)) >= 2 for row in islice(values, 5000)):
             filled.append(name)
             headed += [name] if any(_heads(row) for row in islice(values, 200)) else []
@@ -109,7 +110,7 @@ def _likely_sheet(content: bytes, names: tuple[str, ...]) -> tuple[str, str]:
 def _heads(row: list[object]) -> bool:
     """Whether cells name a column of codes and one of prices."""
     fields = {found[0].field for cell in row if isinstance(cell, str) and (found := said(cell))}
-    return "price_per_min" in fields and bool({"prefix", "country_code"} & fields)
+    return bool({*PRICES} & fields) and bool({"prefix", "country_code"} & fields)
 
 
 def _is_number(cell: object) -> bool:

@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeAlias
 
 from python_calamine import CalamineError, CalamineWorkbook, PasswordError
 
@@ -25,6 +25,7 @@ MOST_UNPACKED = 1 << 30
 MOST_CELLS = 26_000_000
 """Rows times columns that the sheet spans, filled or not: the reader has a place for each, 32 bytes."""
 PIECE = 4 << 20
+Workbook: TypeAlias = CalamineWorkbook
 
 
 class Number(str):
@@ -34,16 +35,22 @@ class Number(str):
     __slots__ = ()
 
 
-def sheet_names(content: bytes) -> tuple[str, ...]:
-    """The visible sheets of a workbook. Raises `OfferError` where it is none, or would unpack to more than can be read."""
+def open_workbook(content: bytes) -> Workbook:
+    """A workbook, opened once: its shared texts are read as it opens. Raises `OfferError` where it is none, or would unpack to more than can be
+    read."""
     _check_size(content)
-    return tuple(sheet.name for sheet in _workbook(content).sheets_metadata if str(sheet.visible).endswith("Visible") and _is_table(sheet))
+    return _workbook(content)
 
 
-def read_sheet(content: bytes, name: str) -> tuple[int, list[list[Any]]]:
-    """The number of its first row (from 1), and the cells of its rows as values; `text_of` writes them. Check with `sheet_names` first."""
+def sheet_names(workbook: Workbook) -> tuple[str, ...]:
+    """The visible sheets."""
+    return tuple(sheet.name for sheet in workbook.sheets_metadata if str(sheet.visible).endswith("Visible") and _is_table(sheet))
+
+
+def read_sheet(workbook: Workbook, name: str) -> tuple[int, list[list[Any]]]:
+    """The number of its first row (from 1), and the cells of its rows as values; `text_of` writes them."""
     try:
-        sheet = _workbook(content).get_sheet_by_name(name)
+        sheet = workbook.get_sheet_by_name(name)
         return 1, sheet.to_python(skip_empty_area=False)
     except (CalamineError, ValueError, OSError) as wrong:
         raise refused("not a workbook", f"the sheet {name!r} cannot be read ({wrong})", "open it in a table program and save it again") from None
@@ -53,7 +60,7 @@ def _is_table(sheet: Any) -> bool:
     return str(sheet.typ).endswith("WorkSheet")
 
 
-def _workbook(content: bytes) -> CalamineWorkbook:
+def _workbook(content: bytes) -> Workbook:
     try:
         return CalamineWorkbook.from_filelike(io.BytesIO(content))
     except PasswordError:

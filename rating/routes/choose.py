@@ -50,7 +50,15 @@ class Choice:
 
 
 def choose(view: View, call: Call, live: Live, durations: Durations, chance: float = 1.0) -> Choice:
-    """The gateways over which a call is tried. `chance`: 0 to 1, of which order by weight and the traffic of probes are drawn."""
+    """The gateways over which a call is tried. `chance`: 0 to 1, of which order by weight and the traffic of probes are drawn.
+
+    Where the plan knows of ported numbers, the routes of a call with an LRN are those of the LRN; what the lists deny as dialled stays denied.
+    """
+    if call.lrn and view.plan.portability:
+        dialled = choose(view, call._replace(lrn=""), live, durations, chance)
+        if dialled.cause == "denied":
+            return dialled
+        call = Call(call.lrn, call.a_number)
     profile = durations.of(call.b_number)
     candidates = [_candidate(view, entry, call, live, profile) for entry in view.entries]
     found: list[Candidate] = []

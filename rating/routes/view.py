@@ -10,7 +10,7 @@ from rating.contracts import NO_DECK, PLANNED, Charged, Terms
 from rating.price import Offer
 from rating.routes.expected import in_currency, net
 from rating.rules import Rules
-from rating.window import DAY_S, parse
+from rating.window import DAY_S, day_of, parse
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def view(terms: Terms, tenant: str, plan: RoutePlan, sell: Offer | None, at_ms: 
     sell = net(sell) if sell else None
     stages, entries = [], list[Entry]()
     for stage, one in enumerate(plans_of(plan, terms.find)):
-        stages.append(Stage(one, tuple(_in_force(one, at_ms))))
+        stages.append(Stage(one, tuple(_in_force(terms, one, at_ms))))
         for entry in _entries(terms, one, stage, trunks, at_ms):
             if entry.gateway not in {e.gateway for e in entries if e.gateway}:
                 entries.append(entry)
@@ -90,9 +90,12 @@ def offer_at(terms: Terms, charged: Charged, at_ms: int) -> Offer | None:
     return terms.offers[place] if place >= 0 else None
 
 
-def _in_force(plan: RoutePlan, at_ms: int) -> Iterable[RouteRule]:
+def _in_force(terms: Terms, plan: RoutePlan, at_ms: int) -> Iterable[RouteRule]:
+    windows = [rule.window for rule in plan.rules if rule.window]
+    lists = terms.rows["holidays"] if windows else {}
+    holidays = {name.lower(): frozenset(map(day_of, lists[of, name].dates)) for of, name in lists if of in ("", plan.tenant)}
     local_s = Rules(time_zone=plan.time_zone).zone.local_s(at_ms)
-    return (rule for rule in plan.rules if not rule.window or parse(rule.window).holds(*divmod(local_s, DAY_S), {}))
+    return (rule for rule in plan.rules if not rule.window or parse(rule.window).holds(*divmod(local_s, DAY_S), holidays))
 
 
 def _entries(terms: Terms, plan: RoutePlan, stage: int, trunks: list[Trunk], at_ms: int) -> Iterable[Entry]:

@@ -212,6 +212,29 @@ def export(
         typer.echo(str(file))
 
 
+@app.command(epilog=EPILOG)
+def mail(
+    names: Names = None,
+    again: Annotated[bool, typer.Option("--again", help="Also what was sent before, or whose sending was cut off.")] = False,
+    tenant: Tenant = "",
+    home: Home = None,
+) -> None:
+    """Mail issued invoices to their parties, each once."""
+    from services import mailing
+
+    settings = options.settings_of(home)
+    if not (settings.smtp_url and settings.mail_from):
+        options.give_up("Set RINGFENCE_SMTP_URL and RINGFENCE_MAIL_FROM: the server that sends mail, and the address that it is from.")
+    done = mailing.mail(settings.installation, tenant, names or [], mailing.smtp(settings.smtp_url), settings.mail_from, wall_clock_ms(), again)
+    for one in done:
+        if one.outcome != "known":
+            text = f"{one.invoice.number} to {one.address or '-'}: {one.outcome}{', ' + one.why if one.why else ''}"
+            typer.secho(text, fg=typer.colors.YELLOW if one.outcome == "left" else None)
+    sent, left = (sum(one.outcome == what for one in done) for what in ("sent", "left"))
+    typer.echo(f"{sent:,} invoices are sent, {left:,} are left, {len(done) - sent - left:,} were sent before.")
+    raise typer.Exit(1 if left else 0)
+
+
 # --- words ---
 
 

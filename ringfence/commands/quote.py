@@ -176,27 +176,7 @@ def _show(levels: list[Any], margins: list[int | None], asked: Any, seconds: int
 
 
 def _show_derivation(found: Any) -> None:
-    from core.money import to_text
+    from services import quotes
 
-    why = found.explanation
-    rows = [
-        ("deck", f"{why.deck} in {why.currency}" + (f", agreement {why.agreement}" if why.agreement else "")),
-        ("version", why.deck_version[:16]),
-        *(("mark-up", text) for text in why.markups),
-        ("row", " ".join(filter(None, (f"prefix {why.prefix}", why.destination, *(f"{name} {text}" for name, text in why.conditions.items()))))),
-        ("price list of", why.at),
-        ("billable", f"{why.billable_s} s" + (f", less {why.free_s} s free" if why.free_s else "") + f" ({why.talk_rounding.replace('_', ' ')})"),
-    ]
-    for part in why.parts:
-        per = f"{part.price} per {part.per_s} s" if part.per_s != 60 else f"{part.price} per minute"
-        other = "" if part.prefix == why.prefix else f", prefix {part.prefix}"
-        window = f", {part.window}" if part.window and part.window != why.conditions.get("window") else ""
-        rows.append((f"from {part.from_s} s", f"{part.increments} x {part.increment_s} s = {part.seconds} s at {per}{other}{window}"))
-    fees = (("connect fee", why.connect_fee), ("surcharge", why.surcharge), ("attempt fee", why.attempt_fee), ("at least", why.at_least))
-    rows += [(name, text) for name, text in (*fees, ("at most", why.at_most)) if text not in ("", "0")]
-    rows += [("converted", why.fx)] if why.fx else []
-    rows.append(("rounded", f"once, {found.offer.rules.rounding}"))
-    for name, text in rows:
+    for name, text in quotes.derivation(found):
         typer.echo(f"  {name:<14}{text}")
-    gross = ", tax included" if why.tax else ""
-    typer.echo(f"  {'amount':<14}{to_text(found.nanos)} {why.amount_currency}{gross}")

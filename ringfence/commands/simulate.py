@@ -30,15 +30,23 @@ A hundred thousand calls of three kinds of operators (retail, wholesale, mobile)
 
 `ringfence simulate --seed 7 --calls 100000 --days 2 --out town7/`
 
+A month of the past for a new home, to invoice it (`ringfence up` then prices it):
+
+`ringfence simulate --past-days 31 --home var/month`
+
 Two attacks of two families, and the records for a collector as well:
 
 `ringfence simulate --seed 7 --calls 100000 --family irsf_burst --family wangiri --rounds 2 --records --out town7/`
+
+A new home to practise on, and the bill that its carrier sends, with every fault and the key:
+
+`ringfence simulate --bill bill/ --home practice/`
 """
 
 
 def simulate(
     seed: Annotated[int, typer.Option(help="Decides who calls, when, and whether there is an attack.")] = 1,
-    calls_per_s: Annotated[float, typer.Option(min=0.01, max=2_000, help="Legitimate calls per second.")] = 5.0,
+    calls_per_s: Annotated[float, typer.Option(min=0.001, max=2_000, help="Legitimate calls per second.")] = 5.0,
     attack_after_s: Annotated[
         float | None, typer.Option(help="An attack so many seconds after the start, whatever the seed says.", show_default=False)
     ] = None,
@@ -57,6 +65,13 @@ def simulate(
     ] = None,
     rounds: Annotated[int, typer.Option(min=1, max=50, help="With --calls: attacks of each family.")] = 1,
     records: Annotated[bool, typer.Option("--records", help="With --calls: write records.jsonl as well.")] = False,
+    past_days: Annotated[
+        int | None,
+        typer.Option(min=1, max=62, help="Write past traffic to a new home, from the first of the month so many days ago.", show_default=False),
+    ] = None,
+    bill: Annotated[
+        Path | None, typer.Option(help="Lay a new home to practise on, and write a carrier's bill with faults here.", show_default=False)
+    ] = None,
     home: Home = None,
 ) -> None:
     """Make legitimate calls, the faults of real records, and one labelled attack.
@@ -64,7 +79,23 @@ def simulate(
     The simulator's own switch refuses blocked calls: it implements the same control commands as Kamailio.
     """
     settings = options.settings_of(home)
-    if calls is not None:
+    if past_days is not None:
+        from core.clock import wall_clock_ms
+        from services import first_start, history
+
+        now_ms, installation = wall_clock_ms(), settings.installation
+        first_start.lay(installation)
+        version = first_start.open_and_publish(installation, first_start.simulated(seed, installation.tenant), now_ms)
+        count = history.write(installation, installation.tenant, seed, past_days, min(calls_per_s, 0.05), now_ms - 3_600_000, version)
+        typer.echo(f"{count:,} records and ticks of the last {past_days} days: `ringfence up --home {installation.root}` prices and stores them.")
+    elif bill is not None:
+        from core.clock import wall_clock_ms
+        from services.rehearsal import rehearse
+
+        faults = rehearse(settings.installation, bill, calls or 5_000, seed, wall_clock_ms())
+        typer.echo(f"{settings.root} has October 2026, bought from carrier alpha; its invoice and calls are in {bill}.")
+        typer.echo(f"They have {faults:,} faults: key.csv lists them.")
+    elif calls is not None:
         if out is None:
             options.give_up("--calls writes files: name the directory with --out")
         from simulator.episodes import traffic

@@ -12,7 +12,9 @@ NUMBERS = {
     "kamailio": 6,
     "simulator": 7,
     "router": 8,
+    "api": 9,
     "judge": 10,
+    "redirect": 90,
 }
 """Part -> its number. With several judges: `judge-1` is 10, `judge-2` is 11, ..."""
 

@@ -55,5 +55,5 @@ def converted(rates: Rates, at: Rate) -> Columns:
 
     return Columns(
         tuple(rates.prefixes), tuple(rates.destinations), of(rates.per_min_nanos), of(rates.connect_nanos), of(rates.attempt_nanos), rates.first_s,
-        rates.next_s, rates.from_ms, rates.to_ms,
+        rates.next_s, rates.from_ms, rates.to_ms, rates.labels,
     )  # fmt: skip

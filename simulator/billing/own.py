@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from functools import lru_cache
 
 import numpy as np
@@ -37,10 +38,11 @@ WEIGHTS = (16, 18, 14, 10, 12, 8, 4, 5, 1, 5, 4, 3)
 
 
 @lru_cache(maxsize=4)
-def offer(converted: bool = False) -> Offer:
-    """The price list, by an agreement in Vienna's time; `converted`: the list is in USD and the agreement in EUR."""
+def deck_csv(mark_up: str = "1") -> bytes:
+    """The price list as CSV; `mark_up`: its prices so many times, as those that are sold at."""
     rows = ["prefix,destination,price_per_min,first_s,next_s,window,effective_from,effective_to"]
     for name, codes, price, first, following, peak, later in DESTINATIONS:
+        price, peak, later = (str(Decimal(text) * Decimal(mark_up)) if text else "" for text in (price, peak, later))
         for code in codes:
             if later:
                 rows.append(f"{code},{name},{price},{first},{following},,,2026-10-15")
@@ -49,7 +51,13 @@ def offer(converted: bool = False) -> Offer:
                 rows.append(f"{code},{name},{price},{first},{following},,,")
             if peak:
                 rows.append(f"{code},{name},{peak},{first},{following},mon-fri 08:00-20:00,,")
-    deck = read_deck("\n".join(rows).encode(), "wholesale", "USD" if converted else "EUR")
+    return "\n".join(rows).encode()
+
+
+@lru_cache(maxsize=4)
+def offer(converted: bool = False, mark_up: str = "1") -> Offer:
+    """The price list, by an agreement in Vienna's time; `converted`: the list is in USD and the agreement in EUR."""
+    deck = read_deck(deck_csv(mark_up), "wholesale", "USD" if converted else "EUR")
     fx = {"fx": (92, 100), "fx_source": "USD 0.92", "currency": "EUR"} if converted else {}
     return Offer(deck, Rules(time_zone="Europe/Vienna", **fx))  # type: ignore[arg-type]
 

@@ -2,7 +2,7 @@
 
 Numbers that do not exist, of wrong length or of subscribers who are at home at that moment (i3forum, "CLI spoofing: risks, detection and
 mitigation"; ECC Report 248 on CLI in international calls; GSMA FF.21). Careful ones stay within assigned ranges. The loss is the surcharge by
-origin, 0.08 EUR a minute (BEREC's survey of rates for calls from outside the EEA).
+origin, 0.08 EUR per minute (BEREC's survey of rates for calls from outside the EEA).
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from simulator.placing import moments, placed
 from simulator.plan import Family, Make, Plan
 from simulator.town import CARRIERS, WHOLESALE, Town
 
-CALLS_AN_HOUR = (60, 40, 25)
+CALLS_PER_HOUR = (60, 40, 25)
 SHARE = (0.8, 0.4, 0.15)
 """Of the calls that the carrier gets to this destination."""
 
@@ -25,7 +25,7 @@ SHARE = (0.8, 0.4, 0.15)
 def _make(kind: str) -> Make:
     def make(rng: np.random.Generator, town: Town, plan: Plan) -> pl.DataFrame:
         """Calls of all wholesale accounts to a destination through one carrier; some of them answered falsely."""
-        n = int(plan.hours * CALLS_AN_HOUR[plan.stealth])
+        n = int(plan.hours * CALLS_PER_HOUR[plan.stealth])
         regions = ("NG", "PK", "BD", "ET", "GH", "IQ", "YE", "SN")
         place = town.places.of[str(rng.choice(regions)), "mobile"]
         number = town.places.numbers(np.full(n, place), rng.integers(0, 2**62, n).astype(np.uint64))

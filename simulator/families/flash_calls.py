@@ -1,7 +1,7 @@
 """Flash calls: one-time passwords in the caller's number of a call that rings for an instant and is never answered.
 
 A number of a pool, or an invented one, whose last four to six digits are the code (TMT ID; Infobip; GMS); zero duration, nothing to bill, and the
-operator loses the message that it would have sold, a few cents each (LATRO; Juniper: 60 million calls in 2021). The loss is 0.04 EUR a call.
+operator loses the message that it would have sold, a few cents each (LATRO; Juniper: 60 million calls in 2021). The loss is 0.04 EUR per call.
 """
 
 from __future__ import annotations

@@ -13,13 +13,13 @@ from simulator.placing import at_random, few, moments, placed, targets, within_b
 from simulator.plan import Family, Plan
 from simulator.town import OFFICE, WHOLESALE, Town
 
-CALLS_A_MINUTE = (30.0, 8.0, 2.0)
+CALLS_PER_MINUTE = (30.0, 8.0, 2.0)
 LONGEST_S = (4.0, 8.0, 20.0)
 
 
 def make(rng: np.random.Generator, town: Town, plan: Plan) -> pl.DataFrame:
     """Many calls of a few seconds, to the numbers of one or two ranges."""
-    n = min(int(plan.hours * 60 * CALLS_A_MINUTE[plan.stealth]), 6000)
+    n = min(int(plan.hours * 60 * CALLS_PER_MINUTE[plan.stealth]), 6000)
     ranges = targets(rng, town, int(rng.integers(1, 3)), ("mobile", "unallocated", "premium"))
     setup_ms = moments(rng, plan, n)
     which = rng.integers(0, len(ranges), n)

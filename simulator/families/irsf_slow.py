@@ -1,4 +1,4 @@
-"""IRSF, slow and spread: a few calls an hour for days, over many countries, numbers and callers, below every counter.
+"""IRSF, slow and spread: a few calls per hour for days, over many countries, numbers and callers, below every counter.
 
 Hacked exchanges that are milked for months stay under their owner's notice: several accounts or callers, many destinations, office hours
 included (Europol and Trend Micro, "Cyber-Telecom Crime Report 2019"; Commsrisk's fraud puzzles of several exchanges that forward to one another).
@@ -13,14 +13,14 @@ from simulator.placing import at_random, moments, placed, targets, within_budget
 from simulator.plan import Family, Plan
 from simulator.town import OFFICE, WHOLESALE, Town
 
-CALLS_AN_HOUR = (14.0, 7.0, 3.5)
+CALLS_PER_HOUR = (14.0, 7.0, 3.5)
 RANGES = (15, 30, 60)
 MEDIAN_S = (360.0, 260.0, 200.0)
 
 
 def make(rng: np.random.Generator, town: Town, plan: Plan) -> pl.DataFrame:
     """Calls at random times, each to the next of many ranges, each number at most a few times."""
-    n = max(int(rng.poisson(plan.hours * CALLS_AN_HOUR[plan.stealth])), 8)
+    n = max(int(rng.poisson(plan.hours * CALLS_PER_HOUR[plan.stealth])), 8)
     ranges = targets(rng, town, RANGES[plan.stealth])
     setup_ms = moments(rng, plan, n)
     chosen = [ranges[one] for one in rng.integers(0, len(ranges), n)]

@@ -2,7 +2,7 @@
 
 Most attacks begin on a Friday evening or before holidays and run until somebody is back (SmartIPX, "Monitoring and responding to fraudulent
 activity out of hours", 2014; TransNexus, telecom fraud guide). The attacker registers from another address and often with another device;
-through a mailbox the calls come from the exchange itself. 3,000 to 166,000 USD an event (Argyle Data on CFCA 2015; New York Times, 2014).
+through a mailbox the calls come from the exchange itself. 3,000 to 166,000 USD per event (Argyle Data on CFCA 2015; New York Times, 2014).
 """
 
 from __future__ import annotations

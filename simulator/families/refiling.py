@@ -2,7 +2,7 @@
 
 The same few European numbers appear on many calls, at the same time in several of them, and in the order of a generator; the real callers'
 hours and destinations show through (i3forum, "Origin based rating: fraud and misuse"; BEREC on origin based charging). The loss is the
-surcharge, 0.15 EUR a minute.
+surcharge, 0.15 EUR per minute.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Murynets, Zabarankin, Jover and Panagia ("Analysis and detection of SIMbox fraud in mobility networks", INFOCOM 2014) found: static in one or two
 cells, a disproportionate number of outgoing calls, hardly any incoming, many distinct numbers, several SIM cards per device identity. The
-termination fee lost is taken as 0.12 EUR a minute, of the order of African and Caribbean mobile rates (Reaves et al., "Boxed out", USENIX 2015).
+termination fee lost is taken as 0.12 EUR per minute, of the order of African and Caribbean mobile rates (Reaves et al., "Boxed out", USENIX 2015).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from simulator.shape import busyness
 from simulator.town import SUBSCRIBER, Town
 
 SIMS = (24, 12, 8)
-CALLS_A_DAY = (260, 140, 90)
+CALLS_PER_DAY = (260, 140, 90)
 """Of one SIM card: a line that is busy most of the day."""
 SIMS_PER_IMEI = (12, 4, 1)
 CELLS = (1, 1, 2)
@@ -29,7 +29,7 @@ LOSS_PER_MIN_EUR = 0.12
 def make(rng: np.random.Generator, town: Town, plan: Plan) -> pl.DataFrame:
     """SIM cards bought together, in one rack, call whomever the transit traffic is for."""
     sims = cards(rng, town, plan, SIMS[plan.stealth])
-    n = max(int(len(sims) * CALLS_A_DAY[plan.stealth] * plan.hours / 24), 40)
+    n = max(int(len(sims) * CALLS_PER_DAY[plan.stealth] * plan.hours / 24), 40)
     setup_ms = by_hours(rng, plan, n)
     account = sims[rng.integers(0, len(sims), n)]
     place, number = strangers(rng, town, n)

@@ -18,7 +18,7 @@ from simulator.plan import Family, Plan
 from simulator.town import SUBSCRIBER, Town, identity
 
 SIMS = (24, 20, 16)
-CALLS_A_DAY = (70, 40, 22)
+CALLS_PER_DAY = (70, 40, 22)
 REPEATED = (0.15, 0.3, 0.45)
 BETWEEN_OWN = (0.08, 0.15, 0.25)
 CELLS = (4, 6, 10)
@@ -27,7 +27,7 @@ CELLS = (4, 6, 10)
 def make(rng: np.random.Generator, town: Town, plan: Plan) -> pl.DataFrame:
     """As the naive box, with the figures of a person for each card."""
     sims = cards(rng, town, plan, SIMS[plan.stealth])
-    n = max(int(len(sims) * CALLS_A_DAY[plan.stealth] * plan.hours / 24), 40)
+    n = max(int(len(sims) * CALLS_PER_DAY[plan.stealth] * plan.hours / 24), 40)
     setup_ms = by_hours(rng, plan, n)
     which = rng.integers(0, len(sims), n)
     place, number = strangers(rng, town, n)

@@ -2,7 +2,7 @@
 
 The FCC's orders on access stimulation (2011, 2019) describe free conference and chat lines in rural exchanges: a terminating to originating ratio of
 3:1 and more, growth of over 100 % in a month, and long calls into a few number blocks. TransNexus (2012): a conference server answers and
-holds the calls. The loss is the access charge, 0.03 EUR a minute above an ordinary domestic one.
+holds the calls. The loss is the access charge, 0.03 EUR per minute above an ordinary domestic one.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from simulator.placing import at_random, moments, placed
 from simulator.plan import Family, Plan
 from simulator.town import HOME, OFFICE, SUBSCRIBER, Town
 
-CALLS_AN_HOUR = (120, 50, 20)
+CALLS_PER_HOUR = (120, 50, 20)
 NUMBERS = (4, 12, 30)
 MEDIAN_S = (2400.0, 1500.0, 900.0)
 LOSS_PER_MIN_EUR = 0.03
@@ -23,7 +23,7 @@ LOSS_PER_MIN_EUR = 0.03
 
 def make(rng: np.random.Generator, town: Town, plan: Plan) -> pl.DataFrame:
     """Callers of many accounts, and a few generators among them, into one block of fixed numbers."""
-    n = int(plan.hours * CALLS_AN_HOUR[plan.stealth])
+    n = int(plan.hours * CALLS_PER_HOUR[plan.stealth])
     place = town.places.of["US" if rng.random() < 0.4 else "AT", "fixed"]
     block = int(town.places.numbers(np.array([place]), hashed(np.array([plan.account]), 8))[0]) // 100 * 100
     numbers = block + rng.choice(100, NUMBERS[plan.stealth], replace=False)

@@ -58,6 +58,8 @@ function setup(safe)
       return set("$var(rf_code)", "503")
     end
     set("$avp(rf_tenant)", call.tenant)
+    set("$avp(rf_account)", call.account)
+    if pv("$avp(rf_ask)") == "1" then set("$var(rf_ask)", "1") end
     set("$avp(rf_number)", full and number or "")
     set("$avp(rf_short)", full and "" or number)
     set("$avp(rf_call)", names .. numbers)

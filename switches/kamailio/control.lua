@@ -139,6 +139,16 @@ local function answer_source(path)
   reply(200, "OK", ('{"tenant":"%s","account":"%s","trunk":"%s","dial_plan":"%s"}'):format(f[1], f[2], f[3], f[4]))
 end
 
+-- /route/TENANT/VIEW/DIGITS: the gateways of a number, as this switch has them; /route/TENANT/VIEW/DIGITS/N looks up N times and says how long that takes.
+local function answer_route(path)
+  local tenant, view, digits, times = path:match("^/route/([%w._@+-]+)/([%w._@+-]+)/(%d+)/?(%d*)$")
+  if not tenant then return reply(404, "Not Found", "") end
+  local began, names, code, why, _, prefix = now_ms(), nil, nil, nil, nil, nil
+  for _ = 1, math.max(1, math.min(tonumber(times) or 1, 100000)) do names, code, why, _, prefix = route_of(tenant, view, digits) end
+  reply(200, "OK", ('{"gateways":[%s],"prefix":"%s","code":%d,"why":"%s","ms":%.0f}'):format(
+    names and #names > 0 and '"' .. table.concat(names, '","') .. '"' or "", prefix or "", code or 0, why or "", now_ms() - began))
+end
+
 -- $var(rf_http) = "dispatch": the command may run. Else it has been answered here.
 function control()
   local ok, problem = pcall(function()
@@ -147,6 +157,7 @@ function control()
     local path = KSR.pv.get("$hu") or ""
     if KSR.pv.get("$rm") == "GET" and path:match("^/normalise/") then return answer_number(path) end
     if KSR.pv.get("$rm") == "GET" and path:match("^/source/") then return answer_source(path) end
+    if KSR.pv.get("$rm") == "GET" and path:match("^/route/") then return answer_route(path) end
     local command = parse_command(KSR.pv.get("$rb") or "")
     if not command then return reply(400, "Bad Request", "expected one flat JSON-RPC command, each key once\n") end
     local params = command.params or {}

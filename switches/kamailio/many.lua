@@ -10,7 +10,8 @@
 local MODULUS = 2 ^ 48
 local MOST = 2000        -- changes in one command
 local MOST_LISTED = 50000
-local MOST_APPENDED = 100000 -- lines appended to the tables' file before it is rewritten
+local MOST_APPENDED = 1000000 -- lines appended to the tables' file before it is rewritten: of 300,000 rows that holds up the control worker for seconds
+local MOST_STALE = 1000 -- lines that a start leaves in it, besides as many as there are rows
 local WITH_LIFE = { blocks = true, shadow = true }
 LASTING = { "protected", "dialplan", "gateways", "routes", "plans", "sources", "carriers" } -- their rows do not expire, and survive a restart
 local lasting = {}
@@ -134,17 +135,24 @@ end
 function load_tables()
   local file = io.open(tables_path(), "r")
   if not file then return end
-  local rows = {}
+  local rows, lines, kept = {}, 0, 0
+  for _, name in ipairs(LASTING) do rows[name] = {} end
   for line in file:lines() do
     local name, key, value = line:match("^(%l+)\t([^\t]+)\t([^\t]*)\t%.$")
-    if name and lasting[name] then rows[name .. "\t" .. key] = value end
+    if name and rows[name] then rows[name][key] = value end
+    lines = lines + 1
   end
   file:close()
-  for where, value in pairs(rows) do
-    local name, key = where:match("^(%l+)\t(.+)$")
-    if value ~= "" then put(name, key, value, 0) end
+  for name, own in pairs(rows) do
+    for key, value in pairs(own) do
+      if value ~= "" then
+        put(name, key, value, 0)
+        kept = kept + 1
+      end
+    end
   end
-  rewrite()
+  appended = lines - kept
+  if appended > MOST_STALE + kept then rewrite() end
 end
 
 local function set(changes)

@@ -62,6 +62,8 @@ def render(settings: Settings) -> Rendered:
         "workers": str(int(settings.workers)),
         "answer_within_ms": str(int(settings.answer_within_ms)),
         "progress_within_ms": str(int(settings.progress_within_ms)),
+        "ask": _word(settings.ask or "127.0.0.1:9"),  # without one, nobody asks (site.ask)
+        "ask_within_ms": str(int(settings.ask_within_ms)),
         "probe_s": str(int(settings.probe_s)),
         "bye_within_ms": str(int(settings.bye_within_ms)),
         "ring_within_ms": str(int(settings.ring_within_s * 1000)),
@@ -90,6 +92,7 @@ def render(settings: Settings) -> Rendered:
         "token": _quoted(settings.control_token),
         "after_emergency": str(int(settings.after_emergency_s)),
         "accept_unknown": "false",
+        "ask": _quoted(settings.ask),
         "refuse_unrecorded": "true" if settings.refuse_unrecorded else "false",
         "emergency": "{ " + ", ".join(f'["{number}"] = true' for number in settings.emergency) + " }",
         "control_port": str(int(settings.control_port)),
@@ -186,7 +189,8 @@ def command(settings: Settings) -> list[str]:
             "-w", str(run), "-m", str(settings.shm_mb), "-M", "16"]  # fmt: skip
 
 
-READY_S = 15.0
+READY_S = 60.0
+"""A start with 300,000 routes takes ten to twenty seconds."""
 
 
 def start(settings: Settings) -> Running:

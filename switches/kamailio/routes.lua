@@ -90,8 +90,10 @@ function begin_hunt(call, number, open)
   if call.view == "" or number == "" then return nil end
   local lrn = call.b_raw:match(";rn=%+?(%d+)")
   local plan = plan_of_view(call.view)
-  local digits = plan and plan.by_lrn and lrn or number
-  local names, code, why, _, prefix = route_of(call.tenant, call.view, digits)
+  local names, code, why, _, prefix = route_of(call.tenant, call.view, number)
+  if plan and plan.by_lrn and lrn and code ~= DENIED then
+    names, code, why, _, prefix = route_of(call.tenant, call.view, lrn)
+  end
   if names then
     set("$avp(rf_view)", call.view)
     set("$avp(rf_hunt)", table.concat(names, ","))
@@ -99,10 +101,31 @@ function begin_hunt(call, number, open)
     set("$avp(rf_rank)", "0")
     set("$avp(rf_tries)", ms(plan.tries))
     set("$avp(rf_codes)", plan.stop .. "|" .. plan.go_on)
+    if plan.by_lrn and SITE.ask ~= "" and not lrn and not open then set("$avp(rf_ask)", "1") end
   elseif code and not open then
     return code, why
   end
   return nil
+end
+
+-- The answer of the redirect: 302 has the gateways and the LRN; a refusal of ours sets $var(rf_code). Anything else, and no answer, leaves the
+-- call to the table.
+function asked(code, header)
+  set("$avp(rf_unsent)", code == "0" and "0" or "-1") -- the question was a branch of the transaction, and no attempt
+  guarded("asked", function()
+    local gateways, lrn = (header or ""):match("gateways=([^;]*);lrn=(%d*)")
+    if not gateways then return end
+    if lrn ~= "" then set("$avp(rf_call)", (pv("$avp(rf_call)") or "") .. name_field("lrn", lrn)) end
+    if code == "302" and gateways ~= "" then
+      set("$avp(rf_hunt)", gateways)
+      set("$avp(rf_prefix)", lrn ~= "" and lrn or "asked")
+    elseif code == "603" or code == "404" or code == "503" then
+      set("$var(rf_code)", code)
+      set("$avp(rf_code)", code)
+      set("$avp(rf_cause)", ({ ["603"] = "denied by the lists of the route plan", ["404"] = "no_route: no gateway can carry calls to this number",
+        ["503"] = "portability: it does not answer, and the plan goes on without it for no call" })[code])
+    end
+  end)
 end
 
 -- The next gateway of a hunt: its row, name and rank; or nil, and $avp(rf_cause) says why the last ones were passed over.

@@ -36,6 +36,8 @@ class Settings:
     answer_within_ms: int = 5_000  # after so long without an answer the next carrier is tried
     ring_within_s: int = 180
     progress_within_ms: int = 10_000  # after so long with nothing but a 100 the next carrier is tried
+    ask: str = ""  # HOST:PORT of a `flow redirect` that is asked for calls to numbers that may have been ported; "" = nobody is
+    ask_within_ms: int = 50  # the timer of transactions ticks each 62 ms
     probe_s: int = 5  # interval of the OPTIONS to probed gateways
     bye_within_ms: int = 32_000  # an end that has not answered a BYE by then does not have the call (RFC 3261, timer F)
     interim_s: int = 60

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,9 +17,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
-from books import Engine, alerts, deliveries, migrate, open_books, orders, switches, tenants, writing
+from books import Engine, alerts, configs, decks, deliveries, migrate, open_books, orders, switches, tenants, writing
 from core import schemas
 from core.clock import wall_clock_ms
+from core.config import Account, Carrier, Config
 from core.decide import Decision
 from core.orders import BlockOrder, Finding, Key
 from dashboards import current
@@ -79,6 +82,66 @@ class House:
         insert(self.warehouse, "calls", table(schemas.CALLS, calls))
         insert(self.warehouse, "charges", table(schemas.CHARGES, charges))
 
+    def call(
+        self, account: str, a_number: str, b_number: str, talk_s: int, nanos: int = 0, *, carrier: str = "alpha", ago_ms: int = 60_000,
+        tenant: str = "t1", call_id: str = "", config_version: int = 0, destination: str = "Austria Mobile",
+    ) -> str:  # fmt: skip
+        """One answered call with its stop, attempt, sell charge, and half of it as buy charge. Returns its place, PARTITION-OFFSET."""
+        self.offset += 1
+        end_ms = wall_clock_ms() - ago_ms
+        answer_ms = end_ms - 1_000 * talk_s
+        key = f"{self.offset:032x}"
+        call_id = call_id or f"{key}@pbx"
+        at = {"tenant": tenant, "partition": 0, "offset": self.offset, "revision": 1, "learned_ms": end_ms, "call_key": key, "account": account}
+        facts = at | {
+            "switch": "k1", "call_id": call_id, "a_number": a_number, "b_number": b_number, "carrier": carrier, "setup_ms": answer_ms - 4_000,
+            "answer_ms": answer_ms, "end_ms": end_ms, "duration_ms": 1_000 * talk_s, "config_version": config_version,
+        }  # fmt: skip
+        insert(self.warehouse, "calls", table(schemas.CALLS, [facts | {"attempts": 1, "suspected_hung": False, "suspected_duplicate": False}]))
+        numbers = {name: 0 for name, dtype in schemas.CHARGES.items() if dtype != pl.String}
+        one = numbers | at | {
+            "currency": "EUR", "destination": destination, "start_ms": answer_ms, "end_ms": end_ms, "charged_s": talk_s, "carrier": carrier,
+            "config_version": config_version,
+        }  # fmt: skip
+        sold = one | {"role": "sell", "party": account, "nanos": nanos}
+        bought = one | {"role": "buy", "party": carrier, "attempt_no": 1, "nanos": nanos // 2}
+        insert(self.warehouse, "charges", table(schemas.CHARGES, [sold, bought]))
+        attempt = {name: at[name] for name in ("tenant", "partition", "offset", "revision", "learned_ms", "call_key", "account")}
+        attempt |= {"attempt_no": 1, "carrier": carrier, "b_number": b_number, "at_ms": answer_ms, "answered": True, "duration_ms": 1_000 * talk_s}
+        insert(self.warehouse, "attempts", table(schemas.ATTEMPTS, [attempt | {"switch": "k1"}]))
+        stop = {
+            "tenant": tenant, "partition": 0, "offset": self.offset, "learned_ms": end_ms, "event": "stop", "at_ms": end_ms, "call_key": key,
+            "call_id": call_id, "account": account, "disposition": "rated", "a_number": a_number, "b_number": b_number,
+        }  # fmt: skip
+        insert(self.warehouse, "records", table(schemas.JUDGED, [stop]))
+        return f"0-{self.offset}"
+
+    def reject(self, raw: bytes, reason: str, tenant: str = "t1") -> None:
+        self.offset += 1
+        row = {"tenant": tenant, "partition": 0, "offset": self.offset, "learned_ms": wall_clock_ms() - 5_000, "event": ""}
+        insert(self.warehouse, "records", table(schemas.JUDGED, [row | {"disposition": "reject", "reason": reason, "raw": raw}]))
+
+    def refused(self, order_id: str, count: int, tenant: str = "t1") -> None:
+        """Calls that a switch refused by an order."""
+        rows = []
+        for _ in range(count):
+            self.offset += 1
+            row = {"tenant": tenant, "partition": 0, "offset": self.offset, "learned_ms": wall_clock_ms() - 9_000, "event": "refused"}
+            rows.append(row | {"order_id": order_id, "disposition": "event"})
+        insert(self.warehouse, "records", table(schemas.JUDGED, rows))
+
+    def publish(self) -> int:
+        """A config with one account and one carrier, whose decks know +43. Returns its version."""
+        with writing(self.engine) as conn:
+            deck = b"prefix,destination,price_per_min,first_s,next_s\n43,Austria,0.06,60,6\n43664,Austria Mobile,0.12,1,1\n"
+            ids = {name: decks.add(conn, deck, "EUR", "test", 0) for name in ("retail", "alpha-deck")}
+            config = Config(
+                accounts=(Account(tenant="t1", name="acme", sell_deck="retail"),),
+                carriers=(Carrier(tenant="t1", name="alpha", buy_deck="alpha-deck"),),
+                decks={f"t1/{name}": deck_id for name, deck_id in ids.items()},
+            )
+            return configs.publish(conn, config, "test", "test", 0)
+
     def attack(self, status: str = "standing", number: int = 1, **key: str) -> Key:
         """A finding, its order with this status, and the switch's acknowledgement if it is live."""
         now_ms = wall_clock_ms() - 60_000
@@ -134,13 +197,19 @@ class Page:
         return self.run()
 
     def run(self) -> Page:
-        self.at.run()
-        assert not self.at.exception, self.at.exception
+        """Draw it; while an answer is on its way again, as a browser does each second."""
+        for _ in range(60):
+            self.at.run()
+            assert not self.at.exception, self.at.exception
+            if ": being read." not in self.html:
+                break
+            time.sleep(0.3)
         return self
 
     def refreshed(self) -> Page:
         """The page after all queries have run again."""
         known = current.sources()
+        known.forget()
         for polled in (known._directory, known._totals, known._lag, known._parts, *known._traffic.values(), *known._books.values()):
             polled.renew(15)
         return self.run()
@@ -148,6 +217,11 @@ class Page:
     @property
     def html(self) -> str:
         return "\n".join(element.proto.body for element in self.at.get("html") if not element.proto.body.startswith("<style>"))
+
+    @property
+    def text(self) -> str:
+        """The text without tags."""
+        return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", self.html))
 
     def labels(self) -> list[str]:
         return [button.label for button in self.at.button]

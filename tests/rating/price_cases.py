@@ -51,7 +51,7 @@ markup = st.builds(
 rules = st.builds(
     Rules, time_zone=st.sampled_from(["UTC", "Europe/Vienna", "Asia/Kathmandu"]), holidays=st.just(HOLIDAYS),
     change=st.sampled_from(["call_start", "increment_start", "split"]), rounding_mode=st.sampled_from(["half_up", "half_even", "up", "down"]),
-    markups=st.lists(markup, max_size=2).map(tuple), decimals=st.sampled_from([9, 9, 6, 4, 2, 0]),
+    unit_ms=st.sampled_from([1000, 1000, 250, 100]), markups=st.lists(markup, max_size=2).map(tuple), decimals=st.sampled_from([9, 9, 6, 4, 2, 0]),
     tax_ppm=st.sampled_from([0, 0, 230_000]), fx=st.sampled_from([(1, 1), (1, 1), (1, 3), (16_250, 1)]),
 )  # fmt: skip
 

@@ -16,9 +16,9 @@ from price_cases import ALWAYS, CLOCKS_GO_BACK_MS, DAY, HOLIDAY, NIGHT, WEEKEND,
 
 from core.config import Markup
 from core.money import to_text
+from rating.contracts import offer_of
 from rating.deck import Call, Calls
 from rating.decks import read_deck, to_csv
-from rating.markup import marked_up
 from rating.price import NO_RATE, OUT_OF_RANGE, REJECTED, by_row, price_all, price_one
 from rating.rules import Rules
 
@@ -89,10 +89,18 @@ def with_markup(row: dict[str, Any], markup: Markup) -> dict[str, Any]:
     return row | fees | {"steps": steps, "max_nanos": None if row["max_nanos"] is None else of(row["max_nanos"] * share)}
 
 
-def model(rows: list[dict[str, Any]], rules: Rules, call: Call, at_ms: int, talk_s: int, answered: bool) -> tuple[int, Fraction] | int:
-    """Charged seconds and the amount with its attempt fee in nanos, rounded; or why there is none."""
+def in_units(row: dict[str, Any], units: int) -> dict[str, Any]:
+    """A row whose times are in units of which a second has so many; an increment of a second is one unit."""
+    steps = [(start * units, price, per * units, increment * units if increment > 1 else 1) for start, price, per, increment in row["steps"]]
+    return row | {"steps": steps} | {name: row[name] * units for name in ("surcharge_after_s", "free_s", "grace_s", "min_s")}
+
+
+def model(rows: list[dict[str, Any]], rules: Rules, call: Call, at_ms: int, talk_ms: int, answered: bool) -> tuple[int, Fraction] | int:
+    """Charged seconds, a begun one as well, and the amount with its attempt fee in nanos, rounded; or why there is none."""
     for markup in rules.markups:
         rows = [with_markup(row, markup) for row in rows]
+    units = 1000 // rules.unit_ms
+    rows = [in_units(row, units) for row in rows]
     known: dict[int, dict[str, Any] | None] = {}
 
     def row_at_ms(moment_ms: int) -> dict[str, Any] | None:  # every border of these decks is a whole minute
@@ -106,13 +114,14 @@ def model(rows: list[dict[str, Any]], rules: Rules, call: Call, at_ms: int, talk
         return NO_RATE
     if first["reject"]:
         return REJECTED
-    billable = max(talk_s, 1) if answered else 0
+    talk = Fraction(talk_ms, rules.unit_ms)
+    billable = max(rounded(talk, rules.seconds), 1) if answered else 0
     free = not billable or (not first["min_s"] and billable <= first["grace_s"])
     left = 0 if free else max(max(billable, first["min_s"]) - first["free_s"], 0)
     at, usage, row = 0, Fraction(0), first
     while at < left:  # an increment at a time
         def row_at(second: int, row: dict[str, Any] = row) -> dict[str, Any]:
-            later = row_at_ms(at_ms + 1000 * (first["free_s"] + second))
+            later = row_at_ms(at_ms + rules.unit_ms * (first["free_s"] + second))
             return row if later is None or later["reject"] else later
 
         row = row_at(at) if rules.change != "call_start" else row
@@ -132,7 +141,12 @@ def model(rows: list[dict[str, Any]], rules: Rules, call: Call, at_ms: int, talk
         amount = max(amount, first["min_nanos"])
         amount = amount if first["max_nanos"] is None else min(amount, first["max_nanos"])
     exact = (amount + first["attempt"]) * Fraction(*rules.fx) * Fraction(1_000_000 + rules.tax_ppm, 1_000_000) / rules.unit_nanos
-    return at, rounded(exact, rules.rounding_mode) * rules.unit_nanos
+    return -(-at // units), rounded(exact, rules.rounding_mode) * rules.unit_nanos
+
+
+def talk_ms(talk_s: int, rules: Rules) -> int:
+    """Odd lengths, so that they are rounded; short ones where every unit of the model is a turn of a loop."""
+    return 1000 * talk_s + 500 * (talk_s % 2) if rules.unit_ms == 1000 else 50 * talk_s
 
 
 @given(rows, rules, calls)
@@ -140,17 +154,17 @@ def model(rows: list[dict[str, Any]], rules: Rules, call: Call, at_ms: int, talk
 def test_columns_scalar_and_model_agree_to_the_nano(rows, rules, calls):
     for row in rows:
         row["max_nanos"] = row["max_nanos"] and max(row["max_nanos"], row["min_nanos"])
-    deck = marked_up(read_deck(deck_of(rows), "any", "EUR"), rules.markups)
+    deck = offer_of(read_deck(deck_of(rows), "any", "EUR"), rules).deck
     at_ms = [CLOCKS_GO_BACK_MS + 1000 * second for _, _, second, _, _ in calls]
     found, segments = price_all(
         deck, Calls([b for b, *_ in calls], [a for _, a, *_ in calls]), np.asarray(at_ms, np.int64),
-        np.asarray([1000 * talk for *_, talk, _ in calls], np.int64), np.asarray([answered for *_, answered in calls], bool), rules,
+        np.asarray([talk_ms(talk, rules) for *_, talk, _ in calls], np.int64), np.asarray([answered for *_, answered in calls], bool), rules,
     )  # fmt: skip
     for i, (b_number, a_number, _, talk_s, answered) in enumerate(calls):
         call = Call(b_number, a_number)
-        one = price_one(deck, call, at_ms[i], 1000 * talk_s, answered, rules)
+        one = price_one(deck, call, at_ms[i], talk_ms(talk_s, rules), answered, rules)
         assert one[:7] == tuple(int(column[i]) for column in found)
-        expected = model(rows, rules, call, at_ms[i], talk_s, answered)
+        expected = model(rows, rules, call, at_ms[i], talk_ms(talk_s, rules), answered)
         if isinstance(expected, int):
             assert one.rate == expected
             continue
@@ -158,7 +172,7 @@ def test_columns_scalar_and_model_agree_to_the_nano(rows, rules, calls):
             assert expected[1] > 9.1e18
             continue
         assert (one.charged_s, one.nanos + one.attempt_nanos) == expected
-        parts = by_row(deck, one)
+        parts = by_row(deck, one, rules.unit_ms)
         assert (len(parts) > 1) == (i in segments) and sum(part.nanos for _, part in parts) == one.nanos
         assert sum(part.charged_s for _, part in parts) == one.charged_s
 
@@ -184,3 +198,15 @@ def test_no_price_drifts_with_the_length_of_the_call(price_nanos, minutes):
     """0.0035 a minute is 0.0035 for one minute and 0.035 for ten: the price of an increment is never rounded by itself."""
     deck = read_deck(f"prefix,price_per_min\n43,{to_text(price_nanos)}".encode(), "d", "EUR")
     assert price_one(deck, Call("431"), 0, 60_000 * minutes, True).nanos == price_nanos * minutes
+
+
+@given(st.integers(1, 10_800_000), st.integers(0, 10**13))
+@settings(deadline=None)
+@example(10_800_000, 15_000 * 10**9)
+def test_a_call_charged_by_the_millisecond_costs_its_share_of_a_minute(talk_ms, price_nanos):
+    rules = Rules(unit_ms=1)
+    deck = offer_of(read_deck(f"prefix,price_per_min\n43,{to_text(price_nanos)}".encode(), "d", "IDR"), rules).deck
+    one = price_one(deck, Call("431"), 0, talk_ms, True, rules)
+    columns, _ = price_all(deck, Calls(["431"]), np.zeros(1, np.int64), np.asarray([talk_ms]), np.ones(1, bool), rules)
+    expected = rounded(Fraction(price_nanos * talk_ms, 60_000), "half_up")
+    assert (one.nanos, int(columns.nanos[0]), one.charged_s) == (expected, expected, -(-talk_ms // 1000))

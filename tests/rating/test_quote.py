@@ -10,11 +10,10 @@ from price_cases import CLOCKS_GO_BACK_MS, calls, deck_of, rows, rules
 
 from core.config import Account, Agreement, Carrier, Config, DeckSpan, FxRate, HolidayList, Party
 from core.money import to_nanos, to_text
-from rating.contracts import ConfigError, Terms, compile_contracts
+from rating.contracts import ConfigError, Terms, compile_contracts, offer_of
 from rating.deck import Call, Calls
 from rating.decks import read_deck
 from rating.explain import amount_of, explain
-from rating.markup import marked_up
 from rating.price import Offer, price_by, price_one
 from rating.quote import LONGEST_S, quote, seconds_for
 from services import quotes
@@ -105,7 +104,7 @@ def test_a_deck_in_a_currency_without_a_rate_is_refused():
 @given(rows, rules, calls)
 @settings(max_examples=200, deadline=None)
 def test_the_explanation_alone_gives_the_price(rows, rules, calls):
-    deck = marked_up(read_deck(deck_of(rows), "any", "EUR"), rules.markups)
+    deck = offer_of(read_deck(deck_of(rows), "any", "EUR"), rules).deck
     for b_number, a_number, second, talk_s, answered in calls:
         at_ms = CLOCKS_GO_BACK_MS + 1000 * second
         one = price_one(deck, Call(b_number, a_number), at_ms, 1000 * talk_s, answered, rules)

@@ -244,7 +244,7 @@ def count_after_kills(home: Path, kills: int, journal_dsn: str = "") -> None:
     sums = dict(client.query("SELECT role, sum(toInt128(nanos)) FROM charges_counted GROUP BY role").result_rows)
     latest = reference.priced.sort("revision").unique(key, keep="last")
     assert {role: int(nanos) for role, nanos in sums.items()} == {"sell": latest["sell_nanos"].sum(), "buy": latest["buy_nanos"].sum()}
-    assert client.query("SELECT count() FROM calls_latest").first_row == (latest.height,)
+    assert client.query("SELECT count() FROM priced_calls").first_row == (latest.height,)
     client.close()
 
     # The books have every order.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Literal
 
 from playwright.sync_api import Error, Page, sync_playwright
 from until import until
@@ -16,11 +17,11 @@ ARGS = (
 
 
 @contextmanager
-def new_page(timeout_s: float = 60.0) -> Iterator[Page]:
-    """A page of a new browser without any stored data."""
+def new_page(timeout_s: float = 60.0, width: int = 1440, height: int = 1000, scheme: Literal["light", "dark"] = "dark") -> Iterator[Page]:
+    """A page of a new browser without any stored data; `scheme`: what its person prefers."""
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=list(ARGS))
-        page = browser.new_page(viewport={"width": 1440, "height": 1000})
+        page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
         page.set_default_timeout(1000 * timeout_s)
         yield page
         browser.close()

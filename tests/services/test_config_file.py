@@ -176,7 +176,7 @@ holidays: [{name: at, dates: [2026-12-25, 2026-12-26]}]
 fx_rates: [{name: USD-EUR, source: ECB, rates: {2026-11-27: "0.95"}}]
 agreements:
   - {name: a, role: sell, currency: EUR, time_zone: Europe/Vienna, rounding: up, decimals: 4, price_change: split, rated_number: lrn,
-     duration_rounding: up, tax: inclusive, plan: [{deck: retail}]}
+     duration_rounding: up, duration_unit: 100ms, tax: inclusive, plan: [{deck: retail}]}
   - {name: b, role: buy, currency: EUR, plan: [{deck: alpha}]}
 """
 
@@ -191,6 +191,7 @@ agreements:
         ("USD-EUR", "dollars", r"fx_rates\[0\]\.name: 'dollars' must be two currencies, as USD-EUR"),
         ('"0.95"', '"-1"', r"fx_rates\[0\]\.rates\.2026-11-27: '-1' must be a decimal number > 0"),
         ("decimals: 4", "decimals: 10", r"agreements\[0\]\.decimals: must be 0 to 9 decimals"),
+        ("duration_unit: 100ms", "duration_unit: 300ms", r"agreements\[0\]\.duration_unit: must be a second or a whole part of one"),
         ("price_change: split", "price_change: never", r"agreements\[0\]\.price_change: 'never' is none of call_start, increment_start, split"),
     ],
 )

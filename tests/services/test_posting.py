@@ -14,7 +14,7 @@ from core import schemas
 from ringfence.settings import Settings
 from services import first_start, posting
 from services.installation import Installation
-from warehouse import Warehouse, insert, migrate, open_warehouse
+from warehouse import Warehouse, insert, migrate, open_warehouse, runs
 
 NOON = 1_764_072_000_000
 ACME, ALPHA = Account("t1", "unbilled", "EUR", "acme", "retail"), Account("t1", "unpaid", "EUR", "alpha", "wholesale")
@@ -80,12 +80,24 @@ def test_a_rating_run_posts_what_it_changes_and_a_revision_after_it_counts(insta
     store(warehouse, "1 3 1 0 sell acme 500", "5 7 1 0 sell acme 40", upto=10)
     posting.post(installation, 1)
     store(warehouse, "1 3 1 8 sell acme 600", "5 7 1 8 sell blue 40", upto=10)
+    assert posting.post(installation, 2) == []  # its charges are stored, and it does not count yet
+    insert(warehouse, "rating_runs", runs.row(8, True, 1, "eve", "new prices"))
     posting.post(installation, 2)
     assert balances(installation) == {"acme": 600, "blue": 40}
     store(warehouse, "1 13 2 0 sell acme 450", upto=20)
     posting.post(installation, 3)
     assert balances(installation) == {"acme": 450, "blue": 40}
     assert posting.prove(installation).faults == []
+
+
+def test_a_run_that_is_taken_back_is_posted_back(installation: Installation, warehouse: Warehouse):
+    store(warehouse, "1 3 1 0 sell acme 500", "1 3 1 8 sell acme 600", upto=10)
+    insert(warehouse, "rating_runs", runs.row(8, True, 1, "eve", "new prices"))
+    posting.post(installation, 1)
+    assert balances(installation) == {"acme": 600}
+    insert(warehouse, "rating_runs", runs.row(8, False, 2, "eve", "the wrong list"))
+    posting.post(installation, 2)
+    assert balances(installation) == {"acme": 500} and posting.prove(installation).faults == []
 
 
 def test_a_charge_without_the_record_of_its_call_waits(installation: Installation, warehouse: Warehouse):

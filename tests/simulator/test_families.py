@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-import numpy as np
 import polars as pl
 import pytest
 
@@ -14,8 +13,7 @@ from rating.price import price_one
 from simulator.decks import deck
 from simulator.episodes import QUIET_SHARE, Traffic, traffic
 from simulator.plan import all_families, all_look_alikes
-from simulator.prices import SELL
-from simulator.town import BUSINESS, HABITS
+from simulator.prices import DEFAULT_SELL
 
 FAMILIES = [one.name for one in all_families()]
 LOOK_ALIKES = [one.name for one in all_look_alikes()]
@@ -55,8 +53,8 @@ def test_every_family_and_look_alike_is_there_and_labelled(town: Traffic) -> Non
 
 def test_as_many_look_alikes_as_ordinary_business_accounts() -> None:
     found = traffic(1, 60_000, families=("irsf_burst",))
-    busy = np.isin(found.town.habit, BUSINESS).sum()
-    assert len(found.look_alikes) >= min(busy // 2, 60_000 // 1800)
+    busy = [one for one in found.config.accounts if one.sell_deck != DEFAULT_SELL]
+    assert len(found.look_alikes) >= min(len(busy) // 2, 60_000 // 1800)
     assert found.frame.filter(pl.col("look_alike") != "").height < 0.35 * found.frame.height
 
 
@@ -66,6 +64,16 @@ def test_no_attack_before_there_is_a_past(town: Traffic) -> None:
     assert [one.id for one in town.episodes if one.start_ms < first_ms and one.family not in nights] == []
 
 
+def test_honest_calls_are_as_many_as_asked_for(town: Traffic) -> None:
+    everyday = town.frame.filter(pl.col("episode") == "", pl.col("look_alike") == "").height
+    assert 0.93 * 20_000 < everyday <= 20_000
+
+
+def test_a_new_customer_has_never_called_before(town: Traffic) -> None:
+    new = town.frame.filter(pl.col("look_alike").str.starts_with("new_customer"))["account"].unique().implode()
+    assert town.frame.filter(pl.col("account").is_in(new), pl.col("look_alike") == "", pl.col("episode") == "").height == 0
+
+
 @pytest.mark.parametrize("family", [one.name for one in all_families() if one.fresh])
 def test_a_fresh_account_has_never_called_before(town: Traffic, family: str) -> None:
     accounts = calls_of(town, family)["account"].unique().implode()
@@ -73,13 +81,13 @@ def test_a_fresh_account_has_never_called_before(town: Traffic, family: str) -> 
 
 
 def test_calls_cost_what_the_decks_say(town: Traffic) -> None:
-    habit = dict(zip(town.town.names, town.town.habit.tolist(), strict=True))
+    sold = {one.name: one.sell_deck for one in town.config.accounts}
     for row in town.frame.filter(pl.col("talk_ms").is_not_null())[::400].iter_rows(named=True):
-        price = price_one(
-            deck(SELL[HABITS[habit[row["account"]]]]), Call(row["b_number"]), row["setup_ms"] + row["pdd_ms"] + row["ring_ms"], row["talk_ms"], True
-        )
+        answer_ms = row["setup_ms"] + row["pdd_ms"] + row["ring_ms"]
+        price = price_one(deck(sold.get(row["account"], DEFAULT_SELL)), Call(row["b_number"]), answer_ms, row["talk_ms"], True)
         assert row["sell_nanos"] == price.nanos
-        assert row["loss_nanos"] == (0 if not row["episode"] else row["sell_nanos"] if row["loss_eur"] is None else round(row["loss_eur"] * 1e9))
+        own = row["sell_nanos"] if row["loss_eur"] is None else round(row["loss_eur"] * 1e9)
+        assert row["loss_nanos"] == (own if row["episode"] else 0)
 
 
 def test_only_the_mobile_operator_reports_sim_cards_devices_and_cells(town: Traffic) -> None:
@@ -97,7 +105,8 @@ def test_numbers_are_numbers(town: Traffic) -> None:
 
 
 def test_days_and_weeks_have_their_shape() -> None:
-    found = traffic(2, 30_000, days=7, families=("irsf_burst",)).frame.filter(pl.col("look_alike") == "", pl.col("account").str.starts_with("r"))
+    frame = traffic(2, 30_000, days=7, families=("irsf_burst",)).frame
+    found = frame.filter(pl.col("look_alike") == "", pl.col("account").str.starts_with("r"))
     at = found.select(pl.from_epoch("setup_ms", "ms").alias("at")).to_series()
     by_hour, by_day = at.dt.hour().value_counts(), dict(at.dt.weekday().value_counts().iter_rows())
     hours = dict(by_hour.iter_rows())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 
+from core import schemas
 from warehouse import ask, insert, keep_days, queries
 
 
@@ -99,6 +100,9 @@ def test_the_last_calls_are_shown_priced_or_not(client, rows):
     assert found == [(3, "rated", 2, ""), (2, "unrated", 1, "00999"), (1, "rated", 1, "")]
     assert len(ask(client, queries.last_calls(limit=2))) == 2
     assert ask(client, queries.last_calls(account="other")) == []
+    without_price = {name: value for name, value in rows.call(9, 1).items() if name in schemas.CALLS}
+    insert(client, "calls", rows.table(schemas.CALLS, [without_price]))  # its charges are not stored yet, or it has none
+    assert [r["offset"] for r in ask(client, queries.last_calls(limit=1, account="acme"))] == [3]
 
 
 def test_answered_calls_are_counted_by_who_and_where_to(client, rows):

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from core import schemas
-from warehouse import WarehouseError, ask, insert, queries
+from warehouse import WarehouseError, ask, insert, queries, runs
 
 
 def one(client, sql: str):
@@ -82,7 +82,13 @@ def test_what_counts_is_the_highest_revision_and_of_it_the_highest_run(client, r
 
     rows.sell(client, first)
     charges(*again)
+    assert counted() == Decimal("2"), "a run counts when its row says so, and before then nowhere"
+    insert(client, "rating_runs", runs.row(5, True, 1, "eve", "new prices"))
     assert counted() == Decimal("1.8"), "priced again by run 5"
+    insert(client, "rating_runs", runs.row(5, False, 2, "eve", "the wrong deck"))
+    assert counted() == Decimal("2") and ask(client, runs.counting()) == [], "and no more when its row says so"
+    for run, set_ms in ((5, 3), (6, 4)):
+        insert(client, "rating_runs", runs.row(run, True, set_ms, "eve", "new prices"))
     assert ask(client, queries.corrected_after_run()) == []
     rows.sell(client, late)
     assert counted() == Decimal("1.5"), "corrected after the run: the correction counts"

@@ -18,6 +18,10 @@ FROM attempts
 ORDER BY tenant, call_key, attempt_no, revision DESC, partition DESC, offset DESC
 LIMIT 1 BY tenant, call_key, attempt_no;
 
+-- The rating runs that count; live, run 0, always does.
+CREATE OR REPLACE VIEW rating_runs_counting AS
+SELECT run FROM rating_runs GROUP BY run HAVING argMax(counts, set_ms);
+
 -- The charges that count: of each call those of the highest (revision, run), each once.
 CREATE OR REPLACE VIEW charges_counted AS
 SELECT * EXCEPT top
@@ -28,13 +32,14 @@ FROM
     (
         SELECT *, learned_at, start_at, end_at, amount
         FROM charges
+        WHERE run = 0 OR run IN (SELECT run FROM rating_runs_counting)
         ORDER BY tenant, partition, offset, revision, run, role, level, attempt_no, segment
         LIMIT 1 BY tenant, partition, offset, revision, run, role, level, attempt_no, segment
     )
 )
 WHERE (revision, run) = top;
 
--- A call with its money beside its facts. `sell` is what the customer owes; where attempts were bought in several currencies, `buy`
+-- A priced call with its money beside its facts. `sell` is what the customer owes; where attempts were bought in several currencies, `buy`
 -- is null; what was not answered and cost nothing cost nothing in the currency in which it would have been sold.
 CREATE OR REPLACE VIEW priced_calls AS
 SELECT
@@ -45,7 +50,7 @@ SELECT
     charges.buy_destination AS buy_destination, charges.buy AS buy, charges.buy_attempt_fees AS buy_attempt_fees,
     charges.buy_currency AS buy_currency, if(charges.sell_currency = charges.buy_currency, charges.sell - charges.buy, NULL) AS margin
 FROM calls_latest
-LEFT JOIN
+INNER JOIN
 (
     SELECT
         tenant, partition, offset, max(run) AS run,

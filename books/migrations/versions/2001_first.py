@@ -30,6 +30,7 @@ def _append_only(table: str, what: str) -> dict[str, list[str]]:
 APPEND_ONLY = (
     _append_only("audit", "the audit"), _append_only("ledger_transfers", "the ledger"), _append_only("ledger_entries", "the ledger"),
     _append_only("posting_batches", "the ledger"), _append_only("payments", "the list of payments"),
+    _append_only("dispute_events", "the history of a dispute"),
     _append_only("allocations", "the list of allocations"),
     {
         "sqlite": [
@@ -100,6 +101,11 @@ def upgrade() -> None:
     suppression = sa.Column("id", SERIAL, nullable=False)
     _create("suppressions", ["id"], suppression, *_text(*KEY), *_int64("until_ms"), *_text("who", "why"), *_int64("at_ms"))
     op.create_index("ix_suppressions_until", "suppressions", ["until_ms"])
+    run = sa.Column("run", SERIAL, autoincrement=False, nullable=False)
+    _create(
+        "rating_runs", ["run"], run, *_text("kind", "spec", "who", "why"), *_int64("at_ms"), *_text("state", "state_who", "state_why"),
+        *_int64("state_at_ms"), *_text("found"),
+    )  # fmt: skip
     counts = _int64("seen_ms", "compared_ms", "missing", "strangers", default="0")
     _create("switch_states", ["switch"], *_text("switch"), *_text("boot", default=""), *counts, *_text("error", default=""))
     _create("switches", ["name"], *_text("name", "kind", "control_url", "control_token"), *_int64("at_ms"))
@@ -115,9 +121,36 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["tenant"], ["tenants.name"], name=op.f("fk_switch_tenants_tenant")),
     )  # fmt: skip
     _money()
+    _assurance()
     for triggers in APPEND_ONLY:
         for statement in triggers.get(op.get_context().dialect.name, []):
             op.execute(statement)
+
+
+def _assurance() -> None:
+    """Reconciliations, disputes and the results of controls."""
+    _create("party_files", ["tenant", "role", "party"], *_text("tenant", "role", "party", "profile", "who"), *_int64("at_ms"))
+    _create(
+        "reconciliations", ["id"], *_text("id", "tenant", "role", "party"), *_int64("from_ms", "to_ms"),
+        *_text("invoice_no", "invoice_sha256", "cdrs_sha256", "currency", "theirs", "ours", "summary"),
+        sa.Column("calls", sa.LargeBinary(), nullable=False), *_text("who"), *_int64("at_ms"),
+    )  # fmt: skip
+    op.create_index("ix_reconciliations_party", "reconciliations", ["tenant", "role", "party", "from_ms"])
+    _create(
+        "disputes", ["id"], *_text("id", "tenant", "role", "party", "reconciliation", "cause", "state", "currency", "amount"),
+        *_text("agreed", "credit_note", default=""), *_int64("calls"), *_int64("due_ms", default="0"), *_int64("at_ms"),
+    )  # fmt: skip
+    op.create_index("ix_disputes_state", "disputes", ["tenant", "state", "due_ms"])
+    _create(
+        "dispute_events", ["id"], sa.Column("id", SERIAL, nullable=False), *_text("dispute", "event", "state", "amount", "who", "why"),
+        *_int64("at_ms"),
+    )  # fmt: skip
+    op.create_index("ix_dispute_events_dispute", "dispute_events", ["dispute", "id"])
+    _create(
+        "control_results", ["id"], sa.Column("id", SERIAL, nullable=False), *_text("tenant", "control", "period", "status"),
+        *_int64("checked", "count"), *_text("money", "result"), *_int64("at_ms"),
+    )  # fmt: skip
+    op.create_index("ix_control_results_period", "control_results", ["tenant", "period", "control", "id"])
 
 
 def _money() -> None:

@@ -164,7 +164,7 @@ def test_amounts_are_read_as_they_are_written(cells: list[str], nanos: int):
         ("0,0000000001", "row 3, column Rate: '0,0000000001' has more than 9 decimals"),
         ("0,02 USD", "row 3, column Rate: the row is in USD, and the deck in EUR"),
         ("999999999999", "row 3, column Rate: '999999999999' is beyond the range of a price"),
-        ("9" * 400, "is not an amount"),
+        ("9" * 400, "is beyond the range of a price"),
         ("٣", "is not an amount"),
     ],
 )
@@ -404,7 +404,7 @@ def test_a_damaged_archive_is_refused():
     at = content.find(b"xl/worksheets/sheet1.xml") + 200
     content[at : at + 50] = b"\xff" * 50
     with pytest.raises(OfferError):
-        xlsx.sheet_names(bytes(content))
+        xlsx.open_workbook(bytes(content))
     assert zlib.crc32(bytes(content)) and errors(read(bytes(content)))
 
 
@@ -473,3 +473,17 @@ def test_the_sheet_is_chosen_by_what_it_has_and_findings_name_it(sheets, chosen)
         assert len(found) == 1 and found[0].startswith(f"sheet {chosen}, row 3, column Rate: '-1' is negative"), found
     else:
         assert found == ["the workbook has several sheets that could be meant: New, Old: name one with --sheet"]
+
+
+@pytest.mark.parametrize(
+    ("content", "prices", "fault"),
+    [
+        ("Code;Rate VND\n84;1.500.000,50\n62;25.000,00\n", [25_000 * 10**9, 1_500_000_500_000_000], ""),
+        ("Code;Rate VND\n84;1.500,50\n62;99.999.999.999.999.999,00\n", [], "row 3, column Rate VND: '99.999.999.999.999.999,00' is beyond the range"),
+        ("Code,Rate IDR\n62,15000.50\n84,99999999999\n", [], "row 3, column Rate IDR: '99999999999' is beyond the range of a price"),
+    ],
+)
+def test_amounts_in_currencies_of_many_digits_fit_or_are_named(content: str, prices: list[int], fault: str):
+    offer = read(content, "VND" if "VND" in content else "IDR")
+    assert [one.partition(" of a price")[0] for one in errors(offer)] == ([fault.partition(" of a price")[0]] if fault else [])
+    assert not prices or [rate.per_min_nanos for rate in offer.rates] == prices

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import msgspec
 import pytest
@@ -25,6 +28,7 @@ from kamailio_calls import (
 from raw_sip import Phone, reply
 from until import until
 
+from switches.redirect import Call, Contact, Found, Redirect
 from switches.routes import Gateway, Plan, Route
 
 pytestmark = pytest.mark.kamailio
@@ -219,3 +223,66 @@ def test_a_ported_number_goes_by_its_lrn_where_the_plan_says_so(new_bench: NewBe
     assert bench.records("setup")[-1]["lrn"] == "4369911"
 
 
+
+
+@contextmanager
+def redirect(found: Found | None) -> Iterator[tuple[str, list[Call]]]:
+    """A redirect that answers so, or never; what it was asked."""
+    asked: list[Call] = []
+
+    def ask(call: Call) -> Found:
+        asked.append(call)
+        assert found is not None
+        return found
+
+    loop = asyncio.new_event_loop()
+    protocol = Redirect(ask) if found is not None else asyncio.DatagramProtocol()
+    transport, _ = loop.run_until_complete(loop.create_datagram_endpoint(lambda: protocol, local_addr=("127.0.0.1", 0)))
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    try:
+        yield "127.0.0.1:{}".format(transport.get_extra_info("sockname")[1]), asked
+    finally:
+        loop.call_soon_threadsafe(transport.close)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+PORTED = msgspec.structs.replace(PLAN, by_lrn=True)
+
+
+def test_the_switch_asks_about_a_number_and_goes_by_the_answer(new_bench: NewBench) -> None:
+    answer_ = Found((Contact("b", "ignored:1", "x"), Contact("a", "ignored:1", "x")), view=VIEW, lrn="4369911")
+    with redirect(answer_) as (address, asked):
+        bench = routed(new_bench, {"a": ALPHA, "b": BETA}, {"43": "a"}, PORTED, ask=address, ask_within_ms=2_000)
+        bench.callee(rejects(503, "No Circuit"), 1)
+        bench.callee(picks_up(), 0)
+        bench.caller(talk(50), "43664123456").finish()
+        bench.wait_for("stop")
+    assert [one[1:6] for one in tries(bench)] == [
+        ("beta", "b", f"{VIEW}|4369911", 1, "43664123456"),
+        ("alpha", "a", f"{VIEW}|4369911", 2, "700143664123456"),
+    ]
+    assert [(call.account, call.b_number) for call in asked] == [("t1/acme", "43664123456")]
+    assert {r.get("lrn") for r in bench.records("stop")} == {"4369911"}
+
+
+def test_a_redirect_that_hangs_costs_a_tenth_of_a_second_and_the_table_counts(new_bench: NewBench) -> None:
+    with redirect(None) as (address, _):
+        bench = routed(new_bench, {"a": ALPHA, "b": BETA}, {"43": "a b"}, PORTED, ask=address)
+        bench.callee(rejects(503, "No Circuit"), 0)
+        bench.callee(picks_up(ring_ms=0), 1)
+        bench.caller(talk(50), "43664123456").finish()
+        (stop,) = bench.wait_for("stop")
+    assert [one[1] for one in tries(bench)] == ["alpha", "beta"]
+    assert stop["answer_ms"] - stop["setup_ms"] < 10_000
+
+
+def test_a_refusal_of_the_redirect_ends_the_call_with_its_cause(new_bench: NewBench) -> None:
+    with redirect(Found((), "denied", "premium", VIEW)) as (address, _):
+        bench = routed(new_bench, {"a": ALPHA}, {"43": "a"}, PORTED, ask=address, ask_within_ms=2_000)
+        bench.caller(refused(603), "43664123456").finish()
+        (stop,) = bench.wait_for("stop")
+    assert (stop["sip_code"], stop["release_cause_text"]) == (603, "denied by the lists of the route plan")
+    assert bench.records("attempt") == []

@@ -1,0 +1,1 @@
+"""How do programs ask? FastAPI; the hot handlers are Starlette's own."""

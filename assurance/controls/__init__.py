@@ -1,0 +1,1 @@
+"""Controls of the money: one question per file, found by reflection (`assurance.controls.registry`)."""

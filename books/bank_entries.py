@@ -1,0 +1,60 @@
+"""Entries of banks' statements: which payment each became, or why it waits for a person."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import sqlalchemy as sa
+
+from books import tables
+from books.ledger import joined, split
+from books.upsert import put_once
+
+
+class BankEntry(NamedTuple):
+    """Money that came in. `id`: derived from its account, statement and place."""
+
+    id: str
+    tenant: str
+    file: str
+    account: str
+    currency: str
+    text: str
+    name: str
+    iban: str
+    value_day: str
+    nanos: int
+    state: str  # matched | unmatched
+    why: str
+    payment: str
+    at_ms: int
+
+
+def add(conn: sa.Connection, entry: BankEntry) -> bool:
+    """Stores an entry; False = it is there already."""
+    units, nanos = split(entry.nanos)
+    return put_once(conn, tables.bank_entries, {**entry._asdict(), "units": units, "nanos": nanos})
+
+
+def find(conn: sa.Connection, entry: str) -> BankEntry | None:
+    row = conn.execute(sa.select(tables.bank_entries).where(tables.bank_entries.c.id == entry)).first()
+    return None if row is None else _read(row)
+
+
+def waiting(conn: sa.Connection, tenant: str) -> list[BankEntry]:
+    """Entries that no payment was made of, oldest first."""
+    t = tables.bank_entries
+    query = sa.select(t).where(t.c.tenant == tenant, t.c.state == "unmatched").order_by(t.c.value_day, t.c.id)
+    return [_read(row) for row in conn.execute(query)]
+
+
+def matched(conn: sa.Connection, entry: str, payment: str, why: str) -> None:
+    """An entry that waited is a payment now."""
+    t = tables.bank_entries
+    conn.execute(sa.update(t).where(t.c.id == entry).values(state="matched", payment=payment, why=why))
+
+
+def _read(row: sa.Row[tuple[object, ...]]) -> BankEntry:
+    values = dict(row._mapping)
+    values["nanos"] = joined(values.pop("units"), values["nanos"])
+    return BankEntry(**values)

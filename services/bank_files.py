@@ -1,0 +1,207 @@
+"""Statements of banks, CAMT.053 (ISO 20022) and MT940 (SWIFT), as entries; and which payment each becomes.
+
+An entry is identified by its account, statement and place, so that a file twice is the same entries. It pays the invoice whose number is in its text,
+else the party that has the payer's name or an open invoice of exactly this amount, if that is one party alone; else it waits for a person.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+import mt940
+from lxml import etree
+
+from assurance.rounding import decimals_of, to_minor
+from books import Connection, bank_entries, invoices, payments
+from books.bank_entries import BankEntry
+from books.invoices import Invoice
+from core.ids import derived_id
+from core.money import to_nanos
+from services import payments as desk
+from services.errors import BadArgument, ServiceError, UnknownName
+from services.installation import tenant_of
+
+MOST_BYTES = 50_000_000
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What of a file became payments, what waits for a person, and how many entries were known already."""
+
+    matched: list[BankEntry]
+    unmatched: list[BankEntry]
+    known: int
+
+
+def read(content: bytes, file: str, tenant: str, now_ms: int) -> list[BankEntry]:
+    """The entries of a statement that came in; what went out is left out. Raises `BadArgument`, which names what cannot be read."""
+    if len(content) > MOST_BYTES:
+        raise BadArgument(f"{file} has more than {MOST_BYTES // 10**6} MB: split it.")
+    text = content.lstrip(b"\xef\xbb\xbf \r\n\t")
+    found = list(_camt(text, file) if text.startswith(b"<") else _mt940(content, file))
+    return [
+        BankEntry(
+            derived_id("bank", tenant, account, statement, place), tenant, file, account, currency, text, name, iban, day, nanos, "", "", "", now_ms
+        )
+        for account, statement, place, currency, nanos, text, name, iban, day in found
+    ]
+
+
+def _camt(content: bytes, file: str) -> Iterator[tuple[str, str, str, str, int, str, str, str, str]]:
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
+    try:
+        root = etree.fromstring(content, parser)
+    except etree.XMLSyntaxError as wrong:
+        raise BadArgument(f"{file} is no XML: {wrong.msg}.") from None
+    statements = root.findall(".//{*}Stmt")
+    if not statements:
+        raise BadArgument(f"{file} is no CAMT.053: it has no statement (Stmt).")
+
+    def at(node: etree._Element, path: str) -> str:
+        found = node.find(path)
+        return " ".join((found.text or "").split()) if found is not None else ""
+
+    for statement in statements:
+        account = at(statement, ".//{*}Acct/{*}Id//{*}IBAN") or at(statement, ".//{*}Acct/{*}Id//{*}Id")
+        number = at(statement, "{*}Id")
+        for place, entry in enumerate(statement.findall("{*}Ntry")):
+            amount = entry.find("{*}Amt")
+            if amount is None or at(entry, "{*}CdtDbtInd") != "CRDT" or at(entry, ".//{*}RvslInd") == "true":
+                continue
+            day = at(entry, ".//{*}ValDt/{*}Dt") or at(entry, ".//{*}BookgDt/{*}Dt")
+            details = entry.findall(".//{*}TxDtls") or [entry]
+            for piece, detail in enumerate(details):
+                money = detail.find(".//{*}TxAmt/{*}Amt") if len(details) > 1 else None
+                money = amount if money is None else money
+                texts = [" ".join((one.text or "").split()) for one in detail.findall(".//{*}RmtInf//{*}Ustrd")]
+                texts += [at(detail, ".//{*}CdtrRefInf/{*}Ref"), at(detail, ".//{*}EndToEndId")]
+                name = at(detail, ".//{*}RltdPties/{*}Dbtr/{*}Nm") or at(detail, ".//{*}RltdPties/{*}Dbtr/{*}Pty/{*}Nm")
+                iban = at(detail, ".//{*}DbtrAcct//{*}IBAN")
+                reference = at(entry, "{*}AcctSvcrRef") or str(place)
+                nanos = _nanos(money.text or "", file, f"statement {number}, entry {place + 1}")
+                yield account, number, f"{reference}/{piece}", money.get("Ccy", ""), nanos, " ".join(filter(None, texts)), name, iban, day
+
+
+def _mt940(content: bytes, file: str) -> Iterator[tuple[str, str, str, str, int, str, str, str, str]]:
+    for encoding in ("utf-8", "latin-1"):
+        try:
+            text = content.decode(encoding)
+            break
+        except UnicodeDecodeError:
+            continue
+    if ":61:" not in text and ":60F:" not in text:
+        raise BadArgument(f"{file} is neither CAMT.053 (XML) nor MT940 (it has no :60F: and no :61:).")
+    try:
+        statement = mt940.parse(text)
+    except Exception as wrong:  # noqa: BLE001 - the library raises plain exceptions of many kinds
+        raise BadArgument(f"{file} cannot be read as MT940: {wrong}") from None
+    account = str(statement.data.get("account_identification") or "")
+    number = f"{statement.data.get('statement_number') or ''}/{statement.data.get('sequence_number') or ''}"
+    for place, one in enumerate(statement.transactions):
+        data = one.data
+        amount: Decimal = data["amount"].amount
+        if amount <= 0:
+            continue
+        details = " ".join(str(data.get(name) or "") for name in ("transaction_details", "purpose", "extra_details", "customer_reference"))
+        name = str(data.get("applicant_name") or "")
+        nanos = _nanos(str(amount), file, f"entry {place + 1}")
+        day = data["date"]
+        known = f"{account}/{day.isoformat()}" if number == "/" else number
+        yield (
+            account, known, str(place), data["amount"].currency or str(data.get("currency") or ""), nanos, " ".join(details.split()), name,
+            str(data.get("applicant_iban") or ""), f"{day.year:04d}-{day.month:02d}-{day.day:02d}",
+        )  # fmt: skip
+
+
+def _nanos(text: str, file: str, place: str) -> int:
+    try:
+        return to_nanos(text)
+    except ValueError as wrong:
+        raise BadArgument(f"{file}, {place}: {wrong}.") from None
+
+
+def import_file(conn: Connection, tenant: str, content: bytes, file: str, who: str, now_ms: int) -> Imported:
+    """Records the entries of a file that are not known yet, each with the payment that it is. All of the file or nothing."""
+    tenant = tenant_of(conn, tenant)
+    matched, unmatched, known = [], [], 0
+    issued = [one for one in invoices.every(conn, tenant, status=("issued",)) if one.kind == "invoice"]
+    for entry in read(content, file, tenant, now_ms):
+        if bank_entries.find(conn, entry.id) is not None:
+            known += 1
+            continue
+        party, numbers, why = match(conn, entry, issued)
+        if not party:
+            bank_entries.add(conn, entry._replace(state="unmatched", why=why))
+            unmatched.append(entry._replace(why=why))
+            continue
+        done = _paid(conn, entry, party, numbers, who, now_ms)
+        if isinstance(done, str):
+            bank_entries.add(conn, entry._replace(state="unmatched", why=done))
+            unmatched.append(entry._replace(why=done))
+        else:
+            entry = entry._replace(state="matched", why=why, payment=done.payment.id)
+            bank_entries.add(conn, entry)
+            matched.append(entry)
+    return Imported(matched, unmatched, known)
+
+
+def assign(conn: Connection, tenant: str, name: str, party: str, who: str, now_ms: int) -> desk.Recorded:
+    """Gives an entry that waits to a party."""
+    tenant = tenant_of(conn, tenant)
+    entry = bank_entries.find(conn, name)
+    if entry is None or entry.tenant != tenant:
+        raise UnknownName(f"There is no bank entry {name!r}: `ringfence payments waiting` lists them.")
+    if entry.state == "matched":
+        raise desk.Refused(f"{name} is payment {entry.payment} already.")
+    done = desk.record(conn, tenant, party, _plain(entry.nanos), entry.currency, entry.text[:140] or entry.id, entry.value_day, who, now_ms,
+                       source=entry.id)  # fmt: skip
+    bank_entries.matched(conn, entry.id, done.payment.id, f"by {who}")
+    return done
+
+
+def _paid(conn: Connection, entry: BankEntry, party: str, numbers: Sequence[str], who: str, now_ms: int) -> desk.Recorded | str:
+    try:
+        reference = entry.text[:140] or entry.id
+        return desk.record(
+            conn, entry.tenant, party, _plain(entry.nanos), entry.currency, reference, entry.value_day, who, now_ms, numbers, entry.id
+        )
+    except ServiceError as refused:
+        return str(refused)
+
+
+def _plain(nanos: int) -> str:
+    return str(Decimal(nanos).scaleb(-9))
+
+
+def match(conn: Connection, entry: BankEntry, issued: Sequence[Invoice]) -> tuple[str, list[str], str]:
+    """Party ("" = none), invoice numbers, and why."""
+    text = _letters(entry.text)
+    named = [one for one in issued if _letters(one.number) in text]
+    if parties := {one.party for one in named}:
+        if len(parties) > 1:
+            return "", [], f"its text names invoices of {', '.join(sorted(parties))}"
+        numbers = [one.number for one in named if one.currency == entry.currency]
+        if not numbers:
+            return "", [], f"its text names an invoice in {named[0].currency}, and it is in {entry.currency}"
+        return named[0].party, numbers, f"its text names {', '.join(numbers)}"
+    if entry.name:
+        same = {one.party for one in issued if _letters(entry.name) in (_letters(one.party), _letters(one.read().party.legal.legal_name))}
+        if len(same) == 1:
+            return same.pop(), [], f"the payer's name is {entry.name}"
+    minor = to_minor(entry.nanos, decimals_of(entry.currency))
+    open_of = payments.open_amounts(conn, [one.id for one in issued])
+    exact = [one for one in issued if one.currency == entry.currency and one.total + open_of.get(one.id, 0) == minor]
+    if len(exact) == 1:
+        return exact[0].party, [exact[0].number], f"{exact[0].number} alone has this amount open"
+    return "", [], "its text names no invoice, and payer and amount fit nobody alone"
+
+
+def _letters(text: str) -> str:
+    """
+    >>> _letters("RF-2026/000 001")
+    'rf2026000001'
+    """
+    return re.sub(r"[^0-9a-z\u0080-\uffff]", "", text.lower())

@@ -1,0 +1,244 @@
+"""A party's bill against our calls: read their files, compare, keep what was found.
+
+Order: everything is read and computed first, then one transaction stores the reconciliation and how the files were read. A crash before it leaves
+nothing; the same files again are the reconciliation that they made.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from dataclasses import dataclass, field
+from typing import Literal
+
+import msgspec
+import polars as pl
+
+from assurance.reconcile import layout as layouts
+from assurance.reconcile.invoice import Invoice, read_invoice
+from assurance.reconcile.layout import Layout
+from assurance.reconcile.plan import Plan, plan_of
+from assurance.reconcile.read import TheirCalls, read_calls
+from assurance.reconcile.result import Reconciled, reconcile
+from books import Connection, configs, reading, reconciliations, writing
+from books.reconciliations import CauseSum, FileProfile, Reconciliation, Summary
+from core.money import to_text
+from rating.contracts import Terms
+from rating.offers.finding import Finding, Findings, OfferError
+from rating.offers.table import open_table
+from services import periods
+from services.errors import BadArgument, ServiceError, UnknownName
+from services.in_force import from_books
+from services.installation import Installation, opened_books, tenant_of
+from services.reading import warehouse
+from warehouse import sides
+
+Role = Literal["buy", "sell"]
+MARGIN_MS = 36 * 3_600_000
+"""How far beyond the period our calls are read: a file in the zone of another continent reaches so far."""
+NOISE = ("rounding", "within_tolerance")
+"""Causes whose calls are not kept one by one: every call of a file that rounds to cents has one."""
+MOST_KEPT = 2_000_000
+
+
+class Refused(ServiceError):
+    """The files cannot be compared as they are; the text says why, and what to do."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """`party`: the carrier whose bill it is (`role` buy), or the account that disputes ours (sell). `zone`: of times without one in their
+    calls. `names`: their name of a destination -> ours, corrected by hand. "" and None = as kept from their last file, or guessed."""
+
+    party: str
+    period: str
+    role: Role = "buy"
+    invoice: bytes | None = None
+    cdrs: bytes | None = None
+    zone: str = ""
+    tolerance_ms: int = 2_000
+    calls_layout: Layout | None = None
+    invoice_layout: Layout | None = None
+    names: dict[str, str] = field(default_factory=dict)
+    guess_again: bool = False
+    replace: bool = False  # although another file of the same period was reconciled
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """`stored` None = nothing was kept (a dry run). `known`: the same files had made it before."""
+
+    reconciled: Reconciled
+    stored: Reconciliation
+    profile: FileProfile
+    reasons: tuple[tuple[str, str], ...]
+    known: bool = False
+    zone: str = "UTC"
+
+
+def run(installation: Installation, tenant: str, asked: Asked, who: str, now_ms: int, keep: bool = True) -> Outcome:
+    """Reconciles, and with `keep` stores what was found. Raises `Refused` and `UnknownName`; nothing is stored then."""
+    if asked.invoice is None and asked.cdrs is None:
+        raise BadArgument("name their --invoice, their --cdrs, or both: there is nothing to compare with")
+    with opened_books(installation) as engine:
+        with reading(engine) as conn:
+            tenant = tenant_of(conn, tenant)
+            terms = from_books(engine)(configs.latest(conn))
+            known = FileProfile() if asked.guess_again else reconciliations.profile(conn, tenant, asked.role, asked.party)
+            others = reconciliations.every(conn, tenant, asked.role, asked.party)
+        plan, zone = _plan(terms, tenant, asked)
+        period = periods.period_ms(asked.period, zone)
+        reasons: list[tuple[str, str]] = []
+        calls, calls_layout = _calls(asked, known, reasons)
+        invoice, invoice_layout = _invoice(asked, known, reasons)
+        _check_currency(plan, calls, invoice)
+        with warehouse(installation) as client:
+            read = sides.bought if asked.role == "buy" else sides.sold
+            ours = read(client, tenant, asked.party, period[0] - MARGIN_MS, period[1] + MARGIN_MS)
+            fees = sides.attempt_fees(client, tenant, asked.party, *period) if asked.role == "buy" else (0, 0)
+        names = {**known.names, **asked.names}
+        found = reconcile(ours, calls, invoice, plan, period, tolerance_ms=asked.tolerance_ms, corrected=names)
+        if fees[1]:
+            words = f"{fees[0]:,} failed attempts cost {to_text(fees[1])} {found.currency} in fees, and are not compared"
+            found.findings.add("attempt fees", "note", words, "look for a line of them on the invoice")
+        stored = _stored(found, asked, tenant, invoice, period, zone, others, who, now_ms)
+        profile = FileProfile(calls=calls_layout or known.calls, invoice=invoice_layout or known.invoice, names=names)
+        twin = next((one for one in others if one.id == stored.id), None)
+        if twin is None and keep:
+            content = _kept_calls(found)
+            with writing(engine) as conn:
+                reconciliations.add(conn, stored, content)
+                reconciliations.keep_profile(conn, tenant, asked.role, asked.party, profile, who, now_ms)
+        return Outcome(found, twin or stored, profile, tuple(reasons), twin is not None, zone)
+
+
+def _plan(terms: Terms, tenant: str, asked: Asked) -> tuple[Plan, str]:
+    if asked.role == "buy":
+        if terms.find("carriers", tenant, asked.party) is None:
+            raise UnknownName(f"Tenant {tenant} has no carrier {asked.party!r}: `ringfence config show` lists them.")
+        charged = terms.bought(tenant, asked.party)
+    else:
+        if terms.find("accounts", tenant, asked.party) is None:
+            raise UnknownName(f"Tenant {tenant} has no account {asked.party!r}: `ringfence config show` lists them.")
+        charged = terms.sold(tenant, asked.party)[0]
+    plan = plan_of(terms, charged)
+    return plan, plan.zone
+
+
+def _calls(asked: Asked, known: FileProfile, reasons: list[tuple[str, str]]) -> tuple[TheirCalls | None, Layout | None]:
+    if asked.cdrs is None:
+        return None, None
+    layout = asked.calls_layout or known.calls
+    try:
+        layout = _layout("calls", asked.cdrs, layout, reasons)
+        if asked.zone:
+            layout = msgspec.structs.replace(layout, timezone=asked.zone)
+        return read_calls(open_table(asked.cdrs, layout), layout), layout
+    except OfferError as wrong:
+        raise _refused("their calls", wrong.findings) from None
+
+
+def _invoice(asked: Asked, known: FileProfile, reasons: list[tuple[str, str]]) -> tuple[Invoice | None, Layout | None]:
+    if asked.invoice is None:
+        return None, None
+    try:
+        layout = _layout("invoice", asked.invoice, asked.invoice_layout or known.invoice, reasons)
+        found = read_invoice(open_table(asked.invoice, layout), layout)
+    except OfferError as wrong:
+        raise _refused("their invoice", wrong.findings) from None
+    if found.findings.has_errors:
+        raise _refused("their invoice", tuple(one for one in found.findings if one.level == "error"))
+    return found, layout
+
+
+def _layout(kind: layouts.Kind, content: bytes, known: Layout | None, reasons: list[tuple[str, str]]) -> Layout:
+    if known is not None:
+        reasons.append((kind, "read as their last file, or as the layout says"))
+        return known
+    table = open_table(content)
+    guessed = layouts.guess(table, kind)
+    if guessed.findings.has_errors:
+        raise OfferError(*guessed.findings)
+    reasons += [(kind, reason) for reason in table.reasons]
+    reasons += [(f"{kind}: {name}", reason) for name, reason in guessed.reasons]
+    return msgspec.structs.replace(guessed.layout, encoding=table.encoding, delimiter=table.delimiter, sheet=table.sheet)
+
+
+def _refused(what: str, findings: tuple[Finding, ...]) -> Refused:
+    return Refused("\n".join(f"{what}: {one.text()}".replace("--mapping", "--layout") for one in findings[:20]))
+
+
+def _check_currency(plan: Plan, calls: TheirCalls | None, invoice: Invoice | None) -> None:
+    for what, currency in (("their calls", calls.currency if calls else ""), ("their invoice", invoice.currency if invoice else "")):
+        if currency == "several":
+            raise Refused(f"{what}: the rows are in several currencies: reconcile one currency at a time, from a file of it")
+        if currency and plan.currency and currency != plan.currency:
+            todo = f"ask for an invoice in {plan.currency}, or correct the agreement"
+            raise Refused(f"{what} is in {currency}, and the agreement in {plan.currency}: {todo}")
+
+
+def _stored(
+    found: Reconciled, asked: Asked, tenant: str, invoice: Invoice | None, period: tuple[int, int], zone: str, others: list[Reconciliation], who: str,
+    now_ms: int,
+) -> Reconciliation:  # fmt: skip
+    invoice_sha = hashlib.sha256(asked.invoice).hexdigest() if asked.invoice is not None else ""
+    cdrs_sha = hashlib.sha256(asked.cdrs).hexdigest() if asked.cdrs is not None else ""
+    name = reconciliations.id_of(tenant, asked.role, asked.party, *period, invoice_sha, cdrs_sha)
+    _check_others(found.findings, others, name, asked, period, invoice, zone)
+    inside = found.ours.filter(pl.col("at_ms").is_between(*period, closed="left"))
+    sums = tuple(
+        CauseSum(row["cause"], row["parts"], to_text(row["nanos"]), to_text(row["more_nanos"]), to_text(row["less_nanos"]))
+        for row in found.causes().iter_rows(named=True)
+    )
+    summary = Summary(
+        causes=sums, clock=tuple(found.clock.words()), findings=tuple(one.text() for one in found.findings if one.level != "note")[:200],
+        calls=inside.height, their_calls=found.theirs.height, unreadable=found.unreadable, our_seconds=int(inside["charged_s"].sum()),
+        has_calls=found.has_calls,
+    )  # fmt: skip
+    return Reconciliation(
+        id=name, tenant=tenant, role=asked.role, party=asked.party, from_ms=period[0], to_ms=period[1], invoice_no=invoice.number if invoice else "",
+        invoice_sha256=invoice_sha, cdrs_sha256=cdrs_sha, currency=found.currency, theirs=to_text(found.theirs_nanos), ours=to_text(found.ours_nanos),
+        summary=summary, who=who, at_ms=now_ms,
+    )  # fmt: skip
+
+
+def _check_others(
+    findings: Findings, others: list[Reconciliation], name: str, asked: Asked, period: tuple[int, int], invoice: Invoice | None, zone: str
+) -> None:
+    """Two files for one period, periods that overlap, an invoice that says another period: findings, or a refusal."""
+    said = invoice.period if invoice else ("", "")
+    wanted = periods.days_of(period, zone)
+    if said[0] and said != wanted:
+        findings.add("period", "warning", f"the invoice says {said[0]} to {said[1]}, and {wanted[0]} to {wanted[1]} is compared",
+            "use the period of the invoice")
+    for other in others:
+        if other.id == name or asked.replace:
+            continue
+        if (other.from_ms, other.to_ms) == period:
+            raise Refused(
+                f"Other files of {asked.party} for this period were reconciled as {other.id} (invoice {other.invoice_no or 'without a number'}, "
+                f"{other.theirs} {other.currency}): with --replace these are compared as well"
+            )
+        if other.from_ms < period[1] and period[0] < other.to_ms:
+            first, last = periods.days_of((other.from_ms, other.to_ms), zone)
+            raise Refused(
+                f"The period overlaps that of {other.id} ({first} to {last}, invoice {other.invoice_no or 'without a number'}): calls would be "
+                "compared twice; use another --period, or --replace if that one was wrong"
+            )
+
+
+def _kept_calls(found: Reconciled) -> bytes:
+    """The calls that differ, as Parquet: what a dispute is made of."""
+    calls = found.calls().filter(~pl.col("cause").is_in(NOISE)).head(MOST_KEPT)
+    out = io.BytesIO()
+    calls.write_parquet(out, compression="zstd")
+    return out.getvalue()
+
+
+def stored(conn: Connection, tenant: str, name: str) -> Reconciliation:
+    """A reconciliation by its id. Raises `UnknownName`."""
+    found = reconciliations.find(conn, tenant, name)
+    if found is None:
+        known = ", ".join(one.id for one in reconciliations.every(conn, tenant)[:12])
+        raise UnknownName(f"There is no reconciliation {name!r}; there are: {known or 'none: `ringfence reconcile` makes one'}.")
+    return found

@@ -1,0 +1,96 @@
+"""The API: who may ask, what it answers by table and by the scalar choice alike, portability, and bad bodies."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from api.app import app
+from books import deliveries, writing
+from core.orders import Key
+from rating.routes.live import Live, Standing
+from services.portability.local import import_file
+
+
+@pytest.fixture
+def client(house: Any) -> TestClient:
+    house.publish()
+    return TestClient(app(house.asking, house.find))
+
+
+def ask(client: TestClient, path: str = "route", token: str = "a-token-of-the-tests", status: int = 200, **body: Any) -> Any:
+    response = client.post(f"/v1/{path}", json=body, headers={"Authorization": f"Bearer {token}"})
+    assert response.status_code == status, response.text
+    return response.json()
+
+
+def wait_for_table(house: Any) -> None:
+    deadline = time.monotonic() + 20
+    while house.asking._building or not house.asking._tables:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_the_same_answer_by_the_scalar_choice_and_by_the_table(client: TestClient, house: Any) -> None:
+    cases = ("+43 1 234567", "+43 664 123456", "+882 13 123456", "+1 202 5550123", "x")
+    first = {number: ask(client, account="acme", b_number=number) for number in cases}
+    wait_for_table(house)
+    second = {number: ask(client, account="acme", b_number=number) for number in cases}
+    for number in cases:
+        assert first[number]["routes"] == second[number]["routes"] and first[number]["cause"] == second[number]["cause"], number
+    assert second["+43 1 234567"]["routes"] == [
+        {"rank": 1, "gateway": "beta-1", "carrier": "beta", "address": "192.0.2.2:5060", "number": "431234567"},
+        {"rank": 2, "gateway": "alpha-1", "carrier": "alpha", "address": "192.0.2.1:5060", "number": "7001431234567"},
+    ]
+    assert [one["gateway"] for one in second["+43 664 123456"]["routes"]] == ["alpha-1", "beta-1"]
+    assert [second[number]["cause"] for number in cases] == ["", "", "denied", "no_route", "no_route"]
+
+
+def test_what_is_busy_or_suspect_moves_at_once(client: TestClient, house: Any) -> None:
+    house.live = Live({("beta", ""): Standing(suspected="false answers")})
+    ask(client, account="acme", b_number="431234567")
+    wait_for_table(house)
+    assert ask(client, account="acme", b_number="431234567")["routes"][0]["gateway"] == "alpha-1"
+    house.live = house.live._replace(busy={"alpha-1": 2})
+    assert [one["gateway"] for one in ask(client, account="acme", b_number="431234567")["routes"]] == ["beta-1"]
+
+
+def test_a_ported_number_goes_by_its_lrn_and_a_delta_is_known_at_once(client: TestClient, house: Any) -> None:
+    house.folder.joinpath("dump.csv").write_text("431234567,43664000\n")
+    import_file(house.folder / "dump.csv", house.folder / "state", "t1", delta=False)
+    found = ask(client, account="acme", b_number="431234567")
+    assert (found["lrn"], found["routes"][0]["gateway"], found["routes"][0]["number"]) == ("43664000", "alpha-1", "7001431234567")
+    assert ask(client, account="acme", b_number="43664123456", lrn="431")["routes"][0]["gateway"] == "beta-1", "known already: nobody is asked"
+
+
+@pytest.mark.parametrize("fails", ["open", "closed"])
+def test_a_dip_that_fails_lets_the_call_go_on_or_not(client: TestClient, house: Any, fails: str) -> None:
+    row = f'portability: [{{name: mnp, kind: http, url: "http://127.0.0.1:1/{{number}}", fails: {fails}}}]'
+    house.publish(house.folder.joinpath("config.yaml").read_text().replace("portability: [{name: mnp}]", row))
+    found = ask(client, account="acme", b_number="431234567")
+    assert found["note"].startswith("portability mnp: the service cannot be reached")
+    assert (found["cause"], bool(found["routes"])) == (("", True) if fails == "open" else ("portability", False))
+
+
+def test_who_may_not_ask_and_what_cannot_be_read(client: TestClient) -> None:
+    assert "token is not known" in ask(client, token="another-token-of-16", status=401, account="acme", b_number="431")["error"]
+    assert client.post("/v1/route").status_code in (400, 401)
+    assert "not valid for tenant 't2'" in ask(client, status=403, account="acme", b_number="431", tenant="t2")["error"]
+    assert "missing required field `b_number`" in ask(client, status=400, account="acme")["error"]
+    assert ask(client, account="nobody", b_number="431")["cause"] == "no_plan"
+    assert ask(client, account="old", b_number="431")["why"] == "account 'old' is not known, or has no route plan"
+    headers = {"Authorization": "Bearer a-token-of-the-tests"}
+    assert client.post("/v1/route", content=b"x" * 20_000, headers=headers).status_code == 400
+    assert client.get("/v1/health").json() == {"ready": True}
+
+
+def test_a_call_is_screened_as_the_switch_would(client: TestClient, house: Any) -> None:
+    key = Key(tenant="t1", account="acme", b_range="88213")
+    with writing(house.engine) as conn:
+        deliveries.change(conn, "k1", deliveries.BLOCKS, {key.entry(): "order-1"}, 1_795_000_000_000)
+    assert ask(client, "screen", account="acme", b_raw="+88213123456") == {"code": 603, "order_id": "order-1", "number": ""}
+    assert ask(client, "screen", account="acme", b_raw="+88214123456")["code"] == 0
+    assert ask(client, "screen", account="acme", b_raw="112")["code"] == 0

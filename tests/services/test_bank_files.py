@@ -1,0 +1,138 @@
+"""Banks' statements: read, matched, and a file twice is the same payments."""
+
+from __future__ import annotations
+
+import pytest
+
+from books import bank_entries, ledger, open_books, tenants, writing
+from books.invoices import Invoice
+from books.ledger import Account
+from core.config import Party
+from services import bank_files, payments
+from services.bank_files import import_file, read
+from services.errors import BadArgument
+
+NOW = 1_764_633_600_000
+CAMT = """<?xml version="1.0" encoding="UTF-8"?>
+<Document xmlns="urn:iso:std:iso:20022:tech:xsd:camt.053.001.08"><BkToCstmrStmt><Stmt><Id>2025-12</Id>
+<Acct><Id><IBAN>AT611904300234573201</IBAN></Id></Acct>
+%s
+</Stmt></BkToCstmrStmt></Document>"""
+ENTRY = """<Ntry><Amt Ccy="%s">%s</Amt><CdtDbtInd>%s</CdtDbtInd><ValDt><Dt>2025-12-15</Dt></ValDt><AcctSvcrRef>%s</AcctSvcrRef><NtryDtls><TxDtls>
+<RltdPties><Dbtr><Nm>%s</Nm></Dbtr></RltdPties><RmtInf><Ustrd>%s</Ustrd></RmtInf></TxDtls></NtryDtls></Ntry>"""
+MT940 = """:20:START
+:25:AT611904300234573201
+:28C:12/1
+:60F:C251214EUR1000,00
+:61:2512151215C10,00NTRFNONREF//B1
+:86:Invoice RF-2025-000001 thank you
+:61:2512151215D5,00NTRFNONREF//B2
+:86:Bank fee
+:62F:C251215EUR1005,00
+"""
+
+
+def camt(*entries: str) -> bytes:
+    """Entries written as `currency amount CRDT|DBIT reference | payer | text`."""
+    rows = []
+    for entry in entries:
+        head, name, text = (part.strip() for part in entry.split("|"))
+        rows.append(ENTRY % (*head.split(), name, text))
+    return (CAMT % "\n".join(rows)).encode()
+
+
+def issued(number: str, party: str, total: int, currency: str = "EUR") -> Invoice:
+    import msgspec
+
+    from assurance.invoice import Document
+    from core.billing import Legal, LegalEntity
+
+    document = Document(
+        kind="invoice", currency=currency, decimals=2, issuer=LegalEntity(tenant="t1", name="ring"),
+        party=Party(tenant="t1", name=party, legal=Legal(legal_name=f"{party.upper()} GmbH")), agreement="", from_day="2025-11-01",
+        until_day="2025-12-01", payment_days=30, lines=(), taxes=(), net=total, tax=0, total=total,
+    )  # fmt: skip
+    return Invoice(
+        f"invoice-{number}", "t1", party, "", currency, 1, "invoice", "issued", "ring", number, "", 0, 0, 1, 0, "answer", "2025-11-01", "2025-12-01",
+        msgspec.json.encode(document).decode(), total, 0, total, "", "ops", NOW, NOW, NOW,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def conn(books_dsn):
+    from books import invoices
+
+    engine = open_books(books_dsn)
+    with writing(engine) as conn:
+        tenants.add(conn, "t1", 1)
+        rows = [issued("RF-2025-000001", "acme", 1000), issued("RF-2025-000002", "acme", 500), issued("RF-2025-000003", "blue", 700)]
+        invoices.add(conn, rows)
+        for one in rows:
+            revenue, receivable = Account("t1", "revenue", one.currency), Account("t1", "receivable", one.currency, one.party)
+            ledger.post(conn, ledger.transfer("invoice", one.id, revenue, receivable, one.total * 10**7), NOW)
+        yield conn
+    engine.dispose()
+
+
+def outcome(conn, content: bytes) -> tuple[list[str], list[str], int]:
+    done = import_file(conn, "", content, "statement.xml", "ops", NOW)
+    return [one.why for one in done.matched], [one.why for one in done.unmatched], done.known
+
+
+@pytest.mark.parametrize(
+    ("entry", "matched", "unmatched", "left"),
+    [
+        ("EUR 10.00 CRDT B1 | Somebody | invoice RF-2025-000001", ["its text names RF-2025-000001"], [], ("acme", 5)),
+        ("EUR 10.00 CRDT B1 | Somebody | RF 2025 000001", ["its text names RF-2025-000001"], [], ("acme", 5)),
+        ("EUR 12.00 CRDT B1 | ACME GmbH | thanks", ["the payer's name is ACME GmbH"], [], ("acme", 3)),
+        ("EUR 7.00 CRDT B1 | Somebody | thanks", ["RF-2025-000003 alone has this amount open"], [], ("blue", 0)),
+        ("EUR 8.00 CRDT B1 | Somebody | thanks", [], ["its text names no invoice, and payer and amount fit nobody alone"], ("blue", 7)),
+        ("USD 10.00 CRDT B1 | Somebody | RF-2025-000001", [], ["its text names an invoice in EUR, and it is in USD"], ("acme", 15)),
+        ("USD 10.00 CRDT B1 | ACME GmbH | x", [], ["acme owes in EUR, not in USD: change the money first, or record it as a prepayment."],
+         ("acme", 15)),
+        ("EUR 10.00 CRDT B1 | x | RF-2025-000001 RF-2025-000003", [], ["its text names invoices of acme, blue"], ("acme", 15)),
+        ("EUR 10.00 DBIT B1 | Somebody | RF-2025-000001", [], [], ("acme", 15)),
+    ],
+)  # fmt: skip
+def test_an_entry_is_matched_or_waits_with_the_reason(conn, entry, matched, unmatched, left):
+    assert outcome(conn, camt(entry)) == (matched, unmatched, 0)
+    party, euros = left
+    assert ledger.balance(conn, Account("t1", "receivable", "EUR", party)) == euros * 10**9
+    assert outcome(conn, camt(entry)) == ([], [], len(matched) + len(unmatched)), "the file again changes nothing"
+    assert ledger.balance(conn, Account("t1", "receivable", "EUR", party)) == euros * 10**9 and ledger.faults(conn) == []
+
+
+def test_an_entry_that_waits_is_given_to_a_party_by_a_person(conn):
+    outcome(conn, camt("EUR 8.00 CRDT B1 | Somebody | thanks"))
+    (entry,) = bank_entries.waiting(conn, "t1")
+    done = bank_files.assign(conn, "", entry.id, "acme", "ops", NOW)
+    assert done.allocated == [("RF-2025-000001", 800)] and bank_entries.waiting(conn, "t1") == []
+    with pytest.raises(payments.Refused, match="already"):
+        bank_files.assign(conn, "", entry.id, "blue", "ops", NOW)
+
+
+def test_mt940_is_read_as_well(conn):
+    assert outcome(conn, MT940.encode()) == (["its text names RF-2025-000001"], [], 0)
+    assert outcome(conn, MT940.encode()) == ([], [], 1)
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        (b"<Document>", "is no XML"),
+        (b"<Document/>", "is no CAMT.053: it has no statement"),
+        (b"date,amount\n1,2\n", "is neither CAMT.053 .* nor MT940"),
+        (camt("EUR ten CRDT B1 | x | y"), r"statement 2025-12, entry 1: 'ten' is not a decimal amount"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_refused_with_its_place(content, fault):
+    with pytest.raises(BadArgument, match=fault):
+        read(content, "statement.xml", "t1", NOW)
+
+
+def test_an_entity_is_not_expanded():
+    bomb = CAMT.replace("<Document", '<!DOCTYPE d [<!ENTITY a "aaaa"><!ENTITY f SYSTEM "file:///etc/passwd">]><Document') % (
+        ENTRY % ("EUR", "1", "CRDT", "B", "&f;", "&a;")
+    )
+    (entry,) = read(bomb.encode(), "x", "t1", NOW)
+    assert "root" not in entry.name and entry.text == ""

@@ -1,0 +1,135 @@
+"""A carrier's bill, from its files to what is kept of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+from typer.testing import CliRunner
+
+from books import open_books, reading, reconciliations
+from ringfence.cli import app
+from ringfence.settings import Settings
+from services.errors import ServiceError
+from services.installation import Installation
+from services.reconciling import Asked, Refused, run
+from services.rehearsal import Leak, lay
+from simulator.billing.faults import Bill, bill_of
+from simulator.billing.files import cdr_file, invoice_file
+from simulator.billing.own import offer, own_calls
+
+NOW_MS = 1_794_000_000_000
+CALLS = 3_000
+SWAPPED = b"Setup time;Answer time;Called No;Talk (s);Amount\n" + b"2026-10-02 08:00:09;2026-10-02 08:00:01;4311234567;61;0.0123\n" * 9
+
+
+def laid(home: Path, ours: pl.DataFrame, leak: Leak = lambda found: found) -> Installation:
+    """A home with these calls."""
+    installation = Settings(home=home, tenant="t1", countries="AT").installation
+    lay(installation, ours, NOW_MS, leak)
+    return installation
+
+
+@pytest.fixture(scope="module")
+def bill() -> Bill:
+    return bill_of(own_calls(CALLS, 1, offer()), offer(), 2, share=0.005)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory, bill: Bill) -> Path:
+    path = tmp_path_factory.mktemp("billed")
+    laid(path, bill.ours)
+    return path
+
+
+@pytest.fixture
+def installation(home: Path) -> Installation:
+    return Installation.embedded(home)
+
+
+def asked(bill: Bill, **more: object) -> Asked:
+    facts = {"party": "alpha", "period": "2026-10", "invoice": invoice_file(bill), "cdrs": cdr_file(bill, 3), "guess_again": True}
+    return Asked(**(facts | more))  # type: ignore[arg-type]
+
+
+def test_the_causes_add_up_and_the_same_files_again_are_the_same_reconciliation(installation: Installation, bill: Bill):
+    first = run(installation, "", asked(bill), "ops", NOW_MS)
+    found = first.reconciled
+    assert found.entries["nanos"].sum() == found.theirs_nanos - found.ours_nanos
+    again = run(installation, "t1", asked(bill), "ops", NOW_MS + 1)
+    assert again.known and again.stored == first.stored
+    engine = open_books(installation.books_dsn)
+    with reading(engine) as conn:
+        assert [one.id for one in reconciliations.every(conn, "t1")] == [first.stored.id]
+        assert reconciliations.profile(conn, "t1", "buy", "alpha").calls is not None
+    engine.dispose()
+
+
+def test_other_files_for_the_period_and_overlapping_periods_are_refused(installation: Installation, bill: Bill):
+    run(installation, "", asked(bill), "ops", NOW_MS)
+    with pytest.raises(Refused, match="--replace"):
+        run(installation, "", asked(bill, cdrs=None), "ops", NOW_MS)
+    with pytest.raises(Refused, match="overlaps"):
+        run(installation, "", asked(bill, period="2026-10-20..2026-11-05", cdrs=None), "ops", NOW_MS)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"invoice": b"Currency;USD\nDestination;Calls;Minutes;Amount\nAustria;1;1.00;0.0121\n"},
+            "their invoice is in USD, and the agreement in EUR"),
+        ({"invoice": b"Destination;Calls;Minutes;Amount\nAustria;1;1.00;none\n"}, "Amount"),
+        ({"cdrs": SWAPPED}, "swapped"),
+        ({"cdrs": b"Call Start;Called No;Talk (s);Amount\n" + b"2026-10-02 08:00:09;x;y;z\n" * 9}, "was found among"),
+        ({"period": "2026-13"}, "is not a period"),
+        ({"party": "nobody"}, "has no carrier 'nobody'"),
+        ({"invoice": None, "cdrs": None}, "nothing to compare"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_compared_is_refused_with_the_reason(installation: Installation, bill: Bill, wrong: dict[str, object], said: str):
+    with pytest.raises(ServiceError, match=said):
+        run(installation, "", asked(bill, **({"cdrs": None} | wrong)), "ops", NOW_MS, keep=False)
+
+
+def test_a_total_that_is_not_the_sum_and_a_negative_line_are_findings_and_add_up(installation: Installation):
+    text = b"Invoice;A-7\nDestination;Calls;Minutes;Amount\nAustria;10;100.00;1.21\nCredit;;;-5.00\nTotal;;;6.21\n"
+    found = run(installation, "", Asked("alpha", "2026-11-05", invoice=text, guess_again=True), "ops", NOW_MS, keep=False).reconciled
+    kinds = {one.kind for one in found.findings}
+    assert {"total", "negative line"} <= kinds
+    causes = dict(found.causes().select("cause", "nanos").iter_rows())
+    assert causes["line_arithmetic"] == 10_000_000_000 and causes["other_charge"] == -5_000_000_000
+    assert sum(causes.values()) == found.difference_nanos == 6_210_000_000
+
+
+def test_local_time_over_a_change_of_the_clocks_is_told(installation: Installation):
+    lines = [f"25.10.2026 {hour:02d}:{minute:02d}:00;43112345{minute:02d};61;0.0123" for hour in (1, 2, 3) for minute in range(0, 60, 5)]
+    text = ("Call Start;Called No;Talk (s);Amount\n" + "\n".join(lines)).encode()
+    one = Asked("alpha", "2026-10-25", cdrs=text, zone="Europe/Vienna", guess_again=True, replace=True)
+    done = run(installation, "", one, "ops", NOW_MS, keep=False)
+    assert [one.kind for one in done.reconciled.findings if "twice" in one.what] == ["repeated hour"]
+
+
+def test_a_customer_disputes_our_invoice_by_the_same_engine(installation: Installation, bill: Bill):
+    done = run(installation, "", asked(bill, party="acme", role="sell", invoice=None), "ops", NOW_MS, keep=False)
+    found = done.reconciled
+    causes = dict(found.causes().select("cause", "nanos").iter_rows())
+    assert causes and sum(causes.values()) == found.difference_nanos
+    assert causes["rate|fx"] < 0 or causes["rate"] < 0, "the customer's claim is by the wholesale price"
+
+
+def test_the_command_shows_causes_that_add_up_and_writes_the_calls(home: Path, bill: Bill, tmp_path: Path):
+    (tmp_path / "invoice.csv").write_bytes(invoice_file(bill))
+    (tmp_path / "calls.csv").write_bytes(cdr_file(bill, 3))
+    arguments = ["reconcile", "--carrier", "alpha", "--period", "2026-10", "--invoice", str(tmp_path / "invoice.csv"), "--cdrs",
+        str(tmp_path / "calls.csv")]
+    result = CliRunner().invoke(app, [*arguments, "--out", str(tmp_path / "out"), "--dry-run", "--home", str(home)])
+    assert result.exit_code == 0, result.output
+    assert "They charge" in result.output and "suspected_hung" in result.output and "together" in result.output
+    assert (tmp_path / "out" / "calls.csv").read_text().startswith("cause,difference_nanos,line,our_call_key")
+    as_json = CliRunner().invoke(app, [*arguments, "--json", "--dry-run", "--home", str(home)])
+    assert '"causes":[' in as_json.stdout
+    layout = CliRunner().invoke(app, [*arguments, "--write-layout", str(tmp_path / "alpha.yaml"), "--home", str(home)])
+    assert layout.exit_code == 0 and "b_number: Called No" in (tmp_path / "alpha.yaml").read_text()
+    by_hand = CliRunner().invoke(app, [*arguments, "--layout", str(tmp_path / "alpha.yaml"), "--dry-run", "--home", str(home)])
+    assert by_hand.exit_code == 0, by_hand.output
