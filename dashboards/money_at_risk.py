@@ -11,7 +11,7 @@ from core.money import to_decimal
 from core.text import amount
 from dashboards.tags import Safe, joined
 from dashboards.tiles import tile
-from dashboards.world import AtRisk
+from dashboards.world import BLOCKED, LET_PASS, PASSES, STATES, AtRisk
 from services import alert_desk
 from services.alert_desk import Catches, Queued
 from services.subjects import DAY_MS, Ask
@@ -64,10 +64,16 @@ def by_country(queue: list[Queued]) -> list[AtRisk]:
         if facts is None or not one.finding.exposure_nanos:
             continue
         name = facts.country_name or facts.country or "no country"
-        before = sums.get((name, one.finding.currency), AtRisk(facts.country, name, one.finding.currency, Decimal(0), 0, False))
+        before = sums.get((name, one.finding.currency), AtRisk(facts.country, name, one.finding.currency, Decimal(0), 0, LET_PASS))
         money = before.money + to_decimal(one.finding.exposure_nanos)
-        sums[name, one.finding.currency] = before._replace(money=money, alerts=before.alerts + 1, passes=before.passes or one.passes)
+        state = max(before.state, state_of(one), key=STATES.index)
+        sums[name, one.finding.currency] = before._replace(money=money, alerts=before.alerts + 1, state=state)
     return sorted(sums.values(), key=lambda one: (-one.money, one.name))
+
+
+def state_of(one: Queued) -> str:
+    """What becomes of an alert's calls."""
+    return PASSES if one.passes else BLOCKED if one.status == "standing" else LET_PASS
 
 
 def risk_tiles(risk: Risk | None) -> Safe:

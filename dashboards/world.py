@@ -23,6 +23,10 @@ LAND_URL = "/map/land.json"
 HEIGHT = 260
 
 
+LET_PASS, BLOCKED, PASSES = STATES = ("let pass by a person", "blocked", "some passes")
+"""What becomes of alerted calls; of several the last one counts."""
+
+
 class AtRisk(NamedTuple):
     """Money of alerted calls to a country. `country`: ISO 3166, "" = a global code, or a number that cannot be read."""
 
@@ -31,7 +35,7 @@ class AtRisk(NamedTuple):
     currency: str
     money: Decimal
     alerts: int
-    passes: bool  # nothing refuses some of these calls
+    state: str  # of `STATES`
 
 
 @lru_cache(1)
@@ -44,13 +48,13 @@ def world(found: list[AtRisk], colour: Colours) -> Any:
     """The map. A country without a place is left out: the table beside it has all."""
     rows = [
         {"lon": places()[one.country][0], "lat": places()[one.country][1], "money": float(one.money), "to": one.name or one.country,
-         "text": f"{one.money:,.2f} {one.currency} in {one.alerts} alert{'s' * (one.alerts != 1)}", "state": "passes" if one.passes else "blocked"}
+         "text": f"{one.money:,.2f} {one.currency} in {one.alerts} alert{'s' * (one.alerts != 1)}", "state": one.state}
         for one in found if one.country in places()
     ]  # fmt: skip
     land = alt.Chart(alt.topo_feature(LAND_URL, "land")).mark_geoshape(
         fill=colour.land, stroke=colour.line, strokeWidth=0.6
     )  # fmt: skip
-    state = alt.Color("state:N", scale=alt.Scale(domain=["passes", "blocked"], range=[colour.bad, colour.sold]), legend=None)
+    state = alt.Color("state:N", scale=alt.Scale(domain=list(STATES), range=[colour.soft, colour.sold, colour.bad]), legend=None)
     points = alt.Chart(pd.DataFrame(rows, columns=["lon", "lat", "money", "to", "text", "state"])).mark_circle(opacity=0.75).encode(
         longitude="lon:Q", latitude="lat:Q", color=state, size=alt.Size("money:Q", scale=alt.Scale(range=[60, 900]), legend=None),
         tooltip=[alt.Tooltip("to:N", title="to"), alt.Tooltip("text:N", title="money at risk"), alt.Tooltip("state:N", title="calls")],

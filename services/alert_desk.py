@@ -57,7 +57,7 @@ class Queued(NamedTuple):
 
     @property
     def passes(self) -> bool:
-        """Whether nothing refuses its calls."""
+        """Whether nothing refuses its calls, and no person has decided that."""
         return self.status not in ("standing", "lifted", "suppressed")
 
 
@@ -150,9 +150,9 @@ def catches(ask: Ask, conn: Connection, tenant: str, since_ms: int) -> Catches:
 
 
 def lost_per_minute(findings: Sequence[tuple[Finding, str]], now_ms: int) -> dict[str, Decimal]:
-    """Currency -> money per minute of alerts whose calls still pass: (finding, status of its order).
+    """Currency -> money per minute of alerts whose calls pass undecided: (finding, status of its order).
 
-    An alert's rate is its money over its time; one that is blocked, or without a call for five minutes, has none.
+    An alert's rate is its money over its time; one that is blocked, that a person lets pass, or without a call for five minutes, has none.
 
     >>> from core.orders import Finding
     >>> one = Finding(finding_id="f", tenant="t1", detector="burst", subject_kind="account", subject="acme", detected_at_ms=0, first_ms=0,
@@ -162,7 +162,7 @@ def lost_per_minute(findings: Sequence[tuple[Finding, str]], now_ms: int) -> dic
     """
     found: dict[str, Decimal] = {}
     for finding, status in findings:
-        if status == "standing" or now_ms - finding.last_ms > ACTIVE_MS or not finding.exposure_nanos:
+        if status in ("standing", "lifted", "suppressed") or now_ms - finding.last_ms > ACTIVE_MS or not finding.exposure_nanos:
             continue
         minutes = Decimal(max(60_000, finding.last_ms - finding.first_ms)) / 60_000
         found[finding.currency] = found.get(finding.currency, Decimal(0)) + to_decimal(finding.exposure_nanos) / minutes
