@@ -51,7 +51,7 @@ def main() -> None:
         raised = {seed: found for seed in range(1, arguments.seeds + 1) if (found := clean(seed, folder))}
         print(f"{arguments.seeds} clean months of {A_MONTH:,} calls: {len(raised)} raised something {raised or ''}")
         months = own_calls(A_MONTH, 1, offer())
-        for leak, (control, _) in LEAKS.items():
+        for leak, (control, _) in LEAKS.items() if arguments.seeds else ():
             installation = Installation.embedded(folder / control / leak.replace(" ", "-"))
             rehearsal.lay(installation, months, NOW_MS, lambda tables, leak=leak: leaking(tables, leak, SHARE))  # type: ignore[misc]
             found = {name for name, one in asked(installation).items() if one.status == "found"} - QUIET
