@@ -19,6 +19,7 @@ from dashboards.views.health import health
 from dashboards.views.invoices import invoices_page
 from dashboards.views.quote import quote
 from dashboards.views.routes import routes_and_margin
+from dashboards.views.runs import runs
 from dashboards.views.subject import subject
 from dashboards.views.wall import wall
 from dashboards.visit import Visit, person
@@ -47,6 +48,7 @@ PAGES = (
     Entry("quote", "Quote", "Rates", "rates", quote),
     Entry("decks", "Decks", "Rates", "rates", decks),
     Entry("invoices", "Invoices", "Money", "money", invoices_page),
+    Entry("runs", "Rating runs", "Money", "money", runs),
     Entry("health", "Health", "Run", "look", health),
 )  # fmt: skip
 

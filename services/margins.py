@@ -54,7 +54,7 @@ def margins(ask: Ask, tenant: str, from_ms: int, to_ms: int) -> list[Margin]:
 def quality(ask: Ask, tenant: str, from_ms: int, to_ms: int) -> list[Quality]:
     """By carrier, the busiest first."""
     rows = ask(subjects.quality(tenant, from_ms, to_ms))
-    return [Quality(row["carrier"], row["attempts"], row["answered"], row["talk_ms"], _delay(row["pdd_ms"])) for row in rows]
+    return [Quality(row["carrier"], row["attempts"], row["answers"], row["talk_ms"], _delay(row["median_pdd_ms"])) for row in rows]
 
 
 def _delay(value: float | None) -> float | None:

@@ -133,8 +133,8 @@ def margins(tenant: str, from_ms: int, to_ms: int, limit: int = 40) -> Query:
     source, params = priced("destination, carrier, learned_ms, sell_currency, buy_currency, sell, buy, billable_s", from_ms, tenant)
     return (
         "SELECT destination, carrier, sell_currency, buy_currency, count() AS calls, sum(billable_s) AS billable_s, sum(money.sell) AS sell, "
-        f"sum(money.buy) AS buy FROM {source} AS money WHERE learned_ms < {{to_ms:Int64}} AND (sell != 0 OR buy != 0) "
-        "GROUP BY destination, carrier, sell_currency, buy_currency "
+        f"sum(money.buy) AS buy FROM {source} AS money WHERE learned_ms < {{to_ms:Int64}} "
+        "GROUP BY destination, carrier, sell_currency, buy_currency HAVING sell != 0 OR buy != 0 "
         "ORDER BY if(sell_currency = buy_currency, sell - buy, 0), calls DESC, destination, carrier LIMIT {limit:UInt32}",
         {**params, "to_ms": to_ms, "limit": limit},
     )
@@ -144,8 +144,8 @@ def quality(tenant: str, from_ms: int, to_ms: int, limit: int = 40) -> Query:
     """By carrier: attempts, answered, talk, and the median post-dial delay."""
     source, params = attempts_latest(tenant, from_ms)
     return (
-        "SELECT carrier, count() AS attempts, countIf(answered) AS answered, toInt64(sumIf(ifNull(duration_ms, 0), answered)) AS talk_ms, "
-        f"quantileIf(0.5)(pdd_ms, pdd_ms IS NOT NULL) AS pdd_ms FROM {source} WHERE learned_ms < {{to_ms:Int64}} AND carrier != '' "
+        "SELECT carrier, count() AS attempts, countIf(answered) AS answers, toInt64(sumIf(ifNull(duration_ms, 0), answered)) AS talk_ms, "
+        f"quantile(0.5)(pdd_ms) AS median_pdd_ms FROM {source} WHERE learned_ms < {{to_ms:Int64}} AND carrier != '' "
         "GROUP BY carrier ORDER BY attempts DESC, carrier LIMIT {limit:UInt32}",
         {**params, "to_ms": to_ms, "limit": limit},
     )

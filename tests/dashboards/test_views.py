@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from books import audit, orders, reading, takes, tenants, users, writing
+from books import audit, orders, reading, runs, takes, tenants, users, writing
 from core.clock import wall_clock_ms
 from core.orders import Key
 from dashboards.desk import PAGES
@@ -205,6 +205,28 @@ def test_a_quote_is_derived_line_by_line(as_, house):
     assert "is no number with a country code" in view.run().text
     view.at.text_input(key="talk").set_value("a fortnight")
     assert "rf-message bad" in view.run().html
+
+
+def test_routes_show_what_loses_money_and_why(as_, house):
+    house.call("acme", "436641234567", "4312345", 60, 2_000_000_000, destination="Austria")
+    shown = as_("carrier-manager").open("routes").text
+    assert "Austria alpha 1 2.00 EUR 1.00 EUR 1.00 EUR" in shown and "alpha 1 100.0 % 1 min" in shown
+
+
+def test_a_rating_run_is_shown_to_its_tenant_alone(as_, house):
+    found = runs.Found(
+        calls=2, charges=2, before="b", after="a", unpriced=(runs.Unpriced("no row of the deck fits", 1, "0-1"),),
+        lines=(runs.Line("account", HOSTILE, "sell", 0, "EUR", 2, "3000000000", "2500000000", (("price", 2, "-500000000"),)),),
+    )  # fmt: skip
+    with writing(house.engine) as conn:
+        tenants.add(conn, "t2", 0)
+        mine = runs.add(conn, "rerate", runs.Spec(from_ms=0, to_ms=86_400_000, tenant="t1", config_version=1), found, 0, "ben", "new offer", 1)
+        other = runs.add(conn, "rerate", runs.Spec(from_ms=0, to_ms=1, tenant="t2", config_version=1), found, 0, "ben", "of t2", 1)
+    view = as_("finance").open("runs")
+    assert "new offer" in view.text and "of t2" not in view.text
+    view.open("runs", run=f"{mine}")
+    assert "3.00 EUR 2.50 EUR −0.50 EUR" in view.text and "price (2)" in view.text and "<script" not in view.html
+    assert f"There is no rating run {other} here" in view.open("runs", run=f"{other}").text
 
 
 def test_health_shows_rejects_with_masked_bytes(as_, house):
