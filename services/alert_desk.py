@@ -158,7 +158,7 @@ def lost_per_minute(findings: Sequence[tuple[Finding, str]], now_ms: int) -> dic
     >>> one = Finding(finding_id="f", tenant="t1", detector="burst", subject_kind="account", subject="acme", detected_at_ms=0, first_ms=0,
     ...     last_ms=120_000, calls=4, exposure_nanos=6_000_000_000, currency="EUR", score=2.0, reason="", example_call_ids=[])
     >>> lost_per_minute([(one, "waiting")], 130_000), lost_per_minute([(one, "standing")], 130_000), lost_per_minute([(one, "")], 900_000)
-    ({'EUR': Decimal('3')}, {}, {})
+    ({'EUR': Decimal('3.000000000')}, {}, {})
     """
     found: dict[str, Decimal] = {}
     for finding, status in findings:

@@ -53,7 +53,7 @@ def browser(up: Up, request: pytest.FixtureRequest) -> Iterator[Page]:
         page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
         yield page
     assert outside == [], "nothing is fetched from outside"
-    assert wrong == []
+    assert wrong == [], "\n".join(wrong)
 
 
 def refreshed_in_place(browser: Page) -> bool:
@@ -179,7 +179,7 @@ def test_an_analysts_day_from_the_sign_in_to_the_block(up: Up, browser: Page, re
     expect(browser.get_by_test_id("stVegaLiteChart")).to_have_count(3)
     time.sleep(2)
     wrong += faults(browser, SHOTS / f"{size}-wall.png")
-    assert wrong == []
+    assert wrong == [], "\n".join(wrong)
 
 
 @pytest.mark.slow
