@@ -52,6 +52,7 @@ evaluate: setup  ## docs/evaluation.md: the detectors and their opponents on sim
 docs: setup  ## the docs as a site, in build/site
 	@$(BIN)/python tests/docs/decisions.py
 	@$(BIN)/python tests/docs/detector_list.py
+	@$(BIN)/python tests/docs/control_list.py
 	@$(BIN)/zensical build --clean --strict
 
 picture: setup  ## the picture of the flow, drawn from the flows (and with Chromium)

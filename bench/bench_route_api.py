@@ -36,7 +36,8 @@ def serve(port: int) -> None:
     terms = house(1)
     asking = Asking(engine, lambda version: terms, lambda tenant, now_ms: Durations(), lambda tenant: Live(), Path("/nowhere"), lambda: NOW_MS)
     asking._terms = terms
-    uvicorn.run(app(asking, lambda token: Credential(("t1",), "k1")), host="127.0.0.1", port=port, log_level="warning", access_log=False)
+    served = app(asking, lambda token: Credential(("t1",), "k1"))
+    uvicorn.run(served, host="127.0.0.1", port=port, http="httptools", loop="asyncio", log_level="warning", access_log=False)
 
 
 async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: str) -> bytes:

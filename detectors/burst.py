@@ -31,7 +31,7 @@ from detectors import irsf_range
 from detectors.columns import Columns, column_of
 from detectors.decay import DECAYED, FADING, FLOATS, INTS, STATE, decay, fade
 from detectors.destination import destination
-from detectors.evidence import REGULAR_DAYS, Rows, log_odds, probability
+from detectors.evidence import REGULAR_DAYS, WINDOW_H, Rows, log_odds, probability
 from detectors.features import BLOCK_DIGITS, READABLE, UNREADABLE
 from detectors.profile import seen
 from detectors.protocol import Case, Detector, Hit, Limits
@@ -40,6 +40,12 @@ LEVELS = ("account", "a_number", "b_range")
 CROWD = 6.0
 RISKY = 3.0
 """From this risk on a crowd is enough for a block: unallocated, satellite and premium numbers."""
+KNOWN_HOURS = 6.0
+"""After so many hours of an account its normal is relied on."""
+UNLIKELY = 0.3
+"""Below this probability a crowd in a range is no alert."""
+MUCH = 3.0
+"""An account or a caller is reported if the account spends so many times its normal."""
 MIN_FLOOR = 1e-9
 """Replaces a floor of 0, so that a score is always finite."""
 
@@ -156,22 +162,31 @@ def findings(frame: pl.DataFrame, parameters: Parameters, limits: Limits) -> lis
     for level in ("a_number", "b_range"):
         over[level] = over[level] & (frame[level] != "").to_numpy()
     likely = _likely(frame, over["b_range"])
+    for row, p in likely.items():
+        over["b_range"][row] = p >= UNLIKELY
+    # Once the account is known, its own money of the days before decides whether a wide level is much.
+    now, normal = seen(frame, "account", "money") / WINDOW_H, Rows.of_frame(frame, np.arange(frame.height)).before("account", "money")
+    much = (seen(frame, "account", "hours") < KNOWN_HOURS) | (now >= MUCH * normal)
     days = seen(frame, "account_range", "days")
     for at, level in enumerate(LEVELS):
         for row in np.flatnonzero(over[level]).tolist():
-            why = next((n for n in reversed(LEVELS[at + 1 :]) if over[n][row]), "")
-            why = why or ("wide" if level != "b_range" else "regular" if days[row] >= REGULAR_DAYS else "")
+            narrower = next((n for n in reversed(LEVELS[at + 1 :]) if over[n][row]), "")
+            if level != "b_range" and (narrower == "b_range" or not much[row]):
+                continue  # the narrower alert says the same
+            why = narrower or ("wide" if level != "b_range" else "regular" if days[row] >= REGULAR_DAYS else "")
             found.append(Hit(row, "burst", level, float(score[level][row]), why, probability=likely.get(row, 1.0)))
     return found
 
 
 def _likely(frame: pl.DataFrame, over: npt.NDArray[np.bool_]) -> dict[int, float]:
-    """How likely fraud is in the rows that are over, by what `irsf_range` weighs; 1 where the destination's kind is risky in itself."""
+    """How likely fraud is in the rows that are over, by what `irsf_range` weighs; 1 where nothing is known of the account yet and the
+    destination's kind is risky in itself."""
     rows = np.flatnonzero(over)
     if not len(rows):
         return {}
     likely = probability(log_odds(irsf_range.parts(Rows.of_frame(frame, rows))))
-    likely = np.where(frame["weight"].to_numpy()[rows] >= RISKY, 1.0, likely)
+    unknown = seen(frame, "account", "hours")[rows] < KNOWN_HOURS
+    likely = np.where(unknown & (frame["weight"].to_numpy()[rows] >= RISKY), 1.0, np.where(unknown, np.maximum(likely, UNLIKELY), likely))
     return dict(zip(rows.tolist(), likely.tolist(), strict=True))
 
 

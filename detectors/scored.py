@@ -26,6 +26,8 @@ READS = (
 )  # fmt: skip
 """What every such detector reads."""
 
+SURE = 0.9
+"""Only from this probability on is a regular destination reported: nothing is refused there, so a doubt is no reason to wake somebody."""
 ONE_CALLER = 0.7
 """A subject whose calls one a_number leads by this share is blocked for that a_number alone."""
 
@@ -51,6 +53,7 @@ def hits(
     loss = likely * burn(view, kind, over_a_day)
     over = (likely >= least_probability) & (loss >= least_loss)
     is_regular = view.of(kind, "days") >= REGULAR_DAYS
+    over &= ~is_regular | (likely >= SURE) | (least_probability == 0)
     alone = view.of(kind, "lead") >= ONE_CALLER
     good = view.of(kind, "normal_calls") * 0.25
     callers = frame["a_number"].to_list()

@@ -104,8 +104,7 @@ def goals(mine: list[Result]) -> str:
     accused = upper_bound(sum(len(one.false_subjects) for one in mine), honest) * 1e5
     refused = upper_bound(sum(one.honest_refused for one in mine), honest) * 1e6
     sims, within, others = (sum(one.sims[at] for one in mine) for at in range(3))
-    box_alerts = sum(right for one in mine for name, (right, _) in one.detectors.items() if name.startswith("sim_box"))
-    precision = box_alerts / (box_alerts + others) if box_alerts + others else float("nan")
+    precision = within / (within + others) if within + others else 0.0
     back = [count for one in mine for count in one.calls_back]
     calls = [float(one.exposed_calls) for one in bursts if one.delay_s is not None]
     missed = sum(one.delay_s is None for one in bursts)

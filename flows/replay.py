@@ -29,9 +29,10 @@ from core.money import to_text
 from core.orders import BlockOrder, Finding
 from core.record import TICK_KEY, Tick, journal_key
 from detectors.protocol import Settings
-from detectors.registry import spanning
+from detectors.registry import not_observable, spanning
 from detectors.sums import TICK
 from flows import watch
+from flows.refused import Refused, Tally
 from flows.step import State, judge, settings_of
 from rating.contracts import NO_DECK, UNKNOWN, Terms, compile_contracts
 from rating.deck import Deck
@@ -87,6 +88,9 @@ class Summary:
     records_per_s: float
     reasons: dict[str, int]  # why rows were not rated, the most frequent first, at most `REASONS`; the first of its kind stands for all
     notes: dict[str, int]  # the same of what was cut or left out of rows that were read
+    # By detector: alerts, and the calls and money (decimal text by currency) that its orders would have refused.
+    detectors: dict[str, dict[str, Any]] = field(default_factory=dict)
+    not_observable: dict[str, list[str]] = field(default_factory=dict)  # detector -> what it needs and the file's columns do not have
 
 
 def self_registering(deck: Deck | None) -> Terms:
@@ -125,12 +129,20 @@ def run(
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir()
     try:
-        summary = _judge_rows(rows, beside, terms, began_s, progress, unique_ids=mapping.call_ids == "unique")
+        summary = _judge_rows(rows, beside, terms, began_s, progress, unique_ids=mapping.call_ids == "unique", observed=observed_by(mapping))
         for name in OUTPUTS:
             (beside / name).replace(out / name)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
     return summary
+
+
+COLUMN_OF = {"a_number": "a_raw", "setup": "setup_ms", "ringing": "ringing_ms", "answer": "answer_ms", "end": "end_ms", "duration_s": "end_ms"}
+
+
+def observed_by(mapping: Mapping) -> frozenset[str]:
+    """The fields of a record that a file's columns fill."""
+    return frozenset(COLUMN_OF.get(name, name) for name in mapping.columns)
 
 
 @dataclass
@@ -166,11 +178,13 @@ def _counted(rows: Iterable[Row], progress: Callable[[int, int], None]) -> Itera
 
 
 def _judge_rows(
-    rows: list[Row], out: Path, terms: Terms, began_s: float, progress: Callable[[int, int], None], *, unique_ids: bool
+    rows: list[Row], out: Path, terms: Terms, began_s: float, progress: Callable[[int, int], None], *, unique_ids: bool,
+    observed: frozenset[str],
 ) -> Summary:
     state, dispositions, reasons, notes = State(SECRET), Counter[str](), Reasons(), Reasons()
     first_lines: dict[tuple[str, str], int] = {}  # of each call_id
     twins = orders = 0
+    tally, detector_of = Tally(), dict[str, str]()
     alerts: dict[str, Finding] = {}
     watched: dict[str, Any] = {detector.name: detector.state() for detector in spanning()}
     money: dict[str, Counter[str]] = {"sell": Counter(), "buy": Counter()}
@@ -222,6 +236,9 @@ def _judge_rows(
                 for role, totals in money.items():
                     totals.update(_totals(outcome.charges, role))
             found = _spanning(watched, outcome.sums, settings_of(terms))
+            detector_of.update((finding.finding_id, finding.detector) for finding in (*outcome.findings, *found.findings))
+            tally.order((*outcome.orders, *found.orders), detector_of)
+            tally.count(outcome.priced)
             for order in (*outcome.orders, *found.orders):
                 orders += not order.ask
                 _line(waiting if order.ask else block_orders, _order(order))
@@ -231,6 +248,8 @@ def _judge_rows(
     with (out / "alerts.jsonl").open("wb") as file:
         for finding in sorted(alerts.values(), key=lambda f: (f.detected_at_ms, f.finding_id)):
             _line(file, _alert(finding))
+    for finding in alerts.values():
+        tally.of.setdefault(finding.detector, Refused()).alerts += 1
     counts = {name: dispositions[name] for name in schemas.DISPOSITIONS}
     elapsed_s = max(time.monotonic() - began_s, 1e-9)
     summary = Summary(
@@ -240,6 +259,11 @@ def _judge_rows(
         buy={currency: to_text(nanos) for currency, nanos in sorted(money["buy"].items())},
         records_per_s=round(len(rows) / elapsed_s, 1), reasons=reasons.most_frequent(),
         notes=notes.most_frequent(),
+        detectors={
+            name: {"alerts": one.alerts, "calls": one.calls, "money": {currency: to_text(nanos) for currency, nanos in sorted(one.nanos.items())}}
+            for name, one in sorted(tally.of.items())
+        },
+        not_observable={name: list(missing) for name, missing in not_observable(observed).items()},
     )  # fmt: skip
     if summary.received != sum(counts.values()):
         raise AssertionError(f"{summary.received} rows were read and {sum(counts.values())} have a disposition: {counts}")

@@ -262,7 +262,10 @@ def api(settings: Settings) -> None:
 
     one, find, stop = asking(settings, "api")
     served = uvicorn.Server(
-        uvicorn.Config(app(one, find), settings.host, settings.api_port, log_level="warning", access_log=False, timeout_graceful_shutdown=5)
+        uvicorn.Config(
+            app(one, find), settings.host, settings.api_port, http="httptools", loop="asyncio", log_level="warning", access_log=False,
+            timeout_graceful_shutdown=5,
+        )
     )
 
     def end() -> None:

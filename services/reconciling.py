@@ -20,6 +20,7 @@ from assurance.reconcile.layout import Layout
 from assurance.reconcile.plan import Plan, plan_of
 from assurance.reconcile.read import TheirCalls, read_calls
 from assurance.reconcile.result import Reconciled, reconcile
+from assurance.reconcile.sides import THEIRS
 from books import Connection, configs, reading, reconciliations, writing
 from books.reconciliations import CauseSum, FileProfile, Reconciliation, Summary
 from core.money import to_text
@@ -37,7 +38,8 @@ Role = Literal["buy", "sell"]
 MARGIN_MS = 36 * 3_600_000
 """How far beyond the period our calls are read: a file in the zone of another continent reaches so far."""
 NOISE = ("rounding", "within_tolerance")
-"""Causes whose calls are not kept one by one: every call of a file that rounds to cents has one."""
+"""Causes whose calls are not kept one by one where they cost little: every call of a file that rounds has one."""
+SMALL_NANOS = 1_000_000
 MOST_KEPT = 2_000_000
 
 
@@ -110,6 +112,22 @@ def run(installation: Installation, tenant: str, asked: Asked, who: str, now_ms:
                 reconciliations.add(conn, stored, content)
                 reconciliations.keep_profile(conn, tenant, asked.role, asked.party, profile, who, now_ms)
         return Outcome(found, twin or stored, profile, tuple(reasons), twin is not None, zone)
+
+
+def between_switches(
+    installation: Installation, tenant: str, switches: tuple[str, str], period: str, tolerance_ms: int = 2_000
+) -> Reconciled:  # fmt: skip
+    """Two switches that carried the same calls: the second one's account of them against the first one's, in seconds of talk. Nothing is stored."""
+    span = periods.period_ms(period, "UTC")
+    with opened_books(installation) as engine, reading(engine) as conn:
+        name = tenant_of(conn, tenant)
+    with warehouse(installation) as client:
+        ours, other = (sides.of_switch(client, name, switch, span[0] - MARGIN_MS, span[1] + MARGIN_MS) for switch in switches)
+    inside = other.filter(pl.col("at_ms").is_between(*span, closed="left"))
+    theirs = inside.with_row_index("line", 1).with_columns(pl.lit(None, pl.Int64).alias("charged_s"), pl.lit(None, pl.Int64).alias("per_min_nanos"))
+    calls = TheirCalls(theirs.select(*THEIRS).cast(THEIRS), pl.DataFrame(schema={"line": pl.Int64, "digits": pl.Int64}), Findings(), "s",
+        theirs.height)
+    return reconcile(ours, calls, None, Plan((), "s"), span, tolerance_ms=tolerance_ms, currency="s")
 
 
 def _plan(terms: Terms, tenant: str, asked: Asked) -> tuple[Plan, str]:
@@ -229,7 +247,8 @@ def _check_others(
 
 def _kept_calls(found: Reconciled) -> bytes:
     """The calls that differ, as Parquet: what a dispute is made of."""
-    calls = found.calls().filter(~pl.col("cause").is_in(NOISE)).head(MOST_KEPT)
+    is_noise = pl.col("cause").is_in(NOISE) & (pl.col("difference_nanos").abs() < SMALL_NANOS)
+    calls = found.calls().filter(~is_noise).head(MOST_KEPT)
     out = io.BytesIO()
     calls.write_parquet(out, compression="zstd")
     return out.getvalue()

@@ -80,8 +80,8 @@ def durations_of(installation: Installation, tenant: str, now_ms: int) -> Durati
 
 SUSPECT_MS = 2 * 3_600_000
 """A carrier stands behind the others for so long after the last finding about it."""
-CARRIER_KINDS = ("carrier", "carrier_destination", "carrier_range")
-"""Kinds of a finding's subject that name a carrier first."""
+CARRIER_KINDS = ("carrier", "route")
+"""Kinds of a finding's subject that are a carrier, or `carrier>zone`."""
 
 
 def live_of(installation: Installation, tenant: str, now_ms: int) -> Live:
@@ -112,7 +112,7 @@ def suspects(engine: Engine, tenant: str, now_ms: int) -> dict[str, str]:
     """Carriers about which the detectors have found something in the last hours, and what. A cap of a carrier is no suspicion."""
     with reading(engine) as conn:
         findings = alerts.about(conn, tenant, CARRIER_KINDS, now_ms - SUSPECT_MS)
-    return {one.subject.partition("|")[0]: one.reason for one in findings if not one.detector.startswith("cap_")}
+    return {one.subject.partition(">")[0]: one.reason for one in findings if not one.detector.startswith("cap_")}
 
 
 SCORE_STEP, ASR_STEP = 0.03, 0.05

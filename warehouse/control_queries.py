@@ -13,7 +13,7 @@ import polars as pl
 from clickhouse_connect.driver.client import Client
 
 from warehouse.faults import explained
-from warehouse.queries import Query
+from warehouse.queries import COUNTING, Query
 
 Question: TypeAlias = Callable[[str, int, int], Query]
 DAY_MS = 86_400_000
@@ -49,7 +49,7 @@ def _calls(columns: str) -> str:
 
 def _money() -> str:
     """One row per call of the period: what counts of its charges."""
-    each = f"SELECT * FROM charges WHERE {_MINE} ORDER BY {_KEY} LIMIT 1 BY {_KEY}"
+    each = f"SELECT * FROM charges WHERE {_MINE} AND {COUNTING} ORDER BY {_KEY} LIMIT 1 BY {_KEY}"
     return (
         "(SELECT tenant, partition, offset, any(call_key) AS call_key, any(account) AS account, revision, run, any(record_offset) AS record_offset, "
         "anyIf(carrier, carrier != '') AS carrier, any(end_ms) AS end_ms, any(learned_ms) AS learned_ms, min(start_ms) AS start_ms, "
@@ -112,7 +112,7 @@ _LATE_MS = 3_600_000
 QUESTIONS: dict[str, Question] = {
     "looked": _asked(f"SELECT toInt64(count()) AS calls FROM {_calls('answer_ms')} WHERE answer_ms IS NOT NULL"),
     "records": _asked(f"SELECT toInt64(count()) AS records FROM {_RECORDS}"),
-    "charges": _asked(f"SELECT toInt64(count()) AS charges FROM (SELECT * FROM charges WHERE {_MINE}) WHERE {_INSIDE}"),
+    "charges": _asked(f"SELECT toInt64(count()) AS charges FROM (SELECT * FROM charges WHERE {_MINE} AND {COUNTING}) WHERE {_INSIDE}"),
     "switches": _asked(
         f"SELECT r.switch AS switch, toInt64(any(r.records)) AS records, any(m.nanos) AS nanos, any(m.currency) AS currency FROM "
         f"(SELECT switch, count() AS records FROM {_RECORDS} GROUP BY switch) AS r LEFT JOIN (SELECT c.switch AS switch, {_nanos('p.sell')} AS "
@@ -197,7 +197,8 @@ QUESTIONS: dict[str, Question] = {
     "corrected": _asked(
         "SELECT last_run AS run, toInt64(count()) AS calls, toInt64(0) AS nanos, '' AS currency FROM ("
         "SELECT max((revision, run)) AS counted, maxIf((revision, run), run > 0) AS priced_again, tupleElement(priced_again, 2) AS last_run "
-        f"FROM (SELECT * FROM charges WHERE {_MINE} ORDER BY {_KEY} LIMIT 1 BY {_KEY}) WHERE {_INSIDE} GROUP BY tenant, partition, offset) "
+        f"FROM (SELECT * FROM charges WHERE {_MINE} AND {COUNTING} ORDER BY {_KEY} LIMIT 1 BY {_KEY}) WHERE {_INSIDE} GROUP BY tenant, "
+        f"partition, offset) "
         "WHERE last_run > 0 AND counted > priced_again GROUP BY run"
     ),
     "views": _asked(
@@ -206,9 +207,10 @@ QUESTIONS: dict[str, Question] = {
         "toString(b.nanos / 1000000000) AS base_text FROM (SELECT role, currency, sum(toInt128(nanos)) AS nanos FROM charges_counted "
         f"WHERE {_MINE} AND {_INSIDE} GROUP BY role, currency) AS v FULL JOIN (SELECT role, currency, sum(toInt128(nanos)) AS nanos FROM ("
         "SELECT tenant, partition, offset, revision, run, role, level, attempt_no, segment, any(nanos) AS nanos, any(currency) AS currency, "
-        f"any(end_ms) AS end_ms, any(learned_ms) AS learned_ms FROM charges WHERE {_MINE} GROUP BY {_KEY}) AS c WHERE {_INSIDE} AND (partition, "
+        f"any(end_ms) AS end_ms, any(learned_ms) AS learned_ms FROM charges WHERE {_MINE} AND {COUNTING} GROUP BY {_KEY}) AS c WHERE {_INSIDE} "
+        f"AND (partition, "
         f"offset, "
-        f"(revision, run)) IN (SELECT partition, offset, max((revision, run)) FROM charges WHERE {_MINE} GROUP BY partition, offset) "
+        f"(revision, run)) IN (SELECT partition, offset, max((revision, run)) FROM charges WHERE {_MINE} AND {COUNTING} GROUP BY partition, offset) "
         "GROUP BY role, currency) AS b ON v.role = b.role AND v.currency = b.currency WHERE v.nanos != b.nanos"
     ),
     "charged": _asked(
@@ -221,7 +223,8 @@ QUESTIONS: dict[str, Question] = {
         "any(config_version) AS config_version, any(call_key) AS call_key, min(start_ms) AS start_ms, any(end_ms) AS end_ms, sum(nanos) AS nanos, "
         "any(currency) AS currency, any(deck) AS deck FROM (SELECT *, max((revision, run)) OVER (PARTITION BY tenant, partition, offset) AS top "
         "FROM ("
-        f"SELECT * FROM charges WHERE {_MINE} ORDER BY {_KEY} LIMIT 1 BY {_KEY})) WHERE (revision, run) = top AND {_INSIDE} AND level = 0 "
+        f"SELECT * FROM charges WHERE {_MINE} AND {COUNTING} ORDER BY {_KEY} LIMIT 1 BY {_KEY})) WHERE (revision, run) = top AND {_INSIDE} AND "
+        f"level = 0 "
         "GROUP BY tenant, partition, offset, role, level, attempt_no) AS h JOIN "
         + _calls("call_key, a_number, b_number, lrn, setup_ms, answer_ms, duration_ms, attempts AS legs")
         + " AS c ON h.partition = c.partition AND h.offset = c.offset WHERE h.start_ms IS NOT NULL AND h.deck != ''"

@@ -11,6 +11,7 @@ from clickhouse_connect.driver.client import Client
 
 from assurance.reconcile.sides import OURS
 from warehouse.faults import explained
+from warehouse.queries import COUNTING
 
 DAY_MS = 86_400_000
 
@@ -28,10 +29,12 @@ def sold(client: Client, tenant: str, account: str, from_ms: int, to_ms: int) ->
 
 
 def of_switch(client: Client, tenant: str, switch: str, from_ms: int, to_ms: int) -> pl.DataFrame:
-    """The answered calls of a switch, without money: two switches that carried the same calls are compared by time and length."""
+    """The answered calls of a switch. Their money is their talk: a nano of the currency `s` is a billionth of a second, so that what two switches
+    differ by is counted in seconds."""
     sql = (
-        "SELECT call_key, toInt32(0) AS attempt_no, a_number, b_number, answer_ms AS at_ms, duration_ms, toInt64(0) AS charged_s, "
-        "toInt64(0) AS per_min_nanos, toInt64(0) AS nanos, '' AS prefix, '' AS destination, suspected_hung FROM ("
+        "SELECT call_key, toInt32(0) AS attempt_no, a_number, b_number, answer_ms AS at_ms, duration_ms, intDiv(ifNull(duration_ms, 0) + 500, "
+        "1000) AS charged_s, "
+        "toInt64(60000000000) AS per_min_nanos, charged_s * 1000000000 AS nanos, '' AS prefix, '' AS destination, suspected_hung FROM ("
         "SELECT * FROM calls WHERE tenant = {tenant:String} AND learned_ms >= {since_ms:Int64} AND switch = {party:String} "
         "ORDER BY tenant DESC, partition DESC, offset DESC, revision DESC LIMIT 1 BY tenant, partition, offset) "
         "WHERE answer_ms >= {from_ms:Int64} AND answer_ms < {to_ms:Int64} ORDER BY at_ms, call_key"
@@ -42,9 +45,9 @@ def of_switch(client: Client, tenant: str, switch: str, from_ms: int, to_ms: int
 def _side(client: Client, whose: str, tenant: str, party: str, from_ms: int, to_ms: int) -> pl.DataFrame:
     # A call is learned of after it was answered, but for a clock that is ahead: a day of grace.
     mine = "tenant = {tenant:String} AND learned_ms >= {since_ms:Int64}"
-    known = f"SELECT tenant, partition, offset FROM charges WHERE {mine} AND {whose}"
-    keys = f"SELECT call_key FROM charges WHERE {mine} AND {whose}"
-    each = f"SELECT * FROM charges WHERE {mine} AND (tenant, partition, offset) IN ({known}) ORDER BY {_KEY} LIMIT 1 BY {_KEY}"
+    known = f"SELECT tenant, partition, offset FROM charges WHERE {mine} AND {COUNTING} AND {whose}"
+    keys = f"SELECT call_key FROM charges WHERE {mine} AND {COUNTING} AND {whose}"
+    each = f"SELECT * FROM charges WHERE {mine} AND {COUNTING} AND (tenant, partition, offset) IN ({known}) ORDER BY {_KEY} LIMIT 1 BY {_KEY}"
     counted = f"SELECT *, max((revision, run)) OVER (PARTITION BY tenant, partition, offset) AS top FROM ({each})"
     charges = (
         "SELECT tenant, partition, offset, call_key, attempt_no, min(start_ms) AS at_ms, sum(charged_s) AS charged_s, "
@@ -82,7 +85,7 @@ def attempt_fees(client: Client, tenant: str, carrier: str, from_ms: int, to_ms:
     """How many attempts of a carrier failed and cost a fee nevertheless, and how much in nanos: their files have no calls for them."""
     mine = "tenant = {tenant:String} AND learned_ms >= {since_ms:Int64}"
     which = f"{mine} AND role = 'buy' AND carrier = {{party:String}} AND start_ms IS NULL"
-    each = f"SELECT * FROM charges WHERE {which} ORDER BY {_KEY} LIMIT 1 BY {_KEY}"
+    each = f"SELECT * FROM charges WHERE {which} AND {COUNTING} ORDER BY {_KEY} LIMIT 1 BY {_KEY}"
     sql = (
         "SELECT count() AS attempts, sum(toInt128(nanos)) AS nanos FROM (SELECT * FROM (" + each + ") WHERE end_ms >= {from_ms:Int64} "
         "AND end_ms < {to_ms:Int64} ORDER BY tenant, partition, offset, attempt_no, revision DESC, run DESC "

@@ -44,7 +44,7 @@ def worth(causes: Iterable[tuple[str, int, int]], theirs_nanos: int, ours_first:
         if against <= 0:
             verdict = False, "it is not against us"
         elif all(name in NEVER for name in names):
-            verdict = False, "nothing to dispute: " + CAUSES[names[0]].remedy
+            verdict = False, CAUSES[names[0]].remedy
         elif all(CAUSES[name].is_rate for name in names):
             verdict = True, "a price: always"
         elif against >= least:

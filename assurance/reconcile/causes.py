@@ -24,7 +24,7 @@ CAUSES: dict[str, Cause] = {
     "peak": Cause("charge the price of another time of day, or of another tier", "dispute it with the windows of the price list", True),
     "wrong_destination": Cause("charge the call as one to another destination", "dispute it with the code of the number called", True),
     "increment": Cause("charge in other increments", "dispute it with the increments that were agreed on", True),
-    "rounding": Cause("round the amount of each call", "agree on how amounts are rounded, or accept it", True),
+    "rounding": Cause("round the amount of each call", "agree on how amounts are rounded, or accept it"),
     "line_arithmetic": Cause("write an amount that is not what its own seconds and price give", "ask for a corrected invoice", True),
     "minutes": Cause("charge for another length of the call", "dispute it with our records of answer and end"),
     "suspected_hung": Cause("charge up to a timer, as if no end of the call had come", "dispute it with our record of the end"),

@@ -97,12 +97,12 @@ def _candidate(view: View, entry: Entry, call: Call, live: Live, profile: Profil
     one = Candidate(entry, 0, entry.why_not, standing=standing)
     if entry.offer is None:
         return one
+    if rule := _rule_for(stage, call.b_number, destination_of(view.sell, call, view.at_ms), entry.carrier):
+        return replace(one, why=rule, denied=True)
     if why := live.down.get(entry.gateway):
         return replace(one, why=why)
     if entry.capacity_calls is not None and live.busy.get(entry.gateway, 0) >= entry.capacity_calls:
         return replace(one, why=f"is busy: {live.busy[entry.gateway]} calls, and its capacity is {entry.capacity_calls}")
-    if rule := _rule_for(stage, call.b_number, destination_of(view.sell, call, view.at_ms), entry.carrier):
-        return replace(one, why=rule, denied=True)
     failed = profile.failed_at(standing.asr)
     cost = expected_one(entry.offer, call, view.at_ms, profile, failed)
     if cost is None:

@@ -182,6 +182,6 @@ def _happen(dispute: str, event: str, why: str, who: str, tenant: str, home: Pat
 
 def _line(one: Dispute) -> None:
     due = f", next step by {messages.day(one.due_ms)}" if one.due_ms else ""
-    agreed = f", agreed {one.agreed}" if one.agreed else ""
+    agreed = f", {'they offer' if one.state == 'countered' else 'agreed'} {one.agreed}" if one.agreed else ""
     note = f", credit note {one.credit_note}" if one.credit_note else ""
     typer.echo(f"{one.id}: {one.state}, {one.amount} {one.currency} in {one.calls:,} parts{agreed}{note}{due}")

@@ -15,6 +15,7 @@ from ringfence.options import Home, Json, Tenant, Who
 
 if TYPE_CHECKING:
     from assurance.reconcile.result import Reconciled
+    from ringfence.settings import Settings
     from services.reconciling import Outcome
 
 EPILOG = """
@@ -35,17 +36,23 @@ Nothing is disputed by it: `ringfence disputes propose ID` does that.
 A customer who disputes our invoice, by the customer's own calls:
 
 `ringfence reconcile --account acme --period 2026-10 --cdrs acme-calls.csv`
+
+Two switches that carried the same calls, by time and length:
+
+`ringfence reconcile --switch core1 --switch edge2 --period 2026-10-31`
 """
 
 FILE_BYTES = 1 << 30
 Struct = TypeVar("Struct")
 SHOWN = 12
+EXAMPLES = 3
 
 
 def reconcile(
     period: Annotated[str, typer.Option(help="A month (2026-10), a day, or FIRST..LAST day, in the agreement's time zone.", show_default=False)],
     carrier: Annotated[str, typer.Option(help="The carrier whose bill it is.", show_default=False)] = "",
     account: Annotated[str, typer.Option(help="Or the account that disputes our invoice.", show_default=False)] = "",
+    switch: Annotated[list[str] | None, typer.Option(help="Or two switches that carried the same calls: used twice.", show_default=False)] = None,
     invoice: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="Their invoice: CSV or .xlsx.", show_default=False)] = None,
     cdrs: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="Their calls: CSV or .xlsx.", show_default=False)] = None,
     zone: Annotated[str, typer.Option(help="Time zone of times without one in their calls, such as Europe/Berlin.", show_default=False)] = "",
@@ -68,8 +75,11 @@ def reconcile(
     from services import files
     from services.reconciling import Asked, run
 
-    if bool(carrier) == bool(account):
-        raise typer.BadParameter("use either --carrier or --account")
+    if (bool(carrier), bool(account), bool(switch)).count(True) != 1 or len(switch or ("", "")) != 2:
+        raise typer.BadParameter("use either --carrier, or --account, or --switch twice")
+    if switch:
+        _show_switches(options.settings_of(home), tenant, (switch[0], switch[1]), period, options.duration_ms(tolerance), out)
+        return
     known = _read_profile(layout, FileProfile) if layout else FileProfile()
     role: Literal["buy", "sell"] = "buy" if carrier else "sell"
     try:
@@ -94,6 +104,19 @@ def reconcile(
         _show(done, dry_run)
 
 
+def _show_switches(settings: Settings, tenant: str, switches: tuple[str, str], period: str, tolerance_ms: int, out: Path | None) -> None:
+    from services.reconciling import between_switches
+
+    found = between_switches(settings.installation, tenant, switches, period, tolerance_ms)
+    for words in found.clock.words():
+        typer.secho(words[:1].upper() + words[1:] + ".", fg=typer.colors.YELLOW)
+    typer.echo(f"{switches[1]} has {_money(found.theirs_nanos)} s of talk, and {switches[0]} has {_money(found.ours_nanos)} s.")
+    rows = [(row["cause"], f"{row['parts']:,}", _money(row["nanos"])) for row in found.causes().iter_rows(named=True)]
+    _table(("cause", "calls", "s"), [*rows, ("together", "", _money(found.difference_nanos))], 2)
+    if out is not None:
+        _write(out, found)
+
+
 def _show(done: Outcome, dry_run: bool) -> None:
     found = done.reconciled
     unit = found.currency
@@ -101,9 +124,14 @@ def _show(done: Outcome, dry_run: bool) -> None:
         typer.secho(f"{what}: {visible(reason)}", dim=True)
     for words in found.clock.words():
         typer.secho(words[:1].upper() + words[1:] + ".", fg=typer.colors.YELLOW)
+    shown: dict[str, int] = {}
     for finding in found.findings:
-        if finding.level != "note":
+        shown[finding.kind] = shown.get(finding.kind, 0) + 1
+        if finding.level != "note" and shown[finding.kind] <= EXAMPLES:
             typer.secho(visible(finding.text()), fg=typer.colors.YELLOW)
+    for kind, count in found.findings.counts.items():
+        if count > EXAMPLES and kind in shown:
+            typer.secho(f"{count - EXAMPLES:,} more of this kind ({kind}).", fg=typer.colors.YELLOW)
     more = found.difference_nanos
     typer.echo(f"They charge {_money(found.theirs_nanos)} {unit}, and our calls cost {_money(found.ours_nanos)} {unit}: "
                f"{_money(abs(more))} {unit} {'more' if more >= 0 else 'less'}.")  # fmt: skip

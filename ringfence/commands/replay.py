@@ -145,6 +145,10 @@ def summary_lines(out: Path, summary: Summary) -> list[str]:
             lines.append(f"  {date_time(alert['detected_at_ms'])}  {alert['tenant']}: {alert['reason']}")
     if summary.alerts > SHOWN:
         lines.append(f"  ... and {summary.alerts - SHOWN:,} more in alerts.jsonl")
+    for name, one in summary.detectors.items():
+        money = "".join(f", {amount} {currency}" for currency, amount in one["money"].items())
+        lines.append(f"  {name:14} {one['alerts']:>10,} alerts; its orders would have refused {one['calls']:,} calls{money}")
+    lines += [f"  {name:14} not observable: the file has no {', '.join(missing)}" for name, missing in summary.not_observable.items()]
     lines.append(f"block orders   {summary.block_orders:,} would have been issued; a replay sends none to a switch")
     lines.append(f"results        {out}: {', '.join(OUTPUTS)}")
     return lines

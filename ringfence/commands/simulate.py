@@ -93,7 +93,7 @@ def simulate(
         from services.rehearsal import rehearse
 
         faults = rehearse(settings.installation, bill, calls or 5_000, seed, wall_clock_ms())
-        typer.echo(f"{settings.root} has October 2026, bought from carrier alpha; its invoice and calls are in {bill}.")
+        typer.echo(f"A home to practise on: October 2026, bought from carrier alpha. Its invoice and calls are in {bill}.")
         typer.echo(f"They have {faults:,} faults: key.csv lists them.")
     elif calls is not None:
         if out is None:

@@ -191,9 +191,9 @@ def test_a_floor_of_0_gives_a_finite_score():
 @pytest.mark.parametrize(
     ("changes", "hits"),
     [
-        ({}, [("account", "b_range"), ("a_number", "b_range"), ("b_range", "")]),  # the block is left to the narrowest level
+        ({}, [("b_range", "")]),  # the narrowest level reports, and blocks
         ({"b_range": ""}, [("account", "a_number"), ("a_number", "wide")]),  # a short number is no range
-        ({"a_number": ""}, [("account", "b_range"), ("b_range", "")]),  # a withheld caller is nobody
+        ({"a_number": ""}, [("b_range", "")]),  # a withheld caller is nobody
         ({"a_number": "", "b_range": ""}, [("account", "wide")]),
     ],
 )

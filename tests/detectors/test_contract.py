@@ -332,18 +332,33 @@ def test_a_detector_that_a_stored_state_lacks_begins_empty():
 # --- those that span partitions ---
 
 SPANNING = pytest.mark.parametrize("detector", spanning(), ids=lambda detector: detector.name)
+CAPPED = pytest.mark.parametrize("detector", [one for one in spanning() if one.capped], ids=lambda detector: detector.name)
 
 
 @SPANNING
-def test_its_kinds_of_sums_are_gathered_if_a_subject_has_a_cap(detector):
+def test_its_kinds_of_sums_are_gathered(detector):
     usage, _ = traffic(1).batch()
     for kind, names in detector.sums.items():
         assert summed()[kind] is names
+        assert detector.capped or len(names(usage, Limits())) == usage.height
+    assert set(detector.by_account) <= set(detector.sums)
+
+
+@SPANNING
+def test_an_empty_state_survives_a_snapshot(detector):
+    state = detector.state()
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(state), type=detector.state, strict=False) == state
+
+
+@CAPPED
+def test_its_kinds_of_sums_are_gathered_if_a_subject_has_a_cap(detector):
+    usage, _ = traffic(1).batch()
+    for kind, names in detector.sums.items():
         assert names(usage, Limits()) is None, "nobody is watched: nothing to add up"
         assert names(empty(USAGE), Limits(caps={kind: {("t1", "in"): CAPS}})).len() == 0
 
 
-@SPANNING
+@CAPPED
 def test_its_state_survives_a_snapshot_and_is_forgotten(detector):
     state = detector.state()
     rows = [

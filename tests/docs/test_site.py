@@ -52,6 +52,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(ROOT / "mkdocs.yml", home)
     shutil.copytree(DOCS, home / "docs")
     detector_list()["write"](home)
+    run_path(str(Path(__file__).with_name("control_list.py")))["write"](home)
     zensical = Path(sys.executable).parent / "zensical"
     done = subprocess.run(
         [zensical, "build", "--strict", "-f", home / "mkdocs.yml"], cwd=home, capture_output=True, text=True, timeout=120

@@ -1,5 +1,5 @@
 """The collector was away for twenty minutes of busy traffic; then the spool drains, and calls that ended long ago are still open in
-what has arrived so far. Nobody is blocked for talk that never was."""
+what has arrived so far. Nobody is suspected for talk that never was."""
 
 from __future__ import annotations
 
@@ -62,19 +62,19 @@ def drained(complete_to_ms: int) -> Iterator[Message]:
 
 
 def judged(contracts: Terms, complete_to_ms: int) -> tuple[int, int]:
-    """(orders, nanos sold)."""
-    state, orders, sold = State(b"s" * 16), 0, 0
+    """(findings of bursts, nanos sold)."""
+    state, bursts, sold = State(b"s" * 16), 0, 0
     for message in drained(complete_to_ms):
         outcome = judge(state, [message], lambda _: contracts)
-        orders += len(outcome.orders)
+        bursts += sum(finding.detector == "burst" for finding in outcome.findings)
         sold += outcome.priced["sell_nanos"].sum()
-    return orders, sold
+    return bursts, sold
 
 
-def test_a_spool_that_drains_blocks_nobody_for_calls_that_had_ended(contracts: Terms) -> None:
+def test_a_spool_that_drains_raises_no_alert_for_calls_that_had_ended(contracts: Terms) -> None:
     assert judged(contracts, complete_to_ms=AWAY_FROM_MS) == (0, CALLS * 100_000_000)
 
 
 def test_and_without_the_word_of_the_shipper_it_would(contracts: Terms) -> None:
-    orders, sold = judged(contracts, complete_to_ms=BACK_MS)
-    assert orders > 0 and sold == CALLS * 100_000_000
+    bursts, sold = judged(contracts, complete_to_ms=BACK_MS)
+    assert bursts > 0 and sold == CALLS * 100_000_000

@@ -17,9 +17,10 @@ from services.reconciling import Asked, Refused, run
 from services.rehearsal import Leak, lay
 from simulator.billing.faults import Bill, bill_of
 from simulator.billing.files import cdr_file, invoice_file
-from simulator.billing.own import offer, own_calls
+from simulator.billing.own import FROM_MS, UNTIL_MS, offer, own_calls
 
 NOW_MS = 1_794_000_000_000
+Tables = dict[str, pl.DataFrame]
 CALLS = 3_000
 SWAPPED = b"Setup time;Answer time;Called No;Talk (s);Amount\n" + b"2026-10-02 08:00:09;2026-10-02 08:00:01;4311234567;61;0.0123\n" * 9
 
@@ -133,3 +134,25 @@ def test_the_command_shows_causes_that_add_up_and_writes_the_calls(home: Path, b
     assert layout.exit_code == 0 and "b_number: Called No" in (tmp_path / "alpha.yaml").read_text()
     by_hand = CliRunner().invoke(app, [*arguments, "--layout", str(tmp_path / "alpha.yaml"), "--dry-run", "--home", str(home)])
     assert by_hand.exit_code == 0, by_hand.output
+
+
+def test_two_switches_that_carried_the_same_calls_are_compared_in_seconds(tmp_path: Path):
+    calls = own_calls(400, 3, offer()).filter(pl.col("at_ms").is_between(FROM_MS, UNTIL_MS, closed="left"))
+
+    def second_switch(tables: Tables) -> Tables:
+        """The same calls at k2, 3 s ahead; the first is missing, the second 60 s longer."""
+        facts = tables["calls"].sort("answer_ms")
+        place, ahead = pl.int_range(pl.len()), [(pl.col(name) + 3_000) for name in ("answer_ms", "end_ms")]
+        other = facts.with_columns(
+            pl.lit("k2").alias("switch"), pl.lit(1, pl.Int32).alias("partition"), ("e" + pl.col("call_key").str.slice(1)).alias("call_key"), *ahead,
+            (pl.col("duration_ms") + pl.when(place == 1).then(60_000).otherwise(0)).alias("duration_ms"),
+        )  # fmt: skip
+        return tables | {"calls": pl.concat([facts, other.slice(1).select(facts.columns)])}
+
+    laid(tmp_path / "home", calls, second_switch)
+    arguments = ["reconcile", "--switch", "k1", "--switch", "k2", "--period", "2026-10", "--home", str(tmp_path / "home")]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    assert "Their clock is 3.0 s ahead of ours" in result.output
+    rows = {line.split()[0]: line.split()[1:] for line in result.output.splitlines() if line.split()}
+    assert rows["minutes"] == ["1", "60.0000"] and rows["missing_theirs"][0] == "1"

@@ -69,6 +69,15 @@ def test_columns_and_rows_are_the_choice(sell: list[str], buy: list[list[str]], 
         assert ([view.entries[place] for place in expected], int(found.outcome[at])) == table.find_one(number)
 
 
+def test_what_the_lists_deny_is_denied_whatever_gateway_is_down() -> None:
+    rules = (RouteRule(action="deny", b_range="43"),)
+    view = view_of(house(deck("s", "4 1"), {"blue": deck("b", "43 0.05"), "red": deck("r", "43 0.07")}, {"rules": rules}), "t1", "acme", 0)
+    assert isinstance(view, View)
+    down = Live(down={"blue-1": "does not answer"})
+    assert choose(view, Call("431"), down, DURATIONS).cause == "denied"
+    assert compile_table(view, down, DURATIONS).find_one("431") == ([], DENIED)
+
+
 def test_what_is_the_same_under_a_shorter_prefix_is_not_written_again() -> None:
     sell = deck("s", "4 1")
     buy = {"blue": deck("b", "43 0.05", "436 0.05", "4366 0.08"), "red": deck("r", "43 0.07")}

@@ -95,7 +95,7 @@ def test_a_new_deck_and_a_suspicion_change_the_route_of_the_next_call_and_withou
     assert time.monotonic() - began < 10
     assert house.carrier_of_a_call("43222222") == "alpha"
     finding = Finding(
-        finding_id="f-1", tenant="t1", detector="fas", subject_kind="carrier", subject="alpha", detected_at_ms=clock(), first_ms=clock(),
+        finding_id="f-1", tenant="t1", detector="fas", subject_kind="route", subject="alpha>43", detected_at_ms=clock(), first_ms=clock(),
         last_ms=clock(), calls=40, exposure_nanos=0, currency="EUR", score=2.0, reason="alpha answers before it rings", example_call_ids=[],
     )  # fmt: skip
     with writing(house.engine) as conn:
