@@ -21,7 +21,7 @@ from core.text import moment, span
 from dashboards.identity import sign_in, sign_in_fields
 from dashboards.rendering import key_text
 from dashboards.tags import tag
-from dashboards.visit import Visit, person
+from dashboards.visit import Visit, who_now
 from services import blocks
 
 log = structlog.get_logger("ringfence.pages")
@@ -123,7 +123,8 @@ def _window(visit: Visit, choice: Choice) -> None:
             bad = bad or ("" if why.strip() else "Enter a reason: it is recorded in the audit log.")
             if not bad:
                 # The rights of now: an operator has just entered the token, a role may have been taken meanwhile.
-                bad = do(replace(visit, person=person(visit.sources)), choice, why.strip(), HOURS[hours])
+                who = who_now(visit.sources)
+                bad = who if isinstance(who, str) else do(replace(visit, person=who), choice, why.strip(), HOURS[hours])
             if bad:
                 st.html(tag("div", bad, cls="rf-message bad"))
             else:

@@ -20,6 +20,9 @@ from services import people
 ACTING, REVEALED = "rf_acting", "rf_revealed"
 """Session state: the name of the operator who entered the action token; whether whole numbers are shown."""
 
+STILL_S = 5.0
+"""How often an open page looks whether its session still holds."""
+
 
 @dataclass(frozen=True)
 class Person:
@@ -74,18 +77,34 @@ class Visit:
 
 def person(sources: Sources) -> Person:
     """Who looks, by the session's cookie and the books as they are now. Without a session that holds the script ends with a text."""
+    found = who_now(sources)
+    if isinstance(found, str):
+        _over(found)
+    _still(sources, found)
+    return found
+
+
+@st.fragment(run_every=STILL_S)
+def _still(sources: Sources, drawn_for: Person) -> None:
+    """Draws the page again when the session has ended, or the roles are others: also a page on which nothing else moves."""
+    if who_now(sources) != drawn_for:
+        st.rerun()
+
+
+def who_now(sources: Sources) -> Person | str:
+    """The person, or why there is none."""
     session = session_of(sources.settings.key, sources.cookie(), sources.clock() // 1000)
     if session is None:
-        _over("Your session has ended.")
+        return "Your session has ended."
     if not session.name:
         acting = str(st.session_state.get(ACTING, ""))
         return Person(acting, {"": EVERY if acting else ROLES["read-only"]}, operator=True)
     found = sources.directory()
     if found.value is None:
-        _over(f"The books have not answered yet, so your roles are not known. {found.error}".strip())
+        return f"The books have not answered yet, so your roles are not known. {found.error}".strip()
     user = found.value.users.get(session.name)
     if user is None or user.disabled_at_ms is not None or user.sessions_from_ms > session.from_s * 1000 + 999:
-        _over("Your session has ended: the password was changed, or the user disabled.")
+        return "Your session has ended: the password was changed, or the user disabled."
     return Person(user.name, rights_of(user.roles))
 
 

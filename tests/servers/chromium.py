@@ -21,7 +21,7 @@ def new_page(timeout_s: float = 60.0, width: int = 1440, height: int = 1000, sch
     """A page of a new browser without any stored data; `scheme`: what its person prefers."""
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=list(ARGS))
-        page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
+        page = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme).new_page()
         page.set_default_timeout(1000 * timeout_s)
         yield page
         browser.close()
