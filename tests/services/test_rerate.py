@@ -334,8 +334,8 @@ def test_a_recycling_that_is_killed_goes_on(house, at):
         house.count(run.run, done=die)
     house.count(run.run)
     assert house.money()["sell"] == "0.3" and house.dispositions() == {"received": 8, "rated": 4, "events": 4}
-    with pytest.raises(rerate.NotNow, match="no price"):
-        rerate.withdraw(house.at, run.run, "eve", "no", NOON)
+    rerate.withdraw(house.at, run.run, "eve", "no", NOON)
+    assert house.money()["sell"] == "0.25" and house.dispositions() == {"received": 8, "rated": 3, "unrated": 1, "events": 4}
 
 
 # --- the command ---------------------------------------------------------------------------------------------------------------------------

@@ -22,7 +22,10 @@ ACCOUNTS = ["acme", "other", "hospital", ""]
 A_NUMBERS = ["+4366012345678", HOSPITAL, "anonymous", "", "ACME", "12%41", "112", "00436601234567", "911"]
 B_NUMBERS = [f"+{HOSPITAL}", f"+{HOSPITAL[:-4]}9999", "+88213123456", "+37190012345", "112", "144", "116123", "+1121234567", "+9112345678", "x"]
 DECK = read_deck("\n".join(["prefix,price_per_min", *(f"{n},500" for n in range(1, 10))]).encode(), "dear", "EUR")
-EAGER = Policy(detectors={"burst": {"account_floor": 1.0, "a_number_floor": 1.0, "b_range_floor": 1.0}}, reissue_ms=1000)
+EAGER = Policy(
+    detectors={"burst": {"account_floor": 1.0, "a_number_floor": 1.0, "b_range_floor": 1.0}}, reissue_ms=1000, block_probability=0.0, block_loss=0.0,
+    refused_call_cost=0.0,
+)  # fmt: skip
 
 calls = st.lists(
     st.tuples(
