@@ -13,57 +13,19 @@ charged, so nothing is blocked: it warns, and operators agree on a price or refu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import partial
 
-import msgspec
-import numpy as np
-import polars as pl
+from detectors import one_ring
+from detectors.scored import scored
 
-from core.facts import Facts
-from detectors import evidence as of
-from detectors.destination import code_of
-from detectors.evidence import Part, Rows
-from detectors.profile import seen
-from detectors.protocol import Case, Detector, Hit, Limits
-from detectors.scored import READS, NotNegative, Probability, facts, hits, unchanged
-
-KIND = "a_range"
-
-
-class Parameters(msgspec.Struct, frozen=True, kw_only=True):
-    """Money is in the policy's units."""
-
-    least_probability: Probability = 0.6  # of fraud, for an alert
-    least_calls: NotNegative = 40.0  # calls given up at once now
-
-
-def parts(rows: Rows) -> Sequence[Part]:
-    return (
-        of.volume(rows, KIND, "rings", 15.0, 3.5), of.ringing(rows), of.distinct(rows, KIND), of.rate(rows, KIND, 3.0),
-        of.regular(rows, KIND, -3.0),
-    )  # fmt: skip
-
-
-def findings(frame: pl.DataFrame, parameters: Parameters, limits: Limits) -> list[Hit]:
-    """The rows of blocks of numbers that ring many numbers and give up at once."""
-    candidates = (seen(frame, KIND, "rings") >= parameters.least_calls) & (frame["a_number"] != "").to_numpy()
-    for row in np.flatnonzero(candidates).tolist():
-        candidates[row] = code_of(frame["a_number"][row]) == code_of(frame["b_number"][row])
-    return hits(frame, DETECTOR.name, KIND, candidates, parts, parameters.least_probability, 0.0, no_block="callers")
-
-
-def case_facts(case: Case, parameters: Parameters) -> Facts:
-    return facts(case, KIND, "flash_calls", parts)
-
-
-DETECTOR = Detector(
+DETECTOR = scored(
     name="flash_calls",
     about="flash calls: very many calls from one block of numbers that are given up before anybody could answer",
-    needs=READS,
-    state={},
-    update=unchanged,
-    findings=findings,
-    facts=case_facts,
-    parameters=Parameters,
-    fields=("a_raw", "setup_ms", "end_ms"),
+    fraud="flash_calls",
+    kind=one_ring.KIND,
+    parts=one_ring.parts,
+    candidates=partial(one_ring.ringing, abroad=False),
+    no_block="callers",
+    parameters=one_ring.Parameters,
+    fields=one_ring.FIELDS,
 )

@@ -19,12 +19,10 @@ from collections.abc import Sequence
 import msgspec
 import polars as pl
 
-from core.facts import Facts
 from detectors import evidence as of
 from detectors.evidence import Part, Rows
 from detectors.profile import seen
-from detectors.protocol import Case, Detector, Hit, Limits
-from detectors.scored import READS, NotNegative, Probability, facts, hits, unchanged
+from detectors.scored import Candidates, NotNegative, Probability, scored
 
 KIND = "account_range"
 
@@ -46,27 +44,22 @@ def parts(rows: Rows) -> Sequence[Part]:
     )  # fmt: skip
 
 
-def findings(frame: pl.DataFrame, parameters: Parameters, limits: Limits) -> list[Hit]:
-    """The rows with calls into a range that are more likely fraud than not, and cost enough."""
-    candidates = (
+def candidates(frame: pl.DataFrame, parameters: Parameters) -> Candidates:
+    """The rows with calls into a range worth weighing."""
+    found: Candidates = (
         (seen(frame, KIND, "answers") >= parameters.least_calls)
         & (seen(frame, KIND, "money") * frame["unit"].to_numpy() >= parameters.least_loss)
         & (frame["b_range"] != "").to_numpy()
     )
-    return hits(frame, DETECTOR.name, KIND, candidates, parts, parameters.least_probability, parameters.least_loss)
+    return found
 
 
-def case_facts(case: Case, parameters: Parameters) -> Facts:
-    return facts(case, KIND, "irsf", parts)
-
-
-DETECTOR = Detector(
+DETECTOR = scored(
     name="irsf_range",
     about="international revenue share fraud into one range: many calls at once to a range that the account does not usually call",
-    needs=READS,
-    state={},
-    update=unchanged,
-    findings=findings,
-    facts=case_facts,
+    fraud="irsf",
+    kind=KIND,
+    parts=parts,
+    candidates=candidates,
     parameters=Parameters,
 )

@@ -19,12 +19,10 @@ from collections.abc import Sequence
 import msgspec
 import polars as pl
 
-from core.facts import Facts
 from detectors import evidence as of
 from detectors.evidence import Part, Rows
 from detectors.profile import seen
-from detectors.protocol import Case, Detector, Hit, Limits
-from detectors.scored import READS, NotNegative, Probability, facts, hits, unchanged
+from detectors.scored import Candidates, NotNegative, Probability, scored
 
 KIND = "account_range"
 
@@ -44,28 +42,23 @@ def parts(rows: Rows) -> Sequence[Part]:
     )  # fmt: skip
 
 
-def findings(frame: pl.DataFrame, parameters: Parameters, limits: Limits) -> list[Hit]:
-    """The rows with very short calls into a range that are more likely fraud than not, and cost enough."""
-    candidates = (
+def candidates(frame: pl.DataFrame, parameters: Parameters) -> Candidates:
+    """The rows with very short calls into a range worth weighing."""
+    found: Candidates = (
         (seen(frame, KIND, "shorts") >= parameters.least_shorts)
         & (seen(frame, KIND, "money") * frame["unit"].to_numpy() >= parameters.least_loss)
         & (frame["b_range"] != "").to_numpy()
     )
-    return hits(frame, DETECTOR.name, KIND, candidates, parts, parameters.least_probability, parameters.least_loss)
+    return found
 
 
-def case_facts(case: Case, parameters: Parameters) -> Facts:
-    return facts(case, KIND, "irsf_short", parts)
-
-
-DETECTOR = Detector(
+DETECTOR = scored(
     name="irsf_short",
     about="revenue share fraud with answered calls of seconds, each charged a whole first increment, also into ordinary ranges",
-    needs=READS,
-    state={},
-    update=unchanged,
-    findings=findings,
-    facts=case_facts,
+    fraud="irsf_short",
+    kind=KIND,
+    parts=parts,
+    candidates=candidates,
     parameters=Parameters,
     fields=("answer_ms", "end_ms"),
 )

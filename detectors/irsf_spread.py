@@ -19,12 +19,10 @@ from collections.abc import Sequence
 import msgspec
 import polars as pl
 
-from core.facts import Facts
 from detectors import evidence as of
 from detectors.evidence import Part, Rows
 from detectors.profile import seen
-from detectors.protocol import Case, Detector, Hit, Limits
-from detectors.scored import READS, NotNegative, Probability, facts, hits, unchanged
+from detectors.scored import Candidates, NotNegative, Probability, scored
 
 KIND = "account_zone"
 
@@ -45,27 +43,23 @@ def parts(rows: Rows) -> Sequence[Part]:
     )  # fmt: skip
 
 
-def findings(frame: pl.DataFrame, parameters: Parameters, limits: Limits) -> list[Hit]:
-    """The rows with a day of calls to a zone that are more likely fraud than not, and cost enough."""
-    candidates = (
+def candidates(frame: pl.DataFrame, parameters: Parameters) -> Candidates:
+    """The rows with a day of calls to a zone worth weighing."""
+    found: Candidates = (
         (seen(frame, KIND, "day_answers") >= parameters.least_calls)
         & (seen(frame, KIND, "day_money") * frame["unit"].to_numpy() >= parameters.least_day_money)
         & (frame["zone"] != "").to_numpy()
     )
-    return hits(frame, DETECTOR.name, KIND, candidates, parts, parameters.least_probability, parameters.least_loss, over_a_day=True)
+    return found
 
 
-def case_facts(case: Case, parameters: Parameters) -> Facts:
-    return facts(case, KIND, "irsf_slow", parts)
-
-
-DETECTOR = Detector(
+DETECTOR = scored(
     name="irsf_spread",
     about="international revenue share fraud, slow and spread: a day of few calls to each of many ranges of one destination",
-    needs=READS,
-    state={},
-    update=unchanged,
-    findings=findings,
-    facts=case_facts,
+    fraud="irsf_slow",
+    kind=KIND,
+    parts=parts,
+    candidates=candidates,
+    over_a_day=True,
     parameters=Parameters,
 )

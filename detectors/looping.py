@@ -17,12 +17,10 @@ from collections.abc import Sequence
 import msgspec
 import polars as pl
 
-from core.facts import Facts
 from detectors import evidence as of
 from detectors.evidence import Part, Rows
 from detectors.profile import seen
-from detectors.protocol import Case, Detector, Hit, Limits
-from detectors.scored import READS, NotNegative, Probability, facts, hits, unchanged
+from detectors.scored import Candidates, NotNegative, Probability, scored
 
 KIND = "a_number"
 
@@ -38,24 +36,20 @@ def parts(rows: Rows) -> Sequence[Part]:
     return (of.repeats(rows), of.volume(rows, KIND, "calls", 3.0, 2.0))
 
 
-def findings(frame: pl.DataFrame, parameters: Parameters, limits: Limits) -> list[Hit]:
+def candidates(frame: pl.DataFrame, parameters: Parameters) -> Candidates:
     """The rows of callers whose calls come again within seconds."""
-    candidates = (seen(frame, KIND, "repeats") >= parameters.least_repeats) & (frame["a_number"] != "").to_numpy()
-    return hits(frame, DETECTOR.name, KIND, candidates, parts, parameters.least_probability, 0.0, no_block="warns")
+    found: Candidates = (seen(frame, KIND, "repeats") >= parameters.least_repeats) & (frame["a_number"] != "").to_numpy()
+    return found
 
 
-def case_facts(case: Case, parameters: Parameters) -> Facts:
-    return facts(case, KIND, "looping", parts)
-
-
-DETECTOR = Detector(
+DETECTOR = scored(
     name="looping",
     about="call looping: the same call comes in again and again within seconds",
-    needs=READS,
-    state={},
-    update=unchanged,
-    findings=findings,
-    facts=case_facts,
+    fraud="looping",
+    kind=KIND,
+    parts=parts,
+    candidates=candidates,
+    no_block="warns",
     parameters=Parameters,
     fields=("a_raw", "setup_ms"),
 )

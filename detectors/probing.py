@@ -3,7 +3,7 @@
 Short or unanswered calls to several destinations that the account never called, expensive ones, within minutes, each once.
 
 Source: GSMA FS.21; Merve Sahin et al., "SoK: Fraud in Telephony Networks" (test numbers and IRSF); providers of ranges publish test numbers.
-It only warns: nothing is lost yet. Calls to a known range of fraud say more (`known_ranges`).
+It only warns: nothing is lost yet.
 
 >>> from core.policy import Policy
 >>> from detectors.registry import parameters_of
@@ -18,12 +18,10 @@ from collections.abc import Sequence
 import msgspec
 import polars as pl
 
-from core.facts import Facts
 from detectors import evidence as of
 from detectors.evidence import Part, Rows
 from detectors.profile import seen
-from detectors.protocol import Case, Detector, Hit, Limits
-from detectors.scored import READS, NotNegative, Probability, facts, hits, unchanged
+from detectors.scored import Candidates, NotNegative, Probability, scored
 
 KIND = "account"
 
@@ -42,27 +40,23 @@ def parts(rows: Rows) -> Sequence[Part]:
     )  # fmt: skip
 
 
-def findings(frame: pl.DataFrame, parameters: Parameters, limits: Limits) -> list[Hit]:
+def candidates(frame: pl.DataFrame, parameters: Parameters) -> Candidates:
     """The rows of accounts that try one new destination after the other."""
-    candidates = (
+    found: Candidates = (
         (seen(frame, KIND, "new_zones") >= parameters.least_new_zones)
         & (seen(frame, "account_zone", "sum_calls") <= 2)
         & (frame["zone"] != "").to_numpy()
     )
-    return hits(frame, DETECTOR.name, KIND, candidates, parts, parameters.least_probability, 0.0, no_block="warns")
+    return found
 
 
-def case_facts(case: Case, parameters: Parameters) -> Facts:
-    return facts(case, KIND, "test_calls", parts)
-
-
-DETECTOR = Detector(
+DETECTOR = scored(
     name="probing",
     about="test calls before a fraud: short calls to many destinations that the account never called",
-    needs=READS,
-    state={},
-    update=unchanged,
-    findings=findings,
-    facts=case_facts,
+    fraud="test_calls",
+    kind=KIND,
+    parts=parts,
+    candidates=candidates,
+    no_block="warns",
     parameters=Parameters,
 )

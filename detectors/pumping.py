@@ -19,12 +19,10 @@ from collections.abc import Sequence
 import msgspec
 import polars as pl
 
-from core.facts import Facts
 from detectors import evidence as of
 from detectors.evidence import Part, Rows
 from detectors.profile import seen
-from detectors.protocol import Case, Detector, Hit, Limits
-from detectors.scored import READS, NotNegative, Probability, facts, hits, unchanged
+from detectors.scored import Candidates, NotNegative, Probability, scored
 
 KIND = "account_range"
 
@@ -44,28 +42,24 @@ def parts(rows: Rows) -> Sequence[Part]:
     )  # fmt: skip
 
 
-def findings(frame: pl.DataFrame, parameters: Parameters, limits: Limits) -> list[Hit]:
+def candidates(frame: pl.DataFrame, parameters: Parameters) -> Candidates:
     """The rows with calls to one number that are held at the same time."""
-    candidates = (
+    found: Candidates = (
         (seen(frame, KIND, "one_b") >= parameters.least_at_once)
         & (seen(frame, KIND, "money") * frame["unit"].to_numpy() >= parameters.least_money)
         & (frame["b_range"] != "").to_numpy()
     )
-    return hits(frame, DETECTOR.name, KIND, candidates, parts, parameters.least_probability, 0.0, no_block="disputed")
+    return found
 
 
-def case_facts(case: Case, parameters: Parameters) -> Facts:
-    return facts(case, KIND, "pumping", parts)
-
-
-DETECTOR = Detector(
+DETECTOR = scored(
     name="pumping",
     about="traffic pumping: many callers hold long calls to few numbers at the same time",
-    needs=READS,
-    state={},
-    update=unchanged,
-    findings=findings,
-    facts=case_facts,
+    fraud="pumping",
+    kind=KIND,
+    parts=parts,
+    candidates=candidates,
+    no_block="disputed",
     parameters=Parameters,
     fields=("a_raw", "answer_ms", "end_ms"),
 )

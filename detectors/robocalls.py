@@ -19,12 +19,10 @@ from collections.abc import Sequence
 import msgspec
 import polars as pl
 
-from core.facts import Facts
 from detectors import evidence as of
 from detectors.evidence import Part, Rows
 from detectors.profile import seen
-from detectors.protocol import Case, Detector, Hit, Limits
-from detectors.scored import READS, NotNegative, Probability, facts, hits, unchanged
+from detectors.scored import Candidates, NotNegative, Probability, scored
 
 KIND = "a_number"
 
@@ -43,24 +41,19 @@ def parts(rows: Rows) -> Sequence[Part]:
     )  # fmt: skip
 
 
-def findings(frame: pl.DataFrame, parameters: Parameters, limits: Limits) -> list[Hit]:
+def candidates(frame: pl.DataFrame, parameters: Parameters) -> Candidates:
     """The rows of callers that ring very many numbers."""
-    candidates = (seen(frame, KIND, "calls") >= parameters.least_calls) & (frame["a_number"] != "").to_numpy()
-    return hits(frame, DETECTOR.name, KIND, candidates, parts, parameters.least_probability, 0.0)
+    found: Candidates = (seen(frame, KIND, "calls") >= parameters.least_calls) & (frame["a_number"] != "").to_numpy()
+    return found
 
 
-def case_facts(case: Case, parameters: Parameters) -> Facts:
-    return facts(case, KIND, "robocalls", parts)
-
-
-DETECTOR = Detector(
+DETECTOR = scored(
     name="robocalls",
     about="robocalls: one caller to very many numbers within minutes, hardly any conversation",
-    needs=READS,
-    state={},
-    update=unchanged,
-    findings=findings,
-    facts=case_facts,
+    fraud="robocalls",
+    kind=KIND,
+    parts=parts,
+    candidates=candidates,
     parameters=Parameters,
     fields=("a_raw",),
 )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Annotated, Any
 
 import msgspec
@@ -12,12 +13,16 @@ import polars as pl
 
 from core.facts import Facts
 from detectors import profile
+from detectors.columns import Columns
 from detectors.evidence import DAY_H, PRIOR, QUARTER, REGULAR_DAYS, Part, Rows, contributions, log_odds, probability
-from detectors.protocol import Case, Hit
+from detectors.protocol import Case, Detector, Hit, Limits
 
 NotNegative = Annotated[float, msgspec.Meta(ge=0)]
 Probability = Annotated[float, msgspec.Meta(ge=0, le=1)]
 PartsOf = Callable[[Rows], Sequence[Part]]
+Candidates = npt.NDArray[np.bool_]
+"""A place per row of the frame."""
+Update = Callable[[dict[str, Columns], pl.DataFrame, Any, Limits], pl.DataFrame]
 
 PROFILE = tuple(f"p_{kind}" for kind in profile.KINDS)
 READS = (
@@ -41,7 +46,7 @@ def burn(rows: Rows, kind: str, over_a_day: bool = False) -> npt.NDArray[np.floa
 
 
 def hits(
-    frame: pl.DataFrame, name: str, kind: str, candidates: npt.NDArray[np.bool_], parts_of: PartsOf, least_probability: float, least_loss: float,
+    frame: pl.DataFrame, name: str, kind: str, candidates: Candidates, parts_of: PartsOf, least_probability: float, least_loss: float,
     *, over_a_day: bool = False, no_block: str = "",
 ) -> list[Hit]:  # fmt: skip
     """The candidates whose probability and expected loss reach their least values. `least_loss` = 0: money is not what it is about."""
@@ -82,3 +87,23 @@ def facts(case: Case, kind: str, fraud: str, parts_of: PartsOf) -> Facts:
 def unchanged(state: Any, frame: pl.DataFrame, parameters: Any, limits: Any) -> pl.DataFrame:
     """The update of a detector that needs no state of its own: the shared features have it."""
     return frame
+
+
+def scored(
+    *, name: str, about: str, fraud: str, kind: str, parts: PartsOf, candidates: Callable[[pl.DataFrame, Any], Candidates],
+    parameters: type[msgspec.Struct], over_a_day: bool = False, no_block: str = "", needs: tuple[str, ...] = READS,
+    state: Mapping[str, Mapping[str, Any]] = MappingProxyType({}), update: Update = unchanged, fields: tuple[str, ...] = (),
+) -> Detector:  # fmt: skip
+    """A detector whose verdict is a probability, and an expected loss where its parameters have a `least_loss`. `candidates` are the rows worth
+    weighing, `parts` what is weighed, `fraud` the code of its text; `over_a_day` and `no_block`: as in `hits`."""
+
+    def findings(frame: pl.DataFrame, values: Any, limits: Limits) -> list[Hit]:
+        least_loss = getattr(values, "least_loss", 0.0)
+        return hits(
+            frame, name, kind, candidates(frame, values), parts, values.least_probability, least_loss, over_a_day=over_a_day, no_block=no_block
+        )  # fmt: skip
+
+    return Detector(
+        name=name, about=about, needs=needs, state=state, update=update, findings=findings,
+        facts=lambda case, _: facts(case, kind, fraud, parts), parameters=parameters, fields=fields,
+    )  # fmt: skip

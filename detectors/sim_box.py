@@ -20,12 +20,10 @@ from collections.abc import Sequence
 import msgspec
 import polars as pl
 
-from core.facts import Facts
 from detectors import evidence as of
 from detectors.evidence import Part, Rows
 from detectors.profile import seen
-from detectors.protocol import Case, Detector, Hit, Limits
-from detectors.scored import READS, NotNegative, Probability, facts, hits, unchanged
+from detectors.scored import READS, Candidates, NotNegative, Probability, scored
 
 KIND = "a_number"
 
@@ -44,24 +42,21 @@ def parts(rows: Rows) -> Sequence[Part]:
     )  # fmt: skip
 
 
-def findings(frame: pl.DataFrame, parameters: Parameters, limits: Limits) -> list[Hit]:
-    """The rows of callers that are more likely SIMs of a box than not."""
-    candidates = (seen(frame, KIND, "day_calls") >= parameters.least_calls) & (frame["a_number"] != "").to_numpy()
-    return hits(frame, DETECTOR.name, KIND, candidates, parts, parameters.least_probability, 0.0, no_block="warns")
+def candidates(frame: pl.DataFrame, parameters: Parameters) -> Candidates:
+    """The rows of callers with very many calls in a day."""
+    found: Candidates = (seen(frame, KIND, "day_calls") >= parameters.least_calls) & (frame["a_number"] != "").to_numpy()
+    return found
 
 
-def case_facts(case: Case, parameters: Parameters) -> Facts:
-    return facts(case, KIND, "sim_box", parts)
-
-
-DETECTOR = Detector(
+DETECTOR = scored(
     name="sim_box",
     about="a SIM box: one caller to very many different numbers with ordinary lengths of talk; with IMEI, IMSI and cell, many SIMs in one device",
+    fraud="sim_box",
+    kind=KIND,
+    parts=parts,
+    candidates=candidates,
+    no_block="warns",
     needs=(*READS, "devices", "cells"),
-    state={},
-    update=unchanged,
-    findings=findings,
-    facts=case_facts,
     parameters=Parameters,
     fields=("a_raw", "imei", "imsi", "cell"),
 )

@@ -22,7 +22,6 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from core.facts import Facts
 from core.numbers import E164_KINDS
 from detectors import evidence as of
 from detectors.columns import Columns
@@ -30,9 +29,9 @@ from detectors.decay import FADING, fade
 from detectors.destination import code_of
 from detectors.evidence import Floats, Part, Rows
 from detectors.profile import DAY_MS
-from detectors.protocol import Case, Detector, Hit, Limits
+from detectors.protocol import Limits
 from detectors.risk import UNALLOCATED, risk_of
-from detectors.scored import READS, NotNegative, Probability, facts, hits
+from detectors.scored import READS, Candidates, NotNegative, Probability, scored
 
 KIND = "account"
 NOW_MS, WEEK_MS = 3_600_000.0, 7.0 * DAY_MS
@@ -93,24 +92,23 @@ def _more(code: str, n: Floats, calls: Floats, earlier_n: Floats, earlier: Float
     return Part(code, np.where(more, np.clip(0.2 * gain, 0.0, 11.0), 0.0), now, normal)
 
 
-def findings(frame: pl.DataFrame, parameters: Parameters, limits: Limits) -> list[Hit]:
+def candidates(frame: pl.DataFrame, parameters: Parameters) -> Candidates:
     """The rows of accounts whose callers are suddenly others."""
-    candidates = frame["cli"].to_numpy()[:, 0] >= parameters.least_calls
-    return hits(frame, "spoofing", KIND, candidates, parts, parameters.least_probability, 0.0, no_block="warns")
+    found: Candidates = frame["cli"].to_numpy()[:, 0] >= parameters.least_calls
+    return found
 
 
-def case_facts(case: Case, parameters: Parameters) -> Facts:
-    return facts(case, KIND, "spoofing", parts)
-
-
-DETECTOR = Detector(
+DETECTOR = scored(
     name="spoofing",
     about="false callers: suddenly many calls of an account come from numbers that do not exist, or from the called country's own numbers",
+    fraud="spoofing",
+    kind=KIND,
+    parts=parts,
+    candidates=candidates,
+    no_block="warns",
     needs=(*READS, "a_kind", "k_account", "partition", "home"),
     state=dict.fromkeys(GROUPS, FADING),
     update=update,
-    findings=findings,
-    facts=case_facts,
     parameters=Parameters,
     fields=("a_raw",),
 )

@@ -18,12 +18,10 @@ from collections.abc import Sequence
 import msgspec
 import polars as pl
 
-from core.facts import Facts
 from detectors import evidence as of
 from detectors.evidence import Part, Rows
 from detectors.profile import DAY_MS, HOUR_MS, seen
-from detectors.protocol import Case, Detector, Hit, Limits
-from detectors.scored import READS, NotNegative, Probability, facts, hits, unchanged
+from detectors.scored import READS, Candidates, NotNegative, Probability, scored
 
 KIND = "account_zone"
 YOUNG_MS = 7 * DAY_MS
@@ -45,29 +43,25 @@ def parts(rows: Rows) -> Sequence[Part]:
     )  # fmt: skip
 
 
-def findings(frame: pl.DataFrame, parameters: Parameters, limits: Limits) -> list[Hit]:
+def candidates(frame: pl.DataFrame, parameters: Parameters) -> Candidates:
     """The rows of new accounts that spend as no new customer does."""
-    candidates = (
+    found: Candidates = (
         (seen(frame, "account", "day_money") * frame["unit"].to_numpy() >= parameters.least_day_money)
         & (seen(frame, "account", "age_ms") < YOUNG_MS)
         & (frame["watched_ms"].to_numpy() - seen(frame, "account", "age_ms") >= parameters.least_watched_h * HOUR_MS)
         & (seen(frame, KIND, "money") > 0)
         & (frame["zone"] != "").to_numpy()
     )
-    return hits(frame, DETECTOR.name, KIND, candidates, parts, parameters.least_probability, parameters.least_loss)
+    return found
 
 
-def case_facts(case: Case, parameters: Parameters) -> Facts:
-    return facts(case, KIND, "subscription", parts)
-
-
-DETECTOR = Detector(
+DETECTOR = scored(
     name="subscription",
     about="subscription or credit fraud: a new account that spends at once, and on expensive destinations",
+    fraud="subscription",
+    kind=KIND,
+    parts=parts,
+    candidates=candidates,
     needs=(*READS, "watched_ms"),
-    state={},
-    update=unchanged,
-    findings=findings,
-    facts=case_facts,
     parameters=Parameters,
 )

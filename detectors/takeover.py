@@ -19,12 +19,10 @@ from collections.abc import Sequence
 import msgspec
 import polars as pl
 
-from core.facts import Facts
 from detectors import evidence as of
 from detectors.evidence import Part, Rows
 from detectors.profile import FRESH_MS, seen
-from detectors.protocol import Case, Detector, Hit, Limits
-from detectors.scored import READS, NotNegative, Probability, facts, hits, unchanged
+from detectors.scored import Candidates, NotNegative, Probability, scored
 
 KIND = "account_zone"
 
@@ -44,30 +42,25 @@ def parts(rows: Rows) -> Sequence[Part]:
     )  # fmt: skip
 
 
-def findings(frame: pl.DataFrame, parameters: Parameters, limits: Limits) -> list[Hit]:
+def candidates(frame: pl.DataFrame, parameters: Parameters) -> Candidates:
     """The rows of calls to a fresh zone of an account that spends there as it never does."""
     is_fresh = seen(frame, KIND, "age_ms") < FRESH_MS
-    candidates = (
+    found: Candidates = (
         is_fresh
         & (seen(frame, "account", "answers") >= parameters.least_calls)
         & (seen(frame, "account", "fresh_money") * frame["unit"].to_numpy() >= parameters.least_loss)
         & (seen(frame, KIND, "money") > 0)
         & (frame["zone"] != "").to_numpy()
     )
-    return hits(frame, DETECTOR.name, KIND, candidates, parts, parameters.least_probability, parameters.least_loss)
+    return found
 
 
-def case_facts(case: Case, parameters: Parameters) -> Facts:
-    return facts(case, KIND, "takeover", parts)
-
-
-DETECTOR = Detector(
+DETECTOR = scored(
     name="takeover",
     about="a stolen account or hacked PBX: money to destinations that the account has never called, at several at once or at night",
-    needs=READS,
-    state={},
-    update=unchanged,
-    findings=findings,
-    facts=case_facts,
+    fraud="takeover",
+    kind=KIND,
+    parts=parts,
+    candidates=candidates,
     parameters=Parameters,
 )
