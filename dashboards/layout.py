@@ -35,6 +35,15 @@ def message(text: str, done: bool = False) -> None:
     st.html(tag("div", text, cls=f"rf-message {'good' if done else 'bad'}"))
 
 
+def back(label: str, name: str) -> None:
+    """The button from one thing back to all of them: it takes `name` out of the address."""
+    st.button(label, key=f"rf_{name}_back", on_click=_forget, args=(name,))
+
+
+def _forget(name: str) -> None:
+    st.query_params.pop(name, None)
+
+
 def answered(latest: Latest[Any], now_ms: int, what: str) -> bool:
     """Whether there is an answer to draw. If there is none, or it is old, the page says why: never an empty place."""
     if latest.value is None:

@@ -11,7 +11,7 @@ import streamlit as st
 from books import reading
 from core.money import to_decimal, to_text
 from core.text import span
-from dashboards.layout import answered, facts, heading, link, message, quiet, title
+from dashboards.layout import answered, back, facts, heading, link, message, quiet, title
 from dashboards.tags import Safe, joined, tag
 from dashboards.tiles import table
 from dashboards.visit import Visit
@@ -29,7 +29,7 @@ def calls(visit: Visit) -> None:
         return
     title("Calls", "the newest 50 that fit; open one for its records, attempts, charges and the derivation of its price")
     if place := st.query_params.get("call", ""):
-        st.button("Back to the search", key="rf_back", on_click=_back)
+        back("Back to the search", "call")
         one_call(visit, place)
         return
     kind_box, value_box, since_box = st.columns([1, 3, 1])
@@ -55,10 +55,6 @@ def calls(visit: Visit) -> None:
     latest = visit.sources.asked(key, lambda ask: call_desk.search(ask, subject, visit.tenant, from_ms), fresh_ms=5_000)
     if answered(latest, visit.now_ms, "Calls") and latest.value is not None:
         found(visit, latest.value)
-
-
-def _back() -> None:
-    st.query_params.pop("call", None)
 
 
 def found(visit: Visit, rows: list[dict[str, Any]]) -> None:

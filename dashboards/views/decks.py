@@ -10,7 +10,7 @@ import streamlit as st
 from books import Unavailable, reading
 from core.money import to_decimal, to_text
 from core.text import amount
-from dashboards.layout import answered, facts, heading, link, message, quiet, title
+from dashboards.layout import answered, back, facts, heading, link, message, quiet, title
 from dashboards.tags import Safe, tag
 from dashboards.tiles import table
 from dashboards.visit import Visit
@@ -38,16 +38,12 @@ def decks(visit: Visit) -> None:
         quiet("Choose a tenant: decks are those of one tenant's carriers.")
         return
     if wanted := st.query_params.get("deck", ""):
-        st.button("All decks", key="rf_decks_back", on_click=_back)
+        back("All decks", "deck")
         version(visit, wanted)
         return
     if visit.may("decks") and visit.person.name:
         upload(visit)
     every(visit)
-
-
-def _back() -> None:
-    st.query_params.pop("deck", None)
 
 
 def every(visit: Visit) -> None:

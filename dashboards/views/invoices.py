@@ -11,7 +11,7 @@ from assurance.rounding import decimals_of
 from books import Connection, Unavailable, invoices, reading
 from books.invoices import Invoice
 from core.text import amount
-from dashboards.layout import answered, facts, heading, link, message, quiet, title
+from dashboards.layout import answered, back, facts, heading, link, message, quiet, title
 from dashboards.tags import Safe, tag
 from dashboards.tiles import table, tile
 from dashboards.views.decks import day
@@ -32,7 +32,7 @@ def invoices_page(visit: Visit) -> None:
         quiet("Choose a tenant: invoices are one tenant's.")
         return
     if name := st.query_params.get("invoice", ""):
-        st.button("All invoices", key="rf_invoices_back", on_click=_back)
+        back("All invoices", "invoice")
         one_invoice(visit, name)
         return
     show = st.segmented_control("Show", ("all", *STATUSES), default="all", key="show", bind="query-params", label_visibility="collapsed")
@@ -59,10 +59,6 @@ def invoices_page(visit: Visit) -> None:
     ]  # fmt: skip
     head = ("number", "what", "customer", "period, the last day not in it", "state", "due", "net", "with tax")
     st.html(tag("div", table(head, rows, numbers_from=6), cls="rf-scroll"))
-
-
-def _back() -> None:
-    st.query_params.pop("invoice", None)
 
 
 def money(one: Invoice, minor: int) -> str:

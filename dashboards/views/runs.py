@@ -9,7 +9,7 @@ from books import runs as books_runs
 from books.runs import Line, Run
 from core.money import to_decimal
 from core.text import amount
-from dashboards.layout import answered, facts, heading, link, message, quiet, title
+from dashboards.layout import answered, back, facts, heading, link, message, quiet, title
 from dashboards.tags import Safe, tag
 from dashboards.tiles import table
 from dashboards.views.decks import day
@@ -33,7 +33,7 @@ def runs(visit: Visit) -> None:
         return
     wanted = st.query_params.get("run", "")
     if wanted:
-        st.button("All runs", key="rf_runs_back", on_click=_back)
+        back("All runs", "run")
         found = next((one for one in latest.value if f"{one.run}" == wanted), None)
         if found is None:
             message(f"There is no rating run {wanted[:20]} here.")
@@ -52,10 +52,6 @@ def runs(visit: Visit) -> None:
     ]  # fmt: skip
     head = ("run", "kind", "state", "calls that were answered", "of", "why", "by", "calls that change")
     st.html(tag("div", table(head, rows, numbers_from=7), cls="rf-scroll"))
-
-
-def _back() -> None:
-    st.query_params.pop("run", None)
 
 
 def _whose(one: Run) -> str:
