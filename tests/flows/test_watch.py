@@ -100,7 +100,7 @@ def sums_of(log: Iterable[Message], judges: int, rng: random.Random, agreed: Ter
             sums = judge(state, own[at : at + size], lambda _: agreed).sums
             at += size
             for (partition,), part in sums.partition_by("partition", as_dict=True, maintain_order=True).items():
-                step = rng.choice([3, 10_000])
+                step = rng.choice([25, 10_000])
                 for piece in part.iter_slices(step):
                     for value in to_values(piece):
                         out.append(Message(partition, offsets[partition], 0, EPOCH, value))
