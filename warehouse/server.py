@@ -117,7 +117,7 @@ class Reader:
         self._directory, self._token, self._limits, self._trust = str(directory.resolve()), token, limits, trust
         self._slots = asyncio.Semaphore(limits.queries)
         self._started_s = time.monotonic()
-        self._answered = self._refused = self._failed = 0
+        self._running = self._answered = self._refused = self._failed = 0
         engine = _connect(self._directory)
         try:
             self._version = _text(engine, "SELECT version()")
@@ -136,7 +136,8 @@ class Reader:
 
     async def _health(self, _: Request) -> Response:
         state = {"status": "ok", "up_s": round(time.monotonic() - self._started_s), "version": self._version}
-        return JSONResponse(state | {"answered": self._answered, "refused": self._refused, "failed": self._failed})
+        counts = {"running": self._running, "answered": self._answered, "refused": self._refused, "failed": self._failed}
+        return JSONResponse(state | counts)
 
     async def _query(self, request: Request) -> Response:
         if request.url.path == "/" and request.method in ("GET", "HEAD") and not request.url.query:
@@ -189,9 +190,11 @@ class Reader:
             await asyncio.wait_for(self._slots.acquire(), self._limits.wait_s)
         except TimeoutError:
             raise Refused(f"{self._limits.queries} queries are running; ask again", TOO_MANY_QUERIES) from None
+        self._running += 1
         try:
             return await run_in_threadpool(self._run, query)
         finally:
+            self._running -= 1
             self._slots.release()
 
     def _run(self, query: _Query) -> tuple[bytes, dict[str, str]]:
