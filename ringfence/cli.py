@@ -27,6 +27,7 @@ from ringfence.commands import (
     journal,
     margins,
     migrate,
+    notify,
     orders,
     payments,
     portability,
@@ -113,7 +114,7 @@ PANELS = {
     "Run": (up, flow, simulate, replay),
     "Configure": (config, decks, portability, switch, credential, user, protect, enforce),
     "Price again": (rerate, recycle, runs),
-    "Blocks": (block, unblock, orders, ranges),
+    "Blocks": (block, unblock, orders, ranges, notify),
     "Money": (books, invoices, payments, margins, reconcile, disputes, controls, assure),
     "Inspect and maintain": (calls, quote, route, status, completeness, health, migrate, repartition, backup, restore, retention, journal),
 }
