@@ -207,6 +207,14 @@ class Terms:
         self._plans = Remembered(self._find_plan)
         self._silences = Remembered(self._find_silence)
 
+    def with_rows(self, kind: str, rows: Iterable[Any]) -> Terms:
+        """These terms with other rows of a kind, each in the place of the one of its name."""
+        before, added = self.rows[kind], list(rows)
+        buckets = {tenant: [dict[str, Any]() for _ in range(BUCKETS)] for tenant in {key[0] for key in before} | {row.tenant for row in added}}
+        for row in (*before.values(), *added):
+            buckets[row.tenant][bucket_of(row.name)][row.name] = row
+        return replace(self, rows={**self.rows, kind: Rows({tenant: tuple(own) for tenant, own in buckets.items()})})
+
     @property
     def trunks(self) -> Rows[Trunk]:
         """Trunks by (tenant, name)."""
