@@ -12,6 +12,7 @@ from decimal import Decimal
 from functools import lru_cache
 from threading import Lock
 from typing import Any, Generic, NamedTuple, TypeVar
+from weakref import WeakMethod
 
 from core.config import (
     ROWS,
@@ -133,16 +134,20 @@ class Rows(Mapping[tuple[str, str], Value], Generic[Value]):
 
 
 class Remembered(dict[tuple[str, str], Value]):
-    """Answers by their question, found at the first time."""
+    """Answers by their question, found at the first time. `find` is a method of whoever holds this, and does not hold it in turn: old terms are
+    freed without a collection, which leaves alone what was frozen."""
 
     def __init__(self, find: Callable[[str, str], Value]) -> None:
         super().__init__()
-        self._find = find
+        self._find = WeakMethod(find)
 
     def __missing__(self, key: tuple[str, str]) -> Value:
         if len(self) >= MOST_REMEMBERED:
             self.clear()
-        found = self[key] = self._find(*key)
+        find = self._find()
+        assert find is not None
+        found: Value = find(*key)
+        self[key] = found
         return found
 
 
