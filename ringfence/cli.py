@@ -25,6 +25,7 @@ from ringfence.commands import (
     health,
     invoices,
     journal,
+    lists,
     margins,
     migrate,
     notify,
@@ -114,7 +115,7 @@ PANELS = {
     "Run": (up, flow, simulate, replay),
     "Configure": (config, decks, portability, switch, credential, user, protect, enforce),
     "Price again": (rerate, recycle, runs),
-    "Blocks": (block, unblock, orders, ranges, notify),
+    "Blocks": (block, unblock, orders, lists, ranges, notify),
     "Money": (books, invoices, payments, margins, reconcile, disputes, controls, assure),
     "Inspect and maintain": (calls, quote, route, status, completeness, health, migrate, repartition, backup, restore, retention, journal),
 }
