@@ -20,7 +20,7 @@ from assurance.controls.registry import controls
 from core.config import Account, Carrier, Config
 from services import controlling, first_start, periods, rehearsal
 from services.installation import Installation
-from simulator.billing.own import deck_csv, offer, own_calls
+from simulator.billing.own import MARK_UP, deck_csv, offer, own_calls
 from warehouse import insert, migrate, open_warehouse
 
 NOW_MS = 1_794_000_000_000
@@ -62,7 +62,7 @@ def fill(folder: Path, calls: int) -> None:
     """A home with a month of calls."""
     installation = Installation.embedded(folder)
     first_start.lay(installation)
-    decks = {"wholesale": deck_csv(), "retail": deck_csv(rehearsal.MARK_UP)}
+    decks = {"wholesale": deck_csv(), "retail": deck_csv(MARK_UP)}
     first_start.open_and_publish(installation, first_start.Start(config(), decks, "EUR", ("t1",)), NOW_MS)
     client = open_warehouse(installation.warehouse_dsn)
     migrate(client)
