@@ -16,10 +16,9 @@ from services.errors import InUse
 from services.installation import Installation
 from simulator.billing.faults import bill_of
 from simulator.billing.files import cdr_file, invoice_file
-from simulator.billing.own import deck_csv, offer, own_calls, priced
+from simulator.billing.own import MARK_UP, deck_csv, offer, own_calls, priced
 from warehouse import embedded_directory, insert, migrate, open_warehouse
 
-MARK_UP = "1.25"
 Leak = Callable[[dict[str, pl.DataFrame]], dict[str, pl.DataFrame]]
 
 
