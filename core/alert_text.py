@@ -121,7 +121,7 @@ EVIDENCE = {
     "imei": "SIMs in one device",
     "cells": "cells",
     "incoming": "calls received",
-    "known": "a known range of fraud",
+    "known": "days since this range was last reported or confirmed as fraud",
 }
 """Code of a contribution -> what its number is; it is followed by the normal."""
 

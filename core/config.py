@@ -32,6 +32,7 @@ from core.billing import (
     is_day,
 )
 from core.currencies import is_code
+from core.known import KnownRange
 from core.money import to_nanos
 from core.numbers import DialPlan
 from core.policy import Policy
@@ -337,8 +338,12 @@ ROWS: dict[str, type[msgspec.Struct]] = {
     "dial_plans": DialPlan,
     "portability": Portability,
     "route_plans": RoutePlan,
+    "known_ranges": KnownRange,
 }
 """The kinds of rows, each with a tenant and a name, in the order of the config file."""
+
+KEPT = frozenset({"known_ranges"})
+"""Kinds of rows that the config file does not have: publishing a file keeps them, and commands of their own change them."""
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -363,6 +368,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     dial_plans: tuple[DialPlan, ...] = ()
     portability: tuple[Portability, ...] = ()
     route_plans: tuple[RoutePlan, ...] = ()
+    known_ranges: tuple[KnownRange, ...] = ()  # used for fraud before (`services.known_ranges`)
     decks: dict[str, str] = {}  # -> id of the deck version
     policies: dict[str, Policy] = {}
     policy: Policy = Policy()

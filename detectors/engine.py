@@ -19,6 +19,7 @@ from core.record import Tick
 from detectors import alerts, sums
 from detectors.columns import Columns
 from detectors.features import UNREADABLE_KINDS, features, forget_odd_calls, values_of
+from detectors.known import KnownOf, nobody, with_known
 from detectors.latest import MOST_ITEMS, Cursor, New
 from detectors.protocol import Case, Detector, Hit, Settings
 from detectors.registry import detectors, parameters_of
@@ -95,15 +96,18 @@ def _by_policy(frame: pl.DataFrame, settings: Settings) -> Iterable[tuple[pl.Dat
 
 
 def prepared(
-    subjects: dict[str, dict[str, Columns]], frame: pl.DataFrame, policy: Policy, secret: bytes, began: Mapping[int, int]
-) -> pl.DataFrame:
-    """A frame of features with the money in the policy's units, and what the shared features add; `subjects`, their state, is updated.
+    subjects: dict[str, dict[str, Columns]], frame: pl.DataFrame, policy: Policy, secret: bytes, began: Mapping[int, int],
+    known_of: KnownOf = nobody,
+) -> pl.DataFrame:  # fmt: skip
+    """A frame of features with the money in the policy's units, what is known of its ranges, and what the shared features add; `subjects`, their
+    state, is updated.
     `began`: since when each partition has been watched."""
     unit = np.ones(frame.height)
     if policy.units:
         unit = 1.0 / np.asarray([policy.units.get(currency, 1.0) for currency in frame["currency"].to_list()])
     money, watched_ms = frame["nanos"].to_numpy() * 1e-9 * unit, _watched_ms(frame, began)
     frame = frame.hstack([pl.Series("money", money), pl.Series("watched_ms", watched_ms), pl.Series("unit", unit)])
+    frame = with_known(frame, known_of)
     for feature in shared():
         frame = feature.update(subjects[feature.name], frame, secret)
     return frame
@@ -122,7 +126,7 @@ def _detect(
     state: DetectorState, frame: pl.DataFrame, policy: Policy, settings: Settings, ticks: set[tuple[int, int]]
 ) -> list[tuple[int, Finding, BlockOrder | None]]:
     """Partition, finding and order of each hit that is due to be written, in the order of the rows."""
-    frame = prepared(state.subjects, frame, policy, state.secret, state.began)
+    frame = prepared(state.subjects, frame, policy, state.secret, state.began, settings.known_of)
     hits: list[tuple[Hit, Detector, Any]] = []
     for detector in detectors():
         parameters = parameters_of(detector, policy)

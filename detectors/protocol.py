@@ -21,6 +21,7 @@ from core.orders import BlockOrder, Finding
 from core.policy import Policy
 from core.safety import Protected
 from detectors.columns import Columns
+from detectors.known import KnownOf, nobody
 
 Owner = tuple[str, str]
 """Tenant and name."""
@@ -43,6 +44,7 @@ class Settings:
     protected_of: Callable[[str], Protected]
     currency_of: Callable[[str, str], str]
     limits: Limits
+    known_of: KnownOf = nobody  # ranges known for fraud
 
 
 class Hit(NamedTuple):

@@ -14,7 +14,7 @@ import polars as pl
 from core.facts import Facts
 from detectors import profile
 from detectors.columns import Columns
-from detectors.evidence import DAY_H, PRIOR, QUARTER, REGULAR_DAYS, Part, Rows, contributions, log_odds, probability
+from detectors.evidence import DAY_H, PRIOR, QUARTER, REGULAR_DAYS, Part, Rows, contributions, known, log_odds, probability
 from detectors.protocol import Case, Detector, Hit, Limits
 
 NotNegative = Annotated[float, msgspec.Meta(ge=0)]
@@ -22,12 +22,14 @@ Probability = Annotated[float, msgspec.Meta(ge=0, le=1)]
 PartsOf = Callable[[Rows], Sequence[Part]]
 Candidates = npt.NDArray[np.bool_]
 """A place per row of the frame."""
+KNOWN_FOR = frozenset({"irsf", "irsf_block", "irsf_slow", "irsf_short", "takeover", "test_calls", "subscription"})
+"""Frauds that pay by where they call, so that a range known for fraud is evidence of them."""
 Update = Callable[[dict[str, Columns], pl.DataFrame, Any, Limits], pl.DataFrame]
 
 PROFILE = tuple(f"p_{kind}" for kind in profile.KINDS)
 READS = (
     "t_ms", "b_number", "b_code", "b_kind", "b_range", "zone", "a_number", "account", "ingress_trunk", "weight", "unit", "calls", "answers", "shorts",
-    "rings", "misses", *PROFILE,
+    "rings", "misses", "known_points", "known_days", *PROFILE,
 )  # fmt: skip
 """What every such detector reads."""
 
@@ -97,13 +99,16 @@ def scored(
     """A detector whose verdict is a probability, and an expected loss where its parameters have a `least_loss`. `candidates` are the rows worth
     weighing, `parts` what is weighed, `fraud` the code of its text; `over_a_day` and `no_block`: as in `hits`."""
 
+    def weighed(rows: Rows) -> Sequence[Part]:
+        return (*parts(rows), known(rows)) if fraud in KNOWN_FOR else parts(rows)
+
     def findings(frame: pl.DataFrame, values: Any, limits: Limits) -> list[Hit]:
         least_loss = getattr(values, "least_loss", 0.0)
         return hits(
-            frame, name, kind, candidates(frame, values), parts, values.least_probability, least_loss, over_a_day=over_a_day, no_block=no_block
+            frame, name, kind, candidates(frame, values), weighed, values.least_probability, least_loss, over_a_day=over_a_day, no_block=no_block
         )  # fmt: skip
 
     return Detector(
         name=name, about=about, needs=needs, state=state, update=update, findings=findings,
-        facts=lambda case, _: facts(case, kind, fraud, parts), parameters=parameters, fields=fields,
+        facts=lambda case, _: facts(case, kind, fraud, weighed), parameters=parameters, fields=fields,
     )  # fmt: skip

@@ -32,6 +32,7 @@ from ringfence.commands import (
     portability,
     protect,
     quote,
+    ranges,
     reconcile,
     recycle,
     repartition,
@@ -112,7 +113,7 @@ PANELS = {
     "Run": (up, flow, simulate, replay),
     "Configure": (config, decks, portability, switch, credential, user, protect, enforce),
     "Price again": (rerate, recycle, runs),
-    "Blocks": (block, unblock, orders),
+    "Blocks": (block, unblock, orders, ranges),
     "Money": (books, invoices, payments, margins, reconcile, disputes, controls, assure),
     "Inspect and maintain": (calls, quote, route, status, completeness, health, migrate, repartition, backup, restore, retention, journal),
 }
