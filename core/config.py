@@ -17,6 +17,7 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from core.address import host_and_port
 from core.billing import (
     Commission,
     Exemption,
@@ -503,7 +504,18 @@ def faults_of(kind: str, row: Any, find: Find) -> Iterator[tuple[str, str]]:
         yield from _routed(row, find)
 
 
+TECH_PREFIX = re.compile(r"[A-Za-z0-9*#+]{1,16}")
+"""What may go before a number that is sent, as switches take it."""
+
+
 def _gateway(row: Trunk) -> Iterator[tuple[str, str]]:
+    if row.address:
+        try:
+            host_and_port(row.address)
+        except ValueError as error:
+            yield "address", str(error)
+    if row.prefix and not TECH_PREFIX.fullmatch(row.prefix):
+        yield "prefix", f"{row.prefix!r} is not 1 to 16 letters, digits, * # +"
     for field in ("capacity_calls", "capacity_calls_per_second", "probe", "out_of_service"):
         if getattr(row, field) not in (None, False) and not (row.carrier and row.address):
             yield field, "is of a gateway: set the trunk's `carrier` and `address` as well"
@@ -516,8 +528,11 @@ def _dipped(row: Portability) -> Iterator[tuple[str, str]]:
         yield "url", f"{row.url!r} must be an address with {{number}} in it, as https://mnp.example/{{number}}"
     if row.kind == "enum" and not row.zone:
         yield "zone", "is missing: the zone of the numbers, as e164.arpa"
-    if row.server and not re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[0-9.]+):[0-9]{1,5}", row.server):
-        yield "server", f"{row.server!r} must be IP:PORT of a name server"
+    if row.server:
+        try:
+            host_and_port(row.server, names=False)
+        except ValueError as error:
+            yield "server", str(error)
 
 
 CODE = re.compile(r"[3-6]([0-9][0-9]|[0-9]x|xx)")
