@@ -27,6 +27,7 @@ from core.billing import (
     TaxProfile,
     TaxTable,
     faults_of_days,
+    faults_of_entity,
     faults_of_legal,
     faults_of_percents,
     faults_of_table,
@@ -483,7 +484,7 @@ def faults_of(kind: str, row: Any, find: Find) -> Iterator[tuple[str, str]]:
     elif kind == "fx_rates":
         yield from _rates(row)
     elif kind == "legal_entities":
-        yield from ((f"legal.{field}", fault) for field, fault in faults_of_legal(row.legal))
+        yield from faults_of_entity(row)
     elif kind == "tax_tables":
         yield from faults_of_table(row)
     elif kind == "tax_profiles":
@@ -524,10 +525,10 @@ def _gateway(row: Trunk) -> Iterator[tuple[str, str]]:
 
 
 def _dipped(row: Portability) -> Iterator[tuple[str, str]]:
-    if row.kind == "http" and not (row.url.startswith(("http://", "https://")) and "{number}" in row.url):
+    if row.kind == "http" and not re.fullmatch(r"https?://[^\s/]+/\S*\{number\}\S*", row.url):
         yield "url", f"{row.url!r} must be an address with {{number}} in it, as https://mnp.example/{{number}}"
-    if row.kind == "enum" and not row.zone:
-        yield "zone", "is missing: the zone of the numbers, as e164.arpa"
+    if row.kind == "enum" and not re.fullmatch(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?", row.zone):
+        yield "zone", f"{row.zone!r} is no zone of numbers: write it as e164.arpa" if row.zone else "is missing: write it as e164.arpa"
     if row.server:
         try:
             host_and_port(row.server, names=False)
