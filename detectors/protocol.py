@@ -63,6 +63,8 @@ class Hit(NamedTuple):
     loss: float = math.inf  # expected in the next 15 minutes, in the policy's units
     good_calls: float = 0.0  # honest calls in 15 minutes that the block would refuse if it is wrong
     one_caller: bool = False  # the block may name the a_number as well: hardly anybody else calls there
+    can_repeat: bool = False  # an earlier block of the account adds to the probability
+    again: float = 0.0  # the log-odds that it has added
 
 
 class Case(NamedTuple):
@@ -98,6 +100,8 @@ class Detector:
     facts: Callable[[Case, Any], Facts]
     parameters: type[msgspec.Struct] = NoParameters  # frozen, with defaults; ranges as `msgspec.Meta`
     fields: tuple[str, ...] = ()  # of `core.record.Record`, beside account and b_number: without them it cannot see its fraud
+    repeats: Callable[[pl.DataFrame, Any, Limits], list[Hit]] | None = None
+    """Rows that are hits only of an account that was blocked before (`detectors.blocked`); as `findings`, each by its own row alone."""
 
     def new_state(self) -> dict[str, Columns]:
         """Empty columns per group of subjects."""
