@@ -413,7 +413,7 @@ def blocked_calls_text(facts: Facts) -> str:
         return f"new calls of {visible(facts.account)} to {range_text(facts.wide, facts.code)}, as its fraud came back or moved on"
     to = f" to {range_text(facts.b_range, facts.code)}" if facts.subject_kind in ("b_range", "range", *ZONES) else ""
     if facts.fraud == "callbacks":
-        return f"new calls of {counted(facts.more_accounts, 'account')}{to}"
+        return f"new calls of every account{to}"
     if facts.subject_kind == "range":
         more = f" and {facts.more_accounts:,} more" if facts.more_accounts else ""
         return f"new calls of {', '.join(visible(one.account) for one in facts.shares)}{more}{to}"

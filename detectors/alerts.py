@@ -44,18 +44,21 @@ class Alert(msgspec.Struct):
     blocks: bool = False  # the last issue proposed a block
 
 
-def is_recent(alerts: dict[str, Alert], name: str, t_ms: int, score: float, policy: Policy, blocks: bool = False) -> bool:
+def is_recent(
+    alerts: dict[str, Alert], name: str, t_ms: int, score: float, policy: Policy, blocks: bool = False, quiet_ms: int = 0
+) -> bool:
     """Whether a hit belongs to an episode that was written less than `reissue_ms` ago. Extends a running episode to the hit. `blocks`: the hit
-    proposes a block, for which an alert that proposed none does not wait."""
+    proposes a block, for which an alert that proposed none does not wait. `quiet_ms`: how long an episode may be silent, if longer than the
+    policy's: what is claimed of a day is one episode for as long as it is claimed each day."""
     alert = alerts.get(name)
-    if alert is None or t_ms - alert.last_ms > policy.episode_ms:
+    if alert is None or t_ms - alert.last_ms > max(policy.episode_ms, quiet_ms):
         return False
     alert.last_ms, alert.score = max(alert.last_ms, t_ms), max(alert.score, score)
     return t_ms - alert.written_ms < policy.reissue_ms and (alert.blocks or not blocks)
 
 
 def episode(
-    alerts: dict[str, Alert], name: str, t_ms: int, score: float, policy: Policy, id_facts: tuple[str, ...], home: int = -1
+    alerts: dict[str, Alert], name: str, t_ms: int, score: float, policy: Policy, id_facts: tuple[str, ...], home: int = -1, quiet_ms: int = 0
 ) -> Alert:
     """The running or new episode of a hit whose finding is due; call `is_recent` first.
 
@@ -63,7 +66,7 @@ def episode(
     the time.
     """
     alert = alerts.get(name)
-    if alert is None or t_ms - alert.last_ms > policy.episode_ms:
+    if alert is None or t_ms - alert.last_ms > max(policy.episode_ms, quiet_ms):
         alert = alerts[name] = Alert(derived_id("finding", *id_facts, t_ms // policy.episode_ms), t_ms, t_ms, t_ms, score, home, start={})
     alert.written_ms, alert.issues = t_ms, alert.issues + 1
     return alert

@@ -33,7 +33,9 @@ FAST_MS = 900_000.0  # half-life of what is now
 SHORT_MS = 10_000
 """An answered call of at most this length is short: it pays a first increment of 30 or 60 s for a few seconds of talk."""
 RING_MS = 6_000
-"""A call that ended without an answer within this time was not meant to be answered: people let it ring 20 s and more."""
+"""A call that its caller gave up after ringing no longer than this was not meant to be answered: people let it ring 20 s and more."""
+GIVEN_UP = (0, 487)
+"""SIP codes of a call that its caller gave up (RFC 3261, clause 21.4.25), and of a record without one: busy (486) is nobody's intention."""
 
 KINDS = {
     "account_zone": (30 * DAY_MS, 0),
@@ -355,7 +357,9 @@ def update(state: dict[str, Columns], frame: pl.DataFrame, secret: bytes) -> pl.
     answers = ((active == 1) | (answered & final & (active == 0) & (calls == 1))).astype(np.int64)
     shorts = (answered & final & (duration_ms <= SHORT_MS) & (nanos >= 0)).astype(np.int64)
     misses = (final & ~answered).astype(np.int64)
-    rings = (misses & (t_ms - started_ms <= RING_MS)).astype(np.int64)
+    code_of_end, ringing_ms = frame["sip_code"].fill_null(0).to_numpy(), frame["ringing_ms"].fill_null(0).to_numpy()
+    given_up = np.isin(code_of_end, GIVEN_UP) & (t_ms - np.where(ringing_ms > 0, ringing_ms, started_ms) <= RING_MS)
+    rings = (misses & given_up).astype(np.int64)
     # A cheap mixer for the registers: b_numbers are not random.
     b_hash = code.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(40)
     new_range, new_zone = _first_calls(state, frame, "account_range", calls), _first_calls(state, frame, "account_zone", calls)
@@ -459,7 +463,8 @@ FEATURE = Feature(
     name="profile",
     about="what an account, its callers, the ranges that they call and call from, and its zones do now, and what is normal for them",
     needs=(
-        "t_ms", "started_ms", "answer_ms", "duration_ms", "nanos", "talk_ms", "calls", "active", "answered", "final", "b_code", "partition", "home",
+        "t_ms", "started_ms", "ringing_ms", "sip_code", "answer_ms", "duration_ms", "nanos", "talk_ms", "calls", "active", "answered",
+        "final", "b_code", "partition", "home",
         *(f"k_{kind}" for kind in KINDS), "k_destination",
     ),
     adds={f"p_{kind}": NAMES for kind in KINDS},
