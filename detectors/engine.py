@@ -127,7 +127,8 @@ def _detect(
     for detector in detectors():
         parameters = parameters_of(detector, policy)
         frame = detector.update(state.subjects[detector.name], frame, parameters, settings.limits)
-        hits += [(hit, detector, parameters) for hit in detector.findings(frame, parameters, settings.limits)]
+        if detector.name not in policy.off:
+            hits += [(hit, detector, parameters) for hit in detector.findings(frame, parameters, settings.limits)]
     hits.sort(key=lambda one: (one[0].row, one[0].detector, one[0].subject_kind))
     examples, dialled = Cursor(state.examples, _crowded(frame)), Cursor(state.dialled, _dialled(frame, ticks))
     times, found = frame["t_ms"].to_list(), []

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple
 
-from books import Connection, alerts, orders, takes
+from books import Connection, alerts, orders, takes, verdicts
 from books.orders import StoredOrder
+from books.verdicts import Verdict
 from core.money import to_decimal
 from core.orders import Finding, Key
 from services.errors import ServiceError
@@ -45,11 +46,12 @@ class Take(NamedTuple):
 
 
 class Queued(NamedTuple):
-    """An alert in the queue. `order` None = there is no order of its key; `take` None = nobody works on it."""
+    """An alert in the queue. `order` None = there is no order of its key; `take` None = nobody works on it; `verdict` None = it has none."""
 
     finding: Finding
     order: StoredOrder | None
     take: Take | None
+    verdict: Verdict | None = None
 
     @property
     def status(self) -> str:
@@ -58,15 +60,23 @@ class Queued(NamedTuple):
     @property
     def passes(self) -> bool:
         """Whether nothing refuses its calls, and no person has decided that."""
-        return self.status not in ("standing", "lifted", "suppressed")
+        return self.status not in ("standing", "lifted", "suppressed") and self.verdict is None
 
 
 def queue(conn: Connection, tenant: str, now_ms: int, most: int = 100) -> list[Queued]:
-    """The newest alerts, those that a person must look at first: what still passes before what is refused, then by money."""
-    findings = alerts.last(conn, most, tenant)
+    """The newest alerts, those that a person must look at first: what still passes before what is refused, then by money. Alerts of a detector
+    that is quiet about their subject are left out, but the one that was judged."""
+    quiet = verdicts.quiet(conn, now_ms, tenant)
+    findings = [
+        one for one in alerts.last(conn, most, tenant)
+        if (silent := quiet.get(verdicts.subject_of(one))) is None or silent.finding_id == one.finding_id
+    ]  # fmt: skip
     ordered = orders.of_findings(conn, [one.finding_id for one in findings])
-    has = taken(conn, [one.finding_id for one in findings])
-    found = [Queued(one, ordered.get(one.finding_id) or _before(conn, one), has.get(one.finding_id)) for one in findings]
+    ids = [one.finding_id for one in findings]
+    has, said = taken(conn, ids), verdicts.of(conn, ids)
+    found = [
+        Queued(one, ordered.get(one.finding_id) or _before(conn, one), has.get(one.finding_id), said.get(one.finding_id)) for one in findings
+    ]
     active = {one.finding.finding_id: now_ms - one.finding.last_ms <= QUIET_MS for one in found}
     # By whole money of the alert and not by its rate, which changes each second: cards must not move under the mouse.
     return sorted(found, key=lambda one: (not (one.passes and active[one.finding.finding_id]), -one.finding.exposure_nanos, one.finding.finding_id))
