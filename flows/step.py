@@ -148,7 +148,7 @@ def used(state: State, messages: Sequence[Message], terms: Terms, *, dedupe: boo
     return Used(
         records=rows.judged(records, outcome.fates, decoded.rejects, terms.version),
         calls=rows.calls(assembled.steps, sorted([*outcome.ended, *outcome.unpriced]), terms.version),
-        attempts=rows.attempts(assembled.steps, assembled.legs),
+        attempts=rows.attempts(assembled.steps, assembled.legs, decoded.values),
         charges=outcome.charges,
         usage=usage,
         ticks=decoded.ticks,
