@@ -45,6 +45,14 @@ class Settings:
     limits: Limits
 
 
+class Least(NamedTuple):
+    """What an alert needs: this probability, and this expected loss (of a day's money, with `over_a_day`)."""
+
+    probability: float
+    loss: float
+    over_a_day: bool
+
+
 class Hit(NamedTuple):
     """A row of the frame that is over a limit, for one of its subjects."""
 
@@ -60,6 +68,7 @@ class Hit(NamedTuple):
     probability: float = 1.0  # of fraud
     loss: float = math.inf  # expected in the next 15 minutes, in the policy's units
     good_calls: float = 0.0  # honest calls in 15 minutes that the block would refuse if it is wrong
+    least: Least | None = None  # of a probability: what it had to reach
     one_caller: bool = False  # the block may name the a_number as well: hardly anybody else calls there
 
 

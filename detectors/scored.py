@@ -11,11 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from core.facts import Facts
+from core.facts import Facts, Instead
 from detectors import profile
 from detectors.columns import Columns
+from detectors.counterfactual import instead
 from detectors.evidence import DAY_H, PRIOR, QUARTER, REGULAR_DAYS, Part, Rows, contributions, log_odds, probability
-from detectors.protocol import Case, Detector, Hit, Limits
+from detectors.protocol import Case, Detector, Hit, Least, Limits
 
 NotNegative = Annotated[float, msgspec.Meta(ge=0)]
 Probability = Annotated[float, msgspec.Meta(ge=0, le=1)]
@@ -62,6 +63,7 @@ def hits(
     alone = view.of(kind, "lead") >= ONE_CALLER
     good = view.of(kind, "normal_calls") * 0.25
     callers = frame["a_number"].to_list()
+    least = Least(least_probability, least_loss, over_a_day)
     found = []
     for at in np.flatnonzero(over).tolist():
         row = int(rows[at])
@@ -69,7 +71,7 @@ def hits(
         score = float(likely[at] / max(least_probability, 1e-9))
         found.append(
             Hit(row, name, kind, round(score, 6), why, probability=float(likely[at]), loss=float(loss[at]), good_calls=float(good[at]),
-                one_caller=bool(alone[at] and callers[row]))
+                one_caller=bool(alone[at] and callers[row]), least=least)
         )  # fmt: skip
     return found
 
@@ -78,9 +80,19 @@ def facts(case: Case, kind: str, fraud: str, parts_of: PartsOf) -> Facts:
     """The facts of an episode, with the contributions of the row that it is about."""
     parts = parts_of(Rows.of_case(case.row))
     found = profile.facts(case, kind)
+    least = case.hit.least
+    needed: list[Instead] = []
+    if least is not None:
+
+        def is_over(view: Rows) -> npt.NDArray[np.bool_]:
+            likely = probability(log_odds(parts_of(view)))
+            return np.asarray((likely >= least.probability) & (likely * burn(view, kind, least.over_a_day) >= least.loss))
+
+        needed = instead(case.row, kind, is_over, least.over_a_day)
     a_number = case.row["a_number"] if case.hit.one_caller else found.a_number
     return msgspec.structs.replace(
         found, fraud=fraud, a_number=a_number, evidence=contributions(parts), prior=PRIOR, loss=round(case.hit.loss, 2),
+        odds=round(float(log_odds(parts)[0]), 2), instead=needed,
     )  # fmt: skip
 
 

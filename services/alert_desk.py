@@ -10,9 +10,10 @@ from typing import NamedTuple
 from books import Connection, alerts, orders, takes, verdicts
 from books.orders import StoredOrder
 from books.verdicts import Verdict
+from core import explain
 from core.money import to_decimal
 from core.orders import Finding, Key
-from services.errors import ServiceError
+from services.errors import ServiceError, UnknownName
 from services.subjects import Ask, fields_of
 from warehouse import subjects
 
@@ -130,6 +131,14 @@ def release(conn: Connection, finding_id: str, who: str, now_ms: int) -> bool:
 def taken(conn: Connection, finding_ids: Sequence[str]) -> dict[str, Take]:
     """Who works on which of these alerts."""
     return {one: Take(who, at_ms) for one, (who, at_ms) in takes.of(conn, finding_ids).items()}
+
+
+def explanation(conn: Connection, finding_id: str) -> list[str]:
+    """Why an alert came, in sentences. Raises `UnknownName`."""
+    finding = alerts.find(conn, finding_id)
+    if finding is None:
+        raise UnknownName(f"There is no alert {finding_id}: `ringfence alerts list` names them.")
+    return explain.of_finding(finding)
 
 
 def catches(ask: Ask, conn: Connection, tenant: str, since_ms: int) -> Catches:

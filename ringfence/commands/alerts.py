@@ -50,6 +50,17 @@ def list_(
 
 
 @app.command(epilog=EPILOG)
+def show(finding: Finding, home: Home = None) -> None:
+    """Why an alert came, in sentences that can be pasted into an e-mail."""
+    from services import alert_desk
+    from services.installation import books
+
+    with books(options.settings_of(home).installation) as conn:
+        lines = alert_desk.explanation(conn, finding)
+    typer.echo("\n\n".join(lines))
+
+
+@app.command(epilog=EPILOG)
 def verdict(
     finding: Finding,
     what: Annotated[str, typer.Argument(metavar="VERDICT", help="fraud, not fraud, or unsure.", show_default=False)],

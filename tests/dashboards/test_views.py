@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from books import audit, orders, reading, runs, takes, tenants, users, writing
+from books import audit, orders, reading, runs, takes, tenants, users, verdicts, writing
 from core.clock import wall_clock_ms
 from core.orders import Key
 from dashboards.desk import PAGES
@@ -52,6 +52,17 @@ def test_a_second_block_of_the_same_calls_is_refused_with_who_was_first(as_, hou
     view.press("rf_do")
     assert "Not done: ben has blocked it already" in view.text
     assert [by for by, _ in statuses(house, key) if by in ("anna", "ben")] == ["ben"]
+
+
+def test_a_verdict_is_two_presses_and_is_shown_with_who_gave_it(as_, house):
+    house.attack("standing", 1)
+    view = as_("analyst").open("alerts").press("rf_verdict_not_fraud")
+    assert view.at.selectbox(key="rf_for").value == "7 days"
+    view.press("rf_do")
+    assert "not fraud. 1 order is lifted. burst is quiet about it for 7d." in view.text
+    with reading(house.engine) as conn:
+        assert [(one.verdict, one.who) for one in verdicts.every(conn, "t1")] == [("not fraud", "anna")]
+    assert "anna said" in view.refreshed().text
 
 
 def test_of_two_analysts_one_has_the_alert_and_the_other_sees_who(as_, house):

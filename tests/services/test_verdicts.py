@@ -139,5 +139,6 @@ def test_the_command_stores_a_verdict_and_says_what_follows(tmp_path):
     assert said.output.strip() == "acme>88213: not fraud. burst is quiet about it for 2d.", said.output
     listed = run(app, ["alerts", "list", "--home", str(tmp_path)]).output
     assert "not fraud (anna: their campaign)" in listed
+    assert "acme is sending" in run(app, ["alerts", "show", "f1", "--home", str(tmp_path)]).output
     wrong = run(app, ["alerts", "verdict", "f9", "fraud", "--why", "w", "--home", str(tmp_path)])
     assert wrong.exit_code == 1 and "There is no alert f9" in wrong.output
