@@ -436,6 +436,16 @@ def policy_with(policy: Policy, changes: Mapping[str, Any]) -> Policy:
     return contents.config.policies["t"]
 
 
+def shown_policy(policy: Policy) -> dict[str, Any]:
+    """A whole policy as it is written in the file.
+
+    >>> shown_policy(Policy(block_loss=2.0))["block_loss"], shown_policy(Policy())["detectors"]["burst"]["half_life"]
+    ('2.0', '15m')
+    """
+    found: dict[str, Any] = _as_texts(_dumped(policy, whole=True))
+    return found
+
+
 def read_changes(text: str) -> dict[str, Any]:
     """The keys of a policy in a file that has them under `policy`, or has nothing else. Raises `Wrong`.
 

@@ -9,15 +9,20 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
-from books import alerts, configs, tenants
+from books import alerts, audit, configs, tenants
+from books.rule_changes import State
 from core.config import Account, Config, Trunk
 from core.message import Message
 from core.orders import Finding
+from core.policy import Policy
 from core.record import Record, journal_key
-from flows.step import State, judge
+from flows.step import State as JudgeState
+from flows.step import judge
 from rating.contracts import compile_contracts
 from ringfence.cli import app
-from services import verdicts
+from services import backtest as service
+from services import rule_lab, verdicts
+from services.errors import ServiceError
 from services.installation import Installation, books
 from warehouse import insert, open_warehouse
 
@@ -52,7 +57,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         tenants.add(conn, "t1", NOON)
         configs.publish(conn, config, "eve", "test", NOON)
     log = [Message(0, n, one.at_ms, journal_key("t1", "acme", "in"), msgspec.json.encode(one)) for n, one in enumerate(pumped())]
-    outcome = judge(State(b"s" * 16), log, lambda _: compile_contracts(msgspec.structs.replace(config, version=1), {}))
+    outcome = judge(JudgeState(b"s" * 16), log, lambda _: compile_contracts(msgspec.structs.replace(config, version=1), {}))
     client = open_warehouse(at.warehouse_dsn)
     migrate_warehouse(client)
     insert(client, "records", outcome.table("records").to_arrow())
@@ -118,3 +123,53 @@ def test_a_file_needs_no_installation(tmp_path: Path):
     (tmp_path / "mapping.yaml").write_text(f"time_format: epoch_s\ncurrency: EUR\ncolumns: {columns}\n")
     printed = backtest("--file", str(tmp_path / "calls.csv"), "--mapping", str(tmp_path / "mapping.yaml"), "--off", "burst")
     assert "40 records" in printed and "burst\n  in force" in printed
+
+
+# --- the rule lab ---
+
+
+def tried(home: Path) -> int:
+    at = Installation.embedded(home)
+    with books(at) as conn:
+        what = service.wanted(conn, NOON - HOUR, NOON + 2 * HOUR, "t1", {"off": ["irsf_block"], "block_loss": "0.75"})
+    return rule_lab.try_out(at, what, "anna", "too many alerts", NOON).id
+
+
+def move(home: Path, number: int, state: State, who: str) -> str:
+    """What is wrong with a step, "" = it was done."""
+    try:
+        with books(Installation.embedded(home)) as conn:
+            rule_lab.move(conn, number, state, who, "agreed", NOON + HOUR)
+    except ServiceError as wrong:
+        return str(wrong)
+    return ""
+
+
+def test_a_change_goes_into_force_by_another_person_alone(home: Path):
+    number = tried(home)
+    assert move(home, number, "promoted", "ben") == f"Change {number} is tried: it cannot become promoted."
+    assert move(home, number, "shadow", "anna") == move(home, number, "asked", "carl") == ""
+    for who in ("anna", "carl"):
+        assert "another person must look at it" in move(home, number, "promoted", who)
+    with books(Installation.embedded(home)) as conn:
+        assert service.policy_in_force(conn, "t1") == Policy() and configs.latest(conn) == 1
+    assert move(home, number, "promoted", "ben") == ""
+    with books(Installation.embedded(home)) as conn:
+        assert service.policy_in_force(conn, "t1") == Policy(off=("irsf_block",), block_loss=0.75) and configs.latest(conn) == 2
+        steps = [(line.verb, line.who) for line in audit.last(conn) if line.subject == f"t1 {number}"]
+    assert steps == [
+        ("rule change: promoted", "ben"), ("rule change: asked", "carl"), ("rule change: shadow", "anna"), ("tried a rule change", "anna"),
+    ]  # fmt: skip
+    assert "cannot become" in move(home, number, "thrown away", "ben")
+
+
+def test_a_change_in_shadow_is_judged_on_what_came_in_since(home: Path):
+    number = tried(home)
+    move(home, number, "shadow", "anna")
+    change = rule_lab.measure(Installation.embedded(home), number, NOON + 2 * HOUR)
+    shadowed, past = (rule_lab.result_of(text) for text in (change.shadowed, change.tried))
+    assert past is not None and past.records == 80
+    assert shadowed is not None and (shadowed.from_ms, shadowed.records) == (NOON + HOUR, 0)  # the attack was over by then
+    assert move(home, number, "thrown away", "carl") == ""
+    with pytest.raises(ServiceError, match="is not in shadow"):
+        rule_lab.measure(Installation.embedded(home), tried(home), NOON)
