@@ -21,6 +21,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     detectors: dict[str, dict[str, int | float | str | bool]] = {}
     """Detector -> parameter -> value; an absent parameter has the detector's default. `detectors.registry.faults` checks names and ranges."""
+    off: tuple[str, ...] = ()  # detectors that report nothing; they go on learning what is normal
     units: dict[str, float] = {}  # how much of a currency is one unit of the detectors' floors: {"IDR": 17500}; absent = 1
     # A number that cannot be read cannot be blocked, only the account that dials it: the order against the account waits for a person
     # (ask), is delivered (automatic), or is not made (never).

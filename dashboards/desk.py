@@ -19,6 +19,7 @@ from dashboards.views.health import health
 from dashboards.views.invoices import invoices_page
 from dashboards.views.quote import quote
 from dashboards.views.routes import routes_and_margin
+from dashboards.views.rules import rules
 from dashboards.views.runs import runs
 from dashboards.views.subject import subject
 from dashboards.views.wall import wall
@@ -42,6 +43,7 @@ PAGES = (
     Entry("wall", "Wall", "Watch", "look", wall),
     Entry("alerts", "Alerts", "Watch", "fraud", alerts),
     Entry("blocks", "Blocks and lists", "Watch", "fraud", blocks_and_lists),
+    Entry("rules", "Rule lab", "Watch", "fraud", rules),
     Entry("subject", "Subject", "Look up", "look", subject),
     Entry("calls", "Calls", "Look up", "look", calls),
     Entry("routes", "Routes and margin", "Rates", "rates", routes_and_margin),

@@ -134,7 +134,8 @@ def _detect(
     for detector in detectors():
         parameters = parameters_of(detector, policy)
         frame = detector.update(state.subjects[detector.name], frame, parameters, settings.limits)
-        hits += [(hit, detector, parameters) for hit in detector.findings(frame, parameters, settings.limits)]
+        if detector.name not in policy.off:
+            hits += [(hit, detector, parameters) for hit in detector.findings(frame, parameters, settings.limits)]
     hits += _repeats(state, frame, hits, policy, settings)
     hits.sort(key=lambda one: (one[0].row, one[0].detector, one[0].subject_kind))
     examples, dialled = Cursor(state.examples, _crowded(frame)), Cursor(state.dialled, _dialled(frame, ticks))
@@ -177,7 +178,7 @@ def _repeats(
     rows = np.flatnonzero(np.isin(keys, np.fromiter(suspects, np.uint64, len(suspects))))
     part, found = frame[rows], []
     for detector in detectors():
-        if detector.repeats:
+        if detector.repeats and detector.name not in policy.off:
             parameters = parameters_of(detector, policy)
             found += [(hit._replace(row=int(rows[hit.row])), detector, parameters) for hit in detector.repeats(part, parameters, settings.limits)]
     return found

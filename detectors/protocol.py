@@ -47,6 +47,14 @@ class Settings:
     known_of: KnownOf = nobody  # ranges known for fraud
 
 
+class Least(NamedTuple):
+    """What an alert needs: this probability, and this expected loss (of a day's money, with `over_a_day`)."""
+
+    probability: float
+    loss: float
+    over_a_day: bool
+
+
 class Hit(NamedTuple):
     """A row of the frame that is over a limit, for one of its subjects."""
 
@@ -62,6 +70,7 @@ class Hit(NamedTuple):
     probability: float = 1.0  # of fraud
     loss: float = math.inf  # expected in the next 15 minutes, in the policy's units
     good_calls: float = 0.0  # honest calls in 15 minutes that the block would refuse if it is wrong
+    least: Least | None = None  # of a probability: what it had to reach
     one_caller: bool = False  # the block may name the a_number as well: hardly anybody else calls there
     can_repeat: bool = False  # an earlier block of the account adds to the probability
     again: float = 0.0  # the log-odds that it has added

@@ -12,11 +12,12 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from core.facts import Facts
+from core.facts import Facts, Instead
 from detectors import profile
 from detectors.columns import Columns
+from detectors.counterfactual import instead
 from detectors.evidence import DAY_H, PRIOR, QUARTER, REGULAR_DAYS, Part, Rows, contributions, known, log_odds, probability
-from detectors.protocol import Case, Detector, Hit, Limits
+from detectors.protocol import Case, Detector, Hit, Least, Limits
 
 NotNegative = Annotated[float, msgspec.Meta(ge=0)]
 Probability = Annotated[float, msgspec.Meta(ge=0, le=1)]
@@ -76,13 +77,14 @@ def hits(
         return []
     likely, one_caller = probability(odds), view.of(kind, "lead") >= ONE_CALLER
     good, callers = view.of(kind, "normal_calls") * 0.25, frame["a_number"].to_list()
+    least = Least(least_probability, least_loss, over_a_day)
     found = []
     for at in np.flatnonzero(is_over).tolist():
         row, p = int(rows[at]), float(likely[at])
         found.append(
             Hit(row, name, kind, round(p / max(least_probability, 1e-9), 6), no_block or ("regular" if is_regular[at] else ""), probability=p,
                 loss=float(p * spends[at]), good_calls=float(good[at]), one_caller=bool(one_caller[at] and callers[row]),
-                can_repeat=least_loss > 0 and not no_block)
+                can_repeat=least_loss > 0 and not no_block, least=least)
         )  # fmt: skip
     return found
 
@@ -108,9 +110,19 @@ def facts(case: Case, kind: str, fraud: str, parts_of: PartsOf) -> Facts:
     if case.hit.again:
         parts.append(Part("again", np.asarray([case.hit.again]), np.ones(1), np.zeros(1)))
     found = profile.facts(case, kind)
+    least = case.hit.least
+    needed: list[Instead] = []
+    if least is not None:
+
+        def is_over(view: Rows) -> npt.NDArray[np.bool_]:
+            likely = probability(log_odds(parts_of(view)) + case.hit.again)
+            return np.asarray((likely >= least.probability) & (likely * burn(view, kind, least.over_a_day) >= least.loss))
+
+        needed = instead(case.row, kind, is_over, least.over_a_day)
     a_number = case.row["a_number"] if case.hit.one_caller else found.a_number
     return msgspec.structs.replace(
         found, fraud=fraud, a_number=a_number, evidence=contributions(parts), prior=PRIOR, loss=round(case.hit.loss, 2),
+        odds=round(float(log_odds(parts)[0]), 2), instead=needed,
     )  # fmt: skip
 
 
