@@ -29,6 +29,7 @@ from ringfence.commands import (
     journal,
     margins,
     migrate,
+    notify,
     orders,
     payments,
     portability,
@@ -116,7 +117,7 @@ PANELS = {
     "Configure": (config, decks, portability, switch, credential, user, protect, enforce),
     "Price again": (rerate, recycle, runs),
     "Try rules": (backtest,),
-    "Alerts and blocks": (alerts, block, unblock, orders, ranges),
+    "Alerts and blocks": (alerts, block, unblock, orders, ranges, notify),
     "Money": (books, invoices, payments, margins, reconcile, disputes, controls, assure),
     "Inspect and maintain": (calls, quote, route, status, completeness, health, migrate, repartition, backup, restore, retention, journal),
 }
