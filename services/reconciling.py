@@ -17,6 +17,7 @@ import polars as pl
 from assurance.reconcile import layout as layouts
 from assurance.reconcile.invoice import Invoice, read_invoice
 from assurance.reconcile.layout import Layout
+from assurance.reconcile.pdf import open_file
 from assurance.reconcile.plan import Plan, plan_of
 from assurance.reconcile.read import TheirCalls, read_calls
 from assurance.reconcile.result import Reconciled, reconcile
@@ -26,7 +27,6 @@ from books.reconciliations import CauseSum, FileProfile, Reconciliation, Summary
 from core.money import to_text
 from rating.contracts import Terms
 from rating.offers.finding import Finding, Findings, OfferError
-from rating.offers.table import open_table
 from services import periods
 from services.errors import BadArgument, ServiceError, UnknownName
 from services.in_force import from_books
@@ -151,7 +151,7 @@ def _calls(asked: Asked, known: FileProfile, reasons: list[tuple[str, str]]) -> 
         layout = _layout("calls", asked.cdrs, layout, reasons)
         if asked.zone:
             layout = msgspec.structs.replace(layout, timezone=asked.zone)
-        return read_calls(open_table(asked.cdrs, layout), layout), layout
+        return read_calls(open_file(asked.cdrs, "calls", layout)[0], layout), layout
     except OfferError as wrong:
         raise _refused("their calls", wrong.findings) from None
 
@@ -161,7 +161,7 @@ def _invoice(asked: Asked, known: FileProfile, reasons: list[tuple[str, str]]) -
         return None, None
     try:
         layout = _layout("invoice", asked.invoice, asked.invoice_layout or known.invoice, reasons)
-        found = read_invoice(open_table(asked.invoice, layout), layout)
+        found = read_invoice(open_file(asked.invoice, "invoice", layout)[0], layout)
     except OfferError as wrong:
         raise _refused("their invoice", wrong.findings) from None
     if found.findings.has_errors:
@@ -173,13 +173,13 @@ def _layout(kind: layouts.Kind, content: bytes, known: Layout | None, reasons: l
     if known is not None:
         reasons.append((kind, "read as their last file, or as the layout says"))
         return known
-    table = open_table(content)
+    table, edges = open_file(content, kind)
     guessed = layouts.guess(table, kind)
     if guessed.findings.has_errors:
         raise OfferError(*guessed.findings)
     reasons += [(kind, reason) for reason in table.reasons]
     reasons += [(f"{kind}: {name}", reason) for name, reason in guessed.reasons]
-    return msgspec.structs.replace(guessed.layout, encoding=table.encoding, delimiter=table.delimiter, sheet=table.sheet)
+    return msgspec.structs.replace(guessed.layout, encoding=table.encoding, delimiter=table.delimiter, sheet=table.sheet, pdf_edges=edges)
 
 
 def _refused(what: str, findings: tuple[Finding, ...]) -> Refused:

@@ -53,7 +53,7 @@ def reconcile(
     carrier: Annotated[str, typer.Option(help="The carrier whose bill it is.", show_default=False)] = "",
     account: Annotated[str, typer.Option(help="Or the account that disputes our invoice.", show_default=False)] = "",
     switch: Annotated[list[str] | None, typer.Option(help="Or two switches that carried the same calls: used twice.", show_default=False)] = None,
-    invoice: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="Their invoice: CSV or .xlsx.", show_default=False)] = None,
+    invoice: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="Their invoice: CSV, .xlsx or PDF.", show_default=False)] = None,
     cdrs: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="Their calls: CSV or .xlsx.", show_default=False)] = None,
     zone: Annotated[str, typer.Option(help="Time zone of times without one in their calls, such as Europe/Berlin.", show_default=False)] = "",
     tolerance: Annotated[str, typer.Option(help="By how much one call may differ in start and length.")] = "2s",
