@@ -29,6 +29,7 @@ from ringfence.commands import (
     migrate,
     orders,
     payments,
+    pickup,
     portability,
     protect,
     quote,
@@ -113,7 +114,7 @@ PANELS = {
     "Configure": (config, decks, portability, switch, credential, user, protect, enforce),
     "Price again": (rerate, recycle, runs),
     "Blocks": (block, unblock, orders),
-    "Money": (books, invoices, payments, margins, reconcile, disputes, controls, assure),
+    "Money": (books, invoices, payments, margins, pickup, reconcile, disputes, controls, assure),
     "Inspect and maintain": (calls, quote, route, status, completeness, health, migrate, repartition, backup, restore, retention, journal),
 }
 
