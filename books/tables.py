@@ -514,6 +514,15 @@ party_files = sa.Table(  # how a party writes its calls and invoices, and what i
     *_ms("at_ms"),
 )
 
+picked_files = sa.Table(  # files that carriers and switches laid out for us, as they were picked up
+    "picked_files",
+    METADATA,
+    *_key("tenant", "source", "name", "sha256"),
+    *_ms("size_bytes", "modified_ms", "number"),
+    *_text("path"),
+    *_ms("every_ms", "least_bytes", "at_ms"),
+)
+
 reconciliations = sa.Table(
     "reconciliations",
     METADATA,

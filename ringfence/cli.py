@@ -32,6 +32,7 @@ from ringfence.commands import (
     notify,
     orders,
     payments,
+    pickup,
     portability,
     protect,
     quote,
@@ -118,7 +119,7 @@ PANELS = {
     "Price again": (rerate, recycle, runs),
     "Try rules": (backtest,),
     "Alerts and blocks": (alerts, block, unblock, orders, ranges, notify),
-    "Money": (books, invoices, payments, margins, reconcile, disputes, controls, assure),
+    "Money": (books, invoices, payments, margins, pickup, reconcile, disputes, controls, assure),
     "Inspect and maintain": (calls, quote, route, status, completeness, health, migrate, repartition, backup, restore, retention, journal),
 }
 

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
 import polars as pl
 
 from assurance.controls.protocol import Facts, Result
 from assurance.controls.registry import controls
-from books import BooksError, Engine, alerts, control_results, disputes, ledger, reading, reconciliations, writing
+from books import BooksError, Engine, alerts, control_results, disputes, ledger, picked_files, reading, reconciliations, writing
 from core.config import agreement_of, party_of
 from services import control_facts, invoice_proof, posting
 from services.errors import ServiceError
@@ -47,6 +48,7 @@ def run(
 # --- what is not in the warehouse ---
 
 ZONE_MS = 14 * 3_600_000
+FILES_BEFORE_MS = 35 * 86_400_000
 
 Source = Callable[[Installation, Engine, str, tuple[int, int], dict[str, pl.DataFrame]], pl.DataFrame]
 
@@ -111,8 +113,16 @@ def _open_disputes(_: Installation, engine: Engine, tenant: str, __: tuple[int, 
     return pl.DataFrame(still, schema=schema, orient="row")
 
 
+def _files(_: Installation, engine: Engine, tenant: str, period: tuple[int, int], __: dict[str, pl.DataFrame]) -> pl.DataFrame:
+    with reading(engine) as conn:
+        rows = [msgspec.structs.asdict(one) for one in picked_files.every(conn, tenant, since_ms=period[0] - FILES_BEFORE_MS)]
+    texts, numbers = ("source", "name", "sha256"), ("size_bytes", "modified_ms", "number", "every_ms", "least_bytes")
+    schema = pl.Schema({**dict.fromkeys(texts, pl.String), **dict.fromkeys(numbers, pl.Int64)})
+    return pl.DataFrame(rows, schema).filter(pl.col("modified_ms") < period[1])
+
+
 SOURCES: dict[str, Source] = {
     "alerts": _alerts, "ledger_faults": _ledger_faults, "invoice_faults": _invoice_faults, "exposure": _exposure, "reconciled": _reconciled,
-    "open_disputes": _open_disputes,
+    "open_disputes": _open_disputes, "files": _files,
 }  # fmt: skip
 """Frames that are made from the books."""
