@@ -113,6 +113,11 @@ QUESTIONS: dict[str, Question] = {
     "looked": _asked(f"SELECT toInt64(count()) AS calls FROM {_calls('answer_ms')} WHERE answer_ms IS NOT NULL"),
     "records": _asked(f"SELECT toInt64(count()) AS records FROM {_RECORDS}"),
     "charges": _asked(f"SELECT toInt64(count()) AS charges FROM (SELECT * FROM charges WHERE {_MINE} AND {COUNTING}) WHERE {_INSIDE}"),
+    "ends": _asked(f"SELECT disposition, toInt64(count()) AS records FROM {_RECORDS} WHERE event = 'stop' GROUP BY disposition"),
+    "sold": _asked(
+        f"SELECT m.sell_currency AS currency, {_GROUPED}, {_nanos('m.sell')} AS nanos FROM {_money()} AS m WHERE m.sales > 0 GROUP BY currency "
+        "ORDER BY currency"
+    ),
     "switches": _asked(
         f"SELECT r.switch AS switch, toInt64(any(r.records)) AS records, any(m.nanos) AS nanos, any(m.currency) AS currency FROM "
         f"(SELECT switch, count() AS records FROM {_RECORDS} GROUP BY switch) AS r LEFT JOIN (SELECT c.switch AS switch, {_nanos('p.sell')} AS "
