@@ -88,11 +88,15 @@ def totals(found: list[Dispute], now_ms: int) -> None:
         mine = [one for one in found if one.currency == currency]
         still, won = [one for one in mine if one.is_open], [one for one in mine if one.state == "credited"]
         late = sum(0 < one.due_ms < now_ms for one in still)
-        tiles.append(tile("Open", amount(to_decimal(sum(one.nanos for one in still))), currency, f"{len(still):,} disputes, {late:,} late",
+        tiles.append(tile("Open", amount(to_decimal(sum(one.nanos for one in still))), currency, f"{count(len(still))}, {late:,} late",
             cls="waits" if late else ""))  # fmt: skip
-        tiles.append(tile("Credited", amount(to_decimal(sum(to_nanos(one.agreed or "0") for one in won))), currency, f"{len(won):,} disputes"))
+        tiles.append(tile("Credited", amount(to_decimal(sum(to_nanos(one.agreed or "0") for one in won))), currency, count(len(won))))
     if tiles:
         st.html(tag("div", *tiles, cls="rf-tiles"))
+
+
+def count(number: int) -> str:
+    return f"{number:,} dispute{'s' * (number != 1)}"
 
 
 def one_dispute(visit: Visit, name: str) -> None:

@@ -217,7 +217,7 @@ def propose(visit: Visit, one: Reconciliation, verdicts: list[Worth]) -> None:
     worth = sum(verdict.is_worth for verdict in verdicts)
     if not worth:
         quiet("Nothing of it is worth a dispute.")
-    elif st.button(f"Make disputes of the {worth} causes that are worth one", key="rf_bill_propose", type="primary"):
+    elif st.button(f"Dispute what is worth it: {worth}", key="rf_bill_propose", type="primary"):
         try:
             with visit.books("settle") as conn:
                 made = disputing.propose(conn, visit.tenant, one.id, visit.person.name, visit.now_ms)
@@ -225,7 +225,7 @@ def propose(visit: Visit, one: Reconciliation, verdicts: list[Worth]) -> None:
             message(f"Nothing was changed: {wrong}")
             return
         visit.sources.forget("disputes")
-        message(f"{len(made)} disputes are on the board.", done=True)
+        message(f"On the board: {len(made):,}.", done=True)
     st.html(tag("div", link("The dispute board", "disputes", visit.tenant), cls="rf-note"))
 
 
