@@ -137,7 +137,7 @@ def _judge(state: State, piece: Piece, terms: Terms, dedupe: bool, unique_ids: b
     return Outcome(
         records=rows.judged(records, outcome.fates, decoded.rejects, terms.version),
         calls=rows.calls(assembled.steps, sorted([*outcome.ended, *outcome.unpriced]), terms.version),
-        attempts=rows.attempts(assembled.steps, assembled.legs),
+        attempts=rows.attempts(assembled.steps, assembled.legs, decoded.values),
         charges=outcome.charges,
         sums=detected.sums,
         findings=detected.findings,

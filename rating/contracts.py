@@ -12,6 +12,7 @@ from decimal import Decimal
 from functools import lru_cache
 from threading import Lock
 from typing import Any, Generic, NamedTuple, TypeVar
+from weakref import WeakMethod
 
 from core.config import (
     ROWS,
@@ -133,16 +134,20 @@ class Rows(Mapping[tuple[str, str], Value], Generic[Value]):
 
 
 class Remembered(dict[tuple[str, str], Value]):
-    """Answers by their question, found at the first time."""
+    """Answers by their question, found at the first time. `find` is a method of whoever holds this, and does not hold it in turn: old terms are
+    freed without a collection, which leaves alone what was frozen."""
 
     def __init__(self, find: Callable[[str, str], Value]) -> None:
         super().__init__()
-        self._find = find
+        self._find = WeakMethod(find)
 
     def __missing__(self, key: tuple[str, str]) -> Value:
         if len(self) >= MOST_REMEMBERED:
             self.clear()
-        found = self[key] = self._find(*key)
+        find = self._find()
+        assert find is not None
+        found: Value = find(*key)
+        self[key] = found
         return found
 
 
@@ -206,6 +211,14 @@ class Terms:
         self._bought = Remembered(self._find_bought)
         self._plans = Remembered(self._find_plan)
         self._silences = Remembered(self._find_silence)
+
+    def with_rows(self, kind: str, rows: Iterable[Any]) -> Terms:
+        """These terms with other rows of a kind, each in the place of the one of its name."""
+        before, added = self.rows[kind], list(rows)
+        buckets = {tenant: [dict[str, Any]() for _ in range(BUCKETS)] for tenant in {key[0] for key in before} | {row.tenant for row in added}}
+        for row in (*before.values(), *added):
+            buckets[row.tenant][bucket_of(row.name)][row.name] = row
+        return replace(self, rows={**self.rows, kind: Rows({tenant: tuple(own) for tenant, own in buckets.items()})})
 
     @property
     def trunks(self) -> Rows[Trunk]:
