@@ -5,11 +5,11 @@
 3. **After an emergency call** from a known source, for the account that placed it: calls to that line, and that line's calls in the
    country of its dial plan, or in its own where the trunk is trusted for the caller.
 4. The **hold** flag lets everything pass.
-5. A **list** of people: an entry that allows the call lets it pass, one that denies it refuses it; the most specific entry decides: account
-   before trunk before all callers of the tenant, and so on as below.
-6. A **block**: account before trunk, one caller before all callers, the longest range first. A text that means no number is looked up in
-   every possible reading; where none is blocked it is refused, unless the trunk accepts such calls. A block may refuse only calls abroad, or
-   only those above so many a minute; where it lets a call pass, the next one is looked at.
+5. A **list** of people: an entry that allows the call lets it pass, one that denies it refuses it; the most specific entry decides, in the
+   order of the blocks.
+6. A **block**: account before trunk before every account, one caller before all callers, the longest range first. A text that means
+   no number is looked up in every possible reading; where none is blocked it is refused, unless the trunk accepts such calls. A block may
+   refuse only calls abroad, or only those above so many a minute; where it lets a call pass, the next one is looked at.
 7. A call that would be refused passes after all if any reading of it is an emergency line or protected. It is then sent to that
    reading, not as it was dialled: a spelling that passes reaches no other number.
 
@@ -24,8 +24,8 @@ from typing import NamedTuple
 
 from core.numbering import country, country_code, is_line
 from core.numbers import DialPlan, Number, normalise, readings
-from core.orders import entry_of
-from core.safety import SHORT
+from core.orders import EVERYONE, entry_of
+from core.safety import LEAST_OF_EVERYONE, SHORT
 
 BLOCKED, UNKNOWN_SOURCE, UNREADABLE = 603, 403, 484
 """SIP codes of a refusal: a block, an address that is no source, a text that is no number (RFC 3261, clause 21.4.22)."""
@@ -223,20 +223,21 @@ def _follows_emergency(invite: Invite, a: Number, b: Number, plan: DialPlan, tab
 
 
 def candidates(
-    tenant: str, account: str, trunk: str, callers: tuple[str, ...], numbers: tuple[str, ...], everybody: bool = False
+    tenant: str, account: str, trunk: str, callers: tuple[str, ...], numbers: tuple[str, ...], lists: bool = False
 ) -> Iterator[str]:
-    """The entries that refuse a call, in the order in which a switch looks them up: account before trunk, with a caller before
-    without, the longest range first. `everybody`: at the end also those of all callers of the tenant.
+    """The entries that refuse a call, in the order in which a switch looks them up: account before trunk before every account, with a caller
+    before without, the longest range first. Blocks of every account have a range and no caller; entries of `lists` need neither.
 
     >>> list(candidates("t1", "acme", "", (), ("88",)))
     ['t1|A|acme||88', 't1|A|acme||8', 't1|A|acme||']
     """
-    for letter, who in (("A", account), ("T", trunk), ("*", "")):
-        if not who and (letter != "*" or not everybody):
+    for letter, who in (("A", account), ("T", trunk), ("A", EVERYONE)):
+        if not who:
             continue
-        for caller in dict.fromkeys((*callers, "")):
+        narrow = who == EVERYONE and not lists
+        for caller in ("",) if narrow else dict.fromkeys((*callers, "")):
             for digits in numbers or ("",):
-                for length in range(min(15, len(digits)), -1, -1):
+                for length in range(min(15, len(digits)), LEAST_OF_EVERYONE - 1 if narrow else -1, -1):
                     yield f"{tenant}|{letter}|{who}|{caller}|{digits[:length]}"
 
 
@@ -244,7 +245,7 @@ def _entries(name: str, invite: Invite, a: Number, b: Number, plan: DialPlan, ta
     """The entries of a table that a call meets, with their values, the most specific first."""
     callers = (a.digits,) if a.digits else readings(invite.a_raw, plan)
     numbers = (b.digits,) if b.digits else readings(invite.b_raw, plan)
-    for entry in candidates(invite.tenant, invite.account, invite.trunk, callers, numbers, everybody=name == "lists"):
+    for entry in candidates(invite.tenant, invite.account, invite.trunk, callers, numbers, lists=name == "lists"):
         if value := table(name, entry):
             yield entry, value
 

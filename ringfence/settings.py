@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SecretsSettingsSource, SettingsConfigDict, SettingsError
 
+from core.address import host_and_port
 from core.topics import CALLS_PARTITIONS
 from ringfence.ops import ports
 
@@ -270,6 +271,13 @@ class Settings(BaseSettings):
     def _are_networks(cls, value: str) -> str:
         for one in proxies_in(value):
             ipaddress.ip_network(one)  # its ValueError names what is no network
+        return value
+
+    @field_validator("carrier", "ask")
+    @classmethod
+    def _is_host_and_port(cls, value: str) -> str:
+        if value:
+            host_and_port(value)
         return value
 
     @property

@@ -8,7 +8,7 @@ import msgspec
 
 from books import Connection, Engine, leases, orders, suppressions, switches
 from core.numbers import DialPlan
-from core.orders import Action, Key
+from core.orders import EVERYONE, Action, Key
 from services import known_ranges
 from services.in_force import View
 from switches import hold as at_switches
@@ -111,6 +111,8 @@ def plan(conn: Connection, account: str = "", trunk: str = "") -> DialPlan:
 def known(conn: Connection, key: Key) -> bool:
     """Whether the version in force has the account or the trunk of a key; True if none was published."""
     view = View(conn)
+    if key.account == EVERYONE:
+        return True
     kind, name = ("accounts", key.account) if key.account else ("trunks", key.ingress_trunk)
     return not view.version or view.find(kind, key.tenant, name) is not None
 

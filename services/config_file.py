@@ -416,6 +416,55 @@ def _span_of(span: Any, zone: ZoneInfo) -> Any:
     return DeckSpan(deck=span.deck or "", from_at_ms=at_ms(span.from_at_ms), until_at_ms=at_ms(span.until_at_ms))
 
 
+def policy_with(policy: Policy, changes: Mapping[str, Any]) -> Policy:
+    """A policy with some of its keys changed, as they are written in the file: what `changes` leaves out stays. `Wrong` has every fault, with
+    its path.
+
+    >>> changed = policy_with(Policy(block_loss=2.0), {"detectors": {"burst": {"half_life": "20m"}}, "off": ["fas"]})
+    >>> changed.detectors, changed.off, changed.block_loss
+    ({'burst': {'half_life_s': 1200.0}}, ('fas',), 2.0)
+    >>> policy_with(Policy(), {"detectors": {"burst": {"account_floor": "lots"}, "bursts": {}}})
+    Traceback (most recent call last):
+    ...
+    services.config_file.Wrong: policy.detectors.burst.account_floor: 'lots' is not a number
+    policy.detectors.bursts: there is no such key; burst?
+    """
+    loose = _merged(_as_texts(_dumped(policy)), _as_texts(changes))
+    contents, faults = read(yaml.dump({"tenant": "t", "policy": loose}, default_flow_style=False))
+    if faults:
+        raise Wrong(faults)
+    return contents.config.policies["t"]
+
+
+def shown_policy(policy: Policy) -> dict[str, Any]:
+    """A whole policy as it is written in the file.
+
+    >>> shown_policy(Policy(block_loss=2.0))["block_loss"], shown_policy(Policy())["detectors"]["burst"]["half_life"]
+    ('2.0', '15m')
+    """
+    found: dict[str, Any] = _as_texts(_dumped(policy, whole=True))
+    return found
+
+
+def read_changes(text: str) -> dict[str, Any]:
+    """The keys of a policy in a file that has them under `policy`, or has nothing else. Raises `Wrong`.
+
+    >>> read_changes("policy: {block_loss: 3}"), read_changes("block_loss: 3")
+    ({'block_loss': '3'}, {'block_loss': '3'})
+    """
+    loose = _loose(text)
+    found = loose.get("policy", loose)
+    if not isinstance(found, dict):
+        raise Wrong(["policy: must be a mapping of keys to values"])
+    return found
+
+
+def _merged(old: Any, new: Any) -> Any:
+    if not (isinstance(old, dict) and isinstance(new, dict)):
+        return new
+    return old | {key: _merged(old.get(key), value) for key, value in new.items()}
+
+
 def _more_faults(contents: Contents) -> list[str]:
     """Duplicate names, a policy that would stop the detectors, and an address of two trunks."""
     faults = []

@@ -242,6 +242,14 @@ def change(
     return _publish(conn, view.hashes, after, contents, who, why, now_ms)
 
 
+def publish_policy(conn: Connection, tenant: str, policy: Policy, who: str, why: str, now_ms: int) -> Published:
+    """Publishes the policy of a tenant, and nothing else, as the next version."""
+    view = View(conn)
+    slot = Slot(tenant, "policy")
+    contents = {slot: encode_part(policy)}
+    return _publish(conn, view.hashes, {**view.hashes, slot: hash_of(contents[slot])}, contents, who, why, now_ms)
+
+
 def _decks_with(view: View, tenant: str, named: Mapping[tuple[str, str], str | None]) -> dict[str, str]:
     """The decks of a tenant with the named ones changed; rows that are checked from now on find them so."""
     ids = view.decks(tenant)

@@ -18,6 +18,7 @@ from core.decide import Listed
 from core.ids import derived_id
 from core.numbering import prefixes_of
 from core.numbers import DialPlan
+from core.orders import EVERYONE
 from switches import routes
 
 Rows = dict[str, str]
@@ -75,12 +76,12 @@ def protected(listed: Iterable[Listed]) -> Rows:
 
 
 def lists(listed: Iterable[Listed], carried: Mapping[str, bool]) -> Rows:
-    """Entry of a key (`Key.entry`, with `*` for all callers of a tenant) -> `verb|until in s|id`: allow, deny, or mark where the switch is in shadow.
+    """Entry of a key (`Key.entry`; account `*` = all callers of a tenant) -> `verb|until in s|id`: allow, deny, or mark in shadow.
 
     >>> entry = Listed("deny", "number", "", "88213", "pumped", "ann", 0, account="acme")
     >>> rows = lists([entry, Listed("deny", "destination", "t1", "LV", "w", "ann", 0, until_ms=5_000)], {"t1": True, "t2": False})
     >>> [(name, value.rpartition("|")[0]) for name, value in sorted(rows.items())]
-    [('t1|*|||371', 'deny|5'), ('t1|A|acme||88213', 'deny|0'), ('t2|A|acme||88213', 'mark|0')]
+    [('t1|A|*||371', 'deny|5'), ('t1|A|acme||88213', 'deny|0'), ('t2|A|acme||88213', 'mark|0')]
     """
     found: Rows = {}
     for row in listed:
@@ -103,7 +104,7 @@ def listed_id(row: Listed) -> str:
 
 
 def _entries(row: Listed, tenant: str) -> Iterator[str]:
-    whose = f"A|{row.account}" if row.account else "*|"
+    whose = f"A|{row.account or EVERYONE}"
     if row.kind in ("account", "trunk"):
         yield f"{tenant}|{'A' if row.kind == 'account' else 'T'}|{row.value}||"
     elif row.kind == "caller":

@@ -6,6 +6,7 @@ local function hold_path() return SITE.run .. "/hold" end
 local function after_path() return SITE.run .. "/after-emergency" end
 
 local BLOCKED, UNKNOWN_SOURCE, UNREADABLE = 603, 403, 484
+local EVERYONE, LEAST_OF_EVERYONE = "*", 7 -- a block of every account, and the fewest digits of its range
 local MOST_AFTER = 100 -- lines that one account can open in two hours
 
 local function hold_file_exists()
@@ -142,28 +143,33 @@ end
 
 -- --- blocks ---
 
--- Visits the entries of a table that a call meets, the most specific first: account before trunk (in `lists` before all callers of the
--- tenant), a key with an a_number before one without, the longest range first; until `visit` returns something.
+-- Visits the entries of a table that a call meets, the most specific first: account before trunk before every account, a key with an a_number
+-- before one without, the longest range first; until `visit` returns something. Blocks of every account have a range and no a_number.
 local function look_up(name, call, callers, numbers, visit)
   local get = KSR.htable.sht_get
   local subjects = {}
   if call.account ~= "" then subjects[#subjects + 1] = call.tenant .. "|A|" .. call.account .. "|" end
   if call.trunk ~= "" then subjects[#subjects + 1] = call.tenant .. "|T|" .. call.trunk .. "|" end
-  if name == "lists" then subjects[#subjects + 1] = call.tenant .. "|*||" end
-  for _, subject in ipairs(subjects) do
-    for at = 1, #callers + 1 do
-      local stem = subject .. (callers[at] or "") .. "|"
-      for _, digits in ipairs(numbers) do
-        for length = math.min(#digits, 15), 0, -1 do
-          local key = stem .. digits:sub(1, length)
-          local value = get(name, key)
-          local found = value and visit(key, tostring(value))
-          if found then return found end
-        end
+  if name == "lists" then subjects[#subjects + 1] = call.tenant .. "|A|" .. EVERYONE .. "|" end
+  local function longest(stem, least)
+    for _, digits in ipairs(numbers) do
+      for length = math.min(#digits, 15), least, -1 do
+        local key = stem .. digits:sub(1, length)
+        local value = get(name, key)
+        local found = value and visit(key, tostring(value))
+        if found then return found end
       end
     end
+    return nil
   end
-  return nil
+  for _, subject in ipairs(subjects) do
+    for at = 1, #callers + 1 do
+      local found = longest(subject .. (callers[at] or "") .. "|", 0)
+      if found then return found end
+    end
+  end
+  if name == "lists" then return nil end
+  return longest(call.tenant .. "|A|" .. EVERYONE .. "||", LEAST_OF_EVERYONE)
 end
 
 local HOME = { ["1"] = { US = true, CA = true }, ["7"] = { RU = true, KZ = true } }
