@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from books import Connection, alerts, orders
+from collections.abc import Sequence
+
+from books import Connection, alerts, orders, verdicts
 from books.orders import StoredOrder
 from core.alert_text import NO_BLOCK
-from core.notify import LATE_MS, Event
+from core.notify import LATE_MS, SEVERITIES, Event
 from core.orders import Finding
 from services import alert_desk
 
@@ -14,18 +16,57 @@ ONLY_WARN = frozenset({"destination", "first call", "warns", "regular", "dispute
 assert NO_BLOCK.keys() >= ONLY_WARN
 
 
+APART_MS = 3_600_000
+"""Alerts about one account that come closer than this are one attack, whichever detectors and subjects they are of."""
+
+
 def events(conn: Connection, now_ms: int, link: str = "") -> list[Event]:
-    """The alerts that came into the books within the last day. `link`: where the pages are."""
-    found = alerts.opened_since(conn, now_ms - LATE_MS)
+    """The alerts that came into the books within the last day, those of one attack as one event. `link`: where the pages are."""
+    quiet = verdicts.quiet(conn, now_ms)
+    found = [
+        (finding, opened_ms)
+        for finding, opened_ms in alerts.opened_since(conn, now_ms - LATE_MS)
+        if (silent := quiet.get(verdicts.subject_of(finding))) is None or silent.finding_id == finding.finding_id
+    ]
     ids = [finding.finding_id for finding, _ in found]
-    ordered, taken = orders.of_findings(conn, ids), alert_desk.taken(conn, ids)
+    ordered, taken, judged = orders.of_findings(conn, ids), alert_desk.taken(conn, ids), verdicts.of(conn, ids)
     result = []
-    for finding, opened_ms in found:
+    for finding, opened_ms in sorted(found, key=lambda one: (one[1], one[0].finding_id)):
         order = ordered.get(finding.finding_id) or (orders.newest(conn, finding.key) if finding.key else None)
-        handled = finding.finding_id in taken or (order is not None and bool(order.decided_by))
+        handled = finding.finding_id in taken or finding.finding_id in judged or (order is not None and bool(order.decided_by))
         severity = severity_of(finding, order)
-        result.append(Event(finding.finding_id, finding.tenant, severity, opened_ms, title_of(finding), text_of(finding, order, link), handled))
-    return result
+        event = Event(finding.finding_id, finding.tenant, severity, opened_ms, title_of(finding), text_of(finding, order, link), handled)
+        result.append((account_of(finding), event))
+    return attacks(result)
+
+
+def attacks(of_accounts: Sequence[tuple[str, Event]]) -> list[Event]:
+    """One event per attack: the first alert about an account stands for those that follow it within an hour and are not more urgent. Who works on
+    one of them works on all. `of_accounts`: account ("" = an alert is about none, and stands for itself) and event, in the order in which they came.
+
+    >>> def event(name, at_ms, severity="normal", handled=False): return "acme", Event(name, "t1", severity, at_ms, name, "", handled)
+    >>> [one.about for one in attacks([event("a", 0), event("b", 60_000), event("c", 90_000, "urgent"), event("d", 9_000_000)])]
+    ['a', 'c', 'd']
+    >>> [one.handled for one in attacks([event("a", 0), event("b", 60_000, handled=True)])]
+    [True]
+    """
+    found: list[Event] = []
+    standing: dict[tuple[str, str], tuple[int, int]] = {}  # tenant and account -> place in `found`, time of the last of its alerts
+    for account, event in of_accounts:
+        place, last_ms = standing.get((event.tenant, account), (-1, 0))
+        joins = account and place >= 0 and event.at_ms - last_ms < APART_MS
+        if joins and SEVERITIES.index(event.severity) <= SEVERITIES.index(found[place].severity):
+            found[place] = found[place]._replace(handled=found[place].handled or event.handled)
+        else:
+            place = len(found)
+            found.append(event)
+        standing[event.tenant, account] = place, event.at_ms
+    return found
+
+
+def account_of(finding: Finding) -> str:
+    """The account that an alert is about, "" = none alone."""
+    return finding.key.account if finding.key else finding.facts.account if finding.facts else ""
 
 
 def severity_of(finding: Finding, order: StoredOrder | None) -> str:

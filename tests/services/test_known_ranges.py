@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from books import Connection, configs, migrate, open_books, orders, tenants, writing
+from books import Connection, alerts, configs, migrate, open_books, orders, tenants, writing
 from core.decide import Decision
-from core.orders import BlockOrder, Key
-from services import blocks, known_ranges, publishing
+from core.orders import BlockOrder, Finding, Key
+from services import blocks, known_ranges, publishing, verdicts
 from services.errors import BadArgument, UnknownName
 
 NOW = 1_795_910_400_000  # 2026-11-29
@@ -123,6 +123,19 @@ def test_a_block_that_a_person_approves_makes_its_range_hot_and_lifting_it_cools
     assert (one.range.kind, one.range.source, one.points) == ("confirmed", "confirmed by ann", 4.0)
     assert known_ranges.every(conn, "t1", NOW + 30 * DAY)[0].points == pytest.approx(2.0, abs=0.1)
     blocks.unblock(conn, Key(tenant="t1", account="acme", b_range="8821312"), "ann", "it was theirs", NOW)
+    assert known_ranges.every(conn, "t1", NOW) == []
+
+
+def test_a_verdict_of_fraud_makes_the_range_of_an_alert_hot_and_one_of_no_fraud_cools_it(conn: Connection):
+    finding = Finding(
+        finding_id="f1", tenant="t1", detector="irsf_range", subject_kind="account_range", subject="acme>8821312", detected_at_ms=NOW, first_ms=NOW,
+        last_ms=NOW, calls=4, exposure_nanos=0, currency="EUR", score=2.0, reason="calls", example_call_ids=[],
+        key=Key(tenant="t1", account="acme", b_range="8821312"),
+    )  # fmt: skip
+    alerts.upsert(conn, finding, NOW)
+    verdicts.give(conn, "f1", "fraud", "ann", "case 17", NOW)
+    assert [one.range.b_range for one in known_ranges.every(conn, "t1", NOW)] == ["8821312"]
+    verdicts.give(conn, "f1", "not fraud", "bob", "their campaign", NOW)
     assert known_ranges.every(conn, "t1", NOW) == []
 
 
