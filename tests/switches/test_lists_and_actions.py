@@ -39,23 +39,23 @@ def test_an_entry_of_a_list_ends_at_its_time_and_leaves_the_books(house):
         assert lists.every(conn, "deny") == [] and of_people.at_switches(conn) == {}
 
 
-@pytest.mark.parametrize(
-    ("list_", "kind", "value", "more", "why"),
-    [
-        ("deny", "number", "112", {}, "overlaps the protected number 112"),
-        ("deny", "number", "1", {}, "2 to 15 digits|means no"),
-        ("deny", "destination", "XX", {}, "no country with calling codes"),
-        ("deny", "destination", "GG", {}, "list its ranges"),
-        ("deny", "account", "a|b", {}, "is not a name"),
-        ("deny", "account", "acme", {"account": "acme"}, "all its calls"),
-        ("allow", "carrier", "blue", {}, "a carrier can be denied"),
-        ("deny", "number", "+88213", {"until_ms": 1}, "would have ended"),
-        ("protected", "number", "+4314040", {"until_ms": 9**15}, "without an end"),
-    ],
-)
-def test_an_entry_that_cannot_be_is_refused_with_the_reason(house, list_: str, kind: str, value: str, more: dict, why: str):
-    with pytest.raises(ServiceError, match=why):
-        change(house, list_, kind, value, **more)
+IMPOSSIBLE = [
+    ("deny", "number", "112", {}, "overlaps the protected number 112"),
+    ("deny", "number", "1", {}, "2 to 15 digits|means no"),
+    ("deny", "destination", "XX", {}, "no country with calling codes"),
+    ("deny", "destination", "GG", {}, "list its ranges"),
+    ("deny", "account", "a|b", {}, "is not a name"),
+    ("deny", "account", "acme", {"account": "acme"}, "all its calls"),
+    ("allow", "carrier", "blue", {}, "a carrier can be denied"),
+    ("deny", "number", "+88213", {"until_ms": 1}, "would have ended"),
+    ("protected", "number", "+4314040", {"until_ms": 9**15}, "without an end"),
+]
+
+
+def test_an_entry_that_cannot_be_is_refused_with_the_reason(house):
+    for list_, kind, value, more, why in IMPOSSIBLE:
+        with pytest.raises(ServiceError, match=why):
+            change(house, list_, kind, value, **more)
 
 
 def test_in_shadow_the_deny_list_only_marks(house):

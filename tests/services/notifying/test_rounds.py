@@ -255,25 +255,25 @@ def test_a_test_message_says_what_the_receiver_said(engine: Engine, web: tuple[B
     assert "no mail server" in rounds.test(engine, add(engine, name="m"), deliver, NOW + 1).error
 
 
-@pytest.mark.parametrize(
-    ("fields", "why"),
-    [
-        ({"address": "nobody"}, "no e-mail address"),
-        ({"address": "a@b\nBcc: x@y"}, "no e-mail address"),
-        ({"kind": "webhook", "address": "file:///etc/passwd"}, "no address such as"),
-        ({"kind": "webhook", "address": "https://x/", "secret": "whsec_abc"}, "whsec_ and base64|24 bytes"),
-        ({"hours": "8-18"}, "no hours such as"),
-        ({"days": "monday"}, "no days such as"),
-        ({"time_zone": "Mars/Olympus"}, "no time zone"),
-        ({"least": "loud"}, "severities are"),
-        ({"tenant": "nobody"}, "no tenant"),
-        ({"name": "a b"}, "is not a name"),
-        ({"after_ms": -1}, "at most 24 hours"),
-    ],
-)
-def test_a_target_that_cannot_be_is_refused(engine: Engine, fields: dict, why: str):
-    with pytest.raises(ServiceError, match=why):
-        add(engine, **fields)
+IMPOSSIBLE = [
+    ({"address": "nobody"}, "no e-mail address"),
+    ({"address": "a@b\nBcc: x@y"}, "no e-mail address"),
+    ({"kind": "webhook", "address": "file:///etc/passwd"}, "no address such as"),
+    ({"kind": "webhook", "address": "https://x/", "secret": "whsec_abc"}, "whsec_ and base64|24 bytes"),
+    ({"hours": "8-18"}, "no hours such as"),
+    ({"days": "monday"}, "no days such as"),
+    ({"time_zone": "Mars/Olympus"}, "no time zone"),
+    ({"least": "loud"}, "severities are"),
+    ({"tenant": "nobody"}, "no tenant"),
+    ({"name": "a b"}, "is not a name"),
+    ({"after_ms": -1}, "at most 24 hours"),
+]
+
+
+def test_a_target_that_cannot_be_is_refused(engine: Engine):
+    for fields, why in IMPOSSIBLE:
+        with pytest.raises(ServiceError, match=why):
+            add(engine, **fields)
 
 
 def test_the_secret_stays_while_the_address_does(engine: Engine):
