@@ -51,6 +51,8 @@ credentials = sa.Table(
     *_text("sources"),  # JSON list of networks; empty = from anywhere
     *_ms("at_ms"),
     sa.Column("revoked_at_ms", Ms),
+    *_text("scopes", default='["records","route"]'),  # JSON list: what it may do (books.credentials.SCOPES)
+    sa.Column("expires_at_ms", Ms),  # NULL = never
 )
 
 users = sa.Table(
@@ -194,11 +196,13 @@ lists = sa.Table(
     "lists",
     METADATA,
     *_key("list"),  # allow | deny | protected
-    *_key("kind"),  # number | account | trunk
+    *_key("kind"),  # number | caller | destination | account | trunk | carrier
     *_key("tenant"),  # "" = every tenant
     *_key("value"),
     *_text("why", "who"),
     *_ms("at_ms"),
+    *_key("account"),  # only this account's calls; "" = everybody's
+    *_ms("until_ms", default="0"),  # 0 = until a person takes it off
 )
 
 alerts = sa.Table(
@@ -310,6 +314,8 @@ block_orders = sa.Table(
     *_ms("status_at_ms"),
     *_text("decided_by", default=""),
     *_ms("received_at_ms"),
+    *_ms("calls_a_minute", default="0"),  # of a throttle
+    *_flag("cut"),  # calls in progress are ended as well
     *_ms("facts_expire_at_ms"),  # of the order as it came; expires_at_ms may be earlier, or later where a person approved it
     sa.Index("ix_block_orders_status", "status", "expires_at_ms"),
     sa.Index("ix_block_orders_key", *KEY, "status"),

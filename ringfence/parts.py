@@ -188,7 +188,7 @@ def router(settings: Settings) -> None:
     latest = scores.last_scores(journal)
 
     def live_of(tenant: str) -> Live:
-        now = routes.live(latest, routes.suspects(engine, tenant, wall_clock_ms()), tenant)
+        now = routes.live(latest, routes.suspects(engine, tenant, wall_clock_ms()), tenant, routes.denied(engine, tenant, wall_clock_ms()))
         known[tenant] = routes.steady(known.get(tenant, Live()), now)
         return known[tenant]
 
@@ -239,7 +239,9 @@ def asking(settings: Settings, name: str) -> tuple[Asking, Callable[[str], Crede
         except JournalError:
             return  # the standings of before count
         for tenant in [*known]:
-            known[tenant] = routes.steady(known[tenant], routes.live(found, routes.suspects(engine, tenant, wall_clock_ms()), tenant))
+            now_ms = wall_clock_ms()
+            now = routes.live(found, routes.suspects(engine, tenant, now_ms), tenant, routes.denied(engine, tenant, now_ms))
+            known[tenant] = routes.steady(known[tenant], now)
 
     def keep() -> None:
         while not stop.wait(0.5):
