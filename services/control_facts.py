@@ -43,7 +43,7 @@ def read(
     questions: dict[str, Callable[[Warehouse], pl.DataFrame]] = {
         "records": lambda client: _by_day(client, "records", tenant, period, RECORDS),
         "hours": lambda client: _by_day(client, "calls", tenant, period, HOURS),
-        "gaps": lambda client: _gaps(client, tenant, period, now_ms),
+        "gaps": lambda client: gaps(client, tenant, period, now_ms),
         "corrected": lambda client: frame(client, control_queries.corrected(tenant, *period)),
     }  # fmt: skip
     try:
@@ -73,7 +73,7 @@ def _by_day(client: Warehouse, table: str, tenant: str, period: tuple[int, int],
     return pl.concat(parts)
 
 
-def _gaps(client: Warehouse, tenant: str, period: tuple[int, int], now_ms: int) -> pl.DataFrame:
+def gaps(client: Warehouse, tenant: str, period: tuple[int, int], now_ms: int) -> pl.DataFrame:
     """Gaps of which we learned in the period. What is missing inside the first bands is named by number, of the others it is counted."""
     bands = ask(client, control_queries.sequence(tenant, *period))
     earlier = {(row["switch"], row["boot_id"]): (row["last"], row["to_ms"]) for row in ask(client, control_queries.earlier_numbers(tenant, *period))}

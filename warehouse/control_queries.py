@@ -124,3 +124,19 @@ def named(tenant: str, keys: Iterable[tuple[int, int]], since_ms: int) -> Query:
         "ORDER BY tenant DESC, partition DESC, offset DESC, revision DESC LIMIT 1 BY tenant, partition, offset",
         {"tenant": tenant, "since_ms": since_ms},
     )
+
+
+def sold(tenant: str, from_ms: int, to_ms: int) -> Query:
+    """What customers owe for the calls of the period, by currency: of each call the charges that count."""
+    key = "tenant, partition, offset, revision, run, role, level, attempt_no, segment"
+    mine = f"tenant = {{tenant:String}} AND learned_ms >= {{since_ms:Int64}} AND {COUNTING}"
+    moment = "coalesce(start_ms, end_ms)"
+    return (
+        "SELECT currency, accurateCast(sum(toInt128(nanos)), 'Int64') AS nanos FROM ("
+        "SELECT role, level, nanos, currency, start_ms, end_ms, (revision, run) AS version, "
+        "max((revision, run)) OVER (PARTITION BY tenant, partition, offset) AS top "
+        f"FROM (SELECT * FROM charges WHERE {mine} ORDER BY {key} LIMIT 1 BY {key})) "
+        f"WHERE version = top AND role = 'sell' AND level = 0 AND {moment} >= {{from_ms:Int64}} AND {moment} < {{to_ms:Int64}} "
+        "GROUP BY currency ORDER BY currency",
+        {"tenant": tenant, "from_ms": from_ms, "to_ms": to_ms, "since_ms": from_ms - DAY_MS},
+    )
