@@ -41,7 +41,7 @@ class Bill(msgspec.Struct, frozen=True):
 
 
 class Claim(msgspec.Struct, frozen=True):
-    """A dispute. `agreed` None = nothing was agreed on yet."""
+    """A dispute. `agreed` None = nothing was agreed on yet. `is_ours`: we ask it back of a carrier; else a customer asks it of us."""
 
     party: str
     cause: str
@@ -49,6 +49,7 @@ class Claim(msgspec.Struct, frozen=True):
     currency: str
     nanos: int
     agreed: int | None
+    is_ours: bool = True
 
 
 class Standing(NamedTuple):
@@ -105,7 +106,7 @@ class Report:
         >>> Report("t1", "2026-10", "EUR", [Line("rate", "EUR", 30, 0, 8)], (), (), claims).standing()
         Standing(recovered=8, in_dispute=5, lost=2, not_acted_on=15)
         """
-        mine = [one for one in self.claims if one.currency == self.currency and "|" not in one.cause and one.cause != "fas"]
+        mine = [one for one in self.claims if one.is_ours and one.currency == self.currency and "|" not in one.cause and one.cause != "fas"]
         settled = [one for one in mine if one.agreed is not None and one.state in AGREED]
         recovered = sum(one.agreed or 0 for one in settled)
         gone = [one for one in mine if one.state in ("withdrawn", "expired")]
@@ -161,7 +162,7 @@ def report(
             else:
                 entry.suspected += nanos
     for claim in claims:
-        if claim.agreed is not None and claim.state in AGREED:
+        if claim.is_ours and claim.agreed is not None and claim.state in AGREED:
             line(f"bills: {claim.cause}", claim.currency).recovered += claim.agreed
     wanted = [one for one in lines.values() if max(one.found, one.prevented, one.recovered, one.suspected) >= LEAST_NANOS]
     wanted.sort(key=lambda one: (-(one.found + one.prevented), -one.suspected, one.cause))

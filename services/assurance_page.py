@@ -55,7 +55,10 @@ def page(made: Report, now_ms: int) -> dict[str, Any]:
             (one.party, one.invoice or "-", _money(one.theirs), _money(one.ours), _money(one.theirs - one.ours), one.currency) for one in made.bills
         ],
         "claims": [
-            (one.party, one.cause.replace("_", " "), one.state, _money(one.nanos), "-" if one.agreed is None else _money(one.agreed), one.currency)
+            (
+                one.party if one.is_ours else f"{one.party} (of us)", _cause(one.cause), one.state, _money(one.nanos),
+                "-" if one.agreed is None else _money(one.agreed), one.currency,
+            )
             for one in made.claims
         ],
         "trend": [(period, _money(sums.get(unit, 0)), round(100 * sums.get(unit, 0) / most) if most else 0) for period, sums in made.trend],
@@ -82,9 +85,11 @@ def _summary(made: Report) -> list[str]:
     several = f"{len(made.bills)} carrier bills over {compared} were" if len(made.bills) > 1 else f"1 carrier bill over {compared} was"
     bills = f"{several if made.bills else 'No carrier bill was'} compared with our calls"
     found.append(bills + (f"; purchases of {absent} were not." if absent else "."))
-    if made.claims:
-        still = sum(one.nanos for one in made.claims if one.state not in ("credited", "withdrawn", "expired") and one.currency == made.currency)
-        found.append(f"{len(made.claims)} disputes, of which {_money(still)} {made.currency} are open.")
+    for is_ours, what in ((True, "disputes with carriers"), (False, "disputes of customers with us")):
+        some = [one for one in made.claims if one.is_ours == is_ours]
+        still = sum(one.nanos for one in some if one.state not in ("credited", "withdrawn", "expired") and one.currency == made.currency)
+        if some:
+            found.append(f"{len(some)} {what}, of which {_money(still)} {made.currency} are open.")
     if made.not_looked:
         found.append("Not looked at: " + ", ".join(one.control.replace("_", " ") for one in made.not_looked) + ".")
     others = sorted({one.currency for one in made.lines} - {made.currency, ""})

@@ -29,11 +29,16 @@ def assure(installation: Installation, tenant: str, period: str, now_ms: int, as
         latest = control_results.latest(conn, name, from_ms, to_ms)
         history = control_results.history(conn, name, limit=100_000)
         key = control_results.period_key(from_ms, to_ms)
-        compared = reconciliations.every(conn, name, "buy")
-        found = [one for one in compared if one.from_ms < to_ms and from_ms < one.to_ms]
-        claimed = [one for one in disputes.every(conn, name) if one.reconciliation in {bill.id for bill in found}]
+        everything = reconciliations.every(conn, name)
+        of_period = {one.id for one in everything if one.from_ms < to_ms and from_ms < one.to_ms}
+        compared = [one for one in everything if one.role == "buy"]
+        found = [one for one in compared if one.id in of_period]
+        claimed = [one for one in disputes.every(conn, name) if one.reconciliation in of_period]
     bills = [_bill(one) for one in found]
-    claims = [Claim(one.party, one.cause, one.state, one.currency, one.nanos, to_nanos(one.agreed) if one.agreed else None) for one in claimed]
+    claims = [
+        Claim(one.party, one.cause, one.state, one.currency, one.nanos, to_nanos(one.agreed) if one.agreed else None, one.role == "buy")
+        for one in claimed
+    ]
     earlier = [one.result for one in history if one.period == key]
     length = to_ms - from_ms
     same = [(one.period, one.result) for one in history if abs(_length(one.period) - length) <= 4 * 86_400_000]

@@ -28,6 +28,7 @@ def made() -> Report:
     earlier = [Result(control="unbilled_calls", status="found", checked=900, count=5, money={"EUR": 12 * UNIT})]
     bills = [Bill("alpha", "A-7", "EUR", 130 * UNIT, 100 * UNIT, 30 * UNIT, {"rate": 20 * UNIT, "minutes": 10 * UNIT, "rate|fx": 4 * UNIT})]
     claims = [Claim("alpha", "rate", "credited", "EUR", 20 * UNIT, 15 * UNIT), Claim("alpha", "minutes", "sent", "EUR", 10 * UNIT, None)]
+    claims += [Claim("acme", "rate", "credited", "EUR", 3 * UNIT, 2 * UNIT, False), Claim("acme", "minutes", "sent", "EUR", 4 * UNIT, None, False)]
     return report("t1", "2026-10", latest, earlier, bills, claims, [("2026-09", {"EUR": UNIT}), ("2026-10", {"EUR": 37 * UNIT})])
 
 
@@ -38,6 +39,7 @@ def test_the_first_page_says_how_much_what_became_of_it_and_what_was_not_looked_
     assert [one[1] for one in found["standing"]] == ["15.00", "10.00", "5.00", "7.00"], "together what was found"
     words = " ".join(found["summary"])
     assert "3 of 4 controls could look, at calls sold for 1,000.00 EUR; 2 found something." in words
+    assert "2 disputes with carriers, of which 10.00 EUR are open." in words and "2 disputes of customers with us, of which 4.00 EUR" in words
     assert "Not looked at: traffic by hour." in words and "2.00 USD found" in words
     assert [one[1] for one in found["controls"]] == ["found", "found", "not looked", "passed"]
 
