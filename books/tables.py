@@ -227,6 +227,33 @@ alert_takes = sa.Table(  # who works on an alert
     *_ms("at_ms"),
 )
 
+cases = sa.Table(  # alerts that a person looks at together
+    "cases",
+    METADATA,
+    *_key("id"),
+    *_text("tenant", "title", "state"),  # open | closed
+    *_text("who"),
+    *_ms("at_ms"),
+    sa.Index("ix_cases_tenant", "tenant", "state", "at_ms"),
+)
+
+case_alerts = sa.Table(  # an alert is in one case at most
+    "case_alerts",
+    METADATA,
+    *_key("finding_id"),
+    *_text("case_id"),
+    sa.Index("ix_case_alerts_case", "case_id"),
+)
+
+case_events = sa.Table(  # append only
+    "case_events",
+    METADATA,
+    sa.Column("id", Serial, primary_key=True),
+    *_text("case_id", "event", "text", "who"),
+    *_ms("at_ms"),
+    sa.Index("ix_case_events_case", "case_id", "id"),
+)
+
 block_orders = sa.Table(
     "block_orders",
     METADATA,

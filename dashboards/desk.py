@@ -14,6 +14,7 @@ from dashboards.sources import Sources
 from dashboards.views.alerts import alerts
 from dashboards.views.blocks import blocks_and_lists
 from dashboards.views.calls import calls
+from dashboards.views.cases import cases_page
 from dashboards.views.controls import controls_page
 from dashboards.views.decks import decks
 from dashboards.views.disputes import disputes_page
@@ -46,6 +47,7 @@ class Entry(NamedTuple):
 PAGES = (
     Entry("wall", "Wall", "Watch", "look", wall),
     Entry("alerts", "Alerts", "Watch", "fraud", alerts),
+    Entry("cases", "Cases", "Watch", "fraud", cases_page),
     Entry("blocks", "Blocks and lists", "Watch", "fraud", blocks_and_lists),
     Entry("subject", "Subject", "Look up", "look", subject),
     Entry("calls", "Calls", "Look up", "look", calls),
