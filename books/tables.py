@@ -65,6 +65,8 @@ users = sa.Table(
 
 user_roles = sa.Table("user_roles", METADATA, *_key("name", "tenant", "role"))  # tenant "" = every tenant
 
+user_parties = sa.Table("user_parties", METADATA, *_key("name", "tenant", "party"))  # whose portal a customer's user opens
+
 # --- what it costs, and the version that names it ---
 
 deck_versions = sa.Table(

@@ -10,6 +10,7 @@ import streamlit as st
 
 from core.roles import Right
 from dashboards.identity import side
+from dashboards.portal import open_portal, style_here
 from dashboards.sources import Sources
 from dashboards.views.alerts import alerts
 from dashboards.views.blocks import blocks_and_lists
@@ -67,9 +68,14 @@ PAGES = (
 
 def desk(sources: Sources) -> None:
     """Draws the page of the address."""
-    st.set_page_config(page_title="Ringfence", layout="wide", initial_sidebar_state=SIDE_PX)
+    here = style_here(sources)
+    name = "Ringfence" if here is None else here.brand.title or "Your account"
+    st.set_page_config(page_title=name, layout="wide", initial_sidebar_state=SIDE_PX)
     st.html(STYLE)
     someone = person(sources)
+    if here is not None or (someone.parties and not someone.rights):
+        open_portal(sources, someone, here)
+        return
     visit = side(sources, someone)
     menu: dict[str, list[st.Page]] = {}
     for entry in PAGES:

@@ -119,6 +119,7 @@ def upgrade() -> None:
     _create("tenants", ["name"], *_text("name"), *_int64("at_ms"))
     disabled = sa.Column("disabled_at_ms", sa.BigInteger())
     _create("users", ["name"], *_text("name", "password_hash"), *_int64("at_ms", "sessions_from_ms"), disabled)
+    _create("user_parties", ["name", "tenant", "party"], *_text("name", "tenant", "party"))
     _create("user_roles", ["name", "tenant", "role"], *_text("name", "tenant", "role"))
     revoked = sa.Column("revoked_at_ms", sa.BigInteger())
     _create("credentials", ["token_sha256"], *_text("token_sha256", "tenants", "switch", "sources"), *_int64("at_ms"), revoked)
