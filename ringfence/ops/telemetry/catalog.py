@@ -177,6 +177,13 @@ BACKLOG_AGE = Metric(
 ROUTES_CHANGED = Metric(
     "ringfence_routes_changed_total", "counter", "Rows of routes and route plans that became due.", ("switch",), ("router",),
 )
+POSTED = Metric(
+    "ringfence_posted_charges_total", "counter", "Charges that were posted to the ledger, or taken back there.", (), ("poster",),
+)
+POSTING_AGE = Metric(
+    "ringfence_posting_age_seconds", "gauge", "Seconds since all charges that were stored were posted; -1 = not since this process started.",
+    (), ("poster",),
+)
 SIP_AGE = Metric("ringfence_sip_answer_age_seconds", "gauge", "Seconds since Kamailio last answered OPTIONS; -1 = never.", (), ("kamailio",))
 # fmt: on
 
