@@ -207,21 +207,24 @@ def router(settings: Settings) -> None:
 
 
 def poster(settings: Settings) -> None:
-    """Posts the charges that are stored to the ledger, every few seconds."""
+    """Posts the charges that are stored to the ledger, every few seconds, and finds parties that have used up their credit."""
     from core.clock import wall_clock_ms
     from ringfence.ops.books_retry import open_when_ready
     from ringfence.ops.telemetry import start_telemetry
     from ringfence.ops.telemetry.poster import Poster
+    from services import credit
+    from services.in_force import from_books
     from services.keep_posting import post_round
 
     telemetry, stop = start_telemetry(settings, "poster", Poster()), until_signalled()
     engine, holder, waited_s = open_when_ready(settings.books_dsn, telemetry.beat), f"{socket.gethostname()}/{os.getpid()}", 0.0
+    check = credit.checker(engine, from_books(engine))
     while not stop.wait(BEAT_S):
         telemetry.beat()
         waited_s += BEAT_S
         if waited_s >= settings.post_s:
             waited_s = 0.0
-            telemetry.report(post_round(settings.installation, engine, holder, wall_clock_ms, telemetry.beat))
+            telemetry.report(post_round(settings.installation, engine, holder, wall_clock_ms, telemetry.beat, check))
 
 
 BEAT_S = 1.0

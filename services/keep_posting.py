@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from books import BooksError, Engine, leases, writing
 from services import posting
 from services.errors import ServiceError
 from services.installation import Installation
 from services.reading import reader_dsn
-from warehouse import WarehouseError, open_warehouse
+from services.subjects import Ask
+from warehouse import WarehouseError, ask, open_warehouse
 
 LEASE = "posting"
 LEASE_MS = 120_000
@@ -30,14 +32,15 @@ class Round:
     posted: tuple[posting.Done, ...] = ()
     fault: str = ""
     elsewhere: bool = False
+    over: int = 0  # parties that have used more than their credit
 
 
 def post_round(
     installation: Installation, engine: Engine, holder: str, clock_ms: Callable[[], int], progress: Callable[[], None] = lambda: None,
-    a_batch: int = A_BATCH,
+    then: Callable[[Ask, int], int] = lambda ask, now_ms: 0, a_batch: int = A_BATCH,
 ) -> Round:  # fmt: skip
-    """Posts what is stored, if nobody else does, and calls `progress` after each batch. The warehouse is asked, never opened: the store holds it. A
-    store that does not answer is a fault of this round, and the next one tries again."""
+    """Posts what is stored, if nobody else does, and calls `progress` after each batch, and `then` after all (`services.credit.checker`).
+    The warehouse is asked, never opened: the store holds it. A store that does not answer is a fault of this round, and the next one tries again."""
     done: list[posting.Done] = []
 
     def mine() -> bool:
@@ -54,8 +57,9 @@ def post_round(
                 progress()
                 if not mine():
                     return Round(tuple(done), elsewhere=True)
+            over = then(partial(ask, client), clock_ms())
         finally:
             client.close()
     except (BooksError, WarehouseError, ServiceError) as wrong:
         return Round(tuple(done), str(wrong))
-    return Round(tuple(done))
+    return Round(tuple(done), over=over)

@@ -184,6 +184,9 @@ POSTING_AGE = Metric(
     "ringfence_posting_age_seconds", "gauge", "Seconds since all charges that were stored were posted; -1 = not since this process started.",
     (), ("poster",),
 )
+OVER_CREDIT = Metric(
+    "ringfence_parties_over_credit", "gauge", "Parties that owe more than their agreements allow, at the last check.", (), ("poster",),
+)
 SIP_AGE = Metric("ringfence_sip_answer_age_seconds", "gauge", "Seconds since Kamailio last answered OPTIONS; -1 = never.", (), ("kamailio",))
 # fmt: on
 
