@@ -67,6 +67,8 @@ users = sa.Table(
 
 user_roles = sa.Table("user_roles", METADATA, *_key("name", "tenant", "role"))  # tenant "" = every tenant
 
+user_parties = sa.Table("user_parties", METADATA, *_key("name", "tenant", "party"))  # whose portal a customer's user opens
+
 # --- what it costs, and the version that names it ---
 
 deck_versions = sa.Table(
@@ -298,6 +300,33 @@ notices = sa.Table(  # one row per message to a target, as core.notify.Notice, a
     sa.Index("ix_notices_due", "state", "next_ms"),
     sa.Index("ix_notices_event", "event_ms"),
     sa.Index("ix_notices_changed", "changed_ms"),
+)
+
+cases = sa.Table(  # alerts that a person looks at together
+    "cases",
+    METADATA,
+    *_key("id"),
+    *_text("tenant", "title", "state"),  # open | closed
+    *_text("who"),
+    *_ms("at_ms"),
+    sa.Index("ix_cases_tenant", "tenant", "state", "at_ms"),
+)
+
+case_alerts = sa.Table(  # an alert is in one case at most
+    "case_alerts",
+    METADATA,
+    *_key("finding_id"),
+    *_text("case_id"),
+    sa.Index("ix_case_alerts_case", "case_id"),
+)
+
+case_events = sa.Table(  # append only
+    "case_events",
+    METADATA,
+    sa.Column("id", Serial, primary_key=True),
+    *_text("case_id", "event", "text", "who"),
+    *_ms("at_ms"),
+    sa.Index("ix_case_events_case", "case_id", "id"),
 )
 
 block_orders = sa.Table(
