@@ -55,8 +55,10 @@ def verified(charges: pl.DataFrame, calls: pl.DataFrame, tenant: str, terms_of: 
     if whole.height < charges.height:  # a call that two rates priced is one charge here
         charges = charges.join(whole, on=_CHARGE).unique(_CHARGE, keep="first", maintain_order=True).with_columns(
             pl.col("all_nanos").alias("nanos"), pl.col("begin_ms").alias("start_ms"))
-    facts = calls.select("offset", "a_number", "b_number", "lrn", "setup_ms", "duration_ms")
+    facts = calls.select("offset", "a_number", "b_number", "b_kind", "lrn", "setup_ms", "duration_ms")
     priced = recomputed(charges.filter(asked).join(facts, on="offset"), tenant, terms_of)
+    is_free = pl.col("b_kind") == "emergency"  # nobody pays for an emergency call, whatever a deck has for its digits
+    priced = priced.with_columns(pl.when(is_free).then(0).otherwise("should_nanos").cast(pl.Int64).alias("should_nanos"))
     should, nanos = pl.col("should_nanos"), pl.col("nanos")
     state = pl.when(should.is_null()).then(pl.lit("unknown")).when(should == nanos).then(pl.lit("right")).otherwise(pl.lit("wrong"))
     named = [pl.when(pl.col("state") == "wrong").then(pl.col(name)).otherwise(pl.lit("")).alias(name) for name in ("party", "deck", "currency")]

@@ -13,8 +13,8 @@ import polars as pl
 
 LATE_MS = 3_600_000
 FACTS = (
-    "partition", "offset", "learned_ms", "end_ms", "call_key", "account", "switch", "ingress_trunk", "carrier", "a_number", "b_number", "lrn",
-    "setup_ms", "answer_ms", "duration_ms", "suspected_hung", "attempts",
+    "partition", "offset", "learned_ms", "end_ms", "call_key", "account", "switch", "ingress_trunk", "carrier", "a_number", "b_number", "b_kind",
+    "lrn", "setup_ms", "answer_ms", "duration_ms", "suspected_hung", "attempts",
 )  # fmt: skip
 CHARGES = (
     "partition", "offset", "run", "role", "level", "attempt_no", "call_key", "account", "carrier", "deck", "destination", "start_ms", "end_ms",
@@ -35,6 +35,7 @@ class Group:
 
 
 _ANSWERED, _SALES = pl.col("answer_ms").is_not_null(), pl.col("sales")
+_IS_PAID = pl.col("b_kind") != "emergency"  # nobody pays for an emergency call
 _DELAY_MS = pl.col("learned_ms") - pl.col("end_ms")
 _IS_LOSS = (pl.col("sell_currency") == pl.col("buy_currency")) & (pl.col("loss") > 0) & (_SALES > 0) & (pl.col("sell") != 0)
 
@@ -44,7 +45,7 @@ GROUPS: dict[str, Group] = {
     "hung": Group(("ingress_trunk", "carrier"), "sell", "sell_currency", pl.col("suspected_hung")),
     "unsold": Group(("account", "ingress_trunk"), "buy", "buy_currency", _ANSWERED & (_SALES == 0)),
     "zero_rated": Group(
-        ("account", "destination"), "buy", "buy_currency", _ANSWERED & (_SALES > 0) & (pl.col("sell") == 0) & ~pl.col("covered"),
+        ("account", "destination"), "buy", "buy_currency", _ANSWERED & (_SALES > 0) & (pl.col("sell") == 0) & ~pl.col("covered") & _IS_PAID,
     ),
     "one_sided": Group(
         ("carrier", "destination"), "sell", "sell_currency",

@@ -9,7 +9,8 @@ import pytest
 
 from assurance import verify
 
-CALLS = pl.DataFrame({"offset": [0, 1], "a_number": "4315", "b_number": "4366", "lrn": "", "setup_ms": 0, "duration_ms": 60_000})
+KINDS = ["e164", "e164", "emergency"]
+CALLS = pl.DataFrame({"offset": [0, 1, 2], "b_kind": KINDS, "a_number": "4315", "b_number": "4366", "lrn": "", "setup_ms": 0, "duration_ms": 60_000})
 SHOULD = 10
 
 
@@ -25,6 +26,8 @@ CASES: dict[str, tuple[list[dict[str, Any]], list[tuple[str, int, int]]]] = {
     "two rates within a call": ([charge(4), charge(6, start_ms=2_000)], [("right", 1, 0)]),
     "the reseller above": ([charge(10), charge(7, level=1)], [("right", 1, 0)]),
     "covered by a package": ([charge(0, package="500 minutes: 60 s"), charge(10, 1)], [("right", 1, 0)]),
+    "an emergency call": ([charge(0, 2)], [("right", 1, 0)]),
+    "an emergency call that is charged": ([charge(3, 2)], [("wrong", 1, 3)]),
     "an amount of the feed": ([charge(99, deck="")], []),
     "not answered": ([charge(1, start_ms=None)], []),
     "no price in its config version": ([charge(10, config_version=2)], [("unknown", 1, 0)]),

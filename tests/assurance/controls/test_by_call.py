@@ -15,7 +15,8 @@ SELL, BUY = ("sell", 0), ("buy", 1)
 
 def calls(*rows: dict[str, Any]) -> pl.DataFrame:
     given = [{"offset": place, "partition": 0, "account": "acme", "switch": "k1", "ingress_trunk": "sbc", "carrier": "alpha", "a_number": "4315",
-        "b_number": "4366", "answer_ms": 1_000, "end_ms": 61_000, "duration_ms": 60_000, "learned_ms": 61_200, "suspected_hung": False, **row}
+        "b_number": "4366", "b_kind": "e164",
+        "answer_ms": 1_000, "end_ms": 61_000, "duration_ms": 60_000, "learned_ms": 61_200, "suspected_hung": False, **row}
         for place, row in enumerate(rows)]  # fmt: skip
     return pl.DataFrame(given, schema_overrides={name: schemas.CALLS[name] for name in given[0]})
 
@@ -33,6 +34,7 @@ CASES: dict[str, tuple[dict[str, Any], list[dict[str, Any]], set[str]]] = {
     "not sold": ({}, [charge(BUY, 5)], {"unsold"}),
     "not answered, not sold": ({"answer_ms": None}, [charge(BUY, 1, start_ms=None)], set()),
     "sold at nothing": ({}, [charge(SELL, 0), charge(BUY, 5)], {"zero_rated"}),
+    "an emergency call": ({"b_kind": "emergency"}, [charge(SELL, 0), charge(BUY, 0)], set()),
     "covered by a package": ({}, [charge(SELL, 0, package="500 minutes: 60 s"), charge(BUY, 5)], set()),
     "not bought": ({}, [charge(SELL, 9)], {"one_sided"}),
     "bought without a price": ({}, [charge(SELL, 9), charge(BUY, 0, deck="")], {"one_sided"}),
