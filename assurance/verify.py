@@ -43,18 +43,22 @@ STATES = pl.Schema({"state": pl.String, "role": pl.String, "party": pl.String, "
     "nanos": pl.Int64, "call_key": pl.String})  # fmt: skip
 """Charges that were computed again, by `state`: right, wrong or unknown. `nanos`: how much more is stored than computed."""
 
-_CHARGE = ("offset", "role", "attempt_no")
+_CHARGE = ("offset", "role", "level", "attempt_no")
 
 
 def verified(charges: pl.DataFrame, calls: pl.DataFrame, tenant: str, terms_of: Callable[[int], Terms]) -> pl.DataFrame:
-    """Of a slice's charges (`assurance.controls.by_call`), those that a deck priced, computed again and added up (`STATES`)."""
-    asked = (pl.col("level") == 0) & pl.col("start_ms").is_not_null() & (pl.col("deck") != "")
+    """Of a slice's charges (`assurance.controls.by_call`), those that a deck priced alone, computed again and added up (`STATES`). What a package
+    covers follows from all calls of its cycle, and is left out."""
+    asked = (pl.col("level") == 0) & pl.col("start_ms").is_not_null() & (pl.col("deck") != "") & ~pl.col("covered")
+    charges = charges.with_columns((pl.col("package") != "").any().over(_CHARGE).alias("covered"))
     whole = charges.group_by(_CHARGE).agg(pl.col("nanos").sum().alias("all_nanos"), pl.col("start_ms").min().alias("begin_ms"))
     if whole.height < charges.height:  # a call that two rates priced is one charge here
         charges = charges.join(whole, on=_CHARGE).unique(_CHARGE, keep="first", maintain_order=True).with_columns(
             pl.col("all_nanos").alias("nanos"), pl.col("begin_ms").alias("start_ms"))
-    facts = calls.select("offset", "a_number", "b_number", "lrn", "setup_ms", "duration_ms")
+    facts = calls.select("offset", "a_number", "b_number", "b_kind", "lrn", "setup_ms", "duration_ms")
     priced = recomputed(charges.filter(asked).join(facts, on="offset"), tenant, terms_of)
+    is_free = pl.col("b_kind") == "emergency"  # nobody pays for an emergency call, whatever a deck has for its digits
+    priced = priced.with_columns(pl.when(is_free).then(0).otherwise("should_nanos").cast(pl.Int64).alias("should_nanos"))
     should, nanos = pl.col("should_nanos"), pl.col("nanos")
     state = pl.when(should.is_null()).then(pl.lit("unknown")).when(should == nanos).then(pl.lit("right")).otherwise(pl.lit("wrong"))
     named = [pl.when(pl.col("state") == "wrong").then(pl.col(name)).otherwise(pl.lit("")).alias(name) for name in ("party", "deck", "currency")]

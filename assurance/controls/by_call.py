@@ -13,12 +13,12 @@ import polars as pl
 
 LATE_MS = 3_600_000
 FACTS = (
-    "partition", "offset", "learned_ms", "end_ms", "call_key", "account", "switch", "ingress_trunk", "carrier", "a_number", "b_number", "lrn",
-    "setup_ms", "answer_ms", "duration_ms", "suspected_hung", "attempts",
+    "partition", "offset", "learned_ms", "end_ms", "call_key", "account", "switch", "ingress_trunk", "carrier", "a_number", "b_number", "b_kind",
+    "lrn", "setup_ms", "answer_ms", "duration_ms", "suspected_hung", "attempts",
 )  # fmt: skip
 CHARGES = (
     "partition", "offset", "run", "role", "level", "attempt_no", "call_key", "account", "carrier", "deck", "destination", "start_ms", "end_ms",
-    "charged_s", "per_min_nanos", "nanos", "currency", "config_version",
+    "charged_s", "per_min_nanos", "nanos", "currency", "package", "config_version",
 )  # fmt: skip
 
 
@@ -35,6 +35,7 @@ class Group:
 
 
 _ANSWERED, _SALES = pl.col("answer_ms").is_not_null(), pl.col("sales")
+_IS_PAID = pl.col("b_kind") != "emergency"  # nobody pays for an emergency call
 _DELAY_MS = pl.col("learned_ms") - pl.col("end_ms")
 _IS_LOSS = (pl.col("sell_currency") == pl.col("buy_currency")) & (pl.col("loss") > 0) & (_SALES > 0) & (pl.col("sell") != 0)
 
@@ -43,7 +44,9 @@ GROUPS: dict[str, Group] = {
     "late": Group(("switch", "day"), "sell", "sell_currency", _DELAY_MS > LATE_MS, {"hours": _DELAY_MS // 3_600_000}),
     "hung": Group(("ingress_trunk", "carrier"), "sell", "sell_currency", pl.col("suspected_hung")),
     "unsold": Group(("account", "ingress_trunk"), "buy", "buy_currency", _ANSWERED & (_SALES == 0)),
-    "zero_rated": Group(("account", "destination"), "buy", "buy_currency", _ANSWERED & (_SALES > 0) & (pl.col("sell") == 0)),
+    "zero_rated": Group(
+        ("account", "destination"), "buy", "buy_currency", _ANSWERED & (_SALES > 0) & (pl.col("sell") == 0) & ~pl.col("covered") & _IS_PAID,
+    ),
     "one_sided": Group(
         ("carrier", "destination"), "sell", "sell_currency",
         _ANSWERED & (pl.col("carrier") != "") & (pl.col("sell") != 0) & (pl.col("priced_purchases") == 0),
@@ -64,7 +67,7 @@ TWINS = pl.Schema([*PAIRS.items(), ("apart_ms", pl.Int64), ("longer_ms", pl.Int6
 
 def with_money(calls: pl.DataFrame, charges: pl.DataFrame) -> pl.DataFrame:
     """One row per call with what counts of its charges: `sell`, `sell_s`, `sell_rate` and `sales` (how many) of the customer, `buy`, `buy_s`,
-    `buy_rate`, `purchases` (answered ones) and `priced_purchases` of carriers, `loss` and its `cause`.
+    `buy_rate`, `purchases` (answered ones) and `priced_purchases` of carriers, `loss` and its `cause`; `covered`: a package pays for a part of it.
 
     Currencies are those of the first charge, "several" where the purchases of a call are in several.
     """
@@ -77,6 +80,7 @@ def with_money(calls: pl.DataFrame, charges: pl.DataFrame) -> pl.DataFrame:
         nanos.filter(sold).sum().alias("sell"), pl.col("currency").filter(sold).first().alias("sell_currency"),
         seconds.filter(sold).sum().alias("sell_s"), pl.col("per_min_nanos").filter(sold).first().alias("sell_rate"),
         pl.col("destination").filter(sold).first().alias("destination"), sold.sum().cast(pl.Int64).alias("sales"),
+        (sold & (pl.col("package") != "")).any().alias("covered"),
         nanos.filter(bought).sum().alias("buy"), buy_currencies.first().alias("buy_currency"),
         (buy_currencies.n_unique() > 1).alias("mixed"), pl.col("carrier").filter(bought & (pl.col("carrier") != "")).last().alias("bought_from"),
         seconds.filter(bought).sum().alias("buy_s"), pl.col("per_min_nanos").filter(talked).first().alias("buy_rate"),
@@ -85,11 +89,14 @@ def with_money(calls: pl.DataFrame, charges: pl.DataFrame) -> pl.DataFrame:
     )  # fmt: skip
     numbers = ["sell", "sell_s", "sales", "buy", "buy_s", "purchases", "priced_purchases"]
     texts = ["sell_currency", "buy_currency", "destination", "bought_from"]
-    found = calls.join(money, on="offset", how="left").with_columns(pl.col(*numbers).fill_null(0), pl.col(*texts).fill_null(""))
+    found = calls.join(money, on="offset", how="left").with_columns(
+        pl.col(*numbers).fill_null(0), pl.col(*texts).fill_null(""), pl.col("covered").fill_null(False)
+    )
     return found.with_columns(
         pl.when("mixed").then(pl.lit("several")).otherwise("buy_currency").alias("buy_currency"), (pl.col("buy") - pl.col("sell")).alias("loss"),
         pl.from_epoch("end_ms", time_unit="ms").dt.strftime("%Y-%m-%d").alias("day"),
-        pl.when(pl.col("sell_rate") < pl.col("buy_rate")).then(pl.lit("price per minute"))
+        pl.when("covered").then(pl.lit("package"))
+        .when(pl.col("sell_rate") < pl.col("buy_rate")).then(pl.lit("price per minute"))
         .when(pl.col("sell_s") < pl.col("buy_s")).then(pl.lit("charged seconds")).otherwise(pl.lit("fees")).alias("cause"),
     )  # fmt: skip
 

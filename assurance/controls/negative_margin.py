@@ -25,7 +25,7 @@ CONTROL = Control(
     asks="no call is sold below what it costs",
     formula=(
         "calls of one currency whose purchase is dearer than their sale, by account, carrier, destination and cause: price per minute, "
-        "charged seconds, fees"
+        "charged seconds, package, fees"
     ),
     tolerance="none",
     schedule="daily",

@@ -29,7 +29,7 @@ def find(facts: Facts) -> tuple[int, Iterator[Item]]:
 CONTROL = Control(
     name="rating_verification",
     asks="every charge is what its config version, deck and agreement give",
-    formula="each stored amount against the scalar twin of the price, once for each deck row and length",
+    formula="each stored amount against the scalar twin of the price, once for each deck row and length; what a package covers is left out",
     tolerance="none: the amounts are equal to the nano",
     schedule="daily",
     money="stored less computed",

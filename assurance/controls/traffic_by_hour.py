@@ -14,7 +14,7 @@ LEAST = 40
 
 def find(facts: Facts) -> tuple[int, Iterator[Item]]:
     """`hours`: `switch`, `ingress_trunk`, `hour` (since 1970), `calls`, of the period and four weeks before it; `trunks`: calls and sales of each."""
-    from_h, to_h = facts.from_ms // 3_600_000, facts.to_ms // 3_600_000
+    from_h, to_h = facts.from_ms // 3_600_000, min(facts.to_ms, facts.now_ms) // 3_600_000  # an hour that is not over has no number yet
     calls: dict[tuple[str, str], dict[int, int]] = {}
     for row in rows(facts, "hours"):
         by_hour = calls.setdefault((row["switch"], row["ingress_trunk"]), {})

@@ -15,7 +15,8 @@ SELL, BUY = ("sell", 0), ("buy", 1)
 
 def calls(*rows: dict[str, Any]) -> pl.DataFrame:
     given = [{"offset": place, "partition": 0, "account": "acme", "switch": "k1", "ingress_trunk": "sbc", "carrier": "alpha", "a_number": "4315",
-        "b_number": "4366", "answer_ms": 1_000, "end_ms": 61_000, "duration_ms": 60_000, "learned_ms": 61_200, "suspected_hung": False, **row}
+        "b_number": "4366", "b_kind": "e164",
+        "answer_ms": 1_000, "end_ms": 61_000, "duration_ms": 60_000, "learned_ms": 61_200, "suspected_hung": False, **row}
         for place, row in enumerate(rows)]  # fmt: skip
     return pl.DataFrame(given, schema_overrides={name: schemas.CALLS[name] for name in given[0]})
 
@@ -23,7 +24,8 @@ def calls(*rows: dict[str, Any]) -> pl.DataFrame:
 def charge(side: tuple[str, int], nanos: int, offset: int = 0, **more: Any) -> dict[str, Any]:
     role, attempt_no = side
     return {"offset": offset, "role": role, "level": 0, "attempt_no": attempt_no, "carrier": "alpha" if role == "buy" else "", "nanos": nanos,
-        "currency": "EUR", "charged_s": 60, "per_min_nanos": nanos, "deck": "d", "destination": "Austria", "start_ms": 1_000, **more}  # fmt: skip
+        "currency": "EUR",
+        "charged_s": 60, "per_min_nanos": nanos, "deck": "d", "destination": "Austria", "start_ms": 1_000, "package": "", **more}  # fmt: skip
 
 
 CASES: dict[str, tuple[dict[str, Any], list[dict[str, Any]], set[str]]] = {
@@ -32,12 +34,15 @@ CASES: dict[str, tuple[dict[str, Any], list[dict[str, Any]], set[str]]] = {
     "not sold": ({}, [charge(BUY, 5)], {"unsold"}),
     "not answered, not sold": ({"answer_ms": None}, [charge(BUY, 1, start_ms=None)], set()),
     "sold at nothing": ({}, [charge(SELL, 0), charge(BUY, 5)], {"zero_rated"}),
+    "an emergency call": ({"b_kind": "emergency"}, [charge(SELL, 0), charge(BUY, 0)], set()),
+    "covered by a package": ({}, [charge(SELL, 0, package="500 minutes: 60 s"), charge(BUY, 5)], set()),
     "not bought": ({}, [charge(SELL, 9)], {"one_sided"}),
     "bought without a price": ({}, [charge(SELL, 9), charge(BUY, 0, deck="")], {"one_sided"}),
     "bought for nothing by a price list": ({}, [charge(SELL, 9), charge(BUY, 0)], set()),
     "kept on our own network": ({"carrier": ""}, [charge(SELL, 9)], set()),
     "sold below its cost": ({}, [charge(SELL, 9), charge(BUY, 12)], {"losses"}),
     "sold below its cost by a failed attempt": ({}, [charge(SELL, 9), charge(BUY, 5), charge(("buy", 2), 6, start_ms=None)], {"losses"}),
+    "sold below its cost by a package": ({}, [charge(SELL, 3, package="500 minutes: 40 s"), charge(BUY, 5)], {"losses"}),
     "dearer in another currency": ({}, [charge(SELL, 9), charge(BUY, 12, currency="USD")], set()),
     "dearer in several currencies": ({}, [charge(SELL, 9), charge(BUY, 12), charge(("buy", 2), 1, currency="USD")], set()),
     "learned of after an hour": ({"learned_ms": 61_000 + 3_600_001}, [charge(SELL, 9), charge(BUY, 5)], {"late"}),
