@@ -25,6 +25,7 @@ from dashboards.views.people import people_page
 from dashboards.views.quote import quote
 from dashboards.views.reconciliation import reconciliation_page
 from dashboards.views.routes import routes_and_margin
+from dashboards.views.rules import rules
 from dashboards.views.runs import runs
 from dashboards.views.subject import subject
 from dashboards.views.wall import wall
@@ -50,6 +51,7 @@ PAGES = (
     Entry("alerts", "Alerts", "Watch", "fraud", alerts),
     Entry("cases", "Cases", "Watch", "fraud", cases_page),
     Entry("blocks", "Blocks and lists", "Watch", "fraud", blocks_and_lists),
+    Entry("rules", "Rule lab", "Watch", "fraud", rules),
     Entry("subject", "Subject", "Look up", "look", subject),
     Entry("calls", "Calls", "Look up", "look", calls),
     Entry("routes", "Routes and margin", "Rates", "rates", routes_and_margin),

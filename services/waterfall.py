@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
 
 from assurance.rounding import decimals_of, to_nanos
 from books import Connection, invoices, payments
-from warehouse import Warehouse
-from warehouse.control_queries import QUESTIONS, frame
+from services.control_facts import gaps
+from warehouse import Warehouse, ask, control_queries
 
 
 @dataclass(frozen=True)
@@ -21,20 +21,19 @@ class Step:
     lost: dict[str, int] = field(default_factory=dict)
 
 
-def recorded(client: Warehouse, tenant: str, from_ms: int, to_ms: int) -> tuple[Step, Step, Step]:
+def recorded(client: Warehouse, tenant: str, from_ms: int, to_ms: int, now_ms: int) -> tuple[Step, Step, Step]:
     """At the switch, received, rated: the records that end a call, of a period."""
-
-    def rows(name: str) -> list[dict[str, Any]]:
-        return frame(client, QUESTIONS[name](tenant, from_ms, to_ms)).to_dicts()
-
-    missing = sum(row["missing"] for row in rows("gaps"))
-    ends = {row["disposition"]: row["records"] for row in rows("ends")}
-    received = sum(ends.values())
-    money = {row["currency"]: row["nanos"] for row in rows("sold") if row["currency"]}
+    ends: Counter[str] = Counter()
+    for row in ask(client, control_queries.records(tenant, from_ms, to_ms)):
+        if row["event"] == "stop":
+            ends[row["disposition"]] += row["records"]
+    missing = int(gaps(client, tenant, (from_ms, to_ms), now_ms)["missing"].sum())
+    received = ends.total()
+    money = {row["currency"]: row["nanos"] for row in ask(client, control_queries.sold(tenant, from_ms, to_ms))}
     return (
         Step("At the switch", received + missing),
         Step("Received", received, lost={"never received": missing} if missing else {}),
-        Step("Rated", ends.get("rated", 0), money, {name: count for name, count in sorted(ends.items()) if name != "rated"}),
+        Step("Rated", ends["rated"], money, {name: count for name, count in sorted(ends.items()) if name != "rated"}),
     )
 
 

@@ -38,7 +38,7 @@ def waterfall_page(visit: Visit) -> None:
         return
 
     def records(_: object) -> tuple[Step, Step, Step]:
-        return waterfall.recorded(visit.sources.client().connected(), visit.tenant, *span)
+        return waterfall.recorded(visit.sources.client().connected(), visit.tenant, *span, visit.now_ms)
 
     def money(_: object) -> Billed:
         with reading(visit.sources.engine()) as conn:
