@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from books import Connection, alerts, orders, verdicts
 from books.verdicts import WORDS, Quiet, Verdict, Word
 from core.durations import text as span_of
+from core.orders import Finding
+from services import known_ranges
 from services.errors import BadArgument, ServiceError, UnknownName
 
 QUIET_MS = 7 * 86_400_000
@@ -31,7 +33,8 @@ class Given:
 def give(conn: Connection, finding_id: str, verdict: str, who: str, why: str, now_ms: int, quiet_ms: int = QUIET_MS) -> Given:
     """Stores a verdict, in one transaction with what follows. Given again it changes nothing but the time.
 
-    fraud       the subject's other open alerts get the same verdict, unless a person has judged them; it is not quiet any more
+    fraud       its range is hot for a time; the subject's other open alerts get the same verdict, unless a person has judged them; it is not quiet
+                any more
     not fraud   its own orders are lifted; alerts of the same detector about the same subject are not shown, and refuse nothing, for `quiet_ms`
     unsure      nothing
 
@@ -55,12 +58,22 @@ def give(conn: Connection, finding_id: str, verdict: str, who: str, why: str, no
         verdicts.quieten(conn, finding, now_ms + quiet_ms, who, why, now_ms)
     else:
         verdicts.end_quiet(conn, finding, who, f"{word}: {why}", now_ms)
+    _ranges(conn, finding, word, who, why, now_ms)
     if word == "fraud":
         for other in verdicts.open_alerts(conn, finding, finding.last_ms - OPEN_MS):
             verdicts.put_verdict(conn, other, word, who, why, now_ms, spread_from=finding_id)
             spread.append(other.finding_id)
     stored = verdicts.of(conn, [finding_id])[finding_id]
     return Given(stored, spread, lifted, now_ms + quiet_ms if word == "not fraud" else 0)
+
+
+def _ranges(conn: Connection, finding: Finding, word: Word, who: str, why: str, now_ms: int) -> None:
+    """The range of an alert that is fraud is hot from now on; of one that is not, it is no more (`core.known`)."""
+    b_range = finding.key.b_range if finding.key else finding.facts.b_range if finding.facts else ""
+    if b_range and word == "fraud":
+        known_ranges.confirm(conn, finding.tenant, b_range, who, why, now_ms)
+    elif b_range and word == "not fraud":
+        known_ranges.forget(conn, finding.tenant, b_range, who, why, now_ms, only_confirmed=True)
 
 
 def text_of(given: Given) -> str:

@@ -77,6 +77,7 @@ def upgrade() -> None:
         "block_orders", ["order_id"], *_text("order_id", "finding_id", *KEY, "action"), *_int64("created_at_ms", "learned_ms", "expires_at_ms"),
         *_text("reason", "by"), *_flag("automatic", "opened_key"), *_text("status"), *_text("status_why", default=""),
         *_int64("status_at_ms"), *_text("decided_by", default=""), *_int64("received_at_ms", "facts_expire_at_ms"),
+        *_int64("calls_a_minute", default="0"), *_flag("cut"),
     )  # fmt: skip
     op.create_index("ix_block_orders_key", "block_orders", [*KEY, "status"])
     op.create_index("ix_block_orders_received", "block_orders", ["tenant", "received_at_ms"])
@@ -114,7 +115,10 @@ def upgrade() -> None:
     op.create_index("ix_deliveries_until", "deliveries", ["switch", "until_ms"])
     _create("holds", ["switch"], *_text("switch", "who", "why"), *_int64("at_ms"))
     _create("leases", ["name"], *_text("name", "holder"), *_int64("fence", "until_ms"))
-    _create("lists", ["list", "kind", "tenant", "value"], *_text("list", "kind", "tenant", "value", "why", "who"), *_int64("at_ms"))
+    _create(
+        "lists", ["list", "kind", "tenant", "value", "account"], *_text("list", "kind", "tenant", "value", "why", "who"), *_int64("at_ms"),
+        *_text("account"), *_int64("until_ms", default="0"),
+    )  # fmt: skip
     partition = sa.Column("partition", sa.Integer(), nullable=False)
     _create("progress", ["reader", "topic", "partition"], *_text("reader", "topic"), partition, *_int64("next_offset"))
     suppression = sa.Column("id", SERIAL, nullable=False)
@@ -149,7 +153,10 @@ def upgrade() -> None:
     _create("user_parties", ["name", "tenant", "party"], *_text("name", "tenant", "party"))
     _create("user_roles", ["name", "tenant", "role"], *_text("name", "tenant", "role"))
     revoked = sa.Column("revoked_at_ms", sa.BigInteger())
-    _create("credentials", ["token_sha256"], *_text("token_sha256", "tenants", "switch", "sources"), *_int64("at_ms"), revoked)
+    _create(
+        "credentials", ["token_sha256"], *_text("token_sha256", "tenants", "switch", "sources"), *_int64("at_ms"), revoked,
+        *_text("scopes", default='["records","route"]'), sa.Column("expires_at_ms", sa.BigInteger()),
+    )  # fmt: skip
     _create(
         "switch_tenants", ["switch", "tenant"], *_text("switch", "tenant"), *_flag("enforcing"),
         sa.ForeignKeyConstraint(["switch"], ["switches.name"], name=op.f("fk_switch_tenants_switch")),
