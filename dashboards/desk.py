@@ -82,7 +82,7 @@ def desk(sources: Sources) -> None:
     menu: dict[str, list[st.Page]] = {}
     for entry in PAGES:
         menu.setdefault(entry.section, []).append(_page(entry, visit))
-    st.navigation(menu).run()
+    st.navigation(menu, expanded=True).run()
 
 
 def _page(entry: Entry, visit: Visit) -> st.Page:

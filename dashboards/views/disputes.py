@@ -77,7 +77,8 @@ def clock(one: Dispute, now_ms: int) -> str | Safe:
     if not one.due_ms or not one.is_open:
         return "–"
     left_ms = one.due_ms - now_ms
-    text = f"{day(one.due_ms)}, in {span(left_ms)}" if left_ms > 0 else f"{day(one.due_ms)}, {span(-left_ms)} late"
+    length = span(abs(left_ms)) if abs(left_ms) < 2 * life.DAY_MS else f"{abs(left_ms) // life.DAY_MS} days"
+    text = f"{day(one.due_ms)}, in {length}" if left_ms > 0 else f"{day(one.due_ms)}, {length} late"
     return tag("span", text, cls="" if left_ms > 0 else "loss")
 
 
@@ -122,7 +123,8 @@ def one_dispute(visit: Visit, name: str) -> None:
             )
         )  # fmt: skip
         heading("What happened")
-        st.html(table(("when", "step", "state after it", "amount", "by", "why"), [_event(visit, one, event) for event in events], numbers_from=9))
+        head = ("when", "step", "state after it", "amount", "by", "why")
+        st.html(tag("div", table(head, [_event(visit, one, event) for event in events], numbers_from=9), cls="rf-scroll"))
     with right:
         if visit.person.name and visit.may("export"):
             evidence(visit, one)

@@ -45,7 +45,8 @@ def people_page(visit: Visit) -> None:
     rows: list[tuple[str | Safe, ...]] = [(one.name, roles_text(one, visit.tenant), state(one), day(one.at_ms)) for one in found]
     st.html(tag("div", table(("name", "roles", "state", "added"), rows, numbers_from=9), cls="rf-scroll"))
     heading("Roles", "what each may do")
-    st.html(table(("role", "rights"), [(role, ", ".join(sorted(rights))) for role, rights in ROLES.items()], numbers_from=9))
+    roles: list[tuple[str | Safe, ...]] = [(role, ", ".join(sorted(rights))) for role, rights in ROLES.items()]
+    st.html(tag("div", table(("role", "rights"), roles, numbers_from=9), cls="rf-scroll"))
 
 
 def roles_of(one: User, tenant: str) -> list[tuple[str, str]]:

@@ -49,7 +49,8 @@ def waterfall_page(visit: Visit) -> None:
     heading("Calls", "records that end a call, by when they were received")
     if answered(steps, visit.now_ms, "The steps of calls") and steps.value is not None:
         most = steps.value[0].count
-        st.html(table(("step", "", "records", "less than the step above, and why"), [_step(visit, one, most) for one in steps.value], numbers_from=2))
+        head = ("step", "", "records", "less than the step above, and why")
+        st.html(tag("div", table(head, [_step(visit, one, most) for one in steps.value], numbers_from=2), cls="rf-scroll"))
         if not most:
             quiet("No record came in this period.")
     heading("Money", "what calls of the period were sold for; invoices whose period ends in it")
@@ -58,7 +59,7 @@ def waterfall_page(visit: Visit) -> None:
         rows = [row for currency in sorted({*rated, *bill.total}) for row in _money(visit, currency, rated, bill)]
         if rows:
             head = ("step", "", "money", "less than the step above, and where it is")
-            st.html(table(head, rows, numbers_from=2))
+            st.html(tag("div", table(head, rows, numbers_from=2), cls="rf-scroll"))
         else:
             quiet("Nothing was sold or invoiced in this period.")
 

@@ -22,7 +22,7 @@ def wait_until(done) -> None:
         time.sleep(0.1)
 
 
-IN_THE_BOOKS = ("cases", "blocks", "quote", "decks", "invoices", "reconciliation", "disputes", "controls", "runs", "people")
+IN_THE_BOOKS = ("cases", "blocks", "rules", "quote", "decks", "invoices", "reconciliation", "disputes", "controls", "runs", "people")
 """Pages that need no warehouse."""
 HOSTILE = "<script>alert(1)</script> **bold** :red[x]"
 
