@@ -18,7 +18,7 @@ from books.deliveries import key_row, row_key
 from books.upsert import put_once
 from core.decide import LIVE, Answered, Decision, Limits, OrderFacts, TenantFacts, decide
 from core.ids import derived_id
-from core.orders import BlockOrder, Key, overlaps
+from core.orders import EVERYONE, BlockOrder, Key, overlaps
 from core.safety import fault, refusal
 
 MANUAL_FINDING = "by-hand"
@@ -266,9 +266,9 @@ def _near(conn: sa.Connection, key: Key) -> list[StoredOrder]:
     o = tables.block_orders.c
     near = [o.status.in_((*LIVE, "waiting")), o.tenant == key.tenant]
     near += [
-        column.in_(("", value))
+        column.in_(("", EVERYONE, value))
         for column, value in ((o.account, key.account), (o.ingress_trunk, key.ingress_trunk), (o.a_number, key.a_number))
-        if value
+        if value not in ("", EVERYONE)
     ]
     query = sa.select(tables.block_orders).where(*near).order_by(o.received_at_ms.desc(), o.order_id)
     return [_stored(row) for row in conn.execute(query)]
@@ -277,7 +277,7 @@ def _near(conn: sa.Connection, key: Key) -> list[StoredOrder]:
 def _within(inner: Key, outer: Key) -> bool:
     """Whether `outer` refuses each call that `inner` refuses."""
     return (
-        inner.account == outer.account
+        outer.account in (inner.account, EVERYONE if inner.account else "")
         and inner.ingress_trunk == outer.ingress_trunk
         and outer.a_number in ("", inner.a_number)
         and inner.b_range.startswith(outer.b_range)

@@ -217,6 +217,7 @@ alerts = sa.Table(
     *_ms("updated_ms"),
     *_text("facts", default=""),  # JSON of core.facts.Facts, "" = none
     sa.Index("ix_alerts_tenant", "tenant", "last_ms"),
+    sa.Index("ix_alerts_opened", "opened_ms"),
 )
 
 alert_takes = sa.Table(  # who works on an alert
@@ -275,6 +276,34 @@ rule_changes = sa.Table(  # a change of a tenant's policy on its way: tried, in 
     *_ms("shadow_from_ms", default="0"),
     *_text("tried", "shadowed", default=""),  # JSON of what the back-test over the past, and over the shadow, came to
     sa.Index("ix_rule_changes_tenant", "tenant", "id"),
+)
+
+notify_targets = sa.Table(  # who is told of alerts: as core.notify.Target
+    "notify_targets",
+    METADATA,
+    *_key("name"),
+    *_text("kind", "address", "secret", "tenant", "least"),
+    *_ms("after_ms"),
+    *_text("hours", "days", "time_zone", "always"),
+    *_flag("whole_numbers"),
+    *_text("who"),
+    *_ms("at_ms"),
+)
+
+notices = sa.Table(  # one row per message to a target, as core.notify.Notice, and what became of it
+    "notices",
+    METADATA,
+    *_key("id"),
+    *_text("target", "about", "tenant", "severity", "title", "text"),
+    *_flag("escalated"),
+    *_ms("event_ms", "next_ms"),
+    *_text("state"),  # due | sending | sent | failed | obsolete
+    *_ms("attempts"),
+    *_text("error"),
+    *_ms("changed_ms"),
+    sa.Index("ix_notices_due", "state", "next_ms"),
+    sa.Index("ix_notices_event", "event_ms"),
+    sa.Index("ix_notices_changed", "changed_ms"),
 )
 
 block_orders = sa.Table(
@@ -493,6 +522,15 @@ party_files = sa.Table(  # how a party writes its calls and invoices, and what i
     *_text("profile"),  # JSON of books.reconciliations.FileProfile
     *_text("who"),
     *_ms("at_ms"),
+)
+
+picked_files = sa.Table(  # files that carriers and switches laid out for us, as they were picked up
+    "picked_files",
+    METADATA,
+    *_key("tenant", "source", "name", "sha256"),
+    *_ms("size_bytes", "modified_ms", "number"),
+    *_text("path"),
+    *_ms("every_ms", "least_bytes", "at_ms"),
 )
 
 reconciliations = sa.Table(

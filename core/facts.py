@@ -85,4 +85,5 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     # An order to refuse, one that was made before and is still valid (both for `ttl_ms`), one that waits for a person, or none.
     action: Literal["", "block", "before", "ask"] = ""
     ttl_ms: int = 0
+    wide: str = ""  # the order is wider than the subject: of all callers, to this prefix
     no_block: str = ""  # why there is no order: a code of `core.alert_text.NO_BLOCK`, or the safety rule that forbids it

@@ -21,6 +21,7 @@ from core.orders import BlockOrder, Finding
 from core.policy import Policy
 from core.safety import Protected
 from detectors.columns import Columns
+from detectors.known import KnownOf, nobody
 
 Owner = tuple[str, str]
 """Tenant and name."""
@@ -44,6 +45,7 @@ class Settings:
     protected_of: Callable[[str], Protected]
     currency_of: Callable[[str, str], str]
     limits: Limits
+    known_of: KnownOf = nobody  # ranges known for fraud
 
 
 class Least(NamedTuple):
@@ -71,6 +73,8 @@ class Hit(NamedTuple):
     good_calls: float = 0.0  # honest calls in 15 minutes that the block would refuse if it is wrong
     least: Least | None = None  # of a probability: what it had to reach
     one_caller: bool = False  # the block may name the a_number as well: hardly anybody else calls there
+    can_repeat: bool = False  # an earlier block of the account adds to the probability
+    again: float = 0.0  # the log-odds that it has added
 
 
 class Case(NamedTuple):
@@ -106,6 +110,8 @@ class Detector:
     facts: Callable[[Case, Any], Facts]
     parameters: type[msgspec.Struct] = NoParameters  # frozen, with defaults; ranges as `msgspec.Meta`
     fields: tuple[str, ...] = ()  # of `core.record.Record`, beside account and b_number: without them it cannot see its fraud
+    repeats: Callable[[pl.DataFrame, Any, Limits], list[Hit]] | None = None
+    """Rows that are hits only of an account that was blocked before (`detectors.blocked`); as `findings`, each by its own row alone."""
 
     def new_state(self) -> dict[str, Columns]:
         """Empty columns per group of subjects."""

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import msgspec
 import polars as pl
 
-from core.orders import BlockOrder, Key
+from core.orders import EVERYONE, BlockOrder, Key
 
 
 class Refused(msgspec.Struct):
@@ -70,7 +70,7 @@ class Tally:
         by = ("tenant", "account", "setup_ms", "answer_ms", "a_number", "b_number", "sell_nanos", "sell_currency")
         for tenant, account, setup_ms, answer_ms, a_number, b_number, nanos, currency in calls.select(by).iter_rows():
             began_ms = setup_ms or answer_ms or 0
-            for order, detector in self.orders.get((tenant, account), ()):
+            for order, detector in (*self.orders.get((tenant, account), ()), *self.orders.get((tenant, EVERYONE), ())):
                 key = order.key
                 in_force = order.created_at_ms <= began_ms < order.expires_at_ms
                 if in_force and key.a_number in ("", a_number) and b_number.startswith(key.b_range):

@@ -28,7 +28,7 @@ from pydantic_core import ErrorDetails
 
 from books.tenants import is_name
 from core import durations
-from core.config import ROWS, Agreement, Config, DeckSpan, faults_of_routes
+from core.config import KEPT, ROWS, Agreement, Config, DeckSpan, faults_of_routes
 from core.currencies import is_code
 from core.money import to_nanos, to_text
 from core.numbers import DialPlan, is_range
@@ -305,7 +305,7 @@ def _row_type(struct: type[msgspec.Struct]) -> Any:
 
 _PARTS: dict[str, Any] = {
     "decks": (dict[str, model_of(DeckEntry)], Field({})),  # type: ignore[misc]
-    **{kind: (list[_row_type(struct)], Field([])) for kind, struct in ROWS.items()},  # type: ignore[misc]
+    **{kind: (list[_row_type(struct)], Field([])) for kind, struct in ROWS.items() if kind not in KEPT},  # type: ignore[misc]
     "policy": (model_of(Policy), Field(None)),
 }
 _TENANT = _type(_tenant)
@@ -359,7 +359,7 @@ def _contents(parts: Mapping[str, Any], tenants: dict[str, str], unread: set[str
     policies: dict[str, Policy] = {}
     for tenant, part in parts.items():
         for kind, struct in ROWS.items():
-            for at, row in enumerate(getattr(part, kind)):
+            for at, row in enumerate(getattr(part, kind, ())):
                 if row is not None:
                     places[kind, len(rows[kind])] = f"{tenants[tenant]}{kind}[{at}]"
                     rows[kind].append(_struct(struct, row, tenant))
@@ -661,7 +661,7 @@ def render(config: Config, decks: Mapping[tuple[str, str], DeckEntry], tenants: 
 def _part(config: Config, decks: Mapping[tuple[str, str], DeckEntry], tenant: str) -> str:
     """The part of a file for one tenant: one line per row, and one per field of the policy."""
     part: dict[str, Any] = {"decks": {name: _dumped(deck) for (owner, name), deck in decks.items() if owner == tenant}}
-    for kind in ROWS:
+    for kind in (kind for kind in ROWS if kind not in KEPT):
         part[kind] = [_dumped(row) for row in getattr(config, kind) if row.tenant == tenant]
     part["policy"] = _dumped(config.policies.get(tenant, config.policy), whole=True)
     blocks = []

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from books import Connection, alerts, orders, verdicts
 from books.verdicts import WORDS, Quiet, Verdict, Word
 from core.durations import text as span_of
+from core.orders import Finding
+from services import known_ranges
 from services.errors import BadArgument, ServiceError, UnknownName
 
 QUIET_MS = 7 * 86_400_000
@@ -31,8 +33,10 @@ class Given:
 def give(conn: Connection, finding_id: str, verdict: str, who: str, why: str, now_ms: int, quiet_ms: int = QUIET_MS) -> Given:
     """Stores a verdict, in one transaction with what follows. Given again it changes nothing but the time.
 
-    fraud       the subject's other open alerts get the same verdict, unless a person has judged them; it is not quiet any more
-    not fraud   its own orders are lifted; alerts of the same detector about the same subject are not shown, and refuse nothing, for `quiet_ms`
+    fraud       the subject's other open alerts get the same verdict, unless a person has judged them; it is not quiet any more, and its range
+                is known for fraud from now on (`services.known_ranges.confirm`)
+    not fraud   its range is not known for fraud by our own word any more; its own orders are lifted; alerts of the same detector about the same
+                subject are not shown, and refuse nothing, for `quiet_ms`
     unsure      nothing
 
     Raises `ServiceError`.
@@ -53,14 +57,24 @@ def give(conn: Connection, finding_id: str, verdict: str, who: str, why: str, no
     if word == "not fraud":
         lifted = orders.lift_finding(conn, finding_id, who, f"not fraud: {why}", now_ms)
         verdicts.quieten(conn, finding, now_ms + quiet_ms, who, why, now_ms)
+        if b_range := _range_of(finding):
+            known_ranges.forget(conn, finding.tenant, b_range, who, why, now_ms, only_confirmed=True)
     else:
         verdicts.end_quiet(conn, finding, who, f"{word}: {why}", now_ms)
     if word == "fraud":
+        if b_range := _range_of(finding):
+            known_ranges.confirm(conn, finding.tenant, b_range, who, why, now_ms)
         for other in verdicts.open_alerts(conn, finding, finding.last_ms - OPEN_MS):
             verdicts.put_verdict(conn, other, word, who, why, now_ms, spread_from=finding_id)
             spread.append(other.finding_id)
     stored = verdicts.of(conn, [finding_id])[finding_id]
     return Given(stored, spread, lifted, now_ms + quiet_ms if word == "not fraud" else 0)
+
+
+def _range_of(finding: Finding) -> str:
+    """The range that an alert is about; "" = it is about more than one."""
+    facts = finding.facts
+    return facts.b_range if facts and facts.subject_kind in ("b_range", "account_range", "range") else ""
 
 
 def text_of(given: Given) -> str:

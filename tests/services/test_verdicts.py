@@ -14,7 +14,7 @@ from core.facts import Facts
 from core.ids import derived_id
 from core.orders import BlockOrder, Finding, Key
 from ringfence.cli import app
-from services import alert_desk
+from services import alert_desk, known_ranges
 from services import verdicts as service
 from services.errors import BadArgument, ServiceError, UnknownName
 
@@ -37,7 +37,7 @@ def alert(conn: Connection, name: str, detector: str = "burst", subject: str = "
     finding = Finding(
         finding_id=name, tenant="t1", detector=detector, subject_kind="account_range", subject=subject, detected_at_ms=at_ms, first_ms=at_ms,
         last_ms=at_ms, calls=4, exposure_nanos=10**9, currency="EUR", score=2.0, reason="r", example_call_ids=[], key=KEY,
-        facts=Facts(subject_kind="account_range", account="acme", b_range="88213"),
+        facts=Facts(subject_kind="account_range", account="acme", b_range="8821312"),
     )  # fmt: skip
     alerts.upsert(conn, finding, at_ms)
     return finding
@@ -86,6 +86,14 @@ def test_fraud_spreads_to_the_open_alerts_of_the_subject_alone(conn):
     assert service.give(conn, "f1", "fraud", "anna", "the customer confirmed it", NOW).spread_to == ["open"]
     found = {one.finding_id: (one.verdict, one.spread_from) for one in service.every(conn, "t1")}
     assert found == {"f1": ("fraud", ""), "open": ("fraud", "f1"), "judged": ("not fraud", "")}
+
+
+def test_fraud_keeps_its_range_hot_until_somebody_says_that_it_was_not(conn):
+    alert(conn, "f1")
+    service.give(conn, "f1", "fraud", "anna", "the customer confirmed it", NOW)
+    assert [(one.range.b_range, one.range.kind, one.points > 0) for one in known_ranges.every(conn, "t1", NOW)] == [("8821312", "confirmed", True)]
+    service.give(conn, "f1", "not fraud", "ben", "it was their campaign", NOW + 1)
+    assert known_ranges.every(conn, "t1", NOW) == []
 
 
 def test_a_verdict_may_be_changed_and_then_the_subject_is_quiet_no_more(conn):

@@ -58,6 +58,18 @@ def upgrade() -> None:
         *_int64("learned_ms", "opened_ms", "updated_ms"), *_text("facts", default=""),
     )  # fmt: skip
     op.create_index("ix_alerts_tenant", "alerts", ["tenant", "last_ms"])
+    op.create_index("ix_alerts_opened", "alerts", ["opened_ms"])
+    _create(
+        "notify_targets", ["name"], *_text("name", "kind", "address", "secret", "tenant", "least"), *_int64("after_ms"),
+        *_text("hours", "days", "time_zone", "always"), *_flag("whole_numbers"), *_text("who"), *_int64("at_ms"),
+    )  # fmt: skip
+    _create(
+        "notices", ["id"], *_text("id", "target", "about", "tenant", "severity", "title", "text"), *_flag("escalated"),
+        *_int64("event_ms", "next_ms"), *_text("state"), *_int64("attempts"), *_text("error"), *_int64("changed_ms"),
+    )  # fmt: skip
+    op.create_index("ix_notices_due", "notices", ["state", "next_ms"])
+    op.create_index("ix_notices_event", "notices", ["event_ms"])
+    op.create_index("ix_notices_changed", "notices", ["changed_ms"])
     _create("alert_takes", ["finding_id"], *_text("finding_id", "who"), *_int64("at_ms"))
     _create("audit", ["id"], sa.Column("id", SERIAL, nullable=False), *_int64("at_ms"), *_text("who", "verb", "subject", "why", "previous", "sha256"))
     op.create_index("ix_audit_at", "audit", ["at_ms"])
@@ -147,6 +159,10 @@ def upgrade() -> None:
 def _assurance() -> None:
     """Reconciliations, disputes and the results of controls."""
     _create("party_files", ["tenant", "role", "party"], *_text("tenant", "role", "party", "profile", "who"), *_int64("at_ms"))
+    _create(
+        "picked_files", ["tenant", "source", "name", "sha256"], *_text("tenant", "source", "name", "sha256"),
+        *_int64("size_bytes", "modified_ms", "number"), *_text("path"), *_int64("every_ms", "least_bytes", "at_ms"),
+    )  # fmt: skip
     _create(
         "reconciliations", ["id"], *_text("id", "tenant", "role", "party"), *_int64("from_ms", "to_ms"),
         *_text("invoice_no", "invoice_sha256", "cdrs_sha256", "currency", "theirs", "ours", "summary"),
