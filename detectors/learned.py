@@ -30,7 +30,7 @@ LEAST_CALLS = 2.0
 
 class Parameters(msgspec.Struct, frozen=True):
     model: Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{64})?$")] = ""  # SHA-256 of the model; "" = off
-    least_probability: Probability = 0.5
+    least_probability: Probability = 0.9
     blocks: bool = False  # its alerts may become blocks
 
 

@@ -22,6 +22,7 @@ def train(rows: Floats, labels: Labels, held_out: Floats, held_labels: Labels, n
     """A model of `rows`; its calibration and metrics are those of `held_out`. Raises `ValueError` where there is no fraud or no honest row."""
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.linear_model import LogisticRegression
+    from threadpoolctl import threadpool_limits
 
     for what, found in (("to learn from", labels), ("to calibrate with", held_labels)):
         if not 0 < int(found.sum()) < len(found):
@@ -30,9 +31,10 @@ def train(rows: Floats, labels: Labels, held_out: Floats, held_labels: Labels, n
     boosting: Any = HistGradientBoostingClassifier(
         max_iter=TREES, max_leaf_nodes=LEAVES, learning_rate=RATE, min_samples_leaf=40, l2_regularization=1.0, random_state=0, early_stopping=False
     )
-    forest = trees.of_boosting(boosting.fit(rows, labels, sample_weight=weights))
-    scored = trees.scores(forest, held_out)
-    curve = LogisticRegression().fit(scored[:, None], held_labels)
+    with threadpool_limits(1):  # threads that wait for one another on a busy machine take ten times as long
+        forest = trees.of_boosting(boosting.fit(rows, labels, sample_weight=weights))
+        scored = trees.scores(forest, held_out)
+        curve = LogisticRegression().fit(scored[:, None], held_labels)
     slope, intercept = float(curve.coef_[0, 0]), float(curve.intercept_[0])
     digest = hashlib.sha256(np.ascontiguousarray(rows).tobytes() + labels.tobytes()).hexdigest()
     return Model(

@@ -30,12 +30,10 @@ from services.backtest import policy_in_force
 from services.errors import BadArgument, ServiceError, UnknownName
 from services.installation import tenant_of
 from services.publishing import publish_policy
+from services.shipped_models import shipped
 from simulator.decks import OFFERS, deck
 from simulator.episodes import Traffic, traffic
 from simulator.record_lines import ANSWER, STOP, SWITCH, events, lines
-
-SHIPPED = Path(__file__).parent / "trained"
-"""Models that come with the release."""
 
 Progress = Callable[[str], None]
 
@@ -87,11 +85,6 @@ def _lines(one: Traffic) -> Iterator[Line]:
 
 
 # --- files ---
-
-
-def shipped() -> dict[str, bytes]:
-    """The files that came with the release, by their hash."""
-    return {scorer.sha256_of(data): data for data in (path.read_bytes() for path in sorted(SHIPPED.glob("*.json")))}
 
 
 def add(conn: Connection, data: bytes, who: str, why: str, now_ms: int, sha256: str = "") -> Model:

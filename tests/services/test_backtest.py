@@ -24,6 +24,7 @@ from services import backtest as service
 from services import rule_lab, verdicts
 from services.errors import ServiceError
 from services.installation import Installation, books
+from services.shipped_models import shipped
 from warehouse import insert, open_warehouse
 
 NOON = 1_764_072_000_000  # 2025-11-25 12:00:00 UTC
@@ -89,6 +90,14 @@ def test_a_changed_policy_is_beside_the_one_in_force(home: Path, tmp_path: Path)
     refused = sum(one["calls"] for one in found["before"].values())
     assert 0 < sum(one["fraud"] for one in found["before"].values()) <= refused  # of which a verdict says what they were
     assert sum(one["calls"] for one in found["after"].values()) == 0
+
+
+def test_a_scorer_that_is_not_in_force_can_be_tried(home: Path):
+    [sha256] = shipped()
+    changes = ("--set", f"detectors.learned.model={sha256}", "--set", "detectors.learned.least_probability=0.01")
+    found = json.loads(backtest(*PERIOD, *changes, "--json", home=home))
+    assert "learned" not in found["before"] and found["after"]["learned"]["alerts"] == 1
+    assert found["after"]["learned"]["calls"] == 0  # it only warns
 
 
 def test_the_result_is_told_in_words(home: Path):
