@@ -68,6 +68,7 @@ def test_a_file_that_is_damaged_or_another_one_is_refused_and_nothing_is_stored(
             models.rollback(conn, "t1", "anna", "w", NOW)
 
 
+@pytest.mark.slow
 def test_a_scorer_learns_from_seeds_and_is_measured_on_another(monkeypatch: pytest.MonkeyPatch):
     def rows(seed: int) -> tuple[np.ndarray, np.ndarray]:
         numbers = np.random.default_rng(seed).exponential(size=(300, len(model.FEATURES)))
@@ -75,6 +76,7 @@ def test_a_scorer_learns_from_seeds_and_is_measured_on_another(monkeypatch: pyte
 
     monkeypatch.setattr(models, "traffic", lambda seed, calls, days: seed)
     monkeypatch.setattr(models, "rows_of", rows)
+    monkeypatch.setattr("detectors.training.TREES", 3)
     said: list[str] = []
     data = models.train((1, 2, 3), 600, 0.5, "tiny", NOW, said.append)
     found = model.load(data, model.sha256_of(data))
