@@ -3,9 +3,11 @@
     POST /v1/route     Authorization: Bearer TOKEN   {"account", "b_number", "a_number"?, "lrn"?, "tenant"?}
                        -> {"routes": [{"rank", "gateway", "carrier", "address", "number"}], "cause", "why", "lrn", "view", "note"}
     POST /v1/screen    {"account"?, "trunk"?, "a_raw"?, "b_raw", "tenant"?} -> {"code", "order_id", "number"}
+    GET  /v1/lists     ?tenant= -> [{"list", "kind", "value", "account", "until_ms", "why", "who", "id", "switches": {switch: acknowledged}, ...}]
+    POST /v1/lists     {"list": "allow"|"deny", "kind", "value", "why", "account"?, "ttl"?, "remove"?, "tenant"?} -> {"value"}
     GET  /v1/health    {"ready"}
 
-Errors, each with {"error": text}: 400 body, 401 token, 403 source or tenant, 503 nothing published yet. A token is a credential of the
+Errors, each with {"error": text}: 400 body, 401 token, 403 source, tenant, scope or expiry, 503 nothing published yet. A token is a credential of the
 books (`ringfence credential add`), by its hash. A call waits for each answer: bodies are read and written by msgspec, without FastAPI's own models.
 """
 
@@ -14,7 +16,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import msgspec
 from fastapi import FastAPI
@@ -23,8 +25,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from books import Engine, reading, writing
 from books.credentials import Credential
+from core import durations
+from core.clock import wall_clock_ms
+from services import lists
 from services.asking import AskedRoute, AskedScreen, Asking
+from services.errors import ServiceError
 from services.routes import digits_of
 
 CREDENTIAL_S = 5.0
@@ -52,8 +59,8 @@ class Doors:
     find: Callable[[str], Credential | None]
     known: dict[str, tuple[float, Credential | None]] = field(default_factory=dict)
 
-    async def credential(self, request: Request) -> Credential:
-        """The credential of a request."""
+    async def credential(self, request: Request, scope: str) -> Credential:
+        """The credential of a request, if it may do this."""
         kind, _, token = request.headers.get("authorization", "").partition(" ")
         if kind.lower() != "bearer" or not token or len(token) > 256:
             raise Refused(401, "a token is needed: Authorization: Bearer TOKEN")
@@ -67,6 +74,8 @@ class Doors:
             raise Refused(401, "the token is not known, or was revoked")
         if found.sources and not found.allows(request.client.host if request.client else ""):
             raise Refused(403, "the token is not valid from this address")
+        if not found.may(scope, wall_clock_ms()):
+            raise Refused(403, f"the token has expired, or has no scope {scope!r}")
         return found
 
 
@@ -85,7 +94,7 @@ def app(asking: Asking, find_credential: Callable[[str], Credential | None]) -> 
 
     async def route(request: Request) -> Response:
         asked = await _asked(request, _route)
-        tenant = tenant_of(await doors.credential(request), asked.tenant)
+        tenant = tenant_of(await doors.credential(request, "route"), asked.tenant)
         source = asking.lrn_of(tenant, asked)
         if source is None:
             return _answer(asking.route(tenant, asked))
@@ -97,18 +106,63 @@ def app(asking: Asking, find_credential: Callable[[str], Credential | None]) -> 
 
     async def screen(request: Request) -> Response:
         asked = await _asked(request, _screen)
-        credential = await doors.credential(request)
+        credential = await doors.credential(request, "route")
         return _answer(asking.screen(credential.switch, tenant_of(credential, asked.tenant), asked))
+
+    async def read_lists(request: Request) -> Response:
+        tenant = tenant_of(await doors.credential(request, "lists"), request.query_params.get("tenant", ""))
+        return _answer(await run_in_threadpool(_lists_of, asking.engine, tenant))
+
+    async def change_list(request: Request) -> Response:
+        asked = await _asked(request, _entry)
+        credential = await doors.credential(request, "lists")
+        tenant = tenant_of(credential, asked.tenant)
+        return _answer({"value": await run_in_threadpool(_change, asking.engine, tenant, asked, f"api {credential.switch}")})
 
     found = FastAPI(title="Ringfence", openapi_url=None, docs_url=None, redoc_url=None)
     for path, handler in (("/v1/route", route), ("/v1/screen", screen)):
         found.router.routes.append(Route(path, _guarded(handler), methods=["POST"]))
+
+    found.router.routes.append(Route("/v1/lists", _guarded(read_lists), methods=["GET"]))
+    found.router.routes.append(Route("/v1/lists", _guarded(change_list), methods=["POST"]))
 
     @found.get("/v1/health")
     def health() -> dict[str, bool]:
         return {"ready": asking.refresh()}
 
     return found
+
+
+class AskedEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A change of a list; `ttl` as 7d, "" = without an end."""
+
+    list: Literal["allow", "deny"]
+    kind: lists.Kind
+    value: str
+    why: str
+    remove: bool = False
+    account: str = ""
+    ttl: str = ""
+    tenant: str = ""
+
+
+_entry = msgspec.json.Decoder(AskedEntry)
+
+
+def _lists_of(engine: Engine, tenant: str) -> list[dict[str, object]]:
+    with reading(engine) as conn:
+        states = lists.at_switches(conn)
+        return [{**one._asdict(), "id": lists.listed_id(one), "switches": states.get(lists.listed_id(one), {})} for one in lists.every(conn, tenant)]
+
+
+def _change(engine: Engine, tenant: str, asked: AskedEntry, who: str) -> str:
+    now_ms = wall_clock_ms()
+    try:
+        until_ms = now_ms + int(durations.to_ms(asked.ttl)) if asked.ttl else 0
+        with writing(engine) as conn:
+            return lists.change(conn, asked.list, asked.kind, asked.value, asked.remove, who, asked.why, now_ms, tenant, asked.account, until_ms)
+    except (ServiceError, ValueError) as wrong:
+        raise Refused(400, str(wrong)) from None
 
 
 Body = TypeVar("Body")

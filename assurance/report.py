@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import msgspec
 
@@ -18,6 +19,13 @@ COVERAGE = frozenset({"carriers_reconciled", "disputes_in_time"})
 """Controls whose money is what was not looked at, or what is asked for already: no leakage."""
 SUSPECTED = frozenset({"suspected_duplicates", "sequence_gaps", "traffic_by_hour", "hung_calls", "late_records", "credit_exposure"})
 """Controls whose money is an estimate, a suspicion or a risk."""
+
+
+AGREED = ("agreed", "credited")
+
+
+LEAST_NANOS = 5_000_000
+"""Half a cent: a cause of less is not in the report."""
 
 
 class Bill(msgspec.Struct, frozen=True):
@@ -33,7 +41,7 @@ class Bill(msgspec.Struct, frozen=True):
 
 
 class Claim(msgspec.Struct, frozen=True):
-    """A dispute. `agreed` None = nothing was agreed on yet."""
+    """A dispute. `agreed` None = nothing was agreed on yet. `is_ours`: we ask it back of a carrier; else a customer asks it of us."""
 
     party: str
     cause: str
@@ -41,6 +49,16 @@ class Claim(msgspec.Struct, frozen=True):
     currency: str
     nanos: int
     agreed: int | None
+    is_ours: bool = True
+
+
+class Standing(NamedTuple):
+    """Where the money stands that was found: the other side agreed, is asked, has refused (or was not asked in time), or nobody has acted. Nanos."""
+
+    recovered: int
+    in_dispute: int
+    lost: int
+    not_acted_on: int
 
 
 @dataclass
@@ -77,6 +95,26 @@ class Report:
         return sum(int(getattr(line, what)) for line in self.lines if line.currency == (currency or self.currency))
 
     @property
+    def sales(self) -> dict[str, int]:
+        """Currency -> what the calls were sold for that the controls looked at."""
+        return max((one.sales for one in self.results), key=lambda one: sum(one.values()), default={})
+
+    def standing(self) -> Standing:
+        """What became of `found`, in the main currency.
+
+        >>> claims = [Claim("a", "rate", "credited", "EUR", 10, 8), Claim("a", "minutes", "sent", "EUR", 5, None)]
+        >>> Report("t1", "2026-10", "EUR", [Line("rate", "EUR", 30, 0, 8)], (), (), claims).standing()
+        Standing(recovered=8, in_dispute=5, lost=2, not_acted_on=15)
+        """
+        mine = [one for one in self.claims if one.is_ours and one.currency == self.currency and "|" not in one.cause and one.cause != "fas"]
+        settled = [one for one in mine if one.agreed is not None and one.state in AGREED]
+        recovered = sum(one.agreed or 0 for one in settled)
+        gone = [one for one in mine if one.state in ("withdrawn", "expired")]
+        lost = sum(one.nanos - (one.agreed or 0) for one in settled) + sum(one.nanos for one in gone)
+        asked = sum(one.nanos for one in mine if one not in settled and one not in gone)
+        return Standing(recovered, asked, lost, max(0, self.total("found") - recovered - lost - asked))
+
+    @property
     def not_looked(self) -> list[Result]:
         """Controls that could not look."""
         return [one for one in self.results if one.status == "not_looked"]
@@ -88,12 +126,12 @@ def report(
 ) -> Report:  # fmt: skip
     """The report of a period. `latest`: the last result of each control; `earlier`: all results of the same period before them.
 
-    >>> first = Result(control="unbilled_calls", status="found", checked=9, count=2, money={"EUR": 70})
+    >>> first = Result(control="unbilled_calls", status="found", checked=9, count=2, money={"EUR": 7 * 10**9})
     >>> last = Result(control="unbilled_calls", status="passed", checked=9)
-    >>> bill = Bill("alpha", "A-7", "EUR", 110, 100, 10, {"rate": 10})
-    >>> made = report("t1", "2026-10", [last], [first], [bill], [Claim("alpha", "rate", "credited", "EUR", 10, 8)])
+    >>> bill = Bill("alpha", "A-7", "EUR", 11 * 10**9, 10**10, 10**9, {"rate": 10**9})
+    >>> made = report("t1", "2026-10", [last], [first], [bill], [Claim("alpha", "rate", "credited", "EUR", 10**9, 8 * 10**8)])
     >>> [(line.cause, line.found, line.prevented, line.recovered) for line in made.lines]
-    [('unbilled_calls', 0, 70, 0), ('bills: rate', 10, 0, 8)]
+    [('unbilled_calls', 0, 7000000000, 0), ('bills: rate', 1000000000, 0, 800000000)]
     """
     lines: dict[tuple[str, str], Line] = {}
 
@@ -119,16 +157,25 @@ def report(
     for bill in bills:
         for cause, nanos in bill.by_cause.items():
             entry = line(f"bills: {cause}", bill.currency)
-            if "unexplained" in cause or "|" in cause:
-                entry.suspected += nanos
-            else:
+            if is_sure(cause):
                 entry.found += nanos
+            else:
+                entry.suspected += nanos
     for claim in claims:
-        if claim.agreed is not None and claim.state in ("agreed", "credited"):
+        if claim.is_ours and claim.agreed is not None and claim.state in AGREED:
             line(f"bills: {claim.cause}", claim.currency).recovered += claim.agreed
-    wanted = [one for one in lines.values() if one.found or one.prevented or one.recovered or one.suspected]
+    wanted = [one for one in lines.values() if max(one.found, one.prevented, one.recovered, one.suspected) >= LEAST_NANOS]
     wanted.sort(key=lambda one: (-(one.found + one.prevented), -one.suspected, one.cause))
     return Report(tenant, period, _main(wanted), wanted, latest, bills, claims, trend)
+
+
+def is_sure(cause: str) -> bool:
+    """Whether the files tell the cause of a difference.
+
+    >>> is_sure("rate"), is_sure("rate|fx"), is_sure("unexplained")
+    (True, False, False)
+    """
+    return "|" not in cause and cause != "unexplained"
 
 
 def _main(lines: Sequence[Line]) -> str:

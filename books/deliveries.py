@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from books import tables
 from books.upsert import put, put_all
 from core.decide import LIVE
-from core.orders import Key
+from core.orders import ACTIONS, Key, entry_of, entry_value
 
 BLOCKS, SHADOW = "blocks", "shadow"
 """Tables of entry (`Key.entry`) -> order id, whose rows expire."""
@@ -25,10 +25,13 @@ BLOCKS, SHADOW = "blocks", "shadow"
 PROTECTED, DIAL_PLANS, SOURCES, CARRIERS = "protected", "dialplan", "sources", "carriers"
 """Tables whose rows do not expire: numbers that no block refuses, dial plans, networks of accounts, next hops."""
 
+LISTS = "lists"
+"""Also: what people allow and deny (`switches.desired.lists`)."""
+
 GATEWAYS, ROUTES, ROUTE_PLANS = "gateways", "routes", "plans"
 """Also: gateways, the gateways of each prefix of a view, and what a view does with them (`switches.routes`)."""
 
-TABLES = (PROTECTED, DIAL_PLANS, GATEWAYS, ROUTES, ROUTE_PLANS, SOURCES, CARRIERS, BLOCKS, SHADOW)
+TABLES = (PROTECTED, LISTS, DIAL_PLANS, GATEWAYS, ROUTES, ROUTE_PLANS, SOURCES, CARRIERS, BLOCKS, SHADOW)
 """In the order in which they are filled: protected numbers before any block, a dial plan before the sources that name it, and all routes of a
 view before its plan, without which it is not used."""
 
@@ -77,10 +80,11 @@ def key_row(key: Key) -> dict[str, str]:
 
 # The statements of `touch`, which runs for every order, are built once: building one takes longer than running it.
 _o, _s, _d = tables.block_orders.c, tables.switch_tenants.c, tables.deliveries.c
+_STRENGTH = sa.case({name: at for at, name in enumerate(ACTIONS)}, value=_o.action, else_=0)
 _BEST = (
-    sa.select(_o.order_id, _o.expires_at_ms)
+    sa.select(_o.order_id, _o.expires_at_ms, _o.action, _o.calls_a_minute, _o.cut)
     .where(of_key(tables.block_orders), _o.status.in_(LIVE), _o.expires_at_ms > sa.bindparam("now_ms"))
-    .order_by(_o.expires_at_ms.desc(), _o.learned_ms.desc(), _o.order_id)
+    .order_by(_STRENGTH, _o.expires_at_ms.desc(), _o.learned_ms.desc(), _o.order_id)
     .limit(1)
 )
 _SERVING = sa.select(_s.switch, _s.enforcing).where(_s.tenant == sa.bindparam("tenant"))
@@ -95,10 +99,14 @@ _OF_ONE_KEY = sa.select(*_COLUMNS).where(*_THERE)
 
 
 def touch(conn: sa.Connection, key: Key, now_ms: int) -> None:
-    """Computes the row of this key for every switch of its tenant. The row lives as long as the last of the key's live orders."""
+    """Computes the row of this key for every switch of its tenant. The row lives as long as the last of the key's live orders of the strongest
+    action."""
     best = conn.execute(_BEST, {**key_row(key), "now_ms": now_ms}).first()
     serving = {name: bool(on) for name, on in conn.execute(_SERVING, {"tenant": key.tenant})}
-    wanted = {(name, BLOCKS if on else SHADOW): best for name, on in serving.items()} if best else {}
+    wanted = {}
+    if best:
+        row = entry_value(best.order_id, best.action, best.calls_a_minute, best.cut), best.expires_at_ms
+        wanted = {(name, BLOCKS if on and best.action != "shadow" else SHADOW): row for name, on in serving.items()}
     held = {(one.switch, one.table): (one.value, one.until_ms) for one in of_one_key(conn, key)}
     for switch, table in wanted.keys() | held.keys():
         value, until_ms = wanted.get((switch, table)) or ("", held.get((switch, table), ("", 0))[1])
@@ -159,10 +167,17 @@ def live_status(conn: sa.Connection, tenant: str) -> str:
     return "standing" if conn.execute(sa.select(s.switch).where(s.tenant == tenant, s.enforcing).limit(1)).first() else "shadow"
 
 
+def keep_shadow(conn: sa.Connection, tenant: str, now_ms: int) -> None:
+    """After `move`: orders that only mark calls go back to the table that does."""
+    only = sa.select(*(_o[name] for name in tables.KEY)).where(_o.tenant == tenant, _o.status.in_(LIVE), _o.action == "shadow").distinct()
+    for row in conn.execute(only).all():
+        touch(conn, row_key(row), now_ms)
+
+
 def settle(conn: sa.Connection, tenant: str, now_ms: int) -> None:
     """Gives the live orders of a tenant their status after a switch has begun or ceased to enforce."""
     to = live_status(conn, tenant)
-    other = sa.and_(_o.tenant == tenant, _o.status.in_(LIVE), _o.status != to)
+    other = sa.and_(_o.tenant == tenant, _o.status.in_(LIVE), _o.status != to, _o.action != "shadow")
     conn.execute(sa.update(tables.block_orders).where(other).values(status=to, status_at_ms=now_ms))
 
 
@@ -197,15 +212,18 @@ def learned(conn: sa.Connection, done: Sequence[Delivery]) -> dict[str, list[int
 
     To be called before `acknowledge`, in its transaction.
     """
-    fresh = {(one.switch, one.value) for one in done if one.value and one.until_ms and one.delivered_at_ms is None}
     found: dict[str, list[int]] = {}
-    for switch in {switch for switch, _ in fresh}:
-        ids = [order_id for name, order_id in fresh if name == switch]
-        came = sa.and_(_o.automatic, _d.changed_ms == _o.received_at_ms, _d.delivered_at_ms.is_(None))
-        joined = tables.deliveries.join(tables.block_orders, _d.value == _o.order_id)
-        query = sa.select(_d.table_name, _o.learned_ms).select_from(joined).where(_d.switch == switch, _o.order_id.in_(ids), came)
-        for table, learned_ms in conn.execute(query):
-            found.setdefault(table, []).append(learned_ms)
+    fresh = [one for one in done if one.value and one.until_ms and one.delivered_at_ms is None]
+    orders = {one: entry_of(one.value).order_id for one in fresh}
+    came: dict[str, tuple[int, int]] = {}
+    if orders:
+        query = sa.select(_o.order_id, _o.received_at_ms, _o.learned_ms).where(_o.order_id.in_(set(orders.values())), _o.automatic)
+        came = {order_id: (received_ms, learned_ms) for order_id, received_ms, learned_ms in conn.execute(query)}
+    for one, order_id in orders.items():
+        query = sa.select(_d.changed_ms).where(*_THIS_ROW, _d.value == one.value, _d.delivered_at_ms.is_(None))
+        changed_ms = conn.execute(query, {"of_switch": one.switch, "of_table_name": one.table, "of_name": one.name}).scalar()
+        if order_id in came and changed_ms == came[order_id][0]:
+            found.setdefault(one.table, []).append(came[order_id][1])
     return found
 
 

@@ -94,6 +94,12 @@ def begin(conn: sa.Connection, tenant: str, until_day: str, batch: int, who: str
     return run_of(conn, row.id)
 
 
+def has_begun(conn: sa.Connection, tenant: str, until_day: str) -> bool:
+    """Whether a run of this tenant and day was begun."""
+    t = tables.invoice_runs.c
+    return conn.execute(sa.select(t.id).where(t.id == derived_id("run", tenant, until_day))).first() is not None
+
+
 def run_of(conn: sa.Connection, run: str) -> Run:
     return Run(*conn.execute(sa.select(tables.invoice_runs).where(tables.invoice_runs.c.id == run)).one())
 

@@ -13,12 +13,14 @@ from typing import Any, NamedTuple
 import msgspec
 import sqlalchemy as sa
 
-from books import audit, deliveries, lists, suppressions, tables, tenants, verdicts
+from books import audit, configs, deliveries, lists, suppressions, tables, tenants, verdicts
 from books.deliveries import key_row, row_key
 from books.upsert import put_once
 from core.decide import LIVE, Answered, Decision, Limits, OrderFacts, TenantFacts, decide
 from core.ids import derived_id
-from core.orders import EVERYONE, BlockOrder, Key, overlaps
+from core.known import LEAST_DIGITS
+from core.orders import EVERYONE, Action, BlockOrder, Key, overlaps
+from core.parts import Slot, bucket_of
 from core.safety import fault, refusal
 
 MANUAL_FINDING = "by-hand"
@@ -91,9 +93,35 @@ def facts(
         denied=lists.every(conn, "deny"),
         limits=limits,
         answered=answered,
+        hot=hot_keys(conn, orders),
         known={name: msgspec.structs.replace(one.order, expires_at_ms=one.facts_expire_at_ms) for name, one in stored.items()},
         blocked=blocked,
     )
+
+
+def hot_keys(conn: sa.Connection, orders: Sequence[BlockOrder]) -> set[Key]:
+    """The keys into a range that a person of this operator has confirmed as fraud and that has not cooled down: the calls in progress there are
+    ended with the block, unless the tenant's policy says never."""
+    keys = {order.key for order in orders if len(order.key.b_range) >= LEAST_DIGITS and order.action == "refuse"}
+    version = configs.latest(conn) if keys else 0
+    hashes = configs.parts(conn, version) if version else {}
+    wanted = {
+        (key, length): slot
+        for key in keys
+        for length in range(LEAST_DIGITS, len(key.b_range) + 1)
+        if (slot := Slot(key.tenant, "known_ranges", bucket_of(key.b_range[:length]))) in hashes
+    }
+    if not wanted:
+        return set()
+    policies = {key.tenant: slot for key, _ in wanted for slot in [Slot(key.tenant, "policy")] if slot in hashes}
+    found = configs.decoded(conn, {slot: hashes[slot] for slot in {*wanted.values(), *policies.values()}})
+    hot = set()
+    for (key, length), slot in wanted.items():
+        policy = found[policies[key.tenant]] if key.tenant in policies else None
+        confirmed = any(one.b_range == key.b_range[:length] and one.kind == "confirmed" for one in found[slot])
+        if confirmed and (policy is None or policy.cut_calls == "confirmed"):
+            hot.add(key)
+    return hot
 
 
 def write(conn: sa.Connection, order: BlockOrder, decision: Decision, now_ms: int, *, automatic: bool) -> None:
@@ -109,6 +137,8 @@ def write(conn: sa.Connection, order: BlockOrder, decision: Decision, now_ms: in
         "order_id": order.order_id,
         "finding_id": order.finding_id,
         "action": order.action,
+        "calls_a_minute": order.calls_a_minute,
+        "cut": decision.cut,
         "created_at_ms": order.created_at_ms,
         "learned_ms": order.learned_ms,
         "expires_at_ms": decision.expires_at_ms,
@@ -134,10 +164,18 @@ def expire(conn: sa.Connection, now_ms: int) -> int:
     """Ends orders that have expired. The switches have dropped their entries by themselves."""
     o = tables.block_orders.c
     over = sa.and_(o.status.in_((*LIVE, "waiting")), o.expires_at_ms <= now_ms)
+    other = tables.block_orders.alias()
+    of_key = [other.c[name] == o[name] for name in tables.KEY]
+    same = sa.and_(*of_key, other.c.status.in_(LIVE), other.c.expires_at_ms > now_ms, other.c.action != o.action)
+    weaker = sa.select(*(o[name] for name in tables.KEY)).where(o.status.in_(LIVE), o.expires_at_ms <= now_ms, sa.exists().where(same)).distinct()
+    left = [row_key(row) for row in conn.execute(weaker)]
     why = sa.case((o.status == "waiting", "no person decided in its time"), else_="its time to live is over")
-    return conn.execute(
+    ended = conn.execute(
         sa.update(tables.block_orders).where(over).values(status="expired", status_why=why, status_at_ms=now_ms)
     ).rowcount
+    for key in left:  # after a refusal, a throttle of the same key may still be live
+        deliveries.touch(conn, key, now_ms)
+    return ended
 
 
 def any_to_expire(conn: sa.Connection, now_ms: int) -> bool:
@@ -173,13 +211,17 @@ def unsafe(order: BlockOrder, protected: Any, *, automatic: bool) -> str:
 # --- actions of people ---
 
 
-def block(conn: sa.Connection, key: Key, ttl_ms: int, who: str, why: str, now_ms: int) -> str:
+def block(
+    conn: sa.Connection, key: Key, ttl_ms: int, who: str, why: str, now_ms: int, action: Action = "refuse", calls_a_minute: int = 0, cut: bool = False
+) -> str:
     """An order of a person. Only the protected list applies to it: no limit, no suppression, no allow list."""
     _signed("a block by hand", who, why)
     order = BlockOrder(
         order_id=derived_id("order", key.text(), MANUAL_FINDING, who, now_ms),
         key=key,
-        action="refuse",
+        action=action,
+        calls_a_minute=calls_a_minute,
+        cut=cut,
         created_at_ms=now_ms,
         learned_ms=now_ms,
         expires_at_ms=now_ms + ttl_ms,
@@ -191,11 +233,12 @@ def block(conn: sa.Connection, key: Key, ttl_ms: int, who: str, why: str, now_ms
     if decision.status not in LIVE:
         raise Refused(decision.why)
     write(conn, order, decision, now_ms, automatic=False)
-    audit.note(conn, who, "blocked", key.text(), why, now_ms)
+    what = {"refuse": "blocked", "refuse_abroad": "blocked abroad", "throttle": f"throttled to {calls_a_minute} calls a minute", "shadow": "marked"}
+    audit.note(conn, who, what[action] + (" and cut" if cut else ""), key.text(), why, now_ms)
     return order.order_id
 
 
-def approve(conn: sa.Connection, order_id: str, who: str, why: str, now_ms: int) -> list[str]:
+def approve(conn: sa.Connection, order_id: str, who: str, why: str, now_ms: int, cut: bool = False) -> list[str]:
     """A person approves a waiting order, and with it each waiting order of the same key. Its time to live starts now, because it was issued
     while it waited. The protected list still applies."""
     _signed("an approval", who, why)
@@ -210,8 +253,9 @@ def approve(conn: sa.Connection, order_id: str, who: str, why: str, now_ms: int)
     for stored in same:
         ends = now_ms + (stored.facts_expire_at_ms - stored.order.created_at_ms)
         update = sa.update(tables.block_orders).where(tables.block_orders.c.order_id == stored.order.order_id)
-        conn.execute(update.values(expires_at_ms=ends))
-    _decide(conn, ids, status, f"approved: {why}", who, now_ms)
+        refuses = stored.order.action == "refuse"
+        conn.execute(update.values(expires_at_ms=ends, cut=(cut or stored.order.cut) and refuses))
+    _decide(conn, ids, status, f"approved{' with its calls in progress' if cut else ''}: {why}", who, now_ms)
     deliveries.touch(conn, first.order.key, now_ms)
     audit.note(conn, who, "approved", first.order.key.text(), why, now_ms)
     return ids
@@ -438,6 +482,8 @@ def _stored(row: sa.Row[Any]) -> StoredOrder:
         finding_id=row.finding_id,
         reason=row.reason,
         by=row.by,
+        calls_a_minute=row.calls_a_minute,
+        cut=bool(row.cut),
     )
     return StoredOrder(
         order, bool(row.automatic), row.status, row.status_why, row.status_at_ms, row.decided_by, row.received_at_ms, row.facts_expire_at_ms

@@ -25,7 +25,7 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     Calls that were answered (else: ended), of `rejects` records that arrived, from `from_ms` to before `to_ms`; "" = of every tenant, account,
     carrier, reason. `decks`: of tenant/name, the deck version that takes the place of the one that `config_version` has. `zone`: in which the period
-    was given.
+    was given. `agreements`: only calls that one of these prices, at any level.
     """
 
     from_ms: int
@@ -37,6 +37,7 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     config_version: int
     decks: dict[str, str] = {}
     zone: str = "UTC"
+    agreements: tuple[str, ...] = ()
 
 
 class Line(msgspec.Struct, frozen=True, array_like=True):

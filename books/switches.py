@@ -68,6 +68,7 @@ def set_enforcing(conn: sa.Connection, switch: str, tenant: str, on: bool, who: 
     if on != was:
         deliveries.move(conn, switch, tenant, deliveries.BLOCKS if on else deliveries.SHADOW, now_ms)
         deliveries.settle(conn, tenant, now_ms)
+        deliveries.keep_shadow(conn, tenant, now_ms)
 
 
 def tenants_of(conn: sa.Connection, switch: str) -> dict[str, bool]:

@@ -51,6 +51,8 @@ credentials = sa.Table(
     *_text("sources"),  # JSON list of networks; empty = from anywhere
     *_ms("at_ms"),
     sa.Column("revoked_at_ms", Ms),
+    *_text("scopes", default='["records","route"]'),  # JSON list: what it may do (books.credentials.SCOPES)
+    sa.Column("expires_at_ms", Ms),  # NULL = never
 )
 
 users = sa.Table(
@@ -64,6 +66,8 @@ users = sa.Table(
 )
 
 user_roles = sa.Table("user_roles", METADATA, *_key("name", "tenant", "role"))  # tenant "" = every tenant
+
+user_parties = sa.Table("user_parties", METADATA, *_key("name", "tenant", "party"))  # whose portal a customer's user opens
 
 # --- what it costs, and the version that names it ---
 
@@ -194,11 +198,13 @@ lists = sa.Table(
     "lists",
     METADATA,
     *_key("list"),  # allow | deny | protected
-    *_key("kind"),  # number | account | trunk
+    *_key("kind"),  # number | caller | destination | account | trunk | carrier
     *_key("tenant"),  # "" = every tenant
     *_key("value"),
     *_text("why", "who"),
     *_ms("at_ms"),
+    *_key("account"),  # only this account's calls; "" = everybody's
+    *_ms("until_ms", default="0"),  # 0 = until a person takes it off
 )
 
 alerts = sa.Table(
@@ -306,6 +312,33 @@ notices = sa.Table(  # one row per message to a target, as core.notify.Notice, a
     sa.Index("ix_notices_changed", "changed_ms"),
 )
 
+cases = sa.Table(  # alerts that a person looks at together
+    "cases",
+    METADATA,
+    *_key("id"),
+    *_text("tenant", "title", "state"),  # open | closed
+    *_text("who"),
+    *_ms("at_ms"),
+    sa.Index("ix_cases_tenant", "tenant", "state", "at_ms"),
+)
+
+case_alerts = sa.Table(  # an alert is in one case at most
+    "case_alerts",
+    METADATA,
+    *_key("finding_id"),
+    *_text("case_id"),
+    sa.Index("ix_case_alerts_case", "case_id"),
+)
+
+case_events = sa.Table(  # append only
+    "case_events",
+    METADATA,
+    sa.Column("id", Serial, primary_key=True),
+    *_text("case_id", "event", "text", "who"),
+    *_ms("at_ms"),
+    sa.Index("ix_case_events_case", "case_id", "id"),
+)
+
 block_orders = sa.Table(
     "block_orders",
     METADATA,
@@ -320,6 +353,8 @@ block_orders = sa.Table(
     *_ms("status_at_ms"),
     *_text("decided_by", default=""),
     *_ms("received_at_ms"),
+    *_ms("calls_a_minute", default="0"),  # of a throttle
+    *_flag("cut"),  # calls in progress are ended as well
     *_ms("facts_expire_at_ms"),  # of the order as it came; expires_at_ms may be earlier, or later where a person approved it
     sa.Index("ix_block_orders_status", "status", "expires_at_ms"),
     sa.Index("ix_block_orders_key", *KEY, "status"),

@@ -35,6 +35,7 @@ class User(NamedTuple):
     at_ms: int
     sessions_from_ms: int
     disabled_at_ms: int | None
+    parties: tuple[tuple[str, str], ...] = ()  # (tenant, party): customers whose portal the user opens
 
 
 def fault_of_name(name: str) -> str:
@@ -88,14 +89,33 @@ def set_role(conn: sa.Connection, name: str, tenant: str, role: str, on: bool, w
     return changed
 
 
+def set_party(conn: sa.Connection, name: str, tenant: str, party: str, on: bool, who: str, why: str, now_ms: int) -> bool:
+    """Opens a customer's portal to a user, or closes it. False = it was so already. A `ValueError` names the fault."""
+    if find(conn, name) is None:
+        raise ValueError(f"there is no user {name!r}")
+    row = {"name": name, "tenant": tenant, "party": party}
+    t = tables.user_parties.c
+    gone = sa.delete(tables.user_parties).where(t.name == name, t.tenant == tenant, t.party == party)
+    changed = put_once(conn, tables.user_parties, row) if on else bool(conn.execute(gone).rowcount)
+    if changed:
+        audit.note(conn, who, "opened a portal" if on else "closed a portal", f"{name}: {tenant}/{party}", why, now_ms)
+    return changed
+
+
 def every(conn: sa.Connection) -> list[User]:
     """All users, by name."""
-    t, r = tables.users.c, tables.user_roles.c
+    t, r, p = tables.users.c, tables.user_roles.c, tables.user_parties.c
+    parties: dict[str, list[tuple[str, str]]] = {}
+    for name, tenant, party in conn.execute(sa.select(p.name, p.tenant, p.party).order_by(p.name, p.tenant, p.party)):
+        parties.setdefault(name, []).append((tenant, party))
     roles: dict[str, list[tuple[str, str]]] = {}
     for name, tenant, role in conn.execute(sa.select(r.name, r.tenant, r.role).order_by(r.name, r.tenant, r.role)):
         roles.setdefault(name, []).append((tenant, role))
     rows = conn.execute(sa.select(t.name, t.at_ms, t.sessions_from_ms, t.disabled_at_ms).order_by(t.name))
-    return [User(row.name, tuple(roles.get(row.name, ())), row.at_ms, row.sessions_from_ms, row.disabled_at_ms) for row in rows]
+    return [
+        User(row.name, tuple(roles.get(row.name, ())), row.at_ms, row.sessions_from_ms, row.disabled_at_ms, tuple(parties.get(row.name, ())))
+        for row in rows
+    ]
 
 
 def find(conn: sa.Connection, name: str) -> User | None:

@@ -62,6 +62,8 @@ def observed_text(facts: Facts) -> str:
         to = f"{range_text(facts.b_range, facts.code)}{place_text(facts)}"
         spent = f", {money_text(facts.nanos, facts.currency)}" if facts.nanos else ""
         return f"{facts.value:,} numbers were rung briefly from {to}; {counted(facts.calls, 'call')} back so far{spent}.{why_text(facts)}"
+    if facts.fraud == "sim_box":
+        return _sim_box(facts) + why_text(facts)
     if facts.measured:
         return _route(facts) + why_text(facts)
     text = f"{caller_text(facts)} {_verb(facts)} {counted(facts.calls, 'call')}{_to(facts)}: {_spent(facts)}{_against(facts)}.{_mostly(facts)}"
@@ -76,7 +78,7 @@ FRAUDS = {
     "takeover": "a stolen account or a hacked PBX: money goes to destinations that are new to the account",
     "test_calls": "test calls before a revenue share fraud: short calls to many new destinations",
     "subscription": "subscription or credit fraud: a new account that spends at once on expensive destinations",
-    "sim_box": "a SIM box: one SIM that calls many different numbers all day and is never called",
+    "sim_box": "a SIM box: international calls are sent on as local ones",
     "wangiri": "Wangiri: numbers are rung briefly so that they call back",
     "callbacks": "Wangiri: numbers are rung briefly so that they call back",
     "fas": "false answer supervision: calls are charged that nobody answered",
@@ -85,6 +87,7 @@ FRAUDS = {
     "pumping": "traffic pumping: long calls at the same time to few numbers",
     "looping": "call looping: the same call comes back again and again",
     "learned": "what a trained scorer was shown as fraud",
+    "refiling": "refiling: calls of other origins with few numbers of a cheap one",
     "spoofing": "false caller numbers: many calls from numbers that do not exist or cannot come in on this account",
 }
 """Code -> what a finding looks like."""
@@ -116,7 +119,7 @@ EVIDENCE = {
     "one_b": "answered calls to one number at once",
     "talk": "minutes per answered call",
     "repeats": "the same call again within 5 s",
-    "age": "days since the account's first call",
+    "age": "days since the first call",
     "sequential": "share of calls to the next number",
     "bad_cli": "share of calls from numbers that do not exist",
     "own_cli": "share of calls from the called country's own numbers",
@@ -127,6 +130,8 @@ EVIDENCE = {
     "cells": "cells",
     "incoming": "calls received",
     "known": "days since this range was last reported or confirmed as fraud",
+    "adjacent": "new SIMs next to it that began within 3 hours",
+    "crowd": "new SIMs in its cell that began within 3 hours",
 }
 """Code of a contribution -> what its number is; it is followed by the normal."""
 
@@ -177,6 +182,16 @@ def _verb(facts: Facts) -> str:
     """`is` for one account or caller, `are` for several."""
     is_one = facts.account and (facts.a_number or facts.subject_kind in ("account", UNPRICED, "destination", *ZONES))
     return "is sending" if is_one or (facts.a_number and facts.subject_kind != "account") else "are sending"
+
+
+def _sim_box(facts: Facts) -> str:
+    cards, devices, cells, numbers, received = (round(value) for value in facts.measured)
+    where = f"{counted(devices, 'device')} and {counted(cells, 'cell')}"
+    more = f" and {facts.more_accounts:,} more" if facts.more_accounts else ""
+    return (
+        f"{counted(cards, 'SIM card')} in {where} have made {counted(facts.calls, 'call')} to {counted(numbers, 'number')}, and received "
+        f"{received:,}: {', '.join(visible(one.account) for one in facts.shares)}{more}."
+    )
 
 
 def _route(facts: Facts) -> str:
@@ -414,6 +429,8 @@ def action_text(facts: Facts) -> str:
 'Not blocked: the switch authenticated no account for these callers, and a trunk is never blocked without a person.')
     """
     why = f"Not blocked: {NO_BLOCK.get(facts.no_block, facts.no_block)}." if facts.no_block else ""
+    if facts.action == "ask" and facts.fraud == "sim_box":
+        return "Nothing is refused yet: an order against each card waits for a person (`ringfence orders --waiting`)."
     if facts.action == "ask":
         return f"Nothing is refused yet: an order against {visible(facts.account)} waits for a person (`ringfence orders --waiting`)."
     if facts.action == "block":

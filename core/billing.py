@@ -70,7 +70,8 @@ class Invoicing(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `first_day` anchors the cycle: a month begins on its day (the 31st: on the last day of a shorter month), a week on its weekday, a custom cycle of
     `cycle_days` counts from it. `period_instant`: which moment of a call must be in the period. `line_arithmetic`: a line is the sum of its calls'
-    amounts, or its seconds at its price.
+    amounts, or its seconds at its price. `paid`: after the calls, before them (what was paid is the credit), or before them with a credit limit
+    beyond it.
     """
 
     issuer: str = ""

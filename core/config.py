@@ -160,7 +160,8 @@ class Agreement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     tax: Literal["exclusive", "inclusive"] = "exclusive"  # inclusive: the prices of the decks are gross
     tax_profile: str = ""
     cycle: Literal["daily", "weekly", "half_monthly", "monthly", "custom"] = "monthly"
-    credit_limit_nanos: int | None = None
+    credit_limit_nanos: int | None = None  # what the party may owe: beyond what it paid beforehand where `invoicing.paid` is hybrid
+    over_credit: Literal["alert", "block"] = "alert"  # block: refuse new calls of its accounts while it has used more
     payment_days: int = 30
     dispute_days: int = 30
     invoicing: Invoicing = Invoicing()
@@ -763,6 +764,12 @@ def _invoiced(row: Agreement, find: Find) -> Iterator[tuple[str, str]]:
         yield "invoicing.issuer", f"no legal entity {how.issuer!r}"
     if how.first_day and not is_day(how.first_day):
         yield "invoicing.first_day", f"{how.first_day!r} is no date: write 2026-12-25"
+    if how.paid == "prepaid" and row.credit_limit_nanos is not None:
+        yield "credit_limit", "a prepaid agreement has no limit beyond what was paid: write `paid: hybrid`, or leave it out"
+    if how.paid == "hybrid" and row.credit_limit_nanos is None:
+        yield "credit_limit", "a hybrid agreement needs one: what may be owed beyond what was paid"
+    if row.over_credit == "block" and how.paid == "postpaid" and row.credit_limit_nanos is None:
+        yield "over_credit", "block needs `credit_limit`, or `invoicing.paid: prepaid`: a credit without a limit is never used up"
     if row.cycle == "custom" and not (how.first_day and how.cycle_days > 0):
         yield "cycle", "custom needs `first_day` and `cycle_days` > 0 in `invoicing`"
     yield from faults_of_days(how.fees, "invoicing.fees")

@@ -35,12 +35,14 @@ class Listed(NamedTuple):
     """An entry of the allow, deny or protected list."""
 
     list: str
-    kind: str  # number | account | trunk
+    kind: str  # number | caller | destination | account | trunk | carrier
     tenant: str  # "" = every tenant
     value: str
     why: str
     who: str
     at_ms: int
+    account: str = ""  # only this account's calls; "" = everybody's
+    until_ms: int = 0  # 0 = until a person takes it off
 
 
 class Suppression(NamedTuple):
@@ -88,6 +90,7 @@ class OrderFacts:
     limits: Limits = Limits()
     answered: Answered | None = None
     known: Mapping[str, BlockOrder] = field(default_factory=dict)  # orders that the books already have, by id, as they arrived
+    hot: Set[Key] = frozenset()  # keys into a range that a person has confirmed: their calls in progress are ended
     blocked: Mapping[Key, bool] = field(default_factory=dict)  # keys that automatic orders block -> a person has approved one
 
 
@@ -98,6 +101,7 @@ class Decision(NamedTuple):
     why: str = ""
     opened_key: bool = False  # it takes effect on a key that was not blocked before: the limits count it
     expires_at_ms: int = 0  # by our clock, not the judge's
+    cut: bool = False  # calls in progress are ended as well
 
 
 def decide(order: BlockOrder, facts: OrderFacts) -> Decision:
@@ -106,16 +110,20 @@ def decide(order: BlockOrder, facts: OrderFacts) -> Decision:
     >>> order = BlockOrder(order_id="o", key=Key(tenant="t1", account="acme", b_range="88213"), action="refuse", created_at_ms=0,
     ...                    learned_ms=0, expires_at_ms=60_000, finding_id="f", reason="a burst")
     >>> decide(order, OrderFacts(now_ms=5, tenants={"t1": TenantFacts("standing")}))
-    Decision(status='standing', why='within the limits', opened_key=True, expires_at_ms=60000)
+    Decision(status='standing', why='within the limits', opened_key=True, expires_at_ms=60000, cut=False)
     >>> decide(order, OrderFacts(now_ms=5)).why, decide(order, OrderFacts(now_ms=400_000, tenants={"t1": TenantFacts()})).status
     ("there is no tenant 't1'", 'stale')
     """
     if known := facts.known.get(order.order_id):
-        # `ask` is the order's status in the books, not a part of its identity.
-        return Decision("repeated" if msgspec.structs.replace(known, ask=order.ask) == order else "conflict", order.key.text())
+        # `ask` and `cut` are what was decided, not a part of its identity.
+        same = msgspec.structs.replace(known, ask=order.ask, cut=order.cut) == order
+        return Decision("repeated" if same else "conflict", order.key.text())
     ends_ms = max(0, min(order.expires_at_ms, order.learned_ms + (order.expires_at_ms - order.created_at_ms)))
     status, why, opened = _decided(order, facts, ends_ms)
-    return Decision(status, why, opened, ends_ms)
+    if status in LIVE and order.action == "shadow":
+        status = "shadow"
+    cut = order.action == "refuse" and (order.cut or (facts.automatic and order.key in facts.hot))
+    return Decision(status, why, opened, ends_ms, cut and status in LIVE)
 
 
 def decide_all(orders: Sequence[BlockOrder], facts: OrderFacts) -> list[Decision]:
@@ -188,8 +196,10 @@ def listed_entry(rows: Sequence[Listed], key: Key) -> Listed | None:
     (True, None)
     """
     for row in rows:
-        if row.tenant not in ("", key.tenant):
+        if row.tenant not in ("", key.tenant) or row.account not in ("", key.account):
             continue
+        if row.kind == "caller" and key.a_number and key.a_number == row.value:
+            return row
         if (row.kind, row.value) in (("account", key.account), ("trunk", key.ingress_trunk)):
             return row
         if row.kind == "number" and any(

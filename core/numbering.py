@@ -5,6 +5,8 @@ The same tables are compiled into the script of a switch (`switches/kamailio/tab
 
 from __future__ import annotations
 
+import phonenumbers
+
 from core.numbering_data import NANP, NATIONAL_PREFIXES, PREMIUM, SHORT_CODES, WORLD_CODES, ZERO_FIRST
 
 _PREFIX_OF = {code: prefix for prefix, codes in NATIONAL_PREFIXES.items() for code in codes.split()}
@@ -36,6 +38,21 @@ def country(digits: str) -> str:
     if code == "7":
         return "KZ" if digits[1:2] in ("6", "7") else "RU"
     return "" if code in WORLD_CODES else code
+
+
+def prefixes_of(country: str) -> tuple[str, ...]:
+    """The digits with which the numbers of a country (ISO 3166) begin; () where it has no code of its own and is no country of +1 and +7.
+
+    >>> prefixes_of("LV"), prefixes_of("JM"), len(prefixes_of("CA")) > 30, prefixes_of("KZ"), prefixes_of("XX")
+    (('371',), ('1658', '1876'), True, ('76', '77'), ())
+    """
+    if country in NANP:
+        return tuple(f"1{area}" for area in NANP[country].split())
+    if country in ("RU", "KZ"):
+        return ("76", "77") if country == "KZ" else tuple(f"7{digit}" for digit in "1234589")
+    code = phonenumbers.country_code_for_region(country)
+    main = phonenumbers.region_code_for_country_code(code) if code else ""
+    return (str(code),) if main == country else ()
 
 
 def is_line(digits: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, NamedTuple, get_args
 
 import msgspec
 
@@ -114,12 +114,18 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     facts: Facts | None = None
 
 
+Action = Literal["refuse", "refuse_abroad", "throttle", "shadow"]
+ACTIONS: tuple[str, ...] = get_args(Action)
+"""What a switch does with the calls of a key, the strongest first: it refuses them; those that leave the country of the dial plan; those above so
+many in a minute; or it only marks them. To refuse all calls of an account is to suspend it: emergency calls pass."""
+
+
 class BlockOrder(msgspec.Struct, frozen=True, kw_only=True):
     """A request to a switch to refuse calls. Whether it stands, waits or was lifted is its status in the books."""
 
     order_id: str
     key: Key
-    action: Literal["refuse"]
+    action: Action
     created_at_ms: int  # event time of the deciding record
     learned_ms: int  # when that record arrived: an order whose record arrived long ago is dropped, a replay never blocks a phone
     expires_at_ms: int
@@ -127,6 +133,38 @@ class BlockOrder(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     by: str = "judge"  # or the name of the person
     ask: bool = False  # it waits until a person approves it, by the policy for this kind of block
+    calls_a_minute: int = 0  # of `throttle`
+    cut: bool = False  # of `refuse`: calls in progress are ended as well
+
+
+class Entry(NamedTuple):
+    """The value of a block at a switch. `calls_a_minute` 0 = no call passes."""
+
+    order_id: str
+    abroad: bool = False
+    calls_a_minute: int = 0
+    cut: bool = False
+
+
+def entry_value(order_id: str, action: str = "refuse", calls_a_minute: int = 0, cut: bool = False) -> str:
+    """The value of a block at a switch: its order, and what is done besides refusing its calls.
+
+    >>> entry_value("order-1"), entry_value("order-1", "throttle", 6), entry_value("order-1", "refuse_abroad"), entry_value("order-1", cut=True)
+    ('order-1', 'order-1;throttle=6', 'order-1;abroad', 'order-1;cut')
+    """
+    verbs = [f"throttle={calls_a_minute}"] if action == "throttle" else ["abroad"] if action == "refuse_abroad" else []
+    return ";".join([order_id, *verbs, *(["cut"] if cut else [])])
+
+
+def entry_of(value: str) -> Entry:
+    """The inverse of `entry_value`; a word that is not known is left out, and the calls are refused.
+
+    >>> entry_of("order-1;throttle=6"), entry_of("order-1;cut").cut
+    (Entry(order_id='order-1', abroad=False, calls_a_minute=6, cut=False), True)
+    """
+    order_id, *verbs = value.split(";")
+    throttle = next((verb.removeprefix("throttle=") for verb in verbs if verb.startswith("throttle=")), "")
+    return Entry(order_id, "abroad" in verbs, int(throttle) if throttle.isdecimal() else 0, "cut" in verbs)
 
 
 STATUSES = ("standing", "shadow", "waiting", "refused", "stale", "suppressed", "lifted", "expired")

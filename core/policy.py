@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Literal, get_args
 
 import msgspec
 
-from core.safety import MAX_TTL_MS
+from core.orders import Action
+from core.safety import MAX_TTL_MS, MOST_A_MINUTE
 
 UnpricedBlocks = Literal["ask", "automatic", "never"]
+REDRESS = r"[A-Za-z0-9 .,:;/?&=+@_~%-]{1,200}"
+"""What a refusal may say in its Reason header: it is inside quotes."""
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -30,6 +34,13 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     order_ttl_ms: int = 3_600_000
     reissue_ms: int = 60_000
     order_score: float = 1.0  # the lowest score at which a finding becomes an order
+    # What automatic orders do: refuse the calls of their key; those abroad; those above `throttle_per_min`; or only mark them.
+    order_action: Action = "refuse"
+    throttle_per_min: int = 6
+    # Calls in progress are ended with an automatic block into a range that a person has confirmed as fraud, or never without a person.
+    cut_calls: Literal["confirmed", "never"] = "confirmed"
+    # Where the law asks for it (603+ of ATIS-1000099): who is refused reads this, as url=https://...;tel=+1...; "" = a plain 603.
+    redress: str = ""
     # A block must save money: the expected loss of the next 15 minutes against this, and against the honest calls that it would refuse if
     # it is wrong. In the units of the detectors' floors.
     block_probability: float = 0.9  # below it a finding is an alert only
@@ -73,6 +84,12 @@ def faults(policy: Policy) -> list[str]:
     for name in ("block_loss", "refused_call_cost"):
         if not 0 <= getattr(policy, name) < math.inf:
             found.append(f"policy.{name}: must be a number >= 0, is {getattr(policy, name)}")
+    if policy.order_action not in get_args(Action):
+        found.append(f"policy.order_action: {policy.order_action!r} is none of {', '.join(get_args(Action))}")
+    if not 1 <= policy.throttle_per_min <= MOST_A_MINUTE:
+        found.append(f"policy.throttle_per_min: must be 1 to {MOST_A_MINUTE:,}, is {policy.throttle_per_min}")
+    if policy.redress and not re.fullmatch(REDRESS, policy.redress):
+        found.append("policy.redress: at most 200 letters, digits and . , : ; / ? & = + @ _ ~ % - : it is a part of a SIP header")
     if policy.unpriced_blocks not in get_args(UnpricedBlocks):
         found.append(f"policy.unpriced_blocks: {policy.unpriced_blocks!r} is none of {', '.join(get_args(UnpricedBlocks))}")
     for currency, unit in policy.units.items():

@@ -6,7 +6,7 @@ import bisect
 from dataclasses import dataclass, field
 
 from core.numbers import is_range
-from core.orders import EVERYONE, BlockOrder, Key
+from core.orders import ACTIONS, EVERYONE, BlockOrder, Key
 
 SHORT = 6
 """Protected numbers of at most so many digits are short numbers, which are dialled without a prefix."""
@@ -16,6 +16,8 @@ LEAST_OF_EVERYONE = 7
 
 MAX_TTL_MS = 7 * 24 * 3_600_000
 """The longest time to live of an order. It is extended only by a new issue."""
+
+MOST_A_MINUTE = 100_000
 
 
 @dataclass(frozen=True)
@@ -95,8 +97,12 @@ def refusal(order: BlockOrder, protected: Protected, *, automatic: bool) -> str:
     """
     if bad := fault(order.key):
         return bad
-    if order.action != "refuse":
+    if order.action not in ACTIONS:
         return f"unknown action {order.action!r}"
+    if order.action == "throttle" and not 1 <= order.calls_a_minute <= MOST_A_MINUTE:
+        return f"a throttle lets 1 to {MOST_A_MINUTE:,} calls a minute pass, not {order.calls_a_minute:,}"
+    if order.cut and order.action != "refuse":
+        return "calls are ended only where new ones are refused"
     if not 0 < order.expires_at_ms - order.created_at_ms <= MAX_TTL_MS:
         return "the time to live must be more than 0 and at most 7 days"
     key = order.key

@@ -71,7 +71,8 @@ def nobody(name: str, password: str) -> bool:
 
 class AuthMiddleware:
     """ASGI middleware. `trust` is called with each authenticated connection; `folder`: the one-time codes (`dashboards.codes`); `key` signs
-    the sessions. `check`: whether a password is a user's; it runs in a thread, and what it raises is shown as books that do not answer."""
+    the sessions. `check`: whether a password is a user's; it runs in a thread, and what it raises is shown as books that do not answer.
+    `brand`: the name of the customers' portal at a host name, "" = the desk."""
 
     def __init__(
         self,
@@ -84,7 +85,9 @@ class AuthMiddleware:
         folder: Path | None = None,
         trust: Callable[[Scope, bool], bool] = always,
         check: Callable[[str, str], bool] = nobody,
+        brand: Callable[[str], str] = lambda host: "",
     ) -> None:
+        self._brand = brand
         self._key, self._check, self._checking = key, check, asyncio.Semaphore(MAX_CHECKED)
         self._app, self._token, self._names, self._cookie, self._clock_s = app, token, names, cookie, clock_s
         self._folder, self._trust = folder, trust
@@ -133,7 +136,7 @@ class AuthMiddleware:
             entered, after = request.query_params.get("look", ""), own_path(request.query_params.get("next", ""))
             code = request.query_params.get("code", "")
         name, password = form.get("name", "").strip(), form.get("password", "")
-        address = request.client.host if request.client else ""
+        address, brand = request.client.host if request.client else "", self._brand(host_of(request.headers.get("host", "")))
         user = ""
         right = same(entered, self._token) or (bool(code) and self._folder is not None and codes.take(self._folder, code, self._clock_s()))
         if not right and password and 0 < len(name) <= MAX_NAME:
@@ -141,14 +144,14 @@ class AuthMiddleware:
                 async with self._checking:
                     right = await asyncio.to_thread(self._check, name, password)
             except Exception:  # noqa: BLE001 - whatever the books raise, nobody gets in and a person is told why
-                return page_of_form(NO_BOOKS, after, 503)
+                return page_of_form(NO_BOOKS, after, 503, brand)
             user = name if right else ""
         if not right and inside and not (entered or password):
             return RedirectResponse(after, 303)  # already signed in: back to the page
         if not right:
             if not (entered or code or password or name):
-                return page_of_form("", after)
-            return await self._wrong(address, WRONG if entered else SPENT if code else NOT_KNOWN, after)
+                return page_of_form("", after, brand=brand)
+            return await self._wrong(address, WRONG if entered else SPENT if code else NOT_KNOWN, after, brand)
         self._throttle.right(address)
         answer = RedirectResponse(after, 303)
         answer.set_cookie(
@@ -161,10 +164,10 @@ class AuthMiddleware:
         )
         return answer
 
-    async def _wrong(self, address: str, message: str, after: str) -> Response:
+    async def _wrong(self, address: str, message: str, after: str, brand: str) -> Response:
         wait_s = self._throttle.wrong(address, self._clock_s())
         if wait_s and self._delayed >= MAX_DELAYED:
-            answer = page_of_form(message, after, 429)
+            answer = page_of_form(message, after, 429, brand)
             answer.headers["Retry-After"] = str(max(1, round(wait_s)))
             return answer
         self._delayed += 1
@@ -172,7 +175,7 @@ class AuthMiddleware:
             await asyncio.sleep(wait_s)
         finally:
             self._delayed -= 1
-        return page_of_form(message, after, 401)
+        return page_of_form(message, after, 401, brand)
 
 
 def page_path(path: str) -> bool:

@@ -74,7 +74,7 @@ ACTIONS = {
 RIGHT: dict[str, Right] = {"block": "block", "unblock": "block", "approve": "approve", "deny": "approve", **dict.fromkeys(WORDS, "block")}
 
 
-def _done(conn: Connection, choice: Choice, who: str, why: str, now_ms: int, for_ms: int) -> str:
+def _done(conn: Connection, choice: Choice, who: str, why: str, now_ms: int, for_ms: int, cut: bool) -> str:
     """Do it; returns a message. Raises `Refused` and `ServiceError`."""
     if choice.finding_id:
         return verdicts.text_of(verdicts.give(conn, choice.finding_id, choice.verb, who, why, now_ms, for_ms))
@@ -82,12 +82,12 @@ def _done(conn: Connection, choice: Choice, who: str, why: str, now_ms: int, for
         live = orders.newest(conn, choice.key)
         if live is not None and live.status in LIVE and not live.automatic and live.order.expires_at_ms > now_ms:
             raise Refused(f"{live.order.by} has blocked it already, until {moment(live.order.expires_at_ms, now_ms)} UTC")
-        blocked = blocks.block(conn, choice.key, for_ms, who, why, now_ms)
+        blocked = blocks.block(conn, choice.key, for_ms, who, why, now_ms, cut=cut)
         unknown = "" if blocked.known else " The config in force has no such account: no call can match."
         mode = "refused" if blocked.status == "standing" else "marked only, because no switch enforces"
         return f"its new calls are {mode} for {span(for_ms)}.{unknown}"
     if choice.verb == "approve":
-        approved = counted(len(blocks.approve(conn, choice.order_id, who, why, now_ms)), "order")
+        approved = counted(len(blocks.approve(conn, choice.order_id, who, why, now_ms, cut)), "order")
         return f"{approved} approved: the block is delivered to the switches now."
     if choice.verb == "deny":
         denied = counted(len(blocks.deny(conn, choice.order_id, who, why, now_ms)), "order")
@@ -131,13 +131,14 @@ def _window(visit: Visit, choice: Choice) -> None:
         why = st.text_input("Reason", choice.why, key="rf_why", max_chars=500, placeholder="for the audit log: a ticket, who called")
         label, most = {"unblock": ("No automatic block for", 1), "block": ("For", 0), "not fraud": ("Quiet for", 2)}.get(choice.verb, ("", 0))
         hours = st.selectbox(label, list(HOURS), index=most, key="rf_for") if label else "24 hours"
+        cut = choice.verb in ("block", "approve") and st.checkbox("End its calls in progress as well (never an emergency call)", key="rf_cut")
         if st.form_submit_button(title, key="rf_do", type="primary", width="stretch", shortcut="Enter"):
             bad = "" if visit.person.name else sign_in(visit.sources, name, token)
             bad = bad or ("" if why.strip() else "Enter a reason: it is recorded in the audit log.")
             if not bad:
                 # The rights of now: an operator has just entered the token, a role may have been taken meanwhile.
                 who = who_now(visit.sources)
-                bad = who if isinstance(who, str) else do(replace(visit, person=who), choice, why.strip(), HOURS[hours])
+                bad = who if isinstance(who, str) else do(replace(visit, person=who), choice, why.strip(), HOURS[hours], cut)
             if bad:
                 st.html(tag("div", bad, cls="rf-message bad"))
             else:
@@ -145,11 +146,11 @@ def _window(visit: Visit, choice: Choice) -> None:
                 st.rerun()
 
 
-def do(visit: Visit, choice: Choice, why: str, for_ms: int) -> str:
+def do(visit: Visit, choice: Choice, why: str, for_ms: int, cut: bool = False) -> str:
     """Do it, and store the message for the page. Returns what is wrong, or ""."""
     try:
         with visit.books(RIGHT[choice.verb], choice.key.tenant) as conn:
-            done = _done(conn, choice, visit.person.name, why, visit.now_ms, for_ms)
+            done = _done(conn, choice, visit.person.name, why, visit.now_ms, for_ms, cut)
     except (Refused, PermissionError, ServiceError) as refused:
         return f"Not done: {refused}."
     except Unavailable as error:

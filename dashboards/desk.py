@@ -10,10 +10,12 @@ import streamlit as st
 
 from core.roles import Right
 from dashboards.identity import side
+from dashboards.portal import open_portal, style_here
 from dashboards.sources import Sources
 from dashboards.views.alerts import alerts
 from dashboards.views.blocks import blocks_and_lists
 from dashboards.views.calls import calls
+from dashboards.views.cases import cases_page
 from dashboards.views.controls import controls_page
 from dashboards.views.decks import decks
 from dashboards.views.disputes import disputes_page
@@ -47,6 +49,7 @@ class Entry(NamedTuple):
 PAGES = (
     Entry("wall", "Wall", "Watch", "look", wall),
     Entry("alerts", "Alerts", "Watch", "fraud", alerts),
+    Entry("cases", "Cases", "Watch", "fraud", cases_page),
     Entry("blocks", "Blocks and lists", "Watch", "fraud", blocks_and_lists),
     Entry("rules", "Rule lab", "Watch", "fraud", rules),
     Entry("subject", "Subject", "Look up", "look", subject),
@@ -67,9 +70,14 @@ PAGES = (
 
 def desk(sources: Sources) -> None:
     """Draws the page of the address."""
-    st.set_page_config(page_title="Ringfence", layout="wide", initial_sidebar_state=SIDE_PX)
+    here = style_here(sources)
+    name = "Ringfence" if here is None else here.brand.title or "Your account"
+    st.set_page_config(page_title=name, layout="wide", initial_sidebar_state=SIDE_PX)
     st.html(STYLE)
     someone = person(sources)
+    if here is not None or (someone.parties and not someone.rights):
+        open_portal(sources, someone, here)
+        return
     visit = side(sources, someone)
     menu: dict[str, list[st.Page]] = {}
     for entry in PAGES:

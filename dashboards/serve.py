@@ -19,6 +19,7 @@ from dashboards.index_page import IndexPage
 from dashboards.page_settings import PageSettings
 from dashboards.theme import THEME
 from dashboards.world import LAND_URL, MAP
+from services import portal
 from switches.gate import Gate, Server, config
 
 log = structlog.get_logger("ringfence.pages")
@@ -83,6 +84,7 @@ def serve(settings: PageSettings, beat: Callable[[], None] = lambda: None) -> No
     auth = Middleware(
         AuthMiddleware, token=settings.look, key=settings.key, names=names, cookie=settings.cookie, folder=settings.codes,
         trust=lambda scope, for_good: gate.trust(scope, for_good=for_good), check=sources.check_password,
+        brand=lambda host: portal.title_of_host(settings.home, host),
     )  # fmt: skip
     land = Route(LAND_URL, lambda _: FileResponse(MAP / "land.json", headers={"Cache-Control": "private, max-age=86400"}))
     app = App(PAGE, routes=[land], middleware=[auth, Middleware(IndexPage, is_page=page_path)], lifespan=beating, on_script_error=report_fault)

@@ -16,6 +16,7 @@ from books.users import User
 from core.clock import wall_clock_ms
 from dashboards import books_view
 from dashboards.asked import FRESH_MS, Asked
+from dashboards.auth import host_of
 from dashboards.books_view import BooksView
 from dashboards.lag import Lag, LagQuery
 from dashboards.page_settings import PageSettings
@@ -56,6 +57,7 @@ class Sources:
     def __init__(self, settings: PageSettings, clock: Callable[[], int] = wall_clock_ms, cookie: Callable[[], str] | None = None) -> None:
         self.settings, self.clock = settings, clock
         self.cookie = cookie or self._cookie
+        self.host: Callable[[], str] = self._host
         self._asked, self._own = Asked(clock), threading.local()
         self._lock = threading.Lock()
         self._engine: Engine | None = None
@@ -167,6 +169,11 @@ class Sources:
         import streamlit as st
 
         return str(st.context.cookies.get(self.settings.cookie, ""))
+
+    def _host(self) -> str:
+        import streamlit as st
+
+        return host_of(str(st.context.headers.get("Host") or ""))
 
     def _people(self) -> Directory:
         with reading(self.engine()) as conn:

@@ -29,6 +29,7 @@ STILL_WORKS = {
     "store": "The numbers and charts below do not move. Detection and blocking work: the alerts and blocks below are current.",
     "dispatcher": "Switches keep their blocks and end them on time, but get no new block and no unblock. `ringfence unblock --all` and the "
     "hold file work without it.",
+    "notify": "Detection and blocking work. Nobody is told of alerts; they are here.",
     "shipper": "The switch keeps its records in its spool, so none is lost. Blocks stay in force.",
     "kamailio": "No call passes this switch. Other switches are not affected.",
     "simulator": "There is no simulated traffic. Nothing else is affected.",

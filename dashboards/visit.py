@@ -31,6 +31,7 @@ class Person:
     name: str
     rights: Rights
     operator: bool = False
+    parties: tuple[tuple[str, str], ...] = ()  # (tenant, party): customers whose portal the person opens
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ def who_now(sources: Sources) -> Person | str:
     user = found.value.users.get(session.name)
     if user is None or user.disabled_at_ms is not None or user.sessions_from_ms > session.from_s * 1000 + 999:
         return "Your session has ended: the password was changed, or the user disabled."
-    return Person(user.name, rights_of(user.roles))
+    return Person(user.name, rights_of(user.roles), parties=user.parties)
 
 
 def _over(text: str) -> NoReturn:

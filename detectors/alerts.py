@@ -150,7 +150,8 @@ def order_for(
 ) -> tuple[BlockOrder | None, str]:  # fmt: skip
     """The block order of this issue of an alert; or None and the safety rule that forbids it."""
     order = BlockOrder(
-        order_id=order_id(key, alert.finding_id, alert.issues), key=key, action="refuse", created_at_ms=t_ms, learned_ms=learned_ms,
+        order_id=order_id(key, alert.finding_id, alert.issues), key=key, action=policy.order_action,
+        calls_a_minute=policy.throttle_per_min if policy.order_action == "throttle" else 0, created_at_ms=t_ms, learned_ms=learned_ms,
         expires_at_ms=learned_ms + blocked.ttl_ms(policy, level), finding_id=alert.finding_id, reason=reason, by=by, ask=ask,
     )  # fmt: skip
     forbidden = refusal(order, protected, automatic=True)

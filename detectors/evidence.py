@@ -361,18 +361,6 @@ def talk(rows: Rows, kind: str, least_min: float = 0.5) -> Part:
     return Part("talk", np.where((minutes >= least_min) & (asr > 0.25), 2.0, -4.0), minutes, np.full_like(minutes, least_min))
 
 
-def devices(rows: Rows) -> Part:
-    """SIMs (IMSI) that one device (IMEI) held this week; 0 = the records have no such fields."""
-    sims = np.asarray(rows["devices"], np.float64)
-    return Part("imei", np.where(sims >= 3, np.minimum(sims, 6.0), 0.0), sims, np.ones_like(sims))
-
-
-def cells(rows: Rows) -> Part:
-    """Cells of the caller today; one cell all day is a box, many are a person. 0 = the records have no cell."""
-    held = np.asarray(rows["cells"], np.float64)
-    return Part("cells", np.where(held == 0, 0.0, np.where(held < 1.5, 2.0, np.where(held > 4, -3.0, 0.0))), held, np.full_like(held, 4.0))
-
-
 def ringing(rows: Rows) -> Part:
     """Calls from a block of numbers that were given up at once."""
     of_all = rows.of("a_range", "rings") / np.maximum(rows.of("a_range", "calls"), 1e-9)

@@ -46,6 +46,8 @@ KINDS = {
 }
 """Kind -> how long a silent subject is remembered, and how much longer for each day on which it called."""
 MOST_DAYS = 20
+LEAST_CALLS = 20
+"""With so many calls a subject is remembered as if it had called on two days more: an office's numbers are no new ones after a night."""
 
 NAMES: dict[str, str] = {
     "calls": "calls now: decayed, a quarter of an hour ago counts half; so are all without another word",
@@ -383,7 +385,8 @@ def update(state: dict[str, Columns], frame: pl.DataFrame, secret: bytes) -> pl.
             answer_ms, started_ms, tuple(columns[name] for name in _INTS), tuple(columns[name] for name in _FLOATS),
             tuple(columns[name] for name in _KEYS), columns["top"], out,
         )  # fmt: skip
-        columns["until_ms"][slots] = columns["t_ms"][slots] + stays_ms + more_ms * np.minimum(columns["days"][slots], MOST_DAYS)
+        days = np.minimum(columns["days"][slots], MOST_DAYS) + 2 * (columns["sum_calls"][slots] >= LEAST_CALLS)
+        columns["until_ms"][slots] = columns["t_ms"][slots] + stays_ms + more_ms * days
         if kind == "account_zone":
             out[:, AT["country_age_ms"]] = country_age_ms
         if kind == "account":

@@ -1,10 +1,12 @@
-"""Robocalls: one caller, or one block of callers, reaches very many numbers, and hardly anybody talks.
+"""Robocalls: one campaign reaches very many numbers, and hardly anybody talks.
 
-Hundreds of calls an hour, each to another number, most of them not answered or ended within seconds. A call centre does the same every day:
-its own normal takes the evidence away, and somebody listens to a third of its calls for longer.
+Most campaigns show a number once or a few times, so that no caller stands out: what changes are the calls of the account that brings them in. A
+call centre calls as many different numbers every day, but its share of very short calls stays what it was, and somebody listens to a third of
+its calls for longer. So: the share of answered calls that end within seconds, against the account's own of the week before, and beside it the
+share that is not answered, how many calls, and how different their numbers.
 
-Source: FCC TRACED Act reports; Hiya and TNS robocall reports (short duration, low answer rate, high volume of distinct numbers). The loss is
-the callers' and not the operator's, so it warns; a block needs an expected loss as any other.
+Source: S. Prasad et al., "Who's Calling?", USENIX Security 2020 (storms of hours, a number is rarely shown twice); Hiya and TNS robocall reports
+(short, seldom answered, many distinct numbers). The loss is the callers' and not the operator's, so it warns; a person decides.
 
 >>> from core.policy import Policy
 >>> from detectors.registry import parameters_of
@@ -20,40 +22,45 @@ import msgspec
 import polars as pl
 
 from detectors import evidence as of
+from detectors import shares
 from detectors.evidence import Part, Rows
-from detectors.profile import seen
-from detectors.scored import Candidates, NotNegative, Probability, scored
+from detectors.scored import READS, Candidates, NotNegative, Probability, scored
 
-KIND = "a_number"
+KIND = "account"
 
 
 class Parameters(msgspec.Struct, frozen=True, kw_only=True):
-    """Money is in the policy's units."""
+    """Counts decay by two hours."""
 
     least_probability: Probability = 0.6  # of fraud, for an alert
-    least_calls: NotNegative = 60.0  # calls of one caller now
+    least_calls: NotNegative = 40.0  # calls of the account that ended now
 
 
 def parts(rows: Rows) -> Sequence[Part]:
     return (
-        of.rate(rows, KIND, 4.0), of.volume(rows, KIND, "calls", 30.0, 3.0), of.distinct(rows, KIND), of.brief(rows, KIND),
-        of.began(rows, KIND), of.regular(rows, KIND, -3.0),
+        shares.changed(rows["shares"], "shorts", "shorts", "answers", 9.0, 0.4, 0.1, shares.SHORTS), of.brief(rows, KIND), of.distinct(rows, KIND),
+        of.rate(rows, KIND, 2.0),
     )  # fmt: skip
 
 
 def candidates(frame: pl.DataFrame, parameters: Parameters) -> Candidates:
-    """The rows of callers that ring very many numbers."""
-    found: Candidates = (seen(frame, KIND, "calls") >= parameters.least_calls) & (frame["a_number"] != "").to_numpy()
+    """The rows of accounts with so many calls that a share says something, if very many are short."""
+    found: Candidates = (shares.numbers(frame, "ends") >= parameters.least_calls) & (
+        shares.numbers(frame, "shorts") >= 0.3 * shares.numbers(frame, "answers")
+    )
+    found &= (frame["shorts"].to_numpy() > 0) | (frame["misses"].to_numpy() > 0)
     return found
 
 
 DETECTOR = scored(
     name="robocalls",
-    about="robocalls: one caller to very many numbers within minutes, hardly any conversation",
+    about="robocalls: suddenly many calls of an account, each to another number, end within seconds",
     fraud="robocalls",
     kind=KIND,
     parts=parts,
     candidates=candidates,
+    no_block="warns",
+    needs=(*READS, "shares"),
     parameters=Parameters,
     fields=("a_raw",),
 )

@@ -1,62 +1,325 @@
 """SIM box: international calls are brought in over the internet and sent on from local SIMs as if they were local calls.
 
-A SIM of a box calls hundreds of different numbers a day, hardly any twice, with ordinary lengths (other people talk), and moves in no cell. One
-device (IMEI) holds many SIMs. With IMEI, IMSI and cell in the records this is strong evidence; without them (wholesale, ITSP) only a caller
-that begins to call like this can be noticed, and a new call centre looks alike: it only warns.
+A SIM of a box is new, calls many different numbers, hardly any twice, is hardly ever called, and moves in no cell; a device (IMEI) holds several.
+Boxes with human-like cover limit each card to a person's calls and change cells and devices: a card alone tells nothing, but the cards of a box
+are bought together (adjacent IMSIs) and begin together, or several new cards crowd in one cell. So the cards of all partitions are compared:
+how many cards next to this one (in IMSI, in cell) began within hours, against how many would by the operator's own rate of new cards. All cards
+of a box are one finding; it names them, and asks a person whether to refuse them. A firm's new contract looks alike in its first hour; its phones
+are called. Without IMSI, IMEI and cell in the records (wholesale, internet telephony) this fraud is not observable.
 
 Source: I. Murynets et al., "Analysis and Detection of SIMbox Fraud in Mobility Networks", INFOCOM 2014 (distinct called numbers, few incoming
-calls, static cells); B. Reaves et al., "Boxed Out", USENIX Security 2015.
-
->>> from core.policy import Policy
->>> from detectors.registry import parameters_of
->>> parameters_of(DETECTOR, Policy(detectors={"sim_box": {"least_calls": 80.0}})).least_calls
-80.0
+calls, static cells, several cards per device); B. Reaves et al., "Boxed Out", USENIX Security 2015; A. Kouam et al., "SIMBox bypass frauds in
+cellular networks", IEEE COMST 23(4), 2021 (cover, cards bought and activated in bulk).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from bisect import bisect_left
 
 import msgspec
 import polars as pl
 
-from detectors import evidence as of
-from detectors.evidence import Part, Rows
-from detectors.profile import seen
-from detectors.scored import READS, Candidates, NotNegative, Probability, scored
+from core.alert_text import finding_text, observed_text
+from core.facts import Contribution, Facts, Share
+from core.orders import BlockOrder, Finding, Key
+from detectors import alerts
+from detectors.alerts import Alert
+from detectors.evidence import PRIOR
+from detectors.latest import MOST_ITEMS
+from detectors.profile import DAY_MS, HOUR_MS
+from detectors.protocol import Limits, Settings, Spanning
 
-KIND = "a_number"
+NEW_MS = 2 * DAY_MS
+"""A card is new for so long after its first call."""
+TOGETHER_MS = 3 * HOUR_MS
+"""Cards whose first calls lie so close began together."""
+NEIGHBOURS = 10
+"""On each side: cards with these IMSIs are adjacent."""
+LEAST_PROBABILITY = 0.6
+MOST_CARDS, MOST_NAMES = 500_000, 60
+"""Cards that are remembered, and cards of a box that are named; of the former the one that was added first is dropped first."""
+MOST_CELLS = 8
 
 
-class Parameters(msgspec.Struct, frozen=True, kw_only=True):
-    """Money is in the policy's units."""
+class Card(msgspec.Struct):
+    """A new SIM card."""
 
-    least_probability: Probability = 0.6  # of fraud, for an alert
-    least_calls: NotNegative = 60.0  # calls of one caller in a day
+    account: str
+    number: str
+    first_ms: int
+    last_ms: int = 0
+    calls: int = 0
+    answers: int = 0
+    talk_ms: int = 0
+    received: int = 0  # from others than its neighbours: a box calls its own cards
+    distinct: int = 0
+    called: list[int] = []  # hashes of the numbers called, the last 64
+    cells: dict[str, int] = {}
+    imei: str = ""
 
 
-def parts(rows: Rows) -> Sequence[Part]:
-    return (
-        of.volume(rows, KIND, "day_calls", 20.0, 3.5), of.distinct_of_day(rows, KIND), of.talk(rows, KIND), of.began(rows, KIND),
-        of.devices(rows), of.cells(rows), of.regular(rows, KIND, -2.0),
+class Box(msgspec.Struct):
+    """Cards that were suspected together."""
+
+    alert: str
+    cards: list[str]
+    imeis: list[str]
+    asked: list[str] = []  # cards whose order was written
+    examples: list[str] = []
+
+
+class Network(msgspec.Struct):
+    """The cards of a tenant. `known`: IMSI -> its last call, of cards that are new no more. `firsts`: the first calls of new cards, in order."""
+
+    began_ms: int
+    known: dict[str, int] = {}
+    cards: dict[str, Card] = {}
+    numbers: dict[str, str] = {}  # a_number -> IMSI, of new cards
+    devices: dict[str, dict[str, int]] = {}  # IMEI -> IMSI -> its last call
+    in_cell: dict[str, dict[str, int]] = {}  # cell -> IMSI of a new card -> its first call
+    firsts: list[int] = []
+    boxes: list[Box] = []
+
+
+class State(msgspec.Struct):
+    """By tenant."""
+
+    networks: dict[str, Network] = {}
+    alerts: dict[str, Alert] = {}
+
+
+def detect(state: State, cut: pl.DataFrame, settings: Settings) -> tuple[list[Finding], list[BlockOrder]]:
+    """Add one cut (in place), and report the boxes whose cards call in it."""
+    findings: list[Finding] = []
+    orders: list[BlockOrder] = []
+    rows = cut.filter(kind="sim").sort("second_ms", "tenant", "subject", "account", "call_id")
+    by = ("tenant", "subject", "account", "second_ms", "ends", "answers", "talk_ms", "learned_ms", "call_id")
+    for tenant, subject, account, t_ms, ends, answers, talk_ms, learned_ms, call_id in rows.select(by).iter_rows():
+        network = state.networks.setdefault(tenant, Network(began_ms=t_ms))
+        number, imsi, imei, cell, b_number = subject.split("\x1f")
+        card = _add(network, imsi, imei, cell, number, b_number, account, t_ms, ends)
+        if card is None:
+            continue
+        card.answers, card.talk_ms = card.answers + answers, card.talk_ms + talk_ms
+        parts = evidence(network, imsi, card, t_ms)
+        likely = 1 / (1 + math.exp(-PRIOR - sum(one.points for one in parts)))
+        if likely < LEAST_PROBABILITY:
+            continue
+        box = _box_of(network, imsi, card, parts, tenant)
+        box.examples = list(dict.fromkeys([*box.examples, call_id]))[-MOST_ITEMS:]
+        if found := _report(state, network, tenant, box, parts, likely, t_ms, learned_ms, settings):
+            findings.append(found[0])
+            orders += found[1]
+    return findings, orders
+
+
+def _add(network: Network, imsi: str, imei: str, cell: str, number: str, b_number: str, account: str, t_ms: int, calls: int) -> Card | None:
+    """Count the call; the card if it is new."""
+    held = network.devices.setdefault(imei, {})
+    held[imsi] = t_ms
+    _bounded(network.devices)
+    if (called := network.numbers.get(b_number)) and (other := network.cards.get(called)) and abs(int(called) - int(imsi)) > 3 * NEIGHBOURS:
+        other.received += calls
+    if imsi in network.known:
+        network.known[imsi] = t_ms
+        return None
+    card = network.cards.get(imsi)
+    if card is None:
+        card = network.cards[imsi] = Card(account, number, t_ms)
+        network.numbers[number] = imsi
+        network.firsts.append(max(t_ms, network.firsts[-1] if network.firsts else 0))
+        _bounded(network.cards)
+        _bounded(network.numbers)
+    card.last_ms, card.imei, card.calls = t_ms, imei, card.calls + calls
+    if cell in card.cells or len(card.cells) < MOST_CELLS:
+        card.cells[cell] = card.cells.get(cell, 0) + calls
+        network.in_cell.setdefault(cell, {})[imsi] = card.first_ms
+    if (one := int(b_number or "0")) not in card.called:
+        card.distinct, card.called = card.distinct + 1, [*card.called, one][-64:]
+    return card
+
+
+def _bounded(named: dict[str, object] | dict[str, str] | dict[str, Card] | dict[str, dict[str, int]]) -> None:
+    if len(named) > MOST_CARDS:
+        del named[next(iter(named))]
+
+
+def evidence(network: Network, imsi: str, card: Card, t_ms: int) -> list[Contribution]:
+    """What counts for and against a card being one of a box, in log-odds; the largest first.
+
+    >>> network = Network(began_ms=0)
+    >>> card = Card("m1", "436641", DAY_MS, calls=12, distinct=12, cells={"c1": 12}, imei="86710500")
+    >>> for one in evidence(network, "232010000000100", card, DAY_MS + HOUR_MS): print(one.code, one.points)
+    volume 2.76
+    age 2.5
+    cells 2.0
+    distinct 1.8
+    incoming 1.8
+    """
+    hours = max((t_ms - card.first_ms) / HOUR_MS, 0.25)
+    around = [network.cards[name] for name in _adjacent(imsi) if name in network.cards]
+    together = [one for one in around if abs(one.first_ms - card.first_ms) <= TOGETHER_MS]
+    firsts = network.firsts
+    since = bisect_left(firsts, card.first_ms + TOGETHER_MS) - bisect_left(firsts, card.first_ms - TOGETHER_MS)
+    every = max(len(network.known) + len(network.cards), 200)
+    crowd = max((_beginners(network, cell, imsi, card.first_ms) for cell in card.cells), default=0)
+    made, received = card.calls + sum(one.calls for one in together), card.received + sum(one.received for one in together)
+    sims = len(network.devices.get(card.imei, ()))
+    share = card.distinct / max(card.calls, 1)
+    watched = min((card.first_ms - network.began_ms) / (12 * HOUR_MS), 1.0)
+    expected = 0.3 + max(since - len(together), 0) * 2 * NEIGHBOURS / every
+    in_cell = 0.5 + 2.0 * max(since - crowd, 0) / max(len(network.in_cell), 1)
+    usual = 1.5 + 0.4 * hours
+    parts = [
+        ("age", 2.5 * watched, hours / 24, 2.0),
+        ("volume", _clip(1.5 * math.log(max(card.calls, 0.1) / usual), 0.0, 4.0) if card.calls >= 3 else 0.0, card.calls, usual),
+        ("distinct", _clip(6.0 * (share - 0.7), -4.0, 2.0) if card.calls >= 5 else 0.0, share, 0.7),
+        ("incoming", _clip(0.15 * made - 2.0 * received, -6.0, 2.0), received, made / 4),
+        ("cells", 0.0 if card.calls < 5 else 2.0 if len(card.cells) == 1 else -2.0 if len(card.cells) > 4 else 0.0, len(card.cells), 4.0),
+        ("imei", _clip(2.0 * (sims - 1), 0.0, 6.0) if sims >= 3 else 0.0, sims, 1.0),
+        ("adjacent", _clip(_surprise(len(together), expected), 0.0, 6.5) * watched, len(together), expected),
+        ("crowd", _clip(_surprise(crowd, in_cell) - 3.0, 0.0, 4.0) * watched, crowd, in_cell),
+    ]  # fmt: skip
+    found = [Contribution(code, round(points, 2), float(f"{value:.4g}"), float(f"{normal:.4g}")) for code, points, value, normal in parts]
+    return sorted((one for one in found if abs(one.points) >= 0.05), key=lambda one: (-abs(one.points), one.code))
+
+
+def _adjacent(imsi: str) -> list[str]:
+    at = int(imsi)
+    return [f"{at + step:0{len(imsi)}d}" for step in range(-NEIGHBOURS, NEIGHBOURS + 1) if step]
+
+
+def _beginners(network: Network, cell: str, imsi: str, first_ms: int) -> int:
+    """Other new cards in a cell that began together with this one, adjacent ones left out: they count as that."""
+    held = network.in_cell.get(cell, {}).items()
+    return sum(abs(at_ms - first_ms) <= TOGETHER_MS for name, at_ms in held if abs(int(name) - int(imsi)) > NEIGHBOURS)
+
+
+def _surprise(n: int, expected: float) -> float:
+    """The log-likelihood ratio of seeing `n` where so many are expected (Poisson); 0 = not more than expected."""
+    return n * math.log(n / expected) - (n - expected) if n > expected else 0.0
+
+
+def _clip(value: float, least: float, most: float) -> float:
+    return min(max(value, least), most)
+
+
+def _box_of(network: Network, imsi: str, card: Card, parts: list[Contribution], tenant: str) -> Box:
+    """The box that has the card, or its device, or an adjacent card, or, for one of a crowd that was not bought with others, a card in its cell; else
+    a new one."""
+    points = {one.code: one.points for one in parts}
+    crowded = points.get("crowd", 0.0) > 1 > points.get("adjacent", 0.0)
+    for box in network.boxes:
+        near = any(abs(int(other) - int(imsi)) <= 3 * NEIGHBOURS for other in box.cards)
+        shares = crowded and any(network.cards[other].cells.keys() & card.cells.keys() for other in box.cards if other in network.cards)
+        if near or card.imei in box.imeis or shares:
+            break
+    else:
+        box = Box(f"{tenant}\x1f{imsi}", [], [])
+        network.boxes = [*network.boxes, box][-1000:]
+    if imsi not in box.cards:
+        box.cards = [*box.cards, imsi][-1000:]
+    if card.imei not in box.imeis:
+        box.imeis = [*box.imeis, card.imei][-1000:]
+    return box
+
+
+def _report(
+    state: State, network: Network, tenant: str, box: Box, parts: list[Contribution], likely: float, t_ms: int, learned_ms: int, settings: Settings
+) -> tuple[Finding, list[BlockOrder]] | None:
+    policy, protected = settings.policy_of(tenant), settings.protected_of(tenant)
+    score = likely / LEAST_PROBABILITY
+    grown = [imsi for imsi in box.cards if imsi not in box.asked and imsi in network.cards]
+    if alerts.is_recent(state.alerts, box.alert, t_ms, score, policy, quiet_ms=DAY_MS) and not grown:
+        return None
+    alert = alerts.episode(state.alerts, box.alert, t_ms, score, policy, (tenant, "sim_box", box.cards[0]), quiet_ms=DAY_MS)
+    facts, orders = facts_of(network, box, parts), []
+    for imsi in grown:
+        card = network.cards[imsi]
+        key = Key(tenant=tenant, account=card.account, a_number=card.number)
+        order, _ = alerts.order_for(key, alert, t_ms, learned_ms, observed_text(facts), policy, protected, by="watch", ask=True)
+        orders += [order] if order and card.account else []
+        box.asked = [*box.asked, imsi][-1000:]
+        alert.issues += 1
+    facts = msgspec.structs.replace(facts, action="ask" if box.asked else "", no_block="" if box.asked else "warns")
+    finding = Finding(
+        finding_id=alert.finding_id, tenant=tenant, detector="sim_box", subject_kind="sim_box", subject=f"SIM {box.cards[0]}",
+        detected_at_ms=alert.detected_at_ms, first_ms=min(alert.first_ms, *(one.first_ms for one in _cards(network, box))),
+        last_ms=alert.last_ms, calls=facts.calls, exposure_nanos=0, currency="", score=round(alert.score, 3), reason=finding_text(facts),
+        example_call_ids=list(box.examples), key=orders[0].key if orders else None, learned_ms=learned_ms, facts=facts,
+    )  # fmt: skip
+    return finding, orders
+
+
+def _cards(network: Network, box: Box) -> list[Card]:
+    return [network.cards[imsi] for imsi in box.cards if imsi in network.cards]
+
+
+def facts_of(network: Network, box: Box, parts: list[Contribution]) -> Facts:
+    """
+    >>> cards = {f"23201{no:010d}": Card(f"m{no}", f"43664{no}", 0, calls=9, distinct=9, talk_ms=540_000, cells={"c1": 9}) for no in range(4)}
+    >>> facts = facts_of(Network(began_ms=0, cards=cards), Box("a", list(cards), ["867"]), [Contribution("imei", 6.0, 4, 1)])
+    >>> print(observed_text(facts))
+    4 SIM cards in 1 device and 1 cell have made 36 calls to 36 numbers, and received 0: m0, m1, m2, m3. It looks like a SIM box: \
+international calls are sent on as local ones. Probability 1.8 %: SIMs in one device 4, normal 1 (+6.0).
+    """
+    cards = _cards(network, box)
+    return Facts(
+        subject_kind="sim_box", name=box.cards[0], calls=sum(one.calls for one in cards), talk_ms=sum(one.talk_ms for one in cards),
+        window_ms=max((one.last_ms for one in cards), default=0) - min((one.first_ms for one in cards), default=0),
+        shares=[Share(one.account or one.number, one.calls) for one in cards[:MOST_NAMES]], shares_are_money=False,
+        more_accounts=max(0, len(cards) - MOST_NAMES), fraud="sim_box", evidence=parts, prior=PRIOR,
+        measured=[
+            float(len(cards)), float(len({one.imei for one in cards})), float(len({cell for one in cards for cell in one.cells})),
+            float(sum(one.distinct for one in cards)), float(sum(one.received for one in cards)),
+        ],
     )  # fmt: skip
 
 
-def candidates(frame: pl.DataFrame, parameters: Parameters) -> Candidates:
-    """The rows of callers with very many calls in a day."""
-    found: Candidates = (seen(frame, KIND, "day_calls") >= parameters.least_calls) & (frame["a_number"] != "").to_numpy()
-    return found
+def forget(state: State, at_ms: int) -> None:
+    """New cards grow old; what was silent for a week is dropped. Once an hour of each tenant is often enough."""
+    alerts.forget(state.alerts, at_ms - 3 * DAY_MS)
+    for name, network in list(state.networks.items()):
+        if not network.firsts or network.firsts[0] >= at_ms - NEW_MS - HOUR_MS:
+            continue
+        old = {imsi: card for imsi, card in network.cards.items() if card.first_ms < at_ms - NEW_MS}
+        for imsi, card in old.items():
+            network.known[imsi] = card.last_ms
+            del network.cards[imsi]
+            network.numbers.pop(card.number, None)
+            for cell in card.cells:
+                network.in_cell.get(cell, {}).pop(imsi, None)
+        network.firsts = network.firsts[bisect_left(network.firsts, at_ms - NEW_MS) :]
+        week_ms = at_ms - 7 * DAY_MS
+        network.known = {imsi: last_ms for imsi, last_ms in network.known.items() if last_ms >= week_ms}
+        network.devices = {
+            imei: kept for imei, held in network.devices.items() if (kept := {one: last_ms for one, last_ms in held.items() if last_ms >= week_ms})
+        }
+        network.boxes = [box for box in network.boxes if any(imsi in network.cards for imsi in box.cards)]
+        if not (network.known or network.cards):
+            del state.networks[name]
 
 
-DETECTOR = scored(
+def _sim(usage: pl.DataFrame, limits: Limits) -> pl.Series | None:
+    """Number, IMSI, IMEI and cell of the caller, and the number called, of each call that ends, where a mobile operator's records have them."""
+    if not usage.get_column("imsi").str.len_chars().max():
+        return None
+    by = ("final", "imsi", "imei", "cell", "a_number", "b_number")
+    found = [
+        "\x1f".join((a_number, imsi, imei, cell, b_number if b_number.isdigit() else "")) if final and imei and cell and imsi.isdigit() else ""
+        for final, imsi, imei, cell, a_number, b_number in zip(*(usage[name].to_list() for name in by), strict=True)
+    ]
+    return pl.Series(found, dtype=pl.String)
+
+
+DETECTOR = Spanning(
     name="sim_box",
-    about="a SIM box: one caller to very many different numbers with ordinary lengths of talk; with IMEI, IMSI and cell, many SIMs in one device",
-    fraud="sim_box",
-    kind=KIND,
-    parts=parts,
-    candidates=candidates,
-    no_block="warns",
-    needs=(*READS, "devices", "cells"),
-    parameters=Parameters,
+    about="SIM boxes: new SIM cards that call many different numbers and are not called, several in a device, next to one another or in one cell",
+    sums={"sim": _sim},
+    by_account=("sim",),
     fields=("a_raw", "imei", "imsi", "cell"),
+    state=State,
+    detect=detect,
+    forget=forget,
 )

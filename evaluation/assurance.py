@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -34,6 +33,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "evaluation-assurance.md"
 NOW_MS = 1_794_000_000_000
 MONTH = periods.period_ms("2026-10", "UTC")
 SHARE = 0.0001
+CAUSES_OF = "## Causes of a bill's difference"
 WORLDS = {
     "talk, charged seconds, price and amount": ({}, {}),
     "charged seconds and amount alone": ({"talk": False, "rates": False}, {"talk": False}),
@@ -103,40 +103,53 @@ def main() -> None:
     parser.add_argument("--leak-seeds", type=int, default=3, help="months of each leak")
     parser.add_argument("--calls", type=int, default=20_000, help="of a month")
     parser.add_argument("--bill-calls", type=int, default=100_000, help="of a bill")
+    parser.add_argument("--only", choices=("months", "bills"), help="measure these again, and leave the rest of the page")
     chosen = parser.parse_args()
+    today = f"{datetime.now(UTC):%d %B %Y}"
+    before, _, after = PAGE.read_text().partition(CAUSES_OF) if PAGE.exists() else ("", "", "")
+    if chosen.only != "bills":
+        before = _months(chosen.seeds, chosen.leak_seeds, chosen.calls, today)
+    if chosen.only != "months":
+        after = _bills(chosen.bill_calls, today)
+    PAGE.write_text(before + CAUSES_OF + after)
+
+
+def _months(seeds: int, leak_seeds: int, calls: int, date: str) -> str:
     with tempfile.TemporaryDirectory() as name:
         months, leaks = [], []
-        for seed in range(1, chosen.seeds + 1):
-            months.append(clean(seed, chosen.calls, Path(name) / f"clean-{seed}"))
+        for seed in range(1, seeds + 1):
+            months.append(clean(seed, calls, Path(name) / f"clean-{seed}"))
             print(f"clean month {seed}: {[one.control for one in months[-1] if one.status == 'found'] or 'nothing raised'}", flush=True)
         for leak in LEAKS:
-            for seed in range(1, chosen.leak_seeds + 1):
-                leaks.append(leaked(leak, seed, chosen.calls, Path(name) / f"{leak}-{seed}".replace(" ", "-")))
+            for seed in range(1, leak_seeds + 1):
+                leaks.append(leaked(leak, seed, calls, Path(name) / f"{leak}-{seed}".replace(" ", "-")))
             print(f"{leak}: {[one.result.status for one in leaks if one.leak == leak]}", flush=True)
+    return of_months(months, leaks, calls, date)
+
+
+def _bills(calls: int, date: str) -> str:
     bills = []
     for world, (faults, file) in WORLDS.items():
-        bill = bill_of(own_calls(chosen.bill_calls, 1, offer()), offer(), 2, **faults)  # type: ignore[arg-type]
-        start_s = time.perf_counter()
-        scores, adds_up = causes(bill, file)
-        bills.append((world, scores, adds_up, time.perf_counter() - start_s))
-    PAGE.write_text(page(months, leaks, bills, chosen.calls, chosen.bill_calls, f"{datetime.now(UTC):%d %B %Y}"))
+        bill = bill_of(own_calls(calls, 1, offer()), offer(), 2, **faults)  # type: ignore[arg-type]
+        bills.append((world, *causes(bill, file)))
+    return of_bills(bills, calls, date)
 
 
-Bills = list[tuple[str, list[Score], bool, float]]
+Bills = list[tuple[str, list[Score], bool]]
 
 
-def page(months: list[list[Result]], leaks: list[Found], bills: Bills, calls: int, bill_calls: int, date: str) -> str:
-    """docs/evaluation-assurance.md."""
+def of_months(months: list[list[Result]], leaks: list[Found], calls: int, date: str) -> str:
+    """The head of docs/evaluation-assurance.md, with the clean months and the leaks."""
     wrong = {place: names for place, one in enumerate(months, 1) if (names := [found.control for found in one if found.status == "found"])}
     unseen = sorted({one.control for month in months for one in month if one.status == "not_looked"})
     text = f"""# Evaluation of assurance
 
-Made by `make evaluate` on {date}. The simulator makes a month of calls, injects faults and writes the key; controls and reconciliation
+Made by `make evaluate`. The simulator makes a month of calls, injects faults and writes the key; controls and reconciliation
 ([Assurance](assurance.md)) see the tables and the files alone. Every figure is as it fell.
 
 ## Clean months
 
-{len(months)} months of {calls:,} calls each, priced, posted to the ledger, and with the carrier's bill compared:
+Measured on {date}. {len(months)} months of {calls:,} calls each, priced, posted to the ledger, and with the carrier's bill compared:
 {f"{len(wrong)} raised something: {wrong}" if wrong else "no control found anything in any of them"}. Controls that had nothing to look at: {
         ", ".join(f"`{one}`" for one in unseen) or "none"}.
 
@@ -149,15 +162,19 @@ Each is of calls that are worth {SHARE:.2%} of the month's sales, in {len(leaks)
 """
     for leak in LEAKS:
         text += _leak([one for one in leaks if one.leak == leak])
-    text += (
+    return text + (
         "\n*the control says*: what it puts the leak at, by its own measure (the purchases of calls that were not sold, the difference of a wrong\n"
         "price), which is not what the calls are worth. Nobody knows the worth of a record that could not be read, or that has no account.\n\n"
-        f"## Causes of a bill's difference\n\nBills of {bill_calls:,} calls with every fault. A cause that the files "
-        "cannot tell from another is in the key as both.\n"
     )
-    for world, scores, adds_up, seconds in bills:
-        text += f"\n### Their file has {world}\n\nThe causes add up to the difference, to the nano: {'yes' if adds_up else 'NO'}. "
-        text += f"{seconds:.1f} s.\n\n| cause | calls | recall | precision | by the key | found |\n| --- | ---: | ---: | ---: | ---: | ---: |\n"
+
+
+def of_bills(bills: Bills, calls: int, date: str) -> str:
+    """The section of the causes."""
+    text = f"\n\nMeasured on {date}. Bills of {calls:,} calls with every fault. A cause that the files cannot tell from another\n"
+    text += "is in the key as both.\n"
+    for world, scores, adds_up in bills:
+        text += f"\n### Their file has {world}\n\nThe causes add up to the difference, to the nano: {'yes' if adds_up else 'NO'}."
+        text += "\n\n| cause | calls | recall | precision | by the key | found |\n| --- | ---: | ---: | ---: | ---: | ---: |\n"
         for one in scores:
             cause = one.cause.replace("|", " or ")
             text += f"| {cause} | {one.calls:,} | {one.recall:.4f} | {one.precision:.4f} | {_money(one.nanos)} | {_money(one.found_nanos)} |\n"

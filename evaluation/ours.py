@@ -41,6 +41,7 @@ def ours(traffic: Traffic, feed: str = "answers", name: str = "Ringfence") -> Ve
     totals = {detector.name: detector.state() for detector in spanning()}
     settings = settings_of(terms)
     findings: dict[str, Finding] = {}
+    cards: dict[tuple[str, str], int] = {}
     offset, boot_id = 0, f"{traffic.start_ms // 1000}.000000"
     for begin_ms, end_ms, part in spans(events(traffic.frame, FEEDS[feed])):
         part = table.admitted(part)
@@ -65,9 +66,12 @@ def ours(traffic: Traffic, feed: str = "answers", name: str = "Ringfence") -> Ve
             detector.forget(totals[detector.name], end_ms)
         for finding in found:
             findings.setdefault(finding.finding_id, finding)
+            if finding.detector == "sim_box" and finding.facts:
+                for card in finding.facts.shares:
+                    cards.setdefault((finding.tenant, card.account), finding.last_ms)
         table.apply(orders)
     accounts, carriers = set(traffic.frame["account"].unique()), set(traffic.frame["carrier"].unique())
-    return Verdict(name, [alert_of(one, accounts, carriers) for one in findings.values()], table.refused)
+    return Verdict(name, [alert_of(one, accounts, carriers) for one in findings.values()], table.refused, cards)
 
 
 def spans(found: Events) -> Iterator[tuple[int, int, Events]]:

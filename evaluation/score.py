@@ -140,10 +140,9 @@ def _calls_back(episodes: list[Episode], by_episode: dict[str, pl.DataFrame]) ->
 def _sims(traffic: Traffic, verdict: Verdict) -> tuple[int, int, int]:
     boxes = traffic.frame.filter(pl.col("episode").str.starts_with("sim_box"))
     begin = dict(boxes.group_by("account").agg(pl.col("setup_ms").min()).iter_rows())
-    alerted: dict[str, int] = {}
-    for one in sorted(verdict.alerts, key=lambda alert: alert.at_ms):
-        if one.tenant == "mobile" and one.account:
-            alerted.setdefault(one.account, one.at_ms)
-    within = sum(alerted.get(account, 2**62) <= at_ms + 3_600_000 for account, at_ms in begin.items())
-    others = {one.account for one in verdict.alerts if one.detector.startswith("sim_box")} - begin.keys()
-    return len(begin), within, len(others)
+    alerted = {("mobile", one.account): one.at_ms for one in sorted(verdict.alerts, key=lambda alert: -alert.at_ms) if one.tenant == "mobile"}
+    for card, at_ms in verdict.cards.items():
+        alerted[card] = min(at_ms, alerted.get(card, at_ms))
+    within = sum(alerted.get(("mobile", account), 2**62) <= at_ms + 3_600_000 for account, at_ms in begin.items())
+    named = {account for _, account in verdict.cards} | {one.account for one in verdict.alerts if one.detector.startswith("sim_box")}
+    return len(begin), within, len(named - begin.keys() - {""})

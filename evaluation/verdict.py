@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -38,11 +39,13 @@ class Block:
 
 @dataclass(frozen=True)
 class Verdict:
-    """`refused`: one flag per call of the traffic, in its order."""
+    """`refused`: one flag per call of the traffic, in its order. `cards`: tenant and account of each SIM card that an alert about a box names ->
+    when it first did; one alert names all cards of its box."""
 
     name: str
     alerts: list[Alert]
     refused: Mask
+    cards: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
 
 def refused_by(frame: pl.DataFrame, blocks: list[Block]) -> Mask:

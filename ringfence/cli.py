@@ -27,6 +27,7 @@ from ringfence.commands import (
     health,
     invoices,
     journal,
+    lists,
     margins,
     migrate,
     models,
@@ -119,7 +120,7 @@ PANELS = {
     "Configure": (config, decks, portability, switch, credential, user, protect, enforce),
     "Price again": (rerate, recycle, runs),
     "Try rules": (backtest, models),
-    "Alerts and blocks": (alerts, block, unblock, orders, ranges, notify),
+    "Alerts and blocks": (alerts, block, unblock, orders, lists, ranges, notify),
     "Money": (books, invoices, payments, margins, pickup, reconcile, disputes, controls, assure),
     "Inspect and maintain": (calls, quote, route, status, completeness, health, migrate, repartition, backup, restore, retention, journal),
 }

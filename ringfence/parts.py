@@ -188,7 +188,7 @@ def router(settings: Settings) -> None:
     latest = scores.last_scores(journal)
 
     def live_of(tenant: str) -> Live:
-        now = routes.live(latest, routes.suspects(engine, tenant, wall_clock_ms()), tenant)
+        now = routes.live(latest, routes.suspects(engine, tenant, wall_clock_ms()), tenant, routes.denied(engine, tenant, wall_clock_ms()))
         known[tenant] = routes.steady(known.get(tenant, Live()), now)
         return known[tenant]
 
@@ -205,6 +205,31 @@ def router(settings: Settings) -> None:
         telemetry.report(retry(lambda: one.round(wall_clock_ms()), telemetry.beat))
 
     scores.run(telemetry.watched(journal), scores.Settings(settings.partitions, settings.scores_state), after)
+
+
+def poster(settings: Settings) -> None:
+    """Posts the charges that are stored to the ledger, every few seconds, and finds parties that have used up their credit."""
+    from core.clock import wall_clock_ms
+    from ringfence.ops.books_retry import open_when_ready
+    from ringfence.ops.telemetry import start_telemetry
+    from ringfence.ops.telemetry.poster import Poster
+    from services import credit
+    from services.in_force import from_books
+    from services.keep_posting import post_round
+
+    telemetry, stop = start_telemetry(settings, "poster", Poster()), until_signalled()
+    engine, holder, waited_s = open_when_ready(settings.books_dsn, telemetry.beat), f"{socket.gethostname()}/{os.getpid()}", 0.0
+    check = credit.checker(engine, from_books(engine))
+    while not stop.wait(BEAT_S):
+        telemetry.beat()
+        waited_s += BEAT_S
+        if waited_s >= settings.post_s:
+            waited_s = 0.0
+            telemetry.report(post_round(settings.installation, engine, holder, wall_clock_ms, telemetry.beat, check))
+
+
+BEAT_S = 1.0
+"""How often a part that waits is seen to live."""
 
 
 def asking(settings: Settings, name: str) -> tuple[Asking, Callable[[str], Credential | None], threading.Event]:
@@ -239,7 +264,9 @@ def asking(settings: Settings, name: str) -> tuple[Asking, Callable[[str], Crede
         except JournalError:
             return  # the standings of before count
         for tenant in [*known]:
-            known[tenant] = routes.steady(known[tenant], routes.live(found, routes.suspects(engine, tenant, wall_clock_ms()), tenant))
+            now_ms = wall_clock_ms()
+            now = routes.live(found, routes.suspects(engine, tenant, now_ms), tenant, routes.denied(engine, tenant, now_ms))
+            known[tenant] = routes.steady(known[tenant], now)
 
     def keep() -> None:
         while not stop.wait(0.5):
@@ -499,6 +526,7 @@ PARTS: dict[str, Callable[[Settings], None]] = {
     "kamailio": kamailio,
     "notify": notify,
     "pages": pages,
+    "poster": poster,
     "redirect": redirect,
     "router": router,
     "store": store,

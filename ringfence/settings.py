@@ -129,7 +129,7 @@ class Settings(BaseSettings):
         ge=0,
         le=65000,
         description="The first port for metrics; each part adds its number: collector 0, store 1, dispatcher 2, watch 3, pages 4, shipper 5, "
-        "kamailio 6, simulator 7, router 8, api 9, redirect 90, notify 91, judge 10 (judge-2: 11, ...). 0: free ones.",
+        "kamailio 6, simulator 7, router 8, api 9, redirect 90, notify 91, poster 92, judge 10 (judge-2: 11, ...). 0: free ones.",
     )
 
     sip_port: int = Field(5060, ge=1, le=65535, description="The SIP port of a Kamailio that `up` starts.")
@@ -186,6 +186,10 @@ class Settings(BaseSettings):
         ge=0,
         le=1,
         description="Orders that would refuse more than this share of a tenant's last hour wait for a person.",
+    )
+
+    post_s: float = Field(
+        60.0, gt=0, le=86_400, description="Interval in seconds at which the poster moves the charges that are stored into the ledger."
     )
 
     journal_days: float = Field(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 import msgspec
 
 from books import Engine, configs, deliveries, reading
-from core.admission import Admission, Invite, admit
+from core.admission import Admission, Invite, Rates, admit, in_force
 from core.config import Account, Portability, RoutePlan, Trunk
 from core.numbers import DialPlan
 from rating.contracts import Terms
@@ -96,6 +97,7 @@ class Asking:
     _terms: Terms | None = None
     _tables: dict[str, tuple[object, Table]] = field(default_factory=dict)
     _building: set[str] = field(default_factory=set)
+    _rates: Rates = field(default_factory=lambda: Rates(time.time))
     _sources: dict[tuple[str, str], Cached] = field(default_factory=dict)
     _rows: dict[str, tuple[float, Mapping[tuple[str, str], str]]] = field(default_factory=dict)
     _durations: dict[str, Durations] = field(default_factory=dict)
@@ -202,7 +204,7 @@ class Asking:
         plan = terms.plan_of(tenant, asked.trunk) if terms else DialPlan()
         rows = self._rows_of(switch)
         invite = Invite(tenant, asked.account, asked.trunk, asked.a_raw, asked.b_raw, trunk.caller_ranges, trunk.accept_unreadable)
-        found: Admission = admit(invite, plan, lambda table, key: rows.get((table, key), ""))
+        found: Admission = admit(invite, plan, lambda table, key: rows.get((table, key), ""), over=self._rates.over)
         return Screened(found.code, found.order_id, found.number)
 
     def _rows_of(self, switch: str) -> Mapping[tuple[str, str], str]:
@@ -210,13 +212,13 @@ class Asking:
         now_ms = self.clock()
         read_ms, rows = self._rows.get(switch, (-1e12, {}))
         if now_ms - read_ms > 500:
-            tables = deliveries.BLOCKS, deliveries.SHADOW, deliveries.PROTECTED
+            tables = deliveries.BLOCKS, deliveries.SHADOW, deliveries.PROTECTED, deliveries.LISTS
             with reading(self.engine) as conn:
                 rows = {
                     (table, name): value
                     for table in tables
                     for name, value, until_ms, _ in deliveries.rows(conn, switch, table)
-                    if value and (not until_ms or until_ms > now_ms)
+                    if value and (not until_ms or until_ms > now_ms) and (table != deliveries.LISTS or in_force(value, now_ms / 1000))
                 }
             self._rows[switch] = now_ms, rows
         return rows
@@ -229,7 +231,7 @@ def _plan(terms: Terms, tenant: str, account: str) -> RoutePlan | None:
 
 
 def _passed_over(entry: Entry, live: Live) -> bool:
-    if entry.gateway in live.down:
+    if entry.gateway in live.down or entry.carrier in live.denied:
         return True
     return entry.capacity_calls is not None and live.busy.get(entry.gateway, 0) >= entry.capacity_calls
 

@@ -8,7 +8,7 @@ import msgspec
 
 from books import Connection, Engine, leases, orders, suppressions, switches
 from core.numbers import DialPlan
-from core.orders import EVERYONE, Key
+from core.orders import EVERYONE, Action, Key
 from services import known_ranges
 from services.in_force import View
 from switches import hold as at_switches
@@ -37,9 +37,12 @@ class Undelivered(NamedTuple):
         return not self.switches or bool(self.unattended or self.held)
 
 
-def block(conn: Connection, key: Key, ttl_ms: int, who: str, why: str, now_ms: int) -> Blocked:
-    """Orders a block. Raises `ValueError` if the key is protected or malformed; the message has the reason."""
-    order_id = orders.block(conn, key, ttl_ms, who, why, now_ms)
+def block(
+    conn: Connection, key: Key, ttl_ms: int, who: str, why: str, now_ms: int, action: Action = "refuse", calls_a_minute: int = 0, cut: bool = False
+) -> Blocked:
+    """Orders a block, or what `core.orders.Action` has beside it; `cut`: calls in progress are ended as well. Raises
+    `ValueError` if the key is protected or malformed; the message has the reason."""
+    order_id = orders.block(conn, key, ttl_ms, who, why, now_ms, action, calls_a_minute, cut)
     stored = orders.find(conn, order_id)
     assert stored is not None
     return Blocked(order_id, stored.status, known(conn, key))
@@ -52,9 +55,10 @@ def unblock(conn: Connection, key: Key, who: str, why: str, now_ms: int, for_ms:
     return lifted
 
 
-def approve(conn: Connection, order_id: str, who: str, why: str, now_ms: int) -> list[str]:
-    """Approves a waiting order, and with it every order of its key; returns their ids. Raises `orders.Refused`."""
-    approved = orders.approve(conn, order_id, who, why, now_ms)
+def approve(conn: Connection, order_id: str, who: str, why: str, now_ms: int, cut: bool = False) -> list[str]:
+    """Approves a waiting order, and with it every order of its key; `cut`: calls in progress are ended as well. Returns their
+    ids. Raises `orders.Refused`."""
+    approved = orders.approve(conn, order_id, who, why, now_ms, cut)
     key = _key_of(conn, order_id)
     known_ranges.confirm(conn, key.tenant, key.b_range, who, why, now_ms)  # what a person has confirmed is hot for a time
     return approved

@@ -6,19 +6,20 @@ Order: all questions and answers first, then one transaction with the results. A
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import msgspec
 import polars as pl
 
 from assurance.controls.protocol import Facts, Result
 from assurance.controls.registry import controls
-from books import BooksError, Engine, alerts, control_results, disputes, ledger, picked_files, reading, reconciliations, writing
-from core.config import agreement_of, party_of
-from services import control_facts, invoice_proof, posting
+from books import BooksError, Engine, alerts, configs, control_results, disputes, picked_files, reading, reconciliations, writing
+from services import control_facts, credit, invoice_proof, posting
 from services.errors import ServiceError
-from services.in_force import View, from_books
+from services.in_force import from_books
 from services.installation import Installation, opened_books, tenant_of
-from warehouse import WarehouseError
+from services.reading import warehouse
+from warehouse import WarehouseError, ask
 
 
 def run(
@@ -78,20 +79,16 @@ def _invoice_faults(installation: Installation, _: Engine, tenant: str, __: tupl
     return pl.DataFrame({"what": proof.faults}, schema={"what": pl.String})
 
 
-def _exposure(_: Installation, engine: Engine, tenant: str, __: tuple[int, int], ___: dict[str, pl.DataFrame]) -> pl.DataFrame:
-    rows = []
-    with reading(engine) as conn:
-        view = View(conn)
-        owed: dict[tuple[str, str, str], int] = {}
-        for account, nanos in ledger.balances(conn, tenant):
-            if account.party:
-                key = account.party, account.agreement, account.currency
-                owed[key] = owed.get(key, 0) + nanos
-        for row in view.every(("accounts",), {tenant}):
-            agreement = agreement_of(row, view.find)
-            if agreement is not None and agreement.credit_limit_nanos is not None:
-                key = party_of(row), agreement.name, agreement.currency
-                rows.append((key[0], key[1], owed.get(key, 0), agreement.credit_limit_nanos, key[2]))
+def _exposure(
+    installation: Installation, engine: Engine, tenant: str, period: tuple[int, int], _: dict[str, pl.DataFrame]
+) -> pl.DataFrame:
+    with warehouse(installation) as client, reading(engine) as conn:
+        terms = from_books(engine)(configs.latest(conn))
+        found = credit.credits(conn, partial(ask, client), terms, period[1], tenant)
+        rows = [
+            (one.party, ", ".join(agreement.name for agreement in one.agreements), one.exposure.total, one.exposure.limit, one.currency)
+            for one in found if one.exposure.limit is not None
+        ]  # fmt: skip
     schema = pl.Schema({"party": pl.String, "agreement": pl.String, "nanos": pl.Int64, "limit_nanos": pl.Int64, "currency": pl.String})
     return pl.DataFrame(rows, schema=schema, orient="row")
 

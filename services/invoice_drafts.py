@@ -44,6 +44,7 @@ class Progress:
     run: Run | None = None
     drafts: list[Invoice] = field(default_factory=list)
     findings: list[str] = field(default_factory=list)
+    packages: list[str] = field(default_factory=list)  # what they change, or have changed, before the drafts
 
 
 @dataclass(frozen=True)
@@ -60,14 +61,8 @@ class _Next:
 def drafts(conn: Connection, client: Warehouse, tenant: str, until: date, batch: int, run: str, who: str, now_ms: int) -> Progress:
     """The drafts of every period that has ended by a day. One query of the warehouse answers for all chains that are in the same state."""
     terms, progress = TermsInForce(conn, tenant), Progress()
-    last = invoices.last_of_chains(conn, tenant)
     posted = _posted(conn, batch)
-    earliest = _earliest(client, tenant, posted)
-    waiting = {
-        chain: _first(terms, chain, last, earliest)
-        for chain in _chains(conn, terms, tenant)
-        if chain_key(chain) not in last or last[chain_key(chain)].batch <= batch  # else its last invoice has read more than this run does
-    }
+    waiting = next_invoices(conn, client, terms, tenant, batch)
     while True:
         due: dict[tuple[int, int, int, int, str], list[_Next]] = {}
         for chain, coming in waiting.items():
@@ -91,6 +86,17 @@ def drafts(conn: Connection, client: Warehouse, tenant: str, until: date, batch:
                 else:
                     progress.drafts.append(_draft(terms, tenant, one, document, batch, instant, run, who, now_ms))
                     waiting[one.chain] = _Next(one.chain, one.place + 1, batch, one.period.until_ms, following)
+
+
+def next_invoices(conn: Connection, client: Warehouse, terms: TermsInForce, tenant: str, batch: int) -> dict[Chain, _Next | None]:
+    """The next invoice of everybody, whether its period has ended or not; None = there is nothing to invoice yet."""
+    last = invoices.last_of_chains(conn, tenant)
+    earliest = _earliest(client, tenant, _posted(conn, batch))
+    return {
+        chain: _first(terms, chain, last, earliest)
+        for chain in _chains(conn, terms, tenant)
+        if chain_key(chain) not in last or last[chain_key(chain)].batch <= batch  # else its last invoice has read more than this run does
+    }
 
 
 def _posted(conn: Connection, batch: int) -> Posted:

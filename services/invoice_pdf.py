@@ -38,12 +38,15 @@ class NotPrinted(ServiceError):
 
 class Brand(msgspec.Struct, frozen=True, kw_only=True):
     """`brand.json` in a folder of brands/: a colour as #RRGGBB, the name of a logo beside it (SVG or PNG), and texts for the top and the foot, by
-    language or "" for all. Words of a language may be changed by a file texts/LANGUAGE.json beside it."""
+    language or "" for all. Words of a language may be changed by a file texts/LANGUAGE.json beside it. `title` and `hosts`: of the customers' portal:
+    its name, and the host names at which it opens under this brand."""
 
     primary: str = "#1b4f72"
     logo: str = ""
     intro: dict[str, str] = {}
     footer: dict[str, str] = {}
+    title: str = ""
+    hosts: tuple[str, ...] = ()
 
 
 PLAIN = Brand()

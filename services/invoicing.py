@@ -1,12 +1,14 @@
 """Invoices: drafts of all periods that have ended, and what a person does with them.
 
-Order of a run: 1. the run, with the posting batch that it reads (a run that is resumed reads the same); 2. drafts, some hundreds in a transaction,
-each once by its id; 3. the run is done. A crash after 1 or within 2: whoever starts the run again makes what is missing. Order of issuing: number,
-invoice and its transfers, in one transaction: a crash leaves an approved invoice, and no number is used.
+Order of a run: 1. the packages of the cycles (`services.invoice_packages`); 2. the run, with the posting batch that it reads (a run that is resumed
+reads the same); 3. drafts, some hundreds in a transaction, each once by its id; 4. the run is done. A crash within 1: the next start goes on with the
+packages; after 2 or within 3: whoever starts the run again makes what is missing. Order of issuing: number, invoice and its transfers, in one
+transaction: a crash leaves an approved invoice, and no number is used.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
@@ -18,11 +20,12 @@ from assurance.cycles import Period, midnight_ms
 from assurance.invoice import BeyondInvoice, Document, Terms
 from assurance.rounding import to_minor
 from assurance.tax import NoTax
-from books import Connection, audit, invoices, leases, ledger, postings, reading, writing
+from books import Connection, Engine, audit, invoices, leases, ledger, postings, reading, writing
 from books.invoices import Invoice
 from books.ledger import Account
 from core.ids import derived_id
-from core.money import to_nanos
+from core.money import to_nanos, to_text
+from services import invoice_packages
 from services import reading as warehouse_reading
 from services.errors import BadArgument, UnknownName
 from services.installation import Installation, opened_books, tenant_of
@@ -42,11 +45,14 @@ def run(
     """Makes the drafts of all periods that have ended by `until_day` (ISO, local to each agreement), of what is posted now. A run that was begun
     is gone on with, one that is done is shown. `report(made, due)` is called after each transaction."""
     with warehouse_reading.warehouse(installation) as client, opened_books(installation) as engine:
-        with writing(engine) as conn:
+        with reading(engine) as conn:
             tenant = tenant_of(conn, tenant)
             until = _day(until_day)
             if midnight_ms(until, ZoneInfo("UTC")) - 14 * 3_600_000 > now_ms:
                 raise BadArgument(f"{until_day} has not begun anywhere yet: an invoice is made of a period that has ended")
+            begins = not invoices.has_begun(conn, tenant, until_day)
+        applied = _packages(installation, engine, tenant, until, who, now_ms) if begins else []
+        with writing(engine) as conn:
             begun = invoices.begin(conn, tenant, until_day, postings.last(conn).number, who, now_ms)
             lease = leases.acquire(conn, f"invoices {begun.id}", derived_id("holder", now_ms, id(client)), LEASE_MS, now_ms)
         if begun.state == "done":
@@ -57,6 +63,7 @@ def run(
         with reading(engine) as conn:
             before = invoices.every(conn, tenant, run=begun.id)  # of whoever began it
             progress = drafts(conn, client, tenant, until, begun.batch, begun.id, who, now_ms)
+            progress.packages = applied
         due, made = len(before) + len(progress.drafts), len(before)
         for start in range(0, max(len(progress.drafts), 1), A_TRANSACTION):
             some = progress.drafts[start : start + A_TRANSACTION]
@@ -69,13 +76,45 @@ def run(
             report(made, due)
         with writing(engine) as conn:
             leases.release(conn, lease)
-            return Progress(invoices.run_of(conn, begun.id), before + progress.drafts, progress.findings)
+            return Progress(invoices.run_of(conn, begun.id), before + progress.drafts, progress.findings, applied)
+
+
+def _packages(installation: Installation, engine: Engine, tenant: str, until: date, who: str, now_ms: int) -> list[str]:
+    """Applies the packages, by one run at a time, and returns what that changed in words."""
+    name, holder, started_s = f"packages {tenant}", derived_id("holder", now_ms, id(engine)), time.monotonic()
+
+    def held() -> leases.Lease:
+        with writing(engine) as conn:
+            lease = leases.acquire(conn, name, holder, LEASE_MS, now_ms + round(1000 * (time.monotonic() - started_s)))
+        if lease is None:
+            raise Refused(f"The packages of {tenant} are being applied elsewhere: try again in two minutes.")
+        return lease
+
+    def renew(*_: object) -> None:
+        held()
+
+    lease = held()
+    applied = invoice_packages.apply(installation, tenant, until, who, now_ms, renew, renew)
+    with writing(engine) as conn:
+        leases.release(conn, lease)
+    return [_words(one) for one in applied]
+
+
+def _words(one: invoice_packages.Applied) -> str:
+    change = ", ".join(f"{to_text(nanos)} {currency}" for currency, nanos in one.change) or "as counted before"
+    how = f"rating run {one.run}" if one.run else "a rating run will apply it"
+    return f"package of {one.agreement}, {one.period.first} to {one.period.last}: {change} ({how})"
 
 
 def preview(installation: Installation, tenant: str, until_day: str, now_ms: int) -> Progress:
-    """What a run would make, of what is posted now; nothing is stored."""
+    """What a run would make, of what is posted now; nothing is stored. What packages would change first is in `packages`, and not in the drafts."""
     with warehouse_reading.warehouse(installation) as client, opened_books(installation) as engine, reading(engine) as conn:
-        return drafts(conn, client, tenant_of(conn, tenant), _day(until_day), postings.last(conn).number, "", "", now_ms)
+        tenant, until = tenant_of(conn, tenant), _day(until_day)
+        found = drafts(conn, client, tenant, until, postings.last(conn).number, "", "", now_ms)
+        begun = invoices.has_begun(conn, tenant, until_day)
+    if not begun:
+        found.packages = [_words(one) for one in invoice_packages.preview(installation, tenant, until)]
+    return found
 
 
 def _day(text: str) -> date:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from assurance.rounding import decimals_of, to_minor
 from assurance.rounding import to_nanos as minor_to_nanos
-from books import Connection, audit, invoices, ledger, payments, postings
+from books import Connection, audit, invoices, ledger, payments
 from books.invoices import Invoice
 from books.ledger import Account
 from books.payments import Allocation, Payment
@@ -19,8 +19,6 @@ from core.ids import derived_id
 from core.money import to_nanos, to_text
 from services.errors import BadArgument, ServiceError, UnknownName
 from services.installation import tenant_of
-from warehouse import Warehouse, ask, owed
-from warehouse.owed import State
 
 
 class Refused(ServiceError):
@@ -161,40 +159,3 @@ def write_off(conn: Connection, tenant: str, number: str, who: str, why: str, no
     payments.allocate(conn, Allocation(derived_id("allocation", what, invoice.id), tenant, invoice.id, what, open_minor, now_ms))
     audit.note(conn, who, "wrote off an invoice", f"{tenant} {number}", why, now_ms)
     return open_minor
-
-
-@dataclass(frozen=True)
-class Exposure:
-    """What a party may cost us in one currency, in nanos: issued and open, posted and not invoiced, stored and not posted, and in flight."""
-
-    receivable: int
-    unbilled: int
-    unposted: int
-    in_flight: int
-    limit: int | None
-
-    @property
-    def total(self) -> int:
-        return self.receivable + self.unbilled + self.unposted + self.in_flight
-
-    @property
-    def exceeded(self) -> bool:
-        return self.limit is not None and self.total > self.limit
-
-
-def exposure(
-    conn: Connection, client: Warehouse | None, tenant: str, party: str, currency: str, limit_nanos: int | None = None, in_flight_nanos: int = 0
-) -> Exposure:
-    """The one answer to "how much does it owe us": charging and the desks ask it. `client` None = what is not posted is left out;
-    `in_flight_nanos`: what calls that are still going on have come to, which charging knows."""
-    receivable = ledger.balance(conn, Account(tenant, "receivable", currency, party))
-    unbilled = sum(one.nanos for one in ledger.balances(conn, tenant, party, ("unbilled",)) if one.account.currency == currency)
-    unposted = 0
-    if client is not None:
-        before = postings.last(conn).posted
-        after = type(before)({int(row["partition"]): int(row["next_offset"]) for row in ask(client, owed.ends())}, before.runs)
-        condition = "tenant = {tenant:String} AND role = 'sell' AND party = {party:String} AND currency = {currency:String}"
-        query = owed.step(State(before), State(after), "sum(toInt128(nanos) * sign) AS nanos", "", condition,
-                          {"tenant": tenant, "party": party, "currency": currency})  # fmt: skip
-        unposted = sum(int(row["nanos"]) for row in ask(client, query))
-    return Exposure(receivable, unbilled, unposted, in_flight_nanos, limit_nanos)

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 from books import Connection, Engine, audit, reading, users, writing
 from books.users import User
+from core.config import party_of
 from services.errors import ServiceError
+from services.in_force import View
 
 
 def add(
@@ -25,6 +27,16 @@ def set_role(conn: Connection, name: str, tenant: str, role: str, on: bool, who:
     """Gives or takes a role; False = it was so already. Raises `ServiceError`."""
     try:
         return users.set_role(conn, name, tenant, role, on, who, why, now_ms)
+    except ValueError as wrong:
+        raise ServiceError(f"Nothing was changed: {wrong}.") from None
+
+
+def set_party(conn: Connection, name: str, tenant: str, party: str, on: bool, who: str, why: str, now_ms: int) -> bool:
+    """Opens the portal of a customer to a user, or closes it; False = it was so already. Raises `ServiceError`."""
+    try:
+        if on and not any(party_of(row) == party for row in View(conn).every(("accounts",), {tenant})):
+            raise ValueError(f"tenant {tenant} has no account of a party {party!r}")
+        return users.set_party(conn, name, tenant, party, on, who, why, now_ms)
     except ValueError as wrong:
         raise ServiceError(f"Nothing was changed: {wrong}.") from None
 

@@ -16,7 +16,7 @@ from core import durations
 from services import files
 from services.errors import BadArgument, ServiceError
 from services.installation import Installation, opened_books, tenant_of
-from switches.sftp import Picked, PickUpError, Source, is_plain, number_of, pick_up
+from switches.sftp import Picked, PickUpError, Source, is_plain, known_hosts, number_of, pick_up
 
 
 class NotPickedUp(ServiceError):
@@ -37,6 +37,10 @@ def sources_of(path: Path) -> list[Source]:
             durations.to_ms(one.every) if one.every else 0
         except ValueError as wrong:
             raise BadArgument(f"{path}: {one.name}: every: {wrong}") from None
+        try:
+            known_hosts(one)
+        except ValueError as wrong:
+            raise BadArgument(f"{path}: {one.name}: {wrong}") from None
     return found
 
 

@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from books import Connection, ledger, postings, reading, writing
+from books import Connection, Engine, ledger, postings, reading, writing
 from books.ledger import Account, Transfer
 from core.money import to_text
 from core.posted import Posted
 from services import reading as warehouse_reading
 from services.installation import Installation, opened_books
+from services.subjects import Ask
 from warehouse import Warehouse, ask, owed
 from warehouse import runs as stored_runs
 from warehouse.owed import State
@@ -34,25 +35,50 @@ class Done:
     transfers: int
 
 
+@dataclass(frozen=True)
+class Reached:
+    """The newest batch (0 = none), when it was posted, and how many stored records are not in it."""
+
+    batch: int
+    at_ms: int
+    behind: int
+
+
 def post(installation: Installation, now_ms: int, a_batch: int = A_BATCH, before_commit: Callable[[], None] = lambda: None) -> list[Done]:
     """Posts all charges that are stored and not posted yet. `before_commit` is called in each transaction, before its end."""
     with warehouse_reading.warehouse(installation) as client, opened_books(installation) as engine:
-        done: list[Done] = []
-        while True:
-            with reading(engine) as conn:
-                before = postings.last(conn)
-            after = _next(client, before.posted, a_batch)
-            if after == before.posted:
-                return done
-            rows = ask(client, owed.by_party(State(before.posted), State(after)))
-            transfers = list(_transfers(before.number + 1, rows))
-            changes = sum(int(row["changes"]) for row in rows)
-            with writing(engine, row_locks=True) as conn:
-                if not postings.add(conn, before.number + 1, after, changes, now_ms):
-                    return done
-                new = ledger.post(conn, transfers, now_ms)
-                before_commit()
-            done.append(Done(before.number + 1, changes, new))
+        return list(batches(client, engine, now_ms, a_batch, before_commit))
+
+
+def batches(
+    client: Warehouse, engine: Engine, now_ms: int, a_batch: int = A_BATCH, before_commit: Callable[[], None] = lambda: None
+) -> Iterator[Done]:
+    """As `post`, batch by batch: each is posted when it is yielded."""
+    while True:
+        with reading(engine) as conn:
+            before = postings.last(conn)
+        after = _next(client, before.posted, a_batch)
+        if after == before.posted:
+            return
+        rows = ask(client, owed.by_party(State(before.posted), State(after)))
+        transfers = list(_transfers(before.number + 1, rows))
+        changes = sum(int(row["changes"]) for row in rows)
+        with writing(engine, row_locks=True) as conn:
+            if not postings.add(conn, before.number + 1, after, changes, now_ms):
+                return
+            new = ledger.post(conn, transfers, now_ms)
+            before_commit()
+        yield Done(before.number + 1, changes, new)
+
+
+def reached(asked: Ask, conn: Connection) -> Reached:
+    """How far posting is. `asked` answers a query of the warehouse."""
+    last = postings.last(conn)
+    behind = 0
+    for row in asked(owed.ends()):
+        first, end = int(row["first_offset"]), int(row["next_offset"])
+        behind += max(end - max(last.posted.ends.get(int(row["partition"]), 0), first), 0)
+    return Reached(last.number, last.at_ms, behind)
 
 
 def _next(client: Warehouse, before: Posted, a_batch: int) -> Posted:

@@ -92,9 +92,12 @@ def run(installation: Installation, tenant: str, asked: Asked, who: str, now_ms:
             tenant = tenant_of(conn, tenant)
             terms = from_books(engine)(configs.latest(conn))
             known = FileProfile() if asked.guess_again else reconciliations.profile(conn, tenant, asked.role, asked.party)
-            others = reconciliations.every(conn, tenant, asked.role, asked.party)
+            everything = reconciliations.every(conn, tenant)
+        others = [one for one in everything if (one.role, one.party) == (asked.role, asked.party)]
+        shas = _shas(asked)
         plan, zone, agreement = _plan(terms, tenant, asked)
         period = periods.period_ms(asked.period, zone)
+        _check_files(everything, asked, shas, period)
         reasons: list[tuple[str, str]] = []
         calls, calls_layout = _calls(asked, known, reasons)
         invoice, invoice_layout = _invoice(asked, known, reasons)
@@ -109,7 +112,7 @@ def run(installation: Installation, tenant: str, asked: Asked, who: str, now_ms:
         if fees[1]:
             words = f"{fees[0]:,} failed attempts cost {to_text(fees[1])} {found.currency} in fees, and are not compared"
             found.findings.add("attempt fees", "note", words, "look for a line of them on the invoice")
-        stored = _stored(found, asked, tenant, invoice, period, zone, others, who, now_ms)
+        stored = _stored(found, asked, tenant, invoice, period, zone, others, shas, who, now_ms)
         profile = FileProfile(calls=calls_layout or known.calls, invoice=invoice_layout or known.invoice, names=names)
         twin = next((one for one in others if one.id == stored.id), None)
         if twin is None and keep:
@@ -213,11 +216,10 @@ def _check_currency(plan: Plan, calls: TheirCalls | None, invoice: Invoice | Non
 
 
 def _stored(
-    found: Reconciled, asked: Asked, tenant: str, invoice: Invoice | None, period: tuple[int, int], zone: str, others: list[Reconciliation], who: str,
-    now_ms: int,
+    found: Reconciled, asked: Asked, tenant: str, invoice: Invoice | None, period: tuple[int, int], zone: str, others: list[Reconciliation],
+    shas: tuple[str, str], who: str, now_ms: int,
 ) -> Reconciliation:  # fmt: skip
-    invoice_sha = hashlib.sha256(asked.invoice).hexdigest() if asked.invoice is not None else ""
-    cdrs_sha = hashlib.sha256(asked.cdrs).hexdigest() if asked.cdrs is not None else ""
+    invoice_sha, cdrs_sha = shas
     name = reconciliations.id_of(tenant, asked.role, asked.party, *period, invoice_sha, cdrs_sha)
     _check_others(found.findings, others, name, asked, period, invoice, zone)
     inside = found.ours.filter(pl.col("at_ms").is_between(*period, closed="left"))
@@ -235,6 +237,26 @@ def _stored(
         invoice_sha256=invoice_sha, cdrs_sha256=cdrs_sha, currency=found.currency, theirs=to_text(found.theirs_nanos), ours=to_text(found.ours_nanos),
         summary=summary, who=who, at_ms=now_ms,
     )  # fmt: skip
+
+
+def _shas(asked: Asked) -> tuple[str, str]:
+    """The hashes of their invoice and their calls, "" = none."""
+    invoice, cdrs = (hashlib.sha256(content).hexdigest() if content is not None else "" for content in (asked.invoice, asked.cdrs))
+    return invoice, cdrs
+
+
+def _check_files(everything: list[Reconciliation], asked: Asked, shas: tuple[str, str], period: tuple[int, int]) -> None:
+    """An invoice that was compared for another period, or a file as somebody else's, was taken for another one. A file of calls may be of several
+    periods."""
+    for one in everything if not asked.replace else ():
+        is_other = (one.role, one.party) != (asked.role, asked.party)
+        for what, sha, known, wrong in (
+            ("invoice", shas[0], one.invoice_sha256, is_other or (one.from_ms, one.to_ms) != period),
+            ("file of calls", shas[1], one.cdrs_sha256, is_other),
+        ):
+            if sha and sha == known and wrong:
+                whose = f"that of {one.party}" if is_other else "for another period"
+                raise Refused(f"The same {what} was reconciled as {one.id}, {whose}: check the file; with --replace it is compared as well")
 
 
 def _check_others(

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -77,6 +77,7 @@ class NotNow(ServiceError):
 def spec_of(
     conn: Connection, from_ms: int, to_ms: int, *, tenant: str = "", account: str = "", carrier: str = "", reason: str = "", version: int = 0,
     price_lists: Mapping[str, str] | None = None, who: str = "", now_ms: int = 0, zone: str = "UTC",
+    agreements: tuple[str, ...] = (),
 ) -> Spec:  # fmt: skip
     """The calls and the terms of a run. `version`: of the config, 0 = that in force. `price_lists`: name of a deck -> a CSV file in our own columns,
     or the id of a version that the books have; it prices in the place of the deck of that name. Raises `ServiceError`.
@@ -101,6 +102,7 @@ def spec_of(
         ids[key] = _price_list(conn, name, where, decks.content(conn, view[key]).currency, who, now_ms)
     return Spec(
         from_ms=from_ms, to_ms=to_ms, tenant=tenant, account=account, carrier=carrier, reason=reason, config_version=version, decks=ids, zone=zone,
+        agreements=agreements,
     )  # fmt: skip
 
 
@@ -198,6 +200,8 @@ def _read(client: Warehouse, kind: Kind, spec: Spec, rater: Rerater, one: Slice)
     calls = slices.calls(client, one, period, FACTS)
     if not calls.height:
         return None
+    if spec.agreements:
+        calls = _under(calls, rater.terms, {(spec.tenant, name) for name in spec.agreements})
     before = slices.charges(client, one, period, COMPARED)
     if kind == "recycle":
         calls = calls.join(before, on=["partition", "offset"], how="anti")
@@ -225,7 +229,7 @@ def _covered(client: Warehouse, spec: Spec, rater: Rerater) -> pl.DataFrame:
     period = Period(from_ms, to_ms, spec.tenant)
     began, found = _cycles(rater.terms), []
     for one in _cut(client, period):
-        calls = _under_packages(slices.calls(client, one, period, FACTS), rater.terms, deals)
+        calls = _under(slices.calls(client, one, period, FACTS), rater.terms, deals)
         if calls.height:
             charges = rater(*_facts(client, one, period, rater, calls)).charges
             found.append(packages.usage_of(charges, calls, deals, began))
@@ -234,17 +238,17 @@ def _covered(client: Warehouse, spec: Spec, rater: Rerater) -> pl.DataFrame:
     return packages.covered(pl.concat(found), lambda tenant, name: deals[tenant, name])
 
 
-def _under_packages(calls: pl.DataFrame, terms: Terms, deals: Mapping[tuple[str, str], packages.Deal]) -> pl.DataFrame:
-    """Those calls that may be sold or bought by an agreement with a package."""
+def _under(calls: pl.DataFrame, terms: Terms, agreements: Collection[tuple[str, str]]) -> pl.DataFrame:
+    """Those calls that may be sold or bought by one of these agreements, (tenant, name) each."""
 
     def agreed(tenant: str, charged: Iterable[Charged]) -> bool:
-        return any((tenant, one.agreement) in deals for one in charged)
+        return any((tenant, one.agreement) in agreements for one in charged)
 
     tenant = str(calls["tenant"][0]) if calls.height else ""
     accounts = [name for name in calls["account"].unique() if agreed(tenant, terms.sold(tenant, name))]
     carriers = [name for name in calls["carrier"].unique() if agreed(tenant, (terms.bought(tenant, name),))]
     wanted = pl.col("account").is_in(accounts) | pl.col("carrier").is_in(carriers)
-    if any(terms.rows["agreements"][key].role == "buy" for key in deals):  # an attempt may have gone to such a carrier
+    if any(terms.rows["agreements"][key].role == "buy" for key in agreements):  # an attempt may have gone to such a carrier
         wanted |= (pl.col("failed") > 0) | (pl.col("legs") > 0)
     return calls.filter(wanted)
 
@@ -344,19 +348,36 @@ def _hash(frame: pl.DataFrame, columns: list[str] | tuple[str, ...]) -> int:
 # --- what can be asked for ---------------------------------------------------------------------------------------------------------------
 
 
+class WhatIf(NamedTuple):
+    """What a run would come to, and the highest number of a run that the warehouse knows."""
+
+    found: Found
+    above: int
+
+
 def compute(installation: Installation, kind: Kind, spec: Spec, who: str, why: str, now_ms: int, progress: Progress = nobody) -> Run:
     """A what-if: prices the calls again, compares, and notes what that comes to as a rating run that does not count."""
+    return noted(installation, kind, spec, what_if(installation, kind, spec, progress), who, why, now_ms)
+
+
+def what_if(installation: Installation, kind: Kind, spec: Spec, progress: Progress = nobody) -> WhatIf:
+    """Prices the calls again and compares; nothing is stored."""
     rater, tally = Rerater(terms_of(installation, spec), 0), _Tally()
     with read.warehouse(installation) as client:
         for piece in _priced(client, kind, spec, rater, progress):
             tally.take(piece)
         above = int(ask(client, stored_runs.highest())[0]["run"])
-    found = tally.found()
+    return WhatIf(tally.found(), above)
+
+
+def noted(installation: Installation, kind: Kind, spec: Spec, what: WhatIf, who: str, why: str, now_ms: int) -> Run:
+    """Notes a what-if as a rating run that does not count."""
+    found = what.found
     if spec.to_ms > now_ms - SETTLED_MS:
         words = "calls of this period may still be going on: each that ends changes what this run comes to, and then it cannot be counted"
         found = msgspec.structs.replace(found, notes=(*found.notes, words))
     with books(installation) as conn:
-        number = runs.add(conn, kind, spec, found, above, who, why, now_ms)
+        number = runs.add(conn, kind, spec, found, what.above, who, why, now_ms)
     return run_of(installation, number)
 
 

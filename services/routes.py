@@ -18,6 +18,7 @@ from rating.routes.choose import Choice, choose
 from rating.routes.durations import Durations, observed
 from rating.routes.live import NOTHING_KNOWN, Live, Standing
 from rating.routes.view import View, view_of
+from services import lists
 from services.errors import BadArgument, NoInstallation, UnknownName
 from services.installation import Installation, opened_books
 from services.reading import warehouse
@@ -93,10 +94,16 @@ def live_of(installation: Installation, tenant: str, now_ms: int) -> Live:
         log.warning("the scores of carriers cannot be read: none is known", error=str(error))
         found = None
     with opened_books(installation) as engine:
-        return live(found, suspects(engine, tenant, now_ms), tenant)
+        return live(found, suspects(engine, tenant, now_ms), tenant, denied(engine, tenant, now_ms))
 
 
-def live(found: Scores | None, suspected: Mapping[str, str], tenant: str) -> Live:
+def denied(engine: Engine, tenant: str, now_ms: int) -> dict[str, str]:
+    """Carriers on the deny list, and why."""
+    with reading(engine) as conn:
+        return lists.denied_carriers(conn, tenant, now_ms)
+
+
+def live(found: Scores | None, suspected: Mapping[str, str], tenant: str, denied: Mapping[str, str] = {}) -> Live:
     """The standings of a tenant's carriers, from their scores and from what they are suspected of."""
     standings = {
         (one.carrier, one.destination): Standing(one.score, one.asr, one.attempts, suspected.get(one.carrier, ""))
@@ -105,7 +112,7 @@ def live(found: Scores | None, suspected: Mapping[str, str], tenant: str) -> Liv
     }
     for carrier, why in suspected.items():
         standings.setdefault((carrier, ""), NOTHING_KNOWN._replace(suspected=why))
-    return Live(standings)
+    return Live(standings, denied=denied)
 
 
 def suspects(engine: Engine, tenant: str, now_ms: int) -> dict[str, str]:
@@ -121,7 +128,7 @@ SCORE_STEP, ASR_STEP = 0.03, 0.05
 def steady(before: Live, now: Live) -> Live:
     """The standings now, where one has changed by as much as routes may change for: a score by 0.03, a share of answers by 0.05, or a
     suspicion. Else those before: routes that flutter would be delivered to every switch, for nothing."""
-    if before.standings.keys() != now.standings.keys():
+    if before.standings.keys() != now.standings.keys() or before.denied != now.denied:
         return now
     for key, new in now.standings.items():
         old = before.standings[key]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
@@ -10,8 +11,9 @@ from core import record
 from core.topics import CALLS
 from journal import open_journal
 from journal.waiting import records_behind
+from services import posting
 from services import reading as read
-from services.installation import Installation, books
+from services.installation import Installation, books, books_as_they_are
 from warehouse import ask, queries
 
 COUNTS = ("received", "rated", "unrated", "events", "rejected", "duplicates", "conflicts")
@@ -96,11 +98,14 @@ def report(installation: Installation, now_ms: int) -> dict[str, Any]:
         totals = ask(client, queries.totals())[0]
         stored_to = {row["partition"]: row["last_offset"] for row in ask(client, queries.completeness())}
         migrations = ask(client, ("SELECT count() AS n FROM migrations", {}))[0]["n"]
+        with books_as_they_are(installation) as conn:
+            unposted = posting.reached(partial(ask, client), conn).behind
     return {
         **{name: int(totals[name]) for name in COUNTS},
         "alerts": found_alerts,
         "blocks": now_blocked["standing"],
         "lag": records_behind(open_journal(installation.journal_dsn), CALLS, stored_to),
+        "unposted": unposted,
         "versions": {
             "ringfence": version("ringfence"),
             "config": config,

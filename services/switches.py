@@ -54,20 +54,24 @@ def enforce(conn: Connection, name: str, tenant: str, on: bool, who: str, why: s
     switches.set_enforcing(conn, name, tenant, on, who, why, now_ms)
 
 
-def issue(conn: Connection, switch: str, tenants: Sequence[str], sources: Sequence[str], who: str, why: str, now_ms: int) -> Issued:
-    """A new token for a switch that posts records of these tenants. `sources`: addresses or networks it may come from; () = anywhere.
+def issue(
+    conn: Connection, switch: str, tenants: Sequence[str], sources: Sequence[str], who: str, why: str, now_ms: int,
+    scopes: Sequence[str] = credentials.OF_A_SWITCH, expires_at_ms: int | None = None,
+) -> Issued:  # fmt: skip
+    """A new token for a switch that posts records of these tenants, or for a program. `sources`: addresses or networks it may come from; () = any.
 
     Raises `BadArgument` if the name or a source is invalid.
     """
     check_name(switch)
     token = secrets.token_urlsafe(32)
     try:
-        credentials.add(conn, tenants, switch, token, sources, now_ms)
+        credentials.add(conn, tenants, switch, token, sources, now_ms, scopes, expires_at_ms)
     except ValueError as error:
-        raise BadArgument(f"--source: {error}") from None
-    audit.note(conn, who, "credential added", f"{credentials.id_of(token)}: {switch} for {', '.join(tenants)}", why, now_ms)
+        raise BadArgument(f"The token is not made: {error}") from None
+    what = f"{credentials.id_of(token)}: {switch} for {', '.join(tenants)}, may {', '.join(scopes)}"
+    audit.note(conn, who, "credential added", what, why, now_ms)
     known = switch in [one.name for one in switches.every(conn)]
-    for tenant in tenants if known else ():
+    for tenant in tenants if known and "records" in scopes else ():
         switches.serve(conn, switch, tenant, now_ms)
     return Issued(token, credentials.id_of(token), known)
 

@@ -35,10 +35,9 @@ class Given:
 def give(conn: Connection, finding_id: str, verdict: str, who: str, why: str, now_ms: int, quiet_ms: int = QUIET_MS) -> Given:
     """Stores a verdict, in one transaction with what follows. Given again it changes nothing but the time.
 
-    fraud       the subject's other open alerts get the same verdict, unless a person has judged them; it is not quiet any more, and its range
-                is known for fraud from now on (`services.known_ranges.confirm`)
-    not fraud   its range is not known for fraud by our own word any more; its own orders are lifted; alerts of the same detector about the same
-                subject are not shown, and refuse nothing, for `quiet_ms`
+    fraud       its range is hot for a time; the subject's other open alerts get the same verdict, unless a person has judged them; it is not quiet
+                any more
+    not fraud   its own orders are lifted; alerts of the same detector about the same subject are not shown, and refuse nothing, for `quiet_ms`
     unsure      nothing
 
     Raises `ServiceError`.
@@ -59,13 +58,10 @@ def give(conn: Connection, finding_id: str, verdict: str, who: str, why: str, no
     if word == "not fraud":
         lifted = orders.lift_finding(conn, finding_id, who, f"not fraud: {why}", now_ms)
         verdicts.quieten(conn, finding, now_ms + quiet_ms, who, why, now_ms)
-        if b_range := _range_of(finding):
-            known_ranges.forget(conn, finding.tenant, b_range, who, why, now_ms, only_confirmed=True)
     else:
         verdicts.end_quiet(conn, finding, who, f"{word}: {why}", now_ms)
+    _ranges(conn, finding, word, who, why, now_ms)
     if word == "fraud":
-        if b_range := _range_of(finding):
-            known_ranges.confirm(conn, finding.tenant, b_range, who, why, now_ms)
         for other in verdicts.open_alerts(conn, finding, finding.last_ms - OPEN_MS):
             verdicts.put_verdict(conn, other, word, who, why, now_ms, spread_from=finding_id)
             spread.append(other.finding_id)
@@ -73,10 +69,13 @@ def give(conn: Connection, finding_id: str, verdict: str, who: str, why: str, no
     return Given(stored, spread, lifted, now_ms + quiet_ms if word == "not fraud" else 0)
 
 
-def _range_of(finding: Finding) -> str:
-    """The range that an alert is about; "" = it is about more than one."""
-    facts = finding.facts
-    return facts.b_range if facts and facts.subject_kind in ("b_range", "account_range", "range") else ""
+def _ranges(conn: Connection, finding: Finding, word: Word, who: str, why: str, now_ms: int) -> None:
+    """The range of an alert that is fraud is hot from now on; of one that is not, it is no more (`core.known`)."""
+    b_range = finding.key.b_range if finding.key else finding.facts.b_range if finding.facts else ""
+    if b_range and word == "fraud":
+        known_ranges.confirm(conn, finding.tenant, b_range, who, why, now_ms)
+    elif b_range and word == "not fraud":
+        known_ranges.forget(conn, finding.tenant, b_range, who, why, now_ms, only_confirmed=True)
 
 
 def text_of(given: Given) -> str:

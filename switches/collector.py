@@ -283,6 +283,8 @@ class Collector:
         if not credential.allows(source):
             _log.warning("%s posts from %s, which is not among the sources of its credential: refused", credential.switch, source)
             raise _Refused(403, f"{source} is not among the sources of this token")
+        if not credential.may("records", wall_clock_ms()):
+            raise _Refused(403, "the token has expired, or may not post records")
         return credential
 
     async def _look_up(self, token: str) -> Credential | None:

@@ -8,14 +8,17 @@ Names and values are the same for every kind of switch; a driver translates them
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
-from books.deliveries import CARRIERS, DIAL_PLANS, GATEWAYS, PROTECTED, SOURCES
+from books.deliveries import CARRIERS, DIAL_PLANS, GATEWAYS, LISTS, PROTECTED, SOURCES
 from core.config import Config, RoutePlan, Trunk, path
 from core.decide import Listed
+from core.ids import derived_id
+from core.numbering import prefixes_of
 from core.numbers import DialPlan
+from core.orders import EVERYONE
 from switches import routes
 
 Rows = dict[str, str]
@@ -33,6 +36,7 @@ class Source(msgspec.Struct, frozen=True):
     keepalive: bool = False  # send OPTIONS to both sides inside the call
     caller_ranges: tuple[str, ...] = ()  # prefixes of caller numbers that the trunk is trusted for; only they may call "from a protected number"
     accept_unreadable: bool = False  # calls to an unreadable number are sent on unchanged, instead of refused with 484
+    redress: str = ""  # what a refused caller reads (`Policy.redress`); "" = a plain 603
     view: str = ""  # by which its calls are routed (`switches.routes`); "" = to the carriers in their order
 
 
@@ -46,14 +50,17 @@ class Carrier(msgspec.Struct, frozen=True):
     prefix: str = ""
 
 
-def tables(config: Config, listed: Iterable[Listed], tenants: Sequence[str], next_hop: str = "") -> dict[str, Rows]:
-    """The rows of all tables whose rows do not expire, for a switch that carries these tenants. `next_hop`: see `carriers`."""
+def tables(config: Config, listed: Sequence[Listed], carried: Mapping[str, bool], next_hop: str = "") -> dict[str, Rows]:
+    """The rows of all tables whose rows do not expire, for a switch that carries these tenants (-> whether it enforces for them). `next_hop`: see
+    `carriers`."""
+    tenants = sorted(carried)
     return {
         PROTECTED: protected(listed),
+        LISTS: lists(listed, carried),
         DIAL_PLANS: dial_plans(config),
         GATEWAYS: routes.gateways(config, tenants),
         SOURCES: sources(config, tenants),
-        CARRIERS: carriers(config, tenants, next_hop),
+        CARRIERS: carriers(config, tenants, next_hop, [row for row in listed if row.list == "deny" and row.kind == "carrier"]),
     }
 
 
@@ -66,6 +73,45 @@ def protected(listed: Iterable[Listed]) -> Rows:
     """
     letter = {"number": "", "account": "A|", "trunk": "T|"}
     return {letter[row.kind] + path(row.tenant, row.value): _plain(row.why) or "protected" for row in listed if row.list == "protected"}
+
+
+def lists(listed: Iterable[Listed], carried: Mapping[str, bool]) -> Rows:
+    """Entry of a key (`Key.entry`; account `*` = all callers of a tenant) -> `verb|until in s|id`: allow, deny, or mark in shadow.
+
+    >>> entry = Listed("deny", "number", "", "88213", "pumped", "ann", 0, account="acme")
+    >>> rows = lists([entry, Listed("deny", "destination", "t1", "LV", "w", "ann", 0, until_ms=5_000)], {"t1": True, "t2": False})
+    >>> [(name, value.rpartition("|")[0]) for name, value in sorted(rows.items())]
+    [('t1|A|*||371', 'deny|5'), ('t1|A|acme||88213', 'deny|0'), ('t2|A|acme||88213', 'mark|0')]
+    """
+    found: Rows = {}
+    for row in listed:
+        if row.list not in ("allow", "deny") or row.kind == "carrier":
+            continue
+        for tenant, enforcing in carried.items():
+            if row.tenant not in ("", tenant):
+                continue
+            verb = "allow" if row.list == "allow" else "deny" if enforcing else "mark"
+            value = f"{verb}|{-(-row.until_ms // 1000)}|{listed_id(row)}"
+            for name in _entries(row, tenant):
+                if found.get(name, "").partition("|")[0] != "deny":  # of a number that is on both lists
+                    found[name] = value
+    return found
+
+
+def listed_id(row: Listed) -> str:
+    """By which the record of a call names the entry that refused it."""
+    return derived_id("list", row.list, row.kind, row.tenant, row.account, row.value)
+
+
+def _entries(row: Listed, tenant: str) -> Iterator[str]:
+    whose = f"A|{row.account or EVERYONE}"
+    if row.kind in ("account", "trunk"):
+        yield f"{tenant}|{'A' if row.kind == 'account' else 'T'}|{row.value}||"
+    elif row.kind == "caller":
+        yield f"{tenant}|{whose}|{row.value}|"
+    else:
+        for digits in prefixes_of(row.value) if row.kind == "destination" else (row.value,):
+            yield f"{tenant}|{whose}||{digits}"
 
 
 def dial_plans(config: Config) -> Rows:
@@ -101,6 +147,9 @@ def sources(config: Config, tenants: Sequence[str]) -> Rows:
     accounts = {(account.tenant, account.name): account for account in config.accounts if account.route_plan}
     route_plans = {(plan.tenant, plan.name): plan for plan in config.route_plans}
 
+    def redress(tenant: str) -> str:
+        return config.policies.get(tenant, config.policy).redress
+
     def find(kind: str, tenant: str, name: str) -> RoutePlan | None:
         return route_plans.get((tenant, name))
 
@@ -110,7 +159,7 @@ def sources(config: Config, tenants: Sequence[str]) -> Rows:
                 trunk.tenant, trunk.account, trunk.name,
                 plan_name(trunk.tenant if (trunk.tenant, trunk.dial_plan) in plans else "", trunk.dial_plan), trunk.max_call_s, trunk.keepalive,
                 caller_ranges=trunk.caller_ranges, accept_unreadable=trunk.accept_unreadable,
-                view=routes.view_of_account(accounts.get((trunk.tenant, trunk.account)), find),
+                redress=redress(trunk.tenant), view=routes.view_of_account(accounts.get((trunk.tenant, trunk.account)), find),
             )
         )
         for trunk in config.trunks
@@ -119,9 +168,11 @@ def sources(config: Config, tenants: Sequence[str]) -> Rows:
     }  # fmt: skip
 
 
-def carriers(config: Config, tenants: Sequence[str], next_hop: str = "") -> Rows:
+def carriers(config: Config, tenants: Sequence[str], next_hop: str = "", denied: Sequence[Listed] = ()) -> Rows:
     """`tenant|n` -> the n-th next hop of the tenant's calls, in the order of its egress trunks. `|n` are those of emergency calls from unknown
     addresses: the next hops of the first tenant.
+
+    Carriers on the deny list are left out, where another is left: an emergency call needs a way.
 
     `next_hop` (HOST:PORT) is used for a tenant without an egress trunk that has an address, as the address of its first egress trunk.
 
@@ -134,6 +185,8 @@ def carriers(config: Config, tenants: Sequence[str], next_hop: str = "") -> Rows
     nobody: Rows = {}
     for tenant in tenants:
         egress = [trunk for trunk in config.trunks if trunk.tenant == tenant and trunk.carrier]
+        out = {row.value for row in denied if row.tenant in ("", tenant)}
+        egress = [one for one in egress if one.carrier not in out] or egress
         if next_hop and not any(one.address for one in egress):
             nowhere = Trunk(tenant=tenant, name="", carrier="next-hop")
             egress = [msgspec.structs.replace((egress or [nowhere])[0], address=next_hop)]

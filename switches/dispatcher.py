@@ -238,9 +238,10 @@ class Dispatcher:
         now_ms = self.clock()
         with reading(self.engine) as conn:
             expired = orders.any_to_expire(conn, now_ms)
-            listed = lists.every(conn, "protected")
+            known = lists.every(conn)
+            listed = [row for row in known if not row.until_ms or row.until_ms > now_ms]
             unsafe = listed != self._listed and orders.any_unsafe(conn)
-            carried = {switch.name: sorted(switches.tenants_of(conn, switch.name)) for switch in switches.every(conn)}
+            carried = {switch.name: switches.tenants_of(conn, switch.name) for switch in switches.every(conn)}
             version = configs.latest(conn)
             wanted = version, listed, carried
             config = configs.load(conn, version) if version and wanted != self._wanted else Config(version=0)
@@ -248,6 +249,9 @@ class Dispatcher:
             with writing(self.engine) as conn:
                 orders.refuse_unsafe(conn, now_ms)
         self._listed = listed
+        if len(listed) < len(known):
+            with writing(self.engine) as conn:
+                lists.expire(conn, now_ms)
         if wanted != self._wanted:
             self._want(config, listed, carried, now_ms)
             self._wanted = wanted
@@ -255,13 +259,13 @@ class Dispatcher:
             with writing(self.engine) as conn:
                 orders.expire(conn, now_ms)
 
-    def _want(self, config: Config, listed: list[Listed], carried: Mapping[str, list[str]], now_ms: int) -> None:
+    def _want(self, config: Config, listed: list[Listed], carried: Mapping[str, dict[str, bool]], now_ms: int) -> None:
         """Without a config version, the tables that are made from one are left alone."""
         try:
             tables = {
                 switch: desired.tables(config, listed, tenants, self.next_hops.get(switch, ""))
                 if config.version
-                else {deliveries.PROTECTED: desired.protected(listed)}
+                else {deliveries.PROTECTED: desired.protected(listed), deliveries.LISTS: desired.lists(listed, tenants)}
                 for switch, tenants in carried.items()
             }
         except ValueError as error:  # an error that publishing did not find must not stop orders

@@ -26,8 +26,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 
-from books.deliveries import BLOCKS, SHADOW, TABLES
-from core.admission import Admission, Invite, admit
+from books.deliveries import BLOCKS, LISTS, SHADOW, TABLES
+from core.admission import Admission, Invite, Rates, admit, in_force
 from core.numbers import DialPlan
 from switches.control import (
     FENCE_HEADER,
@@ -85,6 +85,7 @@ class Loopback:
         self._after: dict[str, float] = {}  # lines that an emergency call has opened -> until when
         self._fence = 0
         self.held = False
+        self._rates = Rates(clock)
         self.trouble = ""  # for tests: "hang", "nonsense" or "error"
         self.boot = ""
         self._sweep_at_s = 0.0
@@ -107,7 +108,8 @@ class Loopback:
         """Admits or refuses a call; an emergency call opens its line for `CALLBACK_S`."""
         now_s = self._clock()
         with self._lock:
-            found = admit(invite, plan, lambda table, key: self._value(table, key, now_s), held=self.held, emergency=self._emergency)
+            found = admit(invite, plan, lambda table, key: self._value(table, key, now_s), held=self.held, emergency=self._emergency,
+                          over=self._rates.over)
             if len(self._after) >= MAX_LINES:
                 self._after = {name: until for name, until in self._after.items() if until > now_s}
             if len(self._after) < MAX_LINES:
@@ -118,6 +120,8 @@ class Loopback:
         if table == "after":
             return "1" if self._after.get(key, 0.0) > now_s else ""
         item = self.tables[table].get(key)
+        if table == LISTS:
+            return item.value if item and in_force(item.value, now_s) else ""
         return item.value if item and (item.ends_s is None or item.ends_s > now_s) else ""
 
     def live(self, table: str = BLOCKS) -> dict[str, str]:

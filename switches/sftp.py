@@ -9,8 +9,12 @@ import os
 import re
 from collections.abc import Collection
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
+
+if TYPE_CHECKING:
+    import asyncssh
 
 MOST_FILES = 100_000
 MOST_BYTES = 4 << 30
@@ -77,7 +81,7 @@ def pick_up(
 async def _pick_up(source: Source, into: Path, known: frozenset[tuple[str, int, int]], contents: set[str], now_ms: int) -> list[Picked]:
     import asyncssh
 
-    keys = asyncssh.import_known_hosts(f"* {source.host_key}")
+    keys = known_hosts(source)
     secret = Path(source.password_file).read_text().strip() if source.password_file else None
     into.mkdir(parents=True, exist_ok=True)
     found: list[Picked] = []
@@ -103,6 +107,17 @@ async def _pick_up(source: Source, into: Path, known: frozenset[tuple[str, int, 
             contents.add(sha256)
             found.append(Picked(name=name, size_bytes=read_bytes, modified_ms=modified_ms, sha256=sha256, path=path))
     return found
+
+
+def known_hosts(source: Source) -> asyncssh.SSHKnownHosts:
+    """The only key that the server may show. Raises `ValueError` where it is none."""
+    import asyncssh
+
+    try:
+        asyncssh.import_public_key(source.host_key)
+    except asyncssh.KeyImportError:
+        raise ValueError(f"host_key {source.host_key[:40]!r} is no public key: it is written as ssh-ed25519 AAAA...") from None
+    return asyncssh.import_known_hosts(f"* {source.host_key}")
 
 
 def is_plain(name: str) -> bool:

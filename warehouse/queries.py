@@ -269,6 +269,18 @@ def unfinished(answered_before_ms: int) -> Query:
     )
 
 
+def in_progress(answered_from_ms: int) -> Query:
+    """Calls that were answered since a time and have no end yet."""
+    columns = "event, disposition, account, a_number, b_number, lrn, setup_ms, answer_ms, at_ms, call_key"
+    answers, params = latest("records", columns, answered_from_ms, condition="event = 'answer'")
+    return (
+        f"SELECT tenant, account, a_number, b_number, lrn, setup_ms, coalesce(answer_ms, at_ms) AS answer_ms FROM {answers} "
+        "WHERE disposition = 'event' AND b_number != '' AND call_key NOT IN (SELECT call_key FROM calls WHERE learned_ms >= {since_ms:Int64}) "
+        "ORDER BY at_ms, call_key LIMIT 1 BY call_key",
+        params,
+    )
+
+
 def answered(since_ms: int = 0, digits: int = 10) -> Query:
     """Answered calls that ended since then, by tenant, account, ingress trunk, a_number and the first digits of the b_number."""
     source, params = latest("calls", "account, ingress_trunk, a_number, b_number, answer_ms, learned_ms", since_ms)

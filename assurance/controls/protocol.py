@@ -29,7 +29,8 @@ class Item(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a control found in a period. `checked`: how many things it looked at; `money`: currency -> nanos."""
+    """What a control found in a period. `checked`: how many things it looked at; `money`: currency -> nanos; `sales`: what the calls that it looked
+    at were sold for, where it says so."""
 
     control: str
     status: Status
@@ -38,6 +39,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     money: dict[str, int] = {}
     items: tuple[Item, ...] = ()
     why_not: str = ""
+    sales: dict[str, int] = {}
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,7 @@ class Control:
     remedy: str
     needs: tuple[str, ...]
     find: Finds
+    sold: str = ""  # a frame of `needs` whose `nanos` are what the calls were sold for
 
     def run(self, facts: Facts) -> Result:
         """The answer. Where nothing could be looked at, it is `not_looked` with the reason.
@@ -90,7 +93,11 @@ class Control:
                 money[item.currency] = money.get(item.currency, 0) + item.nanos
         status: Status = "found" if items else "passed"
         count = sum(item.count for item in items)
-        return Result(control=self.name, status=status, checked=checked, count=count, money=money, items=tuple(items[:SHOWN]))
+        sales: dict[str, int] = {}
+        for currency, nanos in facts.frames[self.sold].select("currency", "nanos").iter_rows() if self.sold else ():
+            sales[currency] = sales.get(currency, 0) + nanos
+        shown = tuple(items[:SHOWN])
+        return Result(control=self.name, status=status, checked=checked, count=count, money=money, items=shown, sales=sales)
 
 
 def rows(facts: Facts, name: str) -> Iterable[dict[str, Any]]:

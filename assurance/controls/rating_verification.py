@@ -34,6 +34,7 @@ CONTROL = Control(
     schedule="daily",
     money="stored less computed",
     remedy="`ringfence quote --explain` for one of the calls; then re-rate the period",
-    needs=("verified",),
+    needs=("verified", "trunks"),
     find=find,
+    sold="trunks",
 )

@@ -58,7 +58,10 @@ def match(ours: pl.DataFrame, theirs: pl.DataFrame, tolerance_ms: int) -> Matche
         found.append(pairs)
         mine = mine.join(pairs, left_on="place", right_on="ours", how="anti")
         other = other.join(pairs, left_on="place", right_on="theirs", how="anti")
-    # Single calls in another zone: a number, a caller and a duration that are the same, whole quarters of an hour apart.
+    # Single calls in another zone: a number, a caller and a duration that are the same, whole quarters of an hour apart. Where their file has charged
+    # seconds alone, it is ours that they are the same as.
+    if other.height and theirs["duration_ms"].null_count() * 2 > theirs.height:
+        mine = mine.with_columns((1000 * ours["charged_s"].gather(mine["place"])).alias("length_ms"))
     strays = _strays(mine, other, clock, apart_ms)
     return Matched(pl.concat([*found, strays]).sort("ours"), clock)
 

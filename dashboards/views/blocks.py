@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import streamlit as st
 
 from books import Unavailable, reading
+from core.decide import Listed
 from core.orders import Key
 from core.safety import fault
 from core.text import amount, span
@@ -25,12 +26,14 @@ from services.errors import ServiceError
 
 EVERY_S = 4.0
 SHOWN = 30
-CAUGHT_MS = 7 * subjects.DAY_MS
-KINDS: tuple[lists.Kind, ...] = ("number", "account", "trunk")
+DAY_MS = subjects.DAY_MS
+CAUGHT_MS = 7 * DAY_MS
+KINDS: tuple[lists.Kind, ...] = ("number", "caller", "destination", "account", "trunk", "carrier")
+LASTS = {"until it is taken off": 0, "1 day": DAY_MS, "7 days": 7 * DAY_MS, "30 days": 30 * DAY_MS}
 LISTS: dict[lists.List, str] = {
     "protected": "no order may block these; their calls pass before any look-up",
-    "allow": "an automatic order that affects one of these waits for a person",
-    "deny": "blocks of these are approved already: no limit applies to them",
+    "allow": "their calls pass at the switches, whatever blocks say; an automatic order that affects one waits for a person",
+    "deny": "their calls are refused at the switches that enforce; a carrier gets no calls",
 }
 
 
@@ -178,27 +181,49 @@ def _key(visit: Visit, side: str, name: str, caller: str, called: str) -> Key:
 def listing(visit: Visit) -> None:
     """The three lists, and a form to change them."""
 
-    def read(_: Any) -> list[Any]:
+    def read(_: Any) -> list[Shown]:
         with reading(visit.sources.engine()) as conn:
-            return lists.every(conn, visit.tenant)
+            states = lists.at_switches(conn)
+            return [Shown(one, states.get(lists.listed_id(one), {})) for one in lists.every(conn, visit.tenant)]
+
+    def count(ask: subjects.Ask) -> Mapping[str, Caught]:
+        return lists.caught(ask, visit.tenant, visit.now_ms - CAUGHT_MS)
 
     filter_text = st.text_input("Find", key="find", bind="query-params", max_chars=64, placeholder="a number, a name, a reason").strip().lstrip("+")
     latest = visit.sources.asked(("lists", visit.tenant), read, fresh_ms=5_000)
+    counted = visit.sources.asked(("listed", visit.tenant), count, fresh_ms=20_000)
     if visit.may("approve") and visit.person.name:
         change(visit)
     if not answered(latest, visit.now_ms, "Lists") or latest.value is None:
         return
     for name, note in LISTS.items():
-        found = [one for one in latest.value if one.list == name and filter_text.lower() in f"{one.value} {one.why} {one.who}".lower()]
+        wanted = filter_text.lower()
+        found = [one for one in latest.value if one.row.list == name and wanted in f"{one.row.value} {one.row.why} {one.row.who}".lower()]
         heading(name.capitalize(), note + (f"; the first 50 of {len(found):,}" if len(found) > 50 else ""))
         if not found:
             quiet("No entry." if not filter_text else "No entry fits.")
             continue
-        rows: list[tuple[str | Safe, ...]] = [
-            (one.kind, visit.mask(one.value, ()), one.tenant or "every tenant", visit.mask(one.why, ()), one.who, utc(one.at_ms, visit.now_ms))
-            for one in found[:50]
-        ]
-        st.html(tag("div", table(("kind", "value", "of", "why", "by", "since"), rows, numbers_from=9), cls="rf-scroll"))
+        rows = [_row(visit, one, counted.value) for one in found[:50]]
+        columns = ("kind", "value", "of", "until", "at the switches", "caught in 7 days", "why", "by", "since")
+        st.html(tag("div", table(columns, rows, numbers_from=len(columns)), cls="rf-scroll"))
+
+
+class Shown(NamedTuple):
+    """An entry, and the switches that should have it (-> whether they have acknowledged it)."""
+
+    row: Listed
+    switches: Mapping[str, bool]
+
+
+def _row(visit: Visit, one: Shown, counted: Mapping[str, Caught] | None) -> tuple[str | Safe, ...]:
+    row, found = one.row, (counted or {}).get(lists.listed_id(one.row))
+    of = " ".join(filter(None, (row.tenant or "every tenant", row.account)))
+    there = ", ".join(f"{name}{'' if done else ' (on its way)'}" for name, done in sorted(one.switches.items()))
+    calls = f"{found.refused:,} refused, {found.marked:,} marked" if found else "" if counted is None or row.list != "deny" else "nothing"
+    until = utc(row.until_ms, visit.now_ms) if row.until_ms else ""
+    return (
+        row.kind, visit.mask(row.value, ()), of, until, there, calls, visit.mask(row.why, ()), row.who, utc(row.at_ms, visit.now_ms),
+    )  # fmt: skip
 
 
 def change(visit: Visit) -> None:
@@ -206,7 +231,9 @@ def change(visit: Visit) -> None:
     with st.popover("Change a list"), st.form("rf_list", border=False, clear_on_submit=True):
         name = st.selectbox("List", list(LISTS), key="rf_list_name")
         kind = st.selectbox("Kind", KINDS, key="rf_list_kind")
-        value = st.text_input("Value", key="rf_list_value", max_chars=128)
+        value = st.text_input("Value", key="rf_list_value", max_chars=128, placeholder="of a destination the country, as LV")
+        account = st.text_input("Only calls of the account", key="rf_list_account", max_chars=64, placeholder="all accounts")
+        lasts = LASTS[st.selectbox("For", list(LASTS), key="rf_list_for")]
         why = st.text_input("Reason", key="rf_list_why", max_chars=500)
         remove = st.checkbox("Take it off the list", key="rf_list_remove")
         if not st.form_submit_button("Change", key="rf_list_do", type="primary"):
@@ -215,7 +242,10 @@ def change(visit: Visit) -> None:
         every_tenant = name == "protected" and kind == "number"
         try:
             with visit.books("approve", "" if every_tenant else None) as conn:
-                stored = lists.change(conn, name, kind, value.strip(), remove, visit.person.name, why, visit.now_ms, visit.tenant)
+                until_ms = visit.now_ms + lasts if lasts and not remove else 0
+                stored = lists.change(
+                    conn, name, kind, value.strip(), remove, visit.person.name, why, visit.now_ms, visit.tenant, account.strip(), until_ms
+                )
         except (ServiceError, Unavailable, PermissionError) as wrong:
             message(f"Not done: {wrong}")
             return

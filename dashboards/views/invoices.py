@@ -14,10 +14,12 @@ from core.text import amount
 from dashboards.layout import answered, back, facts, heading, link, message, quiet, title
 from dashboards.tags import Safe, tag
 from dashboards.tiles import table, tile
+from dashboards.views.calls import at
 from dashboards.views.decks import day
 from dashboards.visit import Visit
-from services import invoice_files, invoice_pdf, invoicing, payments, people
+from services import invoice_files, invoice_pdf, invoicing, payments, people, posting
 from services.errors import ServiceError
+from services.subjects import Ask
 from warehouse import WarehouseError
 
 SHOWN = 100
@@ -45,6 +47,7 @@ def invoices_page(visit: Visit) -> None:
     if not answered(latest, visit.now_ms, "Invoices") or latest.value is None:
         return
     totals(latest.value)
+    posted(visit)
     found = [one for one in reversed(latest.value) if show not in STATUSES or one.status == show]
     if not found:
         quiet("None. `ringfence invoices run` makes the drafts of the periods that have ended.")
@@ -59,6 +62,20 @@ def invoices_page(visit: Visit) -> None:
     ]  # fmt: skip
     head = ("number", "what", "customer", "period, the last day not in it", "state", "due", "net", "with tax")
     st.html(tag("div", table(head, rows, numbers_from=6), cls="rf-scroll"))
+
+
+def posted(visit: Visit) -> None:
+    """How far the ledger is, which a run makes its drafts of."""
+
+    def read(ask: Ask) -> posting.Reached:
+        with reading(visit.sources.engine()) as conn:
+            return posting.reached(ask, conn)
+
+    latest = visit.sources.asked(("posted",), read, fresh_ms=15_000)
+    if latest.value is not None:
+        now = latest.value
+        last = f"The ledger's newest batch is {now.batch:,}, of {at(now.at_ms)}" if now.batch else "Nothing is posted to the ledger yet"
+        quiet(f"{last}; {now.behind:,} stored records are not posted yet." if now.behind else f"{last}; every stored charge is posted.")
 
 
 def money(one: Invoice, minor: int) -> str:

@@ -50,7 +50,12 @@ def people_page(visit: Visit) -> None:
 
 def roles_of(one: User, tenant: str) -> list[tuple[str, str]]:
     """The roles that hold for a tenant; "" = all of them."""
-    return [(of, role) for of, role in one.roles if not tenant or of in ("", tenant)]
+    return [(of, role) for of, role in (*one.roles, *customer_of(one)) if not tenant or of in ("", tenant)]
+
+
+def customer_of(one: User) -> list[tuple[str, str]]:
+    """The customers whose portal a user opens, in the form of roles."""
+    return [(tenant, f"customer {party}") for tenant, party in one.parties]
 
 
 def roles_text(one: User, tenant: str) -> str:
@@ -96,7 +101,13 @@ def change(visit: Visit, found: list[User]) -> None:
             else:
                 act(visit, why, lambda conn: people.set_role(conn, one.name, visit.tenant, role, False, who, why, now_ms),
                     f"{one.name} no longer has the role {role}.")  # fmt: skip
-        if not manages(visit.person.rights, one.roles):
+        if visit.tenant:
+            party = st.text_input("A customer, whose portal the person opens", key="rf_change_party", max_chars=128).strip()
+            opens = (visit.tenant, party) in one.parties
+            if party and st.button("Close the portal" if opens else "Open the portal", key="rf_change_portal"):
+                act(visit, why, lambda conn: people.set_party(conn, one.name, visit.tenant, party, not opens, who, why, now_ms),
+                    f"{one.name} {'no longer opens' if opens else 'opens'} the portal of {party}.")  # fmt: skip
+        if not manages(visit.person.rights, (*one.roles, *one.parties)):
             quiet("This person has roles of other tenants too: who manages every tenant resets the password, or disables.")
             return
         if st.button("Reset the password", key="rf_change_reset"):
@@ -118,7 +129,7 @@ def act(visit: Visit, why: str, do: Callable[[Connection], object], done: str, o
         with visit.books("people") as conn:
             if one is not None:
                 now = next(each for each in people.every(conn) if each.name == one.name)
-                if not manages(visit.person.rights, now.roles):
+                if not manages(visit.person.rights, (*now.roles, *now.parties)):
                     raise PermissionError(f"{one.name} has roles of other tenants now")
             do(conn)
     except (ServiceError, Unavailable, PermissionError) as wrong:

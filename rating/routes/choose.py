@@ -99,6 +99,8 @@ def _candidate(view: View, entry: Entry, call: Call, live: Live, profile: Profil
         return one
     if rule := _rule_for(stage, call.b_number, destination_of(view.sell, call, view.at_ms), entry.carrier):
         return replace(one, why=rule, denied=True)
+    if why := live.denied.get(entry.carrier):
+        return replace(one, why=why, denied=True)
     if why := live.down.get(entry.gateway):
         return replace(one, why=why)
     if entry.capacity_calls is not None and live.busy.get(entry.gateway, 0) >= entry.capacity_calls:

@@ -22,11 +22,12 @@ NOTHING_KNOWN = Standing()
 
 class Live(NamedTuple):
     """`standings`: by carrier and calling code; ("blue", "") is the carrier's own mean. `busy`: calls in progress by gateway. `down`: gateways
-    that are passed over, and why."""
+    that are passed over, and why; `denied`: carriers that get no call, and why."""
 
     standings: Mapping[tuple[str, str], Standing] = {}
     busy: Mapping[str, int] = {}
     down: Mapping[str, str] = {}
+    denied: Mapping[str, str] = {}
 
     def standing(self, carrier: str, digits: str) -> Standing:
         """How a carrier does at the destination of a number.

@@ -115,7 +115,7 @@ def arrange(prepared: Prepared, live: Live) -> Table:
     score, suspected = np.full((n, m), 0.5), np.zeros((n, m), np.bool_)
     sums: dict[str, tuple[Ints, Ints, npt.NDArray[np.float64], Bools]] = {}
     for place, entry in enumerate(view.entries):
-        if entry.offer is None or entry.gateway in live.down:
+        if entry.offer is None or entry.gateway in live.down or entry.carrier in live.denied:
             continue
         if entry.carrier not in sums:
             standing = [live.standing(entry.carrier, code) for code in CODES_AND_NONE]

@@ -33,18 +33,18 @@ def assure(
     """Ask every control about a period, and report leakage, disputes and coverage."""
     import msgspec
 
-    from services import assuring
+    from services import assurance_page, assuring
 
     now_ms = wall_clock_ms()
     made = assuring.assure(options.settings_of(home).installation, tenant, period, now_ms, not as_it_is)
     if out is not None:
-        out.write_text(assuring.as_html(made, now_ms))
+        out.write_text(assurance_page.as_html(made, now_ms))
     if pdf is not None:
-        pdf.write_bytes(assuring.as_pdf(made, now_ms))
+        pdf.write_bytes(assurance_page.as_pdf(made, now_ms))
     if as_json:
         typer.echo(msgspec.json.encode(assuring.as_facts(made)).decode())
         return
-    found = assuring.page(made, now_ms)
+    found = assurance_page.page(made, now_ms)
     for name, money, words in found["headline"]:
         typer.echo(f"{money:>18s} {found['currency']} {name}: {words}")
     for line in found["summary"]:

@@ -1,4 +1,4 @@
-"""`ringfence credential`: tokens with which switches post records."""
+"""`ringfence credential`: the API keys of switches and programs."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ of another tenant is stored as a reject, with the reason.
 
 `ringfence credential add --tenant t1 --tenant t2 --switch k3 --why "carries both"`
 
+`ringfence credential add --tenant t1 --switch crm --scope lists --ttl 90d --why "the CRM changes the lists over the API"`
+
 `ringfence credential list`
 
 `ringfence credential revoke 3f9a01c2b7de --why "the machine was given away"`
@@ -32,7 +34,7 @@ app = typer.Typer(no_args_is_help=True, epilog=EPILOG)
 
 @app.callback()
 def credential() -> None:
-    """Tokens with which switches post their records."""
+    """API keys: tokens with which switches post records, and programs use the API."""
 
 
 @app.command(epilog=EPILOG)
@@ -48,24 +50,34 @@ def add(
             help="An address or network from which the token is accepted; may be repeated. Default: any.", show_default=False
         ),
     ] = None,
+    scope: Annotated[
+        list[str] | None, typer.Option(help="What it may do: records, route, lists; may be repeated. Default: records and route.", show_default=False)
+    ] = None,
+    ttl: Annotated[str, typer.Option(help="How long it is valid, as 90d.", show_default="until it is revoked")] = "",
     why: Why = "",
     who: Who = "",
     home: Home = None,
 ) -> None:
     """Make a new token. It is shown once; only its hash is stored."""
+    from books.credentials import OF_A_SWITCH
     from services import switches
     from services.installation import books, tenant_of
 
     with books(options.settings_of(home).installation) as conn:
         names = [tenant_of(conn, name) for name in tenant or [""]]
-        issued = switches.issue(conn, switch, names, source or [], options.login(who), why, wall_clock_ms())
+        now_ms = wall_clock_ms()
+        expires_at_ms = now_ms + options.duration_ms(ttl) if ttl else None
+        scopes = scope or list(OF_A_SWITCH)
+        issued = switches.issue(conn, switch, names, source or [], options.login(who), why, now_ms, scopes, expires_at_ms)
     typer.echo(issued.token)
+    valid = f" for {ttl}" if ttl else ""
+    origin = ", ".join(source or []) or "anywhere"
     typer.echo(
-        f"{issued.credential}: {switch} posts for tenant {', '.join(names)} from {', '.join(source or []) or 'anywhere'}. "
+        f"{issued.credential}: {switch} may use {', '.join(scopes)} for tenant {', '.join(names)}{valid} from {origin}. "
         "The token above is not shown again.",
         err=True,
     )
-    if not issued.known:
+    if not issued.known and "records" in scopes:
         typer.echo(
             f"No switch {switch} is in the books: its records are accepted, but no order is delivered to it (`ringfence switch add`).", err=True
         )
@@ -87,7 +99,10 @@ def list_(as_json: Json = False, home: Home = None) -> None:
     for one in every:
         ended = f"   revoked {day(one.revoked_at_ms)}" if one.revoked_at_ms is not None else ""
         since = day(one.at_ms)
-        typer.echo(f"{one.id}  {one.switch:12} {', '.join(one.tenants):12} since {since}  from {', '.join(one.sources) or 'anywhere'}{ended}")
+        until = f" until {day(one.expires_at_ms)}" if one.expires_at_ms is not None else ""
+        may = "" if set(one.scopes) == set(credentials.OF_A_SWITCH) else f"  may {', '.join(one.scopes)}"
+        origin = ", ".join(one.sources) or "anywhere"
+        typer.echo(f"{one.id}  {one.switch:12} {', '.join(one.tenants):12} since {since}{until}  from {origin}{may}{ended}")
 
 
 @app.command(epilog=EPILOG)

@@ -53,6 +53,7 @@ def run(until: Until = "", who: Who = "", tenant: Tenant = "", home: Home = None
 
     day = until or _today()
     done = invoicing.run(options.settings_of(home).installation, tenant, day, options.login(who), wall_clock_ms(), _progress)
+    _packages(done.packages)
     _findings(done.findings)
     _table(done.drafts)
     _totals(done.drafts, f"Run of {day}")
@@ -65,6 +66,7 @@ def preview(until: Until = "", tenant: Tenant = "", home: Home = None) -> None:
 
     day = until or _today()
     found = invoicing.preview(options.settings_of(home).installation, tenant, day, wall_clock_ms())
+    _packages(found.packages)
     _findings(found.findings)
     _table(found.drafts)
     _totals(found.drafts, f"Preview of {day}")
@@ -252,6 +254,11 @@ def money(invoice: Invoice, minor: int) -> str:
 def _progress(made: int, due: int) -> None:
     if due > 1_000:
         typer.echo(f"{made:,} of {due:,} drafts", err=True)
+
+
+def _packages(applied: list[str]) -> None:
+    for words in applied:
+        typer.echo(words)
 
 
 def _findings(findings: list[str]) -> None:

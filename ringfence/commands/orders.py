@@ -32,6 +32,7 @@ def orders(
         str, typer.Option(metavar="ORDER", help="Approve a waiting order and the others of its key.", show_default=False)
     ] = "",
     deny: Annotated[str, typer.Option(metavar="ORDER", help="Lift a waiting order; its key stays lifted for a day.", show_default=False)] = "",
+    cut: Annotated[bool, typer.Option("--cut", help="With --approve: end its calls in progress as well.")] = False,
     why: Why = "",
     who: Who = "",
     home: Home = None,
@@ -50,7 +51,7 @@ def orders(
                 raise typer.BadParameter("use either --approve ORDER or --deny ORDER, with --why")
             try:
                 if approve:
-                    done = blocks.approve(conn, approve, options.login(who), why, now_ms)
+                    done = blocks.approve(conn, approve, options.login(who), why, now_ms, cut)
                 else:
                     done = blocks.deny(conn, deny, options.login(who), why, now_ms)
             except stored_orders.Refused as refused:

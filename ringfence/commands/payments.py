@@ -189,17 +189,27 @@ def netting(
 
 @app.command(epilog=EPILOG)
 def exposure(party: Party, currency: Currency, tenant: Tenant = "", home: Home = None) -> None:
-    """Show what a party may cost us: issued and open, posted and not invoiced, stored and not posted."""
-    from services import payments, reading
-    from services.installation import books_as_they_are, tenant_of
+    """Show what a party owes, invoiced or not and with its calls in progress, and what is left of its credit."""
+    from functools import partial
+
+    from services import credit, quotes, reading
+    from services.installation import books_as_they_are
+    from warehouse import ask
 
     installation = options.settings_of(home).installation
+    terms, tenant = quotes.in_force(installation, tenant)
     with reading.warehouse(installation) as client, books_as_they_are(installation) as conn:
-        found = payments.exposure(conn, client, tenant_of(conn, tenant), party, currency)
-    typer.echo(
-        f"{party}: {_nanos(found.total)} {currency}: {_nanos(found.receivable)} invoiced and open, {_nanos(found.unbilled)} not invoiced yet, "
-        f"{_nanos(found.unposted)} not posted yet."
-    )
+        every = [one for one in credit.credits(conn, partial(ask, client), terms, wall_clock_ms(), tenant, party) if one.currency == currency]
+    for one in every:
+        found = one.exposure
+        typer.echo(
+            f"{party}: {_nanos(found.total)} {currency}: {_nanos(found.receivable)} invoiced and open less what was paid beforehand, "
+            f"{_nanos(found.unbilled)} not invoiced yet, {_nanos(found.unposted)} not posted yet, {_nanos(found.in_flight)} in progress."
+        )
+        how = ", ".join(sorted({agreement.invoicing.paid for agreement in one.agreements}))
+        typer.echo(f"No limit is agreed ({how})." if found.left is None else f"{_nanos(found.left)} {currency} left ({how}).")
+    if not every:
+        typer.echo(f"Nothing is sold to {party} in {currency}.")
 
 
 @app.command(epilog=EPILOG)

@@ -26,6 +26,8 @@ with `--password-stdin` read from the first line of the input.
 `ringfence user passwd anna --why "forgotten"` ends her sessions as well
 
 `ringfence user disable anna --why "left"`
+
+`ringfence user add zoe --why "buys from us"` and `ringfence user party zoe --add acme --why "buys from us"` open the customers' portal
 """
 
 app = typer.Typer(no_args_is_help=True, epilog=EPILOG)
@@ -137,6 +139,30 @@ def disable(
     with books(options.settings_of(home).installation) as conn:
         people.set_disabled(conn, name, not enable, options.login(who), why, wall_clock_ms())
     typer.echo(f"{name} may sign in again." if enable else f"{name} is disabled: open pages close within seconds.")
+
+
+@app.command("party", epilog=EPILOG)
+def party(
+    name: Name,
+    why: Why,
+    add: Annotated[str, typer.Option("--add", help="The customer (a party, or an account without one) whose portal opens.",
+        show_default=False)] = "",
+    remove: Annotated[str, typer.Option("--remove", help="The customer whose portal closes.", show_default=False)] = "",
+    tenant: TenantName = "",
+    who: Who = "",
+    home: Home = None,
+) -> None:
+    """Open the portal of a customer to a user: usage, calls, invoices and payments due of that customer alone."""
+    from services import people
+    from services.installation import books
+
+    if bool(add) == bool(remove):
+        raise typer.BadParameter("use either --add or --remove, one of the two")
+    with books(options.settings_of(home).installation) as conn:
+        scope = _scope(conn, tenant, False)
+        changed = people.set_party(conn, name, scope, add or remove, bool(add), options.login(who), why, wall_clock_ms())
+    verb = ("opens" if add else "no longer opens") if changed else ("opened" if add else "did not open")
+    typer.echo(f"{name} {verb} the portal of {add or remove}, tenant {scope}.")
 
 
 def _scope(conn: object, tenant: str, every_tenant: bool) -> str:

@@ -143,29 +143,71 @@ end
 
 -- --- blocks ---
 
--- The order id of the most specific key that refuses the call, or nil: account before trunk before every account, a key with an a_number
--- before one without.
-local function look_up(name, call, callers, numbers)
+-- Visits the entries of a table that a call meets, the most specific first: account before trunk before every account, a key with an a_number
+-- before one without, the longest range first; until `visit` returns something. Blocks of every account have a range and no a_number.
+local function look_up(name, call, callers, numbers, visit)
   local get = KSR.htable.sht_get
   local subjects = {}
   if call.account ~= "" then subjects[#subjects + 1] = call.tenant .. "|A|" .. call.account .. "|" end
   if call.trunk ~= "" then subjects[#subjects + 1] = call.tenant .. "|T|" .. call.trunk .. "|" end
+  if name == "lists" then subjects[#subjects + 1] = call.tenant .. "|A|" .. EVERYONE .. "|" end
   local function longest(stem, least)
     for _, digits in ipairs(numbers) do
       for length = math.min(#digits, 15), least, -1 do
-        local order = get(name, stem .. digits:sub(1, length))
-        if order then return tostring(order) end
+        local key = stem .. digits:sub(1, length)
+        local value = get(name, key)
+        local found = value and visit(key, tostring(value))
+        if found then return found end
       end
     end
     return nil
   end
   for _, subject in ipairs(subjects) do
     for at = 1, #callers + 1 do
-      local order = longest(subject .. (callers[at] or "") .. "|", 0)
-      if order then return order end
+      local found = longest(subject .. (callers[at] or "") .. "|", 0)
+      if found then return found end
     end
   end
+  if name == "lists" then return nil end
   return longest(call.tenant .. "|A|" .. EVERYONE .. "||", LEAST_OF_EVERYONE)
+end
+
+local HOME = { ["1"] = { US = true, CA = true }, ["7"] = { RU = true, KZ = true } }
+
+-- Whether a call leaves the country of the dial plan; with a plan of no country each full number does.
+local function is_abroad(call, plan)
+  if call.b_kind == "short" or call.b_kind == "service" or call.b_kind == "emergency" then return false end
+  if call.b_number == "" or plan.country_code == "" then return true end
+  local country, home = country_of(call.b_number), HOME[plan.country_code]
+  if home then return not home[country] end
+  return country ~= plan.country_code
+end
+
+-- Counts a call of a throttled key, and says whether it is above so many in this minute. A request inside a call is not counted.
+local function over(name, key, limit, call)
+  if call.inside then return false end
+  return tonumber(KSR.htable.sht_inc("minute", name .. "|" .. key .. "|" .. ("%.0f"):format(math.floor(os.time() / 60)))) > limit
+end
+
+-- The order that refuses a call by a table of blocks, or nil. A value is its id and what is done besides refusing (core/orders.py, entry_of).
+local function blocked_by(name, call, plan, callers, numbers)
+  return look_up(name, call, callers, numbers, function(key, value)
+    local order, verbs = value:match("^([^;]*)(.*)$")
+    if verbs == "" then return order end
+    if verbs:find(";abroad", 1, true) and not is_abroad(call, plan) then return nil end
+    local limit = tonumber(verbs:match(";throttle=(%d+)"))
+    if limit and limit > 0 and not over(name, key, limit, call) then return nil end
+    return order
+  end)
+end
+
+-- What the lists say of a call: { allow | deny | mark, id } or nil. A value is `verb|until|id`; until 0 = it does not end.
+local function listed_as(call, callers, numbers)
+  return look_up("lists", call, callers, numbers, function(_, value)
+    local verb, ends, id = value:match("^(%l+)|(%d+)|(.*)$")
+    if not verb or (ends ~= "0" and tonumber(ends) <= os.time()) then return nil end
+    return { verb, id }
+  end)
 end
 
 -- code, order, shadow: the refusal of the call as dialled, before other readings of the number; and the order that would refuse it in shadow.
@@ -178,9 +220,12 @@ local function refusal(call, plan)
   local callers = call.a_number ~= "" and { call.a_number } or readings(call.a_raw, plan)
   local numbers = call.b_number ~= "" and { call.b_number } or readings(call.b_raw, plan)
   if #numbers == 0 then numbers = { "" } end
-  local order = look_up("blocks", call, callers, numbers)
+  local listed = listed_as(call, callers, numbers)
+  if listed and listed[1] == "allow" then return nil end
+  if listed and listed[1] == "deny" then return BLOCKED, listed[2] end
+  local order = blocked_by("blocks", call, plan, callers, numbers)
   if order then return BLOCKED, order end
-  local shadow = look_up("shadow", call, callers, numbers)
+  local shadow = listed and listed[2] or blocked_by("shadow", call, plan, callers, numbers)
   if call.b_number == "" and not call.accept_unreadable then return UNREADABLE, nil, shadow end
   return nil, nil, shadow
 end

@@ -79,7 +79,7 @@ function read_call(asked)
   local user = pv("$(ru{s.unescape.user})")
   local call = {
     boot = boot_id(), setup_ms = now_ms(), call_id = pv("$ci") or "", from_tag = pv("$ft") or "",
-    tenant = "", account = "", trunk = "", max_call_s = "", keepalive = "0", view = "", caller_ranges = {}, accept_unreadable = false,
+    tenant = "", account = "", trunk = "", max_call_s = "", keepalive = "0", view = "", redress = "", caller_ranges = {}, accept_unreadable = false,
     b_raw = "", pai = pv("$hdr(P-Asserted-Identity)"),
   }
   call.b_raw = user_of(user or uri)
@@ -93,6 +93,7 @@ function read_call(asked)
     if f[7] ~= "" then call.caller_ranges = split(f[7], ",") end
     call.accept_unreadable = f[8] == "1"
     call.view = f[9] or ""
+    call.redress = f[10] or ""
   end
   if type(asked) == "string" then
     local f = split(asked, "|")

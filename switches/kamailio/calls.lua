@@ -38,6 +38,7 @@ function setup(safe)
     guarded("verdict", function() verdict = admit(call, plan, safe == "1") end)
     if verdict.code then
       emit_refused(call, verdict.code, REASONS[verdict.code], verdict.order)
+      if verdict.code == 603 then set("$var(rf_redress)", call.redress) end
       return set("$var(rf_code)", ms(verdict.code))
     end
     local number = verdict.number -- another reading of the dialled number: the call goes to that one
@@ -79,6 +80,7 @@ function keep_call()
     set("$dlg_var(rf_call)", pv("$avp(rf_call)"))
     set("$dlg_var(rf_asked)", pv("$avp(rf_asked)"))
     set("$dlg_var(rf_dialog)", pv("$avp(rf_dialog)"))
+    set("$dlg_var(rf_safe)", pv("$var(rf_safe)"))
     remember_caller()
   end)
 end
@@ -231,6 +233,12 @@ function ended_unanswered(side)
   end)
 end
 
+-- Why we ended a call: an order (`cut_calls`), or the operator at the control port.
+local function ended_by(asked)
+  if asked == "1" then return ',"release_cause_text":"ended by the operator"' end
+  return name_field("order_id", asked) .. ',"release_cause_text":"ended by a block"'
+end
+
 -- The dialog ended without a BYE of an end: it expired, a keepalive failed, or the operator ended it.
 function dialog_ended()
   guarded("dialog end", function()
@@ -243,7 +251,7 @@ function dialog_ended()
     local asked = KSR.htable.sht_get("ended", pv("$dlg(callid)") or "")
       or KSR.htable.sht_get("ended", (pv("$dlg(h_entry)") or "") .. ":" .. (pv("$dlg(h_id)") or ""))
     emit("stop", now, known .. number_field("end_ms", now) .. ',"release_side":"switch"'
-      .. (asked and ',"release_cause_text":"ended by the operator"' or ',"suspected_hung":true'))
+      .. (asked and ended_by(tostring(asked)) or ',"suspected_hung":true'))
   end)
 end
 

@@ -2,7 +2,7 @@
 -- The grammar is narrow on purpose (one flat object, each key once, no escapes in names): Kamailio's own parser cannot read a command
 -- that passes here in another way.
 
-local TABLES = { blocks = true, shadow = true, protected = true, sources = true, dialplan = true, carriers = true,
+local TABLES = { blocks = true, shadow = true, protected = true, lists = true, sources = true, dialplan = true, carriers = true,
   gateways = true, routes = true, plans = true }
 local READ = { ["htable.get"] = true }
 local CLEARABLE = { blocks = true, shadow = true }

@@ -274,7 +274,7 @@ end
 function invite_in_call(side, asked_uri)
   if side == "caller" then
     local call, plan = read_call(pv("$dlg_var(rf_asked)"))
-    call.accept_unreadable = true
+    call.accept_unreadable, call.inside = true, true
     local verdict = admit(call, plan, false)
     if not verdict.code and not verdict.emergency and asked_uri then
       call.b_raw = user_of(asked_uri)
@@ -339,6 +339,28 @@ function is_up(known)
   local caller_tag, callee_tag = tags_of(dialog or "")
   local call_id = KSR.htable.sht_get("forks", (dialog or "") .. "||id")
   return caller_tag ~= nil and call_id ~= nil and KSR.dialog.dlg_get(tostring(call_id), caller_tag, callee_tag) > 0
+end
+
+-- Ends the calls in progress that an order refuses, by the rules of a new call: an emergency call, a protected one, one that follows an emergency
+-- call, and every call while the switch is held go on.
+function cut_calls(order)
+  local dialogs = {}
+  KSR.htable.sht_iterator_start("rf_cut", "live")
+  while KSR.htable.sht_iterator_next("rf_cut") > 0 do dialogs[#dialogs + 1] = pv("$shtitkey(rf_cut)") end
+  KSR.htable.sht_iterator_end("rf_cut")
+  for _, dialog in ipairs(dialogs) do
+    local caller_tag, callee_tag = tags_of(tostring(dialog))
+    local call_id = tostring(KSR.htable.sht_get("forks", tostring(dialog) .. "||id") or "")
+    if caller_tag and call_id ~= "" and KSR.dialog.dlg_get(call_id, caller_tag, callee_tag) > 0 then
+      local call, plan = read_call(pv("$dlg_var(rf_asked)"))
+      call.accept_unreadable, call.inside = true, true
+      local verdict = admit(call, plan, pv("$dlg_var(rf_safe)") == "1")
+      if verdict.code == 603 and verdict.order == order then
+        KSR.htable.sht_sets("ended", call_id, order)
+        KSR.dialog.dlg_bye("all")
+      end
+    end
+  end
 end
 
 -- Removes the stored state of a call.

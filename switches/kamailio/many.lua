@@ -13,7 +13,7 @@ local MOST_LISTED = 50000
 local MOST_APPENDED = 1000000 -- lines appended to the tables' file before it is rewritten: of 300,000 rows that holds up the control worker for seconds
 local MOST_STALE = 1000 -- lines that a start leaves in it, besides as many as there are rows
 local WITH_LIFE = { blocks = true, shadow = true }
-LASTING = { "protected", "dialplan", "gateways", "routes", "plans", "sources", "carriers" } -- their rows do not expire, and survive a restart
+LASTING = { "protected", "lists", "dialplan", "gateways", "routes", "plans", "sources", "carriers" } -- their rows do not expire, and survive a restart
 local lasting = {}
 for _, name in ipairs(LASTING) do lasting[name] = true end
 
@@ -163,6 +163,9 @@ local function set(changes)
     if lasting[name] then lines[#lines + 1] = line_of(name, key, value) end
   end
   remember(lines)
+  for _, change in ipairs(changes) do
+    if change[1] == "blocks" and change[3]:find(";cut", 1, true) then guarded("cut", function() cut_calls(change[3]:match("^[^;]*")) end) end
+  end
   return tostring(#changes)
 end
 

@@ -15,12 +15,14 @@ from books.deliveries import CARRIERS, DIAL_PLANS, GATEWAYS, ROUTE_PLANS, ROUTES
 from core.address import host_and_port
 from core.config import TECH_PREFIX
 from core.numbers import DialPlan
+from core.policy import REDRESS
 from switches.desired import Carrier, Source
 from switches.routes import Gateway, Plan, Route
 
 _NAME = re.compile(r"[A-Za-z0-9._@+-]{0,64}")
 _DIGITS = re.compile(r"[0-9]{0,15}")
 _VIEW = re.compile(r"[A-Za-z0-9._@+-]{1,200}")
+_REDRESS = re.compile(REDRESS)
 _CODE = re.compile(r"[0-9x]{3}")
 
 
@@ -51,7 +53,8 @@ def network_key(network: str) -> str:
 
 
 def source_row(source: Source) -> str:
-    """tenant|account|trunk|dial plan|longest call in s|keepalive 0/1|ranges of trusted callers|accepts unreadable numbers 0/1|view of routes.
+    """tenant|account|trunk|dial plan|longest call in s|keepalive 0/1|ranges of trusted callers|accepts unreadable numbers 0/1|view of routes,
+    and, where there is one, |redress.
 
     >>> source_row(Source("t1", "acme", "in-1", caller_ranges=("4314040",), view="best@t1"))
     't1|acme|in-1|e164|14400|0|4314040|0|best@t1'
@@ -68,7 +71,8 @@ def source_row(source: Source) -> str:
     ranges = ",".join(checked(digits, _DIGITS, "range of callers") for digits in source.caller_ranges if digits)
     flags = ["1" if flag else "0" for flag in (source.keepalive, source.accept_unreadable)]
     view = source.view and checked(source.view, _VIEW, "view of routes")
-    return "|".join([*names, str(int(source.max_call_s)), flags[0], ranges, flags[1], view])
+    redress = [checked(source.redress, _REDRESS, "redress")] if source.redress else []
+    return "|".join([*names, str(int(source.max_call_s)), flags[0], ranges, flags[1], view, *redress])
 
 
 def dial_plan_row(plan: DialPlan) -> str:

@@ -9,10 +9,12 @@ import pytest
 from starlette.testclient import TestClient
 
 from api.app import app
-from books import deliveries, writing
+from books import credentials, deliveries, writing
 from core.orders import Key
 from rating.routes.live import Live, Standing
 from services.portability.local import import_file
+
+NOW = 1_795_000_000_000
 
 
 @pytest.fixture
@@ -94,3 +96,25 @@ def test_a_call_is_screened_as_the_switch_would(client: TestClient, house: Any) 
     assert ask(client, "screen", account="acme", b_raw="+88213123456") == {"code": 603, "order_id": "order-1", "number": ""}
     assert ask(client, "screen", account="acme", b_raw="+88214123456")["code"] == 0
     assert ask(client, "screen", account="acme", b_raw="112")["code"] == 0
+
+
+def test_lists_are_read_and_changed_by_a_key_with_that_scope(client: TestClient, house: Any) -> None:
+    with writing(house.engine) as conn:
+        credentials.add(conn, ["t1"], "crm", "a-key-of-the-crm", [], NOW, ["lists"])
+        credentials.add(conn, ["t1"], "crm", "an-expired-key-of-it", [], NOW, ["lists"], NOW + 1)
+    entry = {"list": "deny", "kind": "number", "value": "+882 13", "why": "case 17"}
+    assert ask(client, "lists", status=403, **entry)["error"].endswith("no scope 'lists'")
+    assert "expired" in ask(client, "lists", token="an-expired-key-of-it", status=403, **entry)["error"]
+    assert ask(client, "lists", token="a-key-of-the-crm", **entry) == {"value": "88213"}
+    assert "protected" in ask(client, "lists", token="a-key-of-the-crm", status=400, **entry | {"list": "protected"})["error"]
+    assert "a reason" in ask(client, "lists", token="a-key-of-the-crm", status=400, **entry | {"why": " "})["error"]
+    (one,) = client.get("/v1/lists", headers={"Authorization": "Bearer a-key-of-the-crm"}).json()
+    assert (one["value"], one["who"], one["switches"]) == ("88213", "api crm", {})
+    ask(client, "route", token="a-key-of-the-crm", status=403, account="acme", b_number="431")
+    ask(client, "lists", token="a-key-of-the-crm", **entry | {"remove": True})
+    assert client.get("/v1/lists", headers={"Authorization": "Bearer a-key-of-the-crm"}).json() == []
+
+
+def test_a_denied_carrier_is_no_candidate(client: TestClient, house: Any) -> None:
+    house.live = Live(denied={"beta": "on the deny list: false answers"})
+    assert [one["gateway"] for one in ask(client, account="acme", b_number="+43 1 234567")["routes"]] == ["alpha-1"]

@@ -1,6 +1,6 @@
 """The cases of `tests/vectors/admission.jsonl`, for Python, the loopback switch and Kamailio alike.
 
-Each line is a world (blocks, shadow, protected) and calls in their order: from whom, caller, number as dialled, the code of a refusal
+Each line is a world (lists, blocks, shadow, protected) and calls in their order: from whom, caller, number as dialled, the code of a refusal
 (0 = passes) and the number that is sent on.
 """
 

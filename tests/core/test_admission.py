@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from admission_cases import CASES, PARTIES, PLANS
 
-from core.admission import Admission, Invite, admit, candidates
+from core.admission import Admission, Invite, Rates, admit, candidates
 from core.numbers import CALLER_CODES, DialPlan, normalise
 from switches.kamailio.settings import EMERGENCY
 
@@ -22,21 +22,24 @@ class World:
     """The tables of a switch, as dictionaries."""
 
     def __init__(self, **tables: dict[str, str]) -> None:
-        self.tables = {"blocks": {}, "shadow": {}, "protected": {}, "after": {}, **tables}
+        self.tables = {"blocks": {}, "shadow": {}, "protected": {}, "lists": {}, "after": {}, **tables}
+        self.rates = Rates(lambda: 60.0)
 
     def call(self, who: str, a_raw: str, b_raw: str) -> Admission:
         party = PARTIES[who]
         invite = Invite(
             "t1" if party.account else "", party.account, party.trunk, a_raw, b_raw, party.caller_ranges, party.accept_unreadable
         )
-        found = admit(invite, PLANS[party.plan], lambda table, key: self.tables[table].get(key, ""), emergency=frozenset(EMERGENCY))
+        found = admit(
+            invite, PLANS[party.plan], lambda table, key: self.tables[table].get(key, ""), emergency=frozenset(EMERGENCY), over=self.rates.over
+        )
         self.tables["after"].update(dict.fromkeys(found.opens, "1"))
         return found
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["what"])
 def test_the_table_of_cases(case):
-    world = World(**{name: dict(case.get(name, {})) for name in ("blocks", "shadow", "protected")})
+    world = World(**{name: dict(case.get(name, {})) for name in ("blocks", "shadow", "protected", "lists")})
     for call in case["calls"]:
         found = world.call(call["from"], call["a"], call["b"])
         sent = found.number or normalise(call["b"], PLANS[PARTIES[call["from"]].plan]).digits or call["b"]
@@ -73,7 +76,7 @@ LIFE = World(blocks={"t1|A|acme||": "o-1"}, protected={"4314040": "hospital", "1
 
 def ask(b_raw: str, plan: DialPlan, tables: dict[str, dict[str, str]] = LIFE, tenant: str = "t1") -> Admission:
     invite = Invite(tenant, "acme" if tenant else "", "", "4319990001", b_raw)
-    return admit(invite, plan, lambda table, key: tables[table].get(key, ""), emergency=frozenset(EMERGENCY))
+    return admit(invite, plan, lambda table, key: tables.get(table, {}).get(key, ""), emergency=frozenset(EMERGENCY))
 
 
 @settings(max_examples=4000, deadline=None)
@@ -132,7 +135,7 @@ def test_text_that_is_no_number_is_refused_unless_the_trunk_accepts_it_and_shado
     tables = World(shadow={"t1|A|acme||": "o-2"}).tables
     invite = Invite("t1", "acme", "", "4319990001", "nobody")
     for accept, found in ((False, Admission(484)), (True, Admission(0, "shadow:o-2"))):
-        got = admit(invite._replace(accept_unreadable=accept), DialPlan(), lambda table, key: tables[table].get(key, ""))
+        got = admit(invite._replace(accept_unreadable=accept), DialPlan(), lambda table, key: tables.get(table, {}).get(key, ""))
         assert got == found
 
 
@@ -140,7 +143,7 @@ def test_a_hold_lets_every_call_of_a_source_pass():
     tables = World(blocks={"t1|A|acme||": "o-1"}, shadow={"t1|A|acme||": "o-2"}).tables
     for tenant, code in (("t1", 0), ("", 403)):
         invite = Invite(tenant, "acme", "", "4319990001", "88213123456")
-        got = admit(invite, DialPlan(), lambda table, key: tables[table].get(key, ""), held=True)
+        got = admit(invite, DialPlan(), lambda table, key: tables.get(table, {}).get(key, ""), held=True)
         assert got == Admission(code)
 
 
@@ -153,7 +156,7 @@ def test_after_an_emergency_call_a_blocked_caller_reaches_short_and_service_numb
     world.tables["after"].update(dict.fromkeys(opens, "1"))
 
     def code(a_raw: str, b_raw: str) -> int:
-        return admit(Invite("t1", "acme", "", a_raw, b_raw), plan, lambda table, key: world.tables[table].get(key, "")).code
+        return admit(Invite("t1", "acme", "", a_raw, b_raw), plan, lambda table, key: world.tables.get(table, {}).get(key, "")).code
 
     assert [code("+4319990001", number) for number in numbers] == [0, 0, 0, 603]
     assert [code("+4319990002", number) for number in numbers] == [603] * 4, "another caller has called nobody"

@@ -1,4 +1,4 @@
-"""Many calls that are given up at once, within one country."""
+"""Many calls that are given up at once: who shows few numbers wants to be called back, who shows one per call sends a code."""
 
 from __future__ import annotations
 
@@ -11,11 +11,17 @@ STORED: dict[str, dict[str, str]] = {}
 
 
 @pytest.mark.parametrize(
-    ("a_range", "rings_s", "flash", "one_ring"),
-    [("4366077", 1, True, False), ("22177042", 1, False, True), ("22177042", 25, False, False)],
-    ids=["of the same country", "of another country", "it rings as long as for anybody"],
+    ("a_range", "shown", "more", "flash", "one_ring"),
+    [
+        ("2217704{:04d}", 20, {"rings_s": 1}, True, True),
+        ("48600{:06d}", 10**6, {"rings_s": 1}, True, False),
+        ("2217704{:04d}", 20, {"rings_s": 25}, False, False),
+        ("2217704{:04d}", 20, {"rings_s": 1, "sip_code": 486}, False, False),
+    ],
+    ids=["few foreign numbers", "a number for each call", "it rings as long as for anybody", "they are busy"],
 )
-def test_who_gives_up_at_once(found_by, office, call, a_range, rings_s, flash, one_ring):
-    rung = [call(4 * 86_400 + 40_000 + no * 3, f"43664{no:07d}", 0, rings_s=rings_s, a_number=f"{a_range}{no % 50:04d}") for no in range(150)]
-    assert bool(found_by(DETECTOR, [*office(4), *rung])[0]) == flash
+def test_who_gives_up_at_once(found_by, office, call, a_range, shown, more, flash, one_ring):
+    rung = [call(4 * 86_400 + 40_000 + no * 3, f"43664{no:07d}", 0, a_number=a_range.format(no * 7919 % shown), **more) for no in range(150)]
+    hits, _ = found_by(DETECTOR, [*office(4), *rung])
+    assert bool(hits) == flash and {hit.no_block for hit in hits} <= {"warns"}
     assert bool(found_by(wangiri.DETECTOR, [*office(4), *rung])[0]) == one_ring

@@ -6,8 +6,7 @@ import pytest
 
 from detectors.spoofing import DETECTOR
 
-FADING = {"t_ms": "int64", "calls": "float64"}
-STORED = dict.fromkeys(("calls", "bad", "own", "week_calls", "week_bad", "week_own"), FADING)
+STORED: dict[str, dict[str, str]] = {}
 
 
 @pytest.mark.parametrize(
@@ -24,3 +23,10 @@ def test_whose_callers_are_false(found_by, office, call, what, a_number, found):
     hits, _ = found_by(DETECTOR, [*before, *now])
     assert bool(hits) == found, what
     assert all(hit.no_block == "warns" for hit in hits)
+
+
+def test_a_country_of_most_callers_is_home(found_by, office, call):
+    """Its callers call home again after a campaign abroad: the called numbers are others, not the callers."""
+    abroad = [call(day * 86_400 + 30_000 + no * 90, f"4930{no:07d}", 60, a_number="43660123456") for day in range(4) for no in range(200)]
+    home = [call(4 * 86_400 + 40_000 + no * 5, f"43664{no:07d}", 60, a_number="43660123456") for no in range(300)]
+    assert not found_by(DETECTOR, [*abroad, *home])[0]

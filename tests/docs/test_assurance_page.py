@@ -11,6 +11,8 @@ from typer.testing import CliRunner
 
 from assurance.reconcile.causes import CAUSES
 from ringfence.cli import app
+from services.pickups import sources_of
+from switches.sftp import known_hosts, number_of
 
 PAGE = Path(__file__).parents[2] / "docs" / "assurance.md"
 
@@ -44,6 +46,12 @@ def test_every_command_of_the_page_does_what_the_page_shows(tmp_path: Path, monk
         ran.append(words[1])
     assert {*ran} == {"simulate", "reconcile", "disputes", "controls", "assure"}
     assert Path("october.pdf").read_bytes().startswith(b"%PDF") and "Revenue assurance, 2026-10" in Path("october.html").read_text()
+
+
+def test_the_list_of_sources_of_the_page_can_be_read(tmp_path: Path):
+    (tmp_path / "sources.yaml").write_text(re.findall(r"```yaml\n(.*?)```", PAGE.read_text(), re.DOTALL)[0])
+    (one,) = sources_of(tmp_path / "sources.yaml")
+    assert number_of(one, "alpha_0042.csv") == 42 and known_hosts(one)
 
 
 def test_the_page_has_every_cause():

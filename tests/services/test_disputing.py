@@ -146,7 +146,7 @@ def test_false_answers_join_as_a_statistical_claim_that_only_a_person_makes(engi
 
 
 def test_a_customers_dispute_ends_with_a_credit_note_of_ours(tmp_path: Path):
-    bill = bill_of(own_calls(1_000, 1, offer()), offer(), 2, share=0.01)
+    bill = bill_of(own_calls(300, 1, offer()), offer(), 2, share=0.02)
     installation = laid(tmp_path / "home", bill.ours)
 
     def invoke(*words: str) -> str:
@@ -161,11 +161,11 @@ def test_a_customers_dispute_ends_with_a_credit_note_of_ours(tmp_path: Path):
     with writing(engine) as conn:
         (one,) = disputing.propose(conn, "t1", claim.id, "ops", NOW_MS, ("rate",))
         for event in ("approve", "send", "agree"):
-            disputing.happen(conn, "t1", one.id, event, "ops", "", NOW_MS, amount="1" if event == "agree" else "")
+            disputing.happen(conn, "t1", one.id, event, "ops", "", NOW_MS, amount="0.05" if event == "agree" else "")
         with pytest.raises(BadArgument, match="no issued credit note of ours for acme"):
             disputing.happen(conn, "t1", one.id, "credit", "ops", "", NOW_MS, credit_note="CN-77")
         (invoice,) = [row for row in invoices.every(conn, "t1", "acme") if row.from_day == "2026-10-01"]
-    invoke("invoices", "credit", invoice.number, "--amount", "1", "--why", f"dispute {one.id}")
+    invoke("invoices", "credit", invoice.number, "--amount", "0.05", "--why", f"dispute {one.id}")
     invoke("invoices", "approve", "--why", "agreed")
     invoke("invoices", "issue")
     with writing(engine) as conn:

@@ -11,7 +11,7 @@ from books import invoices, ledger, open_books, reading
 from books.ledger import Account
 from services import invoice_proof, invoicing, payments, posting, publishing
 from services.errors import BadArgument, UnknownName
-from services.installation import Installation, books, books_as_they_are
+from services.installation import Installation, books
 from services.invoice_drafts import Refused
 
 CONFIG = """
@@ -202,16 +202,6 @@ def test_what_nobody_pays_is_written_off_once(installed: Installation, charges, 
         assert payments.write_off(conn, "", invoice.number, "ops", "insolvent", NOW) == 1000
         assert payments.write_off(conn, "", invoice.number, "ops", "insolvent", NOW) == 0
         assert ledger.balance(conn, Account("t1", "written_off", "EUR")) == 10 * EURO
-
-
-def test_exposure_is_what_is_issued_posted_stored_and_in_flight(installed: Installation, charges, config: Path):
-    charges.store(call(1, "2025-11-25T12:00", 10 * EURO, "blue"), call(2, "2025-12-05T12:00", 3 * EURO, "blue"), upto=50)
-    issued(installed, "2025-12-01")
-    charges.store(call(60, "2025-12-06T12:00", 2 * EURO, "blue"), upto=70)
-    with books_as_they_are(installed) as conn:
-        found = payments.exposure(conn, charges.client, "t1", "blue", "EUR", 15 * EURO, EURO // 2)
-    assert (found.receivable, found.unbilled, found.unposted, found.in_flight) == (10 * EURO, 3 * EURO, 2 * EURO, EURO // 2)
-    assert found.total == 15 * EURO + EURO // 2 and found.exceeded
 
 
 @pytest.mark.parametrize(

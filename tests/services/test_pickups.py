@@ -152,7 +152,8 @@ def test_the_command_goes_on_after_a_server_that_is_down(installation: Installat
 @pytest.mark.parametrize(
     ("text", "says"),
     [("- {name: a}", "missing required field `host`"), ("- {name: ../a, host: h, user: u, host_key: k}", "is the name of a folder"),
-        ("- {name: a, host: h, user: u, host_key: k, every: soon}", "every: ")],
+        ("- {name: a, host: h, user: u, host_key: k, every: soon}", "every: "),
+        ("- {name: a, host: h, user: u, host_key: k}", "is no public key")],
 )  # fmt: skip
 def test_a_fault_in_the_list_of_sources_names_its_place(tmp_path: Path, text: str, says: str):
     (tmp_path / "s.yaml").write_text(text)

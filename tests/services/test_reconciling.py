@@ -23,7 +23,7 @@ from simulator.billing.own import FROM_MS, UNTIL_MS, offer, own_calls
 
 NOW_MS = 1_794_000_000_000
 Tables = dict[str, pl.DataFrame]
-CALLS = 3_000
+CALLS = 1_500
 SWAPPED = b"Setup time;Answer time;Called No;Talk (s);Amount\n" + b"2026-10-02 08:00:09;2026-10-02 08:00:01;4311234567;61;0.0123\n" * 9
 
 
@@ -74,7 +74,7 @@ def test_other_files_for_the_period_and_overlapping_periods_are_refused(installa
     with pytest.raises(Refused, match="--replace"):
         run(installation, "", asked(bill, cdrs=None), "ops", NOW_MS)
     with pytest.raises(Refused, match="overlaps"):
-        run(installation, "", asked(bill, period="2026-10-20..2026-11-05", cdrs=None), "ops", NOW_MS)
+        run(installation, "", asked(bill, period="2026-10-20..2026-11-05", invoice=invoice_file(bill, 5_000_000), cdrs=None), "ops", NOW_MS)
 
 
 @pytest.mark.parametrize(
@@ -113,6 +113,48 @@ def test_local_time_over_a_change_of_the_clocks_is_told(installation: Installati
     assert [one.kind for one in done.reconciled.findings if "twice" in one.what] == ["repeated hour"]
 
 
+def test_a_file_with_broken_lines_is_compared_and_each_of_them_is_named(installation: Installation, bill: Bill):
+    lines = cdr_file(bill, 3).split(b"\n")
+    broken = {place for place in range(40, len(lines) - 1) if place % 20 == 0}
+    text = b"\n".join(b"#####;" + line[:9] if place in broken else line for place, line in enumerate(lines))
+    found = run(installation, "", asked(bill, cdrs=text, replace=True), "ops", NOW_MS, keep=False).reconciled
+    assert found.unreadable >= len(broken) > 0.04 * len(lines) and found.entries["nanos"].sum() == found.difference_nanos
+    assert sum(1 for one in found.findings if one.kind == "unreadable row" and one.row) == 50, "the others are counted"
+    causes = dict(found.causes().select("cause", "parts").iter_rows())
+    assert not [cause for cause in causes if cause == "missing_theirs"], "a call that may be in a broken row is not said to be missing"
+
+
+def test_a_file_of_calls_that_is_there_twice_has_duplicates(installation: Installation, bill: Bill):
+    head, _, body = cdr_file(bill, 3).rstrip(b"\n").partition(b"\n")
+    once, twice = (run(installation, "", asked(bill, cdrs=head + b"\n" + text, replace=True), "ops", NOW_MS, keep=False).reconciled
+        for text in (body, body + b"\n" + body))  # fmt: skip
+    parts = [dict(found.causes().select("cause", "parts").iter_rows())["duplicate"] for found in (once, twice)]
+    assert parts[1] - parts[0] > 0.95 * once.theirs.height and twice.entries["nanos"].sum() == twice.difference_nanos
+
+
+@pytest.mark.parametrize("other", [{"period": "2026-11"}, {"party": "acme", "role": "sell"}])
+def test_the_same_file_for_another_period_or_party_is_refused(installation: Installation, bill: Bill, other: dict[str, object]):
+    run(installation, "", asked(bill), "ops", NOW_MS)
+    with pytest.raises(Refused, match="The same invoice was reconciled as alpha-2026-10-01"):
+        run(installation, "", asked(bill, **other), "ops", NOW_MS)
+
+
+def test_what_is_refused_leaves_nothing_behind(installation: Installation, bill: Bill):
+    def rows() -> tuple[object, ...]:
+        engine = open_books(installation.books_dsn)
+        with reading(engine) as conn:
+            found = [one.id for one in reconciliations.every(conn, "t1")], reconciliations.profile(conn, "t1", "buy", "alpha")
+        engine.dispose()
+        return found
+
+    before = rows()
+    dollars = b"Destination;Calls;Minutes;Amount USD\nAustria;1;1.00;1.00\n"
+    for wrong in ({"cdrs": SWAPPED}, {"invoice": dollars}, {"period": "2026-10-20..2026-11-03"}):
+        with pytest.raises(ServiceError):
+            run(installation, "", asked(bill, **wrong), "ops", NOW_MS)
+    assert rows() == before
+
+
 def test_a_tolerance_of_money_takes_small_differences_together(installation: Installation, bill: Bill):
     exact, lenient = (run(installation, "", asked(bill, tolerance_nanos=nanos), "ops", NOW_MS, keep=False).reconciled for nanos in (0, 10_000_000))
     assert lenient.difference_nanos == exact.difference_nanos == lenient.entries["nanos"].sum()
@@ -121,7 +163,8 @@ def test_a_tolerance_of_money_takes_small_differences_together(installation: Ins
     assert after["suspected_hung"] == before["suspected_hung"] and after["missing_ours"] == before["missing_ours"]
 
 
-def test_fees_and_a_discount_that_were_agreed_on_are_no_difference(tmp_path: Path, bill: Bill):
+def test_fees_and_a_discount_that_were_agreed_on_are_no_difference(tmp_path: Path):
+    bill = bill_of(own_calls(300, 1, offer()), offer(), 2, share=0.01)
     how = Invoicing(fees=(Fee(text="Port fee", amount_nanos=50 * 10**9),), discounts=(Discount(text="volume", percent="10"),))
     plain = config("t1")
     agreements = tuple(msgspec.structs.replace(one, invoicing=how) if one.role == "buy" else one for one in plain.agreements)
@@ -137,7 +180,7 @@ def test_fees_and_a_discount_that_were_agreed_on_are_no_difference(tmp_path: Pat
 
 
 def test_a_customer_disputes_our_invoice_by_the_same_engine(installation: Installation, bill: Bill):
-    done = run(installation, "", asked(bill, party="acme", role="sell", invoice=None), "ops", NOW_MS, keep=False)
+    done = run(installation, "", asked(bill, party="acme", role="sell", invoice=None, replace=True), "ops", NOW_MS, keep=False)
     found = done.reconciled
     causes = dict(found.causes().select("cause", "nanos").iter_rows())
     assert causes and sum(causes.values()) == found.difference_nanos

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
-from books import configs, decks, migrate, tenants
+from books import configs, decks, ledger, migrate, tenants
 from core.config import Account, Agreement, Allowance, Carrier, Config, DeckSpan, Package, Trunk
 from core.message import Message
 from core.money import to_text
@@ -22,7 +24,7 @@ from flows.step import State, judge
 from rating.contracts import compile_contracts
 from rating.decks import read_deck
 from ringfence.cli import app
-from services import rerate
+from services import invoice_packages, invoicing, posting, rerate
 from services.errors import BadArgument, UnknownName
 from services.installation import Installation, books
 from services.reading import warehouse
@@ -567,3 +569,37 @@ def test_a_package_is_applied_by_a_run_and_a_late_call_moves_the_others_when_the
     with warehouse(house.at) as client:
         words = "SELECT package FROM charges_counted WHERE tenant = {tenant:String} AND role = 'sell' AND account = 'pack' ORDER BY start_ms"
         assert [row["package"] for row in ask(client, (words, {"tenant": house.tenant}))] == ["local 60 s", "local 30 s", "", ""]
+
+
+def sold_to_pack(house: House) -> int:
+    with books(house.at) as conn:
+        return sum(one.nanos for one in ledger.balances(conn, house.tenant, "pack", ("unbilled",)))
+
+
+def test_a_run_of_invoices_applies_the_package_of_its_cycle_once_whatever_effect_is_the_last(house):
+    house.publish(package=BUNDLE)
+    house.calls(("pack", "4312345", 60), ("pack", "4412345", 60), ("pack", "4312345", 60))
+    posting.post(house.at, NOON + DAY)
+    house.publish(package=BUNDLE, retail=DEARER)  # calls of nobody else are priced again by it
+    before, visited = house.money()["sell"], []
+
+    def dies(effect: str) -> None:
+        if effect in ("counting", "counts", "posted") and effect not in visited:
+            visited.append(effect)
+            raise KeyboardInterrupt(effect)
+
+    until, now_ms = date(2025, 11, 26), NOON + DAY
+    seen = invoice_packages.preview(house.at, house.tenant, until)
+    for _ in range(3):
+        with pytest.raises(KeyboardInterrupt):
+            invoice_packages.apply(house.at, house.tenant, until, "eve", now_ms, done=dies)
+    assert visited == ["counting", "counts", "posted"]
+    done = invoicing.run(house.at, house.tenant, "2025-11-26", "eve", now_ms)
+    (one,) = seen
+    # by the new list 0.12 + 0.04 + 0.12; 90 s of Austria are included, and 30 s are left, at 0.06
+    assert (one.agreement, str(one.period.first), one.run, one.change) == ("bundle", "2025-11-25", 0, (("EUR", -60_000_000),))
+    assert sold_to_pack(house) == 100_000_000
+    assert to_text(int(Decimal(house.money()["sell"]) * 10**9) - int(Decimal(before) * 10**9)) == "-0.06"
+    assert sorted((draft.party, draft.net) for draft in done.drafts if draft.party in ("pack", "acme")) == [("pack", 10)]
+    assert len([run for run in rerate.every(house.at) if run.spec.tenant == house.tenant and run.state == "counts"]) == 1
+    assert invoicing.run(house.at, house.tenant, "2025-11-26", "eve", now_ms).packages == []

@@ -17,7 +17,7 @@ from core.ids import derived_id
 from core.orders import BlockOrder, Finding, Key
 from detectors.corrector import Judged, learn
 from ringfence.cli import app
-from services import alert_desk, known_ranges
+from services import alert_desk
 from services import verdicts as service
 from services.errors import BadArgument, ServiceError, UnknownName
 
@@ -89,14 +89,6 @@ def test_fraud_spreads_to_the_open_alerts_of_the_subject_alone(conn):
     assert service.give(conn, "f1", "fraud", "anna", "the customer confirmed it", NOW).spread_to == ["open"]
     found = {one.finding_id: (one.verdict, one.spread_from) for one in service.every(conn, "t1")}
     assert found == {"f1": ("fraud", ""), "open": ("fraud", "f1"), "judged": ("not fraud", "")}
-
-
-def test_fraud_keeps_its_range_hot_until_somebody_says_that_it_was_not(conn):
-    alert(conn, "f1")
-    service.give(conn, "f1", "fraud", "anna", "the customer confirmed it", NOW)
-    assert [(one.range.b_range, one.range.kind, one.points > 0) for one in known_ranges.every(conn, "t1", NOW)] == [("8821312", "confirmed", True)]
-    service.give(conn, "f1", "not fraud", "ben", "it was their campaign", NOW + 1)
-    assert known_ranges.every(conn, "t1", NOW) == []
 
 
 def test_what_people_say_again_and_again_corrects_a_detector_and_a_change_is_noticed(conn):

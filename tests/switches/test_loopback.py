@@ -21,9 +21,9 @@ from switches.loopback import Loopback
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["what"])
 def test_the_table_of_cases(case):
     switch = Loopback(clock=lambda: 1000.0, emergency=EMERGENCY)
-    for table in ("blocks", "shadow", "protected"):
+    for table in ("lists", "blocks", "shadow", "protected"):
         for key, value in case.get(table, {}).items():
-            switch.apply([Change(table, key, value, 0 if table == "protected" else 600)])
+            switch.apply([Change(table, key, value, 0 if table in ("lists", "protected") else 600)])
     for call in case["calls"]:
         party = PARTIES[call["from"]]
         plan = PLANS[party.plan]

@@ -30,7 +30,7 @@ def _append_only(table: str, what: str) -> dict[str, list[str]]:
 APPEND_ONLY = (
     _append_only("audit", "the audit"), _append_only("ledger_transfers", "the ledger"), _append_only("ledger_entries", "the ledger"),
     _append_only("posting_batches", "the ledger"), _append_only("payments", "the list of payments"),
-    _append_only("dispute_events", "the history of a dispute"),
+    _append_only("dispute_events", "the history of a dispute"), _append_only("case_events", "the timeline of a case"),
     _append_only("allocations", "the list of allocations"),
     {
         "sqlite": [
@@ -77,10 +77,18 @@ def upgrade() -> None:
         "block_orders", ["order_id"], *_text("order_id", "finding_id", *KEY, "action"), *_int64("created_at_ms", "learned_ms", "expires_at_ms"),
         *_text("reason", "by"), *_flag("automatic", "opened_key"), *_text("status"), *_text("status_why", default=""),
         *_int64("status_at_ms"), *_text("decided_by", default=""), *_int64("received_at_ms", "facts_expire_at_ms"),
+        *_int64("calls_a_minute", default="0"), *_flag("cut"),
     )  # fmt: skip
     op.create_index("ix_block_orders_key", "block_orders", [*KEY, "status"])
     op.create_index("ix_block_orders_received", "block_orders", ["tenant", "received_at_ms"])
     op.create_index("ix_block_orders_status", "block_orders", ["status", "expires_at_ms"])
+    _create("cases", ["id"], *_text("id", "tenant", "title", "state", "who"), *_int64("at_ms"))
+    op.create_index("ix_cases_tenant", "cases", ["tenant", "state", "at_ms"])
+    _create("case_alerts", ["finding_id"], *_text("finding_id", "case_id"))
+    op.create_index("ix_case_alerts_case", "case_alerts", ["case_id"])
+    event = sa.Column("id", SERIAL, nullable=False)
+    _create("case_events", ["id"], event, *_text("case_id", "event", "text", "who"), *_int64("at_ms"))
+    op.create_index("ix_case_events_case", "case_events", ["case_id", "id"])
     _create("config_parts", ["hash"], *_text("hash"), sa.Column("content", sa.LargeBinary(), nullable=False))
     version = sa.Column("version", SERIAL, autoincrement=False, nullable=False)
     _create("config_versions", ["version"], version, *_text("parts", "who", "why"), *_int64("at_ms"))
@@ -107,7 +115,10 @@ def upgrade() -> None:
     op.create_index("ix_deliveries_until", "deliveries", ["switch", "until_ms"])
     _create("holds", ["switch"], *_text("switch", "who", "why"), *_int64("at_ms"))
     _create("leases", ["name"], *_text("name", "holder"), *_int64("fence", "until_ms"))
-    _create("lists", ["list", "kind", "tenant", "value"], *_text("list", "kind", "tenant", "value", "why", "who"), *_int64("at_ms"))
+    _create(
+        "lists", ["list", "kind", "tenant", "value", "account"], *_text("list", "kind", "tenant", "value", "why", "who"), *_int64("at_ms"),
+        *_text("account"), *_int64("until_ms", default="0"),
+    )  # fmt: skip
     partition = sa.Column("partition", sa.Integer(), nullable=False)
     _create("progress", ["reader", "topic", "partition"], *_text("reader", "topic"), partition, *_int64("next_offset"))
     suppression = sa.Column("id", SERIAL, nullable=False)
@@ -141,9 +152,13 @@ def upgrade() -> None:
     _create("tenants", ["name"], *_text("name"), *_int64("at_ms"))
     disabled = sa.Column("disabled_at_ms", sa.BigInteger())
     _create("users", ["name"], *_text("name", "password_hash"), *_int64("at_ms", "sessions_from_ms"), disabled)
+    _create("user_parties", ["name", "tenant", "party"], *_text("name", "tenant", "party"))
     _create("user_roles", ["name", "tenant", "role"], *_text("name", "tenant", "role"))
     revoked = sa.Column("revoked_at_ms", sa.BigInteger())
-    _create("credentials", ["token_sha256"], *_text("token_sha256", "tenants", "switch", "sources"), *_int64("at_ms"), revoked)
+    _create(
+        "credentials", ["token_sha256"], *_text("token_sha256", "tenants", "switch", "sources"), *_int64("at_ms"), revoked,
+        *_text("scopes", default='["records","route"]'), sa.Column("expires_at_ms", sa.BigInteger()),
+    )  # fmt: skip
     _create(
         "switch_tenants", ["switch", "tenant"], *_text("switch", "tenant"), *_flag("enforcing"),
         sa.ForeignKeyConstraint(["switch"], ["switches.name"], name=op.f("fk_switch_tenants_switch")),

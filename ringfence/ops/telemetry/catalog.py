@@ -178,6 +178,16 @@ ROUTES_CHANGED = Metric(
     "ringfence_routes_changed_total", "counter", "Rows of routes and route plans that became due.", ("switch",), ("router",),
 )
 NOTICES = Metric("ringfence_notices_total", "counter", "Notifications, by what became of the attempt.", ("result",), ("notify",))
+POSTED = Metric(
+    "ringfence_posted_charges_total", "counter", "Charges that were posted to the ledger, or taken back there.", (), ("poster",),
+)
+POSTING_AGE = Metric(
+    "ringfence_posting_age_seconds", "gauge", "Seconds since all charges that were stored were posted; -1 = not since this process started.",
+    (), ("poster",),
+)
+OVER_CREDIT = Metric(
+    "ringfence_parties_over_credit", "gauge", "Parties that owe more than their agreements allow, at the last check.", (), ("poster",),
+)
 SIP_AGE = Metric("ringfence_sip_answer_age_seconds", "gauge", "Seconds since Kamailio last answered OPTIONS; -1 = never.", (), ("kamailio",))
 # fmt: on
 

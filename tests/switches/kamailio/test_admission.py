@@ -74,9 +74,9 @@ def test_the_table_of_cases_is_kept_by_kamailio(new_bench: Callable[..., Bench])
 def fill(bench: Bench, case: dict[str, dict[str, str]]) -> None:
     """Sets the switch's tables to those of the case."""
     control = bench.control()
-    for table in ("blocks", "shadow", "protected"):
+    for table in ("lists", "blocks", "shadow", "protected"):
         control.apply([Change(table, name, "", 0) for name in control.entries(table)])
-        control.apply([Change(table, key, value, 0 if table == "protected" else 600) for key, value in case.get(table, {}).items()])
+        control.apply([Change(table, key, value, 0 if table in ("lists", "protected") else 600) for key, value in case.get(table, {}).items()])
     control.close()
 
 
