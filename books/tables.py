@@ -258,6 +258,16 @@ quiet_subjects = sa.Table(  # "not fraud": alerts of this detector about this su
     *_ms("at_ms"),
 )
 
+models = sa.Table(  # files of trained scorers; never changed
+    "models",
+    METADATA,
+    *_key("sha256"),
+    *_text("name"),
+    sa.Column("content", sa.LargeBinary, nullable=False),
+    *_text("who", "why"),
+    *_ms("at_ms"),
+)
+
 rule_changes = sa.Table(  # a change of a tenant's policy on its way: tried, in shadow, promoted or thrown away
     "rule_changes",
     METADATA,

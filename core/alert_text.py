@@ -17,7 +17,7 @@ from decimal import ROUND_HALF_UP, Decimal
 
 import msgspec
 
-from core.facts import UNPRICED, Facts
+from core.facts import UNPRICED, Contribution, Facts
 from core.money import to_decimal
 from core.text import visible
 
@@ -86,6 +86,7 @@ FRAUDS = {
     "flash_calls": "flash calls: many calls that are given up before anybody could answer",
     "pumping": "traffic pumping: long calls at the same time to few numbers",
     "looping": "call looping: the same call comes back again and again",
+    "learned": "what a trained scorer was shown as fraud",
     "refiling": "refiling: calls of other origins with few numbers of a cheap one",
     "spoofing": "false caller numbers: many calls from numbers that do not exist or cannot come in on this account",
 }
@@ -137,6 +138,25 @@ EVIDENCE = {
 MOST_EVIDENCE = 5
 
 
+def evidence_text(code: str) -> str:
+    """What the number of a contribution is; those of a trained scorer are named by its features.
+
+    >>> evidence_text("rate"), evidence_text("model:account_zone.day_calls")
+    ('calls now', 'account zone day calls')
+    """
+    return EVIDENCE.get(code) or code.removeprefix("model:").replace(".", " ").replace("_", " ")
+
+
+def with_normal(one: Contribution) -> str:
+    """A number beside its normal; a trained scorer compares with none.
+
+    >>> with_normal(Contribution("rate", 3.2, 13.6, 0.2)), with_normal(Contribution("model:weight", 1.0, 6.0, 0.0))
+    ('calls now 13.6, normal 0.2', 'weight 6')
+    """
+    normal = "" if one.code.startswith("model:") else f", normal {one.normal:,.4g}"
+    return f"{evidence_text(one.code)} {one.value:,.4g}{normal}"
+
+
 def why_text(facts: Facts) -> str:
     """What it looks like, why, how likely that is, and what waiting costs.
 
@@ -149,10 +169,10 @@ def why_text(facts: Facts) -> str:
     """
     if not facts.fraud:
         return ""
-    odds = facts.prior + sum(one.points for one in facts.evidence)
+    odds = facts.odds or facts.prior + sum(one.points for one in facts.evidence)
     likely = 100 / (1 + math.exp(-odds))
     most = facts.evidence[:MOST_EVIDENCE]
-    listed = "; ".join(f"{EVIDENCE[one.code]} {one.value:,.4g}, normal {one.normal:,.4g} ({one.points:+.1f})" for one in most)
+    listed = "; ".join(f"{with_normal(one)} ({one.points:+.1f})" for one in most)
     why = f" Probability {min(likely, 99.9):.3g} %: {listed}." if listed else ""
     waiting = f" The next 15 minutes would cost about {facts.loss:,.2f}." if facts.loss >= 0.01 else ""
     return f" It looks like {FRAUDS[facts.fraud]}.{why}{waiting}"

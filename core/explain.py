@@ -23,7 +23,7 @@ from typing import Any
 
 import msgspec
 
-from core.alert_text import EVIDENCE, money_text, observed_text, span_text
+from core.alert_text import evidence_text, money_text, observed_text, span_text, with_normal
 from core.facts import Contribution, Facts, Instead
 from core.orders import Finding
 
@@ -78,7 +78,7 @@ def rows(facts: Facts) -> list[tuple[Any, ...]]:
     [('before anything is known', '', '', -10.0), ('calls now', 9.0, 1.0, 12.0), ('sum', '', '', 2.0)]
     """
     found: list[tuple[Any, ...]] = [("before anything is known", "", "", facts.prior)]
-    found += [(EVIDENCE.get(one.code, one.code), one.value, one.normal, one.points) for one in facts.evidence]
+    found += [(evidence_text(one.code), one.value, "" if one.code.startswith("model:") else one.normal, one.points) for one in facts.evidence]
     if abs(rest := _rest(facts)) >= 0.005:
         found.append(("all others together", "", "", round(rest, 2)))
     return [*found, ("sum", "", "", round(_odds(facts), 2))]
@@ -104,8 +104,10 @@ def instead_text(one: Instead) -> str:
 
 
 def _part(one: Contribution) -> str:
-    normal = "normal for this hour" if one.code in AT_THIS_HOUR else "normal"
-    return f"{EVIDENCE.get(one.code, one.code)} {one.value:,.4g}, {normal} {one.normal:,.4g}: {one.points:+.1f}"
+    text = with_normal(one)
+    if one.code in AT_THIS_HOUR:
+        text = text.replace(", normal ", ", normal for this hour ")
+    return f"{text}: {one.points:+.1f}"
 
 
 def _odds(facts: Facts) -> float:

@@ -68,6 +68,14 @@ def detect(state: DetectorState, usage: pl.DataFrame, ticks: Sequence[PlacedTick
     )
 
 
+def featured(state: DetectorState, usage: pl.DataFrame, ticks: Sequence[PlacedTick], policy: Policy) -> Iterator[pl.DataFrame]:
+    """The frames that the detectors would read, with the columns of the shared features: for whoever trains a scorer. `state` is updated in place."""
+    placed = {(partition, offset) for partition, offset, _ in ticks}
+    for rows in _by_hour(state, usage, ticks):
+        if not rows.is_empty():
+            yield prepared(state.subjects, features(rows, state.odd_calls, placed, state.secret), policy, state.secret, state.began)
+
+
 def _by_hour(state: DetectorState, usage: pl.DataFrame, ticks: Sequence[PlacedTick]) -> Iterator[pl.DataFrame]:
     """The frame in pieces: where a tick begins an hour of its partition, what has faded is forgotten between the rows before it and those
     behind it. So it depends on the place in the log, not on the batch."""

@@ -34,6 +34,7 @@ class Limits:
     caps: Mapping[str, Mapping[Owner, Caps]] = field(default_factory=dict)  # account | destination | carrier | ... -> owner -> its caps
     unpriced_caps: Mapping[Owner, UnpricedCaps] = field(default_factory=dict)
     first_seen: Collection[Owner] = frozenset()  # accounts whose first call to a country is a finding
+    models: Mapping[str, bytes] = field(default_factory=dict)  # the files of trained scorers, by their SHA-256
 
 
 @dataclass(frozen=True)

@@ -144,7 +144,7 @@ def run(
     if changed:
         sides.append(_Side(replace(settings, policy_of=lambda tenant: changed.get(tenant) or terms.policy_of(tenant)), from_ms, to_ms))
     state, done, count = State(SECRET), 0, 0
-    for messages, n, within in _batches(lines, terms.version, from_ms):
+    for messages, n, within in batches(lines, terms.version, from_ms):
         made = used(state, messages, terms, unique_ids=unique_ids)
         ended = priced(made.calls, made.charges)
         for side in sides:
@@ -155,7 +155,7 @@ def run(
     return Result(from_ms, to_ms, count, counted[0], counted[-1])
 
 
-def _batches(lines: Iterable[Line], version: int, from_ms: int) -> Iterator[tuple[list[Message], int, int]]:
+def batches(lines: Iterable[Line], version: int, from_ms: int) -> Iterator[tuple[list[Message], int, int]]:
     """Messages of one partition, with a tick each minute; how many are lines, and how many of these from `from_ms` on."""
     coming, place, next_tick_ms = iter(lines), 0, 0
     complete: dict[str, int] = {}

@@ -166,7 +166,7 @@ def _judge(state: State, piece: Piece, terms: Terms, dedupe: bool, unique_ids: b
 
 def settings_of(terms: Terms) -> Settings:
     """What the detectors need of a config version."""
-    limits = Limits(terms.caps, terms.unpriced_caps, terms.first_seen)
+    limits = Limits(terms.caps, terms.unpriced_caps, terms.first_seen, terms.models)
     return Settings(policy_of=terms.policy_of, protected_of=terms.protected_of, currency_of=terms.currency_of, limits=limits, known_of=terms.known_of)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from dataclasses import field as of_class
 from decimal import Decimal
 from functools import lru_cache
 from threading import Lock
@@ -193,6 +194,7 @@ class Terms:
     default_sell: int = NO_DECK  # of a party that registered itself
     default_buy: int = NO_DECK
     sell_amount_expected: bool = False
+    models: Mapping[str, bytes] = of_class(default_factory=dict)  # the files of the trained scorers that its policies may name, by their SHA-256
 
     def __post_init__(self) -> None:
         self.offers: list[Offer] = []

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 import polars as pl
 
-from books import Connection, alerts, configs, open_books, verdicts
+from books import Connection, alerts, configs, models, open_books, verdicts
 from core.alert_text import money_text
 from core.policy import Policy
 from detectors.registry import faults as parameter_faults
@@ -24,6 +24,7 @@ from services.config_file import Wrong
 from services.errors import BadArgument, UnknownName
 from services.installation import Installation, books, tenant_of
 from services.replay import mapping_of
+from services.shipped_models import shipped
 from switches.files.records import read_rows
 from warehouse import Warehouse, ask, history
 
@@ -121,7 +122,9 @@ def run(installation: Installation, what: Wanted, progress: Progress = lambda do
         with books(installation) as conn:
             version = configs.latest(conn)
             known = verdicts_of(conn, what.tenant, what.from_ms, what.to_ms)
+            scorers = {**shipped(), **models.contents(conn)}
         terms = in_force.from_books(engine)(version)
+        terms.models = scorers  # also those that only the changed policy names
     finally:
         engine.dispose()
     with read.warehouse(installation) as client:
@@ -149,6 +152,7 @@ def run_file(
     files.checked(calls)
     mapping = mapping_of(mapping_file)
     terms = self_registering(None)
+    terms.models = shipped()
     after = changed(terms.policy_of(""), changes)
     rows = list(read_rows(calls, mapping))
     times = [row.record.at_ms for row in rows if row.record]

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any, TypeAlias, TypeVar
 from weakref import WeakSet, WeakValueDictionary
 
-from books import Connection, Engine, configs, decks, reading
+from books import Connection, Engine, configs, decks, models, reading
 from core.config import ROWS
 from core.parts import Slot, bucket_of, decode_part
 from rating.contracts import Part, Terms, compile_part, compile_parts
@@ -128,6 +128,8 @@ def from_books(engine: Engine, patiently: Wait = at_once) -> Callable[[int], Ter
         for older in compiled:
             older.forget()  # so that only versions in use cache answers
         terms = compile_parts(version, wanted, priced)
+        if any(policy.detectors.get("learned", {}).get("model") for policy in terms.policies.values()):
+            terms.models = ask(models.contents)
         compiled.add(terms)
         # What was compiled lives for long. A full collection that walks it stops the process: 0.25 s with 240,000 prices, while calls wait.
         gc.freeze()

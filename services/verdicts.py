@@ -11,6 +11,8 @@ from books import Connection, alerts, orders, verdicts
 from books.verdicts import WORDS, Quiet, Verdict, Word
 from core.durations import text as span_of
 from core.orders import Finding
+from detectors.corrector import Corrector, Judged, learn
+from detectors.drift import Watched, watch
 from services import known_ranges
 from services.errors import BadArgument, ServiceError, UnknownName
 
@@ -92,6 +94,21 @@ def text_of(given: Given) -> str:
     if given.spread_to:
         parts.append(f"{len(given.spread_to):,} other open alert{'s' * (len(given.spread_to) != 1)} about it got the same verdict.")
     return " ".join(parts)
+
+
+def correction(conn: Connection, tenant: str) -> Corrector:
+    """What the verdicts of a tenant say about the weights of the evidence: each was scored before it was learned. "unsure" teaches nothing."""
+    return learn(
+        Judged(one.facts, one.verdict == "fraud", bool(one.spread_from))
+        for one in verdicts.every(conn, tenant)
+        if one.facts is not None and one.verdict != "unsure"
+    )
+
+
+def drifting(conn: Connection, tenant: str) -> list[Watched]:
+    """The precision of each detector by the verdicts that people gave themselves, and when it changed."""
+    said = verdicts.every(conn, tenant)
+    return watch((one.detector, one.at_ms, one.verdict == "fraud") for one in said if not one.spread_from and one.verdict != "unsure")
 
 
 def every(conn: Connection, tenant: str = "") -> list[Verdict]:

@@ -69,10 +69,10 @@ def new(visit: Visit) -> None:
         with st.form("rf_rule", border=False):
             values = thresholds(policy, str(name))
             off = st.checkbox(f"{name} reports nothing", value=name in policy.off, key=f"rf_rule_off_{name}")
-            typed = {
-                parameter: st.text_input(parameter.replace("_", " "), f"{value}", key=f"rf_rule_{name}_{parameter}", max_chars=40)
-                for parameter, value in values.items()
-            }
+            typed, boxes = {}, st.columns(3)
+            for at, (parameter, value) in enumerate(values.items()):
+                with boxes[at % 3]:
+                    typed[parameter] = st.text_input(parameter.replace("_", " "), f"{value}", key=f"rf_rule_{name}_{parameter}", max_chars=64)
             from_box, to_box, why_box = st.columns([1, 1, 2])
             with from_box:
                 first = st.date_input("From, UTC", today - timedelta(days=7), key="rf_rule_from")

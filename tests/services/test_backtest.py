@@ -24,6 +24,7 @@ from services import backtest as service
 from services import rule_lab, verdicts
 from services.errors import ServiceError
 from services.installation import Installation, books
+from services.shipped_models import shipped
 from warehouse import insert, open_warehouse
 
 NOON = 1_764_072_000_000  # 2025-11-25 12:00:00 UTC
@@ -91,6 +92,14 @@ def test_a_changed_policy_is_beside_the_one_in_force(home: Path, tmp_path: Path)
     assert sum(one["calls"] for one in found["after"].values()) == 0
 
 
+def test_a_scorer_that_is_not_in_force_can_be_tried(home: Path):
+    [sha256] = shipped()
+    changes = ("--set", f"detectors.learned.model={sha256}", "--set", "detectors.learned.least_probability=0.01")
+    found = json.loads(backtest(*PERIOD, *changes, "--json", home=home))
+    assert "learned" not in found["before"] and found["after"]["learned"]["alerts"] == 1
+    assert found["after"]["learned"]["calls"] == 0  # it only warns
+
+
 def test_the_result_is_told_in_words(home: Path):
     printed = backtest(*PERIOD, "--off", "irsf_range", home=home)
     assert "80 records in 1.0 days. Nothing was ordered." in printed
@@ -147,15 +156,17 @@ def move(home: Path, number: int, state: State, who: str) -> str:
 
 def test_a_change_goes_into_force_by_another_person_alone(home: Path):
     number = tried(home)
+    with books(Installation.embedded(home)) as conn:
+        version = configs.latest(conn)
     assert move(home, number, "promoted", "ben") == f"Change {number} is tried: it cannot become promoted."
     assert move(home, number, "shadow", "anna") == move(home, number, "asked", "carl") == ""
     for who in ("anna", "carl"):
         assert "another person must look at it" in move(home, number, "promoted", who)
     with books(Installation.embedded(home)) as conn:
-        assert service.policy_in_force(conn, "t1") == Policy() and configs.latest(conn) == 1
+        assert service.policy_in_force(conn, "t1") == Policy() and configs.latest(conn) == version
     assert move(home, number, "promoted", "ben") == ""
     with books(Installation.embedded(home)) as conn:
-        assert service.policy_in_force(conn, "t1") == Policy(off=("irsf_block",), block_loss=0.75) and configs.latest(conn) == 2
+        assert service.policy_in_force(conn, "t1") == Policy(off=("irsf_block",), block_loss=0.75) and configs.latest(conn) == version + 1
         steps = [(line.verb, line.who) for line in audit.last(conn) if line.subject == f"t1 {number}"]
     assert steps == [
         ("rule change: promoted", "ben"), ("rule change: asked", "carl"), ("rule change: shadow", "anna"), ("tried a rule change", "anna"),

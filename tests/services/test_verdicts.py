@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from typer.testing import CliRunner
 
 from books import Connection, alerts, audit, migrate, open_books, orders, tenants, verdicts, writing
 from core.decide import decide
-from core.facts import Facts
+from core.facts import Contribution, Facts
 from core.ids import derived_id
 from core.orders import BlockOrder, Finding, Key
+from detectors.corrector import Judged, learn
 from ringfence.cli import app
 from services import alert_desk
 from services import verdicts as service
@@ -37,7 +40,7 @@ def alert(conn: Connection, name: str, detector: str = "burst", subject: str = "
     finding = Finding(
         finding_id=name, tenant="t1", detector=detector, subject_kind="account_range", subject=subject, detected_at_ms=at_ms, first_ms=at_ms,
         last_ms=at_ms, calls=4, exposure_nanos=10**9, currency="EUR", score=2.0, reason="r", example_call_ids=[], key=KEY,
-        facts=Facts(subject_kind="account_range", account="acme", b_range="88213"),
+        facts=Facts(subject_kind="account_range", account="acme", b_range="8821312"),
     )  # fmt: skip
     alerts.upsert(conn, finding, at_ms)
     return finding
@@ -86,6 +89,21 @@ def test_fraud_spreads_to_the_open_alerts_of_the_subject_alone(conn):
     assert service.give(conn, "f1", "fraud", "anna", "the customer confirmed it", NOW).spread_to == ["open"]
     found = {one.finding_id: (one.verdict, one.spread_from) for one in service.every(conn, "t1")}
     assert found == {"f1": ("fraud", ""), "open": ("fraud", "f1"), "judged": ("not fraud", "")}
+
+
+def test_what_people_say_again_and_again_corrects_a_detector_and_a_change_is_noticed(conn):
+    evidence = [Contribution("rate", 8.0, 9.0, 1.0), Contribution("answered", 4.0, 0.9, 0.5)]
+    facts = Facts(subject_kind="account_range", account="acme", fraud="irsf", prior=-10.0, odds=2.0, evidence=evidence)
+    for n in range(60):
+        one = msgspec.structs.replace(alert(conn, f"f{n:02}", subject=f"acme>{n}"), facts=facts)
+        alerts.upsert(conn, one, NOW)
+        service.give(conn, one.finding_id, "fraud" if n < 20 else "not fraud", "anna", "looked at it", NOW + n)
+    found = service.correction(conn, "t1")
+    assert found.learned == 60 and found.helps and found.probability(facts) < 0.5 < 1 / (1 + math.exp(-2.0))
+    [watched] = service.drifting(conn, "t1")
+    assert (watched.verdicts, round(watched.precision, 2)) == (60, 0.33) and watched.drifts and watched.now < 0.2
+    half = [Judged(facts, n < 20) for n in range(60)]
+    assert learn(half) == learn(iter(half)) and len(found.weights) <= 4  # the state is one weight per code
 
 
 def test_a_verdict_may_be_changed_and_then_the_subject_is_quiet_no_more(conn):

@@ -133,6 +133,8 @@ def upgrade() -> None:
         "quiet_subjects", ["tenant", "detector", "subject_kind", "subject"],
         *_text("tenant", "detector", "subject_kind", "subject", "finding_id"), *_int64("until_ms"), *_text("who", "why"), *_int64("at_ms"),
     )  # fmt: skip
+    content = sa.Column("content", sa.LargeBinary(), nullable=False)
+    _create("models", ["sha256"], *_text("sha256", "name"), content, *_text("who", "why"), *_int64("at_ms"))
     _create(
         "rule_changes", ["id"], sa.Column("id", SERIAL, nullable=False), *_text("tenant", "changes", "why", "who"), *_int64("at_ms"),
         *_text("state", "state_why", "state_who"), *_int64("state_at_ms"), *_int64("shadow_from_ms", default="0"),
