@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import multiprocessing
 import random
 import sys
@@ -34,6 +35,7 @@ def serve(port: int) -> None:
     engine = open_books(f"{tempfile.mkdtemp()}/books.db")
     migrate(engine)
     terms = house(1)
+    gc.freeze()  # as services.in_force does
     asking = Asking(engine, lambda version: terms, lambda tenant, now_ms: Durations(), lambda tenant: Live(), Path("/nowhere"), lambda: NOW_MS)
     asking._terms = terms
     served = app(asking, lambda token: Credential(("t1",), "k1"))

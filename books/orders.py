@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 import sqlalchemy as sa
 
-from books import audit, deliveries, lists, suppressions, tables, tenants
+from books import audit, deliveries, lists, suppressions, tables, tenants, verdicts
 from books.deliveries import key_row, row_key
 from books.upsert import put_once
 from core.decide import LIVE, Answered, Decision, Limits, OrderFacts, TenantFacts, decide
@@ -86,6 +86,7 @@ def facts(
         protected=lists.protected(conn),
         tenants=counted,
         suppressed=suppressions.live(conn, now_ms),
+        quiet=verdicts.quiet_findings(conn, orders, now_ms),
         allowed=lists.every(conn, "allow"),
         denied=lists.every(conn, "deny"),
         limits=limits,
@@ -241,6 +242,18 @@ def lift(conn: sa.Connection, key: Key, who: str, why: str, now_ms: int, for_ms:
     suppression_id = suppressions.add(conn, key, now_ms + for_ms, who, why, now_ms)
     audit.note(conn, who, "lifted", key.text(), why, now_ms)
     return Lifted([stored.order.order_id for stored in ended], suppression_id, still)
+
+
+def lift_finding(conn: sa.Connection, finding_id: str, who: str, why: str, now_ms: int) -> list[str]:
+    """Ends the live and waiting orders of one finding, and no other order of their key. Returns their ids."""
+    o = tables.block_orders.c
+    query = sa.select(tables.block_orders).where(o.finding_id == finding_id, o.status.in_((*LIVE, "waiting")))
+    ended = [_stored(row) for row in conn.execute(query)]
+    _decide(conn, [stored.order.order_id for stored in ended], "lifted", why, who, now_ms)
+    for each in {stored.order.key for stored in ended}:
+        deliveries.touch(conn, each, now_ms)
+        audit.note(conn, who, "lifted", each.text(), why, now_ms)
+    return [stored.order.order_id for stored in ended]
 
 
 def _signed(what: str, who: str, why: str) -> None:

@@ -12,6 +12,7 @@ from core import schemas
 from core.calls import Fate, LegEnd
 from core.decode import Reject
 from core.frames import Table, column, of_columns, of_rows
+from core.record import Record
 from core.schemas import ATTEMPTS, CALLS, JUDGED
 
 
@@ -70,8 +71,9 @@ _NUMBERS = ("a_number", "a_kind", "b_number", "b_kind", "lrn", "setup_ms")
 _OF_CALL = ("record_partition", "record_offset", "revision", "learned_ms", "tenant", "switch", "call_key")
 
 
-def attempts(steps: Table, legs: list[LegEnd]) -> pl.DataFrame:
-    """A frame of ATTEMPTS: the route attempts that ended with each step of core.schemas.STEPS. `legs`: of the steps that buy.
+def attempts(steps: Table, legs: list[LegEnd], records: Sequence[Record]) -> pl.DataFrame:
+    """A frame of ATTEMPTS: the route attempts that ended with each step of core.schemas.STEPS. `legs`: of the steps that buy. `records`: those of
+    the batch, to whose places the steps' `row` points.
 
     Of a proxy's call its end is that of its last attempt, but for a failed call whose last attempt has a record of its own.
     """
@@ -85,11 +87,12 @@ def attempts(steps: Table, legs: list[LegEnd]) -> pl.DataFrame:
     if not own and not legs:
         return schemas.empty(ATTEMPTS)
     heads, accounts, numbers = [steps[name] for name in _OF_CALL], steps["account"], [steps[name] for name in _NUMBERS]
+    sent = [_sent(records[row]) if row >= 0 else _NOT_SAID for row in steps["row"]]
     rows: list[tuple[Any, ...]] = []
     for i, leg in zip(np.flatnonzero(steps.array("buys")).tolist() if legs else (), legs, strict=True):
         number, answered, at_ms, talk_ms, sip_code, q850, pdd_ms, *route = leg
         head, facts = [values[i] for values in heads], [values[i] for values in numbers]
-        rows.append((*head, number, accounts[i], *route, *facts, at_ms, answered, talk_ms, pdd_ms, sip_code, q850))
+        rows.append((*head, number, accounts[i], *route, *facts, at_ms, answered, talk_ms, pdd_ms, sip_code, q850, *sent[i]))
     routes, talks = [steps[name] for name in ("carrier", "trunk_group", "egress_trunk")], steps["duration_ms"]
     answers, moments, ends = steps["answer_ms"], steps["t_ms"], [steps[name] for name in ("pdd_ms", "sip_code", "q850")]
     counts = [steps[name] for name in ("attempts", "failed", "failed_no", "answered")]
@@ -98,8 +101,16 @@ def attempts(steps: Table, legs: list[LegEnd]) -> pl.DataFrame:
         answered, at_ms = steps["answered"][i], moments[i] if answers[i] is None else answers[i]
         head, route, how = [values[i] for values in heads], [values[i] for values in routes], [values[i] for values in ends]
         facts = [values[i] for values in numbers]
-        rows.append((*head, number, accounts[i], *route, *facts, at_ms, answered, talks[i] if answered else 0, *how))
+        rows.append((*head, number, accounts[i], *route, *facts, at_ms, answered, talks[i] if answered else 0, *how, *sent[i]))
     return of_rows(rows, ATTEMPTS)
+
+
+_NOT_SAID = ("", "", 0)
+"""Of a call that a tick closed."""
+
+
+def _sent(record: Record) -> tuple[str, str, int]:
+    return record.sent_number, record.route, record.route_rank
 
 
 _OF_ENDS = ("final", "sells", "legs", "answered", "failed", "failed_no", "attempts", "carrier", "egress_trunk")

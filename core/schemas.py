@@ -188,6 +188,9 @@ ATTEMPTS = pl.Schema(
         "pdd_ms": pl.Int64,
         "sip_code": pl.Int32,
         "q850": pl.Int32,
+        "sent_number": pl.String,  # this and the next two as the record says that ended the attempt; "" and 0 = it does not
+        "route": pl.String,  # by which the switch chose the gateway: the view and the prefix
+        "route_rank": pl.Int32,  # the gateway's place in it, from 1
     }
 )
 """The table `attempts`: one row per route attempt of a call, from which carriers' quality is computed."""

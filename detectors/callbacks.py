@@ -152,7 +152,7 @@ def _report(
 ) -> tuple[Finding, list[BlockOrder]] | None:
     policy, protected = settings.policy_of(tenant), settings.protected_of(tenant)
     name, score = f"{tenant}\x1f{block}", rung.rings / LEAST_RINGS
-    if alerts.is_recent(state.alerts, name, t_ms, score, policy, DAY_MS):
+    if alerts.is_recent(state.alerts, name, t_ms, score, policy, quiet_ms=DAY_MS):
         return None
     alert = alerts.episode(state.alerts, name, t_ms, score, policy, (tenant, "callbacks", "range", block), quiet_ms=DAY_MS)
     facts, orders, refusals = facts_of(block, rung, back), [], ""

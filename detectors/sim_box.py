@@ -231,7 +231,7 @@ def _report(
     policy, protected = settings.policy_of(tenant), settings.protected_of(tenant)
     score = likely / LEAST_PROBABILITY
     grown = [imsi for imsi in box.cards if imsi not in box.asked and imsi in network.cards]
-    if alerts.is_recent(state.alerts, box.alert, t_ms, score, policy, DAY_MS) and not grown:
+    if alerts.is_recent(state.alerts, box.alert, t_ms, score, policy, quiet_ms=DAY_MS) and not grown:
         return None
     alert = alerts.episode(state.alerts, box.alert, t_ms, score, policy, (tenant, "sim_box", box.cards[0]), quiet_ms=DAY_MS)
     facts, orders = facts_of(network, box, parts), []

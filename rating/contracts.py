@@ -12,6 +12,7 @@ from decimal import Decimal
 from functools import lru_cache
 from threading import Lock
 from typing import Any, Generic, NamedTuple, TypeVar
+from weakref import WeakMethod
 
 from core.config import (
     ROWS,
@@ -36,6 +37,7 @@ from core.config import (
     plan_of,
     split_path,
 )
+from core.known import Known
 from core.numbers import DialPlan
 from core.parts import BUCKETS, ProtectedNames, Slot, bucket_of, rows_of, split
 from core.policy import Policy
@@ -131,18 +133,26 @@ class Rows(Mapping[tuple[str, str], Value], Generic[Value]):
     def __len__(self) -> int:
         return self._size
 
+    def of(self, tenant: str) -> Iterator[tuple[str, str]]:
+        """The keys of one tenant."""
+        return ((tenant, name) for bucket in self._buckets.get(tenant, ()) for name in bucket)
+
 
 class Remembered(dict[tuple[str, str], Value]):
-    """Answers by their question, found at the first time."""
+    """Answers by their question, found at the first time. `find` is a method of whoever holds this, and does not hold it in turn: old terms are
+    freed without a collection, which leaves alone what was frozen."""
 
     def __init__(self, find: Callable[[str, str], Value]) -> None:
         super().__init__()
-        self._find = find
+        self._find = WeakMethod(find)
 
     def __missing__(self, key: tuple[str, str]) -> Value:
         if len(self) >= MOST_REMEMBERED:
             self.clear()
-        found = self[key] = self._find(*key)
+        find = self._find()
+        assert find is not None
+        found: Value = find(*key)
+        self[key] = found
         return found
 
 
@@ -202,10 +212,19 @@ class Terms:
 
     def forget(self) -> None:
         """Drop the answers that were remembered: they are found again."""
+        self._known: dict[str, Known] = {}
         self._sold = Remembered(self._find_sold)
         self._bought = Remembered(self._find_bought)
         self._plans = Remembered(self._find_plan)
         self._silences = Remembered(self._find_silence)
+
+    def with_rows(self, kind: str, rows: Iterable[Any]) -> Terms:
+        """These terms with other rows of a kind, each in the place of the one of its name."""
+        before, added = self.rows[kind], list(rows)
+        buckets = {tenant: [dict[str, Any]() for _ in range(BUCKETS)] for tenant in {key[0] for key in before} | {row.tenant for row in added}}
+        for row in (*before.values(), *added):
+            buckets[row.tenant][bucket_of(row.name)][row.name] = row
+        return replace(self, rows={**self.rows, kind: Rows({tenant: tuple(own) for tenant, own in buckets.items()})})
 
     @property
     def trunks(self) -> Rows[Trunk]:
@@ -255,6 +274,14 @@ class Terms:
     def protected_of(self, tenant: str) -> Protected:
         """What no order of a tenant may touch: its own names and numbers, and every tenant's."""
         return self.protected_names.get(tenant) or self.protected_names[""]
+
+    def known_of(self, tenant: str) -> Known:
+        """The ranges that a tenant knows for fraud."""
+        found = self._known.get(tenant)
+        if found is None:
+            rows = self.rows["known_ranges"]
+            found = self._known[tenant] = Known(rows[key] for key in rows.of(tenant))
+        return found
 
     def _find_sold(self, tenant: str, name: str) -> tuple[Charged, ...]:
         account: Account | None = self.find("accounts", tenant, name)

@@ -292,6 +292,18 @@ def durations(since_ms: int = 0, tenant: str = "", digits: int = 5) -> Query:
     )
 
 
+def answers(from_ms: int, to_ms: int, tenant: str = "", digits: int = 5) -> Query:
+    """The attempts of a period, and how many were answered, by carrier and the first digits of the number called."""
+    # Of an attempt we cannot learn before it was, but for a clock that is ahead: a day of grace.
+    where, params = _where("learned_ms >= {since_ms:Int64}", from_ms - 86_400_000, tenant, "")
+    return (
+        "SELECT carrier, substring(b_number, 1, {digits:UInt8}) AS digits, count() AS attempts, countIf(answered) AS answers FROM attempts "
+        f"WHERE {where} AND revision = 1 AND ifNull(at_ms, learned_ms) >= {{from_ms:Int64}} AND ifNull(at_ms, learned_ms) < {{to_ms:Int64}} "
+        "AND b_number != '' AND carrier != '' GROUP BY carrier, digits",
+        {**params, "from_ms": from_ms, "to_ms": to_ms, "digits": digits},
+    )
+
+
 _SECOND = "intDiv(learned_ms, 1000) * 1000"
 
 COUNTING = "(run = 0 OR run IN (SELECT run FROM rating_runs_counting))"

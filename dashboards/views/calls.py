@@ -137,8 +137,8 @@ def show(visit: Visit, place: str, one: OneCall) -> None:
         charge(visit, each)
     heading("Route attempts")
     if one.attempts:
-        head = ("attempt", "carrier", "trunk", "SIP", "Q.850", "post-dial delay", "talk")
-        st.html(tag("div", table(head, [_attempt(each) for each in one.attempts], numbers_from=3), cls="rf-scroll"))
+        head = ("attempt", "carrier", "trunk", "route", "SIP", "Q.850", "post-dial delay", "talk")
+        st.html(tag("div", table(head, [_attempt(each) for each in one.attempts], numbers_from=4), cls="rf-scroll"))
     else:
         quiet("No attempt is stored.")
     heading("Records", "in the order in which they arrived")
@@ -164,7 +164,9 @@ def charge(visit: Visit, each: Explained) -> None:
 def _attempt(row: dict[str, Any]) -> tuple[str | Safe, ...]:
     pdd = f"{row['pdd_ms']:,} ms" if row["pdd_ms"] is not None else "–"
     talk = span(row["duration_ms"]) if row["duration_ms"] else "not answered"
-    return f"{row['attempt_no']}", row["carrier"] or "–", row["egress_trunk"] or "–", _code(row["sip_code"]), _code(row["q850"]), pdd, talk
+    route = f"{row['route']}, place {row['route_rank']}" if row["route"] else "–"
+    where = row["carrier"] or "–", row["egress_trunk"] or "–", route
+    return f"{row['attempt_no']}", *where, _code(row["sip_code"]), _code(row["q850"]), pdd, talk
 
 
 def _record(visit: Visit, row: dict[str, Any]) -> tuple[str | Safe, ...]:

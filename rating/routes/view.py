@@ -90,6 +90,17 @@ def offer_at(terms: Terms, charged: Charged, at_ms: int) -> Offer | None:
     return terms.offers[place] if place >= 0 else None
 
 
+def offers_of(terms: Terms, of: View, carriers: Iterable[str]) -> dict[str, Offer]:
+    """The prices of carriers, in a plan or not, as those of a view: net of tax, in its currency. Carriers without a price are left out."""
+    found = {}
+    for name in carriers:
+        offer = offer_at(terms, terms.bought(of.tenant, name), of.at_ms)
+        priced = in_currency(net(offer), of.currency, of.tenant, of.at_ms, terms.find) if offer else ""
+        if isinstance(priced, Offer):
+            found[name] = priced
+    return found
+
+
 def _in_force(terms: Terms, plan: RoutePlan, at_ms: int) -> Iterable[RouteRule]:
     windows = [rule.window for rule in plan.rules if rule.window]
     lists = terms.rows["holidays"] if windows else {}

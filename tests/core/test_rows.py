@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import polars as pl
 import pytest
 
@@ -12,6 +13,7 @@ from core.calls import Fate, LegEnd
 from core.decode import Reject, decode
 from core.frames import Table
 from core.message import Message
+from core.record import Record
 from core.schemas import ATTEMPTS, CALLS, JUDGED, NUMBERS, STEPS
 
 BLANK: dict[str, Any] = {name: "" if dtype == pl.String else False if dtype == pl.Boolean else 0 for name, dtype in STEPS.items()}
@@ -20,6 +22,7 @@ SOLD = BLANK | {
     "tenant": "t1", "call_key": "ab", "account": "acme", "carrier": "alpha", "trunk_group": "tg", "egress_trunk": "out", "b_number": "43664",
     "pdd_ms": 5, "sip_code": 200, "q850": 16, "partition": 2, "offset": 7, "record_partition": 2, "record_offset": 9, "learned_ms": 71_000,
 }  # fmt: skip
+RECORD = Record(v=2, event="stop", switch="k1", at_ms=70_000)
 
 
 def steps(*found: dict[str, Any]) -> Table:
@@ -78,7 +81,7 @@ def test_a_call_had_at_least_the_attempts_that_failed_and_the_one_that_answered(
     ],
 )
 def test_the_end_of_a_proxys_call_is_that_of_its_last_attempt(changes, is_row):
-    frame = rows.attempts(steps(changes), [])
+    frame = rows.attempts(steps(changes), [], [RECORD])
     assert frame.schema == ATTEMPTS and frame.height == is_row
 
 
@@ -86,11 +89,12 @@ def test_what_a_row_of_an_attempt_holds():
     leg = LegEnd(3, False, 20_000, 0, 503, 34, 180, "beta", "tg-b", "out-b")
     of_leg = SOLD | {"final": False, "buys": True, "record_offset": 8, "carrier": "other"}
     unanswered = SOLD | {"answered": False, "answer_ms": None, "offset": 11, "record_offset": 12, "attempts": 4, "failed": 1}
-    frame = rows.attempts(steps(SOLD, of_leg, unanswered), [leg])
+    by_route = msgspec.structs.replace(RECORD, sent_number="0043664", route="best@t1+retail|43", route_rank=2)
+    frame = rows.attempts(steps(SOLD | {"row": 1}, of_leg, unanswered | {"row": -1}), [leg], [RECORD, by_route])
     names = ("offset", "attempt_no", "account", "carrier", "trunk_group", "egress_trunk", "b_number", "at_ms", "answered", "duration_ms", "pdd_ms",
-             "sip_code", "q850", "partition", "revision", "call_key")  # fmt: skip
+             "sip_code", "q850", "partition", "revision", "call_key", "sent_number", "route", "route_rank")  # fmt: skip
     assert sorted(frame.select(names).rows()) == [
-        (8, 3, "acme", "beta", "tg-b", "out-b", "43664", 20_000, False, 0, 180, 503, 34, 2, 1, "ab"),
-        (9, 1, "acme", "alpha", "tg", "out", "43664", 10_000, True, 60_000, 5, 200, 16, 2, 1, "ab"),
-        (12, 4, "acme", "alpha", "tg", "out", "43664", 70_000, False, 0, 5, 200, 16, 2, 1, "ab"),
+        (8, 3, "acme", "beta", "tg-b", "out-b", "43664", 20_000, False, 0, 180, 503, 34, 2, 1, "ab", "", "", 0),
+        (9, 1, "acme", "alpha", "tg", "out", "43664", 10_000, True, 60_000, 5, 200, 16, 2, 1, "ab", "0043664", "best@t1+retail|43", 2),
+        (12, 4, "acme", "alpha", "tg", "out", "43664", 70_000, False, 0, 5, 200, 16, 2, 1, "ab", "", "", 0),
     ]

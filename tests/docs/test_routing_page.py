@@ -6,14 +6,47 @@ import re
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 from typer.testing import CliRunner
 
+from books import open_books
+from core.message import Message
+from core.record import Record, journal_key
+from core.schemas import TABLES
+from flows.step import State, judge
 from ringfence.cli import app
 from ringfence.settings import Settings
-from services import first_start
+from services import first_start, in_force
+from services.installation import Installation
+from warehouse import insert, open_warehouse
+from warehouse import migrate as migrate_warehouse
 
 PAGE = (Path(__file__).parents[2] / "docs" / "routing.md").read_text()
+
+EVENING_MS = 1_764_097_200_000  # 2025-11-25 19:00 UTC
+
+
+def store(installation: Installation, *calls: tuple[str, int]) -> None:
+    """Calls of acme over beta, as judge and store would have stored them."""
+    engine = open_books(installation.books_dsn)
+    terms = in_force.from_books(engine)(2)
+    engine.dispose()
+    log = []
+    for at, (number, seconds) in enumerate(calls):
+        at_ms = EVENING_MS + 60_000 * at
+        stop = Record(
+            v=2, event="stop", switch="k1", boot_id="b", seq=at + 1, dialog_id=f"c{at}", call_id=f"c{at}", account="acme", ingress_trunk="in-acme",
+            b_raw=number, carrier="beta", egress_trunk="beta-1", at_ms=at_ms + 1000 * seconds, answer_ms=at_ms if seconds else None, attempt_no=1,
+            sip_code=200 if seconds else 486,
+        )  # fmt: skip
+        log.append(Message(0, at, at_ms, journal_key("t1", "acme", "in-acme"), msgspec.json.encode(stop)))
+    outcome = judge(State(b"s" * 16), log, lambda _: terms)
+    client = open_warehouse(installation.warehouse_dsn)
+    migrate_warehouse(client)
+    for table in TABLES:
+        insert(client, table, outcome.table(table).to_arrow())
+    client.close()
 
 
 def test_every_command_of_the_page_says_what_the_page_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -30,9 +63,11 @@ def test_every_command_of_the_page_says_what_the_page_shows(tmp_path: Path, monk
             command, *shown = part.splitlines()
             words = [word.strip('"') for word in re.findall(r'"[^"]*"|\S+', command)]
             assert words[0] == "ringfence"
+            if words[1] == "rerate":
+                store(settings.installation, ("43123456", 60), ("43664123456", 61), ("43664123456", 0))
             result = CliRunner().invoke(app, words[1:], env={"RINGFENCE_HOME": str(tmp_path / "home")})
             assert result.exit_code == (shown[0].startswith("No route")), f"{command}\n{result.output}"
             for line in shown:
                 assert line == "..." or line in result.output.splitlines(), f"{command}\n  the page shows: {line}\n{result.output}"
             ran.append(words[1])
-    assert ran == ["config", "route", "route", "route"] and len(files) == 4
+    assert ran == ["config", "route", "route", "route", "rerate"] and len(files) == 5

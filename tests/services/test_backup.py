@@ -25,6 +25,7 @@ from ringfence.options import RESTORING
 from ringfence.settings import Settings
 from services import blocks, first_start, manifest
 from services.backup import NotBackedUp, backup
+from services.portability import local
 from services.restore import NotRestored, restore
 from switches.tail import POSITION, load_positions, read_batch, store_positions
 from warehouse import ask, migrate, open_warehouse
@@ -64,6 +65,9 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (settings.spool_dir / "rec-1.jl").write_text('\n{"seq":1}\n\n{"seq":2}\n')
     batch = read_batch(settings.spool_dir, {}, max_bytes=1 << 20, torn_after_s=1, now_s=0)
     store_positions(settings.spool_dir / POSITION, batch.positions)
+    ported = where / "ported.csv"
+    ported.write_text("number,lrn\n43664123456,4369901\n")
+    local.import_file(ported, settings.state_dir, "t1", delta=False)
     backup(settings.installation, where / "backup", NOW_MS, quietly)
     return where
 
@@ -115,6 +119,7 @@ def test_a_restored_home_is_the_same(once: Path, made: Path, tmp_path: Path):
     assert ask(client, ("SELECT days FROM retention WHERE who = 'ann'", {})) == [{"days": 77}]
     client.close()
     assert load_or_make(settings.state_dir) == load_or_make(once / "home" / "state")
+    assert local.LocalDip(local.path_of(settings.state_dir, "t1")).ask("43664123456") == "4369901"
     assert not (settings.root / RESTORING).exists()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -77,6 +78,18 @@ carriers:
 
 
 # --- what a version says ---
+
+
+def test_terms_are_freed_without_a_collection(engine, tmp_path: Path):
+    """What was compiled is frozen, so that no collection walks it while calls wait: a cycle in it would never be freed."""
+    with writing(engine) as conn:
+        publish(conn, tmp_path / "one", ONE)
+    terms_of = in_force.from_books(engine)
+    terms = terms_of(1)
+    assert terms.sold("t1", "pbx") and terms.bought("t1", "nobody")
+    alive = weakref.ref(terms)
+    del terms, terms_of
+    assert alive() is None
 
 
 def test_an_account_is_sold_by_its_agreement_and_the_resellers_above_it_by_theirs(engine, tmp_path: Path):

@@ -27,6 +27,9 @@ CREATE TABLE IF NOT EXISTS attempts
     `pdd_ms` Nullable(Int64) CODEC(ZSTD(1)),
     `sip_code` Nullable(Int32) CODEC(ZSTD(1)),
     `q850` Nullable(Int32) CODEC(ZSTD(1)),
+    `sent_number` String CODEC(ZSTD(1)),
+    `route` LowCardinality(String),
+    `route_rank` Int32 CODEC(ZSTD(1)),
     `learned_at` DateTime64(3, 'UTC') ALIAS fromUnixTimestamp64Milli(learned_ms, 'UTC'),
     `at` Nullable(DateTime64(3, 'UTC')) ALIAS fromUnixTimestamp64Milli(at_ms, 'UTC')
 )

@@ -177,6 +177,7 @@ BACKLOG_AGE = Metric(
 ROUTES_CHANGED = Metric(
     "ringfence_routes_changed_total", "counter", "Rows of routes and route plans that became due.", ("switch",), ("router",),
 )
+NOTICES = Metric("ringfence_notices_total", "counter", "Notifications, by what became of the attempt.", ("result",), ("notify",))
 SIP_AGE = Metric("ringfence_sip_answer_age_seconds", "gauge", "Seconds since Kamailio last answered OPTIONS; -1 = never.", (), ("kamailio",))
 # fmt: on
 
