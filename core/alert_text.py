@@ -64,6 +64,8 @@ def observed_text(facts: Facts) -> str:
         return f"{facts.value:,} numbers were rung briefly from {to}; {counted(facts.calls, 'call')} back so far{spent}.{why_text(facts)}"
     if facts.fraud == "sim_box":
         return _sim_box(facts) + why_text(facts)
+    if facts.fraud == "pumping" and facts.measured:
+        return _pumping(facts) + why_text(facts)
     if facts.measured:
         return _route(facts) + why_text(facts)
     text = f"{caller_text(facts)} {_verb(facts)} {counted(facts.calls, 'call')}{_to(facts)}: {_spent(facts)}{_against(facts)}.{_mostly(facts)}"
@@ -129,9 +131,12 @@ EVIDENCE = {
     "conference": "many callers of one number",
     "cells": "cells",
     "incoming": "calls received",
-    "known": "days since this range was last reported or confirmed as fraud",
     "adjacent": "new SIMs next to it that began within 3 hours",
+    "numbers": "different numbers",
+    "accounts": "different accounts",
+    "hours": "hours with such calls",
     "crowd": "new SIMs in its cell that began within 3 hours",
+    "known": "days since this range was last reported or confirmed as fraud",
 }
 """Code of a contribution -> what its number is; it is followed by the normal."""
 
@@ -182,6 +187,15 @@ def _verb(facts: Facts) -> str:
     """`is` for one account or caller, `are` for several."""
     is_one = facts.account and (facts.a_number or facts.subject_kind in ("account", UNPRICED, "destination", *ZONES))
     return "is sending" if is_one or (facts.a_number and facts.subject_kind != "account") else "are sending"
+
+
+def _pumping(facts: Facts) -> str:
+    accounts, numbers = (round(value) for value in facts.measured)
+    spent = f", {money_text(facts.nanos, facts.currency)}" if facts.nanos else ""
+    return (
+        f"{counted(facts.calls, 'long call')} of {counted(accounts, 'account')} to {counted(numbers, 'number')} of "
+        f"{range_text(facts.b_range, facts.code)}{place_text(facts)}: {talk_text(facts.talk_ms)} in {span_text(facts.window_ms)}{spent}."
+    )
 
 
 def _sim_box(facts: Facts) -> str:
@@ -431,6 +445,8 @@ def action_text(facts: Facts) -> str:
     why = f"Not blocked: {NO_BLOCK.get(facts.no_block, facts.no_block)}." if facts.no_block else ""
     if facts.action == "ask" and facts.fraud == "sim_box":
         return "Nothing is refused yet: an order against each card waits for a person (`ringfence orders --waiting`)."
+    if facts.action == "ask" and facts.fraud == "pumping":
+        return f"Nothing is refused yet: an order to refuse {blocked_calls_text(facts)} waits for a person (`ringfence orders --waiting`)."
     if facts.action == "ask":
         return f"Nothing is refused yet: an order against {visible(facts.account)} waits for a person (`ringfence orders --waiting`)."
     if facts.action == "block":
@@ -449,7 +465,7 @@ def blocked_calls_text(facts: Facts) -> str:
     if facts.wide:
         return f"new calls of {visible(facts.account)} to {range_text(facts.wide, facts.code)}, as its fraud came back or moved on"
     to = f" to {range_text(facts.b_range, facts.code)}" if facts.subject_kind in ("b_range", "range", *ZONES) else ""
-    if facts.fraud == "callbacks":
+    if facts.fraud in ("callbacks", "pumping"):
         return f"new calls of every account{to}"
     if facts.subject_kind == "range":
         more = f" and {facts.more_accounts:,} more" if facts.more_accounts else ""

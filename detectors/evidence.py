@@ -367,18 +367,6 @@ def ringing(rows: Rows) -> Part:
     return Part("rings", np.clip(8.0 * (of_all - 0.5), -4.0, 4.0), of_all, np.full_like(of_all, 0.1))
 
 
-def one_b(rows: Rows) -> Part:
-    """Answered calls to one number while another to it talks."""
-    at_once = rows.of("account_range", "one_b")
-    return Part("one_b", np.clip(1.5 * np.log(np.maximum(at_once, 1e-6)), 0.0, 4.0), at_once, np.ones_like(at_once))
-
-
-def callers(rows: Rows) -> Part:
-    """Different callers of a range."""
-    now = rows.of("account_range", "callers")
-    return Part("callers", np.clip(np.log(np.maximum(now, 1e-6) / 3.0), -1.0, 2.0), now, np.full_like(now, 3.0))
-
-
 def repeats(rows: Rows) -> Part:
     """The same caller to the same number within seconds of the call before."""
     again = rows.of("a_number", "repeats")

@@ -211,7 +211,7 @@ def _box_of(network: Network, imsi: str, card: Card, parts: list[Contribution], 
     points = {one.code: one.points for one in parts}
     crowded = points.get("crowd", 0.0) > 1 > points.get("adjacent", 0.0)
     for box in network.boxes:
-        near = any(abs(int(other) - int(imsi)) <= 3 * NEIGHBOURS for other in box.cards)
+        near = any(abs(int(other) - int(imsi)) <= NEIGHBOURS for other in box.cards)
         shares = crowded and any(network.cards[other].cells.keys() & card.cells.keys() for other in box.cards if other in network.cards)
         if near or card.imei in box.imeis or shares:
             break
