@@ -46,8 +46,9 @@ bench: setup  ## the figures: records per second, where the time goes, kills, th
 	@for b in bench/bench_*.py; do echo "== $$b"; $(BIN)/python "$$b" || exit 1; done
 
 # One process at a time: VALIDATION=1 opens the validation simulator, ARGS="--calls 3000000 --days 7 --seeds 1-20" makes the large run.
-evaluate: setup  ## docs/evaluation.md: the detectors and their opponents on simulated attacks, and on real users where the data is there
+evaluate: setup  ## docs/evaluation*.md: detectors and opponents on attacks and real users; controls on leaks; causes on bills
 	@$(BIN)/python -m evaluation --real-seeds 10 $(if $(VALIDATION),--validation) $(ARGS)
+	@$(BIN)/python -m evaluation.assurance
 
 docs: setup  ## the docs as a site, in build/site
 	@$(BIN)/python tests/docs/decisions.py

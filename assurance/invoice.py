@@ -16,7 +16,7 @@ from assurance.cycles import Period
 from assurance.rounding import RULE, allocated, decimals_of, to_minor, to_nanos
 from assurance.swap import Settlement, settled
 from assurance.tax import NoTax, Parties, TaxLine, taxes
-from core.billing import Fee, LegalEntity, TaxProfile, TaxTable, holds, percent_of
+from core.billing import Fee, Invoicing, LegalEntity, TaxProfile, TaxTable, holds, percent_of
 from core.config import Agreement, Party
 from core.money import divide_half_up
 
@@ -155,6 +155,11 @@ def _lines(agreement: Agreement, period: Period, usage: Sequence[Usage]) -> Iter
         nanos = by_seconds(one) if how.line_arithmetic == "seconds" else one.nanos
         sold += 0 if one.late else nanos
         yield ("late" if one.late else "calls"), nanos, one
+    yield from beside(how, sold, period)
+
+
+def beside(how: Invoicing, sold: int, period: Period) -> Iterator[tuple[str, int, str]]:
+    """What an agreement makes of a period besides its calls, which came to `sold` nanos: kind, exact nanos and text of each line."""
     for discount in how.discounts:
         if sold > 0 and sold >= discount.from_nanos:
             off = Fraction(sold) * Fraction(percent_of(discount.percent)) / 100

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import polars as pl
@@ -22,19 +22,51 @@ def recomputed(charges: pl.DataFrame, tenant: str, terms_of: Callable[[int], Ter
     """
     should = np.zeros(charges.height, np.int64)
     known = np.zeros(charges.height, np.bool_)
-    parties = np.full(charges.height, "", object)
-    groups = charges.with_row_index("place").group_by("config_version", "role", "account", "carrier").agg("place")
-    for version, role, account, carrier, places in groups.iter_rows():
+    parties = pl.when(pl.col("role") == "buy").then(pl.col("carrier")).otherwise(pl.col("account")).alias("party")
+    charges = charges.with_columns(parties)
+    groups = charges.with_row_index("place").group_by("config_version", "role", "party").agg("place")
+    # Parties that are priced alike are priced together: most of them share a few decks.
+    alike: dict[tuple[int, int, tuple[tuple[int, int, int], ...], str], tuple[Charged, list[Ints]]] = {}
+    for version, role, party, places in groups.iter_rows():
         terms = terms_of(version)
-        charged = terms.bought(tenant, carrier) if role == "buy" else terms.sold(tenant, account)[0]
-        at = np.asarray(places)
-        parties[at] = carrier if role == "buy" else account
-        for offer, here, moments in _offers(charges, at, charged, terms):
+        charged = terms.bought(tenant, party) if role == "buy" else terms.sold(tenant, party)[0]
+        key = version, charged.offer, charged.plan, charged.instant
+        alike.setdefault(key, (charged, []))[1].append(np.asarray(places))
+    for (version, *_), (charged, several) in alike.items():
+        for offer, here, moments in _offers(charges, np.concatenate(several), charged, terms_of(version)):
             should[here], known[here] = _prices(charges[here], moments, offer)
     amounts = pl.Series("should_nanos", should)
-    return charges.with_columns(
-        pl.Series("party", parties.tolist(), dtype=pl.String), pl.select(pl.when(pl.Series(known)).then(amounts)).to_series().alias("should_nanos")
-    )
+    return charges.with_columns(pl.select(pl.when(pl.Series(known)).then(amounts)).to_series().alias("should_nanos"))
+
+
+STATES = pl.Schema({"state": pl.String, "role": pl.String, "party": pl.String, "deck": pl.String, "currency": pl.String, "charges": pl.Int64,
+    "nanos": pl.Int64, "call_key": pl.String})  # fmt: skip
+"""Charges that were computed again, by `state`: right, wrong or unknown. `nanos`: how much more is stored than computed."""
+
+_CHARGE = ("offset", "role", "attempt_no")
+
+
+def verified(charges: pl.DataFrame, calls: pl.DataFrame, tenant: str, terms_of: Callable[[int], Terms]) -> pl.DataFrame:
+    """Of a slice's charges (`assurance.controls.by_call`), those that a deck priced, computed again and added up (`STATES`)."""
+    asked = (pl.col("level") == 0) & pl.col("start_ms").is_not_null() & (pl.col("deck") != "")
+    whole = charges.group_by(_CHARGE).agg(pl.col("nanos").sum().alias("all_nanos"), pl.col("start_ms").min().alias("begin_ms"))
+    if whole.height < charges.height:  # a call that two rates priced is one charge here
+        charges = charges.join(whole, on=_CHARGE).unique(_CHARGE, keep="first", maintain_order=True).with_columns(
+            pl.col("all_nanos").alias("nanos"), pl.col("begin_ms").alias("start_ms"))
+    facts = calls.select("offset", "a_number", "b_number", "lrn", "setup_ms", "duration_ms")
+    priced = recomputed(charges.filter(asked).join(facts, on="offset"), tenant, terms_of)
+    should, nanos = pl.col("should_nanos"), pl.col("nanos")
+    state = pl.when(should.is_null()).then(pl.lit("unknown")).when(should == nanos).then(pl.lit("right")).otherwise(pl.lit("wrong"))
+    named = [pl.when(pl.col("state") == "wrong").then(pl.col(name)).otherwise(pl.lit("")).alias(name) for name in ("party", "deck", "currency")]
+    return priced.with_columns(state.alias("state")).group_by("state", "role", *named).agg(
+        pl.len().cast(pl.Int64).alias("charges"), (nanos - should).sum().alias("nanos"), pl.col("call_key").first()
+    ).select(*STATES).cast(STATES)
+
+
+def merged(parts: Iterable[pl.DataFrame]) -> pl.DataFrame:
+    """The charges of several slices, added up."""
+    found = pl.concat([pl.DataFrame(schema=STATES), *parts])
+    return found.group_by("state", "role", "party", "deck", "currency").agg(pl.col("charges", "nanos").sum(), pl.col("call_key").first())
 
 
 def _offers(charges: pl.DataFrame, at: Ints, charged: Charged, terms: Terms) -> list[tuple[Offer, Ints, Ints]]:

@@ -30,7 +30,7 @@ _CALLS = """
 INSERT INTO calls (partition, offset, revision, record_partition, record_offset, learned_ms, tenant, switch, call_key, call_id,
     account, ingress_trunk, carrier, trunk_group, egress_trunk, a_number, a_kind, b_number, b_kind, setup_ms, ringing_ms, answer_ms, end_ms,
     duration_ms, duration_source, attempts, pdd_ms, sip_code, q850, release_side, config_version)
-SELECT partition_no, offset_0 + 2, 1, partition_no, offset_0 + 3, end_ms + 200, tenant_name, concat('k', toString(1 + h3 % 3)), key,
+SELECT partition_no, offset_0 + 2, 1, partition_no, offset_0 + 3, end_ms + 200, tenant_name, concat('k', toString(1 + number % 3)), key,
     concat(key, '@pbx'), account_name, concat(account_name, '-sbc'), carrier_name, concat(carrier_name, '-intl'), concat(carrier_name, '-1'),
     a, 'e164', b, 'e164', setup_ms, setup_ms + 1500, answer_ms, end_ms, end_ms - answer_ms, 'answer_to_end', 1, 1500, 200, 16,
     if(h1 % 2 = 1, 'caller', 'callee'), 1
@@ -53,7 +53,7 @@ INSERT INTO records (partition, offset, learned_ms, tenant, switch, boot_id, seq
     account, auth, ingress_trunk, src_ip, user_agent, a_raw, b_raw, attempt_no, carrier, setup_ms, answer_ms, end_ms, duration_ms, sip_code,
     a_number, a_kind, b_number, b_kind, disposition, reason, call_key, config_version, revision)
 SELECT partition_no, offset_0 + step, [setup_ms, setup_ms + 1500, answer_ms, end_ms][step + 1] + 200 AS learned_ms, tenant_name,
-    concat('k', toString(1 + h3 % 3)), '1764000000.1', toInt64(number * {a_call} + step),
+    concat('k', toString(1 + number % 3)), '1764000000.1', toInt64(1 + intDiv(number, 3) * {a_call} + step),
     ['setup', 'ringing', 'answer', 'stop'][step + 1] AS event, learned_ms - 200, '1764000000.1', key, concat(key, '@pbx'), key, account_name,
     'ip', concat(account_name, '-sbc'), concat('198.51.100.', toString(h1 % 250)), 'pbx', a, b, 1, carrier_name, setup_ms,
     if(step > 1, answer_ms, NULL), if(step = 3, end_ms, NULL), if(step = 3, end_ms - answer_ms, NULL), 200, a, 'e164', b, 'e164',

@@ -50,6 +50,13 @@ def about(conn: sa.Connection, tenant: str, kinds: Sequence[str], since_ms: int)
     return [_finding(row) for row in conn.execute(query)]
 
 
+def opened_since(conn: sa.Connection, since_ms: int, most: int = 1_000) -> list[tuple[Finding, int]]:
+    """Alerts that came into the books since then, each with when it did, the newest first."""
+    t = tables.alerts.c
+    query = sa.select(tables.alerts).where(t.opened_ms >= since_ms).order_by(t.opened_ms.desc(), t.finding_id).limit(most)
+    return [(_finding(row), row.opened_ms) for row in conn.execute(query)]
+
+
 def find(conn: sa.Connection, finding_id: str) -> Finding | None:
     row = conn.execute(sa.select(tables.alerts).where(tables.alerts.c.finding_id == finding_id)).first()
     return _finding(row) if row else None

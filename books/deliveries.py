@@ -178,6 +178,12 @@ def due_count(conn: sa.Connection, switch: str, of: Sequence[str] = TABLES) -> i
     return int(conn.execute(query).scalar() or 0)
 
 
+def oldest_due_ms(conn: sa.Connection, switch: str) -> int | None:
+    """Since when the oldest row has been due; None = no row is."""
+    found = conn.execute(sa.select(sa.func.min(_d.changed_ms)).where(_d.switch == switch, _d.due.is_(True), _d.urgency > 0)).scalar()
+    return None if found is None else int(found)
+
+
 def held(conn: sa.Connection, now_ms: int) -> dict[tuple[str, str], int]:
     """(switch, table of blocks) -> entries that it has acknowledged and that have not expired."""
     there = sa.and_(_d.value != "", _d.delivered_at_ms.is_not(None), _d.until_ms > now_ms)

@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 import msgspec
 import sqlalchemy as sa
 
-from books import audit, deliveries, lists, suppressions, tables, tenants
+from books import audit, deliveries, lists, suppressions, tables, tenants, verdicts
 from books.deliveries import key_row, row_key
 from books.upsert import put_once
 from core.decide import LIVE, Answered, Decision, Limits, OrderFacts, TenantFacts, decide
 from core.ids import derived_id
-from core.orders import BlockOrder, Key, overlaps
+from core.orders import EVERYONE, BlockOrder, Key, overlaps
 from core.safety import fault, refusal
 
 MANUAL_FINDING = "by-hand"
@@ -86,6 +86,7 @@ def facts(
         protected=lists.protected(conn),
         tenants=counted,
         suppressed=suppressions.live(conn, now_ms),
+        quiet=verdicts.quiet_findings(conn, orders, now_ms),
         allowed=lists.every(conn, "allow"),
         denied=lists.every(conn, "deny"),
         limits=limits,
@@ -243,6 +244,18 @@ def lift(conn: sa.Connection, key: Key, who: str, why: str, now_ms: int, for_ms:
     return Lifted([stored.order.order_id for stored in ended], suppression_id, still)
 
 
+def lift_finding(conn: sa.Connection, finding_id: str, who: str, why: str, now_ms: int) -> list[str]:
+    """Ends the live and waiting orders of one finding, and no other order of their key. Returns their ids."""
+    o = tables.block_orders.c
+    query = sa.select(tables.block_orders).where(o.finding_id == finding_id, o.status.in_((*LIVE, "waiting")))
+    ended = [_stored(row) for row in conn.execute(query)]
+    _decide(conn, [stored.order.order_id for stored in ended], "lifted", why, who, now_ms)
+    for each in {stored.order.key for stored in ended}:
+        deliveries.touch(conn, each, now_ms)
+        audit.note(conn, who, "lifted", each.text(), why, now_ms)
+    return [stored.order.order_id for stored in ended]
+
+
 def _signed(what: str, who: str, why: str) -> None:
     if not who.strip() or not why.strip():
         raise Refused(f"{what} needs who and why")
@@ -253,9 +266,9 @@ def _near(conn: sa.Connection, key: Key) -> list[StoredOrder]:
     o = tables.block_orders.c
     near = [o.status.in_((*LIVE, "waiting")), o.tenant == key.tenant]
     near += [
-        column.in_(("", value))
+        column.in_(("", EVERYONE, value))
         for column, value in ((o.account, key.account), (o.ingress_trunk, key.ingress_trunk), (o.a_number, key.a_number))
-        if value
+        if value not in ("", EVERYONE)
     ]
     query = sa.select(tables.block_orders).where(*near).order_by(o.received_at_ms.desc(), o.order_id)
     return [_stored(row) for row in conn.execute(query)]
@@ -264,7 +277,7 @@ def _near(conn: sa.Connection, key: Key) -> list[StoredOrder]:
 def _within(inner: Key, outer: Key) -> bool:
     """Whether `outer` refuses each call that `inner` refuses."""
     return (
-        inner.account == outer.account
+        outer.account in (inner.account, EVERYONE if inner.account else "")
         and inner.ingress_trunk == outer.ingress_trunk
         and outer.a_number in ("", inner.a_number)
         and inner.b_range.startswith(outer.b_range)

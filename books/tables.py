@@ -217,6 +217,7 @@ alerts = sa.Table(
     *_ms("updated_ms"),
     *_text("facts", default=""),  # JSON of core.facts.Facts, "" = none
     sa.Index("ix_alerts_tenant", "tenant", "last_ms"),
+    sa.Index("ix_alerts_opened", "opened_ms"),
 )
 
 alert_takes = sa.Table(  # who works on an alert
@@ -225,6 +226,74 @@ alert_takes = sa.Table(  # who works on an alert
     *_key("finding_id"),
     *_text("who"),
     *_ms("at_ms"),
+)
+
+verdicts = sa.Table(  # what people said of alerts: the latest of each; the audit log has every change
+    "verdicts",
+    METADATA,
+    *_key("finding_id"),
+    *_text("tenant", "detector", "subject_kind", "subject"),
+    *_text("verdict"),  # fraud | not fraud | unsure
+    *_text("who", "why"),
+    *_ms("at_ms"),
+    *_ms("alerted_ms"),  # when its alert came: a label is later than what it is about
+    *_text("spread_from"),  # the alert whose verdict it follows, "" = a person looked at this one
+    *_text("facts"),  # of the alert, when it was judged: JSON of core.facts.Facts, "" = none
+    sa.Index("ix_verdicts_tenant", "tenant", "at_ms"),
+)
+
+quiet_subjects = sa.Table(  # "not fraud": alerts of this detector about this subject are of no interest for a while
+    "quiet_subjects",
+    METADATA,
+    *_key("tenant", "detector", "subject_kind", "subject"),
+    *_text("finding_id"),
+    *_ms("until_ms"),
+    *_text("who", "why"),
+    *_ms("at_ms"),
+)
+
+rule_changes = sa.Table(  # a change of a tenant's policy on its way: tried, in shadow, promoted or thrown away
+    "rule_changes",
+    METADATA,
+    sa.Column("id", Serial, primary_key=True),
+    *_text("tenant"),
+    *_text("changes"),  # JSON: keys of the policy, as in the config file
+    *_text("why", "who"),
+    *_ms("at_ms"),
+    *_text("state"),  # tried | shadow | asked | promoted | thrown away
+    *_text("state_why", "state_who"),
+    *_ms("state_at_ms"),
+    *_ms("shadow_from_ms", default="0"),
+    *_text("tried", "shadowed", default=""),  # JSON of what the back-test over the past, and over the shadow, came to
+    sa.Index("ix_rule_changes_tenant", "tenant", "id"),
+)
+
+notify_targets = sa.Table(  # who is told of alerts: as core.notify.Target
+    "notify_targets",
+    METADATA,
+    *_key("name"),
+    *_text("kind", "address", "secret", "tenant", "least"),
+    *_ms("after_ms"),
+    *_text("hours", "days", "time_zone", "always"),
+    *_flag("whole_numbers"),
+    *_text("who"),
+    *_ms("at_ms"),
+)
+
+notices = sa.Table(  # one row per message to a target, as core.notify.Notice, and what became of it
+    "notices",
+    METADATA,
+    *_key("id"),
+    *_text("target", "about", "tenant", "severity", "title", "text"),
+    *_flag("escalated"),
+    *_ms("event_ms", "next_ms"),
+    *_text("state"),  # due | sending | sent | failed | obsolete
+    *_ms("attempts"),
+    *_text("error"),
+    *_ms("changed_ms"),
+    sa.Index("ix_notices_due", "state", "next_ms"),
+    sa.Index("ix_notices_event", "event_ms"),
+    sa.Index("ix_notices_changed", "changed_ms"),
 )
 
 block_orders = sa.Table(
@@ -443,6 +512,15 @@ party_files = sa.Table(  # how a party writes its calls and invoices, and what i
     *_text("profile"),  # JSON of books.reconciliations.FileProfile
     *_text("who"),
     *_ms("at_ms"),
+)
+
+picked_files = sa.Table(  # files that carriers and switches laid out for us, as they were picked up
+    "picked_files",
+    METADATA,
+    *_key("tenant", "source", "name", "sha256"),
+    *_ms("size_bytes", "modified_ms", "number"),
+    *_text("path"),
+    *_ms("every_ms", "least_bytes", "at_ms"),
 )
 
 reconciliations = sa.Table(

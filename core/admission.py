@@ -5,8 +5,8 @@
 3. **After an emergency call** from a known source, for the account that placed it: calls to that line, and that line's calls in the
    country of its dial plan, or in its own where the trunk is trusted for the caller.
 4. The **hold** flag lets everything pass.
-5. A **block**: account before trunk, one caller before all callers, the longest range first. A text that means no number is looked up in
-   every possible reading; where none is blocked it is refused, unless the trunk accepts such calls.
+5. A **block**: account before trunk before every account, one caller before all callers, the longest range first. A text that means
+   no number is looked up in every possible reading; where none is blocked it is refused, unless the trunk accepts such calls.
 6. A call that would be refused passes after all if any reading of it is an emergency line or protected. It is then sent to that
    reading, not as it was dialled: a spelling that passes reaches no other number.
 
@@ -20,7 +20,8 @@ from typing import NamedTuple
 
 from core.numbering import country, country_code, is_line
 from core.numbers import DialPlan, Number, normalise, readings
-from core.safety import SHORT
+from core.orders import EVERYONE
+from core.safety import LEAST_OF_EVERYONE, SHORT
 
 BLOCKED, UNKNOWN_SOURCE, UNREADABLE = 603, 403, 484
 """SIP codes of a refusal: a block, an address that is no source, a text that is no number (RFC 3261, clause 21.4.22)."""
@@ -171,18 +172,18 @@ def _follows_emergency(invite: Invite, a: Number, b: Number, plan: DialPlan, tab
 
 
 def candidates(tenant: str, account: str, trunk: str, callers: tuple[str, ...], numbers: tuple[str, ...]) -> Iterator[str]:
-    """The entries that refuse a call, in the order in which a switch looks them up: account before trunk, with a caller before
-    without, the longest range first.
+    """The entries that refuse a call, in the order in which a switch looks them up: account before trunk before every account, with a caller
+    before without, the longest range first.
 
     >>> list(candidates("t1", "acme", "", (), ("88",)))
     ['t1|A|acme||88', 't1|A|acme||8', 't1|A|acme||']
     """
-    for letter, who in (("A", account), ("T", trunk)):
+    for letter, who in (("A", account), ("T", trunk), ("A", EVERYONE)):
         if not who:
             continue
-        for caller in dict.fromkeys((*callers, "")):
+        for caller in dict.fromkeys((*callers, "")) if who != EVERYONE else ("",):
             for digits in numbers or ("",):
-                for length in range(min(15, len(digits)), -1, -1):
+                for length in range(min(15, len(digits)), LEAST_OF_EVERYONE - 1 if who == EVERYONE else -1, -1):
                     yield f"{tenant}|{letter}|{who}|{caller}|{digits[:length]}"
 
 

@@ -98,6 +98,7 @@ EVIDENCE = {
     "share": "share of the account's calls",
     "spending": "money per hour, with the account's",
     "fresh_day": "money in a day to new destinations, with the account's",
+    "excess": "money there in a day, with the account's usual day",
     "overlap": "answered calls at once",
     "conversation": "one number again and again, one call after the other",
     "off_hours": "how usual this hour is",
@@ -119,9 +120,12 @@ EVIDENCE = {
     "bad_cli": "share of calls from numbers that do not exist",
     "own_cli": "share of calls from the called country's own numbers",
     "imei": "SIMs in one device",
+    "again": "blocks of this account in the last three days",
+    "countries": "countries called for the first time in a day, with the account's calls per hour",
+    "conference": "many callers of one number",
     "cells": "cells",
     "incoming": "calls received",
-    "known": "a known range of fraud",
+    "known": "days since this range was last reported or confirmed as fraud",
 }
 """Code of a contribution -> what its number is; it is followed by the normal."""
 
@@ -405,9 +409,11 @@ def blocked_calls_text(facts: Facts) -> str:
     >>> blocked_calls_text(Facts(subject_kind="b_range", account="acme", b_range="8821312", code="882"))
     'new calls of acme to +882 1312…'
     """
+    if facts.wide:
+        return f"new calls of {visible(facts.account)} to {range_text(facts.wide, facts.code)}, as its fraud came back or moved on"
     to = f" to {range_text(facts.b_range, facts.code)}" if facts.subject_kind in ("b_range", "range", *ZONES) else ""
     if facts.fraud == "callbacks":
-        return f"new calls of {counted(facts.more_accounts, 'account')}{to}"
+        return f"new calls of every account{to}"
     if facts.subject_kind == "range":
         more = f" and {facts.more_accounts:,} more" if facts.more_accounts else ""
         return f"new calls of {', '.join(visible(one.account) for one in facts.shares)}{more}{to}"

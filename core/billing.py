@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from datetime import date
 from decimal import Decimal
@@ -225,6 +226,27 @@ def faults_of_legal(legal: Legal) -> Iterator[tuple[str, str]]:
         yield "country", f"{legal.country!r} is not a country of two capitals such as AT"
     elif fault := vat_fault(legal.vat_number, legal.country):
         yield "vat_number", fault
+    if legal.email and not _EMAIL.fullmatch(legal.email):
+        yield "email", f"{legal.email!r} is no address such as billing@acme.example"
+
+
+_EMAIL = re.compile(r"[^@\s,;<>]{1,64}@[^@\s,;<>]{1,255}")
+"""One address, not a list of them; whether somebody reads it, only a mail shows."""
+
+
+def faults_of_entity(entity: LegalEntity) -> Iterator[tuple[str, str]]:
+    """(field, what is wrong), of a company of ours.
+
+    >>> [*faults_of_entity(LegalEntity(tenant="t1", name="ring", iban="AT611904300234573202"))]
+    [('iban', "'AT611904300234573202' cannot be an IBAN: a digit of it is wrong")]
+    """
+    from stdnum import bic, iban
+
+    yield from ((f"legal.{field}", fault) for field, fault in faults_of_legal(entity.legal))
+    if entity.iban and not iban.is_valid(entity.iban):
+        yield "iban", f"{entity.iban!r} cannot be an IBAN: a digit of it is wrong"
+    if entity.bic and not bic.is_valid(entity.bic):
+        yield "bic", f"{entity.bic!r} cannot be a BIC: it has 8 or 11 letters and digits, such as BKAUATWW"
 
 
 def faults_of_days(rows: Sequence[object], place: str) -> Iterator[tuple[str, str]]:

@@ -17,6 +17,7 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from core.address import host_and_port
 from core.billing import (
     Commission,
     Exemption,
@@ -26,12 +27,14 @@ from core.billing import (
     TaxProfile,
     TaxTable,
     faults_of_days,
+    faults_of_entity,
     faults_of_legal,
     faults_of_percents,
     faults_of_table,
     is_day,
 )
 from core.currencies import is_code
+from core.known import KnownRange
 from core.money import to_nanos
 from core.numbers import DialPlan
 from core.policy import Policy
@@ -338,8 +341,12 @@ ROWS: dict[str, type[msgspec.Struct]] = {
     "dial_plans": DialPlan,
     "portability": Portability,
     "route_plans": RoutePlan,
+    "known_ranges": KnownRange,
 }
 """The kinds of rows, each with a tenant and a name, in the order of the config file."""
+
+KEPT = frozenset({"known_ranges"})
+"""Kinds of rows that the config file does not have: publishing a file keeps them, and commands of their own change them."""
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -364,6 +371,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     dial_plans: tuple[DialPlan, ...] = ()
     portability: tuple[Portability, ...] = ()
     route_plans: tuple[RoutePlan, ...] = ()
+    known_ranges: tuple[KnownRange, ...] = ()  # used for fraud before (`services.known_ranges`)
     decks: dict[str, str] = {}  # -> id of the deck version
     policies: dict[str, Policy] = {}
     policy: Policy = Policy()
@@ -477,7 +485,7 @@ def faults_of(kind: str, row: Any, find: Find) -> Iterator[tuple[str, str]]:
     elif kind == "fx_rates":
         yield from _rates(row)
     elif kind == "legal_entities":
-        yield from ((f"legal.{field}", fault) for field, fault in faults_of_legal(row.legal))
+        yield from faults_of_entity(row)
     elif kind == "tax_tables":
         yield from faults_of_table(row)
     elif kind == "tax_profiles":
@@ -498,7 +506,18 @@ def faults_of(kind: str, row: Any, find: Find) -> Iterator[tuple[str, str]]:
         yield from _routed(row, find)
 
 
+TECH_PREFIX = re.compile(r"[A-Za-z0-9*#+]{1,16}")
+"""What may go before a number that is sent, as switches take it."""
+
+
 def _gateway(row: Trunk) -> Iterator[tuple[str, str]]:
+    if row.address:
+        try:
+            host_and_port(row.address)
+        except ValueError as error:
+            yield "address", str(error)
+    if row.prefix and not TECH_PREFIX.fullmatch(row.prefix):
+        yield "prefix", f"{row.prefix!r} is not 1 to 16 letters, digits, * # +"
     for field in ("capacity_calls", "capacity_calls_per_second", "probe", "out_of_service"):
         if getattr(row, field) not in (None, False) and not (row.carrier and row.address):
             yield field, "is of a gateway: set the trunk's `carrier` and `address` as well"
@@ -507,12 +526,15 @@ def _gateway(row: Trunk) -> Iterator[tuple[str, str]]:
 
 
 def _dipped(row: Portability) -> Iterator[tuple[str, str]]:
-    if row.kind == "http" and not (row.url.startswith(("http://", "https://")) and "{number}" in row.url):
+    if row.kind == "http" and not re.fullmatch(r"https?://[^\s/]+/\S*\{number\}\S*", row.url):
         yield "url", f"{row.url!r} must be an address with {{number}} in it, as https://mnp.example/{{number}}"
-    if row.kind == "enum" and not row.zone:
-        yield "zone", "is missing: the zone of the numbers, as e164.arpa"
-    if row.server and not re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[0-9.]+):[0-9]{1,5}", row.server):
-        yield "server", f"{row.server!r} must be IP:PORT of a name server"
+    if row.kind == "enum" and not re.fullmatch(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?", row.zone):
+        yield "zone", f"{row.zone!r} is no zone of numbers: write it as e164.arpa" if row.zone else "is missing: write it as e164.arpa"
+    if row.server:
+        try:
+            host_and_port(row.server, names=False)
+        except ValueError as error:
+            yield "server", str(error)
 
 
 CODE = re.compile(r"[3-6]([0-9][0-9]|[0-9]x|xx)")

@@ -82,6 +82,7 @@ class OrderFacts:
     protected: Protected = field(default_factory=Protected)
     tenants: Mapping[str, TenantFacts] = field(default_factory=dict)  # every tenant that exists
     suppressed: Sequence[Suppression] = ()
+    quiet: Mapping[str, str] = field(default_factory=dict)  # finding -> why, of subjects of which a person said "not fraud"
     allowed: Sequence[Listed] = ()
     denied: Sequence[Listed] = ()
     limits: Limits = Limits()
@@ -158,6 +159,8 @@ def _decided(order: BlockOrder, facts: OrderFacts, ends_ms: int) -> tuple[str, s
     for suppression in facts.suppressed:
         if overlaps(suppression.key, key):
             return "suppressed", f"{suppression.who} lifted {suppression.key.text()}: {suppression.why}", False
+    if why := facts.quiet.get(order.finding_id):
+        return "suppressed", why, False
     if facts.blocked.get(key):
         return tenant.live_status, "issued again; a person has approved it", False
     if row := listed_entry(facts.allowed, key):

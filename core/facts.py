@@ -29,6 +29,14 @@ class Contribution(NamedTuple):
     normal: float
 
 
+class Instead(NamedTuple):
+    """A change under which an alert had not come: of `core.explain.INSTEAD`, its number as it was, and the largest at which there is no alert."""
+
+    code: str
+    value: float
+    needed: float
+
+
 class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The facts of one finding. None, "" and 0 = not known.
 
@@ -69,10 +77,13 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     fraud: str = ""  # a code of `core.alert_text.FRAUDS`: what it looks like
     evidence: list[Contribution] = []  # contributions to the log-odds of fraud, the largest first
     prior: float = 0.0  # the log-odds without them
+    odds: float = 0.0  # the log-odds with all of them, also those that are too small to be listed
+    instead: list[Instead] = []  # what would have had to be different, the smallest change first
     measured: list[float] = []  # of a route: ASR, that of its peers, seconds to the answer, theirs, share of very short calls, theirs
     loss: float = 0.0  # expected in the next 15 minutes, in the policy's units
 
     # An order to refuse, one that was made before and is still valid (both for `ttl_ms`), one that waits for a person, or none.
     action: Literal["", "block", "before", "ask"] = ""
     ttl_ms: int = 0
+    wide: str = ""  # the order is wider than the subject: of all callers, to this prefix
     no_block: str = ""  # why there is no order: a code of `core.alert_text.NO_BLOCK`, or the safety rule that forbids it

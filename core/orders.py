@@ -9,9 +9,12 @@ import msgspec
 from core.facts import Facts
 from core.ids import derived_id
 
+EVERYONE = "*"
+"""In a key: all accounts of the tenant. Only to a range (`core.safety.fault`): for numbers that everybody is lured to call."""
+
 
 class Key(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, order=True):
-    """The calls that a block refuses: of an ingress account or trunk, with optional a_number and b_number range.
+    """The calls that a block refuses: of an ingress account (or of `EVERYONE`) or trunk, with optional a_number and b_number range.
 
     Account and trunk are those that the switch authenticated (source address or digest), never what From claims.
     Exactly one of `account` and `ingress_trunk` is set. `b_range` is a prefix of 1 to 15 digits.
@@ -35,6 +38,16 @@ class Key(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, order=T
             + (f"/a:{self.a_number}" if self.a_number else "")
             + (f"/b:{self.b_range}" if self.b_range else "")
         )
+
+    def who(self) -> str:
+        """Whose calls, for a person.
+
+        >>> Key(tenant="t1", account="*", b_range="2217704").who(), Key(tenant="t1", ingress_trunk="tg7").who()
+        ('every account', 'trunk tg7')
+        """
+        if self.account == EVERYONE:
+            return "every account"
+        return f"account {self.account}" if self.account else f"trunk {self.ingress_trunk}"
 
     def entry(self) -> str:
         """The name of the key in a switch's block table. Its parts are names and digits only (`core.safety.fault`), so they contain no `|`.
@@ -63,10 +76,12 @@ def overlaps(one: Key, other: Key) -> bool:
     >>> a = Key(tenant="t", account="x", b_range="882")
     >>> overlaps(a, Key(tenant="t", account="x")), overlaps(a, Key(tenant="t", account="x", b_range="44"))
     (True, False)
+    >>> overlaps(Key(tenant="t", account="*", b_range="2217704"), Key(tenant="t", account="x", b_range="221"))
+    True
     """
 
     def may_meet(left: str, right: str) -> bool:
-        return not left or not right or left == right
+        return not left or not right or left == right or EVERYONE in (left, right)
 
     return (
         one.tenant == other.tenant

@@ -21,6 +21,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     detectors: dict[str, dict[str, int | float | str | bool]] = {}
     """Detector -> parameter -> value; an absent parameter has the detector's default. `detectors.registry.faults` checks names and ranges."""
+    off: tuple[str, ...] = ()  # detectors that report nothing; they go on learning what is normal
     units: dict[str, float] = {}  # how much of a currency is one unit of the detectors' floors: {"IDR": 17500}; absent = 1
     # A number that cannot be read cannot be blocked, only the account that dials it: the order against the account waits for a person
     # (ask), is delivered (automatic), or is not made (never).
@@ -34,6 +35,9 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     block_probability: float = 0.9  # below it a finding is an alert only
     block_loss: float = 0.5
     refused_call_cost: float = 0.5  # what refusing one honest call costs: its margin, and the customer's trouble
+    # A fraud that comes back after its block, or moves on, is refused so many times as long as before, up to `longest_ttl_ms`.
+    repeat_factor: float = 6.0
+    longest_ttl_ms: int = 24 * 3_600_000
 
 
 def is_worth_it(policy: Policy, probability: float, loss: float, good_calls: float) -> str:
@@ -54,11 +58,14 @@ def faults(policy: Policy) -> list[str]:
     ['policy.reissue_ms: must be > 0, is 0', 'policy.units.IDR: must be > 0, is 0']
     """
     found = []
-    for name in ("episode_ms", "order_ttl_ms", "reissue_ms"):
+    for name in ("episode_ms", "order_ttl_ms", "reissue_ms", "longest_ttl_ms"):
         if getattr(policy, name) <= 0:
             found.append(f"policy.{name}: must be > 0, is {getattr(policy, name)}")
-    if policy.order_ttl_ms > MAX_TTL_MS:
-        found.append("policy.order_ttl_ms: must be at most 7 days: no order lives longer, so each of them would be refused")
+    for name in ("order_ttl_ms", "longest_ttl_ms"):
+        if getattr(policy, name) > MAX_TTL_MS:
+            found.append(f"policy.{name}: must be at most 7 days: no order lives longer, so each of them would be refused")
+    if not 1 <= policy.repeat_factor < math.inf:
+        found.append(f"policy.repeat_factor: must be a number >= 1, is {policy.repeat_factor}")
     if not 0 <= policy.order_score < math.inf:
         found.append(f"policy.order_score: must be a number >= 0, is {policy.order_score}")
     if not 0 <= policy.block_probability <= 1:

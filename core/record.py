@@ -5,7 +5,8 @@ Values are as the switch reported them, not normalised. Times are UTC epoch mill
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -118,6 +119,16 @@ def journal_key(tenant: str, account: str, ingress_trunk: str) -> bytes:
     b't1\\x1facme'
     """
     return tenant.encode() + KEY_SEPARATOR + (account or "trunk:" + ingress_trunk).encode()
+
+
+def line_of(facts: Mapping[str, Any]) -> bytes:
+    """The line of a record of which the facts are stored: a row of `core.schemas.RECORDS`.
+
+    >>> line_of({"event": "stop", "switch": "k1", "at_ms": 9, "account": "acme", "sip_code": None, "offset": 4})
+    b'{"event":"stop","switch":"k1","at_ms":9,"account":"acme","v":2}'
+    """
+    own = {name: facts[name] for name in Record.__struct_fields__ if facts.get(name) is not None}
+    return msgspec.json.encode(own | {"v": VERSION})
 
 
 def foreign_key(key: bytes, poster: str) -> bytes:

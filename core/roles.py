@@ -20,7 +20,8 @@ Right = Literal[
     "approve",  # approve and deny waiting orders; change the lists
     "rates",  # price lists, quotes and margins
     "decks",  # import, activate and roll back price lists
-    "money",  # invoices, reconciliation, controls
+    "money",  # look at invoices, reconciliations, disputes and controls
+    "settle",  # approve and issue invoices, record payments, reconcile, dispute, ask the controls
     "export",  # take rows out
     "people",  # who has which role
 ]
@@ -29,7 +30,7 @@ EVERY = frozenset(get_args(Right))
 ROLES: Mapping[str, frozenset[Right]] = {
     "analyst": frozenset({"look", "fraud", "numbers", "block", "rates"}),
     "fraud-lead": frozenset({"look", "fraud", "numbers", "block", "approve", "rates", "export"}),
-    "finance": frozenset({"look", "rates", "money", "export"}),
+    "finance": frozenset({"look", "rates", "money", "settle", "export"}),
     "carrier-manager": frozenset({"look", "rates", "decks", "export"}),
     "tenant-admin": EVERY,
     "read-only": frozenset({"look", "fraud", "rates", "money"}),
@@ -50,3 +51,15 @@ def rights_of(roles: Iterable[tuple[str, str]]) -> Rights:
 def may(rights: Rights, right: Right, tenant: str) -> bool:
     """Whether the rights hold for a tenant; `tenant` "" = for all of them together."""
     return right in rights.get("", frozenset()) or (tenant != "" and right in rights.get(tenant, frozenset()))
+
+
+def manages(rights: Rights, roles: Iterable[tuple[str, str]]) -> bool:
+    """Whether a person may reset or disable one with these roles: only where all of them are of tenants whose people the person manages. One
+    with a role elsewhere, or none, is for who manages every tenant.
+
+    >>> admin = rights_of([("t1", "tenant-admin")])
+    >>> manages(admin, [("t1", "analyst")]), manages(admin, [("t1", "analyst"), ("t2", "finance")]), manages(admin, [])
+    (True, False, False)
+    """
+    tenants = {tenant for tenant, _ in roles} or {""}
+    return all(may(rights, "people", tenant) for tenant in tenants)

@@ -6,10 +6,13 @@ import bisect
 from dataclasses import dataclass, field
 
 from core.numbers import is_range
-from core.orders import BlockOrder, Key
+from core.orders import EVERYONE, BlockOrder, Key
 
 SHORT = 6
 """Protected numbers of at most so many digits are short numbers, which are dialled without a prefix."""
+
+LEAST_OF_EVERYONE = 7
+"""The fewest digits of a range that is refused for every account: more than a country and an operator."""
 
 MAX_TTL_MS = 7 * 24 * 3_600_000
 """The longest time to live of an order. It is extended only by a new issue."""
@@ -74,8 +77,10 @@ def fault(key: Key) -> str:
     for name, value in (("a_number", key.a_number), ("b_range", key.b_range)):
         if value and not is_range(value):
             return f"{name} {value!r} is not 1 to 15 digits, or begins with 0, as no E.164 number does"
+    if key.account == EVERYONE and (key.a_number or len(key.b_range) < LEAST_OF_EVERYONE):
+        return f"a block of every account must be to a range of at least {LEAST_OF_EVERYONE} digits, whoever calls"
     for name, value in (("account", key.account), ("ingress_trunk", key.ingress_trunk)):
-        if value and not is_table_name(value):
+        if value and not is_table_name(value) and (name, value) != ("account", EVERYONE):
             return f"{name} {value!r} is not a name (letters, digits, . _ - @ +, at most 64)"
     return ""
 

@@ -13,6 +13,7 @@ import structlog
 
 from books import Connection, Unavailable, orders
 from books.orders import Refused
+from books.verdicts import WORDS
 from core.alert_text import counted
 from core.decide import LIVE
 from core.orders import Key
@@ -22,7 +23,8 @@ from dashboards.identity import sign_in, sign_in_fields
 from dashboards.rendering import key_text
 from dashboards.tags import tag
 from dashboards.visit import Visit, who_now
-from services import blocks
+from services import blocks, verdicts
+from services.errors import ServiceError
 
 log = structlog.get_logger("ringfence.pages")
 
@@ -33,12 +35,15 @@ HOURS = {"1 hour": 3_600_000, "24 hours": 86_400_000, "7 days": 604_800_000}
 
 
 class Choice(NamedTuple):
-    """The button that was pressed: block or unblock (a key), approve or deny (a waiting order). `why`: a reason to begin with."""
+    """The button that was pressed: block or unblock (a key), approve or deny (a waiting order), or a verdict on an alert. `why`: a reason to begin
+    with; `about`: what a verdict is about, else the key is shown."""
 
     verb: str
     key: Key
     order_id: str = ""
     why: str = ""
+    finding_id: str = ""
+    about: str = ""
 
 
 class Message(NamedTuple):
@@ -57,14 +62,22 @@ ACTIONS = {
         "This order waits for approval. Once approved it is delivered to the switches, until it expires.",
     ),
     "deny": ("Deny", "The order is lifted. No automatic order that overlaps it blocks for 24 hours."),
+    "fraud": ("Fraud", "The subject's other open alerts get the same verdict. What is refused stays refused."),
+    "not fraud": (
+        "Not fraud",
+        "The orders of this alert are lifted. Its detector says nothing about this subject for the time below, and refuses nothing.",
+    ),
+    "unsure": ("Unsure", "The verdict is stored, and nothing follows from it."),
 }
 
 
-RIGHT: dict[str, Right] = {"block": "block", "unblock": "block", "approve": "approve", "deny": "approve"}
+RIGHT: dict[str, Right] = {"block": "block", "unblock": "block", "approve": "approve", "deny": "approve", **dict.fromkeys(WORDS, "block")}
 
 
 def _done(conn: Connection, choice: Choice, who: str, why: str, now_ms: int, for_ms: int) -> str:
-    """Do it; returns a message. Raises `Refused`."""
+    """Do it; returns a message. Raises `Refused` and `ServiceError`."""
+    if choice.finding_id:
+        return verdicts.text_of(verdicts.give(conn, choice.finding_id, choice.verb, who, why, now_ms, for_ms))
     if choice.verb == "block":
         live = orders.newest(conn, choice.key)
         if live is not None and live.status in LIVE and not live.automatic and live.order.expires_at_ms > now_ms:
@@ -111,13 +124,13 @@ def decide(visit: Visit) -> None:
 
 def _window(visit: Visit, choice: Choice) -> None:
     title, what = ACTIONS[choice.verb]
-    whom = tag("strong", *key_text(choice.key, visit.mask))
+    whom = tag("strong", *([choice.about] if choice.about else key_text(choice.key, visit.mask)))
     st.html(tag("div", whom, tag("div", f"tenant {choice.key.tenant}"), tag("p", what), cls="rf-window"))
     with st.form("rf_decide", border=False):
         name, token = (visit.person.name, "") if visit.person.name else sign_in_fields("rf_decide")
         why = st.text_input("Reason", choice.why, key="rf_why", max_chars=500, placeholder="for the audit log: a ticket, who called")
-        label = {"unblock": "No automatic block for", "block": "For"}.get(choice.verb)
-        hours = st.selectbox(label, list(HOURS), index=1 if choice.verb == "unblock" else 0, key="rf_for") if label else "24 hours"
+        label, most = {"unblock": ("No automatic block for", 1), "block": ("For", 0), "not fraud": ("Quiet for", 2)}.get(choice.verb, ("", 0))
+        hours = st.selectbox(label, list(HOURS), index=most, key="rf_for") if label else "24 hours"
         if st.form_submit_button(title, key="rf_do", type="primary", width="stretch", shortcut="Enter"):
             bad = "" if visit.person.name else sign_in(visit.sources, name, token)
             bad = bad or ("" if why.strip() else "Enter a reason: it is recorded in the audit log.")
@@ -137,7 +150,7 @@ def do(visit: Visit, choice: Choice, why: str, for_ms: int) -> str:
     try:
         with visit.books(RIGHT[choice.verb], choice.key.tenant) as conn:
             done = _done(conn, choice, visit.person.name, why, visit.now_ms, for_ms)
-    except (Refused, PermissionError) as refused:
+    except (Refused, PermissionError, ServiceError) as refused:
         return f"Not done: {refused}."
     except Unavailable as error:
         log.warning("the books cannot be written", error=str(error)[:200])
@@ -145,7 +158,8 @@ def do(visit: Visit, choice: Choice, why: str, for_ms: int) -> str:
             "Not done: the books cannot be written now (RINGFENCE_BOOKS). Try again. To turn all blocks off at the switches themselves: "
             "`ringfence unblock --all`."
         )
-    st.session_state[MESSAGE] = Message(f"{ACTIONS[choice.verb][0]}, {choice.key.text()}: {done}", True)
+    about = done if choice.finding_id else f"{ACTIONS[choice.verb][0]}, {choice.key.text()}: {done}"
+    st.session_state[MESSAGE] = Message(about, True)
     visit.sources.refresh_books("")
     visit.sources.refresh_books(choice.key.tenant)
     visit.sources.forget("alerts")

@@ -14,14 +14,20 @@ from dashboards.sources import Sources
 from dashboards.views.alerts import alerts
 from dashboards.views.blocks import blocks_and_lists
 from dashboards.views.calls import calls
+from dashboards.views.controls import controls_page
 from dashboards.views.decks import decks
+from dashboards.views.disputes import disputes_page
 from dashboards.views.health import health
 from dashboards.views.invoices import invoices_page
+from dashboards.views.people import people_page
 from dashboards.views.quote import quote
+from dashboards.views.reconciliation import reconciliation_page
 from dashboards.views.routes import routes_and_margin
+from dashboards.views.rules import rules
 from dashboards.views.runs import runs
 from dashboards.views.subject import subject
 from dashboards.views.wall import wall
+from dashboards.views.waterfall import waterfall_page
 from dashboards.visit import Visit, person
 
 SIDE_PX = 210
@@ -42,14 +48,20 @@ PAGES = (
     Entry("wall", "Wall", "Watch", "look", wall),
     Entry("alerts", "Alerts", "Watch", "fraud", alerts),
     Entry("blocks", "Blocks and lists", "Watch", "fraud", blocks_and_lists),
+    Entry("rules", "Rule lab", "Watch", "fraud", rules),
     Entry("subject", "Subject", "Look up", "look", subject),
     Entry("calls", "Calls", "Look up", "look", calls),
     Entry("routes", "Routes and margin", "Rates", "rates", routes_and_margin),
     Entry("quote", "Quote", "Rates", "rates", quote),
     Entry("decks", "Decks", "Rates", "rates", decks),
     Entry("invoices", "Invoices", "Money", "money", invoices_page),
+    Entry("reconciliation", "Reconciliation", "Money", "money", reconciliation_page),
+    Entry("disputes", "Disputes", "Money", "money", disputes_page),
+    Entry("controls", "Controls", "Money", "money", controls_page),
+    Entry("waterfall", "Waterfall", "Money", "money", waterfall_page),
     Entry("runs", "Rating runs", "Money", "money", runs),
     Entry("health", "Health", "Run", "look", health),
+    Entry("people", "People", "Run", "people", people_page),
 )  # fmt: skip
 
 

@@ -173,7 +173,7 @@ def key_text(key: Key, mask: Mask) -> list[Safe | str]:
     >>> "".join(key_text(Key(tenant="t1", account="acme", a_number="436641234567", b_range="88213"), masked))
     'account acme, caller +4366••••••67, to +88213…'
     """
-    who = f"account {key.account}" if key.account else f"trunk {key.ingress_trunk}"
+    who = key.who()
     caller = f", caller {mask(f'+{key.a_number}', ())}" if key.a_number else ""
     to = f", to +{key.b_range}…" if key.b_range else ", to every number"
     return [f"{who}{caller}{to}"]

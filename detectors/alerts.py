@@ -1,7 +1,8 @@
 """From rows over a limit to findings and block orders.
 
 The hits of one detector on one subject fold into one alert per episode. While its condition holds, the alert and its order are written again
-each minute, so that a dropped order is not a lost block. An order that a safety rule forbids is refused here, and again at delivery.
+each minute, so that a dropped order is not a lost block. An order that a safety rule forbids is refused here, and again at delivery. How long and
+wide an order is depends on what was ordered against the account before (`detectors.blocked`).
 """
 
 from __future__ import annotations
@@ -17,8 +18,14 @@ from core.ids import derived_id
 from core.orders import BlockOrder, Finding, Key, order_id
 from core.policy import Policy, is_worth_it
 from core.safety import Protected, refusal
+from detectors import blocked
+from detectors.blocked import Blocked
+from detectors.evidence import REGULAR_DAYS, Rows
 from detectors.features import BLOCK_DIGITS
 from detectors.protocol import Hit
+
+OPENED_MS = 900_000
+"""A range that was first called so soon after its zone opened the zone."""
 
 
 class Alert(msgspec.Struct):
@@ -34,19 +41,24 @@ class Alert(msgspec.Struct):
     issues: int = 0
     ordered_to_ms: int = 0  # when its last order expires
     start: dict[str, int | float] = {}  # what its detector recorded at the beginning
+    blocks: bool = False  # the last issue proposed a block
 
 
-def is_recent(alerts: dict[str, Alert], name: str, t_ms: int, score: float, policy: Policy) -> bool:
-    """Whether a hit belongs to an episode that was written less than `reissue_ms` ago. Extends a running episode to the hit."""
+def is_recent(
+    alerts: dict[str, Alert], name: str, t_ms: int, score: float, policy: Policy, blocks: bool = False, quiet_ms: int = 0
+) -> bool:
+    """Whether a hit belongs to an episode that was written less than `reissue_ms` ago. Extends a running episode to the hit. `blocks`: the hit
+    proposes a block, for which an alert that proposed none does not wait. `quiet_ms`: how long an episode may be silent, if longer than the
+    policy's: what is claimed of a day is one episode for as long as it is claimed each day."""
     alert = alerts.get(name)
-    if alert is None or t_ms - alert.last_ms > policy.episode_ms:
+    if alert is None or t_ms - alert.last_ms > max(policy.episode_ms, quiet_ms):
         return False
     alert.last_ms, alert.score = max(alert.last_ms, t_ms), max(alert.score, score)
-    return t_ms - alert.written_ms < policy.reissue_ms
+    return t_ms - alert.written_ms < policy.reissue_ms and (alert.blocks or not blocks)
 
 
 def episode(
-    alerts: dict[str, Alert], name: str, t_ms: int, score: float, policy: Policy, id_facts: tuple[str, ...], home: int = -1
+    alerts: dict[str, Alert], name: str, t_ms: int, score: float, policy: Policy, id_facts: tuple[str, ...], home: int = -1, quiet_ms: int = 0
 ) -> Alert:
     """The running or new episode of a hit whose finding is due; call `is_recent` first.
 
@@ -54,7 +66,7 @@ def episode(
     the time.
     """
     alert = alerts.get(name)
-    if alert is None or t_ms - alert.last_ms > policy.episode_ms:
+    if alert is None or t_ms - alert.last_ms > max(policy.episode_ms, quiet_ms):
         alert = alerts[name] = Alert(derived_id("finding", *id_facts, t_ms // policy.episode_ms), t_ms, t_ms, t_ms, score, home, start={})
     alert.written_ms, alert.issues = t_ms, alert.issues + 1
     return alert
@@ -92,6 +104,28 @@ def subject_of(kind: str, row: Mapping[str, Any]) -> str:
     raise ValueError(f"subjects of kind {kind!r} have no text: add one to `detectors.alerts.subject_of`")
 
 
+def no_block_of(hit: Hit, policy: Policy) -> str:
+    """Why nothing is blocked for a hit, by what it weighs alone: a code of `core.alert_text.NO_BLOCK`; "" = a block is proposed."""
+    if hit.no_block:
+        return hit.no_block
+    return "score" if hit.score < policy.order_score else is_worth_it(policy, hit.probability, hit.loss, hit.good_calls)
+
+
+def widened(key: Key, row: Mapping[str, Any], level: int) -> Key:
+    """The key of an order of a level (`detectors.blocked`): of all callers, then of the zone. Only where the account has no normal there, and of a
+    zone that was first called with the range: else somebody of the account calls there."""
+    if not key.b_range or level < 1:
+        return key
+    of = Rows.of_case(row)
+    if key.a_number and of.settled("account_range", "calls")[0] < 1:
+        key = msgspec.structs.replace(key, a_number="")
+    earlier_ms = of.of("account_zone", "age_ms")[0] - of.of("account_range", "age_ms")[0]
+    is_own = earlier_ms > OPENED_MS or of.settled("account_zone", "calls")[0] > 0 or of.of("account_zone", "days")[0] >= REGULAR_DAYS
+    if level >= 2 and not key.a_number and not is_own and row["zone"] and key.b_range.startswith(row["zone"]):
+        key = msgspec.structs.replace(key, b_range=row["zone"])
+    return key
+
+
 def key_of(hit: Hit, row: Mapping[str, Any], policy: Policy) -> tuple[Key | None, str]:
     """The key of a block against this hit; or None and the reason (`core.alert_text.NO_BLOCK`)."""
     kind = hit.subject_kind
@@ -101,9 +135,7 @@ def key_of(hit: Hit, row: Mapping[str, Any], policy: Policy) -> tuple[Key | None
         return None, hit.no_block
     if kind == UNPRICED and policy.unpriced_blocks == "never":
         return None, "policy"
-    if hit.score < policy.order_score:
-        return None, "score"
-    if why := is_worth_it(policy, hit.probability, hit.loss, hit.good_calls):
+    if why := no_block_of(hit, policy):
         return None, why
     if kind in ("account", UNPRICED):
         return Key(tenant=row["tenant"], account=row["account"]), ""
@@ -113,12 +145,13 @@ def key_of(hit: Hit, row: Mapping[str, Any], policy: Policy) -> tuple[Key | None
 
 
 def order_for(
-    key: Key, alert: Alert, t_ms: int, learned_ms: int, reason: str, policy: Policy, protected: Protected, by: str = "judge", *, ask: bool = False
-) -> tuple[BlockOrder | None, str]:
+    key: Key, alert: Alert, t_ms: int, learned_ms: int, reason: str, policy: Policy, protected: Protected, by: str = "judge", *,
+    ask: bool = False, level: int = 0,
+) -> tuple[BlockOrder | None, str]:  # fmt: skip
     """The block order of this issue of an alert; or None and the safety rule that forbids it."""
     order = BlockOrder(
         order_id=order_id(key, alert.finding_id, alert.issues), key=key, action="refuse", created_at_ms=t_ms, learned_ms=learned_ms,
-        expires_at_ms=learned_ms + policy.order_ttl_ms, finding_id=alert.finding_id, reason=reason, by=by, ask=ask,
+        expires_at_ms=learned_ms + blocked.ttl_ms(policy, level), finding_id=alert.finding_id, reason=reason, by=by, ask=ask,
     )  # fmt: skip
     forbidden = refusal(order, protected, automatic=True)
     return (None, forbidden) if forbidden else (order, "")
@@ -126,15 +159,25 @@ def order_for(
 
 def report(
     hit: Hit, row: Mapping[str, Any], subject: str, facts: Facts, alert: Alert, examples: list[tuple[str, int]], policy: Policy,
-    protected: Protected,
+    protected: Protected, before: dict[int, Blocked] | None = None,
 ) -> tuple[Finding, BlockOrder | None]:  # fmt: skip
-    """The finding of a hit, and its block order if one is issued. `examples`: call ids and start times."""
+    """The finding of a hit, and its block order if one is issued. `examples`: call ids and start times. `before`: the orders against accounts,
+    to which this one is added."""
     alert.first_ms = min(alert.first_ms, *(started for _, started in examples))
     key, no_block = key_of(hit, row, policy)
     order = None
+    alert.blocks = key is not None
     if key is not None:
+        level = 0
+        if before is not None and key.b_range:
+            level = blocked.level_of(before.get(row["k_account"]), key, row["t_ms"])
+            wide = widened(key, row, level)
+            facts = msgspec.structs.replace(facts, wide=wide.b_range if wide != key else "")
+            key = wide
         ask = hit.subject_kind == UNPRICED and policy.unpriced_blocks == "ask"
-        order, no_block = order_for(key, alert, row["t_ms"], row["learned_ms"], observed_text(facts), policy, protected, ask=ask)
+        order, no_block = order_for(key, alert, row["t_ms"], row["learned_ms"], observed_text(facts), policy, protected, ask=ask, level=level)
+        if order is not None and before is not None and key.b_range:
+            blocked.note(before, row["k_account"], row["home"], key, row["t_ms"], order.expires_at_ms, level)
     facts = _with_order(facts, order, alert, row["learned_ms"], no_block)
     return Finding(
         finding_id=alert.finding_id, tenant=row["tenant"], detector=hit.detector, subject_kind=hit.subject_kind,

@@ -1,13 +1,17 @@
-"""Wangiri calls back: subscribers of all accounts call a block of numbers that rang many of them briefly.
+"""Wangiri calls back: subscribers call foreign numbers that rang many of them briefly.
 
-`wangiri` sees the ringing in one account. Here the blocks of foreign numbers that rang and gave up are remembered for three days over all
-accounts, and calls to such a block are the calls back. The first ones prove it; then calls to the block are refused for each account that calls
-abroad, the busiest first, at most `MOST_ACCOUNTS`: nobody has a reason to call it.
+`wangiri` sees the ringing in one account. Here the foreign numbers that ring and give up are remembered for three days by their block, over all
+accounts of all tenants: the ringing often comes in over another operator than the one whose subscribers call back, and a block of foreign numbers
+says nothing about anybody's customers. A block is proven by its rings where the same numbers are shown again and again, so that people call
+them; else (a number per call: flash calls) only by several accounts that call it back. From then on calls to it are refused, for every account of
+the tenant: the block as a whole, or, where the tenant called it before it began to ring, the numbers alone that it shows.
 
 Source: as for `wangiri`; the window of days: GSMA FS.21 (most calls back come within 48 h).
 """
 
 from __future__ import annotations
+
+from typing import TypeVar
 
 import msgspec
 import polars as pl
@@ -15,7 +19,8 @@ import polars as pl
 from core.alert_text import finding_text, observed_text
 from core.facts import Facts
 from core.money import in_range
-from core.orders import BlockOrder, Finding, Key
+from core.orders import EVERYONE, BlockOrder, Finding, Key
+from core.safety import LEAST_OF_EVERYONE
 from detectors import alerts
 from detectors.alerts import Alert
 from detectors.destination import code_of, destination
@@ -26,34 +31,51 @@ from detectors.protocol import Limits, Settings, Spanning
 
 REMEMBERED_MS = 3 * DAY_MS
 LEAST_RINGS = 30
-"""So many numbers were rung from a block within the days that it is remembered."""
+"""So many calls of a block were given up within the days that it is remembered."""
 LEAST_SHARE = 0.8
-"""And so many of all calls from it were given up: people let it ring."""
-LEAST_CALLBACKS = 3
-"""So many calls to the block prove it."""
-MOST_ACCOUNTS = 100
+"""And so many of all calls from it: people let it ring."""
+LEAST_SHOWN = 2.5
+"""Rings per number shown: who wants to be called back shows few numbers; a flash call's number is its one-time code."""
+LEAST_CALLBACKS, LEAST_ACCOUNTS = 5, 3
+"""So many calls of so many accounts prove a block whose numbers are shown once each."""
+LEAST_RINGS_OF_NUMBER = 4
+"""Only a number that rang so often is refused alone."""
+MOST_NUMBERS = 256
 MOST_RANGES = 50_000
-"""The most blocks and accounts that are remembered; the one that was added first is dropped first."""
+"""The most blocks that are remembered, and numbers and accounts of each; the one that was added first is dropped first."""
+
+
+Of = TypeVar("Of")
 
 
 class Rung(msgspec.Struct):
-    """A block of foreign numbers that rang and gave up, and the calls back."""
+    """A block of foreign numbers that rings and gives up."""
 
     rings: int = 0
     ends: int = 0
+    first_ms: int = 0
     last_ms: int = 0
-    callbacks: int = 0
+    numbers: dict[str, int] = {}  # shown -> rings
+
+
+class Back(msgspec.Struct):
+    """The calls of a tenant to a block."""
+
+    first_ms: int = 0
+    last_ms: int = 0
+    calls: int = 0  # since it rang; so are the others
     nanos: int = 0
     currency: str = ""
     learned_ms: int = 0
+    accounts: list[str] = []
     examples: list[str] = []
 
 
 class State(msgspec.Struct):
-    """By tenant and block; `accounts`: by tenant and account, calls abroad and the latest."""
+    """`rung`: by block. `back`: by tenant and block, also of blocks that do not ring."""
 
     rung: dict[str, Rung] = {}
-    accounts: dict[str, list[int]] = {}
+    back: dict[str, Back] = {}
     alerts: dict[str, Alert] = {}
 
 
@@ -64,68 +86,102 @@ def detect(state: State, cut: pl.DataFrame, settings: Settings) -> tuple[list[Fi
     rows = cut.filter(pl.col("kind").is_in(list(DETECTOR.sums)))
     rows = rows.sort("second_ms", "kind", "tenant", "subject", "account", "currency", "call_id", descending=[False, True, *[False] * 5])
     by = ("tenant", "kind", "subject", "account", "second_ms", "currency", "nanos", "calls", "learned_ms", "call_id", "ends", "rings")
-    for tenant, kind, subject, account, t_ms, currency, nanos, calls, learned_ms, call_id, ends, rings in rows.select(by).iter_rows():
-        name = f"{tenant}\x1f{subject}"
+    for tenant, kind, number, account, t_ms, currency, nanos, calls, learned_ms, call_id, ends, rings in rows.select(by).iter_rows():
+        block = range_of(number)
         if kind == "rung":
-            rung = state.rung.setdefault(name, Rung())
-            rung.rings, rung.ends = rung.rings + rings, rung.ends + ends
-            rung.last_ms = max(rung.last_ms, t_ms)
-            if len(state.rung) > MOST_RANGES:
-                del state.rung[next(iter(state.rung))]
+            _ring(_kept(state.rung, block, Rung(first_ms=t_ms)), number, t_ms, rings, ends)
             continue
-        if account:
-            held = state.accounts.setdefault(f"{tenant}\x1f{account}", [0, 0])
-            held[0], held[1] = held[0] + calls, max(held[1], t_ms)
-            if len(state.accounts) > MOST_RANGES:
-                del state.accounts[next(iter(state.accounts))]
-        known = state.rung.get(name)
-        if known is None or known.rings < max(LEAST_RINGS, LEAST_SHARE * known.ends) or t_ms - known.last_ms > REMEMBERED_MS:
+        back = _kept(state.back, f"{tenant}\x1f{block}", Back(first_ms=t_ms))
+        back.last_ms = max(back.last_ms, t_ms)
+        rung = state.rung.get(block)
+        if rung is None or rung.rings < max(LEAST_RINGS, LEAST_SHARE * rung.ends) or t_ms - rung.last_ms > REMEMBERED_MS:
             continue
-        known.callbacks, known.nanos = known.callbacks + calls, known.nanos + nanos
-        known.currency, known.learned_ms = currency or known.currency, max(known.learned_ms, learned_ms)
-        known.examples = [*known.examples, call_id][-MOST_ITEMS:]
-        if known.callbacks >= LEAST_CALLBACKS and (found := _report(state, tenant, subject, known, t_ms, settings)):
+        back.calls, back.nanos = back.calls + calls, back.nanos + nanos
+        back.currency, back.learned_ms = currency or back.currency, max(back.learned_ms, learned_ms)
+        if account not in back.accounts:
+            back.accounts = [*back.accounts, account][-MOST_ITEMS:]
+        back.examples = list(dict.fromkeys([*back.examples, call_id]))[-MOST_ITEMS:]
+        if is_proven(rung, back) and (found := _report(state, tenant, block, rung, back, t_ms, settings)):
             findings.append(found[0])
             orders += found[1]
     return findings, orders
 
 
-def _report(state: State, tenant: str, b_range: str, rung: Rung, t_ms: int, settings: Settings) -> tuple[Finding, list[BlockOrder]] | None:
+def _kept(named: dict[str, Of], name: str, new: Of) -> Of:
+    found = named.setdefault(name, new)
+    if len(named) > MOST_RANGES:
+        del named[next(iter(named))]
+    return found
+
+
+def _ring(rung: Rung, number: str, t_ms: int, rings: int, ends: int) -> None:
+    rung.rings, rung.ends, rung.last_ms = rung.rings + rings, rung.ends + ends, max(rung.last_ms, t_ms)
+    if rings and (number in rung.numbers or len(rung.numbers) < MOST_NUMBERS):
+        rung.numbers[number] = rung.numbers.get(number, 0) + rings
+
+
+def is_proven(rung: Rung, back: Back) -> bool:
+    """Whether calls to a block that rang are refused.
+
+    >>> is_proven(Rung(rings=60, numbers={"22177042001": 40, "22177042002": 20}), Back(calls=1)), is_proven(Rung(rings=60), Back(calls=1))
+    (True, False)
+    >>> flash = Rung(rings=30, numbers={f"4860012{no:04d}": 1 for no in range(30)})
+    >>> is_proven(flash, Back(calls=4, accounts=["a", "b", "c"])), is_proven(flash, Back(calls=5, accounts=["a", "b", "c"]))
+    (False, True)
+    """
+    shown = bool(rung.numbers) and sum(rung.numbers.values()) >= LEAST_SHOWN * len(rung.numbers)
+    return shown or (back.calls >= LEAST_CALLBACKS and len(back.accounts) >= LEAST_ACCOUNTS)
+
+
+def refused_ranges(block: str, rung: Rung, back: Back) -> list[str]:
+    """The ranges to which calls are refused: the block (where it is too short for a block of every account, its numbers' beginnings), or the
+    numbers that rang again and again, where the tenant called the block before.
+
+    >>> refused_ranges("22177042", Rung(first_ms=9), Back(first_ms=10)), refused_ranges("960765", Rung(numbers={"9607651234": 50}), Back())
+    (['22177042'], ['9607651'])
+    >>> refused_ranges("22177042", Rung(first_ms=9, numbers={"221770420001": 40, "221770420002": 1}), Back(first_ms=8))
+    ['221770420001']
+    """
+    if back.first_ms < rung.first_ms:
+        return sorted(number for number, rings in rung.numbers.items() if rings >= LEAST_RINGS_OF_NUMBER)
+    return [block] if len(block) >= LEAST_OF_EVERYONE else sorted({number[:LEAST_OF_EVERYONE] for number in rung.numbers})
+
+
+def _report(
+    state: State, tenant: str, block: str, rung: Rung, back: Back, t_ms: int, settings: Settings
+) -> tuple[Finding, list[BlockOrder]] | None:
     policy, protected = settings.policy_of(tenant), settings.protected_of(tenant)
-    name, score = f"{tenant}\x1f{b_range}", rung.callbacks / LEAST_CALLBACKS
-    if alerts.is_recent(state.alerts, name, t_ms, score, policy):
+    name, score = f"{tenant}\x1f{block}", rung.rings / LEAST_RINGS
+    if alerts.is_recent(state.alerts, name, t_ms, score, policy, quiet_ms=DAY_MS):
         return None
-    alert = alerts.episode(state.alerts, name, t_ms, score, policy, (tenant, "callbacks", "range", b_range))
-    busiest = sorted(
-        (-calls, account.partition("\x1f")[2]) for account, (calls, _) in state.accounts.items() if account.startswith(f"{tenant}\x1f")
-    )
-    facts = facts_of(b_range, rung, len(busiest))
-    orders = []
-    for _, account in busiest[:MOST_ACCOUNTS]:
-        key = Key(tenant=tenant, account=account, b_range=b_range)
-        order, _ = alerts.order_for(key, alert, t_ms, rung.learned_ms, observed_text(facts), policy, protected, by="watch")
+    alert = alerts.episode(state.alerts, name, t_ms, score, policy, (tenant, "callbacks", "range", block), quiet_ms=DAY_MS)
+    facts, orders, refusals = facts_of(block, rung, back), [], ""
+    for b_range in refused_ranges(block, rung, back):
+        key = Key(tenant=tenant, account=EVERYONE, b_range=b_range)
+        order, refusals = alerts.order_for(key, alert, t_ms, back.learned_ms, observed_text(facts), policy, protected, by="watch")
         orders += [order] if order else []
-    facts = msgspec.structs.replace(facts, action="block" if orders else "", ttl_ms=policy.order_ttl_ms if orders else 0)
+    facts = msgspec.structs.replace(
+        facts, action="block" if orders else "", ttl_ms=policy.order_ttl_ms if orders else 0, no_block="" if orders else refusals or "regular"
+    )
     finding = Finding(
-        finding_id=alert.finding_id, tenant=tenant, detector="callbacks", subject_kind="range", subject=b_range,
-        detected_at_ms=alert.detected_at_ms, first_ms=alert.first_ms, last_ms=alert.last_ms, calls=rung.callbacks, exposure_nanos=facts.nanos,
-        currency=facts.currency, score=round(alert.score, 3), reason=finding_text(facts), example_call_ids=list(rung.examples),
-        key=orders[0].key if orders else None, learned_ms=rung.learned_ms, facts=facts,
+        finding_id=alert.finding_id, tenant=tenant, detector="callbacks", subject_kind="range", subject=block,
+        detected_at_ms=alert.detected_at_ms, first_ms=alert.first_ms, last_ms=alert.last_ms, calls=back.calls, exposure_nanos=facts.nanos,
+        currency=facts.currency, score=round(alert.score, 3), reason=finding_text(facts), example_call_ids=list(back.examples),
+        key=orders[0].key if orders else None, learned_ms=back.learned_ms, facts=facts,
     )  # fmt: skip
     return finding, orders
 
 
-def facts_of(b_range: str, rung: Rung, accounts: int) -> Facts:
+def facts_of(block: str, rung: Rung, back: Back) -> Facts:
     """
-    >>> print(observed_text(facts_of("22177123", Rung(rings=900, callbacks=4, nanos=2 * 10**9, currency="EUR"), 12)))
+    >>> print(observed_text(facts_of("22177123", Rung(rings=900), Back(calls=4, nanos=2 * 10**9, currency="EUR"))))
     900 numbers were rung briefly from +221 77123… (Senegal, mobile); 4 calls back so far, 2.00 EUR. It looks like Wangiri: numbers are rung \
 briefly so that they call back.
     """
-    to = destination(b_range + "0" * BLOCK_DIGITS)
+    to = destination(block + "0" * BLOCK_DIGITS)
     return Facts(
-        subject_kind="range", b_range=b_range, calls=rung.callbacks, nanos=in_range(rung.nanos), currency=rung.currency, code=to.code,
+        subject_kind="range", b_range=block, calls=back.calls, nanos=in_range(back.nanos), currency=back.currency, code=to.code,
         country=to.country, country_name=to.name, number_kind=to.kind, fraud="callbacks", value=rung.rings,
-        more_accounts=min(accounts, MOST_ACCOUNTS),
     )  # fmt: skip
 
 
@@ -134,35 +190,35 @@ def forget(state: State, at_ms: int) -> None:
     before_ms = at_ms - REMEMBERED_MS
     alerts.forget(state.alerts, before_ms)
     state.rung = {name: rung for name, rung in state.rung.items() if rung.last_ms >= before_ms}
-    state.accounts = {name: held for name, held in state.accounts.items() if held[1] >= at_ms - 10 * DAY_MS}
+    state.back = {name: back for name, back in state.back.items() if back.last_ms >= at_ms - 10 * DAY_MS}
 
 
 # --- the sums that judge gathers ---
 
 
 def _rung(usage: pl.DataFrame, limits: Limits) -> pl.Series:
-    """The block of callers of each call that ends, where caller and called number are of different countries."""
+    """The caller of each call that ends, where caller and called number are of different countries."""
     found = [""] * usage.height
     numbers = zip(usage["final"].to_list(), usage["a_number"].to_list(), usage["b_number"].to_list(), strict=True)
     for row, (final, a_number, b_number) in enumerate(numbers):
-        if final and len(b_number) >= 9 and (block := range_of(a_number)) and code_of(a_number) != code_of(b_number):
-            found[row] = block
+        if final and len(b_number) >= 9 and len(a_number) >= 9 and code_of(a_number) != code_of(b_number):
+            found[row] = a_number
     return pl.Series(found, dtype=pl.String)
 
 
 def _abroad(usage: pl.DataFrame, limits: Limits) -> pl.Series:
-    """The range of each call to another country, on its first row."""
+    """The number of each call to another country, on its first row."""
     found = [""] * usage.height
     numbers = zip(usage["calls"].to_list(), usage["a_number"].to_list(), usage["b_number"].to_list(), strict=True)
     for row, (calls, a_number, b_number) in enumerate(numbers):
-        if calls and (block := range_of(b_number)) and code_of(a_number) != code_of(b_number):
-            found[row] = block
+        if calls and len(b_number) >= 9 and code_of(a_number) != code_of(b_number):
+            found[row] = b_number
     return pl.Series(found, dtype=pl.String)
 
 
 DETECTOR = Spanning(
     name="callbacks",
-    about="Wangiri calls back: calls of all accounts to a block of foreign numbers that rang many subscribers briefly",
+    about="Wangiri calls back: calls of all accounts to foreign numbers that rang many subscribers briefly",
     sums={"rung": _rung, "abroad": _abroad},
     by_account=("abroad",),
     fields=("a_raw", "setup_ms", "end_ms"),

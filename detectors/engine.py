@@ -16,13 +16,15 @@ from core.facts import UNPRICED
 from core.orders import BlockOrder, Finding
 from core.policy import Policy
 from core.record import Tick
-from detectors import alerts, sums
+from detectors import alerts, blocked, sums
 from detectors.columns import Columns
 from detectors.features import UNREADABLE_KINDS, features, forget_odd_calls, values_of
+from detectors.known import KnownOf, nobody, with_known
 from detectors.latest import MOST_ITEMS, Cursor, New
 from detectors.protocol import Case, Detector, Hit, Settings
 from detectors.registry import detectors, parameters_of
 from detectors.registry import features as shared
+from detectors.scored import repeated
 from detectors.state import DetectorState
 
 HOUR_MS = 3_600_000
@@ -55,6 +57,8 @@ def detect(state: DetectorState, usage: pl.DataFrame, ticks: Sequence[PlacedTick
         found += [one for part, policy in _by_policy(frame, settings) for one in _detect(state, part, policy, settings, placed)]
     if ticks and state.alerts:
         alerts.forget(state.alerts, min(state.clocks.values()) - ALERT_MS)
+    if ticks and state.blocked:
+        blocked.forget(state.blocked, min(state.clocks.values()))
     ended = sums.gather(state.gathered, usage, ticks, settings.limits)
     return Detected(
         findings=[finding for _, finding, _ in found],
@@ -95,15 +99,18 @@ def _by_policy(frame: pl.DataFrame, settings: Settings) -> Iterable[tuple[pl.Dat
 
 
 def prepared(
-    subjects: dict[str, dict[str, Columns]], frame: pl.DataFrame, policy: Policy, secret: bytes, began: Mapping[int, int]
-) -> pl.DataFrame:
-    """A frame of features with the money in the policy's units, and what the shared features add; `subjects`, their state, is updated.
+    subjects: dict[str, dict[str, Columns]], frame: pl.DataFrame, policy: Policy, secret: bytes, began: Mapping[int, int],
+    known_of: KnownOf = nobody,
+) -> pl.DataFrame:  # fmt: skip
+    """A frame of features with the money in the policy's units, what is known of its ranges, and what the shared features add; `subjects`, their
+    state, is updated.
     `began`: since when each partition has been watched."""
     unit = np.ones(frame.height)
     if policy.units:
         unit = 1.0 / np.asarray([policy.units.get(currency, 1.0) for currency in frame["currency"].to_list()])
     money, watched_ms = frame["nanos"].to_numpy() * 1e-9 * unit, _watched_ms(frame, began)
     frame = frame.hstack([pl.Series("money", money), pl.Series("watched_ms", watched_ms), pl.Series("unit", unit)])
+    frame = with_known(frame, known_of)
     for feature in shared():
         frame = feature.update(subjects[feature.name], frame, secret)
     return frame
@@ -122,20 +129,28 @@ def _detect(
     state: DetectorState, frame: pl.DataFrame, policy: Policy, settings: Settings, ticks: set[tuple[int, int]]
 ) -> list[tuple[int, Finding, BlockOrder | None]]:
     """Partition, finding and order of each hit that is due to be written, in the order of the rows."""
-    frame = prepared(state.subjects, frame, policy, state.secret, state.began)
+    frame = prepared(state.subjects, frame, policy, state.secret, state.began, settings.known_of)
     hits: list[tuple[Hit, Detector, Any]] = []
     for detector in detectors():
         parameters = parameters_of(detector, policy)
         frame = detector.update(state.subjects[detector.name], frame, parameters, settings.limits)
-        hits += [(hit, detector, parameters) for hit in detector.findings(frame, parameters, settings.limits)]
+        if detector.name not in policy.off:
+            hits += [(hit, detector, parameters) for hit in detector.findings(frame, parameters, settings.limits)]
+    hits += _repeats(state, frame, hits, policy, settings)
     hits.sort(key=lambda one: (one[0].row, one[0].detector, one[0].subject_kind))
     examples, dialled = Cursor(state.examples, _crowded(frame)), Cursor(state.dialled, _dialled(frame, ticks))
     times, found = frame["t_ms"].to_list(), []
+    accounts = frame["k_account"].to_list() if hits else []
     for hit, detector, parameters in hits:
         t_ms, kind = times[hit.row], hit.subject_kind
+        if hit.can_repeat and blocked.is_remembered(state.blocked, accounts[hit.row], t_ms):
+            to = frame["zone" if kind == "account_zone" else "b_range"][hit.row]
+            hit = repeated(hit, blocked.is_same(state.blocked[accounts[hit.row]], to))
+        if hit.can_repeat and hit.score < 1:
+            continue
         key = int(frame[f"k_{kind}"][hit.row])
         name = f"{hit.detector}/{kind}/{key:x}"
-        if alerts.is_recent(state.alerts, name, t_ms, hit.score, policy):
+        if alerts.is_recent(state.alerts, name, t_ms, hit.score, policy, not alerts.no_block_of(hit, policy)):
             continue
         row = frame.row(hit.row, named=True)
         subject = alerts.subject_of(kind, row)
@@ -145,10 +160,27 @@ def _detect(
         shown = [*examples.until(hit.row, row["k_account_range"]), (row["call_id"], row["started_ms"])]
         shown = list(dict.fromkeys(shown))[-MOST_ITEMS:]
         protected = settings.protected_of(row["tenant"])
-        finding, order = alerts.report(hit, row, subject, detector.facts(case, parameters), alert, shown, policy, protected)
+        finding, order = alerts.report(hit, row, subject, detector.facts(case, parameters), alert, shown, policy, protected, state.blocked)
         found.append((row["partition"], finding, order))
     examples.finish()
     dialled.finish()
+    return found
+
+
+def _repeats(
+    state: DetectorState, frame: pl.DataFrame, hits: list[tuple[Hit, Detector, Any]], policy: Policy, settings: Settings
+) -> list[tuple[Hit, Detector, Any]]:
+    """The rows that count only if their account was blocked before: of accounts that were, or that may be blocked by a hit of this frame."""
+    keys = frame["k_account"].to_numpy()
+    suspects = {*state.blocked, *(int(keys[hit.row]) for hit, _, _ in hits if hit.can_repeat or hit.subject_kind == "b_range")}
+    if not suspects:
+        return []
+    rows = np.flatnonzero(np.isin(keys, np.fromiter(suspects, np.uint64, len(suspects))))
+    part, found = frame[rows], []
+    for detector in detectors():
+        if detector.repeats and detector.name not in policy.off:
+            parameters = parameters_of(detector, policy)
+            found += [(hit._replace(row=int(rows[hit.row])), detector, parameters) for hit in detector.repeats(part, parameters, settings.limits)]
     return found
 
 

@@ -18,12 +18,14 @@ import numpy.typing as npt
 import polars as pl
 
 from core.facts import Contribution
-from detectors.profile import AT, FAST_MS, HOUR_MS
+from detectors.profile import AT, FAST_MS, HOUR_MS, is_fresh
 
 PRIOR = -10.0
 WINDOW_H = FAST_MS / HOUR_MS / np.log(2)
 """How many hours of a steady stream a number that decays by the short half-life holds: 0.36."""
 DAY_H = 24 / np.log(2)
+WATCHED_H = 6
+"""After so many hours of an account something is known of what it does."""
 QUARTER = np.log(2)
 """What a subject burns in the next 15 minutes, of what its decayed money is now, if it goes on as it does."""
 
@@ -66,10 +68,16 @@ class Rows:
         own, account = np.maximum(self.of(kind, "hours"), 1.0), np.maximum(self.of("account", "hours"), 1.0)
         return np.asarray(self.of(kind, f"normal_{name}") * own / np.maximum(own, account))
 
+    def settled(self, kind: str, name: str) -> Floats:
+        """The same without what began less than a day ago, long after its account did: an attack would be its own normal after an hour."""
+        age_ms = self.of(kind, "age_ms")
+        is_young = (age_ms < 24 * HOUR_MS) & (self.of("account", "age_ms") - age_ms >= WATCHED_H * HOUR_MS)
+        return np.where(is_young, 0.0, self.normal(kind, name))
+
     def before(self, kind: str, name: str) -> Floats:
         """The same before yesterday, where the account was watched for six hours before it: a day and a night of fraud are no normal."""
         hours = self.of("account", "old_hours")
-        return np.where(hours >= 6, self.of(kind, f"old_{name}") / np.maximum(hours, 1.0), self.normal(kind, name))
+        return np.where(hours >= WATCHED_H, self.of(kind, f"old_{name}") / np.maximum(hours, 1.0), self.normal(kind, name))
 
     def __getitem__(self, name: str) -> Any:
         return self._column(name)
@@ -113,6 +121,12 @@ def rate(rows: Rows, kind: str, most: float = 4.0, *, name: str = "calls") -> Pa
     return Part("rate", np.clip(np.log((now + 0.5) / (normal + 0.5)), -2.0, most) * trust(rows), now, normal)
 
 
+def rate_there(rows: Rows, kind: str) -> Part:
+    """Calls to a destination now against what is settled there at this hour."""
+    now, normal = rows.of(kind, "calls"), rows.settled(kind, "calls") * rows.of("account", "hour_share") * WINDOW_H
+    return Part("rate", np.clip(np.log((now + 0.5) / (normal + 0.5)), -2.0, 4.0) * trust(rows), now, normal)
+
+
 def rate_of_day(rows: Rows, kind: str) -> Part:
     """Answered calls of a day against the normal of a day."""
     now, normal = rows.of(kind, "day_answers"), rows.before(kind, "answers") * 24
@@ -120,10 +134,16 @@ def rate_of_day(rows: Rows, kind: str) -> Part:
 
 
 def new_zone(rows: Rows) -> Part:
-    """A zone that the account has called for less than a day; less for an account that calls new zones every day."""
+    """A zone that the account has called for less than a day; less for an account that calls new zones every day, and in a country of its own."""
     often = rows.of("account", "day_new_zones")
-    points = np.clip(2.5 - np.log1p(often), 0.0, 2.5) * (rows.of("account_zone", "age_ms") < 24 * HOUR_MS) * trust(rows)
+    is_new = rows.of("account_zone", "age_ms") < 24 * HOUR_MS
+    points = np.clip(2.5 - np.log1p(often), 0.0, 2.5) * is_new * np.where(fresh_country(rows), 1.0, 0.3) * trust(rows)
     return Part("new_zone", points, rows.of("account_zone", "age_ms") / HOUR_MS, often)
+
+
+def fresh_country(rows: Rows) -> npt.NDArray[np.bool_]:
+    """Whether the country is none of the account's own."""
+    return is_fresh(rows.of("account_zone", "country_age_ms"), rows.of("account", "age_ms"))
 
 
 def new_range(rows: Rows) -> Part:
@@ -144,6 +164,12 @@ def risk(rows: Rows) -> Part:
     return Part("risk", 1.4 * np.log(weight), weight, np.ones_like(weight))
 
 
+def known(rows: Rows) -> Part:
+    """The call goes into a range that was used for fraud before, by a list that carriers share or by our own judgement (`core.known`)."""
+    points = np.asarray(rows["known_points"], np.float64)
+    return Part("known", points, np.asarray(rows["known_days"], np.float64), np.zeros_like(points))
+
+
 def share(rows: Rows, kind: str) -> Part:
     """The subject's share of all calls of its account."""
     of_all = rows.of(kind, "calls") / np.maximum(rows.of("account", "calls"), 1e-9)
@@ -158,10 +184,19 @@ def spending(rows: Rows, kind: str) -> Part:
 
 
 def overlap(rows: Rows, kind: str) -> Part:
-    """Answered calls at the same time: a machine, or several stolen lines. One person holds one call."""
+    """Answered calls at the same time: a machine, or several stolen lines. One person holds one call; an account that talks two hours per hour
+    at this time of the day has nearly always another call."""
     at_once, answers = rows.of(kind, "overlaps"), np.maximum(rows.of(kind, "answers"), 1.0)
-    points = np.where(at_once >= 1.5, 3.0 * np.minimum(at_once / answers, 1.0), 0.0)
-    return Part("overlap", points, at_once, np.zeros_like(at_once))
+    usual = 1.0 - np.exp(-rows.settled(kind, "talk_min") / 60 * rows.of("account", "hour_share"))
+    points = np.where(at_once >= 1.5, 3.0 * np.minimum(at_once / answers, 1.0) * (1.0 - usual), 0.0)
+    return Part("overlap", points, at_once, usual * answers)
+
+
+def conference(rows: Rows, kind: str) -> Part:
+    """One number, and nearly every call from another caller: a meeting. Who pumps calls has few lines and several numbers."""
+    per_call = rows.of(kind, "callers") / np.maximum(rows.of(kind, "calls"), 1.0)
+    points = np.where((rows.of(kind, "lead_b") > 0.8) & (per_call > 0.6) & (rows.of(kind, "callers") >= 3), -4.0, 0.0)
+    return Part("conference", points, rows.of(kind, "callers"), rows.of(kind, "calls"))
 
 
 def conversation(rows: Rows, kind: str) -> Part:
@@ -177,13 +212,18 @@ def off_hours(rows: Rows) -> Part:
 
 
 def answered(rows: Rows, kind: str, a_day: bool = False) -> Part:
-    """Fraud for revenue share is answered nearly always, whatever share of the account's calls usually is: the log-likelihood of so many."""
-    calls, answers = (rows.of(kind, f"day_{name}" if a_day else name) for name in ("calls", "answers"))
-    now = np.clip(answers / np.maximum(calls, 1e-9), 0.02, 0.98)
-    earlier = rows.before("account", "calls") * 24
-    normal = np.clip((rows.before("account", "answers") * 24 + 6) / (earlier + 10), 0.1, 0.95)
-    gain = calls * (now * np.log(now / normal) + (1 - now) * np.log((1 - now) / (1 - normal)))
-    return Part("answered", np.where(now > normal, np.clip(0.3 * gain, 0.0, 2.5), np.where(now < 0.5 * normal, -1.5, 0.0)), now, normal)
+    """Fraud for revenue share is answered nearly always, calls to people are not: the log-likelihood of so many answers and misses under an answered
+    share of `FRAUD_ASR` against the account's own, which is taken to be `LEAST_ASR` to `MOST_ASR`."""
+    answers = rows.of(kind, "day_answers" if a_day else "answers")
+    misses = np.maximum(rows.of(kind, "day_calls") - answers, 0.0) if a_day else rows.of(kind, "misses")
+    own = (rows.before("account", "answers") * 24 + 6) / (rows.before("account", "calls") * 24 + 10)
+    normal = np.clip(own, LEAST_ASR, MOST_ASR)
+    gain = answers * np.log(FRAUD_ASR / normal) + misses * np.log((1 - FRAUD_ASR) / (1 - normal))
+    return Part("answered", np.clip(0.7 * gain, -4.0, 2.5), answers / np.maximum(answers + misses, 1e-9), normal)
+
+
+FRAUD_ASR, LEAST_ASR, MOST_ASR = 0.88, 0.4, 0.8
+"""Answered calls of attempts: of attacks (published attacks have 75 to 98 %), and the range of honest accounts."""
 
 
 def shorts(rows: Rows, kind: str, most: float = 5.0) -> Part:
@@ -244,16 +284,22 @@ def _priced(rows: Rows, now: Floats) -> Part:
 
 
 def fresh(rows: Rows) -> Part:
-    """Money per hour to zones that the account has called for less than three days, against all its money."""
+    """Money per hour to fresh countries, against all its money."""
     now = rows.of("account", "fresh_money") * rows["unit"] / WINDOW_H
     normal = rows.before("account", "money") * rows["unit"]
     return Part("fresh", np.clip(np.log(np.maximum(now, 1e-6) / (normal + 1.0)), -2.0, 4.0) * trust(rows), now, normal)
 
 
-def fresh_of_day(rows: Rows) -> Part:
+def fresh_of_day(rows: Rows, most: float = 4.0) -> Part:
     """The same over a day."""
     now, normal = rows.of("account", "day_fresh_money") * rows["unit"], rows.before("account", "money") * rows["unit"] * 24
-    return Part("fresh_day", np.clip(np.log(np.maximum(now, 1e-6) / (normal + 2.0)), -1.0, 4.0) * trust(rows), now, normal)
+    return Part("fresh_day", np.clip(np.log(np.maximum(now, 1e-6) / (normal + 2.0)), -1.0, most) * trust(rows), now, normal)
+
+
+def excess(rows: Rows, kind: str) -> Part:
+    """Money of a day there, against a usual day of the whole account and 5 more: what a slow fraud cannot hide, and a fast one reaches soon."""
+    now, normal = rows.of(kind, "day_money") * rows["unit"], rows.before("account", "money") * rows["unit"] * 24 + 5.0
+    return Part("excess", np.clip(np.log(np.maximum(now, 1e-6) / normal), 0.0, 3.0) * trust(rows), now, normal)
 
 
 def zones(rows: Rows, most: float = 3.0) -> Part:
@@ -268,6 +314,13 @@ def brief(rows: Rows, kind: str) -> Part:
     """Calls that nobody answered, or that ended within seconds: nobody talks."""
     of_all = np.clip((rows.of(kind, "shorts") + rows.of(kind, "misses")) / np.maximum(rows.of(kind, "calls"), 1e-9), 0.0, 1.0)
     return Part("shorts", np.clip(6.0 * (of_all - 0.5), -3.0, 3.0), of_all, np.full_like(of_all, 0.5))
+
+
+def countries(rows: Rows) -> Part:
+    """Countries that the account called for the first time in a day: a family far away is one, guests of a house or a fraud are several. Who calls
+    much finds new ones by himself."""
+    now, usual = rows.of("account", "day_countries"), rows.before("account", "calls")
+    return Part("countries", np.clip(1.2 * (now - 2.0), -2.0, 3.0) - 0.4 * np.log1p(usual), now, usual)
 
 
 def busy(rows: Rows) -> Part:

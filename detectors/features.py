@@ -47,9 +47,11 @@ ADDED = pl.Schema(
         "k_a_range": pl.UInt64,  # the block of numbers around the a_number under the account
         "k_unpriced": pl.UInt64,  # the account's numbers that cannot be read or priced; 0 = this call's can
         "home": pl.Int64,  # core.partition.home_of: the partition of all of these subjects, however many there are
-        "money": pl.Float64,  # in the policy's units (`detectors.engine` adds it and the next)
+        "money": pl.Float64,  # in the policy's units (`detectors.engine` adds it and those that follow)
         "watched_ms": pl.Int64,  # how long the row's partition has been watched
         "unit": pl.Float64,  # what a unit of the row's currency is in the policy's
+        "known_points": pl.Float64,  # of a range known for fraud (`detectors.known`)
+        "known_days": pl.Float64,
     }
 )
 
@@ -149,7 +151,7 @@ def subjects(secret: bytes, tenant: str, account: str, trunk: str, a_number: str
 
 
 def features(usage: pl.DataFrame, odd_calls: dict[str, OddCall], ticks: Collection[tuple[int, int]], secret: bytes) -> pl.DataFrame:
-    """Rows of USAGE with the columns of ADDED but the last three. `odd_calls` is updated in place: by `call_key`.
+    """Rows of USAGE with the columns of ADDED but the last five. `odd_calls` is updated in place: by `call_key`.
 
     `ticks`: partition and offset of the rows' ticks. A row that a tick made is told from a record's by them.
     """

@@ -37,10 +37,10 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True):
 
 def parts(rows: Rows) -> Sequence[Part]:
     return (
-        of.rate(rows, KIND), of.new_zone(rows), of.new_range(rows), of.price(rows, KIND), of.risk(rows), of.share(rows, KIND),
-        of.spending(rows, KIND), of.overlap(rows, KIND), of.conversation(rows, KIND), of.off_hours(rows), of.answered(rows, KIND),
-        of.sequential(rows, KIND),
-        of.regular(rows, KIND, -4.0), of.regular(rows, "account_zone", -1.0),
+        of.rate_there(rows, KIND), of.new_zone(rows), of.new_range(rows), of.price(rows, KIND), of.risk(rows), of.share(rows, KIND),
+        of.spending(rows, KIND), of.excess(rows, KIND), of.overlap(rows, KIND), of.conversation(rows, KIND), of.conference(rows, KIND),
+        of.off_hours(rows), of.answered(rows, KIND), of.sequential(rows, KIND), of.regular(rows, KIND, -4.0),
+        of.regular(rows, "account_zone", -1.0),
     )  # fmt: skip
 
 

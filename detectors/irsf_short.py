@@ -37,7 +37,7 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True):
 
 def parts(rows: Rows) -> Sequence[Part]:
     return (
-        of.shorts(rows, KIND, 7.0), of.rate(rows, KIND), of.new_range(rows), of.price(rows, KIND), of.risk(rows), of.share(rows, KIND),
+        of.shorts(rows, KIND, 7.0), of.rate_there(rows, KIND), of.new_range(rows), of.price(rows, KIND), of.risk(rows), of.share(rows, KIND),
         of.answered(rows, KIND), of.sequential(rows, KIND), of.regular(rows, KIND, -4.0),
     )  # fmt: skip
 

@@ -33,7 +33,9 @@ FAST_MS = 900_000.0  # half-life of what is now
 SHORT_MS = 10_000
 """An answered call of at most this length is short: it pays a first increment of 30 or 60 s for a few seconds of talk."""
 RING_MS = 6_000
-"""A call that ended without an answer within this time was not meant to be answered: people let it ring 20 s and more."""
+"""A call that its caller gave up after ringing no longer than this was not meant to be answered: people let it ring 20 s and more."""
+GIVEN_UP = (0, 487)
+"""SIP codes of a call that its caller gave up (RFC 3261, clause 21.4.25), and of a record without one: busy (486) is nobody's intention."""
 
 KINDS = {
     "account_zone": (30 * DAY_MS, 0),
@@ -60,7 +62,7 @@ NAMES: dict[str, str] = {
     "overlaps": "answered calls while another of the subject talked",
     "one_b": "answered calls to the b_number of the one before, while that one talked",
     "repeats": "calls of one a_number to one b_number that began within 5 s of the one before",
-    "fresh_money": "money to zones that the account has called for less than three days",
+    "fresh_money": "money to fresh countries (`is_fresh`)",
     "lead": "the share of `calls` that one a_number leads all others by",
     "lead_b": "the same of one b_number",
     "day_answers": "answered calls: a day ago counts half",
@@ -70,7 +72,7 @@ NAMES: dict[str, str] = {
     "day_new_zones": "first calls into zones, likewise",
     "day_distinct": "distinct b_numbers, likewise, counted anew each hour",
     "day_talk_min": "minutes of talk, likewise",
-    "day_fresh_money": "money to zones called for less than three days, likewise",
+    "day_fresh_money": "money to fresh countries, likewise",
     "hours": "hours over which the normal is an average; 0 = none yet",
     "normal_calls": "calls per hour, before this hour",
     "normal_answers": "answered calls per hour",
@@ -89,6 +91,8 @@ NAMES: dict[str, str] = {
     "window_calls": "calls",
     "window_nanos": "money, 1e-9",
     "window_talk_ms": "talk",
+    "country_age_ms": "of a zone: since the account's first call to its country",
+    "day_countries": "first calls to a country by an account that was known before: a day ago counts half",
 }
 AT = {name: at for at, name in enumerate(NAMES)}
 
@@ -101,7 +105,7 @@ _FLOATS = (
     "one_b", "repeats", "fresh_money", "lead", "lead_b",
     "day_answers", "day_calls", "day_money", "day_new_ranges", "day_new_zones", "day_distinct", "day_talk_min", "day_fresh_money",
     "hours", "n_calls", "n_answers", "n_shorts", "n_money", "n_talk_min", "h_answers", "h_shorts", "h_money",
-    "t_answers", "t_calls", "t_money", "y_answers", "y_calls", "y_money", "o_answers", "o_calls", "o_money", "o_hours",
+    "t_answers", "t_calls", "t_money", "y_answers", "y_calls", "y_money", "o_answers", "o_calls", "o_money", "o_hours", "day_countries",
 )  # fmt: skip
 _KEYS = ("caller", "b0", "b1", "b2", "b3", "a0")
 HOURS = tuple(f"d{hour}" for hour in range(24))
@@ -112,23 +116,36 @@ STATE: dict[str, Any] = {
     **dict.fromkeys(_INTS, np.int64), **dict.fromkeys(_FLOATS, np.float64), **dict.fromkeys(_KEYS, np.uint64), "top": np.int64,
 }  # fmt: skip
 
-FRESH_MS = 3 * DAY_MS
-"""A zone that an account has called for less than this is fresh: it is no regular destination of it."""
+FRESH_MS, FIRST_MS, SETTLED_MS = 3 * DAY_MS, DAY_MS, 6 * HOUR_MS
+"""A country that an account has called for less than three days is fresh: it is none of its own. What it called on its first day is taken for its
+own after six hours."""
+COUNTRY: dict[str, Any] = {"first_ms": np.int64}
+
+
+def is_fresh(country_age_ms: npt.NDArray[Any], account_age_ms: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Whether an account has called a country for too short a time for it to be its own.
+
+    >>> is_fresh(np.array([1, 7, 7, 80]) * HOUR_MS, np.array([20, 20, 200, 200]) * HOUR_MS).tolist()
+    [True, False, True, False]
+    """
+    is_first = account_age_ms - country_age_ms < FIRST_MS
+    return np.asarray(country_age_ms < np.where(is_first, SETTLED_MS, FRESH_MS))
 
 
 def profile_rows(
     slot: Any, t_ms: Any, calls: Any, answers: Any, shorts: Any, rings: Any, misses: Any, nanos: Any, talk_ms: Any, active: Any,
-    code: Any, caller: Any, b_hash: Any, new_range: Any, new_zone: Any, fresh: Any, answer_ms: Any, started_ms: Any,
+    code: Any, caller: Any, b_hash: Any, new_range: Any, new_zone: Any, new_country: Any, fresh: Any, answer_ms: Any, started_ms: Any,
     ints: Any, floats: Any, keys: Any, tops: Any, out: Any,
 ) -> None:  # fmt: skip
     """Add rows to their subjects. `ints`, `floats`, `keys`: the state's columns as tuples, in the order of their names; `out` gets what each
-    row sees, in the order of `NAMES` (but `hour_share`)."""
+    row sees, in the order of `NAMES` (but `hour_share` and `country_age_ms`)."""
     (first, last, hour_of, day_of, days, sum_calls, begin, h_calls, h_nanos, h_talk, p_calls, p_nanos, p_talk, p_begin, busy, last_code,
      talk_code, talk_end, began) = ints
     (f_calls, f_answers, f_shorts, f_rings, f_misses, f_money, f_distinct, f_callers, f_ranges, f_zones, f_sequential, f_overlaps, f_one,
      f_repeats, f_fresh, f_lead, f_lead_b, d_answers, d_calls, d_money, d_ranges, d_zones, d_distinct, d_talk, d_fresh,
      n_hours, n_calls, n_answers, n_shorts, n_money, n_talk, h_answers, h_shorts, h_money,
-     t_answers, t_calls, t_money, y_answers, y_calls, y_money, o_answers, o_calls, o_money, o_hours) = floats
+     t_answers, t_calls, t_money, y_answers, y_calls, y_money, o_answers, o_calls, o_money, o_hours,
+     d_countries) = floats
     top_caller, b0, b1, b2, b3, a0 = keys
     one, zero = np.uint64(1), np.uint64(0)
     for i in range(len(slot)):
@@ -165,6 +182,7 @@ def profile_rows(
             d_distinct[p] *= day
             d_talk[p] *= day
             d_fresh[p] *= day
+            d_countries[p] *= day
             last[p] = t
         passed = t // 3_600_000 - hour_of[p]
         if passed > 0:  # whole hours become part of the normal
@@ -274,6 +292,7 @@ def profile_rows(
         d_money[p] += money
         d_ranges[p] += new_range[i]
         d_zones[p] += new_zone[i]
+        d_countries[p] += new_country[i]
         d_talk[p] += talk_ms[i] / 60_000.0
         h_calls[p] += n
         h_nanos[p] += nanos[i]
@@ -300,6 +319,7 @@ def profile_rows(
         o[36], o[37], o[38] = days[p], t - first[p], sum_calls[p]
         o[39] = t - (p_begin[p] if p_begin[p] else begin[p])
         o[40], o[41], o[42] = p_calls[p] + h_calls[p], p_nanos[p] + h_nanos[p], p_talk[p] + h_talk[p]
+        o[44] = d_countries[p]
 
 
 profile: Any = numba.njit(cache=True)(profile_rows)
@@ -337,7 +357,9 @@ def update(state: dict[str, Columns], frame: pl.DataFrame, secret: bytes) -> pl.
     answers = ((active == 1) | (answered & final & (active == 0) & (calls == 1))).astype(np.int64)
     shorts = (answered & final & (duration_ms <= SHORT_MS) & (nanos >= 0)).astype(np.int64)
     misses = (final & ~answered).astype(np.int64)
-    rings = (misses & (t_ms - started_ms <= RING_MS)).astype(np.int64)
+    code_of_end, ringing_ms = frame["sip_code"].fill_null(0).to_numpy(), frame["ringing_ms"].fill_null(0).to_numpy()
+    given_up = np.isin(code_of_end, GIVEN_UP) & (t_ms - np.where(ringing_ms > 0, ringing_ms, started_ms) <= RING_MS)
+    rings = (misses & given_up).astype(np.int64)
     # A cheap mixer for the registers: b_numbers are not random.
     b_hash = code.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(40)
     new_range, new_zone = _first_calls(state, frame, "account_range", calls), _first_calls(state, frame, "account_zone", calls)
@@ -347,22 +369,41 @@ def update(state: dict[str, Columns], frame: pl.DataFrame, secret: bytes) -> pl.
         pl.Series("answers", answers), pl.Series("shorts", shorts), pl.Series("rings", rings), pl.Series("misses", misses),
         pl.Series("per_min", np.where(talk_ms > 0, nanos * 1e-9 * 60_000 / np.maximum(talk_ms, 1), 0.0)),
     ]  # fmt: skip
-    fresh = np.zeros(n)
+    country_age_ms, is_first = _country_ages(state["destination"], frame, t_ms)
+    accounts = state["account"]
+    first_ms = accounts["first_ms"][accounts.enter(frame, "k_account")]
+    account_age_ms = np.where(first_ms > 0, t_ms - first_ms, 0)
+    fresh = (is_fresh(country_age_ms, account_age_ms) & ~nowhere).astype(np.float64)
+    new_country = (is_first & (account_age_ms >= SETTLED_MS) & ~nowhere).astype(np.int64)
     for kind, (stays_ms, more_ms) in KINDS.items():
         columns, out = state[kind], np.zeros((n, len(NAMES)))
         slots = columns.enter(frame, f"k_{kind}")
         profile(
-            slots, t_ms, calls, answers, shorts, rings, misses, nanos, talk_ms, active, code, caller, b_hash, new_range, new_zone, fresh, answer_ms,
-            started_ms, tuple(columns[name] for name in _INTS), tuple(columns[name] for name in _FLOATS),
+            slots, t_ms, calls, answers, shorts, rings, misses, nanos, talk_ms, active, code, caller, b_hash, new_range, new_zone, new_country, fresh,
+            answer_ms, started_ms, tuple(columns[name] for name in _INTS), tuple(columns[name] for name in _FLOATS),
             tuple(columns[name] for name in _KEYS), columns["top"], out,
         )  # fmt: skip
         columns["until_ms"][slots] = columns["t_ms"][slots] + stays_ms + more_ms * np.minimum(columns["days"][slots], MOST_DAYS)
         if kind == "account_zone":
-            fresh = ((out[:, AT["age_ms"]] < FRESH_MS) & ~nowhere).astype(np.float64)
+            out[:, AT["country_age_ms"]] = country_age_ms
         if kind == "account":
             usual_hours(slots, t_ms, calls, columns["counted"], tuple(columns[name] for name in HOURS), out[:, AT["hour_share"]])
         added.append(pl.Series(f"p_{kind}", out))
     return frame.hstack(added)
+
+
+def _country_ages(
+    columns: Columns, frame: pl.DataFrame, t_ms: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """Of each row: how long ago its account called its country for the first time, and whether the row does so."""
+    slots, is_first = columns.enter(frame, "k_destination"), np.zeros(frame.height, np.bool_)
+    new = np.flatnonzero(columns["first_ms"][slots] == 0)
+    if len(new):
+        first = new[np.unique(slots[new], return_index=True)[1]]
+        columns["first_ms"][slots[first]] = t_ms[first]
+        is_first[first] = True
+    columns["until_ms"][slots] = t_ms + KINDS["account_zone"][0]
+    return np.asarray(np.maximum(t_ms - columns["first_ms"][slots], 0)), is_first
 
 
 def _first_calls(state: dict[str, Columns], frame: pl.DataFrame, kind: str, calls: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -422,10 +463,11 @@ FEATURE = Feature(
     name="profile",
     about="what an account, its callers, the ranges that they call and call from, and its zones do now, and what is normal for them",
     needs=(
-        "t_ms", "started_ms", "answer_ms", "duration_ms", "nanos", "talk_ms", "calls", "active", "answered", "final", "b_code", "partition", "home",
-        *(f"k_{kind}" for kind in KINDS),
+        "t_ms", "started_ms", "ringing_ms", "sip_code", "answer_ms", "duration_ms", "nanos", "talk_ms", "calls", "active", "answered",
+        "final", "b_code", "partition", "home",
+        *(f"k_{kind}" for kind in KINDS), "k_destination",
     ),
     adds={f"p_{kind}": NAMES for kind in KINDS},
-    state={kind: STATE | (HOUR_STATE if kind == "account" else {}) for kind in KINDS},
+    state={kind: STATE | (HOUR_STATE if kind == "account" else {}) for kind in KINDS} | {"destination": COUNTRY},
     update=update,
 )  # fmt: skip

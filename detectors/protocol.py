@@ -21,6 +21,7 @@ from core.orders import BlockOrder, Finding
 from core.policy import Policy
 from core.safety import Protected
 from detectors.columns import Columns
+from detectors.known import KnownOf, nobody
 
 Owner = tuple[str, str]
 """Tenant and name."""
@@ -43,6 +44,15 @@ class Settings:
     protected_of: Callable[[str], Protected]
     currency_of: Callable[[str, str], str]
     limits: Limits
+    known_of: KnownOf = nobody  # ranges known for fraud
+
+
+class Least(NamedTuple):
+    """What an alert needs: this probability, and this expected loss (of a day's money, with `over_a_day`)."""
+
+    probability: float
+    loss: float
+    over_a_day: bool
 
 
 class Hit(NamedTuple):
@@ -60,7 +70,10 @@ class Hit(NamedTuple):
     probability: float = 1.0  # of fraud
     loss: float = math.inf  # expected in the next 15 minutes, in the policy's units
     good_calls: float = 0.0  # honest calls in 15 minutes that the block would refuse if it is wrong
+    least: Least | None = None  # of a probability: what it had to reach
     one_caller: bool = False  # the block may name the a_number as well: hardly anybody else calls there
+    can_repeat: bool = False  # an earlier block of the account adds to the probability
+    again: float = 0.0  # the log-odds that it has added
 
 
 class Case(NamedTuple):
@@ -96,6 +109,8 @@ class Detector:
     facts: Callable[[Case, Any], Facts]
     parameters: type[msgspec.Struct] = NoParameters  # frozen, with defaults; ranges as `msgspec.Meta`
     fields: tuple[str, ...] = ()  # of `core.record.Record`, beside account and b_number: without them it cannot see its fraud
+    repeats: Callable[[pl.DataFrame, Any, Limits], list[Hit]] | None = None
+    """Rows that are hits only of an account that was blocked before (`detectors.blocked`); as `findings`, each by its own row alone."""
 
     def new_state(self) -> dict[str, Columns]:
         """Empty columns per group of subjects."""

@@ -69,8 +69,14 @@ def faults(policy: Policy) -> list[str]:
     policy.detectors.burst.half_life_s: must be a number > 0, is 0
     policy.detectors.burst.account_flor: there is no such parameter; account_floor?
     policy.detectors.bursts: there is no such detector; burst?
+    >>> faults(Policy(off=("burts", "fas")))
+    ["policy.off[0]: there is no detector 'burts'; burst?"]
     """
     known, found = {detector.name: detector for detector in detectors()}, []
+    names = [detector.name for detector in _registered()]
+    for at, name in enumerate(policy.off):
+        if name not in names:
+            found.append(f"policy.off[{at}]: there is no detector {name!r}; {_suggestion(name, names)}")
     for name, values in policy.detectors.items():
         path = f"policy.detectors.{name}"
         if name not in known:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Annotated, Any
@@ -11,28 +12,36 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from core.facts import Facts
+from core.facts import Facts, Instead
 from detectors import profile
 from detectors.columns import Columns
-from detectors.evidence import DAY_H, PRIOR, QUARTER, REGULAR_DAYS, Part, Rows, contributions, log_odds, probability
-from detectors.protocol import Case, Detector, Hit, Limits
+from detectors.counterfactual import instead
+from detectors.evidence import DAY_H, PRIOR, QUARTER, REGULAR_DAYS, Part, Rows, contributions, known, log_odds, probability
+from detectors.protocol import Case, Detector, Hit, Least, Limits
 
 NotNegative = Annotated[float, msgspec.Meta(ge=0)]
 Probability = Annotated[float, msgspec.Meta(ge=0, le=1)]
 PartsOf = Callable[[Rows], Sequence[Part]]
 Candidates = npt.NDArray[np.bool_]
 """A place per row of the frame."""
+KNOWN_FOR = frozenset({"irsf", "irsf_block", "irsf_slow", "irsf_short", "takeover", "test_calls", "subscription"})
+"""Frauds that pay by where they call, so that a range known for fraud is evidence of them."""
 Update = Callable[[dict[str, Columns], pl.DataFrame, Any, Limits], pl.DataFrame]
 
 PROFILE = tuple(f"p_{kind}" for kind in profile.KINDS)
 READS = (
     "t_ms", "b_number", "b_code", "b_kind", "b_range", "zone", "a_number", "account", "ingress_trunk", "weight", "unit", "calls", "answers", "shorts",
-    "rings", "misses", *PROFILE,
+    "rings", "misses", "known_points", "known_days", *PROFILE,
 )  # fmt: skip
 """What every such detector reads."""
 
 SURE = 0.9
 """Only from this probability on is a regular destination reported: nothing is refused there, so a doubt is no reason to wake somebody."""
+AGAIN = 6.0
+"""Log-odds that an earlier block of the account adds, within `blocked.REMEMBERED_MS`: whoever was refused tries the next range, or comes back.
+Among windows of calls of such an account one in some dozens is of the fraud, not one in 20,000."""
+AGAIN_SAME = 9.0
+"""The same where the calls go to what was blocked: there nearly all are."""
 ONE_CALLER = 0.7
 """A subject whose calls one a_number leads by this share is blocked for that a_number alone."""
 
@@ -47,40 +56,73 @@ def burn(rows: Rows, kind: str, over_a_day: bool = False) -> npt.NDArray[np.floa
 
 def hits(
     frame: pl.DataFrame, name: str, kind: str, candidates: Candidates, parts_of: PartsOf, least_probability: float, least_loss: float,
-    *, over_a_day: bool = False, no_block: str = "",
+    *, over_a_day: bool = False, no_block: str = "", again: float = 0.0,
 ) -> list[Hit]:  # fmt: skip
-    """The candidates whose probability and expected loss reach their least values. `least_loss` = 0: money is not what it is about."""
+    """The candidates whose probability and expected loss reach their least values. `least_loss` = 0: money is not what it is about. `again`: those
+    instead that reach them only with so much more log-odds."""
     rows = np.flatnonzero(candidates)
     if not len(rows):
         return []
     view = Rows.of_frame(frame, rows)
-    likely = probability(log_odds(parts_of(view)))
-    loss = likely * burn(view, kind, over_a_day)
-    over = (likely >= least_probability) & (loss >= least_loss)
+    odds, spends = log_odds(parts_of(view)), burn(view, kind, over_a_day)
     is_regular = view.of(kind, "days") >= REGULAR_DAYS
-    over &= ~is_regular | (likely >= SURE) | (least_probability == 0)
-    alone = view.of(kind, "lead") >= ONE_CALLER
-    good = view.of(kind, "normal_calls") * 0.25
-    callers = frame["a_number"].to_list()
+
+    def over(added: float) -> npt.NDArray[np.bool_]:
+        likely = probability(odds + added)
+        sure = ~is_regular | (likely >= SURE) | (least_probability == 0)
+        return np.asarray((likely >= least_probability) & (likely * spends >= least_loss) & sure)
+
+    is_over = over(again) & ~over(0.0) if again else over(0.0)
+    if not is_over.any():
+        return []
+    likely, one_caller = probability(odds), view.of(kind, "lead") >= ONE_CALLER
+    good, callers = view.of(kind, "normal_calls") * 0.25, frame["a_number"].to_list()
+    least = Least(least_probability, least_loss, over_a_day)
     found = []
-    for at in np.flatnonzero(over).tolist():
-        row = int(rows[at])
-        why = no_block or ("regular" if is_regular[at] else "")
-        score = float(likely[at] / max(least_probability, 1e-9))
+    for at in np.flatnonzero(is_over).tolist():
+        row, p = int(rows[at]), float(likely[at])
         found.append(
-            Hit(row, name, kind, round(score, 6), why, probability=float(likely[at]), loss=float(loss[at]), good_calls=float(good[at]),
-                one_caller=bool(alone[at] and callers[row]))
+            Hit(row, name, kind, round(p / max(least_probability, 1e-9), 6), no_block or ("regular" if is_regular[at] else ""), probability=p,
+                loss=float(p * spends[at]), good_calls=float(good[at]), one_caller=bool(one_caller[at] and callers[row]),
+                can_repeat=least_loss > 0 and not no_block, least=least)
         )  # fmt: skip
     return found
 
 
+def repeated(hit: Hit, is_same: bool) -> Hit:
+    """A hit of an account that was blocked before, for the same destination or another.
+
+    >>> hit = Hit(0, "takeover", "account_zone", 0.5, probability=0.3, loss=3.0, can_repeat=True)
+    >>> repeated(hit, False).probability.__round__(3), repeated(hit, False).loss.__round__(2)
+    (0.994, 9.94)
+    """
+    if not hit.can_repeat or not 0 < hit.probability < 1:
+        return hit
+    added = AGAIN_SAME if is_same else AGAIN
+    p = 1.0 / (1.0 + (1.0 - hit.probability) / hit.probability * math.exp(-added))
+    up = p / hit.probability
+    return hit._replace(probability=p, loss=hit.loss * up, score=round(hit.score * up, 6), again=added)
+
+
 def facts(case: Case, kind: str, fraud: str, parts_of: PartsOf) -> Facts:
     """The facts of an episode, with the contributions of the row that it is about."""
-    parts = parts_of(Rows.of_case(case.row))
+    parts = list(parts_of(Rows.of_case(case.row)))
+    if case.hit.again:
+        parts.append(Part("again", np.asarray([case.hit.again]), np.ones(1), np.zeros(1)))
     found = profile.facts(case, kind)
+    least = case.hit.least
+    needed: list[Instead] = []
+    if least is not None:
+
+        def is_over(view: Rows) -> npt.NDArray[np.bool_]:
+            likely = probability(log_odds(parts_of(view)) + case.hit.again)
+            return np.asarray((likely >= least.probability) & (likely * burn(view, kind, least.over_a_day) >= least.loss))
+
+        needed = instead(case.row, kind, is_over, least.over_a_day)
     a_number = case.row["a_number"] if case.hit.one_caller else found.a_number
     return msgspec.structs.replace(
         found, fraud=fraud, a_number=a_number, evidence=contributions(parts), prior=PRIOR, loss=round(case.hit.loss, 2),
+        odds=round(float(log_odds(parts)[0]), 2), instead=needed,
     )  # fmt: skip
 
 
@@ -97,13 +139,21 @@ def scored(
     """A detector whose verdict is a probability, and an expected loss where its parameters have a `least_loss`. `candidates` are the rows worth
     weighing, `parts` what is weighed, `fraud` the code of its text; `over_a_day` and `no_block`: as in `hits`."""
 
-    def findings(frame: pl.DataFrame, values: Any, limits: Limits) -> list[Hit]:
+    def weighed(rows: Rows) -> Sequence[Part]:
+        return (*parts(rows), known(rows)) if fraud in KNOWN_FOR else parts(rows)
+
+    def findings(frame: pl.DataFrame, values: Any, limits: Limits, again: float = 0.0) -> list[Hit]:
         least_loss = getattr(values, "least_loss", 0.0)
         return hits(
-            frame, name, kind, candidates(frame, values), parts, values.least_probability, least_loss, over_a_day=over_a_day, no_block=no_block
+            frame, name, kind, candidates(frame, values), weighed, values.least_probability, least_loss, over_a_day=over_a_day, no_block=no_block,
+            again=again,
         )  # fmt: skip
+
+    def repeats(frame: pl.DataFrame, values: Any, limits: Limits) -> list[Hit]:
+        return findings(frame, values, limits, AGAIN_SAME)
 
     return Detector(
         name=name, about=about, needs=needs, state=state, update=update, findings=findings,
-        facts=lambda case, _: facts(case, kind, fraud, parts), parameters=parameters, fields=fields,
+        facts=lambda case, _: facts(case, kind, fraud, weighed), parameters=parameters, fields=fields,
+        repeats=None if no_block or not hasattr(parameters, "least_loss") else repeats,
     )  # fmt: skip

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from detectors.alerts import Alert
+from detectors.blocked import Blocked
 from detectors.columns import Columns
 from detectors.features import OddCall
 from detectors.latest import Latest
@@ -33,6 +34,7 @@ class DetectorState:
     gathered: Gathered = field(default_factory=dict)  # since the last tick
     clocks: dict[int, int] = field(default_factory=dict)  # partition -> time of its last tick
     began: dict[int, int] = field(default_factory=dict)  # partition -> time of its first tick
+    blocked: dict[int, Blocked] = field(default_factory=dict)  # account -> the orders against it
 
     def __post_init__(self) -> None:
         """Groups and columns that a stored state lacks begin empty; those of detectors that no longer exist are dropped."""
@@ -53,7 +55,7 @@ def _with_dtypes(stored: Columns, empty: Columns) -> Columns:
     return stored if stored.dtypes == empty.dtypes else Columns.restore(empty.dtypes, stored.copy())
 
 
-BY_HOME = ("alerts", "examples", "dialled", "odd_calls")
+BY_HOME = ("alerts", "examples", "dialled", "odd_calls", "blocked")
 
 
 def merge(states: Iterable[DetectorState], secret: bytes) -> DetectorState:

@@ -16,7 +16,7 @@ import polars as pl
 
 from core.money import in_range
 from core.record import Tick
-from detectors.profile import RING_MS, SHORT_MS
+from detectors.profile import GIVEN_UP, RING_MS, SHORT_MS
 from detectors.protocol import Limits
 from detectors.registry import spanning, summed
 
@@ -131,12 +131,12 @@ def _ended(usage: pl.DataFrame) -> list[tuple[int, int, int, int, int] | None]:
     """Of each row that ends a call: answered, and then whether it was short, its talk, the time until the answer, and
     whether it was given up at once; None = it ends none."""
     found: list[tuple[int, int, int, int, int] | None] = []
-    by = ("final", "answered", "duration_ms", "answer_ms", "started_ms", "t_ms")
-    for final, answered, duration_ms, answer_ms, started_ms, t_ms in zip(*(usage[name].to_list() for name in by), strict=True):
+    by = ("final", "answered", "duration_ms", "answer_ms", "started_ms", "ringing_ms", "sip_code", "t_ms")
+    for final, answered, duration_ms, answer_ms, started_ms, ringing_ms, code, t_ms in zip(*(usage[name].to_list() for name in by), strict=True):
         if not final:
             found.append(None)
         elif not answered:
-            found.append((0, 0, 0, 0, int(t_ms - started_ms <= RING_MS)))
+            found.append((0, 0, 0, 0, int((code or 0) in GIVEN_UP and t_ms - (ringing_ms or started_ms) <= RING_MS)))
         else:
             talk_ms = duration_ms or 0
             found.append((1, int(talk_ms <= SHORT_MS), talk_ms, max(0, (answer_ms or started_ms) - started_ms), 0))

@@ -1,6 +1,6 @@
 """Account takeover and PBX hacking: whoever has the password spends on destinations that the account never called.
 
-Money to fresh zones (called for less than three days) is many times what the account spends at all; several of them at once, several calls at
+Money to fresh countries (called for less than three days) is many times what the account spends at all; several of them at once, several calls at
 the same time, at night or at the weekend, at a price far over the usual one.
 
 Source: CFCA Fraud Loss Survey (PBX and IP PBX hacking among the first five methods); Communications Fraud Control guidance: off-hours, weekends,
@@ -21,7 +21,7 @@ import polars as pl
 
 from detectors import evidence as of
 from detectors.evidence import Part, Rows
-from detectors.profile import FRESH_MS, seen
+from detectors.profile import is_fresh, seen
 from detectors.scored import Candidates, NotNegative, Probability, scored
 
 KIND = "account_zone"
@@ -37,16 +37,15 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True):
 
 def parts(rows: Rows) -> Sequence[Part]:
     return (
-        of.fresh(rows), of.zones(rows), of.rate(rows, "account", 2.0), of.price(rows, KIND), of.risk(rows), of.overlap(rows, "account"),
-        of.conversation(rows, "account"), of.off_hours(rows), of.answered(rows, KIND), of.regular(rows, KIND, -6.0),
+        of.fresh(rows), of.fresh_of_day(rows, 1.5), of.countries(rows), of.rate(rows, "account", 2.0), of.price(rows, KIND), of.risk(rows),
+        of.overlap(rows, "account"), of.conversation(rows, "account"), of.off_hours(rows), of.answered(rows, KIND), of.regular(rows, KIND, -6.0),
     )  # fmt: skip
 
 
 def candidates(frame: pl.DataFrame, parameters: Parameters) -> Candidates:
-    """The rows of calls to a fresh zone of an account that spends there as it never does."""
-    is_fresh = seen(frame, KIND, "age_ms") < FRESH_MS
+    """The rows of calls to a fresh country of an account that spends there as it never does."""
     found: Candidates = (
-        is_fresh
+        is_fresh(seen(frame, KIND, "country_age_ms"), seen(frame, "account", "age_ms"))
         & (seen(frame, "account", "answers") >= parameters.least_calls)
         & (seen(frame, "account", "fresh_money") * frame["unit"].to_numpy() >= parameters.least_loss)
         & (seen(frame, KIND, "money") > 0)

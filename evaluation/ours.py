@@ -17,7 +17,7 @@ import polars as pl
 
 from core.admission import candidates
 from core.message import Message
-from core.orders import BlockOrder, Finding
+from core.orders import EVERYONE, BlockOrder, Finding
 from core.record import TICK_KEY, Tick, journal_key
 from core.safety import Protected, refusal
 from detectors.registry import spanning
@@ -133,7 +133,7 @@ class Table:
         if end <= first or not self._accounts:
             return
         for row, (tenant, account, trunk, a_number, b_number, setup_ms) in enumerate(self._rows[first:end].iter_rows(), first):
-            if (tenant, account) in self._accounts and not self.refused[row]:
+            if not self.refused[row] and ((tenant, account) in self._accounts or (tenant, EVERYONE) in self._accounts):
                 callers = (a_number,) if a_number else ()
                 self.refused[row] = any(
                     from_ms <= setup_ms < to_ms

@@ -101,7 +101,7 @@ def self_registering(deck: Deck | None) -> Terms:
 
 
 @contextmanager
-def _without_full_collections() -> Iterator[None]:
+def without_full_collections() -> Iterator[None]:
     """Python's collector looks at all rows again and again, and they are in no cycle: a sixth of the time. Young objects are collected
     after each batch."""
     enabled = gc.isenabled()
@@ -113,7 +113,7 @@ def _without_full_collections() -> Iterator[None]:
             gc.enable()
 
 
-@_without_full_collections()
+@without_full_collections()
 def run(
     calls: Path, mapping: Mapping, out: Path, terms: Terms, progress: Callable[[int, int], None] = lambda done, total: None
 ) -> Summary:
@@ -235,7 +235,7 @@ def _judge_rows(
                 charges.write_table(outcome.charges.to_arrow().cast(charges.schema))
                 for role, totals in money.items():
                     totals.update(_totals(outcome.charges, role))
-            found = _spanning(watched, outcome.sums, settings_of(terms))
+            found = found_across(watched, outcome.sums, settings_of(terms))
             detector_of.update((finding.finding_id, finding.detector) for finding in (*outcome.findings, *found.findings))
             tally.order((*outcome.orders, *found.orders), detector_of)
             tally.count(outcome.priced)
@@ -271,7 +271,7 @@ def _judge_rows(
     return summary
 
 
-def _spanning(states: dict[str, Any], sums: pl.DataFrame, settings: Settings) -> watch.Outcome:
+def found_across(states: dict[str, Any], sums: pl.DataFrame, settings: Settings) -> watch.Outcome:
     """What the detectors that span accounts find in the epochs of a batch."""
     found = watch.Outcome([], [])
     for epoch in sums.partition_by("tick_offset", maintain_order=True):

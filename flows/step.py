@@ -22,7 +22,7 @@ from core.message import Message
 from core.numbers import DialPlan, number
 from core.orders import BlockOrder, Finding
 from core.record import TICK_KEY
-from detectors.engine import detect
+from detectors.engine import PlacedTick, detect
 from detectors.protocol import Limits, Settings
 from detectors.state import DetectorState
 from rating.accrue import Accrued, accrue
@@ -127,29 +127,47 @@ def _pieces(state: State, messages: Sequence[Message]) -> list[Piece]:
     return pieces
 
 
-def _judge(state: State, piece: Piece, terms: Terms, dedupe: bool, unique_ids: bool) -> Outcome:
-    decoded = decode(piece.messages)
+class Used(NamedTuple):
+    """What the stages before the detectors make of some messages. `usage`: core.schemas.USAGE, what the detectors read, with `ticks`."""
+
+    records: pl.DataFrame
+    calls: pl.DataFrame
+    attempts: pl.DataFrame
+    charges: pl.DataFrame
+    usage: pl.DataFrame
+    ticks: Sequence[PlacedTick]
+
+
+def used(state: State, messages: Sequence[Message], terms: Terms, *, dedupe: bool = True, unique_ids: bool = False) -> Used:
+    """All stages but the detectors, under one config version; `state` is updated in place."""
+    decoded = decode(messages)
     records, numbers = number(decoded.records, _plans(decoded.records, terms))
     assembled = assemble(state.calls, decoded, numbers, terms.silence, dedupe=dedupe, unique_ids=unique_ids)
     outcome = charge(state.purchases, assembled, decoded.values, terms)
     usage = accrue(state.accrued, assembled.steps, outcome.amounts, decoded.values, terms.currency_of)
-    detected = detect(state.detectors, usage, decoded.ticks, settings_of(terms))
-    return Outcome(
+    return Used(
         records=rows.judged(records, outcome.fates, decoded.rejects, terms.version),
         calls=rows.calls(assembled.steps, sorted([*outcome.ended, *outcome.unpriced]), terms.version),
         attempts=rows.attempts(assembled.steps, assembled.legs, decoded.values),
         charges=outcome.charges,
-        sums=detected.sums,
-        findings=detected.findings,
-        orders=detected.orders,
-        places=detected.places,
+        usage=usage,
+        ticks=decoded.ticks,
     )
+
+
+def _judge(state: State, piece: Piece, terms: Terms, dedupe: bool, unique_ids: bool) -> Outcome:
+    made = used(state, piece.messages, terms, dedupe=dedupe, unique_ids=unique_ids)
+    detected = detect(state.detectors, made.usage, made.ticks, settings_of(terms))
+    return Outcome(
+        records=made.records, calls=made.calls, attempts=made.attempts, charges=made.charges, sums=detected.sums, findings=detected.findings,
+        orders=detected.orders, places=detected.places,
+    )  # fmt: skip
 
 
 def settings_of(terms: Terms) -> Settings:
     """What the detectors need of a config version."""
     limits = Limits(terms.caps, terms.unpriced_caps, terms.first_seen)
-    return Settings(policy_of=terms.policy_of, protected_of=terms.protected_of, currency_of=terms.currency_of, limits=limits)
+    return Settings(policy_of=terms.policy_of, protected_of=terms.protected_of, currency_of=terms.currency_of, limits=limits, known_of=terms.known_of)
 
 
 def _plans(records: pl.DataFrame, terms: Terms) -> list[DialPlan]:

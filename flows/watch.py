@@ -116,8 +116,9 @@ def judge_cut(states: dict[str, Any], rows: pl.DataFrame, tick_ms: int, settings
     outcome = Outcome([], [])
     for detector in spanning():
         findings, orders = detector.detect(states[detector.name], rows, settings)
-        outcome.findings.extend(findings)
-        outcome.orders.extend(orders)
+        off = {finding.finding_id for finding in findings if detector.name in settings.policy_of(finding.tenant).off}
+        outcome.findings.extend(finding for finding in findings if finding.finding_id not in off)
+        outcome.orders.extend(order for order in orders if order.finding_id not in off)
         detector.forget(states[detector.name], tick_ms)
     return outcome
 

@@ -37,6 +37,7 @@ from core.config import (
     plan_of,
     split_path,
 )
+from core.known import Known
 from core.numbers import DialPlan
 from core.parts import BUCKETS, ProtectedNames, Slot, bucket_of, rows_of, split
 from core.policy import Policy
@@ -132,6 +133,10 @@ class Rows(Mapping[tuple[str, str], Value], Generic[Value]):
     def __len__(self) -> int:
         return self._size
 
+    def of(self, tenant: str) -> Iterator[tuple[str, str]]:
+        """The keys of one tenant."""
+        return ((tenant, name) for bucket in self._buckets.get(tenant, ()) for name in bucket)
+
 
 class Remembered(dict[tuple[str, str], Value]):
     """Answers by their question, found at the first time. `find` is a method of whoever holds this, and does not hold it in turn: old terms are
@@ -207,6 +212,7 @@ class Terms:
 
     def forget(self) -> None:
         """Drop the answers that were remembered: they are found again."""
+        self._known: dict[str, Known] = {}
         self._sold = Remembered(self._find_sold)
         self._bought = Remembered(self._find_bought)
         self._plans = Remembered(self._find_plan)
@@ -268,6 +274,14 @@ class Terms:
     def protected_of(self, tenant: str) -> Protected:
         """What no order of a tenant may touch: its own names and numbers, and every tenant's."""
         return self.protected_names.get(tenant) or self.protected_names[""]
+
+    def known_of(self, tenant: str) -> Known:
+        """The ranges that a tenant knows for fraud."""
+        found = self._known.get(tenant)
+        if found is None:
+            rows = self.rows["known_ranges"]
+            found = self._known[tenant] = Known(rows[key] for key in rows.of(tenant))
+        return found
 
     def _find_sold(self, tenant: str, name: str) -> tuple[Charged, ...]:
         account: Account | None = self.find("accounts", tenant, name)

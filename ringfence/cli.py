@@ -9,7 +9,9 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from ringfence.commands import (
+    alerts,
     assure,
+    backtest,
     backup,
     block,
     books,
@@ -27,11 +29,14 @@ from ringfence.commands import (
     journal,
     margins,
     migrate,
+    notify,
     orders,
     payments,
+    pickup,
     portability,
     protect,
     quote,
+    ranges,
     reconcile,
     recycle,
     repartition,
@@ -112,8 +117,9 @@ PANELS = {
     "Run": (up, flow, simulate, replay),
     "Configure": (config, decks, portability, switch, credential, user, protect, enforce),
     "Price again": (rerate, recycle, runs),
-    "Blocks": (block, unblock, orders),
-    "Money": (books, invoices, payments, margins, reconcile, disputes, controls, assure),
+    "Try rules": (backtest,),
+    "Alerts and blocks": (alerts, block, unblock, orders, ranges, notify),
+    "Money": (books, invoices, payments, margins, pickup, reconcile, disputes, controls, assure),
     "Inspect and maintain": (calls, quote, route, status, completeness, health, migrate, repartition, backup, restore, retention, journal),
 }
 

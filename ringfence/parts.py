@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from books.credentials import Credential
     from ringfence.settings import Settings
     from services.asking import Asking
+    from services.notifying.rounds import Deliver
     from switches.answered import Answered
 
 
@@ -323,6 +324,42 @@ def redirect(settings: Settings) -> None:
     asyncio.run(serve())
 
 
+def notify(settings: Settings) -> None:
+    """Tells people of alerts, and of parts, switches and records that have gone silent."""
+    from core.clock import wall_clock_ms
+    from journal import create_topics, open_journal
+    from ringfence.ops import notifier
+    from ringfence.ops.books_retry import open_when_ready
+    from ringfence.ops.telemetry import start_telemetry
+    from ringfence.ops.telemetry.notify import Notify
+    from services import endpoints, part_health
+    from services.notifying.silence import Watch
+    from services.retention import journal_limits
+
+    telemetry = start_telemetry(settings, "notify", Notify())
+    journal = open_journal(settings.journal_dsn, journal_limits(settings.installation.retention))
+    create_topics(journal, settings.partitions)
+    running = endpoints.running(settings.run_dir)
+    names = ("collector", *settings.judge_names, "watch", "store", "dispatcher")
+    started = running.parts if running else {}
+    health = part_health.Health({name: started.get(name) or settings.part_url(name) for name in names})
+    engine = open_when_ready(settings.books_dsn, telemetry.beat)
+    sources = notifier.Sources(engine, telemetry.beat.at(journal), lambda: {one.name: one for one in health.ask()}, settings.pages_link)
+    watch = Watch(round(settings.silent_minutes * 60_000), wall_clock_ms())
+    clock = telemetry.beat.around(wall_clock_ms)
+    holder = f"{socket.gethostname()}/{os.getpid()}"
+    notifier.run(sources, sending(settings), watch, holder, clock, until_signalled(), telemetry.report)
+
+
+def sending(settings: Settings) -> Deliver:
+    """How notifications are sent from here."""
+    from services.mailing import smtp
+    from services.notifying.sending import deliver
+
+    mail = smtp(settings.smtp_url) if settings.smtp_url else None
+    return lambda notice, target, now_ms: deliver(notice, target, now_ms, mail, settings.mail_from)
+
+
 def answered(settings: Settings, since_ms: int) -> list[Answered]:
     """The calls answered since a time, asked of the process that serves the warehouse; this process never opens it."""
     from services.reading import reader_dsn
@@ -485,6 +522,7 @@ PARTS: dict[str, Callable[[Settings], None]] = {
     "dispatcher": dispatcher,
     "judge": judge,
     "kamailio": kamailio,
+    "notify": notify,
     "pages": pages,
     "poster": poster,
     "redirect": redirect,

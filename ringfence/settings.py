@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SecretsSettingsSource, SettingsConfigDict, SettingsError
 
+from core.address import host_and_port
 from core.topics import CALLS_PARTITIONS
 from ringfence.ops import ports
 
@@ -128,7 +129,7 @@ class Settings(BaseSettings):
         ge=0,
         le=65000,
         description="The first port for metrics; each part adds its number: collector 0, store 1, dispatcher 2, watch 3, pages 4, shipper 5, "
-        "kamailio 6, simulator 7, router 8, api 9, redirect 90, poster 92, judge 10 (judge-2: 11, ...). 0: free ones.",
+        "kamailio 6, simulator 7, router 8, api 9, redirect 90, notify 91, poster 92, judge 10 (judge-2: 11, ...). 0: free ones.",
     )
 
     sip_port: int = Field(5060, ge=1, le=65535, description="The SIP port of a Kamailio that `up` starts.")
@@ -245,8 +246,12 @@ class Settings(BaseSettings):
     pages_look_token: str = _secret("The token to see the page, with telephone numbers masked.")
     pages_act_token: str = _secret("The token to act on the page, and to see whole numbers.")
 
-    smtp_url: str = Field("", repr=False, description="The server that mails invoices: smtp://user:password@host:587, or smtps://.")
-    mail_from: str = Field("", description="The address that invoices are mailed from.")
+    smtp_url: str = Field("", repr=False, description="The server that mails invoices and notifications: smtp://user:password@host:587, or smtps://.")
+    mail_from: str = Field("", description="The address that invoices and notifications are mailed from.")
+    pages_link: str = Field("", pattern=r"^(https?://[^\s]+)?$", description="The page's address for people, which notifications link to.")
+    silent_minutes: float = Field(
+        60.0, ge=0, description="After so many minutes without a record of any call somebody is notified; 0: never. Parts, ticks, switches: always."
+    )
 
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="The lowest level that is logged in home/run/*.log.")
     log_format: str = Field(
@@ -270,6 +275,13 @@ class Settings(BaseSettings):
     def _are_networks(cls, value: str) -> str:
         for one in proxies_in(value):
             ipaddress.ip_network(one)  # its ValueError names what is no network
+        return value
+
+    @field_validator("carrier", "ask")
+    @classmethod
+    def _is_host_and_port(cls, value: str) -> str:
+        if value:
+            host_and_port(value)
         return value
 
     @property

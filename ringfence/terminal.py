@@ -71,7 +71,7 @@ class Terminal:
     def block(self, order: BlockOrder) -> None:
         """An order that is delivered to the switches, or that waits for a person; its reason is in the alert."""
         key = order.key
-        who = f"account {key.account}" if key.account else f"trunk {key.ingress_trunk}"
+        who = key.who()
         caller = f", caller {key.a_number}" if key.a_number else ""
         to = f", to {key.b_range}..." if key.b_range else ", to every number"
         life = span(order.expires_at_ms - order.learned_ms)

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple
 
-from books import Connection, alerts, orders, takes
+from books import Connection, alerts, orders, takes, verdicts
 from books.orders import StoredOrder
+from books.verdicts import Verdict
+from core import explain
 from core.money import to_decimal
 from core.orders import Finding, Key
-from services.errors import ServiceError
+from services.errors import ServiceError, UnknownName
 from services.subjects import Ask, fields_of
 from warehouse import subjects
 
@@ -45,11 +47,12 @@ class Take(NamedTuple):
 
 
 class Queued(NamedTuple):
-    """An alert in the queue. `order` None = there is no order of its key; `take` None = nobody works on it."""
+    """An alert in the queue. `order` None = there is no order of its key; `take` None = nobody works on it; `verdict` None = it has none."""
 
     finding: Finding
     order: StoredOrder | None
     take: Take | None
+    verdict: Verdict | None = None
 
     @property
     def status(self) -> str:
@@ -58,15 +61,23 @@ class Queued(NamedTuple):
     @property
     def passes(self) -> bool:
         """Whether nothing refuses its calls, and no person has decided that."""
-        return self.status not in ("standing", "lifted", "suppressed")
+        return self.status not in ("standing", "lifted", "suppressed") and self.verdict is None
 
 
 def queue(conn: Connection, tenant: str, now_ms: int, most: int = 100) -> list[Queued]:
-    """The newest alerts, those that a person must look at first: what still passes before what is refused, then by money."""
-    findings = alerts.last(conn, most, tenant)
+    """The newest alerts, those that a person must look at first: what still passes before what is refused, then by money. Alerts of a detector
+    that is quiet about their subject are left out, but the one that was judged."""
+    quiet = verdicts.quiet(conn, now_ms, tenant)
+    findings = [
+        one for one in alerts.last(conn, most, tenant)
+        if (silent := quiet.get(verdicts.subject_of(one))) is None or silent.finding_id == one.finding_id
+    ]  # fmt: skip
     ordered = orders.of_findings(conn, [one.finding_id for one in findings])
-    has = taken(conn, [one.finding_id for one in findings])
-    found = [Queued(one, ordered.get(one.finding_id) or _before(conn, one), has.get(one.finding_id)) for one in findings]
+    ids = [one.finding_id for one in findings]
+    has, said = taken(conn, ids), verdicts.of(conn, ids)
+    found = [
+        Queued(one, ordered.get(one.finding_id) or _before(conn, one), has.get(one.finding_id), said.get(one.finding_id)) for one in findings
+    ]
     active = {one.finding.finding_id: now_ms - one.finding.last_ms <= QUIET_MS for one in found}
     # By whole money of the alert and not by its rate, which changes each second: cards must not move under the mouse.
     return sorted(found, key=lambda one: (not (one.passes and active[one.finding.finding_id]), -one.finding.exposure_nanos, one.finding.finding_id))
@@ -120,6 +131,14 @@ def release(conn: Connection, finding_id: str, who: str, now_ms: int) -> bool:
 def taken(conn: Connection, finding_ids: Sequence[str]) -> dict[str, Take]:
     """Who works on which of these alerts."""
     return {one: Take(who, at_ms) for one, (who, at_ms) in takes.of(conn, finding_ids).items()}
+
+
+def explanation(conn: Connection, finding_id: str) -> list[str]:
+    """Why an alert came, in sentences. Raises `UnknownName`."""
+    finding = alerts.find(conn, finding_id)
+    if finding is None:
+        raise UnknownName(f"There is no alert {finding_id}: `ringfence alerts list` names them.")
+    return explain.of_finding(finding)
 
 
 def catches(ask: Ask, conn: Connection, tenant: str, since_ms: int) -> Catches:

@@ -8,7 +8,8 @@ import msgspec
 
 from books import Connection, Engine, leases, orders, suppressions, switches
 from core.numbers import DialPlan
-from core.orders import Key
+from core.orders import EVERYONE, Key
+from services import known_ranges
 from services.in_force import View
 from switches import hold as at_switches
 
@@ -46,17 +47,36 @@ def block(conn: Connection, key: Key, ttl_ms: int, who: str, why: str, now_ms: i
 
 def unblock(conn: Connection, key: Key, who: str, why: str, now_ms: int, for_ms: int = suppressions.DEFAULT_MS) -> orders.Lifted:
     """Lifts every automatic order that overlaps a key, and suppresses new ones for `for_ms`. Raises `ValueError` as `block`."""
-    return orders.lift(conn, key, who, why, now_ms, for_ms)
+    lifted = orders.lift(conn, key, who, why, now_ms, for_ms)
+    _cool(conn, key, who, why, now_ms)
+    return lifted
 
 
 def approve(conn: Connection, order_id: str, who: str, why: str, now_ms: int) -> list[str]:
     """Approves a waiting order, and with it every order of its key; returns their ids. Raises `orders.Refused`."""
-    return orders.approve(conn, order_id, who, why, now_ms)
+    approved = orders.approve(conn, order_id, who, why, now_ms)
+    key = _key_of(conn, order_id)
+    known_ranges.confirm(conn, key.tenant, key.b_range, who, why, now_ms)  # what a person has confirmed is hot for a time
+    return approved
 
 
 def deny(conn: Connection, order_id: str, who: str, why: str, now_ms: int) -> list[str]:
     """Denies a waiting order; its key stays lifted for a day. Returns the ids. Raises `orders.Refused`."""
-    return orders.deny(conn, order_id, who, why, now_ms).order_ids
+    denied = orders.deny(conn, order_id, who, why, now_ms).order_ids
+    _cool(conn, _key_of(conn, order_id), who, why, now_ms)
+    return denied
+
+
+def _key_of(conn: Connection, order_id: str) -> Key:
+    stored = orders.find(conn, order_id)
+    assert stored is not None
+    return stored.order.key
+
+
+def _cool(conn: Connection, key: Key, who: str, why: str, now_ms: int) -> None:
+    """A block that a person lifts or denies was no fraud: its range is not hot any more."""
+    if key.b_range:
+        known_ranges.forget(conn, key.tenant, key.b_range, who, why, now_ms, only_confirmed=True)
 
 
 def undelivered(conn: Connection, now_ms: int, tenant: str = "") -> Undelivered:
@@ -87,6 +107,8 @@ def plan(conn: Connection, account: str = "", trunk: str = "") -> DialPlan:
 def known(conn: Connection, key: Key) -> bool:
     """Whether the version in force has the account or the trunk of a key; True if none was published."""
     view = View(conn)
+    if key.account == EVERYONE:
+        return True
     kind, name = ("accounts", key.account) if key.account else ("trunks", key.ingress_trunk)
     return not view.version or view.find(kind, key.tenant, name) is not None
 

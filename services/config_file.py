@@ -28,7 +28,7 @@ from pydantic_core import ErrorDetails
 
 from books.tenants import is_name
 from core import durations
-from core.config import ROWS, Agreement, Config, DeckSpan, faults_of_routes
+from core.config import KEPT, ROWS, Agreement, Config, DeckSpan, faults_of_routes
 from core.currencies import is_code
 from core.money import to_nanos, to_text
 from core.numbers import DialPlan, is_range
@@ -305,7 +305,7 @@ def _row_type(struct: type[msgspec.Struct]) -> Any:
 
 _PARTS: dict[str, Any] = {
     "decks": (dict[str, model_of(DeckEntry)], Field({})),  # type: ignore[misc]
-    **{kind: (list[_row_type(struct)], Field([])) for kind, struct in ROWS.items()},  # type: ignore[misc]
+    **{kind: (list[_row_type(struct)], Field([])) for kind, struct in ROWS.items() if kind not in KEPT},  # type: ignore[misc]
     "policy": (model_of(Policy), Field(None)),
 }
 _TENANT = _type(_tenant)
@@ -359,7 +359,7 @@ def _contents(parts: Mapping[str, Any], tenants: dict[str, str], unread: set[str
     policies: dict[str, Policy] = {}
     for tenant, part in parts.items():
         for kind, struct in ROWS.items():
-            for at, row in enumerate(getattr(part, kind)):
+            for at, row in enumerate(getattr(part, kind, ())):
                 if row is not None:
                     places[kind, len(rows[kind])] = f"{tenants[tenant]}{kind}[{at}]"
                     rows[kind].append(_struct(struct, row, tenant))
@@ -414,6 +414,55 @@ def _span_of(span: Any, zone: ZoneInfo) -> Any:
         return None if when is None else round((when if when.tzinfo else when.replace(tzinfo=zone)).timestamp() * 1000)
 
     return DeckSpan(deck=span.deck or "", from_at_ms=at_ms(span.from_at_ms), until_at_ms=at_ms(span.until_at_ms))
+
+
+def policy_with(policy: Policy, changes: Mapping[str, Any]) -> Policy:
+    """A policy with some of its keys changed, as they are written in the file: what `changes` leaves out stays. `Wrong` has every fault, with
+    its path.
+
+    >>> changed = policy_with(Policy(block_loss=2.0), {"detectors": {"burst": {"half_life": "20m"}}, "off": ["fas"]})
+    >>> changed.detectors, changed.off, changed.block_loss
+    ({'burst': {'half_life_s': 1200.0}}, ('fas',), 2.0)
+    >>> policy_with(Policy(), {"detectors": {"burst": {"account_floor": "lots"}, "bursts": {}}})
+    Traceback (most recent call last):
+    ...
+    services.config_file.Wrong: policy.detectors.burst.account_floor: 'lots' is not a number
+    policy.detectors.bursts: there is no such key; burst?
+    """
+    loose = _merged(_as_texts(_dumped(policy)), _as_texts(changes))
+    contents, faults = read(yaml.dump({"tenant": "t", "policy": loose}, default_flow_style=False))
+    if faults:
+        raise Wrong(faults)
+    return contents.config.policies["t"]
+
+
+def shown_policy(policy: Policy) -> dict[str, Any]:
+    """A whole policy as it is written in the file.
+
+    >>> shown_policy(Policy(block_loss=2.0))["block_loss"], shown_policy(Policy())["detectors"]["burst"]["half_life"]
+    ('2.0', '15m')
+    """
+    found: dict[str, Any] = _as_texts(_dumped(policy, whole=True))
+    return found
+
+
+def read_changes(text: str) -> dict[str, Any]:
+    """The keys of a policy in a file that has them under `policy`, or has nothing else. Raises `Wrong`.
+
+    >>> read_changes("policy: {block_loss: 3}"), read_changes("block_loss: 3")
+    ({'block_loss': '3'}, {'block_loss': '3'})
+    """
+    loose = _loose(text)
+    found = loose.get("policy", loose)
+    if not isinstance(found, dict):
+        raise Wrong(["policy: must be a mapping of keys to values"])
+    return found
+
+
+def _merged(old: Any, new: Any) -> Any:
+    if not (isinstance(old, dict) and isinstance(new, dict)):
+        return new
+    return old | {key: _merged(old.get(key), value) for key, value in new.items()}
 
 
 def _more_faults(contents: Contents) -> list[str]:
@@ -612,7 +661,7 @@ def render(config: Config, decks: Mapping[tuple[str, str], DeckEntry], tenants: 
 def _part(config: Config, decks: Mapping[tuple[str, str], DeckEntry], tenant: str) -> str:
     """The part of a file for one tenant: one line per row, and one per field of the policy."""
     part: dict[str, Any] = {"decks": {name: _dumped(deck) for (owner, name), deck in decks.items() if owner == tenant}}
-    for kind in ROWS:
+    for kind in (kind for kind in ROWS if kind not in KEPT):
         part[kind] = [_dumped(row) for row in getattr(config, kind) if row.tenant == tenant]
     part["policy"] = _dumped(config.policies.get(tenant, config.policy), whole=True)
     blocks = []

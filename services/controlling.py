@@ -8,18 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+import msgspec
 import polars as pl
 
 from assurance.controls.protocol import Facts, Result
 from assurance.controls.registry import controls
-from assurance.verify import recomputed
-from books import BooksError, Engine, alerts, configs, control_results, disputes, reading, reconciliations, writing
-from services import credit, invoice_proof, posting
+from books import BooksError, Engine, alerts, configs, control_results, disputes, picked_files, reading, reconciliations, writing
+from services import control_facts, credit, invoice_proof, posting
 from services.errors import ServiceError
 from services.in_force import from_books
 from services.installation import Installation, opened_books, tenant_of
 from services.reading import warehouse
-from warehouse import Warehouse, WarehouseError, ask, control_queries
+from warehouse import WarehouseError, ask
 
 
 def run(
@@ -31,16 +31,14 @@ def run(
     with opened_books(installation) as engine:
         with reading(engine) as conn:
             tenant = tenant_of(conn, tenant)
-        frames: dict[str, pl.DataFrame] = {}
-        absent: dict[str, str] = {}
-        _from_warehouse(installation, tenant, period, needs, frames, absent)
+        frames, absent = control_facts.read(installation, tenant, period, needs, from_books(engine), now_ms)
         for need in needs:
             if need in SOURCES:
                 try:
                     frames[need] = SOURCES[need](installation, engine, tenant, period, frames)
                 except (BooksError, WarehouseError, ServiceError) as wrong:
                     absent[need] = str(wrong)
-        facts = Facts(*period, now_ms, frames, absent, partial(recomputed, tenant=tenant, terms_of=from_books(engine)))
+        facts = Facts(*period, now_ms, frames, absent)
         results = [one.run(facts) for one in chosen]
         if keep:
             with writing(engine) as conn:
@@ -48,30 +46,10 @@ def run(
     return results
 
 
-def _from_warehouse(
-    installation: Installation, tenant: str, period: tuple[int, int], needs: list[str], frames: dict[str, pl.DataFrame], absent: dict[str, str]
-) -> None:
-    asked = [need for need in needs if need in control_queries.QUESTIONS]
-    try:
-        with warehouse(installation) as client:
-            for need in asked:
-                _ask(client, need, tenant, period, frames, absent)
-    except (WarehouseError, ServiceError) as wrong:
-        absent.update({need: str(wrong) for need in asked if need not in frames})
-
-
-def _ask(
-    client: Warehouse, need: str, tenant: str, period: tuple[int, int], frames: dict[str, pl.DataFrame], absent: dict[str, str]
-) -> None:
-    try:
-        frames[need] = control_queries.frame(client, control_queries.QUESTIONS[need](tenant, *period))
-    except WarehouseError as wrong:
-        absent[need] = str(wrong)
-
-
 # --- what is not in the warehouse ---
 
 ZONE_MS = 14 * 3_600_000
+FILES_BEFORE_MS = 35 * 86_400_000
 
 Source = Callable[[Installation, Engine, str, tuple[int, int], dict[str, pl.DataFrame]], pl.DataFrame]
 
@@ -132,8 +110,16 @@ def _open_disputes(_: Installation, engine: Engine, tenant: str, __: tuple[int, 
     return pl.DataFrame(still, schema=schema, orient="row")
 
 
+def _files(_: Installation, engine: Engine, tenant: str, period: tuple[int, int], __: dict[str, pl.DataFrame]) -> pl.DataFrame:
+    with reading(engine) as conn:
+        rows = [msgspec.structs.asdict(one) for one in picked_files.every(conn, tenant, since_ms=period[0] - FILES_BEFORE_MS)]
+    texts, numbers = ("source", "name", "sha256"), ("size_bytes", "modified_ms", "number", "every_ms", "least_bytes")
+    schema = pl.Schema({**dict.fromkeys(texts, pl.String), **dict.fromkeys(numbers, pl.Int64)})
+    return pl.DataFrame(rows, schema).filter(pl.col("modified_ms") < period[1])
+
+
 SOURCES: dict[str, Source] = {
     "alerts": _alerts, "ledger_faults": _ledger_faults, "invoice_faults": _invoice_faults, "exposure": _exposure, "reconciled": _reconciled,
-    "open_disputes": _open_disputes,
+    "open_disputes": _open_disputes, "files": _files,
 }  # fmt: skip
 """Frames that are made from the books."""

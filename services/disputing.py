@@ -16,12 +16,13 @@ import polars as pl
 from assurance.disputes import evidence, life
 from assurance.disputes.thresholds import Thresholds, Worth, worth
 from assurance.reconcile.causes import CAUSES
-from books import Connection, disputes, ledger, reconciliations
+from books import Connection, alerts, disputes, invoices, ledger, reconciliations
 from books.disputes import Dispute
 from books.ledger import Account
 from books.reconciliations import Reconciliation
 from core.config import Agreement, agreement_of, party_of
 from core.money import to_nanos, to_text
+from core.orders import Finding
 from services import periods, reconciling
 from services.errors import BadArgument, ServiceError, UnknownName
 from services.in_force import View
@@ -35,10 +36,24 @@ class NotNow(ServiceError):
 
 
 def assess(conn: Connection, tenant: str, name: str, limits: Thresholds = Thresholds()) -> tuple[Reconciliation, list[Worth]]:
-    """What of a reconciliation is worth a dispute, and why. Raises `UnknownName`."""
+    """What of a reconciliation is worth a dispute, and why, with the statistical claims about the carrier's routes. Raises `UnknownName`."""
     found = reconciling.stored(conn, tenant, name)
     causes = [(one.cause, to_nanos(one.amount), one.parts) for one in found.summary.causes]
-    return found, worth(causes, to_nanos(found.theirs), found.role == "buy", limits)
+    verdicts = worth(causes, to_nanos(found.theirs), found.role == "buy", limits)
+    if claims := false_answers(conn, tenant, found):
+        why = f"a statistical claim: a person decides, `propose --cause {evidence.FALSE_ANSWERS}`"
+        verdicts.append(Worth(evidence.FALSE_ANSWERS, sum(one.exposure_nanos for one in claims), len(claims), False, why))
+    return found, verdicts
+
+
+def false_answers(conn: Connection, tenant: str, found: Reconciliation) -> list[Finding]:
+    """The alerts of false answers (FAS) on the carrier's routes in the period of a bill."""
+    if found.role != "buy":
+        return []
+    return [
+        one for one in alerts.about(conn, tenant, ("route",), found.from_ms)
+        if one.detector == "fas" and one.subject.partition(">")[0] == found.party and one.first_ms < found.to_ms and one.currency == found.currency
+    ]  # fmt: skip
 
 
 def propose(
@@ -104,6 +119,8 @@ def happen(
         agreed = _amount(amount or (before.amount if event == "agree" else ""), before)
     if event == "credit" and not credit_note:
         raise BadArgument("a credit note has a number: --credit-note")
+    if event == "credit" and before.role == "sell":
+        _check_credit_note(conn, before, credit_note)
     found = reconciling.stored(conn, tenant, before.reconciliation)
     after = msgspec.structs.replace(
         before, state=state, agreed=agreed, credit_note=credit_note or before.credit_note, at_ms=now_ms,
@@ -116,6 +133,16 @@ def happen(
     except ValueError as wrong:
         raise NotNow(str(wrong)) from None
     return after
+
+
+def _check_credit_note(conn: Connection, before: Dispute, number: str) -> None:
+    """A customer's dispute ends with a credit note of ours, which `ringfence invoices credit` made and posted."""
+    note = invoices.find(conn, before.tenant, number)
+    row = View(conn).find("accounts", before.tenant, before.party)
+    party = party_of(row) if row is not None else before.party
+    if note is None or note.kind != "credit_note" or note.party != party or note.status != "issued":
+        how = "`ringfence invoices credit` makes it"
+        raise BadArgument(f"--credit-note {number}: there is no issued credit note of ours for {party} with this number; {how}")
 
 
 def _amount(text: str, before: Dispute) -> str:
@@ -151,18 +178,31 @@ def pack(conn: Connection, tenant: str, name: str, masked_digits: int = 3) -> by
     """The evidence of a dispute as an archive: the calls (CSV), a page (PDF), the facts (JSON), and the hashes of all."""
     one = of(conn, tenant, name)
     found = reconciling.stored(conn, tenant, one.reconciliation)
+    is_claim = one.cause == evidence.FALSE_ANSWERS
     calls = pl.read_parquet(io.BytesIO(reconciliations.calls_of(conn, tenant, found.id))).filter(pl.col("cause") == one.cause)
     calls = calls.sort(pl.coalesce("their_at_ms", "our_at_ms"), "line")
-    csv = evidence.calls_csv(calls.drop("our_attempt_no"), masked_digits)
+    claims = false_answers(conn, tenant, found) if is_claim else []
+    csv = _routes_csv(claims) if is_claim else evidence.calls_csv(calls.drop("our_attempt_no"), masked_digits)
     agreement = _agreement(View(conn), found)
     period = " to ".join(periods.days_of((found.from_ms, found.to_ms), agreement.time_zone if agreement else "UTC"))
     facts = {
         "dispute": one.id, "party": one.party, "invoice": found.invoice_no, "invoice_sha256": found.invoice_sha256, "calls_sha256": found.cdrs_sha256,
         "period": period, "cause": one.cause, "explained": evidence.explained(one.cause), "amount": one.amount, "currency": one.currency,
-        "calls": calls.height, "difference_of_calls": to_text(int(calls["difference_nanos"].sum() or 0)), "masked_digits": masked_digits,
+        "calls": one.calls if is_claim else calls.height, "difference_of_calls": to_text(int(calls["difference_nanos"].sum() or 0)),
+        "masked_digits": masked_digits,
     }  # fmt: skip
-    page = pdf("dispute", _page(one, found, calls, period, masked_digits))
-    return evidence.packed({"calls.csv": csv, "dispute.pdf": page, "facts.json": json.dumps(facts, indent=1, ensure_ascii=False).encode()})
+    data = _page(one, found, calls, period, masked_digits) | {"claims": [claim.reason for claim in claims]}
+    page = pdf("dispute", data)
+    return evidence.packed({str(data["file"]): csv, "dispute.pdf": page, "facts.json": json.dumps(facts, indent=1, ensure_ascii=False).encode()})
+
+
+def _routes_csv(claims: list[Finding]) -> bytes:
+    """Route by route, what was measured."""
+    rows = [
+        {"route": one.subject, "from": _moment(one.first_ms), "to": _moment(one.last_ms), "calls": one.calls, "charged": to_text(one.exposure_nanos),
+            "currency": one.currency, "measured": one.reason} for one in claims
+    ]  # fmt: skip
+    return pl.DataFrame(rows).write_csv().encode()
 
 
 def _page(one: Dispute, found: Reconciliation, calls: pl.DataFrame, period: str, masked_digits: int) -> dict[str, object]:
@@ -177,6 +217,7 @@ def _page(one: Dispute, found: Reconciliation, calls: pl.DataFrame, period: str,
         "id": one.id, "party": one.party, "invoice": found.invoice_no or "without a number", "period": period, "raised": _day(one.at_ms),
         "due": _day(one.due_ms) if one.due_ms else "-", "explained": evidence.explained(one.cause), "amount": one.amount, "currency": one.currency,
         "calls": f"{one.calls:,}", "remedy": " or ".join(_ask(name) for name in one.cause.split("|")), "rows": rows,
+        "file": "routes.csv" if one.cause == evidence.FALSE_ANSWERS else "calls.csv",
         "masking": f"The last {masked_digits} digits of each number are x." if masked_digits else "",
     }  # fmt: skip
 
@@ -185,9 +226,10 @@ def _ask(cause: str) -> str:
     """What we ask of the other side."""
     asks = {
         "duplicate": "a credit note for the second rows", "missing_ours": "your records of these calls, or a credit note",
-        "line_arithmetic": "a corrected invoice", "other_charge": "the clause that this charge is by, or a credit note",
+        "line_arithmetic": "a corrected invoice", "fas": "test calls of both sides to these destinations, and a credit note for what they show",
+        "other_charge": "the clause that this charge is by, or a credit note",
     }  # fmt: skip
-    return asks.get(cause, "a credit note by the agreement") if cause in CAUSES else "a credit note"
+    return asks.get(cause, "a credit note by the agreement") if cause in CAUSES or cause in asks else "a credit note"
 
 
 def _or_dash(value: int | None, is_money: bool = False) -> str:

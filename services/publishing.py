@@ -12,7 +12,7 @@ import msgspec
 
 from books import Connection, configs, decks, lists, tenants
 from books.decks import DeckVersion
-from core.config import ROWS, Config, RoutePlan, Trunk, faults_of, faults_of_routes, path
+from core.config import KEPT, ROWS, Config, RoutePlan, Trunk, faults_of, faults_of_routes, path
 from core.parts import Slot, bucket_of, decode_part, encode_part, hash_of, join, rows_of, slot_of, split
 from core.policy import Policy
 from rating.decks import DeckError, DeckFormat, read_deck, to_csv
@@ -242,6 +242,14 @@ def change(
     return _publish(conn, view.hashes, after, contents, who, why, now_ms)
 
 
+def publish_policy(conn: Connection, tenant: str, policy: Policy, who: str, why: str, now_ms: int) -> Published:
+    """Publishes the policy of a tenant, and nothing else, as the next version."""
+    view = View(conn)
+    slot = Slot(tenant, "policy")
+    contents = {slot: encode_part(policy)}
+    return _publish(conn, view.hashes, {**view.hashes, slot: hash_of(contents[slot])}, contents, who, why, now_ms)
+
+
 def _decks_with(view: View, tenant: str, named: Mapping[tuple[str, str], str | None]) -> dict[str, str]:
     """The decks of a tenant with the named ones changed; rows that are checked from now on find them so."""
     ids = view.decks(tenant)
@@ -294,7 +302,7 @@ def _whole(conn: Connection, checked: Checked) -> tuple[Hashes, Hashes, dict[Slo
     before = configs.parts(conn, configs.latest(conn))
     contents = {slot: encode_part(content) for slot, content in checked.parts().items()}
     hashes = {slot: hash_of(data) for slot, data in contents.items()}
-    after = {slot: part for slot, part in before.items() if slot.tenant not in checked.tenants or slot.kind == "protected"}
+    after = {slot: part for slot, part in before.items() if slot.tenant not in checked.tenants or slot.kind in KEPT | {"protected"}}
     return before, after | hashes, {slot: data for slot, data in contents.items() if before.get(slot) != hashes[slot]}
 
 
@@ -347,6 +355,9 @@ def differences(old: Config, new: Config) -> list[str]:
     for kind, singular in SINGULAR.items():
         rows = ({path(row.tenant, row.name): row for row in getattr(config, kind)} for config in (old, new))
         found += _compared(singular, *rows)
+    ranges, ranges_now = set(old.known_ranges), set(new.known_ranges)
+    if ranges != ranges_now:
+        found.append(f"~ known ranges: {len(ranges_now - ranges):,} put, {len(ranges - ranges_now):,} gone or replaced")
     found += [f"+ deck {name}" for name in new.decks if name not in old.decks]
     found += [f"- deck {name}" for name in old.decks if name not in new.decks]
     found += [f"~ deck {name}: another price list" for name in new.decks if old.decks.get(name, new.decks[name]) != new.decks[name]]

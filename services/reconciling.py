@@ -14,19 +14,23 @@ from typing import Literal
 import msgspec
 import polars as pl
 
+from assurance.cycles import period_of
+from assurance.invoice import beside
 from assurance.reconcile import layout as layouts
+from assurance.reconcile.agreed import Agreed
 from assurance.reconcile.invoice import Invoice, read_invoice
 from assurance.reconcile.layout import Layout
+from assurance.reconcile.pdf import open_file
 from assurance.reconcile.plan import Plan, plan_of
 from assurance.reconcile.read import TheirCalls, read_calls
 from assurance.reconcile.result import Reconciled, reconcile
 from assurance.reconcile.sides import THEIRS
 from books import Connection, configs, reading, reconciliations, writing
 from books.reconciliations import CauseSum, FileProfile, Reconciliation, Summary
+from core.config import Agreement
 from core.money import to_text
 from rating.contracts import Terms
 from rating.offers.finding import Finding, Findings, OfferError
-from rating.offers.table import open_table
 from services import periods
 from services.errors import BadArgument, ServiceError, UnknownName
 from services.in_force import from_books
@@ -64,6 +68,7 @@ class Asked:
     names: dict[str, str] = field(default_factory=dict)
     guess_again: bool = False
     replace: bool = False  # although another file of the same period was reconciled
+    tolerance_nanos: int = 0  # by how much the money of one call may differ
 
 
 @dataclass(frozen=True)
@@ -88,7 +93,7 @@ def run(installation: Installation, tenant: str, asked: Asked, who: str, now_ms:
             terms = from_books(engine)(configs.latest(conn))
             known = FileProfile() if asked.guess_again else reconciliations.profile(conn, tenant, asked.role, asked.party)
             others = reconciliations.every(conn, tenant, asked.role, asked.party)
-        plan, zone = _plan(terms, tenant, asked)
+        plan, zone, agreement = _plan(terms, tenant, asked)
         period = periods.period_ms(asked.period, zone)
         reasons: list[tuple[str, str]] = []
         calls, calls_layout = _calls(asked, known, reasons)
@@ -99,7 +104,8 @@ def run(installation: Installation, tenant: str, asked: Asked, who: str, now_ms:
             ours = read(client, tenant, asked.party, period[0] - MARGIN_MS, period[1] + MARGIN_MS)
             fees = sides.attempt_fees(client, tenant, asked.party, *period) if asked.role == "buy" else (0, 0)
         names = {**known.names, **asked.names}
-        found = reconcile(ours, calls, invoice, plan, period, tolerance_ms=asked.tolerance_ms, corrected=names)
+        found = reconcile(ours, calls, invoice, plan, period, tolerance_ms=asked.tolerance_ms, corrected=names, tolerance_nanos=asked.tolerance_nanos,
+            beside=_beside(agreement, ours, period))
         if fees[1]:
             words = f"{fees[0]:,} failed attempts cost {to_text(fees[1])} {found.currency} in fees, and are not compared"
             found.findings.add("attempt fees", "note", words, "look for a line of them on the invoice")
@@ -130,7 +136,18 @@ def between_switches(
     return reconcile(ours, calls, None, Plan((), "s"), span, tolerance_ms=tolerance_ms, currency="s")
 
 
-def _plan(terms: Terms, tenant: str, asked: Asked) -> tuple[Plan, str]:
+def _beside(agreement: Agreement | None, ours: pl.DataFrame, period: tuple[int, int]) -> list[Agreed]:
+    """What the agreement makes of the calls of the period besides them, where the period is one of its cycles."""
+    if agreement is None:
+        return []
+    cycle = period_of(agreement, period[0])
+    if (cycle.from_ms, cycle.until_ms) != period:
+        return []
+    sold = int(ours.filter(pl.col("at_ms").is_between(*period, closed="left"))["nanos"].sum())
+    return [Agreed(*one) for one in beside(agreement.invoicing, sold, cycle)]
+
+
+def _plan(terms: Terms, tenant: str, asked: Asked) -> tuple[Plan, str, Agreement | None]:
     if asked.role == "buy":
         if terms.find("carriers", tenant, asked.party) is None:
             raise UnknownName(f"Tenant {tenant} has no carrier {asked.party!r}: `ringfence config show` lists them.")
@@ -140,7 +157,7 @@ def _plan(terms: Terms, tenant: str, asked: Asked) -> tuple[Plan, str]:
             raise UnknownName(f"Tenant {tenant} has no account {asked.party!r}: `ringfence config show` lists them.")
         charged = terms.sold(tenant, asked.party)[0]
     plan = plan_of(terms, charged)
-    return plan, plan.zone
+    return plan, plan.zone, terms.find("agreements", tenant, charged.agreement) if charged.agreement else None
 
 
 def _calls(asked: Asked, known: FileProfile, reasons: list[tuple[str, str]]) -> tuple[TheirCalls | None, Layout | None]:
@@ -151,7 +168,7 @@ def _calls(asked: Asked, known: FileProfile, reasons: list[tuple[str, str]]) -> 
         layout = _layout("calls", asked.cdrs, layout, reasons)
         if asked.zone:
             layout = msgspec.structs.replace(layout, timezone=asked.zone)
-        return read_calls(open_table(asked.cdrs, layout), layout), layout
+        return read_calls(open_file(asked.cdrs, "calls", layout)[0], layout), layout
     except OfferError as wrong:
         raise _refused("their calls", wrong.findings) from None
 
@@ -161,7 +178,7 @@ def _invoice(asked: Asked, known: FileProfile, reasons: list[tuple[str, str]]) -
         return None, None
     try:
         layout = _layout("invoice", asked.invoice, asked.invoice_layout or known.invoice, reasons)
-        found = read_invoice(open_table(asked.invoice, layout), layout)
+        found = read_invoice(open_file(asked.invoice, "invoice", layout)[0], layout)
     except OfferError as wrong:
         raise _refused("their invoice", wrong.findings) from None
     if found.findings.has_errors:
@@ -173,13 +190,13 @@ def _layout(kind: layouts.Kind, content: bytes, known: Layout | None, reasons: l
     if known is not None:
         reasons.append((kind, "read as their last file, or as the layout says"))
         return known
-    table = open_table(content)
+    table, edges = open_file(content, kind)
     guessed = layouts.guess(table, kind)
     if guessed.findings.has_errors:
         raise OfferError(*guessed.findings)
     reasons += [(kind, reason) for reason in table.reasons]
     reasons += [(f"{kind}: {name}", reason) for name, reason in guessed.reasons]
-    return msgspec.structs.replace(guessed.layout, encoding=table.encoding, delimiter=table.delimiter, sheet=table.sheet)
+    return msgspec.structs.replace(guessed.layout, encoding=table.encoding, delimiter=table.delimiter, sheet=table.sheet, pdf_edges=edges)
 
 
 def _refused(what: str, findings: tuple[Finding, ...]) -> Refused:

@@ -16,10 +16,9 @@ from services.errors import InUse
 from services.installation import Installation
 from simulator.billing.faults import bill_of
 from simulator.billing.files import cdr_file, invoice_file
-from simulator.billing.own import deck_csv, offer, own_calls, priced
+from simulator.billing.own import MARK_UP, deck_csv, offer, own_calls, priced
 from warehouse import embedded_directory, insert, migrate, open_warehouse
 
-MARK_UP = "1.25"
 Leak = Callable[[dict[str, pl.DataFrame]], dict[str, pl.DataFrame]]
 
 
@@ -50,11 +49,14 @@ def rehearse(installation: Installation, out: Path, calls: int, seed: int, now_m
     return bill.key.height
 
 
-def lay(installation: Installation, ours: pl.DataFrame, now_ms: int, leak: Leak = lambda found: found) -> None:
-    """The home, with calls (`simulator.billing.own.own_calls`) as if they had been stored live. `leak` changes what is stored."""
+def lay(
+    installation: Installation, ours: pl.DataFrame, now_ms: int, leak: Leak = lambda found: found, agreed: Config | None = None
+) -> None:  # fmt: skip
+    """The home, with calls (`simulator.billing.own.own_calls`) as if they had been stored live. `leak` changes what is stored; `agreed`: other
+    agreements than those of `config`."""
     first_start.lay(installation)
     decks = {"wholesale": deck_csv(), "retail": deck_csv(MARK_UP)}
-    first_start.open_and_publish(installation, first_start.Start(config(installation.tenant), decks, "EUR", (installation.tenant,)), now_ms)
+    first_start.open_and_publish(installation, first_start.Start(agreed or config(installation.tenant), decks, "EUR", (installation.tenant,)), now_ms)
     if embedded_directory(installation.warehouse_dsn) is None:
         raise InUse("a home to practise on has the embedded warehouse: unset RINGFENCE_WAREHOUSE")
     client = open_warehouse(installation.warehouse_dsn)

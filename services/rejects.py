@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import msgspec
 import polars as pl
 
 from books.runs import Spec
 from core.decode import FOREIGN
 from core.message import Message
-from core.record import KEY_SEPARATOR, Record
+from core.record import KEY_SEPARATOR, line_of
 from core.schemas import ATTEMPTS, CALLS, CHARGES, JUDGED, REJECT, empty
 from flows.step import Outcome, State, judge
 from rating.contracts import Terms
@@ -54,7 +53,7 @@ def mended(client: Warehouse, spec: Spec, terms: Terms, run: int) -> Mended:
     ends = mending.ends(client, keys).rename({"record_partition": "partition", "record_offset": "offset"})
     otherwise = ends.join(read, on=_AT, how="anti")["call_key"].unique()
     messages += [
-        Message(partition, offset, learned_ms, tenant.encode() + KEY_SEPARATOR, _bytes(tenant, facts))
+        Message(partition, offset, learned_ms, tenant.encode() + KEY_SEPARATOR, line_of(facts))
         for tenant, partition, offset, learned_ms, facts in _facts(mending.events(client, keys))
     ]
     outcome = _judged(sorted(messages, key=lambda one: one[:2]), terms)
@@ -89,7 +88,3 @@ def begins(run: int) -> str:
 def _facts(events: pl.DataFrame) -> list[tuple[str, int, int, int, dict[str, object]]]:
     return [(row["tenant"], row["partition"], row["offset"], row["learned_ms"], row) for row in events.iter_rows(named=True)]
 
-
-def _bytes(tenant: str, facts: dict[str, object]) -> bytes:
-    own = {name: facts[name] for name in Record.__struct_fields__ if facts.get(name) is not None}
-    return msgspec.json.encode(own | {"v": 2})

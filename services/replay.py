@@ -14,7 +14,7 @@ from rating.contracts import ConfigError, Terms, compile_contracts
 from rating.deck import Deck
 from rating.decks import DeckError, DeckFormat, read_deck
 from services import files
-from switches.files.mapping import MappingError, read_mapping
+from switches.files.mapping import Mapping, MappingError, read_mapping
 
 WRONG = (BooksError, MappingError, ConfigError, DeckError, KeyError, OSError, UnicodeDecodeError)
 """Errors of the arguments and files; the text of each is one line for a person."""
@@ -37,17 +37,22 @@ def replay(
     by a deck that sells all of them or None; by default accounts register themselves.
     """
     files.checked(calls)
-    try:
-        mapping = read_mapping(files.read(mapping_file, files.CONFIG_BYTES).decode("utf-8-sig"), mapping_file.name)
-    except UnicodeDecodeError as wrong:
-        raise MappingError(f"{mapping_file.name}: byte {wrong.start} is not UTF-8: save the mapping as UTF-8") from None
-    except RecursionError:
-        raise MappingError(f"{mapping_file.name}: lists and mappings are nested too deeply") from None
+    mapping = mapping_of(mapping_file)
     deck = None
     if deck_file:
         content = files.read(deck_file, files.DECK_BYTES)
         deck = read_deck(content, deck_file.stem, mapping.currency or NO_CURRENCY, mapping.deck or DeckFormat())
     return flow.run(calls, mapping, out, contracts_with(deck), show)
+
+
+def mapping_of(file: Path) -> Mapping:
+    """The mapping that a file has. Raises `MappingError` and `OSError`."""
+    try:
+        return read_mapping(files.read(file, files.CONFIG_BYTES).decode("utf-8-sig"), file.name)
+    except UnicodeDecodeError as wrong:
+        raise MappingError(f"{file.name}: byte {wrong.start} is not UTF-8: save the mapping as UTF-8") from None
+    except RecursionError:
+        raise MappingError(f"{file.name}: lists and mappings are nested too deeply") from None
 
 
 def in_force(engine: Engine, contracts_of: Callable[[int], Terms], deck: Deck | None) -> Terms:

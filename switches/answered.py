@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import structlog
 
-from core.orders import Key
+from core.orders import EVERYONE, Key
 from switches.once import Once
 
 HOUR_MS = 3_600_000
@@ -59,6 +59,7 @@ class AnsweredHour:
         for row in rows:
             every[row.tenant] += row.calls
             by_who[row.tenant, "A", row.account].append(row)
+            by_who[row.tenant, "A", EVERYONE].append(row)
             by_who[row.tenant, "T", row.ingress_trunk].append(row)
         self._all, self._by_who, self._at_ms = dict(every), dict(by_who), at_ms
 

@@ -16,7 +16,7 @@ from books import invoices, ledger
 from core import active, delivery, orders, record, schemas, topics
 from core.posted import Posted
 from core.scores import Score
-from detectors import alerts, columns, features, latest, overall, quality, state
+from detectors import alerts, blocked, columns, features, latest, overall, quality, state
 from detectors.sums import EPOCH, SUMS, Sum
 from flows import judge, scores, snapshot, store, watch
 from rating import accrue, charge
@@ -60,6 +60,8 @@ def stored_names() -> dict[str, object]:
             "detectors": [field.name for field in dataclasses.fields(state.DetectorState)],  # of each: in its own test, by the contract suite
             "subject": {name: np.dtype(dtype).name for name, dtype in columns.COMMON.items()},
             "alert": fields(alerts.Alert),
+            "blocked": fields(blocked.Blocked),
+            "standing": list(blocked.Standing._fields),
             "latest": fields(latest.Latest),
             "odd_call": fields(features.OddCall),
             "gathered": list(Sum.__struct_fields__),

@@ -89,7 +89,7 @@ def calls(client: Client, of: Slice, period: Period, columns: Sequence[str]) -> 
         asked = "SELECT call_key FROM attempts WHERE tenant = {tenant:String} AND carrier = {carrier:String} AND learned_ms >= {since_ms:Int64}"
         over = f", carrier = {{carrier:String}} OR ((failed > 0 OR legs > 0) AND call_key IN ({asked})) AS over_carrier"
         params["carrier"] = period.carrier
-    found = frame(client, (f"SELECT {', '.join(wanted)}{over} FROM calls WHERE {_SLICE}", params))
+    found = frame(client, (f"SELECT {', '.join(wanted)}{over} FROM calls WHERE {SLICE}", params))
     if found["offset"].n_unique() < found.height:
         found = found.sort("revision").unique("offset", keep="last")
     moment = pl.coalesce("answer_ms", "end_ms")
@@ -108,7 +108,7 @@ def attempts(client: Client, of: Slice, period: Period, found: pl.DataFrame, col
 def _attempts(of: Slice, period: Period, found: pl.DataFrame) -> Query:
     several = found.filter((pl.col("failed") > 0) | (pl.col("legs") > 0))
     first, last = several.select(pl.coalesce("setup_ms", "answer_ms", "end_ms").min(), pl.col("learned_ms").max()).row(0)
-    keys = f"SELECT call_key FROM calls WHERE {_SLICE} AND (failed > 0 OR legs > 0)"
+    keys = f"SELECT call_key FROM calls WHERE {SLICE} AND (failed > 0 OR legs > 0)"
     # A clock that is ahead may say that a call began after we had learned of its attempt: a day of grace.
     bounds = {"from_ms": (first or 0) - DAY_MS, "to_ms": last or 0, "since_ms": period.from_ms - DAY_MS}
     where = f"tenant = {{tenant:String}} AND learned_ms >= {{from_ms:Int64}} AND learned_ms <= {{to_ms:Int64}} AND call_key IN ({keys})"
@@ -119,7 +119,7 @@ def charges(client: Client, of: Slice, period: Period, columns: Sequence[str]) -
     """The charges of the slice's calls that count now. Repeats are left out here, as in `calls`."""
     wanted = [*dict.fromkeys([*columns, *_OF_CHARGE])]
     params = _params(of) | {"since_ms": period.from_ms - DAY_MS}
-    found = frame(client, (f"SELECT {', '.join(wanted)} FROM charges WHERE {_SLICE} AND {COUNTING}", params))
+    found = frame(client, (f"SELECT {', '.join(wanted)} FROM charges WHERE {SLICE} AND {COUNTING}", params))
     if found.select(_OF_CHARGE).hash_rows().n_unique() < found.height:
         found = found.unique(_OF_CHARGE, keep="any")
     if found.height and (found["revision"].max(), found["run"].max()) != (found["revision"].min(), found["run"].min()):
@@ -134,7 +134,7 @@ _OF_CHARGE = ("partition", "offset", "revision", "run", "role", "level", "attemp
 def amounts(client: Client, of: Slice, period: Period, found: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
     """What the records of the slice's calls (`found`), and of their attempts, say that they cost, by `record_partition` and `record_offset`."""
     where, params = _attempts(of, period, found)
-    ends = f"SELECT record_partition, record_offset FROM calls WHERE {_SLICE}"
+    ends = f"SELECT record_partition, record_offset FROM calls WHERE {SLICE}"
     several = found.select((pl.col("failed") + pl.col("legs")).max()).item()
     tries = f" UNION ALL SELECT partition, offset FROM attempts WHERE {where}" if several else ""
     sql = (
@@ -147,7 +147,7 @@ def amounts(client: Client, of: Slice, period: Period, found: pl.DataFrame, colu
 
 def ended_by(client: Client, of: Slice, period: Period, columns: Sequence[str], disposition: str) -> pl.DataFrame:
     """The records that ended or corrected the slice's calls and have that disposition, with their `revision`."""
-    ends = f"SELECT record_partition, record_offset FROM calls WHERE {_SLICE}"
+    ends = f"SELECT record_partition, record_offset FROM calls WHERE {SLICE}"
     sql = (
         f"SELECT {', '.join(columns)}, revision FROM (SELECT * FROM records WHERE tenant = {{tenant:String}} AND learned_ms >= {{since_ms:Int64}} "
         f"AND (partition, offset) IN ({ends}) ORDER BY partition, offset, revision DESC LIMIT 1 BY partition, offset) "
@@ -156,7 +156,7 @@ def ended_by(client: Client, of: Slice, period: Period, columns: Sequence[str], 
     return frame(client, (sql, _params(of) | {"since_ms": period.from_ms - DAY_MS, "disposition": disposition}))
 
 
-_SLICE = (
+SLICE = (
     "tenant = {tenant:String} AND partition = {partition:Int32} AND offset >= {first:Int64} AND offset < {end:Int64} "
     "AND learned_ms >= {since_ms:Int64}"
 )

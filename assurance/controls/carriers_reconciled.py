@@ -8,12 +8,11 @@ from assurance.controls.protocol import Control, Facts, Item, rows
 
 
 def find(facts: Facts) -> tuple[int, Iterator[Item]]:
-    """`carriers`: `carrier`, `nanos` bought in the period, `currency`; `reconciled`: `carrier`, one row per carrier whose bill of the whole period
-    was compared."""
+    """`carriers`: `bought_from`, `nanos`, `currency`; `reconciled`: `carrier`, one row per carrier whose bill of the whole period was compared."""
     done = set(facts.frames["reconciled"]["carrier"].to_list())
     items = (
-        Item(f"carrier {row['carrier']}: no bill for this period was compared", 1, row["nanos"], row["currency"])
-        for row in rows(facts, "carriers") if row["carrier"] not in done
+        Item(f"carrier {row['bought_from']}: no bill for this period was compared", 1, row["nanos"], row["currency"])
+        for row in rows(facts, "carriers") if row["bought_from"] not in done
     )  # fmt: skip
     return facts.frames["carriers"].height, items
 

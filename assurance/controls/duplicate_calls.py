@@ -8,7 +8,7 @@ from assurance.controls.protocol import Control, Facts, Item, rows, total
 
 
 def find(facts: Facts) -> tuple[int, Iterator[Item]]:
-    """`duplicates`: see `warehouse.control_queries`."""
+    """`duplicates`: `account`, `b_number`, `at`, `calls` (beyond the first), `nanos`, `currency`."""
     items = (Item(f"account {row['account']}: a call to {row['b_number']} answered at {row['at']} is there {row['calls'] + 1} times",
         row["calls"], row["nanos"], row["currency"]) for row in rows(facts, "duplicates"))
     return total(facts, "looked", "calls"), items

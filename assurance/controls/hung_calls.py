@@ -8,7 +8,7 @@ from assurance.controls.protocol import Control, Facts, Item, rows, total
 
 
 def find(facts: Facts) -> tuple[int, Iterator[Item]]:
-    """`hung`: see `warehouse.control_queries`."""
+    """`hung`: see `assurance.controls.by_call`."""
     items = (Item(f"trunk {row['ingress_trunk'] or '(none)'}, carrier {row['carrier'] or '(none)'}: {row['calls']} calls have no end",
         row["calls"], row["nanos"], row["currency"]) for row in rows(facts, "hung"))
     return total(facts, "looked", "calls"), items

@@ -8,7 +8,7 @@ from assurance.controls.protocol import Control, Facts, Item, rows, total
 
 
 def find(facts: Facts) -> tuple[int, Iterator[Item]]:
-    """`late`: see `warehouse.control_queries`."""
+    """`late`: see `assurance.controls.by_call`."""
     items = (Item(f"switch {row['switch']}: {row['calls']} calls of {row['day']} came up to {row['hours']} h late", row["calls"],
         row["nanos"], row["currency"]) for row in rows(facts, "late"))
     return total(facts, "looked", "calls"), items

@@ -8,7 +8,7 @@ from assurance.controls.protocol import Control, Facts, Item, rows, total
 
 
 def find(facts: Facts) -> tuple[int, Iterator[Item]]:
-    """`losses`: see `warehouse.control_queries`."""
+    """`losses`: see `assurance.controls.by_call`."""
     items = (
         Item(
             f"account {row['account']} over {row['carrier']} to {row['destination'] or '(no destination)'}: {row['calls']} calls at a "

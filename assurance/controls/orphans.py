@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from assurance.controls.protocol import Control, Facts, Item, rows, total
+import polars as pl
+
+from assurance.controls.protocol import Control, Facts, Item, moment, total
 
 
 def find(facts: Facts) -> tuple[int, Iterator[Item]]:
-    """`orphan_stops`: see `warehouse.control_queries`."""
-    items = (Item(f"switch {row['switch']}: {row['records']} ends of calls without an account (oldest {row['oldest']})", row["records"],
-        row["nanos"], row["currency"]) for row in rows(facts, "orphan_stops"))
+    """`records`: see `warehouse.control_queries`."""
+    wanted = facts.frames["records"].filter((pl.col("event") == "stop") & (pl.col("disposition") == "unrated") & (pl.col("whose") == ""))
+    groups = wanted.group_by("switch").agg(pl.col("records").sum(), pl.col("oldest_ms").min())
+    items = (
+        Item(f"switch {row['switch']}: {row['records']} ends of calls without an account (oldest {moment(row['oldest_ms'])})", row["records"])
+        for row in groups.iter_rows(named=True)
+    )
     return total(facts, "records", "records"), items
 
 
@@ -22,6 +28,6 @@ CONTROL = Control(
     schedule="daily",
     money="not known: nobody is named who owes for it",
     remedy="`ringfence completeness` and the switch's authentication: who called?",
-    needs=("orphan_stops", "records"),
+    needs=("records",),
     find=find,
 )

@@ -8,7 +8,7 @@ from assurance.controls.protocol import Control, Facts, Item, rows, total
 
 
 def find(facts: Facts) -> tuple[int, Iterator[Item]]:
-    """`one_sided`: see `warehouse.control_queries`."""
+    """`one_sided`: see `assurance.controls.by_call`."""
     items = (Item(f"carrier {row['carrier']}: {row['calls']} calls to {row['destination'] or '(no destination)'} have no purchase price",
         row["calls"], row["nanos"], row["currency"]) for row in rows(facts, "one_sided"))
     return total(facts, "looked", "calls"), items

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias
 
 import msgspec
@@ -41,15 +42,13 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 @dataclass(frozen=True)
 class Facts:
-    """What controls look at. `frames`: by the names that controls need; `absent`: why others could not be had. `price`: what charges should be by
-    the price lists that were in force (`services.controlling`)."""
+    """What controls look at. `frames`: by the names that controls need; `absent`: why others could not be had."""
 
     from_ms: int
     to_ms: int
     now_ms: int
     frames: Mapping[str, pl.DataFrame] = field(default_factory=dict)
     absent: Mapping[str, str] = field(default_factory=dict)
-    price: Callable[[pl.DataFrame], pl.DataFrame] | None = None
 
 
 Finds: TypeAlias = Callable[[Facts], tuple[int, Iterable[Item]]]
@@ -102,3 +101,11 @@ def rows(facts: Facts, name: str) -> Iterable[dict[str, Any]]:
 def total(facts: Facts, name: str, column: str) -> int:
     """The sum of a column, 0 for no rows."""
     return int(facts.frames[name][column].sum() or 0)
+
+
+def moment(at_ms: int) -> str:
+    """
+    >>> moment(0)
+    '1970-01-01 00:00:00'
+    """
+    return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d %H:%M:%S}"

@@ -10,26 +10,20 @@ from assurance.controls.protocol import Control, Facts, Item
 
 
 def find(facts: Facts) -> tuple[int, Iterator[Item]]:
-    """`charged`: charges with the facts of their calls; `Facts.price` adds `should_nanos` (null = it cannot be computed again)."""
-    if facts.price is None or facts.frames["charged"].is_empty():
-        return 0, iter(())
-    priced = facts.price(facts.frames["charged"])
-    known = priced.filter(pl.col("should_nanos").is_not_null())
-    wrong = known.filter(pl.col("should_nanos") != pl.col("nanos"))
-    groups = wrong.group_by("role", "party", "deck", "currency").agg(
-        pl.len().alias("calls"), (pl.col("nanos") - pl.col("should_nanos")).sum().alias("nanos"), pl.col("call_key").first()
-    )
+    """`verified`: `charges` by `state`: right, wrong (with `role`, `party`, `deck`, `currency`, `nanos` too much and the first `call_key`), or
+    unknown, where it cannot be computed again."""
+    verified = facts.frames["verified"]
 
     def found() -> Iterator[Item]:
-        for row in groups.iter_rows(named=True):
+        for row in verified.filter(pl.col("state") == "wrong").iter_rows(named=True):
             whose = f"{row['role']}, {row['party']}, deck {row['deck']}"
-            words = f"{whose}: {row['calls']:,} charges are not what the deck gives, the first of call {row['call_key']}"
-            yield Item(words, row["calls"], row["nanos"], row["currency"])
-        if priced.height > known.height:
-            yield Item("charges that cannot be computed again: their config version or agreement has no price for them now",
-                priced.height - known.height)
+            words = f"{whose}: {row['charges']:,} charges are not what the deck gives, the first of call {row['call_key']}"
+            yield Item(words, row["charges"], row["nanos"], row["currency"])
+        unknown = int(verified.filter(pl.col("state") == "unknown")["charges"].sum())
+        if unknown:
+            yield Item("charges that cannot be computed again: their config version or agreement has no price for them now", unknown)
 
-    return known.height, found()
+    return int(verified.filter(pl.col("state") != "unknown")["charges"].sum()), found()
 
 
 CONTROL = Control(
@@ -40,6 +34,6 @@ CONTROL = Control(
     schedule="daily",
     money="stored less computed",
     remedy="`ringfence quote --explain` for one of the calls; then re-rate the period",
-    needs=("charged",),
+    needs=("verified",),
     find=find,
 )

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from assurance.controls.protocol import Control, Facts, Item, rows, total
+import polars as pl
+
+from assurance.controls.protocol import Control, Facts, Item, moment, total
 
 
 def find(facts: Facts) -> tuple[int, Iterator[Item]]:
-    """`rejects`: see `warehouse.control_queries`."""
-    items = (Item(f"switch {row['switch'] or '(unknown)'}, {row['disposition']}: {row['reason']} (oldest {row['oldest']})", row["records"],
-        row["nanos"], row["currency"]) for row in rows(facts, "rejects"))
+    """`records`: see `warehouse.control_queries`."""
+    wanted = facts.frames["records"].filter(pl.col("disposition").is_in(["reject", "conflict"]))
+    groups = wanted.group_by("switch", "disposition", "reason").agg(pl.col("records").sum(), pl.col("oldest_ms").min())
+    items = (
+        Item(f"switch {row['switch'] or '(unknown)'}, {row['disposition']}: {row['reason']} (oldest {moment(row['oldest_ms'])})", row["records"])
+        for row in groups.iter_rows(named=True)
+    )
     return total(facts, "records", "records"), items
 
 
@@ -22,6 +28,6 @@ CONTROL = Control(
     schedule="daily",
     money="not known: the record could not be read",
     remedy="correct the cause, then `ringfence recycle`",
-    needs=("rejects", "records"),
+    needs=("records",),
     find=find,
 )

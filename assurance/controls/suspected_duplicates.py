@@ -8,7 +8,7 @@ from assurance.controls.protocol import Control, Facts, Item, rows, total
 
 
 def find(facts: Facts) -> tuple[int, Iterator[Item]]:
-    """`suspects`: see `warehouse.control_queries`."""
+    """`suspects`: `account`, `b_number`, `at`, `apart_ms`, `calls`, `nanos`, `currency`."""
     items = (Item(f"account {row['account']}: two calls to {row['b_number']} around {row['at']}, {row['apart_ms']} ms apart", row["calls"],
         row["nanos"], row["currency"]) for row in rows(facts, "suspects"))
     return total(facts, "looked", "calls"), items

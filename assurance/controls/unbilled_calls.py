@@ -8,7 +8,7 @@ from assurance.controls.protocol import Control, Facts, Item, rows, total
 
 
 def find(facts: Facts) -> tuple[int, Iterator[Item]]:
-    """`unsold`: see `warehouse.control_queries`."""
+    """`unsold`: see `assurance.controls.by_call`."""
     items = (
         Item(
             f"account {row['account'] or '(none)'}, trunk {row['ingress_trunk'] or '(none)'}: {row['calls']} answered calls were sold to "

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from assurance.controls.protocol import Control, Facts, Item, rows, total
+from core.money import to_text
 
 
 def find(facts: Facts) -> tuple[int, Iterator[Item]]:
-    """`views`: see `warehouse.control_queries`."""
-    items = (Item(f"{row['role']}: the view says {row['view_text']} {row['currency']}, the table {row['base_text']}", 1, row["nanos"],
-        row["currency"]) for row in rows(facts, "views"))
+    """`views`: `role`, `currency`, `view_nanos`, `base_nanos`, where they differ; `charges`: `charges`."""
+    items = (
+        Item(f"{row['role']}: the view says {to_text(row['view_nanos'])} {row['currency']}, the table {to_text(row['base_nanos'])}", 1,
+            row["view_nanos"] - row["base_nanos"], row["currency"])
+        for row in rows(facts, "views")
+    )
     return total(facts, "charges", "charges"), items
 
 

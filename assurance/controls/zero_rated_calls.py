@@ -8,7 +8,7 @@ from assurance.controls.protocol import Control, Facts, Item, rows, total
 
 
 def find(facts: Facts) -> tuple[int, Iterator[Item]]:
-    """`zero_rated`: see `warehouse.control_queries`."""
+    """`zero_rated`: see `assurance.controls.by_call`."""
     items = (Item(f"account {row['account']}: {row['calls']} calls to {row['destination'] or '(no destination)'} are sold at 0",
         row["calls"], row["nanos"], row["currency"]) for row in rows(facts, "zero_rated"))
     return total(facts, "looked", "calls"), items

@@ -53,12 +53,21 @@ def mask(number: str, digits: int) -> str:
     return hidden_digits(number, max(count - digits, 0), 0, "x", 1)
 
 
+FALSE_ANSWERS = "fas"
+"""No cause of a difference, as both sides saw the same answer: a claim about many calls of a route, never about one of them."""
+
+
 def explained(cause: str) -> str:
     """A cause in words.
 
     >>> explained("increment|minutes")
     'You charge in other increments; or you charge for another length of the call: the files do not tell which.'
     """
+    if cause == FALSE_ANSWERS:
+        return (
+            "Calls over your route are answered more often, sooner, or more shortly than over all others to the same destination (95 % intervals "
+            "that do not overlap): a statistical claim about the route, not about any one call."
+        )
     parts = [CAUSES[name].about for name in cause.split("|")]
     words = "; or ".join(f"you {part}" for part in parts)
     return words[:1].upper() + words[1:] + (": the files do not tell which." if len(parts) > 1 else ".")

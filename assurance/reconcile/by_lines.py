@@ -19,25 +19,22 @@ FEW_NANOS = 5_000_000
 
 
 def against_calls(lines: pl.DataFrame, theirs: pl.DataFrame, names: Mapping[str, str], has_unreadable: bool) -> pl.DataFrame:
-    """Lines against the sum of their own calls of the same name. A line without seconds and calls is a fee.
+    """Lines against the sum of their own calls of the same name.
 
-    >>> lines = pl.DataFrame({"line": [5, 6], "destination": ["AT", "Fee"], "nanos": [110, 7], "charged_s": [60, None], "calls": [1, None]})
+    >>> lines = pl.DataFrame({"line": [5], "destination": ["AT"], "nanos": [110], "charged_s": [60], "calls": [1]})
     >>> against_calls(lines, pl.DataFrame({"destination": ["AT"], "nanos": [100]}), {"AT": "Austria"}, False).rows()
-    [(5, 'Austria', 'line_arithmetic', 10), (6, '', 'other_charge', 7)]
+    [(5, 'Austria', 'line_arithmetic', 10)]
     """
     cause = "line_arithmetic|unreadable" if has_unreadable else "line_arithmetic"
     sums: dict[str, int] = dict(theirs.group_by("destination").agg(pl.col("nanos").sum()).iter_rows())
     found: list[tuple[int, str, str, int]] = []
     if set(sums) == {""}:  # the calls have no names: all lines against all calls
-        usage = lines.filter(pl.col("charged_s").is_not_null() | pl.col("calls").is_not_null())
-        found.append((0, "", cause, int(usage["nanos"].sum()) - sums[""]))
-        lines, sums = lines.filter(pl.col("charged_s").is_null() & pl.col("calls").is_null()), {}
+        found.append((0, "", cause, int(lines["nanos"].sum()) - sums[""]))
+        lines, sums = lines.clear(), {}
     for row in lines.iter_rows(named=True):
         name = row["destination"]
         if name in sums:
             found.append((row["line"], names.get(name, ""), cause, row["nanos"] - sums.pop(name)))
-        elif row["charged_s"] is None and row["calls"] is None:
-            found.append((row["line"], "", "other_charge", row["nanos"]))
         else:
             found.append((row["line"], names.get(name, ""), cause, row["nanos"]))
     found += [(0, names.get(name, ""), "line_arithmetic", -nanos) for name, nanos in sums.items()]
@@ -60,13 +57,7 @@ def against_ours(lines: pl.DataFrame, ours: pl.DataFrame, names: Mapping[str, st
     by_name: dict[str, list[dict[str, object]]] = {}
     for row in lines.iter_rows(named=True):
         by_name.setdefault(names.get(row["destination"], ""), []).append(row)
-    for name, rows in by_name.items():
-        for row in rows:
-            if row["charged_s"] is None and row["calls"] is None:
-                found.append((int(str(row["line"])), "", "other_charge", int(str(row["nanos"]))))
-        usage = [row for row in rows if not (row["charged_s"] is None and row["calls"] is None)]
-        if not usage:
-            continue
+    for name, usage in by_name.items():
         if name not in own or not name:
             found += [(int(str(row["line"])), name, "wrong_destination|missing_ours", int(str(row["nanos"]))) for row in usage]
             continue

@@ -66,7 +66,8 @@ class Layout(sheets.Mapping, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     repeated_hour: Literal["earlier", "later"] = "earlier"  # when the clocks go back
     talk_unit: Literal["s", "ms", "min", "clock"] = "s"  # clock: h:mm:ss or m:ss
     charged_unit: Literal["s", "ms", "min", "clock"] = "s"
-    ignore: tuple[str, ...] = ()  # words in the first cell of rows that are no calls
+    ignore: tuple[str, ...] = ()  # words in the first cell of rows that are no calls, or at the beginning of lines of a PDF
+    pdf_edges: tuple[float, ...] = ()  # of a PDF: where on the page one column ends and the next begins, in points from the left
 
 
 @dataclass(frozen=True)
@@ -197,7 +198,9 @@ def _styles(columns: Mapping[str, int], names: list[str], values: list[list[str]
     made: dict[str, object] = {}
     reasons, findings = [], Findings()
     money = [value for field in ("amount", "price") if field in columns for value in values[columns[field]] if is_amount(value)]
-    amounts = amount_style(money)
+    # Only lengths that have a separator tell: 4,250 s beside 12.10 EUR.
+    lengths = [value for field in ("talk", "charged") if field in columns for value in values[columns[field]] if re.search(r"\d[.,'’]\d", value)]
+    amounts = amount_style([*money, *(value for value in lengths if is_amount(value))])
     made["decimal"], made["thousands"] = amounts.decimal, amounts.thousands
     if amounts.doubt:
         findings.add("decimal style", "error", amounts.doubt)

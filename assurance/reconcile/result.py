@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
-from assurance.reconcile import by_lines
+from assurance.reconcile import agreed, by_lines
+from assurance.reconcile.agreed import Agreed
 from assurance.reconcile.attribute import Terms, attribute, largest_decimals
 from assurance.reconcile.destinations import Guess, names_of
 from assurance.reconcile.invoice import Invoice
@@ -118,14 +119,17 @@ def _gathered(side: pl.DataFrame, places: pl.Series, prefix: str) -> pl.DataFram
 
 def reconcile(
     ours: pl.DataFrame, theirs: TheirCalls | None, invoice: Invoice | None, plan: Plan, period: tuple[int, int], *, tolerance_ms: int = 2_000,
-    corrected: Mapping[str, str] | None = None, currency: str = "",
+    corrected: Mapping[str, str] | None = None, currency: str = "", tolerance_nanos: int = 0, beside: Sequence[Agreed] = (),
 ) -> Reconciled:  # fmt: skip
-    """Our calls (`OURS`, with a margin around the period) against their calls, their invoice, or both."""
+    """Our calls (`OURS`, with a margin around the period) against their calls, their invoice, or both. `tolerance_nanos`: a call that differs by no
+    more is within the tolerance, whatever the causes; `beside`: what the agreement makes of the period besides calls, where there is an invoice."""
     findings = Findings()
     inside = ours.filter(pl.col("at_ms").is_between(*period, closed="left"))
     destinations = [*dict.fromkeys(name for *_, offer in plan.spans for name in offer.deck.destinations),
         *ours["destination"].unique().sort().to_list()]
     lines = invoice.lines if invoice else pl.DataFrame(schema=LINES)
+    usage, others = lines.filter(agreed.is_usage()), lines.filter(~agreed.is_usage())
+    beside = beside if invoice else ()
     their_calls = theirs.calls if theirs else None
     clock = Clock(0, 0, 0, ())
     parts: list[pl.DataFrame] = []
@@ -149,30 +153,41 @@ def reconcile(
         parts.append(_call_entries(of_calls, ours, their_calls, names))
         total = int(their_calls["nanos"].sum())
         if invoice is not None:
-            more = by_lines.against_calls(lines, their_calls, terms.names, bool(theirs.unreadable.height))
+            more = by_lines.against_calls(usage, their_calls, terms.names, bool(theirs.unreadable.height))
             parts.append(_line_entries(more))
     else:
         assert invoice is not None
         names = names_of(pl.DataFrame(schema={"theirs": pl.String, "ours": pl.String}), lines["destination"].to_list(), destinations,
             corrected or {}, by_prefix)
         unit = 10 ** (9 - largest_decimals(lines["nanos"]))
-        parts.append(_line_entries(by_lines.against_ours(lines, inside, {name: guess.ours for name, guess in names.items()}, unit)))
+        parts.append(_line_entries(by_lines.against_ours(usage, inside, {name: guess.ours for name, guess in names.items()}, unit)))
         total = int(lines["nanos"].sum())
     if invoice is not None:
         findings.take(invoice.findings)
+        parts.append(_line_entries(agreed.against(others, beside)))
         summed = int(lines["nanos"].sum())
         total = summed if invoice.total_nanos is None else invoice.total_nanos
         if total != summed:
             row = {"level": "total", "line": 0, "destination": "", "cause": "line_arithmetic", "nanos": total - summed}
             parts.append(pl.DataFrame([row], schema=ENTRIES))
-    entries = pl.concat(parts) if parts else pl.DataFrame(schema=ENTRIES)
+    entries = _tolerated(pl.concat(parts) if parts else pl.DataFrame(schema=ENTRIES), tolerance_nanos)
+    ours_nanos = int(inside["nanos"].sum()) + sum(one.nanos for one in beside)
     found = Reconciled(
-        period, currency or plan.currency, total, int(inside["nanos"].sum()), entries, ours,
+        period, currency or plan.currency, total, ours_nanos, entries, ours,
         their_calls if their_calls is not None else pl.DataFrame(schema=THEIRS), lines, names, clock, findings, theirs is not None,
         theirs.unreadable.height if theirs else 0,
     )  # fmt: skip
     assert int(entries["nanos"].sum()) == found.difference_nanos, "the causes do not add up to the difference"
     return found
+
+
+def _tolerated(entries: pl.DataFrame, tolerance_nanos: int) -> pl.DataFrame:
+    """The parts of a call of both sides that differs by no more, as one cause."""
+    if tolerance_nanos <= 0:
+        return entries
+    both = pl.col("ours").is_not_null() & pl.col("theirs").is_not_null()
+    small = both & (pl.col("nanos").sum().over("ours", "theirs").abs() <= tolerance_nanos)
+    return entries.with_columns(pl.when(small).then(pl.lit("within_tolerance")).otherwise("cause").alias("cause"))
 
 
 def _with_amounts(calls: pl.DataFrame, plan: Plan) -> pl.DataFrame:

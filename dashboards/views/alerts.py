@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import streamlit as st
 
 from books import Unavailable, reading
+from core import explain
 from core.money import to_decimal
+from core.orders import Key
 from core.text import amount, span
 from dashboards.charts import subject_chart
 from dashboards.decision_dialog import Choice, choose, decide, last_message
@@ -28,7 +32,8 @@ SHOW = {"to decide": "what passes", "refused": "what is blocked", "all": "all"}
 def alerts(visit: Visit) -> None:
     if not visit.allowed("fraud"):
         return
-    title("Alerts", "what still passes first, then by money; press N and P to move, B to block, U to unblock, T to take")
+    keys = "press N and P to move, B to block, U to unblock, T to take; F fraud, G not fraud, Y unsure"
+    title("Alerts", f"what still passes first, then by money; {keys}")
     last_message(visit)
     live(visit)
     decide(visit)
@@ -116,6 +121,7 @@ def opened(visit: Visit, found: list[Queued], at: int) -> None:
     buttons(visit, found, at)
     past(visit, one)
     calls(visit, one)
+    why(visit, one)
 
 
 def buttons(visit: Visit, found: list[Queued], at: int) -> None:
@@ -137,9 +143,20 @@ def buttons(visit: Visit, found: list[Queued], at: int) -> None:
             label = "Give back" if mine else "Take over" if one.take else "Take"
             if st.button(label, key="rf_take", shortcut="T"):
                 take(visit, one, mine)
+        if visit.could("block", finding.tenant):
+            about = visit.mask(title_of(finding), ranges_of(finding.subject, title_of(finding)))
+            for word, label, press in (("fraud", "Fraud", "F"), ("not fraud", "Not fraud", "G"), ("unsure", "Unsure", "Y")):
+                choice = Choice(word, Key(tenant=finding.tenant), why=why, finding_id=finding.finding_id, about=about)
+                look: Literal["primary", "secondary"] = "primary" if one.verdict and one.verdict.verdict == word else "secondary"
+                if st.button(label, key=f"rf_verdict_{word.replace(' ', '_')}", shortcut=press, type=look, on_click=choose, args=(choice,)):
+                    st.rerun()
         after, before = found[(at + 1) % len(found)], found[at - 1]
         st.button("Next", key="rf_next", shortcut="N", on_click=open_alert, args=(after.finding.finding_id,))
         st.button("Previous", key="rf_previous", shortcut="P", on_click=open_alert, args=(before.finding.finding_id,))
+    if one.verdict:
+        follows = f", as of {one.verdict.spread_from}" if one.verdict.spread_from else ""
+        said = f"{one.verdict.who} said {utc(one.verdict.at_ms, visit.now_ms)}: {one.verdict.verdict}{follows}. {one.verdict.why}"
+        st.html(tag("div", visit.mask(said, ()), cls="rf-note"))
     if key is not None:
         kind, value = ("account", key.account) if key.account else ("trunk", key.ingress_trunk)
         if key.a_number and visit.mask(key.a_number, ()) == key.a_number:  # an address shows no number that the page masks
@@ -205,3 +222,18 @@ def calls(visit: Visit, one: Queued) -> None:
         for call in latest.value
     ]
     st.html(table(("call", "caller", "called", "carrier", "talk"), rows, numbers_from=4))
+
+
+def why(visit: Visit, one: Queued) -> None:
+    """What the probability is made of, and the whole alert in sentences for an e-mail, with the numbers as they are shown."""
+    finding, facts = one.finding, one.finding.facts
+    if facts is not None and facts.evidence:
+        heading("Why", "what each number adds to the log-odds of fraud, beside its normal; the points add up")
+        rows: list[tuple[str | Safe, ...]] = [
+            (what, f"{value:,.4g}" if value != "" else "", f"{normal:,.4g}" if normal != "" else "", f"{points:+.2f}")
+            for what, value, normal, points in explain.rows(facts)
+        ]
+        st.html(table(("number", "now", "normal", "points"), rows, numbers_from=1))
+    text = "\n\n".join(explain.of_finding(finding))
+    heading("For an e-mail", "copy it with the button at its right")
+    st.code(visit.mask(text, ranges_of(finding.subject, title_of(finding), text)), language=None, wrap_lines=True)

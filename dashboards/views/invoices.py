@@ -118,7 +118,7 @@ def one_invoice(visit: Visit, name: str) -> None:
             )
         )  # fmt: skip
         calls(visit, one)
-        if visit.person.name and visit.may("money"):
+        if visit.person.name and visit.may("settle"):
             actions(visit, one)
     with left:
         preview(visit, one)
@@ -188,7 +188,7 @@ def actions(visit: Visit, one: Invoice) -> None:
 def act(visit: Visit, do: Callable[[Connection], object], done: str) -> None:
     """Do it in one transaction; what is wrong is said, and nothing half done."""
     try:
-        with visit.books("money") as conn:
+        with visit.books("settle") as conn:
             do(conn)
     except (ServiceError, Unavailable, PermissionError, invoices.Refused, ValueError) as wrong:
         message(f"Nothing was changed: {wrong}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 import typer
 
 from core.clock import wall_clock_ms
-from core.money import to_decimal, to_text
+from core.money import to_decimal, to_nanos, to_text
 from core.text import amount, visible
 from ringfence import options
 from ringfence.options import Home, Json, Tenant, Who
@@ -53,10 +53,11 @@ def reconcile(
     carrier: Annotated[str, typer.Option(help="The carrier whose bill it is.", show_default=False)] = "",
     account: Annotated[str, typer.Option(help="Or the account that disputes our invoice.", show_default=False)] = "",
     switch: Annotated[list[str] | None, typer.Option(help="Or two switches that carried the same calls: used twice.", show_default=False)] = None,
-    invoice: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="Their invoice: CSV or .xlsx.", show_default=False)] = None,
+    invoice: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="Their invoice: CSV, .xlsx or PDF.", show_default=False)] = None,
     cdrs: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="Their calls: CSV or .xlsx.", show_default=False)] = None,
     zone: Annotated[str, typer.Option(help="Time zone of times without one in their calls, such as Europe/Berlin.", show_default=False)] = "",
     tolerance: Annotated[str, typer.Option(help="By how much one call may differ in start and length.")] = "2s",
+    money_tolerance: Annotated[str, typer.Option(help="By how much the money of one call may differ, such as 0.0001.")] = "0",
     layout: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="How their files are written (YAML).", show_default=False)] = None,
     write_layout: Annotated[Path | None, typer.Option(dir_okay=False, help="Write how the files were read, and keep nothing.",
         show_default=False)] = None,
@@ -89,7 +90,7 @@ def reconcile(
     asked = Asked(
         carrier or account, period, role, contents[0], contents[1], zone, options.duration_ms(
             tolerance), known.calls, known.invoice, known.names, guess,
-        replace,
+        replace, _nanos(money_tolerance),
     )  # fmt: skip
     done = run(options.settings_of(home).installation, tenant, asked, options.login(who), wall_clock_ms(), not dry_run and write_layout is None)
     if write_layout is not None:
@@ -102,6 +103,13 @@ def reconcile(
         typer.echo(_json(done).decode())
     else:
         _show(done, dry_run)
+
+
+def _nanos(text: str) -> int:
+    try:
+        return to_nanos(text)
+    except ValueError as wrong:
+        raise typer.BadParameter(f"--money-tolerance: {wrong}") from None
 
 
 def _show_switches(settings: Settings, tenant: str, switches: tuple[str, str], period: str, tolerance_ms: int, out: Path | None) -> None:

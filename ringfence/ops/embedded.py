@@ -244,7 +244,7 @@ def supervise(terminal: Terminal, settings: Settings, switch: Simulated | RealSw
 
 def commands(settings: Settings, switch: Simulated | RealSwitch | None) -> list[tuple[str, list[str]]]:
     """The parts and their command lines, in the order of their start: readers of a topic before its writers."""
-    first = ("store", "watch", *settings.judge_names, "dispatcher", "router", "poster", "collector")
+    first = ("store", "watch", *settings.judge_names, "dispatcher", "router", "poster", "notify", "collector")
     found = [(name, ["flow", name]) for name in first]
     if isinstance(switch, Simulated):
         traffic = {"--seed": switch.seed, "--calls-per-s": switch.calls_per_s, "--attack-after-s": switch.attack_after_s}

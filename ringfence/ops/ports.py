@@ -16,6 +16,7 @@ NUMBERS = {
     "judge": 10,
     "redirect": 90,
     "poster": 92,
+    "notify": 91,
 }
 """Part -> its number. With several judges: `judge-1` is 10, `judge-2` is 11, ..."""
 

@@ -34,6 +34,8 @@ DESTINATIONS: tuple[tuple[str, tuple[str, ...], str, int, int, str, str], ...] =
     ("Serbia Mobile", ("38164", "38163"), "0.3120", 1, 1, "", "0.3370"),
     ("Turkey Mobile", ("90532", "90542"), "0.1830", 6, 6, "", ""),
 )  # fmt: skip
+MARK_UP = "1.25"
+"""Our own prices to the account are so many times what the carrier charges."""
 WEIGHTS = (16, 18, 14, 10, 12, 8, 4, 5, 1, 5, 4, 3)
 
 

@@ -6,6 +6,7 @@ local function hold_path() return SITE.run .. "/hold" end
 local function after_path() return SITE.run .. "/after-emergency" end
 
 local BLOCKED, UNKNOWN_SOURCE, UNREADABLE = 603, 403, 484
+local EVERYONE, LEAST_OF_EVERYONE = "*", 7 -- a block of every account, and the fewest digits of its range
 local MOST_AFTER = 100 -- lines that one account can open in two hours
 
 local function hold_file_exists()
@@ -142,24 +143,29 @@ end
 
 -- --- blocks ---
 
--- The order id of the most specific key that refuses the call, or nil: account before trunk, a key with an a_number before one without.
+-- The order id of the most specific key that refuses the call, or nil: account before trunk before every account, a key with an a_number
+-- before one without.
 local function look_up(name, call, callers, numbers)
   local get = KSR.htable.sht_get
   local subjects = {}
   if call.account ~= "" then subjects[#subjects + 1] = call.tenant .. "|A|" .. call.account .. "|" end
   if call.trunk ~= "" then subjects[#subjects + 1] = call.tenant .. "|T|" .. call.trunk .. "|" end
-  for _, subject in ipairs(subjects) do
-    for at = 1, #callers + 1 do
-      local stem = subject .. (callers[at] or "") .. "|"
-      for _, digits in ipairs(numbers) do
-        for length = math.min(#digits, 15), 0, -1 do
-          local order = get(name, stem .. digits:sub(1, length))
-          if order then return tostring(order) end
-        end
+  local function longest(stem, least)
+    for _, digits in ipairs(numbers) do
+      for length = math.min(#digits, 15), least, -1 do
+        local order = get(name, stem .. digits:sub(1, length))
+        if order then return tostring(order) end
       end
     end
+    return nil
   end
-  return nil
+  for _, subject in ipairs(subjects) do
+    for at = 1, #callers + 1 do
+      local order = longest(subject .. (callers[at] or "") .. "|", 0)
+      if order then return order end
+    end
+  end
+  return longest(call.tenant .. "|A|" .. EVERYONE .. "||", LEAST_OF_EVERYONE)
 end
 
 -- code, order, shadow: the refusal of the call as dialled, before other readings of the number; and the order that would refuse it in shadow.

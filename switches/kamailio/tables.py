@@ -12,16 +12,16 @@ from functools import lru_cache
 import msgspec
 
 from books.deliveries import CARRIERS, DIAL_PLANS, GATEWAYS, ROUTE_PLANS, ROUTES, SOURCES
+from core.address import host_and_port
+from core.config import TECH_PREFIX
 from core.numbers import DialPlan
 from switches.desired import Carrier, Source
 from switches.routes import Gateway, Plan, Route
 
 _NAME = re.compile(r"[A-Za-z0-9._@+-]{0,64}")
 _DIGITS = re.compile(r"[0-9]{0,15}")
-_TECH = re.compile(r"[A-Za-z0-9*#+]{1,16}")
 _VIEW = re.compile(r"[A-Za-z0-9._@+-]{1,200}")
 _CODE = re.compile(r"[0-9x]{3}")
-_ADDRESS = re.compile(r"(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}")
 
 
 def checked(value: str, pattern: re.Pattern[str], what: str) -> str:
@@ -82,7 +82,7 @@ def dial_plan_row(plan: DialPlan) -> str:
             checked(plan.country_code, _DIGITS, "country code"),
             checked(plan.international_prefix, _DIGITS, "international prefix"),
             checked(plan.trunk_prefix, _DIGITS, "trunk prefix"),
-            ",".join(checked(tech, _TECH, "tech prefix") for tech in plan.tech_prefixes),
+            ",".join(checked(tech, TECH_PREFIX, "tech prefix") for tech in plan.tech_prefixes),
             "1" if plan.bare_is_e164 else "0",
             str(int(plan.short_max)),
             ",".join(checked(digits, _DIGITS, "emergency number") for digits in plan.emergency),
@@ -97,13 +97,14 @@ def carrier_row(carrier: Carrier) -> str:
     >>> carrier_row(Carrier("a", "192.0.2.1:5060", "tg1"))
     'a|tg1||192.0.2.1:5060|'
     """
+    host_and_port(carrier.address)
     return "|".join(
         [
             checked(carrier.name, _NAME, "carrier"),
             checked(carrier.trunk_group, _NAME, "trunk group"),
             checked(carrier.egress_trunk, _NAME, "egress trunk"),
-            checked(carrier.address, _ADDRESS, "carrier address"),
-            carrier.prefix and checked(carrier.prefix, _TECH, "carrier prefix"),
+            carrier.address,
+            carrier.prefix and checked(carrier.prefix, TECH_PREFIX, "carrier prefix"),
         ]
     )
 

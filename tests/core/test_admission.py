@@ -113,8 +113,9 @@ def test_entries_are_looked_up_from_the_longest_range_to_the_whole_account():
     found = list(candidates("t1", "acme", "tg7", ("43",), ("1234567890123456",)))
     assert found[0] == "t1|A|acme|43|123456789012345", "no number of E.164 has more than 15 digits"
     assert found[15:17] == ["t1|A|acme|43|", "t1|A|acme||123456789012345"]
-    assert found[32] == "t1|T|tg7|43|123456789012345" and found[-1] == "t1|T|tg7||" and len(found) == 64
-    assert list(candidates("t1", "", "", ("43",), ("43",))) == []
+    assert found[32] == "t1|T|tg7|43|123456789012345" and found[63] == "t1|T|tg7||"
+    assert found[64] == "t1|A|*||123456789012345" and found[-1] == "t1|A|*||1234567" and len(found) == 73, "every account: long ranges alone"
+    assert list(candidates("t1", "", "", ("43",), ("43",))) == []  # shorter than a range of every account
 
 
 def test_a_refusal_names_its_order_and_one_in_shadow_names_the_one_that_would():

@@ -27,6 +27,7 @@ from core.config import (
     resellers,
     split_path,
 )  # fmt: skip
+from core.known import KnownRange
 from core.numbers import DialPlan
 
 T = "t1"
@@ -189,7 +190,8 @@ def test_a_path_is_tenant_and_name(tenant, name):
 
 def test_every_kind_of_row_is_a_field_of_a_config_and_has_a_tenant_and_a_name():
     assert all(getattr(Config(), kind) == () for kind in ROWS)
-    rows = [row(tenant="t1", **({"b_range": "88"} if row is Range else {"name": "88"}), **({"role": "sell"} if row is Agreement else {}))
+    rows = [row(tenant="t1", **({"b_range": "88"} if row in (Range, KnownRange) else {"name": "88"}),
+                **({"role": "sell"} if row is Agreement else {}), **({"day": "2026-01-01", "source": "x"} if row is KnownRange else {}))
             for row in ROWS.values()]  # fmt: skip
     assert {(row.tenant, row.name) for row in rows} == {("t1", "88")}
 

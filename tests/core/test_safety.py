@@ -169,3 +169,17 @@ def test_an_order_lives_from_1_ms_to_7_days(ttl_ms: int, is_refused: bool):
         finding_id="f", reason="r",
     )  # fmt: skip
     assert bool(refusal(order, Protected(), automatic=True)) is is_refused
+
+
+@pytest.mark.parametrize(
+    ("key", "allowed"),
+    [
+        ({"account": "*", "b_range": "2217704"}, True),
+        ({"account": "*", "b_range": "221770"}, False),
+        ({"account": "*"}, False),
+        ({"account": "*", "b_range": "2217704", "a_number": "4366012345"}, False),
+        ({"ingress_trunk": "*", "b_range": "2217704"}, False),
+    ],
+)
+def test_every_account_is_kept_from_a_long_range_alone(key: dict, allowed: bool):
+    assert (fault(Key(tenant="t", **key)) == "") == allowed

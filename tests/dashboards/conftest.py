@@ -103,8 +103,9 @@ class House:
             "currency": "EUR", "destination": destination, "start_ms": answer_ms, "end_ms": end_ms, "charged_s": talk_s, "carrier": carrier,
             "config_version": config_version,
         }  # fmt: skip
-        sold = one | {"role": "sell", "party": account, "nanos": nanos}
-        bought = one | {"role": "buy", "party": carrier, "attempt_no": 1, "nanos": nanos // 2}
+        per_min = nanos * 60 // talk_s
+        sold = one | {"role": "sell", "party": account, "nanos": nanos, "per_min_nanos": per_min}
+        bought = one | {"role": "buy", "party": carrier, "attempt_no": 1, "nanos": nanos // 2, "per_min_nanos": per_min // 2}
         insert(self.warehouse, "charges", table(schemas.CHARGES, [sold, bought]))
         attempt = {name: at[name] for name in ("tenant", "partition", "offset", "revision", "learned_ms", "call_key", "account")}
         attempt |= {"attempt_no": 1, "carrier": carrier, "b_number": b_number, "at_ms": answer_ms, "answered": True, "duration_ms": 1_000 * talk_s}

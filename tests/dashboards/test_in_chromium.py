@@ -20,7 +20,7 @@ TIMEOUT_MS = 60_000
 PASSWORD = "correct horse battery"
 SHOTS = Path(__file__).parents[2] / "build" / "screenshots"
 PAGES = {
-    "alerts": "Alerts", "blocks": "Blocks and lists", "subject?kind=account&of=print-works": "Subject", "calls": "Calls",
+    "alerts": "Alerts", "rules": "Rule lab", "blocks": "Blocks and lists", "subject?kind=account&of=print-works": "Subject", "calls": "Calls",
     "quote?to=%2B43664123456": "Quote", "decks": "Decks", "health": "Health",
 }  # fmt: skip
 

@@ -9,6 +9,7 @@ import pytest
 from books import audit, orders, reading, tenants, users, writing
 from core.roles import ROLES
 from dashboards.desk import PAGES
+from services import people
 
 PASSWORD = "correct horse battery"
 
@@ -135,3 +136,50 @@ def test_while_the_books_are_down_a_user_is_told_so_and_an_operator_sees_the_num
     down = "postgresql://rf:geheim@127.0.0.1:1/books"
     assert "your roles are not known" in page(user="anna", books=down).html
     assert "The books do not answer" in page(books=down).refreshed().html
+
+
+# --- administration ---
+
+
+def administer(view, why: str = "new in the team", **fields: str):
+    for key, value in fields.items():
+        (view.at.selectbox(key=key).select if key.endswith(("role", "change_name")) else view.at.text_input(key=key).set_value)(value)
+    view.at.text_input(key="rf_person_why" if "rf_person_name" in fields else "rf_change_why").set_value(why)
+    return view
+
+
+def test_an_admin_adds_a_person_gives_and_takes_roles_resets_and_disables(page, house):
+    add(house, "anna", ("t1", "tenant-admin"))
+    view = page(user="anna").open("people")
+    administer(view, " ", rf_person_name="ben", rf_person_role="analyst")
+    assert "Enter a reason" in view.press("rf_person_do").text
+    shown = administer(view, rf_person_name="ben", rf_person_role="analyst").press("rf_person_do").text
+    password = re.search(r"password (\S{20}) :", shown)
+    assert password and people.sign_in(house.engine, "ben", password[1], 9)
+    view.open("people").at.selectbox(key="rf_change_name").select("ben")
+    view.run()
+    administer(view, rf_change_role="fraud-lead").press("rf_change_give")
+    administer(view, rf_change_role="analyst").press("rf_change_take")
+    administer(view).press("rf_change_reset")
+    assert not people.sign_in(house.engine, "ben", password[1], 9)
+    administer(view).press("rf_change_disable")
+    with reading(house.engine) as conn:
+        ben = users.find(conn, "ben")
+        assert ben.roles == (("t1", "fraud-lead"),) and ben.disabled_at_ms is not None
+        assert {one.who for one in audit.last(conn, 10, "gave a role") if one.subject.startswith("ben: fraud-lead")} == {"anna"}
+
+
+def test_an_admin_of_one_tenant_neither_sees_nor_takes_over_people_of_another(page, house):
+    add(house, "anna", ("t1", "tenant-admin"))
+    add(house, "both", ("t1", "analyst"), ("t2", "tenant-admin"))
+    add(house, "other", ("t2", "finance"))
+    add(house, "nobody")
+    view = page(user="anna").open("people")
+    assert "both" in view.text and "analyst for t1" in view.text
+    assert "t2" not in view.text and "other" not in view.text.replace("another", "") and "nobody" not in view.text
+    view.at.selectbox(key="rf_change_name").select("both")
+    assert "This person has roles of other tenants too" in view.run().text and "rf_change_reset" not in {one.key for one in view.at.button}
+    view.at.selectbox(key="rf_change_name").select("anna")
+    view.run()
+    administer(view, rf_change_role="tenant-admin").press("rf_change_take")
+    assert "another admin takes your own roles" in view.text

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import time
+from html import unescape
+
 import pytest
 
-from books import audit, orders, reading, runs, takes, tenants, users, writing
+from books import audit, orders, reading, runs, takes, tenants, users, verdicts, writing
 from core.clock import wall_clock_ms
 from core.orders import Key
+from dashboards import jobs
 from dashboards.desk import PAGES
+from services.backtest import policy_in_force
+
+
+def wait_until(done) -> None:
+    until_s = time.monotonic() + 60
+    while not done():
+        assert time.monotonic() < until_s, "it is not done after a minute"
+        time.sleep(0.1)
+
 
 HOSTILE = "<script>alert(1)</script> **bold** :red[x]"
 
@@ -54,6 +67,17 @@ def test_a_second_block_of_the_same_calls_is_refused_with_who_was_first(as_, hou
     assert [by for by, _ in statuses(house, key) if by in ("anna", "ben")] == ["ben"]
 
 
+def test_a_verdict_is_two_presses_and_is_shown_with_who_gave_it(as_, house):
+    house.attack("standing", 1)
+    view = as_("analyst").open("alerts").press("rf_verdict_not_fraud")
+    assert view.at.selectbox(key="rf_for").value == "7 days"
+    view.press("rf_do")
+    assert "not fraud. 1 order is lifted. burst is quiet about it for 7d." in view.text
+    with reading(house.engine) as conn:
+        assert [(one.verdict, one.who) for one in verdicts.every(conn, "t1")] == [("not fraud", "anna")]
+    assert "anna said" in view.refreshed().text
+
+
 def test_of_two_analysts_one_has_the_alert_and_the_other_sees_who(as_, house):
     house.attack(number=1)
     view = as_("analyst").open("alerts")
@@ -86,6 +110,40 @@ def test_an_alert_shows_its_last_hour_and_its_calls(as_, house):
     view = as_("analyst").open("alerts")
     assert f'href="/calls?call={place}&amp;tenant=t1"' in view.html and "4366••••••67" in view.html and "436641234567" not in view.html
     assert len(view.at.get("vega_lite_chart")) == 1 and "EUR per minute" in view.text
+
+
+# --- the rule lab ---
+
+
+def test_a_rule_is_tried_in_the_background_and_goes_its_way_by_two_people(as_, page, house):
+    house.publish()
+    house.records("event", "event")
+    view = as_("analyst").open("rules", rf_rule_detector="burst")
+    view.at.selectbox(key="rf_rule_detector").set_value("burst")
+    view.run()
+    view.at.text_input(key="rf_rule_burst_account_floor").set_value("lots")
+    view.at.text_input(key="rf_rule_why").set_value("too many alerts")
+    view.press("rf_rule_try")
+    assert "policy.detectors.burst.account_floor: 'lots' is not a number" in unescape(view.text)
+    view.at.text_input(key="rf_rule_burst_account_floor").set_value("240")
+    view.press("rf_rule_try")
+    wait_until(lambda: (job := jobs.of(("try", "t1"))) is None or job.over)
+    view.run().run()
+    assert "detectors.burst.account_floor = 240" in view.refreshed().text, view.text
+    view.open("rules", change="1")
+    for step in ("shadow", "asked"):
+        view.at.text_input(key="rf_rule_step_why").set_value("agreed")
+        view.press(f"rf_rule_to_{step}")
+    assert "rf_rule_to_promoted" not in {button.key for button in view.at.button}, "an analyst does not promote"
+    with writing(house.engine) as conn:
+        users.add(conn, "ben", "", "test", "test", 0)
+        users.set_role(conn, "ben", "t1", "fraud-lead", True, "test", "test", 0)
+    lead = page(user="ben").open("rules", change="1")
+    lead.at.text_input(key="rf_rule_step_why").set_value("looks right")
+    lead.press("rf_rule_to_promoted")
+    with reading(house.engine) as conn:
+        assert policy_in_force(conn, "t1").detectors == {"burst": {"account_floor": 240.0}}
+    assert "promoted, by ben" in lead.refreshed().text
 
 
 # --- blocks and lists ---

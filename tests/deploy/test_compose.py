@@ -59,7 +59,7 @@ def ours(services: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_every_part_has_a_service(services: dict[str, Any]):
-    assert SERVERS | ONE_SHOTS | {"collector", "judge", "watch", "store", "dispatcher", "router", "poster", "pages"} == services.keys()
+    assert SERVERS | ONE_SHOTS | {"collector", "judge", "watch", "store", "dispatcher", "router", "poster", "notify", "pages"} == services.keys()
 
 
 def test_the_command_of_each_service_exists(services: dict[str, Any]):
@@ -77,7 +77,7 @@ def test_several_judges_take_the_place_of_the_one():
     running = {
         s["command"][1] for s in ours(three).values() if s["command"][0] == "flow" and s.get("deploy", {}).get("replicas") != 0
     }
-    assert running == {*known.judge_names, "collector", "watch", "store", "dispatcher", "router", "poster", "pages"}
+    assert running == {*known.judge_names, "collector", "watch", "store", "dispatcher", "router", "poster", "notify", "pages"}
     assert {s["environment"]["RINGFENCE_JUDGES"] for s in ours(three).values()} == {"3"}
 
 

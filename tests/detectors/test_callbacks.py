@@ -6,14 +6,16 @@ import msgspec
 import polars as pl
 import pytest
 
+from core.orders import EVERYONE
 from core.policy import Policy
 from core.safety import Protected
-from detectors.callbacks import DETECTOR, LEAST_CALLBACKS, State, detect, forget
+from detectors.callbacks import DETECTOR, State, detect, forget
 from detectors.protocol import Limits, Settings
 from detectors.sums import SUMS
 
 T_MS = 1_790_000_000_000
-RULES = Settings(lambda _: Policy(), lambda _: Protected(), lambda *_: "EUR", Limits())
+RULES = Settings(lambda _: Policy(), lambda _: Protected(numbers=("22177999",)), lambda *_: "EUR", Limits())
+BLOCK = "22177042"
 
 
 def cut(*rows: dict) -> pl.DataFrame:
@@ -22,40 +24,48 @@ def cut(*rows: dict) -> pl.DataFrame:
     return pl.DataFrame([zero | row for row in rows], schema=SUMS)
 
 
-BLOCK = "22177042"
+def rung(rings: int, numbers: int = 3, ends: int = 1, block: str = BLOCK, tenant: str = "carrier") -> list[dict]:
+    """So many calls given up, from so many numbers of a block, in turn; each stands for `ends` calls."""
+    return [{"kind": "rung", "tenant": tenant, "subject": f"{block}{no % numbers:04d}", "rings": 1, "ends": ends} for no in range(rings)]
 
 
-def back(calls: int, account: str = "acme", at_ms: int = T_MS + 60_000) -> dict:
-    return {"kind": "abroad", "subject": BLOCK, "account": account, "second_ms": at_ms, "calls": calls, "nanos": calls * 10**9}
+def back(calls: int, account: str = "acme", at_ms: int = T_MS + 60_000, block: str = BLOCK) -> dict:
+    return {"kind": "abroad", "subject": f"{block}0001", "account": account, "second_ms": at_ms, "calls": calls, "nanos": calls * 10**9}
 
 
 @pytest.mark.parametrize(
-    ("what", "rings", "ends", "callbacks", "found"),
+    ("what", "rows", "refused"),
     [
-        ("a block that rang sixty numbers", 60, 60, 3, True),
-        ("too few calls back", 60, 60, 2, False),
-        ("too few were rung", 20, 20, 9, False),
-        ("most calls from it are ordinary ones", 60, 200, 9, False),
+        ("few numbers that ring again and again, over another tenant: the first call proves that people call back", [*rung(60), back(1)], BLOCK),
+        ("too few were rung", [*rung(20), back(9)], ""),
+        ("most calls from the block are ordinary ones", [*rung(60, ends=4), back(9)], ""),
+        ("a number for each call: flash calls, which hardly anybody calls back", [*rung(60, 60), back(4), back(0, "blue"), back(0, "cyan")], ""),
+        ("and which several accounts do", [*rung(60, 60), back(4), back(0, "blue"), back(1, "cyan")], BLOCK),
+        ("a block that was called before it rang: its numbers alone", [back(1, at_ms=T_MS - 9000), *rung(60), back(1)], f"{BLOCK}0000"),
+        ("numbers of ten digits: a block of all accounts has seven", [*rung(60, block="960765"), back(1, block="960765")], "9607650"),
+        ("a range around a protected number", [*rung(60, block="22177999"), back(9, block="22177999")], ""),
     ],
 )
-def test_which_calls_are_calls_back(what, rings, ends, callbacks, found):
-    assert LEAST_CALLBACKS == 3
-    findings, orders = detect(State(), cut({"kind": "rung", "subject": BLOCK, "rings": rings, "ends": ends}, back(callbacks)), RULES)
-    assert bool(findings) == found == bool(orders), what
+def test_where_calls_back_are_refused(what, rows, refused):
+    findings, orders = detect(State(), cut(*rows), RULES)
+    assert ([order.key.b_range for order in orders][:1] or [""]) == [refused], what
+    assert {order.key.account for order in orders} <= {EVERYONE} and {order.key.tenant for order in orders} <= {"t1"}
+    ends = ("of every account to +221 77042….", "every account to +960 765….", "protected number 22177999.")
+    assert not findings or findings[0].reason.endswith(ends)
 
 
-def test_each_account_that_calls_abroad_is_kept_from_the_block():
+def test_the_alert_says_who_was_rung_and_what_came_back():
     state = State()
-    detect(state, cut({"kind": "abroad", "subject": "4479111", "account": "blue", "calls": 5}), RULES)
-    findings, orders = detect(state, cut({"kind": "rung", "subject": BLOCK, "rings": 60, "ends": 60}, back(4)), RULES)
-    assert {order.key.text() for order in orders} == {f"t1/account:{account}/b:{BLOCK}" for account in ("acme", "blue")}
-    assert "60 numbers were rung briefly from +221 77042…" in findings[0].reason and "refuse new calls of 2 accounts" in findings[0].reason
+    findings, _ = detect(state, cut(*rung(60), back(2)), RULES)
+    assert "60 numbers were rung briefly from +221 77042… (Senegal, mobile); 2 calls back so far, 2.00 EUR" in findings[0].reason
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(state), type=State) == state
+    again, _ = detect(state, cut(back(1, at_ms=T_MS + 9 * 3_600_000)), RULES)
+    assert [one.finding_id for one in again] == [findings[0].finding_id], "calls back of a day are one alert"
 
 
 def test_a_block_is_forgotten_after_three_days():
     state = State()
-    detect(state, cut({"kind": "rung", "subject": BLOCK, "rings": 60, "ends": 60}), RULES)
+    detect(state, cut(*rung(60)), RULES)
     assert not detect(state, cut(back(9, at_ms=T_MS + 4 * 86_400_000)), RULES)[0]
     forget(state, T_MS + 15 * 86_400_000)
     assert state == DETECTOR.state()

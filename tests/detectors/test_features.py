@@ -38,7 +38,7 @@ def test_each_odd_call_counts_one_answer_one_start_and_one_end(changes, ticks, a
     frame = rows(*changes, ticks={(0, offset) for _, offset in ticks}, calls=calls)
     assert frame["odd_answers"].to_list() == answers and frame["odd_active"].to_list() == active
     assert not calls or not changes[-1].get("final"), "what is over is not remembered"
-    assert set(frame.columns) == set(FEATURES) - {"money", "unit", "watched_ms"}
+    assert set(frame.columns) == set(FEATURES) - {"money", "unit", "watched_ms", "known_points", "known_days"}
     assert all(frame.schema[name] == FEATURES[name] for name in frame.columns)
 
 

@@ -121,6 +121,13 @@ def test_a_proxy_that_is_no_address_is_refused_at_start(value: str):
         Settings(trusted_proxies=value)
 
 
+@pytest.mark.parametrize("name", ["carrier", "ask"])
+def test_a_next_hop_is_a_host_and_a_port(name: str):
+    with pytest.raises(ValueError, match=rf"{name}\n.*'gw.example' has no port"):
+        Settings(**{name: "gw.example"})
+    assert getattr(Settings(**{name: "gw.example:5060"}), name) == "gw.example:5060"
+
+
 def test_proxies_are_addresses_and_networks_and_nobody_by_default():
     assert Settings().proxies == ()
     assert Settings(trusted_proxies=" 10.0.0.1 ,2001:db8::/32,").proxies == ("10.0.0.1", "2001:db8::/32")

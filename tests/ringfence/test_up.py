@@ -40,7 +40,7 @@ def test_an_attack_is_reported_and_blocked_and_no_record_or_process_is_left(tmp_
         up.until_output(f"lets t1/account:{re.escape(victim)}", 30)
 
         children = up.children()
-        assert len(children) == 10  # store, watch, judge, router, poster, dispatcher, collector, shipper, simulator, pages
+        assert len(children) == 11  # store, watch, judge, router, poster, notify, dispatcher, collector, shipper, simulator, pages
         up.process.send_signal(signal.SIGINT)
         assert up.process.wait(60) == 0, up.output()
         assert gone(children) == []

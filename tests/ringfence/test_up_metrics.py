@@ -53,7 +53,7 @@ def test_the_metrics_of_all_parts_add_up_and_no_log_contains_a_number(up: Up):
     until(up.endpoints)
     where = up.endpoints()
     parts: dict[str, str] = {name: url for name, url in where["parts"].items() if name != "pages"}
-    assert {"collector", "judge", "watch", "store", "dispatcher", "router", "poster", "shipper", "simulator"} == parts.keys()
+    assert {"collector", "judge", "watch", "store", "dispatcher", "router", "poster", "notify", "shipper", "simulator"} == parts.keys()
 
     def ready(name: str) -> bool:
         try:

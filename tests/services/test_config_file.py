@@ -98,6 +98,43 @@ ALL_AT_ONCE = {
         "carriers[0].caps.money_day: 'lots' is not a decimal amount",
         "trunk_groups[0].caps.calls_per_second: counts incoming calls",
     ],
+    (
+        "tenant: t1\n"
+        "carriers: [{name: c}]\n"
+        "trunks:\n"
+        "- {name: a, carrier: c, address: no host}\n"
+        "- {name: b, carrier: c, address: '192.0.2.1:99999'}\n"
+        "- {name: d, carrier: c, address: ':5060'}\n"
+        "- {name: e, carrier: c, address: 'sip:192.0.2.1'}\n"
+        "- {name: f, carrier: c, address: '192.0.2.1:5060;transport=tcp'}\n"
+        "- {name: g, carrier: c, address: '2001:db8::1:5060'}\n"
+        "- {name: h, carrier: c, address: '192.0.2.300:5060'}\n"
+        "- {name: i, carrier: c, address: 'gw.example:5060', prefix: '00 43'}\n"
+        "- {name: j, carrier: c, address: '[2001:db8::1]:5060', prefix: '7001#'}\n"
+        "portability:\n"
+        "- {name: p, kind: enum, zone: e164.arpa, server: 'dns.example:53'}\n"
+        "- {name: q, kind: enum, zone: e164 arpa}\n"
+        "- {name: r, kind: http, url: 'http://mnp example/{number}'}\n"
+        "- {name: s, kind: http, url: 'http://mnp.example:8080/v1?n={number}'}\n"
+        "legal_entities:\n"
+        "- {name: one, iban: AT611904300234573202, bic: BKAU, legal: {email: 'a@x.example, b@x.example'}}\n"
+        "- {name: two, iban: AT61 1904 3002 3457 3201, bic: BKAUATWW, legal: {email: billing@x.example}}"
+    ): [
+        "trunks[0].address: 'no host' has no port: write HOST:PORT",
+        "trunks[1].address: '192.0.2.1:99999' has no port from 1 to 65535",
+        "trunks[2].address: '' in ':5060' is not an address or a name",
+        "trunks[3].address: 'sip:192.0.2.1' has no port from 1 to 65535",
+        "trunks[4].address: '192.0.2.1:5060;transport=tcp' has no port from 1 to 65535",
+        "trunks[5].address: '2001:db8::1:5060' has no port: write HOST:PORT",
+        "trunks[6].address: Octet 300 (> 255) not permitted in '192.0.2.300'",
+        "trunks[7].prefix: '00 43' is not 1 to 16 letters, digits, * # +",
+        "portability[0].server: 'dns.example' in 'dns.example:53' is not an IP address",
+        "portability[1].zone: 'e164 arpa' is no zone of numbers",
+        "portability[2].url: 'http://mnp example/{number}' must be an address",
+        "legal_entities[0].iban: 'AT611904300234573202' cannot be an IBAN",
+        "legal_entities[0].bic: 'BKAU' cannot be a BIC",
+        "legal_entities[0].legal.email: 'a@x.example, b@x.example' is no address",
+    ],
     "tenant: t1\naccounts: [{name: []}]\ntrunks: [{name: t, account: acme, carrier: omega}]": [
         "accounts[0].name: must be one value",
         "trunks[0].carrier: no carrier 'omega'",

@@ -12,9 +12,10 @@ import pytest
 from typer.testing import CliRunner
 
 from assurance.disputes.life import DAY_MS
-from books import Connection, Engine, disputes, ledger, open_books, reading, writing
+from books import Connection, Engine, alerts, disputes, invoices, ledger, open_books, reading, writing
 from books.ledger import Account
 from core.money import to_nanos
+from core.orders import Finding
 from ringfence.cli import app
 from ringfence.settings import Settings
 from services import disputing
@@ -25,7 +26,7 @@ from services.reconciling import Asked, run
 from services.rehearsal import Leak, lay
 from simulator.billing.faults import bill_of
 from simulator.billing.files import cdr_file, invoice_file
-from simulator.billing.own import offer, own_calls
+from simulator.billing.own import FROM_MS, UNTIL_MS, offer, own_calls
 
 NOW_MS = 1_794_000_000_000
 
@@ -119,6 +120,61 @@ def test_the_evidence_can_be_checked_alone_and_hides_numbers(engine: Engine):
     assert archive.read("dispute.pdf").startswith(b"%PDF")
     amounts = [row.split(",")[csv[0].split(",").index("difference")] for row in csv[1:]]
     assert sum(to_nanos(amount) for amount in amounts) == one.nanos
+
+
+def test_false_answers_join_as_a_statistical_claim_that_only_a_person_makes(engine: Engine):
+    def alert(subject: str, nanos: int, first_ms: int = FROM_MS + DAY_MS) -> Finding:
+        return Finding(
+            finding_id=f"fas-{subject}", tenant="t1", detector="fas", subject_kind="route", subject=subject, detected_at_ms=first_ms,
+            first_ms=first_ms, last_ms=first_ms + DAY_MS, calls=412, exposure_nanos=nanos, currency="EUR", score=2.0,
+            reason=f"{subject}: 61 % of 412 calls are answered, and 38 % over all others", example_call_ids=[],
+        )  # fmt: skip
+
+    with writing(engine) as conn:
+        name = name_of(engine)
+        assert "fas" not in {one.cause for one in disputing.assess(conn, "t1", name)[1]}
+        for one in (alert("alpha>20", 7 * 10**9), alert("alpha>53", 5 * 10**9), alert("beta>20", 10**9), alert("alpha>44", 1, UNTIL_MS + DAY_MS)):
+            alerts.upsert(conn, one, NOW_MS)
+        (claim,) = [one for one in disputing.assess(conn, "t1", name)[1] if one.cause == "fas"]
+        assert (claim.nanos, claim.parts, claim.is_worth) == (12 * 10**9, 2, False)
+        assert not [one for one in disputing.propose(conn, "t1", name, "ops", NOW_MS) if one.cause == "fas"]
+        (made,) = disputing.propose(conn, "t1", name, "ops", NOW_MS, ("fas",))
+        archive = zipfile.ZipFile(io.BytesIO(disputing.pack(conn, "t1", made.id)))
+    routes = archive.read("routes.csv").decode().splitlines()
+    assert len(routes) == 3 and "alpha>20" in routes[1] and "61 % of 412" in routes[1] and archive.read("dispute.pdf").startswith(b"%PDF")
+    assert "a statistical claim about the route" in archive.read("facts.json").decode()
+
+
+def test_a_customers_dispute_ends_with_a_credit_note_of_ours(tmp_path: Path):
+    bill = bill_of(own_calls(1_000, 1, offer()), offer(), 2, share=0.01)
+    installation = laid(tmp_path / "home", bill.ours)
+
+    def invoke(*words: str) -> str:
+        result = CliRunner().invoke(app, [*words, "--home", str(tmp_path / "home")])
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    for words in (("books", "post"), ("invoices", "run"), ("invoices", "approve", "--why", "checked"), ("invoices", "issue")):
+        invoke(*words)
+    claim = run(installation, "", Asked("acme", "2026-10", "sell", cdrs=cdr_file(bill, 3)), "ops", NOW_MS).stored
+    engine = open_books(installation.books_dsn)
+    with writing(engine) as conn:
+        (one,) = disputing.propose(conn, "t1", claim.id, "ops", NOW_MS, ("rate",))
+        for event in ("approve", "send", "agree"):
+            disputing.happen(conn, "t1", one.id, event, "ops", "", NOW_MS, amount="1" if event == "agree" else "")
+        with pytest.raises(BadArgument, match="no issued credit note of ours for acme"):
+            disputing.happen(conn, "t1", one.id, "credit", "ops", "", NOW_MS, credit_note="CN-77")
+        (invoice,) = [row for row in invoices.every(conn, "t1", "acme") if row.from_day == "2026-10-01"]
+    invoke("invoices", "credit", invoice.number, "--amount", "1", "--why", f"dispute {one.id}")
+    invoke("invoices", "approve", "--why", "agreed")
+    invoke("invoices", "issue")
+    with writing(engine) as conn:
+        (note,) = invoices.every(conn, "t1", "acme", credits=invoice.id)
+        owed = ledger.balance(conn, Account("t1", "receivable", "EUR", "acme", "acme-sell"))
+        done = disputing.happen(conn, "t1", one.id, "credit", "ops", "", NOW_MS, credit_note=note.number)
+        assert (done.state, done.credit_note) == ("credited", note.number)
+        assert ledger.balance(conn, Account("t1", "receivable", "EUR", "acme", "acme-sell")) == owed, "the note was posted when it was issued"
+    engine.dispose()
 
 
 def test_the_command_follows_a_dispute(home: Path, engine: Engine, tmp_path: Path):

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import polars as pl
 import pytest
 from typer.testing import CliRunner
 
 from books import open_books, reading, reconciliations
+from core.billing import Discount, Fee, Invoicing
 from ringfence.cli import app
 from ringfence.settings import Settings
 from services.errors import ServiceError
 from services.installation import Installation
 from services.reconciling import Asked, Refused, run
-from services.rehearsal import Leak, lay
+from services.rehearsal import Leak, config, lay
 from simulator.billing.faults import Bill, bill_of
 from simulator.billing.files import cdr_file, invoice_file
 from simulator.billing.own import FROM_MS, UNTIL_MS, offer, own_calls
@@ -109,6 +111,29 @@ def test_local_time_over_a_change_of_the_clocks_is_told(installation: Installati
     one = Asked("alpha", "2026-10-25", cdrs=text, zone="Europe/Vienna", guess_again=True, replace=True)
     done = run(installation, "", one, "ops", NOW_MS, keep=False)
     assert [one.kind for one in done.reconciled.findings if "twice" in one.what] == ["repeated hour"]
+
+
+def test_a_tolerance_of_money_takes_small_differences_together(installation: Installation, bill: Bill):
+    exact, lenient = (run(installation, "", asked(bill, tolerance_nanos=nanos), "ops", NOW_MS, keep=False).reconciled for nanos in (0, 10_000_000))
+    assert lenient.difference_nanos == exact.difference_nanos == lenient.entries["nanos"].sum()
+    before, after = (dict(found.causes().select("cause", "parts").iter_rows()) for found in (exact, lenient))
+    assert after["within_tolerance"] > before.get("within_tolerance", 0) and after["rate"] < before["rate"]
+    assert after["suspected_hung"] == before["suspected_hung"] and after["missing_ours"] == before["missing_ours"]
+
+
+def test_fees_and_a_discount_that_were_agreed_on_are_no_difference(tmp_path: Path, bill: Bill):
+    how = Invoicing(fees=(Fee(text="Port fee", amount_nanos=50 * 10**9),), discounts=(Discount(text="volume", percent="10"),))
+    plain = config("t1")
+    agreements = tuple(msgspec.structs.replace(one, invoicing=how) if one.role == "buy" else one for one in plain.agreements)
+    made = Settings(home=tmp_path / "home", tenant="t1", countries="AT").installation
+    lay(made, bill.ours, NOW_MS, agreed=msgspec.structs.replace(plain, agreements=agreements))
+    text = invoice_file(bill).decode().replace("Total;", "Port fee;;;50.00\nPaper;;;3.00\nTotal;")
+    found = run(made, "", asked(bill, invoice=text.encode()), "ops", NOW_MS, keep=False).reconciled
+    causes = dict(found.causes().select("cause", "nanos").iter_rows())
+    calls = int(found.ours.filter(pl.col("at_ms").is_between(*found.period, closed="left"))["nanos"].sum())
+    assert sum(causes.values()) == found.difference_nanos
+    assert (causes["other_charge"], causes["discount"], "fee" in causes) == (3 * 10**9, (calls + 5) // 10, False)
+    assert found.ours_nanos == calls - (calls + 5) // 10 + 50 * 10**9
 
 
 def test_a_customer_disputes_our_invoice_by_the_same_engine(installation: Installation, bill: Bill):

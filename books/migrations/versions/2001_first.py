@@ -58,6 +58,18 @@ def upgrade() -> None:
         *_int64("learned_ms", "opened_ms", "updated_ms"), *_text("facts", default=""),
     )  # fmt: skip
     op.create_index("ix_alerts_tenant", "alerts", ["tenant", "last_ms"])
+    op.create_index("ix_alerts_opened", "alerts", ["opened_ms"])
+    _create(
+        "notify_targets", ["name"], *_text("name", "kind", "address", "secret", "tenant", "least"), *_int64("after_ms"),
+        *_text("hours", "days", "time_zone", "always"), *_flag("whole_numbers"), *_text("who"), *_int64("at_ms"),
+    )  # fmt: skip
+    _create(
+        "notices", ["id"], *_text("id", "target", "about", "tenant", "severity", "title", "text"), *_flag("escalated"),
+        *_int64("event_ms", "next_ms"), *_text("state"), *_int64("attempts"), *_text("error"), *_int64("changed_ms"),
+    )  # fmt: skip
+    op.create_index("ix_notices_due", "notices", ["state", "next_ms"])
+    op.create_index("ix_notices_event", "notices", ["event_ms"])
+    op.create_index("ix_notices_changed", "notices", ["changed_ms"])
     _create("alert_takes", ["finding_id"], *_text("finding_id", "who"), *_int64("at_ms"))
     _create("audit", ["id"], sa.Column("id", SERIAL, nullable=False), *_int64("at_ms"), *_text("who", "verb", "subject", "why", "previous", "sha256"))
     op.create_index("ix_audit_at", "audit", ["at_ms"])
@@ -101,6 +113,21 @@ def upgrade() -> None:
     suppression = sa.Column("id", SERIAL, nullable=False)
     _create("suppressions", ["id"], suppression, *_text(*KEY), *_int64("until_ms"), *_text("who", "why"), *_int64("at_ms"))
     op.create_index("ix_suppressions_until", "suppressions", ["until_ms"])
+    _create(
+        "verdicts", ["finding_id"], *_text("finding_id", "tenant", "detector", "subject_kind", "subject", "verdict", "who", "why"),
+        *_int64("at_ms", "alerted_ms"), *_text("spread_from", "facts"),
+    )  # fmt: skip
+    op.create_index("ix_verdicts_tenant", "verdicts", ["tenant", "at_ms"])
+    _create(
+        "quiet_subjects", ["tenant", "detector", "subject_kind", "subject"],
+        *_text("tenant", "detector", "subject_kind", "subject", "finding_id"), *_int64("until_ms"), *_text("who", "why"), *_int64("at_ms"),
+    )  # fmt: skip
+    _create(
+        "rule_changes", ["id"], sa.Column("id", SERIAL, nullable=False), *_text("tenant", "changes", "why", "who"), *_int64("at_ms"),
+        *_text("state", "state_why", "state_who"), *_int64("state_at_ms"), *_int64("shadow_from_ms", default="0"),
+        *_text("tried", "shadowed", default=""),
+    )  # fmt: skip
+    op.create_index("ix_rule_changes_tenant", "rule_changes", ["tenant", "id"])
     run = sa.Column("run", SERIAL, autoincrement=False, nullable=False)
     _create(
         "rating_runs", ["run"], run, *_text("kind", "spec", "who", "why"), *_int64("at_ms"), *_text("state", "state_who", "state_why"),
@@ -130,6 +157,10 @@ def upgrade() -> None:
 def _assurance() -> None:
     """Reconciliations, disputes and the results of controls."""
     _create("party_files", ["tenant", "role", "party"], *_text("tenant", "role", "party", "profile", "who"), *_int64("at_ms"))
+    _create(
+        "picked_files", ["tenant", "source", "name", "sha256"], *_text("tenant", "source", "name", "sha256"),
+        *_int64("size_bytes", "modified_ms", "number"), *_text("path"), *_int64("every_ms", "least_bytes", "at_ms"),
+    )  # fmt: skip
     _create(
         "reconciliations", ["id"], *_text("id", "tenant", "role", "party"), *_int64("from_ms", "to_ms"),
         *_text("invoice_no", "invoice_sha256", "cdrs_sha256", "currency", "theirs", "ours", "summary"),

@@ -1,0 +1,91 @@
+"""A person's verdict on an alert: fraud, not fraud, or unsure; and what follows from it.
+
+Only subjects that were alerted have verdicts, and they come late: whoever learns from them must know both (`docs/verdicts.md`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from books import Connection, alerts, orders, verdicts
+from books.verdicts import WORDS, Quiet, Verdict, Word
+from core.durations import text as span_of
+from services.errors import BadArgument, ServiceError, UnknownName
+
+QUIET_MS = 7 * 86_400_000
+MOST_QUIET_MS = 90 * 86_400_000
+OPEN_MS = 24 * 3_600_000
+"""An alert whose last record is older is not open any more."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a verdict has led to: alerts that got the same one, orders that were lifted, until when the subject is quiet (0 = it is not)."""
+
+    verdict: Verdict
+    spread_to: list[str] = field(default_factory=list)
+    lifted: list[str] = field(default_factory=list)
+    quiet_until_ms: int = 0
+
+
+def give(conn: Connection, finding_id: str, verdict: str, who: str, why: str, now_ms: int, quiet_ms: int = QUIET_MS) -> Given:
+    """Stores a verdict, in one transaction with what follows. Given again it changes nothing but the time.
+
+    fraud       the subject's other open alerts get the same verdict, unless a person has judged them; it is not quiet any more
+    not fraud   its own orders are lifted; alerts of the same detector about the same subject are not shown, and refuse nothing, for `quiet_ms`
+    unsure      nothing
+
+    Raises `ServiceError`.
+    """
+    if verdict not in WORDS:
+        raise BadArgument(f"{verdict!r} is no verdict: write one of {', '.join(WORDS)}")
+    word: Word = next(one for one in WORDS if one == verdict)
+    if not who.strip() or not why.strip():
+        raise ServiceError("A verdict needs a reason: it is recorded, and a colleague will ask.")
+    if not 0 < quiet_ms <= MOST_QUIET_MS:
+        raise BadArgument("A subject can be quiet for at most 90 days, and for more than 0.")
+    finding = alerts.find(conn, finding_id)
+    if finding is None:
+        raise UnknownName(f"There is no alert {finding_id}: `ringfence alerts list` names them.")
+    verdicts.put_verdict(conn, finding, word, who, why, now_ms)
+    spread: list[str] = []
+    lifted: list[str] = []
+    if word == "not fraud":
+        lifted = orders.lift_finding(conn, finding_id, who, f"not fraud: {why}", now_ms)
+        verdicts.quieten(conn, finding, now_ms + quiet_ms, who, why, now_ms)
+    else:
+        verdicts.end_quiet(conn, finding, who, f"{word}: {why}", now_ms)
+    if word == "fraud":
+        for other in verdicts.open_alerts(conn, finding, finding.last_ms - OPEN_MS):
+            verdicts.put_verdict(conn, other, word, who, why, now_ms, spread_from=finding_id)
+            spread.append(other.finding_id)
+    stored = verdicts.of(conn, [finding_id])[finding_id]
+    return Given(stored, spread, lifted, now_ms + quiet_ms if word == "not fraud" else 0)
+
+
+def text_of(given: Given) -> str:
+    """What a verdict has led to, in words.
+
+    >>> one = Verdict("f", "t1", "burst", "account", "acme", "not fraud", "anna", "their campaign", 0, 0, "", None)
+    >>> text_of(Given(one, lifted=["o1"], quiet_until_ms=7 * 86_400_000))
+    'acme: not fraud. 1 order is lifted. burst is quiet about it for 7d.'
+    """
+    one = given.verdict
+    parts = [f"{one.subject}: {one.verdict}."]
+    if given.lifted:
+        parts.append("1 order is lifted." if len(given.lifted) == 1 else f"{len(given.lifted):,} orders are lifted.")
+    if given.quiet_until_ms:
+        parts.append(f"{one.detector} is quiet about it for {span_of(given.quiet_until_ms - one.at_ms)}.")  # type: ignore[arg-type]
+    if given.spread_to:
+        parts.append(f"{len(given.spread_to):,} other open alert{'s' * (len(given.spread_to) != 1)} about it got the same verdict.")
+    return " ".join(parts)
+
+
+def every(conn: Connection, tenant: str = "") -> list[Verdict]:
+    """All verdicts, in the order in which they were given."""
+    return verdicts.every(conn, tenant)
+
+
+def quiet(conn: Connection, now_ms: int, tenant: str = "") -> list[Quiet]:
+    """The subjects of which nothing is shown now."""
+    return list(verdicts.quiet(conn, now_ms, tenant).values())
