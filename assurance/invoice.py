@@ -14,6 +14,7 @@ import msgspec
 
 from assurance.cycles import Period
 from assurance.rounding import RULE, allocated, decimals_of, to_minor, to_nanos
+from assurance.swap import Settlement, settled
 from assurance.tax import NoTax, Parties, TaxLine, taxes
 from core.billing import Fee, Invoicing, LegalEntity, TaxProfile, TaxTable, holds, percent_of
 from core.config import Agreement, Party
@@ -36,7 +37,8 @@ class Usage:
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
-    """A line. `kind`: calls, late, fee, discount, commitment, credit. `exact_nanos`: a text, because it may be wider than JSON's numbers are read."""
+    """A line. `kind`: calls, late, fee, discount, commitment, true_up, credit.
+    `exact_nanos`: a text, because it may be wider than JSON's numbers are read."""
 
     kind: str
     text: str
@@ -69,6 +71,7 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     rounding: str = RULE
     of_invoice: str = ""  # of a credit note
     why: str = ""
+    swap: Settlement | None = None
 
     @property
     def usage_nanos(self) -> int:
@@ -87,11 +90,22 @@ class Terms:
     tables: Mapping[str, TaxTable]
 
 
-def build(terms: Terms, currency: str, period: Period, usage: Sequence[Usage]) -> Document:
-    """The invoice of a period. Raises `assurance.tax.NoTax`."""
+def build(terms: Terms, currency: str, period: Period, usage: Sequence[Usage], bought: tuple[int, int] = (0, 0)) -> Document:
+    """The invoice of a period. `bought`: of a swap, the charged seconds and nanos of the other side. Raises `assurance.tax.NoTax`."""
+    swap = terms.agreement.invoicing.swap
+    if swap is None:
+        return _built(terms, currency, period, list(_lines(terms.agreement, period, usage)))
+    mine = [one for one in usage if not one.late]
+    settlement = settled(swap, (sum(one.charged_s for one in mine), sum(one.nanos for one in mine)), bought)
     lines = list(_lines(terms.agreement, period, usage))
+    if settlement.sold.true_up_nanos:
+        lines.append(("true_up", settlement.sold.true_up_nanos, "Swap true-up"))
+    return msgspec.structs.replace(_built(terms, currency, period, lines), swap=settlement)
+
+
+def _built(terms: Terms, currency: str, period: Period, lines: list[tuple[str, int, Usage | str]]) -> Document:
     decimals = decimals_of(currency)
-    if not any(one.gross for one in usage):
+    if not any(isinstance(source, Usage) and source.gross for _, _, source in lines):
         return finished(terms, currency, period, _lines_of(lines, decimals))
     # Gross prices: the tax is taken out of each line, and the total is what the gross amounts come to.
     (tax, *others) = finished(terms, currency, period, []).taxes

@@ -65,6 +65,23 @@ class Discount(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     from_nanos: int = 0
 
 
+class SwapSide(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What one side of a swap commits to send in a cycle, and the prices of what it sends, of what is beyond that, and of what is missing."""
+
+    committed_s: int
+    per_minute_nanos: int
+    excess_per_minute_nanos: int
+    shortfall_per_minute_nanos: int
+
+
+class Swap(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Two carriers exchange volumes. `buys`: the agreement by which we buy from the same party; `they_send`: the calls of this agreement."""
+
+    buys: str
+    they_send: SwapSide
+    we_send: SwapSide
+
+
 class Invoicing(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How an agreement is invoiced. `issuer`: a legal entity; "" = the only one.
 
@@ -77,12 +94,13 @@ class Invoicing(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     issuer: str = ""
     first_day: str = ""
     cycle_days: int = 0
-    period_instant: Literal["answer", "end"] = "answer"
+    period_instant: Literal["setup", "answer", "end"] = "answer"
     line_arithmetic: Literal["calls", "seconds"] = "calls"
     paid: Literal["postpaid", "prepaid", "hybrid"] = "postpaid"
     fees: tuple[Fee, ...] = ()
     discounts: tuple[Discount, ...] = ()
     commitment_nanos: int | None = None  # the calls of a period come to at least this, or the rest is a line of its own
+    swap: Swap | None = None
 
 
 class Commission(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -764,6 +764,14 @@ def _invoiced(row: Agreement, find: Find) -> Iterator[tuple[str, str]]:
         yield "invoicing.issuer", f"no legal entity {how.issuer!r}"
     if how.first_day and not is_day(how.first_day):
         yield "invoicing.first_day", f"{how.first_day!r} is no date: write 2026-12-25"
+    if how.swap is not None:
+        buys = find("agreements", row.tenant, how.swap.buys)
+        if row.role != "sell" or buys is None or buys.role != "buy":
+            yield "invoicing.swap.buys", f"{how.swap.buys!r} must be an agreement to buy, and this one an agreement to sell: both with the same party"
+        elif buys.currency != row.currency:
+            yield "invoicing.swap.buys", f"is in {buys.currency} and this agreement in {row.currency}: a swap is settled in one currency"
+        elif how.commitment_nanos is not None:
+            yield "invoicing.commitment", "a swap has its own commitment: leave one of the two out"
     if how.paid == "prepaid" and row.credit_limit_nanos is not None:
         yield "credit_limit", "a prepaid agreement has no limit beyond what was paid: write `paid: hybrid`, or leave it out"
     if how.paid == "hybrid" and row.credit_limit_nanos is None:

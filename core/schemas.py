@@ -221,7 +221,9 @@ CHARGES = pl.Schema(
         "prefix": pl.String,
         "destination": pl.String,
         "start_ms": pl.Int64,  # of the segment: the answer, null = there was none
-        "end_ms": pl.Int64,  # of the call
+        "end_ms": pl.Int64,  # of the call; likewise the next two
+        "setup_ms": pl.Int64,
+        "answer_ms": pl.Int64,
         "charged_s": pl.Int64,
         "per_min_nanos": pl.Int64,
         "usage_nanos": pl.Int64,

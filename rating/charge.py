@@ -327,15 +327,15 @@ class _Batch:
         head = (at("partition")[i], at("offset")[i], at("revision")[i], 0)
         where = (at("record_partition")[i], at("record_offset")[i], at("learned_ms")[i], self.tenant[i], self.call_key[i])
         answered, account, end_ms, version = self.answered[i], self.account[i], at("end_ms")[i], self.terms.version
-        start_ms = self.at_ms[k] if answered else None
+        start_ms, setup_ms = self.at_ms[k] if answered else None, at("setup_ms")[i]
 
         def row(role: str, level: int, one: Purchase) -> tuple[Any, ...]:
             nanos = one.usage_nanos + one.connect_nanos + one.attempt_nanos + one.surcharge_nanos
             return (
                 *head, role, level, one.attempt_no, one.segment, *where, one.party, account, one.carrier, one.trunk_group, one.egress_trunk,
-                one.agreement, one.deck, one.deck_id, one.prefix, one.destination, one.start_ms, end_ms, one.charged_s, one.per_min_nanos,
-                one.usage_nanos, one.connect_nanos, one.attempt_nanos, one.surcharge_nanos, nanos, one.currency, one.fx, one.rounding, one.tax,
-                "", version,
+                one.agreement, one.deck, one.deck_id, one.prefix, one.destination, one.start_ms, end_ms, setup_ms, start_ms, one.charged_s,
+                one.per_min_nanos, one.usage_nanos, one.connect_nanos, one.attempt_nanos, one.surcharge_nanos, nanos, one.currency, one.fx,
+                one.rounding, one.tax, "", version,
             )  # fmt: skip
 
         rows = [row(SELL, level, one) for level, sales in enumerate(self._sales(i, k, start_ms)) for one in sales]

@@ -56,7 +56,10 @@ OF_ATTEMPT = (
 )  # fmt: skip
 """The columns of `core.schemas.ATTEMPTS` that are read, of calls with `failed` attempts or `legs` alone: the others say all in their own row."""
 
-_WHERE = ("partition", "offset", "revision", "record_partition", "record_offset", "learned_ms", "tenant", "call_key", "account", "end_ms")
+_WHERE = (
+    "partition", "offset", "revision", "record_partition", "record_offset", "learned_ms", "tenant", "call_key", "account", "end_ms", "setup_ms",
+    "answer_ms",
+)  # fmt: skip
 _ROUTE = ("carrier", "trunk_group", "egress_trunk")
 _OF_CALLER = ("a_number", "a_kind", "lrn", "setup_ms")
 _OF_SEGMENT = (

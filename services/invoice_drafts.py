@@ -77,7 +77,9 @@ def drafts(conn: Connection, client: Warehouse, tenant: str, until: date, batch:
             before = State(_posted(conn, before_batch), before_until_ms)
             usage = _usage(client, tenant, before, State(posted, until_ms), instant, from_ms, some)
             for one in some:
-                document = _document(terms, one, usage.get(one.chain, []), progress.findings)
+                swap = terms.agreement(one.chain).invoicing.swap
+                bought = _bought(client, tenant, one, swap.buys, before, State(posted, until_ms), instant) if swap else (0, 0)
+                document = _document(terms, one, usage.get(one.chain, []), bought, progress.findings)
                 following = period_of(terms.agreement(one.chain), one.period.until_ms)
                 if document is None:
                     waiting[one.chain] = None
@@ -128,7 +130,7 @@ def _chains(conn: Connection, terms: TermsInForce, tenant: str) -> list[Chain]:
     """Whoever was sold calls, or has an agreement with fees."""
     found = {Chain(one.account.party, one.account.agreement, one.account.currency) for one in ledger.balances(conn, tenant, kinds=("unbilled",))}
     for name, agreement in terms.agreements.items():
-        if agreement.role == "sell" and (agreement.invoicing.fees or agreement.invoicing.commitment_nanos):
+        if agreement.role == "sell" and (agreement.invoicing.fees or agreement.invoicing.commitment_nanos or agreement.invoicing.swap):
             found |= {Chain(party, name, agreement.currency) for party in terms.parties_of(name)}
     return sorted(found, key=lambda one: (one.party, one.agreement, one.currency))
 
@@ -158,7 +160,21 @@ def _usage(
     return found
 
 
-def _document(terms: TermsInForce, one: _Next, usage: list[Usage], findings: list[str]) -> Document | None:
+def _bought(client: Warehouse, tenant: str, one: _Next, agreement: str, before: State, after: State, instant: str) -> tuple[int, int]:
+    """Charged seconds and nanos of what is bought from the party by an agreement in the same period."""
+    columns = (
+        "toInt64(sum(if(sign > 0 AND instant_ms >= {from_ms:Int64}, charged_s, 0))) AS seconds, "
+        "sum(if(sign > 0 AND instant_ms >= {from_ms:Int64}, toInt128(nanos), toInt128(0))) AS money"
+    )
+    condition = (
+        "tenant = {tenant:String} AND role = 'buy' AND party = {party:String} AND agreement = {agreement:String} AND currency = {currency:String}"
+    )
+    params = {"tenant": tenant, "party": one.chain.party, "agreement": agreement, "currency": one.chain.currency, "from_ms": one.period.from_ms}
+    (row,) = ask(client, owed.step(before, after, columns, "", condition, params, instant))
+    return int(row["seconds"]), int(row["money"])
+
+
+def _document(terms: TermsInForce, one: _Next, usage: list[Usage], bought: tuple[int, int], findings: list[str]) -> Document | None:
     """The document of an invoice; None = it cannot be made, and a finding says why."""
     who = one.chain.party + (f", agreement {one.chain.agreement}" if one.chain.agreement else "")
     agreement = terms.agreement(one.chain)
@@ -167,13 +183,13 @@ def _document(terms: TermsInForce, one: _Next, usage: list[Usage], findings: lis
         if agreement.currency and agreement.currency != one.chain.currency:
             if not usage:
                 return assurance_invoice.finished(mine, one.chain.currency, one.period, [])
-            fees_apart = msgspec.structs.replace(agreement.invoicing, fees=(), commitment_nanos=None, discounts=())
+            fees_apart = msgspec.structs.replace(agreement.invoicing, fees=(), commitment_nanos=None, discounts=(), swap=None)
             mine = Terms(msgspec.structs.replace(agreement, invoicing=fees_apart), mine.party, mine.issuer, mine.profile, mine.tables)
             findings.append(
                 f"{who}: calls until {one.period.until} were priced in {one.chain.currency}, and the agreement is in {agreement.currency} now: they "
                 "have an invoice of their own; fees and discounts are on the other one"
             )
-        document = assurance_invoice.build(mine, one.chain.currency, one.period, usage)
+        document = assurance_invoice.build(mine, one.chain.currency, one.period, usage, bought)
     except (NoTax, ServiceError) as wrong:
         findings.append(f"{who}: no invoice of {one.period.first} to {one.period.last}: {wrong}")
         return None

@@ -21,6 +21,7 @@ import msgspec
 import typst
 
 from assurance.invoice import Document
+from assurance.rounding import to_minor
 from books.invoices import Invoice
 from core.billing import Legal
 from core.money import to_text
@@ -154,6 +155,10 @@ def data_of(invoice: Invoice, document: Document, style: Style) -> dict[str, Any
     notes += [document.why] if document.why else []
     if document.kind == "invoice" and document.issuer.iban and due:
         notes.append(words["pay"].format(total=shown.money(document.total), due=shown.day(due), iban=document.issuer.iban, number=number))
+    if document.swap is not None:
+        sides = (document.swap.sold.deal_nanos, document.swap.bought.deal_nanos, document.swap.net_nanos)
+        ours, theirs, net = (shown.money(to_minor(nanos, document.decimals)) for nanos in sides)
+        notes.append(words["swap"].format(ours=ours, theirs=theirs, net=net))
     if any(line.kind == "late" for line in document.lines):
         notes.append(words["correction"])
     totals = [[words["net"], shown.money(document.net)]]
@@ -196,7 +201,7 @@ class _Shown:
         found = []
         for line in self.document.lines:
             calls = line.kind in ("calls", "late")
-            text = self.words["commitment"] if line.kind == "commitment" else line.text
+            text = self.words[line.kind] if line.kind in ("commitment", "true_up") else line.text
             text += f" ({self.words['late']})" if line.kind == "late" else ""
             minutes = self.number(str((Decimal(line.charged_s) / 60).quantize(Decimal("0.01")))) if calls else ""
             price = self.number(to_text(line.per_min_nanos)) if calls else ""

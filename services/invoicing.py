@@ -171,6 +171,10 @@ def _transfers(one: Invoice, document: Document) -> Iterator[ledger.Transfer]:
             "rounding": Account(one.tenant, "rounding", one.currency),
         }[kind]
         yield from ledger.transfer("invoice", one.id, source, receivable, nanos, what)
+    if document.swap is not None:  # the other side of the deal: what we owe beside, or less than, what the calls cost
+        unpaid = Account(one.tenant, "unpaid", one.currency, one.party, document.swap.buys)
+        cost = Account(one.tenant, "cost", one.currency)
+        yield from ledger.transfer("true_up", one.id, unpaid, cost, document.swap.bought.true_up_nanos, "swap")
 
 
 def _found(conn: Connection, tenant: str, name: str) -> Invoice:

@@ -17,8 +17,13 @@ from warehouse.queries import Query
 
 FOREVER_MS = 2**62
 
-INSTANTS = {"answer": "coalesce(start_ms, end_ms, learned_ms)", "end": "coalesce(end_ms, start_ms, learned_ms)"}
-"""The `period_instant` of an agreement, as an expression over `charges`. A call that was not answered has no answer, but an end."""
+INSTANTS = {
+    "setup": "coalesce(setup_ms, answer_ms, start_ms, end_ms, learned_ms)",
+    "answer": "coalesce(answer_ms, start_ms, end_ms, learned_ms)",
+    "end": "coalesce(end_ms, start_ms, learned_ms)",
+}
+"""The `period_instant` of an agreement, as an expression over `charges`: of the call, so that its segments are in one period. A call that was not
+answered has no answer, but an end."""
 
 PARTY = "tenant, role, level, party, agreement, currency"
 """Whose money a charge is."""
@@ -37,8 +42,8 @@ EMPTY = State(NOTHING, 0)
 _KEY = "tenant, partition, offset, revision, run, role, level, attempt_no, segment"
 _CALL = "tenant, partition, offset"
 _COLUMNS = (
-    f"{_KEY}, learned_ms, call_key, party, account, carrier, agreement, deck, prefix, destination, start_ms, end_ms, charged_s, per_min_nanos, "
-    "usage_nanos, connect_nanos, attempt_nanos, surcharge_nanos, nanos, currency, tax"
+    f"{_KEY}, learned_ms, call_key, party, account, carrier, agreement, deck, prefix, destination, start_ms, end_ms, setup_ms, answer_ms, charged_s, "
+    "per_min_nanos, usage_nanos, connect_nanos, attempt_nanos, surcharge_nanos, nanos, currency, tax"
 )
 
 

@@ -16,7 +16,8 @@ EPILOG = """
 `collector` receives records over HTTP and appends them to the journal. `judge` prices calls and detects fraud; with RINGFENCE_JUDGES > 1 the
 processes are `judge-1`, `judge-2` and so on. `watch` detects fraud that spans their partitions. `store` writes the results to the warehouse
 and answers SELECT. `dispatcher` delivers block orders to the switches. `router` keeps the routes that they should hold.
-`poster` moves charges into the ledger. `notify` tells people of alerts and of silence.
+`poster` moves charges into the ledger.
+`notify` tells people of alerts and of silence.
 `api` and `redirect` answer switches that ask for routes, over HTTP and over SIP. `shipper` posts the records in the spool of a switch on this
 machine.
 `kamailio` runs a Kamailio with our configuration. `pages` is the page in the browser.

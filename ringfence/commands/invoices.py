@@ -185,6 +185,11 @@ def show(name: Name, as_json: Json = False, tenant: Tenant = "", home: Home = No
         row = f"{tax.percent} % of {money(found, tax.base)}, row {tax.row}, rounded per {tax.rounding}" if tax.row else tax.reason
         typer.echo(f"  {(tax.label or 'tax')[:40]:40} {row} {money(found, tax.amount):>16}")
     typer.echo(f"  {'total':40} {'':28} {'':14} {money(found, found.total):>16} {found.currency}")
+    if document.swap is not None:
+        for whose, side in (("they sent", document.swap.sold), ("we sent", document.swap.bought)):
+            minutes = f"{side.charged_s / 60:,.1f} of {side.committed_s / 60:,.1f} min"
+            typer.echo(f"  swap, {whose}: {minutes}: {to_text(side.deal_nanos)} by the deal, {to_text(int(side.by_decks))} by the decks")
+        typer.echo(f"  swap, net: {to_text(document.swap.net_nanos)} {found.currency} (> 0: they owe us)")
 
 
 @app.command(epilog=EPILOG)

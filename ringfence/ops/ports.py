@@ -15,8 +15,8 @@ NUMBERS = {
     "api": 9,
     "judge": 10,
     "redirect": 90,
-    "notify": 91,
     "poster": 92,
+    "notify": 91,
 }
 """Part -> its number. With several judges: `judge-1` is 10, `judge-2` is 11, ..."""
 

@@ -70,7 +70,7 @@ class Book:
         self.fates += [fate.disposition for fate in priced.fates]
         self.ended.append(rows.calls(assembled.steps, priced.ended, 1))
         self.charges.append(priced.charges)
-        self.attempts.append(rows.attempts(assembled.steps, assembled.legs))
+        self.attempts.append(rows.attempts(assembled.steps, assembled.legs, decoded.values))
 
     def tick(self, at_ms: int, complete_ms: int | None = None) -> None:
         tick = Tick(at_ms=at_ms, config_version=1, complete_to_ms={"fs1": at_ms if complete_ms is None else complete_ms})

@@ -19,6 +19,7 @@ from warehouse import Warehouse, insert, migrate, open_warehouse
 
 def table(schema: pl.Schema, rows: list[dict[str, Any]]) -> pa.Table:
     blank = {name: "" if kind == pl.String else False if kind == pl.Boolean else 0 for name, kind in schema.items()}
+    blank |= dict.fromkeys(("setup_ms", "answer_ms"))
     return pl.DataFrame([blank | row for row in rows], schema=schema).to_arrow()
 
 

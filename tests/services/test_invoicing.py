@@ -9,7 +9,7 @@ import pytest
 
 from books import invoices, ledger, open_books, reading
 from books.ledger import Account
-from services import invoice_proof, invoicing, payments, posting, publishing
+from services import invoice_proof, invoicing, payments, posting, publishing, statements
 from services.errors import BadArgument, UnknownName
 from services.installation import Installation, books
 from services.invoice_drafts import Refused
@@ -128,6 +128,60 @@ def test_late_calls_and_corrections_are_on_the_next_invoice(installed: Installat
     assert lines == [("calls", 1, 300), ("late", 1, 100), ("late", 1, 800), ("late", -1, -1000)]
     assert second.read().from_day == "2025-12-01"
     assert invoice_proof.prove(installed).faults == []
+
+
+def test_a_call_over_midnight_is_in_the_period_of_the_moment_that_its_agreement_names(installed: Installation, charges, config: Path):
+    instants = ("setup", "answer", "end")
+    abroad = "  - {name: abroad, role: sell, currency: EUR, time_zone: Europe/Vienna, tax_profile: vat, plan: [{deck: retail}]}\n"
+    own = [abroad.replace("abroad", one).replace("plan", f"invoicing: {{period_instant: {one}}}, plan") for one in instants]
+    text = CONFIG.replace(abroad, abroad + "".join(own)).replace("- {name: vat}", "- {name: vat, kind: none, reason: none}")
+    config.write_text(text + "".join(f"  - {{name: {one}, agreement: {one}}}\n" for one in instants))
+    publish(installed, config)
+    rows = []
+    for n, party in enumerate(instants):
+
+        def rung(place: int, setup: str, answer: str, end: str, *parts: tuple[str, int], of: str = party, n: int = n):
+            facts = {"setup_ms": ms(setup), "answer_ms": ms(answer), "end_ms": ms(end), "agreement": of, "call_key": f"{of}{place}"}
+            return [call(10 * n + place, at, euros * EURO, of, segment=k, **facts) for k, (at, euros) in enumerate(parts)]
+
+        # midnight in Vienna is 23:00 UTC
+        rows += rung(1, "2025-11-30T20:00", "2025-11-30T20:01", "2025-11-30T20:09", ("2025-11-30T20:01", 8))
+        rows += rung(2, "2025-11-30T22:58", "2025-11-30T22:59", "2025-11-30T23:05", ("2025-11-30T22:59", 2), ("2025-11-30T23:00", 4))
+        rows += rung(3, "2025-11-30T22:59", "2025-11-30T23:01", "2025-11-30T23:05", ("2025-11-30T23:01", 1))
+    charges.store(*rows, upto=40)
+    november = [one for one in issued(installed, "2025-12-01", ms("2025-12-02")) if one.party in instants]
+    assert {one.party: one.net for one in november} == {"setup": 1500, "answer": 1400, "end": 800}
+    december = [one for one in made(installed, "2026-01-01").drafts if one.party in instants]
+    assert {one.party: one.net for one in december} == {"answer": 100, "end": 700}
+    assert {line.kind for one in december for line in one.read().lines} == {"calls"}, "they are not late"
+    assert invoice_proof.prove(installed).faults == []
+
+
+def test_a_swap_is_settled_as_a_net_with_a_true_up_on_both_sides(installed: Installation, charges, config: Path):
+    side = "{{committed: {}m, per_minute: 0.01, excess_per_minute: 0.02, shortfall_per_minute: 0.005}}"
+    swap = f"plan: [{{deck: retail}}], invoicing: {{swap: {{buys: inbound, they_send: {side.format(100)}, we_send: {side.format(50)}}}}}}}"
+    inbound = "  - {name: inbound, role: buy, currency: EUR, plan: [{deck: retail}]}\naccounts:\n"
+    config.write_text(
+        CONFIG.replace("tax_profile: vat, plan: [{deck: retail}]}", f"tax_profile: vat, {swap}").replace("accounts:\n", inbound)
+        + "carriers:\n  - {name: blue, agreement: inbound}\n"
+    )
+    publish(installed, config)
+    charges.store(  # they sent 110 of 100 minutes, we 40 of 50
+        call(1, "2025-11-25T12:00", 3 * EURO, "blue", charged_s=110 * 60),
+        call(2, "2025-11-25T12:00", 2 * EURO, "blue", charged_s=40 * 60, role="buy", agreement="inbound", attempt_no=1),
+        call(3, "2025-12-02T12:00", 9 * EURO, "blue", charged_s=600, role="buy", agreement="inbound", attempt_no=1), upto=10,
+    )  # fmt: skip
+    (one,) = [one for one in issued(installed, "2025-12-01", ms("2025-12-03")) if one.party == "blue"]
+    document = one.read()
+    # 100 x 0.01 + 10 x 0.02 = 1.20, and by the decks 3; 40 x 0.01 + 10 x 0.005 = 0.45, and by the decks 2
+    assert [(line.kind, line.amount) for line in document.lines] == [("calls", 300), ("true_up", -180)]
+    assert document.swap is not None and document.swap.net_nanos == 750_000_000
+    with books(installed) as conn:
+        assert ledger.balance(conn, Account("t1", "receivable", "EUR", "blue")) == 1_200_000_000
+        assert ledger.balance(conn, Account("t1", "unpaid", "EUR", "blue", "inbound")) == -9 * EURO - 450_000_000  # December's calls are not settled
+        assert [(one.owes_us, one.we_owe) for one in statements.netting(conn, "t1", "blue")] == [(1_200_000_000, 9_450_000_000)]
+        assert ledger.faults(conn) == []
+    assert posting.prove(installed).faults == [] and invoice_proof.prove(installed).faults == []
 
 
 def test_a_run_that_is_killed_is_resumed_and_makes_each_draft_once(installed: Installation, charges, config: Path, monkeypatch):

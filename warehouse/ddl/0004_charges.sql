@@ -35,6 +35,8 @@ CREATE TABLE IF NOT EXISTS charges
     `destination` LowCardinality(String),
     `start_ms` Nullable(Int64) CODEC(Delta, ZSTD(1)),
     `end_ms` Nullable(Int64) CODEC(Delta, ZSTD(1)),
+    `setup_ms` Nullable(Int64) CODEC(Delta, ZSTD(1)),
+    `answer_ms` Nullable(Int64) CODEC(Delta, ZSTD(1)),
     `charged_s` Int64 CODEC(ZSTD(1)),
     `per_min_nanos` Int64 CODEC(ZSTD(1)),
     `usage_nanos` Int64 CODEC(ZSTD(1)),

@@ -177,7 +177,6 @@ BACKLOG_AGE = Metric(
 ROUTES_CHANGED = Metric(
     "ringfence_routes_changed_total", "counter", "Rows of routes and route plans that became due.", ("switch",), ("router",),
 )
-NOTICES = Metric("ringfence_notices_total", "counter", "Notifications, by what became of the attempt.", ("result",), ("notify",))
 POSTED = Metric(
     "ringfence_posted_charges_total", "counter", "Charges that were posted to the ledger, or taken back there.", (), ("poster",),
 )
@@ -188,6 +187,7 @@ POSTING_AGE = Metric(
 OVER_CREDIT = Metric(
     "ringfence_parties_over_credit", "gauge", "Parties that owe more than their agreements allow, at the last check.", (), ("poster",),
 )
+NOTICES = Metric("ringfence_notices_total", "counter", "Notifications, by what became of the attempt.", ("result",), ("notify",))
 SIP_AGE = Metric("ringfence_sip_answer_age_seconds", "gauge", "Seconds since Kamailio last answered OPTIONS; -1 = never.", (), ("kamailio",))
 # fmt: on
 
