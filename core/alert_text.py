@@ -128,7 +128,7 @@ EVIDENCE = {
     "imei": "SIMs in one device",
     "again": "blocks of this account in the last three days",
     "countries": "countries called for the first time in a day, with the account's calls per hour",
-    "conference": "many callers of one number",
+    "conference": "calls to one number, with those of one caller",
     "cells": "cells",
     "incoming": "calls received",
     "adjacent": "new SIMs next to it that began within 3 hours",

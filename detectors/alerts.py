@@ -20,12 +20,17 @@ from core.policy import Policy, is_worth_it
 from core.safety import Protected, refusal
 from detectors import blocked
 from detectors.blocked import Blocked
+from detectors.destination import code_of
 from detectors.evidence import REGULAR_DAYS, Rows
-from detectors.features import BLOCK_DIGITS
+from detectors.features import AREA_DIGITS, BLOCK_DIGITS
 from detectors.protocol import Hit
 
-OPENED_MS = 900_000
-"""A range that was first called so soon after its zone opened the zone."""
+OPENED_MS = 3_600_000
+"""What an account called for the first time so long before its first block, or later, was opened by the fraud."""
+
+
+BUSY = 5.0
+"""An account with more calls per hour than this, such as a carrier, has callers who open countries by themselves."""
 
 
 class Alert(msgspec.Struct):
@@ -111,19 +116,23 @@ def no_block_of(hit: Hit, policy: Policy) -> str:
     return "score" if hit.score < policy.order_score else is_worth_it(policy, hit.probability, hit.loss, hit.good_calls)
 
 
-def widened(key: Key, row: Mapping[str, Any], level: int) -> Key:
-    """The key of an order of a level (`detectors.blocked`): of all callers, then of the zone. Only where the account has no normal there, and of a
-    zone that was first called with the range: else somebody of the account calls there."""
+def widened(key: Key, row: Mapping[str, Any], level: int, first_ms: int) -> Key:
+    """The key of an order of a level (`detectors.blocked`): of all callers; then of the country, or the zone where the country was called before or
+    shares its code with others. Only where the account has nothing of its own: what was called long before its first block, at `first_ms`, is."""
     if not key.b_range or level < 1:
         return key
-    of = Rows.of_case(row)
+    of, since_ms = Rows.of_case(row), row["t_ms"] - first_ms + OPENED_MS
     if key.a_number and of.settled("account_range", "calls")[0] < 1:
         key = msgspec.structs.replace(key, a_number="")
-    earlier_ms = of.of("account_zone", "age_ms")[0] - of.of("account_range", "age_ms")[0]
-    is_own = earlier_ms > OPENED_MS or of.settled("account_zone", "calls")[0] > 0 or of.of("account_zone", "days")[0] >= REGULAR_DAYS
-    if level >= 2 and not key.a_number and not is_own and row["zone"] and key.b_range.startswith(row["zone"]):
-        key = msgspec.structs.replace(key, b_range=row["zone"])
-    return key
+    if level < 2 or key.a_number or not row["zone"] or not key.b_range.startswith(row["zone"]):
+        return key
+    if of.settled("account", "calls")[0] > BUSY:
+        return key
+    code = code_of(row["zone"])
+    if code and code not in AREA_DIGITS and of.of("account_zone", "country_age_ms")[0] <= since_ms:
+        return msgspec.structs.replace(key, b_range=code)
+    is_own = of.of("account_zone", "age_ms")[0] > since_ms or of.of("account_zone", "days")[0] >= REGULAR_DAYS
+    return key if is_own else msgspec.structs.replace(key, b_range=row["zone"])
 
 
 def key_of(hit: Hit, row: Mapping[str, Any], policy: Policy) -> tuple[Key | None, str]:
@@ -171,8 +180,9 @@ def report(
     if key is not None:
         level = 0
         if before is not None and key.b_range:
-            level = blocked.level_of(before.get(row["k_account"]), key, row["t_ms"])
-            wide = widened(key, row, level)
+            earlier = before.get(row["k_account"])
+            level = blocked.level_of(earlier, key, row["t_ms"])
+            wide = widened(key, row, level, earlier.first_ms) if earlier and level else key
             facts = msgspec.structs.replace(facts, wide=wide.b_range if wide != key else "")
             key = wide
         ask = hit.subject_kind == UNPRICED and policy.unpriced_blocks == "ask"

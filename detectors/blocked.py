@@ -5,7 +5,7 @@ standing order of the account is a repeat, and raises its level by one, for `REM
 
     level 0   the narrowest key, for `policy.order_ttl_ms`
     level 1   every caller of the account, `policy.repeat_factor` times as long
-    level 2   the zone instead of the range, `repeat_factor` times as long again, at most `policy.longest_ttl_ms`
+    level 2   the country or zone instead of the range, if the fraud opened it; `repeat_factor` times as long again, at most `longest_ttl_ms`
 
 So a single wrong block stays short and narrow.
 """

@@ -17,10 +17,12 @@ from core.orders import BlockOrder, Finding
 from core.policy import Policy
 from core.record import Tick
 from detectors import alerts, blocked, sums
+from detectors.blocked import Blocked
 from detectors.columns import Columns
 from detectors.features import UNREADABLE_KINDS, features, forget_odd_calls, values_of
 from detectors.known import KnownOf, nobody, with_known
 from detectors.latest import MOST_ITEMS, Cursor, New
+from detectors.profile import AT
 from detectors.protocol import Case, Detector, Hit, Settings
 from detectors.registry import detectors, parameters_of
 from detectors.registry import features as shared
@@ -28,6 +30,8 @@ from detectors.scored import repeated
 from detectors.state import DetectorState
 
 HOUR_MS = 3_600_000
+NARROWER = ("wide", "a_number", "b_range")
+"""Why nothing is blocked for a wide subject; where its account is blocked already, the alert of that says more."""
 ALERT_MS = 2 * 86_400_000
 """How long an episode is remembered."""
 
@@ -151,10 +155,11 @@ def _detect(
     accounts = frame["k_account"].to_list() if hits else []
     for hit, detector, parameters in hits:
         t_ms, kind = times[hit.row], hit.subject_kind
-        if hit.can_repeat and blocked.is_remembered(state.blocked, accounts[hit.row], t_ms):
-            to = frame["zone" if kind == "account_zone" else "b_range"][hit.row]
-            hit = repeated(hit, blocked.is_same(state.blocked[accounts[hit.row]], to))
-        if hit.can_repeat and hit.score < 1:
+        if blocked.is_remembered(state.blocked, accounts[hit.row], t_ms):
+            if hit.no_block in NARROWER:
+                continue
+            hit = _again(hit, frame, state.blocked[accounts[hit.row]], t_ms)
+        if hit.can_repeat and (hit.few or hit.score < 1):
             continue
         key = int(frame[f"k_{kind}"][hit.row])
         name = f"{hit.detector}/{kind}/{key:x}"
@@ -173,6 +178,17 @@ def _detect(
     examples.finish()
     dialled.finish()
     return found
+
+
+def _again(hit: Hit, frame: pl.DataFrame, before: Blocked, t_ms: int) -> Hit:
+    """A hit of an account that was blocked before, as likely as that makes it."""
+    if not hit.can_repeat:
+        return hit
+    is_same = blocked.is_same(before, frame["zone" if hit.subject_kind == "account_zone" else "b_range"][hit.row])
+    opened_ms = t_ms - frame["p_account_zone"].to_numpy()[hit.row, AT["country_age_ms"]]
+    if is_same or opened_ms >= before.first_ms - alerts.OPENED_MS:
+        hit = hit._replace(few=False)
+    return repeated(hit, is_same, float(frame["p_account"].to_numpy()[hit.row, AT["normal_calls"]]))
 
 
 def _repeats(

@@ -193,10 +193,9 @@ def overlap(rows: Rows, kind: str) -> Part:
 
 
 def conference(rows: Rows, kind: str) -> Part:
-    """One number, and nearly every call from another caller: a meeting. Who pumps calls has few lines and several numbers."""
-    per_call = rows.of(kind, "callers") / np.maximum(rows.of(kind, "calls"), 1.0)
-    points = np.where((rows.of(kind, "lead_b") > 0.8) & (per_call > 0.6) & (rows.of(kind, "callers") >= 3), -4.0, 0.0)
-    return Part("conference", points, rows.of(kind, "callers"), rows.of(kind, "calls"))
+    """One number, and no caller stands out: a meeting. Who pumps calls has few lines, or several numbers."""
+    is_one = (rows.of(kind, "lead_b") > 0.8) & (rows.of(kind, "lead") < 0.4) & (rows.of(kind, "day_calls") >= 4)
+    return Part("conference", np.where(is_one, -4.0, 0.0), rows.of(kind, "lead_b"), rows.of(kind, "lead"))
 
 
 def conversation(rows: Rows, kind: str) -> Part:
@@ -211,15 +210,18 @@ def off_hours(rows: Rows) -> Part:
     return Part("off_hours", np.clip(-np.log(np.maximum(usual, 0.01) / 0.5), 0.0, 1.5), usual, np.ones_like(usual))
 
 
-def answered(rows: Rows, kind: str, a_day: bool = False) -> Part:
+def answered(rows: Rows, kind: str) -> Part:
     """Fraud for revenue share is answered nearly always, calls to people are not: the log-likelihood of so many answers and misses under an answered
-    share of `FRAUD_ASR` against the account's own, which is taken to be `LEAST_ASR` to `MOST_ASR`."""
-    answers = rows.of(kind, "day_answers" if a_day else "answers")
-    misses = np.maximum(rows.of(kind, "day_calls") - answers, 0.0) if a_day else rows.of(kind, "misses")
+    share of `FRAUD_ASR` against the account's own, which is taken to be `LEAST_ASR` to `MOST_ASR`; now or over a day, whichever says less."""
     own = (rows.before("account", "answers") * 24 + 6) / (rows.before("account", "calls") * 24 + 10)
     normal = np.clip(own, LEAST_ASR, MOST_ASR)
-    gain = answers * np.log(FRAUD_ASR / normal) + misses * np.log((1 - FRAUD_ASR) / (1 - normal))
-    return Part("answered", np.clip(0.7 * gain, -4.0, 2.5), answers / np.maximum(answers + misses, 1e-9), normal)
+    now, missed, day = rows.of(kind, "answers"), rows.of(kind, "misses"), rows.of(kind, "day_answers")
+    gains = [
+        answers * np.log(FRAUD_ASR / normal) + misses * np.log((1 - FRAUD_ASR) / (1 - normal))
+        for answers, misses in ((now, missed), (day, np.maximum(rows.of(kind, "day_calls") - day, 0.0)))
+    ]
+    share = day / np.maximum(rows.of(kind, "day_calls"), 1e-9)
+    return Part("answered", np.clip(0.7 * np.minimum(*gains), -4.0, 2.5), share, normal)
 
 
 FRAUD_ASR, LEAST_ASR, MOST_ASR = 0.88, 0.4, 0.8
@@ -284,22 +286,37 @@ def _priced(rows: Rows, now: Floats) -> Part:
 
 
 def fresh(rows: Rows) -> Part:
-    """Money per hour to fresh countries, against all its money."""
-    now = rows.of("account", "fresh_money") * rows["unit"] / WINDOW_H
-    normal = rows.before("account", "money") * rows["unit"]
-    return Part("fresh", np.clip(np.log(np.maximum(now, 1e-6) / (normal + 1.0)), -2.0, 4.0) * trust(rows), now, normal)
+    """Money per hour to fresh countries, against what the account spends on its own ones: usually, or now if that is more. On a holiday everything
+    rises; a thief does not call the account's friends."""
+    now = rows.of("account", "fresh_money")
+    own = np.maximum(rows.before("account", "money"), (rows.of("account", "money") - now) / WINDOW_H) * rows["unit"]
+    now = now * rows["unit"] / WINDOW_H
+    return Part("fresh", np.clip(np.log(np.maximum(now, 1e-6) / (own + 1.0)), -2.0, 4.0) * trust(rows), now, own)
 
 
 def fresh_of_day(rows: Rows, most: float = 4.0) -> Part:
     """The same over a day."""
-    now, normal = rows.of("account", "day_fresh_money") * rows["unit"], rows.before("account", "money") * rows["unit"] * 24
-    return Part("fresh_day", np.clip(np.log(np.maximum(now, 1e-6) / (normal + 2.0)), -1.0, most) * trust(rows), now, normal)
+    now = rows.of("account", "day_fresh_money")
+    own = np.maximum(rows.before("account", "money") * 24, rows.of("account", "day_money") - now) * rows["unit"]
+    now = now * rows["unit"]
+    return Part("fresh_day", np.clip(np.log(np.maximum(now, 1e-6) / (own + 2.0)), -1.0, most) * trust(rows), now, own)
 
 
 def excess(rows: Rows, kind: str) -> Part:
     """Money of a day there, against a usual day of the whole account and 5 more: what a slow fraud cannot hide, and a fast one reaches soon."""
     now, normal = rows.of(kind, "day_money") * rows["unit"], rows.before("account", "money") * rows["unit"] * 24 + 5.0
     return Part("excess", np.clip(np.log(np.maximum(now, 1e-6) / normal), 0.0, 3.0) * trust(rows), now, normal)
+
+
+def money(rows: Rows, kind: str) -> list[Part]:
+    """`price`, `spending` and `excess`, together at most `MOST_MONEY`: they say much the same, and one dear call home has all of them."""
+    parts = [price(rows, kind), spending(rows, kind), excess(rows, kind)]
+    total = sum(np.maximum(part.points, 0.0) for part in parts)
+    share = np.minimum(1.0, MOST_MONEY / np.maximum(total, 1e-9))
+    return [part._replace(points=np.where(part.points > 0, part.points * share, part.points)) for part in parts]
+
+
+MOST_MONEY = 5.0
 
 
 def zones(rows: Rows, most: float = 3.0) -> Part:
@@ -320,7 +337,7 @@ def countries(rows: Rows) -> Part:
     """Countries that the account called for the first time in a day: a family far away is one, guests of a house or a fraud are several. Who calls
     much finds new ones by himself."""
     now, usual = rows.of("account", "day_countries"), rows.before("account", "calls")
-    return Part("countries", np.clip(1.2 * (now - 2.0), -2.0, 3.0) - 0.4 * np.log1p(usual), now, usual)
+    return Part("countries", np.clip(2.0 * (now - 2.0), -3.0, 3.0) - 0.4 * np.log1p(usual), now, usual)
 
 
 def busy(rows: Rows) -> Part:

@@ -30,16 +30,16 @@ KIND = "account_zone"
 class Parameters(msgspec.Struct, frozen=True, kw_only=True):
     """Money is in the policy's units."""
 
-    least_probability: Probability = 0.6  # of fraud, for an alert
+    least_probability: Probability = 0.8  # of fraud, for an alert
     least_loss: NotNegative = 2.0  # expected in the next 15 minutes, for an alert
     least_calls: NotNegative = 4.5  # answered calls to the zone now
 
 
 def parts(rows: Rows) -> Sequence[Part]:
     return (
-        of.rate_there(rows, KIND), of.new_zone(rows), of.price(rows, KIND), of.risk(rows), of.share(rows, KIND), of.spending(rows, KIND),
-        of.excess(rows, KIND), of.overlap(rows, KIND), of.conversation(rows, KIND), of.conference(rows, KIND), of.off_hours(rows),
-        of.answered(rows, KIND), of.spread(rows), of.sequential(rows, KIND), of.regular(rows, KIND, -4.0),
+        of.rate_there(rows, KIND), of.new_zone(rows), *of.money(rows, KIND), of.risk(rows), of.share(rows, KIND), of.overlap(rows, KIND),
+        of.conversation(rows, KIND), of.conference(rows, KIND), of.off_hours(rows), of.answered(rows, KIND), of.spread(rows),
+        of.sequential(rows, KIND), of.regular(rows, KIND, -4.0),
     )  # fmt: skip
 
 

@@ -30,7 +30,7 @@ KIND = "account_range"
 class Parameters(msgspec.Struct, frozen=True, kw_only=True):
     """Money is in the policy's units."""
 
-    least_probability: Probability = 0.6  # of fraud, for an alert
+    least_probability: Probability = 0.8  # of fraud, for an alert
     least_loss: NotNegative = 0.5  # expected in the next 15 minutes, for an alert
     least_shorts: NotNegative = 8.0  # very short answered calls into the range now
 

@@ -30,7 +30,7 @@ KIND = "account_zone"
 class Parameters(msgspec.Struct, frozen=True, kw_only=True):
     """Money is in the policy's units."""
 
-    least_probability: Probability = 0.6  # of fraud, for an alert
+    least_probability: Probability = 0.8  # of fraud, for an alert
     least_loss: NotNegative = 0.1  # expected in the next 15 minutes, for an alert
     least_day_money: NotNegative = 10.0  # money to the zone in a day
     least_calls: NotNegative = 4.0  # answered calls to it in a day
@@ -39,7 +39,7 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True):
 def parts(rows: Rows) -> Sequence[Part]:
     return (
         of.rate_of_day(rows, KIND), of.new_zone(rows), of.price_of_day(rows, KIND), of.risk(rows), of.fresh_of_day(rows),
-        of.spread_of_day(rows), of.off_hours(rows), of.overlap(rows, KIND), of.answered(rows, KIND, a_day=True), of.regular(rows, KIND, -5.0),
+        of.spread_of_day(rows), of.off_hours(rows), of.overlap(rows, KIND), of.answered(rows, KIND), of.regular(rows, KIND, -5.0),
     )  # fmt: skip
 
 

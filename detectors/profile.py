@@ -4,7 +4,8 @@ One recurrence for every kind of subject (`KINDS`), over its rows in the order o
 reads the numbers by name (`seen`) and never repeats the arithmetic.
 
 The normal is an average over whole hours, the current one left out, in which a week ago counts half; `hours` says over how many. So an attack
-is not part of what it is compared with until its hour has passed, and a subject that was watched for ten minutes has no normal yet.
+is not part of what it is compared with until its hour has passed, and a subject that was watched for ten minutes has no normal yet. The normal of
+an account is of its own countries alone: a night of fraud somewhere else does not become normal.
 
 Distinct counts are estimated by a register of 256 (64) bits per hour: a number whose bit is new counts as 1 / (share of bits still free)
 (historic inverse probability; D. Ting, "Streamed approximate counting of distinct elements", KDD 2014).
@@ -108,6 +109,7 @@ _FLOATS = (
     "day_answers", "day_calls", "day_money", "day_new_ranges", "day_new_zones", "day_distinct", "day_talk_min", "day_fresh_money",
     "hours", "n_calls", "n_answers", "n_shorts", "n_money", "n_talk_min", "h_answers", "h_shorts", "h_money",
     "t_answers", "t_calls", "t_money", "y_answers", "y_calls", "y_money", "o_answers", "o_calls", "o_money", "o_hours", "day_countries",
+    "h_own_calls", "h_own_talk_ms",
 )  # fmt: skip
 _KEYS = ("caller", "b0", "b1", "b2", "b3", "a0")
 HOURS = tuple(f"d{hour}" for hour in range(24))
@@ -118,16 +120,16 @@ STATE: dict[str, Any] = {
     **dict.fromkeys(_INTS, np.int64), **dict.fromkeys(_FLOATS, np.float64), **dict.fromkeys(_KEYS, np.uint64), "top": np.int64,
 }  # fmt: skip
 
-FRESH_MS, FIRST_MS, SETTLED_MS = 3 * DAY_MS, DAY_MS, 6 * HOUR_MS
-"""A country that an account has called for less than three days is fresh: it is none of its own. What it called on its first day is taken for its
-own after six hours."""
+FRESH_MS, FIRST_MS, SETTLED_MS = 3 * DAY_MS, 12 * HOUR_MS, 6 * HOUR_MS
+"""A country that an account has called for less than three days is fresh: none of its own. What it called in its first half day is taken
+for its own after six hours."""
 COUNTRY: dict[str, Any] = {"first_ms": np.int64}
 
 
 def is_fresh(country_age_ms: npt.NDArray[Any], account_age_ms: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
     """Whether an account has called a country for too short a time for it to be its own.
 
-    >>> is_fresh(np.array([1, 7, 7, 80]) * HOUR_MS, np.array([20, 20, 200, 200]) * HOUR_MS).tolist()
+    >>> is_fresh(np.array([1, 7, 7, 80]) * HOUR_MS, np.array([12, 12, 200, 200]) * HOUR_MS).tolist()
     [True, False, True, False]
     """
     is_first = account_age_ms - country_age_ms < FIRST_MS
@@ -136,7 +138,7 @@ def is_fresh(country_age_ms: npt.NDArray[Any], account_age_ms: npt.NDArray[Any])
 
 def profile_rows(
     slot: Any, t_ms: Any, calls: Any, answers: Any, shorts: Any, rings: Any, misses: Any, nanos: Any, talk_ms: Any, active: Any,
-    code: Any, caller: Any, b_hash: Any, new_range: Any, new_zone: Any, new_country: Any, fresh: Any, answer_ms: Any, started_ms: Any,
+    code: Any, caller: Any, b_hash: Any, new_range: Any, new_zone: Any, new_country: Any, fresh: Any, own: Any, answer_ms: Any, started_ms: Any,
     ints: Any, floats: Any, keys: Any, tops: Any, out: Any,
 ) -> None:  # fmt: skip
     """Add rows to their subjects. `ints`, `floats`, `keys`: the state's columns as tuples, in the order of their names; `out` gets what each
@@ -147,7 +149,7 @@ def profile_rows(
      f_repeats, f_fresh, f_lead, f_lead_b, d_answers, d_calls, d_money, d_ranges, d_zones, d_distinct, d_talk, d_fresh,
      n_hours, n_calls, n_answers, n_shorts, n_money, n_talk, h_answers, h_shorts, h_money,
      t_answers, t_calls, t_money, y_answers, y_calls, y_money, o_answers, o_calls, o_money, o_hours,
-     d_countries) = floats
+     d_countries, h_own, h_own_talk) = floats
     top_caller, b0, b1, b2, b3, a0 = keys
     one, zero = np.uint64(1), np.uint64(0)
     for i in range(len(slot)):
@@ -189,17 +191,18 @@ def profile_rows(
         passed = t // 3_600_000 - hour_of[p]
         if passed > 0:  # whole hours become part of the normal
             fade = 2.0 ** (-passed / 168.0)
-            n_calls[p] = (n_calls[p] + h_calls[p]) * fade
+            n_calls[p] = (n_calls[p] + h_own[p]) * fade
             n_answers[p] = (n_answers[p] + h_answers[p]) * fade
             n_shorts[p] = (n_shorts[p] + h_shorts[p]) * fade
             n_money[p] = (n_money[p] + h_money[p]) * fade
-            n_talk[p] = (n_talk[p] + h_talk[p] / 60_000.0) * fade
+            n_talk[p] = (n_talk[p] + h_own_talk[p] / 60_000.0) * fade
             n_hours[p] = n_hours[p] * fade + (1.0 - fade) * 242.87  # 1 / (1 - 2 ** (-1 / 168)): the sum of the hours, each as it has faded
             if passed == 1:
                 p_calls[p], p_nanos[p], p_talk[p], p_begin[p] = h_calls[p], h_nanos[p], h_talk[p], begin[p]
             else:
                 p_calls[p], p_nanos[p], p_talk[p], p_begin[p] = 0, 0, 0, 0
             h_calls[p], h_nanos[p], h_talk[p], h_answers[p], h_shorts[p], h_money[p] = 0, 0, 0, 0.0, 0.0, 0.0
+            h_own[p], h_own_talk[p] = 0.0, 0.0
             hour_of[p], begin[p] = t // 3_600_000, min(t, max(started_ms[i], t - 3_600_000))
             b0[p], b1[p], b2[p], b3[p], a0[p] = zero, zero, zero, zero, zero
             later = t // 86_400_000 - day_of[p]
@@ -299,12 +302,15 @@ def profile_rows(
         h_calls[p] += n
         h_nanos[p] += nanos[i]
         h_talk[p] += talk_ms[i]
-        t_answers[p] += answers[i]
-        t_calls[p] += n
-        t_money[p] += money
-        h_answers[p] += answers[i]
-        h_shorts[p] += shorts[i]
-        h_money[p] += money
+        if own[i]:  # what is normal
+            t_answers[p] += answers[i]
+            t_calls[p] += n
+            t_money[p] += money
+            h_answers[p] += answers[i]
+            h_shorts[p] += shorts[i]
+            h_money[p] += money
+            h_own[p] += n
+            h_own_talk[p] += talk_ms[i]
         sum_calls[p] += n
         o = out[i]
         o[0], o[1], o[2], o[3], o[4], o[5], o[6] = f_calls[p], f_answers[p], f_shorts[p], f_rings[p], f_misses[p], f_money[p], f_distinct[p]
@@ -376,14 +382,17 @@ def update(state: dict[str, Columns], frame: pl.DataFrame, secret: bytes) -> pl.
     first_ms = accounts["first_ms"][accounts.enter(frame, "k_account")]
     account_age_ms = np.where(first_ms > 0, t_ms - first_ms, 0)
     fresh = (is_fresh(country_age_ms, account_age_ms) & ~nowhere).astype(np.float64)
+    # Of an account, only its own countries are normal: those of its first hours, and later ones when they are fresh no more.
+    is_own = nowhere | (country_age_ms >= FRESH_MS) | (account_age_ms - country_age_ms < SETTLED_MS)
+    every = np.ones(n, np.bool_)
     new_country = (is_first & (account_age_ms >= SETTLED_MS) & ~nowhere).astype(np.int64)
     for kind, (stays_ms, more_ms) in KINDS.items():
         columns, out = state[kind], np.zeros((n, len(NAMES)))
         slots = columns.enter(frame, f"k_{kind}")
         profile(
             slots, t_ms, calls, answers, shorts, rings, misses, nanos, talk_ms, active, code, caller, b_hash, new_range, new_zone, new_country, fresh,
-            answer_ms, started_ms, tuple(columns[name] for name in _INTS), tuple(columns[name] for name in _FLOATS),
-            tuple(columns[name] for name in _KEYS), columns["top"], out,
+            is_own if kind == "account" else every, answer_ms, started_ms, tuple(columns[name] for name in _INTS),
+            tuple(columns[name] for name in _FLOATS), tuple(columns[name] for name in _KEYS), columns["top"], out,
         )  # fmt: skip
         days = np.minimum(columns["days"][slots], MOST_DAYS) + 2 * (columns["sum_calls"][slots] >= LEAST_CALLS)
         columns["until_ms"][slots] = columns["t_ms"][slots] + stays_ms + more_ms * days

@@ -42,6 +42,8 @@ AGAIN = 6.0
 Among windows of calls of such an account one in some dozens is of the fraud, not one in 20,000."""
 AGAIN_SAME = 9.0
 """The same where the calls go to what was blocked: there nearly all are."""
+FEW = ("least_calls", "least_day_money", "least_shorts")
+"""Of an account that was blocked, one call and one unit of money are worth weighing."""
 ONE_CALLER = 0.7
 """A subject whose calls one a_number leads by this share is blocked for that a_number alone."""
 
@@ -89,16 +91,16 @@ def hits(
     return found
 
 
-def repeated(hit: Hit, is_same: bool) -> Hit:
-    """A hit of an account that was blocked before, for the same destination or another.
+def repeated(hit: Hit, is_same: bool, usual_calls: float) -> Hit:
+    """A hit of an account that was blocked before, for the same destination or another; `usual_calls` per hour of the account are somebody's own.
 
     >>> hit = Hit(0, "takeover", "account_zone", 0.5, probability=0.3, loss=3.0, can_repeat=True)
-    >>> repeated(hit, False).probability.__round__(3), repeated(hit, False).loss.__round__(2)
-    (0.994, 9.94)
+    >>> [round(repeated(hit, False, calls).probability, 3) for calls in (0.0, 3.0, 100.0)], round(repeated(hit, True, 3.0).loss, 2)
+    ([0.994, 0.977, 0.631], 10.0)
     """
     if not hit.can_repeat or not 0 < hit.probability < 1:
         return hit
-    added = AGAIN_SAME if is_same else AGAIN
+    added = AGAIN_SAME if is_same else max(0.0, AGAIN - math.log1p(usual_calls))
     p = 1.0 / (1.0 + (1.0 - hit.probability) / hit.probability * math.exp(-added))
     up = p / hit.probability
     return hit._replace(probability=p, loss=hit.loss * up, score=round(hit.score * up, 6), again=added)
@@ -150,7 +152,10 @@ def scored(
         )  # fmt: skip
 
     def repeats(frame: pl.DataFrame, values: Any, limits: Limits) -> list[Hit]:
-        return findings(frame, values, limits, AGAIN_SAME)
+        few = {name: 1.0 for name in FEW if getattr(values, name, 0.0) > 1.0}
+        enough = candidates(frame, values)
+        found = findings(frame, msgspec.structs.replace(values, **few), limits, AGAIN_SAME)
+        return [hit if enough[hit.row] else hit._replace(few=True) for hit in found]
 
     return Detector(
         name=name, about=about, needs=needs, state=state, update=update, findings=findings,

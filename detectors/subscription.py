@@ -30,7 +30,7 @@ YOUNG_MS = 7 * DAY_MS
 class Parameters(msgspec.Struct, frozen=True, kw_only=True):
     """Money is in the policy's units."""
 
-    least_probability: Probability = 0.6  # of fraud, for an alert
+    least_probability: Probability = 0.8  # of fraud, for an alert
     least_loss: NotNegative = 0.5  # expected in the next 15 minutes, for an alert
     least_day_money: NotNegative = 30.0  # money of the account in a day
     least_watched_h: NotNegative = 24.0  # how long its partition was watched before its first call: else it may be an old account

@@ -21,7 +21,7 @@ import polars as pl
 
 from detectors import evidence as of
 from detectors.evidence import Part, Rows
-from detectors.profile import is_fresh, seen
+from detectors.profile import FIRST_MS, is_fresh, seen
 from detectors.scored import Candidates, NotNegative, Probability, scored
 
 KIND = "account_zone"
@@ -30,7 +30,7 @@ KIND = "account_zone"
 class Parameters(msgspec.Struct, frozen=True, kw_only=True):
     """Money is in the policy's units."""
 
-    least_probability: Probability = 0.6  # of fraud, for an alert
+    least_probability: Probability = 0.8  # of fraud, for an alert
     least_loss: NotNegative = 2.0  # expected in the next 15 minutes, for an alert
     least_calls: NotNegative = 3.0  # answered calls of the account now
 
@@ -38,7 +38,8 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True):
 def parts(rows: Rows) -> Sequence[Part]:
     return (
         of.fresh(rows), of.fresh_of_day(rows, 1.5), of.countries(rows), of.rate(rows, "account", 2.0), of.price(rows, KIND), of.risk(rows),
-        of.overlap(rows, "account"), of.conversation(rows, "account"), of.off_hours(rows), of.answered(rows, KIND), of.regular(rows, KIND, -6.0),
+        of.overlap(rows, "account"), of.conversation(rows, "account"), of.conference(rows, KIND), of.off_hours(rows), of.answered(rows, KIND),
+        of.regular(rows, KIND, -6.0),
     )  # fmt: skip
 
 
@@ -46,6 +47,7 @@ def candidates(frame: pl.DataFrame, parameters: Parameters) -> Candidates:
     """The rows of calls to a fresh country of an account that spends there as it never does."""
     found: Candidates = (
         is_fresh(seen(frame, KIND, "country_age_ms"), seen(frame, "account", "age_ms"))
+        & (seen(frame, "account", "age_ms") >= FIRST_MS)  # of an account that was just seen first, everything is new
         & (seen(frame, "account", "answers") >= parameters.least_calls)
         & (seen(frame, "account", "fresh_money") * frame["unit"].to_numpy() >= parameters.least_loss)
         & (seen(frame, KIND, "money") > 0)
