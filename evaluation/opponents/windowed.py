@@ -23,12 +23,10 @@ def spend_cap(rows: pl.DataFrame) -> Scores:
 
 
 def trigger(rows: pl.DataFrame) -> Scores:
-    """15 and 60 minutes against the account's own average (5 minutes are seen by the windows of `every_ms=300_000`)."""
-    floor = 5.0
-    average = rows["spend_before"].to_numpy()
-    quarter = rows["spend"].to_numpy() / (average + floor)
-    hour = _rolling(rows, 4) / (4 * average + floor)
-    return np.maximum(quarter, hour)
+    """5, 15 and 60 minutes against the account's own average of such intervals, in windows of five minutes (`every_ms=300_000`)."""
+    floor, average = 5.0, rows["spend_before"].to_numpy()
+    intervals = [_rolling(rows, windows) / (windows * average + floor) for windows in (1, 3, 12)]
+    return np.asarray(np.max(intervals, axis=0))
 
 
 def ewma(rows: pl.DataFrame, weight: float = 0.2) -> Scores:
