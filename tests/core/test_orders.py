@@ -57,4 +57,4 @@ def test_a_key_of_state_depends_on_the_installation_and_on_each_fact():
 
 
 def test_values_that_older_messages_lack():
-    assert Finding.__struct_defaults__ == (None, 0, None) and BlockOrder.__struct_defaults__ == ("judge", False)
+    assert Finding.__struct_defaults__ == (None, 0, None) and BlockOrder.__struct_defaults__ == ("judge", False, 0, False)

@@ -186,7 +186,7 @@ COLUMNS = {*FEATURES, *(name for feature in shared() for name in feature.adds), 
 
 
 @EACH
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 3, 4])
 @pytest.mark.usefixtures("alone")
 def test_batch_boundaries_change_neither_findings_nor_state(detector, seed):
     log, whole, cut = traffic(seed), DetectorState(b"s"), DetectorState(b"s")

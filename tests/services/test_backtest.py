@@ -74,7 +74,7 @@ def backtest(*arguments: str, home: Path | None = None, exit_code: int = 0) -> s
     options = ["--home", str(home)] if home else []
     result = CliRunner().invoke(app, ["backtest", *arguments, *options])
     assert result.exit_code == exit_code, result.output
-    return result.output
+    return result.stdout if exit_code == 0 else result.output
 
 
 PERIOD = ("--from", "2025-11-25", "--to", "2025-11-26")

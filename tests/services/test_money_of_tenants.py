@@ -11,7 +11,10 @@ from books import bank_entries, invoices, ledger, payments, tenants
 from books.bank_entries import BankEntry
 from books.ledger import Account
 from books.payments import Allocation, Payment
-from services import bank_files, invoicing, statements
+from core.config import Account as Row
+from core.config import Agreement, Config, Party
+from rating.contracts import compile_contracts
+from services import bank_files, credit, invoicing, statements
 from services import payments as desk
 from services.errors import ServiceError
 from services.installation import Installation, books
@@ -60,7 +63,7 @@ READS = [one for one in QUERIES if "tenant" in inspect.signature(one).parameters
 
 @pytest.mark.parametrize("query", READS, ids=lambda one: f"{one.__module__}.{one.__name__}")
 def test_a_query_of_another_tenant_finds_nothing(conn, query):
-    others = {"name": "t1-1", "party": "acme"}
+    others = {"name": "t1-1", "party": "acme", "until_day": "2025-12-01"}
     arguments = {name: others[name] for name in inspect.signature(query).parameters if name in others}
     assert query(conn, tenant="t1", **arguments), "the tenant's own is found"
     assert not query(conn, tenant="t2", **arguments)
@@ -92,4 +95,11 @@ def test_what_is_shown_is_the_tenants_own(conn):
     assert statements.ageing(conn, "t1", NOW) and not statements.ageing(conn, "t2", NOW)
     assert statements.netting(conn, "t1") and not statements.netting(conn, "t2")
     assert invoicing.approve(conn, "t2", [], "ops", "", NOW) == 0 and invoicing.issue(conn, "t2", [], "ops", NOW) == []
-    assert desk.exposure(conn, None, "t2", "acme", "EUR").total == 0
+    both = ("t1", "t2")
+    config = Config(
+        parties=tuple(Party(tenant=tenant, name="acme") for tenant in both),
+        accounts=tuple(Row(tenant=tenant, name="acme", party="acme", agreement="a") for tenant in both),
+        agreements=tuple(Agreement(tenant=tenant, name="a", role="sell", party="acme", currency="EUR") for tenant in both),
+    )
+    owed = {one.tenant: one.exposure.total for one in credit.credits(conn, lambda _: [], compile_contracts(config, {}), NOW)}
+    assert owed == {"t1": 10 * 10**9, "t2": 0}

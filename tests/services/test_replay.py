@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import polars as pl
@@ -38,7 +39,7 @@ def test_a_file_is_priced_and_judged(day: Path, tmp_path: Path):
     assert pl.read_parquet(tmp_path / "calls.parquet").height == summary["rated"]
     truth = json.loads((day / "truth.json").read_text())
     alerts = [json.loads(line) for line in (tmp_path / "alerts.jsonl").read_text().splitlines()]
-    assert {alert["subject"].split("/")[0] for alert in alerts} == {truth["attack"]["account"]}
+    assert {re.split("[/>]", alert["subject"])[0] for alert in alerts} == {truth["attack"]["account"]}
 
 
 def test_the_same_file_gives_the_same_result(day: Path, tmp_path: Path):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from collections import defaultdict
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
+from books.credentials import Credential
 from core.record import TICK_KEY, Record
 from core.topics import CALLS, CALLS_PARTITIONS
 from journal import open_journal
@@ -126,15 +126,6 @@ def test_the_spool_continues_in_the_next_file(tmp_path: Path) -> None:
     assert len(files_of(tmp_path)) > 2
 
 
-@dataclass(frozen=True)
-class Credential:
-    tenants: tuple[str, ...] = ("demo",)
-    switch: str = "sim1"
-
-    def allows(self, address: str) -> bool:
-        return address == "127.0.0.1"
-
-
 def test_all_records_arrive_in_the_journal(tmp_path: Path) -> None:
     journal = open_journal(f"files://{tmp_path}/journal")
     ports: list[int] = []
@@ -146,7 +137,7 @@ def test_all_records_arrive_in_the_journal(tmp_path: Path) -> None:
 
     def collector() -> None:
         serve(
-            journal=journal, spool=tmp_path / "waiting", find_credential=lambda token: Credential() if token == "t" else None,
+            journal=journal, spool=tmp_path / "waiting", find_credential={"t": Credential(("demo",), "sim1", ("127.0.0.1",))}.get,
             config_version=lambda: 1, listening=tell, stop=stop,
         )  # fmt: skip
 

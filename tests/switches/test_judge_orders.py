@@ -97,4 +97,4 @@ def blameless(order: BlockOrder, numbers: tuple[str, ...]) -> None:
     assert key.account and not key.ingress_trunk, "never a whole trunk, never a caller without an account"
     assert key.a_number in ("", "4366012345678", "436601234567"), "never a withheld, alphanumeric, short or protected caller"
     assert not touched(key.b_range, numbers)
-    assert 0 < order.expires_at_ms - order.created_at_ms <= 3_600_000
+    assert 0 < order.expires_at_ms - order.created_at_ms <= Policy().longest_ttl_ms
