@@ -98,7 +98,7 @@ def test_the_metrics_of_all_parts_add_up_and_no_log_contains_a_number(up: Up):
     assert status["received"] == sum(counts.values()) and status["rated"] == counts["rated"]
     health = {name: part for name, part in status["parts"].items() if name in parts}
     assert health.pop("simulator")["why"].startswith("no answer at http://127.0.0.1:"), "it is stopped"
-    assert all(part["alive"] and part["ready"] and not part["why"] for part in health.values()) and len(health) == 7, health
+    assert all(part["alive"] and part["ready"] and not part["why"] for part in health.values()) and len(health) == 9, health
     simulator.resume()
 
     for name, url in parts.items():

@@ -16,6 +16,7 @@ class Poster(Part):
         super().__init__()
         self._fault, self._over = "", 0
         self._complete_s: float | None = None
+        self.metrics.add(catalog.POSTED, 0)  # it is shown before the first round
 
     def report(self, value: object) -> None:
         match value:

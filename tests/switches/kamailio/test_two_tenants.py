@@ -11,6 +11,7 @@ import msgspec
 import pytest
 from kamailio_calls import ACME, BLUE, STRANGER, Bench, Source, carrier_rows, picks_up, refused, talk
 
+from books.credentials import Credential
 from core.config import Account, Carrier, Config, Trunk
 from core.decode import Message
 from core.record import TICK_KEY, tenant_of
@@ -26,13 +27,6 @@ pytestmark = pytest.mark.kamailio
 
 TENANTS = ("t1", "t2")
 DECKS = {tenant: read_deck(f"prefix,price_per_min\n43,{price}\n".encode(), tenant, "EUR") for tenant, price in (("t1", 60), ("t2", 120))}
-
-
-class Credential:
-    tenants, switch = TENANTS, "k1"
-
-    def allows(self, address: str) -> bool:
-        return True
 
 
 def config_of() -> Config:
@@ -57,7 +51,7 @@ def journalled(home: Path, lines: list[bytes]) -> list[Message]:
     running = threading.Thread(
         target=serve,
         kwargs={
-            "journal": journal, "spool": home / "collector", "find_credential": lambda _: Credential(), "config_version": lambda: 1,
+            "journal": journal, "spool": home / "collector", "find_credential": lambda _: Credential(TENANTS, "k1"), "config_version": lambda: 1,
             "listening": listening, "stop": stop, "tick_s": 0.2, "port": 0,
         },
     )  # fmt: skip
