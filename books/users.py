@@ -79,10 +79,7 @@ def set_role(conn: sa.Connection, name: str, tenant: str, role: str, on: bool, w
         raise ValueError(f"there is no tenant {tenant!r}")
     if find(conn, name) is None:
         raise ValueError(f"there is no user {name!r}")
-    row = {"name": name, "tenant": tenant, "role": role}
-    t = tables.user_roles.c
-    gone = sa.delete(tables.user_roles).where(t.name == name, t.tenant == tenant, t.role == role)
-    changed = put_once(conn, tables.user_roles, row) if on else bool(conn.execute(gone).rowcount)
+    changed = _set(conn, tables.user_roles, {"name": name, "tenant": tenant, "role": role}, on)
     if changed:
         what = f"{name}: {role} for {tenant or 'every tenant'}"
         audit.note(conn, who, "gave a role" if on else "took a role", what, why, now_ms)
@@ -93,13 +90,17 @@ def set_party(conn: sa.Connection, name: str, tenant: str, party: str, on: bool,
     """Opens a customer's portal to a user, or closes it. False = it was so already. A `ValueError` names the fault."""
     if find(conn, name) is None:
         raise ValueError(f"there is no user {name!r}")
-    row = {"name": name, "tenant": tenant, "party": party}
-    t = tables.user_parties.c
-    gone = sa.delete(tables.user_parties).where(t.name == name, t.tenant == tenant, t.party == party)
-    changed = put_once(conn, tables.user_parties, row) if on else bool(conn.execute(gone).rowcount)
+    changed = _set(conn, tables.user_parties, {"name": name, "tenant": tenant, "party": party}, on)
     if changed:
         audit.note(conn, who, "opened a portal" if on else "closed a portal", f"{name}: {tenant}/{party}", why, now_ms)
     return changed
+
+
+def _set(conn: sa.Connection, table: sa.Table, row: dict[str, str], on: bool) -> bool:
+    """Puts a row there, or removes it. False = it was so already."""
+    if on:
+        return put_once(conn, table, row)
+    return bool(conn.execute(sa.delete(table).where(*(table.c[name] == value for name, value in row.items()))).rowcount)
 
 
 def every(conn: sa.Connection) -> list[User]:

@@ -103,8 +103,7 @@ def role(
     from services import people
     from services.installation import books
 
-    if bool(add) == bool(remove):
-        raise typer.BadParameter("use either --add or --remove, one of the two")
+    _either(add, remove)
     with books(options.settings_of(home).installation) as conn:
         scope = _scope(conn, tenant, every_tenant)
         changed = people.set_role(conn, name, scope, add or remove, bool(add), options.login(who), why, wall_clock_ms())
@@ -156,13 +155,17 @@ def party(
     from services import people
     from services.installation import books
 
-    if bool(add) == bool(remove):
-        raise typer.BadParameter("use either --add or --remove, one of the two")
+    _either(add, remove)
     with books(options.settings_of(home).installation) as conn:
         scope = _scope(conn, tenant, False)
         changed = people.set_party(conn, name, scope, add or remove, bool(add), options.login(who), why, wall_clock_ms())
     verb = ("opens" if add else "no longer opens") if changed else ("opened" if add else "did not open")
     typer.echo(f"{name} {verb} the portal of {add or remove}, tenant {scope}.")
+
+
+def _either(add: str, remove: str) -> None:
+    if bool(add) == bool(remove):
+        raise typer.BadParameter("use either --add or --remove, one of the two")
 
 
 def _scope(conn: object, tenant: str, every_tenant: bool) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
+from books import Connection, Engine, open_books, tenants, writing
 from core import schemas
 from ringfence.settings import Settings
 from services import first_start
@@ -35,6 +37,23 @@ class Charges:
         insert(self.client, "charges", table(schemas.CHARGES, made))
         records = [{"partition": 0, "offset": at, "learned_ms": 1_764_072_000_000, "tenant": "t1"} for at in range(upto)]
         insert(self.client, "records", table(schemas.JUDGED, records))
+
+
+@pytest.fixture
+def engine(tmp_path: Path, new_books: Path) -> Iterator[Engine]:
+    """The books of a tenant t1."""
+    shutil.copy(new_books, tmp_path / "books.db")
+    engine = open_books(f"sqlite:///{tmp_path}/books.db")
+    with writing(engine) as conn:
+        tenants.add(conn, "t1", 1)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def conn(engine: Engine) -> Iterator[Connection]:
+    with writing(engine) as conn:
+        yield conn
 
 
 @pytest.fixture

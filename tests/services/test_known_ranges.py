@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from books import Connection, alerts, configs, migrate, open_books, orders, tenants, writing
+from books import Connection, alerts, configs, orders
 from core.decide import Decision
 from core.orders import BlockOrder, Finding, Key
 from services import blocks, known_ranges, publishing, verdicts
@@ -15,16 +14,6 @@ from services.errors import BadArgument, UnknownName
 
 NOW = 1_795_910_400_000  # 2026-11-29
 DAY = 86_400_000
-
-
-@pytest.fixture
-def conn(tmp_path: Path) -> Iterator[Connection]:
-    engine = open_books(f"{tmp_path}/books.db")
-    migrate(engine)
-    with writing(engine) as conn:
-        tenants.add(conn, "t1", NOW)
-        yield conn
-    engine.dispose()
 
 
 def read(text: str | bytes) -> known_ranges.Read:

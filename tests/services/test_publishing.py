@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 import weakref
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -30,17 +30,11 @@ JULY_MS = 1_782_856_800_000  # 2026-07-01 in Vienna
 
 
 @pytest.fixture
-def engine(tmp_path: Path):
+def engine(tmp_path: Path, new_books: Path):
+    shutil.copy(new_books, tmp_path / "books.db")
     engine = open_books(f"{tmp_path}/books.db")
-    migrate(engine)
     yield engine
     engine.dispose()
-
-
-@pytest.fixture
-def conn(engine) -> Iterator[Connection]:
-    with writing(engine) as conn:
-        yield conn
 
 
 def publish(conn: Connection, folder: Path, text: str, why: str = "w") -> publishing.Published:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from pathlib import Path
 
 import msgspec
 import pytest
 from typer.testing import CliRunner
 
-from books import Connection, alerts, audit, migrate, open_books, orders, tenants, verdicts, writing
+from books import Connection, alerts, audit, orders, verdicts
 from core.decide import decide
 from core.facts import Contribution, Facts
 from core.ids import derived_id
@@ -24,16 +22,6 @@ from services.errors import BadArgument, ServiceError, UnknownName
 NOW = 1_764_072_000_000
 HOUR, DAY = 3_600_000, 86_400_000
 KEY = Key(tenant="t1", account="acme", b_range="88213")
-
-
-@pytest.fixture
-def conn(tmp_path: Path) -> Iterator[Connection]:
-    engine = open_books(f"sqlite:///{tmp_path}/books.db")
-    migrate(engine)
-    with writing(engine) as conn:
-        tenants.add(conn, "t1", NOW)
-        yield conn
-    engine.dispose()
 
 
 def alert(conn: Connection, name: str, detector: str = "burst", subject: str = "acme>88213", at_ms: int = NOW) -> Finding:

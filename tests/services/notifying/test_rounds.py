@@ -8,13 +8,12 @@ import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 import pytest
 from standardwebhooks.webhooks import Webhook
 
-from books import Connection, alerts, migrate, notifications, open_books, takes, tenants, writing
+from books import Connection, alerts, notifications, takes, writing
 from books.engine import Engine
 from core.notify import Event, Notice, Target
 from core.orders import Finding
@@ -29,16 +28,6 @@ MIN = 60_000
 
 def no_fault(step: str) -> None:
     """Nothing dies."""
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    engine = open_books(f"{tmp_path}/books.db")
-    migrate(engine)
-    with writing(engine) as conn:
-        tenants.add(conn, "t1", NOW)
-    yield engine
-    engine.dispose()
 
 
 def add(engine: Engine, **more: Any) -> Target:
