@@ -39,6 +39,7 @@ AROUND = (
     ("poster", "ledger", "books"),
     ("dispatcher", "", "books"),
     ("books", "", "pages"),
+    ("books", "alerts", "notify"),
     ("dispatcher", "blocks, routes", "switch"),
 )
 """Edges outside of the dataflows: source, label, target."""
@@ -54,6 +55,7 @@ LABELS = {
     "router": "keeps the switches' routes",
     "dispatcher": "limits, delivers, repairs blocks",
     "pages": "dashboard, unblock",
+    "notify": "tells people of alerts and silence",
 }
 
 SHAPES = {"switch": "([switch])", store.SINK_STEP: "[(warehouse)]", "books": "[(books)]"}
