@@ -101,6 +101,11 @@ class Flow:
         return self.dataflow.flow_id
 
     @property
+    def node(self) -> str:
+        """Its name in the picture, where a topic may have the same."""
+        return f"{self.name}_flow" if self.name in TOPICS else self.name
+
+    @property
     def steps(self) -> list[str]:
         """Its own steps, without those that only set a key."""
         return [step.step_name for step in to_rendered(self.dataflow).substeps if step.op_type != "key_on"]
@@ -153,11 +158,11 @@ def overview(flows: list[Flow]) -> str:
     """Mermaid of all processes and the data between them."""
     edges = list(AROUND[:3])
     for flow in flows:
-        edges += [(topic, "", flow.name) for topic in flow.reads] + [(flow.name, "", topic) for topic in flow.writes]
+        edges += [(topic, "", flow.node) for topic in flow.reads] + [(flow.node, "", topic) for topic in flow.writes]
         if not flow.writes:
-            edges.append((flow.name, "", flow.steps[-1]))
+            edges.append((flow.node, "", flow.steps[-1]))
     edges += AROUND[3:]
-    kinds = dict.fromkeys(TOPICS, "topic") | {flow.name: "flow" for flow in flows}
+    kinds = dict.fromkeys(TOPICS, "topic") | {flow.node: "flow" for flow in flows}
     kinds |= {store.SINK_STEP: "database", "books": "database", "switch": "outside"}
     lines = ["flowchart TB"]
     for name in dict.fromkeys(end for a, _, b in edges for end in (a, b)):
@@ -167,8 +172,9 @@ def overview(flows: list[Flow]) -> str:
     return "\n".join([*lines, *(f"  {look}" for look in LOOKS)])
 
 
-def _label(name: str, flows: list[Flow]) -> str:
-    steps = [" → ".join(flow.steps) for flow in flows if flow.name == name]
+def _label(node: str, flows: list[Flow]) -> str:
+    steps = [" → ".join(flow.steps) for flow in flows if flow.node == node]
+    name = next((flow.name for flow in flows if flow.node == node), node)
     return "<br/>".join([f"<b>{name}</b>", LABELS[name], *(f"<i>{line}</i>" for line in steps)])
 
 
