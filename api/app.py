@@ -7,8 +7,9 @@
     POST /v1/lists     {"list": "allow"|"deny", "kind", "value", "why", "account"?, "ttl"?, "remove"?, "tenant"?} -> {"value"}
     GET  /v1/health    {"ready"}
 
-Errors, each with {"error": text}: 400 body, 401 token, 403 source, tenant, scope or expiry, 503 nothing published yet. A token is a credential of the
-books (`ringfence credential add`), by its hash. A call waits for each answer: bodies are read and written by msgspec, without FastAPI's own models.
+Errors, each with {"error": text}: 400 body, 401 token, 403 source, tenant, scope or expiry, 503 nothing published yet, or the books do not answer.
+A token is a credential of the books (`ringfence credential add`), by its hash. A call waits for each answer: bodies are read and written by msgspec,
+without FastAPI's own models.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from books import Engine, reading, writing
+from books import Engine, Unavailable, reading, writing
 from books.credentials import Credential
 from core import durations
 from core.clock import wall_clock_ms
@@ -190,5 +191,7 @@ def _guarded(handler: Callable[[Request], object]) -> Callable[[Request], object
             return await handler(request)  # type: ignore[misc,no-any-return]
         except Refused as refused:
             return Response(_encode({"error": str(refused)}), refused.status, media_type="application/json")
+        except Unavailable:
+            return Response(_encode({"error": "the books do not answer: ask again"}), 503, media_type="application/json")
 
     return guarded

@@ -152,7 +152,7 @@ def do(visit: Visit, choice: Choice, why: str, for_ms: int, cut: bool = False) -
         with visit.books(RIGHT[choice.verb], choice.key.tenant) as conn:
             done = _done(conn, choice, visit.person.name, why, visit.now_ms, for_ms, cut)
     except (Refused, PermissionError, ServiceError) as refused:
-        return f"Not done: {refused}."
+        return f"Not done: {str(refused).rstrip('.')}."
     except Unavailable as error:
         log.warning("the books cannot be written", error=str(error)[:200])
         return (

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 Progress = Callable[[int, int], None]
 
@@ -18,7 +18,7 @@ class Job:
     total: int = 0
     over: bool = False
     error: str = ""
-    started: bool = field(default=False)
+    started: bool = False
 
 
 _lock, _turn = threading.Lock(), threading.Lock()

@@ -51,14 +51,14 @@ def answered(latest: Latest[Any], now_ms: int, what: str) -> bool:
             message(f"{what} cannot be read now: {latest.error}. The page asks again by itself.")
         else:
             quiet(f"{what}: being read.")
-        _again()
+        again()
         return False
     if latest.error and now_ms - latest.at_ms > OLD_MS:
         message(f"{what}: {span(now_ms - latest.at_ms)} old: {latest.error}.")
     return True
 
 
-def _again() -> None:
+def again() -> None:
     """Draw the page again in a second: an answer is on its way."""
     drawn = [False]
 

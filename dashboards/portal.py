@@ -11,7 +11,7 @@ from typing import NamedTuple
 import streamlit as st
 
 from books import Engine, reading
-from dashboards.layout import quiet
+from dashboards.layout import again, quiet
 from dashboards.sources import Sources
 from dashboards.tags import Safe, tag
 from dashboards.views import customer
@@ -58,7 +58,8 @@ def open_portal(sources: Sources, person: Person, here: Style | None) -> None:
     with place:
         head(here or (latest.value.style if latest.value else Style()))
     if latest.value is None:
-        quiet("Your accounts cannot be read now. Please try again in a minute.")
+        quiet("Your accounts cannot be read now. Please try again in a minute." if latest.error else "Your accounts: being read.")
+        again()
         return
     mine = Customer(sources, person.name, tenant, party, latest.value.accounts)
     pages = []

@@ -30,6 +30,8 @@ STILL_WORKS = {
     "dispatcher": "Switches keep their blocks and end them on time, but get no new block and no unblock. `ringfence unblock --all` and the "
     "hold file work without it.",
     "notify": "Detection and blocking work. Nobody is told of alerts; they are here.",
+    "router": "Calls go by the last routes. A new deck, or how a carrier does, changes none.",
+    "poster": "Calls are priced and blocked. Balances, invoices and credit limits do not move.",
     "shipper": "The switch keeps its records in its spool, so none is lost. Blocks stay in force.",
     "kamailio": "No call passes this switch. Other switches are not affected.",
     "simulator": "There is no simulated traffic. Nothing else is affected.",

@@ -208,7 +208,7 @@ def router(settings: Settings) -> None:
 
 
 def poster(settings: Settings) -> None:
-    """Posts the charges that are stored to the ledger, every few seconds, and finds parties that have used up their credit."""
+    """Posts the charges that are stored to the ledger, once per RINGFENCE_POST_S, and finds parties that have used up their credit."""
     from core.clock import wall_clock_ms
     from ringfence.ops.books_retry import open_when_ready
     from ringfence.ops.telemetry import start_telemetry
@@ -334,23 +334,30 @@ def notify(settings: Settings) -> None:
     from ringfence.ops.books_retry import open_when_ready
     from ringfence.ops.telemetry import start_telemetry
     from ringfence.ops.telemetry.notify import Notify
-    from services import endpoints, part_health
+    from services import part_health
     from services.notifying.silence import Watch
     from services.retention import journal_limits
 
     telemetry = start_telemetry(settings, "notify", Notify())
     journal = open_journal(settings.journal_dsn, journal_limits(settings.installation.retention))
     create_topics(journal, settings.partitions)
-    running = endpoints.running(settings.run_dir)
-    names = ("collector", *settings.judge_names, "watch", "store", "dispatcher")
-    started = running.parts if running else {}
-    health = part_health.Health({name: started.get(name) or settings.part_url(name) for name in names})
+    health = part_health.Health(_urls(settings, but="notify"))
     engine = open_when_ready(settings.books_dsn, telemetry.beat)
     sources = notifier.Sources(engine, telemetry.beat.at(journal), lambda: {one.name: one for one in health.ask()}, settings.pages_link)
     watch = Watch(round(settings.silent_minutes * 60_000), wall_clock_ms())
     clock = telemetry.beat.around(wall_clock_ms)
     holder = f"{socket.gethostname()}/{os.getpid()}"
     notifier.run(sources, sending(settings), watch, holder, clock, until_signalled(), telemetry.report)
+
+
+def _urls(settings: Settings, but: str) -> dict[str, str]:
+    """The other parts and where they answer: those that `up` has started here, else those that an installation has."""
+    from services import endpoints
+
+    running = endpoints.running(settings.run_dir)
+    names = ("collector", *settings.judge_names, "watch", "store", "dispatcher", "router", "poster", "notify")
+    known = running.parts if running else {name: settings.part_url(name) for name in names}
+    return {name: url for name, url in known.items() if name != but}
 
 
 def sending(settings: Settings) -> Deliver:
@@ -491,14 +498,10 @@ def pages(settings: Settings) -> None:
     from dashboards.serve import serve
     from ringfence.ops.secrets import secrets_of
     from ringfence.ops.telemetry import Part, start_telemetry
-    from services import endpoints
     from services.reading import reader_dsn
 
     refuse_other_release(settings)
     telemetry, secrets = start_telemetry(settings, "pages", Part()), secrets_of(settings)
-    running = endpoints.running(settings.run_dir)
-    names = ("collector", *settings.judge_names, "watch", "store", "dispatcher")
-    known = running.parts if running else {name: settings.part_url(name) for name in names}
     serve(
         PageSettings(
             home=str(settings.root),
@@ -507,7 +510,7 @@ def pages(settings: Settings) -> None:
             journal=settings.journal_dsn,
             look=secrets.pages_look_token,
             act=secrets.pages_act_token,
-            parts={name: url for name, url in known.items() if name != "pages"},
+            parts=_urls(settings, but="pages"),
             host=settings.pages_host,
             port=settings.pages_port,
             proxies=settings.proxies,

@@ -11,6 +11,7 @@ import polars as pl
 
 from books import Connection, alerts, configs, models, open_books, verdicts
 from core.alert_text import money_text
+from core.parts import Slot
 from core.policy import Policy
 from detectors.registry import faults as parameter_faults
 from flows import backtest as flow
@@ -61,8 +62,10 @@ def wanted(
 
 def policy_in_force(conn: Connection, tenant: str) -> Policy:
     """The policy of a tenant in the newest config version."""
-    config = configs.load(conn, configs.latest(conn))
-    return config.policies.get(tenant, config.policy)
+    hashes = configs.parts(conn, configs.latest(conn))
+    slots = [slot for slot in (Slot(tenant, "policy"), Slot("", "policy")) if slot in hashes]
+    found: dict[Slot, Policy] = configs.decoded(conn, {slot: hashes[slot] for slot in slots})
+    return next((found[slot] for slot in slots), Policy())
 
 
 def changed(policy: Policy, changes: Mapping[str, Any], name: str = "") -> Policy:

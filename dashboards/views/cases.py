@@ -14,7 +14,7 @@ from books.cases import Case
 from core.money import to_decimal
 from core.orders import Finding
 from core.text import amount
-from dashboards.layout import answered, back, heading, link, message, quiet, title
+from dashboards.layout import again, answered, back, heading, link, message, quiet, title
 from dashboards.rendering import DETECTORS, ranges_of, title_of
 from dashboards.tags import Safe, tag
 from dashboards.tiles import table, tile
@@ -172,11 +172,13 @@ def sums(visit: Visit, found: Whole) -> None:
             return cases.saved(warehouse, conn, found)
 
     latest = visit.sources.asked(("case saved", found.case.tenant, found.case.id, len(found.findings)), ask, fresh_ms=20_000)
-    tiles = [tile("Lost", value, "", "money of its alerts; what an account's alerts share is counted once") for value in [money(found.lost)]]
+    tiles = [tile("Lost", money(found.lost), "", "money of its alerts; what an account's alerts share is counted once")]
     if latest.value is not None:
         tiles.append(tile("Saved", money(latest.value[0]), "", f"an estimate: {latest.value[1]:,} refused calls at the mean of their alert"))
     elif latest.error:
         tiles.append(tile("Saved", "–", "", f"cannot be read now: {latest.error}"))
+    else:
+        again()
     tiles.append(tile("Calls", f"{max((one.calls for one in found.findings), default=0):,}", "", "of its largest alert"))
     st.html(tag("div", *tiles, cls="rf-tiles"))
 

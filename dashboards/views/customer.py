@@ -12,7 +12,7 @@ from books.invoices import Invoice
 from core.money import to_decimal
 from core.text import amount, span
 from dashboards.charts import subject_chart
-from dashboards.layout import heading, message, quiet, title
+from dashboards.layout import again, heading, message, quiet, title
 from dashboards.polled import Latest
 from dashboards.sources import Sources
 from dashboards.tags import Safe, tag
@@ -52,6 +52,7 @@ def ready(latest: Latest[Any], what: str) -> bool:
     """Whether there is an answer to draw. A customer is not told which of our servers is down."""
     if latest.value is None:
         quiet(f"{what}: being read." if not latest.error else f"{what} cannot be read now. Please try again in a minute.")
+        again()
     return latest.value is not None
 
 
@@ -127,7 +128,8 @@ def traffic(mine: Customer, account: str) -> None:
         if sold:
             tiles.append(tile("Cost", amount(sold), currency, "without tax"))
     st.html(tag("div", *tiles, cls="rf-tiles"))
-    currency = next(iter(found.currencies), "")
+    # What we buy in is nothing for the customer.
+    currency = next((one for one in found.currencies if any(step.sold(one) for step in found.now)), "")
     st.altair_chart(subject_chart(found, currency, colours(st.context.theme.type)), theme=None, width="stretch", key="rf_my_day")
 
 
@@ -144,12 +146,14 @@ def calls(mine: Customer) -> None:
         typed = st.text_input("From or to", key="number", bind="query-params", max_chars=40, placeholder="every number")
     with since_box:
         since = str(st.selectbox("Of the last", list(SINCE), key="since", bind="query-params"))
-    try:
-        with reading(mine.sources.engine()) as conn:
-            number = subjects.parse(conn, "number", typed) if typed.strip() else ""
-    except (ServiceError, Unavailable) as wrong:
-        message(str(wrong))
-        return
+    number = ""
+    if typed.strip():
+        try:
+            with reading(mine.sources.engine()) as conn:
+                number = subjects.parse(conn, "number", typed)
+        except (ServiceError, Unavailable) as wrong:
+            message(str(wrong))
+            return
     from_ms = mine.now_ms - SINCE.get(since, DAY_MS)
     key = ("portal calls", mine.tenant, mine.party, account, number, since)
     latest = mine.sources.asked(key, lambda ask: portal.calls(ask, mine.tenant, account, number, from_ms, SHOWN), wait_s=3.0)

@@ -140,8 +140,9 @@ def evidence(visit: Visit, one: Dispute) -> None:
     """The archive that the other side gets; taking it is written down."""
     if st.button("Prepare the evidence", key="rf_dispute_pack_do"):
         try:
-            with visit.books("export") as conn:
+            with reading(visit.sources.engine()) as conn:  # a PDF is set in it: the dispatcher must not wait for that
                 content = disputing.pack(conn, visit.tenant, one.id)
+            with visit.books("export") as conn:
                 people.noted(conn, visit.person.name, "exported evidence", f"{visit.tenant}/{one.id}", visit.now_ms)
         except (ServiceError, Unavailable, PermissionError) as wrong:
             message(f"Not made: {wrong}")

@@ -37,9 +37,9 @@ def list_(
     """The newest alerts: what still passes first, then by money."""
     from ringfence import messages
     from services import alert_desk
-    from services.installation import books
+    from services.installation import books_as_they_are
 
-    with books(options.settings_of(home).installation) as conn:
+    with books_as_they_are(options.settings_of(home).installation) as conn:
         found = alert_desk.queue(conn, tenant, wall_clock_ms(), last)
     if not found:
         typer.echo("There are no alerts.")
@@ -53,9 +53,9 @@ def list_(
 def show(finding: Finding, home: Home = None) -> None:
     """Why an alert came, in sentences that can be pasted into an e-mail."""
     from services import alert_desk
-    from services.installation import books
+    from services.installation import books_as_they_are
 
-    with books(options.settings_of(home).installation) as conn:
+    with books_as_they_are(options.settings_of(home).installation) as conn:
         lines = alert_desk.explanation(conn, finding)
     typer.echo("\n\n".join(lines))
 

@@ -55,7 +55,7 @@ def backtest(
     import msgspec
 
     from services import backtest as service
-    from services.installation import books
+    from services.installation import books_as_they_are
     from services.replay import WRONG
 
     period = [runs.to_ms(one, "UTC") if one else None for one in (from_, to)]
@@ -71,7 +71,7 @@ def backtest(
         if period[0] is None or period[1] is None:
             raise typer.BadParameter("say --from and --to, or --file")
         installation = options.settings_of(home).installation
-        with books(installation) as conn:
+        with books_as_they_are(installation) as conn:
             what = service.wanted(conn, period[0], period[1], tenant, changes, options.duration_ms(warm_up))
         result = service.run(installation, what, runs.progress)
     if as_json:

@@ -36,9 +36,9 @@ app = typer.Typer(no_args_is_help=True, epilog=EPILOG, rich_markup_mode="markdow
 def list_(home: Home = None) -> None:
     """All models: those in the books, and those that came with the release."""
     from services import models
-    from services.installation import books
+    from services.installation import books_as_they_are
 
-    with books(options.settings_of(home).installation) as conn:
+    with books_as_they_are(options.settings_of(home).installation) as conn:
         found = models.every(conn)
     for one in found:
         used = f"in force for {', '.join(one.used_by)}" if one.used_by else "in the books" if one.stored else "came with the release"
@@ -136,9 +136,9 @@ def verdicts(tenant: Tenant = "", home: Home = None) -> None:
     """What people's verdicts say: the precision of each detector and its drift, and whether the weights of the evidence should be others."""
     from ringfence.messages import date_time
     from services import verdicts as service
-    from services.installation import books, tenant_of
+    from services.installation import books_as_they_are, tenant_of
 
-    with books(options.settings_of(home).installation) as conn:
+    with books_as_they_are(options.settings_of(home).installation) as conn:
         name = tenant_of(conn, tenant)
         watched, corrected = service.drifting(conn, name), service.correction(conn, name)
     if not watched:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from decimal import Decimal
+from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
 
 import typer
 
+from core import durations
 from core.clock import wall_clock_ms
 from core.text import moment
 from ringfence import options
 from ringfence.options import Home, Json, Who, Why
+
+if TYPE_CHECKING:
+    from core.notify import Target
 
 EPILOG = """
 Somebody is told of each alert once, and of each part, switch or feed that has gone silent. Mail needs RINGFENCE_SMTP_URL and RINGFENCE_MAIL_FROM. A
@@ -89,15 +95,27 @@ def list_(as_json: Json = False, home: Home = None) -> None:
     with books_as_they_are(options.settings_of(home).installation) as conn:
         every = notifications.targets(conn)
     if as_json:
-        typer.echo(msgspec.json.encode([one._replace(secret="")._asdict() for one in every]).decode())
+        typer.echo(msgspec.json.encode([one._replace(secret="", address=_shown(one))._asdict() for one in every]).decode())
         return
     for one in every:
-        address = one.address if one.kind == "email" else "/".join(one.address.split("/")[:3]) + "/…"
         when = " ".join(filter(None, (one.days, one.hours, one.time_zone if one.hours or one.days else "")))
-        after = f"  after {one.after_ms // 60_000} min" if one.after_ms else ""
-        typer.echo(f"{one.name:12} {one.kind:8} {address}  from {one.least}{after}  {when}  {one.tenant}".rstrip())
+        after = f"  after {durations.text(Decimal(one.after_ms))}" if one.after_ms else ""
+        typer.echo(f"{one.name:12} {one.kind:8} {_shown(one)}  from {one.least}{after}  {when}  {one.tenant}".rstrip())
     if not every:
         typer.echo("Nobody is notified: `ringfence notify add`.")
+
+
+def _shown(one: Target) -> str:
+    """The address for a person. That of a chat or a webhook is a secret beyond its host: whoever has it may post there.
+
+    >>> from core.notify import Target
+    >>> _shown(Target("office", "chat", "https://u:pw@hooks.example/services/T0/x"))
+    'https://hooks.example/…'
+    """
+    if one.kind == "email":
+        return one.address
+    parts = urlsplit(one.address)
+    return f"{parts.scheme}://{parts.hostname}/…"
 
 
 @app.command(epilog=EPILOG)

@@ -42,12 +42,12 @@ def pickup(
     listed = pickups.sources_of(sources)
     if unknown := {*(only or ())} - {one.name for one in listed}:
         raise typer.BadParameter(f"no source {', '.join(sorted(unknown))}; there are {', '.join(one.name for one in listed)}")
-    failed = False
+    failed, installation, name = False, options.settings_of(home).installation, options.login(who)
     for source in listed:
         if only and source.name not in only:
             continue
         try:
-            found = pickups.run(options.settings_of(home).installation, tenant, source, options.login(who), wall_clock_ms())
+            found = pickups.run(installation, tenant, source, name, wall_clock_ms())
         except pickups.NotPickedUp as wrong:
             typer.secho(visible(str(wrong)), fg=typer.colors.RED, err=True)
             failed = True

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from core.clock import wall_clock_ms
 from ringfence import options
 from ringfence.options import Home, Json, Tenant, Who, Why
+
+if TYPE_CHECKING:
+    from books import Connection
 
 EPILOG = """
 A list is a CSV with a header: a column `range` (or `number`, `prefix`), and, if it has them, `to`, `date`, `source` and `comment`. Lines that cannot
@@ -83,18 +86,14 @@ def import_(
 def confirm(b_range: Range, tenant: Tenant = "", why: Why = "", who: Who = "", home: Home = None) -> None:
     """Mark a range as hot: a person has judged that calls into it are fraud."""
     from core.known import LEAST_DIGITS
-    from core.numbers import range_of
-    from services import blocks, known_ranges
+    from services import known_ranges
     from services.errors import BadArgument
     from services.installation import books, tenant_of
 
     if not why:
         raise typer.BadParameter("give --why: it is recorded in the audit log")
     with books(options.settings_of(home).installation) as conn:
-        try:
-            digits = range_of(b_range, blocks.plan(conn))
-        except ValueError as wrong:
-            raise BadArgument(str(wrong)) from None
+        digits = _digits(conn, b_range)
         if len(digits) < LEAST_DIGITS:
             raise BadArgument(f"{digits} is most of a country: a known range has at least {LEAST_DIGITS} digits")
         new = known_ranges.confirm(conn, tenant_of(conn, tenant), digits, options.login(who), why, wall_clock_ms())
@@ -110,5 +109,17 @@ def forget(b_range: Range, tenant: Tenant = "", why: Why = "", who: Who = "", ho
     if not why:
         raise typer.BadParameter("give --why: it is recorded in the audit log")
     with books(options.settings_of(home).installation) as conn:
-        known_ranges.forget(conn, tenant_of(conn, tenant), b_range.lstrip("+"), options.login(who), why, wall_clock_ms())
+        known_ranges.forget(conn, tenant_of(conn, tenant), _digits(conn, b_range), options.login(who), why, wall_clock_ms())
     typer.echo(f"{b_range} is no longer a known range.")
+
+
+def _digits(conn: Connection, b_range: str) -> str:
+    """The digits of a range as a person wrote it."""
+    from core.numbers import range_of
+    from services import blocks
+    from services.errors import BadArgument
+
+    try:
+        return range_of(b_range, blocks.plan(conn))
+    except ValueError as wrong:
+        raise BadArgument(str(wrong)) from None
