@@ -2,7 +2,7 @@
 
     python bench/bench_subjects.py [CALLERS]
 
-Every detector watches so many callers (and devices), and a tenth as many of everything else: accounts, ranges, destinations.
+Every detector watches so many callers, and a tenth as many of everything else: accounts, ranges, destinations.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from flows.snapshot import freeze, pack, sealed, unpack, unsealed
 from flows.step import State
 from journal.durable import replace_file
 
-CALLERS = ("a_number", "caller", "device", "calls", "bad", "own", "week_calls", "week_bad", "week_own")
+CALLERS = ("a_number",)
 """The tables that have a row per caller."""
 
 

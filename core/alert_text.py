@@ -61,7 +61,7 @@ def observed_text(facts: Facts) -> str:
     if facts.fraud == "callbacks":
         to = f"{range_text(facts.b_range, facts.code)}{place_text(facts)}"
         spent = f", {money_text(facts.nanos, facts.currency)}" if facts.nanos else ""
-        return f"{facts.value:,} numbers were rung briefly from {to}; {counted(facts.calls, 'call')} back so far{spent}.{why_text(facts)}"
+        return f"{facts.value:,} calls from {to} were given up within seconds; {counted(facts.calls, 'call')} back so far{spent}.{why_text(facts)}"
     if facts.fraud == "sim_box":
         return _sim_box(facts) + why_text(facts)
     if facts.fraud == "pumping" and facts.measured:

@@ -176,7 +176,7 @@ def report(
     alert.first_ms = min(alert.first_ms, *(started for _, started in examples))
     key, no_block = key_of(hit, row, policy)
     order = None
-    alert.blocks = key is not None
+    alert.blocks = not no_block_of(hit, policy)
     if key is not None:
         level = 0
         if before is not None and key.b_range:

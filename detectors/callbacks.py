@@ -42,7 +42,7 @@ LEAST_RINGS_OF_NUMBER = 4
 """Only a number that rang so often is refused alone."""
 MOST_NUMBERS = 256
 MOST_RANGES = 50_000
-"""The most blocks that are remembered, and numbers and accounts of each; the one that was added first is dropped first."""
+"""The most blocks that are remembered; the one that was added first is dropped first."""
 
 
 Of = TypeVar("Of")
@@ -175,8 +175,8 @@ def _report(
 def facts_of(block: str, rung: Rung, back: Back) -> Facts:
     """
     >>> print(observed_text(facts_of("22177123", Rung(rings=900), Back(calls=4, nanos=2 * 10**9, currency="EUR"))))
-    900 numbers were rung briefly from +221 77123… (Senegal, mobile); 4 calls back so far, 2.00 EUR. It looks like Wangiri: numbers are rung \
-briefly so that they call back.
+    900 calls from +221 77123… (Senegal, mobile) were given up within seconds; 4 calls back so far, 2.00 EUR. It looks like Wangiri: numbers are \
+rung briefly so that they call back.
     """
     to = destination(block + "0" * BLOCK_DIGITS)
     return Facts(

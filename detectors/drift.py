@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 DELTA = 0.05
-"""The confidence with which a change is called one."""
+"""The accepted probability of reporting a change where there is none."""
 EVERY = 8
 """It is looked for after so many verdicts: a detector has few."""
 

@@ -191,12 +191,16 @@ def _again(hit: Hit, frame: pl.DataFrame, before: Blocked, t_ms: int) -> Hit:
     return repeated(hit, is_same, float(frame["p_account"].to_numpy()[hit.row, AT["normal_calls"]]))
 
 
+HAS_RANGE = ("b_range", "account_range", "account_zone")
+"""Kinds of subjects whose block names a range, and makes its account one that was blocked."""
+
+
 def _repeats(
     state: DetectorState, frame: pl.DataFrame, hits: list[tuple[Hit, Detector, Any]], policy: Policy, settings: Settings
 ) -> list[tuple[Hit, Detector, Any]]:
     """The rows that count only if their account was blocked before: of accounts that were, or that may be blocked by a hit of this frame."""
     keys = frame["k_account"].to_numpy()
-    suspects = {*state.blocked, *(int(keys[hit.row]) for hit, _, _ in hits if hit.can_repeat or hit.subject_kind == "b_range")}
+    suspects = {*state.blocked, *(int(keys[hit.row]) for hit, _, _ in hits if hit.can_repeat or hit.subject_kind in HAS_RANGE)}
     if not suspects:
         return []
     rows = np.flatnonzero(np.isin(keys, np.fromiter(suspects, np.uint64, len(suspects))))

@@ -11,6 +11,7 @@ decides. `PRIOR` is for a subject of which nothing is known: about one window of
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -49,7 +50,7 @@ class Rows:
     """
 
     def __init__(self, column: Callable[[str], npt.NDArray[Any]]) -> None:
-        self._column = column
+        self._column = cache(column)  # a scorecard reads a column dozens of times
 
     @classmethod
     def of_frame(cls, frame: pl.DataFrame, rows: npt.NDArray[np.int64]) -> Rows:
@@ -362,13 +363,6 @@ def distinct_of_day(rows: Rows, kind: str) -> Part:
     """The same over a day."""
     per_call = np.minimum(rows.of(kind, "day_distinct") / np.maximum(rows.of(kind, "day_calls"), 1e-9), 1.0)
     return Part("distinct", np.clip(8.0 * (per_call - 0.6), -3.0, 3.0), per_call, np.full_like(per_call, 0.6))
-
-
-def began(rows: Rows, kind: str) -> Part:
-    """A caller that did not exist two days ago and is not an ordinary one from the first hour."""
-    age_h = rows.of(kind, "age_ms") / HOUR_MS
-    old = rows.of("account", "age_ms") / HOUR_MS
-    return Part("age", np.where((age_h < 48) & (old >= age_h + 24), 3.0, 0.0), age_h / 24, old / 24)
 
 
 def talk(rows: Rows, kind: str, least_min: float = 0.5) -> Part:

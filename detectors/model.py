@@ -118,7 +118,7 @@ def explained(model: Model, rows: Rows) -> tuple[float, list[Contribution], floa
     return start, listed, start + sum(points.values())
 
 
-_known: dict[str, Model | None] = {}
+_known: dict[str, Model] = {}
 
 
 def loaded(files: Mapping[str, bytes], sha256: str) -> Model | None:
@@ -128,7 +128,7 @@ def loaded(files: Mapping[str, bytes], sha256: str) -> Model | None:
         try:
             _known[sha256] = load(files[sha256], sha256)
         except WrongModel:
-            _known[sha256] = None
+            return None  # the good file may come yet
     return _known.get(sha256)
 
 

@@ -237,7 +237,7 @@ def _report(
     facts, orders = facts_of(network, box, parts), []
     for imsi in grown:
         card = network.cards[imsi]
-        key = Key(tenant=tenant, account=card.account, a_number=card.number)
+        key = _key_of(card, tenant)
         order, _ = alerts.order_for(key, alert, t_ms, learned_ms, observed_text(facts), policy, protected, by="watch", ask=True)
         orders += [order] if order and card.account else []
         box.asked = [*box.asked, imsi][-1000:]
@@ -247,9 +247,19 @@ def _report(
         finding_id=alert.finding_id, tenant=tenant, detector="sim_box", subject_kind="sim_box", subject=f"SIM {box.cards[0]}",
         detected_at_ms=alert.detected_at_ms, first_ms=min(alert.first_ms, *(one.first_ms for one in _cards(network, box))),
         last_ms=alert.last_ms, calls=facts.calls, exposure_nanos=0, currency="", score=round(alert.score, 3), reason=finding_text(facts),
-        example_call_ids=list(box.examples), key=orders[0].key if orders else None, learned_ms=learned_ms, facts=facts,
+        example_call_ids=list(box.examples), key=_key(network, box, tenant), learned_ms=learned_ms, facts=facts,
     )  # fmt: skip
     return finding, orders
+
+
+def _key_of(card: Card, tenant: str) -> Key:
+    return Key(tenant=tenant, account=card.account, a_number=card.number)
+
+
+def _key(network: Network, box: Box, tenant: str) -> Key | None:
+    """The key of the first card that an order waits for; the alert keeps it when it is written again."""
+    asked = (network.cards[imsi] for imsi in box.asked if imsi in network.cards)
+    return next((_key_of(card, tenant) for card in asked if card.account), None)
 
 
 def _cards(network: Network, box: Box) -> list[Card]:
@@ -307,7 +317,9 @@ def _sim(usage: pl.DataFrame, limits: Limits) -> pl.Series | None:
         return None
     by = ("final", "imsi", "imei", "cell", "a_number", "b_number")
     found = [
-        "\x1f".join((a_number, imsi, imei, cell, b_number if b_number.isdigit() else "")) if final and imei and cell and imsi.isdigit() else ""
+        "\x1f".join((a_number, imsi, imei, cell, b_number if b_number.isdigit() else ""))
+        # The fields are as the switch wrote them: what is no IMSI, or would be taken for two fields, is left out.
+        if final and a_number and imei and cell and imsi.isascii() and imsi.isdigit() and "\x1f" not in imei + cell else ""
         for final, imsi, imei, cell, a_number, b_number in zip(*(usage[name].to_list() for name in by), strict=True)
     ]
     return pl.Series(found, dtype=pl.String)

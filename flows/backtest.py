@@ -6,6 +6,7 @@ the history was made has left no calls in it, so the money of a policy that bloc
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -15,7 +16,7 @@ import msgspec
 import polars as pl
 
 from core.message import Message
-from core.orders import Finding, Key
+from core.orders import EVERYONE, Finding, Key
 from core.policy import Policy
 from core.record import TICK_KEY, Tick, journal_key, line_of
 from detectors.engine import detect
@@ -150,6 +151,7 @@ def run(
         for side in sides:
             side.take(made, ended)
         done, count = done + n, count + within
+        gc.collect(1)
         progress(done)
     counted = [_counted(side, verdicts) for side in sides]
     return Result(from_ms, to_ms, count, counted[0], counted[-1])
@@ -209,7 +211,7 @@ def _same_alert(verdict: Verdict, finding: Finding) -> bool:
 
 def _covers(verdict: Verdict, call: RefusedCall) -> bool:
     key = verdict.key
-    if key is None or (key.tenant, key.account) != (call.tenant, call.account):
+    if key is None or key.tenant != call.tenant or key.account not in (call.account, EVERYONE):
         return False
     in_time = verdict.first_ms <= call.began_ms <= verdict.last_ms + ORDER_MS
     return in_time and key.a_number in ("", call.a_number) and call.b_number.startswith(key.b_range)

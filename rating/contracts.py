@@ -134,9 +134,9 @@ class Rows(Mapping[tuple[str, str], Value], Generic[Value]):
     def __len__(self) -> int:
         return self._size
 
-    def of(self, tenant: str) -> Iterator[tuple[str, str]]:
-        """The keys of one tenant."""
-        return ((tenant, name) for bucket in self._buckets.get(tenant, ()) for name in bucket)
+    def of(self, tenant: str) -> Iterator[Value]:
+        """The values of one tenant."""
+        return (value for bucket in self._buckets.get(tenant, ()) for value in bucket.values())
 
 
 class Remembered(dict[tuple[str, str], Value]):
@@ -281,8 +281,7 @@ class Terms:
         """The ranges that a tenant knows for fraud."""
         found = self._known.get(tenant)
         if found is None:
-            rows = self.rows["known_ranges"]
-            found = self._known[tenant] = Known(rows[key] for key in rows.of(tenant))
+            found = self._known[tenant] = Known(self.rows["known_ranges"].of(tenant))
         return found
 
     def _find_sold(self, tenant: str, name: str) -> tuple[Charged, ...]:

@@ -125,10 +125,11 @@ def arrange(prepared: Prepared, live: Live) -> Table:
             suspects = np.asarray([bool(one.suspected) for one in standing])[codes]
             sums[entry.carrier] = prepared.bought[entry.carrier].with_failed(failed), sold, scores, suspects
         cost[place], sell[place], score[place], suspected[place] = sums[entry.carrier]
-    ok = (cost != NO_SUM) & ~prepared.denied & _above_floor(view, cost, sell)
+    denied = prepared.denied | np.asarray([entry.carrier in live.denied for entry in view.entries], np.bool_).reshape(-1, 1)
+    ok = (cost != NO_SUM) & ~denied & _above_floor(view, cost, sell)
     entries, costs = _ordered(view, live, ok, cost, score, suspected)
     could = np.asarray([entry.offer is not None for entry in view.entries], np.bool_)
-    all_denied = prepared.denied[could].all(axis=0) if could.any() else np.zeros(m, np.bool_)
+    all_denied = denied[could].all(axis=0) if could.any() else np.zeros(m, np.bool_)
     outcome = np.where(ok.any(axis=0), OPEN, np.where(all_denied, DENIED, NO_ROUTE)).astype(np.int64)
     first = np.where(entries[:, 0] >= 0, entries[:, 0], 0)
     sold_first = sell[first, np.arange(m)] if n else np.full(m, NO_SUM, np.int64)

@@ -39,7 +39,7 @@ COMPARED = pl.Schema(
         "destination": pl.String,  # as the account's price list names it
         "was": pl.String,  # the carrier
         "carrier": pl.String,  # by the plan; "" = no route
-        "status": pl.String,  # compared | no route | no sale price | no price of CARRIER
+        "status": pl.String,  # compared | no route | no sale price | no carrier | no price of CARRIER
         "sell_nanos": pl.Int64,
         "was_nanos": pl.Int64,  # what the carrier of then is paid by these terms
         "buy_nanos": pl.Int64,  # what the plan's is paid; 0 without a route
@@ -118,7 +118,7 @@ _BOTH = _COMPARED & pl.col("was_asr").is_not_null() & pl.col("asr").is_not_null(
 
 
 def sums(found: pl.DataFrame, by: str) -> pl.DataFrame:
-    """What rows of `COMPARED` come to by currency and another column, largest sale first; money in whole nanos, beyond 64 bits.
+    """What rows of `COMPARED` come to by currency and another column; money in whole nanos, beyond 64 bits.
 
     Calls whose money these terms cannot tell both ways (`status`) are left out. A call without a route is sold no more: it counts in `was_...`
     alone. `was_asr` and `asr` are means over the calls of which both are known (`measured` of them).

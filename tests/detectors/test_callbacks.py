@@ -57,7 +57,7 @@ def test_where_calls_back_are_refused(what, rows, refused):
 def test_the_alert_says_who_was_rung_and_what_came_back():
     state = State()
     findings, _ = detect(state, cut(*rung(60), back(2)), RULES)
-    assert "60 numbers were rung briefly from +221 77042… (Senegal, mobile); 2 calls back so far, 2.00 EUR" in findings[0].reason
+    assert "60 calls from +221 77042… (Senegal, mobile) were given up within seconds; 2 calls back so far, 2.00 EUR" in findings[0].reason
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(state), type=State) == state
     again, _ = detect(state, cut(back(1, at_ms=T_MS + 9 * 3_600_000)), RULES)
     assert [one.finding_id for one in again] == [findings[0].finding_id], "calls back of a day are one alert"

@@ -11,7 +11,7 @@ import pytest
 from core.policy import Policy
 from core.safety import Protected
 from detectors.protocol import Limits, Settings
-from detectors.sim_box import State, detect, forget
+from detectors.sim_box import DETECTOR, State, detect, forget
 from detectors.sums import SUMS
 
 DAY_MS, HOUR_MS = 86_400_000, 3_600_000
@@ -82,6 +82,23 @@ def test_whose_cards_are_a_box(what, calls, cards):
     assert named <= {f"m{50_000 + no * step}" for no in range(16) for step in (1, 900)}, "no subscriber is accused"
     assert len(findings) <= (1 if "not bought" not in what else 6), "cards of one box are one alert"
     assert all(order.ask for order in orders) and {order.key.account for order in orders} == named, "a person decides"
+
+
+@pytest.mark.parametrize(
+    ("fields", "is_read"),
+    [
+        ({}, True),
+        ({"imsi": "²32010000000001"}, False),  # a digit for Python, and no number
+        ({"imei": "35\x1f1"}, False),
+        ({"cell": "232-01\x1f7"}, False),
+        ({"a_number": ""}, False),  # withheld: an order would be against the whole account
+        ({"final": False}, False),
+    ],
+)
+def test_fields_as_a_switch_writes_them_are_read_or_left_out(fields, is_read):
+    call = {"final": True, "imsi": "232010000000001", "imei": "351", "cell": "232-01", "a_number": "43664", "b_number": "43699"}
+    (read,) = DETECTOR.sums["sim"](pl.DataFrame([call | fields]), Limits()).to_list()
+    assert read == ("\x1f".join(("43664", "232010000000001", "351", "232-01", "43699")) if is_read else "")
 
 
 def test_in_the_first_hours_of_the_watch_every_card_is_new():

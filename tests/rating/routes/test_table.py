@@ -43,6 +43,7 @@ standing = st.builds(Standing, st.floats(0, 1), st.sampled_from([None, 0.1, 0.5,
 live = st.builds(
     Live, st.dictionaries(st.tuples(st.sampled_from(NAMES), st.sampled_from(["", "40", "41", "420"])), standing, max_size=4),
     st.just({"blue-1": 100, "red-1": 3}), st.sampled_from([{}, {"green-1": "does not answer"}]),
+    st.sampled_from([{}, {"blue": "on the list"}, dict.fromkeys(NAMES, "on the list")]),
 )  # fmt: skip
 REST = RoutePlan(tenant="t1", name="rest", order="priority", carriers=listed(red=1), margin_floor_percent=5.0)
 DURATIONS = Durations({"40": profile([(61_000, 30), (5_000, 200)], 90), "4012": Profile(((20_000, 1),), 2)})
