@@ -379,7 +379,8 @@ def update(state: dict[str, Columns], frame: pl.DataFrame, secret: bytes) -> pl.
     ]  # fmt: skip
     country_age_ms, is_first = _country_ages(state["destination"], frame, t_ms)
     accounts = state["account"]
-    first_ms = accounts["first_ms"][accounts.enter(frame, "k_account")]
+    slots = accounts.enter(frame, "k_account")  # before the column is taken: a new account may make it grow
+    first_ms = accounts["first_ms"][slots]
     account_age_ms = np.where(first_ms > 0, t_ms - first_ms, 0)
     fresh = (is_fresh(country_age_ms, account_age_ms) & ~nowhere).astype(np.float64)
     # Of an account, only its own countries are normal: those of its first hours, and later ones when they are fresh no more.

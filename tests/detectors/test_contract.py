@@ -284,6 +284,20 @@ def test_callers_cannot_fill_the_memory(detector):
     assert not state.odd_calls and not state.alerts
 
 
+def test_more_new_subjects_in_a_batch_than_the_state_has_room_for():
+    """Every kind of subject at once: accounts, callers, ranges and countries. The arrays grow while the batch is judged."""
+    log = Log(1)
+    log.tick()
+    for no in range(2_500):
+        called = ("e164", f"{(43, 49, 39, 33, 44)[no % 5]}{no:06d}{{:04d}}") if no % 7 else ("invalid", "")
+        log.row(log.call(called, ("t1", f"account-{no}"), f"43660{no:06d}"), calls=1, answered=True, final=True, nanos=10**6, talk_ms=60_000)
+    whole, cut, rules = DetectorState(b"s"), DetectorState(b"s"), settings({"t1": Policy()})
+    expected = judged(whole, log.batch(), rules=rules)
+    assert judged(cut, *(log.batch(at, at + 100) for at in range(0, len(log.entries), 100)), rules=rules) == expected
+    assert state_of(cut) == state_of(whole)
+    assert max(len(columns) for columns in whole.columns()) >= 2_000
+
+
 def test_tenants_with_different_policies_are_judged_independently():
     log, strict = traffic(7), Policy(order_score=3.0, reissue_ms=1, detectors={"burst": {"half_life_s": 60.0, "b_range_floor": 0.5}})
     rules = settings({"t2": strict})
