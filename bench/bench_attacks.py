@@ -76,9 +76,10 @@ class Orders:
         if account not in self.first:
             return None
         order, written_ms = self.first[account]
-        sql = "SELECT delivered_at_ms FROM deliveries WHERE switch = :switch AND order_id = :order AND NOT due"
+        sql = "SELECT delivered_at_ms FROM deliveries WHERE switch = :switch AND name = :name AND value = :value AND NOT due"
+        named = {"switch": SWITCH, "name": order.key.entry(), "value": order.order_id}
         with reading(self._engine) as conn:
-            delivered_ms = conn.execute(text(sql), {"switch": SWITCH, "order": order.order_id}).scalar()
+            delivered_ms = conn.execute(text(sql), named).scalar()
         return Order(order, written_ms, delivered_ms) if delivered_ms else None
 
 

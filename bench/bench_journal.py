@@ -11,10 +11,10 @@ import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import NamedTuple
 
 import psutil
 
+from books.credentials import Credential
 from core.clock import wall_clock_ms
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "servers"))
@@ -26,14 +26,6 @@ from switches.collector import Limits, serve
 from switches.post import connect, post_records
 
 TOKEN = "a-token-for-the-bench"
-
-
-class Credential(NamedTuple):
-    tenants: tuple[str, ...] = ("t1",)
-    switch: str = "k1"
-
-    def allows(self, address: str) -> bool:
-        return True
 
 
 def record(seq: int) -> bytes:
@@ -115,7 +107,7 @@ def run_collector(home: str, dsn: str, port: multiprocessing.Queue[int]) -> None
     serve(
         journal=open_journal(dsn),
         spool=Path(home) / "spool",
-        find_credential=lambda token: Credential(),
+        find_credential=lambda token: Credential(("t1",), "k1"),
         config_version=lambda: 1,
         limits=limits,
         listening=port.put,

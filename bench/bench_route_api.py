@@ -35,7 +35,7 @@ def serve(port: int) -> None:
     engine = open_books(f"{tempfile.mkdtemp()}/books.db")
     migrate(engine)
     terms = house(1)
-    gc.freeze()  # as services.in_force does
+    gc.freeze()  # as the part does once it has compiled a version
     asking = Asking(engine, lambda version: terms, lambda tenant, now_ms: Durations(), lambda tenant: Live(), Path("/nowhere"), lambda: NOW_MS)
     asking._terms = terms
     while not asking._tables:  # until then the scalar choice answers, in milliseconds

@@ -64,7 +64,7 @@ def urgency(table: str, value: str) -> int:
     return 20 - at if value else 1 + at
 
 
-def of_key(table: sa.Table) -> sa.ColumnElement[bool]:
+def of_key(table: sa.FromClause) -> sa.ColumnElement[bool]:
     """The rows of exactly one key, whose parts are given as in `key_row`."""
     return sa.and_(*(table.c[name] == sa.bindparam(name) for name in tables.KEY))
 
@@ -81,8 +81,13 @@ def key_row(key: Key) -> dict[str, str]:
 # The statements of `touch`, which runs for every order, are built once: building one takes longer than running it.
 _o, _s, _d = tables.block_orders.c, tables.switch_tenants.c, tables.deliveries.c
 _STRENGTH = sa.case({name: at for at, name in enumerate(ACTIONS)}, value=_o.action, else_=0)
+# Whichever order says that calls in progress are ended: they are, with the order that lives longest.
+_also = tables.block_orders.alias("also")
+_CUT = sa.exists().where(
+    of_key(_also), _also.c.status.in_(LIVE), _also.c.expires_at_ms > sa.bindparam("now_ms"), _also.c.cut, _also.c.action == "refuse"
+)
 _BEST = (
-    sa.select(_o.order_id, _o.expires_at_ms, _o.action, _o.calls_a_minute, _o.cut)
+    sa.select(_o.order_id, _o.expires_at_ms, _o.action, _o.calls_a_minute, _CUT.label("cut"))
     .where(of_key(tables.block_orders), _o.status.in_(LIVE), _o.expires_at_ms > sa.bindparam("now_ms"))
     .order_by(_STRENGTH, _o.expires_at_ms.desc(), _o.learned_ms.desc(), _o.order_id)
     .limit(1)

@@ -18,7 +18,7 @@ from books.deliveries import key_row, row_key
 from books.upsert import put_once
 from core.decide import LIVE, Answered, Decision, Limits, OrderFacts, TenantFacts, decide
 from core.ids import derived_id
-from core.known import LEAST_DIGITS
+from core.known import LEAST_DIGITS, points
 from core.orders import EVERYONE, Action, BlockOrder, Key, overlaps
 from core.parts import Slot, bucket_of
 from core.safety import fault, refusal
@@ -93,13 +93,13 @@ def facts(
         denied=lists.every(conn, "deny"),
         limits=limits,
         answered=answered,
-        hot=hot_keys(conn, orders),
+        hot=hot_keys(conn, orders, now_ms),
         known={name: msgspec.structs.replace(one.order, expires_at_ms=one.facts_expire_at_ms) for name, one in stored.items()},
         blocked=blocked,
     )
 
 
-def hot_keys(conn: sa.Connection, orders: Sequence[BlockOrder]) -> set[Key]:
+def hot_keys(conn: sa.Connection, orders: Sequence[BlockOrder], now_ms: int) -> set[Key]:
     """The keys into a range that a person of this operator has confirmed as fraud and that has not cooled down: the calls in progress there are
     ended with the block, unless the tenant's policy says never."""
     keys = {order.key for order in orders if len(order.key.b_range) >= LEAST_DIGITS and order.action == "refuse"}
@@ -113,12 +113,13 @@ def hot_keys(conn: sa.Connection, orders: Sequence[BlockOrder]) -> set[Key]:
     }
     if not wanted:
         return set()
-    policies = {key.tenant: slot for key, _ in wanted for slot in [Slot(key.tenant, "policy")] if slot in hashes}
+    own = {key.tenant: [slot for slot in (Slot(key.tenant, "policy"), Slot("", "policy")) if slot in hashes] for key, _ in wanted}
+    policies = {tenant: slots[0] for tenant, slots in own.items() if slots}
     found = configs.decoded(conn, {slot: hashes[slot] for slot in {*wanted.values(), *policies.values()}})
     hot = set()
     for (key, length), slot in wanted.items():
         policy = found[policies[key.tenant]] if key.tenant in policies else None
-        confirmed = any(one.b_range == key.b_range[:length] and one.kind == "confirmed" for one in found[slot])
+        confirmed = any(one.b_range == key.b_range[:length] and one.kind == "confirmed" and points(one, now_ms) for one in found[slot])
         if confirmed and (policy is None or policy.cut_calls == "confirmed"):
             hot.add(key)
     return hot

@@ -58,13 +58,14 @@ def remove_old(conn: sa.Connection, now_ms: int, alerts_days: float, orders_days
         gone["notices"] = _delete(conn, n, n.c.id, n.c.changed_ms < _before(now_ms, max(alerts_days, 3)), most)
     if orders_days:
         o, s, before = tables.block_orders, tables.suppressions, _before(now_ms, orders_days)
-        held_somewhere = sa.select(tables.deliveries.c.value)
+        d = tables.deliveries.c.value
+        held_somewhere = sa.exists().where(sa.or_(d == o.c.order_id, d.like(o.c.order_id + ";%")))  # `core.orders.entry_value`
         over = sa.and_(
             o.c.status.not_in((*LIVE, "waiting")),
             o.c.expires_at_ms < before,
             o.c.facts_expire_at_ms < before,
             o.c.status_at_ms < before,
-            o.c.order_id.not_in(held_somewhere),
+            ~held_somewhere,
         )
         gone["block_orders"] = _delete(conn, o, o.c.order_id, over, most)
         gone["suppressions"] = _delete(conn, s, s.c.id, s.c.until_ms < before, most)

@@ -563,7 +563,8 @@ picked_files = sa.Table(  # files that carriers and switches laid out for us, as
     "picked_files",
     METADATA,
     *_key("tenant", "source", "name", "sha256"),
-    *_ms("size_bytes", "modified_ms", "number"),
+    sa.Column("modified_ms", Ms, primary_key=True),  # a file that was touched is read once more, and then known
+    *_ms("size_bytes", "number"),
     *_text("path"),
     *_ms("every_ms", "least_bytes", "at_ms"),
 )

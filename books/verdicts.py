@@ -85,8 +85,8 @@ def open_alerts(conn: sa.Connection, finding: Finding, since_ms: int) -> list[Fi
     a = tables.alerts.c
     judged = sa.select(_v.finding_id).where(_v.spread_from == "")
     query = sa.select(a.finding_id).where(
-        a.tenant == finding.tenant, a.subject == finding.subject, a.finding_id != finding.finding_id, a.last_ms >= since_ms,
-        a.finding_id.not_in(judged),
+        a.tenant == finding.tenant, a.subject_kind == finding.subject_kind, a.subject == finding.subject,
+        a.finding_id != finding.finding_id, a.last_ms >= since_ms, a.finding_id.not_in(judged),
     )  # fmt: skip
     found = [alerts.find(conn, one) for one in conn.execute(query.order_by(a.finding_id)).scalars()]
     return [one for one in found if one is not None]

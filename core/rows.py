@@ -87,12 +87,12 @@ def attempts(steps: Table, legs: list[LegEnd], records: Sequence[Record]) -> pl.
     if not own and not legs:
         return schemas.empty(ATTEMPTS)
     heads, accounts, numbers = [steps[name] for name in _OF_CALL], steps["account"], [steps[name] for name in _NUMBERS]
-    sent = [_sent(records[row]) if row >= 0 else _NOT_SAID for row in steps["row"]]
+    place = steps["row"]
     rows: list[tuple[Any, ...]] = []
     for i, leg in zip(np.flatnonzero(steps.array("buys")).tolist() if legs else (), legs, strict=True):
         number, answered, at_ms, talk_ms, sip_code, q850, pdd_ms, *route = leg
         head, facts = [values[i] for values in heads], [values[i] for values in numbers]
-        rows.append((*head, number, accounts[i], *route, *facts, at_ms, answered, talk_ms, pdd_ms, sip_code, q850, *sent[i]))
+        rows.append((*head, number, accounts[i], *route, *facts, at_ms, answered, talk_ms, pdd_ms, sip_code, q850, *_sent(records, place[i])))
     routes, talks = [steps[name] for name in ("carrier", "trunk_group", "egress_trunk")], steps["duration_ms"]
     answers, moments, ends = steps["answer_ms"], steps["t_ms"], [steps[name] for name in ("pdd_ms", "sip_code", "q850")]
     counts = [steps[name] for name in ("attempts", "failed", "failed_no", "answered")]
@@ -101,7 +101,7 @@ def attempts(steps: Table, legs: list[LegEnd], records: Sequence[Record]) -> pl.
         answered, at_ms = steps["answered"][i], moments[i] if answers[i] is None else answers[i]
         head, route, how = [values[i] for values in heads], [values[i] for values in routes], [values[i] for values in ends]
         facts = [values[i] for values in numbers]
-        rows.append((*head, number, accounts[i], *route, *facts, at_ms, answered, talks[i] if answered else 0, *how, *sent[i]))
+        rows.append((*head, number, accounts[i], *route, *facts, at_ms, answered, talks[i] if answered else 0, *how, *_sent(records, place[i])))
     return of_rows(rows, ATTEMPTS)
 
 
@@ -109,7 +109,10 @@ _NOT_SAID = ("", "", 0)
 """Of a call that a tick closed."""
 
 
-def _sent(record: Record) -> tuple[str, str, int]:
+def _sent(records: Sequence[Record], row: int) -> tuple[str, str, int]:
+    if row < 0:
+        return _NOT_SAID
+    record = records[row]
     return record.sent_number, record.route, record.route_rank
 
 

@@ -18,7 +18,7 @@ from books import Connection, alerts, cases, orders
 from books.cases import Case
 from core.ids import derived_id
 from core.money import to_decimal, to_text
-from core.orders import Finding, Key
+from core.orders import EVERYONE, Finding, Key
 from core.text import masked
 from services import alert_desk, call_desk
 from services.alert_desk import key_to_block, subject_of
@@ -67,8 +67,7 @@ def money_of(findings: Sequence[Finding]) -> dict[str, Decimal]:
     """
     kinds: dict[tuple[str, str], dict[str, int]] = {}
     for one in findings:
-        account = one.facts.account if one.facts else one.key.account if one.key else ""
-        of = kinds.setdefault((account or one.finding_id, one.currency), {})
+        of = kinds.setdefault((account_of(one) or one.finding_id, one.currency), {})
         of[one.subject_kind] = of.get(one.subject_kind, 0) + one.exposure_nanos
     found: dict[str, Decimal] = {}
     for (_, currency), sums in kinds.items():
@@ -122,8 +121,10 @@ def whole(conn: Connection, tenant: str, name: str) -> Whole:
 
 
 def account_of(finding: Finding) -> str:
+    """The account that an alert is about, "" = none alone."""
     key = key_to_block(finding)
-    return (finding.facts.account if finding.facts else "") or (key.account if key else "")
+    account = (finding.facts.account if finding.facts else "") or (key.account if key else "")
+    return "" if account == EVERYONE else account
 
 
 def timeline(conn: Connection, one: Case, findings: Sequence[Finding]) -> tuple[Moment, ...]:

@@ -32,10 +32,11 @@ def run(
         with reading(engine) as conn:
             tenant = tenant_of(conn, tenant)
         frames, absent = control_facts.read(installation, tenant, period, needs, from_books(engine), now_ms)
+        sources = SOURCES | {"exposure": partial(_exposure, now_ms)}
         for need in needs:
-            if need in SOURCES:
+            if need in sources:
                 try:
-                    frames[need] = SOURCES[need](installation, engine, tenant, period, frames)
+                    frames[need] = sources[need](installation, engine, tenant, period, frames)
                 except (BooksError, WarehouseError, ServiceError) as wrong:
                     absent[need] = str(wrong)
         facts = Facts(*period, now_ms, frames, absent)
@@ -80,11 +81,12 @@ def _invoice_faults(installation: Installation, _: Engine, tenant: str, __: tupl
 
 
 def _exposure(
-    installation: Installation, engine: Engine, tenant: str, period: tuple[int, int], _: dict[str, pl.DataFrame]
+    now_ms: int, installation: Installation, engine: Engine, tenant: str, _: tuple[int, int], __: dict[str, pl.DataFrame]
 ) -> pl.DataFrame:
+    """What parties owe now, whatever the period is: calls in progress are those of now."""
     with warehouse(installation) as client, reading(engine) as conn:
         terms = from_books(engine)(configs.latest(conn))
-        found = credit.credits(conn, partial(ask, client), terms, period[1], tenant)
+        found = credit.credits(conn, partial(ask, client), terms, now_ms, tenant)
         rows = [
             (one.party, ", ".join(agreement.name for agreement in one.agreements), one.exposure.total, one.exposure.limit, one.currency)
             for one in found if one.exposure.limit is not None
@@ -119,7 +121,7 @@ def _files(_: Installation, engine: Engine, tenant: str, period: tuple[int, int]
 
 
 SOURCES: dict[str, Source] = {
-    "alerts": _alerts, "ledger_faults": _ledger_faults, "invoice_faults": _invoice_faults, "exposure": _exposure, "reconciled": _reconciled,
+    "alerts": _alerts, "ledger_faults": _ledger_faults, "invoice_faults": _invoice_faults, "reconciled": _reconciled,
     "open_disputes": _open_disputes, "files": _files,
 }  # fmt: skip
 """Frames that are made from the books."""

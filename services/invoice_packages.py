@@ -75,20 +75,21 @@ def apply(
         with books(installation) as conn:
             spec = _spec(conn, tenant, name, period)
         cut_off = [one for one in rerate.every(installation) if one.state == "counting" and _same(one.spec, spec)]
+        counted = 0
         for one in cut_off:
             try:
-                rerate.count(installation, one.run, who, why, now_ms, progress, done)
-            except rerate.Changed:
-                pass  # a call came in since: the run below has it
+                counted = rerate.count(installation, one.run, who, why, now_ms, progress, done).run
+            except (rerate.Changed, rerate.NotNow):
+                pass  # a call came in since, or a later run counts: the run below has it
         what = rerate.what_if(installation, "rerate", spec, progress)
         change = _change(what)
-        if change or cut_off:
+        if change or counted:
             number = 0
             if change:
                 number = rerate.noted(installation, "rerate", spec, what, who, why, now_ms).run
                 done("computed")
                 rerate.count(installation, number, who, why, now_ms, progress, done)
-            found.append(Applied(name, period, number or cut_off[-1].run, change))
+            found.append(Applied(name, period, number or counted, change))
     if found:
         _post(installation, [one.run for one in found], now_ms)
         done("posted")

@@ -51,16 +51,19 @@ def run(installation: Installation, tenant: str, source: Source, who: str, now_m
             tenant = tenant_of(conn, tenant)
             before = picked_files.every(conn, tenant, source.name)
         known = {(one.name, one.size_bytes, one.modified_ms) for one in before}
+        failed = ""
         try:
             picked = pick_up(source, installation.root / "pickup" / source.name, known, {one.sha256 for one in before}, now_ms)
         except PickUpError as wrong:
-            raise NotPickedUp(str(wrong)) from None
+            failed, picked = str(wrong), wrong.picked
         rows = [_row(tenant, source, one, now_ms) for one in picked]
         with writing(engine) as conn:
             for row in rows:
                 picked_files.add(conn, row)
             if rows:
                 audit.note(conn, who, "picked up files", f"{tenant}/{source.name}", f"{len(rows)} files", now_ms)
+    if failed:
+        raise NotPickedUp(failed)
     return rows
 
 

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from assurance.rounding import decimals_of, to_nanos
+from assurance.credit import limit_of
 from books import Connection, invoices, ledger, payments
 from books.invoices import Invoice
 from core.billing import LegalEntity
-from core.config import agreement_of, party_of
+from core.config import Agreement, agreement_of, party_of
 from services import call_desk, invoice_pdf
 from services import payments as open_payments
 from services.in_force import View
@@ -48,11 +48,12 @@ def accounts_of(conn: Connection, tenant: str, party: str) -> tuple[str, ...]:
 def balances(conn: Connection, tenant: str, party: str) -> list[Balance]:
     """What the customer owes, by currency."""
     view = View(conn)
-    limits: dict[str, int] = {}
+    agreements: dict[str, dict[str, Agreement]] = {}
     for row in view.every(("accounts",), {tenant}):
         agreement = agreement_of(row, view.find) if party_of(row) == party else None
-        if agreement is not None and agreement.credit_limit_nanos is not None:
-            limits[agreement.currency] = agreement.credit_limit_nanos
+        if agreement is not None:
+            agreements.setdefault(agreement.currency, {})[agreement.name] = agreement
+    limits = {currency: limit_of(own.values()) for currency, own in agreements.items()}
     sums: dict[str, dict[str, int]] = {}
     for one in ledger.balances(conn, tenant, party, ("receivable", "unbilled")):
         of = sums.setdefault(one.account.currency, {"receivable": 0, "unbilled": 0})
@@ -74,7 +75,8 @@ def documents(conn: Connection, tenant: str, party: str) -> list[Invoice]:
 
 def document(conn: Connection, tenant: str, party: str, number: str) -> Invoice | None:
     """One of them by its number; another customer's is not there."""
-    return next((one for one in documents(conn, tenant, party) if one.number == number), None)
+    one = invoices.find(conn, tenant, number)
+    return one if one is not None and one.number == number and one.party == party and one.status == "issued" else None
 
 
 def calls(ask: Ask, tenant: str, account: str, number: str, from_ms: int, most: int) -> list[dict[str, Any]]:
@@ -124,7 +126,3 @@ def style_of_tenant(conn: Connection, home: str, tenant: str) -> Style:
         return invoice_pdf.style_of(Path(home) / BRANDS, entities[0].brand if len(entities) == 1 else "")
     except NotPrinted:
         return Style()
-
-
-def open_nanos(one: Due) -> int:
-    return to_nanos(one.open, decimals_of(one.invoice.currency))

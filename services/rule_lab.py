@@ -40,7 +40,7 @@ def measure(installation: Installation, number: int, now_ms: int, progress: Prog
     """Judges a change in shadow on what has come in since it was put there. Raises `ServiceError`."""
     with books_as_they_are(installation) as conn:
         change = of(conn, number)
-    if not change.shadow_from_ms:
+    if change.state not in ("shadow", "asked"):
         raise ServiceError(f"Change {number} is not in shadow.")
     what = Wanted(change.shadow_from_ms, max(now_ms, change.shadow_from_ms + 1), change.tenant, change.changes)
     result = backtest.run(installation, what, progress)

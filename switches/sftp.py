@@ -52,7 +52,11 @@ class Picked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PickUpError(Exception):
-    """A server that cannot be read; the text says which, why, and what to do."""
+    """A server that cannot be read; the text says which, why, and what to do. `picked`: the files that were read before."""
+
+    def __init__(self, text: str, picked: list[Picked]) -> None:
+        super().__init__(text)
+        self.picked = picked
 
 
 def pick_up(
@@ -65,26 +69,28 @@ def pick_up(
     """
     import asyncssh
 
+    found: list[Picked] = []
     try:
-        return asyncio.run(_pick_up(source, into, frozenset(known), set(contents), now_ms))
+        asyncio.run(_pick_up(source, into, frozenset(known), set(contents), now_ms, found))
     except asyncssh.HostKeyNotVerifiable:
         words = "shows another host key than the one of host_key: ask the carrier before you change it"
-        raise PickUpError(f"{source.name}: {source.host} {words}") from None
+        raise PickUpError(f"{source.name}: {source.host} {words}", found) from None
     except asyncssh.PermissionDenied as wrong:
-        raise PickUpError(f"{source.name}: {source.host} refuses user {source.user} ({wrong.reason}): check key_file or password_file") from None
+        words = f"refuses user {source.user} ({wrong.reason}): check key_file or password_file"
+        raise PickUpError(f"{source.name}: {source.host} {words}", found) from None
     except asyncssh.SFTPError as wrong:
-        raise PickUpError(f"{source.name}: {source.host}, folder {source.folder}: {wrong.reason}") from None
+        raise PickUpError(f"{source.name}: {source.host}, folder {source.folder}: {wrong.reason}", found) from None
     except (OSError, asyncssh.Error, ValueError) as wrong:
-        raise PickUpError(f"{source.name}: {source.host} cannot be read: {wrong}") from None
+        raise PickUpError(f"{source.name}: {source.host} cannot be read: {wrong}", found) from None
+    return found
 
 
-async def _pick_up(source: Source, into: Path, known: frozenset[tuple[str, int, int]], contents: set[str], now_ms: int) -> list[Picked]:
+async def _pick_up(source: Source, into: Path, known: frozenset[tuple[str, int, int]], contents: set[str], now_ms: int, found: list[Picked]) -> None:
     import asyncssh
 
     keys = known_hosts(source)
     secret = Path(source.password_file).read_text().strip() if source.password_file else None
     into.mkdir(parents=True, exist_ok=True)
-    found: list[Picked] = []
     async with asyncssh.connect(
         source.host, source.port, username=source.user, known_hosts=keys, client_keys=[source.key_file] if source.key_file else [],
         password=secret, config=None, agent_path=None, connect_timeout=30,
@@ -106,7 +112,6 @@ async def _pick_up(source: Source, into: Path, known: frozenset[tuple[str, int, 
             path = _kept(part, into / name, sha256, sha256 in contents)
             contents.add(sha256)
             found.append(Picked(name=name, size_bytes=read_bytes, modified_ms=modified_ms, sha256=sha256, path=path))
-    return found
 
 
 def known_hosts(source: Source) -> asyncssh.SSHKnownHosts:

@@ -8,7 +8,7 @@ from books import Connection, alerts, orders, verdicts
 from books.orders import StoredOrder
 from core.alert_text import NO_BLOCK
 from core.notify import LATE_MS, SEVERITIES, Event
-from core.orders import Finding
+from core.orders import EVERYONE, Finding
 from services import alert_desk
 
 ONLY_WARN = frozenset({"destination", "first call", "warns", "regular", "disputed", "uncertain", "score"})
@@ -65,8 +65,15 @@ def attacks(of_accounts: Sequence[tuple[str, Event]]) -> list[Event]:
 
 
 def account_of(finding: Finding) -> str:
-    """The account that an alert is about, "" = none alone."""
-    return finding.key.account if finding.key else finding.facts.account if finding.facts else ""
+    """The account that an alert is about, "" = none alone: what is refused for every account is an attack of its own.
+
+    >>> from core.orders import Key
+    >>> facts = dict.fromkeys(Finding.__struct_fields__) | {"key": Key(tenant="t1", account=EVERYONE, b_range="2217704")}
+    >>> account_of(Finding(**facts))
+    ''
+    """
+    account = finding.key.account if finding.key else finding.facts.account if finding.facts else ""
+    return "" if account == EVERYONE else account
 
 
 def severity_of(finding: Finding, order: StoredOrder | None) -> str:

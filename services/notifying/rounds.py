@@ -51,7 +51,7 @@ def round_of(engine: Engine, events: Sequence[Event], deliver: Deliver, holder: 
     fault("plan")
     handled = {event.about for event in events if event.handled}
     with reading(engine) as conn:
-        due = notifications.due(conn, now_ms)
+        due = notifications.due(conn, now_ms, most=3 * AT_ONCE)  # within the lease, also where each times out
     wanted: list[Sent] = []
     with writing(engine) as conn:
         for one in due:

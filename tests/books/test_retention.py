@@ -56,11 +56,12 @@ def test_old_alerts_and_ended_orders_are_removed_and_live_ones_stay(engine):
     assert not {f"old-{s}" for s in ("expired", "refused", "stale", "suppressed")} & left
 
 
-def test_an_order_that_a_switch_still_holds_stays(engine):
+@pytest.mark.parametrize("value", ["held", "held;cut", "held;throttle=6"])
+def test_an_order_that_a_switch_still_holds_stays(engine, value):
     with writing(engine) as conn:
         order(conn, "held", "lifted", 500)
         numbers = {"until_ms": 1, "due": False, "urgency": 1, "changed_ms": 1}
-        conn.execute(tables.deliveries.insert().values(switch="k1", table_name="blocks", name="t1|A|acme||", value="held", **numbers))
+        conn.execute(tables.deliveries.insert().values(switch="k1", table_name="blocks", name="t1|A|acme||", value=value, **numbers))
         assert remove_old(conn, NOW_MS, 400, 400) == {}
 
 

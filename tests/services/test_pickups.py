@@ -20,6 +20,7 @@ from services.errors import BadArgument
 from services.installation import Installation
 from services.rehearsal import config
 from simulator.billing.own import deck_csv
+from switches import sftp
 from switches.sftp import Source
 
 NOW_MS = 1_794_000_000_000
@@ -105,6 +106,24 @@ def test_each_file_is_taken_once_and_the_same_content_is_kept_once(installation:
     with reading(engine) as conn:
         assert [(one.number, bool(one.path)) for one in picked_files.every(conn, "t1")] == [(1, True), (2, True), (3, False), (4, True)]
     engine.dispose()
+
+
+def test_what_came_before_a_file_that_cannot_be_read_is_kept_and_a_touched_file_is_known_once_it_was_read(
+    installation: Installation, server: Server, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(sftp, "MOST_BYTES", 10)
+    server.put("alpha_001.csv", b"a", 7200)
+    server.put("alpha_002.csv", b"b" * 11)
+    for _ in range(2):
+        with pytest.raises(pickups.NotPickedUp, match=r"alpha_002.csv has 11 bytes"):
+            run(installation, server.source())
+    engine = open_books(installation.books_dsn)
+    with reading(engine) as conn:
+        assert [one.name for one in picked_files.every(conn, "t1")] == ["alpha_001.csv"]
+    engine.dispose()
+    (server.root / "out" / "alpha_002.csv").unlink()
+    server.put("alpha_001.csv", b"a", 3600)
+    assert (run(installation, server.source()), run(installation, server.source())) == (["alpha_001.csv"], [])
 
 
 def test_a_name_with_another_content_is_kept_beside_the_first(installation: Installation, server: Server):

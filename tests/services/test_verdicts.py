@@ -24,9 +24,11 @@ HOUR, DAY = 3_600_000, 86_400_000
 KEY = Key(tenant="t1", account="acme", b_range="88213")
 
 
-def alert(conn: Connection, name: str, detector: str = "burst", subject: str = "acme>88213", at_ms: int = NOW) -> Finding:
+def alert(
+    conn: Connection, name: str, detector: str = "burst", subject: str = "acme>88213", at_ms: int = NOW, kind: str = "account_range"
+) -> Finding:
     finding = Finding(
-        finding_id=name, tenant="t1", detector=detector, subject_kind="account_range", subject=subject, detected_at_ms=at_ms, first_ms=at_ms,
+        finding_id=name, tenant="t1", detector=detector, subject_kind=kind, subject=subject, detected_at_ms=at_ms, first_ms=at_ms,
         last_ms=at_ms, calls=4, exposure_nanos=10**9, currency="EUR", score=2.0, reason="r", example_call_ids=[], key=KEY,
         facts=Facts(subject_kind="account_range", account="acme", b_range="8821312"),
     )  # fmt: skip
@@ -77,6 +79,13 @@ def test_fraud_spreads_to_the_open_alerts_of_the_subject_alone(conn):
     assert service.give(conn, "f1", "fraud", "anna", "the customer confirmed it", NOW).spread_to == ["open"]
     found = {one.finding_id: (one.verdict, one.spread_from) for one in service.every(conn, "t1")}
     assert found == {"f1": ("fraud", ""), "open": ("fraud", "f1"), "judged": ("not fraud", "")}
+
+
+def test_a_carrier_of_the_same_name_is_another_subject(conn):
+    alert(conn, "f1", subject="alpha", kind="account")
+    alert(conn, "f2", "fas", "alpha", kind="carrier")
+    service.give(conn, "f1", "fraud", "anna", "w", NOW)
+    assert verdicts.of(conn, ["f1", "f2"]).keys() == {"f1"}
 
 
 def test_what_people_say_again_and_again_corrects_a_detector_and_a_change_is_noticed(conn):

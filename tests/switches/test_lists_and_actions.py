@@ -84,6 +84,18 @@ def test_of_two_orders_of_a_key_the_stronger_counts_and_then_the_weaker(house):
     assert [verdict(house, "88213123456").refused for _ in range(3)] == [False, False, True]
 
 
+def test_calls_are_ended_by_a_shorter_order_too(house):
+    dispatcher = house.dispatcher()
+    with writing(house.engine) as conn:
+        blocks.block(conn, PUMPED, 10 * HOUR_MS, "ann", "w", house.clock())
+        blocks.block(conn, PUMPED, HOUR_MS, "bob", "w", house.clock(), "refuse", 0, True)
+    dispatcher.step()
+    assert [value.endswith(";cut") for value in house.switch.live().values()] == [True]
+    house.clock.now_ms += HOUR_MS + 2_000
+    dispatcher.step()
+    assert verdict(house, "88213123456").refused
+
+
 def test_an_order_that_only_marks_does_so_after_the_switch_begins_to_enforce(house):
     dispatcher = house.dispatcher()
     with writing(house.engine) as conn:
@@ -108,6 +120,14 @@ def test_an_automatic_block_ends_calls_only_into_a_range_that_a_person_has_confi
     house.order(key)
     house.dispatcher().step()
     assert [value.endswith(";cut") for value in house.switch.live().values()] == [cut]
+
+
+def test_a_range_that_was_confirmed_long_ago_ends_no_calls(house):
+    with writing(house.engine) as conn:
+        known_ranges.confirm(conn, "t1", "8821312", "ann", "case 17", house.clock() - 2 * 365 * 24 * HOUR_MS)
+    house.order(Key(tenant="t1", account="acme", b_range="88213123"))
+    house.dispatcher().step()
+    assert [value.endswith(";cut") for value in house.switch.live().values()] == [False]
 
 
 def test_what_a_person_cannot_order(house):

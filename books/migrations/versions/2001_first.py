@@ -175,8 +175,8 @@ def _assurance() -> None:
     """Reconciliations, disputes and the results of controls."""
     _create("party_files", ["tenant", "role", "party"], *_text("tenant", "role", "party", "profile", "who"), *_int64("at_ms"))
     _create(
-        "picked_files", ["tenant", "source", "name", "sha256"], *_text("tenant", "source", "name", "sha256"),
-        *_int64("size_bytes", "modified_ms", "number"), *_text("path"), *_int64("every_ms", "least_bytes", "at_ms"),
+        "picked_files", ["tenant", "source", "name", "sha256", "modified_ms"], *_text("tenant", "source", "name", "sha256"),
+        *_int64("modified_ms", "size_bytes", "number"), *_text("path"), *_int64("every_ms", "least_bytes", "at_ms"),
     )  # fmt: skip
     _create(
         "reconciliations", ["id"], *_text("id", "tenant", "role", "party"), *_int64("from_ms", "to_ms"),
