@@ -29,7 +29,8 @@ from services.subjects import Ask
 NEWEST = 300
 """Alerts that are looked through for those of the same account."""
 MOST_CALLS = 5_000
-"""Of each alert, in the evidence."""
+"""Of each alert, in the evidence: the newest of those that were received from an hour before its first call to an hour after its last."""
+HOUR_MS = 3_600_000
 
 
 class Moment(NamedTuple):
@@ -180,14 +181,13 @@ def pack(ask: Ask, found: Whole, masked_digits: int = 3) -> bytes:
     cut = False
     for one in found.findings:
         subject = subject_of(one)
-        rows = call_desk.search(ask, subject, one.tenant, one.first_ms - 3_600_000, MOST_CALLS) if subject else []
+        rows = call_desk.search(ask, subject, one.tenant, one.first_ms - HOUR_MS, MOST_CALLS, one.last_ms + HOUR_MS) if subject else []
         cut = cut or len(rows) == MOST_CALLS
         for row in rows:
             received_ms = round(row["learned_at"].replace(tzinfo=UTC).timestamp() * 1000)
-            if received_ms <= one.last_ms + 3_600_000:
-                numbers = [mask(row[name] or "", masked_digits) for name in ("a_number", "b_number")]
-                calls.append([f"{row['partition']}-{row['offset']}", time_text(received_ms), row["account"], *numbers, row["carrier"],
-                    (row["duration_ms"] or 0) / 1_000])  # fmt: skip
+            numbers = [mask(row[name] or "", masked_digits) for name in ("a_number", "b_number")]
+            calls.append([f"{row['partition']}-{row['offset']}", time_text(received_ms), row["account"], *numbers, row["carrier"],
+                (row["duration_ms"] or 0) / 1_000])  # fmt: skip
     calls = [list(one) for one in dict.fromkeys(tuple(row) for row in calls)]
     columns = ["call", "received", "account", "a_number", "b_number", "carrier", "talk_s"]
     subjects = [
