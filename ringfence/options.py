@@ -64,6 +64,12 @@ def login(who: str = "") -> str:
     return who or pwd.getpwuid(os.getuid()).pw_name
 
 
+def check_why(why: str) -> None:
+    """An action without a reason is an error of usage."""
+    if not why.strip():
+        raise typer.BadParameter("say --why: the reason is written to the audit log")
+
+
 def key_of(tenant: str, account: str, trunk: str, a_number: str, b_range: str, plan: DialPlan = DialPlan()) -> Key:
     """The key that the options name, its numbers normalised by the dial plan. Other faults of a key are found where the order is checked."""
     if bool(account) == bool(trunk):

@@ -19,11 +19,11 @@ from books.cases import Case
 from core.ids import derived_id
 from core.money import to_decimal, to_text
 from core.orders import EVERYONE, Finding, Key
+from core.spreadsheet import csv_of
 from core.text import masked
 from services import alert_desk, call_desk
 from services.alert_desk import key_to_block, subject_of
 from services.errors import BadArgument, ServiceError, UnknownName
-from services.invoice_files import neutralised
 from services.subjects import Ask
 
 NEWEST = 300
@@ -212,7 +212,7 @@ def pack(ask: Ask, found: Whole, masked_digits: int = 3) -> bytes:
 
 
 def _csv(columns: list[str], rows: Sequence[Sequence[object]]) -> bytes:
-    return neutralised(pl.DataFrame(rows, schema=columns, orient="row", infer_schema_length=None)).write_csv().encode()
+    return csv_of(pl.DataFrame(rows, schema=columns, orient="row", infer_schema_length=None))
 
 
 def time_text(at_ms: int) -> str:
