@@ -68,8 +68,8 @@ def policy_in_force(conn: Connection, tenant: str) -> Policy:
     return next((found[slot] for slot in slots), Policy())
 
 
-def changed(policy: Policy, changes: Mapping[str, Any], name: str = "") -> Policy:
-    """A policy with some keys changed. `name`: of the file that they come from. Raises `BadArgument` with every fault and its path.
+def changed(policy: Policy, changes: Mapping[str, Any]) -> Policy:
+    """A policy with some keys changed. Raises `BadArgument` with every fault and its path.
 
     >>> changed(Policy(), {"off": ["fass"]})
     Traceback (most recent call last):
@@ -82,7 +82,7 @@ def changed(policy: Policy, changes: Mapping[str, Any], name: str = "") -> Polic
     except Wrong as error:
         wrong = error.faults
     if wrong:
-        raise BadArgument("\n".join(f"{name}: {fault}" if name else fault for fault in wrong))
+        raise BadArgument("\n".join(wrong))
     return made
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from books import Connection, alerts, orders, verdicts
-from books.verdicts import WORDS, Quiet, Verdict, Word
+from books.verdicts import WORDS, Verdict, Word
 from core.durations import text as span_of
 from core.orders import Finding
 from detectors.corrector import Corrector, Judged, learn
@@ -109,13 +109,3 @@ def drifting(conn: Connection, tenant: str) -> list[Watched]:
     """The precision of each detector by the verdicts that people gave themselves, and when it changed."""
     said = verdicts.every(conn, tenant)
     return watch((one.detector, one.at_ms, one.verdict == "fraud") for one in said if not one.spread_from and one.verdict != "unsure")
-
-
-def every(conn: Connection, tenant: str = "") -> list[Verdict]:
-    """All verdicts, in the order in which they were given."""
-    return verdicts.every(conn, tenant)
-
-
-def quiet(conn: Connection, now_ms: int, tenant: str = "") -> list[Quiet]:
-    """The subjects of which nothing is shown now."""
-    return list(verdicts.quiet(conn, now_ms, tenant).values())

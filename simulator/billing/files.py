@@ -8,9 +8,6 @@ import polars as pl
 from simulator.billing.faults import Bill
 
 HEAD = "Call Start;Calling No;Called No;Destination;Talk (s);Billed (s);Rate/min;Amount EUR"
-SPELLINGS = ("e164", "plus", "national", "technical")
-
-
 def cdr_rows(bill: Bill, seed: int, spelling: str = "technical", talk: bool = True, rates: bool = True) -> pl.Series:
     """The text of each row. `talk`, `rates`: whether the file has talk time beside charged seconds, and prices beside amounts."""
     rows, chance = bill.cdrs, np.random.default_rng(seed)
