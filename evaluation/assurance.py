@@ -58,10 +58,11 @@ def clean(seed: int, calls: int, folder: Path) -> list[Result]:
     """A month without a fault, posted to the ledger, and with its carrier's bill compared."""
     installation = Installation.embedded(folder)
     ours = own_calls(calls, seed, offer())
-    rehearsal.lay(installation, ours, NOW_MS)
+    rehearsal.make_home(installation, ours, NOW_MS)
     posting.post(installation, NOW_MS)
     bill = bill_of(ours, offer(), seed, faults=(), boundary=0, wrong_rate=False)
-    reconciling.run(installation, "", reconciling.Asked("alpha", "2026-10", "buy", invoice_file(bill), cdr_file(bill, 3)), "evaluation", NOW_MS)
+    asked = reconciling.ReconcileRequest("alpha", "2026-10", "buy", invoice_file(bill), cdr_file(bill, 3))
+    reconciling.run(installation, "", asked, "evaluation", NOW_MS)
     return raised(installation)
 
 
@@ -75,7 +76,7 @@ def leaked(leak: str, seed: int, calls: int, folder: Path) -> Found:
         return changed
 
     installation = Installation.embedded(folder)
-    rehearsal.lay(installation, own_calls(calls, seed, offer()), NOW_MS, inject)
+    rehearsal.make_home(installation, own_calls(calls, seed, offer()), NOW_MS, inject)
     results = {one.control: one for one in raised(installation)}
     others = tuple(name for name, one in results.items() if one.status == "found" and name not in ("carriers_reconciled", LEAKS[leak].control))
     return Found(leak, key.height, int(key["nanos"].sum()), results[LEAKS[leak].control], others)

@@ -15,8 +15,8 @@ from ringfence.cli import app
 from ringfence.settings import Settings
 from services.errors import ServiceError
 from services.installation import Installation
-from services.reconciling import Asked, Refused, run
-from services.rehearsal import Leak, config, lay
+from services.reconciling import ReconcileRequest, Refused, run
+from services.rehearsal import Leak, config, make_home
 from simulator.billing.faults import Bill, bill_of
 from simulator.billing.files import cdr_file, invoice_file
 from simulator.billing.own import FROM_MS, UNTIL_MS, offer, own_calls
@@ -30,7 +30,7 @@ SWAPPED = b"Setup time;Answer time;Called No;Talk (s);Amount\n" + b"2026-10-02 0
 def laid(home: Path, ours: pl.DataFrame, leak: Leak = lambda found: found) -> Installation:
     """A home with these calls."""
     installation = Settings(home=home, tenant="t1", countries="AT").installation
-    lay(installation, ours, NOW_MS, leak)
+    make_home(installation, ours, NOW_MS, leak)
     return installation
 
 
@@ -51,9 +51,9 @@ def installation(home: Path) -> Installation:
     return Installation.embedded(home)
 
 
-def asked(bill: Bill, **more: object) -> Asked:
+def asked(bill: Bill, **more: object) -> ReconcileRequest:
     facts = {"party": "alpha", "period": "2026-10", "invoice": invoice_file(bill), "cdrs": cdr_file(bill, 3), "guess_again": True}
-    return Asked(**(facts | more))  # type: ignore[arg-type]
+    return ReconcileRequest(**(facts | more))  # type: ignore[arg-type]
 
 
 def test_the_causes_add_up_and_the_same_files_again_are_the_same_reconciliation(installation: Installation, bill: Bill):
@@ -97,7 +97,7 @@ def test_what_cannot_be_compared_is_refused_with_the_reason(installation: Instal
 
 def test_a_total_that_is_not_the_sum_and_a_negative_line_are_findings_and_add_up(installation: Installation):
     text = b"Invoice;A-7\nDestination;Calls;Minutes;Amount\nAustria;10;100.00;1.21\nCredit;;;-5.00\nTotal;;;6.21\n"
-    found = run(installation, "", Asked("alpha", "2026-11-05", invoice=text, guess_again=True), "ops", NOW_MS, keep=False).reconciled
+    found = run(installation, "", ReconcileRequest("alpha", "2026-11-05", invoice=text, guess_again=True), "ops", NOW_MS, keep=False).reconciled
     kinds = {one.kind for one in found.findings}
     assert {"total", "negative line"} <= kinds
     causes = dict(found.causes().select("cause", "nanos").iter_rows())
@@ -108,7 +108,7 @@ def test_a_total_that_is_not_the_sum_and_a_negative_line_are_findings_and_add_up
 def test_local_time_over_a_change_of_the_clocks_is_told(installation: Installation):
     lines = [f"25.10.2026 {hour:02d}:{minute:02d}:00;43112345{minute:02d};61;0.0123" for hour in (1, 2, 3) for minute in range(0, 60, 5)]
     text = ("Call Start;Called No;Talk (s);Amount\n" + "\n".join(lines)).encode()
-    one = Asked("alpha", "2026-10-25", cdrs=text, zone="Europe/Vienna", guess_again=True, replace=True)
+    one = ReconcileRequest("alpha", "2026-10-25", cdrs=text, zone="Europe/Vienna", guess_again=True, replace=True)
     done = run(installation, "", one, "ops", NOW_MS, keep=False)
     assert [one.kind for one in done.reconciled.findings if "twice" in one.what] == ["repeated hour"]
 
@@ -169,7 +169,7 @@ def test_fees_and_a_discount_that_were_agreed_on_are_no_difference(tmp_path: Pat
     plain = config("t1")
     agreements = tuple(msgspec.structs.replace(one, invoicing=how) if one.role == "buy" else one for one in plain.agreements)
     made = Settings(home=tmp_path / "home", tenant="t1", countries="AT").installation
-    lay(made, bill.ours, NOW_MS, agreed=msgspec.structs.replace(plain, agreements=agreements))
+    make_home(made, bill.ours, NOW_MS, agreed=msgspec.structs.replace(plain, agreements=agreements))
     text = invoice_file(bill).decode().replace("Total;", "Port fee;;;50.00\nPaper;;;3.00\nTotal;")
     found = run(made, "", asked(bill, invoice=text.encode()), "ops", NOW_MS, keep=False).reconciled
     causes = dict(found.causes().select("cause", "nanos").iter_rows())
