@@ -23,7 +23,7 @@ from rating.deck import FOREVER_MS
 from rating.offers.table import open_table
 from services import controlling, periods, posting, reconciling, rehearsal
 from services.installation import Installation
-from simulator.billing.faults import Bill, bill_of
+from simulator.billing.faults import CarrierBill, bill_of
 from simulator.billing.files import cdr_file, invoice_file
 from simulator.billing.leaks import LEAKS, Tables, leaking
 from simulator.billing.own import FROM_MS, UNTIL_MS, offer, own_calls
@@ -82,7 +82,7 @@ def leaked(leak: str, seed: int, calls: int, folder: Path) -> Found:
     return Found(leak, key.height, int(key["nanos"].sum()), results[LEAKS[leak].control], others)
 
 
-def causes(bill: Bill, file: dict[str, bool]) -> tuple[list[Score], bool]:
+def causes(bill: CarrierBill, file: dict[str, bool]) -> tuple[list[Score], bool]:
     """How well the causes of a bill are found, and whether they add up to its difference."""
     table = open_table(cdr_file(bill, 3, **file))  # type: ignore[arg-type]
     theirs = read_calls(table, guess(table, "calls").layout)

@@ -26,7 +26,7 @@ from rating.offers.finding import Findings, OfferError
 from rating.offers.guess import guess
 from rating.offers.mapping import Mapping, Profile
 from rating.offers.merge import Base, Columns, base_of, columns_of, merge, missing_codes
-from rating.offers.places import Said, said_outside
+from rating.offers.places import FileFacts, said_outside
 from rating.offers.rows import Offer, take
 from rating.offers.table import open_table
 from services.deck_desk import exchange, plans
@@ -207,7 +207,7 @@ def _read(work: _Work, view: View, tenant: str, plan: plans.Plan, asked: ImportO
             work.findings.add(one.kind, one.level, one.what, one.do, one.row, one.column)
 
 
-def _currency(work: _Work, view: View, tenant: str, plan: plans.Plan, asked: ImportOptions, said: Said) -> None:
+def _currency(work: _Work, view: View, tenant: str, plan: plans.Plan, asked: ImportOptions, said: FileFacts) -> None:
     currency = (asked.currency or work.profile.currency or plan.currency or said.currency).upper()
     if not currency:
         what = "neither the file nor the carrier's agreement says in which currency the prices are"
@@ -229,7 +229,7 @@ def _currency(work: _Work, view: View, tenant: str, plan: plans.Plan, asked: Imp
     work.profile = msgspec.structs.replace(work.profile, currency=currency)
 
 
-def _valid_from(work: _Work, plan: plans.Plan, asked: ImportOptions, said: Said) -> None:
+def _valid_from(work: _Work, plan: plans.Plan, asked: ImportOptions, said: FileFacts) -> None:
     text = asked.valid_from or said.valid_from
     if not text:
         return

@@ -17,7 +17,7 @@ from services.errors import ServiceError
 from services.installation import Installation
 from services.reconciling import ReconcileRequest, Refused, run
 from services.rehearsal import Leak, config, make_home
-from simulator.billing.faults import Bill, bill_of
+from simulator.billing.faults import CarrierBill, bill_of
 from simulator.billing.files import cdr_file, invoice_file
 from simulator.billing.own import FROM_MS, UNTIL_MS, offer, own_calls
 
@@ -35,12 +35,12 @@ def laid(home: Path, ours: pl.DataFrame, leak: Leak = lambda found: found) -> In
 
 
 @pytest.fixture(scope="module")
-def bill() -> Bill:
+def bill() -> CarrierBill:
     return bill_of(own_calls(CALLS, 1, offer()), offer(), 2, share=0.005)
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory, bill: Bill) -> Path:
+def home(tmp_path_factory: pytest.TempPathFactory, bill: CarrierBill) -> Path:
     path = tmp_path_factory.mktemp("billed")
     laid(path, bill.ours)
     return path
@@ -51,12 +51,12 @@ def installation(home: Path) -> Installation:
     return Installation.embedded(home)
 
 
-def asked(bill: Bill, **more: object) -> ReconcileRequest:
+def asked(bill: CarrierBill, **more: object) -> ReconcileRequest:
     facts = {"party": "alpha", "period": "2026-10", "invoice": invoice_file(bill), "cdrs": cdr_file(bill, 3), "guess_again": True}
     return ReconcileRequest(**(facts | more))  # type: ignore[arg-type]
 
 
-def test_the_causes_add_up_and_the_same_files_again_are_the_same_reconciliation(installation: Installation, bill: Bill):
+def test_the_causes_add_up_and_the_same_files_again_are_the_same_reconciliation(installation: Installation, bill: CarrierBill):
     first = run(installation, "", asked(bill), "ops", NOW_MS)
     found = first.reconciled
     assert found.entries["nanos"].sum() == found.theirs_nanos - found.ours_nanos
@@ -69,7 +69,7 @@ def test_the_causes_add_up_and_the_same_files_again_are_the_same_reconciliation(
     engine.dispose()
 
 
-def test_other_files_for_the_period_and_overlapping_periods_are_refused(installation: Installation, bill: Bill):
+def test_other_files_for_the_period_and_overlapping_periods_are_refused(installation: Installation, bill: CarrierBill):
     run(installation, "", asked(bill), "ops", NOW_MS)
     with pytest.raises(Refused, match="--replace"):
         run(installation, "", asked(bill, cdrs=None), "ops", NOW_MS)
@@ -90,7 +90,7 @@ def test_other_files_for_the_period_and_overlapping_periods_are_refused(installa
         ({"invoice": None, "cdrs": None}, "nothing to compare"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_compared_is_refused_with_the_reason(installation: Installation, bill: Bill, wrong: dict[str, object], said: str):
+def test_what_cannot_be_compared_is_refused_with_the_reason(installation: Installation, bill: CarrierBill, wrong: dict[str, object], said: str):
     with pytest.raises(ServiceError, match=said):
         run(installation, "", asked(bill, **({"cdrs": None} | wrong)), "ops", NOW_MS, keep=False)
 
@@ -113,7 +113,7 @@ def test_local_time_over_a_change_of_the_clocks_is_told(installation: Installati
     assert [one.kind for one in done.reconciled.findings if "twice" in one.what] == ["repeated hour"]
 
 
-def test_a_file_with_broken_lines_is_compared_and_each_of_them_is_named(installation: Installation, bill: Bill):
+def test_a_file_with_broken_lines_is_compared_and_each_of_them_is_named(installation: Installation, bill: CarrierBill):
     lines = cdr_file(bill, 3).split(b"\n")
     broken = {place for place in range(40, len(lines) - 1) if place % 20 == 0}
     text = b"\n".join(b"#####;" + line[:9] if place in broken else line for place, line in enumerate(lines))
@@ -124,7 +124,7 @@ def test_a_file_with_broken_lines_is_compared_and_each_of_them_is_named(installa
     assert not [cause for cause in causes if cause == "missing_theirs"], "a call that may be in a broken row is not said to be missing"
 
 
-def test_a_file_of_calls_that_is_there_twice_has_duplicates(installation: Installation, bill: Bill):
+def test_a_file_of_calls_that_is_there_twice_has_duplicates(installation: Installation, bill: CarrierBill):
     head, _, body = cdr_file(bill, 3).rstrip(b"\n").partition(b"\n")
     once, twice = (run(installation, "", asked(bill, cdrs=head + b"\n" + text, replace=True), "ops", NOW_MS, keep=False).reconciled
         for text in (body, body + b"\n" + body))  # fmt: skip
@@ -133,13 +133,13 @@ def test_a_file_of_calls_that_is_there_twice_has_duplicates(installation: Instal
 
 
 @pytest.mark.parametrize("other", [{"period": "2026-11"}, {"party": "acme", "role": "sell"}])
-def test_the_same_file_for_another_period_or_party_is_refused(installation: Installation, bill: Bill, other: dict[str, object]):
+def test_the_same_file_for_another_period_or_party_is_refused(installation: Installation, bill: CarrierBill, other: dict[str, object]):
     run(installation, "", asked(bill), "ops", NOW_MS)
     with pytest.raises(Refused, match="The same invoice was reconciled as alpha-2026-10-01"):
         run(installation, "", asked(bill, **other), "ops", NOW_MS)
 
 
-def test_what_is_refused_leaves_nothing_behind(installation: Installation, bill: Bill):
+def test_what_is_refused_leaves_nothing_behind(installation: Installation, bill: CarrierBill):
     def rows() -> tuple[object, ...]:
         engine = open_books(installation.books_dsn)
         with reading(engine) as conn:
@@ -155,7 +155,7 @@ def test_what_is_refused_leaves_nothing_behind(installation: Installation, bill:
     assert rows() == before
 
 
-def test_a_tolerance_of_money_takes_small_differences_together(installation: Installation, bill: Bill):
+def test_a_tolerance_of_money_takes_small_differences_together(installation: Installation, bill: CarrierBill):
     exact, lenient = (run(installation, "", asked(bill, tolerance_nanos=nanos), "ops", NOW_MS, keep=False).reconciled for nanos in (0, 10_000_000))
     assert lenient.difference_nanos == exact.difference_nanos == lenient.entries["nanos"].sum()
     before, after = (dict(found.causes().select("cause", "parts").iter_rows()) for found in (exact, lenient))
@@ -179,7 +179,7 @@ def test_fees_and_a_discount_that_were_agreed_on_are_no_difference(tmp_path: Pat
     assert found.ours_nanos == calls - (calls + 5) // 10 + 50 * 10**9
 
 
-def test_a_customer_disputes_our_invoice_by_the_same_engine(installation: Installation, bill: Bill):
+def test_a_customer_disputes_our_invoice_by_the_same_engine(installation: Installation, bill: CarrierBill):
     done = run(installation, "", asked(bill, party="acme", role="sell", invoice=None, replace=True), "ops", NOW_MS, keep=False)
     found = done.reconciled
     causes = dict(found.causes().select("cause", "nanos").iter_rows())
@@ -187,7 +187,7 @@ def test_a_customer_disputes_our_invoice_by_the_same_engine(installation: Instal
     assert causes["rate|fx"] < 0 or causes["rate"] < 0, "the customer's claim is by the wholesale price"
 
 
-def test_the_command_shows_causes_that_add_up_and_writes_the_calls(home: Path, bill: Bill, tmp_path: Path):
+def test_the_command_shows_causes_that_add_up_and_writes_the_calls(home: Path, bill: CarrierBill, tmp_path: Path):
     (tmp_path / "invoice.csv").write_bytes(invoice_file(bill))
     (tmp_path / "calls.csv").write_bytes(cdr_file(bill, 3))
     arguments = ["reconcile", "--carrier", "alpha", "--period", "2026-10", "--invoice", str(tmp_path / "invoice.csv"), "--cdrs",
