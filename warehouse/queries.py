@@ -90,13 +90,13 @@ def margins(since_ms: int = 0, tenant: str = "") -> Query:
     )
 
 
-def records_a_second(since_ms: int = 0, tenant: str = "") -> Query:
+def records_per_second(since_ms: int = 0, tenant: str = "") -> Query:
     """Second in which records were received, and their number. The bound is on that time: a query for the last minutes reads no more."""
     source, params = _records("learned_ms", since_ms, tenant)
     return f"SELECT {_SECOND} AS second_ms, count() AS records FROM {source} GROUP BY second_ms ORDER BY second_ms", params
 
 
-def money_a_second(since_ms: int = 0, tenant: str = "") -> Query:
+def money_per_second(since_ms: int = 0, tenant: str = "") -> Query:
     """Second in which the ends of calls were received, the two currencies, calls, sell and buy. First revisions only: a correction is no new
     sale, so these live figures may differ from the bill."""
     source, params = priced("learned_ms, sell_currency, buy_currency, sell, buy", since_ms, tenant, "revision = 1 AND run = 0")
