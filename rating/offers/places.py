@@ -74,7 +74,7 @@ class FileFacts(NamedTuple):
     valid_from: str
 
 
-def said_outside(table: Table, mapping: Mapping) -> FileFacts:
+def facts_outside_table(table: Table, mapping: Mapping) -> FileFacts:
     """The currency and the date of validity that the headings, or the lines above them, name.
 
     >>> from rating.offers.table import open_table

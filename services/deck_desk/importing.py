@@ -26,7 +26,7 @@ from rating.offers.finding import Findings, OfferError
 from rating.offers.guess import guess
 from rating.offers.mapping import Mapping, Profile
 from rating.offers.merge import Base, Columns, base_of, columns_of, merge, missing_codes
-from rating.offers.places import FileFacts, said_outside
+from rating.offers.places import FileFacts, facts_outside_table
 from rating.offers.rows import Offer, take
 from rating.offers.table import open_table
 from services.deck_desk import exchange, plans
@@ -195,7 +195,7 @@ def _read(work: _Work, view: View, tenant: str, plan: plans.Plan, asked: ImportO
             what = "the mapping that was given" if asked.profile is not None else "as it was kept from the last file"
             work.reasons += tuple((name, f"column {label!r}: {what}") for name, label in mapping.columns.items())
         work.profile = msgspec.structs.replace(work.profile, mapping=mapping)
-        said = said_outside(table, mapping)
+        said = facts_outside_table(table, mapping)
         _currency(work, view, tenant, plan, asked, said)
         _valid_from(work, plan, asked, said)
         if not work.profile.currency or any(one.kind in ("decimal style", "date style") for one in work.findings):
