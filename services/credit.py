@@ -58,7 +58,7 @@ def credits(conn: Connection, ask: Ask, terms: Terms, now_ms: int, tenant: str =
     if not of:
         return
     receivable, unbilled = _ledger(conn, tenant, party)
-    unposted, in_flight = _unposted(conn, ask), _active_calls(ask, terms, now_ms)
+    unposted, in_flight = _unposted(conn, ask), _in_flight(ask, terms, now_ms)
     for key, rows in sorted(of.items()):
         agreements = {one.name: one for _, one in rows}
         limit = limit_of(agreements.values())
@@ -87,7 +87,7 @@ def _unposted(conn: Connection, ask: Ask) -> Money:
     return found
 
 
-def _active_calls(ask: Ask, terms: Terms, now_ms: int) -> Money:
+def _in_flight(ask: Ask, terms: Terms, now_ms: int) -> Money:
     """What calls that were answered and have no end yet come to if they end now, for the customer and each reseller above."""
     found: Money = {}
     for row in ask(queries.in_progress(now_ms - LONGEST_CALL_MS)):
