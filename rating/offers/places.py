@@ -80,7 +80,7 @@ def facts_outside_table(table: Table, mapping: Mapping) -> FileFacts:
     >>> from rating.offers.table import open_table
     >>> table = open_table(b"ACME rates;\\nEffective date:;1 December 2026\\nCode;Rate (USD)\\n44;0.02\\n")
     >>> facts_outside_table(table, Mapping(columns={"prefix": "Code", "price_per_min": "Rate (USD)"}))
-    Said(currency='USD', valid_from='2026-12-01')
+    FileFacts(currency='USD', valid_from='2026-12-01')
     """
     after, places, names = places_of(table, mapping)
     head = list(islice((row for row in table.rows() if row.cells), HEAD))
