@@ -284,7 +284,7 @@ rule_changes = sa.Table(  # a change of a tenant's policy on its way: tried, in 
     sa.Index("ix_rule_changes_tenant", "tenant", "id"),
 )
 
-notify_targets = sa.Table(  # who is told of alerts: as core.notify.Target
+notify_targets = sa.Table(  # receivers of messages about alerts: as core.notify.Target
     "notify_targets",
     METADATA,
     *_key("name"),
