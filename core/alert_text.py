@@ -12,12 +12,11 @@ premium rate). Ordered for 1 hour: refuse new calls of ACME.
 
 from __future__ import annotations
 
-import math
 from decimal import ROUND_HALF_UP, Decimal
 
 import msgspec
 
-from core.facts import UNPRICED, Contribution, Facts
+from core.facts import UNPRICED, Contribution, Facts, odds_of, probability
 from core.money import to_decimal
 from core.text import visible
 
@@ -174,8 +173,7 @@ def why_text(facts: Facts) -> str:
     """
     if not facts.fraud:
         return ""
-    odds = facts.odds or facts.prior + sum(one.points for one in facts.evidence)
-    likely = 100 / (1 + math.exp(-odds))
+    likely = 100 * probability(odds_of(facts))
     most = facts.evidence[:MOST_EVIDENCE]
     listed = "; ".join(f"{with_normal(one)} ({one.points:+.1f})" for one in most)
     why = f" Probability {min(likely, 99.9):.3g} %: {listed}." if listed else ""

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import msgspec
-import polars as pl
 
-from core.frames import column
 from core.numbering import country_code, national_prefix, without_trunk_zero
+
+if TYPE_CHECKING:
+    import polars as pl
 
 Kind = Literal["e164", "national", "short", "emergency", "service", "withheld", "alpha", "invalid"]
 
@@ -372,6 +373,10 @@ def number(frame: pl.DataFrame, plans: list[DialPlan]) -> tuple[pl.DataFrame, li
 
     `a_raw` is what the switch took for the caller: P-Asserted-Identity where the trunk sends one, else From (RFC 3325).
     """
+    import polars as pl  # here: commands read numbers, and should not wait for Polars
+
+    from core.frames import column
+
     rows: list[tuple[str, str, str, str]] = []
     for a_raw, b_raw, plan in zip(frame["a_raw"].to_list(), frame["b_raw"].to_list(), plans, strict=True):
         a, b = normalise(a_raw, plan), normalise(b_raw, plan)

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from core.facts import Facts
+from core.facts import Facts, odds_of, probability
 
 RATE = 0.02
 L2 = 0.01
@@ -48,7 +48,7 @@ class Corrector:
 
     def probability(self, facts: Facts) -> float:
         """The corrected probability of an alert."""
-        return _sigmoid(odds_of(facts) + self.bias + sum(self.weights.get(code, 0.0) * value for code, value in features(facts).items()))
+        return probability(odds_of(facts) + self.bias + sum(self.weights.get(code, 0.0) * value for code, value in features(facts).items()))
 
 
 LEAST = 30
@@ -66,12 +66,6 @@ def features(facts: Facts) -> dict[str, float]:
     return found | ({f"fraud:{facts.fraud}": 1.0} if facts.fraud else {})
 
 
-def odds_of(facts: Facts) -> float:
-    """The detector's own log-odds; 0 where it gives none."""
-    total = facts.odds or (facts.prior + sum(one.points for one in facts.evidence) if facts.evidence else 0.0)
-    return max(-20.0, min(20.0, total))
-
-
 def learn(verdicts: Iterable[Judged]) -> Corrector:
     """Learns verdicts in their order: each is scored first."""
     from river import linear_model, optim
@@ -83,8 +77,8 @@ def learn(verdicts: Iterable[Judged]) -> Corrector:
     for one in verdicts:
         if one.spread:
             continue
-        x, offset = features(one.facts), odds_of(one.facts)
-        before += _loss(_sigmoid(offset), one.fraud)
+        x, offset = features(one.facts), max(-20.0, min(20.0, odds_of(one.facts)))
+        before += _loss(probability(offset), one.fraud)
         after += _loss(known.probability(one.facts), one.fraud)
         # River's regression has no offset: the detector's log-odds are a feature whose weight stays 1.
         model._weights["odds"] = 1.0
@@ -94,10 +88,6 @@ def learn(verdicts: Iterable[Judged]) -> Corrector:
         weights = {code: float(model.weights[code]) for code in model.weights if code != "odds"}
         known = Corrector(weights, float(model.intercept), learned, before / learned, after / learned)
     return known
-
-
-def _sigmoid(odds: float) -> float:
-    return 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, odds))))
 
 
 def _loss(likely: float, fraud: bool) -> float:

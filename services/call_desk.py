@@ -39,9 +39,9 @@ class OneCall:
     charges: tuple[Explained, ...]
 
 
-def search(ask: Ask, subject: Mapping[str, str], tenant: str, from_ms: int, most: int = 50) -> list[Row]:
-    """The newest calls of a subject since a time, priced or not."""
-    return ask(one_call.search(subject, tenant, from_ms, most))
+def search(ask: Ask, subject: Mapping[str, str], tenant: str, from_ms: int, most: int = 50, to_ms: int = 0) -> list[Row]:
+    """The newest calls of a subject whose end was received since `from_ms`, and up to `to_ms` (0 = now), priced or not."""
+    return ask(one_call.search(subject, tenant, from_ms, most, to_ms))
 
 
 def place_of(text: str) -> tuple[int, int]:

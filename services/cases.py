@@ -19,17 +19,18 @@ from books.cases import Case
 from core.ids import derived_id
 from core.money import to_decimal, to_text
 from core.orders import EVERYONE, Finding, Key
+from core.spreadsheet import csv_of
 from core.text import masked
 from services import alert_desk, call_desk
 from services.alert_desk import key_to_block, subject_of
 from services.errors import BadArgument, ServiceError, UnknownName
-from services.invoice_files import neutralised
 from services.subjects import Ask
 
 NEWEST = 300
 """Alerts that are looked through for those of the same account."""
 MOST_CALLS = 5_000
-"""Of each alert, in the evidence."""
+"""Of each alert, in the evidence: the newest of those that were received from an hour before its first call to an hour after its last."""
+HOUR_MS = 3_600_000
 
 
 class Moment(NamedTuple):
@@ -180,14 +181,13 @@ def pack(ask: Ask, found: Whole, masked_digits: int = 3) -> bytes:
     cut = False
     for one in found.findings:
         subject = subject_of(one)
-        rows = call_desk.search(ask, subject, one.tenant, one.first_ms - 3_600_000, MOST_CALLS) if subject else []
+        rows = call_desk.search(ask, subject, one.tenant, one.first_ms - HOUR_MS, MOST_CALLS, one.last_ms + HOUR_MS) if subject else []
         cut = cut or len(rows) == MOST_CALLS
         for row in rows:
             received_ms = round(row["learned_at"].replace(tzinfo=UTC).timestamp() * 1000)
-            if received_ms <= one.last_ms + 3_600_000:
-                numbers = [mask(row[name] or "", masked_digits) for name in ("a_number", "b_number")]
-                calls.append([f"{row['partition']}-{row['offset']}", time_text(received_ms), row["account"], *numbers, row["carrier"],
-                    (row["duration_ms"] or 0) / 1_000])  # fmt: skip
+            numbers = [mask(row[name] or "", masked_digits) for name in ("a_number", "b_number")]
+            calls.append([f"{row['partition']}-{row['offset']}", time_text(received_ms), row["account"], *numbers, row["carrier"],
+                (row["duration_ms"] or 0) / 1_000])  # fmt: skip
     calls = [list(one) for one in dict.fromkeys(tuple(row) for row in calls)]
     columns = ["call", "received", "account", "a_number", "b_number", "carrier", "talk_s"]
     subjects = [
@@ -212,7 +212,7 @@ def pack(ask: Ask, found: Whole, masked_digits: int = 3) -> bytes:
 
 
 def _csv(columns: list[str], rows: Sequence[Sequence[object]]) -> bytes:
-    return neutralised(pl.DataFrame(rows, schema=columns, orient="row", infer_schema_length=None)).write_csv().encode()
+    return csv_of(pl.DataFrame(rows, schema=columns, orient="row", infer_schema_length=None))
 
 
 def time_text(at_ms: int) -> str:

@@ -187,10 +187,11 @@ def _money(nanos: int) -> str:
 
 
 def _write(out: Path, found: Reconciled) -> None:
+    from core.spreadsheet import csv_of
+
     out.mkdir(parents=True, exist_ok=True)
-    found.calls().write_csv(out / "calls.csv")
-    found.by_day().write_csv(out / "days.csv")
-    found.by_destination().write_csv(out / "destinations.csv")
+    for name, frame in (("calls", found.calls()), ("days", found.by_day()), ("destinations", found.by_destination())):
+        (out / f"{name}.csv").write_bytes(csv_of(frame))
 
 
 def _json(done: Outcome) -> bytes:
