@@ -20,7 +20,8 @@ class NoTax(ValueError):
 
 
 class TaxLine(msgspec.Struct, frozen=True, kw_only=True):
-    """A tax of an invoice. `category`: of EN 16931 (S standard, Z zero, AE the receiver owes it, E exempt, O outside). In the smallest unit."""
+    """A tax of an invoice. `category`: of EN 16931 (S standard, Z zero, AE the receiver owes it, E exempt, O outside; "" = no VAT).
+    Amounts in the smallest unit."""
 
     tax: str
     label: str
@@ -94,13 +95,16 @@ def _line(table: TaxTable, exemptions: Sequence[Exemption], day: str, lines: Seq
     for one in exemptions:
         if one.tax == table.name and holds(one.from_day, one.until_day, day):
             reason = f"Exempt by certificate {one.certificate}"
-            return TaxLine(tax=table.name, label=label, percent="0", row="", category="E", base=sum(base), amount=0, rounding=rounding, reason=reason)
+            category = "E" if table.country else ""
+            return TaxLine(
+                tax=table.name, label=label, percent="0", row="", category=category, base=sum(base), amount=0, rounding=rounding, reason=reason
+            )  # fmt: skip
     rate = rate_of(table, day)
     percent = Fraction(percent_of(rate.percent))
     amounts = base if rounding == "line" else [sum(base)]
     amount = sum(_half_up(one * percent / 100) for one in amounts)
     row = f"{rate.from_day or '...'} to {rate.until_day or '...'}"
-    category = "S" if percent else "Z"
+    category = ("S" if percent else "Z") if table.country else ""
     return TaxLine(tax=table.name, label=label, percent=rate.percent, row=row, category=category, base=sum(base), amount=amount, rounding=rounding)
 
 
