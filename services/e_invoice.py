@@ -29,14 +29,14 @@ class NoEInvoice(ServiceError):
     """The document cannot be an e-invoice; the text says why."""
 
 
-def cii(invoice: Invoice, paid: int = 0) -> bytes:
-    """The XML of Factur-X; `paid`: of it before it was issued, in the smallest unit. Raises `NoEInvoice`."""
-    return _made(invoice, paid, "factur-x")
+def cii(invoice: Invoice) -> bytes:
+    """The XML of Factur-X. Raises `NoEInvoice`."""
+    return _made(invoice, "factur-x")
 
 
-def ubl(invoice: Invoice, paid: int = 0) -> bytes:
+def ubl(invoice: Invoice) -> bytes:
     """The same as UBL 2.1. Raises `NoEInvoice`."""
-    return _made(invoice, paid, "ubl-2.1")
+    return _made(invoice, "ubl-2.1")
 
 
 def inside(pdf: bytes, xml: bytes) -> bytes:
@@ -45,9 +45,9 @@ def inside(pdf: bytes, xml: bytes) -> bytes:
     return made
 
 
-def _made(invoice: Invoice, paid: int, flavor: str) -> bytes:
+def _made(invoice: Invoice, flavor: str) -> bytes:
     try:
-        made = facturx.generate_xml(data_of(invoice, paid), flavor=flavor, level=LEVEL, check_xsd=True, check_schematron=False)
+        made = facturx.generate_xml(data_of(invoice), flavor=flavor, level=LEVEL, check_xsd=True, check_schematron=False)
     except NoEInvoice:
         raise
     except Exception as wrong:  # noqa: BLE001 - the library raises plain exceptions of many kinds
@@ -55,7 +55,7 @@ def _made(invoice: Invoice, paid: int, flavor: str) -> bytes:
     return bytes(made) if isinstance(made, (bytes, bytearray)) else str(made).encode()
 
 
-def data_of(invoice: Invoice, paid: int = 0) -> dict[str, Any]:
+def data_of(invoice: Invoice) -> dict[str, Any]:
     """The business terms (BT) and groups (BG) of EN 16931."""
     document = invoice.read()
     if invoice.status != "issued":
@@ -84,15 +84,15 @@ def data_of(invoice: Invoice, paid: int = 0) -> dict[str, Any]:
         "BT-9": _day(invoice.due_ms), "BT-72": last, "BT-73": first, "BT-74": last,
         "BT-81": "58" if document.issuer.iban else "1", "BT-83": invoice.number, "BT-106": money(sum(line.amount for line in lines)),
         "BT-109": money(document.net), "BT-110": money(document.tax),
-        "BT-112": money(document.total), "BT-115": money(document.total - paid), "BG-4": _seller(document.issuer, tax.category),
+        "BT-112": money(document.total), "BT-115": money(document.total - invoice.paid), "BG-4": _seller(document.issuer, tax.category),
         "BG-7": _company(document.party.legal, tax.category), "BG-23": [vat],
         "BG-25": [_line(document, at, line, sign, tax) for at, line in enumerate(lines, 1)],
     }  # fmt: skip
     if off:
         found["BT-107"] = money(-sum(line.amount for line in off))
         found["BG-20"] = [_allowance(line.text, money(-line.amount), tax) for line in off]
-    if paid:
-        found["BT-113"] = money(paid)
+    if invoice.paid:
+        found["BT-113"] = money(invoice.paid)
     if document.issuer.iban:
         found |= {"BT-84": document.issuer.iban, "BT-85": document.issuer.legal.legal_name}
         found |= {"BT-86": document.issuer.bic} if document.issuer.bic else {}

@@ -151,10 +151,11 @@ def data_of(invoice: Invoice, document: Document, style: Style) -> dict[str, Any
     facts += [[words["due"], shown.day(due)]] if due and document.kind == "invoice" else []
     facts += [[words["of_invoice"], document.of_invoice]] if document.of_invoice else []
     facts += [[words["customer"], document.party.name]]
+    left = document.total - invoice.paid
     notes = [tax.reason for tax in document.taxes if tax.reason]
     notes += [document.why] if document.why else []
-    if document.kind == "invoice" and document.issuer.iban and due:
-        notes.append(words["pay"].format(total=shown.money(document.total), due=shown.day(due), iban=document.issuer.iban, number=number))
+    if document.kind == "invoice" and document.issuer.iban and due and document.swap is None and left > 0:
+        notes.append(words["pay"].format(total=shown.money(left), due=shown.day(due), iban=document.issuer.iban, number=number))
     if document.swap is not None:
         sides = (document.swap.sold.deal_nanos, document.swap.bought.deal_nanos, document.swap.net_nanos)
         ours, theirs, net = (shown.money(to_minor(nanos, document.decimals)) for nanos in sides)
@@ -163,6 +164,7 @@ def data_of(invoice: Invoice, document: Document, style: Style) -> dict[str, Any
         notes.append(words["correction"])
     totals = [[words["net"], shown.money(document.net)]]
     totals += [[f"{tax.label or words['tax']} {tax.percent} %", shown.money(tax.amount)] for tax in document.taxes if tax.tax or tax.label]
+    paid = [[words["paid"], shown.money(-invoice.paid)], [words["to_pay"], shown.money(left)]] if invoice.paid else []
     brand = style.brand
     shown_data: dict[str, Any] = _visible({
         "title": f"{heading} {number}", "heading": f"{heading} {number}", "lang": language, "rtl": words["direction"] == "rtl", "words": words,
@@ -172,7 +174,7 @@ def data_of(invoice: Invoice, document: Document, style: Style) -> dict[str, Any
         "intro": brand.intro.get(language, brand.intro.get("", "")),
         "footer": brand.footer.get(language, brand.footer.get("", _footer(document, words))),
         "columns": [words[name] for name in ("destination", "calls", "minutes", "price", "amount")], "rows": shown.rows(), "totals": totals,
-        "total": shown.money(document.total), "notes": notes, "rule": words["rounding"],
+        "total": shown.money(document.total), "paid": paid, "notes": notes, "rule": words["rounding"],
     })  # fmt: skip
     return shown_data
 
