@@ -14,6 +14,11 @@ import msgspec
 
 from core.billing import EU, Exemption, Legal, TaxProfile, TaxRate, TaxTable, holds, percent_of, vat_fault
 
+REVERSE_CHARGE = "Reverse charge: the recipient owes the VAT (Article 196, Directive 2006/112/EC)"
+OUTSIDE = "Not subject to VAT of {issuer}: the customer is in {party} (Article 44, Directive 2006/112/EC)"
+EXEMPT = "Exempt by certificate "
+"""Reasons of a tax of 0, as a document has them; its PDF says them in the party's language."""
+
 
 class NoTax(ValueError):
     """The taxes of an invoice cannot be told; the text says which table, party or day, and what to do."""
@@ -68,10 +73,9 @@ def _vat(profile: TaxProfile, tables: Mapping[str, TaxTable], who: Parties, day:
     if fault := vat_fault(who.party.vat_number, party):
         raise NoTax(f"VAT number {fault}: correct `vat_number` in the party's `legal`")
     if party != issuer and party in EU and issuer in EU and who.party.vat_number:
-        reason = "Reverse charge: the recipient owes the VAT (Article 196, Directive 2006/112/EC)"
-        return [_zero("AE", reason, sum(lines), party)]
+        return [_zero("AE", REVERSE_CHARGE, sum(lines), party)]
     if party != issuer and (party not in EU or issuer not in EU):
-        return [_zero("O", f"Not subject to VAT of {issuer}: the customer is in {party} (Article 44, Directive 2006/112/EC)", sum(lines), "")]
+        return [_zero("O", OUTSIDE.format(issuer=issuer, party=party), sum(lines), "")]
     table = next((one for _, one in sorted(tables.items()) if one.country == party), None)
     if table is None:
         raise NoTax(f"there is no tax table of {party}: add one with `country: {party}`")
@@ -94,7 +98,7 @@ def _line(table: TaxTable, exemptions: Sequence[Exemption], day: str, lines: Seq
     label = table.label or table.name
     for one in exemptions:
         if one.tax == table.name and holds(one.from_day, one.until_day, day):
-            reason = f"Exempt by certificate {one.certificate}"
+            reason = EXEMPT + one.certificate
             category = "E" if table.country else ""
             return TaxLine(
                 tax=table.name, label=label, percent="0", row="", category=category, base=sum(base), amount=0, rounding=rounding, reason=reason

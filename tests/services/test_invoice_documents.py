@@ -15,7 +15,7 @@ from lxml import etree
 
 from assurance.invoice import Document, Line
 from assurance.rounding import allocated
-from assurance.tax import TaxLine
+from assurance.tax import REVERSE_CHARGE, TaxLine
 from books.invoices import Invoice
 from core.billing import Legal, LegalEntity
 from core.config import Party
@@ -76,6 +76,15 @@ def test_markup_in_a_name_is_letters():
     text = text_of(invoice_pdf.pdf(invoice(msgspec.structs.replace(ACME, legal_name=name)), Style()))
     squeezed = "".join(text.split())
     assert "".join(name.split()) in squeezed
+
+
+def test_a_credit_note_has_no_columns_of_calls_and_its_reason_in_the_partys_language():
+    german = msgspec.structs.replace(ACME, country="DE", language="de")
+    tax = TaxLine(tax="", label="VAT", percent="0", row="", category="AE", base=-500, amount=0, rounding="", reason=REVERSE_CHARGE)
+    line = Line(kind="credit", text="Credit for invoice RF-2025-000001", amount=-500, exact_nanos="0")
+    text = text_of(invoice_pdf.pdf(invoice(german, (line,), tax, "credit_note"), Style()))
+    assert "Gutschrift zur Rechnung RF-2025-000001" in text and "Steuerschuldnerschaft des Leistungsempfängers" in text
+    assert "Minuten" not in text and "Credit for" not in text
 
 
 def test_what_was_paid_beforehand_is_taken_off():
