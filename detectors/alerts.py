@@ -24,6 +24,7 @@ from detectors.destination import code_of
 from detectors.evidence import REGULAR_DAYS, Rows
 from detectors.features import AREA_DIGITS, BLOCK_DIGITS
 from detectors.protocol import Hit
+from detectors.scored import odds_of
 
 OPENED_MS = 3_600_000
 """What an account called for the first time so long before its first block, or later, was opened by the fraud."""
@@ -188,7 +189,7 @@ def report(
         ask = hit.subject_kind == UNPRICED and policy.unpriced_blocks == "ask"
         order, no_block = order_for(key, alert, row["t_ms"], row["learned_ms"], observed_text(facts), policy, protected, ask=ask, level=level)
         if order is not None and before is not None and key.b_range:
-            blocked.note(before, row["k_account"], row["home"], key, row["t_ms"], order.expires_at_ms, level)
+            blocked.note(before, row["k_account"], row["home"], key, row["t_ms"], order.expires_at_ms, level, odds_of(hit))
     facts = _with_order(facts, order, alert, row["learned_ms"], no_block)
     return Finding(
         finding_id=alert.finding_id, tenant=row["tenant"], detector=hit.detector, subject_kind=hit.subject_kind,

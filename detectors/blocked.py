@@ -7,7 +7,8 @@ standing order of the account is a repeat, and raises its level by one, for `REM
     level 1   every caller of the account, `policy.repeat_factor` times as long
     level 2   the country or zone instead of the range, if the fraud opened it; `repeat_factor` times as long again, at most `longest_ttl_ms`
 
-So a single wrong block stays short and narrow.
+A level rises once in `RETURNS_MS`: the ranges that a machine dials within seconds are one attack, and one mistake. So a single wrong block stays short
+and narrow.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from core.policy import Policy
 
 REMEMBERED_MS = 3 * 86_400_000
 RETURNS_MS = 60_000
-"""What is found so soon after the first block of an account is what was blocked."""
+"""What is found so soon after the first block of an account, or after its level rose, is what was blocked."""
 MOST_KEYS = 64
 """Orders of an account that are remembered; the oldest is dropped first."""
 
@@ -44,6 +45,8 @@ class Blocked(msgspec.Struct):
     level: int
     orders: int
     standing: list[Standing]
+    raised_ms: int = 0  # when `level` rose; at first, when the first order was made
+    odds: float = 0.0  # the highest log-odds of fraud of its orders, without what earlier ones added
 
 
 def is_remembered(blocked: Mapping[int, Blocked], account: int, t_ms: int) -> bool:
@@ -64,11 +67,13 @@ def level_of(before: Blocked | None, key: Key, t_ms: int) -> int:
     >>> before = Blocked(0, 0, 0, 1, 2, [Standing(key, 3_600_000, 1)])
     >>> level_of(None, key, 0), level_of(before, key, 60_000), level_of(before, other, 60_000), level_of(before, key, 7_200_000)
     (0, 1, 2, 2)
+    >>> level_of(before, other, 59_999)
+    1
     """
     if before is None or t_ms - before.last_ms > REMEMBERED_MS:
         return 0
     met = [one.level for one in before.standing if one.until_ms > t_ms and overlaps(one.key, key)]
-    return max(met) if met else before.level + 1
+    return max(met) if met else before.level + (t_ms - before.raised_ms >= RETURNS_MS)
 
 
 def ttl_ms(policy: Policy, level: int) -> int:
@@ -80,12 +85,14 @@ def ttl_ms(policy: Policy, level: int) -> int:
     return max(policy.order_ttl_ms, min(int(policy.order_ttl_ms * policy.repeat_factor ** min(level, 20)), policy.longest_ttl_ms))
 
 
-def note(blocked: dict[int, Blocked], account: int, home: int, key: Key, t_ms: int, until_ms: int, level: int) -> None:
-    """Remember an order. `account`: the key of the account among subjects."""
+def note(blocked: dict[int, Blocked], account: int, home: int, key: Key, t_ms: int, until_ms: int, level: int, odds: float) -> None:
+    """Remember an order. `account`: the key of the account among subjects. `odds`: as in `Blocked`."""
     before = blocked.get(account)
     if before is None or t_ms - before.last_ms > REMEMBERED_MS:
-        before = blocked[account] = Blocked(home, t_ms, t_ms, level, 0, [])
-    before.last_ms, before.level, before.orders = max(before.last_ms, t_ms), max(before.level, level), before.orders + 1
+        before = blocked[account] = Blocked(home, t_ms, t_ms, level, 0, [], t_ms)
+    if level > before.level:
+        before.level, before.raised_ms = level, t_ms
+    before.last_ms, before.orders, before.odds = max(before.last_ms, t_ms), before.orders + 1, max(before.odds, odds)
     stays = [one for one in before.standing if t_ms - one.until_ms <= REMEMBERED_MS and one.key != key]
     before.standing = [*stays[-MOST_KEYS + 1 :], Standing(key, until_ms, level)]
 
