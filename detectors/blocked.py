@@ -5,10 +5,11 @@ standing order of the account is a repeat, and raises its level by one, for `REM
 
     level 0   the narrowest key, for `policy.order_ttl_ms`
     level 1   every caller of the account, `policy.repeat_factor` times as long
-    level 2   the country or zone instead of the range, if the fraud opened it; `repeat_factor` times as long again, at most `longest_ttl_ms`
+    level 2   the zone instead of the range, if the fraud opened it; `repeat_factor` times as long again, at most `longest_ttl_ms`. While money burns
+              (`policy.firm_loss`), the country
 
-A level rises once in `RETURNS_MS`: the ranges that a machine dials within seconds are one attack, and one mistake. So a single wrong block stays short
-and narrow.
+A level rises once in `RETURNS_MS`: the ranges that a machine dials within seconds are one attack, and one mistake. A doubtful block
+(`alerts.is_doubtful`) is not remembered at all. So a single wrong block stays short and narrow.
 """
 
 from __future__ import annotations
@@ -49,10 +50,16 @@ class Blocked(msgspec.Struct):
     odds: float = 0.0  # the highest log-odds of fraud of its orders, without what earlier ones added
 
 
+def of(blocked: Mapping[int, Blocked], account: int, t_ms: int) -> Blocked | None:
+    """The orders against an account, if the last is not too long ago."""
+    before = blocked.get(account)
+    return before if before is not None and t_ms - before.last_ms <= REMEMBERED_MS else None
+
+
 def is_remembered(blocked: Mapping[int, Blocked], account: int, t_ms: int) -> bool:
     """Whether an account was blocked not long ago, and not by the same calls a moment ago."""
-    before = blocked.get(account)
-    return before is not None and t_ms - before.last_ms <= REMEMBERED_MS and t_ms - before.first_ms >= RETURNS_MS
+    before = of(blocked, account, t_ms)
+    return before is not None and t_ms - before.first_ms >= RETURNS_MS
 
 
 def is_same(before: Blocked, b_range: str) -> bool:
@@ -61,7 +68,7 @@ def is_same(before: Blocked, b_range: str) -> bool:
 
 
 def level_of(before: Blocked | None, key: Key, t_ms: int) -> int:
-    """The level of an order with this key.
+    """The level of an order with this key; `before`: as `of` has it.
 
     >>> key, other = Key(tenant="t", account="a", b_range="88213"), Key(tenant="t", account="a", b_range="371")
     >>> before = Blocked(0, 0, 0, 1, 2, [Standing(key, 3_600_000, 1)])
@@ -70,7 +77,7 @@ def level_of(before: Blocked | None, key: Key, t_ms: int) -> int:
     >>> level_of(before, other, 59_999)
     1
     """
-    if before is None or t_ms - before.last_ms > REMEMBERED_MS:
+    if before is None:
         return 0
     met = [one.level for one in before.standing if one.until_ms > t_ms and overlaps(one.key, key)]
     return max(met) if met else before.level + (t_ms - before.raised_ms >= RETURNS_MS)
@@ -87,8 +94,8 @@ def ttl_ms(policy: Policy, level: int) -> int:
 
 def note(blocked: dict[int, Blocked], account: int, home: int, key: Key, t_ms: int, until_ms: int, level: int, odds: float) -> None:
     """Remember an order. `account`: the key of the account among subjects. `odds`: as in `Blocked`."""
-    before = blocked.get(account)
-    if before is None or t_ms - before.last_ms > REMEMBERED_MS:
+    before = of(blocked, account, t_ms)
+    if before is None:
         before = blocked[account] = Blocked(home, t_ms, t_ms, level, 0, [], t_ms)
     if level > before.level:
         before.level, before.raised_ms = level, t_ms

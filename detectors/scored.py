@@ -43,6 +43,8 @@ Among windows of calls of such an account one in some dozens is of the fraud, no
 AGAIN_SAME = 9.0
 """The same where the calls go to what was blocked: there nearly all are."""
 MOST_ODDS = 20.0
+RISKY = 3.0
+"""From this weight on a kind of number is risky in itself (`detectors.risk.WEIGHTS`): unallocated, satellite, premium."""
 FEW = ("least_calls", "least_day_money", "least_shorts")
 """Of an account that was blocked, one call and one unit of money are worth weighing."""
 ONE_CALLER = 0.7
@@ -80,6 +82,7 @@ def hits(
         return []
     likely, one_caller = probability(odds), view.of(kind, "lead") >= ONE_CALLER
     good, callers = view.of(kind, "normal_calls") * 0.25, frame["a_number"].to_list()
+    risky = (view["weight"] >= RISKY) | (view["known_points"] > 0)
     least = Least(least_probability, least_loss, over_a_day)
     found = []
     for at in np.flatnonzero(is_over).tolist():
@@ -87,7 +90,7 @@ def hits(
         found.append(
             Hit(row, name, kind, round(p / max(least_probability, 1e-9), 6), no_block or ("regular" if is_regular[at] else ""), probability=p,
                 loss=float(p * spends[at]), good_calls=float(good[at]), one_caller=bool(one_caller[at] and callers[row]),
-                can_repeat=least_loss > 0 and not no_block, least=least)
+                can_repeat=least_loss > 0 and not no_block, least=least, risky=bool(risky[at]))
         )  # fmt: skip
     return found
 

@@ -18,7 +18,7 @@ def levels(*after_ms: int) -> list[int]:
     found = []
     for t_ms, b_range in zip(after_ms, RANGES, strict=False):
         key = Key(tenant="t1", account="acme", b_range=b_range)
-        found.append(blocked.level_of(orders.get(7), key, t_ms))
+        found.append(blocked.level_of(blocked.of(orders, 7, t_ms), key, t_ms))
         blocked.note(orders, 7, 0, key, t_ms, t_ms + HOUR_MS, found[-1], 3.0)
     return found
 
