@@ -459,10 +459,13 @@ def blocked_calls_text(facts: Facts) -> str:
 
     >>> blocked_calls_text(Facts(subject_kind="b_range", account="acme", b_range="8821312", code="882"))
     'new calls of acme to +882 1312…'
+    >>> blocked_calls_text(Facts(subject_kind="account_zone", account="acme", b_range="2526", code="252", narrow="25261234"))
+    'new calls of acme to +252 61234… alone, as little is lost so far'
     """
     if facts.wide:
         return f"new calls of {visible(facts.account)} to {range_text(facts.wide, facts.code)}, as its fraud came back or moved on"
-    to = f" to {range_text(facts.b_range, facts.code)}" if facts.subject_kind in ("b_range", "range", *ZONES) else ""
+    to = f" to {range_text(facts.narrow or facts.b_range, facts.code)}" if facts.subject_kind in ("b_range", "range", *ZONES) else ""
+    to += " alone, as little is lost so far" if facts.narrow else ""
     if facts.fraud in ("callbacks", "pumping"):
         return f"new calls of every account{to}"
     if facts.subject_kind == "range":

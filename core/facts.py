@@ -87,6 +87,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     action: Literal["", "block", "before", "ask"] = ""
     ttl_ms: int = 0
     wide: str = ""  # the order is wider than the subject: of all callers, to this prefix
+    narrow: str = ""  # it is narrower: to this prefix alone
     no_block: str = ""  # why there is no order: a code of `core.alert_text.NO_BLOCK`, or the safety rule that forbids it
 
 
