@@ -53,7 +53,7 @@ def tested(visit: Visit) -> None:
         found = route_tests.standing(conn, visit.tenant)
     if found:
         heading("Test calls", "what more of a carrier's calls do than chance and the other carriers explain, in the newest week of test calls")
-        rows = [
+        rows: list[tuple[str | Safe, ...]] = [
             (link(one.carrier, "subject", visit.tenant, kind="carrier", of=one.carrier), f"+{one.zone}…", TESTED[one.what][0],
              f"{one.bad:,} of {one.tests:,}", f"{100 * one.low:.0f} %", f"{one.peers_bad:,} of {one.peers_tests:,}")
             for one in found
