@@ -65,6 +65,8 @@ def observed_text(facts: Facts) -> str:
         return _sim_box(facts) + why_text(facts)
     if facts.fraud == "pumping" and facts.measured:
         return _pumping(facts) + why_text(facts)
+    if facts.fraud in TESTED:
+        return _tested(facts) + why_text(facts)
     if facts.measured:
         return _route(facts) + why_text(facts)
     text = f"{caller_text(facts)} {_verb(facts)} {counted(facts.calls, 'call')}{_to(facts)}: {_spent(facts)}{_against(facts)}.{_mostly(facts)}"
@@ -90,8 +92,24 @@ FRAUDS = {
     "learned": "what a trained scorer was shown as fraud",
     "refiling": "refiling: calls of other origins with few numbers of a cheap one",
     "spoofing": "false caller numbers: many calls from numbers that do not exist or cannot come in on this account",
+    "cli_local": "a SIM box: international calls are sent on as local ones",
+    "cli_changed": "refiling: calls are sent on with the caller's number of another origin",
+    "cli_missing": "a route that removes the caller's number, as SIM boxes and refiling do",
+    "test_answer": "false answer supervision: calls are charged that nobody answered",
+    "test_ringback": "false ringing: the caller is kept waiting while the call goes nowhere",
+    "test_late": "late disconnection: calls are charged after the called person hung up",
 }
 """Code -> what a finding looks like."""
+
+TESTED = {
+    "cli_local": ("showed a mobile number of the called country as the caller's", "do"),
+    "cli_changed": ("showed another number than the caller's", "do"),
+    "cli_missing": ("showed no number of the caller", "do"),
+    "test_answer": ("were answered although our line did not ring or did not answer", "are"),
+    "test_ringback": ("had a ring tone although our line did not ring", "do"),
+    "test_late": ("went on after our line had hung up", "do"),
+}
+"""Of test calls: code of what went wrong -> what they did, and the verb for calls at large."""
 
 EVIDENCE = {
     "rate": "calls now",
@@ -214,6 +232,19 @@ def _route(facts: Facts) -> str:
         f"Carrier {visible(facts.name)} answers {asr:.0%} of {counted(facts.calls, 'call')} to {to} in a day, after {delay_s:.2g} s; the other "
         f"carriers {peers_asr:.0%}, after {peers_delay_s:.2g} s. Very short: {shorts:.0%}, theirs {peers_shorts:.0%}."
     ).replace("%", " %")
+
+
+def _tested(facts: Facts) -> str:
+    """A carrier's test calls to a destination against the others'."""
+    bad, low, peers_bad, peers_tests, late_s = facts.measured
+    did, verb = TESTED[facts.fraud]
+    longer = f" (for {late_s:,.2g} s, the median)" if late_s else ""
+    to = f"{range_text(facts.b_range, facts.code)}{place_text(facts)}"
+    peers = f"over the other carriers {peers_bad:,.0f} of {peers_tests:,.0f}" if peers_tests else "no other carrier was tested there"
+    return (
+        f"Carrier {visible(facts.name)}: {bad:,.0f} of {counted(facts.calls, 'test call')} to {to} {did}{longer}, so at least {low * 100:.0f} % of "
+        f"its calls {verb}; {peers}."
+    )
 
 
 def _unpriced(facts: Facts) -> str:

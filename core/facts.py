@@ -80,7 +80,9 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     prior: float = 0.0  # the log-odds without them
     odds: float = 0.0  # the log-odds with all of them, also those that are too small to be listed
     instead: list[Instead] = []  # what would have had to be different, the smallest change first
-    measured: list[float] = []  # of a route: ASR, that of its peers, seconds to the answer, theirs, share of very short calls, theirs
+    # Of a route: ASR, that of its peers, seconds to the answer, theirs, share of very short calls, theirs. Of its test calls: how many went wrong,
+    # the least share of its calls, its peers' that went wrong, theirs in all, seconds (late disconnection).
+    measured: list[float] = []
     loss: float = 0.0  # expected in the next 15 minutes, in the policy's units
 
     # An order to refuse, one that was made before and is still valid (both for `ttl_ms`), one that waits for a person, or none.
