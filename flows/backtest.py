@@ -36,9 +36,6 @@ SECRET = b"back-test"  # keys the hashes of subjects, which end with the run
 ORDER_MS = 3_600_000
 """How long after its alert a verdict still says what a call was: as long as an order lives by default."""
 
-Progress = Callable[[int, int], None]
-
-
 class Line(NamedTuple):
     """A record as judge reads it: when it was received, and up to when its switch had delivered everything (0 = not known)."""
 

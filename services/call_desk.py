@@ -85,7 +85,7 @@ def explain(terms_of: Callable[[int], Terms], facts: Row, charge: Row, in_segmen
     if charge["start_ms"] is None:
         return Explained(charge, (), False, "the attempt was not answered: only its fee")
     talk_ms = max(0, (charge["end_ms"] or charge["start_ms"]) - charge["start_ms"])
-    asked = quotes.Asked(
+    asked = quotes.QuoteRequest(
         charge["account"], facts["b_number"], facts["a_number"], facts.get("lrn", ""), charge["carrier"] if charge["role"] == "buy" else "",
         charge["start_ms"], talk_ms, facts.get("setup_ms"),
     )  # fmt: skip

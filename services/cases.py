@@ -42,7 +42,7 @@ class Moment(NamedTuple):
     who: str = ""
 
 
-class Whole(NamedTuple):
+class CaseFile(NamedTuple):
     """A case with its alerts (those that are still in the books), its timeline, and others of the same accounts that are in no case."""
 
     case: Case
@@ -109,7 +109,7 @@ def of(conn: Connection, tenant: str, name: str) -> Case:
     return found
 
 
-def whole(conn: Connection, tenant: str, name: str) -> Whole:
+def case_file(conn: Connection, tenant: str, name: str) -> CaseFile:
     """A case with all that is known of it. Raises `UnknownName`."""
     one = of(conn, tenant, name)
     ids = cases.alerts_of(conn, [one.id]).get(one.id, [])
@@ -118,7 +118,7 @@ def whole(conn: Connection, tenant: str, name: str) -> Whole:
     taken = cases.of_alerts(conn, [each.finding_id for each in newest])
     accounts = {account for each in findings if (account := account_of(each))}
     related = tuple(each for each in newest if each.finding_id not in taken and account_of(each) in accounts)
-    return Whole(one, findings, timeline(conn, one, findings), related)
+    return CaseFile(one, findings, timeline(conn, one, findings), related)
 
 
 def account_of(finding: Finding) -> str:
@@ -144,7 +144,7 @@ def timeline(conn: Connection, one: Case, findings: Sequence[Finding]) -> tuple[
     return tuple(sorted(found, key=lambda each: (each.at_ms, each.what)))
 
 
-def saved(ask: Ask, conn: Connection, whole: Whole) -> tuple[dict[str, Decimal], int]:
+def saved(ask: Ask, conn: Connection, whole: CaseFile) -> tuple[dict[str, Decimal], int]:
     """Currency -> what refused calls of its alerts would have cost, an estimate as that of the wall; and how many were refused."""
     if not whole.findings:
         return {}, 0
@@ -170,7 +170,7 @@ def _one_per_key(findings: Sequence[Finding], refused: dict[Key, int]) -> list[F
     return list(first.values())
 
 
-def pack(ask: Ask, found: Whole, masked_digits: int = 3) -> bytes:
+def pack(ask: Ask, found: CaseFile, masked_digits: int = 3) -> bytes:
     """The evidence as an archive: the calls (CSV), the timeline and the alerts (CSV), the facts (JSON), and the hashes of all. `masked_digits`: at
     the end of each number, also of those in texts; 0 = none."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from books import Connection, alerts, orders, verdicts
-from books.verdicts import WORDS, Quiet, Verdict, Word
+from books.verdicts import WORDS, Verdict, Word
 from core.durations import text as span_of
 from core.orders import Finding
 from detectors.corrector import Corrector, Judged, learn
@@ -23,7 +23,7 @@ OPEN_MS = 24 * 3_600_000
 
 
 @dataclass(frozen=True)
-class Given:
+class GivenVerdict:
     """What a verdict has led to: alerts that got the same one, orders that were lifted, until when the subject is quiet (0 = it is not)."""
 
     verdict: Verdict
@@ -32,7 +32,7 @@ class Given:
     quiet_until_ms: int = 0
 
 
-def give(conn: Connection, finding_id: str, verdict: str, who: str, why: str, now_ms: int, quiet_ms: int = QUIET_MS) -> Given:
+def give(conn: Connection, finding_id: str, verdict: str, who: str, why: str, now_ms: int, quiet_ms: int = QUIET_MS) -> GivenVerdict:
     """Stores a verdict, in one transaction with what follows. Given again it changes nothing but the time.
 
     fraud       its range is hot for a time; the subject's other open alerts get the same verdict, unless a person has judged them; it is not quiet
@@ -66,7 +66,7 @@ def give(conn: Connection, finding_id: str, verdict: str, who: str, why: str, no
             verdicts.put_verdict(conn, other, word, who, why, now_ms, spread_from=finding_id)
             spread.append(other.finding_id)
     stored = verdicts.of(conn, [finding_id])[finding_id]
-    return Given(stored, spread, lifted, now_ms + quiet_ms if word == "not fraud" else 0)
+    return GivenVerdict(stored, spread, lifted, now_ms + quiet_ms if word == "not fraud" else 0)
 
 
 def _ranges(conn: Connection, finding: Finding, word: Word, who: str, why: str, now_ms: int) -> None:
@@ -78,11 +78,11 @@ def _ranges(conn: Connection, finding: Finding, word: Word, who: str, why: str, 
         known_ranges.forget(conn, finding.tenant, b_range, who, why, now_ms, only_confirmed=True)
 
 
-def text_of(given: Given) -> str:
+def text_of(given: GivenVerdict) -> str:
     """What a verdict has led to, in words.
 
     >>> one = Verdict("f", "t1", "burst", "account", "acme", "not fraud", "anna", "their campaign", 0, 0, "", None)
-    >>> text_of(Given(one, lifted=["o1"], quiet_until_ms=7 * 86_400_000))
+    >>> text_of(GivenVerdict(one, lifted=["o1"], quiet_until_ms=7 * 86_400_000))
     'acme: not fraud. 1 order is lifted. burst is quiet about it for 7d.'
     """
     one = given.verdict
@@ -109,13 +109,3 @@ def drifting(conn: Connection, tenant: str) -> list[Watched]:
     """The precision of each detector by the verdicts that people gave themselves, and when it changed."""
     said = verdicts.every(conn, tenant)
     return watch((one.detector, one.at_ms, one.verdict == "fraud") for one in said if not one.spread_from and one.verdict != "unsure")
-
-
-def every(conn: Connection, tenant: str = "") -> list[Verdict]:
-    """All verdicts, in the order in which they were given."""
-    return verdicts.every(conn, tenant)
-
-
-def quiet(conn: Connection, now_ms: int, tenant: str = "") -> list[Quiet]:
-    """The subjects of which nothing is shown now."""
-    return list(verdicts.quiet(conn, now_ms, tenant).values())

@@ -146,7 +146,7 @@ def calls(visit: Visit, one: Invoice) -> None:
     try:
         with visit.books("export") as conn:
             states = invoice_files.states_of(conn, one)
-            people.noted(conn, visit.person.name, "exported calls", f"{visit.tenant} {one.number or one.id}", visit.now_ms)
+            people.note_access(conn, visit.person.name, "exported calls", f"{visit.tenant} {one.number or one.id}", visit.now_ms)
         with st.spinner("Reading its calls."):
             frame = invoice_files.calls(visit.sources.client().connected(), one, *states)
     except (ServiceError, Unavailable, PermissionError, WarehouseError) as wrong:

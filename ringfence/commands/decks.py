@@ -117,7 +117,7 @@ def import_(
     installation = options.settings_of(home).installation
     with books_as_they_are(installation) as conn:
         owner = _owner(conn, tenant_of(conn, tenant), carrier, sold_to)
-        asked = importing.Asked(owner, currency, scope, cast(Literal["", "closed", "unchanged"], missing), profile, sheet, valid_from, guess)
+        asked = importing.ImportOptions(owner, currency, scope, cast(Literal["", "closed", "unchanged"], missing), profile, sheet, valid_from, guess)
         done = importing.read_file(conn, tenant_of(conn, tenant), asked, content, file.name, options.login(who), wall_clock_ms())
     if store and done.version is not None:
         with books(installation) as conn:

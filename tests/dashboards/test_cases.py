@@ -72,7 +72,7 @@ def test_newer_calls_take_no_place_of_the_calls_of_an_alert_in_its_evidence(hous
     house.call("acme", "436641234567", "88213001888", 60, ago_ms=-2 * 3_600_000)
     with writing(house.engine) as conn:
         one = cases_service.open_case(conn, "t1", "pumped", ["finding-1"], "anna", 1)
-        whole = cases_service.whole(conn, "t1", one.id)
+        whole = cases_service.case_file(conn, "t1", one.id)
     archive = zipfile.ZipFile(io.BytesIO(cases_service.pack(partial(ask, house.warehouse), whole, 0)))
     assert "88213001777" in archive.read("calls.csv").decode()
 
