@@ -48,6 +48,7 @@ class Alert(msgspec.Struct):
     ordered_to_ms: int = 0  # when its last order expires
     start: dict[str, int | float] = {}  # what its detector recorded at the beginning
     blocks: bool = False  # the last issue proposed a block
+    narrow: str = ""  # the prefix of its last order, if that was narrower than its subject
 
 
 def is_recent(
@@ -223,9 +224,9 @@ def report(
 def _with_order(facts: Facts, order: BlockOrder | None, alert: Alert, learned_ms: int, no_block: str) -> Facts:
     """The facts of a finding with what is done about it; where no order is issued, an earlier one of the episode may still be in force."""
     if order is not None and not order.ask:
-        alert.ordered_to_ms = order.expires_at_ms
+        alert.ordered_to_ms, alert.narrow = order.expires_at_ms, facts.narrow
     ttl_ms = alert.ordered_to_ms - learned_ms
     action: Literal["", "block", "before", "ask"] = "before" if order is None and ttl_ms > 0 else ""
     if order is not None:
         action, ttl_ms = "ask" if order.ask else "block", order.expires_at_ms - learned_ms
-    return msgspec.structs.replace(facts, action=action, ttl_ms=max(0, ttl_ms), no_block="" if action else no_block)
+    return msgspec.structs.replace(facts, action=action, ttl_ms=max(0, ttl_ms), no_block="" if action else no_block, narrow=alert.narrow)
