@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from books import Connection, alerts, orders, verdicts
+from books import Connection, alerts, audit, orders, verdicts
 from books.verdicts import WORDS, Quiet, Verdict, Word
 from core.durations import text as span_of
 from core.orders import Finding
@@ -30,6 +30,22 @@ class Given:
     spread_to: list[str] = field(default_factory=list)
     lifted: list[str] = field(default_factory=list)
     quiet_until_ms: int = 0
+    repeated: bool = False  # it was given before, by the same one and for the same reason: nothing was changed
+
+
+def give_once(
+    conn: Connection, tenant: str, finding_id: str, verdict: str, who: str, why: str, now_ms: int, quiet_ms: int = QUIET_MS
+) -> Given:
+    """As `give`, of an alert of this tenant, for a program that may ask again: the same verdict by the same one for the same reason changes
+    nothing."""
+    finding = alerts.find(conn, finding_id)
+    if finding is None or finding.tenant != tenant:
+        raise UnknownName(f"tenant {tenant} has no alert {finding_id[:64]!r}")
+    known = verdicts.of(conn, [finding_id]).get(finding_id)
+    if known and (known.verdict, known.who, known.why, known.spread_from) == (verdict, who, audit.clean(why), ""):
+        silent = verdicts.quiet(conn, now_ms, tenant).get(verdicts.subject_of(finding))
+        return Given(known, quiet_until_ms=silent.until_ms if silent else 0, repeated=True)
+    return give(conn, finding_id, verdict, who, why, now_ms, quiet_ms)
 
 
 def give(conn: Connection, finding_id: str, verdict: str, who: str, why: str, now_ms: int, quiet_ms: int = QUIET_MS) -> Given:
