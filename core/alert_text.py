@@ -167,6 +167,7 @@ EVIDENCE = {
     "hours": "hours with such calls",
     "crowd": "new SIMs in its cell that began within 3 hours",
     "known": "days since this range was last reported or confirmed as fraud",
+    "verdicts": "what people said of like alerts, learned from so many verdicts",
 }
 """Code of a contribution -> what its number is; it is followed by the normal."""
 
