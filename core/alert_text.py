@@ -68,6 +68,8 @@ def observed_text(facts: Facts) -> str:
         return _pumping(facts) + why_text(facts)
     if facts.fraud in TESTED:
         return _tested(facts) + why_text(facts)
+    if facts.fraud == "novelty":
+        return _novel(facts) + why_text(facts)
     if facts.fraud in DIFFER:
         return _differs(facts) + why_text(facts)
     if facts.measured:
@@ -98,6 +100,7 @@ FRAUDS = {
     "fas_early": "early answers: calls are charged from before the telephone rang",
     "fas_recorded": "recorded answers: callers whom nobody answers are charged for a recording",
     "fas_late": "late disconnection: calls run on after the called person hung up",
+    "novelty": "traffic that is unlike what any account sent lately; nobody has said what it is",
     "cli_local": "a SIM box: international calls are sent on as local ones",
     "cli_changed": "refiling: calls are sent on with the caller's number of another origin",
     "cli_missing": "a route that removes the caller's number, as SIM boxes and refiling do",
@@ -247,6 +250,16 @@ def _route(facts: Facts) -> str:
         f"Carrier {visible(facts.name)} answers {asr:.0%} of {counted(facts.calls, 'call')} to {to} in a day, after {delay_s:.2g} s; the other "
         f"carriers {peers_asr:.0%}, after {peers_delay_s:.2g} s. Very short: {shorts:.0%}, theirs {peers_shorts:.0%}."
     ).replace("%", " %")
+
+
+def _novel(facts: Facts) -> str:
+    """A quarter of an hour of an account."""
+    usual, answered, talk_s, shorts = facts.measured
+    spent = f", {money_text(facts.nanos, facts.currency)}" if facts.nanos else ""
+    return (
+        f"{visible(facts.account)} has sent {counted(facts.calls, 'call')} in a quarter of an hour (usually {usual:,.0f}): {answered * 100:.0f} % "
+        f"answered, {talk_s:,.0f} s of talk per answered call, {shorts * 100:.0f} % of them very short{spent}."
+    )
 
 
 def _differs(facts: Facts) -> str:

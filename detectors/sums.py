@@ -29,7 +29,7 @@ other rows the epoch has: a reader knows when it has them all."""
 
 _KEY = {
     "tenant": pl.String,
-    "kind": pl.String,  # carrier | trunk_group | trunk | range | rung | abroad | route | TICK
+    "kind": pl.String,  # carrier | trunk_group | trunk | range | rung | abroad | route | novel | TICK
     "subject": pl.String,
     "account": pl.String,  # of the kinds that a detector declares so (`Spanning.by_account`): whose calls
     "second_ms": pl.Int64,  # event time
