@@ -80,8 +80,9 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     prior: float = 0.0  # the log-odds without them
     odds: float = 0.0  # the log-odds with all of them, also those that are too small to be listed
     instead: list[Instead] = []  # what would have had to be different, the smallest change first
-    # Of a route: ASR, that of its peers, seconds to the answer, theirs, share of very short calls, theirs. Of its test calls: how many went wrong,
-    # the least share of its calls, its peers' that went wrong, theirs in all, seconds (late disconnection).
+    # Of a route: ASR, that of its peers, seconds to the answer, theirs, share of very short calls, theirs; or of one kind of false answer a share,
+    # its bound, the peers' share, a length in seconds, theirs. Of its test calls: how many went wrong, the least share of its calls, its peers' that
+    # went wrong, theirs in all, seconds (late disconnection).
     measured: list[float] = []
     loss: float = 0.0  # expected in the next 15 minutes, in the policy's units
 
