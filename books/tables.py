@@ -155,7 +155,7 @@ rating_runs = sa.Table(  # never removed: a number that was given out is not giv
     *_text("state"),  # computed | counting | counts | void | withdrawn
     *_text("state_who", "state_why"),
     *_ms("state_at_ms"),
-    *_text("found"),  # JSON of books.runs.Found: what the what-if came to
+    *_text("found"),  # JSON of books.runs.RunTotals: what the what-if came to
 )
 
 # --- switches ---
@@ -256,6 +256,18 @@ quiet_subjects = sa.Table(  # "not fraud": alerts of this detector about this su
     *_ms("until_ms"),
     *_text("who", "why"),
     *_ms("at_ms"),
+)
+
+route_tests = sa.Table(  # test calls, as core.route_tests.RouteTest; NULL = not observed
+    "route_tests",
+    METADATA,
+    *_key("tenant", "test_id"),
+    *_ms("at_ms"),
+    *_text("carrier", "a_number", "b_number"),
+    sa.Column("cli", sa.Text),
+    *[sa.Column(name, sa.Boolean) for name in ("answered", "line_rang", "line_answered", "ringback")],
+    *[sa.Column(name, Ms) for name in ("hung_up_ms", "ended_ms")],
+    sa.Index("ix_route_tests_at", "tenant", "at_ms"),
 )
 
 models = sa.Table(  # files of trained scorers; never changed
@@ -471,6 +483,7 @@ invoices = sa.Table(  # draft -> approved -> issued; an issued one is never chan
     *_text("credits"),  # of a credit note: the id of its invoice
     *_text("who"),
     *_ms("at_ms", "due_ms", "issued_at_ms"),  # 0 until it is issued
+    *_ms("paid"),  # of it before it was issued
     sa.Index("ix_invoices_chain", "tenant", "party", "agreement", "currency", "place"),
     sa.Index("ix_invoices_number", "tenant", "number"),
     sa.Index("ix_invoices_run", "run", "status"),

@@ -51,10 +51,13 @@ def false_answers(conn: Connection, tenant: str, found: Reconciliation) -> list[
     """The alerts of false answers (FAS) on the carrier's routes in the period of a bill."""
     if found.role != "buy":
         return []
-    return [
+    claims = [
         one for one in alerts.about(conn, tenant, ("route",), found.from_ms)
         if one.detector == "fas" and one.subject.partition(">")[0] == found.party and one.first_ms < found.to_ms and one.currency == found.currency
     ]  # fmt: skip
+    # Two kinds of one route are about the same calls: their money counts once.
+    most = {one.subject: one for one in sorted(claims, key=lambda one: one.exposure_nanos)}
+    return [one for one in claims if most[one.subject] is one]
 
 
 def propose(

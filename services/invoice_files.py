@@ -5,7 +5,7 @@ Each file gets its name when it is whole; the same export again writes the same 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -31,8 +31,11 @@ def brands_of(installation: Installation) -> Path:
     return installation.root / BRANDS
 
 
-def export(installation: Installation, tenant: str, names: Sequence[str], out: Path, with_calls: bool = True) -> Iterator[Path]:
-    """Writes the files of some invoices (no names = all that are issued) and yields their names."""
+def export(
+    installation: Installation, tenant: str, names: Sequence[str], out: Path, pdf_only: bool = False,
+    report: Callable[[str], None] = lambda why: None,
+) -> Iterator[Path]:  # fmt: skip
+    """Writes the files of some invoices (no names = all that are issued) and yields their names. `report(why)`: an invoice has no e-invoice."""
     with books_as_they_are(installation) as conn:
         tenant = tenant_of(conn, tenant)
         wanted = [find(conn, tenant, name) for name in names] or invoices.every(conn, tenant, status=("issued",))
@@ -41,9 +44,11 @@ def export(installation: Installation, tenant: str, names: Sequence[str], out: P
         raise ServiceError("There is no issued invoice.")
     out.mkdir(parents=True, exist_ok=True)
     for one in wanted:
-        for suffix, content in files(installation, one):
+        for suffix, content in files(installation, one, report):
+            if pdf_only and suffix != ".pdf":
+                continue
             yield _write(out / f"{one.number or one.id}{suffix}", content)
-    if with_calls:
+    if not pdf_only:
         with warehouse_reading.warehouse(installation) as client:
             for one in wanted:
                 if one.kind == "invoice":
@@ -52,13 +57,14 @@ def export(installation: Installation, tenant: str, names: Sequence[str], out: P
                     yield _write(out / f"{one.number or one.id}-calls.parquet", frame)
 
 
-def files(installation: Installation, one: Invoice) -> Iterator[tuple[str, bytes]]:
+def files(installation: Installation, one: Invoice, report: Callable[[str], None] = lambda why: None) -> Iterator[tuple[str, bytes]]:
     """The PDF of an invoice, with its e-invoice inside, and the UBL; without them where the invoice cannot have one."""
     style = invoice_pdf.style_of(brands_of(installation), one.read().issuer.brand)
     pdf = invoice_pdf.pdf(one, style)
     try:
         xml, ubl = e_invoice.cii(one), e_invoice.ubl(one)
-    except e_invoice.NoEInvoice:
+    except e_invoice.NoEInvoice as why:
+        report(str(why))
         yield ".pdf", pdf
         return
     yield ".pdf", e_invoice.inside(pdf, xml)

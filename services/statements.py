@@ -72,9 +72,10 @@ def ageing(conn: Connection, tenant: str, now_ms: int) -> list[Aged]:
     tenant = tenant_of(conn, tenant)
     issued = [one for one in invoices.every(conn, tenant, status=("issued",)) if one.kind == "invoice"]
     open_of = payments.open_amounts(conn, [one.id for one in issued])
+    spent = payments.allocated(conn, [one.id for one in issued if one.total < 0])  # an invoice by which we owe pays others
     found: dict[tuple[str, str], list[int]] = {}
     for one in issued:
-        if left := one.total + open_of.get(one.id, 0):
+        if left := one.total + open_of.get(one.id, 0) + spent.get(one.id, 0):
             found.setdefault((one.party, one.currency), [0] * 5)[bucket((now_ms - one.due_ms) / DAY_MS)] += left
     return [Aged(party, currency, (a, b, c, d, e)) for (party, currency), (a, b, c, d, e) in sorted(found.items())]
 

@@ -8,15 +8,17 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
-from books import Connection, alerts, audit, orders, verdicts
+from books import Connection, alerts, audit, configs, orders, verdicts
 from core.decide import decide
 from core.facts import Contribution, Facts
 from core.ids import derived_id
 from core.orders import BlockOrder, Finding, Key
-from detectors.corrector import Judged, learn
+from core.policy import Policy
+from detectors.corrector import LEAST, Judged, learn
 from ringfence.cli import app
 from services import alert_desk
 from services import verdicts as service
+from services.backtest import policy_in_force
 from services.errors import BadArgument, ServiceError, UnknownName
 
 NOW = 1_764_072_000_000
@@ -157,3 +159,40 @@ def test_the_command_stores_a_verdict_and_says_what_follows(tmp_path):
     assert "acme is sending" in run(app, ["alerts", "show", "f1", "--home", str(tmp_path)]).output
     wrong = run(app, ["alerts", "verdict", "f9", "fraud", "--why", "w", "--home", str(tmp_path)])
     assert wrong.exit_code == 1 and "There is no alert f9" in wrong.output
+
+
+# --- the corrector in judge ---
+
+
+def say(conn: Connection, numbers: range, fraud: bool) -> None:
+    """Verdicts on alerts that rest on the price alone, which people call wrong or right."""
+    for number in numbers:
+        evidence = [Contribution("price", 8.0, 2.0, 0.1), Contribution("rate", 5.0, 9.0, 1.0)]
+        facts = Facts(subject_kind="account", account="acme", fraud="irsf", prior=-10.0, evidence=evidence)
+        finding = msgspec.structs.replace(alert(conn, f"said-{number}", subject=f"acme-{number}", at_ms=NOW + number), facts=facts, key=None)
+        alerts.upsert(conn, finding, NOW + number)
+        service.give(conn, finding.finding_id, "fraud" if fraud else "not fraud", "anna", "looked", NOW + number)
+
+
+def test_the_corrector_learns_from_verdicts_and_waits_until_there_are_enough(conn):
+    say(conn, range(10), fraud=False)
+    assert policy_in_force(conn, "t1") == Policy(), "off: verdicts change no config"
+    assert service.correct(conn, "t1", True, "anna", "try it", NOW).corrected_by == 0
+    version = configs.latest(conn)
+    say(conn, range(10, LEAST - 1), fraud=False)
+    assert configs.latest(conn) == version, "too few to tell"
+    say(conn, range(LEAST - 1, LEAST + 1), fraud=False)
+    policy = policy_in_force(conn, "t1")
+    assert policy.corrected_by == LEAST and policy.corrections["price"] < 0
+    assert configs.latest(conn) == version + 1, "a version per handful of verdicts, not per verdict"
+    say(conn, range(LEAST + 1, LEAST + 6), fraud=False)
+    assert policy_in_force(conn, "t1").corrected_by == LEAST + 5
+    assert service.correct(conn, "t1", False, "anna", "enough", NOW) == Policy()
+    assert policy_in_force(conn, "t1") == Policy()
+
+
+def test_a_correction_that_rests_on_too_few_verdicts_any_more_is_withdrawn(conn):
+    say(conn, range(LEAST), fraud=False)
+    assert service.correct(conn, "t1", True, "anna", "try it", NOW).corrected_by == LEAST
+    service.give(conn, "said-3", "unsure", "ben", "I would not have said so", NOW + DAY)
+    assert policy_in_force(conn, "t1") == Policy(corrector="on")

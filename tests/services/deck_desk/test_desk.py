@@ -25,7 +25,6 @@ from services.deck_desk.importing import Imported, ImportOptions
 from services.errors import ServiceError, UnknownName
 from simulator.workbook import workbook
 from warehouse import Warehouse, insert, open_warehouse
-from warehouse import migrate as migrate_warehouse
 
 DAY_MS = 86_400_000
 NOW = round(datetime(2026, 11, 20, tzinfo=UTC).timestamp() * 1000)
@@ -310,9 +309,9 @@ def test_a_workbook_and_a_text_of_the_same_rows_are_the_same_deck(conn: Connecti
 
 
 @pytest.fixture
-def client(tmp_path: Path) -> Iterator[Warehouse]:
+def client(tmp_path: Path, new_warehouse) -> Iterator[Warehouse]:
+    new_warehouse(tmp_path / "warehouse")
     client = open_warehouse(f"chdb://{tmp_path}/warehouse")
-    migrate_warehouse(client)
     yield client
     client.close()
 
