@@ -43,12 +43,15 @@ RECENT_MS = (900_000, 14_400_000)
 """Where the newest calls are looked for first: of a busy subject they are there, and a whole day takes a hundred times as long."""
 
 
-def search(ask: Ask, subject: Mapping[str, str], tenant: str, from_ms: int, most: int = 50, now_ms: int = 0) -> list[Row]:
-    """The newest calls of a subject since a time, priced or not. `now_ms`: with it the last minutes are asked first."""
+def search(
+    ask: Ask, subject: Mapping[str, str], tenant: str, from_ms: int, most: int = 50, to_ms: int = 0, now_ms: int = 0
+) -> list[Row]:
+    """The newest calls of a subject whose end was received since `from_ms`, and up to `to_ms` (0 = now), priced or not. `now_ms`: with it the
+    last minutes are asked first."""
     for recent_ms in RECENT_MS:
         if now_ms - recent_ms > from_ms and len(found := ask(one_call.search(subject, tenant, now_ms - recent_ms, most))) >= most:
             return found
-    return ask(one_call.search(subject, tenant, from_ms, most))
+    return ask(one_call.search(subject, tenant, from_ms, most, to_ms))
 
 
 def place_of(text: str) -> tuple[int, int]:
@@ -92,7 +95,7 @@ def explain(terms_of: Callable[[int], Terms], facts: Row, charge: Row, in_segmen
     if charge["start_ms"] is None:
         return Explained(charge, (), False, "the attempt was not answered: only its fee")
     talk_ms = max(0, (charge["end_ms"] or charge["start_ms"]) - charge["start_ms"])
-    asked = quotes.Asked(
+    asked = quotes.QuoteRequest(
         charge["account"], facts["b_number"], facts["a_number"], facts.get("lrn", ""), charge["carrier"] if charge["role"] == "buy" else "",
         charge["start_ms"], talk_ms, facts.get("setup_ms"),
     )  # fmt: skip

@@ -15,8 +15,10 @@ from xdist.scheduler import LoadScopeScheduling
 
 sys.path.insert(0, str(Path(__file__).parent / "servers"))
 
-from kafka_server import Broker, Missing
+from jars import Missing
+from kafka_server import Broker
 from kafka_server import libs as kafka_libs
+from pdfa import libs as verapdf_libs
 from postgresql_server import BIN as POSTGRESQL
 from postgresql_server import PostgreSQL
 
@@ -36,6 +38,7 @@ HOW_TO_GET = {
     "chromium": "apt-get install chromium",
     "promtool": "apt-get install --no-install-recommends prometheus (where systemd runs it also starts a server: disable that)",
     "kafka": "apt-get install default-jre-headless maven",
+    "verapdf": "apt-get install default-jre-headless maven",
 }
 """Parts that PyPI does not have: the program's name, and where Debian keeps it."""
 
@@ -47,11 +50,11 @@ def need_part(part: str) -> None:
     if part == "postgresql" and (POSTGRESQL / "postgres").exists():
         return
     word = f"{part} is not installed: {HOW_TO_GET.get(part, 'install it')}"
-    if part == "kafka":
+    if part in ("kafka", "verapdf"):
         try:
-            kafka_libs()
+            {"kafka": kafka_libs, "verapdf": verapdf_libs}[part]()
         except Missing as error:
-            word = f"there is no Kafka: {error}"
+            word = f"there is no {part}: {error}"
         else:
             return
     if os.environ.get("RINGFENCE_REQUIRE") == "all":

@@ -67,7 +67,7 @@ def shown(visit: Visit, kind: str, value: str) -> None:
     latest = visit.sources.asked(("day", visit.tenant, kind, value), lambda ask: subjects.day(ask, of, visit.tenant, now_ms, {}))
     whom = visit.mask(f"+{value}", () if kind == "number" else (value,)) if kind in ("number", "range") else value
     if answered(latest, now_ms, "Its traffic") and latest.value is not None:
-        traffic(visit, whom, subjects.beside(latest.value, past.value or {}), past.value is not None)
+        traffic(whom, subjects.beside(latest.value, past.value or {}), past.value is not None)
         if past.value is None:
             answered(past, now_ms, "Its past")
     left, right = st.columns([3, 2], gap="medium")
@@ -81,7 +81,7 @@ def shown(visit: Visit, kind: str, value: str) -> None:
             fraud(visit, kind, value)
 
 
-def traffic(visit: Visit, whom: str, found: Traffic, is_past_known: bool) -> None:
+def traffic(whom: str, found: Traffic, is_past_known: bool) -> None:
     """Tiles and the chart of the last 24 hours."""
     calls = sum(step.calls for step in found.now)
     answered_calls = sum(step.answered for step in found.now)

@@ -21,7 +21,7 @@ from rating.offers.mapping import Mapping, Notice, Profile
 from rating.price import price_one
 from services import in_force, publishing
 from services.deck_desk import activating, importing, looking, plans
-from services.deck_desk.importing import Asked, Imported
+from services.deck_desk.importing import Imported, ImportOptions
 from services.errors import ServiceError, UnknownName
 from simulator.workbook import workbook
 from warehouse import Warehouse, insert, open_warehouse
@@ -92,7 +92,7 @@ def conn(engine: Engine) -> Iterator[Connection]:
 
 def bring(conn: Connection, text: str | bytes = NEW, now_ms: int = NOW, carrier: str = "alpha", **asked: object) -> Imported:
     content = text.encode() if isinstance(text, str) else text
-    return importing.import_file(conn, "t1", Asked(carrier=carrier, **asked), content, "offer.csv", "me", now_ms)  # type: ignore[arg-type]
+    return importing.import_file(conn, "t1", ImportOptions(carrier=carrier, **asked), content, "offer.csv", "me", now_ms)  # type: ignore[arg-type]
 
 
 def errors(done: Imported) -> list[str]:
