@@ -294,6 +294,15 @@ def _priced(client: Warehouse, kind: Kind, spec: Spec, rater: Rerater, progress:
         progress(len(every), len(every))
 
 
+def _ahead(pieces: Iterator[Piece]) -> Iterator[Piece]:
+    """While the caller compares or writes a piece, the next one is priced: one more is in memory."""
+    with ThreadPoolExecutor(1, "pricer") as pricer:
+        coming = pricer.submit(next, pieces, None)
+        while (piece := coming.result()) is not None:
+            coming = pricer.submit(next, pieces, None)
+            yield piece
+
+
 @dataclass
 class _Tally:
     """What all slices come to."""
@@ -364,7 +373,7 @@ def what_if(installation: Installation, kind: Kind, spec: Spec, progress: Progre
     """Prices the calls again and compares; nothing is stored."""
     rater, tally = Rerater(terms_of(installation, spec), 0), _Tally()
     with read.warehouse(installation) as client:
-        for piece in _priced(client, kind, spec, rater, progress):
+        for piece in _ahead(_priced(client, kind, spec, rater, progress)):
             tally.take(piece)
         above = int(ask(client, stored_runs.highest())[0]["run"])
     return WhatIf(tally.found(), above)
@@ -407,7 +416,7 @@ def count(
         with handing.inserting(installation.warehouse_dsn) as insert:
             if not stands:
                 tally = _Tally()
-                for piece in _priced(client, run.kind, run.spec, Rerater(terms_of(installation, run.spec), number), progress):
+                for piece in _ahead(_priced(client, run.kind, run.spec, Rerater(terms_of(installation, run.spec), number), progress)):
                     if piece.after.height:
                         insert("charges", piece.after.to_arrow())
                     tally.take(piece, compared=False)
