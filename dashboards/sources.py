@@ -82,6 +82,11 @@ class Sources:
         """Whether a password is a user's. Raises `Unavailable`."""
         return people.sign_in(self.engine(), name, password, self.clock())
 
+    def check_elsewhere(self, name: str) -> bool:
+        """Whether somebody whom the OpenID provider has signed in is a user. Raises `Unavailable`."""
+        provider = self.settings.oidc
+        return provider is not None and people.sign_in_elsewhere(self.engine(), name, provider.issuer, self.clock())
+
     def directory(self) -> Latest[Directory]:
         """Users and tenants, at most some seconds old."""
         return self._directory.latest(DIRECTORY_WAIT_S)
