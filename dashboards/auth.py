@@ -181,9 +181,9 @@ class AuthMiddleware:
             return self._form(wrong_of(str(wrong)), "/", 403, "")
         except Exception:  # noqa: BLE001 - whatever the books raise, nobody gets in and a person is told why
             return self._form(NO_BOOKS, "/", 503, "")
-        answer = self._inside(request, name, own_path(after))
-        answer.delete_cookie(f"{self._cookie}_oidc", path=oidc.BACK, httponly=True, samesite="lax")
-        return answer
+        entered = self._inside(request, name, own_path(after))
+        entered.delete_cookie(f"{self._cookie}_oidc", path=oidc.BACK, httponly=True, samesite="lax")
+        return entered
 
     def _inside(self, request: Request, user: str, after: str) -> Response:
         """To the page, with the cookie of a session."""

@@ -52,13 +52,15 @@ def one_invoice(visit: Visit, name: str) -> None:
         if visit.person.name and visit.may("settle"):
             actions(visit, one)
     with left:
-        lines(visit, one)
-        preview(visit, one)
+        of_lines, printed = st.tabs(["Lines", "Printed page"])
+        with of_lines:
+            lines(visit, one)
+        with printed:
+            preview(visit, one)
 
 
 def preview(visit: Visit, one: Invoice) -> None:
     """The first page, as the PDF has it."""
-    heading("The printed page")
 
     def draw(_: object) -> bytes:
         style = invoice_pdf.style_of(invoice_files.brands_of(visit.sources.installation), one.read().issuer.brand)
@@ -71,7 +73,9 @@ def preview(visit: Visit, one: Invoice) -> None:
 
 def lines(visit: Visit, one: Invoice) -> None:
     """Its lines; one of calls opens them."""
-    open_line = st.query_params.get("line", "")
+    if open_line := st.query_params.get("line", ""):
+        calls_of_line(visit, one, open_line)
+        return
     rows: list[tuple[str | Safe, ...]] = []
     for number, each in enumerate(one.read().lines):
         text: str | Safe = each.text or each.kind
@@ -81,13 +85,9 @@ def lines(visit: Visit, one: Invoice) -> None:
         per_min = f"{to_text(each.per_min_nanos)} {one.currency}" if each.calls else ""
         calls, minutes = (f"{each.calls:,}", f"{each.charged_s / 60:,.1f}") if each.calls else ("", "")
         name = joined(text, late) if late else text
-        if f"{number}" == open_line:
-            name = tag("b", name)
         rows.append((name, calls, minutes, per_min, minor(each.amount, one.currency)))
-    heading("Lines", "net; open one for its calls")
+    st.html(tag("div", "Net amounts; a line of calls opens them.", cls="rf-note"))
     st.html(tag("div", table(("line", "calls", "minutes", "per minute", "net"), rows), cls="rf-scroll"))
-    if open_line:
-        calls_of_line(visit, one, open_line)
 
 
 def calls_of_line(visit: Visit, one: Invoice, number: str) -> None:
