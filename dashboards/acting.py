@@ -51,7 +51,7 @@ def download(visit: Visit, key: str, of: str, label: str, make: Callable[[], Pre
             with st.spinner("Preparing the file."):
                 made = make()
             with visit.books("export", tenant) as conn:
-                people.noted(conn, visit.person.name, noted, of, visit.now_ms)
+                people.note_access(conn, visit.person.name, noted, of, visit.now_ms)
         except FAULTS as wrong:
             message(f"Not made: {str(wrong).rstrip('.')}.")
             return

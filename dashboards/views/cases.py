@@ -22,7 +22,7 @@ from dashboards.tags import Safe, tag
 from dashboards.tiles import table, tile
 from dashboards.visit import Visit
 from services import cases
-from services.cases import Whole
+from services.cases import CaseFile
 
 MOST_FREE = 100
 BOTH = ("cases", "case")
@@ -120,9 +120,9 @@ def new(visit: Visit, free: list[Finding]) -> None:
 def one_case(visit: Visit, name: str) -> None:
     """A case with all that is known of it."""
 
-    def read(_: Any) -> Whole:
+    def read(_: Any) -> CaseFile:
         with reading(visit.sources.engine()) as conn:
-            return cases.whole(conn, visit.tenant, name)
+            return cases.case_file(conn, visit.tenant, name)
 
     latest = visit.sources.asked(("case", visit.tenant, name), read, fresh_ms=3_000)
     if not answered(latest, visit.now_ms, "The case") or latest.value is None:
@@ -150,7 +150,7 @@ def one_case(visit: Visit, name: str) -> None:
             st.html(tag("ul", *(tag("li", name_of(visit, one)) for one in found.related[:8]), cls="rf-list"))
 
 
-def sums(visit: Visit, found: Whole) -> None:
+def sums(visit: Visit, found: CaseFile) -> None:
     """What its alerts cost, and what its blocks have saved."""
 
     def ask(warehouse: Any) -> tuple[dict[str, Decimal], int]:
@@ -169,7 +169,7 @@ def sums(visit: Visit, found: Whole) -> None:
     st.html(tag("div", *tiles, cls="rf-tiles"))
 
 
-def buttons(visit: Visit, found: Whole) -> None:
+def buttons(visit: Visit, found: CaseFile) -> None:
     """A note, an alert more or less, the end, the evidence."""
     one, who = found.case, visit.person.name
 
@@ -208,7 +208,7 @@ def change(conn: Connection, one: Case, more: list[str], less: list[str], who: s
         stored.take_out(conn, one, finding_id, who, now_ms)
 
 
-def evidence(visit: Visit, found: Whole) -> None:
+def evidence(visit: Visit, found: CaseFile) -> None:
     """The archive; taking it is written down."""
 
     def make() -> Prepared:

@@ -10,6 +10,7 @@ import streamlit as st
 from books import Connection, reading
 from books.invoices import Invoice
 from core.money import to_text
+from core.spreadsheet import csv_of
 from dashboards.acting import Prepared, act, download
 from dashboards.figures import day, minor
 from dashboards.layout import answered, back, facts, heading, link, message
@@ -133,7 +134,7 @@ def files(visit: Visit, one: Invoice) -> None:
         with reading(visit.sources.engine()) as conn:
             states = invoice_files.states_of(conn, one)
         frame = invoice_files.calls(visit.sources.client().connected(), one, *states)
-        return Prepared(invoice_files.neutralised(frame).write_csv().encode(), f"{name}-calls.csv", "text/csv", f"{frame.height:,} calls as CSV")
+        return Prepared(csv_of(frame), f"{name}-calls.csv", "text/csv", f"{frame.height:,} calls as CSV")
 
     if one.status == "issued":
         download(visit, "rf_invoice_pdf", of, "Prepare the PDF", pdf, "took an invoice")

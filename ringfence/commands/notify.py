@@ -109,13 +109,13 @@ def _shown(one: Target) -> str:
     """The address for a person. That of a chat or a webhook is a secret beyond its host: whoever has it may post there.
 
     >>> from core.notify import Target
-    >>> _shown(Target("office", "chat", "https://u:pw@hooks.example/services/T0/x"))
-    'https://hooks.example/…'
+    >>> _shown(Target("office", "chat", "https://u:pw@hooks.example:8443/services/T0/x"))
+    'https://hooks.example:8443/…'
     """
     if one.kind == "email":
         return one.address
     parts = urlsplit(one.address)
-    return f"{parts.scheme}://{parts.hostname}/…"
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}/…"
 
 
 @app.command(epilog=EPILOG)

@@ -328,7 +328,7 @@ def test_a_finance_persons_day_from_the_run_of_invoices_to_the_credit_note(up: U
     expect(browser.get_by_text("bill.csv")).to_be_visible()
     browser.get_by_label(re.compile("^Period")).fill(period)
     browser.get_by_role("button", name="Compare", exact=True).click()
-    expect(browser.locator(".rf-tile", has_text="They charge")).to_be_visible()
+    expect(browser.get_by_role("heading", name="Causes")).to_be_visible()
     browser.get_by_role("button", name="Keep").click()
     browser.get_by_role("button", name=re.compile("Dispute what is worth it")).click()
     expect(browser.locator(".rf-message.good")).to_contain_text("On the board")
