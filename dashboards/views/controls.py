@@ -40,7 +40,7 @@ def controls_page(visit: Visit) -> None:
         with reading(visit.sources.engine()) as conn:
             return control_results.history(conn, visit.tenant, limit=PAST)
 
-    latest = visit.sources.asked(("controls", visit.tenant), read, fresh_ms=5_000)
+    latest = visit.sources.asked(("controls", visit.tenant), read, fresh_ms=30_000)
     if not answered(latest, visit.now_ms, "Controls") or latest.value is None:
         return
     if not latest.value:

@@ -87,8 +87,15 @@ def signed(nanos: int, currency: str, role: str) -> Safe:
 
 def upload(visit: Visit) -> None:
     """Compare a bill; nothing is stored before a person has seen what was found."""
-    with reading(visit.sources.engine()) as conn:
-        known = {kind: sorted(one.name for one in View(conn).every((kind,), {visit.tenant})) for kind in ("carriers", "accounts")}
+
+    def read(_: object) -> dict[str, list[str]]:
+        with reading(visit.sources.engine()) as conn:
+            return {kind: sorted(one.name for one in View(conn).every((kind,), {visit.tenant})) for kind in ("carriers", "accounts")}
+
+    parties = visit.sources.asked(("parties", visit.tenant), read)
+    if not answered(parties, visit.now_ms, "Carriers and accounts") or parties.value is None:
+        return
+    known = parties.value
     with st.expander("Compare a bill"):
         side = str(st.segmented_control("It is", list(SIDES), default="a carrier's bill", key="rf_bill_side") or "a carrier's bill")
         with st.form("rf_bill", border=False):
@@ -166,12 +173,21 @@ def outcome(visit: Visit, asked: ReconcileRequest, done: Outcome) -> None:
 
 def one_bill(visit: Visit, name: str) -> None:
     """A stored comparison: totals, causes, calls that differ, and its disputes."""
-    try:
-        with reading(visit.sources.engine()) as conn:
-            one, verdicts = disputing.assess(conn, visit.tenant, name)
-    except ServiceError as wrong:
-        message(str(wrong))
+
+    def read(_: object) -> tuple[Reconciliation, list[Worth]] | str:
+        try:
+            with reading(visit.sources.engine()) as conn:
+                return disputing.assess(conn, visit.tenant, name)
+        except ServiceError as wrong:
+            return str(wrong)
+
+    latest = visit.sources.asked(("bills", visit.tenant, name), read, wait_s=4.0, fresh_ms=60_000)
+    if not answered(latest, visit.now_ms, "The comparison") or latest.value is None:
         return
+    if isinstance(latest.value, str):
+        message(latest.value)
+        return
+    one, verdicts = latest.value
     heading(one.id, f"{one.party}, invoice {one.invoice_no or 'without a number'}, {period_text(one)}, by {one.who}")
     totals(one)
     for words in (*one.summary.clock, *one.summary.findings[:SHOWN_LINES]):
@@ -217,7 +233,7 @@ def propose(visit: Visit, one: Reconciliation, verdicts: list[Worth]) -> None:
     elif st.button(f"Dispute what is worth it: {worth}", key="rf_bill_propose", type="primary"):
         made: list[Dispute] = []
         who, now_ms = visit.person.name, visit.now_ms
-        if act(visit, "settle", lambda conn: made.extend(disputing.propose(conn, visit.tenant, one.id, who, now_ms)), ("disputes",)):
+        if act(visit, "settle", lambda conn: made.extend(disputing.propose(conn, visit.tenant, one.id, who, now_ms)), ("disputes", "bills")):
             message(f"On the board: {len(made):,}.", done=True)
     st.html(tag("div", link("The dispute board", "disputes", visit.tenant), cls="rf-note"))
 

@@ -47,7 +47,9 @@ def rules(visit: Visit) -> None:
         one(visit, wanted)
         return
     if visit.may("block") and visit.person.name:
-        new(visit)
+        now = visit.sources.asked(("rules", visit.tenant, "policy"), lambda _: policy_of(visit), fresh_ms=10_000)
+        if answered(now, visit.now_ms, "The policy") and now.value is not None:
+            new(visit, now.value)
     running(visit, ("try", visit.tenant))
     every(visit)
 
@@ -60,9 +62,8 @@ def policy_of(visit: Visit) -> Policy:
         return backtest.policy_in_force(conn, visit.tenant)
 
 
-def new(visit: Visit) -> None:
+def new(visit: Visit, policy: Policy) -> None:
     """What is to change, over which days; the back-test runs in the background."""
-    policy = policy_of(visit)
     names = [*(one.name for one in detectors()), *(one.name for one in spanning())]
     today = datetime.fromtimestamp(visit.now_ms / 1000, UTC).date()
     with st.expander("Try a change", expanded=True):
