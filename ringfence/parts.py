@@ -501,6 +501,7 @@ def check_warehouse(settings: Settings) -> None:
 
 def pages(settings: Settings) -> None:
     """The page in the browser: what happens now, and what a person can do about it."""
+    from dashboards.oidc import Provider
     from dashboards.page_settings import PageSettings
     from dashboards.serve import serve
     from ringfence.ops.secrets import secrets_of
@@ -522,6 +523,10 @@ def pages(settings: Settings) -> None:
             port=settings.pages_port,
             proxies=settings.proxies,
             codes=settings.pages_codes,
+            oidc=Provider(
+                settings.pages_oidc_issuer, settings.pages_oidc_client_id, settings.pages_oidc_client_secret, settings.pages_oidc_claim,
+                settings.pages_oidc_label,
+            ) if settings.pages_oidc_issuer else None,
             names=tuple(name.strip() for name in settings.pages_names.split(",") if name.strip()),
         ),
         telemetry.beat,
