@@ -53,6 +53,11 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     # A fraud that comes back after its block, or moves on, is refused so many times as long as before, up to `longest_ttl_ms`.
     repeat_factor: float = 6.0
     longest_ttl_ms: int = 24 * 3_600_000
+    novelty_alerts_per_day: int = 0  # of `detectors.novelty`, which knows only that something is new; 0 = it is off
+    # What verdicts say of the weights (`detectors.corrector`): on = it may keep a finding from becoming a block. The numbers are learned.
+    corrector: Literal["off", "on"] = "off"
+    corrections: dict[str, float] = {}  # kind of evidence -> what is added to the log-odds per `detectors.corrector.SCALE` points of it
+    corrected_by: int = 0  # from how many verdicts they were learned
 
 
 def is_worth_it(policy: Policy, probability: float, loss: float, good_calls: float) -> str:
@@ -96,6 +101,13 @@ def faults(policy: Policy) -> list[str]:
         found.append("policy.redress: at most 200 letters, digits and . , : ; / ? & = + @ _ ~ % - : it is a part of a SIP header")
     if policy.unpriced_blocks not in get_args(UnpricedBlocks):
         found.append(f"policy.unpriced_blocks: {policy.unpriced_blocks!r} is none of {', '.join(get_args(UnpricedBlocks))}")
+    if policy.novelty_alerts_per_day < 0:
+        found.append(f"policy.novelty_alerts_per_day: must be >= 0, is {policy.novelty_alerts_per_day}")
+    if policy.corrector not in ("off", "on"):
+        found.append(f"policy.corrector: {policy.corrector!r} is none of off, on")
+    for code, weight in policy.corrections.items():
+        if not abs(weight) < math.inf:
+            found.append(f"policy.corrections.{code}: must be a finite number, is {weight}")
     for currency, unit in policy.units.items():
         if not 0 < unit < math.inf:
             found.append(f"policy.units.{currency}: must be > 0, is {unit}")

@@ -16,7 +16,7 @@ from core.facts import UNPRICED
 from core.orders import BlockOrder, Finding
 from core.policy import Policy
 from core.record import Tick
-from detectors import alerts, blocked, sums
+from detectors import alerts, blocked, corrector, sums
 from detectors.blocked import Blocked
 from detectors.columns import Columns
 from detectors.features import UNREADABLE_KINDS, features, forget_odd_calls, values_of
@@ -173,7 +173,9 @@ def _detect(
         shown = [*examples.until(hit.row, row["k_account_range"]), (row["call_id"], row["started_ms"])]
         shown = list(dict.fromkeys(shown))[-MOST_ITEMS:]
         protected = settings.protected_of(row["tenant"])
-        finding, order = alerts.report(hit, row, subject, detector.facts(case, parameters), alert, shown, policy, protected, state.blocked)
+        weighed, facts = corrector.applied(policy, hit, detector.facts(case, parameters))
+        finding, order = alerts.report(weighed, row, subject, facts, alert, shown, policy, protected, state.blocked)
+        alert.blocks = not alerts.no_block_of(hit, policy)  # as `is_recent` asks: a block that was corrected away is not asked for at each row
         found.append((row["partition"], finding, order))
     examples.finish()
     dialled.finish()

@@ -35,6 +35,7 @@ class Limits:
     unpriced_caps: Mapping[Owner, UnpricedCaps] = field(default_factory=dict)
     first_seen: Collection[Owner] = frozenset()  # accounts whose first call to a country is a finding
     models: Mapping[str, bytes] = field(default_factory=dict)  # the files of trained scorers, by their SHA-256
+    novelty: Callable[[str], bool] = lambda tenant: False  # whether a tenant's policy asks for `detectors.novelty`
 
 
 @dataclass(frozen=True)
@@ -150,3 +151,4 @@ class Spanning:
     by_account: tuple[str, ...] = ()  # kinds that are summed account by account
     fields: tuple[str, ...] = ()  # as a detector's
     capped: bool = False  # only subjects for which the operator set a cap are watched
+    asked: bool = False  # only tenants whose policy asks for it are watched

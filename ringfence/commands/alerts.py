@@ -76,8 +76,7 @@ def verdict(
     from services import verdicts
     from services.installation import books
 
-    if not why.strip():
-        raise typer.BadParameter("say --why: it goes into the audit")
+    options.check_why(why)
     with books(options.settings_of(home).installation) as conn:
         given = verdicts.give(conn, finding, what, options.login(who), why, wall_clock_ms(), options.duration_ms(quiet))
     typer.echo(verdicts.text_of(given))

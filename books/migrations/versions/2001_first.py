@@ -133,6 +133,12 @@ def upgrade() -> None:
         "quiet_subjects", ["tenant", "detector", "subject_kind", "subject"],
         *_text("tenant", "detector", "subject_kind", "subject", "finding_id"), *_int64("until_ms"), *_text("who", "why"), *_int64("at_ms"),
     )  # fmt: skip
+    _create(
+        "route_tests", ["tenant", "test_id"], *_text("tenant", "test_id"), *_int64("at_ms"), *_text("carrier", "a_number", "b_number"),
+        sa.Column("cli", sa.Text()), *[sa.Column(name, sa.Boolean()) for name in ("answered", "line_rang", "line_answered", "ringback")],
+        *[sa.Column(name, sa.BigInteger()) for name in ("hung_up_ms", "ended_ms")],
+    )  # fmt: skip
+    op.create_index("ix_route_tests_at", "route_tests", ["tenant", "at_ms"])
     content = sa.Column("content", sa.LargeBinary(), nullable=False)
     _create("models", ["sha256"], *_text("sha256", "name"), content, *_text("who", "why"), *_int64("at_ms"))
     _create(
@@ -231,7 +237,7 @@ def _money() -> None:
         "invoices", ["id"], *_text("id", "tenant", "party", "agreement", "currency"), *_int64("place"),
         *_text("kind", "status", "issuer", "number", "run"), *_int64("before_batch", "before_until_ms", "batch", "until_ms"),
         *_text("instant", "from_day", "until_day", "document"), *_int64("net", "tax", "total"), *_text("credits", "who"),
-        *_int64("at_ms", "due_ms", "issued_at_ms"),
+        *_int64("at_ms", "due_ms", "issued_at_ms", "paid"),
     )  # fmt: skip
     op.create_index("ix_invoices_chain", "invoices", ["tenant", "party", "agreement", "currency", "place"])
     op.create_index("ix_invoices_number", "invoices", ["tenant", "number"])
