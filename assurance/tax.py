@@ -14,13 +14,19 @@ import msgspec
 
 from core.billing import EU, Exemption, Legal, TaxProfile, TaxRate, TaxTable, holds, percent_of, vat_fault
 
+REVERSE_CHARGE = "Reverse charge: the recipient owes the VAT (Article 196, Directive 2006/112/EC)"
+OUTSIDE = "Not subject to VAT of {issuer}: the customer is in {party} (Article 44, Directive 2006/112/EC)"
+EXEMPT = "Exempt by certificate "
+"""Reasons of a tax of 0, as a document has them; its PDF says them in the party's language."""
+
 
 class NoTax(ValueError):
     """The taxes of an invoice cannot be told; the text says which table, party or day, and what to do."""
 
 
 class TaxLine(msgspec.Struct, frozen=True, kw_only=True):
-    """A tax of an invoice. `category`: of EN 16931 (S standard, Z zero, AE the receiver owes it, E exempt, O outside). In the smallest unit."""
+    """A tax of an invoice. `category`: of EN 16931 (S standard, Z zero, AE the receiver owes it, E exempt, O outside; "" = no VAT).
+    Amounts in the smallest unit."""
 
     tax: str
     label: str
@@ -67,10 +73,9 @@ def _vat(profile: TaxProfile, tables: Mapping[str, TaxTable], who: Parties, day:
     if fault := vat_fault(who.party.vat_number, party):
         raise NoTax(f"VAT number {fault}: correct `vat_number` in the party's `legal`")
     if party != issuer and party in EU and issuer in EU and who.party.vat_number:
-        reason = "Reverse charge: the recipient owes the VAT (Article 196, Directive 2006/112/EC)"
-        return [_zero("AE", reason, sum(lines), party)]
+        return [_zero("AE", REVERSE_CHARGE, sum(lines), party)]
     if party != issuer and (party not in EU or issuer not in EU):
-        return [_zero("O", f"Not subject to VAT of {issuer}: the customer is in {party} (Article 44, Directive 2006/112/EC)", sum(lines), "")]
+        return [_zero("O", OUTSIDE.format(issuer=issuer, party=party), sum(lines), "")]
     table = next((one for _, one in sorted(tables.items()) if one.country == party), None)
     if table is None:
         raise NoTax(f"there is no tax table of {party}: add one with `country: {party}`")
@@ -93,14 +98,17 @@ def _line(table: TaxTable, exemptions: Sequence[Exemption], day: str, lines: Seq
     label = table.label or table.name
     for one in exemptions:
         if one.tax == table.name and holds(one.from_day, one.until_day, day):
-            reason = f"Exempt by certificate {one.certificate}"
-            return TaxLine(tax=table.name, label=label, percent="0", row="", category="E", base=sum(base), amount=0, rounding=rounding, reason=reason)
+            reason = EXEMPT + one.certificate
+            category = "E" if table.country else ""
+            return TaxLine(
+                tax=table.name, label=label, percent="0", row="", category=category, base=sum(base), amount=0, rounding=rounding, reason=reason
+            )  # fmt: skip
     rate = rate_of(table, day)
     percent = Fraction(percent_of(rate.percent))
     amounts = base if rounding == "line" else [sum(base)]
     amount = sum(_half_up(one * percent / 100) for one in amounts)
     row = f"{rate.from_day or '...'} to {rate.until_day or '...'}"
-    category = "S" if percent else "Z"
+    category = ("S" if percent else "Z") if table.country else ""
     return TaxLine(tax=table.name, label=label, percent=rate.percent, row=row, category=category, base=sum(base), amount=amount, rounding=rounding)
 
 

@@ -1,20 +1,30 @@
 """The figures of the books: posting, the proof, a run of invoices, a PDF. `python bench/bench_books.py 10000000` for ten million calls.
 
-Calls are spread over 10,000 customers and a month, one sale and one purchase each (twice as many charges); books in SQLite, or at `--books ADDRESS`.
+Calls are spread over 10,000 customers and a month, one sale and one purchase each (twice as many charges); books in SQLite, or at `--books ADDRESS`,
+or in a PostgreSQL of its own (`--postgresql`), which flushes each commit to disk. Then, with `--writers`, so many jobs post the same charges from the
+start again into other books, in small batches, while as many people pay; each charge is posted once, and the ledger is proven.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "servers"))
+
 import msgspec
+from postgresql_server import PostgreSQL
 
 from assurance.invoice import Line
+from books import ledger, open_books, reading, tenants, writing
 from books import migrate as migrate_books
-from books import open_books, tenants, writing
+from books.ledger import Account
 from services import invoice_pdf, invoicing, posting
 from services import invoice_proof as proof
 from services.installation import Installation, books
@@ -65,20 +75,67 @@ class Timed:
         print(f"{self.what:20} {took:8.1f} s {cpu:8.1f} s of processors {self.count / took:14,.0f} {self.unit}/s", flush=True)
 
 
+@contextmanager
+def servers(wanted: bool) -> Iterator[tuple[str, str]]:
+    """Two addresses of books on a PostgreSQL of its own, or "" twice."""
+    if not wanted:
+        yield "", ""
+        return
+    server = PostgreSQL("fsync = on\nshared_buffers = 256MB")
+    try:
+        yield server.fresh(), server.fresh()
+    finally:
+        server.close()
+
+
+def opened(home: Path, name: str, address: str) -> Installation:
+    """An installation with empty books of a tenant t1."""
+    made = Installation.embedded(home)
+    made = Installation(home, made.journal_dsn, made.warehouse_dsn, address or f"sqlite:///{home}/{name}.db", home / "spool")
+    migrate_books(made.books_dsn)
+    engine = open_books(made.books_dsn)
+    with writing(engine) as conn:
+        tenants.add(conn, "t1", 1)
+    engine.dispose()
+    return made
+
+
+def at_once(installation: Installation, writers: int) -> int:
+    """Posts everything by several jobs at once, each batch by one of them, while people record payments. Returns the charges."""
+
+    def job(_: int) -> int:
+        engine, client = open_books(installation.books_dsn), open_warehouse(installation.warehouse_dsn)
+        done, idle = 0, 0
+        while idle < 3:  # a job that finds another's batch stops, and starts again like the next minute's
+            some = sum(one.charges for one in posting.batches(client, engine, NOW_MS, 10_000))
+            done, idle = done + some, 0 if some else idle + 1
+        client.close()
+        engine.dispose()
+        return done
+
+    def people(writer: int) -> int:
+        engine = open_books(installation.books_dsn)
+        for at in range(50):
+            owed = Account("t1", "receivable", "EUR", f"customer-{writer * 50 + at}")
+            with writing(engine, row_locks=True) as conn:
+                ledger.post(conn, ledger.transfer("payment", f"{writer}-{at}", owed, Account("t1", "cash", "EUR"), 10**9), NOW_MS)
+        engine.dispose()
+        return 0
+
+    with ThreadPoolExecutor(2 * writers) as pool:
+        done = [*pool.map(job, range(writers)), *pool.map(people, range(writers))]
+    return sum(done)
+
+
 def main() -> None:
     options = argparse.ArgumentParser()
     options.add_argument("calls", type=int, nargs="?", default=100_000)
     options.add_argument("--books", default="")
+    options.add_argument("--postgresql", action="store_true")
+    options.add_argument("--writers", type=int, default=0)
     asked = options.parse_args()
-    with tempfile.TemporaryDirectory(prefix="bench-books-") as home:
-        installation = Installation.embedded(Path(home))
-        if asked.books:
-            installation = Installation(Path(home), installation.journal_dsn, installation.warehouse_dsn, asked.books, Path(home) / "spool")
-        migrate_books(installation.books_dsn)
-        engine = open_books(installation.books_dsn)
-        with writing(engine) as conn:
-            tenants.add(conn, "t1", 1)
-        engine.dispose()
+    with tempfile.TemporaryDirectory(prefix="bench-books-") as home, servers(asked.postgresql) as (first, second):
+        installation = opened(Path(home), "books", asked.books or first)
         client = open_warehouse(installation.warehouse_dsn)
         migrate(client)
         with Timed("fill", "calls") as step:
@@ -115,6 +172,17 @@ def main() -> None:
             for _ in range(10):
                 invoice_pdf.pdf(one, invoice_pdf.Style())
             step.count = 10
+        if asked.writers:
+            shared = opened(Path(home), "shared", second)
+            with Timed(f"post, {asked.writers} at once", "charges") as step:
+                step.count = at_once(shared, asked.writers)
+            proven = posting.prove(shared)
+            engine = open_books(shared.books_dsn)
+            with reading(engine) as conn:
+                paid = ledger.balance(conn, Account("t1", "cash", "EUR"))
+            engine.dispose()
+            assert not proven.faults and not proven.unposted and step.count == proven.charges == 2 * asked.calls, (proven.faults[:3], step.count)
+            assert paid == asked.writers * 50 * 10**9, paid
         client.close()
 
 

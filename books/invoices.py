@@ -50,6 +50,7 @@ class Invoice(NamedTuple):
     at_ms: int
     due_ms: int
     issued_at_ms: int
+    paid: int = 0
 
     def read(self) -> Document:
         return msgspec.json.decode(self.document, type=Document)
@@ -202,7 +203,7 @@ def next_numbers(conn: sa.Connection, tenant: str, issuer: str, prefix: str, yea
 def issue(conn: sa.Connection, issued: Sequence[Invoice]) -> None:
     """approved -> issued, under their numbers, for ever."""
     t = tables.invoices
-    names = ("status", "number", "due_ms", "issued_at_ms")
+    names = ("status", "number", "due_ms", "issued_at_ms", "paid")
     mine = t.c.id == sa.bindparam("of"), t.c.status == "approved"
     statement = sa.update(t).where(*mine).values({name: sa.bindparam(f"new_{name}") for name in names})
     conn.execute(statement, [{"of": one.id, **{f"new_{name}": getattr(one, name) for name in names}} for one in issued])

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
+from assurance.rounding import decimals_of, to_minor
 from books import tables
 from books.ledger import joined, split
 from books.upsert import put_once
@@ -69,10 +70,41 @@ def allocate(conn: sa.Connection, allocation: Allocation) -> bool:
     return put_once(conn, tables.allocations, allocation._asdict())
 
 
-def allocated_of(conn: sa.Connection, payment: str) -> int:
-    """What of a payment is allocated."""
+def allocated(conn: sa.Connection, payments: Sequence[str]) -> dict[str, int]:
+    """Payment id -> what of it is allocated."""
     t = tables.allocations.c
-    return int(conn.execute(sa.select(sa.func.sum(t.amount)).where(t.payment == payment)).scalar() or 0)
+    found: dict[str, int] = {}
+    for start in range(0, len(payments), AT_ONCE):
+        query = sa.select(t.payment, sa.func.sum(t.amount)).where(t.payment.in_(payments[start : start + AT_ONCE])).group_by(t.payment)
+        found |= {payment: int(amount) for payment, amount in conn.execute(query)}
+    return found
+
+
+class Source(NamedTuple):
+    """What may pay an invoice: a payment, a credit note, or an invoice by which we owe. `amount`: in the smallest unit, > 0, allocated or not."""
+
+    id: str
+    party: str
+    currency: str
+    amount: int
+    at_ms: int
+
+
+def sources(conn: sa.Connection, tenant: str, parties: Sequence[str]) -> list[Source]:
+    """What may pay invoices of some parties, oldest first."""
+    found: list[Source] = []
+    p, i = tables.payments.c, tables.invoices.c
+    for start in range(0, len(parties), AT_ONCE):
+        some = parties[start : start + AT_ONCE]
+        paid = sa.select(p.id, p.party, p.currency, p.units, p.nanos, p.at_ms).where(p.tenant == tenant, p.party.in_(some), p.kind == "payment")
+        found += [
+            Source(id, party, currency, to_minor(joined(units, nanos), decimals_of(currency)), at_ms)
+            for id, party, currency, units, nanos, at_ms in conn.execute(paid)
+        ]
+        owed = sa.select(i.id, i.party, i.currency, -i.total, i.issued_at_ms)
+        owed = owed.where(i.tenant == tenant, i.party.in_(some), i.status == "issued", i.total < 0)
+        found += [Source(*row) for row in conn.execute(owed)]
+    return sorted(found, key=lambda one: (one.at_ms, one.id))
 
 
 def open_amounts(conn: sa.Connection, invoices: Sequence[str]) -> dict[str, int]:

@@ -483,6 +483,7 @@ invoices = sa.Table(  # draft -> approved -> issued; an issued one is never chan
     *_text("credits"),  # of a credit note: the id of its invoice
     *_text("who"),
     *_ms("at_ms", "due_ms", "issued_at_ms"),  # 0 until it is issued
+    *_ms("paid"),  # of it before it was issued
     sa.Index("ix_invoices_chain", "tenant", "party", "agreement", "currency", "place"),
     sa.Index("ix_invoices_number", "tenant", "number"),
     sa.Index("ix_invoices_run", "run", "status"),

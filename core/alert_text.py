@@ -12,12 +12,11 @@ premium rate). Ordered for 1 hour: refuse new calls of ACME.
 
 from __future__ import annotations
 
-import math
 from decimal import ROUND_HALF_UP, Decimal
 
 import msgspec
 
-from core.facts import UNPRICED, Contribution, Facts
+from core.facts import UNPRICED, Contribution, Facts, odds_of, probability
 from core.money import to_decimal
 from core.text import visible
 
@@ -208,8 +207,7 @@ def why_text(facts: Facts) -> str:
     """
     if not facts.fraud:
         return ""
-    odds = facts.odds or facts.prior + sum(one.points for one in facts.evidence)
-    likely = 100 / (1 + math.exp(-odds))
+    likely = 100 * probability(odds_of(facts))
     most = facts.evidence[:MOST_EVIDENCE]
     listed = "; ".join(f"{with_normal(one)} ({one.points:+.1f})" for one in most)
     why = f" Probability {min(likely, 99.9):.3g} %: {listed}." if listed else ""
@@ -528,10 +526,13 @@ def blocked_calls_text(facts: Facts) -> str:
 
     >>> blocked_calls_text(Facts(subject_kind="b_range", account="acme", b_range="8821312", code="882"))
     'new calls of acme to +882 1312…'
+    >>> blocked_calls_text(Facts(subject_kind="account_zone", account="acme", b_range="2526", code="252", narrow="25261234"))
+    'new calls of acme to +252 61234… alone, as little is lost so far'
     """
     if facts.wide:
         return f"new calls of {visible(facts.account)} to {range_text(facts.wide, facts.code)}, as its fraud came back or moved on"
-    to = f" to {range_text(facts.b_range, facts.code)}" if facts.subject_kind in ("b_range", "range", *ZONES) else ""
+    to = f" to {range_text(facts.narrow or facts.b_range, facts.code)}" if facts.subject_kind in ("b_range", "range", *ZONES) else ""
+    to += " alone, as little is lost so far" if facts.narrow else ""
     if facts.fraud in ("callbacks", "pumping"):
         return f"new calls of every account{to}"
     if facts.subject_kind == "range":

@@ -5,6 +5,7 @@ Only `core.alert_text` turns them into sentences.
 
 from __future__ import annotations
 
+import math
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -89,4 +90,18 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     action: Literal["", "block", "before", "ask"] = ""
     ttl_ms: int = 0
     wide: str = ""  # the order is wider than the subject: of all callers, to this prefix
+    narrow: str = ""  # it is narrower: to this prefix alone
     no_block: str = ""  # why there is no order: a code of `core.alert_text.NO_BLOCK`, or the safety rule that forbids it
+
+
+def odds_of(facts: Facts) -> float:
+    """The log-odds of fraud, as the detector gave them or as its contributions add up; 0 where it gives none."""
+    return facts.odds or facts.prior + sum(one.points for one in facts.evidence)
+
+
+def probability(odds: float) -> float:
+    """
+    >>> round(probability(3.0), 2), probability(-1_000.0) > 0
+    (0.95, True)
+    """
+    return 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, odds))))

@@ -98,7 +98,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     finding_id: str
     tenant: str
     detector: str
-    subject_kind: str  # account | a_number | b_range | unpriced | destination | carrier | trunk_group | trunk | range
+    subject_kind: str  # account | a_number | b_range | unpriced | destination | carrier | trunk_group | trunk | range | party
     subject: str
     detected_at_ms: int  # event time
     first_ms: int

@@ -46,6 +46,10 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     block_probability: float = 0.9  # below it a finding is an alert only
     block_loss: float = 0.5
     refused_call_cost: float = 0.5  # what refusing one honest call costs: its margin, and the customer's trouble
+    # The first block of an account to an ordinary destination (not premium, satellite, unallocated or known for fraud) is for one range, for
+    # `order_ttl_ms`, and makes no later one longer, wider or likelier, unless so much would be lost in the next 15 minutes. A block that covers a
+    # country needs as much.
+    firm_loss: float = 10.0
     # A fraud that comes back after its block, or moves on, is refused so many times as long as before, up to `longest_ttl_ms`.
     repeat_factor: float = 6.0
     longest_ttl_ms: int = 24 * 3_600_000
@@ -86,7 +90,7 @@ def faults(policy: Policy) -> list[str]:
         found.append(f"policy.order_score: must be a number >= 0, is {policy.order_score}")
     if not 0 <= policy.block_probability <= 1:
         found.append(f"policy.block_probability: must be a number from 0 to 1, is {policy.block_probability}")
-    for name in ("block_loss", "refused_call_cost"):
+    for name in ("block_loss", "refused_call_cost", "firm_loss"):
         if not 0 <= getattr(policy, name) < math.inf:
             found.append(f"policy.{name}: must be a number >= 0, is {getattr(policy, name)}")
     if policy.order_action not in get_args(Action):

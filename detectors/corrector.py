@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from core.facts import Contribution, Facts
+from core.facts import Contribution, Facts, odds_of, probability
 from core.policy import Policy
 from detectors.protocol import Hit
 
@@ -54,7 +54,7 @@ class Corrector:
 
     def probability(self, facts: Facts) -> float:
         """The corrected probability of an alert."""
-        return _sigmoid(odds_of(facts) + self.bias + sum(self.weights.get(code, 0.0) * value for code, value in features(facts).items()))
+        return probability(uncorrected(facts) + self.bias + sum(self.weights.get(code, 0.0) * value for code, value in features(facts).items()))
 
 
 LEAST = 30
@@ -75,10 +75,9 @@ def features(facts: Facts) -> dict[str, float]:
     return found | ({f"fraud:{facts.fraud}": 1.0} if facts.fraud else {})
 
 
-def odds_of(facts: Facts) -> float:
+def uncorrected(facts: Facts) -> float:
     """The detector's own log-odds, without a correction; 0 where it gives none."""
-    total = facts.odds or (facts.prior + sum(one.points for one in facts.evidence) if facts.evidence else 0.0)
-    return max(-20.0, min(20.0, total - sum(one.points for one in facts.evidence if one.code == CODE)))
+    return max(-20.0, min(20.0, odds_of(facts) - sum(one.points for one in facts.evidence if one.code == CODE)))
 
 
 def applied(policy: Policy, hit: Hit, facts: Facts) -> tuple[Hit, Facts]:
@@ -99,10 +98,10 @@ def applied(policy: Policy, hit: Hit, facts: Facts) -> tuple[Hit, Facts]:
     points = round(max(-MOST, min(MOST, points)), 2)
     if not points:
         return hit, facts
-    odds = facts.odds or facts.prior + sum(one.points for one in facts.evidence)
+    odds = odds_of(facts)
     evidence = sorted((*facts.evidence, Contribution(CODE, points, float(policy.corrected_by), 0.0)), key=lambda one: -abs(one.points))
     shown = msgspec.structs.replace(facts, evidence=evidence, odds=round(odds + points, 2))
-    likely = min(hit.probability, _sigmoid(odds + points))
+    likely = min(hit.probability, probability(odds + points))
     return hit._replace(probability=likely, loss=hit.loss * (likely / max(hit.probability, 1e-9))), shown
 
 
@@ -117,8 +116,8 @@ def learn(verdicts: Iterable[Judged]) -> Corrector:
     for one in verdicts:
         if one.spread:
             continue
-        x, offset = features(one.facts), odds_of(one.facts)
-        before += _loss(_sigmoid(offset), one.fraud)
+        x, offset = features(one.facts), uncorrected(one.facts)
+        before += _loss(probability(offset), one.fraud)
         after += _loss(known.probability(one.facts), one.fraud)
         # River's regression has no offset: the detector's log-odds are a feature whose weight stays 1.
         model._weights["odds"] = 1.0
@@ -128,10 +127,6 @@ def learn(verdicts: Iterable[Judged]) -> Corrector:
         weights = {code: float(model.weights[code]) for code in model.weights if code != "odds"}
         known = Corrector(weights, float(model.intercept), learned, before / learned, after / learned)
     return known
-
-
-def _sigmoid(odds: float) -> float:
-    return 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, odds))))
 
 
 def _loss(likely: float, fraud: bool) -> float:

@@ -26,7 +26,7 @@ from detectors.profile import AT
 from detectors.protocol import Case, Detector, Hit, Settings
 from detectors.registry import detectors, parameters_of
 from detectors.registry import features as shared
-from detectors.scored import repeated
+from detectors.scored import is_enough, repeated
 from detectors.state import DetectorState
 
 HOUR_MS = 3_600_000
@@ -180,7 +180,7 @@ def _detect(
             if hit.no_block in NARROWER:
                 continue
             hit = _again(hit, frame, state.blocked[accounts[hit.row]], t_ms)
-        if hit.can_repeat and (hit.few or hit.score < 1):
+        if hit.can_repeat and (hit.few or not is_enough(hit)):
             continue
         key = int(frame[f"k_{kind}"][hit.row])
         name = f"{hit.detector}/{kind}/{key:x}"
@@ -211,7 +211,7 @@ def _again(hit: Hit, frame: pl.DataFrame, before: Blocked, t_ms: int) -> Hit:
     opened_ms = t_ms - frame["p_account_zone"].to_numpy()[hit.row, AT["country_age_ms"]]
     if is_same or opened_ms >= before.first_ms - alerts.OPENED_MS:
         hit = hit._replace(few=False)
-    return repeated(hit, is_same, float(frame["p_account"].to_numpy()[hit.row, AT["normal_calls"]]))
+    return repeated(hit, is_same, float(frame["p_account"].to_numpy()[hit.row, AT["normal_calls"]]), before.odds)
 
 
 HAS_RANGE = ("b_range", "account_range", "account_zone")

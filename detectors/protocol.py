@@ -76,6 +76,7 @@ class Hit(NamedTuple):
     one_caller: bool = False  # the block may name the a_number as well: hardly anybody else calls there
     can_repeat: bool = False  # an earlier block of the account adds to the probability
     again: float = 0.0  # the log-odds that it has added
+    risky: bool = True  # its destination is known for fraud, or of a kind that is: premium, satellite, unallocated; False = an ordinary one
     few: bool = False  # too few calls to count but for what was blocked, or for a country that the account called since
 
 

@@ -86,10 +86,10 @@ def _exposure(
     """What parties owe now, whatever the period is: calls in progress are those of now."""
     with warehouse(installation) as client, reading(engine) as conn:
         terms = from_books(engine)(configs.latest(conn))
-        found = credit.credits(conn, partial(ask, client), terms, now_ms, tenant)
+        found = credit.credits(conn, partial(ask, client), terms, now_ms, tenant, limited=True)
         rows = [
             (one.party, ", ".join(agreement.name for agreement in one.agreements), one.exposure.total, one.exposure.limit, one.currency)
-            for one in found if one.exposure.limit is not None
+            for one in found
         ]  # fmt: skip
     schema = pl.Schema({"party": pl.String, "agreement": pl.String, "nanos": pl.Int64, "limit_nanos": pl.Int64, "currency": pl.String})
     return pl.DataFrame(rows, schema=schema, orient="row")

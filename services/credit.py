@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from assurance.credit import Exposure, limit_of, words
 from books import Connection, Engine, alerts, ledger, orders, postings, reading, writing
-from core.config import Account, Agreement, agreement_of, party_of
+from core.config import Account, Agreement, agreement_of, chain_of, party_of
 from core.decide import decide_all
 from core.ids import derived_id
 from core.orders import BlockOrder, Finding, Key, order_id
@@ -21,7 +21,7 @@ from core.posted import Posted
 from rating.contracts import Terms
 from services import quotes
 from services.in_force import View
-from services.quotes import Asked
+from services.quotes import QuoteRequest
 from services.subjects import Ask
 from warehouse import owed, queries
 from warehouse.owed import State
@@ -38,32 +38,40 @@ Money = dict[tuple[str, str, str], int]
 
 @dataclass(frozen=True)
 class Credit:
-    """A party, its accounts and agreements of one currency, and its exposure."""
+    """A party, its agreements of one currency, the accounts whose calls it owes for (of a reseller: those of the parties under it as well), and its
+    exposure."""
 
     tenant: str
     party: str
     currency: str
-    accounts: tuple[str, ...]
+    accounts: tuple[Account, ...]
     agreements: tuple[Agreement, ...]
     exposure: Exposure
 
 
-def credits(conn: Connection, ask: Ask, terms: Terms, now_ms: int, tenant: str = "", party: str = "") -> Iterator[Credit]:
-    """Everybody who is sold to ("" = of every tenant, every party), with or without a limit."""
+def credits(
+    conn: Connection, ask: Ask, terms: Terms, now_ms: int, tenant: str = "", party: str = "", limited: bool = False
+) -> Iterator[Credit]:  # fmt: skip
+    """Everybody who is sold to, customers and resellers ("" = of every tenant, every party), with or without a limit; `limited`: only with one. Of
+    the calls in progress only those that somebody in the answer owes for are priced."""
     of: dict[tuple[str, str, str], list[tuple[Account, Agreement]]] = {}
     for row in terms.rows["accounts"].values():
-        agreement = agreement_of(row, terms.find)
-        if agreement is not None and tenant in ("", row.tenant) and party in ("", party_of(row)):
-            of.setdefault((row.tenant, party_of(row), agreement.currency), []).append((row, agreement))
+        for member in chain_of(row, terms.find) if tenant in ("", row.tenant) else ():
+            agreement = agreement_of(member, terms.find)
+            if agreement is not None and party in ("", party_of(member)):
+                of.setdefault((row.tenant, party_of(member), agreement.currency), []).append((row, agreement))
+    limits = {key: limit_of({one.name: one for _, one in rows}.values()) for key, rows in of.items()}
+    of = {key: rows for key, rows in of.items() if not limited or limits[key] is not None}
     if not of:
         return
     receivable, unbilled = _ledger(conn, tenant, party)
-    unposted, in_flight = _unposted(conn, ask), _in_flight(ask, terms, now_ms)
+    callers = {(row.tenant, row.name) for rows in of.values() for row, _ in rows}
+    unposted, in_flight = _unposted(conn, ask), _in_flight(ask, terms, now_ms, callers)
     for key, rows in sorted(of.items()):
         agreements = {one.name: one for _, one in rows}
-        limit = limit_of(agreements.values())
-        found = Exposure(receivable.get(key, 0), unbilled.get(key, 0), unposted.get(key, 0), in_flight.get(key, 0), limit)
-        yield Credit(*key, tuple(sorted({row.name for row, _ in rows})), tuple(agreements.values()), found)
+        found = Exposure(receivable.get(key, 0), unbilled.get(key, 0), unposted.get(key, 0), in_flight.get(key, 0), limits[key])
+        accounts = {row.name: row for row, _ in rows}
+        yield Credit(*key, tuple(accounts[name] for name in sorted(accounts)), tuple(agreements.values()), found)
 
 
 def _ledger(conn: Connection, tenant: str, party: str) -> tuple[Money, Money]:
@@ -87,11 +95,13 @@ def _unposted(conn: Connection, ask: Ask) -> Money:
     return found
 
 
-def _in_flight(ask: Ask, terms: Terms, now_ms: int) -> Money:
-    """What calls that were answered and have no end yet come to if they end now, for the customer and each reseller above."""
+def _in_flight(ask: Ask, terms: Terms, now_ms: int, callers: set[tuple[str, str]]) -> Money:
+    """What calls of some accounts that were answered and have no end yet come to if they end now, for the customer and each reseller above."""
     found: Money = {}
     for row in ask(queries.in_progress(now_ms - LONGEST_CALL_MS)):
-        asked = Asked(
+        if (row["tenant"], row["account"]) not in callers:
+            continue
+        asked = QuoteRequest(
             row["account"], f"+{row['b_number']}", f"+{row['a_number']}" if row["a_number"] else "", row["lrn"], "", int(row["answer_ms"]),
             max(now_ms - int(row["answer_ms"]), 1000), row["setup_ms"],
         )  # fmt: skip
@@ -115,7 +125,7 @@ def checker(engine: Engine, terms_of: Callable[[int], Terms]) -> Callable[[Ask, 
                 limited[view.version] = any(limit_of([one]) is not None for one in view.every(("agreements",)) if one.role == "sell")
             if not limited[view.version]:
                 return 0
-            over = [one for one in credits(conn, ask, terms_of(view.version), now_ms) if one.exposure.exceeded]
+            over = [one for one in credits(conn, ask, terms_of(view.version), now_ms, limited=True) if one.exposure.exceeded]
         if over:
             with writing(engine) as conn:
                 _write(conn, over, now_ms)
@@ -128,24 +138,28 @@ def _write(conn: Connection, over: list[Credit], now_ms: int) -> None:
     wanted: list[BlockOrder] = []
     for one in over:
         blocks = any(agreement.over_credit == "block" for agreement in one.agreements)
-        for account in one.accounts:
-            key = Key(tenant=one.tenant, account=account)
-            finding_id = derived_id("finding", one.tenant, "credit", account, one.currency, now_ms // DAY_MS)
-            then = f"Ordered for 10 minutes at a time: refuse new calls of {account}." if blocks else "Nothing is ordered (`over_credit: alert`)."
-            reason = words(one.party, one.currency, one.exposure)
+        reason = words(one.party, one.currency, one.exposure)
+        # A customer is an alert per account, a reseller is one: the accounts under it may be many.
+        resells = any(party_of(row) != one.party for row in one.accounts)
+        for names in ([[row.name for row in one.accounts]] if resells else [[row.name] for row in one.accounts]):
+            subject = one.party if resells else names[0]
+            finding_id = derived_id("finding", one.tenant, "credit", *([one.party] if resells else []), subject, one.currency, now_ms // DAY_MS)
+            whose = f"the {len(names)} accounts that it owes for" if resells else subject
+            then = f"Ordered for 10 minutes at a time: refuse new calls of {whose}." if blocks else "Nothing is ordered (`over_credit: alert`)."
             known = alerts.find(conn, finding_id)
             alerts.upsert(conn, Finding(
-                finding_id=finding_id, tenant=one.tenant, detector="credit", subject_kind="account", subject=account,
+                finding_id=finding_id, tenant=one.tenant, detector="credit", subject_kind="party" if resells else "account", subject=subject,
                 detected_at_ms=known.detected_at_ms if known else now_ms, first_ms=known.first_ms if known else now_ms, last_ms=now_ms, calls=0,
                 exposure_nanos=-(one.exposure.left or 0), currency=one.currency, score=1.0, reason=f"{reason} {then}", example_call_ids=[],
-                key=key if blocks else None, learned_ms=now_ms,
+                key=Key(tenant=one.tenant, account=subject) if blocks and not resells else None, learned_ms=now_ms,
             ), now_ms)  # fmt: skip
-            order = order_id(key, finding_id, now_ms // REISSUE_MS)
-            if blocks and orders.find(conn, order) is None:
-                wanted.append(BlockOrder(
-                    order_id=order, key=key, action="refuse", created_at_ms=now_ms, learned_ms=now_ms, expires_at_ms=now_ms + TTL_MS,
-                    finding_id=finding_id, reason=reason, by="credit",
-                ))  # fmt: skip
+            for key in (Key(tenant=one.tenant, account=name) for name in names if blocks):
+                order = order_id(key, finding_id, now_ms // REISSUE_MS)
+                if orders.find(conn, order) is None:
+                    wanted.append(BlockOrder(
+                        order_id=order, key=key, action="refuse", created_at_ms=now_ms, learned_ms=now_ms, expires_at_ms=now_ms + TTL_MS,
+                        finding_id=finding_id, reason=reason, by="credit",
+                    ))  # fmt: skip
     facts = orders.facts(conn, wanted, now_ms, automatic=True)
     for order_, decision in zip(wanted, decide_all(wanted, facts), strict=True):
         orders.write(conn, order_, decision, now_ms, automatic=True)

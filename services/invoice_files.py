@@ -5,7 +5,7 @@ Each file gets its name when it is whole; the same export again writes the same 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -13,6 +13,7 @@ import polars as pl
 from books import Connection, invoices, postings
 from books.invoices import Invoice
 from core.posted import Posted
+from core.spreadsheet import csv_of
 from journal.durable import replace_file
 from services import e_invoice, invoice_pdf
 from services import reading as warehouse_reading
@@ -23,9 +24,6 @@ from warehouse import Warehouse, owed, rows
 from warehouse.owed import State
 
 BRANDS = "brands"
-NUMBERS = ("a_number", "b_number")
-DANGEROUS = "^[=+\\-@\t\r]"
-"""What a cell begins with that a spreadsheet would compute."""
 
 
 def brands_of(installation: Installation) -> Path:
@@ -33,8 +31,11 @@ def brands_of(installation: Installation) -> Path:
     return installation.root / BRANDS
 
 
-def export(installation: Installation, tenant: str, names: Sequence[str], out: Path, with_calls: bool = True) -> Iterator[Path]:
-    """Writes the files of some invoices (no names = all that are issued) and yields their names."""
+def export(
+    installation: Installation, tenant: str, names: Sequence[str], out: Path, pdf_only: bool = False,
+    report: Callable[[str], None] = lambda why: None,
+) -> Iterator[Path]:  # fmt: skip
+    """Writes the files of some invoices (no names = all that are issued) and yields their names. `report(why)`: an invoice has no e-invoice."""
     with books_as_they_are(installation) as conn:
         tenant = tenant_of(conn, tenant)
         wanted = [find(conn, tenant, name) for name in names] or invoices.every(conn, tenant, status=("issued",))
@@ -43,24 +44,27 @@ def export(installation: Installation, tenant: str, names: Sequence[str], out: P
         raise ServiceError("There is no issued invoice.")
     out.mkdir(parents=True, exist_ok=True)
     for one in wanted:
-        for suffix, content in files(installation, one):
+        for suffix, content in files(installation, one, report):
+            if pdf_only and suffix != ".pdf":
+                continue
             yield _write(out / f"{one.number or one.id}{suffix}", content)
-    if with_calls:
+    if not pdf_only:
         with warehouse_reading.warehouse(installation) as client:
             for one in wanted:
                 if one.kind == "invoice":
                     frame = calls(client, one, *states[one.id])
-                    yield _write(out / f"{one.number or one.id}-calls.csv", neutralised(frame).write_csv().encode())
+                    yield _write(out / f"{one.number or one.id}-calls.csv", csv_of(frame))
                     yield _write(out / f"{one.number or one.id}-calls.parquet", frame)
 
 
-def files(installation: Installation, one: Invoice) -> Iterator[tuple[str, bytes]]:
+def files(installation: Installation, one: Invoice, report: Callable[[str], None] = lambda why: None) -> Iterator[tuple[str, bytes]]:
     """The PDF of an invoice, with its e-invoice inside, and the UBL; without them where the invoice cannot have one."""
     style = invoice_pdf.style_of(brands_of(installation), one.read().issuer.brand)
     pdf = invoice_pdf.pdf(one, style)
     try:
         xml, ubl = e_invoice.cii(one), e_invoice.ubl(one)
-    except e_invoice.NoEInvoice:
+    except e_invoice.NoEInvoice as why:
+        report(str(why))
         yield ".pdf", pdf
         return
     yield ".pdf", e_invoice.inside(pdf, xml)
@@ -76,22 +80,6 @@ def calls(client: Warehouse, one: Invoice, before: State, after: State) -> pl.Da
         time, "account", "a_number", "b_number", "destination", "prefix", "charged_s", "per_min_nanos",
         amount.cast(pl.Decimal(38, 9)).alias("amount"), "currency", "sign", "segment", "call_key",
     )  # fmt: skip
-
-
-def neutralised(frame: pl.DataFrame) -> pl.DataFrame:
-    """Texts that a spreadsheet would compute get an apostrophe before them, so that they are shown as they are.
-
-    >>> neutralised(pl.DataFrame({"account": ["acme", "=1+1", "-x", "@a", "43664"]}))["account"].to_list()
-    ['acme', "'=1+1", "'-x", "'@a", '43664']
-    """
-    plus = [
-        pl.when(pl.col(one).str.contains("^[0-9]+$")).then("+" + pl.col(one)).otherwise(pl.col(one)).alias(one) for one in NUMBERS if one in frame
-    ]
-    frame = frame.with_columns(plus)  # E.164 with its plus stays a text in a spreadsheet, digits alone would become 4.3664E+12
-    texts = [name for name, kind in frame.schema.items() if kind == pl.String]
-    return frame.with_columns(
-        pl.when(pl.col(name).str.contains(DANGEROUS)).then("'" + pl.col(name)).otherwise(pl.col(name)).alias(name) for name in texts
-    )
 
 
 def states_of(conn: Connection, one: Invoice) -> tuple[State, State]:

@@ -22,6 +22,7 @@ import typst
 
 from assurance.invoice import Document
 from assurance.rounding import to_minor
+from assurance.tax import EXEMPT, OUTSIDE, REVERSE_CHARGE, TaxLine
 from books.invoices import Invoice
 from core.billing import Legal
 from core.money import to_text
@@ -151,10 +152,11 @@ def data_of(invoice: Invoice, document: Document, style: Style) -> dict[str, Any
     facts += [[words["due"], shown.day(due)]] if due and document.kind == "invoice" else []
     facts += [[words["of_invoice"], document.of_invoice]] if document.of_invoice else []
     facts += [[words["customer"], document.party.name]]
-    notes = [tax.reason for tax in document.taxes if tax.reason]
+    left = document.total - invoice.paid
+    notes = [_reason(tax, document, words) for tax in document.taxes if tax.reason]
     notes += [document.why] if document.why else []
-    if document.kind == "invoice" and document.issuer.iban and due:
-        notes.append(words["pay"].format(total=shown.money(document.total), due=shown.day(due), iban=document.issuer.iban, number=number))
+    if document.kind == "invoice" and document.issuer.iban and due and document.swap is None and left > 0:
+        notes.append(words["pay"].format(total=shown.money(left), due=shown.day(due), iban=document.issuer.iban, number=number))
     if document.swap is not None:
         sides = (document.swap.sold.deal_nanos, document.swap.bought.deal_nanos, document.swap.net_nanos)
         ours, theirs, net = (shown.money(to_minor(nanos, document.decimals)) for nanos in sides)
@@ -162,7 +164,9 @@ def data_of(invoice: Invoice, document: Document, style: Style) -> dict[str, Any
     if any(line.kind == "late" for line in document.lines):
         notes.append(words["correction"])
     totals = [[words["net"], shown.money(document.net)]]
-    totals += [[f"{tax.label or words['tax']} {tax.percent} %", shown.money(tax.amount)] for tax in document.taxes if tax.tax or tax.label]
+    named = [(tax, tax.label if tax.tax else words["tax"]) for tax in document.taxes if tax.label]
+    totals += [[f"{name} {shown.number(tax.percent)} %", shown.money(tax.amount)] for tax, name in named]
+    paid = [[words["paid"], shown.money(-invoice.paid)], [words["to_pay"], shown.money(left)]] if invoice.paid else []
     brand = style.brand
     shown_data: dict[str, Any] = _visible({
         "title": f"{heading} {number}", "heading": f"{heading} {number}", "lang": language, "rtl": words["direction"] == "rtl", "words": words,
@@ -171,8 +175,8 @@ def data_of(invoice: Invoice, document: Document, style: Style) -> dict[str, Any
         "party": _company(document.party.legal, document.party.name, words), "facts": facts,
         "intro": brand.intro.get(language, brand.intro.get("", "")),
         "footer": brand.footer.get(language, brand.footer.get("", _footer(document, words))),
-        "columns": [words[name] for name in ("destination", "calls", "minutes", "price", "amount")], "rows": shown.rows(), "totals": totals,
-        "total": shown.money(document.total), "notes": notes, "rule": words["rounding"],
+        "columns": shown.columns(), "rows": shown.rows(), "totals": totals,
+        "total": shown.money(document.total), "paid": paid, "notes": notes, "rule": words["rounding"],
     })  # fmt: skip
     return shown_data
 
@@ -182,6 +186,7 @@ class _Shown:
 
     def __init__(self, words: dict[str, Any], document: Document) -> None:
         self.words, self.document = words, document
+        self.calls = any(line.kind in ("calls", "late") for line in document.lines)
 
     def number(self, text: str) -> str:
         whole, _, decimals = f"{Decimal(text):,f}".partition(".")
@@ -197,16 +202,32 @@ class _Shown:
         text: str = self.words["day"]
         return text.format(day=day.day, month=self.words["months"][day.month - 1], year=day.year)
 
+    def columns(self) -> list[str]:
+        of_calls = [self.words[name] for name in ("calls", "minutes", "price")] if self.calls else []
+        return [self.words["destination" if self.calls else "description"], *of_calls, f"{self.words['amount']} ({self.document.currency})"]
+
     def rows(self) -> list[list[str]]:
         found = []
         for line in self.document.lines:
             calls = line.kind in ("calls", "late")
             text = self.words[line.kind] if line.kind in ("commitment", "true_up") else line.text
+            text = self.words["credit"].format(number=self.document.of_invoice) if line.kind == "credit" else text
             text += f" ({self.words['late']})" if line.kind == "late" else ""
             minutes = self.number(str((Decimal(line.charged_s) / 60).quantize(Decimal("0.01")))) if calls else ""
             price = self.number(to_text(line.per_min_nanos)) if calls else ""
-            found.append([text or "–", self.number(str(line.calls)) if calls else "", minutes, price, self.minor(line.amount)])
+            of_calls = [self.number(str(line.calls)) if calls else "", minutes, price] if self.calls else []
+            found.append([text or "–", *of_calls, self.minor(line.amount)])
         return found
+
+
+def _reason(tax: TaxLine, document: Document, words: dict[str, Any]) -> str:
+    """Why a tax is 0, in the party's language where it is one of our reasons."""
+    if tax.reason == REVERSE_CHARGE:
+        return str(words["reverse_charge"])
+    if tax.reason.startswith(EXEMPT):
+        return str(words["exempt"].format(certificate=tax.reason.removeprefix(EXEMPT)))
+    countries = {"issuer": document.issuer.legal.country, "party": document.party.legal.country}
+    return str(words["outside"].format(**countries)) if tax.reason == OUTSIDE.format(**countries) else tax.reason
 
 
 def _company(legal: Legal, name: str, words: dict[str, Any]) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from services import reading as warehouse_reading
 from services.errors import BadArgument, UnknownName
 from services.installation import Installation, opened_books, tenant_of
 from services.invoice_drafts import Chain, Progress, Refused, TermsInForce, drafts
-from services.payments import settle_credit
+from services.payments import prepay, settle_credit
 
 A_TRANSACTION = 200
 """Drafts of one transaction: people and the dispatcher write in between."""
@@ -151,6 +151,8 @@ def issue(conn: Connection, tenant: str, names: Iterable[str], who: str, now_ms:
             done.append(one._replace(status="issued", number=number, due_ms=due_ms, issued_at_ms=now_ms))
     if not done:
         return []
+    paid = prepay(conn, tenant, done, now_ms)
+    done = [one._replace(paid=paid.get(one.id, 0)) for one in done]
     invoices.issue(conn, done)
     ledger.post(conn, [transfer for one in done for transfer in _transfers(one, documents[one.id])], now_ms)
     for one in done:

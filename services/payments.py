@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from assurance.rounding import decimals_of, to_minor
 from assurance.rounding import to_nanos as minor_to_nanos
@@ -15,9 +16,14 @@ from books import Connection, audit, invoices, ledger, payments
 from books.invoices import Invoice
 from books.ledger import Account
 from books.payments import Allocation, Payment
+from core.billing import is_day
+from core.config import Account as AccountRow
+from core.config import party_of
+from core.currencies import CURRENCIES
 from core.ids import derived_id
 from core.money import to_nanos, to_text
 from services.errors import BadArgument, ServiceError, UnknownName
+from services.in_force import View
 from services.installation import tenant_of
 
 
@@ -42,12 +48,16 @@ def record(
     """Records what a party paid: allocated to the invoices that are named (`numbers`), else to the oldest open ones. What is left stays open, for the
     next invoice. `reference` identifies it: the same party, reference, day and amount again is the same payment."""
     tenant = tenant_of(conn, tenant)
-    nanos = _amount(amount)
+    nanos = _amount(amount, currency)
+    if value_day and not is_day(value_day):
+        raise BadArgument(f"{value_day!r} is no date: write 2026-12-25")
     if nanos <= 0:
         raise BadArgument(f"{amount} is no payment: it must be > 0; a refund has a command of its own")
     known = _currencies(conn, tenant, party)
     if not known and not prepaid:
         raise UnknownName(f"Nothing was ever sold to {party!r}, so it owes nothing. Is it a prepayment? Then say so.")
+    if not known and party not in _parties(conn, tenant):
+        raise UnknownName(f"The config has no party or account {party!r}: nobody could ever be invoiced for it.")
     if currency not in known and not prepaid:
         raise Refused(f"{party} owes in {', '.join(sorted(known))}, not in {currency}: change the money first, or record it as a prepayment.")
     wanted = [_open_invoice(conn, tenant, party, currency, number) for number in numbers]
@@ -64,15 +74,26 @@ def record(
     return Recorded(payment, done, left_of(conn, payment), True)
 
 
-def _amount(text: str) -> int:
+def _amount(text: str, currency: str) -> int:
+    if currency not in CURRENCIES:
+        raise BadArgument(f"{currency!r} is no currency: write a code of ISO 4217 such as EUR")
     try:
-        return to_nanos(text)
+        nanos = to_nanos(text)
     except ValueError as wrong:
         raise BadArgument(str(wrong)) from None
+    decimals = decimals_of(currency)
+    if nanos != minor_to_nanos(to_minor(nanos, decimals), decimals):
+        raise BadArgument(f"{text} has more decimals than {currency} has ({decimals})")
+    return nanos
 
 
 def _currencies(conn: Connection, tenant: str, party: str) -> set[str]:
     return {one.account.currency for one in ledger.balances(conn, tenant, party, ("receivable", "unbilled"))}
+
+
+def _parties(conn: Connection, tenant: str) -> set[str]:
+    rows = View(conn).every(("parties", "accounts"), {tenant})
+    return {party_of(row) if isinstance(row, AccountRow) else row.name for row in rows}
 
 
 def _open_invoice(conn: Connection, tenant: str, party: str, currency: str, number: str) -> Invoice:
@@ -99,7 +120,46 @@ def allocate(conn: Connection, payment: Payment, among: Sequence[Invoice], now_m
 
 def left_of(conn: Connection, payment: Payment) -> int:
     """What of a payment is allocated to no invoice, in the smallest unit."""
-    return to_minor(payment.nanos, decimals_of(payment.currency)) - payments.allocated_of(conn, payment.id)
+    return to_minor(payment.nanos, decimals_of(payment.currency)) - payments.allocated(conn, [payment.id]).get(payment.id, 0)
+
+
+def prepay(conn: Connection, tenant: str, coming: Sequence[Invoice], now_ms: int) -> dict[str, int]:
+    """Allocates what is left of earlier payments and credits to invoices that are being issued, after those of their parties that are open; returns
+    what of each is paid by that, in the smallest unit."""
+    left = _left(conn, tenant, sorted({one.party for one in coming}))
+    paid: dict[str, int] = {}
+    for (party, currency), sources in left.items():
+        mine = [one for one in coming if (one.party, one.currency) == (party, currency) and one.total > 0]
+        before = open_invoices(conn, tenant, party, currency) if mine else []
+        open_of = payments.open_amounts(conn, [one.id for one in before])
+        for one in (*before, *mine):
+            done = _spend(conn, tenant, sources, one.id, one.total + open_of.get(one.id, 0), now_ms)
+            if one in mine and done:
+                paid[one.id] = done
+    return paid
+
+
+def _left(conn: Connection, tenant: str, parties: Sequence[str]) -> dict[tuple[str, str], list[list[Any]]]:
+    """(party, currency) -> [id, what is left] of whatever may pay an invoice, oldest first."""
+    sources = payments.sources(conn, tenant, parties)
+    spent = payments.allocated(conn, [one.id for one in sources])
+    found: dict[tuple[str, str], list[list[Any]]] = {}
+    for one in sources:
+        if (left := one.amount - spent.get(one.id, 0)) > 0:
+            found.setdefault((one.party, one.currency), []).append([one.id, left])
+    return found
+
+
+def _spend(conn: Connection, tenant: str, sources: list[list[Any]], what: str, wanted: int, now_ms: int) -> int:
+    """Allocates up to `wanted` of some sources to an invoice or refund, and takes it off them."""
+    done = 0
+    for one in sources:
+        part = min(one[1], wanted - done)
+        if part > 0:
+            payments.allocate(conn, Allocation(derived_id("allocation", one[0], what), tenant, what, one[0], part, now_ms))
+            one[1] -= part
+            done += part
+    return done
 
 
 def open_invoices(conn: Connection, tenant: str, party: str = "", currency: str = "") -> list[Invoice]:
@@ -125,7 +185,7 @@ def settle_credit(conn: Connection, note: Invoice, now_ms: int) -> None:
 def refund(conn: Connection, tenant: str, party: str, amount: str, currency: str, reference: str, who: str, now_ms: int) -> Payment:
     """Records money that was paid back to a party: at most what it has paid too much."""
     tenant = tenant_of(conn, tenant)
-    nanos = _amount(amount)
+    nanos = _amount(amount, currency)
     owed_to = -ledger.balance(conn, Account(tenant, "receivable", currency, party))
     payment = Payment(
         derived_id("payment", tenant, "refund", party, reference, currency, nanos), tenant, party, currency, "refund", -nanos, reference, "", "hand",
@@ -136,6 +196,8 @@ def refund(conn: Connection, tenant: str, party: str, amount: str, currency: str
     if nanos <= 0 or nanos > owed_to:
         raise Refused(f"{party} has {to_text(max(owed_to, 0))} {currency} too much with us: {amount} cannot be paid back.")
     payments.add(conn, payment)
+    minor = to_minor(nanos, decimals_of(currency))
+    _spend(conn, tenant, _left(conn, tenant, [party]).get((party, currency), []), payment.id, minor, now_ms)  # what is paid back pays no invoice
     ledger.post(
         conn, ledger.transfer("refund", payment.id, Account(tenant, "cash", currency), Account(tenant, "receivable", currency, party), nanos), now_ms
     )

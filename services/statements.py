@@ -72,9 +72,10 @@ def ageing(conn: Connection, tenant: str, now_ms: int) -> list[Aged]:
     tenant = tenant_of(conn, tenant)
     issued = [one for one in invoices.every(conn, tenant, status=("issued",)) if one.kind == "invoice"]
     open_of = payments.open_amounts(conn, [one.id for one in issued])
+    spent = payments.allocated(conn, [one.id for one in issued if one.total < 0])  # an invoice by which we owe pays others
     found: dict[tuple[str, str], list[int]] = {}
     for one in issued:
-        if left := one.total + open_of.get(one.id, 0):
+        if left := one.total + open_of.get(one.id, 0) + spent.get(one.id, 0):
             found.setdefault((one.party, one.currency), [0] * 5)[bucket((now_ms - one.due_ms) / DAY_MS)] += left
     return [Aged(party, currency, (a, b, c, d, e)) for (party, currency), (a, b, c, d, e) in sorted(found.items())]
 
@@ -183,12 +184,6 @@ def _earn(conn: Connection, one: Invoice, reseller: str, commission: Commission,
         return []  # as it was: what is bought later belongs to the next invoice
     ledger.post(conn, ledger.transfer("commission", f"{one.id} {reseller}", owed_to, cost, nanos), now_ms)
     return [Earned(reseller, one.party, one.number, base, nanos, one.currency)] if nanos else []
-
-
-def earned(conn: Connection, tenant: str, reseller: str) -> Sequence[tuple[str, int]]:
-    """What a reseller's commissions come to, by currency, in nanos: not paid out yet."""
-    found = ledger.balances(conn, tenant_of(conn, tenant), reseller, ("commission",))
-    return [(account.currency, -nanos) for account, nanos in found]
 
 
 def _day(ms: int) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from books import Connection, alerts, audit, orders, verdicts
-from books.verdicts import WORDS, Quiet, Verdict, Word
+from books.verdicts import WORDS, Verdict, Word
 from core.durations import text as span_of
 from core.orders import Finding
 from core.policy import Policy
@@ -29,7 +29,7 @@ OPEN_MS = 24 * 3_600_000
 
 
 @dataclass(frozen=True)
-class Given:
+class GivenVerdict:
     """What a verdict has led to: alerts that got the same one, orders that were lifted, until when the subject is quiet (0 = it is not)."""
 
     verdict: Verdict
@@ -41,7 +41,7 @@ class Given:
 
 def give_once(
     conn: Connection, tenant: str, finding_id: str, verdict: str, who: str, why: str, now_ms: int, quiet_ms: int = QUIET_MS
-) -> Given:
+) -> GivenVerdict:
     """As `give`, of an alert of this tenant, for a program that may ask again: the same verdict by the same one for the same reason changes
     nothing."""
     finding = alerts.find(conn, finding_id)
@@ -50,11 +50,11 @@ def give_once(
     known = verdicts.of(conn, [finding_id]).get(finding_id)
     if known and (known.verdict, known.who, known.why, known.spread_from) == (verdict, who, audit.clean(why), ""):
         silent = verdicts.quiet(conn, now_ms, tenant).get(verdicts.subject_of(finding))
-        return Given(known, quiet_until_ms=silent.until_ms if silent else 0, repeated=True)
+        return GivenVerdict(known, quiet_until_ms=silent.until_ms if silent else 0, repeated=True)
     return give(conn, finding_id, verdict, who, why, now_ms, quiet_ms)
 
 
-def give(conn: Connection, finding_id: str, verdict: str, who: str, why: str, now_ms: int, quiet_ms: int = QUIET_MS) -> Given:
+def give(conn: Connection, finding_id: str, verdict: str, who: str, why: str, now_ms: int, quiet_ms: int = QUIET_MS) -> GivenVerdict:
     """Stores a verdict, in one transaction with what follows. Given again it changes nothing but the time.
 
     fraud       its range is hot for a time; the subject's other open alerts get the same verdict, unless a person has judged them; it is not quiet
@@ -89,7 +89,7 @@ def give(conn: Connection, finding_id: str, verdict: str, who: str, why: str, no
             spread.append(other.finding_id)
     renew(conn, finding.tenant, now_ms)
     stored = verdicts.of(conn, [finding_id])[finding_id]
-    return Given(stored, spread, lifted, now_ms + quiet_ms if word == "not fraud" else 0)
+    return GivenVerdict(stored, spread, lifted, now_ms + quiet_ms if word == "not fraud" else 0)
 
 
 def _ranges(conn: Connection, finding: Finding, word: Word, who: str, why: str, now_ms: int) -> None:
@@ -101,11 +101,11 @@ def _ranges(conn: Connection, finding: Finding, word: Word, who: str, why: str, 
         known_ranges.forget(conn, finding.tenant, b_range, who, why, now_ms, only_confirmed=True)
 
 
-def text_of(given: Given) -> str:
+def text_of(given: GivenVerdict) -> str:
     """What a verdict has led to, in words.
 
     >>> one = Verdict("f", "t1", "burst", "account", "acme", "not fraud", "anna", "their campaign", 0, 0, "", None)
-    >>> text_of(Given(one, lifted=["o1"], quiet_until_ms=7 * 86_400_000))
+    >>> text_of(GivenVerdict(one, lifted=["o1"], quiet_until_ms=7 * 86_400_000))
     'acme: not fraud. 1 order is lifted. burst is quiet about it for 7d.'
     """
     one = given.verdict
@@ -167,13 +167,3 @@ def drifting(conn: Connection, tenant: str) -> list[Watched]:
     """The precision of each detector by the verdicts that people gave themselves, and when it changed."""
     said = verdicts.every(conn, tenant)
     return watch((one.detector, one.at_ms, one.verdict == "fraud") for one in said if not one.spread_from and one.verdict != "unsure")
-
-
-def every(conn: Connection, tenant: str = "") -> list[Verdict]:
-    """All verdicts, in the order in which they were given."""
-    return verdicts.every(conn, tenant)
-
-
-def quiet(conn: Connection, now_ms: int, tenant: str = "") -> list[Quiet]:
-    """The subjects of which nothing is shown now."""
-    return list(verdicts.quiet(conn, now_ms, tenant).values())

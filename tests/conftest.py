@@ -15,13 +15,17 @@ from xdist.scheduler import LoadScopeScheduling
 
 sys.path.insert(0, str(Path(__file__).parent / "servers"))
 
-from kafka_server import Broker, Missing
+from jars import Missing
+from kafka_server import Broker
 from kafka_server import libs as kafka_libs
+from pdfa import libs as verapdf_libs
 from postgresql_server import BIN as POSTGRESQL
 from postgresql_server import PostgreSQL
 
 from books import migrate, open_books
 from switches.kamailio import packages
+from warehouse import migrate as migrate_warehouse
+from warehouse import open_warehouse
 
 hypothesis.settings.register_profile("no-deadline", deadline=None)  # a shared machine may stop for longer than the default of 200 ms
 hypothesis.settings.load_profile("no-deadline")
@@ -34,6 +38,7 @@ HOW_TO_GET = {
     "chromium": "apt-get install chromium",
     "promtool": "apt-get install --no-install-recommends prometheus (where systemd runs it also starts a server: disable that)",
     "kafka": "apt-get install default-jre-headless maven",
+    "verapdf": "apt-get install default-jre-headless maven",
 }
 """Parts that PyPI does not have: the program's name, and where Debian keeps it."""
 
@@ -45,11 +50,11 @@ def need_part(part: str) -> None:
     if part == "postgresql" and (POSTGRESQL / "postgres").exists():
         return
     word = f"{part} is not installed: {HOW_TO_GET.get(part, 'install it')}"
-    if part == "kafka":
+    if part in ("kafka", "verapdf"):
         try:
-            kafka_libs()
+            {"kafka": kafka_libs, "verapdf": verapdf_libs}[part]()
         except Missing as error:
-            word = f"there is no Kafka: {error}"
+            word = f"there is no {part}: {error}"
         else:
             return
     if os.environ.get("RINGFENCE_REQUIRE") == "all":
@@ -96,6 +101,22 @@ def new_books(tmp_path_factory: pytest.TempPathFactory) -> Path:
     migrate(engine)
     engine.dispose()
     return path
+
+
+@pytest.fixture(scope="session")
+def new_warehouse(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], None]:
+    """Puts an embedded warehouse as `migrate` leaves it into a directory that does not exist. It is migrated once, and then copied: its
+    forty statements, each with an fsync, took most of the time of most tests that have a warehouse."""
+    template = tmp_path_factory.mktemp("warehouse") / "warehouse"
+
+    def put(directory: Path) -> None:
+        if not template.exists():
+            client = open_warehouse(f"chdb://{template}")
+            migrate_warehouse(client)
+            client.close()
+        shutil.copytree(template, directory, symlinks=True)
+
+    return put
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])

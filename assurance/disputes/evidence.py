@@ -11,6 +11,7 @@ import polars as pl
 
 from assurance.reconcile.causes import CAUSES
 from core.money import to_text
+from core.spreadsheet import neutralised
 from core.text import hidden_digits
 
 NUMBERS = ("our_a_number", "our_b_number", "their_b_number")
@@ -27,6 +28,7 @@ def calls_csv(calls: pl.DataFrame, masked_digits: int) -> bytes:
     >>> calls_csv(calls, 3).decode().splitlines()
     ['cause,their_at,their_b_number,difference', 'rate,1970-01-01 00:00:00.000 UTC,436641234xxx,0.000000005']
     """
+    calls = neutralised(calls)  # before amounts are texts, of which some begin with a minus
     columns: list[pl.Expr | pl.Series] = []
     for name in calls.columns:
         if name in TIMES:

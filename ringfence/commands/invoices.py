@@ -185,6 +185,8 @@ def show(name: Name, as_json: Json = False, tenant: Tenant = "", home: Home = No
         row = f"{tax.percent} % of {money(found, tax.base)}, row {tax.row}, rounded per {tax.rounding}" if tax.row else tax.reason
         typer.echo(f"  {(tax.label or 'tax')[:40]:40} {row} {money(found, tax.amount):>16}")
     typer.echo(f"  {'total':40} {'':28} {'':14} {money(found, found.total):>16} {found.currency}")
+    if found.paid:
+        typer.echo(f"  {'paid before it was issued':40} {'':28} {'':14} {money(found, -found.paid):>16} {found.currency}")
     if document.swap is not None:
         for whose, side in (("they sent", document.swap.sold), ("we sent", document.swap.bought)):
             minutes = f"{side.charged_s / 60:,.1f} of {side.committed_s / 60:,.1f} min"
@@ -208,14 +210,17 @@ def prove(tenant: Tenant = "", home: Home = None) -> None:
 def export(
     names: Names = None,
     out: Annotated[Path, typer.Option(help="The folder for the files.")] = Path("invoices"),
-    pdf_only: Annotated[bool, typer.Option("--pdf-only", help="Without the calls and the e-invoice.")] = False,
+    pdf_only: Annotated[bool, typer.Option("--pdf-only", help="Without the calls and the UBL file.")] = False,
     tenant: Tenant = "",
     home: Home = None,
 ) -> None:
     """Write issued invoices as files: PDF with the e-invoice inside (Factur-X), UBL, and the calls as CSV and Parquet."""
     from services import invoice_files
 
-    for file in invoice_files.export(options.settings_of(home).installation, tenant, names or [], out, with_calls=not pdf_only):
+    def report(why: str) -> None:
+        typer.secho(why, fg=typer.colors.YELLOW, err=True)
+
+    for file in invoice_files.export(options.settings_of(home).installation, tenant, names or [], out, pdf_only, report):
         typer.echo(str(file))
 
 

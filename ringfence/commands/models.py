@@ -71,8 +71,7 @@ def train(
     first, _, last = seeds.partition("-")
     if not (first.isdigit() and last.isdigit()) or not 0 < int(last) - int(first) < 100:
         raise typer.BadParameter("--seeds: write FIRST-LAST, such as 2001-2003: at least two, at most a hundred")
-    if not why.strip():
-        raise typer.BadParameter("say --why: it goes into the audit")
+    options.check_why(why)
     installation = options.settings_of(home).installation
     data = models.train(range(int(first), int(last) + 1), calls, days, name, wall_clock_ms(), lambda text: typer.echo(text, err=True))
     with books(installation) as conn:
@@ -94,8 +93,7 @@ def add(
     from services import models
     from services.installation import books
 
-    if not why.strip():
-        raise typer.BadParameter("say --why: it goes into the audit")
+    options.check_why(why)
     with books(options.settings_of(home).installation) as conn:
         found = models.add_file(conn, file, options.login(who), why, wall_clock_ms(), sha256)
     typer.echo(f"{found.name} is stored.")
@@ -113,8 +111,7 @@ def use(
     from services import models
     from services.installation import books
 
-    if not why.strip():
-        raise typer.BadParameter("say --why: it goes into the audit")
+    options.check_why(why)
     with books(options.settings_of(home).installation) as conn:
         sha256 = models.use(conn, tenant, model, options.login(who), why, wall_clock_ms())
     typer.echo(f"Model {sha256[:12]} is in force from the next tick on." if sha256 else "No model is in force.")
@@ -126,8 +123,7 @@ def rollback(why: Why = "", who: Who = "", tenant: Tenant = "", home: Home = Non
     from services import models
     from services.installation import books
 
-    if not why.strip():
-        raise typer.BadParameter("say --why: it goes into the audit")
+    options.check_why(why)
     with books(options.settings_of(home).installation) as conn:
         sha256 = models.rollback(conn, tenant, options.login(who), why, wall_clock_ms())
     typer.echo(f"Model {sha256[:12]} is in force from the next tick on." if sha256 else "No model is in force.")

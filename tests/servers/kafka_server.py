@@ -10,10 +10,7 @@ whose certificate is of another host. `kill`, `pause` and `start` do to it what 
 from __future__ import annotations
 
 import base64
-import fcntl
-import hashlib
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -25,6 +22,7 @@ from urllib.parse import quote
 
 import trustme
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
+from jars import jars
 from ports import free_ports
 
 POM = Path(__file__).parent / "kafka" / "pom.xml"
@@ -38,34 +36,9 @@ QUICK = ("-Xms128m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 """For a JVM that starts quickly and shares two cores with the tests."""
 
 
-class Missing(Exception):
-    """This machine lacks something; the text says how to get it."""
-
-
 def libs() -> Path:
-    """The directory of the broker's jars; Maven fetches them once (54 MB), for all checkouts of this user."""
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ringfence"
-    target = home / f"kafka-{hashlib.sha256(POM.read_bytes()).hexdigest()[:12]}"
-    if shutil.which("java") is None:
-        raise Missing("Java is not installed: apt-get install default-jre-headless")
-    if target.exists():
-        return target
-    if shutil.which("mvn") is None:
-        raise Missing("Maven, which fetches the broker's jars, is not installed: apt-get install maven")
-    home.mkdir(parents=True, exist_ok=True)
-    with open(home / "lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not target.exists():
-            draft = target.with_suffix(".part")
-            shutil.rmtree(draft, ignore_errors=True)
-            goal = ["dependency:copy-dependencies", f"-DoutputDirectory={draft}", "-DincludeScope=runtime"]
-            done = subprocess.run(
-                ["mvn", "-q", "-B", "-f", str(POM), *goal], capture_output=True, text=True, timeout=600, check=False
-            )
-            if done.returncode:
-                raise Missing(f"Maven could not fetch the broker's jars: {(done.stdout + done.stderr)[-500:]}")
-            draft.rename(target)
-    return target
+    """The directory of the broker's jars (54 MB). Raises `jars.Missing`."""
+    return jars(POM, "kafka", "the broker")
 
 
 @dataclass

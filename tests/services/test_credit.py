@@ -15,7 +15,7 @@ from books import alerts, lists, open_books, orders
 from core import schemas
 from core.billing import Invoicing
 from core.config import Agreement, faults_of
-from services import credit, payments, posting, publishing
+from services import credit, payments, posting, publishing, quotes
 from services.in_force import from_books
 from services.installation import Installation, books, books_as_they_are
 from warehouse import ask, insert
@@ -119,6 +119,56 @@ def test_whoever_has_used_more_is_a_finding_and_a_block_where_its_agreement_says
     with books_as_they_are(installed) as conn:
         ends = [one.order.expires_at_ms for one in orders.select(conn) if one.order.key.account == "stopped"]
     assert ends == [NOW + credit.TTL_MS], "whoever has paid is not blocked again"
+
+
+RESELLERS = """
+tenant: t1
+decks: {retail: {file: retail.csv, currency: EUR}, wholesale: {file: wholesale.csv, currency: EUR}}
+parties:
+  - {name: north, kinds: [reseller], parent: top, agreement: wholesale}
+  - {name: top, kinds: [reseller], agreement: top}
+  - {name: shop, parent: north}
+  - {name: kiosk, parent: north}
+agreements:
+  - {name: wholesale, role: sell, currency: EUR, plan: [{deck: wholesale}], over_credit: block, invoicing: {paid: prepaid}}
+  - {name: top, role: sell, currency: EUR, plan: [{deck: wholesale}], credit_limit: "99"}
+accounts:
+  - {name: shop, party: shop, sell_deck: retail}
+  - {name: kiosk, party: kiosk, sell_deck: retail}
+  - {name: other, sell_deck: retail}
+"""
+
+
+def test_a_reseller_over_its_credit_is_one_alert_and_stops_the_accounts_under_it(installed: Installation, charges, tmp_path: Path, monkeypatch):
+    for name, price in (("retail", "0.50"), ("wholesale", "0.20")):
+        (tmp_path / f"{name}.csv").write_text(f"prefix,destination,price_per_min,first_s,next_s\n43,Austria,{price},1,1\n")
+    (tmp_path / "config.yaml").write_text(RESELLERS)
+    with books(installed) as conn:
+        publishing.publish(conn, publishing.check(tmp_path / "config.yaml", conn), "ops", "test", NOW)
+        payments.record(conn, "t1", "north", "3", "EUR", "top-up", "2026-01-01", "ops", NOW, prepaid=True)
+    charges.store(sold(0, "north", 2 * EURO, account="shop", level=1, agreement="wholesale"), upto=10)
+    posting.post(installed, NOW)
+    for offset, account in enumerate(("shop", "kiosk", "other", "other")):
+        in_progress(charges, account, 5, offset)
+    priced: list[str] = []
+    ask_price = quotes.ask
+
+    def counted(terms, tenant, one):
+        priced.append(one.account)
+        return ask_price(terms, tenant, one)
+
+    monkeypatch.setattr(quotes, "ask", counted)
+    assert checked(installed, charges.client) == 1
+    assert sorted(priced) == ["kiosk", "shop"], "calls that nobody with a limit owes for are not priced"
+    found = exposures(installed, charges.client)
+    north = found["north"]
+    assert [nanos // EURO for nanos in (north.receivable, north.unbilled, north.in_flight)] == [-3, 2, 2]  # 2 calls of 5 minutes at 0.20
+    assert (found["top"].in_flight, found["top"].limit, found["shop"].limit) == (2 * EURO, 99 * EURO, None)
+    with books_as_they_are(installed) as conn:
+        (alert,) = alerts.last(conn)
+        assert (alert.subject_kind, alert.subject, alert.exposure_nanos) == ("party", "north", EURO)
+        assert alert.reason.endswith("refuse new calls of the 2 accounts that it owes for.")
+        assert sorted(one.order.key.account for one in orders.select(conn)) == ["kiosk", "shop"]
 
 
 @pytest.mark.parametrize(

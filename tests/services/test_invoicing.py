@@ -249,6 +249,44 @@ def test_a_payment_goes_to_the_oldest_invoice_and_what_is_left_to_the_next(insta
         assert ledger.faults(conn) == []
 
 
+def test_what_was_paid_too_much_pays_the_next_invoice_and_what_was_paid_back_pays_none(installed: Installation, charges, config: Path):
+    charges.store(call(1, "2025-11-25T12:00", 10 * EURO, "blue"), call(2, "2025-12-05T12:00", 3 * EURO, "blue"))
+    with books(installed) as conn:
+        payments.record(conn, "", "blue", "14", "EUR", "beforehand", "2025-11-01", "ops", NOW - 9, prepaid=True)
+        payments.refund(conn, "", "blue", "2", "EUR", "back", "ops", NOW - 8)
+    first, second = [one for one in issued(installed, "2026-01-01") if one.party == "blue"]
+    assert [(one.total, one.paid) for one in (first, second)] == [(1000, 1000), (300, 200)]
+    with books(installed) as conn:
+        assert [(one.number, one.total, one.paid) for one in payments.open_invoices(conn, "", "blue")] == []
+        assert [(one.number, one.paid) for one in payments.open_invoices(conn, "t1", "blue")] == [(second.number, 200)]
+        aged = [one.amounts for one in statements.ageing(conn, "", NOW) if one.party == "blue"]
+        assert aged == [(100, 0, 0, 0, 0)]
+        assert ledger.balance(conn, Account("t1", "receivable", "EUR", "blue")) == EURO and ledger.faults(conn) == []
+        note = invoicing.credit(conn, "", second.number, "2", "ops", "ticket 1", NOW)
+        invoicing.issue(conn, "", [note.id], "ops", NOW + 1)  # one euro of it was open: the other is his
+    charges.store(call(3, "2026-01-05T12:00", 5 * EURO, "blue"), upto=200)
+    (third,) = [one for one in issued(installed, "2026-02-01", ms("2026-02-01T12:00")) if one.party == "blue"]
+    assert (third.total, third.paid) == (500, 100)
+
+
+NO_PAYMENTS = [  # party, amount, currency, value day, what is wrong
+    ("blue", "1.005", "EUR", "", "more decimals than EUR has"),
+    ("blue", "1.5", "JPY", "", "more decimals than JPY has"),
+    ("blue", "1", "EURO", "", "'EURO' is no currency"),
+    ("blue", "1", "EUR", "31.12.2025", "no date"),
+    ("blue", "nan", "EUR", "", "nan"),
+    ("bleu", "1", "EUR", "", "has no party or account 'bleu'"),
+]
+
+
+def test_a_payment_that_cannot_be_is_refused(installed: Installation, config: Path):
+    with books(installed) as conn:
+        for party, amount, currency, day, fault in NO_PAYMENTS:
+            with pytest.raises((BadArgument, UnknownName), match=fault):
+                payments.record(conn, "", party, amount, currency, "x", day, "ops", NOW, prepaid=True)
+        assert ledger.balances(conn, "t1") == []
+
+
 def test_what_nobody_pays_is_written_off_once(installed: Installation, charges, config: Path):
     charges.store(call(1, "2025-11-25T12:00", 10 * EURO, "blue"))
     (invoice,) = [one for one in issued(installed, "2025-12-01") if one.party == "blue"]

@@ -27,7 +27,7 @@ def issued(number: str, email: str) -> Invoice:
     line = Line(kind="calls", text="Austria", amount=1000, exact_nanos="10000000000")
     tax = TaxLine(tax="at", label="USt", percent="20", row="", category="S", base=1000, amount=200, rounding="invoice")
     party = Party(tenant="t1", name="acme", legal=Legal(legal_name="ACME AG", country="AT", email=email))
-    issuer = LegalEntity(tenant="t1", name="ring", legal=Legal(legal_name="Ring GmbH", country="AT"))
+    issuer = LegalEntity(tenant="t1", name="ring", legal=Legal(legal_name="Ring GmbH", country="AT", vat_number="ATU13585627"))
     document = Document(
         kind="invoice", currency="EUR", decimals=2, issuer=issuer, party=party, agreement="", from_day="2025-11-01", until_day="2025-12-01",
         payment_days=30, lines=(line,), taxes=(tax,), net=1000, tax=200, total=1200,

@@ -63,7 +63,7 @@ READS = [one for one in QUERIES if "tenant" in inspect.signature(one).parameters
 
 @pytest.mark.parametrize("query", READS, ids=lambda one: f"{one.__module__}.{one.__name__}")
 def test_a_query_of_another_tenant_finds_nothing(conn, query):
-    others = {"name": "t1-1", "party": "acme", "until_day": "2025-12-01"}
+    others = {"name": "t1-1", "party": "acme", "parties": ["acme"], "until_day": "2025-12-01"}
     arguments = {name: others[name] for name in inspect.signature(query).parameters if name in others}
     assert query(conn, tenant="t1", **arguments), "the tenant's own is found"
     assert not query(conn, tenant="t2", **arguments)

@@ -79,7 +79,7 @@ def test_fraud_spreads_to_the_open_alerts_of_the_subject_alone(conn):
     alert(conn, "judged", detector="irsf_short")
     service.give(conn, "judged", "not fraud", "ben", "a test line", NOW)
     assert service.give(conn, "f1", "fraud", "anna", "the customer confirmed it", NOW).spread_to == ["open"]
-    found = {one.finding_id: (one.verdict, one.spread_from) for one in service.every(conn, "t1")}
+    found = {one.finding_id: (one.verdict, one.spread_from) for one in verdicts.every(conn, "t1")}
     assert found == {"f1": ("fraud", ""), "open": ("fraud", "f1"), "judged": ("not fraud", "")}
 
 
@@ -109,7 +109,7 @@ def test_a_verdict_may_be_changed_and_then_the_subject_is_quiet_no_more(conn):
     alert(conn, "f1")
     service.give(conn, "f1", "not fraud", "anna", "their campaign", NOW)
     service.give(conn, "f1", "fraud", "ben", "it was not", NOW + 1)
-    assert service.quiet(conn, NOW + 2) == []
+    assert list(verdicts.quiet(conn, NOW + 2).values()) == []
     assert verdicts.of(conn, ["f1"])["f1"].verdict == "fraud"
     assert [line.verb for line in audit.last(conn) if line.subject.startswith("f1")] == ["verdict: fraud", "verdict: not fraud"]
 
@@ -128,7 +128,7 @@ def test_what_cannot_be_stored_changes_nothing(conn, finding, word, why, quiet_m
     alert(conn, "f1")
     with pytest.raises(error):
         service.give(conn, finding, word, "anna", why, NOW, quiet_ms)
-    assert service.every(conn) == [] and service.quiet(conn, NOW) == []
+    assert verdicts.every(conn) == [] and list(verdicts.quiet(conn, NOW).values()) == []
 
 
 def test_the_queue_leaves_out_what_its_detector_is_quiet_about(conn):

@@ -237,7 +237,7 @@ def _money() -> None:
         "invoices", ["id"], *_text("id", "tenant", "party", "agreement", "currency"), *_int64("place"),
         *_text("kind", "status", "issuer", "number", "run"), *_int64("before_batch", "before_until_ms", "batch", "until_ms"),
         *_text("instant", "from_day", "until_day", "document"), *_int64("net", "tax", "total"), *_text("credits", "who"),
-        *_int64("at_ms", "due_ms", "issued_at_ms"),
+        *_int64("at_ms", "due_ms", "issued_at_ms", "paid"),
     )  # fmt: skip
     op.create_index("ix_invoices_chain", "invoices", ["tenant", "party", "agreement", "currency", "place"])
     op.create_index("ix_invoices_number", "invoices", ["tenant", "number"])
