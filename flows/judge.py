@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
+import structlog
 from bytewax.run import cli_main
 
 from core import topics
@@ -30,6 +31,8 @@ from flows.missed import file_of, mark, open_reader
 from flows.snapshot import Frozen, SnapshotError, freeze, of_judge
 from flows.step import Outcome, State, TermsOf, judge
 from journal import Entry, Journal, Reader, Writer
+
+log = structlog.get_logger(__name__)
 
 NAMES = Names("judge", "calls", "judge", "journal")
 READER = "judge"
@@ -87,6 +90,8 @@ def run(journal: Journal, contracts_of: TermsOf, settings: Settings, report: Rep
 
         def effects(outcome: Outcome) -> None:
             write(outcome, writers, wall_clock_ms())
+            for one in outcome.dropped:
+                log.warning("more subjects came than there is room for: those of the accounts with most were dropped", **one._asdict())
             report(Written(outcome, wall_clock_ms(), standing(state)))
 
         def copied() -> Frozen:

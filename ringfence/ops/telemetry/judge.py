@@ -43,6 +43,8 @@ class Judge(Part):
                 for detector, n in Counter(finding.detector for finding in outcome.findings).items():
                     self.metrics.add(catalog.FINDINGS, n, detector)
                 self.metrics.add(catalog.ISSUED, len(outcome.orders))
+                for one in outcome.dropped:
+                    self.metrics.add(catalog.DROPPED, one.subjects, one.detector)
             case Copied(seconds):
                 self.metrics.observe(catalog.SNAPSHOT_PAUSE, [seconds])
 
