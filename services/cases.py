@@ -19,11 +19,11 @@ from books.cases import Case
 from core.ids import derived_id
 from core.money import to_decimal, to_text
 from core.orders import EVERYONE, Finding, Key
+from core.spreadsheet import neutralised
 from core.text import masked
 from services import alert_desk, call_desk
 from services.alert_desk import key_to_block, subject_of
 from services.errors import BadArgument, ServiceError, UnknownName
-from services.invoice_files import neutralised
 from services.subjects import Ask
 
 NEWEST = 300

@@ -23,6 +23,7 @@ from books.reconciliations import Reconciliation
 from core.config import Agreement, agreement_of, party_of
 from core.money import to_nanos, to_text
 from core.orders import Finding
+from core.spreadsheet import neutralised
 from services import periods, reconciling
 from services.errors import BadArgument, ServiceError, UnknownName
 from services.in_force import View
@@ -202,7 +203,7 @@ def _routes_csv(claims: list[Finding]) -> bytes:
         {"route": one.subject, "from": _moment(one.first_ms), "to": _moment(one.last_ms), "calls": one.calls, "charged": to_text(one.exposure_nanos),
             "currency": one.currency, "measured": one.reason} for one in claims
     ]  # fmt: skip
-    return pl.DataFrame(rows).write_csv().encode()
+    return neutralised(pl.DataFrame(rows), ["charged"]).write_csv().encode()
 
 
 def _page(one: Dispute, found: Reconciliation, calls: pl.DataFrame, period: str, masked_digits: int) -> dict[str, object]:

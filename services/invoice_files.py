@@ -13,6 +13,7 @@ import polars as pl
 from books import Connection, invoices, postings
 from books.invoices import Invoice
 from core.posted import Posted
+from core.spreadsheet import neutralised
 from journal.durable import replace_file
 from services import e_invoice, invoice_pdf
 from services import reading as warehouse_reading
@@ -23,9 +24,6 @@ from warehouse import Warehouse, owed, rows
 from warehouse.owed import State
 
 BRANDS = "brands"
-NUMBERS = ("a_number", "b_number")
-DANGEROUS = "^[=+\\-@\t\r]"
-"""What a cell begins with that a spreadsheet would compute."""
 
 
 def brands_of(installation: Installation) -> Path:
@@ -82,22 +80,6 @@ def calls(client: Warehouse, one: Invoice, before: State, after: State) -> pl.Da
         time, "account", "a_number", "b_number", "destination", "prefix", "charged_s", "per_min_nanos",
         amount.cast(pl.Decimal(38, 9)).alias("amount"), "currency", "sign", "segment", "call_key",
     )  # fmt: skip
-
-
-def neutralised(frame: pl.DataFrame) -> pl.DataFrame:
-    """Texts that a spreadsheet would compute get an apostrophe before them, so that they are shown as they are.
-
-    >>> neutralised(pl.DataFrame({"account": ["acme", "=1+1", "-x", "@a", "43664"]}))["account"].to_list()
-    ['acme', "'=1+1", "'-x", "'@a", '43664']
-    """
-    plus = [
-        pl.when(pl.col(one).str.contains("^[0-9]+$")).then("+" + pl.col(one)).otherwise(pl.col(one)).alias(one) for one in NUMBERS if one in frame
-    ]
-    frame = frame.with_columns(plus)  # E.164 with its plus stays a text in a spreadsheet, digits alone would become 4.3664E+12
-    texts = [name for name, kind in frame.schema.items() if kind == pl.String]
-    return frame.with_columns(
-        pl.when(pl.col(name).str.contains(DANGEROUS)).then("'" + pl.col(name)).otherwise(pl.col(name)).alias(name) for name in texts
-    )
 
 
 def states_of(conn: Connection, one: Invoice) -> tuple[State, State]:

@@ -13,10 +13,11 @@ from books import Connection, invoices, ledger, payments
 from books.invoices import Invoice
 from core.billing import LegalEntity
 from core.config import Agreement, agreement_of, party_of
+from core.spreadsheet import neutralised
 from services import call_desk, invoice_pdf
 from services import payments as open_payments
 from services.in_force import View
-from services.invoice_files import BRANDS, neutralised
+from services.invoice_files import BRANDS
 from services.invoice_pdf import NotPrinted, Style
 from services.subjects import Ask
 

@@ -10,6 +10,7 @@ import streamlit as st
 from assurance.rounding import decimals_of
 from books import Connection, Unavailable, invoices, reading
 from books.invoices import Invoice
+from core.spreadsheet import neutralised
 from core.text import amount
 from dashboards.layout import answered, back, facts, heading, link, message, quiet, title
 from dashboards.tags import Safe, tag
@@ -151,7 +152,7 @@ def calls(visit: Visit, one: Invoice) -> None:
     except (ServiceError, Unavailable, PermissionError, WarehouseError) as wrong:
         message(f"Not done: {wrong}")
         return
-    content = invoice_files.neutralised(frame).write_csv().encode()
+    content = neutralised(frame).write_csv().encode()
     st.download_button(f"Save {frame.height:,} calls as CSV", content, f"{one.number or one.id}-calls.csv", "text/csv", key="rf_invoice_save")
 
 

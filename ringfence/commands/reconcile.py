@@ -188,9 +188,10 @@ def _money(nanos: int) -> str:
 
 def _write(out: Path, found: Reconciled) -> None:
     out.mkdir(parents=True, exist_ok=True)
-    found.calls().write_csv(out / "calls.csv")
-    found.by_day().write_csv(out / "days.csv")
-    found.by_destination().write_csv(out / "destinations.csv")
+    from core.spreadsheet import neutralised
+
+    for name, frame in (("calls", found.calls()), ("days", found.by_day()), ("destinations", found.by_destination())):
+        neutralised(frame).write_csv(out / f"{name}.csv")
 
 
 def _json(done: Outcome) -> bytes:

@@ -19,8 +19,8 @@ from assurance.tax import REVERSE_CHARGE, TaxLine
 from books.invoices import Invoice
 from core.billing import Legal, LegalEntity
 from core.config import Party
+from core.spreadsheet import neutralised
 from services import e_invoice, invoice_pdf
-from services.invoice_files import neutralised
 from services.invoice_pdf import NotPrinted, Style, data_of, render, style_of
 
 DAY_MS = 86_400_000

@@ -607,6 +607,7 @@ def test_a_run_of_invoices_applies_the_package_of_its_cycle_once_whatever_effect
 
 def test_a_call_that_comes_after_the_invoice_of_a_package_is_on_the_next_one_with_what_it_moves(house):
     house.publish(package=BUNDLE)
+    house.offset = 1_000  # above what the other tests of this installation have posted
     house.calls(("pack", "4312345", 100))
     posting.post(house.at, NOON + DAY)
     (first,) = invoicing.run(house.at, house.tenant, "2025-11-26", "eve", NOON + DAY).drafts
