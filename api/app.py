@@ -5,9 +5,14 @@
     POST /v1/screen    {"account"?, "trunk"?, "a_raw"?, "b_raw", "tenant"?} -> {"code", "order_id", "number"}
     GET  /v1/lists     ?tenant= -> [{"list", "kind", "value", "account", "until_ms", "why", "who", "id", "switches": {switch: acknowledged}, ...}]
     POST /v1/lists     {"list": "allow"|"deny", "kind", "value", "why", "account"?, "ttl"?, "remove"?, "tenant"?} -> {"value"}
+    GET  /v1/alerts    ?tenant=&limit=                  -> the newest alerts, what still passes first
+    GET  /v1/alerts/ID                                  -> one of them
+    POST /v1/alerts/ID/verdict   {"verdict", "why", "quiet"?, "tenant"?} -> what followed; the same again changes nothing
     GET  /v1/health    {"ready"}
+    GET  /v1/openapi.json                               -> all of it, as OpenAPI (api/openapi.py)
 
-Errors, each with {"error": text}: 400 body, 401 token, 403 source, tenant, scope or expiry, 503 nothing published yet, or the books do not answer.
+Errors, each with {"error": text}: 400 body, 401 token, 403 source, tenant, scope or expiry, 404 no such alert, 503 nothing published yet, or the
+books do not answer.
 A token is a credential of the books (`ringfence credential add`), by its hash. A call waits for each answer: bodies are read and written by msgspec,
 without FastAPI's own models.
 """
@@ -17,7 +22,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import msgspec
 from fastapi import FastAPI
@@ -26,13 +31,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from books import Engine, Unavailable, reading, writing
+from api import alerts, lists, openapi
+from books import Unavailable
 from books.credentials import Credential
-from core import durations
 from core.clock import wall_clock_ms
-from services import lists
 from services.asking import AskedRoute, AskedScreen, Asking
-from services.errors import ServiceError
+from services.errors import ServiceError, UnknownName
 from services.routes import digits_of
 
 CREDENTIAL_S = 5.0
@@ -42,6 +46,8 @@ BODY_BYTES = 16_384
 
 _route = msgspec.json.Decoder(AskedRoute)
 _screen = msgspec.json.Decoder(AskedScreen)
+_entry = msgspec.json.Decoder(lists.AskedEntry)
+_verdict = msgspec.json.Decoder(alerts.AskedVerdict)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -110,60 +116,53 @@ def app(asking: Asking, find_credential: Callable[[str], Credential | None]) -> 
         credential = await doors.credential(request, "route")
         return _answer(asking.screen(credential.switch, tenant_of(credential, asked.tenant), asked))
 
+    async def asked_tenant(request: Request, scope: str) -> str:
+        return tenant_of(await doors.credential(request, scope), request.query_params.get("tenant", ""))
+
     async def read_lists(request: Request) -> Response:
-        tenant = tenant_of(await doors.credential(request, "lists"), request.query_params.get("tenant", ""))
-        return _answer(await run_in_threadpool(_lists_of, asking.engine, tenant))
+        return _answer(await run_in_threadpool(lists.listed, asking.engine, await asked_tenant(request, "lists")))
 
     async def change_list(request: Request) -> Response:
         asked = await _asked(request, _entry)
         credential = await doors.credential(request, "lists")
         tenant = tenant_of(credential, asked.tenant)
-        return _answer({"value": await run_in_threadpool(_change, asking.engine, tenant, asked, f"api {credential.switch}")})
+        return _answer(await run_in_threadpool(lists.change, asking.engine, tenant, asked, f"api {credential.switch}"))
+
+    async def read_alerts(request: Request) -> Response:
+        tenant = await asked_tenant(request, "alerts")
+        if not (limit := request.query_params.get("limit", "100")).isdecimal() or len(limit) > 9:
+            raise Refused(400, "limit is a whole number, 1 to 1,000")
+        return _answer(await run_in_threadpool(alerts.listed, asking.engine, tenant, int(limit)))
+
+    async def read_alert(request: Request) -> Response:
+        tenant = await asked_tenant(request, "alerts")
+        return _answer(await run_in_threadpool(alerts.one, asking.engine, tenant, request.path_params["finding_id"]))
+
+    async def give_verdict(request: Request) -> Response:
+        asked = await _asked(request, _verdict)
+        credential = await doors.credential(request, "verdicts")
+        tenant, who = tenant_of(credential, asked.tenant), f"api {credential.switch}"
+        return _answer(await run_in_threadpool(alerts.give, asking.engine, tenant, request.path_params["finding_id"], asked, who))
+
+    async def document(request: Request) -> Response:
+        return _answer(openapi.document())
 
     found = FastAPI(title="Ringfence", openapi_url=None, docs_url=None, redoc_url=None)
     for path, handler in (("/v1/route", route), ("/v1/screen", screen)):
         found.router.routes.append(Route(path, _guarded(handler), methods=["POST"]))
 
-    found.router.routes.append(Route("/v1/lists", _guarded(read_lists), methods=["GET"]))
-    found.router.routes.append(Route("/v1/lists", _guarded(change_list), methods=["POST"]))
+    for method, path, handler in (
+        ("GET", "/v1/lists", read_lists), ("POST", "/v1/lists", change_list), ("GET", "/v1/alerts", read_alerts),
+        ("GET", "/v1/alerts/{finding_id}", read_alert), ("POST", "/v1/alerts/{finding_id}/verdict", give_verdict),
+        ("GET", "/v1/openapi.json", document),
+    ):  # fmt: skip
+        found.router.routes.append(Route(path, _guarded(handler), methods=[method]))
 
     @found.get("/v1/health")
     def health() -> dict[str, bool]:
         return {"ready": asking.refresh()}
 
     return found
-
-
-class AskedEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A change of a list; `ttl` as 7d, "" = without an end."""
-
-    list: Literal["allow", "deny"]
-    kind: lists.Kind
-    value: str
-    why: str
-    remove: bool = False
-    account: str = ""
-    ttl: str = ""
-    tenant: str = ""
-
-
-_entry = msgspec.json.Decoder(AskedEntry)
-
-
-def _lists_of(engine: Engine, tenant: str) -> list[dict[str, object]]:
-    with reading(engine) as conn:
-        states = lists.at_switches(conn)
-        return [{**one._asdict(), "id": lists.listed_id(one), "switches": states.get(lists.listed_id(one), {})} for one in lists.every(conn, tenant)]
-
-
-def _change(engine: Engine, tenant: str, asked: AskedEntry, who: str) -> str:
-    now_ms = wall_clock_ms()
-    try:
-        until_ms = now_ms + int(durations.to_ms(asked.ttl)) if asked.ttl else 0
-        with writing(engine) as conn:
-            return lists.change(conn, asked.list, asked.kind, asked.value, asked.remove, who, asked.why, now_ms, tenant, asked.account, until_ms)
-    except (ServiceError, ValueError) as wrong:
-        raise Refused(400, str(wrong)) from None
 
 
 Body = TypeVar("Body")
@@ -191,6 +190,10 @@ def _guarded(handler: Callable[[Request], object]) -> Callable[[Request], object
             return await handler(request)  # type: ignore[misc,no-any-return]
         except Refused as refused:
             return Response(_encode({"error": str(refused)}), refused.status, media_type="application/json")
+        except UnknownName as unknown:
+            return Response(_encode({"error": str(unknown)}), 404, media_type="application/json")
+        except (ServiceError, ValueError) as wrong:
+            return Response(_encode({"error": str(wrong)}), 400, media_type="application/json")
         except Unavailable:
             return Response(_encode({"error": "the books do not answer: ask again"}), 503, media_type="application/json")
 

@@ -252,8 +252,3 @@ def postings(document: Document) -> dict[str, int]:
             moved[key] = moved.get(key, 0) + to_nanos(one.amount, document.decimals)
     moved["rounding"] = to_nanos(document.total, document.decimals) - sum(moved.values())
     return moved
-
-
-def minor_of(nanos: int, currency: str) -> int:
-    """Nanos in the smallest unit of a currency."""
-    return to_minor(nanos, decimals_of(currency))

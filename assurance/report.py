@@ -28,7 +28,7 @@ LEAST_NANOS = 5_000_000
 """Half a cent: a cause of less is not in the report."""
 
 
-class Bill(msgspec.Struct, frozen=True):
+class ComparedBill(msgspec.Struct, frozen=True):
     """A carrier's bill that was compared. Nanos; `too_much` is what is against us, `worth` what of it is worth a dispute."""
 
     party: str
@@ -82,7 +82,7 @@ class Report:
     currency: str  # of most of the money
     lines: list[Line]
     results: Sequence[Result]
-    bills: Sequence[Bill]
+    bills: Sequence[ComparedBill]
     claims: Sequence[Claim]
     trend: Sequence[tuple[str, dict[str, int]]] = field(default_factory=tuple)
 
@@ -121,14 +121,14 @@ class Report:
 
 
 def report(
-    tenant: str, period: str, latest: Sequence[Result], earlier: Iterable[Result], bills: Sequence[Bill], claims: Sequence[Claim],
+    tenant: str, period: str, latest: Sequence[Result], earlier: Iterable[Result], bills: Sequence[ComparedBill], claims: Sequence[Claim],
     trend: Sequence[tuple[str, dict[str, int]]] = (),
 ) -> Report:  # fmt: skip
     """The report of a period. `latest`: the last result of each control; `earlier`: all results of the same period before them.
 
     >>> first = Result(control="unbilled_calls", status="found", checked=9, count=2, money={"EUR": 7 * 10**9})
     >>> last = Result(control="unbilled_calls", status="passed", checked=9)
-    >>> bill = Bill("alpha", "A-7", "EUR", 11 * 10**9, 10**10, 10**9, {"rate": 10**9})
+    >>> bill = ComparedBill("alpha", "A-7", "EUR", 11 * 10**9, 10**10, 10**9, {"rate": 10**9})
     >>> made = report("t1", "2026-10", [last], [first], [bill], [Claim("alpha", "rate", "credited", "EUR", 10**9, 8 * 10**8)])
     >>> [(line.cause, line.found, line.prevented, line.recovered) for line in made.lines]
     [('unbilled_calls', 0, 7000000000, 0), ('bills: rate', 1000000000, 0, 800000000)]
@@ -204,7 +204,7 @@ def trend_of(runs: Iterable[tuple[str, Result]]) -> list[tuple[str, dict[str, in
     return sorted(found.items(), key=lambda one: int(one[0].split("..")[0]))
 
 
-def money_of(bills: Iterable[Bill]) -> Mapping[str, int]:
+def money_of(bills: Iterable[ComparedBill]) -> Mapping[str, int]:
     """Currency -> what bills that were compared come to."""
     found: dict[str, int] = {}
     for one in bills:

@@ -16,7 +16,7 @@ import psutil
 from books import open_books, reading, writing
 from services import first_start
 from services.deck_desk import activating, importing
-from services.deck_desk.importing import Asked, Imported
+from services.deck_desk.importing import Imported, ImportOptions
 from services.installation import Installation
 from simulator.workbook import Cell, workbook
 
@@ -72,7 +72,7 @@ def main() -> None:
 
 def _import(engine: object, content: bytes, name: str, now_ms: int) -> Imported:
     start_s, work_s = time.perf_counter(), time.process_time()
-    asked = Asked("alpha", scope="full", missing="closed", guess_again=True)
+    asked = ImportOptions("alpha", scope="full", missing="closed", guess_again=True)
     with reading(engine) as conn:  # type: ignore[arg-type]
         done = importing.read_file(conn, "t1", asked, content, name, "bench", now_ms)
     with writing(engine) as conn:  # type: ignore[arg-type]

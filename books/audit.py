@@ -94,7 +94,3 @@ def count_up(conn: sa.Connection, name: str, by: int = 1) -> None:
 
 def counted(conn: sa.Connection, name: str) -> int:
     return int(conn.execute(sa.select(tables.counters.c.value).where(tables.counters.c.name == name)).scalar() or 0)
-
-
-def counts(conn: sa.Connection) -> dict[str, int]:
-    return {name: int(value) for name, value in conn.execute(sa.select(tables.counters.c.name, tables.counters.c.value))}

@@ -12,7 +12,7 @@ from books import tables
 from core.money import to_text
 
 
-class Kept(msgspec.Struct, frozen=True, kw_only=True):
+class StoredResult(msgspec.Struct, frozen=True, kw_only=True):
     """A result of a run."""
 
     tenant: str
@@ -43,24 +43,24 @@ def add(conn: sa.Connection, tenant: str, from_ms: int, to_ms: int, results: Seq
         conn.execute(sa.insert(tables.control_results), rows)
 
 
-def latest(conn: sa.Connection, tenant: str, from_ms: int, to_ms: int) -> list[Kept]:
+def latest(conn: sa.Connection, tenant: str, from_ms: int, to_ms: int) -> list[StoredResult]:
     """The last result of each control of a period, by its name."""
     t = tables.control_results.c
     newest = (
         sa.select(sa.func.max(t.id)).where(t.tenant == tenant, t.period == period_key(from_ms, to_ms)).group_by(t.control).scalar_subquery()
     )
-    return _kept(conn, sa.select(tables.control_results).where(t.id.in_(newest)).order_by(t.control))
+    return _stored(conn, sa.select(tables.control_results).where(t.id.in_(newest)).order_by(t.control))
 
 
-def history(conn: sa.Connection, tenant: str, control: str = "", limit: int = 500) -> list[Kept]:
+def history(conn: sa.Connection, tenant: str, control: str = "", limit: int = 500) -> list[StoredResult]:
     """Every run, the newest first."""
     t = tables.control_results.c
     query = sa.select(tables.control_results).where(t.tenant == tenant).order_by(t.id.desc()).limit(limit)
-    return _kept(conn, query.where(t.control == control) if control else query)
+    return _stored(conn, query.where(t.control == control) if control else query)
 
 
-def _kept(conn: sa.Connection, query: sa.Select[tuple[object, ...]]) -> list[Kept]:
+def _stored(conn: sa.Connection, query: sa.Select[tuple[object, ...]]) -> list[StoredResult]:
     return [
-        Kept(tenant=row.tenant, period=row.period, result=msgspec.json.decode(row.result, type=Result), at_ms=row.at_ms)
+        StoredResult(tenant=row.tenant, period=row.period, result=msgspec.json.decode(row.result, type=Result), at_ms=row.at_ms)
         for row in conn.execute(query)
     ]

@@ -18,8 +18,9 @@ ID_DIGITS = 12
 """Of a token's hash: enough to name the credential, too few to guess the token from."""
 
 
-SCOPES = ("records", "route", "lists")
-"""What a token may do: post records; ask for routes and screen calls; read and change the lists of its tenants."""
+SCOPES = ("records", "route", "lists", "alerts", "verdicts")
+"""What a token may do: post records; ask for routes and screen calls; read and change the lists of its tenants; read their alerts, with whole
+numbers; say what an alert was."""
 OF_A_SWITCH = ("records", "route")
 
 

@@ -217,17 +217,20 @@ def learned(conn: sa.Connection, done: Sequence[Delivery]) -> dict[str, list[int
 
     To be called before `acknowledge`, in its transaction.
     """
-    found: dict[str, list[int]] = {}
     fresh = [one for one in done if one.value and one.until_ms and one.delivered_at_ms is None]
     orders = {one: entry_of(one.value).order_id for one in fresh}
-    came: dict[str, tuple[int, int]] = {}
-    if orders:
-        query = sa.select(_o.order_id, _o.received_at_ms, _o.learned_ms).where(_o.order_id.in_(set(orders.values())), _o.automatic)
-        came = {order_id: (received_ms, learned_ms) for order_id, received_ms, learned_ms in conn.execute(query)}
+    if not orders:
+        return {}
+    query = sa.select(_o.order_id, _o.received_at_ms, _o.learned_ms).where(_o.order_id.in_(set(orders.values())), _o.automatic)
+    came = {order_id: (received_ms, learned_ms) for order_id, received_ms, learned_ms in conn.execute(query)}
+    here = sa.select(_d.switch, _d.table_name, _d.name, _d.value, _d.changed_ms).where(
+        _d.switch.in_({one.switch for one in fresh}), _d.table_name.in_((BLOCKS, SHADOW)), _d.name.in_([one.name for one in fresh]),
+        _d.delivered_at_ms.is_(None),
+    )  # fmt: skip
+    changed_ms = {(switch, table, name, value): at_ms for switch, table, name, value, at_ms in conn.execute(here)}
+    found: dict[str, list[int]] = {}
     for one, order_id in orders.items():
-        query = sa.select(_d.changed_ms).where(*_THIS_ROW, _d.value == one.value, _d.delivered_at_ms.is_(None))
-        changed_ms = conn.execute(query, {"of_switch": one.switch, "of_table_name": one.table, "of_name": one.name}).scalar()
-        if order_id in came and changed_ms == came[order_id][0]:
+        if order_id in came and changed_ms.get((one.switch, one.table, one.name, one.value)) == came[order_id][0]:
             found.setdefault(one.table, []).append(came[order_id][1])
     return found
 

@@ -81,13 +81,11 @@ def find(conn: sa.Connection, tenant: str, name: str) -> Dispute | None:
     return None if row is None else Dispute(**row._mapping)
 
 
-def every(conn: sa.Connection, tenant: str, party: str = "", reconciliation: str = "") -> list[Dispute]:
+def every(conn: sa.Connection, tenant: str, party: str = "") -> list[Dispute]:
     """The disputes of a tenant, the newest first."""
     t = tables.disputes.c
     query = sa.select(tables.disputes).where(t.tenant == tenant).order_by(t.at_ms.desc(), t.id)
-    if party:
-        query = query.where(t.party == party)
-    return [Dispute(**row._mapping) for row in conn.execute(query.where(t.reconciliation == reconciliation) if reconciliation else query)]
+    return [Dispute(**row._mapping) for row in conn.execute(query.where(t.party == party) if party else query)]
 
 
 def history(conn: sa.Connection, name: str) -> list[Event]:

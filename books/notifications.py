@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
 from books import audit, tables
 from books.upsert import put, put_once
-from core.notify import Notice, Target
+from core.notify import Notice, SentAt, Target
 
 _n, _t = tables.notices.c, tables.notify_targets.c
 
 
 class Sent(NamedTuple):
-    """A message and what became of it: due | sending | sent | failed | obsolete (handled before it was sent)."""
+    """A message and what became of it: due | sending | sent | failed | obsolete (handled before it was sent, or beyond the limit of an hour)."""
 
     notice: Notice
     state: str
@@ -47,9 +48,9 @@ def targets(conn: sa.Connection) -> list[Target]:
     return [Target(*row) for row in conn.execute(sa.select(*(_t[name] for name in Target._fields)).order_by(_t.name))]
 
 
-def put_notices(conn: sa.Connection, notices: list[Notice], now_ms: int) -> int:
+def put_notices(conn: sa.Connection, notices: Sequence[Notice], now_ms: int, state: str = "due", error: str = "") -> int:
     """Stores new notices; those that are known stay as they are. Returns how many are new."""
-    blank = {"state": "due", "attempts": 0, "error": "", "changed_ms": now_ms}
+    blank = {"state": state, "attempts": 0, "error": error, "changed_ms": now_ms}
     return sum(put_once(conn, tables.notices, one._asdict() | blank) for one in notices)
 
 
@@ -58,10 +59,11 @@ def known(conn: sa.Connection, since_ms: int) -> set[str]:
     return set(conn.execute(sa.select(_n.id).where(_n.event_ms >= since_ms)).scalars())
 
 
-def sent_since(conn: sa.Connection, since_ms: int) -> dict[str, int]:
-    """Target -> notices that were made since then."""
-    query = sa.select(_n.target, sa.func.count()).where(_n.changed_ms >= since_ms).group_by(_n.target)
-    return {name: int(count) for name, count in conn.execute(query)}
+def sent_since(conn: sa.Connection, since_ms: int, now_ms: int) -> list[SentAt]:
+    """The messages of since then, and those that wait: one that is due, or whose sending was cut off, is sent now."""
+    at_ms = sa.case((_n.state.in_(OPEN), sa.case((_n.next_ms < now_ms, now_ms), else_=_n.next_ms)), else_=_n.changed_ms)
+    done = sa.and_(_n.state.in_(("sent", "failed")), _n.changed_ms >= since_ms)
+    return [SentAt(*row) for row in conn.execute(sa.select(_n.target, _n.severity, at_ms).where(sa.or_(_n.state.in_(OPEN), done)))]
 
 
 def due(conn: sa.Connection, now_ms: int, most: int = 100) -> list[Sent]:

@@ -95,13 +95,11 @@ def find(conn: sa.Connection, tenant: str, name: str) -> Reconciliation | None:
     return None if row is None else _of(row)
 
 
-def every(conn: sa.Connection, tenant: str, role: str = "", party: str = "") -> list[Reconciliation]:
-    """Those of a tenant, or of one party: the newest first."""
+def every(conn: sa.Connection, tenant: str, role: str = "") -> list[Reconciliation]:
+    """Those of a tenant, the newest first."""
     t = tables.reconciliations.c
     query = _select().where(t.tenant == tenant).order_by(t.at_ms.desc(), t.id)
-    if role:
-        query = query.where(t.role == role)
-    return [_of(row) for row in conn.execute(query.where(t.party == party) if party else query)]
+    return [_of(row) for row in conn.execute(query.where(t.role == role) if role else query)]
 
 
 def calls_of(conn: sa.Connection, tenant: str, name: str) -> bytes:

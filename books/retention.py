@@ -54,6 +54,8 @@ def remove_old(conn: sa.Connection, now_ms: int, alerts_days: float, orders_days
     if alerts_days:
         t = tables.alerts
         gone["alerts"] = _delete(conn, t, t.c.finding_id, t.c.updated_ms < _before(now_ms, alerts_days), most)
+        r = tables.route_tests
+        gone["route_tests"] = _delete(conn, r, r.c.test_id, r.c.at_ms < _before(now_ms, alerts_days), most)
         n = tables.notices
         gone["notices"] = _delete(conn, n, n.c.id, n.c.changed_ms < _before(now_ms, max(alerts_days, 3)), most)
     if orders_days:

@@ -24,13 +24,3 @@ def live(conn: sa.Connection, now_ms: int) -> list[Suppression]:
     t = tables.suppressions.c
     query = sa.select(tables.suppressions).where(t.until_ms > now_ms).order_by(t.until_ms.desc())
     return [Suppression(row.id, row_key(row), row.until_ms, row.who, row.why) for row in conn.execute(query)]
-
-
-def end(conn: sa.Connection, suppression_id: int, who: str, why: str, now_ms: int) -> bool:
-    """Lets automatic orders against the key take effect again."""
-    t = tables.suppressions.c
-    update = sa.update(tables.suppressions).where(t.id == suppression_id, t.until_ms > now_ms).values(until_ms=now_ms)
-    ended = bool(conn.execute(update).rowcount)
-    if ended:
-        audit.note(conn, who, "suppression ended", str(suppression_id), why, now_ms)
-    return ended

@@ -258,6 +258,18 @@ quiet_subjects = sa.Table(  # "not fraud": alerts of this detector about this su
     *_ms("at_ms"),
 )
 
+route_tests = sa.Table(  # test calls, as core.route_tests.RouteTest; NULL = not observed
+    "route_tests",
+    METADATA,
+    *_key("tenant", "test_id"),
+    *_ms("at_ms"),
+    *_text("carrier", "a_number", "b_number"),
+    sa.Column("cli", sa.Text),
+    *[sa.Column(name, sa.Boolean) for name in ("answered", "line_rang", "line_answered", "ringback")],
+    *[sa.Column(name, Ms) for name in ("hung_up_ms", "ended_ms")],
+    sa.Index("ix_route_tests_at", "tenant", "at_ms"),
+)
+
 models = sa.Table(  # files of trained scorers; never changed
     "models",
     METADATA,

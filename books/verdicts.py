@@ -74,9 +74,9 @@ def of(conn: sa.Connection, finding_ids: Sequence[str]) -> dict[str, Verdict]:
     return {one.finding_id: one for one in map(_verdict, conn.execute(query) if finding_ids else ())}
 
 
-def every(conn: sa.Connection, tenant: str = "", from_ms: int = 0, to_ms: int = 2**63 - 1) -> list[Verdict]:
+def every(conn: sa.Connection, tenant: str = "") -> list[Verdict]:
     """Verdicts in the order in which they were given."""
-    query = sa.select(tables.verdicts).where(_v.at_ms >= from_ms, _v.at_ms < to_ms).order_by(_v.at_ms, _v.finding_id)
+    query = sa.select(tables.verdicts).order_by(_v.at_ms, _v.finding_id)
     return [_verdict(row) for row in conn.execute(query.where(_v.tenant == tenant) if tenant else query)]
 
 

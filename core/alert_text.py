@@ -12,12 +12,11 @@ premium rate). Ordered for 1 hour: refuse new calls of ACME.
 
 from __future__ import annotations
 
-import math
 from decimal import ROUND_HALF_UP, Decimal
 
 import msgspec
 
-from core.facts import UNPRICED, Contribution, Facts
+from core.facts import UNPRICED, Contribution, Facts, odds_of, probability
 from core.money import to_decimal
 from core.text import visible
 
@@ -66,6 +65,12 @@ def observed_text(facts: Facts) -> str:
         return _sim_box(facts) + why_text(facts)
     if facts.fraud == "pumping" and facts.measured:
         return _pumping(facts) + why_text(facts)
+    if facts.fraud in TESTED:
+        return _tested(facts) + why_text(facts)
+    if facts.fraud == "novelty":
+        return _novel(facts) + why_text(facts)
+    if facts.fraud in DIFFER:
+        return _differs(facts) + why_text(facts)
     if facts.measured:
         return _route(facts) + why_text(facts)
     text = f"{caller_text(facts)} {_verb(facts)} {counted(facts.calls, 'call')}{_to(facts)}: {_spent(facts)}{_against(facts)}.{_mostly(facts)}"
@@ -91,8 +96,35 @@ FRAUDS = {
     "learned": "what a trained scorer was shown as fraud",
     "refiling": "refiling: calls of other origins with few numbers of a cheap one",
     "spoofing": "false caller numbers: many calls from numbers that do not exist or cannot come in on this account",
+    "fas_early": "early answers: calls are charged from before the telephone rang",
+    "fas_recorded": "recorded answers: callers whom nobody answers are charged for a recording",
+    "fas_late": "late disconnection: calls run on after the called person hung up",
+    "novelty": "traffic that is unlike what any account sent lately; nobody has said what it is",
+    "cli_local": "a SIM box: international calls are sent on as local ones",
+    "cli_changed": "refiling: calls are sent on with the caller's number of another origin",
+    "cli_missing": "a route that removes the caller's number, as SIM boxes and refiling do",
+    "test_answer": "false answer supervision: calls are charged that nobody answered",
+    "test_ringback": "false ringing: the caller is kept waiting while the call goes nowhere",
+    "test_late": "late disconnection: calls are charged after the called person hung up",
 }
 """Code -> what a finding looks like."""
+
+DIFFER = {
+    "fas_early": ("of the answers {0} came before a telephone can have rung (at least {1}), all of them after {2}", "{0}, after {1}"),
+    "fas_recorded": ("callers hung up {0} of the answered ones within a minute (at least {1}), after {2}", "{0}, after {1}"),
+    "fas_late": ("the called side hung up {0} of the answered ones (at most {1}), and they lasted {2}", "{0}, and {1}"),
+}
+"""Code of a kind of false answer -> what a carrier's calls do, and the other carriers'."""
+
+TESTED = {
+    "cli_local": ("showed a mobile number of the called country as the caller's", "do"),
+    "cli_changed": ("showed another number than the caller's", "do"),
+    "cli_missing": ("showed no number of the caller", "do"),
+    "test_answer": ("were answered although our line did not ring or did not answer", "are"),
+    "test_ringback": ("had a ring tone although our line did not ring", "do"),
+    "test_late": ("went on after our line had hung up", "do"),
+}
+"""Of test calls: code of what went wrong -> what they did, and the verb for calls at large."""
 
 EVIDENCE = {
     "rate": "calls now",
@@ -137,6 +169,7 @@ EVIDENCE = {
     "hours": "hours with such calls",
     "crowd": "new SIMs in its cell that began within 3 hours",
     "known": "days since this range was last reported or confirmed as fraud",
+    "verdicts": "what people said of like alerts, learned from so many verdicts",
 }
 """Code of a contribution -> what its number is; it is followed by the normal."""
 
@@ -174,8 +207,7 @@ def why_text(facts: Facts) -> str:
     """
     if not facts.fraud:
         return ""
-    odds = facts.odds or facts.prior + sum(one.points for one in facts.evidence)
-    likely = 100 / (1 + math.exp(-odds))
+    likely = 100 * probability(odds_of(facts))
     most = facts.evidence[:MOST_EVIDENCE]
     listed = "; ".join(f"{with_normal(one)} ({one.points:+.1f})" for one in most)
     why = f" Probability {min(likely, 99.9):.3g} %: {listed}." if listed else ""
@@ -216,6 +248,39 @@ def _route(facts: Facts) -> str:
         f"Carrier {visible(facts.name)} answers {asr:.0%} of {counted(facts.calls, 'call')} to {to} in a day, after {delay_s:.2g} s; the other "
         f"carriers {peers_asr:.0%}, after {peers_delay_s:.2g} s. Very short: {shorts:.0%}, theirs {peers_shorts:.0%}."
     ).replace("%", " %")
+
+
+def _novel(facts: Facts) -> str:
+    """A quarter of an hour of an account."""
+    usual, answered, talk_s, shorts = facts.measured
+    spent = f", {money_text(facts.nanos, facts.currency)}" if facts.nanos else ""
+    return (
+        f"{visible(facts.account)} has sent {counted(facts.calls, 'call')} in a quarter of an hour (usually {usual:,.0f}): {answered * 100:.0f} % "
+        f"answered, {talk_s:,.0f} s of talk per answered call, {shorts * 100:.0f} % of them very short{spent}."
+    )
+
+
+def _differs(facts: Facts) -> str:
+    """A carrier to a destination against the others, by one share of its calls and one length in seconds."""
+    share, bound, peers_share, measure, peers_measure = facts.measured
+    mine, theirs = DIFFER[facts.fraud]
+    said = mine.format(f"{share * 100:.0f} %", f"{bound * 100:.0f} %", f"{measure:,.3g} s")
+    peers = theirs.format(f"{peers_share * 100:.0f} %", f"{peers_measure:,.3g} s")
+    to = f"{range_text(facts.b_range, facts.code)}{place_text(facts)}"
+    return f"Carrier {visible(facts.name)}, of {counted(facts.calls, 'call')} to {to} in a day: {said}; of the other carriers' {peers}."
+
+
+def _tested(facts: Facts) -> str:
+    """A carrier's test calls to a destination against the others'."""
+    bad, low, peers_bad, peers_tests, late_s = facts.measured
+    did, verb = TESTED[facts.fraud]
+    longer = f" (for {late_s:,.2g} s, the median)" if late_s else ""
+    to = f"{range_text(facts.b_range, facts.code)}{place_text(facts)}"
+    peers = f"over the other carriers {peers_bad:,.0f} of {peers_tests:,.0f}" if peers_tests else "no other carrier was tested there"
+    return (
+        f"Carrier {visible(facts.name)}: {bad:,.0f} of {counted(facts.calls, 'test call')} to {to} {did}{longer}, so at least {low * 100:.0f} % of "
+        f"its calls {verb}; {peers}."
+    )
 
 
 def _unpriced(facts: Facts) -> str:
@@ -461,10 +526,13 @@ def blocked_calls_text(facts: Facts) -> str:
 
     >>> blocked_calls_text(Facts(subject_kind="b_range", account="acme", b_range="8821312", code="882"))
     'new calls of acme to +882 1312…'
+    >>> blocked_calls_text(Facts(subject_kind="account_zone", account="acme", b_range="2526", code="252", narrow="25261234"))
+    'new calls of acme to +252 61234… alone, as little is lost so far'
     """
     if facts.wide:
         return f"new calls of {visible(facts.account)} to {range_text(facts.wide, facts.code)}, as its fraud came back or moved on"
-    to = f" to {range_text(facts.b_range, facts.code)}" if facts.subject_kind in ("b_range", "range", *ZONES) else ""
+    to = f" to {range_text(facts.narrow or facts.b_range, facts.code)}" if facts.subject_kind in ("b_range", "range", *ZONES) else ""
+    to += " alone, as little is lost so far" if facts.narrow else ""
     if facts.fraud in ("callbacks", "pumping"):
         return f"new calls of every account{to}"
     if facts.subject_kind == "range":

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from core.numbering import prefixes_of
 from core.orders import BlockOrder, Key, overlaps
 from core.safety import Protected, refusal
 
@@ -189,11 +190,13 @@ def _decided(order: BlockOrder, facts: OrderFacts, ends_ms: int) -> tuple[str, s
 
 
 def listed_entry(rows: Sequence[Listed], key: Key) -> Listed | None:
-    """The list entry that applies to a key: its account or trunk by name, or a number that its ranges contain or extend.
+    """The list entry that applies to a key: its account or trunk by name, a number that its ranges contain or extend, or a country of its range.
 
     >>> row = Listed("allow", "number", "", "4318123", "our test line", "ops", 0)
     >>> listed_entry([row], Key(tenant="t", account="x", b_range="43")) is row, listed_entry([row], Key(tenant="t", account="x", b_range="44"))
     (True, None)
+    >>> listed_entry([Listed("allow", "destination", "", "LV", "our branch", "ops", 0)], Key(tenant="t", account="x", b_range="37190")).why
+    'our branch'
     """
     for row in rows:
         if row.tenant not in ("", key.tenant) or row.account not in ("", key.account):
@@ -202,11 +205,15 @@ def listed_entry(rows: Sequence[Listed], key: Key) -> Listed | None:
             return row
         if (row.kind, row.value) in (("account", key.account), ("trunk", key.ingress_trunk)):
             return row
-        if row.kind == "number" and any(
-            digits and (digits.startswith(row.value) or row.value.startswith(digits)) for digits in (key.a_number, key.b_range)
-        ):
+        if row.kind == "number" and (_meet(key.a_number, row.value) or _meet(key.b_range, row.value)):
+            return row
+        if row.kind == "destination" and any(_meet(key.b_range, prefix) for prefix in prefixes_of(row.value)):
             return row
     return None
+
+
+def _meet(digits: str, prefix: str) -> bool:
+    return bool(digits) and (digits.startswith(prefix) or prefix.startswith(digits))
 
 
 def subject(key: Key) -> Subject:

@@ -17,14 +17,13 @@ Example calls: c1, c2.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from core.alert_text import evidence_text, money_text, observed_text, span_text, with_normal
-from core.facts import Contribution, Facts, Instead
+from core.facts import Contribution, Facts, Instead, odds_of, probability
 from core.orders import Finding
 
 INSTEAD = {
@@ -81,7 +80,7 @@ def rows(facts: Facts) -> list[tuple[Any, ...]]:
     found += [(evidence_text(one.code), one.value, "" if one.code.startswith("model:") else one.normal, one.points) for one in facts.evidence]
     if abs(rest := _rest(facts)) >= 0.005:
         found.append(("all others together", "", "", round(rest, 2)))
-    return [*found, ("sum", "", "", round(_odds(facts), 2))]
+    return [*found, ("sum", "", "", round(odds_of(facts), 2))]
 
 
 def sum_text(facts: Facts) -> str:
@@ -89,8 +88,8 @@ def sum_text(facts: Facts) -> str:
     parts = [f"{facts.prior:+.1f} before anything is known", *(_part(one) for one in facts.evidence)]
     if abs(rest := _rest(facts)) >= 0.05:
         parts.append(f"all others together: {rest:+.1f}")
-    odds = _odds(facts)
-    likely = min(100 / (1 + math.exp(-odds)), 99.9)
+    odds = odds_of(facts)
+    likely = min(100 * probability(odds), 99.9)
     return f"Log-odds of fraud: {'; '.join(parts)}. The sum is {odds:+.1f}, a probability of {likely:.3g} %."
 
 
@@ -110,9 +109,5 @@ def _part(one: Contribution) -> str:
     return f"{text}: {one.points:+.1f}"
 
 
-def _odds(facts: Facts) -> float:
-    return facts.odds if facts.odds else facts.prior + sum(one.points for one in facts.evidence)
-
-
 def _rest(facts: Facts) -> float:
-    return _odds(facts) - facts.prior - sum(one.points for one in facts.evidence)
+    return odds_of(facts) - facts.prior - sum(one.points for one in facts.evidence)

@@ -5,6 +5,7 @@ Only `core.alert_text` turns them into sentences.
 
 from __future__ import annotations
 
+import math
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -79,11 +80,28 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     prior: float = 0.0  # the log-odds without them
     odds: float = 0.0  # the log-odds with all of them, also those that are too small to be listed
     instead: list[Instead] = []  # what would have had to be different, the smallest change first
-    measured: list[float] = []  # of a route: ASR, that of its peers, seconds to the answer, theirs, share of very short calls, theirs
+    # Of a route: ASR, that of its peers, seconds to the answer, theirs, share of very short calls, theirs; or of one kind of false answer a share,
+    # its bound, the peers' share, a length in seconds, theirs. Of its test calls: how many went wrong, the least share of its calls, its peers' that
+    # went wrong, theirs in all, seconds (late disconnection).
+    measured: list[float] = []
     loss: float = 0.0  # expected in the next 15 minutes, in the policy's units
 
     # An order to refuse, one that was made before and is still valid (both for `ttl_ms`), one that waits for a person, or none.
     action: Literal["", "block", "before", "ask"] = ""
     ttl_ms: int = 0
     wide: str = ""  # the order is wider than the subject: of all callers, to this prefix
+    narrow: str = ""  # it is narrower: to this prefix alone
     no_block: str = ""  # why there is no order: a code of `core.alert_text.NO_BLOCK`, or the safety rule that forbids it
+
+
+def odds_of(facts: Facts) -> float:
+    """The log-odds of fraud, as the detector gave them or as its contributions add up; 0 where it gives none."""
+    return facts.odds or facts.prior + sum(one.points for one in facts.evidence)
+
+
+def probability(odds: float) -> float:
+    """
+    >>> round(probability(3.0), 2), probability(-1_000.0) > 0
+    (0.95, True)
+    """
+    return 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, odds))))

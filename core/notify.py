@@ -21,8 +21,10 @@ NEVER = "never"
 
 RETRY_MS = (0, 5_000, 30_000, 120_000, 600_000, 1_800_000, 7_200_000, 18_000_000)
 """Pauses before the attempts; after the last one the notice has failed."""
-MOST_AN_HOUR = 60
-"""Messages per target in an hour; what comes on top is in the books and on the pages, and one message says how many there are."""
+MOST_PER_HOUR = 60
+"""Messages per target and hour, not counting less urgent ones: those never crowd out an urgent one. What comes on top is on the pages, is never sent
+by itself (hours later it would hide what is new), and one message says so."""
+HOUR_MS = 3_600_000
 LATE_MS = 24 * 3_600_000
 """An event that is older is told to nobody."""
 
@@ -76,30 +78,56 @@ class Notice(NamedTuple):
     next_ms: int  # when it is due
 
 
-def plan(events: Iterable[Event], targets: Iterable[Target], known: Collection[str], sent_lately: dict[str, int], now_ms: int) -> list[Notice]:
-    """The notices that are due now and not known yet. `sent_lately`: messages of the last hour by target.
+class Plan(NamedTuple):
+    """The notices that are new: those to send, and those beyond the limit of an hour, which are stored and not sent."""
+
+    send: list[Notice]
+    beyond: list[Notice]
+
+
+class SentAt(NamedTuple):
+    """When a message was sent, or is to be sent."""
+
+    target: str
+    severity: str
+    at_ms: int
+
+
+def plan(events: Iterable[Event], targets: Iterable[Target], known: Collection[str], sent: Iterable[SentAt], now_ms: int) -> Plan:
+    """The notices that are due now and not known yet. `sent`: messages of the last hour, and those that wait.
 
     >>> ops = Target("ops", "email", "ops@example.net"); boss = Target("boss", "email", "boss@example.net", after_ms=900_000)
     >>> event = Event("finding-1", "t1", "urgent", 0, "calls to Latvia", "...")
-    >>> [one.target for one in plan([event], [ops, boss], (), {}, 1_000)], [one.target for one in plan([event], [ops, boss], (), {}, 900_000)]
-    (['ops'], ['ops', 'boss'])
-    >>> plan([event._replace(handled=True)], [ops, boss], (), {}, 900_000), plan([event], [ops], [notice_id("ops", "finding-1")], {}, 1_000)
+    >>> [[one.target for one in plan([event], [ops, boss], (), (), at_ms).send] for at_ms in (1_000, 900_000)]
+    [['ops'], ['ops', 'boss']]
+    >>> plan([event._replace(handled=True)], [ops], (), (), 1_000).send, plan([event], [ops], [notice_id("ops", "finding-1")], (), 1_000).send
     ([], [])
     """
-    found: list[Notice] = []
-    wanted = list(targets)
-    counts = dict(sent_lately)
+    found = Plan([], [])
+    wanted, times = list(targets), list(sent)
     for event in sorted(events, key=lambda one: (-SEVERITIES.index(one.severity), one.at_ms, one.about)):
         for target in wanted:
             if not _concerns(target, event, now_ms) or (notice := notice_id(target.name, event.about)) in known:
                 continue
             due_ms = due(target, event.severity, now_ms)
-            if counts.get(target.name, 0) >= MOST_AN_HOUR:
-                found += _more(target, event, known, found, now_ms)
+            planned = _notice(notice, target, event, due_ms)
+            if _in_hour(times, target, event.severity, due_ms) < MOST_PER_HOUR:
+                times.append(SentAt(target.name, event.severity, due_ms))
+                found.send.append(planned)
                 continue
-            counts[target.name] = counts.get(target.name, 0) + 1
-            found.append(_notice(notice, target, event, due_ms))
+            found.beyond.append(planned)
+            more = _more(target, event, due_ms)
+            if more.id not in known and all(one.id != more.id for one in found.send):
+                found.send.append(more)
     return found
+
+
+def _in_hour(times: Iterable[SentAt], target: Target, severity: str, due_ms: int) -> int:
+    """The messages of this severity and above in the hour up to the time at which one more is due."""
+    least = SEVERITIES.index(severity)
+    return sum(
+        one.target == target.name and due_ms - HOUR_MS < one.at_ms <= due_ms and SEVERITIES.index(one.severity) >= least for one in times
+    )
 
 
 def notice_id(target: str, about: str) -> str:
@@ -119,19 +147,16 @@ def _notice(notice: str, target: Target, event: Event, due_ms: int) -> Notice:
     )
 
 
-def _more(target: Target, event: Event, known: Collection[str], found: list[Notice], now_ms: int) -> list[Notice]:
-    """One message per hour that says that there are more."""
-    hour = now_ms // 3_600_000
-    about = f"more/{hour}"
-    notice = notice_id(target.name, about)
-    if notice in known or any(one.id == notice for one in found):
-        return []
+def _more(target: Target, event: Event, due_ms: int) -> Notice:
+    """The message, one per hour and severity, that there are more."""
+    about = f"more/{due_ms // HOUR_MS}/{event.severity}"
     text = (
-        f"More than {MOST_AN_HOUR} messages in an hour: further ones of this hour are not sent to this address. The alerts are on the pages; "
-        "`ringfence notify log` lists what was sent."
+        f"There are more than {MOST_PER_HOUR} messages of severity {event.severity} or above in an hour: the further ones are not sent to this "
+        "address. All alerts are on the pages; `ringfence notify log` lists what was sent and what was not."
     )
-    title = f"More alerts than {MOST_AN_HOUR} an hour"
-    return [Notice(notice, target.name, about, target.tenant, event.severity, title, text, False, now_ms, now_ms)]
+    title = f"More than {MOST_PER_HOUR} alerts per hour"
+    notice = notice_id(target.name, about)
+    return Notice(notice, target.name, about, target.tenant, event.severity, title, text, False, due_ms, due_ms)
 
 
 def due(target: Target, severity: str, now_ms: int) -> int:

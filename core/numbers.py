@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import msgspec
-import polars as pl
 
-from core.frames import column
 from core.numbering import country_code, national_prefix, without_trunk_zero
+
+if TYPE_CHECKING:
+    import polars as pl
 
 Kind = Literal["e164", "national", "short", "emergency", "service", "withheld", "alpha", "invalid"]
 
@@ -102,7 +103,7 @@ _STAR_CODE = re.compile(r"(?:[*#]{1,2}([0-9]{2})[*#]|\*([0-9]{2}))(?=[+0-9])")
 _AFTER_DIAL = re.compile(r"(\+?[0-9]{2,})(?:[,;pPwW][0-9*#,;pPwW]*|[*#]+)")
 
 
-class Said(NamedTuple):
+class Unpacked(NamedTuple):
     """A raw number without its packing: scheme, name, host, escapes, separators. `context`: digits of a global phone-context."""
 
     text: str
@@ -111,7 +112,7 @@ class Said(NamedTuple):
     whole: str  # the text with what stands in brackets
 
 
-def unpacked(raw: str) -> Said:
+def unpacked(raw: str) -> Unpacked:
     """What was dialled, out of a URI, a header or a cell.
 
     >>> unpacked('"Bob" <tel:0664-12;phone-context=+43>;tag=1'), unpacked("sip:%2B43%201@host").text, unpacked("43664.0").text
@@ -134,7 +135,7 @@ def unpacked(raw: str) -> Said:
     is_float = bool(_FLOAT.fullmatch(_BLANK.sub("", text)))
     given = _unescaped(context[1]) if context else ""
     digits = re.sub(r"[^0-9]", "", given) if given.startswith("+") else ""
-    return Said(_plain(_without_bracket(text)), digits, is_float, _plain(text))
+    return Unpacked(_plain(_without_bracket(text)), digits, is_float, _plain(text))
 
 
 def _plain(text: str) -> str:
@@ -171,12 +172,12 @@ def normalise(raw: str, plan: DialPlan) -> Number:
     (Number(digits='112', kind='emergency'), Number(digits='', kind='withheld'), Number(digits='', kind='withheld'), \
 Number(digits='', kind='alpha'), Number(digits='', kind='invalid'))
     """
-    said = Said(raw, "", False, raw) if raw.isdigit() else unpacked(raw)
-    if not said.text or said.text.lower() in _WITHHELD:
+    bare = Unpacked(raw, "", False, raw) if raw.isdigit() else unpacked(raw)
+    if not bare.text or bare.text.lower() in _WITHHELD:
         return Number("", "withheld")
-    if said.is_float:
+    if bare.is_float:
         return Number("", "invalid")
-    text = _without_tech_prefix(said.text, plan)
+    text = _without_tech_prefix(bare.text, plan)
     if not text.isdigit() or plan.country_code in CALLER_CODES:
         text = _dialled(_without_caller_code(_dialled(text), plan))
     plus = text.startswith("+")
@@ -199,8 +200,8 @@ Number(digits='', kind='alpha'), Number(digits='', kind='invalid'))
         return Number(digits, "short")
     if plan.international_prefix and digits.startswith(plan.international_prefix):
         return _e164(digits[len(plan.international_prefix) :], "e164", plan)
-    if said.context:  # a local number belongs to its context (RFC 3966, clause 5.1.5)
-        return _e164(without_trunk_zero(said.context + digits), "e164", plan)
+    if bare.context:  # a local number belongs to its context (RFC 3966, clause 5.1.5)
+        return _e164(without_trunk_zero(bare.context + digits), "e164", plan)
     if plan.trunk_prefix and digits.startswith(plan.trunk_prefix):
         return _e164(plan.country_code + digits[len(plan.trunk_prefix) :], "national", plan)
     if not plan.bare_is_e164:
@@ -265,11 +266,11 @@ def readings(raw: str, plan: DialPlan) -> tuple[str, ...]:
     ('1234088213', '088213', '88213', '4388213', '213', '13', '1234', '234')
     """
     meant = normalise(raw, plan).digits
-    said = unpacked(raw)
+    bare = unpacked(raw)
     found: dict[str, None] = dict.fromkeys([meant] if meant else [])
-    texts = [one for packed in dict.fromkeys((said.text, said.whole)) for one in _dial_texts(packed.translate(_OTHER_DIGITS), plan)]
+    texts = [one for packed in dict.fromkeys((bare.text, bare.whole)) for one in _dial_texts(packed.translate(_OTHER_DIGITS), plan)]
     for text in dict.fromkeys(texts):
-        for digits in _numbers(text, said.context, plan):
+        for digits in _numbers(text, bare.context, plan):
             found.setdefault(digits)
     found.pop("", None)
     return tuple(found)
@@ -329,9 +330,9 @@ def number_of(text: str, plan: DialPlan) -> str:
     prefix = plan.international_prefix or "00"
     if found.digits and not (found.kind == "short" and found.digits.startswith(prefix) and found.digits.strip("0")):
         return found.digits  # and not 0043, the beginning of a number
-    said = unpacked(text).text
-    if said.startswith("+") and said[1:].isdigit() and 1 < len(said) - 1 <= SHORT_MOST and not said.startswith("+0"):
-        return said[1:]  # +116123, as a telephone writes a short number
+    bare = unpacked(text).text
+    if bare.startswith("+") and bare[1:].isdigit() and 1 < len(bare) - 1 <= SHORT_MOST and not bare.startswith("+0"):
+        return bare[1:]  # +116123, as a telephone writes a short number
     raise ValueError(f"{text[:40]!r} means no number: write it with its country code, as +43 1 234567, or a short number as it is dialled")
 
 
@@ -372,6 +373,10 @@ def number(frame: pl.DataFrame, plans: list[DialPlan]) -> tuple[pl.DataFrame, li
 
     `a_raw` is what the switch took for the caller: P-Asserted-Identity where the trunk sends one, else From (RFC 3325).
     """
+    import polars as pl  # here: commands read numbers, and should not wait for Polars
+
+    from core.frames import column
+
     rows: list[tuple[str, str, str, str]] = []
     for a_raw, b_raw, plan in zip(frame["a_raw"].to_list(), frame["b_raw"].to_list(), plans, strict=True):
         a, b = normalise(a_raw, plan), normalise(b_raw, plan)

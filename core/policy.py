@@ -46,9 +46,18 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     block_probability: float = 0.9  # below it a finding is an alert only
     block_loss: float = 0.5
     refused_call_cost: float = 0.5  # what refusing one honest call costs: its margin, and the customer's trouble
+    # The first block of an account to an ordinary destination (not premium, satellite, unallocated or known for fraud) is for one range, for
+    # `order_ttl_ms`, and makes no later one longer, wider or likelier, unless so much would be lost in the next 15 minutes. A block that covers a
+    # country needs as much.
+    firm_loss: float = 10.0
     # A fraud that comes back after its block, or moves on, is refused so many times as long as before, up to `longest_ttl_ms`.
     repeat_factor: float = 6.0
     longest_ttl_ms: int = 24 * 3_600_000
+    novelty_alerts_per_day: int = 0  # of `detectors.novelty`, which knows only that something is new; 0 = it is off
+    # What verdicts say of the weights (`detectors.corrector`): on = it may keep a finding from becoming a block. The numbers are learned.
+    corrector: Literal["off", "on"] = "off"
+    corrections: dict[str, float] = {}  # kind of evidence -> what is added to the log-odds per `detectors.corrector.SCALE` points of it
+    corrected_by: int = 0  # from how many verdicts they were learned
 
 
 def is_worth_it(policy: Policy, probability: float, loss: float, good_calls: float) -> str:
@@ -81,7 +90,7 @@ def faults(policy: Policy) -> list[str]:
         found.append(f"policy.order_score: must be a number >= 0, is {policy.order_score}")
     if not 0 <= policy.block_probability <= 1:
         found.append(f"policy.block_probability: must be a number from 0 to 1, is {policy.block_probability}")
-    for name in ("block_loss", "refused_call_cost"):
+    for name in ("block_loss", "refused_call_cost", "firm_loss"):
         if not 0 <= getattr(policy, name) < math.inf:
             found.append(f"policy.{name}: must be a number >= 0, is {getattr(policy, name)}")
     if policy.order_action not in get_args(Action):
@@ -92,6 +101,13 @@ def faults(policy: Policy) -> list[str]:
         found.append("policy.redress: at most 200 letters, digits and . , : ; / ? & = + @ _ ~ % - : it is a part of a SIP header")
     if policy.unpriced_blocks not in get_args(UnpricedBlocks):
         found.append(f"policy.unpriced_blocks: {policy.unpriced_blocks!r} is none of {', '.join(get_args(UnpricedBlocks))}")
+    if policy.novelty_alerts_per_day < 0:
+        found.append(f"policy.novelty_alerts_per_day: must be >= 0, is {policy.novelty_alerts_per_day}")
+    if policy.corrector not in ("off", "on"):
+        found.append(f"policy.corrector: {policy.corrector!r} is none of off, on")
+    for code, weight in policy.corrections.items():
+        if not abs(weight) < math.inf:
+            found.append(f"policy.corrections.{code}: must be a finite number, is {weight}")
     for currency, unit in policy.units.items():
         if not 0 < unit < math.inf:
             found.append(f"policy.units.{currency}: must be > 0, is {unit}")

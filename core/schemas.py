@@ -281,6 +281,7 @@ USAGE = pl.Schema(
         "imei": pl.String,
         "imsi": pl.String,
         "cell": pl.String,
+        "release_side": pl.String,
     }
 )
 """The input of the detectors: what each row adds to its call (`nanos`, `talk_ms`, `calls` and `active` are differences). Rows that add nothing,

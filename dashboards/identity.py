@@ -20,13 +20,15 @@ ALL = "all tenants"
 
 
 def choose_tenant(sources: Sources, person: Person) -> str:
-    """The tenant that is shown; "" = all, for who has a role for every tenant. It is in the address."""
+    """The tenant that is shown; "" = all, for who has a role for every tenant. It is in the address. Where there is one tenant it is the first
+    choice: most pages are one tenant's."""
     known = sources.directory().value
     names = known.tenants if known else ()
     options = [ALL, *names] if "" in person.rights else [name for name in names if name in person.rights]
     if not options:
         return next(iter(person.rights), "-")
-    chosen = st.selectbox("Tenant", options, key="tenant", bind="query-params", label_visibility="collapsed")
+    first = 1 if len(names) == 1 and options[0] == ALL else 0
+    chosen = st.selectbox("Tenant", options, index=first, key="tenant", bind="query-params", label_visibility="collapsed")
     return "" if chosen == ALL else str(chosen)
 
 

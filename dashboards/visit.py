@@ -118,5 +118,5 @@ def _over(text: str) -> NoReturn:
 def reveal(visit: Visit) -> None:
     """Show whole numbers in this session, and write it down. Raises `Unavailable`: then they stay masked."""
     with visit.books("numbers") as conn:
-        people.noted(conn, visit.person.name, "revealed numbers", visit.tenant or "every tenant", visit.now_ms)
+        people.note_access(conn, visit.person.name, "revealed numbers", visit.tenant or "every tenant", visit.now_ms)
     st.session_state[REVEALED] = True

@@ -24,6 +24,7 @@ from detectors.destination import code_of
 from detectors.evidence import REGULAR_DAYS, Rows
 from detectors.features import AREA_DIGITS, BLOCK_DIGITS
 from detectors.protocol import Hit
+from detectors.scored import odds_of
 
 OPENED_MS = 3_600_000
 """What an account called for the first time so long before its first block, or later, was opened by the fraud."""
@@ -47,6 +48,7 @@ class Alert(msgspec.Struct):
     ordered_to_ms: int = 0  # when its last order expires
     start: dict[str, int | float] = {}  # what its detector recorded at the beginning
     blocks: bool = False  # the last issue proposed a block
+    narrow: str = ""  # the prefix of its last order, if that was narrower than its subject
 
 
 def is_recent(
@@ -116,9 +118,27 @@ def no_block_of(hit: Hit, policy: Policy) -> str:
     return "score" if hit.score < policy.order_score else is_worth_it(policy, hit.probability, hit.loss, hit.good_calls)
 
 
-def widened(key: Key, row: Mapping[str, Any], level: int, first_ms: int) -> Key:
-    """The key of an order of a level (`detectors.blocked`): of all callers; then of the country, or the zone where the country was called before or
-    shares its code with others. Only where the account has nothing of its own: what was called long before its first block, at `first_ms`, is."""
+def is_doubtful(hit: Hit, policy: Policy) -> bool:
+    """Whether what a hit weighs is no sure sign: a probability alone, an ordinary destination, and little money. Who opens several far countries in a
+    day, a holiday's callers or an aid organisation, looks alike at first. The block of such a hit is as narrow and short as can be, and no reason for
+    others.
+
+    >>> hit = Hit(0, "takeover", "account_zone", 1.2, probability=0.95, loss=3.0, can_repeat=True, risky=False)
+    >>> [is_doubtful(one, Policy()) for one in (hit, hit._replace(risky=True), hit._replace(loss=30.0), hit._replace(can_repeat=False))]
+    [True, False, False, False]
+    """
+    return hit.can_repeat and not hit.risky and hit.loss < policy.firm_loss
+
+
+def narrowed(key: Key, row: Mapping[str, Any]) -> Key:
+    """The key with the range of the row instead of its zone."""
+    return msgspec.structs.replace(key, b_range=row["b_range"]) if row["b_range"].startswith(key.b_range) else key
+
+
+def widened(key: Key, row: Mapping[str, Any], level: int, first_ms: int, burns: bool) -> Key:
+    """The key of an order of a level (`detectors.blocked`): of all callers; then of the zone, or, if money `burns`, of the country, unless that was
+    called before or shares its code with others. Only where the account has nothing of its own: what was called long before its first block, at
+    `first_ms`, is."""
     if not key.b_range or level < 1:
         return key
     of, since_ms = Rows.of_case(row), row["t_ms"] - first_ms + OPENED_MS
@@ -129,7 +149,7 @@ def widened(key: Key, row: Mapping[str, Any], level: int, first_ms: int) -> Key:
     if of.settled("account", "calls")[0] > BUSY:
         return key
     code = code_of(row["zone"])
-    if code and code not in AREA_DIGITS and of.of("account_zone", "country_age_ms")[0] <= since_ms:
+    if burns and code and code not in AREA_DIGITS and of.of("account_zone", "country_age_ms")[0] <= since_ms:
         return msgspec.structs.replace(key, b_range=code)
     is_own = of.of("account_zone", "age_ms")[0] > since_ms or of.of("account_zone", "days")[0] >= REGULAR_DAYS
     return key if is_own else msgspec.structs.replace(key, b_range=row["zone"])
@@ -178,17 +198,19 @@ def report(
     order = None
     alert.blocks = not no_block_of(hit, policy)
     if key is not None:
-        level = 0
+        level, doubts = 0, False
         if before is not None and key.b_range:
-            earlier = before.get(row["k_account"])
+            earlier = blocked.of(before, row["k_account"], row["t_ms"])
+            doubts = earlier is None and is_doubtful(hit, policy)
             level = blocked.level_of(earlier, key, row["t_ms"])
-            wide = widened(key, row, level, earlier.first_ms) if earlier and level else key
-            facts = msgspec.structs.replace(facts, wide=wide.b_range if wide != key else "")
-            key = wide
+            wide = widened(key, row, level, earlier.first_ms, hit.loss >= policy.firm_loss) if earlier and level else key
+            narrow = narrowed(key, row) if doubts else key
+            facts = msgspec.structs.replace(facts, wide=wide.b_range if wide != key else "", narrow=narrow.b_range if narrow != key else "")
+            key = narrow if doubts else wide
         ask = hit.subject_kind == UNPRICED and policy.unpriced_blocks == "ask"
         order, no_block = order_for(key, alert, row["t_ms"], row["learned_ms"], observed_text(facts), policy, protected, ask=ask, level=level)
-        if order is not None and before is not None and key.b_range:
-            blocked.note(before, row["k_account"], row["home"], key, row["t_ms"], order.expires_at_ms, level)
+        if order is not None and before is not None and key.b_range and not doubts:
+            blocked.note(before, row["k_account"], row["home"], key, row["t_ms"], order.expires_at_ms, level, odds_of(hit))
     facts = _with_order(facts, order, alert, row["learned_ms"], no_block)
     return Finding(
         finding_id=alert.finding_id, tenant=row["tenant"], detector=hit.detector, subject_kind=hit.subject_kind,
@@ -202,9 +224,9 @@ def report(
 def _with_order(facts: Facts, order: BlockOrder | None, alert: Alert, learned_ms: int, no_block: str) -> Facts:
     """The facts of a finding with what is done about it; where no order is issued, an earlier one of the episode may still be in force."""
     if order is not None and not order.ask:
-        alert.ordered_to_ms = order.expires_at_ms
+        alert.ordered_to_ms, alert.narrow = order.expires_at_ms, facts.narrow
     ttl_ms = alert.ordered_to_ms - learned_ms
     action: Literal["", "block", "before", "ask"] = "before" if order is None and ttl_ms > 0 else ""
     if order is not None:
         action, ttl_ms = "ask" if order.ask else "block", order.expires_at_ms - learned_ms
-    return msgspec.structs.replace(facts, action=action, ttl_ms=max(0, ttl_ms), no_block="" if action else no_block)
+    return msgspec.structs.replace(facts, action=action, ttl_ms=max(0, ttl_ms), no_block="" if action else no_block, narrow=alert.narrow)

@@ -35,11 +35,10 @@ from detectors.evidence import REGULAR_DAYS, WINDOW_H, Rows, log_odds, probabili
 from detectors.features import BLOCK_DIGITS, READABLE, UNREADABLE
 from detectors.profile import seen
 from detectors.protocol import Case, Detector, Hit, Limits
+from detectors.scored import RISKY
 
 LEVELS = ("account", "a_number", "b_range")
 CROWD = 6.0
-RISKY = 3.0
-"""From this risk on a crowd is enough for a block: unallocated, satellite and premium numbers."""
 KNOWN_HOURS = 6.0
 """After so many hours of an account its normal is relied on."""
 UNLIKELY = 0.3

@@ -11,8 +11,6 @@ Source: as for `wangiri`; the window of days: GSMA FS.21 (most calls back come w
 
 from __future__ import annotations
 
-from typing import TypeVar
-
 import msgspec
 import polars as pl
 
@@ -28,8 +26,9 @@ from detectors.features import BLOCK_DIGITS, range_of
 from detectors.latest import MOST_ITEMS
 from detectors.profile import DAY_MS
 from detectors.protocol import Limits, Settings, Spanning
+from detectors.recent import Money, drop_old, most, spend, touched
 
-REMEMBERED_MS = 3 * DAY_MS
+REMEMBERED_MS, BACK_MS = 3 * DAY_MS, 10 * DAY_MS
 LEAST_RINGS = 30
 """So many calls of a block were given up within the days that it is remembered."""
 LEAST_SHARE = 0.8
@@ -42,10 +41,8 @@ LEAST_RINGS_OF_NUMBER = 4
 """Only a number that rang so often is refused alone."""
 MOST_NUMBERS = 256
 MOST_RANGES = 50_000
-"""The most blocks that are remembered; the one that was added first is dropped first."""
-
-
-Of = TypeVar("Of")
+"""The most blocks that are remembered of each tenant, as one that rings and as one that is called; that of longest ago is dropped first. One tenant's
+records push out no other's."""
 
 
 class Rung(msgspec.Struct):
@@ -53,7 +50,7 @@ class Rung(msgspec.Struct):
 
     rings: int = 0
     ends: int = 0
-    first_ms: int = 0
+    first_ms: int = 0  # its first ring; 0 = none: its calls before that were ordinary ones
     last_ms: int = 0
     numbers: dict[str, int] = {}  # shown -> rings
 
@@ -63,19 +60,19 @@ class Back(msgspec.Struct):
 
     first_ms: int = 0
     last_ms: int = 0
-    calls: int = 0  # since it rang; so are the others
-    nanos: int = 0
-    currency: str = ""
+    rung_ms: int = 0  # the first ring of the ringing that the rest is about: what followed an earlier one proves nothing of this one
+    calls: int = 0
+    money: Money = {}
     learned_ms: int = 0
     accounts: list[str] = []
     examples: list[str] = []
 
 
 class State(msgspec.Struct):
-    """`rung`: by block. `back`: by tenant and block, also of blocks that do not ring."""
+    """`rung`: by the tenant in which it was first heard of, and block. `back`: by tenant and block, also of blocks that do not ring."""
 
-    rung: dict[str, Rung] = {}
-    back: dict[str, Back] = {}
+    rung: dict[str, dict[str, Rung]] = {}
+    back: dict[str, dict[str, Back]] = {}
     alerts: dict[str, Alert] = {}
 
 
@@ -89,15 +86,18 @@ def detect(state: State, cut: pl.DataFrame, settings: Settings) -> tuple[list[Fi
     for tenant, kind, number, account, t_ms, currency, nanos, calls, learned_ms, call_id, ends, rings in rows.select(by).iter_rows():
         block = range_of(number)
         if kind == "rung":
-            _ring(_kept(state.rung, block, Rung(first_ms=t_ms)), number, t_ms, rings, ends)
+            home = next((of for of, blocks in state.rung.items() if block in blocks), tenant)
+            _ring(touched(state.rung.setdefault(home, {}), block, Rung, MOST_RANGES), number, t_ms, rings, ends)
             continue
-        back = _kept(state.back, f"{tenant}\x1f{block}", Back(first_ms=t_ms))
+        back = touched(state.back.setdefault(tenant, {}), block, lambda: Back(first_ms=t_ms), MOST_RANGES)  # noqa: B023  called at once
         back.last_ms = max(back.last_ms, t_ms)
-        rung = state.rung.get(block)
+        rung = next((blocks[block] for blocks in state.rung.values() if block in blocks), None)
         if rung is None or rung.rings < max(LEAST_RINGS, LEAST_SHARE * rung.ends) or t_ms - rung.last_ms > REMEMBERED_MS:
             continue
-        back.calls, back.nanos = back.calls + calls, back.nanos + nanos
-        back.currency, back.learned_ms = currency or back.currency, max(back.learned_ms, learned_ms)
+        if back.rung_ms != rung.first_ms:
+            back.rung_ms, back.calls, back.money, back.accounts, back.examples = rung.first_ms, 0, {}, [], []
+        spend(back.money, currency, nanos)
+        back.calls, back.learned_ms = back.calls + calls, max(back.learned_ms, learned_ms)
         if account not in back.accounts:
             back.accounts = [*back.accounts, account][-MOST_ITEMS:]
         back.examples = list(dict.fromkeys([*back.examples, call_id]))[-MOST_ITEMS:]
@@ -107,15 +107,10 @@ def detect(state: State, cut: pl.DataFrame, settings: Settings) -> tuple[list[Fi
     return findings, orders
 
 
-def _kept(named: dict[str, Of], name: str, new: Of) -> Of:
-    found = named.setdefault(name, new)
-    if len(named) > MOST_RANGES:
-        del named[next(iter(named))]
-    return found
-
-
 def _ring(rung: Rung, number: str, t_ms: int, rings: int, ends: int) -> None:
     rung.rings, rung.ends, rung.last_ms = rung.rings + rings, rung.ends + ends, max(rung.last_ms, t_ms)
+    if rings and not rung.first_ms:
+        rung.first_ms = t_ms
     if rings and (number in rung.numbers or len(rung.numbers) < MOST_NUMBERS):
         rung.numbers[number] = rung.numbers.get(number, 0) + rings
 
@@ -142,7 +137,7 @@ def refused_ranges(block: str, rung: Rung, back: Back) -> list[str]:
     >>> refused_ranges("22177042", Rung(first_ms=9, numbers={"221770420001": 40, "221770420002": 1}), Back(first_ms=8))
     ['221770420001']
     """
-    if back.first_ms < rung.first_ms:
+    if back.first_ms < (rung.first_ms or back.first_ms):
         return sorted(number for number, rings in rung.numbers.items() if rings >= LEAST_RINGS_OF_NUMBER)
     return [block] if len(block) >= LEAST_OF_EVERYONE else sorted({number[:LEAST_OF_EVERYONE] for number in rung.numbers})
 
@@ -174,13 +169,14 @@ def _report(
 
 def facts_of(block: str, rung: Rung, back: Back) -> Facts:
     """
-    >>> print(observed_text(facts_of("22177123", Rung(rings=900), Back(calls=4, nanos=2 * 10**9, currency="EUR"))))
+    >>> print(observed_text(facts_of("22177123", Rung(rings=900), Back(calls=4, money={"EUR": [2 * 10**9, 4]}))))
     900 calls from +221 77123… (Senegal, mobile) were given up within seconds; 4 calls back so far, 2.00 EUR. It looks like Wangiri: numbers are \
 rung briefly so that they call back.
     """
     to = destination(block + "0" * BLOCK_DIGITS)
+    nanos, currency = most(back.money)
     return Facts(
-        subject_kind="range", b_range=block, calls=back.calls, nanos=in_range(back.nanos), currency=back.currency, code=to.code,
+        subject_kind="range", b_range=block, calls=back.calls, nanos=in_range(nanos), currency=currency, code=to.code,
         country=to.country, country_name=to.name, number_kind=to.kind, fraud="callbacks", value=rung.rings,
     )  # fmt: skip
 
@@ -189,8 +185,14 @@ def forget(state: State, at_ms: int) -> None:
     """Drop what is older than it is remembered."""
     before_ms = at_ms - REMEMBERED_MS
     alerts.forget(state.alerts, before_ms)
-    state.rung = {name: rung for name, rung in state.rung.items() if rung.last_ms >= before_ms}
-    state.back = {name: back for name, back in state.back.items() if back.last_ms >= at_ms - 10 * DAY_MS}
+    for tenant, rung in list(state.rung.items()):
+        drop_old(rung, lambda one: one.last_ms, before_ms)
+        if not rung:
+            del state.rung[tenant]
+    for tenant, back in list(state.back.items()):
+        drop_old(back, lambda one: one.last_ms, at_ms - BACK_MS)
+        if not back:
+            del state.back[tenant]
 
 
 # --- the sums that judge gathers ---

@@ -16,7 +16,7 @@ from core.facts import UNPRICED
 from core.orders import BlockOrder, Finding
 from core.policy import Policy
 from core.record import Tick
-from detectors import alerts, blocked, sums
+from detectors import alerts, blocked, corrector, sums
 from detectors.blocked import Blocked
 from detectors.columns import Columns
 from detectors.features import UNREADABLE_KINDS, features, forget_odd_calls, values_of
@@ -26,7 +26,7 @@ from detectors.profile import AT
 from detectors.protocol import Case, Detector, Hit, Settings
 from detectors.registry import detectors, parameters_of
 from detectors.registry import features as shared
-from detectors.scored import repeated
+from detectors.scored import is_enough, repeated
 from detectors.state import DetectorState
 
 HOUR_MS = 3_600_000
@@ -159,7 +159,7 @@ def _detect(
             if hit.no_block in NARROWER:
                 continue
             hit = _again(hit, frame, state.blocked[accounts[hit.row]], t_ms)
-        if hit.can_repeat and (hit.few or hit.score < 1):
+        if hit.can_repeat and (hit.few or not is_enough(hit)):
             continue
         key = int(frame[f"k_{kind}"][hit.row])
         name = f"{hit.detector}/{kind}/{key:x}"
@@ -173,7 +173,9 @@ def _detect(
         shown = [*examples.until(hit.row, row["k_account_range"]), (row["call_id"], row["started_ms"])]
         shown = list(dict.fromkeys(shown))[-MOST_ITEMS:]
         protected = settings.protected_of(row["tenant"])
-        finding, order = alerts.report(hit, row, subject, detector.facts(case, parameters), alert, shown, policy, protected, state.blocked)
+        weighed, facts = corrector.applied(policy, hit, detector.facts(case, parameters))
+        finding, order = alerts.report(weighed, row, subject, facts, alert, shown, policy, protected, state.blocked)
+        alert.blocks = not alerts.no_block_of(hit, policy)  # as `is_recent` asks: a block that was corrected away is not asked for at each row
         found.append((row["partition"], finding, order))
     examples.finish()
     dialled.finish()
@@ -188,7 +190,7 @@ def _again(hit: Hit, frame: pl.DataFrame, before: Blocked, t_ms: int) -> Hit:
     opened_ms = t_ms - frame["p_account_zone"].to_numpy()[hit.row, AT["country_age_ms"]]
     if is_same or opened_ms >= before.first_ms - alerts.OPENED_MS:
         hit = hit._replace(few=False)
-    return repeated(hit, is_same, float(frame["p_account"].to_numpy()[hit.row, AT["normal_calls"]]))
+    return repeated(hit, is_same, float(frame["p_account"].to_numpy()[hit.row, AT["normal_calls"]]), before.odds)
 
 
 HAS_RANGE = ("b_range", "account_range", "account_zone")

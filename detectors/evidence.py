@@ -225,6 +225,17 @@ def answered(rows: Rows, kind: str) -> Part:
     return Part("answered", np.clip(0.7 * np.minimum(*gains), -4.0, 2.5), share, normal)
 
 
+def fresh_answered(rows: Rows, kind: str) -> Part:
+    """`answered`, and over all fresh countries of the account together, whichever says less: who opens several of them with few calls each says
+    little in one."""
+    there = answered(rows, kind)
+    answers, missed = rows.of("account", "fresh_answers"), rows.of("account", "fresh_misses")
+    gain = answers * np.log(FRAUD_ASR / there.normal) + missed * np.log((1 - FRAUD_ASR) / (1 - there.normal))
+    all_points, share = np.clip(0.7 * gain, -6.0, 2.5), answers / np.maximum(answers + missed, 1e-9)
+    is_less = all_points < there.points
+    return there._replace(points=np.where(is_less, all_points, there.points), value=np.where(is_less, share, there.value))
+
+
 FRAUD_ASR, LEAST_ASR, MOST_ASR = 0.88, 0.4, 0.8
 """Answered calls of attempts: of attacks (published attacks have 75 to 98 %), and the range of honest accounts."""
 

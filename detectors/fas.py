@@ -1,8 +1,15 @@
-"""False answer supervision (FAS): a carrier signals an answer where nobody answered (early), or lets the call run on (late), to charge for it.
+"""False answer supervision (FAS): a carrier signals an answer where nobody answered (early), plays a recording to callers whom nobody answers
+(recorded), or lets the call run on (late), to charge for it.
 
-A statistical claim about a carrier and a destination, never about one call: answered calls to attempts (ASR), how soon the answer comes, and the
-share of very short answered calls, over a day, against the other carriers to the same destination. Each difference is claimed only where the
-95 % intervals (Wilson, for shares) do not overlap.
+A statistical claim about a carrier and a destination over a day, against the other carriers to the same destination, never about one call. Each
+difference is claimed only where the 95 % intervals (Wilson, for shares) do not overlap:
+
+fas            two of: more calls are answered (ASR), sooner, more of them very briefly
+fas_early      more answers come before a telephone can have rung
+fas_recorded   more calls are answered, and more of the answered ones are given up by the caller within a minute, after more similar lengths
+fas_late       the called side hangs up less often, as its hanging up is not passed on, and calls last longer or are given up by callers instead
+
+The last two need to know which side hung up (`release_side`); a feed without it shows neither.
 
 Source: i3Forum, "False Answer Supervision" (early, late, false answer by recordings); ITU-T E.425 for ASR. It only warns: the remedies are a
 test call, a dispute and another route.
@@ -33,6 +40,12 @@ SLOWER_DELAY = 0.8
 """A carrier whose answers come about as late as its peers' differs by its traffic (other callers are answered more often), not by its answers."""
 FEWER_DELAY = 0.4  # an answer is early where it comes in less than this part of the peers' time
 MORE_ANSWERS = 0.2  # the ASR is too high where it is so much over the peers'
+MORE_EARLY = 0.2
+"""Machines answer before they ring, and one customer may call them over one carrier: so much more than the peers' share is no such mix."""
+MORE_BRIEF = 0.1
+LESS_SPREAD = 0.9  # of the lengths of brief calls (their deviation to their mean), against the peers'
+FEWER_CALLEES = 0.15  # the called side hangs up in so much less of the calls than at the peers
+LEAST_CALLEES = 0.2  # of the peers' calls: below it this traffic does not tell
 MOST_ROUTES = 50_000
 
 
@@ -46,9 +59,21 @@ class Route(msgspec.Struct):
     delay_ms: float = 0.0
     talk_ms: float = 0.0
     nanos: float = 0.0
+    early: float = 0.0
+    sided: float = 0.0
+    by_callee: float = 0.0
+    briefs: float = 0.0
+    brief_s: float = 0.0
+    brief_s2: float = 0.0
     currency: str = ""
     learned_ms: int = 0
     call_id: str = ""
+
+
+SUMMED = (
+    "ends", "answers", "shorts", "delay_ms", "talk_ms", "nanos", "early", "sided", "by_callee", "briefs", "brief_s", "brief_s2",
+)  # fmt: skip
+"""The sums of `detectors.sums` that a route decays."""
 
 
 class State(msgspec.Struct):
@@ -101,19 +126,74 @@ def claim(route: Route, peers: Route) -> Claim | None:
     return found if found.delay_s < SLOWER_DELAY * found.peers_delay_s and answers_more + sooner + shorter >= 2 else None
 
 
+class Difference(msgspec.Struct, frozen=True):
+    """A share of the carrier's calls, the nearest that its interval allows to its peers', the peers', and a measure of the calls of both."""
+
+    kind: str  # as a fraud: fas_early | fas_recorded | fas_late
+    share: float
+    bound: float
+    peers_share: float
+    measure: float  # seconds: to the answer, of a brief call, of talk
+    peers_measure: float
+
+    @property
+    def score(self) -> float:
+        return abs(self.share - self.peers_share)
+
+
+def differences(route: Route, peers: Route) -> list[Difference]:
+    """The kinds of false answer that a carrier's calls show.
+
+    >>> honest = Route(ends=400, answers=180, delay_ms=180 * 14e3, talk_ms=180 * 9e4, early=4, sided=180, by_callee=80, briefs=40, brief_s=900,
+    ...     brief_s2=30_000)
+    >>> early = Route(ends=300, answers=140, delay_ms=140 * 3e3, early=110)
+    >>> late = Route(ends=300, answers=140, delay_ms=140 * 14e3, talk_ms=140 * 105e3, early=3, sided=140, by_callee=12)
+    >>> recorded = Route(ends=300, answers=260, delay_ms=260 * 9e3, early=9, sided=260, by_callee=60, briefs=160, brief_s=3_500, brief_s2=80_000)
+    >>> [[one.kind for one in differences(route, honest)] for route in (early, late, recorded, honest)]
+    [['fas_early'], ['fas_late'], ['fas_recorded'], []]
+    """
+    if min(route.ends, peers.ends) < LEAST_ENDS or min(route.answers, peers.answers) < LEAST_ENDS / 5:
+        return []
+    found = []
+    delays = route.delay_ms / route.answers / 1000, peers.delay_ms / peers.answers / 1000
+    low, high = interval(route.early, route.answers)[0], interval(peers.early, peers.answers)[1]
+    if low > high + MORE_EARLY and delays[0] < SLOWER_DELAY * delays[1]:
+        found.append(Difference("fas_early", route.early / route.answers, low, peers.early / peers.answers, *delays))
+    if min(route.sided, peers.sided) < LEAST_ENDS / 5:
+        return found
+    answers_more = interval(route.answers, route.ends)[0] > interval(peers.answers, peers.ends)[1]
+    low, high = interval(route.briefs, route.sided)[0], interval(peers.briefs, peers.sided)[1]
+    if answers_more and low > high + MORE_BRIEF and _spread(route) < LESS_SPREAD * _spread(peers):
+        lengths = route.brief_s / route.briefs, peers.brief_s / max(peers.briefs, 1.0)
+        found.append(Difference("fas_recorded", route.briefs / route.sided, low, peers.briefs / peers.sided, *lengths))
+    high, low = interval(route.by_callee, route.sided)[1], interval(peers.by_callee, peers.sided)[0]
+    talks = route.talk_ms / route.answers / 1000, peers.talk_ms / peers.answers / 1000
+    if not answers_more and low > LEAST_CALLEES and high < low - FEWER_CALLEES and talks[0] > talks[1]:
+        found.append(Difference("fas_late", route.by_callee / route.sided, high, peers.by_callee / peers.sided, *talks))
+    return found
+
+
+def _spread(route: Route) -> float:
+    """How much the lengths of brief calls differ: their deviation by their mean; infinite where there are none."""
+    if route.briefs < 1:
+        return math.inf
+    mean = route.brief_s / route.briefs
+    return math.sqrt(max(route.brief_s2 / route.briefs - mean * mean, 0.0)) / max(mean, 1e-9)
+
+
 def detect(state: State, cut: pl.DataFrame, settings: Settings) -> tuple[list[Finding], list[BlockOrder]]:
     """Add one cut (in place), and report the routes whose answers differ from their peers'."""
     findings: list[Finding] = []
     rows = cut.filter(kind="route").sort("second_ms", "tenant", "subject", "currency", "call_id")
-    by = ("tenant", "subject", "second_ms", "currency", "nanos", "ends", "answers", "shorts", "talk_ms", "delay_ms", "learned_ms", "call_id")
     touched: dict[tuple[str, str, str], int] = {}
-    for tenant, subject, t_ms, currency, nanos, ends, answers, shorts, talk_ms, delay_ms, learned_ms, call_id in rows.select(by).iter_rows():
+    by = ("tenant", "subject", "second_ms", "currency", "learned_ms", "call_id", *SUMMED)
+    for tenant, subject, t_ms, currency, learned_ms, call_id, *more in rows.select(by).iter_rows():
         zone, _, carrier = subject.partition("\x1f")
         routes = state.routes.setdefault(f"{tenant}\x1f{zone}", {})
         route = routes.setdefault(carrier, Route(t_ms=t_ms))
         fade = 2.0 ** (-max(0, t_ms - route.t_ms) / DAY_MS)
-        for name, more in (("ends", ends), ("answers", answers), ("shorts", shorts), ("delay_ms", delay_ms), ("talk_ms", talk_ms), ("nanos", nanos)):
-            setattr(route, name, getattr(route, name) * fade + more)
+        for name, added in zip(SUMMED, more, strict=True):
+            setattr(route, name, getattr(route, name) * fade + added)
         route.t_ms, route.currency = max(route.t_ms, t_ms), currency or route.currency
         route.learned_ms, route.call_id = max(route.learned_ms, learned_ms), call_id
         touched[tenant, zone, carrier] = t_ms
@@ -124,17 +204,21 @@ def detect(state: State, cut: pl.DataFrame, settings: Settings) -> tuple[list[Fi
         if carrier not in routes:
             continue
         mine, others = routes[carrier], [one for name, one in routes.items() if name != carrier]
-        peers = Route(**{name: sum(getattr(one, name) for one in others) for name in ("ends", "answers", "shorts", "delay_ms")})
-        if (found := claim(mine, peers)) and (finding := _report(state, tenant, zone, carrier, mine, found, t_ms, settings)):
-            findings.append(finding)
+        peers = Route(**{name: sum(getattr(one, name) for one in others) for name in SUMMED})
+        claimed: list[tuple[str, float, Facts]] = []
+        if found := claim(mine, peers):
+            claimed.append(("fas", found.asr / max(found.peers_asr, 0.01), facts_of(zone, carrier, mine, found)))
+        claimed += [(one.kind, 1.0 + one.score, facts_of_difference(zone, carrier, mine, one)) for one in differences(mine, peers)]
+        for kind, score, facts in claimed:
+            if finding := _report(state, tenant, facts, kind, score, mine, t_ms, settings):
+                findings.append(finding)
     return findings, []
 
 
-def _report(
-    state: State, tenant: str, zone: str, carrier: str, route: Route, found: Claim, t_ms: int, settings: Settings
-) -> Finding | None:
-    policy = settings.policy_of(tenant)
-    name, score = f"{tenant}\x1f{zone}\x1f{carrier}", found.asr / max(found.peers_asr, 0.01)
+def _report(state: State, tenant: str, facts: Facts, kind: str, score: float, route: Route, t_ms: int, settings: Settings) -> Finding | None:
+    policy, zone, carrier = settings.policy_of(tenant), facts.b_range, facts.name
+    own = () if kind == "fas" else (kind,)
+    name = "\x1f".join((tenant, zone, carrier, *own))
     if alerts.is_recent(state.alerts, name, t_ms, score, policy):
         return None
     known = state.alerts.get(name)
@@ -143,8 +227,7 @@ def _report(
         known.written_ms = t_ms
         alert = known
     else:
-        alert = alerts.episode(state.alerts, name, t_ms, score, policy, (tenant, "fas", "route", zone, carrier))
-    facts = facts_of(zone, carrier, route, found)
+        alert = alerts.episode(state.alerts, name, t_ms, score, policy, (tenant, "fas", "route", zone, carrier, *own))
     return Finding(
         finding_id=alert.finding_id, tenant=tenant, detector="fas", subject_kind="route", subject=f"{carrier}>{zone}",
         detected_at_ms=alert.detected_at_ms, first_ms=alert.first_ms, last_ms=alert.last_ms, calls=facts.calls, exposure_nanos=facts.nanos,
@@ -166,6 +249,22 @@ theirs 7 %. It looks like false answer supervision: calls are charged that nobod
     return Facts(
         subject_kind="route", name=carrier, b_range=zone, calls=round(route.ends), talk_ms=round(route.talk_ms), nanos=in_range(round(route.nanos)),
         currency=route.currency, code=to.code, country=to.country, country_name=to.name, fraud="fas", measured=measured, no_block="warns",
+    )  # fmt: skip
+
+
+def facts_of_difference(zone: str, carrier: str, route: Route, found: Difference) -> Facts:
+    """
+    >>> route = Route(ends=300, answers=140, nanos=3e9, currency="EUR")
+    >>> print(finding_text(facts_of_difference("2348", "alpha", route, Difference("fas_late", 0.086, 0.144, 0.444, 105.0, 90.0))))
+    Carrier alpha, of 300 calls to +234 8… (Nigeria) in a day: the called side hung up 9 % of the answered ones (at most 14 %), and they lasted \
+105 s; of the other carriers' 44 %, and 90 s. It looks like late disconnection: calls run on after the called person hung up. Not blocked: this \
+kind of finding only warns.
+    """
+    to = prefix_destination(zone)
+    measured = [round(value, 4) for value in (found.share, found.bound, found.peers_share, found.measure, found.peers_measure)]
+    return Facts(
+        subject_kind="route", name=carrier, b_range=zone, calls=round(route.ends), talk_ms=round(route.talk_ms), nanos=in_range(round(route.nanos)),
+        currency=route.currency, code=to.code, country=to.country, country_name=to.name, fraud=found.kind, measured=measured, no_block="warns",
     )  # fmt: skip
 
 
@@ -191,7 +290,7 @@ DETECTOR = Spanning(
     name="fas",
     about="false answer supervision: a carrier answers calls to a destination more often, sooner or more briefly than the other carriers there",
     sums={"route": _route},
-    fields=("carrier", "setup_ms", "answer_ms"),
+    fields=("carrier", "setup_ms", "answer_ms"),  # of two of its kinds also the release_side
     state=State,
     detect=detect,
     forget=forget,

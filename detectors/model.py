@@ -23,7 +23,7 @@ from detectors.trees import Forest
 FORMAT = 1
 MOST_BYTES = 4_000_000
 KINDS = ("account_zone", "account", "account_range", "a_number")
-_LEFT_OUT = frozenset({"window_ms", "window_calls", "window_nanos", "window_talk_ms"})
+_LEFT_OUT = frozenset({"window_ms", "window_calls", "window_nanos", "window_talk_ms", "fresh_answers", "fresh_misses"})
 FEATURES: tuple[str, ...] = (*(f"{kind}.{name}" for kind in KINDS for name in NAMES if name not in _LEFT_OUT), "weight")
 """Numbers of `detectors.profile` of four kinds of subject, and the risk of the kind of number."""
 

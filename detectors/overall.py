@@ -8,6 +8,8 @@ days of UTC; a second of a past hour is not added to a later one.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import NamedTuple
 
 import msgspec
@@ -38,6 +40,18 @@ class Subject(NamedTuple):
     kind: str
     name: str
     currency: str
+
+
+class Row(NamedTuple):
+    """What one second, account and currency of a partition add to a subject."""
+
+    account: str
+    currency: str
+    nanos: int
+    calls: int
+    active: int
+    learned_ms: int
+    call_id: str
 
 
 class Total(msgspec.Struct):
@@ -72,11 +86,13 @@ def detect(state: Totals, cut: pl.DataFrame, settings: Settings) -> tuple[list[F
     orders: list[BlockOrder] = []
     by = ("second_ms", "tenant", "kind", "subject")
     rows = cut.filter(pl.col("kind").is_in(list(DETECTOR.sums))).sort(*by, "currency", "account", "call_id")
-    for group in rows.partition_by(by, maintain_order=True):
-        t_ms, tenant, kind, name = group.select(by).row(0)
+    # Tuples, not frames: a cut of a busy second has a group of two rows for every capped subject.
+    ordered = zip(rows.select(by).iter_rows(), rows.select(Row._fields).iter_rows(), strict=True)
+    for (t_ms, tenant, kind, name), pairs in groupby(ordered, key=itemgetter(0)):
         if (caps := settings.limits.caps.get(kind, {}).get((tenant, name))) is None:
             continue
-        for currency in sorted({"", *group["currency"].to_list()}):
+        group = [Row._make(row) for _, row in pairs]
+        for currency in sorted({"", *(row.currency for row in group)}):
             subject = Subject(tenant, kind, name, currency)
             total = state.totals.setdefault("\x1f".join(subject), Total())
             _add(total, t_ms, group, subject)
@@ -88,41 +104,35 @@ def detect(state: Totals, cut: pl.DataFrame, settings: Settings) -> tuple[list[F
     return findings, orders
 
 
-def _add(total: Total, t_ms: int, group: pl.DataFrame, subject: Subject) -> None:
+def _add(total: Total, t_ms: int, group: Sequence[Row], subject: Subject) -> None:
+    """Under currency "" the rows of every currency count, with the money of none."""
     hour, day, second = t_ms // 3_600_000, t_ms // 86_400_000, t_ms // 1000
-    in_currency = pl.col("currency") == subject.currency
+    charged = [row for row in group if row.currency == subject.currency]
     if subject.currency:
-        group = group.filter(in_currency)
-    else:
-        group = group.with_columns(pl.when(in_currency).then("nanos").otherwise(0).alias("nanos"))
-    nanos, calls = _sum(group, "nanos"), _sum(group, "calls")
+        group = charged
+    nanos, calls = sum(row.nanos for row in charged), sum(row.calls for row in group)  # Python integers: many calls may exceed 64 bits
     if hour > total.hour:
         total.hour, total.hour_nanos, total.hour_calls, total.shares = hour, 0, 0, {}
     if hour == total.hour:
         total.hour_nanos += nanos
         total.hour_calls += calls
         if subject.kind == "range":
-            for account, account_nanos, account_calls in group.select("account", "nanos", "calls").iter_rows():
-                share = total.shares.setdefault(account, [0, 0])
-                share[0] += account_nanos
-                share[1] += account_calls
+            for row in group:
+                share = total.shares.setdefault(row.account, [0, 0])
+                share[0] += row.nanos if row.currency == subject.currency else 0
+                share[1] += row.calls
     if day > total.day:
         total.day, total.day_nanos = day, 0
     if day == total.day:
         total.day_nanos += nanos
     if not subject.currency:
-        total.active += _sum(group, "active")
+        total.active += sum(row.active for row in group)
         total.seconds[second] = total.seconds.get(second, 0) + calls
         newest = max(total.seconds)
         for old in [s for s in total.seconds if s < newest - SECONDS]:
             del total.seconds[old]
-    total.learned_ms = max(total.learned_ms, max(group["learned_ms"].to_list()))
-    total.examples = list(dict.fromkeys([*total.examples, *group["call_id"].to_list()]))[-MOST_ITEMS:]
-
-
-def _sum(group: pl.DataFrame, column: str) -> int:
-    """The sum as a Python integer: the nanos of many calls may exceed 64 bits."""
-    return sum(group[column].to_list())
+    total.learned_ms = max(total.learned_ms, *(row.learned_ms for row in group))
+    total.examples = list(dict.fromkeys([*total.examples, *(row.call_id for row in group)]))[-MOST_ITEMS:]
 
 
 def _report(

@@ -29,7 +29,7 @@ KIND = "account"
 class Parameters(msgspec.Struct, frozen=True, kw_only=True):
     """Money is in the policy's units."""
 
-    least_probability: Probability = 0.6  # of fraud, for an alert
+    least_probability: Probability = 0.8  # of fraud, for an alert
     least_new_zones: NotNegative = 2.5  # first calls to a zone now
 
 

@@ -96,6 +96,8 @@ NAMES: dict[str, str] = {
     "window_talk_ms": "talk",
     "country_age_ms": "of a zone: since the account's first call to its country",
     "day_countries": "first calls to a country by an account that was known before: a day ago counts half",
+    "fresh_answers": "answered calls to fresh countries",
+    "fresh_misses": "calls to them that were not answered",
 }
 AT = {name: at for at, name in enumerate(NAMES)}
 
@@ -109,7 +111,7 @@ _FLOATS = (
     "day_answers", "day_calls", "day_money", "day_new_ranges", "day_new_zones", "day_distinct", "day_talk_min", "day_fresh_money",
     "hours", "n_calls", "n_answers", "n_shorts", "n_money", "n_talk_min", "h_answers", "h_shorts", "h_money",
     "t_answers", "t_calls", "t_money", "y_answers", "y_calls", "y_money", "o_answers", "o_calls", "o_money", "o_hours", "day_countries",
-    "h_own_calls", "h_own_talk_ms",
+    "h_own_calls", "h_own_talk_ms", "fresh_answers", "fresh_misses",
 )  # fmt: skip
 _KEYS = ("caller", "b0", "b1", "b2", "b3", "a0")
 HOURS = tuple(f"d{hour}" for hour in range(24))
@@ -149,7 +151,7 @@ def profile_rows(
      f_repeats, f_fresh, f_lead, f_lead_b, d_answers, d_calls, d_money, d_ranges, d_zones, d_distinct, d_talk, d_fresh,
      n_hours, n_calls, n_answers, n_shorts, n_money, n_talk, h_answers, h_shorts, h_money,
      t_answers, t_calls, t_money, y_answers, y_calls, y_money, o_answers, o_calls, o_money, o_hours,
-     d_countries, h_own, h_own_talk) = floats
+     d_countries, h_own, h_own_talk, f_fresh_answers, f_fresh_misses) = floats
     top_caller, b0, b1, b2, b3, a0 = keys
     one, zero = np.uint64(1), np.uint64(0)
     for i in range(len(slot)):
@@ -176,6 +178,8 @@ def profile_rows(
             f_one[p] *= fast
             f_repeats[p] *= fast
             f_fresh[p] *= fast
+            f_fresh_answers[p] *= fast
+            f_fresh_misses[p] *= fast
             f_lead[p] *= fast
             f_lead_b[p] *= fast
             d_answers[p] *= day
@@ -289,6 +293,8 @@ def profile_rows(
         f_misses[p] += misses[i]
         f_money[p] += money
         f_fresh[p] += money * fresh[i]
+        f_fresh_answers[p] += answers[i] * fresh[i]
+        f_fresh_misses[p] += misses[i] * fresh[i]
         d_fresh[p] += money * fresh[i]
         f_ranges[p] += new_range[i]
         f_zones[p] += new_zone[i]
@@ -327,7 +333,7 @@ def profile_rows(
         o[36], o[37], o[38] = days[p], t - first[p], sum_calls[p]
         o[39] = t - (p_begin[p] if p_begin[p] else begin[p])
         o[40], o[41], o[42] = p_calls[p] + h_calls[p], p_nanos[p] + h_nanos[p], p_talk[p] + h_talk[p]
-        o[44] = d_countries[p]
+        o[44], o[45], o[46] = d_countries[p], f_fresh_answers[p], f_fresh_misses[p]
 
 
 profile: Any = numba.njit(cache=True)(profile_rows)

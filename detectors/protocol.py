@@ -35,6 +35,7 @@ class Limits:
     unpriced_caps: Mapping[Owner, UnpricedCaps] = field(default_factory=dict)
     first_seen: Collection[Owner] = frozenset()  # accounts whose first call to a country is a finding
     models: Mapping[str, bytes] = field(default_factory=dict)  # the files of trained scorers, by their SHA-256
+    novelty: Callable[[str], bool] = lambda tenant: False  # whether a tenant's policy asks for `detectors.novelty`
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,7 @@ class Hit(NamedTuple):
     one_caller: bool = False  # the block may name the a_number as well: hardly anybody else calls there
     can_repeat: bool = False  # an earlier block of the account adds to the probability
     again: float = 0.0  # the log-odds that it has added
+    risky: bool = True  # its destination is known for fraud, or of a kind that is: premium, satellite, unallocated; False = an ordinary one
     few: bool = False  # too few calls to count but for what was blocked, or for a country that the account called since
 
 
@@ -149,3 +151,4 @@ class Spanning:
     by_account: tuple[str, ...] = ()  # kinds that are summed account by account
     fields: tuple[str, ...] = ()  # as a detector's
     capped: bool = False  # only subjects for which the operator set a cap are watched
+    asked: bool = False  # only tenants whose policy asks for it are watched

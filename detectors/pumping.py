@@ -28,6 +28,7 @@ from detectors.evidence import PRIOR
 from detectors.latest import MOST_ITEMS
 from detectors.profile import DAY_MS, HOUR_MS
 from detectors.protocol import Limits, Settings, Spanning
+from detectors.recent import Money, drop_old, most, spend, touched
 
 LONG_MS = 300_000
 """A call of so much talk is a long one."""
@@ -39,8 +40,9 @@ LEAST_PROBABILITY = 0.6
 REGULAR_DAYS = 3
 DISPUTED = "1"
 """Country code of the USA, and of countries that a block of numbers does not tell from it."""
+REMEMBERED_MS = 10 * DAY_MS
 MOST_BLOCKS, MOST_NAMES = 50_000, 100
-"""Blocks that are remembered (the one that was added first is dropped first), and accounts and numbers of each."""
+"""Blocks of a tenant that are remembered (that of longest ago is dropped first), and accounts and numbers of each."""
 
 
 class Block(msgspec.Struct):
@@ -50,8 +52,7 @@ class Block(msgspec.Struct):
     t_ms: int = 0
     calls: float = 0.0
     talk_ms: float = 0.0
-    nanos: int = 0  # since it was first called; so are the others
-    currency: str = ""
+    money: Money = {}  # since it was first called; so are the others
     all_calls: int = 0
     all_talk_ms: int = 0
     learned_ms: int = 0
@@ -66,7 +67,7 @@ class State(msgspec.Struct):
     """`began_ms`: since when a tenant is watched. `blocks`: by tenant and block."""
 
     began_ms: dict[str, int] = {}
-    blocks: dict[str, Block] = {}
+    blocks: dict[str, dict[str, Block]] = {}
     alerts: dict[str, Alert] = {}
 
 
@@ -78,12 +79,10 @@ def detect(state: State, cut: pl.DataFrame, settings: Settings) -> tuple[list[Fi
     by = ("tenant", "subject", "account", "second_ms", "ends", "talk_ms", "nanos", "currency", "learned_ms", "call_id")
     for tenant, number, account, t_ms, ends, talk_ms, nanos, currency, learned_ms, call_id in rows.select(by).iter_rows():
         began_ms = state.began_ms.setdefault(tenant, t_ms)
-        name = f"{tenant}\x1f{number[:-BLOCK]}"
-        block = state.blocks.setdefault(name, Block(first_ms=t_ms, t_ms=t_ms))
-        if len(state.blocks) > MOST_BLOCKS:
-            del state.blocks[next(iter(state.blocks))]
+        blocks = state.blocks.setdefault(tenant, {})
+        block = touched(blocks, number[:-BLOCK], lambda: Block(first_ms=t_ms, t_ms=t_ms), MOST_BLOCKS)  # noqa: B023  called at once
         _add(block, number, account, t_ms, ends, talk_ms)
-        block.nanos, block.currency = in_range(block.nanos + nanos), currency or block.currency
+        spend(block.money, currency, nanos)
         block.learned_ms, block.examples = max(block.learned_ms, learned_ms), list(dict.fromkeys([*block.examples, call_id]))[-MOST_ITEMS:]
         if block.calls < LEAST_CALLS:
             continue
@@ -155,27 +154,27 @@ def _report(
 
 def facts_of(b_range: str, block: Block, parts: list[Contribution]) -> Facts:
     """
-    >>> block = Block(0, t_ms=7_200_000, all_calls=31, all_talk_ms=31 * 1_500_000, nanos=4 * 10**9, currency="EUR", accounts=[*"ab"], numbers=["1"])
+    >>> block = Block(0, t_ms=7_200_000, all_calls=31, all_talk_ms=31 * 1_500_000, money={"EUR": [4 * 10**9, 31]}, accounts=[*"ab"], numbers=["1"])
     >>> print(observed_text(facts_of("4319876", block, [Contribution("volume", 3.2, 28, 3)])))
     31 long calls of 2 accounts to 1 number of +43 19876… (Austria): 775 minutes of talk in 2 hours, 4.00 EUR. It looks like traffic \
 pumping: long calls at the same time to few numbers. Probability 0.111 %: calls 28, normal 3 (+3.2).
     """
     to = prefix_destination(b_range)
+    nanos, currency = most(block.money)
     return Facts(
         subject_kind="range", b_range=b_range, calls=block.all_calls, talk_ms=block.all_talk_ms, window_ms=block.t_ms - block.first_ms,
-        nanos=block.nanos, currency=block.currency if block.nanos else "", code=to.code, country=to.country, country_name=to.name,
+        nanos=in_range(nanos), currency=currency if nanos else "", code=to.code, country=to.country, country_name=to.name,
         number_kind=to.kind, fraud="pumping", evidence=parts, prior=PRIOR, measured=[float(len(block.accounts)), float(len(block.numbers))],
     )  # fmt: skip
 
 
 def forget(state: State, at_ms: int) -> None:
-    """Drop the blocks that were silent for ten days, or for one where only a call or two ever were."""
+    """Drop the blocks that were silent for ten days."""
     alerts.forget(state.alerts, at_ms - 3 * DAY_MS)
-    if len(state.blocks) < 1000 or at_ms // HOUR_MS % 6 == 0:
-        keep_ms = at_ms - 10 * DAY_MS
-        state.blocks = {
-            name: block for name, block in state.blocks.items() if block.t_ms >= (keep_ms if block.all_calls > 2 else at_ms - DAY_MS)
-        }
+    for tenant, blocks in list(state.blocks.items()):
+        drop_old(blocks, lambda one: one.t_ms, at_ms - REMEMBERED_MS)
+        if not blocks:
+            del state.blocks[tenant]
 
 
 def _long(usage: pl.DataFrame, limits: Limits) -> pl.Series:

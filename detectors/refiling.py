@@ -34,7 +34,7 @@ MOST_LEAD = 0.7
 class Parameters(msgspec.Struct, frozen=True, kw_only=True):
     """Money is in the policy's units."""
 
-    least_probability: Probability = 0.6  # of fraud, for an alert
+    least_probability: Probability = 0.8  # of fraud, for an alert
     least_calls: NotNegative = 30.0  # calls of the block in a day
     least_others: NotNegative = 20.0  # calls of the account in a day from other blocks: what comes from one block alone is its own
 

@@ -32,7 +32,7 @@ KIND = "account"
 class Parameters(msgspec.Struct, frozen=True, kw_only=True):
     """Counts decay by two hours."""
 
-    least_probability: Probability = 0.6  # of fraud, for an alert
+    least_probability: Probability = 0.8  # of fraud, for an alert
     least_calls: NotNegative = 40.0  # calls of the account that ended now
 
 

@@ -42,6 +42,9 @@ AGAIN = 6.0
 Among windows of calls of such an account one in some dozens is of the fraud, not one in 20,000."""
 AGAIN_SAME = 9.0
 """The same where the calls go to what was blocked: there nearly all are."""
+MOST_ODDS = 20.0
+RISKY = 3.0
+"""From this weight on a kind of number is risky in itself (`detectors.risk.WEIGHTS`): unallocated, satellite, premium."""
 FEW = ("least_calls", "least_day_money", "least_shorts")
 """Of an account that was blocked, one call and one unit of money are worth weighing."""
 ONE_CALLER = 0.7
@@ -79,6 +82,7 @@ def hits(
         return []
     likely, one_caller = probability(odds), view.of(kind, "lead") >= ONE_CALLER
     good, callers = view.of(kind, "normal_calls") * 0.25, frame["a_number"].to_list()
+    risky = (view["weight"] >= RISKY) | (view["known_points"] > 0)
     least = Least(least_probability, least_loss, over_a_day)
     found = []
     for at in np.flatnonzero(is_over).tolist():
@@ -86,24 +90,50 @@ def hits(
         found.append(
             Hit(row, name, kind, round(p / max(least_probability, 1e-9), 6), no_block or ("regular" if is_regular[at] else ""), probability=p,
                 loss=float(p * spends[at]), good_calls=float(good[at]), one_caller=bool(one_caller[at] and callers[row]),
-                can_repeat=least_loss > 0 and not no_block, least=least)
+                can_repeat=least_loss > 0 and not no_block, least=least, risky=bool(risky[at]))
         )  # fmt: skip
     return found
 
 
-def repeated(hit: Hit, is_same: bool, usual_calls: float) -> Hit:
+def repeated(hit: Hit, is_same: bool, usual_calls: float, earlier: float) -> Hit:
     """A hit of an account that was blocked before, for the same destination or another; `usual_calls` per hour of the account are somebody's own.
+    `earlier`: the log-odds of the blocks before. A repeat adds no more than these: what was doubtful makes nothing else certain.
 
     >>> hit = Hit(0, "takeover", "account_zone", 0.5, probability=0.3, loss=3.0, can_repeat=True)
-    >>> [round(repeated(hit, False, calls).probability, 3) for calls in (0.0, 3.0, 100.0)], round(repeated(hit, True, 3.0).loss, 2)
+    >>> [round(repeated(hit, False, calls, 9.0).probability, 3) for calls in (0.0, 3.0, 100.0)], round(repeated(hit, True, 3.0, 9.0).loss, 2)
     ([0.994, 0.977, 0.631], 10.0)
+    >>> round(repeated(hit, True, 0.0, earlier=2.2).probability, 3)
+    0.795
     """
     if not hit.can_repeat or not 0 < hit.probability < 1:
         return hit
-    added = AGAIN_SAME if is_same else max(0.0, AGAIN - math.log1p(usual_calls))
+    added = min(AGAIN_SAME if is_same else max(0.0, AGAIN - math.log1p(usual_calls)), max(earlier, 0.0))
     p = 1.0 / (1.0 + (1.0 - hit.probability) / hit.probability * math.exp(-added))
     up = p / hit.probability
     return hit._replace(probability=p, loss=hit.loss * up, score=round(hit.score * up, 6), again=added)
+
+
+def is_enough(hit: Hit) -> bool:
+    """Whether a hit reaches what its detector needs for an alert, with what a repeat has added: less than `Detector.repeats` reckoned with.
+
+    >>> hit = Hit(0, "takeover", "account_zone", 1.0, probability=0.8, loss=3.0, least=Least(0.8, 2.0, False))
+    >>> is_enough(hit), is_enough(hit._replace(loss=1.9)), is_enough(hit._replace(no_block="regular"))
+    (True, False, False)
+    """
+    if hit.least is None:
+        return hit.score >= 1
+    sure = hit.no_block != "regular" or hit.probability >= SURE or hit.least.probability == 0
+    return hit.probability >= hit.least.probability and hit.loss >= hit.least.loss and sure
+
+
+def odds_of(hit: Hit) -> float:
+    """The log-odds of a hit without what a repeat has added; of a hard limit `MOST_ODDS`.
+
+    >>> round(odds_of(Hit(0, "takeover", "account_zone", 1.0, probability=0.9)), 2), odds_of(Hit(0, "burst", "b_range", 1.0))
+    (2.2, 20.0)
+    """
+    p = hit.probability
+    return MOST_ODDS if p >= 1 else max(min(math.log(max(p, 1e-9) / (1 - p)) - hit.again, MOST_ODDS), -MOST_ODDS)
 
 
 def facts(case: Case, kind: str, fraud: str, parts_of: PartsOf) -> Facts:

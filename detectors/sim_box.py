@@ -29,6 +29,7 @@ from detectors.evidence import PRIOR
 from detectors.latest import MOST_ITEMS
 from detectors.profile import DAY_MS, HOUR_MS
 from detectors.protocol import Limits, Settings, Spanning
+from detectors.recent import drop_old, touched
 
 NEW_MS = 2 * DAY_MS
 """A card is new for so long after its first call."""
@@ -37,9 +38,11 @@ TOGETHER_MS = 3 * HOUR_MS
 NEIGHBOURS = 10
 """On each side: cards with these IMSIs are adjacent."""
 LEAST_PROBABILITY = 0.6
-MOST_CARDS, MOST_NAMES = 500_000, 60
-"""Cards that are remembered, and cards of a box that are named; of the former the one that was added first is dropped first."""
-MOST_CELLS = 8
+MOST_CARDS, MOST_KNOWN, MOST_NAMES = 500_000, 5_000_000, 60
+"""New cards, and cards that are new no more, that are remembered of a tenant, and cards of a box that are named. The one that was added first, or has
+been silent for longest, is dropped first; an old card that was dropped counts as new when it calls again."""
+MOST_CELLS, MOST_IN_ONE = 8, 1_000
+"""Cells of a card, and cards of a device or a cell, that are remembered: of the latter the last."""
 
 
 class Card(msgspec.Struct):
@@ -116,12 +119,12 @@ def detect(state: State, cut: pl.DataFrame, settings: Settings) -> tuple[list[Fi
 
 def _add(network: Network, imsi: str, imei: str, cell: str, number: str, b_number: str, account: str, t_ms: int, calls: int) -> Card | None:
     """Count the call; the card if it is new."""
-    held = network.devices.setdefault(imei, {})
-    held[imsi] = t_ms
-    _bounded(network.devices)
+    touched(touched(network.devices, imei, dict[str, int], MOST_CARDS), imsi, int, MOST_IN_ONE)
+    network.devices[imei][imsi] = t_ms
     if (called := network.numbers.get(b_number)) and (other := network.cards.get(called)) and abs(int(called) - int(imsi)) > 3 * NEIGHBOURS:
         other.received += calls
     if imsi in network.known:
+        del network.known[imsi]  # known are in the order of their last calls
         network.known[imsi] = t_ms
         return None
     card = network.cards.get(imsi)
@@ -129,20 +132,30 @@ def _add(network: Network, imsi: str, imei: str, cell: str, number: str, b_numbe
         card = network.cards[imsi] = Card(account, number, t_ms)
         network.numbers[number] = imsi
         network.firsts.append(max(t_ms, network.firsts[-1] if network.firsts else 0))
-        _bounded(network.cards)
-        _bounded(network.numbers)
+        if len(network.cards) > MOST_CARDS:
+            _retire(network, next(iter(network.cards)))
+            network.firsts.pop(0)
     card.last_ms, card.imei, card.calls = t_ms, imei, card.calls + calls
     if cell in card.cells or len(card.cells) < MOST_CELLS:
         card.cells[cell] = card.cells.get(cell, 0) + calls
-        network.in_cell.setdefault(cell, {})[imsi] = card.first_ms
+        touched(network.in_cell.setdefault(cell, {}), imsi, int, MOST_IN_ONE)
+        network.in_cell[cell][imsi] = card.first_ms
     if (one := int(b_number or "0")) not in card.called:
         card.distinct, card.called = card.distinct + 1, [*card.called, one][-64:]
     return card
 
 
-def _bounded(named: dict[str, object] | dict[str, str] | dict[str, Card] | dict[str, dict[str, int]]) -> None:
-    if len(named) > MOST_CARDS:
-        del named[next(iter(named))]
+def _retire(network: Network, imsi: str) -> Card:
+    """Take a new card out of everything that names it."""
+    card = network.cards.pop(imsi)
+    if network.numbers.get(card.number) == imsi:  # a number that moved to another card is that card's
+        del network.numbers[card.number]
+    for cell in card.cells:
+        held = network.in_cell.get(cell, {})
+        held.pop(imsi, None)
+        if not held:
+            network.in_cell.pop(cell, None)
+    return card
 
 
 def evidence(network: Network, imsi: str, card: Card, t_ms: int) -> list[Contribution]:
@@ -293,16 +306,12 @@ def forget(state: State, at_ms: int) -> None:
     for name, network in list(state.networks.items()):
         if not network.firsts or network.firsts[0] >= at_ms - NEW_MS - HOUR_MS:
             continue
-        old = {imsi: card for imsi, card in network.cards.items() if card.first_ms < at_ms - NEW_MS}
-        for imsi, card in old.items():
-            network.known[imsi] = card.last_ms
-            del network.cards[imsi]
-            network.numbers.pop(card.number, None)
-            for cell in card.cells:
-                network.in_cell.get(cell, {}).pop(imsi, None)
+        for imsi in [imsi for imsi, card in network.cards.items() if card.first_ms < at_ms - NEW_MS]:
+            touched(network.known, imsi, int, MOST_KNOWN)
+            network.known[imsi] = _retire(network, imsi).last_ms
         network.firsts = network.firsts[bisect_left(network.firsts, at_ms - NEW_MS) :]
         week_ms = at_ms - 7 * DAY_MS
-        network.known = {imsi: last_ms for imsi, last_ms in network.known.items() if last_ms >= week_ms}
+        drop_old(network.known, int, week_ms)
         network.devices = {
             imei: kept for imei, held in network.devices.items() if (kept := {one: last_ms for one, last_ms in held.items() if last_ms >= week_ms})
         }

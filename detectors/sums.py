@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import polars as pl
@@ -29,7 +29,7 @@ other rows the epoch has: a reader knows when it has them all."""
 
 _KEY = {
     "tenant": pl.String,
-    "kind": pl.String,  # carrier | trunk_group | trunk | range | rung | abroad | route | TICK
+    "kind": pl.String,  # carrier | trunk_group | trunk | range | rung | abroad | route | novel | TICK
     "subject": pl.String,
     "account": pl.String,  # of the kinds that a detector declares so (`Spanning.by_account`): whose calls
     "second_ms": pl.Int64,  # event time
@@ -41,13 +41,21 @@ _SUM = {
     "active": pl.Int64,  # answered less ended
     "learned_ms": pl.Int64,  # the latest
     "call_id": pl.String,  # of the last row
-    # Of calls that ended: how many, how many of them were answered, and of those: very short ones, talk, time until the answer.
+    # Of calls that ended: how many, how many of them were answered, and of those: very short ones, talk, time until the answer; answered before a
+    # telephone can have rung; of which it is known which side hung up, and by the called one; by the caller within `BRIEF_MS`, with the seconds of
+    # talk of those, and their squares.
     "ends": pl.Int64,
     "rings": pl.Int64,  # given up at once, not answered
     "answers": pl.Int64,
     "shorts": pl.Int64,
     "talk_ms": pl.Int64,
     "delay_ms": pl.Int64,
+    "early": pl.Int64,
+    "sided": pl.Int64,
+    "by_callee": pl.Int64,
+    "briefs": pl.Int64,
+    "brief_s": pl.Int64,
+    "brief_s2": pl.Int64,
 }
 _EPOCH = {"partition": pl.Int32, "tick_offset": pl.Int64, "tick_ms": pl.Int64, "config_version": pl.Int64}
 SUMS = pl.Schema(_EPOCH | _KEY | _SUM)
@@ -57,6 +65,7 @@ NO_SUMS = pl.DataFrame(schema=SUMS)
 
 BY = ("partition", *_KEY)
 
+_REST = tuple(_SUM)[1:]
 Key = tuple[str, str, str, str, int, str]
 """Tenant, kind, subject, account, second and currency."""
 
@@ -75,7 +84,18 @@ class Sum(msgspec.Struct):
     shorts: int = 0
     talk_ms: int = 0
     delay_ms: int = 0
+    early: int = 0
+    sided: int = 0
+    by_callee: int = 0
+    briefs: int = 0
+    brief_s: int = 0
+    brief_s2: int = 0
 
+
+EARLY_MS = 500
+"""Nobody takes a telephone so soon after it began to ring."""
+BRIEF_MS = 60_000
+"""Whoever hears a recording hangs up within this."""
 
 Gathered = dict[int, dict[Key, Sum]]
 """By partition."""
@@ -112,11 +132,17 @@ def gather(gathered: Gathered, usage: pl.DataFrame, placed: Sequence[tuple[int, 
                 known.calls += calls
                 known.active += active
                 known.learned_ms, known.call_id = max(known.learned_ms, learned_ms), call_id
-                if end := ended_calls[at]:
-                    answered, short, talk_ms, delay_ms, ring = end
-                    known.ends, known.answers, known.shorts = known.ends + 1, known.answers + answered, known.shorts + short
-                    known.rings += ring
-                    known.talk_ms, known.delay_ms = known.talk_ms + talk_ms, known.delay_ms + delay_ms
+                if (end := ended_calls[at]) is not None:
+                    known.ends += 1
+                    if isinstance(end, int):
+                        known.rings += end
+                        continue
+                    known.answers += 1
+                    known.shorts, known.talk_ms, known.delay_ms = known.shorts + end.short, known.talk_ms + end.talk_ms, known.delay_ms + end.delay_ms
+                    known.early, known.sided, known.by_callee = known.early + end.early, known.sided + end.sided, known.by_callee + end.by_callee
+                    if end.brief_s:
+                        known.briefs, known.brief_s = known.briefs + 1, known.brief_s + end.brief_s
+                        known.brief_s2 += end.brief_s * end.brief_s
     for partition, waiting in ticks.items():
         while waiting:
             ended[partition] += _epoch(gathered.pop(partition, {}), partition, *waiting.popleft())
@@ -127,19 +153,33 @@ def gather(gathered: Gathered, usage: pl.DataFrame, placed: Sequence[tuple[int, 
 COLUMNS = ("partition", "offset", "tenant", "account", "t_ms", "currency", "nanos", "calls", "active", "learned_ms", "call_id")
 
 
-def _ended(usage: pl.DataFrame) -> list[tuple[int, int, int, int, int] | None]:
-    """Of each row that ends a call: answered, and then whether it was short, its talk, the time until the answer, and
-    whether it was given up at once; None = it ends none."""
-    found: list[tuple[int, int, int, int, int] | None] = []
-    by = ("final", "answered", "duration_ms", "answer_ms", "started_ms", "ringing_ms", "sip_code", "t_ms")
-    for final, answered, duration_ms, answer_ms, started_ms, ringing_ms, code, t_ms in zip(*(usage[name].to_list() for name in by), strict=True):
+class Answered(NamedTuple):
+    """What an answered call adds to the sums, as in `Sum`."""
+
+    short: bool
+    talk_ms: int
+    delay_ms: int
+    early: bool
+    sided: bool
+    by_callee: bool
+    brief_s: int  # 0 = it was not brief
+
+
+def _ended(usage: pl.DataFrame) -> list[Answered | int | None]:
+    """Of each row that ends a call: what an answered one adds; of another whether it was given up at once; None = it ends none."""
+    found: list[Answered | int | None] = []
+    by = ("final", "answered", "duration_ms", "answer_ms", "started_ms", "ringing_ms", "sip_code", "t_ms", "release_side")
+    for final, answered, talk_ms, answer_ms, started_ms, ringing_ms, code, t_ms, side in zip(*(usage[name].to_list() for name in by), strict=True):
         if not final:
             found.append(None)
         elif not answered:
-            found.append((0, 0, 0, 0, int((code or 0) in GIVEN_UP and t_ms - (ringing_ms or started_ms) <= RING_MS)))
+            found.append(int((code or 0) in GIVEN_UP and t_ms - (ringing_ms or started_ms) <= RING_MS))
         else:
-            talk_ms = duration_ms or 0
-            found.append((1, int(talk_ms <= SHORT_MS), talk_ms, max(0, (answer_ms or started_ms) - started_ms), 0))
+            talk_ms, at_ms = talk_ms or 0, answer_ms or started_ms
+            early = answer_ms is not None and at_ms - (ringing_ms or started_ms) <= EARLY_MS
+            brief_s = max(1, talk_ms // 1000) if side == "caller" and talk_ms <= BRIEF_MS else 0
+            sided = side in ("caller", "callee")
+            found.append(Answered(talk_ms <= SHORT_MS, talk_ms, max(0, at_ms - started_ms), early, sided, side == "callee", brief_s))
     return found
 
 
@@ -148,6 +188,5 @@ def _epoch(sums: dict[Key, Sum], partition: int, offset: int, tick: Tick) -> Ite
     of = (partition, offset, tick.at_ms, tick.config_version)
     for key in sorted(sums):
         one = sums[key]
-        yield (*of, *key, in_range(one.nanos), one.calls, one.active, one.learned_ms, one.call_id,
-               one.ends, one.rings, one.answers, one.shorts, one.talk_ms, one.delay_ms)  # fmt: skip
-    yield (*of, "", TICK, "", "", 0, "", 0, len(sums), 0, 0, "", 0, 0, 0, 0, 0, 0)
+        yield (*of, *key, in_range(one.nanos), *(getattr(one, name) for name in _REST))
+    yield (*of, "", TICK, "", "", 0, "", 0, len(sums), 0, 0, "", *(0 for _ in _REST[4:]))

@@ -38,7 +38,7 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True):
 def parts(rows: Rows) -> Sequence[Part]:
     return (
         of.fresh(rows), of.fresh_of_day(rows, 1.5), of.countries(rows), of.rate(rows, "account", 2.0), of.price(rows, KIND), of.risk(rows),
-        of.overlap(rows, "account"), of.conversation(rows, "account"), of.conference(rows, KIND), of.off_hours(rows), of.answered(rows, KIND),
+        of.overlap(rows, "account"), of.conversation(rows, "account"), of.conference(rows, KIND), of.off_hours(rows), of.fresh_answered(rows, KIND),
         of.regular(rows, KIND, -6.0),
     )  # fmt: skip
 

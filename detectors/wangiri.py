@@ -34,7 +34,7 @@ MOST_SHOWN = 0.5
 class Parameters(msgspec.Struct, frozen=True, kw_only=True):
     """Money is in the policy's units."""
 
-    least_probability: Probability = 0.6  # of fraud, for an alert
+    least_probability: Probability = 0.8  # of fraud, for an alert
     least_calls: NotNegative = 20.0  # calls given up at once now
 
 

@@ -23,7 +23,7 @@ from rating.deck import FOREVER_MS
 from rating.offers.table import open_table
 from services import controlling, periods, posting, reconciling, rehearsal
 from services.installation import Installation
-from simulator.billing.faults import Bill, bill_of
+from simulator.billing.faults import CarrierBill, bill_of
 from simulator.billing.files import cdr_file, invoice_file
 from simulator.billing.leaks import LEAKS, Tables, leaking
 from simulator.billing.own import FROM_MS, UNTIL_MS, offer, own_calls
@@ -58,10 +58,11 @@ def clean(seed: int, calls: int, folder: Path) -> list[Result]:
     """A month without a fault, posted to the ledger, and with its carrier's bill compared."""
     installation = Installation.embedded(folder)
     ours = own_calls(calls, seed, offer())
-    rehearsal.lay(installation, ours, NOW_MS)
+    rehearsal.make_home(installation, ours, NOW_MS)
     posting.post(installation, NOW_MS)
     bill = bill_of(ours, offer(), seed, faults=(), boundary=0, wrong_rate=False)
-    reconciling.run(installation, "", reconciling.Asked("alpha", "2026-10", "buy", invoice_file(bill), cdr_file(bill, 3)), "evaluation", NOW_MS)
+    asked = reconciling.ReconcileRequest("alpha", "2026-10", "buy", invoice_file(bill), cdr_file(bill, 3))
+    reconciling.run(installation, "", asked, "evaluation", NOW_MS)
     return raised(installation)
 
 
@@ -75,13 +76,13 @@ def leaked(leak: str, seed: int, calls: int, folder: Path) -> Found:
         return changed
 
     installation = Installation.embedded(folder)
-    rehearsal.lay(installation, own_calls(calls, seed, offer()), NOW_MS, inject)
+    rehearsal.make_home(installation, own_calls(calls, seed, offer()), NOW_MS, inject)
     results = {one.control: one for one in raised(installation)}
     others = tuple(name for name, one in results.items() if one.status == "found" and name not in ("carriers_reconciled", LEAKS[leak].control))
     return Found(leak, key.height, int(key["nanos"].sum()), results[LEAKS[leak].control], others)
 
 
-def causes(bill: Bill, file: dict[str, bool]) -> tuple[list[Score], bool]:
+def causes(bill: CarrierBill, file: dict[str, bool]) -> tuple[list[Score], bool]:
     """How well the causes of a bill are found, and whether they add up to its difference."""
     table = open_table(cdr_file(bill, 3, **file))  # type: ignore[arg-type]
     theirs = read_calls(table, guess(table, "calls").layout)

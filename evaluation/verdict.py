@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -67,8 +66,3 @@ def refused_by(frame: pl.DataFrame, blocks: list[Block]) -> Mask:
     for row, tenant, account, setup_ms, b_number in rows.iter_rows():
         refused[row] = any(one.from_ms <= setup_ms < one.to_ms and b_number.startswith(one.b_range) for one in wanted[tenant, account])
     return refused
-
-
-def merged(rows: list[dict[str, Any]]) -> pl.DataFrame:
-    """Rows as a frame, empty ones as well."""
-    return pl.DataFrame(rows) if rows else pl.DataFrame()

@@ -36,9 +36,6 @@ SECRET = b"back-test"  # keys the hashes of subjects, which end with the run
 ORDER_MS = 3_600_000
 """How long after its alert a verdict still says what a call was: as long as an order lives by default."""
 
-Progress = Callable[[int, int], None]
-
-
 class Line(NamedTuple):
     """A record as judge reads it: when it was received, and up to when its switch had delivered everything (0 = not known)."""
 
@@ -116,9 +113,9 @@ class _Side:
     settings: Settings
     from_ms: int
     to_ms: int
+    tally: Tally
     detectors: DetectorState = field(default_factory=lambda: DetectorState(SECRET))
     spanning: dict[str, Any] = field(default_factory=lambda: {one.name: one.state() for one in spanning()})
-    tally: Tally = field(default_factory=Tally)
     detector_of: dict[str, str] = field(default_factory=dict)
     findings: dict[str, Finding] = field(default_factory=dict)
     refused: list[RefusedCall] = field(default_factory=list)
@@ -141,9 +138,10 @@ def run(
     """Judge lines, in their order, under the policies of `terms` and under `changed` (tenant -> policy; the others' stay). What came before
     `from_ms` only teaches the detectors what is normal. `progress(lines done)`."""
     settings = settings_of(terms)
-    sides = [_Side(settings, from_ms, to_ms)]
+    sides = [_Side(settings, from_ms, to_ms, Tally(terms.plan_of))]
     if changed:
-        sides.append(_Side(replace(settings, policy_of=lambda tenant: changed.get(tenant) or terms.policy_of(tenant)), from_ms, to_ms))
+        settings = replace(settings, policy_of=lambda tenant: changed.get(tenant) or terms.policy_of(tenant))
+        sides.append(_Side(settings, from_ms, to_ms, Tally(terms.plan_of)))
     state, done, count = State(SECRET), 0, 0
     for messages, n, within in batches(lines, terms.version, from_ms):
         made = used(state, messages, terms, unique_ids=unique_ids)

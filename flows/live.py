@@ -65,7 +65,7 @@ def flow(
     return dataflow
 
 
-class Told(NamedTuple, Generic[Outcome]):
+class Emitted(NamedTuple, Generic[Outcome]):
     """An outcome on its way to the journal, and sometimes the state as it was after it."""
 
     outcome: Outcome
@@ -81,13 +81,13 @@ class Remembering(Generic[Outcome]):
         self.step, self.freeze, self.snapshots, self.snapshot_ms = step, freeze, snapshots, snapshot_ms
         self.taken_at = time.monotonic()
 
-    def __call__(self, messages: Sequence[Message]) -> Told[Outcome]:
+    def __call__(self, messages: Sequence[Message]) -> Emitted[Outcome]:
         outcome = self.step(messages)
         due = (time.monotonic() - self.taken_at) * 1000 >= self.snapshot_ms
         if not due or self.snapshots.busy():
-            return Told(outcome, None)
+            return Emitted(outcome, None)
         self.taken_at = time.monotonic()
-        return Told(outcome, self.freeze())
+        return Emitted(outcome, self.freeze())
 
 
 class Batches(FixedPartitionedSource[list[Message], None]):
@@ -142,7 +142,7 @@ class _Batches(StatefulSourcePartition[list[Message], None]):
             reader.close()
 
 
-class Effects(FixedPartitionedSink[Told[Any], None]):
+class Effects(FixedPartitionedSink[Emitted[Any], None]):
     """Outcomes into the journal, in the order in which `write` has them; then the state."""
 
     def __init__(self, name: str, write: Callable[[Any], None], snapshots: Snapshots[Any, Any]) -> None:
@@ -155,11 +155,11 @@ class Effects(FixedPartitionedSink[Told[Any], None]):
         return _Effects(self.write, self.snapshots)
 
 
-class _Effects(StatefulSinkPartition[Told[Any], None]):
+class _Effects(StatefulSinkPartition[Emitted[Any], None]):
     def __init__(self, write: Callable[[Any], None], snapshots: Snapshots[Any, Any]) -> None:
         self.write, self.snapshots = write, snapshots
 
-    def write_batch(self, items: list[Told[Any]]) -> None:
+    def write_batch(self, items: list[Emitted[Any]]) -> None:
         for item in items:
             self.write(item.outcome)
             if item.frozen is not None:

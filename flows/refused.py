@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import msgspec
 import polars as pl
 
-from core.orders import EVERYONE, BlockOrder, Key
+from core.admission import candidates, is_abroad
+from core.numbers import DialPlan, Number
+from core.orders import ACTIONS, EVERYONE, BlockOrder
 
 
 class Refused(msgspec.Struct):
@@ -34,26 +37,45 @@ class RefusedCall(NamedTuple):
     currency: str
 
 
+class _Issued(NamedTuple):
+    """An order, its place among all, and who ordered it."""
+
+    place: int
+    order: BlockOrder
+    detector: str
+
+
 @dataclass
 class Tally:
-    """The orders so far by tenant and account, with their detector, and what each detector's would have refused."""
+    """The orders so far by the entry that they have in a switch's table, with their detector, and what each detector's would have refused.
 
-    orders: dict[tuple[str, str], list[tuple[BlockOrder, str]]] = field(default_factory=dict)
+    Orders that wait for a person and those that only mark calls refuse nothing. `plan_of(tenant, trunk)`: what is abroad, as the switch decides it.
+    """
+
+    plan_of: Callable[[str, str], DialPlan]
+    orders: dict[str, list[_Issued]] = field(default_factory=dict)
     of: dict[str, Refused] = field(default_factory=dict)
-    _last: dict[tuple[Key, str], int] = field(default_factory=dict)  # place of the last order of a key for a finding
+    _subjects: set[tuple[str, str, str]] = field(default_factory=set)  # tenant, account, trunk of the orders: other calls meet none
+    _issued: int = 0
+    _last: dict[tuple[str, str], int] = field(default_factory=dict)  # place of the last order of an entry for a finding
+    _throttled: Counter[tuple[str, int]] = field(default_factory=Counter)  # entry, minute -> calls that a throttle has let pass or refused
 
     def order(self, orders: Iterable[BlockOrder], detector_of: Mapping[str, str]) -> None:
         """Add orders. `detector_of`: of a finding's id."""
         for order in orders:
-            if order.ask:
+            if order.ask or order.action == "shadow":
                 continue
-            mine = self.orders.setdefault((order.key.tenant, order.key.account), [])
-            at = self._last.get((order.key, order.finding_id))
-            if at is not None and order.created_at_ms <= mine[at][0].expires_at_ms:  # issued again, each minute: the same order goes on
-                mine[at] = msgspec.structs.replace(mine[at][0], expires_at_ms=max(mine[at][0].expires_at_ms, order.expires_at_ms)), mine[at][1]
+            entry = order.key.entry()
+            mine = self.orders.setdefault(entry, [])
+            self._subjects.add((order.key.tenant, order.key.account, order.key.ingress_trunk))
+            at = self._last.get((entry, order.finding_id))
+            if at is not None and order.created_at_ms <= mine[at].order.expires_at_ms:  # issued again, each minute: the same order goes on
+                longer = msgspec.structs.replace(mine[at].order, expires_at_ms=max(mine[at].order.expires_at_ms, order.expires_at_ms))
+                mine[at] = mine[at]._replace(order=longer)
                 continue
-            self._last[order.key, order.finding_id] = len(mine)
-            mine.append((order, detector_of.get(order.finding_id, "")))
+            self._last[entry, order.finding_id] = len(mine)
+            mine.append(_Issued(self._issued, order, detector_of.get(order.finding_id, "")))
+            self._issued += 1
 
     def count(self, calls: pl.DataFrame) -> None:
         """Add what the orders would have refused of ended calls (`rating.priced`), which came after them."""
@@ -64,15 +86,37 @@ class Tally:
                 refused.nanos[one.currency] = refused.nanos.get(one.currency, 0) + one.nanos
 
     def would_refuse(self, calls: pl.DataFrame) -> Iterator[RefusedCall]:
-        """The calls that an order would have refused. A call without its setup began with its answer; the order that was issued first counts."""
+        """The calls that an order would have refused. A call without its setup began with its answer. The entries are looked up as a switch does
+        it (`core.admission.candidates`), each with its strongest order in force. Of several that refuse a call the one that was issued first
+        counts. A throttle counts calls in the order in which they ended: which of a minute's calls it refuses may differ, not how many."""
         if not self.orders:
             return
-        by = ("tenant", "account", "setup_ms", "answer_ms", "a_number", "b_number", "sell_nanos", "sell_currency")
-        for tenant, account, setup_ms, answer_ms, a_number, b_number, nanos, currency in calls.select(by).iter_rows():
+        by = (
+            "tenant", "account", "ingress_trunk", "setup_ms", "answer_ms", "a_number", "b_number", "b_kind", "sell_nanos", "sell_currency",
+        )  # fmt: skip
+        for tenant, account, trunk, setup_ms, answer_ms, a_number, b_number, b_kind, nanos, currency in calls.select(by).iter_rows():
+            if self._subjects.isdisjoint(((tenant, account, ""), (tenant, EVERYONE, ""), (tenant, "", trunk))):
+                continue
             began_ms = setup_ms or answer_ms or 0
-            for order, detector in (*self.orders.get((tenant, account), ()), *self.orders.get((tenant, EVERYONE), ())):
-                key = order.key
-                in_force = order.created_at_ms <= began_ms < order.expires_at_ms
-                if in_force and key.a_number in ("", a_number) and b_number.startswith(key.b_range):
-                    yield RefusedCall(detector, order.finding_id, tenant, account, a_number, b_number, began_ms, nanos or 0, currency)
-                    break
+            plan, b = self.plan_of(tenant, trunk), Number(b_number, b_kind)
+            refusing: list[_Issued] = []
+            for entry in candidates(tenant, account, trunk, (a_number,) if a_number else (), (b_number,)):
+                found = self._in_force(entry, began_ms)
+                if found and not (refusing and found.order.action == "throttle") and self._refuses(found.order, entry, began_ms, b, plan):
+                    refusing.append(found)
+            if refusing:
+                _, order, detector = min(refusing)
+                yield RefusedCall(detector, order.finding_id, tenant, account, a_number, b_number, began_ms, nanos or 0, currency)
+
+    def _in_force(self, entry: str, at_ms: int) -> _Issued | None:
+        live = (one for one in self.orders.get(entry, ()) if one.order.created_at_ms <= at_ms < one.order.expires_at_ms)
+        return min(live, key=lambda one: ACTIONS.index(one.order.action), default=None)
+
+    def _refuses(self, order: BlockOrder, entry: str, began_ms: int, b: Number, plan: DialPlan) -> bool:
+        if order.action == "refuse_abroad":
+            return is_abroad(b, plan)
+        if order.action == "throttle":
+            minute = entry, began_ms // 60_000
+            self._throttled[minute] += 1
+            return self._throttled[minute] > order.calls_a_minute
+        return True

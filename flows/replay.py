@@ -184,7 +184,7 @@ def _judge_rows(
     state, dispositions, reasons, notes = State(SECRET), Counter[str](), Reasons(), Reasons()
     first_lines: dict[tuple[str, str], int] = {}  # of each call_id
     twins = orders = 0
-    tally, detector_of = Tally(), dict[str, str]()
+    tally, detector_of = Tally(terms.plan_of), dict[str, str]()
     alerts: dict[str, Finding] = {}
     watched: dict[str, Any] = {detector.name: detector.state() for detector in spanning()}
     money: dict[str, Counter[str]] = {"sell": Counter(), "buy": Counter()}

@@ -51,7 +51,7 @@ class Settings:
     until_idle: bool = False
 
 
-class Kept(msgspec.Struct):
+class ScoresSnapshot(msgspec.Struct):
     """What a snapshot holds: where each partition is read on, and the sums up to there."""
 
     next_offset: dict[int, int] = {}
@@ -61,7 +61,7 @@ class Kept(msgspec.Struct):
 class State:
     """What the step remembers."""
 
-    def __init__(self, partitions: int, kept: Kept) -> None:
+    def __init__(self, partitions: int, kept: ScoresSnapshot) -> None:
         self.partitions, self.next_offset = partitions, dict(kept.next_offset)
         self.qualities = Qualities.of(kept.qualities)
         self.written_ms = 0
@@ -86,7 +86,7 @@ def run(journal: Journal, settings: Settings, report: Report = ignore) -> None:
     snapshots = of_scores(settings.state_file, partial(mark_all, journal))
     with ExitStack() as stack:
         stack.enter_context(snapshots.alone())
-        state = State(settings.partitions, snapshots.load() or Kept())
+        state = State(settings.partitions, snapshots.load() or ScoresSnapshot())
         stack.callback(snapshots.wait)
         writer = opened(journal, topics.SCORES, (0,), stack)[0]
 
@@ -131,17 +131,17 @@ def mark_all(journal: Journal, offsets: Mapping[int, int]) -> None:
 
 def freeze(state: State) -> bytes:
     """A copy of what a snapshot holds."""
-    return msgspec.msgpack.encode((LAYOUT, Kept(state.next_offset, state.qualities.frozen())))
+    return msgspec.msgpack.encode((LAYOUT, ScoresSnapshot(state.next_offset, state.qualities.frozen())))
 
 
-def thaw(data: bytes) -> Kept:
+def thaw(data: bytes) -> ScoresSnapshot:
     """What `freeze` wrote."""
     layout, plain = msgspec.msgpack.decode(data, type=tuple[int, Any])
     if layout != LAYOUT:
         raise SnapshotError(f"the snapshot has layout {layout}, this release reads {LAYOUT}: start the release that wrote it, or a newer one")
-    return msgspec.convert(plain, Kept, str_keys=True)
+    return msgspec.convert(plain, ScoresSnapshot, str_keys=True)
 
 
-def of_scores(path: Path, durable: Callable[[Mapping[int, int]], None] | None = None) -> Snapshots[bytes, Kept]:
+def of_scores(path: Path, durable: Callable[[Mapping[int, int]], None] | None = None) -> Snapshots[bytes, ScoresSnapshot]:
     """The files of the scores' state."""
     return Snapshots(path, bytes, thaw, lambda data: thaw(data).next_offset, durable)

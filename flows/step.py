@@ -166,7 +166,8 @@ def _judge(state: State, piece: Piece, terms: Terms, dedupe: bool, unique_ids: b
 
 def settings_of(terms: Terms) -> Settings:
     """What the detectors need of a config version."""
-    limits = Limits(terms.caps, terms.unpriced_caps, terms.first_seen, terms.models)
+    asks = lambda tenant: terms.policy_of(tenant).novelty_alerts_per_day > 0  # noqa: E731
+    limits = Limits(terms.caps, terms.unpriced_caps, terms.first_seen, terms.models, asks)
     return Settings(policy_of=terms.policy_of, protected_of=terms.protected_of, currency_of=terms.currency_of, limits=limits, known_of=terms.known_of)
 
 

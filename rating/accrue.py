@@ -17,7 +17,7 @@ from core.record import Record
 from core.schemas import GONE, USAGE
 from rating.charge import Amounts
 
-WRITTEN = ("b_raw", "src_ip", "attestation", "imei", "imsi", "cell")
+WRITTEN = ("b_raw", "src_ip", "attestation", "imei", "imsi", "cell", "release_side")
 """Fields of the record itself."""
 
 

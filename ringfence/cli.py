@@ -51,6 +51,7 @@ from ringfence.commands import (
     simulate,
     status,
     switch,
+    testcalls,
     unblock,
     up,
     user,
@@ -120,7 +121,7 @@ PANELS = {
     "Configure": (config, decks, portability, switch, credential, user, protect, enforce),
     "Price again": (rerate, recycle, runs),
     "Try rules": (backtest, models),
-    "Alerts and blocks": (alerts, block, unblock, orders, lists, ranges, notify),
+    "Alerts and blocks": (alerts, block, unblock, orders, lists, ranges, testcalls, notify),
     "Money": (books, invoices, payments, margins, pickup, reconcile, disputes, controls, assure),
     "Inspect and maintain": (calls, quote, route, status, completeness, health, migrate, repartition, backup, restore, retention, journal),
 }

@@ -5,17 +5,16 @@ from __future__ import annotations
 import os
 import pwd
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
-from pydantic import ValidationError
-from pydantic_settings import SettingsError
 
 from core import durations
-from core.numbers import DialPlan, number_of, range_of
-from core.orders import Key
-from ringfence.settings import PREFIX, Settings
-from services.homes import RESTORING
+
+if TYPE_CHECKING:
+    from core.numbers import DialPlan
+    from core.orders import Key
+    from ringfence.settings import Settings
 
 Home = Annotated[
     Path | None,
@@ -35,6 +34,8 @@ Who = Annotated[str, typer.Option(help="The person who decides (default: the log
 
 def settings_of(home: Path | None, **options: object) -> Settings:
     """As `any_settings`; refuses a home with an unfinished restore."""
+    from services.homes import RESTORING
+
     settings = any_settings(home, **options)
     if (settings.root / RESTORING).exists():
         give_up(f"A restore into {settings.root} is running or was interrupted: the home is incomplete. Run `ringfence restore` (again).")
@@ -43,6 +44,11 @@ def settings_of(home: Path | None, **options: object) -> Settings:
 
 def any_settings(home: Path | None, **options: object) -> Settings:
     """The settings, with the options of the command line before the environment; None = the option was not used."""
+    from pydantic import ValidationError
+    from pydantic_settings import SettingsError
+
+    from ringfence.settings import PREFIX, Settings
+
     try:
         return Settings(**{name: value for name, value in {"home": home, **options}.items() if value is not None})  # type: ignore[arg-type]
     except ValidationError as error:
@@ -64,8 +70,18 @@ def login(who: str = "") -> str:
     return who or pwd.getpwuid(os.getuid()).pw_name
 
 
-def key_of(tenant: str, account: str, trunk: str, a_number: str, b_range: str, plan: DialPlan = DialPlan()) -> Key:
+def check_why(why: str) -> None:
+    """An action without a reason is an error of usage."""
+    if not why.strip():
+        raise typer.BadParameter("say --why: the reason is written to the audit log")
+
+
+def key_of(tenant: str, account: str, trunk: str, a_number: str, b_range: str, plan: DialPlan | None = None) -> Key:
     """The key that the options name, its numbers normalised by the dial plan. Other faults of a key are found where the order is checked."""
+    from core.numbers import DialPlan, number_of, range_of
+    from core.orders import Key
+
+    plan = plan or DialPlan()
     if bool(account) == bool(trunk):
         raise typer.BadParameter("use either --account or --trunk, one of the two")
     try:

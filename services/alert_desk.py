@@ -83,6 +83,13 @@ def queue(conn: Connection, tenant: str, now_ms: int, most: int = 100) -> list[Q
     return sorted(found, key=lambda one: (not (one.passes and active[one.finding.finding_id]), -one.finding.exposure_nanos, one.finding.finding_id))
 
 
+def queued(conn: Connection, finding: Finding) -> Queued:
+    """One alert, as the queue has it."""
+    one = finding.finding_id
+    order = orders.of_findings(conn, [one]).get(one) or _before(conn, finding)
+    return Queued(finding, order, taken(conn, [one]).get(one), verdicts.of(conn, [one]).get(one))
+
+
 def _before(conn: Connection, finding: Finding) -> StoredOrder | None:
     return orders.newest(conn, finding.key) if finding.key else None
 

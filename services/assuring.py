@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from assurance.disputes.thresholds import NEVER
-from assurance.report import Bill, Claim, Report, is_sure, report, trend_of
+from assurance.report import Claim, ComparedBill, Report, is_sure, report, trend_of
 from books import control_results, disputes, reading, reconciliations
 from books.reconciliations import Reconciliation
 from core.money import to_nanos
@@ -46,11 +46,11 @@ def assure(installation: Installation, tenant: str, period: str, now_ms: int, as
     return report(name, period, [one.result for one in latest], earlier, bills, claims, trend)
 
 
-def _bill(one: Reconciliation) -> Bill:
+def _bill(one: Reconciliation) -> ComparedBill:
     # Of each cause what they charge too much: what they charge too little by the same cause is nobody's recovery.
     sums = {cause.cause: to_nanos(cause.amount) for cause in one.summary.causes if not NEVER.issuperset(cause.cause.split("|"))}
     too_much = {cause: nanos for cause, nanos in sums.items() if nanos > 0}
-    return Bill(one.party, one.invoice_no, one.currency, to_nanos(one.theirs), to_nanos(one.ours), sum(too_much.values()), too_much)
+    return ComparedBill(one.party, one.invoice_no, one.currency, to_nanos(one.theirs), to_nanos(one.ours), sum(too_much.values()), too_much)
 
 
 def _with_bills(key: str, sums: dict[str, int], compared: list[Reconciliation]) -> dict[str, int]:

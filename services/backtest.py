@@ -36,7 +36,7 @@ Progress = Callable[[int, int], None]
 """Records done, and records in all; 0 in all: they are still being read."""
 
 
-class Wanted(NamedTuple):
+class BacktestRequest(NamedTuple):
     """A period and a tenant. `changes`: keys of its policy as in the config file, {} = only the policy in force is tried."""
 
     from_ms: int
@@ -48,7 +48,7 @@ class Wanted(NamedTuple):
 
 def wanted(
     conn: Connection, from_ms: int, to_ms: int, tenant: str = "", changes: Mapping[str, Any] | None = None, warm_up_ms: int = WARM_UP_MS
-) -> Wanted:
+) -> BacktestRequest:
     """Raises `BadArgument` with every fault of the changes, each with its path in the policy."""
     if from_ms >= to_ms:
         raise BadArgument("--to must be after --from: calls are taken from --from to before --to")
@@ -57,7 +57,7 @@ def wanted(
     if not version:
         raise UnknownName("There is no config version yet: `ringfence config publish` makes one.")
     changed(policy_in_force(conn, tenant), changes or {})
-    return Wanted(from_ms, to_ms, tenant, changes or {}, warm_up_ms)
+    return BacktestRequest(from_ms, to_ms, tenant, changes or {}, warm_up_ms)
 
 
 def policy_in_force(conn: Connection, tenant: str) -> Policy:
@@ -68,8 +68,8 @@ def policy_in_force(conn: Connection, tenant: str) -> Policy:
     return next((found[slot] for slot in slots), Policy())
 
 
-def changed(policy: Policy, changes: Mapping[str, Any], name: str = "") -> Policy:
-    """A policy with some keys changed. `name`: of the file that they come from. Raises `BadArgument` with every fault and its path.
+def changed(policy: Policy, changes: Mapping[str, Any]) -> Policy:
+    """A policy with some keys changed. Raises `BadArgument` with every fault and its path.
 
     >>> changed(Policy(), {"off": ["fass"]})
     Traceback (most recent call last):
@@ -82,7 +82,7 @@ def changed(policy: Policy, changes: Mapping[str, Any], name: str = "") -> Polic
     except Wrong as error:
         wrong = error.faults
     if wrong:
-        raise BadArgument("\n".join(f"{name}: {fault}" if name else fault for fault in wrong))
+        raise BadArgument("\n".join(wrong))
     return made
 
 
@@ -118,7 +118,7 @@ def changes_of(file: Path | None, off: Sequence[str] = (), settings: Sequence[st
     return found
 
 
-def run(installation: Installation, what: Wanted, progress: Progress = lambda done, total: None) -> Result:
+def run(installation: Installation, what: BacktestRequest, progress: Progress = lambda done, total: None) -> Result:
     """Back-tests the stored records of a period, priced by the config in force. Raises `ServiceError`."""
     engine = open_books(installation.books_dsn)
     try:
@@ -134,7 +134,7 @@ def run(installation: Installation, what: Wanted, progress: Progress = lambda do
         return _of_warehouse(client, terms, what, known, progress)
 
 
-def _of_warehouse(client: Warehouse, terms: Terms, what: Wanted, known: Sequence[Verdict], progress: Progress) -> Result:
+def _of_warehouse(client: Warehouse, terms: Terms, what: BacktestRequest, known: Sequence[Verdict], progress: Progress) -> Result:
     spans = history.spans(ask(client, history.bands(what.from_ms - what.warm_up_ms, what.to_ms, what.tenant)))
     total = sum(span.records for span in spans)
 
@@ -171,7 +171,7 @@ def run_file(
     )  # fmt: skip
 
 
-def _after(policy: Policy, what: Wanted) -> dict[str, Policy]:
+def _after(policy: Policy, what: BacktestRequest) -> dict[str, Policy]:
     return {what.tenant: changed(policy, what.changes)} if what.changes else {}
 
 

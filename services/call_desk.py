@@ -39,9 +39,9 @@ class OneCall:
     charges: tuple[Explained, ...]
 
 
-def search(ask: Ask, subject: Mapping[str, str], tenant: str, from_ms: int, most: int = 50) -> list[Row]:
-    """The newest calls of a subject since a time, priced or not."""
-    return ask(one_call.search(subject, tenant, from_ms, most))
+def search(ask: Ask, subject: Mapping[str, str], tenant: str, from_ms: int, most: int = 50, to_ms: int = 0) -> list[Row]:
+    """The newest calls of a subject whose end was received since `from_ms`, and up to `to_ms` (0 = now), priced or not."""
+    return ask(one_call.search(subject, tenant, from_ms, most, to_ms))
 
 
 def place_of(text: str) -> tuple[int, int]:
@@ -85,7 +85,7 @@ def explain(terms_of: Callable[[int], Terms], facts: Row, charge: Row, in_segmen
     if charge["start_ms"] is None:
         return Explained(charge, (), False, "the attempt was not answered: only its fee")
     talk_ms = max(0, (charge["end_ms"] or charge["start_ms"]) - charge["start_ms"])
-    asked = quotes.Asked(
+    asked = quotes.QuoteRequest(
         charge["account"], facts["b_number"], facts["a_number"], facts.get("lrn", ""), charge["carrier"] if charge["role"] == "buy" else "",
         charge["start_ms"], talk_ms, facts.get("setup_ms"),
     )  # fmt: skip

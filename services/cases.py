@@ -19,7 +19,7 @@ from books.cases import Case
 from core.ids import derived_id
 from core.money import to_decimal, to_text
 from core.orders import EVERYONE, Finding, Key
-from core.spreadsheet import neutralised
+from core.spreadsheet import csv_of
 from core.text import masked
 from services import alert_desk, call_desk
 from services.alert_desk import key_to_block, subject_of
@@ -29,7 +29,8 @@ from services.subjects import Ask
 NEWEST = 300
 """Alerts that are looked through for those of the same account."""
 MOST_CALLS = 5_000
-"""Of each alert, in the evidence."""
+"""Of each alert, in the evidence: the newest of those that were received from an hour before its first call to an hour after its last."""
+HOUR_MS = 3_600_000
 
 
 class Moment(NamedTuple):
@@ -41,7 +42,7 @@ class Moment(NamedTuple):
     who: str = ""
 
 
-class Whole(NamedTuple):
+class CaseFile(NamedTuple):
     """A case with its alerts (those that are still in the books), its timeline, and others of the same accounts that are in no case."""
 
     case: Case
@@ -108,7 +109,7 @@ def of(conn: Connection, tenant: str, name: str) -> Case:
     return found
 
 
-def whole(conn: Connection, tenant: str, name: str) -> Whole:
+def case_file(conn: Connection, tenant: str, name: str) -> CaseFile:
     """A case with all that is known of it. Raises `UnknownName`."""
     one = of(conn, tenant, name)
     ids = cases.alerts_of(conn, [one.id]).get(one.id, [])
@@ -117,7 +118,7 @@ def whole(conn: Connection, tenant: str, name: str) -> Whole:
     taken = cases.of_alerts(conn, [each.finding_id for each in newest])
     accounts = {account for each in findings if (account := account_of(each))}
     related = tuple(each for each in newest if each.finding_id not in taken and account_of(each) in accounts)
-    return Whole(one, findings, timeline(conn, one, findings), related)
+    return CaseFile(one, findings, timeline(conn, one, findings), related)
 
 
 def account_of(finding: Finding) -> str:
@@ -143,7 +144,7 @@ def timeline(conn: Connection, one: Case, findings: Sequence[Finding]) -> tuple[
     return tuple(sorted(found, key=lambda each: (each.at_ms, each.what)))
 
 
-def saved(ask: Ask, conn: Connection, whole: Whole) -> tuple[dict[str, Decimal], int]:
+def saved(ask: Ask, conn: Connection, whole: CaseFile) -> tuple[dict[str, Decimal], int]:
     """Currency -> what refused calls of its alerts would have cost, an estimate as that of the wall; and how many were refused."""
     if not whole.findings:
         return {}, 0
@@ -169,7 +170,7 @@ def _one_per_key(findings: Sequence[Finding], refused: dict[Key, int]) -> list[F
     return list(first.values())
 
 
-def pack(ask: Ask, found: Whole, masked_digits: int = 3) -> bytes:
+def pack(ask: Ask, found: CaseFile, masked_digits: int = 3) -> bytes:
     """The evidence as an archive: the calls (CSV), the timeline and the alerts (CSV), the facts (JSON), and the hashes of all. `masked_digits`: at
     the end of each number, also of those in texts; 0 = none."""
 
@@ -180,14 +181,13 @@ def pack(ask: Ask, found: Whole, masked_digits: int = 3) -> bytes:
     cut = False
     for one in found.findings:
         subject = subject_of(one)
-        rows = call_desk.search(ask, subject, one.tenant, one.first_ms - 3_600_000, MOST_CALLS) if subject else []
+        rows = call_desk.search(ask, subject, one.tenant, one.first_ms - HOUR_MS, MOST_CALLS, one.last_ms + HOUR_MS) if subject else []
         cut = cut or len(rows) == MOST_CALLS
         for row in rows:
             received_ms = round(row["learned_at"].replace(tzinfo=UTC).timestamp() * 1000)
-            if received_ms <= one.last_ms + 3_600_000:
-                numbers = [mask(row[name] or "", masked_digits) for name in ("a_number", "b_number")]
-                calls.append([f"{row['partition']}-{row['offset']}", time_text(received_ms), row["account"], *numbers, row["carrier"],
-                    (row["duration_ms"] or 0) / 1_000])  # fmt: skip
+            numbers = [mask(row[name] or "", masked_digits) for name in ("a_number", "b_number")]
+            calls.append([f"{row['partition']}-{row['offset']}", time_text(received_ms), row["account"], *numbers, row["carrier"],
+                (row["duration_ms"] or 0) / 1_000])  # fmt: skip
     calls = [list(one) for one in dict.fromkeys(tuple(row) for row in calls)]
     columns = ["call", "received", "account", "a_number", "b_number", "carrier", "talk_s"]
     subjects = [
@@ -212,7 +212,7 @@ def pack(ask: Ask, found: Whole, masked_digits: int = 3) -> bytes:
 
 
 def _csv(columns: list[str], rows: Sequence[Sequence[object]]) -> bytes:
-    return neutralised(pl.DataFrame(rows, schema=columns, orient="row", infer_schema_length=None)).write_csv().encode()
+    return csv_of(pl.DataFrame(rows, schema=columns, orient="row", infer_schema_length=None))
 
 
 def time_text(at_ms: int) -> str:

@@ -12,7 +12,7 @@ import ipaddress
 import math
 import re
 import types
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cache, partial
@@ -28,7 +28,7 @@ from pydantic_core import ErrorDetails
 
 from books.tenants import is_name
 from core import durations
-from core.config import KEPT, ROWS, Agreement, Config, DeckSpan, faults_of_routes
+from core.config import KEPT, ROWS, Agreement, Config, DeckSpan, Trunk, faults_of_routes
 from core.currencies import is_code
 from core.money import to_nanos, to_text
 from core.numbers import DialPlan, is_range
@@ -315,8 +315,9 @@ OneTenant: type[Row] = pydantic.create_model("OneTenant", __base__=Row, tenant=(
 ManyTenants: type[Row] = pydantic.create_model("ManyTenants", __base__=Row, tenants=(dict[_TENANT, OwnPart], ...))  # type: ignore[valid-type]
 
 
-def read(text: str) -> tuple[Contents, list[str]]:
+def read(text: str, tenant: str = "", gateways: Iterable[Trunk] = ()) -> tuple[Contents, list[str]]:
     """The content of a file, and every fault that can be found in it alone. A value that cannot be read is at its default, or empty.
+    `tenant`: of a file that names none; `gateways`: those that exist besides the file's.
 
     >>> contents, faults = read("tenant: t1\\naccounts:\\n- {name: acme, caps: {money_hour: lots, money_day: 9}, sel_deck: x}")
     >>> for fault in faults: print(fault)
@@ -327,6 +328,8 @@ def read(text: str) -> tuple[Contents, list[str]]:
     """
     loose = _loose(text)
     model = ManyTenants if "tenants" in loose else OneTenant
+    if tenant and model is OneTenant:
+        loose.setdefault("tenant", tenant)
     faults: list[str] = []
     unread: set[str] = set()
     while True:
@@ -349,7 +352,7 @@ def read(text: str) -> tuple[Contents, list[str]]:
     if not parts:
         faults.append("tenants: name at least one")
     contents = _contents(parts, {name: f"tenants.{name}." if model is ManyTenants else "" for name in parts}, unread)
-    return contents, faults + _more_faults(contents)
+    return contents, faults + _more_faults(contents, gateways)
 
 
 def _contents(parts: Mapping[str, Any], tenants: dict[str, str], unread: set[str]) -> Contents:
@@ -465,7 +468,7 @@ def _merged(old: Any, new: Any) -> Any:
     return old | {key: _merged(old.get(key), value) for key, value in new.items()}
 
 
-def _more_faults(contents: Contents) -> list[str]:
+def _more_faults(contents: Contents, gateways: Iterable[Trunk]) -> list[str]:
     """Duplicate names, a policy that would stop the detectors, and an address of two trunks."""
     faults = []
     met: set[tuple[str, str, str]] = set()
@@ -482,7 +485,7 @@ def _more_faults(contents: Contents) -> list[str]:
         if kind == "trunks":
             faults += [f"{place}.sources: {fault}" for fault in shared_sources(row, taken)]
     plans = {(plan.tenant, plan.name): contents.places["route_plans", at] for at, plan in enumerate(contents.config.route_plans)}
-    for plan, field, reason in faults_of_routes(contents.config.route_plans, contents.config.trunks):
+    for plan, field, reason in faults_of_routes(contents.config.route_plans, (*contents.config.trunks, *gateways)):
         faults.append(f"{plans[plan.tenant, plan.name]}.{field}: {reason}")
     for tenant, policy in contents.config.policies.items():
         for fault in (*policy_faults(policy), *parameter_faults(policy)):

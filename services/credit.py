@@ -21,7 +21,7 @@ from core.posted import Posted
 from rating.contracts import Terms
 from services import quotes
 from services.in_force import View
-from services.quotes import Asked
+from services.quotes import QuoteRequest
 from services.subjects import Ask
 from warehouse import owed, queries
 from warehouse.owed import State
@@ -101,7 +101,7 @@ def _in_flight(ask: Ask, terms: Terms, now_ms: int, callers: set[tuple[str, str]
     for row in ask(queries.in_progress(now_ms - LONGEST_CALL_MS)):
         if (row["tenant"], row["account"]) not in callers:
             continue
-        asked = Asked(
+        asked = QuoteRequest(
             row["account"], f"+{row['b_number']}", f"+{row['a_number']}" if row["a_number"] else "", row["lrn"], "", int(row["answer_ms"]),
             max(now_ms - int(row["answer_ms"]), 1000), row["setup_ms"],
         )  # fmt: skip

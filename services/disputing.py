@@ -23,7 +23,7 @@ from books.reconciliations import Reconciliation
 from core.config import Agreement, agreement_of, party_of
 from core.money import to_nanos, to_text
 from core.orders import Finding
-from core.spreadsheet import neutralised
+from core.spreadsheet import csv_of
 from services import periods, reconciling
 from services.errors import BadArgument, ServiceError, UnknownName
 from services.in_force import View
@@ -51,10 +51,13 @@ def false_answers(conn: Connection, tenant: str, found: Reconciliation) -> list[
     """The alerts of false answers (FAS) on the carrier's routes in the period of a bill."""
     if found.role != "buy":
         return []
-    return [
+    claims = [
         one for one in alerts.about(conn, tenant, ("route",), found.from_ms)
         if one.detector == "fas" and one.subject.partition(">")[0] == found.party and one.first_ms < found.to_ms and one.currency == found.currency
     ]  # fmt: skip
+    # Two kinds of one route are about the same calls: their money counts once.
+    most = {one.subject: one for one in sorted(claims, key=lambda one: one.exposure_nanos)}
+    return [one for one in claims if most[one.subject] is one]
 
 
 def propose(
@@ -203,7 +206,7 @@ def _routes_csv(claims: list[Finding]) -> bytes:
         {"route": one.subject, "from": _moment(one.first_ms), "to": _moment(one.last_ms), "calls": one.calls, "charged": to_text(one.exposure_nanos),
             "currency": one.currency, "measured": one.reason} for one in claims
     ]  # fmt: skip
-    return neutralised(pl.DataFrame(rows), ["charged"]).write_csv().encode()
+    return csv_of(pl.DataFrame(rows))
 
 
 def _page(one: Dispute, found: Reconciliation, calls: pl.DataFrame, period: str, masked_digits: int) -> dict[str, object]:

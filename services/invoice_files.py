@@ -13,7 +13,7 @@ import polars as pl
 from books import Connection, invoices, postings
 from books.invoices import Invoice
 from core.posted import Posted
-from core.spreadsheet import neutralised
+from core.spreadsheet import csv_of
 from journal.durable import replace_file
 from services import e_invoice, invoice_pdf
 from services import reading as warehouse_reading
@@ -53,7 +53,7 @@ def export(
             for one in wanted:
                 if one.kind == "invoice":
                     frame = calls(client, one, *states[one.id])
-                    yield _write(out / f"{one.number or one.id}-calls.csv", neutralised(frame).write_csv().encode())
+                    yield _write(out / f"{one.number or one.id}-calls.csv", csv_of(frame))
                     yield _write(out / f"{one.number or one.id}-calls.parquet", frame)
 
 

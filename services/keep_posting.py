@@ -29,7 +29,7 @@ A_BATCH = 200_000
 class Round:
     """What a round has posted. `fault`: why that is not all; `elsewhere`: another process posts."""
 
-    posted: tuple[posting.Done, ...] = ()
+    posted: tuple[posting.PostedBatch, ...] = ()
     fault: str = ""
     elsewhere: bool = False
     over: int = 0  # parties that have used more than their credit
@@ -41,7 +41,7 @@ def post_round(
 ) -> Round:  # fmt: skip
     """Posts what is stored, if nobody else does, and calls `progress` after each batch, and `then` after all (`services.credit.checker`).
     The warehouse is asked, never opened: the store holds it. A store that does not answer is a fault of this round, and the next one tries again."""
-    done: list[posting.Done] = []
+    done: list[posting.PostedBatch] = []
 
     def mine() -> bool:
         with writing(engine) as conn:

@@ -104,10 +104,10 @@ def add_file(conn: Connection, file: Path, who: str, why: str, now_ms: int, sha2
 
 def every(conn: Connection) -> list[Listed]:
     """All models, those in the books first; a damaged one says so."""
-    config = configs.load(conn, configs.latest(conn))
+    policies = {slot: name for slot, name in configs.parts(conn, configs.latest(conn)).items() if slot.kind == "policy" and slot.tenant}
     used: dict[str, list[str]] = {}
-    for tenant, policy in config.policies.items():
-        used.setdefault(_model_of(policy), []).append(tenant)
+    for slot, policy in sorted(configs.decoded(conn, policies).items()):
+        used.setdefault(_model_of(policy), []).append(slot.tenant)
     known = {one.sha256: one for one in models.every(conn)}
     rows = [(sha256, one.content, True) for sha256, one in known.items()]
     rows += [(sha256, data, False) for sha256, data in shipped().items() if sha256 not in known]

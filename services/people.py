@@ -72,6 +72,6 @@ def sign_in(engine: Engine, name: str, password: str, now_ms: int) -> bool:
     return True
 
 
-def noted(conn: Connection, who: str, what: str, subject: str, now_ms: int) -> None:
+def note_access(conn: Connection, who: str, what: str, subject: str, now_ms: int) -> None:
     """That a person saw whole numbers, or took rows out."""
     audit.note(conn, who, what, subject, "", now_ms)

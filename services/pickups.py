@@ -45,7 +45,7 @@ def sources_of(path: Path) -> list[Source]:
 
 
 def run(installation: Installation, tenant: str, source: Source, who: str, now_ms: int) -> list[PickedFile]:
-    """Picks up what is new at a source, into `pickup/SOURCE/` of the home. Raises `NotPickedUp`."""
+    """Picks up what is new at a source, into `pickup/TENANT/SOURCE/` of the home. Raises `NotPickedUp`."""
     with opened_books(installation) as engine:
         with reading(engine) as conn:
             tenant = tenant_of(conn, tenant)
@@ -53,7 +53,7 @@ def run(installation: Installation, tenant: str, source: Source, who: str, now_m
         known = {(one.name, one.size_bytes, one.modified_ms) for one in before}
         failed = ""
         try:
-            picked = pick_up(source, installation.root / "pickup" / source.name, known, {one.sha256 for one in before}, now_ms)
+            picked = pick_up(source, installation.root / "pickup" / tenant / source.name, known, {one.sha256 for one in before}, now_ms)
         except PickUpError as wrong:
             failed, picked = str(wrong), wrong.picked
         rows = [_row(tenant, source, one, now_ms) for one in picked]

@@ -13,7 +13,7 @@ from books import Connection, invoices, ledger, payments
 from books.invoices import Invoice
 from core.billing import LegalEntity
 from core.config import Agreement, agreement_of, party_of
-from core.spreadsheet import neutralised
+from core.spreadsheet import csv_of
 from services import call_desk, invoice_pdf
 from services import payments as open_payments
 from services.in_force import View
@@ -95,7 +95,7 @@ def calls_csv(rows: list[Mapping[str, Any]]) -> bytes:
         for row in rows
     ]  # fmt: skip
     columns = ["ended", "a_number", "b_number", "destination", "talk_s", "charged_s", "price", "currency"]
-    return neutralised(pl.DataFrame(table, schema=columns, orient="row", infer_schema_length=None)).write_csv().encode()
+    return csv_of(pl.DataFrame(table, schema=columns, orient="row", infer_schema_length=None))
 
 
 # --- brands ---

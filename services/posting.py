@@ -27,7 +27,7 @@ A_BATCH = 2_000_000
 
 
 @dataclass(frozen=True)
-class Done:
+class PostedBatch:
     """A batch that was posted: its number, the charges that count anew or no longer, and its transfers."""
 
     number: int
@@ -44,7 +44,7 @@ class Reached:
     behind: int
 
 
-def post(installation: Installation, now_ms: int, a_batch: int = A_BATCH, before_commit: Callable[[], None] = lambda: None) -> list[Done]:
+def post(installation: Installation, now_ms: int, a_batch: int = A_BATCH, before_commit: Callable[[], None] = lambda: None) -> list[PostedBatch]:
     """Posts all charges that are stored and not posted yet. `before_commit` is called in each transaction, before its end."""
     with warehouse_reading.warehouse(installation) as client, opened_books(installation) as engine:
         return list(batches(client, engine, now_ms, a_batch, before_commit))
@@ -52,7 +52,7 @@ def post(installation: Installation, now_ms: int, a_batch: int = A_BATCH, before
 
 def batches(
     client: Warehouse, engine: Engine, now_ms: int, a_batch: int = A_BATCH, before_commit: Callable[[], None] = lambda: None
-) -> Iterator[Done]:
+) -> Iterator[PostedBatch]:
     """As `post`, batch by batch: each is posted when it is yielded."""
     while True:
         with reading(engine) as conn:
@@ -68,7 +68,7 @@ def batches(
                 return
             new = ledger.post(conn, transfers, now_ms)
             before_commit()
-        yield Done(before.number + 1, changes, new)
+        yield PostedBatch(before.number + 1, changes, new)
 
 
 def reached(asked: Ask, conn: Connection) -> Reached:

@@ -18,7 +18,7 @@ from services.in_force import from_books
 from services.installation import Installation, opened_books, tenant_of
 
 
-class Asked(NamedTuple):
+class QuoteRequest(NamedTuple):
     """A call that somebody asks the price of; numbers as people write them."""
 
     account: str
@@ -44,7 +44,7 @@ def by_deck(file: Path, currency: str, account: str) -> Terms:
     return compile_contracts(config, {deck.name: deck})
 
 
-def ask(terms: Terms, tenant: str, asked: Asked) -> Quote:
+def ask(terms: Terms, tenant: str, asked: QuoteRequest) -> Quote:
     """The price of a call."""
     return quote(
         terms, tenant, asked.account, asked.a_number, asked.b_number, asked.at_ms, asked.talk_ms, lrn=asked.lrn, carrier=asked.carrier,
@@ -52,7 +52,7 @@ def ask(terms: Terms, tenant: str, asked: Asked) -> Quote:
     )  # fmt: skip
 
 
-def resellers(terms: Terms, tenant: str, asked: Asked) -> list[Quote]:
+def resellers(terms: Terms, tenant: str, asked: QuoteRequest) -> list[Quote]:
     """What each reseller above the account pays for the same call, the nearest first."""
     if asked.carrier:
         return []
@@ -72,7 +72,7 @@ def margins(levels: list[Quote]) -> list[int | None]:
     ]
 
 
-def buys(terms: Terms, tenant: str, asked: Asked, money_nanos: int) -> tuple[int, Quote]:
+def buys(terms: Terms, tenant: str, asked: QuoteRequest, money_nanos: int) -> tuple[int, Quote]:
     """How many seconds of a call some money buys, and the price of a call of that length."""
     found = ask(terms, tenant, asked._replace(talk_ms=1))  # the offer of the answer, also where the end chooses it
     if found.offer is None or found.why_not:

@@ -52,7 +52,7 @@ class Refused(ServiceError):
 
 
 @dataclass(frozen=True)
-class Asked:
+class ReconcileRequest:
     """`party`: the carrier whose bill it is (`role` buy), or the account that disputes ours (sell). `zone`: of times without one in their
     calls. `names`: their name of a destination -> ours, corrected by hand. "" and None = as kept from their last file, or guessed."""
 
@@ -83,7 +83,7 @@ class Outcome:
     zone: str = "UTC"
 
 
-def run(installation: Installation, tenant: str, asked: Asked, who: str, now_ms: int, keep: bool = True) -> Outcome:
+def run(installation: Installation, tenant: str, asked: ReconcileRequest, who: str, now_ms: int, keep: bool = True) -> Outcome:
     """Reconciles, and with `keep` stores what was found. Raises `Refused` and `UnknownName`; nothing is stored then."""
     if asked.invoice is None and asked.cdrs is None:
         raise BadArgument("name their --invoice, their --cdrs, or both: there is nothing to compare with")
@@ -150,7 +150,7 @@ def _beside(agreement: Agreement | None, ours: pl.DataFrame, period: tuple[int, 
     return [Agreed(*one) for one in beside(agreement.invoicing, sold, cycle)]
 
 
-def _plan(terms: Terms, tenant: str, asked: Asked) -> tuple[Plan, str, Agreement | None]:
+def _plan(terms: Terms, tenant: str, asked: ReconcileRequest) -> tuple[Plan, str, Agreement | None]:
     if asked.role == "buy":
         if terms.find("carriers", tenant, asked.party) is None:
             raise UnknownName(f"Tenant {tenant} has no carrier {asked.party!r}: `ringfence config show` lists them.")
@@ -163,7 +163,7 @@ def _plan(terms: Terms, tenant: str, asked: Asked) -> tuple[Plan, str, Agreement
     return plan, plan.zone, terms.find("agreements", tenant, charged.agreement) if charged.agreement else None
 
 
-def _calls(asked: Asked, known: FileProfile, reasons: list[tuple[str, str]]) -> tuple[TheirCalls | None, Layout | None]:
+def _calls(asked: ReconcileRequest, known: FileProfile, reasons: list[tuple[str, str]]) -> tuple[TheirCalls | None, Layout | None]:
     if asked.cdrs is None:
         return None, None
     layout = asked.calls_layout or known.calls
@@ -176,7 +176,7 @@ def _calls(asked: Asked, known: FileProfile, reasons: list[tuple[str, str]]) -> 
         raise _refused("their calls", wrong.findings) from None
 
 
-def _invoice(asked: Asked, known: FileProfile, reasons: list[tuple[str, str]]) -> tuple[Invoice | None, Layout | None]:
+def _invoice(asked: ReconcileRequest, known: FileProfile, reasons: list[tuple[str, str]]) -> tuple[Invoice | None, Layout | None]:
     if asked.invoice is None:
         return None, None
     try:
@@ -216,8 +216,8 @@ def _check_currency(plan: Plan, calls: TheirCalls | None, invoice: Invoice | Non
 
 
 def _stored(
-    found: Reconciled, asked: Asked, tenant: str, invoice: Invoice | None, period: tuple[int, int], zone: str, others: list[Reconciliation],
-    shas: tuple[str, str], who: str, now_ms: int,
+    found: Reconciled, asked: ReconcileRequest, tenant: str, invoice: Invoice | None, period: tuple[int, int], zone: str,
+    others: list[Reconciliation], shas: tuple[str, str], who: str, now_ms: int,
 ) -> Reconciliation:  # fmt: skip
     invoice_sha, cdrs_sha = shas
     name = reconciliations.id_of(tenant, asked.role, asked.party, *period, invoice_sha, cdrs_sha)
@@ -239,13 +239,13 @@ def _stored(
     )  # fmt: skip
 
 
-def _shas(asked: Asked) -> tuple[str, str]:
+def _shas(asked: ReconcileRequest) -> tuple[str, str]:
     """The hashes of their invoice and their calls, "" = none."""
     invoice, cdrs = (hashlib.sha256(content).hexdigest() if content is not None else "" for content in (asked.invoice, asked.cdrs))
     return invoice, cdrs
 
 
-def _check_files(everything: list[Reconciliation], asked: Asked, shas: tuple[str, str], period: tuple[int, int]) -> None:
+def _check_files(everything: list[Reconciliation], asked: ReconcileRequest, shas: tuple[str, str], period: tuple[int, int]) -> None:
     """An invoice that was compared for another period, or a file as somebody else's, was taken for another one. A file of calls may be of several
     periods."""
     for one in everything if not asked.replace else ():
@@ -260,7 +260,7 @@ def _check_files(everything: list[Reconciliation], asked: Asked, shas: tuple[str
 
 
 def _check_others(
-    findings: Findings, others: list[Reconciliation], name: str, asked: Asked, period: tuple[int, int], invoice: Invoice | None, zone: str
+    findings: Findings, others: list[Reconciliation], name: str, asked: ReconcileRequest, period: tuple[int, int], invoice: Invoice | None, zone: str
 ) -> None:
     """Two files for one period, periods that overlap, an invoice that says another period: findings, or a refusal."""
     said = invoice.period if invoice else ("", "")

@@ -41,7 +41,7 @@ def rehearse(installation: Installation, out: Path, calls: int, seed: int, now_m
     if installation.has_books:
         raise InUse(f"{installation.root} is an installation already: name a new --home to practise on")
     bill = bill_of(own_calls(calls, seed, offer()), offer(), seed + 1, share=0.005)
-    lay(installation, bill.ours, now_ms)
+    make_home(installation, bill.ours, now_ms)
     out.mkdir(parents=True, exist_ok=True)
     (out / "alpha-invoice.csv").write_bytes(invoice_file(bill))
     (out / "alpha-calls.csv").write_bytes(cdr_file(bill, seed + 2))
@@ -49,7 +49,7 @@ def rehearse(installation: Installation, out: Path, calls: int, seed: int, now_m
     return bill.key.height
 
 
-def lay(
+def make_home(
     installation: Installation, ours: pl.DataFrame, now_ms: int, leak: Leak = lambda found: found, agreed: Config | None = None
 ) -> None:  # fmt: skip
     """The home, with calls (`simulator.billing.own.own_calls`) as if they had been stored live. `leak` changes what is stored; `agreed`: other

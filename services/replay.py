@@ -48,11 +48,17 @@ def replay(
 def mapping_of(file: Path) -> Mapping:
     """The mapping that a file has. Raises `MappingError` and `OSError`."""
     try:
-        return read_mapping(files.read(file, files.CONFIG_BYTES).decode("utf-8-sig"), file.name)
-    except UnicodeDecodeError as wrong:
-        raise MappingError(f"{file.name}: byte {wrong.start} is not UTF-8: save the mapping as UTF-8") from None
+        return read_mapping(text_of(file), file.name)
     except RecursionError:
         raise MappingError(f"{file.name}: lists and mappings are nested too deeply") from None
+
+
+def text_of(file: Path) -> str:
+    """The text of a mapping. Raises `MappingError` and `OSError`."""
+    try:
+        return files.read(file, files.CONFIG_BYTES).decode("utf-8-sig")
+    except UnicodeDecodeError as wrong:
+        raise MappingError(f"{file.name}: byte {wrong.start} is not UTF-8: save the mapping as UTF-8") from None
 
 
 def in_force(engine: Engine, contracts_of: Callable[[int], Terms], deck: Deck | None) -> Terms:

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from books.runs import Spec
-from core.config import RoutePlan, faults_of, faults_of_routes, plans_of
+from core.config import RoutePlan, faults_of, plans_of
 from core.numbering import country_code
 from core.parts import rows_of
 from rating.contracts import Terms
@@ -64,23 +64,20 @@ def plans_in(path: Path, tenant: str, terms: Terms) -> tuple[RoutePlan, ...]:
         text = files.read(path, files.CONFIG_BYTES).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise BadArgument(f"--policy {path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    gateways = [trunk for trunk in terms.rows["trunks"].values() if trunk.tenant == tenant]
     try:
-        contents, faults = config_file.read(text)
+        contents, faults = config_file.read(text, tenant, gateways)
     except Wrong as wrong:
         raise BadArgument(_words(path, wrong.faults)) from None
-    gateways = [trunk for trunk in terms.rows["trunks"].values() if trunk.tenant == tenant]
     own = [msgspec.structs.replace(plan, tenant=tenant) for plan in contents.config.route_plans]
     known = terms.with_rows("route_plans", own)
-    # The tenant is the command's. What the file alone cannot know is asked of the config in force: gateways, and the names in a plan.
-    faults = [one for one in faults if one != "tenant: is missing" and "has no gateway" not in one]
-    faults += [f"tenant {other!r}: the calls are those of {tenant}" for other in contents.tenants if other not in ("", tenant)]
+    faults += [f"tenant {other!r}: the calls are those of {tenant}" for other in contents.tenants if other != tenant]
     kinds = dict.fromkeys(kind for kind, _ in rows_of(contents.config) if kind != "route_plans")
     faults += [f"{kind}: only route_plans can be tried out here" for kind in kinds]
     faults += ["decks: give another price list as --deck NAME=FILE"] if contents.decks else []
     for at, plan in enumerate(own):
         place = contents.places["route_plans", at]
         faults += [f"{place}.{name}: {fault}" for name, fault in faults_of("route_plans", plan, known.find)]
-        faults += [f"{place}.{name}: {fault}" for _, name, fault in faults_of_routes([plan], gateways)]
     if not own and not faults:
         faults = ["it has no route_plans: write them as in the config file"]
     if faults:

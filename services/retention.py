@@ -34,7 +34,7 @@ GB = 1_000_000_000
 DAY_MS = 86_400_000
 
 
-class Kept(NamedTuple):
+class StoredData(NamedTuple):
     """One kind of data that grows. `since_ms`: time of the oldest; None = none, or unknown. `rule`: how long it is kept.
     `readers`: reader -> number of entries that it still has to read."""
 
@@ -87,18 +87,18 @@ def days(count: float) -> str:
 # --- looking ---
 
 
-def look(installation: Installation) -> list[Kept]:
+def look(installation: Installation) -> list[StoredData]:
     """All data that grows in an installation. If a store does not answer, the note has the reason."""
     return [*_journal(installation), *_warehouse(installation), *_books(installation), *_files(installation)]
 
 
-def _journal(installation: Installation) -> list[Kept]:
+def _journal(installation: Installation) -> list[StoredData]:
     from core.topics import TOPICS
 
     home = journal_copy.directory_of(installation.journal_dsn)
     if home is None:
         note = "RINGFENCE_JOURNAL is Kafka: see retention.ms of each topic"
-        return [Kept("journal", "topics", None, None, "as the brokers are set", note=note)]
+        return [StoredData("journal", "topics", None, None, "as the brokers are set", note=note)]
     rule = days(installation.retention.journal_days)
     if installation.retention.journal_partition_gb:
         rest = "what is unread stays" if not installation.retention.drop_unread else "also what is unread"
@@ -110,11 +110,11 @@ def _journal(installation: Installation) -> list[Kept]:
         except NoTopic:
             continue
         except JournalError as error:
-            found.append(Kept("journal", topic, None, None, rule, note=str(error)))
+            found.append(StoredData("journal", topic, None, None, rule, note=str(error)))
     return found
 
 
-def _topic(home: Path, topic: str, rule: str) -> Kept:
+def _topic(home: Path, topic: str, rule: str) -> StoredData:
     journal = FileJournal(home)
     size, since_ms, readers = 0, None, dict[str, int]()
     for partition in range(journal.partitions(topic)):
@@ -126,10 +126,10 @@ def _topic(home: Path, topic: str, rule: str) -> Kept:
             since_ms = min(segments[0].written_ms, since_ms or segments[0].written_ms)
         for reader, offset in journal.readers(topic, partition).items():
             readers[reader] = readers.get(reader, 0) + max(0, end - offset)
-    return Kept("journal", topic, size, since_ms, rule, readers)
+    return StoredData("journal", topic, size, since_ms, rule, readers)
 
 
-def _warehouse(installation: Installation) -> list[Kept]:
+def _warehouse(installation: Installation) -> list[StoredData]:
     from services import reading as read
     from warehouse import WarehouseError, embedded_directory, held
 
@@ -141,19 +141,19 @@ def _warehouse(installation: Installation) -> list[Kept]:
         with read.warehouse(installation) as client:
             tables = held(client)
     except WarehouseError as error:
-        return [Kept("warehouse", table, None, None, days(wanted[table]), note=str(error)) for table in wanted]
+        return [StoredData("warehouse", table, None, None, days(wanted[table]), note=str(error)) for table in wanted]
     found = []
     for table in tables:
         since = datetime.strptime(f"{table.oldest}+0000", "%Y%m%d%z").timestamp() * 1000 if table.oldest else None
         wanted_days = wanted.get(table.table, table.days)
         note = "" if table.days == wanted_days else f"the store has {days(table.days)} in force, and takes the setting within an hour"
         found.append(
-            Kept("warehouse", table.table, table.size_bytes, None if since is None else round(since), days(wanted_days), note=note)
+            StoredData("warehouse", table.table, table.size_bytes, None if since is None else round(since), days(wanted_days), note=note)
         )
     return found
 
 
-def _books(installation: Installation) -> list[Kept]:
+def _books(installation: Installation) -> list[StoredData]:
     from books import BooksError, copying, open_books, reading
     from books import retention as books_retention
 
@@ -165,7 +165,7 @@ def _books(installation: Installation) -> list[Kept]:
         with reading(engine) as conn:
             held = books_retention.held(conn)
     except BooksError as error:
-        return [Kept("books", "tables", None, None, "", note=str(error))]
+        return [StoredData("books", "tables", None, None, "", note=str(error))]
     finally:
         engine.dispose()
     rules = {
@@ -174,23 +174,23 @@ def _books(installation: Installation) -> list[Kept]:
         "suppressions": f"{days(installation.retention.orders_days)} after they are over",
         "audit": "for ever, unless a person removes it",
     }
-    found = [Kept("books", name, None, one.oldest_ms, rules[name], note=f"{one.rows:,} rows") for name, one in held.items()]
+    found = [StoredData("books", name, None, one.oldest_ms, rules[name], note=f"{one.rows:,} rows") for name, one in held.items()]
     if file is not None:
-        found.insert(0, Kept("books", file.name, _size(file), None, "the space of removed rows is used again"))
+        found.insert(0, StoredData("books", file.name, _size(file), None, "the space of removed rows is used again"))
     return found
 
 
-def _files(installation: Installation) -> list[Kept]:
+def _files(installation: Installation) -> list[StoredData]:
     spool = installation.spool_dir
     rule = f"{installation.retention.switch_spool_hours:g} h after it is delivered"
     if installation.retention.switch_spool_gb:
         rule += f", at most {installation.retention.switch_spool_gb:g} GB of that"
     collector_rule = f"until the journal has it; at most {installation.retention.collector_spool_gb:g} GB"
     return [
-        Kept("spool", "collector", _size(installation.state_dir / "collector"), None, collector_rule),
-        Kept("spool", "switch", _size(spool), _oldest_ms(spool), rule),
-        Kept("state", "snapshots", _size(installation.state_dir, "collector"), None, "the last two of each flow"),
-        Kept("logs", "run", _size(installation.run_dir), None, "bounded"),
+        StoredData("spool", "collector", _size(installation.state_dir / "collector"), None, collector_rule),
+        StoredData("spool", "switch", _size(spool), _oldest_ms(spool), rule),
+        StoredData("state", "snapshots", _size(installation.state_dir, "collector"), None, "the last two of each flow"),
+        StoredData("logs", "run", _size(installation.run_dir), None, "bounded"),
     ]
 
 

@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 import structlog
 
-from books import Engine, alerts, reading
+from books import Engine, alerts, reading, verdicts
 from core.numbers import E164_KINDS, DialPlan, normalise
 from core.scores import Scores
+from detectors.route_tests import DETECTORS
 from flows.scores import last_scores
 from journal import JournalError, open_journal
 from rating.contracts import Terms
@@ -81,6 +82,9 @@ def durations_of(installation: Installation, tenant: str, now_ms: int) -> Durati
 
 SUSPECT_MS = 2 * 3_600_000
 """A carrier stands behind the others for so long after the last finding about it."""
+TESTED_MS = 3 * 86_400_000
+"""The same after the last test call of a finding: they are placed by the day, not all the time."""
+TESTED = frozenset(DETECTORS.values())
 CARRIER_KINDS = ("carrier", "route")
 """Kinds of a finding's subject that are a carrier, or `carrier>zone`."""
 
@@ -116,10 +120,17 @@ def live(found: Scores | None, suspected: Mapping[str, str], tenant: str, denied
 
 
 def suspects(engine: Engine, tenant: str, now_ms: int) -> dict[str, str]:
-    """Carriers about which the detectors have found something in the last hours, and what. A cap of a carrier is no suspicion."""
+    """Carriers about which the detectors have found something in the last hours, or test calls in the last days, and what. A cap of a carrier is
+    no suspicion, and nothing is that a person called "not fraud"."""
     with reading(engine) as conn:
-        findings = alerts.about(conn, tenant, CARRIER_KINDS, now_ms - SUSPECT_MS)
-    return {one.subject.partition(">")[0]: one.reason for one in findings if not one.detector.startswith("cap_")}
+        findings = alerts.about(conn, tenant, CARRIER_KINDS, now_ms - TESTED_MS)
+        quiet = verdicts.quiet(conn, now_ms, tenant)
+    return {
+        one.subject.partition(">")[0]: one.reason
+        for one in findings
+        if not one.detector.startswith("cap_") and verdicts.subject_of(one) not in quiet
+        and one.last_ms >= now_ms - (TESTED_MS if one.detector in TESTED else SUSPECT_MS)
+    }  # fmt: skip
 
 
 SCORE_STEP, ASR_STEP = 0.03, 0.05

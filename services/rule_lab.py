@@ -15,7 +15,7 @@ from books import Connection, rule_changes
 from books.rule_changes import RuleChange, State
 from flows.backtest import Result
 from services import backtest, publishing
-from services.backtest import Progress, Wanted
+from services.backtest import BacktestRequest, Progress
 from services.errors import ServiceError, UnknownName
 from services.installation import Installation, books, books_as_they_are
 
@@ -25,7 +25,9 @@ NEXT: Mapping[State, tuple[State, ...]] = {
 }  # fmt: skip
 
 
-def try_out(installation: Installation, what: Wanted, who: str, why: str, now_ms: int, progress: Progress = lambda done, total: None) -> RuleChange:
+def try_out(
+    installation: Installation, what: BacktestRequest, who: str, why: str, now_ms: int, progress: Progress = lambda done, total: None
+) -> RuleChange:
     """Back-tests a change and stores it with what it comes to. Raises `ServiceError`."""
     if not what.changes:
         raise ServiceError("Nothing is changed: set a threshold, or turn a detector off.")
@@ -42,7 +44,7 @@ def measure(installation: Installation, number: int, now_ms: int, progress: Prog
         change = of(conn, number)
     if change.state not in ("shadow", "asked"):
         raise ServiceError(f"Change {number} is not in shadow.")
-    what = Wanted(change.shadow_from_ms, max(now_ms, change.shadow_from_ms + 1), change.tenant, change.changes)
+    what = BacktestRequest(change.shadow_from_ms, max(now_ms, change.shadow_from_ms + 1), change.tenant, change.changes)
     result = backtest.run(installation, what, progress)
     with books(installation) as conn:
         rule_changes.measured(conn, number, backtest.as_json(result).decode())

@@ -186,11 +186,5 @@ def _earn(conn: Connection, one: Invoice, reseller: str, commission: Commission,
     return [Earned(reseller, one.party, one.number, base, nanos, one.currency)] if nanos else []
 
 
-def earned(conn: Connection, tenant: str, reseller: str) -> Sequence[tuple[str, int]]:
-    """What a reseller's commissions come to, by currency, in nanos: not paid out yet."""
-    found = ledger.balances(conn, tenant_of(conn, tenant), reseller, ("commission",))
-    return [(account.currency, -nanos) for account, nanos in found]
-
-
 def _day(ms: int) -> str:
     return datetime.fromtimestamp(ms / 1000, UTC).date().isoformat()

@@ -6,15 +6,21 @@ Only subjects that were alerted have verdicts, and they come late: whoever learn
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
-from books import Connection, alerts, orders, verdicts
-from books.verdicts import WORDS, Quiet, Verdict, Word
+from msgspec.structs import replace
+
+from books import Connection, alerts, audit, orders, verdicts
+from books.verdicts import WORDS, Verdict, Word
 from core.durations import text as span_of
 from core.orders import Finding
-from detectors.corrector import Corrector, Judged, learn
+from core.policy import Policy
+from detectors.corrector import BIAS, Corrector, Judged, learn
 from detectors.drift import Watched, watch
 from services import known_ranges
+from services.backtest import policy_in_force
 from services.errors import BadArgument, ServiceError, UnknownName
+from services.publishing import publish_policy
 
 QUIET_MS = 7 * 86_400_000
 MOST_QUIET_MS = 90 * 86_400_000
@@ -23,16 +29,32 @@ OPEN_MS = 24 * 3_600_000
 
 
 @dataclass(frozen=True)
-class Given:
+class GivenVerdict:
     """What a verdict has led to: alerts that got the same one, orders that were lifted, until when the subject is quiet (0 = it is not)."""
 
     verdict: Verdict
     spread_to: list[str] = field(default_factory=list)
     lifted: list[str] = field(default_factory=list)
     quiet_until_ms: int = 0
+    repeated: bool = False  # it was given before, by the same one and for the same reason: nothing was changed
 
 
-def give(conn: Connection, finding_id: str, verdict: str, who: str, why: str, now_ms: int, quiet_ms: int = QUIET_MS) -> Given:
+def give_once(
+    conn: Connection, tenant: str, finding_id: str, verdict: str, who: str, why: str, now_ms: int, quiet_ms: int = QUIET_MS
+) -> GivenVerdict:
+    """As `give`, of an alert of this tenant, for a program that may ask again: the same verdict by the same one for the same reason changes
+    nothing."""
+    finding = alerts.find(conn, finding_id)
+    if finding is None or finding.tenant != tenant:
+        raise UnknownName(f"tenant {tenant} has no alert {finding_id[:64]!r}")
+    known = verdicts.of(conn, [finding_id]).get(finding_id)
+    if known and (known.verdict, known.who, known.why, known.spread_from) == (verdict, who, audit.clean(why), ""):
+        silent = verdicts.quiet(conn, now_ms, tenant).get(verdicts.subject_of(finding))
+        return GivenVerdict(known, quiet_until_ms=silent.until_ms if silent else 0, repeated=True)
+    return give(conn, finding_id, verdict, who, why, now_ms, quiet_ms)
+
+
+def give(conn: Connection, finding_id: str, verdict: str, who: str, why: str, now_ms: int, quiet_ms: int = QUIET_MS) -> GivenVerdict:
     """Stores a verdict, in one transaction with what follows. Given again it changes nothing but the time.
 
     fraud       its range is hot for a time; the subject's other open alerts get the same verdict, unless a person has judged them; it is not quiet
@@ -65,8 +87,9 @@ def give(conn: Connection, finding_id: str, verdict: str, who: str, why: str, no
         for other in verdicts.open_alerts(conn, finding, finding.last_ms - OPEN_MS):
             verdicts.put_verdict(conn, other, word, who, why, now_ms, spread_from=finding_id)
             spread.append(other.finding_id)
+    renew(conn, finding.tenant, now_ms)
     stored = verdicts.of(conn, [finding_id])[finding_id]
-    return Given(stored, spread, lifted, now_ms + quiet_ms if word == "not fraud" else 0)
+    return GivenVerdict(stored, spread, lifted, now_ms + quiet_ms if word == "not fraud" else 0)
 
 
 def _ranges(conn: Connection, finding: Finding, word: Word, who: str, why: str, now_ms: int) -> None:
@@ -78,11 +101,11 @@ def _ranges(conn: Connection, finding: Finding, word: Word, who: str, why: str, 
         known_ranges.forget(conn, finding.tenant, b_range, who, why, now_ms, only_confirmed=True)
 
 
-def text_of(given: Given) -> str:
+def text_of(given: GivenVerdict) -> str:
     """What a verdict has led to, in words.
 
     >>> one = Verdict("f", "t1", "burst", "account", "acme", "not fraud", "anna", "their campaign", 0, 0, "", None)
-    >>> text_of(Given(one, lifted=["o1"], quiet_until_ms=7 * 86_400_000))
+    >>> text_of(GivenVerdict(one, lifted=["o1"], quiet_until_ms=7 * 86_400_000))
     'acme: not fraud. 1 order is lifted. burst is quiet about it for 7d.'
     """
     one = given.verdict
@@ -105,17 +128,42 @@ def correction(conn: Connection, tenant: str) -> Corrector:
     )
 
 
+RENEW = 5
+"""Corrections in force are learned again when so many verdicts came since."""
+
+
+def correct(conn: Connection, tenant: str, on: bool, who: str, why: str, now_ms: int) -> Policy:
+    """Turns the corrector of a tenant on, with what is learned by now, or off. A new config version."""
+    policy = replace(policy_in_force(conn, tenant), corrector="on", **_learned(correction(conn, tenant))) if on else _without(conn, tenant)
+    publish_policy(conn, tenant, policy, who, why, now_ms)
+    return policy
+
+
+def renew(conn: Connection, tenant: str, now_ms: int) -> None:
+    """Where the corrector is on: publishes what is learned by now, if enough verdicts came since. What does not help any more is withdrawn."""
+    policy = policy_in_force(conn, tenant)
+    if policy.corrector == "off":
+        return
+    found = correction(conn, tenant)
+    if found.learned - policy.corrected_by < RENEW and found.helps == bool(policy.corrected_by):
+        return
+    changed = replace(policy, **_learned(found))
+    if changed != policy:
+        publish_policy(conn, tenant, changed, "corrector", f"learned from {found.learned} verdicts", now_ms)
+
+
+def _without(conn: Connection, tenant: str) -> Policy:
+    return replace(policy_in_force(conn, tenant), corrector="off", corrections={}, corrected_by=0)
+
+
+def _learned(found: Corrector) -> dict[str, Any]:
+    if not found.helps:
+        return {"corrections": {}, "corrected_by": 0}
+    weights = {code: round(weight, 4) for code, weight in sorted(found.weights.items())} | {BIAS: round(found.bias, 4)}
+    return {"corrections": {code: weight for code, weight in weights.items() if weight}, "corrected_by": found.learned}
+
+
 def drifting(conn: Connection, tenant: str) -> list[Watched]:
     """The precision of each detector by the verdicts that people gave themselves, and when it changed."""
     said = verdicts.every(conn, tenant)
     return watch((one.detector, one.at_ms, one.verdict == "fraud") for one in said if not one.spread_from and one.verdict != "unsure")
-
-
-def every(conn: Connection, tenant: str = "") -> list[Verdict]:
-    """All verdicts, in the order in which they were given."""
-    return verdicts.every(conn, tenant)
-
-
-def quiet(conn: Connection, now_ms: int, tenant: str = "") -> list[Quiet]:
-    """The subjects of which nothing is shown now."""
-    return list(verdicts.quiet(conn, now_ms, tenant).values())

@@ -117,7 +117,7 @@ def make_town(seed: int, calls: int, start_ms: int, days: float) -> Town:
     where = places()
     return Town(
         seed, start_ms, start_ms + int(days * 86_400_000), _names(habit), habit, region, weight, first, size,
-        _numbers(rng, where, habit, region, size), where, _partners(seed, where, habit, region),
+        _numbers(rng, where, habit, region, size), where, _partners(seed, where, habit),
     )  # fmt: skip
 
 
@@ -142,7 +142,7 @@ def _numbers(rng: np.random.Generator, where: Places, habit: Ints, region: Ints,
     return found
 
 
-def _partners(seed: int, where: Places, habit: Ints, region: Ints) -> Ints:
+def _partners(seed: int, where: Places, habit: Ints) -> Ints:
     """Where an account calls abroad: mostly near and cheap; a call shop's and a carrier's customers far away as well."""
     rng = generator(seed, "partners")
     abroad = np.array([where.of[one, kind] for one in COUNTRIES for kind in ("fixed", "mobile")])

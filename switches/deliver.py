@@ -30,10 +30,6 @@ from switches.once import Once
 
 log = structlog.get_logger(__name__)
 
-STEPS = ("lease", "hold", "resync", "send", "sent", "acknowledge", "acknowledged", "compare")
-"""Where `fault` is called: tests kill the process there."""
-
-
 @dataclass(frozen=True)
 class Pace:
     """Intervals and sizes."""

@@ -61,9 +61,6 @@ YIELD_MOST_S = 0.2
 """After a transaction the dispatcher yields the writer lock for as long as the transaction took, at most so long. The lock has no queue:
 a loop that writes without a pause keeps people's decisions and acknowledgements out of the books for minutes."""
 
-STEPS = ("read", "written", "committed")
-"""Where `fault` is called, besides those of `switches.deliver`."""
-
 log = structlog.get_logger(__name__)
 
 

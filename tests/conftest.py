@@ -24,6 +24,8 @@ from postgresql_server import PostgreSQL
 
 from books import migrate, open_books
 from switches.kamailio import packages
+from warehouse import migrate as migrate_warehouse
+from warehouse import open_warehouse
 
 hypothesis.settings.register_profile("no-deadline", deadline=None)  # a shared machine may stop for longer than the default of 200 ms
 hypothesis.settings.load_profile("no-deadline")
@@ -99,6 +101,22 @@ def new_books(tmp_path_factory: pytest.TempPathFactory) -> Path:
     migrate(engine)
     engine.dispose()
     return path
+
+
+@pytest.fixture(scope="session")
+def new_warehouse(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], None]:
+    """Puts an embedded warehouse as `migrate` leaves it into a directory that does not exist. It is migrated once, and then copied: its
+    forty statements, each with an fsync, took most of the time of most tests that have a warehouse."""
+    template = tmp_path_factory.mktemp("warehouse") / "warehouse"
+
+    def put(directory: Path) -> None:
+        if not template.exists():
+            client = open_warehouse(f"chdb://{template}")
+            migrate_warehouse(client)
+            client.close()
+        shutil.copytree(template, directory, symlinks=True)
+
+    return put
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])

@@ -75,7 +75,7 @@ def stored_names() -> dict[str, object]:
         "scores": {
             "layout": scores.LAYOUT,
             "names": list(scores.NAMES),
-            "kept": fields(scores.Kept),
+            "kept": fields(scores.ScoresSnapshot),
             "stored": fields(quality.Stored),
             "sums": fields(quality.Sums),
         },

@@ -11,9 +11,13 @@ SPREAD_MS = 3_600_000
 """Records of a call are looked for from so long before its first known moment to so long after its last."""
 
 
-def search(subject: Mapping[str, str], tenant: str, from_ms: int, limit: int = 50) -> Query:
-    """The newest calls of a subject ({} = all) whose end was received since then, priced or not: rows as of `last_calls`."""
-    return last_calls(limit, tenant=tenant, since_ms=from_ms, also=condition(subject) if subject else ("", {}))
+def search(subject: Mapping[str, str], tenant: str, from_ms: int, limit: int = 50, to_ms: int = 0) -> Query:
+    """The newest calls of a subject ({} = all) whose end was received since `from_ms`, and up to `to_ms` (0 = now), priced or not: rows as of
+    `last_calls`."""
+    where, params = condition(subject) if subject else ("", {})
+    if to_ms:
+        where, params = " AND ".join(filter(None, (where, "learned_ms <= {to_ms:Int64}"))), {**params, "to_ms": to_ms}
+    return last_calls(limit, tenant=tenant, since_ms=from_ms, also=(where, params))
 
 
 def call(tenant: str, partition: int, offset: int) -> Query:

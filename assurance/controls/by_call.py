@@ -61,10 +61,6 @@ PAIRS = pl.Schema({"pair": pl.UInt64, "partition": pl.Int32, "offset": pl.Int64,
     "currency": pl.String})
 """Calls that were answered and sold: `pair` is a hash of account and both numbers."""
 
-TWINS = pl.Schema([*PAIRS.items(), ("apart_ms", pl.Int64), ("longer_ms", pl.Int64)])
-"""Calls that follow another one of the same pair: how long after it they were answered, and by how much they are longer."""
-
-
 def with_money(calls: pl.DataFrame, charges: pl.DataFrame) -> pl.DataFrame:
     """One row per call with what counts of its charges: `sell`, `sell_s`, `sell_rate` and `sales` (how many) of the customer, `buy`, `buy_s`,
     `buy_rate`, `purchases` (answered ones) and `priced_purchases` of carriers, `loss` and its `cause`; `covered`: a package pays for a part of it.

@@ -27,9 +27,8 @@ def calls_csv(calls: pl.DataFrame, masked_digits: int) -> bytes:
     >>> calls = pl.DataFrame({"cause": ["rate"], "their_at_ms": [0], "their_b_number": ["436641234567"], "difference_nanos": [5]})
     >>> calls_csv(calls, 3).decode().splitlines()
     ['cause,their_at,their_b_number,difference', 'rate,1970-01-01 00:00:00.000 UTC,436641234xxx,0.000000005']
-    >>> calls_csv(pl.DataFrame({"their_b_number": ["=1+1"], "difference_nanos": [-(10**9)]}), 0).decode().splitlines()[1]
-    "'=1+1,-1"
     """
+    calls = neutralised(calls)  # before amounts are texts, of which some begin with a minus
     columns: list[pl.Expr | pl.Series] = []
     for name in calls.columns:
         if name in TIMES:
@@ -42,8 +41,7 @@ def calls_csv(calls: pl.DataFrame, masked_digits: int) -> bytes:
             columns.append(pl.Series(name, [None if one is None else mask(one, masked_digits) for one in calls[name].to_list()], dtype=pl.String))
         else:
             columns.append(pl.col(name))
-    amounts = [name.removesuffix("_nanos") for name in MONEY]
-    return neutralised(calls.select(columns), amounts).write_csv().encode()  # much of it is as their file said it
+    return calls.select(columns).write_csv().encode()
 
 
 def mask(number: str, digits: int) -> str:

@@ -93,7 +93,7 @@ def read_invoice(table: Table, layout: Layout) -> Invoice:
     if total is not None and total != summed:
         findings.add("total", "warning", f"the total is {_text(total)}, and the lines add up to {_text(summed)}: {_text(total - summed)} more",
                      "ask for a corrected invoice; the difference is dispute material as line_arithmetic")  # fmt: skip
-    return Invoice(lines, findings, total, *_said(above, names["amount"], currencies))
+    return Invoice(lines, findings, total, *_heading(above, names["amount"], currencies))
 
 
 def _nanos(text: str, layout: Layout, findings: Findings, row: int, column: str) -> int | None:
@@ -144,7 +144,7 @@ def _seconds(text: str, unit: str, layout: Layout, findings: Findings, row: int,
     return round(value * {"min": 60, "s": 1, "ms": 1}.get(unit, 1) / (1000 if unit == "ms" else 1))
 
 
-def _said(above: list[Row], heading: str, currencies: set[str]) -> tuple[str, tuple[str, str], str]:
+def _heading(above: list[Row], heading: str, currencies: set[str]) -> tuple[str, tuple[str, str], str]:
     """Number, period and currency, from the lines above the headings."""
     invoice, days, named = "", list[str](), ""
     for row in above:

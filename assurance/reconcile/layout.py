@@ -11,7 +11,6 @@ from typing import Literal
 from rating.offers import mapping as sheets
 from rating.offers.finding import Findings, refused
 from rating.offers.headings import plain
-from rating.offers.mapping import clean_name
 from rating.offers.places import joined
 from rating.offers.styles import amount_style, bare_amount, date_style
 from rating.offers.table import Row, Table
@@ -239,8 +238,3 @@ def _unit(name: str, values: Iterable[str]) -> str:
     if re.search(r"\b(?:ms|msec|milliseconds?)\b", text):
         return "ms"
     return "min" if re.search(r"\bmin(?:ute)?s?\b|\bminuten\b", text) else "s"
-
-
-def corrected_names(layout: Layout) -> dict[str, str]:
-    """Field -> column, as it is compared."""
-    return {field: clean_name(label) for field, label in layout.columns.items()}

@@ -58,7 +58,7 @@ def open_pdf(content: bytes, kind: Kind, edges: Sequence[float] = (), ignore: Se
             continue
         used |= {text} if repeated else set()
         kept.append(line)
-    found = tuple(edges) or _edges(kept, lambda texts: _named(texts, kind))
+    found = tuple(edges) or _edges(kept, lambda texts: _columns_of(texts, kind))
     rows = [Row(number, _cells(line, found) if found else [cell.text for cell in line]) for number, line in enumerate(kept, 1)]
 
     def again_from_first() -> Iterator[Row]:
@@ -108,7 +108,7 @@ def _joined(words: list[dict[str, Any]]) -> list[Cell]:
     return cells
 
 
-def _named(texts: list[str], kind: Kind) -> int:
+def _columns_of(texts: list[str], kind: Kind) -> int:
     """How many different columns the texts of a line name."""
     return len({found[0][1] for text in texts if (found := fields_of(text, kind))})
 

@@ -80,10 +80,10 @@ class Plan:
         return found
 
 
-def plan_of(terms: Terms, charged: Charged, currency: str = "", zone: str = "UTC") -> Plan:
+def plan_of(terms: Terms, charged: Charged) -> Plan:
     """The plan of a party's agreement, of a config version. Empty where nothing of ours prices its calls."""
     if charged.offer == PLANNED:
         spans = tuple((from_ms, until_ms, terms.offers[of]) for from_ms, until_ms, of in charged.plan)
     else:
         spans = ((-FOREVER_MS, FOREVER_MS, terms.offers[charged.offer]),) if charged.offer > NO_RATE else ()
-    return Plan(spans, currency or (spans[0][2].currency if spans else ""), spans[0][2].rules.time_zone if spans else zone)
+    return Plan(spans, spans[0][2].currency if spans else "", spans[0][2].rules.time_zone if spans else "UTC")

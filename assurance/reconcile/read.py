@@ -41,8 +41,8 @@ class TheirCalls:
     rows: int = 0
 
 
-def read_calls(table: Table, layout: Layout, zone: str = "") -> TheirCalls:
-    """The calls of a table. `zone`: of times without one, "" = the layout's. Raises `OfferError` where the columns are not there, where half of the
+def read_calls(table: Table, layout: Layout) -> TheirCalls:
+    """The calls of a table. Raises `OfferError` where the columns are not there, where half of the
     rows cannot be read, or where start and end are swapped.
 
     >>> from rating.offers.table import open_table
@@ -57,7 +57,7 @@ def read_calls(table: Table, layout: Layout, zone: str = "") -> TheirCalls:
     if raw.is_empty():
         raise refused("empty file", "no row of the file is a call", "ask for the file again")
     raw = _numbers(raw)
-    raw = _moments(raw, layout, zone or layout.timezone, names)
+    raw = _moments(raw, layout, layout.timezone, names)
     raw = _lengths(raw, layout, names)
     for field in ("amount", "price"):
         raw = _amounts(raw, field, layout, names.get(field, field))
@@ -74,7 +74,7 @@ def read_calls(table: Table, layout: Layout, zone: str = "") -> TheirCalls:
         findings.add("unreadable row", "warning", reason, "ask for the file again, or correct the row", line)
     findings.count("unreadable row", "warning", max(0, broken.height - 50))
     good = raw.filter(pl.col("fault") == "")
-    _look(good, findings, layout, zone or layout.timezone)
+    _look(good, findings, layout, layout.timezone)
     calls = good.select(
         pl.col("line"), "a_number", "b_number", "at_ms", "duration_ms", "charged_s", pl.col("price_nanos").alias("per_min_nanos"),
         pl.col("amount_nanos").alias("nanos"), pl.col("destination"),

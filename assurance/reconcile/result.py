@@ -20,8 +20,6 @@ from assurance.reconcile.sides import LINES, THEIRS
 from rating.offers.finding import Findings
 from rating.prefixes import build, encode_all
 
-DAY_MS = 86_400_000
-
 ENTRIES = pl.Schema(
     {
         "level": pl.String,  # call, line, total

@@ -22,6 +22,7 @@ from dashboards.tiles import table
 from dashboards.visit import Visit
 from services import alert_desk, subjects
 from services.alert_desk import Queued
+from services.attacks import Attack, attacks
 from services.errors import ServiceError
 
 EVERY_S = 3.0
@@ -46,7 +47,7 @@ def live(visit: Visit) -> None:
     show = st.segmented_control("Show", list(SHOW), default="all", key="show", bind="query-params", label_visibility="collapsed")
     if not answered(latest, visit.now_ms, "Alerts") or latest.value is None:
         return
-    found = [one for one in latest.value if show not in ("to decide", "refused") or (one.passes == (show == "to decide"))][:SHOWN]
+    found = [one for one in latest.value if show not in ("to decide", "refused") or (one.lead.passes == (show == "to decide"))][:SHOWN]
     if not found:
         quiet("No alerts." if show == "all" else f"No alerts here; {len(latest.value):,} in all.")
         return
@@ -54,28 +55,34 @@ def live(visit: Visit) -> None:
     left, right = st.columns([2, 3], gap="medium")
     with left:
         for number, one in enumerate(found):
-            row(visit, one, number == at)
+            row(visit, one.lead, number == at, len(one.others))
     with right:
         opened(visit, found, at)
 
 
-def _queue(visit: Visit) -> list[Queued]:
+def _queue(visit: Visit) -> list[Attack]:
     with reading(visit.sources.engine()) as conn:
-        return alert_desk.queue(conn, visit.tenant, visit.now_ms)
+        return attacks(alert_desk.queue(conn, visit.tenant, visit.now_ms))
 
 
-def chosen(found: list[Queued]) -> int:
-    """The place of the alert that is open, as the address says; the first where it says none that is here."""
+def chosen(found: list[Attack]) -> int:
+    """The place of the attack whose alert is open, as the address says; the first where it says none that is here."""
     wanted = st.query_params.get("alert", "")
-    return next((at for at, one in enumerate(found) if one.finding.finding_id == wanted), 0)
+    return next((at for at, one in enumerate(found) if any(each.finding.finding_id == wanted for each in one.members)), 0)
+
+
+def shown(attack: Attack) -> Queued:
+    """The alert of an attack that is open: its lead, unless the address names another."""
+    wanted = st.query_params.get("alert", "")
+    return next((one for one in attack.others if one.finding.finding_id == wanted), attack.lead)
 
 
 def open_alert(finding_id: str) -> None:
     st.query_params["alert"] = finding_id
 
 
-def row(visit: Visit, one: Queued, is_open: bool) -> None:
-    """One alert of the queue."""
+def row(visit: Visit, one: Queued, is_open: bool, more: int) -> None:
+    """One attack of the queue by the alert that leads it. `more`: its other alerts."""
     finding = one.finding
     name = title_of(finding)
     with st.container(key=f"rf_alert_{finding.finding_id}"):
@@ -83,7 +90,7 @@ def row(visit: Visit, one: Queued, is_open: bool) -> None:
             tag(
                 "article",
                 tag("header", tag("strong", visit.mask(name, ranges_of(finding.subject, name))), money(one)),
-                tag("footer", status_badge(one.order), f"  last call {utc(finding.last_ms, visit.now_ms)}", by(one, visit.now_ms)),
+                tag("footer", status_badge(one.order), f"  last call {utc(finding.last_ms, visit.now_ms)}", also(more), by(one, visit.now_ms)),
                 cls="rf-card alert" + (" hot" if one.passes else "") + (" open" if is_open else ""),
             )
         )
@@ -96,13 +103,21 @@ def money(one: Queued) -> Safe:
     return tag("span", tag("b", text), f" {finding.currency}", cls="money")
 
 
+def also(more: int) -> str:
+    """
+    >>> also(0), also(1), also(3)
+    ('', '  ·  and 1 more alert', '  ·  and 3 more alerts')
+    """
+    return f"  ·  and {more} more alert{'s' * (more > 1)}" if more else ""
+
+
 def by(one: Queued, now_ms: int) -> str:
     return f"  ·  {one.take.who} works on it since {utc(one.take.at_ms, now_ms)}" if one.take else ""
 
 
-def opened(visit: Visit, found: list[Queued], at: int) -> None:
+def opened(visit: Visit, found: list[Attack], at: int) -> None:
     """The alert with its reason, its past and example calls, and what a person can do."""
-    one = found[at]
+    one = shown(found[at])
     finding = one.finding
     text = alert_text(finding, one.order, visit.now_ms)
     name = title_of(finding)
@@ -119,14 +134,29 @@ def opened(visit: Visit, found: list[Queued], at: int) -> None:
         )
     )  # fmt: skip
     buttons(visit, found, at)
+    of_the_same(visit, found[at], one)
     past(visit, one)
     calls(visit, one)
     why(visit, one)
 
 
-def buttons(visit: Visit, found: list[Queued], at: int) -> None:
+def of_the_same(visit: Visit, attack: Attack, one: Queued) -> None:
+    """The other alerts of the attack, a line each; each opens by its link, and has a block and a verdict of its own."""
+    others = [each for each in attack.members if each is not one]
+    if not others:
+        return
+    heading("The same attack", "other alerts about this account at the same time")
+    rows: list[tuple[str | Safe, ...]] = []
+    for each in others:
+        name = title_of(each.finding)
+        about = link(visit.mask(name, ranges_of(each.finding.subject, name)), "alerts", each.finding.tenant, alert=each.finding.finding_id)
+        rows.append((about, status_badge(each.order), money(each)))
+    st.html(table(("alert", "block", "money"), rows, numbers_from=2))
+
+
+def buttons(visit: Visit, found: list[Attack], at: int) -> None:
     """The actions, each with its key."""
-    one = found[at]
+    one = shown(found[at])
     finding, key = one.finding, alert_desk.key_to_block(one.finding)
     why = f"alert: {visit.mask(title_of(finding), ranges_of(finding.subject, title_of(finding)))}"
     with st.container(horizontal=True, gap="small", key="rf_alert_actions"):
@@ -151,8 +181,8 @@ def buttons(visit: Visit, found: list[Queued], at: int) -> None:
                 if st.button(label, key=f"rf_verdict_{word.replace(' ', '_')}", shortcut=press, type=look, on_click=choose, args=(choice,)):
                     st.rerun()
         after, before = found[(at + 1) % len(found)], found[at - 1]
-        st.button("Next", key="rf_next", shortcut="N", on_click=open_alert, args=(after.finding.finding_id,))
-        st.button("Previous", key="rf_previous", shortcut="P", on_click=open_alert, args=(before.finding.finding_id,))
+        st.button("Next", key="rf_next", shortcut="N", on_click=open_alert, args=(after.lead.finding.finding_id,))
+        st.button("Previous", key="rf_previous", shortcut="P", on_click=open_alert, args=(before.lead.finding.finding_id,))
     if one.verdict:
         follows = f", as of {one.verdict.spread_from}" if one.verdict.spread_from else ""
         said = f"{one.verdict.who} said {utc(one.verdict.at_ms, visit.now_ms)}: {one.verdict.verdict}{follows}. {one.verdict.why}"

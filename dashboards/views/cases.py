@@ -21,7 +21,7 @@ from dashboards.tiles import table, tile
 from dashboards.views.decks import day
 from dashboards.visit import Visit
 from services import cases, people
-from services.cases import Whole
+from services.cases import CaseFile
 from services.errors import ServiceError
 from warehouse import WarehouseError
 
@@ -134,9 +134,9 @@ def act(visit: Visit, tenant: str, do: Callable[[Connection], object]) -> bool:
 def one_case(visit: Visit, name: str) -> None:
     """A case with all that is known of it."""
 
-    def read(_: Any) -> Whole:
+    def read(_: Any) -> CaseFile:
         with reading(visit.sources.engine()) as conn:
-            return cases.whole(conn, visit.tenant, name)
+            return cases.case_file(conn, visit.tenant, name)
 
     latest = visit.sources.asked(("case", visit.tenant, name), read, fresh_ms=3_000)
     if not answered(latest, visit.now_ms, "The case") or latest.value is None:
@@ -164,7 +164,7 @@ def one_case(visit: Visit, name: str) -> None:
             st.html(tag("ul", *(tag("li", name_of(visit, one)) for one in found.related[:8]), cls="rf-list"))
 
 
-def sums(visit: Visit, found: Whole) -> None:
+def sums(visit: Visit, found: CaseFile) -> None:
     """What its alerts cost, and what its blocks have saved."""
 
     def ask(warehouse: Any) -> tuple[dict[str, Decimal], int]:
@@ -183,7 +183,7 @@ def sums(visit: Visit, found: Whole) -> None:
     st.html(tag("div", *tiles, cls="rf-tiles"))
 
 
-def buttons(visit: Visit, found: Whole) -> None:
+def buttons(visit: Visit, found: CaseFile) -> None:
     """A note, an alert more or less, the end, the evidence."""
     one, who = found.case, visit.person.name
     if visit.may("block", one.tenant):
@@ -218,13 +218,13 @@ def change(conn: Connection, one: Case, more: list[str], less: list[str], who: s
         stored.take_out(conn, one, finding_id, who, now_ms)
 
 
-def evidence(visit: Visit, found: Whole) -> None:
+def evidence(visit: Visit, found: CaseFile) -> None:
     """The archive; taking it is written down."""
     if st.button("Prepare the evidence", key="rf_case_pack_do"):
         try:
             content = cases.pack(visit.sources.ask, found)
             with visit.books("export", found.case.tenant) as conn:
-                people.noted(conn, visit.person.name, "exported evidence", f"{found.case.tenant}/{found.case.id}", visit.now_ms)
+                people.note_access(conn, visit.person.name, "exported evidence", f"{found.case.tenant}/{found.case.id}", visit.now_ms)
         except (ServiceError, Unavailable, PermissionError, WarehouseError) as wrong:
             message(f"Not made: {wrong}")
             return

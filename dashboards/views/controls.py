@@ -9,7 +9,7 @@ import streamlit as st
 from assurance.controls.protocol import Control, Result
 from assurance.controls.registry import controls as registered
 from books import BooksError, control_results, reading
-from books.control_results import Kept
+from books.control_results import StoredResult
 from core.money import to_decimal
 from core.text import amount
 from dashboards.layout import answered, back, facts, heading, link, message, quiet, title
@@ -37,7 +37,7 @@ def controls_page(visit: Visit) -> None:
     if visit.person.name and visit.may("settle"):
         ask_again(visit)
 
-    def read(_: object) -> list[Kept]:
+    def read(_: object) -> list[StoredResult]:
         with reading(visit.sources.engine()) as conn:
             return control_results.history(conn, visit.tenant, limit=PAST)
 
@@ -60,16 +60,16 @@ def controls_page(visit: Visit) -> None:
     st.html(tag("div", table(head, rows, numbers_from=3), cls="rf-scroll"))
 
 
-def newest(found: list[Kept], period: str) -> list[Kept]:
+def newest(found: list[StoredResult], period: str) -> list[StoredResult]:
     """The last result of each control in a period; `found` is the newest first."""
-    last: dict[str, Kept] = {}
+    last: dict[str, StoredResult] = {}
     for one in found:
         if one.period == period:
             last.setdefault(one.result.control, one)
     return list(last.values())
 
 
-def _worst_first(one: Kept) -> tuple[int, int, str]:
+def _worst_first(one: StoredResult) -> tuple[int, int, str]:
     return ("found", "not_looked", "passed").index(one.result.status), -sum(map(abs, one.result.money.values())), one.result.control
 
 
@@ -84,7 +84,7 @@ def period_text(key: str) -> str:
     return " to ".join(f"{one:%Y-%m-%d}" for one in days) + ", UTC"
 
 
-def summary(found: list[Kept]) -> None:
+def summary(found: list[StoredResult]) -> None:
     """How many are green, and how many are not."""
     tiles = []
     for status, below in (("found", "something was found"), ("not_looked", "could not look, or nothing to look at"), ("passed", "nothing was found")):
@@ -111,7 +111,7 @@ def _control(name: str) -> Control | None:
     return next((one for one in registered() if one.name == name), None)
 
 
-def one_control(visit: Visit, name: str, found: list[Kept]) -> None:
+def one_control(visit: Visit, name: str, found: list[StoredResult]) -> None:
     """What a control asks, what it found last, what a person does about it, and its earlier runs."""
     mine, control = [one for one in found if one.result.control == name], _control(name)
     if not mine:

@@ -185,7 +185,7 @@ def export(mine: Customer, account: str, number: str, since: str, from_ms: int) 
         try:
             rows = portal.calls(mine.sources.ask, mine.tenant, account, number, from_ms, portal.MOST_CALLS)
             with writing(mine.sources.engine()) as conn:
-                people.noted(conn, mine.name, "exported calls", f"{mine.tenant} {account}", mine.now_ms)
+                people.note_access(conn, mine.name, "exported calls", f"{mine.tenant} {account}", mine.now_ms)
         except (WarehouseError, Unavailable):
             message("The file cannot be made now. Please try again in a minute.")
             return
@@ -237,7 +237,7 @@ def printed(mine: Customer, number: str) -> None:
         with st.spinner("Setting it."):
             content = dict(invoice_files.files(mine.sources.installation, one))[".pdf"]
         with writing(mine.sources.engine()) as conn:
-            people.noted(conn, mine.name, "took an invoice", f"{mine.tenant} {number}", mine.now_ms)
+            people.note_access(conn, mine.name, "took an invoice", f"{mine.tenant} {number}", mine.now_ms)
     except (ServiceError, Unavailable):
         message("The PDF cannot be made now. Please ask us for it.")
         return

@@ -98,7 +98,7 @@ def upload(visit: Visit) -> None:
                 message("Choose the carrier and a file.")
             else:
                 said_scope, said_missing = _said(scope, "full", "partial"), _said(missing, "closed", "unchanged")
-                asked = importing.Asked(str(carrier), currency.strip(), said_scope, said_missing, valid_from=valid_from.strip())
+                asked = importing.ImportOptions(str(carrier), currency.strip(), said_scope, said_missing, valid_from=valid_from.strip())
                 read_file(visit, asked, file.getvalue(), file.name)
     done = st.session_state.get(READ)
     if isinstance(done, Imported):
@@ -109,7 +109,7 @@ def _said(chosen: str, *known: str) -> Any:
     return chosen if chosen in known else ""
 
 
-def read_file(visit: Visit, asked: importing.Asked, content: bytes, name: str) -> None:
+def read_file(visit: Visit, asked: importing.ImportOptions, content: bytes, name: str) -> None:
     try:
         with st.spinner("Reading the file; half a million rows take about half a minute."), reading(visit.sources.engine()) as conn:
             st.session_state[READ] = importing.read_file(conn, visit.tenant, asked, content, name, visit.person.name, visit.now_ms)

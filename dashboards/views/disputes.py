@@ -143,7 +143,7 @@ def evidence(visit: Visit, one: Dispute) -> None:
             with reading(visit.sources.engine()) as conn:  # a PDF is set in it: the dispatcher must not wait for that
                 content = disputing.pack(conn, visit.tenant, one.id)
             with visit.books("export") as conn:
-                people.noted(conn, visit.person.name, "exported evidence", f"{visit.tenant}/{one.id}", visit.now_ms)
+                people.note_access(conn, visit.person.name, "exported evidence", f"{visit.tenant}/{one.id}", visit.now_ms)
         except (ServiceError, Unavailable, PermissionError) as wrong:
             message(f"Not made: {wrong}")
             return

@@ -10,7 +10,7 @@ import streamlit as st
 from assurance.rounding import decimals_of
 from books import Connection, Unavailable, invoices, reading
 from books.invoices import Invoice
-from core.spreadsheet import neutralised
+from core.spreadsheet import csv_of
 from core.text import amount
 from dashboards.layout import answered, back, facts, heading, link, message, quiet, title
 from dashboards.tags import Safe, tag
@@ -146,13 +146,13 @@ def calls(visit: Visit, one: Invoice) -> None:
     try:
         with visit.books("export") as conn:
             states = invoice_files.states_of(conn, one)
-            people.noted(conn, visit.person.name, "exported calls", f"{visit.tenant} {one.number or one.id}", visit.now_ms)
+            people.note_access(conn, visit.person.name, "exported calls", f"{visit.tenant} {one.number or one.id}", visit.now_ms)
         with st.spinner("Reading its calls."):
             frame = invoice_files.calls(visit.sources.client().connected(), one, *states)
     except (ServiceError, Unavailable, PermissionError, WarehouseError) as wrong:
         message(f"Not done: {wrong}")
         return
-    content = neutralised(frame).write_csv().encode()
+    content = csv_of(frame)
     st.download_button(f"Save {frame.height:,} calls as CSV", content, f"{one.number or one.id}-calls.csv", "text/csv", key="rf_invoice_save")
 
 

@@ -52,7 +52,7 @@ def quote(visit: Visit) -> None:
         quiet("Enter the called number with its country code.")
         return
     try:
-        asked = quotes.Asked(
+        asked = quotes.QuoteRequest(
             str(name) if side == "account" else "any", called, caller, carrier=str(name) if side == "carrier" else "",
             at_ms=_moment(at, visit.now_ms), talk_ms=_talk_ms(talk),
         )  # fmt: skip

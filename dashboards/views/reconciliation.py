@@ -22,7 +22,7 @@ from services import disputing, reconciling
 from services.errors import ServiceError
 from services.in_force import View
 from services.periods import days_of
-from services.reconciling import Asked, Outcome
+from services.reconciling import Outcome, ReconcileRequest
 from warehouse import WarehouseError
 
 DONE = "rf_reconciled"
@@ -106,7 +106,7 @@ def upload(visit: Visit) -> None:
             again = st.checkbox("Although other files of this period were compared", key="rf_bill_replace")
             if st.form_submit_button("Compare", key="rf_bill_do", type="primary"):
                 st.session_state.pop(DONE, None)
-                asked = Asked(
+                asked = ReconcileRequest(
                     str(party or ""), period.strip(), "buy" if SIDES[side] == "buy" else "sell", invoice.getvalue() if invoice else None,
                     cdrs.getvalue() if cdrs else None, zone.strip(), replace=again,
                 )  # fmt: skip
@@ -116,7 +116,7 @@ def upload(visit: Visit) -> None:
             outcome(visit, done[1], done[2])
 
 
-def compare(visit: Visit, asked: Asked) -> None:
+def compare(visit: Visit, asked: ReconcileRequest) -> None:
     if not asked.party or not asked.period:
         message("Choose whose bill it is, and enter its period.")
         return
@@ -129,7 +129,7 @@ def compare(visit: Visit, asked: Asked) -> None:
     st.session_state[DONE] = visit.tenant, asked, found
 
 
-def outcome(visit: Visit, asked: Asked, done: Outcome) -> None:
+def outcome(visit: Visit, asked: ReconcileRequest, done: Outcome) -> None:
     """How the files were read, what was found; and whether it is to be kept."""
     heading("How the files were read")
     st.html(facts(dict(done.reasons)))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import streamlit as st
 
 from books import configs, reading
+from core.alert_text import TESTED
 from core.money import to_decimal
 from core.text import amount, span
 from dashboards.layout import answered, heading, link, message, quiet, title
 from dashboards.tags import Safe, tag
 from dashboards.tiles import table
 from dashboards.visit import Visit
-from services import margins, routes
+from services import margins, route_tests, routes
 from services.in_force import View
 from services.margins import Margin, Quality
 
@@ -40,7 +41,25 @@ def routes_and_margin(visit: Visit) -> None:
             st.html(tag("div", table(columns, [_quality(visit, one) for one in good.value]), cls="rf-scroll"))
         else:
             quiet("No attempt in that time.")
+    tested(visit)
     explain(visit)
+
+
+def tested(visit: Visit) -> None:
+    """What the test calls of the newest week say of carriers."""
+    if not visit.tenant:
+        return
+    with reading(visit.sources.engine()) as conn:
+        found = route_tests.standing(conn, visit.tenant)
+    if found:
+        heading("Test calls", "what more of a carrier's calls do than chance and the other carriers explain, in the newest week of test calls")
+        rows: list[tuple[str | Safe, ...]] = [
+            (link(one.carrier, "subject", visit.tenant, kind="carrier", of=one.carrier), f"+{one.zone}…", TESTED[one.what][0],
+             f"{one.bad:,} of {one.tests:,}", f"{100 * one.low:.0f} %", f"{one.peers_bad:,} of {one.peers_tests:,}")
+            for one in found
+        ]  # fmt: skip
+        head = ("carrier", "destination", "its test calls", "how many", "of its calls at least", "of the other carriers'")
+        st.html(tag("div", table(head, rows, numbers_from=3), cls="rf-scroll"))
 
 
 def _margin(visit: Visit, one: Margin) -> tuple[str | Safe, ...]:

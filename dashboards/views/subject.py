@@ -63,7 +63,7 @@ def shown(visit: Visit, kind: str, value: str) -> None:
     latest = visit.sources.asked(("day", visit.tenant, kind, value), lambda ask: subjects.day(ask, of, visit.tenant, now_ms))
     whom = visit.mask(f"+{value}", () if kind == "number" else (value,)) if kind in ("number", "range") else value
     if answered(latest, now_ms, "Its traffic") and latest.value is not None:
-        traffic(visit, whom, latest.value)
+        traffic(whom, latest.value)
     left, right = st.columns([3, 2], gap="medium")
     from_ms = now_ms - subjects.DAY_MS
     with left:
@@ -75,7 +75,7 @@ def shown(visit: Visit, kind: str, value: str) -> None:
             fraud(visit, kind, value)
 
 
-def traffic(visit: Visit, whom: str, found: Traffic) -> None:
+def traffic(whom: str, found: Traffic) -> None:
     """Tiles and the chart of the last 24 hours."""
     calls = sum(step.calls for step in found.now)
     answered_calls = sum(step.answered for step in found.now)

@@ -45,9 +45,9 @@ class OfferError(ValueError):
         self.findings = findings
 
 
-def refused(kind: str, what: str, do: str = "", row: int = 0, column: str = "") -> OfferError:
+def refused(kind: str, what: str, do: str = "", row: int = 0) -> OfferError:
     """An error about the file as a whole, to be raised."""
-    return OfferError(Finding(kind=kind, level="error", what=what, do=do, row=row, column=column))
+    return OfferError(Finding(kind=kind, level="error", what=what, do=do, row=row))
 
 
 @dataclass

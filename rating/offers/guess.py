@@ -13,7 +13,7 @@ from core.numbering import country_code
 from rating.decks import check_cells
 from rating.offers.codes import BadCode, codes_of
 from rating.offers.finding import Findings, refused
-from rating.offers.headings import OTHER_PRICE, plain, said
+from rating.offers.headings import OTHER_PRICE, meanings, plain
 from rating.offers.mapping import BY_STATE, CLOSED_WORDS, MORE, PRICES, Mapping, clean_name
 from rating.offers.places import HEAD, joined
 from rating.offers.styles import (
@@ -183,7 +183,7 @@ def _headings(head: list[Row]) -> tuple[int, list[str], int]:
             if len(rows) < count or (count == 2 and _has_values(rows[1].cells)):
                 continue
             names = joined([one.cells for one in rows])
-            known = len({found[0].field for name in names if (found := said(name))})
+            known = len({found[0].field for name in names if (found := meanings(name))})
             worth = 10 * known - count
             if known >= 2 and worth > best[0]:
                 best = (worth, at + count, names, count)
@@ -220,7 +220,7 @@ def _by_heading(columns: list[Column]) -> tuple[dict[str, Column], dict[str, str
     """Fields to columns, the surest pairs first; a heading that its values contradict counts for nothing."""
     pairs = []
     for column in columns:
-        for one in said(column.name):
+        for one in meanings(column.name):
             share = column.share(FITS[one.field])
             if column.filled and share < (0.2 if one.weight >= 8 else 0.5):  # where the heading is sure, single values are the fault
                 continue
@@ -354,7 +354,7 @@ def _left_aside(columns: list[Column], meant: dict[str, Column], findings: Findi
     taken = {column.number for column in meant.values()}
     rest = [column for column in columns if column.number not in taken and column.filled]
     for column in rest:
-        is_price = any(one.field == "price_per_min" for one in said(column.name)) or OTHER_PRICE.search(plain(column.name))
+        is_price = any(one.field == "price_per_min" for one in meanings(column.name)) or OTHER_PRICE.search(plain(column.name))
         if is_price and column.share(is_amount) > 0.9:
             price = next(meant[name] for name in PRICES if name in meant)
             findings.add(
@@ -368,7 +368,7 @@ def _left_aside(columns: list[Column], meant: dict[str, Column], findings: Findi
                 "column left aside", "warning", "has dates and is not read",
                 "if they say from when a price is valid, name it in the mapping: columns: {effective_from: ...}", column=column.label,
             )  # fmt: skip
-        if fields := [one.field for one in said(column.name) if one.weight >= 9 and one.field not in meant]:
+        if fields := [one.field for one in meanings(column.name) if one.weight >= 9 and one.field not in meant]:
             findings.add(
                 "column left aside", "warning", f"is called like {fields[0]}, but its values are none, such as {next(iter(column.values))[:40]!r}",
                 "look at the file; a field that has no column is at its default", column=column.label,

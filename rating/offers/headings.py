@@ -9,7 +9,7 @@ from typing import NamedTuple
 from rating.offers.mapping import BY_STATE, MORE
 
 
-class Said(NamedTuple):
+class Meaning(NamedTuple):
     """A field that a heading may mean, and how sure that is: a column goes to the field that is surest."""
 
     field: str
@@ -134,12 +134,12 @@ def plain(heading: str) -> str:
     return " ".join(re.sub(r"[^a-z0-9/%]+", " ", text).split())
 
 
-def said(heading: str) -> list[Said]:
+def meanings(heading: str) -> list[Meaning]:
     """What a heading may mean, the surest first.
 
-    >>> said("Rate (USD/Min)")[0].field, said("Effective Date")[0].field, said("Area Code")[0].field, said("Remarks")[0].field
+    >>> meanings("Rate (USD/Min)")[0].field, meanings("Effective Date")[0].field, meanings("Area Code")[0].field, meanings("Remarks")[0].field
     ('price_per_min', 'effective_from', 'city_code', 'change')
-    >>> said("Billing Increments")[0].field, said("First interval (s)")[0].field, said("Landeskennzahl")[0].field, said("Fax")
+    >>> meanings("Billing Increments")[0].field, meanings("First interval (s)")[0].field, meanings("Landeskennzahl")[0].field, meanings("Fax")
     ('increments', 'first_s', 'country_code', [])
     """
     text = plain(heading)
@@ -156,4 +156,4 @@ def said(heading: str) -> list[Said]:
             found["price_per_min"] -= 3
     if MORE_THAN_PRICES & found.keys():
         found.pop("price_per_min", None)  # "Rate effective from", "Setup charge"
-    return sorted((Said(field, weight) for field, weight in found.items() if weight > 0), key=lambda one: -one.weight)
+    return sorted((Meaning(field, weight) for field, weight in found.items() if weight > 0), key=lambda one: -one.weight)

@@ -163,7 +163,7 @@ def merge(
     cut = -FOREVER_MS if valid_from_ms is None else valid_from_ms
     if missing == "closed":
         starts |= dict.fromkeys(absent, cut)
-    kept = _kept(base, columns, starts, now_ms) if base is not None else {}
+    kept = _rows_that_stay(base, columns, starts, now_ms) if base is not None else {}
     rows: list[tuple[str, int, list[str]]] = []
     blank = [""] * len(extras)
     for rate in rates:
@@ -174,11 +174,11 @@ def merge(
         terms, others = [_text(rate.per_min_nanos), *fees, *steps], blank
         before = kept.get(rate.prefix)
         if rate.more:
-            said = dict(rate.more)
-            others, before = [said.get(name, "") for name in extras], None
-            if "steps" in said:
+            columns_of_rate = dict(rate.more)
+            others, before = [columns_of_rate.get(name, "") for name in extras], None
+            if "steps" in columns_of_rate:
                 terms = ["", *fees, "", ""]
-            elif "price_per_increment" in said:
+            elif "price_per_increment" in columns_of_rate:
                 terms = ["", *fees, *steps]
         if before and len(before) == 1 and _goes_on(before[0], rate, terms):
             start = kept.pop(rate.prefix)[0].from_ms
@@ -194,13 +194,13 @@ def merge(
     return Merged(text.getvalue().encode(), len(carried), absent)
 
 
-class _Kept(NamedTuple):
+class _StayingRow(NamedTuple):
     from_ms: int
     until_ms: int
     cells: list[str]
 
 
-def _goes_on(before: _Kept, rate: Rate, terms: list[str]) -> bool:
+def _goes_on(before: _StayingRow, rate: Rate, terms: list[str]) -> bool:
     """Whether a row of the deck before ends where the offer's begins, and costs the same: then they are one."""
     own = before.cells[2:7]
     if before.until_ms != rate.from_ms or any(before.cells[len(COLUMNS) :]):
@@ -213,12 +213,12 @@ def _same(one: str, two: str) -> bool:
     return one == two or to_nanos(one) == to_nanos(two)
 
 
-def _kept(base: Base, columns: tuple[str, ...], starts: dict[str, int], now_ms: int) -> dict[str, list[_Kept]]:
+def _rows_that_stay(base: Base, columns: tuple[str, ...], starts: dict[str, int], now_ms: int) -> dict[str, list[_StayingRow]]:
     """The rows of the deck before that stay, by code, each ended where the offer begins."""
     places = [base.columns.index(name) if name in base.columns else -1 for name in columns]
     prefix, begin, end = base.columns.index("prefix"), _place(base, "effective_from"), _place(base, "effective_to")
     at_end = columns.index("effective_to")
-    found: dict[str, list[_Kept]] = {}
+    found: dict[str, list[_StayingRow]] = {}
     for row in base.rows:
         code = row[prefix].lstrip("+")
         start, last = _time(row, begin, -FOREVER_MS), _time(row, end, FOREVER_MS)
@@ -229,7 +229,7 @@ def _kept(base: Base, columns: tuple[str, ...], starts: dict[str, int], now_ms: 
         cells[0] = code
         if until < last:
             cells[at_end] = _iso(until)
-        found.setdefault(code, []).append(_Kept(start, min(last, until), cells))
+        found.setdefault(code, []).append(_StayingRow(start, min(last, until), cells))
     return found
 
 

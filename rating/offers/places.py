@@ -67,14 +67,14 @@ def places_of(table: Table, mapping: Mapping) -> Places:
     raise refused("no such column", words, "correct the mapping (--mapping), or have it guessed again (--guess)")
 
 
-class Said(NamedTuple):
+class FileFacts(NamedTuple):
     """What a file says of all its rows outside of them; "" = nothing. `valid_from` is an ISO date."""
 
     currency: str
     valid_from: str
 
 
-def said_outside(table: Table, mapping: Mapping) -> Said:
+def said_outside(table: Table, mapping: Mapping) -> FileFacts:
     """The currency and the date of validity that the headings, or the lines above them, name.
 
     >>> from rating.offers.table import open_table
@@ -103,7 +103,7 @@ def said_outside(table: Table, mapping: Mapping) -> Said:
     if not currency and "currency" in places:
         unit = places["currency"]
         currency = _only(cells[unit].upper() for cells in below if len(cells) > unit)
-    return Said(currency, valid_from)
+    return FileFacts(currency, valid_from)
 
 
 def _only(texts: Iterable[str]) -> str:

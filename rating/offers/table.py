@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from core.delimited import BAD, KEEP, Style, bad_byte, check_encoding, delimiter_of, encoding_of, label, read_lines, readable
 from rating.offers.finding import refused
-from rating.offers.headings import said
+from rating.offers.headings import meanings
 from rating.offers.mapping import PRICES, Mapping
 from rating.offers.xlsx import Workbook, open_workbook, read_sheet, sheet_names, text_of
 
@@ -109,7 +109,7 @@ def _likely_sheet(workbook: Workbook, names: tuple[str, ...]) -> tuple[str, str]
 
 def _heads(row: list[object]) -> bool:
     """Whether cells name a column of codes and one of prices."""
-    fields = {found[0].field for cell in row if isinstance(cell, str) and (found := said(cell))}
+    fields = {found[0].field for cell in row if isinstance(cell, str) and (found := meanings(cell))}
     return bool({*PRICES} & fields) and bool({"prefix", "country_code"} & fields)
 
 
@@ -135,17 +135,17 @@ def _from_text(content: bytes, how: Mapping) -> Table:
     encoding, why = _encoding(content, how.encoding)
     text = content.decode(encoding, KEEP)
     first = 1
-    said = re.match(r"\ufeff?sep=(.)(?:\r\n|\r|\n)", text, re.IGNORECASE)  # a table program's own line
-    if said:
-        text, first = text[said.end() :], 2
+    declared = re.match(r"\ufeff?sep=(.)(?:\r\n|\r|\n)", text, re.IGNORECASE)  # a table program's own line
+    if declared:
+        text, first = text[declared.end() :], 2
     quote = "" if how.quote == "none" else how.quote
     if how.delimiter:
         try:
             delimiter, reason = delimiter_of(how.delimiter), "as the mapping says"
         except ValueError as wrong:
             raise refused("delimiter", str(wrong)) from None
-    elif said:
-        delimiter, reason = said[1], "the file's first line says so"
+    elif declared:
+        delimiter, reason = declared[1], "the file's first line says so"
     else:
         delimiter, reason = _delimiter(text, quote)
     style = Style(delimiter, quote, line_breaks=False)
@@ -170,17 +170,17 @@ def _too_many(what: str, row: int = 0) -> Exception:
     return refused("too many rows", words, "split it, or leave out what is no rate", row)
 
 
-def _encoding(content: bytes, said: str) -> tuple[str, str]:
+def _encoding(content: bytes, declared: str) -> tuple[str, str]:
     head = content[:4096]
     try:
-        wanted = check_encoding(said) if said else ""
+        wanted = check_encoding(declared) if declared else ""
         encoding = encoding_of(head, wanted)
     except ValueError as wrong:
         unmarked = re.search(r"encoding: (utf-16-[lb]e)", str(wrong))
         if unmarked is None:
             raise refused("not a table", str(wrong)) from None
         return unmarked[1], "every second byte is 0"
-    if said:
+    if declared:
         return encoding, "as the mapping says"
     if encoding != "utf-8":
         return encoding, "its byte order mark says so"

@@ -34,19 +34,22 @@ Finding = Annotated[str, typer.Argument(metavar="ALERT", help="Its id, as `alert
 def list_(
     last: Annotated[int, typer.Option(min=1, max=10_000, help="How many of the newest.")] = 20, tenant: Tenant = "", home: Home = None
 ) -> None:  # fmt: skip
-    """The newest alerts: what still passes first, then by money."""
+    """The newest alerts, those of one attack together: what still passes first, then by money."""
     from ringfence import messages
     from services import alert_desk
+    from services.attacks import attacks
     from services.installation import books_as_they_are
 
     with books_as_they_are(options.settings_of(home).installation) as conn:
-        found = alert_desk.queue(conn, tenant, wall_clock_ms(), last)
+        found = attacks(alert_desk.queue(conn, tenant, wall_clock_ms(), last))
     if not found:
         typer.echo("There are no alerts.")
-    for one in found:
+    for one, others in found:
         said = f"  {one.verdict.verdict} ({one.verdict.who}: {one.verdict.why})" if one.verdict else ""
         typer.echo(f"{one.finding.finding_id}  {messages.date_time(one.finding.last_ms)}  {one.status or 'no block':10}{said}")
         typer.echo(f"    {one.finding.reason}")
+        for other in others:
+            typer.echo(f"    also {other.finding.finding_id}  {other.status or 'no block':10}  {other.finding.reason.partition('. ')[0]}")
 
 
 @app.command(epilog=EPILOG)
@@ -73,8 +76,7 @@ def verdict(
     from services import verdicts
     from services.installation import books
 
-    if not why.strip():
-        raise typer.BadParameter("say --why: it goes into the audit")
+    options.check_why(why)
     with books(options.settings_of(home).installation) as conn:
         given = verdicts.give(conn, finding, what, options.login(who), why, wall_clock_ms(), options.duration_ms(quiet))
     typer.echo(verdicts.text_of(given))

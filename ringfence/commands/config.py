@@ -116,8 +116,7 @@ def publish(file: File, why: Why, who: Who = "", home: Home = None) -> None:
     from services.installation import books as installed_books
 
     settings, now_ms = options.settings_of(home), wall_clock_ms()
-    if not why.strip():
-        raise typer.BadParameter("--why is needed: the reason is written to the audit log")
+    options.check_why(why)
     if not settings.installation.has_books:
         _checked(file)  # a home is made only for a valid file
         first_start.lay(settings.installation)

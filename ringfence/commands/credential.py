@@ -51,7 +51,8 @@ def add(
         ),
     ] = None,
     scope: Annotated[
-        list[str] | None, typer.Option(help="What it may do: records, route, lists; may be repeated. Default: records and route.", show_default=False)
+        list[str] | None,
+        typer.Option(help="What it may do: records, route, lists, alerts, verdicts; may be repeated. Default: records, route.", show_default=False),
     ] = None,
     ttl: Annotated[str, typer.Option(help="How long it is valid, as 90d.", show_default="until it is revoked")] = "",
     why: Why = "",

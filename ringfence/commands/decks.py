@@ -117,7 +117,7 @@ def import_(
     installation = options.settings_of(home).installation
     with books_as_they_are(installation) as conn:
         owner = _owner(conn, tenant_of(conn, tenant), carrier, sold_to)
-        asked = importing.Asked(owner, currency, scope, cast(Literal["", "closed", "unchanged"], missing), profile, sheet, valid_from, guess)
+        asked = importing.ImportOptions(owner, currency, scope, cast(Literal["", "closed", "unchanged"], missing), profile, sheet, valid_from, guess)
         done = importing.read_file(conn, tenant_of(conn, tenant), asked, content, file.name, options.login(who), wall_clock_ms())
     if store and done.version is not None:
         with books(installation) as conn:
@@ -325,7 +325,7 @@ def activate(
     from services.deck_desk import activating
     from services.installation import books, tenant_of
 
-    _say_why(why)
+    options.check_why(why)
     with books(options.settings_of(home).installation) as conn:
         done = activating.activate(conn, tenant_of(conn, tenant), version, at, options.login(who), why, wall_clock_ms())
     verb = "is in force" if done.from_at_ms <= wall_clock_ms() else "will be in force"
@@ -339,7 +339,7 @@ def rollback(why: Why, carrier: Carrier = "", sold_to: SoldTo = "", who: Who = "
     from services.deck_desk import activating
     from services.installation import books, tenant_of
 
-    _say_why(why)
+    options.check_why(why)
     _one_of(carrier, sold_to)
     with books(options.settings_of(home).installation) as conn:
         owner = _owner(conn, tenant_of(conn, tenant), carrier, sold_to)
@@ -362,11 +362,6 @@ def _owner(conn: Connection, tenant: str, carrier: str, sold_to: str) -> str:
 
 
 # --- words ---
-
-
-def _say_why(why: str) -> None:
-    if not why.strip():
-        raise typer.BadParameter("say --why: it goes into the audit")
 
 
 def _show_plan(done: Activated) -> None:

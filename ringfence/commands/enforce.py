@@ -46,8 +46,7 @@ def enforce(
     with books(options.settings_of(home).installation) as conn:
         known = [one.name for one in switches.every(conn)]
         if switch:
-            if not why:
-                raise typer.BadParameter("--why is needed: the reason is written to the audit log")
+            options.check_why(why)
             owner = tenant_of(conn, tenant)
             service.enforce(conn, switch, owner, not off, options.login(who), why, wall_clock_ms())
         held = switches.holds(conn)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -10,7 +10,9 @@ from core.clock import wall_clock_ms
 from core.text import moment
 from ringfence import options
 from ringfence.options import Home, Json, Tenant, Who, Why
-from ringfence.settings import Settings
+
+if TYPE_CHECKING:
+    from ringfence.settings import Settings
 
 EPILOG = """
 An entry of `deny` refuses its calls at every switch that enforces; one of `allow` lets them pass, whatever blocks say. The most specific entry

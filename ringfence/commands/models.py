@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -27,6 +27,8 @@ differs is refused. The one that ships, `simulated-1`, has learned from simulate
 `ringfence models train mine --seeds 11-14 --calls 30000 --why "our numbers of calls"`
 
 `ringfence models verdicts`
+
+`ringfence models correct on --why "40 verdicts, and it is the better judge"`
 """
 
 app = typer.Typer(no_args_is_help=True, epilog=EPILOG, rich_markup_mode="markdown", help="Trained scorers, and what verdicts say of the detectors.")
@@ -69,8 +71,7 @@ def train(
     first, _, last = seeds.partition("-")
     if not (first.isdigit() and last.isdigit()) or not 0 < int(last) - int(first) < 100:
         raise typer.BadParameter("--seeds: write FIRST-LAST, such as 2001-2003: at least two, at most a hundred")
-    if not why.strip():
-        raise typer.BadParameter("say --why: it goes into the audit")
+    options.check_why(why)
     installation = options.settings_of(home).installation
     data = models.train(range(int(first), int(last) + 1), calls, days, name, wall_clock_ms(), lambda text: typer.echo(text, err=True))
     with books(installation) as conn:
@@ -92,8 +93,7 @@ def add(
     from services import models
     from services.installation import books
 
-    if not why.strip():
-        raise typer.BadParameter("say --why: it goes into the audit")
+    options.check_why(why)
     with books(options.settings_of(home).installation) as conn:
         found = models.add_file(conn, file, options.login(who), why, wall_clock_ms(), sha256)
     typer.echo(f"{found.name} is stored.")
@@ -111,8 +111,7 @@ def use(
     from services import models
     from services.installation import books
 
-    if not why.strip():
-        raise typer.BadParameter("say --why: it goes into the audit")
+    options.check_why(why)
     with books(options.settings_of(home).installation) as conn:
         sha256 = models.use(conn, tenant, model, options.login(who), why, wall_clock_ms())
     typer.echo(f"Model {sha256[:12]} is in force from the next tick on." if sha256 else "No model is in force.")
@@ -124,23 +123,50 @@ def rollback(why: Why = "", who: Who = "", tenant: Tenant = "", home: Home = Non
     from services import models
     from services.installation import books
 
-    if not why.strip():
-        raise typer.BadParameter("say --why: it goes into the audit")
+    options.check_why(why)
     with books(options.settings_of(home).installation) as conn:
         sha256 = models.rollback(conn, tenant, options.login(who), why, wall_clock_ms())
     typer.echo(f"Model {sha256[:12]} is in force from the next tick on." if sha256 else "No model is in force.")
 
 
 @app.command(epilog=EPILOG)
+def correct(
+    state: Annotated[Literal["on", "off"], typer.Argument(help="on or off.", show_default=False)],
+    why: Why = "",
+    who: Who = "",
+    tenant: Tenant = "",
+    home: Home = None,
+) -> None:
+    """Let what verdicts say of the evidence keep alerts from becoming blocks, or no longer."""
+    from detectors.corrector import LEAST
+    from services import verdicts as service
+    from services.installation import books, tenant_of
+
+    if not why.strip():
+        raise typer.BadParameter("say --why: it goes into the audit")
+    with books(options.settings_of(home).installation) as conn:
+        policy = service.correct(conn, tenant_of(conn, tenant), state == "on", options.login(who), why, wall_clock_ms())
+    if state == "off":
+        typer.echo("The corrector is off.")
+    elif policy.corrected_by:
+        typer.echo(f"The corrector is on, learned from {policy.corrected_by:,} verdicts.")
+    else:
+        typer.echo(f"The corrector is on. It corrects nothing before {LEAST} verdicts show that it is better than the detectors' own weights.")
+
+
+@app.command(epilog=EPILOG)
 def verdicts(tenant: Tenant = "", home: Home = None) -> None:
     """What people's verdicts say: the precision of each detector and its drift, and whether the weights of the evidence should be others."""
+    from books import configs
     from ringfence.messages import date_time
     from services import verdicts as service
+    from services.backtest import policy_in_force
     from services.installation import books_as_they_are, tenant_of
 
     with books_as_they_are(options.settings_of(home).installation) as conn:
         name = tenant_of(conn, tenant)
-        watched, corrected = service.drifting(conn, name), service.correction(conn, name)
+        watched, corrected, policy = service.drifting(conn, name), service.correction(conn, name), policy_in_force(conn, name)
+        version = configs.latest(conn)
     if not watched:
         typer.echo("Nobody has given a verdict yet: `ringfence alerts verdict`.")
     for one in watched:
@@ -152,3 +178,9 @@ def verdicts(tenant: Tenant = "", home: Home = None) -> None:
             f"Log loss of {corrected.learned:,} verdicts: {corrected.loss_before:.3f} by the detectors' weights, {corrected.loss_after:.3f} corrected"
             + ("." if corrected.helps else "; the correction is not used.")
         )
+    if policy.corrector == "on":
+        weights = f"with {len(policy.corrections)} weights learned from {policy.corrected_by:,} verdicts"
+        learned = weights if policy.corrected_by else "and corrects nothing yet"
+        typer.echo(f"The corrector is on in config version {version}, {learned}.")
+    else:
+        typer.echo("The corrector is off: `ringfence models correct on`.")

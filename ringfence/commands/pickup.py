@@ -18,8 +18,8 @@ The file lists the sources:
 `- {name: alpha, host: sftp.alpha.example, user: ringfence, key_file: alpha.key, host_key: "ssh-ed25519 AAAA...", folder: out,`
 `pattern: "*.csv", sequence: "_([0-9]+)[.]csv$", every: 1h, least_bytes: 200}`
 
-Files are kept in `pickup/SOURCE/` of the home, each once: the same again changes nothing, and a content that came under another name is noted and not
-kept twice. Nothing is changed on the server. `ringfence controls` asks whether a file is missing, late, short, or there twice.
+Files are kept in `pickup/TENANT/SOURCE/` of the home, each once: the same again changes nothing, and a content that came under another name is noted
+and not kept twice. Nothing is changed on the server. `ringfence controls` asks whether a file is missing, late, short, or there twice.
 
 **Examples**
 

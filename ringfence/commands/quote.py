@@ -78,7 +78,7 @@ def quote(
 
     try:
         at_ms = moment(at, "--at")
-        asked = quotes.Asked(account or "any", to, from_, lrn, carrier, at_ms, _talk_ms(duration), moment(setup, "--setup") if setup else None)
+        asked = quotes.QuoteRequest(account or "any", to, from_, lrn, carrier, at_ms, _talk_ms(duration), moment(setup, "--setup") if setup else None)
         if deck is not None:
             terms, whose = quotes.by_deck(deck, currency, asked.account), ""
         else:

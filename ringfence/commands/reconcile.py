@@ -74,7 +74,7 @@ def reconcile(
     """Compare a carrier's bill with our calls, down to each call, and name the cause of each difference."""
     from books.reconciliations import FileProfile
     from services import files
-    from services.reconciling import Asked, run
+    from services.reconciling import ReconcileRequest, run
 
     if (bool(carrier), bool(account), bool(switch)).count(True) != 1 or len(switch or ("", "")) != 2:
         raise typer.BadParameter("use either --carrier, or --account, or --switch twice")
@@ -87,7 +87,7 @@ def reconcile(
         contents = [files.read(path, FILE_BYTES) if path else None for path in (invoice, cdrs)]
     except OSError as error:
         options.give_up(f"{error.filename} cannot be read: {error.strerror}")
-    asked = Asked(
+    asked = ReconcileRequest(
         carrier or account, period, role, contents[0], contents[1], zone, options.duration_ms(
             tolerance), known.calls, known.invoice, known.names, guess,
         replace, _nanos(money_tolerance),
@@ -187,11 +187,11 @@ def _money(nanos: int) -> str:
 
 
 def _write(out: Path, found: Reconciled) -> None:
-    out.mkdir(parents=True, exist_ok=True)
-    from core.spreadsheet import neutralised
+    from core.spreadsheet import csv_of
 
+    out.mkdir(parents=True, exist_ok=True)
     for name, frame in (("calls", found.calls()), ("days", found.by_day()), ("destinations", found.by_destination())):
-        neutralised(frame).write_csv(out / f"{name}.csv")
+        (out / f"{name}.csv").write_bytes(csv_of(frame))
 
 
 def _json(done: Outcome) -> bytes:

@@ -108,8 +108,8 @@ def run(
     """Computes a run, shows it, and makes it count where a person says so."""
     from services import rerate as service
 
-    if commit and not why.strip():
-        raise typer.BadParameter("say --why: it goes into the audit")
+    if commit:
+        options.check_why(why)
     installation, now_ms, name = options.settings_of(home).installation, wall_clock_ms(), options.login(who)
     spec = spec_of(installation, from_, to, zone, name, now_ms, wanted)
     computed = service.compute(installation, kind, spec, name, why, now_ms, runs.progress)  # type: ignore[arg-type]

@@ -60,6 +60,6 @@ def listen(sources: Sources, watch: silence.Watch, now_ms: int) -> list[Event]:
     """What does not make itself heard."""
     with reading(sources.engine) as conn:
         of_switches = list(silence.of_switches(conn, now_ms))
-    of_journal = list(watch.of_journal(lambda: silence.heard(sources.journal), now_ms))
+    of_journal = list(watch.of_journal(lambda: silence.journal_end(sources.journal), now_ms))
     of_parts = list(watch.of_parts(sources.parts(), now_ms))
     return watch.events(iter([*of_journal, *of_parts, *of_switches]), now_ms)

@@ -26,7 +26,7 @@ from rating.offers.finding import Findings, OfferError
 from rating.offers.guess import guess
 from rating.offers.mapping import Mapping, Profile
 from rating.offers.merge import Base, Columns, base_of, columns_of, merge, missing_codes
-from rating.offers.places import Said, said_outside
+from rating.offers.places import FileFacts, said_outside
 from rating.offers.rows import Offer, take
 from rating.offers.table import open_table
 from services.deck_desk import exchange, plans
@@ -41,7 +41,7 @@ LIKELY_FULL = 0.8
 
 
 @dataclass(frozen=True)
-class Asked:
+class ImportOptions:
     """What a person said about a file. "" = as the carrier's profile, or the file itself, says."""
 
     carrier: str
@@ -84,7 +84,7 @@ class _Work:
 
 
 def import_file(
-    conn: Connection, tenant: str, asked: Asked, content: bytes, file_name: str, who: str, now_ms: int
+    conn: Connection, tenant: str, asked: ImportOptions, content: bytes, file_name: str, who: str, now_ms: int
 ) -> Imported:
     """Reads a carrier's file and, where there is no error, stores the version: `read_file` and `keep` in one transaction."""
     done = read_file(conn, tenant, asked, content, file_name, who, now_ms)
@@ -114,13 +114,13 @@ def keep(conn: Connection, done: Imported) -> Imported:
     return replace(done, version=version, csv=b"")
 
 
-def read_file(conn: Connection, tenant: str, asked: Asked, content: bytes, file_name: str, who: str, now_ms: int) -> Imported:
+def read_file(conn: Connection, tenant: str, asked: ImportOptions, content: bytes, file_name: str, who: str, now_ms: int) -> Imported:
     """Reads a carrier's file and writes nothing. `version` is what would be stored; None = an error among the findings says why not."""
     with paused_collector():
         return _read_file(conn, tenant, asked, content, file_name, who, now_ms)
 
 
-def _read_file(conn: Connection, tenant: str, asked: Asked, content: bytes, file_name: str, who: str, now_ms: int) -> Imported:
+def _read_file(conn: Connection, tenant: str, asked: ImportOptions, content: bytes, file_name: str, who: str, now_ms: int) -> Imported:
     view = View(conn)
     plan = plans.plan_of(view, tenant, asked.carrier)
     number = offers.next_number(conn, tenant, asked.carrier)
@@ -176,7 +176,7 @@ def _same(one: Import, other: Import) -> bool:
     return (one.file_sha256, one.deck_id, one.base_id) == (other.file_sha256, other.deck_id, other.base_id)
 
 
-def _read(work: _Work, view: View, tenant: str, plan: plans.Plan, asked: Asked, content: bytes) -> None:
+def _read(work: _Work, view: View, tenant: str, plan: plans.Plan, asked: ImportOptions, content: bytes) -> None:
     """The rates of the file, by the mapping that a person gave, or that was kept, or that is guessed."""
     mapping = work.profile.mapping
     if asked.sheet and mapping is not None:
@@ -207,7 +207,7 @@ def _read(work: _Work, view: View, tenant: str, plan: plans.Plan, asked: Asked, 
             work.findings.add(one.kind, one.level, one.what, one.do, one.row, one.column)
 
 
-def _currency(work: _Work, view: View, tenant: str, plan: plans.Plan, asked: Asked, said: Said) -> None:
+def _currency(work: _Work, view: View, tenant: str, plan: plans.Plan, asked: ImportOptions, said: FileFacts) -> None:
     currency = (asked.currency or work.profile.currency or plan.currency or said.currency).upper()
     if not currency:
         what = "neither the file nor the carrier's agreement says in which currency the prices are"
@@ -229,7 +229,7 @@ def _currency(work: _Work, view: View, tenant: str, plan: plans.Plan, asked: Ask
     work.profile = msgspec.structs.replace(work.profile, currency=currency)
 
 
-def _valid_from(work: _Work, plan: plans.Plan, asked: Asked, said: Said) -> None:
+def _valid_from(work: _Work, plan: plans.Plan, asked: ImportOptions, said: FileFacts) -> None:
     text = asked.valid_from or said.valid_from
     if not text:
         return
@@ -255,7 +255,7 @@ def local_ms(text: str, zone: str) -> int:
 
 
 def _other_currency(
-    work: _Work, view: View, tenant: str, asked: Asked, before: Columns, name: str, currency: str, now_ms: int
+    work: _Work, view: View, tenant: str, asked: ImportOptions, before: Columns, name: str, currency: str, now_ms: int
 ) -> Columns | None:
     """The deck before in the currency of the file, to be compared with; none of its rows can be in the version."""
     at = exchange.rate(view, tenant, currency, work.profile.currency, now_ms)
@@ -270,7 +270,7 @@ def _other_currency(
 
 
 def _scope(
-    work: _Work, asked: Asked, base: Base | None, base_name: str, now_ms: int
+    work: _Work, asked: ImportOptions, base: Base | None, base_name: str, now_ms: int
 ) -> tuple[Literal["", "full", "partial"], Literal["", "closed", "unchanged"]]:
     """Whether the file is the whole A-Z, and what a code means that it leaves out: as was said, else as its codes show, else asked."""
     assert work.offer is not None

@@ -8,16 +8,13 @@ from books import Connection, alerts, orders, verdicts
 from books.orders import StoredOrder
 from core.alert_text import NO_BLOCK
 from core.notify import LATE_MS, SEVERITIES, Event
-from core.orders import EVERYONE, Finding
+from core.orders import Finding
 from services import alert_desk
+from services.attacks import account_of, together
 
 ONLY_WARN = frozenset({"destination", "first call", "warns", "regular", "disputed", "uncertain", "score"})
 """Reasons for which nothing is refused and nothing needs to be decided at once: codes of `core.alert_text.NO_BLOCK`."""
 assert NO_BLOCK.keys() >= ONLY_WARN
-
-
-APART_MS = 3_600_000
-"""Alerts about one account that come closer than this are one attack, whichever detectors and subjects they are of."""
 
 
 def events(conn: Connection, now_ms: int, link: str = "") -> list[Event]:
@@ -41,39 +38,26 @@ def events(conn: Connection, now_ms: int, link: str = "") -> list[Event]:
 
 
 def attacks(of_accounts: Sequence[tuple[str, Event]]) -> list[Event]:
-    """One event per attack: the first alert about an account stands for those that follow it within an hour and are not more urgent. Who works on
-    one of them works on all. `of_accounts`: account ("" = an alert is about none, and stands for itself) and event, in the order in which they came.
+    """One event per attack (`services.attacks`): its first alert stands for those that follow and are not more urgent, and names them. Who works on
+    one of them works on all. `of_accounts`: account ("" = an alert is about none, and stands for itself) and event.
 
-    >>> def event(name, at_ms, severity="normal", handled=False): return "acme", Event(name, "t1", severity, at_ms, name, "", handled)
+    >>> def event(name, at_ms, severity="normal", handled=False): return "acme", Event(name, "t1", severity, at_ms, name, "It.", handled)
     >>> [one.about for one in attacks([event("a", 0), event("b", 60_000), event("c", 90_000, "urgent"), event("d", 9_000_000)])]
     ['a', 'c', 'd']
-    >>> [one.handled for one in attacks([event("a", 0), event("b", 60_000, handled=True)])]
-    [True]
+    >>> [(one.handled, one.text) for one in attacks([event("a", 0), event("b", 60_000, handled=True)])]
+    [(True, 'It.\\nAlso: b.')]
     """
+    groups = together(of_accounts, lambda one: (one[1].tenant, one[0]), lambda one: (one[1].at_ms, one[1].at_ms))
     found: list[Event] = []
-    standing: dict[tuple[str, str], tuple[int, int]] = {}  # tenant and account -> place in `found`, time of the last of its alerts
-    for account, event in of_accounts:
-        place, last_ms = standing.get((event.tenant, account), (-1, 0))
-        joins = account and place >= 0 and event.at_ms - last_ms < APART_MS
-        if joins and SEVERITIES.index(event.severity) <= SEVERITIES.index(found[place].severity):
-            found[place] = found[place]._replace(handled=found[place].handled or event.handled)
-        else:
-            place = len(found)
-            found.append(event)
-        standing[event.tenant, account] = place, event.at_ms
-    return found
-
-
-def account_of(finding: Finding) -> str:
-    """The account that an alert is about, "" = none alone: what is refused for every account is an attack of its own.
-
-    >>> from core.orders import Key
-    >>> facts = dict.fromkeys(Finding.__struct_fields__) | {"key": Key(tenant="t1", account=EVERYONE, b_range="2217704")}
-    >>> account_of(Finding(**facts))
-    ''
-    """
-    account = finding.key.account if finding.key else finding.facts.account if finding.facts else ""
-    return "" if account == EVERYONE else account
+    for group in groups:
+        led: list[Event] = []
+        for _, event in group:
+            if led and SEVERITIES.index(event.severity) <= SEVERITIES.index(led[-1].severity):
+                led[-1] = led[-1]._replace(handled=led[-1].handled or event.handled, text=f"{led[-1].text}\nAlso: {event.title}.")
+            else:
+                led.append(event)
+        found += led
+    return sorted(found, key=lambda one: (one.at_ms, one.about))
 
 
 def severity_of(finding: Finding, order: StoredOrder | None) -> str:

@@ -2,10 +2,11 @@
 
 In this order; beside each step stands what a crash after it leaves:
 
-1. plan      the notices are rows, due: the next round sends them
-2. sending   the row says that it is being sent: the next round sends it again, with the same id
-3. send      the receiver has it and the row says `sending`: it is sent once more, with the same id (webhook-id, Message-ID), by which it is known
-4. mark      done
+1. lease     another notifier waits a minute before it takes over
+2. plan      the notices are rows, due: the next round sends them
+3. sending   the row says that it is being sent: the next round sends it again, with the same id
+4. send      the receiver has it and the row says `sending`: it is sent once more, with the same id (webhook-id, Message-ID), by which it is known
+5. mark      done
 
 One notifier at a time does this, by a lease.
 """
@@ -18,12 +19,11 @@ from typing import NamedTuple
 
 from books import Connection, Engine, leases, notifications, reading, writing
 from books.notifications import Sent
-from core.notify import LATE_MS, Event, Notice, Target, notice_id, plan, retry_at
+from core.notify import HOUR_MS, LATE_MS, MOST_PER_HOUR, Event, Notice, Target, notice_id, plan, retry_at
 from services.notifying.sending import NotSent
 
 LEASE_MS = 60_000
 AT_ONCE = 8
-HOUR_MS = 3_600_000
 
 Deliver = Callable[[Notice, Target, int], None]
 """(notice, target, now_ms): returns when it was accepted, or raises `NotSent`."""
@@ -44,10 +44,15 @@ def round_of(engine: Engine, events: Sequence[Event], deliver: Deliver, holder: 
     with writing(engine) as conn:
         if leases.acquire(conn, "notifier", holder, LEASE_MS, now_ms) is None:
             return Round(standby=True)
+    with reading(engine) as conn:
         targets = {target.name: target for target in notifications.targets(conn)}
         known = notifications.known(conn, now_ms - 2 * LATE_MS)
-        new = plan(events, targets.values(), known, notifications.sent_since(conn, now_ms - HOUR_MS), now_ms)
-        planned = notifications.put_notices(conn, new, now_ms)
+        sent = notifications.sent_since(conn, now_ms - HOUR_MS, now_ms)
+    new, planned = plan(events, targets.values(), known, sent, now_ms), 0
+    if new.send or new.beyond:
+        with writing(engine) as conn:
+            planned = notifications.put_notices(conn, new.send, now_ms)
+            notifications.put_notices(conn, new.beyond, now_ms, "obsolete", f"beyond {MOST_PER_HOUR} messages per hour")
     fault("plan")
     handled = {event.about for event in events if event.handled}
     with reading(engine) as conn:

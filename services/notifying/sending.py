@@ -12,9 +12,7 @@ from email.utils import format_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx2
 import msgspec
-from standardwebhooks.webhooks import Webhook
 
 from core.notify import Notice, Target
 from core.text import masked, visible
@@ -40,6 +38,8 @@ Post = Callable[[str, bytes, dict[str, str]], int]
 
 def post(url: str, body: bytes, headers: dict[str, str]) -> int:
     """Posts JSON. Redirects are not followed: a signed message goes where a person has sent it."""
+    import httpx2
+
     try:
         with httpx2.Client(timeout=TIMEOUT_S, trust_env=False, follow_redirects=False) as client:
             return client.post(url, content=body, headers={"content-type": "application/json", **headers}).status_code
@@ -55,6 +55,8 @@ def deliver(notice: Notice, target: Target, now_ms: int, mail: Send | None, send
         return
     headers: dict[str, str] = {}
     if target.kind == "webhook":
+        from standardwebhooks.webhooks import Webhook
+
         body = msgspec.json.encode(payload(shown))
         at = datetime.fromtimestamp(now_ms // 1000, UTC)
         signature = Webhook(target.secret).sign(notice.id, at, body.decode())

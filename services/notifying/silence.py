@@ -40,14 +40,14 @@ class Silence(NamedTuple):
     text: str
 
 
-class Heard(NamedTuple):
+class JournalEnd(NamedTuple):
     """The end of the journal's `calls`: the last tick, and the time of the last record (0 = none in sight)."""
 
     tick: Tick | None
     record_ms: int
 
 
-def heard(journal: Journal) -> Heard:
+def journal_end(journal: Journal) -> JournalEnd:
     """Reads the end of every partition of `calls`."""
     tick: Tick | None = None
     record_ms = 0
@@ -57,7 +57,7 @@ def heard(journal: Journal) -> Heard:
                 record_ms = max(record_ms, message.learned_ms)
             elif tick is None or message.learned_ms >= tick.at_ms:
                 tick = msgspec.json.decode(message.value, type=Tick)
-    return Heard(tick, record_ms)
+    return JournalEnd(tick, record_ms)
 
 
 def _tail(journal: Journal, partition: int) -> list[Message]:
@@ -106,7 +106,7 @@ class Watch:
                 text = f"The part {name} has not worked since {moment(since_ms, now_ms)} UTC: {part.why}. See its log in run/{name}.log."
                 yield Silence(f"part {name}", since_ms, f"{name} does not work", text)
 
-    def of_journal(self, ask: Callable[[], Heard], now_ms: int) -> Iterator[Silence]:
+    def of_journal(self, ask: Callable[[], JournalEnd], now_ms: int) -> Iterator[Silence]:
         """Ticks, deliveries of the switches, and records."""
         try:
             last = ask()

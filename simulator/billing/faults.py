@@ -28,7 +28,7 @@ SINGLE = (
 
 
 @dataclass(frozen=True)
-class Bill:
+class CarrierBill:
     """`ours`: our calls, without those that we lost. `cdrs`: their rows in their order, `written` "" or the text of a row that cannot be
     read. `lines`: their invoice. `key`: `call_key`, `cause`, `nanos` of every fault, `nanos` what it adds to what they charge."""
 
@@ -43,7 +43,7 @@ def bill_of(
     ours: pl.DataFrame, by: Offer, seed: int, share: float = 0.002, faults: tuple[str, ...] = SINGLE, *, zone_ms: int = 0, skew_ms: int = 1700,
     clock_change: bool = False, boundary: int = 20, wrong_rate: bool = True, fx: float = 1.0, decimals: int = 6, line_fault_nanos: int = 0,
     talk: bool = True, rates: bool = True,
-) -> Bill:  # fmt: skip
+) -> CarrierBill:  # fmt: skip
     """The bill of October for calls of `own_calls`. `zone_ms`: their whole file is in a zone that is so far ahead; `clock_change`: from the
     25th on their times are an hour behind; `boundary`: calls of the last hours of September that they count in October; `wrong_rate`: one code
     has another price throughout; `fx`: on two days their rate of exchange is so many times the agreed one; `decimals`: of their amounts;
@@ -189,7 +189,7 @@ def bill_of(
         facts = calls.filter(also).select("call_key", pl.lit("clock_change").alias("cause"), pl.lit(0, pl.Int64).alias("nanos"))
         key = pl.concat([key, facts])
     kept = ours.filter(pl.Series(fault != "missing_ours"))
-    return Bill(kept, rows, lines, key, wrong_prefix)
+    return CarrierBill(kept, rows, lines, key, wrong_prefix)
 
 
 def _alike(

@@ -5,13 +5,10 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from simulator.billing.faults import Bill
+from simulator.billing.faults import CarrierBill
 
 HEAD = "Call Start;Calling No;Called No;Destination;Talk (s);Billed (s);Rate/min;Amount EUR"
-SPELLINGS = ("e164", "plus", "national", "technical")
-
-
-def cdr_rows(bill: Bill, seed: int, spelling: str = "technical", talk: bool = True, rates: bool = True) -> pl.Series:
+def cdr_rows(bill: CarrierBill, seed: int, spelling: str = "technical", talk: bool = True, rates: bool = True) -> pl.Series:
     """The text of each row. `talk`, `rates`: whether the file has talk time beside charged seconds, and prices beside amounts."""
     rows, chance = bill.cdrs, np.random.default_rng(seed)
     number = {
@@ -36,14 +33,14 @@ def cdr_rows(bill: Bill, seed: int, spelling: str = "technical", talk: bool = Tr
     ).to_series()
 
 
-def cdr_file(bill: Bill, seed: int, spelling: str = "technical", talk: bool = True, rates: bool = True) -> bytes:
+def cdr_file(bill: CarrierBill, seed: int, spelling: str = "technical", talk: bool = True, rates: bool = True) -> bytes:
     """The whole file."""
     head = HEAD if talk else HEAD.replace("Talk (s);", "")
     head = head if rates else head.replace("Rate/min;", "")
     return "\n".join([head, *cdr_rows(bill, seed, spelling, talk, rates).to_list(), ""]).encode()
 
 
-def invoice_file(bill: Bill, total_off_nanos: int = 0) -> bytes:
+def invoice_file(bill: CarrierBill, total_off_nanos: int = 0) -> bytes:
     """The invoice as CSV, a line per destination, with its total."""
     lines = bill.lines.select(
         pl.col("destination").str.to_uppercase(), pl.col("calls").cast(pl.String),

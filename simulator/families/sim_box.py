@@ -28,7 +28,7 @@ LOSS_PER_MIN_EUR = 0.12
 
 def make(rng: np.random.Generator, town: Town, plan: Plan) -> pl.DataFrame:
     """SIM cards bought together, in one rack, call whomever the transit traffic is for."""
-    sims = cards(rng, town, plan, SIMS[plan.stealth])
+    sims = cards(town, plan, SIMS[plan.stealth])
     n = max(int(len(sims) * CALLS_PER_DAY[plan.stealth] * plan.hours / 24), 40)
     setup_ms = by_hours(rng, plan, n)
     account = sims[rng.integers(0, len(sims), n)]
@@ -44,7 +44,7 @@ def make(rng: np.random.Generator, town: Town, plan: Plan) -> pl.DataFrame:
     return lost(frame)
 
 
-def cards(rng: np.random.Generator, town: Town, plan: Plan, how_many: int) -> Ints:
+def cards(town: Town, plan: Plan, how_many: int) -> Ints:
     """SIM cards with adjacent numbers of subscription: bought together. Never used before: see `fresh` of the family."""
     return np.arange(plan.account, min(plan.account + how_many, len(town.names)))
 

@@ -26,7 +26,7 @@ CELLS = (4, 6, 10)
 
 def make(rng: np.random.Generator, town: Town, plan: Plan) -> pl.DataFrame:
     """As the naive box, with the figures of a person for each card."""
-    sims = cards(rng, town, plan, SIMS[plan.stealth])
+    sims = cards(town, plan, SIMS[plan.stealth])
     n = max(int(len(sims) * CALLS_PER_DAY[plan.stealth] * plan.hours / 24), 40)
     setup_ms = by_hours(rng, plan, n)
     which = rng.integers(0, len(sims), n)

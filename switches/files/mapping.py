@@ -143,8 +143,8 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def read_mapping(text: str, name: str) -> Mapping:
-    """The mapping in a YAML text.
+def read_mapping(text: str, name: str, fields: tuple[str, ...] = FIELDS, times: tuple[str, ...] = TIMES) -> Mapping:
+    """The mapping in a YAML text; `fields` and `times`: of a file of something else than calls.
 
     >>> read_mapping("columns: {b_number: dialled, answer: connect}", "map.yaml").columns["b_number"]
     'dialled'
@@ -167,7 +167,9 @@ def read_mapping(text: str, name: str) -> Mapping:
     if not mapping.has_header() and mapping.header == "none":
         digits = {field: _numbered(column) for field, column in mapping.columns.items()}
         mapping = msgspec.structs.replace(mapping, columns=digits)
-    _check(mapping, name)
+    _check(mapping, name, fields, times)
+    if fields is FIELDS:
+        _check_calls(mapping, name)
     return mapping
 
 
@@ -177,13 +179,23 @@ def _numbered(column: Any) -> Any:
     return int(column) if isinstance(column, str) and column.isascii() and column.isdigit() else column
 
 
-def _check(mapping: Mapping, name: str) -> None:
-    if unknown := set(mapping.columns) - set(FIELDS):
-        raise MappingError(f"{name}: columns: {', '.join(sorted(unknown))} is no field of ours; the fields are {', '.join(FIELDS)}")
-    if not set(mapping.columns) & {*TIMES}:
-        raise MappingError(f"{name}: columns: map at least one of {', '.join(TIMES)}: a call without a time cannot be placed")
+def _check_calls(mapping: Mapping, name: str) -> None:
+    for amount in AMOUNTS:
+        if amount in mapping.columns and not mapping.currency and not {"currency", CURRENCIES[amount]} & mapping.columns.keys():
+            raise MappingError(f"{name}: currency: set the currency of sell_amount and buy_amount, or map the column that has it")
+    if not {"answer", "duration_s", *AMOUNTS} & mapping.columns.keys():
+        raise MappingError(
+            f"{name}: columns: map answer, duration_s or an amount: without them it is not known which calls were answered, and all would be free"
+        )
+
+
+def _check(mapping: Mapping, name: str, fields: tuple[str, ...], times: tuple[str, ...]) -> None:
+    if unknown := set(mapping.columns) - set(fields):
+        raise MappingError(f"{name}: columns: {', '.join(sorted(unknown))} is no field of ours; the fields are {', '.join(fields)}")
+    if not set(mapping.columns) & {*times}:
+        raise MappingError(f"{name}: columns: map at least one of {', '.join(times)}: a call without a time cannot be placed")
     for field, column in mapping.columns.items():
-        if isinstance(column, list) and (field not in TIMES or not column):
+        if isinstance(column, list) and (field not in times or not column):
             raise MappingError(f"{name}: columns.{field}: only a time may be joined from a list of columns, such as answer: [date, time]")
         for part in parts(column):
             if isinstance(part, int) and (part < 1 or mapping.format != "csv"):
@@ -214,13 +226,6 @@ def _check(mapping: Mapping, name: str) -> None:
         raise MappingError(f"{name}: thousands: {mapping.thousands!r} is the decimal mark already; set decimal, too")
     if mapping.format == "csv" and mapping.quote == "none" and delimiter in (mapping.decimal, mapping.thousands):
         raise MappingError(f"{name}: delimiter: {delimiter!r} is in amounts too, and no cell is quoted")
-    for amount in AMOUNTS:
-        if amount in mapping.columns and not mapping.currency and not {"currency", CURRENCIES[amount]} & mapping.columns.keys():
-            raise MappingError(f"{name}: currency: set the currency of sell_amount and buy_amount, or map the column that has it")
-    if not {"answer", "duration_s", *AMOUNTS} & mapping.columns.keys():
-        raise MappingError(
-            f"{name}: columns: map answer, duration_s or an amount: without them it is not known which calls were answered, and all would be free"
-        )
     if mapping.currency and not is_code(mapping.currency):
         raise MappingError(f"{name}: currency: {mapping.currency!r} is not a code of three letters such as EUR")
     if mapping.time_format != "iso" and mapping.time_format not in EPOCHS:

@@ -90,7 +90,7 @@ def to_record(cells: dict[Any, Any], mapping: Mapping, encoding: str = "utf-8", 
     >>> tenant, stop.at_ms, stop.duration_ms, stop.sell_amount, notes
     ('default', 1700000061000, 61000, '0.02', ())
     """
-    texts, notes = _texts(cells, mapping, encoding, fields or fields_of(mapping))
+    texts, notes = texts_of(cells, mapping, encoding, fields or fields_of(mapping))
     duration_ms = _duration(texts.get("duration_s", ""), mapping)
     times = _known_times(texts, mapping, duration_ms)
     answer_ms, end_ms = times["answer"], times["end"]
@@ -177,7 +177,7 @@ def fields_of(mapping: Mapping) -> list[Field]:
     return found
 
 
-def _texts(cells: dict[Any, Any], mapping: Mapping, encoding: str, fields: list[Field]) -> tuple[dict[str, str], list[str]]:
+def texts_of(cells: dict[Any, Any], mapping: Mapping, encoding: str, fields: list[Field]) -> tuple[dict[str, str], list[str]]:
     """The text of each field, "" where the row has no value, and notes on values that were left out."""
     texts: dict[str, str] = {}
     notes: list[str] = []

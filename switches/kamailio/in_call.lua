@@ -341,9 +341,9 @@ function is_up(known)
   return caller_tag ~= nil and call_id ~= nil and KSR.dialog.dlg_get(tostring(call_id), caller_tag, callee_tag) > 0
 end
 
--- Ends the calls in progress that an order refuses, by the rules of a new call: an emergency call, a protected one, one that follows an emergency
--- call, and every call while the switch is held go on.
-function cut_calls(order)
+-- Ends the calls in progress that one of these orders (id -> true) refuses, by the rules of a new call: an emergency call, a protected one, one that
+-- follows an emergency call, and every call while the switch is held go on.
+function cut_calls(orders)
   local dialogs = {}
   KSR.htable.sht_iterator_start("rf_cut", "live")
   while KSR.htable.sht_iterator_next("rf_cut") > 0 do dialogs[#dialogs + 1] = pv("$shtitkey(rf_cut)") end
@@ -355,8 +355,8 @@ function cut_calls(order)
       local call, plan = read_call(pv("$dlg_var(rf_asked)"))
       call.accept_unreadable, call.inside = true, true
       local verdict = admit(call, plan, pv("$dlg_var(rf_safe)") == "1")
-      if verdict.code == 603 and verdict.order == order then
-        KSR.htable.sht_sets("ended", call_id, order)
+      if verdict.code == 603 and orders[verdict.order] then
+        KSR.htable.sht_sets("ended", call_id, verdict.order)
         KSR.dialog.dlg_bye("all")
       end
     end

@@ -156,16 +156,15 @@ function load_tables()
 end
 
 local function set(changes)
-  local lines = {}
+  local lines, cutting = {}, {}
   for _, change in ipairs(changes) do
     local name, key, value, seconds = change[1], change[2], change[3], change[4]
     put(name, key, value, seconds)
+    if name == "blocks" and value:find(";cut", 1, true) then cutting[value:match("^[^;]*")] = true end
     if lasting[name] then lines[#lines + 1] = line_of(name, key, value) end
   end
   remember(lines)
-  for _, change in ipairs(changes) do
-    if change[1] == "blocks" and change[3]:find(";cut", 1, true) then guarded("cut", function() cut_calls(change[3]:match("^[^;]*")) end) end
-  end
+  if next(cutting) then guarded("cut", function() cut_calls(cutting) end) end -- one pass over the calls, however many orders end some
   return tostring(#changes)
 end
 

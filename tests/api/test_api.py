@@ -9,8 +9,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from api.app import app
-from books import credentials, deliveries, writing
-from core.orders import Key
+from books import alerts, audit, credentials, deliveries, reading, writing
+from core.orders import Finding, Key
 from rating.routes.live import Live, Standing
 from services.portability.local import import_file
 
@@ -118,3 +118,83 @@ def test_lists_are_read_and_changed_by_a_key_with_that_scope(client: TestClient,
 def test_a_denied_carrier_is_no_candidate(client: TestClient, house: Any) -> None:
     house.live = Live(denied={"beta": "on the deny list: false answers"})
     assert [one["gateway"] for one in ask(client, account="acme", b_number="+43 1 234567")["routes"]] == ["alpha-1"]
+
+
+# --- alerts ---
+
+
+def alert(number: int = 1, tenant: str = "t1") -> Finding:
+    return Finding(
+        finding_id=f"finding-{number}", tenant=tenant, detector="irsf_range", subject_kind="account", subject="acme", detected_at_ms=NOW,
+        first_ms=NOW, last_ms=NOW, calls=9, exposure_nanos=12_500_000_000, currency="EUR", score=2.0, reason="acme is sending 9 calls",
+        example_call_ids=["c1"],
+    )  # fmt: skip
+
+
+@pytest.fixture
+def desk(client: TestClient, house: Any) -> TestClient:
+    with writing(house.engine) as conn:
+        credentials.add(conn, ["t1"], "cases", "a-key-of-the-desk", [], NOW, ["alerts", "verdicts"])
+        credentials.add(conn, ["t1"], "wall", "a-key-of-the-wall", [], NOW, ["alerts"])
+        for one in (alert(), alert(2, "t2")):
+            alerts.upsert(conn, one, NOW)
+    return client
+
+
+def read(client: TestClient, path: str, token: str = "a-key-of-the-wall") -> tuple[int, Any]:
+    response = client.get(f"/v1/{path}", headers={"Authorization": f"Bearer {token}"})
+    return response.status_code, response.json()
+
+
+def test_alerts_are_read_by_a_key_of_their_tenant_alone(desk: TestClient) -> None:
+    status, (one,) = read(desk, "alerts")
+    assert status == 200
+    assert {name: one[name] for name in ("finding_id", "exposure", "currency", "calls", "status", "verdict")} == {
+        "finding_id": "finding-1", "exposure": "12.5", "currency": "EUR", "calls": 9, "status": "", "verdict": "",
+    }  # fmt: skip
+    assert read(desk, "alerts/finding-1") == (200, one)
+    assert read(desk, "alerts/finding-2") == (404, {"error": "tenant t1 has no alert 'finding-2'"})
+    assert read(desk, "alerts?limit=many")[0] == 400
+    assert read(desk, "alerts?tenant=t2")[0] == 403
+    assert read(desk, "alerts", "a-token-of-the-tests")[0] == 403
+
+
+def test_a_verdict_is_given_once_and_is_in_the_audit(desk: TestClient, house: Any) -> None:
+    path, body = "alerts/finding-1/verdict", {"verdict": "not fraud", "why": "their campaign", "quiet": "2d"}
+    assert "no scope 'verdicts'" in ask(desk, path, token="a-key-of-the-wall", status=403, **body)["error"]
+    first = ask(desk, path, token="a-key-of-the-desk", **body)
+    assert (first["verdict"], first["who"], first["repeated"]) == ("not fraud", "api cases", False)
+    again = ask(desk, path, token="a-key-of-the-desk", **body)
+    assert again == first | {"repeated": True}
+    with reading(house.engine) as conn:
+        assert [one.verb for one in audit.last(conn) if one.who == "api cases"].count("verdict: not fraud") == 1
+    other = ask(desk, path, token="a-key-of-the-desk", verdict="fraud", why="the customer says so")
+    assert (other["verdict"], other["repeated"], other["quiet_until_ms"]) == ("fraud", False, 0)
+    assert read(desk, "alerts/finding-1")[1]["verdict"] == "fraud"
+
+
+@pytest.mark.parametrize(
+    ("finding", "body", "status", "error"),
+    [
+        ("finding-2", {}, 404, "has no alert"),
+        ("nothing", {}, 404, "has no alert"),
+        ("finding-1", {"verdict": "perhaps"}, 400, "Invalid enum value 'perhaps'"),
+        ("finding-1", {"why": " "}, 400, "needs a reason"),
+        ("finding-1", {"quiet": "a fortnight"}, 400, "fortnight"),
+        ("finding-1", {"verdict": "not fraud", "quiet": "900d"}, 400, "at most 90 days"),
+        ("finding-1", {"colour": "red"}, 400, "unknown field `colour`"),
+        ("finding-1", {"tenant": "t2"}, 403, "not valid for tenant"),
+    ],
+)
+def test_a_verdict_that_cannot_be_given(desk: TestClient, finding: str, body: dict[str, str], status: int, error: str) -> None:
+    asked = {"verdict": "fraud", "why": "case 17"} | body
+    assert error in ask(desk, f"alerts/{finding}/verdict", token="a-key-of-the-desk", status=status, **asked)["error"]
+    assert read(desk, "alerts/finding-1")[1]["verdict"] == ""
+
+
+def test_the_document_has_every_path(client: TestClient) -> None:
+    found = client.get("/v1/openapi.json").json()
+    documented = {(path, method) for path, methods in found["paths"].items() for method in methods}
+    served = {(one.path, method.lower()) for one in client.app.router.routes for method in one.methods - {"HEAD"}}  # type: ignore[attr-defined]
+    assert documented == served - {("/v1/openapi.json", "get")}
+    assert found["components"]["schemas"]["AskedVerdict"]["properties"]["verdict"]["enum"] == ["fraud", "not fraud", "unsure"]

@@ -11,7 +11,7 @@ from assurance.reconcile.read import read_calls
 from assurance.reconcile.result import Reconciled, reconcile
 from rating.deck import FOREVER_MS
 from rating.offers.table import open_table
-from simulator.billing.faults import SINGLE, Bill, bill_of
+from simulator.billing.faults import SINGLE, CarrierBill, bill_of
 from simulator.billing.files import cdr_file
 from simulator.billing.own import FROM_MS, UNTIL_MS, offer, own_calls
 from simulator.billing.score import score
@@ -20,13 +20,13 @@ CALLS = 20_000
 HOUR_MS = 3_600_000
 
 
-def reconciled(bill: Bill, converted: bool = False, **file: object) -> Reconciled:
+def reconciled(bill: CarrierBill, converted: bool = False, **file: object) -> Reconciled:
     table = open_table(cdr_file(bill, 3, **file))  # type: ignore[arg-type]
     theirs = read_calls(table, guess(table, "calls").layout)
     return reconcile(bill.ours, theirs, None, Plan(((-FOREVER_MS, FOREVER_MS, offer(converted)),), "EUR", "Europe/Vienna"), (FROM_MS, UNTIL_MS))
 
 
-def named(found: Reconciled, bill: Bill) -> pl.DataFrame:
+def named(found: Reconciled, bill: CarrierBill) -> pl.DataFrame:
     """The causes by call; what a file that is written to six decimals leaves of each call is nobody's fault."""
     readable = bill.cdrs.filter(~pl.col("fault").str.ends_with("unreadable"))
     calls = found.entries.filter(pl.col("level") == "call")

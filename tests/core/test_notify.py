@@ -6,7 +6,21 @@ from datetime import UTC, datetime
 
 import pytest
 
-from core.notify import LATE_MS, MOST_AN_HOUR, RETRY_MS, Event, Target, days_of, due, hours_of, notice_id, plan, retry_at
+from core.notify import (
+    HOUR_MS,
+    LATE_MS,
+    MOST_PER_HOUR,
+    RETRY_MS,
+    Event,
+    SentAt,
+    Target,
+    days_of,
+    due,
+    hours_of,
+    notice_id,
+    plan,
+    retry_at,
+)
 
 MIN = 60_000
 
@@ -38,21 +52,44 @@ def event(**more) -> Event:
     ],
 )
 def test_who_is_told(what: str, of_target: dict, of_event: dict, now_ms: int, told: bool):
-    assert bool(plan([event(**of_event)], [target(**of_target)], (), {}, now_ms)) == told, what
+    assert bool(plan([event(**of_event)], [target(**of_target)], (), (), now_ms).send) == told, what
 
 
 def test_an_episode_is_one_message_per_target_whoever_plans_how_often():
-    once = plan([event(), event(text="newer")], [target()], (), {}, 1)
+    once = plan([event(), event(text="newer")], [target()], (), (), 1).send
     assert {one.id for one in once} == {notice_id("ops", "f1")}
-    assert plan([event()], [target()], {one.id for one in once}, {}, 2) == []
+    assert plan([event()], [target()], {one.id for one in once}, (), 2).send == []
 
 
 def test_beyond_the_limit_one_message_says_that_there_are_more():
-    many = [event(about=f"f{at}") for at in range(MOST_AN_HOUR + 20)]
-    made = plan(many, [target()], (), {}, 1)
-    assert len(made) == MOST_AN_HOUR + 1 and made[-1].about == "more/0"
-    again = plan(many, [target()], {one.id for one in made}, {"ops": MOST_AN_HOUR}, 2)
-    assert again == []
+    many = [event(about=f"f{at:03}") for at in range(MOST_PER_HOUR + 20)]
+    made = plan(many, [target()], (), (), 1)
+    assert len(made.send) == MOST_PER_HOUR + 1 and made.send[-1].about == "more/0/urgent"
+    assert [one.about for one in made.beyond] == [f"f{at:03}" for at in range(MOST_PER_HOUR, MOST_PER_HOUR + 20)]
+
+
+@pytest.mark.parametrize(
+    ("what", "sent", "severity", "is_sent"),
+    [
+        ("an hour ago", SentAt("ops", "urgent", 0), "urgent", True),
+        ("within the hour", SentAt("ops", "urgent", 1), "urgent", False),
+        ("to somebody else", SentAt("boss", "urgent", 1), "urgent", True),
+        ("less urgent ones", SentAt("ops", "normal", 1), "urgent", True),
+        ("more urgent ones", SentAt("ops", "urgent", 1), "normal", False),
+        ("waiting for the morning", SentAt("ops", "urgent", HOUR_MS + 1), "urgent", True),
+    ],
+)
+def test_sixty_messages_per_hour_of_its_severity_and_above_leave_no_place(what: str, sent: SentAt, severity: str, is_sent: bool):
+    found = plan([event(severity=severity, at_ms=HOUR_MS)], [target()], (), [sent] * MOST_PER_HOUR, HOUR_MS)
+    assert [one.about for one in found.send] == (["f1"] if is_sent else [f"more/1/{severity}"]), what
+
+
+def test_what_waits_for_the_morning_is_limited_in_the_morning():
+    asleep = target(hours="08:00-18:00")
+    night = [event(about=f"f{at:03}", severity="normal") for at in range(MOST_PER_HOUR + 20)]
+    found = plan(night, [asleep], (), (), 1)
+    assert {one.next_ms for one in found.send} == {8 * HOUR_MS} and found.send[-1].about == "more/8/normal"
+    assert [one.about for one in plan([event(about="now")], [asleep], (), [SentAt("ops", "normal", 8 * HOUR_MS)] * 99, 2).send] == ["now"]
 
 
 @pytest.mark.parametrize(

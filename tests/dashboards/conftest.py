@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +18,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
-from books import Engine, alerts, configs, decks, deliveries, migrate, open_books, orders, switches, tenants, writing
+from books import Engine, alerts, configs, decks, deliveries, open_books, orders, switches, tenants, writing
 from core import schemas
 from core.clock import wall_clock_ms
 from core.config import Account, Carrier, Config
@@ -31,7 +32,6 @@ from dashboards.serve import PAGE
 from flows.warehouse_server import serve
 from journal import create_topics, open_journal
 from warehouse import Warehouse, insert, open_warehouse
-from warehouse import migrate as migrate_warehouse
 
 LOOK, ACT = "the-token-to-look-at-it", "the-token-to-act-on-it"
 
@@ -39,14 +39,14 @@ LOOK, ACT = "the-token-to-look-at-it", "the-token-to-act-on-it"
 class House:
     """One installation in a directory."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, new_warehouse: Callable[[Path], None], new_books: Path) -> None:
         self.home = home
+        new_warehouse(home / "warehouse")
         self.warehouse: Warehouse = open_warehouse(f"chdb://{home}/warehouse")
-        migrate_warehouse(self.warehouse)
         self.server = serve(home / "warehouse", "127.0.0.1", 0, LOOK)
         self.books = f"sqlite:///{home}/books.db"
+        shutil.copy(new_books, home / "books.db")
         self.engine: Engine = open_books(self.books)
-        migrate(self.engine)
         self.journal = f"files://{home}/journal"
         create_topics(open_journal(self.journal))
         self.offset = 0
@@ -176,8 +176,8 @@ def table(schema: pl.Schema, rows: list[dict[str, Any]]) -> Any:
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    made = House(tmp_path)
+def house(tmp_path: Path, new_warehouse: Callable[[Path], None], new_books: Path) -> Iterator[House]:
+    made = House(tmp_path, new_warehouse, new_books)
     yield made
     made.close()
 

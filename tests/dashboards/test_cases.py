@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import io
 import zipfile
+from functools import partial
 
 import pytest
 
 from books import audit, cases, reading, tenants, users, writing
+from services import cases as cases_service
+from warehouse import ask
 
 HOSTILE = "<script>alert(1)</script>"
 
@@ -60,6 +63,18 @@ def test_a_case_groups_alerts_is_noted_changed_closed_and_given_away(as_, house)
         one = cases.every(conn, "t1")[0]
         assert one.state == "closed" and {event.event for event in cases.history(conn, one.id)} == {"opened", "alert", "note", "closed"}
         assert [entry.subject for entry in audit.last(conn, 3, "exported evidence")] == [f"t1/{one.id}"]
+
+
+def test_newer_calls_take_no_place_of_the_calls_of_an_alert_in_its_evidence(house, monkeypatch):
+    monkeypatch.setattr(cases_service, "MOST_CALLS", 1)
+    house.attack("standing", 1)
+    house.call("acme", "436641234567", "88213001777", 60)
+    house.call("acme", "436641234567", "88213001888", 60, ago_ms=-2 * 3_600_000)
+    with writing(house.engine) as conn:
+        one = cases_service.open_case(conn, "t1", "pumped", ["finding-1"], "anna", 1)
+        whole = cases_service.case_file(conn, "t1", one.id)
+    archive = zipfile.ZipFile(io.BytesIO(cases_service.pack(partial(ask, house.warehouse), whole, 0)))
+    assert "88213001777" in archive.read("calls.csv").decode()
 
 
 def test_an_alert_is_in_one_case_and_the_same_alerts_again_are_the_same_case(as_, house):

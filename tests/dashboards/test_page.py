@@ -51,7 +51,7 @@ def test_traffic_is_shown_exactly_per_second_and_as_sums(page, house):
     assert "Sold 0.4000 EUR per second" in shown, "4.000000001 EUR over ten seconds"
     assert "4.00 EUR in 15 min" in shown and "7.00 USD in 15 min" in shown
     assert "2.00 EUR in 15 min, without 1 call bought in another currency" in shown, "there is no margin across currencies"
-    money = current.sources().traffic("").value.money
+    money = current.sources().traffic("t1").value.money
     assert sorted(one.sell for one in money.values()) == [Decimal("1"), Decimal("3.000000001")]
 
 

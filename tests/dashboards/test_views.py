@@ -7,9 +7,10 @@ from html import unescape
 
 import pytest
 
-from books import audit, orders, reading, runs, takes, tenants, users, verdicts, writing
+from books import audit, orders, reading, route_tests, runs, takes, tenants, users, verdicts, writing
 from core.clock import wall_clock_ms
 from core.orders import Key
+from core.route_tests import RouteTest
 from dashboards import jobs
 from dashboards.desk import PAGES
 from services.backtest import policy_in_force
@@ -265,6 +266,15 @@ def test_a_quote_is_derived_line_by_line(as_, house):
     assert "is no number with a country code" in view.run().text
     view.at.text_input(key="talk").set_value("a fortnight")
     assert "rf-message bad" in view.run().html
+
+
+def test_routes_show_what_test_calls_say_of_a_carrier(as_, house):
+    house.publish()
+    with writing(house.engine) as conn:
+        one = RouteTest("t1", "", 0, "alpha", "43664123456", "447700900123", "+447911123456", True, True, True, True, None, None)
+        route_tests.store(conn, [one._replace(test_id=f"test-{at}", at_ms=at) for at in range(12)])
+    shown = as_("carrier-manager").open("routes").text
+    assert "showed a mobile number of the called country" in shown and "12 of 12" in shown
 
 
 def test_routes_show_what_loses_money_and_why(as_, house):

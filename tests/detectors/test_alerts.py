@@ -11,6 +11,7 @@ from core.policy import Policy
 from core.safety import MAX_TTL_MS, Protected
 from detectors import alerts
 from detectors.alerts import Alert
+from detectors.blocked import Blocked
 from detectors.protocol import Hit
 
 START_MS = 1_790_000_000_000 // 3_600_000 * 3_600_000
@@ -188,3 +189,40 @@ def test_an_order_that_waits_for_a_person_is_not_yet_in_force(blocks, kind, ask)
     assert (finding.facts.action, finding.facts.ttl_ms) == ("ask" if ask else "block", TTL_MS)
     later, _ = reported(Hit(0, "burst", kind, 0.5), alert, after_ms=1, policy=policy)
     assert later.facts.action == ("" if ask else "before")
+
+
+ZONE = Key(tenant="t1", account="acme", b_range="2527")
+ONE_RANGE = Key(tenant="t1", account="acme", b_range="25271234")
+LIKELY = Hit(0, "takeover", "account_zone", 1.2, probability=0.97, loss=3.0, can_repeat=True, risky=False)
+
+
+@pytest.mark.parametrize(
+    ("what", "hit", "key", "is_remembered"),
+    [
+        ("an ordinary destination, and little is lost: one range, and no reason for others", LIKELY, ONE_RANGE, False),
+        ("premium, satellite, unallocated, or known for fraud", LIKELY._replace(risky=True), ZONE, True),
+        ("money burns", LIKELY._replace(loss=10.0), ZONE, True),
+        ("a rule that is no probability", LIKELY._replace(can_repeat=False), ZONE, True),
+    ],
+)
+def test_a_doubtful_first_block_is_narrow_and_leads_to_no_other(what, hit, key, is_remembered):
+    before: dict[int, Blocked] = {}
+    alert = Alert("finding-1", START_MS, START_MS, START_MS, 1.2, issues=1)
+    row = ROW | {"zone": "2527", "b_range": "25271234", "k_account": 7, "home": 0}
+    facts = Facts(subject_kind="account_zone", account="acme", b_range="2527", code="252", calls=9, nanos=7, currency="EUR")
+    finding, order = alerts.report(hit, row, "acme", facts, alert, [("c1", START_MS)], Policy(), Protected(), before)
+    assert order is not None and order.key == key and order.expires_at_ms - order.learned_ms == TTL_MS, what
+    assert bool(before) == is_remembered and (before == {} or round(before[7].odds, 1) == 3.5)
+    assert ("to +252 71234… alone" in finding.reason) == (key == ONE_RANGE)
+    later, _ = alerts.report(hit._replace(score=0.9, probability=0.5), row, "acme", facts, alert, [("c1", START_MS)], Policy(), Protected(), before)
+    assert ("to +252 71234… alone" in later.reason) == (key == ONE_RANGE), "what was ordered before is told as it is"
+
+
+def test_what_an_account_was_blocked_for_makes_its_next_ordinary_destination_no_doubt():
+    before: dict[int, Blocked] = {}
+    row = ROW | {"zone": "2527", "b_range": "25271234", "k_account": 7, "home": 0}
+    facts = Facts(subject_kind="account_zone", account="acme", b_range="2527", code="252", calls=9, nanos=7, currency="EUR")
+    for name, hit in (("finding-1", LIKELY._replace(risky=True)), ("finding-2", LIKELY)):
+        alert = Alert(name, START_MS, START_MS, START_MS, 1.2, issues=1)
+        _, order = alerts.report(hit, row, "acme", facts, alert, [("c1", START_MS)], Policy(), Protected(), before)
+    assert order is not None and order.key == ZONE

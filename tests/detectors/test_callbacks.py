@@ -69,3 +69,38 @@ def test_a_block_is_forgotten_after_three_days():
     assert not detect(state, cut(back(9, at_ms=T_MS + 4 * 86_400_000)), RULES)[0]
     forget(state, T_MS + 15 * 86_400_000)
     assert state == DETECTOR.state()
+
+
+def test_ordinary_calls_from_a_block_before_it_began_to_ring_are_no_ringing():
+    """A tenant that called the block in between was there before the fraud: only the numbers that ring are refused."""
+    ordinary = {"kind": "rung", "tenant": "carrier", "subject": f"{BLOCK}0009", "ends": 1, "second_ms": T_MS - 90_000}
+    _, orders = detect(State(), cut(ordinary, back(1, at_ms=T_MS - 60_000), *rung(60), back(1)), RULES)
+    assert {order.key.b_range for order in orders} == {f"{BLOCK}{no:04d}" for no in range(3)}
+
+
+def test_calls_back_of_an_earlier_ringing_prove_nothing_of_the_next():
+    state, day_ms = State(), 86_400_000
+    flash = rung(60, 60)
+    found, _ = detect(state, cut(*flash, back(4), back(0, "blue")), RULES)
+    forget(state, T_MS + 4 * day_ms)
+    later = [one | {"second_ms": T_MS + 5 * day_ms} for one in flash]
+    again, _ = detect(state, cut(*later, back(1, "cyan", at_ms=T_MS + 5 * day_ms + 1)), RULES)
+    assert not found and not again, "five calls of three accounts, but of two campaigns"
+
+
+def test_money_of_two_currencies_is_no_sum():
+    rupiah = back(1, "blue") | {"currency": "IDR", "nanos": 20_000 * 10**9}
+    findings, _ = detect(State(), cut(*rung(60), back(1), back(1, "cyan"), rupiah), RULES)
+    assert [(one.calls, one.currency, one.exposure_nanos) for one in findings[-1:]] == [(1, "EUR", 10**9)]
+    state = State()
+    detect(state, cut(*rung(60), back(1), back(1, "cyan"), rupiah), RULES)
+    assert state.back["t1"][BLOCK].money == {"EUR": [2 * 10**9, 2], "IDR": [20_000 * 10**9, 1]}
+
+
+def test_a_tenant_whose_callers_are_many_pushes_out_no_other_s_blocks(monkeypatch):
+    monkeypatch.setattr("detectors.callbacks.MOST_RANGES", 5)
+    state = State()
+    flood = [{"kind": "rung", "tenant": "noisy", "subject": f"49{no:06d}0001", "ends": 1, "second_ms": T_MS + no} for no in range(50)]
+    detect(state, cut(*rung(60), *flood), RULES)
+    assert {tenant: len(blocks) for tenant, blocks in state.rung.items()} == {"carrier": 1, "noisy": 5}
+    assert detect(state, cut(back(1)), RULES)[1], "the ringing is still known"

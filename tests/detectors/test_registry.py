@@ -14,10 +14,10 @@ def test_each_module_with_a_detector_is_found_once_in_the_order_of_names():
         "burst", "caps", "first_call", "flash_calls", "irsf_block", "irsf_range", "irsf_short", "irsf_spread", "learned", "looping", "probing",
         "refiling", "robocalls", "spoofing", "subscription", "takeover", "unpriced_caps", "wangiri",
     ]  # fmt: skip
-    assert [one.name for one in spanning()] == ["callbacks", "fas", "overall_caps", "pumping", "sim_box"]
+    assert [one.name for one in spanning()] == ["callbacks", "fas", "novelty", "overall_caps", "pumping", "sim_box"]
     assert [one.name for one in features()] == ["profile", "shares"]
     assert all(isinstance(one, Detector) for one in detectors()) and all(isinstance(one, Spanning) for one in spanning())
-    assert set(summed()) == {"carrier", "trunk_group", "trunk", "range", "rung", "abroad", "route", "sim", "long"}
+    assert set(summed()) == {"carrier", "trunk_group", "trunk", "range", "rung", "abroad", "route", "sim", "long", "novel"}
 
 
 @pytest.mark.parametrize(

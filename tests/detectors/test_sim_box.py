@@ -104,3 +104,16 @@ def test_fields_as_a_switch_writes_them_are_read_or_left_out(fields, is_read):
 def test_in_the_first_hours_of_the_watch_every_card_is_new():
     early = [row | {"second_ms": row["second_ms"] - DAY_MS} for row in box(16, 2, cells=5)]
     assert not found([*network(), *early])[0]
+
+
+def test_a_flood_of_cards_leaves_nothing_behind(monkeypatch):
+    """Who invents IMSIs, cells and devices fills no memory: the cards that were added first are dropped with all that names them."""
+    monkeypatch.setattr("detectors.sim_box.MOST_CARDS", 20)
+    monkeypatch.setattr("detectors.sim_box.MOST_IN_ONE", 10)
+    state = State()
+    for part in range(5):
+        rows = [sim(9_000 + 100 * (100 * part + no), T_MS + no, "4369900000001", cell=f"x{no}", imei="35" if no % 2 else "") for no in range(100)]
+        detect(state, pl.DataFrame(rows, schema=SUMS), RULES)
+    held = state.networks["m"]
+    assert len(held.cards) == len(held.numbers) == len(held.firsts) == 20
+    assert set().union(*held.in_cell.values()) == held.cards.keys() and len(held.devices["35"]) <= 10 and len(held.devices) <= 20

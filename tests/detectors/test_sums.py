@@ -124,3 +124,22 @@ def test_batch_boundaries_change_no_epoch(usage_of, seed):
 
     whole = gathered_of()
     assert whole and gathered_of(*sorted(rng.sample(range(1, 60), 12))) == whole
+
+
+@pytest.mark.parametrize(
+    ("call", "added"),
+    [
+        ({"answered": False, "sip_code": 487, "t_ms": T_MS + 2_000}, {"ends": 1, "rings": 1}),
+        ({"answered": False, "sip_code": 486}, {"ends": 1}),
+        ({"ringing_ms": T_MS + 1_000, "answer_ms": T_MS + 1_300, "duration_ms": 90_000, "release_side": "callee"},
+         {"answers": 1, "early": 1, "sided": 1, "by_callee": 1, "delay_ms": 1_300, "talk_ms": 90_000}),
+        ({"ringing_ms": T_MS + 1_000, "answer_ms": T_MS + 9_000, "duration_ms": 22_400, "release_side": "caller"},
+         {"answers": 1, "sided": 1, "briefs": 1, "brief_s": 22, "brief_s2": 484, "delay_ms": 9_000, "talk_ms": 22_400}),
+        ({"answer_ms": T_MS + 9_000, "duration_ms": 3_000, "release_side": ""}, {"answers": 1, "shorts": 1, "delay_ms": 9_000, "talk_ms": 3_000}),
+    ],
+)  # fmt: skip
+def test_what_a_call_that_ends_adds(usage_of, call, added):
+    found = gather({}, usage_of(CALL | {"final": True, "answered": True, "started_ms": T_MS, "t_ms": T_MS + 100_000} | call), ticks((0, 5)), LIMITS)
+    row = found.row(0, named=True)
+    names = ("ends", "rings", "answers", "shorts", "talk_ms", "delay_ms", "early", "sided", "by_callee", "briefs", "brief_s", "brief_s2")
+    assert {name: row[name] for name in names if row[name]} == {"ends": 1} | added

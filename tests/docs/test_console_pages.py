@@ -17,7 +17,7 @@ run = run_path(str(Path(__file__).with_name("console.py")))["run"]
 
 @pytest.mark.parametrize(
     ("page", "last"),
-    [("known-ranges.md", "ranges forget"), ("notifications.md", "notify remove"), ("lists.md", "lists remove")],
+    [("known-ranges.md", "ranges forget"), ("notifications.md", "notify remove"), ("lists.md", "lists remove"), ("test-calls.md", "testcalls")],
 )
 def test_every_command_of_the_page_says_what_the_page_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page: str, last: str):
     monkeypatch.chdir(tmp_path)

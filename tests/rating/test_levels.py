@@ -137,7 +137,7 @@ def test_a_mark_up_raises_the_deck_of_the_level_above_at_every_time_of_its_plan(
 
 def levels_of(config: Config, at_ms: int, talk_s: int) -> list[Quote]:
     terms = compile_contracts(config, DECKS)
-    asked = quotes.Asked("acme", "+43 12345678", at_ms=at_ms, talk_ms=1000 * talk_s)
+    asked = quotes.QuoteRequest("acme", "+43 12345678", at_ms=at_ms, talk_ms=1000 * talk_s)
     return [quotes.ask(terms, "t1", asked), *quotes.resellers(terms, "t1", asked)]
 
 

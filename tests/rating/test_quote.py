@@ -170,7 +170,7 @@ def test_the_price_list_is_that_of_the_moment_that_the_agreement_names(instant, 
 )
 def test_what_money_buys_where_the_end_of_the_call_chooses_the_price_list(money, seconds):
     terms = agreed(SIX, rating_instant="end")
-    asked = quotes.Asked("acme", "+4312345678", at_ms=at("2026-11-27T17:59:40+00:00"))
+    asked = quotes.QuoteRequest("acme", "+4312345678", at_ms=at("2026-11-27T17:59:40+00:00"))
     assert quotes.buys(terms, "t1", asked, to_nanos(money))[0] == seconds
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -307,3 +309,8 @@ def test_users_are_added_listed_and_changed(house: House):
     assert "disabled" in house.run("user", "list") and "there is no user 'ben'" in house.run("user", "disable", "ben", "--why", "w", exit_code=1)
     with reading(house.engine) as conn:
         assert [line.who for line in audit.last(conn, 1, "disabled a user")] == ["ops"]
+
+
+def test_the_manual_waits_for_no_large_library():
+    program = "import sys, ringfence.cli; print({'polars', 'numpy', 'pydantic', 'sqlalchemy', 'httpx2', 'bytewax'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "set()\n"

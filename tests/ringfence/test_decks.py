@@ -97,7 +97,7 @@ def test_a_mapping_that_is_wrong_says_where(home: Path, text: str, fault: str):
         (("activate", "alpha", "--why", "w"), "There is no deck version 'alpha'"),
         (("rollback", "--carrier", "alpha", "--why", "w"), "there is nothing to roll back"),
         (("diff", "nothing", "buy-alpha"), "There is no deck version 'nothing'"),
-        (("activate", "alpha@1", "--why", " "), "it goes into the audit"),
+        (("activate", "alpha@1", "--why", " "), "say --why"),
     ],
 )
 def test_what_does_not_exist_is_said(home: Path, words: tuple[str, ...], fault: str, monkeypatch: pytest.MonkeyPatch):

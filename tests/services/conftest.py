@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from core import schemas
 from ringfence.settings import Settings
 from services import first_start
 from services.installation import Installation
-from warehouse import Warehouse, insert, migrate, open_warehouse
+from warehouse import Warehouse, insert, open_warehouse
 
 
 def table(schema: pl.Schema, rows: list[dict[str, Any]]) -> pa.Table:
@@ -65,8 +65,8 @@ def installed(tmp_path: Path) -> Installation:
 
 
 @pytest.fixture
-def charges(installed: Installation) -> Iterator[Charges]:
+def charges(installed: Installation, new_warehouse: Callable[[Path], None]) -> Iterator[Charges]:
+    new_warehouse(installed.root / "warehouse")
     client = open_warehouse(installed.warehouse_dsn)
-    migrate(client)
     yield Charges(client)
     client.close()

@@ -9,7 +9,7 @@ import pypdf
 import pytest
 
 from assurance.controls.protocol import Item, Result
-from assurance.report import Bill, Claim, Report, report
+from assurance.report import Claim, ComparedBill, Report, report
 from services.assurance_page import as_html, as_pdf, page
 
 UNIT = 10**9
@@ -26,7 +26,7 @@ def made() -> Report:
         Result(control="traffic_by_hour", status="not_looked", why_not="no warehouse"),
     ]
     earlier = [Result(control="unbilled_calls", status="found", checked=900, count=5, money={"EUR": 12 * UNIT})]
-    bills = [Bill("alpha", "A-7", "EUR", 130 * UNIT, 100 * UNIT, 30 * UNIT, {"rate": 20 * UNIT, "minutes": 10 * UNIT, "rate|fx": 4 * UNIT})]
+    bills = [ComparedBill("alpha", "A-7", "EUR", 130 * UNIT, 100 * UNIT, 30 * UNIT, {"rate": 20 * UNIT, "minutes": 10 * UNIT, "rate|fx": 4 * UNIT})]
     claims = [Claim("alpha", "rate", "credited", "EUR", 20 * UNIT, 15 * UNIT), Claim("alpha", "minutes", "sent", "EUR", 10 * UNIT, None)]
     claims += [Claim("acme", "rate", "credited", "EUR", 3 * UNIT, 2 * UNIT, False), Claim("acme", "minutes", "sent", "EUR", 4 * UNIT, None, False)]
     return report("t1", "2026-10", latest, earlier, bills, claims, [("2026-09", {"EUR": UNIT}), ("2026-10", {"EUR": 37 * UNIT})])

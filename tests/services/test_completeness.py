@@ -17,16 +17,17 @@ from journal import Entry, open_journal
 from ringfence.cli import app
 from ringfence.settings import Settings
 from services import completeness, first_start
-from warehouse import insert, migrate, open_warehouse
+from warehouse import insert, open_warehouse
 
 LEARNED_MS = time.time_ns() // 1_000_000 - 60_000
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
+def home(tmp_path: Path, new_warehouse) -> Path:
     settings = Settings(home=tmp_path, tenant="t1", countries="AT")
     first_start.lay(settings.installation)
     first_start.open_and_publish(settings.installation, first_start.starter("t1"), 1)
+    new_warehouse(tmp_path / "warehouse")
     return tmp_path
 
 
@@ -44,7 +45,6 @@ def store(home: Path, seqs: dict[int, int], **facts: object) -> None:
     row |= {"at_ms": LEARNED_MS, "disposition": "event"} | facts
     client = open_warehouse(Settings(home=home).warehouse_dsn)
     try:
-        migrate(client)
         rows = [row | {"offset": offset, "seq": seq} for offset, seq in seqs.items()]
         insert(client, "records", pl.DataFrame(rows, schema=schemas.JUDGED).to_arrow())
     finally:

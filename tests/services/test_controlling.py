@@ -15,7 +15,7 @@ from ringfence.cli import app
 from ringfence.settings import Settings
 from services import controlling, periods, posting
 from services.installation import Installation
-from services.rehearsal import Leak, lay
+from services.rehearsal import Leak, make_home
 from simulator.billing.leaks import LEAKS, Tables, leaking
 from simulator.billing.own import offer, own_calls
 
@@ -28,7 +28,7 @@ CALLS = 1_500
 def laid(home: Path, ours: pl.DataFrame, leak: Leak = lambda found: found) -> Installation:
     """A home with these calls."""
     installation = Settings(home=home, tenant="t1", countries="AT").installation
-    lay(installation, ours, NOW_MS, leak)
+    make_home(installation, ours, NOW_MS, leak)
     return installation
 
 

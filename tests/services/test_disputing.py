@@ -22,8 +22,8 @@ from services import disputing
 from services.disputing import NotNow
 from services.errors import BadArgument
 from services.installation import Installation
-from services.reconciling import Asked, run
-from services.rehearsal import Leak, lay
+from services.reconciling import ReconcileRequest, run
+from services.rehearsal import Leak, make_home
 from simulator.billing.faults import bill_of
 from simulator.billing.files import cdr_file, invoice_file
 from simulator.billing.own import FROM_MS, UNTIL_MS, offer, own_calls
@@ -36,14 +36,14 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("disputed")
     bill = bill_of(own_calls(2_000, 1, offer()), offer(), 2, share=0.005)
     installation = laid(path, bill.ours)
-    run(installation, "", Asked("alpha", "2026-10", "buy", invoice_file(bill), cdr_file(bill, 3)), "ops", NOW_MS)
+    run(installation, "", ReconcileRequest("alpha", "2026-10", "buy", invoice_file(bill), cdr_file(bill, 3)), "ops", NOW_MS)
     return path
 
 
 def laid(home: Path, ours: pl.DataFrame, leak: Leak = lambda found: found) -> Installation:
     """A home with these calls."""
     installation = Settings(home=home, tenant="t1", countries="AT").installation
-    lay(installation, ours, NOW_MS, leak)
+    make_home(installation, ours, NOW_MS, leak)
     return installation
 
 
@@ -156,7 +156,7 @@ def test_a_customers_dispute_ends_with_a_credit_note_of_ours(tmp_path: Path):
 
     for words in (("books", "post"), ("invoices", "run"), ("invoices", "approve", "--why", "checked"), ("invoices", "issue")):
         invoke(*words)
-    claim = run(installation, "", Asked("acme", "2026-10", "sell", cdrs=cdr_file(bill, 3)), "ops", NOW_MS).stored
+    claim = run(installation, "", ReconcileRequest("acme", "2026-10", "sell", cdrs=cdr_file(bill, 3)), "ops", NOW_MS).stored
     engine = open_books(installation.books_dsn)
     with writing(engine) as conn:
         (one,) = disputing.propose(conn, "t1", claim.id, "ops", NOW_MS, ("rate",))

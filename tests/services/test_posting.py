@@ -14,7 +14,7 @@ from core import schemas
 from ringfence.settings import Settings
 from services import first_start, posting
 from services.installation import Installation
-from warehouse import Warehouse, insert, migrate, open_warehouse, runs
+from warehouse import Warehouse, insert, open_warehouse, runs
 
 NOON = 1_764_072_000_000
 ACME, ALPHA = Account("t1", "unbilled", "EUR", "acme", "retail"), Account("t1", "unpaid", "EUR", "alpha", "wholesale")
@@ -29,9 +29,9 @@ def installation(tmp_path: Path) -> Installation:
 
 
 @pytest.fixture
-def warehouse(installation: Installation) -> Iterator[Warehouse]:
+def warehouse(installation: Installation, new_warehouse) -> Iterator[Warehouse]:
+    new_warehouse(installation.root / "warehouse")
     client = open_warehouse(installation.warehouse_dsn)
-    migrate(client)
     yield client
     client.close()
 

@@ -15,9 +15,9 @@ from ringfence.cli import app
 from ringfence.settings import Settings
 from services.errors import ServiceError
 from services.installation import Installation
-from services.reconciling import Asked, Refused, run
-from services.rehearsal import Leak, config, lay
-from simulator.billing.faults import Bill, bill_of
+from services.reconciling import ReconcileRequest, Refused, run
+from services.rehearsal import Leak, config, make_home
+from simulator.billing.faults import CarrierBill, bill_of
 from simulator.billing.files import cdr_file, invoice_file
 from simulator.billing.own import FROM_MS, UNTIL_MS, offer, own_calls
 
@@ -30,17 +30,17 @@ SWAPPED = b"Setup time;Answer time;Called No;Talk (s);Amount\n" + b"2026-10-02 0
 def laid(home: Path, ours: pl.DataFrame, leak: Leak = lambda found: found) -> Installation:
     """A home with these calls."""
     installation = Settings(home=home, tenant="t1", countries="AT").installation
-    lay(installation, ours, NOW_MS, leak)
+    make_home(installation, ours, NOW_MS, leak)
     return installation
 
 
 @pytest.fixture(scope="module")
-def bill() -> Bill:
+def bill() -> CarrierBill:
     return bill_of(own_calls(CALLS, 1, offer()), offer(), 2, share=0.005)
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory, bill: Bill) -> Path:
+def home(tmp_path_factory: pytest.TempPathFactory, bill: CarrierBill) -> Path:
     path = tmp_path_factory.mktemp("billed")
     laid(path, bill.ours)
     return path
@@ -51,12 +51,12 @@ def installation(home: Path) -> Installation:
     return Installation.embedded(home)
 
 
-def asked(bill: Bill, **more: object) -> Asked:
+def asked(bill: CarrierBill, **more: object) -> ReconcileRequest:
     facts = {"party": "alpha", "period": "2026-10", "invoice": invoice_file(bill), "cdrs": cdr_file(bill, 3), "guess_again": True}
-    return Asked(**(facts | more))  # type: ignore[arg-type]
+    return ReconcileRequest(**(facts | more))  # type: ignore[arg-type]
 
 
-def test_the_causes_add_up_and_the_same_files_again_are_the_same_reconciliation(installation: Installation, bill: Bill):
+def test_the_causes_add_up_and_the_same_files_again_are_the_same_reconciliation(installation: Installation, bill: CarrierBill):
     first = run(installation, "", asked(bill), "ops", NOW_MS)
     found = first.reconciled
     assert found.entries["nanos"].sum() == found.theirs_nanos - found.ours_nanos
@@ -69,7 +69,7 @@ def test_the_causes_add_up_and_the_same_files_again_are_the_same_reconciliation(
     engine.dispose()
 
 
-def test_other_files_for_the_period_and_overlapping_periods_are_refused(installation: Installation, bill: Bill):
+def test_other_files_for_the_period_and_overlapping_periods_are_refused(installation: Installation, bill: CarrierBill):
     run(installation, "", asked(bill), "ops", NOW_MS)
     with pytest.raises(Refused, match="--replace"):
         run(installation, "", asked(bill, cdrs=None), "ops", NOW_MS)
@@ -90,14 +90,14 @@ def test_other_files_for_the_period_and_overlapping_periods_are_refused(installa
         ({"invoice": None, "cdrs": None}, "nothing to compare"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_compared_is_refused_with_the_reason(installation: Installation, bill: Bill, wrong: dict[str, object], said: str):
+def test_what_cannot_be_compared_is_refused_with_the_reason(installation: Installation, bill: CarrierBill, wrong: dict[str, object], said: str):
     with pytest.raises(ServiceError, match=said):
         run(installation, "", asked(bill, **({"cdrs": None} | wrong)), "ops", NOW_MS, keep=False)
 
 
 def test_a_total_that_is_not_the_sum_and_a_negative_line_are_findings_and_add_up(installation: Installation):
     text = b"Invoice;A-7\nDestination;Calls;Minutes;Amount\nAustria;10;100.00;1.21\nCredit;;;-5.00\nTotal;;;6.21\n"
-    found = run(installation, "", Asked("alpha", "2026-11-05", invoice=text, guess_again=True), "ops", NOW_MS, keep=False).reconciled
+    found = run(installation, "", ReconcileRequest("alpha", "2026-11-05", invoice=text, guess_again=True), "ops", NOW_MS, keep=False).reconciled
     kinds = {one.kind for one in found.findings}
     assert {"total", "negative line"} <= kinds
     causes = dict(found.causes().select("cause", "nanos").iter_rows())
@@ -108,12 +108,12 @@ def test_a_total_that_is_not_the_sum_and_a_negative_line_are_findings_and_add_up
 def test_local_time_over_a_change_of_the_clocks_is_told(installation: Installation):
     lines = [f"25.10.2026 {hour:02d}:{minute:02d}:00;43112345{minute:02d};61;0.0123" for hour in (1, 2, 3) for minute in range(0, 60, 5)]
     text = ("Call Start;Called No;Talk (s);Amount\n" + "\n".join(lines)).encode()
-    one = Asked("alpha", "2026-10-25", cdrs=text, zone="Europe/Vienna", guess_again=True, replace=True)
+    one = ReconcileRequest("alpha", "2026-10-25", cdrs=text, zone="Europe/Vienna", guess_again=True, replace=True)
     done = run(installation, "", one, "ops", NOW_MS, keep=False)
     assert [one.kind for one in done.reconciled.findings if "twice" in one.what] == ["repeated hour"]
 
 
-def test_a_file_with_broken_lines_is_compared_and_each_of_them_is_named(installation: Installation, bill: Bill):
+def test_a_file_with_broken_lines_is_compared_and_each_of_them_is_named(installation: Installation, bill: CarrierBill):
     lines = cdr_file(bill, 3).split(b"\n")
     broken = {place for place in range(40, len(lines) - 1) if place % 20 == 0}
     text = b"\n".join(b"#####;" + line[:9] if place in broken else line for place, line in enumerate(lines))
@@ -124,7 +124,7 @@ def test_a_file_with_broken_lines_is_compared_and_each_of_them_is_named(installa
     assert not [cause for cause in causes if cause == "missing_theirs"], "a call that may be in a broken row is not said to be missing"
 
 
-def test_a_file_of_calls_that_is_there_twice_has_duplicates(installation: Installation, bill: Bill):
+def test_a_file_of_calls_that_is_there_twice_has_duplicates(installation: Installation, bill: CarrierBill):
     head, _, body = cdr_file(bill, 3).rstrip(b"\n").partition(b"\n")
     once, twice = (run(installation, "", asked(bill, cdrs=head + b"\n" + text, replace=True), "ops", NOW_MS, keep=False).reconciled
         for text in (body, body + b"\n" + body))  # fmt: skip
@@ -133,13 +133,13 @@ def test_a_file_of_calls_that_is_there_twice_has_duplicates(installation: Instal
 
 
 @pytest.mark.parametrize("other", [{"period": "2026-11"}, {"party": "acme", "role": "sell"}])
-def test_the_same_file_for_another_period_or_party_is_refused(installation: Installation, bill: Bill, other: dict[str, object]):
+def test_the_same_file_for_another_period_or_party_is_refused(installation: Installation, bill: CarrierBill, other: dict[str, object]):
     run(installation, "", asked(bill), "ops", NOW_MS)
     with pytest.raises(Refused, match="The same invoice was reconciled as alpha-2026-10-01"):
         run(installation, "", asked(bill, **other), "ops", NOW_MS)
 
 
-def test_what_is_refused_leaves_nothing_behind(installation: Installation, bill: Bill):
+def test_what_is_refused_leaves_nothing_behind(installation: Installation, bill: CarrierBill):
     def rows() -> tuple[object, ...]:
         engine = open_books(installation.books_dsn)
         with reading(engine) as conn:
@@ -155,7 +155,7 @@ def test_what_is_refused_leaves_nothing_behind(installation: Installation, bill:
     assert rows() == before
 
 
-def test_a_tolerance_of_money_takes_small_differences_together(installation: Installation, bill: Bill):
+def test_a_tolerance_of_money_takes_small_differences_together(installation: Installation, bill: CarrierBill):
     exact, lenient = (run(installation, "", asked(bill, tolerance_nanos=nanos), "ops", NOW_MS, keep=False).reconciled for nanos in (0, 10_000_000))
     assert lenient.difference_nanos == exact.difference_nanos == lenient.entries["nanos"].sum()
     before, after = (dict(found.causes().select("cause", "parts").iter_rows()) for found in (exact, lenient))
@@ -169,7 +169,7 @@ def test_fees_and_a_discount_that_were_agreed_on_are_no_difference(tmp_path: Pat
     plain = config("t1")
     agreements = tuple(msgspec.structs.replace(one, invoicing=how) if one.role == "buy" else one for one in plain.agreements)
     made = Settings(home=tmp_path / "home", tenant="t1", countries="AT").installation
-    lay(made, bill.ours, NOW_MS, agreed=msgspec.structs.replace(plain, agreements=agreements))
+    make_home(made, bill.ours, NOW_MS, agreed=msgspec.structs.replace(plain, agreements=agreements))
     text = invoice_file(bill).decode().replace("Total;", "Port fee;;;50.00\nPaper;;;3.00\nTotal;")
     found = run(made, "", asked(bill, invoice=text.encode()), "ops", NOW_MS, keep=False).reconciled
     causes = dict(found.causes().select("cause", "nanos").iter_rows())
@@ -179,7 +179,7 @@ def test_fees_and_a_discount_that_were_agreed_on_are_no_difference(tmp_path: Pat
     assert found.ours_nanos == calls - (calls + 5) // 10 + 50 * 10**9
 
 
-def test_a_customer_disputes_our_invoice_by_the_same_engine(installation: Installation, bill: Bill):
+def test_a_customer_disputes_our_invoice_by_the_same_engine(installation: Installation, bill: CarrierBill):
     done = run(installation, "", asked(bill, party="acme", role="sell", invoice=None, replace=True), "ops", NOW_MS, keep=False)
     found = done.reconciled
     causes = dict(found.causes().select("cause", "nanos").iter_rows())
@@ -187,7 +187,7 @@ def test_a_customer_disputes_our_invoice_by_the_same_engine(installation: Instal
     assert causes["rate|fx"] < 0 or causes["rate"] < 0, "the customer's claim is by the wholesale price"
 
 
-def test_the_command_shows_causes_that_add_up_and_writes_the_calls(home: Path, bill: Bill, tmp_path: Path):
+def test_the_command_shows_causes_that_add_up_and_writes_the_calls(home: Path, bill: CarrierBill, tmp_path: Path):
     (tmp_path / "invoice.csv").write_bytes(invoice_file(bill))
     (tmp_path / "calls.csv").write_bytes(cdr_file(bill, 3))
     arguments = ["reconcile", "--carrier", "alpha", "--period", "2026-10", "--invoice", str(tmp_path / "invoice.csv"), "--cdrs",

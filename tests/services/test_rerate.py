@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
@@ -14,7 +15,7 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
-from books import configs, decks, ledger, migrate, tenants
+from books import configs, decks, ledger, tenants
 from core.config import Account, Agreement, Allowance, Carrier, Config, DeckSpan, Package, Trunk
 from core.message import Message
 from core.money import to_text
@@ -29,7 +30,6 @@ from services.errors import BadArgument, UnknownName
 from services.installation import Installation, books
 from services.reading import warehouse
 from warehouse import ask, handing, insert, open_warehouse, queries
-from warehouse import migrate as migrate_warehouse
 
 NOON = 1_764_072_000_000  # 2025-11-25 12:00:00 UTC
 HOUR, DAY = 3_600_000, 86_400_000
@@ -127,15 +127,16 @@ def lines(run: Any, by: str = "all") -> list[str]:
     return found
 
 
-@pytest.fixture(scope="module")
-def installation(tmp_path_factory: pytest.TempPathFactory) -> Installation:
-    """One for all tests: each has a tenant of its own."""
-    at = Installation.embedded(tmp_path_factory.mktemp("home"))
-    migrate(at.books_dsn)
-    client = open_warehouse(at.warehouse_dsn)
-    migrate_warehouse(client)
-    client.close()
-    return at
+@pytest.fixture
+def installation(tmp_path: Path, new_warehouse, new_books: Path) -> Iterator[Installation]:
+    """Of each test, its warehouse held open: to start the engine for every question, over what all tests have stored, takes longer than to
+    answer."""
+    at = Installation.embedded(tmp_path)
+    shutil.copy(new_books, at.root / "books.db")
+    new_warehouse(at.root / "warehouse")
+    held = open_warehouse(at.warehouse_dsn)
+    yield at
+    held.close()
 
 
 @pytest.fixture

@@ -25,20 +25,18 @@ from ringfence.ops import faults
 from ringfence.settings import Settings
 from services import first_start, retention
 from switches.spool import TOPIC as SPOOL
-from warehouse import kept_days, migrate, open_warehouse
+from warehouse import kept_days, open_warehouse
 
 SMALL = Limits(segment_bytes=4096, retention_ms=None)
 DAY_NS = 86_400 * 10**9
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
+def settings(tmp_path: Path, new_warehouse) -> Settings:
     settings = Settings(home=tmp_path / "home", tenant="t1", countries="AT", partitions=2)
     first_start.lay(settings.installation)
     first_start.open_and_publish(settings.installation, first_start.starter("t1"), time.time_ns() // 1_000_000)
-    client = open_warehouse(settings.warehouse_dsn)
-    migrate(client)
-    client.close()
+    new_warehouse(settings.root / "warehouse")
     return settings
 
 

@@ -28,16 +28,17 @@ from ringfence.ops.stored_counts import StoredCounts
 from ringfence.settings import Settings
 from ringfence.terminal import Terminal
 from services import first_start
-from warehouse import WarehouseError, ask, insert, migrate, open_warehouse, queries
+from warehouse import WarehouseError, ask, insert, open_warehouse, queries
 
 MINUTE_AGO_MS = time.time_ns() // 1_000_000 - 60_000
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
+def home(tmp_path: Path, new_warehouse) -> Path:
     settings = Settings(home=tmp_path, tenant="t1", countries="AT")
     first_start.lay(settings.installation)
     first_start.open_and_publish(settings.installation, first_start.starter("t1"), 1)
+    new_warehouse(tmp_path / "warehouse")
     return tmp_path
 
 
@@ -55,7 +56,6 @@ def store(home: Path, *seqs: int, boot_id: str = "1763", learned_ms: int = MINUT
     ]
     client = open_warehouse(Settings(home=home).warehouse_dsn)
     try:
-        migrate(client)
         insert(client, "records", pl.DataFrame([blank | row for row in rows], schema=schemas.JUDGED).to_arrow())
     finally:
         client.close()

@@ -8,15 +8,17 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
-from books import Connection, alerts, audit, orders, verdicts
+from books import Connection, alerts, audit, configs, orders, verdicts
 from core.decide import decide
 from core.facts import Contribution, Facts
 from core.ids import derived_id
 from core.orders import BlockOrder, Finding, Key
-from detectors.corrector import Judged, learn
+from core.policy import Policy
+from detectors.corrector import LEAST, Judged, learn
 from ringfence.cli import app
 from services import alert_desk
 from services import verdicts as service
+from services.backtest import policy_in_force
 from services.errors import BadArgument, ServiceError, UnknownName
 
 NOW = 1_764_072_000_000
@@ -77,7 +79,7 @@ def test_fraud_spreads_to_the_open_alerts_of_the_subject_alone(conn):
     alert(conn, "judged", detector="irsf_short")
     service.give(conn, "judged", "not fraud", "ben", "a test line", NOW)
     assert service.give(conn, "f1", "fraud", "anna", "the customer confirmed it", NOW).spread_to == ["open"]
-    found = {one.finding_id: (one.verdict, one.spread_from) for one in service.every(conn, "t1")}
+    found = {one.finding_id: (one.verdict, one.spread_from) for one in verdicts.every(conn, "t1")}
     assert found == {"f1": ("fraud", ""), "open": ("fraud", "f1"), "judged": ("not fraud", "")}
 
 
@@ -107,7 +109,7 @@ def test_a_verdict_may_be_changed_and_then_the_subject_is_quiet_no_more(conn):
     alert(conn, "f1")
     service.give(conn, "f1", "not fraud", "anna", "their campaign", NOW)
     service.give(conn, "f1", "fraud", "ben", "it was not", NOW + 1)
-    assert service.quiet(conn, NOW + 2) == []
+    assert list(verdicts.quiet(conn, NOW + 2).values()) == []
     assert verdicts.of(conn, ["f1"])["f1"].verdict == "fraud"
     assert [line.verb for line in audit.last(conn) if line.subject.startswith("f1")] == ["verdict: fraud", "verdict: not fraud"]
 
@@ -126,7 +128,7 @@ def test_what_cannot_be_stored_changes_nothing(conn, finding, word, why, quiet_m
     alert(conn, "f1")
     with pytest.raises(error):
         service.give(conn, finding, word, "anna", why, NOW, quiet_ms)
-    assert service.every(conn) == [] and service.quiet(conn, NOW) == []
+    assert verdicts.every(conn) == [] and list(verdicts.quiet(conn, NOW).values()) == []
 
 
 def test_the_queue_leaves_out_what_its_detector_is_quiet_about(conn):
@@ -157,3 +159,40 @@ def test_the_command_stores_a_verdict_and_says_what_follows(tmp_path):
     assert "acme is sending" in run(app, ["alerts", "show", "f1", "--home", str(tmp_path)]).output
     wrong = run(app, ["alerts", "verdict", "f9", "fraud", "--why", "w", "--home", str(tmp_path)])
     assert wrong.exit_code == 1 and "There is no alert f9" in wrong.output
+
+
+# --- the corrector in judge ---
+
+
+def say(conn: Connection, numbers: range, fraud: bool) -> None:
+    """Verdicts on alerts that rest on the price alone, which people call wrong or right."""
+    for number in numbers:
+        evidence = [Contribution("price", 8.0, 2.0, 0.1), Contribution("rate", 5.0, 9.0, 1.0)]
+        facts = Facts(subject_kind="account", account="acme", fraud="irsf", prior=-10.0, evidence=evidence)
+        finding = msgspec.structs.replace(alert(conn, f"said-{number}", subject=f"acme-{number}", at_ms=NOW + number), facts=facts, key=None)
+        alerts.upsert(conn, finding, NOW + number)
+        service.give(conn, finding.finding_id, "fraud" if fraud else "not fraud", "anna", "looked", NOW + number)
+
+
+def test_the_corrector_learns_from_verdicts_and_waits_until_there_are_enough(conn):
+    say(conn, range(10), fraud=False)
+    assert policy_in_force(conn, "t1") == Policy(), "off: verdicts change no config"
+    assert service.correct(conn, "t1", True, "anna", "try it", NOW).corrected_by == 0
+    version = configs.latest(conn)
+    say(conn, range(10, LEAST - 1), fraud=False)
+    assert configs.latest(conn) == version, "too few to tell"
+    say(conn, range(LEAST - 1, LEAST + 1), fraud=False)
+    policy = policy_in_force(conn, "t1")
+    assert policy.corrected_by == LEAST and policy.corrections["price"] < 0
+    assert configs.latest(conn) == version + 1, "a version per handful of verdicts, not per verdict"
+    say(conn, range(LEAST + 1, LEAST + 6), fraud=False)
+    assert policy_in_force(conn, "t1").corrected_by == LEAST + 5
+    assert service.correct(conn, "t1", False, "anna", "enough", NOW) == Policy()
+    assert policy_in_force(conn, "t1") == Policy()
+
+
+def test_a_correction_that_rests_on_too_few_verdicts_any_more_is_withdrawn(conn):
+    say(conn, range(LEAST), fraud=False)
+    assert service.correct(conn, "t1", True, "anna", "try it", NOW).corrected_by == LEAST
+    service.give(conn, "said-3", "unsure", "ben", "I would not have said so", NOW + DAY)
+    assert policy_in_force(conn, "t1") == Policy(corrector="on")

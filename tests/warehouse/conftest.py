@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from core import schemas
-from warehouse import Warehouse, insert, migrate, open_warehouse
+from warehouse import Warehouse, insert, open_warehouse
 
 NOON = 1_764_072_000_000  # 2025-11-25 12:00:00 UTC
 DAY_MS = 86_400_000
@@ -66,9 +66,9 @@ def directory(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def client(directory: Path) -> Iterator[Warehouse]:
+def client(directory: Path, new_warehouse: Callable[[Path], None]) -> Iterator[Warehouse]:
+    new_warehouse(directory)
     client = open_warehouse(f"chdb://{directory}")
-    migrate(client)
     yield client
     client.close()
 

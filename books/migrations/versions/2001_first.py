@@ -133,6 +133,12 @@ def upgrade() -> None:
         "quiet_subjects", ["tenant", "detector", "subject_kind", "subject"],
         *_text("tenant", "detector", "subject_kind", "subject", "finding_id"), *_int64("until_ms"), *_text("who", "why"), *_int64("at_ms"),
     )  # fmt: skip
+    _create(
+        "route_tests", ["tenant", "test_id"], *_text("tenant", "test_id"), *_int64("at_ms"), *_text("carrier", "a_number", "b_number"),
+        sa.Column("cli", sa.Text()), *[sa.Column(name, sa.Boolean()) for name in ("answered", "line_rang", "line_answered", "ringback")],
+        *[sa.Column(name, sa.BigInteger()) for name in ("hung_up_ms", "ended_ms")],
+    )  # fmt: skip
+    op.create_index("ix_route_tests_at", "route_tests", ["tenant", "at_ms"])
     content = sa.Column("content", sa.LargeBinary(), nullable=False)
     _create("models", ["sha256"], *_text("sha256", "name"), content, *_text("who", "why"), *_int64("at_ms"))
     _create(

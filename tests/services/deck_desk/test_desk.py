@@ -21,11 +21,10 @@ from rating.offers.mapping import Mapping, Notice, Profile
 from rating.price import price_one
 from services import in_force, publishing
 from services.deck_desk import activating, importing, looking, plans
-from services.deck_desk.importing import Asked, Imported
+from services.deck_desk.importing import Imported, ImportOptions
 from services.errors import ServiceError, UnknownName
 from simulator.workbook import workbook
 from warehouse import Warehouse, insert, open_warehouse
-from warehouse import migrate as migrate_warehouse
 
 DAY_MS = 86_400_000
 NOW = round(datetime(2026, 11, 20, tzinfo=UTC).timestamp() * 1000)
@@ -93,7 +92,7 @@ def conn(engine: Engine) -> Iterator[Connection]:
 
 def bring(conn: Connection, text: str | bytes = NEW, now_ms: int = NOW, carrier: str = "alpha", **asked: object) -> Imported:
     content = text.encode() if isinstance(text, str) else text
-    return importing.import_file(conn, "t1", Asked(carrier=carrier, **asked), content, "offer.csv", "me", now_ms)  # type: ignore[arg-type]
+    return importing.import_file(conn, "t1", ImportOptions(carrier=carrier, **asked), content, "offer.csv", "me", now_ms)  # type: ignore[arg-type]
 
 
 def errors(done: Imported) -> list[str]:
@@ -310,9 +309,9 @@ def test_a_workbook_and_a_text_of_the_same_rows_are_the_same_deck(conn: Connecti
 
 
 @pytest.fixture
-def client(tmp_path: Path) -> Iterator[Warehouse]:
+def client(tmp_path: Path, new_warehouse) -> Iterator[Warehouse]:
+    new_warehouse(tmp_path / "warehouse")
     client = open_warehouse(f"chdb://{tmp_path}/warehouse")
-    migrate_warehouse(client)
     yield client
     client.close()
 

@@ -6,6 +6,7 @@ import json
 import socketserver
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -15,7 +16,7 @@ from standardwebhooks.webhooks import Webhook
 
 from books import Connection, alerts, notifications, takes, writing
 from books.engine import Engine
-from core.notify import Event, Notice, Target
+from core.notify import HOUR_MS, MOST_PER_HOUR, Event, Notice, Target
 from core.orders import Finding
 from services.errors import ServiceError
 from services.mailing import smtp
@@ -198,6 +199,28 @@ def test_a_crash_sends_at_most_once_more_and_under_the_same_id(engine: Engine, w
     run(engine, NOW + 4_000)
     assert len(box.got) == received and len({headers["webhook-id"] for headers, _ in box.got}) == 1
     assert [state for _, state, _ in states(engine)] == ["sent"]
+
+
+@pytest.mark.parametrize("step", ["plan", "sending", "send", "mark"])
+def test_of_a_flood_each_message_within_the_limit_arrives_under_one_id_though_every_other_round_is_killed(engine: Engine, step: str):
+    add(engine)
+    got: list[str] = []
+    flood = [Event(f"f{at:03}", "t1", "urgent", NOW, "title", "text") for at in range(MOST_PER_HOUR + 40)]
+
+    def dies(at: str) -> None:
+        if at == step:
+            raise Dies
+
+    def deliver(notice: Notice, target: Target, now_ms: int) -> None:
+        got.append(notice.about)
+
+    for n in range(24):
+        with suppress(Dies):
+            rounds.round_of(engine, flood, deliver, "one", lambda at_ms=NOW + n * 1_000: at_ms, dies if n % 2 else no_fault)
+    assert set(got) == {f"f{at:03}" for at in range(MOST_PER_HOUR)} | {f"more/{NOW // HOUR_MS}/urgent"}
+    assert (len(got) > len(set(got))) == (step in ("send", "mark")), "only what was killed between sending and marking comes twice"
+    with writing(engine) as conn:
+        assert {one.state for one in notifications.last(conn, 200)} == {"sent", "obsolete"}
 
 
 def test_nobody_takes_it_so_it_escalates_and_what_is_taken_does_not(engine: Engine, web: tuple[Box, str]):

@@ -11,7 +11,7 @@ from books import deliveries, migrate, open_books, switches, tenants, writing
 from core.record import TICK_KEY, Tick
 from core.topics import CALLS
 from journal import Entry, JournalError, open_journal
-from services.notifying.silence import Heard, Watch, heard, of_switches
+from services.notifying.silence import JournalEnd, Watch, journal_end, of_switches
 from services.part_health import Part
 
 NOW = 1_795_910_400_000
@@ -25,21 +25,21 @@ def tick(at_ms: int, **complete_to_ms: int) -> Tick:
 @pytest.mark.parametrize(
     ("what", "last", "silences"),
     [
-        ("all is well", Heard(tick(NOW - 5_000, k1=NOW - 6_000), NOW - 10_000), []),
-        ("no tick for two minutes", Heard(tick(NOW - 2 * MIN, k1=NOW - 20 * MIN), NOW - 20 * MIN), ["ticks"]),
-        ("no tick ever", Heard(None, 0), ["ticks"]),
-        ("a switch is behind", Heard(tick(NOW, k1=NOW - 6 * MIN, k2=NOW), NOW), ["records of k1"]),
-        ("no calls for an hour", Heard(tick(NOW, k1=NOW), NOW - 61 * MIN), ["records"]),
-        ("no call ever: a new installation", Heard(tick(NOW, k1=NOW), 0), []),
+        ("all is well", JournalEnd(tick(NOW - 5_000, k1=NOW - 6_000), NOW - 10_000), []),
+        ("no tick for two minutes", JournalEnd(tick(NOW - 2 * MIN, k1=NOW - 20 * MIN), NOW - 20 * MIN), ["ticks"]),
+        ("no tick ever", JournalEnd(None, 0), ["ticks"]),
+        ("a switch is behind", JournalEnd(tick(NOW, k1=NOW - 6 * MIN, k2=NOW), NOW), ["records of k1"]),
+        ("no calls for an hour", JournalEnd(tick(NOW, k1=NOW), NOW - 61 * MIN), ["records"]),
+        ("no call ever: a new installation", JournalEnd(tick(NOW, k1=NOW), 0), []),
     ],
 )
-def test_what_is_silence(what: str, last: Heard, silences: list[str]):
+def test_what_is_silence(what: str, last: JournalEnd, silences: list[str]):
     watch = Watch(60 * MIN, NOW - 120 * MIN)
     assert [one.what for one in watch.of_journal(lambda: last, NOW)] == silences, what
 
 
 def test_a_journal_that_cannot_be_read_is_silence():
-    def ask() -> Heard:
+    def ask() -> JournalEnd:
         raise JournalError("no such directory")
 
     assert [one.what for one in Watch(0, 0).of_journal(ask, NOW)] == ["journal"]
@@ -63,13 +63,13 @@ def test_one_silence_is_one_event_and_the_next_is_another():
 def test_the_end_of_the_journal_is_heard(tmp_path: Path):
     journal = open_journal(f"files://{tmp_path}/journal")
     journal.create(CALLS, 2)
-    assert heard(journal) == Heard(None, 0)
+    assert journal_end(journal) == JournalEnd(None, 0)
     writer = journal.writer(CALLS, 1)
     ticks = [Entry(TICK_KEY, msgspec.json.encode(tick(NOW + at, k1=NOW)), NOW + at) for at in (0, 5_000)]
     writer.append([Entry(b"t1\x1facme", b"{}", NOW - MIN), *ticks])
     writer.append([Entry(b"t1\x1facme", b"{}", NOW + 6_000)] * 600)  # more than the first look back
     writer.close()
-    assert heard(journal) == Heard(tick(NOW + 5_000, k1=NOW), NOW + 6_000)
+    assert journal_end(journal) == JournalEnd(tick(NOW + 5_000, k1=NOW), NOW + 6_000)
 
 
 def test_a_switch_that_acknowledges_nothing_is_silence_and_a_held_one_is_not(tmp_path: Path):

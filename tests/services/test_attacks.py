@@ -1,0 +1,47 @@
+"""The alerts of one attack are one for a person."""
+
+from __future__ import annotations
+
+import pytest
+
+from books.orders import StoredOrder
+from core.facts import Facts
+from core.orders import BlockOrder, Finding, Key
+from services.alert_desk import Queued
+from services.attacks import attacks
+
+MINUTE = 60_000
+
+
+def alert(name: str, minutes: float, account: str = "acme", status: str = "", no_block: str = "", tenant: str = "t1", euros: int = 1) -> Queued:
+    at_ms = round(minutes * MINUTE)
+    facts = Facts(subject_kind="account", account=account, no_block=no_block)
+    finding = Finding(
+        finding_id=name, tenant=tenant, detector="takeover", subject_kind="account", subject=account, detected_at_ms=at_ms, first_ms=at_ms,
+        last_ms=at_ms + MINUTE, calls=1, exposure_nanos=euros * 10**9, currency="EUR", score=1.0, reason="", example_call_ids=[], facts=facts,
+    )  # fmt: skip
+    return Queued(finding, stored(finding, status) if status else None, None)
+
+
+def stored(finding: Finding, status: str) -> StoredOrder:
+    order = BlockOrder(
+        order_id="o", key=Key(tenant="t1", account="acme"), action="refuse", created_at_ms=0, learned_ms=0, expires_at_ms=9,
+        finding_id=finding.finding_id, reason="", by="judge",
+    )  # fmt: skip
+    return StoredOrder(order, True, status, "", 0, "", 0, 9)
+
+
+@pytest.mark.parametrize(
+    ("queue", "expected"),
+    [
+        ([alert("takeover", 0), alert("irsf", 3), alert("spread", 40)], [["takeover", "irsf", "spread"]]),
+        ([alert("one", 0), alert("other", 3, "blue")], [["one"], ["other"]]),
+        ([alert("one", 0), alert("other", 3, tenant="t2")], [["one"], ["other"]]),
+        ([alert("carrier", 0, ""), alert("range", 3, "")], [["carrier"], ["range"]]),  # about no account
+        ([alert("evening", 0), alert("morning", 600)], [["evening"], ["morning"]]),
+        ([alert("wide", 5, no_block="wide"), alert("blocked", 3, status="standing")], [["blocked", "wide"]]),
+        ([alert("passes", 5, no_block="uncertain"), alert("blocked", 3, status="standing")], [["passes", "blocked"]]),
+    ],
+)
+def test_what_one_account_does_at_one_time_is_one_attack(queue, expected):
+    assert [[one.finding.finding_id for one in attack.members] for attack in attacks(queue)] == expected
