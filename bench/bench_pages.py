@@ -149,9 +149,9 @@ def measure(home: Path, calls: int, days: float, visits: int, only: str) -> dict
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--calls", default="100000,1000000", help="how many calls each side has")
+    options.add_argument("--calls", default="20000,200000", help="how many calls each side has")
     options.add_argument("--days", type=float, default=30)
-    options.add_argument("--visits", type=int, default=20)
+    options.add_argument("--visits", type=int, default=5)
     options.add_argument("--only", default="", help="a part of a page's name")
     options.add_argument("--home", type=Path, help="a directory to keep")
     arguments = options.parse_args()

@@ -23,10 +23,7 @@ class Step:
 
 def recorded(client: Warehouse, tenant: str, from_ms: int, to_ms: int, now_ms: int) -> tuple[Step, Step, Step]:
     """At the switch, received, rated: the records that end a call, of a period."""
-    ends: Counter[str] = Counter()
-    for row in ask(client, control_queries.records(tenant, from_ms, to_ms)):
-        if row["event"] == "stop":
-            ends[row["disposition"]] += row["records"]
+    ends = Counter({row["disposition"]: row["records"] for row in ask(client, control_queries.ends(tenant, from_ms, to_ms))})
     missing = int(gaps(client, tenant, (from_ms, to_ms), now_ms)["missing"].sum())
     received = ends.total()
     money = {row["currency"]: row["nanos"] for row in ask(client, control_queries.sold(tenant, from_ms, to_ms))}

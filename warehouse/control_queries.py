@@ -43,6 +43,18 @@ def records(tenant: str, from_ms: int, to_ms: int) -> Query:
     )
 
 
+def ends(tenant: str, from_ms: int, to_ms: int) -> Query:
+    """How many records that end a call we learned of in a period, by disposition. Of the others only later revisions are read: a mending may make
+    an end of what could not be read."""
+    return (
+        "SELECT disposition, toInt64(count()) AS records FROM ("
+        f"SELECT event, disposition FROM records WHERE {_TENANTS} AND {_DAY} AND (event = 'stop' OR revision > 1) "
+        "ORDER BY tenant DESC, partition DESC, offset DESC, revision DESC LIMIT 1 BY tenant, partition, offset) "
+        "WHERE event = 'stop' GROUP BY disposition",
+        {"tenant": tenant, "from_ms": from_ms, "to_ms": to_ms},
+    )
+
+
 def hours(tenant: str, from_ms: int, to_ms: int) -> Query:
     """Calls of a day of learning by switch, trunk and hour of their end (since 1970). First revisions: a correction is no new call."""
     return (

@@ -325,8 +325,7 @@ _SECOND = "intDiv(learned_ms, 1000) * 1000"
 COUNTING = "(run = 0 OR run IN (SELECT run FROM rating_runs_counting))"
 """Of a charge: whether its rating run counts."""
 
-_AMOUNT = "toDecimal128(nanos, 0) * toDecimal128('0.000000001', 9)"
-"""As `amount`, to the digit: a multiplication takes a third of the time of a division."""
+_AMOUNT = "toDecimal128(nanos, 9) / 1000000000"
 
 _CALLS = "count() AS calls, countIf(answer_ms IS NOT NULL) AS answered, sum(billable_s) AS billable_s"
 
@@ -336,8 +335,6 @@ _OF_CHARGES = "revision, run, role, level, attempt_no, segment"
 """With tenant, partition and offset: the key of a charge."""
 
 _SOLD, _BOUGHT = "role = 'sell' AND level = 0", "role = 'buy'"
-_SEVERAL = f"minIf(currency, {_BOUGHT}) != maxIf(currency, {_BOUGHT})"
-"""Whether a call was bought in several currencies: two strings a call, where a count of distinct ones is a set a call."""
 
 _PRICED = {
     "account": "any(account)",
@@ -348,9 +345,9 @@ _PRICED = {
     "carrier": f"argMaxIf(carrier, (charged_s, attempt_no), {_BOUGHT})",
     "sell": f"sumIf({_AMOUNT}, {_SOLD})",
     "sell_currency": f"anyIf(currency, {_SOLD})",
-    "buy": f"if({_SEVERAL}, NULL, sumIf({_AMOUNT}, {_BOUGHT}))",
+    "buy": f"if(uniqExactIf(currency, {_BOUGHT}) > 1, NULL, sumIf({_AMOUNT}, {_BOUGHT}))",
     "buy_currency": (
-        f"multiIf({_SEVERAL}, 'several', countIf({_BOUGHT}) = 0 AND countIf({_SOLD} AND start_ms IS NOT NULL) = 0, "
+        f"multiIf(uniqExactIf(currency, {_BOUGHT}) > 1, 'several', countIf({_BOUGHT}) = 0 AND countIf({_SOLD} AND start_ms IS NOT NULL) = 0, "
         f"anyIf(currency, {_SOLD}), anyIf(currency, {_BOUGHT}))"
     ),
 }

@@ -19,7 +19,8 @@ from services.waterfall import Billed, Step
 
 CONTROL_OF = {"never received": "sequence_gaps", "unrated": "unrated_calls", "reject": "rejected_records", "conflict": "rejected_records"}
 """What is lost -> the control that says where and what to do."""
-FRESH_MS = 60_000
+FRESH_MS = 300_000
+"""Of a month of ten million calls the steps take a quarter of a minute."""
 
 
 def waterfall_page(visit: Visit) -> None:

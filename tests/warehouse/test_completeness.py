@@ -125,3 +125,11 @@ def test_every_query_answers_on_an_empty_warehouse_and_for_one_tenant(client):
             assert rows == [] or name == "totals", name
             if "tenant" in inspect.signature(query).parameters:
                 ask(client, query(**needed.get(name, {}), tenant="t'1\\"))
+
+
+def test_a_reject_that_was_mended_is_none_any_more(client, rows):
+    """The mending is the second revision of the same offset."""
+    insert(client, "records", rows.records(*(rows.record(at, "reject", reason="no JSON", raw=b"{") for at in (1, 2)), rows.record(3, "rated")))
+    client.command("INSERT INTO records SELECT * REPLACE(2 AS revision, 'rated' AS disposition) FROM records WHERE offset = 1")
+    assert [row["offset"] for row in ask(client, queries.rejects())] == [2]
+    assert [(row["reason"], row["records"]) for row in ask(client, queries.reasons())] == [("no JSON", 1)]
