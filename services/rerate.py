@@ -28,7 +28,7 @@ import polars as pl
 from assurance.cycles import Period as Cycle
 from assurance.cycles import period_of
 from books import Connection, configs, decks, open_books, runs
-from books.runs import Found, Kind, Line, Run, Spec, Unpriced
+from books.runs import Kind, Line, Run, RunTotals, Spec, Unpriced
 from core.config import path, split_path
 from core.schemas import CHARGES, JUDGED, RATED_DISPOSITION, REJECT, UNRATED, empty
 from rating import packages
@@ -329,7 +329,7 @@ class _Tally:
             self.reasons[reason] += 1
             self.examples.setdefault(reason, f"{account} to {number}" if number else account)
 
-    def found(self) -> Found:
+    def found(self) -> RunTotals:
         lines, notes = [], []
         if self.read:
             notes.append("rejects that can be read now: " + ", ".join(f"{count:,} {what}" for what, count in sorted(self.read.items())))
@@ -343,7 +343,7 @@ class _Tally:
         if len(self.reasons) > MOST_REASONS:
             notes.append(f"{len(self.reasons) - MOST_REASONS:,} more reasons why calls cannot be priced are not kept")
         unpriced = tuple(Unpriced(reason, calls, self.examples[reason]) for reason, calls in self.reasons.most_common(MOST_REASONS))
-        return Found(
+        return RunTotals(
             calls=self.calls, charges=self.charges, before=f"{self.before:016x}", after=f"{self.after:016x}", lines=tuple(lines), unpriced=unpriced,
             notes=tuple(notes),
         )  # fmt: skip
@@ -360,7 +360,7 @@ def _hash(frame: pl.DataFrame, columns: list[str] | tuple[str, ...]) -> int:
 class WhatIf(NamedTuple):
     """What a run would come to, and the highest number of a run that the warehouse knows."""
 
-    found: Found
+    found: RunTotals
     above: int
 
 
@@ -491,7 +491,7 @@ def _later_run(installation: Installation, run: Run) -> int:
     return 0
 
 
-def _same(installation: Installation, run: Run, now: Found, who: str, now_ms: int) -> None:
+def _same(installation: Installation, run: Run, now: RunTotals, who: str, now_ms: int) -> None:
     """Whether a run comes to what its what-if said."""
     was = run.found
     if (now.before, now.after) == (was.before, was.after):
