@@ -105,6 +105,27 @@ def test_sums_do_not_wrap_and_slices_add_up():
     assert found.sums[Sum("all", "", "sell", 0, "EUR")] == (100, 0, 100 * MAX_NANOS)
 
 
+def test_sums_that_were_added_up_on_the_way_are_the_same(monkeypatch):
+    slices = [of([charge(n)], [charge(n, charged_s=120), charge(n + 1, account="blue")]) for n in (1, 3, 5)]
+    whole, on_the_way = Difference(), Difference()
+    for one in slices:
+        whole.add(one)
+    monkeypatch.setattr("rating.difference.MOST_PARTS", 1)
+    for one in slices:
+        on_the_way.add(one)
+    assert len(on_the_way.totals) < len(whole.totals)
+    assert (on_the_way.sums, on_the_way.causes) == (whole.sums, whole.causes)
+
+
+@pytest.mark.parametrize("key", [{"attempt_no": 128}, {"level": 32}, {"segment": 128}, {"offset": 2**43}, {"partition": 1}])
+def test_charges_are_matched_whatever_their_key(key):
+    others = [charge(2, role="buy"), charge(2, role="buy", attempt_no=1), charge(2, level=1)]
+    before = [*others, charge(**{"offset": 2, "charged_s": 30} | key)]
+    after = [*others, charge(**{"offset": 2, "charged_s": 60} | key)]
+    found = difference(*(pl.DataFrame(rows, schema=CHARGES) for rows in (before, after)))
+    assert {cause: moved for (of_sum, cause), moved in found.causes.items() if of_sum.by == "all"} == {"increment": (1, 30_000_000)}
+
+
 charges = st.builds(
     lambda offset, level, role, no, **fields: charge(
         offset, role=role, level=level if role == "sell" else 0, attempt_no=no if role == "buy" else 0, **fields
