@@ -18,9 +18,10 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from dashboards import codes
+from dashboards import codes, oidc
 from dashboards.access import MAX_NAME, SESSION_S, own_path, same, session_cookie, session_of
-from dashboards.sign_in_form import NO_BOOKS, NOT_KNOWN, SPENT, WRONG, page_of_form
+from dashboards.oidc import Oidc
+from dashboards.sign_in_form import NO_BOOKS, NOT_KNOWN, SPENT, WRONG, page_of_form, wrong_of
 from dashboards.throttle import Throttle
 
 MAX_BODY = 4_096
@@ -72,7 +73,8 @@ def nobody(name: str, password: str) -> bool:
 class AuthMiddleware:
     """ASGI middleware. `trust` is called with each authenticated connection; `folder`: the one-time codes (`dashboards.codes`); `key` signs
     the sessions. `check`: whether a password is a user's; it runs in a thread, and what it raises is shown as books that do not answer.
-    `brand`: the name of the customers' portal at a host name, "" = the desk."""
+    `brand`: the name of the customers' portal at a host name, "" = the desk. `oidc`: the company's OpenID provider; `known`: whether a name that
+    it gives is a user's."""
 
     def __init__(
         self,
@@ -86,8 +88,10 @@ class AuthMiddleware:
         trust: Callable[[Scope, bool], bool] = always,
         check: Callable[[str, str], bool] = nobody,
         brand: Callable[[str], str] = lambda host: "",
+        oidc: Oidc | None = None,
+        known: Callable[[str], bool] = lambda name: False,
     ) -> None:
-        self._brand = brand
+        self._brand, self._oidc, self._known = brand, oidc, known
         self._key, self._check, self._checking = key, check, asyncio.Semaphore(MAX_CHECKED)
         self._app, self._token, self._names, self._cookie, self._clock_s = app, token, names, cookie, clock_s
         self._folder, self._trust = folder, trust
@@ -110,6 +114,8 @@ class AuthMiddleware:
             await refuse(PlainTextResponse("Not found.", 404), scope, receive, send)
         elif not is_socket and scope["path"] == "/enter":  # a token may be entered from any site
             await (await self._enter(Request(scope, receive), inside))(scope, receive, with_headers(send))
+        elif not is_socket and self._oidc is not None and scope["path"] in (oidc.START, oidc.BACK):  # comes back from the provider's site
+            await (await self._elsewhere(self._oidc, Request(scope, receive)))(scope, receive, with_headers(send))
         elif not is_socket and scope["path"] == "/leave":
             left = RedirectResponse("/enter", 303)
             left.delete_cookie(self._cookie, httponly=True, samesite="lax")
@@ -144,15 +150,43 @@ class AuthMiddleware:
                 async with self._checking:
                     right = await asyncio.to_thread(self._check, name, password)
             except Exception:  # noqa: BLE001 - whatever the books raise, nobody gets in and a person is told why
-                return page_of_form(NO_BOOKS, after, 503, brand)
+                return self._form(NO_BOOKS, after, 503, brand)
             user = name if right else ""
         if not right and inside and not (entered or password):
             return RedirectResponse(after, 303)  # already signed in: back to the page
         if not right:
             if not (entered or code or password or name):
-                return page_of_form("", after, brand=brand)
+                return self._form("", after, 200, brand)
             return await self._wrong(address, WRONG if entered else SPENT if code else NOT_KNOWN, after, brand)
         self._throttle.right(address)
+        return self._inside(request, user, after)
+
+    async def _elsewhere(self, provider: Oidc, request: Request) -> Response:
+        """The way to the company's provider, and back from it."""
+        back, now_s = str(request.url.replace(path=oidc.BACK, query="")), int(self._clock_s())
+        try:
+            async with self._checking:
+                if request.url.path == oidc.START:
+                    begun = await asyncio.to_thread(provider.begin, back, own_path(request.query_params.get("next", "")), now_s)
+                    answer = RedirectResponse(begun.url, 303)
+                    answer.set_cookie(f"{self._cookie}_oidc", begun.cookie, max_age=oidc.WAIT_S, path=oidc.BACK, httponly=True, samesite="lax",
+                        secure=request.url.scheme == "https")  # fmt: skip
+                    return answer
+                brought = cookies_of(request.headers).get(f"{self._cookie}_oidc", "")
+                name, after = await asyncio.to_thread(provider.end, request.query_params, brought, back, now_s)
+                if not await asyncio.to_thread(self._known, name):
+                    add = f"ringfence user add {name} --no-password"
+                    raise oidc.Refused(f"You are {name} there, and no such user may sign in here. A tenant admin adds you: {add}")
+        except oidc.Refused as wrong:
+            return self._form(wrong_of(str(wrong)), "/", 403, "")
+        except Exception:  # noqa: BLE001 - whatever the books raise, nobody gets in and a person is told why
+            return self._form(NO_BOOKS, "/", 503, "")
+        entered = self._inside(request, name, own_path(after))
+        entered.delete_cookie(f"{self._cookie}_oidc", path=oidc.BACK, httponly=True, samesite="lax")
+        return entered
+
+    def _inside(self, request: Request, user: str, after: str) -> Response:
+        """To the page, with the cookie of a session."""
         answer = RedirectResponse(after, 303)
         answer.set_cookie(
             self._cookie,
@@ -164,10 +198,13 @@ class AuthMiddleware:
         )
         return answer
 
+    def _form(self, message: str, after: str, status: int, brand: str) -> Response:
+        return page_of_form(message, after, status, brand, self._oidc.provider.label if self._oidc else "")
+
     async def _wrong(self, address: str, message: str, after: str, brand: str) -> Response:
         wait_s = self._throttle.wrong(address, self._clock_s())
         if wait_s and self._delayed >= MAX_DELAYED:
-            answer = page_of_form(message, after, 429, brand)
+            answer = self._form(message, after, 429, brand)
             answer.headers["Retry-After"] = str(max(1, round(wait_s)))
             return answer
         self._delayed += 1
@@ -175,7 +212,7 @@ class AuthMiddleware:
             await asyncio.sleep(wait_s)
         finally:
             self._delayed -= 1
-        return page_of_form(message, after, 401, brand)
+        return self._form(message, after, 401, brand)
 
 
 def page_path(path: str) -> bool:

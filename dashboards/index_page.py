@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import streamlit
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 SERVER = "<script>window.__streamlit = {BACKEND_BASE_URL: window.location.origin}</script>"
@@ -20,13 +20,17 @@ def index_page() -> str:
 
 
 class IndexPage:
-    """ASGI middleware: answers the addresses of pages with the page."""
+    """ASGI middleware: answers the addresses of pages with the page. `first`: the page at "/", which has no other address in Streamlit."""
 
-    def __init__(self, app: ASGIApp, is_page: Callable[[str], bool]) -> None:
-        self._app, self._is_page, self._html = app, is_page, index_page()
+    def __init__(self, app: ASGIApp, is_page: Callable[[str], bool], first: str) -> None:
+        self._app, self._is_page, self._first, self._html = app, is_page, f"/{first}", index_page()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["method"] in ("GET", "HEAD") and self._is_page(scope["path"]):
+            if scope["path"] == self._first:
+                query = scope["query_string"].decode("latin-1")
+                await RedirectResponse(f"/?{query}" if query else "/", 307)(scope, receive, send)
+                return
             await HTMLResponse(self._html, headers={"Cache-Control": "no-cache"})(scope, receive, send)
         else:
             await self._app(scope, receive, send)

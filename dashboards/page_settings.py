@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dashboards.access import session_key
+from dashboards.oidc import Provider
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class PageSettings:
     port: int = 8473
     proxies: tuple[str, ...] = ()  # whose X-Forwarded-For and -Proto are trusted
     codes: Path | None = None  # the folder of one-time codes
+    oidc: Provider | None = None  # None = people sign in with passwords alone
     names: tuple[str, ...] = ()  # host names under which the page is served, besides loopback
 
     @property

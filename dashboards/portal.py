@@ -35,7 +35,7 @@ class Known(NamedTuple):
 
 def style_here(sources: Sources) -> Style | None:
     """The brand of the host name that the browser asked for; None = the desk's."""
-    return portal.style_of_host(sources.settings.home, sources.host())
+    return sources.style(sources.host())
 
 
 def open_portal(sources: Sources, person: Person, here: Style | None) -> None:

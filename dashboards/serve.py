@@ -16,6 +16,7 @@ from starlette.routing import Route
 from dashboards import current
 from dashboards.auth import AuthMiddleware, page_path
 from dashboards.index_page import IndexPage
+from dashboards.oidc import Oidc
 from dashboards.page_settings import PageSettings
 from dashboards.theme import THEME
 from dashboards.world import LAND_URL, MAP
@@ -59,7 +60,7 @@ def serve(settings: PageSettings, beat: Callable[[], None] = lambda: None) -> No
     from streamlit import App
     from streamlit.web import bootstrap
 
-    from dashboards import desk  # noqa: F401 - loaded before the first viewer waits for it
+    from dashboards import desk  # loaded before the first viewer waits for it
 
     sources = current.install(settings)
     sources.begin("")
@@ -84,10 +85,12 @@ def serve(settings: PageSettings, beat: Callable[[], None] = lambda: None) -> No
     auth = Middleware(
         AuthMiddleware, token=settings.look, key=settings.key, names=names, cookie=settings.cookie, folder=settings.codes,
         trust=lambda scope, for_good: gate.trust(scope, for_good=for_good), check=sources.check_password,
+        oidc=Oidc(settings.oidc, settings.key) if settings.oidc else None, known=sources.check_elsewhere,
         brand=lambda host: portal.title_of_host(settings.home, host),
     )  # fmt: skip
     land = Route(LAND_URL, lambda _: FileResponse(MAP / "land.json", headers={"Cache-Control": "private, max-age=86400"}))
-    app = App(PAGE, routes=[land], middleware=[auth, Middleware(IndexPage, is_page=page_path)], lifespan=beating, on_script_error=report_fault)
+    index = Middleware(IndexPage, is_page=page_path, first=desk.PAGES[0].path)
+    app = App(PAGE, routes=[land], middleware=[auth, index], lifespan=beating, on_script_error=report_fault)
     served = config(app, gate, settings.proxies, ws="websockets-sansio", lifespan="on", timeout_graceful_shutdown=2)
     Server(served).run_at(settings.host, settings.port)
 

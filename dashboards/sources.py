@@ -25,9 +25,10 @@ from dashboards.totals import Totals, TotalsQuery
 from dashboards.traffic import Traffic, TrafficQuery
 from dashboards.warehouse_client import WarehouseClient
 from rating.contracts import Terms
-from services import people
+from services import people, portal
 from services.in_force import from_books
 from services.installation import Installation
+from services.invoice_pdf import Style
 from services.part_health import Health, Part
 from services.subjects import Ask
 from warehouse import Query
@@ -40,6 +41,7 @@ TOTALS_EVERY_S, TOTALS_SHARE = 10.0, 0.1
 FIRST_WAIT_S = 0.6
 """How long the first view waits for data: better a moment later than empty."""
 ASKED_WAIT_S, ASKED_TIMEOUT_S = 1.5, 30.0
+STYLE_MS = 10_000
 DIRECTORY_WAIT_S = 3.0
 """The first view of a user waits for the roles."""
 
@@ -63,6 +65,7 @@ class Sources:
         self._engine: Engine | None = None
         self._compiling = threading.Lock()
         self._terms: Callable[[int], Terms] | None = None
+        self._styles: dict[str, tuple[int, Style | None]] = {}
         self._health = Health(settings.parts)
         self._traffic: dict[str, Polled[Traffic]] = {}
         self._books: dict[str, Polled[BooksView]] = {}
@@ -81,6 +84,11 @@ class Sources:
     def check_password(self, name: str, password: str) -> bool:
         """Whether a password is a user's. Raises `Unavailable`."""
         return people.sign_in(self.engine(), name, password, self.clock())
+
+    def check_elsewhere(self, name: str) -> bool:
+        """Whether somebody whom the OpenID provider has signed in is a user. Raises `Unavailable`."""
+        provider = self.settings.oidc
+        return provider is not None and people.sign_in_elsewhere(self.engine(), name, provider.issuer, self.clock())
 
     def directory(self) -> Latest[Directory]:
         """Users and tenants, at most some seconds old."""
@@ -129,6 +137,14 @@ class Sources:
             if self._terms is None:
                 self._terms = from_books(engine)
             return self._terms(version)
+
+    def style(self, host: str) -> Style | None:
+        """The brand of a host name, None = the desk's; its files are read again after `STYLE_MS`."""
+        with self._lock:
+            known = self._styles.get(host)
+            if known is None or self.clock() - known[0] > STYLE_MS:
+                known = self._styles[host] = self.clock(), portal.style_of_host(self.settings.home, host)
+            return known[1]
 
     def totals(self) -> Latest[Totals]:
         return self._totals.latest()

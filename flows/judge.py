@@ -53,7 +53,7 @@ class Settings:
     until_idle: bool = False  # stop when the whole journal is judged: replays and tests
 
 
-class Standing(NamedTuple):
+class JudgeProgress(NamedTuple):
     """Where judge stands after a batch. `ticks_ms`: the time of the last tick, by partition."""
 
     in_flight: int
@@ -66,7 +66,7 @@ class Written(NamedTuple):
 
     outcome: Outcome
     at_ms: int
-    standing: Standing
+    standing: JudgeProgress
 
 
 class Copied(NamedTuple):
@@ -114,10 +114,10 @@ def run(journal: Journal, contracts_of: TermsOf, settings: Settings, report: Rep
             snapshots.publish(freeze(state))
 
 
-def standing(state: State) -> Standing:
+def standing(state: State) -> JudgeProgress:
     """Of all its partitions."""
     held = list(state.calls.values())
-    return Standing(
+    return JudgeProgress(
         sum(len(calls.active) for calls in held),
         min((calls.config_version for calls in held), default=0),
         {calls.partition: calls.now_ms for calls in held if calls.now_ms},

@@ -149,7 +149,7 @@ def dispatcher(settings: Settings) -> None:
     telemetry = start_telemetry(settings, "dispatcher", DispatcherTelemetry(settings.journal_dsn, engine, wall_clock_ms))
     wait_for_books(engine, telemetry.beat)
     limits = Limits(
-        orders_a_minute=settings.orders_a_minute, distinct_subjects=settings.order_subjects, answered_share=settings.order_share
+        orders_per_minute=settings.orders_per_minute, distinct_subjects=settings.order_subjects, answered_share=settings.order_share
     )
     hour, stop = AnsweredHour(), until_signalled()
     keep_fetching(hour, lambda since_ms, _: answered(settings, since_ms), wall_clock_ms, stop)
@@ -501,6 +501,7 @@ def check_warehouse(settings: Settings) -> None:
 
 def pages(settings: Settings) -> None:
     """The page in the browser: what happens now, and what a person can do about it."""
+    from dashboards.oidc import Provider
     from dashboards.page_settings import PageSettings
     from dashboards.serve import serve
     from ringfence.ops.secrets import secrets_of
@@ -522,6 +523,10 @@ def pages(settings: Settings) -> None:
             port=settings.pages_port,
             proxies=settings.proxies,
             codes=settings.pages_codes,
+            oidc=Provider(
+                settings.pages_oidc_issuer, settings.pages_oidc_client_id, settings.pages_oidc_client_secret, settings.pages_oidc_claim,
+                settings.pages_oidc_label,
+            ) if settings.pages_oidc_issuer else None,
             names=tuple(name.strip() for name in settings.pages_names.split(",") if name.strip()),
         ),
         telemetry.beat,

@@ -177,7 +177,7 @@ class Settings(BaseSettings):
         description="Interval of the snapshots of the flows' state, in seconds. After a crash the records since the last one are read again.",
     )
     linger_ms: int = Field(20, ge=0, le=1000, description="How long judge waits for more records before it processes a batch.")
-    orders_a_minute: int = Field(30, ge=0, description="Automatic orders beyond this number per minute wait for a person.")
+    orders_per_minute: int = Field(30, ge=0, description="Automatic orders beyond this number per minute wait for a person.")
     order_subjects: int = Field(
         100, ge=0, description="While more distinct callers than this are under automatic blocks, further orders wait for a person."
     )
@@ -245,6 +245,15 @@ class Settings(BaseSettings):
 
     pages_look_token: str = _secret("The token to see the page, with telephone numbers masked.")
     pages_act_token: str = _secret("The token to act on the page, and to see whole numbers.")
+
+    pages_oidc_issuer: str = Field(
+        "", pattern=r"^(https://[^\s]+|http://(127\.0\.0\.1|localhost)(:\d+)?(/[^\s]*)?)?$",
+        description="The OpenID provider that signs people in to the pages, as it calls itself: https://login.example.net. Empty: passwords alone.",
+    )  # fmt: skip
+    pages_oidc_client_id: str = Field("", description="What the pages are called at the OpenID provider.")
+    pages_oidc_client_secret: str = Field("", repr=False, description="The secret of the pages at the OpenID provider.")
+    pages_oidc_claim: str = Field("email", pattern="^[a-z_]+$", description="The claim that names a user; email must be a verified one.")
+    pages_oidc_label: str = Field("your company's sign-in", description="The OpenID provider's name on the form.")
 
     smtp_url: str = Field("", repr=False, description="The server that mails invoices and notifications: smtp://user:password@host:587, or smtps://.")
     mail_from: str = Field("", description="The address that invoices and notifications are mailed from.")

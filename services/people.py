@@ -72,6 +72,17 @@ def sign_in(engine: Engine, name: str, password: str, now_ms: int) -> bool:
     return True
 
 
+def sign_in_elsewhere(engine: Engine, name: str, provider: str, now_ms: int) -> bool:
+    """Whether somebody whom an OpenID provider has signed in is a user who is not disabled; it is noted in the audit log."""
+    with reading(engine) as conn:
+        found = users.find(conn, name)
+    if found is None or found.disabled_at_ms is not None:
+        return False
+    with writing(engine) as conn:
+        audit.note(conn, name, "signed in", "pages", f"through {provider}", now_ms)
+    return True
+
+
 def note_access(conn: Connection, who: str, what: str, subject: str, now_ms: int) -> None:
     """That a person saw whole numbers, or took rows out."""
     audit.note(conn, who, what, subject, "", now_ms)

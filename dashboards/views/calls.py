@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -11,6 +10,7 @@ import streamlit as st
 from books import reading
 from core.money import to_decimal, to_text
 from core.text import span
+from dashboards.figures import at
 from dashboards.layout import answered, back, facts, heading, link, message, quiet, title
 from dashboards.tags import Safe, joined, tag
 from dashboards.tiles import table
@@ -50,9 +50,10 @@ def calls(visit: Visit) -> None:
         except ServiceError as wrong:
             message(str(wrong))
             return
-    from_ms = visit.now_ms - SINCE.get(since, 86_400_000)
+    now_ms = visit.now_ms
+    from_ms = now_ms - SINCE.get(since, 86_400_000)
     key = ("search", visit.tenant, since, *subject.items())
-    latest = visit.sources.asked(key, lambda ask: call_desk.search(ask, subject, visit.tenant, from_ms), fresh_ms=5_000)
+    latest = visit.sources.asked(key, lambda ask: call_desk.search(ask, subject, visit.tenant, from_ms, now_ms=now_ms), fresh_ms=5_000)
     if answered(latest, visit.now_ms, "Calls") and latest.value is not None:
         found(visit, latest.value)
 
@@ -88,11 +89,6 @@ def number(visit: Visit, digits: str, absent: str) -> str:
 
 def money(value: Decimal | None, currency: str) -> str:
     return "–" if value is None or not currency else f"{value.normalize():f} {currency}"
-
-
-def at(ms: int | None) -> str:
-    """A time with its day and zone."""
-    return "" if ms is None else f"{datetime.fromtimestamp(ms / 1000, UTC):%Y-%m-%d %H:%M:%S.%f}"[:-3] + " UTC"
 
 
 def one_call(visit: Visit, place: str) -> None:

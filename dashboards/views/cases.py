@@ -8,26 +8,25 @@ from typing import Any, NamedTuple
 
 import streamlit as st
 
-from books import Connection, Unavailable, alerts, reading
+from books import Connection, alerts, reading
 from books import cases as stored
 from books.cases import Case
 from core.money import to_decimal
 from core.orders import Finding
 from core.text import amount
+from dashboards.acting import Prepared, act, download
+from dashboards.figures import day
 from dashboards.layout import again, answered, back, heading, link, message, quiet, title
 from dashboards.rendering import DETECTORS, ranges_of, title_of
 from dashboards.tags import Safe, tag
 from dashboards.tiles import table, tile
-from dashboards.views.decks import day
 from dashboards.visit import Visit
-from services import cases, people
+from services import cases
 from services.cases import CaseFile
-from services.errors import ServiceError
-from warehouse import WarehouseError
 
-READY = "rf_case_pack"
-"""Session state: the evidence that was made, and of which case."""
 MOST_FREE = 100
+BOTH = ("cases", "case")
+"""The questions whose answers an action changes."""
 
 
 class Listed(NamedTuple):
@@ -110,22 +109,9 @@ def new(visit: Visit, free: list[Finding]) -> None:
             return
     made: list[Case] = []
     who = visit.person.name
-    if act(visit, visit.tenant, lambda conn: made.append(cases.open_case(conn, visit.tenant, text, chosen, who, visit.now_ms))):
+    if act(visit, "block", lambda conn: made.append(cases.open_case(conn, visit.tenant, text, chosen, who, visit.now_ms)), BOTH):
         st.query_params["case"] = made[0].id
         st.rerun()
-
-
-def act(visit: Visit, tenant: str, do: Callable[[Connection], object]) -> bool:
-    """Do it in one transaction; False = it was not done, and the page says why."""
-    try:
-        with visit.books("block", tenant) as conn:
-            do(conn)
-    except (ServiceError, Unavailable, PermissionError) as wrong:
-        message(f"Nothing was changed: {wrong}")
-        return False
-    visit.sources.forget("cases")
-    visit.sources.forget("case")
-    return True
 
 
 # --- one ---
@@ -186,11 +172,15 @@ def sums(visit: Visit, found: CaseFile) -> None:
 def buttons(visit: Visit, found: CaseFile) -> None:
     """A note, an alert more or less, the end, the evidence."""
     one, who = found.case, visit.person.name
+
+    def changed(do: Callable[[Connection], object]) -> bool:
+        return act(visit, "block", do, BOTH, one.tenant)
+
     if visit.may("block", one.tenant):
         with st.popover("Note"), st.form("rf_case_note", border=False, clear_on_submit=True):
             text = st.text_area("Note", key="rf_case_text", max_chars=2_000)
             pressed = st.form_submit_button("Add", key="rf_case_note_do") and bool(text.strip())
-            if pressed and act(visit, one.tenant, lambda conn: stored.note(conn, one, "note", text, who, visit.now_ms)):
+            if pressed and changed(lambda conn: stored.note(conn, one, "note", text, who, visit.now_ms)):
                 st.rerun()
         with st.popover("Alerts"), st.form("rf_case_more", border=False):
             names = {each.finding_id: name_of(visit, each) for each in (*found.related, *found.findings)}
@@ -198,7 +188,7 @@ def buttons(visit: Visit, found: CaseFile) -> None:
                 key="rf_case_add")  # fmt: skip
             less = st.multiselect("Take out", [each.finding_id for each in found.findings], format_func=names.__getitem__, key="rf_case_less")
             pressed = st.form_submit_button("Change", key="rf_case_more_do")
-            if pressed and act(visit, one.tenant, lambda conn: change(conn, one, more, less, who, visit.now_ms)):
+            if pressed and changed(lambda conn: change(conn, one, more, less, who, visit.now_ms)):
                 st.rerun()
         closed = one.state == "closed"
         with st.popover("Reopen" if closed else "Close"), st.form("rf_case_end", border=False):
@@ -206,7 +196,7 @@ def buttons(visit: Visit, found: CaseFile) -> None:
             if st.form_submit_button("Reopen" if closed else "Close", key="rf_case_end_do"):
                 if not why.strip():
                     message("Enter a reason: it is kept in the timeline.")
-                elif act(visit, one.tenant, lambda conn: stored.set_state(conn, one, "open" if closed else "closed", why, who, visit.now_ms)):
+                elif changed(lambda conn: stored.set_state(conn, one, "open" if closed else "closed", why, who, visit.now_ms)):
                     st.rerun()
     if visit.may("export", one.tenant):
         evidence(visit, found)
@@ -220,16 +210,10 @@ def change(conn: Connection, one: Case, more: list[str], less: list[str], who: s
 
 def evidence(visit: Visit, found: CaseFile) -> None:
     """The archive; taking it is written down."""
-    if st.button("Prepare the evidence", key="rf_case_pack_do"):
-        try:
-            content = cases.pack(visit.sources.ask, found)
-            with visit.books("export", found.case.tenant) as conn:
-                people.note_access(conn, visit.person.name, "exported evidence", f"{found.case.tenant}/{found.case.id}", visit.now_ms)
-        except (ServiceError, Unavailable, PermissionError, WarehouseError) as wrong:
-            message(f"Not made: {wrong}")
-            return
-        st.session_state[READY] = found.case.id, content
-    ready = st.session_state.get(READY)
-    if isinstance(ready, tuple) and ready[0] == found.case.id:
-        label, name = f"Save the evidence ({len(ready[1]) / 1024:,.0f} kB)", f"{found.case.id}.zip"
-        st.download_button(label, ready[1], name, "application/zip", key="rf_case_save")
+
+    def make() -> Prepared:
+        content = cases.pack(visit.sources.ask, found)
+        return Prepared(content, f"{found.case.id}.zip", "application/zip", f"the evidence ({len(content) / 1024:,.0f} kB)")
+
+    of = f"{found.case.tenant}/{found.case.id}"
+    download(visit, "rf_case_pack", of, "Prepare the evidence", make, "exported evidence", found.case.tenant)

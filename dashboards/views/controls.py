@@ -1,4 +1,4 @@
-"""Controls of the money: green, not green, or not looked; with what was found, what it is worth, what to do, and how it was before."""
+"""Controls of the money: green, not green, or not checked; with what was found, what it is worth, what to do, and how it was before."""
 
 from __future__ import annotations
 
@@ -10,18 +10,17 @@ from assurance.controls.protocol import Control, Result
 from assurance.controls.registry import controls as registered
 from books import BooksError, control_results, reading
 from books.control_results import StoredResult
-from core.money import to_decimal
-from core.text import amount
+from dashboards.figures import by_currency, day
+from dashboards.figures import money as money_text
 from dashboards.layout import answered, back, facts, heading, link, message, quiet, title
 from dashboards.tags import Safe, tag
 from dashboards.tiles import table, tile
-from dashboards.views.decks import day
 from dashboards.visit import Visit
 from services import controlling, periods
 from services.errors import ServiceError
 from warehouse import WarehouseError
 
-STATES = {"passed": ("green", "stands-good"), "found": ("not green", "stands"), "not_looked": ("not looked", "waits")}
+STATES = {"passed": ("green", "stands-good"), "found": ("not green", "stands"), "not_looked": ("not checked", "waits")}
 PAST = 6_000
 """Results that are read: 250 runs of all controls."""
 SHOWN_RUNS = 60
@@ -30,7 +29,7 @@ SHOWN_RUNS = 60
 def controls_page(visit: Visit) -> None:
     if not visit.allowed("money"):
         return
-    title("Controls", "whether calls were lost or mispriced on the way to the bill; what could not be looked at is never green")
+    title("Controls", "whether calls were lost or mispriced on the way to the bill; what could not be checked is never green")
     if not visit.tenant:
         quiet("Choose a tenant: controls are of one tenant's money.")
         return
@@ -41,11 +40,11 @@ def controls_page(visit: Visit) -> None:
         with reading(visit.sources.engine()) as conn:
             return control_results.history(conn, visit.tenant, limit=PAST)
 
-    latest = visit.sources.asked(("controls", visit.tenant), read, fresh_ms=5_000)
+    latest = visit.sources.asked(("controls", visit.tenant), read, fresh_ms=30_000)
     if not answered(latest, visit.now_ms, "Controls") or latest.value is None:
         return
     if not latest.value:
-        quiet("No control was asked yet. Enter a period above, or run `ringfence controls --period 2026-10`.")
+        quiet("No control was run yet. Enter a period above, or run `ringfence controls --period 2026-10`.")
         return
     if name := st.query_params.get("control", ""):
         back("All controls", "control")
@@ -56,7 +55,7 @@ def controls_page(visit: Visit) -> None:
     of_period = newest(latest.value, period)
     summary(of_period)
     rows = [_row(visit, one.result, one.at_ms) for one in sorted(of_period, key=_worst_first)]
-    head = ("control", "state", "asks whether", "looked at", "found", "money at stake", "asked")
+    head = ("control", "state", "checks that", "calls checked", "found", "money at stake", "run at")
     st.html(tag("div", table(head, rows, numbers_from=3), cls="rf-scroll"))
 
 
@@ -87,7 +86,8 @@ def period_text(key: str) -> str:
 def summary(found: list[StoredResult]) -> None:
     """How many are green, and how many are not."""
     tiles = []
-    for status, below in (("found", "something was found"), ("not_looked", "could not look, or nothing to look at"), ("passed", "nothing was found")):
+    below_of = {"found": "something was found", "not_looked": "could not be checked, or nothing to check", "passed": "nothing was found"}
+    for status, below in below_of.items():
         number = sum(one.result.status == status for one in found)
         cls = "waits" if status == "found" and number else ""
         tiles.append(tile(STATES[status][0].capitalize(), f"{number}", f"of {len(found)}", below, cls=cls))
@@ -100,11 +100,7 @@ def _row(visit: Visit, one: Result, at_ms: int) -> tuple[str | Safe, ...]:
     name = link(one.control.replace("_", " "), "controls", visit.tenant, control=one.control)
     asks = control.asks if control else "a control of another release"
     count = f"{one.count:,}" if one.status != "not_looked" else "–"
-    return name, tag("span", text, cls=f"rf-badge {cls}"), asks, f"{one.checked:,}", count, money(one) or "–", day(at_ms)
-
-
-def money(one: Result) -> str:
-    return ", ".join(f"{amount(to_decimal(nanos))} {unit}" for unit, nanos in one.money.items())
+    return name, tag("span", text, cls=f"rf-badge {cls}"), asks, f"{one.checked:,}", count, by_currency(one.money), day(at_ms)
 
 
 def _control(name: str) -> Control | None:
@@ -123,41 +119,41 @@ def one_control(visit: Visit, name: str, found: list[StoredResult]) -> None:
         st.html(
             facts(
                 {
-                    "asks whether": control.asks, "by": control.formula, "lets pass": control.tolerance, "worth asking": control.schedule,
-                    "its money is": control.money, "then": control.remedy,
+                    "checks that": control.asks, "how": control.formula, "tolerance": control.tolerance, "run it": control.schedule,
+                    "money at stake": control.money, "what to do": control.remedy,
                 }
             )
         )  # fmt: skip
     if last.why_not:
-        message(f"It did not look: {last.why_not}.")
+        message(f"It could not be checked: {last.why_not}.")
     if last.items:
         heading("Found", f"{len(last.items):,} of {last.count:,}, the most money first")
         rows: list[tuple[str | Safe, ...]] = [
-            (visit.mask(one.what, ()), f"{one.count:,}", f"{amount(to_decimal(one.nanos))} {one.currency}" if one.nanos else "–")
+            (visit.mask(one.what, ()), f"{one.count:,}", money_text(one.nanos, one.currency) if one.nanos else "–")
             for one in last.items
         ]
         st.html(tag("div", table(("what", "how many", "money at stake"), rows), cls="rf-scroll"))
     heading("Earlier", f"every run is kept; the last {min(len(mine), SHOWN_RUNS)}")
     runs: list[tuple[str | Safe, ...]] = [
         (day(one.at_ms), period_text(one.period), tag("span", STATES[one.result.status][0], cls=f"rf-badge {STATES[one.result.status][1]}"),
-         f"{one.result.checked:,}", f"{one.result.count:,}", money(one.result) or "–")
+         f"{one.result.checked:,}", f"{one.result.count:,}", by_currency(one.result.money))
         for one in mine[:SHOWN_RUNS]
     ]  # fmt: skip
-    st.html(tag("div", table(("asked", "period", "state", "looked at", "found", "money at stake"), runs, numbers_from=3), cls="rf-scroll"))
+    st.html(tag("div", table(("run at", "period", "state", "calls checked", "found", "money at stake"), runs, numbers_from=3), cls="rf-scroll"))
 
 
 def ask_again(visit: Visit) -> None:
     """Asks all controls about a period, and keeps the answers."""
-    with st.popover("Ask the controls"), st.form("rf_controls", border=False):
+    with st.popover("Run the controls"), st.form("rf_controls", border=False):
         text = st.text_input("Period", key="rf_controls_period", placeholder="2026-10, 2026-10-31, or 2026-10-01..2026-10-15; UTC", max_chars=24)
-        if not st.form_submit_button("Ask all", key="rf_controls_do", type="primary"):
+        if not st.form_submit_button("Run all", key="rf_controls_do", type="primary"):
             return
         try:
             period = periods.period_ms(text.strip(), "UTC")
-            with st.spinner("Asking; a month of ten million calls takes some minutes."):
+            with st.spinner("Running the controls; a month of ten million calls takes some minutes."):
                 controlling.run(visit.sources.installation, visit.tenant, period, visit.now_ms)
         except (ServiceError, BooksError, WarehouseError) as wrong:
-            message(f"Not asked: {wrong}")
+            message(f"Not run: {wrong}")
             return
         visit.sources.forget("controls")
-        message("All were asked.", done=True)
+        message("All controls were run.", done=True)

@@ -12,14 +12,13 @@ from books.invoices import Invoice
 from core.money import to_decimal
 from core.text import amount, span
 from dashboards.charts import subject_chart
+from dashboards.figures import day, minor
 from dashboards.layout import again, heading, message, quiet, title
 from dashboards.polled import Latest
 from dashboards.sources import Sources
 from dashboards.tags import Safe, tag
 from dashboards.theme import colours
 from dashboards.tiles import table, tile
-from dashboards.views.decks import day
-from dashboards.views.invoices import money
 from services import invoice_files, people, portal, subjects
 from services.errors import ServiceError
 from services.portal import Balance, Due
@@ -101,7 +100,8 @@ def balance(mine: Customer) -> None:
         quiet("Nothing is due.")
         return
     rows: list[tuple[str | Safe, ...]] = [
-        (one.invoice.number, when(one.invoice.due_ms, mine.now_ms), money(one.invoice, one.invoice.total), money(one.invoice, one.open))
+        (one.invoice.number, when(one.invoice.due_ms, mine.now_ms),
+         minor(one.invoice.total, one.invoice.currency), minor(one.open, one.invoice.currency))
         for one in open_invoices[:SHOWN]
     ]
     st.html(tag("div", table(("invoice", "due", "total with tax", "still open"), rows, numbers_from=2), cls="rf-scroll"))
@@ -115,11 +115,14 @@ def when(due_ms: int, now_ms: int) -> str | Safe:
 def traffic(mine: Customer, account: str) -> None:
     """The last 24 hours, as they happen."""
     key = ("portal day", mine.tenant, mine.party, account)
-    latest = mine.sources.asked(key, lambda ask: subjects.day(ask, {"account": account}, mine.tenant, mine.now_ms), fresh_ms=5_000)
+    of = {"account": account}
+    latest = mine.sources.asked(key, lambda ask: subjects.day(ask, of, mine.tenant, mine.now_ms, {}), fresh_ms=5_000)
+    of_past = ("portal past", mine.tenant, mine.party, account, subjects.day_of(mine.now_ms))
+    past = mine.sources.asked(of_past, lambda ask: subjects.week_before(ask, of, mine.tenant, mine.now_ms), wait_s=0.5, fresh_ms=600_000)
     heading("The last 24 hours", "per hour; grey: the same hours of the week before, on average")
     if not ready(latest, "Your usage") or latest.value is None:
         return
-    found: Traffic = latest.value
+    found: Traffic = subjects.beside(latest.value, past.value or {})
     calls, answered = (sum(getattr(step, name) for step in found.now) for name in ("calls", "answered"))
     talk_ms = sum(step.talk_ms for step in found.now)
     tiles = [tile("Calls", f"{calls:,}", "", f"{answered:,} answered"), tile("Talk", span(talk_ms) if talk_ms else "0")]
@@ -213,7 +216,7 @@ def invoices(mine: Customer) -> None:
         return
     rows: list[tuple[str | Safe, ...]] = [
         (one.number, one.kind.replace("_", " "), f"{one.from_day} to before {one.until_day}", day(one.issued_at_ms), day(one.due_ms),
-         money(one, one.net), money(one, one.total))
+         minor(one.net, one.currency), minor(one.total, one.currency))
         for one in latest.value[:SHOWN]
     ]  # fmt: skip
     head = ("number", "what", "period", "issued", "due", "net", "with tax")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 import streamlit as st
 
-from books import Unavailable, reading
+from books import Connection, Unavailable, reading
 from core.money import to_decimal, to_text
 from core.text import amount
+from dashboards.acting import act
+from dashboards.figures import day
 from dashboards.layout import answered, back, facts, heading, link, message, quiet, title
 from dashboards.tags import Safe, tag
 from dashboards.tiles import table
@@ -66,11 +67,6 @@ def every(visit: Visit) -> None:
         state = tag("span", one.state, cls="rf-badge " + ("stands-good" if one.state == "in force" else ""))
         rows.append((one.carrier, name, state, day(one.from_at_ms), day(one.until_at_ms), file, codes))
     st.html(tag("div", table(("carrier", "deck", "state", "from", "until", "file", "codes"), rows, numbers_from=6), cls="rf-scroll"))
-
-
-def day(at_ms: int | None) -> str:
-    """A time to the minute, with its zone."""
-    return "" if at_ms is None or abs(at_ms) > 1 << 52 else f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d %H:%M} UTC"
 
 
 # --- a file ---
@@ -131,17 +127,11 @@ def outcome(visit: Visit, done: Imported) -> None:
         message(f"The same file is {done.version.name} already.", done=True)
         return
     if st.button("Keep as the carrier's next version", key="rf_deck_keep", type="primary"):
-        try:
-            with visit.books("decks") as conn:
-                kept = importing.keep(conn, done)
-        except (ServiceError, Unavailable, PermissionError) as wrong:
-            message(f"Not stored: {wrong}")
-            return
-        st.session_state.pop(READ, None)
-        visit.sources.forget("decks")
-        assert kept.version is not None
-        st.query_params["deck"] = kept.version.name
-        st.rerun()
+        kept: list[Imported] = []
+        if act(visit, "decks", lambda conn: kept.append(importing.keep(conn, done)), ("decks",)) and (stored := kept[0].version):
+            st.session_state.pop(READ, None)
+            st.query_params["deck"] = stored.name
+            st.rerun()
 
 
 def findings(found: Findings) -> None:
@@ -250,17 +240,16 @@ def acts(visit: Visit, name: str) -> None:
     if not why.strip():
         message("Enter a reason: it is recorded in the audit log.")
         return
-    try:
-        with visit.books("decks") as conn:
-            if forward:
-                done = activating.activate(conn, visit.tenant, name, at.strip(), visit.person.name, why, visit.now_ms)
-                text = f"{done.deck} is paid by from {day(done.from_at_ms)} on (config version {done.config_version})."
-            else:
-                carrier = name.rpartition("@")[0]
-                done = activating.rollback(conn, visit.tenant, carrier, visit.person.name, why, visit.now_ms)
-                text = f"{done.before} is taken back, and {done.deck} is in force again (config version {done.config_version})."
-    except (ServiceError, Unavailable, PermissionError) as wrong:
-        message(f"Nothing was changed: {wrong}")
-        return
-    visit.sources.forget("decks")
-    message(" ".join((text, *done.notes, "What runs takes it at its next tick, within 5 s.")), done=True)
+    told: list[str] = []
+
+    def do(conn: Connection) -> None:
+        if forward:
+            done = activating.activate(conn, visit.tenant, name, at.strip(), visit.person.name, why, visit.now_ms)
+            told.append(f"{done.deck} is paid by from {day(done.from_at_ms)} on (config version {done.config_version}).")
+        else:
+            done = activating.rollback(conn, visit.tenant, name.rpartition("@")[0], visit.person.name, why, visit.now_ms)
+            told.append(f"{done.before} is taken back, and {done.deck} is in force again (config version {done.config_version}).")
+        told.extend(done.notes)
+
+    if act(visit, "decks", do, ("decks",)):
+        message(" ".join((*told, "Running parts use it from their next tick on, within 5 s.")), done=True)

@@ -6,20 +6,19 @@ import streamlit as st
 
 from assurance.disputes import life
 from assurance.disputes.evidence import explained
-from books import Unavailable, disputes, reading
+from books import disputes, reading
 from books.disputes import Dispute, Event
 from core.money import to_decimal, to_nanos
 from core.text import amount, span
+from dashboards.acting import Prepared, act, download
+from dashboards.figures import day, money_of
 from dashboards.layout import answered, back, facts, heading, link, message, quiet, title
 from dashboards.tags import Safe, tag
 from dashboards.tiles import table, tile
-from dashboards.views.decks import day
 from dashboards.visit import Visit
-from services import disputing, people
+from services import disputing
 from services.errors import ServiceError
 
-READY = "rf_dispute_pack"
-"""Session state: the evidence that was made, and of which dispute."""
 WORDS = {
     "approve": "Approve", "send": "It was sent", "acknowledge": "They acknowledge it", "counter": "They offer another amount", "agree": "They agree",
     "reject": "They reject it", "escalate": "Escalate", "credit": "Their credit note came", "withdraw": "Withdraw", "expire": "Let it expire",
@@ -56,7 +55,7 @@ def disputes_page(visit: Visit) -> None:
     rows: list[tuple[str | Safe, ...]] = [
         (
             link(one.id, "disputes", visit.tenant, dispute=one.id), one.party, one.cause, tag("span", one.state, cls=f"rf-badge {_badge(one)}"),
-            clock(one, visit.now_ms), f"{one.calls:,}", money(one.amount, one), money(one.agreed, one) if one.agreed else "–",
+            clock(one, visit.now_ms), f"{one.calls:,}", money_of(one.amount, one.currency), money_of(one.agreed, one.currency) if one.agreed else "–",
         )
         for one in sorted(found, key=lambda one: (not one.is_open, one.due_ms or 1 << 60, one.id))
     ]  # fmt: skip
@@ -66,10 +65,6 @@ def disputes_page(visit: Visit) -> None:
 
 def _badge(one: Dispute) -> str:
     return "stands-good" if one.state == "credited" else "waits" if one.state in life.UNSENT else ""
-
-
-def money(decimal: str, one: Dispute) -> str:
-    return f"{amount(to_decimal(to_nanos(decimal)))} {one.currency}"
 
 
 def clock(one: Dispute, now_ms: int) -> str | Safe:
@@ -117,7 +112,8 @@ def one_dispute(visit: Visit, name: str) -> None:
                 {
                     "why": explained(one.cause), "bill": link(one.reconciliation, "reconciliation", visit.tenant, bill=one.reconciliation,
                         cause=one.cause),
-                    "disputed": money(one.amount, one), "offered or agreed": money(one.agreed, one) if one.agreed else "nothing yet",
+                    "disputed": money_of(one.amount, one.currency),
+                    "offered or agreed": money_of(one.agreed, one.currency) if one.agreed else "nothing yet",
                     "credit note": one.credit_note, "calls": f"{one.calls:,}", "next step due": clock(one, visit.now_ms),
                 }
             )
@@ -138,21 +134,15 @@ def _event(visit: Visit, one: Dispute, event: Event) -> tuple[str | Safe, ...]:
 
 def evidence(visit: Visit, one: Dispute) -> None:
     """The archive that the other side gets; taking it is written down."""
-    if st.button("Prepare the evidence", key="rf_dispute_pack_do"):
-        try:
-            with reading(visit.sources.engine()) as conn:  # a PDF is set in it: the dispatcher must not wait for that
-                content = disputing.pack(conn, visit.tenant, one.id)
-            with visit.books("export") as conn:
-                people.note_access(conn, visit.person.name, "exported evidence", f"{visit.tenant}/{one.id}", visit.now_ms)
-        except (ServiceError, Unavailable, PermissionError) as wrong:
-            message(f"Not made: {wrong}")
-            return
-        st.session_state[READY] = one.id, content
-    ready = st.session_state.get(READY)
-    if isinstance(ready, tuple) and ready[0] == one.id:
-        st.download_button(f"Save the evidence ({len(ready[1]) / 1024:,.0f} kB)", ready[1], f"{one.id}.zip", "application/zip", key="rf_dispute_save")
-        what = "The calls as CSV, a page as PDF, the facts as JSON, and their hashes. The last three digits of numbers are x."
-        st.html(tag("div", what, cls="rf-note"))
+
+    def make() -> Prepared:
+        with reading(visit.sources.engine()) as conn:  # a PDF is set in it: the dispatcher must not wait for that
+            content = disputing.pack(conn, visit.tenant, one.id)
+        return Prepared(content, f"{one.id}.zip", "application/zip", f"the evidence ({len(content) / 1024:,.0f} kB)")
+
+    download(visit, "rf_dispute_pack", f"{visit.tenant}/{one.id}", "Prepare the evidence", make, "exported evidence")
+    what = "The calls as CSV, a page as PDF, the facts as JSON, and their hashes. The last three digits of numbers are x."
+    st.html(tag("div", what, cls="rf-note"))
 
 
 def steps(visit: Visit, one: Dispute) -> None:
@@ -169,11 +159,9 @@ def steps(visit: Visit, one: Dispute) -> None:
         why = st.text_input("Note", key="rf_dispute_why", max_chars=300)
         if not st.form_submit_button("Record", key="rf_dispute_do", type="primary"):
             return
-    try:
-        with visit.books("settle") as conn:
-            disputing.happen(conn, visit.tenant, one.id, event, visit.person.name, why, visit.now_ms, offered.strip(), note.strip())
-    except (ServiceError, Unavailable, PermissionError) as wrong:
-        message(f"Nothing was changed: {wrong}")
-        return
-    visit.sources.forget("disputes")
-    st.rerun()
+    who, now_ms = visit.person.name, visit.now_ms
+    if act(
+        visit, "settle",
+        lambda conn: disputing.happen(conn, visit.tenant, one.id, event, who, why, now_ms, offered.strip(), note.strip()), ("disputes",),
+    ):  # fmt: skip
+        st.rerun()

@@ -7,16 +7,16 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from books import Connection, Unavailable, reading
+from books import Connection, reading
 from books.users import User
 from core.roles import ROLES, manages
+from dashboards import acting
+from dashboards.figures import day
 from dashboards.layout import answered, heading, message, quiet, title
 from dashboards.tags import Safe, tag
 from dashboards.tiles import table
-from dashboards.views.decks import day
 from dashboards.visit import Visit
 from services import people
-from services.errors import ServiceError
 
 PASSWORD_BYTES = 15
 """Of a password that is made here: 20 characters."""
@@ -126,15 +126,13 @@ def act(visit: Visit, why: str, do: Callable[[Connection], object], done: str, o
     if not why.strip():
         message("Enter a reason: it is recorded in the audit log.")
         return
-    try:
-        with visit.books("people") as conn:
-            if one is not None:
-                now = next(each for each in people.every(conn) if each.name == one.name)
-                if not manages(visit.person.rights, (*now.roles, *now.parties)):
-                    raise PermissionError(f"{one.name} has roles of other tenants now")
-            do(conn)
-    except (ServiceError, Unavailable, PermissionError) as wrong:
-        message(f"Nothing was changed: {wrong}")
-        return
-    visit.sources.forget("people")
-    message(done, done=True)
+
+    def checked(conn: Connection) -> None:
+        if one is not None:
+            now = next(each for each in people.every(conn) if each.name == one.name)
+            if not manages(visit.person.rights, (*now.roles, *now.parties)):
+                raise PermissionError(f"{one.name} has roles of other tenants now")
+        do(conn)
+
+    if acting.act(visit, "people", checked, ("people",)):
+        message(done, done=True)

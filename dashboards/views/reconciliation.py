@@ -9,14 +9,16 @@ import streamlit as st
 
 from assurance.disputes.evidence import explained
 from assurance.disputes.thresholds import Worth
-from books import BooksError, Unavailable, reading, reconciliations
+from books import BooksError, reading, reconciliations
+from books.disputes import Dispute
 from books.reconciliations import Reconciliation
 from core.money import to_decimal, to_nanos
 from core.text import amount, moment
+from dashboards.acting import act
+from dashboards.figures import change_of, day, money_of
 from dashboards.layout import answered, back, facts, heading, link, message, quiet, title
 from dashboards.tags import Safe, tag
 from dashboards.tiles import table, tile
-from dashboards.views.decks import day
 from dashboards.visit import Visit
 from services import disputing, reconciling
 from services.errors import ServiceError
@@ -58,7 +60,8 @@ def reconciliation_page(visit: Visit) -> None:
     rows: list[tuple[str | Safe, ...]] = [
         (
             link(one.id, "reconciliation", visit.tenant, bill=one.id), one.party, "bill" if one.role == "buy" else "claim",
-            one.invoice_no or "without a number", period_text(one), money(one.theirs, one), money(one.ours, one), difference(one), day(one.at_ms),
+            one.invoice_no or "without a number", period_text(one), money_of(one.theirs, one.currency), money_of(one.ours, one.currency),
+            difference(one), day(one.at_ms),
         )
         for one in latest.value
     ]  # fmt: skip
@@ -70,19 +73,13 @@ def period_text(one: Reconciliation) -> str:
     return " to ".join(days_of((one.from_ms, one.to_ms), "UTC"))
 
 
-def money(decimal: str, one: Reconciliation) -> str:
-    return f"{amount(to_decimal(to_nanos(decimal)))} {one.currency}"
-
-
 def difference(one: Reconciliation) -> Safe:
     """What they say less what we say; red where it is against us."""
     return signed(to_nanos(one.theirs) - to_nanos(one.ours), one.currency, one.role)
 
 
 def signed(nanos: int, currency: str, role: str) -> Safe:
-    against = nanos > 0 if role == "buy" else nanos < 0
-    text = f"{'+' if nanos >= 0 else '−'}{amount(abs(to_decimal(nanos)))} {currency}"
-    return tag("span", text, cls="loss" if against else "")
+    return change_of(nanos, currency, nanos > 0 if role == "buy" else nanos < 0)
 
 
 # --- a file ---
@@ -90,8 +87,15 @@ def signed(nanos: int, currency: str, role: str) -> Safe:
 
 def upload(visit: Visit) -> None:
     """Compare a bill; nothing is stored before a person has seen what was found."""
-    with reading(visit.sources.engine()) as conn:
-        known = {kind: sorted(one.name for one in View(conn).every((kind,), {visit.tenant})) for kind in ("carriers", "accounts")}
+
+    def read(_: object) -> dict[str, list[str]]:
+        with reading(visit.sources.engine()) as conn:
+            return {kind: sorted(one.name for one in View(conn).every((kind,), {visit.tenant})) for kind in ("carriers", "accounts")}
+
+    parties = visit.sources.asked(("parties", visit.tenant), read)
+    if not answered(parties, visit.now_ms, "Carriers and accounts") or parties.value is None:
+        return
+    known = parties.value
     with st.expander("Compare a bill"):
         side = str(st.segmented_control("It is", list(SIDES), default="a carrier's bill", key="rf_bill_side") or "a carrier's bill")
         with st.form("rf_bill", border=False):
@@ -169,12 +173,21 @@ def outcome(visit: Visit, asked: ReconcileRequest, done: Outcome) -> None:
 
 def one_bill(visit: Visit, name: str) -> None:
     """A stored comparison: totals, causes, calls that differ, and its disputes."""
-    try:
-        with reading(visit.sources.engine()) as conn:
-            one, verdicts = disputing.assess(conn, visit.tenant, name)
-    except ServiceError as wrong:
-        message(str(wrong))
+
+    def read(_: object) -> tuple[Reconciliation, list[Worth]] | str:
+        try:
+            with reading(visit.sources.engine()) as conn:
+                return disputing.assess(conn, visit.tenant, name)
+        except ServiceError as wrong:
+            return str(wrong)
+
+    latest = visit.sources.asked(("bills", visit.tenant, name), read, wait_s=4.0, fresh_ms=60_000)
+    if not answered(latest, visit.now_ms, "The comparison") or latest.value is None:
         return
+    if isinstance(latest.value, str):
+        message(latest.value)
+        return
+    one, verdicts = latest.value
     heading(one.id, f"{one.party}, invoice {one.invoice_no or 'without a number'}, {period_text(one)}, by {one.who}")
     totals(one)
     for words in (*one.summary.clock, *one.summary.findings[:SHOWN_LINES]):
@@ -218,14 +231,10 @@ def propose(visit: Visit, one: Reconciliation, verdicts: list[Worth]) -> None:
     if not worth:
         quiet("Nothing of it is worth a dispute.")
     elif st.button(f"Dispute what is worth it: {worth}", key="rf_bill_propose", type="primary"):
-        try:
-            with visit.books("settle") as conn:
-                made = disputing.propose(conn, visit.tenant, one.id, visit.person.name, visit.now_ms)
-        except (ServiceError, Unavailable, PermissionError) as wrong:
-            message(f"Nothing was changed: {wrong}")
-            return
-        visit.sources.forget("disputes")
-        message(f"On the board: {len(made):,}.", done=True)
+        made: list[Dispute] = []
+        who, now_ms = visit.person.name, visit.now_ms
+        if act(visit, "settle", lambda conn: made.extend(disputing.propose(conn, visit.tenant, one.id, who, now_ms)), ("disputes", "bills")):
+            message(f"On the board: {len(made):,}.", done=True)
     st.html(tag("div", link("The dispute board", "disputes", visit.tenant), cls="rf-note"))
 
 

@@ -9,16 +9,17 @@ from typing import Any
 
 import streamlit as st
 
-from books import Unavailable, reading
+from books import Connection, Unavailable, reading
 from books.rule_changes import RuleChange, State
-from core.money import to_decimal
 from core.policy import Policy
-from core.text import amount
+from core.roles import Right
 from dashboards import jobs
+from dashboards.acting import act
+from dashboards.figures import by_currency, day
+from dashboards.figures import change as money_change
 from dashboards.layout import answered, back, facts, heading, link, message, quiet, title
 from dashboards.tags import Safe, tag
 from dashboards.tiles import table
-from dashboards.views.decks import day
 from dashboards.visit import Visit
 from detectors.registry import detectors, spanning
 from flows.backtest import Counted, Result
@@ -46,7 +47,9 @@ def rules(visit: Visit) -> None:
         one(visit, wanted)
         return
     if visit.may("block") and visit.person.name:
-        new(visit)
+        now = visit.sources.asked(("rules", visit.tenant, "policy"), lambda _: policy_of(visit), fresh_ms=10_000)
+        if answered(now, visit.now_ms, "The policy") and now.value is not None:
+            new(visit, now.value)
     running(visit, ("try", visit.tenant))
     every(visit)
 
@@ -59,16 +62,15 @@ def policy_of(visit: Visit) -> Policy:
         return backtest.policy_in_force(conn, visit.tenant)
 
 
-def new(visit: Visit) -> None:
+def new(visit: Visit, policy: Policy) -> None:
     """What is to change, over which days; the back-test runs in the background."""
-    policy = policy_of(visit)
     names = [*(one.name for one in detectors()), *(one.name for one in spanning())]
     today = datetime.fromtimestamp(visit.now_ms / 1000, UTC).date()
     with st.expander("Try a change", expanded=True):
         name = st.selectbox("Detector", sorted(names), key="rf_rule_detector", bind="query-params")
         with st.form("rf_rule", border=False):
             values = thresholds(policy, str(name))
-            off = st.checkbox(f"{name} reports nothing", value=name in policy.off, key=f"rf_rule_off_{name}")
+            off = st.checkbox(f"Turn {name} off", value=name in policy.off, key=f"rf_rule_off_{name}")
             typed, boxes = {}, st.columns(3)
             for at, (parameter, value) in enumerate(values.items()):
                 with boxes[at % 3]:
@@ -173,7 +175,7 @@ def every(visit: Visit) -> None:
             (link(f"{change.id}", "rules", visit.tenant, change=f"{change.id}"), rule_lab.words_of(change.changes),
              tag("span", change.state, cls=f"rf-badge {BADGES[change.state]}"), change.who, change.why, money(after, before), hurt(after, before))
         )  # fmt: skip
-    head = ("change", "what", "state", "by", "why", "money saved, against in force", "calls without a reason, against in force")
+    head = ("change", "what", "state", "by", "why", "money saved, more or less than now", "honest calls refused, more or less than now")
     st.html(tag("div", table(head, rows, numbers_from=5), cls="rf-scroll"))
 
 
@@ -185,18 +187,17 @@ def money(after: Counted, before: Counted) -> str:
     """
     found = []
     for currency in sorted(after.saved_nanos.keys() | before.saved_nanos.keys()):
-        change = after.saved_nanos.get(currency, 0) - before.saved_nanos.get(currency, 0)
-        found.append(f"{'+' if change >= 0 else '−'}{amount(abs(to_decimal(change)))} {currency}")
+        found.append(money_change(after.saved_nanos.get(currency, 0) - before.saved_nanos.get(currency, 0), currency))
     return ", ".join(found) or "0"
 
 
 def hurt(after: Counted, before: Counted) -> str:
     """The difference of honest calls refused: by verdicts, and those that no alert explains.
 
-    >>> hurt(Counted(good=2, after=3), Counted(good=1))
+    >>> hurt(Counted(good=2, after_alert=3), Counted(good=1))
     '+4'
     """
-    return f"{after.good + after.after - before.good - before.after:+,}"
+    return f"{after.good + after.after_alert - before.good - before.after_alert:+,}"
 
 
 # --- one ---
@@ -235,7 +236,7 @@ def steps(visit: Visit, change: RuleChange) -> None:
     if not visit.person.name:
         return
     in_shadow = change.shadow_from_ms and change.state in ("shadow", "asked") and visit.may("block")
-    if in_shadow and st.button("Judge it on what came in since", key="rf_rule_measure"):
+    if in_shadow and st.button("Evaluate it on the calls since then", key="rf_rule_measure"):
         at, now_ms = visit.sources.installation, visit.now_ms
         jobs.start(("shadow", f"{change.id}"), lambda progress: rule_lab.measure(at, change.id, now_ms, progress))
     possible = [state for state in rule_lab.NEXT[change.state] if visit.may("approve" if state == "promoted" else "block")]
@@ -250,32 +251,33 @@ def steps(visit: Visit, change: RuleChange) -> None:
                                          key=f"rf_rule_to_{state.replace(' ', '_')}")
             ]  # fmt: skip
     for state in pressed:
-        try:
-            with visit.books("approve" if state == "promoted" else "block") as conn:
-                rule_lab.move(conn, change.id, state, visit.person.name, why, visit.now_ms)
-        except (ServiceError, Unavailable, PermissionError) as wrong:
-            message(f"Not done: {wrong}")
-            return
-        visit.sources.forget("rules")
-        st.rerun()
+        right: Right = "approve" if state == "promoted" else "block"
+
+        def do(conn: Connection, state: State = state) -> None:
+            rule_lab.move(conn, change.id, state, visit.person.name, why, visit.now_ms)
+
+        if act(visit, right, do, ("rules",)):
+            st.rerun()
 
 
 def result(name: str, found: Result) -> None:
     """Both policies by detector: those that reported anything."""
-    heading(name, f"{found.records:,} records; nothing was ordered. What each figure means: docs, Rules")
+    heading(name, f"{found.records:,} records; nothing was ordered")
     rows: list[tuple[str | Safe, ...]] = []
     names = [*sorted(found.before.keys() | found.after.keys()), ""]
     for detector in names:
         sides = [side.get(detector, Counted()) if detector else backtest.total(side) for side in (found.before, found.after)]
         for policy, side in zip(("in force", "changed"), sides, strict=True):
             rows.append(
-                (tag("b", "together") if not detector else detector.replace("_", " ") if policy == "in force" else "", policy, saved(side),
-                 f"{side.alerts / found.days:,.1f}", f"{side.right:,} / {side.wrong:,}", f"{side.calls:,}", f"{side.fraud:,}", f"{side.good:,}",
-                 f"{side.explained:,}", f"{side.after:,}")
+                (tag("b", "together") if not detector else detector.replace("_", " ") if policy == "in force" else "", policy,
+                 by_currency(side.saved_nanos, "0"), f"{side.alerts / found.days:,.1f}", f"{side.right:,} / {side.wrong:,}", f"{side.calls:,}",
+                 f"{side.fraud:,}", f"{side.good:,}", f"{side.during_alert:,}", f"{side.after_alert:,}")
             )  # fmt: skip
-    head = ("detector", "policy", "money saved", "alerts per day", "confirmed / wrong", "calls refused", "fraud", "good", "in its alert", "after it")
+    note = (
+        "Calls refused = fraud and honest by verdicts, and without a verdict: those during the alert, and those after its last suspicious call. "
+        "Count the last as honest. Money saved leaves out the calls that are honest by verdict."
+    )
+    st.html(tag("div", note, cls="rf-note"))
+    head = ("detector", "policy", "money saved", "alerts per day", "alerts right / wrong", "calls refused", "fraud", "honest", "during its alert",
+        "after its alert")
     st.html(tag("div", table(head, rows, numbers_from=2), cls="rf-scroll"))
-
-
-def saved(side: Counted) -> str:
-    return ", ".join(f"{amount(to_decimal(nanos))} {currency}" for currency, nanos in sorted(side.saved_nanos.items())) or "0"

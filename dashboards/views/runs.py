@@ -7,12 +7,10 @@ import streamlit as st
 from books import reading
 from books import runs as books_runs
 from books.runs import Line, Run
-from core.money import to_decimal
-from core.text import amount
+from dashboards.figures import change, day, money
 from dashboards.layout import answered, back, facts, heading, link, message, quiet, title
 from dashboards.tags import Safe, tag
 from dashboards.tiles import table
-from dashboards.views.decks import day
 from dashboards.visit import Visit
 
 STATES = {"computed": "would have cost", "counting": "is being made to count", "counts": "counts", "void": "void", "withdrawn": "withdrawn"}
@@ -86,7 +84,6 @@ def one_run(one: Run) -> None:
 def _line(line: Line) -> tuple[str | Safe, ...]:
     before, after = int(line.before_nanos), int(line.after_nanos)
     side = line.role if not line.level else f"{line.role}, level {line.level}"
-    change = f"{'+' if after >= before else '−'}{amount(abs(to_decimal(after - before)))} {line.currency}"
     causes = ", ".join(f"{cause} ({count:,})" for cause, count, _ in line.causes)
-    money = (f"{amount(to_decimal(before))} {line.currency}", f"{amount(to_decimal(after))} {line.currency}")
-    return line.name or "–", side, causes, f"{line.charges:,}", *money, change
+    amounts = [money(nanos, line.currency) for nanos in (before, after)]
+    return line.name or "–", side, causes, f"{line.charges:,}", *amounts, change(after - before, line.currency)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 
 import streamlit as st
 
 from books import reading
-from core.money import to_decimal
-from core.text import amount
+from dashboards.figures import money as money_text
 from dashboards.layout import answered, heading, link, message, quiet, title
 from dashboards.tags import Safe, joined, tag
 from dashboards.tiles import table
@@ -84,9 +84,7 @@ def _money(visit: Visit, currency: str, rated: dict[str, int], bill: Billed) -> 
     sold, net, total = (of.get(currency, 0) for of in (rated, bill.net, bill.total))
     settled, still = bill.settled.get(currency, 0), bill.open.get(currency, 0)
     most = max(sold, total)
-
-    def text(nanos: int) -> str:
-        return f"{amount(to_decimal(nanos))} {currency}"
+    text = partial(money_text, currency=currency)
 
     less: str | Safe = ""
     if sold > net:

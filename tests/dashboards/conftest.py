@@ -100,7 +100,8 @@ class House:
         insert(self.warehouse, "calls", table(schemas.CALLS, [facts | {"attempts": 1, "suspected_hung": False, "suspected_duplicate": False}]))
         numbers = {name: 0 for name, dtype in schemas.CHARGES.items() if dtype != pl.String}
         one = numbers | at | {
-            "currency": "EUR", "destination": destination, "start_ms": answer_ms, "end_ms": end_ms, "charged_s": talk_s, "carrier": carrier,
+            "currency": "EUR", "destination": destination, "setup_ms": answer_ms - 4_000, "answer_ms": answer_ms, "start_ms": answer_ms,
+            "end_ms": end_ms, "charged_s": talk_s, "carrier": carrier,
             "config_version": config_version,
         }  # fmt: skip
         per_min = nanos * 60 // talk_s

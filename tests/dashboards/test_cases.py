@@ -53,7 +53,7 @@ def test_a_case_groups_alerts_is_noted_changed_closed_and_given_away(as_, house)
     view.press("rf_case_more_do")
     assert "Lost 2,469,135.78 EUR" in view.text, "two ranges of an account are two losses"
     view.press("rf_case_pack_do")
-    ready = view.at.session_state["rf_case_pack"][1]
+    ready = view.at.session_state["rf_case_pack"][1].content
     archive = zipfile.ZipFile(io.BytesIO(ready))
     assert archive.namelist() == ["calls.csv", "alerts.csv", "timeline.csv", "facts.json", "SHA256SUMS"]
     assert "88213001xxx" in archive.read("calls.csv").decode() and all(b"436641234567" not in archive.read(name) for name in archive.namelist())

@@ -1,10 +1,14 @@
-"""The pages in a real browser, with a running installation: the first start's tokens, and an analyst's day from the sign-in to the block."""
+"""The pages in a real browser, with a running installation that has two months behind it: the first start's tokens, an analyst's day from the sign-in
+to the block, a finance person's day from the run of invoices to the carrier's credit note, a customer's portal; every page in both sizes."""
 
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -15,20 +19,30 @@ from playwright.sync_api import Page, Route, expect
 from running_up import Up
 
 from books import open_books, users, writing
+from ringfence.settings import Settings
+from services import reading
+from warehouse import ask
 
 TIMEOUT_MS = 60_000
 PASSWORD = "correct horse battery"
+PAST_DAYS = 28
+"""History begins at the first of the month in which that day is, so the month before this one is whole, or nearly."""
 SHOTS = Path(__file__).parents[2] / "build" / "screenshots"
 PAGES = {
-    "alerts": "Alerts", "rules": "Rule lab", "blocks": "Blocks and lists", "subject?kind=account&of=print-works": "Subject", "calls": "Calls",
-    "quote?to=%2B43664123456": "Quote", "decks": "Decks", "health": "Health",
+    "alerts": "Alerts", "cases": "Cases", "rules": "Rule lab", "blocks": "Blocks and lists", "subject?kind=account&of=print-works": "Subject",
+    "calls": "Calls", "routes": "Routes and margin", "quote?to=%2B43664123456": "Quote", "decks": "Decks", "invoices": "Invoices",
+    "reconciliation": "Reconciliation", "disputes": "Disputes", "controls": "Controls", "waterfall": "Waterfall", "runs": "Rating runs",
+    "health": "Health", "people": "People",
 }  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def up(tmp_path_factory: pytest.TempPathFactory, need: Callable[[str], None]) -> Iterator[Up]:
     need("chromium")
-    running = Up(tmp_path_factory.mktemp("page") / "home", "--simulate", "--attack-after-s", "2", "--calls-per-s", "5")
+    home = tmp_path_factory.mktemp("page") / "home"
+    past = [sys.executable, "-m", "ringfence", "simulate", "--past-days", f"{PAST_DAYS}", "--calls-per-s", "0.002", "--home", str(home)]
+    subprocess.run(past, check=True, capture_output=True, timeout=240)
+    running = Up(home, "--simulate", "--attack-after-s", "2", "--calls-per-s", "5")
     yield running
     running.close()
 
@@ -110,13 +124,16 @@ def test_an_attack_is_detected_and_a_person_unblocks_it(up: Up, browser: Page):
     up.until_output(r"lets (t1/account:\S+) pass again")
 
 
-def add_user(up: Up, name: str) -> None:
-    """A tenant admin of every tenant, unless another test has added the name."""
+def add_user(up: Up, name: str, role: str = "tenant-admin", party: str = "") -> None:
+    """A user with a role for every tenant, or of a customer, unless another test has added the name."""
     engine = open_books(f"sqlite:///{up.home}/books.db")
     with writing(engine) as conn:
         if users.find(conn, name) is None:
             users.add(conn, name, PASSWORD, "test", "test", 0)
-            users.set_role(conn, name, "", "tenant-admin", True, "test", "test", 0)
+            if party:
+                users.set_party(conn, name, "t1", party, True, "test", "test", 0)
+            else:
+                users.set_role(conn, name, "", role, True, "test", "test", 0)
     engine.dispose()
 
 
@@ -204,3 +221,152 @@ def test_a_second_tab_goes_on_and_a_session_that_is_over_leads_to_the_sign_in(up
     expect(tab.get_by_label("Password")).to_be_visible()
     tab.goto(f"{home}/calls")
     expect(tab.get_by_label("Password")).to_be_visible()
+
+
+# --- finance ---
+
+
+def sign_in(browser: Page, home: str, name: str, path: str) -> None:
+    visit(browser, f"{home}/enter?next=/{path}")
+    browser.get_by_label("Name").press_sequentially(name)
+    browser.keyboard.press("Tab")
+    browser.keyboard.type(PASSWORD)
+    browser.keyboard.press("Enter")
+    expect(browser.locator("h2.rf-page")).to_be_visible()
+
+
+def by_keyboard(browser: Page, label: str) -> None:
+    """Tabs to a button and presses it, as a person without a mouse does."""
+    expect(browser.get_by_role("button", name=label, exact=True)).to_be_visible()
+    for _ in range(120):
+        browser.keyboard.press("Tab")
+        if browser.evaluate("document.activeElement.innerText").strip() == label:
+            browser.keyboard.press("Enter")
+            return
+    raise AssertionError(f"no Tab leads to {label!r}")
+
+
+def choose(browser: Page, label: str, value: str) -> None:
+    """Chooses in a list by typing, and Enter."""
+    browser.get_by_role("combobox", name=re.compile(label)).last.fill(value)
+    browser.keyboard.press("Enter")
+
+
+def bill_of(up: Up, carrier: str, period: str) -> bytes:
+    """What a carrier sends for a month: our calls, every tenth at twice the price."""
+    query = (
+        "SELECT calls.answer_ms AS at_ms, b_number, charged_s, per_min_nanos, nanos FROM charges JOIN calls USING (partition, offset) "
+        "WHERE role = 'buy' AND charges.carrier = {carrier:String} "
+        "AND formatDateTime(fromUnixTimestamp64Milli(calls.answer_ms), '%Y-%m', 'UTC') = {period:String} ORDER BY at_ms"
+    )
+    with reading.warehouse(Settings(home=up.home).installation) as client:
+        rows = ask(client, (query, {"carrier": carrier, "period": period}))
+    assert len(rows) > 20, (carrier, period)
+    lines = ["Start;Called;Seconds;Price per minute;Amount EUR"]
+    for number, row in enumerate(rows):
+        times = 2 if number % 10 == 0 else 1
+        at = datetime.fromtimestamp(row["at_ms"] / 1000, UTC)
+        price, amount = (f"{times * row[name] / 1e9:.9f}" for name in ("per_min_nanos", "nanos"))
+        lines.append(f"{at:%Y-%m-%d %H:%M:%S};+{row['b_number']};{row['charged_s']};{price};{amount}")
+    return "\n".join(lines).encode()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("browser", "carrier"), [(SIZES[0], "alpha"), (SIZES[1], "bravo")], indirect=["browser"], ids=["1440-dark", "390-light"]
+)  # fmt: skip
+def test_a_finance_persons_day_from_the_run_of_invoices_to_the_credit_note(up: Up, browser: Page, carrier: str, request: pytest.FixtureRequest):
+    expect.set_options(timeout=TIMEOUT_MS)
+    size = request.node.callspec.id
+    home = up.until_output(r"page +(http://[^/]+)/")
+    first = datetime.now(UTC).replace(day=1)
+    period = f"{first - timedelta(days=1):%Y-%m}"
+    add_user(up, "tom", "finance")
+    sign_in(browser, home, "tom", "invoices")
+    wrong: list[str] = []
+
+    # The run, once all is posted; a draft, its lines down to the calls, approved and issued by keyboard alone.
+    expect(browser.get_by_text("every stored charge is posted").or_(browser.get_by_text("stored records are not posted"))).to_be_visible()
+    browser.get_by_role("button", name="Make the drafts").click()
+    browser.get_by_role("button", name="Make the drafts").last.click()
+    expect(browser.locator(".rf-message.good")).to_contain_text("drafts")
+    browser.goto(f"{home}/invoices?show=draft")
+    browser.locator(".rf-table a").first.click()
+    browser.get_by_role("tab", name="Printed page").click()
+    expect(browser.get_by_test_id("stImage")).to_be_visible()
+    time.sleep(1)
+    wrong += faults(browser, SHOTS / f"{size}-invoice.png")
+    by_keyboard(browser, "Approve")
+    expect(browser.locator(".rf-message.good")).to_contain_text("It is approved.")
+    by_keyboard(browser, "Issue")
+    expect(browser.locator(".rf-message.good")).to_contain_text("has its number")
+    address = browser.url
+    browser.get_by_role("tab", name="Lines").click()
+    browser.locator(".rf-table a").first.click()
+    expect(browser.get_by_role("heading", name=re.compile("^Calls of "))).to_be_visible()
+    expect(browser.locator(".rf-table", has_text="charged by")).to_contain_text(re.compile(r"\+\d+•+\d\d"))  # masked
+    time.sleep(1)
+    wrong += faults(browser, SHOTS / f"{size}-invoice-calls.png")
+
+    # A payment, and the document as its customer gets it.
+    browser.goto(address)
+    browser.get_by_role("button", name="Record a payment").click()
+    browser.get_by_label(re.compile("^Amount in")).fill("1.00")
+    browser.get_by_label("Reference of the bank").fill(f"transfer {size}")
+    browser.get_by_role("button", name="Record", exact=True).click()
+    expect(browser.locator(".rf-message.good")).to_contain_text("The payment is recorded.")
+    browser.get_by_role("button", name="Prepare the PDF").click()
+    with browser.expect_download() as saved:
+        browser.get_by_role("button", name="Save the PDF").click()
+    assert saved.value.path().read_bytes().startswith(b"%PDF")
+
+    # The carrier's bill, its causes, a dispute, the evidence, the credit note.
+    browser.goto(f"{home}/reconciliation")
+    browser.get_by_text("Compare a bill").click()
+    choose(browser, "Whose", carrier)
+    browser.locator("input[type=file]").last.set_input_files({"name": "bill.csv", "mimeType": "text/csv", "buffer": bill_of(up, carrier, period)})
+    expect(browser.get_by_text("bill.csv")).to_be_visible()
+    browser.get_by_label(re.compile("^Period")).fill(period)
+    browser.get_by_role("button", name="Compare", exact=True).click()
+    expect(browser.get_by_role("heading", name="Causes")).to_be_visible()
+    browser.get_by_role("button", name="Keep").click()
+    browser.get_by_role("button", name=re.compile("Dispute what is worth it")).click()
+    expect(browser.locator(".rf-message.good")).to_contain_text("On the board")
+    time.sleep(1)
+    wrong += faults(browser, SHOTS / f"{size}-bill.png")
+    browser.goto(f"{home}/disputes")
+    browser.locator(".rf-table a", has_text=carrier).first.click()
+    browser.get_by_role("button", name="Prepare the evidence").click()
+    with browser.expect_download() as saved:
+        browser.get_by_role("button", name=re.compile("Save the evidence")).click()
+    assert saved.value.path().read_bytes().startswith(b"PK")
+    for step, state, fields in (
+        ("Approve", "approved", {}), ("It was sent", "sent", {}), ("They agree", "agreed", {"Amount in EUR": "0.01"}),
+        ("Their credit note came", "credited", {"Number of the credit note": "CN-7"}),
+    ):  # fmt: skip
+        choose(browser, "What happened", step)
+        for label, value in fields.items():
+            browser.get_by_label(label).fill(value)
+        browser.get_by_role("button", name="Record", exact=True).click()
+        expect(browser.get_by_role("heading", name=re.compile(f"{state}, {carrier}"))).to_be_visible()
+    expect(browser.get_by_text("It is closed.")).to_be_visible()
+    time.sleep(1)
+    wrong += faults(browser, SHOTS / f"{size}-dispute.png")
+    assert wrong == [], "\n".join(wrong)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("browser", SIZES, indirect=True, ids=lambda size: f"{size['width']}-{size['scheme']}")
+def test_a_customer_sees_the_own_usage_calls_and_invoices(up: Up, browser: Page, request: pytest.FixtureRequest):
+    expect.set_options(timeout=TIMEOUT_MS)
+    home = up.until_output(r"page +(http://[^/]+)/")
+    add_user(up, "zoe", party="print-works")
+    sign_in(browser, home, "zoe", "")
+    wrong: list[str] = []
+    for path, title in (("", "Usage"), ("my-calls?since=92+days", "Calls"), ("my-invoices", "Invoices")):
+        browser.goto(f"{home}/{path}")
+        expect(browser.locator("h2.rf-page")).to_contain_text(title)
+        expect(browser.get_by_text(": being read.")).to_have_count(0)
+        time.sleep(1)
+        wrong += faults(browser, SHOTS / f"{request.node.callspec.id}-portal-{title.lower()}.png")
+    assert wrong == [], "\n".join(wrong)

@@ -7,9 +7,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from assurance.controls.protocol import Item, Result
-from books import audit, control_results, disputes, reading, reconciliations, tenants, users, writing
+from books import audit, control_results, disputes, invoices, reading, reconciliations, tenants, users, writing
 from core.clock import wall_clock_ms
+from dashboards import current
 from dashboards.views.waterfall import bar
+from services import posting
 
 HOSTILE = "<script>alert(1)</script>"
 DAY_MS = 86_400_000
@@ -93,6 +95,40 @@ def test_a_wrong_file_is_refused_with_its_reason(as_, house):
         assert wrong in view.press("rf_bill_do").html, (content, period)
 
 
+def test_a_run_of_invoices_is_approved_issued_opened_down_to_its_calls_paid_and_credited(as_, house):
+    version = house.publish()
+    for number in (1, 2):
+        house.call("acme", "4312345", f"43664123456{number}", 60 * number, 240_000_000 * number, ago_ms=40 * DAY_MS, config_version=version)
+    view = as_().open("invoices")
+    posting.post(current.sources().installation, wall_clock_ms())
+    view.at.text_input(key="rf_invoice_run_until").set_value("the first")
+    assert "the first&#x27; is no date" in view.press("rf_invoice_run_do").text
+    view.at.text_input(key="rf_invoice_run_until").set_value(f"{datetime.now(UTC):%Y-%m-01}")
+    assert "has 1 drafts" in view.press("rf_invoice_run_do").text
+    with reading(house.engine) as conn:
+        (draft,) = invoices.every(conn, "t1")
+    view.open("invoices", invoice=draft.id)
+    assert "Austria Mobile 2 3.0 0.24 EUR 0.72 EUR" in view.text, view.text
+    view.at.query_params["line"] = "0"
+    assert "Calls of Austria Mobile 2 of 2 charges" in view.run().text and "+4366••••••62" in view.text and "436641234562" not in view.text
+    view.at.query_params["line"] = "%'; --"
+    assert "has no line of calls" in view.run().text
+    assert "It is approved." in view.press("rf_invoice_approve").text
+    assert "has its number" in view.press("rf_invoice_issue").text
+    for amount, said in (("a lot", "Nothing was changed"), ("0.50", "The payment is recorded.")):
+        view.at.text_input(key="rf_payment_amount").set_value(amount)
+        view.at.text_input(key="rf_payment_reference").set_value("transfer 7")
+        assert said in view.press("rf_payment_do").text
+    view.at.text_input(key="rf_credit_why").set_value("ticket 4711")
+    assert "A credit note is approved" in view.press("rf_credit_do").text
+    assert view.press("rf_invoice_calls_do").at.get("download_button")[0].proto.label == "Save 2 calls as CSV"
+    with reading(house.engine) as conn:
+        assert [(one.kind, one.status) for one in invoices.every(conn, "t1")] == [("invoice", "issued"), ("credit_note", "approved")]
+        assert audit.last(conn, 1, "exported calls")
+    del view.at.query_params["invoice"]
+    assert "Owed" in view.run().text and "0.22 EUR" in view.text
+
+
 def result(house, tenant: str, status: str, what: str, at_ms: int = 5) -> None:
     found = (Item(what, 3, 7_000_000_000, "EUR"),) if status == "found" else ()
     one = Result(control="unbilled_calls", status=status, checked=10, count=3 * len(found), money={"EUR": 7_000_000_000} if found else {},
@@ -112,7 +148,7 @@ def test_a_control_is_green_not_green_or_not_looked_with_its_money_and_what_to_d
     assert "1970-01-01 to 1970-01-01, UTC" in view.text and view.text.count("green") >= 3, "both runs are kept"
     assert "<script" not in view.html
     result(house, "t1", "not_looked", "", 9)
-    assert "It did not look: no warehouse" in view.refreshed().text
+    assert "It could not be checked: no warehouse" in view.refreshed().text
     assert "No run of a control" in view.open("controls", control="nothing").text
 
 
@@ -121,9 +157,9 @@ def test_controls_are_asked_on_the_page(as_, house):
     view = as_().open("controls")
     view.at.text_input(key="rf_controls_period").set_value(f"{datetime.now(UTC) - timedelta(days=1):%Y-%m-%d}..{datetime.now(UTC):%Y-%m-%d}")
     view.press("rf_controls_do")
-    assert "All were asked." in view.text
+    assert "All controls were run." in view.text
     shown = view.run().text
-    assert "negative margin" in shown and "not looked" in shown
+    assert "negative margin" in shown and "not checked" in shown
 
 
 def test_the_waterfall_names_what_is_lost_and_where_to_look(as_, house):

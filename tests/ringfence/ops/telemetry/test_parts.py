@@ -14,7 +14,7 @@ import pytest
 from core import schemas
 from core.topics import BLOCK_ORDERS, CALLS, JUDGED
 from detectors.engine import Dropped
-from flows.judge import Copied, Standing, Written
+from flows.judge import Copied, JudgeProgress, Written
 from flows.step import Outcome
 from flows.store import Stored
 from journal import Entry, create_topics, open_journal
@@ -84,7 +84,7 @@ def test_judge_counts_a_batch(journal_dsn: str, tmp_path: Path):
     calls, attempts = schemas.empty(schemas.CALLS), schemas.empty(schemas.ATTEMPTS)
     found, lost = [SimpleNamespace(detector="burst")], [Dropped("profile", "a_number", 0, 7), Dropped("profile", "b_range", 1, 2)]
     outcome = Outcome(judged, calls, attempts, charges, pl.DataFrame(), found, [object(), object()], {}, lost)  # type: ignore[arg-type, list-item]
-    part.report(Written(outcome, 10_040, Standing(12, 3, {0: round(time.time() * 1000) - 2_000})))
+    part.report(Written(outcome, 10_040, JudgeProgress(12, 3, {0: round(time.time() * 1000) - 2_000})))
     part.report(Copied(0.004))
     (tmp_path / "judge.state").write_bytes(b"x" * 99)
     values = metrics_of(part)
