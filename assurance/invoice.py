@@ -132,17 +132,15 @@ def _lines_of(lines: Sequence[tuple[str, int, Usage | str]], decimals: int) -> l
     return [_line(kind, nanos, amount, source) for (kind, nanos, source), amount in zip(lines, amounts, strict=True)]
 
 
-def finished(
-    terms: Terms, currency: str, period: Period, lines: Sequence[Line], kind: str = "invoice", of_invoice: str = "", why: str = ""
-) -> Document:
-    """A document of lines whose amounts stand: with its taxes and total."""
+def finished(terms: Terms, currency: str, period: Period, lines: Sequence[Line]) -> Document:
+    """An invoice of lines whose amounts stand: with its taxes and total."""
     who = Parties(terms.issuer.legal, terms.party.legal, terms.party.exemptions)
     taxed = taxes(terms.profile, terms.tables, who, period.last.isoformat(), [line.amount for line in lines])
     net, tax = sum(line.amount for line in lines), sum(one.amount for one in taxed)
     return Document(
-        kind=kind, currency=currency, decimals=decimals_of(currency), issuer=terms.issuer, party=terms.party, agreement=terms.agreement.name,
+        kind="invoice", currency=currency, decimals=decimals_of(currency), issuer=terms.issuer, party=terms.party, agreement=terms.agreement.name,
         from_day=period.first.isoformat(), until_day=period.until.isoformat(), payment_days=terms.agreement.payment_days, lines=tuple(lines),
-        taxes=tuple(taxed), net=net, tax=tax, total=net + tax, of_invoice=of_invoice, why=why,
+        taxes=tuple(taxed), net=net, tax=tax, total=net + tax,
     )  # fmt: skip
 
 
@@ -216,22 +214,29 @@ class BeyondInvoice(ValueError):
     """A credit note of more than is left of its invoice."""
 
 
-def credit(document: Document, number: str, amount_net: int | None, credited_net: int, terms: Terms, period: Period, why: str) -> Document:
-    """A credit note: of all that is left of an invoice (`amount_net` None), or of a part of its net amount. Amounts in the smallest unit, > 0;
-    `credited_net`: of earlier credit notes. Raises `BeyondInvoice`."""
-    left = document.net - credited_net
+def credit(document: Document, number: str, amount_net: int | None, earlier: Sequence[Document], why: str) -> Document:
+    """A credit note: of all that is left of an invoice (`amount_net` None), or of a part of its net amount, in the smallest unit, > 0. `earlier`: its
+    credit notes so far. The taxes are those of the invoice, whatever the config says now; never more than is left of them, and all of it with the
+    last part, so that its credit notes come to it to the last unit. Raises `BeyondInvoice`."""
+    left = document.net + sum(one.net for one in earlier)
     amount = left if amount_net is None else amount_net
     if amount <= 0 or amount > left:
         raise BeyondInvoice(
             f"invoice {number} has {left} left of {document.net} (net, in the smallest unit of {document.currency}): a credit of {amount} cannot be"
         )
     line = Line(kind="credit", text=f"Credit for invoice {number}", amount=-amount, exact_nanos=str(to_nanos(-amount, document.decimals)))
-    made = finished(terms, document.currency, period, [line], "credit_note", number, why)
-    if amount_net is None and not credited_net:  # the whole invoice: its taxes as they were, to the last unit
-        back = tuple(msgspec.structs.replace(one, base=-one.base, amount=-one.amount) for one in document.taxes)
-        tax = sum(one.amount for one in back)
-        return msgspec.structs.replace(made, taxes=back, tax=tax, total=made.net + tax)
-    return made
+    back = []
+    for at, tax in enumerate(document.taxes):
+        base, money = tax.base + sum(one.taxes[at].base for one in earlier), tax.amount + sum(one.taxes[at].amount for one in earlier)
+        if amount < left:
+            base = _rounded(Fraction(tax.base * amount, document.net))
+            money = min(money, _rounded(Fraction(base) * Fraction(percent_of(tax.percent)) / 100))
+        back.append(msgspec.structs.replace(tax, base=-base, amount=-money))
+    tax_minor = sum(one.amount for one in back)
+    return msgspec.structs.replace(
+        document, kind="credit_note", lines=(line,), taxes=tuple(back), net=-amount, tax=tax_minor, total=tax_minor - amount, of_invoice=number,
+        why=why, swap=None, rounding=RULE,
+    )  # fmt: skip
 
 
 def postings(document: Document) -> dict[str, int]:

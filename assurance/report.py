@@ -52,7 +52,7 @@ class Claim(msgspec.Struct, frozen=True):
     is_ours: bool = True
 
 
-class Standing(NamedTuple):
+class RecoveryStatus(NamedTuple):
     """Where the money stands that was found: the other side agreed, is asked, has refused (or was not asked in time), or nobody has acted. Nanos."""
 
     recovered: int
@@ -99,12 +99,12 @@ class Report:
         """Currency -> what the calls were sold for that the controls looked at."""
         return max((one.sales for one in self.results), key=lambda one: sum(one.values()), default={})
 
-    def standing(self) -> Standing:
+    def standing(self) -> RecoveryStatus:
         """What became of `found`, in the main currency.
 
         >>> claims = [Claim("a", "rate", "credited", "EUR", 10, 8), Claim("a", "minutes", "sent", "EUR", 5, None)]
         >>> Report("t1", "2026-10", "EUR", [Line("rate", "EUR", 30, 0, 8)], (), (), claims).standing()
-        Standing(recovered=8, in_dispute=5, lost=2, not_acted_on=15)
+        RecoveryStatus(recovered=8, in_dispute=5, lost=2, not_acted_on=15)
         """
         mine = [one for one in self.claims if one.is_ours and one.currency == self.currency and "|" not in one.cause and one.cause != "fas"]
         settled = [one for one in mine if one.agreed is not None and one.state in AGREED]
@@ -112,7 +112,7 @@ class Report:
         gone = [one for one in mine if one.state in ("withdrawn", "expired")]
         lost = sum(one.nanos - (one.agreed or 0) for one in settled) + sum(one.nanos for one in gone)
         asked = sum(one.nanos for one in mine if one not in settled and one not in gone)
-        return Standing(recovered, asked, lost, max(0, self.total("found") - recovered - lost - asked))
+        return RecoveryStatus(recovered, asked, lost, max(0, self.total("found") - recovered - lost - asked))
 
     @property
     def not_looked(self) -> list[Result]:

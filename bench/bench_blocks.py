@@ -42,7 +42,7 @@ from switches.kinds import connect
 from switches.loopback import Loopback
 
 TOKEN = "a-token-of-the-bench"
-PLENTY = Limits(orders_a_minute=10**9, distinct_subjects=10**9)
+PLENTY = Limits(orders_per_minute=10**9, distinct_subjects=10**9)
 HOUR_MS = 3_600_000
 FLOOD = 5_000
 

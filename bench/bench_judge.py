@@ -3,7 +3,8 @@
     python bench/bench_judge.py [RECORDS]
 
 Prints records per second of the step alone (one process, no journal), each stage in microseconds per record, the resident memory, and the
-pause of a snapshot (the copy in memory that records wait for), also with a million subjects.
+pause of a snapshot (the copy in memory that records wait for), also with a million subjects. Beside it, batch by batch in the same run, the
+same records without the detectors; what the detectors cost is compared in seconds of the processor, which others on the machine distort least.
 """
 
 from __future__ import annotations
@@ -100,9 +101,10 @@ def main(n_records: int) -> None:
     config = msgspec.structs.replace(config, version=1, carriers=carriers, ranges=ranges)
     contracts = compile_contracts(config, {name: read_deck(csv, name, "EUR") for name, csv in decks.items()})
     messages = log_of(lines)
-    state = step.State(b"bench" * 4)
+    state, without = step.State(b"bench" * 4), step.State(b"bench" * 4)
     warm = 4 * BATCH
     step.judge(state, messages[:warm], lambda _: contracts)
+    step.used(without, messages[:warm], contracts)
     spent: Counter[str] = Counter()
     for name in STAGES:
         setattr(step, name, timed(spent, name, getattr(step, name)))
@@ -116,18 +118,32 @@ def main(n_records: int) -> None:
     gc.collect()
     gc.freeze()
     judged, pauses, begin = 0, list[float](), time.perf_counter()
+    other_s, with_s, without_s = 0.0, 0.0, 0.0
     for start in range(warm, len(messages), BATCH):
-        outcome = step.judge(state, messages[start : start + BATCH], lambda _: contracts)
+        batch = messages[start : start + BATCH]
+        aside_s, began_s, spent_before = time.perf_counter(), time.process_time(), Counter(spent)
+        step.used(without, batch, contracts)
+        without_s += time.process_time() - began_s
+        spent.clear()  # the stages below are those of the side with detectors
+        spent.update(spent_before)
+        other_s += time.perf_counter() - aside_s
+        began_s = time.process_time()
+        outcome = step.judge(state, batch, lambda _: contracts)
+        with_s += time.process_time() - began_s
         judged += outcome.records.height
         report(Written(outcome, outcome.records["learned_ms"].max() + 40, standing(state)))  # type: ignore[operator]
         if start // BATCH % 10 == 0:
             at = time.perf_counter()
             frozen = freeze(state)
             pauses.append(time.perf_counter() - at)
-    elapsed = time.perf_counter() - begin - sum(pauses)
+    elapsed = time.perf_counter() - begin - sum(pauses) - other_s
     active = sum(len(calls.active) for calls in state.calls.values())
     print(f"records           {judged:,} of {len(lines[0])} bytes, in batches of {BATCH}; {active:,} active calls at the end")
     print(f"judge             {judged / elapsed:,.0f} records/s, one process")
+    print(
+        f"detectors         {with_s / judged * 1e6:.1f} us of processor per record with all of them, {without_s / judged * 1e6:.1f} without: "
+        f"{with_s / without_s:.2f} times"
+    )
     for name, seconds in spent.most_common():
         print(f"  {name:<16}{seconds / judged * 1e6:6.1f} us per record")
     print(f"snapshot pause    longest {max(pauses) * 1000:.0f} ms of {len(pauses)}; {len(pack(frozen)) / 1e6:.1f} MB on disk")

@@ -1,4 +1,4 @@
-"""`POST /v1/route` under load: so many requests a second over kept connections, and how long each takes.
+"""`POST /v1/route` under load: so many requests per second over kept connections, and how long each takes.
 
     python bench/bench_route_api.py [REQUESTS_PER_S] [SECONDS]
 """

@@ -81,7 +81,7 @@ def inserts(home: Path, rows: int, batch: int) -> tuple[float, float]:
 
 
 def flow(home: Path, rows: int, batch: int) -> tuple[float, float, float]:
-    """Of the flow (for three records a call and two charges): rows per second, microseconds of processor per record, and how long the totals
+    """Of the flow (for three records and two charges per call): rows per second, microseconds of processor per record, and how long the totals
     of all of it take, in seconds."""
     chance = np.random.default_rng(2)
     journal = open_journal(f"files://{home}/journal")

@@ -41,6 +41,15 @@ def find(conn: sa.Connection, entry: str) -> BankEntry | None:
     return None if row is None else _read(row)
 
 
+def twin(conn: sa.Connection, entry: BankEntry) -> BankEntry | None:
+    """An entry of another file with the same account, day and amount: the same money, perhaps."""
+    t, (units, nanos) = tables.bank_entries.c, split(entry.nanos)
+    same = sa.and_(t.tenant == entry.tenant, t.account == entry.account, t.value_day == entry.value_day, t.currency == entry.currency)
+    query = sa.select(tables.bank_entries).where(same, t.units == units, t.nanos == nanos, t.file != entry.file, t.id != entry.id).order_by(t.id)
+    row = conn.execute(query.limit(1)).first() if entry.account and entry.value_day else None
+    return None if row is None else _read(row)
+
+
 def waiting(conn: sa.Connection, tenant: str) -> list[BankEntry]:
     """Entries that no payment was made of, oldest first."""
     t = tables.bank_entries

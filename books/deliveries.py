@@ -258,15 +258,15 @@ _THIS_STATE = sa.and_(*_THIS_ROW, _d.value == sa.bindparam("of_value"), _d.until
 
 def acknowledge(conn: sa.Connection, done: Sequence[Delivery], now_ms: int) -> None:
     """The switch has these rows. One that was changed meanwhile stays due; one that was to be removed is deleted."""
-    if there := [_named(one) for one in done if one.value]:
+    if there := [_key_of_row(one) for one in done if one.value]:
         conn.execute(sa.update(tables.deliveries).where(_THIS_STATE).values(due=False, delivered_at_ms=now_ms), there)
-    if gone := [_named(one) for one in done if not one.value]:
+    if gone := [_key_of_row(one) for one in done if not one.value]:
         conn.execute(sa.delete(tables.deliveries).where(_THIS_STATE), gone)
 
 
 def refused(conn: sa.Connection, some: Iterable[Delivery]) -> None:
     """The switch refused these rows: they are sent again after all others."""
-    if again := [_named(one) for one in some]:
+    if again := [_key_of_row(one) for one in some]:
         conn.execute(sa.update(tables.deliveries).where(*_THIS_ROW).values(urgency=0), again)
 
 
@@ -276,7 +276,7 @@ def make_due(conn: sa.Connection, switch: str, table: str, names: Iterable[str])
         conn.execute(sa.update(tables.deliveries).where(*_THIS_ROW).values(due=True), again)
 
 
-def _named(one: Delivery) -> dict[str, Any]:
+def _key_of_row(one: Delivery) -> dict[str, Any]:
     return {
         "of_switch": one.switch, "of_table_name": one.table, "of_name": one.name, "of_value": one.value, "of_until_ms": one.until_ms,
     }  # fmt: skip

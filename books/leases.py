@@ -40,7 +40,7 @@ def release(conn: sa.Connection, lease: Lease) -> None:
     conn.execute(sa.update(tables.leases).where(mine).values(until_ms=0))
 
 
-def held_lately(conn: sa.Connection, name: str, since_ms: int) -> bool:
+def held_since(conn: sa.Connection, name: str, since_ms: int) -> bool:
     """Whether somebody holds the lease, or has held it until after `since_ms` without giving it back."""
     t = tables.leases.c
     until_ms = conn.execute(sa.select(t.until_ms).where(t.name == name)).scalar()

@@ -234,7 +234,7 @@ def block(
     if decision.status not in LIVE:
         raise Refused(decision.why)
     write(conn, order, decision, now_ms, automatic=False)
-    what = {"refuse": "blocked", "refuse_abroad": "blocked abroad", "throttle": f"throttled to {calls_a_minute} calls a minute", "shadow": "marked"}
+    what = {"refuse": "blocked", "refuse_abroad": "blocked abroad", "throttle": f"throttled to {calls_a_minute} calls per minute", "shadow": "marked"}
     audit.note(conn, who, what[action] + (" and cut" if cut else ""), key.text(), why, now_ms)
     return order.order_id
 

@@ -62,7 +62,7 @@ class Unpriced(msgspec.Struct, frozen=True, array_like=True):
     example: str
 
 
-class Found(msgspec.Struct, frozen=True, kw_only=True):
+class RunTotals(msgspec.Struct, frozen=True, kw_only=True):
     """What a run comes to. `before` and `after`: hashes over the charges that counted and over those of the run."""
 
     calls: int
@@ -87,10 +87,10 @@ class Run(NamedTuple):
     state_who: str
     state_why: str
     state_at_ms: int
-    found: Found
+    found: RunTotals
 
 
-def add(conn: sa.Connection, kind: Kind, spec: Spec, found: Found, above: int, who: str, why: str, now_ms: int) -> int:
+def add(conn: sa.Connection, kind: Kind, spec: Spec, found: RunTotals, above: int, who: str, why: str, now_ms: int) -> int:
     """Notes a what-if and returns its number, which is above every one that the books or, by `above`, the warehouse know."""
     number = max(int(conn.execute(sa.select(sa.func.max(tables.rating_runs.c.run))).scalar() or 0), above) + 1
     row = {
@@ -123,5 +123,5 @@ def every(conn: sa.Connection) -> list[Run]:
 def _run(row: sa.Row[tuple[object, ...]]) -> Run:
     values = dict(row._mapping)
     values["spec"] = msgspec.json.decode(values["spec"], type=Spec)
-    values["found"] = msgspec.json.decode(values["found"], type=Found)
+    values["found"] = msgspec.json.decode(values["found"], type=RunTotals)
     return Run(**values)

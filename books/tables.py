@@ -155,7 +155,7 @@ rating_runs = sa.Table(  # never removed: a number that was given out is not giv
     *_text("state"),  # computed | counting | counts | void | withdrawn
     *_text("state_who", "state_why"),
     *_ms("state_at_ms"),
-    *_text("found"),  # JSON of books.runs.Found: what the what-if came to
+    *_text("found"),  # JSON of books.runs.RunTotals: what the what-if came to
 )
 
 # --- switches ---
@@ -296,7 +296,7 @@ rule_changes = sa.Table(  # a change of a tenant's policy on its way: tried, in 
     sa.Index("ix_rule_changes_tenant", "tenant", "id"),
 )
 
-notify_targets = sa.Table(  # who is told of alerts: as core.notify.Target
+notify_targets = sa.Table(  # receivers of messages about alerts: as core.notify.Target
     "notify_targets",
     METADATA,
     *_key("name"),

@@ -39,7 +39,7 @@ Table = Callable[[str, str], str]
 """(table, key) -> value; "" = absent or expired. Tables: lists, blocks, shadow, protected, after."""
 
 Over = Callable[[str, str, int], bool]
-"""(table, key, calls a minute) -> whether this call of a throttled key is above them. It counts the call."""
+"""(table, key, calls per minute) -> whether this call of a throttled key is above them. It counts the call."""
 
 HOME = {"1": ("US", "CA"), "7": ("RU", "KZ")}
 """Of country codes that several countries share: where calls under a dial plan with that code stay at home. +1 876 is abroad."""

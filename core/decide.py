@@ -60,7 +60,7 @@ class Suppression(NamedTuple):
 class Limits:
     """How much of one tenant may be blocked without a person. A new issue of a standing order is not counted: it blocks no additional caller."""
 
-    orders_a_minute: int = 30
+    orders_per_minute: int = 30
     distinct_subjects: int = 100  # callers blocked at once: account or trunk, with a_number
     answered_share: float = 0.3  # of the last hour's answered calls
     answered_at_least: int = 500  # below so many answered calls in the hour a share means nothing
@@ -225,7 +225,7 @@ def limit_reached(limits: Limits, key: Key, opened_in_minute: int, blocked: Set[
     """The limit that one more key would exceed, as a text, or "". `blocked`: the subjects that are blocked already; `answered`: the answered
     calls that their blocks and this one together would have refused.
 
-    >>> few = Limits(orders_a_minute=2, distinct_subjects=1)
+    >>> few = Limits(orders_per_minute=2, distinct_subjects=1)
     >>> one, two = Key(tenant="t", account="x"), Key(tenant="t", account="y")
     >>> limit_reached(few, one, 0, set(), None), limit_reached(few, one, 2, set(), None)
     ('', '2 new blocks were ordered in the last minute; more than 2 in a minute need a person')
@@ -233,8 +233,8 @@ def limit_reached(limits: Limits, key: Key, opened_in_minute: int, blocked: Set[
     ('2 callers would be blocked at once; more than 1 need a person', \
 'all blocks together would have refused 400 of the 1,000 answered calls of the last hour (40 %); more than 30 % need a person')
     """
-    if opened_in_minute >= limits.orders_a_minute:
-        return f"{opened_in_minute:,} new blocks were ordered in the last minute; more than {limits.orders_a_minute:,} in a minute need a person"
+    if opened_in_minute >= limits.orders_per_minute:
+        return f"{opened_in_minute:,} new blocks were ordered in the last minute; more than {limits.orders_per_minute:,} in a minute need a person"
     subjects = len(blocked) + (subject(key) not in blocked)
     if subjects > limits.distinct_subjects:
         return f"{subjects:,} callers would be blocked at once; more than {limits.distinct_subjects:,} need a person"

@@ -30,8 +30,8 @@ MARKS = (
 
 PACKED = (
     (b"PK\x03\x04", "a spreadsheet or a zip archive"), (b"\xd0\xcf\x11\xe0", "a spreadsheet (.xls)"), (b"\x1f\x8b", "packed by gzip"),
-    (b"BZh", "packed by bzip2"), (b"\xfd7zXZ", "packed by xz"), (b"\x28\xb5\x2f\xfd", "packed by zstd"), (b"PAR1", "a Parquet file"),
-    (b"%PDF", "a PDF"),
+    (b"BZh", "packed by bzip2"), (b"\xfd7zXZ", "packed by xz"), (b"\x28\xb5\x2f\xfd", "packed by zstd"), (b"%PDF", "a PDF"),
+    (b"PAR1", "a Parquet file (of calls: set format: parquet)"),
 )  # fmt: skip
 
 NOT_TEXT = frozenset({"idna", "punycode", "raw_unicode_escape", "unicode_escape", "undefined", "mbcs", "oem"})

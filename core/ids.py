@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 
 
 def derived_id(kind: str, *facts: object) -> str:
@@ -26,6 +27,12 @@ def hash64(secret: bytes, *facts: str) -> int:
     >>> hash64(b"k", "t1", "account", "acme") == hash64(b"k", "t1", "account", "acme")
     True
     """
-    digest = hashlib.blake2b(digest_size=8, key=secret[:64])
+    digest = _keyed(secret).copy()
     digest.update("\x1f".join(facts).encode("utf-8", "surrogatepass"))
     return int.from_bytes(digest.digest(), "little")
+
+
+@lru_cache(maxsize=64)
+def _keyed(secret: bytes) -> hashlib.blake2b:
+    """The hash that the key begins: a copy of it costs two thirds of one that takes the key again."""
+    return hashlib.blake2b(digest_size=8, key=secret[:64])

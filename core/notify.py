@@ -1,4 +1,4 @@
-"""Who is told of what, and when: pure decisions about notifications.
+"""Which receiver gets which message, and when: pure decisions about notifications.
 
 A *target* is an address with its rules. An *event* is what somebody should know: an alert, or a part that has gone silent. `plan` gives the
 notices that are new; each has an id derived from target and event, so that planning again is harmless, and one episode is one message per target.
@@ -26,7 +26,7 @@ MOST_PER_HOUR = 60
 by itself (hours later it would hide what is new), and one message says so."""
 HOUR_MS = 3_600_000
 LATE_MS = 24 * 3_600_000
-"""An event that is older is told to nobody."""
+"""No message is sent about an event that is older."""
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 

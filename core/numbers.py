@@ -116,7 +116,7 @@ def unpacked(raw: str) -> Unpacked:
     """What was dialled, out of a URI, a header or a cell.
 
     >>> unpacked('"Bob" <tel:0664-12;phone-context=+43>;tag=1'), unpacked("sip:%2B43%201@host").text, unpacked("43664.0").text
-    (Said(text='066412', context='43', is_float=False, whole='066412'), '+431', '436640')
+    (Unpacked(text='066412', context='43', is_float=False, whole='066412'), '+431', '436640')
     """
     text = raw.strip()
     if found := _NAME_ADDR.findall(text):

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 import msgspec
 
 from core.orders import Action
-from core.safety import MAX_TTL_MS, MOST_A_MINUTE
+from core.safety import MAX_TTL_MS, MOST_PER_MINUTE
 
 UnpricedBlocks = Literal["ask", "automatic", "never"]
 REDRESS = r"[A-Za-z0-9 .,:;/?&=+@_~%-]{1,200}"
@@ -95,8 +95,8 @@ def faults(policy: Policy) -> list[str]:
             found.append(f"policy.{name}: must be a number >= 0, is {getattr(policy, name)}")
     if policy.order_action not in get_args(Action):
         found.append(f"policy.order_action: {policy.order_action!r} is none of {', '.join(get_args(Action))}")
-    if not 1 <= policy.throttle_per_min <= MOST_A_MINUTE:
-        found.append(f"policy.throttle_per_min: must be 1 to {MOST_A_MINUTE:,}, is {policy.throttle_per_min}")
+    if not 1 <= policy.throttle_per_min <= MOST_PER_MINUTE:
+        found.append(f"policy.throttle_per_min: must be 1 to {MOST_PER_MINUTE:,}, is {policy.throttle_per_min}")
     if policy.redress and not re.fullmatch(REDRESS, policy.redress):
         found.append("policy.redress: at most 200 letters, digits and . , : ; / ? & = + @ _ ~ % - : it is a part of a SIP header")
     if policy.unpriced_blocks not in get_args(UnpricedBlocks):

@@ -17,7 +17,7 @@ LEAST_OF_EVERYONE = 7
 MAX_TTL_MS = 7 * 24 * 3_600_000
 """The longest time to live of an order. It is extended only by a new issue."""
 
-MOST_A_MINUTE = 100_000
+MOST_PER_MINUTE = 100_000
 
 
 @dataclass(frozen=True)
@@ -99,8 +99,8 @@ def refusal(order: BlockOrder, protected: Protected, *, automatic: bool) -> str:
         return bad
     if order.action not in ACTIONS:
         return f"unknown action {order.action!r}"
-    if order.action == "throttle" and not 1 <= order.calls_a_minute <= MOST_A_MINUTE:
-        return f"a throttle lets 1 to {MOST_A_MINUTE:,} calls a minute pass, not {order.calls_a_minute:,}"
+    if order.action == "throttle" and not 1 <= order.calls_a_minute <= MOST_PER_MINUTE:
+        return f"a throttle lets 1 to {MOST_PER_MINUTE:,} calls per minute pass, not {order.calls_a_minute:,}"
     if order.cut and order.action != "refuse":
         return "calls are ended only where new ones are refused"
     if not 0 < order.expires_at_ms - order.created_at_ms <= MAX_TTL_MS:

@@ -29,7 +29,7 @@ STILL_WORKS = {
     "store": "The numbers and charts below do not move. Detection and blocking work: the alerts and blocks below are current.",
     "dispatcher": "Switches keep their blocks and end them on time, but get no new block and no unblock. `ringfence unblock --all` and the "
     "hold file work without it.",
-    "notify": "Detection and blocking work. Nobody is told of alerts; they are here.",
+    "notify": "Detection and blocking work. No messages about alerts are sent; the alerts are here.",
     "router": "Calls go by the last routes. A new deck, or how a carrier does, changes none.",
     "poster": "Calls are priced and blocked. Balances, invoices and credit limits do not move.",
     "shipper": "The switch keeps its records in its spool, so none is lost. Blocks stay in force.",

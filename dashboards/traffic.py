@@ -88,8 +88,8 @@ class TrafficQuery:
     def ask(self, now_ms: int) -> Traffic:
         whole = self._known is None or now_ms - self._whole_ms >= WHOLE_EVERY_MS
         from_ms = second_of(now_ms - (WINDOW_MS if whole else RECENT_MS))
-        records = self._client.ask(queries.records_a_second(from_ms, self._tenant))
-        money = self._client.ask(queries.money_a_second(from_ms, self._tenant))
+        records = self._client.ask(queries.records_per_second(from_ms, self._tenant))
+        money = self._client.ask(queries.money_per_second(from_ms, self._tenant))
         fresh = read(records, money, from_ms, now_ms)
         self._known = fresh if self._known is None or whole else merged(self._known, fresh)
         self._whole_ms = now_ms if whole else self._whole_ms

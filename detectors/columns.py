@@ -24,6 +24,9 @@ FOR_EVER = np.iinfo(np.int64).max
 
 KEY = "_key"
 LEAST = 1024
+MOST_SUBJECTS = 1_000_000
+"""Of one partition in one group. Whoever is over it loses `SPARE` of them, by `Columns.bound`."""
+SPARE = 0.25
 
 
 def column_of(name: str, height: int, rows: Array, values: Array, other: int) -> pl.Series:
@@ -104,6 +107,34 @@ class Columns:
         """Drop the subjects of a partition whose time is over: callers choose a_numbers, and memory must not be theirs to fill."""
         n = len(self)
         self.keep((self["until_ms"][:n] > at_ms) | (self["partition"][:n] != partition))
+
+    def bound(self, partition: int, most: int) -> int:
+        """Where a partition has more subjects than `most`, drop until it has a quarter less, and return how many were dropped. Those homes lose that
+        have most, down to one level for all: an account that floods the keys pays with its own. Of a home those go that would be forgotten first.
+
+        >>> c = Columns({})
+        >>> slots = c.slots(range(10))
+        >>> c["home"][:10], c["until_ms"][:10] = [1, 1, 2, 2, 2, 2, 2, 2, 2, 2], range(10)
+        >>> c.bound(0, 10), c.bound(0, 8), c.known()
+        (0, 4, [0, 1, 6, 7, 8, 9])
+        """
+        n = len(self)
+        mine = np.flatnonzero(self["partition"][:n] == partition) if n > most else np.zeros(0, np.int64)
+        if len(mine) <= most:
+            return 0
+        homes = self["home"][mine]
+        counts = np.sort(np.unique(homes, return_counts=True)[1])
+        left = most - int(most * SPARE)
+        below = np.concatenate([[0], np.cumsum(counts)[:-1]]) + counts * np.arange(len(counts), 0, -1)  # what stays if no home has more than this one
+        at = int(np.searchsorted(below, left, "right"))
+        level = (left - int(counts[:at].sum())) // max(len(counts) - at, 1)
+        order = np.lexsort((self[KEY][mine], -self["until_ms"][mine], homes))
+        first = np.concatenate([[True], np.diff(homes[order]) != 0])
+        place = np.arange(len(order)) - np.maximum.accumulate(np.where(first, np.arange(len(order)), 0))
+        mask = np.ones(n, np.bool_)
+        mask[mine[order[place >= level]]] = False
+        self.keep(mask)
+        return int(n - mask.sum())
 
     def copy(self) -> dict[str, Array]:
         """What a snapshot holds: keys and arrays, copied into the memory of the copy before, where that was handed back (`reuse`).

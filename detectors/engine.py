@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -16,7 +16,7 @@ from core.facts import UNPRICED
 from core.orders import BlockOrder, Finding
 from core.policy import Policy
 from core.record import Tick
-from detectors import alerts, blocked, corrector, sums
+from detectors import alerts, blocked, columns, corrector, sums
 from detectors.blocked import Blocked
 from detectors.columns import Columns
 from detectors.features import UNREADABLE_KINDS, features, forget_odd_calls, values_of
@@ -30,6 +30,8 @@ from detectors.scored import is_enough, repeated
 from detectors.state import DetectorState
 
 HOUR_MS = 3_600_000
+SUBJECTS_OF_A_ROW = 2
+"""That a row adds to one group, at most."""
 NARROWER = ("wide", "a_number", "b_range")
 """Why nothing is blocked for a wide subject; where its account is blocked already, the alert of that says more."""
 ALERT_MS = 2 * 86_400_000
@@ -37,6 +39,15 @@ ALERT_MS = 2 * 86_400_000
 
 PlacedTick = tuple[int, int, Tick]
 """Partition, offset and the tick."""
+
+
+class Dropped(NamedTuple):
+    """Subjects that a detector (or feature) had no room for, of a group of its state in a partition."""
+
+    detector: str
+    group: str
+    partition: int
+    subjects: int
 
 
 @dataclass(frozen=True)
@@ -47,6 +58,7 @@ class Detected:
     orders: list[BlockOrder]
     places: dict[str, int]  # finding_id -> the partition of its record
     sums: pl.DataFrame  # detectors.sums.SUMS: the epochs that ended
+    dropped: list[Dropped]
 
 
 def detect(state: DetectorState, usage: pl.DataFrame, ticks: Sequence[PlacedTick], settings: Settings) -> Detected:
@@ -54,7 +66,8 @@ def detect(state: DetectorState, usage: pl.DataFrame, ticks: Sequence[PlacedTick
     in place. Raises `ValueError` where a policy names a parameter that is out of its range."""
     placed = {(partition, offset) for partition, offset, _ in ticks}
     found: list[tuple[int, Finding, BlockOrder | None]] = []
-    for rows in _by_hour(state, usage, ticks):
+    dropped: list[Dropped] = []
+    for rows in _by_hour(state, usage, ticks, dropped):
         if rows.is_empty():
             continue
         frame = features(rows, state.odd_calls, placed, state.secret)
@@ -68,33 +81,41 @@ def detect(state: DetectorState, usage: pl.DataFrame, ticks: Sequence[PlacedTick
         findings=[finding for _, finding, _ in found],
         orders=[order for _, _, order in found if order is not None],
         places={finding.finding_id: partition for partition, finding, _ in found},
-        sums=ended,
-    )
+        sums=ended, dropped=dropped,
+    )  # fmt: skip
 
 
 def featured(state: DetectorState, usage: pl.DataFrame, ticks: Sequence[PlacedTick], policy: Policy) -> Iterator[pl.DataFrame]:
     """The frames that the detectors would read, with the columns of the shared features: for whoever trains a scorer. `state` is updated in place."""
     placed = {(partition, offset) for partition, offset, _ in ticks}
-    for rows in _by_hour(state, usage, ticks):
+    for rows in _by_hour(state, usage, ticks, []):
         if not rows.is_empty():
             yield prepared(state.subjects, features(rows, state.odd_calls, placed, state.secret), policy, state.secret, state.began)
 
 
-def _by_hour(state: DetectorState, usage: pl.DataFrame, ticks: Sequence[PlacedTick]) -> Iterator[pl.DataFrame]:
+def _by_hour(state: DetectorState, usage: pl.DataFrame, ticks: Sequence[PlacedTick], dropped: list[Dropped]) -> Iterator[pl.DataFrame]:
     """The frame in pieces: where a tick begins an hour of its partition, what has faded is forgotten between the rows before it and those
-    behind it. So it depends on the place in the log, not on the batch."""
+    behind it; at each tick, of a partition with more subjects than there is room for, some are dropped. So it depends on the place in the log, not on
+    the batch: where this batch cannot fill the room, nothing is cut, and nothing would have been dropped."""
+    is_crowded = max(map(len, state.columns()), default=0) + SUBJECTS_OF_A_ROW * usage.height > columns.MOST_SUBJECTS
     for partition, offset, tick in ticks:
         before_ms = state.clocks.get(partition, 0)
         state.clocks[partition] = max(before_ms, tick.at_ms)
         state.began.setdefault(partition, tick.at_ms)
-        if not tick.at_ms // HOUR_MS > before_ms // HOUR_MS > 0:
+        is_hour = tick.at_ms // HOUR_MS > before_ms // HOUR_MS > 0
+        if not is_hour and not is_crowded:
             continue
         before = (pl.col("partition") == partition) & (pl.col("offset") < offset)
         yield usage.filter(before)
         usage = usage.filter(~before)
-        for columns in state.columns():
-            columns.forget(partition, tick.at_ms)
-        forget_odd_calls(state.odd_calls, tick.at_ms)
+        for name, groups in state.subjects.items():
+            for group, held in groups.items():
+                if is_hour:
+                    held.forget(partition, tick.at_ms)
+                if lost := held.bound(partition, columns.MOST_SUBJECTS):
+                    dropped.append(Dropped(name, group, partition, lost))
+        if is_hour:
+            forget_odd_calls(state.odd_calls, tick.at_ms)
     yield usage
 
 

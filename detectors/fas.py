@@ -100,7 +100,7 @@ def interval(n: float, of: float) -> tuple[float, float]:
     >>> low, high = interval(80, 100); round(low, 3), round(high, 3)
     (0.711, 0.867)
     """
-    share, squared = n / of, Z * Z / of
+    share, squared = min(n / of, 1.0), Z * Z / of  # decayed sums round
     middle, half = share + squared / 2, Z * math.sqrt(share * (1 - share) / of + squared / (4 * of))
     return (middle - half) / (1 + squared), (middle + half) / (1 + squared)
 

@@ -1,4 +1,4 @@
-"""IRSF slow and spread: a few expensive calls an hour, each to another range, for a day or longer, under every limit of speed.
+"""IRSF slow and spread: a few expensive calls per hour, each to another range, for a day or longer, under every limit of speed.
 
 What gives it away is the day, not the minute: money to one destination that is many times the account's day, calls of which hardly any range
 repeats (people call the same few numbers), at a price far over the account's, at hours at which it never calls.

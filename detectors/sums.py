@@ -107,7 +107,8 @@ def gather(gathered: Gathered, usage: pl.DataFrame, placed: Sequence[tuple[int, 
     `placed`: partition, offset and tick. What a tick itself did is of the epoch that it ends.
     """
     series = {kind: names_of(usage, limits) for kind, names_of in summed().items()}
-    watched: list[tuple[str, list[str]]] = [(kind, names.to_list()) for kind, names in series.items() if names is not None]
+    by_account = {kind for detector in spanning() for kind in detector.by_account}
+    watched = [(kind, names.to_list(), kind in by_account) for kind, names in series.items() if names is not None]
     ticks: dict[int, deque[tuple[int, Tick]]] = {}
     for partition, offset, tick in placed:
         ticks.setdefault(partition, deque()).append((offset, tick))
@@ -115,24 +116,29 @@ def gather(gathered: Gathered, usage: pl.DataFrame, placed: Sequence[tuple[int, 
     if usage.height and watched:
         columns = [usage.get_column(name).to_list() for name in COLUMNS]
         ended_calls = _ended(usage)
-        by_account = {kind for detector in spanning() for kind in detector.by_account}
         for at, (partition, offset, tenant, account, t_ms, currency, nanos, calls, active, learned_ms, call_id) in enumerate(
             zip(*columns, strict=True)
         ):
             waiting = ticks.get(partition)
             while waiting and waiting[0][0] < offset:
                 ended[partition] += _epoch(gathered.pop(partition, {}), partition, *waiting.popleft())
-            for kind, names in watched:
+            second_ms, end, mine = t_ms // 1000 * 1000, ended_calls[at], gathered.get(partition)
+            for kind, names, of_account in watched:
                 if not (subject := names[at]):
                     continue
-                key = (tenant, kind, subject, account if kind in by_account else "", t_ms // 1000 * 1000, currency)
-                mine = gathered.get(partition) or gathered.setdefault(partition, {})
-                known = mine.get(key) or mine.setdefault(key, Sum())
-                known.nanos = in_range(known.nanos + nanos)
+                key = (tenant, kind, subject, account if of_account else "", second_ms, currency)
+                if mine is None:
+                    mine = gathered[partition] = {}
+                if (known := mine.get(key)) is None:
+                    known = mine[key] = Sum()
+                if nanos:
+                    known.nanos = in_range(known.nanos + nanos)
                 known.calls += calls
                 known.active += active
-                known.learned_ms, known.call_id = max(known.learned_ms, learned_ms), call_id
-                if (end := ended_calls[at]) is not None:
+                if learned_ms > known.learned_ms:
+                    known.learned_ms = learned_ms
+                known.call_id = call_id
+                if end is not None:
                     known.ends += 1
                     if isinstance(end, int):
                         known.rings += end

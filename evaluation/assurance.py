@@ -40,7 +40,7 @@ WORLDS = {
 }
 
 
-class Found(NamedTuple):
+class LeakScore(NamedTuple):
     """One leak of one seed: what was injected, and what its control, and how many others, made of it."""
 
     leak: str
@@ -66,7 +66,7 @@ def clean(seed: int, calls: int, folder: Path) -> list[Result]:
     return raised(installation)
 
 
-def leaked(leak: str, seed: int, calls: int, folder: Path) -> Found:
+def leaked(leak: str, seed: int, calls: int, folder: Path) -> LeakScore:
     """A month with one leak."""
     key = pl.DataFrame()
 
@@ -79,7 +79,7 @@ def leaked(leak: str, seed: int, calls: int, folder: Path) -> Found:
     rehearsal.make_home(installation, own_calls(calls, seed, offer()), NOW_MS, inject)
     results = {one.control: one for one in raised(installation)}
     others = tuple(name for name, one in results.items() if one.status == "found" and name not in ("carriers_reconciled", LEAKS[leak].control))
-    return Found(leak, key.height, int(key["nanos"].sum()), results[LEAKS[leak].control], others)
+    return LeakScore(leak, key.height, int(key["nanos"].sum()), results[LEAKS[leak].control], others)
 
 
 def causes(bill: CarrierBill, file: dict[str, bool]) -> tuple[list[Score], bool]:
@@ -139,7 +139,7 @@ def _bills(calls: int, date: str) -> str:
 Bills = list[tuple[str, list[Score], bool]]
 
 
-def of_months(months: list[list[Result]], leaks: list[Found], calls: int, date: str) -> str:
+def of_months(months: list[list[Result]], leaks: list[LeakScore], calls: int, date: str) -> str:
     """The head of docs/evaluation-assurance.md, with the clean months and the leaks."""
     wrong = {place: names for place, one in enumerate(months, 1) if (names := [found.control for found in one if found.status == "found"])}
     unseen = sorted({one.control for month in months for one in month if one.status == "not_looked"})
@@ -182,7 +182,7 @@ def of_bills(bills: Bills, calls: int, date: str) -> str:
     return text
 
 
-def _leak(found: list[Found]) -> str:
+def _leak(found: list[LeakScore]) -> str:
     hit = [one for one in found if one.result.status == "found"]
     others = sorted({name for one in found for name in one.others})
     said = sum(nanos for one in found for nanos in one.result.money.values())

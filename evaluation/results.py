@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from evaluation.score import Found, Score
+from evaluation.score import EpisodeScore, Score
 
 
 class Episode(msgspec.Struct, frozen=True):
@@ -57,7 +57,7 @@ def of_score(one: Score, simulator: str, seed: int, calls: int, date: str, look_
     )  # fmt: skip
 
 
-def _episode(found: Found) -> Episode:
+def _episode(found: EpisodeScore) -> Episode:
     one = found.episode
     times = [None if np.isnan(value) else value for value in (found.delay_s, found.exposed_delay_s)]
     return Episode(

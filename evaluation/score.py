@@ -19,7 +19,7 @@ EXPOSED_NANOS = 10 * 10**9
 
 
 @dataclass(frozen=True)
-class Found:
+class EpisodeScore:
     """One episode. Times in seconds; nan = not found. Money in nanos of EUR."""
 
     episode: Episode
@@ -43,7 +43,7 @@ class Score:
     days: float
     honest_calls: int
     honest_refused: int
-    found: list[Found]
+    found: list[EpisodeScore]
     false_alerts: int
     false_subjects: Counter[str]  # honest subjects accused -> alerts
     by_detector: Counter[tuple[str, bool]] = field(default_factory=Counter)  # (detector, right) -> alerts
@@ -92,18 +92,18 @@ def episode_of(alert: Alert, episodes: list[Episode], label: dict[str, str]) -> 
     return ""
 
 
-def _found(episode: Episode, calls: pl.DataFrame, first_ms: int | None) -> Found:
+def _found(episode: Episode, calls: pl.DataFrame, first_ms: int | None) -> EpisodeScore:
     loss = int(calls["loss_nanos"].sum())
     kept = int(calls.filter("refused")["loss_nanos"].sum())
     if first_ms is None:
-        return Found(episode, float("nan"), float("nan"), 0, loss, kept, 0)
+        return EpisodeScore(episode, float("nan"), float("nan"), 0, loss, kept, 0)
     exposed_ms = exposed_at_ms(calls)
     answer_ms = (calls["setup_ms"] + calls["pdd_ms"] + calls["ring_ms"]).to_numpy()
     talks = calls["talk_ms"].is_not_null().to_numpy() & ~calls["refused"].to_numpy()
     between = int((talks & (answer_ms > exposed_ms) & (answer_ms <= first_ms)).sum()) if exposed_ms is not None else 0
     later = int(calls.filter(pl.col("setup_ms") > first_ms)["loss_nanos"].sum())
     exposed_s = (first_ms - exposed_ms) / 1000 if exposed_ms is not None else float("nan")
-    return Found(episode, (first_ms - episode.start_ms) / 1000, exposed_s, between, loss, kept, later)
+    return EpisodeScore(episode, (first_ms - episode.start_ms) / 1000, exposed_s, between, loss, kept, later)
 
 
 def exposed_at_ms(calls: pl.DataFrame) -> int | None:

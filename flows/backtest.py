@@ -59,7 +59,7 @@ class Verdict(NamedTuple):
 
 class Counted(msgspec.Struct):
     """One detector under one policy. Calls are those that its orders would have refused: `fraud` and `good` by verdicts; without a verdict
-    `explained` while its alert went on, `after` = after the last call that the detector found suspicious."""
+    `during_alert` while its alert went on, `after_alert` after the last call that the detector found suspicious."""
 
     alerts: int = 0
     right: int = 0  # of them, by verdicts
@@ -67,8 +67,8 @@ class Counted(msgspec.Struct):
     calls: int = 0
     fraud: int = 0
     good: int = 0
-    explained: int = 0
-    after: int = 0
+    during_alert: int = msgspec.field(default=0, name="explained")  # stored, and printed as JSON, under this name
+    after_alert: int = msgspec.field(default=0, name="after")
     saved_nanos: dict[str, int] = {}  # currency -> money of these calls, without the good ones
 
 
@@ -193,9 +193,9 @@ def _counted(side: _Side, verdicts: Sequence[Verdict]) -> dict[str, Counted]:
         elif is_good:
             one.good += 1
         elif call.began_ms <= side.findings[call.finding_id].last_ms:
-            one.explained += 1
+            one.during_alert += 1
         else:
-            one.after += 1
+            one.after_alert += 1
         if call.nanos and call.currency and not is_good:
             one.saved_nanos[call.currency] = one.saved_nanos.get(call.currency, 0) + call.nanos
     return dict(sorted(found.items()))

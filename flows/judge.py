@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
+import structlog
 from bytewax.run import cli_main
 
 from core import topics
@@ -30,6 +31,8 @@ from flows.missed import file_of, mark, open_reader
 from flows.snapshot import Frozen, SnapshotError, freeze, of_judge
 from flows.step import Outcome, State, TermsOf, judge
 from journal import Entry, Journal, Reader, Writer
+
+log = structlog.get_logger(__name__)
 
 NAMES = Names("judge", "calls", "judge", "journal")
 READER = "judge"
@@ -50,7 +53,7 @@ class Settings:
     until_idle: bool = False  # stop when the whole journal is judged: replays and tests
 
 
-class Standing(NamedTuple):
+class JudgeProgress(NamedTuple):
     """Where judge stands after a batch. `ticks_ms`: the time of the last tick, by partition."""
 
     in_flight: int
@@ -63,7 +66,7 @@ class Written(NamedTuple):
 
     outcome: Outcome
     at_ms: int
-    standing: Standing
+    standing: JudgeProgress
 
 
 class Copied(NamedTuple):
@@ -87,6 +90,8 @@ def run(journal: Journal, contracts_of: TermsOf, settings: Settings, report: Rep
 
         def effects(outcome: Outcome) -> None:
             write(outcome, writers, wall_clock_ms())
+            for one in outcome.dropped:
+                log.warning("more subjects came than there is room for: those of the accounts with most were dropped", **one._asdict())
             report(Written(outcome, wall_clock_ms(), standing(state)))
 
         def copied() -> Frozen:
@@ -109,10 +114,10 @@ def run(journal: Journal, contracts_of: TermsOf, settings: Settings, report: Rep
             snapshots.publish(freeze(state))
 
 
-def standing(state: State) -> Standing:
+def standing(state: State) -> JudgeProgress:
     """Of all its partitions."""
     held = list(state.calls.values())
-    return Standing(
+    return JudgeProgress(
         sum(len(calls.active) for calls in held),
         min((calls.config_version for calls in held), default=0),
         {calls.partition: calls.now_ms for calls in held if calls.now_ms},

@@ -1,7 +1,7 @@
 """The dataflow `scores`: judged -> score -> scores.
 
 It reads the route attempts that the judges wrote and writes how carriers do (`detectors.quality`). What it says follows from the set of
-attempts alone, in whatever order and cut they come. It runs in the router's process, which is told each outcome when it is written.
+attempts alone, in whatever order and cut they come. It runs in the router's process, which gets each outcome when it is written.
 """
 
 from __future__ import annotations

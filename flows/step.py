@@ -22,7 +22,7 @@ from core.message import Message
 from core.numbers import DialPlan, number
 from core.orders import BlockOrder, Finding
 from core.record import TICK_KEY
-from detectors.engine import PlacedTick, detect
+from detectors.engine import Dropped, PlacedTick, detect
 from detectors.protocol import Limits, Settings
 from detectors.state import DetectorState
 from rating.accrue import Accrued, accrue
@@ -60,6 +60,7 @@ class Outcome:
     findings: list[Finding]
     orders: list[BlockOrder]
     places: dict[str, int]  # finding_id -> the partition of its record
+    dropped: list[Dropped]  # subjects that the detectors had no room for
 
     @property
     def priced(self) -> pl.DataFrame:
@@ -160,7 +161,7 @@ def _judge(state: State, piece: Piece, terms: Terms, dedupe: bool, unique_ids: b
     detected = detect(state.detectors, made.usage, made.ticks, settings_of(terms))
     return Outcome(
         records=made.records, calls=made.calls, attempts=made.attempts, charges=made.charges, sums=detected.sums, findings=detected.findings,
-        orders=detected.orders, places=detected.places,
+        orders=detected.orders, places=detected.places, dropped=detected.dropped,
     )  # fmt: skip
 
 

@@ -302,7 +302,7 @@ def _tariff(cells: tuple[str, ...], form: DeckFormat) -> Tariff:
         text = row[column]
         if not text:
             return int(otherwise)
-        if not (re.fullmatch(r"\d{1,6}", text, re.ASCII) and least <= int(text) <= most):
+        if not (text.isdecimal() and text.isascii() and len(text) <= 6 and least <= int(text) <= most):
             if column in ("first_s", "next_s"):
                 raise ValueError(f"increments first_s and next_s must be 1 to 3600 seconds, and {column} is {text!r}")
             raise ValueError(f"{column} must be {least} to {most} seconds, and is {text!r}")

@@ -287,9 +287,10 @@ def price_by(
     within which the price changed."""
     priced = Priced(np.full(len(places), NO_RATE, np.int64), *np.zeros((6, len(places)), np.int64))
     segments: dict[int, tuple[Segment, ...]] = {}
-    for place in np.unique(places).tolist():
-        if place >= 0:
-            _price(offers[place], np.flatnonzero(places == place), calls, at_ms, duration_ms, answered, priced, segments)
+    order = np.argsort(places, kind="stable")
+    for here in np.split(order, np.flatnonzero(np.diff(places[order])) + 1):
+        if len(here) and places[here[0]] >= 0:
+            _price(offers[places[here[0]]], here, calls, at_ms, duration_ms, answered, priced, segments)
     return priced, segments
 
 
@@ -366,9 +367,10 @@ def _plain(tariffs: TariffColumns, tariff: Ints, billable: Ints) -> tuple[Ints, 
     first_s, next_s, per_min = tariffs.first_s[tariff], tariffs.next_s[tariff], tariffs.per_min[tariff]
     beyond = np.maximum(billable - first_s, 0)
     charged = np.where(billable > 0, first_s + -(-beyond // next_s) * next_s, 0)
-    minutes, seconds = np.divmod(charged, 60)
-    whole, rest = np.divmod(per_min * seconds, 60)
-    return charged, whole + per_min * minutes, rest, 60
+    minutes = charged // 60  # by a constant, `//` is ten times as fast as `divmod`
+    part = per_min * (charged - 60 * minutes)
+    whole = part // 60
+    return charged, whole + per_min * minutes, part - 60 * whole, 60
 
 
 def _stepped(tariffs: TariffColumns, tariff: Ints, to_charge: Ints) -> tuple[Ints, Ints, Ints, Ints | int]:

@@ -176,7 +176,7 @@ class Rerater:
         for level, (by, has, of_level) in enumerate(levels):
             here = np.flatnonzero(has & good)
             sides = _taken(of_level, here)
-            head = calls[here]
+            head = _at(calls.select(*_WHERE, *_ROUTE), here)
             start_ms = pl.Series(at_ms[here]).set(pl.Series(~answered[here]), None)
             seconds = self._fed_seconds(head, amounts) if sides.fed.any() else None
             zero = np.zeros(len(here), np.int64)
@@ -205,8 +205,8 @@ class Rerater:
             says_amount = says["buy_amount"].is_not_null().to_numpy()
             carried |= says_amount
         rows = np.flatnonzero(own & carried)
-        head = calls[rows]
-        items = head.select(
+        wanted = ("attempts", "failed", "failed_no", *_ROUTE, "b_number", "b_kind", *_OF_CALLER, *at.columns)
+        items = _at(calls.select(wanted), rows).select(
             pl.Series("row", rows),
             pl.max_horizontal("attempts", pl.max_horizontal("failed", "failed_no") + pl.Series(answered[rows]).cast(pl.Int32)).alias("attempt_no"),
             *_ROUTE, "b_number", "b_kind", *_OF_CALLER, *at.columns, pl.Series("at_ms", moments.answer_ms[rows]),
@@ -273,8 +273,8 @@ class Rerater:
         rows, talks = items["row"].to_numpy(), items["answered"].to_numpy()
         # An attempt that costs nothing is a row of `attempts` alone.
         here = np.flatnonzero(good[rows] & (talks | (np.where(sides.places >= 0, sides.priced.attempt_nanos, 0) != 0)))
-        mine, sides = items[here], _taken(sides, here)
-        head = calls[rows[here]].with_columns(mine.select(_ROUTE))
+        mine, sides = _at(items, here), _taken(sides, here)
+        head = _at(calls.select(*_WHERE, *_ROUTE), rows[here]).with_columns(mine.select(_ROUTE))
         start_ms = mine["at_ms"].set(~mine["answered"], None)
         numbers = mine["attempt_no"].cast(pl.Int64).to_numpy()
         return self._rows(head, BUY, 0, by, of_carrier[here], sides, start_ms, numbers, np.ones(len(here), bool))
@@ -463,7 +463,18 @@ def _unfed(n: int) -> tuple[Ints, Bools, pl.Series, dict[int, str]]:
     return np.zeros(n, np.int64), np.zeros(n, bool), pl.Series([""], dtype=pl.String).new_from_index(0, n), {}
 
 
+def _is_all(here: Ints, of: int) -> bool:
+    """Whether these are all of so many places, in their order: nearly always, and then nothing need be copied."""
+    return len(here) == of and bool((here == np.arange(of)).all())
+
+
+def _at(rows: pl.DataFrame, here: Ints) -> pl.DataFrame:
+    return rows if _is_all(here, rows.height) else rows[here]
+
+
 def _taken(sides: _Sides, here: Ints) -> _Sides:
+    if _is_all(here, len(sides.places)):
+        return sides._replace(wrong={})
     priced, segments = Priced(*(column[here] for column in sides.priced)), {}
     if sides.segments:
         changing = np.flatnonzero(np.isin(here, list(sides.segments)))

@@ -54,7 +54,7 @@ class Tariff(NamedTuple):
     surcharge_nanos: int = 0  # once, when the call lasts longer than `surcharge_after_s`
     surcharge_after_s: int = 0
     reverse: bool = False  # the party is paid
-    reject: bool = False  # no call may go there: whoever asks is told so, and one that went there all the same is not priced
+    reject: bool = False  # no call may go there: a quote says so, and a call that went there all the same is not priced
     units_per_s: int = 1  # its times are in seconds, or in parts of them (`in_units`)
 
     @property

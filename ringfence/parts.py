@@ -149,7 +149,7 @@ def dispatcher(settings: Settings) -> None:
     telemetry = start_telemetry(settings, "dispatcher", DispatcherTelemetry(settings.journal_dsn, engine, wall_clock_ms))
     wait_for_books(engine, telemetry.beat)
     limits = Limits(
-        orders_a_minute=settings.orders_a_minute, distinct_subjects=settings.order_subjects, answered_share=settings.order_share
+        orders_per_minute=settings.orders_per_minute, distinct_subjects=settings.order_subjects, answered_share=settings.order_share
     )
     hour, stop = AnsweredHour(), until_signalled()
     keep_fetching(hour, lambda since_ms, _: answered(settings, since_ms), wall_clock_ms, stop)

@@ -177,7 +177,7 @@ class Settings(BaseSettings):
         description="Interval of the snapshots of the flows' state, in seconds. After a crash the records since the last one are read again.",
     )
     linger_ms: int = Field(20, ge=0, le=1000, description="How long judge waits for more records before it processes a batch.")
-    orders_a_minute: int = Field(30, ge=0, description="Automatic orders beyond this number per minute wait for a person.")
+    orders_per_minute: int = Field(30, ge=0, description="Automatic orders beyond this number per minute wait for a person.")
     order_subjects: int = Field(
         100, ge=0, description="While more distinct callers than this are under automatic blocks, further orders wait for a person."
     )

@@ -221,12 +221,12 @@ def total(of: Mapping[str, Counted]) -> Counted:
 def text_of(one: Counted, days: float) -> str:
     """One line: money saved, alerts per day, calls refused and what is known of them.
 
-    >>> text_of(Counted(alerts=3, right=1, calls=10, fraud=6, good=1, explained=2, after=1, saved_nanos={"EUR": 12_500_000_000}), 2.0)
+    >>> text_of(Counted(alerts=3, right=1, calls=10, fraud=6, good=1, during_alert=2, after_alert=1, saved_nanos={"EUR": 12_500_000_000}), 2.0)
     'saves 12.50 EUR; 1.5 alerts per day (1 confirmed, 0 wrong); would refuse 10 calls: 6 fraud, 1 good, 2 while its alert went on, 1 after it'
     """
     money = ", ".join(money_text(nanos, currency) for currency, nanos in sorted(one.saved_nanos.items())) or "nothing"
     known = f" ({one.right:,} confirmed, {one.wrong:,} wrong)" if one.right or one.wrong else ""
-    parts = [(one.fraud, "fraud"), (one.good, "good"), (one.explained, "while its alert went on"), (one.after, "after it")]
+    parts = [(one.fraud, "fraud"), (one.good, "good"), (one.during_alert, "while its alert went on"), (one.after_alert, "after it")]
     split = ", ".join(f"{n:,} {what}" for n, what in parts if n)
     refused = f"would refuse {one.calls:,} call{'s' * (one.calls != 1)}" + (f": {split}" if split else "")
     return f"saves {money}; {one.alerts / days:,.1f} alerts per day{known}; {refused}"

@@ -1,7 +1,8 @@
 """Statements of banks, CAMT.053 (ISO 20022) and MT940 (SWIFT), as entries; and which payment each becomes.
 
-An entry is identified by its account, statement and place, so that a file twice is the same entries. It pays the invoice whose number is in its text,
-else the party that has the payer's name or an open invoice of exactly this amount, if that is one party alone; else it waits for a person.
+An entry is identified by its account, statement and place, so that a file twice is the same entries. One of the same account, day and amount as
+one of another file (the same statement in another format, perhaps) waits. An entry pays the invoice whose number is in its text, else the party that
+has the payer's name or an open invoice of exactly this amount, if that is one party alone; else it waits for a person.
 """
 
 from __future__ import annotations
@@ -20,11 +21,13 @@ from books.bank_entries import BankEntry
 from books.invoices import Invoice
 from core.ids import derived_id
 from core.money import to_nanos
+from core.text import visible
 from services import payments as desk
 from services.errors import BadArgument, ServiceError, UnknownName
 from services.installation import tenant_of
 
 MOST_BYTES = 50_000_000
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ def read(content: bytes, file: str, tenant: str, now_ms: int) -> list[BankEntry]
     if len(content) > MOST_BYTES:
         raise BadArgument(f"{file} has more than {MOST_BYTES // 10**6} MB: split it.")
     text = content.lstrip(b"\xef\xbb\xbf \r\n\t")
-    found = list(_camt(text, file) if text.startswith(b"<") else _mt940(content, file))
+    found = list(_camt(text, file) if text.startswith((b"<", *UTF_16)) else _mt940(content, file))
     return [
         BankEntry(
             derived_id("bank", tenant, account, statement, place), tenant, file, account, currency, text, name, iban, day, nanos, "", "", "", now_ms
@@ -67,22 +70,41 @@ def _camt(content: bytes, file: str) -> Iterator[tuple[str, str, str, str, int, 
     for statement in statements:
         account = at(statement, ".//{*}Acct/{*}Id//{*}IBAN") or at(statement, ".//{*}Acct/{*}Id//{*}Id")
         number = at(statement, "{*}Id")
+        used: dict[str, int] = {}
         for place, entry in enumerate(statement.findall("{*}Ntry")):
             amount = entry.find("{*}Amt")
-            if amount is None or at(entry, "{*}CdtDbtInd") != "CRDT" or at(entry, ".//{*}RvslInd") == "true":
+            state = at(entry, "{*}Sts/{*}Cd") or at(entry, "{*}Sts") or "BOOK"  # PDNG and INFO: not on the account
+            if amount is None or at(entry, "{*}CdtDbtInd") != "CRDT" or at(entry, "{*}RvslInd") == "true" or state != "BOOK":
                 continue
-            day = at(entry, ".//{*}ValDt/{*}Dt") or at(entry, ".//{*}BookgDt/{*}Dt")
-            details = entry.findall(".//{*}TxDtls") or [entry]
-            for piece, detail in enumerate(details):
-                money = detail.find(".//{*}TxAmt/{*}Amt") if len(details) > 1 else None
-                money = amount if money is None else money
-                texts = [" ".join((one.text or "").split()) for one in detail.findall(".//{*}RmtInf//{*}Ustrd")]
-                texts += [at(detail, ".//{*}CdtrRefInf/{*}Ref"), at(detail, ".//{*}EndToEndId")]
-                name = at(detail, ".//{*}RltdPties/{*}Dbtr/{*}Nm") or at(detail, ".//{*}RltdPties/{*}Dbtr/{*}Pty/{*}Nm")
-                iban = at(detail, ".//{*}DbtrAcct//{*}IBAN")
-                reference = at(entry, "{*}AcctSvcrRef") or str(place)
-                nanos = _nanos(money.text or "", file, f"statement {number}, entry {place + 1}")
-                yield account, number, f"{reference}/{piece}", money.get("Ccy", ""), nanos, " ".join(filter(None, texts)), name, iban, day
+            day = at(entry, ".//{*}ValDt/{*}Dt") or at(entry, ".//{*}ValDt/{*}DtTm")[:10] or at(entry, ".//{*}BookgDt/{*}Dt")
+            day = day or at(entry, ".//{*}BookgDt/{*}DtTm")[:10]
+            reference = at(entry, "{*}AcctSvcrRef") or str(place)
+            used[reference] = used.get(reference, 0) + 1
+            reference += f"#{used[reference]}" if used[reference] > 1 else ""
+            currency, where = amount.get("Ccy", ""), f"statement {number}, entry {place + 1}"
+            whole = _nanos(amount.text or "", file, where)
+            for piece, (nanos, details) in enumerate(_pieces(entry, currency, whole, file, where)):
+                texts = [" ".join((one.text or "").split()) for detail in details for one in detail.findall(".//{*}RmtInf//{*}Ustrd")]
+                texts += [at(detail, path) for detail in details for path in (".//{*}CdtrRefInf/{*}Ref", ".//{*}EndToEndId")]
+                name = at(details[0], ".//{*}RltdPties/{*}Dbtr/{*}Nm") or at(details[0], ".//{*}RltdPties/{*}Dbtr/{*}Pty/{*}Nm")
+                iban = at(details[0], ".//{*}DbtrAcct//{*}IBAN")
+                name, iban = (name, iban) if len(details) == 1 else ("", "")
+                yield account, number, f"{reference}/{piece}", currency, nanos, " ".join(filter(None, texts)), name, iban, day
+
+
+def _pieces(entry: etree._Element, currency: str, whole: int, file: str, where: str) -> Iterator[tuple[int, list[etree._Element]]]:
+    """The payments of an entry, each with its details: one per detail where their amounts come to the entry's, else the entry as one."""
+    details = entry.findall(".//{*}TxDtls") or [entry]
+    amounts = [found if (found := one.find("{*}Amt")) is not None else one.find("{*}AmtDtls/{*}TxAmt/{*}Amt") for one in details]
+    parts = [_nanos(one.text or "", file, where) for one in amounts if one is not None and one.get("Ccy", "") == currency]
+    if len(details) > 1 and len(parts) == len(details) and sum(parts) == whole:
+        yield from zip(parts, ([one] for one in details), strict=True)
+    else:
+        yield whole, details
+
+
+_STATEMENT = re.compile(r"^:20:", re.MULTILINE)
+_ENTRY = re.compile(r":61:\d{6}(?:\d{4}|\s{4})?(R?[DC])[A-Z]?\s?\d+,\d*")
 
 
 def _mt940(content: bytes, file: str) -> Iterator[tuple[str, str, str, str, int, str, str, str, str]]:
@@ -94,26 +116,33 @@ def _mt940(content: bytes, file: str) -> Iterator[tuple[str, str, str, str, int,
             continue
     if ":61:" not in text and ":60F:" not in text:
         raise BadArgument(f"{file} is neither CAMT.053 (XML) nor MT940 (it has no :60F: and no :61:).")
+    for at, line in enumerate(text.splitlines(), 1):
+        if line.startswith(":61:") and not _ENTRY.match(line):
+            raise BadArgument(f"{file}, line {at}: {visible(line)[:60]!r} is no entry of MT940: date, C or D, and an amount with a comma.")
+    begins = [one.start() for one in _STATEMENT.finditer(text)] or [0]
+    for start, end in zip(begins, [*begins[1:], len(text)], strict=True):
+        yield from _statement(text[start:end], file, text.count("\n", 0, start) + 1)
+
+
+def _statement(text: str, file: str, line: int) -> Iterator[tuple[str, str, str, str, int, str, str, str, str]]:
+    """The entries of one statement of MT940, which begins at a line of the file."""
     try:
         statement = mt940.parse(text)
-    except Exception as wrong:  # noqa: BLE001 - the library raises plain exceptions of many kinds
-        raise BadArgument(f"{file} cannot be read as MT940: {wrong}") from None
+    except Exception as wrong:  # noqa: BLE001 - the library raises plain exceptions of many kinds, some with pages of text
+        raise BadArgument(f"{file}, the statement from line {line}: cannot be read as MT940 ({type(wrong).__name__}).") from None
     account = str(statement.data.get("account_identification") or "")
-    number = f"{statement.data.get('statement_number') or ''}/{statement.data.get('sequence_number') or ''}"
+    number = f"{statement.data.get('statement_number') or ''}/{statement.data.get('sequence_number') or ''}"  # begins anew each year
     for place, one in enumerate(statement.transactions):
         data = one.data
         amount: Decimal = data["amount"].amount
-        if amount <= 0:
+        if amount <= 0 or data.get("status") == "RC":  # RC: a credit is taken back
             continue
         details = " ".join(str(data.get(name) or "") for name in ("transaction_details", "purpose", "extra_details", "customer_reference"))
         name = str(data.get("applicant_name") or "")
-        nanos = _nanos(str(amount), file, f"entry {place + 1}")
-        day = data["date"]
-        known = f"{account}/{day.isoformat()}" if number == "/" else number
-        yield (
-            account, known, str(place), data["amount"].currency or str(data.get("currency") or ""), nanos, " ".join(details.split()), name,
-            str(data.get("applicant_iban") or ""), f"{day.year:04d}-{day.month:02d}-{day.day:02d}",
-        )  # fmt: skip
+        nanos = _nanos(str(amount), file, f"the statement from line {line}, entry {place + 1}")
+        day = f"{data['date'].year:04d}-{data['date'].month:02d}-{data['date'].day:02d}"
+        currency, iban = data["amount"].currency or str(data.get("currency") or ""), str(data.get("applicant_iban") or "")
+        yield account, f"{number} {day}", str(place), currency, nanos, " ".join(details.split()), name, iban, day
 
 
 def _nanos(text: str, file: str, place: str) -> int:
@@ -133,6 +162,8 @@ def import_file(conn: Connection, tenant: str, content: bytes, file: str, who: s
             known += 1
             continue
         party, numbers, why = match(conn, entry, issued)
+        if (twin := bank_entries.twin(conn, entry)) is not None:
+            party, why = "", f"{twin.id} of {twin.file} has the same account, day and amount: assign this one if it is another payment"
         if not party:
             bank_entries.add(conn, entry._replace(state="unmatched", why=why))
             unmatched.append(entry._replace(why=why))
@@ -179,7 +210,9 @@ def _plain(nanos: int) -> str:
 def match(conn: Connection, entry: BankEntry, issued: Sequence[Invoice]) -> tuple[str, list[str], str]:
     """Party ("" = none), invoice numbers, and why."""
     text = _letters(entry.text)
-    named = [one for one in issued if _letters(one.number) in text]
+    named = [one for one in issued if re.search(re.escape(_letters(one.number)) + r"(?!\d)", text)]
+    longer = " ".join(_letters(one.number) for one in named)  # a number may end another one: F-2026-000001 and RF-2026-000001
+    named = [one for one in named if longer.count(_letters(one.number)) == 1 or text.count(_letters(one.number)) > 1]
     if parties := {one.party for one in named}:
         if len(parties) > 1:
             return "", [], f"its text names invoices of {', '.join(sorted(parties))}"

@@ -92,7 +92,7 @@ def undelivered(conn: Connection, now_ms: int, tenant: str = "") -> Undelivered:
     holds = switches.holds(conn)
     return Undelivered(
         len(names),
-        tuple(name for name in names if not leases.held_lately(conn, f"switch {name}", now_ms - LEASE_MS)),
+        tuple(name for name in names if not leases.held_since(conn, f"switch {name}", now_ms - LEASE_MS)),
         tuple(name for name in names if name in holds),
     )
 

@@ -149,14 +149,14 @@ def _together(
         twins = by_call.twins(pairs)
         exact = (pl.col("apart_ms") == 0) & (pl.col("longer_ms") == 0)
         for name, which in (("duplicates", exact), ("suspects", ~exact)):
-            found[name] = _named(client, tenant, period, twins.filter(which).sort("sell", descending=True).head(MOST_TWINS))
+            found[name] = _with_names(client, tenant, period, twins.filter(which).sort("sell", descending=True).head(MOST_TWINS))
     return found
 
 
-def _named(client: Warehouse, tenant: str, period: tuple[int, int], twins: pl.DataFrame) -> pl.DataFrame:
+def _with_names(client: Warehouse, tenant: str, period: tuple[int, int], twins: pl.DataFrame) -> pl.DataFrame:
     """Twins with the account and the number called; a call that is there several times is one row."""
     keys = twins.select("partition", "offset").iter_rows()
-    names = frame(client, control_queries.named(tenant, keys, period[0] - DAY_MS))
+    names = frame(client, control_queries.names_of_calls(tenant, keys, period[0] - DAY_MS))
     at = pl.col("answer_ms").map_elements(moment, return_dtype=pl.String).alias("at")
     found = twins.join(names.with_columns(pl.col("partition").cast(pl.Int32)), on=["partition", "offset"], how="left")
     return found.group_by("account", "b_number", at, "currency").agg(

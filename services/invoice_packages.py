@@ -1,9 +1,9 @@
 """The packages of cycles that are about to be invoiced: included minutes and prices by volume are known at the end of a cycle, so a rating run
 applies them before its invoice is made.
 
-For each cycle of each agreement with a package that has ended and has no invoice yet: 1. a rating run of its calls, computed; 2. it counts; 3. what
-it changes is posted. A crash after 1 leaves a what-if; within 2 a run that is `counting`, which the next start finishes; before 3 a difference that
-the next posting has. A cycle whose run would change nothing has none, so whoever does it again changes nothing.
+For each cycle of each agreement with a package that has ended and has no invoice yet, or has one and calls that came in later: 1. a rating run of its
+calls, computed; 2. it counts; 3. what it changes is posted. A crash after 1 leaves a what-if; within 2 a run that is `counting`, which the next start
+finishes; before 3 a difference that the next posting has. A cycle whose run would change nothing has none, so whoever does it again changes nothing.
 """
 
 from __future__ import annotations
@@ -12,15 +12,20 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
 
+import msgspec
+
 from assurance.cycles import Period, period_of
-from books import Connection, postings, reading
+from books import Connection, invoices, postings, reading, runs
 from books.runs import Spec
 from services import posting, rerate
 from services.installation import Installation, books, books_as_they_are, opened_books
 from services.invoice_drafts import TermsInForce, next_invoices
 from services.reading import warehouse
-from warehouse import Warehouse
+from warehouse import Warehouse, ask, owed
+from warehouse.owed import State
 
+QUARTER_MS = 900_000
+"""Every time zone's midnight is at a quarter of an hour."""
 WHY = "package of {agreement}, cycle {first} to {last}, before its invoice"
 
 
@@ -35,8 +40,9 @@ class Applied:
 
 
 def due(conn: Connection, client: Warehouse, tenant: str, until: date) -> Iterator[tuple[str, Period]]:
-    """The cycles of agreements with a package that have ended by a day and have no invoice yet."""
+    """The cycles of agreements with a package that have ended by a day and have no invoice yet, and before them those into which calls came late."""
     terms = TermsInForce(conn, tenant)
+    yield from sorted(_late(conn, client, terms, tenant))
     found: dict[str, int] = {}
     for chain, one in next_invoices(conn, client, terms, tenant, postings.last(conn).number).items():
         agreement = terms.agreement(chain)
@@ -47,6 +53,28 @@ def due(conn: Connection, client: Warehouse, tenant: str, until: date) -> Iterat
         while period.until <= until:
             yield name, period
             period = period_of(terms.agreements[name], period.until_ms)
+
+
+def _late(conn: Connection, client: Warehouse, terms: TermsInForce, tenant: str) -> set[tuple[str, Period]]:
+    """Cycles that are invoiced, and calls of which were posted after that: their minutes were counted without these calls."""
+    packaged = {name for name, one in terms.agreements.items() if one.package is not None and one.role == "sell"}
+    states: dict[tuple[int, int], set[str]] = {}
+    for (_, agreement, _), one in invoices.last_of_chains(conn, tenant).items():
+        if agreement in packaged:
+            states.setdefault((one.batch, one.until_ms), set()).add(agreement)
+    now, found = postings.last(conn), set()
+    for (batch, until_ms), agreements in states.items():
+        before = postings.find(conn, batch)
+        if before is None or batch == now.number:
+            continue
+        invoiced, posted = State(before.posted, until_ms), State(now.posted, until_ms)
+        condition = "tenant = {tenant:String} AND role = 'sell' AND has({agreements:Array(String)}, agreement)"
+        columns = f"agreement, intDiv(instant_ms, {QUARTER_MS}) * {QUARTER_MS} AS at_ms, maxIf(run = 0, sign > 0) AS live"
+        params = {"tenant": tenant, "agreements": sorted(agreements)}
+        for row in ask(client, owed.step(invoiced, posted, columns, "agreement, at_ms", condition, params)):
+            if row["live"]:  # what only a rating run changes was looked at by whoever counted it
+                found.add((str(row["agreement"]), period_of(terms.agreements[row["agreement"]], int(row["at_ms"]))))
+    return found
 
 
 def preview(installation: Installation, tenant: str, until: date) -> list[Applied]:
@@ -97,7 +125,11 @@ def apply(
 
 
 def _spec(conn: Connection, tenant: str, agreement: str, period: Period) -> Spec:
-    return rerate.spec_of(conn, period.from_ms, period.until_ms, tenant=tenant, agreements=(agreement,))
+    """A cycle's calls, by the config in force; of one that was run before, by the config of then: a late call changes what it belongs to, and prices
+    that were published since change nothing in a closed cycle."""
+    spec = rerate.spec_of(conn, period.from_ms, period.until_ms, tenant=tenant, agreements=(agreement,))
+    before = [one for one in runs.every(conn) if one.state == "counts" and one.kind == "rerate" and _same(one.spec, spec)]
+    return msgspec.structs.replace(spec, config_version=before[0].spec.config_version) if before else spec
 
 
 def _same(one: Spec, other: Spec) -> bool:

@@ -16,10 +16,10 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from assurance import invoice as assurance_invoice
-from assurance.cycles import Period, midnight_ms
-from assurance.invoice import BeyondInvoice, Document, Terms
+from assurance.cycles import midnight_ms
+from assurance.invoice import BeyondInvoice, Document
 from assurance.rounding import to_minor
-from assurance.tax import NoTax
+from assurance.rounding import to_nanos as minor_to_nanos
 from books import Connection, Engine, audit, invoices, leases, ledger, postings, reading, writing
 from books.invoices import Invoice
 from books.ledger import Account
@@ -29,7 +29,7 @@ from services import invoice_packages
 from services import reading as warehouse_reading
 from services.errors import BadArgument, UnknownName
 from services.installation import Installation, opened_books, tenant_of
-from services.invoice_drafts import Chain, Progress, Refused, TermsInForce, drafts
+from services.invoice_drafts import Progress, Refused, drafts
 from services.payments import prepay, settle_credit
 
 A_TRANSACTION = 200
@@ -205,19 +205,16 @@ def credit(conn: Connection, tenant: str, name: str, amount: str, who: str, why:
     except ValueError as wrong:
         raise BadArgument(str(wrong)) from None
     minor = None if nanos is None else to_minor(nanos, document.decimals)
+    if minor is not None and minor_to_nanos(minor, document.decimals) != nanos:
+        raise BadArgument(f"{amount} has more decimals than {document.currency} has ({document.decimals})")
     credited = -sum(one.net for one in earlier)
     identity = derived_id("invoice", "credit", invoice.id, minor if minor is not None else "all", credited, why)
     for one in earlier:
         if one.who == audit.clean(who) and one.read().why == why and (minor is None or one.net == -minor) and one.status != "issued":
             return one
-    first, until = date.fromisoformat(document.from_day), date.fromisoformat(document.until_day)
-    terms = TermsInForce(conn, tenant)
-    chain = Chain(invoice.party, invoice.agreement, invoice.currency)
-    mine = terms.of(chain)
-    mine = Terms(mine.agreement, document.party, document.issuer, mine.profile, mine.tables)
     try:
-        made = assurance_invoice.credit(document, invoice.number, minor, credited, mine, Period(first, until, 0, 0), why)
-    except (BeyondInvoice, NoTax) as wrong:
+        made = assurance_invoice.credit(document, invoice.number, minor, [one.read() for one in earlier], why)
+    except BeyondInvoice as wrong:
         raise Refused(str(wrong)) from None
     note = invoice._replace(
         id=identity, place=0, kind="credit_note", status="approved", number="", run="", document=msgspec.json.encode(made).decode(), net=made.net,

@@ -13,7 +13,7 @@ from services.errors import NoInstallation
 from services.installation import Installation, books
 
 
-class Found(NamedTuple):
+class JournalDamages(NamedTuple):
     """`damages`: each with the directory of its journal. `broken`: topics that cannot even be checked, one line each."""
 
     damages: list[tuple[Path, Damage]]
@@ -29,11 +29,11 @@ def homes(installation: Installation) -> dict[str, Path]:
     return {name: path for name, path in found.items() if path is not None and path.is_dir()}
 
 
-def check(installation: Installation) -> Found:
+def check(installation: Installation) -> JournalDamages:
     """Reads every embedded journal to its end. Changes nothing; parts may run meanwhile. Raises `NoInstallation`."""
     if not homes(installation):
         raise NoInstallation(f"There is no journal under {installation.root}: start `ringfence up` once, or name the --home.")
-    found = Found([], [])
+    found = JournalDamages([], [])
     for home in homes(installation).values():
         found.broken.extend(repair.without_about(home))
         for topic in journal_copy.topics_in(home):

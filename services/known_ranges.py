@@ -68,7 +68,7 @@ class Imported(NamedTuple):
     read: Read
 
 
-class Standing(NamedTuple):
+class WeightedRange(NamedTuple):
     """A known range and what it counts now."""
 
     range: KnownRange
@@ -192,9 +192,9 @@ def forget(conn: Connection, tenant: str, b_range: str, who: str, why: str, now_
     publishing.change(conn, [], [publishing.Name("known_ranges", tenant, b_range)], who, why, now_ms)
 
 
-def every(conn: Connection, tenant: str, now_ms: int) -> list[Standing]:
+def every(conn: Connection, tenant: str, now_ms: int) -> list[WeightedRange]:
     """The known ranges, those that count most first."""
-    found = [Standing(one, points(one, now_ms)) for one in View(conn).every(("known_ranges",), [tenant])]
+    found = [WeightedRange(one, points(one, now_ms)) for one in View(conn).every(("known_ranges",), [tenant])]
     return sorted(found, key=lambda one: (-one.points, one.range.b_range))
 
 

@@ -116,7 +116,7 @@ def run(installation: Installation, tenant: str, asked: ReconcileRequest, who: s
         profile = FileProfile(calls=calls_layout or known.calls, invoice=invoice_layout or known.invoice, names=names)
         twin = next((one for one in others if one.id == stored.id), None)
         if twin is None and keep:
-            content = _kept_calls(found)
+            content = _calls_parquet(found)
             with writing(engine) as conn:
                 reconciliations.add(conn, stored, content)
                 reconciliations.keep_profile(conn, tenant, asked.role, asked.party, profile, who, now_ms)
@@ -284,7 +284,7 @@ def _check_others(
             )
 
 
-def _kept_calls(found: Reconciled) -> bytes:
+def _calls_parquet(found: Reconciled) -> bytes:
     """The calls that differ, as Parquet: what a dispute is made of."""
     is_noise = pl.col("cause").is_in(NOISE) & (pl.col("difference_nanos").abs() < SMALL_NANOS)
     calls = found.calls().filter(~is_noise).head(MOST_KEPT)

@@ -8,7 +8,7 @@ from typing import Any
 
 from rating.contracts import Terms
 from services.asking import AskedRoute, Asking
-from switches.redirect import Call, Contact, Found
+from switches.redirect import Call, Contact, RouteAnswer
 
 
 @dataclass(eq=False)
@@ -19,17 +19,17 @@ class Redirecting:
     _made_of: Terms | None = None
     _sources: list[tuple[Any, str, str]] = field(default_factory=list)
 
-    def ask(self, call: Call) -> Found:
+    def ask(self, call: Call) -> RouteAnswer:
         """The routes of a call."""
         tenant, account = self._account(call)
         if not account:
-            return Found((), "no_plan", f"{call.source} is no account's address")
+            return RouteAnswer((), "no_plan", f"{call.source} is no account's address")
         asked = AskedRoute(account=account, b_number=call.b_number, a_number=call.a_number, lrn=call.lrn)
         source = self.asking.lrn_of(tenant, asked)
         number = call.b_number.lstrip("+")
         found = self.asking.route(tenant, asked, source.ask(number)) if source else self.asking.route(tenant, asked)
         contacts = tuple(Contact(hop.gateway, hop.address, hop.number) for hop in found.routes)
-        return Found(contacts, found.cause, found.why, found.view, found.lrn)
+        return RouteAnswer(contacts, found.cause, found.why, found.view, found.lrn)
 
     def _account(self, call: Call) -> tuple[str, str]:
         if call.account:

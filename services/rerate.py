@@ -28,7 +28,7 @@ import polars as pl
 from assurance.cycles import Period as Cycle
 from assurance.cycles import period_of
 from books import Connection, configs, decks, open_books, runs
-from books.runs import Found, Kind, Line, Run, Spec, Unpriced
+from books.runs import Kind, Line, Run, RunTotals, Spec, Unpriced
 from core.config import path, split_path
 from core.schemas import CHARGES, JUDGED, RATED_DISPOSITION, REJECT, UNRATED, empty
 from rating import packages
@@ -294,6 +294,15 @@ def _priced(client: Warehouse, kind: Kind, spec: Spec, rater: Rerater, progress:
         progress(len(every), len(every))
 
 
+def _ahead(pieces: Iterator[Piece]) -> Iterator[Piece]:
+    """While the caller compares or writes a piece, the next one is priced: one more is in memory."""
+    with ThreadPoolExecutor(1, "pricer") as pricer:
+        coming = pricer.submit(next, pieces, None)
+        while (piece := coming.result()) is not None:
+            coming = pricer.submit(next, pieces, None)
+            yield piece
+
+
 @dataclass
 class _Tally:
     """What all slices come to."""
@@ -320,7 +329,7 @@ class _Tally:
             self.reasons[reason] += 1
             self.examples.setdefault(reason, f"{account} to {number}" if number else account)
 
-    def found(self) -> Found:
+    def found(self) -> RunTotals:
         lines, notes = [], []
         if self.read:
             notes.append("rejects that can be read now: " + ", ".join(f"{count:,} {what}" for what, count in sorted(self.read.items())))
@@ -334,7 +343,7 @@ class _Tally:
         if len(self.reasons) > MOST_REASONS:
             notes.append(f"{len(self.reasons) - MOST_REASONS:,} more reasons why calls cannot be priced are not kept")
         unpriced = tuple(Unpriced(reason, calls, self.examples[reason]) for reason, calls in self.reasons.most_common(MOST_REASONS))
-        return Found(
+        return RunTotals(
             calls=self.calls, charges=self.charges, before=f"{self.before:016x}", after=f"{self.after:016x}", lines=tuple(lines), unpriced=unpriced,
             notes=tuple(notes),
         )  # fmt: skip
@@ -351,7 +360,7 @@ def _hash(frame: pl.DataFrame, columns: list[str] | tuple[str, ...]) -> int:
 class WhatIf(NamedTuple):
     """What a run would come to, and the highest number of a run that the warehouse knows."""
 
-    found: Found
+    found: RunTotals
     above: int
 
 
@@ -364,7 +373,7 @@ def what_if(installation: Installation, kind: Kind, spec: Spec, progress: Progre
     """Prices the calls again and compares; nothing is stored."""
     rater, tally = Rerater(terms_of(installation, spec), 0), _Tally()
     with read.warehouse(installation) as client:
-        for piece in _priced(client, kind, spec, rater, progress):
+        for piece in _ahead(_priced(client, kind, spec, rater, progress)):
             tally.take(piece)
         above = int(ask(client, stored_runs.highest())[0]["run"])
     return WhatIf(tally.found(), above)
@@ -407,7 +416,7 @@ def count(
         with handing.inserting(installation.warehouse_dsn) as insert:
             if not stands:
                 tally = _Tally()
-                for piece in _priced(client, run.kind, run.spec, Rerater(terms_of(installation, run.spec), number), progress):
+                for piece in _ahead(_priced(client, run.kind, run.spec, Rerater(terms_of(installation, run.spec), number), progress)):
                     if piece.after.height:
                         insert("charges", piece.after.to_arrow())
                     tally.take(piece, compared=False)
@@ -482,7 +491,7 @@ def _later_run(installation: Installation, run: Run) -> int:
     return 0
 
 
-def _same(installation: Installation, run: Run, now: Found, who: str, now_ms: int) -> None:
+def _same(installation: Installation, run: Run, now: RunTotals, who: str, now_ms: int) -> None:
     """Whether a run comes to what its what-if said."""
     was = run.found
     if (now.before, now.after) == (was.before, was.after):

@@ -30,7 +30,7 @@ log = structlog.get_logger(__name__)
 OBSERVED_DAYS = 28
 
 
-class Asked(NamedTuple):
+class RouteRequest(NamedTuple):
     """A call that somebody asks the routes of; numbers as people write them."""
 
     account: str
@@ -50,7 +50,7 @@ class Routes(NamedTuple):
     is_observed: bool
 
 
-def explained(terms: Terms, tenant: str, asked: Asked, live: Live, durations: Durations) -> Routes:
+def explained(terms: Terms, tenant: str, asked: RouteRequest, live: Live, durations: Durations) -> Routes:
     """The candidates of a call. Raises `BadArgument` (no number), `UnknownName` (no account, no plan)."""
     call = Call(digits_of(asked.b_number), digits_of(asked.a_number), digits_of(asked.lrn))
     if not call.b_number:

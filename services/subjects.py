@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -107,17 +107,38 @@ def fields_of(key: Key) -> dict[str, str]:
     return {name: value for name, value in found.items() if value}
 
 
-def day(ask: Ask, subject: Mapping[str, str], tenant: str, now_ms: int) -> Traffic:
-    """The last 24 hours by hour, beside the mean of the same hours of the seven days before."""
-    end_ms = now_ms - now_ms % HOUR_MS + HOUR_MS
-    start_ms = end_ms - DAY_MS
-    steps = _steps(ask, subject, tenant, start_ms - PAST_DAYS * DAY_MS, end_ms, HOUR_MS)
-    first_ms = min(steps, default=start_ms)
-    days = min(PAST_DAYS, -(-max(0, start_ms - first_ms) // DAY_MS))
-    hours = range(start_ms, end_ms, HOUR_MS)
+def day(ask: Ask, subject: Mapping[str, str], tenant: str, now_ms: int, past: Mapping[int, Step] | None = None) -> Traffic:
+    """The last 24 hours by hour, beside the mean of the same hours of the seven days before. `past`: what `week_before` has found; None = ask."""
+    past = week_before(ask, subject, tenant, now_ms) if past is None else past
+    start_ms = day_of(now_ms)
+    hours = range(start_ms, start_ms + DAY_MS, HOUR_MS)
+    steps = _steps(ask, subject, tenant, hours.start, hours.stop, HOUR_MS)
+    found = Traffic(HOUR_MS, tuple(steps.get(at, Step(at)) for at in hours), (), 0, _currencies(steps))
+    return beside(found, past)
+
+
+def day_of(now_ms: int) -> int:
+    """When the 24 hours of `day` begin: with a full hour.
+
+    >>> day_of(DAY_MS + 1)
+    3600000
+    """
+    return now_ms - now_ms % HOUR_MS + HOUR_MS - DAY_MS
+
+
+def week_before(ask: Ask, subject: Mapping[str, str], tenant: str, now_ms: int) -> dict[int, Step]:
+    """The hours of the seven days before the last 24: a page that asks for them apart shows today at once."""
+    start_ms = day_of(now_ms)
+    return _steps(ask, subject, tenant, start_ms - PAST_DAYS * DAY_MS, start_ms, HOUR_MS)
+
+
+def beside(today: Traffic, past: Mapping[int, Step]) -> Traffic:
+    """The hours of a day beside the mean of the same hours of `week_before`."""
+    start_ms = today.now[0].at_ms
+    days = min(PAST_DAYS, -(-max(0, start_ms - min(past, default=start_ms)) // DAY_MS))
     backs = range(1, days + 1)
-    past = [mean([steps[at] for back in backs if (at := hour - back * DAY_MS) in steps], days, hour) for hour in hours] if days else []
-    return Traffic(HOUR_MS, tuple(steps.get(at, Step(at)) for at in hours), tuple(past), days, _currencies(steps))
+    normal = [mean([past[at] for back in backs if (at := one.at_ms - back * DAY_MS) in past], days, one.at_ms) for one in today.now] if days else []
+    return replace(today, normal=tuple(normal), past_days=days, currencies=_currencies({**past, **{one.at_ms: one for one in today.now}}))
 
 
 def hour(ask: Ask, subject: Mapping[str, str], tenant: str, now_ms: int) -> Traffic:

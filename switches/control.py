@@ -49,7 +49,7 @@ class Change(NamedTuple):
     ttl_s: int
 
 
-class Wanted(NamedTuple):
+class DesiredRow(NamedTuple):
     """A row as the books have it. Not `certain`: the switch may have it or not (it is being sent or removed, or about to expire)."""
 
     value: str
@@ -77,7 +77,7 @@ class Control(Protocol):
     def entries(self, table: str) -> dict[str, str]:
         """The whole table: name -> value, as the switch writes them."""
 
-    def compare(self, table: str, rows: Mapping[str, Wanted]) -> Drift:
+    def compare(self, table: str, rows: Mapping[str, DesiredRow]) -> Drift:
         """Compares the table with the books: by a digest where the switch has one, else by `drift` over `entries`."""
 
     def hold(self) -> bool:
@@ -88,10 +88,10 @@ class Control(Protocol):
     def close(self) -> None: ...
 
 
-def drift(held: Mapping[str, str], rows: Mapping[str, Wanted]) -> Drift:
+def drift(held: Mapping[str, str], rows: Mapping[str, DesiredRow]) -> Drift:
     """How the rows of a switch differ from the books'.
 
-    >>> drift({"a": "1", "x": "1"}, {"a": Wanted("2", True), "b": Wanted("1", True), "c": Wanted("1", False)})
+    >>> drift({"a": "1", "x": "1"}, {"a": DesiredRow("2", True), "b": DesiredRow("1", True), "c": DesiredRow("1", False)})
     Drift(missing=['a', 'b'], surplus=['x'])
     """
     return Drift(

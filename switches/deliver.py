@@ -25,7 +25,7 @@ from books import BooksError, Engine, Unavailable, audit, deliveries, leases, re
 from books.deliveries import PROTECTED, ROUTES, TABLES, Delivery
 from core.backoff import backoff
 from core.reporting import Report, ignore
-from switches.control import Change, Control, ControlError, Denied, Drift, Fenced, Unreachable, Wanted, seconds_left
+from switches.control import Change, Control, ControlError, Denied, DesiredRow, Drift, Fenced, Unreachable, seconds_left
 from switches.once import Once
 
 log = structlog.get_logger(__name__)
@@ -313,7 +313,7 @@ class Deliverer:
             rows = deliveries.rows(conn, self.switch, table)
         soon_ms = self.clock() + 2_000  # an entry in its last seconds may be gone already
         wanted = {
-            name: Wanted(value, bool(value) and not due and (not until_ms or until_ms > soon_ms)) for name, value, until_ms, due in rows
+            name: DesiredRow(value, bool(value) and not due and (not until_ms or until_ms > soon_ms)) for name, value, until_ms, due in rows
         }
         found = self.control.compare(table, wanted)
         return found._replace(surplus=[]) if table == PROTECTED else found

@@ -36,10 +36,10 @@ from switches.control import (
     Change,
     Connection,
     ControlError,
+    DesiredRow,
     Drift,
     Fenced,
     Unreachable,
-    Wanted,
     drift,
 )
 from switches.gate import Background, Gate, bound
@@ -204,7 +204,7 @@ class LoopbackControl:
     def entries(self, table: str) -> dict[str, str]:
         return self._ask("GET", f"/tables/{table}", dict[str, str])
 
-    def compare(self, table: str, rows: Mapping[str, Wanted]) -> Drift:
+    def compare(self, table: str, rows: Mapping[str, DesiredRow]) -> Drift:
         return drift(self.entries(table), rows)
 
     def _ask(self, method: str, path: str, answer: type[T], body: object = None) -> T:

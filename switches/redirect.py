@@ -46,7 +46,7 @@ class Contact(NamedTuple):
     number: str
 
 
-class Found(NamedTuple):
+class RouteAnswer(NamedTuple):
     """The answer to a call: its gateways in order, or the cause of the refusal."""
 
     contacts: Sequence[Contact]
@@ -119,7 +119,7 @@ def response(request: Request, code: int, reason: str, extra: Sequence[str] = ()
     return "\r\n".join([*lines, *extra, "Content-Length: 0", "", ""]).encode()
 
 
-def answer(request: Request, found: Found) -> bytes:
+def answer(request: Request, found: RouteAnswer) -> bytes:
     """The response that sends a call on its way, or refuses it."""
     code, reason = CODES.get(found.cause, (404, "Not Found"))
     extra = []
@@ -140,7 +140,7 @@ def answer(request: Request, found: Found) -> bytes:
 class Redirect(asyncio.DatagramProtocol):
     """`ask`: finds the routes of a call; called in a thread. `switches`: networks whose X-Ringfence-Account is believed."""
 
-    ask: Callable[[Call], Found]
+    ask: Callable[[Call], RouteAnswer]
     switches: Sequence[str] = ("127.0.0.0/8",)
     threads: int = 4
     asked: int = 0

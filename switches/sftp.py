@@ -109,7 +109,7 @@ async def _pick_up(source: Source, into: Path, known: frozenset[tuple[str, int, 
                 raise ValueError(f"{name} has {size:,} bytes, and {MOST_BYTES:,} are read at most")
             part = into / f"{name}.part"
             sha256, read_bytes = await _copy(sftp, f"{source.folder}/{name}", part)
-            path = _kept(part, into / name, sha256, sha256 in contents)
+            path = _store_file(part, into / name, sha256, sha256 in contents)
             contents.add(sha256)
             found.append(Picked(name=name, size_bytes=read_bytes, modified_ms=modified_ms, sha256=sha256, path=path))
 
@@ -149,7 +149,7 @@ async def _copy(sftp: object, remote: str, part: Path) -> tuple[str, int]:
     return digest.hexdigest(), count
 
 
-def _kept(part: Path, wanted: Path, sha256: str, is_known: bool) -> str:
+def _store_file(part: Path, wanted: Path, sha256: str, is_known: bool) -> str:
     """Where the file is kept, "" = its content is there already."""
     if wanted.exists() and _sha256(wanted) == sha256:  # a crash came between the copy and the books
         part.unlink()

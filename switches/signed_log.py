@@ -25,7 +25,7 @@ class SwitchLog:
     secret: bytes = field(repr=False)
 
 
-class Found(NamedTuple):
+class SignedLines(NamedTuple):
     """Records, as they would stand in the spool, and how many lines claimed to be records and were not signed by the switch."""
 
     lines: list[bytes]
@@ -41,12 +41,12 @@ def mac_of(record: bytes, secret: bytes) -> bytes:
     return base64.urlsafe_b64encode(hmac.digest(secret, b"SPOOL " + record, hashlib.sha256)).rstrip(b"=")
 
 
-def signed_records(log: bytes, secret: bytes) -> Found:
+def signed_records(log: bytes, secret: bytes) -> SignedLines:
     """The records in whole lines of a log.
 
     >>> good = b'ERROR: SPOOL ' + mac_of(b'{"v":2}', b"a secret") + b' {"v":2}'
     >>> signed_records(good + b'\\nINFO: nothing\\nERROR: SPOOL AAAA {"v":2}\\n', b"a secret")
-    Found(lines=[b'{"v":2}'], forged=1)
+    SignedLines(lines=[b'{"v":2}'], forged=1)
     """
     lines, forged = [], 0
     for line in log.split(b"\n"):
@@ -59,4 +59,4 @@ def signed_records(log: bytes, secret: bytes) -> Found:
                 break
         else:
             forged += bool(claims)
-    return Found(lines, forged)
+    return SignedLines(lines, forged)

@@ -115,7 +115,7 @@ def by_the_view(of: Slice, since_ms: int) -> Query:
     )
 
 
-def named(tenant: str, keys: Iterable[tuple[int, int]], since_ms: int) -> Query:
+def names_of_calls(tenant: str, keys: Iterable[tuple[int, int]], since_ms: int) -> Query:
     """Account and number called of some calls, by partition and offset."""
     listed = ", ".join(f"({int(partition)}, {int(offset)})" for partition, offset in keys) or "(-1, -1)"
     return (

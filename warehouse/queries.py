@@ -45,7 +45,8 @@ def dispositions_below(ends: Mapping[int, int]) -> Query:
 
 def reasons(limit: int = 20, since_ms: int = 0, tenant: str = "") -> Query:
     """Why records were not rated, the most frequent first."""
-    source, params = _records("disposition, reason, learned_ms", since_ms, tenant)
+    unrated = _mended("disposition IN ('unrated', 'reject', 'conflict')")
+    source, params = latest("records", "disposition, reason, learned_ms", since_ms, tenant, unrated)
     return (
         "SELECT disposition, reason, count() AS records, fromUnixTimestamp64Milli(max(learned_ms), 'UTC') AS last_learned "
         f"FROM {source} WHERE disposition IN ('unrated', 'reject', 'conflict') "
@@ -55,9 +56,13 @@ def reasons(limit: int = 20, since_ms: int = 0, tenant: str = "") -> Query:
 
 
 def rejects(limit: int = 50, since_ms: int = 0, tenant: str = "") -> Query:
-    """The newest rejects with their bytes as they came: when, where, whose, why."""
-    source, params = latest("records", "learned_ms, switch, partition, offset, reason, raw, disposition", since_ms, tenant, "disposition = 'reject'")
-    return f"SELECT * FROM {source} ORDER BY learned_ms DESC, partition, offset LIMIT {{limit:UInt32}}", {**params, "limit": limit}
+    """The newest rejects with their bytes as they came: when, where, whose, why. One that was mended is none any more."""
+    columns = "learned_ms, switch, partition, offset, reason, raw, disposition"
+    source, params = latest("records", columns, since_ms, tenant, _mended("disposition = 'reject'"))
+    return (
+        f"SELECT * FROM {source} WHERE disposition = 'reject' ORDER BY learned_ms DESC, partition, offset LIMIT {{limit:UInt32}}",
+        {**params, "limit": limit},
+    )
 
 
 def money(since_ms: int = 0, tenant: str = "") -> Query:
@@ -90,13 +95,13 @@ def margins(since_ms: int = 0, tenant: str = "") -> Query:
     )
 
 
-def records_a_second(since_ms: int = 0, tenant: str = "") -> Query:
+def records_per_second(since_ms: int = 0, tenant: str = "") -> Query:
     """Second in which records were received, and their number. The bound is on that time: a query for the last minutes reads no more."""
     source, params = _records("learned_ms", since_ms, tenant)
     return f"SELECT {_SECOND} AS second_ms, count() AS records FROM {source} GROUP BY second_ms ORDER BY second_ms", params
 
 
-def money_a_second(since_ms: int = 0, tenant: str = "") -> Query:
+def money_per_second(since_ms: int = 0, tenant: str = "") -> Query:
     """Second in which the ends of calls were received, the two currencies, calls, sell and buy. First revisions only: a correction is no new
     sale, so these live figures may differ from the bill."""
     source, params = priced("learned_ms, sell_currency, buy_currency, sell, buy", since_ms, tenant, "revision = 1 AND run = 0")
@@ -158,11 +163,10 @@ def last_calls(limit: int = 20, account: str = "", tenant: str = "", since_ms: i
     # condition asks for columns that charges do not have; a call whose charges are not stored yet then takes a place for a moment.
     sold = f"SELECT tenant, partition, offset FROM charges WHERE {where} AND role = 'sell' AND level = 0 AND {COUNTING} {newest}"
     priced_only = "" if also[0] else f"AND (tenant, partition, offset) IN ({sold}) "
-    ended = f"SELECT {facts} FROM calls WHERE {where} {priced_only}{newest}"
-    money, _ = priced(
-        "billable_s, sell, sell_currency, buy, buy_currency, destination", since_ms, tenant,
-        f"(tenant, partition, offset) IN (SELECT tenant, partition, offset FROM ({ended}))",
-    )  # fmt: skip
+    # Which calls, by a few columns; then their facts and charges, by the key.
+    keys = f"(tenant, partition, offset) IN (SELECT tenant, partition, offset FROM calls WHERE {where} {priced_only}{newest})"
+    ended = f"SELECT {facts} FROM calls WHERE {keys} AND learned_ms >= {{since_ms:Int64}} {newest}"
+    money, _ = priced("billable_s, sell, sell_currency, buy, buy_currency, destination", since_ms, tenant, keys)
     with_price = (
         f"SELECT {', '.join(f'call.{name} AS {name}' for name in facts.split(', '))}, money.billable_s AS billable_s, money.sell AS sell, "
         "money.sell_currency AS sell_currency, money.buy AS buy, money.buy_currency AS buy_currency, money.destination AS destination, "
@@ -321,7 +325,8 @@ _SECOND = "intDiv(learned_ms, 1000) * 1000"
 COUNTING = "(run = 0 OR run IN (SELECT run FROM rating_runs_counting))"
 """Of a charge: whether its rating run counts."""
 
-_AMOUNT = "toDecimal128(nanos, 9) / 1000000000"
+_AMOUNT = "toDecimal128(nanos, 0) * toDecimal128('0.000000001', 9)"
+"""As `amount`, to the digit: a multiplication takes a third of the time of a division."""
 
 _CALLS = "count() AS calls, countIf(answer_ms IS NOT NULL) AS answered, sum(billable_s) AS billable_s"
 
@@ -331,6 +336,8 @@ _OF_CHARGES = "revision, run, role, level, attempt_no, segment"
 """With tenant, partition and offset: the key of a charge."""
 
 _SOLD, _BOUGHT = "role = 'sell' AND level = 0", "role = 'buy'"
+_SEVERAL = f"minIf(currency, {_BOUGHT}) != maxIf(currency, {_BOUGHT})"
+"""Whether a call was bought in several currencies: two strings a call, where a count of distinct ones is a set a call."""
 
 _PRICED = {
     "account": "any(account)",
@@ -341,9 +348,9 @@ _PRICED = {
     "carrier": f"argMaxIf(carrier, (charged_s, attempt_no), {_BOUGHT})",
     "sell": f"sumIf({_AMOUNT}, {_SOLD})",
     "sell_currency": f"anyIf(currency, {_SOLD})",
-    "buy": f"if(uniqExactIf(currency, {_BOUGHT}) > 1, NULL, sumIf({_AMOUNT}, {_BOUGHT}))",
+    "buy": f"if({_SEVERAL}, NULL, sumIf({_AMOUNT}, {_BOUGHT}))",
     "buy_currency": (
-        f"multiIf(uniqExactIf(currency, {_BOUGHT}) > 1, 'several', countIf({_BOUGHT}) = 0 AND countIf({_SOLD} AND start_ms IS NOT NULL) = 0, "
+        f"multiIf({_SEVERAL}, 'several', countIf({_BOUGHT}) = 0 AND countIf({_SOLD} AND start_ms IS NOT NULL) = 0, "
         f"anyIf(currency, {_SOLD}), anyIf(currency, {_BOUGHT}))"
     ),
 }
@@ -389,6 +396,12 @@ def latest(table: str, columns: str, since_ms: int, tenant: str = "", condition:
         "ORDER BY tenant DESC, partition DESC, offset DESC, revision DESC LIMIT 1 BY tenant, partition, offset)",
         params,
     )
+
+
+def _mended(condition: str) -> str:
+    """The records of a disposition, and every later revision: what reads these few rows sees what a mending made of each. Ask for the
+    disposition of the result as well."""
+    return f"({condition} OR revision > 1)"
 
 
 def _where(condition: str, since_ms: int, tenant: str, account: str) -> Query:

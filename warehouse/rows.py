@@ -99,11 +99,12 @@ def ask(client: Client, query: Query) -> list[dict[str, Any]]:
     return list(result.named_results())
 
 
-def frame(client: Client, query: Query) -> pl.DataFrame:
-    """The answer as a frame, for results of many rows."""
+def frame(client: Client, query: Query, *, threads: int = 0) -> pl.DataFrame:
+    """The answer as a frame, for results of many rows. `threads`: of the embedded engine, 0 = one per core; a server decides itself."""
     sql, params = query
+    settings = {"max_threads": threads} if threads and client.uri.startswith("chdb://") else None
     with explained(client.uri):
-        table = client.query_arrow(sql, parameters=params, use_strings=True)
+        table = client.query_arrow(sql, parameters=params, settings=settings, use_strings=True)
     return pl.DataFrame(pl.from_arrow(table))
 
 

@@ -89,7 +89,7 @@ def calls(client: Client, of: Slice, period: Period, columns: Sequence[str]) -> 
         asked = "SELECT call_key FROM attempts WHERE tenant = {tenant:String} AND carrier = {carrier:String} AND learned_ms >= {since_ms:Int64}"
         over = f", carrier = {{carrier:String}} OR ((failed > 0 OR legs > 0) AND call_key IN ({asked})) AS over_carrier"
         params["carrier"] = period.carrier
-    found = frame(client, (f"SELECT {', '.join(wanted)}{over} FROM calls WHERE {SLICE}", params))
+    found = _frame(client, (f"SELECT {', '.join(wanted)}{over} FROM calls WHERE {SLICE}", params))
     if found["offset"].n_unique() < found.height:
         found = found.sort("revision").unique("offset", keep="last")
     moment = pl.coalesce("answer_ms", "end_ms")
@@ -102,7 +102,7 @@ def calls(client: Client, of: Slice, period: Period, columns: Sequence[str]) -> 
 def attempts(client: Client, of: Slice, period: Period, found: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
     """The attempts of those of the slice's calls (`found`, with `setup_ms`) that have any beside their own end."""
     where, params = _attempts(of, period, found)
-    return frame(client, (f"SELECT {', '.join(columns)} FROM attempts WHERE {where}", params))
+    return _frame(client, (f"SELECT {', '.join(columns)} FROM attempts WHERE {where}", params))
 
 
 def _attempts(of: Slice, period: Period, found: pl.DataFrame) -> Query:
@@ -119,7 +119,7 @@ def charges(client: Client, of: Slice, period: Period, columns: Sequence[str]) -
     """The charges of the slice's calls that count now. Repeats are left out here, as in `calls`."""
     wanted = [*dict.fromkeys([*columns, *_OF_CHARGE])]
     params = _params(of) | {"since_ms": period.from_ms - DAY_MS}
-    found = frame(client, (f"SELECT {', '.join(wanted)} FROM charges WHERE {SLICE} AND {COUNTING}", params))
+    found = _frame(client, (f"SELECT {', '.join(wanted)} FROM charges WHERE {SLICE} AND {COUNTING}", params))
     if found.select(_OF_CHARGE).hash_rows().n_unique() < found.height:
         found = found.unique(_OF_CHARGE, keep="any")
     if found.height and (found["revision"].max(), found["run"].max()) != (found["revision"].min(), found["run"].min()):
@@ -142,7 +142,7 @@ def amounts(client: Client, of: Slice, period: Period, found: pl.DataFrame, colu
         f"AND learned_ms >= {{since_ms:Int64}} AND (partition, offset) IN ({ends}{tries}) AND (sell_amount != '' OR buy_amount != '') "
         "ORDER BY partition, offset, revision DESC LIMIT 1 BY partition, offset"
     )
-    return frame(client, (sql, params))
+    return _frame(client, (sql, params))
 
 
 def ended_by(client: Client, of: Slice, period: Period, columns: Sequence[str], disposition: str) -> pl.DataFrame:
@@ -153,7 +153,12 @@ def ended_by(client: Client, of: Slice, period: Period, columns: Sequence[str], 
         f"AND (partition, offset) IN ({ends}) ORDER BY partition, offset, revision DESC LIMIT 1 BY partition, offset) "
         "WHERE disposition = {disposition:String}"
     )
-    return frame(client, (sql, _params(of) | {"since_ms": period.from_ms - DAY_MS, "disposition": disposition}))
+    return _frame(client, (sql, _params(of) | {"since_ms": period.from_ms - DAY_MS, "disposition": disposition}))
+
+
+def _frame(client: Client, query: Query) -> pl.DataFrame:
+    """By one thread: the other core prices the slice before, and the engine's own threads cost a third more than they gain on so few rows."""
+    return frame(client, query, threads=1)
 
 
 SLICE = (

@@ -50,9 +50,10 @@ def calls(visit: Visit) -> None:
         except ServiceError as wrong:
             message(str(wrong))
             return
-    from_ms = visit.now_ms - SINCE.get(since, 86_400_000)
+    now_ms = visit.now_ms
+    from_ms = now_ms - SINCE.get(since, 86_400_000)
     key = ("search", visit.tenant, since, *subject.items())
-    latest = visit.sources.asked(key, lambda ask: call_desk.search(ask, subject, visit.tenant, from_ms), fresh_ms=5_000)
+    latest = visit.sources.asked(key, lambda ask: call_desk.search(ask, subject, visit.tenant, from_ms, now_ms=now_ms), fresh_ms=5_000)
     if answered(latest, visit.now_ms, "Calls") and latest.value is not None:
         found(visit, latest.value)
 

@@ -115,11 +115,14 @@ def when(due_ms: int, now_ms: int) -> str | Safe:
 def traffic(mine: Customer, account: str) -> None:
     """The last 24 hours, as they happen."""
     key = ("portal day", mine.tenant, mine.party, account)
-    latest = mine.sources.asked(key, lambda ask: subjects.day(ask, {"account": account}, mine.tenant, mine.now_ms), fresh_ms=5_000)
+    of = {"account": account}
+    latest = mine.sources.asked(key, lambda ask: subjects.day(ask, of, mine.tenant, mine.now_ms, {}), fresh_ms=5_000)
+    of_past = ("portal past", mine.tenant, mine.party, account, subjects.day_of(mine.now_ms))
+    past = mine.sources.asked(of_past, lambda ask: subjects.week_before(ask, of, mine.tenant, mine.now_ms), wait_s=0.5, fresh_ms=600_000)
     heading("The last 24 hours", "per hour; grey: the same hours of the week before, on average")
     if not ready(latest, "Your usage") or latest.value is None:
         return
-    found: Traffic = latest.value
+    found: Traffic = subjects.beside(latest.value, past.value or {})
     calls, answered = (sum(getattr(step, name) for step in found.now) for name in ("calls", "answered"))
     talk_ms = sum(step.talk_ms for step in found.now)
     tiles = [tile("Calls", f"{calls:,}", "", f"{answered:,} answered"), tile("Talk", span(talk_ms) if talk_ms else "0")]

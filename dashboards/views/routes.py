@@ -97,7 +97,7 @@ def explain(visit: Visit) -> None:
     installation = visit.sources.installation
 
     def ask(_: object) -> routes.Routes:
-        asked = routes.Asked(str(account), called, at_ms=visit.now_ms)
+        asked = routes.RouteRequest(str(account), called, at_ms=visit.now_ms)
         live = routes.live_of(installation, visit.tenant, visit.now_ms)
         durations = routes.durations_of(installation, visit.tenant, visit.now_ms)
         return routes.explained(visit.sources.terms(version), visit.tenant, asked, live, durations)

@@ -194,10 +194,10 @@ def money(after: Counted, before: Counted) -> str:
 def hurt(after: Counted, before: Counted) -> str:
     """The difference of honest calls refused: by verdicts, and those that no alert explains.
 
-    >>> hurt(Counted(good=2, after=3), Counted(good=1))
+    >>> hurt(Counted(good=2, after_alert=3), Counted(good=1))
     '+4'
     """
-    return f"{after.good + after.after - before.good - before.after:+,}"
+    return f"{after.good + after.after_alert - before.good - before.after_alert:+,}"
 
 
 # --- one ---
@@ -271,7 +271,7 @@ def result(name: str, found: Result) -> None:
             rows.append(
                 (tag("b", "together") if not detector else detector.replace("_", " ") if policy == "in force" else "", policy,
                  by_currency(side.saved_nanos, "0"), f"{side.alerts / found.days:,.1f}", f"{side.right:,} / {side.wrong:,}", f"{side.calls:,}",
-                 f"{side.fraud:,}", f"{side.good:,}", f"{side.explained:,}", f"{side.after:,}")
+                 f"{side.fraud:,}", f"{side.good:,}", f"{side.during_alert:,}", f"{side.after_alert:,}")
             )  # fmt: skip
     note = (
         "Calls refused = fraud and honest by verdicts, and without a verdict: those during the alert, and those after its last suspicious call. "

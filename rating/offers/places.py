@@ -74,13 +74,13 @@ class FileFacts(NamedTuple):
     valid_from: str
 
 
-def said_outside(table: Table, mapping: Mapping) -> FileFacts:
+def facts_outside_table(table: Table, mapping: Mapping) -> FileFacts:
     """The currency and the date of validity that the headings, or the lines above them, name.
 
     >>> from rating.offers.table import open_table
     >>> table = open_table(b"ACME rates;\\nEffective date:;1 December 2026\\nCode;Rate (USD)\\n44;0.02\\n")
-    >>> said_outside(table, Mapping(columns={"prefix": "Code", "price_per_min": "Rate (USD)"}))
-    Said(currency='USD', valid_from='2026-12-01')
+    >>> facts_outside_table(table, Mapping(columns={"prefix": "Code", "price_per_min": "Rate (USD)"}))
+    FileFacts(currency='USD', valid_from='2026-12-01')
     """
     after, places, names = places_of(table, mapping)
     head = list(islice((row for row in table.rows() if row.cells), HEAD))

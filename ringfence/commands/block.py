@@ -30,9 +30,9 @@ An account in all its calls (it is suspended; emergency calls pass), or in those
 
 `ringfence block --account acme --b-range 88213 --cut --why "pumped range, confirmed"`
 
-At most six calls a minute into a range:
+At most six calls per minute into a range:
 
-`ringfence block --account acme --b-range 88213 --action throttle --calls-a-minute 6 --why "watched"`
+`ringfence block --account acme --b-range 88213 --action throttle --calls-per-minute 6 --why "watched"`
 """
 
 
@@ -50,7 +50,7 @@ def block(
     a_number: ANumber = "",
     b_range: BRange = "",
     action: Annotated[str, typer.Option(help="refuse, refuse_abroad (calls that leave the country), throttle, or shadow (mark).")] = "refuse",
-    calls_a_minute: Annotated[int, typer.Option(help="Of a throttle: so many calls a minute pass.", show_default=False)] = 0,
+    calls_per_minute: Annotated[int, typer.Option(help="Of a throttle: so many calls per minute pass.", show_default=False)] = 0,
     cut: Annotated[bool, typer.Option("--cut", help="End its calls in progress as well, but never an emergency call.")] = False,
     ttl: Annotated[str, typer.Option(help="How long it lasts: 90s, 30m, 1h, 7d.")] = "1h",
     tenant: Tenant = "",
@@ -70,11 +70,12 @@ def block(
         key = options.key_of(tenant_of(conn, tenant), account, trunk, a_number, b_range, blocks.plan(conn, account, trunk))
         now_ms = wall_clock_ms()
         try:
-            blocked = blocks.block(conn, key, options.duration_ms(ttl), options.login(who), why, now_ms, as_action(action), calls_a_minute, cut)
+            blocked = blocks.block(conn, key, options.duration_ms(ttl), options.login(who), why, now_ms, as_action(action), calls_per_minute, cut)
         except ValueError as refused:
             options.give_up(f"Not blocked: {refused}")
         later = messages.undelivered(blocks.undelivered(conn, now_ms, key.tenant), "the block")
-    done = {"refuse": "blocked", "refuse_abroad": "blocked abroad", "shadow": "marked"}.get(action, f"throttled to {calls_a_minute} calls a minute")
+    throttled = f"throttled to {calls_per_minute} calls per minute"
+    done = {"refuse": "blocked", "refuse_abroad": "blocked abroad", "shadow": "marked"}.get(action, throttled)
     typer.echo(f"{key.text()} is {done} for {ttl} ({blocked.status}, {blocked.order_id}).")
     if not blocked.known:
         name = f"account {key.account!r}" if key.account else f"trunk {key.ingress_trunk!r}"

@@ -17,7 +17,7 @@ EPILOG = """
 processes are `judge-1`, `judge-2` and so on. `watch` detects fraud that spans their partitions. `store` writes the results to the warehouse
 and answers SELECT. `dispatcher` delivers block orders to the switches. `router` keeps the routes that they should hold.
 `poster` moves charges into the ledger.
-`notify` tells people of alerts and of silence.
+`notify` notifies people of alerts and of silence.
 `api` and `redirect` answer switches that ask for routes, over HTTP and over SIP. `shipper` posts the records in the spool of a switch on this
 machine.
 `kamailio` runs a Kamailio with our configuration. `pages` is the page in the browser.

@@ -12,7 +12,7 @@ from ringfence.options import Home, Who
 
 if TYPE_CHECKING:
     from services.installation import Installation
-    from services.journal_care import Found
+    from services.journal_care import JournalDamages
 
 EPILOG = """
 A damaged place stops the reader that reaches it, and every backup: nothing is skipped silently. If a backup has the file, stop all parts and put
@@ -81,7 +81,7 @@ def repair(
         typer.echo("The journal is not damaged: nothing was changed.")
 
 
-def _check(installation: Installation) -> Found:
+def _check(installation: Installation) -> JournalDamages:
     from journal import copying as journal_copy
     from services import journal_care
 

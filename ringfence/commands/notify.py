@@ -1,4 +1,4 @@
-"""`ringfence notify`: who is told of alerts and of silence."""
+"""`ringfence notify`: who gets messages about alerts and silence."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from core.notify import Target
 
 EPILOG = """
-Somebody is told of each alert once, and of each part, switch or feed that has gone silent. Mail needs RINGFENCE_SMTP_URL and RINGFENCE_MAIL_FROM. A
+A receiver gets one message per alert, and per part, switch or feed that has gone silent. Mail needs RINGFENCE_SMTP_URL and RINGFENCE_MAIL_FROM. A
 webhook is signed as standardwebhooks.com says; its secret is shown once. A chat is the URL of an incoming webhook (Slack, Mattermost, Teams).
 
 **Examples**
@@ -40,7 +40,7 @@ Name = Annotated[str, typer.Argument(help="The name of who is notified.", show_d
 
 @app.callback()
 def notify() -> None:
-    """Who is told of alerts and of silence: add, list, test, remove, log."""
+    """Who gets messages about alerts and silence: add, list, test, remove, log."""
 
 
 @app.command(epilog=EPILOG)

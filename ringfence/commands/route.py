@@ -50,7 +50,7 @@ def route(
         options.give_up(str(wrong))
     installation = options.settings_of(home).installation
     terms, whose = quotes.in_force(installation, tenant)
-    asked = routes.Asked(account, to, from_, lrn, plan, at_ms)
+    asked = routes.RouteRequest(account, to, from_, lrn, plan, at_ms)
     found = routes.explained(terms, whose, asked, routes.live_of(installation, whose, at_ms), routes.durations_of(installation, whose, at_ms))
     if as_json:
         typer.echo(json.dumps(_as_json(found)))

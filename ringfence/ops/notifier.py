@@ -38,7 +38,7 @@ def run(
     sources: Sources, deliver: Deliver, watch: silence.Watch, holder: str, clock: Callable[[], int], stop: threading.Event, report: Report,
     fault: Callable[[str], None] = lambda step: None, every_s: float = EVERY_S,
 ) -> None:  # fmt: skip
-    """Rounds until `stop`. While the books are away nothing is sent: what they say is what is told."""
+    """Rounds until `stop`. While the books are away nothing is sent, because the messages are made of them."""
     away, silent, listened_ms = Once(log.warning), list[Event](), 0
     while True:
         now_ms = clock()

@@ -26,7 +26,7 @@ from rating.offers.finding import Findings, OfferError
 from rating.offers.guess import guess
 from rating.offers.mapping import Mapping, Profile
 from rating.offers.merge import Base, Columns, base_of, columns_of, merge, missing_codes
-from rating.offers.places import FileFacts, said_outside
+from rating.offers.places import FileFacts, facts_outside_table
 from rating.offers.rows import Offer, take
 from rating.offers.table import open_table
 from services.deck_desk import exchange, plans
@@ -70,7 +70,7 @@ class Imported:
 
 
 @dataclass
-class _Work:
+class _Reading:
     """What is known of a file while it is read."""
 
     findings: Findings = field(default_factory=Findings)
@@ -127,7 +127,7 @@ def _read_file(conn: Connection, tenant: str, asked: ImportOptions, content: byt
     if not is_table_name(offers.name_of(asked.carrier, number)):
         raise BadArgument(f"carrier {asked.carrier!r}: the name is too long for versions of a deck (56 characters at most)")
     kept = offers.profile(conn, tenant, asked.carrier)
-    work = _Work()
+    work = _Reading()
     work.profile = asked.profile or kept or Profile()
     _read(work, view, tenant, plan, asked, content)
     if work.offer is None or work.findings.has_errors:
@@ -176,7 +176,7 @@ def _same(one: Import, other: Import) -> bool:
     return (one.file_sha256, one.deck_id, one.base_id) == (other.file_sha256, other.deck_id, other.base_id)
 
 
-def _read(work: _Work, view: View, tenant: str, plan: plans.Plan, asked: ImportOptions, content: bytes) -> None:
+def _read(work: _Reading, view: View, tenant: str, plan: plans.Plan, asked: ImportOptions, content: bytes) -> None:
     """The rates of the file, by the mapping that a person gave, or that was kept, or that is guessed."""
     mapping = work.profile.mapping
     if asked.sheet and mapping is not None:
@@ -195,7 +195,7 @@ def _read(work: _Work, view: View, tenant: str, plan: plans.Plan, asked: ImportO
             what = "the mapping that was given" if asked.profile is not None else "as it was kept from the last file"
             work.reasons += tuple((name, f"column {label!r}: {what}") for name, label in mapping.columns.items())
         work.profile = msgspec.structs.replace(work.profile, mapping=mapping)
-        said = said_outside(table, mapping)
+        said = facts_outside_table(table, mapping)
         _currency(work, view, tenant, plan, asked, said)
         _valid_from(work, plan, asked, said)
         if not work.profile.currency or any(one.kind in ("decimal style", "date style") for one in work.findings):
@@ -207,7 +207,7 @@ def _read(work: _Work, view: View, tenant: str, plan: plans.Plan, asked: ImportO
             work.findings.add(one.kind, one.level, one.what, one.do, one.row, one.column)
 
 
-def _currency(work: _Work, view: View, tenant: str, plan: plans.Plan, asked: ImportOptions, said: FileFacts) -> None:
+def _currency(work: _Reading, view: View, tenant: str, plan: plans.Plan, asked: ImportOptions, said: FileFacts) -> None:
     currency = (asked.currency or work.profile.currency or plan.currency or said.currency).upper()
     if not currency:
         what = "neither the file nor the carrier's agreement says in which currency the prices are"
@@ -229,7 +229,7 @@ def _currency(work: _Work, view: View, tenant: str, plan: plans.Plan, asked: Imp
     work.profile = msgspec.structs.replace(work.profile, currency=currency)
 
 
-def _valid_from(work: _Work, plan: plans.Plan, asked: ImportOptions, said: FileFacts) -> None:
+def _valid_from(work: _Reading, plan: plans.Plan, asked: ImportOptions, said: FileFacts) -> None:
     text = asked.valid_from or said.valid_from
     if not text:
         return
@@ -255,7 +255,7 @@ def local_ms(text: str, zone: str) -> int:
 
 
 def _other_currency(
-    work: _Work, view: View, tenant: str, asked: ImportOptions, before: Columns, name: str, currency: str, now_ms: int
+    work: _Reading, view: View, tenant: str, asked: ImportOptions, before: Columns, name: str, currency: str, now_ms: int
 ) -> Columns | None:
     """The deck before in the currency of the file, to be compared with; none of its rows can be in the version."""
     at = exchange.rate(view, tenant, currency, work.profile.currency, now_ms)
@@ -270,7 +270,7 @@ def _other_currency(
 
 
 def _scope(
-    work: _Work, asked: ImportOptions, base: Base | None, base_name: str, now_ms: int
+    work: _Reading, asked: ImportOptions, base: Base | None, base_name: str, now_ms: int
 ) -> tuple[Literal["", "full", "partial"], Literal["", "closed", "unchanged"]]:
     """Whether the file is the whole A-Z, and what a code means that it leaves out: as was said, else as its codes show, else asked."""
     assert work.offer is not None
@@ -305,7 +305,7 @@ def _scope(
 
 
 def _check(
-    work: _Work, conn: Connection, view: View, tenant: str, plan: plans.Plan, deck: Deck, full: bool, carried: int, changes: Changes, now_ms: int
+    work: _Reading, conn: Connection, view: View, tenant: str, plan: plans.Plan, deck: Deck, full: bool, carried: int, changes: Changes, now_ms: int
 ) -> None:
     """What a person should see before the deck is in force."""
     assert work.offer is not None

@@ -1,1 +1,1 @@
-"""Somebody is told of alerts and of silence: by e-mail, signed webhook or chat."""
+"""Messages about alerts and about silence, by e-mail, signed webhook or chat."""

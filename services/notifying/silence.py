@@ -28,7 +28,7 @@ SHIPPED_MS = 300_000
 PARTS_MS = 60_000
 ACKNOWLEDGED_MS = 60_000
 LOOK_BACK = (256, 4_096, 65_536)
-"""Messages from the end in which the last tick is looked for: at 13,000 records a second there is one in the last."""
+"""Messages from the end in which the last tick is looked for: at 13,000 records per second there is one in the last."""
 
 
 class Silence(NamedTuple):

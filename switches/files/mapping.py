@@ -1,7 +1,7 @@
 """The mapping of a file of calls: the column of each of our fields, and how values are written.
 
 ```yaml
-format: csv                # csv, jsonl (an object per line) or json (one array, or objects, over any number of lines)
+format: csv                # csv, jsonl (an object per line), json (one array, or objects, over any number of lines) or parquet
 delimiter: ";"             # or tab, comma, semicolon, pipe
 quote: '"'                 # none where quotes are ordinary characters
 line_breaks_in_fields: no  # yes: a quoted field may go over several lines
@@ -67,7 +67,7 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """As in the YAML file. `columns`: our field -> their column."""
 
     columns: dict[str, Column | list[Column]]
-    format: Literal["csv", "jsonl", "json"] = "csv"
+    format: Literal["csv", "jsonl", "json", "parquet"] = "csv"
     delimiter: str = ","
     quote: str = '"'
     line_breaks_in_fields: bool = False

@@ -20,6 +20,7 @@ from core.delimited import bad_byte, readable
 from core.record import Record
 from switches.files import values
 from switches.files.mapping import AMOUNTS, CURRENCIES, TIMES, Mapping, label, parts
+from switches.files.parquet import read_parquet
 from switches.files.rows import JsonNumber, Twice, names_currency, read_raw
 
 CODES = {"attempt_no": 2**31 - 1, "sip_code": 999, "q850": 999}
@@ -65,7 +66,7 @@ class Read(NamedTuple):
 
 def read_rows(path: Path, mapping: Mapping) -> Iterator[Row]:
     """Every row of a file, in its order."""
-    encoding, rows = read_raw(path, mapping)
+    encoding, rows = ("utf-8", read_parquet(path, mapping)) if mapping.format == "parquet" else read_raw(path, mapping)
     fields = fields_of(mapping)
     for line, text, cells, fault in rows:
         if fault:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from books.deliveries import BLOCKS, SHADOW
-from switches.control import Change, Connection, ControlError, Drift, Unreachable, Wanted
+from switches.control import Change, Connection, ControlError, DesiredRow, Drift, Unreachable
 from switches.kamailio.digest import BUCKETS, explains, mark, parse
 from switches.kamailio.tables import spell, spell_name
 
@@ -71,7 +71,7 @@ class KamailioControl:
         summed = self.digest(table)
         return self.listed(table, summed.sums, summed.entries)
 
-    def compare(self, table: str, rows: Mapping[str, Wanted]) -> Drift:
+    def compare(self, table: str, rows: Mapping[str, DesiredRow]) -> Drift:
         """Exact at any size: the switch computes the digest of its table, and only buckets whose sums differ from the books' are listed."""
         spelled, names = _spelled(table, rows)
         found = self.digest(table)
@@ -152,19 +152,19 @@ class KamailioControl:
         return answer["result"]
 
 
-def _spelled(table: str, rows: Mapping[str, Wanted]) -> tuple[Mapping[str, Wanted], dict[str, str]]:
+def _spelled(table: str, rows: Mapping[str, DesiredRow]) -> tuple[Mapping[str, DesiredRow], dict[str, str]]:
     """The rows as Kamailio writes them, and their names in the books where they differ. A row that it cannot hold is not certain: it was
     refused when it was sent, and stays due."""
     if table in (BLOCKS, SHADOW):
         return rows, {}
-    spelled: dict[str, Wanted] = {}
+    spelled: dict[str, DesiredRow] = {}
     names: dict[str, str] = {}
     for name, (value, certain) in rows.items():
         try:
             there, text = spell(table, name, value)
         except ValueError:
             there, text, certain = spell_name(table, name), "", False
-        spelled[there] = Wanted(text, certain)
+        spelled[there] = DesiredRow(text, certain)
         names[there] = name
     return spelled, names
 

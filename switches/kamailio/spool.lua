@@ -75,7 +75,7 @@ function boot_id()
   return boot
 end
 
--- The table counts in 32 signed bits (Kamailio before 5.7): read as unsigned, a boot has four billion numbers, 50 days at 1,000 records a second.
+-- The table counts in 32 signed bits (Kamailio before 5.7): read as unsigned, a boot has four billion numbers, 50 days at 1,000 records per second.
 function next_seq()
   local n = tonumber(KSR.htable.sht_inc("ctl", "seq"))
   return n < 0 and n + 4294967296 or n

@@ -130,13 +130,34 @@ def test_a_commitment_and_discounts():
 
 def test_a_credit_note_takes_the_taxes_back():
     made = build(terms(), "EUR", NOVEMBER, [Usage("Austria", 0, False, 1, 60, 10_010_000_000)])
-    whole = credit(made, "RF-1", None, 0, terms(), NOVEMBER, "wrong")
+    whole = credit(made, "RF-1", None, [], "wrong")
     assert (whole.net, whole.tax, whole.total) == (-made.net, -made.tax, -made.total)
-    part = credit(made, "RF-1", 500, 0, terms(), NOVEMBER, "wrong")
+    part = credit(made, "RF-1", 500, [], "wrong")
     assert (part.net, part.tax) == (-500, -100)
-    for amount, before in ((502, 500), (0, 0), (-1, 0)):
+    for amount, earlier in ((502, [part]), (0, []), (-1, []), (1002, []), (1, [whole])):
         with pytest.raises(BeyondInvoice):
-            credit(made, "RF-1", amount, before, terms(), NOVEMBER, "wrong")
+            credit(made, "RF-1", amount, earlier, "wrong")
+
+
+@pytest.mark.parametrize(
+    ("profile", "net", "parts"),
+    [
+        (None, 9, [3, 3, 3]),  # 0.02 of tax: three thirds round up to 0.01 each
+        (None, 3, [1, 1, 1]),  # 0.01 of tax: three thirds round down to nothing
+        ("us", 10_001, [3_333, 3_333, 3_335]),
+        ("us", 10_001, [1, 10_000]),
+    ],
+)
+def test_the_credit_notes_of_an_invoice_come_to_it_and_never_to_more(profile, net, parts):
+    stack = (StackedTax(tax="state"), StackedTax(tax="city", base="net_and_taxes"))
+    how = terms(TaxProfile(tenant="t1", name="us", kind="stacked", stack=stack)) if profile else terms()
+    made = build(how, "EUR", NOVEMBER, [Usage("Austria", 0, False, 1, 60, net * 10**7)])
+    notes: list = []
+    for part in parts:
+        notes.append(credit(made, "RF-1", part, notes, "in parts"))
+        assert all(sum(-one.taxes[at].amount for one in notes) <= tax.amount for at, tax in enumerate(made.taxes))
+    assert -sum(one.total for one in notes) == made.total
+    assert [-sum(one.taxes[at].base for one in notes) for at in range(len(made.taxes))] == [tax.base for tax in made.taxes]
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ ACME = Key(tenant="t1", account="acme", b_range="88213")
 ALLOWED = (Listed("allow", "account", "t1", "acme", "our largest customer", "ann", 0),)
 DENIED = (Listed("deny", "account", "", "acme", "known", "ann", 0),)
 LIFTED = (Suppression(1, Key(tenant="t1", account="acme"), NOW_MS + 1, "ann", "a mistake"),)
-NO_MORE = Limits(orders_a_minute=0)
+NO_MORE = Limits(orders_per_minute=0)
 PROTECTED = Protected(accounts=frozenset({"acme"}))
 
 
@@ -84,9 +84,9 @@ def test_which_rule_comes_first(fields: dict[str, object], known: dict[str, obje
 def test_the_limits_count_what_a_batch_has_blocked_so_far() -> None:
     keys = [Key(tenant="t1", account=f"a{n}") for n in range(3)]
     orders = [order(key, f"o{n}") for n, key in enumerate(keys)] + [order(keys[0], "again"), order(keys[0], "o0")]
-    at = facts(limits=Limits(orders_a_minute=2))
+    at = facts(limits=Limits(orders_per_minute=2))
     assert [one.status for one in decide_all(orders, at)] == ["standing", "standing", "waiting", "standing", "repeated"]
-    assert at == facts(limits=Limits(orders_a_minute=2)), "what was read stays as it was read"
+    assert at == facts(limits=Limits(orders_per_minute=2)), "what was read stays as it was read"
     one_caller = facts(limits=Limits(distinct_subjects=1), tenants={"t1": TenantFacts("standing", 0, {subject(keys[0])})})
     assert [one.status for one in decide_all(orders[:2], one_caller)] == ["standing", "waiting"]
 
@@ -123,5 +123,5 @@ def test_an_order_expires_by_our_clock() -> None:
 
 def test_documented_limits() -> None:
     assert (STALE_MS, AHEAD_MS) == (300_000, 60_000)
-    assert Limits() == Limits(orders_a_minute=30, distinct_subjects=100, answered_share=0.3, answered_at_least=500)
+    assert Limits() == Limits(orders_per_minute=30, distinct_subjects=100, answered_share=0.3, answered_at_least=500)
     assert TenantFacts() == TenantFacts("shadow", 0, frozenset(), frozenset())

@@ -284,7 +284,7 @@ def test_routes_show_what_loses_money_and_why(as_, house):
 
 
 def test_a_rating_run_is_shown_to_its_tenant_alone(as_, house):
-    found = runs.Found(
+    found = runs.RunTotals(
         calls=2, charges=2, before="b", after="a", unpriced=(runs.Unpriced("no row of the deck fits", 1, "0-1"),),
         lines=(runs.Line("account", HOSTILE, "sell", 0, "EUR", 2, "3000000000", "2500000000", (("price", 2, "-500000000"),)),),
     )  # fmt: skip

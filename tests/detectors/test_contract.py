@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from copy import deepcopy
 from importlib.util import module_from_spec, spec_from_file_location
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -156,10 +157,12 @@ def alone(detector: Detector, monkeypatch):
     monkeypatch.setattr(engine, "detectors", lambda: (detector,))
 
 
-def judged(state: DetectorState, *batches, rules: Settings | None = None):
+def judged(state: DetectorState, *batches, rules: Settings | None = None, dropped: list[Any] | None = None):
     findings, orders = [], []
     for usage, ticks in batches:
         found = detect(state, usage, ticks, rules or settings())
+        if dropped is not None:
+            dropped += found.dropped
         findings += found.findings
         orders += found.orders
     return sorted(map(msgspec.json.encode, findings)), sorted(map(msgspec.json.encode, orders))
@@ -296,6 +299,33 @@ def test_more_new_subjects_in_a_batch_than_the_state_has_room_for():
     assert judged(cut, *(log.batch(at, at + 100) for at in range(0, len(log.entries), 100)), rules=rules) == expected
     assert state_of(cut) == state_of(whole)
     assert max(len(columns) for columns in whole.columns()) >= 2_000
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_an_account_that_floods_the_keys_loses_its_own_subjects_whatever_the_cut(monkeypatch, seed):
+    """Three honest accounts of five callers each, and one that calls from ever new numbers to ever new ranges."""
+    monkeypatch.setattr("detectors.columns.MOST_SUBJECTS", 200)
+    log = Log(1)
+    for no in range(1_000):
+        if no % 25 == 0:
+            log.tick(5_000)
+        honest = no % 10 == 0
+        account, caller = ("t1", f"honest-{no // 10 % 3}" if honest else "flood"), f"43660{no // 10 % 5 if honest else 1_000 + no:06d}"
+        called = ("e164", "4312345{:04d}" if honest else f"43{no:05d}{{:04d}}")
+        log.row(log.call(called, account, caller), calls=1, answered=True, final=True, nanos=10**6, talk_ms=60_000)
+    log.tick()
+    rng, rules = random.Random(seed), settings({"t1": Policy()})
+    whole, cut = DetectorState(b"s"), DetectorState(b"s")
+    cuts = sorted({0, len(log.entries), *(rng.randrange(len(log.entries)) for _ in range(9))})
+    dropped, again = [], []
+    expected = judged(whole, log.batch(), rules=rules, dropped=dropped)
+    assert judged(cut, *(log.batch(at, to) for at, to in pairwise(cuts)), rules=rules, dropped=again) == expected
+    assert state_of(cut) == state_of(whole) and again == dropped, "batch boundaries do not matter"
+    assert dropped and {one.partition for one in dropped} == {0}, "it says what it dropped"
+    assert max(len(columns) for columns in whole.columns()) <= 200
+    callers = whole.subjects["profile"]["a_number"]
+    homes, counts = np.unique(callers["home"][: len(callers)], return_counts=True)
+    assert sorted(counts.tolist())[:-1] == [5, 5, 5] and len(homes) == 4, "honest accounts keep theirs"
 
 
 def test_tenants_with_different_policies_are_judged_independently():

@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
+from runpy import run_path
+from types import SimpleNamespace
 
 import pytest
-from typer.testing import CliRunner
 
 from assurance.reconcile.causes import CAUSES
-from ringfence.cli import app
 from services.pickups import sources_of
 from switches.sftp import known_hosts, number_of
 
+console = SimpleNamespace(**run_path(str(Path(__file__).with_name("console.py"))))
 PAGE = Path(__file__).parents[2] / "docs" / "assurance.md"
-
-
-def blocks() -> Iterator[tuple[str, list[str]]]:
-    """Each command of the page, with the lines that are shown below it."""
-    for block in re.findall(r"```console\n(.*?)```", PAGE.read_text(), re.DOTALL):
-        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
-            command, *shown = part.splitlines()
-            yield command, shown
 
 
 def shape(line: str) -> str:
@@ -33,17 +25,12 @@ def shape(line: str) -> str:
 def test_every_command_of_the_page_does_what_the_page_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     ran, name = [], ""
-    for command, shown in blocks():
-        words = [word.strip('"') for word in re.findall(r'"[^"]*"|\S+', command.replace("RECONCILIATION", name))]
-        assert words[0] == "ringfence"
-        result = CliRunner().invoke(app, words[1:], env={"RINGFENCE_HOME": "var", "RINGFENCE_COUNTRIES": "AT"})
-        assert result.exit_code == 0 or (words[1] == "controls" and result.exit_code == 1), f"{command}\n{result.output}"
-        said = [shape(line) for line in result.output.splitlines()]
-        for line in shown:
-            assert line == "..." or shape(line.replace("RECONCILIATION", name)) in said, f"{command}\n  the page shows: {line}\n{result.output}"
-        if words[1] == "reconcile":
-            name = re.search(r"Kept as (\S+):", result.output)[1]  # type: ignore[index]
-        ran.append(words[1])
+    for words, shown in console.steps(PAGE.read_text()):
+        words, shown = ([text.replace("RECONCILIATION", name) for text in texts] for texts in (words, shown))
+        output = console.check(words, shown, "var", shape, (0, 1) if words[0] == "controls" else (0,), RINGFENCE_COUNTRIES="AT")
+        if words[0] == "reconcile":
+            name = re.search(r"Kept as (\S+):", output)[1]  # type: ignore[index]
+        ran.append(words[0])
     assert {*ran} == {"simulate", "reconcile", "disputes", "controls", "assure"}
     assert Path("october.pdf").read_bytes().startswith(b"%PDF") and "Revenue assurance, 2026-10" in Path("october.html").read_text()
 

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import re
 import time
 from pathlib import Path
+from runpy import run_path
+from types import SimpleNamespace
 
 import msgspec
 import pytest
-from typer.testing import CliRunner
 
 from books import open_books
 from core.message import Message
 from core.record import Record, journal_key
 from core.schemas import TABLES
 from flows.step import State, judge
-from ringfence.cli import app
 from ringfence.settings import Settings
 from services import first_start, in_force
 from services.installation import Installation
 from warehouse import insert, open_warehouse
 from warehouse import migrate as migrate_warehouse
 
+console = SimpleNamespace(**run_path(str(Path(__file__).with_name("console.py"))))
 PAGE = (Path(__file__).parents[2] / "docs" / "routing.md").read_text()
 
 EVENING_MS = 1_764_097_200_000  # 2025-11-25 19:00 UTC
@@ -54,20 +54,11 @@ def test_every_command_of_the_page_says_what_the_page_shows(tmp_path: Path, monk
     settings = Settings(home=tmp_path / "home", tenant="t1", countries="AT")
     first_start.lay(settings.installation)
     first_start.open_and_publish(settings.installation, first_start.starter("t1"), round(time.time() * 1000))
-    files = re.findall(r"```(?:csv|yaml)\n# (\S+)\n(.*?)```", PAGE, re.DOTALL)
-    for name, text in files:
-        Path(name).write_text(text)
+    assert console.write_files(PAGE) == 5
     ran = []
-    for block in re.findall(r"```console\n(.*?)```", PAGE, re.DOTALL):
-        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
-            command, *shown = part.splitlines()
-            words = [word.strip('"') for word in re.findall(r'"[^"]*"|\S+', command)]
-            assert words[0] == "ringfence"
-            if words[1] == "rerate":
-                store(settings.installation, ("43123456", 60), ("43664123456", 61), ("43664123456", 0))
-            result = CliRunner().invoke(app, words[1:], env={"RINGFENCE_HOME": str(tmp_path / "home")})
-            assert result.exit_code == (shown[0].startswith("No route")), f"{command}\n{result.output}"
-            for line in shown:
-                assert line == "..." or line in result.output.splitlines(), f"{command}\n  the page shows: {line}\n{result.output}"
-            ran.append(words[1])
-    assert ran == ["config", "route", "route", "route", "rerate"] and len(files) == 5
+    for words, shown in console.steps(PAGE):
+        if words[0] == "rerate":
+            store(settings.installation, ("43123456", 60), ("43664123456", 61), ("43664123456", 0))
+        console.check(words, shown, settings.root, codes=(int(shown[0].startswith("No route")),))
+        ran.append(words[0])
+    assert ran == ["config", "route", "route", "route", "rerate"]

@@ -43,7 +43,7 @@ def test_both_policies_judge_the_same_calls(history):
     assert sum(one.calls for one in result.after.values()) > 10  # others order the same block
     found = result.before["irsf_block"]
     assert found.calls > 10 and found.saved_nanos["EUR"] == found.calls * 12 * 10**9
-    assert found.explained + found.after == found.calls
+    assert found.during_alert + found.after_alert == found.calls
 
 
 def test_without_a_change_there_is_one_side(history):

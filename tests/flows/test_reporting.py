@@ -12,7 +12,7 @@ from core.record import TICK_KEY
 from core.topics import CALLS, FINDINGS, JUDGED
 from flows import judge, store
 from flows.batches import from_value
-from flows.judge import Copied, Standing, Written
+from flows.judge import Copied, JudgeProgress, Written
 from flows.store import Stored
 from journal import Entry, Journal, create_topics, open_journal
 from rating.contracts import Terms, compile_contracts
@@ -67,7 +67,7 @@ def test_judge_and_store_tell_of_every_record_once(tmp_path: Path):
     assert rows == sum(m.key != TICK_KEY for m in log) > 500
     assert findings == sum(journal.end_offset(FINDINGS, partition) for partition in range(PARTITIONS)) > 0
     last = batches[-1].standing
-    assert isinstance(last, Standing) and last.config_version == 1 and last.ticks_ms.keys() == set(range(PARTITIONS))
+    assert isinstance(last, JudgeProgress) and last.config_version == 1 and last.ticks_ms.keys() == set(range(PARTITIONS))
     assert last.in_flight >= 0
 
     stored: list[Stored] = []

@@ -79,7 +79,7 @@ def run(settings: Settings, log: list[Message]) -> dict[str, object]:
         state_dir=settings.state_dir / "store",
         until_end=True,
     )
-    limits = Limits(orders_a_minute=10**6, distinct_subjects=10**6)  # otherwise it is random which order reaches a limit first
+    limits = Limits(orders_per_minute=10**6, distinct_subjects=10**6)  # otherwise it is random which order reaches a limit first
     dispatcher = Dispatcher(engine, journal, clock=lambda: now_ms, holder="test", limits=limits)
     wanted = {(topic, p): journal.end_offset(topic, p) for topic in topics.SPANNING for p in range(5)}
     while {place: came_to(engine, *place) for place in wanted} != wanted:

@@ -51,7 +51,7 @@ class Grown:
         (self.secrets_dir / "ringfence_books").write_text(books.fresh() + "\n")
         (self.secrets_dir / "ringfence_warehouse").write_text(warehouse.dsn() + "\n")
         self.settings = Settings(
-            home=home / "home", secrets_dir=str(self.secrets_dir), tenant=TENANT, snapshot_s=1.0, orders_a_minute=1000, metrics_port=0,
+            home=home / "home", secrets_dir=str(self.secrets_dir), tenant=TENANT, snapshot_s=1.0, orders_per_minute=1000, metrics_port=0,
             collector_port=free_port(), warehouse_port=free_port(), control_port=free_port(),
             _env_file=None,
         )  # fmt: skip

@@ -166,7 +166,7 @@ def count_after_kills(home: Path, kills: int, journal_dsn: str = "") -> None:
     """Kill, restart, and count. A low cap of all accounts together in a country gives watch something to find."""
     settings = Settings(
         home=home, journal=journal_dsn, tenant=TENANT, collector_port=free_port(), warehouse_port=free_port(), control_port=free_port(),
-        metrics_port=0, snapshot_s=1.0, orders_a_minute=1000, judges=len(JUDGES), _env_file=None,
+        metrics_port=0, snapshot_s=1.0, orders_per_minute=1000, judges=len(JUDGES), _env_file=None,
     )  # fmt: skip
     first_start.lay(settings.installation)
     place = make_world(SEED, switches=("sim1",))

@@ -59,7 +59,7 @@ def made(
     terms = Terms(agreement, whom, issuer, profile, TABLES)
     document: Document = build(terms, currency, NOVEMBER, usage)
     if credited != 0:
-        document = credit(document, "RF-2026-000001", credited, 0, terms, NOVEMBER, "ticket 4711")
+        document = credit(document, "RF-2026-000001", credited, [], "ticket 4711")
     return Invoice(
         "invoice-1", "t1", "blue", "home", currency, 1, document.kind, "issued", "ring", "RF-2026-000002", "", 0, 0, 1, 0, "answer", "2026-11-01",
         "2026-12-01", msgspec.json.encode(document).decode(), document.net, document.tax, document.total, "", "ops", ISSUED, DUE, ISSUED,

@@ -21,10 +21,10 @@ from core.orders import Key
 from journal import Entry, open_journal
 from ringfence.cli import app
 from ringfence.ops.secrets import load_or_make
-from ringfence.options import RESTORING
 from ringfence.settings import Settings
 from services import blocks, first_start, manifest
 from services.backup import NotBackedUp, backup
+from services.homes import RESTORING
 from services.portability import local
 from services.restore import NotRestored, restore
 from switches.tail import POSITION, load_positions, read_batch, store_positions

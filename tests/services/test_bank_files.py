@@ -116,9 +116,78 @@ def test_mt940_is_read_as_well(conn):
     assert outcome(conn, MT940.encode()) == ([], [], 1)
 
 
+def entries(content: bytes) -> list[str]:
+    found = read(content, "statement", "t1", NOW)
+    assert len({one.id for one in found}) == len(found)
+    return [f"{one.account[-4:]} {one.nanos // 10**9} {one.text}".replace(" NONREF", "") for one in found]
+
+
+def camt_entry(amount: str, details: str = "", more: str = "", reference: str = "R") -> bytes:
+    row = f'<Ntry><Amt Ccy="EUR">{amount}</Amt><CdtDbtInd>CRDT</CdtDbtInd>{more}<ValDt><Dt>2025-12-15</Dt></ValDt>'
+    return f"{row}<AcctSvcrRef>{reference}</AcctSvcrRef><NtryDtls>{details}</NtryDtls></Ntry>".encode()
+
+
+def detail(text: str, amount: str = "") -> str:
+    return f"<TxDtls>{amount}<RmtInf><Ustrd>{text}</Ustrd></RmtInf></TxDtls>"
+
+
+TEN, TWENTY = "<AmtDtls><TxAmt><Amt Ccy='EUR'>10</Amt></TxAmt></AmtDtls>", "<AmtDtls><TxAmt><Amt Ccy='EUR'>20</Amt></TxAmt></AmtDtls>"
+OTHER = MT940.replace("AT611904300234573201", "AT022050302101023600").replace("C10,00", "C20,00").replace("12/1", "7/1")
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        # MT940: a statement begins at :20:, a credit that is taken back came not in, what was taken off and given back did
+        (MT940 + "-\n" + OTHER, ["3201 10 Invoice RF-2025-000001 thank you", "3600 20 Invoice RF-2025-000001 thank you"]),
+        (MT940.replace("1215C10", "1215RC10"), []),
+        (MT940.replace("1215D5", "1215RD5"), ["3201 10 Invoice RF-2025-000001 thank you", "3201 5 Bank fee"]),
+        ("\ufeff" + MT940, ["3201 10 Invoice RF-2025-000001 thank you"]),
+        # CAMT: a batch is its parts where they come to it, else it is one; what is not booked is not on the account; a reference may repeat
+        (camt_entry("30", detail("a", TEN) + detail("b", TWENTY)), ["3201 10 a", "3201 20 b"]),
+        (camt_entry("30", detail("a", "<Amt Ccy='EUR'>10</Amt>") + detail("b", "<Amt Ccy='EUR'>20</Amt>")), ["3201 10 a", "3201 20 b"]),
+        (camt_entry("30", detail("a") + detail("b")), ["3201 30 a b"]),
+        (camt_entry("30", detail("a", TEN) + detail("b", TEN)), ["3201 30 a b"]),
+        (camt_entry("30", detail("a"), "<Sts><Cd>PDNG</Cd></Sts>"), []),
+        (camt_entry("30", detail("a"), "<Sts>BOOK</Sts>"), ["3201 30 a"]),
+        (camt_entry("30", detail("a")) * 2, ["3201 30 a", "3201 30 a"]),
+    ],
+)
+def test_each_payment_of_a_statement_is_one_entry(content, found):
+    assert entries(content.encode() if isinstance(content, str) else (CAMT % content.decode()).encode()) == found
+
+
+def test_utf_16_is_read():
+    text = (CAMT % camt_entry("30", detail("Müller")).decode()).replace("UTF-8", "UTF-16")
+    assert entries(text.encode("utf-16")) == ["3201 30 Müller"]
+
+
+def test_statement_12_of_the_next_year_is_another_one(conn):
+    assert outcome(conn, MT940.encode())[2] == 0
+    assert outcome(conn, MT940.replace(":61:25", ":61:26").replace("C25", "C26").encode())[2] == 0
+
+
+def test_the_same_statement_in_another_format_waits(conn):
+    outcome(conn, MT940.encode())
+    done = import_file(conn, "", camt("EUR 10.00 CRDT B1 | Somebody | invoice RF-2025-000001"), "the-same.xml", "ops", NOW)
+    assert [one.why.partition(" ")[2] for one in done.unmatched] == [
+        "of statement.xml has the same account, day and amount: assign this one if it is another payment"
+    ]
+    assert ledger.balance(conn, Account("t1", "receivable", "EUR", "acme")) == 5 * 10**9
+
+
+def test_a_number_that_ends_another_one_is_not_named(conn):
+    from books import invoices
+
+    invoices.add(conn, [issued("F-2025-000001", "blue", 1000), issued("RF-2025-00000", "blue", 1000)])
+    assert outcome(conn, camt("EUR 10.00 CRDT B1 | Somebody | RF-2025-000001"))[0] == ["its text names RF-2025-000001"]
+
+
 @pytest.mark.parametrize(
     ("content", "fault"),
     [
+        (MT940.replace("C10,00", "C10.x0").encode(), "line 5: .* is no entry of MT940"),
+        (MT940.replace(":61:251215", ":61:251345").encode(), "statement from line 1: cannot be read"),
         (b"<Document>", "is no XML"),
         (b"<Document/>", "is no CAMT.053: it has no statement"),
         (b"date,amount\n1,2\n", "is neither CAMT.053 .* nor MT940"),

@@ -127,7 +127,7 @@ def test_false_answers_join_as_a_statistical_claim_that_only_a_person_makes(engi
         return Finding(
             finding_id=f"fas-{subject}", tenant="t1", detector="fas", subject_kind="route", subject=subject, detected_at_ms=first_ms,
             first_ms=first_ms, last_ms=first_ms + DAY_MS, calls=412, exposure_nanos=nanos, currency="EUR", score=2.0,
-            reason=f"{subject}: 61 % of 412 calls are answered, and 38 % over all others", example_call_ids=[],
+            reason=f"=1+1 {subject}: 61 % of 412 calls are answered, and 38 % over all others", example_call_ids=[],
         )  # fmt: skip
 
     with writing(engine) as conn:
@@ -141,6 +141,7 @@ def test_false_answers_join_as_a_statistical_claim_that_only_a_person_makes(engi
         (made,) = disputing.propose(conn, "t1", name, "ops", NOW_MS, ("fas",))
         archive = zipfile.ZipFile(io.BytesIO(disputing.pack(conn, "t1", made.id)))
     routes = archive.read("routes.csv").decode().splitlines()
+    assert all("'=1+1 alpha" in line for line in routes[1:]), "a spreadsheet does not compute what a carrier's name begins with"
     assert len(routes) == 3 and "alpha>20" in routes[1] and "61 % of 412" in routes[1] and archive.read("dispute.pdf").startswith(b"%PDF")
     assert "a statistical claim about the route" in archive.read("facts.json").decode()
 

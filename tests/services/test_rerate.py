@@ -25,7 +25,7 @@ from flows.step import State, judge
 from rating.contracts import compile_contracts
 from rating.decks import read_deck
 from ringfence.cli import app
-from services import invoice_packages, invoicing, posting, rerate
+from services import invoice_packages, invoice_proof, invoicing, posting, rerate
 from services.errors import BadArgument, UnknownName
 from services.installation import Installation, books
 from services.reading import warehouse
@@ -604,3 +604,25 @@ def test_a_run_of_invoices_applies_the_package_of_its_cycle_once_whatever_effect
     assert sorted((draft.party, draft.net) for draft in done.drafts if draft.party in ("pack", "acme")) == [("pack", 10)]
     assert len([run for run in rerate.every(house.at) if run.spec.tenant == house.tenant and run.state == "counts"]) == 1
     assert invoicing.run(house.at, house.tenant, "2025-11-26", "eve", now_ms).packages == []
+
+
+def test_a_call_that_comes_after_the_invoice_of_a_package_is_on_the_next_one_with_what_it_moves(house):
+    house.publish(package=BUNDLE)
+    house.offset = 1_000  # above what the other tests of this installation have posted
+    house.calls(("pack", "4312345", 100))
+    posting.post(house.at, NOON + DAY)
+    (first,) = invoicing.run(house.at, house.tenant, "2025-11-26", "eve", NOON + DAY).drafts
+    assert (first.party, first.net) == ("pack", 1)  # of 100 s 90 are included
+    house.publish(package=BUNDLE, retail=DEARER)  # the new list is not for what is invoiced
+    house.calls(("pack", "4312345", 60), answer_ms=NOON - 10_000, at_ms=NOON + 50_000)  # the first of its day
+    posting.post(house.at, NOON + 2 * DAY)
+    assert sold_to_pack(house) == 130_000_000, "live, by the list in force"
+    (seen,) = invoice_packages.preview(house.at, house.tenant, date(2025, 11, 27))
+    assert (str(seen.period.first), seen.change) == ("2025-11-25", (("EUR", -60_000_000),))
+    done = invoicing.run(house.at, house.tenant, "2025-11-27", "eve", NOON + 2 * DAY)
+    (second,) = done.drafts
+    # it takes 60 s of the package, and of the call that was invoiced 70 s are left, at the old 0.06, where 10 s were
+    assert second.net == 6 and {line.kind for line in second.read().lines} == {"late"}
+    assert sold_to_pack(house) == 70_000_000 and len(done.packages) == 1
+    assert invoice_packages.preview(house.at, house.tenant, date(2025, 11, 27)) == []
+    assert invoice_proof.prove(house.at, house.tenant).faults == []

@@ -142,7 +142,7 @@ def test_a_lost_home_comes_back_and_nothing_old_is_blocked_again(tmp_path: Path)
     collector, warehouse, control = free_ports(3)
     settings = Settings(
         home=tmp_path / "home", tenant=TENANT, collector_port=collector, warehouse_port=warehouse, control_port=control, metrics_port=0,
-        snapshot_s=1.0, orders_a_minute=1000, order_share=1.0, _env_file=None,
+        snapshot_s=1.0, orders_per_minute=1000, order_share=1.0, _env_file=None,
     )  # fmt: skip
     first_start.lay(settings.installation)
     place = make_world(SEED, switches=("sim1",))

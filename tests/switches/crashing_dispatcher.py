@@ -31,7 +31,7 @@ def dispatch(books: str, journal: str, holder: str, step: str, number: int) -> N
         clock=lambda: time.time_ns() // 1_000_000,
         holder=holder,
         pace=Pace(look_ms=0, compare_ms=0, lease_ms=100, chunk=3),
-        limits=Limits(orders_a_minute=10**6, distinct_subjects=10**6),
+        limits=Limits(orders_per_minute=10**6, distinct_subjects=10**6),
         fault=fault,
     )
     until = time.monotonic() + 20

@@ -220,7 +220,7 @@ def test_the_switch_protects_without_any_dispatcher(house):
 
 
 def test_at_the_limit_of_a_minute_an_order_waits_for_a_person(house):
-    dispatcher = house.dispatcher(limits=Limits(orders_a_minute=2))
+    dispatcher = house.dispatcher(limits=Limits(orders_per_minute=2))
     keys = [Key(tenant="t1", account=f"a{n}") for n in range(3)]
     made = [house.order(key, f"order-{n}") for n, key in enumerate(keys)]
     dispatcher.step()
@@ -315,7 +315,7 @@ def test_the_allow_list_makes_orders_wait_and_the_deny_list_spares_them_the_limi
     with writing(house.engine) as conn:
         lists.add(conn, "allow", "account", "acme", "our largest customer", "ann", house.clock(), tenant="t1")
         lists.add(conn, "deny", "account", "crook", "known", "ann", house.clock())
-    dispatcher = house.dispatcher(limits=Limits(orders_a_minute=0))
+    dispatcher = house.dispatcher(limits=Limits(orders_per_minute=0))
     house.order(RANGE, "good")
     house.order(Key(tenant="t1", account="crook"), "bad")
     dispatcher.step()
@@ -324,7 +324,7 @@ def test_the_allow_list_makes_orders_wait_and_the_deny_list_spares_them_the_limi
 
 
 def test_a_denied_order_does_not_wait_again(house):
-    dispatcher = house.dispatcher(limits=Limits(orders_a_minute=0))
+    dispatcher = house.dispatcher(limits=Limits(orders_per_minute=0))
     house.order(ACME, "one")
     dispatcher.step()
     with writing(house.engine) as conn:
@@ -336,7 +336,7 @@ def test_a_denied_order_does_not_wait_again(house):
 
 
 def test_a_waiting_order_that_nobody_decides_expires(house):
-    dispatcher = house.dispatcher(limits=Limits(orders_a_minute=0))
+    dispatcher = house.dispatcher(limits=Limits(orders_per_minute=0))
     house.order(ACME, "one")
     dispatcher.step()
     house.clock.now_ms += HOUR_MS
@@ -381,7 +381,7 @@ def test_lifting_a_range_ends_the_wider_automatic_block(house):
 
 
 def test_a_person_blocks_what_no_detector_may_but_nothing_protected(house):
-    dispatcher = house.dispatcher(limits=Limits(orders_a_minute=0))
+    dispatcher = house.dispatcher(limits=Limits(orders_per_minute=0))
     with writing(house.engine) as conn:
         suppressions.add(conn, ACME, house.clock() + HOUR_MS, "bob", "earlier", house.clock())
         order_id = orders.block(conn, ACME, HOUR_MS, "ann", "called the customer", house.clock())

@@ -105,7 +105,7 @@ def test_hostile_orders_leave_the_switch_clean(house):
         lists.add(conn, "protected", "account", "hospital", "hospital", "ann", house.clock())
         protected = lists.protected(conn)
     plenty = 10**9
-    dispatcher = house.dispatcher(limits=Limits(orders_a_minute=plenty, distinct_subjects=plenty))
+    dispatcher = house.dispatcher(limits=Limits(orders_per_minute=plenty, distinct_subjects=plenty))
     seen: set[str] = set()
 
     @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)

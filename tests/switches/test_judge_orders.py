@@ -52,7 +52,7 @@ def test_orders_of_judge_never_affect_protected_numbers(house):
         protected_numbers=protected.numbers,
     )  # fmt: skip
     contracts = compile_contracts(config, {"dear": DECK})
-    dispatcher = house.dispatcher(limits=Limits(orders_a_minute=10**9, distinct_subjects=10**9))
+    dispatcher = house.dispatcher(limits=Limits(orders_per_minute=10**9, distinct_subjects=10**9))
     seen: set[str] = set()
     ordered: set[str] = set()
     boots = iter(range(10**9))

@@ -19,7 +19,7 @@ from switches.deliver import Pace
 from switches.loopback import Loopback
 
 HOUR_MS = 3_600_000
-PLENTY = Limits(orders_a_minute=10**6, distinct_subjects=10**6)
+PLENTY = Limits(orders_per_minute=10**6, distinct_subjects=10**6)
 QUICK = Pace(look_ms=50, compare_ms=200)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from switches.redirect import Call, Contact, Found, Redirect, parse
+from switches.redirect import Call, Contact, Redirect, RouteAnswer, parse
 
 INVITE = (
     "INVITE sip:+43664123456;npdi;rn=+4369911@192.0.2.9 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:5061;branch=z9hG4bK1\r\n"
@@ -19,13 +19,13 @@ INVITE = (
 asked: list[Call] = []
 
 
-def ask(call: Call) -> Found:
+def ask(call: Call) -> RouteAnswer:
     asked.append(call)
     if call.b_number.endswith("9"):
         raise RuntimeError("a fault of ours")
     if call.b_number.startswith("+882"):
-        return Found((), "denied", 'by "us"', "best@t1")
-    return Found((Contact("a", "192.0.2.1:5060", "7001#43664"), Contact("b", "192.0.2.2:5060", "43664")), view="best@t1", lrn=call.lrn)
+        return RouteAnswer((), "denied", 'by "us"', "best@t1")
+    return RouteAnswer((Contact("a", "192.0.2.1:5060", "7001#43664"), Contact("b", "192.0.2.2:5060", "43664")), view="best@t1", lrn=call.lrn)
 
 
 @pytest.fixture

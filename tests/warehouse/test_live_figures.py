@@ -13,17 +13,17 @@ def test_a_record_that_is_stored_twice_is_one_a_second(client, rows):
     batch = rows.records(rows.record(1), rows.record(2), rows.record(1_500))
     for _ in range(2):
         insert(client, "records", batch)
-    found = ask(client, queries.records_a_second(rows.NOON))
+    found = ask(client, queries.records_per_second(rows.NOON))
     assert [(row["second_ms"] - rows.NOON, row["records"]) for row in found] == [(0, 2), (1_000, 1)]
-    assert ask(client, queries.records_a_second(rows.NOON + 1_501)) == []
+    assert ask(client, queries.records_per_second(rows.NOON + 1_501)) == []
 
 
-def test_money_a_second_is_exact_and_counts_a_call_once(client, rows):
+def test_money_per_second_is_exact_and_counts_a_call_once(client, rows):
     first = (rows.call(1, 3_000_000_001), rows.call(2, 1, buy_currency="USD"))
     correction = (rows.call(1, 9_000_000_000, revision=2, learned_ms=rows.NOON + 5_000),)
     for batch in (first, correction, first):
         rows.sell(client, *batch)
-    found = ask(client, queries.money_a_second(rows.NOON))
+    found = ask(client, queries.money_per_second(rows.NOON))
     assert [(row["second_ms"] - rows.NOON, row["buy_currency"], row["calls"], row["sell"], row["buy"]) for row in found] == [
         (0, "EUR", 1, Decimal("3.000000001"), Decimal("1.500000000")),
         (0, "USD", 1, Decimal("0.000000001"), Decimal(0)),
@@ -53,7 +53,7 @@ def test_days_add_up_to_the_totals_and_only_a_day_that_got_rows_has_another_mark
     assert sum(n for _, _, n in counted) == ask(client, queries.totals())[0]["received"]
 
 
-@pytest.mark.parametrize("query", [queries.records_a_second, queries.money_a_second])
+@pytest.mark.parametrize("query", [queries.records_per_second, queries.money_per_second])
 def test_only_the_days_that_are_asked_for_are_opened(client, rows, query):
     for day in range(5):
         at_ms = rows.NOON - day * rows.DAY_MS

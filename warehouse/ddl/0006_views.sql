@@ -117,6 +117,9 @@ ORDER BY partition, first_absent;
 --
 -- A number that leaps further than a switch can count is a fault of its record, and no gap: as many records as 10,000 per second since
 -- the one before, and a million, may be missing. The record says of itself that it is far ahead (core/delivery.py).
+--
+-- A band of 65,536 numbers that all came is one row for the window, and only of the others each number is: to sort every number of forty
+-- million records took over a minute, to count them in bitmaps takes seconds. (Of a number that came twice beside a gap, any of its times.)
 CREATE OR REPLACE VIEW sequence_gaps AS
 SELECT
     tenant, switch, boot_id,
@@ -126,16 +129,40 @@ FROM
 (
     SELECT
         tenant, switch, boot_id, seq, learned_ms,
-        lagInFrame(seq, 1, least(0, seq - 1)) OVER boot AS before,
-        lagInFrame(learned_ms, 1, learned_ms) OVER boot AS before_ms,
+        lagInFrame(last_seq, 1, least(0, seq - 1)) OVER boot AS before,
+        lagInFrame(last_learned_ms, 1, learned_ms) OVER boot AS before_ms,
         lagInFrame(1, 1, 0) OVER boot AS has_one_before
     FROM
     (
+        SELECT switch, boot_id, seq, last_seq, learned_ms, last_learned_ms, tenant
+        FROM
+        (
+            SELECT
+                switch, boot_id, intDiv(assumeNotNull(records.seq), 65536) AS band,
+                min(assumeNotNull(records.seq)) AS seq, max(assumeNotNull(records.seq)) AS last_seq,
+                groupBitmap(toUInt64(assumeNotNull(records.seq))) AS came,
+                argMin(records.learned_ms, assumeNotNull(records.seq)) AS learned_ms,
+                argMax(records.learned_ms, assumeNotNull(records.seq)) AS last_learned_ms,
+                argMin(records.tenant, assumeNotNull(records.seq)) AS tenant
+            FROM records
+            WHERE records.seq IS NOT NULL AND boot_id != ''
+            GROUP BY switch, boot_id, band
+        )
+        WHERE came = last_seq - seq + 1
+        UNION ALL
         SELECT
-            switch, boot_id, assumeNotNull(records.seq) AS seq, min(records.learned_ms) AS learned_ms,
-            argMin(records.tenant, records.learned_ms) AS tenant
+            switch, boot_id, assumeNotNull(records.seq) AS seq, seq AS last_seq, min(records.learned_ms) AS learned_ms,
+            learned_ms AS last_learned_ms, argMin(records.tenant, records.learned_ms) AS tenant
         FROM records
-        WHERE records.seq IS NOT NULL AND boot_id != ''
+        WHERE records.seq IS NOT NULL AND boot_id != '' AND (switch, boot_id, intDiv(assumeNotNull(records.seq), 65536)) IN
+        (
+            SELECT switch, boot_id, intDiv(assumeNotNull(records.seq), 65536) AS band
+            FROM records
+            WHERE records.seq IS NOT NULL AND boot_id != ''
+            GROUP BY switch, boot_id, band
+            HAVING groupBitmap(toUInt64(assumeNotNull(records.seq)))
+                != max(assumeNotNull(records.seq)) - min(assumeNotNull(records.seq)) + 1
+        )
         GROUP BY switch, boot_id, seq
     )
     WINDOW boot AS (PARTITION BY switch, boot_id ORDER BY seq ROWS BETWEEN 1 PRECEDING AND CURRENT ROW)

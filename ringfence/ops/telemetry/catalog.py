@@ -96,6 +96,10 @@ FINDINGS = Metric(
     "ringfence_findings_total", "counter", "Findings written, by detector; repeated while the condition holds.",
     ("detector",), ("judge", "watch"),
 )
+DROPPED = Metric(
+    "ringfence_subjects_dropped_total", "counter", "Subjects that the detectors had no room for: an account floods them with keys.",
+    ("detector",), ("judge",),
+)
 ISSUED = Metric("ringfence_orders_issued_total", "counter", "Block orders written, repeats included.", (), ("judge", "watch"))
 ACTIVE_CALLS = Metric("ringfence_calls_in_flight", "gauge", "Calls that have started and not ended, as judge knows them.", (), ("judge",))
 TICK_AGE = Metric(

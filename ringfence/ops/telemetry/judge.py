@@ -12,7 +12,7 @@ import polars as pl
 
 from core.money import NANOS
 from core.schemas import DISPOSITIONS
-from flows.judge import Copied, Standing, Written
+from flows.judge import Copied, JudgeProgress, Written
 from ringfence.ops.telemetry import Metrics, Part, Sample, catalog, snapshots
 from ringfence.ops.telemetry.lags import Lags
 
@@ -27,7 +27,7 @@ class Judge(Part):
         super().__init__()
         self._lags = Lags(journal_dsn, self.positions.reached)
         self._state_file = state_file
-        self._state: Standing | None = None
+        self._state: JudgeProgress | None = None
         for disposition in DISPOSITIONS:
             self.metrics.add(catalog.RECORDS, 0, disposition)
         self.metrics.add(catalog.ISSUED, 0)
@@ -43,6 +43,8 @@ class Judge(Part):
                 for detector, n in Counter(finding.detector for finding in outcome.findings).items():
                     self.metrics.add(catalog.FINDINGS, n, detector)
                 self.metrics.add(catalog.ISSUED, len(outcome.orders))
+                for one in outcome.dropped:
+                    self.metrics.add(catalog.DROPPED, one.subjects, one.detector)
             case Copied(seconds):
                 self.metrics.observe(catalog.SNAPSHOT_PAUSE, [seconds])
 

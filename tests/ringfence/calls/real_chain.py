@@ -307,7 +307,7 @@ def build(directory: Path, *, count: int = 40, callees: tuple[str, str] | None =
     ports = {"alpha": free_port(), "beta": free_port()}
     settings = Settings(
         home=directory / "home", tenant=TENANT, collector_port=free_port(), warehouse_port=free_port(), control_port=free_port(),
-        sip_port=free_port(), snapshot_s=1.0, orders_a_minute=10_000, order_subjects=10_000, order_share=1.0, _env_file=None,
+        sip_port=free_port(), snapshot_s=1.0, orders_per_minute=10_000, order_subjects=10_000, order_share=1.0, _env_file=None,
     )  # fmt: skip
     known = customers(count)
     config = config_of(known, ports)

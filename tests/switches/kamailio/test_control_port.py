@@ -11,7 +11,7 @@ import pytest
 from kamailio_calls import TOKEN, Bench
 from raw_sip import Phone
 
-from switches.control import Change, Denied, Drift, Fenced, Wanted
+from switches.control import Change, Denied, DesiredRow, Drift, Fenced
 from switches.kamailio.control import KamailioControl
 from switches.kamailio.digest import mark
 
@@ -33,10 +33,10 @@ def test_a_row_goes_there_in_kamailios_own_spelling_and_comes_back_in_ours(drive
     control.apply([Change("sources", name, value, 0) for name, value in rows.items()])
     there = control.entries("sources")
     assert there["2001:db8:0:0:0:0:0:0/32"] == "t1|six||e164|14400|0||0|"
-    own = {name: Wanted("", False) for name in there if name.startswith("127.")}
-    wanted = {name: Wanted(value, True) for name, value in rows.items()} | own
+    own = {name: DesiredRow("", False) for name in there if name.startswith("127.")}
+    wanted = {name: DesiredRow(value, True) for name, value in rows.items()} | own
     assert control.compare("sources", wanted) == Drift([], [])
-    other = {"2001:db8::/32": Wanted('{"tenant":"t1","account":"other"}', True), "10.0.0.0/8": Wanted('{"tenant":"t1"}', True)}
+    other = {"2001:db8::/32": DesiredRow('{"tenant":"t1","account":"other"}', True), "10.0.0.0/8": DesiredRow('{"tenant":"t1"}', True)}
     assert control.compare("sources", other | own) == Drift(["2001:db8::/32", "10.0.0.0/8"], ["198.51.100.7/32"])
 
 

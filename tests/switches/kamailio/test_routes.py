@@ -28,7 +28,7 @@ from kamailio_calls import (
 from raw_sip import Phone, reply
 from until import until
 
-from switches.redirect import Call, Contact, Found, Redirect
+from switches.redirect import Call, Contact, Redirect, RouteAnswer
 from switches.routes import Gateway, Plan, Route
 
 pytestmark = pytest.mark.kamailio
@@ -226,11 +226,11 @@ def test_a_ported_number_goes_by_its_lrn_where_the_plan_says_so(new_bench: NewBe
 
 
 @contextmanager
-def redirect(found: Found | None) -> Iterator[tuple[str, list[Call]]]:
+def redirect(found: RouteAnswer | None) -> Iterator[tuple[str, list[Call]]]:
     """A redirect that answers so, or never; what it was asked."""
     asked: list[Call] = []
 
-    def ask(call: Call) -> Found:
+    def ask(call: Call) -> RouteAnswer:
         asked.append(call)
         assert found is not None
         return found
@@ -253,7 +253,7 @@ PORTED = msgspec.structs.replace(PLAN, by_lrn=True)
 
 
 def test_the_switch_asks_about_a_number_and_goes_by_the_answer(new_bench: NewBench) -> None:
-    answer_ = Found((Contact("b", "ignored:1", "x"), Contact("a", "ignored:1", "x")), view=VIEW, lrn="4369911")
+    answer_ = RouteAnswer((Contact("b", "ignored:1", "x"), Contact("a", "ignored:1", "x")), view=VIEW, lrn="4369911")
     with redirect(answer_) as (address, asked):
         bench = routed(new_bench, {"a": ALPHA, "b": BETA}, {"43": "a"}, PORTED, ask=address, ask_within_ms=2_000)
         bench.callee(rejects(503, "No Circuit"), 1)
@@ -280,7 +280,7 @@ def test_a_redirect_that_hangs_costs_a_tenth_of_a_second_and_the_table_counts(ne
 
 
 def test_a_refusal_of_the_redirect_ends_the_call_with_its_cause(new_bench: NewBench) -> None:
-    with redirect(Found((), "denied", "premium", VIEW)) as (address, _):
+    with redirect(RouteAnswer((), "denied", "premium", VIEW)) as (address, _):
         bench = routed(new_bench, {"a": ALPHA}, {"43": "a"}, PORTED, ask=address, ask_within_ms=2_000)
         bench.caller(refused(603), "43664123456").finish()
         (stop,) = bench.wait_for("stop")

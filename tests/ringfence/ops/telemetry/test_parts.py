@@ -13,7 +13,8 @@ import pytest
 
 from core import schemas
 from core.topics import BLOCK_ORDERS, CALLS, JUDGED
-from flows.judge import Copied, Standing, Written
+from detectors.engine import Dropped
+from flows.judge import Copied, JudgeProgress, Written
 from flows.step import Outcome
 from flows.store import Stored
 from journal import Entry, create_topics, open_journal
@@ -81,14 +82,16 @@ def test_judge_counts_a_batch(journal_dsn: str, tmp_path: Path):
         {"role": "sell", "level": 0, "revision": 1, "currency": "", "nanos": 0},
     ])  # fmt: skip
     calls, attempts = schemas.empty(schemas.CALLS), schemas.empty(schemas.ATTEMPTS)
-    outcome = Outcome(judged, calls, attempts, charges, pl.DataFrame(), [SimpleNamespace(detector="burst")], [object(), object()], {})  # type: ignore[list-item]
-    part.report(Written(outcome, 10_040, Standing(12, 3, {0: round(time.time() * 1000) - 2_000})))
+    found, lost = [SimpleNamespace(detector="burst")], [Dropped("profile", "a_number", 0, 7), Dropped("profile", "b_range", 1, 2)]
+    outcome = Outcome(judged, calls, attempts, charges, pl.DataFrame(), found, [object(), object()], {}, lost)  # type: ignore[arg-type, list-item]
+    part.report(Written(outcome, 10_040, JudgeProgress(12, 3, {0: round(time.time() * 1000) - 2_000})))
     part.report(Copied(0.004))
     (tmp_path / "judge.state").write_bytes(b"x" * 99)
     values = metrics_of(part)
     assert [values[f"ringfence_records_total['{d}']"] for d in schemas.DISPOSITIONS] == [1, 0, 2, 1, 0, 0]
     assert values["ringfence_money_total['EUR', 'sell']"] == 1.5 and values["ringfence_money_total['USD', 'buy']"] == 0.5
     assert values["ringfence_findings_total['burst']"] == 1 and values["ringfence_orders_issued_total[]"] == 2
+    assert values["ringfence_subjects_dropped_total['profile']"] == 9
     assert values["ringfence_end_to_end_seconds_count['judged']"] == 4
     assert values["ringfence_end_to_end_seconds_bucket['0.05', 'judged']"] == 4
     assert values["ringfence_end_to_end_seconds_bucket['0.025', 'judged']"] == 0
