@@ -62,7 +62,7 @@ picture: setup  ## the picture of the flow, drawn from the flows (and with Chrom
 	@$(BIN)/python docs/picture.py README.md docs/flow.md
 	@$(BIN)/python tests/docs/draw.py docs/flow.md docs/flow.svg
 
-screenshot: setup  ## docs/images/first-page.png, from simulated traffic in a real Chromium (a quarter of an hour)
+screenshot: setup  ## the pictures of docs/images, from simulated traffic in a real Chromium (a quarter of an hour)
 	@$(BIN)/python docs/screenshot.py $(ARGS)
 
 lint: setup  ## style, types and who imports whom

@@ -75,10 +75,11 @@ def calls(client: Warehouse, one: Invoice, before: State, after: State) -> pl.Da
     """The calls behind an invoice: a row per charge, with its sign: -1 takes back what an earlier invoice had."""
     found = rows.frame(client, owed.annex(before, after, one.tenant, "sell", one.party, one.agreement, one.currency, one.instant))
     time = (pl.from_epoch("instant_ms", "ms").dt.strftime("%Y-%m-%dT%H:%M:%S%.3fZ")).alias("at")
-    amount = (pl.col("nanos") * pl.col("sign").cast(pl.Int64)).cast(pl.Decimal(38, 0)) / 10**9
+    # A quotient has the decimals of what is divided: nine, set before.
+    amount = (pl.col("nanos") * pl.col("sign").cast(pl.Int64)).cast(pl.Decimal(38, 9)) / 10**9
     return found.select(
         time, "account", "a_number", "b_number", "destination", "prefix", "charged_s", "per_min_nanos",
-        amount.cast(pl.Decimal(38, 9)).alias("amount"), "currency", "sign", "segment", "call_key",
+        amount.alias("amount"), "currency", "sign", "segment", "call_key",
     )  # fmt: skip
 
 

@@ -75,7 +75,7 @@ def posted(visit: Visit) -> None:
             return posting.reached(ask, conn)
 
     latest = visit.sources.asked(("posted",), read, fresh_ms=15_000)
-    if latest.value is not None:
+    if answered(latest, visit.now_ms, "How far the ledger is") and latest.value is not None:
         now = latest.value
         last = f"The ledger's newest batch is {now.batch:,}, of {at(now.at_ms)}" if now.batch else "Nothing is posted to the ledger yet"
         quiet(f"{last}; {now.behind:,} stored records are not posted yet." if now.behind else f"{last}; every stored charge is posted.")

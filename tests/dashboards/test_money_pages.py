@@ -111,6 +111,7 @@ def test_a_run_of_invoices_is_approved_issued_opened_down_to_its_calls_paid_and_
     assert "Austria Mobile 2 3.0 0.24 EUR 0.72 EUR" in view.text, view.text
     view.at.query_params["line"] = "0"
     assert "Calls of Austria Mobile 2 of 2 charges" in view.run().text and "+4366••••••62" in view.text and "436641234562" not in view.text
+    assert "120 s 0.48 EUR" in view.text and "60 s 0.24 EUR" in view.text
     view.at.query_params["line"] = "%'; --"
     assert "has no line of calls" in view.run().text
     assert "It is approved." in view.press("rf_invoice_approve").text
