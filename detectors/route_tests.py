@@ -149,6 +149,7 @@ def _seen(tests: pl.DataFrame) -> pl.DataFrame:
 
 def facts_of(claim: Claim) -> Facts:
     """
+    >>> from core.alert_text import finding_text
     >>> print(finding_text(facts_of(Claim("cli_local", "alpha", "447", 12, 9, 0.468, 20, 0, 0, 0))))
     Carrier alpha: 9 of 12 test calls to +44 7… (United Kingdom and others) showed a mobile number of the called country as the caller's, so at \
 least 47 % of its calls do; over the other carriers 0 of 20. It looks like a SIM box: international calls are sent on as local ones. Not blocked: \
