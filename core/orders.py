@@ -70,6 +70,26 @@ def key_of_entry(entry: str) -> Key:
     return Key(tenant=tenant, a_number=a_number, b_range=b_range, **{side: who})
 
 
+def covers(one: Key, other: Key) -> bool:
+    """Whether the first key refuses every call that the second one refuses.
+
+    >>> whole, caller = Key(tenant="t", account="x"), Key(tenant="t", account="x", a_number="43664", b_range="882")
+    >>> covers(whole, caller), covers(caller, whole), covers(Key(tenant="t", account="*", b_range="88"), caller)
+    (True, False, True)
+    """
+
+    def holds(left: str, right: str) -> bool:
+        return left in ("", EVERYONE, right)
+
+    return (
+        one.tenant == other.tenant
+        and holds(one.account, other.account)
+        and holds(one.ingress_trunk, other.ingress_trunk)
+        and holds(one.a_number, other.a_number)
+        and other.b_range.startswith(one.b_range)
+    )
+
+
 def overlaps(one: Key, other: Key) -> bool:
     """Whether there is a call that both keys refuse.
 

@@ -42,7 +42,15 @@ DETECTORS = {
     "cap_concurrent_calls": "cap: concurrent calls", "cap_calls_per_second": "cap: calls per second", "cap_first_seen": "first call to a country",
     "cap_calls_hour": "cap: calls per hour", "cap_minutes_hour": "cap: minutes per hour",
 }  # fmt: skip
-"""Names of detectors for people."""
+
+
+def detector_text(name: str) -> str:
+    """The name of a detector for people.
+
+    >>> detector_text("cap_money_day"), detector_text("irsf_slow")
+    ('cap: money per day', 'irsf slow')
+    """
+    return DETECTORS.get(name, name.replace("_", " "))
 
 
 def status_badge(order: StoredOrder | None) -> Safe:
@@ -81,7 +89,7 @@ def alert(one: Alert, now_ms: int, mask: Mask) -> Safe:
     exposure = amount(to_decimal(finding.exposure_nanos)) if finding.exposure_nanos or finding.currency else "–"
     facts = (
         finding.tenant,
-        DETECTORS.get(finding.detector, finding.detector.replace("_", " ")),
+        detector_text(finding.detector),
         f"{finding.calls:,} call{'s' * (finding.calls != 1)}",
         f"{finding.score:,.1f} times the threshold",
         f"since {utc(finding.first_ms, now_ms)}, last {utc(finding.last_ms, now_ms)}",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, TypeVar
 
-from core.orders import EVERYONE, Finding
-from services.alert_desk import Queued
+from core.orders import EVERYONE, Finding, covers
+from services.alert_desk import Queued, key_to_block
 
 APART_MS = 3_600_000
 """Alerts about one account that come closer than this are of one attack: as long as an episode of a detector may be silent."""
@@ -65,7 +65,7 @@ def together(ones: Iterable[Of], whose: Callable[[Of], tuple[str, str]], span: C
 
 def attacks(queue: Sequence[Queued]) -> list[Attack]:
     """The queue with one entry per attack, where its lead was in the queue. The alert that passes undecided leads, then the one with the most money;
-    a wide alert does not lead while a block on its account stands."""
+    one whose calls a block of the attack refuses, or a wide one while a block on its account stands, does not lead."""
     place = {id(one): at for at, one in enumerate(queue)}
     whose = lambda one: (one.finding.tenant, account_of(one.finding))  # noqa: E731
     groups = together(queue, whose, lambda one: (one.finding.detected_at_ms, one.finding.last_ms))
@@ -74,10 +74,13 @@ def attacks(queue: Sequence[Queued]) -> list[Attack]:
 
 
 def _attack(members: list[Queued]) -> Attack:
-    stands = any(one.status == "standing" for one in members)
+    blocks = [one.order.order.key for one in members if one.order is not None and one.status == "standing"]
 
     def is_behind(one: Queued) -> bool:
-        return stands and one.passes and one.finding.facts is not None and one.finding.facts.no_block in COVERED
+        if not blocks or not one.passes:
+            return False
+        key, facts = key_to_block(one.finding), one.finding.facts
+        return (facts is not None and facts.no_block in COVERED) or (key is not None and any(covers(block, key) for block in blocks))
 
     lead, *others = sorted(members, key=is_behind)
     return Attack(lead, tuple(others))

@@ -14,7 +14,7 @@ from core.text import amount, span
 from dashboards.charts import subject_chart
 from dashboards.decision_dialog import Choice, choose, decide, last_message
 from dashboards.layout import answered, heading, link, message, quiet, title
-from dashboards.rendering import DETECTORS, alert_text, key_text, ranges_of, status_badge, title_of, utc
+from dashboards.rendering import alert_text, detector_text, key_text, ranges_of, status_badge, title_of, utc
 from dashboards.subject_tables import example_calls
 from dashboards.tags import Safe, tag
 from dashboards.theme import colours
@@ -127,7 +127,7 @@ def opened(visit: Visit, found: list[Attack], at: int) -> None:
             "div",
             tag("header", tag("strong", visit.mask(name, plain)), status_badge(one.order), money(one)),
             tag("p", visit.mask(text, plain)),
-            tag("footer", f"tenant {finding.tenant}  ·  {DETECTORS.get(finding.detector, finding.detector.replace('_', ' '))}  ·  "
+            tag("footer", f"tenant {finding.tenant}  ·  {detector_text(finding.detector)}  ·  "
                 f"{finding.score:,.1f} times the threshold  ·  {finding.calls:,} calls in {span(max(1_000, finding.last_ms - finding.first_ms))}  ·  "
                 f"first {utc(finding.first_ms, visit.now_ms)}", by(one, visit.now_ms)),
             cls="rf-card opened",
@@ -150,8 +150,8 @@ def of_the_same(visit: Visit, attack: Attack, one: Queued) -> None:
     for each in others:
         name = title_of(each.finding)
         about = link(visit.mask(name, ranges_of(each.finding.subject, name)), "alerts", each.finding.tenant, alert=each.finding.finding_id)
-        rows.append((about, status_badge(each.order), money(each)))
-    st.html(table(("alert", "block", "money"), rows, numbers_from=2))
+        rows.append((about, detector_text(each.finding.detector), status_badge(each.order), money(each)))
+    st.html(table(("alert", "found by", "block", "money"), rows, numbers_from=3))
 
 
 def buttons(visit: Visit, found: list[Attack], at: int) -> None:

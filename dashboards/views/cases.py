@@ -17,7 +17,7 @@ from core.text import amount
 from dashboards.acting import Prepared, act, download
 from dashboards.figures import day
 from dashboards.layout import again, answered, back, heading, link, message, quiet, title
-from dashboards.rendering import DETECTORS, ranges_of, title_of
+from dashboards.rendering import detector_text, ranges_of, title_of
 from dashboards.tags import Safe, tag
 from dashboards.tiles import table, tile
 from dashboards.visit import Visit
@@ -143,7 +143,7 @@ def one_case(visit: Visit, name: str) -> None:
         heading("Alerts", f"{len(found.findings):,}")
         for one in found.findings:
             about = link(name_of(visit, one), "alerts", one.tenant, alert=one.finding_id)
-            detector = DETECTORS.get(one.detector, one.detector.replace("_", " "))
+            detector = detector_text(one.detector)
             st.html(tag("div", tag("header", about), tag("footer", f"{one.calls:,} calls  ·  {detector}"), cls="rf-card"))
         if found.related:
             heading("Of the same accounts", "in no case")
