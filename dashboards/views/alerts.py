@@ -151,7 +151,7 @@ def of_the_same(visit: Visit, attack: Attack, one: Queued) -> None:
         name = title_of(each.finding)
         about = link(visit.mask(name, ranges_of(each.finding.subject, name)), "alerts", each.finding.tenant, alert=each.finding.finding_id)
         rows.append((about, detector_text(each.finding.detector), status_badge(each.order), money(each)))
-    st.html(table(("alert", "found by", "block", "money"), rows, numbers_from=3))
+    st.html(tag("div", table(("alert", "found by", "block", "money"), rows, numbers_from=3), cls="rf-scroll"))
 
 
 def buttons(visit: Visit, found: list[Attack], at: int) -> None:

@@ -99,7 +99,7 @@ def test_each_file_is_taken_once_and_the_same_content_is_kept_once(installation:
     assert run(installation, server.source()) == ["alpha_001.csv", "alpha_002.csv", "alpha_003.csv"]
     assert run(installation, server.source()) == []
     assert run(installation, server.source(), NOW_MS + 60_000) == ["alpha_004.csv"]
-    folder = installation.root / "pickup" / "alpha"
+    folder = installation.root / "pickup" / "t1" / "alpha"
     assert sorted(path.name for path in folder.iterdir()) == ["alpha_001.csv", "alpha_002.csv", "alpha_004.csv"]
     assert (folder / "alpha_001.csv").read_bytes() == b"a" * 3_000_000
     engine = open_books(installation.books_dsn)
@@ -131,13 +131,13 @@ def test_a_name_with_another_content_is_kept_beside_the_first(installation: Inst
     run(installation, server.source())
     server.put("alpha_001.csv", b"second, corrected", 1800)
     run(installation, server.source())
-    contents = {path.read_bytes() for path in (installation.root / "pickup" / "alpha").iterdir()}
+    contents = {path.read_bytes() for path in (installation.root / "pickup" / "t1" / "alpha").iterdir()}
     assert contents == {b"first", b"second, corrected"}
 
 
 def test_a_file_that_was_copied_before_a_crash_is_remembered_by_the_next_run(installation: Installation, server: Server):
     server.put("alpha_001.csv", b"first")
-    folder = installation.root / "pickup" / "alpha"
+    folder = installation.root / "pickup" / "t1" / "alpha"
     folder.mkdir(parents=True)
     (folder / "alpha_001.csv").write_bytes(b"first")
     (folder / "alpha_001.csv.part").write_bytes(b"fir")

@@ -12,6 +12,7 @@ import polars as pl
 
 from core.money import NANOS
 from core.schemas import DISPOSITIONS
+from detectors import registry
 from flows.judge import Copied, JudgeProgress, Written
 from ringfence.ops.telemetry import Metrics, Part, Sample, catalog, snapshots
 from ringfence.ops.telemetry.lags import Lags
@@ -31,6 +32,8 @@ class Judge(Part):
         for disposition in DISPOSITIONS:
             self.metrics.add(catalog.RECORDS, 0, disposition)
         self.metrics.add(catalog.ISSUED, 0)
+        for one in (*registry.features(), *registry.detectors()):
+            self.metrics.add(catalog.DROPPED, 0, one.name)
         self.metrics.observe(catalog.END_TO_END, (), "judged")
         self.metrics.observe(catalog.SNAPSHOT_PAUSE, ())
 
