@@ -93,6 +93,7 @@ class AuthMiddleware:
     ) -> None:
         self._brand, self._oidc, self._known = brand, oidc, known
         self._key, self._check, self._checking = key, check, asyncio.Semaphore(MAX_CHECKED)
+        self._at_provider = asyncio.Semaphore(MAX_CHECKED)  # its own: a provider that hangs must not keep passwords waiting
         self._app, self._token, self._names, self._cookie, self._clock_s = app, token, names, cookie, clock_s
         self._folder, self._trust = folder, trust
         self._throttle = Throttle()
@@ -165,7 +166,7 @@ class AuthMiddleware:
         """The way to the company's provider, and back from it."""
         back, now_s = str(request.url.replace(path=oidc.BACK, query="")), int(self._clock_s())
         try:
-            async with self._checking:
+            async with self._at_provider:
                 if request.url.path == oidc.START:
                     begun = await asyncio.to_thread(provider.begin, back, own_path(request.query_params.get("next", "")), now_s)
                     answer = RedirectResponse(begun.url, 303)
