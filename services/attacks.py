@@ -74,13 +74,14 @@ def attacks(queue: Sequence[Queued]) -> list[Attack]:
 
 
 def _attack(members: list[Queued]) -> Attack:
-    blocks = [one.order.order.key for one in members if one.order is not None and one.status == "standing"]
+    blocks = [one.order.order for one in members if one.order is not None and one.status == "standing"]
 
     def is_behind(one: Queued) -> bool:
         if not blocks or not one.passes:
             return False
         key, facts = key_to_block(one.finding), one.finding.facts
-        return (facts is not None and facts.no_block in COVERED) or (key is not None and any(covers(block, key) for block in blocks))
+        is_refused = key is not None and any(block.action == "refuse" and covers(block.key, key) for block in blocks)
+        return is_refused or (facts is not None and facts.no_block in COVERED)
 
     lead, *others = sorted(members, key=is_behind)
     return Attack(lead, tuple(others))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from books.orders import StoredOrder
 from core.facts import Facts
@@ -52,3 +53,11 @@ def stored(finding: Finding, status: str) -> StoredOrder:
 )
 def test_what_one_account_does_at_one_time_is_one_attack(queue, expected):
     assert [[one.finding.finding_id for one in attack.members] for attack in attacks(queue)] == expected
+
+
+def test_an_order_that_refuses_not_every_call_covers_no_other_alert():
+    looping, throttled = alert("looping", 5, no_block="warns", a_number="43664"), alert("throttled", 3, status="standing", a_number="43664")
+    assert throttled.order is not None
+    order = replace(throttled.order.order, action="throttle")
+    (attack,) = attacks([looping, throttled._replace(order=throttled.order._replace(order=order))])
+    assert attack.lead is looping
