@@ -32,8 +32,8 @@ class Judge(Part):
         for disposition in DISPOSITIONS:
             self.metrics.add(catalog.RECORDS, 0, disposition)
         self.metrics.add(catalog.ISSUED, 0)
-        for one in (*registry.features(), *registry.detectors()):
-            self.metrics.add(catalog.DROPPED, 0, one.name)
+        for name in (*(one.name for one in registry.features()), *(one.name for one in registry.detectors())):
+            self.metrics.add(catalog.DROPPED, 0, name)
         self.metrics.observe(catalog.END_TO_END, (), "judged")
         self.metrics.observe(catalog.SNAPSHOT_PAUSE, ())
 
