@@ -147,6 +147,7 @@ EVIDENCE = {
     "distinct": "different numbers per call",
     "fresh": "money per hour to new destinations, with the account's",
     "zones": "new destinations now",
+    "ranges": "new ranges of risky kinds in a day, with the account's calls per hour",
     "volume": "calls",
     "rings": "share of calls given up at once",
     "callers": "different callers",

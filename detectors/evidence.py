@@ -156,7 +156,7 @@ def new_range(rows: Rows) -> Part:
 
 def price(rows: Rows, kind: str) -> Part:
     """Money per answered call against the account's normal."""
-    return _priced(rows, rows.of(kind, "money") / np.maximum(rows.of(kind, "answers"), 0.5))
+    return priced(rows, rows.of(kind, "money") / np.maximum(rows.of(kind, "answers"), 0.5))
 
 
 def risk(rows: Rows) -> Part:
@@ -214,8 +214,7 @@ def off_hours(rows: Rows) -> Part:
 def answered(rows: Rows, kind: str) -> Part:
     """Fraud for revenue share is answered nearly always, calls to people are not: the log-likelihood of so many answers and misses under an answered
     share of `FRAUD_ASR` against the account's own, which is taken to be `LEAST_ASR` to `MOST_ASR`; now or over a day, whichever says less."""
-    own = (rows.before("account", "answers") * 24 + 6) / (rows.before("account", "calls") * 24 + 10)
-    normal = np.clip(own, LEAST_ASR, MOST_ASR)
+    normal = _own_asr(rows)
     now, missed, day = rows.of(kind, "answers"), rows.of(kind, "misses"), rows.of(kind, "day_answers")
     gains = [
         answers * np.log(FRAUD_ASR / normal) + misses * np.log((1 - FRAUD_ASR) / (1 - normal))
@@ -225,15 +224,24 @@ def answered(rows: Rows, kind: str) -> Part:
     return Part("answered", np.clip(0.7 * np.minimum(*gains), -4.0, 2.5), share, normal)
 
 
+def answered_of(rows: Rows, answers: Floats, misses: Floats, most: float) -> Part:
+    """The same of some of the account's calls."""
+    normal = _own_asr(rows)
+    gain = answers * np.log(FRAUD_ASR / normal) + misses * np.log((1 - FRAUD_ASR) / (1 - normal))
+    return Part("answered", np.clip(0.7 * gain, -6.0, most), answers / np.maximum(answers + misses, 1e-9), normal)
+
+
+def _own_asr(rows: Rows) -> Floats:
+    own = (rows.before("account", "answers") * 24 + 6) / (rows.before("account", "calls") * 24 + 10)
+    return np.clip(own, LEAST_ASR, MOST_ASR)
+
+
 def fresh_answered(rows: Rows, kind: str) -> Part:
     """`answered`, and over all fresh countries of the account together, whichever says less: who opens several of them with few calls each says
     little in one."""
-    there = answered(rows, kind)
-    answers, missed = rows.of("account", "fresh_answers"), rows.of("account", "fresh_misses")
-    gain = answers * np.log(FRAUD_ASR / there.normal) + missed * np.log((1 - FRAUD_ASR) / (1 - there.normal))
-    all_points, share = np.clip(0.7 * gain, -6.0, 2.5), answers / np.maximum(answers + missed, 1e-9)
-    is_less = all_points < there.points
-    return there._replace(points=np.where(is_less, all_points, there.points), value=np.where(is_less, share, there.value))
+    there, everywhere = answered(rows, kind), answered_of(rows, rows.of("account", "fresh_answers"), rows.of("account", "fresh_misses"), 2.5)
+    is_less = everywhere.points < there.points
+    return there._replace(points=np.where(is_less, everywhere.points, there.points), value=np.where(is_less, everywhere.value, there.value))
 
 
 FRAUD_ASR, LEAST_ASR, MOST_ASR = 0.88, 0.4, 0.8
@@ -280,16 +288,17 @@ def spread_of_day(rows: Rows) -> Part:
 def price_of_day(rows: Rows, kind: str) -> Part:
     """Money per answered call of a day against the account's normal."""
     now = rows.of(kind, "day_money") / np.maximum(rows.of(kind, "day_answers"), 0.5)
-    return _priced(rows, now)
+    return priced(rows, now)
 
 
 def price_of_zone(rows: Rows) -> Part:
     """The same for the zone of the call, now."""
     now = rows.of("account_zone", "day_money") / np.maximum(rows.of("account_zone", "day_answers"), 0.5)
-    return _priced(rows, now)
+    return priced(rows, now)
 
 
-def _priced(rows: Rows, now: Floats) -> Part:
+def priced(rows: Rows, now: Floats) -> Part:
+    """A price per answered call against the account's normal."""
     answers, money = rows.before("account", "answers"), rows.before("account", "money")
     normal = money / np.maximum(answers, 0.02)
     known = (answers > 0.02) & (normal > 0) & (now > 0)
@@ -308,7 +317,11 @@ def fresh(rows: Rows) -> Part:
 
 def fresh_of_day(rows: Rows, most: float = 4.0) -> Part:
     """The same over a day."""
-    now = rows.of("account", "day_fresh_money")
+    return spent_of_day(rows, rows.of("account", "day_fresh_money"), most)
+
+
+def spent_of_day(rows: Rows, now: Floats, most: float = 4.0) -> Part:
+    """A part of the money that an account spends in a day, against the rest or a usual day."""
     own = np.maximum(rows.before("account", "money") * 24, rows.of("account", "day_money") - now) * rows["unit"]
     now = now * rows["unit"]
     return Part("fresh_day", np.clip(np.log(np.maximum(now, 1e-6) / (own + 2.0)), -1.0, most) * trust(rows), now, own)

@@ -59,9 +59,13 @@ def burn(rows: Rows, kind: str, over_a_day: bool = False) -> npt.NDArray[np.floa
     return np.asarray(rows.of(kind, "day_money") * rows["unit"] * 0.25 / hours)
 
 
+Burns = Callable[[Rows, str, bool], npt.NDArray[np.float64]]
+"""As `burn`."""
+
+
 def hits(
     frame: pl.DataFrame, name: str, kind: str, candidates: Candidates, parts_of: PartsOf, least_probability: float, least_loss: float,
-    *, over_a_day: bool = False, no_block: str = "", again: float = 0.0,
+    *, over_a_day: bool = False, no_block: str = "", again: float = 0.0, burns: Burns = burn,
 ) -> list[Hit]:  # fmt: skip
     """The candidates whose probability and expected loss reach their least values. `least_loss` = 0: money is not what it is about. `again`: those
     instead that reach them only with so much more log-odds."""
@@ -69,7 +73,7 @@ def hits(
     if not len(rows):
         return []
     view = Rows.of_frame(frame, rows)
-    odds, spends = log_odds(parts_of(view)), burn(view, kind, over_a_day)
+    odds, spends = log_odds(parts_of(view)), burns(view, kind, over_a_day)
     is_regular = view.of(kind, "days") >= REGULAR_DAYS
 
     def over(added: float) -> npt.NDArray[np.bool_]:
@@ -136,7 +140,7 @@ def odds_of(hit: Hit) -> float:
     return MOST_ODDS if p >= 1 else max(min(math.log(max(p, 1e-9) / (1 - p)) - hit.again, MOST_ODDS), -MOST_ODDS)
 
 
-def facts(case: Case, kind: str, fraud: str, parts_of: PartsOf) -> Facts:
+def facts(case: Case, kind: str, fraud: str, parts_of: PartsOf, burns: Burns = burn) -> Facts:
     """The facts of an episode, with the contributions of the row that it is about."""
     parts = list(parts_of(Rows.of_case(case.row)))
     if case.hit.again:
@@ -148,7 +152,7 @@ def facts(case: Case, kind: str, fraud: str, parts_of: PartsOf) -> Facts:
 
         def is_over(view: Rows) -> npt.NDArray[np.bool_]:
             likely = probability(log_odds(parts_of(view)) + case.hit.again)
-            return np.asarray((likely >= least.probability) & (likely * burn(view, kind, least.over_a_day) >= least.loss))
+            return np.asarray((likely >= least.probability) & (likely * burns(view, kind, least.over_a_day) >= least.loss))
 
         needed = instead(case.row, kind, is_over, least.over_a_day)
     a_number = case.row["a_number"] if case.hit.one_caller else found.a_number
@@ -167,28 +171,35 @@ def scored(
     *, name: str, about: str, fraud: str, kind: str, parts: PartsOf, candidates: Callable[[pl.DataFrame, Any], Candidates],
     parameters: type[msgspec.Struct], over_a_day: bool = False, no_block: str = "", needs: tuple[str, ...] = READS,
     state: Mapping[str, Mapping[str, Any]] = MappingProxyType({}), update: Update = unchanged, fields: tuple[str, ...] = (),
+    also: Mapping[str, Callable[[pl.DataFrame, Any], Candidates]] = MappingProxyType({}), burns: Burns = burn,
 ) -> Detector:  # fmt: skip
     """A detector whose verdict is a probability, and an expected loss where its parameters have a `least_loss`. `candidates` are the rows worth
-    weighing, `parts` what is weighed, `fraud` the code of its text; `over_a_day` and `no_block`: as in `hits`."""
+    weighing, `parts` what is weighed, `fraud` the code of its text; `over_a_day` and `no_block`: as in `hits`; `also`: other kinds of subject with
+    their rows; `burns`: what the next 15 minutes cost."""
+    rows_of = {kind: candidates, **also}
 
     def weighed(rows: Rows) -> Sequence[Part]:
         return (*parts(rows), known(rows)) if fraud in KNOWN_FOR else parts(rows)
 
     def findings(frame: pl.DataFrame, values: Any, limits: Limits, again: float = 0.0) -> list[Hit]:
         least_loss = getattr(values, "least_loss", 0.0)
-        return hits(
-            frame, name, kind, candidates(frame, values), weighed, values.least_probability, least_loss, over_a_day=over_a_day, no_block=no_block,
-            again=again,
-        )  # fmt: skip
+        return [
+            hit
+            for of, worth in rows_of.items()
+            for hit in hits(
+                frame, name, of, worth(frame, values), weighed, values.least_probability, least_loss, over_a_day=over_a_day, no_block=no_block,
+                again=again, burns=burns,
+            )
+        ]  # fmt: skip
 
     def repeats(frame: pl.DataFrame, values: Any, limits: Limits) -> list[Hit]:
         few = {name: 1.0 for name in FEW if getattr(values, name, 0.0) > 1.0}
-        enough = candidates(frame, values)
+        enough = {of: worth(frame, values) for of, worth in rows_of.items()}
         found = findings(frame, msgspec.structs.replace(values, **few), limits, AGAIN_SAME)
-        return [hit if enough[hit.row] else hit._replace(few=True) for hit in found]
+        return [hit if enough[hit.subject_kind][hit.row] else hit._replace(few=True) for hit in found]
 
     return Detector(
         name=name, about=about, needs=needs, state=state, update=update, findings=findings,
-        facts=lambda case, _: facts(case, kind, fraud, weighed), parameters=parameters, fields=fields,
+        facts=lambda case, _: facts(case, case.hit.subject_kind, fraud, weighed, burns), parameters=parameters, fields=fields,
         repeats=None if no_block or not hasattr(parameters, "least_loss") else repeats,
     )  # fmt: skip

@@ -11,8 +11,8 @@ from detectors.registry import detectors, faults, features, parameters_of, spann
 
 def test_each_module_with_a_detector_is_found_once_in_the_order_of_names():
     assert [one.name for one in detectors()] == [
-        "burst", "caps", "first_call", "flash_calls", "irsf_block", "irsf_range", "irsf_short", "irsf_spread", "learned", "looping", "probing",
-        "refiling", "robocalls", "spoofing", "subscription", "takeover", "unpriced_caps", "wangiri",
+        "burst", "caps", "first_call", "flash_calls", "irsf_block", "irsf_day", "irsf_range", "irsf_short", "irsf_spread", "learned", "looping",
+        "probing", "refiling", "robocalls", "spoofing", "subscription", "takeover", "unpriced_caps", "wangiri",
     ]  # fmt: skip
     assert [one.name for one in spanning()] == ["callbacks", "fas", "novelty", "overall_caps", "pumping", "sim_box"]
     assert [one.name for one in features()] == ["profile", "shares"]
