@@ -179,7 +179,7 @@ def _decided(order: BlockOrder, facts: OrderFacts, ends_ms: int) -> tuple[str, s
     if row := listed_entry(facts.denied, key):
         return tenant.live_status, f"{row.kind} {row.value} is on the deny list: {row.why}", True
     if order.ask:
-        return "waiting", "the policy leaves this block to a person (unpriced_blocks: ask)", False
+        return "waiting", "the policy leaves this block to a person", False
     if limit := limit_reached(facts.limits, key, tenant.opened, tenant.subjects, None):
         return "waiting", limit, False
     if facts.answered is not None:

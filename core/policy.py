@@ -30,6 +30,10 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     # A number that cannot be read cannot be blocked, only the account that dials it: the order against the account waits for a person
     # (ask), is delivered (automatic), or is not made (never).
     unpriced_blocks: UnpricedBlocks = "ask"
+    # SIM cards that are proven to be of a box are refused at once (automatic; the others wait for a person), all wait (ask), or none is ordered.
+    sim_box_blocks: UnpricedBlocks = "automatic"
+    # Likewise numbers into which traffic is pumped, where that is fraud and no dispute: for whoever calls them.
+    pumping_blocks: UnpricedBlocks = "automatic"
     episode_ms: int = 3_600_000  # findings closer than this are one alert
     order_ttl_ms: int = 3_600_000
     reissue_ms: int = 60_000
@@ -99,8 +103,9 @@ def faults(policy: Policy) -> list[str]:
         found.append(f"policy.throttle_per_min: must be 1 to {MOST_PER_MINUTE:,}, is {policy.throttle_per_min}")
     if policy.redress and not re.fullmatch(REDRESS, policy.redress):
         found.append("policy.redress: at most 200 letters, digits and . , : ; / ? & = + @ _ ~ % - : it is a part of a SIP header")
-    if policy.unpriced_blocks not in get_args(UnpricedBlocks):
-        found.append(f"policy.unpriced_blocks: {policy.unpriced_blocks!r} is none of {', '.join(get_args(UnpricedBlocks))}")
+    for name in ("unpriced_blocks", "sim_box_blocks", "pumping_blocks"):
+        if getattr(policy, name) not in get_args(UnpricedBlocks):
+            found.append(f"policy.{name}: {getattr(policy, name)!r} is none of {', '.join(get_args(UnpricedBlocks))}")
     if policy.novelty_alerts_per_day < 0:
         found.append(f"policy.novelty_alerts_per_day: must be >= 0, is {policy.novelty_alerts_per_day}")
     if policy.corrector not in ("off", "on"):

@@ -5,13 +5,15 @@ are counted by block, over all accounts of all partitions. A firm's conference b
 number. A service that many people call has been called for days.
 
 Source: FCC 11-161 and 19-94 (access stimulation: growth, long calls to few numbers of high-volume services); TransNexus, "Traffic pumping" (a
-conference server answers and holds the calls). In the USA access stimulation is disputed and re-rated, never blocked; elsewhere an order waits
-for a person.
+conference server answers and holds the calls). In the USA access stimulation is disputed and re-rated, never blocked. Elsewhere the block of
+numbers is refused for whoever calls it, where several accounts do, that pays (`core.policy.is_worth_it`, by the money of its own long calls) and
+`policy.pumping_blocks` is automatic; else an order waits for a person.
 """
 
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import msgspec
 import numpy as np
@@ -21,6 +23,7 @@ from core.alert_text import finding_text, observed_text
 from core.facts import Contribution, Facts
 from core.money import in_range
 from core.orders import EVERYONE, BlockOrder, Finding, Key
+from core.policy import Policy, is_worth_it
 from detectors import alerts
 from detectors.alerts import Alert
 from detectors.destination import prefix_destination
@@ -35,7 +38,11 @@ LONG_MS = 300_000
 BLOCK = 2
 """Open digits of a block."""
 HALF_LIFE_MS = 6 * HOUR_MS
+A_QUARTER = math.log(2) * 900_000 / HALF_LIFE_MS
+"""Of a number that decays by `HALF_LIFE_MS`, what 15 minutes add to it in a steady stream."""
 LEAST_CALLS = 4.0
+LEAST_ACCOUNTS = 3
+"""Callers of fewer accounts are not lured, they may call a branch of their firm: a person decides."""
 LEAST_PROBABILITY = 0.6
 REGULAR_DAYS = 3
 DISPUTED = "1"
@@ -141,8 +148,15 @@ def _report(
     order, no_block = None, "disputed" if facts.code == DISPUTED else "uncertain"
     if facts.code != DISPUTED and likely >= policy.block_probability:
         key = Key(tenant=tenant, account=EVERYONE, b_range=b_range)
-        order, no_block = alerts.order_for(key, alert, t_ms, block.learned_ms, observed_text(facts), policy, protected, by="watch", ask=True)
-    facts = msgspec.structs.replace(facts, action="ask" if order else "", no_block="" if order else no_block)
+        saves = not is_worth_it(policy, likely, likely * burn(block, policy), block.calls * A_QUARTER)
+        ask = policy.pumping_blocks == "ask" or not saves or len(block.accounts) < LEAST_ACCOUNTS
+        if policy.pumping_blocks == "never":
+            no_block = "warns"
+        else:
+            reason = observed_text(facts)
+            order, no_block = alerts.order_for(key, alert, t_ms, block.learned_ms, reason, policy, protected, by="watch", ask=ask)
+    action: Literal["ask", "block", ""] = "" if order is None else "ask" if order.ask else "block"
+    facts = msgspec.structs.replace(facts, action=action, ttl_ms=policy.order_ttl_ms if order else 0, no_block="" if order else no_block)
     finding = Finding(
         finding_id=alert.finding_id, tenant=tenant, detector="pumping", subject_kind="range", subject=b_range,
         detected_at_ms=alert.detected_at_ms, first_ms=min(alert.first_ms, block.first_ms), last_ms=alert.last_ms, calls=block.all_calls,
@@ -150,6 +164,16 @@ def _report(
         example_call_ids=list(block.examples), key=order.key if order else None, learned_ms=block.learned_ms, facts=facts,
     )  # fmt: skip
     return finding, [order] if order else []
+
+
+def burn(block: Block, policy: Policy) -> float:
+    """Money of the next 15 minutes there, in the policy's units: that of its long calls so far, by the hour.
+
+    >>> burn(Block(0, t_ms=4 * HOUR_MS, money={"EUR": [32 * 10**9, 40]}), Policy())
+    2.0
+    """
+    nanos, currency = most(block.money)
+    return nanos * 1e-9 / policy.units.get(currency, 1.0) * 0.25 * HOUR_MS / max(block.t_ms - block.first_ms, HOUR_MS)
 
 
 def facts_of(b_range: str, block: Block, parts: list[Contribution]) -> Facts:

@@ -3,9 +3,14 @@
 A SIM of a box is new, calls many different numbers, hardly any twice, is hardly ever called, and moves in no cell; a device (IMEI) holds several.
 Boxes with human-like cover limit each card to a person's calls and change cells and devices: a card alone tells nothing, but the cards of a box
 are bought together (adjacent IMSIs) and begin together, or several new cards crowd in one cell. So the cards of all partitions are compared:
-how many cards next to this one (in IMSI, in cell) began within hours, against how many would by the operator's own rate of new cards. All cards
-of a box are one finding; it names them, and asks a person whether to refuse them. A firm's new contract looks alike in its first hour; its phones
-are called. Without IMSI, IMEI and cell in the records (wholesale, internet telephony) this fraud is not observable.
+how many cards next to this one (in IMSI, in cell) began within hours, against how many would by the operator's own rate of new cards. Cards that
+were bought together are weighed together: ten calls of five of them to ten numbers from one cell say what ten calls of one would. All cards of a
+box are one finding; it names them. A firm's new contract looks alike in its first hour; its phones are called.
+
+A card is refused without a person (`policy.sim_box_blocks`) only where that is proven: its device has held three cards or more, as no telephone
+does; or it and the cards bought with it have made `PROVEN_CALLS` calls and received none. The others wait for a person. The fee of termination that
+is lost is in no record, so no loss is weighed; what is refused is a card that nobody calls. Emergency calls pass, as always. Without IMSI, IMEI and
+cell in the records (wholesale, internet telephony) this fraud is not observable.
 
 Source: I. Murynets et al., "Analysis and Detection of SIMbox Fraud in Mobility Networks", INFOCOM 2014 (distinct called numbers, few incoming
 calls, static cells, several cards per device); B. Reaves et al., "Boxed Out", USENIX Security 2015; A. Kouam et al., "SIMBox bypass frauds in
@@ -16,6 +21,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
+from typing import Literal
 
 import msgspec
 import polars as pl
@@ -38,6 +44,11 @@ TOGETHER_MS = 3 * HOUR_MS
 NEIGHBOURS = 10
 """On each side: cards with these IMSIs are adjacent."""
 LEAST_PROBABILITY = 0.6
+POOLED, POOLED_CALLS = 3, 8
+"""From so many cards that began together, with so many calls, these are weighed as one."""
+PROVEN_SIMS, PROVEN_CALLS = 3, 40
+LASTS = 2
+"""The level (`detectors.blocked`) of an order against a proven card: it does not become an honest one within an hour."""
 MOST_CARDS, MOST_KNOWN, MOST_NAMES = 500_000, 5_000_000, 60
 """New cards, and cards that are new no more, that are remembered of a tenant, and cards of a box that are named. The one that was added first, or has
 been silent for longest, is dropped first; an old card that was dropped counts as new when it calls again."""
@@ -69,6 +80,7 @@ class Box(msgspec.Struct):
     cards: list[str]
     imeis: list[str]
     asked: list[str] = []  # cards whose order was written
+    refused: dict[str, int] = {}  # of them those that are refused without a person -> until when
     examples: list[str] = []
 
 
@@ -83,6 +95,7 @@ class Network(msgspec.Struct):
     in_cell: dict[str, dict[str, int]] = {}  # cell -> IMSI of a new card -> its first call
     firsts: list[int] = []
     boxes: list[Box] = []
+    boxed: dict[str, int] = {}  # IMSI of a card of a box -> when that was seen
 
 
 class State(msgspec.Struct):
@@ -110,8 +123,11 @@ def detect(state: State, cut: pl.DataFrame, settings: Settings) -> tuple[list[Fi
         if likely < LEAST_PROBABILITY:
             continue
         box = _box_of(network, imsi, card, parts, tenant)
+        touched(network.boxed, imsi, int, MOST_CARDS)
+        network.boxed[imsi] = t_ms
         box.examples = list(dict.fromkeys([*box.examples, call_id]))[-MOST_ITEMS:]
-        if found := _report(state, network, tenant, box, parts, likely, t_ms, learned_ms, settings):
+        proven = imsi if is_proven(network, imsi, card) else ""
+        if found := _report(state, network, tenant, box, parts, likely, t_ms, learned_ms, settings, proven):
             findings.append(found[0])
             orders += found[1]
     return findings, orders
@@ -179,7 +195,10 @@ def evidence(network: Network, imsi: str, card: Card, t_ms: int) -> list[Contrib
     crowd = max((_beginners(network, cell, imsi, card.first_ms) for cell in card.cells), default=0)
     made, received = card.calls + sum(one.calls for one in together), card.received + sum(one.received for one in together)
     sims = len(network.devices.get(card.imei, ()))
-    share = card.distinct / max(card.calls, 1)
+    pool = [card, *together] if len(together) >= POOLED and made >= POOLED_CALLS and card.calls < 5 else [card]
+    calls, cells = sum(one.calls for one in pool), len({cell for one in pool for cell in one.cells})
+    share = sum(one.distinct for one in pool) / max(calls, 1)
+    beside = sum(name in network.boxed for name in _adjacent(imsi))
     watched = min((card.first_ms - network.began_ms) / (12 * HOUR_MS), 1.0)
     expected = 0.3 + max(since - len(together), 0) * 2 * NEIGHBOURS / every
     in_cell = 0.5 + 2.0 * max(since - crowd, 0) / max(len(network.in_cell), 1)
@@ -187,15 +206,31 @@ def evidence(network: Network, imsi: str, card: Card, t_ms: int) -> list[Contrib
     parts = [
         ("age", 2.5 * watched, hours / 24, 2.0),
         ("volume", _clip(1.5 * math.log(max(card.calls, 0.1) / usual), 0.0, 4.0) if card.calls >= 3 else 0.0, card.calls, usual),
-        ("distinct", _clip(6.0 * (share - 0.7), -4.0, 2.0) if card.calls >= 5 else 0.0, share, 0.7),
+        ("distinct", _clip(6.0 * (share - 0.7), -4.0, 2.0) if calls >= 5 else 0.0, share, 0.7),
         ("incoming", _clip(0.15 * made - 2.0 * received, -6.0, 2.0), received, made / 4),
-        ("cells", 0.0 if card.calls < 5 else 2.0 if len(card.cells) == 1 else -2.0 if len(card.cells) > 4 else 0.0, len(card.cells), 4.0),
+        ("cells", 0.0 if calls < 5 else 2.0 if cells == 1 else -2.0 if cells > 4 * len(pool) else 0.0, cells, 4.0),
         ("imei", _clip(2.0 * (sims - 1), 0.0, 6.0) if sims >= 3 else 0.0, sims, 1.0),
         ("adjacent", _clip(_surprise(len(together), expected), 0.0, 6.5) * watched, len(together), expected),
         ("crowd", _clip(_surprise(crowd, in_cell) - 3.0, 0.0, 4.0) * watched, crowd, in_cell),
+        ("box", 6.5 if beside >= POOLED else 0.0, beside, 0.0),
     ]  # fmt: skip
     found = [Contribution(code, round(points, 2), float(f"{value:.4g}"), float(f"{normal:.4g}")) for code, points, value, normal in parts]
     return sorted((one for one in found if abs(one.points) >= 0.05), key=lambda one: (-abs(one.points), one.code))
+
+
+def is_proven(network: Network, imsi: str, card: Card) -> bool:
+    """Whether a card of a box is refused without a person.
+
+    >>> network = Network(began_ms=0, devices={"867": {"1": 0, "2": 0, "3": 0}})
+    >>> is_proven(network, "1", Card("m1", "43664", 0, imei="867")), is_proven(network, "4", Card("m4", "43665", 0, calls=39, imei="353"))
+    (True, False)
+    >>> [is_proven(network, "4", Card("m4", "43665", 0, calls=60, received=called, imei="353")) for called in (0, 1)]
+    [True, False]
+    """
+    bought = [network.cards[name] for name in _adjacent(imsi) if name in network.cards]
+    cards = [card, *(one for one in bought if abs(one.first_ms - card.first_ms) <= TOGETHER_MS)]
+    of_nobody = sum(one.calls for one in cards) >= PROVEN_CALLS and not any(one.received for one in cards)
+    return len(network.devices.get(card.imei, ())) >= PROVEN_SIMS or of_nobody
 
 
 def _adjacent(imsi: str) -> list[str]:
@@ -239,23 +274,33 @@ def _box_of(network: Network, imsi: str, card: Card, parts: list[Contribution], 
 
 
 def _report(
-    state: State, network: Network, tenant: str, box: Box, parts: list[Contribution], likely: float, t_ms: int, learned_ms: int, settings: Settings
-) -> tuple[Finding, list[BlockOrder]] | None:
+    state: State, network: Network, tenant: str, box: Box, parts: list[Contribution], likely: float, t_ms: int, learned_ms: int, settings: Settings,
+    proven: str,
+) -> tuple[Finding, list[BlockOrder]] | None:  # fmt: skip
+    """The finding of a box, with an order against each card that has joined it. `proven`: the card of this call, if that is proven of it; an order
+    against it is written again when it has expired."""
     policy, protected = settings.policy_of(tenant), settings.protected_of(tenant)
     score = likely / LEAST_PROBABILITY
     grown = [imsi for imsi in box.cards if imsi not in box.asked and imsi in network.cards]
+    if policy.sim_box_blocks == "automatic" and likely >= policy.block_probability and proven and box.refused.get(proven, 0) <= t_ms:
+        grown = list(dict.fromkeys([proven, *grown]))
+    else:
+        proven = ""
     if alerts.is_recent(state.alerts, box.alert, t_ms, score, policy, quiet_ms=DAY_MS) and not grown:
         return None
     alert = alerts.episode(state.alerts, box.alert, t_ms, score, policy, (tenant, "sim_box", box.cards[0]), quiet_ms=DAY_MS)
     facts, orders = facts_of(network, box, parts), []
-    for imsi in grown:
-        card = network.cards[imsi]
-        key = _key_of(card, tenant)
-        order, _ = alerts.order_for(key, alert, t_ms, learned_ms, observed_text(facts), policy, protected, by="watch", ask=True)
+    for imsi in grown if policy.sim_box_blocks != "never" else ():
+        card, ask = network.cards[imsi], imsi != proven
+        key, reason = _key_of(card, tenant), observed_text(facts)
+        order, _ = alerts.order_for(key, alert, t_ms, learned_ms, reason, policy, protected, by="watch", ask=ask, level=0 if ask else LASTS)
         orders += [order] if order and card.account else []
-        box.asked = [*box.asked, imsi][-1000:]
+        box.asked = [*box.asked, *([imsi] if imsi not in box.asked else [])][-1000:]
+        if order and not ask:
+            box.refused[imsi] = order.expires_at_ms
         alert.issues += 1
-    facts = msgspec.structs.replace(facts, action="ask" if box.asked else "", no_block="" if box.asked else "warns")
+    action: Literal["block", "ask", ""] = "block" if box.refused else "ask" if box.asked else ""
+    facts = msgspec.structs.replace(facts, action=action, no_block="" if action else "warns")
     finding = Finding(
         finding_id=alert.finding_id, tenant=tenant, detector="sim_box", subject_kind="sim_box", subject=f"SIM {box.cards[0]}",
         detected_at_ms=alert.detected_at_ms, first_ms=min(alert.first_ms, *(one.first_ms for one in _cards(network, box))),
@@ -316,6 +361,7 @@ def forget(state: State, at_ms: int) -> None:
             imei: kept for imei, held in network.devices.items() if (kept := {one: last_ms for one, last_ms in held.items() if last_ms >= week_ms})
         }
         network.boxes = [box for box in network.boxes if any(imsi in network.cards for imsi in box.cards)]
+        drop_old(network.boxed, int, at_ms - NEW_MS)
         if not (network.known or network.cards):
             del state.networks[name]
 

@@ -48,16 +48,24 @@ def found(rows: list[dict]) -> tuple[list, list]:
 @pytest.mark.parametrize(
     ("what", "calls", "ordered"),
     [
-        ("twenty accounts to five numbers of Austria for hours: a person decides", lured(), True),
-        ("access stimulation in the USA is disputed, never blocked", lured("17124321"), False),
-        ("one account that holds calls to many numbers", lured(accounts=1, numbers=20), None),
+        ("twenty accounts to five numbers of Austria for hours: refused for everybody", lured(), False),
+        ("the same for little money: a person decides", [one | {"nanos": 10**6} for one in lured()], True),
+        ("access stimulation in the USA is disputed, never blocked", lured("17124321"), None),
+        ("one account that holds calls to many numbers: perhaps its branch, a person decides", lured(accounts=1, numbers=20), True),
     ],
 )
 def test_where_calls_are_lured(what, calls, ordered):
     findings, orders = found(calls)
     assert len(findings) == 1, what
-    assert {order.key.text() for order in orders} <= {"t1/account:*/b:43720001"} and all(order.ask for order in orders)
-    assert ordered is None or bool(orders) == ordered
+    assert {order.key.text() for order in orders} <= {"t1/account:*/b:43720001"}
+    assert (orders[-1].ask if orders else None) == ordered, what
+
+
+@pytest.mark.parametrize(("blocks", "asks"), [("automatic", {False}), ("ask", {True}), ("never", set())])
+def test_the_policy_says_who_decides(monkeypatch, blocks, asks):
+    rules = Settings(lambda _: Policy(pumping_blocks=blocks), lambda _: Protected(), lambda *_: "EUR", Limits())
+    monkeypatch.setitem(globals(), "RULES", rules)
+    assert {order.ask for order in found(lured())[1][-3:]} == asks
 
 
 @pytest.mark.parametrize(

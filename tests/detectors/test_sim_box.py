@@ -66,22 +66,38 @@ def found(rows: list[dict]) -> tuple[list, list]:
 
 
 @pytest.mark.parametrize(
-    ("what", "calls", "cards"),
+    ("what", "calls", "cards", "proven"),
     [
-        ("eight cards in two devices", box(8, 8, imeis=2), 8),
-        ("bought together, two calls an hour each, in five cells, each its device", box(16, 2, cells=5), 16),
-        ("not bought together, busy, in one cell", box(6, 12, step=900), 6),
-        ("a firm's new phones, which are called as well", box(16, 2, cells=12, called=0.8), 0),
-        ("one new subscriber who calls a lot", box(1, 4, numbers=5), 0),
+        ("eight cards in two devices", box(8, 8, imeis=2), 8, True),
+        ("bought together, two calls an hour each, in five cells, each its device", box(16, 2, cells=5), 16, True),
+        ("not bought together, busy, in one cell", box(6, 12, step=900), 6, False),
+        ("a firm's new phones, which are called as well", box(16, 2, cells=12, called=0.8), 0, False),
+        ("one new subscriber who calls a lot", box(1, 4, numbers=5), 0, False),
     ],
 )
-def test_whose_cards_are_a_box(what, calls, cards):
+def test_whose_cards_are_a_box(what, calls, cards, proven):
     findings, orders = found([*network(), *calls])
     named = {share.account for one in findings for share in one.facts.shares}
     assert len(named) >= 0.8 * cards and (cards or not named), what
     assert named <= {f"m{50_000 + no * step}" for no in range(16) for step in (1, 900)}, "no subscriber is accused"
     assert len(findings) <= (1 if "not bought" not in what else 6), "cards of one box are one alert"
-    assert all(order.ask for order in orders) and {order.key.account for order in orders} == named, "a person decides"
+    assert {order.key.account for order in orders} == named, "each card is refused or asked about"
+    assert any(not order.ask for order in orders) == proven and all(order.key.a_number and not order.key.b_range for order in orders), what
+
+
+def test_a_proven_card_is_refused_again_when_its_order_has_expired():
+    rows = box(8, 8, imeis=2)
+    later = [one | {name: one[name] + DAY_MS for name in ("second_ms", "learned_ms")} | {"call_id": one["call_id"] + "b"} for one in rows]
+    refused = [order for order in found([*network(2.5), *rows, *later])[1] if not order.ask and order.key.account == "m50000"]
+    assert len(refused) == 2 and refused[1].created_at_ms >= refused[0].expires_at_ms == refused[0].learned_ms + DAY_MS
+
+
+@pytest.mark.parametrize(("blocks", "asks"), [("automatic", {False, True}), ("ask", {True}), ("never", set())])
+def test_the_policy_says_who_decides(monkeypatch, blocks, asks):
+    rules = Settings(lambda _: Policy(sim_box_blocks=blocks), lambda _: Protected(), lambda *_: "EUR", Limits())
+    monkeypatch.setitem(globals(), "RULES", rules)
+    findings, orders = found([*network(), *box(8, 8, imeis=2)])
+    assert findings and {order.ask for order in orders} <= asks and bool(orders) == bool(asks)
 
 
 @pytest.mark.parametrize(
