@@ -3,7 +3,7 @@
 `wangiri` sees the ringing in one account. Here the foreign numbers that ring and give up are remembered for three days by their block, over all
 accounts of all tenants: the ringing often comes in over another operator than the one whose subscribers call back, and a block of foreign numbers
 says nothing about anybody's customers. A block is proven by its rings where the same numbers are shown again and again, so that people call
-them; else (a number per call: flash calls) only by several accounts that call it back. From then on calls to it are refused, for every account of
+them, or again more often than codes of a flash call are by chance; else (a number per call: flash calls) only by several accounts that call it back. From then on calls to it are refused, for every account of
 the tenant: the block as a whole, or, where the tenant called it before it began to ring, the numbers alone that it shows.
 
 Source: as for `wangiri`; the window of days: GSMA FS.21 (most calls back come within 48 h).
@@ -37,6 +37,9 @@ LEAST_SHARE = 0.8
 """And so many of all calls from it: people let it ring."""
 LEAST_SHOWN = 2.5
 """Rings per number shown: who wants to be called back shows few numbers; a flash call's number is its one-time code."""
+LEAST_AGAIN, POOL, TIMES = 5, 10_000, 10
+"""Rings of numbers that had rung before, which prove it sooner: a flash call's code has four digits or more, so of n codes n * n / (2 * `POOL`) come
+again by chance; so many times that is no chance."""
 LEAST_CALLBACKS, LEAST_ACCOUNTS = 5, 3
 """So many calls of so many accounts prove a block whose numbers are shown once each."""
 LEAST_RINGS_OF_NUMBER = 4
@@ -122,12 +125,17 @@ def is_proven(rung: Rung, back: Back) -> bool:
 
     >>> is_proven(Rung(rings=60, numbers={"22177042001": 40, "22177042002": 20}), Back(calls=1)), is_proven(Rung(rings=60), Back(calls=1))
     (True, False)
+    >>> few = Rung(rings=30, numbers={f"2217704{no:04d}": 1 + (no < 6) for no in range(24)})
+    >>> is_proven(few, Back(calls=1)), is_proven(msgspec.structs.replace(few, rings=300), Back(calls=1))
+    (True, False)
     >>> flash = Rung(rings=30, numbers={f"4860012{no:04d}": 1 for no in range(30)})
     >>> is_proven(flash, Back(calls=4, accounts=["a", "b", "c"])), is_proven(flash, Back(calls=5, accounts=["a", "b", "c"]))
     (False, True)
     """
-    shown = bool(rung.numbers) and sum(rung.numbers.values()) >= LEAST_SHOWN * len(rung.numbers)
-    return shown or (back.calls >= LEAST_CALLBACKS and len(back.accounts) >= LEAST_ACCOUNTS)
+    rings, numbers = sum(rung.numbers.values()), len(rung.numbers)
+    shown = numbers > 0 and rings >= LEAST_SHOWN * numbers
+    again = rings - numbers >= max(LEAST_AGAIN, TIMES * rung.rings**2 / (2 * POOL))
+    return shown or again or (back.calls >= LEAST_CALLBACKS and len(back.accounts) >= LEAST_ACCOUNTS)
 
 
 def refused_ranges(block: str, rung: Rung, back: Back) -> list[str]:

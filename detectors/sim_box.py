@@ -190,7 +190,8 @@ def evidence(network: Network, imsi: str, card: Card, t_ms: int) -> list[Contrib
     incoming 1.8
     """
     hours = max((t_ms - card.first_ms) / HOUR_MS, 0.25)
-    around = [network.cards[name] for name in _adjacent(imsi) if name in network.cards]
+    adjacent = _adjacent(imsi)
+    around = [network.cards[name] for name in adjacent if name in network.cards]
     together = [one for one in around if abs(one.first_ms - card.first_ms) <= TOGETHER_MS]
     firsts = network.firsts
     since = bisect_left(firsts, card.first_ms + TOGETHER_MS) - bisect_left(firsts, card.first_ms - TOGETHER_MS)
@@ -200,7 +201,7 @@ def evidence(network: Network, imsi: str, card: Card, t_ms: int) -> list[Contrib
     pool = [card, *together] if len(together) >= POOLED and made >= POOLED_CALLS and card.calls < 5 else [card]
     calls, cells = sum(one.calls for one in pool), len({cell for one in pool for cell in one.cells})
     share = sum(one.distinct for one in pool) / max(calls, 1)
-    beside = sum(name in network.boxed for name in _adjacent(imsi))
+    beside = sum(name in network.boxed for name in adjacent) if network.boxed else 0
     watched = min((card.first_ms - network.began_ms) / (12 * HOUR_MS), 1.0)
     expected = 0.3 + max(since - len(together), 0) * 2 * NEIGHBOURS / every
     usual = 1.5 + 0.4 * hours

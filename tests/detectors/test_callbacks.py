@@ -37,6 +37,7 @@ def back(calls: int, account: str = "acme", at_ms: int = T_MS + 60_000, block: s
     ("what", "rows", "refused"),
     [
         ("few numbers that ring again and again, over another tenant: the first call proves that people call back", [*rung(60), back(1)], BLOCK),
+        ("forty numbers, of which twenty rang again: no pool of codes repeats itself so soon", [*rung(60, 40), back(1)], BLOCK),
         ("too few were rung", [*rung(20), back(9)], ""),
         ("most calls from the block are ordinary ones", [*rung(60, ends=4), back(9)], ""),
         ("a number for each call: flash calls, which hardly anybody calls back", [*rung(60, 60), back(4), back(0, "blue"), back(0, "cyan")], ""),
