@@ -505,6 +505,8 @@ def action_text(facts: Facts) -> str:
 
     >>> action_text(Facts(subject_kind="b_range", account="acme", a_number="436641234567", b_range="8821312", action="block", ttl_ms=5_400_000))
     'Ordered for 90 minutes: refuse new calls of caller +436641234567 of acme to +8821312….'
+    >>> action_text(Facts(subject_kind="sim_box", fraud="sim_box", action="block"))[:52]
+    'Ordered: refuse new calls of each card that is prove'
     >>> action_text(Facts(subject_kind="unpriced", account="acme", action="ask")), action_text(Facts(subject_kind="account", no_block="no account"))
     ('Nothing is refused yet: an order against acme waits for a person (`ringfence orders --waiting`).', \
 'Not blocked: the switch authenticated no account for these callers, and a trunk is never blocked without a person.')
@@ -516,6 +518,8 @@ def action_text(facts: Facts) -> str:
         return f"Nothing is refused yet: an order to refuse {blocked_calls_text(facts)} waits for a person (`ringfence orders --waiting`)."
     if facts.action == "ask":
         return f"Nothing is refused yet: an order against {visible(facts.account)} waits for a person (`ringfence orders --waiting`)."
+    if facts.action == "block" and facts.fraud == "sim_box":
+        return "Ordered: refuse new calls of each card that is proven; orders against the others wait for a person (`ringfence orders --waiting`)."
     if facts.action == "block":
         return f"Ordered for {span_text(facts.ttl_ms)}: refuse {blocked_calls_text(facts)}. {why}".strip()
     if facts.action == "before":
@@ -530,6 +534,8 @@ def blocked_calls_text(facts: Facts) -> str:
     'new calls of acme to +882 1312…'
     >>> blocked_calls_text(Facts(subject_kind="account_zone", account="acme", b_range="2526", code="252", narrow="25261234"))
     'new calls of acme to +252 61234… alone, as little is lost so far'
+    >>> blocked_calls_text(Facts(subject_kind="a_range", account="acme", a_number="48600123001"))
+    'new calls of caller +48600123001 of acme, and so of each number of its block that calls'
     """
     if facts.wide:
         return f"new calls of {visible(facts.account)} to {range_text(facts.wide, facts.code)}, as its fraud came back or moved on"
@@ -540,6 +546,8 @@ def blocked_calls_text(facts: Facts) -> str:
     if facts.subject_kind == "range":
         more = f" and {facts.more_accounts:,} more" if facts.more_accounts else ""
         return f"new calls of {', '.join(visible(one.account) for one in facts.shares)}{more}{to}"
+    if facts.subject_kind == "a_range":
+        return f"new calls of caller +{facts.a_number} of {visible(facts.account)}, and so of each number of its block that calls"
     caller = f"caller +{facts.a_number} of " if facts.a_number and facts.subject_kind in ("a_number", "b_range", *ZONES) else ""
     return f"new calls of {caller}{visible(facts.account)}{to}"
 

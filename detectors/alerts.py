@@ -30,6 +30,8 @@ OPENED_MS = 3_600_000
 """What an account called for the first time so long before its first block, or later, was opened by the fraud."""
 
 
+LEVELS = {"a_range": 1}
+"""The level (`detectors.blocked`) of orders that are not about a range: a block of numbers that is new and false is not a firm's an hour later."""
 BUSY = 5.0
 """An account with more calls per hour than this, such as a carrier, has callers who open countries by themselves."""
 
@@ -169,7 +171,7 @@ def key_of(hit: Hit, row: Mapping[str, Any], policy: Policy) -> tuple[Key | None
     if kind in ("account", UNPRICED):
         return Key(tenant=row["tenant"], account=row["account"]), ""
     b_range = row["zone"] if kind == "account_zone" else row["b_range"] if kind in ("b_range", "account_range") else ""
-    a_number = row["a_number"] if hit.one_caller or kind in ("b_range", "a_number") else ""
+    a_number = row["a_number"] if hit.one_caller or kind in ("b_range", "a_number", "a_range") else ""
     return Key(tenant=row["tenant"], account=row["account"], a_number=a_number, b_range=b_range), ""
 
 
@@ -198,7 +200,7 @@ def report(
     order = None
     alert.blocks = not no_block_of(hit, policy)
     if key is not None:
-        level, doubts = 0, False
+        level, doubts = LEVELS.get(hit.subject_kind, 0), False
         if before is not None and key.b_range:
             earlier = blocked.of(before, row["k_account"], row["t_ms"])
             doubts = earlier is None and is_doubtful(hit, policy)

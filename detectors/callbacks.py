@@ -3,8 +3,9 @@
 `wangiri` sees the ringing in one account. Here the foreign numbers that ring and give up are remembered for three days by their block, over all
 accounts of all tenants: the ringing often comes in over another operator than the one whose subscribers call back, and a block of foreign numbers
 says nothing about anybody's customers. A block is proven by its rings where the same numbers are shown again and again, so that people call
-them, or again more often than codes of a flash call are by chance; else (a number per call: flash calls) only by several accounts that call it back. From then on calls to it are refused, for every account of
-the tenant: the block as a whole, or, where the tenant called it before it began to ring, the numbers alone that it shows.
+them, or come again more often than the codes of flash calls do by chance; else (a number per call: flash calls) only by several accounts that call
+it back. From then on calls to it are refused, for every account of the tenant: the block as a whole, or, where the tenant called it before it
+began to ring, the numbers alone that it shows.
 
 Source: as for `wangiri`; the window of days: GSMA FS.21 (most calls back come within 48 h).
 """

@@ -4,7 +4,10 @@ A block of foreign numbers that this account never brought in calls many differe
 few numbers talk several times at once, as no mobile does. A firm's new numbers look alike for an hour; it calls the same people again.
 
 Source: i3forum, "Origin based rating: fraud and misuse" (the same few European numbers on many calls, at the same time in several of them); BEREC
-on origin based charging. It only warns: the remedy is a test call over the carrier, and a dispute.
+on origin based charging, and its survey of surcharges for calls from outside the EEA (from 0.08 EUR per minute).
+
+The block is for the account and each caller of the block that calls: no key names a block of callers. What is lost is the surcharge of the minutes.
+Where that is less than what refusing a firm's new numbers would cost it only warns; test calls over the carrier, and a dispute, remain.
 
 >>> from core.policy import Policy
 >>> from detectors.registry import parameters_of
@@ -23,10 +26,11 @@ import polars as pl
 from detectors import evidence as of
 from detectors.destination import code_of
 from detectors.evidence import Part, Rows
-from detectors.profile import HOUR_MS, seen
+from detectors.profile import HOUR_MS, NAMES, seen  # noqa: F401  NAMES: the example of `burns`
 from detectors.scored import Candidates, NotNegative, Probability, scored
 
 KIND = "a_range"
+SURCHARGE_PER_MIN = 0.08
 MOST_LEAD = 0.7
 """A block of which one caller makes nearly all calls is that caller."""
 
@@ -58,6 +62,17 @@ def _at_once(rows: Rows) -> Part:
     return Part("overlap", np.clip(1.5 * np.log1p(caller) + 0.5 * np.log1p(block), 0.0, 4.0), np.maximum(caller, block), np.zeros_like(caller))
 
 
+def burns(rows: Rows, kind: str, over_a_day: bool) -> of.Floats:
+    """Surcharges of the next 15 minutes.
+
+    >>> row = {"p_a_range": [dict(day_talk_min=1200.0, age_ms=HOUR_MS * 4).get(name, 0.0) for name in NAMES]}
+    >>> burns(Rows.of_case(row), "a_range", True).tolist()
+    [6.0]
+    """
+    hours = np.clip(rows.of(kind, "age_ms") / HOUR_MS, 1.0, of.DAY_H)
+    return np.asarray(rows.of(kind, "day_talk_min") * SURCHARGE_PER_MIN * 0.25 / hours)
+
+
 def candidates(frame: pl.DataFrame, parameters: Parameters) -> Candidates:
     """The rows of blocks of foreign callers with very many calls in a day."""
     calls = seen(frame, KIND, "day_calls")
@@ -78,7 +93,8 @@ DETECTOR = scored(
     kind=KIND,
     parts=parts,
     candidates=candidates,
-    no_block="warns",
+    over_a_day=True,
+    burns=burns,
     parameters=Parameters,
     fields=("a_raw", "answer_ms", "end_ms"),
 )
