@@ -26,4 +26,4 @@ def test_whose_calls_are_refiled(found_by, office, call, what, a_number, b_numbe
     hits, _ = found_by(DETECTOR, [*others, *calls])
     assert bool(hits) == found, what
     assert all(hit.subject_kind == "a_range" and not hit.no_block for hit in hits)
-    assert not found or max(hit.probability for hit in hits) >= 0.9 and max(hit.loss for hit in hits) > 1.0
+    assert not found or (max(hit.probability for hit in hits) >= 0.9 and max(hit.loss for hit in hits) > 1.0)
