@@ -9,19 +9,20 @@ that wait for a person, or that a safety rule refuses, block nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 
 import msgspec
 import numpy as np
 import polars as pl
 
-from core.admission import candidates
 from core.message import Message
-from core.orders import EVERYONE, BlockOrder, Finding
+from core.numbers import DialPlan, Number
+from core.orders import BlockOrder, Finding
 from core.record import TICK_KEY, Tick, journal_key
 from core.safety import Protected, refusal
 from detectors.registry import spanning
 from evaluation.verdict import Alert, Mask, Verdict
+from flows.refused import Tally
 from flows.step import State, judge, settings_of
 from rating.contracts import compile_contracts
 from simulator.decks import OFFERS, deck
@@ -37,7 +38,7 @@ FEEDS = {"all": (SETUP, ANSWER, STOP), "answers": (ANSWER, STOP), "stops": (STOP
 def ours(traffic: Traffic, feed: str = "answers", name: str = "Ringfence") -> Verdict:
     """The verdict of all detectors with their default policy."""
     terms = compile_contracts(traffic.config, {one: deck(one) for one in OFFERS})
-    state, table = State(b"evaluation"), Table(traffic.frame)
+    state, table = State(b"evaluation"), Table(traffic.frame, terms.plan_of)
     totals = {detector.name: detector.state() for detector in spanning()}
     settings = settings_of(terms)
     findings: dict[str, Finding] = {}
@@ -99,14 +100,15 @@ def _tick(offset: int, at_ms: int, version: int) -> Message:
 
 
 class Table:
-    """A switch's block table over the calls of a traffic, by the switch's own rule of which entry a call meets."""
+    """A switch's block table over the calls of a traffic: which order a call meets, and what that does to it, says `flows.refused.Tally`. A throttle
+    counts a call again that is decided on again."""
 
-    def __init__(self, frame: pl.DataFrame) -> None:
-        self._rows = frame.select("tenant", "account", "ingress_trunk", "a_number", "b_number", "setup_ms")
+    def __init__(self, frame: pl.DataFrame, plan_of: Callable[[str, str], DialPlan] = lambda tenant, trunk: DialPlan()) -> None:
+        self._rows = frame.select("tenant", "account", "ingress_trunk", "setup_ms", "a_number", "b_number")
         self._setup_ms = frame["setup_ms"].to_numpy()
         self._decided = 0  # calls before this one have been admitted or refused
-        self._until: dict[str, tuple[int, int]] = {}
-        self._accounts: set[tuple[str, str]] = set()
+        self._orders = Tally(plan_of)
+        self._known: dict[str, int] = {}  # entry -> until when an order is in force
         self.refused: Mask = np.zeros(frame.height, np.bool_)
 
     def admitted(self, part: Events) -> Events:
@@ -125,26 +127,20 @@ class Table:
             if order.ask or refusal(order, Protected(), automatic=True):
                 continue
             entry, from_ms = order.key.entry(), order.created_at_ms + DELIVERY_MS
-            known = self._until.get(entry)
-            is_new = known is None or known[1] < from_ms
-            self._until[entry] = (from_ms if known is None or is_new else known[0], max(order.expires_at_ms, known[1] if known else 0))
-            self._accounts.add((order.key.tenant, order.key.account))
-            earliest = min(earliest, from_ms) if is_new else earliest
+            if self._known.get(entry, 0) < from_ms:
+                earliest = min(earliest, from_ms)
+            self._known[entry] = max(order.expires_at_ms, self._known.get(entry, 0))
+            self._orders.order([msgspec.structs.replace(order, created_at_ms=from_ms)], {})
         if earliest < 2**62:
             self._decide(int(np.searchsorted(self._setup_ms, earliest)), self._decided)
 
     def _decide(self, first: int, end: int) -> None:
-        if end <= first or not self._accounts:
+        if end <= first or not self._known:
             return
-        for row, (tenant, account, trunk, a_number, b_number, setup_ms) in enumerate(self._rows[first:end].iter_rows(), first):
-            if not self.refused[row] and ((tenant, account) in self._accounts or (tenant, EVERYONE) in self._accounts):
-                callers = (a_number,) if a_number else ()
-                self.refused[row] = any(
-                    from_ms <= setup_ms < to_ms
-                    for entry in candidates(tenant, account, trunk, callers, (b_number,))
-                    if (span := self._until.get(entry))
-                    for from_ms, to_ms in (span,)
-                )
+        for row, (tenant, account, trunk, setup_ms, a_number, b_number) in enumerate(self._rows[first:end].iter_rows(), first):
+            if not self.refused[row]:
+                found = self._orders.refusing(tenant, account, trunk, setup_ms, a_number, Number(b_number, "e164"))
+                self.refused[row] = found is not None
 
 
 def alert_of(finding: Finding, accounts: Set[str], carriers: Set[str]) -> Alert:

@@ -37,7 +37,7 @@ class RefusedCall(NamedTuple):
     currency: str
 
 
-class _Issued(NamedTuple):
+class Issued(NamedTuple):
     """An order, its place among all, and who ordered it."""
 
     place: int
@@ -53,7 +53,7 @@ class Tally:
     """
 
     plan_of: Callable[[str, str], DialPlan]
-    orders: dict[str, list[_Issued]] = field(default_factory=dict)
+    orders: dict[str, list[Issued]] = field(default_factory=dict)
     of: dict[str, Refused] = field(default_factory=dict)
     _subjects: set[tuple[str, str, str]] = field(default_factory=set)  # tenant, account, trunk of the orders: other calls meet none
     _issued: int = 0
@@ -74,7 +74,7 @@ class Tally:
                 mine[at] = mine[at]._replace(order=longer)
                 continue
             self._last[entry, order.finding_id] = len(mine)
-            mine.append(_Issued(self._issued, order, detector_of.get(order.finding_id, "")))
+            mine.append(Issued(self._issued, order, detector_of.get(order.finding_id, "")))
             self._issued += 1
 
     def count(self, calls: pl.DataFrame) -> None:
@@ -95,20 +95,22 @@ class Tally:
             "tenant", "account", "ingress_trunk", "setup_ms", "answer_ms", "a_number", "b_number", "b_kind", "sell_nanos", "sell_currency",
         )  # fmt: skip
         for tenant, account, trunk, setup_ms, answer_ms, a_number, b_number, b_kind, nanos, currency in calls.select(by).iter_rows():
-            if self._subjects.isdisjoint(((tenant, account, ""), (tenant, EVERYONE, ""), (tenant, "", trunk))):
-                continue
             began_ms = setup_ms or answer_ms or 0
-            plan, b = self.plan_of(tenant, trunk), Number(b_number, b_kind)
-            refusing: list[_Issued] = []
-            for entry in candidates(tenant, account, trunk, (a_number,) if a_number else (), (b_number,)):
-                found = self._in_force(entry, began_ms)
-                if found and not (refusing and found.order.action == "throttle") and self._refuses(found.order, entry, began_ms, b, plan):
-                    refusing.append(found)
-            if refusing:
-                _, order, detector = min(refusing)
-                yield RefusedCall(detector, order.finding_id, tenant, account, a_number, b_number, began_ms, nanos or 0, currency)
+            if found := self.refusing(tenant, account, trunk, began_ms, a_number, Number(b_number, b_kind)):
+                yield RefusedCall(found.detector, found.order.finding_id, tenant, account, a_number, b_number, began_ms, nanos or 0, currency)
 
-    def _in_force(self, entry: str, at_ms: int) -> _Issued | None:
+    def refusing(self, tenant: str, account: str, trunk: str, began_ms: int, a_number: str, b: Number) -> Issued | None:
+        """The order that refuses a call, as in `would_refuse`; None = the call passes."""
+        if self._subjects.isdisjoint(((tenant, account, ""), (tenant, EVERYONE, ""), (tenant, "", trunk))):
+            return None
+        plan, refusing = self.plan_of(tenant, trunk), list[Issued]()
+        for entry in candidates(tenant, account, trunk, (a_number,) if a_number else (), (b.digits,)):
+            found = self._in_force(entry, began_ms)
+            if found and not (refusing and found.order.action == "throttle") and self._refuses(found.order, entry, began_ms, b, plan):
+                refusing.append(found)
+        return min(refusing, default=None)
+
+    def _in_force(self, entry: str, at_ms: int) -> Issued | None:
         live = (one for one in self.orders.get(entry, ()) if one.order.created_at_ms <= at_ms < one.order.expires_at_ms)
         return min(live, key=lambda one: ACTIONS.index(one.order.action), default=None)
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from core.orders import BlockOrder, Finding, Key
+from core.orders import Action, BlockOrder, Finding, Key
 from evaluation.ours import DELIVERY_MS, Table, alert_of, ours
 from simulator.columns import calls
 from simulator.episodes import traffic
 from simulator.record_lines import events
 
 
-def order(key: Key, at_ms: int, ask: bool = False) -> BlockOrder:
+def order(key: Key, at_ms: int, ask: bool = False, action: Action = "refuse", calls_a_minute: int = 0) -> BlockOrder:
     return BlockOrder(
-        order_id="o", key=key, action="refuse", created_at_ms=at_ms, learned_ms=at_ms, expires_at_ms=at_ms + 60_000, finding_id="f",
-        reason="r", ask=ask,
+        order_id="o", key=key, action=action, created_at_ms=at_ms, learned_ms=at_ms, expires_at_ms=at_ms + 60_000, finding_id="f",
+        reason="r", ask=ask, calls_a_minute=calls_a_minute,
     )  # fmt: skip
 
 
@@ -37,6 +37,16 @@ def test_an_order_that_waits_for_a_person_blocks_nothing() -> None:
     table.apply([order(Key(tenant="t", account="a"), 0, ask=True), order(Key(tenant="t", ingress_trunk="a"), 0)])
     table.admitted(events(frame))
     assert not table.refused.any()
+
+
+def test_an_order_does_to_a_call_what_its_action_says() -> None:
+    """A throttle of two a minute, and an order that only marks."""
+    frame = calls(4, tenant="t", account=["a", "a", "a", "b"], b_number="88213", setup_ms=[5000, 5001, 5002, 5003], pdd_ms=0, ring_ms=0)
+    table = Table(frame)
+    throttle = order(Key(tenant="t", account="a"), 0, action="throttle", calls_a_minute=2)
+    table.apply([throttle, order(Key(tenant="t", account="b"), 0, action="shadow")])
+    table.admitted(events(frame))
+    assert table.refused.tolist() == [False, False, True, False]
 
 
 def test_calls_of_the_span_that_led_to_an_order_are_refused_after_it() -> None:
