@@ -168,7 +168,7 @@ EVIDENCE = {
     "numbers": "different numbers",
     "accounts": "different accounts",
     "hours": "hours with such calls",
-    "box": "SIMs next to it that are of a box",
+    "box": "SIMs on both sides of it that are of a box",
     "crowd": "new SIMs in its cell that began within 3 hours",
     "known": "days since this range was last reported or confirmed as fraud",
     "verdicts": "what people said of like alerts, learned from so many verdicts",

@@ -126,8 +126,8 @@ def detect(state: State, cut: pl.DataFrame, settings: Settings) -> tuple[list[Fi
         if likely < LEAST_PROBABILITY:
             continue
         box = _box_of(network, imsi, card, parts, tenant)
-        touched(network.boxed, imsi, int, MOST_CARDS)
-        network.boxed[imsi] = t_ms
+        _note(network, imsi, t_ms)
+        _join(network, box, imsi, t_ms)
         box.examples = list(dict.fromkeys([*box.examples, call_id]))[-MOST_ITEMS:]
         proven = imsi if is_proven(network, imsi, card) else ""
         if found := _report(state, network, tenant, box, parts, likely, t_ms, learned_ms, settings, proven):
@@ -201,7 +201,9 @@ def evidence(network: Network, imsi: str, card: Card, t_ms: int) -> list[Contrib
     pool = [card, *together] if len(together) >= POOLED and made >= POOLED_CALLS and card.calls < 5 else [card]
     calls, cells = sum(one.calls for one in pool), len({cell for one in pool for cell in one.cells})
     share = sum(one.distinct for one in pool) / max(calls, 1)
-    beside = sum(name in network.boxed for name in adjacent) if network.boxed else 0
+    boxed = [int(name) for name in adjacent if name in network.boxed] if network.boxed else []
+    unasked = 0.15 * card.calls - 2.0 * card.received if card.received else 2.0  # who is called himself is no card of his neighbours
+    inside = len(boxed) >= POOLED and min(boxed) < int(imsi) < max(boxed)
     watched = min((card.first_ms - network.began_ms) / (12 * HOUR_MS), 1.0)
     expected = 0.3 + max(since - len(together), 0) * 2 * NEIGHBOURS / every
     usual = 1.5 + 0.4 * hours
@@ -209,11 +211,11 @@ def evidence(network: Network, imsi: str, card: Card, t_ms: int) -> list[Contrib
         ("age", 2.5 * watched, hours / 24, 2.0),
         ("volume", _clip(1.5 * math.log(max(card.calls, 0.1) / usual), 0.0, 4.0) if card.calls >= 3 else 0.0, card.calls, usual),
         ("distinct", _clip(6.0 * (share - 0.7), -4.0, 2.0) if calls >= 5 else 0.0, share, 0.7),
-        ("incoming", _clip(0.15 * made - 2.0 * received, -6.0, 2.0), received, made / 4),
+        ("incoming", _clip(min(0.15 * made - 2.0 * received, unasked), -6.0, 2.0), received, made / 4),
         ("cells", 0.0 if calls < 5 else 2.0 if cells == 1 else -2.0 if cells > 4 * len(pool) else 0.0, cells, 4.0),
         ("imei", _clip(2.0 * (sims - 1), 0.0, 6.0) if sims >= 3 else 0.0, sims, 1.0),
         ("adjacent", _clip(_surprise(len(together), expected), 0.0, 6.5) * watched, len(together), expected),
-        ("box", 6.5 if beside >= POOLED else 0.0, beside, 0.0),
+        ("box", 6.5 if inside else 0.0, len(boxed), 0.0),
     ]
     # To count the beginners of a busy cell is dear: where even the most that they can add makes no finding, they are left out.
     if sum(points for _, points, _, _ in parts) + MOST_OF_A_CROWD * watched >= LEAST_LOG_ODDS:
@@ -277,6 +279,25 @@ def _box_of(network: Network, imsi: str, card: Card, parts: list[Contribution], 
     if card.imei not in box.imeis:
         box.imeis = [*box.imeis, card.imei][-1000:]
     return box
+
+
+def _note(network: Network, imsi: str, t_ms: int) -> None:
+    touched(network.boxed, imsi, int, MOST_CARDS)
+    network.boxed[imsi] = t_ms
+
+
+def _join(network: Network, box: Box, imsi: str, t_ms: int) -> None:
+    """The cards next to a suspected one, and next to those, are weighed by what is known now: each may not call again for hours."""
+    asked = [imsi]
+    for one in asked:
+        for name in _adjacent(one):
+            card = network.cards.get(name)
+            if card is None or name in network.boxed:
+                continue
+            if 1 / (1 + math.exp(-PRIOR - sum(part.points for part in evidence(network, name, card, t_ms)))) >= LEAST_PROBABILITY:
+                _note(network, name, t_ms)
+                box.cards, box.imeis = [*box.cards, name][-1000:], [*box.imeis, *({card.imei} - {*box.imeis})][-1000:]
+                asked.append(name)
 
 
 def _report(

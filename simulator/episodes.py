@@ -60,11 +60,12 @@ def traffic(
     likes = [(one, _look_alike(rng, town, free, one, turn)) for turn, one in _look_alikes(town, n)]
     everyday = honest(town, n)
     fresh = pl.Series([town.names[account] for account in sorted(free.fresh)])
-    frames = [everyday.filter(~pl.col("account").is_in(fresh.implode()))]
+    others = ~pl.col("account").is_in(fresh.implode())  # a card that was bought for an attack makes no other calls
+    frames = [everyday.filter(others)]
     for family, plan in attacks:
         frames.append(family.make(generator(seed, plan.name), town, plan).with_columns(episode=pl.lit(plan.name)))
     for like, plan in likes:
-        frames.append(like.make(generator(seed, plan.name), town, plan).with_columns(look_alike=pl.lit(plan.name)))
+        frames.append(like.make(generator(seed, plan.name), town, plan).filter(others).with_columns(look_alike=pl.lit(plan.name)))
     frame = pl.concat(frames).filter(pl.col("setup_ms") < town.end_ms).sort("setup_ms", maintain_order=True)
     prices = config(town)
     frame = priced(frame, prices).with_columns(call_id=pl.lit(f"{seed:x}-") + pl.int_range(pl.len(), dtype=pl.Int64).cast(pl.String))
