@@ -16,6 +16,9 @@ REDRESS = r"[A-Za-z0-9 .,:;/?&=+@_~%-]{1,200}"
 """What a refusal may say in its Reason header: it is inside quotes."""
 
 
+MOST_DOUBT = 2.0
+
+
 class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The settings of a tenant's detectors and orders.
 
@@ -47,7 +50,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     redress: str = ""
     # A block must save money: the expected loss of the next 15 minutes against this, and against the honest calls that it would refuse if
     # it is wrong. In the units of the detectors' floors.
-    block_probability: float = 0.9  # below it a finding is an alert only
+    block_probability: float = 0.9  # below it a finding is an alert only; where more than `firm_loss` burns, a little less will do (`is_worth_it`)
     block_loss: float = 0.5
     refused_call_cost: float = 0.5  # what refusing one honest call costs: its margin, and the customer's trouble
     # The first block of an account to an ordinary destination (not premium, satellite, unallocated or known for fraud) is for one range, for
@@ -67,10 +70,16 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 def is_worth_it(policy: Policy, probability: float, loss: float, good_calls: float) -> str:
     """Why a block does not pay, a code of `core.alert_text.NO_BLOCK`; "" = it does.
 
-    >>> is_worth_it(Policy(), 0.95, 8.0, 2.0), is_worth_it(Policy(), 0.8, 80.0, 0.0), is_worth_it(Policy(), 0.9, 8.0, 400.0)
-    ('', 'uncertain', 'cost')
+    What waiting costs grows with the loss, what a mistake costs does not: the doubt that `block_probability` allows is allowed for a loss up to
+    `firm_loss`, and in proportion for a larger one, at most `MOST_DOUBT` times as much.
+
+    >>> is_worth_it(Policy(), 0.95, 8.0, 2.0), is_worth_it(Policy(), 0.9, 8.0, 400.0)
+    ('', 'cost')
+    >>> [is_worth_it(Policy(), 0.85, loss, 0.0) for loss in (8.0, 14.0, 15.0)], is_worth_it(Policy(), 0.79, 800.0, 0.0)
+    (['uncertain', 'uncertain', ''], 'uncertain')
     """
-    if probability < policy.block_probability:
+    doubt = (1 - policy.block_probability) * min(max(loss / max(policy.firm_loss, 1e-9), 1.0), MOST_DOUBT)
+    if round(probability + doubt, 12) < 1:
         return "uncertain"
     return "" if loss >= policy.block_loss + (1 - probability) * good_calls * policy.refused_call_cost else "cost"
 
