@@ -168,6 +168,8 @@ def key_of(hit: Hit, row: Mapping[str, Any], policy: Policy) -> tuple[Key | None
         return None, "policy"
     if why := no_block_of(hit, policy):
         return None, why
+    if kind == "a_range" and not row["a_number"]:
+        return None, "callers"
     if kind in ("account", UNPRICED):
         return Key(tenant=row["tenant"], account=row["account"]), ""
     b_range = row["zone"] if kind == "account_zone" else row["b_range"] if kind in ("b_range", "account_range") else ""

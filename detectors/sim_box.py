@@ -308,7 +308,8 @@ def _report(
     against it is written again when it has expired."""
     policy, protected = settings.policy_of(tenant), settings.protected_of(tenant)
     score = likely / LEAST_PROBABILITY
-    grown = [imsi for imsi in box.cards if imsi not in box.asked and imsi in network.cards]
+    is_ordered = policy.sim_box_blocks != "never"
+    grown = [imsi for imsi in box.cards if is_ordered and imsi not in box.asked and imsi in network.cards]
     if policy.sim_box_blocks == "automatic" and likely >= policy.block_probability and proven and box.refused.get(proven, 0) <= t_ms:
         grown = list(dict.fromkeys([proven, *grown]))
     else:
@@ -317,13 +318,14 @@ def _report(
         return None
     alert = alerts.episode(state.alerts, box.alert, t_ms, score, policy, (tenant, "sim_box", box.cards[0]), quiet_ms=DAY_MS)
     facts, orders = facts_of(network, box, parts), []
-    for imsi in grown if policy.sim_box_blocks != "never" else ():
+    for imsi in grown:
         card, ask = network.cards[imsi], imsi != proven
         key, reason = _key_of(card, tenant), observed_text(facts)
         order, _ = alerts.order_for(key, alert, t_ms, learned_ms, reason, policy, protected, by="watch", ask=ask, level=0 if ask else LASTS)
         orders += [order] if order and card.account else []
         box.asked = [*box.asked, *([imsi] if imsi not in box.asked else [])][-1000:]
         if order and not ask:
+            touched(box.refused, imsi, int, MOST_IN_ONE)
             box.refused[imsi] = order.expires_at_ms
         alert.issues += 1
     action: Literal["block", "ask", ""] = "block" if box.refused else "ask" if box.asked else ""

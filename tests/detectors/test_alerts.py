@@ -112,6 +112,8 @@ RANGE = Key(tenant="t1", account="acme", a_number="4366", b_range="8821312")
         (Hit(0, "burst", "a_number", 1.0), {}, Policy(), (Key(tenant="t1", account="acme", a_number="4366"), "")),
         (Hit(0, "burst", "b_range", 1.0), {}, Policy(), (RANGE, "")),
         (Hit(0, "burst", UNPRICED, 1.0), {}, Policy(), (ACCOUNT, "")),
+        (Hit(0, "refiling", "a_range", 1.0), {}, Policy(), (Key(tenant="t1", account="acme", a_number="4366"), "")),
+        (Hit(0, "refiling", "a_range", 1.0), {"a_number": ""}, Policy(), (None, "callers")),  # never the whole account
         (Hit(0, "burst", "b_range", 1.0), {"account": ""}, Policy(), (None, "no account")),
         (Hit(0, "burst", "account", 9.0, "b_range"), {}, Policy(), (None, "b_range")),  # left to the narrower level
         (Hit(0, "burst", UNPRICED, 9.0), {}, Policy(unpriced_blocks="never"), (None, "policy")),

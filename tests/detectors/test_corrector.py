@@ -35,17 +35,17 @@ LESS = {"corrector": "on", "corrections": {"bias": -5.0}, "corrected_by": LEAST}
 @pytest.mark.parametrize(
     ("policy", "blocks", "points"),
     [
-        ({}, 3, None),
+        ({}, 4, None),
         (LESS, 2, -5.0),
-        (LESS | {"corrector": "off"}, 3, None),
-        (LESS | {"corrected_by": LEAST - 1}, 3, None),  # too few verdicts
+        (LESS | {"corrector": "off"}, 4, None),
+        (LESS | {"corrected_by": LEAST - 1}, 4, None),  # too few verdicts
         (LESS | {"corrections": {"bias": -500.0}}, 2, -6.0),  # bounded
-        (LESS | {"corrections": {"bias": 5.0}}, 3, 5.0),
+        (LESS | {"corrections": {"bias": 5.0}}, 4, 5.0),
     ],
 )
 def test_a_correction_withholds_blocks_and_is_shown(usage_of, policy, blocks, points):
     findings, orders = found(usage_of, **policy)
-    assert len(orders) == blocks, "one is hardly certain enough; a number of calls to premium numbers at once is, whatever people said"
+    assert len(orders) == blocks, "two are hardly certain enough; a number of calls to premium numbers at once is, whatever people said"
     shown = [one.points for finding in findings for one in finding.facts.evidence if one.code == CODE]
     assert shown == ([points] * len(findings) if points else [])
     assert len(findings) == len(found(usage_of)[0]), "an alert is never suppressed, nor written more often"
