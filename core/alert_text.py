@@ -169,6 +169,7 @@ EVIDENCE = {
     "incoming": "calls received",
     "adjacent": "new SIMs next to it that began within 3 hours",
     "numbers": "different numbers",
+    "again_there": "share of calls to a number that was called before",
     "accounts": "different accounts",
     "hours": "hours with such calls",
     "box": "SIMs on both sides of it that are of a box",

@@ -2,7 +2,7 @@
 
 Long calls of many accounts, or to several numbers, end hour after hour in one block of a hundred numbers that hardly had any. So long calls
 are counted by block, over all accounts of all partitions. A firm's conference bridge has as many callers for an hour: of one account, to one
-number. A service that many people call has been called for days.
+number; in a busy block of subscribers each is called by his own friends. A service that many people call has been called for days.
 
 Source: FCC 11-161 and 19-94 (access stimulation: growth, long calls to few numbers of high-volume services); TransNexus, "Traffic pumping" (a
 conference server answers and holds the calls). In the USA access stimulation is disputed and re-rated, never blocked. Elsewhere the block of
@@ -119,17 +119,20 @@ def _add(block: Block, number: str, account: str, t_ms: int, ends: int, talk_ms:
 def evidence(block: Block, began_ms: int) -> list[Contribution]:
     """What counts for and against pumping, in log-odds; the largest first. `began_ms`: since when the tenant is watched.
 
-    >>> lured = Block(DAY_MS, calls=20.0, talk_ms=20 * 1.5e6, accounts=[*"abcdefgh"], numbers=[*"12345"], hours=[24, 25, 26])
+    >>> lured = Block(DAY_MS, calls=20.0, talk_ms=20 * 1.5e6, accounts=[*"abcdefgh"], numbers=[*"12345"], hours=[24, 25, 26], all_calls=40)
     >>> [(one.code, one.points) for one in evidence(lured, 0)]
     [('volume', 2.85), ('age', 2.5), ('numbers', 2.41), ('accounts', 2.08), ('talk', 1.5), ('hours', 1.0)]
     """
     minutes = block.talk_ms / max(block.calls, 1e-9) / 60_000
     new = 2.5 * min((block.first_ms - began_ms) / (12 * HOUR_MS), 1.0) if block.days < REGULAR_DAYS else -6.0
     accounts, numbers, hours = len(block.accounts), len(block.numbers), len(block.hours)
+    # Calls to a number that had one. A busy block of subscribers has calls to many numbers too, but each is called by its own friends.
+    again = max(block.all_calls - numbers, 0)
     parts = [
         ("volume", min(1.5 * math.log(max(block.calls, 0.1) / 3.0), 5.0), block.calls, 3.0),
         ("age", new, (block.t_ms - block.first_ms) / DAY_MS, 2.0),
-        ("numbers", min(1.5 * math.log(numbers), 3.0), numbers, 1.0),
+        ("numbers", min(1.5 * math.log(max(min(numbers, again), 1)), 3.0), numbers, 1.0),
+        ("again_there", float(np.clip(6.0 * (again / max(block.all_calls, 1) - 0.4), -3.0, 0.0)), again / max(block.all_calls, 1), 0.4),
         ("accounts", min(1.5 * math.log(max(accounts / 2, 1.0)), 3.0), accounts, 2.0),
         ("talk", float(np.clip(1.5 * math.log(max(minutes, 1.0) / 7.0), 0.0, 1.5)), minutes, 7.0),
         ("hours", float(np.clip(hours - 2.0, 0.0, 2.5)), hours, 2.0),

@@ -72,6 +72,7 @@ def test_the_policy_says_who_decides(monkeypatch, blocks, asks):
     ("what", "calls"),
     [
         ("a conference bridge of one office", bridge()),
+        ("a busy block of subscribers: each is called by a friend or two", lured(numbers=22, accounts=24, n=25)),
         ("a service that was called for days", [one for day in range(4) for one in lured(n=3 if day < 3 else 60, begin_ms=T_MS + day * DAY_MS)]),
         ("one long call each to sixty blocks", [call(T_MS + DAY_MS + no * MINUTE_MS, f"4372{no:03d}00101", f"a{no}") for no in range(60)]),
     ],
