@@ -7,10 +7,11 @@ how many cards next to this one (in IMSI, in cell) began within hours, against h
 were bought together are weighed together: ten calls of five of them to ten numbers from one cell say what ten calls of one would. All cards of a
 box are one finding; it names them. A firm's new contract looks alike in its first hour; its phones are called.
 
-A card is refused without a person (`policy.sim_box_blocks`) only where that is proven: its device has held three cards or more, as no telephone
-does; or it and the cards bought with it have made `PROVEN_CALLS` calls and received none. The others wait for a person. The fee of termination that
-is lost is in no record, so no loss is weighed; what is refused is a card that nobody calls. Emergency calls pass, as always. Without IMSI, IMEI and
-cell in the records (wholesale, internet telephony) this fraud is not observable.
+A card is refused without a person (`policy.sim_box_blocks`) only where that is proven: three or more of the new cards in its device and of those
+that were bought and began with it have made `PROVEN_CALLS` calls and received hardly any, and `PROVEN_OWN` of them are its own. A device alone proves
+nothing (cheap telephones share an IMEI), nor does a neighbour. The others wait for a person. The fee of termination that is lost is in no record,
+so no loss is weighed; what is refused is a card that nobody calls. Emergency calls pass, as always. Without IMSI, IMEI and cell in the records
+(wholesale, internet telephony) this fraud is not observable.
 
 Source: I. Murynets et al., "Analysis and Detection of SIMbox Fraud in Mobility Networks", INFOCOM 2014 (distinct called numbers, few incoming
 calls, static cells, several cards per device); B. Reaves et al., "Boxed Out", USENIX Security 2015; A. Kouam et al., "SIMBox bypass frauds in
@@ -49,7 +50,7 @@ LEAST_LOG_ODDS = math.log(LEAST_PROBABILITY / (1 - LEAST_PROBABILITY)) - PRIOR -
 MOST_OF_A_CROWD = 4.0
 POOLED, POOLED_CALLS = 3, 8
 """From so many cards that began together, with so many calls, these are weighed as one."""
-PROVEN_SIMS, PROVEN_CALLS = 3, 40
+PROVEN_CARDS, PROVEN_OWN, PROVEN_CALLS, HARDLY = 3, 5, 40, 0.1
 LASTS = 2
 """The level (`detectors.blocked`) of an order against a proven card: it does not become an honest one within an hour."""
 MOST_CARDS, MOST_KNOWN, MOST_NAMES = 500_000, 5_000_000, 60
@@ -227,18 +228,22 @@ def evidence(network: Network, imsi: str, card: Card, t_ms: int) -> list[Contrib
 
 
 def is_proven(network: Network, imsi: str, card: Card) -> bool:
-    """Whether a card of a box is refused without a person.
+    """Whether a card of a box is refused without a person: it has called several times itself, and of it, the new cards in its device and those
+    bought with it together so many calls went out, and hardly any came in. People are called about as often as they call.
 
-    >>> network = Network(began_ms=0, devices={"867": {"1": 0, "2": 0, "3": 0}})
-    >>> is_proven(network, "1", Card("m1", "43664", 0, imei="867")), is_proven(network, "4", Card("m4", "43665", 0, calls=39, imei="353"))
-    (True, False)
-    >>> [is_proven(network, "4", Card("m4", "43665", 0, calls=60, received=called, imei="353")) for called in (0, 1)]
-    [True, False]
+    >>> def rack(calls, received=0): return {str(no): Card(f"m{no}", f"4366{no}", 0, calls=calls, received=received * (no == 3)) for no in (1, 2, 3)}
+    >>> [is_proven(Network(0, cards=cards), "1", cards["1"]) for cards in (rack(14), rack(13), rack(14, 4), rack(14, 5))]
+    [True, False, True, False]
+    >>> cards = rack(30) | {"9": Card("m9", "43669", 0, calls=4)}
+    >>> is_proven(Network(0, cards=cards), "9", cards["9"])
+    False
     """
-    bought = [network.cards[name] for name in _adjacent(imsi) if name in network.cards]
-    cards = [card, *(one for one in bought if abs(one.first_ms - card.first_ms) <= TOGETHER_MS)]
-    of_nobody = sum(one.calls for one in cards) >= PROVEN_CALLS and not any(one.received for one in cards)
-    return len(network.devices.get(card.imei, ())) >= PROVEN_SIMS or of_nobody
+    beside = {name for name in _adjacent(imsi) if name in network.cards and abs(network.cards[name].first_ms - card.first_ms) <= TOGETHER_MS}
+    racked = {name for name in network.devices.get(card.imei, ()) if name in network.cards}
+    cards = [card, *(network.cards[name] for name in (beside | racked) - {imsi})]
+    made, received = sum(one.calls for one in cards), sum(one.received for one in cards)
+    is_called = received > HARDLY * made or card.received > HARDLY * card.calls
+    return len(cards) >= PROVEN_CARDS and card.calls >= PROVEN_OWN and made >= PROVEN_CALLS and not is_called
 
 
 def _adjacent(imsi: str) -> list[str]:
