@@ -49,12 +49,14 @@ def by_currency(found: Mapping[str, int], nothing: str = "–") -> str:
 
 
 def change(nanos: int, currency: str) -> str:
-    """A difference, with its sign.
+    """A difference, with the sign of what is shown: one that rounds to nothing has none.
 
-    >>> change(-2 * 10**9, "EUR"), change(0, "EUR")
-    ('−2.00 EUR', '+0.00 EUR')
+    >>> change(-2 * 10**9, "EUR"), change(10**9, "EUR"), change(-4 * 10**6, "EUR"), change(0, "EUR")
+    ('−2.00 EUR', '+1.00 EUR', '0.00 EUR', '0.00 EUR')
     """
-    return f"{'+' if nanos >= 0 else '−'}{money(abs(nanos), currency)}"
+    text = amount(abs(to_decimal(nanos)))
+    sign = "" if not any(digit in text for digit in "123456789") else "+" if nanos > 0 else "−"
+    return f"{sign}{text} {currency}".rstrip()
 
 
 def change_of(nanos: int, currency: str, against: bool) -> Safe:

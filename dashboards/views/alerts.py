@@ -260,7 +260,7 @@ def why(visit: Visit, one: Queued) -> None:
     if facts is not None and facts.evidence:
         heading("Why", "what each number adds to the log-odds of fraud, beside its normal; the points add up")
         rows: list[tuple[str | Safe, ...]] = [
-            (what, f"{value:,.4g}" if value != "" else "", f"{normal:,.4g}" if normal != "" else "", f"{points:+.2f}")
+            (what, f"{value:,.4g}" if value != "" else "", f"{normal:,.4g}" if normal != "" else "", f"{points:+.2f}".replace("-0.00", "+0.00"))
             for what, value, normal, points in explain.rows(facts)
         ]
         st.html(table(("number", "now", "normal", "points"), rows, numbers_from=1))

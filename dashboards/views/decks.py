@@ -10,7 +10,7 @@ from books import Connection, Unavailable, reading
 from core.money import to_decimal, to_text
 from core.text import amount
 from dashboards.acting import act
-from dashboards.figures import day
+from dashboards.figures import change_of, day
 from dashboards.layout import answered, back, facts, heading, link, message, quiet, title
 from dashboards.tags import Safe, tag
 from dashboards.tiles import table
@@ -224,8 +224,7 @@ def effect(visit: Visit, name: str) -> None:
 
 
 def _more(nanos: int) -> Safe:
-    text = amount(abs(to_decimal(nanos)))
-    return tag("span", f"{'+' if nanos >= 0 else '−'}{text}", cls="loss" if nanos > 0 else "")
+    return change_of(nanos, "", nanos > 0)
 
 
 def acts(visit: Visit, name: str) -> None:

@@ -133,12 +133,12 @@ def test_a_run_of_invoices_is_approved_issued_opened_down_to_its_calls_paid_and_
 def result(house, tenant: str, status: str, what: str, at_ms: int = 5) -> None:
     found = (Item(what, 3, 7_000_000_000, "EUR"),) if status == "found" else ()
     one = Result(control="unbilled_calls", status=status, checked=10, count=3 * len(found), money={"EUR": 7_000_000_000} if found else {},
-        items=found, why_not="" if status != "not_looked" else "no warehouse")  # fmt: skip
+        items=found, why_not="" if status != "not_checked" else "no warehouse")  # fmt: skip
     with writing(house.engine) as conn:
         control_results.add(conn, tenant, 0, DAY_MS, [one], at_ms)
 
 
-def test_a_control_is_green_not_green_or_not_looked_with_its_money_and_what_to_do(as_, house):
+def test_a_control_is_green_not_green_or_not_checked_with_its_money_and_what_to_do(as_, house):
     result(house, "t1", "passed", "", 1)
     result(house, "t1", "found", f"account {HOSTILE}: 3 answered calls were sold to nobody", 2)
     result(house, "t2", "found", "of the other tenant", 3)
@@ -148,7 +148,7 @@ def test_a_control_is_green_not_green_or_not_looked_with_its_money_and_what_to_d
     assert "re-rate them" in view.text and "3 answered calls were sold to nobody" in view.text and "other tenant" not in view.text
     assert "1970-01-01 to 1970-01-01, UTC" in view.text and view.text.count("green") >= 3, "both runs are kept"
     assert "<script" not in view.html
-    result(house, "t1", "not_looked", "", 9)
+    result(house, "t1", "not_checked", "", 9)
     assert "It could not be checked: no warehouse" in view.refreshed().text
     assert "No run of a control" in view.open("controls", control="nothing").text
 
