@@ -14,6 +14,7 @@ from books.disputes import Dispute
 from books.reconciliations import Reconciliation
 from core.money import to_decimal, to_nanos
 from core.text import amount, moment
+from dashboards import uploads
 from dashboards.acting import act
 from dashboards.figures import change_of, day, money_of
 from dashboards.layout import answered, back, facts, heading, link, message, quiet, title
@@ -27,8 +28,6 @@ from services.periods import days_of
 from services.reconciling import Outcome, ReconcileRequest
 from warehouse import WarehouseError
 
-DONE = "rf_reconciled"
-"""Session state: what was reconciled in this session and not stored, or just stored."""
 SHOWN_CALLS, SHOWN_LINES = 100, 40
 SIDES = {"a carrier's bill": "buy", "an account's claim": "sell"}
 
@@ -100,8 +99,8 @@ def upload(visit: Visit) -> None:
         side = str(st.segmented_control("It is", list(SIDES), default="a carrier's bill", key="rf_bill_side") or "a carrier's bill")
         with st.form("rf_bill", border=False):
             party = st.selectbox("Whose", known["carriers" if SIDES[side] == "buy" else "accounts"], key="rf_bill_party", index=None)
-            invoice = st.file_uploader("Their invoice: CSV or .xlsx, up to 64 MB", key="rf_bill_invoice", type=["csv", "tsv", "txt", "xlsx"])
-            cdrs = st.file_uploader("Their calls: CSV or .xlsx, up to 64 MB", key="rf_bill_calls", type=["csv", "tsv", "txt", "xlsx"])
+            invoice = uploads.file_box("Their invoice", "rf_bill_invoice", "ringfence reconcile")
+            cdrs = uploads.file_box("Their calls", "rf_bill_calls", "ringfence reconcile")
             period_box, zone_box = st.columns(2)
             with period_box:
                 period = st.text_input("Period, in the agreement's time zone", key="rf_bill_period", placeholder="2026-10", max_chars=24)
@@ -109,13 +108,13 @@ def upload(visit: Visit) -> None:
                 zone = st.text_input("Zone of times in their calls", key="rf_bill_zone", placeholder="as known or guessed", max_chars=40)
             again = st.checkbox("Although other files of this period were compared", key="rf_bill_replace")
             if st.form_submit_button("Compare", key="rf_bill_do", type="primary"):
-                st.session_state.pop(DONE, None)
+                st.session_state.pop(uploads.BILL, None)
                 asked = ReconcileRequest(
                     str(party or ""), period.strip(), "buy" if SIDES[side] == "buy" else "sell", invoice.getvalue() if invoice else None,
                     cdrs.getvalue() if cdrs else None, zone.strip(), replace=again,
                 )  # fmt: skip
                 compare(visit, asked)
-        done = st.session_state.get(DONE)
+        done = st.session_state.get(uploads.BILL)
         if isinstance(done, tuple) and done[0] == visit.tenant:
             outcome(visit, done[1], done[2])
 
@@ -130,7 +129,7 @@ def compare(visit: Visit, asked: ReconcileRequest) -> None:
     except (ServiceError, BooksError, WarehouseError) as wrong:
         message(str(wrong))
         return
-    st.session_state[DONE] = visit.tenant, asked, found
+    st.session_state[uploads.BILL] = visit.tenant, asked, found
 
 
 def outcome(visit: Visit, asked: ReconcileRequest, done: Outcome) -> None:
@@ -162,7 +161,7 @@ def outcome(visit: Visit, asked: ReconcileRequest, done: Outcome) -> None:
         except (ServiceError, BooksError, WarehouseError, PermissionError) as wrong:
             message(f"Not stored: {wrong}")
             return
-        st.session_state.pop(DONE, None)
+        uploads.release()
         visit.sources.forget("bills")
         st.query_params["bill"] = kept.stored.id
         st.rerun()
