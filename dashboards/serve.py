@@ -62,6 +62,7 @@ def serve(settings: PageSettings, beat: Callable[[], None] = lambda: None) -> No
 
     sources = current.install(settings)
     sources.begin("")
+    sources.prepare()
     names = frozenset((*LOOPBACK, settings.host.lower(), *(name.lower() for name in settings.names)))
     bootstrap.load_config_options(
         {**OPTIONS, **THEME, "server.port": settings.port, "server.address": settings.host, "server.allowedHosts": sorted(names)}
