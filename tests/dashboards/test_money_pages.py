@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from assurance.controls.protocol import Item, Result
-from books import audit, control_results, disputes, invoices, reading, reconciliations, tenants, users, writing
+from books import audit, control_results, disputes, invoices, ledger, reading, reconciliations, tenants, users, writing
+from books.ledger import Account
 from core.clock import wall_clock_ms
 from dashboards import current
 from dashboards.views.waterfall import bar
@@ -130,6 +131,16 @@ def test_a_run_of_invoices_is_approved_issued_opened_down_to_its_calls_paid_and_
     assert "Owed" in view.run().text and "0.22 EUR" in view.text
 
 
+def test_what_resellers_earned_is_shown_and_posted_once(as_, house):
+    house.publish()
+    with writing(house.engine) as conn:
+        owed, cost = Account("t1", "commission", "EUR", "blue"), Account("t1", "cost", "EUR")
+        ledger.post(conn, ledger.transfer("commission", "an-invoice blue", owed, cost, 7_500_000_000), 1)
+    view = as_().open("invoices")
+    assert "reseller owed to it blue 7.50 EUR" in view.text
+    assert "No commission is new." in view.press("rf_commissions_do").text
+
+
 def result(house, tenant: str, status: str, what: str, at_ms: int = 5) -> None:
     found = (Item(what, 3, 7_000_000_000, "EUR"),) if status == "found" else ()
     one = Result(control="unbilled_calls", status=status, checked=10, count=3 * len(found), money={"EUR": 7_000_000_000} if found else {},
@@ -181,9 +192,10 @@ def test_bars_stay_inside():
 
 def test_who_only_looks_at_money_settles_nothing(as_, house, bill):
     view = as_("read-only")
+    settling = {"rf_bill_do", "rf_controls_do", "rf_dispute_do", "rf_invoice_approve", "rf_commissions_do"}
     for path in ("reconciliation", "disputes", "controls", "invoices"):
         view.open(path)
-        assert not {button.key for button in view.at.button} & {"rf_bill_do", "rf_controls_do", "rf_dispute_do", "rf_invoice_approve"}, path
+        assert not {button.key for button in view.at.button} & settling, path
 
 
 def test_of_another_tenant_nothing_is_shown_by_its_name(as_, house):
